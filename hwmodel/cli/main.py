@@ -1,0 +1,89 @@
+"""Entry point: one lazily imported module a command, and one place where errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+import hwmodel
+from hwmodel.errors import HwModelError
+
+# name -> one-line help, shown without importing the command's module (`hwmodel.cli.<name>`, attribute `command`).
+COMMANDS = {
+    "plan": "Answer the main question: what to train on this fleet, how, at what cost.",
+    "compare": "The same plan in several precisions, side by side.",
+    "train": "Predict the step time and memory of one training layout.",
+    "serve": "Predict or choose a serving fleet.",
+    "law": "List, show and evaluate scaling laws and their optima.",
+    "fit": "Fit a scaling law to your own runs.",
+    "claims": "Check widespread claims about scaling.",
+    "validate": "Predict published or own runs and score the predictions.",
+    "calibrate": "Fit the physics' constants to kernel tables and runs.",
+    "catalog": "List, show and check the catalogs.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"hwmodel.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
+            from hwmodel.errors import unknown
+
+            raise unknown("command", name, COMMANDS)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(hwmodel.__version__, prog_name="hwmodel")
+def cli() -> None:
+    """Which model to train on the hardware you have, in which precision, laid out how, at what cost, and how sure.
+
+    \b
+    hwmodel plan --gpus 1024xA100 --tokens 1.4T
+    hwmodel compare --gpus 512xH100 --tokens 2T --precision bf16,fp8
+    hwmodel law optimum besiroglu_2024 --flops 5.76e23
+    """
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Run the command line and exit with the codes of `hwmodel.errors`."""
+    try:
+        cli.main(args=argv, prog_name="hwmodel", standalone_mode=False)
+    except HwModelError as error:
+        click.echo(f"hwmodel: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        click.echo(f"hwmodel: {error.format_message()}", err=True)
+        sys.exit(2)
+    except click.Abort:
+        click.echo("hwmodel: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of a pipe left early (`| head`); keep the interpreter from complaining at shutdown.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        if os.environ.get("HWMODEL_DEBUG"):
+            raise
+        click.echo(f"hwmodel: internal error: {type(error).__name__}: {error} (HWMODEL_DEBUG=1 shows where)", err=True)
+        sys.exit(1)

@@ -1,0 +1,42 @@
+"""Where a result goes: stdout or a file that appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import click
+
+from hwmodel.errors import InputError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write beside the target, then rename, so that no reader ever sees half a file. Raises InputError if it cannot."""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InputError(f"cannot write --out {path}: {error.strerror}; choose a folder that exists and is writable") from error
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        os.unlink(temporary)
+        raise InputError(f"cannot write --out {path}: {error.strerror}; choose a folder that exists and is writable") from error
+
+
+def emit(text: str, out: Path | None) -> None:
+    """Print the result, or put it into `out`."""
+    text = text if text.endswith("\n") else text + "\n"
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        write_text(out, text)
+
+
+def note(message: str, *, quiet: bool = False) -> None:
+    """A line for the person, on stderr."""
+    if not quiet:
+        click.echo(message, err=True)

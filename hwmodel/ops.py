@@ -1,0 +1,99 @@
+"""Arithmetic that reads the same for a float, an array of floats and a SymPy symbol.
+
+The physics is written once over these few functions and Python's operators. Floats take the plain `math` path (one
+readable evaluation costs microseconds); arrays take NumPy; anything else is tried as a SymPy expression.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Num = float | NDArray[np.float64]
+else:
+    # Records are decoded from catalogs as plain floats; arrays enter only by construction, which does not validate.
+    Num = float
+
+_PLAIN = (float, int, bool)
+
+
+def _numpy() -> Any:
+    import numpy
+
+    return numpy
+
+
+def _is_array(*values: Any) -> bool:
+    return any(hasattr(v, "__array_interface__") for v in values)
+
+
+def _sympy() -> Any:
+    import sympy
+
+    return sympy
+
+
+def where(condition: Any, if_true: Any, if_false: Any) -> Any:
+    """Elementwise choice. Both branches are evaluated for arrays: keep denominators safe."""
+    if isinstance(condition, _PLAIN):
+        return if_true if condition else if_false
+    if _is_array(condition):
+        return _numpy().where(condition, if_true, if_false)
+    return _sympy().Piecewise((if_true, condition), (if_false, True))
+
+
+def maximum(a: Any, b: Any) -> Any:
+    """Elementwise larger of two."""
+    if isinstance(a, _PLAIN) and isinstance(b, _PLAIN):
+        return a if a >= b else b
+    if _is_array(a, b):
+        return _numpy().maximum(a, b)
+    return _sympy().Max(a, b)
+
+
+def minimum(a: Any, b: Any) -> Any:
+    """Elementwise smaller of two."""
+    if isinstance(a, _PLAIN) and isinstance(b, _PLAIN):
+        return a if a <= b else b
+    if _is_array(a, b):
+        return _numpy().minimum(a, b)
+    return _sympy().Min(a, b)
+
+
+def ceil(x: Any) -> Any:
+    """Smallest whole number not below x."""
+    if isinstance(x, _PLAIN):
+        return float(math.ceil(x))
+    return _numpy().ceil(x) if _is_array(x) else _sympy().ceiling(x)
+
+
+def floor(x: Any) -> Any:
+    """Largest whole number not above x."""
+    if isinstance(x, _PLAIN):
+        return float(math.floor(x))
+    return _numpy().floor(x) if _is_array(x) else _sympy().floor(x)
+
+
+def exp(x: Any) -> Any:
+    """e to the power x."""
+    if isinstance(x, _PLAIN):
+        return math.exp(x)
+    return _numpy().exp(x) if _is_array(x) else _sympy().exp(x)
+
+
+def log(x: Any) -> Any:
+    """Natural logarithm; x > 0."""
+    if isinstance(x, _PLAIN):
+        return math.log(x)
+    return _numpy().log(x) if _is_array(x) else _sympy().log(x)
+
+
+def sqrt(x: Any) -> Any:
+    """Square root; x >= 0."""
+    if isinstance(x, _PLAIN):
+        return math.sqrt(x)
+    return _numpy().sqrt(x) if _is_array(x) else _sympy().sqrt(x)

@@ -1,0 +1,30 @@
+"""The frozen records that all layers speak in. SI units stand in the field names."""
+
+from hwmodel.specs.economics import EnergyFacts, PriceQuote, PriceSummary, ReliabilityFacts
+from hwmodel.specs.hardware import Part, System
+from hwmodel.specs.law import LawSpec
+from hwmodel.specs.precision import Precision, ServingPrecision
+from hwmodel.specs.provenance import Source, Sourced
+from hwmodel.specs.shape import Block, ParameterTerms, Shape
+from hwmodel.specs.training import Layout, MemoryTerms, StepTerms, Workload
+
+__all__ = [
+    "Block",
+    "EnergyFacts",
+    "LawSpec",
+    "Layout",
+    "MemoryTerms",
+    "ParameterTerms",
+    "Part",
+    "Precision",
+    "PriceQuote",
+    "PriceSummary",
+    "ReliabilityFacts",
+    "ServingPrecision",
+    "Shape",
+    "Source",
+    "Sourced",
+    "StepTerms",
+    "System",
+    "Workload",
+]

@@ -1,0 +1,49 @@
+"""Number formats by tensor class, for training and for serving."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Precision(msgspec.Struct, frozen=True, kw_only=True):
+    """A training recipe: which format each tensor class is kept and multiplied in. Bytes count one element.
+
+    `gemm_format`, `attention_format` and `logits_format` are keys of `Part.peak_dense_flop_per_s`.
+    `scale_block` is the number of elements that share a scale (0: no scales, infinite: per tensor).
+    """
+
+    id: str
+    title: str
+    gemm_format: str
+    attention_format: str
+    logits_format: str
+    weight_bytes: float  # the copy that the GEMMs read
+    gradient_bytes: float  # accumulated gradient
+    master_bytes: float  # higher-precision weights of the optimizer; 0 if none
+    moment_bytes: float  # both Adam moments together
+    activation_bytes: float  # saved GEMM inputs
+    residual_bytes: float = 2.0  # residual stream, norms, attention inputs
+    gradient_comm_bytes: float = 2.0
+    weight_comm_bytes: float = 2.0
+    scale_block: float = 0.0
+    scale_bytes: float = 0.0
+    exponent_bits: float = 8.0
+    mantissa_bits: float = 7.0
+    fallback_formats: tuple[str, ...] = ()  # tried in order when a part lists no peak for gemm_format (mxfp8 -> fp8)
+
+    @property
+    def quantised(self) -> bool:
+        return self.scale_block > 0
+
+
+class ServingPrecision(msgspec.Struct, frozen=True, kw_only=True):
+    """A serving recipe: `gemm_format` is what the tensor cores multiply in (bf16 for weight-only recipes)."""
+
+    id: str
+    title: str
+    gemm_format: str
+    weight_bytes: float  # with scales
+    activation_bytes: float
+    kv_bytes: float
+    attention_format: str = "bf16"
+    weight_only: bool = False

@@ -1,0 +1,32 @@
+"""Where a number comes from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Sourced(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A catalog value with its provenance. `other` keeps the losing figures of a conflict and why they lost."""
+
+    value: float | str | bool | None
+    source: str
+    unit: str = ""
+    locator: str = ""
+    as_of: str = ""
+    status: str = "secondary"  # vendor | measured | derived | secondary | unconfirmed
+    range: tuple[float, float] | None = None
+    other: tuple[dict[str, Any], ...] = ()
+    note: str = ""
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of sources.yaml."""
+
+    title: str
+    locator: str = ""
+    authors: str = ""
+    year: int | None = None
+    licence: str = ""
+    redistributable: bool = True

@@ -1,0 +1,75 @@
+"""What a language model is made of."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hwmodel.ops import Num
+
+
+class Block(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of decoder layer and how many of it the model has. A width of zero means that the part is absent.
+
+    Attention: `n_heads` query heads of `head_dim` (queries and keys; for MLA the sum of the nope and rope parts),
+    `n_kv_heads` key and value heads, values of `v_head_dim`. MLA: `kv_lora_rank` > 0 and `rope_dim`. `window_tokens`
+    caps the context that a layer attends to (infinite: full). Linear attention or state-space mixers:
+    `mixer_params` (parameters in matrix products), `mixer_flop_per_token` (forward FLOPs of the scan, beside them)
+    and `mixer_state_elements` (constant state a sequence); they keep no KV cache.
+    Feed-forward: `d_ff` (per expert when `n_experts` > 0), `gated` 1 for SwiGLU-like (three matrices), 0 for two;
+    `d_ff_shared` is the summed width of the shared experts. `extra_params` are parameters outside matrix products
+    that the general formulas do not count.
+    """
+
+    count: Num
+    n_heads: Num = 0.0
+    n_kv_heads: Num = 0.0
+    head_dim: Num = 0.0
+    v_head_dim: Num = 0.0
+    window_tokens: Num = float("inf")
+    q_lora_rank: Num = 0.0
+    kv_lora_rank: Num = 0.0
+    rope_dim: Num = 0.0
+    mixer_params: Num = 0.0
+    mixer_flop_per_token: Num = 0.0
+    mixer_state_elements: Num = 0.0
+    d_ff: Num = 0.0
+    gated: Num = 1.0
+    n_experts: Num = 0.0
+    top_k: Num = 0.0
+    d_ff_shared: Num = 0.0
+    extra_params: Num = 0.0
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """A decoder-only transformer: blocks of layers between an embedding and a language-model head.
+
+    `tied` 1 when the head shares the embedding; `bias` 1 when the linear layers carry biases; `norm_bias` 1 for
+    LayerNorm (scale and shift), 0 for RMSNorm; `qk_norm` 1 when queries and keys are normed per head;
+    `learned_positions` counts trained position vectors (0 for rotary or ALiBi).
+    """
+
+    name: str
+    d_model: Num
+    vocab: Num
+    blocks: tuple[Block, ...]
+    tied: Num = 0.0
+    bias: Num = 0.0
+    norm_bias: Num = 0.0
+    qk_norm: Num = 0.0
+    learned_positions: Num = 0.0
+    extra_params: Num = 0.0
+    max_seq_len: float = 0.0  # 0: not stated
+
+
+class ParameterTerms(msgspec.Struct, frozen=True):
+    """Exact parameter counts. `matmul_active` enters a matrix product for each token (head in, embedding out)."""
+
+    total: Num
+    active: Num
+    embedding: Num  # input embedding, position vectors and (untied) head
+    matmul_active: Num
+    experts: Num  # all routed experts, active or not
+
+    @property
+    def non_embedding(self) -> Num:
+        return self.total - self.embedding
