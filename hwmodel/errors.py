@@ -47,5 +47,6 @@ def unknown(kind: str, given: str, known: Iterable[str], where: str = "") -> Inp
     lowered = {name.lower(): name for name in names}
     near = [lowered[n] for n in difflib.get_close_matches(given.lower(), lowered, n=3, cutoff=0.5)]
     place = f" in {where}" if where else ""
-    hint = f"nearest: {', '.join(near)}" if near else f"known: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
+    some = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    hint = f"nearest: {', '.join(near)}" if near else f"known: {some}"
     return InputError(f"unknown {kind} {given!r}{place}; {hint}")

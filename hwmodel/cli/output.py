@@ -11,12 +11,16 @@ import click
 from hwmodel.errors import InputError
 
 
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(f"cannot write --out {path}: {error.strerror}; choose a folder that exists and is writable")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write beside the target, then rename, so that no reader ever sees half a file. Raises InputError if it cannot."""
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise InputError(f"cannot write --out {path}: {error.strerror}; choose a folder that exists and is writable") from error
+        raise _unwritable(path, error) from error
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
@@ -24,7 +28,7 @@ def write_text(path: Path, text: str) -> None:
         os.replace(temporary, path)
     except OSError as error:
         os.unlink(temporary)
-        raise InputError(f"cannot write --out {path}: {error.strerror}; choose a folder that exists and is writable") from error
+        raise _unwritable(path, error) from error
 
 
 def emit(text: str, out: Path | None) -> None:

@@ -16,7 +16,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     vendor: str
-    family: str  # kin that share kernel constants: volta, ampere, ada, hopper, blackwell, tpu, cdna, gaudi, trainium ...
+    family: str  # kin that share kernel constants: volta, ampere, ada, hopper, blackwell, tpu, cdna, gaudi ...
     status: str = "ga"  # ga | announced | retired
     aliases: tuple[str, ...] = ()
     peak_dense_flop_per_s: dict[str, float | None] = {}

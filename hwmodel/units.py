@@ -1,0 +1,1 @@
+"""Parsing and formatting of quantities (filled by the first commit that needs it)."""
