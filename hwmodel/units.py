@@ -1,1 +1,209 @@
-"""Parsing and formatting of quantities (filled by the first commit that needs it)."""
+"""Quantities as people write them, to and from SI floats. No other module parses or formats a quantity.
+
+Counts `1.4T 300B 6.7e9 2_000`, fleets `1024xA100 1024*a100-80gb H100:8`, times `30d 12h 1w 90min`, money `$5M 2.1usd`,
+sizes `80GB 80GiB` (decimal and binary are different units), rates `312TFLOP/s 3.35TB/s 400Gbit/s`, shares `45%`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from hwmodel.errors import InputError
+
+SECONDS_PER_HOUR = 3600.0
+SECONDS_PER_DAY = 86400.0
+FLOP_PER_PF_DAY = 1e15 * SECONDS_PER_DAY
+JOULES_PER_KWH = 3.6e6
+HOURS_PER_YEAR = 8766.0
+
+_NUMBER = r"[+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_QUANTITY = re.compile(rf"\s*({_NUMBER})\s*(.*?)\s*")
+_FLEET = (
+    re.compile(rf"\s*({_NUMBER})\s*[x×*]\s*(\S.*?)\s*"),
+    re.compile(rf"\s*(\S[^:]*?)\s*:\s*({_NUMBER})\s*"),
+)
+
+_COUNT = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "m": 1e6, "B": 1e9, "b": 1e9, "G": 1e9, "T": 1e12, "t": 1e12,
+          "P": 1e15, "Q": 1e15, "E": 1e18, "Z": 1e21, "Y": 1e24}  # fmt: skip
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "hr": 3600.0,
+            "hours": 3600.0, "d": 86400.0, "day": 86400.0, "days": 86400.0, "w": 7 * 86400.0, "weeks": 7 * 86400.0,
+            "months": 365.25 / 12 * 86400.0, "y": 365.25 * 86400.0, "years": 365.25 * 86400.0}  # fmt: skip
+_BYTES = {"B": 1.0, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "PB": 1e15,
+          "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40, "PiB": 2.0**50}  # fmt: skip
+_PREFIX = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
+
+
+def _split(text: str, what: str, example: str) -> tuple[float, str]:
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise InputError(f"cannot read {text!r} as {what}; write it like {example}")
+    try:
+        value = float(match[1].replace("_", ""))
+    except ValueError:
+        raise InputError(f"cannot read {text!r} as {what}; write it like {example}") from None
+    if not math.isfinite(value):
+        raise InputError(f"{text!r} is too large to be {what}")
+    return value, match[2]
+
+
+def _scaled(text: str, what: str, units: dict[str, float], example: str, default: str | None = None) -> float:
+    value, unit = _split(text, what, example)
+    unit = unit or (default if default is not None else "")
+    if unit not in units:
+        listed = " ".join(u for u in units if u)
+        raise InputError(f"unknown unit {unit!r} in {text!r} ({what}); use one of: {listed}; like {example}")
+    return value * units[unit]
+
+
+def _positive(value: float, text: str, what: str) -> float:
+    if value <= 0:
+        raise InputError(f"{what} must be above zero, got {text!r}")
+    return value
+
+
+def parse_count(text: str, what: str = "a count") -> float:
+    """Positive whole count of parameters, tokens, requests: `70B`, `1.4T`, `6.7e9`, `2_000`.
+
+    A small number with a fraction and no suffix (`1.4`) is refused: it is nearly always a forgotten suffix.
+    """
+    value = _positive(_scaled(text, what, _COUNT, "70B, 1.4T or 6.7e9"), text, what)
+    if value < 1e6 and value != math.floor(value):
+        number = text.strip()
+        raise InputError(f"{what} must be a whole number, got {text!r}; did you mean {number}B or {number}T?")
+    return value
+
+
+def parse_flop(text: str, what: str = "FLOPs") -> float:
+    """Total floating-point operations: `5.76e23`, `1e22FLOP`, `1 PF-day`, `3.8YFLOP`."""
+    value, unit = _split(text, what, "5.76e23 or 1000PF-days")
+    if unit.lower() in ("pf-day", "pf-days", "pfday", "pfdays"):
+        return _positive(value * FLOP_PER_PF_DAY, text, what)
+    unit = re.sub(r"FLOPs?$", "", unit, flags=re.IGNORECASE)
+    if unit not in _COUNT:
+        raise InputError(f"unknown unit in {text!r} ({what}); write it like 5.76e23 or 1000PF-days")
+    return _positive(value * _COUNT[unit], text, what)
+
+
+def parse_fleet(text: str) -> tuple[int, str]:
+    """(`1024`, `A100`) from `1024xA100`, `1024*A100` or `A100:1024`; the name is resolved by the catalog."""
+    if "+" in text:
+        raise InputError(f"cannot plan the mixed fleet {text!r}: one kind of accelerator a plan; plan each part alone")
+    first, second = (pattern.fullmatch(text) for pattern in _FLEET)
+    if first is not None:
+        number, name = first[1], first[2]
+    elif second is not None:
+        name, number = second[1], second[2]
+    else:
+        raise InputError(f"cannot read {text!r} as a fleet; write it like 1024xA100 or H100:8")
+    count = float(number.replace("_", ""))
+    if count <= 0 or count != math.floor(count) or not math.isfinite(count):
+        raise InputError(f"a fleet needs a whole number of accelerators above zero, got {number!r} in {text!r}")
+    return int(count), name
+
+
+def parse_duration_s(text: str, what: str = "a duration") -> float:
+    """Seconds from `30d`, `12h`, `1w`, `90min`, `40ms`; `m` is minutes."""
+    if not _split(text, what, "30d, 12h or 90min")[1]:
+        raise InputError(f"{what} {text!r} has no unit; write it like 30d, 12h or 90min")
+    return _positive(_scaled(text, what, _SECONDS, "30d, 12h or 90min"), text, what)
+
+
+def parse_usd(text: str, what: str = "an amount of money") -> float:
+    """US dollars from `$5M`, `5Musd`, `2.1 USD`, `250000`."""
+    bare = re.sub(r"(?i)usd", "", text.replace("$", "", 1)).strip()
+    return _positive(_scaled(bare, what, _COUNT, "$5M"), text, what)
+
+
+def parse_bytes(text: str, what: str = "a size") -> float:
+    """Bytes from `80GB` (8e10) or `80GiB` (8.59e10)."""
+    return _positive(_scaled(text, what, _BYTES, "80GB or 80GiB"), text, what)
+
+
+def parse_rate(text: str, unit: str, what: str = "a rate") -> float:
+    """Units a second: `312TFLOP/s` with unit `FLOP`, `3.35TB/s` with `B`, `400Gbit/s` with `bit`, `200req/s` with `req`."""
+    per_s = {f"{prefix}{unit}/s": factor for prefix, factor in _PREFIX.items()}
+    return _positive(_scaled(text, what, per_s, f"400G{unit}/s"), text, what)
+
+
+def parse_fraction(text: str, what: str = "a share") -> float:
+    """A share above 0 and up to 1 from `45%` or `0.45`."""
+    value, unit = _split(text, what, "45% or 0.45")
+    if unit not in ("", "%"):
+        raise InputError(f"unknown unit {unit!r} in {text!r} ({what}); write it like 45% or 0.45")
+    value = value / 100 if unit == "%" else value
+    if not 0 < value <= 1:
+        raise InputError(f"{what} must lie above 0 and at most 100 %, got {text!r}")
+    return value
+
+
+def parse_positive(text: str, what: str = "a number") -> float:
+    """A plain positive number."""
+    value, unit = _split(text, what, "2.5")
+    if unit:
+        raise InputError(f"cannot read {text!r} as {what}; write a plain number like 2.5")
+    return _positive(value, text, what)
+
+
+def _significant(value: float, digits: int) -> str:
+    text = f"{value:.{digits}g}"
+    if "e" in text:
+        text = f"{float(text):f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return text
+
+
+def _rounded(value: float, digits: int) -> float:
+    return float(f"{value:.{digits - 1}e}")
+
+
+def _with_units(value: float, units: list[tuple[str, float]], digits: int) -> str:
+    for suffix, factor in units:
+        shown = _rounded(value / factor, digits)
+        if abs(shown) >= 1 or factor == units[-1][1]:
+            break
+    return f"{_significant(shown, digits)}{suffix}"
+
+
+def format_count(value: float, digits: int = 3) -> str:
+    """`76.6B`, `1.4T`, `640`; beyond 1e15 in powers of ten, as FLOPs are written."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 9.995e14:
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}e{int(exponent)}"
+    return _with_units(value, [("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0)], digits)
+
+
+def format_duration(seconds: float, digits: int = 3) -> str:
+    """`38.7d`, `2.5h`, `14.2min`, `6.1s`, `310ms`, `12us`."""
+    units = [("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3), ("us", 1e-6)]
+    return _with_units(seconds, units, digits)
+
+
+def format_usd(value: float, digits: int = 3) -> str:
+    """`$5.1M`, `$820k`, `$2.1`."""
+    sign = "-" if value < 0 else ""
+    units = [("B", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0)]
+    return f"{sign}${_with_units(abs(value), units, digits)}"
+
+
+def format_bytes(value: float, digits: int = 3, *, binary: bool = False) -> str:
+    """`80.2GB` or, with `binary`, `74.7GiB`."""
+    if binary:
+        units = [("TiB", 2.0**40), ("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10), ("B", 1.0)]
+    else:
+        units = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0)]
+    return _with_units(value, units, digits)
+
+
+def format_rate(value: float, unit: str, digits: int = 3) -> str:
+    """`312TFLOP/s`, `3.35TB/s`, `400Gbit/s`."""
+    units = [(f"{p}{unit}/s", f) for p, f in reversed(_PREFIX.items())]
+    return _with_units(value, units, digits)
+
+
+def format_fraction(value: float, digits: int = 3) -> str:
+    """`45.2%`."""
+    return f"{_significant(100 * value, digits)}%"
