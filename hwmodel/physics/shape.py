@@ -1,0 +1,225 @@
+"""Exact parameters and FLOPs of a decoder, and buildable shapes for a size.
+
+FLOP conventions (training FLOPs a token; d model width, s sequence, L layers, G parameters in matrix products):
+
+    6nd       6 N_active
+    6g        6 G
+    palm      6 N_active + full attention            arXiv 2204.02311 App. B (llm-foundry prints the same)
+    full      6 G + full attention                   Megatron-LM tables, arXiv 2205.05198 (model FLOPs)
+    causal    6 G + causal attention (half)          Megatron-Bridge
+    megatron  full, with each layer's forward twice  arXiv 2104.04473 (hardware FLOPs, full recompute)
+
+Attention counts 4 s n_heads head_dim a token and layer forward, thrice that for training.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwmodel.errors import unknown
+from hwmodel.ops import Num, ceil, floor, maximum, minimum, where
+from hwmodel.specs import Block, ParameterTerms, Shape
+
+CONVENTIONS = ("6nd", "6g", "palm", "full", "causal", "megatron")
+
+
+def value_head_dim(block: Block) -> Num:
+    """Width of one value head; a block that names none uses the width of its keys."""
+    return where(block.v_head_dim > 0, block.v_head_dim, block.head_dim)
+
+
+def attention_matrix_params(shape: Shape, block: Block) -> Num:
+    """Parameters of one layer's attention projections (query, key, value, output; or MLA's down and up pairs)."""
+    d = shape.d_model
+    v_dim = value_head_dim(block)
+    q_width = block.n_heads * block.head_dim
+    output = block.n_heads * v_dim * d
+    query = where(block.q_lora_rank > 0, block.q_lora_rank * (d + q_width), d * q_width)
+    plain_kv = d * block.n_kv_heads * (block.head_dim + v_dim)
+    up = block.n_heads * (block.head_dim - block.rope_dim + v_dim)
+    latent_kv = d * (block.kv_lora_rank + block.rope_dim) + block.kv_lora_rank * up
+    return query + where(block.kv_lora_rank > 0, latent_kv, plain_kv) + output
+
+
+def expert_params(shape: Shape, block: Block) -> Num:
+    """Parameters in the matrices of one feed-forward network (of one expert where there are experts)."""
+    return (2.0 + block.gated) * shape.d_model * block.d_ff
+
+
+def shared_ffn_params(shape: Shape, block: Block) -> Num:
+    """Parameters of the shared experts and the router of one layer."""
+    return (2.0 + block.gated) * shape.d_model * block.d_ff_shared + shape.d_model * block.n_experts
+
+
+def ffn_copies(block: Block) -> Num:
+    """How many feed-forward networks one layer holds: its experts, or one."""
+    return maximum(block.n_experts, 1.0)
+
+
+def ffn_active(block: Block) -> Num:
+    """How many feed-forward networks of a layer one token passes: top_k, or one."""
+    return where(block.n_experts > 0, block.top_k, 1.0)
+
+
+def vector_params(shape: Shape, block: Block) -> Num:
+    """Norm scales and biases of one layer: parameters outside matrix products."""
+    d = shape.d_model
+    v_dim = value_head_dim(block)
+    has_mixer = where(block.n_heads + block.mixer_params > 0, 1.0, 0.0)
+    has_ffn = where(block.d_ff + block.d_ff_shared > 0, 1.0, 0.0)
+    norms = (has_mixer + has_ffn) * d * (1.0 + shape.norm_bias)
+    latent_norms = block.q_lora_rank + block.kv_lora_rank
+    head_norms = shape.qk_norm * 2.0 * block.head_dim
+    projected = block.n_heads * block.head_dim + block.n_kv_heads * (block.head_dim + v_dim)
+    attention_bias = where(block.n_heads > 0, projected + d, 0.0)
+    ffn_bias = has_ffn * ffn_copies(block) * ((1.0 + block.gated) * block.d_ff + d) + block.n_experts
+    return norms + latent_norms + head_norms + shape.bias * (attention_bias + ffn_bias) + block.extra_params
+
+
+def layer_matrix_params(shape: Shape, block: Block) -> Num:
+    """Parameters that one token multiplies with in one layer (active experts only)."""
+    ffn = ffn_active(block) * expert_params(shape, block) + shared_ffn_params(shape, block)
+    return attention_matrix_params(shape, block) + block.mixer_params + ffn
+
+
+def parameters(shape: Shape) -> ParameterTerms:
+    """Parameter counts of `shape`, exact for the architectures that `Block` can express."""
+    matmul: Num = 0.0
+    vectors: Num = 0.0
+    experts: Num = 0.0
+    idle: Num = 0.0
+    for block in shape.blocks:
+        one = expert_params(shape, block)
+        matmul = matmul + block.count * layer_matrix_params(shape, block)
+        vectors = vectors + block.count * vector_params(shape, block)
+        experts = experts + block.count * block.n_experts * one
+        idle = idle + block.count * (ffn_copies(block) - ffn_active(block)) * one
+    head = shape.vocab * shape.d_model
+    embedding = head * (2.0 - shape.tied) + shape.learned_positions * shape.d_model
+    outside = vectors + shape.d_model * (1.0 + shape.norm_bias) + shape.extra_params
+    active = matmul + outside + embedding
+    return ParameterTerms(active + idle, active, embedding, matmul + head, experts)
+
+
+def layers(shape: Shape) -> Num:
+    """Number of layers of all kinds."""
+    total: Num = 0.0
+    for block in shape.blocks:
+        total = total + block.count
+    return total
+
+
+def mean_context(seq_len: Num, window_tokens: Num, causal: float = 1.0) -> Num:
+    """Mean number of keys that one query attends to: half the sequence where causal, less inside a window."""
+    window = minimum(window_tokens, seq_len)
+    reach = window * (1.0 - 0.5 * window / seq_len)
+    return causal * reach + (1.0 - causal) * seq_len
+
+
+def attention_flop_per_token(shape: Shape, seq_len: Num, causal: float = 1.0) -> Num:
+    """Forward FLOPs of the attention cores (scores and values) a token, plus the scans of linear mixers."""
+    total: Num = 0.0
+    for block in shape.blocks:
+        width = block.n_heads * (block.head_dim + value_head_dim(block))
+        core = 2.0 * mean_context(seq_len, block.window_tokens, causal) * width
+        total = total + block.count * (core + block.mixer_flop_per_token)
+    return total
+
+
+def forward_flop_per_token(shape: Shape, seq_len: Num, causal: float = 1.0) -> Num:
+    """Forward FLOPs a token: two a parameter in a matrix product, and the attention cores."""
+    return 2.0 * parameters(shape).matmul_active + attention_flop_per_token(shape, seq_len, causal)
+
+
+def flop_per_token(shape: Shape, seq_len: Num, convention: str = "6nd") -> Num:
+    """Training FLOPs a token under the named convention (see the module's table). Raises InputError on other names."""
+    terms = parameters(shape)
+    name = convention.lower()
+    if name == "6nd":
+        return 6.0 * terms.active
+    if name == "6g":
+        return 6.0 * terms.matmul_active
+    if name == "palm":
+        return 6.0 * terms.active + 3.0 * attention_flop_per_token(shape, seq_len, 0.0)
+    if name == "full":
+        return 6.0 * terms.matmul_active + 3.0 * attention_flop_per_token(shape, seq_len, 0.0)
+    if name == "causal":
+        return 6.0 * terms.matmul_active + 3.0 * attention_flop_per_token(shape, seq_len, 1.0)
+    if name == "megatron":
+        head = shape.vocab * shape.d_model
+        inner = 8.0 * (terms.matmul_active - head) + 4.0 * attention_flop_per_token(shape, seq_len, 0.0)
+        return inner + 6.0 * head
+    raise unknown("FLOP convention", convention, CONVENTIONS)
+
+
+def utilisation(flop_per_step: Num, step_s: Num, accelerators: Num, peak_flop_per_s: Num) -> Num:
+    """Model FLOPs utilisation; with hardware FLOPs (recompute counted) it is the hardware one."""
+    return flop_per_step / (step_s * accelerators * peak_flop_per_s)
+
+
+def pf_days(flop: Num) -> Num:
+    """Petaflop/s-days: 8.64e19 FLOP each (arXiv 2005.14165)."""
+    return flop / (1e15 * 86400.0)
+
+
+# --- buildable shapes -------------------------------------------------------------------------------------------
+
+HEAD_DIM = 128.0
+KV_HEADS = 8.0
+
+
+def _width(n: Num) -> Any:
+    """Model width for a size: multiples of 128 up to 2048, of 1024 beyond, near the aspect of public models."""
+    # N ~ 12 L d^2 with L ~ d / 96 gives d ~ 2 N^(1/3): 2,048 at 1B, 4,096 at 8B, 8,192 at 70B.
+    raw = 2.0 * n ** (1.0 / 3.0)
+    fine = 128.0 * maximum(1.0, floor(raw / 128.0 + 0.5))
+    even = 256.0 * maximum(1.0, floor(raw / 256.0 + 0.5))
+    coarse = 1024.0 * maximum(2.0, floor(raw / 1024.0 + 0.5))
+    return where(raw < 896.0, fine, where(raw < 1792.0, even, coarse))
+
+
+def _kv_heads(n_heads: Num) -> Any:
+    """Eight groups where eight divide the heads, else every head its own."""
+    whole = floor(n_heads / KV_HEADS) * KV_HEADS
+    return where((whole > n_heads - 0.5) & (n_heads > KV_HEADS + 0.5), KV_HEADS, n_heads)
+
+
+def shapes_for(n_params: Num, vocab: Num = 0.0) -> Shape:
+    """Buildable dense shapes (GQA, SwiGLU, heads of 128) whose total parameter counts lie near `n_params`.
+
+    `n_params` is a number or a column; `vocab` 0 chooses 32,768 below 3e9 parameters, 65,536 below 3e10 and 131,072
+    above. Layers come first, then the feed-forward width (a multiple of 128, 256 from width 2048) takes up the rest.
+    """
+    n = n_params
+    chosen = where(n < 3e9, 32768.0, where(n < 3e10, 65536.0, 131072.0))
+    words = where(vocab + 0.0 * n > 0, vocab + 0.0 * n, chosen)
+    tied = where(n < 1e9, 1.0, 0.0)
+    d = _width(n)
+    heads = d / HEAD_DIM
+    kv = _kv_heads(heads)
+    body = maximum(n - words * d * (2.0 - tied) - d, 1.0)
+    attention = 2.0 * d * d * (1.0 + kv / heads)
+    # A feed-forward of 3.25 widths leaves room to move between 2.5 and 4 while the layer count is rounded.
+    depth = maximum(2.0, floor(body / (attention + 9.75 * d * d) + 0.5))
+    depth = where(
+        depth >= 20.0, 4.0 * floor(depth / 4.0 + 0.5), where(depth >= 8.0, 2.0 * floor(depth / 2.0 + 0.5), depth)
+    )
+    grain = where(d >= 2048.0, 256.0, 128.0)
+    wanted = (body / depth - attention - 2.0 * d) / (3.0 * d)
+    d_ff = grain * maximum(1.0, floor(wanted / grain + 0.5))
+    block = Block(count=depth, n_heads=heads, n_kv_heads=kv, head_dim=HEAD_DIM, v_head_dim=HEAD_DIM, d_ff=d_ff)
+    return Shape(name="", d_model=d, vocab=words, blocks=(block,), tied=tied)
+
+
+def shape_for_params(n_params: float, vocab: float = 0.0) -> Shape:
+    """One buildable shape near `n_params` parameters, named by its size."""
+    shape = shapes_for(float(n_params), float(vocab))
+    size = parameters(shape).total
+    unit, scale = ("B", 1e9) if size >= 1e9 else ("M", 1e6)
+    name = f"dense-{size / scale:.3g}{unit}"
+    return Shape(name=name, d_model=shape.d_model, vocab=shape.vocab, blocks=shape.blocks, tied=shape.tied)
+
+
+def fit_heads(n_heads: Num, ways: Num) -> Num:
+    """Heads that the busiest of `ways` tensor-parallel ranks holds."""
+    return ceil(n_heads / ways)
