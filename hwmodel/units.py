@@ -121,7 +121,7 @@ def parse_bytes(text: str, what: str = "a size") -> float:
 
 
 def parse_rate(text: str, unit: str, what: str = "a rate") -> float:
-    """Units a second: `312TFLOP/s` with unit `FLOP`, `3.35TB/s` with `B`, `400Gbit/s` with `bit`, `200req/s` with `req`."""
+    """Units a second: `312TFLOP/s` with unit `FLOP`, `3.35TB/s` with `B`, `400Gbit/s` with `bit`."""
     per_s = {f"{prefix}{unit}/s": factor for prefix, factor in _PREFIX.items()}
     return _positive(_scaled(text, what, per_s, f"400G{unit}/s"), text, what)
 
@@ -159,11 +159,8 @@ def _rounded(value: float, digits: int) -> float:
 
 
 def _with_units(value: float, units: list[tuple[str, float]], digits: int) -> str:
-    for suffix, factor in units:
-        shown = _rounded(value / factor, digits)
-        if abs(shown) >= 1 or factor == units[-1][1]:
-            break
-    return f"{_significant(shown, digits)}{suffix}"
+    suffix, factor = next((u for u in units if abs(_rounded(value / u[1], digits)) >= 1), units[-1])
+    return f"{_significant(_rounded(value / factor, digits), digits)}{suffix}"
 
 
 def format_count(value: float, digits: int = 3) -> str:
