@@ -6,6 +6,7 @@ from hwmodel.specs.law import LawSpec
 from hwmodel.specs.precision import Precision, ServingPrecision
 from hwmodel.specs.provenance import Source, Sourced
 from hwmodel.specs.shape import Block, ParameterTerms, Shape
+from hwmodel.specs.stack import Stack
 from hwmodel.specs.training import Layout, MemoryTerms, StepTerms, Workload
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Shape",
     "Source",
     "Sourced",
+    "Stack",
     "StepTerms",
     "System",
     "Workload",

@@ -1,0 +1,63 @@
+"""What a training software stack adds to the hardware: fixed costs, overlaps, kernel generation, defaults."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hwmodel.ops import Num
+
+
+class Stack(msgspec.Struct, frozen=True, kw_only=True):
+    """Constants of one training stack of one era. `generic` is the default; others differ where runs say so.
+
+    Levels and factors are dimensionless; 1 leaves the kernels' own times as they are. The values stand, with what they
+    were fitted on, in `catalogs/calibrations/training.yaml` and `stacks.yaml`.
+    """
+
+    id: str = "generic"
+    title: str = ""
+    year: float = 0.0
+
+    # Time of the kernels.
+    level: Num = 1.0  # all device time of the step
+    sustained: Num = 1.0  # matrix products under sustained load over the burst that kernels were measured in
+    attention_fused: Num = 1.0  # 1: flash kernels, 0: scores written to memory
+    attention_slowdown: Num = 1.0  # fused kernels of an older generation than the part
+    memory_passes: Num = 1.0  # traffic of element-wise operations over that of the fused minimum
+    imbalance: Num = 1.15  # busiest expert-parallel rank over the mean
+
+    # Host.
+    host_op_s: Num = 8e-6  # time to launch one kernel
+    launches_layer: Num = 16.0  # kernels launched in one layer's forward pass
+    launches_moe: Num = 18.0  # launched beside these where the layer has experts
+    host_pipeline: Num = 1.0  # launch cost over the plain one where pipeline ranks also exchange activations
+    host_tensor: Num = 0.0  # launch cost added per extra tensor-parallel rank, as a fraction of the plain one
+    step_s: Num = 5e-3  # fixed time a step: data, logging, gradient-norm synchronisation
+
+    # Overlap.
+    tp_overlap: Num = 0.25  # fraction of tensor-parallel communication hidden under matrix products
+    cp_overlap: Num = 0.8
+    ep_overlap: Num = 0.0
+    dp_overlap: Num = 0.7  # fraction of the backward pass that data-parallel communication can hide under
+    dp_floor: Num = 0.05  # fraction of data-parallel communication that stays exposed
+    fsdp_overlap: Num = 0.85  # the same fraction where weights are gathered for each pass
+    pp_overlap: Num = 0.5
+    network_fraction: Num = 1.0  # sustained network bandwidth over that of the collective benchmarks
+    jitter: Num = 0.01  # slowdown a doubling of the number of nodes
+
+    # Habits.
+    head_balanced: Num = 0.0  # 1: layers are moved off the stage that holds the head
+    default_zero: Num = 1.0
+    default_vpp_layers: Num = 0.0  # layers of one virtual stage where unstated; 0: no interleaving
+    default_sequence_parallel: Num = 1.0
+    gradient_bytes: Num = 0.0  # accumulated gradient, where the stack overrides the recipe; 0: the recipe's
+
+    # Memory.
+    in_flight: Num = 1.0  # micro-batches kept over those that 1F1B needs
+    activation_overhead: Num = 1.0  # saved activations over the sum of their tensors
+    logits_bytes: Num = 8.0  # bytes kept for one logit at the peak
+    parameter_buffer_bytes: Num = 0.0  # bytes beside weights, gradients and moments, a parameter held
+    context_bytes: Num = 1.5e9  # device context and communicators
+    fragmentation: Num = 0.05  # of what the allocator holds
+
+    unconfirmed: tuple[str, ...] = ()
