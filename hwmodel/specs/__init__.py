@@ -2,6 +2,14 @@
 
 from hwmodel.specs.economics import EnergyFacts, PriceQuote, PriceSummary, ReliabilityFacts
 from hwmodel.specs.hardware import Part, System
+from hwmodel.specs.kernels import (
+    AttentionConstants,
+    GemmConstants,
+    KernelCalibration,
+    Machine,
+    MemoryConstants,
+    Network,
+)
 from hwmodel.specs.law import LawSpec
 from hwmodel.specs.precision import Precision, ServingPrecision
 from hwmodel.specs.provenance import Source, Sourced
@@ -10,11 +18,17 @@ from hwmodel.specs.stack import Stack
 from hwmodel.specs.training import Layout, MemoryTerms, StepTerms, Workload
 
 __all__ = [
+    "AttentionConstants",
     "Block",
     "EnergyFacts",
+    "GemmConstants",
+    "KernelCalibration",
     "LawSpec",
     "Layout",
+    "Machine",
+    "MemoryConstants",
     "MemoryTerms",
+    "Network",
     "ParameterTerms",
     "Part",
     "Precision",

@@ -1,0 +1,134 @@
+"""From a part, its system and a recipe of formats to the constants that the physics takes."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hwmodel.errors import InputError
+from hwmodel.specs.hardware import Part, System
+from hwmodel.specs.kernels import (
+    AttentionConstants,
+    GemmConstants,
+    KernelCalibration,
+    Machine,
+    MemoryConstants,
+    Network,
+)
+from hwmodel.specs.precision import Precision, ServingPrecision
+
+# Bytes of one element with its share of scales, as the tensor cores read it.
+FORMAT_BYTES = {"fp32": 4.0, "tf32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "fp8_block": 1.0}
+FORMAT_BYTES |= {"mxfp8": 1.03125, "nvfp4": 0.5625, "mxfp4": 0.53125, "fp4": 0.5625, "int4": 0.53125}
+# A format without its own fit borrows the constants of its nearest kin; the peak stays its own.
+FORMAT_KIN = {"fp16": "bf16", "tf32": "bf16", "fp32": "bf16", "mxfp8": "fp8", "fp8_block": "fp8", "int8": "fp8"}
+FORMAT_KIN |= {"mxfp4": "nvfp4", "fp4": "nvfp4", "int4": "nvfp4", "nvfp4": "fp8", "fp8": "bf16"}
+
+
+def format_peak(part: Part, number_format: str, fallbacks: tuple[str, ...] = ()) -> float:
+    """Dense peak of a format [FLOP/s]; raises InputError for a format that the part lacks or nobody has stated."""
+    for name in (number_format, *fallbacks):
+        peak = part.peak_dense_flop_per_s.get(name)
+        if peak:
+            return peak
+    known = sorted(k for k, v in part.peak_dense_flop_per_s.items() if v)
+    lacks = number_format in part.peak_dense_flop_per_s
+    reason = "the hardware lacks it" if lacks else "no source states its peak"
+    raise InputError(f"{part.name} cannot compute in {number_format}: {reason}; it has {', '.join(known)}")
+
+
+def high_format(part: Part) -> str:
+    """The format of what a recipe leaves in high precision: bf16, or fp16 where the part has no bf16."""
+    return "bf16" if part.peak_dense_flop_per_s.get("bf16") else "fp16"
+
+
+def _layers(part: Part, table: dict[str, dict[str, float]]) -> tuple[dict[str, float], str]:
+    merged = dict(table.get("generic", {}))
+    found = "specs"
+    for key, name in ((part.family, f"kin ({part.family})"), (part.id, "measured")):
+        if key in table:
+            merged |= table[key]
+            found = name
+    return merged, found
+
+
+def _fields(kind: type[msgspec.Struct], values: dict[str, float]) -> dict[str, float]:
+    return {k: v for k, v in values.items() if k in kind.__struct_fields__}
+
+
+def gemm_constants(
+    part: Part, number_format: str, calibration: KernelCalibration, weight_bytes: float | None = None, peak: float = 0.0
+) -> tuple[GemmConstants, str]:
+    """Constants of products in `number_format` on `part`, and where they come from."""
+    name: str | None = number_format
+    while name is not None:
+        table = {key: formats[name] for key, formats in calibration.gemm.items() if name in formats}
+        if part.family in table or part.id in table or name == "bf16":
+            break
+        name = FORMAT_KIN.get(name)
+    values, found = _layers(part, table)
+    own = FORMAT_BYTES.get(number_format, 2.0)
+    constants = GemmConstants(
+        peak_flop_per_s=peak or format_peak(part, number_format),
+        hbm_bytes_per_s=part.hbm_bytes_per_s,
+        units=part.units or 128.0,
+        a_bytes=own,
+        b_bytes=own if weight_bytes is None else weight_bytes,
+        **_fields(GemmConstants, values),
+    )
+    return constants, found
+
+
+def _attention(part: Part, table: dict[str, dict[str, float]], peak: float) -> AttentionConstants:
+    values, _ = _layers(part, table)
+    return AttentionConstants(
+        peak_flop_per_s=peak,
+        hbm_bytes_per_s=part.hbm_bytes_per_s,
+        units=part.units or 128.0,
+        **_fields(AttentionConstants, values),
+    )
+
+
+def network(part: Part, system: System, calibration: KernelCalibration) -> Network:
+    """Links and NICs of `system` with the collective constants of its kin and fabric."""
+    values, _ = _layers(part, calibration.collectives)
+    values |= calibration.scale_out.get("generic", {}) | calibration.scale_out.get(system.fabric, {})
+    topology = system.link_topology
+    return Network(
+        domain=system.domain_accelerators,
+        link_bytes_per_s=max(system.link_uni_bytes_per_s, part.host_link_uni_bytes_per_s, 1e9),
+        nic_bytes_per_s=max(system.nic_uni_bytes_per_s, 1e8),
+        mesh=1.0 if topology == "mesh" else 0.0,
+        torus=1.0 if topology.startswith("torus") else 0.0,
+        torus_axes=3.0 if topology == "torus3d" else 2.0,
+        shared_bus=1.0 if topology in ("pcie", "none") else 0.0,
+        oversubscription=system.oversubscription,
+        pod=system.pod_accelerators,
+        **_fields(Network, values),
+    )
+
+
+def machine(
+    part: Part, system: System, precision: Precision | ServingPrecision, calibration: KernelCalibration
+) -> Machine:
+    """The constants of `part` in `system` for a recipe; raises InputError for a format that the part lacks."""
+    fallbacks = precision.fallback_formats if isinstance(precision, Precision) else ()
+    peak = format_peak(part, precision.gemm_format, fallbacks)
+    weight_bytes = precision.weight_bytes if isinstance(precision, ServingPrecision) else None
+    gemm, found = gemm_constants(part, precision.gemm_format, calibration, weight_bytes, peak)
+    high, _ = gemm_constants(part, high_format(part), calibration)
+    attention_peak = format_peak(part, precision.attention_format, (high_format(part),))
+    memory, _ = _layers(part, calibration.memory)
+    return Machine(
+        part=part.id,
+        system=system.id,
+        family=part.family,
+        gemm=gemm,
+        gemm_high=high,
+        attention=_attention(part, calibration.attention, attention_peak),
+        attention_flash2=_attention(part, calibration.attention_flash2, attention_peak),
+        memory=MemoryConstants(hbm_bytes_per_s=part.hbm_bytes_per_s, **_fields(MemoryConstants, memory)),
+        network=network(part, system, calibration),
+        hbm_bytes=part.usable_hbm_bytes or part.hbm_bytes,
+        units=part.units or 128.0,
+        provenance=found,
+    )
