@@ -7,7 +7,7 @@ import msgspec
 from hwmodel.ops import Num, maximum, minimum, sqrt
 from hwmodel.specs import ReliabilityFacts
 
-# Below this share of productive time the first-order formulas no longer hold: the plan flags it instead of printing less.
+# Below this share of productive time the first-order formulas no longer hold; the plan flags it.
 LOWEST_GOODPUT = 0.05
 
 

@@ -1,0 +1,241 @@
+"""The question as asked: which quantities are given, in SI numbers, with contradictions named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hwmodel import units
+from hwmodel.errors import InputError, unknown
+
+OBJECTIVES = ("usd", "flops", "kwh", "co2e")
+DEFAULT_SEQ_LEN = 4096
+DEFAULT_LAW = "besiroglu_2024"
+DEFAULT_PROMPT_SHARE = 0.75  # prompt : output = 3 : 1
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user gave (None: to be solved, or a documented default)."""
+
+    gpus: int | None = None
+    accelerator: str | None = None
+    system: str | None = None
+    nic_uni_bytes_per_s: float | None = None
+    time_s: float | None = None
+    budget_usd: float | None = None
+    flop: float | None = None
+    tokens: float | None = None
+    unique_tokens: float | None = None
+    params: float | None = None
+    model: str | None = None
+    loss: float | None = None
+    loss_like: tuple[float, float] | None = None
+    loss_factor: float = 1.0
+    inference_tokens: float | None = None
+    prompt_share: float = DEFAULT_PROMPT_SHARE
+    precision: str | None = None
+    serving_precision: str | None = None
+    seq_len: int = DEFAULT_SEQ_LEN
+    global_batch_seqs: float | None = None
+    mfu: float | None = None
+    flop_convention: str = "6nd"
+    law: str = DEFAULT_LAW
+    objective: str | None = None
+    usd_per_accelerator_hour: float | None = None
+    price_kind: str | None = None
+    region: str | None = None
+    stack: str = "generic"
+    measured: str | None = None
+    layout: dict[str, float] = {}  # tp, cp, pp, vpp, ep, micro_batch, zero, recompute as given
+    catalogs: tuple[str, ...] = ()
+    prices: str | None = None
+    seed: int = 0
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields that differ from their defaults, for the report and the reproducing command."""
+        blank = Request()
+        return {
+            name: value for name in self.__struct_fields__ if (value := getattr(self, name)) != getattr(blank, name)
+        }
+
+    @property
+    def has_loss_target(self) -> bool:
+        return self.loss is not None or self.loss_like is not None
+
+    @property
+    def has_compute(self) -> bool:
+        """Whether a budget of compute is given, directly or through time or money."""
+        return self.flop is not None or self.time_s is not None or self.budget_usd is not None
+
+
+LAYOUT_KEYS = ("tp", "cp", "pp", "vpp", "ep", "micro_batch", "zero", "recompute")
+RECOMPUTE_NAMES = {"none": 0.0, "selective": 1.0, "full": 2.0}
+
+
+def _quantity(value: Any, read: Any, what: str) -> Any:
+    """Strings are parsed; numbers are checked to be positive and passed."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return read(value, what)
+    number = float(value)
+    if not number > 0:
+        raise InputError(f"{what} must be above zero, got {value!r}")
+    return number
+
+
+def _whole(value: Any, what: str) -> int:
+    number = _quantity(value, units.parse_count, what)
+    if number != int(number):
+        raise InputError(f"{what} must be a whole number, got {value!r}")
+    return int(number)
+
+
+def _fleet(value: Any) -> tuple[int | None, str | None]:
+    if value is None:
+        return None, None
+    text = str(value)
+    if any(mark in text for mark in "x×*:+") and any(c.isdigit() for c in text.split(":")[-1] + text[:1]):
+        try:
+            return units.parse_fleet(text)
+        except InputError:
+            if text[:1].isdigit() or ":" in text or "+" in text:
+                raise
+    if text.strip("+-").replace(".", "").isdigit():
+        raise InputError(f"--gpus {text} names no accelerator; write it like 1024xA100")
+    return None, text  # a part without a count: the size of the fleet is solved
+
+
+def _loss_like(text: Any) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        return float(text[0]), float(text[1])
+    size, at, data = text.partition("@")
+    if not at:
+        raise InputError(f"cannot read --loss-like {text!r}; write it like 70B@1.4T (parameters at tokens)")
+    return units.parse_count(size, "--loss-like parameters"), units.parse_count(data, "--loss-like tokens")
+
+
+def _prompt_share(text: Any) -> float:
+    if text is None:
+        return DEFAULT_PROMPT_SHARE
+    if isinstance(text, str) and ":" in text:
+        parts = text.split(":")
+        if len(parts) == 2 and all(part.strip().replace(".", "", 1).isdigit() for part in parts):
+            prompt, output = (float(part) for part in parts)
+            if prompt + output > 0:
+                return prompt / (prompt + output)
+        raise InputError(f"cannot read --prompt-output {text!r}; write it like 3:1 (prompt tokens to output tokens)")
+    return float(_quantity(text, units.parse_fraction, "--prompt-output"))
+
+
+def _layout(given: dict[str, Any]) -> dict[str, float]:
+    layout: dict[str, float] = {}
+    for key in LAYOUT_KEYS:
+        value = given.pop(key, None)
+        if value is None:
+            continue
+        if key == "recompute" and str(value) in RECOMPUTE_NAMES:
+            layout[key] = RECOMPUTE_NAMES[str(value)]
+        elif key == "recompute":
+            raise unknown("recompute mode", str(value), RECOMPUTE_NAMES, "--recompute")
+        elif key == "zero":
+            if str(value) not in ("0", "1", "2", "3"):
+                raise InputError(f"--zero must be 0, 1, 2 or 3, got {value!r}")
+            layout[key] = float(value)
+        else:
+            layout[key] = float(_whole(value, f"--{key.replace('_', '-')}"))
+    return layout
+
+
+def _batch_seqs(given: dict[str, Any], seq_len: int) -> float | None:
+    seqs = _quantity(given.pop("global_batch", None), units.parse_count, "--global-batch")
+    tokens = _quantity(given.pop("global_batch_tokens", None), units.parse_count, "--global-batch-tokens")
+    if seqs is not None and tokens is not None:
+        raise InputError("--global-batch (sequences) and --global-batch-tokens say the same thing: give one of them")
+    if tokens is not None:
+        seqs = tokens / seq_len
+        if seqs < 1:
+            raise InputError(f"--global-batch-tokens {tokens:g} is less than one sequence of --seq-len {seq_len}")
+    return None if seqs is None else float(round(seqs))
+
+
+_READERS = {
+    "time": ("time_s", units.parse_duration_s),
+    "budget": ("budget_usd", units.parse_usd),
+    "flops": ("flop", units.parse_flop),
+    "tokens": ("tokens", units.parse_count),
+    "unique_tokens": ("unique_tokens", units.parse_count),
+    "params": ("params", units.parse_count),
+    "inference_tokens": ("inference_tokens", units.parse_count),
+    "loss": ("loss", units.parse_positive),
+    "loss_factor": ("loss_factor", units.parse_positive),
+    "mfu": ("mfu", units.parse_fraction),
+    "usd_per_hour": ("usd_per_accelerator_hour", units.parse_usd),
+}
+_VERBATIM = ("system", "model", "precision", "serving_precision", "law", "objective", "price_kind", "region", "stack",
+             "measured", "prices", "flop_convention")  # fmt: skip
+
+
+def parse_request(**given: Any) -> Request:
+    """A Request from the options of `plan` (strings as typed, or numbers). Raises InputError with the mend."""
+    given = {name: value for name, value in given.items() if value is not None and value != ()}
+    fields: dict[str, Any] = {}
+    fields["gpus"], fields["accelerator"] = _fleet(given.pop("gpus", None))
+    fields["seq_len"] = _whole(given.pop("seq_len", DEFAULT_SEQ_LEN), "--seq-len")
+    fields["global_batch_seqs"] = _batch_seqs(given, fields["seq_len"])
+    for name, (field, read) in _READERS.items():
+        if name in given:
+            fields[field] = _quantity(given.pop(name), read, f"--{name.replace('_', '-')}")
+    for name in _VERBATIM:
+        if name in given:
+            fields[name] = str(given.pop(name))
+    nic = given.pop("nic_gbit_s", None)
+    if nic is not None:
+        fields["nic_uni_bytes_per_s"] = _quantity(nic, units.parse_positive, "--nic-gbit-s") * 1e9 / 8
+    fields["loss_like"] = _loss_like(given.pop("loss_like", None))
+    fields["prompt_share"] = _prompt_share(given.pop("prompt_output", None))
+    fields["layout"] = _layout(given)
+    fields["catalogs"] = tuple(str(Path(path)) for path in given.pop("catalogs", ()))
+    fields["seed"] = int(given.pop("seed", 0))
+    if given:
+        raise unknown("option", next(iter(given)), [*_READERS, *_VERBATIM, *LAYOUT_KEYS, "gpus", "seq_len"], "plan")
+    request = Request(**fields)
+    check_contradictions(request)
+    return request
+
+
+def check_contradictions(r: Request) -> None:
+    """Raises InputError where the given quantities exclude each other or leave nothing to size the plan by."""
+    if r.objective is not None and r.objective not in OBJECTIVES:
+        raise unknown("objective", r.objective, OBJECTIVES, "--objective")
+    if r.params is not None and r.model is not None:
+        raise InputError("--params and --model both set the size: give one of them")
+    if r.loss is not None and r.loss_like is not None:
+        raise InputError("--loss and --loss-like both set the loss: give one of them")
+    if r.loss_factor != 1.0 and not r.has_loss_target:
+        raise InputError("--loss-factor scales a loss target: add --loss or --loss-like 70B@1.4T")
+    sized = r.params is not None or r.model is not None
+    if sized and r.tokens is not None and r.flop is not None:
+        raise InputError("--params, --tokens and --flops are tied by C = 6 N D: give two of the three")
+    if sized and r.tokens is not None and r.has_loss_target:
+        raise InputError("--params and --tokens already fix the loss: drop one of them or the loss target")
+    if r.has_loss_target and r.flop is not None and (sized or r.tokens is not None):
+        raise InputError("a loss target with --flops leaves only one of size and data free: drop --flops or the other")
+    if r.unique_tokens is not None and r.tokens is not None and r.unique_tokens > r.tokens:
+        raise InputError("--unique-tokens exceed --tokens: the run would not see them all; drop or lower one of them")
+    if not (sized or r.tokens is not None or r.has_loss_target or r.has_compute):
+        raise InputError(
+            "nothing sets the size of the run: give at least one of --tokens, --params, --model, --flops, --time, "
+            "--budget, --loss or --loss-like"
+        )
+    if r.mfu is not None and r.accelerator is None and r.system is None:
+        raise InputError("--mfu needs the accelerators it is reached on: add --gpus, like 1024xA100")
+    if (r.time_s is not None or r.budget_usd is not None) and r.accelerator is None and r.system is None:
+        raise InputError(
+            "--time and --budget buy compute only on named accelerators: add --gpus, like 256xH100 or H100"
+        )
