@@ -1,1 +1,45 @@
+"""Scaling laws: pure arithmetic from size, data, bits, repeats and experts to loss. Constants come from the catalog."""
 
+from hwmodel.laws.conventions import convert, non_embedding_from_total, total_from_non_embedding
+from hwmodel.laws.draws import band, draws, has_draws
+from hwmodel.laws.optimum import (
+    decades_outside,
+    has_loss,
+    loss,
+    loss_floor,
+    optimum_for_flop,
+    optimum_for_loss,
+    optimum_for_params,
+    optimum_for_tokens,
+    params_for_loss_at_tokens,
+    params_for_tokens,
+    regret,
+    regret_band,
+    same_loss,
+    tokens_for_loss,
+    tokens_for_params,
+)
+
+__all__ = [
+    "band",
+    "convert",
+    "decades_outside",
+    "draws",
+    "has_draws",
+    "has_loss",
+    "loss",
+    "loss_floor",
+    "non_embedding_from_total",
+    "optimum_for_flop",
+    "optimum_for_loss",
+    "optimum_for_params",
+    "optimum_for_tokens",
+    "params_for_loss_at_tokens",
+    "params_for_tokens",
+    "regret",
+    "regret_band",
+    "same_loss",
+    "tokens_for_loss",
+    "tokens_for_params",
+    "total_from_non_embedding",
+]

@@ -1,0 +1,107 @@
+"""Scaling laws from YAML: one file a law, variants inside it, checked on the way in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hwmodel.errors import CatalogError, unknown
+from hwmodel.specs.law import CONVENTIONS, LawSpec
+
+FOLDER = "laws"
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, _mtime_ns: int) -> dict[str, Any]:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        record = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+    except (OSError, yaml.YAMLError) as error:
+        detail = " ".join(str(error).split())
+        raise CatalogError(f"{path}: cannot be read as YAML: {detail}") from error
+    if not isinstance(record, dict) or not isinstance(record.get("id"), str):
+        raise CatalogError(f"{path}: a law file is a mapping with an `id`")
+    return record
+
+
+def _file(path: Path) -> dict[str, Any]:
+    return _read(path, path.stat().st_mtime_ns)
+
+
+def _files(roots: Sequence[Path]) -> dict[str, Path]:
+    """Law id -> file; a later root overrides an earlier one. A file is named after its law."""
+    return {path.stem: path for root in roots for path in sorted((root / FOLDER).glob("*.yaml"))}
+
+
+def _spec(fields: Mapping[str, Any], path: Path) -> LawSpec:
+    name = fields.get("id", "?")
+    try:
+        spec = msgspec.convert(dict(fields), LawSpec)
+    except msgspec.ValidationError as error:
+        raise CatalogError(f"{path}: law {name}: {error}") from error
+    extra = set(fields) - set(LawSpec.__struct_fields__)
+    if extra:
+        raise CatalogError(f"{path}: law {name}: unknown field {sorted(extra)[0]!r}")
+    if spec.params_convention not in CONVENTIONS:
+        known = ", ".join(CONVENTIONS)
+        raise CatalogError(f"{path}: law {name}: params_convention {spec.params_convention!r} is none of {known}")
+    if not spec.constants and not spec.refusal:
+        raise CatalogError(f"{path}: law {name}: neither constants nor a refusal that says why there are none")
+    size = len(spec.covariance_of)
+    if len(spec.covariance) != size or any(len(row) != size for row in spec.covariance):
+        raise CatalogError(f"{path}: law {name}: covariance is not {size} x {size} like covariance_of")
+    missing = [n for n in spec.covariance_of if n.removeprefix("log_") not in spec.constants]
+    if missing:
+        raise CatalogError(f"{path}: law {name}: covariance_of names {missing[0]!r}, which is not a constant")
+    return spec
+
+
+def _variants(path: Path) -> dict[str, LawSpec]:
+    record = _file(path)
+    base = {key: value for key, value in record.items() if key != "variants"}
+    variants = record.get("variants") or {}
+    specs: dict[str, LawSpec] = {}
+    if "form" in base:
+        specs[base["id"]] = _spec(base, path)
+    inherited = {k: v for k, v in base.items() if k not in ("test_points", "default_variant")}
+    for name, fields in variants.items():
+        own = {**inherited, **fields, "id": f"{base['id']}/{name}"}
+        specs[own["id"]] = _spec(own, path)
+    default = base.get("default_variant")
+    if default is not None and base["id"] not in specs:
+        if f"{base['id']}/{default}" not in specs:
+            raise CatalogError(f"{path}: default_variant {default!r} is not among the variants")
+        specs[base["id"]] = specs[f"{base['id']}/{default}"]
+    return specs
+
+
+def read_law(roots: Sequence[Path], law_id: str) -> LawSpec:
+    """One law by id (`chinchilla_2022/approach1`; a bare id means its default variant), reading only its own file.
+
+    Raises InputError for an unknown id and CatalogError for a broken file.
+    """
+    files = _files(roots)
+    stem = law_id.partition("/")[0]
+    if stem in files:
+        specs = _variants(files[stem])
+        if law_id in specs:
+            return specs[law_id]
+        raise unknown("variant of law", law_id, specs)
+    raise unknown("law", law_id, _ids(files))
+
+
+def _ids(files: Mapping[str, Path]) -> Iterator[str]:
+    for path in files.values():
+        yield from _variants(path)
+
+
+def read_laws(roots: Sequence[Path]) -> list[LawSpec]:
+    """All laws and variants, each once, by id."""
+    specs = {spec.id: spec for path in _files(roots).values() for spec in _variants(path).values()}
+    return [specs[key] for key in sorted(specs)]
