@@ -21,13 +21,15 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     # Time of the kernels.
     level: Num = 1.0  # all device time of the step
     sustained: Num = 1.0  # matrix products under sustained load over the burst that kernels were measured in
-    attention_fused: Num = 1.0  # 1: flash kernels, 0: scores written to memory
-    attention_slowdown: Num = 1.0  # fused kernels of an older generation than the part
+    attention_generation: Num = 3.0  # 3: fused kernels of today, 2: FlashAttention-2, 0: scores written to memory
+    score_passes: Num = 5.0  # times that an unfused forward pass moves each attention score
     memory_passes: Num = 1.0  # traffic of element-wise operations over that of the fused minimum
+    accumulate_passes: Num = 0.7  # share of the gradient accumulation's traffic that wgrad products do not hide
     imbalance: Num = 1.15  # busiest expert-parallel rank over the mean
 
     # Host.
     host_op_s: Num = 8e-6  # time to launch one kernel
+    host_backward: Num = 1.5  # launches of a backward pass over those of a forward one
     launches_layer: Num = 16.0  # kernels launched in one layer's forward pass
     launches_moe: Num = 18.0  # launched beside these where the layer has experts
     host_pipeline: Num = 1.0  # launch cost over the plain one where pipeline ranks also exchange activations
@@ -46,6 +48,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     jitter: Num = 0.01  # slowdown a doubling of the number of nodes
 
     # Habits.
+    bubble: Num = 1.0  # share of the 1F1B bubble that the schedule leaves (zero-bubble: about a third)
     head_balanced: Num = 0.0  # 1: layers are moved off the stage that holds the head
     default_zero: Num = 1.0
     default_vpp_layers: Num = 0.0  # layers of one virtual stage where unstated; 0: no interleaving

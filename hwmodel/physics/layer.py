@@ -1,0 +1,300 @@
+"""Seconds of one layer, one micro-batch, on one accelerator: its products, attention, memory traffic, communication.
+
+Forward and backward passes stand apart, because recomputation repeats the forward one. Nothing here knows pipelines.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hwmodel.ops import Num, ceil, maximum, minimum, where
+from hwmodel.physics import shape as shapes
+from hwmodel.physics.collectives import all_gather_s, all_reduce_s, all_to_all_s, point_to_point_s, reduce_scatter_s
+from hwmodel.physics.columns import anywhere
+from hwmodel.physics.kernels import (
+    attention_backward_s,
+    attention_forward_s,
+    cast_s,
+    gemm_s,
+    grouped_gemm_s,
+    memory_bound_s,
+    unfused_attention_s,
+)
+from hwmodel.specs import Block, Layout, Precision, Shape, Stack, Workload
+from hwmodel.specs.kernels import AttentionConstants, GemmConstants, Machine
+
+
+class LayerTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds of one (mean) layer a micro-batch, exposed; `_f` forward, `_b` backward. `head_s`: logits and loss."""
+
+    gemm_f: Num
+    gemm_b: Num
+    attention_f: Num
+    attention_b: Num
+    memory_f: Num
+    memory_b: Num
+    cast_f: Num
+    cast_b: Num
+    tp_f: Num
+    tp_b: Num
+    cp_f: Num
+    cp_b: Num
+    ep_f: Num
+    ep_b: Num
+    launches_f: Num  # kernels launched (a count)
+    head_s: Num
+
+
+def _product(m: Num, n: Num, k: Num, c: GemmConstants, trainable: Any) -> tuple[Num, Num]:
+    """Forward and backward seconds of one linear layer; frozen weights need no weight gradient."""
+    forward = gemm_s(m, n, k, c)
+    return forward, gemm_s(m, k, n, c) + trainable * gemm_s(k, n, m, c)
+
+
+def _grouped(rows: Num, n: Num, k: Num, experts: Num, c: GemmConstants, trainable: Any) -> tuple[Num, Num]:
+    forward = grouped_gemm_s(rows, n, k, experts, c)
+    backward = grouped_gemm_s(rows, k, n, experts, c) + trainable * grouped_gemm_s(k, n, rows, experts, c)
+    return forward, backward
+
+
+def _attention_products(
+    shape: Shape, block: Block, tokens: Num, tp: Num, c: GemmConstants, trainable: Any
+) -> list[tuple[Num, Num]]:
+    """Forward and backward seconds of the projections around attention."""
+    d = shape.d_model
+    v_dim = shapes.value_head_dim(block)
+    heads = ceil(block.n_heads / tp)
+    kv_heads = ceil(block.n_kv_heads / tp)
+    output = _product(tokens, d, heads * v_dim, c, trainable)
+    latent = block.kv_lora_rank > 0
+    if not anywhere(latent):
+        return [_product(tokens, heads * block.head_dim + kv_heads * (block.head_dim + v_dim), d, c, trainable), output]
+    rank_q = where(block.q_lora_rank > 0, block.q_lora_rank, d)
+    down = _product(tokens, block.q_lora_rank + block.kv_lora_rank + block.rope_dim, d, c, trainable)
+    up_q = _product(tokens, heads * block.head_dim, rank_q, c, trainable)
+    up_kv = _product(
+        tokens, heads * (block.head_dim - block.rope_dim + v_dim), maximum(block.kv_lora_rank, 1.0), c, trainable
+    )
+    plain = _product(tokens, heads * block.head_dim + kv_heads * (block.head_dim + v_dim), d, c, trainable)
+    mixed = tuple(where(latent, down[i] + up_q[i] + up_kv[i], plain[i]) for i in (0, 1))
+    return [(mixed[0], mixed[1]), output]
+
+
+def expert_rows(block: Block, tokens: Num, layout: Layout) -> tuple[Num, Num]:
+    """Tokens that one local expert receives in a micro-batch, and the number of local experts."""
+    local = maximum(block.n_experts, 1.0) / (layout.ep)
+    rows = tokens / layout.tp * layout.etp * layout.ep * block.top_k / maximum(block.n_experts, 1.0)
+    return rows, local
+
+
+def _ffn_products(
+    shape: Shape, block: Block, tokens: Num, layout: Layout, machine: Machine, stack: Stack, trainable: Any
+) -> list[tuple[Num, Num]]:
+    """Forward and backward seconds of the feed-forward part: one network, or router, experts and shared experts."""
+    d = shape.d_model
+    c = machine.gemm
+    moe = block.n_experts > 0
+    width = ceil(maximum(block.d_ff, 1.0) / layout.tp)
+    fused = 1.0 + block.gated
+    products: list[tuple[Num, Num]] = []
+    if anywhere(block.n_experts < 1.0):
+        up = _product(tokens, fused * width, d, c, trainable)
+        down = _product(tokens, d, width, c, trainable)
+        present = where(moe, 0.0, where(block.d_ff > 0, 1.0, 0.0))
+        products.append((present * (up[0] + down[0]), present * (up[1] + down[1])))
+    if anywhere(moe):
+        rows, local = expert_rows(block, tokens, layout)
+        width = block.d_ff / layout.etp
+        up = _grouped(rows, fused * width, d, local, c, trainable)
+        down = _grouped(rows, d, width, local, c, trainable)
+        router = _product(tokens / layout.tp, maximum(block.n_experts, 1.0), d, machine.gemm_high, trainable)
+        shared_up = _product(tokens, fused * block.d_ff_shared / layout.tp, d, c, trainable)
+        shared_down = _product(tokens, d, block.d_ff_shared / layout.tp, c, trainable)
+        present = where(moe, 1.0, 0.0)
+        shared = where(block.d_ff_shared > 0, 1.0, 0.0)
+        products += [
+            (
+                present * ((up[i] + down[i]) * stack.imbalance + router[i] + shared * (shared_up[i] + shared_down[i]))
+                for i in (0, 1)
+            )  # type: ignore[list-item]
+        ]
+        products[-1] = tuple(products[-1])  # type: ignore[assignment]
+    return products
+
+
+def attention_constants(machine: Machine, stack: Stack) -> AttentionConstants:
+    """Constants of the kernel generation that the stack runs."""
+    if not anywhere(stack.attention_generation < 2.5):
+        return machine.attention
+    new, old = machine.attention, machine.attention_flash2
+    return AttentionConstants(
+        **{
+            name: where(stack.attention_generation < 2.5, getattr(old, name), getattr(new, name))
+            for name in AttentionConstants.__struct_fields__
+        }
+    )
+
+
+def _attention(block: Block, layout: Layout, workload: Workload, machine: Machine, stack: Stack) -> tuple[Num, Num]:
+    """Forward and backward seconds of the attention core."""
+    b, s = layout.micro_batch, workload.seq_len
+    heads = ceil(block.n_heads / layout.tp)
+    kv_heads = ceil(maximum(block.n_kv_heads, 1.0) / layout.tp)
+    v_dim = shapes.value_head_dim(block)
+    c = attention_constants(machine, stack)
+    fused_f = attention_forward_s(b, s, s, heads, kv_heads, block.head_dim, v_dim, block.window_tokens, c)
+    fused_b = attention_backward_s(b, s, s, heads, kv_heads, block.head_dim, v_dim, block.window_tokens, c)
+    present = where(block.n_heads > 0, 1.0, 0.0) / layout.cp
+    if not anywhere(stack.attention_generation < 0.5):
+        return fused_f * present, fused_b * present
+    high, memory = machine.gemm_high, machine.memory
+    plain_f = unfused_attention_s(b, s, s, heads, block.head_dim, v_dim, stack.score_passes, high, memory)
+    products = 2.0 * (plain_f - memory_bound_s(b * heads * s * s * stack.score_passes * 2.0, memory))
+    plain_b = products + memory_bound_s(b * heads * s * s * stack.score_passes * 3.6, memory)
+    unfused = stack.attention_generation < 0.5
+    return where(unfused, plain_f, fused_f) * present, where(unfused, plain_b, fused_b) * present
+
+
+def _traffic(
+    shape: Shape, block: Block, tokens: Num, layout: Layout, precision: Precision, machine: Machine, stack: Stack
+) -> tuple[Num, Num]:
+    """Seconds of element-wise operations: norms, residuals, rotary embedding, activation, expert permutation."""
+    d = shape.d_model
+    split = where(layout.sequence_parallel > 0, layout.tp, 1.0)
+    width = shapes.ffn_active(block) * block.d_ff * where(block.n_experts > 0, layout.etp, 1.0) + block.d_ff_shared
+    rotary = 2.0 * (block.n_heads + block.n_kv_heads) * block.head_dim
+    permuted = where(block.n_experts > 0, 4.0 * block.top_k * d, 0.0)
+    elements = 10.0 * d / split + ((2.0 + block.gated) * width + rotary + permuted) / layout.tp
+    size = tokens * elements * precision.residual_bytes * stack.memory_passes
+    kernels = 7.0 * machine.memory.launch_s
+    forward = memory_bound_s(size, machine.memory) + kernels
+    return forward, 2.0 * forward
+
+
+def _casts(shape: Shape, block: Block, tokens: Num, layout: Layout, machine: Machine) -> tuple[Num, Num]:
+    """Seconds to cast and scale the operands of the products; the backward pass also needs transposed copies."""
+    c = machine.gemm
+    if not anywhere(c.cast_bytes > 0):
+        return 0.0, 0.0
+    v_dim = shapes.value_head_dim(block)
+    width = shapes.ffn_active(block) * block.d_ff / layout.tp + block.d_ff_shared / layout.tp
+    inputs = 2.0 * shape.d_model + block.n_heads * v_dim / layout.tp + width
+    heads = (block.n_heads * block.head_dim + block.n_kv_heads * (block.head_dim + v_dim)) / layout.tp
+    outputs = 2.0 * shape.d_model + heads + (1.0 + block.gated) * width
+    forward = cast_s(tokens * inputs, c) + 3.0 * c.cast_launch_s
+    return forward, cast_s(tokens * outputs, c) + 3.0 * c.cast_launch_s
+
+
+def _tensor_parallel(
+    shape: Shape, block: Block, tokens: Num, layout: Layout, precision: Precision, machine: Machine, stack: Stack
+) -> Num:
+    """Exposed seconds of one pass of tensor-parallel communication (the backward pass has the same)."""
+    if not anywhere(layout.tp > 1.0):
+        return 0.0
+    net = machine.network
+    size = tokens * shape.d_model * precision.residual_bytes
+    near = minimum(layout.tp, net.domain)
+    gathered = all_gather_s(size, layout.tp, near, net) + reduce_scatter_s(size, layout.tp, near, net)
+    one = where(layout.sequence_parallel > 0, gathered, all_reduce_s(size, layout.tp, near, net))
+    pairs = where(block.n_heads > 0, 1.0, 0.0) + where((block.n_experts > 0) & (layout.etp < 1.5), 0.0, 1.0)
+    return where(layout.tp > 1.0, one * pairs * (1.0 - stack.tp_overlap), 0.0)
+
+
+def _context_parallel(
+    block: Block, tokens: Num, layout: Layout, precision: Precision, machine: Machine, stack: Stack, attention: Num
+) -> Num:
+    """Exposed seconds of passing keys and values round the context-parallel ring under `attention` seconds."""
+    if not anywhere(layout.cp > 1.0):
+        return 0.0
+    net = machine.network
+    width = block.n_kv_heads * (block.head_dim + shapes.value_head_dim(block))
+    latent = block.kv_lora_rank + block.rope_dim
+    size = tokens * where(block.kv_lora_rank > 0, latent, width / layout.tp) * precision.residual_bytes
+    crosses = where(layout.tp * layout.cp > net.domain, 1.0, 0.0)
+    ring = (layout.cp - 1.0) * point_to_point_s(size, crosses, net)
+    return where(layout.cp > 1.0, maximum(ring - stack.cp_overlap * attention, 0.05 * ring), 0.0)
+
+
+def _expert_parallel(
+    shape: Shape, block: Block, tokens: Num, layout: Layout, precision: Precision, machine: Machine, stack: Stack
+) -> Num:
+    """Exposed seconds of one pass's dispatch and combine (two all-to-alls)."""
+    if not anywhere((layout.ep > 1.0) & (block.n_experts > 0)):
+        return 0.0
+    net = machine.network
+    inside = maximum(net.domain / where(layout.etp > 1.0, layout.tp, 1.0), 1.0)
+    near = minimum(layout.ep, inside)
+    domains = layout.ep / near
+    # A token goes once over the network to each domain that holds one of its experts, then spreads inside.
+    copies = minimum(block.top_k, where(domains > 1.0, domains, block.top_k))
+    crossing = where(domains > 1.0, copies / block.top_k, 1.0)
+    size = tokens / layout.tp * layout.etp * shape.d_model * block.top_k * precision.residual_bytes
+    one = all_to_all_s(size * crossing, layout.ep, near, net)
+    exposed = 2.0 * one * stack.imbalance * (1.0 - stack.ep_overlap)
+    return where((layout.ep > 1.0) & (block.n_experts > 0), exposed, 0.0)
+
+
+def head_s(shape: Shape, tokens: Num, tp: Num, machine: Machine, precision: Precision, trainable: Any) -> Num:
+    """Seconds of logits and loss of one micro-batch, forward and backward, on the stage that holds them."""
+    width = ceil(shape.vocab / tp)
+    forward, backward = _product(tokens, width, shape.d_model, machine.gemm_high, trainable)
+    # fp32 logits written, read twice for the loss, gradient written and read in 16 bit.
+    loss = memory_bound_s(tokens * width * 16.0, machine.memory)
+    return forward + backward + loss
+
+
+def _one_kind(
+    shape: Shape, block: Block, machine: Machine, precision: Precision, layout: Layout, workload: Workload, stack: Stack
+) -> dict[str, Num]:
+    tokens = layout.micro_batch * workload.seq_len / layout.cp
+    trainable = where(workload.trainable_fraction < 0.5, 0.0, 1.0)
+    products = _attention_products(shape, block, tokens, layout.tp, machine.gemm, trainable)
+    has_heads = where(block.n_heads > 0, 1.0, 0.0)
+    products = [(f * has_heads, b * has_heads) for f, b in products]
+    if anywhere(block.mixer_params > 0):
+        side = (maximum(block.mixer_params, 1.0) / layout.tp) ** 0.5
+        scale = where(block.mixer_params > 0, 1.0, 0.0)
+        mixer = _product(tokens, side, side, machine.gemm, trainable)
+        products.append((scale * mixer[0], scale * mixer[1]))
+    products += _ffn_products(shape, block, tokens, layout, machine, stack, trainable)
+    factor = stack.sustained / machine.gemm.sustained
+    attention_f, attention_b = _attention(block, layout, workload, machine, stack)
+    memory_f, memory_b = _traffic(shape, block, tokens, layout, precision, machine, stack)
+    cast_f, cast_b = _casts(shape, block, tokens, layout, machine)
+    tp = _tensor_parallel(shape, block, tokens, layout, precision, machine, stack)
+    ep = _expert_parallel(shape, block, tokens, layout, precision, machine, stack)
+    return {
+        "gemm_f": factor * sum(p[0] for p in products),
+        "gemm_b": factor * sum(p[1] for p in products),
+        "attention_f": attention_f,
+        "attention_b": attention_b,
+        "memory_f": memory_f,
+        "memory_b": memory_b,
+        "cast_f": cast_f,
+        "cast_b": cast_b,
+        "tp_f": tp,
+        "tp_b": tp,
+        "cp_f": _context_parallel(block, tokens, layout, precision, machine, stack, attention_f),
+        "cp_b": _context_parallel(block, 2.0 * tokens, layout, precision, machine, stack, attention_b),
+        "ep_f": ep,
+        "ep_b": ep,
+        "launches_f": stack.launches_layer + where(block.n_experts > 0, stack.launches_moe, 0.0),
+    }
+
+
+def layer_times(
+    shape: Shape, machine: Machine, precision: Precision, layout: Layout, workload: Workload, stack: Stack
+) -> LayerTimes:
+    """Seconds of the mean layer of `shape` and of its head, a micro-batch (see LayerTimes)."""
+    count = shapes.layers(shape)
+    total: dict[str, Num] = {}
+    for block in shape.blocks:
+        share = block.count / count
+        one = _one_kind(shape, block, machine, precision, layout, workload, stack)
+        total = {name: total.get(name, 0.0) + share * value for name, value in one.items()}
+    tokens = layout.micro_batch * workload.seq_len / layout.cp
+    trainable = where(workload.trainable_fraction < 0.5, 0.0, 1.0)
+    head = head_s(shape, tokens, layout.tp, machine, precision, trainable)
+    return LayerTimes(head_s=head, **total)

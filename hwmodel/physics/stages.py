@@ -1,0 +1,84 @@
+"""How layers and parameters spread over pipeline stages and ranks."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hwmodel.ops import Num, ceil, maximum, minimum, where
+from hwmodel.physics import shape as shapes
+from hwmodel.specs import Layout, Shape, Stack
+
+
+class Stages(msgspec.Struct, frozen=True, kw_only=True):
+    """Layers on the first, a middle and the last stage; with one stage all three are the same."""
+
+    first: Num
+    middle: Num
+    last: Num
+
+
+class LayerShard(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters of one (mean) layer, and of the vocabulary matrix, that one rank works with."""
+
+    dense: Num  # in matrix products, sharded by tensor parallelism
+    experts: Num  # routed experts, sharded by expert parallelism
+    vectors: Num  # norms and biases, replicated
+    vocabulary: Num
+
+    @property
+    def layer(self) -> Num:
+        return self.dense + self.experts + self.vectors
+
+
+def layers_per_stage(shape: Shape, layout: Layout, stack: Stack) -> Stages:
+    """Even split, rounded up in the middle; the end stages take what is missing (126 layers on 16: 7, 8 ... 8, 7).
+
+    A stack that balances the head moves from the last stage as many layers as the head weighs.
+    """
+    count = shapes.layers(shape)
+    most = ceil(count / layout.pp)
+    missing = most * layout.pp - count
+    ends = minimum(layout.pp, 2.0)
+    end = maximum(most - missing / ends, 0.0)
+    weight = shape.vocab * shape.d_model / (mean_layer_params(shape))
+    moved = where(layout.pp > 1.0, stack.head_balanced * minimum(weight, end), 0.0)
+    even = count / layout.pp
+    spread = moved / maximum(layout.pp, 1.0)
+    middle = where(stack.head_balanced > 0, even + spread, most)
+    last = where(stack.head_balanced > 0, maximum(even + spread - moved, 0.0), end)
+    return Stages(first=where(stack.head_balanced > 0, even + spread, end), middle=middle, last=last)
+
+
+def mean_layer_params(shape: Shape) -> Num:
+    """Parameters that a token multiplies with in the mean layer."""
+    total: Num = 0.0
+    for block in shape.blocks:
+        total = total + block.count * shapes.layer_matrix_params(shape, block)
+    return total / shapes.layers(shape)
+
+
+def layer_shard(shape: Shape, layout: Layout) -> LayerShard:
+    """Parameters of the mean layer and of the vocabulary matrix on one tensor- and expert-parallel rank."""
+    count = shapes.layers(shape)
+    dense: Num = 0.0
+    experts: Num = 0.0
+    vectors: Num = 0.0
+    for block in shape.blocks:
+        share = block.count / count
+        ffn = where(block.n_experts > 0, 0.0, shapes.expert_params(shape, block))
+        matrices = shapes.attention_matrix_params(shape, block) + block.mixer_params
+        dense = dense + share * (matrices + ffn + shapes.shared_ffn_params(shape, block))
+        experts = experts + share * block.n_experts * shapes.expert_params(shape, block)
+        vectors = vectors + share * shapes.vector_params(shape, block)
+    return LayerShard(
+        dense=dense / layout.tp,
+        experts=experts / (layout.ep * layout.etp),
+        vectors=vectors,
+        vocabulary=shape.vocab * shape.d_model / layout.tp,
+    )
+
+
+def data_ranks(layout: Layout) -> tuple[Num, Num]:
+    """Ranks that hold copies of one dense shard, and of one expert shard."""
+    dense = layout.dp * layout.cp
+    return dense, maximum(dense * layout.tp / (layout.ep * layout.etp), 1.0)

@@ -1,0 +1,270 @@
+"""Seconds of one optimizer step, as exposed, disjoint terms.
+
+A step is m micro-batches through the slowest stage, the pipeline bubble, what communication could not hide, the
+optimizer, and what the host and the scale add. `step` takes numbers or columns (rows of layouts, of machines, of
+shapes); where only the layout varies it computes the layer once over the distinct (tp, cp, ep, etp, micro-batch).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hwmodel.ops import Num, log, maximum, minimum, sqrt, where
+from hwmodel.physics import shape as shapes
+from hwmodel.physics.collectives import all_gather_s, all_reduce_s, point_to_point_s, reduce_scatter_s
+from hwmodel.physics.columns import anywhere, distinct, has_column, is_column, take
+from hwmodel.physics.kernels import memory_bound_s
+from hwmodel.physics.layer import LayerTimes, layer_times
+from hwmodel.physics.stages import LayerShard, data_ranks, layer_shard, layers_per_stage
+from hwmodel.specs import Layout, Precision, Shape, Stack, StepTerms, Workload
+from hwmodel.specs.kernels import Machine
+
+_LN2 = 0.6931471805599453
+
+
+class _Share(msgspec.Struct, frozen=True, kw_only=True):
+    """Fractions of the forward pass that recomputation repeats: the attention core, and the whole layer."""
+
+    attention: Num
+    layer: Num
+
+
+def _recompute(layout: Layout) -> _Share:
+    # Between 1 (selective) and 2 (full) the value is read as the share of layers recomputed whole.
+    full = minimum(maximum(layout.recompute - 1.0, 0.0), 1.0)
+    return _Share(attention=maximum(minimum(layout.recompute, 1.0), full), layer=full)
+
+
+def micro_batches(layout: Layout, workload: Workload) -> Num:
+    """Micro-batches that one pipeline processes in a step (may be fractional where the batch does not divide)."""
+    return maximum(workload.global_batch_seqs / (layout.micro_batch * layout.dp), 1.0)
+
+
+def _layer_times(
+    shape: Shape, machine: Machine, precision: Precision, layout: Layout, workload: Workload, stack: Stack
+) -> LayerTimes:
+    """The layer's times, computed once over the layouts that share them."""
+    keys = [layout.tp, layout.cp, layout.ep, layout.etp, layout.micro_batch, layout.sequence_parallel]
+    keys = [*keys, workload.seq_len]
+    fixed = not (has_column(shape) or has_column(machine) or has_column(stack) or has_column(precision))
+    found = distinct(keys) if fixed and not is_column(workload.trainable_fraction) else None
+    if found is None:
+        return layer_times(shape, machine, precision, layout, workload, stack)
+    first, inverse = found
+    few = layer_times(shape, machine, precision, take(layout, first), take(workload, first), stack)
+    columns: LayerTimes = take(few, inverse)
+    return columns
+
+
+class _MicroBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds a micro-batch spends on the slowest stage, by kind, all layers of that stage together."""
+
+    gemm: Num
+    attention: Num
+    memory: Num
+    cast: Num
+    head: Num
+    recompute: Num
+    tp: Num
+    cp: Num
+    ep: Num
+    host: Num  # what the launches add to all these
+    backward: Num  # device seconds of the backward pass (a window for communication)
+    mean_stage: Num  # seconds of the mean stage
+
+    @property
+    def total(self) -> Num:
+        compute = self.gemm + self.attention + self.memory + self.cast + self.head + self.recompute
+        return compute + self.tp + self.cp + self.ep + self.host
+
+
+def _host_s(device: Num, launches: Num, layout: Layout, stack: Stack) -> Num:
+    """Seconds that the host adds where it launches kernels more slowly than the device runs them (smooth maximum)."""
+    stretch = 1.0 + stack.host_tensor * (layout.tp - 1.0)
+    stretch = stretch * where((layout.pp > 1.0) & (layout.tp > 1.0), stack.host_pipeline, 1.0)
+    host = launches * stack.host_op_s * stretch
+    a, b = device * device, host * host
+    return sqrt(sqrt(a * a + b * b)) - device
+
+
+def _accumulate_s(shard: LayerShard, precision: Precision, machine: Machine, stack: Stack) -> Num:
+    """Seconds to add one layer's weight gradients to their accumulator."""
+    width = where(stack.gradient_bytes > 0, stack.gradient_bytes, precision.gradient_bytes)
+    rate = machine.memory.hbm_bytes_per_s * machine.memory.hbm_fraction
+    return 2.0 * width * shard.layer * stack.accumulate_passes / rate
+
+
+def _micro_batch(
+    shape: Shape,
+    machine: Machine,
+    precision: Precision,
+    layout: Layout,
+    stack: Stack,
+    times: LayerTimes,
+    shard: LayerShard,
+    trainable: Num,
+) -> _MicroBatch:
+    again = _recompute(layout)
+    stages = layers_per_stage(shape, layout, stack)
+    accumulate = _accumulate_s(shard, precision, machine, stack) * trainable
+    memory = times.memory_f + times.memory_b + accumulate
+    repeated = again.attention * times.attention_f
+    repeated = repeated + again.layer * (times.gemm_f + times.memory_f + times.cast_f)
+    tp = times.tp_f + times.tp_b + again.layer * times.tp_f
+    cp = times.cp_f + times.cp_b + again.attention * times.cp_f
+    ep = times.ep_f + times.ep_b + again.layer * times.ep_f
+    gemm = times.gemm_f + times.gemm_b
+    attention = times.attention_f + times.attention_b
+    cast = times.cast_f + times.cast_b
+    device = (gemm + attention + memory + cast + repeated + tp + cp + ep) * stack.level
+    launches = times.launches_f * (1.0 + stack.host_backward + again.layer)
+    layer_host = _host_s(device, launches, layout, stack)
+    layer = device + layer_host
+    head = times.head_s * stack.level
+    # The slowest stage decides: the last one with the head, or a middle one with more layers.
+    last = stages.last * layer + head
+    middle = stages.middle * layer
+    alone = layout.pp < 1.5
+    on_last = where(alone | (last >= middle), 1.0, 0.0)
+    count = where(on_last > 0, stages.last, stages.middle)
+    scale = count * stack.level
+    backward = times.gemm_b + times.attention_b + times.memory_b + times.cast_b + times.tp_b + times.ep_b
+    mean = (shapes.layers(shape) * layer + head) / layout.pp
+    return _MicroBatch(
+        gemm=gemm * scale,
+        attention=attention * scale,
+        memory=memory * scale,
+        cast=cast * scale,
+        head=head * on_last,
+        recompute=repeated * scale,
+        tp=tp * scale,
+        cp=cp * scale,
+        ep=ep * scale,
+        host=layer_host * count,
+        backward=backward * scale + layer_host * count * 0.6,
+        mean_stage=mean,
+    )
+
+
+def _data_parallel_s(
+    shape: Shape,
+    machine: Machine,
+    precision: Precision,
+    layout: Layout,
+    stack: Stack,
+    shard: LayerShard,
+    micro: _MicroBatch,
+    m: Num,
+    trainable: Num,
+) -> Num:
+    """Exposed seconds a step of gradient reduction and weight gathering over the data-parallel ranks."""
+    if not anywhere(layout.dp * layout.cp > 1.0):
+        return 0.0
+    net = machine.network
+    stages = layers_per_stage(shape, layout, stack)
+    count = maximum(stages.middle, stages.last)
+    ends = where(layout.pp > 1.0, 1.0, 2.0 - shape.tied)
+    dense_ranks, expert_ranks = data_ranks(layout)
+    dense = count * (shard.dense + shard.vectors) + ends * shard.vocabulary
+    near = minimum(dense_ranks, maximum(net.domain / layout.tp, 1.0))
+    near_experts = minimum(expert_ranks, maximum(net.domain / minimum(layout.ep * layout.etp, net.domain), 1.0))
+    experts = count * shard.experts
+    g, w = precision.gradient_comm_bytes * trainable, precision.weight_comm_bytes
+
+    def gather(width: Num) -> Num:
+        one = all_gather_s(dense * width, dense_ranks, near, net)
+        if anywhere(experts > 0):
+            one = one + where(experts > 0, all_gather_s(experts * width, expert_ranks, near_experts, net), 0.0)
+        return one
+
+    full_shard = layout.zero > 2.5
+    reduced = gather(g)
+    once = reduced + where(layout.zero > 0.5, gather(w * trainable), reduced)
+    # Fully sharded: weights are gathered for the forward and the backward pass of every micro-batch; a layer's message
+    # is its own, so latencies repeat with the layers.
+    each = 2.0 * gather(w) + reduced
+    latency = 3.0 * count * (net.nic_latency_s * where(dense_ranks > near, 1.0, 0.0) + net.link_latency_s)
+    window = where(full_shard, stack.fsdp_overlap * micro.total, stack.dp_overlap * micro.backward)
+    volume = where(full_shard, each + latency, once) / stack.network_fraction
+    hidden = volume - window
+    floor = stack.dp_floor * volume
+    edge = 0.1 * volume
+    exposed = floor + 0.5 * (hidden + sqrt(hidden * hidden + edge * edge)) * (1.0 - stack.dp_floor)
+    return where(dense_ranks > 1.0, exposed * where(full_shard, m, 1.0), 0.0)
+
+
+def _optimizer_s(
+    shape: Shape,
+    machine: Machine,
+    precision: Precision,
+    layout: Layout,
+    stack: Stack,
+    shard: LayerShard,
+    trainable: Num,
+) -> Num:
+    """Seconds of the optimizer: every state read and written once, on the shard that a rank owns."""
+    stages = layers_per_stage(shape, layout, stack)
+    dense_ranks, expert_ranks = data_ranks(layout)
+    sharded = where(layout.zero > 0.5, 1.0, 0.0)
+    dense = stages.middle * (shard.dense + shard.vectors) + shard.vocabulary * where(layout.pp > 1.0, 1.0, 2.0)
+    owned = dense / where(sharded > 0, dense_ranks, 1.0)
+    owned = owned + stages.middle * shard.experts / where(sharded > 0, expert_ranks, 1.0)
+    states = 2.0 * (precision.master_bytes + precision.moment_bytes) + precision.weight_bytes
+    per_param = states + 2.0 * precision.gradient_bytes
+    return memory_bound_s(owned * per_param * trainable, machine.memory)
+
+
+def _transfer_s(
+    shape: Shape, machine: Machine, precision: Precision, layout: Layout, workload: Workload, stack: Stack, m: Num
+) -> Num:
+    """Exposed seconds of activations and gradients passed between pipeline stages."""
+    if not anywhere(layout.pp > 1.0):
+        return 0.0
+    net = machine.network
+    split = where(layout.sequence_parallel > 0, layout.tp, 1.0)
+    tokens = layout.micro_batch * workload.seq_len / layout.cp
+    size = tokens * shape.d_model * precision.residual_bytes / split
+    crosses = where(layout.tp * layout.cp * layout.dp * layout.pp > net.domain, 1.0, 0.0)
+    one = point_to_point_s(size, crosses, net) / stack.network_fraction
+    count = 2.0 * m * layout.vpp * (1.0 - stack.pp_overlap) + 2.0 * (layout.pp - 1.0)
+    return where(layout.pp > 1.0, one * count, 0.0)
+
+
+def nodes(layout: Layout, machine: Machine) -> Num:
+    """Scale-up domains that the fleet spans, at least one."""
+    return maximum(layout.accelerators / minimum(machine.network.domain, 8.0), 1.0)
+
+
+def step(
+    shape: Shape, machine: Machine, precision: Precision, layout: Layout, workload: Workload, stack: Stack
+) -> StepTerms:
+    """Exposed seconds of one optimizer step by term; their sum is the step. Numbers or columns that broadcast."""
+    times = _layer_times(shape, machine, precision, layout, workload, stack)
+    shard = layer_shard(shape, layout)
+    trainable = minimum(workload.trainable_fraction, 1.0)
+    m = micro_batches(layout, workload)
+    micro = _micro_batch(shape, machine, precision, layout, stack, times, shard, trainable)
+    bubble = stack.bubble * (layout.pp - 1.0) / layout.vpp * micro.mean_stage
+    terms: dict[str, Any] = {
+        "gemm_s": m * micro.gemm,
+        "attention_s": m * micro.attention,
+        "memory_bound_s": m * micro.memory,
+        "cast_s": m * micro.cast,
+        "logits_s": m * micro.head,
+        "recompute_s": m * micro.recompute,
+        "tp_s": m * micro.tp,
+        "cp_s": m * micro.cp,
+        "ep_s": m * micro.ep,
+        "pp_bubble_s": bubble,
+        "pp_transfer_s": _transfer_s(shape, machine, precision, layout, workload, stack, m),
+        "dp_exposed_s": _data_parallel_s(shape, machine, precision, layout, stack, shard, micro, m, trainable),
+        "optimizer_s": _optimizer_s(shape, machine, precision, layout, stack, shard, trainable),
+        "host_s": m * micro.host + stack.step_s,
+    }
+    before: Num = 0.0
+    for value in terms.values():
+        before = before + value
+    terms["jitter_s"] = before * stack.jitter * log(nodes(layout, machine)) / _LN2
+    return StepTerms(**terms)
