@@ -1,0 +1,106 @@
+"""Serving: decode steps, prefill, cache, continuous batching. Docs: docs/serving.md.
+
+The parts stand in `serving_step` (one pass), `serving_memory` (weights and cache) and `serving_queue` (many requests).
+"""
+
+from __future__ import annotations
+
+from hwmodel.ops import Num, maximum
+from hwmodel.physics.serving_memory import (
+    kv_bytes_per_token,
+    kv_pool_bytes,
+    memory,
+    sequences_that_fit,
+    state_bytes_per_sequence,
+    weights_bytes,
+)
+from hwmodel.physics.serving_step import Pass, kernels, pass_terms
+from hwmodel.specs.kernels import Machine
+from hwmodel.specs.serving import DecodeTerms, Engine, ServingFormats, ServingLayout, Speculation
+from hwmodel.specs.shape import Shape
+
+__all__ = [
+    "decode_step_s",
+    "decode_terms",
+    "kernels",
+    "kv_bytes_per_token",
+    "kv_pool_bytes",
+    "memory",
+    "prefill_s",
+    "prefill_terms",
+    "sequences_that_fit",
+    "state_bytes_per_sequence",
+    "tokens_per_step",
+    "weights_bytes",
+]
+
+
+def decode_terms(
+    shape: Shape,
+    machine: Machine,
+    formats: ServingFormats,
+    layout: ServingLayout,
+    engine: Engine,
+    batch: Num,
+    context: Num,
+    verified: Num = 1.0,
+) -> DecodeTerms:
+    """Terms of one decode step of one engine instance that runs `batch` sequences of `context` tokens.
+
+    `verified` tokens of each sequence pass the model in a step (1 + draft tokens under speculation). Under pipeline
+    parallelism the batch is cut into as many micro-batches as stages, and a step takes each through all of them.
+    """
+    sequences = maximum(batch / (layout.dp * layout.pp), 1.0)
+    tokens = sequences * verified
+    return pass_terms(shape, formats, Pass(tokens, sequences, context, tokens, True), layout, engine, machine)
+
+
+def decode_step_s(
+    shape: Shape,
+    machine: Machine,
+    formats: ServingFormats,
+    layout: ServingLayout,
+    engine: Engine,
+    batch: Num,
+    context: Num,
+    verified: Num = 1.0,
+) -> Num:
+    """Seconds of one decode step (see `decode_terms`)."""
+    return decode_terms(shape, machine, formats, layout, engine, batch, context, verified).total_s
+
+
+def prefill_terms(
+    shape: Shape,
+    machine: Machine,
+    formats: ServingFormats,
+    layout: ServingLayout,
+    engine: Engine,
+    new_tokens: Num,
+    context: Num,
+    prompts: Num = 1.0,
+) -> DecodeTerms:
+    """Terms of prefilling `prompts` prompts together on each attention rank: `new_tokens` computed in each, `context`
+    tokens seen in all (more than the new ones where a prefix was cached)."""
+    p = Pass(new_tokens * prompts, prompts, context, prompts, False)
+    return pass_terms(shape, formats, p, layout, engine, machine)
+
+
+def prefill_s(
+    shape: Shape,
+    machine: Machine,
+    formats: ServingFormats,
+    layout: ServingLayout,
+    engine: Engine,
+    new_tokens: Num,
+    context: Num,
+    prompts: Num = 1.0,
+) -> Num:
+    """Seconds of prefilling (see `prefill_terms`)."""
+    return prefill_terms(shape, machine, formats, layout, engine, new_tokens, context, prompts).total_s
+
+
+def tokens_per_step(speculation: Speculation) -> Num:
+    """Expected tokens a sequence gains in one step: one, and the accepted run of drafts."""
+    a = speculation.acceptance
+    run = (1.0 - a ** (speculation.draft_tokens + 1.0)) / (1.0 - a + 1e-12)
+    return run

@@ -1,0 +1,82 @@
+"""Bytes of a served model: weights, cache, and how many sequences fit."""
+
+from __future__ import annotations
+
+from hwmodel.ops import Num, maximum, minimum, where
+from hwmodel.physics.serving_step import kv_heads_per_rank, only
+from hwmodel.physics.shape import expert_params, layer_matrix_params, parameters, value_head_dim, vector_params
+from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad, ServingMemory
+from hwmodel.specs.shape import Block, Shape
+
+
+def _layer_kv_elements(block: Block, tp: Num) -> Num:
+    """Cache elements a token of one layer on one rank; the latent of MLA is held by every tensor-parallel rank."""
+    plain = kv_heads_per_rank(block, tp) * (block.head_dim + value_head_dim(block))
+    cached = where(block.kv_lora_rank > 0, block.kv_lora_rank + block.rope_dim, plain)
+    return only(block.n_heads > 0, cached)
+
+
+def kv_bytes_per_token(shape: Shape, kv_bytes: Num = 2.0, tp: Num = 1.0, context: Num = float("inf")) -> Num:
+    """Cache bytes a token on one of `tp` ranks, averaged over a sequence of `context` tokens (windows cap it)."""
+    total: Num = 0.0
+    for block in shape.blocks:
+        kept = minimum(1.0, block.window_tokens / context) if context != float("inf") else 1.0
+        total = total + block.count * _layer_kv_elements(block, tp) * kept
+    return total * kv_bytes
+
+
+def state_bytes_per_sequence(shape: Shape, tp: Num = 1.0) -> Num:
+    """Bytes of constant state a sequence (linear attention, state-space layers; 4 bytes an element) on one rank."""
+    total: Num = 0.0
+    for block in shape.blocks:
+        total = total + block.count * block.mixer_state_elements / tp
+    return 4.0 * total
+
+
+def weights_bytes(shape: Shape, formats: ServingFormats, layout: ServingLayout) -> Num:
+    """Weight bytes on one accelerator of the fullest stage (layers spread evenly, embedding and head sharded)."""
+    dense: Num = 0.0
+    routed: Num = 0.0
+    for block in shape.blocks:
+        high = only(block.n_experts > 0, formats.experts_only)
+        element = where(high > 0, formats.high_bytes, formats.weight_bytes)
+        copies = where(block.n_experts > 0, block.top_k, 0.0)
+        matrices = layer_matrix_params(shape, block) - copies * expert_params(shape, block)
+        dense = dense + block.count * (matrices * element + vector_params(shape, block) * formats.high_bytes)
+        routed = routed + block.count * block.n_experts * expert_params(shape, block) * formats.weight_bytes
+    outside = parameters(shape).embedding * formats.high_bytes
+    share = (dense + outside) / layout.tp + routed / layout.stage_accelerators
+    return share / layout.pp
+
+
+def memory(
+    shape: Shape,
+    formats: ServingFormats,
+    layout: ServingLayout,
+    load: ServingLoad,
+    engine: Engine,
+    hbm_bytes: Num,
+) -> ServingMemory:
+    """Memory of one accelerator, and what is left for the cache."""
+    weights = weights_bytes(shape, formats, layout)
+    context = load.prompt_tokens + load.output_tokens
+    per_token = kv_bytes_per_token(shape, formats.kv_bytes, layout.tp, context) / layout.pp
+    return ServingMemory(
+        weights_bytes=weights,
+        reserve_bytes=engine.reserve_bytes + 0.0 * weights,
+        kv_pool_bytes=hbm_bytes * engine.memory_fraction - weights - engine.reserve_bytes,
+        kv_bytes_per_token=per_token,
+        state_bytes_per_sequence=state_bytes_per_sequence(shape, layout.tp) / layout.pp,
+    )
+
+
+def kv_pool_bytes(shape: Shape, formats: ServingFormats, layout: ServingLayout, engine: Engine, hbm_bytes: Num) -> Num:
+    """Bytes left for the cache on one accelerator; negative where the weights do not fit."""
+    return hbm_bytes * engine.memory_fraction - weights_bytes(shape, formats, layout) - engine.reserve_bytes
+
+
+def sequences_that_fit(m: ServingMemory, load: ServingLoad, layout: ServingLayout, engine: Engine) -> Num:
+    """Requests that one engine instance can run at once (zero where not even one fits); not rounded."""
+    held = load.prompt_tokens + engine.kv_output_share * load.output_tokens
+    one = m.kv_bytes_per_token * held + m.state_bytes_per_sequence
+    return maximum(m.kv_pool_bytes / maximum(one, 1.0), 0.0) * layout.dp

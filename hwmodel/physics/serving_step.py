@@ -1,0 +1,262 @@
+"""Seconds of one pass of a serving engine: a decode step, or the prefill of new prompt tokens.
+
+Both are the same layers over different numbers of tokens, from the kernels and collectives of training. Inputs are
+numbers or columns; a part of a layer that is absent as a plain zero is skipped, in a column it is masked.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from hwmodel.ops import Num, log, maximum, minimum, where
+from hwmodel.physics.collectives import all_gather_s, all_reduce_s, all_to_all_s, point_to_point_s, reduce_scatter_s
+from hwmodel.physics.kernels import (
+    attention_decode_s,
+    attention_forward_s,
+    cast_s,
+    gemm_s,
+    grouped_gemm_s,
+    memory_bound_s,
+    mla_decode_s,
+)
+from hwmodel.physics.shape import value_head_dim
+from hwmodel.specs.kernels import GemmConstants, Machine
+from hwmodel.specs.serving import DecodeTerms, Engine, ServingFormats, ServingLayout
+from hwmodel.specs.shape import Block, Shape
+
+_LN2 = 0.6931471805599453
+
+
+class Pass(NamedTuple):
+    """The tokens of one pass. Per attention rank: `tokens` new ones, of `sequences` sequences that each see `context`
+    tokens in all; `logit_rows` tokens leave through the head. `decode` 1: attention reads a cache, launches are
+    captured in a graph."""
+
+    tokens: Num
+    sequences: Num
+    context: Num
+    logit_rows: Num
+    decode: bool
+
+
+def absent(width: Num) -> bool:
+    """Whether a part of a layer is missing for certain (a plain zero, not a column)."""
+    return isinstance(width, (int, float)) and width == 0
+
+
+def only(mask: Any, value: Num) -> Num:
+    """`value` where the mask holds, else zero."""
+    return where(mask, value, 0.0)
+
+
+def captured(machine: Machine) -> Machine:
+    """The machine whose kernels pay no stand-alone launch: captured graphs pay the engine's `kernel_s` instead."""
+    zero = msgspec.structs.replace
+    attention = zero(machine.attention, launch_s=0.0, decode_launch_s=0.0)
+    return zero(
+        machine,
+        gemm=zero(machine.gemm, launch_s=0.0, cast_launch_s=0.0),
+        gemm_high=zero(machine.gemm_high, launch_s=0.0, cast_launch_s=0.0),
+        attention=attention,
+        memory=zero(machine.memory, launch_s=0.0),
+    )
+
+
+def choose_gemm(high: Num, c: GemmConstants, c_high: GemmConstants) -> GemmConstants:
+    """Constants of the low format, or of the high one where `high` is 1."""
+    if isinstance(high, (int, float)):
+        return c_high if high > 0 else c
+    fields = {f: where(high > 0, getattr(c_high, f), getattr(c, f)) for f in GemmConstants.__struct_fields__}
+    return GemmConstants(**fields)
+
+
+def _product_s(m: Num, n: Num, k: Num, c: GemmConstants) -> Num:
+    return gemm_s(m, n, k, c) + cast_s(m * k, c)
+
+
+def kv_heads_per_rank(block: Block, tp: Num) -> Num:
+    """Key and value heads of one tensor-parallel rank; heads are copied once there are more ranks than heads."""
+    return maximum(block.n_kv_heads / tp, only(block.n_kv_heads > 0, 1.0))
+
+
+def attention_projections_s(shape: Shape, block: Block, m: Num, tp: Num, c: GemmConstants) -> Num:
+    """Seconds of one layer's attention projections on one rank for `m` tokens."""
+    d, heads, v_dim = shape.d_model, block.n_heads / tp, value_head_dim(block)
+    out = _product_s(m, d, heads * v_dim, c)
+    if absent(block.kv_lora_rank):
+        width = heads * block.head_dim + kv_heads_per_rank(block, tp) * (block.head_dim + v_dim)
+        return only(block.n_heads > 0, _product_s(m, width, d, c) + out)
+    down = _product_s(m, block.q_lora_rank + block.kv_lora_rank + block.rope_dim, d, c)
+    up = _product_s(m, heads * block.head_dim, where(block.q_lora_rank > 0, block.q_lora_rank, d), c)
+    # The absorbed form multiplies each head with its slice of the key and value up-projections.
+    nope = block.head_dim - block.rope_dim
+    absorbed = _product_s(m, heads * (nope + v_dim), block.kv_lora_rank, c)
+    latent = down + up + absorbed + out
+    width = heads * block.head_dim + kv_heads_per_rank(block, tp) * (block.head_dim + v_dim)
+    plain = where(block.n_heads > 0, _product_s(m, width, d, c) + out, 0.0)
+    return where(block.kv_lora_rank > 0, latent, plain)
+
+
+def attention_core_s(block: Block, p: Pass, tp: Num, kv_bytes: Num, machine: Machine) -> Num:
+    """Seconds of one layer's attention cores on one rank."""
+    heads, kv_heads, v_dim = block.n_heads / tp, kv_heads_per_rank(block, tp), value_head_dim(block)
+    c = machine.attention
+    if not p.decode:
+        queries = p.tokens / p.sequences
+        core = attention_forward_s(
+            p.sequences, queries, p.context, heads, kv_heads, block.head_dim, v_dim, block.window_tokens, c
+        )
+        return only(block.n_heads > 0, core)
+    context = minimum(p.context, block.window_tokens)
+    core = attention_decode_s(p.tokens, context, heads, kv_heads, block.head_dim, v_dim, kv_bytes, c)
+    if not absent(block.kv_lora_rank):
+        latent = mla_decode_s(p.tokens, context, heads, block.kv_lora_rank, block.rope_dim, kv_bytes, c)
+        core = where(block.kv_lora_rank > 0, latent, core)
+    return only(block.n_heads > 0, core)
+
+
+def mixer_s(shape: Shape, block: Block, p: Pass, tp: Num, c: GemmConstants, machine: Machine) -> Num:
+    """Seconds of one layer's linear-attention or state-space mixer: its projections, its scan, its state."""
+    if absent(block.mixer_params):
+        return 0.0
+    products = _product_s(p.tokens, block.mixer_params / (shape.d_model * tp), shape.d_model, c)
+    scan = p.tokens * block.mixer_flop_per_token / (tp * machine.gemm_high.peak_flop_per_s * 0.25)
+    state = memory_bound_s(2.0 * 4.0 * p.sequences * block.mixer_state_elements / tp, machine.memory)
+    return only(block.mixer_params > 0, products + maximum(scan, state))
+
+
+def touched_experts(n_experts: Num, top_k: Num, tokens: Num) -> Num:
+    """Expected number of distinct experts that `tokens` tokens reach, routed evenly and independently."""
+    n = maximum(n_experts, 1.0)
+    stay = log(maximum(1.0 - top_k / n, 1e-9))
+    return n * (1.0 - 2.718281828459045 ** (stay * tokens))
+
+
+def experts_s(shape: Shape, block: Block, tokens: Num, layout: ServingLayout, imbalance: Num, c: GemmConstants) -> Num:
+    """Seconds of one layer's routed experts on the busiest rank, for `tokens` tokens of the whole stage."""
+    if absent(block.n_experts):
+        return 0.0
+    touched = maximum(touched_experts(block.n_experts, block.top_k, tokens), 1.0)
+    rows = tokens * block.top_k / touched
+    skew = where(layout.ep > 1.0, imbalance, 1.0)
+    mine = maximum(touched / layout.ep * skew, 1.0)
+    width = block.d_ff / layout.moe_tp
+    up = grouped_gemm_s(rows, (1.0 + block.gated) * width, shape.d_model, mine, c)
+    down = grouped_gemm_s(rows, shape.d_model, width, mine, c)
+    cast = cast_s(tokens * block.top_k * skew / layout.ep * (shape.d_model + width), c)
+    return only(block.n_experts > 0, up + down + cast)
+
+
+def dense_ffn_s(shape: Shape, block: Block, m: Num, tp: Num, c: GemmConstants) -> Num:
+    """Seconds of one layer's dense feed-forward network or shared experts on one rank."""
+    width = where(block.n_experts > 0, block.d_ff_shared, block.d_ff) / tp
+    up = _product_s(m, (1.0 + block.gated) * width, shape.d_model, c)
+    return only(width > 0, up + _product_s(m, shape.d_model, width, c))
+
+
+def elementwise_bytes(shape: Shape, block: Block, m: Num, layout: ServingLayout) -> Num:
+    """Bytes of one layer's norms, rotary embedding, cache writes, activation and expert shuffles on one rank."""
+    d, tp = shape.d_model, layout.tp
+    norms = 16.0 * m * d  # two fused residual-and-norm kernels: two reads and two writes each
+    heads = (block.n_heads * 2.0 * block.head_dim + 2.0 * block.n_kv_heads * block.head_dim) / tp
+    width = where(block.n_experts > 0, block.d_ff_shared, block.d_ff) / tp
+    routed = block.top_k * (block.d_ff / layout.moe_tp * (1.0 + block.gated) + 3.0 * d) / layout.ep * layout.dp
+    return norms + 2.0 * m * (heads + (2.0 + block.gated) * width + only(block.n_experts > 0, routed))
+
+
+def kernels_per_layer(block: Block) -> Num:
+    """Kernels launched for one layer: attention 5 (5 more for a latent cache), dense network 4, experts 9, shared 3."""
+    attention = where((block.n_heads > 0) | (block.mixer_params > 0), 5.0, 0.0)
+    ffn = where(block.n_experts > 0, 9.0 + where(block.d_ff_shared > 0, 3.0, 0.0), where(block.d_ff > 0, 4.0, 0.0))
+    return attention + where(block.kv_lora_rank > 0, 5.0, 0.0) + ffn
+
+
+def kernels(shape: Shape) -> Num:
+    """Kernels launched in one pass over the model."""
+    total: Num = 5.0
+    for block in shape.blocks:
+        total = total + block.count * kernels_per_layer(block)
+    return total
+
+
+def sum_s(size_bytes: Num, ranks: Num, decode: bool, engine: Engine, machine: Machine) -> Num:
+    """Seconds of one all-reduce: the library's, or for small messages the engine's fused one (all ranks at once)."""
+    net = machine.network
+    library = all_reduce_s(size_bytes, ranks, minimum(ranks, net.domain), net)
+    inside = ranks <= net.domain
+    direct = engine.collective_s * (0.5 + 0.5 * log(maximum(ranks, 1.0)) / _LN2)
+    direct = direct + size_bytes * maximum(ranks - 1.0, 0.0) / (net.link_bytes_per_s * net.link_efficiency)
+    return only(ranks > 1.0, where(inside, minimum(library, direct), library))
+
+
+def exchange_s(shape: Shape, block: Block, m: Num, layout: ServingLayout, act_bytes: Num, machine: Machine) -> Num:
+    """Seconds to send tokens to their experts and back under attention-data parallelism: the cheaper of an exchange
+    of routed copies and a gather of all tokens."""
+    if absent(block.n_experts):
+        return 0.0
+    net, ranks, d = machine.network, layout.stage_accelerators, shape.d_model
+    near = minimum(ranks, net.domain)
+    copies = m * minimum(block.top_k, ranks) * d / layout.tp
+    sent = all_to_all_s(copies * act_bytes, ranks, near, net) + all_to_all_s(copies * 2.0, ranks, near, net)
+    full = m * layout.dp * d
+    gathered = all_gather_s(full * act_bytes, ranks, near, net) + reduce_scatter_s(full * 2.0, ranks, near, net)
+    return only((block.n_experts > 0) & (layout.dp > 1.0), minimum(sent, gathered))
+
+
+def layers_terms(
+    shape: Shape,
+    formats: ServingFormats,
+    p: Pass,
+    layout: ServingLayout,
+    engine: Engine,
+    machine: Machine,
+) -> tuple[Num, Num, Num, Num, Num, Num]:
+    """Seconds of all layers: (dense products, experts, attention, memory-bound, tensor-parallel, expert exchange)."""
+    gemm: Num = 0.0
+    experts: Num = 0.0
+    attention: Num = 0.0
+    moved: Num = 0.0
+    tp_s: Num = 0.0
+    ep_s: Num = 0.0
+    m, tp = p.tokens, layout.tp
+    for block in shape.blocks:
+        high = only(block.n_experts > 0, formats.experts_only)
+        c = choose_gemm(high, machine.gemm, machine.gemm_high)
+        dense = attention_projections_s(shape, block, m, tp, c) + dense_ffn_s(shape, block, m, tp, c)
+        gemm = gemm + block.count * (dense + mixer_s(shape, block, p, tp, c, machine))
+        routed = experts_s(shape, block, m * layout.dp, layout, engine.imbalance, machine.gemm)
+        experts = experts + block.count * routed
+        attention = attention + block.count * attention_core_s(block, p, tp, formats.kv_bytes, machine)
+        moved = moved + block.count * elementwise_bytes(shape, block, m, layout)
+        one = sum_s(2.0 * m * shape.d_model, tp, p.decode, engine, machine)
+        # Under attention-data parallelism the exchange of experts takes the place of the second sum.
+        after = only((block.n_experts == 0) | (layout.dp == 1.0), one)
+        tp_s = tp_s + block.count * (one + after)
+        ep_s = ep_s + block.count * exchange_s(shape, block, m, layout, formats.activation_bytes, machine)
+    return gemm, experts, attention, memory_bound_s(moved, machine.memory), tp_s, ep_s
+
+
+def pass_terms(
+    shape: Shape, formats: ServingFormats, p: Pass, layout: ServingLayout, engine: Engine, machine: Machine
+) -> DecodeTerms:
+    """Terms of one pass of all pipeline stages over one batch."""
+    m = captured(machine)
+    gemm, experts, attention, moved, tp_s, ep_s = layers_terms(shape, formats, p, layout, engine, m)
+    hop = point_to_point_s(
+        2.0 * p.tokens * shape.d_model / layout.tp, layout.accelerators > m.network.domain, m.network
+    )
+    gap = engine.kernel_s * kernels(shape)
+    return DecodeTerms(
+        gemm_s=gemm,
+        experts_s=experts,
+        attention_s=attention,
+        memory_bound_s=moved,
+        logits_s=gemm_s(p.logit_rows, shape.vocab / layout.tp, shape.d_model, m.gemm_high),
+        tp_s=tp_s,
+        ep_s=ep_s,
+        pp_s=(layout.pp - 1.0) * hop,
+        kernel_gap_s=gap,
+        host_s=engine.step_s + engine.sequence_s * p.sequences if p.decode else 0.0 * gap,
+    )

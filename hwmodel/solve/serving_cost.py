@@ -1,0 +1,165 @@
+"""What a token costs to serve: accelerator-seconds of prompt and output tokens, for one model or a ladder of sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.ops import Num, maximum, minimum, where
+from hwmodel.physics.serving import decode_step_s, kv_pool_bytes, memory, prefill_s, sequences_that_fit
+from hwmodel.specs.kernels import Machine
+from hwmodel.specs.precision import ServingPrecision
+from hwmodel.specs.serving import Engine, ServingCost, ServingFormats, ServingLayout, ServingLoad
+from hwmodel.specs.shape import Block, Shape
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+DEFAULT_PROMPT_TOKENS = 1536.0  # prompt : output = 3 : 1, printed wherever it is used
+DEFAULT_OUTPUT_TOKENS = 512.0
+DEFAULT_TPOT_S = 0.05
+TP_CHOICES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+BATCH_SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625)
+MAX_BATCH = 1024.0  # sequences of one attention rank: engines' usual ceiling
+
+
+def formats_of(recipe: ServingPrecision) -> ServingFormats:
+    """Bytes by tensor class of a serving recipe."""
+    return ServingFormats(
+        weight_bytes=recipe.weight_bytes,
+        activation_bytes=recipe.activation_bytes,
+        kv_bytes=recipe.kv_bytes,
+    )
+
+
+def stack_shapes(shapes: Sequence[Shape]) -> Shape:
+    """Shapes as one record of columns, their blocks padded with empty ones."""
+    import numpy as np
+
+    depth = max(len(s.blocks) for s in shapes)
+    empty = Block(count=0.0)
+
+    def column(values: Sequence[Any]) -> NDArray[np.float64]:
+        return np.asarray(values, dtype=float)
+
+    def block(i: int) -> Block:
+        mine = [s.blocks[i] if i < len(s.blocks) else empty for s in shapes]
+        columns = {f: column([getattr(b, f) for b in mine]) for f in Block.__struct_fields__}
+        # What no shape of the ladder has stays a plain zero, so that the physics can skip it.
+        return Block(**{f: 0.0 if not c.any() else c for f, c in columns.items()})
+
+    widths = {
+        f: column([getattr(s, f) for s in shapes])
+        for f in ("d_model", "vocab", "tied", "bias", "norm_bias", "qk_norm", "learned_positions", "extra_params")
+    }
+    return Shape(name="", blocks=tuple(block(i) for i in range(depth)), **widths)
+
+
+def cost_table(
+    shape: Shape,
+    machine: Machine,
+    formats: ServingFormats,
+    engine: Engine,
+    load: ServingLoad,
+    layout: ServingLayout,
+    batch_share: Num,
+) -> tuple[Num, Num, Num, Num, Num]:
+    """Of each configuration: accelerator-seconds a prompt token and an output token, batch, step seconds, fit (0/1).
+
+    The batch is `batch_share` of what the cache holds, at most MAX_BATCH an attention rank.
+    """
+    held = memory(shape, formats, layout, load, engine, machine.hbm_bytes)
+    room = sequences_that_fit(held, load, layout, engine)
+    batch = maximum(minimum(room, MAX_BATCH * layout.dp) * batch_share, 1.0)
+    step = decode_step_s(shape, machine, formats, layout, engine, batch, load.mean_context)
+    prompts = 1.0
+    prefill = prefill_s(shape, machine, formats, layout, engine, load.new_tokens, load.prompt_tokens, prompts)
+    n = layout.accelerators
+    prompt_s = n * prefill / (load.prompt_tokens * prompts * layout.dp * layout.pp)
+    return prompt_s, n * step / batch, batch, step, where(room >= 1.0, 1.0, 0.0)
+
+
+def cost_per_token(
+    shape: Shape,
+    machine: Machine,
+    formats: ServingFormats,
+    engine: Engine | None = None,
+    prompt_tokens: Num = DEFAULT_PROMPT_TOKENS,
+    output_tokens: Num = DEFAULT_OUTPUT_TOKENS,
+    tpot_limit_s: float = DEFAULT_TPOT_S,
+    max_tp: float = 0.0,
+) -> ServingCost:
+    """The cheapest layout and batch for each size of `shape` (numbers, or columns of one dimension).
+
+    Tries tensor-parallel widths up to the scale-up domain (at most 64, or `max_tp`) and batches from one to what the
+    cache holds; keeps those whose decode step stays within `tpot_limit_s` (where none does, the fastest). `feasible`
+    is 0 where no width holds the weights. Accelerator-seconds; multiply with a price or a power for money or energy.
+    """
+    import numpy as np
+
+    engine = engine or Engine()
+    widest = min(max_tp or 64.0, float(np.max(machine.network.domain)))
+    choices = [t for t in TP_CHOICES if t <= widest] or [1.0]
+    tp = np.repeat(choices, len(BATCH_SHARES))[:, None]
+    share = np.tile(BATCH_SHARES, len(choices))[:, None]
+    load = ServingLoad(prompt_tokens=prompt_tokens, output_tokens=output_tokens)
+    table = cost_table(shape, machine, formats, engine, load, ServingLayout(tp=tp), share)
+    prompt_s, output_s, batch, step, fit = (np.broadcast_to(t, np.broadcast(tp, *table).shape) for t in table)
+    cost = prompt_s * prompt_tokens + output_s * output_tokens
+    late = np.maximum(step / tpot_limit_s, 1.0)
+    # Late configurations rank behind all others, in the order of their lateness; those without room come last.
+    rank = np.where(fit > 0, np.where(late > 1.0, 1e9 * late, 0.0) + cost, np.inf)
+    best = np.argmin(rank, axis=0)
+    columns = np.arange(rank.shape[1])
+
+    def pick(a: Any) -> Any:
+        chosen = np.broadcast_to(a, rank.shape)[best, columns]
+        return chosen if isinstance(shape.d_model, np.ndarray) else float(chosen[0])
+
+    return ServingCost(
+        prompt_accelerator_s=pick(prompt_s),
+        output_accelerator_s=pick(output_s),
+        batch=pick(batch),
+        tp=pick(tp),
+        tpot_s=pick(step),
+        feasible=pick(fit),
+    )
+
+
+def serving_accelerator_seconds_per_token(
+    shape: Shape | Sequence[Shape],
+    machine: Machine,
+    recipe: ServingPrecision,
+    prompt_tokens: float = DEFAULT_PROMPT_TOKENS,
+    output_tokens: float = DEFAULT_OUTPUT_TOKENS,
+    engine: Engine | None = None,
+    tpot_limit_s: float = DEFAULT_TPOT_S,
+) -> ServingCost:
+    """`cost_per_token` for one shape, a column-valued shape or a sequence of shapes (a ladder of sizes).
+
+    Raises InputError for lengths that are not positive, InfeasibleError where no size fits any layout.
+    """
+    if prompt_tokens <= 0 or output_tokens <= 0:
+        raise InputError(f"prompt and output tokens must be positive, not {prompt_tokens:g} and {output_tokens:g}")
+    columns = shape if isinstance(shape, Shape) else stack_shapes(shape)
+    cost = cost_per_token(
+        columns, machine, formats_of(recipe), engine, prompt_tokens, output_tokens, tpot_limit_s=tpot_limit_s
+    )
+    if not _any(cost.feasible):
+        formats, layout = formats_of(recipe), ServingLayout(tp=min(64.0, float(machine.network.domain)))
+        short = -float(maximum(kv_pool_bytes(columns, formats, layout, engine or Engine(), machine.hbm_bytes), -1e30))
+        raise InfeasibleError(
+            f"the weights do not fit {layout.tp:g} x {machine.part} in {recipe.id}: {short / 1e9:.0f} GB an accelerator"
+            " are missing; serve in a smaller format or over a wider domain",
+            binding="memory",
+            remedy="a smaller format, or a part with more memory",
+        )
+    return cost
+
+
+def _any(flags: Any) -> bool:
+    import numpy as np
+
+    return bool(np.any(np.asarray(flags) > 0))

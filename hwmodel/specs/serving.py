@@ -1,0 +1,151 @@
+"""Serving a model: how it is laid out, what is asked of it, what an engine adds, and the terms of the answer."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hwmodel.ops import Num
+
+
+class ServingLayout(msgspec.Struct, frozen=True, kw_only=True):
+    """How one engine instance spreads a model; every field is a number or a column of numbers.
+
+    Attention is sharded `tp` ways and replicated on `dp` data-parallel ranks; experts are sharded `ep` ways and each
+    expert `moe_tp` ways, over the same tp * dp accelerators of a pipeline stage.
+    """
+
+    tp: Num = 1.0
+    pp: Num = 1.0
+    dp: Num = 1.0
+    ep: Num = 1.0
+
+    @property
+    def stage_accelerators(self) -> Num:
+        return self.tp * self.dp
+
+    @property
+    def accelerators(self) -> Num:
+        return self.tp * self.dp * self.pp
+
+    @property
+    def moe_tp(self) -> Num:
+        return self.tp * self.dp / self.ep
+
+
+class ServingFormats(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes of one element by tensor class. `experts_only` 1: only routed experts are in the low format."""
+
+    weight_bytes: Num = 2.0
+    high_bytes: Num = 2.0  # embeddings, head, norms; attention and shared layers where `experts_only`
+    activation_bytes: Num = 2.0
+    kv_bytes: Num = 2.0
+    experts_only: Num = 0.0
+
+
+class ServingLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """What each request asks. `cached_tokens` of the prompt are found in a prefix cache and not computed again."""
+
+    prompt_tokens: Num
+    output_tokens: Num
+    cached_tokens: Num = 0.0
+
+    @property
+    def new_tokens(self) -> Num:
+        return self.prompt_tokens - self.cached_tokens
+
+    @property
+    def mean_context(self) -> Num:
+        """Tokens in the cache of one sequence, averaged over its decode steps."""
+        return self.prompt_tokens + 0.5 * self.output_tokens
+
+
+class Speculation(msgspec.Struct, frozen=True, kw_only=True):
+    """Speculative or multi-token decoding: `draft_tokens` proposed a step, each accepted with probability
+    `acceptance` if all before it were; drafting one token costs `draft_share` of a step of the model."""
+
+    draft_tokens: Num = 0.0
+    acceptance: Num = 0.0
+    draft_share: Num = 0.0
+
+
+class Engine(msgspec.Struct, frozen=True, kw_only=True):
+    """What a serving engine adds to its kernels: few constants an engine and generation (`era`), fitted on runs.
+
+    Decode steps run as captured graphs: a kernel pays `kernel_s` in place of its stand-alone launch.
+    """
+
+    id: str = "generic"
+    era: str = ""
+    kernel_s: Num = 4.0e-6  # gap and tail of one kernel of a captured graph
+    step_s: Num = 3.0e-4  # scheduling, sampling and detokenising one step
+    sequence_s: Num = 5.0e-6  # the same a running sequence
+    collective_s: Num = 5.0e-6  # latency of a small fused all-reduce of two ranks; grows with log2(ranks)
+    prefill_kernel_s: Num = 2.0e-5  # host cost of one eagerly launched kernel before the first token
+    request_s: Num = 2.0e-2  # tokenising, routing and streaming one request
+    prefill_stall: Num = 1.0  # share of a request's prefill that the running requests wait for
+    imbalance: Num = 1.2  # busiest expert-parallel rank over the mean
+    burst: Num = 0.1  # share of a closed loop's requests that arrive together
+    memory_fraction: Num = 0.9  # of the accelerator's memory
+    reserve_bytes: Num = 4.0e9  # activations, graphs, communicators
+    kv_output_share: Num = 0.8  # output tokens that a running request holds in the cache, as a share of all
+    unconfirmed: tuple[str, ...] = ()
+
+
+class DecodeTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """Exposed, disjoint seconds of one pass (a decode step or a prefill) of one engine instance; they sum to it."""
+
+    gemm_s: Num
+    experts_s: Num
+    attention_s: Num
+    memory_bound_s: Num
+    logits_s: Num
+    tp_s: Num
+    ep_s: Num
+    pp_s: Num
+    kernel_gap_s: Num
+    host_s: Num
+
+    @property
+    def total_s(self) -> Num:
+        total: Num = 0.0
+        for name in self.__struct_fields__:
+            total = total + getattr(self, name)
+        return total
+
+
+class ServingMemory(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes on one accelerator of an engine; `kv_pool_bytes` is what is left for the cache (negative: does not fit)."""
+
+    weights_bytes: Num
+    reserve_bytes: Num
+    kv_pool_bytes: Num
+    kv_bytes_per_token: Num  # on this accelerator
+    state_bytes_per_sequence: Num
+
+
+class ServiceTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What users see. TPOT leaves the first token out; rates count one whole engine instance.
+
+    Seconds are means over requests. `running` requests decode together; `waiting` have no place in the cache.
+    """
+
+    ttft_s: Num
+    tpot_s: Num
+    request_s: Num
+    step_s: Num
+    prefill_s: Num
+    running: Num
+    waiting: Num
+    requests_per_s: Num
+    utilisation: Num  # share of time spent on prefill
+
+
+class ServingCost(msgspec.Struct, frozen=True, kw_only=True):
+    """Accelerator-seconds a token, split between prompt and output, and the operating point they hold at."""
+
+    prompt_accelerator_s: Num
+    output_accelerator_s: Num
+    batch: Num
+    tp: Num
+    tpot_s: Num
+    feasible: Num  # 1 where the model fits the layouts tried
