@@ -25,8 +25,8 @@ def _read(path: Path, _mtime_ns: int) -> dict[str, Any]:
     except (OSError, yaml.YAMLError) as error:
         detail = " ".join(str(error).split())
         raise CatalogError(f"{path}: cannot be read as YAML: {detail}") from error
-    if not isinstance(record, dict) or not isinstance(record.get("id"), str):
-        raise CatalogError(f"{path}: a law file is a mapping with an `id`")
+    if not isinstance(record, dict) or record.get("id") != path.stem:
+        raise CatalogError(f"{path}: a law file is a mapping whose `id` is the file's name, {path.stem!r}")
     return record
 
 
@@ -62,8 +62,28 @@ def _spec(fields: Mapping[str, Any], path: Path) -> LawSpec:
     return spec
 
 
-def _variants(path: Path) -> dict[str, LawSpec]:
+def _extended(path: Path, files: Mapping[str, Path], seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A law file with what it extends merged in: `constants` key by key, other fields whole."""
     record = _file(path)
+    parent_id = record.get("extends")
+    if parent_id is None:
+        return record
+    stem, _, variant = str(parent_id).partition("/")
+    if stem in seen or stem == path.stem or stem not in files:
+        raise CatalogError(f"{path}: extends {parent_id!r}, which is not another law of the catalogs")
+    parent = _extended(files[stem], files, (*seen, path.stem))
+    fields = {k: v for k, v in parent.items() if k not in ("variants", "default_variant", "test_points")}
+    variant = variant or ("" if "form" in fields else parent.get("default_variant", ""))
+    fields |= (parent.get("variants") or {}).get(variant, {})
+    own = {k: v for k, v in record.items() if k != "extends"}
+    constants = {**fields.get("constants", {}), **own.get("constants", {})}
+    if own.get("constants"):  # other constants: the parent's covariance no longer belongs to them
+        fields = {k: v for k, v in fields.items() if not k.startswith("covariance")}
+    return {**fields, **own, "constants": constants}
+
+
+def _variants(path: Path, files: Mapping[str, Path]) -> dict[str, LawSpec]:
+    record = _extended(path, files)
     base = {key: value for key, value in record.items() if key != "variants"}
     variants = record.get("variants") or {}
     specs: dict[str, LawSpec] = {}
@@ -84,12 +104,13 @@ def _variants(path: Path) -> dict[str, LawSpec]:
 def read_law(roots: Sequence[Path], law_id: str) -> LawSpec:
     """One law by id (`chinchilla_2022/approach1`; a bare id means its default variant), reading only its own file.
 
-    Raises InputError for an unknown id and CatalogError for a broken file.
+    A user's law may say `extends: <id>` and change only some fields. Raises InputError for an unknown id and
+    CatalogError for a broken file.
     """
     files = _files(roots)
     stem = law_id.partition("/")[0]
     if stem in files:
-        specs = _variants(files[stem])
+        specs = _variants(files[stem], files)
         if law_id in specs:
             return specs[law_id]
         raise unknown("variant of law", law_id, specs)
@@ -98,10 +119,11 @@ def read_law(roots: Sequence[Path], law_id: str) -> LawSpec:
 
 def _ids(files: Mapping[str, Path]) -> Iterator[str]:
     for path in files.values():
-        yield from _variants(path)
+        yield from _variants(path, files)
 
 
 def read_laws(roots: Sequence[Path]) -> list[LawSpec]:
     """All laws and variants, each once, by id."""
-    specs = {spec.id: spec for path in _files(roots).values() for spec in _variants(path).values()}
+    files = _files(roots)
+    specs = {spec.id: spec for path in files.values() for spec in _variants(path, files).values()}
     return [specs[key] for key in sorted(specs)]

@@ -2,6 +2,7 @@
 
 from hwmodel.laws.conventions import convert, non_embedding_from_total, total_from_non_embedding
 from hwmodel.laws.draws import band, draws, has_draws
+from hwmodel.laws.forms import evaluate, form
 from hwmodel.laws.optimum import (
     decades_outside,
     has_loss,
@@ -16,6 +17,7 @@ from hwmodel.laws.optimum import (
     regret,
     regret_band,
     same_loss,
+    specialise,
     tokens_for_loss,
     tokens_for_params,
 )
@@ -25,6 +27,8 @@ __all__ = [
     "convert",
     "decades_outside",
     "draws",
+    "evaluate",
+    "form",
     "has_draws",
     "has_loss",
     "loss",
@@ -39,6 +43,7 @@ __all__ = [
     "regret",
     "regret_band",
     "same_loss",
+    "specialise",
     "tokens_for_loss",
     "tokens_for_params",
     "total_from_non_embedding",

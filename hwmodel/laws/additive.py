@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hwmodel.laws.forms import Form
 from hwmodel.ops import Num
 
 Constants = Mapping[str, Any]
@@ -98,3 +99,18 @@ def compute_ratio(c: Constants, factor: Num) -> Num:
     """FLOPs that the optimum needs for the same loss, over those spent at `factor` times the optimal N (at most 1)."""
     a, b = c["alpha"], c["beta"]
     return loss_ratio(c, factor) ** (-(a + b) / (a * b))
+
+
+def _evaluate(c: Constants, params: Num, tokens: Num) -> dict[str, Num]:
+    return {"loss_nats": loss(c, params, tokens)}
+
+
+FORMS = {
+    "additive": Form(
+        name="additive",
+        summary="a floor, a term in parameters and a term in tokens",
+        needs=("params", "tokens"),
+        gives=("loss_nats",),
+        evaluate=_evaluate,
+    )
+}

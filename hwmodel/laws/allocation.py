@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hwmodel.laws.forms import Form
 from hwmodel.ops import Num
 
 Constants = Mapping[str, Any]
@@ -45,3 +46,18 @@ def flop_for_tokens(c: Constants, tokens: Num) -> Num:
     if "k_tokens" in c:
         return _unit(c) * (tokens / c["k_tokens"]) ** (1.0 / c["a_tokens"])
     return (6.0 * c["k_params"] * tokens * _unit(c) ** -c["a_params"]) ** (1.0 / (1.0 - c["a_params"]))
+
+
+def _evaluate(c: Constants, flop: Num) -> dict[str, Num]:
+    return {"params": params_for_flop(c, flop), "tokens": tokens_for_flop(c, flop)}
+
+
+FORMS = {
+    "allocation": Form(
+        name="allocation",
+        summary="size and tokens as powers of compute, without a loss",
+        needs=("flop",),
+        gives=("params", "tokens"),
+        evaluate=_evaluate,
+    )
+}

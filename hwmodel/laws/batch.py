@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hwmodel import ops
+from hwmodel.errors import InputError
+from hwmodel.laws.forms import Form, Outputs
 from hwmodel.ops import Num
 from hwmodel.specs.law import LawSpec
 
@@ -18,7 +20,10 @@ def critical_batch_tokens(spec: LawSpec, params: Num, tokens: Num | None = None)
     93.20 N^0.47 sequences of 512 tokens, N in millions, fitted at D = 20 N. With `tokens` the same law read by data
     (D = 20 N inserted), which is what the paper finds to matter; the data form is derived, not printed there.
     """
-    c = spec.constants
+    return _critical_tokens(spec.constants, params, tokens)
+
+
+def _critical_tokens(c: Constants, params: Num, tokens: Num | None) -> Num:
     millions = (params if tokens is None else tokens / c["tokens_per_param"]) / 1e6
     return c["k_sequences"] * millions ** c["exponent"] * c["sequence_tokens"]
 
@@ -39,17 +44,53 @@ def deepseek_settings(c: Constants, flop: Num) -> tuple[Num, Num]:
     return c["k_lr"] * flop ** c["lr_flop"], c["k_batch"] * flop ** c["batch_flop"]
 
 
-def kaplan_critical_batch(c: Constants, loss: Num) -> Num:
-    """Critical batch [tokens] of Kaplan et al. 2020 at a loss: B* / L^(1/aB)."""
-    return c["B_star_tokens"] * loss ** (-1.0 / c["a_B"])
-
-
-def adjusted_steps(batch: Num, critical: Num, steps: Num) -> tuple[Num, Num]:
-    """(least steps, share of compute that is least compute): S/(1 + Bcrit/B) and 1/(1 + B/Bcrit)."""
-    return steps / (1.0 + critical / batch), 1.0 / (1.0 + batch / critical)
-
-
 def steps_for_batch(batch: Num, tokens: Num) -> Num:
     """Optimizer steps for a token count at a batch, whole."""
     whole: Num = ops.ceil(tokens / batch)
     return whole
+
+
+def _critical(c: Constants, params: Num, tokens: Num | None = None) -> Outputs:
+    if "tokens_per_param" not in c and tokens is not None:
+        raise InputError("this variant holds at its one number of tokens; give parameters only")
+    value = _critical_tokens(c, params, tokens)
+    return {"critical_batch_tokens": value, "critical_batch_sequences": value / c["sequence_tokens"]}
+
+
+def _settings(c: Constants, params: Num, tokens: Num) -> Outputs:
+    rate, batch = step_law(c, params, tokens)
+    return {"learning_rate": rate, "batch_tokens": batch}
+
+
+def _deepseek(c: Constants, flop: Num) -> Outputs:
+    rate, batch = deepseek_settings(c, flop)
+    return {"learning_rate": rate, "batch_tokens": batch}
+
+
+FORMS = {
+    f.name: f
+    for f in (
+        Form(
+            name="critical_batch",
+            summary="the largest batch that still pays, by size or by data",
+            needs=("params",),
+            optional=("tokens",),
+            gives=("critical_batch_tokens", "critical_batch_sequences"),
+            evaluate=_critical,
+        ),
+        Form(
+            name="step_law",
+            summary="peak learning rate and batch by size and data",
+            needs=("params", "tokens"),
+            gives=("learning_rate", "batch_tokens"),
+            evaluate=_settings,
+        ),
+        Form(
+            name="deepseek_settings",
+            summary="peak learning rate and batch by compute",
+            needs=("flop",),
+            gives=("learning_rate", "batch_tokens"),
+            evaluate=_deepseek,
+        ),
+    )
+}

@@ -5,53 +5,108 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from hwmodel import ops
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws import additive, allocation
 from hwmodel.laws.conventions import plain
+from hwmodel.laws.forms import form, usable
 from hwmodel.ops import Num
 from hwmodel.specs.law import Count, LawSpec, Optimum
 
-_LOSS_FORMS = ("additive", "kaplan_nd")
+_SPLITTING = ("additive", "kaplan_nd", "repeated", "kumar")  # forms with a loss in N and D that splits compute
 
 
 def has_loss(spec: LawSpec) -> bool:
-    """Whether the law gives a loss for N and D."""
-    return spec.form in _LOSS_FORMS
+    """Whether the law gives a loss for N and D alone."""
+    return spec.form in (*_SPLITTING, "overtraining")
+
+
+def specialise(spec: LawSpec, **settings: float | None) -> LawSpec:
+    """The law at fixed experts or bits, as a law in N and D that every function here takes.
+
+    A joint law of experts becomes additive at `experts`; Kumar's law at `weight_bits`, `activation_bits`, `kv_bits`.
+    Other laws come back unchanged when no setting is given. Raises InputError for a setting that the law lacks.
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    constants: dict[str, Any]
+    if spec.form == "joint_moe" and set(given) == {"experts"}:
+        from hwmodel.laws.experts import at_experts
+
+        constants = at_experts(spec.constants, given["experts"])
+    elif spec.form == "kumar" and set(given) <= {"weight_bits", "activation_bits", "kv_bits"}:
+        from hwmodel.laws.precision import at_bits
+
+        constants = at_bits(spec.constants, **given)
+    elif not given:
+        return spec
+    else:
+        raise InputError(f"law {spec.id} has no setting {sorted(given)[0]!r}")
+    label = ",".join(f"{name}={value:g}" for name, value in sorted(given.items()))
+    return msgspec.structs.replace(spec, id=f"{spec.id}@{label}", form="additive", constants=constants)
 
 
 def _constants(spec: LawSpec) -> Mapping[str, Any]:
     """The constants as `laws.additive` and `laws.allocation` read them."""
-    if spec.form != "kaplan_nd":
-        return spec.constants
-    c = spec.constants
-    ratio = c["aN"] / c["aD"]
-    return {**c, "E": 0.0, "A": c["Nc"] ** ratio, "alpha": ratio, "B": c["Dc"], "beta": 1.0, "outer": c["aD"]}
+    if spec.form == "kaplan_nd":
+        from hwmodel.laws.kaplan import as_additive
 
-
-def _usable(spec: LawSpec) -> None:
-    if spec.refusal:
-        raise InputError(f"law {spec.id} cannot be evaluated: {spec.refusal}")
+        return as_additive(spec.constants)
+    return spec.constants
 
 
 def _need_loss(spec: LawSpec) -> None:
-    _usable(spec)
+    usable(spec)
+    if spec.form == "joint_moe":
+        raise InputError(f"law {spec.id} needs the number of experts (--experts)")
     if not has_loss(spec):
         raise InputError(
-            f"law {spec.id} has no loss: it gives an allocation of compute only; ask a law with a loss, "
+            f"law {spec.id} has no loss in parameters and tokens{_instead(spec)}; ask a law with one, "
             "such as besiroglu_2024"
         )
+
+
+def _instead(spec: LawSpec) -> str:
+    given = form(spec.form).gives
+    return f": it gives {', '.join(given)}" if given else ""
+
+
+def _need_terms(spec: LawSpec) -> None:
+    """Refuse laws whose loss is not a floor plus a term in N and one in D."""
+    _need_loss(spec)
+    if spec.form not in _SPLITTING:
+        raise InputError(f"law {spec.id} has no separate terms in parameters and tokens (form {spec.form})")
+
+
+def _need_split(spec: LawSpec) -> None:
+    """Refuse laws that say nothing sound about how to split compute."""
+    usable(spec)
+    if "allocation" in spec.not_for:
+        raise InputError(f"law {spec.id} is not for allocation: {spec.caveats}")
+    if spec.form == "joint_moe":
+        raise InputError(f"law {spec.id} needs the number of experts (--experts)")
+    if spec.form not in (*_SPLITTING, "allocation", "active_allocation"):
+        raise InputError(
+            f"law {spec.id} says nothing about how to split compute{_instead(spec)}; see `hwmodel law show {spec.id}`"
+        )
+
+
+def _published_split(c: Mapping[str, Any]) -> bool:
+    """Whether the law publishes its allocation as powers of compute (which then wins over minimising its loss)."""
+    return "k_params" in c or "k_tokens" in c
 
 
 def loss(spec: LawSpec, params: Num | Count, tokens: Num) -> Num:
     """Loss [nats/token] at N parameters (the law's convention) and D tokens. InputError for a law without a loss."""
     _need_loss(spec)
-    return additive.loss(_constants(spec), plain(spec, params), tokens)
+    value: Num = form(spec.form).evaluate(spec.constants, params=plain(spec, params), tokens=tokens)["loss_nats"]
+    return value
 
 
 def loss_floor(spec: LawSpec, params: Num | None = None, tokens: Num | None = None) -> Num:
     """The loss never reached: at all, at N parameters with any data, or on D tokens with any size."""
-    _need_loss(spec)
+    _need_terms(spec)
     if params is not None:
         return additive.floor_at_params(_constants(spec), params)
     if tokens is not None:
@@ -61,28 +116,26 @@ def loss_floor(spec: LawSpec, params: Num | None = None, tokens: Num | None = No
 
 def optimum_for_flop(spec: LawSpec, flop: Num) -> Optimum:
     """The size and data that the law calls best for a training budget [FLOP]."""
-    _usable(spec)
+    _need_split(spec)
     c = _constants(spec)
-    if "k_params" in c or "k_tokens" in c:
+    if _published_split(c):
         n, d = allocation.params_for_flop(c, flop), allocation.tokens_for_flop(c, flop)
-    elif has_loss(spec):
+    else:
         n = additive.params_for_flop(c, flop)
         d = flop / (6.0 * n)
-    else:
-        raise InputError(f"law {spec.id} says nothing about how to split compute; see `hwmodel law show {spec.id}`")
     return _optimum(spec, n, d, flop)
 
 
 def _optimum(spec: LawSpec, n: Num, d: Num, flop: Num) -> Optimum:
-    value = additive.loss(_constants(spec), n, d) if has_loss(spec) else None
+    value = loss(spec, n, d) if has_loss(spec) else None
     return Optimum(params=n, tokens=d, flop=flop, loss=value, params_convention=spec.params_convention)
 
 
 def optimum_for_tokens(spec: LawSpec, tokens: Num) -> Optimum:
     """The size for which D tokens are compute-optimal."""
-    _usable(spec)
+    _need_split(spec)
     c = _constants(spec)
-    if "k_params" in c or "k_tokens" in c:
+    if _published_split(c):
         flop = allocation.flop_for_tokens(c, tokens)
         return _optimum(spec, allocation.params_for_flop(c, flop), tokens, flop)
     n = additive.params_for_tokens(c, tokens)
@@ -91,9 +144,9 @@ def optimum_for_tokens(spec: LawSpec, tokens: Num) -> Optimum:
 
 def optimum_for_params(spec: LawSpec, params: Num | Count) -> Optimum:
     """The data for which N parameters are compute-optimal."""
-    _usable(spec)
+    _need_split(spec)
     c, n = _constants(spec), plain(spec, params)
-    if "k_params" in c or "k_tokens" in c:
+    if _published_split(c):
         flop = allocation.flop_for_params(c, n)
         return _optimum(spec, n, allocation.tokens_for_flop(c, flop), flop)
     d = additive.tokens_for_params(c, n)
@@ -102,7 +155,7 @@ def optimum_for_params(spec: LawSpec, params: Num | Count) -> Optimum:
 
 def optimum_for_loss(spec: LawSpec, loss_value: Num) -> Optimum:
     """The cheapest training run (6 N D) that reaches a loss. InfeasibleError at or below the law's floor."""
-    _need_loss(spec)
+    _need_terms(spec)
     _above(spec, loss_value, additive.floor(_constants(spec)), "its floor", "ask for a higher loss")
     n = additive.params_for_loss(_constants(spec), loss_value)
     d = additive.tokens_for_loss(_constants(spec), n, loss_value)
@@ -131,7 +184,7 @@ def _above(spec: LawSpec, loss_value: Num, floor: Num, which: str, remedy: str) 
 
 def tokens_for_loss(spec: LawSpec, params: Num | Count, loss_value: Num) -> Num:
     """D that brings N parameters to a loss. InfeasibleError where no amount of data does."""
-    _need_loss(spec)
+    _need_terms(spec)
     c, n = _constants(spec), plain(spec, params)
     _above(spec, loss_value, additive.floor(c), "its floor", "ask for a higher loss")
     at = f"the floor for {n:.4g} parameters with any amount of data" if isinstance(n, (int, float)) else "a floor"
@@ -141,7 +194,7 @@ def tokens_for_loss(spec: LawSpec, params: Num | Count, loss_value: Num) -> Num:
 
 def params_for_loss_at_tokens(spec: LawSpec, tokens: Num, loss_value: Num) -> Num:
     """N that reaches a loss on D tokens. InfeasibleError where no size does."""
-    _need_loss(spec)
+    _need_terms(spec)
     c = _constants(spec)
     _above(spec, loss_value, additive.floor(c), "its floor", "ask for a higher loss")
     at = f"the floor on {tokens:.4g} tokens at any size" if isinstance(tokens, (int, float)) else "a floor"
@@ -154,7 +207,7 @@ def same_loss(spec: LawSpec, loss_value: Num, size_share: Num) -> tuple[Num, Num
 
     InfeasibleError at or below the law's floor.
     """
-    _need_loss(spec)
+    _need_terms(spec)
     c = _constants(spec)
     _above(spec, loss_value, additive.floor(c), "its floor", "ask for a higher loss")
     return additive.at_share(c, loss_value, size_share)
@@ -174,7 +227,7 @@ def decades_outside(spec: LawSpec, *, params: float | None = None, tokens: float
 
 def regret(spec: LawSpec, params: Num, flop: Num) -> Num:
     """Share of the budget wasted by training N parameters with it: 1 - C_needed / C_spent for equal loss."""
-    _need_loss(spec)
+    _need_terms(spec)
     best = additive.params_for_flop(_constants(spec), flop)
     return 1.0 - additive.compute_ratio(_constants(spec), params / best)
 
@@ -185,7 +238,7 @@ def regret_band(spec: LawSpec, flop: Num, waste: float = 0.05) -> tuple[Num, Num
     For an additive law the ratio to the optimum depends on neither compute nor A, B, E: two roots in log N. The band
     surrounds the loss optimum at C = 6 N D, also for laws whose published allocation is another.
     """
-    _need_loss(spec)
+    _need_terms(spec)
     c = _constants(spec)
     best = additive.params_for_flop(c, flop)
     return best * _factor(c, waste, -1.0), best * _factor(c, waste, 1.0)

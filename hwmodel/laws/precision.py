@@ -14,6 +14,7 @@ import msgspec
 
 from hwmodel import ops
 from hwmodel.errors import InputError
+from hwmodel.laws.forms import Form, Outputs
 from hwmodel.ops import Num
 from hwmodel.specs.law import LawSpec
 
@@ -53,6 +54,14 @@ def kumar_factor(c: Constants, weight_bits: Num, activation_bits: Num, kv_bits: 
         * (1.0 - ops.exp(-kv_bits / c["gamma_kv"] + c["n_kv"]))
     )
     return factor
+
+
+def at_bits(
+    c: Constants, weight_bits: Num = BF16_BITS, activation_bits: Num = BF16_BITS, kv_bits: Num = BF16_BITS
+) -> dict[str, Any]:
+    """Kumar's law at fixed bits as the constants of `laws.additive`: the factor moves into A."""
+    share = kumar_factor(c, weight_bits, activation_bits, kv_bits)
+    return {**c, "A": c["A"] * share ** -c["alpha"]}
 
 
 def kumar_ptq(c: Constants, params: Num, tokens: Num, bits: Num) -> Num:
@@ -104,3 +113,102 @@ def training_penalty(
         sun=sun_term(s, params, tokens, exponent_bits, mantissa_bits, log2_block)
         - sun_term(s, params, tokens, 8.0, 7.0, log2_block),
     )
+
+
+def best_bits(c: Constants, low: float = 3.0, high: float = 16.0) -> float:
+    """P* where f(P)/P is largest, all tensors at P bits: the optimum when cost is linear in bits and N is free.
+
+    Independent of A, B, alpha, beta and of compute (about 7 bits for the published constants).
+    """
+    while high - low > 1e-9:
+        a, b = low + (high - low) / 3.0, high - (high - low) / 3.0
+        low, high = (a, high) if kumar_factor(c, a, a, a) / a < kumar_factor(c, b, b, b) / b else (low, b)
+    return 0.5 * (low + high)
+
+
+def _kumar(
+    c: Constants,
+    params: Num,
+    tokens: Num,
+    weight_bits: Num = BF16_BITS,
+    activation_bits: Num = BF16_BITS,
+    kv_bits: Num = BF16_BITS,
+    post_bits: Num | None = None,
+) -> Outputs:
+    """Loss at these bits under Kumar's own constants; with `post_bits` the upper bound of quantising afterwards too."""
+    share = kumar_factor(c, weight_bits, activation_bits, kv_bits)
+    loss = c["E"] + c["A"] * (params * share) ** -c["alpha"] + c["B"] * tokens ** -c["beta"]
+    if post_bits is None:
+        return {"loss_nats": loss, "effective_params_share": share}
+    after = kumar_ptq(c, params, tokens, post_bits)
+    return {"loss_nats": loss + after, "effective_params_share": share, "post_training_nats": after}
+
+
+def sun_critical_tokens(c: Constants, params: Num, exponent_bits: Num, mantissa_bits: Num, log2_block: Num) -> Num:
+    """Tokens beyond which more data raise the loss at this format (Sun et al. 2025, D_crit)."""
+    resolution = c["g"] * (exponent_bits + 0.5) ** c["delta"] * (mantissa_bits + 0.5) ** c["nu"]
+    return (c["d"] * resolution * params ** c["alpha"] / log2_block) ** (1.0 / (2.0 * c["beta"]))
+
+
+def sun_best_mantissa(c: Constants, bits: Num) -> Num:
+    """Mantissa bits that lose least at a total of P = E + M + 1 bits: nu P / (delta + nu) - 0.5."""
+    return c["nu"] * bits / (c["delta"] + c["nu"]) - 0.5
+
+
+def _sun(
+    c: Constants, params: Num, tokens: Num, exponent_bits: Num, mantissa_bits: Num, scale_block: Num = 128.0
+) -> Outputs:
+    """Loss under Sun's own base, the term of the format, and the tokens beyond which more data hurt."""
+    log2_block = ops.log(scale_block) / ops.log(2.0)
+    term = sun_term(c, params, tokens, exponent_bits, mantissa_bits, log2_block)
+    base = c["n"] * params ** -c["alpha"] + c["d"] * tokens ** -c["beta"] + c["epsilon"]
+    critical = sun_critical_tokens(c, params, exponent_bits, mantissa_bits, log2_block)
+    return {"loss_nats": base + term, "penalty_nats": term, "critical_tokens": critical}
+
+
+def qat(c: Constants, params: Num, tokens: Num, scale_block: Num) -> Outputs:
+    """Nats of 4-bit quantisation-aware training: k D^gD (log2 G)^gG / N^gN (Chen et al. 2025, arXiv 2505.14302)."""
+    group = (ops.log(scale_block) / ops.log(2.0)) ** c["gG"]
+    return {"penalty_nats": c["k"] * tokens ** c["gD"] * group * params ** -c["gN"]}
+
+
+def ptq_power(c: Constants, params: Num, tokens: Num, post_bits: Num) -> Outputs:
+    """Nats of quantising the weights after training: k D^gD / (N^gN P^gP) (Ouyang et al. 2024, arXiv 2411.17691)."""
+    return {"penalty_nats": c["k"] * tokens ** c["gD"] * params ** -c["gN"] * post_bits ** -c["gP"]}
+
+
+FORMS = {
+    f.name: f
+    for f in (
+        Form(
+            name="kumar",
+            summary="effective parameters by bits of weights, activations and cache",
+            needs=("params", "tokens"),
+            optional=("weight_bits", "activation_bits", "kv_bits", "post_bits"),
+            gives=("loss_nats", "effective_params_share", "post_training_nats"),
+            evaluate=_kumar,
+        ),
+        Form(
+            name="sun",
+            summary="a term for the exponent, mantissa and block of a float format",
+            needs=("params", "tokens", "exponent_bits", "mantissa_bits"),
+            optional=("scale_block",),
+            gives=("loss_nats", "penalty_nats", "critical_tokens"),
+            evaluate=_sun,
+        ),
+        Form(
+            name="qat",
+            summary="4-bit quantisation-aware training by group size",
+            needs=("params", "tokens", "scale_block"),
+            gives=("penalty_nats",),
+            evaluate=qat,
+        ),
+        Form(
+            name="ptq_power",
+            summary="quantisation after training by bits",
+            needs=("params", "tokens", "post_bits"),
+            gives=("penalty_nats",),
+            evaluate=ptq_power,
+        ),
+    )
+}

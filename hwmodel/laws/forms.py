@@ -1,0 +1,156 @@
+"""The forms that laws take: which inputs each needs, which outputs it gives, and the function that computes them.
+
+A form's function takes the constants by name and its inputs as keywords (floats, arrays or SymPy symbols) and returns
+its outputs by name. Constants live in the catalog; nothing here knows a law by its name.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from hwmodel.errors import InputError, unknown
+from hwmodel.ops import Num
+from hwmodel.specs.law import Count, LawSpec
+
+Outputs = dict[str, Any]
+
+# What each input means, with its unit: the one list behind `law eval --set`, the docs and the error messages.
+INPUTS = {
+    "params": "parameters, in the law's own convention",
+    "tokens": "training tokens, repeats counted",
+    "flop": "training compute [FLOP]",
+    "unique_tokens": "distinct training tokens",
+    "loss": "loss [nats/token]",
+    "steps": "optimizer steps at a large batch",
+    "batch_tokens": "batch [tokens]",
+    "experts": "experts a layer (1: dense)",
+    "granularity": "how finely experts are split (1: as wide as a dense feed-forward)",
+    "sparsity": "share of experts that a token does not use, (E - K) / E",
+    "weight_bits": "bits of the weights in training",
+    "activation_bits": "bits of the activations in training",
+    "kv_bits": "bits of keys and values in training",
+    "post_bits": "bits of the weights after post-training quantisation",
+    "exponent_bits": "exponent bits of the float format",
+    "mantissa_bits": "mantissa bits of the float format",
+    "scale_block": "elements that share a scale",
+    "size_factor": "size over the compute-optimal size at the same loss",
+    "compute_factor": "compute over the compute of a reference",
+    "finetune_characters": "fine-tuning data [characters]",
+    "samples": "samples drawn for one question",
+    "answer_tokens": "tokens of the answer",
+    "size_ratio": "large model's parameters over the small one's",
+    "inference_ratio": "inference tokens over pretraining tokens",
+    "days": "days between two models",
+    "train_flop_s": "training compute [FLOP]",
+    "elo": "playing strength [Elo]",
+    "inference_factor": "compute an answer over that of a reference",
+    "params_factor": "parameters over those of a reference",
+}
+
+
+class Form(msgspec.Struct, frozen=True, kw_only=True):
+    """One functional form. `optional` inputs have the default None or the one given in `evaluate`."""
+
+    name: str
+    summary: str
+    needs: tuple[str, ...]
+    gives: tuple[str, ...]
+    evaluate: Callable[..., Outputs]
+    optional: tuple[str, ...] = ()
+
+
+# form -> module of hwmodel.laws that defines FORMS with it
+_HOMES = {
+    "additive": "additive",
+    "kaplan_nd": "kaplan",
+    "kaplan_ns": "kaplan",
+    "kaplan_critical_batch": "kaplan",
+    "power_of_params": "powers",
+    "power_of_tokens": "powers",
+    "power_of_flop": "powers",
+    "batch_of_flop": "powers",
+    "steps_of_flop": "powers",
+    "tokens_of_params": "powers",
+    "exponent_ratio": "powers",
+    "vocabulary_ratio": "powers",
+    "allocation": "allocation",
+    "active_allocation": "experts",
+    "embedding_split": "kaplan",
+    "overtraining": "inference",
+    "size_overhead": "inference",
+    "exchange": "inference",
+    "test_time": "inference",
+    "coverage": "inference",
+    "boardgames": "inference",
+    "critical_batch": "batch",
+    "step_law": "batch",
+    "deepseek_settings": "batch",
+    "repeated": "data",
+    "transfer": "data",
+    "kumar": "precision",
+    "sun": "precision",
+    "qat": "precision",
+    "ptq_power": "precision",
+    "clark": "experts",
+    "granular": "experts",
+    "joint_moe": "experts",
+    "sparsity": "experts",
+    "diffusion": "other",
+    "thresholds": "other",
+    "metric": "other",
+    "density": "other",
+    "compute_6nd": "other",
+    "pf_day": "other",
+}
+
+
+def form(name: str) -> Form:
+    """The form of this name. InputError if there is none."""
+    if name not in _HOMES:
+        raise unknown("form of a law", name, _HOMES)
+    forms: Mapping[str, Form] = importlib.import_module(f"hwmodel.laws.{_HOMES[name]}").FORMS
+    return forms[name]
+
+
+def form_names() -> list[str]:
+    """All forms."""
+    return sorted(_HOMES)
+
+
+def usable(spec: LawSpec) -> LawSpec:
+    """The law itself, or InputError where its constants are unpublished or unconfirmed."""
+    if spec.refusal:
+        raise InputError(f"law {spec.id} is listed but not evaluated: {spec.refusal}")
+    return spec
+
+
+def evaluate(spec: LawSpec, **inputs: Num | Count | None) -> Outputs:
+    """The law's outputs by name, for inputs by name (see INPUTS). None counts as not given.
+
+    Raises InputError for a law without constants, a missing or foreign input, a value that is not positive, and a
+    parameter count of another convention.
+    """
+    from hwmodel.laws.conventions import plain
+
+    shape = form(usable(spec).form)
+    given: dict[str, Any] = {}
+    for name, value in inputs.items():
+        if value is None:
+            continue
+        if name not in shape.needs and name not in shape.optional:
+            takes = ", ".join((*shape.needs, *shape.optional))
+            raise InputError(f"law {spec.id} does not use {name!r}; it takes {takes}")
+        number: Any = plain(spec, value)
+        if isinstance(number, (int, float)):
+            number = float(number)
+            if name not in ("elo", "sparsity") and not number > 0.0:
+                raise InputError(f"{name} must be positive, not {number:g}")
+        given[name] = number
+    missing = [name for name in shape.needs if name not in given]
+    if missing:
+        raise InputError(f"law {spec.id} needs {missing[0]} ({INPUTS[missing[0]]})")
+    return shape.evaluate(spec.constants, **given)

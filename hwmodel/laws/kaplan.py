@@ -1,0 +1,89 @@
+"""Kaplan et al. 2020 (arXiv 2001.08361) and the count that separates it from Chinchilla (arXiv 2406.12907)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hwmodel.laws import additive
+from hwmodel.laws.conventions import total_from_non_embedding
+from hwmodel.laws.forms import Form
+from hwmodel.ops import Num
+
+Constants = Mapping[str, Any]
+
+
+def as_additive(c: Constants) -> dict[str, Any]:
+    """L(N, D) = [(Nc/N)^(aN/aD) + Dc/D]^aD (eq. 1.5) as the constants of `laws.additive`, without a floor."""
+    ratio = c["aN"] / c["aD"]
+    return {**c, "E": 0.0, "A": c["Nc"] ** ratio, "alpha": ratio, "B": c["Dc"], "beta": 1.0, "outer": c["aD"]}
+
+
+def loss_nd(c: Constants, params: Num, tokens: Num) -> dict[str, Num]:
+    """Joint loss in non-embedding parameters and tokens."""
+    return {"loss_nats": additive.loss(as_additive(c), params, tokens)}
+
+
+def loss_ns(c: Constants, params: Num, steps: Num) -> dict[str, Num]:
+    """Loss after S_min steps at a large batch: (Nc/N)^aN + (Sc/S)^aS (eq. 1.6)."""
+    return {"loss_nats": (c["Nc"] / params) ** c["aN"] + (c["Sc"] / steps) ** c["aS"]}
+
+
+def critical_batch(c: Constants, loss: Num, batch_tokens: Num | None = None) -> dict[str, Num]:
+    """B_crit = B* / L^(1/aB) [tokens] (eq. 1.4); with a batch, the share of steps and of compute that it needs.
+
+    S_min / S = 1 / (1 + B_crit / B) and C_min / C = 1 / (1 + B / B_crit) (eqs. 5.4, 5.5).
+    """
+    critical = c["B_star_tokens"] * loss ** (-1.0 / c["aB"])
+    if batch_tokens is None:
+        return {"critical_batch_tokens": critical}
+    return {
+        "critical_batch_tokens": critical,
+        "steps_min_share": 1.0 / (1.0 + critical / batch_tokens),
+        "flop_min_share": 1.0 / (1.0 + batch_tokens / critical),
+    }
+
+
+def embedding_split(c: Constants, params: Num) -> dict[str, Num]:
+    """Total parameters of N non-embedding ones, and the non-embedding compute for which they are Chinchilla-optimal.
+
+    C = 6 N (N + gamma/3 N^(1/3))^(-1/beta) (N + gamma N^(1/3))^((1+alpha)/beta) (beta B / (alpha A))^(1/beta).
+    """
+    a, b, g = c["alpha"], c["beta"], c["gamma"]
+    total = total_from_non_embedding(params, g)
+    slope = params + g / 3.0 * params ** (1.0 / 3.0)
+    flop = 6.0 * params * slope ** (-1.0 / b) * total ** ((1.0 + a) / b) * (b * c["B"] / (a * c["A"])) ** (1.0 / b)
+    return {"params_total": total, "flop_non_embedding": flop}
+
+
+FORMS = {
+    "kaplan_nd": Form(
+        name="kaplan_nd",
+        summary="parameters and tokens in one power, without a floor",
+        needs=("params", "tokens"),
+        gives=("loss_nats",),
+        evaluate=loss_nd,
+    ),
+    "kaplan_ns": Form(
+        name="kaplan_ns",
+        summary="parameters and optimizer steps",
+        needs=("params", "steps"),
+        gives=("loss_nats",),
+        evaluate=loss_ns,
+    ),
+    "kaplan_critical_batch": Form(
+        name="kaplan_critical_batch",
+        summary="the batch beyond which more data parallelism stops paying, from the loss",
+        needs=("loss",),
+        optional=("batch_tokens",),
+        gives=("critical_batch_tokens", "steps_min_share", "flop_min_share"),
+        evaluate=critical_batch,
+    ),
+    "embedding_split": Form(
+        name="embedding_split",
+        summary="non-embedding to total parameters, and Chinchilla's optimum on Kaplan's axes",
+        needs=("params",),
+        gives=("params_total", "flop_non_embedding"),
+        evaluate=embedding_split,
+    ),
+}
