@@ -10,6 +10,7 @@ class PriceQuote(msgspec.Struct, frozen=True, kw_only=True):
 
     part: str
     provider: str
+    provider_class: str = ""  # hyperscaler | neocloud | marketplace | index | purchase
     kind: str  # on_demand | spot | reserved_1y | reserved_3y | index | purchase
     date: str  # ISO, to the precision known
     usd_per_accelerator_hour: float | None = None

@@ -17,20 +17,28 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     vendor: str
     family: str  # kin that share kernel constants: volta, ampere, ada, hopper, blackwell, tpu, cdna, gaudi ...
+    architecture: str = ""  # finer than the family: ga100, gh100, cdna3, v5p ...
     status: str = "ga"  # ga | announced | retired
     aliases: tuple[str, ...] = ()
     peak_dense_flop_per_s: dict[str, float | None] = {}
+    peak_dense_fp16_accumulate_flop_per_s: dict[str, float] = {}  # where the hardware also accumulates in fp16
+    sparsity_multiplier: float | None = None  # of structured sparsity; never folded into a peak
+    memory_type: str = ""
     hbm_bytes: float = 0.0
     hbm_bytes_per_s: float = 0.0
     usable_hbm_bytes: float | None = None  # measured, where a source gives it
     link_uni_bytes_per_s: float = 0.0
     link_topology: str = "none"  # switch | mesh | torus2d | torus3d | ring | pcie | none
     link_domain: float = 1.0  # accelerators reached over the scale-up links
+    link_pair_uni_bytes_per_s: float | None = None  # what one pair gets where links are not shared (mesh, torus)
+    scale_out_uni_bytes_per_s: float | None = None  # network of the reference system, per accelerator and direction
     host_link_uni_bytes_per_s: float = 0.0  # PCIe or equivalent
     units: float = 0.0  # streaming multiprocessors, compute units or cores that a wave of tiles fills
     tdp_w: float | None = None
-    tdp_term: str = ""
+    tdp_term: str = ""  # TDP | TBP | TGP | system ...: what the rating means
+    average_power_w: float | None = None  # measured in operation, where a source gives it
     released: str = ""
+    extends: str = ""  # id of the part that this record varies
     default_system: str = ""  # id of the system that a bare part name resolves to
     unconfirmed: tuple[str, ...] = ()  # names of the fields above that no readable source confirms
 
@@ -49,10 +57,13 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     link_uni_bytes_per_s: float
     link_topology: str
     nic_uni_bytes_per_s: float
+    link_pair_uni_bytes_per_s: float | None = None
     fabric: str = "infiniband"  # infiniband | roce | efa | ethernet | ici-dcn | none
     oversubscription: float = 1.0
     pod_accelerators: float = float("inf")
     node_power_w: float | None = None
+    rack_power_w: float | None = None
+    accelerators: float | None = None  # size of a named cluster
     region: str = ""
     aliases: tuple[str, ...] = ()
     unconfirmed: tuple[str, ...] = ()

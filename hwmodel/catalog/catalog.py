@@ -1,0 +1,228 @@
+"""The catalog as the rest of the program sees it: names in, records out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from hwmodel.catalog import compiled as store
+from hwmodel.catalog import prices as pricing
+from hwmodel.catalog.formats import Facility
+from hwmodel.catalog.hardware import node_of
+from hwmodel.catalog.models import ModelEntry
+from hwmodel.catalog.names import normalise, resolve
+from hwmodel.catalog.places import catalog_roots
+from hwmodel.catalog.tables import Region, read_prices
+from hwmodel.errors import InputError, unknown
+from hwmodel.specs.economics import EnergyFacts, PriceQuote, PriceSummary, ReliabilityFacts
+from hwmodel.specs.hardware import Part, System
+from hwmodel.specs.law import LawSpec
+from hwmodel.specs.precision import Precision, ServingPrecision
+from hwmodel.specs.provenance import Source, Sourced
+from hwmodel.specs.shape import Shape
+
+DEFAULT_REGION = "USA"
+
+
+class Catalog:
+    """All records of the shipped catalog, the user's and the overlays. Unknown names raise InputError."""
+
+    def __init__(self, data: store.Compiled, roots: tuple[Path, ...], content: str, key: str) -> None:
+        self.data = data
+        self.roots = roots
+        self.content_hash = content
+        self._key = key
+
+    @property
+    def version(self) -> str:
+        """Short hash of the content of every catalog file."""
+        return self.content_hash[:12]
+
+    # --- hardware
+
+    def part(self, name: str) -> Part:
+        """The accelerator that `name` means (`A100` is the 80 GB SXM part)."""
+        return self.data.parts[resolve("accelerator", name, self.data.part_names)]
+
+    def parts(self) -> list[Part]:
+        """Every accelerator, by id."""
+        return [self.data.parts[k] for k in sorted(self.data.parts)]
+
+    def system(self, name: str) -> System:
+        """The system of that name; `<part>-node` is a node of a part that no catalogued system holds."""
+        names = self.data.system_names
+        key = normalise(name)
+        if key not in names and key.endswith("-node"):
+            part_id = self.data.part_names.get(key.removesuffix("-node"))
+            if part_id is not None:
+                return self._node(self.data.parts[part_id])
+        return self.data.systems[resolve("system", name, names)]
+
+    def systems(self) -> list[System]:
+        """Every catalogued system, by id."""
+        return [self.data.systems[k] for k in sorted(self.data.systems)]
+
+    def _node(self, part: Part) -> System:
+        like = self.data.systems.get(self.data.parts[part.extends].default_system) if part.extends else None
+        return node_of(part, like)
+
+    def default_system(self, part: Part | str) -> System:
+        """The system that a bare part name stands in: the named one, else one of the catalog, else a plain node."""
+        record = self.part(part) if isinstance(part, str) else part
+        if record.default_system:
+            return self.data.systems[record.default_system]
+        known = [s for s in self.systems_of(record.id) if "nic_uni_bytes_per_s" not in s.unconfirmed]
+        return known[0] if known else self._node(record)
+
+    def systems_of(self, part_id: str) -> list[System]:
+        """Every catalogued system of a part, by id."""
+        return [s for s in self.systems() if s.part == part_id]
+
+    # --- models, formats, laws
+
+    def model(self, name: str) -> Shape:
+        """The shape of a named model. InputError for unknown names and for models that are not modelled, with why."""
+        entry = self.model_entry(name)
+        if entry.shape is None:
+            raise InputError(f"{entry.name} is not modelled: {entry.not_modelled}")
+        return entry.shape
+
+    def model_entry(self, name: str) -> ModelEntry:
+        """The record of a named model, with its public parameter counts."""
+        return self.data.models[resolve("model", name, self.data.model_names)]
+
+    def models(self) -> list[ModelEntry]:
+        """Every model, by id."""
+        return [self.data.models[k] for k in sorted(self.data.models)]
+
+    def precision(self, name: str) -> Precision:
+        """A training recipe."""
+        return self.data.precisions[resolve("precision", name, self.data.precision_names)]
+
+    def precisions(self) -> list[Precision]:
+        """Every training recipe."""
+        return list(self.data.precisions.values())
+
+    def serving_precision(self, name: str) -> ServingPrecision:
+        """A serving recipe."""
+        return self.data.serving[resolve("serving precision", name, self.data.serving_names)]
+
+    def serving_precisions(self) -> list[ServingPrecision]:
+        """Every serving recipe."""
+        return list(self.data.serving.values())
+
+    def law(self, law_id: str) -> LawSpec:
+        """A law or a variant of one (`chinchilla_2022/approach1`; a bare id is its default variant)."""
+        name = self.data.law_names.get(law_id)
+        if name is not None:
+            return self.data.laws[name]
+        stem = law_id.partition("/")[0]
+        variants = [n for n in self.data.laws if n.partition("/")[0] == stem]
+        raise unknown("variant of law" if variants else "law", law_id, variants or self.data.law_names)
+
+    def laws(self) -> list[LawSpec]:
+        """Every law and variant, by id."""
+        return [self.data.laws[k] for k in sorted(self.data.laws)]
+
+    # --- money, energy, failures
+
+    def prices(self, part_id: str, kind: str | None = None) -> list[PriceQuote]:
+        """Quotes of a part, newest first."""
+        known = self.data.part_names.get(normalise(part_id), part_id)
+        found = [q for q in self.data.prices if q.part == known and (kind is None or q.kind == kind)]
+        return sorted(found, key=lambda q: (pricing.day(q.date), q.provider), reverse=True)
+
+    def price_summary(
+        self,
+        part_id: str,
+        kind: str = pricing.DEFAULT_KIND,
+        provider_class: str = pricing.DEFAULT_CLASS,
+        file: Path | str | None = None,
+    ) -> PriceSummary | None:
+        """Median and range of an hour, by the rule of `hwmodel.catalog.prices`; `file` puts a user's own quotes first.
+
+        A user's file wins whole: where it quotes the part at all, nothing else is mixed in.
+        """
+        quotes: Sequence[PriceQuote] = self.prices(part_id)
+        known = self.data.part_names.get(normalise(part_id), part_id)
+        if file is not None:
+            own = [q for q in self.quotes_of(file) if q.part == known]
+            if own:
+                return pricing.summarise(known, own, kind, "")
+        return pricing.summarise(known, quotes, kind, provider_class)
+
+    def quotes_of(self, file: Path | str) -> list[PriceQuote]:
+        """The quotes of a user's own file, in the columns of `catalogs/prices`."""
+        return read_prices(Path(file), self.data.part_names, None)
+
+    def region(self, name: str) -> Region:
+        """Grid of a country (name or ISO code) or of a cloud region."""
+        return self.data.regions[resolve("region", name, self.data.region_names)]
+
+    def _facility(self, part: Part | None) -> Facility:
+        known = list(self.data.facilities.values())
+        for facility in known:
+            if part is not None and part.family in facility.families:
+                return facility
+        return next(f for f in known if f.default)
+
+    def energy(self, region: str | None = None, system: System | str | None = None) -> EnergyFacts:
+        """PUE, load, server share, grid and embodied carbon for a place and a system."""
+        record = self.system(system) if isinstance(system, str) else system
+        part = self.data.parts.get(record.part) if record is not None else None
+        facility = self._facility(part)
+        grid = self.region(region or (record.region if record else "") or DEFAULT_REGION)
+        return EnergyFacts(
+            pue=facility.pue,
+            load_fraction=facility.load_fraction,
+            server_overhead_fraction=facility.server_overhead_fraction,
+            grid_kg_co2e_per_kwh=grid.kg_co2e_per_kwh,
+            grid_region=grid.name,
+            embodied_kg_co2e_per_accelerator_hour=facility.embodied_kg_co2e_per_accelerator_hour,
+            usd_per_kwh=facility.usd_per_kwh,
+        )
+
+    def reliability(self, fleet: str | None = None) -> ReliabilityFacts:
+        """Failure rate and recovery of a published fleet; the default is the largest with a published rate."""
+        fleets = self.data.fleets
+        if fleet is None:
+            return next(f for f in fleets.values() if f.default).facts
+        return fleets[resolve("fleet", fleet, {k: k for k in fleets})].facts
+
+    # --- provenance
+
+    @cached_property
+    def _provenance(self) -> store.Provenance:
+        return store.load_provenance(self.roots, self._key)
+
+    def provenance(self, kind: str, record_id: str) -> dict[str, Sourced]:
+        """Every sourced value of a record (kind: accelerator, system, model, reliability, energy)."""
+        if kind not in self._provenance:
+            raise unknown("kind of record", kind, self._provenance)
+        return self._provenance[kind].get(record_id, {})
+
+    def sourced(self, kind: str, record_id: str, field: str) -> Sourced:
+        """Where one value comes from."""
+        fields = self.provenance(kind, record_id)
+        if field not in fields:
+            raise unknown("field", field, fields, f"{kind} {record_id}")
+        return fields[field]
+
+    def source(self, source_id: str) -> Source:
+        """Title, authors and licence of a source."""
+        if source_id not in self.data.sources:
+            raise unknown("source", source_id, self.data.sources)
+        return self.data.sources[source_id]
+
+
+@lru_cache(maxsize=8)
+def _load(roots: tuple[Path, ...], _content: str) -> Catalog:
+    data, content, key = store.load(roots)
+    return Catalog(data, roots, content, key)
+
+
+def load_catalog(overlays: Sequence[Path] = ()) -> Catalog:
+    """The shipped catalog with the user's own and `overlays` laid on it, in this order."""
+    roots = catalog_roots(overlays)
+    return _load(roots, store.content_hash(roots))

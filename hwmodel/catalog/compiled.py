@@ -1,0 +1,263 @@
+"""The parsed catalog: built from YAML and CSV once, kept by content hash, decoded in milliseconds afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from hwmodel.catalog import formats, hardware, laws, models, places, tables
+from hwmodel.catalog.names import VENDOR_WORDS, normalise
+from hwmodel.catalog.records import Raw, read_records
+from hwmodel.catalog.values import FaultError
+from hwmodel.catalog.yamlfile import line_of, parse_yaml, read_text
+from hwmodel.errors import CatalogError
+from hwmodel.specs.economics import PriceQuote
+from hwmodel.specs.hardware import Part, System
+from hwmodel.specs.law import LawSpec
+from hwmodel.specs.precision import Precision, ServingPrecision
+from hwmodel.specs.provenance import Source, Sourced
+
+T = TypeVar("T")
+Names = dict[str, str]
+
+
+class Compiled(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a command may need, decoded. Names map every id and alias to an id."""
+
+    parts: dict[str, Part]
+    part_names: Names
+    systems: dict[str, System]
+    system_names: Names
+    models: dict[str, models.ModelEntry]
+    model_names: Names
+    precisions: dict[str, Precision]
+    precision_names: Names
+    serving: dict[str, ServingPrecision]
+    serving_names: Names
+    laws: dict[str, LawSpec]
+    law_names: Names
+    fleets: dict[str, formats.Fleet]
+    facilities: dict[str, formats.Facility]
+    regions: dict[str, tables.Region]
+    region_names: Names
+    prices: tuple[PriceQuote, ...]
+    sources: dict[str, Source]
+
+
+Provenance = dict[str, dict[str, dict[str, Sourced]]]  # kind -> id -> field -> value
+
+
+# --- content hash -----------------------------------------------------------------------------------------------
+
+
+def _code_files() -> list[Path]:
+    package = Path(__file__).resolve().parents[1]
+    return sorted([*(package / "specs").glob("*.py"), *(package / "catalog").glob("*.py")])
+
+
+def _digest(files: Sequence[Path], roots: Sequence[Path]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for path in files:
+        root = next((r for r in roots if r in path.parents), path.parent)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise CatalogError(f"{path}: cannot be read: {error.strerror}") from error
+        digest.update(f"{path.relative_to(root)}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def content_hash(roots: Sequence[Path]) -> str:
+    """Hash of every file of the catalogs, by relative path."""
+    return _digest([f for root in roots for f in places.catalog_files(root)], roots)
+
+
+def code_hash() -> str:
+    """Hash of the code that parses them, so that a change of the records is no stale cache."""
+    return _digest(_code_files(), ())
+
+
+# --- building ---------------------------------------------------------------------------------------------------
+
+
+def _sources(roots: Sequence[Path]) -> dict[str, Source]:
+    found: dict[str, Source] = {}
+    for root in roots:
+        path = root / "sources.yaml"
+        if not path.is_file():
+            continue
+        data = parse_yaml(read_text(path), path)
+        if not isinstance(data, dict):
+            raise CatalogError(f"{path}: expected a mapping of source ids")
+        for name, fields in data.items():
+            try:
+                if name in found and root == roots[0]:
+                    raise FaultError((), "stands twice")
+                found[str(name)] = msgspec.convert(fields, Source)
+                strange = set(fields) - set(Source.__struct_fields__)
+                if strange:
+                    raise FaultError((), f"unknown field {sorted(strange)[0]!r}")
+            except (msgspec.ValidationError, FaultError) as error:
+                raise CatalogError(f"{path}:{line_of(path, [name])}: source {name}: {error}") from error
+    return found
+
+
+def _each(raws: Mapping[str, Raw], read: Callable[[Raw], T]) -> dict[str, T]:
+    out: dict[str, T] = {}
+    for name, raw in raws.items():
+        try:
+            out[name] = read(raw)
+        except FaultError as fault:
+            raise raw.error(fault) from fault
+    return out
+
+
+def names_of(kind: str, raws: Mapping[str, Raw]) -> Names:
+    """Every id and alias in its compared form; CatalogError where one name means two records."""
+    names: Names = {}
+    for raw in raws.values():
+        own = [(raw.id, ("id",)), *((a, ("aliases", i)) for i, a in enumerate(raw.fields.get("aliases", [])))]
+        for text, at in own:
+            key = normalise(text)
+            if names.setdefault(key, raw.id) != raw.id:
+                raise raw.error(FaultError(at, f"{kind} name {text!r} already means {names[key]}"))
+            for word in VENDOR_WORDS:
+                if key.startswith(word) and key.removeprefix(word) not in raws:
+                    names.setdefault(key.removeprefix(word), raw.id)
+    return names
+
+
+def _check_defaults(parts: Mapping[str, Part], systems: Mapping[str, System], raws: Mapping[str, Raw]) -> None:
+    for part in parts.values():
+        if part.default_system:
+            system = systems.get(part.default_system)
+            if system is None or system.part != part.id:
+                what = "is no system" if system is None else f"is a system of {system.part}"
+                fault = FaultError(("default_system",), f"default_system {part.default_system!r} {what}")
+                raise raws[part.id].error(fault)
+
+
+def _laws(roots: Sequence[Path]) -> tuple[dict[str, LawSpec], Names]:
+    found = {spec.id: spec for spec in laws.read_laws(roots)}
+    names = {name: name for name in found}
+    for name in list(found):
+        stem = name.partition("/")[0]
+        if stem not in names:
+            names[stem] = laws.read_law(roots, stem).id
+    return found, names
+
+
+def _prices(roots: Sequence[Path], part_names: Names, sources: Mapping[str, Source]) -> tuple[PriceQuote, ...]:
+    files = places.files_of(roots, "prices", ".csv")
+    return tuple(q for _, path in files for q in tables.read_prices(path, part_names, sources))
+
+
+def _regions(roots: Sequence[Path], sources: Mapping[str, Source]) -> tuple[dict[str, tables.Region], Names]:
+    found = {r.id: r for _, path in places.files_of(roots, "energy", ".csv") for r in tables.read_grid(path, sources)}
+    names: Names = {normalise(r.name): r.id for r in found.values()}
+    names |= {normalise(r.id): r.id for r in found.values()}
+    return found, names
+
+
+def build(roots: Sequence[Path]) -> tuple[Compiled, Provenance]:
+    """Parse every file of the roots. CatalogError names the first thing that is wrong, with file and line."""
+    sources = _sources(roots)
+    part_raws = read_records(roots, "accelerators")
+    parts = _each(part_raws, lambda raw: hardware.read_part(raw, sources))
+    part_names = names_of("accelerator", part_raws)
+    only_parts = {k: v[0] for k, v in parts.items()}
+    system_raws = read_records(roots, "systems")
+    systems = _each(system_raws, lambda raw: hardware.read_system(raw, sources, only_parts))
+    only_systems = {k: v[0] for k, v in systems.items()}
+    _check_defaults(only_parts, only_systems, part_raws)
+    model_raws = read_records(roots, "models")
+    entries = _each(model_raws, lambda raw: models.read_model(raw, sources))
+    training, serving, training_names, serving_names = _precisions(roots, sources)
+    fleets = _each(read_records(roots, "reliability"), lambda raw: formats.read_fleet(raw, sources))
+    facilities = _each(read_records(roots, "energy"), lambda raw: formats.read_facility(raw, sources))
+    found_laws, law_names = _laws(roots)
+    regions, region_names = _regions(roots, sources)
+    compiled = Compiled(
+        parts=only_parts, part_names=part_names, systems=only_systems,
+        system_names=names_of("system", system_raws), models={k: v[0] for k, v in entries.items()},
+        model_names=names_of("model", model_raws), precisions=training, precision_names=training_names,
+        serving=serving, serving_names=serving_names, laws=found_laws, law_names=law_names,
+        fleets={k: v[0] for k, v in fleets.items()}, facilities={k: v[0] for k, v in facilities.items()},
+        regions=regions, region_names=region_names, prices=_prices(roots, part_names, sources), sources=sources,
+    )  # fmt: skip
+    provenance = {
+        kind: {k: v[1] for k, v in read.items()}
+        for kind, read in (("accelerator", parts), ("system", systems), ("model", entries),
+                           ("reliability", fleets), ("energy", facilities))
+    }  # fmt: skip
+    return compiled, provenance
+
+
+def _precisions(
+    roots: Sequence[Path], sources: Mapping[str, Source]
+) -> tuple[dict[str, Precision], dict[str, ServingPrecision], Names, Names]:
+    training = read_records(roots, "precisions/training")
+    serving = read_records(roots, "precisions/serving")
+    return (
+        _each(training, lambda raw: formats.read_precision(raw, Precision, sources, hardware.FORMATS)),
+        _each(serving, lambda raw: formats.read_precision(raw, ServingPrecision, sources, hardware.FORMATS)),
+        names_of("precision", training),
+        names_of("serving precision", serving),
+    )
+
+
+# --- cache ------------------------------------------------------------------------------------------------------
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Keep `data` for the next run; a read-only home is no error."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        os.replace(temporary, path)
+    except OSError:
+        return
+
+
+def _decode(path: Path, kind: type[T]) -> T | None:
+    try:
+        return msgspec.msgpack.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _places(key: str, name: str) -> list[Path]:
+    shipped = places.catalog_root() / "compiled"
+    return [shipped / f"{name}-{key}.msgpack", places.cache_dir() / f"{name}-{key}.msgpack"]
+
+
+def load(roots: Sequence[Path]) -> tuple[Compiled, str, str]:
+    """The compiled catalog of the roots, its content hash and its cache key."""
+    content = content_hash(roots)
+    key = hashlib.blake2b(f"{content}{code_hash()}".encode(), digest_size=12).hexdigest()
+    for path in _places(key, "catalog"):
+        found = _decode(path, Compiled)
+        if found is not None:
+            return found, content, key
+    compiled, provenance = build(roots)
+    _write(_places(key, "catalog")[-1], msgspec.msgpack.encode(compiled))
+    _write(_places(key, "provenance")[-1], msgspec.msgpack.encode(provenance))
+    return compiled, content, key
+
+
+def load_provenance(roots: Sequence[Path], key: str) -> Provenance:
+    """Where every value of the catalog comes from; read only when asked for."""
+    for path in _places(key, "provenance"):
+        found: Any = _decode(path, Provenance)
+        if found is not None:
+            return dict(found)
+    return build(roots)[1]

@@ -1,0 +1,108 @@
+"""Precision recipes, failure rates and energy facts: small records that map nearly one to one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from hwmodel.catalog.records import Raw, only, texts
+from hwmodel.catalog.values import FaultError, sourced
+from hwmodel.specs.economics import ReliabilityFacts
+from hwmodel.specs.precision import Precision, ServingPrecision
+from hwmodel.specs.provenance import Sourced
+
+R = TypeVar("R", Precision, ServingPrecision)
+
+RELIABILITY: dict[str, tuple[str, str]] = {
+    "interruptions_per_accelerator_hour": ("per_h", "interruptions_per_accelerator_hour"),
+    "restart": ("s", "restart_s"),
+    "checkpoint_bytes_per_param": ("bytes", "checkpoint_bytes_per_param"),
+    "storage_bandwidth": ("bytes_per_s", "storage_bytes_per_s"),
+}
+FACILITY: dict[str, tuple[str, str]] = {
+    "pue": ("count", "pue"),
+    "load_fraction": ("count", "load_fraction"),
+    "server_overhead_fraction": ("count", "server_overhead_fraction"),
+    "embodied_per_accelerator_hour": ("kg_co2e", "embodied_kg_co2e_per_accelerator_hour"),
+    "electricity": ("usd_per_kwh", "usd_per_kwh"),
+}
+
+
+class Fleet(msgspec.Struct, frozen=True, kw_only=True):
+    """A published fleet and its failure facts."""
+
+    id: str
+    name: str
+    facts: ReliabilityFacts
+    default: bool = False
+
+
+class Facility(msgspec.Struct, frozen=True, kw_only=True):
+    """Power and carbon facts of a kind of installation, without the grid."""
+
+    id: str
+    name: str
+    pue: float
+    load_fraction: float
+    server_overhead_fraction: float
+    embodied_kg_co2e_per_accelerator_hour: float
+    usd_per_kwh: float
+    families: tuple[str, ...] = ()
+    default: bool = False
+
+
+def read_precision(raw: Raw, kind: type[R], sources: Collection[str], formats: Collection[str]) -> R:
+    """A training or serving recipe. Raises FaultError."""
+    fields = {k: v for k, v in raw.fields.items() if k not in ("source", "aliases", "notes")}
+    only(fields, kind.__struct_fields__)
+    if raw.fields.get("source") not in sources:
+        raise FaultError(("source",), "names no id of sources.yaml")
+    texts(raw.fields.get("aliases", []), ("aliases",))
+    try:
+        recipe = msgspec.convert(fields, kind)
+    except msgspec.ValidationError as error:
+        raise FaultError((), str(error)) from error
+    for name in (recipe.gemm_format, recipe.attention_format):
+        if name not in formats:
+            raise FaultError(("gemm_format",), f"format {name!r} is none of {', '.join(formats)}")
+    if recipe.weight_bytes <= 0 or recipe.activation_bytes <= 0:
+        raise FaultError(("weight_bytes",), "bytes must be greater than zero")
+    return recipe
+
+
+def _values(
+    fields: Mapping[str, Any], table: Mapping[str, tuple[str, str]], sources: Collection[str]
+) -> tuple[dict[str, float], dict[str, Sourced]]:
+    numbers: dict[str, float] = {}
+    records: dict[str, Sourced] = {}
+    for key, (dimension, field) in table.items():
+        if key not in fields:
+            raise FaultError((), f"states no `{key}`")
+        records[key], value = sourced(fields[key], dimension, (key,), sources)
+        if not isinstance(value, float) or value < 0:
+            raise FaultError((key,), f"must not be negative, is {value}")
+        numbers[field] = value
+    return numbers, records
+
+
+def read_fleet(raw: Raw, sources: Collection[str]) -> tuple[Fleet, dict[str, Sourced]]:
+    """Failure facts of one published fleet. Raises FaultError."""
+    only(raw.fields, (*RELIABILITY, "id", "name", "default", "notes"))
+    numbers, records = _values(raw.fields, RELIABILITY, sources)
+    default = bool(raw.fields.get("default", False)) and not raw.parent
+    return Fleet(id=raw.id, name=str(raw.fields.get("name", raw.id)), facts=ReliabilityFacts(**numbers),
+                 default=default), records  # fmt: skip
+
+
+def read_facility(raw: Raw, sources: Collection[str]) -> tuple[Facility, dict[str, Sourced]]:
+    """Energy facts of one kind of installation. Raises FaultError."""
+    only(raw.fields, (*FACILITY, "id", "name", "default", "families", "notes"))
+    numbers, records = _values(raw.fields, FACILITY, sources)
+    if numbers["pue"] < 1:
+        raise FaultError(("pue",), f"must be at least 1, is {numbers['pue']:g}")
+    families = texts(raw.fields.get("families", []), ("families",))
+    default = bool(raw.fields.get("default", False)) and not raw.parent
+    return Facility(id=raw.id, name=str(raw.fields.get("name", raw.id)), families=families, default=default,
+                    **numbers), records  # fmt: skip

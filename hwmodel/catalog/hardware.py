@@ -1,0 +1,265 @@
+"""Accelerator and system records: from sourced values to `Part` and `System`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from hwmodel.catalog.records import Raw, only, texts
+from hwmodel.catalog.values import TEXT, FaultError, sourced
+from hwmodel.specs.hardware import Part, System
+from hwmodel.specs.provenance import Sourced
+
+FORMATS = (
+    "fp64", "fp64_tensor", "fp32", "tf32", "bf16", "fp16", "fp8", "fp6", "fp4",
+    "int8", "int4", "mxfp8", "mxfp6", "mxfp4", "nvfp4",
+)  # fmt: skip
+NONE = "none"
+NOT_PUBLISHED = "not published"
+TOPOLOGIES = ("switch", "mesh", "torus2d", "torus3d", "ring", "pcie", "none")
+FABRICS = ("infiniband", "roce", "efa", "ethernet", "ici-dcn", "none")
+STATUSES = ("ga", "announced", "limited", "custom", "retired")
+
+# section.key -> (dimension, field of Part or "" when it is kept for provenance and lint only)
+PART_VALUES: dict[str, tuple[str, str]] = {
+    "released": (TEXT, "released"),
+    "memory.type": (TEXT, "memory_type"),
+    "memory.capacity": ("bytes", "hbm_bytes"),
+    "memory.bandwidth": ("bytes_per_s", "hbm_bytes_per_s"),
+    "memory.usable": ("bytes", "usable_hbm_bytes"),
+    "memory.bus_bits": ("count", ""),
+    "memory.data_rate": ("bit_per_s", ""),
+    "on_chip.units": ("count", "units"),
+    "on_chip.l2": ("bytes", ""),
+    "on_chip.sram": ("bytes", ""),
+    "on_chip.cmem": ("bytes", ""),
+    "on_chip.vmem": ("bytes", ""),
+    "on_chip.infinity_cache": ("bytes", ""),
+    "on_chip.shared_memory_per_unit": ("bytes", ""),
+    "link.bandwidth_uni": ("bytes_per_s", "link_uni_bytes_per_s"),
+    "link.headline_bidirectional": ("bytes_per_s", ""),
+    "link.per_link_uni": ("bytes_per_s", ""),
+    "link.links": ("count", ""),
+    "link.topology": (TEXT, "link_topology"),
+    "link.domain": ("count", "link_domain"),
+    "host_link.bandwidth_uni": ("bytes_per_s", "host_link_uni_bytes_per_s"),
+    "scale_out.bandwidth_uni": ("bytes_per_s", "scale_out_uni_bytes_per_s"),
+    "power.tdp": ("w", "tdp_w"),
+    "power.average": ("w", "average_power_w"),
+    "sparsity.multiplier": ("count", "sparsity_multiplier"),
+    "sparsity.nvfp4_multiplier": ("count", ""),
+    "clock.tensor": ("hz", ""),
+    "clock.flop_per_unit_clock_bf16": ("count", ""),
+    "die.process": (TEXT, ""),
+    "die.area": ("mm2", ""),
+    "die.transistors": ("count", ""),
+}
+PART_TEXTS = ("form_factor", "accumulate", "notes", "lint_exceptions")
+SECTION_TEXTS = {"link": ("technology",), "power": ("term",), "sparsity": ("applies_to",)}
+PART_PLAIN = ("id", "name", "vendor", "family", "architecture", "status", "aliases", "default_system")
+
+SYSTEM_VALUES: dict[str, tuple[str, str]] = {
+    "accelerators_per_node": ("count", "accelerators_per_node"),
+    "domain": ("count", "domain_accelerators"),
+    "link_uni": ("bytes_per_s", "link_uni_bytes_per_s"),
+    "link_topology": (TEXT, "link_topology"),
+    "nic_uni": ("bytes_per_s", "nic_uni_bytes_per_s"),
+    "fabric": (TEXT, "fabric"),
+    "oversubscription": ("count", "oversubscription"),
+    "pod": ("count", "pod_accelerators"),
+    "node_power": ("w", "node_power_w"),
+    "rack_power": ("w", "rack_power_w"),
+    "accelerators": ("count", "accelerators"),
+    "rails": ("count", ""),
+    "all_reduce": ("bytes_per_s", ""),
+    "purchase_per_accelerator": ("usd", ""),
+}
+SYSTEM_PLAIN = ("id", "name", "part", "aliases", "region", "notes")
+
+Values = dict[str, tuple[Sourced, float | str]]
+
+
+def _text(fields: Mapping[str, Any], key: str, default: str | None = None) -> str:
+    value = fields.get(key, default)
+    if not isinstance(value, str) or not value:
+        raise FaultError((key,), f"expected text in `{key}`")
+    return value
+
+
+def _positive(name: str, value: float | str) -> None:
+    if isinstance(value, float) and value <= 0:
+        raise FaultError(tuple(name.split(".")), f"must be greater than zero, is {value:g}")
+
+
+def _sections(fields: Mapping[str, Any], table: Mapping[str, tuple[str, str]], sources: Collection[str]) -> Values:
+    """Every value named in `table` that the record states."""
+    found: Values = {}
+    for name, (dimension, _) in table.items():
+        section, _, key = name.partition(".")
+        node = fields.get(section)
+        if node is None:
+            continue
+        if key:
+            if not isinstance(node, dict):
+                raise FaultError((section,), "expected a group of values")
+            inner = [k.partition(".")[2] for k in table if k.startswith(section + ".")]
+            only(node, (*inner, *SECTION_TEXTS.get(section, ())), (section,))
+            node = node.get(key)
+            if node is None:
+                continue
+        at = (section, key) if key else (section,)
+        words = (NOT_PUBLISHED,) if name == "power.tdp" else ()
+        found[name] = sourced(node, dimension, at, sources, words)
+        _positive(name, found[name][1])
+    return found
+
+
+def _peaks(fields: Mapping[str, Any], section: str, sources: Collection[str]) -> Values:
+    node = fields.get(section) or {}
+    if not isinstance(node, dict):
+        raise FaultError((section,), "expected formats and their peaks")
+    only(node, FORMATS, (section,))
+    found: Values = {}
+    for fmt, raw in node.items():
+        found[f"{section}.{fmt}"] = sourced(raw, "flop_per_s", (section, fmt), sources, (NONE,))
+        _positive(f"{section}.{fmt}", found[f"{section}.{fmt}"][1])
+    return found
+
+
+def _peak(value: float | str) -> float | None:
+    return None if isinstance(value, str) else value
+
+
+def read_part(raw: Raw, sources: Collection[str]) -> tuple[Part, dict[str, Sourced]]:
+    """One accelerator and the provenance of its values by dotted field. Raises FaultError."""
+    fields = raw.fields
+    tops = {name.partition(".")[0] for name in PART_VALUES}
+    only(fields, (*PART_PLAIN, *PART_TEXTS, *tops, "peak_dense", "peak_dense_fp16_accumulate"))
+    values = _sections(fields, PART_VALUES, sources)
+    peaks = _peaks(fields, "peak_dense", sources)
+    if not peaks:
+        raise FaultError(("peak_dense",), "states no peak; name at least one format")
+    accumulate = _peaks(fields, "peak_dense_fp16_accumulate", sources)
+    kwargs: dict[str, Any] = {
+        field: values[name][1] for name, (_, field) in PART_VALUES.items() if field and name in values
+    }
+    if kwargs.get("tdp_w") == NOT_PUBLISHED:
+        kwargs["tdp_w"] = None
+    topology = kwargs.get("link_topology", "none")
+    if topology not in TOPOLOGIES:
+        raise FaultError(("link", "topology"), f"topology {topology!r} is none of {', '.join(TOPOLOGIES)}")
+    status = fields.get("status", "ga")
+    if status not in STATUSES:
+        raise FaultError(("status",), f"status {status!r} is none of {', '.join(STATUSES)}")
+    if topology == "mesh" and "link.per_link_uni" in values:
+        kwargs["link_pair_uni_bytes_per_s"] = values["link.per_link_uni"][1]
+    doubtful = [
+        f"{field}" for name, (_, field) in PART_VALUES.items()
+        if field and name in values and values[name][0].status == "unconfirmed"
+    ]  # fmt: skip
+    doubtful += [
+        f"peak_dense_flop_per_s.{n.partition('.')[2]}" for n, v in peaks.items() if v[0].status == "unconfirmed"
+    ]
+    part = Part(
+        id=raw.id,
+        name=_text(fields, "name"),
+        vendor=_text(fields, "vendor"),
+        family=_text(fields, "family"),
+        architecture=fields.get("architecture", ""),
+        status=status,
+        extends=raw.parent,
+        aliases=texts(fields.get("aliases", []), ("aliases",)),
+        default_system=fields.get("default_system", ""),
+        peak_dense_flop_per_s={n.partition(".")[2]: _peak(v[1]) for n, v in peaks.items()},
+        peak_dense_fp16_accumulate_flop_per_s={n.partition(".")[2]: float(v[1]) for n, v in accumulate.items()},
+        tdp_term=(fields.get("power") or {}).get("term", ""),
+        unconfirmed=tuple(sorted(doubtful)),
+        **kwargs,
+    )
+    return part, {name: record for name, (record, _) in (values | peaks | accumulate).items()}
+
+
+ASSUMED_NIC_UNI_BYTES_PER_S = 100e9 / 8  # where no network figure is stated anywhere; always shown as unconfirmed
+ASSUMED_NODE = 8.0
+
+
+def node_of(part: Part, like: System | None = None) -> System:
+    """A node for a part that no catalogued system holds: its own links, and the network of `like` or of its reference.
+
+    What nobody states is assumed (eight a node, 100 Gbit/s an accelerator) and listed in `unconfirmed`.
+    """
+    doubtful = [] if like else ["accelerators_per_node"]
+    per_node = like.accelerators_per_node if like else ASSUMED_NODE
+    nic = like.nic_uni_bytes_per_s if like else part.scale_out_uni_bytes_per_s
+    if nic is None:
+        nic = ASSUMED_NIC_UNI_BYTES_PER_S
+        doubtful.append("nic_uni_bytes_per_s")
+    link, topology, domain = _links(part, per_node, like)
+    return System(
+        id=f"{part.id}-node",
+        name=f"node of {per_node:g} {part.name}",
+        part=part.id,
+        accelerators_per_node=per_node,
+        domain_accelerators=domain,
+        link_uni_bytes_per_s=link,
+        link_topology=topology,
+        link_pair_uni_bytes_per_s=part.link_pair_uni_bytes_per_s,
+        nic_uni_bytes_per_s=nic,
+        fabric=like.fabric if like else "ethernet",
+        unconfirmed=tuple(doubtful),
+    )
+
+
+ASSUMED_HOST_LINK_UNI_BYTES_PER_S = 16e9
+
+
+def _links(part: Part, per_node: float, like: System | None = None) -> tuple[float, str, float]:
+    """Scale-up bandwidth, topology and domain; a part without links of its own talks over its host bus."""
+    if part.link_uni_bytes_per_s > 0:
+        domain = like.domain_accelerators if like else part.link_domain
+        return part.link_uni_bytes_per_s, part.link_topology, max(domain, 1.0)
+    return part.host_link_uni_bytes_per_s or ASSUMED_HOST_LINK_UNI_BYTES_PER_S, "pcie", per_node
+
+
+def read_system(raw: Raw, sources: Collection[str], parts: Mapping[str, Part]) -> tuple[System, dict[str, Sourced]]:
+    """One system and the provenance of its values. Links and domain default to those of its part. Raises FaultError."""
+    fields = raw.fields
+    only(fields, (*SYSTEM_PLAIN, *SYSTEM_VALUES))
+    name = _text(fields, "part")
+    if name not in parts:
+        raise FaultError(("part",), f"part {name!r} is no accelerator id")
+    part = parts[name]
+    values = _sections(fields, SYSTEM_VALUES, sources)
+    kwargs: dict[str, Any] = {
+        field: values[key][1] for key, (_, field) in SYSTEM_VALUES.items() if field and key in values
+    }
+    if kwargs.get("fabric", "none") not in FABRICS:
+        raise FaultError(("fabric",), f"fabric {kwargs['fabric']!r} is none of {', '.join(FABRICS)}")
+    if kwargs.get("link_topology", "none") not in TOPOLOGIES:
+        raise FaultError(("link_topology",), f"topology {kwargs['link_topology']!r} is none of {', '.join(TOPOLOGIES)}")
+    doubtful = [
+        field for key, (_, field) in SYSTEM_VALUES.items()
+        if field and key in values and values[key][0].status == "unconfirmed"
+    ]  # fmt: skip
+    per_node = kwargs.setdefault("accelerators_per_node", ASSUMED_NODE)
+    if "accelerators_per_node" not in values:
+        doubtful.append("accelerators_per_node")
+    link, topology, domain = _links(part, per_node)
+    kwargs.setdefault("link_uni_bytes_per_s", link)
+    kwargs.setdefault("link_topology", topology)
+    kwargs.setdefault("domain_accelerators", domain)
+    if "nic_uni_bytes_per_s" not in kwargs:
+        stated = part.scale_out_uni_bytes_per_s
+        kwargs["nic_uni_bytes_per_s"] = ASSUMED_NIC_UNI_BYTES_PER_S if stated is None else stated
+        doubtful += ["nic_uni_bytes_per_s"] if stated is None else []
+    system = System(
+        id=raw.id,
+        name=_text(fields, "name"),
+        aliases=texts(fields.get("aliases", []), ("aliases",)),
+        region=fields.get("region", ""),
+        link_pair_uni_bytes_per_s=part.link_pair_uni_bytes_per_s,
+        unconfirmed=tuple(sorted(doubtful)),
+        **kwargs,
+        part=name,
+    )
+    return system, {key: record for key, (record, _) in values.items()}

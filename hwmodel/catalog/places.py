@@ -1,0 +1,74 @@
+"""Where catalogs lie: the shipped one, the user's own, and overlays named on the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from hwmodel.errors import CatalogError, InputError
+
+FOLDERS = (
+    "accelerators", "systems", "precisions/training", "precisions/serving", "models", "laws", "reliability", "energy",
+    "prices",
+)  # fmt: skip
+COMPILED = "compiled.msgpack"
+
+
+def catalog_root() -> Path:
+    """The shipped catalogs: inside the package (wheel) or beside it (checkout)."""
+    package = Path(__file__).resolve().parents[1]
+    for place in (package / "catalogs", package.parent / "catalogs"):
+        if (place / "sources.yaml").is_file():
+            return place
+    raise CatalogError(f"no catalogs found in {package} or beside it; reinstall hwmodel")
+
+
+def user_root() -> Path | None:
+    """`$XDG_DATA_HOME/hwmodel/catalogs`, if the user has put one there."""
+    home = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
+    place = Path(home) / "hwmodel" / "catalogs"
+    return place if place.is_dir() else None
+
+
+def catalog_roots(overlays: Sequence[Path] = ()) -> tuple[Path, ...]:
+    """All roots in the order in which they override: shipped, the user's, then each overlay."""
+    roots = [catalog_root()]
+    own = user_root()
+    if own is not None:
+        roots.append(own)
+    for overlay in overlays:
+        place = Path(overlay)
+        if not place.is_dir():
+            raise InputError(f"--catalog {place}: no such folder; name a folder that holds accelerators/, systems/ ...")
+        roots.append(place.resolve())
+    return tuple(roots)
+
+
+def catalog_files(root: Path) -> list[Path]:
+    """Every file of one root that the catalog is made of, in a stable order."""
+    names: list[Path] = [p for p in (root / "sources.yaml",) if p.is_file()]
+    for folder in FOLDERS:
+        names += _listed(root / folder)
+    return names
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda e: e.name)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise CatalogError(f"{folder}: cannot be read: {error.strerror}") from error
+    return [Path(e.path) for e in entries if e.name.endswith((".yaml", ".csv")) and e.is_file()]
+
+
+def files_of(roots: Iterable[Path], folder: str, suffix: str) -> list[tuple[int, Path]]:
+    """(index of the root, file) of one folder over all roots."""
+    return [(i, p) for i, root in enumerate(roots) for p in _listed(root / folder) if p.suffix == suffix]
+
+
+def cache_dir() -> Path:
+    """Where parsed catalogs are kept between runs."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(home) / "hwmodel"

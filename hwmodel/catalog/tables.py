@@ -1,0 +1,112 @@
+"""CSV catalogs: dated prices and grid intensities."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from hwmodel.catalog.names import normalise
+from hwmodel.catalog.yamlfile import read_text
+from hwmodel.errors import CatalogError
+from hwmodel.specs.economics import PriceQuote
+
+PRICE_COLUMNS = (
+    "date", "part", "provider", "provider_class", "kind", "usd_per_accelerator_hour", "usd_purchase", "region",
+    "instance", "note", "source",
+)  # fmt: skip
+REQUIRED_PRICE_COLUMNS = ("date", "part", "provider", "kind", "usd_per_accelerator_hour")
+KINDS = ("on_demand", "spot", "reserved_1y", "reserved_3y", "reserved", "index", "purchase")
+CLASSES = ("hyperscaler", "neocloud", "marketplace", "index", "purchase", "")
+DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")
+GRID_COLUMNS = ("region", "name", "kind", "g_co2e_per_kwh", "year", "source", "note")
+MAX_CSV_BYTES = 20_000_000
+
+
+class Region(msgspec.Struct, frozen=True):
+    """Carbon intensity of a country's or cloud region's grid."""
+
+    id: str
+    name: str
+    kind: str
+    kg_co2e_per_kwh: float
+    year: str = ""
+    source: str = ""
+    note: str = ""
+
+
+def _rows(path: Path, required: Collection[str], known: Collection[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    reader = csv.DictReader(io.StringIO(read_text(path, MAX_CSV_BYTES)), strict=True)
+    try:
+        header = reader.fieldnames or []
+        missing = [c for c in required if c not in header]
+        strange = [c for c in header if c not in known]
+        if missing or strange:
+            what = f"lacks the column {missing[0]!r}" if missing else f"has an unknown column {strange[0]!r}"
+            raise CatalogError(f"{path}:1: {what}; columns: {', '.join(known)}")
+        for row in reader:
+            if None in row or None in row.values():
+                raise CatalogError(f"{path}:{reader.line_num}: not as many cells as columns")
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise CatalogError(f"{path}:{reader.line_num}: not CSV: {error}") from error
+
+
+def _amount(text: str, path: Path, line: int, column: str, floor: float = 1e-9) -> float | None:
+    if not text.strip():
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value < floor:
+        raise CatalogError(f"{path}:{line}: {column} {text[:40]!r} is not a number of the size expected")
+    return value
+
+
+def read_prices(path: Path, parts: Mapping[str, str], sources: Collection[str] | None) -> list[PriceQuote]:
+    """The quotes of one file. `parts` maps names to ids; `sources` None accepts any text (a user's own file)."""
+    quotes: list[PriceQuote] = []
+    for line, row in _rows(path, REQUIRED_PRICE_COLUMNS, PRICE_COLUMNS):
+        part = parts.get(normalise(row["part"]))
+        if part is None:
+            raise CatalogError(f"{path}:{line}: part {row['part'][:60]!r} is no accelerator of the catalog")
+        if not DATE.fullmatch(row["date"]):
+            raise CatalogError(f"{path}:{line}: date {row['date'][:40]!r} is not YYYY, YYYY-MM or YYYY-MM-DD")
+        if row["kind"] not in KINDS:
+            raise CatalogError(f"{path}:{line}: kind {row['kind'][:40]!r} is none of {', '.join(KINDS)}")
+        source = row.get("source", "")
+        if sources is not None and source not in sources:
+            raise CatalogError(f"{path}:{line}: source {source[:60]!r} is not in sources.yaml")
+        hourly = _amount(row["usd_per_accelerator_hour"], path, line, "usd_per_accelerator_hour")
+        bought = _amount(row.get("usd_purchase", ""), path, line, "usd_purchase")
+        if hourly is None and bought is None:
+            raise CatalogError(f"{path}:{line}: states neither an hourly nor a purchase price")
+        quotes.append(
+            PriceQuote(
+                part=part, provider=row["provider"], provider_class=row.get("provider_class", ""), kind=row["kind"],
+                date=row["date"], usd_per_accelerator_hour=hourly, usd_purchase=bought, region=row.get("region", ""),
+                note=row.get("note", ""), source=source,
+            )
+        )  # fmt: skip
+    return quotes
+
+
+def read_grid(path: Path, sources: Collection[str]) -> list[Region]:
+    """Grid intensities of one file."""
+    regions = []
+    for line, row in _rows(path, GRID_COLUMNS, GRID_COLUMNS):
+        value = _amount(row["g_co2e_per_kwh"], path, line, "g_co2e_per_kwh", floor=0.0)
+        if value is None:
+            raise CatalogError(f"{path}:{line}: states no intensity")
+        if row["source"] not in sources:
+            raise CatalogError(f"{path}:{line}: source {row['source'][:60]!r} is not in sources.yaml")
+        regions.append(
+            Region(row["region"], row["name"], row["kind"], value / 1e3, row["year"], row["source"], row["note"])
+        )
+    return regions
