@@ -51,8 +51,8 @@ def _spec(fields: Mapping[str, Any], path: Path) -> LawSpec:
     if spec.params_convention not in CONVENTIONS:
         known = ", ".join(CONVENTIONS)
         raise CatalogError(f"{path}: law {name}: params_convention {spec.params_convention!r} is none of {known}")
-    if not spec.constants and not spec.refusal:
-        raise CatalogError(f"{path}: law {name}: neither constants nor a refusal that says why there are none")
+    if spec.form == "none" and not spec.refusal:
+        raise CatalogError(f"{path}: law {name}: neither a form nor a refusal that says why there is none")
     size = len(spec.covariance_of)
     if len(spec.covariance) != size or any(len(row) != size for row in spec.covariance):
         raise CatalogError(f"{path}: law {name}: covariance is not {size} x {size} like covariance_of")
@@ -87,13 +87,15 @@ def _variants(path: Path, files: Mapping[str, Path]) -> dict[str, LawSpec]:
     base = {key: value for key, value in record.items() if key != "variants"}
     variants = record.get("variants") or {}
     specs: dict[str, LawSpec] = {}
-    if "form" in base:
+    if "form" in base and "default_variant" not in base:
         specs[base["id"]] = _spec(base, path)
+    default = base.get("default_variant")
     inherited = {k: v for k, v in base.items() if k not in ("test_points", "default_variant")}
     for name, fields in variants.items():
         own = {**inherited, **fields, "id": f"{base['id']}/{name}"}
+        if name == default and "test_points" in base:
+            own["test_points"] = [*base["test_points"], *fields.get("test_points", ())]
         specs[own["id"]] = _spec(own, path)
-    default = base.get("default_variant")
     if default is not None and base["id"] not in specs:
         if f"{base['id']}/{default}" not in specs:
             raise CatalogError(f"{path}: default_variant {default!r} is not among the variants")

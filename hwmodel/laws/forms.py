@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from hwmodel.errors import InputError, unknown
+from hwmodel.errors import CatalogError, InputError, unknown
 from hwmodel.ops import Num
 from hwmodel.specs.law import Count, LawSpec
 
@@ -153,4 +153,7 @@ def evaluate(spec: LawSpec, **inputs: Num | Count | None) -> Outputs:
     missing = [name for name in shape.needs if name not in given]
     if missing:
         raise InputError(f"law {spec.id} needs {missing[0]} ({INPUTS[missing[0]]})")
-    return shape.evaluate(spec.constants, **given)
+    try:
+        return shape.evaluate(spec.constants, **given)
+    except KeyError as lacking:
+        raise CatalogError(f"law {spec.id} lacks the constant {lacking} that form {spec.form!r} needs") from lacking
