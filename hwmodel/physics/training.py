@@ -13,7 +13,7 @@ import msgspec
 
 from hwmodel.ops import Num, log, maximum, minimum, sqrt, where
 from hwmodel.physics import shape as shapes
-from hwmodel.physics.collectives import all_gather_s, all_reduce_s, point_to_point_s, reduce_scatter_s
+from hwmodel.physics.collectives import all_gather_s, point_to_point_s
 from hwmodel.physics.columns import anywhere, distinct, has_column, is_column, take
 from hwmodel.physics.kernels import memory_bound_s
 from hwmodel.physics.layer import LayerTimes, layer_times
@@ -171,7 +171,8 @@ def _data_parallel_s(
     near = minimum(dense_ranks, maximum(net.domain / layout.tp, 1.0))
     near_experts = minimum(expert_ranks, maximum(net.domain / minimum(layout.ep * layout.etp, net.domain), 1.0))
     experts = count * shard.experts
-    g, w = precision.gradient_comm_bytes * trainable, precision.weight_comm_bytes
+    g = where(stack.gradient_comm_bytes > 0, stack.gradient_comm_bytes, precision.gradient_comm_bytes) * trainable
+    w = precision.weight_comm_bytes
 
     def gather(width: Num) -> Num:
         one = all_gather_s(dense * width, dense_ranks, near, net)

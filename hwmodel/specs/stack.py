@@ -53,6 +53,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     default_zero: Num = 1.0
     default_vpp_layers: Num = 0.0  # layers of one virtual stage where unstated; 0: no interleaving
     default_sequence_parallel: Num = 1.0
+    gradient_comm_bytes: Num = 0.0  # reduced gradient, where the stack overrides the recipe; 0: the recipe's
     gradient_bytes: Num = 0.0  # accumulated gradient, where the stack overrides the recipe; 0: the recipe's
 
     # Memory.

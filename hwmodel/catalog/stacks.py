@@ -1,0 +1,84 @@
+"""Training stacks and the fitted constants of the training step, from catalogs/calibrations."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
+from hwmodel.errors import unknown
+from hwmodel.specs.stack import Stack
+
+
+class TrainingCalibration(msgspec.Struct, frozen=True, kw_only=True):
+    """Habits of stacks (`stacks`, `eras`) and fitted constants: `generic`, by `families` of parts, by `fitted` stacks."""
+
+    generic: dict[str, float]
+    families: dict[str, dict[str, float]]
+    fitted: dict[str, dict[str, float]]
+    stacks: tuple[dict[str, Any], ...]
+    eras: tuple[dict[str, float], ...]
+    code_version: str = ""
+    fitted_on: str = ""
+
+
+@cache
+def training_calibration(directory: Path | None = None) -> TrainingCalibration:
+    """The shipped calibration of the training step, or the one in `directory`."""
+    place = directory or calibrations_dir()
+    habits = read_calibration(place / "stacks.yaml")
+    fitted = read_calibration(place / "training.yaml")
+    return TrainingCalibration(
+        generic=fitted.get("generic") or {},
+        families=fitted.get("families") or {},
+        fitted=fitted.get("stacks") or {},
+        stacks=tuple(habits["stacks"]),
+        eras=tuple(habits["generic"]["eras"]),
+        code_version=str(fitted.get("code_version", "")),
+        fitted_on=str(fitted.get("fitted_on", "")),
+    )
+
+
+def stack_id(framework: str, year: float | None, calibration: TrainingCalibration) -> str:
+    """The stack that a framework's name and year mean; `generic` where none is known."""
+    for entry in calibration.stacks:
+        if re.search(entry["match"], framework, re.I) and (year is None or year <= entry.get("until", 9999)):
+            return str(entry["id"])
+    return "generic"
+
+
+def build_stack(
+    name: str, family: str, year: float | None, calibration: TrainingCalibration, *, level_known: bool = True
+) -> Stack:
+    """Constants of a stack on a family of parts: defaults, generic fit, habits, fit of the stack, fit of the family.
+
+    With `level_known` false the stack's own fit is left out, so that it counts as one that nobody measured.
+    """
+    values: dict[str, Any] = dict(calibration.generic)
+    generation = next(e["attention_generation"] for e in calibration.eras if (year or 9999) <= e["until"] or year is None)
+    values["attention_generation"] = generation if year is not None else 3.0
+    entry = next((e for e in calibration.stacks if e["id"] == name), None)
+    title = "any stack of its year"
+    if entry is not None:
+        values |= entry["constants"]
+        title = entry["title"]
+    own = calibration.fitted.get(name, {}) if level_known else {}
+    level = own.get("level", 1.0) * values.get("level", 1.0)
+    values |= own | {"level": level} | calibration.families.get(family, {})
+    return Stack(id=name, title=title, year=year or 0.0, **values)
+
+
+def training_stack(name: str = "generic", family: str = "", year: float | None = None) -> Stack:
+    """The shipped constants of a stack by id (`generic`, `megatron-core` ...) for parts of `family`.
+
+    Raises InputError for an unknown id.
+    """
+    calibration = training_calibration()
+    known = ["generic", *(entry["id"] for entry in calibration.stacks)]
+    if name not in known:
+        raise unknown("training stack", name, known)
+    return build_stack(name, family, year, calibration)

@@ -1,0 +1,143 @@
+"""From what a row calls its accelerator, network and format to a machine and a recipe."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from hwmodel.errors import HwModelError, InputError
+from hwmodel.physics.machine import machine
+from hwmodel.specs import Part, Precision, System
+from hwmodel.specs.kernels import KernelCalibration, Machine
+from hwmodel.validation.tables import CellError
+
+# Words of an interconnect cell that describe other networks than the one gradients travel on.
+_OTHER = re.compile(r"(?<!&)(storage(?!&compute)|management|mgmt|front)[^,;]*", re.I)
+_MANY = re.compile(r"(\d+)\s*x\s*(?:[^,;]*?[^\d,;])?(\d{2,4})\s*g(?!t)", re.I)
+_NDR = re.compile(r"(\d+)\s*x\s+[^,;]*\b(ndr|hdr|edr)\b", re.I)
+_PER_ONE = re.compile(r"(\d+(?:\.\d+)?)\s*g(?:b|ig)[a-z/]*\s*[^,;]*\bper\s+(?:gpu|card|chip|accelerator|device)", re.I)
+_PER_NODE = re.compile(r"(\d+(?:\.\d+)?)\s*g(?:b|ig)[a-z/]*\s*(?:a node|per node|node)", re.I)
+_IN_NODE = re.compile(r"\((\d+)\s+in[- ]node\)", re.I)
+_RATES = {"ndr": 400.0, "hdr": 200.0, "edr": 100.0}
+_FABRICS = (("efa", "efa"), ("roce", "roce"), ("infiniband", "infiniband"), ("quantum", "infiniband"))
+_FABRICS += (("omni-path", "infiniband"), ("ndr", "infiniband"), ("hdr", "infiniband"), ("ethernet", "ethernet"))
+# Systems that a cell names by their scale-up domain.
+_SYSTEM_WORDS = (("a3 mega", "gcp-a3-mega"), ("a3-mega", "gcp-a3-mega"), ("gcp a3", "gcp-a3-high"), ("p4d", "aws-p4d"))
+
+FORMATS = ("nvfp4", "mxfp8", "mxfp4", "fp8", "int8", "bf16", "fp16", "tf32", "fp32", "fp4")
+
+
+def nic_gbit_per_accelerator(cell: str, per_node: float) -> float | None:
+    """Network rate that an interconnect cell states, in Gbit/s an accelerator and direction; None if it states none."""
+    words = _OTHER.sub(" ", cell)
+    per_card = re.search(r"per (card|gpu|chip|accelerator|device)", words, re.I)
+    found = [(float(m.group(1)), float(m.group(2))) for m in _MANY.finditer(words)]
+    found += [(float(m.group(1)), _RATES[m.group(2).lower()]) for m in _NDR.finditer(words)]
+    if found and not (per_card and _PER_ONE.search(words) and not _IN_NODE.search(words)):
+        count, rate = max(found, key=lambda pair: pair[0] * pair[1])
+        if per_card:
+            inside = _IN_NODE.search(words)
+            return (count - (float(inside.group(1)) if inside else 0.0)) * rate
+        # One or two plain Ethernet ports a box are its host network, not the accelerators'.
+        return None if count * rate < 400.0 and fabric_of(cell) == "ethernet" else count * rate / per_node
+    one = _PER_ONE.search(words)
+    if one:
+        return float(one.group(1))
+    total = _PER_NODE.search(words)
+    return float(total.group(1)) / per_node if total else None
+
+
+def fabric_of(cell: str) -> str | None:
+    """Kind of scale-out network that a cell names."""
+    words = cell.lower()
+    return next((fabric for word, fabric in _FABRICS if word in words), None)
+
+
+def recipe_name(cell: str, part: Part) -> str:
+    """The format that a precision cell names; blank: the part's high-precision one."""
+    words = cell.lower().replace("_", "-").replace("bfloat16", "bf16").replace("float16", "fp16")
+    for name in FORMATS:
+        if name in words:
+            if name == "bf16" and not part.peak_dense_flop_per_s.get("bf16"):
+                return "fp16"
+            return name
+    if words and not words.startswith("mixed"):
+        raise CellError(f"precision {cell!r} names no known format")
+    return "bf16" if part.peak_dense_flop_per_s.get("bf16") else "fp16"
+
+
+class Resolver:
+    """Machines of rows, each built once. `catalog` is what `load_catalog` returns."""
+
+    def __init__(self, catalog: Any, calibration: KernelCalibration) -> None:
+        self.catalog = catalog
+        self.calibration = calibration
+        self._machines: dict[tuple[Any, ...], tuple[Machine, Precision, Part, System]] = {}
+
+    def system(self, part: Part, cell: str, per_node: float | None) -> System:
+        """The system of a part that an interconnect cell describes: the usual one with the stated network."""
+        words = cell.lower()
+        named = next((system for word, system in _SYSTEM_WORDS if word in words), None)
+        system: System = self.catalog.default_system(part)
+        if named is not None:
+            known = {s.id: s for s in self.catalog.systems_of(part.id)}
+            system = known.get(named, system)
+        boxes = per_node or system.accelerators_per_node or 8.0
+        nic = nic_gbit_per_accelerator(cell, boxes)
+        changes: dict[str, Any] = {}
+        alone = system.domain_accelerators == system.accelerators_per_node
+        if per_node and alone and per_node < system.domain_accelerators:
+            changes["domain_accelerators"] = per_node
+        if nic is not None and nic >= 6.0:
+            changes["nic_uni_bytes_per_s"] = nic * 1e9 / 8.0
+        fabric = fabric_of(cell)
+        if fabric is not None and system.fabric != "ici-dcn":
+            changes["fabric"] = fabric
+        return msgspec.structs.replace(system, **changes) if changes else system
+
+    def recipe(self, cell: str, part: Part) -> Precision:
+        """The recipe that a precision cell names; int8 training is the fp8 recipe in the part's int8 units."""
+        name = recipe_name(cell, part)
+        if name == "int8":
+            fp8: Precision = self.catalog.precision("fp8")
+            return msgspec.structs.replace(fp8, id="int8", gemm_format="int8")
+        found: Precision = self.catalog.precision(name)
+        return found
+
+    def with_kin_peaks(self, part: Part) -> Part:
+        """The part with peaks that nobody states filled from the format ratios of its family's parts."""
+        peaks = dict(part.peak_dense_flop_per_s)
+        own = peaks.get("bf16")
+        for kin in self.catalog.parts():
+            theirs = kin.peak_dense_flop_per_s.get("bf16")
+            if kin.family != part.family or not own or not theirs:
+                continue
+            for name, peak in kin.peak_dense_flop_per_s.items():
+                if name not in peaks and peak:
+                    peaks[name] = own * peak / theirs
+        return msgspec.structs.replace(part, peak_dense_flop_per_s=peaks)
+
+    def machine(
+        self, part_name: str, precision_cell: str, interconnect: str, per_node: float | None
+    ) -> tuple[Machine, Precision, Part, System]:
+        """Machine, recipe, part and system of a row. Raises CellError where the catalog does not know them."""
+        key = (part_name, precision_cell, interconnect, per_node)
+        if key not in self._machines:
+            self._machines[key] = self._build(*key)
+        return self._machines[key]
+
+    def _build(
+        self, part_name: str, precision_cell: str, interconnect: str, per_node: float | None
+    ) -> tuple[Machine, Precision, Part, System]:
+        try:
+            part = self.catalog.part(part_name)
+            recipe = self.recipe(precision_cell, part)
+            part = self.with_kin_peaks(part)
+            system = self.system(part, interconnect, per_node)
+            return machine(part, system, recipe, self.calibration), recipe, part, system
+        except InputError as error:
+            raise CellError(str(error)) from error
+        except HwModelError as error:
+            raise CellError(str(error)) from error

@@ -1,0 +1,40 @@
+"""What the board is made of: a prediction for each row and measured quantity."""
+
+from __future__ import annotations
+
+import msgspec
+
+PREDICTED, REFUSED = "predicted", "refused"
+
+
+class RowPrediction(msgspec.Struct, frozen=True, kw_only=True):
+    """One measured quantity of one row, and what was predicted for it, in the unit of the measured column.
+
+    `group` is what rows of a source are summarised under besides it (serving: family | part | engine | mode), and
+    what `--leave-out group` holds out. `baseline_key` names the rows that share one constant utilisation.
+    `baseline_unit` is what a utilisation of one would measure, so that the baseline is its own constant times it
+    (or over it, where the quantity is a time).
+    """
+
+    id: str
+    source: str
+    group: str
+    model: str
+    part: str
+    engine: str
+    metric: str
+    measured: float
+    predicted: float | None
+    low: float | None
+    high: float | None
+    status: str
+    reason: str = ""
+    baseline_key: str = ""
+    baseline_unit: float | None = None
+    family: str = ""
+    headline: bool = False  # counts in the overall mean: one quantity a row
+
+
+def refused(row: RowPrediction, reason: str) -> RowPrediction:
+    """The row with its prediction withdrawn and the reason."""
+    return msgspec.structs.replace(row, predicted=None, low=None, high=None, status=REFUSED, reason=reason)

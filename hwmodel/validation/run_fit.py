@@ -1,0 +1,142 @@
+"""Fit of the training step's constants on measured runs: robust, sources weighted alike, shrunk to priors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.catalog.stacks import TrainingCalibration
+from hwmodel.validation.batch import Batch, Column
+from hwmodel.validation.run_parameters import PARAMETERS, Parameter, with_values
+from hwmodel.validation.training import Outcome, Prepared, outcome, stacks_of
+
+SCALE = 0.12  # log error beyond which a row loses weight (Cauchy)
+CROWD = 0.85  # rows of a source together weigh n^(1 - CROWD)
+STRENGTH = 0.03  # weight of the priors against the mean squared error of the sources
+
+
+class Fit(msgspec.Struct, kw_only=True):
+    """A fit's constants and its log errors (predicted over measured rate) on the rows it used."""
+
+    values: dict[str, float]
+    loss: float
+    rows: list[str]
+    log_errors: list[float]
+
+
+def measured_step_s(prepared: Prepared) -> Column:
+    """Seconds a step that the rows' headline results mean; nan where there is none."""
+    out = np.full(len(prepared.rows), np.nan)
+    for place, case in enumerate(prepared.cases):
+        if case is None:
+            continue
+        rate, seconds = case.measured.get("tokens_per_s_per_accel"), case.measured.get("step_time_s")
+        if rate is not None and case.global_batch is not None:
+            out[place] = case.global_batch * case.seq_len / (rate * case.n_accel)
+        elif seconds is not None:
+            out[place] = seconds
+    return out
+
+
+def row_weights(prepared: Prepared, use: NDArray[np.bool_]) -> Column:
+    """Weight of each row: a source of n rows counts n^0.15 in all."""
+    sources = np.array([case.source if case is not None else "" for case in prepared.cases])
+    weight = np.zeros(len(sources))
+    for source in set(sources[use]):
+        mine = use & (sources == source)
+        weight[mine] = float(mine.sum()) ** -CROWD
+    return weight / weight.sum() if weight.sum() > 0 else weight
+
+
+def pruned(prepared: Prepared, result: Outcome, stacks: Sequence[object], keep: NDArray[np.bool_], margin: float) -> Prepared:
+    """The prepared rows with only the candidates that weigh in their predictions, and only rows to keep."""
+    batch = prepared.batch
+    assert batch is not None
+    seconds = np.broadcast_to(np.asarray(batch.step(stacks).total_s), batch.rows.shape)  # type: ignore[arg-type]
+    near = seconds / batch.workload.global_batch_seqs
+    fit = batch.peak_bytes(stacks) <= prepared.capacity[batch.rows]  # type: ignore[arg-type]
+    best = np.full(len(prepared.rows), np.inf)
+    np.minimum.at(best, batch.rows, np.where(fit, near, np.inf))
+    alone = ~np.isfinite(best[batch.rows])
+    chosen = keep[batch.rows] & (alone | (fit & (near <= best[batch.rows] * (1.0 + margin))))
+    return msgspec.structs.replace(prepared, batch=batch.subset(np.flatnonzero(chosen)))
+
+
+def fit_runs(
+    prepared: Prepared,
+    base: TrainingCalibration,
+    use: NDArray[np.bool_],
+    parameters: Sequence[Parameter] = PARAMETERS,
+    rounds: int = 12,
+    progress: Callable[[int, float], None] | None = None,
+    strength: float = STRENGTH,
+) -> Fit:
+    """Constants that bring predictions near the measurements of the rows in `use`, started from the priors."""
+    target = measured_step_s(prepared)
+    use = use & np.isfinite(target)
+    start = with_values(base, {p.name: p.prior for p in parameters})
+    stacks = stacks_of(prepared, start)
+    small = pruned(prepared, outcome(prepared, stacks), stacks, use, 0.25)
+    weight = row_weights(prepared, use)
+    rows = np.flatnonzero(use)
+    weight, goal = weight[rows], np.log(target[rows])
+
+    def errors(x: Column) -> Column:
+        values = {p.name: p.decode(float(v)) for p, v in zip(parameters, x)}
+        seconds = outcome(small, stacks_of(small, with_values(base, values))).step_s[rows]
+        return goal - np.log(seconds)
+
+    def loss(e: Column, x: Column) -> float:
+        robust = 0.5 * SCALE**2 * np.log1p((e / SCALE) ** 2)
+        return float((weight * robust).sum() + 0.5 * strength * SCALE**2 * (x @ x))
+
+    x = np.zeros(len(parameters))
+    e = errors(x)
+    now, damping = loss(e, x), 1e-3
+    for number in range(rounds):
+        jacobian = _jacobian(errors, x, e)
+        robust = weight / (1.0 + (e / SCALE) ** 2)
+        normal = jacobian.T @ (jacobian * robust[:, None]) + strength * SCALE**2 * np.eye(len(x))
+        gradient = jacobian.T @ (robust * e) + strength * SCALE**2 * x
+        moved = False
+        for _ in range(6):
+            step = np.linalg.solve(normal + damping * np.diag(np.diag(normal)), gradient)
+            trial = np.clip(x - np.clip(step, -2.0, 2.0), _limits(parameters, 0), _limits(parameters, 1))
+            trial_e = errors(trial)
+            then = loss(trial_e, trial)
+            if then < now:
+                gain, x, e, now, moved = now - then, trial, trial_e, then, True
+                damping = max(damping / 5.0, 1e-6)
+                break
+            damping *= 5.0
+        if progress is not None:
+            progress(number, now)
+        if not moved or gain < 1e-4 * now:
+            break
+    values = {p.name: p.decode(float(v)) for p, v in zip(parameters, x)}
+    ids = [case.id for case in (prepared.cases[i] for i in rows) if case is not None]
+    return Fit(values=values, loss=now, rows=ids, log_errors=[float(v) for v in e])
+
+
+def _limits(parameters: Sequence[Parameter], side: int) -> Column:
+    return np.array([p.encode(p.high if side else p.low) for p in parameters])
+
+
+def _jacobian(errors: Callable[[Column], Column], x: Column, e: Column) -> Column:
+    columns = []
+    for place in range(len(x)):
+        nudged = x.copy()
+        nudged[place] += 0.05
+        up = errors(nudged)
+        if np.array_equal(up, e):
+            nudged[place] -= 0.10
+            columns.append((e - errors(nudged)) / 0.05)
+        else:
+            columns.append((up - e) / 0.05)
+    return np.stack(columns, axis=1)
+
+
+__all__ = ["Batch", "Fit", "fit_runs", "measured_step_s", "pruned", "row_weights"]

@@ -1,0 +1,116 @@
+"""The constants of the training step that are fitted on runs: what each means, its prior and its bounds."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from hwmodel.catalog.stacks import TrainingCalibration
+
+
+class Parameter(msgspec.Struct, frozen=True, kw_only=True):
+    """A fitted constant. `place` is generic | family:<id> | stack:<id>; positive ones are fitted as logarithms.
+
+    `sigma` is the prior's width: in natural logs for positive constants, in the unit itself for fractions.
+    """
+
+    name: str
+    place: str
+    field: str
+    prior: float
+    sigma: float
+    low: float
+    high: float
+    meaning: str
+
+    @property
+    def logarithmic(self) -> bool:
+        return self.low > 0
+
+    def encode(self, value: float) -> float:
+        """Distance from the prior in prior widths."""
+        shift = math.log(value / self.prior) if self.logarithmic else value - self.prior
+        return shift / self.sigma
+
+    def decode(self, x: float) -> float:
+        """Value at a distance from the prior, inside the bounds."""
+        value = self.prior * math.exp(x * self.sigma) if self.logarithmic else self.prior + x * self.sigma
+        return min(max(value, self.low), self.high)
+
+
+def _level(stack: str, meaning: str, sigma: float = 0.10) -> Parameter:
+    return Parameter(
+        name=f"level.{stack}", place=f"stack:{stack}", field="level", prior=1.0, sigma=sigma, low=0.6, high=1.6,
+        meaning=meaning,
+    )  # fmt: skip
+
+
+def _family(family: str) -> Parameter:
+    return Parameter(
+        name=f"sustained.{family}", place=f"family:{family}", field="sustained", prior=1.0, sigma=0.10, low=0.7, high=1.6,
+        meaning=f"time of matrix products in training over that of sustained benchmarks, {family}",
+    )  # fmt: skip
+
+
+def _generic(name: str, prior: float, sigma: float, low: float, high: float, meaning: str) -> Parameter:
+    return Parameter(
+        name=name, place="generic", field=name, prior=prior, sigma=sigma, low=low, high=high, meaning=meaning
+    )
+
+
+def _stack(stack: str, field: str, prior: float, sigma: float, low: float, high: float, meaning: str) -> Parameter:
+    return Parameter(
+        name=f"{field}.{stack}", place=f"stack:{stack}", field=field, prior=prior, sigma=sigma, low=low, high=high,
+        meaning=meaning,
+    )  # fmt: skip
+
+
+PARAMETERS: tuple[Parameter, ...] = (
+    _generic("host_op_s", 8e-6, 0.4, 1e-6, 4e-5, "host time to launch one kernel"),
+    _generic("tp_overlap", 0.25, 0.15, 0.0, 0.9, "tensor-parallel communication hidden under products"),
+    _generic("dp_overlap", 0.7, 0.2, 0.0, 1.0, "share of the backward pass that hides gradient reduction"),
+    _generic("fsdp_overlap", 0.85, 0.15, 0.0, 1.0, "share of a pass that hides gathering of sharded weights"),
+    _generic("dp_floor", 0.05, 0.04, 0.0, 0.4, "share of data-parallel communication never hidden"),
+    _generic("jitter", 0.01, 0.006, 0.0, 0.05, "slowdown a doubling of the number of nodes"),
+    _generic("memory_passes", 1.2, 0.2, 0.6, 3.0, "traffic of element-wise operations over the fused minimum"),
+    _generic("score_passes", 5.0, 0.3, 1.0, 12.0, "times that unfused attention moves each score forward"),
+    _generic("imbalance", 1.2, 0.15, 1.0, 3.0, "busiest expert-parallel rank over the mean"),
+    _family("ampere"),
+    _family("hopper"),
+    _family("blackwell"),
+    _family("tpu"),
+    _level("megatron-lm-2021", "device time of Megatron-LM to 2022 over the kernels'"),
+    _level("megatron-deepspeed", "device time of Megatron-DeepSpeed over the kernels'"),
+    _level("megatron-core", "device time of Megatron-Core over the kernels'"),
+    _level("nemo", "device time of NeMo over the kernels'"),
+    _level("megatron-bridge", "device time of Megatron-Bridge over the kernels'"),
+    _level("fsdp", "device time of PyTorch FSDP trainers over the kernels'"),
+    _level("torchtitan", "device time of torchtitan over the kernels'"),
+    _level("nanotron", "device time of nanotron over the kernels'"),
+    _level("jax", "device time of XLA stacks over the kernels'"),
+    _stack("megatron-deepspeed", "host_op_s", 1.2e-5, 0.4, 1e-6, 6e-5, "launch time under Megatron-DeepSpeed"),
+    _stack("nanotron", "host_op_s", 1.2e-5, 0.4, 1e-6, 6e-5, "launch time under nanotron"),
+    _stack("nanotron", "host_tensor", 0.3, 0.3, 0.0, 3.0, "launches added a tensor-parallel rank, nanotron"),
+    _stack("nanotron", "host_pipeline", 2.0, 0.5, 1.0, 12.0, "launch cost with pipeline and tensor ranks, nanotron"),
+    _stack("nanotron", "network_fraction", 0.8, 0.3, 0.1, 1.5, "network of the nanotron cluster over benchmarks"),
+)
+
+
+def with_values(base: TrainingCalibration, values: dict[str, float]) -> TrainingCalibration:
+    """The calibration with the named constants replaced."""
+    generic = dict(base.generic)
+    families = {k: dict(v) for k, v in base.families.items()}
+    fitted = {k: dict(v) for k, v in base.fitted.items()}
+    for parameter in PARAMETERS:
+        if parameter.name not in values:
+            continue
+        kind, _, key = parameter.place.partition(":")
+        target = generic if kind == "generic" else (families if kind == "family" else fitted).setdefault(key, {})
+        target[parameter.field] = values[parameter.name]
+    return msgspec.structs.replace(base, generic=generic, families=families, fitted=fitted)
+
+
+def defaults() -> dict[str, float]:
+    """Every fitted constant at its prior."""
+    return {parameter.name: parameter.prior for parameter in PARAMETERS}

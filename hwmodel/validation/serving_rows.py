@@ -1,0 +1,298 @@
+"""Rows of serving and throughput files as settings: what was run and what is asked, never what was measured.
+
+Layout columns of public exports are damaged in known ways (docs/serving.md); the rules that mend them stand here.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from hwmodel.specs.serving import ServingLayout, ServingLoad
+from hwmodel.validation.tables import CellError, Row, measured, number, positive, text
+
+# How a quantity is asked for.
+CLOSED, STATIC, SATURATED, OPEN = "closed loop", "static batch", "saturated", "open loop"
+DISAGGREGATED = "disaggregated"
+
+ENGINES = {"trtllm": "trtllm", "tensorrt": "trtllm", "trt-llm": "trtllm", "vllm": "vllm", "sglang": "sglang"}
+
+# Serving recipe (catalogs/precisions) of a format's name in a row.
+RECIPES = {
+    "fp4": "nvfp4", "nvfp4": "nvfp4", "mxfp4": "mxfp4", "w4a16_mxfp4": "mxfp4", "fp8": "fp8", "fp8_block": "fp8",
+    "fp8_static": "fp8", "mxfp8": "mxfp8", "bf16": "bf16", "bfloat16": "bf16", "fp16": "fp16", "float16": "fp16",
+    "f16": "fp16", "half": "fp16", "int8": "int8", "w8a8": "int8", "int8_wo": "w8a16", "int4_wo": "w4a16",
+    "int4": "w4a16", "int4-awq(w4a16)": "w4a16", "w4a16": "w4a16", "int4_awq": "w4a16", "awq": "w4a16", "gptq": "w4a16",
+    "w4a8-awq": "w4a8", "w4a8": "w4a8",
+}  # fmt: skip
+KV_BYTES = {"bf16": 2.0, "fp16": 2.0, "float16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5625, "nvfp4": 0.5625}
+
+# Mean lengths of the data sets that MLPerf Inference 4.1 draws requests from. Outputs: the reference's tokens per
+# sample (mlcommons/inference, language/*/README.md); prompts are not stated there (unconfirmed).
+DATASETS = {"llama2-70b": (294.0, 294.45), "mixtral-8x7b": (300.0, 144.84)}
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """One quantity that a row measured: its column, and what the number means."""
+
+    metric: str
+    kind: str  # ttft | tpot | output_rate | total_rate | prefill_mfu | request
+    per_accelerator: bool = False
+    milliseconds: bool = True
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """What one row ran. `concurrency` counts the requests of one engine instance; `replicas` instances share the
+    accelerators. `tp` 0: not stated, to be searched. `speculation`: 0 no, 1 yes, -1 not stated."""
+
+    id: str
+    source: str
+    group: str
+    model: str
+    part: str
+    engine: str
+    year: float
+    params: float
+    regime: str
+    recipe: str
+    kv_bytes: float
+    layout: ServingLayout
+    load: ServingLoad
+    concurrency: float
+    accelerators: float
+    asked: tuple[Asked, ...]
+    replicas: float = 1.0
+    rate: float = 0.0
+    speculation: float = 0.0
+    scored: bool = True
+    prefill_layout: ServingLayout = ServingLayout()
+    prefill_workers: float = 0.0
+    decode_workers: float = 0.0
+    refusal: str = ""
+
+
+def engine_name(words: str) -> str:
+    """The engine that a text names, or `generic`."""
+    low = words.lower()
+    return next((engine for word, engine in ENGINES.items() if word in low), "generic")
+
+
+def recipe_name(name: str, row_format: str = "") -> str:
+    """The serving recipe of a format's name (`lowest`: what the part can do best); CellError for an unknown one."""
+    low = (name or row_format).lower()
+    if low.startswith("declared:"):
+        return "lowest"
+    if low not in RECIPES:
+        raise CellError(f"precision {name or row_format!r} is not known")
+    return RECIPES[low]
+
+
+def cache_bytes(name: str, recipe: str) -> float:
+    """Bytes of a cache element: as stated, else 8 bits under quantised weights and activations (engines' default)."""
+    stated = name.lower().split("(")[0]
+    if stated:
+        if stated not in KV_BYTES:
+            raise CellError(f"cache precision {name!r} is not known")
+        return KV_BYTES[stated]
+    return 2.0 if recipe in ("bf16", "fp16", "w8a16", "w4a16") else 1.0
+
+
+def _flag(row: Row, name: str) -> bool:
+    return text(row, name).lower() in ("true", "1", "1.0", "yes")
+
+
+def _year(row: Row, fallback: float) -> float:
+    """When the engine ran: the date of the row, else what its file stands for."""
+    date = text(row, "measured_on")
+    return float(date[:4]) + (float(date[5:7]) - 0.5) / 12.0 if re.match(r"\d{4}-\d\d", date) else fallback
+
+
+def family(model: str) -> str:
+    """Models that share their runs or differ in nothing that serving sees: one name for scoring and leaving out."""
+    low = model.lower().rsplit("/", 1)[-1]
+    low = re.sub(r"deepseek-(r1|v3(\.1)?)\b.*", "deepseek-v3", low)
+    low = re.sub(r"-(instruct|fp8|nvfp4|chat|hf|it)\b", "", low)
+    return re.sub(r"llama-?3(\.1|\.3)-", "llama-3-", low)
+
+
+def _expert_parallel(row: Row, prefix: str, ranks: float) -> float:
+    """Expert-parallel ways inside `ranks`: where both columns claim all ranks (8 and 8 of 8) experts are spread."""
+    ep = number(row, f"{prefix}moe_ep_size") or 1.0
+    return min(max(ep, 1.0), ranks)
+
+
+def aggregated_layout(row: Row) -> ServingLayout:
+    """The layout of one engine instance; `n_accel` counts, the tensor-parallel column may be inflated by moe_ep."""
+    tp, pp = number(row, "tp_size") or 1.0, number(row, "pp_size") or 1.0
+    dp, moe = number(row, "attention_dp_size") or 1.0, (number(row, "moe_tp_size") or 1.0)
+    ep = number(row, "moe_ep_size") or 1.0
+    n = number(row, "n_accel")
+    if n is None:
+        claimed = max(tp * dp, 1.0)
+        # tp = moe_tp * moe_ep of one and the same group: 64 / 8 / 8 stands for eight accelerators.
+        n = pp * (moe if moe == ep and claimed == moe * ep else claimed)
+    ranks = n / pp
+    if ranks < 1 or ranks != int(ranks):
+        raise CellError(f"{n:g} accelerators do not divide into {pp:g} pipeline stages")
+    tp = min(tp, ranks)
+    if ranks % tp:
+        raise CellError(f"tensor parallelism of {tp:g} does not divide {ranks:g} accelerators")
+    return ServingLayout(tp=tp, pp=pp, dp=ranks / tp, ep=_expert_parallel(row, "", ranks))
+
+
+def worker_layout(row: Row, prefix: str) -> ServingLayout:
+    """The layout of one worker of a disaggregated pool (`prefill_` or `decode_` columns)."""
+    tp = number(row, f"{prefix}tp_size") or 1.0
+    dp, pp = number(row, f"{prefix}attention_dp_size") or 1.0, number(row, f"{prefix}pp_size") or 1.0
+    return ServingLayout(tp=tp, pp=pp, dp=dp, ep=_expert_parallel(row, prefix, tp * dp))
+
+
+def _serving_asked(row: Row) -> tuple[Asked, ...]:
+    kinds = (("tpot_ms", "tpot"), ("ttft_ms", "ttft"))
+    return tuple(Asked(metric=m, kind=k) for m, k in kinds if measured(row, m) is not None)
+
+
+def serving_setting(row: Row) -> Setting:
+    """A row of a serving file. Raises CellError for cells that cannot be read."""
+    weights = recipe_name(text(row, "gemm_quant_mode"), text(row, "precision") or "fp8")
+    disagg = text(row, "mode").lower().startswith("dis")
+    layout = worker_layout(row, "decode_") if disagg else aggregated_layout(row)
+    prefill_layout = worker_layout(row, "prefill_") if disagg else ServingLayout()
+    workers = (number(row, "decode_num_workers") or 0.0) if disagg else 0.0
+    prefill_workers = (number(row, "prefill_num_workers") or 0.0) if disagg else 0.0
+    batch = number(row, "decode_batch_size" if disagg else "batch_size")
+    concurrency = number(row, "concurrency") or (batch or 0.0) * layout.dp * (workers or 1.0)
+    # A concurrency that many instances share shows in the batch of one attention rank.
+    per_rank = (batch or concurrency) * max(number(row, "attention_dp_size") or 1.0, 1.0)
+    replicas = max(1.0, round(concurrency / per_rank)) if per_rank and not disagg else 1.0
+    mtp_known = _flag(row, "mtp_known") if text(row, "mtp_known") else True
+    prompt, output = positive(row, "input_len"), positive(row, "output_len")
+    if prompt is None or output is None:
+        raise CellError("input_len or output_len is not stated")
+    if not concurrency:
+        raise CellError("neither concurrency nor batch is stated")
+    if disagg and not (workers and prefill_workers):
+        raise CellError("the numbers of prefill and decode workers are not stated")
+    engine = engine_name(text(row, "backend") or text(row, "framework"))
+    total = workers * layout.accelerators + prefill_workers * prefill_layout.accelerators if disagg else 0.0
+    return Setting(
+        id=row["id"],
+        source=text(row, "source"),
+        group=text(row, "group") or " | ".join((family(row["model"]), row["accelerator"], engine, text(row, "mode"))),
+        model=text(row, "model"),
+        part=text(row, "accelerator"),
+        engine=engine,
+        year=_year(row, 2025.8),
+        params=number(row, "params") or 0.0,
+        regime=DISAGGREGATED if disagg else CLOSED,
+        recipe=weights,
+        kv_bytes=cache_bytes(text(row, "kv_precision"), weights),
+        layout=layout,
+        load=ServingLoad(prompt_tokens=prompt, output_tokens=output),
+        concurrency=concurrency / replicas,
+        accelerators=total or layout.accelerators * replicas,
+        asked=_serving_asked(row),
+        replicas=replicas,
+        speculation=0.0 if mtp_known else -1.0,
+        scored=all(_flag(row, k) for k in ("layout_known", "mtp_known", "precision_known") if text(row, k)),
+        prefill_layout=prefill_layout,
+        prefill_workers=prefill_workers,
+        decode_workers=workers,
+    )
+
+
+def _lengths(row: Row) -> ServingLoad:
+    """Prompt and output lengths; data sets by name; `64 new + 1920 cached` as it reads."""
+    words, out = text(row, "input_len"), text(row, "output_len")
+    notes = text(row, "notes").lower()
+    if words.lower() == "dataset":
+        for name, (prompt, output) in DATASETS.items():
+            if f"bench {name}" in notes:
+                return ServingLoad(prompt_tokens=prompt, output_tokens=output)
+        raise CellError("the lengths of the data set are not stated")
+    cached = re.match(r"(\d+) new \+ (\d+) cached", words)
+    output_tokens = float(out) if re.fullmatch(r"[\d.]+", out) else 1.0
+    if cached:
+        new, old = float(cached[1]), float(cached[2])
+        return ServingLoad(prompt_tokens=new + old, output_tokens=output_tokens, cached_tokens=old)
+    plain = re.match(r"([\d.]+)( ctx)?$", words)
+    if not plain:
+        raise CellError(f"the prompt length is not stated ({words or 'blank'})")
+    return ServingLoad(prompt_tokens=float(plain[1]), output_tokens=output_tokens)
+
+
+def _throughput_asked(row: Row, load: ServingLoad) -> Asked:
+    metric, notes = text(row, "metric"), f"{text(row, 'source')} {text(row, 'notes')}".lower()
+    low = metric.lower()
+    # One definition per source: the Argonne tables count prompt and output tokens alike, all others output alone.
+    both = "input+output" in notes or "argonne" in notes
+    if low.startswith("tokens/s"):
+        kind = "total_rate" if both else "output_rate"
+        return Asked(metric=metric, kind=kind, per_accelerator="gpu" in low, milliseconds=False)
+    kinds = {"ttft": "ttft", "tpot": "tpot", "decode step ms": "tpot", "request latency ms": "request"}
+    if low in kinds:
+        return Asked(metric=metric, kind=kinds[low])
+    if low == "prefill mfu %":
+        return Asked(metric=metric, kind="prefill_mfu", milliseconds=False)
+    raise CellError(f"metric {metric!r} is not known")
+
+
+def _regime(row: Row) -> tuple[str, float, float]:
+    """(regime, batch or concurrency, requests a second) of a throughput row."""
+    words = text(row, "batch_or_concurrency").lower()
+    notes = text(row, "notes").lower()
+    rate = re.match(r"qps=([\d.]+)$", words)
+    if rate:
+        return OPEN, 0.0, float(rate[1])
+    if words in ("saturated", "offline", "server", "qps=inf", "large", "") or words.startswith("max"):
+        return SATURATED, 0.0, 0.0
+    if words == "low":
+        stated = re.search(r"batch (\d+)", notes)
+        return STATIC, float(stated[1]) if stated else 1.0, 0.0
+    if re.fullmatch(r"[\d.]+", words):
+        return (CLOSED if "requests" in notes else STATIC), float(words), 0.0
+    raise CellError(f"the load {words!r} is not stated as a batch, a rate or saturation")
+
+
+def throughput_setting(row: Row) -> Setting:
+    """A row of a throughput file. Raises CellError for cells that cannot be read."""
+    load = _lengths(row)
+    asked = _throughput_asked(row, load)
+    regime, batch, rate = _regime(row)
+    accelerators = positive(row, "n_accel")
+    if accelerators is None:
+        raise CellError("the number of accelerators is not stated")
+    tp, pp = number(row, "tp") or 0.0, number(row, "pp") or 1.0
+    words = f"{text(row, 'source')} {text(row, 'notes')}"
+    weights = recipe_name(text(row, "weight_precision"))
+    declared = text(row, "weight_precision").startswith("declared:")
+    known = measured(row, "value") is not None
+    engine = "trtllm" if declared and engine_name(words) == "generic" else engine_name(words)
+    return Setting(
+        id=row["id"],
+        source=text(row, "source"),
+        group=" | ".join((family(row["model"]), text(row, "accelerator_id") or row["accelerator"], engine)),
+        model=text(row, "model"),
+        part=text(row, "accelerator_id") or text(row, "accelerator"),
+        engine=engine,
+        year=_version_year(words),
+        params=number(row, "params") or 0.0,
+        regime=STATIC if regime == SATURATED and asked.kind == "prefill_mfu" else regime,
+        recipe=weights,
+        kv_bytes=cache_bytes(text(row, "kv_precision"), weights),
+        layout=ServingLayout(tp=tp, pp=pp),
+        load=load,
+        concurrency=batch,
+        accelerators=accelerators,
+        asked=(asked,) if known else (),
+        rate=rate,
+        scored=_flag(row, "usable") if text(row, "usable") else True,
+    )
+
+
+def _version_year(words: str) -> float:
+    """When an engine's version stood: undated rows of throughput files are of the generation before captured
+    overlap schedulers (2024)."""
+    dated = re.search(r"\((20\d\d)-(\d\d)", words)
+    return float(dated[1]) + (float(dated[2]) - 0.5) / 12.0 if dated else 2024.5

@@ -1,0 +1,91 @@
+"""CSV files of measured runs: told apart by their header, read cell by cell."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+from hwmodel.errors import InputError
+
+Row = dict[str, str]
+
+# Columns that a file of each kind must have; the first kind whose columns are all there is taken.
+KINDS: dict[str, tuple[str, ...]] = {
+    "training": ("id", "n_accel", "accelerator", "precision", "global_batch_seqs", "n_layers", "d_model"),
+    "serving": ("id", "accelerator", "input_len", "output_len", "concurrency", "tpot_ms"),
+    "throughput": ("id", "model", "n_accel", "accelerator", "metric", "value", "input_len"),
+    "whole": ("id", "params_total", "tokens", "gpu"),
+}
+
+
+def file_kind(header: list[str], path: Path) -> str:
+    """training | serving | throughput | whole, by the columns of the header. Raises InputError naming what lacks."""
+    columns = set(header)
+    for kind, needed in KINDS.items():
+        if columns.issuperset(needed):
+            return kind
+    best = max(KINDS, key=lambda kind: len(columns.intersection(KINDS[kind])))
+    missing = [name for name in KINDS[best] if name not in columns]
+    raise InputError(
+        f"{path}: the header is none of training_runs, serving_runs, throughput_runs, whole_runs; "
+        f"nearest is {best}, which also needs: {', '.join(missing)}"
+    )
+
+
+def read_table(path: Path) -> tuple[str, list[Row]]:
+    """Kind and rows of a CSV file. Raises InputError for a file that is missing, empty or of no known kind."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream)
+            rows = [{k: (v or "").strip() for k, v in row.items() if isinstance(k, str)} for row in reader]
+            header = [name.strip() for name in (reader.fieldnames or [])]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot read {path}: {reason}") from error
+    if not header:
+        raise InputError(f"{path} is empty; it needs a header line and rows like catalogs/runs/training.csv")
+    kind = file_kind(header, path)
+    if not rows:
+        raise InputError(f"{path} has a header but no rows")
+    return kind, rows
+
+
+class CellError(ValueError):
+    """A cell that cannot be read; the row is refused with this reason."""
+
+
+def text(row: Row, name: str) -> str:
+    """The cell as text; empty for a blank or missing one."""
+    value = row.get(name, "")
+    return "" if value.lower() in ("nan", "none", "null", "n/a") else value
+
+
+def number(row: Row, name: str) -> float | None:
+    """The cell as a finite number; None for a blank or missing one; CellError for anything else."""
+    cell = text(row, name)
+    if not cell:
+        return None
+    try:
+        value = float(cell.replace("_", ""))
+    except ValueError as error:
+        raise CellError(f"{name} is not a number: {cell!r}") from error
+    if not math.isfinite(value):
+        raise CellError(f"{name} is not finite: {cell!r}")
+    return value
+
+
+def positive(row: Row, name: str) -> float | None:
+    """A number above zero; None for blank; CellError otherwise."""
+    value = number(row, name)
+    if value is not None and value <= 0:
+        raise CellError(f"{name} must be above zero, is {value:g}")
+    return value
+
+
+def measured(row: Row, name: str) -> float | None:
+    """A measured result if the cell holds one above zero; None otherwise. Never read by a prediction."""
+    try:
+        return positive(row, name)
+    except CellError:
+        return None

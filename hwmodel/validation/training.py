@@ -1,0 +1,149 @@
+"""Predictions for training rows: every layout that a row allows is evaluated, and the fast ones that fit speak for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from hwmodel.catalog.stacks import TrainingCalibration, build_stack, stack_id
+from hwmodel.physics.shape import flop_per_token
+from hwmodel.specs import Stack, Workload
+from hwmodel.validation.batch import Batch, Column, Configuration
+from hwmodel.validation.candidates import layouts
+from hwmodel.validation.machines import Resolver
+from hwmodel.validation.tables import CellError, Row
+from hwmodel.validation.training_rows import Case, case_of
+
+_SPREAD = 0.03  # relative slowness at which a candidate's weight falls to 1/e: settings near the best are all likely
+LORA_FRACTION = 0.01  # trainable share of a low-rank adaptation
+
+
+class Prepared(msgspec.Struct, kw_only=True):
+    """Rows made ready: their cases, why some were refused, and all candidate configurations as columns."""
+
+    rows: list[Row]
+    cases: list[Case | None]
+    reasons: list[str]
+    families: list[str]
+    stack_keys: list[tuple[str, str, float | None]]  # stack id, family, year
+    row_stack: list[int]
+    batch: Batch | None
+    capacity: Column
+    peak_flop: Column
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What the physics says of each row (nan where refused): seconds a step, peak bytes, and what fits."""
+
+    step_s: Column
+    peak_bytes: Column
+    fits: Column
+    best: Any  # index of the most likely candidate
+
+
+def prepare(rows: list[Row], resolver: Resolver, calibration: TrainingCalibration, most: int = 0) -> Prepared:
+    """Read the rows and lay out their candidates; `most` > 0 keeps so many a row at most."""
+    cases: list[Case | None] = []
+    reasons, families, items, capacity, peaks = [], [], [], [], []
+    keys: dict[tuple[str, str, float | None], int] = {}
+    row_stack: list[int] = []
+    shapes: dict[Any, Any] = {}
+    for place, row in enumerate(rows):
+        try:
+            case = case_of(row)
+            machine, precision, part, _ = resolver.machine(
+                case.part, case.precision, case.interconnect, case.accel_per_node
+            )
+            key = (stack_id(case.engine, case.year, calibration), part.family, case.year)
+            stack = build_stack(*key, calibration)
+            options = layouts(case, machine, stack)
+        except CellError as error:
+            cases.append(None)
+            reasons.append(str(error))
+            families.append("")
+            row_stack.append(0)
+            capacity.append(np.nan)
+            peaks.append(np.nan)
+            continue
+        cases.append(case)
+        reasons.append("")
+        families.append(part.family)
+        row_stack.append(keys.setdefault(key, len(keys)))
+        capacity.append(float(machine.hbm_bytes))
+        peaks.append(float(machine.gemm.peak_flop_per_s))
+        fraction = LORA_FRACTION if "lora" in case.task or "peft" in case.task else 1.0
+        shape = shapes.setdefault(case.shape, case.shape)
+        options = options[:: max(1, len(options) // most)] if most else options
+        for layout, batch in options:
+            items.append(
+                Configuration(
+                    row=place,
+                    shape=shape,
+                    machine=machine,
+                    precision=precision,
+                    layout=layout,
+                    workload=Workload(seq_len=case.seq_len, global_batch_seqs=batch, trainable_fraction=fraction),
+                    stack=row_stack[-1],
+                )
+            )
+    return Prepared(
+        rows=rows,
+        cases=cases,
+        reasons=reasons,
+        families=families,
+        stack_keys=list(keys),
+        row_stack=row_stack,
+        batch=Batch(items) if items else None,
+        capacity=np.array(capacity),
+        peak_flop=np.array(peaks),
+    )
+
+
+def stacks_of(prepared: Prepared, calibration: TrainingCalibration, unknown: frozenset[str] = frozenset()) -> list[Stack]:
+    """Constants of the rows' stacks; those in `unknown` count as never measured."""
+    return [
+        build_stack(name, family, year, calibration, level_known=name not in unknown)
+        for name, family, year in prepared.stack_keys
+    ]
+
+
+def outcome(prepared: Prepared, stacks: list[Stack]) -> Outcome:
+    """Seconds a step and peak bytes of every row: candidates that fit, weighted by how near the fastest they are."""
+    n = len(prepared.rows)
+    nothing = np.full(n, np.nan)
+    if prepared.batch is None:
+        return Outcome(step_s=nothing, peak_bytes=nothing, fits=nothing, best=np.zeros(n, dtype=int))
+    batch = prepared.batch
+    seconds = np.broadcast_to(np.asarray(batch.step(stacks).total_s), batch.rows.shape)
+    # Compare candidates by time a sequence: a row without a batch is tried at several.
+    per_sequence = seconds / batch.workload.global_batch_seqs
+    size = batch.peak_bytes(stacks)
+    over = size / prepared.capacity[batch.rows]
+    fit = over <= 1.0
+    some = np.zeros(n, dtype=bool)
+    np.logical_or.at(some, batch.rows, fit)
+    # Where nothing fits, the leanest candidates speak: our memory is not exact.
+    lean = np.full(n, np.inf)
+    np.minimum.at(lean, batch.rows, over)
+    allowed = np.where(some[batch.rows], fit, over <= lean[batch.rows] * 1.05)
+    usable = np.where(allowed, per_sequence, np.inf)
+    fastest = np.full(n, np.inf)
+    np.minimum.at(fastest, batch.rows, usable)
+    with np.errstate(invalid="ignore"):
+        slower = usable / fastest[batch.rows] - 1.0
+    weight = np.where(allowed, np.exp(-np.minimum(slower, 50.0) / _SPREAD), 0.0)
+    total = np.bincount(batch.rows, weight, n)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = lambda value: np.exp(np.bincount(batch.rows, weight * np.log(value), n) / total)  # noqa: E731
+        result = Outcome(step_s=mean(seconds), peak_bytes=mean(size), fits=some.astype(float), best=np.zeros(n, dtype=int))
+    order = np.lexsort((usable, batch.rows))
+    first = np.searchsorted(batch.rows[order], np.arange(n))
+    result.best = order[np.minimum(first, len(order) - 1)]
+    return result
+
+
+def model_flop_per_token(case: Case, convention: str) -> float:
+    """Training FLOPs a token of a case in a convention."""
+    return float(flop_per_token(case.shape, case.seq_len, convention))

@@ -1,0 +1,234 @@
+"""Rows of training_runs.csv: what each states, what it leaves open, what it measured.
+
+A blank setting stays `None` here; `candidates` searches over it. Names of models and sources never enter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import msgspec
+
+from hwmodel.specs import Block, Shape
+from hwmodel.validation.tables import CellError, Row, measured, number, positive, text
+
+# Measured columns that a prediction answers, the headline first.
+METRICS = ("tokens_per_s_per_accel", "step_time_s", "time_to_train_min", "peak_mem_gb", "reported_tflops_per_accel")
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One configuration as its row states it; None = not stated."""
+
+    id: str
+    source: str
+    model: str
+    part: str
+    engine: str
+    precision: str
+    task: str
+    interconnect: str
+    year: float | None
+    n_accel: float
+    accel_per_node: float | None
+    shape: Shape
+    shape_complete: bool
+    seq_len: float
+    global_batch: float | None
+    micro_batch: float | None
+    tp: float | None
+    cp: float | None
+    pp: float | None
+    vpp: float | None
+    ep: float | None
+    dp: float | None
+    zero: float | None
+    sequence_parallel: float | None
+    recompute: tuple[float, ...]  # values to search; empty: all
+    convention: str
+    scored: bool
+    measured: dict[str, float]
+
+
+def zero_stage(cell: str) -> float | None:
+    """ZeRO stage named by a cell; None for a blank one. Raises CellError for text that names no sharding."""
+    name = cell.lower()
+    if not name:
+        return None
+    found = re.search(r"zero[- _]?(\d)", name)
+    if found:
+        return float(min(int(found.group(1)), 3))
+    if "grad-op" in name or "grad_op" in name:
+        return 2.0
+    if "fsdp" in name or "hsdp" in name or "full-shard" in name:
+        return 3.0
+    if "distributed" in name or name.startswith("zero"):
+        return 1.0
+    if name in ("ddp", "none", "no", "dp"):
+        return 0.0
+    raise CellError(f"zero_stage_or_fsdp names no sharding: {cell!r}")
+
+
+def recompute_values(cell: str) -> tuple[float, ...]:
+    """Recompute values that a cell allows: none 0, selective 1, full 2, between them the share of layers."""
+    name = cell.lower()
+    if not name:
+        return ()
+    if name in ("none", "no", "false", "off"):
+        return (0.0,)
+    if "select" in name:
+        return (1.0,)
+    if name.startswith("full") or name in ("yes", "true"):
+        return (2.0,)
+    if "minimal" in name:
+        return (1.0, 1.25)
+    return (1.0, 1.25, 1.5, 2.0)
+
+
+def _flag(cell: str) -> float | None:
+    name = cell.lower()
+    if name in ("yes", "true", "1", "on"):
+        return 1.0
+    if name in ("no", "false", "0", "off"):
+        return 0.0
+    return None
+
+
+def _whole(value: float | None, name: str) -> float | None:
+    if value is not None and abs(value - round(value)) > 1e-6:
+        raise CellError(f"{name} must be a whole number, is {value:g}")
+    return value
+
+
+def _blocks(row: Row, d: float, layers: float, heads: float, d_ff: float, gated: float) -> tuple[Block, ...]:
+    """Layer kinds of a row: plain or sliding-window attention, leading dense layers, experts."""
+    nope, rope = positive(row, "qk_nope_head_dim"), number(row, "qk_rope_head_dim")
+    head_dim = positive(row, "head_dim") or d / heads
+    latent = number(row, "kv_lora_rank") or 0.0
+    if latent and nope:
+        head_dim = nope + (rope or 0.0)
+    kv_heads = positive(row, "n_kv_heads") or heads
+    attention = {
+        "n_heads": heads,
+        "n_kv_heads": kv_heads,
+        "head_dim": head_dim,
+        "v_head_dim": positive(row, "v_head_dim") or (nope if latent and nope else head_dim),
+        "q_lora_rank": number(row, "q_lora_rank") or 0.0,
+        "kv_lora_rank": latent,
+        "rope_dim": (rope or 0.0) if latent else 0.0,
+        "gated": gated,
+    }
+    experts = number(row, "n_experts") or 0.0
+    if experts > 1:
+        shared = (number(row, "n_shared_experts") or 0.0) * d_ff
+        wide = positive(row, "d_ff_dense")
+        stated = number(row, "n_dense_layers")
+        # A wide feed-forward without its layer count: half a layer is the average over none and one.
+        dense = stated if stated is not None else (0.5 if wide else 0.0)
+        dense = min(dense, layers - 1.0)
+        moe = {"d_ff": d_ff, "n_experts": experts, "top_k": positive(row, "top_k") or 2.0, "d_ff_shared": shared}
+        kinds = [(layers - dense, moe)]
+        if dense > 0:
+            kinds.append((dense, {"d_ff": wide or d_ff * (moe["top_k"] + (shared / d_ff))}))
+    else:
+        kinds = [(layers, {"d_ff": d_ff})]
+    window = positive(row, "window")
+    blocks = []
+    for count, ffn in kinds:
+        # Models with windows alternate them with full attention; which share is not in the columns.
+        parts = [(count, float("inf"))] if window is None else [(count / 2, float("inf")), (count / 2, window)]
+        blocks += [Block(count=n, window_tokens=w, **(attention | ffn)) for n, w in parts]  # type: ignore[arg-type]
+    return tuple(blocks)
+
+
+def _solve_width(params: float, build: Callable[[float], Shape]) -> float:
+    """Model width (a multiple of 64) at which `build` has about `params` parameters."""
+    from hwmodel.physics.shape import parameters
+
+    low, high = 64.0, 131072.0
+    while high / low > 1.0005:
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if parameters(build(middle)).total < params else (low, middle)
+    return max(64.0, 64.0 * round(low / 64.0))
+
+
+def shape_of(row: Row) -> tuple[Shape, bool]:
+    """Shape of a row from its columns, and whether they state it wholly. Raises CellError where they cannot.
+
+    Blank width or depth follow from `params_total` and what is stated; blank heads are 128 wide; a blank feed-forward
+    is 4 widths (two matrices) or 8/3 (gated), as published models of that kind have it.
+    """
+    d, layers = positive(row, "d_model"), _whole(positive(row, "n_layers"), "n_layers")
+    params = positive(row, "params_total")
+    kind = text(row, "ffn_kind").lower()
+    gated = 0.0 if kind in ("gelu", "relu", "relu2", "squared-relu") else 1.0
+    vocab = positive(row, "vocab") or 51200.0
+    complete = d is not None and layers is not None
+    if not complete and params is None:
+        raise CellError("d_model or n_layers is blank and params_total does not tell them")
+
+    def build(width: float, depth: float) -> Shape:
+        heads = positive(row, "n_heads") or max(1.0, round(width / 128.0))
+        d_ff = positive(row, "d_ff") or (128.0 * round((4.0 if not gated else 8.0 / 3.0) * width / 128.0))
+        blocks = _blocks(row, width, depth, heads, d_ff, gated)
+        old = 1.0 - gated
+        return Shape(name="", d_model=width, vocab=vocab, blocks=blocks, tied=old, bias=old, norm_bias=old)
+
+    if d is None and layers is not None and params is not None:
+        depth = layers
+        d = _solve_width(params, lambda width: build(width, depth))
+    elif layers is None and params is not None:
+        from hwmodel.physics.shape import layers as count
+        from hwmodel.physics.shape import parameters, shape_for_params
+
+        if d is None:
+            near = shape_for_params(params, vocab)
+            layers = float(count(near))
+            depth = layers
+            d = _solve_width(params, lambda width: build(width, depth))
+        else:
+            one, two = parameters(build(d, 1.0)).total, parameters(build(d, 2.0)).total
+            layers = max(1.0, round((params - one) / (two - one)) + 1.0)
+    if d is None or layers is None:
+        raise CellError("d_model or n_layers is blank and params_total does not tell them")
+    return build(d, layers), complete
+
+
+def case_of(row: Row) -> Case:
+    """The configuration that a row states. Raises CellError with the reason where it cannot be expressed."""
+    part = text(row, "accelerator")
+    if not part:
+        raise CellError("accelerator is blank")
+    n_accel = _whole(positive(row, "n_accel"), "n_accel")
+    if n_accel is None:
+        raise CellError("n_accel is blank")
+    seq_len = positive(row, "seq_len")
+    if seq_len is None:
+        raise CellError("seq_len is blank")
+    shape, complete = shape_of(row)
+    results = {name: value for name in METRICS if (value := measured(row, name)) is not None}
+    whole = {name: _whole(positive(row, name), name) for name in ("micro_batch", "tp", "cp", "pp", "vpp", "ep", "dp")}
+    return Case(
+        id=text(row, "id"),
+        source=text(row, "source"),
+        model=text(row, "model"),
+        part=part,
+        engine=text(row, "framework"),
+        precision=text(row, "precision").lower(),
+        task=text(row, "task").lower() or "pretrain",
+        interconnect=text(row, "interconnect"),
+        year=number(row, "year"),
+        n_accel=n_accel,
+        accel_per_node=positive(row, "accel_per_node"),
+        shape=shape,
+        shape_complete=complete,
+        seq_len=seq_len,
+        global_batch=positive(row, "global_batch_seqs"),
+        zero=zero_stage(text(row, "zero_stage_or_fsdp")),
+        sequence_parallel=_flag(text(row, "sequence_parallel")),
+        recompute=recompute_values(text(row, "recompute")),
+        convention=text(row, "flops_convention").lower(),
+        scored=text(row, "score").lower() != "no",
+        measured=results,
+        **whole,
+    )
