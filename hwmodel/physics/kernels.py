@@ -5,38 +5,50 @@ All take and return a float or an array (SI units). Laws and fits: docs/kernels.
 
 from __future__ import annotations
 
-from hwmodel.ops import Num, ceil, maximum, minimum
+from hwmodel.ops import Num, ceil, maximum, minimum, where
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, MemoryConstants
 
 
+_TILE = 128.0
+
+
+def _product_s(area: Num, wave_area: Num, k: Num, moved: Num, efficiency: Num, c: GemmConstants) -> Num:
+    """Seconds of products whose results cover `area` elements, and `wave_area` more for the ragged last wave."""
+    wasted = c.fill * c.units * (_TILE * _TILE) / (1.0 + k / c.split_k)
+    compute = (area + c.wave * wave_area + wasted) * (k + c.depth) * (2.0 / (c.peak_flop_per_s * efficiency))
+    compute = compute * (1.0 + c.throttle * compute / (compute + c.throttle_s))
+    memory = moved * (1.0 / (c.hbm_bytes_per_s * c.hbm_fraction))
+    latency = c.latency_s_per_k * minimum(k, c.latency_k)
+    return latency + maximum(compute, memory) + c.overlap_loss * minimum(compute, memory)
+
+
+def _wave_area(tiles: Num, c: GemmConstants) -> Num:
+    """Elements of the empty part of the last wave, once there is more than one wave of 128 x 256 tiles."""
+    waves = tiles / c.units
+    return where(waves > 1.5, ceil(waves) - waves, 0.0) * (c.units * 2.0 * _TILE * _TILE)
+
+
 def gemm_s(m: Num, n: Num, k: Num, c: GemmConstants) -> Num:
-    """Seconds of one product (m, k) @ (k, n) in a burst: tiles over the chip, or its bytes, whichever is slower."""
-    tiles = ceil(m / c.tile_m) * ceil(n / c.tile_n)
-    per_tile_flop = (2.0 * c.tile_m * c.tile_n) / (c.peak_flop_per_s * c.efficiency)
-    compute = (tiles + c.fill * c.units) * (k + c.depth) * per_tile_flop
+    """Seconds of one product (m, k) @ (k, n): tiles over the chip or its bytes, whichever is slower, and latencies.
+
+    A short run on a cool chip; for back-to-back products of a training step take `machine.sustained` constants.
+    """
+    area = (m + c.edge_m) * (n + c.edge_n)
+    wave_area = _wave_area(ceil(m * (1.0 / _TILE)) * ceil(n * (0.5 / _TILE)), c)
     moved = (m * c.a_bytes + n * c.b_bytes) * k + m * n * c.out_bytes
-    return c.launch_s + maximum(compute, moved / (c.hbm_bytes_per_s * c.hbm_fraction))
+    return c.launch_s + _product_s(area, wave_area, k, moved, c.efficiency, c)
 
 
 def grouped_gemm_s(rows_per_expert: Num, n: Num, k: Num, experts: Num, c: GemmConstants) -> Num:
     """Seconds of `experts` products of (rows_per_expert, k) @ (k, n) in one launch."""
-    tiles = ceil(rows_per_expert / c.tile_m) * ceil(n / c.tile_n) * experts
-    per_tile_flop = (2.0 * c.tile_m * c.tile_n) / (c.peak_flop_per_s * c.efficiency)
-    compute = (tiles + c.fill * c.units) * (k + c.depth) * per_tile_flop
+    area = experts * (rows_per_expert + c.group_edge) * (n + c.edge_n)
     moved = experts * ((rows_per_expert * c.a_bytes + n * c.b_bytes) * k + rows_per_expert * n * c.out_bytes)
-    return c.launch_s + maximum(compute, moved / (c.hbm_bytes_per_s * c.hbm_fraction))
+    return c.group_launch_s + _product_s(area, 0.0, k, moved, c.efficiency * c.group_efficiency, c)
 
 
 def cast_s(elements: Num, c: GemmConstants) -> Num:
     """Seconds to cast and scale `elements` into the format of `c`; zero where the format needs no cast."""
     return c.cast_launch_s + elements * c.cast_bytes / (c.hbm_bytes_per_s * c.hbm_fraction)
-
-
-def _pairs(q_len: Num, kv_len: Num, window_tokens: Num) -> Num:
-    """Query-key pairs of a causal mask aligned at the end, each query seeing at most `window_tokens` keys."""
-    w = minimum(window_tokens, kv_len)
-    ramp = maximum(minimum(q_len, w - (kv_len - q_len)), 0.0)  # queries that see fewer keys than the window
-    return q_len * w - 0.5 * ramp * maximum(2.0 * w - 2.0 * (kv_len - q_len) - ramp, 0.0)
 
 
 def attention_forward_s(
@@ -51,12 +63,17 @@ def attention_forward_s(
     c: AttentionConstants,
 ) -> Num:
     """Seconds of fused causal attention over `batch` sequences: `q_len` new tokens that see `kv_len` in all."""
-    flop = 2.0 * batch * n_heads * _pairs(q_len + c.ramp_tokens, kv_len + c.ramp_tokens, window_tokens)
-    flop = flop * (head_dim + v_head_dim)
-    width = head_dim / (head_dim + c.head_dim_half)
-    compute = flop / (c.peak_flop_per_s * c.efficiency * width)
+    keys = minimum(window_tokens, kv_len)
+    ramp = minimum(maximum(keys - (kv_len - q_len), 0.0), q_len)  # queries that see fewer keys than the window
+    pairs = q_len * keys - ramp * (keys - (kv_len - q_len) - 0.5 * ramp)
+    pairs = pairs + c.diagonal_tokens * q_len + c.window_pad_tokens * (q_len - ramp) * (keys < kv_len) + c.block_pairs
+    work = batch * n_heads * pairs + c.fill * c.units * _TILE * keys
+    compute = work * (head_dim + v_head_dim + 2.0 * c.head_dim_half) * (2.0 / (c.peak_flop_per_s * c.efficiency))
+    compute = compute * (1.0 + c.throttle * compute / (compute + c.throttle_s))
     moved = 2.0 * batch * (q_len * n_heads + kv_len * n_kv_heads) * (head_dim + v_head_dim)
-    return c.launch_s + maximum(compute, moved / (c.hbm_bytes_per_s * c.hbm_fraction))
+    memory = moved / (c.hbm_bytes_per_s * c.hbm_fraction)
+    latency = c.launch_s + c.latency_s_per_token * keys
+    return latency + maximum(compute, memory) + c.overlap_loss * minimum(compute, memory)
 
 
 def attention_backward_s(
@@ -105,10 +122,12 @@ def attention_decode_s(
     c: AttentionConstants,
 ) -> Num:
     """Seconds of one new token a sequence over a cache of `context` tokens, `kv_bytes` an element."""
-    moved = batch * context * n_kv_heads * (head_dim + v_head_dim) * kv_bytes
-    flop = 2.0 * batch * context * n_heads * (head_dim + v_head_dim)
-    compute = flop / (c.peak_flop_per_s * c.efficiency * 0.5)
-    return c.decode_launch_s + maximum(moved / (c.hbm_bytes_per_s * c.decode_hbm_fraction), compute)
+    keys = maximum(context, c.decode_min_tokens)
+    width = head_dim + v_head_dim
+    moved = batch * (keys * n_kv_heads * kv_bytes + 2.0 * n_heads) * width
+    compute = 2.0 * batch * keys * n_heads * width / (c.peak_flop_per_s * c.decode_efficiency)
+    latency = c.decode_latency_s_per_token * minimum(context, c.decode_latency_tokens)
+    return c.decode_launch_s + latency + maximum(moved / (c.hbm_bytes_per_s * c.decode_hbm_fraction), compute)
 
 
 def mla_decode_s(
@@ -121,10 +140,13 @@ def mla_decode_s(
     c: AttentionConstants,
 ) -> Num:
     """Seconds of one new token a sequence of latent attention in its absorbed form: every head reads the latent."""
-    moved = batch * context * (kv_lora_rank + rope_dim) * kv_bytes
-    flop = 2.0 * batch * context * n_heads * (2.0 * kv_lora_rank + rope_dim)
-    compute = flop / (c.peak_flop_per_s * c.mla_efficiency)
-    return c.decode_launch_s + maximum(moved / (c.hbm_bytes_per_s * c.mla_hbm_fraction), compute)
+    keys = maximum(context, c.mla_decode_min_tokens)
+    moved = batch * (keys * kv_bytes + 2.0 * n_heads) * (kv_lora_rank + rope_dim)
+    flop = 2.0 * batch * keys * n_heads * (2.0 * kv_lora_rank + rope_dim)
+    compute = flop / (c.peak_flop_per_s * c.mla_decode_efficiency)
+    latency = c.mla_decode_latency_s_per_token * minimum(context, c.mla_decode_latency_tokens)
+    memory = moved / (c.hbm_bytes_per_s * c.mla_decode_hbm_fraction)
+    return c.mla_decode_launch_s + latency + maximum(memory, compute)
 
 
 def memory_bound_s(size_bytes: Num, c: MemoryConstants) -> Num:

@@ -55,17 +55,23 @@ def _fields(kind: type[msgspec.Struct], values: dict[str, float]) -> dict[str, f
     return {k: v for k, v in values.items() if k in kind.__struct_fields__}
 
 
+def _format_table(
+    part: Part, number_format: str, tables: dict[str, dict[str, dict[str, float]]]
+) -> dict[str, dict[str, float]]:
+    """The constants by key of a format, or of the nearest kin of the format that the part or its family has."""
+    name = number_format
+    while True:
+        table = {key: formats[name] for key, formats in tables.items() if name in formats}
+        if part.family in table or part.id in table or name not in FORMAT_KIN:
+            return table
+        name = FORMAT_KIN[name]
+
+
 def gemm_constants(
     part: Part, number_format: str, calibration: KernelCalibration, weight_bytes: float | None = None, peak: float = 0.0
 ) -> tuple[GemmConstants, str]:
     """Constants of products in `number_format` on `part`, and where they come from."""
-    name: str | None = number_format
-    while name is not None:
-        table = {key: formats[name] for key, formats in calibration.gemm.items() if name in formats}
-        if part.family in table or part.id in table or name == "bf16":
-            break
-        name = FORMAT_KIN.get(name)
-    values, found = _layers(part, table)
+    values, found = _layers(part, _format_table(part, number_format, calibration.gemm))
     own = FORMAT_BYTES.get(number_format, 2.0)
     constants = GemmConstants(
         peak_flop_per_s=peak or format_peak(part, number_format),
@@ -73,18 +79,52 @@ def gemm_constants(
         units=part.units or 128.0,
         a_bytes=own,
         b_bytes=own if weight_bytes is None else weight_bytes,
+        sustained=1.0 / (1.0 + values.get("throttle", 0.0)),
         **_fields(GemmConstants, values),
     )
     return constants, found
 
 
-def _attention(part: Part, table: dict[str, dict[str, float]], peak: float) -> AttentionConstants:
-    values, _ = _layers(part, table)
+def attention_constants(
+    part: Part, number_format: str, table: dict[str, dict[str, dict[str, float]]]
+) -> AttentionConstants:
+    """Constants of fused attention in `number_format`; a format that the part lacks falls back to its high one."""
+    name = number_format if part.peak_dense_flop_per_s.get(number_format) else high_format(part)
+    values, _ = _layers(part, _format_table(part, name, table))
     return AttentionConstants(
-        peak_flop_per_s=peak,
+        peak_flop_per_s=format_peak(part, name),
         hbm_bytes_per_s=part.hbm_bytes_per_s,
         units=part.units or 128.0,
         **_fields(AttentionConstants, values),
+    )
+
+
+def _flash2(current: AttentionConstants, part: Part, table: dict[str, dict[str, float]]) -> AttentionConstants:
+    """The older kernels: today's constants with the ceilings and launch of their generation."""
+    values, _ = _layers(part, table)
+    slower = values.pop("slowdown", 1.0)
+    changed = _fields(AttentionConstants, values)
+    return msgspec.structs.replace(current, efficiency=current.efficiency / slower, **changed)
+
+
+def sustained_gemm(c: GemmConstants) -> GemmConstants:
+    """Constants of products that run back to back for long: the throttled ceiling at any length."""
+    return msgspec.structs.replace(c, efficiency=c.efficiency * c.sustained, throttle=c.throttle * 0.0, sustained=1.0)
+
+
+def sustained_attention(c: AttentionConstants) -> AttentionConstants:
+    """As `sustained_gemm`, for attention."""
+    return msgspec.structs.replace(c, efficiency=c.efficiency / (1.0 + c.throttle), throttle=c.throttle * 0.0)
+
+
+def sustained(m: Machine) -> Machine:
+    """The machine under a long load, as in training: no kernel is faster than its throttled ceiling."""
+    return msgspec.structs.replace(
+        m,
+        gemm=sustained_gemm(m.gemm),
+        gemm_high=sustained_gemm(m.gemm_high),
+        attention=sustained_attention(m.attention),
+        attention_flash2=sustained_attention(m.attention_flash2),
     )
 
 
@@ -116,7 +156,7 @@ def machine(
     weight_bytes = precision.weight_bytes if isinstance(precision, ServingPrecision) else None
     gemm, found = gemm_constants(part, precision.gemm_format, calibration, weight_bytes, peak)
     high, _ = gemm_constants(part, high_format(part), calibration)
-    attention_peak = format_peak(part, precision.attention_format, (high_format(part),))
+    attention = attention_constants(part, precision.attention_format, calibration.attention)
     memory, _ = _layers(part, calibration.memory)
     return Machine(
         part=part.id,
@@ -124,8 +164,8 @@ def machine(
         family=part.family,
         gemm=gemm,
         gemm_high=high,
-        attention=_attention(part, calibration.attention, attention_peak),
-        attention_flash2=_attention(part, calibration.attention_flash2, attention_peak),
+        attention=attention,
+        attention_flash2=_flash2(attention, part, calibration.attention_flash2),
         memory=MemoryConstants(hbm_bytes_per_s=part.hbm_bytes_per_s, **_fields(MemoryConstants, memory)),
         network=network(part, system, calibration),
         hbm_bytes=part.usable_hbm_bytes or part.hbm_bytes,

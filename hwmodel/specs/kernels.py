@@ -11,9 +11,10 @@ from hwmodel.ops import Num
 
 
 class GemmConstants(msgspec.Struct, frozen=True, kw_only=True):
-    """Matrix products of one format on one part. `burst` figures: short runs on a cool chip.
+    """Matrix products of one format on one part.
 
-    `efficiency` is the ceiling over `peak_flop_per_s`; `sustained` what is left of it under a long load (power, heat).
+    `efficiency` is the ceiling over `peak_flop_per_s` of a short run on a cool chip; kernels much longer than
+    `throttle_s` take `1 + throttle` times as long (power and heat), which leaves the share `sustained` of the ceiling.
     Bytes count one element of the left operand (activations), the right one (weights) and the result.
     """
 
@@ -23,11 +24,21 @@ class GemmConstants(msgspec.Struct, frozen=True, kw_only=True):
     hbm_fraction: Num
     launch_s: Num
     units: Num
-    tile_m: Num = 128.0
-    tile_n: Num = 128.0
-    fill: Num = 0.5  # share of a wave that a product loses to its ragged last wave
-    depth: Num = 128.0  # extra contraction length that prologue and epilogue of a tile cost
+    throttle: Num = 0.0
+    throttle_s: Num = 5e-4
     sustained: Num = 1.0
+    overlap_loss: Num = 0.2  # share of the shorter of compute and memory time that does not hide behind the longer
+    latency_s_per_k: Num = 5e-10  # serial walk along the contraction, until it is split
+    latency_k: Num = 3500.0
+    depth: Num = 150.0  # extra contraction length that prologue and epilogue of a tile cost
+    fill: Num = 0.25  # 128 x 128 tiles a unit that an unfilled chip wastes
+    split_k: Num = 3000.0  # contraction length at which splitting halves that waste
+    edge_m: Num = 30.0  # rows and columns that ragged edges add
+    edge_n: Num = 20.0
+    wave: Num = 0.05  # share of the last wave of 128 x 256 tiles that is lost
+    group_edge: Num = 60.0  # rows that ragged edges add to each expert of a grouped product
+    group_efficiency: Num = 0.8  # of the ceiling, in grouped products
+    group_launch_s: Num = 1e-5
     a_bytes: Num = 2.0
     b_bytes: Num = 2.0
     out_bytes: Num = 2.0
@@ -41,16 +52,31 @@ class AttentionConstants(msgspec.Struct, frozen=True, kw_only=True):
     peak_flop_per_s: Num
     efficiency: Num
     hbm_bytes_per_s: Num
-    hbm_fraction: Num
+    hbm_fraction: Num  # over queries, keys, values and results moved once
     launch_s: Num
     units: Num
-    backward_efficiency: Num = 0.8  # of the forward one, over 2.5 times its FLOPs
-    head_dim_half: Num = 32.0  # head dimension at which half of the ceiling is reached
-    ramp_tokens: Num = 256.0  # tokens of query that start-up and softmax tails cost
-    decode_launch_s: Num = 6e-6
-    decode_hbm_fraction: Num = 0.7
-    mla_efficiency: Num = 0.5
-    mla_hbm_fraction: Num = 0.6
+    backward_efficiency: Num = 0.85  # of the forward one, over 2.5 times its FLOPs
+    head_dim_half: Num = 30.0  # softmax of one score, in multiply-adds of a head dimension
+    latency_s_per_token: Num = 1e-9  # serial walk along the keys
+    overlap_loss: Num = 0.5
+    fill: Num = 0.4  # tiles of 128 rows a unit that an unfilled chip wastes
+    diagonal_tokens: Num = 64.0  # masked keys that a query computes at the diagonal
+    window_pad_tokens: Num = 64.0  # further ones at the far edge of a window
+    block_pairs: Num = 4000.0  # query-key pairs that the smallest block costs
+    throttle: Num = 0.0
+    throttle_s: Num = 5e-4
+    decode_launch_s: Num = 8e-6
+    decode_hbm_fraction: Num = 0.9
+    decode_efficiency: Num = 0.1
+    decode_min_tokens: Num = 128.0  # cache that the smallest block of one key-value head costs
+    decode_latency_s_per_token: Num = 2e-10
+    decode_latency_tokens: Num = 16000.0
+    mla_decode_launch_s: Num = 9e-6
+    mla_decode_efficiency: Num = 0.5
+    mla_decode_hbm_fraction: Num = 0.8
+    mla_decode_min_tokens: Num = 128.0
+    mla_decode_latency_s_per_token: Num = 4e-10
+    mla_decode_latency_tokens: Num = 30000.0
 
 
 class MemoryConstants(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,11 +137,11 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 class KernelCalibration(msgspec.Struct, frozen=True, kw_only=True):
     """Fitted constants. Keys: a family or a part; a part overrides its family, which overrides `generic`.
 
-    `gemm` maps key -> format -> constant -> value; the others key -> constant -> value.
+    `gemm` and `attention` map key -> format -> constant -> value; the others key -> constant -> value.
     """
 
     gemm: dict[str, dict[str, dict[str, float]]]
-    attention: dict[str, dict[str, float]]
+    attention: dict[str, dict[str, dict[str, float]]]
     attention_flash2: dict[str, dict[str, float]]
     memory: dict[str, dict[str, float]]
     collectives: dict[str, dict[str, float]]
