@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.ops import Num, maximum, minimum, where
 from hwmodel.physics.serving import decode_step_s, kv_pool_bytes, memory, prefill_s, sequences_that_fit
+from hwmodel.solve.serving_columns import stack_shapes
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.precision import ServingPrecision
 from hwmodel.specs.serving import Engine, ServingCost, ServingFormats, ServingLayout, ServingLoad
-from hwmodel.specs.shape import Block, Shape
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from hwmodel.specs.shape import Shape
 
 DEFAULT_PROMPT_TOKENS = 1536.0  # prompt : output = 3 : 1, printed wherever it is used
 DEFAULT_OUTPUT_TOKENS = 512.0
@@ -32,29 +29,6 @@ def formats_of(recipe: ServingPrecision) -> ServingFormats:
         activation_bytes=recipe.activation_bytes,
         kv_bytes=recipe.kv_bytes,
     )
-
-
-def stack_shapes(shapes: Sequence[Shape]) -> Shape:
-    """Shapes as one record of columns, their blocks padded with empty ones."""
-    import numpy as np
-
-    depth = max(len(s.blocks) for s in shapes)
-    empty = Block(count=0.0)
-
-    def column(values: Sequence[Any]) -> NDArray[np.float64]:
-        return np.asarray(values, dtype=float)
-
-    def block(i: int) -> Block:
-        mine = [s.blocks[i] if i < len(s.blocks) else empty for s in shapes]
-        columns = {f: column([getattr(b, f) for b in mine]) for f in Block.__struct_fields__}
-        # What no shape of the ladder has stays a plain zero, so that the physics can skip it.
-        return Block(**{f: 0.0 if not c.any() else c for f, c in columns.items()})
-
-    widths = {
-        f: column([getattr(s, f) for s in shapes])
-        for f in ("d_model", "vocab", "tied", "bias", "norm_bias", "qk_norm", "learned_positions", "extra_params")
-    }
-    return Shape(name="", blocks=tuple(block(i) for i in range(depth)), **widths)
 
 
 def cost_table(

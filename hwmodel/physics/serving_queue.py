@@ -1,0 +1,150 @@
+"""Many requests on one engine instance: continuous batching, static batches, pools. Seconds, rates, running requests.
+
+Definitions. TTFT: from arrival to the first token, waiting included. TPOT: (request - TTFT) / (output tokens - 1).
+Closed loop: a fixed number of clients, each sending its next request when the last is answered. Open loop: Poisson
+arrivals at a rate. All are means over requests; `spread` gives the 95th percentile.
+"""
+
+from __future__ import annotations
+
+from hwmodel.ops import Num, maximum, minimum, where
+from hwmodel.specs.serving import Engine, ServiceTerms
+
+
+def closed_loop(
+    step_s: Num,
+    alone_s: Num,
+    service_s: Num,
+    capacity: Num,
+    clients: Num,
+    output_tokens: Num,
+    tokens_per_step: Num,
+    engine: Engine,
+) -> ServiceTerms:
+    """A fixed number of clients on an aggregated engine, whose decode steps and prefills share the accelerators.
+
+    `step_s` is a decode step at the running batch, `alone_s` the prefill of one prompt on an idle engine,
+    `service_s` the engine time that one prompt costs the others. Every running request waits for the prefills of the
+    others between its tokens; a new one waits for the prefills in progress and for those that arrived with it, and
+    for a place in the cache where there are more clients than places.
+    """
+    running = minimum(clients, capacity)
+    others = maximum(running - 1.0, 0.0)
+    stall = engine.prefill_stall * service_s * others / output_tokens
+    tpot = step_s / tokens_per_step + stall
+    decode = maximum(output_tokens - 1.0, 1.0) * tpot
+    busy = minimum(service_s * running / (decode + service_s), 0.98)
+    queue = minimum(0.5 * service_s * busy / (1.0 - busy), 0.5 * service_s * others)
+    first = engine.request_s + alone_s + step_s + queue + engine.burst * service_s * others
+    inside = first + decode
+    overflow = (clients / running - 1.0) * inside
+    rate = running / inside
+    return ServiceTerms(
+        ttft_s=first + overflow,
+        tpot_s=tpot,
+        request_s=inside + overflow,
+        step_s=step_s,
+        prefill_s=alone_s,
+        running=running,
+        waiting=maximum(clients - running, 0.0),
+        requests_per_s=rate,
+        utilisation=minimum(rate * service_s, 1.0),
+    )
+
+
+def static_batch(step_s: Num, batch_prefill_s: Num, batch: Num, output_tokens: Num, engine: Engine) -> ServiceTerms:
+    """A batch of equal requests that start and end together: one prefill of all, then the steps."""
+    first = engine.request_s + batch_prefill_s
+    request = first + step_s * maximum(output_tokens - 1.0, 0.0)
+    return ServiceTerms(
+        ttft_s=first,
+        tpot_s=step_s,
+        request_s=request,
+        step_s=step_s,
+        prefill_s=batch_prefill_s,
+        running=batch,
+        waiting=0.0 * batch,
+        requests_per_s=batch / request,
+        utilisation=first / request,
+    )
+
+
+def saturated_rate(step_s: Num, service_s: Num, capacity: Num, output_tokens: Num) -> Num:
+    """Requests a second of an engine that always has more waiting: the steps and the prefills of a full cache."""
+    return capacity / (output_tokens * step_s + capacity * service_s)
+
+
+def pools(
+    prefill_alone_s: Num,
+    prefill_service_s: Num,
+    prefill_workers: Num,
+    step_s: Num,
+    transfer_s: Num,
+    clients: Num,
+    output_tokens: Num,
+    tokens_per_step: Num,
+    engine: Engine,
+) -> ServiceTerms:
+    """Disaggregated: a pool of prefill workers feeds a pool of decode workers; both see the same request rate.
+
+    `step_s` is the decode step of one worker at its share of the clients that are not in prefill.
+    """
+    tpot = step_s / tokens_per_step
+    decode = maximum(output_tokens - 1.0, 1.0) * tpot
+    unloaded = engine.request_s + prefill_alone_s + transfer_s + step_s
+    limit = prefill_workers / prefill_service_s
+    rate = minimum(limit, clients / (unloaded + decode))
+    busy = minimum(rate / limit, 0.98)
+    others = maximum(clients / prefill_workers - 1.0, 0.0)
+    queue = minimum(0.5 * prefill_service_s * busy / (1.0 - busy), 0.5 * prefill_service_s * others)
+    first = maximum(unloaded + queue + engine.burst * prefill_service_s * others, clients / rate - decode)
+    return ServiceTerms(
+        ttft_s=first,
+        tpot_s=tpot,
+        request_s=first + decode,
+        step_s=step_s,
+        prefill_s=prefill_alone_s,
+        running=rate * decode,
+        waiting=maximum(clients - rate * (decode + unloaded), 0.0),
+        requests_per_s=rate,
+        utilisation=busy,
+    )
+
+
+def open_loop(
+    step_at: tuple[Num, Num],
+    alone_s: Num,
+    service_s: Num,
+    capacity: Num,
+    rate: Num,
+    output_tokens: Num,
+    tokens_per_step: Num,
+    engine: Engine,
+) -> ServiceTerms:
+    """Poisson arrivals at `rate` requests a second on one engine; `step_at` gives a step as (fixed, per sequence).
+
+    Decode and prefill share the engine: running requests follow from Little's law, TPOT grows by 1 / (1 - busy).
+    Where the rate cannot be carried, the wait is infinite.
+    """
+    fixed, slope = step_at
+    busy = minimum(rate * service_s, 0.999)
+    per_token = (1.0 / tokens_per_step) / (1.0 - engine.prefill_stall * busy)
+    # running = rate * O * tpot(running), tpot linear in the running batch.
+    load = rate * output_tokens * per_token
+    running = load * fixed / maximum(1.0 - load * slope, 1e-6)
+    carried = (load * slope < 1.0) & (running <= capacity) & (rate * service_s < 0.999)
+    step = fixed + slope * minimum(running, capacity)
+    tpot = where(carried, step * per_token, float("inf"))
+    first = engine.request_s + alone_s + step + 0.5 * service_s * busy / (1.0 - busy)
+    decode = maximum(output_tokens - 1.0, 1.0) * tpot
+    return ServiceTerms(
+        ttft_s=where(carried, first, float("inf")),
+        tpot_s=tpot,
+        request_s=where(carried, first + decode, float("inf")),
+        step_s=step,
+        prefill_s=alone_s,
+        running=where(carried, running, capacity),
+        waiting=where(carried, 0.0, float("inf")),
+        requests_per_s=rate,
+        utilisation=busy,
+    )
