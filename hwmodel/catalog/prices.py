@@ -1,8 +1,9 @@
 """What an accelerator-hour costs: dated quotes aggregated by one stated rule.
 
 Rule: quotes of the part and kind asked (default: on-demand, from neoclouds), of the 90 days before the newest such
-quote. With fewer than five, the window widens to one year, then to all quotes of the class, then to all classes; the
-summary says so in `flag`. One provider counts once for a date: its median. Median, 10th and 90th percentile.
+quote. With fewer than five, the window widens to one and two years, then over all classes of provider in the same
+steps, then to all dates; the summary says so in `flag`. One provider counts once for a date: its median. The summary is
+the median with the 10th and 90th percentile.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ from datetime import date
 
 from hwmodel.specs.economics import PriceQuote, PriceSummary
 
-WINDOW_DAYS = 90
-WIDER_DAYS = 365
+WINDOWS_DAYS = (90, 365, 730)
 ENOUGH = 5
 DEFAULT_KIND = "on_demand"
 DEFAULT_CLASS = "neocloud"
@@ -52,14 +52,18 @@ def _windows(quotes: Sequence[PriceQuote], kind: str, provider_class: str) -> li
     of_kind = [q for q in quotes if q.kind == kind]
     chosen = [q for q in of_kind if not provider_class or q.provider_class == provider_class]
     out: list[tuple[list[PriceQuote], str]] = []
-    name = provider_class or "all"
-    if chosen:
-        out.append((_recent(chosen, WINDOW_DAYS), ""))
-        out.append((_recent(chosen, WIDER_DAYS), f"fewer than {ENOUGH} {name} quotes in 90 days: one year taken"))
-        out.append((chosen, f"fewer than {ENOUGH} {name} quotes in a year: all dates taken"))
-    if of_kind and provider_class:
-        out.append((_recent(of_kind, WIDER_DAYS), f"fewer than {ENOUGH} {name} quotes: every provider of one year"))
-        out.append((of_kind, f"fewer than {ENOUGH} quotes in a year: every provider and date"))
+    name = provider_class or "usable"
+    for found, who, note in ((chosen, name, ""), (of_kind, "usable", f"too few {name} quotes, every provider taken; ")):
+        if not found:
+            continue
+        for days in WINDOWS_DAYS:
+            flag = f"fewer than {ENOUGH} {who} quotes in {WINDOWS_DAYS[0]} days, window widened to {days}"
+            widened = days > WINDOWS_DAYS[0]
+            out.append((_recent(found, days), (note + (flag if widened else "")).strip("; ")))
+        if not provider_class:
+            break
+    if of_kind:
+        out.append((of_kind, f"fewer than {ENOUGH} quotes in {WINDOWS_DAYS[-1]} days: every provider and date taken"))
     return out
 
 
