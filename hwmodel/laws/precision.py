@@ -49,11 +49,17 @@ def kumar_factor(c: Constants, weight_bits: Num, activation_bits: Num, kv_bits: 
     The paper prints no sign for the offsets n; only + reproduces its P* = 7 bits and N_eff/N = 0.19 at 4 bits.
     """
     factor: Num = (
-        (1.0 - ops.exp(-weight_bits / c["gamma_w"] + c["n_w"]))
+        kumar_weight_factor(c, weight_bits)
         * (1.0 - ops.exp(-activation_bits / c["gamma_a"] + c["n_a"]))
         * (1.0 - ops.exp(-kv_bits / c["gamma_kv"] + c["n_kv"]))
     )
     return factor
+
+
+def kumar_weight_factor(c: Constants, weight_bits: Num) -> Num:
+    """The weights' part of `kumar_factor`."""
+    share: Num = 1.0 - ops.exp(-weight_bits / c["gamma_w"] + c["n_w"])
+    return share
 
 
 def at_bits(

@@ -87,12 +87,6 @@ def _devries(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
     return {"params": n * g["size_factor"], "tokens": g["flop"] / (6.0 * n) * factor}
 
 
-def _gadre(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
-    got = laws.evaluate(spec, params=g["params"], tokens=g["tokens"])
-    return {"loss_error_percent": 100.0 * abs(got["loss_nats"] / g["measured_loss"] - 1.0),
-            "task_error_percent": 100.0 * abs(got["error"] / g["measured_error"] - 1.0)}  # fmt: skip
-
-
 def _growth(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
     low, high = laws.optimum_for_flop(spec, g["flop"]), laws.optimum_for_flop(spec, g["flop"] * g["factor"])
     return {"params_factor": high.params / low.params, "tokens_factor": high.tokens / low.tokens}
@@ -131,12 +125,13 @@ def _hunyuan(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
 
 
 def _slope(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
-    """Mean local exponent of N (non-embedding) in C between two sizes, as a straight line through log-log points."""
+    """Exponent of N (non-embedding) in C between two sizes: a straight line through points uniform in log C."""
     import numpy as np
 
-    log_n = np.linspace(math.log(g["low"]), math.log(g["high"]), 200)
+    log_n = np.linspace(math.log(g["low"]), math.log(g["high"]), 400)
     log_c = np.log(embedding_split(spec.constants, np.exp(log_n))["flop_non_embedding"])
-    return {"slope": float(np.polyfit(log_c, log_n, 1)[0])}
+    even = np.linspace(log_c[0], log_c[-1], 400)
+    return {"slope": float(np.polyfit(even, np.interp(even, log_c, log_n), 1)[0])}
 
 
 def _asymptote(_spec: LawSpec, g: Numbers, law: Lookup) -> Numbers:
@@ -155,7 +150,7 @@ def _sun_best_bits(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
 
     c = spec.constants
     bits = np.linspace(3.0, 16.0, 131)[:, None]
-    n = np.geomspace(1e8, 1e15, 1401)[None, :]
+    n = np.geomspace(1e8, 1e24, 1601)[None, :]
     d = g["flop"] * 16.0 / (6.0 * n * bits)
     mantissa = precision.sun_best_mantissa(c, bits)
     log2_block = math.log2(g["scale_block"])
@@ -173,7 +168,6 @@ _ASK: dict[str, Callable[[LawSpec, Numbers, Lookup], Numbers]] = {
     "quality_13b": _quality,
     "dollars": _dollars,
     "devries_row": _devries,
-    "gadre_prediction": _gadre,
     "optimum_growth": _growth,
     "kaplan_contradiction": _contradiction,
     "qat_ratio": _qat_ratio,
@@ -186,7 +180,7 @@ _ASK: dict[str, Callable[[LawSpec, Numbers, Lookup], Numbers]] = {
     "kumar_factor": lambda s, g, _: {"factor": precision.kumar_factor(s.constants, g["bits"], g["bits"], g["bits"])},
     "kumar_weights": lambda s, g, _: {"factor": precision.kumar_weight_factor(s.constants, g["bits"])},
     "kumar_ptq": lambda s, g, _: laws.evaluate(s, **g),
-    "sun_layout": lambda s, g, _: {"mantissa_bits": round(precision.sun_best_mantissa(s.constants, g["bits"]))},
+    "sun_layout": lambda s, g, _: {"mantissa_bits": round(float(precision.sun_best_mantissa(s.constants, g["bits"])))},
     "sun_best_bits": _sun_best_bits,
 }
 
