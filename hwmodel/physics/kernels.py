@@ -8,7 +8,6 @@ from __future__ import annotations
 from hwmodel.ops import Num, ceil, maximum, minimum, where
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, MemoryConstants
 
-
 _TILE = 128.0
 
 

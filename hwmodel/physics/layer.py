@@ -22,6 +22,7 @@ from hwmodel.physics.kernels import (
     memory_bound_s,
     unfused_attention_s,
 )
+from hwmodel.physics.machine import sustained
 from hwmodel.specs import Block, Layout, Precision, Shape, Stack, Workload
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, Machine
 
@@ -84,7 +85,7 @@ def _attention_products(
 
 def expert_rows(block: Block, tokens: Num, layout: Layout) -> tuple[Num, Num]:
     """Tokens that one local expert receives in a micro-batch, and the number of local experts."""
-    local = maximum(block.n_experts, 1.0) / (layout.ep)
+    local = maximum(block.n_experts, 1.0) / layout.ep
     rows = tokens / layout.tp * layout.etp * layout.ep * block.top_k / maximum(block.n_experts, 1.0)
     return rows, local
 
@@ -245,6 +246,12 @@ def head_s(shape: Shape, tokens: Num, tp: Num, machine: Machine, precision: Prec
     return forward + backward + loss
 
 
+def _launches(block: Block, layout: Layout, stack: Stack) -> Num:
+    """Kernels launched in one layer's forward pass; grouped products still loop over the experts of a rank."""
+    local = block.n_experts / layout.ep
+    return stack.launches_layer + where(block.n_experts > 0, stack.launches_moe + stack.launches_expert * local, 0.0)
+
+
 def _one_kind(
     shape: Shape, block: Block, machine: Machine, precision: Precision, layout: Layout, workload: Workload, stack: Stack
 ) -> dict[str, Num]:
@@ -259,7 +266,7 @@ def _one_kind(
         mixer = _product(tokens, side, side, machine.gemm, trainable)
         products.append((scale * mixer[0], scale * mixer[1]))
     products += _ffn_products(shape, block, tokens, layout, machine, stack, trainable)
-    factor = stack.sustained / machine.gemm.sustained
+    factor = stack.sustained
     attention_f, attention_b = _attention(block, layout, workload, machine, stack)
     memory_f, memory_b = _traffic(shape, block, tokens, layout, precision, machine, stack)
     cast_f, cast_b = _casts(shape, block, tokens, layout, machine)
@@ -280,14 +287,18 @@ def _one_kind(
         "cp_b": _context_parallel(block, 2.0 * tokens, layout, precision, machine, stack, attention_b),
         "ep_f": ep,
         "ep_b": ep,
-        "launches_f": stack.launches_layer + where(block.n_experts > 0, stack.launches_moe, 0.0),
+        "launches_f": _launches(block, layout, stack),
     }
 
 
 def layer_times(
     shape: Shape, machine: Machine, precision: Precision, layout: Layout, workload: Workload, stack: Stack
 ) -> LayerTimes:
-    """Seconds of the mean layer of `shape` and of its head, a micro-batch (see LayerTimes)."""
+    """Seconds of the mean layer of `shape` and of its head, a micro-batch (see LayerTimes).
+
+    The machine's constants are taken under a long load: a training step heats the part like no benchmark burst does.
+    """
+    machine = sustained(machine)
     count = shapes.layers(shape)
     total: dict[str, Num] = {}
     for block in shape.blocks:

@@ -20,8 +20,18 @@ from hwmodel.specs.precision import Precision, ServingPrecision
 FORMAT_BYTES = {"fp32": 4.0, "tf32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "fp8_block": 1.0}
 FORMAT_BYTES |= {"mxfp8": 1.03125, "nvfp4": 0.5625, "mxfp4": 0.53125, "fp4": 0.5625, "int4": 0.53125}
 # A format without its own fit borrows the constants of its nearest kin; the peak stays its own.
-FORMAT_KIN = {"fp16": "bf16", "tf32": "bf16", "fp32": "bf16", "mxfp8": "fp8", "fp8_block": "fp8", "int8": "fp8"}
+FORMAT_KIN = {"fp16": "bf16", "tf32": "bf16", "fp32": "bf16", "mxfp8": "fp8_block", "fp8_block": "fp8", "int8": "fp8"}
 FORMAT_KIN |= {"mxfp4": "nvfp4", "fp4": "nvfp4", "int4": "nvfp4", "nvfp4": "fp8", "fp8": "bf16"}
+
+
+# Units of parts that no readable source counts: the sibling's of the family (unconfirmed; it only scales fill and waves).
+FAMILY_UNITS = {"volta": 80.0, "ampere": 108.0, "ada": 142.0, "hopper": 132.0, "blackwell": 148.0, "cdna": 304.0}
+FAMILY_UNITS |= {"tpu": 8.0, "trainium": 8.0, "gaudi": 8.0, "ascend": 32.0}
+
+
+def part_units(part: Part) -> float:
+    """Streaming multiprocessors, compute units or cores that a wave of tiles fills."""
+    return part.units or FAMILY_UNITS.get(part.family, 128.0)
 
 
 def format_peak(part: Part, number_format: str, fallbacks: tuple[str, ...] = ()) -> float:
@@ -73,13 +83,13 @@ def gemm_constants(
     """Constants of products in `number_format` on `part`, and where they come from."""
     values, found = _layers(part, _format_table(part, number_format, calibration.gemm))
     own = FORMAT_BYTES.get(number_format, 2.0)
+    values.setdefault("sustained", 1.0 / (1.0 + values.get("throttle", 0.0)))
     constants = GemmConstants(
         peak_flop_per_s=peak or format_peak(part, number_format),
         hbm_bytes_per_s=part.hbm_bytes_per_s,
-        units=part.units or 128.0,
+        units=part_units(part),
         a_bytes=own,
         b_bytes=own if weight_bytes is None else weight_bytes,
-        sustained=1.0 / (1.0 + values.get("throttle", 0.0)),
         **_fields(GemmConstants, values),
     )
     return constants, found
@@ -94,7 +104,7 @@ def attention_constants(
     return AttentionConstants(
         peak_flop_per_s=format_peak(part, name),
         hbm_bytes_per_s=part.hbm_bytes_per_s,
-        units=part.units or 128.0,
+        units=part_units(part),
         **_fields(AttentionConstants, values),
     )
 
@@ -169,6 +179,6 @@ def machine(
         memory=MemoryConstants(hbm_bytes_per_s=part.hbm_bytes_per_s, **_fields(MemoryConstants, memory)),
         network=network(part, system, calibration),
         hbm_bytes=part.usable_hbm_bytes or part.hbm_bytes,
-        units=part.units or 128.0,
+        units=part_units(part),
         provenance=found,
     )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from hwmodel.ops import Num, ceil, maximum, minimum, where
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.columns import anywhere
@@ -17,10 +19,17 @@ from hwmodel.specs import Block, Layout, MemoryTerms, Precision, Shape, Stack, W
 STAGES = ("first", "middle", "last")
 
 
+class _Saved(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes that one layer saves for one token: all of it, what selective recomputation drops, and its input alone."""
+
+    whole: Num
+    selective: Num
+    entry: Num
+
+
 def _layer_bytes_per_token(
     shape: Shape, block: Block, layout: Layout, precision: Precision, stack: Stack, seq_len: Num
-) -> tuple[Num, Num, Num]:
-    """Bytes that one layer saves for one token: all of it, the attention scores in it, and its input alone."""
+) -> _Saved:
     d, r, a = shape.d_model, precision.residual_bytes, precision.activation_bytes
     v_dim = shapes.value_head_dim(block)
     split = where(layout.sequence_parallel > 0, layout.tp, 1.0)
@@ -29,13 +38,17 @@ def _layer_bytes_per_token(
     mixer = heads * (block.head_dim * r + v_dim * (r + a)) + kv * (block.head_dim + v_dim) * r
     mixer = mixer + (block.q_lora_rank + block.kv_lora_rank + block.rope_dim) * 2.0 * r
     fused = 1.0 + block.gated
-    one = block.d_ff * (fused * r + a)
-    routed = block.top_k * (one * layout.etp / layout.tp + 2.0 * d * a / layout.tp)
-    shared = block.d_ff_shared * (fused * r + a) / layout.tp
-    ffn = where(block.n_experts > 0, routed * stack.imbalance + shared, one / layout.tp)
+    moe = block.n_experts > 0
+    width = where(moe, block.top_k * block.d_ff * layout.etp * stack.imbalance, block.d_ff) + block.d_ff_shared
+    width = width / layout.tp
+    permuted = where(moe, block.top_k * 2.0 * d * a / layout.tp, 0.0)
     norms = (2.0 * r + 2.0 * a) * d / split
-    scores = where(stack.attention_generation < 0.5, heads * seq_len * 5.0, 0.0)
-    return norms + mixer + ffn + scores, scores, r * d / split
+    unfused = stack.attention_generation < 0.5
+    scores = where(unfused, heads * seq_len * 5.0, 0.0)
+    # With fused attention there are no scores to drop: norm and activation outputs go instead.
+    dropped = where(unfused, scores, 2.0 * a * d / split + width * a)
+    whole = norms + mixer + width * (fused * r + a) + permuted + scores
+    return _Saved(whole=whole, selective=dropped, entry=r * d / split)
 
 
 def _layer_activations(
@@ -48,10 +61,12 @@ def _layer_activations(
     full = minimum(maximum(layout.recompute - 1.0, 0.0), 1.0)
     selective = minimum(layout.recompute, 1.0)
     for block in shape.blocks:
-        whole, scores, entry = _layer_bytes_per_token(shape, block, layout, precision, stack, seq_len)
-        lean = whole - selective * scores
-        kept = kept + block.count / count * ((1.0 - full) * lean + full * entry)
-        work = work + block.count / count * (full * whole + (1.0 - full) * selective * scores)
+        saved = _layer_bytes_per_token(shape, block, layout, precision, stack, seq_len)
+        lean = saved.whole - selective * saved.selective
+        share = block.count / count
+        kept = kept + share * ((1.0 - full) * lean + full * saved.entry)
+        again = where(full > 0, saved.whole, selective * saved.selective)
+        work = work + share * again
     return kept, work
 
 

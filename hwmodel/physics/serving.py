@@ -16,7 +16,7 @@ from hwmodel.physics.serving_memory import (
 )
 from hwmodel.physics.serving_step import Pass, kernels, pass_terms
 from hwmodel.specs.kernels import Machine
-from hwmodel.specs.serving import DecodeTerms, Engine, ServingFormats, ServingLayout, Speculation
+from hwmodel.specs.serving import DecodeTerms, Engine, ServingFormats, ServingLayout, ServingLoad, Speculation
 from hwmodel.specs.shape import Shape
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "kv_bytes_per_token",
     "kv_pool_bytes",
     "memory",
+    "mixed_terms",
     "prefill_s",
     "prefill_terms",
     "sequences_that_fit",
@@ -51,8 +52,7 @@ def decode_terms(
     parallelism the batch is cut into as many micro-batches as stages, and a step takes each through all of them.
     """
     sequences = maximum(batch / (layout.dp * layout.pp), 1.0)
-    tokens = sequences * verified
-    return pass_terms(shape, formats, Pass(tokens, sequences, context, tokens, True), layout, engine, machine)
+    return pass_terms(shape, formats, Pass(sequences, context, 0.0, 0.0, 0.0, verified), layout, engine, machine)
 
 
 def decode_step_s(
@@ -81,7 +81,7 @@ def prefill_terms(
 ) -> DecodeTerms:
     """Terms of prefilling `prompts` prompts together on each attention rank: `new_tokens` computed in each, `context`
     tokens seen in all (more than the new ones where a prefix was cached)."""
-    p = Pass(new_tokens * prompts, prompts, context, prompts, False)
+    p = Pass(0.0, 0.0, prompts, new_tokens, context)
     return pass_terms(shape, formats, p, layout, engine, machine)
 
 
@@ -97,6 +97,22 @@ def prefill_s(
 ) -> Num:
     """Seconds of prefilling (see `prefill_terms`)."""
     return prefill_terms(shape, machine, formats, layout, engine, new_tokens, context, prompts).total_s
+
+
+def mixed_terms(
+    shape: Shape,
+    machine: Machine,
+    formats: ServingFormats,
+    layout: ServingLayout,
+    engine: Engine,
+    batch: Num,
+    load: ServingLoad,
+    prompts: Num = 1.0,
+) -> DecodeTerms:
+    """Terms of one step that decodes `batch` sequences and prefills `prompts` prompts on each attention rank."""
+    sequences = maximum(batch / (layout.dp * layout.pp), 1.0)
+    p = Pass(sequences, load.mean_context, prompts, load.new_tokens, load.prompt_tokens)
+    return pass_terms(shape, formats, p, layout, engine, machine)
 
 
 def tokens_per_step(speculation: Speculation) -> Num:

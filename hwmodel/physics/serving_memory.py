@@ -16,11 +16,14 @@ def _layer_kv_elements(block: Block, tp: Num) -> Num:
     return only(block.n_heads > 0, cached)
 
 
-def kv_bytes_per_token(shape: Shape, kv_bytes: Num = 2.0, tp: Num = 1.0, context: Num = float("inf")) -> Num:
-    """Cache bytes a token on one of `tp` ranks, averaged over a sequence of `context` tokens (windows cap it)."""
+def kv_bytes_per_token(shape: Shape, kv_bytes: Num = 2.0, tp: Num = 1.0, context: Num = 1.0) -> Num:
+    """Cache bytes a token on one of `tp` ranks, averaged over a sequence of `context` tokens (windows cap it).
+
+    The default context is shorter than any window: what one token adds while all layers keep it.
+    """
     total: Num = 0.0
     for block in shape.blocks:
-        kept = minimum(1.0, block.window_tokens / context) if context != float("inf") else 1.0
+        kept = minimum(1.0, block.window_tokens / context)
         total = total + block.count * _layer_kv_elements(block, tp) * kept
     return total * kv_bytes
 

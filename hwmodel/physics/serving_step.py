@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hwmodel.ops import Num, log, maximum, minimum, where
+from hwmodel.ops import Num, exp, log, maximum, minimum, where
 from hwmodel.physics.collectives import all_gather_s, all_reduce_s, all_to_all_s, point_to_point_s, reduce_scatter_s
 from hwmodel.physics.kernels import (
     attention_decode_s,
@@ -30,15 +30,24 @@ _LN2 = 0.6931471805599453
 
 
 class Pass(NamedTuple):
-    """The tokens of one pass. Per attention rank: `tokens` new ones, of `sequences` sequences that each see `context`
-    tokens in all; `logit_rows` tokens leave through the head. `decode` 1: attention reads a cache, launches are
-    captured in a graph."""
+    """What one pass over the model carries, on each attention rank: `sequences` that decode, each `verified` tokens
+    over a cache of `context`; and `prompts` being prefilled, each with `new_tokens` computed and `seen` tokens seen
+    (more than the new ones where a prefix was cached). A plain zero leaves a part out."""
 
-    tokens: Num
     sequences: Num
     context: Num
-    logit_rows: Num
-    decode: bool
+    prompts: Num
+    new_tokens: Num
+    seen: Num
+    verified: Num = 1.0
+
+    @property
+    def tokens(self) -> Num:
+        return self.sequences * self.verified + self.prompts * self.new_tokens
+
+    @property
+    def logit_rows(self) -> Num:
+        return self.sequences * self.verified + self.prompts
 
 
 def absent(width: Num) -> bool:
@@ -53,14 +62,13 @@ def only(mask: Any, value: Num) -> Num:
 
 def captured(machine: Machine) -> Machine:
     """The machine whose kernels pay no stand-alone launch: captured graphs pay the engine's `kernel_s` instead."""
-    zero = msgspec.structs.replace
-    attention = zero(machine.attention, launch_s=0.0, decode_launch_s=0.0)
-    return zero(
+    change = msgspec.structs.replace
+    return change(
         machine,
-        gemm=zero(machine.gemm, launch_s=0.0, cast_launch_s=0.0),
-        gemm_high=zero(machine.gemm_high, launch_s=0.0, cast_launch_s=0.0),
-        attention=attention,
-        memory=zero(machine.memory, launch_s=0.0),
+        gemm=change(machine.gemm, launch_s=0.0, group_launch_s=0.0, cast_launch_s=0.0),
+        gemm_high=change(machine.gemm_high, launch_s=0.0, group_launch_s=0.0, cast_launch_s=0.0),
+        attention=change(machine.attention, launch_s=0.0, decode_launch_s=0.0, mla_decode_launch_s=0.0),
+        memory=change(machine.memory, launch_s=0.0),
     )
 
 
@@ -102,19 +110,19 @@ def attention_projections_s(shape: Shape, block: Block, m: Num, tp: Num, c: Gemm
 def attention_core_s(block: Block, p: Pass, tp: Num, kv_bytes: Num, machine: Machine) -> Num:
     """Seconds of one layer's attention cores on one rank."""
     heads, kv_heads, v_dim = block.n_heads / tp, kv_heads_per_rank(block, tp), value_head_dim(block)
-    c = machine.attention
-    if not p.decode:
-        queries = p.tokens / p.sequences
-        core = attention_forward_s(
-            p.sequences, queries, p.context, heads, kv_heads, block.head_dim, v_dim, block.window_tokens, c
+    c, total = machine.attention, 0.0
+    if not absent(p.prompts):
+        total = attention_forward_s(
+            p.prompts, p.new_tokens, p.seen, heads, kv_heads, block.head_dim, v_dim, block.window_tokens, c
         )
-        return only(block.n_heads > 0, core)
-    context = minimum(p.context, block.window_tokens)
-    core = attention_decode_s(p.tokens, context, heads, kv_heads, block.head_dim, v_dim, kv_bytes, c)
-    if not absent(block.kv_lora_rank):
-        latent = mla_decode_s(p.tokens, context, heads, block.kv_lora_rank, block.rope_dim, kv_bytes, c)
-        core = where(block.kv_lora_rank > 0, latent, core)
-    return only(block.n_heads > 0, core)
+    if not absent(p.sequences):
+        rows, context = p.sequences * p.verified, minimum(p.context, block.window_tokens)
+        core = attention_decode_s(rows, context, heads, kv_heads, block.head_dim, v_dim, kv_bytes, c)
+        if not absent(block.kv_lora_rank):
+            latent = mla_decode_s(rows, p.context, heads, block.kv_lora_rank, block.rope_dim, kv_bytes, c)
+            core = where(block.kv_lora_rank > 0, latent, core)
+        total = total + core
+    return only(block.n_heads > 0, total)
 
 
 def mixer_s(shape: Shape, block: Block, p: Pass, tp: Num, c: GemmConstants, machine: Machine) -> Num:
@@ -123,24 +131,27 @@ def mixer_s(shape: Shape, block: Block, p: Pass, tp: Num, c: GemmConstants, mach
         return 0.0
     products = _product_s(p.tokens, block.mixer_params / (shape.d_model * tp), shape.d_model, c)
     scan = p.tokens * block.mixer_flop_per_token / (tp * machine.gemm_high.peak_flop_per_s * 0.25)
-    state = memory_bound_s(2.0 * 4.0 * p.sequences * block.mixer_state_elements / tp, machine.memory)
+    state = memory_bound_s(8.0 * (p.sequences + p.prompts) * block.mixer_state_elements / tp, machine.memory)
     return only(block.mixer_params > 0, products + maximum(scan, state))
 
 
-def touched_experts(n_experts: Num, top_k: Num, tokens: Num) -> Num:
-    """Expected number of distinct experts that `tokens` tokens reach, routed evenly and independently."""
+def touched_experts(n_experts: Num, top_k: Num, tokens: Num, independence: Num = 1.0) -> Num:
+    """Expected number of distinct experts that `tokens` tokens reach, at least those of one token.
+
+    Routed evenly and independently it is E (1 - (1 - k/E)^tokens); tokens of related text share experts, so that they
+    count as tokens ** independence."""
     n = maximum(n_experts, 1.0)
     stay = log(maximum(1.0 - top_k / n, 1e-9))
-    return n * (1.0 - 2.718281828459045 ** (stay * tokens))
+    return n * (1.0 - exp(stay * tokens**independence))
 
 
-def experts_s(shape: Shape, block: Block, tokens: Num, layout: ServingLayout, imbalance: Num, c: GemmConstants) -> Num:
+def experts_s(shape: Shape, block: Block, tokens: Num, layout: ServingLayout, engine: Engine, c: GemmConstants) -> Num:
     """Seconds of one layer's routed experts on the busiest rank, for `tokens` tokens of the whole stage."""
     if absent(block.n_experts):
         return 0.0
-    touched = maximum(touched_experts(block.n_experts, block.top_k, tokens), 1.0)
+    touched = maximum(touched_experts(block.n_experts, block.top_k, tokens, engine.independence), 1.0)
     rows = tokens * block.top_k / touched
-    skew = where(layout.ep > 1.0, imbalance, 1.0)
+    skew = where(layout.ep > 1.0, engine.imbalance, 1.0)
     mine = maximum(touched / layout.ep * skew, 1.0)
     width = block.d_ff / layout.moe_tp
     up = grouped_gemm_s(rows, (1.0 + block.gated) * width, shape.d_model, mine, c)
@@ -181,11 +192,11 @@ def kernels(shape: Shape) -> Num:
     return total
 
 
-def sum_s(size_bytes: Num, ranks: Num, decode: bool, engine: Engine, machine: Machine) -> Num:
+def sum_s(size_bytes: Num, ranks: Num, engine: Engine, machine: Machine) -> Num:
     """Seconds of one all-reduce: the library's, or for small messages the engine's fused one (all ranks at once)."""
     net = machine.network
     library = all_reduce_s(size_bytes, ranks, minimum(ranks, net.domain), net)
-    inside = ranks <= net.domain
+    inside = (ranks <= net.domain) & (net.shared_bus == 0)
     direct = engine.collective_s * (0.5 + 0.5 * log(maximum(ranks, 1.0)) / _LN2)
     direct = direct + size_bytes * maximum(ranks - 1.0, 0.0) / (net.link_bytes_per_s * net.link_efficiency)
     return only(ranks > 1.0, where(inside, minimum(library, direct), library))
@@ -226,11 +237,11 @@ def layers_terms(
         c = choose_gemm(high, machine.gemm, machine.gemm_high)
         dense = attention_projections_s(shape, block, m, tp, c) + dense_ffn_s(shape, block, m, tp, c)
         gemm = gemm + block.count * (dense + mixer_s(shape, block, p, tp, c, machine))
-        routed = experts_s(shape, block, m * layout.dp, layout, engine.imbalance, machine.gemm)
+        routed = experts_s(shape, block, m * layout.dp, layout, engine, machine.gemm)
         experts = experts + block.count * routed
         attention = attention + block.count * attention_core_s(block, p, tp, formats.kv_bytes, machine)
         moved = moved + block.count * elementwise_bytes(shape, block, m, layout)
-        one = sum_s(2.0 * m * shape.d_model, tp, p.decode, engine, machine)
+        one = sum_s(2.0 * m * shape.d_model, tp, engine, machine)
         # Under attention-data parallelism the exchange of experts takes the place of the second sum.
         after = only((block.n_experts == 0) | (layout.dp == 1.0), one)
         tp_s = tp_s + block.count * (one + after)
@@ -244,10 +255,8 @@ def pass_terms(
     """Terms of one pass of all pipeline stages over one batch."""
     m = captured(machine)
     gemm, experts, attention, moved, tp_s, ep_s = layers_terms(shape, formats, p, layout, engine, m)
-    hop = point_to_point_s(
-        2.0 * p.tokens * shape.d_model / layout.tp, layout.accelerators > m.network.domain, m.network
-    )
-    gap = engine.kernel_s * kernels(shape)
+    crosses = where(layout.accelerators > m.network.domain, 1.0, 0.0)
+    hop = point_to_point_s(2.0 * p.tokens * shape.d_model / layout.tp, crosses, m.network)
     return DecodeTerms(
         gemm_s=gemm,
         experts_s=experts,
@@ -257,6 +266,6 @@ def pass_terms(
         tp_s=tp_s,
         ep_s=ep_s,
         pp_s=(layout.pp - 1.0) * hop,
-        kernel_gap_s=gap,
-        host_s=engine.step_s + engine.sequence_s * p.sequences if p.decode else 0.0 * gap,
+        kernel_gap_s=engine.kernel_s * kernels(shape),
+        host_s=engine.step_s + engine.sequence_s * p.sequences,
     )

@@ -25,16 +25,22 @@ _LN2 = 0.6931471805599453
 
 
 class _Share(msgspec.Struct, frozen=True, kw_only=True):
-    """Fractions of the forward pass that recomputation repeats: the attention core, and the whole layer."""
+    """Fractions of the forward pass that recomputation repeats, by kind."""
 
     attention: Num
+    memory: Num
     layer: Num
 
 
-def _recompute(layout: Layout) -> _Share:
-    # Between 1 (selective) and 2 (full) the value is read as the share of layers recomputed whole.
+def _recompute(layout: Layout, stack: Stack) -> _Share:
+    """What is done again: selective recomputation repeats unfused scores, or norms and activations where they are fused.
+
+    Between 1 (selective) and 2 (full) the value counts the layers that are recomputed whole.
+    """
     full = minimum(maximum(layout.recompute - 1.0, 0.0), 1.0)
-    return _Share(attention=maximum(minimum(layout.recompute, 1.0), full), layer=full)
+    selective = minimum(layout.recompute, 1.0) - full
+    fused = where(stack.attention_generation > 0.5, 1.0, 0.0)
+    return _Share(attention=full + selective * (1.0 - fused), memory=full + selective * fused * 0.7, layer=full)
 
 
 def micro_batches(layout: Layout, workload: Workload) -> Num:
@@ -106,12 +112,12 @@ def _micro_batch(
     shard: LayerShard,
     trainable: Num,
 ) -> _MicroBatch:
-    again = _recompute(layout)
+    again = _recompute(layout, stack)
     stages = layers_per_stage(shape, layout, stack)
     accumulate = _accumulate_s(shard, precision, machine, stack) * trainable
     memory = times.memory_f + times.memory_b + accumulate
     repeated = again.attention * times.attention_f
-    repeated = repeated + again.layer * (times.gemm_f + times.memory_f + times.cast_f)
+    repeated = repeated + again.layer * (times.gemm_f + times.cast_f) + again.memory * times.memory_f
     tp = times.tp_f + times.tp_b + again.layer * times.tp_f
     cp = times.cp_f + times.cp_b + again.attention * times.cp_f
     ep = times.ep_f + times.ep_b + again.layer * times.ep_f

@@ -83,6 +83,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     prefill_kernel_s: Num = 2.0e-5  # host cost of one eagerly launched kernel before the first token
     request_s: Num = 2.0e-2  # tokenising, routing and streaming one request
     prefill_stall: Num = 1.0  # share of a request's prefill that the running requests wait for
+    independence: Num = 0.9  # exponent of the tokens of a batch that route independently
     imbalance: Num = 1.2  # busiest expert-parallel rank over the mean
     burst: Num = 0.1  # share of a closed loop's requests that arrive together
     memory_fraction: Num = 0.9  # of the accelerator's memory
