@@ -18,6 +18,7 @@ from hwmodel.laws.optimum import (
     regret_band,
     same_loss,
     specialise,
+    splits_by_loss,
     tokens_for_loss,
     tokens_for_params,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "regret_band",
     "same_loss",
     "specialise",
+    "splits_by_loss",
     "tokens_for_loss",
     "tokens_for_params",
     "total_from_non_embedding",

@@ -38,9 +38,17 @@ def draws(spec: LawSpec, count: int = 4000, seed: int = 0) -> LawSpec:
     return msgspec.structs.replace(spec, constants=constants)
 
 
-def band(values: Any, low: float = 0.1, high: float = 0.9) -> tuple[float, float]:
-    """The interval between two quantiles of the draws (80 % by default) along the first axis."""
+def band(values: Any, low: float = 0.1, high: float = 0.9) -> tuple[Any, Any]:
+    """The interval between two quantiles of the draws (80 % by default) along the first axis, linear between draws."""
     import numpy as np
 
-    lo, hi = np.quantile(np.asarray(values), (low, high), axis=0)
-    return (float(lo), float(hi)) if np.ndim(lo) == 0 else (lo, hi)
+    ordered = np.sort(np.asarray(values), axis=0)  # numpy.quantile would import masked arrays, a tenth of start-up
+    return _quantile(ordered, low), _quantile(ordered, high)
+
+
+def _quantile(ordered: Any, share: float) -> Any:
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    value = ordered[below] + (place - below) * (ordered[above] - ordered[below])
+    return float(value) if value.ndim == 0 else value

@@ -97,6 +97,11 @@ def _published_split(c: Mapping[str, Any]) -> bool:
     return "k_params" in c or "k_tokens" in c
 
 
+def splits_by_loss(spec: LawSpec) -> bool:
+    """Whether the law's allocation is the minimum of its own loss at C = 6 N D."""
+    return spec.form in _SPLITTING and not _published_split(spec.constants)
+
+
 def loss(spec: LawSpec, params: Num | Count, tokens: Num) -> Num:
     """Loss [nats/token] at N parameters (the law's convention) and D tokens. InputError for a law without a loss."""
     _need_loss(spec)

@@ -41,6 +41,7 @@ class LawSpec(msgspec.Struct, frozen=True, kw_only=True):
     covariance_mean: tuple[float, ...] = ()
     covariance: tuple[tuple[float, ...], ...] = ()
     default_variant: str = ""
+    shown: str = ""  # ensemble: counts in the spread of laws; beside: stands next to it for comparison only
     not_for: tuple[str, ...] = ()
     caveats: str = ""
     test_points: tuple[dict[str, Any], ...] = ()

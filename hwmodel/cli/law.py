@@ -1,0 +1,308 @@
+"""`hwmodel law`: list, show, eval, optimum, disagreement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from hwmodel.cli.output import emit
+
+if TYPE_CHECKING:
+    from hwmodel.solve.law_answers import LawAnswer
+    from hwmodel.specs.law import LawSpec
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_format = click.option(
+    "--format", "fmt", type=click.Choice(["text", "md", "json", "csv"]), default="text", show_default=True
+)
+_out = click.option("--out", type=click.Path(path_type=Path), help="Write to this file instead of stdout.")
+_catalog = click.option(
+    "--catalog", "catalogs", multiple=True, type=click.Path(path_type=Path), help="Overlay folder, repeatable."
+)
+
+
+@click.group()
+def command() -> None:
+    """List, show and evaluate scaling laws and their optima."""
+
+
+def _law(law_id: str, catalogs: tuple[Path, ...]) -> LawSpec:
+    from hwmodel.catalog.laws import read_law
+    from hwmodel.catalog.places import catalog_roots
+
+    return read_law(catalog_roots(catalogs), law_id)
+
+
+def _laws(catalogs: tuple[Path, ...]) -> list[LawSpec]:
+    from hwmodel.catalog import load_catalog
+
+    return load_catalog(catalogs).laws()
+
+
+def _print(rows: list[dict[str, Any]], document: Any, fmt: str, out: Path | None, text: str | None = None) -> None:
+    from hwmodel.cli.tables import render
+
+    emit(render(rows, document, fmt, text), out)
+
+
+@command.command("list")
+@click.option("--family", help="Only this family (pretraining, precision, experts ...).")
+@_format
+@_out
+@_catalog
+def list_laws(family: str | None, fmt: str, out: Path | None, catalogs: tuple[Path, ...]) -> None:
+    """All laws and variants, with their status; a refusal says why a law is listed but not evaluated."""
+    rows = [
+        {
+            "law": s.id,
+            "family": s.family,
+            "form": s.form,
+            "status": "refuses" if s.refusal else s.status,
+            "params_convention": s.params_convention,
+            "title": s.title,
+        }
+        for s in _laws(catalogs)
+        if family is None or s.family == family
+    ]
+    if not rows:
+        from hwmodel.errors import unknown
+
+        raise unknown("family of laws", str(family), {s.family for s in _laws(catalogs)})
+    _print(rows, {"laws": rows}, fmt, out)
+
+
+@command.command()
+@click.argument("law_id", metavar="LAW")
+@_format
+@_out
+@_catalog
+def show(law_id: str, fmt: str, out: Path | None, catalogs: tuple[Path, ...]) -> None:
+    """One law: form, constants, convention, fit range, source, caveats, test points."""
+    import msgspec
+
+    from hwmodel.laws.forms import INPUTS, form
+
+    spec = _law(law_id, catalogs)
+    document = msgspec.to_builtins(spec)
+    if not spec.refusal:
+        shape = form(spec.form)
+        document["inputs"] = {name: INPUTS[name] for name in (*shape.needs, *shape.optional)}
+        document["outputs"] = list(shape.gives)
+    document = {key: value for key, value in document.items() if value not in ("", None, [], {}, ())}
+    rows = [{"field": key, "value": _line(value)} for key, value in document.items() if key != "test_points"]
+    _print(rows, document, fmt, out)
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} = {v:.8g}" if isinstance(v, float) else f"{k}: {v}" for k, v in value.items())
+    if isinstance(value, list):
+        return "; ".join(_line(v) if isinstance(v, (list, dict)) else f"{v}" for v in value)
+    return str(value)
+
+
+def _count(_ctx: Any, param: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    from hwmodel.units import parse_count, parse_flop
+
+    name = f"--{str(param.name).replace('_', '-')}"
+    return parse_flop(value, name) if param.name == "flop" else parse_count(value, name)
+
+
+def _quantities(*names: str) -> Callable[[F], F]:
+    flags = {"flop": "--flops"}
+
+    def decorate(function: F) -> F:
+        for name in reversed(names):
+            flag = flags.get(name, f"--{name.replace('_', '-')}")
+            function = click.option(flag, name, callback=_count)(function)
+        return function
+
+    return decorate
+
+
+@command.command("eval")
+@click.argument("law_id", metavar="LAW")
+@_quantities("params", "tokens", "flop", "unique_tokens", "experts")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any other input, see `law show LAW`.")
+@_format
+@_out
+@_catalog
+def evaluate(
+    law_id: str, settings: tuple[str, ...], fmt: str, out: Path | None, catalogs: tuple[Path, ...], **named: Any
+) -> None:
+    """The law's outputs (its loss, for most) for the inputs that it takes."""
+    from hwmodel import laws
+    from hwmodel.errors import InputError
+
+    spec = _law(law_id, catalogs)
+    inputs = {name: value for name, value in named.items() if value is not None} | _settings(settings)
+    if not spec.refusal and "tokens" in inputs and "params" in inputs and spec.form.endswith("allocation"):
+        raise InputError(f"law {spec.id} has no loss: it splits compute only; ask `hwmodel law optimum {spec.id}`")
+    got = {name: float(value) for name, value in laws.evaluate(spec, **inputs).items()}
+    near = {name: inputs.get(name) for name in ("params", "tokens", "flop")}
+    if near["flop"] is None and near["params"] and near["tokens"]:
+        near["flop"] = 6.0 * near["params"] * near["tokens"]
+    outside = laws.decades_outside(spec, **near)
+    document = {
+        "law": spec.id,
+        "inputs": inputs,
+        **got,
+        "params_convention": spec.params_convention,
+        "decades_outside_fit": outside,
+        "status": spec.status,
+        "source": spec.source,
+        "warnings": ([f"{outside:.1f} decades outside the law's fit range"] if outside > 0 else [])
+        + ([spec.caveats] if spec.caveats else []),
+    }
+    _print([{"quantity": name, "value": f"{value:.6g}"} for name, value in got.items()], document, fmt, out)
+
+
+def _settings(settings: tuple[str, ...]) -> dict[str, float]:
+    from hwmodel.errors import InputError, unknown
+    from hwmodel.laws.forms import INPUTS
+    from hwmodel.units import parse_count
+
+    found: dict[str, float] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set {setting!r}: write NAME=VALUE, such as --set weight_bits=8")
+        if name not in INPUTS:
+            raise unknown("input of a law", name, INPUTS)
+        try:
+            found[name] = float(value)
+        except ValueError:
+            found[name] = parse_count(value, name)
+    return found
+
+
+@command.command()
+@click.argument("law_id", metavar="LAW")
+@_quantities("flop", "tokens", "params")
+@click.option("--loss", type=float, help="Reach this loss [nats/token] as cheaply as possible.")
+@click.option("--experts", type=float, help="Number of experts, for joint laws.")
+@click.option("--draws", default=4000, show_default=True, help="Joint draws of the constants for the bands; 0: none.")
+@click.option("--seed", default=0, show_default=True)
+@_format
+@_out
+@_catalog
+def optimum(
+    law_id: str,
+    flop: float | None,
+    tokens: float | None,
+    params: float | None,
+    loss: float | None,
+    experts: float | None,
+    draws: int,
+    seed: int,
+    fmt: str,
+    out: Path | None,
+    catalogs: tuple[Path, ...],
+) -> None:
+    """The law's best size and data for a budget (or for given tokens, a given size, or a loss), with 80 % bands."""
+    from hwmodel import laws
+    from hwmodel.solve.law_answers import answer
+
+    spec = laws.specialise(_law(law_id, catalogs), experts=experts)
+    found = answer(spec, flop=flop, tokens=tokens, params=params, loss=loss, count=draws, seed=seed)
+    _print(_answer_rows(found), _document(found), fmt, out)
+
+
+def _document(found: LawAnswer) -> dict[str, Any]:
+    import msgspec
+
+    fields: dict[str, Any] = msgspec.to_builtins(found)
+    low, high = fields.pop("regret_params_low"), fields.pop("regret_params_high")
+    fields["regret_band"] = None if low is None else {"params_low": low, "params_high": high}
+    fields["converted"] = {
+        "params_total": fields.pop("params_total"),
+        "tokens": fields.pop("tokens_converted"),
+    }
+    fields["loss_reason"] = fields["loss_reason"] or None
+    return fields
+
+
+def _shown(value: Any, loss: bool = False) -> str:
+    from hwmodel.units import format_count
+
+    one = (lambda v: f"{v:.4f}") if loss else format_count
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return one(value)
+    return f"{one(value.value)} ({one(value.low)} to {one(value.high)})"
+
+
+def _answer_rows(found: LawAnswer) -> list[dict[str, Any]]:
+    rows = [
+        {"quantity": f"parameters ({found.params_convention.replace('_', '-')})", "value": _shown(found.params)},
+        {"quantity": "tokens", "value": _shown(found.tokens)},
+        {"quantity": "tokens a parameter", "value": _shown(found.tokens_per_param)},
+        {"quantity": "training FLOP", "value": _shown(found.flop)},
+        {"quantity": "loss [nats/token]", "value": _shown(found.loss_nats, loss=True) + _why(found)},
+    ]
+    if found.params_convention != "total" and found.params_total is not None:
+        rows.append({"quantity": "converted: total parameters", "value": _shown(found.params_total)})
+        rows.append({"quantity": "converted: tokens at 6 N D", "value": _shown(found.tokens_converted)})
+    if found.regret_params_low is not None:
+        band = f"{_shown(found.regret_params_low)} to {_shown(found.regret_params_high)}"
+        rows.append({"quantity": "sizes that waste at most 5 %", "value": band})
+    rows += [{"quantity": "note", "value": note} for note in found.warnings]
+    rows.append({"quantity": "source", "value": f"{found.source} ({found.status})"})
+    return rows
+
+
+def _why(found: LawAnswer) -> str:
+    return f": {found.loss_reason}" if found.loss_nats is None else ""
+
+
+@command.command()
+@_quantities("flop", "tokens", "params")
+@click.option("--draws", default=1000, show_default=True, help="Joint draws of the constants for the bands; 0: none.")
+@click.option("--seed", default=0, show_default=True)
+@_format
+@_out
+@_catalog
+def disagreement(
+    flop: float | None,
+    tokens: float | None,
+    params: float | None,
+    draws: int,
+    seed: int,
+    fmt: str,
+    out: Path | None,
+    catalogs: tuple[Path, ...],
+) -> None:
+    """The laws side by side for one budget, and the spread of the ensemble."""
+    from hwmodel.solve.law_answers import disagreement as compare
+
+    found = compare(_laws(catalogs), flop=flop, tokens=tokens, params=params, count=draws, seed=seed)
+    rows = [
+        {
+            "law": r.law,
+            "counts": "yes" if r.law in found.ensemble else "no",
+            "params": _shown(r.params),
+            "convention": r.params_convention,
+            "total": _shown(r.params_total),
+            "tokens": _shown(r.tokens),
+            "tokens_per_param": _shown(r.tokens_per_param),
+            "loss_nats": _shown(r.loss_nats, loss=True),
+            "decades_outside": f"{r.decades_outside_fit:.1f}",
+        }
+        for r in found.rows
+    ]
+    what = "tokens" if params is not None else "params"
+    spread = {"low": found.params_low, "median": found.params_median, "high": found.params_high}
+    document = {
+        "laws": [_document(r) for r in found.rows],
+        "refused": found.refused,
+        "ensemble": {"laws": list(found.ensemble), what: spread},
+    }
+    note = f"ensemble of {len(found.ensemble)}: {what} {_shown(spread['low'])} to {_shown(spread['high'])}"
+    _print(rows, document, fmt, out, f"{note}, median {_shown(spread['median'])}")

@@ -1,0 +1,64 @@
+"""Rows as text, Markdown, CSV, or a document as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hwmodel.errors import HwModelError
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def render(rows: Rows, document: Any, fmt: str, text: str | None = None) -> str:
+    """`document` as JSON, else the rows as a table with `text` under it (not in CSV)."""
+    if fmt == "json":
+        import json
+
+        return json.dumps(_plain(document), indent=2, sort_keys=True, allow_nan=False)
+    if fmt == "csv":
+        return _csv(rows)
+    table = markdown(rows) if fmt == "md" else columns(rows)
+    return table if text is None else f"{table}\n{text}\n"
+
+
+def _plain(value: Any) -> Any:
+    """Plain JSON: no NaN or infinity."""
+    if isinstance(value, float):
+        return value if value - value == 0.0 else None
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if value is None or isinstance(value, (str, int, bool)):
+        return value
+    raise HwModelError(f"cannot write {type(value).__name__} as JSON")
+
+
+def _cells(rows: Rows) -> list[list[str]]:
+    names = list(rows[0]) if rows else []
+    return [names, *([("" if row.get(n) is None else str(row.get(n))) for n in names] for row in rows)]
+
+
+def _csv(rows: Rows) -> str:
+    import csv
+    import io
+
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(_cells(rows))
+    return stream.getvalue()
+
+
+def markdown(rows: Rows) -> str:
+    """A pipe table."""
+    head, *body = [[c.replace("|", "\\|") for c in line] for line in _cells(rows)]
+    lines = [head, ["---"] * len(head), *body]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def columns(rows: Rows) -> str:
+    """Aligned columns; the last one is not padded."""
+    lines = _cells(rows)
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))] if lines[0] else []
+    padded = ("  ".join(c.ljust(w) for c, w in zip(line, widths)).rstrip() for line in lines)
+    return "".join(f"{line}\n" for line in padded)

@@ -1,0 +1,202 @@
+"""Answers of one law with its band and warnings, and of all laws side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from hwmodel import laws
+from hwmodel.errors import HwModelError, InputError
+from hwmodel.laws.conventions import total_from_non_embedding
+from hwmodel.specs.law import LawSpec, Optimum
+
+
+class Uncertain(msgspec.Struct, frozen=True, kw_only=True):
+    """A value and its 80 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+Value = float | Uncertain
+
+
+class LawAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What one law calls best, in its own convention, with bands where it has a covariance."""
+
+    law: str
+    params: Value
+    tokens: Value
+    flop: Value
+    tokens_per_param: Value
+    loss_nats: Value | None
+    loss_reason: str  # why there is no loss
+    params_convention: str
+    params_total: float | None  # converted, where a published conversion exists
+    tokens_converted: float | None  # C / (6 x params_total)
+    regret_params_low: float | None  # sizes that waste at most 5 % of the budget
+    regret_params_high: float | None
+    decades_outside_fit: float
+    status: str
+    source: str
+    warnings: tuple[str, ...] = ()
+
+
+def _best(spec: LawSpec, given: dict[str, float]) -> Optimum:
+    ((name, value),) = given.items()
+    if name == "flop":
+        return laws.optimum_for_flop(spec, value)
+    if name == "tokens":
+        return laws.optimum_for_tokens(spec, value)
+    if name == "params":
+        return laws.optimum_for_params(spec, value)
+    return laws.optimum_for_loss(spec, value)
+
+
+def _banded(value: Any, drawn: Any) -> Value:
+    import numpy as np
+
+    if drawn is None or np.ndim(drawn) == 0:
+        return float(value)
+    kept = np.asarray(drawn)[np.isfinite(drawn)]
+    low, high = laws.band(kept)
+    return Uncertain(value=float(value), low=low, high=high)
+
+
+def answer(
+    spec: LawSpec,
+    *,
+    flop: float | None = None,
+    tokens: float | None = None,
+    params: float | None = None,
+    loss: float | None = None,
+    count: int = 4000,
+    seed: int = 0,
+) -> LawAnswer:
+    """The compute-optimal size, data and loss for exactly one of a budget, tokens, a size or a loss.
+
+    Bands are 80 % intervals over `count` joint draws. Raises InputError for a law that cannot say, InfeasibleError for
+    a loss at or below the floor.
+    """
+    asked = {"flop": flop, "tokens": tokens, "params": params, "loss": loss}
+    given = {name: value for name, value in asked.items() if value is not None}
+    if len(given) != 1:
+        raise InputError("give exactly one of --flops, --tokens, --params and --loss")
+    best = _best(spec, given)
+    drawn = _best(laws.draws(spec, count, seed), given) if laws.has_draws(spec) and count > 0 else None
+    n, d, c = float(best.params), float(best.tokens), float(best.flop)
+    outside = laws.decades_outside(spec, params=n, tokens=d, flop=c)
+    total = total_params(spec, n)
+    low, high = _regret(spec, c)
+    return LawAnswer(
+        law=spec.id,
+        params=_banded(n, drawn and drawn.params),
+        tokens=_banded(d, drawn and drawn.tokens),
+        flop=_banded(c, drawn and drawn.flop),
+        tokens_per_param=_banded(d / n, drawn and drawn.tokens / drawn.params),
+        loss_nats=None if best.loss is None else _banded(best.loss, drawn and drawn.loss),
+        loss_reason="" if best.loss is not None else "the law splits compute and gives no loss",
+        params_convention=spec.params_convention,
+        params_total=total,
+        tokens_converted=None if total is None else c / (6.0 * total),
+        regret_params_low=low,
+        regret_params_high=high,
+        decades_outside_fit=outside,
+        status=spec.status,
+        source=spec.source,
+        warnings=_warnings(spec, outside),
+    )
+
+
+def total_params(spec: LawSpec, params: float) -> float | None:
+    """Total parameters, where the law counts them or a published conversion exists."""
+    if spec.params_convention == "total":
+        return params
+    if spec.params_convention == "non_embedding":
+        return float(total_from_non_embedding(params))
+    return None
+
+
+def _regret(spec: LawSpec, flop: float) -> tuple[float | None, float | None]:
+    if not laws.splits_by_loss(spec):
+        return None, None  # a published allocation that is not the minimum of the law's own loss
+    try:
+        low, high = laws.regret_band(spec, flop)
+    except HwModelError:
+        return None, None  # the law has no loss to weigh a miss by
+    return float(low), float(high)
+
+
+def _warnings(spec: LawSpec, outside: float) -> tuple[str, ...]:
+    notes = []
+    if outside > 0.0:
+        notes.append(f"{outside:.1f} decades outside the law's fit range")
+    if spec.params_convention == "non_embedding":
+        notes.append("parameters are non-embedding and tokens the law's own; converted values stand beside them")
+    elif spec.params_convention != "total":
+        notes.append(f"parameters are {spec.params_convention.replace('_', ' ')}")
+    if spec.caveats:
+        notes.append(spec.caveats)
+    return tuple(notes)
+
+
+class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
+    """The laws side by side, and the spread of those that count as an ensemble."""
+
+    rows: tuple[LawAnswer, ...]
+    refused: dict[str, str]
+    ensemble: tuple[str, ...]
+    params_low: float
+    params_median: float
+    params_high: float
+
+
+def side_by_side(specs: Sequence[LawSpec]) -> list[LawSpec]:
+    """The laws that answer beside each other: the ensemble first, then those shown only for comparison."""
+    order = {"ensemble": 0, "beside": 1}
+    return sorted((s for s in specs if s.shown in order), key=lambda s: (order[s.shown], s.id))
+
+
+def disagreement(
+    specs: Sequence[LawSpec],
+    *,
+    flop: float | None = None,
+    tokens: float | None = None,
+    params: float | None = None,
+    count: int = 4000,
+    seed: int = 0,
+) -> Disagreement:
+    """Every side-by-side law's optimum for one question, and the ensemble's spread of size (own conventions).
+
+    A law that cannot answer the question stands in `refused` with its reason.
+    """
+    rows, refused = [], {}
+    chosen = side_by_side(specs)
+    for spec in chosen:
+        try:
+            rows.append(answer(spec, flop=flop, tokens=tokens, params=params, count=count, seed=seed))
+        except HwModelError as error:
+            refused[spec.id] = str(error)
+    members = tuple(s.id for s in chosen if s.shown == "ensemble" and s.id not in refused)
+    question = "tokens" if params is not None else "params"
+    sizes = sorted(middle(getattr(r, question)) for r in rows if r.law in members)
+    if not sizes:
+        raise InputError("no law of the ensemble answers this question; give --flops, --tokens or --params")
+    half = len(sizes) // 2
+    median = sizes[half] if len(sizes) % 2 else 0.5 * (sizes[half - 1] + sizes[half])
+    return Disagreement(
+        rows=tuple(rows),
+        refused=refused,
+        ensemble=members,
+        params_low=sizes[0],
+        params_median=median,
+        params_high=sizes[-1],
+    )
+
+
+def middle(value: Value) -> float:
+    """The value itself, without its band."""
+    return value.value if isinstance(value, Uncertain) else value
