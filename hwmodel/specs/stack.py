@@ -22,6 +22,8 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     level: Num = 1.0  # all device time of the step
     sustained: Num = 1.0  # matrix products under sustained load over the burst that kernels were measured in
     attention_generation: Num = 3.0  # 3: fused kernels of today, 2: FlashAttention-2, 0: scores written to memory
+    attention_backward: Num = 1.0  # time of the backward pass of attention over what the kernel law gives
+    attention_old: Num = 1.0  # time of FlashAttention-2 kernels over what the kernel law gives
     score_passes: Num = 5.0  # times that an unfused forward pass moves each attention score
     memory_passes: Num = 1.0  # traffic of element-wise operations over that of the fused minimum
     accumulate_passes: Num = 0.7  # share of the gradient accumulation's traffic that wgrad products do not hide
@@ -32,6 +34,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     host_backward: Num = 1.5  # launches of a backward pass over those of a forward one
     launches_layer: Num = 16.0  # kernels launched in one layer's forward pass
     launches_moe: Num = 18.0  # launched beside these where the layer has experts
+    launches_expert: Num = 4.0  # and for each expert that the rank holds
     host_pipeline: Num = 1.0  # launch cost over the plain one where pipeline ranks also exchange activations
     host_tensor: Num = 0.0  # launch cost added per extra tensor-parallel rank, as a fraction of the plain one
     step_s: Num = 5e-3  # fixed time a step: data, logging, gradient-norm synchronisation

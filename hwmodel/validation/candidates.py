@@ -55,7 +55,9 @@ class _Open:
     def context(self) -> list[float]:
         if self.case.cp is not None:
             return [self.case.cp]
-        return _powers(min(8.0, self.case.n_accel)) if self.case.seq_len > 16384 else [1.0]
+        # Long sequences, or more accelerators than sequences: split the sequence too.
+        short = self.case.global_batch is not None and self.case.n_accel > self.case.global_batch
+        return _powers(min(8.0, self.case.n_accel)) if self.case.seq_len > 16384 or short else [1.0]
 
     def experts_ways(self, ranks: float) -> list[float]:
         if self.experts < 2:
@@ -81,7 +83,7 @@ class _Open:
         return sorted({1.0, max(1.0, per_stage / 2.0), max(1.0, per_stage)})
 
     def recompute(self) -> list[float]:
-        return list(self.case.recompute) or [0.0, 1.0, 2.0]
+        return list(self.case.recompute) or [0.0, *(1.0 + 0.1 * k for k in range(11))]
 
 
 def _replicas(case: Case, tp: float, cp: float, pp: float) -> float | None:
@@ -134,9 +136,11 @@ def _enumerate(case: Case, open_: _Open) -> Iterator[tuple[Layout, float]]:
     stack = open_.stack
     zero = case.zero if case.zero is not None else stack.default_zero
     splits = itertools.product(open_.tensor(), open_.context(), open_.pipeline(), _batches(case))
+    stated = (case.tp, case.cp, case.pp, case.dp)
+    spare = any(value is None for value in stated)
     for tp, cp, pp, batch in splits:
         dp = _replicas(case, tp, cp, pp)
-        if dp is None or (dp > batch and case.dp is None and case.global_batch is not None and cp * tp * pp < case.n_accel):
+        if dp is None or (dp > batch and spare):
             continue
         parallel = case.sequence_parallel if case.sequence_parallel is not None else stack.default_sequence_parallel
         for micro in open_.micro(batch, dp):

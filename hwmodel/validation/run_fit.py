@@ -15,7 +15,7 @@ from hwmodel.validation.training import Outcome, Prepared, outcome, stacks_of
 
 SCALE = 0.12  # log error beyond which a row loses weight (Cauchy)
 CROWD = 0.85  # rows of a source together weigh n^(1 - CROWD)
-STRENGTH = 0.03  # weight of the priors against the mean squared error of the sources
+STRENGTH = 0.002
 
 
 class Fit(msgspec.Struct, kw_only=True):

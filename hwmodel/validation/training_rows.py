@@ -81,8 +81,8 @@ def recompute_values(cell: str) -> tuple[float, ...]:
     if name.startswith("full") or name in ("yes", "true"):
         return (2.0,)
     if "minimal" in name:
-        return (1.0, 1.25)
-    return (1.0, 1.25, 1.5, 2.0)
+        return (1.0, 1.1, 1.2)
+    return tuple(1.0 + 0.1 * k for k in range(11))
 
 
 def _flag(cell: str) -> float | None:
