@@ -21,7 +21,7 @@ def test_eight_bits(law, params, tokens, own, inside, sun):
     )  # fmt: skip
     assert got.kumar_own == pytest.approx(own, abs=5e-5)
     assert got.factor_in_base == pytest.approx(inside, abs=5e-5)
-    assert got.sun == pytest.approx(sun, abs=5e-5)
+    assert got.sun == pytest.approx(sun, abs=1e-4)  # the table rounds the term itself, not its excess over bf16
     assert got.low == got.kumar_own
     assert got.high == got.multiplier_on_base
 
