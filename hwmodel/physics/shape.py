@@ -33,9 +33,10 @@ def attention_matrix_params(shape: Shape, block: Block) -> Num:
     d = shape.d_model
     v_dim = value_head_dim(block)
     q_width = block.n_heads * block.head_dim
-    output = block.n_heads * v_dim * d
+    wide = block.n_heads * v_dim
+    output = where(block.o_lora_rank > 0, block.o_lora_rank * (wide + block.o_groups * d), wide * d)
     query = where(block.q_lora_rank > 0, block.q_lora_rank * (d + q_width), d * q_width)
-    plain_kv = d * block.n_kv_heads * (block.head_dim + v_dim)
+    plain_kv = d * block.n_kv_heads * (block.head_dim + (1.0 - block.shared_kv) * v_dim)
     up = block.n_heads * (block.head_dim - block.rope_dim + v_dim)
     latent_kv = d * (block.kv_lora_rank + block.rope_dim) + block.kv_lora_rank * up
     return query + where(block.kv_lora_rank > 0, latent_kv, plain_kv) + output
@@ -44,6 +45,11 @@ def attention_matrix_params(shape: Shape, block: Block) -> Num:
 def expert_params(shape: Shape, block: Block) -> Num:
     """Parameters in the matrices of one feed-forward network (of one expert where there are experts)."""
     return (2.0 + block.gated) * shape.d_model * block.d_ff
+
+
+def expert_bias_params(shape: Shape, block: Block) -> Num:
+    """Biases of one feed-forward network."""
+    return shape.bias * ((1.0 + block.gated) * block.d_ff + shape.d_model)
 
 
 def shared_ffn_params(shape: Shape, block: Block) -> Num:
@@ -70,10 +76,11 @@ def vector_params(shape: Shape, block: Block) -> Num:
     norms = (has_mixer + has_ffn) * d * (1.0 + shape.norm_bias)
     latent_norms = block.q_lora_rank + block.kv_lora_rank
     head_norms = shape.qk_norm * 2.0 * block.head_dim
-    projected = block.n_heads * block.head_dim + block.n_kv_heads * (block.head_dim + v_dim)
+    value = (1.0 - block.shared_kv) * v_dim
+    projected = block.n_heads * block.head_dim + block.n_kv_heads * (block.head_dim + value)
     attention_bias = where(block.n_heads > 0, projected + d, 0.0)
-    ffn_bias = has_ffn * ffn_copies(block) * ((1.0 + block.gated) * block.d_ff + d) + block.n_experts
-    return norms + latent_norms + head_norms + shape.bias * (attention_bias + ffn_bias) + block.extra_params
+    ffn_bias = has_ffn * ffn_copies(block) * expert_bias_params(shape, block) + shape.bias * block.n_experts
+    return norms + latent_norms + head_norms + shape.bias * attention_bias + ffn_bias + block.extra_params
 
 
 def layer_matrix_params(shape: Shape, block: Block) -> Num:
@@ -93,12 +100,22 @@ def parameters(shape: Shape) -> ParameterTerms:
         matmul = matmul + block.count * layer_matrix_params(shape, block)
         vectors = vectors + block.count * vector_params(shape, block)
         experts = experts + block.count * block.n_experts * one
-        idle = idle + block.count * (ffn_copies(block) - ffn_active(block)) * one
+        asleep = ffn_copies(block) - ffn_active(block)
+        idle = idle + block.count * asleep * (one + expert_bias_params(shape, block))
     head = shape.vocab * shape.d_model
     embedding = head * (2.0 - shape.tied) + shape.learned_positions * shape.d_model
     outside = vectors + shape.d_model * (1.0 + shape.norm_bias) + shape.extra_params
-    active = matmul + outside + embedding
+    biased = _idle_biases(shape)
+    active = matmul + outside + embedding - biased
     return ParameterTerms(active + idle, active, embedding, matmul + head, experts)
+
+
+def _idle_biases(shape: Shape) -> Num:
+    """Biases of the experts that a token does not pass."""
+    total: Num = 0.0
+    for block in shape.blocks:
+        total = total + block.count * (ffn_copies(block) - ffn_active(block)) * expert_bias_params(shape, block)
+    return total
 
 
 def layers(shape: Shape) -> Num:
@@ -121,7 +138,8 @@ def attention_flop_per_token(shape: Shape, seq_len: Num, causal: float = 1.0) ->
     total: Num = 0.0
     for block in shape.blocks:
         width = block.n_heads * (block.head_dim + value_head_dim(block))
-        core = 2.0 * mean_context(seq_len, block.window_tokens, causal) * width
+        entries = mean_context(seq_len, block.window_tokens, causal) / block.kv_compression
+        core = 2.0 * minimum(entries, block.select_tokens) * width
         total = total + block.count * (core + block.mixer_flop_per_token)
     return total
 
