@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -44,3 +45,33 @@ def note(message: str, *, quiet: bool = False) -> None:
     """A line for the person, on stderr."""
     if not quiet:
         click.echo(message, err=True)
+
+
+def check_writable(path: Path | None) -> None:
+    """Raise InputError before any work is done if `path` could not be written."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise InputError(f"cannot write --out {path}: it is a folder; name a file in it")
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(f"cannot write --out {path}: no folder {folder}; create it or choose one that exists")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"cannot write --out {path}: {folder} is not writable; choose another folder")
+
+
+def json_text(data: object) -> str:
+    """Indented JSON with null for what is not finite."""
+    import json
+
+    return json.dumps(_finite(data), indent=2, ensure_ascii=False)
+
+
+def _finite(data: object) -> object:
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    return data

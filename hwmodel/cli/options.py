@@ -1,0 +1,71 @@
+"""Options that `plan` and `compare` share; names are those of the Python API and of the JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Command = Callable[..., Any]
+
+QUESTION = [
+    click.option(
+        "--gpus", metavar="FLEET", help="Accelerators, like 1024xA100 or H100:8; a bare part solves the count."
+    ),
+    click.option("--system", help="Node and network, like dgx-a100-80gb or aws-p4d (`hwmodel catalog list systems`)."),
+    click.option("--nic-gbit-s", metavar="GBIT/S", help="Scale-out network per accelerator and direction."),
+    click.option("--time", metavar="DURATION", help="Elapsed time allowed, like 30d."),
+    click.option("--budget", metavar="USD", help="Money allowed, like $5M."),
+    click.option("--flops", metavar="FLOP", help="Training compute (6 N D), like 5.76e23."),
+    click.option("--tokens", metavar="COUNT", help="Training tokens, like 1.4T."),
+    click.option("--unique-tokens", metavar="COUNT", help="Distinct tokens; what lies beyond them is repeated."),
+    click.option("--params", metavar="COUNT", help="Model size, like 70B; a buildable shape is found near it."),
+    click.option("--model", help="A named model (`hwmodel catalog list models`)."),
+    click.option("--loss", metavar="NATS", help="Loss to reach [nats/token]."),
+    click.option("--loss-like", metavar="N@D", help="The loss of that size on that data, like 70B@1.4T."),
+    click.option("--loss-factor", metavar="X", help="Factor on the loss target."),
+    click.option("--inference-tokens", metavar="COUNT", help="Tokens served over the model's life."),
+    click.option("--prompt-output", metavar="P:O", help="Prompt to output tokens when served (default 3:1)."),
+    click.option("--serving-precision", help="Serving recipe (default bf16)."),
+    click.option("--seq-len", metavar="TOKENS", help="Sequence length (default 4096)."),
+    click.option("--global-batch", metavar="SEQS", help="Sequences a step (default: up to the critical batch)."),
+    click.option("--global-batch-tokens", metavar="TOKENS", help="The same in tokens."),
+    click.option("--tp", help="Tensor-parallel size."),
+    click.option("--cp", help="Context-parallel size."),
+    click.option("--pp", help="Pipeline-parallel size."),
+    click.option("--vpp", help="Virtual pipeline stages a rank."),
+    click.option("--ep", help="Expert-parallel size."),
+    click.option("--micro-batch", help="Sequences of one micro-batch."),
+    click.option("--zero", help="ZeRO stage, 0 to 3."),
+    click.option("--recompute", help="none, selective or full."),
+    click.option("--mfu", metavar="SHARE", help="Use this MFU instead of predicting it, like 45%."),
+    click.option("--flop-convention", help="FLOPs that MFU counts (default 6nd)."),
+    click.option("--law", help="Scaling law (default besiroglu_2024; `hwmodel law list`)."),
+    click.option("--objective", help="Lifetime cost in usd, flops, kwh or co2e."),
+    click.option("--stack", help="Training software (default generic)."),
+    click.option("--usd-per-hour", metavar="USD", help="Price of an accelerator-hour instead of the catalog's quotes."),
+    click.option("--price-kind", help="Kind of quote: on_demand, spot, reserved_1y ..."),
+    click.option("--prices", metavar="FILE", help="Your own quotes (CSV)."),
+    click.option("--region", help="Grid region for carbon."),
+    click.option("--measured", metavar="FILE", help="A measured run of yours that sets the level of the prediction."),
+    click.option("--catalog", "catalogs", multiple=True, metavar="DIR", help="Catalog overlay (repeatable)."),
+    click.option("--seed", type=int, help="Seed of the draws (default 0)."),
+]
+
+RESULT = [
+    click.option("--format", "form", type=click.Choice(["md", "json", "csv", "text"]), default="md", show_default=True),
+    click.option("--out", metavar="FILE", help="Write here; figures go beside it."),
+    click.option("--quiet", is_flag=True, help="No notes on stderr."),
+]
+
+
+def with_options(options: list[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+    """Decorate a command with options, in their order."""
+
+    def decorate(function: Command) -> Command:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate

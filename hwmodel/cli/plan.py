@@ -1,0 +1,43 @@
+"""`hwmodel plan`: the budget report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hwmodel.cli.options import QUESTION, RESULT, with_options
+from hwmodel.cli.output import check_writable, emit, json_text, note
+
+
+@click.command("plan")
+@with_options([*QUESTION, click.option("--precision", help="Training recipe, like bf16 or fp8."), *RESULT])
+@click.option("--figures", type=click.Choice(["svg", "png", "none"]), default="svg", show_default=True)
+def command(form: str, out: str | None, quiet: bool, figures: str, **given: Any) -> None:
+    """What to train on a fleet, in which layout, for how long, at what cost, and how sure.
+
+    \b
+    hwmodel plan --gpus 1024xA100 --tokens 1.4T
+    hwmodel plan --gpus 100xA100 --time 30d --out budget.md
+    hwmodel plan --loss-like 70B@1.4T --inference-tokens 2T
+    """
+    path = Path(out) if out else None
+    check_writable(path)
+    from hwmodel import report
+    from hwmodel.solve.plan import plan
+
+    found = plan(**given)
+    for line in found.warnings:
+        note(f"note: {line}", quiet=quiet)
+    if form == "json":
+        text = json_text(found.to_dict())
+    elif form == "csv":
+        text = report.plan_csv(found)
+    elif form == "text":
+        text = report.plan_text(found)
+    else:
+        drawn = report.plan_figures(found, path, figures) if path and figures != "none" else {}
+        text = report.plan_markdown(found, {name: file.name for name, (file, _) in drawn.items()})
+        report.save_figures(drawn, figures)
+    emit(text, path)

@@ -1,0 +1,79 @@
+"""The figures beside a report: deterministic SVG, PNG on request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hwmodel.report.words import TERM_WORDS, count, number
+from hwmodel.solve.result import Plan
+
+INK, ACCENT, BAND = "#333333", "#1f6fb2", "#cfe3f5"
+WIDTH_IN, HEIGHT_IN = 7.2, 3.4
+
+
+def _axes(title: str) -> tuple[Any, Any]:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams.update({"svg.hashsalt": "hwmodel", "font.size": 9, "axes.spines.top": False,
+                                "axes.spines.right": False})  # fmt: skip
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title, loc="left", fontsize=10)
+    return figure, axes
+
+
+def size_figure(plan: Plan) -> Any:
+    """Loss against size at the plan's compute, with the band of sizes that waste at most 5 %."""
+    figure, axes = _axes("Loss against size at this compute")
+    curve = plan.curves["size"]
+    axes.plot([row["params"] for row in curve], [row["loss_nats"] for row in curve], color=ACCENT)
+    if plan.regret_band:
+        low, high = plan.regret_band["params_low"], plan.regret_band["params_high"]
+        axes.axvspan(low, high, color=BAND, zorder=0, label="wastes at most 5 % of the compute")
+    axes.axvline(number(plan.answer.params) or 1.0, color=INK, linestyle="--", linewidth=1, label="this plan")
+    axes.set_xscale("log")
+    axes.minorticks_off()
+    ticks = [curve[i]["params"] for i in range(0, len(curve), 10)]
+    axes.set_xticks(ticks, [count(tick) for tick in ticks])
+    axes.set_xlabel("parameters")
+    axes.set_ylabel("loss (nats a token)")
+    axes.legend(frameon=False)
+    return figure
+
+
+def step_figure(plan: Plan) -> Any:
+    """Share of each term in a step, as one bar each."""
+    assert plan.step is not None
+    figure, axes = _axes("Where a step's time goes")
+    total = plan.step["total_s"]
+    terms = sorted(((k, v) for k, v in plan.step.items() if k != "total_s" and v > 1e-3 * total), key=lambda kv: kv[1])
+    names, shares = [TERM_WORDS[k] for k, _ in terms], [100 * v / total for _, v in terms]
+    axes.barh(names, shares, color=ACCENT)
+    for place, share in enumerate(shares):
+        axes.text(share + 0.5, place, f"{share:.1f} %", va="center", color=INK)
+    axes.set_xlabel("share of the step (%)")
+    axes.set_xlim(0, max(shares) * 1.12)
+    return figure
+
+
+def plan_figures(plan: Plan, out: Path, kind: str = "svg") -> dict[str, tuple[Path, Any]]:
+    """The figures that this plan has: name -> (file beside `out`, figure). Nothing is written yet."""
+    drawn = {}
+    if plan.curves["size"]:
+        drawn["size"] = size_figure(plan)
+    if plan.step is not None:
+        drawn["step"] = step_figure(plan)
+    return {name: (out.with_name(f"{out.stem}-{name}.{kind}"), figure) for name, figure in drawn.items()}
+
+
+def save_figures(drawn: dict[str, tuple[Path, Any]], kind: str = "svg") -> None:
+    """Write each figure whole, without dates, so that the same plan gives the same bytes."""
+    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    for path, figure in drawn.values():
+        temporary = path.with_name(f".{path.name}")
+        figure.savefig(temporary, format=kind, metadata=metadata, dpi=150)
+        temporary.replace(path)

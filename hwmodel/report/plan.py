@@ -1,0 +1,325 @@
+"""A plan as Markdown, text and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shlex
+from typing import Any
+
+from hwmodel.report import words
+from hwmodel.report.words import TERM_WORDS, interval, table
+from hwmodel.solve.result import Answer, Band, Plan
+
+# Option names by request field, where they differ from the field.
+OPTIONS = {
+    "flop": "flops",
+    "time_s": "time",
+    "budget_usd": "budget",
+    "global_batch_seqs": "global-batch",
+    "usd_per_accelerator_hour": "usd-per-hour",
+    "prompt_share": "prompt-output",
+    "catalogs": "catalog",
+}
+
+ANSWER_ROWS: list[tuple[str, str, Any]] = [
+    ("parameters", "params", words.count),
+    ("tokens", "tokens", words.count),
+    ("training compute (6 N D)", "train_flop", lambda v: f"{words.number(v):.3g} FLOP"),
+    ("productive time", "train_days", words.days),
+    ("elapsed time, with failures and restarts", "elapsed_days", words.days),
+    ("accelerator-hours billed", "gpu_hours", words.plain),
+    ("MFU", "mfu", words.percent),
+    ("tokens a second", "tokens_per_s", words.count),
+    ("loss (nats/token)", "loss_nats", words.loss),
+    ("rent", "cost_usd", words.usd),
+    ("energy", "energy_mwh", lambda v: f"{words.plain(v)} MWh"),
+    ("carbon", "co2e_t", lambda v: f"{words.plain(v)} t CO2e"),
+    ("fullest accelerator", "peak_memory_bytes", words.memory),
+    ("goodput", "goodput", words.percent),
+]
+
+
+def answer_table(answer: Answer, solved: dict[str, str]) -> str:
+    """The plan table: value, 80 % interval, and whether it was given or solved."""
+    rows = []
+    for label, name, show in ANSWER_ROWS:
+        value = getattr(answer, name)
+        if value is None:
+            continue
+        how = ("solved" if name in solved else "given") if name in ("params", "tokens") else ""
+        rows.append([label, show(value), interval(value, show), how])
+    return table(["", "value", "80 % interval", ""], rows)
+
+
+def step_table(plan: Plan) -> str:
+    """Where the step goes, largest first; terms below a tenth of a percent are summed."""
+    if plan.step is None:
+        return ""
+    total = plan.step["total_s"]
+    shown = sorted(((k, v) for k, v in plan.step.items() if k != "total_s"), key=lambda kv: -kv[1])
+    rows = [[TERM_WORDS[k], words.duration(v), words.percent(v / total)] for k, v in shown if v > 1e-3 * total]
+    return table(["where a step's time goes", "exposed", "share"], [*rows, ["**step**", words.duration(total), "100%"]])
+
+
+def memory_table(plan: Plan) -> str:
+    """Where the fullest accelerator's memory goes."""
+    if plan.memory is None:
+        return ""
+    total = plan.memory["total_bytes"]
+    shown = sorted(((k, v) for k, v in plan.memory.items() if k != "total_bytes"), key=lambda kv: -kv[1])
+    rows = [[TERM_WORDS[k], words.memory(v), words.percent(v / total)] for k, v in shown if v > 1e-3 * total]
+    return table(["where the memory goes", "bytes", "share"], [*rows, ["**peak**", words.memory(total), "100%"]])
+
+
+def precision_table(rows: list[dict[str, Any]]) -> str:
+    """Formats side by side."""
+    out = []
+    for row in rows:
+        if row["status"] != "ok":
+            out.append([row["precision"], row["status"], "", "", "", "", "", row["reason"]])
+            continue
+        days: Band = row["train_days"]
+        out.append(
+            [
+                row["precision"], words.days(days), f"{row['speedup']:.2f}x", words.percent(row["mfu"]),
+                words.memory(row["peak_memory_bytes"]), words.usd(row["cost_usd"]), penalty_words(row),
+                break_even_words(row) + row["verdict"],
+            ]
+        )  # fmt: skip
+    header = ["precision", "time", "speed-up", "MFU (own peak)", "memory", "rent", "loss penalty (nats)", "verdict"]
+    return table(header, out)
+
+
+def penalty_words(row: dict[str, Any]) -> str:
+    """`0.0017 to 0.0074 (Kumar), 0.0006 (Sun)`."""
+    penalty = row["loss_penalty_nats"]
+    if penalty is None:
+        return "unknown"
+    if penalty["high"] == 0.0:
+        return "0"
+    sun = f"; {penalty['sun']:.4f} (Sun)" if penalty["sun"] is not None else ""
+    return f"{penalty['low']:.4f} to {penalty['high']:.4f} (Kumar){sun}"
+
+
+def break_even_words(row: dict[str, Any]) -> str:
+    """`needs 1.02x to 1.34x: `, or nothing for the reference."""
+    needed = row.get("break_even_speedup")
+    if not needed or row["verdict"] == "reference":
+        return ""
+    ends = [f"{x:.2f}x" if x is not None else "no speed-up pays" for x in (needed["low"], needed["high"])]
+    return f"needs {ends[0]} to {ends[1]}: "
+
+
+def law_table(plan: Plan) -> str:
+    """The laws side by side."""
+    rows = []
+    for row in plan.laws:
+        if row["params"] is None:
+            rows.append([row["law"], DASH_WORD, DASH_WORD, DASH_WORD, row["reason"]])
+            continue
+        note = "" if row["params_convention"] == "total" else f"{row['params_convention'].replace('_', '-')} parameters"
+        if row["params_total"] != row["params"]:
+            note += f" ({words.count(row['params_total'])} in total)"
+        ratio = f"{row['tokens'] / row['params']:.3g}"
+        rows.append([row["law"], words.count(row["params"]), words.count(row["tokens"]), ratio, note])
+    return table(["law", "parameters", "tokens", "tokens a parameter", ""], rows)
+
+
+DASH_WORD = words.DASH
+
+
+def runner_table(plan: Plan) -> str:
+    """The layouts that nearly won and what they lost by."""
+    rows = []
+    for row in plan.alternatives.get("layouts", []):
+        split, slower = words.layout_words(row["layout"]), f"{100 * row['slower_fraction']:.1f}%"
+        reason = f"{TERM_WORDS[row['lost_by']]}, {100 * row['lost_fraction_of_step']:+.1f}% of the step"
+        rows.append([split, slower, words.memory(row["peak_memory_bytes"]), reason])
+    return table(["runner-up", "slower by", "memory", "lost by"], rows) if rows else ""
+
+
+def sensitivity_table(plan: Plan) -> str:
+    """What a doubling of each factor does, layout searched anew."""
+    rows = [
+        [
+            f"twice the {words.FACTOR_WORDS[row['factor']]}",
+            f"{row['doubled_speedup']:.2f}x",
+            f"{row['elasticity']:+.2f}",
+        ]
+        for row in plan.alternatives.get("sensitivities", [])
+    ]
+    return table(["change", "speed-up", "elasticity of time"], rows) if rows else ""
+
+
+def fleet_table(plan: Plan) -> str:
+    """Time against accelerators at the same size and tokens."""
+    rows = []
+    for row in plan.curves.get("accelerators", []):
+        state = "does not fit" if row["train_days"] is None else ""
+        if row["batch_cap_binds"]:
+            state = f"critical batch binds: {row['idle_accelerators']:,} idle"
+        rows.append([f"{row['accelerators']:,}", words.days(row["train_days"]), words.percent(row["mfu"]), state])
+    return table(["accelerators", "productive time", "MFU", ""], rows) if rows else ""
+
+
+def objective_table(plan: Plan) -> str:
+    """Training-optimal beside deployment-optimal."""
+    both = plan.objectives
+    if both["deployment_optimal"] is None:
+        return ""
+    rows = []
+    for name in ("training_optimal", "deployment_optimal"):
+        one: Answer = both[name]
+        cells = [name.replace("_", "-"), words.count(one.params), words.count(one.tokens), f"{one.train_flop:.3g}"]
+        rows.append([*cells, words.days(one.train_days), life_words(plan, one.lifetime_cost)])
+    return table(["choice", "parameters", "tokens", "training FLOP", "time", "lifetime cost"], rows)
+
+
+def life_words(plan: Plan, cost: float | None) -> str:
+    """A lifetime cost in the unit of the objective."""
+    unit = plan.saving["unit"] if plan.saving else ""
+    if cost is None:
+        return DASH_WORD
+    return words.usd(cost) if unit == "USD" else f"{cost:.3g} {unit}"
+
+
+def command(plan: Plan) -> str:
+    """The command line that reproduces this plan."""
+    parts = ["hwmodel", "plan"]
+    given = dict(plan.request["given"])
+    accelerator, gpus = given.pop("accelerator", None), given.pop("gpus", None)
+    if accelerator is not None:
+        parts += ["--gpus", f"{gpus}x{accelerator}" if gpus is not None else accelerator]
+    for field, value in given.items():
+        parts += _option(field, value)
+    return shlex.join(parts)
+
+
+def _option(field: str, value: Any) -> list[str]:
+    name = "--" + OPTIONS.get(field, field).replace("_", "-")
+    if field == "layout":
+        out: list[str] = []
+        for key, size in value.items():
+            shown = ("none", "selective", "full")[int(size)] if key == "recompute" else f"{size:g}"
+            out += [f"--{key.replace('_', '-')}", shown]
+        return out
+    if field == "nic_uni_bytes_per_s":
+        return ["--nic-gbit-s", f"{value * 8 / 1e9:g}"]
+    if field == "loss_like":
+        return [name, f"{words.count(value[0])}@{words.count(value[1])}"]
+    if field == "time_s":
+        return [name, f"{value:g}s"]
+    if field == "catalogs":
+        return [word for folder in value for word in (name, folder)]
+    return [name, f"{value:.10g}" if isinstance(value, float) else str(value)]
+
+
+def sentence(plan: Plan) -> str:
+    """The answer in one sentence."""
+    a = plan.answer
+    model = plan.resolved["model"] or "a model"
+    what = f"Train {model} of {words.count(a.params)} parameters on {words.count(a.tokens)} tokens"
+    if a.accelerators is None:
+        text = f"{what}: {a.train_flop:.3g} FLOP"
+    else:
+        text = (
+            f"{what} on {a.accelerators:,} x {plan.resolved['accelerator']} in {plan.resolved['precision']}: "
+            f"{words.days(a.train_days)} of training ({interval(a.train_days, words.days)}), "
+            f"{words.days(a.elapsed_days)} elapsed, at {words.percent(a.mfu)} MFU"
+        )
+        if interval(a.train_days, words.days) == DASH_WORD:
+            text = text.replace(f" ({DASH_WORD})", "")
+        if a.cost_usd is not None:
+            text += f", for {words.usd(a.cost_usd)} ({interval(a.cost_usd, words.usd)})"
+    if a.loss_nats is not None:
+        text += f", to a loss of about {words.number(a.loss_nats):.3f} nats a token"
+    return text + "."
+
+
+def plan_markdown(plan: Plan, figures: dict[str, str] | None = None) -> str:
+    """The budget report. `figures` maps a figure's name to the file beside the report."""
+    return words.render(
+        "plan.md.j2",
+        plan=plan,
+        figures=figures or {},
+        sentence=sentence(plan),
+        answer_table=answer_table(plan.answer, plan.solved),
+        step_table=step_table(plan),
+        memory_table=memory_table(plan),
+        precision_table=precision_table(plan.precisions) if len(plan.precisions) > 1 else "",
+        law_table=law_table(plan),
+        runner_table=runner_table(plan),
+        sensitivity_table=sensitivity_table(plan),
+        fleet_table=fleet_table(plan),
+        objective_table=objective_table(plan),
+        given_table=given_table(plan),
+        life=lambda cost: life_words(plan, cost),
+        interval=interval,
+        show=words,
+        command=command(plan),
+    )
+
+
+def given_table(plan: Plan) -> str:
+    """What was given, what was solved and how, what was assumed."""
+    rows = [[_field_words(k), _value_words(k, v), "given"] for k, v in plan.request["given"].items()]
+    rows += [[_field_words(k), how, "solved"] for k, how in plan.solved.items()]
+    rows += [
+        [_field_words(k), _value_words(k, v), "default"] for k, v in plan.request["defaults"].items() if v is not None
+    ]
+    return table(["quantity", "value", ""], rows)
+
+
+def _field_words(field: str) -> str:
+    names = {"gpus": "accelerators", "params": "parameters", "flop": "training FLOP", "time_s": "time",
+             "budget_usd": "budget", "prompt_share": "prompt share of served tokens", "seq_len": "sequence length",
+             "nic_uni_bytes_per_s": "NIC", "usd_per_accelerator_hour": "price an accelerator-hour",
+             "global_batch_seqs": "global batch (sequences)"}  # fmt: skip
+    return names.get(field, field.replace("_", " "))
+
+
+def _value_words(field: str, value: Any) -> str:
+    if field == "loss_like":
+        return f"{words.count(value[0])} at {words.count(value[1])}"
+    if field == "time_s":
+        return words.duration(value)
+    if field.endswith("_usd") or field == "usd_per_accelerator_hour":
+        return words.usd(value)
+    if field == "nic_uni_bytes_per_s":
+        return f"{value * 8 / 1e9:g} Gbit/s an accelerator and direction"
+    if field in ("mfu", "prompt_share"):
+        return words.percent(value)
+    if field == "layout":
+        return ", ".join(f"{k.replace('_', '-')} {v:g}" for k, v in value.items())
+    if field in ("params", "tokens", "inference_tokens", "unique_tokens", "flop"):
+        return words.count(value)
+    return ", ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+
+
+def plan_text(plan: Plan) -> str:
+    """The answer for a terminal: the sentence, the layout and the numbers, aligned."""
+    lines = [sentence(plan), ""]
+    for label, name, show in ANSWER_ROWS:
+        value = getattr(plan.answer, name)
+        if value is not None:
+            spread = interval(value, show)
+            lines.append(f"  {label:<42}{show(value):>14}" + (f"   ({spread})" if spread != DASH_WORD else ""))
+    if plan.layout is not None:
+        lines += ["", f"  {words.layout_words(plan.layout)}"]
+    lines += ["", *(f"  note: {line}" for line in plan.warnings)] if plan.warnings else []
+    return "\n".join(lines) + "\n"
+
+
+def plan_csv(plan: Plan) -> str:
+    """One row a quantity: name, value, low, high, in base units."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["quantity", "value", "low", "high"])
+    for name in plan.answer.__struct_fields__:
+        value = getattr(plan.answer, name)
+        if isinstance(value, Band):
+            writer.writerow([name, repr(value.value), repr(value.low), repr(value.high)])
+        else:
+            writer.writerow([name, "" if value is None else repr(value), "", ""])
+    return out.getvalue()

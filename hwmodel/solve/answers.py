@@ -1,0 +1,149 @@
+"""From a size, its tokens and the best layout to an answer: days, hours, money, energy, each with its interval."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from hwmodel.economics import energy, rent
+from hwmodel.errors import InfeasibleError
+from hwmodel.physics import shape as shapes
+from hwmodel.solve.fleet import Fleet
+from hwmodel.solve.result import Answer, Band, PlanLayout, Value, value_of
+from hwmodel.solve.search import Choice
+from hwmodel.solve.setting import Setting
+from hwmodel.solve.sizing import Sized
+from hwmodel.specs import Part, Shape, System
+from hwmodel.units import JOULES_PER_KWH, SECONDS_PER_DAY, format_count, format_duration, format_usd
+
+RECOMPUTE = ("none", "selective", "full")
+
+
+class SizedShape(msgspec.Struct, frozen=True, kw_only=True):
+    """A shape that stands for a size: the FLOPs are those of the size asked, the step that of the shape."""
+
+    shape: Shape
+    params: float  # the size asked
+    flop_params: float  # parameters that 6 N counts: the size asked, or the active ones of a given model
+
+    @property
+    def rate_scale(self) -> float:
+        """Tokens a second of the size asked over those of the shape found near it."""
+        return float(shapes.parameters(self.shape).active) / self.flop_params
+
+
+def unfleeted(sized: Sized, flop_params: float | None = None) -> Answer:
+    """The part of an answer that needs no accelerators."""
+    n = flop_params or sized.n
+    return Answer(params=sized.params, tokens=sized.tokens, train_flop=6.0 * n * sized.d, loss_nats=sized.loss)
+
+
+def answer(fleet: Fleet, sized: Sized, at: SizedShape, choice: Choice, log_half_width: float) -> Answer:
+    """The whole answer for one choice. The interval of time carries through to hours, money and energy."""
+    setting = fleet.setting
+    given = fleet.given_rate(at.flop_params)
+    rate = given or choice.tokens_per_s * at.rate_scale
+    width = 0.0 if given else log_half_width
+    train_flop = 6.0 * at.flop_params * sized.d
+    days = Band.around(sized.d / rate / SECONDS_PER_DAY, width)
+    share = fleet.goodput(sized.n)
+    elapsed = days.scaled(1.0 / share)
+    hours = elapsed.scaled(24.0 * fleet.accelerators)
+    watts = energy(1.0, _part(setting), _system(setting), setting.energy)
+    energy_band = Band.around(float(watts.total_kwh) / 1e3, ENERGY_LOG_HALF_WIDTH).times(hours)
+    mfu = flop_convention_rate(fleet, at, rate)
+    return Answer(
+        params=sized.params,
+        tokens=sized.tokens,
+        train_flop=train_flop,
+        accelerators=fleet.accelerators,
+        idle_accelerators=choice.idle_accelerators,
+        train_days=days,
+        elapsed_days=elapsed,
+        gpu_hours=hours,
+        mfu=Band.around(mfu, width),
+        tokens_per_s=Band.around(rate, width),
+        loss_nats=sized.loss,
+        cost_usd=_cost(setting, hours),
+        energy_mwh=energy_band,
+        co2e_t=energy_band.scaled(float(watts.kg_co2e / watts.total_kwh)),
+        peak_memory_bytes=float(choice.memory.total_bytes),
+        goodput=share,
+    )
+
+
+# Mean load of chips in training runs spans 0.6 to 0.9 of their rating around the 0.75 of arXiv 2405.21015.
+ENERGY_LOG_HALF_WIDTH = math.log(0.9 / 0.75)
+
+
+def flop_convention_rate(fleet: Fleet, at: SizedShape, tokens_per_s: float) -> float:
+    """MFU: FLOPs in the convention of the request over the dense peak of the GEMM format, all accelerators counted."""
+    r = fleet.setting.request
+    flop = 6.0 * at.flop_params
+    if r.flop_convention.lower() != "6nd":
+        per_token = float(shapes.flop_per_token(at.shape, r.seq_len, r.flop_convention))
+        flop = flop * per_token / float(shapes.flop_per_token(at.shape, r.seq_len, "6nd"))
+    return tokens_per_s * flop / (fleet.accelerators * fleet.peak_flop_per_s)
+
+
+def _part(setting: Setting) -> Part:
+    assert setting.part is not None
+    return setting.part
+
+
+def _system(setting: Setting) -> System:
+    assert setting.system is not None
+    return setting.system
+
+
+def _cost(setting: Setting, hours: Band) -> Value:
+    if setting.price is None:
+        return None
+    one = rent(1.0, setting.price)
+    return hours.times(Band(float(one.median_usd), float(one.low_usd), float(one.high_usd)))
+
+
+def check_limits(setting: Setting, found: Answer) -> None:
+    """Raises InfeasibleError where the answer breaks the time or the budget given, with what would mend it."""
+    r = setting.request
+    elapsed_s = value_of(found.elapsed_days) * SECONDS_PER_DAY
+    slack = 1.0 + 1e-6
+    if r.time_s is not None and elapsed_s > r.time_s * slack:
+        need = math.ceil((found.accelerators or 1) * elapsed_s / r.time_s)
+        raise InfeasibleError(
+            f"the run takes {format_duration(elapsed_s)} (with failures and restarts), --time allows "
+            f"{format_duration(r.time_s)}; take about {need} accelerators, fewer tokens or a smaller model",
+            binding="time",
+            remedy=f"about {need} accelerators",
+        )
+    if r.budget_usd is not None and found.cost_usd is not None:
+        cost = value_of(found.cost_usd)
+        if cost > r.budget_usd * slack:
+            affordable = format_count(r.budget_usd / cost * value_of(found.tokens))
+            raise InfeasibleError(
+                f"the run costs {format_usd(cost)} at {hourly(setting)} an accelerator-hour, --budget allows "
+                f"{format_usd(r.budget_usd)}; that pays for {affordable} tokens at this size",
+                binding="budget",
+                remedy="fewer tokens, a smaller model or cheaper hours",
+            )
+
+
+def hourly(setting: Setting) -> str:
+    """The rent of an accelerator-hour, for messages."""
+    return format_usd(setting.price.median_usd_per_accelerator_hour) if setting.price else "an unknown price"
+
+
+def plan_layout(choice: Choice) -> PlanLayout:
+    """The layout of a choice in whole numbers."""
+    one = choice.layout
+    return PlanLayout(
+        tp=int(one.tp), cp=int(one.cp), pp=int(one.pp), vpp=int(one.vpp), ep=int(one.ep), dp=int(one.dp),
+        zero=int(one.zero), micro_batch=int(one.micro_batch), global_batch_seqs=int(choice.batch_seqs),
+        recompute=RECOMPUTE[int(one.recompute)],
+    )  # fmt: skip
+
+
+def kwh_per_accelerator_hour(setting: Setting) -> float:
+    """Site energy of one accelerator-hour [kWh]."""
+    return float(energy(1.0, _part(setting), _system(setting), setting.energy).total_j) / JOULES_PER_KWH

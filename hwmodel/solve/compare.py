@@ -1,0 +1,34 @@
+"""The same run in the formats asked for; each gets its own best layout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hwmodel.errors import InputError
+from hwmodel.physics.machine import format_peak
+from hwmodel.solve.plan import prepare, run
+from hwmodel.solve.precisions import precision_rows
+from hwmodel.solve.request import parse_request
+from hwmodel.solve.result import Plan
+from hwmodel.solve.setting import resolve
+
+
+def compare(precision: str = "bf16,fp8", **given: Any) -> Plan:
+    """A plan in the first format whose `precisions` are the ones asked for. Raises InputError for a format that the
+    part lacks."""
+    names = [name.strip() for name in precision.split(",") if name.strip()]
+    if not names:
+        raise InputError("--precision names no format; write it like bf16,fp8")
+    setting = resolve(parse_request(precision=names[0], **given))
+    if setting.part is None:
+        raise InputError("compare needs accelerators: add --gpus, like 512xH100")
+    wanted = [setting.catalog.precision(name) for name in names]
+    for one in wanted:
+        format_peak(setting.part, one.gemm_format, one.fallback_formats)
+    prepared = prepare(setting)
+    solved = prepared.solved
+    if solved is None:
+        raise InputError("compare needs a fleet: add --gpus, like 512xH100")
+    return msgspec.structs.replace(run(prepared), precisions=precision_rows(setting, solved, wanted))

@@ -1,0 +1,219 @@
+"""A fleet at work: the best layout of a size, tokens a second against size, and what time and money buy."""
+
+from __future__ import annotations
+
+import bisect
+import math
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.economics import goodput
+from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.laws import batch as batch_laws
+from hwmodel.physics import shape as shapes
+from hwmodel.physics.machine import format_peak
+from hwmodel.solve.layouts import Cases
+from hwmodel.solve.search import Evaluation, evaluate
+from hwmodel.solve.setting import Setting
+from hwmodel.specs import LawSpec, Precision, Shape
+from hwmodel.specs.kernels import Machine
+from hwmodel.units import SECONDS_PER_HOUR, format_count
+
+CRITICAL_BATCH_LAW = "cbs_zhang_2024"
+# Sizes at which the throughput of a fleet is computed; between them it is interpolated on the log scale.
+LADDER_STEP = 10.0**0.25
+LADDER_SPAN = (1e8, 3e13)
+
+
+class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """The global batch [sequences]: given, or capped by the critical batch of a size."""
+
+    law: LawSpec
+    seq_len: float
+    given_seqs: float | None
+
+    def seqs(self, params: float) -> float:
+        """The batch, or its cap, for a size; at least one sequence."""
+        if self.given_seqs is not None:
+            return self.given_seqs
+        return max(1.0, math.floor(batch_laws.critical_batch_tokens(self.law, params) / self.seq_len))
+
+
+class Fleet:
+    """`accelerators` of one part, computing; evaluations of sizes are kept, for a plan asks for the same ones often."""
+
+    def __init__(self, setting: Setting, accelerators: int, precision: Precision | None = None,
+                 machine: Machine | None = None) -> None:  # fmt: skip
+        if setting.machine is None or setting.part is None:
+            raise InputError("no accelerator is named: add --gpus, like 1024xA100")
+        self.setting = setting
+        self.accelerators = accelerators
+        self.precision = precision or setting.precision
+        self.machine = machine or setting.machine
+        self.batch = batch_policy(setting)
+        self._rates: dict[float, float] = {}
+
+    @property
+    def peak_flop_per_s(self) -> float:
+        """Dense peak of one accelerator in the format of the matrix products."""
+        assert self.setting.part is not None
+        return format_peak(self.setting.part, self.precision.gemm_format, self.precision.fallback_formats)
+
+    def evaluate(self, shape: Shape, params: float, accelerators: list[int] | None = None) -> Evaluation:
+        """All layouts of a shape on this fleet, or on several fleets of its part."""
+        fleets = np.array(accelerators or [self.accelerators], dtype=float)
+        cases = Cases(
+            shape=shape,
+            accelerators=fleets,
+            batch_cap_seqs=np.full(len(fleets), self.batch.seqs(params)),
+            batch_given=self.batch.given_seqs is not None,
+            seq_len=float(self.setting.request.seq_len),
+        )
+        return evaluate(cases, self.machine, self.precision, self.setting.stack, self.setting.request.layout)
+
+    def given_rate(self, params: float) -> float | None:
+        """Tokens a second by the user's --mfu, None without it."""
+        r = self.setting.request
+        if r.mfu is None:
+            return None
+        flop = 6.0 * params
+        if r.flop_convention != "6nd":
+            shape = shapes.shape_for_params(params)
+            six_nd = shapes.flop_per_token(shape, r.seq_len, "6nd")
+            flop = flop * float(shapes.flop_per_token(shape, r.seq_len, r.flop_convention)) / float(six_nd)
+        return self.accelerators * self.peak_flop_per_s * r.mfu / flop
+
+    def _rung(self, params: float) -> float:
+        """FLOP/s (6 N a token) of the best layout at one rung of the ladder; 0 where nothing fits."""
+        if params not in self._rates:
+            shape = shapes.shape_for_params(params)
+            n = float(shapes.parameters(shape).total)
+            self._rates[params] = self.evaluate(shape, n).tokens_per_s(0) * 6.0 * n
+        return self._rates[params]
+
+    def tokens_per_s(self, params: float) -> float:
+        """Tokens a second of the best layout at a size; 0 where nothing fits.
+
+        The FLOP rate of buildable shapes is interpolated between the rungs, so that it does not jump with rounding.
+        """
+        given = self.given_rate(params)
+        if given is not None:
+            return given
+        low, high = LADDER_SPAN
+        rung = math.floor(math.log(min(max(params, low), high)) / math.log(LADDER_STEP))
+        below, above = LADDER_STEP**rung, LADDER_STEP ** (rung + 1)
+        weight = min(max(math.log(params / below) / math.log(LADDER_STEP), 0.0), 1.0)
+        flop_per_s = (1 - weight) * self._rung(below) + weight * self._rung(above)
+        if self._rung(above) == 0.0 and weight > 0.0:
+            return 0.0
+        return flop_per_s / (6.0 * params)
+
+    def flop_rates(self, params: NDArray[np.float64], span: tuple[float, float]) -> NDArray[np.float64]:
+        """FLOP/s (6 N a token) at many sizes, from the rungs of the ladder inside `span`; held constant outside."""
+        given = self.given_rate(1e9)
+        if given is not None:
+            return np.full(np.shape(params), given * 6e9)
+        first, last = (math.floor(math.log(end) / math.log(LADDER_STEP)) for end in span)
+        rungs = np.array([LADDER_STEP**i for i in range(first, last + 2)])
+        rates = np.array([max(self._rung(float(n)), 1.0) for n in rungs])
+        return np.interp(np.log(params), np.log(rungs), rates)
+
+    def goodput(self, params: float) -> float:
+        """Share of elapsed time that trains."""
+        return float(goodput(float(self.accelerators), params, self.setting.reliability).goodput)
+
+    def elapsed_s_available(self) -> float | None:
+        """Elapsed seconds that --time and --budget allow together, None if neither is given."""
+        r, limits = self.setting.request, []
+        if r.time_s is not None:
+            limits.append(r.time_s)
+        if r.budget_usd is not None:
+            limits.append(r.budget_usd / (self.accelerators * hourly_usd(self.setting)) * SECONDS_PER_HOUR)
+        return min(limits) if limits else None
+
+    def tokens_affordable(self, params: float) -> float:
+        """Tokens that a size sees in the time and money given."""
+        elapsed = self.elapsed_s_available()
+        assert elapsed is not None
+        return self.tokens_per_s(params) * self.goodput(params) * elapsed
+
+
+def batch_policy(setting: Setting) -> BatchPolicy:
+    """The batch rule of a request."""
+    law = setting.catalog.law(CRITICAL_BATCH_LAW)
+    given = setting.request.global_batch_seqs
+    return BatchPolicy(law=law, seq_len=float(setting.request.seq_len), given_seqs=given)
+
+
+def hourly_usd(setting: Setting) -> float:
+    """Median rent of one accelerator-hour; InputError where no quote is known."""
+    if setting.price is None:
+        part = setting.part.id if setting.part else "this part"
+        raise InputError(f"no price of {part} is known; give one with --usd-per-hour or --prices FILE")
+    return setting.price.median_usd_per_accelerator_hour
+
+
+def node_multiples(per_node: int, most: int = 131_072) -> list[int]:
+    """Fleet sizes worth trying: single accelerators up to a node, then whole nodes, a sixth apart."""
+    counts = [2**i for i in range(per_node.bit_length()) if 2**i < per_node]
+    nodes, last = 1, 0
+    while nodes * per_node <= most:
+        if nodes != last:
+            counts.append(nodes * per_node)
+        last, nodes = nodes, max(nodes + 1, round(nodes * 1.19))
+    return counts
+
+
+def fleet_size(setting: Setting, shape: Shape, params: float, tokens: float) -> int:
+    """Accelerators for a run whose count is open: the fewest in time, or the most that the budget pays.
+
+    Raises InfeasibleError where no fleet does it.
+    """
+    r = setting.request
+    assert setting.system is not None
+    counts = node_multiples(int(setting.system.accelerators_per_node))
+    probe = Fleet(setting, counts[-1])
+    evaluation = probe.evaluate(shape, params, counts)
+    elapsed = {}
+    for case, count in enumerate(counts):
+        fleet = Fleet(setting, count)
+        rate = fleet.given_rate(params) or evaluation.tokens_per_s(case)
+        if rate > 0:
+            elapsed[count] = tokens / rate / fleet.goodput(params)
+    in_time = [n for n, s in elapsed.items() if r.time_s is None or s <= r.time_s]
+    if r.budget_usd is not None:
+        usd = hourly_usd(setting) / SECONDS_PER_HOUR
+        in_time = [n for n in in_time if n * elapsed[n] * usd <= r.budget_usd]
+    if not in_time:
+        raise InfeasibleError(
+            f"no fleet of {setting.system.id} up to {counts[-1]} accelerators trains {format_count(params)} parameters "
+            f"on {format_count(tokens)} tokens within the time and money given; give more of them, a smaller size or "
+            "less data",
+            binding="time" if r.time_s is not None else "budget",
+            remedy="more time or money",
+        )
+    return in_time[0] if r.time_s is not None else in_time[-1]
+
+
+def fleet_for_time_and_budget(setting: Setting) -> int:
+    """Accelerators that spend the whole budget in the whole time, in whole nodes."""
+    r = setting.request
+    assert setting.system is not None
+    if r.time_s is None or r.budget_usd is None:
+        raise InputError("a fleet of open size needs --time and --budget, or --time with a size of run")
+    count = r.budget_usd / (hourly_usd(setting) * r.time_s / SECONDS_PER_HOUR)
+    per_node = int(setting.system.accelerators_per_node)
+    counts = node_multiples(per_node)
+    if count < 1:
+        raise InfeasibleError(
+            "the budget does not pay for one accelerator over the time given; shorten --time or raise --budget",
+            binding="budget",
+            remedy="a shorter time",
+        )
+    return (
+        counts[max(bisect.bisect_right(counts, count) - 1, 0)]
+        if count < per_node
+        else int(count // per_node) * per_node
+    )

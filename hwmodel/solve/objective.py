@@ -1,0 +1,129 @@
+"""One objective for every question: training plus serving cost over a model's life, in the unit asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel import laws
+from hwmodel.errors import InputError
+from hwmodel.physics.machine import machine as physics_machine
+from hwmodel.physics.shape import shapes_for
+from hwmodel.solve.answers import kwh_per_accelerator_hour
+from hwmodel.solve.fleet import Fleet, hourly_usd
+from hwmodel.solve.lifetime import Lifetime, lifetime_optimum, serve_flop, train_flop
+from hwmodel.solve.result import Band
+from hwmodel.solve.serving import serving_accelerator_seconds_per_token
+from hwmodel.solve.setting import Setting
+from hwmodel.solve.sizing import LossModel
+from hwmodel.units import SECONDS_PER_HOUR
+
+UNITS = {"flops": "FLOP", "usd": "USD", "kwh": "kWh", "co2e": "kg CO2e"}
+# Lifetime optima lie below the training optimum; sizes outside this span of it never win.
+SIZE_SPAN = (1 / 60.0, 3.0)
+SERVE_RUNGS = 33
+
+SizeCost = Callable[[Any], Any]
+
+
+class Costs(msgspec.Struct, frozen=True, kw_only=True):
+    """Cost of training (size, tokens) and of serving one token (size), in `unit`; `note` says what they rest on."""
+
+    train: Callable[[Any, Any], Any]
+    serve: SizeCost
+    objective: str
+    note: str
+
+    @property
+    def unit(self) -> str:
+        return UNITS[self.objective]
+
+
+def default_objective(setting: Setting) -> str:
+    """Dollars where accelerators with a known price are named, FLOPs otherwise."""
+    if setting.request.objective is not None:
+        return setting.request.objective
+    return "usd" if setting.part is not None and setting.price is not None else "flops"
+
+
+def costs(setting: Setting, fleet: Fleet | None, near_params: float) -> Costs:
+    """The two cost functions of the request's objective, for sizes around `near_params`."""
+    objective = default_objective(setting)
+    if objective == "flops":
+        return Costs(train=train_flop, serve=serve_flop, objective="flops", note="6 N D to train, 2 N a token served")
+    if fleet is None:
+        raise InputError(f"--objective {objective} needs accelerators: add --gpus, like 1024xA100, or use flops")
+    per_hour = _per_accelerator_hour(setting, objective)
+    span = (near_params * SIZE_SPAN[0], near_params * SIZE_SPAN[1])
+    share = fleet.goodput(near_params)
+
+    def train(params: Any, tokens: Any) -> Any:
+        seconds = 6.0 * params * tokens / fleet.flop_rates(params, span)
+        return seconds * fleet.accelerators / share / SECONDS_PER_HOUR * per_hour
+
+    recipe = setting.serving_precision()
+    serve = _serving_cost(setting, span, per_hour)
+    note = f"training at the predicted speed of each size, serving in {recipe.id} on the same part and system"
+    return Costs(train=train, serve=serve, objective=objective, note=note)
+
+
+def _per_accelerator_hour(setting: Setting, objective: str) -> float:
+    if objective == "usd":
+        return hourly_usd(setting)
+    kwh = kwh_per_accelerator_hour(setting)
+    if objective == "kwh":
+        return kwh
+    embodied = setting.energy.embodied_kg_co2e_per_accelerator_hour
+    return kwh * setting.energy.grid_kg_co2e_per_kwh + embodied
+
+
+def _serving_cost(setting: Setting, span: tuple[float, float], per_hour: float) -> SizeCost:
+    """Cost of a served token against size, computed on a ladder of shapes and interpolated on the log scale."""
+    assert setting.part is not None
+    assert setting.system is not None
+    recipe = setting.serving_precision()
+    machine = physics_machine(setting.part, setting.system, recipe, setting.kernels())
+    sizes = np.geomspace(*span, SERVE_RUNGS)
+    share = setting.request.prompt_share
+    prompt, output = prompt_and_output(share)
+    cost = serving_accelerator_seconds_per_token(shapes_for(sizes), machine, recipe, prompt, output)
+    mean_s = share * np.asarray(cost.prompt_accelerator_s) + (1 - share) * np.asarray(cost.output_accelerator_s)
+    usd = np.where(np.asarray(cost.feasible) > 0, mean_s, np.inf) / SECONDS_PER_HOUR * per_hour
+    logs, values = np.log(sizes), np.log(np.where(np.isfinite(usd), usd, 1e30))
+
+    def serve(params: Any) -> Any:
+        return np.exp(np.interp(np.log(params), logs, values))
+
+    return serve
+
+
+REQUEST_TOKENS = 2048.0
+
+
+def prompt_and_output(prompt_share: float) -> tuple[float, float]:
+    """Prompt and output tokens of one request of 2,048 tokens at a prompt share, at least one of each."""
+    prompt = min(max(prompt_share * REQUEST_TOKENS, 1.0), REQUEST_TOKENS - 1.0)
+    return prompt, REQUEST_TOKENS - prompt
+
+
+def deployment_optimal(model: LossModel, loss: float, demand_tokens: float, of: Costs) -> Lifetime:
+    """The cheapest life at a loss. Raises InfeasibleError at or below the law's floor."""
+    return lifetime_optimum(model.law, loss, demand_tokens, of.train, of.serve)
+
+
+def saving_band(model: LossModel, target: Callable[[Any], Any], demand_tokens: float, found: Lifetime) -> Band | None:
+    """The saving in lifetime FLOPs over the joint draws of the law; None for a law without them.
+
+    `target` gives the loss to hold under each drawn law (the loss of the same size and tokens, not the same number).
+    """
+    if model.drawn is None or not laws.has_loss(model.law):
+        return None
+    drawn: NDArray[np.float64] = np.asarray(
+        lifetime_optimum(model.drawn, target(model.drawn), demand_tokens).saved_fraction
+    )
+    low, high = laws.band(drawn)
+    return Band(float(found.saved_fraction), low, high)

@@ -1,0 +1,306 @@
+"""From a question to a plan: size, tokens, layout, time, money, energy, and what else was considered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+import hwmodel
+from hwmodel import laws
+from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.laws import batch as batch_laws
+from hwmodel.physics import shape as shapes
+from hwmodel.solve import sides
+from hwmodel.solve.alternatives import alternatives
+from hwmodel.solve.answers import SizedShape, answer, check_limits, plan_layout, unfleeted
+from hwmodel.solve.curves import curves
+from hwmodel.solve.fleet import CRITICAL_BATCH_LAW, Fleet, fleet_for_time_and_budget, fleet_size
+from hwmodel.solve.objective import Costs, costs, default_objective, deployment_optimal, saving_band
+from hwmodel.solve.precisions import precision_rows
+from hwmodel.solve.request import parse_request
+from hwmodel.solve.result import Answer, Plan, value_of
+from hwmodel.solve.search import Choice, Evaluation, choice, require_fit
+from hwmodel.solve.setting import Setting, resolve
+from hwmodel.solve.sizing import LossModel, Sized, loss_model, size
+from hwmodel.solve.uncertainty import step_log_half_width
+from hwmodel.specs import Shape
+from hwmodel.units import format_count
+
+
+class Solved(msgspec.Struct, frozen=True, kw_only=True):
+    """The best plan for a sized run on a fleet, before it is put into words."""
+
+    sized: Sized
+    at: SizedShape
+    fleet: Fleet
+    evaluation: Evaluation
+    choice: Choice
+    answer: Answer
+    log_half_width: float
+
+
+def plan(**given: Any) -> Plan:
+    """Answer a question. Options as on the command line: `plan(gpus="1024xA100", tokens="1.4T")`.
+
+    Raises InputError for what cannot be read, InfeasibleError with the binding constraint where there is no answer.
+    """
+    return solve(resolve(parse_request(**given)))
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A sized and laid-out run, before its tables and curves are made."""
+
+    setting: Setting
+    model: LossModel
+    shape: Shape | None  # a named model's
+    sized: Sized
+    solved: Solved | None
+    lifetime: dict[str, Any] | None
+
+
+def solve(setting: Setting) -> Plan:
+    """The plan of a resolved request."""
+    return run(prepare(setting))
+
+
+def prepare(setting: Setting) -> Prepared:
+    """Close size, tokens and fleet, and find the best layout. Raises InfeasibleError where a limit is broken."""
+    r = setting.request
+    model = _loss_model(setting)
+    shape = setting.catalog.model(r.model) if r.model is not None else None
+    params = float(shapes.parameters(shape).total) if shape is not None else r.params
+    fleet = _fleet_given(setting)
+    sized = _sized(setting, model, shape, params, fleet)
+    if fleet is None and setting.part is not None:
+        fleet = Fleet(setting, fleet_size(setting, *_run(sized, shape)))
+    lifetime = _lifetime(setting, model, fleet, sized)
+    if lifetime is not None and r.has_loss_target and params is None and r.tokens is None:
+        how = "least lifetime cost at this loss"
+        sized = Sized(
+            params=float(lifetime["found"].params), tokens=float(lifetime["found"].tokens),
+            loss=sized.loss, solved={"params": how, "tokens": how},
+        )  # fmt: skip
+    solved = on_fleet(fleet, sized, shape) if fleet is not None else None
+    if solved is not None:
+        check_limits(setting, solved.answer)
+    return Prepared(setting=setting, model=model, shape=shape, sized=sized, solved=solved, lifetime=lifetime)
+
+
+def _run(sized: Sized, shape: Shape | None) -> tuple[Shape, float, float]:
+    at = _sized_shape(sized, shape)
+    return at.shape, sized.n, sized.d
+
+
+def _loss_model(setting: Setting) -> LossModel:
+    r = setting.request
+    repetition = setting.catalog.law("muennighoff_2023") if r.unique_tokens is not None else None
+    return loss_model(setting.law, repetition, r.unique_tokens, r.seed)
+
+
+def _fleet_given(setting: Setting) -> Fleet | None:
+    r = setting.request
+    if setting.part is None:
+        return None
+    if r.gpus is not None:
+        return Fleet(setting, r.gpus)
+    closes = r.params is not None or r.model is not None or r.tokens is not None or r.flop is not None
+    if r.time_s is not None and r.budget_usd is not None and not (closes or r.has_loss_target):
+        return Fleet(setting, fleet_for_time_and_budget(setting))
+    if r.time_s is None and r.budget_usd is None:
+        part = setting.part.id
+        raise InputError(f"how many {part}? give a count, like --gpus 1024x{part}, or --time or --budget to solve it")
+    return None
+
+
+def _sized(setting: Setting, model: LossModel, shape: Shape | None, params: float | None, fleet: Fleet | None) -> Sized:
+    r = setting.request
+    binds = fleet is not None and (r.time_s is not None or r.budget_usd is not None) and r.flop is None
+    if shape is not None and any(float(block.n_experts) > 0 for block in shape.blocks):
+        return _mixture(setting, shape, fleet.tokens_affordable if fleet is not None and binds else None)
+    return size(r, model, params, fleet.tokens_affordable if fleet is not None and binds else None)
+
+
+def _mixture(setting: Setting, shape: Shape, affordable: Any) -> Sized:
+    """A mixture of experts: compute counts its active parameters, and a dense law gives it no loss."""
+    r = setting.request
+    terms = shapes.parameters(shape)
+    if r.tokens is not None:
+        tokens, solved = r.tokens, {}
+    elif r.flop is not None:
+        tokens, solved = r.flop / (6.0 * float(terms.active)), {"tokens": "--flops over 6 N of the active parameters"}
+    elif affordable is not None:
+        tokens, solved = affordable(float(terms.active)), {"tokens": "what the time or money given buys at this size"}
+    else:
+        raise InputError(
+            f"{shape.name} is a mixture of experts and {setting.law.id} a dense law: it cannot say how many tokens are "
+            "optimal; give --tokens, --flops or --time"
+        )
+    return Sized(params=float(terms.total), tokens=tokens, loss=None, solved=solved)
+
+
+def _sized_shape(sized: Sized, shape: Shape | None) -> SizedShape:
+    if shape is not None:
+        active = float(shapes.parameters(shape).active)
+        return SizedShape(shape=shape, params=sized.n, flop_params=active)
+    return SizedShape(shape=shapes.shape_for_params(sized.n), params=sized.n, flop_params=sized.n)
+
+
+def on_fleet(fleet: Fleet, sized: Sized, shape: Shape | None = None) -> Solved:
+    """The best layout of a sized run on a fleet. Raises InfeasibleError where nothing fits."""
+    at = _sized_shape(sized, shape)
+    evaluation = fleet.evaluate(at.shape, sized.n)
+    what = shape.name if shape is not None else f"a model of {format_count(sized.n)} parameters"
+    row = require_fit(evaluation, 0, fleet.machine, what)
+    best = choice(evaluation, row, fleet.machine, fleet.precision, fleet.setting.stack)
+    width = step_log_half_width(fleet.setting, at.shape, fleet.accelerators)
+    return Solved(
+        sized=sized, at=at, fleet=fleet, evaluation=evaluation, choice=best,
+        answer=answer(fleet, sized, at, best, width), log_half_width=width,
+    )  # fmt: skip
+
+
+def _lifetime(setting: Setting, model: LossModel, fleet: Fleet | None, sized: Sized) -> dict[str, Any] | None:
+    """The deployment-optimal life at the loss of this plan; None without demand."""
+    demand = setting.request.inference_tokens
+    if demand is None:
+        return None
+    if sized.loss is None:
+        raise InfeasibleError(
+            f"{setting.law.id} gives this plan no loss, so no size can be traded against serving; drop "
+            "--inference-tokens or take a law with a loss and a dense model",
+            binding="law",
+            remedy="a law with a loss",
+        )
+    loss = value_of(sized.loss)
+    of = costs(setting, fleet, sized.n)
+    found = deployment_optimal(model, loss, demand, of)
+    r = setting.request
+
+    def target(law: Any) -> Any:
+        if r.loss_like is not None:
+            return laws.loss(law, *r.loss_like) * r.loss_factor
+        return laws.loss(law, sized.n, sized.d)
+
+    saving = saving_band(model, target, demand, found) if of.objective == "flops" else None
+    return {"found": found, "costs": of, "loss": loss, "demand": demand, "saving": saving}
+
+
+def _objective_answers(
+    setting: Setting, model: LossModel, sized: Sized, solved: Solved | None, lifetime: dict[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The training- and the deployment-optimal plan at this loss, and the saving of the second over the first."""
+    head = {"objective": default_objective(setting), "same_loss": True}
+    if lifetime is None:
+        own = solved.answer if solved is not None else unfleeted(sized)
+        return {**head, "training_optimal": own, "deployment_optimal": None,
+                "note": "no --inference-tokens given: training-optimal is the case without demand"}, None  # fmt: skip
+    found, of = lifetime["found"], lifetime["costs"]
+    fleet = solved.fleet if solved is not None else None
+    both = {}
+    for name, n, d in (
+        ("training_optimal", float(found.training_optimal_params), float(found.training_optimal_tokens)),
+        ("deployment_optimal", float(found.params), float(found.tokens)),
+    ):
+        run = Sized(params=n, tokens=d, loss=lifetime["loss"], solved={})
+        one = _or_unfleeted(fleet, run)
+        both[name] = msgspec.structs.replace(one, lifetime_cost=_life(of, n, d, lifetime["demand"]))
+    own_cost = _life(of, sized.n, sized.d, lifetime["demand"])
+    saving = {
+        "objective": of.objective,
+        "unit": of.unit,
+        "fraction": lifetime["saving"] or float(found.saved_fraction),
+        "lifetime_cost": float(found.total_cost),
+        "training_optimal_lifetime_cost": float(found.training_optimal_cost),
+        "this_plan_lifetime_cost": own_cost,
+        "note": of.note,
+    }
+    note = "both hold the loss of this plan and release its tokens"
+    return {**head, **both, "note": note}, saving
+
+
+def _or_unfleeted(fleet: Fleet | None, run: Sized) -> Answer:
+    if fleet is None:
+        return unfleeted(run)
+    try:
+        return on_fleet(fleet, run).answer
+    except InfeasibleError:
+        return unfleeted(run)
+
+
+def _life(of: Costs, params: float, tokens: float, demand: float) -> float:
+    return float(of.train(params, tokens)) + demand * float(of.serve(params))
+
+
+def _batch(setting: Setting, solved: Solved) -> dict[str, Any]:
+    r = setting.request
+    law = setting.catalog.law(CRITICAL_BATCH_LAW)
+    cap = float(batch_laws.critical_batch_tokens(law, solved.sized.n)) / r.seq_len
+    seqs = solved.choice.batch_seqs
+    return {
+        "global_batch_seqs": seqs,
+        "global_batch_tokens": seqs * r.seq_len,
+        "cap_seqs": cap,
+        "cap_law": law.id,
+        "cap_outside_fit_range": bool(batch_laws.critical_batch_outside(law, solved.sized.n)),
+        "steps": float(batch_laws.steps_for_batch(seqs * r.seq_len, solved.sized.d)),
+        "given": r.global_batch_seqs is not None,
+    }
+
+
+def _regret(setting: Setting, sized: Sized) -> dict[str, float] | None:
+    """Sizes that waste at most 5 % of the budget that this loss (or this compute) needs; tokens are released."""
+    if not laws.has_loss(setting.law) or sized.loss is None:
+        return None
+    flop = 6.0 * sized.n * sized.d
+    low, high = laws.regret_band(setting.law, flop)
+    return {"params_low": float(low), "params_high": float(high), "waste": 0.05, "flop": flop}
+
+
+def run(prepared: Prepared) -> Plan:
+    """The plan with its tables and curves."""
+    setting, model, shape = prepared.setting, prepared.model, prepared.shape
+    sized, solved, lifetime = prepared.sized, prepared.solved, prepared.lifetime
+    objectives, saving = _objective_answers(setting, model, sized, solved, lifetime)
+    flop_params = float(shapes.parameters(shape).active) if shape is not None else None
+    own = solved.answer if solved is not None else unfleeted(sized, flop_params)
+    if lifetime is not None:
+        own = msgspec.structs.replace(own, lifetime_cost=_life(lifetime["costs"], sized.n, sized.d, lifetime["demand"]))
+    built = solved.at.shape if solved is not None else _sized_shape(sized, shape).shape
+    return Plan(
+        request=sides.request_table(setting),
+        resolved=_resolved(setting),
+        solved=sized.solved,
+        answer=own,
+        regret_band=_regret(setting, sized),
+        laws=sides.law_rows(setting, sized),
+        saving=saving,
+        layout=plan_layout(solved.choice) if solved is not None else None,
+        step=sides.terms(solved.choice.step, "total_s") if solved is not None else None,
+        memory=sides.terms(solved.choice.memory, "total_bytes") if solved is not None else None,
+        shape=sides.shape_table(built, setting.request.seq_len),
+        batch=_batch(setting, solved) if solved is not None else None,
+        objectives=objectives,
+        precisions=precision_rows(setting, solved) if solved is not None else [],
+        alternatives=alternatives(setting, solved) if solved is not None else {},
+        curves=curves(model, sized, solved),
+        money=sides.money(setting, solved) if solved is not None else None,
+        warnings=sides.warnings(setting, sized, solved),
+        sources=sides.sources(setting, solved),
+    )
+
+
+def _resolved(setting: Setting) -> dict[str, Any]:
+    return {
+        "accelerator": setting.part.id if setting.part else None,
+        "system": setting.system.id if setting.system else None,
+        "nic_uni_bytes_per_s": setting.system.nic_uni_bytes_per_s if setting.system else None,
+        "law": setting.law.id,
+        "model": setting.request.model,
+        "precision": setting.precision.id,
+        "stack": setting.stack.id,
+        "objective": default_objective(setting),
+        "catalog_version": setting.catalog.version,
+        "hwmodel_version": hwmodel.__version__,
+        "kernel_constants": setting.machine.provenance if setting.machine else None,
+    }

@@ -1,0 +1,119 @@
+"""What a plan answers, as records. Base SI units; `_usd`, `_days`, `_mwh`, `_t` where named so."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+
+class Band(msgspec.Struct, frozen=True):
+    """An uncertain value and its 80 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def around(cls, value: float, log_half_width: float) -> Band:
+        """The band value * exp(-w) .. value * exp(+w)."""
+        return cls(value, value * math.exp(-log_half_width), value * math.exp(log_half_width))
+
+    def scaled(self, factor: float) -> Band:
+        """The band times a positive number that is certain."""
+        return Band(self.value * factor, self.low * factor, self.high * factor)
+
+    def inverse(self, numerator: float = 1.0) -> Band:
+        """numerator / band; the ends change places."""
+        return Band(numerator / self.value, numerator / self.high, numerator / self.low)
+
+    def times(self, other: Band) -> Band:
+        """Product of two independent positive bands: half-widths add in quadrature on the log scale."""
+        value = self.value * other.value
+        down = math.hypot(math.log(self.value / self.low), math.log(other.value / other.low))
+        up = math.hypot(math.log(self.high / self.value), math.log(other.high / other.value))
+        return Band(value, value * math.exp(-down), value * math.exp(up))
+
+
+Value = float | Band | None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan in numbers. Without accelerators everything that needs a fleet is None."""
+
+    params: Value
+    tokens: Value
+    train_flop: float
+    accelerators: int | None = None
+    idle_accelerators: int | None = None
+    train_days: Value = None
+    elapsed_days: Value = None
+    gpu_hours: Value = None
+    mfu: Value = None
+    tokens_per_s: Value = None
+    loss_nats: Value = None
+    cost_usd: Value = None
+    energy_mwh: Value = None
+    co2e_t: Value = None
+    peak_memory_bytes: float | None = None
+    goodput: float | None = None
+    lifetime_cost: float | None = None  # in the unit of the objective, where demand is given
+
+
+class PlanLayout(msgspec.Struct, frozen=True, kw_only=True):
+    """How the winner is spread."""
+
+    tp: int
+    cp: int
+    pp: int
+    vpp: int
+    ep: int
+    dp: int
+    zero: int
+    micro_batch: int
+    global_batch_seqs: int
+    recompute: str
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer with its reasons; `to_dict` is the JSON contract."""
+
+    request: dict[str, Any]
+    resolved: dict[str, Any]
+    solved: dict[str, str]  # quantity -> how it was found
+    answer: Answer
+    regret_band: dict[str, float] | None
+    laws: list[dict[str, Any]]
+    saving: dict[str, Any] | None
+    layout: PlanLayout | None
+    step: dict[str, float] | None
+    memory: dict[str, float] | None
+    shape: dict[str, Any] | None
+    batch: dict[str, Any] | None
+    objectives: dict[str, Any]
+    precisions: list[dict[str, Any]]
+    alternatives: dict[str, Any]
+    curves: dict[str, Any]
+    money: dict[str, Any] | None
+    warnings: list[str]
+    sources: list[dict[str, str]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, in the order of the contract."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+    def _repr_markdown_(self) -> str:
+        # Notebooks render the report; the report layer stands above this one and is found only when asked for.
+        from importlib import import_module
+
+        text: str = import_module("hwmodel.report").plan_markdown(self)
+        return text
+
+
+def value_of(value: Value) -> float:
+    """The number of a certain or uncertain value."""
+    if value is None:
+        raise ValueError("no value")
+    return value.value if isinstance(value, Band) else float(value)

@@ -1,0 +1,155 @@
+"""The layout search: the whole space evaluated as arrays; the fastest that fits, and the Pareto set."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.errors import InfeasibleError
+from hwmodel.physics.memory import peak_memory
+from hwmodel.physics.training import step
+from hwmodel.solve.columns import grouped_best, row_of
+from hwmodel.solve.layouts import Cases, Space, layout_space
+from hwmodel.specs import Layout, MemoryTerms, Precision, StepTerms, Workload
+from hwmodel.specs.kernels import Machine
+from hwmodel.specs.stack import Stack
+from hwmodel.units import format_bytes
+
+BLOCK_ROWS = 16_384
+Column = NDArray[np.float64]
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """Step time and peak memory of every layout; rows that do not fit have an infinite step."""
+
+    cases: Cases
+    space: Space
+    step_s: Column
+    memory_bytes: Column
+    best: NDArray[np.int64]  # row of the fastest layout of each case, -1 where none fits
+
+    @property
+    def s_per_sequence(self) -> Column:
+        return self.step_s / self.space.batch_seqs
+
+    def tokens_per_s(self, case: int) -> float:
+        """Tokens a second of the fastest layout of a case; 0 where none fits."""
+        row = int(self.best[case])
+        return self.cases.seq_len / float(self.s_per_sequence[row]) if row >= 0 else 0.0
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """One layout of one case, evaluated as plain numbers."""
+
+    layout: Layout
+    batch_seqs: float
+    step: StepTerms
+    memory: MemoryTerms
+    accelerators: int
+    idle_accelerators: int
+    tokens_per_s: float
+
+    @property
+    def step_s(self) -> float:
+        return float(self.step.total_s)
+
+
+def evaluate(cases: Cases, machine: Machine, precision: Precision, stack: Stack, given: dict[str, float]) -> Evaluation:
+    """Every layout of every case, in blocks that stay in cache."""
+    space = layout_space(cases, float(machine.network.domain), given)
+    step_s = np.full(space.count, np.inf)
+    memory_bytes = np.full(space.count, np.inf)
+    for start in range(0, space.count, BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        part = space.rows(block)
+        workload = Workload(seq_len=cases.seq_len, global_batch_seqs=part.batch_seqs)
+        memory_bytes[block] = peak_memory(cases.shape, precision, part.layout, workload, stack).total_bytes
+        fits = np.flatnonzero(memory_bytes[block] <= machine.hbm_bytes)
+        if len(fits):
+            rows = part.rows(fits)
+            load = Workload(seq_len=cases.seq_len, global_batch_seqs=rows.batch_seqs)
+            terms = step(cases.shape, machine, precision, rows.layout, load, stack)
+            step_s[start + fits] = terms.total_s
+    best = grouped_best(space.case, step_s / np.maximum(space.batch_seqs, 1.0), cases.count)
+    return Evaluation(cases=cases, space=space, step_s=step_s, memory_bytes=memory_bytes, best=best)
+
+
+def choice(evaluation: Evaluation, row: int, machine: Machine, precision: Precision, stack: Stack) -> Choice:
+    """The layout of one row with all of its terms, as numbers."""
+    case = int(evaluation.space.case[row])
+    shape = evaluation.cases.shape
+    layout = row_of(evaluation.space.layout, row)
+    batch = float(evaluation.space.batch_seqs[row])
+    load = Workload(seq_len=evaluation.cases.seq_len, global_batch_seqs=batch)
+    terms = step(shape, machine, precision, layout, load, stack)
+    fleet = int(evaluation.cases.accelerators[case])
+    used = int(layout.accelerators)
+    return Choice(
+        layout=layout,
+        batch_seqs=batch,
+        step=terms,
+        memory=peak_memory(shape, precision, layout, load, stack),
+        accelerators=fleet,
+        idle_accelerators=fleet - used,
+        tokens_per_s=batch * evaluation.cases.seq_len / float(terms.total_s),
+    )
+
+
+def runners_up(evaluation: Evaluation, case: int, count: int = 3) -> list[int]:
+    """The next fastest rows of a case that differ from the winner, and from each other, in how the model is split."""
+    rows = np.flatnonzero((evaluation.space.case == case) & np.isfinite(evaluation.step_s))
+    rows = rows[np.argsort(evaluation.s_per_sequence[rows], kind="stable")]
+    seen: set[tuple[float, ...]] = set()
+    chosen: list[int] = []
+    layout = evaluation.space.layout
+    for row in rows:
+        one = row_of(layout, int(row))
+        split = (one.tp, one.cp, one.pp, one.ep, one.zero)
+        if split not in seen:
+            seen.add(split)
+            chosen.append(int(row))
+        if len(chosen) > count:
+            break
+    return chosen[1:]
+
+
+def pareto(evaluation: Evaluation, case: int) -> list[int]:
+    """Rows of a case that no other beats in time a sequence, memory and accelerators used, fastest first."""
+    rows = np.flatnonzero((evaluation.space.case == case) & np.isfinite(evaluation.step_s))
+    used = np.broadcast_to(np.asarray(evaluation.space.layout.accelerators), (evaluation.space.count,))
+    cost = np.stack([evaluation.s_per_sequence[rows], evaluation.memory_bytes[rows], used[rows]], axis=1)
+    order = np.lexsort((cost[:, 2], cost[:, 1], cost[:, 0]))
+    kept: list[int] = []
+    front = np.empty((0, 3))
+    for i in order:
+        if not np.any(np.all(front <= cost[i], axis=1)):
+            kept.append(int(rows[i]))
+            front = np.vstack([front, cost[i]])
+    return kept
+
+
+def require_fit(evaluation: Evaluation, case: int, machine: Machine, what: str) -> int:
+    """The best row of a case; raises InfeasibleError with the binding constraint when there is none."""
+    row = int(evaluation.best[case])
+    if row >= 0:
+        return row
+    mine = np.flatnonzero(evaluation.space.case == case)
+    fleet = int(evaluation.cases.accelerators[case])
+    if len(mine) == 0:
+        raise InfeasibleError(
+            f"no layout of {what} on {fleet} x {machine.part} divides: heads, layers, batch and the given parallel "
+            "sizes leave none; free one of --tp, --pp, --micro-batch or --global-batch",
+            binding="layout",
+            remedy="free a parallel size",
+        )
+    least = float(np.min(evaluation.memory_bytes[mine]))
+    capacity = float(machine.hbm_bytes)
+    grow = int(np.ceil(fleet * least / capacity))
+    remedy = f"take at least about {grow} accelerators, a smaller model or a part with more memory"
+    raise InfeasibleError(
+        f"{what} does not fit on {fleet} x {machine.part}: the leanest layout needs {format_bytes(least, binary=True)} "
+        f"an accelerator, each has {format_bytes(capacity, binary=True)}; {remedy}",
+        binding="memory",
+        remedy=remedy,
+    )

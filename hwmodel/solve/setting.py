@@ -1,0 +1,126 @@
+"""A request joined with the catalog: the part, its system, formats, constants, law and prices that a plan rests on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from hwmodel.catalog import Catalog, load_catalog
+from hwmodel.catalog.calibrations import kernel_calibration
+from hwmodel.catalog.stacks import training_stack
+from hwmodel.errors import InputError
+from hwmodel.physics.machine import machine as physics_machine
+from hwmodel.solve.request import Request
+from hwmodel.specs import (
+    EnergyFacts,
+    LawSpec,
+    Part,
+    Precision,
+    PriceSummary,
+    ReliabilityFacts,
+    ServingPrecision,
+    System,
+)
+from hwmodel.specs.kernels import KernelCalibration, Machine
+from hwmodel.specs.stack import Stack
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """What the plan is computed with. Without accelerators `part`, `system` and `machine` are None."""
+
+    request: Request
+    catalog: Catalog
+    law: LawSpec
+    precision: Precision
+    stack: Stack
+    energy: EnergyFacts
+    reliability: ReliabilityFacts
+    part: Part | None = None
+    system: System | None = None
+    machine: Machine | None = None
+    price: PriceSummary | None = None
+    notes: tuple[str, ...] = ()
+
+    def machine_for(self, precision: Precision, system: System | None = None) -> Machine:
+        """Constants of the same part in another recipe or system. Raises InputError for a format that it lacks."""
+        if self.part is None or self.system is None:
+            raise InputError("no accelerator is named: add --gpus, like 1024xA100")
+        return physics_machine(self.part, system or self.system, precision, kernel_calibration())
+
+    def kernels(self) -> KernelCalibration:
+        """The fitted constants of kernels and collectives."""
+        return kernel_calibration()
+
+    def serving_precision(self) -> ServingPrecision:
+        """The serving recipe asked for, or bf16 (fp16 on a part without it)."""
+        name = self.request.serving_precision or default_precision(self.part)
+        recipe: ServingPrecision = self.catalog.serving_precision(name)
+        return recipe
+
+
+def default_precision(part: Part | None) -> str:
+    """bf16, or fp16 on a part without bf16."""
+    if part is None or part.peak_dense_flop_per_s.get("bf16"):
+        return "bf16"
+    return "fp16"
+
+
+def _hardware(r: Request, catalog: Catalog) -> tuple[Part | None, System | None, list[str]]:
+    notes: list[str] = []
+    if r.accelerator is None and r.system is None:
+        return None, None, notes
+    system = catalog.system(r.system) if r.system is not None else None
+    if r.accelerator is None:
+        assert system is not None
+        part = catalog.part(system.part)
+    else:
+        part = catalog.part(r.accelerator)
+        if system is not None and system.part != part.id:
+            fitting = ", ".join(s.id for s in catalog.systems_of(part.id))
+            raise InputError(
+                f"--system {system.id} carries {system.part}, not {part.id}; systems of {part.id}: {fitting}"
+            )
+        system = system or catalog.default_system(part)
+        if r.accelerator.lower() != part.id:
+            notes.append(f"{r.accelerator} read as {part.name} ({part.id}) on {system.name} ({system.id})")
+    if r.nic_uni_bytes_per_s is not None:
+        system = msgspec.structs.replace(system, nic_uni_bytes_per_s=r.nic_uni_bytes_per_s)
+    return part, system, notes
+
+
+def _price(r: Request, catalog: Catalog, part: Part | None) -> PriceSummary | None:
+    if part is None:
+        return None
+    if r.usd_per_accelerator_hour is not None:
+        usd = r.usd_per_accelerator_hour
+        return PriceSummary(
+            part=part.id, kind="given", median_usd_per_accelerator_hour=usd, low_usd_per_accelerator_hour=usd,
+            high_usd_per_accelerator_hour=usd, n_quotes=1, first_date="", last_date="", providers=("given",),
+        )  # fmt: skip
+    return catalog.price_summary(part.id, **({"kind": r.price_kind} if r.price_kind else {}))
+
+
+def resolve(request: Request, catalog: Catalog | None = None) -> Setting:
+    """Join a request with the catalog. Raises InputError for unknown names and formats that the part lacks."""
+    if catalog is None:
+        catalog = load_catalog(tuple(Path(folder) for folder in request.catalogs))
+    part, system, notes = _hardware(request, catalog)
+    precision = catalog.precision(request.precision or default_precision(part))
+    machine = None
+    if part is not None and system is not None:
+        machine = physics_machine(part, system, precision, kernel_calibration())
+    return Setting(
+        request=request,
+        catalog=catalog,
+        law=catalog.law(request.law),
+        precision=precision,
+        stack=training_stack(request.stack, part.family if part else ""),
+        energy=catalog.energy(region=request.region, system=system),
+        reliability=catalog.reliability(),
+        part=part,
+        system=system,
+        machine=machine,
+        price=_price(request, catalog, part),
+        notes=tuple(notes),
+    )

@@ -1,0 +1,246 @@
+"""The tables around an answer: what was given, the laws side by side, money, warnings and sources."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hwmodel import laws
+from hwmodel.economics import chip_power_w, energy, goodput, rent
+from hwmodel.economics.goodput import LOWEST_GOODPUT
+from hwmodel.errors import HwModelError
+from hwmodel.laws import batch as batch_laws
+from hwmodel.physics import shape as shapes
+from hwmodel.solve.fleet import CRITICAL_BATCH_LAW
+from hwmodel.solve.result import value_of
+from hwmodel.solve.setting import Setting
+from hwmodel.solve.sizing import Sized
+from hwmodel.specs import LawSpec, Shape
+from hwmodel.specs.law import Total
+from hwmodel.units import format_count
+
+if TYPE_CHECKING:
+    from hwmodel.solve.plan import Solved
+
+LAWS_SHOWN = (
+    "besiroglu_2024",
+    "besiroglu_2024/exact",
+    "chinchilla_2022/approach1",
+    "chinchilla_2022/approach2",
+    "chinchilla_2022/approach3",
+    "muennighoff_2023",
+    "llama3_2024",
+    "deepseek_llm_2024",
+    "kaplan_2020/L_ND",
+)
+
+
+def request_table(setting: Setting) -> dict[str, Any]:
+    """What was given, and the defaults that filled in, each named as one or the other."""
+    r = setting.request
+    return {"given": r.given, "defaults": {k: v for k, v in _defaults(setting).items() if k not in r.given}}
+
+
+def _defaults(setting: Setting) -> dict[str, Any]:
+    r = setting.request
+    return {
+        "seq_len": r.seq_len,
+        "precision": setting.precision.id,
+        "law": setting.law.id,
+        "stack": setting.stack.id,
+        "flop_convention": r.flop_convention,
+        "prompt_share": r.prompt_share,
+        "system": setting.system.id if setting.system else None,
+    }
+
+
+def law_rows(setting: Setting, sized: Sized) -> list[dict[str, Any]]:
+    """What each law says to the same question: its own convention, converted to total parameters, and its loss."""
+    r = setting.request
+    rows = []
+    for law_id in dict.fromkeys((setting.law.id, *LAWS_SHOWN)):
+        law = setting.catalog.law(law_id)
+        try:
+            rows.append(_law_row(law, r.tokens, r.params, r.flop, sized))
+        except HwModelError as error:
+            rows.append({"law": law_id, "params": None, "tokens": None, "loss_nats": None, "reason": str(error)})
+    return rows
+
+
+def _law_row(
+    law: LawSpec, tokens: float | None, params: float | None, flop: float | None, sized: Sized
+) -> dict[str, Any]:
+    if tokens is not None and params is None and flop is None:
+        best = laws.optimum_for_tokens(law, tokens)
+    elif params is not None and tokens is None and flop is None:
+        best = laws.optimum_for_params(law, params)
+    else:
+        best = laws.optimum_for_flop(law, flop if flop is not None else 6.0 * sized.n * sized.d)
+    own = float(best.params)
+    total = float(laws.convert(best.count, Total).value) if best.params_convention == "non_embedding" else own
+    return {
+        "law": law.id,
+        "params": own,
+        "params_convention": best.params_convention,
+        "params_total": total,
+        "tokens": float(best.tokens),
+        "loss_nats": None if best.loss is None else float(best.loss),
+        "decades_outside_fit": laws.decades_outside(law, params=own, tokens=float(best.tokens)),
+    }
+
+
+def terms(record: Any, total: str) -> dict[str, float]:
+    """A record of terms as a mapping, with its total."""
+    out = {name: float(getattr(record, name)) for name in record.__struct_fields__}
+    out[total] = float(getattr(record, total))
+    return out
+
+
+def shape_table(shape: Shape, seq_len: float) -> dict[str, Any]:
+    """The architecture that a plan stands on, and its own parameter counts."""
+    counts = shapes.parameters(shape)
+    first = shape.blocks[0]
+    return {
+        "name": shape.name,
+        "params": float(counts.total),
+        "params_active": float(counts.active),
+        "params_non_embedding": float(counts.non_embedding),
+        "layers": float(shapes.layers(shape)),
+        "d_model": float(shape.d_model),
+        "n_heads": float(first.n_heads),
+        "n_kv_heads": float(first.n_kv_heads),
+        "head_dim": float(first.head_dim),
+        "d_ff": float(first.d_ff),
+        "n_experts": float(max(float(b.n_experts) for b in shape.blocks)),
+        "vocab": float(shape.vocab),
+        "train_flop_per_token_causal": float(shapes.flop_per_token(shape, seq_len, "causal")),
+    }
+
+
+def money(setting: Setting, solved: Solved) -> dict[str, Any]:
+    """Where the dollars, the energy and the lost time go."""
+    assert setting.part is not None
+    assert setting.system is not None
+    hours = value_of(solved.answer.gpu_hours)
+    used = energy(hours, setting.part, setting.system, setting.energy)
+    lost = goodput(float(solved.fleet.accelerators), solved.sized.n, setting.reliability)
+    price = None
+    if setting.price is not None:
+        paid = rent(hours, setting.price)
+        price = {
+            "kind": setting.price.kind,
+            "median_usd_per_accelerator_hour": setting.price.median_usd_per_accelerator_hour,
+            "low_usd_per_accelerator_hour": setting.price.low_usd_per_accelerator_hour,
+            "high_usd_per_accelerator_hour": setting.price.high_usd_per_accelerator_hour,
+            "n_quotes": setting.price.n_quotes,
+            "first_date": setting.price.first_date,
+            "last_date": setting.price.last_date,
+            "providers": list(setting.price.providers),
+            "flag": setting.price.flag,
+            "rent_usd": float(paid.median_usd),
+        }
+    return {
+        "price": price,
+        "energy": {
+            "chip_mwh": float(used.chip_j) / 3.6e9,
+            "server_mwh": float(used.server_j) / 3.6e9,
+            "facility_mwh": float(used.facility_j) / 3.6e9,
+            "pue": setting.energy.pue,
+            "grid_region": setting.energy.grid_region,
+            "grid_kg_co2e_per_kwh": setting.energy.grid_kg_co2e_per_kwh,
+            "grid_t_co2e": float(used.grid_kg_co2e) / 1e3,
+            "embodied_t_co2e": float(used.embodied_kg_co2e) / 1e3,
+        },
+        "goodput": {
+            "mtbf_s": float(lost.mtbf_s),
+            "checkpoint_interval_s": float(lost.checkpoint_interval_s),
+            "checkpoint_write_s": float(lost.checkpoint_write_s),
+            "interruptions_expected": hours / solved.fleet.accelerators * 3600.0 / float(lost.mtbf_s),
+        },
+    }
+
+
+def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]:
+    """What a reader must know before trusting the numbers."""
+    said = list(setting.notes)
+    outside = laws.decades_outside(setting.law, params=sized.n, tokens=sized.d)
+    if outside > 0.05:
+        said.append(
+            f"{setting.law.id} was fitted on smaller runs: {format_count(sized.n)} parameters on "
+            f"{format_count(sized.d)} tokens lie {outside:.1f} decades outside"
+        )
+    if solved is not None:
+        said += _fleet_warnings(setting, solved)
+    return said
+
+
+def _fleet_warnings(setting: Setting, solved: Solved) -> list[str]:
+    assert setting.part is not None
+    assert setting.system is not None
+    said = []
+    law = setting.catalog.law(CRITICAL_BATCH_LAW)
+    cap = float(batch_laws.critical_batch_tokens(law, solved.sized.n)) / setting.request.seq_len
+    if solved.choice.batch_seqs > cap * 1.001:
+        said.append(
+            f"the global batch given, {solved.choice.batch_seqs:.0f} sequences, exceeds the critical batch of about "
+            f"{cap:.0f} ({law.id}): tokens beyond it buy less"
+        )
+    if solved.choice.idle_accelerators:
+        said.append(
+            f"{solved.choice.idle_accelerators} of {solved.fleet.accelerators} accelerators stay idle (spares): the "
+            "fleet or the batch does not divide further; they are billed"
+        )
+    if solved.answer.goodput is not None and solved.answer.goodput <= LOWEST_GOODPUT:
+        said.append("failures come faster than checkpoints: the elapsed time is a lower bound")
+    _, power_flag = chip_power_w(setting.part)
+    if power_flag:
+        said.append(power_flag)
+    if setting.price is None:
+        said.append(f"no price of {setting.part.id} is known: give one with --usd-per-hour or --prices FILE")
+    elif setting.price.flag:
+        said.append(f"price of {setting.part.id}: {setting.price.flag}")
+    if setting.machine is not None and setting.machine.provenance != "measured":
+        said.append(
+            f"kernels of {setting.part.id} were not measured: constants come from {setting.machine.provenance}, so the "
+            "interval is wide"
+        )
+    unconfirmed = [*setting.part.unconfirmed, *setting.system.unconfirmed]
+    used = {"hbm_bytes", "hbm_bytes_per_s", "nic_uni_bytes_per_s", "link_uni_bytes_per_s", "tdp_w", "node_power_w",
+            f"peak_dense_flop_per_s.{setting.precision.gemm_format}"}  # fmt: skip
+    if shaky := sorted(used & set(unconfirmed)):
+        said.append(f"unconfirmed in the catalog: {', '.join(shaky)}")
+    return said
+
+
+def sources(setting: Setting, solved: Solved | None) -> list[dict[str, str]]:
+    """One row for each source of the numbers used: what it gave, and where it stands."""
+    wanted: list[tuple[str, str]] = [(setting.law.source, f"scaling law {setting.law.id}")]
+    if solved is not None:
+        wanted.append((setting.catalog.law(CRITICAL_BATCH_LAW).source, "critical batch"))
+        assert setting.part is not None
+        assert setting.system is not None
+        wanted += _record_sources(setting, "accelerator", setting.part.id)
+        wanted += _record_sources(setting, "system", setting.system.id)
+    grouped: dict[str, list[str]] = {}
+    for source, what in wanted:
+        uses = grouped.setdefault(source, [])
+        if what not in uses:
+            uses.append(what)
+    return [_source_row(setting, source, uses) for source, uses in grouped.items()]
+
+
+PART_FIELDS = ("hbm_bytes", "hbm_bytes_per_s", "link_uni_bytes_per_s", "nic_uni_bytes_per_s", "tdp_w", "node_power_w")
+
+
+def _record_sources(setting: Setting, kind: str, record_id: str) -> list[tuple[str, str]]:
+    found = setting.catalog.provenance(kind, record_id)
+    fields = (*PART_FIELDS, f"peak_dense_flop_per_s.{setting.precision.gemm_format}")
+    return [(found[name].source, f"{record_id} {name}") for name in fields if name in found]
+
+
+def _source_row(setting: Setting, source: str, uses: list[str]) -> dict[str, str]:
+    row = {"id": source, "for": ", ".join(uses)}
+    try:
+        record = setting.catalog.source(source)
+    except HwModelError:
+        return row
+    return {**row, "title": record.title, "locator": record.locator, "licence": record.licence}

@@ -1,0 +1,227 @@
+"""Which size and how many tokens: what the request leaves open is closed by a law, by compute, or by both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from hwmodel import laws
+from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.laws import data as data_laws
+from hwmodel.solve.request import Request
+from hwmodel.solve.result import Band, Value, value_of
+from hwmodel.specs import LawSpec
+from hwmodel.units import format_count
+
+DRAWS = 400
+# Tokens that a fleet gets through in the time or money given, as a function of the size.
+TokensOfSize = Callable[[float], float]
+
+
+class Sized(msgspec.Struct, frozen=True, kw_only=True):
+    """Size [parameters, the law's convention] and tokens, with bands where the law's constants decide them."""
+
+    params: Value
+    tokens: Value
+    loss: Value
+    solved: dict[str, str]
+
+    @property
+    def n(self) -> float:
+        return value_of(self.params)
+
+    @property
+    def d(self) -> float:
+        return value_of(self.tokens)
+
+
+class LossModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A law, its joint draws where it has them, and the unique data that repeats when tokens exceed it."""
+
+    law: LawSpec
+    drawn: Any = None  # the law with columns of draws, None without a covariance
+    repetition: LawSpec | None = None
+    unique_tokens: float | None = None
+
+    def loss(self, params: Any, tokens: Any, law: LawSpec | None = None) -> Any:
+        """Loss [nats/token], with the tokens beyond the unique ones worth less (Muennighoff et al. 2023)."""
+        law = law or self.law
+        if self.unique_tokens is None or self.repetition is None:
+            return laws.loss(law, params, tokens)
+        repeated = data_laws.repeated_loss(law.constants, self.repetition.constants, params, tokens, self.unique_tokens)
+        return repeated["loss_nats"]
+
+    def effective(self, tokens: Any) -> Any:
+        """Fresh tokens that are worth as much as these."""
+        if self.unique_tokens is None or self.repetition is None:
+            return tokens
+        return data_laws.effective_tokens(tokens, self.unique_tokens, self.repetition.constants["RD_star"])
+
+    def band(self, value: float, of_law: Callable[[LawSpec], Any]) -> Value:
+        """The value with its band over the joint draws; the plain number for a law without them."""
+        if self.drawn is None:
+            return value
+        low, high = laws.band(of_law(self.drawn))
+        return Band(value, low, high)
+
+    def loss_band(self, params: float, tokens: float) -> Value:
+        if not laws.has_loss(self.law):
+            return None
+        value = float(self.loss(params, tokens))
+        return self.band(value, lambda law: self.loss(params, tokens, law))
+
+
+def loss_model(law: LawSpec, repetition: LawSpec | None, unique_tokens: float | None, seed: int) -> LossModel:
+    """A loss model with its draws."""
+    drawn = laws.draws(law, DRAWS, seed) if laws.has_draws(law) else None
+    return LossModel(law=law, drawn=drawn, repetition=repetition, unique_tokens=unique_tokens)
+
+
+def loss_target(r: Request, model: LossModel) -> float | None:
+    """The loss asked for [nats/token], or None."""
+    if r.loss is not None:
+        return r.loss * r.loss_factor
+    if r.loss_like is not None:
+        return float(laws.loss(model.law, *r.loss_like)) * r.loss_factor
+    return None
+
+
+def _bisect(above: Callable[[float], bool], low: float, high: float) -> float:
+    """Where `above` turns from True to False between two positive ends, on the log scale."""
+    a, b = math.log(low), math.log(high)
+    for _ in range(70):
+        middle = 0.5 * (a + b)
+        a, b = (middle, b) if above(math.exp(middle)) else (a, middle)
+    return math.exp(0.5 * (a + b))
+
+
+def _least(cost: Callable[[float], float], low: float, high: float) -> float:
+    """Argument of the least value between two positive ends: a grid on the log scale, then golden section."""
+    points = 65
+    step = math.log(high / low) / (points - 1)
+    grid = [low * math.exp(i * step) for i in range(points)]
+    best = min(range(points), key=lambda i: cost(grid[i]))
+    a, b = math.log(grid[max(best - 1, 0)]), math.log(grid[min(best + 1, points - 1)])
+    golden = (5.0**0.5 - 1.0) / 2.0
+    for _ in range(48):
+        left, right = b - golden * (b - a), a + golden * (b - a)
+        a, b = (a, right) if cost(math.exp(left)) < cost(math.exp(right)) else (left, b)
+    return math.exp(0.5 * (a + b))
+
+
+SMALLEST_PARAMS, LARGEST_PARAMS = 1e6, 1e14
+
+
+def size(r: Request, model: LossModel, params: float | None, affordable: TokensOfSize | None) -> Sized:
+    """Close size and tokens. `params` is given by --params or --model; `affordable` by time or money on a fleet.
+
+    Raises InfeasibleError for a loss that cannot be reached, InputError for a law that cannot answer.
+    """
+    target = loss_target(r, model)
+    if target is not None:
+        sized = _for_loss(r, model, target, params)
+    elif params is not None and r.tokens is not None:
+        sized = _sized(model, params, r.tokens, {})
+    elif r.flop is not None:
+        sized = _for_compute(r, model, params, lambda n: r.flop / (6.0 * n), "--flops")  # type: ignore[operator]
+    elif affordable is not None:
+        sized = _for_compute(r, model, params, affordable, "the time or money given")
+    elif params is not None:
+        sized = _from_law(model, params=params)
+    else:
+        assert r.tokens is not None
+        sized = _from_law(model, tokens=r.tokens)
+    return sized
+
+
+def _sized(model: LossModel, params: Value, tokens: Value, solved: dict[str, str]) -> Sized:
+    loss = model.loss_band(value_of(params), value_of(tokens))
+    return Sized(params=params, tokens=tokens, loss=loss, solved=solved)
+
+
+def _from_law(model: LossModel, params: float | None = None, tokens: float | None = None) -> Sized:
+    law = model.law
+    if tokens is not None:
+        if model.unique_tokens is None:
+            n = float(laws.params_for_tokens(law, tokens))
+            band = model.band(n, lambda drawn: laws.params_for_tokens(drawn, tokens))
+        else:
+            n = float(laws.params_for_tokens(law, model.effective(tokens)))
+            band = model.band(n, lambda drawn: laws.params_for_tokens(drawn, model.effective(tokens)))
+        return _sized(
+            model, band, tokens, {"params": f"the size for which these tokens are compute-optimal ({law.id})"}
+        )
+    assert params is not None
+    d = float(laws.tokens_for_params(law, params))
+    band = model.band(d, lambda drawn: laws.tokens_for_params(drawn, params))
+    return _sized(model, params, band, {"tokens": f"the tokens that are compute-optimal for this size ({law.id})"})
+
+
+def _for_compute(r: Request, model: LossModel, params: float | None, tokens_of: TokensOfSize, given: str) -> Sized:
+    """Compute binds: `tokens_of` says how many tokens a size can see."""
+    if params is not None:
+        return _sized(model, params, tokens_of(params), {"tokens": f"what {given} buys at this size"})
+    if r.tokens is not None:
+        wanted = r.tokens
+        n = _bisect(lambda x: tokens_of(x) > wanted, SMALLEST_PARAMS, LARGEST_PARAMS)
+        return _sized(model, n, wanted, {"params": f"the largest size that sees these tokens within {given}"})
+    law = model.law
+    flop = r.flop
+    if flop is not None and model.unique_tokens is None:
+        best = laws.optimum_for_flop(law, flop)
+        n, d = float(best.params), float(best.tokens)
+        params_band = model.band(n, lambda drawn: laws.optimum_for_flop(drawn, flop).params)
+        tokens_band = model.band(d, lambda drawn: laws.optimum_for_flop(drawn, flop).tokens)
+        how = f"least loss at 6 N D = {format_count(flop)} FLOP ({law.id})"
+        return _sized(model, params_band, tokens_band, {"params": how, "tokens": how})
+    how = f"least loss within {given} ({law.id})"
+    if laws.has_loss(law):
+        n = _least(lambda x: float(model.loss(x, max(tokens_of(x), 1.0))), SMALLEST_PARAMS, LARGEST_PARAMS)
+    else:
+        n = _bisect(lambda x: tokens_of(x) > float(laws.tokens_for_params(law, x)), SMALLEST_PARAMS, LARGEST_PARAMS)
+    d = tokens_of(n)
+    spread: Value = n
+    if model.drawn is not None:
+        # The budget's shape in N barely moves the relative spread, so the band of the plain 6 N D optimum serves.
+        ratio = laws.optimum_for_flop(model.drawn, 6.0 * n * d).params / laws.optimum_for_flop(law, 6.0 * n * d).params
+        low, high = laws.band(ratio)
+        spread = Band(n, n * low, n * high)
+        return _sized(model, spread, Band(d, d / high, d / low), {"params": how, "tokens": how})
+    return _sized(model, spread, d, {"params": how, "tokens": how})
+
+
+def _for_loss(r: Request, model: LossModel, target: float, params: float | None) -> Sized:
+    law = model.law
+    if not laws.has_loss(law):
+        raise InputError(f"law {law.id} has no loss, so it cannot aim at one; take besiroglu_2024")
+    why = f"reaches a loss of {target:.3f} nats/token ({law.id})"
+    if params is not None:
+        d = _raw_tokens(model, float(laws.tokens_for_loss(law, params, target)))
+        return _sized(model, params, d, {"tokens": why})
+    if r.tokens is not None:
+        n = float(laws.params_for_loss_at_tokens(law, model.effective(r.tokens), target))
+        return _sized(model, n, r.tokens, {"params": why})
+    best = laws.optimum_for_loss(law, target)
+    n, d = float(best.params), _raw_tokens(model, float(best.tokens))
+    how = f"{why} at the least training FLOPs"
+    return _sized(model, n, d, {"params": how, "tokens": how})
+
+
+def _raw_tokens(model: LossModel, effective: float) -> float:
+    """Tokens worth `effective` fresh ones; InfeasibleError beyond what repetition can give."""
+    if model.unique_tokens is None or model.repetition is None or effective <= model.unique_tokens:
+        return effective
+    decay = model.repetition.constants["RD_star"]
+    most = model.unique_tokens * (1.0 + decay)
+    if effective >= most:
+        raise InfeasibleError(
+            f"{format_count(model.unique_tokens)} unique tokens are never worth the {format_count(effective)} fresh "
+            f"ones that this loss needs, however often repeated (at most {format_count(most)}); find more data, take a "
+            "larger model or a higher loss",
+            binding="unique_tokens",
+            remedy="more unique tokens",
+        )
+    return float(data_laws.tokens_for_effective(effective, model.unique_tokens, decay))
