@@ -26,8 +26,10 @@ def command(form: str, out: str | None, quiet: bool, precision: str, **given: An
     from hwmodel.solve.compare import compare
 
     found = compare(precision=precision, **given)
-    for line in found.warnings:
-        note(f"note: {line}", quiet=quiet)
+    if form in ("json", "csv") or path is not None:
+        # The report says these itself; here they are for whoever does not see it.
+        for line in found.warnings:
+            note(f"note: {line}", quiet=quiet)
     if form == "json":
         text = json_text(found.to_dict())
     elif form == "csv":

@@ -35,13 +35,19 @@ class EnergyTerms(msgspec.Struct, frozen=True, kw_only=True):
         return self.grid_kg_co2e + self.embodied_kg_co2e
 
 
-def chip_power_w(part: Part) -> tuple[float, str]:
-    """Rated power of one accelerator [W], and a flag that is empty when the vendor publishes it."""
+def mean_chip_power_w(part: Part, facts: EnergyFacts) -> tuple[float, str]:
+    """Mean power of one accelerator in training [W], and a flag that is empty when the vendor publishes a rating.
+
+    Rating times load where there is a rating, else a measured fleet average, else a guess from the peak.
+    """
     if part.tdp_w:
-        return part.tdp_w, ""
+        return part.tdp_w * facts.load_fraction, ""
+    if part.average_power_w:
+        watts = part.average_power_w
+        return watts, f"no published power rating of {part.id}: its measured fleet average, {watts:.0f} W, is used"
     peak = part.peak_dense_flop_per_s.get("bf16") or part.peak_dense_flop_per_s.get("fp16") or 0.0
-    power_w = peak * FALLBACK_J_PER_FLOP
-    return power_w, f"no published power for {part.id}: {power_w:.0f} W assumed from its peak (unconfirmed)"
+    watts = peak * FALLBACK_J_PER_FLOP * facts.load_fraction
+    return watts, f"no published power of {part.id}: {watts:.0f} W assumed from its peak (unconfirmed)"
 
 
 def energy(accelerator_hours: Num, part: Part, system: System, facts: EnergyFacts) -> EnergyTerms:
@@ -50,13 +56,11 @@ def energy(accelerator_hours: Num, part: Part, system: System, facts: EnergyFact
     Where the system's node rating is known, the server's share is rating / accelerators - chip rating at the same load;
     otherwise `facts.server_overhead_fraction` of the chip.
     """
-    rated_w, _ = chip_power_w(part)
-    chip_w = rated_w * facts.load_fraction
-    if system.node_power_w:
-        server_w = system.node_power_w / system.accelerators_per_node - rated_w
-        server_w = server_w * facts.load_fraction if server_w > 0 else chip_w * facts.server_overhead_fraction
-    else:
-        server_w = chip_w * facts.server_overhead_fraction
+    chip_w, _ = mean_chip_power_w(part, facts)
+    server_w = chip_w * facts.server_overhead_fraction
+    if system.node_power_w and part.tdp_w:
+        rest_w = system.node_power_w / system.accelerators_per_node - part.tdp_w
+        server_w = rest_w * facts.load_fraction if rest_w > 0 else server_w
     seconds = accelerator_hours * 3600.0
     chip_j, server_j = chip_w * seconds, server_w * seconds
     facility_j = (chip_j + server_j) * (facts.pue - 1.0)

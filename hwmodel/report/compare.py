@@ -17,7 +17,7 @@ def compare_markdown(plan: Plan) -> str:
         plan=plan,
         precision_table=precision_table(plan.precisions),
         verdict=winner(plan),
-        command=command(plan).replace("hwmodel plan", "hwmodel compare", 1),
+        command=command(plan, "compare", [row["precision"] for row in plan.precisions]),
     )
 
 

@@ -11,17 +11,6 @@ from hwmodel.report import words
 from hwmodel.report.words import TERM_WORDS, interval, table
 from hwmodel.solve.result import Answer, Band, Plan
 
-# Option names by request field, where they differ from the field.
-OPTIONS = {
-    "flop": "flops",
-    "time_s": "time",
-    "budget_usd": "budget",
-    "global_batch_seqs": "global-batch",
-    "usd_per_accelerator_hour": "usd-per-hour",
-    "prompt_share": "prompt-output",
-    "catalogs": "catalog",
-}
-
 ANSWER_ROWS: list[tuple[str, str, Any]] = [
     ("parameters", "params", words.count),
     ("tokens", "tokens", words.count),
@@ -184,35 +173,14 @@ def life_words(plan: Plan, cost: float | None) -> str:
     return words.usd(cost) if unit == "USD" else f"{cost:.3g} {unit}"
 
 
-def command(plan: Plan) -> str:
-    """The command line that reproduces this plan."""
-    parts = ["hwmodel", "plan"]
-    given = dict(plan.request["given"])
-    accelerator, gpus = given.pop("accelerator", None), given.pop("gpus", None)
-    if accelerator is not None:
-        parts += ["--gpus", f"{gpus}x{accelerator}" if gpus is not None else accelerator]
-    for field, value in given.items():
-        parts += _option(field, value)
-    return shlex.join(parts)
-
-
-def _option(field: str, value: Any) -> list[str]:
-    name = "--" + OPTIONS.get(field, field).replace("_", "-")
-    if field == "layout":
-        out: list[str] = []
-        for key, size in value.items():
-            shown = ("none", "selective", "full")[int(size)] if key == "recompute" else f"{size:g}"
-            out += [f"--{key.replace('_', '-')}", shown]
-        return out
-    if field == "nic_uni_bytes_per_s":
-        return ["--nic-gbit-s", f"{value * 8 / 1e9:g}"]
-    if field == "loss_like":
-        return [name, f"{words.count(value[0])}@{words.count(value[1])}"]
-    if field == "time_s":
-        return [name, f"{value:g}s"]
-    if field == "catalogs":
-        return [word for folder in value for word in (name, folder)]
-    return [name, f"{value:.10g}" if isinstance(value, float) else str(value)]
+def command(plan: Plan, name: str = "plan", precisions: list[str] | None = None) -> str:
+    """The command line that reproduces this plan, or its comparison of several formats."""
+    options = [
+        (option, value) for option, value in plan.request["options"] if not precisions or option != "--precision"
+    ]
+    if precisions:
+        options.append(("--precision", ",".join(precisions)))
+    return shlex.join(["hwmodel", name, *(word for pair in options for word in pair)])
 
 
 def sentence(plan: Plan) -> str:

@@ -20,6 +20,6 @@ def grouped_best(group: NDArray[np.int64], value: NDArray[np.float64], groups: i
     best = np.full(groups, -1, dtype=np.int64)
     firsts, positions = np.unique(group[order], return_index=True)
     best[firsts] = order[positions]
-    empty = (best >= 0) & ~np.isfinite(value[best])
-    best[empty] = -1
+    found = np.flatnonzero(best >= 0)
+    best[found[~np.isfinite(value[best[found]])]] = -1
     return best

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import math
 
 import msgspec
@@ -19,9 +18,11 @@ from hwmodel.solve.search import Evaluation, evaluate
 from hwmodel.solve.setting import Setting
 from hwmodel.specs import LawSpec, Precision, Shape
 from hwmodel.specs.kernels import Machine
-from hwmodel.units import SECONDS_PER_HOUR, format_count
+from hwmodel.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, format_count, format_duration
 
 CRITICAL_BATCH_LAW = "cbs_zhang_2024"
+# A budget without a time sizes the fleet for a run of this length, and says so.
+OPEN_FLEET_TIME_S = 90.0 * SECONDS_PER_DAY
 # Sizes at which the throughput of a fleet is computed; between them it is interpolated on the log scale.
 LADDER_STEP = 10.0**0.25
 LADDER_SPAN = (1e8, 3e13)
@@ -167,7 +168,7 @@ def node_multiples(per_node: int, most: int = 131_072) -> list[int]:
 
 
 def fleet_size(setting: Setting, shape: Shape, params: float, tokens: float) -> int:
-    """Accelerators for a run whose count is open: the fewest in time, or the most that the budget pays.
+    """Accelerators for a run whose count is open: the fewest that finish within the time and the money.
 
     Raises InfeasibleError where no fleet does it.
     """
@@ -182,38 +183,37 @@ def fleet_size(setting: Setting, shape: Shape, params: float, tokens: float) -> 
         rate = fleet.given_rate(params) or evaluation.tokens_per_s(case)
         if rate > 0:
             elapsed[count] = tokens / rate / fleet.goodput(params)
-    in_time = [n for n, s in elapsed.items() if r.time_s is None or s <= r.time_s]
+    limit_s = r.time_s if r.time_s is not None else OPEN_FLEET_TIME_S
+    fitting = [n for n, s in elapsed.items() if s <= limit_s]
     if r.budget_usd is not None:
         usd = hourly_usd(setting) / SECONDS_PER_HOUR
-        in_time = [n for n in in_time if n * elapsed[n] * usd <= r.budget_usd]
-    if not in_time:
-        raise InfeasibleError(
-            f"no fleet of {setting.system.id} up to {counts[-1]} accelerators trains {format_count(params)} parameters "
-            f"on {format_count(tokens)} tokens within the time and money given; give more of them, a smaller size or "
-            "less data",
-            binding="time" if r.time_s is not None else "budget",
-            remedy="more time or money",
-        )
-    return in_time[0] if r.time_s is not None else in_time[-1]
+        fitting = [n for n in fitting if n * elapsed[n] * usd <= r.budget_usd]
+    if fitting:
+        return fitting[0]
+    raise InfeasibleError(
+        f"no fleet of {setting.system.id} up to {counts[-1]} accelerators trains {format_count(params)} parameters "
+        f"on {format_count(tokens)} tokens within {format_duration(limit_s)} and the money given; give more of them, a "
+        "smaller size or less data",
+        binding="time" if r.time_s is not None else "budget",
+        remedy="more time or money",
+    )
 
 
-def fleet_for_time_and_budget(setting: Setting) -> int:
-    """Accelerators that spend the whole budget in the whole time, in whole nodes."""
+def fleet_for_budget(setting: Setting) -> int:
+    """Accelerators that spend the whole budget in the time given (or OPEN_FLEET_TIME_S), in whole nodes."""
     r = setting.request
     assert setting.system is not None
-    if r.time_s is None or r.budget_usd is None:
-        raise InputError("a fleet of open size needs --time and --budget, or --time with a size of run")
-    count = r.budget_usd / (hourly_usd(setting) * r.time_s / SECONDS_PER_HOUR)
+    assert r.budget_usd is not None
+    time_s = r.time_s if r.time_s is not None else OPEN_FLEET_TIME_S
+    count = r.budget_usd / (hourly_usd(setting) * time_s / SECONDS_PER_HOUR)
     per_node = int(setting.system.accelerators_per_node)
-    counts = node_multiples(per_node)
     if count < 1:
         raise InfeasibleError(
-            "the budget does not pay for one accelerator over the time given; shorten --time or raise --budget",
+            f"the budget does not pay for one accelerator over {format_duration(time_s)}; shorten --time or raise "
+            "--budget",
             binding="budget",
             remedy="a shorter time",
         )
-    return (
-        counts[max(bisect.bisect_right(counts, count) - 1, 0)]
-        if count < per_node
-        else int(count // per_node) * per_node
-    )
+    if count >= per_node:
+        return int(count // per_node) * per_node
+    return 2 ** int(math.log2(count))

@@ -15,7 +15,7 @@ from hwmodel.solve import sides
 from hwmodel.solve.alternatives import alternatives
 from hwmodel.solve.answers import SizedShape, answer, check_limits, plan_layout, unfleeted
 from hwmodel.solve.curves import curves
-from hwmodel.solve.fleet import CRITICAL_BATCH_LAW, Fleet, fleet_for_time_and_budget, fleet_size
+from hwmodel.solve.fleet import CRITICAL_BATCH_LAW, Fleet, fleet_for_budget, fleet_size
 from hwmodel.solve.objective import Costs, costs, default_objective, deployment_optimal, saving_band
 from hwmodel.solve.precisions import precision_rows
 from hwmodel.solve.request import parse_request
@@ -104,9 +104,9 @@ def _fleet_given(setting: Setting) -> Fleet | None:
         return None
     if r.gpus is not None:
         return Fleet(setting, r.gpus)
-    closes = r.params is not None or r.model is not None or r.tokens is not None or r.flop is not None
-    if r.time_s is not None and r.budget_usd is not None and not (closes or r.has_loss_target):
-        return Fleet(setting, fleet_for_time_and_budget(setting))
+    sized = r.params is not None or r.model is not None
+    if r.budget_usd is not None and r.flop is None and not r.has_loss_target and not (sized and r.tokens is not None):
+        return Fleet(setting, fleet_for_budget(setting))
     if r.time_s is None and r.budget_usd is None:
         part = setting.part.id
         raise InputError(f"how many {part}? give a count, like --gpus 1024x{part}, or --time or --budget to solve it")

@@ -52,13 +52,16 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     catalogs: tuple[str, ...] = ()
     prices: str | None = None
     seed: int = 0
+    asked: tuple[tuple[str, str], ...] = ()  # the options as typed, for the command that reproduces the plan
 
     @property
     def given(self) -> dict[str, Any]:
         """The fields that differ from their defaults, for the report and the reproducing command."""
         blank = Request()
         return {
-            name: value for name in self.__struct_fields__ if (value := getattr(self, name)) != getattr(blank, name)
+            name: value
+            for name in self.__struct_fields__
+            if name != "asked" and (value := getattr(self, name)) != getattr(blank, name)
         }
 
     @property
@@ -181,10 +184,22 @@ _VERBATIM = ("system", "model", "precision", "serving_precision", "law", "object
              "measured", "prices", "flop_convention")  # fmt: skip
 
 
+def _asked(given: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Option and value, as they would be typed; repeatable options appear once a value."""
+    typed = []
+    for name, value in given.items():
+        option = "--catalog" if name == "catalogs" else "--" + name.replace("_", "-")
+        if name == "loss_like" and not isinstance(value, str):
+            value = "@".join(f"{part:.10g}" for part in value)
+        values = value if isinstance(value, (tuple, list)) else (value,)
+        typed += [(option, f"{v:.12g}" if isinstance(v, float) else str(v)) for v in values]
+    return tuple(typed)
+
+
 def parse_request(**given: Any) -> Request:
     """A Request from the options of `plan` (strings as typed, or numbers). Raises InputError with the mend."""
     given = {name: value for name, value in given.items() if value is not None and value != ()}
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {"asked": _asked(given)}
     fields["gpus"], fields["accelerator"] = _fleet(given.pop("gpus", None))
     fields["seq_len"] = _whole(given.pop("seq_len", DEFAULT_SEQ_LEN), "--seq-len")
     fields["global_batch_seqs"] = _batch_seqs(given, fields["seq_len"])

@@ -17,6 +17,8 @@ from hwmodel.specs.stack import Stack
 from hwmodel.units import format_bytes
 
 BLOCK_ROWS = 16_384
+# A plan leaves this share of memory free: what the memory model misses of framework buffers and fragmentation.
+MEMORY_MARGIN = 0.03
 Column = NDArray[np.float64]
 
 
@@ -65,7 +67,7 @@ def evaluate(cases: Cases, machine: Machine, precision: Precision, stack: Stack,
         part = space.rows(block)
         workload = Workload(seq_len=cases.seq_len, global_batch_seqs=part.batch_seqs)
         memory_bytes[block] = peak_memory(cases.shape, precision, part.layout, workload, stack).total_bytes
-        fits = np.flatnonzero(memory_bytes[block] <= machine.hbm_bytes)
+        fits = np.flatnonzero(memory_bytes[block] <= usable_bytes(machine))
         if len(fits):
             rows = part.rows(fits)
             load = Workload(seq_len=cases.seq_len, global_batch_seqs=rows.batch_seqs)
@@ -73,6 +75,11 @@ def evaluate(cases: Cases, machine: Machine, precision: Precision, stack: Stack,
             step_s[start + fits] = terms.total_s
     best = grouped_best(space.case, step_s / np.maximum(space.batch_seqs, 1.0), cases.count)
     return Evaluation(cases=cases, space=space, step_s=step_s, memory_bytes=memory_bytes, best=best)
+
+
+def usable_bytes(machine: Machine) -> float:
+    """Memory that a plan may fill [bytes]."""
+    return float(machine.hbm_bytes) * (1.0 - MEMORY_MARGIN)
 
 
 def choice(evaluation: Evaluation, row: int, machine: Machine, precision: Precision, stack: Stack) -> Choice:
@@ -144,12 +151,12 @@ def require_fit(evaluation: Evaluation, case: int, machine: Machine, what: str) 
             remedy="free a parallel size",
         )
     least = float(np.min(evaluation.memory_bytes[mine]))
-    capacity = float(machine.hbm_bytes)
+    capacity = usable_bytes(machine)
     grow = int(np.ceil(fleet * least / capacity))
     remedy = f"take at least about {grow} accelerators, a smaller model or a part with more memory"
     raise InfeasibleError(
         f"{what} does not fit on {fleet} x {machine.part}: the leanest layout needs {format_bytes(least, binary=True)} "
-        f"an accelerator, each has {format_bytes(capacity, binary=True)}; {remedy}",
+        f"an accelerator, a plan may fill {format_bytes(capacity, binary=True)}; {remedy}",
         binding="memory",
         remedy=remedy,
     )

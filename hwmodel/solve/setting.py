@@ -98,7 +98,8 @@ def _price(r: Request, catalog: Catalog, part: Part | None) -> PriceSummary | No
             part=part.id, kind="given", median_usd_per_accelerator_hour=usd, low_usd_per_accelerator_hour=usd,
             high_usd_per_accelerator_hour=usd, n_quotes=1, first_date="", last_date="", providers=("given",),
         )  # fmt: skip
-    return catalog.price_summary(part.id, **({"kind": r.price_kind} if r.price_kind else {}))
+    kind = {"kind": r.price_kind} if r.price_kind else {}
+    return catalog.price_summary(part.id, file=r.prices, **kind)
 
 
 def resolve(request: Request, catalog: Catalog | None = None) -> Setting:

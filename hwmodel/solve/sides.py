@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hwmodel import laws
-from hwmodel.economics import chip_power_w, energy, goodput, rent
+from hwmodel.catalog.stacks import training_calibration
+from hwmodel.economics import energy, goodput, mean_chip_power_w, rent
 from hwmodel.economics.goodput import LOWEST_GOODPUT
 from hwmodel.errors import HwModelError
 from hwmodel.laws import batch as batch_laws
 from hwmodel.physics import shape as shapes
-from hwmodel.solve.fleet import CRITICAL_BATCH_LAW
+from hwmodel.solve.fleet import CRITICAL_BATCH_LAW, OPEN_FLEET_TIME_S
 from hwmodel.solve.result import value_of
 from hwmodel.solve.setting import Setting
 from hwmodel.solve.sizing import Sized
 from hwmodel.specs import LawSpec, Shape
 from hwmodel.specs.law import Total
-from hwmodel.units import format_count
+from hwmodel.units import format_count, format_duration
 
 if TYPE_CHECKING:
     from hwmodel.solve.plan import Solved
@@ -37,7 +38,8 @@ LAWS_SHOWN = (
 def request_table(setting: Setting) -> dict[str, Any]:
     """What was given, and the defaults that filled in, each named as one or the other."""
     r = setting.request
-    return {"given": r.given, "defaults": {k: v for k, v in _defaults(setting).items() if k not in r.given}}
+    defaults = {k: v for k, v in _defaults(setting).items() if k not in r.given}
+    return {"given": r.given, "defaults": defaults, "options": [list(pair) for pair in r.asked]}
 
 
 def _defaults(setting: Setting) -> dict[str, Any]:
@@ -162,6 +164,9 @@ def money(setting: Setting, solved: Solved) -> dict[str, Any]:
 def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]:
     """What a reader must know before trusting the numbers."""
     said = list(setting.notes)
+    r = setting.request
+    if r.gpus is None and r.budget_usd is not None and r.time_s is None:
+        said.append(f"no --time given: the fleet is sized for a run of {format_duration(OPEN_FLEET_TIME_S)}")
     outside = laws.decades_outside(setting.law, params=sized.n, tokens=sized.d)
     if outside > 0.05:
         said.append(
@@ -191,7 +196,7 @@ def _fleet_warnings(setting: Setting, solved: Solved) -> list[str]:
         )
     if solved.answer.goodput is not None and solved.answer.goodput <= LOWEST_GOODPUT:
         said.append("failures come faster than checkpoints: the elapsed time is a lower bound")
-    _, power_flag = chip_power_w(setting.part)
+    _, power_flag = mean_chip_power_w(setting.part, setting.energy)
     if power_flag:
         said.append(power_flag)
     if setting.price is None:
@@ -220,6 +225,8 @@ def sources(setting: Setting, solved: Solved | None) -> list[dict[str, str]]:
         assert setting.system is not None
         wanted += _record_sources(setting, "accelerator", setting.part.id)
         wanted += _record_sources(setting, "system", setting.system.id)
+        wanted += _price_sources(setting)
+        wanted += _fit_sources(setting)
     grouped: dict[str, list[str]] = {}
     for source, what in wanted:
         uses = grouped.setdefault(source, [])
@@ -228,13 +235,44 @@ def sources(setting: Setting, solved: Solved | None) -> list[dict[str, str]]:
     return [_source_row(setting, source, uses) for source, uses in grouped.items()]
 
 
-PART_FIELDS = ("hbm_bytes", "hbm_bytes_per_s", "link_uni_bytes_per_s", "nic_uni_bytes_per_s", "tdp_w", "node_power_w")
+# Catalog fields that a plan's numbers rest on, in words.
+USED_FIELDS = {
+    "memory.capacity": "memory",
+    "memory.bandwidth": "memory bandwidth",
+    "link.bandwidth_uni": "scale-up links",
+    "power.tdp": "power",
+    "nic_uni": "NIC",
+    "node_power": "node power",
+}
 
 
 def _record_sources(setting: Setting, kind: str, record_id: str) -> list[tuple[str, str]]:
     found = setting.catalog.provenance(kind, record_id)
-    fields = (*PART_FIELDS, f"peak_dense_flop_per_s.{setting.precision.gemm_format}")
-    return [(found[name].source, f"{record_id} {name}") for name in fields if name in found]
+    peak = setting.precision.gemm_format
+    fields = {**USED_FIELDS, f"peak_dense.{peak}": f"{peak} peak"}
+    rows = []
+    for name, label in fields.items():
+        if name in found:
+            doubt = " (unconfirmed)" if found[name].status == "unconfirmed" else ""
+            rows.append((found[name].source, f"{record_id} {label}{doubt}"))
+    return rows
+
+
+def _price_sources(setting: Setting) -> list[tuple[str, str]]:
+    if setting.price is None or setting.part is None or setting.price.kind == "given":
+        return []
+    span = (setting.price.first_date, setting.price.last_date)
+    quotes = setting.catalog.prices(setting.part.id, setting.price.kind)
+    return [(q.source, f"rent of {setting.part.id}") for q in quotes if span[0] <= q.date <= span[1] and q.source]
+
+
+def _fit_sources(setting: Setting) -> list[tuple[str, str]]:
+    """The calibrations behind the times, by what they were fitted on."""
+    fits = (
+        ("kernels and collectives", setting.kernels().fitted_on),
+        ("training step", training_calibration().fitted_on),
+    )
+    return [(fitted_on, f"constants of {what}") for what, fitted_on in fits if fitted_on]
 
 
 def _source_row(setting: Setting, source: str, uses: list[str]) -> dict[str, str]:
