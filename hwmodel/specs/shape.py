@@ -11,8 +11,8 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of decoder layer and how many of it the model has. A width of zero means that the part is absent.
 
     Attention: `n_heads` query heads of `head_dim` (queries and keys; for MLA the sum of the nope and rope parts),
-    `n_kv_heads` key and value heads, values of `v_head_dim` (0: as the keys); `shared_kv` 1 where one projection and one
-    cache entry serve as key and value. MLA: `kv_lora_rank` > 0 and `rope_dim`. `o_lora_rank` > 0: the output goes
+    `n_kv_heads` key and value heads, values of `v_head_dim` (0: as the keys); `shared_kv` 1 where one projection and
+    one cache entry serve as key and value. MLA: `kv_lora_rank` > 0 and `rope_dim`. `o_lora_rank` > 0: the output goes
     through `o_groups` low-rank products first. `window_tokens` caps the context that a layer keeps and attends to
     (infinite: full); `select_tokens` caps what a query attends to of the entries kept (sparse attention);
     `kv_compression` is the number of tokens that share one entry. Linear attention or state-space mixers:
