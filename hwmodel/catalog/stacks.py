@@ -11,6 +11,7 @@ import msgspec
 
 from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
 from hwmodel.errors import unknown
+from hwmodel.specs.intervals import IntervalConstants
 from hwmodel.specs.stack import Stack
 
 
@@ -22,6 +23,9 @@ class TrainingCalibration(msgspec.Struct, frozen=True, kw_only=True):
     fitted: dict[str, dict[str, float]]
     stacks: tuple[dict[str, Any], ...]
     eras: tuple[dict[str, float], ...]
+    habits: dict[str, float] = {}  # of the generic stack
+    targets: tuple[dict[str, Any], ...] = ()  # tokens that benchmarks with a quality target need
+    known: dict[str, Any] = {}  # what the fit covered
     code_version: str = ""
     fitted_on: str = ""
 
@@ -38,6 +42,9 @@ def training_calibration(directory: Path | None = None) -> TrainingCalibration:
         fitted=fitted.get("stacks") or {},
         stacks=tuple(habits["stacks"]),
         eras=tuple(habits["generic"]["eras"]),
+        habits=habits["generic"].get("constants") or {},
+        targets=tuple(fitted.get("targets") or ()),
+        known=fitted.get("known") or {},
         code_version=str(fitted.get("code_version", "")),
         fitted_on=str(fitted.get("fitted_on", "")),
     )
@@ -58,8 +65,10 @@ def build_stack(
 
     With `level_known` false the stack's own fit is left out, so that it counts as one that nobody measured.
     """
-    values: dict[str, Any] = dict(calibration.generic)
-    generation = next(e["attention_generation"] for e in calibration.eras if (year or 9999) <= e["until"] or year is None)
+    values: dict[str, Any] = calibration.generic | (calibration.habits if name == "generic" else {})
+    generation = next(
+        e["attention_generation"] for e in calibration.eras if (year or 9999) <= e["until"] or year is None
+    )
     values["attention_generation"] = generation if year is not None else 3.0
     entry = next((e for e in calibration.stacks if e["id"] == name), None)
     title = "any stack of its year"
@@ -82,3 +91,10 @@ def training_stack(name: str = "generic", family: str = "", year: float | None =
     if name not in known:
         raise unknown("training stack", name, known)
     return build_stack(name, family, year, calibration)
+
+
+@cache
+def interval_calibration(directory: Path | None = None) -> IntervalConstants:
+    """The shipped widths of prediction intervals for training."""
+    data = read_calibration((directory or calibrations_dir()) / "intervals.yaml")
+    return IntervalConstants(**data["training"])

@@ -108,9 +108,7 @@ class Batch:
     def step(self, stacks: Sequence[Stack]) -> StepTerms:
         """Terms of every configuration's step."""
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            return step(
-                self.shape, self.machine, self.precision, self.layout, self.workload, self.stacks(stacks)
-            )
+            return step(self.shape, self.machine, self.precision, self.layout, self.workload, self.stacks(stacks))
 
     def peak_bytes(self, stacks: Sequence[Stack]) -> Column:
         """Peak bytes of every configuration's fullest stage."""

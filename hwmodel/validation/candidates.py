@@ -80,7 +80,7 @@ class _Open:
         if pp < 1.5 or self.stack.default_vpp_layers <= 0 or m < pp:
             return [1.0]
         per_stage = self.layers / pp
-        return sorted({1.0, max(1.0, per_stage / 2.0), max(1.0, per_stage)})
+        return sorted({1.0, max(1.0, float(int(per_stage / 2.0))), max(1.0, float(int(per_stage)))})
 
     def recompute(self) -> list[float]:
         return list(self.case.recompute) or [0.0, *(1.0 + 0.1 * k for k in range(11))]
@@ -116,7 +116,9 @@ def layouts(case: Case, machine: Machine, stack: Stack) -> list[tuple[Layout, fl
     found = list(itertools.islice(_enumerate(case, _Open(case, machine, stack)), 40 * _MOST))
     if not found:
         stated = " x ".join(f"{n} {v:g}" for n, v in (("tp", case.tp), ("cp", case.cp), ("pp", case.pp)) if v)
-        raise CellError(f"no layout: {stated or 'heads, layers and batch'} does not divide {case.n_accel:g} accelerators")
+        raise CellError(
+            f"no layout: {stated or 'heads, layers and batch'} does not divide {case.n_accel:g} accelerators"
+        )
     if len(found) > _MOST:
         found = found[:: len(found) // _MOST + 1]
     return found

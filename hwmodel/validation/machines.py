@@ -68,6 +68,29 @@ def recipe_name(cell: str, part: Part) -> str:
     return "bf16" if part.peak_dense_flop_per_s.get("bf16") else "fp16"
 
 
+# Parts as free text names them, where the whole text is no name of the catalog's.
+_PARTS = re.compile(
+    r"(gb[23]00|[abh][12378]00[a-z]?|v100s?|a800|h800|h20|l40s?|l4|t4|p100|mi\d{3}[xa]?|gaudi[ -]?\d|trainium[ -]?\d|trn\d|"
+    r"(?:tpu[ -]?)v\d[ep]?|rtx[ -]?\d{4})",
+    re.I,
+)
+_GIGABYTES = re.compile(r"(\d{2,3})\s*g[i]?b", re.I)
+
+
+def part_names(given: str) -> list[str]:
+    """Names to try for an accelerator that free text describes: itself, then the part it mentions with its memory."""
+    names = [given]
+    found = _PARTS.search(given)
+    if found:
+        word = found.group(1).lower().replace("v100s", "v100")
+        memory = _GIGABYTES.search(given)
+        form = "pcie" if "pcie" in given.lower() else "sxm"
+        if memory:
+            names += [f"{word}-{form}-{memory.group(1)}gb", f"{word}-{memory.group(1)}gb"]
+        names += [f"{word}-{form}", word]
+    return names
+
+
 class Resolver:
     """Machines of rows, each built once. `catalog` is what `load_catalog` returns."""
 
@@ -96,6 +119,18 @@ class Resolver:
         if fabric is not None and system.fabric != "ici-dcn":
             changes["fabric"] = fabric
         return msgspec.structs.replace(system, **changes) if changes else system
+
+    def part(self, given: str) -> Part:
+        """The part that a cell names. Raises InputError naming the nearest where none does."""
+        failure: InputError | None = None
+        for name in part_names(given):
+            try:
+                part: Part = self.catalog.part(name)
+                return part
+            except InputError as error:
+                failure = failure or error
+        assert failure is not None
+        raise failure
 
     def recipe(self, cell: str, part: Part) -> Precision:
         """The recipe that a precision cell names; int8 training is the fp8 recipe in the part's int8 units."""
@@ -132,7 +167,7 @@ class Resolver:
         self, part_name: str, precision_cell: str, interconnect: str, per_node: float | None
     ) -> tuple[Machine, Precision, Part, System]:
         try:
-            part = self.catalog.part(part_name)
+            part = self.part(part_name)
             recipe = self.recipe(precision_cell, part)
             part = self.with_kin_peaks(part)
             system = self.system(part, interconnect, per_node)

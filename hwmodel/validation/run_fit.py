@@ -27,17 +27,17 @@ class Fit(msgspec.Struct, kw_only=True):
     log_errors: list[float]
 
 
-def measured_step_s(prepared: Prepared) -> Column:
-    """Seconds a step that the rows' headline results mean; nan where there is none."""
+def measured_sequence_s(prepared: Prepared) -> Column:
+    """Seconds of the whole fleet for one sequence that the rows' headline results mean; nan where there is none."""
     out = np.full(len(prepared.rows), np.nan)
     for place, case in enumerate(prepared.cases):
         if case is None:
             continue
         rate, seconds = case.measured.get("tokens_per_s_per_accel"), case.measured.get("step_time_s")
-        if rate is not None and case.global_batch is not None:
-            out[place] = case.global_batch * case.seq_len / (rate * case.n_accel)
-        elif seconds is not None:
-            out[place] = seconds
+        if rate is not None:
+            out[place] = case.seq_len / (rate * case.n_accel)
+        elif seconds is not None and case.global_batch is not None:
+            out[place] = seconds / case.global_batch
     return out
 
 
@@ -51,7 +51,9 @@ def row_weights(prepared: Prepared, use: NDArray[np.bool_]) -> Column:
     return weight / weight.sum() if weight.sum() > 0 else weight
 
 
-def pruned(prepared: Prepared, result: Outcome, stacks: Sequence[object], keep: NDArray[np.bool_], margin: float) -> Prepared:
+def pruned(
+    prepared: Prepared, result: Outcome, stacks: Sequence[object], keep: NDArray[np.bool_], margin: float
+) -> Prepared:
     """The prepared rows with only the candidates that weigh in their predictions, and only rows to keep."""
     batch = prepared.batch
     assert batch is not None
@@ -75,7 +77,7 @@ def fit_runs(
     strength: float = STRENGTH,
 ) -> Fit:
     """Constants that bring predictions near the measurements of the rows in `use`, started from the priors."""
-    target = measured_step_s(prepared)
+    target = measured_sequence_s(prepared)
     use = use & np.isfinite(target)
     start = with_values(base, {p.name: p.prior for p in parameters})
     stacks = stacks_of(prepared, start)
@@ -86,7 +88,7 @@ def fit_runs(
 
     def errors(x: Column) -> Column:
         values = {p.name: p.decode(float(v)) for p, v in zip(parameters, x)}
-        seconds = outcome(small, stacks_of(small, with_values(base, values))).step_s[rows]
+        seconds = outcome(small, stacks_of(small, with_values(base, values))).sequence_s[rows]
         return goal - np.log(seconds)
 
     def loss(e: Column, x: Column) -> float:
@@ -139,4 +141,4 @@ def _jacobian(errors: Callable[[Column], Column], x: Column, e: Column) -> Colum
     return np.stack(columns, axis=1)
 
 
-__all__ = ["Batch", "Fit", "fit_runs", "measured_step_s", "pruned", "row_weights"]
+__all__ = ["Batch", "Fit", "fit_runs", "measured_sequence_s", "pruned", "row_weights"]

@@ -27,6 +27,10 @@ class Prepared(msgspec.Struct, kw_only=True):
     cases: list[Case | None]
     reasons: list[str]
     families: list[str]
+    parts: list[str]  # ids
+    formats: list[str]  # of the products
+    tokens: list[float]  # tokens of a step (the middle one where the batch was searched)
+    tokens_to_target: list[float]  # of benchmarks that run to a target; 0: unknown
     stack_keys: list[tuple[str, str, float | None]]  # stack id, family, year
     row_stack: list[int]
     batch: Batch | None
@@ -38,6 +42,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     """What the physics says of each row (nan where refused): seconds a step, peak bytes, and what fits."""
 
     step_s: Column
+    sequence_s: Column  # seconds of the whole fleet for one sequence
     peak_bytes: Column
     fits: Column
     best: Any  # index of the most likely candidate
@@ -46,7 +51,8 @@ class Outcome(msgspec.Struct, kw_only=True):
 def prepare(rows: list[Row], resolver: Resolver, calibration: TrainingCalibration, most: int = 0) -> Prepared:
     """Read the rows and lay out their candidates; `most` > 0 keeps so many a row at most."""
     cases: list[Case | None] = []
-    reasons, families, items, capacity, peaks = [], [], [], [], []
+    reasons, families, parts, formats, tokens, items = [], [], [], [], [], []
+    capacity, peaks = [], []
     keys: dict[tuple[str, str, float | None], int] = {}
     row_stack: list[int] = []
     shapes: dict[Any, Any] = {}
@@ -63,6 +69,9 @@ def prepare(rows: list[Row], resolver: Resolver, calibration: TrainingCalibratio
             cases.append(None)
             reasons.append(str(error))
             families.append("")
+            parts.append("")
+            formats.append("")
+            tokens.append(0.0)
             row_stack.append(0)
             capacity.append(np.nan)
             peaks.append(np.nan)
@@ -70,6 +79,10 @@ def prepare(rows: list[Row], resolver: Resolver, calibration: TrainingCalibratio
         cases.append(case)
         reasons.append("")
         families.append(part.family)
+        parts.append(part.id)
+        formats.append(precision.gemm_format)
+        middle = sorted(batch for _, batch in options)[len(options) // 2]
+        tokens.append(middle * case.seq_len)
         row_stack.append(keys.setdefault(key, len(keys)))
         capacity.append(float(machine.hbm_bytes))
         peaks.append(float(machine.gemm.peak_flop_per_s))
@@ -93,6 +106,10 @@ def prepare(rows: list[Row], resolver: Resolver, calibration: TrainingCalibratio
         cases=cases,
         reasons=reasons,
         families=families,
+        parts=parts,
+        formats=formats,
+        tokens=tokens,
+        tokens_to_target=[0.0] * len(rows),
         stack_keys=list(keys),
         row_stack=row_stack,
         batch=Batch(items) if items else None,
@@ -101,7 +118,9 @@ def prepare(rows: list[Row], resolver: Resolver, calibration: TrainingCalibratio
     )
 
 
-def stacks_of(prepared: Prepared, calibration: TrainingCalibration, unknown: frozenset[str] = frozenset()) -> list[Stack]:
+def stacks_of(
+    prepared: Prepared, calibration: TrainingCalibration, unknown: frozenset[str] = frozenset()
+) -> list[Stack]:
     """Constants of the rows' stacks; those in `unknown` count as never measured."""
     return [
         build_stack(name, family, year, calibration, level_known=name not in unknown)
@@ -114,7 +133,9 @@ def outcome(prepared: Prepared, stacks: list[Stack]) -> Outcome:
     n = len(prepared.rows)
     nothing = np.full(n, np.nan)
     if prepared.batch is None:
-        return Outcome(step_s=nothing, peak_bytes=nothing, fits=nothing, best=np.zeros(n, dtype=int))
+        return Outcome(
+            step_s=nothing, sequence_s=nothing, peak_bytes=nothing, fits=nothing, best=np.zeros(n, dtype=int)
+        )
     batch = prepared.batch
     seconds = np.broadcast_to(np.asarray(batch.step(stacks).total_s), batch.rows.shape)
     # Compare candidates by time a sequence: a row without a batch is tried at several.
@@ -137,7 +158,13 @@ def outcome(prepared: Prepared, stacks: list[Stack]) -> Outcome:
     total = np.bincount(batch.rows, weight, n)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = lambda value: np.exp(np.bincount(batch.rows, weight * np.log(value), n) / total)  # noqa: E731
-        result = Outcome(step_s=mean(seconds), peak_bytes=mean(size), fits=some.astype(float), best=np.zeros(n, dtype=int))
+        result = Outcome(
+            step_s=mean(seconds),
+            sequence_s=mean(per_sequence),
+            peak_bytes=mean(size),
+            fits=some.astype(float),
+            best=np.zeros(n, dtype=int),
+        )
     order = np.lexsort((usable, batch.rows))
     first = np.searchsorted(batch.rows[order], np.arange(n))
     result.best = order[np.minimum(first, len(order) - 1)]

@@ -152,14 +152,34 @@ def _solve_width(params: float, build: Callable[[float], Shape]) -> float:
     return max(64.0, 64.0 * round(low / 64.0))
 
 
+_TOP_K = 8.0  # of the fine-grained mixtures that publish only total and active parameters (DeepSeek, Qwen, Kimi)
+
+
+def _with_experts(dense: Shape, params: float) -> Shape:
+    """The dense shape with each feed-forward cut into `_TOP_K` active experts, and as many idle ones as `params` needs."""
+    from hwmodel.physics.shape import expert_params, parameters
+
+    block = dense.blocks[0]
+    one = float(expert_params(dense, block)) / _TOP_K
+    idle = (params - float(parameters(dense).total)) / (one * float(block.count))
+    experts = _TOP_K * max(2.0, round((_TOP_K + idle) / _TOP_K))
+    changed = msgspec.structs.replace(block, d_ff=block.d_ff / _TOP_K, n_experts=experts, top_k=_TOP_K)
+    return msgspec.structs.replace(dense, blocks=(changed,))
+
+
 def shape_of(row: Row) -> tuple[Shape, bool]:
     """Shape of a row from its columns, and whether they state it wholly. Raises CellError where they cannot.
 
     Blank width or depth follow from `params_total` and what is stated; blank heads are 128 wide; a blank feed-forward
     is 4 widths (two matrices) or 8/3 (gated), as published models of that kind have it.
     """
+    params, active = positive(row, "params_total"), positive(row, "params_active")
+    blank_experts = not (number(row, "n_experts") or 0.0) and active is not None and params is not None
+    if blank_experts and active < 0.9 * params:  # type: ignore[operator]
+        # Experts that nobody states: a dense model of the active size whose feed-forward is cut into experts.
+        dense, _ = shape_of(row | {"params_total": f"{active!r}", "params_active": "", "d_ff": ""})
+        return _with_experts(dense, params), False  # type: ignore[arg-type]
     d, layers = positive(row, "d_model"), _whole(positive(row, "n_layers"), "n_layers")
-    params = positive(row, "params_total")
     kind = text(row, "ffn_kind").lower()
     gated = 0.0 if kind in ("gelu", "relu", "relu2", "squared-relu") else 1.0
     vocab = positive(row, "vocab") or 51200.0
@@ -191,7 +211,17 @@ def shape_of(row: Row) -> tuple[Shape, bool]:
             layers = max(1.0, round((params - one) / (two - one)) + 1.0)
     if d is None or layers is None:
         raise CellError("d_model or n_layers is blank and params_total does not tell them")
-    return build(d, layers), complete
+    return _tied_like(build(d, layers), params), complete
+
+
+def _tied_like(shape: Shape, params: float | None) -> Shape:
+    """The shape with its embedding tied or not, whichever is nearer to the parameters stated."""
+    from hwmodel.physics.shape import parameters
+
+    if params is None:
+        return shape
+    both = [msgspec.structs.replace(shape, tied=tied) for tied in (0.0, 1.0)]
+    return min(both, key=lambda one: abs(float(parameters(one).total) - params))
 
 
 def case_of(row: Row) -> Case:

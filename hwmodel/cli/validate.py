@@ -1,0 +1,47 @@
+"""`hwmodel validate`: predict measured runs, score the predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hwmodel.cli.output import emit, note
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--leave-out",
+    "hold",
+    default="",
+    metavar="KIND",
+    help="Hold out each source, model, part, engine or group from the fit that predicts it.",
+)
+@click.option("--folds", default=0, show_default="one value at a time", help="Hold out in so many lots.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the lots.")
+@click.option(
+    "--measured", type=click.Path(path_type=Path), help="Rows of the same columns whose results may set levels."
+)
+@click.option("--format", "form", type=click.Choice(["md", "json", "csv", "text"]), default="md", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Write the result to a file instead.")
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+def command(
+    file: Path,
+    hold: str,
+    folds: int,
+    seed: int,
+    measured: Path | None,
+    form: str,
+    out: Path | None,
+    quiet: bool,
+) -> None:
+    """Predict the rows of FILE (training, serving, throughput or whole runs) and score the predictions.
+
+    Measured columns are compared with, never read by a prediction. Blank settings are searched or averaged over.
+    """
+    from hwmodel.validation.files import validate_file
+    from hwmodel.validation.show import as_csv, as_json, as_markdown
+
+    board = validate_file(file, hold, folds, seed, measured, lambda line: note(line, quiet=quiet))
+    emit({"json": as_json, "csv": as_csv}.get(form, as_markdown)(board), out)

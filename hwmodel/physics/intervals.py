@@ -1,0 +1,14 @@
+"""Half-width of a prediction's 80 % interval from how familiar the case is (pure arithmetic, numbers or columns)."""
+
+from __future__ import annotations
+
+from hwmodel.ops import Num, exp, log, maximum, minimum
+from hwmodel.specs.intervals import Familiarity, IntervalConstants
+
+
+def log_half_width(f: Familiarity, c: IntervalConstants) -> Num:
+    """Natural log of high over predicted (and of predicted over low): factors multiply, up to a bound."""
+    spread = log(c.seen) + f.stack * log(c.stack) + f.family * log(c.family) + f.part * log(c.part)
+    spread = spread + f.number_format * log(c.number_format) + f.kind * log(c.kind) + f.settings * log(c.settings)
+    spread = spread + maximum(f.scale, 0.0) * log(c.scale) + f.level * log(c.level)
+    return minimum(exp(spread), c.most)

@@ -1,0 +1,196 @@
+"""The validation board: predict every measured quantity of a file, hold groups out on demand, score against the constant."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.catalog import load_catalog
+from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
+from hwmodel.catalog.stacks import TrainingCalibration, interval_calibration, training_calibration
+from hwmodel.errors import InputError
+from hwmodel.specs.intervals import IntervalConstants
+from hwmodel.validation import targets
+from hwmodel.validation.machines import Resolver
+from hwmodel.validation.measured import level_shifts
+from hwmodel.validation.predict_training import Known, known_of, predictions
+from hwmodel.validation.records import RowPrediction
+from hwmodel.validation.run_fit import Fit, fit_runs, measured_sequence_s
+from hwmodel.validation.run_parameters import with_values
+from hwmodel.validation.score import Constants, Summary, constant_prediction, fit_constants, overall, summarise
+from hwmodel.validation.tables import Row, read_table, text
+from hwmodel.validation.training import Prepared, outcome, prepare, stacks_of
+
+HOLDS = ("source", "model", "part", "engine", "group")
+Progress = Callable[[str], None]
+
+
+class Board(msgspec.Struct, kw_only=True):
+    """Predictions of a file's rows and their figures."""
+
+    kind: str
+    rows: list[RowPrediction]
+    by_source: dict[str, dict[str, Summary]]
+    overall: dict[str, Any]
+    held_out: str = ""
+
+
+def runs_file() -> Path:
+    """The shipped published training runs."""
+    return calibrations_dir().parent / "runs" / "training.csv"
+
+
+def training_side(rows: list[Row]) -> list[Row]:
+    """Rows that a fit may use beside a file's own: the shipped runs, then those of the file that they do not hold."""
+    _, shipped = read_table(runs_file())
+    ids = {text(row, "id") for row in shipped}
+    return shipped + [row for row in rows if text(row, "id") not in ids]
+
+
+def summaries_of(
+    rows: Sequence[RowPrediction], constants: Callable[[RowPrediction], Constants | None]
+) -> tuple[dict[str, dict[str, Summary]], dict[str, Any]]:
+    """Figures by source (and metric) and over all, of scored rows."""
+    scored = [row for row in rows if row.scored]
+    nested: dict[str, dict[str, list[RowPrediction]]] = {}
+    for row in scored:
+        nested.setdefault(row.source, {}).setdefault(row.metric, []).append(row)
+    by_source: dict[str, dict[str, Summary]] = {}
+    for source, metrics in sorted(nested.items()):
+        by_source[source] = {}
+        for metric, items in sorted(metrics.items()):
+            baseline = {}
+            for row in items:
+                fitted = constants(row)
+                value = constant_prediction(row, fitted) if fitted is not None else None
+                if value is not None:
+                    baseline[row.id] = value
+            by_source[source][metric] = summarise(items, baseline)
+    return by_source, overall(scored, by_source)
+
+
+def _value(row: Row, hold: str, prepared: Prepared, place: int) -> str:
+    if hold == "group":
+        return f"{text(row, 'source')} | {text(row, 'model')}"
+    if hold == "part":
+        return prepared.parts[place] or text(row, "accelerator")
+    return text(row, {"engine": "framework"}.get(hold, hold))
+
+
+def folds_of(values: Sequence[str], folds: int, seed: int) -> list[frozenset[str]]:
+    """Values to hold out together: one at a time, or in `folds` lots drawn with `seed`."""
+    names = sorted(set(values))
+    if folds <= 0 or folds >= len(names):
+        return [frozenset((name,)) for name in names]
+    order = list(names)
+    random.Random(seed).shuffle(order)
+    return [frozenset(order[start::folds]) for start in range(folds)]
+
+
+class Trainer:
+    """Rows of a file made ready beside the training side, and fits of it with parts held out."""
+
+    def __init__(self, rows: list[Row], measured: list[Row] | None = None, *, fitting: bool) -> None:
+        self.base = training_calibration()
+        self.widths: IntervalConstants = interval_calibration()
+        resolver = Resolver(load_catalog(), kernel_calibration())
+        pool = training_side(rows) if fitting else []
+        ids = {text(row, "id"): place for place, row in enumerate(pool)}
+        extra = [row for row in rows if not fitting or text(row, "id") not in ids]
+        self.rows = pool + [row for row in extra if text(row, "id") not in ids]
+        index = {text(row, "id"): place for place, row in enumerate(self.rows)}
+        self.prepared = prepare(self.rows, resolver, self.base)
+        self.file = np.array([index[text(row, "id")] for row in rows], dtype=np.intp)
+        self.pool = np.zeros(len(self.rows), dtype=bool)
+        self.pool[: len(pool)] = True
+        scored = np.array([case is not None and case.scored for case in self.prepared.cases])
+        self.usable = self.pool & scored & np.isfinite(measured_sequence_s(self.prepared))
+        self.measured = prepare(measured, resolver, self.base) if measured else None
+
+    def fit(self, use: NDArray[np.bool_]) -> tuple[Fit, TrainingCalibration]:
+        """Constants fitted on the rows in `use`, from the defaults."""
+        found = fit_runs(self.prepared, self.base, use)
+        return found, with_values(self.base, found.values)
+
+    def predict(self, calibration: TrainingCalibration, known: Known, places: NDArray[np.intp]) -> list[RowPrediction]:
+        """Predictions of rows `places`, levels moved by the measured rows if there are any."""
+        shifts = None
+        if self.measured is not None:
+            shifts = level_shifts(self.prepared, self.measured, calibration)
+        result = outcome(self.prepared, stacks_of(self.prepared, calibration))
+        return predictions(self.prepared, calibration, known, self.widths, shifts, places, result)
+
+
+def training_board(
+    rows: list[Row],
+    hold: str = "",
+    folds: int = 0,
+    seed: int = 0,
+    measured: list[Row] | None = None,
+    progress: Progress | None = None,
+) -> Board:
+    """Predictions and figures of training rows: with the shipped constants, or with values of `hold` left out."""
+    if hold and hold not in HOLDS:
+        raise InputError(f"--leave-out {hold} is none of {', '.join(HOLDS)}")
+    trainer = Trainer(rows, measured, fitting=bool(hold))
+    say = progress or (lambda _: None)
+    if not hold:
+        return _shipped(trainer)
+    values = [_value(trainer.rows[i], hold, trainer.prepared, int(i)) for i in range(len(trainer.rows))]
+    mine = [values[i] for i in trainer.file]
+    out: list[RowPrediction] = []
+    constants: dict[str, Constants] = {}
+    lots = folds_of(mine, folds, seed)
+    for number, lot in enumerate(lots):
+        say(f"fold {number + 1} of {len(lots)}: {', '.join(sorted(lot))[:60]}")
+        left = np.array([value in lot for value in values])
+        use = trainer.usable & ~left
+        _, calibration = trainer.fit(use)
+        targets.apply(trainer.prepared, targets.learn(trainer.prepared, use))
+        places = np.array([i for i, value in zip(trainer.file, mine) if value in lot], dtype=np.intp)
+        known = known_of(trainer.prepared, use)
+        found = trainer.predict(calibration, known, places)
+        fitted = _training_constants(trainer, use)
+        constants |= {row.id: fitted for row in found}
+        out += found
+    by_source, every = summaries_of(out, lambda row: constants.get(row.id))
+    return Board(kind="training", rows=_in_order(out, rows), by_source=by_source, overall=every, held_out=hold)
+
+
+def _shipped(trainer: Trainer) -> Board:
+    targets.apply(trainer.prepared, targets.from_plain(list(trainer.base.targets)))
+    found = trainer.predict(trainer.base, shipped_known(trainer.base), trainer.file)
+    # Beside shipped constants stands the constant fitted on the very rows: the strongest form of the baseline.
+    constants = fit_constants([row for row in found if row.scored])
+    by_source, every = summaries_of(found, lambda _: constants)
+    return Board(kind="training", rows=found, by_source=by_source, overall=every)
+
+
+def _training_constants(trainer: Trainer, use: NDArray[np.bool_]) -> Constants:
+    known = shipped_known(trainer.base)
+    rows = predictions(trainer.prepared, trainer.base, known, trainer.widths, None, np.flatnonzero(use))
+    return fit_constants(rows)
+
+
+def shipped_known(calibration: TrainingCalibration) -> Known:
+    """What the shipped fit covered."""
+    seen = calibration.known
+    return Known(
+        stacks=frozenset(seen.get("stacks", ())),
+        families=frozenset(seen.get("families", ())),
+        parts=frozenset(seen.get("parts", ())),
+        formats=frozenset(seen.get("formats", ())),
+        kinds=frozenset(seen.get("kinds", ())),
+        accelerators=float(seen.get("accelerators", 1.0)),
+    )
+
+
+def _in_order(found: list[RowPrediction], rows: list[Row]) -> list[RowPrediction]:
+    order = {text(row, "id"): place for place, row in enumerate(rows)}
+    return sorted(found, key=lambda row: (order.get(row.id, len(order)), not row.headline, row.metric))

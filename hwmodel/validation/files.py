@@ -1,0 +1,89 @@
+"""One entry for every kind of file of measured runs: read it, predict it, score it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hwmodel.errors import InputError
+from hwmodel.validation.board import HOLDS, Board, Progress, summaries_of, training_board
+from hwmodel.validation.records import RowPrediction
+from hwmodel.validation.score import fit_constants
+from hwmodel.validation.tables import Row, read_table, text
+
+
+def _checked(rows: list[Row], path: Path) -> list[Row]:
+    """Rows with unique ids; a blank id becomes its place in the file."""
+    out, seen = [], set()
+    for number, row in enumerate(rows, start=1):
+        name = text(row, "id") or f"row-{number}"
+        if name in seen:
+            name = f"{name}#{number}"
+        seen.add(name)
+        out.append(row | {"id": name})
+    if not out:
+        raise InputError(f"{path} holds no rows")
+    return out
+
+
+def validate_file(
+    path: Path,
+    hold: str = "",
+    folds: int = 0,
+    seed: int = 0,
+    measured: Path | None = None,
+    progress: Progress | None = None,
+) -> Board:
+    """Predictions and figures of a file of measured runs; its kind is told by its header.
+
+    `hold` (source | model | part | engine | group) leaves values out of the fit that predicts them; `measured` names
+    a file of the same kind whose results may set levels. Raises InputError for what cannot be read.
+    """
+    kind, rows = read_table(path)
+    rows = _checked(rows, path)
+    if hold and hold not in HOLDS:
+        raise InputError(f"--leave-out {hold} is none of {', '.join(HOLDS)}")
+    own: list[Row] | None = None
+    if measured is not None:
+        other, own = read_table(measured)
+        if other != kind:
+            raise InputError(f"--measured {measured} holds {other} rows, {path} holds {kind} rows; give the same kind")
+        own = _checked(own, measured)
+    if kind == "training":
+        return training_board(rows, hold, folds, seed, own, progress)
+    if kind == "whole":
+        return _whole(rows, hold)
+    return _serving(kind, rows, hold, folds, seed, own, progress)
+
+
+def _whole(rows: list[Row], hold: str) -> Board:
+    from hwmodel.catalog import load_catalog
+    from hwmodel.catalog.calibrations import kernel_calibration
+    from hwmodel.validation import whole_runs
+    from hwmodel.validation.machines import Resolver
+
+    # No constant is fitted on whole runs, so leaving some out changes only the baseline.
+    found = whole_runs.predict_rows(rows, Resolver(load_catalog(), kernel_calibration()))
+    return _board("whole", found, hold)
+
+
+def _serving(
+    kind: str, rows: list[Row], hold: str, folds: int, seed: int, measured: list[Row] | None, progress: Progress | None
+) -> Board:
+    from hwmodel.validation import serving
+
+    found = serving.predict_rows(kind, rows, hold, folds, seed, measured)
+    return _board(kind, found, hold)
+
+
+def _board(kind: str, found: list[RowPrediction], hold: str) -> Board:
+    if not hold:
+        constants = fit_constants([row for row in found if row.scored])
+        by_source, every = summaries_of(found, lambda _: constants)
+        return Board(kind=kind, rows=found, by_source=by_source, overall=every)
+    names = {"engine": "engine", "part": "part", "model": "model", "source": "source", "group": "group"}[hold]
+    left = {
+        value: fit_constants([row for row in found if row.scored and getattr(row, names) != value])
+        for value in {getattr(row, names) for row in found}
+    }
+    by_source, every = summaries_of(found, lambda row: left[getattr(row, names)])
+    return Board(kind=kind, rows=found, by_source=by_source, overall=every, held_out=hold)
