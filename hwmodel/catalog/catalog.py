@@ -11,7 +11,7 @@ from hwmodel.catalog import prices as pricing
 from hwmodel.catalog.formats import Facility
 from hwmodel.catalog.hardware import node_of
 from hwmodel.catalog.models import ModelEntry
-from hwmodel.catalog.names import normalise, resolve
+from hwmodel.catalog.names import normalise, resolve, resolve_model
 from hwmodel.catalog.places import catalog_roots
 from hwmodel.catalog.tables import Region, read_prices
 from hwmodel.errors import InputError, unknown
@@ -90,7 +90,7 @@ class Catalog:
 
     def model_entry(self, name: str) -> ModelEntry:
         """The record of a named model, with its public parameter counts."""
-        return self.data.models[resolve("model", name, self.data.model_names)]
+        return self.data.models[resolve_model(name, self.data.model_names)]
 
     def models(self) -> list[ModelEntry]:
         """Every model, by id."""

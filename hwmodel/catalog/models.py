@@ -44,7 +44,7 @@ def _numbers(fields: dict[str, Any], known: Collection[str], at: tuple[str | int
         if key == "blocks":
             continue
         value = float("inf") if raw == float("inf") and key == "window_tokens" else number(raw, (*at, key))
-        if value < 0:
+        if value < 0 and key != "extra_params":
             raise FaultError((*at, key), f"must not be negative, is {value:g}")
         out[key] = value
     return out
