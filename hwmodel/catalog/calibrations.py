@@ -6,6 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from hwmodel.catalog.cache import candidates, content_key, keep
+from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.errors import CatalogError
 from hwmodel.specs.kernels import KernelCalibration
 
@@ -20,16 +24,22 @@ def calibrations_dir() -> Path:
 
 
 def read_calibration(path: Path) -> dict[str, Any]:
-    """The mapping in one YAML file; raises CatalogError when it cannot be read."""
-    import yaml
-
+    """The mapping in one YAML file, parsed once a content; raises CatalogError when it cannot be read."""
     try:
-        with path.open(encoding="utf-8") as handle:
-            data = yaml.load(handle, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, yaml.YAMLError) as error:
-        raise CatalogError(f"calibration {path.name} cannot be read: {error}") from error
+        content = path.read_bytes()
+    except OSError as error:
+        raise CatalogError(f"calibration {path.name} cannot be read: {error.strerror}") from error
+    places = candidates(f"calibration-{path.stem}", content_key(content))
+    for place in places:
+        try:
+            kept: dict[str, Any] = msgspec.msgpack.decode(place.read_bytes(), type=dict[str, Any])
+            return kept
+        except (OSError, msgspec.MsgspecError):
+            continue
+    data = parse_yaml(content.decode("utf-8", "replace"), path)
     if not isinstance(data, dict):
         raise CatalogError(f"calibration {path.name} is not a mapping")
+    keep(places[-1], msgspec.msgpack.encode(data))
     return data
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from hwmodel.catalog import formats, hardware, laws, models, places, tables
+from hwmodel.catalog.cache import candidates, keep
 from hwmodel.catalog.names import VENDOR_WORDS, normalise
 from hwmodel.catalog.records import Raw, read_records
 from hwmodel.catalog.values import FaultError
@@ -216,18 +215,6 @@ def _precisions(
 # --- cache ------------------------------------------------------------------------------------------------------
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Keep `data` for the next run; a read-only home is no error."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        os.replace(temporary, path)
-    except OSError:
-        return
-
-
 def _decode(path: Path, kind: type[T]) -> T | None:
     try:
         return msgspec.msgpack.decode(path.read_bytes(), type=kind)
@@ -235,28 +222,23 @@ def _decode(path: Path, kind: type[T]) -> T | None:
         return None
 
 
-def _places(key: str, name: str) -> list[Path]:
-    shipped = places.catalog_root() / "compiled"
-    return [shipped / f"{name}-{key}.msgpack", places.cache_dir() / f"{name}-{key}.msgpack"]
-
-
 def load(roots: Sequence[Path]) -> tuple[Compiled, str, str]:
     """The compiled catalog of the roots, its content hash and its cache key."""
     content = content_hash(roots)
     key = hashlib.blake2b(f"{content}{code_hash()}".encode(), digest_size=12).hexdigest()
-    for path in _places(key, "catalog"):
+    for path in candidates("catalog", key):
         found = _decode(path, Compiled)
         if found is not None:
             return found, content, key
     compiled, provenance = build(roots)
-    _write(_places(key, "catalog")[-1], msgspec.msgpack.encode(compiled))
-    _write(_places(key, "provenance")[-1], msgspec.msgpack.encode(provenance))
+    keep(candidates("catalog", key)[-1], msgspec.msgpack.encode(compiled))
+    keep(candidates("provenance", key)[-1], msgspec.msgpack.encode(provenance))
     return compiled, content, key
 
 
 def load_provenance(roots: Sequence[Path], key: str) -> Provenance:
     """Where every value of the catalog comes from; read only when asked for."""
-    for path in _places(key, "provenance"):
+    for path in candidates("provenance", key):
         found: Any = _decode(path, Provenance)
         if found is not None:
             return dict(found)
