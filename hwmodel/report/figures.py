@@ -41,7 +41,7 @@ def size_figure(plan: Plan) -> Any:
     axes.set_xticks(ticks, [count(tick) for tick in ticks])
     axes.set_xlabel("parameters")
     axes.set_ylabel("loss (nats a token)")
-    axes.legend(frameon=False)
+    axes.legend(loc="upper center", frameon=True, framealpha=1.0, edgecolor="none")
     return figure
 
 

@@ -55,6 +55,8 @@ class Fleet:
         self.machine = machine or setting.machine
         self.batch = batch_policy(setting)
         self._rates: dict[float, float] = {}
+        # The rate of the shape at hand over the interpolated one; set while a budget of time or money is being closed.
+        self.correction = 1.0
 
     @property
     def peak_flop_per_s(self) -> float:
@@ -138,7 +140,7 @@ class Fleet:
         """Tokens that a size sees in the time and money given."""
         elapsed = self.elapsed_s_available()
         assert elapsed is not None
-        return self.tokens_per_s(params) * self.goodput(params) * elapsed
+        return self.tokens_per_s(params) * self.goodput(params) * elapsed * self.correction
 
 
 def batch_policy(setting: Setting) -> BatchPolicy:

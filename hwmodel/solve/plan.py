@@ -25,7 +25,11 @@ from hwmodel.solve.setting import Setting, resolve
 from hwmodel.solve.sizing import LossModel, Sized, loss_model, size
 from hwmodel.solve.uncertainty import step_log_half_width
 from hwmodel.specs import Shape
-from hwmodel.units import format_count
+from hwmodel.units import SECONDS_PER_DAY, format_count
+
+# Rounds in which size and layout are brought to agree when time or money closes the plan, and how closely.
+CLOSING_ROUNDS = 4
+CLOSING_TOLERANCE = 0.002
 
 
 class Solved(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +75,7 @@ def prepare(setting: Setting) -> Prepared:
     shape = setting.catalog.model(r.model) if r.model is not None else None
     params = float(shapes.parameters(shape).total) if shape is not None else r.params
     fleet = _fleet_given(setting)
-    sized = _sized(setting, model, shape, params, fleet)
+    sized = _closed(setting, model, shape, params, fleet)
     if fleet is None and setting.part is not None:
         fleet = Fleet(setting, fleet_size(setting, *_run(sized, shape)))
     lifetime = _lifetime(setting, model, fleet, sized)
@@ -119,6 +123,26 @@ def _sized(setting: Setting, model: LossModel, shape: Shape | None, params: floa
     if shape is not None and any(float(block.n_experts) > 0 for block in shape.blocks):
         return _mixture(setting, shape, fleet.tokens_affordable if fleet is not None and binds else None)
     return size(r, model, params, fleet.tokens_affordable if fleet is not None and binds else None)
+
+
+def _closed(
+    setting: Setting, model: LossModel, shape: Shape | None, params: float | None, fleet: Fleet | None
+) -> Sized:
+    """Size and tokens; where time or money closes them, again with the speed of the shape that was found."""
+    sized = _sized(setting, model, shape, params, fleet)
+    available = fleet.elapsed_s_available() if fleet is not None else None
+    if fleet is None or available is None:
+        return sized
+    for _ in range(CLOSING_ROUNDS):
+        if not any("time or money" in how for how in sized.solved.values()):
+            return sized
+        found = on_fleet(fleet, sized, shape).answer
+        used = value_of(found.elapsed_days) * SECONDS_PER_DAY / available
+        if abs(used - 1.0) < CLOSING_TOLERANCE:
+            break
+        fleet.correction /= used
+        sized = _sized(setting, model, shape, params, fleet)
+    return sized
 
 
 def _mixture(setting: Setting, shape: Shape, affordable: Any) -> Sized:

@@ -263,7 +263,8 @@ def _price_sources(setting: Setting) -> list[tuple[str, str]]:
         return []
     span = (setting.price.first_date, setting.price.last_date)
     quotes = setting.catalog.prices(setting.part.id, setting.price.kind)
-    return [(q.source, f"rent of {setting.part.id}") for q in quotes if span[0] <= q.date <= span[1] and q.source]
+    shown = [q for q in quotes if span[0] <= q.date <= span[1] and q.provider in setting.price.providers]
+    return [(q.source, f"rent of {setting.part.id}") for q in shown if q.source]
 
 
 def _fit_sources(setting: Setting) -> list[tuple[str, str]]:
@@ -276,7 +277,7 @@ def _fit_sources(setting: Setting) -> list[tuple[str, str]]:
 
 
 def _source_row(setting: Setting, source: str, uses: list[str]) -> dict[str, str]:
-    row = {"id": source, "for": ", ".join(uses)}
+    row = {"id": source, "for": ", ".join(uses), "title": source, "locator": "", "licence": ""}
     try:
         record = setting.catalog.source(source)
     except HwModelError:

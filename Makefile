@@ -1,0 +1,44 @@
+# Two commands do all the set-up on a fresh machine with Python >= 3.11, make and a package index:
+#   make plan   runs the main job and writes plan.md
+#   make test   runs every test
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: plan test lint types contracts check reports docs bench clean
+
+plan: $(STAMP)
+	$(BIN)/hwmodel plan --gpus 1024xA100 --tokens 1.4T --out plan.md
+	@echo "wrote plan.md"
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+contracts: $(STAMP)
+	$(BIN)/lint-imports
+
+check: lint types contracts
+	$(BIN)/hwmodel catalog check
+
+reports: $(STAMP)
+	$(BIN)/python reports/make.py
+
+bench: $(STAMP)
+	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("hwmodel needs Python >= 3.11, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist plan.md plan-*.svg

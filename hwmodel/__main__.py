@@ -1,0 +1,6 @@
+"""`python -m hwmodel`."""
+
+from hwmodel.cli import main
+
+if __name__ == "__main__":
+    main()
