@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from hwmodel.errors import CatalogError, unknown
+from hwmodel.errors import CatalogError, InputError, unknown
 from hwmodel.specs.law import CONVENTIONS, LawSpec
 
 FOLDER = "laws"
@@ -129,3 +131,25 @@ def read_laws(roots: Sequence[Path]) -> list[LawSpec]:
     files = _files(roots)
     specs = {spec.id: spec for path in files.values() for spec in _variants(path, files).values()}
     return [specs[key] for key in sorted(specs)]
+
+
+def write_law(root: Path, spec: LawSpec) -> Path:
+    """Save a law of one's own under `root`/laws, whole or not at all. InputError for an id that cannot be one."""
+    if not spec.id.replace("_", "").replace("-", "").isalnum():
+        raise InputError(f"--save {spec.id!r}: use letters, digits, - and _ only")
+    folder = root / FOLDER
+    record = {k: v for k, v in msgspec.to_builtins(spec).items() if v not in (None, "", [], {}, ())}
+    import yaml
+
+    lines = yaml.safe_dump(record, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+    target = folder / f"{spec.id}.yaml"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{spec.id}.")
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(lines)
+        os.chmod(name, 0o644)
+        os.replace(name, target)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror}") from error
+    return target

@@ -24,10 +24,15 @@ def catalog_root() -> Path:
     raise CatalogError(f"no catalogs found in {package} or beside it; reinstall hwmodel")
 
 
-def user_root() -> Path | None:
-    """`$XDG_DATA_HOME/hwmodel/catalogs`, if the user has put one there."""
+def own_root() -> Path:
+    """Where the user's own catalog stands or would stand: `$XDG_DATA_HOME/hwmodel/catalogs`."""
     home = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
-    place = Path(home) / "hwmodel" / "catalogs"
+    return Path(home) / "hwmodel" / "catalogs"
+
+
+def user_root() -> Path | None:
+    """The user's own catalog, if there is one."""
+    place = own_root()
     return place if place.is_dir() else None
 
 

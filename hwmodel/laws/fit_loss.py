@@ -1,0 +1,226 @@
+"""Parametric fits: L = E + A/N^alpha + B/D^beta, and L = L_inf + (K / x)^a in one variable, with their doubts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from hwmodel.errors import InputError
+from hwmodel.laws.fitting import Array, LogSum, minimise, resample
+
+Progress = Callable[[str, int, int], None]
+CHI2_80 = 1.6424  # 80 % of chi-square with one degree of freedom
+THIN = 0.1  # natural-log spread off the best line below which runs count as lying on one line
+
+
+class LossFit(msgspec.Struct, frozen=True, kw_only=True):
+    """A fitted law with everything that says how far to trust it. Draws and covariance are in `names` (logs)."""
+
+    form: str  # additive | power_of_flop | power_of_params | power_of_tokens
+    names: tuple[str, ...]
+    theta: Array
+    objective: float
+    draws: Array  # bootstrap rows x names
+    residual_sd: float  # robust, in log loss
+    points: int
+    starts: int
+    minima: int  # starts that reached the best objective
+    floor_interval: tuple[float, float]  # profile likelihood, 80 %
+    ranges: dict[str, tuple[float, float]]
+    warnings: tuple[str, ...]
+
+    @property
+    def constants(self) -> dict[str, float]:
+        """Linear constants by name."""
+        return {n.removeprefix("log_"): _linear(n, v) for n, v in zip(self.names, self.theta.tolist())}
+
+    @property
+    def covariance(self) -> Array:
+        """Joint covariance of the bootstrap draws, in `names`."""
+        return np.cov(self.draws.T)
+
+    @property
+    def standard_errors(self) -> dict[str, float]:
+        """Bootstrap standard errors of the linear constants."""
+        logs = [n.startswith("log_") for n in self.names]
+        linear = np.where(logs, np.exp(np.where(logs, self.draws, 0.0)), self.draws)
+        return {n.removeprefix("log_"): float(s) for n, s in zip(self.names, linear.std(axis=0))}
+
+
+def _linear(name: str, value: float) -> float:
+    return float(np.exp(value)) if name.startswith("log_") else value
+
+
+def additive_model(params: Array, tokens: Array, loss: Array) -> LogSum:
+    """log L as a log-sum-exp of (log_A - alpha log N, log_B - beta log D, log_E)."""
+    names = ("log_A", "log_B", "log_E", "alpha", "beta")
+    terms = (((0, 1.0), (3, -np.log(params))), ((1, 1.0), (4, -np.log(tokens))), ((2, 1.0),))
+    return LogSum(names=names, terms=terms, target=np.log(loss))
+
+
+def tied_model(params: Array, tokens: Array, loss: Array) -> LogSum:
+    """The same with one exponent for size and data (Muennighoff 2023, Kumar 2024, Gadre 2024)."""
+    names = ("log_A", "log_B", "log_E", "alpha")
+    terms = (((0, 1.0), (3, -np.log(params))), ((1, 1.0), (3, -np.log(tokens))), ((2, 1.0),))
+    return LogSum(names=names, terms=terms, target=np.log(loss))
+
+
+def power_model(x: Array, loss: Array) -> LogSum:
+    """log L as a log-sum-exp of (log_K - a log x, log_L_inf)."""
+    terms = (((0, 1.0), (2, -np.log(x))), ((1, 1.0),))
+    return LogSum(names=("log_K", "log_L_inf", "a"), terms=terms, target=np.log(loss))
+
+
+def additive_starts() -> Array:
+    """The 4,500 starts of the replication: log A, log B 0..25 by 5; log E -1..1 by 0.5; alpha, beta 0..2 by 0.5."""
+    wide, floor, power = np.arange(0.0, 30.0, 5.0), np.arange(-1.0, 1.25, 0.5), np.arange(0.0, 2.25, 0.5)
+    return np.array(list(itertools.product(wide, wide, floor, power, power)))
+
+
+def tied_starts() -> Array:
+    """The same grid with one exponent: 900 starts."""
+    wide, floor, power = np.arange(0.0, 30.0, 5.0), np.arange(-1.0, 1.25, 0.5), np.arange(0.0, 2.25, 0.5)
+    return np.array(list(itertools.product(wide, wide, floor, power)))
+
+
+def power_starts() -> Array:
+    """300 starts: log K 0..25 by 5, log floor -1..1 by 0.5, exponent 0.05..2."""
+    return np.array(
+        list(itertools.product(np.arange(0.0, 30.0, 5.0), np.arange(-1.0, 1.25, 0.5), np.geomspace(0.05, 2.0, 10)))
+    )
+
+
+def fit_additive(
+    params: Array, tokens: Array, loss: Array, *, tied: bool = False, bootstraps: int = 4000, seed: int = 42,
+    progress: Progress | None = None,
+) -> LossFit:  # fmt: skip
+    """Chinchilla's form on runs of N parameters and D tokens; `tied` gives size and data one exponent.
+
+    Raises InputError for too few runs, runs on one line in log N and log D, and constants that the runs do not fix.
+    """
+    _identifiable(params, tokens, loss)
+    model = (tied_model if tied else additive_model)(params, tokens, loss)
+    starts = tied_starts() if tied else additive_starts()
+    ranges = {"params": _range(params), "tokens": _range(tokens), "flop": _range(6.0 * params * tokens)}
+    fit = _fit(model, "additive", starts, bootstraps, seed, 2, ranges, progress)
+    if tied:  # written out as alpha and beta, which then move together in every draw
+        fit = msgspec.structs.replace(
+            fit,
+            names=(*fit.names, "beta"),
+            theta=np.append(fit.theta, fit.theta[3]),
+            draws=np.column_stack([fit.draws, fit.draws[:, 3]]),
+        )
+    if min(fit.theta[3], fit.theta[4]) <= 0.0:
+        raise InputError("these runs do not identify the law: the best exponent of size or data is not positive")
+    return fit
+
+
+def fit_power(
+    x: Array, loss: Array, variable: str, *, bootstraps: int = 4000, seed: int = 42, progress: Progress | None = None
+) -> LossFit:
+    """A power law above a floor in one variable (`flop`, `params` or `tokens`). Raises InputError as above."""
+    if len(np.unique(x)) < 4:
+        raise InputError(f"a power law with a floor has three constants: give at least 4 distinct values of {variable}")
+    ranges = {variable: _range(x)}
+    fit = _fit(power_model(x, loss), f"power_of_{variable}", power_starts(), bootstraps, seed, 1, ranges, progress)
+    if fit.theta[2] <= 0.0:
+        raise InputError(f"the loss does not fall with {variable} in these runs: no power law fits")
+    if np.ptp(np.log(loss)) < 0.01:
+        raise InputError("the losses differ by less than 1 %: nothing to fit")
+    return fit
+
+
+def _identifiable(params: Array, tokens: Array, loss: Array) -> None:
+    """Refuse what cannot fix five constants, before any number is shown."""
+    distinct = len({(n, d) for n, d in zip(params.tolist(), tokens.tolist())})
+    if distinct < 6:
+        raise InputError(f"{distinct} distinct runs cannot fix five constants; give at least 6, better 20")
+    points = np.stack([np.log(params), np.log(tokens)])
+    spread = np.linalg.svd(points - points.mean(axis=1, keepdims=True), compute_uv=False) / np.sqrt(len(params))
+    if spread[1] < THIN:
+        raise InputError(
+            "these runs do not identify the law: all lie on one line in log N and log D (one ratio of tokens to "
+            "parameters, or one budget), where size and data cannot be told apart; vary the ratio at several sizes"
+        )
+    if np.ptp(np.log(loss)) < 0.01:
+        raise InputError("the losses differ by less than 1 %: nothing to fit")
+
+
+def _fit(
+    model: LogSum, form: str, starts: Array, bootstraps: int, seed: int, floor: int,
+    ranges: dict[str, tuple[float, float]], progress: Progress | None,
+) -> LossFit:  # fmt: skip
+    def tell(stage: str) -> Callable[[int, int], None] | None:
+        return None if progress is None else lambda done, of: progress(stage, done, of)
+
+    found, values = minimise(model, starts, iterations=150, progress=tell("starts"))
+    values = np.where(np.isfinite(values), values, np.inf)
+    best, least = minimise(model, found[[int(np.argmin(values))]], tolerance=1e-15)
+    points = len(model.target)
+    draws, _ = minimise(
+        model, np.repeat(best, bootstraps, axis=0), resample(points, bootstraps, seed), progress=tell("bootstraps")
+    )
+    residual = model.shares(best)[1][0]
+    return LossFit(
+        form=form,
+        names=model.names,
+        theta=best[0],
+        objective=float(least[0]),
+        draws=draws,
+        residual_sd=float(1.4826 * np.median(np.abs(residual))),
+        points=points,
+        starts=len(starts),
+        minima=int((values < least[0] * (1.0 + 1e-6)).sum()),
+        floor_interval=floor_profile(model, best[0], float(least[0]), floor),
+        ranges=ranges,
+        warnings=_doubts(model.names, best[0], draws, floor),
+    )
+
+
+def floor_profile(model: LogSum, theta: Array, least: float, floor: int) -> tuple[float, float]:
+    """80 % interval of the floor by profile likelihood.
+
+    The floor is fixed on a grid and all else refitted; with the residual scale profiled out too (Huber's tails are
+    Laplace's), twice the log likelihood ratio is 2 n log(objective / least).
+    """
+    grid = theta[floor] + np.linspace(-1.0, 1.0, 401) ** 3 * 2.0  # dense near the optimum
+    starts = np.repeat(theta[None, :], len(grid), axis=0)
+    starts[:, floor] = grid
+    _, values = minimise(model, starts, fixed=(floor,))
+    inside = grid[2.0 * len(model.target) * np.log(np.maximum(values / least, 1.0)) <= CHI2_80]
+    return float(np.exp(inside.min())), float(np.exp(inside.max()))
+
+
+def _doubts(names: tuple[str, ...], theta: Array, draws: Array, floor: int) -> tuple[str, ...]:
+    notes = []
+    spread = draws.std(axis=0)
+    for i, name in enumerate(names):
+        if not name.startswith("log_") and spread[i] > 0.5 * abs(theta[i]):
+            notes.append(f"{name} is weakly identified: {theta[i]:.3g} with a standard error of {spread[i]:.2g}")
+    if spread[floor] > 0.25 or theta[floor] < -3.0:
+        notes.append("the floor is not identified by these runs: do not read losses far beyond them")
+    return tuple(notes)
+
+
+def _range(values: Array) -> tuple[float, float]:
+    return float(values.min()), float(values.max())
+
+
+def predict(
+    fit: LossFit, level: float = 0.8, *, params: Any = None, tokens: Any = None, flop: Any = None
+) -> tuple[Array, Array, Array]:
+    """(loss, low, high) of new runs: joint draws of the constants, and the scatter of the runs fitted."""
+    if fit.form == "additive":
+        model = additive_model(np.atleast_1d(params), np.atleast_1d(tokens), np.ones(np.size(params)))
+    else:
+        x = {"power_of_flop": flop, "power_of_params": params, "power_of_tokens": tokens}[fit.form]
+        model = power_model(np.atleast_1d(x), np.ones(np.size(x)))
+    middle = model.shares(fit.theta[None, :])[1][0]  # the target is log 1: the residual is the log loss
+    drawn = model.shares(fit.draws)[1]
+    noise = np.random.default_rng(0).standard_normal(drawn.shape) * fit.residual_sd
+    low, high = np.quantile(drawn - drawn.mean(axis=0) + middle + noise, (0.5 - level / 2, 0.5 + level / 2), axis=0)
+    return np.exp(middle), np.exp(low), np.exp(high)
