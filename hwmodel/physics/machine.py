@@ -24,7 +24,7 @@ FORMAT_KIN = {"fp16": "bf16", "tf32": "bf16", "fp32": "bf16", "mxfp8": "fp8_bloc
 FORMAT_KIN |= {"mxfp4": "nvfp4", "fp4": "nvfp4", "int4": "nvfp4", "nvfp4": "fp8", "fp8": "bf16"}
 
 
-# Units of parts that no readable source counts: the sibling's of the family (unconfirmed; it only scales fill and waves).
+# Units of parts that no readable source counts: a sibling's (unconfirmed; they only scale fill and waves).
 FAMILY_UNITS = {"volta": 80.0, "ampere": 108.0, "ada": 142.0, "hopper": 132.0, "blackwell": 148.0, "cdna": 304.0}
 FAMILY_UNITS |= {"tpu": 8.0, "trainium": 8.0, "gaudi": 8.0, "ascend": 32.0}
 
