@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from hwmodel.catalog import formats, hardware, laws, models, places, tables
+from hwmodel.catalog import formats, hardware, laws, lint, models, places, tables
 from hwmodel.catalog.cache import candidates, keep
 from hwmodel.catalog.names import VENDOR_WORDS, normalise
 from hwmodel.catalog.records import Raw, read_records
@@ -108,13 +108,26 @@ def _sources(roots: Sequence[Path]) -> dict[str, Source]:
     return found
 
 
-def _each(raws: Mapping[str, Raw], read: Callable[[Raw], T]) -> dict[str, T]:
+class Problems:
+    """Where errors go: raised at once when loading, collected when checking."""
+
+    def __init__(self, collect: bool = False) -> None:
+        self.collect = collect
+        self.found: list[CatalogError] = []
+
+    def add(self, error: CatalogError) -> None:
+        if not self.collect:
+            raise error
+        self.found.append(error)
+
+
+def _each(raws: Mapping[str, Raw], read: Callable[[Raw], T], problems: Problems) -> dict[str, T]:
     out: dict[str, T] = {}
     for name, raw in raws.items():
         try:
             out[name] = read(raw)
         except FaultError as fault:
-            raise raw.error(fault) from fault
+            problems.add(raw.error(fault))
     return out
 
 
@@ -165,29 +178,39 @@ def _regions(roots: Sequence[Path], sources: Mapping[str, Source]) -> tuple[dict
     return found, names
 
 
-def build(roots: Sequence[Path]) -> tuple[Compiled, Provenance]:
-    """Parse every file of the roots. CatalogError names the first thing that is wrong, with file and line."""
+def build(roots: Sequence[Path], problems: Problems | None = None) -> tuple[Compiled, Provenance]:
+    """Parse and lint every file of the roots. CatalogError names what is wrong, with file and line."""
+    problems = problems or Problems()
     sources = _sources(roots)
     part_raws = read_records(roots, "accelerators")
-    parts = _each(part_raws, lambda raw: hardware.read_part(raw, sources))
+    parts = _each(part_raws, lambda raw: hardware.read_part(raw, sources), problems)
     part_names = names_of("accelerator", part_raws)
     only_parts = {k: v[0] for k, v in parts.items()}
     system_raws = read_records(roots, "systems")
-    systems = _each(system_raws, lambda raw: hardware.read_system(raw, sources, only_parts))
+    systems = _each(system_raws, lambda raw: hardware.read_system(raw, sources, only_parts), problems)
     only_systems = {k: v[0] for k, v in systems.items()}
     _check_defaults(only_parts, only_systems, part_raws)
+    for error in lint.lint_parts(part_raws, only_parts, {k: v[1] for k, v in parts.items()}):
+        problems.add(error)
+    for error in lint.lint_systems(system_raws, only_systems, only_parts):
+        problems.add(error)
     model_raws = read_records(roots, "models")
-    entries = _each(model_raws, lambda raw: models.read_model(raw, sources))
-    training, serving, training_names, serving_names = _precisions(roots, sources)
-    fleets = _each(read_records(roots, "reliability"), lambda raw: formats.read_fleet(raw, sources))
-    facilities = _each(read_records(roots, "energy"), lambda raw: formats.read_facility(raw, sources))
+    entries = _each(model_raws, lambda raw: models.read_model(raw, sources), problems)
+    fleets = _each(read_records(roots, "reliability"), lambda raw: formats.read_fleet(raw, sources), problems)
+    facilities = _each(read_records(roots, "energy"), lambda raw: formats.read_facility(raw, sources), problems)
+    training, serving = read_records(roots, "precisions/training"), read_records(roots, "precisions/serving")
     found_laws, law_names = _laws(roots)
+    for error in _unsourced_laws(found_laws, sources):
+        problems.add(error)
     regions, region_names = _regions(roots, sources)
     compiled = Compiled(
         parts=only_parts, part_names=part_names, systems=only_systems,
         system_names=names_of("system", system_raws), models={k: v[0] for k, v in entries.items()},
-        model_names=names_of("model", model_raws), precisions=training, precision_names=training_names,
-        serving=serving, serving_names=serving_names, laws=found_laws, law_names=law_names,
+        model_names=names_of("model", model_raws),
+        precisions=_each(training, lambda raw: formats.read_precision(raw, Precision, sources), problems),
+        precision_names=names_of("precision", training),
+        serving=_each(serving, lambda raw: formats.read_precision(raw, ServingPrecision, sources), problems),
+        serving_names=names_of("serving precision", serving), laws=found_laws, law_names=law_names,
         fleets={k: v[0] for k, v in fleets.items()}, facilities={k: v[0] for k, v in facilities.items()},
         regions=regions, region_names=region_names, prices=_prices(roots, part_names, sources), sources=sources,
     )  # fmt: skip
@@ -199,17 +222,11 @@ def build(roots: Sequence[Path]) -> tuple[Compiled, Provenance]:
     return compiled, provenance
 
 
-def _precisions(
-    roots: Sequence[Path], sources: Mapping[str, Source]
-) -> tuple[dict[str, Precision], dict[str, ServingPrecision], Names, Names]:
-    training = read_records(roots, "precisions/training")
-    serving = read_records(roots, "precisions/serving")
-    return (
-        _each(training, lambda raw: formats.read_precision(raw, Precision, sources, hardware.FORMATS)),
-        _each(serving, lambda raw: formats.read_precision(raw, ServingPrecision, sources, hardware.FORMATS)),
-        names_of("precision", training),
-        names_of("serving precision", serving),
-    )
+def _unsourced_laws(found: Mapping[str, LawSpec], sources: Mapping[str, Source]) -> list[CatalogError]:
+    return [
+        CatalogError(f"laws: {law.id}: source {law.source!r} is not in sources.yaml")
+        for law in found.values() if law.source not in sources
+    ]  # fmt: skip
 
 
 # --- cache ------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from hwmodel.catalog.hardware import FORMATS
 from hwmodel.catalog.records import Raw, only, texts
 from hwmodel.catalog.values import FaultError, sourced
 from hwmodel.specs.economics import ReliabilityFacts
@@ -53,7 +54,7 @@ class Facility(msgspec.Struct, frozen=True, kw_only=True):
     default: bool = False
 
 
-def read_precision(raw: Raw, kind: type[R], sources: Collection[str], formats: Collection[str]) -> R:
+def read_precision(raw: Raw, kind: type[R], sources: Collection[str]) -> R:
     """A training or serving recipe. Raises FaultError."""
     fields = {k: v for k, v in raw.fields.items() if k not in ("source", "aliases", "notes")}
     only(fields, kind.__struct_fields__)
@@ -65,8 +66,8 @@ def read_precision(raw: Raw, kind: type[R], sources: Collection[str], formats: C
     except msgspec.ValidationError as error:
         raise FaultError((), str(error)) from error
     for name in (recipe.gemm_format, recipe.attention_format):
-        if name not in formats:
-            raise FaultError(("gemm_format",), f"format {name!r} is none of {', '.join(formats)}")
+        if name not in FORMATS:
+            raise FaultError(("gemm_format",), f"format {name!r} is none of {', '.join(FORMATS)}")
     if recipe.weight_bytes <= 0 or recipe.activation_bytes <= 0:
         raise FaultError(("weight_bytes",), "bytes must be greater than zero")
     return recipe

@@ -74,7 +74,7 @@ SYSTEM_VALUES: dict[str, tuple[str, str]] = {
     "all_reduce": ("bytes_per_s", ""),
     "purchase_per_accelerator": ("usd", ""),
 }
-SYSTEM_PLAIN = ("id", "name", "part", "aliases", "region", "notes")
+SYSTEM_PLAIN = ("id", "name", "part", "aliases", "region", "notes", "lint_exceptions")
 
 Values = dict[str, tuple[Sourced, float | str]]
 
