@@ -58,14 +58,14 @@ def _layer_activations(
     count = shapes.layers(shape)
     kept: Num = 0.0
     work: Num = 0.0
-    full = minimum(maximum(layout.recompute - 1.0, 0.0), 1.0)
+    full = maximum(maximum(layout.recompute - 1.0, 0.0), minimum(layout.recompute, 1.0) * stack.selective_layers)
     selective = minimum(layout.recompute, 1.0)
     for block in shape.blocks:
         saved = _layer_bytes_per_token(shape, block, layout, precision, stack, seq_len)
         lean = saved.whole - selective * saved.selective
         share = block.count / count
         kept = kept + share * ((1.0 - full) * lean + full * saved.entry)
-        again = where(full > 0, saved.whole, selective * saved.selective)
+        again = where(full > 0, saved.whole, selective * saved.selective) + stack.workspace_layers * lean
         work = work + share * again
     return kept, work
 

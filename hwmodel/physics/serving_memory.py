@@ -8,6 +8,8 @@ from hwmodel.physics.shape import expert_params, layer_matrix_params, parameters
 from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad, ServingMemory
 from hwmodel.specs.shape import Block, Shape
 
+TIGHT_FRACTION, TIGHT_RESERVE_BYTES, TIGHT_POOL = 0.97, 1.5e9, 0.05
+
 
 def _layer_kv_elements(block: Block, tp: Num) -> Num:
     """Cache elements a token of one layer on one rank; the latent of MLA is held by every tensor-parallel rank."""
@@ -67,15 +69,26 @@ def memory(
     return ServingMemory(
         weights_bytes=weights,
         reserve_bytes=engine.reserve_bytes + 0.0 * weights,
-        kv_pool_bytes=hbm_bytes * engine.memory_fraction - weights - engine.reserve_bytes,
+        kv_pool_bytes=pool_bytes(weights, engine, hbm_bytes),
         kv_bytes_per_token=per_token,
         state_bytes_per_sequence=state_bytes_per_sequence(shape, layout.tp) / layout.pp,
     )
 
 
+def pool_bytes(weights: Num, engine: Engine, hbm_bytes: Num) -> Num:
+    """Bytes left for the cache beside `weights` on one accelerator, negative where they do not fit.
+
+    Where the usual settings leave next to nothing, users raise the memory fraction and trim the reserve: up to a
+    twentieth of the memory comes from there.
+    """
+    usual = (hbm_bytes * engine.memory_fraction - weights - engine.reserve_bytes) * engine.free_fraction
+    trimmed = hbm_bytes * TIGHT_FRACTION - weights - TIGHT_RESERVE_BYTES
+    return maximum(usual, minimum(trimmed, TIGHT_POOL * hbm_bytes))
+
+
 def kv_pool_bytes(shape: Shape, formats: ServingFormats, layout: ServingLayout, engine: Engine, hbm_bytes: Num) -> Num:
     """Bytes left for the cache on one accelerator; negative where the weights do not fit."""
-    return hbm_bytes * engine.memory_fraction - weights_bytes(shape, formats, layout) - engine.reserve_bytes
+    return pool_bytes(weights_bytes(shape, formats, layout), engine, hbm_bytes)
 
 
 def sequences_that_fit(m: ServingMemory, load: ServingLoad, layout: ServingLayout, engine: Engine) -> Num:

@@ -33,9 +33,8 @@ def closed_loop(
     stall = engine.prefill_stall * service_s * others / output_tokens
     tpot = step_s / tokens_per_step + stall
     decode = maximum(output_tokens - 1.0, 1.0) * tpot
-    busy = minimum(service_s * running / (decode + service_s), 0.98)
-    queue = minimum(0.5 * service_s * busy / (1.0 - busy), 0.5 * service_s * others)
-    first = engine.request_s + alone_s + step_s + queue + engine.burst * service_s * others
+    # Clients that started together stay partly in step: a new prompt finds a share of the others before it.
+    first = engine.request_s + alone_s + engine.stream_steps * step_s + engine.burst * service_s * others
     inside = first + decode
     overflow = (clients / running - 1.0) * inside
     rate = running / inside
@@ -91,7 +90,7 @@ def pools(
     """
     tpot = step_s / tokens_per_step
     decode = maximum(output_tokens - 1.0, 1.0) * tpot
-    unloaded = engine.request_s + prefill_alone_s + transfer_s + step_s
+    unloaded = engine.request_s + prefill_alone_s + transfer_s + engine.stream_steps * step_s
     limit = prefill_workers / prefill_service_s
     rate = minimum(limit, clients / (unloaded + decode))
     busy = minimum(rate / limit, 0.98)
@@ -135,7 +134,7 @@ def open_loop(
     carried = (load * slope < 1.0) & (running <= capacity) & (rate * service_s < 0.999)
     step = fixed + slope * minimum(running, capacity)
     tpot = where(carried, step * per_token, float("inf"))
-    first = engine.request_s + alone_s + step + 0.5 * service_s * busy / (1.0 - busy)
+    first = engine.request_s + alone_s + engine.stream_steps * step + 0.5 * service_s * busy / (1.0 - busy)
     decode = maximum(output_tokens - 1.0, 1.0) * tpot
     return ServiceTerms(
         ttft_s=where(carried, first, float("inf")),

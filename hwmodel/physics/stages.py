@@ -6,6 +6,7 @@ import msgspec
 
 from hwmodel.ops import Num, ceil, maximum, minimum, where
 from hwmodel.physics import shape as shapes
+from hwmodel.physics.columns import anywhere
 from hwmodel.specs import Layout, Shape, Stack
 
 
@@ -33,20 +34,22 @@ class LayerShard(msgspec.Struct, frozen=True, kw_only=True):
 def layers_per_stage(shape: Shape, layout: Layout, stack: Stack) -> Stages:
     """Even split, rounded up in the middle; the end stages take what is missing (126 layers on 16: 7, 8 ... 8, 7).
 
-    A stack that balances the head moves from the last stage as many layers as the head weighs.
+    A stack that balances the head counts it as the layers it weighs: whole layers fill the stages from the first on.
     """
     count = shapes.layers(shape)
     most = ceil(count / layout.pp)
     missing = most * layout.pp - count
     ends = minimum(layout.pp, 2.0)
     end = maximum(most - missing / ends, 0.0)
-    weight = shape.vocab * shape.d_model / (mean_layer_params(shape))
-    moved = where(layout.pp > 1.0, stack.head_balanced * minimum(weight, end), 0.0)
-    even = count / layout.pp
-    spread = moved / maximum(layout.pp, 1.0)
-    middle = where(stack.head_balanced > 0, even + spread, most)
-    last = where(stack.head_balanced > 0, maximum(even + spread - moved, 0.0), end)
-    return Stages(first=where(stack.head_balanced > 0, even + spread, end), middle=middle, last=last)
+    if not anywhere(stack.head_balanced > 0):
+        return Stages(first=end, middle=most, last=end)
+    weight = shape.vocab * shape.d_model / mean_layer_params(shape)
+    balanced = (stack.head_balanced > 0) & (layout.pp > 1.5)
+    full = minimum(ceil((count + weight) / layout.pp), count)
+    rest = maximum(count - full * (layout.pp - 1.0), 0.0)
+    return Stages(
+        first=where(balanced, full, end), middle=where(balanced, full, most), last=where(balanced, rest, end)
+    )
 
 
 def mean_layer_params(shape: Shape) -> Num:

@@ -37,8 +37,8 @@ def _recompute(layout: Layout, stack: Stack) -> _Share:
 
     Between 1 (selective) and 2 (full) the value counts the layers that are recomputed whole.
     """
-    full = minimum(maximum(layout.recompute - 1.0, 0.0), 1.0)
-    selective = minimum(layout.recompute, 1.0) - full
+    full = maximum(maximum(layout.recompute - 1.0, 0.0), minimum(layout.recompute, 1.0) * stack.selective_layers)
+    selective = maximum(minimum(layout.recompute, 1.0) - full, 0.0)
     fused = where(stack.attention_generation > 0.5, 1.0, 0.0)
     return _Share(attention=full + selective * (1.0 - fused), memory=full + selective * fused * 0.7, layer=full)
 

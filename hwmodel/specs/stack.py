@@ -56,14 +56,16 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     default_zero: Num = 1.0
     default_vpp_layers: Num = 0.0  # layers of one virtual stage where unstated; 0: no interleaving
     default_sequence_parallel: Num = 1.0
+    selective_layers: Num = 0.0  # share of a layer that "selective" repeats beside norms and activations
     gradient_comm_bytes: Num = 0.0  # reduced gradient, where the stack overrides the recipe; 0: the recipe's
     gradient_bytes: Num = 0.0  # accumulated gradient, where the stack overrides the recipe; 0: the recipe's
 
     # Memory.
     in_flight: Num = 1.0  # micro-batches kept over those that 1F1B needs
-    activation_overhead: Num = 1.0  # saved activations over the sum of their tensors
-    logits_bytes: Num = 8.0  # bytes kept for one logit at the peak
-    parameter_buffer_bytes: Num = 0.0  # bytes beside weights, gradients and moments, a parameter held
+    activation_overhead: Num = 1.1  # saved activations over the sum of their tensors
+    workspace_layers: Num = 0.25  # gradients and temporaries of the backward pass, in layers' worth of activations
+    logits_bytes: Num = 6.0  # bytes kept for one logit at the peak
+    parameter_buffer_bytes: Num = 0.5  # bytes beside weights, gradients and moments, a parameter held
     context_bytes: Num = 1.5e9  # device context and communicators
     fragmentation: Num = 0.05  # of what the allocator holds
 

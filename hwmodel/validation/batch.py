@@ -110,8 +110,9 @@ class Batch:
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             return step(self.shape, self.machine, self.precision, self.layout, self.workload, self.stacks(stacks))
 
-    def peak_bytes(self, stacks: Sequence[Stack]) -> Column:
-        """Peak bytes of every configuration's fullest stage."""
+    def peak_bytes(self, stacks: Sequence[Stack]) -> tuple[Column, Column]:
+        """Peak bytes of every configuration's fullest stage: in all, and what the framework's allocator counts."""
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             terms = peak_memory(self.shape, self.precision, self.layout, self.workload, self.stacks(stacks))
-        return np.broadcast_to(np.asarray(terms.total_bytes), self.rows.shape)
+        whole = np.broadcast_to(np.asarray(terms.total_bytes), self.rows.shape)
+        return whole, whole - np.asarray(terms.reserve_bytes)

@@ -154,7 +154,7 @@ def predictions(
         shift = shifts[place] if shifts is not None else 0.0
         half = float(log_half_width(familiarity(prepared, int(place), known, shift != 0.0), widths))
         rate = case.seq_len / (seconds * math.exp(shift) * case.n_accel)
-        out += _row(prepared, int(place), case, rate, float(result.peak_bytes[place]), half)
+        out += _row(prepared, int(place), case, rate, float(result.allocated_bytes[place]), half)
     return out
 
 

@@ -59,7 +59,7 @@ def pruned(
     assert batch is not None
     seconds = np.broadcast_to(np.asarray(batch.step(stacks).total_s), batch.rows.shape)  # type: ignore[arg-type]
     near = seconds / batch.workload.global_batch_seqs
-    fit = batch.peak_bytes(stacks) <= prepared.capacity[batch.rows]  # type: ignore[arg-type]
+    fit = batch.peak_bytes(stacks)[0] <= prepared.capacity[batch.rows]  # type: ignore[arg-type]
     best = np.full(len(prepared.rows), np.inf)
     np.minimum.at(best, batch.rows, np.where(fit, near, np.inf))
     alone = ~np.isfinite(best[batch.rows])

@@ -39,11 +39,11 @@ class Prepared(msgspec.Struct, kw_only=True):
 
 
 class Outcome(msgspec.Struct, kw_only=True):
-    """What the physics says of each row (nan where refused): seconds a step, peak bytes, and what fits."""
+    """What the physics says of each row (nan where refused): seconds, bytes, and what fits."""
 
     step_s: Column
     sequence_s: Column  # seconds of the whole fleet for one sequence
-    peak_bytes: Column
+    allocated_bytes: Column  # what the framework's allocator counts: without the context and fragmentation
     fits: Column
     best: Any  # index of the most likely candidate
 
@@ -129,18 +129,18 @@ def stacks_of(
 
 
 def outcome(prepared: Prepared, stacks: list[Stack]) -> Outcome:
-    """Seconds a step and peak bytes of every row: candidates that fit, weighted by how near the fastest they are."""
+    """Seconds a step and bytes of every row: candidates that fit, weighted by how near the fastest they are."""
     n = len(prepared.rows)
     nothing = np.full(n, np.nan)
     if prepared.batch is None:
         return Outcome(
-            step_s=nothing, sequence_s=nothing, peak_bytes=nothing, fits=nothing, best=np.zeros(n, dtype=int)
+            step_s=nothing, sequence_s=nothing, allocated_bytes=nothing, fits=nothing, best=np.zeros(n, dtype=int)
         )
     batch = prepared.batch
     seconds = np.broadcast_to(np.asarray(batch.step(stacks).total_s), batch.rows.shape)
     # Compare candidates by time a sequence: a row without a batch is tried at several.
     per_sequence = seconds / batch.workload.global_batch_seqs
-    size = batch.peak_bytes(stacks)
+    size, allocated = batch.peak_bytes(stacks)
     over = size / prepared.capacity[batch.rows]
     fit = over <= 1.0
     some = np.zeros(n, dtype=bool)
@@ -161,7 +161,7 @@ def outcome(prepared: Prepared, stacks: list[Stack]) -> Outcome:
         result = Outcome(
             step_s=mean(seconds),
             sequence_s=mean(per_sequence),
-            peak_bytes=mean(size),
+            allocated_bytes=mean(allocated),
             fits=some.astype(float),
             best=np.zeros(n, dtype=int),
         )

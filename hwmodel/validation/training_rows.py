@@ -123,8 +123,8 @@ def _blocks(row: Row, d: float, layers: float, heads: float, d_ff: float, gated:
         shared = (number(row, "n_shared_experts") or 0.0) * d_ff
         wide = positive(row, "d_ff_dense")
         stated = number(row, "n_dense_layers")
-        # A wide feed-forward without its layer count: half a layer is the average over none and one.
-        dense = stated if stated is not None else (0.5 if wide else 0.0)
+        # A width of dense layers without their number: one, as the models that print it have at least one.
+        dense = stated if stated is not None else (1.0 if wide else 0.0)
         dense = min(dense, layers - 1.0)
         moe = {"d_ff": d_ff, "n_experts": experts, "top_k": positive(row, "top_k") or 2.0, "d_ff_shared": shared}
         kinds = [(layers - dense, moe)]
