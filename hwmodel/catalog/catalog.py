@@ -8,12 +8,10 @@ from pathlib import Path
 
 from hwmodel.catalog import compiled as store
 from hwmodel.catalog import prices as pricing
-from hwmodel.catalog.formats import Facility
-from hwmodel.catalog.hardware import node_of
-from hwmodel.catalog.models import ModelEntry
+from hwmodel.catalog.entries import Facility, ModelEntry, Region
 from hwmodel.catalog.names import normalise, resolve, resolve_model
+from hwmodel.catalog.nodes import node_of
 from hwmodel.catalog.places import catalog_roots
-from hwmodel.catalog.tables import Region, read_prices
 from hwmodel.errors import InputError, unknown
 from hwmodel.specs.economics import EnergyFacts, PriceQuote, PriceSummary, ReliabilityFacts
 from hwmodel.specs.hardware import Part, System
@@ -154,6 +152,8 @@ class Catalog:
 
     def quotes_of(self, file: Path | str) -> list[PriceQuote]:
         """The quotes of a user's own file, in the columns of `catalogs/prices`."""
+        from hwmodel.catalog.tables import read_prices
+
         return read_prices(Path(file), self.data.part_names, None)
 
     def region(self, name: str) -> Region:
@@ -217,8 +217,8 @@ class Catalog:
 
 
 @lru_cache(maxsize=8)
-def _load(roots: tuple[Path, ...], _content: str) -> Catalog:
-    data, content, key = store.load(roots)
+def _load(roots: tuple[Path, ...], content: str) -> Catalog:
+    data, key = store.load(roots, content)
     return Catalog(data, roots, content, key)
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from hwmodel.catalog.entries import Facility, Fleet
 from hwmodel.catalog.hardware import FORMATS
 from hwmodel.catalog.records import Raw, only, texts
 from hwmodel.catalog.values import FaultError, sourced
@@ -29,29 +30,6 @@ FACILITY: dict[str, tuple[str, str]] = {
     "embodied_per_accelerator_hour": ("kg_co2e", "embodied_kg_co2e_per_accelerator_hour"),
     "electricity": ("usd_per_kwh", "usd_per_kwh"),
 }
-
-
-class Fleet(msgspec.Struct, frozen=True, kw_only=True):
-    """A published fleet and its failure facts."""
-
-    id: str
-    name: str
-    facts: ReliabilityFacts
-    default: bool = False
-
-
-class Facility(msgspec.Struct, frozen=True, kw_only=True):
-    """Power and carbon facts of a kind of installation, without the grid."""
-
-    id: str
-    name: str
-    pue: float
-    load_fraction: float
-    server_overhead_fraction: float
-    embodied_kg_co2e_per_accelerator_hour: float
-    usd_per_kwh: float
-    families: tuple[str, ...] = ()
-    default: bool = False
 
 
 def read_precision(raw: Raw, kind: type[R], sources: Collection[str]) -> R:

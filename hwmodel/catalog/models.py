@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-import msgspec
-
+from hwmodel.catalog.entries import ModelEntry
 from hwmodel.catalog.records import Raw, only, texts
 from hwmodel.catalog.values import STATUSES, FaultError, number, sourced
 from hwmodel.specs.provenance import Sourced
@@ -18,23 +17,6 @@ RECORD = (
 )  # fmt: skip
 SHAPE = ("d_model", "vocab", "blocks", "tied", "bias", "norm_bias", "qk_norm", "learned_positions", "extra_params")
 BLOCK = tuple(Block.__struct_fields__)
-
-
-class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One named model. `shape` is None where `not_modelled` says why."""
-
-    id: str
-    name: str
-    aliases: tuple[str, ...] = ()
-    source: str = ""
-    locator: str = ""
-    status: str = "secondary"
-    shape: Shape | None = None
-    not_modelled: str = ""
-    public_params: float | None = None
-    public_active_params: float | None = None
-    params_note: str = ""
-    notes: str = ""
 
 
 def _numbers(fields: dict[str, Any], known: Collection[str], at: tuple[str | int, ...]) -> dict[str, float]:

@@ -9,8 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-import msgspec
-
+from hwmodel.catalog.entries import Region
 from hwmodel.catalog.names import normalise
 from hwmodel.catalog.yamlfile import read_text
 from hwmodel.errors import CatalogError
@@ -26,18 +25,6 @@ CLASSES = ("hyperscaler", "neocloud", "marketplace", "index", "purchase", "")
 DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")
 GRID_COLUMNS = ("region", "name", "kind", "g_co2e_per_kwh", "year", "source", "note")
 MAX_CSV_BYTES = 20_000_000
-
-
-class Region(msgspec.Struct, frozen=True):
-    """Carbon intensity of a country's or cloud region's grid."""
-
-    id: str
-    name: str
-    kind: str
-    kg_co2e_per_kwh: float
-    year: str = ""
-    source: str = ""
-    note: str = ""
 
 
 def _rows(path: Path, required: Collection[str], known: Collection[str]) -> Iterator[tuple[int, dict[str, str]]]:

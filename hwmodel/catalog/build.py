@@ -1,0 +1,168 @@
+"""Building the catalog from its files: parse, resolve, check, lint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from hwmodel.catalog import formats, hardware, laws, lint, models, places, tables
+from hwmodel.catalog.compiled import Compiled, Names, Provenance
+from hwmodel.catalog.entries import Region
+from hwmodel.catalog.names import VENDOR_WORDS, normalise
+from hwmodel.catalog.records import Raw, read_records
+from hwmodel.catalog.values import FaultError
+from hwmodel.catalog.yamlfile import line_of, parse_yaml, read_text
+from hwmodel.errors import CatalogError
+from hwmodel.specs.economics import PriceQuote
+from hwmodel.specs.hardware import Part, System
+from hwmodel.specs.law import LawSpec
+from hwmodel.specs.precision import Precision, ServingPrecision
+from hwmodel.specs.provenance import Source
+
+T = TypeVar("T")
+
+
+def _sources(roots: Sequence[Path]) -> dict[str, Source]:
+    found: dict[str, Source] = {}
+    for root in roots:
+        path = root / "sources.yaml"
+        if not path.is_file():
+            continue
+        data = parse_yaml(read_text(path), path)
+        if not isinstance(data, dict):
+            raise CatalogError(f"{path}: expected a mapping of source ids")
+        for name, fields in data.items():
+            try:
+                if name in found and root == roots[0]:
+                    raise FaultError((), "stands twice")
+                found[str(name)] = msgspec.convert(fields, Source)
+                strange = set(fields) - set(Source.__struct_fields__)
+                if strange:
+                    raise FaultError((), f"unknown field {sorted(strange)[0]!r}")
+            except (msgspec.ValidationError, FaultError) as error:
+                raise CatalogError(f"{path}:{line_of(path, [name])}: source {name}: {error}") from error
+    return found
+
+
+class Problems:
+    """Where errors go: raised at once when loading, collected when checking."""
+
+    def __init__(self, collect: bool = False) -> None:
+        self.collect = collect
+        self.found: list[CatalogError] = []
+
+    def add(self, error: CatalogError) -> None:
+        if not self.collect:
+            raise error
+        self.found.append(error)
+
+
+def _each(raws: Mapping[str, Raw], read: Callable[[Raw], T], problems: Problems) -> dict[str, T]:
+    out: dict[str, T] = {}
+    for name, raw in raws.items():
+        try:
+            out[name] = read(raw)
+        except FaultError as fault:
+            problems.add(raw.error(fault))
+    return out
+
+
+def names_of(kind: str, raws: Mapping[str, Raw]) -> Names:
+    """Every id and alias in its compared form; CatalogError where one name means two records."""
+    names: Names = {}
+    for raw in raws.values():
+        own = [(raw.id, ("id",)), *((a, ("aliases", i)) for i, a in enumerate(raw.fields.get("aliases", [])))]
+        for text, at in own:
+            key = normalise(text)
+            if names.setdefault(key, raw.id) != raw.id:
+                raise raw.error(FaultError(at, f"{kind} name {text!r} already means {names[key]}"))
+            for word in VENDOR_WORDS:
+                if key.startswith(word) and key.removeprefix(word) not in raws:
+                    names.setdefault(key.removeprefix(word), raw.id)
+    return names
+
+
+def _check_defaults(parts: Mapping[str, Part], systems: Mapping[str, System], raws: Mapping[str, Raw]) -> None:
+    for part in parts.values():
+        if part.default_system:
+            system = systems.get(part.default_system)
+            if system is None or system.part != part.id:
+                what = "is no system" if system is None else f"is a system of {system.part}"
+                fault = FaultError(("default_system",), f"default_system {part.default_system!r} {what}")
+                raise raws[part.id].error(fault)
+
+
+def _laws(roots: Sequence[Path]) -> tuple[dict[str, LawSpec], Names]:
+    found = {spec.id: spec for spec in laws.read_laws(roots)}
+    names = {name: name for name in found}
+    for name in list(found):
+        stem = name.partition("/")[0]
+        if stem not in names:
+            names[stem] = laws.read_law(roots, stem).id
+    return found, names
+
+
+def _prices(roots: Sequence[Path], part_names: Names, sources: Mapping[str, Source]) -> tuple[PriceQuote, ...]:
+    files = places.files_of(roots, "prices", ".csv")
+    return tuple(q for _, path in files for q in tables.read_prices(path, part_names, sources))
+
+
+def _regions(roots: Sequence[Path], sources: Mapping[str, Source]) -> tuple[dict[str, Region], Names]:
+    found = {r.id: r for _, path in places.files_of(roots, "energy", ".csv") for r in tables.read_grid(path, sources)}
+    names: Names = {normalise(r.name): r.id for r in found.values()}
+    names |= {normalise(r.id): r.id for r in found.values()}
+    return found, names
+
+
+def build(roots: Sequence[Path], problems: Problems | None = None) -> tuple[Compiled, Provenance]:
+    """Parse and lint every file of the roots. CatalogError names what is wrong, with file and line."""
+    problems = problems or Problems()
+    sources = _sources(roots)
+    part_raws = read_records(roots, "accelerators")
+    parts = _each(part_raws, lambda raw: hardware.read_part(raw, sources), problems)
+    part_names = names_of("accelerator", part_raws)
+    only_parts = {k: v[0] for k, v in parts.items()}
+    system_raws = read_records(roots, "systems")
+    systems = _each(system_raws, lambda raw: hardware.read_system(raw, sources, only_parts), problems)
+    only_systems = {k: v[0] for k, v in systems.items()}
+    _check_defaults(only_parts, only_systems, part_raws)
+    for error in lint.lint_parts(part_raws, only_parts, {k: v[1] for k, v in parts.items()}):
+        problems.add(error)
+    for error in lint.lint_systems(system_raws, only_systems, only_parts):
+        problems.add(error)
+    model_raws = read_records(roots, "models")
+    entries = _each(model_raws, lambda raw: models.read_model(raw, sources), problems)
+    fleets = _each(read_records(roots, "reliability"), lambda raw: formats.read_fleet(raw, sources), problems)
+    facilities = _each(read_records(roots, "energy"), lambda raw: formats.read_facility(raw, sources), problems)
+    training, serving = read_records(roots, "precisions/training"), read_records(roots, "precisions/serving")
+    found_laws, law_names = _laws(roots)
+    for error in _unsourced_laws(found_laws, sources):
+        problems.add(error)
+    regions, region_names = _regions(roots, sources)
+    compiled = Compiled(
+        parts=only_parts, part_names=part_names, systems=only_systems,
+        system_names=names_of("system", system_raws), models={k: v[0] for k, v in entries.items()},
+        model_names=names_of("model", model_raws),
+        precisions=_each(training, lambda raw: formats.read_precision(raw, Precision, sources), problems),
+        precision_names=names_of("precision", training),
+        serving=_each(serving, lambda raw: formats.read_precision(raw, ServingPrecision, sources), problems),
+        serving_names=names_of("serving precision", serving), laws=found_laws, law_names=law_names,
+        fleets={k: v[0] for k, v in fleets.items()}, facilities={k: v[0] for k, v in facilities.items()},
+        regions=regions, region_names=region_names, prices=_prices(roots, part_names, sources), sources=sources,
+    )  # fmt: skip
+    provenance = {
+        kind: {k: v[1] for k, v in read.items()}
+        for kind, read in (("accelerator", parts), ("system", systems), ("model", entries),
+                           ("reliability", fleets), ("energy", facilities))
+    }  # fmt: skip
+    return compiled, provenance
+
+
+def _unsourced_laws(found: Mapping[str, LawSpec], sources: Mapping[str, Source]) -> list[CatalogError]:
+    return [
+        CatalogError(f"laws: {law.id}: source {law.source!r} is not in sources.yaml")
+        for law in found.values() if law.source not in sources
+    ]  # fmt: skip

@@ -1,0 +1,60 @@
+"""Records of the compiled catalog that only the catalog speaks in."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hwmodel.specs.economics import ReliabilityFacts
+from hwmodel.specs.shape import Shape
+
+
+class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One named model. `shape` is None where `not_modelled` says why."""
+
+    id: str
+    name: str
+    aliases: tuple[str, ...] = ()
+    source: str = ""
+    locator: str = ""
+    status: str = "secondary"
+    shape: Shape | None = None
+    not_modelled: str = ""
+    public_params: float | None = None
+    public_active_params: float | None = None
+    params_note: str = ""
+    notes: str = ""
+
+
+class Fleet(msgspec.Struct, frozen=True, kw_only=True):
+    """A published fleet and its failure facts."""
+
+    id: str
+    name: str
+    facts: ReliabilityFacts
+    default: bool = False
+
+
+class Facility(msgspec.Struct, frozen=True, kw_only=True):
+    """Power and carbon facts of a kind of installation, without the grid."""
+
+    id: str
+    name: str
+    pue: float
+    load_fraction: float
+    server_overhead_fraction: float
+    embodied_kg_co2e_per_accelerator_hour: float
+    usd_per_kwh: float
+    families: tuple[str, ...] = ()
+    default: bool = False
+
+
+class Region(msgspec.Struct, frozen=True):
+    """Carbon intensity of a country's or cloud region's grid."""
+
+    id: str
+    name: str
+    kind: str
+    kg_co2e_per_kwh: float
+    year: str = ""
+    source: str = ""
+    note: str = ""
