@@ -43,7 +43,7 @@ def answer(fleet: Fleet, sized: Sized, at: SizedShape, choice: Choice, log_half_
     """The whole answer for one choice. The interval of time carries through to hours, money and energy."""
     setting = fleet.setting
     given = fleet.given_rate(at.flop_params)
-    rate = given or choice.tokens_per_s * at.rate_scale
+    rate = given or choice.tokens_per_s * at.rate_scale / setting.level
     width = 0.0 if given else log_half_width
     train_flop = 6.0 * at.flop_params * sized.d
     days = Band.around(sized.d / rate / SECONDS_PER_DAY, width)

@@ -8,11 +8,9 @@ import msgspec
 
 from hwmodel.errors import InputError
 from hwmodel.physics.machine import format_peak
-from hwmodel.solve.plan import prepare, run
+from hwmodel.solve.plan import prepare, run, setting_of
 from hwmodel.solve.precisions import precision_rows
-from hwmodel.solve.request import parse_request
 from hwmodel.solve.result import Plan
-from hwmodel.solve.setting import resolve
 
 
 def compare(precision: str = "bf16,fp8", **given: Any) -> Plan:
@@ -21,7 +19,7 @@ def compare(precision: str = "bf16,fp8", **given: Any) -> Plan:
     names = [name.strip() for name in precision.split(",") if name.strip()]
     if not names:
         raise InputError("--precision names no format; write it like bf16,fp8")
-    setting = resolve(parse_request(precision=names[0], **given))
+    setting = setting_of(precision=names[0], **given)
     if setting.part is None:
         raise InputError("compare needs accelerators: add --gpus, like 512xH100")
     wanted = [setting.catalog.precision(name) for name in names]

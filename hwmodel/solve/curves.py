@@ -41,7 +41,7 @@ def fleet_curve(solved: Solved) -> list[dict[str, Any]]:
     evaluation = solved.fleet.evaluate(solved.at.shape, solved.sized.n, counts)
     rows = []
     for case, count in enumerate(counts):
-        rate = evaluation.tokens_per_s(case) * solved.at.rate_scale
+        rate = evaluation.tokens_per_s(case) * solved.at.rate_scale / solved.fleet.setting.level
         row = int(evaluation.best[case])
         used = float(np.asarray(evaluation.space.layout.accelerators)[row]) if row >= 0 else 0.0
         own = Fleet(solved.fleet.setting, count)

@@ -111,7 +111,7 @@ class Fleet:
         flop_per_s = (1 - weight) * self._rung(below) + weight * self._rung(above)
         if self._rung(above) == 0.0 and weight > 0.0:
             return 0.0
-        return flop_per_s / (6.0 * params)
+        return flop_per_s / (6.0 * params * self.setting.level)
 
     def flop_rates(self, params: NDArray[np.float64], span: tuple[float, float]) -> NDArray[np.float64]:
         """FLOP/s (6 N a token) at many sizes, from the rungs of the ladder inside `span`; held constant outside."""
@@ -120,7 +120,7 @@ class Fleet:
             return np.full(np.shape(params), given * 6e9)
         first, last = (math.floor(math.log(end) / math.log(LADDER_STEP)) for end in span)
         rungs = np.array([LADDER_STEP**i for i in range(first, last + 2)])
-        rates = np.array([max(self._rung(float(n)), 1.0) for n in rungs])
+        rates = np.array([max(self._rung(float(n)), 1.0) for n in rungs]) / self.setting.level
         return np.interp(np.log(params), np.log(rungs), rates)
 
     def goodput(self, params: float) -> float:
@@ -182,7 +182,7 @@ def fleet_size(setting: Setting, shape: Shape, params: float, tokens: float) -> 
     elapsed = {}
     for case, count in enumerate(counts):
         fleet = Fleet(setting, count)
-        rate = fleet.given_rate(params) or evaluation.tokens_per_s(case)
+        rate = fleet.given_rate(params) or evaluation.tokens_per_s(case) / setting.level
         if rate > 0:
             elapsed[count] = tokens / rate / fleet.goodput(params)
     limit_s = r.time_s if r.time_s is not None else OPEN_FLEET_TIME_S

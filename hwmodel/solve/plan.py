@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from hwmodel.solve.alternatives import alternatives
 from hwmodel.solve.answers import SizedShape, answer, check_limits, plan_layout, unfleeted
 from hwmodel.solve.curves import curves
 from hwmodel.solve.fleet import CRITICAL_BATCH_LAW, Fleet, fleet_for_budget, fleet_size
+from hwmodel.solve.measured import measured_level
 from hwmodel.solve.objective import Costs, costs, default_objective, deployment_optimal, saving_band
 from hwmodel.solve.precisions import precision_rows
 from hwmodel.solve.request import parse_request
@@ -49,7 +51,25 @@ def plan(**given: Any) -> Plan:
 
     Raises InputError for what cannot be read, InfeasibleError with the binding constraint where there is no answer.
     """
-    return solve(resolve(parse_request(**given)))
+    return solve(setting_of(**given))
+
+
+def setting_of(**given: Any) -> Setting:
+    """A resolved request, with the level of the user's measured run where --measured gives one."""
+    setting = resolve(parse_request(**given))
+    if setting.request.measured is None:
+        return setting
+    level = measured_level(Path(setting.request.measured), _predicted_run)
+    note = f"your measured run is {level:.2f} times the predicted time; every prediction is scaled by it"
+    return msgspec.structs.replace(setting, measured_level=level, notes=(*setting.notes, note))
+
+
+def _predicted_run(**options: Any) -> tuple[float, float]:
+    """Predicted tokens a second and step seconds of a described run (tokens do not matter: any number does)."""
+    solved = prepare(resolve(parse_request(**{"tokens": "1T", **options}))).solved
+    if solved is None:
+        raise InputError("a measured run needs its accelerators: add gpus, like 64xH100")
+    return solved.choice.tokens_per_s, solved.choice.step_s
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,7 +197,7 @@ def on_fleet(fleet: Fleet, sized: Sized, shape: Shape | None = None) -> Solved:
     what = shape.name if shape is not None else f"a model of {format_count(sized.n)} parameters"
     row = require_fit(evaluation, 0, fleet.machine, what)
     best = choice(evaluation, row, fleet.machine, fleet.precision, fleet.setting.stack)
-    width = step_log_half_width(fleet.setting, at.shape, fleet.accelerators)
+    width = step_log_half_width(fleet.setting, fleet.precision, at.shape, fleet.accelerators)
     return Solved(
         sized=sized, at=at, fleet=fleet, evaluation=evaluation, choice=best,
         answer=answer(fleet, sized, at, best, width), log_half_width=width,

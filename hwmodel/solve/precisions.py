@@ -13,6 +13,7 @@ from hwmodel.solve.result import Band, value_of
 from hwmodel.solve.search import choice
 from hwmodel.solve.setting import Setting, default_precision
 from hwmodel.solve.sizing import Sized
+from hwmodel.solve.uncertainty import step_log_half_width
 from hwmodel.specs import Precision
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def precision_row(setting: Setting, solved: Solved, precision: Precision) -> dic
     if best < 0:
         return {**row, "status": "infeasible", "reason": "no layout fits"}
     found = choice(evaluation, best, fleet.machine, precision, setting.stack)
-    got = answer(fleet, solved.sized, solved.at, found, solved.log_half_width)
+    width = step_log_half_width(setting, precision, solved.at.shape, fleet.accelerators)
+    got = answer(fleet, solved.sized, solved.at, found, width)
     return {
         **row,
         "status": "ok",

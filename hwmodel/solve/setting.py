@@ -40,6 +40,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     system: System | None = None
     machine: Machine | None = None
     price: PriceSummary | None = None
+    measured_level: float | None = None  # measured over predicted seconds of the user's own run
     notes: tuple[str, ...] = ()
 
     def machine_for(self, precision: Precision, system: System | None = None) -> Machine:
@@ -47,6 +48,11 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         if self.part is None or self.system is None:
             raise InputError("no accelerator is named: add --gpus, like 1024xA100")
         return physics_machine(self.part, system or self.system, precision, kernel_calibration())
+
+    @property
+    def level(self) -> float:
+        """Factor on predicted seconds: 1 without a measured run."""
+        return self.measured_level if self.measured_level is not None else 1.0
 
     def kernels(self) -> KernelCalibration:
         """The fitted constants of kernels and collectives."""

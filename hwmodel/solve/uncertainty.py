@@ -1,11 +1,33 @@
-"""How wide the interval of a predicted step is: wider for parts, formats and scales that no measurement reached."""
+"""How wide the interval of a predicted step is: wider for parts, formats, kinds and scales that no run reached."""
 
 from __future__ import annotations
 
+import math
+
+from hwmodel.catalog.stacks import interval_calibration, training_calibration
+from hwmodel.physics.intervals import log_half_width
 from hwmodel.solve.setting import Setting
-from hwmodel.specs import Shape
+from hwmodel.specs import Precision, Shape
+from hwmodel.specs.intervals import Familiarity
 
 
-def step_log_half_width(setting: Setting, shape: Shape, accelerators: int) -> float:
+def familiarity(setting: Setting, precision: Precision, shape: Shape, accelerators: int) -> Familiarity:
+    """How far a plan lies from the runs that the training constants were fitted on."""
+    assert setting.part is not None
+    known = training_calibration().known
+    family, stack = setting.part.family, setting.stack.id
+    mixture = any(float(block.n_experts) > 0 for block in shape.blocks)
+    return Familiarity(
+        stack=float(stack not in known.get("stacks", ())),
+        family=float(family not in known.get("families", ())),
+        part=float(setting.part.id not in known.get("parts", ())),
+        number_format=float(f"{family}|{precision.gemm_format}" not in known.get("formats", ())),
+        kind=float(mixture),
+        scale=max(0.0, math.log(accelerators / float(known.get("accelerators", 1.0)))),
+        level=float(setting.measured_level is not None),
+    )
+
+
+def step_log_half_width(setting: Setting, precision: Precision, shape: Shape, accelerators: int) -> float:
     """Half-width of the 80 % interval of log step time, from residuals of sources left out of the fit."""
-    return 0.3
+    return float(log_half_width(familiarity(setting, precision, shape, accelerators), interval_calibration()))

@@ -1,0 +1,95 @@
+"""Layouts a second on one core, all terms and memory; beside one evaluation of llm-analysis where it is installed.
+
+python benchmarks/layout_search.py
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from hwmodel.physics.memory import peak_memory
+from hwmodel.physics.shape import shape_for_params
+from hwmodel.physics.training import step
+from hwmodel.solve.layouts import Cases, layout_space
+from hwmodel.solve.request import parse_request
+from hwmodel.solve.search import BLOCK_ROWS, evaluate
+from hwmodel.solve.setting import resolve
+from hwmodel.specs import Workload
+
+TARGET_PER_S = 5e5
+
+
+def raw_rate() -> tuple[int, float]:
+    """Every layout of a 70B model on fleets of 8 to 16,384 accelerators through step and memory, in blocks."""
+    setting = resolve(parse_request(gpus="1024xH100", tokens="1T"))
+    assert setting.machine is not None
+    shape = shape_for_params(70e9)
+    fleets = np.arange(8.0, 16_385.0, 40.0)
+    cases = Cases(shape=shape, accelerators=fleets, batch_cap_seqs=np.full(len(fleets), 4096.0), batch_given=False,
+                  seq_len=4096.0)  # fmt: skip
+    space = layout_space(cases, 8.0, {})
+    start = time.perf_counter()
+    for first in range(0, space.count, BLOCK_ROWS):
+        rows = space.rows(slice(first, first + BLOCK_ROWS))
+        load = Workload(seq_len=4096.0, global_batch_seqs=rows.batch_seqs)
+        peak_memory(shape, setting.precision, rows.layout, load, setting.stack)
+        step(shape, setting.machine, setting.precision, rows.layout, load, setting.stack)
+    return space.count, time.perf_counter() - start
+
+
+def search_rate() -> tuple[int, float]:
+    """The search as `plan` runs it: space, memory mask, step of what fits, best of each case."""
+    setting = resolve(parse_request(gpus="1024xH100", tokens="1T"))
+    assert setting.machine is not None
+    fleets = np.arange(8.0, 16_385.0, 40.0)
+    cases = Cases(shape=shape_for_params(70e9), accelerators=fleets, batch_cap_seqs=np.full(len(fleets), 4096.0),
+                  batch_given=False, seq_len=4096.0)  # fmt: skip
+    start = time.perf_counter()
+    found = evaluate(cases, setting.machine, setting.precision, setting.stack, {})
+    return found.space.count, time.perf_counter() - start
+
+
+def peer_s() -> float | None:
+    """Seconds of one llm-analysis training evaluation, None where it is not installed (pip install llm-analysis)."""
+    try:
+        from llm_analysis.analysis import LLMAnalysis  # type: ignore[import-not-found]
+        from llm_analysis.config import (  # type: ignore[import-not-found]
+            ParallelismConfig,
+            get_dtype_config_by_name,
+            get_gpu_config_by_name,
+            get_model_config_by_name,
+        )
+    except ImportError:
+        return None
+    analysis = LLMAnalysis(
+        get_model_config_by_name("facebook_opt-66b"),
+        get_gpu_config_by_name("a100-sxm-80gb"),
+        get_dtype_config_by_name("w16a16e16"),
+        ParallelismConfig(tp_size=8, pp_size=8, dp_size=16),
+    )
+    times = []
+    for _ in range(20):
+        start = time.perf_counter()
+        analysis.training(batch_size_per_gpu=1, seq_len=2048, total_num_tokens=300e9)
+        times.append(time.perf_counter() - start)
+    return sorted(times)[len(times) // 2]
+
+
+def main() -> None:
+    """Print rates and ratios."""
+    raw_rate()
+    for name, (count, seconds) in (("step + memory", raw_rate()), ("search", search_rate())):
+        print(f"{name:<16}{count:>9,} layouts in {seconds:6.2f} s: {count / seconds / 1e6:5.2f} M/s (floor "
+              f"{TARGET_PER_S / 1e6:.1f})")  # fmt: skip
+    count, seconds = raw_rate()
+    peer = peer_s()
+    if peer is None:
+        print("llm-analysis is not installed: no ratio")
+    else:
+        print(f"llm-analysis: {1e3 * peer:.2f} ms an evaluation, {peer / (seconds / count):,.0f} times ours")
+
+
+if __name__ == "__main__":
+    main()
