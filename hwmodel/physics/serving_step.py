@@ -11,7 +11,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hwmodel.ops import Num, exp, log, maximum, minimum, where
-from hwmodel.physics.collectives import all_gather_s, all_reduce_s, all_to_all_s, point_to_point_s, reduce_scatter_s
+from hwmodel.physics.collectives import (
+    all_gather_s,
+    all_reduce_fast_s,
+    all_reduce_s,
+    all_to_all_s,
+    point_to_point_s,
+    reduce_scatter_s,
+)
 from hwmodel.physics.kernels import (
     attention_decode_s,
     attention_forward_s,
@@ -193,13 +200,13 @@ def kernels(shape: Shape) -> Num:
 
 
 def sum_s(size_bytes: Num, ranks: Num, engine: Engine, machine: Machine) -> Num:
-    """Seconds of one all-reduce: the library's, or for small messages the engine's fused one (all ranks at once)."""
+    """Seconds of one all-reduce: the engine's fused kernel inside a domain, else the library's; and the wait for the
+    last rank."""
     net = machine.network
     library = all_reduce_s(size_bytes, ranks, minimum(ranks, net.domain), net)
-    inside = (ranks <= net.domain) & (net.shared_bus == 0)
-    direct = engine.collective_s * (0.5 + 0.5 * log(maximum(ranks, 1.0)) / _LN2)
-    direct = direct + size_bytes * maximum(ranks - 1.0, 0.0) / (net.link_bytes_per_s * net.link_efficiency)
-    return only(ranks > 1.0, where(inside, minimum(library, direct), library))
+    fused = all_reduce_fast_s(size_bytes, minimum(ranks, net.domain), net)
+    skew = engine.collective_s * (log(maximum(ranks, 1.0)) / (3.0 * _LN2))
+    return only(ranks > 1.0, where(ranks <= net.domain, fused, library) + skew)
 
 
 def exchange_s(shape: Shape, block: Block, m: Num, layout: ServingLayout, act_bytes: Num, machine: Machine) -> Num:

@@ -76,19 +76,22 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str = "generic"
     era: str = ""
+    level: Num = 1.0  # all kernel time over that of the tuned kernels the constants were measured on
     kernel_s: Num = 4.0e-6  # gap and tail of one kernel of a captured graph
     step_s: Num = 3.0e-4  # scheduling, sampling and detokenising one step
     sequence_s: Num = 5.0e-6  # the same a running sequence
-    collective_s: Num = 5.0e-6  # latency of a small fused all-reduce of two ranks; grows with log2(ranks)
+    collective_s: Num = 5.0e-6  # wait for the last of eight ranks in a collective; grows with log2(ranks)
     prefill_kernel_s: Num = 2.0e-5  # host cost of one eagerly launched kernel before the first token
     request_s: Num = 2.0e-2  # tokenising, routing and streaming one request
+    stream_steps: Num = 1.0  # decode steps after which the first token reaches the client
     prefill_stall: Num = 1.0  # share of a request's prefill that the running requests wait for
     independence: Num = 0.9  # exponent of the tokens of a batch that route independently
     imbalance: Num = 1.2  # busiest expert-parallel rank over the mean
     burst: Num = 0.1  # share of a closed loop's requests that arrive together
-    memory_fraction: Num = 0.9  # of the accelerator's memory
+    memory_fraction: Num = 0.9  # of the accelerator's memory that the engine may use
+    free_fraction: Num = 1.0  # of what is free after loading that the cache takes
     reserve_bytes: Num = 4.0e9  # activations, graphs, communicators
-    kv_output_share: Num = 0.8  # output tokens that a running request holds in the cache, as a share of all
+    kv_output_share: Num = 0.5  # output tokens that a running request holds in the cache, as a share of all
     unconfirmed: tuple[str, ...] = ()
 
 

@@ -1,0 +1,30 @@
+"""From fitted constants to the record of one engine of one year on one family of parts."""
+
+from __future__ import annotations
+
+from hwmodel.ops import exp
+from hwmodel.specs.serving import Engine
+from hwmodel.specs.serving_calibration import ServingCalibration
+
+_FIELDS = frozenset(Engine.__struct_fields__)
+
+
+def engine_of(c: ServingCalibration, name: str = "generic", year: float = 0.0, family: str = "") -> Engine:
+    """Constants of engine `name` (an unknown one is `generic`) as of `year` (0: the newest that was measured).
+
+    Engines get faster: host costs shrink by `drift` a year; those before `old_before` have factors of their own.
+    """
+    values = dict(c.shared) | c.engines["generic"] | c.engines.get(name, {})
+    year = year or c.drift_from
+    if year < c.old_before:
+        old = c.old.get("generic", {}) | c.old.get(name, {})
+        values |= {k: v for k, v in old.items() if k in _FIELDS}
+        values["kernel_s"] = values["kernel_s"] * old.get("kernel_factor", 1.0)
+    else:
+        age = exp(-values.get("drift", 0.0) * (year - c.drift_from))
+        values["prefill_kernel_s"] = values["prefill_kernel_s"] * age
+        values["kernel_s"] = values["kernel_s"] * age ** values.get("kernel_drift_share", 0.3)
+    kin = c.families.get(family, {})
+    values["level"] = values.get("level", 1.0) * kin.get("level", 1.0)
+    values["kernel_s"] = values["kernel_s"] * kin.get("kernel_factor", 1.0)
+    return Engine(id=name, **{k: v for k, v in values.items() if k in _FIELDS})

@@ -1,0 +1,196 @@
+"""Fit of the engine constants on measured serving runs: few, bounded, each with a prior, robust, deterministic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.specs.serving_calibration import ServingCalibration
+from hwmodel.validation.serving_predict import Questions
+
+Column = NDArray[np.float64]
+NAMED = ("trtllm", "sglang", "vllm")
+
+
+class Parameter(msgspec.Struct, frozen=True, kw_only=True):
+    """One fitted constant: where it stands, its prior (natural-log width) and bounds, and what it means.
+
+    `colour`: parameters of one colour touch disjoint rows, so that one evaluation gives all their derivatives.
+    """
+
+    place: str  # shared | engine:<id> | old:<id> | family:<id>
+    field: str
+    prior: float
+    width: float
+    low: float
+    high: float
+    meaning: str
+    colour: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.place}.{self.field}"
+
+
+def _engine(field: str, prior: float, width: float, low: float, high: float, meaning: str) -> list[Parameter]:
+    return [
+        Parameter(place=f"engine:{e}", field=field, prior=prior, width=width, low=low, high=high, meaning=meaning,
+                  colour=field)
+        for e in NAMED
+    ]  # fmt: skip
+
+
+def _one(place: str, field: str, prior: float, width: float, low: float, high: float, meaning: str) -> Parameter:
+    colour = {"old": f"old {field}", "family": f"family {field}"}.get(place.partition(":")[0], f"shared {field}")
+    return Parameter(
+        place=place, field=field, prior=prior, width=width, low=low, high=high, meaning=meaning, colour=colour
+    )
+
+
+PARAMETERS: tuple[Parameter, ...] = (
+    *_engine("kernel_s", 4e-6, 0.4, 1e-6, 1.5e-5, "gap and tail of one kernel of a captured graph"),
+    *_engine("prefill_kernel_s", 4e-5, 0.8, 2e-6, 5e-4, "host cost of one kernel before the first token"),
+    *_engine("request_s", 2e-2, 0.7, 2e-3, 0.3, "tokenising, routing and streaming one request"),
+    *_engine("stream_steps", 3.0, 1.0, 0.5, 40.0, "decode steps until the first token reaches the client"),
+    _one("shared", "collective_s", 5e-6, 0.5, 2e-7, 2.5e-5, "wait for the last of eight ranks in a collective"),
+    _one("shared", "independence", 0.9, 0.1, 0.5, 1.0, "exponent of the tokens of a batch that route independently"),
+    _one("shared", "imbalance", 1.1, 0.15, 1.0, 2.0, "busiest expert-parallel rank over the mean"),
+    _one("shared", "prefill_stall", 1.1, 0.1, 0.7, 1.5, "prefill under a sustained mixed load over the kernels' own"),
+    _one("shared", "burst", 0.08, 0.4, 0.01, 0.3, "share of a closed loop's other prompts that a new one finds ahead"),
+    _one("shared", "step_s", 1e-4, 0.7, 1e-5, 2e-3, "scheduling and sampling one step"),
+    _one("shared", "sequence_s", 4e-6, 0.7, 5e-7, 5e-5, "the same for each running sequence"),
+    _one("shared", "drift", 0.7, 0.5, 0.05, 3.0, "yearly shrinking of host costs (natural log)"),
+    _one("shared", "length_share", 0.91, 0.04, 0.8, 1.0, "mean over nominal length of a closed-loop benchmark's requests"),
+    _one("shared", "level", 1.0, 0.07, 0.8, 1.25, "kernels inside an engine over their stand-alone times"),
+    _one("old:trtllm", "kernel_factor", 2.0, 0.4, 0.5, 6.0, "kernel gap before 2025 over today's"),
+    _one("old:vllm", "kernel_factor", 2.0, 0.4, 0.5, 6.0, "kernel gap before 2025 over today's"),
+    _one("old:trtllm", "sequence_s", 5e-6, 0.8, 2e-7, 2e-4, "cost of a running sequence before 2025"),
+    _one("old:vllm", "sequence_s", 5e-5, 0.8, 2e-7, 2e-4, "cost of a running sequence before 2025"),
+    _one("family:cdna", "level", 1.4, 0.4, 0.8, 3.0, "kernels of engines not tuned for the part over tuned ones"),
+    _one("family:cdna", "kernel_factor", 1.9, 0.4, 0.7, 5.0, "kernel gap over that of the parts the engines are tuned for"),
+)  # fmt: skip
+
+# Settings that engines document, not fitted: shares of memory for the cache and what a running request holds of it.
+SETTINGS: dict[str, dict[str, float]] = {
+    "trtllm": {"memory_fraction": 1.0, "free_fraction": 0.9, "reserve_bytes": 3e9, "kv_output_share": 1.0},
+    "vllm": {"memory_fraction": 0.9, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.5},
+    "sglang": {"memory_fraction": 0.88, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.5},
+    "generic": {"memory_fraction": 0.9, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.75},
+}
+ITERATIONS = 14
+
+
+def calibration_of(values: Column, known: dict[str, list[str]] | None = None) -> ServingCalibration:
+    """The record that a vector of parameter values stands for; `generic` is the geometric mean of the named engines."""
+    shared: dict[str, float] = {}
+    engines: dict[str, dict[str, float]] = {e: dict(s) for e, s in SETTINGS.items()}
+    old: dict[str, dict[str, float]] = {}
+    families: dict[str, dict[str, float]] = {}
+    for p, value in zip(PARAMETERS, values.tolist(), strict=True):
+        kind, _, key = p.place.partition(":")
+        table = {"engine": engines, "old": old, "family": families}.get(kind)
+        (shared if table is None else table.setdefault(key, {}))[p.field] = value
+    for field in {p.field for p in PARAMETERS if p.place.startswith("engine:")}:
+        engines["generic"][field] = float(np.exp(np.mean([np.log(engines[e][field]) for e in NAMED])))
+    old["generic"] = {
+        f: float(np.exp(np.mean([np.log(o[f]) for o in old.values()]))) for f in ("kernel_factor", "sequence_s")
+    }
+    return ServingCalibration(shared=shared, engines=engines, old=old, families=families, known=known or {})
+
+
+def defaults() -> Column:
+    return np.array([p.prior for p in PARAMETERS])
+
+
+def scales(questions: Questions) -> Column:
+    """Width of the log error that each quantity is fitted to (robustly: twice that already counts half)."""
+    table = {"tpot": 0.08, "ttft": 0.16, "request": 0.1}
+    return np.array([table.get(asked.kind, 0.08) for _, asked in questions.keys])
+
+
+def _errors(questions: Questions, measured: Column, use: NDArray[np.bool_], values: Column, scale: Column) -> Column:
+    predicted = questions.answer(calibration_of(values))
+    error = np.log(np.where(predicted > 0, predicted, 1e-12) / measured) / scale
+    return np.asarray(np.clip(np.nan_to_num(error[use], posinf=50.0, neginf=-50.0), -50.0, 50.0))
+
+
+def fit(questions: Questions, measured: Column, use: NDArray[np.bool_], iterations: int = ITERATIONS) -> Column:
+    """Parameter values that fit the answers in `use`, from the defaults: damped Gauss-Newton under a Cauchy loss."""
+    low = np.log([p.low for p in PARAMETERS])
+    high = np.log([p.high for p in PARAMETERS])
+    prior, width = np.log(defaults()), np.array([p.width for p in PARAMETERS])
+    # A prior counts like a handful of rows, whatever the number of rows.
+    strength = 2.0 / width
+    scale = scales(questions)
+    x = prior.copy()
+    damping = 1e-2
+
+    def error(at: Column) -> Column:
+        return _errors(questions, measured, use, np.exp(at), scale)
+
+    def loss(z: Column, at: Column) -> float:
+        return float(np.log1p(z * z).sum() + (((at - prior) * strength) ** 2).sum())
+
+    z = error(x)
+    best = loss(z, x)
+    for _ in range(iterations):
+        jacobian = _jacobian(error, x, z, questions, use)
+        weight = 1.0 / (1.0 + z * z)
+        normal = (jacobian * weight[:, None]).T @ jacobian + np.diag(strength**2)
+        slope = (jacobian * weight[:, None]).T @ z + strength**2 * (x - prior)
+        step = np.linalg.solve(normal + damping * np.diag(np.diag(normal)), -slope)
+        trial = np.clip(x + np.clip(step, -0.7, 0.7), low, high)
+        found = error(trial)
+        value = loss(found, trial)
+        if value < best:
+            done = best - value < 1e-4 * best
+            x, z, best, damping = trial, found, value, max(damping * 0.3, 1e-4)
+            if done:
+                break
+        else:
+            damping *= 8.0
+    return np.asarray(np.exp(x))
+
+
+def _jacobian(
+    error: Callable[[Column], Column], x: Column, z: Column, questions: Questions, use: NDArray[np.bool_], step: float = 0.02
+) -> Column:
+    """Derivatives by colour: parameters that touch disjoint rows are moved together."""
+    owner = _touched(questions)[:, use]
+    out = np.zeros((len(z), len(PARAMETERS)))
+    for colour in dict.fromkeys(p.colour for p in PARAMETERS):
+        mine = [i for i, p in enumerate(PARAMETERS) if p.colour == colour]
+        moved = x.copy()
+        moved[mine] += step
+        difference = (error(moved) - z) / step
+        for i in mine:
+            out[:, i] = np.where(owner[i], difference, 0.0)
+    return out
+
+
+def _touched(questions: Questions) -> NDArray[np.bool_]:
+    """For each parameter, which answers it touches."""
+    engine, old, kin = questions.engine, questions.old, questions.family
+    rows = []
+    for p in PARAMETERS:
+        kind, _, key = p.place.partition(":")
+        if kind == "engine":
+            rows.append(engine == key)
+        elif kind == "old":
+            rows.append((engine == key) & old)
+        elif kind == "family":
+            rows.append(kin == key)
+        else:
+            rows.append(np.ones(len(engine), dtype=bool))
+    return np.stack(rows)
+
+
+def error_by(values: Sequence[float]) -> float:
+    """Median absolute relative error of log errors."""
+    return float(np.median(np.abs(np.expm1(np.asarray(values)))))
+
+
+__all__ = ["PARAMETERS", "calibration_of", "defaults", "error_by", "fit", "scales"]
