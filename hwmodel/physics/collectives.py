@@ -2,33 +2,50 @@
 
 Sizes: `size_bytes` is the full buffer (all-reduce: what each rank holds; all-gather: the result; reduce-scatter: the
 input), for all-to-all what one rank sends in all. `ranks_per_domain` ranks of the group share a scale-up domain.
+Each pass costs a latency that grows with the ranks, its traffic over a share of the bandwidth, and a ramp: buffers
+far larger than `ramp * rate` lose that time once, small ones in proportion. Fits: docs/kernels.md.
 """
 
 from __future__ import annotations
 
-from hwmodel.ops import Num, log, maximum, minimum, where
+from hwmodel.ops import Num, exp, log, maximum, minimum, where
 from hwmodel.specs.kernels import Network
 
 _LN2 = 0.6931471805599453
 
 
+def _log2(x: Num) -> Num:
+    return log(maximum(x, 1.0)) * (1.0 / _LN2)
+
+
 def _link_rate(ranks: Num, net: Network) -> Num:
-    """Bytes per second and direction that a group inside a domain can use (a mesh offers one link a partner)."""
-    others = maximum(net.domain - 1.0, 1.0)
-    share = where(net.mesh > 0, minimum(maximum(ranks - 1.0, 1.0) / others, 1.0), 1.0)
-    return net.link_bytes_per_s * share / where(net.shared_bus > 0, maximum(ranks / 2.0, 1.0), 1.0)
+    """Bytes per second in one direction that a group inside a domain can use.
+
+    A mesh offers a link per partner, a torus two links per axis that the group spans, a shared bus a share.
+    """
+    partners = maximum(ranks - 1.0, 1.0)
+    mesh = minimum(partners / maximum(net.domain - 1.0, 1.0), 1.0)
+    torus = minimum(maximum(_log2(ranks), 1.0) / (2.0 * net.torus_axes), 1.0)
+    share = where(net.mesh > 0, mesh, where(net.torus > 0, torus, 1.0))
+    small = 1.0 - net.pair_loss / maximum(ranks * ranks, 4.0)
+    return net.link_bytes_per_s * share * small / (1.0 + net.bus_sharing * maximum(ranks - 2.0, 0.0))
 
 
-def _link_latency_s(ranks: Num, net: Network) -> Num:
-    return where(ranks > 1.0, net.link_latency_s + net.link_rank_latency_s * (ranks - 1.0), 0.0)
+def _axis_length(ranks: Num, net: Network) -> Num:
+    """Accelerators along one axis of the slice of a torus that `ranks` of them fill."""
+    return exp(log(maximum(ranks, 1.0)) / net.torus_axes)
 
 
-def _ring_s(size_bytes: Num, ranks: Num, efficiency: Num, net: Network) -> Num:
-    """One pass of (n-1)/n of the buffer over the links, with a bandwidth that saturates."""
-    traffic = size_bytes * (ranks - 1.0) / ranks
-    rate = _link_rate(ranks, net) * efficiency
-    ramp = traffic * net.link_half_bytes / (traffic + net.link_half_bytes)
-    return (traffic + ramp) / rate
+def _link_latency_s(ranks: Num, per_rank: Num, net: Network) -> Num:
+    rings = net.link_latency_s + per_rank * (ranks - 1.0)
+    torus = net.link_latency_s + net.torus_hop_s * net.torus_axes * (_axis_length(ranks, net) - 1.0)
+    return where(ranks > 1.0, where(net.torus > 0, torus, rings), 0.0)
+
+
+def _pass_s(traffic: Num, rate: Num, ramp_s: Num) -> Num:
+    """Seconds of `traffic` bytes at a rate that large transfers reach only after a ramp."""
+    plain = traffic / rate
+    return plain + plain * ramp_s / (plain + ramp_s)
 
 
 def _domains(ranks: Num, ranks_per_domain: Num) -> tuple[Num, Num]:
@@ -40,19 +57,23 @@ def _nic_rate(ranks: Num, net: Network) -> Num:
     return net.nic_bytes_per_s * net.nic_efficiency / where(ranks > net.pod, net.oversubscription, 1.0)
 
 
-def _across_s(size_bytes: Num, domains: Num, ranks: Num, net: Network) -> Num:
-    """One pass of the share of a buffer that one NIC carries between `domains` domains."""
-    traffic = size_bytes * (domains - 1.0) / domains
-    ramp = traffic * net.nic_half_bytes / (traffic + net.nic_half_bytes)
-    latency = net.nic_latency_s + net.nic_rank_latency_s * log(maximum(domains, 1.0)) / _LN2
-    return where(domains > 1.0, latency + (traffic + ramp) / _nic_rate(ranks, net), 0.0)
+def _across_s(size_bytes: Num, domains: Num, ranks: Num, passes: float, net: Network) -> tuple[Num, Num]:
+    """Latency and transfer of `passes` passes of the share of a buffer that one NIC carries between the domains."""
+    traffic = passes * size_bytes * (domains - 1.0) / domains
+    latency = passes * (net.nic_latency_s + net.nic_rank_latency_s * _log2(domains))
+    return where(domains > 1.0, latency, 0.0), _pass_s(traffic, _nic_rate(ranks, net), net.nic_ramp_s)
 
 
 def all_gather_s(size_bytes: Num, ranks: Num, ranks_per_domain: Num, net: Network) -> Num:
-    """Seconds to give every rank the whole buffer of `size_bytes`."""
+    """Seconds to give every rank the whole buffer of `size_bytes`.
+
+    Across domains the passes over links and NICs are pipelined: latencies add, the slower tier sets the rate.
+    """
     inside, domains = _domains(ranks, ranks_per_domain)
-    links = _link_latency_s(inside, net) + _ring_s(size_bytes, inside, net.link_efficiency, net)
-    return links + _across_s(size_bytes / inside, domains, ranks, net)
+    rate = _link_rate(inside, net) * net.link_efficiency
+    near = _pass_s(size_bytes * (inside - 1.0) / inside, rate, net.link_ramp_s)
+    far_latency, far = _across_s(size_bytes / inside, domains, ranks, 1.0, net)
+    return _link_latency_s(inside, net.link_rank_latency_s, net) + far_latency + maximum(near, far)
 
 
 def reduce_scatter_s(size_bytes: Num, ranks: Num, ranks_per_domain: Num, net: Network) -> Num:
@@ -61,25 +82,45 @@ def reduce_scatter_s(size_bytes: Num, ranks: Num, ranks_per_domain: Num, net: Ne
 
 
 def all_reduce_s(size_bytes: Num, ranks: Num, ranks_per_domain: Num, net: Network) -> Num:
-    """Seconds to sum a buffer of `size_bytes` over the ranks, all keeping the sum."""
+    """Seconds to sum a buffer of `size_bytes` over the ranks, all keeping the sum.
+
+    Across domains it is a reduce-scatter inside, an all-reduce of the shares over the NICs, an all-gather inside.
+    """
     inside, domains = _domains(ranks, ranks_per_domain)
-    switched = (net.in_switch > 0) & (inside >= net.in_switch_ranks)
-    efficiency = where(switched, net.link_reduce_efficiency, net.link_efficiency)
-    links = _link_latency_s(inside, net) * 1.5 + 2.0 * _ring_s(size_bytes, inside, efficiency, net)
-    return links + 2.0 * _across_s(size_bytes / inside, domains, ranks, net)
+    switched = where(inside >= net.in_switch_ranks, net.in_switch, 0.0)
+    efficiency = where(switched > 0, net.link_reduce_efficiency, net.link_ring_efficiency)
+    rate = _link_rate(inside, net) * efficiency
+    near = _pass_s(2.0 * size_bytes * (inside - 1.0) / inside, rate, net.reduce_ramp_s)
+    far_latency, far = _across_s(size_bytes / inside, domains, ranks, 2.0, net)
+    return _link_latency_s(inside, net.reduce_rank_latency_s, net) + far_latency + maximum(near, far)
+
+
+def all_reduce_fast_s(size_bytes: Num, ranks: Num, net: Network) -> Num:
+    """Seconds of an all-reduce inside one domain by the one- and two-shot kernels of serving engines."""
+    rate = _link_rate(ranks, net) * net.fast_efficiency
+    latency = net.fast_latency_s + net.fast_rank_latency_s * (ranks - 1.0)
+    moved = _pass_s(2.0 * size_bytes * (ranks - 1.0) / ranks, rate, net.fast_ramp_s)
+    return where(ranks > 1.0, minimum(latency + moved, all_reduce_s(size_bytes, ranks, ranks, net)), 0.0)
 
 
 def all_to_all_s(size_bytes: Num, ranks: Num, ranks_per_domain: Num, net: Network) -> Num:
-    """Seconds for every rank to send `size_bytes`, an equal part to each rank of the group."""
+    """Seconds for every rank to send `size_bytes`, an equal part to each rank of the group.
+
+    On a torus a byte crosses a quarter of each axis on average, and each crossing takes a link.
+    """
     inside, domains = _domains(ranks, ranks_per_domain)
-    within = size_bytes * inside / ranks
-    links = _link_latency_s(inside, net) + _ring_s(within, inside, net.link_alltoall_efficiency, net)
-    return maximum(links, _across_s(size_bytes, domains, ranks, net))
+    traffic = size_bytes * (inside - 1.0) / ranks
+    hops = where(net.torus > 0, maximum(net.torus_axes * _axis_length(inside, net) * 0.25, 1.0), 1.0)
+    rate = _link_rate(inside, net) * net.link_alltoall_efficiency
+    latency = _link_latency_s(inside, net.alltoall_rank_latency_s, net)
+    near = _pass_s(traffic * hops, rate, net.link_ramp_s)
+    far_latency, far = _across_s(size_bytes, domains, ranks, 1.0, net)
+    return latency + far_latency + maximum(near, far)
 
 
 def point_to_point_s(size_bytes: Num, crosses: Num, net: Network) -> Num:
     """Seconds to send `size_bytes` to one other rank; `crosses` 1 when it sits in another domain."""
-    mesh = where(net.mesh > 0, maximum(net.domain - 1.0, 1.0), 1.0)
-    near = net.link_latency_s + size_bytes * mesh / (net.link_bytes_per_s * net.link_efficiency)
+    share = where(net.mesh > 0, maximum(net.domain - 1.0, 1.0), where(net.torus > 0, 2.0 * net.torus_axes, 1.0))
+    near = net.link_latency_s + size_bytes * share / (net.link_bytes_per_s * net.link_efficiency)
     far = net.nic_latency_s + size_bytes / (net.nic_bytes_per_s * net.nic_efficiency)
     return where(crosses > 0, far, near)

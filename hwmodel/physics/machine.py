@@ -139,18 +139,28 @@ def sustained(m: Machine) -> Machine:
 
 
 def network(part: Part, system: System, calibration: KernelCalibration) -> Network:
-    """Links and NICs of `system` with the collective constants of its kin and fabric."""
+    """Links and NICs of `system` with the collective constants of its kin and fabric.
+
+    A box without links reaches its accelerators over the host bus (PCIe), which they share.
+    """
     values, _ = _layers(part, calibration.collectives)
-    values |= calibration.scale_out.get("generic", {}) | calibration.scale_out.get(system.fabric, {})
     topology = system.link_topology
+    bus = topology in ("pcie", "none") or system.link_uni_bytes_per_s <= 0.0
+    values |= calibration.collectives.get("pcie", {}) if bus and part.link_uni_bytes_per_s > 0.0 else {}
+    values |= calibration.scale_out.get("generic", {}) | calibration.scale_out.get(system.fabric, {})
+    values["in_switch"] = values.get("in_switch", 0.0) if topology == "switch" and not bus else 0.0
+    if not bus:
+        values["bus_sharing"] = 0.0
+    if bus or topology != "switch":
+        values["pair_loss"] = 0.0
     return Network(
-        domain=system.domain_accelerators,
-        link_bytes_per_s=max(system.link_uni_bytes_per_s, part.host_link_uni_bytes_per_s, 1e9),
+        domain=max(system.domain_accelerators, system.accelerators_per_node if bus else 1.0),
+        link_bytes_per_s=(part.host_link_uni_bytes_per_s or 32e9) if bus else system.link_uni_bytes_per_s,
         nic_bytes_per_s=max(system.nic_uni_bytes_per_s, 1e8),
         mesh=1.0 if topology == "mesh" else 0.0,
         torus=1.0 if topology.startswith("torus") else 0.0,
         torus_axes=3.0 if topology == "torus3d" else 2.0,
-        shared_bus=1.0 if topology in ("pcie", "none") else 0.0,
+        shared_bus=1.0 if bus else 0.0,
         oversubscription=system.oversubscription,
         pod=system.pod_accelerators,
         **_fields(Network, values),

@@ -90,29 +90,40 @@ class MemoryConstants(msgspec.Struct, frozen=True, kw_only=True):
 class Network(msgspec.Struct, frozen=True, kw_only=True):
     """Links of a machine in one direction per accelerator, and how collectives use them.
 
-    `in_switch`, `mesh`, `torus`, `shared_bus` are 0 or 1: reduction inside the switch, one link per pair, rings over
-    several axes, a bus that all ranks share (PCIe).
+    `in_switch`, `mesh`, `torus` are 0 or 1: reduction inside the switch, one link per pair, rings over several axes.
+    `bus_sharing` is how much each rank beyond two slows a shared bus (0 for links).
     """
 
     domain: Num
     link_bytes_per_s: Num
     nic_bytes_per_s: Num
-    link_efficiency: Num = 0.8
+    link_efficiency: Num = 0.8  # all-gather and reduce-scatter
+    link_ring_efficiency: Num = 0.8  # all-reduce as a ring
     link_reduce_efficiency: Num = 1.0  # all-reduce inside the switch, in bus bandwidth over the link
     link_alltoall_efficiency: Num = 0.75
     link_latency_s: Num = 5e-6
-    link_rank_latency_s: Num = 1.3e-6  # each rank more
-    link_half_bytes: Num = 4e6  # per-rank traffic at which half of the bandwidth is reached
-    nic_efficiency: Num = 0.8
-    nic_latency_s: Num = 12e-6
-    nic_rank_latency_s: Num = 3e-6  # each doubling of the number of domains
-    nic_half_bytes: Num = 1e6
+    link_rank_latency_s: Num = 0.8e-6  # each further rank of an all-gather or reduce-scatter
+    reduce_rank_latency_s: Num = 1.5e-6  # each further rank of an all-reduce
+    alltoall_rank_latency_s: Num = 0.3e-6
+    pair_loss: Num = 0.0  # groups of n ranks lose pair_loss / n^2 of the rate of large groups
+    link_ramp_s: Num = 4e-5  # what large buffers lose before the full rate is reached
+    reduce_ramp_s: Num = 6e-5  # the same of an all-reduce
     in_switch: Num = 0.0
     in_switch_ranks: Num = 5.0
+    fast_latency_s: Num = 4e-6  # all-reduce kernels of serving engines
+    fast_rank_latency_s: Num = 0.1e-6
+    fast_efficiency: Num = 0.8
+    fast_ramp_s: Num = 1e-5
     mesh: Num = 0.0
     torus: Num = 0.0
     torus_axes: Num = 1.0
-    shared_bus: Num = 0.0
+    torus_hop_s: Num = 1e-6
+    shared_bus: Num = 0.0  # 1: the box has no links but a bus (PCIe)
+    bus_sharing: Num = 0.0
+    nic_efficiency: Num = 0.8
+    nic_latency_s: Num = 15e-6
+    nic_rank_latency_s: Num = 5e-6  # each doubling of the number of domains
+    nic_ramp_s: Num = 1e-4
     oversubscription: Num = 1.0
     pod: Num = float("inf")
 

@@ -166,13 +166,18 @@ def run_all(directory: Path, step: Progress) -> tuple[dict[str, Task], dict[str,
     return done, reports
 
 
-STEPS = 45
+STEPS = 46
 
 
 def calibrate_kernels(directory: Path, out: Path, step: Progress | None = None) -> dict[str, Report]:
-    """Fits all kernel constants on the tables in `directory`, writes them to `out`; returns the held-out errors."""
+    """Fits all kernel and collective constants on the tables in `directory`, writes kernels.yaml,
+    kernels_residuals.yaml and collectives.yaml to `out`; returns the held-out errors by task. Deterministic."""
+    from hwmodel.validation.collective_fit import calibrate_collectives
     from hwmodel.validation.kernel_write import write
 
-    done, reports = run_all(Path(directory), step or bar(STEPS))
+    tell = step or bar(STEPS)
+    done, reports = run_all(Path(directory), tell)
     write(Path(out), done, reports)
+    reports["collectives"] = calibrate_collectives(Path(directory), Path(out))
+    tell("collectives")
     return reports
