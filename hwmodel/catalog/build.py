@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from hwmodel.catalog import formats, hardware, laws, lint, models, places, tables
-from hwmodel.catalog.compiled import Compiled, Names, Provenance
+from hwmodel.catalog.compiled import Names, Provenance, Quotes, encode
 from hwmodel.catalog.entries import Region
 from hwmodel.catalog.names import VENDOR_WORDS, normalise
 from hwmodel.catalog.records import Raw, read_records
@@ -105,9 +105,12 @@ def _laws(roots: Sequence[Path]) -> tuple[dict[str, LawSpec], Names]:
     return found, names
 
 
-def _prices(roots: Sequence[Path], part_names: Names, sources: Mapping[str, Source]) -> tuple[PriceQuote, ...]:
-    files = places.files_of(roots, "prices", ".csv")
-    return tuple(q for _, path in files for q in tables.read_prices(path, part_names, sources))
+def _prices(roots: Sequence[Path], part_names: Names, sources: Mapping[str, Source]) -> dict[str, Quotes]:
+    found: dict[str, list[PriceQuote]] = {}
+    for _, path in places.files_of(roots, "prices", ".csv"):
+        for quote in tables.read_prices(path, part_names, sources):
+            found.setdefault(quote.part, []).append(quote)
+    return {part: tuple(quotes) for part, quotes in found.items()}
 
 
 def _regions(roots: Sequence[Path], sources: Mapping[str, Source]) -> tuple[dict[str, Region], Names]:
@@ -117,8 +120,11 @@ def _regions(roots: Sequence[Path], sources: Mapping[str, Source]) -> tuple[dict
     return found, names
 
 
-def build(roots: Sequence[Path], problems: Problems | None = None) -> tuple[Compiled, Provenance]:
-    """Parse and lint every file of the roots. CatalogError names what is wrong, with file and line."""
+def build(roots: Sequence[Path], problems: Problems | None = None) -> tuple[bytes, Provenance]:
+    """Parse and lint every file of the roots; the encoded records and where their values come from.
+
+    CatalogError names the first thing that is wrong, with file and line; with `problems` all of them are collected.
+    """
     problems = problems or Problems()
     sources = _sources(roots)
     part_raws = read_records(roots, "accelerators")
@@ -142,23 +148,25 @@ def build(roots: Sequence[Path], problems: Problems | None = None) -> tuple[Comp
     for error in _unsourced_laws(found_laws, sources):
         problems.add(error)
     regions, region_names = _regions(roots, sources)
-    compiled = Compiled(
-        parts=only_parts, part_names=part_names, systems=only_systems,
-        system_names=names_of("system", system_raws), models={k: v[0] for k, v in entries.items()},
-        model_names=names_of("model", model_raws),
-        precisions=_each(training, lambda raw: formats.read_precision(raw, Precision, sources), problems),
-        precision_names=names_of("precision", training),
-        serving=_each(serving, lambda raw: formats.read_precision(raw, ServingPrecision, sources), problems),
-        serving_names=names_of("serving precision", serving), laws=found_laws, law_names=law_names,
-        fleets={k: v[0] for k, v in fleets.items()}, facilities={k: v[0] for k, v in facilities.items()},
-        regions=regions, region_names=region_names, prices=_prices(roots, part_names, sources), sources=sources,
-    )  # fmt: skip
+    records: dict[str, Mapping[str, Any]] = {
+        "parts": only_parts, "systems": only_systems, "models": {k: v[0] for k, v in entries.items()},
+        "precisions": _each(training, lambda raw: formats.read_precision(raw, Precision, sources), problems),
+        "serving": _each(serving, lambda raw: formats.read_precision(raw, ServingPrecision, sources), problems),
+        "laws": found_laws, "fleets": {k: v[0] for k, v in fleets.items()},
+        "facilities": {k: v[0] for k, v in facilities.items()}, "regions": regions,
+        "prices": _prices(roots, part_names, sources), "sources": sources,
+    }  # fmt: skip
+    names = {
+        "accelerator": part_names, "system": names_of("system", system_raws),
+        "model": names_of("model", model_raws), "precision": names_of("precision", training),
+        "serving precision": names_of("serving precision", serving), "law": law_names, "region": region_names,
+    }  # fmt: skip
     provenance = {
         kind: {k: v[1] for k, v in read.items()}
         for kind, read in (("accelerator", parts), ("system", systems), ("model", entries),
                            ("reliability", fleets), ("energy", facilities))
     }  # fmt: skip
-    return compiled, provenance
+    return encode(records, names), provenance
 
 
 def _unsourced_laws(found: Mapping[str, LawSpec], sources: Mapping[str, Source]) -> list[CatalogError]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 from hwmodel.catalog import places
@@ -12,6 +10,9 @@ from hwmodel.catalog import places
 
 def keep(path: Path, data: bytes) -> None:
     """Keep `data` for the next run; a read-only home is no error."""
+    import os
+    import tempfile
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent)

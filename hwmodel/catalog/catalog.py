@@ -26,11 +26,11 @@ DEFAULT_REGION = "USA"
 class Catalog:
     """All records of the shipped catalog, the user's and the overlays. Unknown names raise InputError."""
 
-    def __init__(self, data: store.Compiled, roots: tuple[Path, ...], content: str, key: str) -> None:
+    def __init__(self, data: store.Compiled, roots: tuple[Path, ...], keys: store.Keys) -> None:
         self.data = data
         self.roots = roots
-        self.content_hash = content
-        self._key = key
+        self.content_hash = keys.content
+        self._keys = keys
 
     @property
     def version(self) -> str:
@@ -41,7 +41,7 @@ class Catalog:
 
     def part(self, name: str) -> Part:
         """The accelerator that `name` means (`A100` is the 80 GB SXM part)."""
-        return self.data.parts[resolve("accelerator", name, self.data.part_names)]
+        return self.data.parts[resolve("accelerator", name, self.data.names["accelerator"])]
 
     def parts(self) -> list[Part]:
         """Every accelerator, by id."""
@@ -49,10 +49,10 @@ class Catalog:
 
     def system(self, name: str) -> System:
         """The system of that name; `<part>-node` is a node of a part that no catalogued system holds."""
-        names = self.data.system_names
+        names = self.data.names["system"]
         key = normalise(name)
         if key not in names and key.endswith("-node"):
-            part_id = self.data.part_names.get(key.removesuffix("-node"))
+            part_id = self.data.names["accelerator"].get(key.removesuffix("-node"))
             if part_id is not None:
                 return self._node(self.data.parts[part_id])
         return self.data.systems[resolve("system", name, names)]
@@ -88,7 +88,7 @@ class Catalog:
 
     def model_entry(self, name: str) -> ModelEntry:
         """The record of a named model, with its public parameter counts."""
-        return self.data.models[resolve_model(name, self.data.model_names)]
+        return self.data.models[resolve_model(name, self.data.names["model"])]
 
     def models(self) -> list[ModelEntry]:
         """Every model, by id."""
@@ -96,7 +96,7 @@ class Catalog:
 
     def precision(self, name: str) -> Precision:
         """A training recipe."""
-        return self.data.precisions[resolve("precision", name, self.data.precision_names)]
+        return self.data.precisions[resolve("precision", name, self.data.names["precision"])]
 
     def precisions(self) -> list[Precision]:
         """Every training recipe."""
@@ -104,7 +104,7 @@ class Catalog:
 
     def serving_precision(self, name: str) -> ServingPrecision:
         """A serving recipe."""
-        return self.data.serving[resolve("serving precision", name, self.data.serving_names)]
+        return self.data.serving[resolve("serving precision", name, self.data.names["serving precision"])]
 
     def serving_precisions(self) -> list[ServingPrecision]:
         """Every serving recipe."""
@@ -112,12 +112,12 @@ class Catalog:
 
     def law(self, law_id: str) -> LawSpec:
         """A law or a variant of one (`chinchilla_2022/approach1`; a bare id is its default variant)."""
-        name = self.data.law_names.get(law_id)
+        name = self.data.names["law"].get(law_id)
         if name is not None:
             return self.data.laws[name]
         stem = law_id.partition("/")[0]
         variants = [n for n in self.data.laws if n.partition("/")[0] == stem]
-        raise unknown("variant of law" if variants else "law", law_id, variants or self.data.law_names)
+        raise unknown("variant of law" if variants else "law", law_id, variants or self.data.names["law"])
 
     def laws(self) -> list[LawSpec]:
         """Every law and variant, by id."""
@@ -127,8 +127,8 @@ class Catalog:
 
     def prices(self, part_id: str, kind: str | None = None) -> list[PriceQuote]:
         """Quotes of a part, newest first."""
-        known = self.data.part_names.get(normalise(part_id), part_id)
-        found = [q for q in self.data.prices if q.part == known and (kind is None or q.kind == kind)]
+        known = self.data.names["accelerator"].get(normalise(part_id), part_id)
+        found = [q for q in self.data.prices.get(known, ()) if kind is None or q.kind == kind]
         return sorted(found, key=lambda q: (pricing.day(q.date), q.provider), reverse=True)
 
     def price_summary(
@@ -143,7 +143,7 @@ class Catalog:
         A user's file wins whole: where it quotes the part at all, nothing else is mixed in.
         """
         quotes: Sequence[PriceQuote] = self.prices(part_id)
-        known = self.data.part_names.get(normalise(part_id), part_id)
+        known = self.data.names["accelerator"].get(normalise(part_id), part_id)
         if file is not None:
             own = [q for q in self.quotes_of(file) if q.part == known]
             if own:
@@ -154,11 +154,11 @@ class Catalog:
         """The quotes of a user's own file, in the columns of `catalogs/prices`."""
         from hwmodel.catalog.tables import read_prices
 
-        return read_prices(Path(file), self.data.part_names, None)
+        return read_prices(Path(file), self.data.names["accelerator"], None)
 
     def region(self, name: str) -> Region:
         """Grid of a country (name or ISO code) or of a cloud region."""
-        return self.data.regions[resolve("region", name, self.data.region_names)]
+        return self.data.regions[resolve("region", name, self.data.names["region"])]
 
     def _facility(self, part: Part | None) -> Facility:
         known = list(self.data.facilities.values())
@@ -194,7 +194,7 @@ class Catalog:
 
     @cached_property
     def _provenance(self) -> store.Provenance:
-        return store.load_provenance(self.roots, self._key)
+        return store.load_provenance(self.roots, self._keys)
 
     def provenance(self, kind: str, record_id: str) -> dict[str, Sourced]:
         """Every sourced value of a record (kind: accelerator, system, model, reliability, energy)."""
@@ -217,12 +217,11 @@ class Catalog:
 
 
 @lru_cache(maxsize=8)
-def _load(roots: tuple[Path, ...], content: str) -> Catalog:
-    data, key = store.load(roots, content)
-    return Catalog(data, roots, content, key)
+def _load(roots: tuple[Path, ...], keys: store.Keys) -> Catalog:
+    return Catalog(store.load(roots, keys), roots, keys)
 
 
 def load_catalog(overlays: Sequence[Path] = ()) -> Catalog:
     """The shipped catalog with the user's own and `overlays` laid on it, in this order."""
     roots = catalog_roots(overlays)
-    return _load(roots, store.content_hash(roots))
+    return _load(roots, store.keys_of(roots))

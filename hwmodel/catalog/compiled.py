@@ -1,16 +1,14 @@
-"""The parsed catalog: built from YAML and CSV once, kept by content hash, decoded in milliseconds afterwards."""
+"""The parsed catalog: built from YAML and CSV once, kept by content hash, decoded record by record when asked for."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from hwmodel.catalog import places
-from hwmodel.catalog.cache import candidates, keep
 from hwmodel.catalog.entries import Facility, Fleet, ModelEntry, Region
 from hwmodel.errors import CatalogError
 from hwmodel.specs.economics import PriceQuote
@@ -21,32 +19,70 @@ from hwmodel.specs.provenance import Source, Sourced
 
 T = TypeVar("T")
 Names = dict[str, str]
-
-
-class Compiled(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a command may need, decoded. Names map every id and alias to an id."""
-
-    parts: dict[str, Part]
-    part_names: Names
-    systems: dict[str, System]
-    system_names: Names
-    models: dict[str, ModelEntry]
-    model_names: Names
-    precisions: dict[str, Precision]
-    precision_names: Names
-    serving: dict[str, ServingPrecision]
-    serving_names: Names
-    laws: dict[str, LawSpec]
-    law_names: Names
-    fleets: dict[str, Fleet]
-    facilities: dict[str, Facility]
-    regions: dict[str, Region]
-    region_names: Names
-    prices: tuple[PriceQuote, ...]
-    sources: dict[str, Source]
-
-
 Provenance = dict[str, dict[str, dict[str, Sourced]]]  # kind -> id -> field -> value
+Quotes = tuple[PriceQuote, ...]
+
+SECTIONS: dict[str, Any] = {
+    "parts": Part, "systems": System, "models": ModelEntry, "precisions": Precision, "serving": ServingPrecision,
+    "laws": LawSpec, "fleets": Fleet, "facilities": Facility, "regions": Region, "prices": Quotes, "sources": Source,
+}  # fmt: skip
+
+
+class Records(Mapping[str, T], Generic[T]):
+    """Records by id, each decoded when it is first asked for."""
+
+    def __init__(self, raw: Mapping[str, msgspec.Raw], kind: Any) -> None:
+        self._raw = raw
+        self._kind = kind
+        self._done: dict[str, T] = {}
+
+    def __getitem__(self, key: str) -> T:
+        if key not in self._done:
+            self._done[key] = msgspec.msgpack.decode(self._raw[key], type=self._kind)
+        return self._done[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What lies in the cache: encoded records by section, and every id and alias by kind."""
+
+    records: dict[str, dict[str, msgspec.Raw]]
+    names: dict[str, Names]
+
+
+class Compiled:
+    """Everything that a command may need. Names map every id and alias, in its compared form, to an id."""
+
+    def __init__(self, stored: Stored) -> None:
+        def section(name: str) -> Records[Any]:
+            return Records(stored.records[name], SECTIONS[name])
+
+        self.parts: Records[Part] = section("parts")
+        self.systems: Records[System] = section("systems")
+        self.models: Records[ModelEntry] = section("models")
+        self.precisions: Records[Precision] = section("precisions")
+        self.serving: Records[ServingPrecision] = section("serving")
+        self.laws: Records[LawSpec] = section("laws")
+        self.fleets: Records[Fleet] = section("fleets")
+        self.facilities: Records[Facility] = section("facilities")
+        self.regions: Records[Region] = section("regions")
+        self.prices: Records[Quotes] = section("prices")
+        self.sources: Records[Source] = section("sources")
+        self.names = stored.names
+
+
+def encode(records: Mapping[str, Mapping[str, Any]], names: dict[str, Names]) -> bytes:
+    """The cached form of parsed records."""
+    packed = {
+        section: {key: msgspec.Raw(msgspec.msgpack.encode(value)) for key, value in found.items()}
+        for section, found in records.items()
+    }
+    return msgspec.msgpack.encode(Stored(packed, names))
 
 
 # --- content hash -----------------------------------------------------------------------------------------------
@@ -54,10 +90,12 @@ Provenance = dict[str, dict[str, dict[str, Sourced]]]  # kind -> id -> field -> 
 
 def _code_files() -> list[Path]:
     package = Path(__file__).resolve().parents[1]
-    return sorted([*(package / "specs").glob("*.py"), *(package / "catalog").glob("*.py")])
+    return [p for folder in ("specs", "catalog") for p in places.listed(package / folder, (".py",))]
 
 
 def _digest(files: Sequence[Path], roots: Sequence[Path]) -> str:
+    import hashlib
+
     digest = hashlib.blake2b(digest_size=16)
     for path in files:
         root = next((r for r in roots if r in path.parents), path.parent)
@@ -70,47 +108,82 @@ def _digest(files: Sequence[Path], roots: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-def content_hash(roots: Sequence[Path]) -> str:
-    """Hash of every file of the catalogs, by relative path."""
-    return _digest([f for root in roots for f in places.catalog_files(root)], roots)
+class Keys(msgspec.Struct, frozen=True):
+    """Hash of the catalog's content, and of that with the code that parses it; `stamp` says of which files."""
+
+    content: str
+    cache: str
+    stamp: tuple[tuple[str, int, int], ...] = ()
 
 
-def code_hash() -> str:
-    """Hash of the code that parses them, so that a change of the records is no stale cache."""
-    return _digest(_code_files(), ())
+def _stamp(files: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
+    """Name, size and time of every file: while they stand, the content need not be read to know its hash."""
+    try:
+        return tuple((str(p), s.st_size, s.st_mtime_ns) for p in files for s in (p.stat(),))
+    except OSError as error:
+        raise CatalogError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+
+def _stamp_file(roots: Sequence[Path]) -> Path:
+    from binascii import crc32
+
+    return places.cache_dir() / f"stamp-{crc32(repr([*roots, __file__]).encode()):08x}.msgpack"
+
+
+def keys_of(roots: Sequence[Path]) -> Keys:
+    """Hash of every file of the catalogs, by relative path, and the key under which its parsed form is kept."""
+    data_files = [f for root in roots for f in places.catalog_files(root)]
+    code_files = _code_files()
+    stamp = _stamp([*data_files, *code_files])
+    known = _decode(_stamp_file(roots), Keys)
+    if known is not None and known.stamp == stamp:
+        return known
+    from hwmodel.catalog.cache import content_key, keep
+
+    content = _digest(data_files, roots)
+    keys = Keys(content, content_key(f"{content}{_digest(code_files, ())}".encode()), stamp)
+    keep(_stamp_file(roots), msgspec.msgpack.encode(keys))
+    return keys
 
 
 # --- cache ------------------------------------------------------------------------------------------------------
 
 
-def _decode(path: Path, kind: type[T]) -> T | None:
+def _decode(path: Path, kind: Any) -> Any:
     try:
         return msgspec.msgpack.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError):
         return None
 
 
-def load(roots: Sequence[Path], content: str) -> tuple[Compiled, str]:
-    """The compiled catalog of the roots (whose content hash is given) and its cache key."""
-    key = hashlib.blake2b(f"{content}{code_hash()}".encode(), digest_size=12).hexdigest()
-    for path in candidates("catalog", key):
-        found = _decode(path, Compiled)
+def _candidates(name: str, key: str) -> list[Path]:
+    """Where a parsed catalog may lie: shipped with the catalogs, then in the user's cache."""
+    return [place / f"{name}-{key}.msgpack" for place in (places.catalog_root() / "compiled", places.cache_dir())]
+
+
+def load(roots: Sequence[Path], keys: Keys) -> Compiled:
+    """The compiled catalog of the roots; built when no cache holds it."""
+    for path in _candidates("catalog", keys.cache):
+        found = _decode(path, Stored)
         if found is not None:
-            return found, key
+            return Compiled(found)
+    return Compiled(msgspec.msgpack.decode(_build(roots, keys)[0], type=Stored))
+
+
+def _build(roots: Sequence[Path], keys: Keys) -> tuple[bytes, Provenance]:
     from hwmodel.catalog.build import build
+    from hwmodel.catalog.cache import keep
 
-    compiled, provenance = build(roots)
-    keep(candidates("catalog", key)[-1], msgspec.msgpack.encode(compiled))
-    keep(candidates("provenance", key)[-1], msgspec.msgpack.encode(provenance))
-    return compiled, key
+    encoded, provenance = build(roots)
+    keep(_candidates("catalog", keys.cache)[-1], encoded)
+    keep(_candidates("provenance", keys.cache)[-1], msgspec.msgpack.encode(provenance))
+    return encoded, provenance
 
 
-def load_provenance(roots: Sequence[Path], key: str) -> Provenance:
+def load_provenance(roots: Sequence[Path], keys: Keys) -> Provenance:
     """Where every value of the catalog comes from; read only when asked for."""
-    for path in candidates("provenance", key):
-        found: Any = _decode(path, Provenance)
+    for path in _candidates("provenance", keys.cache):
+        found = _decode(path, Provenance)
         if found is not None:
             return dict(found)
-    from hwmodel.catalog.build import build
-
-    return build(roots)[1]
+    return _build(roots, keys)[1]

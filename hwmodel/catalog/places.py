@@ -54,23 +54,24 @@ def catalog_files(root: Path) -> list[Path]:
     """Every file of one root that the catalog is made of, in a stable order."""
     names: list[Path] = [p for p in (root / "sources.yaml",) if p.is_file()]
     for folder in FOLDERS:
-        names += _listed(root / folder)
+        names += listed(root / folder)
     return names
 
 
-def _listed(folder: Path) -> list[Path]:
+def listed(folder: Path, suffixes: tuple[str, ...] = (".yaml", ".csv")) -> list[Path]:
+    """Files of a folder with one of the suffixes, by name; none where there is no such folder."""
     try:
         entries = sorted(os.scandir(folder), key=lambda e: e.name)
     except FileNotFoundError:
         return []
     except OSError as error:
         raise CatalogError(f"{folder}: cannot be read: {error.strerror}") from error
-    return [Path(e.path) for e in entries if e.name.endswith((".yaml", ".csv")) and e.is_file()]
+    return [Path(e.path) for e in entries if e.name.endswith(suffixes) and e.is_file()]
 
 
 def files_of(roots: Iterable[Path], folder: str, suffix: str) -> list[tuple[int, Path]]:
     """(index of the root, file) of one folder over all roots."""
-    return [(i, p) for i, root in enumerate(roots) for p in _listed(root / folder) if p.suffix == suffix]
+    return [(i, p) for i, root in enumerate(roots) for p in listed(root / folder) if p.suffix == suffix]
 
 
 def cache_dir() -> Path:
