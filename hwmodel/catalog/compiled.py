@@ -130,6 +130,14 @@ def _stamp_file(roots: Sequence[Path]) -> Path:
     return places.cache_dir() / f"stamp-{crc32(repr([*roots, __file__]).encode()):08x}.msgpack"
 
 
+def hashed(roots: Sequence[Path], stamp: tuple[tuple[str, int, int], ...] = ()) -> Keys:
+    """The keys from the content of every file."""
+    from hwmodel.catalog.cache import content_key
+
+    content = _digest([f for root in roots for f in places.catalog_files(root)], roots)
+    return Keys(content, content_key(f"{content}{_digest(_code_files(), ())}".encode()), stamp)
+
+
 def keys_of(roots: Sequence[Path]) -> Keys:
     """Hash of every file of the catalogs, by relative path, and the key under which its parsed form is kept."""
     data_files = [f for root in roots for f in places.catalog_files(root)]
@@ -138,10 +146,9 @@ def keys_of(roots: Sequence[Path]) -> Keys:
     known = _decode(_stamp_file(roots), Keys)
     if known is not None and known.stamp == stamp:
         return known
-    from hwmodel.catalog.cache import content_key, keep
+    from hwmodel.catalog.cache import keep
 
-    content = _digest(data_files, roots)
-    keys = Keys(content, content_key(f"{content}{_digest(code_files, ())}".encode()), stamp)
+    keys = hashed(roots, stamp)
     keep(_stamp_file(roots), msgspec.msgpack.encode(keys))
     return keys
 
@@ -158,7 +165,7 @@ def _decode(path: Path, kind: Any) -> Any:
 
 def _candidates(name: str, key: str) -> list[Path]:
     """Where a parsed catalog may lie: shipped with the catalogs, then in the user's cache."""
-    return [place / f"{name}-{key}.msgpack" for place in (places.catalog_root() / "compiled", places.cache_dir())]
+    return [place / f"{name}-{key}.msgpack" for place in (places.catalog_root() / places.COMPILED, places.cache_dir())]
 
 
 def load(roots: Sequence[Path], keys: Keys) -> Compiled:

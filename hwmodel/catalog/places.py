@@ -12,7 +12,7 @@ FOLDERS = (
     "accelerators", "systems", "precisions/training", "precisions/serving", "models", "laws", "reliability", "energy",
     "prices",
 )  # fmt: skip
-COMPILED = "compiled.msgpack"
+COMPILED = "compiled"
 
 
 def catalog_root() -> Path:

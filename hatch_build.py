@@ -1,0 +1,37 @@
+"""Puts the catalogs into the wheel: what may be passed on, with its parsed form beside it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+KEPT_OUT = ("not-in-wheel*", "unresolved", "compiled", "__pycache__")
+
+
+class CatalogHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Stages `catalogs/` without the tables that have no clear licence, and compiles it."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if version == "editable":
+            return
+        root = Path(self.root)
+        self.stage = Path(tempfile.mkdtemp(prefix="hwmodel-catalogs-"))
+        staged = self.stage / "catalogs"
+        shutil.copytree(root / "catalogs", staged, ignore=shutil.ignore_patterns(*KEPT_OUT))
+        sys.path.insert(0, str(root))
+        try:
+            from hwmodel.catalog.ship import compile_into
+
+            compile_into(staged)
+        finally:
+            sys.path.remove(str(root))
+        build_data["force_include"][str(staged)] = "hwmodel/catalogs"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        if version != "editable":
+            shutil.rmtree(self.stage, ignore_errors=True)
