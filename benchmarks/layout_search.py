@@ -5,6 +5,7 @@ python benchmarks/layout_search.py
 
 from __future__ import annotations
 
+import logging
 import time
 
 import numpy as np
@@ -53,6 +54,7 @@ def search_rate() -> tuple[int, float]:
 
 def peer_s() -> float | None:
     """Seconds of one llm-analysis training evaluation, None where it is not installed (pip install llm-analysis)."""
+    logging.disable(logging.WARNING)
     try:
         from llm_analysis.analysis import LLMAnalysis  # type: ignore[import-not-found]
         from llm_analysis.config import (  # type: ignore[import-not-found]

@@ -1,0 +1,48 @@
+"""Several values of one option side by side, and the price of the difference."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from hwmodel.report import words
+from hwmodel.report.words import table
+from hwmodel.solve.compare_values import Comparison
+
+HEADER = ["parameters", "tokens", "training FLOP", "time", "rent", "loss (nats/token)", "gain", "price of the gain"]
+
+
+def values_table(found: Comparison) -> list[list[str]]:
+    """Cells of a comparison of values, the header first."""
+    header = [found.option.replace("_", " "), *HEADER]
+    cells = [header]
+    for row, value in zip(found.rows, found.values, strict=True):
+        a = row["answer"]
+        price = f"{row['flop_per_nat']:.3g} FLOP a nat" if row["flop_per_nat"] else words.DASH
+        if row["usd_per_nat"]:
+            price += f", {words.usd(row['usd_per_nat'])} a nat"
+        gain = f"{row['loss_gain_nats']:.3f}" if row["loss_gain_nats"] else words.DASH
+        size = [value, words.count(a.params), words.count(a.tokens), f"{a.train_flop:.3g}"]
+        cells.append([*size, words.days(a.train_days), words.usd(a.cost_usd), words.loss(a.loss_nats), gain, price])
+    return cells
+
+
+def values_markdown(found: Comparison) -> str:
+    """Values of one option side by side, and the price of the difference."""
+    header, *rows = values_table(found)
+    notes = "\n".join(f"- {line}" for line in dict.fromkeys(w for one in found.plans for w in one.warnings))
+    return f"# {found.option.replace('_', ' ')}: {' beside '.join(found.values)}\n\n{table(header, rows)}\n\n{notes}\n"
+
+
+def values_csv(found: Comparison) -> str:
+    """A row a value."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(values_table(found))
+    return out.getvalue()
+
+
+def values_text(found: Comparison) -> str:
+    """Aligned columns for a terminal."""
+    cells = values_table(found)
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in cells) + "\n"

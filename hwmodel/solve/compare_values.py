@@ -1,0 +1,64 @@
+"""The same question with several values of one option: sizes, fleets, systems, laws side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hwmodel.errors import InputError
+from hwmodel.solve.plan import plan
+from hwmodel.solve.result import Answer, Plan, value_of
+
+COMPARABLE = ("params", "gpus", "system", "law", "tokens", "model", "seq_len", "flops", "time", "budget")
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Plans by the values of one option, and what each costs beside the first."""
+
+    option: str
+    values: list[str]
+    plans: list[Plan]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a value: the answer, and its differences to the first."""
+        first = self.plans[0].answer
+        return [
+            {self.option: value, "answer": one.answer, **differences(first, one.answer)}
+            for value, one in zip(self.values, self.plans, strict=True)
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        plain: dict[str, Any] = msgspec.to_builtins({"option": self.option, "rows": self.rows})
+        return plain
+
+
+def differences(first: Answer, other: Answer) -> dict[str, float | None]:
+    """Loss gained over the first [nats/token], and what the gain costs: FLOP and USD more a nat."""
+    if first.loss_nats is None or other.loss_nats is None:
+        return {"loss_gain_nats": None, "flop_per_nat": None, "usd_per_nat": None}
+    gain = value_of(first.loss_nats) - value_of(other.loss_nats)
+    if gain <= 0:
+        return {"loss_gain_nats": gain, "flop_per_nat": None, "usd_per_nat": None}
+    usd = None
+    if first.cost_usd is not None and other.cost_usd is not None:
+        usd = (value_of(other.cost_usd) - value_of(first.cost_usd)) / gain
+    return {"loss_gain_nats": gain, "flop_per_nat": (other.train_flop - first.train_flop) / gain, "usd_per_nat": usd}
+
+
+def listed_option(given: dict[str, Any]) -> str | None:
+    """The one option whose value is a list (`10B,100B`), None without one. InputError for two."""
+    lists = [name for name in COMPARABLE if "," in str(given.get(name) or "")]
+    if len(lists) > 1:
+        raise InputError(f"compare varies one option at a time, not --{lists[0]} and --{lists[1]}")
+    return lists[0].replace("-", "_") if lists else None
+
+
+def compare_values(option: str, **given: Any) -> Comparison:
+    """Plans of each value of `option`."""
+    values = [value.strip() for value in str(given.pop(option)).split(",") if value.strip()]
+    if len(values) < 2:
+        raise InputError(f"--{option.replace('_', '-')} names one value; compare needs two, like 10B,100B")
+    return Comparison(option=option, values=values, plans=[plan(**{**given, option: value}) for value in values])
