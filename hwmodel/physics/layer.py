@@ -168,7 +168,7 @@ def _traffic(
     split = where(layout.sequence_parallel > 0, layout.tp, 1.0)
     width = shapes.ffn_active(block) * block.d_ff * where(block.n_experts > 0, layout.etp, 1.0) + block.d_ff_shared
     rotary = 2.0 * (block.n_heads + block.n_kv_heads) * block.head_dim
-    permuted = where(block.n_experts > 0, 4.0 * block.top_k * d, 0.0)
+    permuted = where(block.n_experts > 0, 2.0 * (block.top_k + 1.0) * d, 0.0)
     elements = 10.0 * d / split + ((2.0 + block.gated) * width + rotary + permuted) / layout.tp
     size = tokens * elements * precision.residual_bytes * stack.memory_passes
     kernels = 7.0 * machine.memory.launch_s
@@ -220,6 +220,11 @@ def _context_parallel(
     return where(layout.cp > 1.0, maximum(ring - stack.cp_overlap * attention, 0.05 * ring), 0.0)
 
 
+def _distinct(picks: Num, places: Num) -> Num:
+    """Mean number of different places that `picks` random choices among `places` fall on."""
+    return places * (1.0 - (1.0 - 1.0 / maximum(places, 1.0 + 1e-9)) ** picks)
+
+
 def _expert_parallel(
     shape: Shape, block: Block, tokens: Num, layout: Layout, precision: Precision, machine: Machine, stack: Stack
 ) -> Num:
@@ -230,11 +235,12 @@ def _expert_parallel(
     inside = maximum(net.domain / where(layout.etp > 1.0, layout.tp, 1.0), 1.0)
     near = minimum(layout.ep, inside)
     domains = layout.ep / near
-    # A token goes once over the network to each domain that holds one of its experts, then spreads inside.
-    copies = minimum(block.top_k, where(domains > 1.0, domains, block.top_k))
-    crossing = where(domains > 1.0, copies / block.top_k, 1.0)
-    size = tokens / layout.tp * layout.etp * shape.d_model * block.top_k * precision.residual_bytes
-    one = all_to_all_s(size * crossing, layout.ep, near, net)
+    # A token goes once to each rank that holds one of its experts, and once over the network to each such domain.
+    sent = tokens / layout.tp * layout.etp * shape.d_model * precision.residual_bytes
+    one = all_to_all_s(sent * _distinct(block.top_k, layout.ep), layout.ep, near, net)
+    if anywhere(domains > 1.0):
+        across = all_to_all_s(sent * _distinct(block.top_k, domains), layout.ep, near, net)
+        one = where(domains > 1.0, across, one)
     exposed = 2.0 * one * stack.imbalance * (1.0 - stack.ep_overlap)
     return where((layout.ep > 1.0) & (block.n_experts > 0), exposed, 0.0)
 

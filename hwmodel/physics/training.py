@@ -230,9 +230,9 @@ def _transfer_s(
     if not anywhere(layout.pp > 1.0):
         return 0.0
     net = machine.network
-    split = where(layout.sequence_parallel > 0, layout.tp, 1.0)
+    # Each tensor-parallel rank sends its part; the receiving side gathers (arXiv 2104.04473 section 4.1).
     tokens = layout.micro_batch * workload.seq_len / layout.cp
-    size = tokens * shape.d_model * precision.residual_bytes / split
+    size = tokens * shape.d_model * precision.residual_bytes / layout.tp
     crosses = where(layout.tp * layout.cp * layout.dp * layout.pp > net.domain, 1.0, 0.0)
     one = point_to_point_s(size, crosses, net) / stack.network_fraction
     count = 2.0 * m * layout.vpp * (1.0 - stack.pp_overlap) + 2.0 * (layout.pp - 1.0)

@@ -58,6 +58,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """One fully specified step."""
 
     row: int
+    group: int  # configurations that differ only in what is recomputed
     shape: Shape
     machine: Machine
     precision: Precision
@@ -71,6 +72,7 @@ class Batch:
 
     def __init__(self, items: Sequence[Configuration]) -> None:
         self.rows = np.array([item.row for item in items])
+        self.groups = np.array([item.group for item in items])
         self.stack_index = np.array([item.stack for item in items])
         every = np.arange(len(items))
         self.shape: Shape = self._gather([item.shape for item in items])
@@ -96,6 +98,7 @@ class Batch:
         """The batch with only the configurations at `places`."""
         new = Batch.__new__(Batch)
         new.rows, new.stack_index = self.rows[places], self.stack_index[places]
+        new.groups = self.groups[places]
         for name in ("shape", "machine", "precision", "layout", "workload"):
             setattr(new, name, _gathered(getattr(self, name), places))
         return new

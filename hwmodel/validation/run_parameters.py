@@ -77,7 +77,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     _generic("score_passes", 5.0, 0.3, 1.0, 12.0, "times that unfused attention moves each score forward"),
     _generic("attention_backward", 1.1, 0.15, 0.7, 2.0, "time of attention's backward pass over the kernel law's"),
     _generic("attention_old", 1.1, 0.15, 0.7, 2.0, "time of FlashAttention-2 kernels over the kernel law's"),
-    _generic("launches_expert", 6.0, 0.4, 1.0, 40.0, "kernels launched forward for each expert of a rank"),
+    _generic("launches_expert", 16.0, 0.3, 1.0, 60.0, "kernels launched forward for each expert of a rank"),
     _generic("imbalance", 1.2, 0.15, 1.0, 3.0, "busiest expert-parallel rank over the mean"),
     _family("ampere"),
     _family("hopper"),

@@ -16,7 +16,7 @@ from hwmodel.validation.machines import Resolver
 from hwmodel.validation.tables import CellError, Row
 from hwmodel.validation.training_rows import Case, case_of
 
-_SPREAD = 0.03  # relative slowness at which a candidate's weight falls to 1/e: settings near the best are all likely
+_SPREAD = 0.08  # relative slowness at which a candidate's weight falls to 1/e: settings near the best are all likely
 LORA_FRACTION = 0.01  # trainable share of a low-rank adaptation
 
 
@@ -56,6 +56,7 @@ def prepare(rows: list[Row], resolver: Resolver, calibration: TrainingCalibratio
     keys: dict[tuple[str, str, float | None], int] = {}
     row_stack: list[int] = []
     shapes: dict[Any, Any] = {}
+    groups: dict[Any, int] = {}
     for place, row in enumerate(rows):
         try:
             case = case_of(row)
@@ -90,9 +91,11 @@ def prepare(rows: list[Row], resolver: Resolver, calibration: TrainingCalibratio
         shape = shapes.setdefault(case.shape, case.shape)
         options = options[:: max(1, len(options) // most)] if most else options
         for layout, batch in options:
+            same = msgspec.structs.replace(layout, recompute=0.0)
             items.append(
                 Configuration(
                     row=place,
+                    group=groups.setdefault((place, same, batch), len(groups)),
                     shape=shape,
                     machine=machine,
                     precision=precision,
@@ -152,6 +155,10 @@ def outcome(prepared: Prepared, stacks: list[Stack]) -> Outcome:
     usable = np.where(allowed, per_sequence, np.inf)
     fastest = np.full(n, np.inf)
     np.minimum.at(fastest, batch.rows, usable)
+    # Of settings that differ only in recomputation the leanest that fits is run; of layouts, any of the good ones.
+    least = np.full(int(batch.groups.max()) + 1, np.inf)
+    np.minimum.at(least, batch.groups, usable)
+    allowed = allowed & (usable <= least[batch.groups])
     with np.errstate(invalid="ignore"):
         slower = usable / fastest[batch.rows] - 1.0
     weight = np.where(allowed, np.exp(-np.minimum(slower, 50.0) / _SPREAD), 0.0)
