@@ -45,6 +45,26 @@ def size_figure(plan: Plan) -> Any:
     return figure
 
 
+def lifetime_figure(plan: Plan) -> Any:
+    """Lifetime cost against size, every size trained to the plan's loss."""
+    figure, axes = _axes("Lifetime cost of sizes that reach the same loss")
+    least = min(row["lifetime_cost"] for row in plan.curves["lifetime"])
+    curve = [row for row in plan.curves["lifetime"] if row["lifetime_cost"] < 3 * least]
+    axes.plot([row["params"] for row in curve], [row["lifetime_cost"] / least for row in curve], color=ACCENT)
+    if plan.regret_band:
+        low, high = plan.regret_band["params_low"], plan.regret_band["params_high"]
+        axes.axvspan(low, high, color=BAND, zorder=0, label="wastes at most 5 % of the lifetime cost")
+    axes.axvline(number(plan.answer.params) or 1.0, color=INK, linestyle="--", linewidth=1, label="this plan")
+    axes.set_xscale("log")
+    axes.minorticks_off()
+    ticks = [curve[i]["params"] for i in range(0, len(curve), max(1, len(curve) // 5))]
+    axes.set_xticks(ticks, [count(tick) for tick in ticks])
+    axes.set_xlabel("parameters")
+    axes.set_ylabel("lifetime cost over the least")
+    axes.legend(loc="upper center", frameon=True, framealpha=1.0, edgecolor="none")
+    return figure
+
+
 def step_figure(plan: Plan) -> Any:
     """Share of each term in a step, as one bar each."""
     assert plan.step is not None
@@ -63,7 +83,9 @@ def step_figure(plan: Plan) -> Any:
 def plan_figures(plan: Plan, out: Path, kind: str = "svg") -> dict[str, tuple[Path, Any]]:
     """The figures that this plan has: name -> (file beside `out`, figure). Nothing is written yet."""
     drawn = {}
-    if plan.curves["size"]:
+    if plan.curves.get("lifetime"):
+        drawn["lifetime"] = lifetime_figure(plan)
+    elif plan.curves["size"]:
         drawn["size"] = size_figure(plan)
     if plan.step is not None:
         drawn["step"] = step_figure(plan)

@@ -165,6 +165,20 @@ def objective_table(plan: Plan) -> str:
     return table(["choice", "parameters", "tokens", "training FLOP", "time", "lifetime cost"], rows)
 
 
+def demand_table(plan: Plan) -> str:
+    """The optimum against demand."""
+    rows = [
+        [
+            words.count(row["inference_tokens"]),
+            words.count(row["params"]),
+            words.count(row["tokens"]),
+            words.percent(row["saving"]),
+        ]
+        for row in plan.curves.get("demand", [])[::2]
+    ]
+    return table(["tokens served", "parameters", "tokens", "saved against the training optimum"], rows) if rows else ""
+
+
 def life_words(plan: Plan, cost: float | None) -> str:
     """A lifetime cost in the unit of the objective."""
     unit = plan.saving["unit"] if plan.saving else ""
@@ -221,10 +235,9 @@ def plan_markdown(plan: Plan, figures: dict[str, str] | None = None) -> str:
         sensitivity_table=sensitivity_table(plan),
         fleet_table=fleet_table(plan),
         objective_table=objective_table(plan),
+        demand_table=demand_table(plan),
         given_table=given_table(plan),
         life=lambda cost: life_words(plan, cost),
-        interval=interval,
-        show=words,
         command=command(plan),
     )
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwmodel import laws
+from hwmodel.solve import demand
+from hwmodel.solve.demand import Life
 from hwmodel.solve.fleet import Fleet
 from hwmodel.solve.sizing import LossModel, Sized
 from hwmodel.units import SECONDS_PER_DAY
@@ -58,6 +60,15 @@ def fleet_curve(solved: Solved) -> list[dict[str, Any]]:
     return rows
 
 
-def curves(model: LossModel, sized: Sized, solved: Solved | None) -> dict[str, Any]:
+def curves(model: LossModel, sized: Sized, solved: Solved | None, one: Life | None) -> dict[str, Any]:
     """All curves that this plan has."""
-    return {"size": size_curve(model, sized), "accelerators": fleet_curve(solved) if solved is not None else []}
+    out: dict[str, Any] = {
+        "size": size_curve(model, sized),
+        "accelerators": fleet_curve(solved) if solved is not None else [],
+    }
+    if one is not None:
+        by_demand = demand.demand_curve(model, one)
+        out["lifetime"] = demand.size_curve(model, one)
+        out["demand"] = by_demand
+        out["flip_inference_tokens"] = demand.flip_demand(by_demand)
+    return out

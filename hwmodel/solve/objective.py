@@ -7,19 +7,15 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from hwmodel import laws
 from hwmodel.errors import InputError
 from hwmodel.physics.machine import machine as physics_machine
 from hwmodel.physics.shape import shapes_for
 from hwmodel.solve.answers import kwh_per_accelerator_hour
 from hwmodel.solve.fleet import Fleet, hourly_usd
-from hwmodel.solve.lifetime import Lifetime, lifetime_optimum, serve_flop, train_flop
-from hwmodel.solve.result import Band
+from hwmodel.solve.lifetime import serve_flop, train_flop
 from hwmodel.solve.serving import serving_accelerator_seconds_per_token
 from hwmodel.solve.setting import Setting
-from hwmodel.solve.sizing import LossModel
 from hwmodel.units import SECONDS_PER_HOUR
 
 UNITS = {"flops": "FLOP", "usd": "USD", "kwh": "kWh", "co2e": "kg CO2e"}
@@ -108,22 +104,3 @@ def prompt_and_output(prompt_share: float) -> tuple[float, float]:
     """Prompt and output tokens of one request of 2,048 tokens at a prompt share, at least one of each."""
     prompt = min(max(prompt_share * REQUEST_TOKENS, 1.0), REQUEST_TOKENS - 1.0)
     return prompt, REQUEST_TOKENS - prompt
-
-
-def deployment_optimal(model: LossModel, loss: float, demand_tokens: float, of: Costs) -> Lifetime:
-    """The cheapest life at a loss. Raises InfeasibleError at or below the law's floor."""
-    return lifetime_optimum(model.law, loss, demand_tokens, of.train, of.serve)
-
-
-def saving_band(model: LossModel, target: Callable[[Any], Any], demand_tokens: float, found: Lifetime) -> Band | None:
-    """The saving in lifetime FLOPs over the joint draws of the law; None for a law without them.
-
-    `target` gives the loss to hold under each drawn law (the loss of the same size and tokens, not the same number).
-    """
-    if model.drawn is None or not laws.has_loss(model.law):
-        return None
-    drawn: NDArray[np.float64] = np.asarray(
-        lifetime_optimum(model.drawn, target(model.drawn), demand_tokens).saved_fraction
-    )
-    low, high = laws.band(drawn)
-    return Band(float(found.saved_fraction), low, high)

@@ -16,9 +16,10 @@ from hwmodel.solve import sides
 from hwmodel.solve.alternatives import alternatives
 from hwmodel.solve.answers import SizedShape, answer, check_limits, plan_layout, unfleeted
 from hwmodel.solve.curves import curves
+from hwmodel.solve.demand import Life, life, regret_band
 from hwmodel.solve.fleet import CRITICAL_BATCH_LAW, Fleet, fleet_for_budget, fleet_size
 from hwmodel.solve.measured import measured_level
-from hwmodel.solve.objective import Costs, costs, default_objective, deployment_optimal, saving_band
+from hwmodel.solve.objective import costs, default_objective
 from hwmodel.solve.precisions import precision_rows
 from hwmodel.solve.request import parse_request
 from hwmodel.solve.result import Answer, Plan, value_of
@@ -80,7 +81,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     shape: Shape | None  # a named model's
     sized: Sized
     solved: Solved | None
-    lifetime: dict[str, Any] | None
+    lifetime: Life | None
 
 
 def solve(setting: Setting) -> Plan:
@@ -101,10 +102,9 @@ def prepare(setting: Setting) -> Prepared:
     lifetime = _lifetime(setting, model, fleet, sized)
     if lifetime is not None and r.has_loss_target and params is None and r.tokens is None:
         how = "least lifetime cost at this loss"
-        sized = Sized(
-            params=float(lifetime["found"].params), tokens=float(lifetime["found"].tokens),
-            loss=sized.loss, solved={"params": how, "tokens": how},
-        )  # fmt: skip
+        params_band = lifetime.params or float(lifetime.found.params)
+        tokens_band = lifetime.tokens or float(lifetime.found.tokens)
+        sized = Sized(params=params_band, tokens=tokens_band, loss=sized.loss, solved={"params": how, "tokens": how})
     solved = on_fleet(fleet, sized, shape) if fleet is not None else None
     if solved is not None:
         check_limits(setting, solved.answer)
@@ -204,10 +204,10 @@ def on_fleet(fleet: Fleet, sized: Sized, shape: Shape | None = None) -> Solved:
     )  # fmt: skip
 
 
-def _lifetime(setting: Setting, model: LossModel, fleet: Fleet | None, sized: Sized) -> dict[str, Any] | None:
+def _lifetime(setting: Setting, model: LossModel, fleet: Fleet | None, sized: Sized) -> Life | None:
     """The deployment-optimal life at the loss of this plan; None without demand."""
-    demand = setting.request.inference_tokens
-    if demand is None:
+    r = setting.request
+    if r.inference_tokens is None:
         return None
     if sized.loss is None:
         raise InfeasibleError(
@@ -216,22 +216,18 @@ def _lifetime(setting: Setting, model: LossModel, fleet: Fleet | None, sized: Si
             binding="law",
             remedy="a law with a loss",
         )
-    loss = value_of(sized.loss)
-    of = costs(setting, fleet, sized.n)
-    found = deployment_optimal(model, loss, demand, of)
-    r = setting.request
 
     def target(law: Any) -> Any:
         if r.loss_like is not None:
             return laws.loss(law, *r.loss_like) * r.loss_factor
         return laws.loss(law, sized.n, sized.d)
 
-    saving = saving_band(model, target, demand, found) if of.objective == "flops" else None
-    return {"found": found, "costs": of, "loss": loss, "demand": demand, "saving": saving}
+    of = costs(setting, fleet, sized.n)
+    return life(model, value_of(sized.loss), r.inference_tokens, of, target)
 
 
 def _objective_answers(
-    setting: Setting, model: LossModel, sized: Sized, solved: Solved | None, lifetime: dict[str, Any] | None
+    setting: Setting, model: LossModel, sized: Sized, solved: Solved | None, lifetime: Life | None
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """The training- and the deployment-optimal plan at this loss, and the saving of the second over the first."""
     head = {"objective": default_objective(setting), "same_loss": True}
@@ -239,24 +235,24 @@ def _objective_answers(
         own = solved.answer if solved is not None else unfleeted(sized)
         return {**head, "training_optimal": own, "deployment_optimal": None,
                 "note": "no --inference-tokens given: training-optimal is the case without demand"}, None  # fmt: skip
-    found, of = lifetime["found"], lifetime["costs"]
+    found, of = lifetime.found, lifetime.costs
     fleet = solved.fleet if solved is not None else None
     both = {}
     for name, n, d in (
         ("training_optimal", float(found.training_optimal_params), float(found.training_optimal_tokens)),
         ("deployment_optimal", float(found.params), float(found.tokens)),
     ):
-        run = Sized(params=n, tokens=d, loss=lifetime["loss"], solved={})
-        one = _or_unfleeted(fleet, run)
-        both[name] = msgspec.structs.replace(one, lifetime_cost=_life(of, n, d, lifetime["demand"]))
-    own_cost = _life(of, sized.n, sized.d, lifetime["demand"])
+        one = _or_unfleeted(fleet, Sized(params=n, tokens=d, loss=lifetime.loss, solved={}))
+        both[name] = msgspec.structs.replace(one, lifetime_cost=float(lifetime.cost(n, d)))
     saving = {
         "objective": of.objective,
         "unit": of.unit,
-        "fraction": lifetime["saving"] or float(found.saved_fraction),
+        "value": float(found.saved_fraction),
+        "low": lifetime.saving.low if lifetime.saving else None,
+        "high": lifetime.saving.high if lifetime.saving else None,
         "lifetime_cost": float(found.total_cost),
         "training_optimal_lifetime_cost": float(found.training_optimal_cost),
-        "this_plan_lifetime_cost": own_cost,
+        "this_plan_lifetime_cost": float(lifetime.cost(sized.n, sized.d)),
         "note": of.note,
     }
     note = "both hold the loss of this plan and release its tokens"
@@ -270,10 +266,6 @@ def _or_unfleeted(fleet: Fleet | None, run: Sized) -> Answer:
         return on_fleet(fleet, run).answer
     except InfeasibleError:
         return unfleeted(run)
-
-
-def _life(of: Costs, params: float, tokens: float, demand: float) -> float:
-    return float(of.train(params, tokens)) + demand * float(of.serve(params))
 
 
 def _batch(setting: Setting, solved: Solved) -> dict[str, Any]:
@@ -309,14 +301,15 @@ def run(prepared: Prepared) -> Plan:
     flop_params = float(shapes.parameters(shape).active) if shape is not None else None
     own = solved.answer if solved is not None else unfleeted(sized, flop_params)
     if lifetime is not None:
-        own = msgspec.structs.replace(own, lifetime_cost=_life(lifetime["costs"], sized.n, sized.d, lifetime["demand"]))
+        own = msgspec.structs.replace(own, lifetime_cost=float(lifetime.cost(sized.n, sized.d)))
     built = solved.at.shape if solved is not None else _sized_shape(sized, shape).shape
+    drawn = curves(model, sized, solved, lifetime)
     return Plan(
         request=sides.request_table(setting),
         resolved=_resolved(setting),
         solved=sized.solved,
         answer=own,
-        regret_band=_regret(setting, sized),
+        regret_band=_regret(setting, sized) if lifetime is None else regret_band(drawn["lifetime"]),
         laws=sides.law_rows(setting, sized),
         saving=saving,
         layout=plan_layout(solved.choice) if solved is not None else None,
@@ -327,7 +320,7 @@ def run(prepared: Prepared) -> Plan:
         objectives=objectives,
         precisions=precision_rows(setting, solved) if solved is not None else [],
         alternatives=alternatives(setting, solved) if solved is not None else {},
-        curves=curves(model, sized, solved),
+        curves=drawn,
         money=sides.money(setting, solved) if solved is not None else None,
         warnings=sides.warnings(setting, sized, solved),
         sources=sides.sources(setting, solved),

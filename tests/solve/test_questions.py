@@ -85,7 +85,10 @@ def test_deployment_optimal_in_flops(demand: str, params: float, tokens: float, 
     assert number(best.tokens) == pytest.approx(tokens, rel=0.003)
     assert number(plan.answer.params) == number(best.params)
     assert plan.saving is not None
-    assert number(plan.saving["fraction"]) == pytest.approx(saved, abs=0.001)
+    assert plan.saving["value"] == pytest.approx(saved, abs=0.001)
+    assert plan.saving["low"] < saved < plan.saving["high"]
+    assert plan.regret_band is not None
+    assert plan.regret_band["params_low"] < params < plan.regret_band["params_high"]
 
 
 def test_deployment_optimal_in_dollars_uses_the_engine() -> None:
