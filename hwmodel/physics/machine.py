@@ -96,11 +96,16 @@ def gemm_constants(
 
 
 def attention_constants(
-    part: Part, number_format: str, table: dict[str, dict[str, dict[str, float]]]
+    part: Part, number_format: str, table: dict[str, dict[str, dict[str, float]]], cache_format: str = ""
 ) -> AttentionConstants:
-    """Constants of fused attention in `number_format`; a format that the part lacks falls back to its high one."""
+    """Constants of fused attention in `number_format` over a cache in `cache_format` (default: the same).
+
+    A format that the part lacks falls back to its high one.
+    """
     name = number_format if part.peak_dense_flop_per_s.get(number_format) else high_format(part)
     values, _ = _layers(part, _format_table(part, name, table))
+    cache, _ = _layers(part, _format_table(part, cache_format or name, table))
+    values |= {k: v for k, v in cache.items() if k.startswith(("decode_", "mla_decode_"))}
     return AttentionConstants(
         peak_flop_per_s=format_peak(part, name),
         hbm_bytes_per_s=part.hbm_bytes_per_s,
@@ -167,6 +172,21 @@ def network(part: Part, system: System, calibration: KernelCalibration) -> Netwo
     )
 
 
+def box(part: Part, accelerators: float = 8.0) -> System:
+    """A single box of `accelerators` of a part, wired as the part says and without a network."""
+    return System(
+        id=f"{part.id}-box",
+        name=f"box of {part.name}",
+        part=part.id,
+        accelerators_per_node=accelerators,
+        domain_accelerators=max(part.link_domain, accelerators),
+        link_uni_bytes_per_s=part.link_uni_bytes_per_s,
+        link_topology=part.link_topology,
+        nic_uni_bytes_per_s=0.0,
+        fabric="none",
+    )
+
+
 def machine(
     part: Part, system: System, precision: Precision | ServingPrecision, calibration: KernelCalibration
 ) -> Machine:
@@ -176,7 +196,9 @@ def machine(
     weight_bytes = precision.weight_bytes if isinstance(precision, ServingPrecision) else None
     gemm, found = gemm_constants(part, precision.gemm_format, calibration, weight_bytes, peak)
     high, _ = gemm_constants(part, high_format(part), calibration)
-    attention = attention_constants(part, precision.attention_format, calibration.attention)
+    narrow = isinstance(precision, ServingPrecision) and precision.kv_bytes < 1.5
+    cache = "fp8" if narrow else high_format(part)
+    attention = attention_constants(part, precision.attention_format, calibration.attention, cache)
     memory, _ = _layers(part, calibration.memory)
     return Machine(
         part=part.id,

@@ -102,8 +102,13 @@ def prefill_task(directory: Path) -> Task:
 
 def decode_task(directory: Path) -> Task:
     rows = tables.decode_rows(directory)
-    rows = _by_kernel(laws.with_specs(rows, "bf16"), priors.DECODE_KERNELS)
-    rows = laws.physical_decode(take(rows, (rows["d"] <= 256) & (rows["h"] / rows["g"] <= 32)))
+    rows = laws.with_specs(rows, "bf16")
+    keep = np.zeros(len(rows["t"]), dtype=bool)
+    for key, names in priors.DECODE_KERNELS.items():
+        family, number_format = key.split()
+        mine = (rows["family"] == family) & (rows["format"] == number_format)
+        keep |= mine & np.isin(rows["kernel"], names)
+    rows = laws.physical_decode(take(rows, keep & (rows["d"] <= 256) & (rows["h"] / rows["g"] <= 32)))
     return Task("decode", rows, laws.decode, dict(priors.DECODE), ("b", "s", "h", "g", "d"))
 
 

@@ -76,14 +76,18 @@ def gemm(rows: Columns, v: Values) -> Any:
 
 
 def grouped(rows: Columns, v: Values) -> Any:
+    """An expert layer whose permutation moves `permute_bytes` (of the fit) an element of every routed copy."""
+    return grouped_layer_s(rows, gemm_constants(rows, v), v["permute_bytes"])
+
+
+def grouped_layer_s(rows: Columns, c: GemmConstants, permute_bytes: Any) -> Any:
     """An expert layer: permute, up (and gate) projection, activation, down projection, weighted sum."""
-    c = gemm_constants(rows, v)
     pairs, width, hidden = rows["rows"], rows["width"], rows["hidden"]
     touched = np.maximum(np.minimum(rows["experts"], pairs), 1.0)
     up = kernels.grouped_gemm_s(pairs / touched, (1.0 + rows["gated"]) * width, hidden, touched, c)
     down = kernels.grouped_gemm_s(pairs / touched, hidden, width, touched, c)
-    moved = rows["pairs"] * hidden * v["permute_bytes"] + pairs * width * (2.0 + 2.0 * rows["gated"] + c.a_bytes)
-    return up + down + moved / (rows["bandwidth"] * 0.8)
+    moved = rows["pairs"] * hidden * permute_bytes + pairs * width * (2.0 + 2.0 * rows["gated"] + c.a_bytes)
+    return up + down + moved / (c.hbm_bytes_per_s * 0.8)
 
 
 def attention_constants(rows: Columns, v: Values) -> AttentionConstants:
