@@ -70,7 +70,7 @@ def _expert_ways(shape: Shape) -> tuple[float, ...]:
 def option_table(cases: Cases, domain: float, given: dict[str, float]) -> NDArray[np.float64]:
     """The combinations of discrete choices that the shape admits, before they are held against a fleet; a row each.
 
-    Heads divide over tensor ranks, no pipeline stage is empty, virtual stages divide the layers evenly.
+    Heads divide over tensor ranks, no pipeline stage is empty, virtual stages (nearly) divide the layers.
     Columns: tp, cp, pp, vpp, ep, micro-batch, recompute, zero.
     """
     layers = float(shape_physics.layers(cases.shape))
@@ -82,7 +82,7 @@ def option_table(cases: Cases, domain: float, given: dict[str, float]) -> NDArra
         (t, c, p, v)
         for t, c, p, v in product(tensor, _choices("cp", given, _context(cases.seq_len)), pipelines,
                                   _choices("vpp", given, VIRTUAL))
-        if t * c * p <= fleet and (v == 1 or (p > 1 and layers % (p * v) == 0))
+        if t * c * p <= fleet and (v == 1 or (p > 1 and _interleaves(layers, p * v)))
     ]  # fmt: skip
     # Weights gathered for every layer and pass (FSDP) do not combine with a pipeline in the stacks that we know.
     rest = product(
@@ -93,6 +93,15 @@ def option_table(cases: Cases, domain: float, given: dict[str, float]) -> NDArra
     )
     rows = [(*a, *b) for a, b in product(split, list(rest)) if b[3] < 3 or a[2] == 1 or "zero" in given]
     return np.array(rows, dtype=float).reshape(-1, 8)
+
+
+# Layers missing from the last virtual stages (first and last often carry one less), as a share of all layers.
+UNEVEN_SHARE = 0.03
+
+
+def _interleaves(layers: float, chunks: float) -> bool:
+    """Whether so many virtual stages of equal depth hold the layers, but for a few missing at the ends."""
+    return chunks <= layers and math.ceil(layers / chunks) * chunks - layers <= UNEVEN_SHARE * layers
 
 
 def _largest_divisor(count: float, at_most: Column) -> Column:
