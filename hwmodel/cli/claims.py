@@ -1,0 +1,147 @@
+"""`hwmodel claims`: widespread claims about scaling, recomputed; `claims check FILE.md` looks for them in a text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hwmodel.cli.output import emit, note
+
+if TYPE_CHECKING:
+    from hwmodel.validation.claims import Finding
+
+HONEST = (
+    "Plain matching of known phrasings: other wordings, languages and figures are not seen, and a passage that quotes "
+    "a claim to refute it is listed too. Silence proves nothing."
+)
+
+_format = click.option(
+    "--format", "fmt", type=click.Choice(["text", "md", "json", "csv"]), default="text", show_default=True
+)
+_out = click.option("--out", type=click.Path(path_type=Path))
+
+
+def _lookup() -> Any:
+    from hwmodel.catalog import load_catalog
+
+    return load_catalog().law
+
+
+@click.group(invoke_without_command=True)
+@click.option("--verdict", type=click.Choice(["right", "imprecise", "wrong"]), help="Only these.")
+@_format
+@_out
+@click.pass_context
+def command(ctx: click.Context, verdict: str | None, fmt: str, out: Path | None) -> None:
+    """Widespread claims about scaling, each recomputed from its inputs, with verdict, right number and source."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from hwmodel.cli.tables import render
+    from hwmodel.validation.claims import judge_all
+
+    found = [f for f in judge_all(_lookup()) if verdict is None or f.verdict == verdict]
+    rows = [
+        {"id": f.id, "verdict": f.verdict, "severity": f.severity, "claim": f.claim, "correction": f.correction,
+         "evidence": f.evidence}
+        for f in found
+    ]  # fmt: skip
+    emit(render(rows, {"claims": [_document(f) for f in found]}, fmt, _tally(found)), out)
+
+
+def _tally(found: list[Finding]) -> str:
+    counts = {v: sum(f.verdict == v for f in found) for v in ("right", "imprecise", "wrong")}
+    return f"{len(found)} claims: " + ", ".join(f"{n} {v}" for v, n in counts.items())
+
+
+def _document(found: Finding) -> dict[str, Any]:
+    import msgspec
+
+    fields: dict[str, Any] = msgspec.to_builtins(found)
+    return fields
+
+
+@command.command()
+@click.argument("claim_id", type=int, metavar="ID")
+@click.option("--set", "settings", multiple=True, metavar="INPUT=VALUE", help="Change what the claim asserts.")
+@_format
+@_out
+def show(claim_id: int, settings: tuple[str, ...], fmt: str, out: Path | None) -> None:
+    """One claim with its numbers; --set changes an input and may change the verdict."""
+    from hwmodel.cli.tables import render
+    from hwmodel.errors import unknown
+    from hwmodel.validation.claims import judge, read_claims
+
+    claims = {c.id: c for c in read_claims()}
+    if claim_id not in claims:
+        raise unknown("claim", str(claim_id), map(str, claims))
+    found = judge(claims[claim_id], _lookup(), _changes(settings, claims[claim_id].inputs))
+    rows = [
+        {"what": "claim", "value": found.claim},
+        {"what": "verdict", "value": f"{found.verdict} (severity {found.severity})"},
+        *({"what": "compared", "value": reason} for reason in found.reasons),
+        *({"what": f"computed {k}", "value": f"{v:.6g}" if isinstance(v, float) else v}
+          for k, v in found.computed.items()),
+        {"what": "correction", "value": found.correction},
+        {"what": "evidence", "value": found.evidence},
+    ]  # fmt: skip
+    emit(render(rows, _document(found), fmt), out)
+
+
+def _changes(settings: tuple[str, ...], inputs: dict[str, Any]) -> dict[str, Any]:
+    from hwmodel.errors import InputError
+    from hwmodel.units import parse_count
+
+    changes: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set {setting!r}: write INPUT=VALUE")
+        kind = inputs.get(name)
+        if isinstance(kind, bool):
+            if text not in ("true", "false"):
+                raise InputError(f"--set {name}: true or false")
+            changes[name] = text == "true"
+        elif isinstance(kind, (int, float)):
+            try:
+                changes[name] = float(text)
+            except ValueError:
+                changes[name] = parse_count(text, name)
+        else:
+            changes[name] = text
+    return changes
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_format
+@_out
+def check(file: Path, fmt: str, out: Path | None) -> None:
+    """Look for known claims in a text and say what is right about each."""
+    from hwmodel.cli.tables import render
+    from hwmodel.errors import InputError
+    from hwmodel.validation.claims import find_in_text, judge, read_claims
+
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: not UTF-8 text") from error
+    claims = {c.id: c for c in read_claims()}
+    matches = find_in_text(text, list(claims.values()))
+    found = {m.id: judge(claims[m.id], _lookup()) for m in matches}
+    rows = [
+        {"line": m.line, "claim": m.id, "verdict": found[m.id].verdict, "text": m.text,
+         "correction": found[m.id].correction, "evidence": found[m.id].evidence}
+        for m in matches
+    ]  # fmt: skip
+    document = {
+        "file": str(file),
+        "matches": [{"line": m.line, "text": m.text, **_document(found[m.id])} for m in matches],
+        "note": HONEST,
+    }
+    if fmt == "csv":
+        note(HONEST)
+    emit(render(rows, document, fmt, f"{len(rows)} passages. {HONEST}"), out)

@@ -1,0 +1,151 @@
+"""Claims about scaling: recompute each from its inputs, give a verdict, and find known phrasings in a text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hwmodel.catalog.places import catalog_root
+from hwmodel.errors import CatalogError, InputError
+from hwmodel.validation.claim_numbers import COMPUTE, Lookup
+
+VERDICTS = ("right", "imprecise", "wrong")
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A claim as it is made: what it asserts, how to compute the right number, and how to compare the two."""
+
+    id: int
+    claim: str
+    correction: str
+    evidence: str
+    severity: str  # of believing it, where it is wrong: high | medium | low | none
+    compute: str
+    inputs: dict[str, Any]
+    checks: tuple[dict[str, Any], ...]
+    facts: dict[str, Any] = {}
+    mend: dict[str, Any] = {}
+    find: tuple[str, ...] = ()
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdict on one claim, with the numbers that it rests on."""
+
+    id: int
+    claim: str
+    verdict: str
+    correction: str
+    evidence: str
+    severity: str
+    inputs: dict[str, Any]
+    computed: dict[str, Any]
+    reasons: tuple[str, ...]
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """A passage of a text that reads like a known claim."""
+
+    line: int
+    text: str
+    id: int
+
+
+@lru_cache(maxsize=4)
+def read_claims(path: Path | None = None) -> tuple[Claim, ...]:
+    """The claims of the catalog. Raises CatalogError for a broken file."""
+    import yaml
+
+    place = path or catalog_root() / "claims.yaml"
+    try:
+        record = yaml.load(place.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return tuple(msgspec.convert(record["claims"], list[Claim]))
+    except (OSError, yaml.YAMLError, KeyError, TypeError, msgspec.ValidationError) as error:
+        raise CatalogError(f"{place}: {error}") from error
+
+
+def judge(claim: Claim, law: Lookup, changes: Mapping[str, Any] | None = None) -> Finding:
+    """Recompute a claim, with some of its inputs changed. InputError for an input that the claim does not have."""
+    unknown = set(changes or {}) - set(claim.inputs)
+    if unknown:
+        known = ", ".join(claim.inputs)
+        raise InputError(f"claim {claim.id} has no input {sorted(unknown)[0]!r}; it has {known}")
+    inputs = {**claim.inputs, **(changes or {})}
+    computed = {**claim.facts, **COMPUTE[claim.compute]({**claim.facts, **inputs}, law)}
+    asserted = {**inputs, **computed.pop("asserted", {})}
+    outcomes = [_compare(check, asserted, computed) for check in claim.checks]
+    worst = max((verdict for verdict, _ in outcomes), key=VERDICTS.index)
+    return Finding(
+        id=claim.id,
+        claim=claim.claim,
+        verdict=worst,
+        correction=claim.correction,
+        evidence=claim.evidence,
+        severity=claim.severity,
+        inputs=inputs,
+        computed=computed,
+        reasons=tuple(reason for _, reason in outcomes),
+    )
+
+
+def _compare(check: Mapping[str, Any], asserted: Mapping[str, Any], computed: Mapping[str, Any]) -> tuple[str, str]:
+    said, found = asserted[check["asserted"]], computed[check["computed"]]
+    name = check["asserted"].replace("_", " ")
+    if check["kind"] == "near":
+        off = abs(said - found) / abs(found) if found else abs(said - found)
+        if off <= check["right"]:
+            verdict = "right"
+        else:
+            verdict = check.get("otherwise", "imprecise" if off <= check.get("imprecise", 0.0) else "wrong")
+    elif check["kind"] == "at_most":
+        verdict = "right" if found <= said else check["otherwise"]
+    else:
+        verdict = "right" if said == found else check["otherwise"]
+    return verdict, f"{name}: says {_plain(said)}, is {_plain(found)}"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, (int, float)) else str(value)
+
+
+def judge_all(law: Lookup, claims: Iterable[Claim] | None = None) -> list[Finding]:
+    """All claims, in order."""
+    return [judge(claim, law) for claim in (read_claims() if claims is None else claims)]
+
+
+def find_in_text(text: str, claims: Sequence[Claim]) -> list[Match]:
+    """Passages that read like a known claim, by line.
+
+    Plain matching of known phrasings within a paragraph: other wordings, other languages and figures are not seen, so
+    silence proves nothing, and a passage that quotes a claim to refute it is found as well.
+    """
+    found = []
+    for line, paragraph in _paragraphs(text):
+        for claim in claims:
+            hit = next((m for p in claim.find if (m := re.search(p, paragraph, re.IGNORECASE))), None)
+            if hit is not None:
+                before = paragraph[: hit.start()].count("\n")
+                passage = " ".join(paragraph[max(0, hit.start() - 20) : hit.end() + 20].split())
+                found.append(Match(line=line + before, text=passage, id=claim.id))
+    return found
+
+
+def _paragraphs(text: str) -> list[tuple[int, str]]:
+    """(line of its start, text) of each paragraph; emphasis marks are dropped so that they do not split a phrase."""
+    paragraphs: list[tuple[int, str]] = []
+    start, lines = 1, list[str]()
+    for number, line in enumerate([*text.splitlines(), ""], 1):
+        if line.strip():
+            if not lines:
+                start = number
+            lines.append(re.sub(r"[*_`]{2,}|`", "", line))
+        elif lines:
+            paragraphs.append((start, "\n".join(lines)))
+            lines = []
+    return paragraphs
