@@ -174,3 +174,13 @@ def _unsourced_laws(found: Mapping[str, LawSpec], sources: Mapping[str, Source])
         CatalogError(f"laws: {law.id}: source {law.source!r} is not in sources.yaml")
         for law in found.values() if law.source not in sources
     ]  # fmt: skip
+
+
+def problems_of(roots: Sequence[Path]) -> list[CatalogError]:
+    """Everything that is wrong in the catalogs of the roots."""
+    problems = Problems(collect=True)
+    try:
+        build(roots, problems)
+    except CatalogError as error:
+        problems.found.append(error)
+    return problems.found

@@ -177,7 +177,7 @@ def read_part(raw: Raw, sources: Collection[str]) -> tuple[Part, dict[str, Sourc
         unconfirmed=tuple(sorted(doubtful)),
         **kwargs,
     )
-    return part, {name: record for name, (record, _) in (values | peaks | accumulate).items()}
+    return part, {name: record for name, (record, _) in (peaks | accumulate | values).items()}
 
 
 def read_system(raw: Raw, sources: Collection[str], parts: Mapping[str, Part]) -> tuple[System, dict[str, Sourced]]:

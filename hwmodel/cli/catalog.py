@@ -1,0 +1,124 @@
+"""`hwmodel catalog`: list, show, check, schema, docs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hwmodel.cli.output import emit, note
+
+_format = click.option(
+    "--format", "fmt", type=click.Choice(["md", "json", "csv", "text"]), default="text", show_default=True
+)
+_out = click.option("--out", type=click.Path(path_type=Path), help="Write to this file instead of stdout.")
+_overlays: Callable[[Any], Any] = click.option(
+    "--catalog", "catalogs", multiple=True, type=click.Path(path_type=Path), help="Overlay folder, repeatable."
+)
+
+
+@click.group()
+def command() -> None:
+    """List, show and check the catalogs."""
+
+
+@command.command("list")
+@click.argument("kind", default="accelerators")
+@_format
+@_out
+@_overlays
+def list_records(kind: str, fmt: str, out: Path | None, catalogs: tuple[Path, ...]) -> None:
+    """Records of a KIND: accelerators, systems, models, prices, precisions, serving, laws, regions, fleets, sources."""
+    from hwmodel.catalog import load_catalog
+    from hwmodel.cli.tables import render
+    from hwmodel.report.catalog_pages import rows_of
+
+    catalog = load_catalog(catalogs)
+    rows = rows_of(catalog, kind)
+    emit(render(rows, {"kind": kind, "catalog_version": catalog.version, "rows": rows}, fmt), out)
+
+
+@command.command()
+@click.argument("name")
+@click.option("--provenance", is_flag=True, help="Also sources, notes, and both sides of every conflict.")
+@_format
+@_out
+@_overlays
+def show(name: str, provenance: bool, fmt: str, out: Path | None, catalogs: tuple[Path, ...]) -> None:
+    """One record by id or alias (`A100`, `gb300`, `dgx-h100`, `llama-3.1-8b`), or a Hugging Face config.json."""
+    from hwmodel.catalog import load_catalog
+    from hwmodel.cli.tables import render
+    from hwmodel.report.catalog_pages import document, field_rows, find, page
+
+    catalog = load_catalog(catalogs)
+    if Path(name).exists() and ("/" in name or name.endswith(".json")):
+        kind, record, remarks = _imported(Path(name))
+        for remark in remarks:
+            note(remark)
+    else:
+        kind, record = find(catalog, name)
+        if record.id != name:
+            note(f"{name} read as {kind} {record.id}")
+    if fmt in ("md", "text"):
+        emit(page(catalog, kind, record, provenance=provenance), out)
+    else:
+        emit(render(field_rows(catalog, kind, record), document(catalog, kind, record), fmt), out)
+
+
+def _imported(path: Path) -> tuple[str, Any, tuple[str, ...]]:
+    from hwmodel.catalog import ModelEntry
+    from hwmodel.interop.huggingface import read_config
+
+    found = read_config(path)
+    entry = ModelEntry(id=found.shape.name, name=found.shape.name, source="config.json", shape=found.shape)
+    return "model", entry, found.notes
+
+
+@command.command()
+@_overlays
+@click.option("--quiet", is_flag=True, help="Say nothing when all is well.")
+def check(catalogs: tuple[Path, ...], quiet: bool) -> None:
+    """Check every record of the catalogs and overlays; exit 4 when something is wrong."""
+    from hwmodel.catalog import load_catalog
+    from hwmodel.catalog.build import problems_of
+    from hwmodel.catalog.places import catalog_roots
+    from hwmodel.errors import CatalogError
+    from hwmodel.interop.model_check import count_problems
+
+    found = [str(error) for error in problems_of(catalog_roots(catalogs))]
+    if not found:
+        catalog = load_catalog(catalogs)
+        found = count_problems(catalog)
+    for line in found:
+        click.echo(line)
+    if found:
+        raise CatalogError(f"{len(found)} problem{'s' if len(found) > 1 else ''} found")
+    note(f"catalog {catalog.version}: {len(catalog.parts())} accelerators, {len(catalog.systems())} systems, "
+         f"{len(catalog.models())} models: nothing wrong", quiet=quiet)  # fmt: skip
+
+
+@command.command()
+@click.argument("kind", default="accelerators")
+@_out
+def schema(kind: str, out: Path | None) -> None:
+    """JSON Schema of a KIND of record (accelerators, systems, models), for editors."""
+    from hwmodel.catalog.json_schema import schema_of
+    from hwmodel.cli.output import json_text
+
+    emit(json_text(schema_of(kind)), out)
+
+
+@command.command()
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("docs"), show_default=True)
+def docs(out: Path) -> None:
+    """Write docs/parts/<id>.md, the index of parts and docs/nomenclature.md."""
+    from hwmodel.catalog import load_catalog
+    from hwmodel.cli.output import write_text
+    from hwmodel.report.catalog_docs import documents
+
+    for path, text in documents(load_catalog()).items():
+        target = out / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_text(target, text)

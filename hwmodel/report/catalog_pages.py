@@ -1,0 +1,312 @@
+"""Catalog records for people: rows, one page a record, and where every figure comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hwmodel.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hwmodel.catalog import Catalog
+    from hwmodel.specs.provenance import Sourced
+
+Row = dict[str, Any]
+STANDING = {
+    "vendor": "vendor document",
+    "measured": "measured",
+    "derived": "derived",
+    "secondary": "secondary source",
+    "unconfirmed": "UNCONFIRMED",
+}
+
+
+def figure(record: Sourced) -> str:
+    """A value with its unit, as written."""
+    if isinstance(record.value, float) and not isinstance(record.value, bool):
+        text = f"{record.value:.10g}"
+    else:
+        text = str(record.value)
+    return f"{text} {record.unit}".strip()
+
+
+def _tera(value: float | None, known: bool) -> str:
+    if value is None:
+        return "none" if known else "unknown"
+    return f"{value / 1e12:.10g}"
+
+
+def accelerator_rows(catalog: Catalog) -> list[Row]:
+    """One row an accelerator: what planning rests on, in the units people use."""
+    rows = []
+    for p in catalog.parts():
+        peaks = p.peak_dense_flop_per_s
+        rows.append(
+            {
+                "id": p.id,
+                "name": p.name,
+                "family": p.family,
+                "status": p.status,
+                "bf16_tflop_s": _tera(peaks.get("bf16"), "bf16" in peaks),
+                "fp8_tflop_s": _tera(peaks.get("fp8"), "fp8" in peaks),
+                "nvfp4_tflop_s": _tera(peaks.get("nvfp4"), "nvfp4" in peaks),
+                "memory_gb": f"{p.hbm_bytes / 1e9:.4g}" if p.hbm_bytes else "unknown",
+                "memory_gb_s": f"{p.hbm_bytes_per_s / 1e9:.5g}" if p.hbm_bytes_per_s else "unknown",
+                "link_uni_gb_s": f"{p.link_uni_bytes_per_s / 1e9:.4g}",
+                "tdp_w": "" if p.tdp_w is None else f"{p.tdp_w:g}",
+                "default_system": catalog.default_system(p).id,
+                "unconfirmed": len(p.unconfirmed),
+            }
+        )
+    return rows
+
+
+def system_rows(catalog: Catalog) -> list[Row]:
+    """One row a system."""
+    return [
+        {
+            "id": s.id, "name": s.name, "part": s.part, "per_node": f"{s.accelerators_per_node:g}",
+            "domain": f"{s.domain_accelerators:g}", "link_uni_gb_s": f"{s.link_uni_bytes_per_s / 1e9:.4g}",
+            "topology": s.link_topology, "nic_gbit_s": f"{s.nic_uni_bytes_per_s * 8e-9:.4g}", "fabric": s.fabric,
+            "unconfirmed": " ".join(s.unconfirmed),
+        }
+        for s in catalog.systems()
+    ]  # fmt: skip
+
+
+def model_rows(catalog: Catalog) -> list[Row]:
+    """One row a model: exact parameters beside the public figure."""
+    from hwmodel.physics.shape import layers, parameters
+
+    rows = []
+    for m in catalog.models():
+        terms = parameters(m.shape) if m.shape else None
+        rows.append(
+            {
+                "id": m.id,
+                "name": m.name,
+                "params": f"{terms.total:.0f}" if terms else "not modelled",
+                "active_params": f"{terms.active:.0f}" if terms else "",
+                "public_params": f"{m.public_params:.12g}" if m.public_params else "",
+                "layers": f"{layers(m.shape):g}" if m.shape else "",
+                "d_model": f"{m.shape.d_model:g}" if m.shape else "",
+                "status": m.status,
+                "source": m.source,
+            }
+        )
+    return rows
+
+
+def price_rows(catalog: Catalog) -> list[Row]:
+    """One row a part that has quotes: the default summary."""
+    rows = []
+    for p in catalog.parts():
+        s = catalog.price_summary(p.id)
+        if s is not None:
+            rows.append(
+                {
+                    "part": p.id, "kind": s.kind, "usd_per_hour": f"{s.median_usd_per_accelerator_hour:.2f}",
+                    "low": f"{s.low_usd_per_accelerator_hour:.2f}", "high": f"{s.high_usd_per_accelerator_hour:.2f}",
+                    "quotes": s.n_quotes, "from": s.first_date, "to": s.last_date, "flag": s.flag,
+                }
+            )  # fmt: skip
+    return rows
+
+
+def _plain_rows(records: list[Any], fields: tuple[str, ...]) -> list[Row]:
+    return [{f: getattr(r, f) for f in fields} for r in records]
+
+
+def rows_of(catalog: Catalog, kind: str) -> list[Row]:
+    """The rows of `catalog list KIND`. InputError for an unknown kind."""
+    makers: dict[str, Callable[[], list[Row]]] = {
+        "accelerators": lambda: accelerator_rows(catalog),
+        "systems": lambda: system_rows(catalog),
+        "models": lambda: model_rows(catalog),
+        "prices": lambda: price_rows(catalog),
+        "precisions": lambda: _plain_rows(
+            catalog.precisions(), ("id", "title", "gemm_format", "weight_bytes", "activation_bytes", "scale_block")
+        ),
+        "serving": lambda: _plain_rows(
+            catalog.serving_precisions(), ("id", "title", "gemm_format", "weight_bytes", "activation_bytes", "kv_bytes")
+        ),
+        "laws": lambda: _plain_rows(catalog.laws(), ("id", "title", "form", "status", "source")),
+        "regions": lambda: _plain_rows(
+            list(catalog.data.regions.values()), ("id", "name", "kind", "kg_co2e_per_kwh", "year")
+        ),
+        "fleets": lambda: _plain_rows(list(catalog.data.fleets.values()), ("id", "name", "default")),
+        "sources": lambda: [
+            {"id": k, "title": s.title, "year": s.year, "locator": s.locator, "licence": s.licence}
+            for k, s in sorted(catalog.data.sources.items())
+        ],
+    }
+    if kind not in makers:
+        raise unknown("kind of record", kind, makers)
+    return makers[kind]()
+
+
+KINDS = ("accelerators", "systems", "models", "prices", "precisions", "serving", "laws", "regions", "fleets", "sources")
+
+FINDERS: tuple[tuple[str, str], ...] = (
+    ("accelerator", "part"),
+    ("system", "system"),
+    ("model", "model_entry"),
+    ("precision", "precision"),
+    ("serving precision", "serving_precision"),
+    ("law", "law"),
+    ("region", "region"),
+)
+
+
+def find(catalog: Catalog, name: str) -> tuple[str, Any]:
+    """(kind, record) of a name: exact in any kind first, then as `resolve` reads it. InputError when nothing fits."""
+    from hwmodel.catalog.names import normalise
+
+    for kind, method in FINDERS:
+        if normalise(name) in catalog.data.names.get(kind, {}) or name in catalog.data.names.get(kind, {}):
+            return kind, getattr(catalog, method)(name)
+    failures = []
+    for kind, method in FINDERS[:3]:
+        try:
+            return kind, getattr(catalog, method)(name)
+        except InputError as error:
+            failures.append(error)
+    known = [n for kind, _ in FINDERS for n in catalog.data.names.get(kind, {})]
+    raise next((e for e in failures if "could be" in str(e)), unknown("record", name, known))
+
+
+def _fact_rows(facts: dict[str, Sourced]) -> list[Row]:
+    return [
+        {"field": name, "value": figure(r), "standing": STANDING[r.status], "source": r.source, "note": r.note}
+        for name, r in facts.items()
+        if r.value is not None
+    ]
+
+
+def field_rows(catalog: Catalog, kind: str, record: Any) -> list[Row]:
+    """Every field of a record: as sourced where it is, else as decoded."""
+    facts = catalog.provenance(kind, record.id) if kind in ("accelerator", "system", "model") else {}
+    rows = _fact_rows(facts)
+    if kind == "accelerator":
+        return rows
+    if kind == "model":
+        return rows + _shape_rows(record)
+    skip = {"id", "name", "aliases"} if facts else {"id"}
+    for name, value in msgspec.to_builtins(record).items():
+        if name not in skip and value not in ("", None, [], {}):
+            rows.append({"field": name, "value": str(value), "standing": "", "source": "", "note": ""})
+    return rows
+
+
+def _shape_rows(record: Any) -> list[Row]:
+    def row(field: str, value: str, source: str = "") -> Row:
+        standing = STANDING[record.status] if source else ""
+        return {"field": field, "value": value, "standing": standing, "source": source, "note": ""}
+
+    rows = [row("notes", record.notes)] if record.notes else []
+    if record.shape is None:
+        return [*rows, row("not_modelled", record.not_modelled, record.source)]
+    shape = {k: v for k, v in msgspec.to_builtins(record.shape).items() if k not in ("name", "blocks") and v}
+    rows += [row(k, f"{v:.12g}", record.source) for k, v in shape.items()]
+    for i, block in enumerate(record.shape.blocks, 1):
+        stated = {f.name: getattr(block, f.name) for f in msgspec.structs.fields(block) if f.name != "count"}
+        plain = {f.name: f.default for f in msgspec.structs.fields(block)}
+        text = ", ".join(f"{k} {v:.12g}" for k, v in stated.items() if v != plain[k] or k == "gated")
+        rows.append(row(f"layers of kind {i}", f"{block.count:g} x: {text}", record.source))
+    return rows
+
+
+def document(catalog: Catalog, kind: str, record: Any) -> Row:
+    """A record as data: SI values, provenance of each, parameters of a model."""
+    doc: Row = {"kind": kind, "record": msgspec.to_builtins(record), "catalog_version": catalog.version}
+    if kind in ("accelerator", "system", "model"):
+        doc["provenance"] = msgspec.to_builtins(catalog.provenance(kind, record.id))
+    if kind == "accelerator":
+        doc["default_system"] = catalog.default_system(record).id
+        doc["systems"] = [s.id for s in catalog.systems_of(record.id)]
+    if kind == "model" and record.shape is not None:
+        from hwmodel.physics.shape import parameters
+
+        doc["parameters"] = msgspec.to_builtins(parameters(record.shape))
+    return doc
+
+
+def _heading(catalog: Catalog, kind: str, record: Any) -> list[str]:
+    lines = [f"# {getattr(record, 'name', getattr(record, 'title', record.id))}", ""]
+    lines.append(f"`{record.id}`, {kind} of catalog {catalog.version}." if kind != "docs" else f"`{record.id}`")
+    aliases = getattr(record, "aliases", ())
+    if aliases:
+        lines.append(f"Also known as: {', '.join(aliases)}.")
+    return lines
+
+
+def _part_lines(catalog: Catalog, record: Any) -> list[str]:
+    system = catalog.default_system(record)
+    others = [s.id for s in catalog.systems_of(record.id) if s.id != system.id]
+    also = f"; also: {', '.join(others)}" if others else ""
+    kind = f"Vendor {record.vendor}, family {record.family}, {record.status}."
+    lines = ["", f"{kind} A bare name stands on **{system.name}** (`{system.id}`){also}."]
+    if record.extends:
+        lines.append(f"A variant of `{record.extends}`: what is not stated here is inherited.")
+    if record.unconfirmed:
+        lines += ["", f"**Unconfirmed** (recalled, in no source that was read): {', '.join(record.unconfirmed)}."]
+    return lines
+
+
+def _model_lines(record: Any) -> list[str]:
+    if record.shape is None:
+        return ["", f"**Not modelled**: {record.not_modelled}."]
+    from hwmodel.physics.shape import parameters
+
+    terms = parameters(record.shape)
+    lines = ["", f"Parameters {terms.total:,.0f}, active {terms.active:,.0f}, embeddings {terms.embedding:,.0f}."]
+    if record.public_params:
+        public = f"Public figure: {record.public_params:,.12g}"
+        if record.public_active_params:
+            public += f", active {record.public_active_params:,.12g}"
+        lines.append(public + ".")
+    return lines
+
+
+def _lost(facts: dict[str, Sourced]) -> list[str]:
+    lines = []
+    for name, record in facts.items():
+        for other in record.other:
+            value = f"{other['value']} {other.get('unit', '')}".strip()
+            lines.append(f"- {name}: {figure(record)}, not {value} ({other['source']}): {other['why']}")
+    return ["", "## Conflicting figures", "", *lines] if lines else []
+
+
+def _cited(catalog: Catalog, facts: dict[str, Sourced]) -> list[str]:
+    ids = sorted({r.source for r in facts.values()} | {o["source"] for r in facts.values() for o in r.other})
+    lines = ["", "## Sources", ""]
+    for source_id in ids:
+        s = catalog.source(source_id)
+        who = ", ".join(x for x in (s.authors, str(s.year or "")) if x)
+        lines.append(
+            f"- `{source_id}`: {s.title}" + (f" ({who})" if who else "") + (f"; {s.locator}" if s.locator else "")
+        )
+    return lines
+
+
+def page(catalog: Catalog, kind: str, record: Any, *, provenance: bool, version: bool = True) -> str:
+    """One record as Markdown; with provenance also the losing figures of conflicts and the sources."""
+    from hwmodel.report.catalog_tables import markdown_table
+
+    lines = _heading(catalog, kind if version else "docs", record)
+    if kind == "accelerator":
+        lines += _part_lines(catalog, record)
+    elif kind == "model":
+        lines += _model_lines(record)
+    rows = field_rows(catalog, kind, record)
+    if not provenance:
+        rows = [{k: v for k, v in row.items() if k in ("field", "value", "standing")} for row in rows]
+    lines += ["", markdown_table(rows).rstrip()]
+    facts = catalog.provenance(kind, record.id) if kind in ("accelerator", "system", "model") else {}
+    if provenance:
+        lines += _lost(facts)
+        lines += _cited(catalog, facts) if facts else []
+    return "\n".join(lines) + "\n"
