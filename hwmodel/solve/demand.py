@@ -1,0 +1,107 @@
+"""A plan against its demand: the cheapest life over sizes, over demands, and over the law's joint draws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from hwmodel import laws
+from hwmodel.solve.lifetime import Lifetime, lifetime_optimum
+from hwmodel.solve.objective import Costs
+from hwmodel.solve.result import Band
+from hwmodel.solve.sizing import LossModel
+
+WASTE = 0.05
+SIZE_POINTS = 121
+SHARES_OF_SIZE_TERM = (0.2, 0.995)  # of the reducible loss: from models far too large to far too small
+DEMANDS = tuple(10.0 ** (i / 4.0) for i in range(-8, 5))  # factors on the demand asked
+
+
+class Life(msgspec.Struct, frozen=True, kw_only=True):
+    """The deployment-optimal choice at a loss, with the costs it was found by and its bands."""
+
+    found: Lifetime
+    costs: Costs
+    loss: float
+    demand: float
+    params: Band | None = None
+    tokens: Band | None = None
+    saving: Band | None = None
+
+    def cost(self, params: Any, tokens: Any) -> Any:
+        """Lifetime cost of a size on its tokens, in the unit of the objective."""
+        return self.costs.train(params, tokens) + self.demand * self.costs.serve(params)
+
+
+def life(model: LossModel, loss: float, demand: float, of: Costs, target: Callable[[Any], Any]) -> Life:
+    """The cheapest life at `loss`. `target` gives the loss to hold under a drawn law: that of the same reference run.
+
+    Raises InfeasibleError at or below the law's floor.
+    """
+    found = lifetime_optimum(model.law, loss, demand, of.train, of.serve)
+    if model.drawn is None:
+        return Life(found=found, costs=of, loss=loss, demand=demand)
+    drawn = lifetime_optimum(model.drawn, target(model.drawn), demand, of.train, of.serve)
+
+    def band(value: Any, draws: Any) -> Band:
+        low, high = laws.band(draws)
+        return Band(float(value), min(low, float(value)), max(high, float(value)))
+
+    return Life(
+        found=found, costs=of, loss=loss, demand=demand,
+        params=band(found.params, drawn.params), tokens=band(found.tokens, drawn.tokens),
+        saving=band(found.saved_fraction, drawn.saved_fraction),
+    )  # fmt: skip
+
+
+def size_curve(model: LossModel, one: Life) -> list[dict[str, float]]:
+    """Lifetime cost of sizes that all reach the plan's loss."""
+    shares = np.linspace(*SHARES_OF_SIZE_TERM, SIZE_POINTS)
+    params, tokens = (np.asarray(column) for column in laws.same_loss(model.law, one.loss, shares))
+    cost = np.asarray(one.cost(params, tokens))
+    order = np.argsort(params)
+    return [
+        {"params": float(params[i]), "tokens": float(tokens[i]), "lifetime_cost": float(cost[i])}
+        for i in order
+        if np.isfinite(cost[i]) and params[i] > 0
+    ]
+
+
+def regret_band(curve: list[dict[str, float]], waste: float = WASTE) -> dict[str, float] | None:
+    """Smallest and largest size of a curve that waste at most this share of the lifetime cost."""
+    if not curve:
+        return None
+    least = min(row["lifetime_cost"] for row in curve)
+    inside = [row["params"] for row in curve if row["lifetime_cost"] * (1.0 - waste) <= least]
+    return {"params_low": min(inside), "params_high": max(inside), "waste": waste}
+
+
+def demand_curve(model: LossModel, one: Life) -> list[dict[str, float]]:
+    """The optimum and its saving against demand, from a hundredth of the demand asked to ten times it."""
+    rows = []
+    for factor in DEMANDS:
+        found = lifetime_optimum(model.law, one.loss, one.demand * factor, one.costs.train, one.costs.serve)
+        rows.append(
+            {
+                "inference_tokens": one.demand * factor,
+                "params": float(found.params),
+                "tokens": float(found.tokens),
+                "saving": float(found.saved_fraction),
+            }
+        )
+    return rows
+
+
+def flip_demand(curve: list[dict[str, float]], waste: float = WASTE) -> float | None:
+    """Served tokens beyond which the training-optimal size wastes more than this share; None if never on the curve."""
+    for low, high in pairwise(curve):
+        if low["saving"] < waste <= high["saving"]:
+            share = (waste - low["saving"]) / (high["saving"] - low["saving"])
+            a, b = math.log(low["inference_tokens"]), math.log(high["inference_tokens"])
+            return math.exp(a + share * (b - a))
+    return None
