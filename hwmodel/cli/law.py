@@ -306,3 +306,20 @@ def disagreement(
     }
     note = f"ensemble of {len(found.ensemble)}: {what} {_shown(spread['low'])} to {_shown(spread['high'])}"
     _print(rows, document, fmt, out, f"{note}, median {_shown(spread['median'])}")
+
+
+@command.command()
+@click.argument("base_id", metavar="BASE")
+@click.argument("others", metavar="LAW...", nargs=-1, required=True)
+@_format
+@_out
+@_catalog
+def combine(base_id: str, others: tuple[str, ...], fmt: str, out: Path | None, catalogs: tuple[Path, ...]) -> None:
+    """Whether laws may be used on a base law, or together: sound, bound, interval or refused, with the reason."""
+    import msgspec
+
+    from hwmodel.laws.combine import combine as judge
+
+    verdicts = judge(_law(base_id, catalogs), [_law(name, catalogs) for name in others])
+    rows = [msgspec.to_builtins(v) for v in verdicts]
+    _print(rows, {"combinations": rows}, fmt, out)

@@ -121,6 +121,39 @@ def training_penalty(
     )
 
 
+def break_even_reoptimised(base: LawSpec, penalty: Num, params: Num, tokens: Num) -> Num:
+    """Speed-up that pays a penalty [nats] back, when size and data are chosen anew at the loss of (N, D).
+
+    The reducible loss falls as C^-(alpha beta / (alpha + beta)) along the optima; infinite where the penalty is larger
+    than all that is reducible.
+    """
+    c = base.constants
+    power = c["alpha"] * c["beta"] / (c["alpha"] + c["beta"])
+    reducible = c["A"] * params ** -c["alpha"] + c["B"] * tokens ** -c["beta"]
+    return _speedup(1.0 - penalty / reducible, power)
+
+
+def break_even_more_tokens(base: LawSpec, penalty: Num, params: Num, tokens: Num) -> Num:
+    """Speed-up that pays a penalty [nats] back, when the size stays and all gained compute goes into more tokens."""
+    c = base.constants
+    return _speedup(1.0 - penalty / (c["B"] * tokens ** -c["beta"]), c["beta"])
+
+
+def _speedup(kept: Num, power: Num) -> Num:
+    safe = ops.where(kept > 0.0, kept, 1.0)
+    speedup: Num = ops.where(kept > 0.0, safe ** (-1.0 / power), float("inf"))
+    return speedup
+
+
+def post_training_bound(c: Constants, params: Num, tokens: Num, bits: Num) -> tuple[Num, Any]:
+    """(upper bound in nats, flagged) of quantising weights afterwards: tokens clamped to 1000 a parameter.
+
+    Beyond that the law was never fitted and is wildly pessimistic (0.4 nats at 8B on 15T in 4 bits).
+    """
+    most = 1000.0 * params
+    return kumar_ptq(c, params, ops.minimum(tokens, most), bits), tokens > most
+
+
 def best_bits(c: Constants, low: float = 3.0, high: float = 16.0) -> float:
     """P* where f(P)/P is largest, all tensors at P bits: the optimum when cost is linear in bits and N is free.
 

@@ -1,29 +1,37 @@
 """The cheapest model for its whole life: minimise training plus serving cost at a fixed loss.
 
 Chinchilla is the case without demand; Sardana et al. 2024 (arXiv 2401.00448) the case with costs in FLOPs, 6 N D and
-2 N a token served. Costs may be any callables of size and tokens (dollars, kWh or kg CO2e from the engine).
+2 N a token served; Muennighoff et al. 2023 the case of few distinct tokens; joint laws of experts and recipes of fewer
+bits are options among which the cheapest wins. Costs may be any callables of size and tokens (dollars, kWh or
+kg CO2e from the engine), limits any callables that say what is allowed (memory, deadline, fleet).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from hwmodel import laws, ops
+from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.laws.data import tokens_for_effective
 from hwmodel.ops import Num
 from hwmodel.specs.law import LawSpec
 
 TrainCost = Callable[[Any, Any], Any]  # (params, tokens) -> cost of training
 ServeCost = Callable[[Any], Any]  # params -> cost of serving one token
+Penalty = Callable[[Any, Any], Any]  # (params, tokens) -> nats added by the recipe (fewer bits)
+Limit = Callable[[Any, Any], Any]  # (params, tokens) -> whether it is allowed
+
+LOW, HIGH, POINTS = -5.0, 7.0, 97  # log odds of the size term's share of the reducible loss: small shares are large N
 
 
 class Lifetime(msgspec.Struct, frozen=True, kw_only=True):
     """The cheapest life of a model at a loss, beside the same loss by the cheapest training run alone.
 
     Costs are in the unit of the callables (FLOP by default). `saved_fraction` is the share of lifetime cost saved
-    against the training optimum.
+    against the training optimum. `tokens` counts repeats; `epochs` is 1 without a limit on distinct tokens.
     """
 
     params: Num
@@ -34,6 +42,8 @@ class Lifetime(msgspec.Struct, frozen=True, kw_only=True):
     training_optimal_params: Num
     training_optimal_tokens: Num
     training_optimal_cost: Num  # of its whole life
+    epochs: Num = 1.0
+    option: str = ""
 
     @property
     def total_cost(self) -> Num:
@@ -54,6 +64,23 @@ def serve_flop(params: Num) -> Num:
     return 2.0 * params
 
 
+class Option(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to train and serve: a law (at its number of experts), its costs, and what restricts it.
+
+    `unique_tokens` with the decay constants of `repeats` (a law of repeated data) lets tokens repeat at falling worth;
+    `penalty` adds nats for a recipe of fewer bits; `limits` are named conditions that size and tokens must meet.
+    """
+
+    law: LawSpec
+    label: str = ""
+    train_cost: Any = train_flop
+    serve_cost: Any = serve_flop
+    unique_tokens: float | None = None
+    repeats: LawSpec | None = None
+    penalty: Any = None
+    limits: Mapping[str, Any] = {}
+
+
 def lifetime_optimum(
     spec: LawSpec,
     loss: Num,
@@ -67,38 +94,163 @@ def lifetime_optimum(
     more leading axis. Costs need not be convex: the best size of a grid along the curve of this loss is found first,
     then refined between its neighbours. Raises InfeasibleError at or below the law's floor.
     """
-    best = laws.optimum_for_loss(spec, loss)
+    return option_optimum(Option(law=spec, train_cost=train_cost, serve_cost=serve_cost), loss, inference_tokens)
+
+
+def option_optimum(option: Option, loss: Num, inference_tokens: Num) -> Lifetime:
+    """The cheapest life under one option. InfeasibleError below the floor, or naming the limit that cannot be met."""
+    train, serve = option.train_cost, option.serve_cost
+
+    def place(logit: Any) -> tuple[Any, Any]:
+        return _actual(option, loss, _share(logit))
+
+    def allowed(logit: Any, names: Sequence[str]) -> Any:
+        n, d = place(logit)
+        fine = d < float("inf")
+        for name in names:
+            fine = fine & option.limits[name](n, d)
+        return fine
 
     def cost(logit: Any) -> Any:
-        n, d = laws.same_loss(spec, loss, _share(logit))
-        return train_cost(n, d) + inference_tokens * serve_cost(n)
+        n, d = place(logit)
+        value = train(n, d) + inference_tokens * serve(n)
+        fine = allowed(logit, tuple(option.limits))
+        return ops.where(fine, value, float("inf"))
 
-    params, tokens = laws.same_loss(spec, loss, _share(_minimise(cost)))
+    restricted = bool(option.limits) or option.unique_tokens is not None
+    logit = _minimise(cost)
+    if restricted:
+        _feasible(option, allowed, logit)
+    n, d = place(logit)
+    best = laws.optimum_for_loss(option.law, loss)
+    unique = option.unique_tokens
     return Lifetime(
-        params=params,
-        tokens=tokens,
+        params=n,
+        tokens=d,
         loss=loss,
-        train_cost=train_cost(params, tokens),
-        serve_cost=inference_tokens * serve_cost(params),
+        train_cost=train(n, d),
+        serve_cost=inference_tokens * serve(n),
         training_optimal_params=best.params,
         training_optimal_tokens=best.tokens,
-        training_optimal_cost=train_cost(best.params, best.tokens) + inference_tokens * serve_cost(best.params),
+        training_optimal_cost=train(best.params, best.tokens) + inference_tokens * serve(best.params),
+        epochs=1.0 if unique is None else ops.maximum(d / unique, 1.0),
+        option=option.label or option.law.id,
     )
+
+
+def cheapest(options: Sequence[Option], loss: float, inference_tokens: float) -> tuple[Lifetime, dict[str, str]]:
+    """The cheapest of several options (experts, recipes) at one loss, and why the infeasible ones are out.
+
+    All options' costs must be in one unit. Laws of different corpora give losses that do not compare: refused.
+    """
+    corpora = {o.law.corpus for o in options}
+    if len(corpora) > 1:
+        raise InputError(f"one loss over laws of different corpora ({', '.join(sorted(corpora))}) means nothing")
+    found, out = [], {}
+    for option in options:
+        try:
+            found.append(option_optimum(option, loss, inference_tokens))
+        except InfeasibleError as error:
+            out[option.label or option.law.id] = str(error)
+    if not found:
+        raise InfeasibleError("no option reaches the loss: " + "; ".join(out.values()), binding="options")
+    return min(found, key=lambda life: float(life.total_cost)), out
+
+
+def least_loss(option: Option, flop: float, points: int = 2001) -> tuple[float, float, float]:
+    """(loss, params, tokens) of the least loss at a training budget under the option's limits (dual of the above).
+
+    Sizes are scanned over six decades around the unrestricted optimum. InfeasibleError if nothing is allowed.
+    """
+    import numpy as np
+
+    best = float(laws.optimum_for_flop(option.law, flop).params)
+    n = best * np.geomspace(1e-3, 1e3, points)
+    d = flop / (6.0 * n)
+    value = _loss(option, n, d)
+    for condition in option.limits.values():
+        value = np.where(condition(n, d), value, np.inf)
+    least = int(np.argmin(value))
+    if not np.isfinite(value[least]):
+        named = ", ".join(option.limits)
+        raise InfeasibleError(f"no size at this budget meets {named}", binding=named)
+    return float(value[least]), float(n[least]), float(d[least])
+
+
+def _loss(option: Option, n: Any, d: Any) -> Any:
+    if option.unique_tokens is None:
+        base = laws.loss(option.law, n, d)
+    else:
+        from hwmodel.laws.data import repeated_loss
+
+        base = repeated_loss(option.law.constants, _decay(option), n, d, option.unique_tokens)["loss_nats"]
+    return base if option.penalty is None else base + option.penalty(n, d)
+
+
+def _decay(option: Option) -> Mapping[str, float]:
+    if option.repeats is None or "RD_star" not in option.repeats.constants:
+        raise InputError("a limit on distinct tokens needs a law of repeats (muennighoff_2023)")
+    return option.repeats.constants
+
+
+def _actual(option: Option, loss: Num, share: Num) -> tuple[Any, Any]:
+    """(N, D) to train at this share: the law's own, lengthened for repeats and for the recipe's penalty."""
+    n, d = _stretched(option, *laws.same_loss(option.law, loss, share))
+    if option.penalty is None:
+        return n, d
+    floor = laws.loss_floor(option.law)
+    for _ in range(6):  # the penalty depends on the size and tokens that it asks for; it is small, so this settles
+        # where the penalty eats all that lies above the floor, a sliver remains and the cost goes to infinity
+        target = ops.maximum(loss - option.penalty(n, d), floor + 1e-9)
+        n, d = _stretched(option, *laws.same_loss(option.law, target, share))
+    return n, d
+
+
+def _stretched(option: Option, n: Any, d: Any) -> tuple[Any, Any]:
+    """Tokens (and parameters) whose worth on the distinct tokens at hand is (n, d); infinite where none is."""
+    unique = option.unique_tokens
+    if unique is None:
+        return n, d
+    decay = _decay(option)
+    total = tokens_for_effective(d, unique, decay["RD_star"])
+    useful = laws.params_for_tokens(option.law, ops.minimum(total, unique))
+    size = tokens_for_effective(n, useful, decay["RN_star"])
+    out = (size < float("inf")) & (total < float("inf"))
+    return ops.where(out, size, n), ops.where(out, total, float("inf"))
+
+
+def _feasible(option: Option, allowed: Callable[[Any, Sequence[str]], Any], logit: Any) -> None:
+    import numpy as np
+
+    if np.all(allowed(logit, tuple(option.limits))):
+        return
+    grid = np.linspace(LOW, HIGH, 4 * POINTS)
+    if not np.any(allowed(grid, ())):
+        unique = option.unique_tokens or 0.0
+        raise InfeasibleError(
+            f"the loss cannot be reached on {unique:.4g} distinct tokens however often they repeat; "
+            "take more data, or a higher loss",
+            binding="unique_tokens",
+            remedy="more distinct tokens",
+        )
+    alone = [name for name in option.limits if not np.any(allowed(grid, (name,)))]
+    named = ", ".join(alone) or " and ".join(option.limits)
+    raise InfeasibleError(f"no size that reaches the loss meets {named}", binding=named, remedy=f"relax {named}")
 
 
 def _share(logit: Num) -> Num:
     return 1.0 / (1.0 + ops.exp(-logit))
 
 
-def _minimise(cost: Callable[[Any], Any], low: float = -5.0, high: float = 7.0, points: int = 97) -> Any:
+def _minimise(cost: Callable[[Any], Any]) -> Any:
     """Arguments of the least cost, elementwise: a grid, then golden section between the best point's neighbours."""
     import numpy as np
 
     shape = np.shape(cost(0.0))
-    grid = np.linspace(low, high, points)
-    values = cost(grid.reshape((points,) + (1,) * len(shape)))
+    grid = np.linspace(LOW, HIGH, POINTS)
+    values = cost(grid.reshape((POINTS,) + (1,) * len(shape)))
     middle = grid[np.argmin(values, axis=0)]
-    step = (high - low) / (points - 1)
+    step = (HIGH - LOW) / (POINTS - 1)
     left, right = middle - step, middle + step
     golden = (5.0**0.5 - 1.0) / 2.0
     inner, outer = right - golden * (right - left), left + golden * (right - left)
@@ -110,5 +262,8 @@ def _minimise(cost: Callable[[Any], Any], low: float = -5.0, high: float = 7.0, 
         f_fresh = cost(fresh)
         inner, outer = np.where(keep_left, fresh, outer), np.where(keep_left, inner, fresh)
         f_inner, f_outer = np.where(keep_left, f_fresh, f_outer), np.where(keep_left, f_inner, f_fresh)
-    result = 0.5 * (left + right)
+    # the grid's best, where a jump in the cost or a limit made the refinement land beside it
+    ends = np.stack([np.asarray(0.5 * (left + right)), np.asarray(middle)])
+    pick = np.argmin(np.stack([np.asarray(cost(e)) for e in ends]), axis=0)
+    result = np.take_along_axis(ends, pick[None], axis=0)[0]
     return float(result) if np.ndim(result) == 0 else result

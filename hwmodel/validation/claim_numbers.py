@@ -83,7 +83,8 @@ def one_factor_limit(g: Given, law: Lookup) -> Numbers:
     spec = law("kaplan_2020/L_ND")
     alone = laws.loss_floor(spec, params=g["params"])
     at_fixed, unlimited = laws.loss(spec, g["params"], 20.0 * g["params"]), laws.loss(spec, g["params"], 1e40)
-    reached = bool(abs(unlimited / alone - 1.0) < 1e-9) and bool(abs(at_fixed / alone - 1.0) > 1e-3)
+    gap, gap_fixed = (abs(float(value / alone) - 1.0) for value in (unlimited, at_fixed))
+    reached = gap < 1e-9 and gap_fixed > 1e-3
     return {"loss_unlimited": unlimited, "loss_fixed": at_fixed, "other_factor": "unlimited" if reached else "fixed"}
 
 

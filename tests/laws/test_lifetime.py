@@ -7,7 +7,7 @@ import pytest
 
 from hwmodel import laws
 from hwmodel.errors import InfeasibleError
-from hwmodel.solve.lifetime import lifetime_optimum
+from hwmodel.solve.lifetime import Option, cheapest, least_loss, lifetime_optimum, option_optimum
 
 
 @pytest.mark.parametrize(("demand", "params", "tokens", "saved"), [(2e12, 50.6, 2.04, 6.4), (20e12, 29.3, 5.26, 40.3)])
@@ -62,3 +62,82 @@ def test_costs_may_be_any_callables_even_with_steps(law):
 def test_a_loss_below_the_floor_is_refused(law):
     with pytest.raises(InfeasibleError, match="floor"):
         lifetime_optimum(law("besiroglu_2024"), 1.7, 1e12)
+
+
+def test_devries_overhead_is_the_cost_of_a_smaller_model(law):
+    spec = law("sardana_2024")
+    best = laws.optimum_for_flop(spec, 1e23)
+    for factor in (0.75, 0.5, 0.3, 0.25):
+        tokens = laws.tokens_for_loss(spec, factor * best.params, best.loss)
+        overhead = 6 * factor * best.params * tokens / 1e23 - 1
+        got = laws.evaluate(law("devries_2023"), size_factor=factor)["overhead"]
+        assert got == pytest.approx(overhead, rel=1e-9)
+    shares = [laws.evaluate(law("devries_2023"), size_factor=k)["overhead"] for k in (0.75, 0.5, 0.3, 0.25)]
+    assert shares == [pytest.approx(x, abs=5e-4) for x in (0.028, 0.208, 1.056, 1.889)]
+
+
+def test_few_distinct_tokens_repeat_as_in_muennighoff(law):
+    spec = law("muennighoff_2023")
+    few = Option(law=spec, unique_tokens=25e9, repeats=spec)
+    best = option_optimum(few, 2.2256440889984477, 0.0)  # the loss of their 6.34B on 242B tokens, 25B of them distinct
+    published = 6 * 6.34e9 * 242e9
+    assert best.train_cost == pytest.approx(published, rel=0.005)
+    assert best.train_cost <= published
+    assert 8 < best.epochs < 10
+    loss, params, tokens = least_loss(few, published)
+    assert 2.2255 < loss <= 2.22565
+    assert params < 8.67e9  # data-limited: smaller and longer than the single-epoch optimum
+    again = laws.evaluate(spec, params=params, tokens=tokens, unique_tokens=25e9)["loss_nats"]
+    assert again == pytest.approx(loss, rel=1e-9)
+    with pytest.raises(InfeasibleError, match="however often they repeat"):
+        option_optimum(Option(law=spec, unique_tokens=1e9, repeats=spec), 2.1, 0.0)
+
+
+def test_limits_bind_and_are_named(law):
+    refit = law("besiroglu_2024")
+    small = Option(law=refit, limits={"memory": lambda n, d: n <= 30e9})
+    best = option_optimum(small, 1.9734, 2e12)
+    assert best.params == pytest.approx(30e9, rel=1e-3)
+    assert best.total_cost > lifetime_optimum(refit, 1.9734, 2e12).total_cost
+    with pytest.raises(InfeasibleError, match="meets memory") as caught:
+        option_optimum(Option(law=refit, limits={"memory": lambda n, d: n <= 1e9}), 1.9734, 2e12)
+    assert caught.value.binding == "memory"
+
+
+def test_a_recipe_with_a_penalty_pays_in_size_and_tokens(law):
+    refit = law("besiroglu_2024")
+    plain = option_optimum(Option(law=refit), 1.9734, 2e12)
+    fewer = Option(law=refit, label="fp8", penalty=lambda n, d: 0.005 + 0 * n)
+    worse = option_optimum(fewer, 1.9734, 2e12)
+    assert worse.total_cost > plain.total_cost
+    assert laws.loss(refit, worse.params, worse.tokens) + 0.005 == pytest.approx(1.9734, abs=1e-9)
+    fast = Option(law=refit, label="fp8 fast", penalty=fewer.penalty, train_cost=lambda n, d: 4.0 * n * d)
+    best, out = cheapest([Option(law=refit, label="bf16"), fast], 1.9734, 0.0)
+    assert best.option == "fp8 fast"
+    assert out == {}
+
+
+def test_joint_experts_under_a_memory_limit_follow_their_table(law):
+    """Table 2 of arXiv 2502.05172: best number of experts by budget and memory (16k tokens of cache, bf16)."""
+    spec, vocab, cache = law("ludziejewski_2025"), 50257, 16384
+    table = {1e21: (16, 32, 32), 1e22: (4, 16, 32), 1e23: (1, 8, 32), 1e24: (1, 1, 16)}  # at 24, 80, 640 GB
+
+    # width 64 x layers (assumed: the paper does not print its shapes); active parameters 13 L d^2 + 2 d V
+    layers = np.geomspace(0.1, 2000, 4000)
+    width = 64 * layers
+    active = 13 * layers * width**2 + 2 * width * vocab
+
+    def limit(experts, most):
+        held = 2 * (2 * width * vocab + (4 + 9 * experts) * layers * width**2 + 2 * cache * layers * width)
+        return {"memory": lambda n, d: np.interp(np.log(n), np.log(active), held) <= most}
+
+    steps = []
+    for flop, row in table.items():
+        for most, printed in zip((24e9, 80e9, 640e9), row):
+            options = {
+                e: Option(law=laws.specialise(spec, experts=e), limits=limit(e, most)) for e in (1, 2, 4, 8, 16, 32)
+            }
+            losses = {e: least_loss(o, flop, points=1201)[0] for e, o in options.items()}
+            steps.append(abs(np.log2(min(losses, key=losses.get) / printed)))
+    assert max(steps) <= 1.0  # never off by more than one doubling
+    assert sum(s == 0 for s in steps) >= 9

@@ -1,0 +1,112 @@
+"""What may be combined is done, what may not is refused with its reason."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hwmodel import laws
+from hwmodel.errors import InputError
+from hwmodel.laws import precision
+from hwmodel.laws.combine import combine, quality_factor, require_sound
+from hwmodel.laws.data import effective_tokens, repeated_loss, tokens_for_effective
+from hwmodel.laws.experts import dense_equivalent
+
+
+@pytest.mark.parametrize(
+    ("base", "other", "verdict"),
+    [
+        ("besiroglu_2024", "kumar_2024", "interval"),
+        ("besiroglu_2024", "sun_2025", "sound"),
+        ("besiroglu_2024", "chen_qat_2025", "sound"),
+        ("besiroglu_2024", "ouyang_qid_2024", "bound"),
+        ("besiroglu_2024", "muennighoff_2023", "sound"),
+        ("besiroglu_2024", "ludziejewski_2025", "sound"),
+        ("besiroglu_2024", "clark_2022", "refused"),
+        ("besiroglu_2024", "gadre_2024", "refused"),
+        ("besiroglu_2024", "kaplan_2020/L_N", "refused"),
+        ("besiroglu_2024", "krajewski_2024/dense", "refused"),
+        ("besiroglu_2024", "chinchilla_2022/approach3", "sound"),
+        ("besiroglu_2024", "gpt4_loss", "refused"),
+        ("kaplan_2020/L_ND", "kumar_2024", "refused"),
+        ("llama3_2024", "muennighoff_2023", "refused"),
+    ],
+)
+def test_a_law_on_a_base(law, base, other, verdict):
+    (found,) = combine(law(base), [law(other)])
+    assert found.verdict == verdict
+    assert len(found.reason) > 20
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [("kumar_2024", "sun_2025"), ("chen_qat_2025", "ouyang_qid_2024"), ("chen_qat_2025/W4A4", "chen_qat_2025/W4A16")],
+)
+def test_the_same_effect_is_not_counted_twice(law, pair):
+    with pytest.raises(InputError):
+        require_sound(law("besiroglu_2024"), [law(name) for name in pair])
+
+
+def test_data_quality_is_no_factor_on_tokens():
+    with pytest.raises(InputError, match="exponents move"):
+        quality_factor(1.5)
+
+
+def test_repeats_in_another_base_use_its_own_useful_size(law):
+    refit, repeats = law("besiroglu_2024"), law("muennighoff_2023")
+    fresh = laws.loss(refit, 7e9, 1e11)
+    once = repeated_loss(refit.constants, repeats.constants, 7e9, 1e11, 1e11)
+    # 100B distinct tokens feed 4.8B parameters of this base: the rest of 7B is worth less, the first epoch is whole
+    assert once["effective_tokens"] == 1e11
+    assert 4.7e9 < once["effective_params"] < 7e9
+    assert once["loss_nats"] > fresh
+    four, forty = (repeated_loss(refit.constants, repeats.constants, 5e9, e * 1e11, 1e11) for e in (4, 40))
+    assert four["effective_tokens"] == pytest.approx(1e11 * (1 + 15.387756 * (1 - np.exp(-3 / 15.387756))))
+    assert forty["effective_tokens"] < 16.4e11
+
+
+def test_effective_tokens_invert():
+    total = np.geomspace(1e9, 2e11, 20)
+    worth = effective_tokens(total, 1e10, 15.4)
+    assert tokens_for_effective(worth, 1e10, 15.4) == pytest.approx(total, rel=1e-9)
+    assert tokens_for_effective(1.7e11, 1e10, 15.4) == float("inf")
+
+
+def test_a_mixture_enters_a_dense_law_as_its_dense_equivalent(law):
+    c = law("ludziejewski_2025").constants
+    n = dense_equivalent(c, 2e9, 1e11, 8.0)
+    dense = laws.evaluate(law("ludziejewski_2025"), params=n, tokens=1e11, experts=1)["loss_nats"]
+    mixed = laws.evaluate(law("ludziejewski_2025"), params=2e9, tokens=1e11, experts=8)["loss_nats"]
+    assert dense == pytest.approx(mixed, rel=1e-12)
+    assert 2e9 < n < 16e9  # between active and total
+    assert dense_equivalent(c, 2e9, 1e11, 1.0) == pytest.approx(2e9)
+
+
+@pytest.mark.parametrize(
+    ("params", "tokens", "anew", "longer"),
+    [
+        (7e9, 1e12, (1.02, 1.12, 1.29, 1.45), (1.03, 1.19, 1.51, 1.86)),
+        (70e9, 1.4e12, (1.02, 1.06, 1.22, 1.33), (1.02, 1.07, 1.23, 1.34)),
+        (8e9, 15e12, (1.11, 1.15, 1.38, 1.60), (1.39, 1.60, 3.4, 7.4)),
+    ],
+)
+def test_break_even_speed_up_of_fp8(law, params, tokens, anew, longer):
+    base = law("besiroglu_2024")
+    p = precision.training_penalty(base, law("kumar_2024"), law("sun_2025"), params, tokens,
+                                   exponent_bits=4, mantissa_bits=3, scale_block=128, kv_bits=8)  # fmt: skip
+    four = (p.sun, p.kumar_own, p.factor_in_base, p.multiplier_on_base)
+    got = [precision.break_even_reoptimised(base, x, params, tokens) for x in four]
+    assert got == [pytest.approx(x, rel=0.012) for x in anew]
+    got = [precision.break_even_more_tokens(base, x, params, tokens) for x in four]
+    assert got == [pytest.approx(x, rel=0.025) for x in longer]
+    assert precision.break_even_more_tokens(base, 10.0, params, tokens) == float("inf")
+
+
+def test_quantising_afterwards_is_bounded_far_beyond_the_fit(law):
+    c = law("kumar_2024").constants
+    bound, flagged = precision.post_training_bound(c, 8e9, 15e12, 4)
+    assert flagged
+    assert bound < precision.kumar_ptq(c, 8e9, 15e12, 4)
+    near, flagged = precision.post_training_bound(c, 70e9, 1.4e12, 4)
+    assert not flagged
+    assert near == pytest.approx(0.056, abs=5e-4)
