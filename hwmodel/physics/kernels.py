@@ -34,14 +34,15 @@ def gemm_s(m: Num, n: Num, k: Num, c: GemmConstants) -> Num:
     """
     area = (m + c.edge_m) * (n + c.edge_n)
     wave_area = _wave_area(ceil(m * (1.0 / _TILE)) * ceil(n * (0.5 / _TILE)), c)
-    moved = (m * c.a_bytes + n * c.b_bytes) * k + m * n * c.out_bytes
+    moved = (m * c.a_bytes + n * c.b_bytes) * k + m * n * (c.out_bytes * c.store_cost)
     return c.launch_s + _product_s(area, wave_area, k, moved, c.efficiency, c)
 
 
 def grouped_gemm_s(rows_per_expert: Num, n: Num, k: Num, experts: Num, c: GemmConstants) -> Num:
     """Seconds of `experts` products of (rows_per_expert, k) @ (k, n) in one launch."""
     area = experts * (rows_per_expert + c.group_edge) * (n + c.edge_n)
-    moved = experts * ((rows_per_expert * c.a_bytes + n * c.b_bytes) * k + rows_per_expert * n * c.out_bytes)
+    stored = rows_per_expert * n * (c.out_bytes * c.store_cost)
+    moved = experts * ((rows_per_expert * c.a_bytes + n * c.b_bytes) * k + stored)
     return c.group_launch_s + _product_s(area, 0.0, k, moved, c.efficiency * c.group_efficiency, c)
 
 

@@ -42,6 +42,7 @@ class GemmConstants(msgspec.Struct, frozen=True, kw_only=True):
     a_bytes: Num = 2.0
     b_bytes: Num = 2.0
     out_bytes: Num = 2.0
+    store_cost: Num = 1.0  # of a byte written over a byte read
     cast_bytes: Num = 0.0  # bytes moved to cast and scale one element (0: the format needs no cast)
     cast_launch_s: Num = 0.0
 

@@ -29,7 +29,8 @@ class Task:
         self.train, self.test = take(rows, ~checked), take(rows, checked)
         self.fits: dict[tuple[str, str], Fitted] = {}
 
-    def _some(self, rows: Columns, family: str, number_format: str, count: int) -> Columns:
+    def some(self, rows: Columns, family: str, number_format: str, count: int) -> Columns:
+        """At most `count` rows a part of one family and format, always the same."""
         mask = (rows["family"] == family) & (rows["format"] == number_format)
         picked = take(rows, mask)
         parts = np.unique(picked["part"])
@@ -42,8 +43,8 @@ class Task:
 
         `given` constants (of another task) stay fixed; a part left out loses its own ones too.
         """
-        train = self._some(self.train, family, number_format, FIT_ROWS)
-        test = self._some(self.test, family, number_format, CHECK_ROWS)
+        train = self.some(self.train, family, number_format, FIT_ROWS)
+        test = self.some(self.test, family, number_format, CHECK_ROWS)
         fitted = self._fit(train, given)
         self.fits[family, number_format] = fitted
         report: Report = {"shapes": score(test, self._predict(test, fitted, given), ("part", "engine"))}
@@ -171,17 +172,20 @@ def run_all(directory: Path, step: Progress) -> tuple[dict[str, Task], dict[str,
     return done, reports
 
 
-STEPS = 46
+STEPS = 47
 
 
 def calibrate_kernels(directory: Path, out: Path, step: Progress | None = None) -> dict[str, Report]:
     """Fits all kernel and collective constants on the tables in `directory`, writes kernels.yaml,
     kernels_residuals.yaml and collectives.yaml to `out`; returns the held-out errors by task. Deterministic."""
     from hwmodel.validation.collective_fit import calibrate_collectives
+    from hwmodel.validation.kernel_checks import checks
     from hwmodel.validation.kernel_write import write
 
     tell = step or bar(STEPS)
     done, reports = run_all(Path(directory), tell)
+    reports["checks"] = checks(Path(directory), done)
+    tell("checks")
     write(Path(out), done, reports)
     reports["collectives"] = calibrate_collectives(Path(directory), Path(out))
     tell("collectives")

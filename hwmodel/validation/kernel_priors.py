@@ -21,6 +21,7 @@ GEMM = {
     "edge_m": (30.0, 0.1, 200.0),
     "edge_n": (20.0, 0.1, 200.0),
     "wave": (0.05, 1e-3, 1.0),
+    "store_cost": (1.2, 1.0, 5.0),
 }
 CAST = {"cast_launch_s": (4e-6, 1e-7, 2e-5), "cast_bytes": (4.0, 1.0, 20.0)}
 GROUPED = {

@@ -19,8 +19,8 @@ from hwmodel.validation.kernel_solver import score
 from hwmodel.validation.kernel_tables import Columns, take
 
 TEXT = ("table", "part", "engine", "format", "op")
-NUMBERS: tuple[str, ...] = ("m", "n", "k", "b", "s", "h", "g", "d", "w", "kv_bytes", "rows", "pairs", "experts", "hidden", "width")
-NUMBERS += ("gated", "size", "ranks", "t")
+NUMBERS: tuple[str, ...] = ("m", "n", "k", "b", "s", "h", "g", "d", "w", "kv_bytes", "rows", "pairs", "experts")
+NUMBERS += ("hidden", "width", "gated", "size", "ranks", "t")
 ROWS = {"gemm": 120, "attention": 60, "decode": 60, "mla_decode": 40, "grouped": 50, "nccl": 100}
 
 

@@ -121,7 +121,7 @@ def test_sustained_is_the_long_limit() -> None:
 
 
 def test_sustained_ceilings_lie_near_published_best_rates() -> None:
-    """Long products against the best sustained rates (stas00/ml-engineering@744d01e, TFLOP/s): typical is below best."""
+    """Long products against the best sustained rates (stas00/ml-engineering@744d01e): typical is below best."""
     published = {"a100": 271.2, "h100": 794.5, "b200-sxm": 1745.0, "b300-sxm": 1769.0, "gb200": 1822.0}
     for name, best in published.items():
         c = sustained(of(name)).gemm
