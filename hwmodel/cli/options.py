@@ -26,6 +26,8 @@ QUESTION = [
     click.option("--loss-like", metavar="N@D", help="The loss of that size on that data, like 70B@1.4T."),
     click.option("--loss-factor", metavar="X", help="Factor on the loss target."),
     click.option("--inference-tokens", metavar="COUNT", help="Tokens served over the model's life."),
+    click.option("--serve", metavar="TEXT", help="The same in words: '200 req/s, 1k in, 300 out, 2 years, tpot 40ms'."),
+    click.option("--samples", metavar="K", help="Answers drawn for each prompt (test-time compute)."),
     click.option("--prompt-output", metavar="P:O", help="Prompt to output tokens when served (default 3:1)."),
     click.option("--serving-precision", help="Serving recipe (default bf16)."),
     click.option("--seq-len", metavar="TOKENS", help="Sequence length (default 4096)."),

@@ -14,7 +14,7 @@ from hwmodel.solve.result import Answer, Band, Plan
 ANSWER_ROWS: list[tuple[str, str, Any]] = [
     ("parameters", "params", words.count),
     ("tokens", "tokens", words.count),
-    ("training compute (6 N D)", "train_flop", lambda v: f"{words.number(v):.3g} FLOP"),
+    ("training compute (6 N D)", "train_flop", words.flop),
     ("productive time", "train_days", words.days),
     ("elapsed time, with failures and restarts", "elapsed_days", words.days),
     ("accelerator-hours billed", "gpu_hours", words.plain),
@@ -263,6 +263,8 @@ def _field_words(field: str) -> str:
 def _value_words(field: str, value: Any) -> str:
     if field == "loss_like":
         return f"{words.count(value[0])} at {words.count(value[1])}"
+    if field == "service":
+        return f"{value.requests_per_s:g} requests/s of {value.prompt_tokens:g} + {value.output_tokens:g} tokens"
     if field == "time_s":
         return words.duration(value)
     if field.endswith("_usd") or field == "usd_per_accelerator_hour":

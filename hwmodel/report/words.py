@@ -90,6 +90,11 @@ def loss(value: Any) -> str:
     return _shown(value, lambda v: f"{v:.4f}")
 
 
+def flop(value: Any) -> str:
+    """`6.43e23 FLOP (7,440 PF-days)`."""
+    return _shown(value, lambda v: f"{units.format_count(v)} FLOP ({v / units.FLOP_PER_PF_DAY:,.3g} PF-days)")
+
+
 def duration(seconds: Any) -> str:
     """`6.1s`."""
     return _shown(seconds, units.format_duration)

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from hwmodel import laws
-from hwmodel.solve.lifetime import Lifetime, lifetime_optimum
+from hwmodel.solve.lifetime import Lifetime, Option, option_optimum
 from hwmodel.solve.objective import Costs
 from hwmodel.solve.result import Band
 from hwmodel.solve.sizing import LossModel
@@ -38,15 +38,23 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
         return self.costs.train(params, tokens) + self.demand * self.costs.serve(params)
 
 
+def option(model: LossModel, of: Costs, law: Any = None) -> Option:
+    """The way to train and serve that the costs and the data at hand describe."""
+    return Option(
+        law=law or model.law, train_cost=of.train, serve_cost=of.serve, penalty=of.penalty,
+        unique_tokens=model.unique_tokens, repeats=model.repetition,
+    )  # fmt: skip
+
+
 def life(model: LossModel, loss: float, demand: float, of: Costs, target: Callable[[Any], Any]) -> Life:
     """The cheapest life at `loss`. `target` gives the loss to hold under a drawn law: that of the same reference run.
 
     Raises InfeasibleError at or below the law's floor.
     """
-    found = lifetime_optimum(model.law, loss, demand, of.train, of.serve)
+    found = option_optimum(option(model, of), loss, demand)
     if model.drawn is None:
         return Life(found=found, costs=of, loss=loss, demand=demand)
-    drawn = lifetime_optimum(model.drawn, target(model.drawn), demand, of.train, of.serve)
+    drawn = option_optimum(option(model, of, model.drawn), target(model.drawn), demand)
 
     def band(value: Any, draws: Any) -> Band:
         low, high = laws.band(draws)
@@ -85,7 +93,7 @@ def demand_curve(model: LossModel, one: Life) -> list[dict[str, float]]:
     """The optimum and its saving against demand, from a hundredth of the demand asked to ten times it."""
     rows = []
     for factor in DEMANDS:
-        found = lifetime_optimum(model.law, one.loss, one.demand * factor, one.costs.train, one.costs.serve)
+        found = option_optimum(option(model, one.costs), one.loss, one.demand * factor)
         rows.append(
             {
                 "inference_tokens": one.demand * factor,

@@ -8,13 +8,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from hwmodel.catalog.quality import measured_loss
 from hwmodel.errors import InputError
+from hwmodel.laws.precision import kumar_ptq
 from hwmodel.physics.machine import machine as physics_machine
 from hwmodel.physics.shape import shapes_for
 from hwmodel.solve.answers import kwh_per_accelerator_hour
 from hwmodel.solve.fleet import Fleet, hourly_usd
 from hwmodel.solve.lifetime import serve_flop, train_flop
 from hwmodel.solve.serving import serving_accelerator_seconds_per_token
+from hwmodel.solve.serving_cost import DEFAULT_TPOT_S
 from hwmodel.solve.setting import Setting
 from hwmodel.units import SECONDS_PER_HOUR
 
@@ -22,6 +25,10 @@ UNITS = {"flops": "FLOP", "usd": "USD", "kwh": "kWh", "co2e": "kg CO2e"}
 # Lifetime optima lie below the training optimum; sizes outside this span of it never win.
 SIZE_SPAN = (1 / 60.0, 3.0)
 SERVE_RUNGS = 33
+PTQ_LAW = "kumar_2024"
+MOST_TOKENS_PER_PARAM = (
+    1e3  # arXiv 2411.04330 fits reach about this ratio; measured 4-bit losses beyond it are far lower
+)
 
 SizeCost = Callable[[Any], Any]
 
@@ -33,6 +40,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     serve: SizeCost
     objective: str
     note: str
+    penalty: Callable[[Any, Any], Any] | None = None  # nats that serving in fewer bits adds, to be trained away
 
     @property
     def unit(self) -> str:
@@ -64,7 +72,37 @@ def costs(setting: Setting, fleet: Fleet | None, near_params: float) -> Costs:
     recipe = setting.serving_precision()
     serve = _serving_cost(setting, span, per_hour)
     note = f"training at the predicted speed of each size, serving in {recipe.id} on the same part and system"
-    return Costs(train=train, serve=serve, objective=objective, note=note)
+    penalty, words = serving_penalty(setting)
+    if penalty is not None:
+        note += f", and training away the loss that {recipe.id} costs: {words}"
+    return Costs(train=train, serve=serve, objective=objective, note=note, penalty=penalty)
+
+
+def serving_penalty(setting: Setting) -> tuple[Callable[[Any, Any], Any] | None, str]:
+    """Nats lost by serving in fewer bits, as a function of size and tokens, and the words that say which number it is.
+
+    The median of measured perplexities of the same bits where there are enough, else Kumar's law of post-training
+    quantisation (an upper bound, clamped beyond MOST_TOKENS_PER_PARAM). None for recipes of 16-bit weights.
+    """
+    recipe = setting.serving_precision()
+    bits, activation_bits = (float(round(8.0 * size - 0.26)) for size in (recipe.weight_bytes, recipe.activation_bytes))
+    if bits >= 16.0:
+        return None, ""
+    law = setting.catalog.law(PTQ_LAW)
+
+    def by_law(params: Any, tokens: Any) -> Any:
+        return kumar_ptq(law.constants, params, np.minimum(tokens, MOST_TOKENS_PER_PARAM * params), bits)
+
+    said = f"{float(by_law(7e10, 1.4e12)):.4f} nats at 70B on 1.4T by {PTQ_LAW}"
+    measured = measured_loss(bits, activation_bits)
+    if measured is None:
+        return by_law, f"{said} (an upper bound; nothing measured for these bits)"
+    nats = max(measured.median_nats, 0.0)
+
+    def flat(params: Any, tokens: Any) -> Any:
+        return nats + 0.0 * params
+
+    return flat, f"{nats:.4f} nats, the median of {measured.rows} measured models ({said})"
 
 
 def _per_accelerator_hour(setting: Setting, objective: str) -> float:
@@ -85,8 +123,15 @@ def _serving_cost(setting: Setting, span: tuple[float, float], per_hour: float) 
     machine = physics_machine(setting.part, setting.system, recipe, setting.kernels())
     sizes = np.geomspace(*span, SERVE_RUNGS)
     share = setting.request.prompt_share
+    service = setting.request.service
     prompt, output = prompt_and_output(share)
-    cost = serving_accelerator_seconds_per_token(shapes_for(sizes), machine, recipe, prompt, output)
+    limit_s = DEFAULT_TPOT_S
+    if service is not None:
+        prompt, output = service.prompt_tokens, service.output_tokens
+        limit_s = service.tpot_limit_s or DEFAULT_TPOT_S
+    cost = serving_accelerator_seconds_per_token(
+        shapes_for(sizes), machine, recipe, prompt, output, tpot_limit_s=limit_s
+    )
     mean_s = share * np.asarray(cost.prompt_accelerator_s) + (1 - share) * np.asarray(cost.output_accelerator_s)
     usd = np.where(np.asarray(cost.feasible) > 0, mean_s, np.inf) / SECONDS_PER_HOUR * per_hour
     logs, values = np.log(sizes), np.log(np.where(np.isfinite(usd), usd, 1e30))

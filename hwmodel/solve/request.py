@@ -9,6 +9,7 @@ import msgspec
 
 from hwmodel import units
 from hwmodel.errors import InputError, unknown
+from hwmodel.solve.service import Service, parse_service
 
 OBJECTIVES = ("usd", "flops", "kwh", "co2e")
 DEFAULT_SEQ_LEN = 4096
@@ -34,6 +35,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     loss_like: tuple[float, float] | None = None
     loss_factor: float = 1.0
     inference_tokens: float | None = None
+    service: Service | None = None
+    samples: float = 1.0
     prompt_share: float = DEFAULT_PROMPT_SHARE
     precision: str | None = None
     serving_precision: str | None = None
@@ -136,6 +139,28 @@ def _prompt_share(text: Any) -> float:
     return float(_quantity(text, units.parse_fraction, "--prompt-output"))
 
 
+def _demand(given: dict[str, Any], fields: dict[str, Any]) -> None:
+    """--serve and --samples as tokens over the model's life: answers are drawn `samples` times from one prompt."""
+    text = given.pop("serve", None)
+    if text is not None:
+        if fields.get("inference_tokens") is not None:
+            raise InputError("--serve and --inference-tokens both say the demand: give one of them")
+        service = parse_service(str(text))
+        fields |= {"service": service, "inference_tokens": service.tokens, "prompt_share": service.prompt_share}
+    samples = _quantity(given.pop("samples", None), units.parse_count, "--samples")
+    if samples is None:
+        return
+    if fields.get("inference_tokens") is None:
+        raise InputError("--samples multiplies the answers of a demand: add --inference-tokens or --serve")
+    share = fields["prompt_share"]
+    grown = share + (1.0 - share) * samples
+    fields |= {
+        "samples": samples,
+        "inference_tokens": fields["inference_tokens"] * grown,
+        "prompt_share": share / grown,
+    }
+
+
 def _layout(given: dict[str, Any]) -> dict[str, float]:
     layout: dict[str, float] = {}
     for key in LAYOUT_KEYS:
@@ -214,11 +239,17 @@ def parse_request(**given: Any) -> Request:
         fields["nic_uni_bytes_per_s"] = _quantity(nic, units.parse_positive, "--nic-gbit-s") * 1e9 / 8
     fields["loss_like"] = _loss_like(given.pop("loss_like", None))
     fields["prompt_share"] = _prompt_share(given.pop("prompt_output", None))
+    _demand(given, fields)
     fields["layout"] = _layout(given)
     fields["catalogs"] = tuple(str(Path(path)) for path in given.pop("catalogs", ()))
     fields["seed"] = int(given.pop("seed", 0))
     if given:
-        raise unknown("option", next(iter(given)), [*_READERS, *_VERBATIM, *LAYOUT_KEYS, "gpus", "seq_len"], "plan")
+        raise unknown(
+            "option",
+            next(iter(given)),
+            [*_READERS, *_VERBATIM, *LAYOUT_KEYS, "gpus", "seq_len", "serve", "samples"],
+            "plan",
+        )
     request = Request(**fields)
     check_contradictions(request)
     return request
