@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from hwmodel.solve.measured import measured_level
 from hwmodel.solve.objective import costs, default_objective
 from hwmodel.solve.precisions import precision_rows
 from hwmodel.solve.request import parse_request
-from hwmodel.solve.result import Answer, Plan, value_of
+from hwmodel.solve.result import Answer, Band, Plan, value_of
 from hwmodel.solve.search import Choice, Evaluation, choice, require_fit
 from hwmodel.solve.setting import Setting, resolve
 from hwmodel.solve.sizing import LossModel, Sized, loss_model, size
@@ -148,21 +149,35 @@ def _sized(setting: Setting, model: LossModel, shape: Shape | None, params: floa
 def _closed(
     setting: Setting, model: LossModel, shape: Shape | None, params: float | None, fleet: Fleet | None
 ) -> Sized:
-    """Size and tokens; where time or money closes them, again with the speed of the shape that was found."""
+    """Size and tokens; where time or money closes them, again with the speed of the shape that was found.
+
+    Buildable shapes differ a little in speed, so the size can alternate between two of them: every candidate is
+    brought to the limit by its own tokens (or, where the tokens are given, by its size), and the best is kept.
+    """
     sized = _sized(setting, model, shape, params, fleet)
     available = fleet.elapsed_s_available() if fleet is not None else None
-    if fleet is None or available is None:
+    if fleet is None or available is None or not any("time or money" in how for how in sized.solved.values()):
         return sized
+    candidates = []
     for _ in range(CLOSING_ROUNDS):
-        if not any("time or money" in how for how in sized.solved.values()):
-            return sized
-        found = on_fleet(fleet, sized, shape).answer
-        used = value_of(found.elapsed_days) * SECONDS_PER_DAY / available
+        used = value_of(on_fleet(fleet, sized, shape).answer.elapsed_days) * SECONDS_PER_DAY / available
+        candidates.append((used, sized))
         if abs(used - 1.0) < CLOSING_TOLERANCE:
             break
         fleet.correction /= used
         sized = _sized(setting, model, shape, params, fleet)
-    return sized
+    if setting.request.tokens is not None:
+        inside = [(used, one) for used, one in candidates if used < 1.0 + CLOSING_TOLERANCE]
+        return max(inside or candidates, key=lambda pair: pair[0] if inside else -pair[0])[1]
+    ready = [_with_tokens(model, one, 1.0 / used) for used, one in candidates]
+    return min(ready, key=lambda one: value_of(one.loss) if one.loss is not None else abs(math.log(one.d / ready[0].d)))
+
+
+def _with_tokens(model: LossModel, sized: Sized, factor: float) -> Sized:
+    """The same size on more or fewer tokens."""
+    tokens = sized.tokens.scaled(factor) if isinstance(sized.tokens, Band) else sized.d * factor
+    loss = model.loss_band(sized.n, sized.d * factor) if sized.loss is not None else None
+    return msgspec.structs.replace(sized, tokens=tokens, loss=loss)
 
 
 def _mixture(setting: Setting, shape: Shape, affordable: Any) -> Sized:
