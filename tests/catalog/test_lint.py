@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from conftest import Overlay
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.build import problems_of
 from hwmodel.catalog.lint import PART_RULES, SYSTEM_RULES
 from hwmodel.catalog.places import catalog_roots
 from hwmodel.errors import CatalogError
+
+Overlay = Callable[..., Path]
 
 R = "source: recalled, status: unconfirmed"
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import Overlay
 
 from hwmodel.catalog import load_catalog
 from hwmodel.cli.main import main
 from hwmodel.errors import CatalogError
+
+Overlay = Callable[..., Path]
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = """

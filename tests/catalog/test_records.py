@@ -159,8 +159,8 @@ def test_network_of_clouds(catalog: Catalog) -> None:
      ("meta-llama/Llama-3.1-8B-Instruct", "llama-3.1-8b"), ("Llama3.1-8B", "llama-3.1-8b"),
      ("nvidia/Llama-3.1-8B-Instruct-FP8", "llama-3.1-8b"), ("Qwen/Qwen3-235B-A22B-FP8", "qwen3-235b-a22b"),
      ("Qwen3_30B_a3B (tokendrop)", "qwen3-30b-a3b"), ("GPT-3 175B (MLPerf)", "gpt-3-175b"),
-     ("LLAMA3_70B", "llama-3-70b"), ("GPT OSS 120B", "gpt-oss-120b"), ("GPT-J-6B", "gpt-j-6b"), ("LLaMA-1 65B", "llama-65b"),
-     ("Gopher (280B)", "gopher-280b"),
+     ("LLAMA3_70B", "llama-3-70b"), ("GPT OSS 120B", "gpt-oss-120b"), ("GPT-J-6B", "gpt-j-6b"),
+     ("LLaMA-1 65B", "llama-65b"), ("Gopher (280B)", "gopher-280b"),
      ("Mistral-7B", "mistral-7b"), ("PaLM-540B", "palm-540b"), ("Falcon-180B", "falcon-180b"), ("MPT-30B", "mpt-30b")],
 )  # fmt: skip
 def test_model_spellings(catalog: Catalog, name: str, model: str) -> None:
@@ -223,3 +223,10 @@ def test_laws_are_found(catalog: Catalog) -> None:
     assert catalog.law("chinchilla_2022").id == "chinchilla_2022/approach3"
     with pytest.raises(InputError, match="besiroglu"):
         catalog.law("besirogl_2024")
+
+
+def test_every_source_states_its_licence(catalog: Catalog) -> None:
+    for name, source in catalog.data.sources.items():
+        assert source.title, name
+        assert source.licence, name
+        assert source.redistributable or source.licence, name
