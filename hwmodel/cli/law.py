@@ -323,3 +323,16 @@ def combine(base_id: str, others: tuple[str, ...], fmt: str, out: Path | None, c
     verdicts = judge(_law(base_id, catalogs), [_law(name, catalogs) for name in others])
     rows = [msgspec.to_builtins(v) for v in verdicts]
     _print(rows, {"combinations": rows}, fmt, out)
+
+
+@command.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def docs(folder: Path) -> None:
+    """Write the pages about the laws (formulas from their own code) and the table of test points into FOLDER."""
+    from hwmodel.cli.output import note
+    from hwmodel.report.law_docs import write
+    from hwmodel.validation.law_points import check_points, document
+
+    specs = _laws(())
+    written = write(folder, specs, {"test_points.md": document(check_points(specs))})
+    note(f"{len(written)} pages in {folder}")
