@@ -90,6 +90,9 @@ def _hardware(r: Request, catalog: Catalog) -> tuple[Part | None, System | None,
         system = system or catalog.default_system(part)
         if r.accelerator.lower() != part.id:
             notes.append(f"{r.accelerator} read as {part.name} ({part.id}) on {system.name} ({system.id})")
+    for field, what in (("hbm_bytes", "memory"), ("hbm_bytes_per_s", "memory bandwidth")):
+        if not getattr(part, field) > 0:
+            raise InputError(f"no source states the {what} of {part.id}; add it in an overlay (--catalog DIR)")
     if r.nic_uni_bytes_per_s is not None:
         system = msgspec.structs.replace(system, nic_uni_bytes_per_s=r.nic_uni_bytes_per_s)
     return part, system, notes
