@@ -56,8 +56,8 @@ def peer_s() -> float | None:
     """Seconds of one llm-analysis training evaluation, None where it is not installed (pip install llm-analysis)."""
     logging.disable(logging.WARNING)
     try:
-        from llm_analysis.analysis import LLMAnalysis  # type: ignore[import-not-found]
-        from llm_analysis.config import (  # type: ignore[import-not-found]
+        from llm_analysis.analysis import LLMAnalysis
+        from llm_analysis.config import (
             ParallelismConfig,
             get_dtype_config_by_name,
             get_gpu_config_by_name,

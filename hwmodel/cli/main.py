@@ -46,6 +46,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command named first; a name that is none gets the nearest one as an answer."""
         name = args[0] if args else ""
         if name and not name.startswith("-") and name not in COMMANDS:
             from hwmodel.errors import unknown

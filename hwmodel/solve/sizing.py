@@ -126,7 +126,8 @@ def size(r: Request, model: LossModel, params: float | None, affordable: TokensO
     elif params is not None and r.tokens is not None:
         sized = _sized(model, params, r.tokens, {})
     elif r.flop is not None:
-        sized = _for_compute(r, model, params, lambda n: r.flop / (6.0 * n), "--flops")  # type: ignore[operator]
+        budget = r.flop
+        sized = _for_compute(r, model, params, lambda n: budget / (6.0 * n), "--flops")
     elif affordable is not None:
         sized = _for_compute(r, model, params, affordable, "the time or money given")
     elif params is not None:
