@@ -36,12 +36,12 @@ def part_units(part: Part) -> float:
 
 def format_peak(part: Part, number_format: str, fallbacks: tuple[str, ...] = ()) -> float:
     """Dense peak of a format [FLOP/s]; raises InputError for a format that the part lacks or nobody has stated."""
-    for name in (number_format, *fallbacks):
+    lacks = part.peak_dense_flop_per_s.get(number_format, 0.0) is None
+    for name in () if lacks else (number_format, *fallbacks):
         peak = part.peak_dense_flop_per_s.get(name)
         if peak:
             return peak
     known = sorted(k for k, v in part.peak_dense_flop_per_s.items() if v)
-    lacks = number_format in part.peak_dense_flop_per_s
     reason = "the hardware lacks it" if lacks else "no source states its peak"
     raise InputError(f"{part.name} cannot compute in {number_format}: {reason}; it has {', '.join(known)}")
 
@@ -191,6 +191,8 @@ def machine(
     part: Part, system: System, precision: Precision | ServingPrecision, calibration: KernelCalibration
 ) -> Machine:
     """The constants of `part` in `system` for a recipe; raises InputError for a format that the part lacks."""
+    if part.hbm_bytes <= 0 or part.hbm_bytes_per_s <= 0:
+        raise InputError(f"no source states the memory of {part.id}; add it in an overlay (--catalog DIR)")
     fallbacks = precision.fallback_formats if isinstance(precision, Precision) else ()
     peak = format_peak(part, precision.gemm_format, fallbacks)
     weight_bytes = precision.weight_bytes if isinstance(precision, ServingPrecision) else None
