@@ -110,7 +110,7 @@ def _count(_ctx: Any, param: click.Parameter, value: str | None) -> float | None
         return None
     from hwmodel.units import parse_count, parse_flop
 
-    name = f"--{str(param.name).replace('_', '-')}"
+    name = param.opts[0]
     return parse_flop(value, name) if param.name == "flop" else parse_count(value, name)
 
 
@@ -160,7 +160,10 @@ def evaluate(
         "warnings": ([f"{outside:.1f} decades outside the law's fit range"] if outside > 0 else [])
         + ([spec.caveats] if spec.caveats else []),
     }
-    _print([{"quantity": name, "value": f"{value:.6g}"} for name, value in got.items()], document, fmt, out)
+    rows = [{"quantity": name, "value": f"{value:.6g}"} for name, value in got.items()]
+    if fmt != "csv":
+        rows += [{"quantity": "note", "value": warning} for warning in document["warnings"]]
+    _print(rows, document, fmt, out)
 
 
 def _settings(settings: tuple[str, ...]) -> dict[str, float]:
@@ -211,7 +214,8 @@ def optimum(
 
     spec = laws.specialise(_law(law_id, catalogs), experts=experts)
     found = answer(spec, flop=flop, tokens=tokens, params=params, loss=loss, count=draws, seed=seed)
-    _print(_answer_rows(found), _document(found), fmt, out)
+    rows = _number_rows(found) if fmt == "csv" else _answer_rows(found)
+    _print(rows, _document(found), fmt, out)
 
 
 def _document(found: LawAnswer) -> dict[str, Any]:
@@ -237,6 +241,17 @@ def _shown(value: Any, loss: bool = False) -> str:
     if isinstance(value, float):
         return one(value)
     return f"{one(value.value)} ({one(value.low)} to {one(value.high)})"
+
+
+def _number_rows(found: LawAnswer) -> list[dict[str, Any]]:
+    """Plain numbers with their bands, for machines."""
+    rows = []
+    for name in ("params", "tokens", "tokens_per_param", "flop", "loss_nats"):
+        value = getattr(found, name)
+        plain = value is None or isinstance(value, float)
+        low, high = (None, None) if plain else (value.low, value.high)
+        rows.append({"quantity": name, "value": value if plain else value.value, "low": low, "high": high})
+    return rows
 
 
 def _answer_rows(found: LawAnswer) -> list[dict[str, Any]]:

@@ -1,0 +1,140 @@
+"""`hwmodel law` by its contracts: keys, bands, refusals, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from hwmodel.cli.main import main
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+
+    def call(*arguments):
+        try:
+            main(list(arguments))
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_eval_gives_loss_nats(run):
+    code, out, _ = run("law", "eval", "besiroglu_2024", "--params", "70B", "--tokens", "1.4T", "--format", "json")
+    document = json.loads(out)
+    assert code == 0
+    assert document["loss_nats"] == pytest.approx(1.9734, abs=5e-5)
+    assert document["decades_outside_fit"] > 1
+    assert any("outside the law's fit range" in w for w in document["warnings"])
+
+
+def test_optimum_gives_bands_where_the_law_has_a_covariance(run):
+    code, out, _ = run("law", "optimum", "besiroglu_2024", "--flops", "5.76e23", "--format", "json")
+    document = json.loads(out)
+    assert code == 0
+    for key in ("params", "tokens", "loss_nats"):
+        band = document[key]
+        assert band["low"] < band["value"] < band["high"]
+    assert document["params"]["value"] / 1e9 == pytest.approx(72.4, abs=0.05)
+    assert document["regret_band"]["params_low"] < 72.4e9 < document["regret_band"]["params_high"]
+
+
+def test_a_law_without_loss_gives_null_and_says_why(run):
+    _, out, _ = run("law", "optimum", "chinchilla_2022/approach2", "--flops", "5.76e23", "--format", "json")
+    document = json.loads(out)
+    assert document["loss_nats"] is None
+    assert "no loss" in document["loss_reason"]
+    assert document["params"] / 1e9 == pytest.approx(63.4, abs=0.05)
+
+
+def test_kaplan_answers_in_its_own_convention_and_converted(run):
+    _, out, _ = run("law", "optimum", "kaplan_2020/L_ND", "--flops", "5.76e23", "--format", "json")
+    document = json.loads(out)
+    assert document["params_convention"] == "non_embedding"
+    assert document["params"] / 1e9 == pytest.approx(804, abs=0.5)
+    assert document["converted"]["params_total"] > document["params"]
+    assert document["regret_band"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("eval", "chinchilla_2022/approach1", "--params", "70B", "--tokens", "1.4T"), 2, "has no loss"),
+        (("eval", "besiroglu_2023", "--params", "70B"), 2, "nearest: besiroglu_2024"),
+        (("eval", "gpt4_loss", "--flops", "1e24"), 2, "listed but not evaluated"),
+        (("eval", "besiroglu_2024", "--params", "70B"), 2, "needs tokens"),
+        (("eval", "besiroglu_2024", "--params", "70B", "--tokens", "1.4"), 2, "did you mean 1.4B or 1.4T"),
+        (("optimum", "besiroglu_2024", "--loss", "1.776"), 3, "its floor is 1.817"),
+        (("optimum", "besiroglu_2024", "--flops", "-3"), 2, "--flops must be above zero"),
+        (("optimum", "besiroglu_2024"), 2, "exactly one of"),
+        (("optimum", "gadre_2024", "--flops", "1e22"), 2, "not for allocation"),
+        (("optimum", "besiroglu_2024", "--flops", "1e22", "--out", "/nonexistent/x.json"), 2, "cannot write"),
+    ],
+)
+def test_errors_are_one_clear_line(run, arguments, code, message):
+    got, out, err = run("law", *arguments)
+    assert got == code
+    assert out == ""
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_disagreement_stands_side_by_side(run):
+    _, out, _ = run("law", "disagreement", "--flops", "5.76e23", "--format", "json")
+    document = json.loads(out)
+    assert len(document["laws"]) >= 9
+    spread = document["ensemble"]["params"]
+    assert spread["low"] < spread["median"] < spread["high"]
+    assert "kaplan_2020/L_ND" not in document["ensemble"]["laws"]
+    assert all("decades_outside_fit" in row for row in document["laws"])
+
+
+@pytest.mark.parametrize("question", [("--params", "10B"), ("--params", "100B"), ("--tokens", "1T")])
+def test_the_planning_questions_answer_through_the_ensemble(run, question):
+    code, out, _ = run("law", "disagreement", *question, "--format", "json")
+    document = json.loads(out)
+    assert code == 0
+    kind = "tokens" if question[0] == "--params" else "params"
+    assert document["ensemble"][kind]["low"] < document["ensemble"][kind]["high"]
+    refit = next(r for r in document["laws"] if r["law"] == "besiroglu_2024")
+    assert refit[kind]["low"] < refit[kind]["value"] < refit[kind]["high"]
+
+
+def test_formats(run):
+    _, out, _ = run("law", "optimum", "besiroglu_2024", "--flops", "1e22", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert float(rows[0]["value"]) / 1e9 == pytest.approx(9.06, abs=0.005)
+    assert float(rows[0]["low"]) < 9.06e9
+    _, out, _ = run("law", "list", "--format", "md")
+    assert out.startswith("| law | family |")
+    _, out, _ = run("law", "show", "sun_2025", "--format", "json")
+    assert json.loads(out)["inputs"]["exponent_bits"].startswith("exponent bits")
+
+
+def test_the_same_question_gives_the_same_bytes(run):
+    question = ("law", "optimum", "besiroglu_2024", "--flops", "1e23", "--format", "json")
+    assert run(*question) == run(*question)
+
+
+def test_a_broken_law_of_ones_own_is_named(run, tmp_path):
+    folder = tmp_path / "own" / "laws"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("id: mine\ntitle: x\nform: additive\nsource: own-runs\nstatus: derived\nfoo: 1\n")
+    code, _, err = run("law", "show", "mine", "--catalog", str(tmp_path / "own"))
+    assert code == 4
+    assert "unknown field 'foo'" in err
+    (folder / "mine.yaml").write_text("id: mine\nextends: besiroglu_2024\nconstants: {E: 1.7}\ntitle: Mine\n")
+    code, out, _ = run("law", "show", "mine", "--catalog", str(tmp_path / "own"), "--format", "json")
+    assert code == 0
+    document = json.loads(out)
+    assert document["constants"]["E"] == 1.7
+    assert document["constants"]["A"] == 482.00572
+    assert "covariance" not in document  # other constants: the parent's covariance is not theirs
