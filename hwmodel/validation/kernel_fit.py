@@ -59,7 +59,8 @@ class Task:
         return report
 
     def _fit(self, rows: Columns, given: Fitted | None) -> Fitted:
-        return fit(rows, self.law, self.bounds, columns_of(rows, given) if given else None)
+        per_part = priors.PER_PART_FP4 if (rows["format"] == "nvfp4").all() else priors.PER_PART
+        return fit(rows, self.law, self.bounds, columns_of(rows, given) if given else None, per_part)
 
     def _predict(self, rows: Columns, fitted: Fitted, given: Fitted | None) -> Any:
         return self.law(rows, (columns_of(rows, given) if given else {}) | columns_of(rows, fitted))

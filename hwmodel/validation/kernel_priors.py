@@ -59,6 +59,8 @@ MLA_DECODE = {
     "mla_decode_latency_tokens": (30000.0, 100.0, 2e5),
 }
 PER_PART = ("efficiency", "hbm_fraction", "throttle", "decode_hbm_fraction", "mla_decode_hbm_fraction")
+# The engines choose other 4-bit kernels on each part: more of the shape is a part's own.
+PER_PART_FP4 = (*PER_PART, "depth", "fill")
 
 # Kernels of today by family, in the tables' names. One generation a family: what current engines choose.
 ATTENTION_KERNELS: Kernels = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.catalog.calibrations import kernel_calibration
+from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration, read_calibration
 from hwmodel.physics import collectives, kernels, machine
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, KernelCalibration
 from hwmodel.validation import kernel_laws as laws
@@ -89,13 +89,20 @@ def _predict_one(name: str, rows: Columns, of_part: str, number_format: str, cal
         c, _ = machine.gemm_constants(spec, number_format, cal, peak=peak)
         if name == "gemm":
             return kernels.gemm_s(rows["m"], rows["n"], rows["k"], c) + kernels.cast_s(rows["m"] * rows["k"], c)
-        return laws.grouped_layer_s(rows, c, 2.0)
+        traffic = _permutation()[f"grouped {spec.family} {number_format}"]["permute_bytes"]
+        return laws.grouped_layer_s(rows, c, traffic)
     a = machine.attention_constants(spec, number_format, cal.attention)
     if name != "attention":
         a = machine.attention_constants(spec, machine.high_format(spec), cal.attention, number_format)
     rows = dict(rows) | {"peak": a.peak_flop_per_s, "bandwidth": a.hbm_bytes_per_s, "units": a.units}
     law = {"attention": laws.prefill, "decode": laws.decode, "mla_decode": laws.mla_decode}[name]
     return law(rows, _fields(a))
+
+
+def _permutation() -> dict[str, dict[str, float]]:
+    """What the fit of grouped products charged to the permutation around them."""
+    found: dict[str, dict[str, float]] = read_calibration(calibrations_dir() / "kernels.yaml")["fit_only"]
+    return found
 
 
 def _collective(rows: Columns, of_part: str, cal: KernelCalibration) -> Any:

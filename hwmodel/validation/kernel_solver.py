@@ -43,13 +43,20 @@ def columns_of(rows: Columns, fitted: Fitted) -> dict[str, Any]:
     return {k: fitted.shared[k] if k in fitted.shared else np.array([o[k] for o in own])[codes] for k in keys}
 
 
-def fit(rows: Columns, law: Law, bounds: Bounds, fixed: dict[str, Any] | None = None, evaluations: int = 60) -> Fitted:
+def fit(
+    rows: Columns,
+    law: Law,
+    bounds: Bounds,
+    fixed: dict[str, Any] | None = None,
+    per_part: tuple[str, ...] = PER_PART,
+    evaluations: int = 60,
+) -> Fitted:
     """Constants that minimise a robust log error, each part weighted alike, with weak priors at the starts."""
     from scipy.optimize import least_squares
 
     names, codes = np.unique(rows["part"], return_inverse=True)
-    own = [k for k in bounds if k in PER_PART]
-    shared = [k for k in bounds if k not in PER_PART]
+    own = [k for k in bounds if k in per_part]
+    shared = [k for k in bounds if k not in per_part]
     spans = [bounds[k] for k in shared] + [bounds[k] for k in own for _ in names]
     start, low, high = (np.log([s[i] for s in spans]) for i in range(3))
     start = np.clip(start, low + 1e-9, high - 1e-9)
