@@ -149,6 +149,8 @@ def evaluate(
     if near["flop"] is None and near["params"] and near["tokens"]:
         near["flop"] = 6.0 * near["params"] * near["tokens"]
     outside = laws.decades_outside(spec, **near)
+    notes = [f"{outside:.1f} decades outside the law's fit range"] if outside > 0 else []
+    notes += [spec.caveats] if spec.caveats else []
     document = {
         "law": spec.id,
         "inputs": inputs,
@@ -157,12 +159,11 @@ def evaluate(
         "decades_outside_fit": outside,
         "status": spec.status,
         "source": spec.source,
-        "warnings": ([f"{outside:.1f} decades outside the law's fit range"] if outside > 0 else [])
-        + ([spec.caveats] if spec.caveats else []),
+        "warnings": notes,
     }
     rows = [{"quantity": name, "value": f"{value:.6g}"} for name, value in got.items()]
     if fmt != "csv":
-        rows += [{"quantity": "note", "value": warning} for warning in document["warnings"]]
+        rows += [{"quantity": "note", "value": warning} for warning in notes]
     _print(rows, document, fmt, out)
 
 
