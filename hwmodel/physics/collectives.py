@@ -9,6 +9,7 @@ far larger than `ramp * rate` lose that time once, small ones in proportion. Fit
 from __future__ import annotations
 
 from hwmodel.ops import Num, exp, log, maximum, minimum, where
+from hwmodel.physics.columns import anywhere
 from hwmodel.specs.kernels import Network
 
 _LN2 = 0.6931471805599453
@@ -18,17 +19,23 @@ def _log2(x: Num) -> Num:
     return log(maximum(x, 1.0)) * (1.0 / _LN2)
 
 
-def _link_rate(ranks: Num, net: Network) -> Num:
-    """Bytes per second in one direction that a group inside a domain can use.
+def _share(ranks: Num, net: Network) -> Num:
+    """Share of its links that an accelerator can use: a link per partner of a mesh, two per axis of a torus."""
+    share: Num = 1.0
+    if anywhere(net.torus > 0):
+        spanned = minimum(maximum(_log2(ranks), 1.0) / (2.0 * net.torus_axes), 1.0)
+        share = where(net.torus > 0, spanned, share)
+    if anywhere(net.mesh > 0):
+        partners = minimum(maximum(ranks - 1.0, 1.0) / maximum(net.domain - 1.0, 1.0), 1.0)
+        share = where(net.mesh > 0, partners, share)
+    return share
 
-    A mesh offers a link per partner, a torus two links per axis that the group spans, a shared bus a share.
-    """
-    partners = maximum(ranks - 1.0, 1.0)
-    mesh = minimum(partners / maximum(net.domain - 1.0, 1.0), 1.0)
-    torus = minimum(maximum(_log2(ranks), 1.0) / (2.0 * net.torus_axes), 1.0)
-    share = where(net.mesh > 0, mesh, where(net.torus > 0, torus, 1.0))
+
+def _link_rate(ranks: Num, net: Network) -> Num:
+    """Bytes per second in one direction that a group inside a domain can use."""
     small = 1.0 - net.pair_loss / maximum(ranks * ranks, 4.0)
-    return net.link_bytes_per_s * share * small / (1.0 + net.bus_sharing * maximum(ranks - 2.0, 0.0))
+    rate = net.link_bytes_per_s * _share(ranks, net) * small
+    return rate / (1.0 + net.bus_sharing * maximum(ranks - 2.0, 0.0))
 
 
 def _axis_length(ranks: Num, net: Network) -> Num:
@@ -37,9 +44,11 @@ def _axis_length(ranks: Num, net: Network) -> Num:
 
 
 def _link_latency_s(ranks: Num, per_rank: Num, net: Network) -> Num:
-    rings = net.link_latency_s + per_rank * (ranks - 1.0)
-    torus = net.link_latency_s + net.torus_hop_s * net.torus_axes * (_axis_length(ranks, net) - 1.0)
-    return where(ranks > 1.0, where(net.torus > 0, torus, rings), 0.0)
+    latency = net.link_latency_s + per_rank * (ranks - 1.0)
+    if anywhere(net.torus > 0):
+        hops = net.torus_axes * (_axis_length(ranks, net) - 1.0)
+        latency = where(net.torus > 0, net.link_latency_s + net.torus_hop_s * hops, latency)
+    return where(ranks > 1.0, latency, 0.0)
 
 
 def _pass_s(traffic: Num, rate: Num, ramp_s: Num) -> Num:
@@ -110,7 +119,9 @@ def all_to_all_s(size_bytes: Num, ranks: Num, ranks_per_domain: Num, net: Networ
     """
     inside, domains = _domains(ranks, ranks_per_domain)
     traffic = size_bytes * (inside - 1.0) / ranks
-    hops = where(net.torus > 0, maximum(net.torus_axes * _axis_length(inside, net) * 0.25, 1.0), 1.0)
+    hops: Num = 1.0
+    if anywhere(net.torus > 0):
+        hops = where(net.torus > 0, maximum(net.torus_axes * _axis_length(inside, net) * 0.25, 1.0), 1.0)
     rate = _link_rate(inside, net) * net.link_alltoall_efficiency
     latency = _link_latency_s(inside, net.alltoall_rank_latency_s, net)
     near = _pass_s(traffic * hops, rate, net.link_ramp_s)
