@@ -9,8 +9,8 @@ from hwmodel.specs.serving_calibration import ServingCalibration
 _FIELDS = frozenset(Engine.__struct_fields__)
 
 
-def engine_of(c: ServingCalibration, name: str = "generic", year: float = 0.0, family: str = "") -> Engine:
-    """Constants of engine `name` (an unknown one is `generic`) as of `year` (0: the newest that was measured).
+def engine_of(c: ServingCalibration, name: str = "generic", year: float = 0.0, family: str = "", recipe: str = "") -> Engine:
+    """Constants for serving in `recipe` of engine `name` (an unknown one is `generic`) as of `year` (0: the newest that was measured).
 
     Engines get faster: host costs shrink by `drift` a year; those before `old_before` have factors of their own.
     """
@@ -24,6 +24,7 @@ def engine_of(c: ServingCalibration, name: str = "generic", year: float = 0.0, f
         age = exp(-values.get("drift", 0.0) * (year - c.drift_from))
         values["prefill_kernel_s"] = values["prefill_kernel_s"] * age
         values["kernel_s"] = values["kernel_s"] * age ** values.get("kernel_drift_share", 0.3)
+    values |= c.formats.get(recipe, {})
     kin = c.families.get(family, {})
     values["level"] = values.get("level", 1.0) * kin.get("level", 1.0)
     values["kernel_s"] = values["kernel_s"] * kin.get("kernel_factor", 1.0)

@@ -265,9 +265,9 @@ def pass_terms(
     crosses = where(layout.accelerators > m.network.domain, 1.0, 0.0)
     hop = point_to_point_s(2.0 * p.tokens * shape.d_model / layout.tp, crosses, m.network)
     return DecodeTerms(
-        gemm_s=engine.level * gemm,
-        experts_s=engine.level * experts,
-        attention_s=engine.level * attention,
+        gemm_s=engine.level * engine.gemm_level * gemm,
+        experts_s=engine.level * engine.gemm_level * experts,
+        attention_s=engine.level * engine.attention_level * attention,
         memory_bound_s=engine.level * moved,
         logits_s=engine.level * gemm_s(p.logit_rows, shape.vocab / layout.tp, shape.d_model, m.gemm_high),
         tp_s=tp_s,

@@ -77,6 +77,8 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     id: str = "generic"
     era: str = ""
     level: Num = 1.0  # all kernel time over that of the tuned kernels the constants were measured on
+    gemm_level: Num = 1.0  # the same of matrix products in the recipe's format alone
+    attention_level: Num = 1.0  # the same of attention over the cache
     kernel_s: Num = 4.0e-6  # gap and tail of one kernel of a captured graph
     step_s: Num = 3.0e-4  # scheduling, sampling and detokenising one step
     sequence_s: Num = 5.0e-6  # the same a running sequence

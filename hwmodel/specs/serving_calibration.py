@@ -9,17 +9,19 @@ import msgspec
 
 class ServingCalibration(msgspec.Struct, frozen=True, kw_only=True):
     """`shared` constants, `engines` (id -> constant -> value, `generic` for engines unknown), `old` factors of engines
-    before `old_before` (a year), `families` (of parts whose kernels the engines are not tuned for), half-widths of
+    before `old_before` (a year), `families` (of parts whose kernels the engines are not tuned for), `formats` (recipe -> constants), half-widths of
     80 % intervals (`intervals`: quantity -> natural log) and what all was fitted on."""
 
     shared: dict[str, float]
     engines: dict[str, dict[str, float]]
     old: dict[str, dict[str, float]] = {}
     families: dict[str, dict[str, float]] = {}
+    formats: dict[str, dict[str, float]] = {}
     old_before: float = 2025.0
     drift_from: float = 2025.9
     intervals: dict[str, list[float]] = {}
     known: dict[str, list[str]] = {}
     parameters: list[dict[str, Any]] = []
+    accuracy: dict[str, dict[str, float]] = {}
     fitted_on: str = ""
     code_version: str = ""

@@ -38,6 +38,7 @@ class Case(msgspec.Struct, kw_only=True):
     shape: Shape
     part: Part
     machine: Machine
+    recipe: str
     formats: ServingFormats
     layout: ServingLayout
     load: ServingLoad
@@ -166,8 +167,8 @@ def cases_of(row: int, setting: Setting, resolver: Resolver) -> list[Case]:
             short = max(short, weights)
             continue
         out.append(
-            Case(row=row, setting=setting, shape=shape, part=part, machine=found, formats=formats, layout=layout,
-                 load=setting.load, note=note)
+            Case(row=row, setting=setting, shape=shape, part=part, machine=found, recipe=recipe.id,
+                 formats=formats, layout=layout, load=setting.load, note=note)
         )  # fmt: skip
     if not out:
         raise CellError(

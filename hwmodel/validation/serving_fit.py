@@ -44,7 +44,7 @@ def _engine(field: str, prior: float, width: float, low: float, high: float, mea
 
 
 def _one(place: str, field: str, prior: float, width: float, low: float, high: float, meaning: str) -> Parameter:
-    colour = {"old": f"old {field}", "family": f"family {field}"}.get(place.partition(":")[0], f"shared {field}")
+    colour = {k: f"{k} {field}" for k in ("old", "family", "format")}.get(place.partition(":")[0], f"shared {field}")
     return Parameter(
         place=place, field=field, prior=prior, width=width, low=low, high=high, meaning=meaning, colour=colour
     )
@@ -55,6 +55,10 @@ PARAMETERS: tuple[Parameter, ...] = (
     *_engine("prefill_kernel_s", 4e-5, 0.8, 2e-6, 5e-4, "host cost of one kernel before the first token"),
     *_engine("request_s", 2e-2, 0.7, 2e-3, 0.3, "tokenising, routing and streaming one request"),
     *_engine("stream_steps", 3.0, 1.0, 0.5, 40.0, "decode steps until the first token reaches the client"),
+    *_engine("attention_level", 1.0, 0.15, 0.7, 2.0, "attention over the cache, in the engine over stand-alone"),
+    _one("format:nvfp4", "gemm_level", 0.9, 0.1, 0.5, 1.5, "products inside an engine over the tables' kernels"),
+    _one("format:mxfp4", "gemm_level", 1.0, 0.1, 0.5, 1.5, "products inside an engine over the tables' kernels"),
+    _one("format:fp8", "gemm_level", 1.0, 0.1, 0.5, 1.5, "products inside an engine over the tables' kernels"),
     _one("shared", "collective_s", 5e-6, 0.5, 2e-7, 2.5e-5, "wait for the last of eight ranks in a collective"),
     _one("shared", "independence", 0.9, 0.1, 0.5, 1.0, "exponent of the tokens of a batch that route independently"),
     _one("shared", "imbalance", 1.1, 0.15, 1.0, 2.0, "busiest expert-parallel rank over the mean"),
@@ -63,14 +67,14 @@ PARAMETERS: tuple[Parameter, ...] = (
     _one("shared", "step_s", 1e-4, 0.7, 1e-5, 2e-3, "scheduling and sampling one step"),
     _one("shared", "sequence_s", 4e-6, 0.7, 5e-7, 5e-5, "the same for each running sequence"),
     _one("shared", "drift", 0.7, 0.5, 0.05, 3.0, "yearly shrinking of host costs (natural log)"),
-    _one("shared", "length_share", 0.91, 0.04, 0.8, 1.0, "mean over nominal length of a closed-loop benchmark's requests"),
+    _one("shared", "length_share", 0.91, 0.04, 0.8, 1.0, "mean over nominal length of a benchmark's requests"),
     _one("shared", "level", 1.0, 0.07, 0.8, 1.25, "kernels inside an engine over their stand-alone times"),
     _one("old:trtllm", "kernel_factor", 2.0, 0.4, 0.5, 6.0, "kernel gap before 2025 over today's"),
     _one("old:vllm", "kernel_factor", 2.0, 0.4, 0.5, 6.0, "kernel gap before 2025 over today's"),
     _one("old:trtllm", "sequence_s", 5e-6, 0.8, 2e-7, 2e-4, "cost of a running sequence before 2025"),
     _one("old:vllm", "sequence_s", 5e-5, 0.8, 2e-7, 2e-4, "cost of a running sequence before 2025"),
     _one("family:cdna", "level", 1.4, 0.4, 0.8, 3.0, "kernels of engines not tuned for the part over tuned ones"),
-    _one("family:cdna", "kernel_factor", 1.9, 0.4, 0.7, 5.0, "kernel gap over that of the parts the engines are tuned for"),
+    _one("family:cdna", "kernel_factor", 1.9, 0.4, 0.7, 5.0, "kernel gap over that of the parts engines are tuned for"),
 )  # fmt: skip
 
 # Settings that engines document, not fitted: shares of memory for the cache and what a running request holds of it.
@@ -80,7 +84,7 @@ SETTINGS: dict[str, dict[str, float]] = {
     "sglang": {"memory_fraction": 0.88, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.5},
     "generic": {"memory_fraction": 0.9, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.75},
 }
-ITERATIONS = 14
+ITERATIONS = 10
 
 
 def calibration_of(values: Column, known: dict[str, list[str]] | None = None) -> ServingCalibration:
@@ -89,16 +93,19 @@ def calibration_of(values: Column, known: dict[str, list[str]] | None = None) ->
     engines: dict[str, dict[str, float]] = {e: dict(s) for e, s in SETTINGS.items()}
     old: dict[str, dict[str, float]] = {}
     families: dict[str, dict[str, float]] = {}
+    formats: dict[str, dict[str, float]] = {}
     for p, value in zip(PARAMETERS, values.tolist(), strict=True):
         kind, _, key = p.place.partition(":")
-        table = {"engine": engines, "old": old, "family": families}.get(kind)
+        table = {"engine": engines, "old": old, "family": families, "format": formats}.get(kind)
         (shared if table is None else table.setdefault(key, {}))[p.field] = value
     for field in {p.field for p in PARAMETERS if p.place.startswith("engine:")}:
         engines["generic"][field] = float(np.exp(np.mean([np.log(engines[e][field]) for e in NAMED])))
     old["generic"] = {
         f: float(np.exp(np.mean([np.log(o[f]) for o in old.values()]))) for f in ("kernel_factor", "sequence_s")
     }
-    return ServingCalibration(shared=shared, engines=engines, old=old, families=families, known=known or {})
+    return ServingCalibration(
+        shared=shared, engines=engines, old=old, families=families, formats=formats, known=known or {}
+    )
 
 
 def defaults() -> Column:
@@ -146,7 +153,7 @@ def fit(questions: Questions, measured: Column, use: NDArray[np.bool_], iteratio
         found = error(trial)
         value = loss(found, trial)
         if value < best:
-            done = best - value < 1e-4 * best
+            done = best - value < 5e-4 * best
             x, z, best, damping = trial, found, value, max(damping * 0.3, 1e-4)
             if done:
                 break
@@ -156,7 +163,12 @@ def fit(questions: Questions, measured: Column, use: NDArray[np.bool_], iteratio
 
 
 def _jacobian(
-    error: Callable[[Column], Column], x: Column, z: Column, questions: Questions, use: NDArray[np.bool_], step: float = 0.02
+    error: Callable[[Column], Column],
+    x: Column,
+    z: Column,
+    questions: Questions,
+    use: NDArray[np.bool_],
+    step: float = 0.02,
 ) -> Column:
     """Derivatives by colour: parameters that touch disjoint rows are moved together."""
     owner = _touched(questions)[:, use]
@@ -181,6 +193,8 @@ def _touched(questions: Questions) -> NDArray[np.bool_]:
             rows.append(engine == key)
         elif kind == "old":
             rows.append((engine == key) & old)
+        elif kind == "format":
+            rows.append(questions.recipe == key)
         elif kind == "family":
             rows.append(kin == key)
         else:

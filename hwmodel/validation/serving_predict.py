@@ -38,9 +38,7 @@ class Table:
     def __init__(self, cases: Sequence[Case]) -> None:
         regimes = sorted({c.setting.regime for c in cases})
         self.benches = {r: bench([c for c in cases if c.setting.regime == r]) for r in regimes}
-        keys = {
-            r: [(c.setting.engine, c.setting.year, c.part.family) for c in b.cases] for r, b in self.benches.items()
-        }
+        keys = {r: [_engine_key(c) for c in b.cases] for r, b in self.benches.items()}
         self._unique = {r: sorted(set(k)) for r, k in keys.items()}
         self._index = {r: np.array([self._unique[r].index(k) for k in keys[r]]) for r in keys}
 
@@ -56,8 +54,8 @@ class Table:
         return SERVICES[regime](self.benches[regime], self.engines(regime, c), c)
 
 
-def _engine_key(case: Case) -> tuple[str, float, str]:
-    return case.setting.engine, case.setting.year, case.part.family
+def _engine_key(case: Case) -> tuple[str, float, str, str]:
+    return case.setting.engine, case.setting.year, case.part.family, case.recipe
 
 
 def _capacity(b: Bench, load: Any, engine: Engine) -> Column:
@@ -195,6 +193,7 @@ class Questions:
         by_row = {c.row: c for b in table.benches.values() for c in b.cases}
         mine = [by_row[row] for row, _ in self.keys]
         self.engine = np.array([c.setting.engine for c in mine])
+        self.recipe = np.array([c.recipe for c in mine])
         self.family = np.array([c.part.family for c in mine])
         self.old = np.array([c.setting.year < OLD_BEFORE for c in mine])
 

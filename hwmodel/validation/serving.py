@@ -1,0 +1,191 @@
+"""Serving and throughput rows: predicted with the shipped constants, or with values left out of the fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.catalog import load_catalog
+from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
+from hwmodel.catalog.engines import serving_calibration
+from hwmodel.specs.serving_calibration import ServingCalibration
+from hwmodel.validation.records import PREDICTED, REFUSED, RowPrediction
+from hwmodel.validation.serving_baseline import roofline
+from hwmodel.validation.serving_bench import Case, Resolver, cases_of
+from hwmodel.validation.serving_fit import calibration_of, fit
+from hwmodel.validation.serving_intervals import half_width
+from hwmodel.validation.serving_predict import Questions, Table
+from hwmodel.validation.serving_rows import Asked, Setting, family, serving_setting, throughput_setting
+from hwmodel.validation.tables import CellError, Row, measured, read_table, text
+
+READERS = {"serving": serving_setting, "throughput": throughput_setting}
+# One measured run of a group moves its level; how many rows of doubt its single reading carries.
+READING_DOUBT = {"tpot": 0.35, "ttft": 0.6}
+
+
+class Book:
+    """Rows of one or both kinds, read, resolved and asked together."""
+
+    def __init__(self, rows: Sequence[tuple[str, Row]]) -> None:
+        resolver = Resolver(load_catalog(), kernel_calibration())
+        self.rows = list(rows)
+        self.settings: list[Setting | None] = []
+        self.reasons: list[str] = []
+        self.cases: dict[int, Case] = {}
+        cases: list[Case] = []
+        for place, (kind, row) in enumerate(self.rows):
+            try:
+                setting = READERS[kind](row)
+                self.settings.append(setting)
+                mine = cases_of(place, setting, resolver)
+            except CellError as error:
+                if len(self.settings) == place:
+                    self.settings.append(None)
+                self.reasons.append(str(error))
+                continue
+            self.reasons.append("")
+            self.cases[place] = mine[0]
+            cases += mine
+        self.questions = Questions(Table(cases))
+        self.measured = np.array([self.value(place, asked) for place, asked in self.questions.keys])
+        self.index = {(place, asked.metric): i for i, (place, asked) in enumerate(self.questions.keys)}
+
+    def value(self, place: int, asked: Asked) -> float:
+        """What the row measured."""
+        kind, row = self.rows[place]
+        found = measured(row, "value" if kind == "throughput" else asked.metric)
+        return found if found is not None else math.nan
+
+    def usable(self) -> NDArray[np.bool_]:
+        """Answers that a fit may use."""
+        scored = np.array([self.cases[place].setting.scored for place in self.questions.rows], dtype=bool)
+        return np.asarray(scored & np.isfinite(self.measured))
+
+    def held(self, place: int, hold: str) -> str:
+        """The value of a row that `hold` leaves out."""
+        kind, row = self.rows[place]
+        setting, case = self.settings[place], self.cases.get(place)
+        group = setting.group if setting else text(row, "group")
+        if hold == "group":
+            return group
+        if hold == "part":
+            return case.part.id if case else text(row, "accelerator")
+        if hold == "engine":
+            return setting.engine if setting else text(row, "backend")
+        return family(text(row, "model")) if hold == "model" else source_of(kind, row, group)
+
+
+def source_of(kind: str, row: Row, group: str) -> str:
+    """What a row is summarised under: its group for serving, its source for throughput."""
+    return group if kind == "serving" else text(row, "source")
+
+
+def shipped_rows() -> list[tuple[str, Row]]:
+    """The published runs that the shipped constants are fitted on."""
+    folder = calibrations_dir().parent / "runs"
+    return [(kind, row) for kind in READERS for row in read_table(folder / f"{kind}.csv")[1]]
+
+
+def predict_rows(
+    kind: str, rows: list[Row], hold: str = "", folds: int = 0, seed: int = 0, own: list[Row] | None = None
+) -> list[RowPrediction]:
+    """Predictions of every measured quantity of `rows`, in their order.
+
+    With `hold` each value (or each of `folds` lots of values) is predicted by constants fitted, from their defaults,
+    on the shipped runs and the file's other rows. `own`: measured runs that set the level of their group.
+    """
+    mine = [(kind, row) for row in rows]
+    if not hold:
+        book = Book(mine)
+        answers = book.questions.answer(serving_calibration())
+    else:
+        ids = {row["id"] for row in rows}
+        book = Book(mine + [(k, row) for k, row in shipped_rows() if row["id"] not in ids])
+        answers = _left_out(book, len(mine), hold, folds, seed)
+    shifts = _levels(kind, own) if own else {}
+    return [p for place in range(len(mine)) for p in _row_predictions(book, place, answers, shifts)]
+
+
+def _left_out(book: Book, n_rows: int, hold: str, folds: int, seed: int) -> NDArray[np.float64]:
+    from hwmodel.validation.board import folds_of
+
+    usable = book.usable()
+    values = np.array([book.held(int(place), hold) for place in book.questions.rows])
+    inside = book.questions.rows < n_rows
+    answers = np.full(len(values), np.nan)
+    for lot in folds_of(sorted(set(values[inside].tolist())), folds, seed):
+        left = np.isin(values, list(lot))
+        found = calibration_of(fit(book.questions, book.measured, usable & ~left))
+        answers[left] = book.questions.answer(found)[left]
+    return answers
+
+
+def _levels(kind: str, own: list[Row]) -> dict[tuple[str, str], float]:
+    """(group, kind of quantity) -> natural-log shift that measured runs ask for, shrunk by their doubt."""
+    book = Book([(kind, row) for row in own])
+    answers = book.questions.answer(serving_calibration())
+    errors: dict[tuple[str, str], list[float]] = {}
+    for i, (place, asked) in enumerate(book.questions.keys):
+        if np.isfinite(book.measured[i]) and np.isfinite(answers[i]) and answers[i] > 0:
+            key = (book.cases[place].setting.group, asked.kind)
+            errors.setdefault(key, []).append(math.log(book.measured[i] / answers[i]))
+    return {key: float(np.median(e)) * len(e) / (len(e) + READING_DOUBT.get(key[1], 0.35)) for key, e in errors.items()}
+
+
+def _asked_of(book: Book, place: int) -> tuple[Asked, ...]:
+    """What a row asks, even where its other cells cannot be read."""
+    setting = book.settings[place]
+    if setting is not None:
+        return setting.asked
+    kind, row = book.rows[place]
+    if kind == "serving":
+        kinds = (("tpot_ms", "tpot"), ("ttft_ms", "ttft"))
+        return tuple(Asked(metric=m, kind=k) for m, k in kinds if measured(row, m) is not None)
+    return (Asked(metric=text(row, "metric"), kind="output_rate"),) if measured(row, "value") is not None else ()
+
+
+def _row_predictions(
+    book: Book, place: int, answers: NDArray[np.float64], shifts: dict[tuple[str, str], float]
+) -> list[RowPrediction]:
+    calibration = serving_calibration()
+    kind, row = book.rows[place]
+    setting, case = book.settings[place], book.cases.get(place)
+    group = book.held(place, "group")
+    out = []
+    for number, asked in enumerate(_asked_of(book, place)):
+        i = book.index.get((place, asked.metric))
+        value = float(answers[i]) if i is not None else math.nan
+        base = RowPrediction(
+            id=row["id"], source=source_of(kind, row, group), group=group, model=family(text(row, "model")),
+            part=book.held(place, "part"), engine=book.held(place, "engine"), metric=asked.metric,
+            measured=book.value(place, asked), predicted=None, low=None, high=None, status=REFUSED,
+            reason=book.reasons[place] or "the load cannot be carried", family=case.part.family if case else "",
+            scored=setting.scored if setting else True, headline=number == 0,
+        )  # fmt: skip
+        if case is None or not math.isfinite(value) or value <= 0:
+            out.append(base)
+            continue
+        shift = shifts.get((group, asked.kind), 0.0)
+        out.append(_predicted(base, case, asked, value * math.exp(shift), calibration, shift != 0.0))
+    return out
+
+
+def _predicted(
+    base: RowPrediction, case: Case, asked: Asked, value: float, c: ServingCalibration, measured_group: bool
+) -> RowPrediction:
+    import msgspec
+
+    half = half_width(c, case, asked.kind, measured_group)
+    reason = case.note
+    low = value * math.exp(-half)
+    if case.setting.speculation < 0 and asked.kind == "tpot":
+        fast = value * c.shared.get("speculative_share", 0.57)
+        reason = f"speculative decoding is not stated: {value:.3g} without, {fast:.3g} with"
+        low = fast * math.exp(-half)
+    return msgspec.structs.replace(
+        base, predicted=value, low=low, high=value * math.exp(half), status=PREDICTED, reason=reason,
+        baseline_key=f"{case.part.id}|{case.recipe}", baseline_unit=roofline(case, asked),
+    )  # fmt: skip

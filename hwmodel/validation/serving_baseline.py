@@ -1,0 +1,51 @@
+"""The peak roofline of a setting: what the hardware's peak figures alone would promise."""
+
+from __future__ import annotations
+
+from hwmodel.physics.serving import kv_bytes_per_token, weights_bytes
+from hwmodel.physics.serving_step import touched_experts
+from hwmodel.physics.shape import expert_params, forward_flop_per_token
+from hwmodel.validation.serving_bench import Case
+from hwmodel.validation.serving_rows import STATIC, Asked
+
+
+def step_roofline_s(case: Case, batch: float) -> float:
+    """Seconds of a decode step at the peak bandwidth or the peak rate, whichever is slower."""
+    context = case.load.prompt_tokens + 0.5 * case.load.output_tokens
+    n = case.layout.accelerators
+    read = float(weights_bytes(case.shape, case.formats, case.layout)) * n / case.layout.dp
+    for block in case.shape.blocks:
+        if block.n_experts:
+            hit = touched_experts(block.n_experts, block.top_k, batch)
+            idle = block.count * (block.n_experts - hit) * expert_params(case.shape, block)
+            read -= float(idle) * case.formats.weight_bytes
+    cache = float(kv_bytes_per_token(case.shape, case.formats.kv_bytes, 1.0, context)) * context * batch
+    moved = (max(read, 0.0) + cache) / (n * case.machine.memory.hbm_bytes_per_s)
+    flop = float(forward_flop_per_token(case.shape, 1.0)) * batch
+    return max(float(moved), flop / (n * case.machine.gemm.peak_flop_per_s))
+
+
+def prefill_roofline_s(case: Case, prompts: float) -> float:
+    """Seconds of prefill at the peak rate."""
+    tokens = case.load.new_tokens
+    flop = float(forward_flop_per_token(case.shape, case.load.prompt_tokens)) * tokens * prompts
+    return flop / (case.layout.accelerators * case.machine.gemm.peak_flop_per_s)
+
+
+def roofline(case: Case, asked: Asked) -> float | None:
+    """The asked quantity at peak, in its unit."""
+    s = case.setting
+    batch = max(s.concurrency, 1.0) if s.concurrency else 64.0
+    step, first = step_roofline_s(case, batch), prefill_roofline_s(case, 1.0)
+    prompts = batch if s.regime == STATIC else 1.0
+    request = prefill_roofline_s(case, prompts) + case.load.output_tokens * step
+    times = {"ttft": first, "tpot": step, "request": request}
+    if asked.kind in times:
+        return times[asked.kind] * (1e3 if asked.milliseconds else 1.0)
+    if asked.kind == "prefill_mfu":
+        return 100.0
+    replicas = max(s.accelerators / float(case.layout.accelerators), 1.0)
+    busy = prefill_roofline_s(case, batch) + case.load.output_tokens * step
+    tokens = case.load.output_tokens + (case.load.prompt_tokens if asked.kind == "total_rate" else 0.0)
+    rate = replicas * batch * tokens / busy
+    return float(rate / s.accelerators if asked.per_accelerator else rate)
