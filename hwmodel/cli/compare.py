@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import QUESTION, RESULT, with_options
 from hwmodel.cli.output import check_writable, emit, json_text, note
 
@@ -26,6 +27,7 @@ def command(form: str, out: str | None, quiet: bool, precision: str | None, **gi
     from hwmodel import report
     from hwmodel.solve.compare_values import compare_values, listed_option
 
+    given = with_model_file(given, quiet=quiet)
     option = listed_option(given)
     if option is not None:
         table = compare_values(option, **given, **({"precision": precision} if precision else {}))

@@ -21,7 +21,7 @@ QUESTION = [
     click.option("--tokens", metavar="COUNT", help="Training tokens, like 1.4T."),
     click.option("--unique-tokens", metavar="COUNT", help="Distinct tokens; what lies beyond them is repeated."),
     click.option("--params", metavar="COUNT", help="Model size, like 70B; a buildable shape is found near it."),
-    click.option("--model", help="A named model (`hwmodel catalog list models`)."),
+    click.option("--model", help="A model by name (`hwmodel catalog list models`), or a config.json."),
     click.option("--loss", metavar="NATS", help="Loss to reach [nats/token]."),
     click.option("--loss-like", metavar="N@D", help="The loss of that size on that data, like 70B@1.4T."),
     click.option("--loss-factor", metavar="X", help="Factor on the loss target."),

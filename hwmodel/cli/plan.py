@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import QUESTION, RESULT, with_options
 from hwmodel.cli.output import check_writable, emit, json_text, note
 
@@ -27,7 +28,7 @@ def command(form: str, out: str | None, quiet: bool, figures: str, **given: Any)
     from hwmodel import report
     from hwmodel.solve.plan import plan
 
-    found = plan(**given)
+    found = plan(**with_model_file(given, quiet=quiet))
     if form in ("json", "csv") or path is not None:
         # The report says these itself; here they are for whoever does not see it.
         for line in found.warnings:

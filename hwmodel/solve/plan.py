@@ -94,7 +94,7 @@ def prepare(setting: Setting) -> Prepared:
     """Close size, tokens and fleet, and find the best layout. Raises InfeasibleError where a limit is broken."""
     r = setting.request
     model = _loss_model(setting)
-    shape = setting.catalog.model(r.model) if r.model is not None else None
+    shape = setting.shape()
     params = float(shapes.parameters(shape).total) if shape is not None else r.params
     fleet = _fleet_given(setting)
     sized = _closed(setting, model, shape, params, fleet)
@@ -348,7 +348,7 @@ def _resolved(setting: Setting) -> dict[str, Any]:
         "system": setting.system.id if setting.system else None,
         "nic_uni_bytes_per_s": setting.system.nic_uni_bytes_per_s if setting.system else None,
         "law": setting.law.id,
-        "model": setting.request.model,
+        "model": setting.request.shape.name if setting.request.shape else setting.request.model,
         "precision": setting.precision.id,
         "stack": setting.stack.id,
         "objective": default_objective(setting),

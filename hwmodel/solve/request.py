@@ -10,6 +10,7 @@ import msgspec
 from hwmodel import units
 from hwmodel.errors import InputError, unknown
 from hwmodel.solve.service import Service, parse_service
+from hwmodel.specs import Shape
 
 OBJECTIVES = ("usd", "flops", "kwh", "co2e")
 DEFAULT_SEQ_LEN = 4096
@@ -31,6 +32,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     unique_tokens: float | None = None
     params: float | None = None
     model: str | None = None
+    shape: Shape | None = None  # the model itself, where `model` names a file of it
     loss: float | None = None
     loss_like: tuple[float, float] | None = None
     loss_factor: float = 1.0
@@ -64,7 +66,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         return {
             name: value
             for name in self.__struct_fields__
-            if name != "asked" and (value := getattr(self, name)) != getattr(blank, name)
+            if name not in ("asked", "shape") and (value := getattr(self, name)) != getattr(blank, name)
         }
 
     @property
@@ -224,7 +226,7 @@ def _asked(given: dict[str, Any]) -> tuple[tuple[str, str], ...]:
 def parse_request(**given: Any) -> Request:
     """A Request from the options of `plan` (strings as typed, or numbers). Raises InputError with the mend."""
     given = {name: value for name, value in given.items() if value is not None and value != ()}
-    fields: dict[str, Any] = {"asked": _asked(given)}
+    fields: dict[str, Any] = {"asked": _asked({k: v for k, v in given.items() if k != "shape"})}
     fields["gpus"], fields["accelerator"] = _fleet(given.pop("gpus", None))
     fields["seq_len"] = _whole(given.pop("seq_len", DEFAULT_SEQ_LEN), "--seq-len")
     fields["global_batch_seqs"] = _batch_seqs(given, fields["seq_len"])
@@ -241,6 +243,7 @@ def parse_request(**given: Any) -> Request:
     fields["prompt_share"] = _prompt_share(given.pop("prompt_output", None))
     _demand(given, fields)
     fields["layout"] = _layout(given)
+    fields["shape"] = given.pop("shape", None)
     fields["catalogs"] = tuple(str(Path(path)) for path in given.pop("catalogs", ()))
     fields["seed"] = int(given.pop("seed", 0))
     if given:

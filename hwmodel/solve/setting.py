@@ -20,6 +20,7 @@ from hwmodel.specs import (
     PriceSummary,
     ReliabilityFacts,
     ServingPrecision,
+    Shape,
     System,
 )
 from hwmodel.specs.kernels import KernelCalibration, Machine
@@ -53,6 +54,13 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     def level(self) -> float:
         """Factor on predicted seconds: 1 without a measured run."""
         return self.measured_level if self.measured_level is not None else 1.0
+
+    def shape(self) -> Shape | None:
+        """The model asked for by name or file; None where a size is asked for or solved."""
+        r = self.request
+        if r.shape is not None or r.model is None:
+            return r.shape
+        return self.catalog.model(r.model)
 
     def kernels(self) -> KernelCalibration:
         """The fitted constants of kernels and collectives."""

@@ -147,3 +147,14 @@ def test_help_imports_no_numpy() -> None:
     code = "import sys\nfrom hwmodel.cli.main import cli\ncli.get_help\nprint('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "False"
+
+
+def test_a_config_file_is_a_model(tmp_path: Path) -> None:
+    config = {
+        "model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256, "tie_word_embeddings": False,
+    }  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    done = run("plan", "--model", str(tmp_path), "--gpus", "64xH100", "--tokens", "100B", "--format", "json", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["shape"]["params"] == 8_030_261_248
