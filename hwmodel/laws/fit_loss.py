@@ -10,10 +10,11 @@ import msgspec
 import numpy as np
 
 from hwmodel.errors import InputError
-from hwmodel.laws.fitting import Array, LogSum, minimise, resample
+from hwmodel.laws.fitting import Array, LogSum, minimise, resampler
 
 Progress = Callable[[str, int, int], None]
 CHI2_80 = 1.6424  # 80 % of chi-square with one degree of freedom
+MANY = 1500  # points beyond which the grid of starts runs on a random part of them
 THIN = 0.1  # natural-log spread off the best line below which runs count as lying on one line
 
 
@@ -157,12 +158,17 @@ def _fit(
     def tell(stage: str) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, of: progress(stage, done, of)
 
-    found, values = minimise(model, starts, iterations=150, progress=tell("starts"))
-    values = np.where(np.isfinite(values), values, np.inf)
-    best, least = minimise(model, found[[int(np.argmin(values))]], tolerance=1e-15)
     points = len(model.target)
+    rough = _thinned(model, seed)
+    found, values = minimise(rough, starts, iterations=150, progress=tell("starts"))
+    values = np.where(np.isfinite(values), values, np.inf)
+    order = np.argsort(values)[: 1 if rough is model else 20]
+    best, least = minimise(model, found[order], tolerance=1e-15)
+    keep = int(np.argmin(least))
+    best, least = best[[keep]], least[[keep]]
+    lowest = values.min()
     draws, _ = minimise(
-        model, np.repeat(best, bootstraps, axis=0), resample(points, bootstraps, seed), progress=tell("bootstraps")
+        model, np.repeat(best, bootstraps, axis=0), resampler(points, seed), progress=tell("bootstraps")
     )
     residual = model.shares(best)[1][0]
     return LossFit(
@@ -174,11 +180,25 @@ def _fit(
         residual_sd=float(1.4826 * np.median(np.abs(residual))),
         points=points,
         starts=len(starts),
-        minima=int((values < least[0] * (1.0 + 1e-6)).sum()),
+        minima=int((values < lowest * (1.0 + 1e-6)).sum()),
         floor_interval=floor_profile(model, best[0], float(least[0]), floor),
         ranges=ranges,
         warnings=_doubts(model.names, best[0], draws, floor),
     )
+
+
+def _thinned(model: LogSum, seed: int) -> LogSum:
+    """The model on at most MANY of its points: enough to find the basin that all points are then fitted in."""
+    points = len(model.target)
+    if points <= MANY:
+        return model
+    chosen = np.sort(np.random.RandomState(seed).choice(points, MANY, replace=False))
+
+    def thin(column: Any) -> Any:
+        return column[chosen] if np.ndim(column) else column
+
+    terms = tuple(tuple((index, thin(column)) for index, column in term) for term in model.terms)
+    return LogSum(names=model.names, terms=terms, target=model.target[chosen])
 
 
 def floor_profile(model: LogSum, theta: Array, least: float, floor: int) -> tuple[float, float]:

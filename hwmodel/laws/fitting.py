@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 DELTA = 1e-3
-CHUNK = 500  # rows at a time: the work arrays of 240 points stay in cache
+CHUNK_CELLS = 120_000  # rows x points at a time: the work arrays stay in cache, and in memory for large sets
+
+Weights = Array | Callable[[int], Array]  # rows x points, or the next so many rows of them
 
 
 class LogSum(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +87,7 @@ def objective(model: LogSum, theta: Array, weights: Array | None = None) -> Arra
 def minimise(
     model: LogSum,
     starts: Array,
-    weights: Array | None = None,
+    weights: Weights | None = None,
     *,
     fixed: Sequence[int] = (),
     tolerance: float = 1e-12,
@@ -94,18 +96,18 @@ def minimise(
 ) -> tuple[Array, Array]:
     """Local minima from each row of `starts` (under each row of `weights`): (parameters, objectives).
 
-    `progress(done, of)` is called after each chunk.
+    `progress(done, of)` is called after each chunk of rows.
     """
     found, values = [], []
-    for first in range(0, len(starts), CHUNK):
-        part = slice(first, first + CHUNK)
-        theta, value = _descend(
-            model, starts[part].copy(), None if weights is None else weights[part], tuple(fixed), tolerance, iterations
-        )
+    size = max(1, CHUNK_CELLS // len(model.target))
+    for first in range(0, len(starts), size):
+        part = slice(first, min(first + size, len(starts)))
+        held = weights(part.stop - first) if callable(weights) else None if weights is None else weights[part]
+        theta, value = _descend(model, starts[part].copy(), held, tuple(fixed), tolerance, iterations)
         found.append(theta)
         values.append(value)
         if progress is not None:
-            progress(min(first + CHUNK, len(starts)), len(starts))
+            progress(part.stop, len(starts))
     return np.concatenate(found), np.concatenate(values)
 
 
@@ -202,9 +204,16 @@ def gradient(model: LogSum, theta: Array) -> Array:
     return result
 
 
-def resample(points: int, count: int, seed: int) -> Array:
-    """How often each point stands in each of `count` bootstrap samples (numpy's RandomState, as in the replication)."""
-    chosen = np.random.RandomState(seed).choice(points, size=(count, points), replace=True)
-    chosen += points * np.arange(count)[:, None]
-    counts: Array = np.bincount(chosen.ravel(), minlength=points * count).reshape(count, points).astype(np.float64)
-    return counts
+def resampler(points: int, seed: int) -> Callable[[int], Array]:
+    """Bootstrap samples, the next so many at each call: how often each point stands in each.
+
+    numpy's RandomState draws them row by row, as in the replication, however the rows are cut into calls.
+    """
+    stream = np.random.RandomState(seed)
+
+    def draw(count: int) -> Array:
+        chosen = stream.choice(points, size=(count, points), replace=True)
+        chosen += points * np.arange(count)[:, None]
+        return np.bincount(chosen.ravel(), minlength=points * count).reshape(count, points).astype(np.float64)
+
+    return draw
