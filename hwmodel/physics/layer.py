@@ -245,13 +245,13 @@ def _expert_parallel(
     return where((layout.ep > 1.0) & (block.n_experts > 0), exposed, 0.0)
 
 
-def head_s(shape: Shape, tokens: Num, tp: Num, machine: Machine, precision: Precision, trainable: Any) -> Num:
+def head_s(shape: Shape, tokens: Num, tp: Num, machine: Machine, stack: Stack, trainable: Any) -> Num:
     """Seconds of logits and loss of one micro-batch, forward and backward, on the stage that holds them."""
     width = ceil(shape.vocab / tp)
     forward, backward = _product(tokens, width, shape.d_model, machine.gemm_high, trainable)
     # fp32 logits written, read twice for the loss, gradient written and read in 16 bit.
     loss = memory_bound_s(tokens * width * 16.0, machine.memory)
-    return forward + backward + loss
+    return (forward + backward) * stack.sustained_high + loss
 
 
 def _launches(block: Block, layout: Layout, stack: Stack) -> Num:
@@ -274,7 +274,7 @@ def _one_kind(
         mixer = _product(tokens, side, side, machine.gemm, trainable)
         products.append((scale * mixer[0], scale * mixer[1]))
     products += _ffn_products(shape, block, tokens, layout, machine, stack, trainable)
-    factor = stack.sustained
+    factor = where(precision.activation_bytes > 1.5, stack.sustained_high, stack.sustained)
     attention_f, attention_b = _attention(block, layout, workload, machine, stack)
     memory_f, memory_b = _traffic(shape, block, tokens, layout, precision, machine, stack)
     cast_f, cast_b = _casts(shape, block, tokens, layout, machine)
@@ -315,5 +315,5 @@ def layer_times(
         total = {name: total.get(name, 0.0) + share * value for name, value in one.items()}
     tokens = layout.micro_batch * workload.seq_len / layout.cp
     trainable = where(workload.trainable_fraction < 0.5, 0.0, 1.0)
-    head = head_s(shape, tokens, layout.tp, machine, precision, trainable)
+    head = head_s(shape, tokens, layout.tp, machine, stack, trainable)
     return LayerTimes(head_s=head, **total)

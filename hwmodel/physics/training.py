@@ -241,7 +241,7 @@ def _transfer_s(
 
 def nodes(layout: Layout, machine: Machine) -> Num:
     """Scale-up domains that the fleet spans, at least one."""
-    return maximum(layout.accelerators / minimum(machine.network.domain, 8.0), 1.0)
+    return maximum(layout.accelerators / machine.network.domain, 1.0)
 
 
 def step(

@@ -20,14 +20,15 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
 
     # Time of the kernels.
     level: Num = 1.0  # all device time of the step
-    sustained: Num = 1.0  # matrix products under sustained load over the burst that kernels were measured in
+    sustained: Num = 1.0  # products of 8 bits and less in training over the kernel law's time for a long load
+    sustained_high: Num = 1.0  # the same for products of 16 bits
     attention_generation: Num = 3.0  # 3: fused kernels of today, 2: FlashAttention-2, 0: scores written to memory
     attention_backward: Num = 1.0  # time of the backward pass of attention over what the kernel law gives
     attention_old: Num = 1.0  # time of FlashAttention-2 kernels over what the kernel law gives
     score_passes: Num = 5.0  # times that an unfused forward pass moves each attention score
     memory_passes: Num = 1.0  # traffic of element-wise operations over that of the fused minimum
     accumulate_passes: Num = 0.7  # share of the gradient accumulation's traffic that wgrad products do not hide
-    imbalance: Num = 1.15  # busiest expert-parallel rank over the mean
+    imbalance: Num = 1.2  # busiest expert-parallel rank over the mean
 
     # Host.
     host_op_s: Num = 8e-6  # time to launch one kernel
@@ -44,7 +45,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     cp_overlap: Num = 0.8
     ep_overlap: Num = 0.0
     dp_overlap: Num = 0.7  # fraction of the backward pass that data-parallel communication can hide under
-    dp_floor: Num = 0.05  # fraction of data-parallel communication that stays exposed
+    dp_floor: Num = 0.07  # fraction of data-parallel communication that stays exposed
     fsdp_overlap: Num = 0.85  # the same fraction where weights are gathered for each pass
     pp_overlap: Num = 0.5
     network_fraction: Num = 1.0  # sustained network bandwidth over that of the collective benchmarks

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hwmodel.catalog.stacks import TrainingCalibration
 from hwmodel.validation.batch import Batch, Column
 from hwmodel.validation.run_parameters import PARAMETERS, Parameter, with_values
-from hwmodel.validation.training import Outcome, Prepared, outcome, stacks_of
+from hwmodel.validation.training import MARGIN, Outcome, Prepared, outcome, stacks_of
 
 SCALE = 0.12  # log error beyond which a row loses weight (Cauchy)
 CROWD = 0.85  # rows of a source together weigh n^(1 - CROWD)
@@ -59,7 +59,7 @@ def pruned(
     assert batch is not None
     seconds = np.broadcast_to(np.asarray(batch.step(stacks).total_s), batch.rows.shape)  # type: ignore[arg-type]
     near = seconds / batch.workload.global_batch_seqs
-    fit = batch.peak_bytes(stacks)[0] <= prepared.capacity[batch.rows]  # type: ignore[arg-type]
+    fit = batch.peak_bytes(stacks)[0] <= MARGIN * prepared.capacity[batch.rows]  # type: ignore[arg-type]
     best = np.full(len(prepared.rows), np.inf)
     np.minimum.at(best, batch.rows, np.where(fit, near, np.inf))
     alone = ~np.isfinite(best[batch.rows])

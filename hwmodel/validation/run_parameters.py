@@ -46,10 +46,10 @@ def _level(stack: str, meaning: str, sigma: float = 0.10) -> Parameter:
     )  # fmt: skip
 
 
-def _family(family: str) -> Parameter:
+def _family(family: str, field: str, bits: str) -> Parameter:
     return Parameter(
-        name=f"sustained.{family}", place=f"family:{family}", field="sustained", prior=1.0, sigma=0.10, low=0.7, high=1.6,
-        meaning=f"time of matrix products in training over that of sustained benchmarks, {family}",
+        name=f"{field}.{family}", place=f"family:{family}", field=field, prior=1.05, sigma=0.10, low=0.7, high=1.6,
+        meaning=f"time of {bits} products in training over the kernel law's for a long load, {family}",
     )  # fmt: skip
 
 
@@ -71,18 +71,18 @@ PARAMETERS: tuple[Parameter, ...] = (
     _generic("tp_overlap", 0.25, 0.15, 0.0, 0.9, "tensor-parallel communication hidden under products"),
     _generic("dp_overlap", 0.7, 0.2, 0.0, 1.0, "share of the backward pass that hides gradient reduction"),
     _generic("fsdp_overlap", 0.85, 0.15, 0.0, 1.0, "share of a pass that hides gathering of sharded weights"),
-    _generic("dp_floor", 0.05, 0.04, 0.0, 0.4, "share of data-parallel communication never hidden"),
     _generic("jitter", 0.01, 0.006, 0.0, 0.05, "slowdown a doubling of the number of nodes"),
     _generic("memory_passes", 1.2, 0.2, 0.6, 3.0, "traffic of element-wise operations over the fused minimum"),
     _generic("score_passes", 5.0, 0.3, 1.0, 12.0, "times that unfused attention moves each score forward"),
     _generic("attention_backward", 1.1, 0.15, 0.7, 2.0, "time of attention's backward pass over the kernel law's"),
     _generic("attention_old", 1.1, 0.15, 0.7, 2.0, "time of FlashAttention-2 kernels over the kernel law's"),
     _generic("launches_expert", 16.0, 0.3, 1.0, 60.0, "kernels launched forward for each expert of a rank"),
-    _generic("imbalance", 1.2, 0.15, 1.0, 3.0, "busiest expert-parallel rank over the mean"),
-    _family("ampere"),
-    _family("hopper"),
-    _family("blackwell"),
-    _family("tpu"),
+    _family("ampere", "sustained_high", "16-bit"),
+    _family("hopper", "sustained_high", "16-bit"),
+    _family("hopper", "sustained", "8-bit"),
+    _family("blackwell", "sustained_high", "16-bit"),
+    _family("blackwell", "sustained", "8-bit and 4-bit"),
+    _family("tpu", "sustained_high", "16-bit"),
     _level("megatron-lm-2021", "device time of Megatron-LM to 2022 over the kernels'"),
     _level("megatron-deepspeed", "device time of Megatron-DeepSpeed over the kernels'"),
     _level("megatron-core", "device time of Megatron-Core over the kernels'"),

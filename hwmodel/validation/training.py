@@ -17,6 +17,7 @@ from hwmodel.validation.tables import CellError, Row
 from hwmodel.validation.training_rows import Case, case_of
 
 _SPREAD = 0.08  # relative slowness at which a candidate's weight falls to 1/e: settings near the best are all likely
+MARGIN = 1.08  # predicted over usable memory up to which a layout may have run: the error of the memory model
 LORA_FRACTION = 0.01  # trainable share of a low-rank adaptation
 
 
@@ -145,7 +146,7 @@ def outcome(prepared: Prepared, stacks: list[Stack]) -> Outcome:
     per_sequence = seconds / batch.workload.global_batch_seqs
     size, allocated = batch.peak_bytes(stacks)
     over = size / prepared.capacity[batch.rows]
-    fit = over <= 1.0
+    fit = over <= MARGIN
     some = np.zeros(n, dtype=bool)
     np.logical_or.at(some, batch.rows, fit)
     # Where nothing fits, the leanest candidates speak: our memory is not exact.
