@@ -84,6 +84,8 @@ def gemm_constants(
     values, found = _layers(part, _format_table(part, number_format, calibration.gemm))
     own = FORMAT_BYTES.get(number_format, 2.0)
     values.setdefault("sustained", 1.0 / (1.0 + values.get("throttle", 0.0)))
+    if weight_bytes is not None and weight_bytes < own:  # widened on the way in: fewer bytes, read more slowly
+        values["hbm_fraction"] = values.get("hbm_fraction", 0.85) * values.get("weight_only_fraction", 1.0)
     constants = GemmConstants(
         peak_flop_per_s=peak or format_peak(part, number_format),
         hbm_bytes_per_s=part.hbm_bytes_per_s,

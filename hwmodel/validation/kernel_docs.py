@@ -16,6 +16,7 @@ TITLES = {
     "decode": "Attention of one new token",
     "mla_decode": "Latent attention of one new token",
     "memory": "Kernels that only move bytes",
+    "weight_only": "Products over 8- and 4-bit weights in 16-bit arithmetic",
 }
 
 

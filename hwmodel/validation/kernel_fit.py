@@ -142,6 +142,14 @@ def move_task(directory: Path) -> Task:
     return Task("memory", rows, laws.moves, dict(priors.MEMORY), ("m", "k"))
 
 
+def weight_only_task(directory: Path) -> Task:
+    rows = laws.with_specs(tables.weight_only_rows(directory))
+    flop = 2.0 * rows["m"] * rows["n"] * rows["k"]
+    rows = take(rows, (rows["t"] * rows["peak"] > flop) & (rows["n"] * rows["k"] >= 4e6))  # layers, not crumbs
+    bounds: Bounds = {"weight_only_fraction": (0.85, 0.3, 1.0)}
+    return Task("weight_only", rows, laws.weight_only, bounds, ("m", "n", "k"))
+
+
 def bar(total: int) -> Progress:
     """A progress bar on stderr."""
     state = {"done": 0}
@@ -157,7 +165,7 @@ def bar(total: int) -> Progress:
 
 def run_all(directory: Path, step: Progress) -> tuple[dict[str, Task], dict[str, Report]]:
     """All tasks fitted, with their held-out errors by task and `family format`."""
-    makers = (gemm_task, prefill_task, decode_task, mla_task, moe_task, move_task)
+    makers = (gemm_task, prefill_task, decode_task, mla_task, moe_task, move_task, weight_only_task)
     done: dict[str, Task] = {}
     reports: dict[str, Report] = {}
     for make in makers:
@@ -167,13 +175,13 @@ def run_all(directory: Path, step: Progress) -> tuple[dict[str, Task], dict[str,
         for family, number_format in present(task):
             cast = task.name == "gemm" and number_format != "bf16"
             task.bounds = plain | priors.CAST if cast else plain
-            given = done["gemm"].fits[family, number_format] if task.name == "grouped" else None
+            given = done["gemm"].fits[family, number_format] if task.name in ("grouped", "weight_only") else None
             reports[task.name][f"{family} {number_format}"] = task.run(family, number_format, given)
             step(f"{task.name} {family} {number_format}")
     return done, reports
 
 
-STEPS = 47
+STEPS = 48
 
 
 def calibrate_kernels(directory: Path, out: Path, step: Progress | None = None) -> dict[str, Report]:

@@ -59,7 +59,7 @@ def gemm_constants(rows: Columns, v: Values) -> GemmConstants:
     element = np.array([size[order[str(n)]] for n in names])[codes]
     own = {k: x for k, x in v.items() if k in GemmConstants.__struct_fields__}
     fixed: dict[str, Any] = {"peak_flop_per_s": rows["peak"], "hbm_bytes_per_s": rows["bandwidth"]}
-    return GemmConstants(units=rows["units"], a_bytes=element, b_bytes=element, **(fixed | own))
+    return GemmConstants(**({"units": rows["units"], "a_bytes": element, "b_bytes": element} | fixed | own))
 
 
 def gemm(rows: Columns, v: Values) -> Any:
@@ -73,6 +73,12 @@ def gemm(rows: Columns, v: Values) -> Any:
     moved = (m * c.a_bytes + n * c.b_bytes) * k + m * n * c.out_bytes
     warm = rows["bandwidth"] * (1.0 + 4.0 * np.maximum(1.0 - moved / v["resident_bytes"], 0.0))
     return kernels.gemm_s(m, n, k, gemm_constants(rows, dict(v) | {"hbm_bytes_per_s": warm})) + kernels.cast_s(m * k, c)
+
+
+def weight_only(rows: Columns, v: Values) -> Any:
+    """Products whose weights are widened on the way in: they read fewer bytes at a share of the rate."""
+    slow = {"hbm_fraction": v["hbm_fraction"] * v["weight_only_fraction"], "b_bytes": rows["weight_bytes"]}
+    return kernels.gemm_s(rows["m"], rows["n"], rows["k"], gemm_constants(rows, dict(v) | slow))
 
 
 def grouped(rows: Columns, v: Values) -> Any:

@@ -83,6 +83,15 @@ def gemm_rows(directory: Path) -> Columns:
     return take(rows, np.isin(rows["format"], list(ELEMENT_BYTES)))
 
 
+def weight_only_rows(directory: Path) -> Columns:
+    """Products in 16 bits over weights kept in 8 or 4: columns m, n, k and `weight_bytes`."""
+    rows = read(directory, "gemm", {"gemm_dtype": "format", "m": "m", "n": "n", "k": "k"})
+    rows = take(rows, np.isin(rows["format"], ["int8_wo", "int4_wo"]))
+    rows["weight_bytes"] = np.where(rows["format"] == "int8_wo", 1.0, 0.53125)
+    rows["format"] = np.full(len(rows["t"]), "bf16")
+    return rows
+
+
 def prefill_rows(directory: Path) -> Columns:
     """Causal attention over whole prompts: b sequences of s tokens, h heads, g key-value heads of width d."""
     shapes = {"batch_size": "b", "isl": "s", "num_heads": "h", "num_key_value_heads": "g", "head_dim": "d"}

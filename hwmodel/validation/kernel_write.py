@@ -81,6 +81,8 @@ def tables_of(done: dict[str, Task]) -> dict[str, Any]:
         for values in attention[family].values():
             values["backward_efficiency"] = priors.BACKWARD[family]
     gemm["generic"], attention["generic"] = _generic(gemm, families), _generic(attention, families)
+    narrow = kin_mean([fitted.shared["weight_only_fraction"] for fitted in done["weight_only"].fits.values()])
+    gemm["generic"]["bf16"]["weight_only_fraction"] = rounded(narrow)
     _unmeasured(gemm, attention)
     memory: dict[str, dict[str, float]] = {}
     for (family, _), fitted in sorted(done["memory"].fits.items()):
