@@ -51,9 +51,9 @@ def closed_loop(
     )
 
 
-def static_batch(step_s: Num, batch_prefill_s: Num, batch: Num, output_tokens: Num, engine: Engine) -> ServiceTerms:
-    """A batch of equal requests that start and end together: one prefill of all, then the steps."""
-    first = engine.request_s + batch_prefill_s
+def static_batch(step_s: Num, batch_prefill_s: Num, batch: Num, output_tokens: Num) -> ServiceTerms:
+    """A batch of equal requests that start and end together, without a server: one prefill of all, then the steps."""
+    first = batch_prefill_s
     request = first + step_s * maximum(output_tokens - 1.0, 0.0)
     return ServiceTerms(
         ttft_s=first,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hwmodel.catalog.engines import serving_calibration
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.ops import Num, maximum, minimum, where
+from hwmodel.physics.engine import engine_of
 from hwmodel.physics.serving import decode_step_s, kv_pool_bytes, memory, prefill_s, sequences_that_fit
 from hwmodel.solve.serving_columns import stack_shapes
 from hwmodel.specs.kernels import Machine
@@ -73,7 +75,7 @@ def cost_per_token(
     """
     import numpy as np
 
-    engine = engine or Engine()
+    engine = engine or default_engine(machine)
     widest = min(max_tp or 64.0, float(np.max(machine.network.domain)))
     choices = [t for t in TP_CHOICES if t <= widest] or [1.0]
     tp = np.repeat(choices, len(BATCH_SHARES))[:, None]
@@ -118,12 +120,13 @@ def serving_accelerator_seconds_per_token(
     if prompt_tokens <= 0 or output_tokens <= 0:
         raise InputError(f"prompt and output tokens must be positive, not {prompt_tokens:g} and {output_tokens:g}")
     columns = shape if isinstance(shape, Shape) else stack_shapes(shape)
+    engine = engine or default_engine(machine, recipe.id)
     cost = cost_per_token(
         columns, machine, formats_of(recipe), engine, prompt_tokens, output_tokens, tpot_limit_s=tpot_limit_s
     )
     if not _any(cost.feasible):
         formats, layout = formats_of(recipe), ServingLayout(tp=min(64.0, float(machine.network.domain)))
-        short = -float(maximum(kv_pool_bytes(columns, formats, layout, engine or Engine(), machine.hbm_bytes), -1e30))
+        short = -float(maximum(kv_pool_bytes(columns, formats, layout, engine, machine.hbm_bytes), -1e30))
         raise InfeasibleError(
             f"the weights do not fit {layout.tp:g} x {machine.part} in {recipe.id}: {short / 1e9:.0f} GB an accelerator"
             " are missing; serve in a smaller format or over a wider domain",
@@ -131,6 +134,11 @@ def serving_accelerator_seconds_per_token(
             remedy="a smaller format, or a part with more memory",
         )
     return cost
+
+
+def default_engine(machine: Machine, recipe: str = "") -> Engine:
+    """Fitted constants of a generic engine on the machine's family of parts."""
+    return engine_of(serving_calibration(), family=machine.family, recipe=recipe)
 
 
 def _any(flags: Any) -> bool:

@@ -84,8 +84,7 @@ def _static(b: Bench, engine: Engine, c: ServingCalibration) -> ServiceTerms:
     whole = prefill_terms(
         b.shape, b.machine, b.formats, b.layout, engine, load.new_tokens, load.prompt_tokens, prompts
     ).total_s
-    first = whole + engine.prefill_kernel_s * kernels(b.shape)
-    return static_batch(step, first, running, load.output_tokens, engine)
+    return static_batch(step, whole, running, load.output_tokens)
 
 
 def _saturated(b: Bench, engine: Engine, c: ServingCalibration) -> ServiceTerms:

@@ -1,0 +1,114 @@
+"""`hwmodel serve`: predict one serving configuration, or choose a fleet for a demand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hwmodel.cli.output import emit
+from hwmodel.errors import InputError
+
+
+@click.command()
+@click.option("--model", required=True, help="A model by name (`hwmodel catalog list models`).")
+@click.option("--demand", metavar="RATE", help="Mean requests, like '200 req/s': choose a fleet for it.")
+@click.option("--concurrency", metavar="N", help="Clients in a closed loop: predict one configuration (with --part).")
+@click.option("--input", "prompt", default="1k", show_default=True, metavar="TOKENS", help="Prompt tokens a request.")
+@click.option("--output", default="300", show_default=True, metavar="TOKENS", help="Output tokens a request.")
+@click.option("--histogram", type=click.Path(path_type=Path), help="CSV prompt_tokens,output_tokens,count instead.")
+@click.option("--ttft", metavar="TIME", help="Limit on the time to the first token, like 1s.")
+@click.option("--tpot", metavar="TIME", help="Limit on the time per further output token, like 50ms.")
+@click.option("--p", "percentile", default=95.0, show_default=True, help="Percent of requests that meet the limits.")
+@click.option("--parts", "--part", "parts", metavar="A,B", help="Accelerators allowed (default: a usual choice).")
+@click.option("--precision", metavar="A,B", help="Serving recipes allowed (default bf16,fp8,nvfp4,w4a16).")
+@click.option("--engine", default="generic", show_default=True, help="generic, trtllm, vllm or sglang.")
+@click.option("--tp", type=float, help="Tensor parallelism (prediction).")
+@click.option("--dp", type=float, default=1.0, help="Attention data parallelism (prediction).")
+@click.option("--ep", type=float, default=1.0, help="Expert parallelism (prediction).")
+@click.option("--prefix-hit", default="0%", show_default=True, help="Share of prompt tokens found in a prefix cache.")
+@click.option("--peak-to-mean", default=1.0, show_default=True, help="Peak demand over the mean; the fleet carries it.")
+@click.option("--spares", default=1, show_default=True, help="Replicas beyond the need (N+1).")
+@click.option("--format", "form", type=click.Choice(["md", "json", "csv", "text"]), default="md", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Write the result to a file instead.")
+def command(model: str, demand: str | None, concurrency: str | None, form: str, out: Path | None, **given: Any) -> None:
+    """Predict or choose how to serve a model.
+
+    TTFT: arrival to first token, waiting included. TPOT: (request - TTFT) / (output tokens - 1). Rates count requests;
+    dollars a million tokens split an hour by the time spent on prompts and on output.
+
+    \b
+    hwmodel serve --model llama-3.1-70b --demand "200 req/s" --input 1k --output 300 --ttft 1s --tpot 50ms
+    hwmodel serve --model llama-3.1-70b --part h200 --precision fp8 --tp 8 --concurrency 64
+    """
+    from hwmodel.cli.tables import render
+
+    if (demand is None) == (concurrency is None):
+        raise InputError("say either --demand (choose a fleet) or --concurrency (predict one configuration)")
+    question = _question(model, demand, given)
+    if concurrency is None:
+        from hwmodel.catalog import load_catalog
+        from hwmodel.solve.serving_choose import choose
+
+        answer = choose(question, load_catalog())
+    else:
+        from hwmodel.catalog import load_catalog
+        from hwmodel.solve.serving_predict import predict
+        from hwmodel.units import parse_count
+
+        clients = parse_count(concurrency, "--concurrency")
+        answer = predict(question, load_catalog(), clients, given["tp"], given["dp"], given["ep"])
+    from hwmodel.cli.serve_text import document, headline, table
+
+    emit(render(table(answer), document(question, answer), form, headline(question, answer)), out)
+
+
+def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:
+    from hwmodel.solve.serving_question import ServingQuestion, read_histogram
+    from hwmodel.units import parse_count, parse_duration_s, parse_fraction
+
+    if given["histogram"] is not None:
+        prompt, output = read_histogram(given["histogram"])
+    else:
+        prompt, output = parse_count(given["prompt"], "--input"), parse_count(given["output"], "--output")
+    limits = {
+        f"{name}_s": parse_duration_s(given[name], f"--{name}") for name in ("ttft", "tpot") if given[name] is not None
+    }
+    hit = given["prefix_hit"].strip()
+    return ServingQuestion(
+        model=model,
+        prompt_tokens=prompt,
+        output_tokens=output,
+        rate=_rate(demand) if demand is not None else 1.0,
+        percentile=given["percentile"] / 100.0,
+        peak_to_mean=given["peak_to_mean"],
+        spares=given["spares"],
+        hit_rate=0.0 if hit in ("0", "0%") else parse_fraction(hit, "--prefix-hit"),
+        engine=given["engine"],
+        parts=_names(given["parts"]),
+        precisions=_names(given["precision"]),
+        **limits,
+    )
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
+
+
+def _rate(text: str) -> float:
+    """Requests a second of `200 req/s`, `5k req/min`, `0.5 req/s` or a bare number a second."""
+    head, _, unit = text.partition("/")
+    words = head.lower().replace("requests", "").replace("request", "").replace("req", "").strip()
+    seconds = {"": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "hour": 3600.0, "d": 86400.0, "day": 86400.0}
+    scale = {"k": 1e3, "m": 1e6}.get(words[-1:], 1.0)
+    number = words[:-1] if scale > 1.0 else words
+    try:
+        value = float(number) * scale
+    except ValueError as error:
+        raise InputError(f"cannot read --demand {text!r}; write it like '200 req/s' or '5k req/min'") from error
+    if unit.strip() not in seconds:
+        raise InputError(f"--demand {text!r} counts per {unit.strip()!r}; use s, min, h or day")
+    if not 0.0 < value < float("inf"):
+        raise InputError(f"--demand must be above zero, not {text!r}")
+    return value / seconds[unit.strip()]
