@@ -70,11 +70,18 @@ def _each(raws: Mapping[str, Raw], read: Callable[[Raw], T], problems: Problems)
     return out
 
 
+def _aliases(raw: Raw) -> list[tuple[str, tuple[str | int, ...]]]:
+    stated = raw.fields.get("aliases", [])
+    if not isinstance(stated, list):
+        return []
+    return [(alias, ("aliases", i)) for i, alias in enumerate(stated) if isinstance(alias, str)]
+
+
 def names_of(kind: str, raws: Mapping[str, Raw]) -> Names:
     """Every id and alias in its compared form; CatalogError where one name means two records."""
     names: Names = {}
     for raw in raws.values():
-        own = [(raw.id, ("id",)), *((a, ("aliases", i)) for i, a in enumerate(raw.fields.get("aliases", [])))]
+        own: list[tuple[str, tuple[str | int, ...]]] = [(raw.id, ("id",)), *_aliases(raw)]
         for text, at in own:
             key = normalise(text)
             if names.setdefault(key, raw.id) != raw.id:
@@ -85,14 +92,17 @@ def names_of(kind: str, raws: Mapping[str, Raw]) -> Names:
     return names
 
 
-def _check_defaults(parts: Mapping[str, Part], systems: Mapping[str, System], raws: Mapping[str, Raw]) -> None:
+def _broken_defaults(
+    parts: Mapping[str, Part], systems: Mapping[str, System], raws: Mapping[str, Raw]
+) -> list[CatalogError]:
+    found = []
     for part in parts.values():
-        if part.default_system:
-            system = systems.get(part.default_system)
-            if system is None or system.part != part.id:
-                what = "is no system" if system is None else f"is a system of {system.part}"
-                fault = FaultError(("default_system",), f"default_system {part.default_system!r} {what}")
-                raise raws[part.id].error(fault)
+        system = systems.get(part.default_system)
+        if part.default_system and (system is None or system.part != part.id):
+            what = "is no system" if system is None else f"is a system of {system.part}"
+            fault = FaultError(("default_system",), f"default_system {part.default_system!r} {what}")
+            found.append(raws[part.id].error(fault))
+    return found
 
 
 def _laws(roots: Sequence[Path]) -> tuple[dict[str, LawSpec], Names]:
@@ -120,6 +130,27 @@ def _regions(roots: Sequence[Path], sources: Mapping[str, Source]) -> tuple[dict
     return found, names
 
 
+class _Hardware:
+    """Accelerators and systems, parsed and linted."""
+
+    def __init__(self, roots: Sequence[Path], sources: Mapping[str, Source], problems: Problems) -> None:
+        part_raws, system_raws = read_records(roots, "accelerators"), read_records(roots, "systems")
+        read = _each(part_raws, lambda raw: hardware.read_part(raw, sources), problems)
+        self.parts = {k: v[0] for k, v in read.items()}
+        self.part_values = {k: v[1] for k, v in read.items()}
+        self.part_names = names_of("accelerator", part_raws)
+        found = _each(system_raws, lambda raw: hardware.read_system(raw, sources, self.parts), problems)
+        self.systems = {k: v[0] for k, v in found.items()}
+        self.system_values = {k: v[1] for k, v in found.items()}
+        self.system_names = names_of("system", system_raws)
+        for error in (
+            *_broken_defaults(self.parts, self.systems, part_raws),
+            *lint.lint_parts(part_raws, self.parts, self.part_values),
+            *lint.lint_systems(system_raws, self.systems, self.parts),
+        ):
+            problems.add(error)
+
+
 def build(roots: Sequence[Path], problems: Problems | None = None) -> tuple[bytes, Provenance]:
     """Parse and lint every file of the roots; the encoded records and where their values come from.
 
@@ -127,18 +158,7 @@ def build(roots: Sequence[Path], problems: Problems | None = None) -> tuple[byte
     """
     problems = problems or Problems()
     sources = _sources(roots)
-    part_raws = read_records(roots, "accelerators")
-    parts = _each(part_raws, lambda raw: hardware.read_part(raw, sources), problems)
-    part_names = names_of("accelerator", part_raws)
-    only_parts = {k: v[0] for k, v in parts.items()}
-    system_raws = read_records(roots, "systems")
-    systems = _each(system_raws, lambda raw: hardware.read_system(raw, sources, only_parts), problems)
-    only_systems = {k: v[0] for k, v in systems.items()}
-    _check_defaults(only_parts, only_systems, part_raws)
-    for error in lint.lint_parts(part_raws, only_parts, {k: v[1] for k, v in parts.items()}):
-        problems.add(error)
-    for error in lint.lint_systems(system_raws, only_systems, only_parts):
-        problems.add(error)
+    hard = _Hardware(roots, sources, problems)
     model_raws = read_records(roots, "models")
     entries = _each(model_raws, lambda raw: models.read_model(raw, sources), problems)
     fleets = _each(read_records(roots, "reliability"), lambda raw: formats.read_fleet(raw, sources), problems)
@@ -149,23 +169,21 @@ def build(roots: Sequence[Path], problems: Problems | None = None) -> tuple[byte
         problems.add(error)
     regions, region_names = _regions(roots, sources)
     records: dict[str, Mapping[str, Any]] = {
-        "parts": only_parts, "systems": only_systems, "models": {k: v[0] for k, v in entries.items()},
+        "parts": hard.parts, "systems": hard.systems, "models": {k: v[0] for k, v in entries.items()},
         "precisions": _each(training, lambda raw: formats.read_precision(raw, Precision, sources), problems),
         "serving": _each(serving, lambda raw: formats.read_precision(raw, ServingPrecision, sources), problems),
         "laws": found_laws, "fleets": {k: v[0] for k, v in fleets.items()},
         "facilities": {k: v[0] for k, v in facilities.items()}, "regions": regions,
-        "prices": _prices(roots, part_names, sources), "sources": sources,
+        "prices": _prices(roots, hard.part_names, sources), "sources": sources,
     }  # fmt: skip
     names = {
-        "accelerator": part_names, "system": names_of("system", system_raws),
-        "model": names_of("model", model_raws), "precision": names_of("precision", training),
-        "serving precision": names_of("serving precision", serving), "law": law_names, "region": region_names,
+        "accelerator": hard.part_names, "system": hard.system_names, "model": names_of("model", model_raws),
+        "precision": names_of("precision", training), "serving precision": names_of("serving precision", serving),
+        "law": law_names, "region": region_names,
     }  # fmt: skip
-    provenance = {
-        kind: {k: v[1] for k, v in read.items()}
-        for kind, read in (("accelerator", parts), ("system", systems), ("model", entries),
-                           ("reliability", fleets), ("energy", facilities))
-    }  # fmt: skip
+    provenance: Provenance = {"accelerator": hard.part_values, "system": hard.system_values}
+    for kind, read in (("model", entries), ("reliability", fleets), ("energy", facilities)):
+        provenance[kind] = {k: v[1] for k, v in read.items()}
     return encode(records, names), provenance
 
 

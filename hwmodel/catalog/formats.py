@@ -10,7 +10,7 @@ import msgspec
 from hwmodel.catalog.entries import Facility, Fleet
 from hwmodel.catalog.hardware import FORMATS
 from hwmodel.catalog.records import Raw, only, texts
-from hwmodel.catalog.values import FaultError, sourced
+from hwmodel.catalog.values import FaultError, source_id, sourced
 from hwmodel.specs.economics import ReliabilityFacts
 from hwmodel.specs.precision import Precision, ServingPrecision
 from hwmodel.specs.provenance import Sourced
@@ -36,8 +36,7 @@ def read_precision(raw: Raw, kind: type[R], sources: Collection[str]) -> R:
     """A training or serving recipe. Raises FaultError."""
     fields = {k: v for k, v in raw.fields.items() if k not in ("source", "aliases", "notes")}
     only(fields, kind.__struct_fields__)
-    if raw.fields.get("source") not in sources:
-        raise FaultError(("source",), "names no id of sources.yaml")
+    source_id(raw.fields.get("source"), sources, ())
     texts(raw.fields.get("aliases", []), ("aliases",))
     try:
         recipe = msgspec.convert(fields, kind)

@@ -7,7 +7,7 @@ from typing import Any
 
 from hwmodel.catalog.nodes import ASSUMED_NIC_UNI_BYTES_PER_S, ASSUMED_NODE, links_of
 from hwmodel.catalog.records import Raw, only, texts
-from hwmodel.catalog.values import TEXT, FaultError, sourced
+from hwmodel.catalog.values import TEXT, FaultError, one_of, sourced
 from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.provenance import Sourced
 
@@ -105,6 +105,9 @@ def _sections(fields: Mapping[str, Any], table: Mapping[str, tuple[str, str]], s
                 raise FaultError((section,), "expected a group of values")
             inner = [k.partition(".")[2] for k in table if k.startswith(section + ".")]
             only(node, (*inner, *SECTION_TEXTS.get(section, ())), (section,))
+            for name_of_text in SECTION_TEXTS.get(section, ()):
+                if not isinstance(node.get(name_of_text, ""), str):
+                    raise FaultError((section, name_of_text), "expected text (quote it)")
             node = node.get(key)
             if node is None:
                 continue
@@ -131,6 +134,36 @@ def _peak(value: float | str) -> float | None:
     return None if isinstance(value, str) else value
 
 
+def _stated(values: Values, table: Mapping[str, tuple[str, str]]) -> tuple[dict[str, Any], list[str]]:
+    """Fields of the record with their SI values, and the fields that no source confirms."""
+    named = [(name, field) for name, (_, field) in table.items() if field and name in values]
+    doubtful = [field for name, field in named if values[name][0].status == "unconfirmed"]
+    return {field: values[name][1] for name, field in named}, doubtful
+
+
+def _plain_text(fields: Mapping[str, Any], key: str) -> str:
+    value = fields.get(key, "")
+    if not isinstance(value, str):
+        raise FaultError((key,), "expected text (quote it)")
+    return value
+
+
+def _part_kwargs(fields: Mapping[str, Any], values: Values, peaks: Values) -> dict[str, Any]:
+    """The measured fields of a part."""
+    kwargs, doubtful = _stated(values, PART_VALUES)
+    if kwargs.get("tdp_w") == NOT_PUBLISHED:
+        kwargs["tdp_w"] = None
+    topology = one_of(kwargs.get("link_topology", "none"), TOPOLOGIES, ("link", "topology"))
+    if topology == "mesh" and "link.per_link_uni" in values:
+        kwargs["link_pair_uni_bytes_per_s"] = values["link.per_link_uni"][1]
+    formats = {name.partition(".")[2]: found for name, found in peaks.items()}
+    doubtful += [f"peak_dense_flop_per_s.{f}" for f, found in formats.items() if found[0].status == "unconfirmed"]
+    kwargs["peak_dense_flop_per_s"] = {f: _peak(found[1]) for f, found in formats.items()}
+    kwargs["tdp_term"] = (fields.get("power") or {}).get("term", "")
+    kwargs["unconfirmed"] = tuple(sorted(doubtful))
+    return kwargs
+
+
 def read_part(raw: Raw, sources: Collection[str]) -> tuple[Part, dict[str, Sourced]]:
     """One accelerator and the provenance of its values by dotted field. Raises FaultError."""
     fields = raw.fields
@@ -141,43 +174,40 @@ def read_part(raw: Raw, sources: Collection[str]) -> tuple[Part, dict[str, Sourc
     if not peaks:
         raise FaultError(("peak_dense",), "states no peak; name at least one format")
     accumulate = _peaks(fields, "peak_dense_fp16_accumulate", sources)
-    kwargs: dict[str, Any] = {
-        field: values[name][1] for name, (_, field) in PART_VALUES.items() if field and name in values
-    }
-    if kwargs.get("tdp_w") == NOT_PUBLISHED:
-        kwargs["tdp_w"] = None
-    topology = kwargs.get("link_topology", "none")
-    if topology not in TOPOLOGIES:
-        raise FaultError(("link", "topology"), f"topology {topology!r} is none of {', '.join(TOPOLOGIES)}")
-    status = fields.get("status", "ga")
-    if status not in STATUSES:
-        raise FaultError(("status",), f"status {status!r} is none of {', '.join(STATUSES)}")
-    if topology == "mesh" and "link.per_link_uni" in values:
-        kwargs["link_pair_uni_bytes_per_s"] = values["link.per_link_uni"][1]
-    doubtful = [
-        f"{field}" for name, (_, field) in PART_VALUES.items()
-        if field and name in values and values[name][0].status == "unconfirmed"
-    ]  # fmt: skip
-    doubtful += [
-        f"peak_dense_flop_per_s.{n.partition('.')[2]}" for n, v in peaks.items() if v[0].status == "unconfirmed"
-    ]
     part = Part(
         id=raw.id,
         name=_text(fields, "name"),
         vendor=_text(fields, "vendor"),
         family=_text(fields, "family"),
-        architecture=fields.get("architecture", ""),
-        status=status,
+        architecture=_plain_text(fields, "architecture"),
+        status=one_of(fields.get("status", "ga"), STATUSES, ("status",)),
         extends=raw.parent,
         aliases=texts(fields.get("aliases", []), ("aliases",)),
-        default_system=fields.get("default_system", ""),
-        peak_dense_flop_per_s={n.partition(".")[2]: _peak(v[1]) for n, v in peaks.items()},
-        peak_dense_fp16_accumulate_flop_per_s={n.partition(".")[2]: float(v[1]) for n, v in accumulate.items()},
-        tdp_term=(fields.get("power") or {}).get("term", ""),
-        unconfirmed=tuple(sorted(doubtful)),
-        **kwargs,
+        default_system=_plain_text(fields, "default_system"),
+        peak_dense_fp16_accumulate_flop_per_s={
+            name.partition(".")[2]: v[1] for name, v in accumulate.items() if isinstance(v[1], float)
+        },
+        **_part_kwargs(fields, values, peaks),
     )
     return part, {name: record for name, (record, _) in (peaks | accumulate | values).items()}
+
+
+def _system_kwargs(part: Part, values: Values) -> dict[str, Any]:
+    """The measured fields of a system; what it does not state comes from its part, or is assumed and listed."""
+    kwargs, doubtful = _stated(values, SYSTEM_VALUES)
+    one_of(kwargs.get("fabric", "none"), FABRICS, ("fabric",))
+    one_of(kwargs.get("link_topology", "none"), TOPOLOGIES, ("link_topology",))
+    if "accelerators_per_node" not in kwargs:
+        doubtful.append("accelerators_per_node")
+    link, topology, domain = links_of(part, kwargs.setdefault("accelerators_per_node", ASSUMED_NODE))
+    kwargs.setdefault("link_uni_bytes_per_s", link)
+    kwargs.setdefault("link_topology", topology)
+    kwargs.setdefault("domain_accelerators", domain)
+    if "nic_uni_bytes_per_s" not in kwargs:
+        stated = part.scale_out_uni_bytes_per_s
+        kwargs["nic_uni_bytes_per_s"] = ASSUMED_NIC_UNI_BYTES_PER_S if stated is None else stated
+        doubtful += ["nic_uni_bytes_per_s"] if stated is None else []
+    return {**kwargs, "unconfirmed": tuple(sorted(doubtful))}
 
 
 def read_system(raw: Raw, sources: Collection[str], parts: Mapping[str, Part]) -> tuple[System, dict[str, Sourced]]:
@@ -186,39 +216,15 @@ def read_system(raw: Raw, sources: Collection[str], parts: Mapping[str, Part]) -
     only(fields, (*SYSTEM_PLAIN, *SYSTEM_VALUES))
     name = _text(fields, "part")
     if name not in parts:
-        raise FaultError(("part",), f"part {name!r} is no accelerator id")
-    part = parts[name]
+        raise FaultError(("part",), f"part {name[:60]!r} is no accelerator id")
     values = _sections(fields, SYSTEM_VALUES, sources)
-    kwargs: dict[str, Any] = {
-        field: values[key][1] for key, (_, field) in SYSTEM_VALUES.items() if field and key in values
-    }
-    if kwargs.get("fabric", "none") not in FABRICS:
-        raise FaultError(("fabric",), f"fabric {kwargs['fabric']!r} is none of {', '.join(FABRICS)}")
-    if kwargs.get("link_topology", "none") not in TOPOLOGIES:
-        raise FaultError(("link_topology",), f"topology {kwargs['link_topology']!r} is none of {', '.join(TOPOLOGIES)}")
-    doubtful = [
-        field for key, (_, field) in SYSTEM_VALUES.items()
-        if field and key in values and values[key][0].status == "unconfirmed"
-    ]  # fmt: skip
-    per_node = kwargs.setdefault("accelerators_per_node", ASSUMED_NODE)
-    if "accelerators_per_node" not in values:
-        doubtful.append("accelerators_per_node")
-    link, topology, domain = links_of(part, per_node)
-    kwargs.setdefault("link_uni_bytes_per_s", link)
-    kwargs.setdefault("link_topology", topology)
-    kwargs.setdefault("domain_accelerators", domain)
-    if "nic_uni_bytes_per_s" not in kwargs:
-        stated = part.scale_out_uni_bytes_per_s
-        kwargs["nic_uni_bytes_per_s"] = ASSUMED_NIC_UNI_BYTES_PER_S if stated is None else stated
-        doubtful += ["nic_uni_bytes_per_s"] if stated is None else []
     system = System(
         id=raw.id,
         name=_text(fields, "name"),
-        aliases=texts(fields.get("aliases", []), ("aliases",)),
-        region=fields.get("region", ""),
-        link_pair_uni_bytes_per_s=part.link_pair_uni_bytes_per_s,
-        unconfirmed=tuple(sorted(doubtful)),
-        **kwargs,
         part=name,
+        aliases=texts(fields.get("aliases", []), ("aliases",)),
+        region=_plain_text(fields, "region"),
+        link_pair_uni_bytes_per_s=parts[name].link_pair_uni_bytes_per_s,
+        **_system_kwargs(parts[name], values),
     )
     return system, {key: record for key, (record, _) in values.items()}

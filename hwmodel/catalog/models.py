@@ -7,7 +7,7 @@ from typing import Any
 
 from hwmodel.catalog.entries import ModelEntry
 from hwmodel.catalog.records import Raw, only, texts
-from hwmodel.catalog.values import STATUSES, FaultError, number, sourced
+from hwmodel.catalog.values import STATUSES, FaultError, number, one_of, source_id, sourced
 from hwmodel.specs.provenance import Sourced
 from hwmodel.specs.shape import Block, Shape
 
@@ -61,18 +61,14 @@ def read_model(raw: Raw, sources: Collection[str]) -> tuple[ModelEntry, dict[str
     """One model and the provenance of its parameter counts. Raises FaultError."""
     fields = raw.fields
     only(fields, RECORD)
-    source = fields.get("source")
-    if source not in sources:
-        raise FaultError(
-            ("source",), f"source {str(source)[:60]!r} is not in sources.yaml" if source else "has no source"
-        )
-    status = fields.get("status", "secondary")
-    if status not in STATUSES:
-        raise FaultError(("status",), f"status {str(status)[:40]!r} is none of {', '.join(STATUSES)}")
+    source = source_id(fields.get("source"), sources, ())
+    status = one_of(fields.get("status", "secondary"), STATUSES, ("status",))
     values = {
         key: sourced(fields[key], "count", (key,), sources) for key in ("params", "active_params") if key in fields
     }
     refusal = fields.get("not_modelled", "")
+    if not isinstance(refusal, str):
+        raise FaultError(("not_modelled",), "expected the reason as text")
     if bool(refusal) == ("shape" in fields):
         raise FaultError((), "has neither a `shape` nor a `not_modelled` reason, or both")
     max_seq_len = number(fields.get("max_seq_len", 0), ("max_seq_len",))
@@ -80,7 +76,7 @@ def read_model(raw: Raw, sources: Collection[str]) -> tuple[ModelEntry, dict[str
         id=raw.id,
         name=str(fields.get("name", raw.id)),
         aliases=texts(fields.get("aliases", []), ("aliases",)),
-        source=str(source),
+        source=source,
         locator=str(fields.get("locator", "")),
         status=status,
         shape=None if refusal else read_shape(fields["shape"], raw.id, max_seq_len),
@@ -91,5 +87,5 @@ def read_model(raw: Raw, sources: Collection[str]) -> tuple[ModelEntry, dict[str
         notes=str(fields.get("notes", "")),
     )
     provenance: dict[str, Sourced] = {key: record for key, (record, _) in values.items()}
-    provenance["shape"] = Sourced(value=None, source=str(source), locator=entry.locator, status=status)
+    provenance["shape"] = Sourced(value=None, source=source, locator=entry.locator, status=status)
     return entry, provenance

@@ -31,6 +31,24 @@ def near(given: str, known: Collection[str]) -> str:
     return f"; nearest: {', '.join(close)}" if close else ""
 
 
+def one_of(value: Any, known: Collection[str], at: tuple[str | int, ...]) -> str:
+    """A text out of a list."""
+    if not isinstance(value, str) or value not in known:
+        raise FaultError(at, f"{at[-1]} {str(value)[:40]!r} is none of {', '.join(known)}")
+    return value
+
+
+def source_id(value: Any, sources: Collection[str], at: tuple[str | int, ...]) -> str:
+    """An id of sources.yaml."""
+    if value is None:
+        raise FaultError(at, "has no source; name an id of sources.yaml")
+    if not isinstance(value, str) or value not in sources:
+        raise FaultError(
+            (*at, "source"), f"source {str(value)[:60]!r} is not in sources.yaml{near(str(value), sources)}"
+        )
+    return value
+
+
 def number(raw: Any, at: tuple[str | int, ...]) -> float:
     """A finite number; strings, booleans and NaN are refused."""
     if isinstance(raw, bool) or not isinstance(raw, (int, float)):
@@ -43,17 +61,6 @@ def number(raw: Any, at: tuple[str | int, ...]) -> float:
     if not math.isfinite(value):
         raise FaultError(at, f"{raw} is not a finite number")
     return value
-
-
-def _source(raw: Mapping[str, Any], at: tuple[str | int, ...], sources: Collection[str]) -> str:
-    source = raw.get("source")
-    if source is None:
-        raise FaultError(at, "has no source; name an id of sources.yaml")
-    if not isinstance(source, str) or source not in sources:
-        raise FaultError(
-            (*at, "source"), f"source {str(source)[:60]!r} is not in sources.yaml{near(str(source), sources)}"
-        )
-    return source
 
 
 def _checked_unit(raw: Mapping[str, Any], dimension: str, at: tuple[str | int, ...]) -> float:
@@ -73,7 +80,7 @@ def _others(raw: Mapping[str, Any], at: tuple[str | int, ...], sources: Collecti
         place = (*at, "other", i)
         if not isinstance(item, dict) or set(item) - set(OTHER_KEYS) or "value" not in item:
             raise FaultError(place, f"expected {{{', '.join(OTHER_KEYS)}}}")
-        _source(item, place, sources)
+        source_id(item.get("source"), sources, place)
         if not item.get("why"):
             raise FaultError(place, "does not say why it lost (`why`)")
     return tuple(dict(item) for item in others)
@@ -90,10 +97,8 @@ def sourced(
             raise FaultError((*at, str(key)), f"unknown key {key!r}{near(str(key), KEYS)}")
     if "value" not in raw:
         raise FaultError(at, "has no value")
-    source = _source(raw, at, sources)
-    status = raw.get("status", "secondary")
-    if status not in STATUSES:
-        raise FaultError((*at, "status"), f"status {str(status)[:40]!r} is none of {', '.join(STATUSES)}")
+    source = source_id(raw.get("source"), sources, at)
+    status = one_of(raw.get("status", "secondary"), STATUSES, (*at, "status"))
     for key in ("locator", "as_of", "note"):
         if key in raw and not isinstance(raw[key], str):
             raise FaultError((*at, key), f"{key} must be text (quote it)")
