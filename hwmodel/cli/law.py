@@ -11,7 +11,7 @@ import click
 from hwmodel.cli.output import emit
 
 if TYPE_CHECKING:
-    from hwmodel.solve.law_answers import LawAnswer
+    from hwmodel.solve.law_answers import LawAnswer, LifeAnswer
     from hwmodel.specs.law import LawSpec
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -188,7 +188,7 @@ def _settings(settings: tuple[str, ...]) -> dict[str, float]:
 
 @command.command()
 @click.argument("law_id", metavar="LAW")
-@_quantities("flop", "tokens", "params")
+@_quantities("flop", "tokens", "params", "inference_tokens", "unique_tokens")
 @click.option("--loss", type=float, help="Reach this loss [nats/token] as cheaply as possible.")
 @click.option("--experts", type=float, help="Number of experts, for joint laws.")
 @click.option("--draws", default=4000, show_default=True, help="Joint draws of the constants for the bands; 0: none.")
@@ -201,6 +201,8 @@ def optimum(
     flop: float | None,
     tokens: float | None,
     params: float | None,
+    inference_tokens: float | None,
+    unique_tokens: float | None,
     loss: float | None,
     experts: float | None,
     draws: int,
@@ -209,14 +211,39 @@ def optimum(
     out: Path | None,
     catalogs: tuple[Path, ...],
 ) -> None:
-    """The law's best size and data for a budget (or for given tokens, a given size, or a loss), with 80 % bands."""
+    """The law's best size and data for a budget (or for given tokens, a given size, or a loss), with 80 % bands.
+
+    With --inference-tokens: the size that is cheapest over training and inference FLOPs at the same loss.
+    """
     from hwmodel import laws
-    from hwmodel.solve.law_answers import answer
+    from hwmodel.solve.law_answers import answer, life_answer
 
     spec = laws.specialise(_law(law_id, catalogs), experts=experts)
-    found = answer(spec, flop=flop, tokens=tokens, params=params, loss=loss, count=draws, seed=seed)
+    if inference_tokens is not None:
+        life = life_answer(
+            spec, inference_tokens, flop=flop, tokens=tokens, params=params, loss=loss, count=draws, seed=seed
+        )
+        _print_life(life, fmt, out)
+        return
+    found = answer(
+        spec, flop=flop, tokens=tokens, params=params, loss=loss, count=draws, seed=seed, unique_tokens=unique_tokens
+    )
     rows = _number_rows(found) if fmt == "csv" else _answer_rows(found)
     _print(rows, _document(found), fmt, out)
+
+
+def _print_life(life: LifeAnswer, fmt: str, out: Path | None) -> None:
+    import msgspec
+
+    names = ("params", "tokens", "loss_nats", "lifetime_flop", "saved_fraction", "training_optimal_params",
+             "training_optimal_tokens")  # fmt: skip
+    if fmt == "csv":
+        rows = _number_rows(life, names)
+    else:
+        plain = ("loss_nats", "saved_fraction")
+        rows = [{"quantity": n.replace("_", " "), "value": _shown(getattr(life, n), n in plain)} for n in names]
+        rows += [{"quantity": "note", "value": note} for note in life.warnings]
+    _print(rows, msgspec.to_builtins(life), fmt, out)
 
 
 def _document(found: LawAnswer) -> dict[str, Any]:
@@ -244,10 +271,13 @@ def _shown(value: Any, loss: bool = False) -> str:
     return f"{one(value.value)} ({one(value.low)} to {one(value.high)})"
 
 
-def _number_rows(found: LawAnswer) -> list[dict[str, Any]]:
+_NUMBERS = ("params", "tokens", "tokens_per_param", "flop", "loss_nats")
+
+
+def _number_rows(found: LawAnswer | LifeAnswer, names: tuple[str, ...] = _NUMBERS) -> list[dict[str, Any]]:
     """Plain numbers with their bands, for machines."""
     rows = []
-    for name in ("params", "tokens", "tokens_per_param", "flop", "loss_nats"):
+    for name in names:
         value = getattr(found, name)
         plain = value is None or isinstance(value, float)
         low, high = (None, None) if plain else (value.low, value.high)

@@ -10,6 +10,7 @@ import msgspec
 from hwmodel import laws
 from hwmodel.errors import HwModelError, InputError
 from hwmodel.laws.conventions import total_from_non_embedding
+from hwmodel.solve.lifetime import Option, least_loss, lifetime_optimum
 from hwmodel.specs.law import LawSpec, Optimum
 
 
@@ -56,6 +57,14 @@ def _best(spec: LawSpec, given: dict[str, float]) -> Optimum:
     return laws.optimum_for_loss(spec, value)
 
 
+def _repeating(spec: LawSpec, given: dict[str, float], unique_tokens: float) -> Optimum:
+    """The best size and epochs for a budget when only so many tokens are distinct."""
+    if set(given) != {"flop"} or "RD_star" not in spec.constants:
+        raise InputError("--unique-tokens goes with --flops under a law of repeated data, such as muennighoff_2023")
+    loss, n, d = least_loss(Option(law=spec, unique_tokens=unique_tokens, repeats=spec), given["flop"])
+    return Optimum(params=n, tokens=d, flop=given["flop"], loss=loss, params_convention=spec.params_convention)
+
+
 def _banded(value: Any, drawn: Any) -> Value:
     import numpy as np
 
@@ -75,8 +84,11 @@ def answer(
     loss: float | None = None,
     count: int = 4000,
     seed: int = 0,
+    unique_tokens: float | None = None,
 ) -> LawAnswer:
     """The compute-optimal size, data and loss for exactly one of a budget, tokens, a size or a loss.
+
+    `unique_tokens` bounds the distinct tokens under a budget (a law of repeats only).
 
     Bands are 80 % intervals over `count` joint draws. Raises InputError for a law that cannot say, InfeasibleError for
     a loss at or below the floor.
@@ -85,7 +97,7 @@ def answer(
     given = {name: value for name, value in asked.items() if value is not None}
     if len(given) != 1:
         raise InputError("give exactly one of --flops, --tokens, --params and --loss")
-    best = _best(spec, given)
+    best = _best(spec, given) if unique_tokens is None else _repeating(spec, given, unique_tokens)
     drawn = _best(laws.draws(spec, count, seed), given) if laws.has_draws(spec) and count > 0 else None
     n, d, c = float(best.params), float(best.tokens), float(best.flop)
     outside = laws.decades_outside(spec, params=n, tokens=d, flop=c)
@@ -105,6 +117,69 @@ def answer(
         regret_params_low=low,
         regret_params_high=high,
         decades_outside_fit=outside,
+        status=spec.status,
+        source=spec.source,
+        warnings=_warnings(spec, outside),
+    )
+
+
+class LifeAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The size that is cheapest over training and inference FLOPs at the loss of the training optimum asked for."""
+
+    law: str
+    inference_tokens: float
+    params: Value
+    tokens: Value
+    loss_nats: Value
+    lifetime_flop: Value
+    saved_fraction: Value  # of the lifetime FLOPs, against the same loss by the cheapest training run
+    training_optimal_params: Value
+    training_optimal_tokens: Value
+    params_convention: str
+    status: str
+    source: str
+    warnings: tuple[str, ...]
+
+
+def life_answer(
+    spec: LawSpec,
+    inference_tokens: float,
+    *,
+    flop: float | None = None,
+    tokens: float | None = None,
+    params: float | None = None,
+    loss: float | None = None,
+    count: int = 4000,
+    seed: int = 0,
+) -> LifeAnswer:
+    """Inference-aware sizing (arXiv 2401.00448) under any law with a loss: 6 N D + 2 N a token served.
+
+    The loss is that of the training optimum for the one quantity given, drawn by drawn. InfeasibleError below a floor.
+    """
+    asked = {"flop": flop, "tokens": tokens, "params": params, "loss": loss}
+    given = {name: value for name, value in asked.items() if value is not None}
+    if len(given) != 1:
+        raise InputError("give exactly one of --flops, --tokens, --params and --loss")
+
+    def solve(law: LawSpec) -> Any:
+        target = loss if loss is not None else _best(law, given).loss
+        if target is None:
+            raise InputError(f"law {spec.id} has no loss to hold; use a law with a loss, such as besiroglu_2024")
+        return lifetime_optimum(law, target, inference_tokens)
+
+    one = solve(spec)
+    drawn = solve(laws.draws(spec, count, seed)) if laws.has_draws(spec) and count > 0 else None
+    names = {"params": "params", "tokens": "tokens", "loss_nats": "loss", "lifetime_flop": "total_cost",
+             "saved_fraction": "saved_fraction", "training_optimal_params": "training_optimal_params",
+             "training_optimal_tokens": "training_optimal_tokens"}  # fmt: skip
+    values = {ours: _banded(getattr(one, theirs), drawn and getattr(drawn, theirs)) for ours, theirs in names.items()}
+    n, d = float(one.params), float(one.tokens)
+    outside = laws.decades_outside(spec, params=n, tokens=d, flop=6.0 * n * d)
+    return LifeAnswer(
+        law=spec.id,
+        inference_tokens=inference_tokens,
+        **values,
+        params_convention=spec.params_convention,
         status=spec.status,
         source=spec.source,
         warnings=_warnings(spec, outside),

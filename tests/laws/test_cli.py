@@ -138,3 +138,32 @@ def test_a_broken_law_of_ones_own_is_named(run, tmp_path):
     assert document["constants"]["E"] == 1.7
     assert document["constants"]["A"] == 482.00572
     assert "covariance" not in document  # other constants: the parent's covariance is not theirs
+
+
+def test_inference_aware_sizing_under_any_law(run):
+    _, out, _ = run("law", "optimum", "sardana_2024", "--loss", "1.947", "--inference-tokens", "2T", "--format", "json")
+    document = json.loads(out)
+    assert document["params"] == pytest.approx(2.418e10, rel=2e-4)
+    assert document["tokens"] == pytest.approx(2.657e12, rel=2e-4)
+    assert 1 - document["saved_fraction"] == pytest.approx(0.9522, abs=5e-5)
+    _, out, _ = run(
+        "law", "optimum", "besiroglu_2024", "--params", "13B", "--inference-tokens", "2T", "--format", "json"
+    )
+    saved = json.loads(out)["saved_fraction"]
+    assert saved["value"] == pytest.approx(0.29, abs=0.005)
+    assert saved["low"] == pytest.approx(0.23, abs=0.01)
+    assert saved["high"] == pytest.approx(0.34, abs=0.012)
+    code, _, err = run("law", "optimum", "llama3_2024", "--flops", "1e22", "--inference-tokens", "2T")
+    assert code == 2
+    assert "has no loss" in err
+
+
+def test_few_distinct_tokens(run):
+    arguments = ("--flops", "9.2e21", "--unique-tokens", "25B", "--format", "json")
+    _, out, _ = run("law", "optimum", "muennighoff_2023", *arguments)
+    document = json.loads(out)
+    assert document["tokens"] > 2e11
+    assert document["loss_nats"] == pytest.approx(2.2256, abs=2e-4)
+    code, _, err = run("law", "optimum", "besiroglu_2024", *arguments)
+    assert code == 2
+    assert "law of repeated data" in err
