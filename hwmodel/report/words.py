@@ -92,7 +92,7 @@ def loss(value: Any) -> str:
 
 def flop(value: Any) -> str:
     """`6.43e23 FLOP (7,440 PF-days)`."""
-    return _shown(value, lambda v: f"{units.format_count(v)} FLOP ({v / units.FLOP_PER_PF_DAY:,.3g} PF-days)")
+    return _shown(value, lambda v: f"{units.format_count(v)} FLOP ({plain(v / units.FLOP_PER_PF_DAY)} PF-days)")
 
 
 def duration(seconds: Any) -> str:
