@@ -1,0 +1,52 @@
+"""`hwmodel train`: predict one training layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hwmodel.cli.models import with_model_file
+from hwmodel.cli.options import QUESTION, RESULT, with_options
+from hwmodel.cli.output import check_writable, emit, json_text
+
+_RUN = (
+    "gpus", "system", "nic_gbit_s", "params", "model", "seq_len", "global_batch", "global_batch_tokens", "tp", "cp",
+    "pp", "vpp", "ep", "micro_batch", "zero", "recompute", "flop_convention", "stack", "catalogs",
+)  # fmt: skip
+
+
+def _name(option: Any) -> str:
+    """Parameter name of a click option decorator."""
+    holder: Any = option(lambda: None)
+    return str(holder.__click_params__[0].name)
+
+
+_OPTIONS = [option for option in QUESTION if _name(option) in _RUN]
+
+
+@click.command("train")
+@with_options([*_OPTIONS, click.option("--precision", help="Training recipe, like bf16 or fp8."), *RESULT])
+@click.option("--task", type=click.Choice(["pretrain", "sft", "lora"]), default="pretrain", show_default=True)
+@click.option("--no-sequence-parallel", "plain", is_flag=True, help="Tensor parallelism without sequence parallelism.")
+def command(form: str, out: str | None, quiet: bool, task: str, plain: bool, **given: Any) -> None:
+    """Predict the step time, its terms, and the memory of one training layout; blanks are chosen as the fastest fit.
+
+    \b
+    hwmodel train --model llama-3.1-405b --gpus 16384xH100 --tp 8 --pp 16 --cp 1 --global-batch 2048 --seq-len 8192
+    hwmodel train --model mixtral-8x7b --gpus 64xH100 --ep 8 --precision fp8
+    """
+    path = Path(out) if out else None
+    check_writable(path)
+    from hwmodel.report.train_report import train_csv, train_markdown
+    from hwmodel.solve.train import train
+
+    found = train(task=task, sequence_parallel=not plain, **with_model_file(given, quiet=quiet))
+    if form == "json":
+        text = json_text(found.to_dict())
+    elif form == "csv":
+        text = train_csv(found)
+    else:
+        text = train_markdown(found)
+    emit(text, path)

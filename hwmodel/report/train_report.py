@@ -1,0 +1,103 @@
+"""The prediction of one training layout as Markdown and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from hwmodel.solve.train import GIB, TrainResult
+from hwmodel.specs import MemoryTerms
+
+TERM_NAMES = {
+    "gemm_s": "matrix products",
+    "attention_s": "attention",
+    "memory_bound_s": "memory-bound operations",
+    "cast_s": "casts and scales",
+    "logits_s": "logits and loss",
+    "recompute_s": "recomputation",
+    "tp_s": "tensor parallel",
+    "cp_s": "context parallel",
+    "ep_s": "expert parallel",
+    "pp_bubble_s": "pipeline bubble",
+    "pp_transfer_s": "pipeline transfers",
+    "dp_exposed_s": "data parallel, exposed",
+    "optimizer_s": "optimizer",
+    "host_s": "host",
+    "jitter_s": "jitter",
+}
+
+
+def _layout_line(layout: dict[str, Any]) -> str:
+    names = ("tp", "cp", "pp", "vpp", "ep", "dp", "zero", "micro_batch", "recompute")
+    return ", ".join(f"{name} {layout[name]:g}" for name in names)
+
+
+def _ms(value: float) -> str:
+    return f"{value * 1e3:.1f}"
+
+
+def train_markdown(result: TrainResult) -> str:
+    """The whole prediction on one page."""
+    d = result.to_dict()
+    step, rate = d["step_s"], d["tokens_per_s_per_accelerator"]
+    lines = [
+        f"# {d['resolved']['model'] or 'model'} on {d['accelerators']} x {d['resolved']['accelerator']}",
+        "",
+        f"**{rate['value']:,.0f} tokens/s an accelerator** ({rate['low']:,.0f} to {rate['high']:,.0f}, 80 % interval), "
+        f"{step['value']:.3g} s a step, MFU {100 * d['mfu']['value']:.1f} % ({d['mfu']['convention']} FLOPs over the "
+        f"dense {d['resolved']['precision']} peak).",
+        "",
+        f"Layout: {_layout_line(d['layout'])}; global batch {d['layout']['global_batch_seqs']:g} sequences of "
+        f"{result.workload.seq_len:g} tokens." + (f" Chosen here: {', '.join(d['searched'])}." if d["searched"] else ""),
+        f"System {d['resolved']['system']}, stack {d['resolved']['stack']}, kernel constants: "
+        f"{d['resolved']['constants_from']}.",
+        "",
+        "| where the step goes | ms | % |",
+        "|---|--:|--:|",
+    ]
+    total = sum(d["step"].values())
+    for item in d["binds"]:
+        seconds = d["step"][item["term"]]
+        lines.append(f"| {TERM_NAMES[item['term']]} | {_ms(seconds)} | {100 * seconds / total:.1f} |")
+    lines.append(f"| **step** | **{_ms(total)}** | 100 |")
+    lines += ["", f"What binds: {TERM_NAMES[d['binds'][0]['term']]}."]
+    lines += _memory_table(result) + _near_table(d)
+    if d["warnings"]:
+        lines += ["", "Notes:", *(f"- {line}" for line in d["warnings"])]
+    return "\n".join(lines) + "\n"
+
+
+def _memory_table(result: TrainResult) -> list[str]:
+    stages = list(result.memory) if float(result.layout.pp) > 1 else ["first"]
+    names = {"first": "first stage", "middle": "middle stage", "last": "last stage"}
+    heads = [names[s] if len(stages) > 1 else "accelerator" for s in stages]
+    lines = ["", "| memory, GiB | " + " | ".join(heads) + " |", "|---|" + "--:|" * len(stages)]
+    for field in MemoryTerms.__struct_fields__:
+        cells = " | ".join(f"{float(getattr(result.memory[s], field)) / GIB:.2f}" for s in stages)
+        lines.append(f"| {field.removesuffix('_bytes')} | {cells} |")
+    cells = " | ".join(f"**{float(result.memory[s].total_bytes) / GIB:.1f}**" for s in stages)
+    lines.append(f"| **peak** | {cells} |")
+    return lines
+
+
+def _near_table(d: dict[str, Any]) -> list[str]:
+    if not d["near"]:
+        return []
+    lines = ["", "| best layouts of this fleet and batch | tokens/s an accelerator | peak GiB |", "|---|--:|--:|"]
+    for near in d["near"]:
+        rate = near["tokens_per_s"] / d["accelerators"]
+        lines.append(f"| {_layout_line(near['layout'])} | {rate:,.0f} | {near['peak_memory_bytes'] / GIB:.1f} |")
+    return lines
+
+
+def train_csv(result: TrainResult) -> str:
+    """Term, seconds and share, one a line."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["term", "seconds", "share"])
+    d = result.to_dict()
+    total = sum(d["step"].values())
+    for name, seconds in d["step"].items():
+        writer.writerow([name, repr(seconds), repr(seconds / total)])
+    return stream.getvalue()

@@ -1,0 +1,310 @@
+"""One training layout predicted: the terms of its step, its memory by stage, its utilisation, and what lies near it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from hwmodel.catalog.stacks import interval_calibration, training_calibration
+from hwmodel.errors import InputError
+from hwmodel.physics.intervals import log_half_width
+from hwmodel.physics.memory import memory_by_stage, peak_memory
+from hwmodel.physics.shape import flop_per_token, layers, parameters, shape_for_params
+from hwmodel.physics.training import micro_batches, step
+from hwmodel.solve.layouts import Cases
+from hwmodel.solve.request import Request, parse_request
+from hwmodel.solve.search import Evaluation, choice, evaluate, runners_up, usable_bytes
+from hwmodel.solve.setting import Setting, resolve
+from hwmodel.specs import Layout, MemoryTerms, Shape, StepTerms, Workload
+from hwmodel.specs.intervals import Familiarity
+
+GIB = 2.0**30
+TUNING = {"pretrain": 1.0, "full": 1.0, "sft": 1.0, "lora": 0.01}
+
+
+class Near(msgspec.Struct, frozen=True, kw_only=True):
+    """Another layout of the same fleet and batch."""
+
+    layout: Layout
+    tokens_per_s: float
+    memory_bytes: float
+
+
+class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What `train` predicts. Times in seconds of one step; `low`/`high` is the 80 % interval of the step."""
+
+    setting: Setting
+    shape: Shape
+    layout: Layout
+    workload: Workload
+    accelerators: int
+    idle_accelerators: int
+    step: StepTerms
+    memory: dict[str, MemoryTerms]
+    fullest: str
+    half_width: float
+    fits: bool
+    flop_convention: str
+    mfu: float
+    near: tuple[Near, ...]
+    searched: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def step_s(self) -> float:
+        return float(self.step.total_s) * self.setting.level
+
+    @property
+    def tokens_per_s(self) -> float:
+        return float(self.workload.global_batch_seqs * self.workload.seq_len) / self.step_s
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data in base SI units."""
+        factor = math.exp(self.half_width)
+        seconds, rate = self.step_s, self.tokens_per_s
+        peak = self.memory[self.fullest]
+
+        def band(value: float) -> dict[str, float]:
+            return {"value": value, "low": value / factor, "high": value * factor}
+
+        return {
+            "resolved": {
+                "accelerator": self.setting.part.id if self.setting.part else None,
+                "system": self.setting.system.id if self.setting.system else None,
+                "model": self.shape.name,
+                "params": float(parameters(self.shape).total),
+                "precision": self.setting.precision.id,
+                "stack": self.setting.stack.id,
+                "catalog_version": self.setting.catalog.version,
+                "constants_from": self.setting.machine.provenance if self.setting.machine else None,
+            },
+            "layout": layout_dict(self.layout, self.workload),
+            "accelerators": self.accelerators,
+            "idle_accelerators": self.idle_accelerators,
+            "step_s": band(seconds),
+            "tokens_per_s": band(rate),
+            "tokens_per_s_per_accelerator": band(rate / self.accelerators),
+            "step": {name: float(getattr(self.step, name)) * self.setting.level for name in StepTerms.__struct_fields__},
+            "binds": self.binds(),
+            "mfu": {"value": self.mfu, "convention": self.flop_convention},
+            "memory": {stage: memory_dict(terms) for stage, terms in self.memory.items()},
+            "peak_memory_bytes": float(peak.total_bytes),
+            "fullest_stage": self.fullest,
+            "fits": self.fits,
+            "near": [
+                {
+                    "layout": layout_dict(n.layout, self.workload),
+                    "tokens_per_s": n.tokens_per_s,
+                    "peak_memory_bytes": n.memory_bytes,
+                }
+                for n in self.near
+            ],
+            "searched": list(self.searched),
+            "warnings": list(self.warnings),
+        }
+
+    def binds(self) -> list[dict[str, Any]]:
+        """Terms of the step by their share, the largest first."""
+        total = float(self.step.total_s)
+        shares = [(name, float(getattr(self.step, name)) / total) for name in StepTerms.__struct_fields__]
+        shares.sort(key=lambda pair: -pair[1])
+        return [{"term": name, "share": share} for name, share in shares if share > 0.005]
+
+
+def layout_dict(layout: Layout, workload: Workload) -> dict[str, Any]:
+    """A layout under the names of the command line."""
+    names = ("tp", "cp", "pp", "vpp", "ep", "dp", "zero", "micro_batch", "recompute")
+    return {name: float(getattr(layout, name)) for name in names} | {
+        "global_batch_seqs": float(workload.global_batch_seqs)
+    }
+
+
+def memory_dict(terms: MemoryTerms) -> dict[str, float]:
+    """Memory terms as plain numbers, with their sum."""
+    out = {name: float(getattr(terms, name)) for name in MemoryTerms.__struct_fields__}
+    return out | {"total_bytes": float(terms.total_bytes)}
+
+
+def _shape(setting: Setting, r: Request) -> Shape:
+    shape = setting.shape()
+    if shape is not None:
+        return shape
+    if r.params is None:
+        raise InputError("say what is trained: --model (`hwmodel catalog list models`) or --params, like 70B")
+    return shape_for_params(r.params)
+
+
+def _check(shape: Shape, fleet: int, layout: dict[str, float], batch: float | None) -> list[str]:
+    """Raise InputError for a layout that cannot be; return notes on what is allowed but uneven."""
+    notes = []
+    tp, cp, pp = (layout.get(name, 1.0) for name in ("tp", "cp", "pp"))
+    if fleet % (tp * cp * pp):
+        raise InputError(
+            f"tp {tp:g} x cp {cp:g} x pp {pp:g} = {tp * cp * pp:g} does not divide {fleet} accelerators; "
+            f"take a fleet that is a multiple of it, like {int(tp * cp * pp) * max(1, round(fleet / (tp * cp * pp)))}"
+        )
+    heads = min((float(b.n_heads) for b in shape.blocks if b.n_heads > 0), default=tp)
+    if heads % tp:
+        ways = [t for t in (1, 2, 4, 8, 16, 32) if heads % t == 0]
+        raise InputError(f"--tp {tp:g} does not divide the {heads:g} heads; use one of {ways}")
+    depth = float(layers(shape))
+    if pp > depth:
+        raise InputError(f"--pp {pp:g} is more than the {depth:g} layers; use at most {depth:g}")
+    if depth % pp:
+        notes.append(f"{depth:g} layers on {pp:g} stages are uneven: up to {math.ceil(depth / pp)} a stage, fewer at the ends")
+    if "vpp" in layout and layout["vpp"] > max(1.0, math.ceil(depth / pp)):
+        raise InputError(f"--vpp {layout['vpp']:g} is more than the {math.ceil(depth / pp)} layers of a stage")
+    experts = max(float(b.n_experts) for b in shape.blocks)
+    if layout.get("ep", 1.0) > 1 and (experts == 0 or experts % layout["ep"]):
+        raise InputError(f"--ep {layout['ep']:g} does not divide the {experts:g} experts of the model")
+    dp = fleet / (tp * cp * pp)
+    micro = layout.get("micro_batch")
+    if batch is not None and micro is not None and batch % (micro * dp):
+        raise InputError(
+            f"--global-batch {batch:g} is no multiple of micro-batch {micro:g} x dp {dp:g} = {micro * dp:g} sequences; "
+            f"use {micro * dp * max(1, round(batch / (micro * dp))):g}"
+        )
+    return notes
+
+
+_DEFAULT_BATCH_TOKENS = 4e6
+
+
+def train(
+    *, task: str = "pretrain", sequence_parallel: bool = True, **given: Any
+) -> TrainResult:
+    """Predict one training layout; settings that are not given are chosen as the fastest that fit.
+
+    Options are those of `plan` that describe a run (gpus, model or params, precision, seq_len, global_batch, tp, cp, pp,
+    vpp, ep, micro_batch, zero, recompute, stack, measured ...); `task` is pretrain, sft or lora. Raises InputError for
+    layouts that cannot be, InfeasibleError where nothing fits.
+    """
+    if task not in TUNING:
+        raise InputError(f"--task {task!r} is none of {', '.join(TUNING)}")
+    r = parse_request(**given)
+    setting = resolve(r)
+    if setting.machine is None or r.gpus is None:
+        raise InputError("say on what it is trained: --gpus, like 1024xH100")
+    shape = _shape(setting, r)
+    batch = r.global_batch_seqs
+    notes = _check(shape, r.gpus, r.layout, batch)
+    warnings = [*setting.notes, *notes]
+    if batch is None:
+        batch = _batch(r, shape)
+        warnings.append(f"global batch not given: {batch:g} sequences ({batch * r.seq_len / 1e6:.1f}M tokens)")
+    load = Workload(seq_len=float(r.seq_len), global_batch_seqs=batch, trainable_fraction=TUNING[task])
+    found = _evaluated(setting, shape, r, batch)
+    layout = _chosen(setting, shape, r, load, found, sequence_parallel)
+    searched = tuple(n for n in ("tp", "cp", "pp", "vpp", "ep", "micro_batch", "zero", "recompute") if n not in r.layout)
+    return _result(setting, r, shape, layout, load, found, searched, warnings)
+
+
+def _batch(r: Request, shape: Shape) -> float:
+    tp, cp, pp = (r.layout.get(name, 1.0) for name in ("tp", "cp", "pp"))
+    grain = max(1.0, (r.gpus or 1) / (tp * cp * pp)) * r.layout.get("micro_batch", 1.0)
+    return grain * max(1.0, round(_DEFAULT_BATCH_TOKENS / r.seq_len / grain))
+
+
+def _evaluated(setting: Setting, shape: Shape, r: Request, batch: float) -> Evaluation:
+    assert setting.machine is not None and r.gpus is not None
+    cases = Cases(
+        shape=shape,
+        accelerators=np.array([float(r.gpus)]),
+        batch_cap_seqs=np.array([batch]),
+        batch_given=True,
+        seq_len=float(r.seq_len),
+    )
+    return evaluate(cases, setting.machine, setting.precision, setting.stack, {})
+
+
+def _chosen(
+    setting: Setting, shape: Shape, r: Request, load: Workload, found: Evaluation, sequence_parallel: bool
+) -> Layout:
+    """The layout as given, its blanks filled with the fastest values that fit (or the leanest if none does)."""
+    assert setting.machine is not None and r.gpus is not None
+    g = r.layout
+    names = ("tp", "cp", "pp", "vpp", "ep", "micro_batch", "zero", "recompute")
+    if not all(name in g for name in names):
+        cases = found.cases
+        free = evaluate(cases, setting.machine, setting.precision, setting.stack, g)
+        row = int(free.best[0])
+        if row < 0 and free.space.count:
+            row = int(np.argmin(free.memory_bytes))
+        if row >= 0:
+            best = choice(free, row, setting.machine, setting.precision, setting.stack).layout
+            g = {name: float(getattr(best, name)) for name in names} | g
+    full = {"tp": 1.0, "cp": 1.0, "pp": 1.0, "vpp": 1.0, "ep": 1.0, "micro_batch": 1.0, "zero": 1.0, "recompute": 0.0} | g
+    dp = r.gpus / (full["tp"] * full["cp"] * full["pp"])
+    if full["ep"] > dp * full["cp"] * full["tp"]:
+        raise InputError(f"--ep {full['ep']:g} is more than the {dp * full['cp'] * full['tp']:g} ranks of one stage")
+    parallel = 1.0 if sequence_parallel and full["tp"] > 1.0 else 0.0
+    return Layout(dp=float(math.floor(dp)), sequence_parallel=parallel, **full)
+
+
+def _half_width(setting: Setting, r: Request, shape: Shape) -> float:
+    known = training_calibration().known
+    part = setting.part
+    assert part is not None
+    moe = any(float(b.n_experts) > 0 for b in shape.blocks)
+    name = setting.stack.id
+    f = Familiarity(
+        stack=float(name not in known.get("stacks", ())),
+        family=float(part.family not in known.get("families", ())),
+        part=float(part.id not in known.get("parts", ())),
+        number_format=float(f"{part.family}|{setting.precision.gemm_format}" not in known.get("formats", ())),
+        kind=1.0 if moe else 0.0,
+        scale=max(0.0, math.log((r.gpus or 1) / float(known.get("accelerators", 1.0)))),
+        level=1.0 if setting.measured_level is not None else 0.0,
+    )
+    return float(log_half_width(f, interval_calibration()))
+
+
+def _result(
+    setting: Setting, r: Request, shape: Shape, layout: Layout, load: Workload, found: Evaluation,
+    searched: tuple[str, ...], warnings: list[str],
+) -> TrainResult:  # fmt: skip
+    machine, precision, stack = setting.machine, setting.precision, setting.stack
+    assert machine is not None and r.gpus is not None
+    terms = step(shape, machine, precision, layout, load, stack)
+    stages = memory_by_stage(shape, precision, layout, load, stack)
+    fullest = max(stages, key=lambda name: float(stages[name].total_bytes))
+    size = float(stages[fullest].total_bytes)
+    fits = size <= float(machine.hbm_bytes)
+    if not fits:
+        warnings.append(
+            f"does not fit: the {fullest} stage needs {size / GIB:.1f} GiB of {float(machine.hbm_bytes) / GIB:.1f}; "
+            "raise --tp, --pp or --recompute, or lower --micro-batch"
+        )
+    elif size > usable_bytes(machine):
+        warnings.append(f"tight: {size / GIB:.1f} GiB of {float(machine.hbm_bytes) / GIB:.1f}, within the model's error")
+    m = float(micro_batches(layout, load))
+    if abs(m - round(m)) > 1e-9:
+        warnings.append(f"{m:.2f} micro-batches a pipeline: the batch does not divide; read as an average")
+    near = tuple(
+        Near(
+            layout=(one := choice(found, row, machine, precision, stack)).layout,
+            tokens_per_s=one.tokens_per_s / setting.level,
+            memory_bytes=float(one.memory.total_bytes),
+        )
+        for row in ([int(found.best[0]), *runners_up(found, 0, 3)] if int(found.best[0]) >= 0 else [])
+    )
+    flop = float(flop_per_token(shape, float(r.seq_len), r.flop_convention)) * float(load.global_batch_seqs) * r.seq_len
+    seconds = float(terms.total_s) * setting.level
+    return TrainResult(
+        setting=setting, shape=shape, layout=layout, workload=load, accelerators=r.gpus, idle_accelerators=0,
+        step=terms, memory=stages, fullest=fullest, half_width=_half_width(setting, r, shape), fits=fits,
+        flop_convention=r.flop_convention,
+        mfu=flop / (seconds * r.gpus * float(machine.gemm.peak_flop_per_s)), near=near, searched=searched,
+        warnings=tuple(warnings),
+    )  # fmt: skip
+
+
+def fullest_bytes(result: TrainResult) -> float:
+    """Peak bytes of the fullest stage."""
+    terms = peak_memory(
+        result.shape, result.setting.precision, result.layout, result.workload, result.setting.stack
+    )
+    return float(terms.total_bytes)
