@@ -145,8 +145,9 @@ def _attention(block: Block, layout: Layout, workload: Workload, machine: Machin
     kv_heads = ceil(maximum(block.n_kv_heads, 1.0) / layout.tp)
     v_dim = shapes.value_head_dim(block)
     c = attention_constants(machine, stack)
-    fused_f = attention_forward_s(b, s, s, heads, kv_heads, block.head_dim, v_dim, block.window_tokens, c)
-    fused_b = attention_backward_s(b, s, s, heads, kv_heads, block.head_dim, v_dim, block.window_tokens, c)
+    reach = minimum(block.window_tokens, block.select_tokens * block.kv_compression)
+    fused_f = attention_forward_s(b, s, s, heads, kv_heads, block.head_dim, v_dim, reach, c)
+    fused_b = attention_backward_s(b, s, s, heads, kv_heads, block.head_dim, v_dim, reach, c)
     old = where((stack.attention_generation > 0.5) & (stack.attention_generation < 2.5), stack.attention_old, 1.0)
     fused_f, fused_b = fused_f * old, fused_b * old * stack.attention_backward
     present = where(block.n_heads > 0, 1.0, 0.0) / layout.cp

@@ -13,7 +13,8 @@ TIGHT_FRACTION, TIGHT_RESERVE_BYTES, TIGHT_POOL = 0.97, 1.5e9, 0.05
 
 def _layer_kv_elements(block: Block, tp: Num) -> Num:
     """Cache elements a token of one layer on one rank; the latent of MLA is held by every tensor-parallel rank."""
-    plain = kv_heads_per_rank(block, tp) * (block.head_dim + value_head_dim(block))
+    width = block.head_dim + (1.0 - block.shared_kv) * value_head_dim(block)
+    plain = kv_heads_per_rank(block, tp) * width / block.kv_compression
     cached = where(block.kv_lora_rank > 0, block.kv_lora_rank + block.rope_dim, plain)
     return only(block.n_heads > 0, cached)
 
