@@ -6,13 +6,15 @@ import json
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodel.errors import HwModelError, InputError
 from hwmodel.interop.huggingface import from_dict, read_config
-from hwmodel.physics.shape import layers, parameters
+from hwmodel.physics.serving_memory import kv_bytes_per_token
+from hwmodel.physics.shape import attention_flop_per_token, layers, parameters
 
 CONFIGS = Path(__file__).resolve().parents[1] / "golden" / "hf_configs"
 
@@ -240,3 +242,16 @@ def test_a_hostile_value_never_crashes(name: str, key: str, value: object) -> No
         total, message = 1, str(error)
     assert total > 0
     assert "\n" not in message
+
+
+def test_compressed_and_sparse_attention_cost_less() -> None:
+    """DeepSeek-V4 keeps a compressed cache; V3.2 reads 2048 of the tokens that it keeps."""
+    v4 = read_config(CONFIGS / "deepseek-ai--DeepSeek-V4-Flash.json").shape
+    plain = msgspec.structs.replace(
+        v4, blocks=tuple(msgspec.structs.replace(b, kv_compression=1.0, shared_kv=0.0) for b in v4.blocks)
+    )
+    assert kv_bytes_per_token(v4) < 0.1 * kv_bytes_per_token(plain)
+    sparse = read_config(CONFIGS / "deepseek-ai--DeepSeek-V3.2.json").shape
+    full = read_config(CONFIGS / "deepseek-ai--DeepSeek-V3.json").shape
+    assert attention_flop_per_token(sparse, 131072) < 0.05 * attention_flop_per_token(full, 131072)
+    assert kv_bytes_per_token(sparse, context=131072) == kv_bytes_per_token(full, context=131072)
