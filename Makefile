@@ -31,6 +31,9 @@ check: lint types contracts
 reports: $(STAMP)
 	$(BIN)/python reports/make.py
 
+docs: $(STAMP)
+	$(BIN)/hwmodel catalog docs
+
 bench: $(STAMP)
 	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done
 
