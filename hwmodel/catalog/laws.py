@@ -133,10 +133,15 @@ def read_laws(roots: Sequence[Path]) -> list[LawSpec]:
     return [specs[key] for key in sorted(specs)]
 
 
+def check_id(law_id: str) -> None:
+    """InputError for a name that cannot be a law of one's own."""
+    if not law_id.isascii() or not law_id.replace("_", "").replace("-", "").isalnum():
+        raise InputError(f"--save {law_id!r}: use letters, digits, - and _ only")
+
+
 def write_law(root: Path, spec: LawSpec) -> Path:
     """Save a law of one's own under `root`/laws, whole or not at all. InputError for an id that cannot be one."""
-    if not spec.id.replace("_", "").replace("-", "").isalnum():
-        raise InputError(f"--save {spec.id!r}: use letters, digits, - and _ only")
+    check_id(spec.id)
     folder = root / FOLDER
     record = {k: v for k, v in msgspec.to_builtins(spec).items() if v not in (None, "", [], {}, ())}
     import yaml

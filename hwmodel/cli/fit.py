@@ -29,6 +29,7 @@ FORMS = ("additive", "tied", "power-floor", "isoflop", "envelope")
 )
 @click.option("--column", "columns", multiple=True, metavar="NAME=HEADER", help="params, tokens, flop, loss.")
 @click.option("--where", multiple=True, metavar="HEADER=VALUE", help="Keep only such rows; repeatable.")
+@click.option("--all-rows", is_flag=True, help="Keep rows that a column `use` or `used_...` switches off.")
 @click.option("--skip-bad", is_flag=True, help="Leave out rows with empty, text or non-positive cells.")
 @click.option("--at", "targets", multiple=True, metavar="70B@1.4T", help="Predict here: N@D, or C for power-floor.")
 @click.option("--level", default=0.8, show_default=True, help="Of the prediction intervals.")
@@ -59,7 +60,7 @@ def command(runs: Path, form: str, fmt: str, out: Path | None, quiet: bool, **op
         raise unknown("parameter convention", options["convention"], CONVENTIONS)
     _check(options)
     table = read_runs(runs, _pairs(options["columns"], "--column"), _pairs(options["where"], "--where"),
-                      skip_bad=options["skip_bad"])  # fmt: skip
+                      skip_bad=options["skip_bad"], all_rows=options["all_rows"])  # fmt: skip
     for line in table.notes:
         note(line, quiet=quiet)
     fit = _fit(table, form, options, quiet)
@@ -81,6 +82,10 @@ def _check(options: dict[str, Any]) -> None:
     for name in ("level", "watch_level"):
         if not 0.0 < options[name] < 1.0:
             raise InputError(f"--{name.replace('_', '-')} is a share between 0 and 1, such as 0.8")
+    if options["save"] is not None:
+        from hwmodel.catalog.laws import check_id
+
+        check_id(options["save"])
     if options["bootstraps"] < 20:
         raise InputError("--bootstraps: at least 20, or there are no intervals")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "loss": ("loss", "L", "loss_nats", "val_loss_nats", "val_loss", "final_loss"),
     "unique_tokens": ("unique_tokens", "U"),
 }
+SWITCH = re.compile(r"use|used|used_\w+", re.IGNORECASE)
 MAX_ROWS = 1_000_000
 
 
@@ -54,20 +56,24 @@ class LossRuns(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_runs(
     path: Path, columns: Mapping[str, str] | None = None, where: Mapping[str, str] | None = None, *,
-    skip_bad: bool = False,
+    skip_bad: bool = False, all_rows: bool = False,
 ) -> LossRuns:  # fmt: skip
     """Read a CSV of runs.
 
-    `columns` maps a quantity to its header; `where` keeps rows whose column has the value. Empty, non-numeric and
-    non-positive cells raise InputError with line and column, or drop the row under `skip_bad`. Exact duplicates are
-    dropped with a note.
+    `columns` maps a quantity to its header; `where` keeps rows whose column has the value. A column `use`, `used` or
+    `used_...` that says 0 leaves its row out, with a note, unless `all_rows`. Empty, non-numeric and non-positive cells
+    raise InputError with line and column, or drop the row under `skip_bad`. Exact duplicates are dropped with a note.
     """
     header, lines = _lines(path)
     places = _places(header, columns or {}, path)
+    switch = None if all_rows else next((i for i, h in enumerate(header) if SWITCH.fullmatch(h)), None)
     kept, bad, seen = [], 0, set()
-    duplicates = 0
+    duplicates = switched = 0
     for number, line in lines:
         if not _chosen(line, header, where or {}, path):
+            continue
+        if switch is not None and switch < len(line) and line[switch].strip().lower() in ("0", "no", "false"):
+            switched += 1
             continue
         try:
             row = tuple(_cell(line, place, name, number, path) for name, place in places.items())
@@ -86,7 +92,8 @@ def read_runs(
     table = np.array(kept)
     found: dict[str, Any] = dict.fromkeys(ALIASES)
     found |= {name: table[:, i] for i, name in enumerate(places)}
-    notes = [f"{bad} rows with missing or invalid cells left out"] if bad else []
+    notes = [f"{switched} rows left out: {header[switch or 0]} says so (--all-rows keeps them)"] if switched else []
+    notes += [f"{bad} rows with missing or invalid cells left out"] if bad else []
     notes += [f"{duplicates} exact duplicates of earlier rows left out"] if duplicates else []
     return LossRuns(**found, notes=tuple(notes))
 

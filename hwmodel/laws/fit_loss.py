@@ -14,6 +14,7 @@ from hwmodel.laws.fitting import Array, LogSum, minimise, resampler
 
 Progress = Callable[[str, int, int], None]
 CHI2_80 = 1.6424  # 80 % of chi-square with one degree of freedom
+EXACT = 1e-20  # an objective below this means losses without scatter
 MANY = 1500  # points beyond which the grid of starts runs on a random part of them
 THIN = 0.1  # natural-log spread off the best line below which runs count as lying on one line
 
@@ -183,7 +184,7 @@ def _fit(
         minima=int((values < lowest * (1.0 + 1e-6)).sum()),
         floor_interval=floor_profile(model, best[0], float(least[0]), floor),
         ranges=ranges,
-        warnings=_doubts(model.names, best[0], draws, floor),
+        warnings=_doubts(model, best[0], draws, floor),
     )
 
 
@@ -211,12 +212,16 @@ def floor_profile(model: LogSum, theta: Array, least: float, floor: int) -> tupl
     starts = np.repeat(theta[None, :], len(grid), axis=0)
     starts[:, floor] = grid
     _, values = minimise(model, starts, fixed=(floor,))
+    least = max(least, EXACT)
     inside = grid[2.0 * len(model.target) * np.log(np.maximum(values / least, 1.0)) <= CHI2_80]
     return float(np.exp(inside.min())), float(np.exp(inside.max()))
 
 
-def _doubts(names: tuple[str, ...], theta: Array, draws: Array, floor: int) -> tuple[str, ...]:
+def _doubts(model: LogSum, theta: Array, draws: Array, floor: int) -> tuple[str, ...]:
+    names, points = model.names, len(model.target)
     notes = []
+    if points < 3 * len(names):
+        notes.append(f"{points} runs for {len(names)} constants: the bootstrap understates the doubt")
     spread = draws.std(axis=0)
     for i, name in enumerate(names):
         if not name.startswith("log_") and spread[i] > 0.5 * abs(theta[i]):

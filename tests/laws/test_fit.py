@@ -278,3 +278,18 @@ def test_rows_are_fitted_independently_of_their_neighbours(chinchilla):
     together = minimise(model, starts.copy())[1]
     alone = np.array([minimise(model, s[None].copy())[1][0] for s in starts])
     assert together == pytest.approx(alone, rel=1e-9)
+
+
+def test_rows_that_the_file_switches_off_are_left_out_and_said():
+    table = read_runs(DATA / "chinchilla_runs.csv")
+    assert len(table.loss) == 240
+    assert "5 rows left out: used_in_replication says so" in table.notes[0]
+    assert len(read_runs(DATA / "chinchilla_runs.csv", all_rows=True).loss) == 245
+
+
+def test_losses_without_scatter_are_fitted_and_doubted():
+    rng = np.random.default_rng(5)
+    n, d = np.exp(rng.uniform(18, 23, 8)), np.exp(rng.uniform(21, 27, 8))
+    fit = fit_additive(n, d, 1.8 + 480 * n**-0.35 + 2085 * d**-0.366, bootstraps=50)
+    assert fit.constants["E"] == pytest.approx(1.8, abs=1e-6)
+    assert any("8 runs for 5 constants" in w for w in fit.warnings)
