@@ -154,6 +154,8 @@ class Catalog:
         """The quotes of a user's own file, in the columns of `catalogs/prices`."""
         from hwmodel.catalog.tables import read_prices
 
+        if not Path(file).is_file():
+            raise InputError(f"--prices {file}: no such file")
         return read_prices(Path(file), self.data.names["accelerator"], None)
 
     def region(self, name: str) -> Region:

@@ -1,9 +1,27 @@
-"""Results for people: Markdown by template, figures, CSV and text."""
+"""Results for people: Markdown by template, figures, CSV and text. Names are imported when first used."""
 
-from hwmodel.report.compare import compare_csv, compare_markdown, compare_text
-from hwmodel.report.figures import plan_figures, save_figures
-from hwmodel.report.plan import plan_csv, plan_markdown, plan_text
-from hwmodel.report.values import values_csv, values_markdown, values_text
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hwmodel.report.compare import compare_csv, compare_markdown, compare_text
+    from hwmodel.report.figures import plan_figures, save_figures
+    from hwmodel.report.plan import plan_csv, plan_markdown, plan_text
+    from hwmodel.report.values import values_csv, values_markdown, values_text
+
+_HOMES = {
+    "compare_csv": "compare",
+    "compare_markdown": "compare",
+    "compare_text": "compare",
+    "plan_csv": "plan",
+    "plan_figures": "figures",
+    "plan_markdown": "plan",
+    "plan_text": "plan",
+    "save_figures": "figures",
+    "values_csv": "values",
+    "values_markdown": "values",
+    "values_text": "values",
+}
 
 __all__ = [
     "compare_csv",
@@ -18,3 +36,9 @@ __all__ = [
     "values_markdown",
     "values_text",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hwmodel.report' has no attribute {name!r}")
+    return getattr(import_module(f"hwmodel.report.{_HOMES[name]}"), name)

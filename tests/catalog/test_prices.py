@@ -10,7 +10,7 @@ from hwmodel.catalog import load_catalog
 from hwmodel.catalog.places import catalog_root
 from hwmodel.catalog.prices import percentile, summarise
 from hwmodel.catalog.ship import compile_into, unlicensed_rows
-from hwmodel.errors import CatalogError
+from hwmodel.errors import CatalogError, InputError
 from hwmodel.specs.economics import PriceQuote
 
 HEAD = "date,part,provider,kind,usd_per_accelerator_hour\n"
@@ -117,7 +117,7 @@ def test_missing_column_and_file(tmp_path: Path) -> None:
     path.write_text("date,part\n")
     with pytest.raises(CatalogError, match="lacks the column"):
         load_catalog().quotes_of(path)
-    with pytest.raises(CatalogError, match="cannot be read"):
+    with pytest.raises(InputError, match="no such file"):
         load_catalog().quotes_of(tmp_path / "none.csv")
 
 
