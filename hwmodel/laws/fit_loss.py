@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import msgspec
 import numpy as np
 
 from hwmodel.errors import InputError
-from hwmodel.laws.fitting import Array, LogSum, minimise, resampler
+from hwmodel.laws.fitting import DELTA, Array, LogSum, minimise, resampler
 
 Progress = Callable[[str, int, int], None]
 CHI2_80 = 1.6424  # 80 % of chi-square with one degree of freedom
@@ -215,6 +216,20 @@ def floor_profile(model: LogSum, theta: Array, least: float, floor: int) -> tupl
     least = max(least, EXACT)
     inside = grid[2.0 * len(model.target) * np.log(np.maximum(values / least, 1.0)) <= CHI2_80]
     return float(np.exp(inside.min())), float(np.exp(inside.max()))
+
+
+def log_likelihood(model: LogSum, theta: Array) -> float:
+    """Log likelihood of constants under the Huber density, its scale at the best value (arXiv 2404.10102).
+
+    For weighing rival constants on the same runs: twice the difference is a likelihood-ratio statistic.
+    """
+    residual = np.abs(model.shares(theta[None, :])[1][0])
+    core = math.sqrt(2.0 * math.pi) * math.erf(DELTA / math.sqrt(2.0))
+    norm = math.log(core + 2.0 * math.exp(-0.5 * DELTA**2) / DELTA)
+    scales = np.geomspace(1e-9, 10.0, 6001)[:, None]
+    size = residual / scales
+    huber = np.where(size <= DELTA, 0.5 * size * size, DELTA * (size - 0.5 * DELTA))
+    return float((-huber - norm - np.log(scales)).sum(axis=1).max())
 
 
 def _doubts(model: LogSum, theta: Array, draws: Array, floor: int) -> tuple[str, ...]:

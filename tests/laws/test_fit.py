@@ -16,7 +16,7 @@ from hwmodel.cli.fit import command
 from hwmodel.errors import InputError
 from hwmodel.interop.loss_runs import read_runs
 from hwmodel.laws.data import repeated_loss
-from hwmodel.laws.fit_loss import additive_model, additive_starts, fit_additive, fit_power, predict
+from hwmodel.laws.fit_loss import additive_model, additive_starts, fit_additive, fit_power, log_likelihood, predict
 from hwmodel.laws.fit_repeats import fit_repeats
 from hwmodel.laws.fit_slices import fit_envelope, fit_isoflop
 from hwmodel.laws.fitting import gradient, minimise, objective
@@ -293,3 +293,21 @@ def test_losses_without_scatter_are_fitted_and_doubted():
     fit = fit_additive(n, d, 1.8 + 480 * n**-0.35 + 2085 * d**-0.366, bootstraps=50)
     assert fit.constants["E"] == pytest.approx(1.8, abs=1e-6)
     assert any("8 runs for 5 constants" in w for w in fit.warnings)
+
+
+def test_likelihoods_of_the_replication(chinchilla, law):
+    from scipy.stats import chi2
+
+    model = additive_model(*chinchilla)
+    got = {}
+    for name in ("chinchilla_2022/approach3-rounded", "chinchilla_2022/approach3", "besiroglu_2024"):
+        c = law(name).constants
+        got[name] = log_likelihood(
+            model, np.array([np.log(c["A"]), np.log(c["B"]), np.log(c["E"]), c["alpha"], c["beta"]])
+        )
+    assert got["chinchilla_2022/approach3-rounded"] == pytest.approx(562.25, abs=0.01)
+    assert got["chinchilla_2022/approach3"] == pytest.approx(837.78, abs=0.01)
+    assert got["besiroglu_2024"] == pytest.approx(879.77, abs=0.01)
+    ratio = 2 * (got["besiroglu_2024"] - got["chinchilla_2022/approach3"])
+    assert ratio == pytest.approx(84.00, abs=0.02)
+    assert chi2.sf(ratio, 5) == pytest.approx(1.22e-16, rel=0.02)
