@@ -159,6 +159,10 @@ def _describe(fit: LossFit | AllocationFit) -> tuple[dict[str, Any], list[dict[s
             {"quantity": "optima found", "value": str(len(fit.optima)), "spread": f"{fit.slices_dropped} dropped"},
         ]  # fmt: skip
         return document, rows
+    return _describe_loss(fit)
+
+
+def _describe_loss(fit: LossFit) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     errors = fit.standard_errors
     low, high = fit.floor_interval
     document = {

@@ -49,6 +49,10 @@ INPUTS = {
     "elo": "playing strength [Elo]",
     "inference_factor": "compute an answer over that of a reference",
     "params_factor": "parameters over those of a reference",
+    "teacher_loss": "the teacher's loss [nats/token]",
+    "supervised_loss": "the student's loss without a teacher [nats/token]",
+    "tokens_second": "training tokens of the second modality",
+    "loss_second": "loss on the second modality alone [nats/token]",
 }
 
 
@@ -61,6 +65,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     gives: tuple[str, ...]
     evaluate: Callable[..., Outputs]
     optional: tuple[str, ...] = ()
+    constants: tuple[str, ...] = ()  # their names, where no published law of the catalog has them
 
 
 # form -> module of hwmodel.laws that defines FORMS with it
@@ -105,6 +110,11 @@ _HOMES = {
     "density": "other",
     "compute_6nd": "other",
     "pf_day": "other",
+    "farseer": "open_forms",
+    "sparse": "open_forms",
+    "distillation": "open_forms",
+    "mixed_modal": "open_forms",
+    "saturating": "open_forms",
 }
 
 

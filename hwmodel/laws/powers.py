@@ -42,7 +42,11 @@ def _vocabulary(c: Constants, params_factor: Num) -> Outputs:
 
 
 def _form(name: str, summary: str, law: Callable[[Constants, Num], Num], source: str, target: str) -> Form:
-    return Form(name=name, summary=summary, needs=(source,), gives=(target,), evaluate=_one(law, source, target))
+    constants = ("L_inf", "x0", "a") if law is power_floor else ("k", "a")
+    return Form(
+        name=name, summary=summary, needs=(source,), gives=(target,), evaluate=_one(law, source, target),
+        constants=constants,
+    )  # fmt: skip
 
 
 FORMS = {

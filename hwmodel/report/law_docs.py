@@ -38,7 +38,8 @@ _SYMBOLS = {
     "kv_bits": "P_kv", "post_bits": "P_post", "exponent_bits": "E_b", "mantissa_bits": "M_b", "scale_block": "B_s",
     "size_factor": "k_N", "compute_factor": "k_C", "finetune_characters": "D_F", "samples": "k",
     "answer_tokens": "k_t", "size_ratio": "M", "inference_ratio": "R", "days": "t", "train_flop_s": "C_train",
-    "elo": "Elo", "inference_factor": "k_I", "params_factor": "k_P",
+    "elo": "Elo", "inference_factor": "k_I", "params_factor": "k_P", "teacher_loss": "L_T", "supervised_loss": "L_0",
+    "tokens_second": "D_2", "loss_second": "L_2",
 }  # fmt: skip
 
 
@@ -90,17 +91,16 @@ def _exact(value: Any) -> Any:
 
 def _some(spec: LawSpec) -> list[str]:
     """The constants' names; of a table of thresholds one stands for all."""
-    names = list(spec.constants)
+    names = list(spec.constants) or list(form(spec.form).constants)
     return names[:1] if spec.form == "thresholds" else names
 
 
 def page(family: str, specs: Sequence[LawSpec]) -> str:
     """One family: its forms with formulas, then each law with constants, range, convention and warnings."""
     lines = [NOTE + f"# {FAMILIES.get(family, family)}", ""]
-    names = dict.fromkeys(s.form for s in specs if not s.refusal)
-    for name in names:
-        example = next(s for s in specs if s.form == name and not s.refusal)
-        lines += _form_section(form(name), example)
+    shown = [s for s in specs if s.form != "none" and (_some(s) or not s.refusal)]
+    for name in dict.fromkeys(s.form for s in shown):
+        lines += _form_section(form(name), next(s for s in shown if s.form == name))
     for spec in specs:
         lines += _law_section(spec)
     return "\n".join(lines).rstrip() + "\n"

@@ -167,3 +167,27 @@ def test_few_distinct_tokens(run):
     code, _, err = run("law", "optimum", "besiroglu_2024", *arguments)
     assert code == 2
     assert "law of repeated data" in err
+
+
+def test_constants_of_ones_own_open_a_law_that_refuses(run, tmp_path):
+    folder = tmp_path / "own" / "laws"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text(
+        "id: mine\nextends: busbridge_distill_2025\nrefusal: ''\ntitle: Mine\n"
+        "constants: {c0: 2.5, c1: 300.0, d1: 1.3, f1: 0.05, A: 2000.0, alpha: 0.4, B: 10000.0, beta: 0.4, gamma: 0.7}\n"
+    )
+    code, out, _ = run(
+        "law", "eval", "mine", "--params", "1B", "--tokens", "100B", "--set", "teacher_loss=2.1",
+        "--set", "supervised_loss=2.4", "--catalog", str(tmp_path / "own"), "--format", "json",
+    )  # fmt: skip
+    assert code == 0
+    assert json.loads(out)["loss_nats"] > 2.1
+    (folder / "mine.yaml").write_text(
+        "id: mine\nextends: busbridge_distill_2025\nrefusal: ''\ntitle: Mine\nconstants: {c0: 2.5}\n"
+    )
+    code, _, err = run(
+        "law", "eval", "mine", "--params", "1B", "--tokens", "100B", "--set", "teacher_loss=2.1",
+        "--set", "supervised_loss=2.4", "--catalog", str(tmp_path / "own"),
+    )  # fmt: skip
+    assert code == 4
+    assert "lacks the constant" in err

@@ -1,0 +1,98 @@
+"""Forms whose published constants were not obtained: they evaluate with constants of your own.
+
+A law of your own may say `extends: farseer_2025`, give `constants` and an empty `refusal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hwmodel import ops
+from hwmodel.laws.forms import Form, Outputs
+from hwmodel.ops import Num
+
+Constants = Mapping[str, Any]
+
+
+def farseer(c: Constants, params: Num, tokens: Num) -> Outputs:
+    """L = exp(a3 N^g + b3) + exp(a2 N^b + b2) D^(-exp(a1 N^a + b1)) (arXiv 2506.10972): not separable in N and D."""
+    power = ops.exp(c["a1"] * params ** c["a"] + c["b1"])
+    data = ops.exp(c["a2"] * params ** c["b"] + c["b2"]) * tokens**-power
+    return {"loss_nats": ops.exp(c["a3"] * params ** c["g"] + c["b3"]) + data}
+
+
+def sparse(c: Constants, params: Num, tokens: Num, sparsity: Num) -> Outputs:
+    """L = (aS (1-S)^bS + cS) (1/N)^bN + (aD/D)^bD + c with N the non-zero parameters (arXiv 2309.08520)."""
+    size = (c["a_S"] * (1.0 - sparsity) ** c["b_S"] + c["c_S"]) * params ** -c["b_N"]
+    return {"loss_nats": size + (c["a_D"] / tokens) ** c["b_D"] + c["c"]}
+
+
+def distillation(c: Constants, params: Num, tokens: Num, teacher_loss: Num, supervised_loss: Num) -> Outputs:
+    """Loss of a student of N parameters after D tokens of a teacher (arXiv 2502.08606).
+
+    L_S = L_T + L_T^-c0 (1 + (L_T / (L d1))^(1/f1))^(-c1 f1) (A/N^alpha + B/D^beta)^gamma, L the student's loss when
+    trained on data alone.
+    """
+    ratio = (teacher_loss / (supervised_loss * c["d1"])) ** (1.0 / c["f1"])
+    student = (c["A"] * params ** -c["alpha"] + c["B"] * tokens ** -c["beta"]) ** c["gamma"]
+    gap = teacher_loss ** -c["c0"] * (1.0 + ratio) ** (-c["c1"] * c["f1"]) * student
+    return {"loss_nats": teacher_loss + gap}
+
+
+def mixed_modal(c: Constants, params: Num, tokens: Num, tokens_second: Num, loss: Num, loss_second: Num) -> Outputs:
+    """Loss on two modalities from the losses on each (arXiv 2301.03728): their mean, a synergy and a competition."""
+    competition = c["A"] * params ** -c["alpha"] + c["B"] * (tokens + tokens_second) ** -c["beta"]
+    return {"loss_nats": 0.5 * (loss + loss_second) - c["C"] + competition}
+
+
+def saturating(c: Constants, flop: Num) -> Outputs:
+    """Error = a (C + d)^-b + c: saturates at both ends (arXiv 2106.04560); C in units of `unit`."""
+    return {"error": c["a"] * (flop / c["unit"] + c["d"]) ** -c["b"] + c["c"]}
+
+
+FORMS = {
+    f.name: f
+    for f in (
+        Form(
+            name="farseer",
+            summary="size and data that do not separate",
+            needs=("params", "tokens"),
+            gives=("loss_nats",),
+            evaluate=farseer,
+            constants=("a1", "a", "b1", "a2", "b", "b2", "a3", "g", "b3"),
+        ),
+        Form(
+            name="sparse",
+            summary="non-zero parameters, data and sparsity",
+            needs=("params", "tokens", "sparsity"),
+            gives=("loss_nats",),
+            evaluate=sparse,
+            constants=("a_S", "b_S", "c_S", "b_N", "a_D", "b_D", "c"),
+        ),
+        Form(
+            name="distillation",
+            summary="a student's loss from its teacher's",
+            needs=("params", "tokens", "teacher_loss", "supervised_loss"),
+            gives=("loss_nats",),
+            evaluate=distillation,
+            constants=("c0", "c1", "d1", "f1", "A", "alpha", "B", "beta", "gamma"),
+        ),
+        Form(
+            name="mixed_modal",
+            summary="two modalities in one model",
+            needs=("params", "tokens", "tokens_second", "loss", "loss_second"),
+            gives=("loss_nats",),
+            evaluate=mixed_modal,
+            constants=("A", "alpha", "B", "beta", "C"),
+        ),
+        Form(
+            name="saturating",
+            summary="an error with a floor and a ceiling",
+            needs=("flop",),
+            gives=("error",),
+            evaluate=saturating,
+            constants=("a", "b", "c", "d", "unit"),
+        ),
+    )
+}
