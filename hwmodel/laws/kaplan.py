@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hwmodel import ops
 from hwmodel.laws import additive
 from hwmodel.laws.conventions import total_from_non_embedding
 from hwmodel.laws.forms import Form
@@ -54,6 +55,17 @@ def embedding_split(c: Constants, params: Num) -> dict[str, Num]:
     slope = params + g / 3.0 * params ** (1.0 / 3.0)
     flop = 6.0 * params * slope ** (-1.0 / b) * total ** ((1.0 + a) / b) * (b * c["B"] / (a * c["A"])) ** (1.0 / b)
     return {"params_total": total, "flop_non_embedding": flop}
+
+
+def params_for_flop(c: Constants, flop: Num) -> Num:
+    """Non-embedding parameters that are Chinchilla-optimal at a non-embedding compute: a bisection in log N."""
+    lo, hi = flop * 0.0 + 1.0, flop * 0.0 + 60.0  # natural logs
+    for _ in range(70):
+        mid = 0.5 * (lo + hi)
+        below = embedding_split(c, ops.exp(mid))["flop_non_embedding"] < flop
+        lo, hi = ops.where(below, mid, lo), ops.where(below, hi, mid)
+    best: Num = ops.exp(0.5 * (lo + hi))
+    return best
 
 
 FORMS = {

@@ -79,14 +79,14 @@ def _need_terms(spec: LawSpec) -> None:
         raise InputError(f"law {spec.id} has no separate terms in parameters and tokens (form {spec.form})")
 
 
-def _need_split(spec: LawSpec) -> None:
+def _need_split(spec: LawSpec, *extra: str) -> None:
     """Refuse laws that say nothing sound about how to split compute."""
     usable(spec)
     if "allocation" in spec.not_for:
         raise InputError(f"law {spec.id} is not for allocation: {spec.caveats}")
     if spec.form == "joint_moe":
         raise InputError(f"law {spec.id} needs the number of experts (--experts)")
-    if spec.form not in (*_SPLITTING, "allocation", "active_allocation"):
+    if spec.form not in (*_SPLITTING, "allocation", "active_allocation", *extra):
         raise InputError(
             f"law {spec.id} says nothing about how to split compute{_instead(spec)}; see `hwmodel law show {spec.id}`"
         )
@@ -121,8 +121,15 @@ def loss_floor(spec: LawSpec, params: Num | None = None, tokens: Num | None = No
 
 def optimum_for_flop(spec: LawSpec, flop: Num) -> Optimum:
     """The size and data that the law calls best for a training budget [FLOP]."""
-    _need_split(spec)
+    _need_split(spec, "embedding_split")
     c = _constants(spec)
+    if spec.form == "embedding_split":
+        from hwmodel.laws.kaplan import params_for_flop
+
+        n = params_for_flop(c, flop)
+        return Optimum(
+            params=n, tokens=flop / (6.0 * n), flop=flop, loss=None, params_convention=spec.params_convention
+        )
     if _published_split(c):
         n, d = allocation.params_for_flop(c, flop), allocation.tokens_for_flop(c, flop)
     else:

@@ -71,6 +71,8 @@ def test_kaplan_answers_in_its_own_convention_and_converted(run):
         (("eval", "besiroglu_2023", "--params", "70B"), 2, "nearest: besiroglu_2024"),
         (("eval", "gpt4_loss", "--flops", "1e24"), 2, "listed but not evaluated"),
         (("eval", "besiroglu_2024", "--params", "70B"), 2, "needs tokens"),
+        (("eval", "kaplan_2020/B_crit", "--set", "loss=1e-200"), 2, "has no value at loss = 1e-200"),
+        (("eval", "abnar_2025", "--params", "1B", "--tokens", "1T", "--set", "sparsity=1"), 2, "has no value at"),
         (("eval", "besiroglu_2024", "--params", "70B", "--tokens", "1.4"), 2, "did you mean 1.4B or 1.4T"),
         (("optimum", "besiroglu_2024", "--loss", "1.776"), 3, "its floor is 1.817"),
         (("optimum", "besiroglu_2024", "--flops", "-3"), 2, "--flops must be above zero"),

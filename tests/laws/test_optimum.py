@@ -164,3 +164,17 @@ def test_arrays_equal_scalars(budgets):
         one = laws.optimum_for_flop(REFIT, flop)
         assert columns.params[i] == pytest.approx(one.params, rel=1e-12)
         assert columns.loss[i] == pytest.approx(one.loss, rel=1e-12)
+
+
+def test_chinchilla_on_kaplans_axes(law):
+    spec = law("pearce_song_2024")
+    small, large = (laws.optimum_for_flop(spec, c) for c in (1e15, 1e25))
+    for best in (small, large):
+        assert laws.evaluate(spec, params=best.params)["flop_non_embedding"] == pytest.approx(best.flop, rel=1e-9)
+        assert best.params_convention == "non_embedding"
+    # locally steep as Kaplan saw it, Chinchilla's exponent far above
+    ratio = [laws.optimum_for_flop(spec, c * 1.1).params / laws.optimum_for_flop(spec, c).params for c in (1e15, 1e25)]
+    slopes = [np.log(r) / np.log(1.1) for r in ratio]
+    assert slopes[0] > 0.7
+    assert slopes[1] == pytest.approx(0.513, abs=0.01)
+    assert laws.optimum_for_flop(spec, np.array([1e15, 1e25])).params == pytest.approx([small.params, large.params])
