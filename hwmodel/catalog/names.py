@@ -55,7 +55,7 @@ def model_spellings(name: str) -> list[str]:
     while len(words) > 1 and words[-1] in MODEL_SUFFIXES:
         words = words[:-1]
         forms.append("-".join(words))
-    return forms
+    return forms + [form.removeprefix("meta-") for form in forms if form.startswith("meta-")]
 
 
 def resolve_model(given: str, names: Mapping[str, str]) -> str:
