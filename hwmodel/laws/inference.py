@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hwmodel import ops
+from hwmodel.errors import InfeasibleError
 from hwmodel.laws.forms import Form, Outputs
 from hwmodel.ops import Num
 
@@ -34,12 +35,16 @@ def smallest_factor(alpha: Num, beta: Num) -> Num:
 
 def size_overhead(c: Constants, size_factor: Num) -> Outputs:
     """Extra training compute of a model smaller (or larger) than optimal at the same loss; independent of C."""
+    least = smallest_factor(c["alpha"], c["beta"])
+    if isinstance(size_factor, float) and isinstance(least, float) and size_factor <= least:
+        raise InfeasibleError(
+            f"at {size_factor:g} times the optimal size no amount of data holds the loss: "
+            f"the smallest factor is {least:.3f}",
+            binding="loss_floor",
+            remedy="take a larger model",
+        )
     factor = tokens_factor(c["alpha"], c["beta"], size_factor)
-    return {
-        "tokens_factor": factor,
-        "overhead": size_factor * factor - 1.0,
-        "smallest_size_factor": smallest_factor(c["alpha"], c["beta"]),
-    }
+    return {"tokens_factor": factor, "overhead": size_factor * factor - 1.0, "smallest_size_factor": least}
 
 
 def exchange(c: Constants, inference_factor: Num) -> Outputs:

@@ -34,6 +34,8 @@ def specialise(spec: LawSpec, **settings: float | None) -> LawSpec:
     if spec.form == "joint_moe" and set(given) == {"experts"}:
         from hwmodel.laws.experts import at_experts
 
+        if given["experts"] < 1.0:
+            raise InputError("experts: at least 1 (dense)")
         constants = at_experts(spec.constants, given["experts"])
     elif spec.form == "kumar" and set(given) <= {"weight_bits", "activation_bits", "kv_bits"}:
         from hwmodel.laws.precision import at_bits

@@ -48,6 +48,15 @@ class LawAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 def _best(spec: LawSpec, given: dict[str, float]) -> Optimum:
     ((name, value),) = given.items()
+    if not 0.0 < value < float("inf"):
+        raise InputError(f"{name} must be a positive number, not {value:g}")
+    try:
+        return _solved(spec, name, value)
+    except ArithmeticError as error:
+        raise InputError(f"law {spec.id} has no optimum at {name} = {value:g}: {error}") from error
+
+
+def _solved(spec: LawSpec, name: str, value: float) -> Optimum:
     if name == "flop":
         return laws.optimum_for_flop(spec, value)
     if name == "tokens":
@@ -63,6 +72,29 @@ def _repeating(spec: LawSpec, given: dict[str, float], unique_tokens: float) -> 
         raise InputError("--unique-tokens goes with --flops under a law of repeated data, such as muennighoff_2023")
     loss, n, d = least_loss(Option(law=spec, unique_tokens=unique_tokens, repeats=spec), given["flop"])
     return Optimum(params=n, tokens=d, flop=given["flop"], loss=loss, params_convention=spec.params_convention)
+
+
+def _drawn(spec: LawSpec, count: int, seed: int) -> LawSpec:
+    if count < 100 or seed < 0:
+        raise InputError("--draws: 0 (no bands) or at least 100; --seed: not negative")
+    return laws.draws(spec, count, seed)
+
+
+def _quiet() -> Any:
+    """Draws whose floor lies above the loss asked come out as nan, and are left out of the bands."""
+    import numpy as np
+
+    return np.errstate(invalid="ignore", divide="ignore", over="ignore")
+
+
+def _lost(drawn: Any) -> tuple[str, ...]:
+    """A warning when a share of the draws cannot reach what was asked."""
+    import numpy as np
+
+    share = 0.0 if drawn is None else 1.0 - float(np.mean(np.isfinite(drawn)))
+    return (
+        (f"{100.0 * share:.0f} % of the draws cannot reach this loss and are left out of the bands",) if share else ()
+    )
 
 
 def _banded(value: Any, drawn: Any) -> Value:
@@ -98,7 +130,10 @@ def answer(
     if len(given) != 1:
         raise InputError("give exactly one of --flops, --tokens, --params and --loss")
     best = _best(spec, given) if unique_tokens is None else _repeating(spec, given, unique_tokens)
-    drawn = _best(laws.draws(spec, count, seed), given) if laws.has_draws(spec) and count > 0 else None
+    drawn = None
+    if laws.has_draws(spec) and count > 0:
+        with _quiet():
+            drawn = _best(_drawn(spec, count, seed), given)
     n, d, c = float(best.params), float(best.tokens), float(best.flop)
     outside = laws.decades_outside(spec, params=n, tokens=d, flop=c)
     total = total_params(spec, n)
@@ -119,7 +154,7 @@ def answer(
         decades_outside_fit=outside,
         status=spec.status,
         source=spec.source,
-        warnings=_warnings(spec, outside),
+        warnings=_lost(None if drawn is None else drawn.params) + _warnings(spec, outside),
     )
 
 
@@ -168,7 +203,10 @@ def life_answer(
         return lifetime_optimum(law, target, inference_tokens)
 
     one = solve(spec)
-    drawn = solve(laws.draws(spec, count, seed)) if laws.has_draws(spec) and count > 0 else None
+    drawn = None
+    if laws.has_draws(spec) and count > 0:
+        with _quiet():
+            drawn = solve(_drawn(spec, count, seed))
     names = {"params": "params", "tokens": "tokens", "loss_nats": "loss", "lifetime_flop": "total_cost",
              "saved_fraction": "saved_fraction", "training_optimal_params": "training_optimal_params",
              "training_optimal_tokens": "training_optimal_tokens"}  # fmt: skip
@@ -182,7 +220,7 @@ def life_answer(
         params_convention=spec.params_convention,
         status=spec.status,
         source=spec.source,
-        warnings=_warnings(spec, outside),
+        warnings=_lost(None if drawn is None else drawn.params) + _warnings(spec, outside),
     )
 
 

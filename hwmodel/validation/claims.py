@@ -75,7 +75,11 @@ def judge(claim: Claim, law: Lookup, changes: Mapping[str, Any] | None = None) -
         known = ", ".join(claim.inputs)
         raise InputError(f"claim {claim.id} has no input {sorted(unknown)[0]!r}; it has {known}")
     inputs = {**claim.inputs, **(changes or {})}
-    computed = {**claim.facts, **COMPUTE[claim.compute]({**claim.facts, **inputs}, law)}
+    try:
+        computed = {**claim.facts, **COMPUTE[claim.compute]({**claim.facts, **inputs}, law)}
+    except (KeyError, TypeError, ArithmeticError) as error:
+        given = ", ".join(f"{name} = {value}" for name, value in (changes or {}).items())
+        raise InputError(f"claim {claim.id} cannot be computed with {given}: {error}") from error
     asserted = {**inputs, **computed.pop("asserted", {})}
     outcomes = [_compare(check, asserted, computed) for check in claim.checks]
     worst = max((verdict for verdict, _ in outcomes), key=VERDICTS.index)

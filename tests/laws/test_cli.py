@@ -77,6 +77,11 @@ def test_kaplan_answers_in_its_own_convention_and_converted(run):
         (("optimum", "besiroglu_2024", "--loss", "1.776"), 3, "its floor is 1.817"),
         (("optimum", "besiroglu_2024", "--flops", "-3"), 2, "--flops must be above zero"),
         (("optimum", "besiroglu_2024"), 2, "exactly one of"),
+        (("optimum", "besiroglu_2024", "--loss", "nan"), 2, "must be a positive number"),
+        (("optimum", "besiroglu_2024", "--flops", "1e22", "--seed", "-1"), 2, "not negative"),
+        (("optimum", "kaplan_2020", "--tokens", "1e300"), 2, "has no optimum at"),
+        (("optimum", "ludziejewski_2025", "--flops", "1e21", "--experts", "0"), 2, "at least 1"),
+        (("eval", "devries_2023", "--set", "size_factor=0.01"), 3, "no amount of data holds the loss"),
         (("optimum", "gadre_2024", "--flops", "1e22"), 2, "not for allocation"),
         (("optimum", "besiroglu_2024", "--flops", "1e22", "--out", "/nonexistent/x.json"), 2, "cannot write"),
     ],
@@ -193,3 +198,10 @@ def test_constants_of_ones_own_open_a_law_that_refuses(run, tmp_path):
     )  # fmt: skip
     assert code == 4
     assert "lacks the constant" in err
+
+
+def test_draws_that_cannot_reach_a_loss_are_left_out_and_said(run):
+    _, out, _ = run("law", "optimum", "besiroglu_2024", "--loss", "1.82", "--format", "json")
+    document = json.loads(out)
+    assert any("of the draws cannot reach this loss" in w for w in document["warnings"])
+    assert document["params"]["low"] < document["params"]["high"]
