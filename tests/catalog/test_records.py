@@ -162,7 +162,8 @@ def test_network_of_clouds(catalog: Catalog) -> None:
      ("LLAMA3_70B", "llama-3-70b"), ("GPT OSS 120B", "gpt-oss-120b"), ("GPT-J-6B", "gpt-j-6b"),
      ("LLaMA-1 65B", "llama-65b"), ("Gopher (280B)", "gopher-280b"),
      ("Mistral-7B", "mistral-7b"), ("meta-llama/Meta-Llama-3-8B-Instruct", "llama-3-8b"),
-     ("mistralai/Mistral-7B-Instruct-v0.2", "mistral-7b"), ("PaLM-540B", "palm-540b"), ("Falcon-180B", "falcon-180b"), ("MPT-30B", "mpt-30b")],
+     ("mistralai/Mistral-7B-Instruct-v0.2", "mistral-7b"),
+     ("PaLM-540B", "palm-540b"), ("Falcon-180B", "falcon-180b"), ("MPT-30B", "mpt-30b")],
 )  # fmt: skip
 def test_model_spellings(catalog: Catalog, name: str, model: str) -> None:
     assert catalog.model_entry(name).id == model
