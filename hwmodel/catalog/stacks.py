@@ -26,6 +26,7 @@ class TrainingCalibration(msgspec.Struct, frozen=True, kw_only=True):
     habits: dict[str, float] = {}  # of the generic stack
     targets: tuple[dict[str, Any], ...] = ()  # tokens that benchmarks with a quality target need
     known: dict[str, Any] = {}  # what the fit covered
+    fitted_rows: frozenset[str] = frozenset()  # ids of the rows that the fit used
     code_version: str = ""
     fitted_on: str = ""
 
@@ -45,6 +46,7 @@ def training_calibration(directory: Path | None = None) -> TrainingCalibration:
         habits=habits["generic"].get("constants") or {},
         targets=tuple(fitted.get("targets") or ()),
         known=fitted.get("known") or {},
+        fitted_rows=frozenset(fitted.get("residuals") or ()),
         code_version=str(fitted.get("code_version", "")),
         fitted_on=str(fitted.get("fitted_on", "")),
     )

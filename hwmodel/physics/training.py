@@ -193,7 +193,9 @@ def _data_parallel_s(
     # is its own, so latencies repeat with the layers.
     each = 2.0 * gather(w) + reduced
     latency = 3.0 * count * (net.nic_latency_s * where(dense_ranks > near, 1.0, 0.0) + net.link_latency_s)
-    window = where(full_shard, stack.fsdp_overlap * micro.total, stack.dp_overlap * micro.backward)
+    sharded = (layout.zero > 0.5) & (stack.zero_overlap > -0.5)
+    overlap = where(sharded, stack.zero_overlap, stack.dp_overlap)
+    window = where(full_shard, stack.fsdp_overlap * micro.total, overlap * micro.backward)
     volume = where(full_shard, each + latency, once) / stack.network_fraction
     hidden = volume - window
     floor = stack.dp_floor * volume

@@ -8,9 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from hwmodel.catalog.stacks import interval_calibration, training_calibration
 from hwmodel.errors import InputError
-from hwmodel.physics.intervals import log_half_width
 from hwmodel.physics.memory import memory_by_stage, peak_memory
 from hwmodel.physics.shape import flop_per_token, layers, parameters, shape_for_params
 from hwmodel.physics.training import micro_batches, step
@@ -18,8 +16,8 @@ from hwmodel.solve.layouts import Cases
 from hwmodel.solve.request import Request, parse_request
 from hwmodel.solve.search import Evaluation, choice, evaluate, runners_up, usable_bytes
 from hwmodel.solve.setting import Setting, resolve
+from hwmodel.solve.uncertainty import step_log_half_width
 from hwmodel.specs import Layout, MemoryTerms, Shape, StepTerms, Workload
-from hwmodel.specs.intervals import Familiarity
 
 GIB = 2.0**30
 TUNING = {"pretrain": 1.0, "full": 1.0, "sft": 1.0, "lora": 0.01}
@@ -244,24 +242,6 @@ def _chosen(
     return Layout(dp=float(math.floor(dp)), sequence_parallel=parallel, **full)
 
 
-def _half_width(setting: Setting, r: Request, shape: Shape) -> float:
-    known = training_calibration().known
-    part = setting.part
-    assert part is not None
-    moe = any(float(b.n_experts) > 0 for b in shape.blocks)
-    name = setting.stack.id
-    f = Familiarity(
-        stack=float(name not in known.get("stacks", ())),
-        family=float(part.family not in known.get("families", ())),
-        part=float(part.id not in known.get("parts", ())),
-        number_format=float(f"{part.family}|{setting.precision.gemm_format}" not in known.get("formats", ())),
-        kind=1.0 if moe else 0.0,
-        scale=max(0.0, math.log((r.gpus or 1) / float(known.get("accelerators", 1.0)))),
-        level=1.0 if setting.measured_level is not None else 0.0,
-    )
-    return float(log_half_width(f, interval_calibration()))
-
-
 def _result(
     setting: Setting, r: Request, shape: Shape, layout: Layout, load: Workload, found: Evaluation,
     searched: tuple[str, ...], warnings: list[str],
@@ -295,7 +275,7 @@ def _result(
     seconds = float(terms.total_s) * setting.level
     return TrainResult(
         setting=setting, shape=shape, layout=layout, workload=load, accelerators=r.gpus, idle_accelerators=0,
-        step=terms, memory=stages, fullest=fullest, half_width=_half_width(setting, r, shape), fits=fits,
+        step=terms, memory=stages, fullest=fullest, half_width=step_log_half_width(setting, precision, shape, r.gpus), fits=fits,
         flop_convention=r.flop_convention,
         mfu=flop / (seconds * r.gpus * float(machine.gemm.peak_flop_per_s)), near=near, searched=searched,
         warnings=tuple(warnings),

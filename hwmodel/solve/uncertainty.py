@@ -18,6 +18,7 @@ def familiarity(setting: Setting, precision: Precision, shape: Shape, accelerato
     family, stack = setting.part.family, setting.stack.id
     mixture = any(float(block.n_experts) > 0 for block in shape.blocks)
     return Familiarity(
+        source=1.0,
         stack=float(stack not in known.get("stacks", ())),
         family=float(family not in known.get("families", ())),
         part=float(setting.part.id not in known.get("parts", ())),

@@ -10,11 +10,12 @@ from hwmodel.ops import Num
 class Familiarity(msgspec.Struct, frozen=True, kw_only=True):
     """How far a case lies from what was measured; each field is 0 (measured) to 1 (never), or a number of factors.
 
-    `stack`, `family`, `part`, `number_format`, `kind` (dense or mixture of experts): 0 or 1. `settings`: share of
+    `source` 1: no run of the same source or cluster was measured. `stack`, `family`, `part`, `number_format`, `kind` (dense or mixture of experts): 0 or 1. `settings`: share of
     settings that were searched because nobody stated them. `scale`: natural log of the accelerators beyond the largest
     measured fleet. `level`: 1 where a measurement of the same source or cluster set the level.
     """
 
+    source: Num = 0.0
     stack: Num = 0.0
     family: Num = 0.0
     part: Num = 0.0
@@ -28,13 +29,14 @@ class Familiarity(msgspec.Struct, frozen=True, kw_only=True):
 class IntervalConstants(msgspec.Struct, frozen=True, kw_only=True):
     """Half-width of the 80 % interval of a fully measured case, in natural logs, and factors on it."""
 
-    seen: float = 0.15
-    stack: float = 1.5
+    seen: float = 0.13
+    source: float = 1.6
+    stack: float = 1.3
     family: float = 1.6
     part: float = 1.15
     number_format: float = 1.3
     kind: float = 1.3
     settings: float = 1.3
     scale: float = 1.1
-    level: float = 0.6
+    level: float = 1.1
     most: float = 1.2

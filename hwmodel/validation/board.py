@@ -96,11 +96,13 @@ def folds_of(values: Sequence[str], folds: int, seed: int) -> list[frozenset[str
 class Trainer:
     """Rows of a file made ready beside the training side, and fits of it with parts held out."""
 
-    def __init__(self, rows: list[Row], measured: list[Row] | None = None, *, fitting: bool) -> None:
+    def __init__(
+        self, rows: list[Row], measured: list[Row] | None = None, *, fitting: bool, pool_only: bool = False
+    ) -> None:
         self.base = training_calibration()
         self.widths: IntervalConstants = interval_calibration()
         resolver = Resolver(load_catalog(), kernel_calibration())
-        pool = training_side(rows) if fitting else []
+        pool = (rows if pool_only else training_side(rows)) if fitting else []
         ids = {text(row, "id"): place for place, row in enumerate(pool)}
         extra = [row for row in rows if not fitting or text(row, "id") not in ids]
         self.rows = pool + [row for row in extra if text(row, "id") not in ids]
@@ -165,7 +167,10 @@ def training_board(
 
 def _shipped(trainer: Trainer) -> Board:
     targets.apply(trainer.prepared, targets.from_plain(list(trainer.base.targets)))
-    found = trainer.predict(trainer.base, shipped_known(trainer.base), trainer.file)
+    ids = trainer.base.fitted_rows
+    sources = frozenset(text(row, "source") for row in trainer.rows if text(row, "id") in ids)
+    known = msgspec.structs.replace(shipped_known(trainer.base), sources=sources)
+    found = trainer.predict(trainer.base, known, trainer.file)
     # Beside shipped constants stands the constant fitted on the very rows: the strongest form of the baseline.
     constants = fit_constants([row for row in found if row.scored])
     by_source, every = summaries_of(found, lambda _: constants)

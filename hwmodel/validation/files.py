@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hwmodel.errors import InputError
-from hwmodel.validation.board import HOLDS, Board, Progress, summaries_of, training_board
+from hwmodel.validation.board import HOLDS, Board, Progress, runs_file, summaries_of, training_board
 from hwmodel.validation.records import RowPrediction
 from hwmodel.validation.score import fit_constants
 from hwmodel.validation.tables import Row, read_table, text
@@ -25,6 +25,13 @@ def _checked(rows: list[Row], path: Path) -> list[Row]:
     return out
 
 
+def own_rows(path: Path) -> tuple[str, list[Row]]:
+    """Kind and rows of a file, with unique ids. Raises InputError for what cannot be read."""
+    kind, rows = read_table(path)
+    rows = [row if "source" in row else row | {"source": ""} for row in rows]
+    return kind, _checked(rows, path)
+
+
 def validate_file(
     path: Path,
     hold: str = "",
@@ -38,16 +45,14 @@ def validate_file(
     `hold` (source | model | part | engine | group) leaves values out of the fit that predicts them; `measured` names
     a file of the same kind whose results may set levels. Raises InputError for what cannot be read.
     """
-    kind, rows = read_table(path)
-    rows = _checked(rows, path)
+    kind, rows = own_rows(path)
     if hold and hold not in HOLDS:
         raise InputError(f"--leave-out {hold} is none of {', '.join(HOLDS)}")
     own: list[Row] | None = None
     if measured is not None:
-        other, own = read_table(measured)
+        other, own = own_rows(measured)
         if other != kind:
             raise InputError(f"--measured {measured} holds {other} rows, {path} holds {kind} rows; give the same kind")
-        own = _checked(own, measured)
     if kind == "training":
         return training_board(rows, hold, folds, seed, own, progress)
     if kind == "whole":
@@ -87,3 +92,6 @@ def _board(kind: str, found: list[RowPrediction], hold: str) -> Board:
     }
     by_source, every = summaries_of(found, lambda row: left[getattr(row, names)])
     return Board(kind=kind, rows=found, by_source=by_source, overall=every, held_out=hold)
+
+
+__all__ = ["own_rows", "runs_file", "validate_file"]

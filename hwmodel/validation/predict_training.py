@@ -31,6 +31,7 @@ class Known(msgspec.Struct, kw_only=True):
     formats: frozenset[str]  # family|format
     kinds: frozenset[str]  # stack|dense or stack|moe
     accelerators: float
+    sources: frozenset[str] = frozenset()
 
 
 def format_of(prepared: Prepared, place: int) -> str:
@@ -46,6 +47,7 @@ def kind_of(case: Case) -> str:
 def known_of(prepared: Prepared, use: NDArray[np.bool_]) -> Known:
     """What the rows in `use` cover."""
     stacks, families, parts, formats, kinds, most = set(), set(), set(), set(), set(), 1.0
+    sources = {case.source for case in (prepared.cases[i] for i in np.flatnonzero(use)) if case is not None}
     for place in np.flatnonzero(use):
         case = prepared.cases[place]
         if case is None:
@@ -59,7 +61,7 @@ def known_of(prepared: Prepared, use: NDArray[np.bool_]) -> Known:
         most = max(most, case.n_accel)
     return Known(
         stacks=frozenset(stacks), families=frozenset(families), parts=frozenset(parts), formats=frozenset(formats),
-        kinds=frozenset(kinds), accelerators=most,
+        kinds=frozenset(kinds), accelerators=most, sources=frozenset(sources),
     )  # fmt: skip
 
 
@@ -72,6 +74,7 @@ def familiarity(prepared: Prepared, place: int, known: Known, level: bool = Fals
     blank += not case.shape_complete
     moe = kind_of(case)
     return Familiarity(
+        source=float(case.source not in known.sources),
         stack=float(name not in known.stacks),
         family=float(family not in known.families),
         part=float(prepared.parts[place] not in known.parts),

@@ -1,0 +1,50 @@
+"""`hwmodel calibrate`: fit the physics' constants to kernel tables and measured runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hwmodel.cli.output import emit, json_text, note
+
+_CORPUS = 4  # a file of at least so many sources is a corpus to fit on; fewer are runs of one cluster
+
+
+@click.command("calibrate")
+@click.option("--kernels", type=click.Path(path_type=Path), metavar="DIR", help="Kernel tables (parquet) to fit first.")
+@click.option("--runs", type=click.Path(path_type=Path), metavar="CSV", help="Measured runs (default: the published ones).")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the files (default: the catalog's).")
+@click.option("--no-intervals", is_flag=True, help="Leave the intervals as they are.")
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+def command(kernels: Path | None, runs: Path | None, out: Path | None, no_intervals: bool, quiet: bool) -> None:
+    """Fit constants and write them to catalogs/calibrations, with residuals and row ids; deterministic.
+
+    A file of your own runs (one cluster) writes nothing unless --out is given: it prints the level of your cluster and
+    the error before and after.
+    """
+    from hwmodel.catalog.calibrations import calibrations_dir
+    from hwmodel.errors import InputError
+    from hwmodel.validation.calibrate import calibrate_runs, cluster_level
+    from hwmodel.validation.files import own_rows, runs_file
+
+    place = out or calibrations_dir()
+    if kernels is not None:
+        if not kernels.is_dir():
+            raise InputError(f"--kernels {kernels}: no such folder")
+        from hwmodel.validation.kernel_fit import calibrate_kernels
+
+        calibrate_kernels(kernels, place, (lambda _: None) if quiet else None)
+        note(f"kernel constants written to {place}", quiet=quiet)
+    kind, rows = own_rows(runs or runs_file())
+    if kind != "training":
+        raise InputError(f"--runs {runs} holds {kind} rows; calibrate takes training rows (docs/accuracy.md)")
+
+    def say(line: str) -> None:
+        note(line, quiet=quiet)
+
+    if len({row["source"] for row in rows}) < _CORPUS:
+        text = json_text(cluster_level(rows, say))
+        emit(text, out / "cluster.json" if out is not None else None)
+        return
+    emit(json_text(calibrate_runs(rows, place, say, intervals=not no_intervals)), None)
