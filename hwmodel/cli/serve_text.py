@@ -61,8 +61,8 @@ def headline(question: Any, answer: dict[str, Any]) -> str:
         f" ${_interval(r['usd_per_million_output'], 1.0, '')} out."
     )  # fmt: skip
     return (
-        f"\n{question.model}, {lengths}, {question.rate:g} requests/s (Poisson): {r['accelerators']:,.0f} x {r['part']} "
-        f"in {r['precision']}, {r['replicas']} replicas of {r['accelerators_per_replica']:g} "
+        f"\n{question.model}, {lengths}, {question.rate:g} requests/s (Poisson): {r['accelerators']:,.0f} x "
+        f"{r['part']} in {r['precision']}, {r['replicas']} replicas of {r['accelerators_per_replica']:g} "
         f"({r['spare_replicas']} spare), "
         f"{100 * r['headroom']:.0f} % headroom. Mean {times}; {p} TTFT {_interval(r['ttft_tail_s'], 1e3, ' ms')}, "
         f"TPOT {_interval(r['tpot_tail_s'], 1e3, ' ms')}.{money} {r['joules_per_output_token']:.3g} J a token out. "

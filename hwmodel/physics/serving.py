@@ -14,7 +14,7 @@ from hwmodel.physics.serving_memory import (
     state_bytes_per_sequence,
     weights_bytes,
 )
-from hwmodel.physics.serving_step import Pass, kernels, pass_terms
+from hwmodel.physics.serving_step import Pass, host_launches, kernels, pass_terms
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.serving import DecodeTerms, Engine, ServingFormats, ServingLayout, ServingLoad, Speculation
 from hwmodel.specs.shape import Shape
@@ -22,6 +22,7 @@ from hwmodel.specs.shape import Shape
 __all__ = [
     "decode_step_s",
     "decode_terms",
+    "first_token_host_s",
     "kernels",
     "kv_bytes_per_token",
     "kv_pool_bytes",
@@ -113,6 +114,11 @@ def mixed_terms(
     sequences = maximum(batch / (layout.dp * layout.pp), 1.0)
     p = Pass(sequences, load.mean_context, prompts, load.new_tokens, load.prompt_tokens)
     return pass_terms(shape, formats, p, layout, engine, machine)
+
+
+def first_token_host_s(shape: Shape, engine: Engine) -> Num:
+    """Host seconds before the first token: launching a prefill's kernels one by one."""
+    return engine.prefill_kernel_s * host_launches(shape, engine.expert_host)
 
 
 def tokens_per_step(speculation: Speculation) -> Num:

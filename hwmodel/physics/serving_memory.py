@@ -66,7 +66,7 @@ def memory(
     """Memory of one accelerator, and what is left for the cache."""
     weights = weights_bytes(shape, formats, layout)
     context = load.prompt_tokens + load.output_tokens
-    per_token = kv_bytes_per_token(shape, formats.kv_bytes, layout.tp, context) / layout.pp
+    per_token = kv_bytes_per_token(shape, formats.kv_bytes, layout.tp, context) / (layout.pp * layout.kv_split)
     return ServingMemory(
         weights_bytes=weights,
         reserve_bytes=engine.reserve_bytes + 0.0 * weights,

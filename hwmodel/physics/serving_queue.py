@@ -33,8 +33,10 @@ def closed_loop(
     stall = engine.prefill_stall * service_s * others / output_tokens
     tpot = step_s / tokens_per_step + stall
     decode = maximum(output_tokens - 1.0, 1.0) * tpot
-    # Clients that started together stay partly in step: a new prompt finds a share of the others before it.
-    first = engine.request_s + alone_s + engine.stream_steps * step_s + engine.burst * service_s * others
+    # Clients that started together stay partly in step: a new prompt finds a share of the others before it, each
+    # of which takes a step that also decodes.
+    ahead = engine.burst * others * (service_s + step_s)
+    first = engine.request_s + alone_s + engine.stream_steps * step_s + ahead
     inside = first + decode
     overflow = (clients / running - 1.0) * inside
     rate = running / inside

@@ -114,19 +114,19 @@ def attention_projections_s(shape: Shape, block: Block, m: Num, tp: Num, c: Gemm
     return where(block.kv_lora_rank > 0, latent, plain)
 
 
-def attention_core_s(block: Block, p: Pass, tp: Num, kv_bytes: Num, machine: Machine) -> Num:
+def attention_core_s(block: Block, p: Pass, layout: ServingLayout, kv_bytes: Num, machine: Machine) -> Num:
     """Seconds of one layer's attention cores on one rank."""
+    tp, split = layout.tp, layout.kv_split
     heads, kv_heads, v_dim = block.n_heads / tp, kv_heads_per_rank(block, tp), value_head_dim(block)
     c, total = machine.attention, 0.0
+    reach = minimum(block.window_tokens, block.select_tokens * block.kv_compression)
     if not absent(p.prompts):
-        total = attention_forward_s(
-            p.prompts, p.new_tokens, p.seen, heads, kv_heads, block.head_dim, v_dim, block.window_tokens, c
-        )
+        total = attention_forward_s(p.prompts, p.new_tokens, p.seen, heads, kv_heads, block.head_dim, v_dim, reach, c)
     if not absent(p.sequences):
-        rows, context = p.sequences * p.verified, minimum(p.context, block.window_tokens)
-        core = attention_decode_s(rows, context, heads, kv_heads, block.head_dim, v_dim, kv_bytes, c)
+        rows, context = p.sequences * p.verified / split, minimum(p.context, reach) / block.kv_compression
+        core = attention_decode_s(rows, context, heads * split, kv_heads, block.head_dim, v_dim, kv_bytes, c)
         if not absent(block.kv_lora_rank):
-            latent = mla_decode_s(rows, p.context, heads, block.kv_lora_rank, block.rope_dim, kv_bytes, c)
+            latent = mla_decode_s(rows, context, heads * split, block.kv_lora_rank, block.rope_dim, kv_bytes, c)
             core = where(block.kv_lora_rank > 0, latent, core)
         total = total + core
     return only(block.n_heads > 0, total)
@@ -199,6 +199,14 @@ def kernels(shape: Shape) -> Num:
     return total
 
 
+def host_launches(shape: Shape, expert_host: Num) -> Num:
+    """Kernels that the host launches one by one in a prefill, those of routed experts weighted by `expert_host`."""
+    total: Num = kernels(shape)
+    for block in shape.blocks:
+        total = total + only(block.n_experts > 0, 9.0 * block.count * (expert_host - 1.0))
+    return total
+
+
 def sum_s(size_bytes: Num, ranks: Num, engine: Engine, machine: Machine) -> Num:
     """Seconds of one all-reduce: the engine's fused kernel inside a domain, else the library's; and the wait for the
     last rank."""
@@ -246,7 +254,7 @@ def layers_terms(
         gemm = gemm + block.count * (dense + mixer_s(shape, block, p, tp, c, machine))
         routed = experts_s(shape, block, m * layout.dp, layout, engine, machine.gemm)
         experts = experts + block.count * routed
-        attention = attention + block.count * attention_core_s(block, p, tp, formats.kv_bytes, machine)
+        attention = attention + block.count * attention_core_s(block, p, layout, formats.kv_bytes, machine)
         moved = moved + block.count * elementwise_bytes(shape, block, m, layout)
         one = sum_s(2.0 * m * shape.d_model, tp, engine, machine)
         # Under attention-data parallelism the exchange of experts takes the place of the second sum.
@@ -264,10 +272,12 @@ def pass_terms(
     gemm, experts, attention, moved, tp_s, ep_s = layers_terms(shape, formats, p, layout, engine, m)
     crosses = where(layout.accelerators > m.network.domain, 1.0, 0.0)
     hop = point_to_point_s(2.0 * p.tokens * shape.d_model / layout.tp, crosses, m.network)
+    # An engine may beat the measured kernels, never the peaks behind them.
+    level = maximum(engine.level * engine.gemm_level, maximum(m.gemm.hbm_fraction, m.gemm.efficiency))
     return DecodeTerms(
-        gemm_s=engine.level * engine.gemm_level * gemm,
-        experts_s=engine.level * engine.gemm_level * experts,
-        attention_s=engine.level * engine.attention_level * attention,
+        gemm_s=level * gemm,
+        experts_s=level * experts,
+        attention_s=maximum(engine.level * engine.attention_level, m.attention.decode_hbm_fraction) * attention,
         memory_bound_s=engine.level * moved,
         logits_s=engine.level * gemm_s(p.logit_rows, shape.vocab / layout.tp, shape.d_model, m.gemm_high),
         tp_s=tp_s,

@@ -13,7 +13,7 @@ from hwmodel.catalog.engines import serving_calibration
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.ops import maximum, minimum
 from hwmodel.physics.machine import machine
-from hwmodel.physics.serving import decode_terms, kernels, memory, mixed_terms, sequences_that_fit
+from hwmodel.physics.serving import decode_terms, first_token_host_s, memory, mixed_terms, sequences_that_fit
 from hwmodel.physics.serving_queue import closed_loop
 from hwmodel.solve.serving_choose import check_context, engine_for, load_of
 from hwmodel.solve.serving_question import ServingQuestion
@@ -47,7 +47,7 @@ def predict(
     running = minimum(clients, room)
     step = decode_terms(shape, m, formats, layout, engine, running, load.mean_context)
     mixed = mixed_terms(shape, m, formats, layout, engine, running, load)
-    alone = mixed.total_s + engine.prefill_kernel_s * kernels(shape)
+    alone = mixed.total_s + first_token_host_s(shape, engine)
     service = maximum(mixed.total_s - step.total_s, 0.0) / layout.dp
     s = closed_loop(step.total_s, alone, service, room, clients, load.output_tokens, 1.0, engine)
     answer = {

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.physics.serving import decode_terms, kernels, memory, mixed_terms, sequences_that_fit
+from hwmodel.physics.serving import decode_terms, first_token_host_s, memory, mixed_terms, sequences_that_fit
 from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.precision import ServingPrecision
@@ -117,7 +117,7 @@ def options(
     wait = 0.5 * service * busy / (1.0 - busy)
     spread = np.where(busy > 1.0 - percentile, np.log(np.maximum(busy, 1e-9) / (1.0 - percentile)), 0.0)
     wait_tail = 0.5 * service / (1.0 - busy) * np.maximum(spread, 0.0)
-    alone = mixed + engine.prefill_kernel_s * kernels(shape) + engine.request_s + engine.stream_steps * step
+    alone = mixed + first_token_host_s(shape, engine) + engine.request_s + engine.stream_steps * step
     return Options(
         part=part, system=system, machine=machine, recipe=recipe, tp=tp, dp=dp, ep=ep, batch=batch, room=room,
         tpot_s=tpot, tpot_tail_s=tpot_tail, ttft_s=alone + wait, ttft_tail_s=alone + (mixed_tail - mixed) + wait_tail,

@@ -11,13 +11,15 @@ class ServingLayout(msgspec.Struct, frozen=True, kw_only=True):
     """How one engine instance spreads a model; every field is a number or a column of numbers.
 
     Attention is sharded `tp` ways and replicated on `dp` data-parallel ranks; experts are sharded `ep` ways and each
-    expert `moe_tp` ways, over the same tp * dp accelerators of a pipeline stage.
+    expert `moe_tp` ways, over the same tp * dp accelerators of a pipeline stage. `kv_split`: ranks that hold the same
+    key-value heads share the batch between them instead of copying its cache (arXiv 2211.05102; 1: they copy).
     """
 
     tp: Num = 1.0
     pp: Num = 1.0
     dp: Num = 1.0
     ep: Num = 1.0
+    kv_split: Num = 1.0
 
     @property
     def stage_accelerators(self) -> Num:
@@ -84,6 +86,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     sequence_s: Num = 5.0e-6  # the same a running sequence
     collective_s: Num = 5.0e-6  # wait for the last of eight ranks in a collective; grows with log2(ranks)
     prefill_kernel_s: Num = 2.0e-5  # host cost of one eagerly launched kernel before the first token
+    expert_host: Num = 1.5  # the same of an expert kernel, over that of others
     request_s: Num = 2.0e-2  # tokenising, routing and streaming one request
     stream_steps: Num = 1.0  # decode steps after which the first token reaches the client
     prefill_stall: Num = 1.0  # share of a request's prefill that the running requests wait for
