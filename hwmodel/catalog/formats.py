@@ -21,7 +21,7 @@ RELIABILITY: dict[str, tuple[str, str]] = {
     "interruptions_per_accelerator_hour": ("per_h", "interruptions_per_accelerator_hour"),
     "restart": ("s", "restart_s"),
     "checkpoint_bytes_per_param": ("bytes", "checkpoint_bytes_per_param"),
-    "storage_bandwidth": ("bytes_per_s", "storage_bytes_per_s"),
+    "storage_bandwidth_per_accelerator": ("bytes_per_s", "storage_bytes_per_s_per_accelerator"),
 }
 FACILITY: dict[str, tuple[str, str]] = {
     "pue": ("count", "pue"),

@@ -28,7 +28,8 @@ def goodput(accelerators: Num, params: Num, facts: ReliabilityFacts) -> GoodputT
     stops the job [s] and MTBF = 1 / (accelerators x rate).
     """
     mtbf_s = 3600.0 / (facts.interruptions_per_accelerator_hour * accelerators)
-    write_s = params * facts.checkpoint_bytes_per_param / facts.storage_bytes_per_s
+    storage_bytes_per_s = facts.storage_bytes_per_s_per_accelerator * accelerators
+    write_s = params * facts.checkpoint_bytes_per_param / storage_bytes_per_s
     interval_s = minimum(sqrt(2.0 * write_s * mtbf_s), mtbf_s)
     lost = (facts.restart_s + 0.5 * interval_s) / mtbf_s
     share = maximum((1.0 - lost) / (1.0 + write_s / interval_s), LOWEST_GOODPUT)

@@ -53,4 +53,4 @@ class ReliabilityFacts(msgspec.Struct, frozen=True, kw_only=True):
     interruptions_per_accelerator_hour: float
     restart_s: float
     checkpoint_bytes_per_param: float
-    storage_bytes_per_s: float
+    storage_bytes_per_s_per_accelerator: float  # a store grows with the fleet that it serves

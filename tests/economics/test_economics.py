@@ -1,0 +1,55 @@
+"""Money, energy and goodput: identities, directions, published anchors."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwmodel.catalog import load_catalog
+from hwmodel.economics import energy, goodput, owned_usd_per_accelerator_hour, rent
+from hwmodel.specs import PriceSummary
+
+CATALOG = load_catalog()
+FLEET = st.floats(min_value=8.0, max_value=1e5)
+SIZE = st.floats(min_value=1e8, max_value=1e12)
+
+
+@settings(deadline=None, max_examples=40)
+@given(FLEET, SIZE)
+def test_goodput_falls_with_the_fleet(accelerators: float, params: float) -> None:
+    facts = CATALOG.reliability()
+    one, two = goodput(accelerators, params, facts), goodput(2 * accelerators, params, facts)
+    assert 0 < two.goodput <= one.goodput + 0.02 <= 1.02
+    assert two.mtbf_s == pytest.approx(one.mtbf_s / 2)
+
+
+def test_llama_3_fleet_keeps_what_its_paper_reports() -> None:
+    found = goodput(16384.0, 405e9, CATALOG.reliability())
+    assert found.mtbf_s / 3600 == pytest.approx(3.1, rel=0.02)  # 419 interruptions in 54 days
+    assert 0.85 < found.goodput < 0.97  # "more than 90 %" of effective training time
+
+
+def test_energy_adds_up_and_follows_pue() -> None:
+    part = CATALOG.part("A100")
+    system = CATALOG.default_system(part)
+    used = energy(1000.0, part, system, CATALOG.energy())
+    assert used.total_j == pytest.approx(used.chip_j + used.server_j + used.facility_j)
+    assert used.facility_j == pytest.approx((used.chip_j + used.server_j) * (CATALOG.energy().pue - 1))
+    assert used.chip_j == pytest.approx(400.0 * CATALOG.energy().load_fraction * 1000 * 3600)
+    assert used.grid_kg_co2e == pytest.approx(used.total_kwh * CATALOG.energy().grid_kg_co2e_per_kwh)
+
+
+def test_rent_is_hours_times_quotes() -> None:
+    price = PriceSummary(
+        part="x", kind="on_demand", median_usd_per_accelerator_hour=2.0, low_usd_per_accelerator_hour=1.0,
+        high_usd_per_accelerator_hour=4.0, n_quotes=5, first_date="2026-01-01", last_date="2026-02-01",
+    )  # fmt: skip
+    paid = rent(100.0, price)
+    assert (paid.low_usd, paid.median_usd, paid.high_usd) == (100.0, 200.0, 400.0)
+
+
+def test_owned_hour_is_the_value_lost_in_it() -> None:
+    # arXiv 2405.21015: 0.14 orders of magnitude a year is 32.2 % a year; server 1.64, network 19 % of the cluster.
+    hour = owned_usd_per_accelerator_hour(30_000.0, 0.0)
+    assert hour == pytest.approx(30_000 * 1.64 / 0.81 * 0.3224 / 8766, rel=0.001)
