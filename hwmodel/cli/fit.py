@@ -177,6 +177,7 @@ def _describe_loss(fit: LossFit) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         "starts_at_the_minimum": fit.minima,
         "floor_interval": {"low": low, "high": high},
         "residual_sd": fit.residual_sd,
+        "prediction_widening": fit.widening,
         "ranges": {name: list(span) for name, span in fit.ranges.items()},
         "warnings": list(fit.warnings),
     }
@@ -186,6 +187,9 @@ def _describe_loss(fit: LossFit) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         {"quantity": "floor, profile likelihood", "value": f"{low:.4f} to {high:.4f}", "spread": "80 %"},
         {"quantity": "scatter of log loss", "value": f"{fit.residual_sd:.3g}", "spread": "robust sd"},
     ]
+    if fit.widening > 1.0:
+        rows.append({"quantity": "prediction intervals widened by", "value": f"{fit.widening:.2f}",
+                     "spread": "so as to hold the runs' own largest ones"})  # fmt: skip
     rows += [{"quantity": "warning", "value": w, "spread": ""} for w in fit.warnings]
     return document, rows
 

@@ -230,12 +230,20 @@ def same_loss(spec: LawSpec, loss_value: Num, size_share: Num) -> tuple[Num, Num
 def decades_outside(spec: LawSpec, *, params: float | None = None, tokens: float | None = None,
                     flop: float | None = None) -> float:  # fmt: skip
     """How far, in powers of ten, the farthest of the given quantities lies outside the law's fit range (0: inside)."""
+    return abs(signed_decades_outside(spec, params=params, tokens=tokens, flop=flop))
+
+
+def signed_decades_outside(spec: LawSpec, *, params: float | None = None, tokens: float | None = None,
+                           flop: float | None = None) -> float:  # fmt: skip
+    """The same with a sign: above zero beyond the largest runs of the fit, below zero under the smallest."""
     import math
 
     far = 0.0
     for value, span in ((params, spec.fit_params), (tokens, spec.fit_tokens), (flop, spec.fit_flop)):
         if value is not None and span is not None and value > 0:
-            far = max(far, math.log10(value / span[1]), math.log10(span[0] / value))
+            above, below = math.log10(value / span[1]), math.log10(span[0] / value)
+            far = max(far, above, key=abs) if above > 0 else far
+            far = max(far, -below, key=abs) if below > 0 else far
     return far
 
 

@@ -311,3 +311,28 @@ def test_likelihoods_of_the_replication(chinchilla, law):
     ratio = 2 * (got["besiroglu_2024"] - got["chinchilla_2022/approach3"])
     assert ratio == pytest.approx(84.00, abs=0.02)
     assert chi2.sf(ratio, 5) == pytest.approx(1.22e-16, rel=0.02)
+
+
+def test_intervals_widen_where_the_bootstrap_alone_fails_on_the_largest_runs(chinchilla):
+    n, d, loss = chinchilla
+    order = np.argsort(n * d)
+    known, later = order[:168], order[168:]  # the dearest 72 runs are held out, up to 1.7 decades beyond
+    cover = {}
+    for widen in (False, True):
+        fit = fit_additive(n[known], d[known], loss[known], bootstraps=300, widen=widen)
+        _, low, high = predict(fit, 0.8, params=n[later], tokens=d[later])
+        cover[widen] = np.mean((low <= loss[later]) & (loss[later] <= high))
+    assert fit.widening > 1.2
+    assert cover[True] > cover[False] + 0.1
+    assert cover[True] > 0.5
+
+
+@pytest.mark.parametrize("data", ["c4_original", "rpj", "rw_original"])
+def test_intervals_hold_the_largest_over_training_runs(data):
+    n, d, loss = _columns("overtraining_runs.csv", "n_params", "tokens", "loss_c4_eval", train_data=data)
+    order = np.argsort(n * d)
+    known, later = order[:24], order[24:]
+    fit = fit_additive(n[known], d[known], loss[known], tied=True, bootstraps=300)
+    middle, low, high = predict(fit, 0.8, params=n[later], tokens=d[later])
+    assert np.mean((low <= loss[later]) & (loss[later] <= high)) >= 0.8
+    assert np.median(np.abs(middle / loss[later] - 1)) < 0.03
