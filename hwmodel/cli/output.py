@@ -56,8 +56,11 @@ def check_writable(path: Path | None) -> None:
     folder = path.parent
     if not folder.is_dir():
         raise InputError(f"cannot write --out {path}: no folder {folder}; create it or choose one that exists")
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"cannot write --out {path}: {folder} is not writable; choose another folder")
+    try:
+        # Asking for permission is not enough: a read-only or virtual file system refuses in its own way.
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def json_text(data: object) -> str:

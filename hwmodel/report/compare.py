@@ -39,7 +39,10 @@ def winner(plan: Plan) -> str:
             f"Undecided: {best['precision']} is {best['speedup']:.2f}x faster, which pays for its loss only in the "
             "lower part of the laws' band."
         )
-    return f"{rows[0]['precision']} wins: no other format's speed-up pays for its loss."
+    reference = next((row for row in rows if row["verdict"] == "reference"), rows[0])
+    if len(rows) == 1:
+        return f"Only {reference['precision']} can be run: nothing to compare it with."
+    return f"{reference['precision']} wins: no other format's speed-up pays for its loss."
 
 
 def compare_text(plan: Plan) -> str:

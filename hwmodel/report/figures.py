@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hwmodel.errors import InputError
 from hwmodel.report.words import TERM_WORDS, count, number
 from hwmodel.solve.result import Plan
 
@@ -97,5 +98,9 @@ def save_figures(drawn: dict[str, tuple[Path, Any]], kind: str = "svg") -> None:
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     for path, figure in drawn.values():
         temporary = path.with_name(f".{path.name}")
-        figure.savefig(temporary, format=kind, metadata=metadata, dpi=150)
-        temporary.replace(path)
+        try:
+            figure.savefig(temporary, format=kind, metadata=metadata, dpi=150)
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise InputError(f"cannot write the figure {path}: {error.strerror}; choose another --out") from error

@@ -10,6 +10,7 @@ from hwmodel.report.words import table
 from hwmodel.solve.compare_values import Comparison
 
 HEADER = ["parameters", "tokens", "training FLOP", "time", "rent", "loss (nats/token)", "gain", "price of the gain"]
+CSV_ANSWER = ("params", "tokens", "train_flop", "accelerators", "train_days", "mfu", "cost_usd", "loss_nats")
 
 
 def values_table(found: Comparison) -> list[list[str]]:
@@ -35,9 +36,15 @@ def values_markdown(found: Comparison) -> str:
 
 
 def values_csv(found: Comparison) -> str:
-    """A row a value."""
+    """A row a value, plain numbers in base units; an empty cell where there is none."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(values_table(found))
+    writer = csv.writer(out, lineterminator="\n")
+    differences = ("loss_gain_nats", "flop_per_nat", "usd_per_nat")
+    writer.writerow(["option", "value", *CSV_ANSWER, *differences])
+    for row, value in zip(found.rows, found.values, strict=True):
+        answers = [words.number(getattr(row["answer"], name)) for name in CSV_ANSWER]
+        cells = answers + [row[name] for name in differences]
+        writer.writerow([found.option, value, *("" if cell is None else repr(cell) for cell in cells)])
     return out.getvalue()
 
 

@@ -39,11 +39,16 @@ def unfleeted(sized: Sized, flop_params: float | None = None) -> Answer:
     return Answer(params=sized.params, tokens=sized.tokens, train_flop=6.0 * n * sized.d, loss_nats=sized.loss)
 
 
-def answer(fleet: Fleet, sized: Sized, at: SizedShape, choice: Choice, log_half_width: float) -> Answer:
-    """The whole answer for one choice. The interval of time carries through to hours, money and energy."""
+def answer(
+    fleet: Fleet, sized: Sized, at: SizedShape, choice: Choice, log_half_width: float, rate: float | None = None
+) -> Answer:
+    """The whole answer for one choice. The interval of time carries through to hours, money and energy.
+
+    `rate` [tokens/s] stands where something else than the prediction or the user's --mfu sets the speed.
+    """
     setting = fleet.setting
-    given = fleet.given_rate(at.flop_params)
-    rate = given or choice.tokens_per_s * at.rate_scale / setting.level
+    given = None if rate else fleet.given_rate(at.flop_params, at.shape)
+    rate = rate or given or choice.tokens_per_s * at.rate_scale / setting.level
     width = 0.0 if given else log_half_width
     train_flop = 6.0 * at.flop_params * sized.d
     days = Band.around(sized.d / rate / SECONDS_PER_DAY, width)

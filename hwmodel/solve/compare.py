@@ -16,7 +16,7 @@ from hwmodel.solve.result import Plan
 def compare(precision: str = "bf16,fp8", **given: Any) -> Plan:
     """A plan in the first format whose `precisions` are the ones asked for. Raises InputError for a format that the
     part lacks."""
-    names = [name.strip() for name in precision.split(",") if name.strip()]
+    names = list(dict.fromkeys(name.strip() for name in precision.split(",") if name.strip()))
     if not names:
         raise InputError("--precision names no format; write it like bf16,fp8")
     setting = setting_of(precision=names[0], **given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -48,9 +49,19 @@ def differences(first: Answer, other: Answer) -> dict[str, float | None]:
     return {"loss_gain_nats": gain, "flop_per_nat": (other.train_flop - first.train_flop) / gain, "usd_per_nat": usd}
 
 
+# `$1,000,000` is one amount: a comma before exactly three digits, all the way to the end, separates thousands.
+_THOUSANDS = re.compile(r"\$?\d{1,3}(,\d{3})+(\.\d+)?")
+
+
+def _values(text: Any) -> list[str]:
+    """The values of an option: what commas separate."""
+    shown = str(text or "")
+    return [shown] if _THOUSANDS.fullmatch(shown.strip()) else shown.split(",")
+
+
 def listed_option(given: dict[str, Any]) -> str | None:
     """The one option whose value is a list (`10B,100B`), None without one. InputError for two."""
-    lists = [name for name in COMPARABLE if "," in str(given.get(name) or "")]
+    lists = [name for name in COMPARABLE if len(_values(given.get(name))) > 1]
     if len(lists) > 1:
         raise InputError(f"compare varies one option at a time, not --{lists[0]} and --{lists[1]}")
     return lists[0].replace("-", "_") if lists else None
@@ -58,7 +69,9 @@ def listed_option(given: dict[str, Any]) -> str | None:
 
 def compare_values(option: str, **given: Any) -> Comparison:
     """Plans of each value of `option`."""
-    values = [value.strip() for value in str(given.pop(option)).split(",") if value.strip()]
+    values = [value.strip() for value in _values(given.pop(option)) if value.strip()]
     if len(values) < 2:
         raise InputError(f"--{option.replace('_', '-')} names one value; compare needs two, like 10B,100B")
+    if "," in str(given.get("precision") or ""):
+        raise InputError(f"compare varies one option at a time, not --{option.replace('_', '-')} and --precision")
     return Comparison(option=option, values=values, plans=[plan(**{**given, option: value}) for value in values])

@@ -8,8 +8,10 @@ import numpy as np
 
 from hwmodel import laws
 from hwmodel.solve import demand
+from hwmodel.solve.answers import flop_convention_rate
 from hwmodel.solve.demand import Life
 from hwmodel.solve.fleet import Fleet
+from hwmodel.solve.result import value_of
 from hwmodel.solve.sizing import LossModel, Sized
 from hwmodel.units import SECONDS_PER_DAY
 
@@ -41,13 +43,15 @@ def fleet_curve(solved: Solved) -> list[dict[str, Any]]:
     now = solved.fleet.accelerators
     counts = sorted({max(1, int(now * factor)) for factor in FLEET_FACTORS})
     evaluation = solved.fleet.evaluate(solved.at.shape, solved.sized.n, counts)
+    # What sets the plan's own speed beside the prediction (shape, a measured run, --mfu) holds for every fleet of it.
+    level = value_of(solved.answer.tokens_per_s) / solved.choice.tokens_per_s
     rows = []
     for case, count in enumerate(counts):
-        rate = evaluation.tokens_per_s(case) * solved.at.rate_scale / solved.fleet.setting.level
+        rate = evaluation.tokens_per_s(case) * level
         row = int(evaluation.best[case])
         used = float(np.asarray(evaluation.space.layout.accelerators)[row]) if row >= 0 else 0.0
         own = Fleet(solved.fleet.setting, count)
-        mfu = rate * 6.0 * solved.at.flop_params / (count * own.peak_flop_per_s) if rate else None
+        mfu = flop_convention_rate(own, solved.at, rate) if rate else None
         rows.append(
             {
                 "accelerators": count,

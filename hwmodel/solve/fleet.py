@@ -76,14 +76,14 @@ class Fleet:
         )
         return evaluate(cases, self.machine, self.precision, self.setting.stack, self.setting.request.layout)
 
-    def given_rate(self, params: float) -> float | None:
-        """Tokens a second by the user's --mfu, None without it."""
+    def given_rate(self, params: float, shape: Shape | None = None) -> float | None:
+        """Tokens a second by the user's --mfu, None without it; `shape` is the model's own where there is one."""
         r = self.setting.request
         if r.mfu is None:
             return None
         flop = 6.0 * params
         if r.flop_convention != "6nd":
-            shape = shapes.shape_for_params(params)
+            shape = shape or shapes.shape_for_params(params)
             six_nd = shapes.flop_per_token(shape, r.seq_len, "6nd")
             flop = flop * float(shapes.flop_per_token(shape, r.seq_len, r.flop_convention)) / float(six_nd)
         return self.accelerators * self.peak_flop_per_s * r.mfu / flop
@@ -115,12 +115,12 @@ class Fleet:
 
     def flop_rates(self, params: NDArray[np.float64], span: tuple[float, float]) -> NDArray[np.float64]:
         """FLOP/s (6 N a token) at many sizes, from the rungs of the ladder inside `span`; held constant outside."""
-        given = self.given_rate(1e9)
-        if given is not None:
-            return np.full(np.shape(params), given * 6e9)
         first, last = (math.floor(math.log(end) / math.log(LADDER_STEP)) for end in span)
         rungs = np.array([LADDER_STEP**i for i in range(first, last + 2)])
-        rates = np.array([max(self._rung(float(n)), 1.0) for n in rungs]) / self.setting.level
+        if self.setting.request.mfu is not None:
+            rates = np.array([(self.given_rate(float(n)) or 0.0) * 6.0 * float(n) for n in rungs])
+        else:
+            rates = np.array([max(self._rung(float(n)), 1.0) for n in rungs]) / self.setting.level
         return np.interp(np.log(params), np.log(rungs), rates)
 
     def goodput(self, params: float) -> float:
@@ -169,8 +169,10 @@ def node_multiples(per_node: int, most: int = 131_072) -> list[int]:
     return counts
 
 
-def fleet_size(setting: Setting, shape: Shape, params: float, tokens: float) -> int:
+def fleet_size(setting: Setting, shape: Shape, params: float, tokens: float, flop_params: float) -> int:
     """Accelerators for a run whose count is open: the fewest that finish within the time and the money.
+
+    `params` are all parameters, `flop_params` those that 6 N counts (the active ones of a mixture of experts).
 
     Raises InfeasibleError where no fleet does it.
     """
@@ -182,7 +184,7 @@ def fleet_size(setting: Setting, shape: Shape, params: float, tokens: float) -> 
     elapsed = {}
     for case, count in enumerate(counts):
         fleet = Fleet(setting, count)
-        rate = fleet.given_rate(params) or evaluation.tokens_per_s(case) / setting.level
+        rate = fleet.given_rate(flop_params, shape) or evaluation.tokens_per_s(case) / setting.level
         if rate > 0:
             elapsed[count] = tokens / rate / fleet.goodput(params)
     limit_s = r.time_s if r.time_s is not None else OPEN_FLEET_TIME_S

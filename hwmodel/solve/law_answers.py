@@ -92,9 +92,10 @@ def _lost(drawn: Any) -> tuple[str, ...]:
     import numpy as np
 
     share = 0.0 if drawn is None else 1.0 - float(np.mean(np.isfinite(drawn)))
-    return (
-        (f"{100.0 * share:.0f} % of the draws cannot reach this loss and are left out of the bands",) if share else ()
-    )
+    if not share:
+        return ()
+    shown = f"{100.0 * share:.0f} %" if share >= 0.01 else "less than 1 %"
+    return (f"{shown} of the draws cannot reach this loss and are left out of the bands",)
 
 
 def _banded(value: Any, drawn: Any) -> Value:

@@ -58,8 +58,8 @@ def _choices(key: str, given: dict[str, float], usual: tuple[float, ...]) -> tup
 
 
 def _context(seq_len: float) -> tuple[float, ...]:
-    ways = max(1, int(seq_len // CONTEXT_TOKENS_PER_RANK))
-    return tuple(2.0**i for i in range(int(math.log2(ways)) + 1))
+    most = max(0, round(math.log2(seq_len / CONTEXT_TOKENS_PER_RANK)))
+    return tuple(2.0**i for i in range(most + 1))
 
 
 def _expert_ways(shape: Shape) -> tuple[float, ...]:
@@ -70,7 +70,8 @@ def _expert_ways(shape: Shape) -> tuple[float, ...]:
 def option_table(cases: Cases, domain: float, given: dict[str, float]) -> NDArray[np.float64]:
     """The combinations of discrete choices that the shape admits, before they are held against a fleet; a row each.
 
-    Heads divide over tensor ranks, no pipeline stage is empty, virtual stages (nearly) divide the layers.
+    Heads divide over tensor ranks and the sequence over context ranks, no pipeline stage is empty, virtual stages
+    (nearly) divide the layers.
     Columns: tp, cp, pp, vpp, ep, micro-batch, recompute, zero.
     """
     layers = float(shape_physics.layers(cases.shape))
@@ -82,7 +83,7 @@ def option_table(cases: Cases, domain: float, given: dict[str, float]) -> NDArra
         (t, c, p, v)
         for t, c, p, v in product(tensor, _choices("cp", given, _context(cases.seq_len)), pipelines,
                                   _choices("vpp", given, VIRTUAL))
-        if t * c * p <= fleet and (v == 1 or (p > 1 and _interleaves(layers, p * v)))
+        if t * c * p <= fleet and cases.seq_len % c == 0 and (v == 1 or (p > 1 and _interleaves(layers, p * v)))
     ]  # fmt: skip
     # Weights gathered for every layer and pass (FSDP) do not combine with a pipeline in the stacks that we know.
     rest = product(

@@ -34,6 +34,8 @@ from hwmodel.units import SECONDS_PER_DAY, format_count
 # Rounds in which size and layout are brought to agree when time or money closes the plan, and how closely.
 CLOSING_ROUNDS = 4
 CLOSING_TOLERANCE = 0.002
+# A size is refused when the smallest model that can be built near it is so many times larger.
+TOO_SMALL = 10.0
 
 
 class Solved(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,9 +114,9 @@ def prepare(setting: Setting) -> Prepared:
     return Prepared(setting=setting, model=model, shape=shape, sized=sized, solved=solved, lifetime=lifetime)
 
 
-def _run(sized: Sized, shape: Shape | None) -> tuple[Shape, float, float]:
+def _run(sized: Sized, shape: Shape | None) -> tuple[Shape, float, float, float]:
     at = _sized_shape(sized, shape)
-    return at.shape, sized.n, sized.d
+    return at.shape, sized.n, sized.d, at.flop_params
 
 
 def _loss_model(setting: Setting) -> LossModel:
@@ -129,19 +131,25 @@ def _fleet_given(setting: Setting) -> Fleet | None:
         return None
     if r.gpus is not None:
         return Fleet(setting, r.gpus)
-    sized = r.params is not None or r.model is not None
+    sized = r.params is not None or r.model is not None or r.shape is not None
     if r.budget_usd is not None and r.flop is None and not r.has_loss_target and not (sized and r.tokens is not None):
         return Fleet(setting, fleet_for_budget(setting))
     if r.time_s is None and r.budget_usd is None:
         part = setting.part.id
         raise InputError(f"how many {part}? give a count, like --gpus 1024x{part}, or --time or --budget to solve it")
+    if not (sized or r.tokens is not None or r.flop is not None or r.has_loss_target):
+        part = setting.part.id
+        raise InputError(
+            f"--time alone sizes neither the fleet nor the run: give a count, like --gpus 1024x{part}, --budget, or "
+            "what to train (--tokens, --params, --flops or --loss)"
+        )
     return None
 
 
 def _sized(setting: Setting, model: LossModel, shape: Shape | None, params: float | None, fleet: Fleet | None) -> Sized:
     r = setting.request
     binds = fleet is not None and (r.time_s is not None or r.budget_usd is not None) and r.flop is None
-    if shape is not None and any(float(block.n_experts) > 0 for block in shape.blocks):
+    if shape is not None and _is_mixture(shape):
         return _mixture(setting, shape, fleet.tokens_affordable if fleet is not None and binds else None)
     return size(r, model, params, fleet.tokens_affordable if fleet is not None and binds else None)
 
@@ -180,10 +188,20 @@ def _with_tokens(model: LossModel, sized: Sized, factor: float) -> Sized:
     return msgspec.structs.replace(sized, tokens=tokens, loss=loss)
 
 
+def _is_mixture(shape: Shape) -> bool:
+    return any(float(block.n_experts) > 0 for block in shape.blocks)
+
+
 def _mixture(setting: Setting, shape: Shape, affordable: Any) -> Sized:
     """A mixture of experts: compute counts its active parameters, and a dense law gives it no loss."""
     r = setting.request
     terms = shapes.parameters(shape)
+    for option, asked in (("--loss", r.has_loss_target), ("--unique-tokens", r.unique_tokens is not None)):
+        if asked:
+            raise InputError(
+                f"{option} needs the loss of {shape.name}, a mixture of experts, and {setting.law.id} is a dense law; "
+                f"drop {option} or take a dense model"
+            )
     if r.tokens is not None:
         tokens, solved = r.tokens, {}
     elif r.flop is not None:
@@ -202,12 +220,23 @@ def _sized_shape(sized: Sized, shape: Shape | None) -> SizedShape:
     if shape is not None:
         active = float(shapes.parameters(shape).active)
         return SizedShape(shape=shape, params=sized.n, flop_params=active)
-    return SizedShape(shape=shapes.shape_for_params(sized.n), params=sized.n, flop_params=sized.n)
+    found = shapes.shape_for_params(sized.n)
+    least = float(shapes.parameters(found).total)
+    if least > TOO_SMALL * sized.n:
+        raise InfeasibleError(
+            f"{format_count(sized.n)} parameters are too few for a language model: the nearest that can be built has "
+            f"{format_count(least)}; give a larger size, more tokens or more compute",
+            binding="size",
+            remedy="a larger run",
+        )
+    return SizedShape(shape=found, params=sized.n, flop_params=sized.n)
 
 
 def on_fleet(fleet: Fleet, sized: Sized, shape: Shape | None = None) -> Solved:
     """The best layout of a sized run on a fleet. Raises InfeasibleError where nothing fits."""
     at = _sized_shape(sized, shape)
+    if fleet.setting.request.layout.get("ep", 1.0) > 1.0 and not _is_mixture(at.shape):
+        raise InputError(f"--ep spreads experts and {at.shape.name} has none: drop --ep or take a mixture of experts")
     evaluation = fleet.evaluate(at.shape, sized.n)
     what = shape.name if shape is not None else f"a model of {format_count(sized.n)} parameters"
     row = require_fit(evaluation, 0, fleet.machine, what)

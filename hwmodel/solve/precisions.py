@@ -81,7 +81,11 @@ def precision_row(setting: Setting, solved: Solved, precision: Precision) -> dic
         return {**row, "status": "infeasible", "reason": "no layout fits"}
     found = choice(evaluation, best, fleet.machine, precision, setting.stack)
     width = step_log_half_width(setting, precision, solved.at.shape, fleet.accelerators)
-    got = answer(fleet, solved.sized, solved.at, found, width)
+    rate = None
+    if setting.request.mfu is not None and precision.id != setting.precision.id:
+        # An MFU given was reached in the plan's own format: it sets the level, the prediction the ratio to another.
+        rate = found.tokens_per_s * value_of(solved.answer.tokens_per_s) / solved.choice.tokens_per_s
+    got = answer(fleet, solved.sized, solved.at, found, width, rate)
     return {
         **row,
         "status": "ok",
@@ -95,13 +99,17 @@ def precision_row(setting: Setting, solved: Solved, precision: Precision) -> dic
 
 
 def precision_rows(setting: Setting, solved: Solved, wanted: list[Precision] | None = None) -> list[dict[str, Any]]:
-    """A row each, with the speed-up over the first, the speed-up it needs to pay its loss back, and the verdict."""
+    """A row each, with the speed-up over the reference, the speed-up it needs to pay its loss back, and the verdict.
+
+    The reference is the first format without a loss penalty (bf16, fp16), else the first that fits.
+    """
     rows = [precision_row(setting, solved, p) for p in (wanted or supported(setting))]
-    base = next((row for row in rows if row["status"] == "ok"), None)
-    for row in rows:
-        if row["status"] == "ok" and base is not None:
-            row["speedup"] = _days(base) / _days(row)
-            row.update(_verdict(setting, solved.sized, row))
+    fitting = [row for row in rows if row["status"] == "ok"]
+    lossless = [row for row in fitting if (row["loss_penalty_nats"] or {}).get("high") == 0.0]
+    for row in fitting:
+        base = (lossless or fitting)[0]
+        row["speedup"] = _days(base) / _days(row)
+        row.update(_verdict(setting, solved.sized, row, base))
     return rows
 
 
@@ -110,15 +118,16 @@ def _days(row: dict[str, Any]) -> float:
     return days.value
 
 
-def _verdict(setting: Setting, sized: Sized, row: dict[str, Any]) -> dict[str, Any]:
-    penalty = row["loss_penalty_nats"]
-    if penalty is None or sized.loss is None:
+def _verdict(setting: Setting, sized: Sized, row: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
+    penalty, free = row["loss_penalty_nats"], base["loss_penalty_nats"]
+    if penalty is None or free is None or sized.loss is None:
         return {"break_even_speedup": None, "verdict": "unknown: no law gives the loss of these bits"}
-    ends = [penalty["low"], penalty["high"]] + ([penalty["sun"]] if penalty["sun"] is not None else [])
+    known = [end for end in ("low", "high", "sun") if penalty[end] is not None and free[end] is not None]
+    ends = [penalty[end] - free[end] for end in known]
     cheap = _extra_tokens(setting, sized, max(min(ends), 0.0))
     dear = _extra_tokens(setting, sized, max(ends))
     needed = {"low": cheap, "high": dear}
-    if row["speedup"] == 1.0 and max(ends) == 0.0:
+    if row is base:
         verdict = "reference"
     elif dear is not None and row["speedup"] > dear:
         verdict = "wins under every law of the band"

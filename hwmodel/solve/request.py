@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +85,19 @@ RECOMPUTE_NAMES = {"none": 0.0, "selective": 1.0, "full": 2.0}
 
 
 def _quantity(value: Any, read: Any, what: str) -> Any:
-    """Strings are parsed; numbers are checked to be positive and passed."""
+    """Strings are parsed; numbers are checked to be positive and finite (a share: at most 1) and passed."""
     if value is None:
         return None
     if isinstance(value, str):
         return read(value, what)
-    number = float(value)
-    if not number > 0:
-        raise InputError(f"{what} must be above zero, got {value!r}")
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{what} must be a number or a text like '70B', got {value!r}") from None
+    if isinstance(value, bool) or not 0 < number < math.inf:
+        raise InputError(f"{what} must be a number above zero, got {value!r}")
+    if read is units.parse_fraction and number > 1:
+        raise InputError(f"{what} must lie above 0 and at most 1, got {value!r}")
     return number
 
 
@@ -121,7 +127,13 @@ def _loss_like(text: Any) -> tuple[float, float] | None:
     if text is None:
         return None
     if not isinstance(text, str):
-        return float(text[0]), float(text[1])
+        if not isinstance(text, (tuple, list)) or len(text) != 2:
+            raise InputError(f"--loss-like takes parameters and tokens, like (70e9, 1.4e12), got {text!r}")
+        size, data = text
+        return (
+            _quantity(size, units.parse_count, "--loss-like parameters"),
+            _quantity(data, units.parse_count, "--loss-like tokens"),
+        )
     size, at, data = text.partition("@")
     if not at:
         raise InputError(f"cannot read --loss-like {text!r}; write it like 70B@1.4T (parameters at tokens)")
@@ -211,13 +223,19 @@ _VERBATIM = ("system", "model", "precision", "serving_precision", "law", "object
              "measured", "prices", "flop_convention")  # fmt: skip
 
 
+def _seed(value: Any) -> int:
+    if str(value).isdecimal() and int(str(value)) < 2**64:
+        return int(str(value))
+    raise InputError(f"--seed must be a whole number of zero or more, got {value!r}")
+
+
 def _asked(given: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """Option and value, as they would be typed; repeatable options appear once a value."""
     typed = []
     for name, value in given.items():
         option = "--catalog" if name == "catalogs" else "--" + name.replace("_", "-")
-        if name == "loss_like" and not isinstance(value, str):
-            value = "@".join(f"{part:.10g}" for part in value)
+        if name == "loss_like" and isinstance(value, (tuple, list)):
+            value = "@".join(f"{part:.10g}" if isinstance(part, (int, float)) else str(part) for part in value)
         values = value if isinstance(value, (tuple, list)) else (value,)
         typed += [(option, f"{v:.12g}" if isinstance(v, float) else str(v)) for v in values]
     return tuple(typed)
@@ -244,8 +262,9 @@ def parse_request(**given: Any) -> Request:
     _demand(given, fields)
     fields["layout"] = _layout(given)
     fields["shape"] = given.pop("shape", None)
-    fields["catalogs"] = tuple(str(Path(path)) for path in given.pop("catalogs", ()))
-    fields["seed"] = int(given.pop("seed", 0))
+    folders = given.pop("catalogs", ())
+    fields["catalogs"] = tuple(str(Path(path)) for path in ([folders] if isinstance(folders, (str, Path)) else folders))
+    fields["seed"] = _seed(given.pop("seed", 0))
     if given:
         raise unknown(
             "option",

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from hwmodel.errors import InfeasibleError
 from hwmodel.physics.memory import peak_memory
+from hwmodel.physics.shape import layers
 from hwmodel.physics.training import step
 from hwmodel.solve.columns import grouped_best, row_of
 from hwmodel.solve.layouts import Cases, Space, layout_space
@@ -144,9 +145,12 @@ def require_fit(evaluation: Evaluation, case: int, machine: Machine, what: str) 
     mine = np.flatnonzero(evaluation.space.case == case)
     fleet = int(evaluation.cases.accelerators[case])
     if len(mine) == 0:
+        shape = evaluation.cases.shape
+        heads = min((int(block.n_heads) for block in shape.blocks if block.n_heads > 0), default=1)
         raise InfeasibleError(
-            f"no layout of {what} on {fleet} x {machine.part} divides: heads, layers, batch and the given parallel "
-            "sizes leave none; free one of --tp, --pp, --micro-batch or --global-batch",
+            f"no layout of {what} on {fleet} x {machine.part} divides: {heads} heads, {int(layers(shape))} layers, the "
+            "batch and the given parallel sizes leave none; free one of --tp, --cp, --pp, --vpp, --ep, --micro-batch "
+            "or --global-batch",
             binding="layout",
             remedy="free a parallel size",
         )

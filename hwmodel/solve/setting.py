@@ -9,7 +9,8 @@ import msgspec
 from hwmodel.catalog import Catalog, load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.catalog.stacks import training_stack
-from hwmodel.errors import InputError
+from hwmodel.catalog.tables import KINDS
+from hwmodel.errors import InputError, unknown
 from hwmodel.physics.machine import machine as physics_machine
 from hwmodel.solve.request import Request
 from hwmodel.specs import (
@@ -115,6 +116,8 @@ def _price(r: Request, catalog: Catalog, part: Part | None) -> PriceSummary | No
             part=part.id, kind="given", median_usd_per_accelerator_hour=usd, low_usd_per_accelerator_hour=usd,
             high_usd_per_accelerator_hour=usd, n_quotes=1, first_date="", last_date="", providers=("given",),
         )  # fmt: skip
+    if r.price_kind is not None and r.price_kind not in KINDS:
+        raise unknown("kind of price", r.price_kind, KINDS, "--price-kind")
     kind = {"kind": r.price_kind} if r.price_kind else {}
     return catalog.price_summary(part.id, file=r.prices, **kind)
 

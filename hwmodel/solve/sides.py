@@ -86,7 +86,9 @@ def _law_row(
         "params_total": total,
         "tokens": float(best.tokens),
         "loss_nats": None if best.loss is None else float(best.loss),
-        "decades_outside_fit": laws.decades_outside(law, params=own, tokens=float(best.tokens)),
+        "decades_outside_fit": laws.decades_outside(
+            law, params=own, tokens=float(best.tokens), flop=None if best.flop is None else float(best.flop)
+        ),
     }
 
 
@@ -167,11 +169,13 @@ def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]
     r = setting.request
     if r.gpus is None and r.budget_usd is not None and r.time_s is None:
         said.append(f"no --time given: the fleet is sized for a run of {format_duration(OPEN_FLEET_TIME_S)}")
-    outside = laws.decades_outside(setting.law, params=sized.n, tokens=sized.d)
-    if outside > 0.05:
+    outside = laws.signed_decades_outside(setting.law, params=sized.n, tokens=sized.d, flop=6.0 * sized.n * sized.d)
+    applied = sized.loss is not None or not laws.has_loss(setting.law)  # a dense law says nothing of a mixture
+    if applied and abs(outside) > 0.05:
+        than = "smaller" if outside > 0 else "larger"
         said.append(
-            f"{setting.law.id} was fitted on smaller runs: {format_count(sized.n)} parameters on "
-            f"{format_count(sized.d)} tokens lie {outside:.1f} decades outside"
+            f"{setting.law.id} was fitted on {than} runs: {format_count(sized.n)} parameters on "
+            f"{format_count(sized.d)} tokens lie {abs(outside):.1f} decades outside"
         )
     if solved is not None:
         said += _fleet_warnings(setting, solved)

@@ -1,0 +1,155 @@
+"""Odd combinations of options: refused in one clear line, or answered by what they say; never silently ignored."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import hwmodel as hm
+from hwmodel import laws, report
+from hwmodel.cli.main import main
+from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.solve.compare_values import compare_values, listed_option
+from hwmodel.solve.result import Plan, value_of
+
+MIXTURE = {"gpus": "64xH100", "model": "mixtral-8x7b"}
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ({"gpus": "H100", "time": "30d"}, "--time alone"),
+        ({"gpus": "64xH100", "params": "7B", "tokens": "1T", "ep": "8"}, "--ep spreads experts"),
+        ({**MIXTURE, "time": "30d", "loss": "1.9"}, "--loss needs the loss"),
+        ({**MIXTURE, "tokens": "1T", "unique_tokens": "100B"}, "--unique-tokens needs the loss"),
+        ({"gpus": "8xH100", "tokens": "1B", "price_kind": "bogus"}, "unknown kind of price"),
+        ({"tokens": "1T", "seed": -1}, "--seed"),
+        ({"tokens": "1T", "seed": 1.5}, "--seed"),
+        ({"tokens": float("inf")}, "--tokens"),
+        ({"tokens": True}, "--tokens"),
+        ({"tokens": [1]}, "--tokens"),
+        ({"gpus": "8xH100", "tokens": 1e9, "mfu": 45}, "--mfu"),
+        ({"gpus": "8xH100", "tokens": 1e9, "nic_gbit_s": float("inf")}, "--nic-gbit-s"),
+        ({"tokens": 1e9, "inference_tokens": 1e9, "prompt_output": 3}, "--prompt-output"),
+        ({"loss_like": (1, 2, 3)}, "--loss-like"),
+        ({"loss_like": ("a", "b")}, "--loss-like"),
+        ({"loss_like": (-1, 1e9)}, "--loss-like"),
+    ],
+)
+def test_refused_in_one_line(question: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        hm.plan(**question)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_size_that_no_model_has_is_infeasible() -> None:
+    with pytest.raises(InfeasibleError, match="too few for a language model"):
+        hm.plan(gpus="8xH100", tokens="1")
+
+
+def test_no_layout_names_what_must_divide() -> None:
+    with pytest.raises(InfeasibleError, match=r"64 heads, .* layers"):
+        hm.plan(gpus="512xH100", params="70B", tokens="1T", tp="7")
+
+
+def test_a_sequence_divides_over_context_ranks() -> None:
+    with pytest.raises(InfeasibleError, match="divides"):
+        hm.plan(gpus="64xH100", params="7B", tokens="1T", cp="3")
+
+
+def test_context_ranks_do_not_drop_below_a_round_power() -> None:
+    found = {}
+    for seq_len in (128_000, 131_072):
+        plan = hm.plan(gpus="64xH100", params="7B", tokens="1T", seq_len=seq_len, cp="32", tp="1")
+        assert plan.layout is not None
+        found[seq_len] = plan.layout.cp
+    assert found == {128_000: 32, 131_072: 32}
+
+
+def test_fit_range_says_on_which_side() -> None:
+    law = hm.load_catalog().law("besiroglu_2024")
+    assert laws.signed_decades_outside(law, params=1e12) > 0
+    assert laws.signed_decades_outside(law, params=1e6) < 0
+    assert laws.signed_decades_outside(law, params=1e9) == 0
+    assert laws.decades_outside(law, params=1e6) == -laws.signed_decades_outside(law, params=1e6)
+    assert any("fitted on larger runs" in line for line in hm.plan(params="1M").warnings)
+    assert any("fitted on smaller runs" in line for line in hm.plan(params="1T").warnings)
+    mixture = hm.plan(**MIXTURE, tokens="1T")
+    assert not any("fitted on" in line for line in mixture.warnings)
+
+
+def _rows(plan: Plan) -> dict[str, dict[str, Any]]:
+    return {row["precision"]: row for row in plan.precisions}
+
+
+def test_a_given_mfu_sets_the_level_and_not_the_ratio_of_formats() -> None:
+    question = {"gpus": "64xH100", "params": "13B", "tokens": "1T"}
+    free, held = hm.plan(**question), hm.plan(**question, mfu="40%")
+    assert _rows(held)["fp8"]["speedup"] == pytest.approx(_rows(free)["fp8"]["speedup"], rel=1e-9)
+    assert value_of(_rows(held)["bf16"]["mfu"]) == pytest.approx(0.4)
+    own = next(row for row in held.curves["accelerators"] if row["accelerators"] == 64)
+    assert own["mfu"] == pytest.approx(0.4)
+    assert own["train_days"] == pytest.approx(value_of(held.answer.train_days))
+    assert "follow the MFU that was given" in report.plan_markdown(held, {})
+    assert "follow the MFU that was given" not in report.plan_markdown(free, {})
+
+
+@pytest.mark.parametrize("convention", ["palm", "megatron"])
+def test_a_given_mfu_is_read_in_the_convention_of_the_model_at_hand(convention: str) -> None:
+    plan = hm.plan(**MIXTURE, tokens="1T", mfu="40%", flop_convention=convention)
+    assert value_of(plan.answer.mfu) == pytest.approx(0.4)
+
+
+def test_an_open_fleet_of_a_mixture_counts_active_parameters() -> None:
+    plan = hm.plan(gpus="H100", model="mixtral-8x7b", tokens="1T", mfu="40%", time="20d")
+    assert 15.0 < value_of(plan.answer.elapsed_days) <= 20.0
+
+
+def test_the_reference_of_formats_is_the_one_without_a_penalty() -> None:
+    question = {"gpus": "64xH100", "params": "13B", "tokens": "1T"}
+    one, other = (hm.compare(**question, precision=names) for names in ("bf16,fp8", "fp8,bf16"))
+    assert _rows(one)["fp8"]["verdict"] == _rows(other)["fp8"]["verdict"]
+    assert _rows(other)["bf16"]["verdict"] == "reference"
+    assert _rows(other)["fp8"]["speedup"] == pytest.approx(_rows(one)["fp8"]["speedup"])
+    assert report.compare_text(one).splitlines()[0] == report.compare_text(other).splitlines()[0]
+    assert len(hm.compare(**question, precision="bf16,bf16").precisions) == 1
+
+
+def test_compare_reads_thousands_as_one_amount_and_one_list_at_a_time() -> None:
+    assert listed_option({"budget": "$1,000,000"}) is None
+    assert listed_option({"params": "10B,100B"}) == "params"
+    with pytest.raises(InputError, match="one option at a time"):
+        compare_values("params", params="10B,100B", precision="bf16,fp8")
+
+
+def test_values_csv_holds_plain_numbers() -> None:
+    header, *rows = (line.split(",") for line in report.values_csv(compare_values("params", params="10B,100B")).split())
+    cells = [dict(zip(header, row, strict=True)) for row in rows]
+    assert [float(row["params"]) for row in cells] == [1e10, 1e11]
+    assert float(cells[1]["loss_gain_nats"]) > 0.1
+    assert cells[0]["train_days"] == ""
+
+
+@pytest.mark.parametrize("words", [["law"], []])
+def test_a_bare_group_shows_its_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("Usage:")
+
+
+def test_an_out_that_the_file_system_refuses_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["plan", "--tokens", "1T", "--out", "/proc/plan.md"])
+    assert stop.value.code == 2
+    assert "cannot write --out" in capsys.readouterr().err
+
+
+def test_both_fit_ranges_agree(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = hm.plan(flops="5.76e23")
+    main(["law", "optimum", "besiroglu_2024", "--flops", "5.76e23", "--format", "json"])
+    told = json.loads(capsys.readouterr().out)
+    assert plan.laws[0]["decades_outside_fit"] == pytest.approx(told["decades_outside_fit"])
