@@ -16,7 +16,7 @@ from hwmodel.specs.stack import Stack
 
 
 class TrainingCalibration(msgspec.Struct, frozen=True, kw_only=True):
-    """Habits of stacks (`stacks`, `eras`) and fitted constants: `generic`, by `families` of parts, by `fitted` stacks."""
+    """Habits of stacks (`stacks`, `eras`), and fitted constants: generic, by families of parts, by stacks."""
 
     generic: dict[str, float]
     families: dict[str, dict[str, float]]

@@ -13,8 +13,12 @@ _CORPUS = 4  # a file of at least so many sources is a corpus to fit on; fewer a
 
 @click.command("calibrate")
 @click.option("--kernels", type=click.Path(path_type=Path), metavar="DIR", help="Kernel tables (parquet) to fit first.")
-@click.option("--runs", type=click.Path(path_type=Path), metavar="CSV", help="Measured runs (default: the published ones).")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the files (default: the catalog's).")
+@click.option(
+    "--runs", type=click.Path(path_type=Path), metavar="CSV", help="Measured runs (default: the published ones)."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the files (default: the catalog's)."
+)
 @click.option("--no-intervals", is_flag=True, help="Leave the intervals as they are.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def command(kernels: Path | None, runs: Path | None, out: Path | None, no_intervals: bool, quiet: bool) -> None:

@@ -47,7 +47,7 @@ def distinct(columns: list[Num]) -> tuple[Any, Any] | None:
     """
     import numpy as np
 
-    arrays = [c for c in columns if is_column(c)]
+    arrays: list[Any] = [c for c in columns if is_column(c)]
     if not arrays or len(arrays[0]) < 256:
         return None
     key = np.zeros(len(arrays[0]))

@@ -1,7 +1,7 @@
 """Bytes at the peak of a training step on one accelerator, by pipeline stage.
 
 Weights, gradients and optimizer states follow the ZeRO stage; activations follow what the backward pass needs (arXiv
-2205.05198), with the micro-batches in flight under 1F1B; logits, gathered weights and the allocator's waste come on top.
+2205.05198), with the micro-batches in flight under 1F1B; logits, gathered weights and waste come on top.
 """
 
 from __future__ import annotations

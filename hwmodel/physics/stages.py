@@ -47,9 +47,7 @@ def layers_per_stage(shape: Shape, layout: Layout, stack: Stack) -> Stages:
     balanced = (stack.head_balanced > 0) & (layout.pp > 1.5)
     full = minimum(ceil((count + weight) / layout.pp), count)
     rest = maximum(count - full * (layout.pp - 1.0), 0.0)
-    return Stages(
-        first=where(balanced, full, end), middle=where(balanced, full, most), last=where(balanced, rest, end)
-    )
+    return Stages(first=where(balanced, full, end), middle=where(balanced, full, most), last=where(balanced, rest, end))
 
 
 def mean_layer_params(shape: Shape) -> Num:

@@ -33,7 +33,7 @@ class _Share(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _recompute(layout: Layout, stack: Stack) -> _Share:
-    """What is done again: selective recomputation repeats unfused scores, or norms and activations where they are fused.
+    """What is done again: selective recomputation repeats unfused scores, or norms and activations beside fused ones.
 
     Between 1 (selective) and 2 (full) the value counts the layers that are recomputed whole.
     """

@@ -49,7 +49,8 @@ def train_markdown(result: TrainResult) -> str:
         f"dense {d['resolved']['precision']} peak).",
         "",
         f"Layout: {_layout_line(d['layout'])}; global batch {d['layout']['global_batch_seqs']:g} sequences of "
-        f"{result.workload.seq_len:g} tokens." + (f" Chosen here: {', '.join(d['searched'])}." if d["searched"] else ""),
+        f"{result.workload.seq_len:g} tokens."
+        + (f" Chosen here: {', '.join(d['searched'])}." if d["searched"] else ""),
         f"System {d['resolved']['system']}, stack {d['resolved']['stack']}, kernel constants: "
         f"{d['resolved']['constants_from']}.",
         "",

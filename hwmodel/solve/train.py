@@ -85,7 +85,9 @@ class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
             "step_s": band(seconds),
             "tokens_per_s": band(rate),
             "tokens_per_s_per_accelerator": band(rate / self.accelerators),
-            "step": {name: float(getattr(self.step, name)) * self.setting.level for name in StepTerms.__struct_fields__},
+            "step": {
+                name: float(getattr(self.step, name)) * self.setting.level for name in StepTerms.__struct_fields__
+            },
             "binds": self.binds(),
             "mfu": {"value": self.mfu, "convention": self.flop_convention},
             "memory": {stage: memory_dict(terms) for stage, terms in self.memory.items()},
@@ -152,7 +154,9 @@ def _check(shape: Shape, fleet: int, layout: dict[str, float], batch: float | No
     if pp > depth:
         raise InputError(f"--pp {pp:g} is more than the {depth:g} layers; use at most {depth:g}")
     if depth % pp:
-        notes.append(f"{depth:g} layers on {pp:g} stages are uneven: up to {math.ceil(depth / pp)} a stage, fewer at the ends")
+        notes.append(
+            f"{depth:g} layers on {pp:g} stages are uneven: up to {math.ceil(depth / pp)} a stage, fewer at the ends"
+        )
     if "vpp" in layout and layout["vpp"] > max(1.0, math.ceil(depth / pp)):
         raise InputError(f"--vpp {layout['vpp']:g} is more than the {math.ceil(depth / pp)} layers of a stage")
     experts = max(float(b.n_experts) for b in shape.blocks)
@@ -169,15 +173,14 @@ def _check(shape: Shape, fleet: int, layout: dict[str, float], batch: float | No
 
 
 _DEFAULT_BATCH_TOKENS = 4e6
+_SETTINGS = ("tp", "cp", "pp", "vpp", "ep", "micro_batch", "zero", "recompute")
 
 
-def train(
-    *, task: str = "pretrain", sequence_parallel: bool = True, **given: Any
-) -> TrainResult:
+def train(*, task: str = "pretrain", sequence_parallel: bool = True, **given: Any) -> TrainResult:
     """Predict one training layout; settings that are not given are chosen as the fastest that fit.
 
-    Options are those of `plan` that describe a run (gpus, model or params, precision, seq_len, global_batch, tp, cp, pp,
-    vpp, ep, micro_batch, zero, recompute, stack, measured ...); `task` is pretrain, sft or lora. Raises InputError for
+    Options are those of `plan` that describe a run (gpus, model or params, precision, seq_len, global_batch, tp, cp,
+    pp, vpp, ep, micro_batch, zero, recompute, stack, measured ...); `task` is pretrain, sft or lora. Raises InputError for
     layouts that cannot be, InfeasibleError where nothing fits.
     """
     if task not in TUNING:
@@ -196,7 +199,9 @@ def train(
     load = Workload(seq_len=float(r.seq_len), global_batch_seqs=batch, trainable_fraction=TUNING[task])
     found = _evaluated(setting, shape, r, batch)
     layout = _chosen(setting, shape, r, load, found, sequence_parallel)
-    searched = tuple(n for n in ("tp", "cp", "pp", "vpp", "ep", "micro_batch", "zero", "recompute") if n not in r.layout)
+    searched = tuple(
+        n for n in ("tp", "cp", "pp", "vpp", "ep", "micro_batch", "zero", "recompute") if n not in r.layout
+    )
     return _result(setting, r, shape, layout, load, found, searched, warnings)
 
 
@@ -207,7 +212,8 @@ def _batch(r: Request, shape: Shape) -> float:
 
 
 def _evaluated(setting: Setting, shape: Shape, r: Request, batch: float) -> Evaluation:
-    assert setting.machine is not None and r.gpus is not None
+    assert setting.machine is not None
+    assert r.gpus is not None
     cases = Cases(
         shape=shape,
         accelerators=np.array([float(r.gpus)]),
@@ -222,10 +228,10 @@ def _chosen(
     setting: Setting, shape: Shape, r: Request, load: Workload, found: Evaluation, sequence_parallel: bool
 ) -> Layout:
     """The layout as given, its blanks filled with the fastest values that fit (or the leanest if none does)."""
-    assert setting.machine is not None and r.gpus is not None
+    assert setting.machine is not None
+    assert r.gpus is not None
     g = r.layout
-    names = ("tp", "cp", "pp", "vpp", "ep", "micro_batch", "zero", "recompute")
-    if not all(name in g for name in names):
+    if not all(name in g for name in _SETTINGS):
         cases = found.cases
         free = evaluate(cases, setting.machine, setting.precision, setting.stack, g)
         row = int(free.best[0])
@@ -233,8 +239,17 @@ def _chosen(
             row = int(np.argmin(free.memory_bytes))
         if row >= 0:
             best = choice(free, row, setting.machine, setting.precision, setting.stack).layout
-            g = {name: float(getattr(best, name)) for name in names} | g
-    full = {"tp": 1.0, "cp": 1.0, "pp": 1.0, "vpp": 1.0, "ep": 1.0, "micro_batch": 1.0, "zero": 1.0, "recompute": 0.0} | g
+            g = {name: float(getattr(best, name)) for name in _SETTINGS} | g
+    full = {
+        "tp": 1.0,
+        "cp": 1.0,
+        "pp": 1.0,
+        "vpp": 1.0,
+        "ep": 1.0,
+        "micro_batch": 1.0,
+        "zero": 1.0,
+        "recompute": 0.0,
+    } | g
     dp = r.gpus / (full["tp"] * full["cp"] * full["pp"])
     if full["ep"] > dp * full["cp"] * full["tp"]:
         raise InputError(f"--ep {full['ep']:g} is more than the {dp * full['cp'] * full['tp']:g} ranks of one stage")
@@ -247,7 +262,8 @@ def _result(
     searched: tuple[str, ...], warnings: list[str],
 ) -> TrainResult:  # fmt: skip
     machine, precision, stack = setting.machine, setting.precision, setting.stack
-    assert machine is not None and r.gpus is not None
+    assert machine is not None
+    assert r.gpus is not None
     terms = step(shape, machine, precision, layout, load, stack)
     stages = memory_by_stage(shape, precision, layout, load, stack)
     fullest = max(stages, key=lambda name: float(stages[name].total_bytes))
@@ -259,7 +275,9 @@ def _result(
             "raise --tp, --pp or --recompute, or lower --micro-batch"
         )
     elif size > usable_bytes(machine):
-        warnings.append(f"tight: {size / GIB:.1f} GiB of {float(machine.hbm_bytes) / GIB:.1f}, within the model's error")
+        warnings.append(
+            f"tight: {size / GIB:.1f} GiB of {float(machine.hbm_bytes) / GIB:.1f}, within the model's error"
+        )
     m = float(micro_batches(layout, load))
     if abs(m - round(m)) > 1e-9:
         warnings.append(f"{m:.2f} micro-batches a pipeline: the batch does not divide; read as an average")
@@ -275,7 +293,8 @@ def _result(
     seconds = float(terms.total_s) * setting.level
     return TrainResult(
         setting=setting, shape=shape, layout=layout, workload=load, accelerators=r.gpus, idle_accelerators=0,
-        step=terms, memory=stages, fullest=fullest, half_width=step_log_half_width(setting, precision, shape, r.gpus), fits=fits,
+        step=terms, memory=stages, fullest=fullest,
+        half_width=step_log_half_width(setting, precision, shape, r.gpus), fits=fits,
         flop_convention=r.flop_convention,
         mfu=flop / (seconds * r.gpus * float(machine.gemm.peak_flop_per_s)), near=near, searched=searched,
         warnings=tuple(warnings),
@@ -284,7 +303,5 @@ def _result(
 
 def fullest_bytes(result: TrainResult) -> float:
     """Peak bytes of the fullest stage."""
-    terms = peak_memory(
-        result.shape, result.setting.precision, result.layout, result.workload, result.setting.stack
-    )
+    terms = peak_memory(result.shape, result.setting.precision, result.layout, result.workload, result.setting.stack)
     return float(terms.total_bytes)

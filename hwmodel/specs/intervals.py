@@ -10,7 +10,8 @@ from hwmodel.ops import Num
 class Familiarity(msgspec.Struct, frozen=True, kw_only=True):
     """How far a case lies from what was measured; each field is 0 (measured) to 1 (never), or a number of factors.
 
-    `source` 1: no run of the same source or cluster was measured. `stack`, `family`, `part`, `number_format`, `kind` (dense or mixture of experts): 0 or 1. `settings`: share of
+    `source` 1: no run of the same source or cluster was measured. `stack`, `family`, `part`, `number_format`: 0 or 1.
+    `kind`: 1 for a mixture of experts, half more where the stack was never measured with one. `settings`: share of
     settings that were searched because nobody stated them. `scale`: natural log of the accelerators beyond the largest
     measured fleet. `level`: 1 where a measurement of the same source or cluster set the level.
     """

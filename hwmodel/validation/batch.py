@@ -30,7 +30,7 @@ def columns_of(records: Sequence[Any], index: NDArray[np.intp]) -> Any:
             values[name] = float(items[0]) if same else np.array(items, dtype=float)[index]
         elif name == "blocks":
             count = max(len(item) for item in items)
-            padded = [tuple(item) + (_NO_BLOCK(item[0]),) * (count - len(item)) for item in items]
+            padded = [tuple(item) + (_no_block(item[0]),) * (count - len(item)) for item in items]
             values[name] = tuple(columns_of([p[k] for p in padded], index) for k in range(count))
         else:
             values[name] = items[0]
@@ -50,7 +50,7 @@ def _gathered(record: Any, places: NDArray[np.intp]) -> Any:
     return type(record)(**values)
 
 
-def _NO_BLOCK(block: Any) -> Any:
+def _no_block(block: Any) -> Any:
     return msgspec.structs.replace(block, count=0.0)
 
 

@@ -1,4 +1,4 @@
-"""The validation board: predict every measured quantity of a file, hold groups out on demand, score against the constant."""
+"""The validation board: predict every measured quantity of a file, hold groups out, score against the constant."""
 
 from __future__ import annotations
 

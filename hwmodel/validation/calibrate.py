@@ -25,8 +25,8 @@ from hwmodel.validation.training import outcome, stacks_of
 Progress = Callable[[str], None]
 FOLDS = 5
 
-INTERVALS_HEADER = """# Half-width of the 80 % interval of a training prediction in natural logs (`seen`), and the factors that widen it where
-# the stack, the family, the part, the format or the settings were not measured. Fitted on rows whose source or whose
+INTERVALS_HEADER = """# Half-width of the 80 % interval of a training prediction in natural logs (`seen`), and the factors that widen it
+# where the source, stack, family, part, format or settings were not measured. Fitted on rows whose source or whose
 # (source, model) group was left out of the fit that predicted them; written by `hwmodel calibrate`.
 """
 
@@ -65,9 +65,7 @@ def _residuals(trainer: Trainer, left: NDArray[np.bool_], target: Any, seconds: 
             continue
         error = float(np.log(target[place] / seconds[place]))
         out.append(
-            Residual(
-                source=case.source, log_error=error, familiarity=familiarity(trainer.prepared, int(place), known)
-            )
+            Residual(source=case.source, log_error=error, familiarity=familiarity(trainer.prepared, int(place), known))
         )
     return out
 
@@ -85,7 +83,10 @@ def calibrate_runs(rows: list[Row], out: Path, say: Progress, intervals: bool = 
     apes = np.abs(measured_sequence_s(trainer.prepared) / seconds - 1.0)
     labels = np.array(_labels(trainer, False))
     medians = {s: round(float(np.median(apes[trainer.usable & (labels == s)])), 4) for s in sources}
-    figures = {"median_ape_by_source": medians, "mean_of_source_medians": round(float(np.mean(list(medians.values()))), 4)}
+    figures = {
+        "median_ape_by_source": medians,
+        "mean_of_source_medians": round(float(np.mean(list(medians.values()))), 4),
+    }
     document = training_document(fit, known, targets.learn(trainer.prepared, every), figures, sources)
     out.mkdir(parents=True, exist_ok=True)
     write_training(document, out / "training.yaml")
@@ -95,7 +96,16 @@ def calibrate_runs(rows: list[Row], out: Path, say: Progress, intervals: bool = 
 
 
 START = IntervalConstants(
-    seen=0.12, source=1.7, stack=1.3, family=1.4, part=1.15, number_format=1.2, kind=1.4, settings=1.2, scale=1.1, level=1.1
+    seen=0.12,
+    source=1.7,
+    stack=1.3,
+    family=1.4,
+    part=1.15,
+    number_format=1.2,
+    kind=1.4,
+    settings=1.2,
+    scale=1.1,
+    level=1.1,
 )
 
 

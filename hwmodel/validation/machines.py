@@ -21,7 +21,12 @@ _PER_ONE = re.compile(r"(\d+(?:\.\d+)?)\s*g(?:b|ig)[a-z/]*\s*[^,;]*\bper\s+(?:gp
 _PER_NODE = re.compile(r"(\d+(?:\.\d+)?)\s*g(?:b|ig)[a-z/]*\s*(?:a node|per node|node)", re.I)
 _IN_NODE = re.compile(r"\((\d+)\s+in[- ]node\)", re.I)
 _RATES = {"ndr": 400.0, "hdr": 200.0, "edr": 100.0}
-_FABRICS = (("efa", "efa"), ("roce", "roce"), ("infiniband", "infiniband"), ("quantum", "infiniband"))
+_FABRICS: tuple[tuple[str, str], ...] = (
+    ("efa", "efa"),
+    ("roce", "roce"),
+    ("infiniband", "infiniband"),
+    ("quantum", "infiniband"),
+)
 _FABRICS += (("omni-path", "infiniband"), ("ndr", "infiniband"), ("hdr", "infiniband"), ("ethernet", "ethernet"))
 # Systems that a cell names by their scale-up domain.
 _SYSTEM_WORDS = (("a3 mega", "gcp-a3-mega"), ("a3-mega", "gcp-a3-mega"), ("gcp a3", "gcp-a3-high"), ("p4d", "aws-p4d"))
@@ -70,8 +75,9 @@ def recipe_name(cell: str, part: Part) -> str:
 
 # Parts as free text names them, where the whole text is no name of the catalog's.
 _PARTS = re.compile(
-    r"(gb[23]00|[abh][12378]00[a-z]?|v100s?|a800|h800|h20|l40s?|l4|t4|p100|mi\d{3}[xa]?|gaudi[ -]?\d|trainium[ -]?\d|trn\d|"
-    r"(?:tpu[ -]?)v\d[ep]?|rtx[ -]?\d{4})",
+    r"(?<![a-z0-9])(gb[23]00|[abh][12378]00[a-z]?|v100s?|a800|h800|h20|l40s?|l4|t4|p100"
+    r"|mi\d{3}[xa]?|gaudi[ -]?\d|trainium[ -]?\d|trn\d|"
+    r"(?:tpu[ -]?)v\d[ep]?|rtx[ -]?\d{4})(?![0-9])",
     re.I,
 )
 _GIGABYTES = re.compile(r"(\d{2,3})\s*g[i]?b", re.I)

@@ -1,4 +1,4 @@
-"""Predictions for training rows: every layout that a row allows is evaluated, and the fast ones that fit speak for it."""
+"""Predictions for training rows: every layout that a row allows is evaluated; the fast ones that fit speak for it."""
 
 from __future__ import annotations
 
@@ -165,7 +165,11 @@ def outcome(prepared: Prepared, stacks: list[Stack]) -> Outcome:
     weight = np.where(allowed, np.exp(-np.minimum(slower, 50.0) / _SPREAD), 0.0)
     total = np.bincount(batch.rows, weight, n)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = lambda value: np.exp(np.bincount(batch.rows, weight * np.log(value), n) / total)  # noqa: E731
+
+        def mean(value: Column) -> Column:
+            logs = np.bincount(batch.rows, weight * np.log(value), n)
+            return np.asarray(np.exp(logs / total))
+
         result = Outcome(
             step_s=mean(seconds),
             sequence_s=mean(per_sequence),

@@ -137,7 +137,7 @@ def _blocks(row: Row, d: float, layers: float, heads: float, d_ff: float, gated:
     for count, ffn in kinds:
         # Models with windows alternate them with full attention; which share is not in the columns.
         parts = [(count, float("inf"))] if window is None else [(count / 2, float("inf")), (count / 2, window)]
-        blocks += [Block(count=n, window_tokens=w, **(attention | ffn)) for n, w in parts]  # type: ignore[arg-type]
+        blocks += [Block(count=n, window_tokens=w, **(attention | ffn)) for n, w in parts]
     return tuple(blocks)
 
 
@@ -156,7 +156,7 @@ _TOP_K = 8.0  # of the fine-grained mixtures that publish only total and active 
 
 
 def _with_experts(dense: Shape, params: float) -> Shape:
-    """The dense shape with each feed-forward cut into `_TOP_K` active experts, and as many idle ones as `params` needs."""
+    """The dense shape, its feed-forward cut into `_TOP_K` active experts and as many idle ones as `params` needs."""
     from hwmodel.physics.shape import expert_params, parameters
 
     block = dense.blocks[0]
@@ -208,7 +208,7 @@ def shape_of(row: Row) -> tuple[Shape, bool]:
             d = _solve_width(params, lambda width: build(width, depth))
         else:
             one, two = parameters(build(d, 1.0)).total, parameters(build(d, 2.0)).total
-            layers = max(1.0, round((params - one) / (two - one)) + 1.0)
+            layers = max(1.0, round(float((params - one) / (two - one))) + 1.0)
     if d is None or layers is None:
         raise CellError("d_model or n_layers is blank and params_total does not tell them")
     return _tied_like(build(d, layers), params), complete

@@ -1,0 +1,162 @@
+"""Reading rows of measured runs: what is stated, what is searched, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hwmodel.catalog import load_catalog
+from hwmodel.catalog.calibrations import kernel_calibration
+from hwmodel.catalog.stacks import stack_id, training_calibration
+from hwmodel.errors import InputError
+from hwmodel.physics.shape import parameters
+from hwmodel.validation.machines import Resolver, fabric_of, nic_gbit_per_accelerator, recipe_name
+from hwmodel.validation.tables import CellError, read_table
+from hwmodel.validation.training import outcome, prepare, stacks_of
+from hwmodel.validation.training_rows import case_of, recompute_values, zero_stage
+
+ROW = {
+    "id": "r1", "source": "s", "model": "m", "n_layers": "32", "d_model": "4096", "n_heads": "32", "n_kv_heads": "8",
+    "d_ff": "14336", "ffn_kind": "swiglu", "vocab": "128256", "seq_len": "8192", "n_accel": "64",
+    "accelerator": "h100-sxm-80gb", "precision": "bf16", "global_batch_seqs": "128", "framework": "Megatron-LM",
+    "year": "2024", "tokens_per_s_per_accel": "9000",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cell", "rate"),
+    [
+        ("DGX A100 NVSwitch + 8x200Gb/s HDR IB", 200.0),
+        ("4x200Gb/s RDMA per node", 100.0),
+        ("8xH100 NVLink; 400Gb/s RDMA per GPU", 400.0),
+        ("800 Gb/s a node", 100.0),
+        ("1600 Gbps node-node RoCE", 200.0),
+        ("24x100GbE RoCE per card (21 in-node)", 300.0),
+        ("Storage: 2x ConnectX-7 IB NDR 400Gb/s, Compute: 8x ConnectX-7 IB NDR 400Gb/s, Management: ", 400.0),
+        ("Management: 1x Bluefield-2 DPU Ethernet 100Gb/Sec, Compute: 8x ConnectX-7 InfiniBand NDR 4", 400.0),
+        ("2x Mellanox ConnectX-5 Ex 100Gb/s Ethernet", None),
+        ("NVLINK Gen4 900 GB/s + NVSWITCH Gen3", None),
+        ("", None),
+    ],
+)
+def test_network_rates_are_read_per_accelerator(cell: str, rate: float | None) -> None:
+    assert nic_gbit_per_accelerator(cell, 8.0) == rate
+
+
+def test_fabrics_and_formats_by_words() -> None:
+    assert fabric_of("8xH100 NVLink + EFA") == "efa"
+    assert fabric_of("8x400Gb/s NDR IB") == "infiniband"
+    assert fabric_of("NVLink") is None
+    catalog = load_catalog()
+    assert recipe_name("", catalog.part("H100")) == "bf16"
+    assert recipe_name("", catalog.part("V100")) == "fp16"
+    assert recipe_name("MXFP8 (1D)", catalog.part("B200")) == "mxfp8"
+    with pytest.raises(CellError, match="no known format"):
+        recipe_name("posit", catalog.part("H100"))
+
+
+def test_sharding_and_recompute_cells() -> None:
+    assert zero_stage("fsdp-full(zero3)") == 3.0
+    assert zero_stage("fsdp-shard-grad-op(zero2)") == 2.0
+    assert zero_stage("distributed-optimizer(zero1)") == 1.0
+    assert zero_stage("") is None
+    with pytest.raises(CellError):
+        zero_stage("sideways")
+    assert recompute_values("full") == (2.0,)
+    assert recompute_values("") == ()
+    assert len(recompute_values("policy:custom")) > 3
+
+
+def test_blank_shape_follows_from_parameters() -> None:
+    case = case_of(ROW | {"d_model": "", "n_heads": "", "n_kv_heads": "", "d_ff": "", "params_total": "8e9"})
+    assert parameters(case.shape).total == pytest.approx(8e9, rel=0.05)
+    assert not case.shape_complete
+    moe = case_of(ROW | {"architecture": "moe", "params_total": "30e9", "params_active": "3e9", "d_model": ""})
+    assert parameters(moe.shape).total == pytest.approx(30e9, rel=0.1)
+    assert parameters(moe.shape).active == pytest.approx(3e9, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"accelerator": ""}, "accelerator is blank"),
+        ({"seq_len": ""}, "seq_len is blank"),
+        ({"n_accel": "many"}, "not a number"),
+        ({"tp": "1.5"}, "whole number"),
+        ({"micro_batch": "-1"}, "above zero"),
+        ({"d_model": "", "params_total": ""}, "params_total"),
+    ],
+)
+def test_rows_that_cannot_be_expressed_say_why(change: dict[str, str], reason: str) -> None:
+    with pytest.raises(CellError, match=reason):
+        case_of(ROW | change)
+
+
+def prepared(*rows: dict[str, str]):  # type: ignore[no-untyped-def]
+    calibration = training_calibration()
+    return prepare(list(rows), Resolver(load_catalog(), kernel_calibration()), calibration), calibration
+
+
+def test_parts_and_formats_that_do_not_exist_are_refused() -> None:
+    ready, _ = prepared(ROW | {"accelerator": "h1000"}, ROW | {"accelerator": "a100", "precision": "fp8"}, ROW)
+    assert "nearest" in ready.reasons[0] or "could be" in ready.reasons[0]
+    assert "lacks" in ready.reasons[1]
+    assert ready.reasons[2] == ""
+
+
+def test_layouts_that_do_not_multiply_are_refused() -> None:
+    ready, _ = prepared(ROW | {"tp": "7", "pp": "1", "cp": "1"})
+    assert "does not divide" in ready.reasons[0]
+
+
+def test_what_is_blank_is_searched_and_the_stated_layout_lies_near() -> None:
+    stated = ROW | {
+        "tp": "1",
+        "pp": "1",
+        "cp": "1",
+        "micro_batch": "1",
+        "zero_stage_or_fsdp": "fsdp",
+        "recompute": "full",
+    }
+    ready, calibration = prepared(ROW, stated)
+    result = outcome(ready, stacks_of(ready, calibration))
+    assert 0.5 < float(result.sequence_s[0] / result.sequence_s[1]) < 1.1
+
+
+def test_two_cores_a_chip_are_chips() -> None:
+    one = ROW | {"accelerator": "trainium2", "n_accel": "16", "tp": "8", "pp": "1", "dp": "4", "cp": "1"}
+    ready, _ = prepared(one)
+    assert ready.reasons[0] == ""
+    assert ready.batch is not None
+    layout = ready.batch.layout
+    assert float(layout.accelerators if not hasattr(layout.accelerators, "max") else layout.accelerators.max()) == 16.0
+
+
+def test_frameworks_name_stacks() -> None:
+    calibration = training_calibration()
+    names = {
+        "Megatron-Bridge 26.04": "megatron-bridge", "NVIDIA NeMo Framework Release 24.09": "nemo",
+        "torchtitan": "torchtitan",
+        "llm-foundry (Composer + PyTorch FSDP)": "fsdp", "MaxText": "jax", "something new": "generic",
+    }  # fmt: skip
+    assert {k: stack_id(k, 2024.0, calibration) for k in names} == names
+    assert stack_id("Megatron-LM", 2021.0, calibration) == "megatron-lm-2021"
+    assert stack_id("Megatron-LM", 2025.0, calibration) == "megatron-core"
+
+
+def test_files_are_told_apart_by_their_header(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("")
+    with pytest.raises(InputError, match="empty"):
+        read_table(path)
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="also needs"):
+        read_table(path)
+    path.write_text("id,params_total,tokens,gpu\nx,1e9,1e12,A100\n")
+    assert read_table(path)[0] == "whole"
+    path.write_text("id,params_total,tokens,gpu\n")
+    with pytest.raises(InputError, match="no rows"):
+        read_table(path)
+    with pytest.raises(InputError, match="No such file"):
+        read_table(tmp_path / "missing.csv")
