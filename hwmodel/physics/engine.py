@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hwmodel.ops import exp
 from hwmodel.specs.serving import Engine
 from hwmodel.specs.serving_calibration import ServingCalibration
@@ -9,8 +11,10 @@ from hwmodel.specs.serving_calibration import ServingCalibration
 _FIELDS = frozenset(Engine.__struct_fields__)
 
 
-def engine_of(c: ServingCalibration, name: str = "generic", year: float = 0.0, family: str = "", recipe: str = "") -> Engine:
-    """Constants for serving in `recipe` of engine `name` (an unknown one is `generic`) as of `year` (0: the newest that was measured).
+def engine_of(
+    c: ServingCalibration, name: str = "generic", year: float = 0.0, family: str = "", recipe: str = ""
+) -> Engine:
+    """Constants of engine `name` (an unknown one is `generic`) as of `year` (0: of today) for serving in `recipe`.
 
     Engines get faster: host costs shrink by `drift` a year; those before `old_before` have factors of their own.
     """
@@ -28,4 +32,5 @@ def engine_of(c: ServingCalibration, name: str = "generic", year: float = 0.0, f
     kin = c.families.get(family, {})
     values["level"] = values.get("level", 1.0) * kin.get("level", 1.0)
     values["kernel_s"] = values["kernel_s"] * kin.get("kernel_factor", 1.0)
-    return Engine(id=name, **{k: v for k, v in values.items() if k in _FIELDS})
+    numbers: dict[str, Any] = {k: v for k, v in values.items() if k in _FIELDS}
+    return Engine(id=name, **numbers)

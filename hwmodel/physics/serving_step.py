@@ -118,7 +118,8 @@ def attention_core_s(block: Block, p: Pass, layout: ServingLayout, kv_bytes: Num
     """Seconds of one layer's attention cores on one rank."""
     tp, split = layout.tp, layout.kv_split
     heads, kv_heads, v_dim = block.n_heads / tp, kv_heads_per_rank(block, tp), value_head_dim(block)
-    c, total = machine.attention, 0.0
+    c = machine.attention
+    total: Num = 0.0
     reach = minimum(block.window_tokens, block.select_tokens * block.kv_compression)
     if not absent(p.prompts):
         total = attention_forward_s(p.prompts, p.new_tokens, p.seen, heads, kv_heads, block.head_dim, v_dim, reach, c)

@@ -20,7 +20,7 @@ DEFAULT_PROMPT_TOKENS = 1536.0  # prompt : output = 3 : 1, printed wherever it i
 DEFAULT_OUTPUT_TOKENS = 512.0
 DEFAULT_TPOT_S = 0.05
 TP_CHOICES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-BATCH_SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625)
+BATCH_SHARES = tuple(0.74**i for i in range(15))
 MAX_BATCH = 1024.0  # sequences of one attention rank: engines' usual ceiling
 
 

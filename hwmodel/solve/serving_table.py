@@ -104,7 +104,7 @@ def options(
     def at(running: Column) -> tuple[Column, Column]:
         step = decode_terms(shape, machine, formats, layout, engine, running, load.mean_context).total_s
         mixed = mixed_terms(shape, machine, formats, layout, engine, running, load).total_s
-        return step, mixed
+        return np.asarray(step), np.asarray(mixed)
 
     step, mixed = at(batch)
     service = engine.prefill_stall * (mixed - step) / dp

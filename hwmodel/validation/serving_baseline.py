@@ -12,7 +12,7 @@ from hwmodel.validation.serving_rows import STATIC, Asked
 def step_roofline_s(case: Case, batch: float) -> float:
     """Seconds of a decode step at the peak bandwidth or the peak rate, whichever is slower."""
     context = case.load.prompt_tokens + 0.5 * case.load.output_tokens
-    n = case.layout.accelerators
+    n = float(case.layout.accelerators)
     read = float(weights_bytes(case.shape, case.formats, case.layout)) * n / case.layout.dp
     for block in case.shape.blocks:
         if block.n_experts:
@@ -22,14 +22,14 @@ def step_roofline_s(case: Case, batch: float) -> float:
     cache = float(kv_bytes_per_token(case.shape, case.formats.kv_bytes, 1.0, context)) * context * batch
     moved = (max(read, 0.0) + cache) / (n * case.machine.memory.hbm_bytes_per_s)
     flop = float(forward_flop_per_token(case.shape, 1.0)) * batch
-    return max(float(moved), flop / (n * case.machine.gemm.peak_flop_per_s))
+    return max(float(moved), flop / (n * float(case.machine.gemm.peak_flop_per_s)))
 
 
 def prefill_roofline_s(case: Case, prompts: float) -> float:
     """Seconds of prefill at the peak rate."""
-    tokens = case.load.new_tokens
+    tokens = float(case.load.new_tokens)
     flop = float(forward_flop_per_token(case.shape, case.load.prompt_tokens)) * tokens * prompts
-    return flop / (case.layout.accelerators * case.machine.gemm.peak_flop_per_s)
+    return flop / (float(case.layout.accelerators) * float(case.machine.gemm.peak_flop_per_s))
 
 
 def roofline(case: Case, asked: Asked) -> float | None:
@@ -38,14 +38,15 @@ def roofline(case: Case, asked: Asked) -> float | None:
     batch = max(s.concurrency, 1.0) if s.concurrency else 64.0
     step, first = step_roofline_s(case, batch), prefill_roofline_s(case, 1.0)
     prompts = batch if s.regime == STATIC else 1.0
-    request = prefill_roofline_s(case, prompts) + case.load.output_tokens * step
+    output = float(case.load.output_tokens)
+    request = prefill_roofline_s(case, prompts) + output * step
     times = {"ttft": first, "tpot": step, "request": request}
     if asked.kind in times:
         return times[asked.kind] * (1e3 if asked.milliseconds else 1.0)
     if asked.kind == "prefill_mfu":
         return 100.0
     replicas = max(s.accelerators / float(case.layout.accelerators), 1.0)
-    busy = prefill_roofline_s(case, batch) + case.load.output_tokens * step
-    tokens = case.load.output_tokens + (case.load.prompt_tokens if asked.kind == "total_rate" else 0.0)
+    busy = prefill_roofline_s(case, batch) + output * step
+    tokens = output + float(case.load.prompt_tokens if asked.kind == "total_rate" else 0.0)
     rate = replicas * batch * tokens / busy
     return float(rate / s.accelerators if asked.per_accelerator else rate)

@@ -158,11 +158,12 @@ def serving_setting(row: Row) -> Setting:
     weights = recipe_name(text(row, "gemm_quant_mode"), text(row, "precision") or "fp8")
     disagg = text(row, "mode").lower().startswith("dis")
     layout = worker_layout(row, "decode_") if disagg else aggregated_layout(row)
+    dp, ranks = float(layout.dp), float(layout.accelerators)
     prefill_layout = worker_layout(row, "prefill_") if disagg else ServingLayout()
     workers = (number(row, "decode_num_workers") or 0.0) if disagg else 0.0
     prefill_workers = (number(row, "prefill_num_workers") or 0.0) if disagg else 0.0
     batch = number(row, "decode_batch_size" if disagg else "batch_size")
-    concurrency = number(row, "concurrency") or (batch or 0.0) * layout.dp * (workers or 1.0)
+    concurrency = number(row, "concurrency") or (batch or 0.0) * dp * (workers or 1.0)
     # A concurrency that many instances share shows in the batch of one attention rank.
     per_rank = (batch or concurrency) * max(number(row, "attention_dp_size") or 1.0, 1.0)
     replicas = max(1.0, round(concurrency / per_rank)) if per_rank and not disagg else 1.0
@@ -175,7 +176,7 @@ def serving_setting(row: Row) -> Setting:
     if disagg and not (workers and prefill_workers):
         raise CellError("the numbers of prefill and decode workers are not stated")
     engine = engine_name(text(row, "backend") or text(row, "framework"))
-    total = workers * layout.accelerators + prefill_workers * prefill_layout.accelerators if disagg else 0.0
+    total = workers * ranks + prefill_workers * float(prefill_layout.accelerators) if disagg else 0.0
     return Setting(
         id=row["id"],
         source=text(row, "source"),
@@ -191,7 +192,7 @@ def serving_setting(row: Row) -> Setting:
         layout=layout,
         load=ServingLoad(prompt_tokens=prompt, output_tokens=output),
         concurrency=concurrency / replicas,
-        accelerators=total or layout.accelerators * replicas,
+        accelerators=total or ranks * replicas,
         asked=_serving_asked(row),
         replicas=replicas,
         speculation=0.0 if mtp_known else -1.0,

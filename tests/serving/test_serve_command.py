@@ -1,0 +1,114 @@
+"""`hwmodel serve`: answers, refusals, exit codes; the cost callable of plans."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from hwmodel.catalog import load_catalog
+from hwmodel.catalog.calibrations import kernel_calibration
+from hwmodel.cli.serve import command
+from hwmodel.errors import HwModelError, InfeasibleError, InputError
+from hwmodel.physics.machine import machine
+from hwmodel.physics.shape import shapes_for
+from hwmodel.solve.serving import serving_accelerator_seconds_per_token
+
+ASK = ["--model", "llama-3.1-70b", "--input", "1k", "--output", "300"]
+
+
+def _run(*args: str) -> dict:
+    result = CliRunner().invoke(command, [*ASK, *args, "--format", "json"], catch_exceptions=False)
+    assert result.exit_code == 0
+    return json.loads(result.output)
+
+
+def test_a_fleet_meets_the_limits_and_carries_the_demand() -> None:
+    found = _run("--demand", "200 req/s", "--ttft", "1s", "--tpot", "50ms", "--parts", "h100,h200", "--spares", "2")
+    a = found["answer"]
+    assert a["tpot_tail_s"]["value"] <= 0.05
+    assert a["ttft_tail_s"]["value"] <= 1.0
+    assert (a["replicas"] - 2) * a["requests_per_s_per_replica"] >= 200.0
+    assert a["accelerators"] == a["replicas"] * a["accelerators_per_replica"]
+    # Dollars in and out add up to the hour.
+    hour = 3600 * 200 * (1000 * a["usd_per_million_input"]["value"] + 300 * a["usd_per_million_output"]["value"]) / 1e6
+    assert hour == pytest.approx(a["usd_per_hour"], rel=1e-6)
+    assert a["tpot_s"]["low"] < a["tpot_s"]["value"] < a["tpot_s"]["high"]
+    costs = [r["usd_per_hour"] for r in found["pareto"]]
+    times = [r["tpot_tail_s"] for r in found["pareto"]]
+    assert costs == sorted(costs)
+    assert times == sorted(times, reverse=True)
+
+
+def test_tighter_limits_cost_more() -> None:
+    price = [
+        _run("--demand", "50 req/s", "--tpot", tpot, "--parts", "h200")["answer"]["usd_per_hour"]
+        for tpot in ("60ms", "30ms", "15ms")
+    ]
+    assert price[0] <= price[1] < price[2]
+
+
+def test_cached_prefix_and_peaks() -> None:
+    plain = _run("--demand", "200 req/s", "--tpot", "50ms", "--parts", "h100")["answer"]
+    cached = _run("--demand", "200 req/s", "--tpot", "50ms", "--parts", "h100", "--prefix-hit", "60%")["answer"]
+    peak = _run("--demand", "200 req/s", "--tpot", "50ms", "--parts", "h100", "--peak-to-mean", "3")["answer"]
+    assert cached["usd_per_hour"] < plain["usd_per_hour"] < peak["usd_per_hour"]
+
+
+def test_tokens_in_and_out_convert_exactly() -> None:
+    a = _run("--part", "h200", "--precision", "fp8", "--tp", "8", "--concurrency", "64")["answer"]
+    assert a["total_tokens_per_s"] / a["output_tokens_per_s"] == pytest.approx(1300 / 300)
+    assert a["requests_per_s"] * a["request_s"] == pytest.approx(64.0)
+
+
+@pytest.mark.parametrize(
+    ("args", "kind", "words"),
+    [
+        (["--demand", "0"], InputError, "above zero"),
+        (["--demand", "-3 req/s"], InputError, "above zero"),
+        (["--demand", "many"], InputError, "200 req/s"),
+        (["--demand", "10", "--engine", "foo"], InputError, "unknown engine"),
+        (["--demand", "10", "--input", "200k"], InputError, "131,072"),
+        (["--demand", "10", "--concurrency", "3"], InputError, "either"),
+        (["--demand", "10", "--tpot", "0.1ms"], InfeasibleError, "--tpot"),
+        (["--demand", "10", "--ttft", "1us"], InfeasibleError, "--ttft"),
+        (["--concurrency", "4", "--part", "h100", "--tp", "1"], InfeasibleError, "--tp 2"),
+        (["--demand", "10", "--parts", "rtx-4090", "--precision", "bf16", "--input", "99k"], InfeasibleError, "fit"),
+    ],
+)
+def test_bad_questions_are_refused_in_one_line(args: list[str], kind: type[HwModelError], words: str) -> None:
+    with pytest.raises(kind) as caught:
+        CliRunner().invoke(command, [*ASK, *args], catch_exceptions=False)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_histogram(tmp_path) -> None:
+    good = tmp_path / "lengths.csv"
+    good.write_text("prompt_tokens,output_tokens,count\n500,100,3\n2500,900,1\n")
+    found = _run("--demand", "10", "--histogram", str(good), "--parts", "h200")
+    assert found["request"]["prompt_tokens"] == 1000.0
+    assert found["request"]["output_tokens"] == 300.0
+    bad = tmp_path / "bad.csv"
+    bad.write_text("prompt_tokens,output_tokens,count\n500,100,-3\n")
+    with pytest.raises(InputError, match="line 2"):
+        CliRunner().invoke(command, [*ASK, "--demand", "10", "--histogram", str(bad)], catch_exceptions=False)
+
+
+def test_cost_ladder() -> None:
+    catalog = load_catalog()
+    part = catalog.part("h100")
+    recipe = catalog.serving_precision("fp8")
+    m = machine(part, catalog.default_system(part.id), recipe, kernel_calibration())
+    cost = serving_accelerator_seconds_per_token(shapes_for(np.logspace(9, 11.7, 40)), m, recipe)
+    assert cost.output_accelerator_s.shape == (40,)
+    # It grows with size, but for the steps where shapes take on grouped heads and where a wider layout begins.
+    assert (np.diff(cost.output_accelerator_s) > 0).mean() > 0.75
+    assert cost.output_accelerator_s[-1] > 30 * cost.output_accelerator_s[0]
+    assert (cost.prompt_accelerator_s < cost.output_accelerator_s).all()
+    # A prompt token costs at least its FLOPs at peak.
+    assert (cost.prompt_accelerator_s > 2 * np.logspace(9, 11.7, 40) * 0.8 / m.gemm.peak_flop_per_s).all()
+    with pytest.raises(InfeasibleError, match="do not fit"):
+        serving_accelerator_seconds_per_token(catalog.model("deepseek-v3"), m, catalog.serving_precision("bf16"))
