@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from hwmodel.catalog.yamlfile import parse_yaml, read_text
 from hwmodel.errors import CatalogError, InputError, unknown
 from hwmodel.specs.law import CONVENTIONS, LawSpec
 
@@ -19,14 +20,7 @@ FOLDER = "laws"
 
 @lru_cache(maxsize=256)
 def _read(path: Path, _mtime_ns: int) -> dict[str, Any]:
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        record = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
-    except (OSError, yaml.YAMLError) as error:
-        detail = " ".join(str(error).split())
-        raise CatalogError(f"{path}: cannot be read as YAML: {detail}") from error
+    record = parse_yaml(read_text(path), path)
     if not isinstance(record, dict) or record.get("id") != path.stem:
         raise CatalogError(f"{path}: a law file is a mapping whose `id` is the file's name, {path.stem!r}")
     return record

@@ -31,10 +31,9 @@ def command() -> None:
 
 
 def _law(law_id: str, catalogs: tuple[Path, ...]) -> LawSpec:
-    from hwmodel.catalog.laws import read_law
-    from hwmodel.catalog.places import catalog_roots
+    from hwmodel.catalog import load_catalog
 
-    return read_law(catalog_roots(catalogs), law_id)
+    return load_catalog(catalogs).law(law_id)
 
 
 def _laws(catalogs: tuple[Path, ...]) -> list[LawSpec]:
