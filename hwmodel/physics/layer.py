@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from hwmodel.ops import Num, ceil, maximum, minimum, where
+from hwmodel.ops import Num, ceil, log, maximum, minimum, where
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.collectives import all_gather_s, all_reduce_s, all_to_all_s, point_to_point_s, reduce_scatter_s
 from hwmodel.physics.columns import anywhere
@@ -25,6 +25,9 @@ from hwmodel.physics.kernels import (
 from hwmodel.physics.machine import sustained
 from hwmodel.specs import Block, Layout, Precision, Shape, Stack, Workload
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, Machine
+
+
+_LN2 = 0.6931471805599453
 
 
 class LayerTimes(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,6 +194,12 @@ def _casts(shape: Shape, block: Block, tokens: Num, layout: Layout, machine: Mac
     return forward, cast_s(tokens * outputs, c) + 3.0 * c.cast_launch_s
 
 
+def slower_network(domains: Num, stack: Stack) -> Num:
+    """Time of transfers between `domains` scale-up domains over that of the collective law."""
+    crowd = 1.0 + stack.contention * log(maximum(domains, 1.0)) / _LN2
+    return crowd / stack.network_fraction
+
+
 def _tensor_parallel(
     shape: Shape, block: Block, tokens: Num, layout: Layout, precision: Precision, machine: Machine, stack: Stack
 ) -> Num:
@@ -202,6 +211,7 @@ def _tensor_parallel(
     near = minimum(layout.tp, net.domain)
     gathered = all_gather_s(size, layout.tp, near, net) + reduce_scatter_s(size, layout.tp, near, net)
     one = where(layout.sequence_parallel > 0, gathered, all_reduce_s(size, layout.tp, near, net))
+    one = one * where(layout.tp > near, slower_network(layout.tp / near, stack), 1.0)
     pairs = where(block.n_heads > 0, 1.0, 0.0) + where((block.n_experts > 0) & (layout.etp < 1.5), 0.0, 1.0)
     return where(layout.tp > 1.0, one * pairs * (1.0 - stack.tp_overlap), 0.0)
 

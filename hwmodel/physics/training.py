@@ -16,7 +16,7 @@ from hwmodel.physics import shape as shapes
 from hwmodel.physics.collectives import all_gather_s, point_to_point_s
 from hwmodel.physics.columns import anywhere, distinct, has_column, is_column, take
 from hwmodel.physics.kernels import memory_bound_s
-from hwmodel.physics.layer import LayerTimes, layer_times
+from hwmodel.physics.layer import LayerTimes, layer_times, slower_network
 from hwmodel.physics.stages import LayerShard, data_ranks, layer_shard, layers_per_stage
 from hwmodel.specs import Layout, Precision, Shape, Stack, StepTerms, Workload
 from hwmodel.specs.kernels import Machine
@@ -196,7 +196,8 @@ def _data_parallel_s(
     sharded = (layout.zero > 0.5) & (stack.zero_overlap > -0.5)
     overlap = where(sharded, stack.zero_overlap, stack.dp_overlap)
     window = where(full_shard, stack.fsdp_overlap * micro.total, overlap * micro.backward)
-    volume = where(full_shard, each + latency, once) / stack.network_fraction
+    volume = where(full_shard, each + latency, once)
+    volume = volume * where(dense_ranks > near, slower_network(dense_ranks / near, stack), 1.0)
     hidden = volume - window
     floor = stack.dp_floor * volume
     edge = 0.1 * volume

@@ -180,7 +180,7 @@ def train(*, task: str = "pretrain", sequence_parallel: bool = True, **given: An
     """Predict one training layout; settings that are not given are chosen as the fastest that fit.
 
     Options are those of `plan` that describe a run (gpus, model or params, precision, seq_len, global_batch, tp, cp,
-    pp, vpp, ep, micro_batch, zero, recompute, stack, measured ...); `task` is pretrain, sft or lora. Raises InputError for
+    pp, vpp, ep, micro_batch, zero, recompute, stack, measured ...); `task` is pretrain, sft or lora. InputError for
     layouts that cannot be, InfeasibleError where nothing fits.
     """
     if task not in TUNING:

@@ -44,12 +44,13 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     tp_overlap: Num = 0.25  # fraction of tensor-parallel communication hidden under matrix products
     cp_overlap: Num = 0.8
     ep_overlap: Num = 0.0
-    dp_overlap: Num = 0.7  # fraction of the backward pass that data-parallel communication can hide under
+    dp_overlap: Num = 0.72  # fraction of the backward pass that data-parallel communication can hide under
     zero_overlap: Num = -1.0  # the same where optimizer states are sharded (ZeRO 1, 2); below 0: as `dp_overlap`
     dp_floor: Num = 0.07  # fraction of data-parallel communication that stays exposed
     fsdp_overlap: Num = 0.85  # the same fraction where weights are gathered for each pass
     pp_overlap: Num = 0.5
     network_fraction: Num = 1.0  # sustained network bandwidth over that of the collective benchmarks
+    contention: Num = 0.0  # time that each doubling of the domains of a group adds to its network transfers
     jitter: Num = 0.01  # slowdown a doubling of the number of nodes
 
     # Habits.

@@ -25,7 +25,8 @@ from hwmodel.validation.training import outcome, stacks_of
 Progress = Callable[[str], None]
 FOLDS = 5
 
-INTERVALS_HEADER = """# Half-width of the 80 % interval of a training prediction in natural logs (`seen`), and the factors that widen it
+INTERVALS_HEADER = """\
+# Half-width of the 80 % interval of a training prediction in natural logs (`seen`), and the factors that widen it
 # where the source, stack, family, part, format or settings were not measured. Fitted on rows whose source or whose
 # (source, model) group was left out of the fit that predicted them; written by `hwmodel calibrate`.
 """
