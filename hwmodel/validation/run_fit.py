@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.catalog.stacks import TrainingCalibration
+from hwmodel.specs import Stack
 from hwmodel.validation.batch import Batch, Column
 from hwmodel.validation.run_parameters import PARAMETERS, Parameter, with_values
 from hwmodel.validation.training import MARGIN, Outcome, Prepared, outcome, stacks_of
@@ -31,6 +32,9 @@ def thinned(prepared: Prepared, use: NDArray[np.bool_], most: int = MOST_ROWS) -
             out[mine] = False
             out[mine[np.linspace(0, len(mine) - 1, most).round().astype(int)]] = True
     return out
+
+
+Stacks = Callable[[Prepared, TrainingCalibration], list[Stack]]
 
 
 class Fit(msgspec.Struct, kw_only=True):
@@ -90,20 +94,21 @@ def fit_runs(
     rounds: int = 12,
     progress: Callable[[int, float], None] | None = None,
     strength: float = STRENGTH,
+    stacks: Stacks = stacks_of,
 ) -> Fit:
     """Constants that bring predictions near the measurements of the rows in `use`, started from the priors."""
     target = measured_sequence_s(prepared)
     use = thinned(prepared, use & np.isfinite(target))
     start = with_values(base, {p.name: p.prior for p in parameters})
-    stacks = stacks_of(prepared, start)
-    small = pruned(prepared, outcome(prepared, stacks), stacks, use, 0.25)
+    first = stacks(prepared, start)
+    small = pruned(prepared, outcome(prepared, first), first, use, 0.25)
     weight = row_weights(prepared, use)
     rows = np.flatnonzero(use)
     weight, goal = weight[rows], np.log(target[rows])
 
     def errors(x: Column) -> Column:
         values = {p.name: p.decode(float(v)) for p, v in zip(parameters, x)}
-        seconds = outcome(small, stacks_of(small, with_values(base, values))).sequence_s[rows]
+        seconds = outcome(small, stacks(small, with_values(base, values))).sequence_s[rows]
         return goal - np.log(seconds)
 
     def loss(e: Column, x: Column) -> float:

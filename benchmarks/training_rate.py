@@ -1,0 +1,76 @@
+"""Distinct training layouts a second on one core, every term and memory.
+
+OMP_NUM_THREADS=1 python benchmarks/training_rate.py
+
+Ratio to read: our rate over the aim (a million a second). `layout_search.py` sets it beside another package.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from hwmodel.catalog import load_catalog
+from hwmodel.catalog.calibrations import kernel_calibration
+from hwmodel.catalog.stacks import training_stack
+from hwmodel.physics.machine import machine
+from hwmodel.physics.memory import peak_memory
+from hwmodel.physics.training import step
+from hwmodel.specs import Layout, Workload
+
+AIM = 1.0e6
+BLOCK = 16384
+OPTIONS = {
+    "tp": (1.0, 2.0, 4.0, 8.0),
+    "cp": (1.0, 2.0, 4.0),
+    "pp": (1.0, 2.0, 4.0, 8.0, 16.0),
+    "vpp": (1.0, 2.0, 4.0, 8.0),
+    "dp": (8.0, 16.0, 32.0, 64.0, 128.0),
+    "zero": (0.0, 1.0, 2.0, 3.0),
+    "micro_batch": (1.0, 2.0, 4.0, 8.0),
+    "recompute": (0.0, 1.0, 2.0),
+    "sequence_parallel": (0.0, 1.0),
+}
+
+
+def distinct_layouts(count: int) -> Layout:
+    """The first `count` layouts of the whole grid of options, in a fixed shuffle: none occurs twice."""
+    grid = np.stack([axis.ravel() for axis in np.meshgrid(*OPTIONS.values(), indexing="ij")])
+    order = np.random.default_rng(0).permutation(grid.shape[1])[:count]
+    return Layout(**dict(zip(OPTIONS, grid[:, order])))
+
+
+def best_seconds(work: Callable[[], object], repeats: int = 7) -> float:
+    """Least seconds of processor time over the repeats (other work on the machine does not count)."""
+    times = []
+    for _ in range(repeats):
+        begin = time.process_time()
+        work()
+        times.append(time.process_time() - begin)
+    return min(times)
+
+
+def main() -> None:
+    """Print our rate, the first (cold) block, and one plain evaluation."""
+    catalog = load_catalog()
+    part, recipe = catalog.part("H100"), catalog.precision("bf16")
+    where = machine(part, catalog.default_system(part), recipe, kernel_calibration())
+    stack, load = training_stack("generic", part.family), Workload(seq_len=4096.0, global_batch_seqs=2048.0)
+    for model in ("llama-3.1-70b", "mixtral-8x7b"):
+        shape, layouts = catalog.model(model), distinct_layouts(BLOCK)
+
+        def block() -> object:
+            terms = step(shape, where, recipe, layouts, load, stack)  # noqa: B023
+            return terms.total_s, peak_memory(shape, recipe, layouts, load, stack).total_bytes  # noqa: B023
+
+        cold = best_seconds(block, 1)
+        rate = BLOCK / best_seconds(block)
+        print(f"{model}: {rate / 1e6:.2f} M layouts/s ({rate / AIM:.2f} x the aim), cold {BLOCK / cold / 1e6:.2f} M/s")
+    one = best_seconds(lambda: step(shape, where, recipe, Layout(tp=8.0, dp=16.0), load, stack), 50)
+    print(f"one plain evaluation: {one * 1e6:.0f} us")
+
+
+if __name__ == "__main__":
+    main()
