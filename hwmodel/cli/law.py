@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hwmodel.cli.law_text import answer_document, answer_rows, number_rows, shown
 from hwmodel.cli.output import emit
 
 if TYPE_CHECKING:
-    from hwmodel.solve.law_answers import LawAnswer, LifeAnswer
+    from hwmodel.solve.law_answers import LifeAnswer
     from hwmodel.specs.law import LawSpec
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -113,6 +114,24 @@ def _count(_ctx: Any, param: click.Parameter, value: str | None) -> float | None
     return parse_flop(value, name) if param.name == "flop" else parse_count(value, name)
 
 
+_convention = click.option(
+    "--convention", help="How --params counts: total, non_embedding, active, flop_per_token (default: the law's own)."
+)
+
+
+def _counted(spec: LawSpec, params: float | None, convention: str | None) -> float | None:
+    """The size in the law's own convention; a count stated in another is refused."""
+    if params is None or convention is None:
+        return params
+    from hwmodel.errors import unknown
+    from hwmodel.laws.conventions import plain
+    from hwmodel.specs.law import COUNTS
+
+    if convention not in COUNTS:
+        raise unknown("parameter convention", convention, COUNTS)
+    return float(plain(spec, COUNTS[convention](params)))
+
+
 def _quantities(*names: str) -> Callable[[F], F]:
     flags = {"flop": "--flops"}
 
@@ -129,17 +148,20 @@ def _quantities(*names: str) -> Callable[[F], F]:
 @click.argument("law_id", metavar="LAW")
 @_quantities("params", "tokens", "flop", "unique_tokens", "experts")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any other input, see `law show LAW`.")
+@_convention
 @_format
 @_out
 @_catalog
 def evaluate(
-    law_id: str, settings: tuple[str, ...], fmt: str, out: Path | None, catalogs: tuple[Path, ...], **named: Any
-) -> None:
+    law_id: str, settings: tuple[str, ...], convention: str | None, fmt: str, out: Path | None,
+    catalogs: tuple[Path, ...], **named: Any,
+) -> None:  # fmt: skip
     """The law's outputs (its loss, for most) for the inputs that it takes."""
     from hwmodel import laws
     from hwmodel.errors import InputError
 
     spec = _law(law_id, catalogs)
+    named["params"] = _counted(spec, named["params"], convention)
     inputs = {name: value for name, value in named.items() if value is not None} | _settings(settings)
     if not spec.refusal and "tokens" in inputs and "params" in inputs and spec.form.endswith("allocation"):
         raise InputError(f"law {spec.id} has no loss: it splits compute only; ask `hwmodel law optimum {spec.id}`")
@@ -188,6 +210,7 @@ def _settings(settings: tuple[str, ...]) -> dict[str, float]:
 @command.command()
 @click.argument("law_id", metavar="LAW")
 @_quantities("flop", "tokens", "params", "inference_tokens", "unique_tokens")
+@_convention
 @click.option("--loss", type=float, help="Reach this loss [nats/token] as cheaply as possible.")
 @click.option("--experts", type=float, help="Number of experts, for joint laws.")
 @click.option("--draws", default=4000, show_default=True, help="Joint draws of the constants for the bands; 0: none.")
@@ -202,6 +225,7 @@ def optimum(
     params: float | None,
     inference_tokens: float | None,
     unique_tokens: float | None,
+    convention: str | None,
     loss: float | None,
     experts: float | None,
     draws: int,
@@ -218,6 +242,7 @@ def optimum(
     from hwmodel.solve.law_answers import answer, life_answer
 
     spec = laws.specialise(_law(law_id, catalogs), experts=experts)
+    params = _counted(spec, params, convention)
     if inference_tokens is not None:
         life = life_answer(
             spec, inference_tokens, flop=flop, tokens=tokens, params=params, loss=loss, count=draws, seed=seed
@@ -227,8 +252,8 @@ def optimum(
     found = answer(
         spec, flop=flop, tokens=tokens, params=params, loss=loss, count=draws, seed=seed, unique_tokens=unique_tokens
     )
-    rows = _number_rows(found) if fmt == "csv" else _answer_rows(found)
-    _print(rows, _document(found), fmt, out)
+    rows = number_rows(found) if fmt == "csv" else answer_rows(found)
+    _print(rows, answer_document(found), fmt, out)
 
 
 def _print_life(life: LifeAnswer, fmt: str, out: Path | None) -> None:
@@ -237,74 +262,12 @@ def _print_life(life: LifeAnswer, fmt: str, out: Path | None) -> None:
     names = ("params", "tokens", "loss_nats", "lifetime_flop", "saved_fraction", "training_optimal_params",
              "training_optimal_tokens")  # fmt: skip
     if fmt == "csv":
-        rows = _number_rows(life, names)
+        rows = number_rows(life, names)
     else:
         plain = ("loss_nats", "saved_fraction")
-        rows = [{"quantity": n.replace("_", " "), "value": _shown(getattr(life, n), n in plain)} for n in names]
+        rows = [{"quantity": n.replace("_", " "), "value": shown(getattr(life, n), n in plain)} for n in names]
         rows += [{"quantity": "note", "value": note} for note in life.warnings]
     _print(rows, msgspec.to_builtins(life), fmt, out)
-
-
-def _document(found: LawAnswer) -> dict[str, Any]:
-    import msgspec
-
-    fields: dict[str, Any] = msgspec.to_builtins(found)
-    low, high = fields.pop("regret_params_low"), fields.pop("regret_params_high")
-    fields["regret_band"] = None if low is None else {"params_low": low, "params_high": high}
-    fields["converted"] = {
-        "params_total": fields.pop("params_total"),
-        "tokens": fields.pop("tokens_converted"),
-    }
-    fields["loss_reason"] = fields["loss_reason"] or None
-    return fields
-
-
-def _shown(value: Any, loss: bool = False) -> str:
-    from hwmodel.units import format_count
-
-    one = (lambda v: f"{v:.4f}") if loss else format_count
-    if value is None:
-        return "none"
-    if isinstance(value, float):
-        return one(value)
-    return f"{one(value.value)} ({one(value.low)} to {one(value.high)})"
-
-
-_NUMBERS = ("params", "tokens", "tokens_per_param", "flop", "loss_nats")
-
-
-def _number_rows(found: LawAnswer | LifeAnswer, names: tuple[str, ...] = _NUMBERS) -> list[dict[str, Any]]:
-    """Plain numbers with their bands, for machines."""
-    rows = []
-    for name in names:
-        value = getattr(found, name)
-        plain = value is None or isinstance(value, float)
-        low, high = (None, None) if plain else (value.low, value.high)
-        rows.append({"quantity": name, "value": value if plain else value.value, "low": low, "high": high})
-    return rows
-
-
-def _answer_rows(found: LawAnswer) -> list[dict[str, Any]]:
-    rows = [
-        {"quantity": f"parameters ({found.params_convention.replace('_', '-')})", "value": _shown(found.params)},
-        {"quantity": "tokens", "value": _shown(found.tokens)},
-        {"quantity": "tokens a parameter", "value": _shown(found.tokens_per_param)},
-        {"quantity": "training FLOP", "value": _shown(found.flop)},
-        {"quantity": "loss [nats/token]", "value": _shown(found.loss_nats, loss=True) + _why(found)},
-    ]
-    if found.params_convention != "total" and found.params_total is not None:
-        rows.append({"quantity": "converted: total parameters", "value": _shown(found.params_total)})
-        rows.append({"quantity": "converted: tokens at 6 N D", "value": _shown(found.tokens_converted)})
-    if found.regret_params_low is not None:
-        band = f"{_shown(found.regret_params_low)} to {_shown(found.regret_params_high)}"
-        rows.append({"quantity": "sizes that waste at most 5 %", "value": band})
-    rows += [{"quantity": "note", "value": note} for note in found.warnings]
-    rows.append({"quantity": "source", "value": f"{found.source} ({found.status})"})
-    return rows
-
-
-def _why(found: LawAnswer) -> str:
-    return f": {found.loss_reason}" if found.loss_nats is None else ""
 
 
 @command.command()
@@ -332,12 +295,12 @@ def disagreement(
         {
             "law": r.law,
             "counts": "yes" if r.law in found.ensemble else "no",
-            "params": _shown(r.params),
+            "params": shown(r.params),
             "convention": r.params_convention,
-            "total": _shown(r.params_total),
-            "tokens": _shown(r.tokens),
-            "tokens_per_param": _shown(r.tokens_per_param),
-            "loss_nats": _shown(r.loss_nats, loss=True),
+            "total": shown(r.params_total),
+            "tokens": shown(r.tokens),
+            "tokens_per_param": shown(r.tokens_per_param),
+            "loss_nats": shown(r.loss_nats, loss=True),
             "decades_outside": f"{r.decades_outside_fit:.1f}",
         }
         for r in found.rows
@@ -345,12 +308,12 @@ def disagreement(
     what = "tokens" if params is not None else "params"
     spread = {"low": found.params_low, "median": found.params_median, "high": found.params_high}
     document = {
-        "laws": [_document(r) for r in found.rows],
+        "laws": [answer_document(r) for r in found.rows],
         "refused": found.refused,
         "ensemble": {"laws": list(found.ensemble), what: spread},
     }
-    note = f"ensemble of {len(found.ensemble)}: {what} {_shown(spread['low'])} to {_shown(spread['high'])}"
-    _print(rows, document, fmt, out, f"{note}, median {_shown(spread['median'])}")
+    note = f"ensemble of {len(found.ensemble)}: {what} {shown(spread['low'])} to {shown(spread['high'])}"
+    _print(rows, document, fmt, out, f"{note}, median {shown(spread['median'])}")
 
 
 @command.command()

@@ -77,6 +77,13 @@ def test_kaplan_answers_in_its_own_convention_and_converted(run):
         (("optimum", "besiroglu_2024", "--loss", "1.776"), 3, "its floor is 1.817"),
         (("optimum", "besiroglu_2024", "--flops", "-3"), 2, "--flops must be above zero"),
         (("optimum", "besiroglu_2024"), 2, "exactly one of"),
+        (
+            ("optimum", "besiroglu_2024", "--params", "7B", "--convention", "non_embedding"),
+            2,
+            "counts total parameters",
+        ),
+        (("eval", "kaplan_2020", "--params", "7B", "--tokens", "1T", "--convention", "total"), 2, "convert first"),
+        (("eval", "kaplan_2020", "--params", "7B", "--tokens", "1T", "--convention", "nonemb"), 2, "unknown parameter"),
         (("optimum", "besiroglu_2024", "--loss", "nan"), 2, "must be a positive number"),
         (("optimum", "besiroglu_2024", "--flops", "1e22", "--seed", "-1"), 2, "not negative"),
         (("optimum", "kaplan_2020", "--tokens", "1e300"), 2, "has no optimum at"),

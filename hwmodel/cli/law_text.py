@@ -1,0 +1,69 @@
+"""Answers of laws as rows and documents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hwmodel.solve.law_answers import LawAnswer, LifeAnswer
+
+_NUMBERS = ("params", "tokens", "tokens_per_param", "flop", "loss_nats")
+
+
+def number_rows(found: LawAnswer | LifeAnswer, names: tuple[str, ...] = _NUMBERS) -> list[dict[str, Any]]:
+    """Plain numbers with their bands, for machines."""
+    rows = []
+    for name in names:
+        value = getattr(found, name)
+        plain = value is None or isinstance(value, float)
+        low, high = (None, None) if plain else (value.low, value.high)
+        rows.append({"quantity": name, "value": value if plain else value.value, "low": low, "high": high})
+    return rows
+
+
+def answer_document(found: LawAnswer) -> dict[str, Any]:
+    import msgspec
+
+    fields: dict[str, Any] = msgspec.to_builtins(found)
+    low, high = fields.pop("regret_params_low"), fields.pop("regret_params_high")
+    fields["regret_band"] = None if low is None else {"params_low": low, "params_high": high}
+    fields["converted"] = {
+        "params_total": fields.pop("params_total"),
+        "tokens": fields.pop("tokens_converted"),
+    }
+    fields["loss_reason"] = fields["loss_reason"] or None
+    return fields
+
+
+def shown(value: Any, loss: bool = False) -> str:
+    from hwmodel.units import format_count
+
+    one = (lambda v: f"{v:.4f}") if loss else format_count
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return one(value)
+    return f"{one(value.value)} ({one(value.low)} to {one(value.high)})"
+
+
+def answer_rows(found: LawAnswer) -> list[dict[str, Any]]:
+    rows = [
+        {"quantity": f"parameters ({found.params_convention.replace('_', '-')})", "value": shown(found.params)},
+        {"quantity": "tokens", "value": shown(found.tokens)},
+        {"quantity": "tokens a parameter", "value": shown(found.tokens_per_param)},
+        {"quantity": "training FLOP", "value": shown(found.flop)},
+        {"quantity": "loss [nats/token]", "value": shown(found.loss_nats, loss=True) + _why(found)},
+    ]
+    if found.params_convention != "total" and found.params_total is not None:
+        rows.append({"quantity": "converted: total parameters", "value": shown(found.params_total)})
+        rows.append({"quantity": "converted: tokens at 6 N D", "value": shown(found.tokens_converted)})
+    if found.regret_params_low is not None:
+        band = f"{shown(found.regret_params_low)} to {shown(found.regret_params_high)}"
+        rows.append({"quantity": "sizes that waste at most 5 %", "value": band})
+    rows += [{"quantity": "note", "value": note} for note in found.warnings]
+    rows.append({"quantity": "source", "value": f"{found.source} ({found.status})"})
+    return rows
+
+
+def _why(found: LawAnswer) -> str:
+    return f": {found.loss_reason}" if found.loss_nats is None else ""
