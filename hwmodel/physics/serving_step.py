@@ -201,10 +201,12 @@ def kernels(shape: Shape) -> Num:
 
 
 def host_launches(shape: Shape, expert_host: Num) -> Num:
-    """Kernels that the host launches one by one in a prefill, those of routed experts weighted by `expert_host`."""
+    """Kernels that the host launches one by one in a prefill; those of routed experts weighted by `expert_host`, which
+    holds for eight copies of a token (sorting, gathering and scattering copies grows with their number)."""
     total: Num = kernels(shape)
     for block in shape.blocks:
-        total = total + only(block.n_experts > 0, 9.0 * block.count * (expert_host - 1.0))
+        weight = expert_host * (block.top_k * 0.125) - 1.0
+        total = total + only(block.n_experts > 0, 9.0 * block.count * weight)
     return total
 
 

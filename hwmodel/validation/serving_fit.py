@@ -120,7 +120,7 @@ def defaults() -> Column:
 
 def scales(questions: Questions) -> Column:
     """Width of the log error that each quantity is fitted to (robustly: twice that already counts half)."""
-    table = {"tpot": 0.08, "ttft": 0.1, "request": 0.1}
+    table = {"tpot": 0.06, "ttft": 0.06, "request": 0.1}
     return np.array([table.get(asked.kind, 0.08) for _, asked in questions.keys])
 
 

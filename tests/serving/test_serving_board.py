@@ -1,0 +1,110 @@
+"""The serving board: reading damaged rows, predictions blind to results, pinned accuracy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hwmodel.catalog.calibrations import calibrations_dir
+from hwmodel.validation.serving import predict_rows
+from hwmodel.validation.serving_rows import aggregated_layout, family, serving_setting, throughput_setting
+from hwmodel.validation.tables import CellError, read_table
+
+RUNS = calibrations_dir().parent / "runs"
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict[str, str]]:
+    return read_table(RUNS / "serving.csv")[1]
+
+
+@pytest.fixture(scope="module")
+def predictions(rows):
+    return predict_rows("serving", rows)
+
+
+def _apes(predictions, metric: str, mode: str) -> np.ndarray:
+    mine = [p for p in predictions if p.metric == metric and p.group.endswith(mode)]
+    return np.array([abs(p.predicted / p.measured - 1.0) if p.predicted else 1.0 for p in mine])
+
+
+def test_accuracy_of_the_shipped_constants(predictions) -> None:
+    assert np.median(_apes(predictions, "tpot_ms", "agg")) < 0.10
+    assert np.median(_apes(predictions, "ttft_ms", "agg")) < 0.25
+    assert np.median(_apes(predictions, "tpot_ms", "disagg")) < 0.16
+    refused = sum(p.predicted is None for p in predictions)
+    assert refused <= 0.02 * len(predictions)
+    inside = [p.low <= p.measured <= p.high for p in predictions if p.predicted]
+    assert 0.7 < np.mean(inside) < 0.95
+
+
+def test_accuracy_of_throughput() -> None:
+    found = predict_rows("throughput", read_table(RUNS / "throughput.csv")[1])
+    apes = {True: [], False: []}
+    for p in found:
+        if p.metric.startswith("tokens/s"):
+            apes[p.family == "cdna"].append(abs(p.predicted / p.measured - 1.0) if p.predicted else 1.0)
+    assert np.median(apes[False]) < 0.085
+    assert np.median(apes[True]) < 0.20
+
+
+def test_a_prediction_never_reads_the_result(rows) -> None:
+    some = rows[::40]
+    changed = [r | {"ttft_ms": "7", "tpot_ms": "3"} for r in some]
+    before, after = predict_rows("serving", some), predict_rows("serving", changed)
+    assert [p.predicted for p in before] == [p.predicted for p in after]
+    assert {p.measured for p in after} == {7.0, 3.0}
+
+
+def test_damaged_layouts() -> None:
+    row = {"tp_size": "64", "moe_tp_size": "8", "moe_ep_size": "8", "attention_dp_size": "1", "pp_size": "1"}
+    for given in (row, row | {"n_accel": "8"}):
+        layout = aggregated_layout(given)
+        assert (layout.tp, layout.dp, layout.ep, layout.accelerators) == (8.0, 1.0, 8.0, 8.0)
+    four = {"tp_size": "1", "moe_tp_size": "4", "moe_ep_size": "4", "attention_dp_size": "16", "n_accel": "4"}
+    assert (aggregated_layout(four).tp, aggregated_layout(four).dp) == (1.0, 4.0)
+    with pytest.raises(CellError, match="divide"):
+        aggregated_layout({"tp_size": "3", "n_accel": "8"})
+
+
+def test_unknown_names_and_settings(rows) -> None:
+    row = next(r for r in rows if r["mode"] == "agg" and "Llama" in r["model"])
+    found = predict_rows("serving", [row | {"backend": "an-engine-of-2027", "model": "someone/New-30B"}])
+    assert all(p.predicted and p.engine == "generic" and "usual shape" in p.reason for p in found)
+    lost = predict_rows("serving", [row | {"model": "someone/thing"}])
+    assert all(p.predicted is None and "not in the catalog" in p.reason for p in lost)
+    heavy = predict_rows("serving", [row | {"model": "meta-llama/Llama-3.1-405B", "n_accel": "1", "tp_size": "1"}])
+    assert all(p.predicted is None and "cannot hold the weights" in p.reason for p in heavy)
+    both = predict_rows("serving", [row | {"mtp_known": "False"}])
+    tpot = next(p for p in both if p.metric == "tpot_ms")
+    assert "without" in tpot.reason
+    assert tpot.low < 0.7 * tpot.predicted
+
+
+def test_measured_runs_move_a_group(rows) -> None:
+    group = [r for r in rows if r["group"].startswith("Qwen/Qwen3-235B-A22B-FP8 | h200-sxm-141gb | vllm")]
+    plain = predict_rows("serving", group[1:])
+    moved = predict_rows("serving", group[1:], own=group[:1])
+    assert np.median(_apes(moved, "tpot_ms", "agg")) < 0.75 * np.median(_apes(plain, "tpot_ms", "agg"))
+
+
+def test_units_of_throughput_rows() -> None:
+    rows = read_table(RUNS / "throughput.csv")[1]
+    argonne = throughput_setting(next(r for r in rows if r["source"].startswith("Argonne")))
+    other = throughput_setting(next(r for r in rows if r["source"].startswith("TensorRT-LLM v0.17")))
+    assert (argonne.asked[0].kind, other.asked[0].kind) == ("total_rate", "output_rate")
+    mlperf = throughput_setting(next(r for r in rows if r["source"].startswith("MLPerf")))
+    assert mlperf.load.output_tokens == pytest.approx(294.45)
+    assert mlperf.layout.tp == 0.0  # to be searched
+
+
+def test_families_join_what_is_one_model() -> None:
+    assert family("deepseek-ai/DeepSeek-R1") == family("nvidia/DeepSeek-V3.1-NVFP4") == "deepseek-v3"
+    assert family("nvidia/Llama-3.1-8B-Instruct-FP8") == family("Llama-3-8B") == "llama-3-8b"
+
+
+def test_settings_of_a_serving_row(rows) -> None:
+    setting = serving_setting(next(r for r in rows if r["mode"] == "disagg"))
+    assert setting.decode_workers >= 1
+    assert setting.prefill_workers >= 1
+    assert setting.accelerators > setting.layout.accelerators
