@@ -60,6 +60,19 @@ def stack_id(framework: str, year: float | None, calibration: TrainingCalibratio
     return "generic"
 
 
+def _family(family: str, calibration: TrainingCalibration) -> dict[str, float]:
+    """Fitted constants of a family of parts; one that no run measured takes the geometric mean of the others."""
+    out = dict(calibration.families.get(family, {}))
+    for field in ("sustained", "sustained_high"):
+        known = [values[field] for values in calibration.families.values() if field in values]
+        if field not in out and known:
+            product = 1.0
+            for value in known:
+                product *= value
+            out[field] = product ** (1.0 / len(known))
+    return out
+
+
 def build_stack(
     name: str, family: str, year: float | None, calibration: TrainingCalibration, *, level_known: bool = True
 ) -> Stack:
@@ -79,7 +92,7 @@ def build_stack(
         title = entry["title"]
     own = calibration.fitted.get(name, {}) if level_known else {}
     level = own.get("level", 1.0) * values.get("level", 1.0)
-    values |= own | {"level": level} | calibration.families.get(family, {})
+    values |= own | {"level": level} | _family(family, calibration)
     return Stack(id=name, title=title, year=year or 0.0, **values)
 
 

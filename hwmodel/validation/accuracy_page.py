@@ -136,8 +136,8 @@ def page(board: Board, source: Board, group: Board, extra: dict[str, Any], ablat
         "## Layouts and memory",
         "",
         f"On the nanotron grid (H100, {extra['choice']['pairs']:.0f} model and fleet pairs) the layout predicted"
-        f" fastest runs at {_percent(extra['choice']['median_speed_of_pick'])} % of the best measured speed in the median"
-        f" (lower quartile {_percent(extra['choice']['quartile_speed_of_pick'])} %); rank correlation"
+        f" fastest runs at {_percent(extra['choice']['median_speed_of_pick'])} % of the best measured speed in the"
+        f" median (lower quartile {_percent(extra['choice']['quartile_speed_of_pick'])} %); rank correlation"
         f" {extra['choice']['median_rank_correlation']:.2f}. Of {extra['failed']['failed']:.0f} layouts that gave no"
         f" result, {_percent(extra['failed']['failed_predicted_over'])} % are predicted over the memory, of the"
         f" {extra['failed']['successful']:.0f} that ran {_percent(extra['failed']['successful_predicted_over'])} %;"

@@ -11,8 +11,10 @@ from hwmodel.validation.run_fit import measured_sequence_s
 from hwmodel.validation.training import Prepared, outcome, stacks_of
 from hwmodel.validation.training_rows import Case
 
-# Spread of levels between sources and of rows within one (natural logs): sources left out, fits of October 2025 on.
+# Spread of levels between sources and of rows within one (natural logs), from sources left out of the fit.
 BETWEEN, WITHIN = 0.20, 0.08
+# A lone measurement that is further off is more likely an odd run than a level; n of them may move sqrt(n) times it.
+ODD = 0.35
 
 
 def _alike(one: Case, other: Case) -> float:
@@ -46,5 +48,6 @@ def level_shifts(prepared: Prepared, measured: Prepared, calibration: TrainingCa
             continue
         mean = sum(w * errors[i] for w, i in zip(weights, usable)) / total
         trust = BETWEEN**2 / (BETWEEN**2 + WITHIN**2 / total)
-        shifts.append(float(mean * trust))
+        most = ODD * math.sqrt(max(total, 1.0))
+        shifts.append(float(min(max(mean, -most), most) * trust))
     return shifts
