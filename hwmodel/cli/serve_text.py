@@ -67,7 +67,20 @@ def headline(question: Any, answer: dict[str, Any]) -> str:
         f"{100 * r['headroom']:.0f} % headroom. Mean {times}; {p} TTFT {_interval(r['ttft_tail_s'], 1e3, ' ms')}, "
         f"TPOT {_interval(r['tpot_tail_s'], 1e3, ' ms')}.{money} {r['joules_per_output_token']:.3g} J a token out. "
         "80 % intervals in brackets."
-    )
+    ) + _quality(answer.get("quality", {}).get(r["precision"]))
+
+
+def _quality(found: dict[str, Any] | None) -> str:
+    if not found:
+        return ""
+    parts = []
+    for key, words in (("perplexity_increase", "perplexity"), ("accuracy_drop", "task accuracy lost")):
+        if key in found:
+            v = found[key]
+            parts.append(
+                f"{words} {100 * v['value']:+.1f} % ({100 * v['low']:+.1f} to {100 * v['high']:+.1f}, n {v['n']:g})"
+            )
+    return f" Measured quality of the format against its baseline: {'; '.join(parts)}."
 
 
 def document(question: Any, answer: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from hwmodel.errors import InfeasibleError, InputError, unknown
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
 from hwmodel.physics.serving import weights_bytes
+from hwmodel.solve.serving_quality import measured_quality
 from hwmodel.solve.serving_question import ServingQuestion
 from hwmodel.solve.serving_table import Options, options, row, serving_formats
 from hwmodel.specs.precision import ServingPrecision
@@ -93,7 +94,13 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
     if not rows:
         raise _infeasible(question, shape, found)
     rows.sort(key=lambda r: (r["usd_per_hour"] if r["usd_per_hour"] is not None else math.inf, r["accelerators"]))
-    return {"answer": _with_intervals(rows[0], shape), "alternatives": _alternatives(rows), "pareto": _pareto(rows)}
+    quality = {r["precision"]: measured_quality(r["precision"]) for r in rows}
+    return {
+        "answer": _with_intervals(rows[0], shape),
+        "quality": quality,
+        "alternatives": _alternatives(rows),
+        "pareto": _pareto(rows),
+    }
 
 
 def _distinct_best(o: Options, meets: Any) -> Sequence[int]:

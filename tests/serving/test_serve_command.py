@@ -15,6 +15,7 @@ from hwmodel.errors import HwModelError, InfeasibleError, InputError
 from hwmodel.physics.machine import machine
 from hwmodel.physics.shape import shapes_for
 from hwmodel.solve.serving import serving_accelerator_seconds_per_token
+from hwmodel.solve.serving_quality import measured_quality
 
 ASK = ["--model", "llama-3.1-70b", "--input", "1k", "--output", "300"]
 
@@ -112,3 +113,11 @@ def test_cost_ladder() -> None:
     assert (cost.prompt_accelerator_s > 2 * np.logspace(9, 11.7, 40) * 0.8 / m.gemm.peak_flop_per_s).all()
     with pytest.raises(InfeasibleError, match="do not fit"):
         serving_accelerator_seconds_per_token(catalog.model("deepseek-v3"), m, catalog.serving_precision("bf16"))
+
+
+def test_measured_quality_beside_the_format() -> None:
+    assert measured_quality("bf16") is None
+    four, eight = measured_quality("w4a16"), measured_quality("fp8")
+    assert four["loss_increase_nats"]["value"] > eight["loss_increase_nats"]["value"] > 0.0
+    assert four["perplexity_increase"]["n"] >= 20
+    assert abs(measured_quality("w4a8")["accuracy_drop"]["value"]) < 0.1
