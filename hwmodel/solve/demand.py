@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from hwmodel import laws
+from hwmodel.errors import InfeasibleError
 from hwmodel.solve.lifetime import Lifetime, Option, option_optimum
 from hwmodel.solve.objective import Costs
 from hwmodel.solve.result import Band
@@ -54,7 +55,15 @@ def life(model: LossModel, loss: float, demand: float, of: Costs, target: Callab
     found = option_optimum(option(model, of), loss, demand)
     if model.drawn is None:
         return Life(found=found, costs=of, loss=loss, demand=demand)
-    drawn = option_optimum(option(model, of, model.drawn), target(model.drawn), demand)
+    try:
+        drawn = option_optimum(option(model, of, model.drawn), target(model.drawn), demand)
+    except InfeasibleError:  # under no draw, though under the law itself
+        return Life(found=found, costs=of, loss=loss, demand=demand)
+    # A draw may need more data than repeats give: its cost is infinite, and it stays out of the bands.
+    reached = np.isfinite(drawn.total_cost) & np.isfinite(drawn.training_optimal_cost)
+    if not np.any(reached):
+        return Life(found=found, costs=of, loss=loss, demand=demand)
+    kept, optimal = (np.asarray(cost)[reached] for cost in (drawn.total_cost, drawn.training_optimal_cost))
 
     def band(value: Any, draws: Any) -> Band:
         low, high = laws.band(draws)
@@ -62,8 +71,9 @@ def life(model: LossModel, loss: float, demand: float, of: Costs, target: Callab
 
     return Life(
         found=found, costs=of, loss=loss, demand=demand,
-        params=band(found.params, drawn.params), tokens=band(found.tokens, drawn.tokens),
-        saving=band(found.saved_fraction, drawn.saved_fraction),
+        params=band(found.params, np.asarray(drawn.params)[reached]),
+        tokens=band(found.tokens, np.asarray(drawn.tokens)[reached]),
+        saving=band(found.saved_fraction, 1.0 - kept / optimal),
     )  # fmt: skip
 
 

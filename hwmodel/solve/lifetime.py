@@ -25,6 +25,7 @@ Penalty = Callable[[Any, Any], Any]  # (params, tokens) -> nats added by the rec
 Limit = Callable[[Any, Any], Any]  # (params, tokens) -> whether it is allowed
 
 LOW, HIGH, POINTS = -5.0, 7.0, 97  # log odds of the size term's share of the reducible loss: small shares are large N
+FINE_POINTS = 4 * POINTS
 
 
 class Lifetime(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,11 +119,12 @@ def option_optimum(option: Option, loss: Num, inference_tokens: Num) -> Lifetime
         return ops.where(fine, value, float("inf"))
 
     restricted = bool(option.limits) or option.unique_tokens is not None
-    logit = _minimise(cost)
+    # What restricts may leave a thin range of sizes: a finer grid, the one that `_feasible` looks at.
+    logit = _minimise(cost, FINE_POINTS if restricted else POINTS)
     if restricted:
         _feasible(option, allowed, logit)
     n, d = place(logit)
-    best = laws.optimum_for_loss(option.law, loss)
+    best_n, best_d = _training_optimum(option, loss, place)
     unique = option.unique_tokens
     return Lifetime(
         params=n,
@@ -130,12 +132,20 @@ def option_optimum(option: Option, loss: Num, inference_tokens: Num) -> Lifetime
         loss=loss,
         train_cost=train(n, d),
         serve_cost=inference_tokens * serve(n),
-        training_optimal_params=best.params,
-        training_optimal_tokens=best.tokens,
-        training_optimal_cost=train(best.params, best.tokens) + inference_tokens * serve(best.params),
+        training_optimal_params=best_n,
+        training_optimal_tokens=best_d,
+        training_optimal_cost=train(best_n, best_d) + inference_tokens * serve(best_n),
         epochs=1.0 if unique is None else ops.maximum(d / unique, 1.0),
         option=option.label or option.law.id,
     )
+
+
+def _training_optimum(option: Option, loss: Num, place: Callable[[Any], tuple[Any, Any]]) -> tuple[Num, Num]:
+    """(N, D) of the least training FLOPs at the loss, with the same repeats and the same penalty as the option's."""
+    if option.unique_tokens is None and option.penalty is None:
+        best = laws.optimum_for_loss(option.law, loss)
+        return best.params, best.tokens
+    return place(_minimise(lambda logit: train_flop(*place(logit)), FINE_POINTS))
 
 
 def cheapest(options: Sequence[Option], loss: float, inference_tokens: float) -> tuple[Lifetime, dict[str, str]]:
@@ -222,9 +232,9 @@ def _stretched(option: Option, n: Any, d: Any) -> tuple[Any, Any]:
 def _feasible(option: Option, allowed: Callable[[Any, Sequence[str]], Any], logit: Any) -> None:
     import numpy as np
 
-    if np.all(allowed(logit, tuple(option.limits))):
-        return
-    grid = np.linspace(LOW, HIGH, 4 * POINTS)
+    if np.any(allowed(logit, tuple(option.limits))):
+        return  # of many draws, those that meet nothing have an infinite cost
+    grid = np.linspace(LOW, HIGH, FINE_POINTS).reshape((-1,) + (1,) * np.ndim(logit))
     if not np.any(allowed(grid, ())):
         unique = option.unique_tokens or 0.0
         raise InfeasibleError(
@@ -242,15 +252,15 @@ def _share(logit: Num) -> Num:
     return 1.0 / (1.0 + ops.exp(-logit))
 
 
-def _minimise(cost: Callable[[Any], Any]) -> Any:
+def _minimise(cost: Callable[[Any], Any], points: int = POINTS) -> Any:
     """Arguments of the least cost, elementwise: a grid, then golden section between the best point's neighbours."""
     import numpy as np
 
     shape = np.shape(cost(0.0))
-    grid = np.linspace(LOW, HIGH, POINTS)
-    values = cost(grid.reshape((POINTS,) + (1,) * len(shape)))
+    grid = np.linspace(LOW, HIGH, points)
+    values = cost(grid.reshape((points,) + (1,) * len(shape)))
     middle = grid[np.argmin(values, axis=0)]
-    step = (HIGH - LOW) / (POINTS - 1)
+    step = (HIGH - LOW) / (points - 1)
     left, right = middle - step, middle + step
     golden = (5.0**0.5 - 1.0) / 2.0
     inner, outer = right - golden * (right - left), left + golden * (right - left)

@@ -11,6 +11,7 @@ import msgspec
 from hwmodel import laws
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws import data as data_laws
+from hwmodel.solve.lifetime import Option, option_optimum
 from hwmodel.solve.request import Request
 from hwmodel.solve.result import Band, Value, value_of
 from hwmodel.specs import LawSpec
@@ -174,6 +175,9 @@ def _for_compute(r: Request, model: LossModel, params: float | None, tokens_of: 
     if flop is not None and model.unique_tokens is None:
         best = laws.optimum_for_flop(law, flop)
         n, d = float(best.params), float(best.tokens)
+        if best.params_convention == "non_embedding":
+            # Kaplan's own tokens belong to C_min: 6 N D of them would overrun the FLOPs that were given.
+            d = flop / (6.0 * n)
         params_band = model.band(n, lambda drawn: laws.optimum_for_flop(drawn, flop).params)
         tokens_band = model.band(d, lambda drawn: laws.optimum_for_flop(drawn, flop).tokens)
         how = f"least loss at 6 N D = {format_count(flop)} FLOP ({law.id})"
@@ -199,30 +203,46 @@ def _for_loss(r: Request, model: LossModel, target: float, params: float | None)
     if not laws.has_loss(law):
         raise InputError(f"law {law.id} has no loss, so it cannot aim at one; take besiroglu_2024")
     why = f"reaches a loss of {target:.3f} nats/token ({law.id})"
+    how = f"{why} at the least training FLOPs"
+    if model.unique_tokens is not None and model.repetition is not None:
+        n, d = _repeated(model, target, params, r.tokens)
+    elif params is not None:
+        n, d = params, float(laws.tokens_for_loss(law, params, target))
+    elif r.tokens is not None:
+        n, d = float(laws.params_for_loss_at_tokens(law, r.tokens, target)), r.tokens
+    else:
+        best = laws.optimum_for_loss(law, target)
+        n, d = float(best.params), float(best.tokens)
     if params is not None:
-        d = _raw_tokens(model, float(laws.tokens_for_loss(law, params, target)))
         return _sized(model, params, d, {"tokens": why})
     if r.tokens is not None:
-        n = float(laws.params_for_loss_at_tokens(law, model.effective(r.tokens), target))
         return _sized(model, n, r.tokens, {"params": why})
-    best = laws.optimum_for_loss(law, target)
-    n, d = float(best.params), _raw_tokens(model, float(best.tokens))
-    how = f"{why} at the least training FLOPs"
     return _sized(model, n, d, {"params": how, "tokens": how})
 
 
-def _raw_tokens(model: LossModel, effective: float) -> float:
-    """Tokens worth `effective` fresh ones; InfeasibleError beyond what repetition can give."""
-    if model.unique_tokens is None or model.repetition is None or effective <= model.unique_tokens:
-        return effective
-    decay = model.repetition.constants["RD_star"]
-    most = model.unique_tokens * (1.0 + decay)
-    if effective >= most:
+MOST_EPOCHS = 1e6  # beyond this no further repeat is worth anything
+
+
+def _repeated(model: LossModel, target: float, params: float | None, tokens: float | None) -> tuple[float, float]:
+    """Size and tokens that reach a loss on few distinct tokens, where both repeats and size are worth less and less."""
+    unique = model.unique_tokens or 0.0
+    if params is None and tokens is None:
+        found = option_optimum(
+            Option(law=model.law, unique_tokens=unique, repeats=model.repetition), target, inference_tokens=0.0
+        )
+        return float(found.params), float(found.tokens)
+    if params is not None:
+        best = float(model.loss(params, MOST_EPOCHS * unique))
+    else:
+        best = float(model.loss(LARGEST_PARAMS, tokens))
+    if best >= target:
         raise InfeasibleError(
-            f"{format_count(model.unique_tokens)} unique tokens are never worth the {format_count(effective)} fresh "
-            f"ones that this loss needs, however often repeated (at most {format_count(most)}); find more data, take a "
-            "larger model or a higher loss",
+            f"a loss of {target:.3f} is out of reach on {format_count(unique)} unique tokens, however often repeated "
+            f"(at best {best:.3f}); find more data, free the size or the tokens, or take a higher loss",
             binding="unique_tokens",
             remedy="more unique tokens",
         )
-    return float(data_laws.tokens_for_effective(effective, model.unique_tokens, decay))
+    if params is not None:
+        return params, _bisect(lambda d: float(model.loss(params, d)) > target, 1.0, MOST_EPOCHS * unique)
+    assert tokens is not None
+    return _bisect(lambda n: float(model.loss(n, tokens)) > target, SMALLEST_PARAMS, LARGEST_PARAMS), tokens

@@ -153,3 +153,40 @@ def test_both_fit_ranges_agree(capsys: pytest.CaptureFixture[str]) -> None:
     main(["law", "optimum", "besiroglu_2024", "--flops", "5.76e23", "--format", "json"])
     told = json.loads(capsys.readouterr().out)
     assert plan.laws[0]["decades_outside_fit"] == pytest.approx(told["decades_outside_fit"])
+
+
+@pytest.mark.parametrize("more", [{}, {"params": "70B"}, {"tokens": "2T"}, {"inference_tokens": "2T"}])
+def test_a_loss_target_holds_on_few_distinct_tokens(more: dict[str, str]) -> None:
+    fresh, scarce = (hm.plan(loss_like="70B@1.4T", **more, **data) for data in ({}, {"unique_tokens": "400B"}))
+    assert value_of(scarce.answer.loss_nats) == pytest.approx(value_of(fresh.answer.loss_nats), abs=1e-6)
+    assert scarce.answer.train_flop > fresh.answer.train_flop
+    with pytest.raises(InfeasibleError):
+        hm.plan(loss_like="70B@1.4T", unique_tokens="20B", **more)
+
+
+def test_repeats_with_demand_answer_though_some_draws_cannot() -> None:
+    plan = hm.plan(loss_like="70B@1.4T", inference_tokens="2T", unique_tokens="150B")
+    assert plan.saving is not None
+    assert 0.0 <= plan.saving["value"] < 0.2
+    best = plan.objectives["training_optimal"]
+    assert value_of(best.tokens) > 1.34e12  # repeats are worth less than the fresh 1.34T
+
+
+@pytest.mark.parametrize("recipe", ["bf16", "fp8", "w4a16"])
+def test_a_life_never_costs_more_than_the_training_optimum(recipe: str) -> None:
+    plan = hm.plan(gpus="64xH100", params="7B", tokens="1T", inference_tokens="1T", serving_precision=recipe)
+    assert plan.saving is not None
+    assert plan.saving["value"] >= -1e-3  # both pay for the loss that the recipe costs
+
+
+def test_given_flops_bind_under_kaplan_too() -> None:
+    answer = hm.plan(flops="1e22", law="kaplan_2020/L_ND").answer
+    assert answer.train_flop == pytest.approx(1e22)
+
+
+def test_a_service_of_one_year() -> None:
+    one, two = (
+        hm.plan(tokens="1T", serve=f"10 req/s, 1k in, 300 out, {time}").request["given"]["inference_tokens"]
+        for time in ("1 year", "2 years")
+    )
+    assert two == pytest.approx(2 * one)
