@@ -28,6 +28,10 @@ from hwmodel.errors import InputError
 @click.option("--dp", type=float, default=1.0, help="Attention data parallelism (prediction).")
 @click.option("--ep", type=float, default=1.0, help="Expert parallelism (prediction).")
 @click.option("--prefix-hit", default="0%", show_default=True, help="Share of prompt tokens found in a prefix cache.")
+@click.option("--draft-tokens", default=0.0, show_default=True, help="Speculative tokens a step (1: MTP).")
+@click.option(
+    "--acceptance", default=0.7, show_default=True, help="Chance that a draft is accepted after its forerunner."
+)
 @click.option("--peak-to-mean", default=1.0, show_default=True, help="Peak demand over the mean; the fleet carries it.")
 @click.option("--spares", default=1, show_default=True, help="Replicas beyond the need (N+1).")
 @click.option("--format", "form", type=click.Choice(["md", "json", "csv", "text"]), default="md", show_default=True)
@@ -84,6 +88,8 @@ def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:
         percentile=given["percentile"] / 100.0,
         peak_to_mean=given["peak_to_mean"],
         spares=given["spares"],
+        draft_tokens=given["draft_tokens"],
+        acceptance=given["acceptance"],
         hit_rate=0.0 if hit in ("0", "0%") else parse_fraction(hit, "--prefix-hit"),
         engine=given["engine"],
         parts=_names(given["parts"]),

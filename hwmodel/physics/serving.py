@@ -109,10 +109,11 @@ def mixed_terms(
     batch: Num,
     load: ServingLoad,
     prompts: Num = 1.0,
+    verified: Num = 1.0,
 ) -> DecodeTerms:
     """Terms of one step that decodes `batch` sequences and prefills `prompts` prompts on each attention rank."""
     sequences = maximum(batch / (layout.dp * layout.pp), 1.0)
-    p = Pass(sequences, load.mean_context, prompts, load.new_tokens, load.prompt_tokens)
+    p = Pass(sequences, load.mean_context, prompts, load.new_tokens, load.prompt_tokens, verified)
     return pass_terms(shape, formats, p, layout, engine, machine)
 
 

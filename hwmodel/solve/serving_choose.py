@@ -67,7 +67,7 @@ def tables(question: ServingQuestion, shape: Shape, catalog: Catalog) -> list[Op
                 continue
             m = machine(part, system, recipe, kernel_calibration())
             engine = engine_for(question.engine, part.family, recipe.id)
-            out.append(options(shape, part, system, m, recipe, engine, load, question.percentile))
+            out.append(options(shape, part, system, m, recipe, engine, load, question.percentile, question.speculation))
     if not out:
         parts = ", ".join(question.parts or DEFAULT_PARTS)
         raise InputError(f"none of {parts} computes in {', '.join(question.precisions)}; try --precision bf16")

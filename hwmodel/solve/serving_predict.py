@@ -13,7 +13,14 @@ from hwmodel.catalog.engines import serving_calibration
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.ops import maximum, minimum
 from hwmodel.physics.machine import machine
-from hwmodel.physics.serving import decode_terms, first_token_host_s, memory, mixed_terms, sequences_that_fit
+from hwmodel.physics.serving import (
+    decode_terms,
+    first_token_host_s,
+    memory,
+    mixed_terms,
+    sequences_that_fit,
+    tokens_per_step,
+)
 from hwmodel.physics.serving_queue import closed_loop
 from hwmodel.solve.serving_choose import check_context, engine_for, load_of
 from hwmodel.solve.serving_question import ServingQuestion
@@ -45,11 +52,14 @@ def predict(
     if held.kv_pool_bytes <= 0 or room < 1.0:
         raise _does_not_fit(question, held, layout, part.name, float(m.hbm_bytes))
     running = minimum(clients, room)
-    step = decode_terms(shape, m, formats, layout, engine, running, load.mean_context)
-    mixed = mixed_terms(shape, m, formats, layout, engine, running, load)
+    drafts = question.speculation
+    verified = 1.0 + drafts.draft_tokens
+    step = decode_terms(shape, m, formats, layout, engine, running, load.mean_context, verified)
+    mixed = mixed_terms(shape, m, formats, layout, engine, running, load, 1.0, verified)
     alone = mixed.total_s + first_token_host_s(shape, engine)
     service = maximum(mixed.total_s - step.total_s, 0.0) / layout.dp
-    s = closed_loop(step.total_s, alone, service, room, clients, load.output_tokens, 1.0, engine)
+    gain = tokens_per_step(drafts) / (1.0 + drafts.draft_share * drafts.draft_tokens)
+    s = closed_loop(step.total_s, alone, service, room, clients, load.output_tokens, gain, engine)
     answer = {
         "part": part.id, "system": system.id, "precision": recipe.id, "tp": layout.tp, "dp": dp, "ep": ep,
         "accelerators": layout.accelerators, "clients": clients, "batch": running, "cache_requests": room,

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from hwmodel.errors import InputError
+from hwmodel.specs.serving import Speculation
 
 
 class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +28,14 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
     engine: str = "generic"
     parts: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
+    draft_tokens: float = 0.0
+    acceptance: float = 0.7
+    draft_share: float = 0.05
+
+    @property
+    def speculation(self) -> Speculation:
+        """Drafts a step; drafting one costs `draft_share` of a step of the model."""
+        return Speculation(draft_tokens=self.draft_tokens, acceptance=self.acceptance, draft_share=self.draft_share)
 
     def __post_init__(self) -> None:
         positive = {"demand": self.rate, "input": self.prompt_tokens, "output": self.output_tokens,
@@ -40,6 +49,8 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError(f"--p must lie between 50 and 99.9, not {100 * self.percentile:g}")
         if self.peak_to_mean < 1.0:
             raise InputError(f"--peak-to-mean must be at least 1, not {self.peak_to_mean:g}")
+        if self.draft_tokens < 0 or not 0.0 <= self.acceptance < 1.0:
+            raise InputError("--draft-tokens must not be negative, --acceptance a share below 1")
         if self.spares < 0:
             raise InputError(f"--spares must not be negative, is {self.spares}")
 

@@ -9,11 +9,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.physics.serving import decode_terms, first_token_host_s, memory, mixed_terms, sequences_that_fit
+from hwmodel.physics.serving import (
+    decode_terms,
+    first_token_host_s,
+    memory,
+    mixed_terms,
+    sequences_that_fit,
+    tokens_per_step,
+)
 from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.precision import ServingPrecision
-from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad
+from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad, Speculation
 from hwmodel.specs.shape import Shape
 
 Column = NDArray[np.float64]
@@ -84,6 +91,7 @@ def options(
     engine: Engine,
     load: ServingLoad,
     percentile: float,
+    speculation: Speculation | None = None,
     chosen: tuple[list[tuple[float, float, float]], list[float]] | None = None,
 ) -> Options:
     """Every layout and batch (or those `chosen`) as columns. Arrivals are Poisson; the batch is the mean one running.
@@ -101,19 +109,26 @@ def options(
     tail = batch + z * np.sqrt(batch)
     fits = (held.kv_pool_bytes > 0) & (room >= np.maximum(tail, 1.0))
 
+    drafts = speculation or Speculation()
+    verified, gain = 1.0 + drafts.draft_tokens, tokens_per_step(drafts)
+    drafting = 1.0 + drafts.draft_share * drafts.draft_tokens
+
     def at(running: Column) -> tuple[Column, Column]:
-        step = decode_terms(shape, machine, formats, layout, engine, running, load.mean_context).total_s
-        mixed = mixed_terms(shape, machine, formats, layout, engine, running, load).total_s
+        step = (
+            decode_terms(shape, machine, formats, layout, engine, running, load.mean_context, verified).total_s
+            * drafting
+        )
+        mixed = mixed_terms(shape, machine, formats, layout, engine, running, load, 1.0, verified).total_s * drafting
         return np.asarray(step), np.asarray(mixed)
 
     step, mixed = at(batch)
     service = engine.prefill_stall * (mixed - step) / dp
     # requests a second: the running batch turns over once every output tokens' time, prefill included.
-    tpot = step + service * batch / load.output_tokens
+    tpot = step / gain + service * batch / load.output_tokens
     rate = batch / (load.output_tokens * tpot)
     busy = np.minimum(rate * service, 0.99)
     step_tail, mixed_tail = at(tail)
-    tpot_tail = step_tail + service * tail / load.output_tokens
+    tpot_tail = step_tail / gain + service * tail / load.output_tokens
     wait = 0.5 * service * busy / (1.0 - busy)
     spread = np.where(busy > 1.0 - percentile, np.log(np.maximum(busy, 1e-9) / (1.0 - percentile)), 0.0)
     wait_tail = 0.5 * service / (1.0 - busy) * np.maximum(spread, 0.0)

@@ -121,3 +121,11 @@ def test_measured_quality_beside_the_format() -> None:
     assert four["loss_increase_nats"]["value"] > eight["loss_increase_nats"]["value"] > 0.0
     assert four["perplexity_increase"]["n"] >= 20
     assert abs(measured_quality("w4a8")["accuracy_drop"]["value"]) < 0.1
+
+
+def test_accepted_drafts_speed_decoding_up() -> None:
+    args = ("--part", "h200", "--precision", "fp8", "--tp", "8", "--concurrency", "4")
+    plain = _run(*args)["answer"]["tpot_s"]["value"]
+    drafted = _run(*args, "--draft-tokens", "2", "--acceptance", "0.8")["answer"]["tpot_s"]["value"]
+    refused = _run(*args, "--draft-tokens", "2", "--acceptance", "0")["answer"]["tpot_s"]["value"]
+    assert drafted < 0.6 * plain < plain < refused
