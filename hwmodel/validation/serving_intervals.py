@@ -14,31 +14,37 @@ NARROWER_MEASURED = 0.75  # groups whose level a measured run has set
 
 
 def stratum(case: Case, kind: str) -> str:
-    """Which errors are alike: the quantity, the regime, dense models or mixtures of experts."""
+    """Which errors are alike: the quantity, the regime, dense models or mixtures of experts, the engine, the load."""
     routed = any(block.n_experts for block in case.shape.blocks)
-    return f"{kind} | {case.setting.regime} | {'experts' if routed else 'dense'}"
+    setting = case.setting
+    busy = "busy" if setting.concurrency > 16 else "calm"
+    return f"{kind} | {setting.regime} | {'experts' if routed else 'dense'} | {setting.engine} | {busy}"
 
 
-def quantiles(strata: list[str], log_errors: NDArray[np.float64], least: int = 25) -> dict[str, list[float]]:
-    """Half-width that holds 80 % of the errors of each stratum with enough rows, and of each quantity."""
-    out: dict[str, list[float]] = {}
+def wider(label: str) -> list[str]:
+    """The stratum and those that hold it, finest first, down to the quantity alone."""
+    words = label.split(" | ")
+    return [" | ".join(words[:n]) for n in range(len(words), 0, -1)]
+
+
+def quantiles(strata: list[str], log_errors: NDArray[np.float64], least: int = 40) -> dict[str, list[float]]:
+    """Half-width that holds 80 % of the errors of each stratum with enough rows, and of each that holds others."""
     sizes = np.abs(log_errors)
-    names = np.array(strata)
-    kinds = np.array([name.partition(" | ")[0] for name in strata])
-    for label, column in ((n, names) for n in sorted(set(strata))):
-        mine = sizes[column == label]
-        if len(mine) >= least:
-            out[label] = [round(float(np.quantile(mine, LEVEL)), 3), float(len(mine))]
-    for label in sorted(set(kinds.tolist())):
-        mine = sizes[kinds == label]
-        out[label] = [round(float(np.quantile(mine, LEVEL)), 3), float(len(mine))]
-    return out
+    members: dict[str, list[int]] = {}
+    for i, label in enumerate(strata):
+        for name in wider(label):
+            members.setdefault(name, []).append(i)
+    return {
+        name: [round(float(np.quantile(sizes[places], LEVEL)), 3), float(len(places))]
+        for name, places in sorted(members.items())
+        if len(places) >= least or " | " not in name
+    }
 
 
 def half_width(c: ServingCalibration, case: Case, kind: str, measured_group: bool = False) -> float:
     """Natural-log half-width of the 80 % interval of one predicted quantity."""
-    found = c.intervals.get(stratum(case, kind)) or c.intervals.get(kind) or [0.35]
-    width = found[0]
+    names = wider(stratum(case, kind))
+    width = next((c.intervals[name][0] for name in names if name in c.intervals), 0.35)
     known = case.setting.engine in c.known.get("engines", []) and case.part.family in c.known.get("families", [])
     if not known or case.note:
         width *= WIDER_UNKNOWN
