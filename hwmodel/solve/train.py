@@ -254,7 +254,21 @@ def _chosen(
     if full["ep"] > dp * full["cp"] * full["tp"]:
         raise InputError(f"--ep {full['ep']:g} is more than the {dp * full['cp'] * full['tp']:g} ranks of one stage")
     parallel = 1.0 if sequence_parallel and full["tp"] > 1.0 else 0.0
-    return Layout(dp=float(math.floor(dp)), sequence_parallel=parallel, **full)
+    layout = Layout(dp=float(math.floor(dp)), sequence_parallel=parallel, **full)
+    return layout if "recompute" in r.layout else _least_recompute(setting, shape, layout, load)
+
+
+def _least_recompute(setting: Setting, shape: Shape, layout: Layout, load: Workload) -> Layout:
+    """The layout with the least recomputation that fits: adapters keep fewer states than the search counted."""
+    assert setting.machine is not None
+    if float(load.trainable_fraction) >= 1.0:
+        return layout
+    for recompute in (0.0, 1.0, 2.0):
+        leaner = msgspec.structs.replace(layout, recompute=recompute)
+        size = peak_memory(shape, setting.precision, leaner, load, setting.stack).total_bytes
+        if float(size) <= usable_bytes(setting.machine):
+            return leaner
+    return layout
 
 
 def _result(
@@ -299,9 +313,3 @@ def _result(
         mfu=flop / (seconds * r.gpus * float(machine.gemm.peak_flop_per_s)), near=near, searched=searched,
         warnings=tuple(warnings),
     )  # fmt: skip
-
-
-def fullest_bytes(result: TrainResult) -> float:
-    """Peak bytes of the fullest stage."""
-    terms = peak_memory(result.shape, result.setting.precision, result.layout, result.workload, result.setting.stack)
-    return float(terms.total_bytes)

@@ -113,12 +113,16 @@ class Trainer:
         self.pool[: len(pool)] = True
         scored = np.array([case is not None and case.scored for case in self.prepared.cases])
         self.usable = self.pool & scored & np.isfinite(measured_sequence_s(self.prepared))
+        self._fits: dict[bytes, tuple[Fit, TrainingCalibration]] = {}
         self.measured = prepare(measured, resolver, self.base) if measured else None
 
     def fit(self, use: NDArray[np.bool_]) -> tuple[Fit, TrainingCalibration]:
-        """Constants fitted on the rows in `use`, from the defaults."""
-        found = fit_runs(self.prepared, self.base, use)
-        return found, with_values(self.base, found.values)
+        """Constants fitted on the rows in `use`, from the defaults; the same rows are fitted once."""
+        key = use.tobytes()
+        if key not in self._fits:
+            found = fit_runs(self.prepared, self.base, use)
+            self._fits[key] = (found, with_values(self.base, found.values))
+        return self._fits[key]
 
     def predict(self, calibration: TrainingCalibration, known: Known, places: NDArray[np.intp]) -> list[RowPrediction]:
         """Predictions of rows `places`, levels moved by the measured rows if there are any."""

@@ -67,6 +67,8 @@ def recipe_name(cell: str, part: Part) -> str:
         if name in words:
             if name == "bf16" and not part.peak_dense_flop_per_s.get("bf16"):
                 return "fp16"
+            if name == "fp16" and "fp16" not in part.peak_dense_flop_per_s:
+                return "bf16"  # nobody states fp16: the part is made for bf16
             return name
     if words and not words.startswith("mixed"):
         raise CellError(f"precision {cell!r} names no known format")

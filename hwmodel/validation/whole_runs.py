@@ -18,7 +18,8 @@ METRICS = ("gpu_hours", "days")
 # Run-average over steady rate of published runs: 0.75 to 0.9; the share of bought hours that train.
 USEFUL_SHARE = 0.83
 SEQUENCE_WHOLE_RUN = (2048.0, 4096.0, 8192.0)
-_FLEET = (256.0, 1024.0)
+# Least half-width (natural log): 80 % of the published pre-training runs lie within it of their prediction.
+WHOLE_RUN = 0.6
 
 
 def _sequence(year: float | None) -> float:
@@ -100,7 +101,7 @@ def predict_rows(rows: list[Row], resolver: Resolver) -> list[RowPrediction]:
             reason = prepared.reasons[spot] or ("" if math.isfinite(seconds) else "no layout fits")
             if case is not None and math.isfinite(seconds):
                 rate = case.seq_len / (seconds * case.n_accel)
-        half = float(log_half_width(Familiarity(stack=1.0, settings=1.0), widths))
+        half = max(WHOLE_RUN, float(log_half_width(Familiarity(source=1.0, stack=1.0, settings=1.0), widths)))
         for number, metric in enumerate(METRICS):
             value = measured(row, metric)
             if value is None:
