@@ -66,12 +66,14 @@ def summaries_of(
         by_source[source] = {}
         for metric, items in sorted(metrics.items()):
             baseline = {}
+            halves = []
             for row in items:
                 fitted = constants(row)
+                halves += [fitted.half] if fitted is not None and fitted.half is not None else []
                 value = constant_prediction(row, fitted) if fitted is not None else None
                 if value is not None:
                     baseline[row.id] = value
-            by_source[source][metric] = summarise(items, baseline)
+            by_source[source][metric] = summarise(items, baseline, halves[0] if halves else None)
     return by_source, overall(scored, by_source)
 
 

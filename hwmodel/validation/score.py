@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -35,6 +35,7 @@ class Summary(msgspec.Struct, kw_only=True):
     interval_score: float | None
     median_log_half_width: float | None
     baseline_median_ape: float | None
+    baseline_interval_score: float | None = None
 
 
 def interval_score(log_error: float, half: float) -> float:
@@ -46,8 +47,9 @@ def _percentile(values: Sequence[float], q: float) -> float | None:
     return float(np.percentile(values, q)) if len(values) else None
 
 
-def summarise(rows: Sequence[RowPrediction], baseline: dict[str, float]) -> Summary:
-    """Figures of rows of one source and metric; `baseline` maps row id to the constant's prediction."""
+def summarise(rows: Sequence[RowPrediction], baseline: dict[str, float], baseline_half: float | None = None) -> Summary:
+    """Figures of rows of one source and metric; `baseline` maps row id to the constant's prediction, `baseline_half`
+    is the half-width that covers 80 % of the constant's own residuals."""
     apes, signed, scores, inside, halves = [], [], [], [], []
     for row in rows:
         if row.predicted is None:
@@ -74,7 +76,15 @@ def summarise(rows: Sequence[RowPrediction], baseline: dict[str, float]) -> Summ
         interval_score=float(np.mean(scores)) if scores else None,
         median_log_half_width=_percentile(halves, 50),
         baseline_median_ape=_percentile(constant, 50),
+        baseline_interval_score=_constant_score(rows, baseline, baseline_half),
     )
+
+
+def _constant_score(rows: Sequence[RowPrediction], baseline: dict[str, float], half: float | None) -> float | None:
+    if half is None:
+        return None
+    scores = [interval_score(math.log(row.measured / baseline[row.id]), half) for row in rows if row.id in baseline]
+    return float(np.mean(scores)) if scores else None
 
 
 class Constants(msgspec.Struct, kw_only=True):
@@ -83,6 +93,7 @@ class Constants(msgspec.Struct, kw_only=True):
     by_key: dict[str, float]
     by_format: dict[str, float]
     overall: float | None
+    half: float | None = None  # natural log; covers 80 % of the residuals, sources weighted alike
 
     def of(self, key: str) -> float | None:
         """The constant for a key, or the nearest wider one."""
@@ -96,7 +107,7 @@ def utilisation(row: RowPrediction) -> float | None:
     return row.baseline_unit / row.measured if is_time(row.metric) else row.measured / row.baseline_unit
 
 
-def fit_constants(rows: Iterable[RowPrediction]) -> Constants:
+def fit_constants(rows: Sequence[RowPrediction]) -> Constants:
     """One utilisation for each baseline key from the measured values of `rows` (headline quantities)."""
     by_key: dict[str, list[float]] = {}
     by_format: dict[str, list[float]] = {}
@@ -108,11 +119,28 @@ def fit_constants(rows: Iterable[RowPrediction]) -> Constants:
         by_key.setdefault(row.baseline_key, []).append(value)
         by_format.setdefault(row.baseline_key.rpartition("|")[2], []).append(value)
         every.append(value)
-    return Constants(
+    found = Constants(
         by_key={k: float(np.median(v)) for k, v in by_key.items()},
         by_format={k: float(np.median(v)) for k, v in by_format.items()},
         overall=float(np.median(every)) if every else None,
     )
+    return msgspec.structs.replace(found, half=_residual_half(rows, found))
+
+
+def _residual_half(rows: Sequence[RowPrediction], constants: Constants) -> float | None:
+    """Width that covers 80 % of the constants' own residuals in the mean over sources."""
+    errors: dict[str, list[float]] = {}
+    for row in rows:
+        value, level = utilisation(row), constants.of(row.baseline_key)
+        if value is not None and level is not None and row.headline:
+            errors.setdefault(row.source, []).append(abs(math.log(value / level)))
+    if not errors:
+        return None
+    flat = np.array([e for items in errors.values() for e in items])
+    weight = np.array([1.0 / len(items) for items in errors.values() for _ in items])
+    order = np.argsort(flat)
+    reached = np.cumsum(weight[order]) / weight.sum()
+    return float(flat[order][min(int(np.searchsorted(reached, 1.0 - MISS)), len(flat) - 1)])
 
 
 def constant_prediction(row: RowPrediction, constants: Constants) -> float | None:
@@ -134,6 +162,12 @@ def overall(rows: Sequence[RowPrediction], summaries: dict[str, dict[str, Summar
     covered = [h.coverage_80 for h in heads if h.coverage_80 is not None]
     scored = [h.interval_score for h in heads if h.interval_score is not None]
     halves = [h.median_log_half_width for h in heads if h.median_log_half_width is not None]
+    wide = [
+        s.baseline_interval_score
+        for m in summaries.values()
+        for s in m.values()
+        if s.baseline_interval_score is not None
+    ]
     constants = [
         s.baseline_median_ape for m in summaries.values() for s in m.values() if s.baseline_median_ape is not None
     ]
@@ -147,5 +181,6 @@ def overall(rows: Sequence[RowPrediction], summaries: dict[str, dict[str, Summar
         "coverage_80": float(np.mean(covered)) if covered else None,
         "interval_score": float(np.mean(scored)) if scored else None,
         "median_log_half_width": float(np.median(halves)) if halves else None,
+        "baseline_interval_score": float(np.mean(wide)) if wide else None,
         "baseline_mean_of_source_medians": float(np.mean(constants)) if constants else None,
     }
