@@ -14,11 +14,11 @@ NARROWER_MEASURED = 0.75  # groups whose level a measured run has set
 
 
 def stratum(case: Case, kind: str) -> str:
-    """Which errors are alike: the quantity, the regime, dense models or mixtures of experts, the engine, the load."""
+    """Which errors are alike: the quantity, the regime, dense models or mixtures of experts, the engine, the format."""
     routed = any(block.n_experts for block in case.shape.blocks)
     setting = case.setting
-    busy = "busy" if setting.concurrency > 16 else "calm"
-    return f"{kind} | {setting.regime} | {'experts' if routed else 'dense'} | {setting.engine} | {busy}"
+    engine = setting.engine if case.part.vendor == "nvidia" else f"{setting.engine} on {case.part.family}"
+    return f"{kind} | {setting.regime} | {'experts' if routed else 'dense'} | {engine} | {case.recipe}"
 
 
 def wider(label: str) -> list[str]:
