@@ -8,9 +8,9 @@ import msgspec
 
 
 class ServingCalibration(msgspec.Struct, frozen=True, kw_only=True):
-    """`shared` constants, `engines` (id -> constant -> value, `generic` for engines unknown), `old` factors of engines
-    before `old_before` (a year), `families` (of parts whose kernels the engines are not tuned for), `formats` (recipe -> constants), half-widths of
-    80 % intervals (`intervals`: quantity -> natural log) and what all was fitted on."""
+    """`shared` constants; `engines`: id -> constant -> value, `generic` for engines unknown; `old`: factors of engines
+    before `old_before` (a year); `families`: of parts whose kernels the engines are not tuned for; `formats`: by
+    recipe; `intervals`: half-widths (natural log) of 80 % intervals by stratum; and what all was fitted on."""
 
     shared: dict[str, float]
     engines: dict[str, dict[str, float]]
