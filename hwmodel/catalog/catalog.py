@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+import msgspec
+
 from hwmodel.catalog import compiled as store
 from hwmodel.catalog import prices as pricing
 from hwmodel.catalog.entries import Facility, ModelEntry, Region
@@ -183,14 +185,16 @@ class Catalog:
             grid_region=grid.name,
             embodied_kg_co2e_per_accelerator_hour=facility.embodied_kg_co2e_per_accelerator_hour,
             usd_per_kwh=facility.usd_per_kwh,
+            facility=facility.id,
+            grid_source=grid.source,
         )
 
     def reliability(self, fleet: str | None = None) -> ReliabilityFacts:
         """Failure rate and recovery of a published fleet; the default is the largest with a published rate."""
         fleets = self.data.fleets
-        if fleet is None:
-            return next(f for f in fleets.values() if f.default).facts
-        return fleets[resolve("fleet", fleet, {k: k for k in fleets})].facts
+        default = next(name for name, f in fleets.items() if f.default)
+        name = default if fleet is None else resolve("fleet", fleet, {k: k for k in fleets})
+        return msgspec.structs.replace(fleets[name].facts, fleet=name)
 
     # --- provenance
 

@@ -70,8 +70,8 @@ def read_fleet(raw: Raw, sources: Collection[str]) -> tuple[Fleet, dict[str, Sou
     only(raw.fields, (*RELIABILITY, "id", "name", "default", "notes"))
     numbers, records = _values(raw.fields, RELIABILITY, sources)
     default = bool(raw.fields.get("default", False)) and not raw.parent
-    return Fleet(id=raw.id, name=str(raw.fields.get("name", raw.id)), facts=ReliabilityFacts(**numbers),
-                 default=default), records  # fmt: skip
+    return Fleet(id=raw.id, name=str(raw.fields.get("name", raw.id)), default=default,
+                 facts=ReliabilityFacts(**numbers, fleet=raw.id)), records  # fmt: skip
 
 
 def read_facility(raw: Raw, sources: Collection[str]) -> tuple[Facility, dict[str, Sourced]]:

@@ -189,6 +189,12 @@ def box(part: Part, accelerators: float = 8.0) -> System:
     )
 
 
+def _kernel_format(precision: Precision | ServingPrecision) -> str:
+    """The kernels that a recipe runs: FP8 with a scale for each block has its own, slower ones."""
+    blocks = isinstance(precision, Precision) and 0.0 < precision.scale_block < float("inf")
+    return "fp8_block" if blocks and precision.gemm_format == "fp8" else precision.gemm_format
+
+
 def machine(
     part: Part, system: System, precision: Precision | ServingPrecision, calibration: KernelCalibration
 ) -> Machine:
@@ -198,7 +204,7 @@ def machine(
     fallbacks = precision.fallback_formats if isinstance(precision, Precision) else ()
     peak = format_peak(part, precision.gemm_format, fallbacks)
     weight_bytes = precision.weight_bytes if isinstance(precision, ServingPrecision) else None
-    gemm, found = gemm_constants(part, precision.gemm_format, calibration, weight_bytes, peak)
+    gemm, found = gemm_constants(part, _kernel_format(precision), calibration, weight_bytes, peak)
     high, _ = gemm_constants(part, high_format(part), calibration)
     narrow = isinstance(precision, ServingPrecision) and precision.kv_bytes < 1.5
     cache = "fp8" if narrow else high_format(part)

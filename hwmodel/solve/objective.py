@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from hwmodel.catalog.quality import measured_loss
 from hwmodel.errors import InputError
 from hwmodel.laws.precision import kumar_ptq
 from hwmodel.physics.machine import machine as physics_machine
@@ -18,6 +17,7 @@ from hwmodel.solve.fleet import Fleet, hourly_usd
 from hwmodel.solve.lifetime import serve_flop, train_flop
 from hwmodel.solve.serving import serving_accelerator_seconds_per_token
 from hwmodel.solve.serving_cost import DEFAULT_TPOT_S
+from hwmodel.solve.serving_quality import measured_quality
 from hwmodel.solve.setting import Setting
 from hwmodel.units import SECONDS_PER_HOUR
 
@@ -85,7 +85,7 @@ def serving_penalty(setting: Setting) -> tuple[Callable[[Any, Any], Any] | None,
     quantisation (an upper bound, clamped beyond MOST_TOKENS_PER_PARAM). None for recipes of 16-bit weights.
     """
     recipe = setting.serving_precision()
-    bits, activation_bits = (float(round(8.0 * size - 0.26)) for size in (recipe.weight_bytes, recipe.activation_bytes))
+    bits = float(round(8.0 * recipe.weight_bytes - 0.26))
     if bits >= 16.0:
         return None, ""
     law = setting.catalog.law(PTQ_LAW)
@@ -94,15 +94,15 @@ def serving_penalty(setting: Setting) -> tuple[Callable[[Any, Any], Any] | None,
         return kumar_ptq(law.constants, params, np.minimum(tokens, MOST_TOKENS_PER_PARAM * params), bits)
 
     said = f"{float(by_law(7e10, 1.4e12)):.4f} nats at 70B on 1.4T by {PTQ_LAW}"
-    measured = measured_loss(bits, activation_bits)
+    measured = (measured_quality(recipe.id) or {}).get("loss_increase_nats")
     if measured is None:
-        return by_law, f"{said} (an upper bound; nothing measured for these bits)"
-    nats = max(measured.median_nats, 0.0)
+        return by_law, f"{said} (an upper bound; nothing measured for this recipe)"
+    nats = max(measured["value"], 0.0)
 
     def flat(params: Any, tokens: Any) -> Any:
         return nats + 0.0 * params
 
-    return flat, f"{nats:.4f} nats, the median of {measured.rows} measured models ({said})"
+    return flat, f"{nats:.4f} nats, the median of {measured['n']:.0f} measured models ({said})"
 
 
 def _per_accelerator_hour(setting: Setting, objective: str) -> float:

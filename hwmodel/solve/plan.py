@@ -16,10 +16,12 @@ from hwmodel.physics import shape as shapes
 from hwmodel.solve import sides
 from hwmodel.solve.alternatives import alternatives
 from hwmodel.solve.answers import SizedShape, answer, check_limits, plan_layout, unfleeted
+from hwmodel.solve.citations import sources
 from hwmodel.solve.curves import curves
 from hwmodel.solve.demand import Life, life, regret_band
 from hwmodel.solve.fleet import CRITICAL_BATCH_LAW, Fleet, fleet_for_budget, fleet_size
 from hwmodel.solve.measured import measured_level
+from hwmodel.solve.money import money
 from hwmodel.solve.objective import costs, default_objective
 from hwmodel.solve.precisions import precision_rows
 from hwmodel.solve.request import parse_request
@@ -365,9 +367,9 @@ def run(prepared: Prepared) -> Plan:
         precisions=precision_rows(setting, solved) if solved is not None else [],
         alternatives=alternatives(setting, solved) if solved is not None else {},
         curves=drawn,
-        money=sides.money(setting, solved) if solved is not None else None,
+        money=money(setting, solved) if solved is not None else None,
         warnings=sides.warnings(setting, sized, solved),
-        sources=sides.sources(setting, solved),
+        sources=sources(setting, solved),
     )
 
 

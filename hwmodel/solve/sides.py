@@ -1,18 +1,16 @@
-"""The tables around an answer: what was given, the laws side by side, money, warnings and sources."""
+"""The tables around an answer: what was given, the laws side by side, the shape, warnings."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from hwmodel import laws
-from hwmodel.catalog.stacks import training_calibration
-from hwmodel.economics import energy, goodput, mean_chip_power_w, rent
+from hwmodel.economics import mean_chip_power_w
 from hwmodel.economics.goodput import LOWEST_GOODPUT
 from hwmodel.errors import HwModelError
 from hwmodel.laws import batch as batch_laws
 from hwmodel.physics import shape as shapes
 from hwmodel.solve.fleet import CRITICAL_BATCH_LAW, OPEN_FLEET_TIME_S
-from hwmodel.solve.result import value_of
 from hwmodel.solve.setting import Setting
 from hwmodel.solve.sizing import Sized
 from hwmodel.specs import LawSpec, Shape
@@ -120,49 +118,6 @@ def shape_table(shape: Shape, seq_len: float) -> dict[str, Any]:
     }
 
 
-def money(setting: Setting, solved: Solved) -> dict[str, Any]:
-    """Where the dollars, the energy and the lost time go."""
-    assert setting.part is not None
-    assert setting.system is not None
-    hours = value_of(solved.answer.gpu_hours)
-    used = energy(hours, setting.part, setting.system, setting.energy)
-    lost = goodput(float(solved.fleet.accelerators), solved.sized.n, setting.reliability)
-    price = None
-    if setting.price is not None:
-        paid = rent(hours, setting.price)
-        price = {
-            "kind": setting.price.kind,
-            "median_usd_per_accelerator_hour": setting.price.median_usd_per_accelerator_hour,
-            "low_usd_per_accelerator_hour": setting.price.low_usd_per_accelerator_hour,
-            "high_usd_per_accelerator_hour": setting.price.high_usd_per_accelerator_hour,
-            "n_quotes": setting.price.n_quotes,
-            "first_date": setting.price.first_date,
-            "last_date": setting.price.last_date,
-            "providers": list(setting.price.providers),
-            "flag": setting.price.flag,
-            "rent_usd": float(paid.median_usd),
-        }
-    return {
-        "price": price,
-        "energy": {
-            "chip_mwh": float(used.chip_j) / 3.6e9,
-            "server_mwh": float(used.server_j) / 3.6e9,
-            "facility_mwh": float(used.facility_j) / 3.6e9,
-            "pue": setting.energy.pue,
-            "grid_region": setting.energy.grid_region,
-            "grid_kg_co2e_per_kwh": setting.energy.grid_kg_co2e_per_kwh,
-            "grid_t_co2e": float(used.grid_kg_co2e) / 1e3,
-            "embodied_t_co2e": float(used.embodied_kg_co2e) / 1e3,
-        },
-        "goodput": {
-            "mtbf_s": float(lost.mtbf_s),
-            "checkpoint_interval_s": float(lost.checkpoint_interval_s),
-            "checkpoint_write_s": float(lost.checkpoint_write_s),
-            "interruptions_expected": hours / solved.fleet.accelerators * 3600.0 / float(lost.mtbf_s),
-        },
-    }
-
-
 def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]:
     """What a reader must know before trusting the numbers."""
     said = list(setting.notes)
@@ -218,72 +173,3 @@ def _fleet_warnings(setting: Setting, solved: Solved) -> list[str]:
     if shaky := sorted(used & set(unconfirmed)):
         said.append(f"unconfirmed in the catalog: {', '.join(shaky)}")
     return said
-
-
-def sources(setting: Setting, solved: Solved | None) -> list[dict[str, str]]:
-    """One row for each source of the numbers used: what it gave, and where it stands."""
-    wanted: list[tuple[str, str]] = [(setting.law.source, f"scaling law {setting.law.id}")]
-    if solved is not None:
-        wanted.append((setting.catalog.law(CRITICAL_BATCH_LAW).source, "critical batch"))
-        assert setting.part is not None
-        assert setting.system is not None
-        wanted += _record_sources(setting, "accelerator", setting.part.id)
-        wanted += _record_sources(setting, "system", setting.system.id)
-        wanted += _price_sources(setting)
-        wanted += _fit_sources(setting)
-    grouped: dict[str, list[str]] = {}
-    for source, what in wanted:
-        uses = grouped.setdefault(source, [])
-        if what not in uses:
-            uses.append(what)
-    return [_source_row(setting, source, uses) for source, uses in grouped.items()]
-
-
-# Catalog fields that a plan's numbers rest on, in words.
-USED_FIELDS = {
-    "memory.capacity": "memory",
-    "memory.bandwidth": "memory bandwidth",
-    "link.bandwidth_uni": "scale-up links",
-    "power.tdp": "power",
-    "nic_uni": "NIC",
-    "node_power": "node power",
-}
-
-
-def _record_sources(setting: Setting, kind: str, record_id: str) -> list[tuple[str, str]]:
-    found = setting.catalog.provenance(kind, record_id)
-    peak = setting.precision.gemm_format
-    fields = {**USED_FIELDS, f"peak_dense.{peak}": f"{peak} peak"}
-    rows = []
-    for name, label in fields.items():
-        if name in found:
-            doubt = " (unconfirmed)" if found[name].status == "unconfirmed" else ""
-            rows.append((found[name].source, f"{record_id} {label}{doubt}"))
-    return rows
-
-
-def _price_sources(setting: Setting) -> list[tuple[str, str]]:
-    if setting.price is None or setting.part is None or setting.price.kind == "given":
-        return []
-    span = (setting.price.first_date, setting.price.last_date)
-    quotes = setting.catalog.prices(setting.part.id, setting.price.kind)
-    shown = [q for q in quotes if span[0] <= q.date <= span[1] and q.provider in setting.price.providers]
-    return [(q.source, f"rent of {setting.part.id}") for q in shown if q.source]
-
-
-def _fit_sources(setting: Setting) -> list[tuple[str, str]]:
-    """The calibrations behind the times, by what they were fitted on."""
-    fits = (
-        ("kernels and collectives", setting.kernels().fitted_on),
-        ("training step", training_calibration().fitted_on),
-    )
-    return [(fitted_on, f"constants of {what}") for what, fitted_on in fits if fitted_on]
-
-
-def _source_row(setting: Setting, source: str, uses: list[str]) -> dict[str, str]:
-    row = {"id": source, "for": ", ".join(uses), "title": source, "locator": "", "licence": ""}
-    try:
-        record = setting.catalog.source(source)
-    except HwModelError:
-        return row
-    return {**row, "title": record.title, "locator": record.locator, "licence": record.licence}

@@ -45,6 +45,8 @@ class EnergyFacts(msgspec.Struct, frozen=True, kw_only=True):
     grid_region: str
     embodied_kg_co2e_per_accelerator_hour: float
     usd_per_kwh: float
+    facility: str = ""  # catalog record behind these facts
+    grid_source: str = ""
 
 
 class ReliabilityFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,3 +56,4 @@ class ReliabilityFacts(msgspec.Struct, frozen=True, kw_only=True):
     restart_s: float
     checkpoint_bytes_per_param: float
     storage_bytes_per_s_per_accelerator: float  # a store grows with the fleet that it serves
+    fleet: str = ""  # catalog record behind these facts

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 import hwmodel as hm
-from hwmodel.catalog.quality import measured_loss
 from hwmodel.errors import InputError
 from hwmodel.solve.result import value_of
 from hwmodel.solve.service import parse_service
+from hwmodel.solve.serving_quality import measured_quality
 
 
 def test_service_in_words() -> None:
@@ -48,12 +48,12 @@ def test_more_samples_make_a_smaller_model() -> None:
     assert value_of(many.params) < value_of(one.params)
 
 
-def test_measured_quality_is_used_where_there_is_any() -> None:
-    eight, four, unknown = measured_loss(8, 8), measured_loss(4, 16), measured_loss(5, 5)
+def test_quality_is_measured_where_it_can_be() -> None:
+    eight, four = measured_quality("fp8"), measured_quality("w4a16")
     assert eight is not None
     assert four is not None
-    assert unknown is None
-    assert 0 < eight.median_nats < four.median_nats < 0.2
+    assert measured_quality("bf16") is None
+    assert 0 < eight["loss_increase_nats"]["value"] < four["loss_increase_nats"]["value"] < 0.2
 
 
 def test_fewer_bits_in_service_cost_training() -> None:
