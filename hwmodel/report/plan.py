@@ -100,6 +100,16 @@ def break_even_words(row: dict[str, Any]) -> str:
     return f"needs {ends[0]} to {ends[1]}: "
 
 
+def law_question(plan: Plan) -> str:
+    """What the rows of the law table answer: the same question with only one of tokens, size and compute fixed."""
+    given = plan.request["given"]
+    if "tokens" in given and "params" not in given and "flop" not in given:
+        return f"for {words.count(given['tokens'])} tokens"
+    if "params" in given and "tokens" not in given and "flop" not in given:
+        return f"for {words.count(given['params'])} parameters"
+    return f"to train with {plan.answer.train_flop:.3g} FLOP, serving left aside"
+
+
 def law_table(plan: Plan) -> str:
     """The laws side by side."""
     rows = []
@@ -230,6 +240,7 @@ def plan_markdown(plan: Plan, figures: dict[str, str] | None = None) -> str:
         step_table=step_table(plan),
         memory_table=memory_table(plan),
         precision_table=precision_table(plan.precisions) if len(plan.precisions) > 1 else "",
+        law_question=law_question(plan),
         law_table=law_table(plan),
         runner_table=runner_table(plan),
         sensitivity_table=sensitivity_table(plan),
