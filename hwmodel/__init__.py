@@ -1,8 +1,8 @@
 """hwmodel: what to train on the hardware you have, in which precision, laid out how, at what cost, and how sure.
 
-    import hwmodel as hm
-    plan = hm.plan(gpus="1024xA100", tokens="1.4T")
-    plan.answer.train_days          # Band(value=..., low=..., high=...)
+import hwmodel as hm
+plan = hm.plan(gpus="1024xA100", tokens="1.4T")
+plan.answer.train_days          # Band(value=..., low=..., high=...)
 """
 
 from importlib import import_module

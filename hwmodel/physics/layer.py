@@ -26,7 +26,6 @@ from hwmodel.physics.machine import sustained
 from hwmodel.specs import Block, Layout, Precision, Shape, Stack, Workload
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, Machine
 
-
 _LN2 = 0.6931471805599453
 
 

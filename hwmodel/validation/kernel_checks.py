@@ -96,4 +96,3 @@ def checks(directory: Path, done: dict[str, Task]) -> Report:
         "other_engine": other_engine(directory, done["gemm"]),
         "latent_prefill": latent_prefill(directory, done["attention"].fits),
     }
-
