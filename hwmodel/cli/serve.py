@@ -65,7 +65,7 @@ def command(model: str, demand: str | None, concurrency: str | None, form: str, 
         answer = predict(question, load_catalog(), clients, given["tp"], given["dp"], given["ep"])
     from hwmodel.cli.serve_text import document, headline, table
 
-    emit(render(table(answer), document(question, answer), form, headline(question, answer)), out)
+    emit(render(table(answer), document(question, answer), form, lead=headline(question, answer)), out)
 
 
 def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:

@@ -44,14 +44,14 @@ def table(answer: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def headline(question: Any, answer: dict[str, Any]) -> str:
-    """One paragraph under the table: what was chosen, with intervals, definitions and doubts."""
+    """One paragraph above the table: what was chosen, with intervals, definitions and doubts."""
     r = answer["answer"]
     p = f"p{100 * question.percentile:g}"
     lengths = f"{question.prompt_tokens:,.0f} tokens in, {question.output_tokens:,.0f} out"
     times = f"TTFT {_interval(r['ttft_s'], 1e3, ' ms')}, TPOT {_interval(r['tpot_s'], 1e3, ' ms')}"
     if "replicas" not in r:
         return (
-            f"\n{question.model}, {lengths}, {r['clients']:,.0f} clients in a closed loop on {r['accelerators']:g} x "
+            f"{question.model}, {lengths}, {r['clients']:,.0f} clients in a closed loop on {r['accelerators']:g} x "
             f"{r['part']} in {r['precision']}: {times}; {r['output_tokens_per_s']:,.0f} output tokens/s, "
             f"{r['total_tokens_per_s']:,.0f} in and out. Means; 80 % intervals in brackets."
         )
@@ -61,7 +61,7 @@ def headline(question: Any, answer: dict[str, Any]) -> str:
         f" ${_interval(r['usd_per_million_output'], 1.0, '')} out."
     )  # fmt: skip
     return (
-        f"\n{question.model}, {lengths}, {question.rate:g} requests/s (Poisson): {r['accelerators']:,.0f} x "
+        f"{question.model}, {lengths}, {question.rate:g} requests/s (Poisson): {r['accelerators']:,.0f} x "
         f"{r['part']} in {r['precision']}, {r['replicas']} replicas of {r['accelerators_per_replica']:g} "
         f"({r['spare_replicas']} spare), "
         f"{100 * r['headroom']:.0f} % headroom. Mean {times}; {p} TTFT {_interval(r['ttft_tail_s'], 1e3, ' ms')}, "

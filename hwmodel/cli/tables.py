@@ -10,8 +10,8 @@ from hwmodel.errors import HwModelError
 Rows = Sequence[Mapping[str, Any]]
 
 
-def render(rows: Rows, document: Any, fmt: str, text: str | None = None) -> str:
-    """`document` as JSON, else the rows as a table with `text` under it (not in CSV)."""
+def render(rows: Rows, document: Any, fmt: str, text: str | None = None, lead: str | None = None) -> str:
+    """`document` as JSON, else the rows as a table with `lead` above it and `text` under it (neither in CSV)."""
     if fmt == "json":
         import json
 
@@ -19,7 +19,8 @@ def render(rows: Rows, document: Any, fmt: str, text: str | None = None) -> str:
     if fmt == "csv":
         return _csv(rows)
     table = markdown(rows) if fmt == "md" else columns(rows)
-    return table if text is None else f"{table}\n{text}\n"
+    above = f"{lead}\n\n" if lead else ""
+    return above + (table if text is None else f"{table}\n{text}\n")
 
 
 def _plain(value: Any) -> Any:
