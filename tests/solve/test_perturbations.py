@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -18,6 +19,9 @@ from hwmodel.solve.request import parse_request
 from hwmodel.solve.result import value_of
 from hwmodel.solve.setting import resolve
 from hwmodel.specs import Layout, Part, System, Workload
+from hwmodel.specs.kernels import KernelCalibration
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CATALOG = load_catalog()
 LAYOUT = Layout(tp=8.0, pp=4.0, dp=32.0, micro_batch=1.0)
@@ -110,19 +114,21 @@ def test_scalar_equals_column(hardware: tuple[Part, System]) -> None:
             assert float(getattr(alone, name)) == pytest.approx(float(expected), rel=1e-9, abs=1e-15)
 
 
+def half_gemm_efficiency() -> KernelCalibration:
+    """The shipped constants with matrix products at half their rate."""
+    calibration = kernel_calibration()
+    gemm = {
+        key: {form: {**values, "efficiency": values.get("efficiency", 0.8) / 2} for form, values in formats.items()}
+        for key, formats in calibration.gemm.items()
+    }
+    return msgspec.structs.replace(calibration, gemm=gemm)
+
+
 def test_doubled_gemm_time_moves_every_user_of_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     from hwmodel.solve import setting as setting_module
 
-    def slower() -> object:
-        calibration = kernel_calibration()
-        gemm = {
-            key: {form: {**values, "efficiency": values.get("efficiency", 0.8) / 2} for form, values in formats.items()}
-            for key, formats in calibration.gemm.items()
-        }
-        return msgspec.structs.replace(calibration, gemm=gemm)
-
     base = hm.plan(gpus="512xH100", loss_like="70B@1.4T", inference_tokens="20T", usd_per_hour="2")
-    monkeypatch.setattr(setting_module, "kernel_calibration", slower)
+    monkeypatch.setattr(setting_module, "kernel_calibration", half_gemm_efficiency)
     moved = hm.plan(gpus="512xH100", loss_like="70B@1.4T", inference_tokens="20T", usd_per_hour="2")
     assert (
         moved.objectives["training_optimal"].train_days.value
@@ -131,3 +137,29 @@ def test_doubled_gemm_time_moves_every_user_of_the_kernel(monkeypatch: pytest.Mo
     assert (
         moved.objectives["deployment_optimal"].lifetime_cost > 1.2 * base.objectives["deployment_optimal"].lifetime_cost
     )
+
+
+def test_doubled_gemm_time_moves_a_layout_and_the_validation_board(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from hwmodel.solve import setting as setting_module
+    from hwmodel.solve.train import train
+    from hwmodel.validation import board as board_module
+    from hwmodel.validation.files import validate_file
+
+    rows = (ROOT / "catalogs" / "runs" / "training.csv").read_text(encoding="utf-8").splitlines()
+    few = tmp_path / "few.csv"
+    few.write_text("\n".join([rows[0], *(row for row in rows if "Korthikanti" in row)]) + "\n", encoding="utf-8")
+
+    def both() -> tuple[float, list[float]]:
+        step = train(model="llama-3.1-8b", gpus="64xH100", global_batch="512", seq_len="8192").step_s
+        board = validate_file(few)
+        return step, [row.predicted for row in board.rows if row.metric == "step_time_s" and row.predicted]
+
+    step, board = both()
+    monkeypatch.setattr(setting_module, "kernel_calibration", half_gemm_efficiency)
+    monkeypatch.setattr(board_module, "kernel_calibration", half_gemm_efficiency)
+    step_slower, board_slower = both()
+    assert step_slower > 1.3 * step
+    assert len(board) == len(board_slower) == 8
+    assert all(b > 1.4 * a for a, b in zip(board, board_slower, strict=True))
