@@ -12,14 +12,14 @@ from hwmodel.solve.fleet import Fleet
 from hwmodel.solve.result import Band, value_of
 from hwmodel.solve.search import choice
 from hwmodel.solve.setting import Setting, default_precision
-from hwmodel.solve.sizing import Sized
+from hwmodel.solve.sizing import Sized, loss_model, with_repeats
 from hwmodel.solve.uncertainty import step_log_half_width
 from hwmodel.specs import Precision
 
 if TYPE_CHECKING:
     from hwmodel.solve.plan import Solved
 
-KUMAR, SUN = "kumar_2024", "sun_2025"
+KUMAR, SUN, REPEATS = "kumar_2024", "sun_2025", "muennighoff_2023"
 
 
 def loss_penalty(setting: Setting, precision: Precision, params: float, tokens: float) -> dict[str, Any] | None:
@@ -48,7 +48,11 @@ def _extra_tokens(setting: Setting, sized: Sized, penalty_nats: float) -> float 
         return None
     try:
         target = value_of(sized.loss) - penalty_nats
-        return float(laws.tokens_for_loss(setting.law, sized.n, target)) / sized.d
+        unique = setting.request.unique_tokens
+        if unique is None:
+            return float(laws.tokens_for_loss(setting.law, sized.n, target)) / sized.d
+        repeats = loss_model(setting.law, setting.catalog.law(REPEATS), unique, setting.request.seed)
+        return with_repeats(repeats, target, sized.n, None)[1] / sized.d
     except InfeasibleError:
         return None
 
@@ -63,6 +67,7 @@ def supported(setting: Setting) -> list[Precision]:
         p
         for p in setting.catalog.precisions()
         if any(part.peak_dense_flop_per_s.get(name) for name in (p.gemm_format, *p.fallback_formats))
+        and part.peak_dense_flop_per_s.get(p.gemm_format, 0.0) is not None  # None: the hardware lacks it
         and (p.quantised or p.id == first)
     ]
     return sorted(own, key=lambda p: p.id != first)

@@ -164,8 +164,7 @@ def _fleet_warnings(setting: Setting, solved: Solved) -> list[str]:
         said.append(f"price of {setting.part.id}: {setting.price.flag}")
     if setting.machine is not None and setting.machine.provenance != "measured":
         said.append(
-            f"kernels of {setting.part.id} were not measured: constants come from {setting.machine.provenance}, so the "
-            "interval is wide"
+            f"kernels of {setting.part.id} were not measured: their constants come from {setting.machine.provenance}"
         )
     unconfirmed = [*setting.part.unconfirmed, *setting.system.unconfirmed]
     used = {"hbm_bytes", "hbm_bytes_per_s", "nic_uni_bytes_per_s", "link_uni_bytes_per_s", "tdp_w", "node_power_w",

@@ -205,7 +205,7 @@ def _for_loss(r: Request, model: LossModel, target: float, params: float | None)
     why = f"reaches a loss of {target:.3f} nats/token ({law.id})"
     how = f"{why} at the least training FLOPs"
     if model.unique_tokens is not None and model.repetition is not None:
-        n, d = _repeated(model, target, params, r.tokens)
+        n, d = with_repeats(model, target, params, r.tokens)
     elif params is not None:
         n, d = params, float(laws.tokens_for_loss(law, params, target))
     elif r.tokens is not None:
@@ -223,7 +223,7 @@ def _for_loss(r: Request, model: LossModel, target: float, params: float | None)
 MOST_EPOCHS = 1e6  # beyond this no further repeat is worth anything
 
 
-def _repeated(model: LossModel, target: float, params: float | None, tokens: float | None) -> tuple[float, float]:
+def with_repeats(model: LossModel, target: float, params: float | None, tokens: float | None) -> tuple[float, float]:
     """Size and tokens that reach a loss on few distinct tokens, where both repeats and size are worth less and less."""
     unique = model.unique_tokens or 0.0
     if params is None and tokens is None:

@@ -190,3 +190,17 @@ def test_a_service_of_one_year() -> None:
         for time in ("1 year", "2 years")
     )
     assert two == pytest.approx(2 * one)
+
+
+def test_regaining_a_loss_on_repeated_data_takes_more_tokens_than_on_fresh() -> None:
+    question = {"gpus": "96xH100", "params": "33B", "tokens": "3T"}
+    fresh, repeated = (
+        hm.compare(**question, **more).precisions[1]["break_even_speedup"] for more in ({}, {"unique_tokens": "800B"})
+    )
+    assert 1.0 < fresh["low"] < repeated["low"]
+
+
+def test_formats_that_the_part_lacks_are_no_rows_of_its_report() -> None:
+    rows = hm.plan(gpus="64xMI300X", params="8B", tokens="100B").precisions
+    assert {row["status"] for row in rows} == {"ok"}
+    assert "mxfp8" not in {row["precision"] for row in rows}
