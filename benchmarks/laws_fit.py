@@ -83,6 +83,7 @@ def cold(*arguments: str) -> float:
 
 
 def main() -> None:
+    """Print seconds of fits, bootstraps and posteriors, and their ratios."""
     data = runs()
     model = additive_model(*data)
     starts = seconds(lambda: minimise(model, additive_starts(), iterations=150))

@@ -23,6 +23,7 @@ from hwmodel.specs.serving import ServingLayout
 
 
 def main() -> None:
+    """Print serving configurations a second, in blocks and one at a time."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="llama-3.1-70b")
     parser.add_argument("--count", type=int, default=1_000_000)

@@ -22,6 +22,7 @@ def number_rows(found: LawAnswer | LifeAnswer, names: tuple[str, ...] = _NUMBERS
 
 
 def answer_document(found: LawAnswer) -> dict[str, Any]:
+    """The JSON of an answer: band and converted counts as mappings of their own."""
     import msgspec
 
     fields: dict[str, Any] = msgspec.to_builtins(found)
@@ -36,6 +37,7 @@ def answer_document(found: LawAnswer) -> dict[str, Any]:
 
 
 def shown(value: Any, loss: bool = False) -> str:
+    """A value, with its interval where it has one; `none` without a value."""
     from hwmodel.units import format_count
 
     one = (lambda v: f"{v:.4f}") if loss else format_count
@@ -47,6 +49,7 @@ def shown(value: Any, loss: bool = False) -> str:
 
 
 def answer_rows(found: LawAnswer) -> list[dict[str, Any]]:
+    """The rows of an answer for people: quantity and value in words."""
     rows = [
         {"quantity": f"parameters ({found.params_convention.replace('_', '-')})", "value": shown(found.params)},
         {"quantity": "tokens", "value": shown(found.tokens)},
