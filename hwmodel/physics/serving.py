@@ -6,6 +6,7 @@ The parts stand in `serving_step` (one pass), `serving_memory` (weights and cach
 from __future__ import annotations
 
 from hwmodel.ops import Num, maximum
+from hwmodel.physics.collectives import point_to_point_s
 from hwmodel.physics.serving_memory import (
     kv_bytes_per_token,
     kv_pool_bytes,
@@ -20,6 +21,7 @@ from hwmodel.specs.serving import DecodeTerms, Engine, ServingFormats, ServingLa
 from hwmodel.specs.shape import Shape
 
 __all__ = [
+    "cache_transfer_s",
     "decode_step_s",
     "decode_terms",
     "first_token_host_s",
@@ -120,6 +122,12 @@ def mixed_terms(
 def first_token_host_s(shape: Shape, engine: Engine) -> Num:
     """Host seconds before the first token: launching a prefill's kernels one by one."""
     return engine.prefill_kernel_s * host_launches(shape, engine.expert_host)
+
+
+def cache_transfer_s(shape: Shape, machine: Machine, kv_bytes: Num, prompt_tokens: Num, tp: Num) -> Num:
+    """Seconds to move one prompt's cache from a prefill worker of `tp` ranks, each over its own NIC, to decoding."""
+    moved = kv_bytes_per_token(shape, kv_bytes, 1.0, prompt_tokens) * prompt_tokens + state_bytes_per_sequence(shape)
+    return point_to_point_s(moved / tp, 1.0, machine.network)
 
 
 def tokens_per_step(speculation: Speculation) -> Num:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hwmodel.ops import Num, maximum, minimum, where
-from hwmodel.physics.serving_step import kv_heads_per_rank, only
+from hwmodel.physics.serving_step import kv_heads_per_rank, only, stage_unevenness
 from hwmodel.physics.shape import expert_params, layer_matrix_params, parameters, value_head_dim, vector_params
 from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad, ServingMemory
 from hwmodel.specs.shape import Block, Shape
@@ -40,7 +40,7 @@ def state_bytes_per_sequence(shape: Shape, tp: Num = 1.0) -> Num:
 
 
 def weights_bytes(shape: Shape, formats: ServingFormats, layout: ServingLayout) -> Num:
-    """Weight bytes on one accelerator of the fullest stage (layers spread evenly, embedding and head sharded)."""
+    """Weight bytes on one accelerator of the fullest stage (embedding and head spread over the stages)."""
     dense: Num = 0.0
     routed: Num = 0.0
     for block in shape.blocks:
@@ -52,7 +52,7 @@ def weights_bytes(shape: Shape, formats: ServingFormats, layout: ServingLayout) 
         routed = routed + block.count * block.n_experts * expert_params(shape, block) * formats.weight_bytes
     outside = parameters(shape).embedding * formats.high_bytes
     share = (dense + outside) / layout.tp + routed / layout.stage_accelerators
-    return share / layout.pp
+    return share * stage_unevenness(shape, layout.pp) / layout.pp
 
 
 def memory(
@@ -66,13 +66,14 @@ def memory(
     """Memory of one accelerator, and what is left for the cache."""
     weights = weights_bytes(shape, formats, layout)
     context = load.prompt_tokens + load.output_tokens
-    per_token = kv_bytes_per_token(shape, formats.kv_bytes, layout.tp, context) / (layout.pp * layout.kv_split)
+    stage = stage_unevenness(shape, layout.pp) / layout.pp
+    per_token = kv_bytes_per_token(shape, formats.kv_bytes, layout.tp, context) * stage / layout.kv_split
     return ServingMemory(
         weights_bytes=weights,
         reserve_bytes=engine.reserve_bytes + 0.0 * weights,
         kv_pool_bytes=pool_bytes(weights, engine, hbm_bytes),
         kv_bytes_per_token=per_token,
-        state_bytes_per_sequence=state_bytes_per_sequence(shape, layout.tp) / layout.pp,
+        state_bytes_per_sequence=state_bytes_per_sequence(shape, layout.tp) * stage,
     )
 
 

@@ -7,7 +7,7 @@ arrivals at a rate. All are means over requests; `spread` gives the 95th percent
 
 from __future__ import annotations
 
-from hwmodel.ops import Num, maximum, minimum, where
+from hwmodel.ops import Num, log, maximum, minimum, where
 from hwmodel.specs.serving import Engine, ServiceTerms
 
 
@@ -149,3 +149,19 @@ def open_loop(
         requests_per_s=rate,
         utilisation=busy,
     )
+
+
+def waiting_share(busy: Num, servers: Num = 1.0) -> Num:
+    """Share of Poisson arrivals that find all `servers` taken, each `busy` that share of its time (Sakasegawa 1977)."""
+    return busy ** ((2.0 * (servers + 1.0)) ** 0.5 - 1.0)
+
+
+def queue_wait_s(service_s: Num, busy: Num, servers: Num = 1.0) -> Num:
+    """Mean wait of Poisson arrivals before one of `servers` that each take `service_s` a request."""
+    return 0.5 * service_s * waiting_share(busy, servers) / (servers * (1.0 - busy))
+
+
+def queue_wait_tail_s(service_s: Num, busy: Num, percentile: float, servers: Num = 1.0) -> Num:
+    """The wait that `percentile` of those arrivals stay below; the tail is exponential, zero where few wait at all."""
+    over = maximum(waiting_share(busy, servers), 1e-9) / (1.0 - percentile)
+    return 0.5 * service_s / (servers * (1.0 - busy)) * maximum(log(maximum(over, 1e-9)), 0.0)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hwmodel.ops import Num, exp, log, maximum, minimum, where
+from hwmodel.ops import Num, ceil, exp, log, maximum, minimum, where
 from hwmodel.physics.collectives import (
     all_gather_s,
     all_reduce_fast_s,
@@ -28,7 +28,7 @@ from hwmodel.physics.kernels import (
     memory_bound_s,
     mla_decode_s,
 )
-from hwmodel.physics.shape import value_head_dim
+from hwmodel.physics.shape import layers, value_head_dim
 from hwmodel.specs.kernels import GemmConstants, Machine
 from hwmodel.specs.serving import DecodeTerms, Engine, ServingFormats, ServingLayout
 from hwmodel.specs.shape import Block, Shape
@@ -65,6 +65,14 @@ def absent(width: Num) -> bool:
 def only(mask: Any, value: Num) -> Num:
     """`value` where the mask holds, else zero."""
     return where(mask, value, 0.0)
+
+
+def stage_unevenness(shape: Shape, stages: Num) -> Num:
+    """Layers of the fullest pipeline stage over the mean: it sets the memory and, in a full pipeline, the pace."""
+    if isinstance(stages, (int, float)) and stages == 1:
+        return 1.0
+    count = layers(shape)
+    return ceil(count / stages) * stages / count
 
 
 def captured(machine: Machine) -> Machine:
@@ -277,14 +285,16 @@ def pass_terms(
     hop = point_to_point_s(2.0 * p.tokens * shape.d_model / layout.tp, crosses, m.network)
     # An engine may beat the measured kernels, never the peaks behind them.
     level = maximum(engine.level * engine.gemm_level, maximum(m.gemm.hbm_fraction, m.gemm.efficiency))
+    pace = stage_unevenness(shape, layout.pp)
+    kernel_level = engine.level * engine.attention_level
     return DecodeTerms(
-        gemm_s=level * gemm,
-        experts_s=level * experts,
-        attention_s=maximum(engine.level * engine.attention_level, m.attention.decode_hbm_fraction) * attention,
-        memory_bound_s=engine.level * moved,
+        gemm_s=pace * level * gemm,
+        experts_s=pace * level * experts,
+        attention_s=pace * maximum(kernel_level, m.attention.decode_hbm_fraction) * attention,
+        memory_bound_s=pace * engine.level * moved,
         logits_s=engine.level * gemm_s(p.logit_rows, shape.vocab / layout.tp, shape.d_model, m.gemm_high),
-        tp_s=tp_s,
-        ep_s=ep_s,
+        tp_s=pace * tp_s,
+        ep_s=pace * ep_s,
         pp_s=(layout.pp - 1.0) * hop,
         kernel_gap_s=engine.kernel_s * kernels(shape),
         host_s=engine.step_s + engine.sequence_s * p.sequences,

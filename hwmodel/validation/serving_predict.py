@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.physics.collectives import point_to_point_s
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.serving import (
+    cache_transfer_s,
     decode_terms,
     first_token_host_s,
-    kv_bytes_per_token,
     memory,
     mixed_terms,
     prefill_terms,
@@ -127,8 +126,7 @@ def _pools(b: Bench, engine: Engine, c: ServingCalibration) -> ServiceTerms:
     pre, layout = b.prefill_layout, b.layout
     alone = prefill_terms(b.shape, b.machine, b.formats, pre, engine, load.new_tokens, load.prompt_tokens).total_s
     service = alone / (pre.dp * pre.pp)
-    moved = kv_bytes_per_token(b.shape, b.formats.kv_bytes, 1.0, load.prompt_tokens) * load.prompt_tokens
-    transfer = point_to_point_s(moved / pre.tp, 1.0, b.machine.network)
+    transfer = cache_transfer_s(b.shape, b.machine, b.formats.kv_bytes, load.prompt_tokens, pre.tp)
     running = np.minimum(b.concurrency / b.decode_workers, room)
     found = None
     for _ in range(3):
