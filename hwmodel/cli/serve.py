@@ -24,9 +24,17 @@ from hwmodel.errors import InputError
 @click.option("--parts", "--part", "parts", metavar="A,B", help="Accelerators allowed (default: a usual choice).")
 @click.option("--precision", metavar="A,B", help="Serving recipes allowed (default bf16,fp8,nvfp4,w4a16).")
 @click.option("--engine", default="generic", show_default=True, help="generic, trtllm, vllm or sglang.")
-@click.option("--tp", type=float, help="Tensor parallelism (prediction).")
-@click.option("--dp", type=float, default=1.0, help="Attention data parallelism (prediction).")
-@click.option("--ep", type=float, default=1.0, help="Expert parallelism (prediction).")
+@click.option("--tp", type=float, help="Tensor-parallel size (default: chosen; 1 in a prediction).")
+@click.option("--pp", type=float, help="Pipeline stages; 1 forbids them (default: chosen; 1 in a prediction).")
+@click.option("--dp", type=float, help="Attention-data-parallel size of a mixture of experts (the same defaults).")
+@click.option("--ep", type=float, help="Expert-parallel size (the same defaults).")
+@click.option(
+    "--disaggregated/--aggregated",
+    default=None,
+    help="Only separate pools for prefill and decode, or none (default: whichever is cheaper).",
+)
+@click.option("--pools", metavar="P:D", help="Prefill and decode workers of a disaggregated prediction, like 2:3.")
+@click.option("--prefill-tp", type=float, help="Tensor-parallel size of its prefill workers (default: --tp).")
 @click.option("--prefix-hit", default="0%", show_default=True, help="Share of prompt tokens found in a prefix cache.")
 @click.option("--draft-tokens", default=0.0, show_default=True, help="Speculative tokens a step (1: MTP).")
 @click.option(
@@ -44,12 +52,15 @@ def command(model: str, demand: str | None, concurrency: str | None, form: str, 
 
     \b
     hwmodel serve --model llama-3.1-70b --demand "200 req/s" --input 1k --output 300 --ttft 1s --tpot 50ms
+    hwmodel serve --model deepseek-v3 --demand "100 req/s" --input 4k --output 1k --tpot 30ms --disaggregated
     hwmodel serve --model llama-3.1-70b --part h200 --precision fp8 --tp 8 --concurrency 64
     """
     from hwmodel.cli.tables import render
 
     if (demand is None) == (concurrency is None):
         raise InputError("say either --demand (choose a fleet) or --concurrency (predict one configuration)")
+    if demand is not None and (given["pools"] is not None or given["prefill_tp"] is not None):
+        raise InputError("--pools and --prefill-tp belong to --concurrency (a prediction); --demand sizes pools itself")
     question = _question(model, demand, given)
     if concurrency is None:
         from hwmodel.catalog import load_catalog
@@ -62,7 +73,7 @@ def command(model: str, demand: str | None, concurrency: str | None, form: str, 
         from hwmodel.units import parse_count
 
         clients = parse_count(concurrency, "--concurrency")
-        answer = predict(question, load_catalog(), clients, given["tp"], given["dp"], given["ep"])
+        answer = predict(question, load_catalog(), clients, _workers(given["pools"]), given["prefill_tp"])
     from hwmodel.cli.serve_text import document, headline, table
 
     emit(render(table(answer), document(question, answer), form, lead=headline(question, answer)), out)
@@ -92,10 +103,21 @@ def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:
         acceptance=given["acceptance"],
         hit_rate=0.0 if hit in ("0", "0%") else parse_fraction(hit, "--prefix-hit"),
         engine=given["engine"],
+        disaggregated=given["disaggregated"],
+        **{name: given[name] for name in ("tp", "pp", "dp", "ep")},
         parts=_names(given["parts"]),
         precisions=_names(given["precision"]),
         **limits,
     )
+
+
+def _workers(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    prefill, _, decode = text.partition(":")
+    if not (prefill.isdecimal() and decode.isdecimal() and int(prefill) and int(decode)):
+        raise InputError(f"cannot read --pools {text!r}; write it like 2:3 (prefill workers to decode workers)")
+    return int(prefill), int(decode)
 
 
 def _names(text: str | None) -> tuple[str, ...]:

@@ -1,9 +1,8 @@
-"""Chooses a serving fleet: part, format, layout, batch and replicas for a demand and latency limits."""
+"""Chooses a serving fleet: part, format, layout, batch, pools and replicas for a demand and latency limits."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,22 +10,25 @@ import numpy as np
 from hwmodel.catalog import Catalog
 from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.catalog.engines import serving_calibration
-from hwmodel.economics.energy import mean_chip_power_w
-from hwmodel.errors import InfeasibleError, InputError, unknown
+from hwmodel.errors import InputError, unknown
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
-from hwmodel.physics.serving import weights_bytes
+from hwmodel.solve.serving_fleet import Fleets, fleet_row, fleets
+from hwmodel.solve.serving_infeasible import infeasible
+from hwmodel.solve.serving_layouts import check_sizes, sizes_of
+from hwmodel.solve.serving_pools import pools
 from hwmodel.solve.serving_quality import measured_quality
 from hwmodel.solve.serving_question import ServingQuestion
-from hwmodel.solve.serving_table import Options, options, row, serving_formats
+from hwmodel.solve.serving_reasons import reasons
+from hwmodel.solve.serving_table import Options, options
 from hwmodel.specs.precision import ServingPrecision
-from hwmodel.specs.serving import Engine, ServingLayout, ServingLoad
+from hwmodel.specs.serving import Engine
 from hwmodel.specs.shape import Shape
 
 DEFAULT_PARTS = ("h100", "h200", "b200", "gb200", "mi300x", "l40s", "rtx-5090")
 DEFAULT_PRECISIONS = ("bf16", "fp8", "nvfp4", "w4a16")
 ENGINES = ("generic", "trtllm", "vllm", "sglang")
-SECONDS_PER_HOUR = 3600.0
+FRONT_STEP, FRONT_MOST = 0.85, 8
 
 
 def engine_for(name: str, family: str, recipe: str) -> Engine:
@@ -34,15 +36,6 @@ def engine_for(name: str, family: str, recipe: str) -> Engine:
     if name not in ENGINES:
         raise unknown("engine", name, ENGINES)
     return engine_of(serving_calibration(), name, family=family, recipe=recipe)
-
-
-def load_of(question: ServingQuestion) -> ServingLoad:
-    """The load of a question; cached prompt tokens are not computed again."""
-    return ServingLoad(
-        prompt_tokens=question.prompt_tokens,
-        output_tokens=question.output_tokens,
-        cached_tokens=question.prompt_tokens * question.hit_rate,
-    )
 
 
 def check_context(shape: Shape, question: ServingQuestion) -> None:
@@ -58,7 +51,6 @@ def check_context(shape: Shape, question: ServingQuestion) -> None:
 def tables(question: ServingQuestion, shape: Shape, catalog: Catalog) -> list[Options]:
     """Options of every part and recipe that the question allows and the hardware has."""
     out = []
-    load = load_of(question)
     for name in question.parts or DEFAULT_PARTS:
         part = catalog.part(name)
         system = catalog.default_system(part.id)
@@ -67,15 +59,30 @@ def tables(question: ServingQuestion, shape: Shape, catalog: Catalog) -> list[Op
                 continue
             m = machine(part, system, recipe, kernel_calibration())
             engine = engine_for(question.engine, part.family, recipe.id)
-            out.append(options(shape, part, system, m, recipe, engine, load, question.percentile, question.speculation))
+            out.append(options(shape, part, system, m, recipe, engine, question))
     if not out:
         parts = ", ".join(question.parts or DEFAULT_PARTS)
-        raise InputError(f"none of {parts} computes in {', '.join(question.precisions)}; try --precision bf16")
+        asked = ", ".join(question.precisions or DEFAULT_PRECISIONS)
+        raise InputError(f"none of {parts} computes in {asked}; try --precision bf16 or fp16")
     return out
 
 
 def _recipes(question: ServingQuestion, catalog: Catalog) -> list[ServingPrecision]:
     return [catalog.serving_precision(p) for p in question.precisions or DEFAULT_PRECISIONS]
+
+
+def _every_fleet(question: ServingQuestion, shape: Shape, found: list[Options], catalog: Catalog) -> list[Fleets]:
+    """Aggregated and disaggregated fleets, as far as the question allows them."""
+    out = []
+    for o in found:
+        if not o.count:
+            continue
+        if question.disaggregated is not True:
+            out.append(fleets(question, o, None, catalog))
+        split = pools(shape, o, question) if question.disaggregated is not False else None
+        if split is not None:
+            out.append(fleets(question, o, split, catalog))
+    return out
 
 
 def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
@@ -85,65 +92,47 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
     """
     shape = catalog.model(question.model)
     check_context(shape, question)
+    check_sizes(shape, sizes_of(question))
     found = tables(question, shape, catalog)
-    rows: list[dict[str, Any]] = []
-    for o in found:
-        meets = (o.fits > 0) & (o.tpot_tail_s <= question.tpot_s) & (o.ttft_tail_s <= question.ttft_s)
-        rows += [_fleet(question, o, int(i), catalog) for i in _distinct_best(o, meets)]
-    rows = [r for r in rows if r["usd_per_hour"] is not None] or rows
-    if not rows:
-        raise _infeasible(question, shape, found)
-    rows.sort(key=lambda r: (r["usd_per_hour"] if r["usd_per_hour"] is not None else math.inf, r["accelerators"]))
-    quality = {r["precision"]: measured_quality(r["precision"]) for r in rows}
+    every = _every_fleet(question, shape, found, catalog)
+    priced = [f for f in every if not np.isnan(f.usd_per_hour).any() and f.meets.any()]
+    unpriced = sorted({f.options.part.id for f in every if f.meets.any()} - {f.options.part.id for f in priced})
+    usable = priced or [f for f in every if f.meets.any()]
+    if not usable:
+        raise infeasible(question, shape, found, every)
+    winner = min(((f, f.best()) for f in usable), key=lambda at: _rank(*at))
+    rows = _rows(question, usable, catalog)
+    first = fleet_row(question, winner[0], _index(winner[1]), catalog)
     return {
-        "answer": _with_intervals(rows[0], shape),
-        "quality": quality,
-        "alternatives": _alternatives(rows),
-        "pareto": _pareto(rows),
+        "answer": _with_intervals(first, shape),
+        "why": reasons(question, first, winner[0], usable, every, catalog),
+        "quality": {r["precision"]: measured_quality(r["precision"]) for r in rows},
+        "alternatives": _alternatives(first, rows),
+        "pareto": _pareto(question, first, usable, catalog),
+        "left_out": unpriced if priced else [],
     }
 
 
-def _distinct_best(o: Options, meets: Any) -> Sequence[int]:
-    """Of each layout the largest batches that meet the limits: the best two, for the front of latency and cost."""
-    out: list[int] = []
-    keys = np.round(o.tp * 1e6 + o.dp * 1e3 + o.ep)
-    for key in np.unique(keys):
-        mine = np.flatnonzero((keys == key) & meets)
-        out += mine[np.argsort(-o.requests_per_s[mine])][:4].tolist()
-    return out
+def _index(i: int | None) -> int:
+    assert i is not None
+    return i
 
 
-def _fleet(question: ServingQuestion, o: Options, i: int, catalog: Catalog) -> dict[str, Any]:
-    """Replicas, money and energy of one configuration under the demand."""
-    r = row(o, i)
-    peak = question.rate * question.peak_to_mean
-    replicas = math.ceil(peak / r["requests_per_s_per_replica"] - 1e-9) + question.spares
-    n = replicas * r["accelerators_per_replica"]
-    price = catalog.price_summary(o.part.id)
-    hourly = n * price.median_usd_per_accelerator_hour if price else None
-    facts = catalog.energy(system=o.system)
-    chip_w, _ = mean_chip_power_w(o.part, facts)
-    watts = n * chip_w * (1.0 + facts.server_overhead_fraction) * facts.pue
-    prompt_rate, output_rate = question.rate * question.prompt_tokens, question.rate * question.output_tokens
-    share = r["prefill_share"]
+def _rank(f: Fleets, i: int | None) -> tuple[float, float, float]:
+    if i is None:
+        return (math.inf, math.inf, math.inf)
+    usd = float(f.usd_per_hour[i])
+    return (0.0 if math.isnan(usd) else usd, float(f.accelerators[i]), float(f.tpot_tail_s[i]))
 
-    def per_million(part_of: float, rate: float) -> float | None:
-        return None if hourly is None else hourly * part_of / (rate * SECONDS_PER_HOUR) * 1e6
 
-    new = max(1.0 - question.hit_rate, 1e-9)
-    r |= {
-        "replicas": replicas, "spare_replicas": question.spares, "accelerators": n, "usd_per_hour": hourly,
-        "usd_per_million_input": per_million(share, prompt_rate * new),
-        "usd_per_million_cached_input": 0.0 if question.hit_rate else None,
-        "usd_per_million_output": per_million(1.0 - share, output_rate),
-        "usd_per_accelerator_hour": price.median_usd_per_accelerator_hour if price else None,
-        "price_dates": f"{price.first_date}..{price.last_date}" if price else None,
-        "joules_per_output_token": watts * (1.0 - share) / output_rate,
-        "joules_per_input_token": watts * share / (prompt_rate * new),
-        "headroom": (replicas - question.spares) * r["requests_per_s_per_replica"] / peak - 1.0,
-        "load": peak / (replicas * r["requests_per_s_per_replica"]),
-    }  # fmt: skip
-    return r
+def _rows(question: ServingQuestion, usable: list[Fleets], catalog: Catalog) -> list[dict[str, Any]]:
+    """The best of each part, recipe and mode, and the best without stages where that has some; cheapest first."""
+    picked = []
+    for f in usable:
+        for i in {f.best(), f.best(f.options.layout.pp == 1)} - {None}:
+            picked.append((f, i))
+    picked.sort(key=lambda at: _rank(*at))
+    return [fleet_row(question, f, _index(i), catalog) for f, i in picked]
 
 
 def _with_intervals(r: dict[str, Any], shape: Shape) -> dict[str, Any]:
@@ -163,77 +152,36 @@ def _with_intervals(r: dict[str, Any], shape: Shape) -> dict[str, Any]:
     return out
 
 
-def _alternatives(rows: list[dict[str, Any]], most: int = 8) -> list[dict[str, Any]]:
-    """The cheapest of each part and recipe after the winner."""
+def _alternatives(first: dict[str, Any], rows: list[dict[str, Any]], most: int = 8) -> list[dict[str, Any]]:
+    """The cheapest of each other part and recipe, and first of all the cheapest of the other mode and of the plain
+    layouts that the winner is not one of."""
     out: list[dict[str, Any]] = []
-    seen: set[tuple[str, str]] = {(rows[0]["part"], rows[0]["precision"])}
-    for r in rows[1:]:
+    for other in (lambda r: r["mode"] != first["mode"], lambda r: (r["pp"] > 1) != (first["pp"] > 1)):
+        for r in filter(other, rows):
+            if r not in out:
+                out.append(r)
+            break
+    seen = {(first["part"], first["precision"])}
+    for r in rows:
         key = (r["part"], r["precision"])
         if key not in seen:
             seen.add(key)
-            out.append(r)
-    return out[:most]
+            if r not in out:
+                out.append(r)
+    return sorted(out[:most], key=lambda r: (r["usd_per_hour"] or 0.0, r["accelerators"]))
 
 
-def _pareto(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Configurations that nothing beats in both hourly cost and time per output token."""
-    out: list[dict[str, Any]] = []
-    best = math.inf
-    for r in rows:
-        if r["tpot_tail_s"] < best * 0.98:
-            best = r["tpot_tail_s"]
-            out.append(r)
+def _pareto(question: ServingQuestion, first: dict[str, Any], usable: list[Fleets], catalog: Catalog) -> list[Any]:
+    """From the answer on, fleets that cost more and whose tokens come clearly sooner; nothing beats them in both."""
+    cost = np.concatenate([np.nan_to_num(f.usd_per_hour, nan=0.0) + 1e-9 * f.accelerators for f in usable])
+    time = np.concatenate([np.where(f.meets, f.tpot_tail_s, np.inf) for f in usable])
+    ends = np.cumsum([len(f.meets) for f in usable])
+    out, best = [first], first["tpot_tail_s"]
+    order = np.lexsort((time, cost))
+    sooner = order[time[order] < np.minimum.accumulate(np.r_[np.inf, time[order][:-1]])]
+    for k in sooner:
+        if time[k] < best * FRONT_STEP and len(out) < FRONT_MOST:
+            best = time[k]
+            at = int(np.searchsorted(ends, k, side="right"))
+            out.append(fleet_row(question, usable[at], int(k - (ends[at - 1] if at else 0)), catalog))
     return out
-
-
-def _infeasible(question: ServingQuestion, shape: Shape, found: list[Options]) -> InfeasibleError:
-    """Which limit binds, by which term, and the smallest change that helps."""
-    fitting = [o for o in found if (o.fits > 0).any()]
-    if not fitting:
-        return _does_not_fit(question, shape, found)
-    fastest = min(float(o.tpot_tail_s[o.fits > 0].min()) for o in fitting)
-    first = min(float(o.ttft_tail_s[o.fits > 0].min()) for o in fitting)
-    p = f"p{100 * question.percentile:g}"
-    if fastest > question.tpot_s:
-        o = min(fitting, key=lambda o: float(o.tpot_tail_s[o.fits > 0].min()))
-        return InfeasibleError(
-            f"no allowed configuration reaches {p} TPOT {1e3 * question.tpot_s:g} ms: the fastest, {o.part.name} in "
-            f"{o.recipe.id}, takes {1e3 * fastest:.1f} ms a step (weights, cache and launch latency); allow "
-            f"--tpot {1e3 * fastest * 1.02:.1f}ms, a lower precision or a faster part",
-            binding="tpot",
-            remedy=f"--tpot {1e3 * fastest * 1.02:.1f}ms",
-        )
-    if first > question.ttft_s:
-        return InfeasibleError(
-            f"no allowed configuration reaches {p} TTFT {question.ttft_s:g} s: the best takes {first:.3g} s to prefill "
-            f"{question.prompt_tokens:,.0f} tokens; allow --ttft {first * 1.02:.3g}s or shorten --input",
-            binding="ttft",
-            remedy=f"--ttft {first * 1.02:.3g}s",
-        )
-    return InfeasibleError(
-        f"nothing allowed meets {p} TTFT {question.ttft_s:g} s and TPOT {1e3 * question.tpot_s:g} ms together; "
-        f"alone they reach {first:.3g} s and {1e3 * fastest:.1f} ms: relax either",
-        binding="ttft and tpot",
-        remedy="a longer --ttft or --tpot",
-    )
-
-
-def _does_not_fit(question: ServingQuestion, shape: Shape, found: list[Options]) -> InfeasibleError:
-    best = None
-    for o in found:
-        formats = serving_formats(shape, o.recipe)
-        widest = float((o.tp * o.dp).max())
-        layout = ServingLayout(tp=float(o.tp.max()))
-        need = float(weights_bytes(shape, formats, layout))
-        over = need / float(o.machine.hbm_bytes)
-        if best is None or over < best[0]:
-            best = (over, need, widest, o)
-    assert best is not None
-    over, need, widest, o = best
-    return InfeasibleError(
-        f"{question.model} does not fit: nearest is {o.part.name} x {widest:g} in {o.recipe.id}, which needs "
-        f"{need / 1e9:.0f} GB of weights and a cache on each accelerator of {float(o.machine.hbm_bytes) / 1e9:.0f} GB; "
-        "allow a smaller format (--precision nvfp4,w4a16), a part with more memory, or shorter prompts",
-        binding="memory",
-        remedy="--precision nvfp4,w4a16, or a part with more memory",
-    )

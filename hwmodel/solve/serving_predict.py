@@ -14,29 +14,45 @@ from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.ops import maximum, minimum
 from hwmodel.physics.machine import machine
 from hwmodel.physics.serving import (
+    cache_transfer_s,
     decode_terms,
     first_token_host_s,
     memory,
     mixed_terms,
+    prefill_s,
     sequences_that_fit,
     tokens_per_step,
 )
-from hwmodel.physics.serving_queue import closed_loop
-from hwmodel.solve.serving_choose import check_context, engine_for, load_of
+from hwmodel.physics.serving_queue import closed_loop, pools
+from hwmodel.solve.serving_choose import check_context, engine_for
+from hwmodel.solve.serving_layouts import check_sizes, sizes_of
 from hwmodel.solve.serving_question import ServingQuestion
-from hwmodel.solve.serving_table import serving_formats
-from hwmodel.specs.serving import ServingLayout
+from hwmodel.solve.serving_table import load_of, serving_formats
+from hwmodel.specs.kernels import Machine
+from hwmodel.specs.serving import Engine, ServiceTerms, ServingFormats, ServingLayout, ServingLoad, ServingMemory
 from hwmodel.specs.shape import Shape
+
+Workers = tuple[int, int]  # prefill, decode
 
 
 def predict(
-    question: ServingQuestion, catalog: Catalog, clients: float, tp: float | None, dp: float, ep: float
+    question: ServingQuestion,
+    catalog: Catalog,
+    clients: float,
+    workers: Workers | None = None,
+    prefill_tp: float | None = None,
 ) -> dict[str, Any]:
-    """Prediction of one configuration. Raises InfeasibleError where weights or one request do not fit."""
+    """Prediction of one configuration: an engine that does both, or pools of prefill and decode `workers`.
+
+    Raises InfeasibleError where weights or one request do not fit.
+    """
     if len(question.parts) != 1:
         raise InputError("a prediction takes one --part, like --part h200")
     shape = catalog.model(question.model)
     check_context(shape, question)
+    check_sizes(shape, sizes_of(question))
+    layout = ServingLayout(**{f: getattr(question, f) or 1.0 for f in ("tp", "pp", "dp", "ep")})
+    _check_layout(question, layout, workers, prefill_tp)
     part = catalog.part(question.parts[0])
     system = catalog.default_system(part.id)
     names = question.precisions or ("bf16" if part.peak_dense_flop_per_s.get("bf16") else "fp16",)
@@ -44,32 +60,115 @@ def predict(
         raise InputError("a prediction takes one --precision, like --precision fp8")
     recipe = catalog.serving_precision(names[0])
     m = machine(part, system, recipe, kernel_calibration())
-    engine = engine_for(question.engine, part.family, recipe.id)
-    formats, load = serving_formats(shape, recipe), load_of(question)
-    layout = ServingLayout(tp=tp or 1.0, dp=dp, ep=ep)
-    held = memory(shape, formats, layout, load, engine, m.hbm_bytes)
-    room = float(sequences_that_fit(held, load, layout, engine))
-    if held.kv_pool_bytes <= 0 or room < 1.0:
-        raise _does_not_fit(question, held, layout, part.name, float(m.hbm_bytes))
-    running = minimum(clients, room)
-    drafts = question.speculation
-    verified = 1.0 + drafts.draft_tokens
-    step = decode_terms(shape, m, formats, layout, engine, running, load.mean_context, verified)
-    mixed = mixed_terms(shape, m, formats, layout, engine, running, load, 1.0, verified)
-    alone = mixed.total_s + first_token_host_s(shape, engine)
-    service = maximum(mixed.total_s - step.total_s, 0.0) / layout.dp
-    gain = tokens_per_step(drafts) / (1.0 + drafts.draft_share * drafts.draft_tokens)
-    s = closed_loop(step.total_s, alone, service, room, clients, load.output_tokens, gain, engine)
+    at = _Engine(
+        question=question, shape=shape, machine=m, formats=serving_formats(shape, recipe), load=load_of(question),
+        engine=engine_for(question.engine, part.family, recipe.id), layout=layout, clients=clients, part=part.name,
+    )  # fmt: skip
+    s, more = _both(at) if workers is None else _split(at, workers, prefill_tp)
+    rate = clients / float(s.request_s)  # of a closed loop
     answer = {
-        "part": part.id, "system": system.id, "precision": recipe.id, "tp": layout.tp, "dp": dp, "ep": ep,
-        "accelerators": layout.accelerators, "clients": clients, "batch": running, "cache_requests": room,
+        "part": part.id, "system": system.id, "precision": recipe.id, "tp": layout.tp, "pp": layout.pp,
+        "dp": layout.dp, "ep": layout.ep, "clients": clients,
         "ttft_s": _band(float(s.ttft_s), "ttft", shape), "tpot_s": _band(float(s.tpot_s), "tpot", shape),
-        "request_s": float(s.request_s), "requests_per_s": float(s.requests_per_s),
-        "output_tokens_per_s": float(s.requests_per_s) * load.output_tokens,
-        "total_tokens_per_s": float(s.requests_per_s) * (load.output_tokens + load.prompt_tokens),
-        "kv_pool_bytes": float(held.kv_pool_bytes), "weights_bytes": float(held.weights_bytes),
-    }  # fmt: skip
+        "request_s": float(s.request_s), "requests_per_s": rate,
+        "output_tokens_per_s": rate * question.output_tokens,
+        "total_tokens_per_s": rate * (question.output_tokens + question.prompt_tokens),
+    } | more  # fmt: skip
+    step = decode_terms(shape, m, at.formats, layout, at.engine, more["batch"], at.load.mean_context, at.verified)
     return {"answer": answer, "step": msgspec.to_builtins(step), "prefill_s": float(s.prefill_s)}
+
+
+class _Engine(msgspec.Struct, frozen=True, kw_only=True):
+    """One engine instance and what is asked of it."""
+
+    question: ServingQuestion
+    shape: Shape
+    machine: Machine
+    formats: ServingFormats
+    load: ServingLoad
+    engine: Engine
+    layout: ServingLayout
+    clients: float
+    part: str
+
+    @property
+    def verified(self) -> float:
+        return 1.0 + self.question.draft_tokens
+
+    @property
+    def gain(self) -> float:
+        """Tokens a step of the model, its drafting paid."""
+        drafts = self.question.speculation
+        return float(tokens_per_step(drafts) / (1.0 + drafts.draft_share * drafts.draft_tokens))
+
+    def room(self, layout: ServingLayout) -> tuple[float, ServingMemory]:
+        """Requests that fit; InfeasibleError where not even one does."""
+        held = memory(self.shape, self.formats, layout, self.load, self.engine, self.machine.hbm_bytes)
+        room = float(sequences_that_fit(held, self.load, layout, self.engine))
+        if held.kv_pool_bytes <= 0 or room < 1.0:
+            raise _does_not_fit(self.question, held, layout, self.part, float(self.machine.hbm_bytes))
+        return room, held
+
+    def step_s(self, running: float) -> float:
+        at = (self.shape, self.machine, self.formats, self.layout, self.engine, running, self.load.mean_context)
+        return float(decode_terms(*at, self.verified).total_s)
+
+
+def _check_layout(
+    question: ServingQuestion, layout: ServingLayout, workers: Workers | None, prefill_tp: float | None
+) -> None:
+    if (layout.tp * layout.dp) % layout.ep:
+        n = layout.stage_accelerators
+        raise InputError(f"--ep {layout.ep:g} does not divide the {n:g} accelerators of a stage (--tp x --dp)")
+    if question.disaggregated and workers is None:
+        raise InputError("a disaggregated prediction needs the workers of both pools: add --pools, like --pools 2:3")
+    if workers is not None and question.disaggregated is False:
+        raise InputError("--pools are disaggregated and --aggregated forbids them: drop one")
+    if prefill_tp is not None and workers is None:
+        raise InputError("--prefill-tp is the size of prefill workers: add --pools, like --pools 2:3")
+
+
+def _both(at: _Engine) -> tuple[ServiceTerms, dict[str, Any]]:
+    """An engine that prefills and decodes."""
+    room, held = at.room(at.layout)
+    running = minimum(at.clients, room)
+    mixed = mixed_terms(at.shape, at.machine, at.formats, at.layout, at.engine, running, at.load, 1.0, at.verified)
+    step = at.step_s(running)
+    alone = mixed.total_s + first_token_host_s(at.shape, at.engine)
+    service = maximum(mixed.total_s - step, 0.0) / (at.layout.dp * at.layout.pp)
+    s = closed_loop(step, alone, service, room, at.clients, at.load.output_tokens, at.gain, at.engine)
+    return s, {
+        "mode": "aggregated", "prefill": None, "accelerators": at.layout.accelerators, "batch": running,
+        "cache_requests": room, "kv_pool_bytes": float(held.kv_pool_bytes), "weights_bytes": float(held.weights_bytes),
+    }  # fmt: skip
+
+
+def _split(at: _Engine, workers: Workers, prefill_tp: float | None) -> tuple[ServiceTerms, dict[str, Any]]:
+    """Pools of prefill and of decode workers."""
+    room, held = at.room(at.layout)
+    before = msgspec.structs.replace(at.layout, tp=prefill_tp or at.layout.tp)
+    if before.ep > 1.0:
+        before = msgspec.structs.replace(before, ep=before.tp * before.dp)
+    at.room(before)
+    new, seen = at.load.new_tokens, at.load.prompt_tokens
+    run = float(prefill_s(at.shape, at.machine, at.formats, before, at.engine, new, seen))
+    moved = float(cache_transfer_s(at.shape, at.machine, at.formats.kv_bytes, seen, before.tp))
+    alone = run + first_token_host_s(at.shape, at.engine)
+    running = minimum(at.clients / workers[1], room)
+    found = None
+    for _ in range(8):  # the batch that decodes depends on its own step: settles at once
+        found = pools(alone, run / (before.dp * before.pp), float(workers[0]), at.step_s(running), moved, at.clients,
+                      at.load.output_tokens, at.gain, at.engine)  # fmt: skip
+        running = minimum(maximum(found.running / workers[1], 1.0), room)
+    assert found is not None
+    return found, {
+        "mode": "disaggregated",
+        "prefill": {"workers": workers[0], "tp": before.tp, "pp": before.pp, "dp": before.dp, "ep": before.ep,
+                    "accelerators": workers[0] * before.accelerators, "cache_transfer_s": moved},
+        "replicas": workers[1], "accelerators": workers[0] * before.accelerators + workers[1] * at.layout.accelerators,
+        "batch": running, "cache_requests": room, "kv_pool_bytes": float(held.kv_pool_bytes),
+        "weights_bytes": float(held.weights_bytes),
+    }  # fmt: skip
 
 
 def _band(value: float, kind: str, shape: Shape) -> dict[str, float]:
@@ -87,7 +186,7 @@ def _does_not_fit(
         f"{question.model} does not fit {layout.accelerators:g} x {part}: {float(held.weights_bytes) / 1e9:.0f} GB of "
         f"weights an accelerator of {hbm / 1e9:.0f} GB"
         + (f", {lacking / 1e9:.0f} GB are missing" if lacking else " leave no room for one request")
-        + f"; try --tp {2 * layout.tp:g} or a smaller format",
+        + f"; try --tp {2 * layout.tp:g}, --pp {2 * layout.pp:g} or a smaller format",
         binding="memory",
         remedy=f"--tp {2 * layout.tp:g}",
     )

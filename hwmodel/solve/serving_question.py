@@ -31,6 +31,11 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
     draft_tokens: float = 0.0
     acceptance: float = 0.7
     draft_share: float = 0.05
+    disaggregated: bool | None = None  # True: only separate pools, False: none, None: whichever is cheaper
+    tp: float | None = None
+    pp: float | None = None
+    dp: float | None = None
+    ep: float | None = None
 
     @property
     def speculation(self) -> Speculation:

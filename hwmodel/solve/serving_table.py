@@ -17,40 +17,49 @@ from hwmodel.physics.serving import (
     sequences_that_fit,
     tokens_per_step,
 )
+from hwmodel.physics.serving_queue import queue_wait_s, queue_wait_tail_s
+from hwmodel.solve.serving_layouts import column, layouts, rows_of, sizes_of
+from hwmodel.solve.serving_question import ServingQuestion
 from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.precision import ServingPrecision
-from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad, Speculation
+from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad
 from hwmodel.specs.shape import Shape
 
 Column = NDArray[np.float64]
-TP = (1.0, 2.0, 4.0, 8.0, 16.0)
-BATCHES = tuple(2.0**i for i in range(12))
+# Sequences of one attention rank: whole numbers about a fifth apart, up to engines' usual ceiling.
+BATCHES = np.unique(np.round(2.0 ** (np.arange(41) / 4.0)))
 
 
 class Options(msgspec.Struct, kw_only=True):
-    """Columns of configurations of one part and recipe, and what each does at its batch."""
+    """Columns of the configurations of one part and recipe that fit, and what each does at its batch.
+
+    `step` columns are seconds a token of decoding alone, the others those of an aggregated engine, whose decode steps
+    also carry the prefills. Rates count one engine instance. Tails hold for the percentile asked.
+    """
 
     part: Part
     system: System
     machine: Machine
     recipe: ServingPrecision
-    tp: Column
-    dp: Column
-    ep: Column
+    engine: Engine
+    formats: ServingFormats
+    tried: ServingLayout  # all layouts, fitting or not
+    layout: ServingLayout
     batch: Column
     room: Column  # requests that fit the cache
-    tpot_s: Column  # mean
+    step_s: Column
+    step_tail_s: Column
+    tpot_s: Column
     tpot_tail_s: Column
     ttft_s: Column
     ttft_tail_s: Column
-    requests_per_s: Column  # of one engine instance
+    requests_per_s: Column
     prefill_share: Column  # of the engine's time
-    fits: Column
 
     @property
-    def accelerators(self) -> Column:
-        return self.tp * self.dp
+    def count(self) -> int:
+        return len(self.batch)
 
 
 def serving_formats(shape: Shape, recipe: ServingPrecision) -> ServingFormats:
@@ -64,22 +73,19 @@ def serving_formats(shape: Shape, recipe: ServingPrecision) -> ServingFormats:
     )
 
 
-def layouts(shape: Shape, domain: float) -> list[tuple[float, float, float]]:
-    """(tp, dp, ep) to try: tensor parallelism inside the domain; for experts also attention-data parallelism."""
-    heads = max(float(b.n_heads) for b in shape.blocks)
-    routed = max(float(b.n_experts) for b in shape.blocks)
-    widths = [t for t in TP if t <= domain and (not heads or heads % t == 0)]
-    out = [(t, 1.0, 1.0) for t in widths]
-    if routed:
-        out += [(t, 1.0, t) for t in widths if t > 1 and routed % t == 0]
-        out += [(1.0, t, t) for t in (*widths, 32.0) if 1 < t <= domain and routed % t == 0]
-    return out
-
-
 def normal_quantile(p: float) -> float:
     """Standard normal quantile by Acklam's rational approximation, good to 1e-4 between 0.5 and 0.999."""
     t = math.sqrt(-2.0 * math.log(1.0 - p))
     return t - (2.515517 + 0.802853 * t + 0.010328 * t * t) / (1.0 + 1.432788 * t + 0.189269 * t * t + 0.001308 * t**3)
+
+
+def load_of(question: ServingQuestion) -> ServingLoad:
+    """The load of a question; cached prompt tokens are not computed again."""
+    return ServingLoad(
+        prompt_tokens=question.prompt_tokens,
+        output_tokens=question.output_tokens,
+        cached_tokens=question.prompt_tokens * question.hit_rate,
+    )
 
 
 def options(
@@ -89,63 +95,58 @@ def options(
     machine: Machine,
     recipe: ServingPrecision,
     engine: Engine,
-    load: ServingLoad,
-    percentile: float,
-    speculation: Speculation | None = None,
-    chosen: tuple[list[tuple[float, float, float]], list[float]] | None = None,
+    question: ServingQuestion,
 ) -> Options:
-    """Every layout and batch (or those `chosen`) as columns. Arrivals are Poisson; the batch is the mean one running.
+    """Every layout and batch that fits, as columns. Arrivals are Poisson; the batch is the mean one running.
 
     Tails: the running batch spreads like a Poisson number, the wait for prefill is an M/D/1 queue's.
     """
-    triples, batches = chosen or (layouts(shape, float(machine.network.domain)), list(BATCHES))
-    grid = np.array([(t, d, e, b) for t, d, e in triples for b in batches])
-    tp, dp, ep, batch = grid.T
-    layout = ServingLayout(tp=tp, dp=dp, ep=ep)
-    formats = serving_formats(shape, recipe)
-    held = memory(shape, formats, layout, load, engine, machine.hbm_bytes)
-    room = sequences_that_fit(held, load, layout, engine) + 0.0 * tp
-    z = normal_quantile(percentile)
+    load, formats = load_of(question), serving_formats(shape, recipe)
+    tried = layouts(shape, float(machine.network.domain), sizes_of(question))
+    held = memory(shape, formats, tried, load, engine, machine.hbm_bytes)
+    room = column(sequences_that_fit(held, load, tried, engine))
+    place, batch = (a.ravel() for a in np.meshgrid(np.arange(len(room)), BATCHES, indexing="ij"))
+    layout, room = rows_of(tried, place), room[place]
+    batch = batch * column(layout.dp)
+    z = normal_quantile(question.percentile)
+    fits = room >= np.maximum(batch + z * np.sqrt(batch), 1.0)
+    layout, batch, room = rows_of(layout, fits), batch[fits], room[fits]
     tail = batch + z * np.sqrt(batch)
-    fits = (held.kv_pool_bytes > 0) & (room >= np.maximum(tail, 1.0))
 
-    drafts = speculation or Speculation()
+    drafts = question.speculation
     verified, gain = 1.0 + drafts.draft_tokens, tokens_per_step(drafts)
     drafting = 1.0 + drafts.draft_share * drafts.draft_tokens
 
     def at(running: Column) -> tuple[Column, Column]:
-        step = (
-            decode_terms(shape, machine, formats, layout, engine, running, load.mean_context, verified).total_s
-            * drafting
-        )
-        mixed = mixed_terms(shape, machine, formats, layout, engine, running, load, 1.0, verified).total_s * drafting
-        return np.asarray(step), np.asarray(mixed)
+        alone = decode_terms(shape, machine, formats, layout, engine, running, load.mean_context, verified)
+        mixed = mixed_terms(shape, machine, formats, layout, engine, running, load, 1.0, verified)
+        return np.asarray(alone.total_s * drafting), np.asarray(mixed.total_s * drafting)
 
     step, mixed = at(batch)
-    service = engine.prefill_stall * (mixed - step) / dp
+    step_tail, mixed_tail = at(tail)
+    # A prompt holds each pipeline stage for its share of the pass; the batches behind it wait for that share.
+    service = engine.prefill_stall * (mixed - step) / (layout.dp * layout.pp)
     # requests a second: the running batch turns over once every output tokens' time, prefill included.
     tpot = step / gain + service * batch / load.output_tokens
     rate = batch / (load.output_tokens * tpot)
     busy = np.minimum(rate * service, 0.99)
-    step_tail, mixed_tail = at(tail)
-    tpot_tail = step_tail / gain + service * tail / load.output_tokens
-    wait = 0.5 * service * busy / (1.0 - busy)
-    spread = np.where(busy > 1.0 - percentile, np.log(np.maximum(busy, 1e-9) / (1.0 - percentile)), 0.0)
-    wait_tail = 0.5 * service / (1.0 - busy) * np.maximum(spread, 0.0)
     alone = mixed + first_token_host_s(shape, engine) + engine.request_s + engine.stream_steps * step
     return Options(
-        part=part, system=system, machine=machine, recipe=recipe, tp=tp, dp=dp, ep=ep, batch=batch, room=room,
-        tpot_s=tpot, tpot_tail_s=tpot_tail, ttft_s=alone + wait, ttft_tail_s=alone + (mixed_tail - mixed) + wait_tail,
-        requests_per_s=rate, prefill_share=busy, fits=fits.astype(float),
+        part=part, system=system, machine=machine, recipe=recipe, engine=engine, formats=formats, tried=tried,
+        layout=layout, batch=batch, room=room, step_s=step / gain, step_tail_s=step_tail / gain,
+        tpot_s=tpot, tpot_tail_s=step_tail / gain + service * tail / load.output_tokens,
+        ttft_s=alone + np.asarray(queue_wait_s(service, busy)),
+        ttft_tail_s=alone + (mixed_tail - mixed) + np.asarray(queue_wait_tail_s(service, busy, question.percentile)),
+        requests_per_s=rate, prefill_share=busy,
     )  # fmt: skip
 
 
 def row(o: Options, i: int) -> dict[str, Any]:
-    """One configuration as plain values."""
+    """What one engine instance is and holds, as plain values."""
+    one = rows_of(o.layout, i)
     return {
-        "part": o.part.id, "system": o.system.id, "precision": o.recipe.id, "tp": float(o.tp[i]), "dp": float(o.dp[i]),
-        "ep": float(o.ep[i]), "accelerators_per_replica": float(o.tp[i] * o.dp[i]), "batch": float(o.batch[i]),
-        "cache_requests": float(o.room[i]), "tpot_s": float(o.tpot_s[i]), "tpot_tail_s": float(o.tpot_tail_s[i]),
-        "ttft_s": float(o.ttft_s[i]), "ttft_tail_s": float(o.ttft_tail_s[i]),
-        "requests_per_s_per_replica": float(o.requests_per_s[i]), "prefill_share": float(o.prefill_share[i]),
+        "part": o.part.id, "system": o.system.id, "precision": o.recipe.id,
+        "tp": float(one.tp), "pp": float(one.pp), "dp": float(one.dp), "ep": float(one.ep),
+        "accelerators_per_replica": float(one.accelerators), "batch": float(o.batch[i]),
+        "cache_requests": float(o.room[i]),
     }  # fmt: skip

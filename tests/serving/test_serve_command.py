@@ -27,8 +27,10 @@ def _run(*args: str) -> dict:
 
 
 def test_a_fleet_meets_the_limits_and_carries_the_demand() -> None:
-    found = _run("--demand", "200 req/s", "--ttft", "1s", "--tpot", "50ms", "--parts", "h100,h200", "--spares", "2")
+    args = ("--demand", "200 req/s", "--ttft", "1s", "--tpot", "50ms", "--parts", "h100,h200", "--spares", "2")
+    found = _run(*args, "--aggregated")
     a = found["answer"]
+    assert a["prefill"] is None
     assert a["tpot_tail_s"]["value"] <= 0.05
     assert a["ttft_tail_s"]["value"] <= 1.0
     assert (a["replicas"] - 2) * a["requests_per_s_per_replica"] >= 200.0
@@ -76,7 +78,7 @@ def test_tokens_in_and_out_convert_exactly() -> None:
         (["--demand", "10", "--tpot", "0.1ms"], InfeasibleError, "--tpot"),
         (["--demand", "10", "--ttft", "1us"], InfeasibleError, "--ttft"),
         (["--concurrency", "4", "--part", "h100", "--tp", "1"], InfeasibleError, "--tp 2"),
-        (["--demand", "10", "--parts", "rtx-4090", "--precision", "bf16", "--input", "99k"], InfeasibleError, "fit"),
+        (["--demand", "10", "--parts", "rtx-4090", "--precision", "bf16", "--pp", "1", "--input", "99k"], InfeasibleError, "fit"),
     ],
 )
 def test_bad_questions_are_refused_in_one_line(args: list[str], kind: type[HwModelError], words: str) -> None:

@@ -1,0 +1,122 @@
+"""Fleets for a demand: how many engine instances of a configuration, what they cost and draw."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from hwmodel.catalog import Catalog
+from hwmodel.economics.energy import energy
+from hwmodel.solve.serving_layouts import cells
+from hwmodel.solve.serving_pools import Pools
+from hwmodel.solve.serving_question import ServingQuestion
+from hwmodel.solve.serving_table import Column, Options, row
+
+SECONDS_PER_HOUR = 3600.0
+
+
+class Fleets(msgspec.Struct, kw_only=True):
+    """Fleets of every configuration of one part and recipe, aggregated or (with `pools`) disaggregated."""
+
+    options: Options
+    pools: Pools | None
+    replicas: Column  # spares counted; of a disaggregated fleet its decode workers
+    accelerators: Column
+    usd_per_hour: Column  # nan without a price
+    requests_per_s: Column
+    tpot_s: Column
+    tpot_tail_s: Column
+    ttft_s: Column
+    ttft_tail_s: Column
+    meets: np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+    def best(self, among: Any = True) -> int | None:
+        """The cheapest that meets the limits (by accelerators without a price), of these the fastest; None if none."""
+        rows = np.flatnonzero(self.meets & among)
+        if not len(rows):
+            return None
+        money = np.nan_to_num(self.usd_per_hour[rows], nan=0.0)
+        order = np.lexsort((self.tpot_tail_s[rows], np.round(self.accelerators[rows]), np.round(money, 6)))
+        return int(rows[order[0]])
+
+
+def fleets(question: ServingQuestion, o: Options, pools: Pools | None, catalog: Catalog) -> Fleets:
+    """Replicas that carry the peak demand plus spares, for every configuration."""
+    rate = o.requests_per_s if pools is None else pools.requests_per_s
+    peak = question.rate * question.peak_to_mean
+    replicas = np.ceil(peak / rate - 1e-9) + question.spares
+    n = replicas * o.layout.accelerators
+    if pools is None:
+        times = (o.tpot_s, o.tpot_tail_s, o.ttft_s, o.ttft_tail_s)
+    else:
+        n = n + pools.prefill.accelerators[pools.place]
+        times = (o.step_s, o.step_tail_s, pools.ttft_s, pools.ttft_tail_s)
+    price = catalog.price_summary(o.part.id)
+    hourly = price.median_usd_per_accelerator_hour if price else math.nan
+    meets = (times[1] <= question.tpot_s) & (times[3] <= question.ttft_s)
+    return Fleets(
+        options=o, pools=pools, replicas=replicas, accelerators=n, usd_per_hour=n * hourly, requests_per_s=rate,
+        tpot_s=times[0], tpot_tail_s=times[1], ttft_s=times[2], ttft_tail_s=times[3], meets=meets,
+    )  # fmt: skip
+
+
+def fleet_row(question: ServingQuestion, f: Fleets, i: int, catalog: Catalog) -> dict[str, Any]:
+    """One fleet as plain values: sizes, latencies, money, energy."""
+    o = f.options
+    share = float(o.prefill_share[i]) if f.pools is None else _prefill_part(f, i)
+    rate = float(f.requests_per_s[i])
+    peak = question.rate * question.peak_to_mean
+    running = float(f.replicas[i]) - question.spares
+    r = row(o, i) | {
+        "mode": "aggregated" if f.pools is None else "disaggregated",
+        "prefill": None if f.pools is None else _prefill_row(question, f.pools, int(f.pools.place[i])),
+        "tpot_s": float(f.tpot_s[i]), "tpot_tail_s": float(f.tpot_tail_s[i]), "ttft_s": float(f.ttft_s[i]),
+        "ttft_tail_s": float(f.ttft_tail_s[i]), "requests_per_s_per_replica": rate, "prefill_share": share,
+        "replicas": int(f.replicas[i]), "spare_replicas": question.spares, "accelerators": float(f.accelerators[i]),
+        "headroom": running * rate / peak - 1.0, "load": peak / (float(f.replicas[i]) * rate),
+    }  # fmt: skip
+    return r | _money(question, o, r["accelerators"], share, catalog)
+
+
+def _prefill_part(f: Fleets, i: int) -> float:
+    assert f.pools is not None
+    return float(f.pools.prefill.accelerators[f.pools.place[i]] / f.accelerators[i])
+
+
+def _prefill_row(question: ServingQuestion, p: Pools, k: int) -> dict[str, Any]:
+    one = p.prefill
+    return cells(one.layout, k) | {
+        "workers": int(one.workers[k]) + question.spares,
+        "spare_workers": question.spares,
+        "accelerators_per_worker": float(one.accelerators[k] / (one.workers[k] + question.spares)),
+        "accelerators": float(one.accelerators[k]),
+        "busy": float(one.busy[k]),
+        "cache_transfer_s": float(one.transfer_s[k]),
+    }
+
+
+def _money(question: ServingQuestion, o: Options, n: float, share: float, catalog: Catalog) -> dict[str, Any]:
+    """Dollars and joules, split between prompts and outputs by the time (or the accelerators) that each takes."""
+    price = catalog.price_summary(o.part.id)
+    hourly = n * price.median_usd_per_accelerator_hour if price else None
+    drawn = energy(n, o.part, o.system, catalog.energy(system=o.system))
+    watts = float(drawn.total_j) / SECONDS_PER_HOUR
+    prompts = question.rate * question.prompt_tokens * max(1.0 - question.hit_rate, 1e-9)
+    outputs = question.rate * question.output_tokens
+
+    def per_million(part_of: float, rate: float) -> float | None:
+        return None if hourly is None else hourly * part_of / (rate * SECONDS_PER_HOUR) * 1e6
+
+    return {
+        "usd_per_hour": hourly,
+        "usd_per_million_input": per_million(share, prompts),
+        "usd_per_million_cached_input": 0.0 if question.hit_rate else None,
+        "usd_per_million_output": per_million(1.0 - share, outputs),
+        "usd_per_accelerator_hour": price.median_usd_per_accelerator_hour if price else None,
+        "price_dates": f"{price.first_date}..{price.last_date}" if price else None,
+        "joules_per_output_token": watts * (1.0 - share) / outputs,
+        "joules_per_input_token": watts * share / prompts,
+    }
