@@ -18,7 +18,7 @@ from hwmodel.catalog.engines import serving_calibration
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
 from hwmodel.physics.serving import decode_terms, prefill_terms
-from hwmodel.solve.serving_table import serving_formats
+from hwmodel.solve.serving_cost import formats_of
 from hwmodel.specs.serving import ServingLayout
 
 
@@ -33,7 +33,7 @@ def main() -> None:
     shape, part = catalog.model(given.model), catalog.part("h200")
     recipe = catalog.serving_precision("fp8")
     m = machine(part, catalog.default_system(part.id), recipe, kernel_calibration())
-    formats = serving_formats(shape, recipe)
+    formats = formats_of(shape, recipe)
     engine = engine_of(serving_calibration(), "trtllm", family=part.family, recipe="fp8")
     rng = np.random.default_rng(0)
     tp = 2.0 ** rng.integers(0, 4, given.count)

@@ -62,6 +62,16 @@ def dense_equivalent(c: Constants, params: Num, tokens: Num, experts: Num) -> Nu
     return additive.size_for_loss(at_experts(c, 1.0), tokens, target)
 
 
+def active_for_dense(c: Constants, params: Num, tokens: Num, experts: Num) -> Num:
+    """Active parameters of a mixture with the loss of a dense model of `params` on these tokens: the inverse of
+    `dense_equivalent`. Infinite where the tokens are too few for so many experts at any size."""
+    target = additive.loss(at_experts(c, 1.0), params, tokens)
+    mixture = at_experts(c, experts)
+    rest = target - additive.floor_at_tokens(mixture, tokens)
+    size = (mixture["A"] / ops.maximum(rest, 1e-12)) ** (1.0 / mixture["alpha"])
+    return ops.where(rest > 1e-12, size, float("inf"))
+
+
 def sparsity_loss(c: Constants, params: Num, tokens: Num, sparsity: Num) -> Outputs:
     """L = a/N^alpha + b/D^beta + c/(1-S)^lambda + d/((1-S)^delta N^gamma) + e (Abnar et al. 2025); N total."""
     used = 1.0 - sparsity

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from hwmodel.errors import unknown
-from hwmodel.ops import Num, ceil, floor, maximum, minimum, where
+from hwmodel.ops import Num, ceil, floor, log, maximum, minimum, where
 from hwmodel.specs import Block, ParameterTerms, Shape
 
 CONVENTIONS = ("6nd", "6g", "palm", "full", "causal", "megatron")
@@ -236,6 +238,32 @@ def shape_for_params(n_params: float, vocab: float = 0.0) -> Shape:
     unit, scale = ("B", 1e9) if size >= 1e9 else ("M", 1e6)
     name = f"dense-{size / scale:.3g}{unit}"
     return Shape(name=name, d_model=shape.d_model, vocab=shape.vocab, blocks=shape.blocks, tied=shape.tied)
+
+
+def smooth_shapes(n_params: Num) -> Shape:
+    """The shapes of `shapes_for` before rounding: widths, heads, depth and vocabulary as smooth functions of the size.
+
+    For curves over sizes, which else jump where a width or a number of key-value heads takes its next step.
+    """
+    n = n_params + 0.0
+    d = 2.0 * n ** (1.0 / 3.0)
+    heads = maximum(d / HEAD_DIM, 1.0)
+    kv = minimum(KV_HEADS, heads)
+    words = minimum(maximum(32768.0 * (n / 1e9) ** 0.4, 32768.0), 131072.0)
+    tied = minimum(maximum(log(2e9 / n) / log(4.0), 0.0), 1.0)
+    layer = 2.0 * d * d * (1.0 + kv / heads) + 9.75 * d * d
+    depth = maximum((n - words * d * (2.0 - tied)) / layer, 1.0)
+    block = Block(count=depth, n_heads=heads, n_kv_heads=kv, head_dim=HEAD_DIM, v_head_dim=HEAD_DIM, d_ff=3.25 * d)
+    return Shape(name="", d_model=d, vocab=words, blocks=(block,), tied=tied)
+
+
+def with_experts(shape: Shape, experts: float, top_k: float = 1.0) -> Shape:
+    """The shape with `experts` copies of each feed-forward network, `top_k` of them active; itself for one."""
+    if experts <= 1.0:
+        return shape
+    change = msgspec.structs.replace
+    blocks = tuple(change(b, n_experts=experts, top_k=top_k) for b in shape.blocks)
+    return change(shape, name=f"{shape.name}-{experts:g}-experts".lstrip("-"), blocks=blocks)
 
 
 def fit_heads(n_heads: Num, ways: Num) -> Num:

@@ -182,11 +182,52 @@ def demand_table(plan: Plan) -> str:
             words.count(row["inference_tokens"]),
             words.count(row["params"]),
             words.count(row["tokens"]),
-            words.percent(row["saving"]),
+            words.percent(row["saving"]) if row["saving"] is not None else DASH_WORD,
         ]
         for row in plan.curves.get("demand", [])[::2]
     ]
     return table(["tokens served", "parameters", "tokens", "saved against the training optimum"], rows) if rows else ""
+
+
+def mixture_sentence(plan: Plan) -> str:
+    """Which number of experts won, by how much, and how far beyond its runs the law of experts is taken."""
+    m = plan.mixtures
+    if m is None:
+        return ""
+    dense, others = m["rows"][0], m["rows"][1:]
+    if not others:
+        return "No mixture of experts is possible here; the dense model stands."
+    best = min(others, key=lambda row: row.lifetime_cost)
+    by = f"{life_words(plan, best.lifetime_cost)} over its life against {life_words(plan, dense.lifetime_cost)}"
+    if m["winner_experts"] <= 1:
+        text = f"**The dense model wins.** The cheapest mixture ({best.experts:g} experts) costs {by}: "
+        text += f"{words.percent(-best.saving)} more."
+    else:
+        text = (
+            f"**{best.experts:g} experts win.** A mixture of {words.count(best.params)} parameters, "
+            f"{words.count(best.params_active)} active, costs {by} for the best dense model of the same loss: "
+            f"{words.percent(best.saving)} less ({interval(m['saving'], words.percent)})."
+        )
+        if m["answer"] is not None:
+            a, layout = m["answer"], words.layout_words(m["layout"])
+            text += f" It trains in {words.days(a.train_days)} for {words.usd(a.cost_usd)} ({layout})."
+    far = max(row.decades_outside for row in others)
+    if far > 0.05:
+        text += f" {m['law']} is taken up to {far:.1f} decades beyond its runs: read this as a direction, not a figure."
+    return text
+
+
+def mixture_table(plan: Plan) -> str:
+    """Numbers of experts side by side."""
+    rows = []
+    for row in plan.mixtures["rows"] if plan.mixtures else []:
+        name = "dense" if row.experts <= 1 else f"{row.experts:g}"
+        costs = [life_words(plan, cost) for cost in (row.train_cost, row.serve_cost, row.lifetime_cost)]
+        sizes = [words.count(row.params), words.count(row.params_active), words.count(row.tokens)]
+        rows.append([name, *sizes, *costs, f"{-100 * row.saving:+.1f}%" if row.experts > 1 else DASH_WORD])
+    return table(
+        ["experts", "parameters", "active", "tokens", "training", "serving", "whole life", "against dense"], rows
+    )
 
 
 def life_words(plan: Plan, cost: float | None) -> str:
@@ -247,6 +288,8 @@ def plan_markdown(plan: Plan, figures: dict[str, str] | None = None) -> str:
         fleet_table=fleet_table(plan),
         objective_table=objective_table(plan),
         demand_table=demand_table(plan),
+        mixture_sentence=mixture_sentence(plan),
+        mixture_table=mixture_table(plan),
         given_table=given_table(plan),
         life=lambda cost: life_words(plan, cost),
         command=command(plan),

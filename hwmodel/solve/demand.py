@@ -53,6 +53,13 @@ def life(model: LossModel, loss: float, demand: float, of: Costs, target: Callab
     Raises InfeasibleError at or below the law's floor.
     """
     found = option_optimum(option(model, of), loss, demand)
+    if not np.isfinite(found.total_cost):
+        raise InfeasibleError(
+            f"no size that reaches a loss of {loss:.3f} can be trained on this fleet and served within the limits on "
+            "this part: allow a longer TPOT, a smaller serving format or more accelerators",
+            binding="serving",
+            remedy="a longer TPOT or a smaller serving format",
+        )
     if model.drawn is None:
         return Life(found=found, costs=of, loss=loss, demand=demand)
     try:
@@ -99,7 +106,7 @@ def regret_band(curve: list[dict[str, float]], waste: float = WASTE) -> dict[str
     return {"params_low": min(inside), "params_high": max(inside), "waste": waste}
 
 
-def demand_curve(model: LossModel, one: Life) -> list[dict[str, float]]:
+def demand_curve(model: LossModel, one: Life) -> list[dict[str, Any]]:
     """The optimum and its saving against demand, from a hundredth of the demand asked to ten times it."""
     rows = []
     for factor in DEMANDS:
@@ -109,16 +116,16 @@ def demand_curve(model: LossModel, one: Life) -> list[dict[str, float]]:
                 "inference_tokens": one.demand * factor,
                 "params": float(found.params),
                 "tokens": float(found.tokens),
-                "saving": float(found.saved_fraction),
+                "saving": float(found.saved_fraction) if np.isfinite(found.training_optimal_cost) else None,
             }
         )
     return rows
 
 
-def flip_demand(curve: list[dict[str, float]], waste: float = WASTE) -> float | None:
+def flip_demand(curve: list[dict[str, Any]], waste: float = WASTE) -> float | None:
     """Served tokens beyond which the training-optimal size wastes more than this share; None if never on the curve."""
     for low, high in pairwise(curve):
-        if low["saving"] < waste <= high["saving"]:
+        if low["saving"] is not None and high["saving"] is not None and low["saving"] < waste <= high["saving"]:
             share = (waste - low["saving"]) / (high["saving"] - low["saving"])
             a, b = math.log(low["inference_tokens"]), math.log(high["inference_tokens"])
             return math.exp(a + share * (b - a))

@@ -26,6 +26,7 @@ OPEN_FLEET_TIME_S = 90.0 * SECONDS_PER_DAY
 # Sizes at which the throughput of a fleet is computed; between them it is interpolated on the log scale.
 LADDER_STEP = 10.0**0.25
 LADDER_SPAN = (1e8, 3e13)
+TREND_TERMS = 3
 
 
 class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +47,7 @@ class Fleet:
     """`accelerators` of one part, computing; evaluations of sizes are kept, for a plan asks for the same ones often."""
 
     def __init__(self, setting: Setting, accelerators: int, precision: Precision | None = None,
-                 machine: Machine | None = None) -> None:  # fmt: skip
+                 machine: Machine | None = None, experts: float = 1.0) -> None:  # fmt: skip
         if setting.machine is None or setting.part is None:
             raise InputError("no accelerator is named: add --gpus, like 1024xA100")
         self.setting = setting
@@ -54,6 +55,7 @@ class Fleet:
         self.precision = precision or setting.precision
         self.machine = machine or setting.machine
         self.batch = batch_policy(setting)
+        self.experts = experts  # above one: sizes are the active parameters of mixtures
         self._rates: dict[float, float] = {}
         # The rate of the shape at hand over the interpolated one; set while a budget of time or money is being closed.
         self.correction = 1.0
@@ -91,8 +93,8 @@ class Fleet:
     def _rung(self, params: float) -> float:
         """FLOP/s (6 N a token) of the best layout at one rung of the ladder; 0 where nothing fits."""
         if params not in self._rates:
-            shape = shapes.shape_for_params(params)
-            n = float(shapes.parameters(shape).total)
+            shape = shapes.with_experts(shapes.shape_for_params(params), self.experts)
+            n = float(shapes.parameters(shape).active)
             self._rates[params] = self.evaluate(shape, n).tokens_per_s(0) * 6.0 * n
         return self._rates[params]
 
@@ -114,14 +116,27 @@ class Fleet:
         return flop_per_s / (6.0 * params * self.setting.level)
 
     def flop_rates(self, params: NDArray[np.float64], span: tuple[float, float]) -> NDArray[np.float64]:
-        """FLOP/s (6 N a token) at many sizes, from the rungs of the ladder inside `span`; held constant outside."""
+        """FLOP/s (6 N a token) at many sizes: the trend of the rungs of the ladder inside `span`, constant outside.
+
+        Rungs scatter with the rounding of their shapes, which says nothing of the sizes between: a cubic in the
+        logarithm goes through them. Sizes beyond the last rung that fits get next to nothing.
+        """
         first, last = (math.floor(math.log(end) / math.log(LADDER_STEP)) for end in span)
         rungs = np.array([LADDER_STEP**i for i in range(first, last + 2)])
         if self.setting.request.mfu is not None:
             rates = np.array([(self.given_rate(float(n)) or 0.0) * 6.0 * float(n) for n in rungs])
         else:
             rates = np.array([max(self._rung(float(n)), 1.0) for n in rungs]) / self.setting.level
-        return np.interp(np.log(params), np.log(rungs), rates)
+        fits = rates > 1.0
+        x, middle = np.log(params), math.log(rungs[0] * rungs[-1]) / 2.0
+        if fits.sum() < TREND_TERMS + 2:
+            return np.interp(x, np.log(rungs), rates)
+        inside = np.log(rungs[fits])
+        trend = np.polyfit(inside - middle, np.log(rates[fits]), TREND_TERMS)
+        found = np.exp(np.polyval(trend, np.clip(x, inside[0], inside[-1]) - middle))
+        beyond = np.log(rungs[~fits])
+        blocked = x > (beyond[beyond > inside[-1]].min(initial=math.inf) + inside[-1]) / 2.0
+        return np.where(blocked, 1.0, found)
 
     def goodput(self, params: float) -> float:
         """Share of elapsed time that trains."""

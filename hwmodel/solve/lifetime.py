@@ -70,6 +70,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
 
     `unique_tokens` with the decay constants of `repeats` (a law of repeated data) lets tokens repeat at falling worth;
     `penalty` adds nats for a recipe of fewer bits; `limits` are named conditions that size and tokens must meet.
+    `build` turns a dense size and its tokens into the size to build (active parameters of a mixture of experts).
     """
 
     law: LawSpec
@@ -80,6 +81,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     repeats: LawSpec | None = None
     penalty: Any = None
     limits: Mapping[str, Any] = {}
+    build: Any = None
 
 
 def lifetime_optimum(
@@ -103,11 +105,12 @@ def option_optimum(option: Option, loss: Num, inference_tokens: Num) -> Lifetime
     train, serve = option.train_cost, option.serve_cost
 
     def place(logit: Any) -> tuple[Any, Any]:
-        return _actual(option, loss, _share(logit))
+        n, d = _actual(option, loss, _share(logit))
+        return (n if option.build is None else option.build(n, d)), d
 
     def allowed(logit: Any, names: Sequence[str]) -> Any:
         n, d = place(logit)
-        fine = d < float("inf")
+        fine = (d < float("inf")) & (n < float("inf"))
         for name in names:
             fine = fine & option.limits[name](n, d)
         return fine
@@ -118,7 +121,7 @@ def option_optimum(option: Option, loss: Num, inference_tokens: Num) -> Lifetime
         fine = allowed(logit, tuple(option.limits))
         return ops.where(fine, value, float("inf"))
 
-    restricted = bool(option.limits) or option.unique_tokens is not None
+    restricted = bool(option.limits) or option.unique_tokens is not None or option.build is not None
     # What restricts may leave a thin range of sizes: a finer grid, the one that `_feasible` looks at.
     logit = _minimise(cost, FINE_POINTS if restricted else POINTS)
     if restricted:
@@ -142,7 +145,7 @@ def option_optimum(option: Option, loss: Num, inference_tokens: Num) -> Lifetime
 
 def _training_optimum(option: Option, loss: Num, place: Callable[[Any], tuple[Any, Any]]) -> tuple[Num, Num]:
     """(N, D) of the least training FLOPs at the loss, with the same repeats and the same penalty as the option's."""
-    if option.unique_tokens is None and option.penalty is None:
+    if option.unique_tokens is None and option.penalty is None and option.build is None:
         best = laws.optimum_for_loss(option.law, loss)
         return best.params, best.tokens
     return place(_minimise(lambda logit: train_flop(*place(logit)), FINE_POINTS))

@@ -11,7 +11,7 @@ import numpy as np
 from hwmodel.errors import InputError
 from hwmodel.laws.precision import kumar_ptq
 from hwmodel.physics.machine import machine as physics_machine
-from hwmodel.physics.shape import shapes_for
+from hwmodel.physics.shape import parameters, smooth_shapes, with_experts
 from hwmodel.solve.answers import kwh_per_accelerator_hour
 from hwmodel.solve.fleet import Fleet, hourly_usd
 from hwmodel.solve.lifetime import serve_flop, train_flop
@@ -26,6 +26,7 @@ UNITS = {"flops": "FLOP", "usd": "USD", "kwh": "kWh", "co2e": "kg CO2e"}
 SIZE_SPAN = (1 / 60.0, 3.0)
 SERVE_RUNGS = 33
 PTQ_LAW = "kumar_2024"
+UNSERVABLE = 1e30
 MOST_TOKENS_PER_PARAM = (
     1e3  # arXiv 2411.04330 fits reach about this ratio; measured 4-bit losses beyond it are far lower
 )
@@ -54,8 +55,9 @@ def default_objective(setting: Setting) -> str:
     return "usd" if setting.part is not None and setting.price is not None else "flops"
 
 
-def costs(setting: Setting, fleet: Fleet | None, near_params: float) -> Costs:
-    """The two cost functions of the request's objective, for sizes around `near_params`."""
+def costs(setting: Setting, fleet: Fleet | None, near_params: float, experts: float = 1.0) -> Costs:
+    """The two cost functions of the request's objective, for sizes around `near_params`: with `experts` of mixtures
+    with one active expert, whose size counts active parameters."""
     objective = default_objective(setting)
     if objective == "flops":
         return Costs(train=train_flop, serve=serve_flop, objective="flops", note="6 N D to train, 2 N a token served")
@@ -63,14 +65,15 @@ def costs(setting: Setting, fleet: Fleet | None, near_params: float) -> Costs:
         raise InputError(f"--objective {objective} needs accelerators: add --gpus, like 1024xA100, or use flops")
     per_hour = _per_accelerator_hour(setting, objective)
     span = (near_params * SIZE_SPAN[0], near_params * SIZE_SPAN[1])
-    share = fleet.goodput(near_params)
+    share = fleet.goodput(float(parameters(with_experts(smooth_shapes(near_params), experts)).total))
+    crew = fleet if experts <= 1.0 else Fleet(setting, fleet.accelerators, fleet.precision, fleet.machine, experts)
 
     def train(params: Any, tokens: Any) -> Any:
-        seconds = 6.0 * params * tokens / fleet.flop_rates(params, span)
+        seconds = 6.0 * params * tokens / crew.flop_rates(params, span)
         return seconds * fleet.accelerators / share / SECONDS_PER_HOUR * per_hour
 
     recipe = setting.serving_precision()
-    serve = _serving_cost(setting, span, per_hour)
+    serve = _serving_cost(setting, span, per_hour, experts)
     note = f"training at the predicted speed of each size, serving in {recipe.id} on the same part and system"
     penalty, words = serving_penalty(setting)
     if penalty is not None:
@@ -115,7 +118,7 @@ def _per_accelerator_hour(setting: Setting, objective: str) -> float:
     return kwh * setting.energy.grid_kg_co2e_per_kwh + embodied
 
 
-def _serving_cost(setting: Setting, span: tuple[float, float], per_hour: float) -> SizeCost:
+def _serving_cost(setting: Setting, span: tuple[float, float], per_hour: float, experts: float = 1.0) -> SizeCost:
     """Cost of a served token against size, computed on a ladder of shapes and interpolated on the log scale."""
     assert setting.part is not None
     assert setting.system is not None
@@ -125,19 +128,21 @@ def _serving_cost(setting: Setting, span: tuple[float, float], per_hour: float) 
     share = setting.request.prompt_share
     service = setting.request.service
     prompt, output = prompt_and_output(share)
-    limit_s = DEFAULT_TPOT_S
+    limit_s = service.tpot_limit_s if service is not None else None
     if service is not None:
         prompt, output = service.prompt_tokens, service.output_tokens
-        limit_s = service.tpot_limit_s or DEFAULT_TPOT_S
     cost = serving_accelerator_seconds_per_token(
-        shapes_for(sizes), machine, recipe, prompt, output, tpot_limit_s=limit_s
-    )
+        with_experts(smooth_shapes(sizes), experts), machine, recipe, prompt, output,
+        tpot_limit_s=limit_s or DEFAULT_TPOT_S, strict=limit_s is not None,
+    )  # fmt: skip
     mean_s = share * np.asarray(cost.prompt_accelerator_s) + (1 - share) * np.asarray(cost.output_accelerator_s)
-    usd = np.where(np.asarray(cost.feasible) > 0, mean_s, np.inf) / SECONDS_PER_HOUR * per_hour
-    logs, values = np.log(sizes), np.log(np.where(np.isfinite(usd), usd, 1e30))
+    usd = np.where(np.asarray(cost.feasible) > 0, mean_s, UNSERVABLE) / SECONDS_PER_HOUR * per_hour
+    logs, values = np.log(sizes), np.log(usd)
 
     def serve(params: Any) -> Any:
-        return np.exp(np.interp(np.log(params), logs, values))
+        one = np.exp(np.interp(np.log(params), logs, values))
+        # Between a rung that fits and one that does not, nothing is known to fit.
+        return np.where(one < 10.0 * usd[usd < usd.min() * 1e9].max(), one, np.inf)
 
     return serve
 

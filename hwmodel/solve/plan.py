@@ -11,7 +11,6 @@ import msgspec
 import hwmodel
 from hwmodel import laws
 from hwmodel.errors import InfeasibleError, InputError
-from hwmodel.laws import batch as batch_laws
 from hwmodel.physics import shape as shapes
 from hwmodel.solve import sides
 from hwmodel.solve.alternatives import alternatives
@@ -19,8 +18,9 @@ from hwmodel.solve.answers import SizedShape, answer, check_limits, plan_layout,
 from hwmodel.solve.citations import sources
 from hwmodel.solve.curves import curves
 from hwmodel.solve.demand import Life, life, regret_band
-from hwmodel.solve.fleet import CRITICAL_BATCH_LAW, Fleet, fleet_for_budget, fleet_size
+from hwmodel.solve.fleet import Fleet, fleet_for_budget, fleet_size
 from hwmodel.solve.measured import measured_level
+from hwmodel.solve.mixtures import check_mixtures, mixture_shape, mixtures, refuse_distillation
 from hwmodel.solve.money import money
 from hwmodel.solve.objective import costs, default_objective
 from hwmodel.solve.precisions import precision_rows
@@ -97,6 +97,10 @@ def solve(setting: Setting) -> Plan:
 def prepare(setting: Setting) -> Prepared:
     """Close size, tokens and fleet, and find the best layout. Raises InfeasibleError where a limit is broken."""
     r = setting.request
+    if r.distill:
+        refuse_distillation(setting)
+    if r.experts:
+        check_mixtures(setting)
     model = _loss_model(setting)
     shape = setting.shape()
     params = float(shapes.parameters(shape).total) if shape is not None else r.params
@@ -289,20 +293,26 @@ def _objective_answers(
         ("deployment_optimal", float(found.params), float(found.tokens)),
     ):
         one = _or_unfleeted(fleet, Sized(params=n, tokens=d, loss=lifetime.loss, solved={}))
-        both[name] = msgspec.structs.replace(one, lifetime_cost=float(lifetime.cost(n, d)))
+        both[name] = msgspec.structs.replace(one, lifetime_cost=_finite(lifetime.cost(n, d)))
+    served = math.isfinite(float(found.training_optimal_cost))
     saving = {
         "objective": of.objective,
         "unit": of.unit,
-        "value": float(found.saved_fraction),
+        "value": float(found.saved_fraction) if served else None,
         "low": lifetime.saving.low if lifetime.saving else None,
         "high": lifetime.saving.high if lifetime.saving else None,
         "lifetime_cost": float(found.total_cost),
-        "training_optimal_lifetime_cost": float(found.training_optimal_cost),
-        "this_plan_lifetime_cost": float(lifetime.cost(sized.n, sized.d)),
+        "training_optimal_lifetime_cost": _finite(found.training_optimal_cost),
+        "this_plan_lifetime_cost": _finite(lifetime.cost(sized.n, sized.d)),
         "note": of.note,
     }
     note = "both hold the loss of this plan and release its tokens"
     return {**head, **both, "note": note}, saving
+
+
+def _finite(cost: Any) -> float | None:
+    """A cost, or None where the size cannot be served within the limits."""
+    return float(cost) if math.isfinite(float(cost)) else None
 
 
 def _or_unfleeted(fleet: Fleet | None, run: Sized) -> Answer:
@@ -314,31 +324,6 @@ def _or_unfleeted(fleet: Fleet | None, run: Sized) -> Answer:
         return unfleeted(run)
 
 
-def _batch(setting: Setting, solved: Solved) -> dict[str, Any]:
-    r = setting.request
-    law = setting.catalog.law(CRITICAL_BATCH_LAW)
-    cap = float(batch_laws.critical_batch_tokens(law, solved.sized.n)) / r.seq_len
-    seqs = solved.choice.batch_seqs
-    return {
-        "global_batch_seqs": seqs,
-        "global_batch_tokens": seqs * r.seq_len,
-        "cap_seqs": cap,
-        "cap_law": law.id,
-        "cap_outside_fit_range": bool(batch_laws.critical_batch_outside(law, solved.sized.n)),
-        "steps": float(batch_laws.steps_for_batch(seqs * r.seq_len, solved.sized.d)),
-        "given": r.global_batch_seqs is not None,
-    }
-
-
-def _regret(setting: Setting, sized: Sized) -> dict[str, float] | None:
-    """Sizes that waste at most 5 % of the budget that this loss (or this compute) needs; tokens are released."""
-    if not laws.has_loss(setting.law) or sized.loss is None:
-        return None
-    flop = 6.0 * sized.n * sized.d
-    low, high = laws.regret_band(setting.law, flop)
-    return {"params_low": float(low), "params_high": float(high), "waste": 0.05, "flop": flop}
-
-
 def run(prepared: Prepared) -> Plan:
     """The plan with its tables and curves."""
     setting, model, shape = prepared.setting, prepared.model, prepared.shape
@@ -347,7 +332,7 @@ def run(prepared: Prepared) -> Plan:
     flop_params = float(shapes.parameters(shape).active) if shape is not None else None
     own = solved.answer if solved is not None else unfleeted(sized, flop_params)
     if lifetime is not None:
-        own = msgspec.structs.replace(own, lifetime_cost=float(lifetime.cost(sized.n, sized.d)))
+        own = msgspec.structs.replace(own, lifetime_cost=_finite(lifetime.cost(sized.n, sized.d)))
     built = solved.at.shape if solved is not None else _sized_shape(sized, shape).shape
     drawn = curves(model, sized, solved, lifetime)
     return Plan(
@@ -355,22 +340,40 @@ def run(prepared: Prepared) -> Plan:
         resolved=_resolved(setting),
         solved=sized.solved,
         answer=own,
-        regret_band=_regret(setting, sized) if lifetime is None else regret_band(drawn["lifetime"]),
+        regret_band=sides.regret(setting, sized) if lifetime is None else regret_band(drawn["lifetime"]),
         laws=sides.law_rows(setting, sized),
         saving=saving,
         layout=plan_layout(solved.choice) if solved is not None else None,
         step=sides.terms(solved.choice.step, "total_s") if solved is not None else None,
         memory=sides.terms(solved.choice.memory, "total_bytes") if solved is not None else None,
         shape=sides.shape_table(built, setting.request.seq_len),
-        batch=_batch(setting, solved) if solved is not None else None,
+        batch=sides.batch(setting, solved) if solved is not None else None,
         objectives=objectives,
         precisions=precision_rows(setting, solved) if solved is not None else [],
         alternatives=alternatives(setting, solved) if solved is not None else {},
         curves=drawn,
         money=money(setting, solved) if solved is not None else None,
         warnings=sides.warnings(setting, sized, solved),
+        mixtures=_mixtures(prepared) if setting.request.experts else None,
         sources=sources(setting, solved),
     )
+
+
+def _mixtures(prepared: Prepared) -> dict[str, Any]:
+    """Experts beside dense over the life of this plan, with the training run of the winner."""
+    assert prepared.lifetime is not None
+    fleet = prepared.solved.fleet if prepared.solved is not None else None
+    found = mixtures(prepared.setting, prepared.model, fleet, prepared.lifetime)
+    best = next(row for row in found["rows"] if row.experts == found["winner_experts"])
+    if best.experts <= 1 or fleet is None:
+        return {**found, "answer": None}
+    run = Sized(params=best.params, tokens=best.tokens, loss=prepared.lifetime.loss, solved={})
+    try:
+        solved = on_fleet(fleet, run, mixture_shape(best))
+    except InfeasibleError as error:
+        return {**found, "answer": None, "refused": {**found["refused"], "training": str(error)}}
+    one = msgspec.structs.replace(solved.answer, lifetime_cost=best.lifetime_cost)
+    return {**found, "answer": one, "layout": plan_layout(solved.choice)}
 
 
 def _resolved(setting: Setting) -> dict[str, Any]:

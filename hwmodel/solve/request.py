@@ -40,6 +40,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     inference_tokens: float | None = None
     service: Service | None = None
     samples: float = 1.0
+    experts: tuple[float, ...] = ()  # numbers of experts to try beside a dense model
+    distill: bool = False
     prompt_share: float = DEFAULT_PROMPT_SHARE
     precision: str | None = None
     serving_precision: str | None = None
@@ -175,6 +177,35 @@ def _demand(given: dict[str, Any], fields: dict[str, Any]) -> None:
     }
 
 
+def _ways(given: dict[str, Any], fields: dict[str, Any]) -> None:
+    """--moe and --distill: other ways to the same loss than a dense model trained on its own."""
+    moe = given.pop("moe", None)
+    fields["distill"] = bool(given.pop("distill", False))
+    if moe is None or moe is False:
+        return
+    if fields.get("inference_tokens") is None:
+        raise InputError("--moe compares lifetimes: add the demand (--inference-tokens or --serve)")
+    fields["experts"] = experts_asked(moe)
+
+
+EXPERTS_TRIED = (2.0, 4.0, 8.0, 16.0, 32.0)  # those of the runs behind the law of experts
+
+
+def experts_asked(text: Any) -> tuple[float, ...]:
+    """Numbers of experts of --moe: `all`, or a list. Raises InputError beyond what the law was fitted on."""
+    if text is True or str(text).strip().lower() == "all":
+        return EXPERTS_TRIED
+    counts = []
+    for word in str(text).split(","):
+        if not word.strip().isdecimal() or not 2 <= int(word) <= EXPERTS_TRIED[-1]:
+            raise InputError(
+                f"--moe takes numbers of experts from 2 to {EXPERTS_TRIED[-1]:g}, like --moe 8,32, or nothing for all, "
+                f"not {word.strip()!r}: the law of experts was fitted on no others"
+            )
+        counts.append(float(word))
+    return tuple(dict.fromkeys(counts))
+
+
 def _layout(given: dict[str, Any]) -> dict[str, float]:
     layout: dict[str, float] = {}
     for key in LAYOUT_KEYS:
@@ -260,6 +291,7 @@ def parse_request(**given: Any) -> Request:
     fields["loss_like"] = _loss_like(given.pop("loss_like", None))
     fields["prompt_share"] = _prompt_share(given.pop("prompt_output", None))
     _demand(given, fields)
+    _ways(given, fields)
     fields["layout"] = _layout(given)
     fields["shape"] = given.pop("shape", None)
     folders = given.pop("catalogs", ())
@@ -269,7 +301,7 @@ def parse_request(**given: Any) -> Request:
         raise unknown(
             "option",
             next(iter(given)),
-            [*_READERS, *_VERBATIM, *LAYOUT_KEYS, "gpus", "seq_len", "serve", "samples"],
+            [*_READERS, *_VERBATIM, *LAYOUT_KEYS, "gpus", "seq_len", "serve", "samples", "moe", "distill"],
             "plan",
         )
     request = Request(**fields)

@@ -97,6 +97,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     curves: dict[str, Any]
     money: dict[str, Any] | None
     warnings: list[str]
+    mixtures: dict[str, Any] | None  # experts beside dense, for the same loss and demand
     sources: list[dict[str, str]]
 
     def to_dict(self) -> dict[str, Any]:

@@ -20,16 +20,22 @@ DEFAULT_PROMPT_TOKENS = 1536.0  # prompt : output = 3 : 1, printed wherever it i
 DEFAULT_OUTPUT_TOKENS = 512.0
 DEFAULT_TPOT_S = 0.05
 TP_CHOICES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+PP_CHOICES = (1.0, 2.0, 4.0, 8.0)
+MOST_ACCELERATORS = 64.0  # of one engine instance
+PREFILL_TOKENS = 8192.0  # of the prompts in one step, for throughput (docs.vllm.ai, Optimization and Tuning)
+NEARLY_FASTEST = 1.25
 BATCH_SHARES = tuple(0.74**i for i in range(15))
 MAX_BATCH = 1024.0  # sequences of one attention rank: engines' usual ceiling
 
 
-def formats_of(recipe: ServingPrecision) -> ServingFormats:
-    """Bytes by tensor class of a serving recipe."""
+def formats_of(shape: Shape, recipe: ServingPrecision) -> ServingFormats:
+    """Bytes by tensor class; four-bit recipes of mixtures of experts keep attention and shared layers in 16 bits."""
+    routed = any(b.n_experts for b in shape.blocks)
     return ServingFormats(
         weight_bytes=recipe.weight_bytes,
         activation_bytes=recipe.activation_bytes,
         kv_bytes=recipe.kv_bytes,
+        experts_only=1.0 if routed and recipe.weight_bytes < 0.9 else 0.0,
     )
 
 
@@ -50,7 +56,7 @@ def cost_table(
     room = sequences_that_fit(held, load, layout, engine)
     batch = maximum(minimum(room, MAX_BATCH * layout.dp) * batch_share, 1.0)
     step = decode_step_s(shape, machine, formats, layout, engine, batch, load.mean_context)
-    prompts = 1.0
+    prompts = maximum(PREFILL_TOKENS / load.new_tokens, 1.0)
     prefill = prefill_s(shape, machine, formats, layout, engine, load.new_tokens, load.prompt_tokens, prompts)
     n = layout.accelerators
     prompt_s = n * prefill / (load.prompt_tokens * prompts * layout.dp * layout.pp)
@@ -66,27 +72,30 @@ def cost_per_token(
     output_tokens: Num = DEFAULT_OUTPUT_TOKENS,
     tpot_limit_s: float = DEFAULT_TPOT_S,
     max_tp: float = 0.0,
+    strict: bool = False,
 ) -> ServingCost:
     """The cheapest layout and batch for each size of `shape` (numbers, or columns of one dimension).
 
-    Tries tensor-parallel widths up to the scale-up domain (at most 64, or `max_tp`) and batches from one to what the
-    cache holds; keeps those whose decode step stays within `tpot_limit_s` (where none does, the fastest). `feasible`
-    is 0 where no width holds the weights. Accelerator-seconds; multiply with a price or a power for money or energy.
+    Tries tensor-parallel widths up to the scale-up domain (at most 64, or `max_tp`), pipeline stages, for experts also
+    attention-data parallelism, and batches from one to what the cache holds; keeps those whose decode step stays within
+    `tpot_limit_s` or, unless `strict`, within a quarter of the fastest. `feasible` is 0 where none is left.
+    Accelerator-seconds; multiply with a price or a power for money or energy.
     """
     import numpy as np
 
     engine = engine or default_engine(machine)
-    widest = min(max_tp or 64.0, float(np.max(machine.network.domain)))
-    choices = [t for t in TP_CHOICES if t <= widest] or [1.0]
-    tp = np.repeat(choices, len(BATCH_SHARES))[:, None]
+    choices = _layouts(shape, min(max_tp or 64.0, float(np.max(machine.network.domain))))
+    tp, pp, dp, ep = np.repeat(choices, len(BATCH_SHARES), axis=0).T[:, :, None]
     share = np.tile(BATCH_SHARES, len(choices))[:, None]
     load = ServingLoad(prompt_tokens=prompt_tokens, output_tokens=output_tokens)
-    table = cost_table(shape, machine, formats, engine, load, ServingLayout(tp=tp), share)
+    layout = ServingLayout(tp=tp, pp=pp, dp=dp, ep=ep)
+    table = cost_table(shape, machine, formats, engine, load, layout, share)
     prompt_s, output_s, batch, step, fit = (np.broadcast_to(t, np.broadcast(tp, *table).shape) for t in table)
     cost = prompt_s * prompt_tokens + output_s * output_tokens
-    late = np.maximum(step / tpot_limit_s, 1.0)
-    # Late configurations rank behind all others, in the order of their lateness; those without room come last.
-    rank = np.where(fit > 0, np.where(late > 1.0, 1e9 * late, 0.0) + cost, np.inf)
+    fastest = np.min(np.where(fit > 0, step, np.inf), axis=0)
+    allowed = tpot_limit_s if strict else np.maximum(tpot_limit_s, NEARLY_FASTEST * fastest)
+    fit = np.where(step <= allowed, fit, 0.0)
+    rank = np.where(fit > 0, cost, np.inf)
     best = np.argmin(rank, axis=0)
     columns = np.arange(rank.shape[1])
 
@@ -104,6 +113,20 @@ def cost_per_token(
     )
 
 
+def _layouts(shape: Shape, widest: float) -> Any:
+    """(tp, pp, dp, ep) to try, a row each."""
+    import numpy as np
+
+    wide = [t for t in TP_CHOICES if t <= widest] or [1.0]
+    flat = [(t, 1.0, 1.0) for t in wide]
+    experts = max(float(np.max(b.n_experts)) for b in shape.blocks)
+    if experts:
+        flat += [(t, 1.0, t) for t in wide if 1 < t <= experts]
+        flat += [(1.0, t, t) for t in TP_CHOICES if 1 < t <= experts]
+    rows = [(t, p, d, e) for t, d, e in flat for p in PP_CHOICES if t * p * d <= MOST_ACCELERATORS]
+    return np.array(rows)
+
+
 def serving_accelerator_seconds_per_token(
     shape: Shape | Sequence[Shape],
     machine: Machine,
@@ -112,6 +135,7 @@ def serving_accelerator_seconds_per_token(
     output_tokens: float = DEFAULT_OUTPUT_TOKENS,
     engine: Engine | None = None,
     tpot_limit_s: float = DEFAULT_TPOT_S,
+    strict: bool = False,
 ) -> ServingCost:
     """`cost_per_token` for one shape, a column-valued shape or a sequence of shapes (a ladder of sizes).
 
@@ -122,18 +146,43 @@ def serving_accelerator_seconds_per_token(
     columns = shape if isinstance(shape, Shape) else stack_shapes(shape)
     engine = engine or default_engine(machine, recipe.id)
     cost = cost_per_token(
-        columns, machine, formats_of(recipe), engine, prompt_tokens, output_tokens, tpot_limit_s=tpot_limit_s
+        columns,
+        machine,
+        formats_of(columns, recipe),
+        engine,
+        prompt_tokens,
+        output_tokens,
+        tpot_limit_s=tpot_limit_s,
+        strict=strict,
     )
     if not _any(cost.feasible):
-        formats, layout = formats_of(recipe), ServingLayout(tp=min(64.0, float(machine.network.domain)))
-        short = -float(maximum(kv_pool_bytes(columns, formats, layout, engine, machine.hbm_bytes), -1e30))
-        raise InfeasibleError(
-            f"the weights do not fit {layout.tp:g} x {machine.part} in {recipe.id}: {short / 1e9:.0f} GB an accelerator"
-            " are missing; serve in a smaller format or over a wider domain",
-            binding="memory",
-            remedy="a smaller format, or a part with more memory",
-        )
+        raise _no_size(columns, machine, recipe, engine, tpot_limit_s)
     return cost
+
+
+def _no_size(
+    shape: Shape, machine: Machine, recipe: ServingPrecision, engine: Engine, tpot_limit_s: float
+) -> InfeasibleError:
+    """Memory, or else the limit on latency, that no size of the ladder keeps."""
+    import numpy as np
+
+    tp = min(MOST_ACCELERATORS, float(machine.network.domain))
+    layout = ServingLayout(tp=tp, pp=MOST_ACCELERATORS // tp)
+    pool = kv_pool_bytes(shape, formats_of(shape, recipe), layout, engine, machine.hbm_bytes)
+    short = -float(np.max(pool))
+    if short < 0.0:
+        return InfeasibleError(
+            f"no size of interest decodes within a TPOT of {1e3 * tpot_limit_s:g} ms on {machine.part} in {recipe.id}; "
+            "allow a longer TPOT, a smaller serving format or a part with more bandwidth",
+            binding="tpot",
+            remedy="a longer TPOT",
+        )
+    return InfeasibleError(
+        f"the weights do not fit {layout.accelerators:g} x {machine.part} in {recipe.id}: {short / 1e9:.0f} GB an "
+        "accelerator are missing; serve in a smaller format or on a part with more memory",
+        binding="memory",
+        remedy="a smaller format, or a part with more memory",
+    )
 
 
 def default_engine(machine: Machine, recipe: str = "") -> Engine:

@@ -25,9 +25,10 @@ from hwmodel.physics.serving import (
 )
 from hwmodel.physics.serving_queue import closed_loop, pools
 from hwmodel.solve.serving_choose import check_context, engine_for
+from hwmodel.solve.serving_cost import formats_of
 from hwmodel.solve.serving_layouts import check_sizes, sizes_of
 from hwmodel.solve.serving_question import ServingQuestion
-from hwmodel.solve.serving_table import load_of, serving_formats
+from hwmodel.solve.serving_table import load_of
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.serving import Engine, ServiceTerms, ServingFormats, ServingLayout, ServingLoad, ServingMemory
 from hwmodel.specs.shape import Shape
@@ -61,7 +62,7 @@ def predict(
     recipe = catalog.serving_precision(names[0])
     m = machine(part, system, recipe, kernel_calibration())
     at = _Engine(
-        question=question, shape=shape, machine=m, formats=serving_formats(shape, recipe), load=load_of(question),
+        question=question, shape=shape, machine=m, formats=formats_of(shape, recipe), load=load_of(question),
         engine=engine_for(question.engine, part.family, recipe.id), layout=layout, clients=clients, part=part.name,
     )  # fmt: skip
     s, more = _both(at) if workers is None else _split(at, workers, prefill_tp)

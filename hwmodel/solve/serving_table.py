@@ -18,6 +18,7 @@ from hwmodel.physics.serving import (
     tokens_per_step,
 )
 from hwmodel.physics.serving_queue import queue_wait_s, queue_wait_tail_s
+from hwmodel.solve.serving_cost import formats_of
 from hwmodel.solve.serving_layouts import column, layouts, rows_of, sizes_of
 from hwmodel.solve.serving_question import ServingQuestion
 from hwmodel.specs.hardware import Part, System
@@ -62,17 +63,6 @@ class Options(msgspec.Struct, kw_only=True):
         return len(self.batch)
 
 
-def serving_formats(shape: Shape, recipe: ServingPrecision) -> ServingFormats:
-    """Bytes by tensor class; four-bit recipes of mixtures of experts keep attention and shared layers in 16 bits."""
-    routed = any(b.n_experts for b in shape.blocks)
-    return ServingFormats(
-        weight_bytes=recipe.weight_bytes,
-        activation_bytes=recipe.activation_bytes,
-        kv_bytes=recipe.kv_bytes,
-        experts_only=1.0 if routed and recipe.weight_bytes < 0.9 else 0.0,
-    )
-
-
 def normal_quantile(p: float) -> float:
     """Standard normal quantile by Acklam's rational approximation, good to 1e-4 between 0.5 and 0.999."""
     t = math.sqrt(-2.0 * math.log(1.0 - p))
@@ -101,7 +91,7 @@ def options(
 
     Tails: the running batch spreads like a Poisson number, the wait for prefill is an M/D/1 queue's.
     """
-    load, formats = load_of(question), serving_formats(shape, recipe)
+    load, formats = load_of(question), formats_of(shape, recipe)
     tried = layouts(shape, float(machine.network.domain), sizes_of(question))
     held = memory(shape, formats, tried, load, engine, machine.hbm_bytes)
     room = column(sequences_that_fit(held, load, tried, engine))

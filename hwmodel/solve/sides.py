@@ -118,6 +118,32 @@ def shape_table(shape: Shape, seq_len: float) -> dict[str, Any]:
     }
 
 
+def batch(setting: Setting, solved: Solved) -> dict[str, Any]:
+    """The global batch and the critical one that caps it."""
+    r = setting.request
+    law = setting.catalog.law(CRITICAL_BATCH_LAW)
+    cap = float(batch_laws.critical_batch_tokens(law, solved.sized.n)) / r.seq_len
+    seqs = solved.choice.batch_seqs
+    return {
+        "global_batch_seqs": seqs,
+        "global_batch_tokens": seqs * r.seq_len,
+        "cap_seqs": cap,
+        "cap_law": law.id,
+        "cap_outside_fit_range": bool(batch_laws.critical_batch_outside(law, solved.sized.n)),
+        "steps": float(batch_laws.steps_for_batch(seqs * r.seq_len, solved.sized.d)),
+        "given": r.global_batch_seqs is not None,
+    }
+
+
+def regret(setting: Setting, sized: Sized) -> dict[str, float] | None:
+    """Sizes that waste at most 5 % of the budget that this loss (or this compute) needs; tokens are released."""
+    if not laws.has_loss(setting.law) or sized.loss is None:
+        return None
+    flop = 6.0 * sized.n * sized.d
+    low, high = laws.regret_band(setting.law, flop)
+    return {"params_low": float(low), "params_high": float(high), "waste": 0.05, "flop": flop}
+
+
 def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]:
     """What a reader must know before trusting the numbers."""
     said = list(setting.notes)

@@ -29,7 +29,7 @@ from hwmodel.physics.serving_queue import closed_loop, open_loop, pools
 from hwmodel.physics.serving_step import touched_experts
 from hwmodel.physics.shape import forward_flop_per_token
 from hwmodel.solve.serving_columns import stack, stack_shapes
-from hwmodel.solve.serving_table import serving_formats
+from hwmodel.solve.serving_cost import formats_of
 from hwmodel.specs.serving import Engine, ServingLayout, ServingLoad, Speculation
 
 MODELS = ("llama-3.1-8b", "llama-3.1-70b", "deepseek-v3", "gpt-oss-120b", "mixtral-8x7b", "llama-2-7b")
@@ -41,7 +41,7 @@ def _of(model: str, part: str, recipe: str):
     precision = catalog.serving_precision(recipe)
     m = machine(found, catalog.default_system(found.id), precision, kernel_calibration())
     engine = engine_of(serving_calibration(), "trtllm", family=found.family, recipe=recipe)
-    return shape, m, serving_formats(shape, precision), engine
+    return shape, m, formats_of(shape, precision), engine
 
 
 @settings(deadline=None, max_examples=40)
@@ -247,6 +247,6 @@ def test_palm_540b_on_64_tpu_v4() -> None:
     recipe = catalog.serving_precision("w8a16")
     m = machine(part, catalog.default_system(part.id), recipe, kernel_calibration())
     step = decode_step_s(
-        shape, m, serving_formats(shape, recipe), ServingLayout(tp=64.0, kv_split=64.0), Engine(), 64.0, 2048.0
+        shape, m, formats_of(shape, recipe), ServingLayout(tp=64.0, kv_split=64.0), Engine(), 64.0, 2048.0
     )
     assert 1e3 * step == pytest.approx(29.0, rel=0.45)

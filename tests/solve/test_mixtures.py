@@ -1,0 +1,103 @@
+"""`plan --moe`: mixtures of experts against a dense model over a whole life; `--distill` refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import hwmodel as hm
+from hwmodel import laws
+from hwmodel.catalog import load_catalog
+from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.laws.experts import active_for_dense, dense_equivalent, joint_moe
+from hwmodel.physics.shape import parameters, shape_for_params, smooth_shapes, with_experts
+from hwmodel.report import plan_markdown
+
+ASK = {"gpus": "512xH100", "loss_like": "70B@1.4T"}
+
+
+def test_dense_equivalents_invert() -> None:
+    c = load_catalog().law("ludziejewski_2025").constants
+    dense = np.geomspace(1e9, 1e11, 9)
+    for experts in (1.0, 4.0, 32.0):
+        active = active_for_dense(c, dense, 1e12, experts)
+        assert np.allclose(dense_equivalent(c, active, 1e12, experts), dense, rtol=1e-9)
+        assert np.allclose(
+            joint_moe(c, active, 1e12, experts)["loss_nats"], joint_moe(c, dense, 1e12, 1.0)["loss_nats"]
+        )
+    # Few tokens over many experts reach no loss of a dense model that saw them all.
+    assert active_for_dense(c, 1e13, 1e7, 32.0) == float("inf")
+
+
+def test_experts_share_a_shape() -> None:
+    base = shape_for_params(7e9)
+    assert with_experts(base, 1.0) is base
+    mixture = with_experts(base, 8.0)
+    dense, terms = parameters(base), parameters(mixture)
+    assert terms.active == pytest.approx(dense.active, rel=1e-3)  # the router comes on top
+    assert terms.total > 5.0 * dense.total
+    sizes = np.geomspace(1e9, 1e12, 13)
+    assert np.allclose(parameters(smooth_shapes(sizes)).total, sizes, rtol=1e-3)
+
+
+def test_mixtures_beside_dense() -> None:
+    found = hm.plan(**ASK, inference_tokens="20T", moe="4,32")
+    m = found.mixtures
+    dense, four, most = m["rows"]
+    assert (dense.experts, four.experts, most.experts) == (1.0, 4.0, 32.0)
+    assert dense.lifetime_cost == pytest.approx(found.saving["lifetime_cost"])
+    for row in m["rows"]:
+        assert row.lifetime_cost == pytest.approx(row.train_cost + row.serve_cost)
+        assert row.saving == pytest.approx(1.0 - row.lifetime_cost / dense.lifetime_cost)
+    # More experts: fewer active parameters for the same loss, more of them in memory.
+    assert dense.params_active > four.params_active > most.params_active
+    assert dense.params < four.params < most.params
+    assert m["winner_experts"] == min(m["rows"], key=lambda row: row.lifetime_cost).experts
+    # The loss is that of the plan, by way of the dense equivalent.
+    catalog = load_catalog()
+    equal = dense_equivalent(catalog.law(m["law"]).constants, most.params_active, most.tokens, 32.0)
+    loss = laws.loss(catalog.law("besiroglu_2024"), equal, most.tokens)
+    assert loss == pytest.approx(laws.loss(catalog.law("besiroglu_2024"), 7e10, 1.4e12), rel=1e-6)
+    if m["winner_experts"] > 1:
+        assert m["saving"].low <= m["saving"].value <= m["saving"].high
+        assert m["answer"].accelerators == 512
+    assert "decades beyond its runs" in plan_markdown(found)
+
+
+def test_without_a_fleet_flops_decide() -> None:
+    m = hm.plan(loss_like="70B@1.4T", inference_tokens="20T", moe=True).mixtures
+    costs = [row.lifetime_cost for row in m["rows"]]
+    assert costs == sorted(costs, reverse=True)  # FLOPs count active parameters alone
+    assert m["answer"] is None
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"moe": "8"}, "add the demand"),
+        ({"moe": "64", "inference_tokens": "1T"}, "2 to 32"),
+        ({"moe": "some", "inference_tokens": "1T"}, "2 to 32"),
+        ({"moe": "8", "inference_tokens": "1T", "unique_tokens": "100B"}, "repeated data"),
+        ({"distill": True, "inference_tokens": "1T"}, "constants were not obtained"),
+    ],
+)
+def test_what_is_not_sourced_is_refused(given: dict, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        hm.plan(loss_like="70B@1.4T", **given)
+
+
+def test_sizes_that_miss_the_latency_have_no_cost() -> None:
+    found = hm.plan(**ASK, serve="200 req/s, 1k in, 300 out, 2 years, tpot 8ms")
+    assert found.saving["value"] is None
+    assert found.saving["training_optimal_lifetime_cost"] is None
+    assert "cannot be served" in plan_markdown(found)
+    with pytest.raises(InfeasibleError, match="longer TPOT"):
+        hm.plan(**ASK, serve="200 req/s, 1k in, 300 out, 2 years, tpot 1ms")
+
+
+def test_the_optimum_falls_smoothly_with_demand() -> None:
+    """No size is sticky: neither rungs of the training ladder nor steps of rounded shapes hold the optimum fast."""
+    curve = hm.plan(**ASK, inference_tokens="2T").curves["demand"]
+    sizes = np.array([row["params"] for row in curve])
+    assert (np.diff(sizes) < 0).all()
+    assert (np.abs(np.diff(np.log(sizes))) < 0.35).all()
