@@ -1,11 +1,10 @@
-"""Layouts a second on one core, all terms and memory; beside one evaluation of llm-analysis where it is installed.
+"""Layouts a second on one core, all terms and memory, over a grid of fleets (`peers.py` has other packages).
 
 python benchmarks/layout_search.py
 """
 
 from __future__ import annotations
 
-import logging
 import time
 
 import numpy as np
@@ -52,45 +51,12 @@ def search_rate() -> tuple[int, float]:
     return found.space.count, time.perf_counter() - start
 
 
-def peer_s() -> float | None:
-    """Seconds of one llm-analysis training evaluation, None where it is not installed (pip install llm-analysis)."""
-    logging.disable(logging.WARNING)
-    try:
-        from llm_analysis.analysis import LLMAnalysis
-        from llm_analysis.config import (
-            ParallelismConfig,
-            get_dtype_config_by_name,
-            get_gpu_config_by_name,
-            get_model_config_by_name,
-        )
-    except ImportError:
-        return None
-    analysis = LLMAnalysis(
-        get_model_config_by_name("facebook_opt-66b"),
-        get_gpu_config_by_name("a100-sxm-80gb"),
-        get_dtype_config_by_name("w16a16e16"),
-        ParallelismConfig(tp_size=8, pp_size=8, dp_size=16),
-    )
-    times = []
-    for _ in range(20):
-        start = time.perf_counter()
-        analysis.training(batch_size_per_gpu=1, seq_len=2048, total_num_tokens=300e9)
-        times.append(time.perf_counter() - start)
-    return sorted(times)[len(times) // 2]
-
-
 def main() -> None:
     """Print rates and ratios."""
     raw_rate()
     for name, (count, seconds) in (("step + memory", raw_rate()), ("search", search_rate())):
         print(f"{name:<16}{count:>9,} layouts in {seconds:6.2f} s: {count / seconds / 1e6:5.2f} M/s (floor "
               f"{TARGET_PER_S / 1e6:.1f})")  # fmt: skip
-    count, seconds = raw_rate()
-    peer = peer_s()
-    if peer is None:
-        print("llm-analysis is not installed: no ratio")
-    else:
-        print(f"llm-analysis: {1e3 * peer:.2f} ms an evaluation, {peer / (seconds / count):,.0f} times ours")
 
 
 if __name__ == "__main__":

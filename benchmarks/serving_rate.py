@@ -22,28 +22,23 @@ from hwmodel.solve.serving_cost import formats_of
 from hwmodel.specs.serving import ServingLayout
 
 
-def main() -> None:
-    """Print serving configurations a second, in blocks and one at a time."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="llama-3.1-70b")
-    parser.add_argument("--count", type=int, default=1_000_000)
-    parser.add_argument("--block", type=int, default=8192)
-    given = parser.parse_args()
+def serving_rates(model: str, count: int = 1_000_000, block: int = 8192) -> tuple[float, float]:
+    """Configurations a second in columns, and seconds of one plain evaluation: all terms of decode and prefill."""
     catalog = load_catalog()
-    shape, part = catalog.model(given.model), catalog.part("h200")
+    shape, part = catalog.model(model), catalog.part("h200")
     recipe = catalog.serving_precision("fp8")
     m = machine(part, catalog.default_system(part.id), recipe, kernel_calibration())
     formats = formats_of(shape, recipe)
     engine = engine_of(serving_calibration(), "trtllm", family=part.family, recipe="fp8")
     rng = np.random.default_rng(0)
-    tp = 2.0 ** rng.integers(0, 4, given.count)
-    batch = rng.uniform(1, 512, given.count)
-    context = rng.uniform(128, 32768, given.count)
+    tp = 2.0 ** rng.integers(0, 4, count)
+    batch = rng.uniform(1, 512, count)
+    context = rng.uniform(128, 32768, count)
     best = np.inf
     for _ in range(3):
         start = time.perf_counter()
-        for at in range(0, given.count, given.block):
-            cut = slice(at, at + given.block)
+        for at in range(0, count, block):
+            cut = slice(at, at + block)
             layout = ServingLayout(tp=tp[cut])
             decode_terms(shape, m, formats, layout, engine, batch[cut], context[cut])
             prefill_terms(shape, m, formats, layout, engine, context[cut], context[cut])
@@ -52,8 +47,17 @@ def main() -> None:
     for _ in range(200):
         decode_terms(shape, m, formats, ServingLayout(tp=8.0), engine, 64.0, 2048.0)
         prefill_terms(shape, m, formats, ServingLayout(tp=8.0), engine, 2048.0, 2048.0)
-    one = (time.perf_counter() - start) / 200
-    rate = given.count / best
+    return count / best, (time.perf_counter() - start) / 200
+
+
+def main() -> None:
+    """Print serving configurations a second, in blocks and one at a time."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="llama-3.1-70b")
+    parser.add_argument("--count", type=int, default=1_000_000)
+    parser.add_argument("--block", type=int, default=8192)
+    given = parser.parse_args()
+    rate, one = serving_rates(given.model, given.count, given.block)
     print(f"{given.model}: {rate / 1e6:.2f} M configurations/s (decode and prefill terms, {given.count:,} distinct)")
     print(f"one evaluation with plain numbers: {1e3 * one:.3f} ms; columns are {rate * one:,.0f} times faster")
 

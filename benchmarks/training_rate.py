@@ -2,7 +2,7 @@
 
 OMP_NUM_THREADS=1 python benchmarks/training_rate.py
 
-Ratio to read: our rate over the aim (a million a second). `layout_search.py` sets it beside another package.
+Ratio to read: our rate over the aim (a million a second). `peers.py` sets it beside other packages.
 """
 
 from __future__ import annotations
@@ -52,24 +52,37 @@ def best_seconds(work: Callable[[], object], repeats: int = 7) -> float:
     return min(times)
 
 
-def main() -> None:
-    """Print our rate, the first (cold) block, and one plain evaluation."""
+def training_rates(model: str) -> tuple[float, float]:
+    """Layouts a second in columns, and seconds of one plain evaluation: every term of the step, and memory."""
+    rate, _, one = _measured(model)
+    return rate, one
+
+
+def _measured(model: str) -> tuple[float, float, float]:
     catalog = load_catalog()
     part, recipe = catalog.part("H100"), catalog.precision("bf16")
     where = machine(part, catalog.default_system(part), recipe, kernel_calibration())
     stack, load = training_stack("generic", part.family), Workload(seq_len=4096.0, global_batch_seqs=2048.0)
+    shape, layouts = catalog.model(model), distinct_layouts(BLOCK)
+
+    def evaluate(layout: Layout) -> object:
+        terms = step(shape, where, recipe, layout, load, stack)
+        return terms.total_s, peak_memory(shape, recipe, layout, load, stack).total_bytes
+
+    cold = best_seconds(lambda: evaluate(layouts), 1)
+    warm = best_seconds(lambda: evaluate(layouts))
+    one = best_seconds(lambda: evaluate(Layout(tp=8.0, dp=16.0)), 50)
+    return BLOCK / warm, BLOCK / cold, one
+
+
+def main() -> None:
+    """Print our rate, the first (cold) block, and one plain evaluation."""
     for model in ("llama-3.1-70b", "mixtral-8x7b"):
-        shape, layouts = catalog.model(model), distinct_layouts(BLOCK)
-
-        def block() -> object:
-            terms = step(shape, where, recipe, layouts, load, stack)  # noqa: B023
-            return terms.total_s, peak_memory(shape, recipe, layouts, load, stack).total_bytes  # noqa: B023
-
-        cold = best_seconds(block, 1)
-        rate = BLOCK / best_seconds(block)
-        print(f"{model}: {rate / 1e6:.2f} M layouts/s ({rate / AIM:.2f} x the aim), cold {BLOCK / cold / 1e6:.2f} M/s")
-    one = best_seconds(lambda: step(shape, where, recipe, Layout(tp=8.0, dp=16.0), load, stack), 50)
-    print(f"one plain evaluation: {one * 1e6:.0f} us")
+        rate, cold, one = _measured(model)
+        print(
+            f"{model}: {rate / 1e6:.2f} M layouts/s ({rate / AIM:.2f} x the aim), cold {cold / 1e6:.2f} M/s; one plain "
+            f"evaluation {one * 1e6:.0f} us"
+        )
 
 
 if __name__ == "__main__":
