@@ -17,7 +17,8 @@ FLOP_PER_PF_DAY = 1e15 * SECONDS_PER_DAY
 JOULES_PER_KWH = 3.6e6
 HOURS_PER_YEAR = 8766.0
 
-_NUMBER = r"[+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+# Commas separate thousands: `1,000,000` is one number, `1,5` is none.
+_NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _QUANTITY = re.compile(rf"\s*({_NUMBER})\s*(.*?)\s*")
 _FLEET = (
     re.compile(rf"\s*({_NUMBER})\s*[x×*]\s*(\S.*?)\s*"),
@@ -41,7 +42,7 @@ def _split(text: str, what: str, example: str) -> tuple[float, str]:
     if match is None:
         raise InputError(f"cannot read {text!r} as {what}; write it like {example}")
     try:
-        value = float(match[1].replace("_", ""))
+        value = float(re.sub("[_,]", "", match[1]))
     except ValueError:
         raise InputError(f"cannot read {text!r} as {what}; write it like {example}") from None
     if not math.isfinite(value):
@@ -52,6 +53,11 @@ def _split(text: str, what: str, example: str) -> tuple[float, str]:
 def _scaled(text: str, what: str, units: dict[str, float], example: str, default: str | None = None) -> float:
     value, unit = _split(text, what, example)
     unit = unit or (default if default is not None else "")
+    if unit.startswith(","):
+        raise InputError(
+            f"cannot read {text!r} as {what}: commas separate thousands (1,000,000), a point decimals; write it like "
+            f"{example}"
+        )
     if unit not in units:
         listed = " ".join(u for u in units if u)
         raise InputError(f"unknown unit {unit!r} in {text!r} ({what}); use one of: {listed}; like {example}")
@@ -98,7 +104,7 @@ def parse_fleet(text: str) -> tuple[int, str]:
         name, number = second[1], second[2]
     else:
         raise InputError(f"cannot read {text!r} as a fleet; write it like 1024xA100 or H100:8")
-    count = float(number.replace("_", ""))
+    count = float(re.sub("[_,]", "", number))
     if count <= 0 or count != math.floor(count) or not math.isfinite(count):
         raise InputError(f"a fleet needs a whole number of accelerators above zero, got {number!r} in {text!r}")
     return int(count), name

@@ -133,6 +133,13 @@ def check_id(law_id: str) -> None:
         raise InputError(f"--save {law_id!r}: use letters, digits, - and _ only")
 
 
+def check_free(root: Path, name: str) -> None:
+    """Raises InputError where a law of one's own has this id already."""
+    target = root / FOLDER / f"{name}.yaml"
+    if target.exists():
+        raise InputError(f"--save {name}: {target} exists; choose another id, or --force to save over it")
+
+
 def write_law(root: Path, spec: LawSpec) -> Path:
     """Save a law of one's own under `root`/laws, whole or not at all. InputError for an id that cannot be one."""
     check_id(spec.id)

@@ -33,11 +33,12 @@ def list_records(kind: str, fmt: str, out: Path | None, catalogs: tuple[Path, ..
     """Records of a KIND: accelerators, systems, models, prices, precisions, serving, laws, regions, fleets, sources."""
     from hwmodel.catalog import load_catalog
     from hwmodel.cli.tables import render
-    from hwmodel.report.catalog_pages import rows_of
+    from hwmodel.report.catalog_pages import rows_of, shown
 
     catalog = load_catalog(catalogs)
     rows = rows_of(catalog, kind)
-    emit(render(rows, {"kind": kind, "catalog_version": catalog.version, "rows": rows}, fmt), out)
+    cells = rows if fmt == "json" else [shown(row) for row in rows]
+    emit(render(cells, {"kind": kind, "catalog_version": catalog.version, "rows": rows}, fmt), out)
 
 
 @command.command()

@@ -39,6 +39,7 @@ FORMS = ("additive", "tied", "power-floor", "isoflop", "envelope")
 @click.option("--seed", default=42, show_default=True)
 @click.option("--convention", default="total", show_default=True, help="How the runs count parameters.")
 @click.option("--save", metavar="ID", help="Save as a law of your own: `--law ID` then plans with it.")
+@click.option("--force", is_flag=True, help="Save over a law of that id.")
 @click.option("--save-in", type=click.Path(path_type=Path), help="Catalog folder to save in (default: the user's).")
 @click.option("--plot", type=click.Path(path_type=Path), help="Write a figure (SVG).")
 @click.option("--format", "fmt", type=click.Choice(["text", "md", "json", "csv"]), default="text", show_default=True)
@@ -83,9 +84,12 @@ def _check(options: dict[str, Any]) -> None:
         if not 0.0 < options[name] < 1.0:
             raise InputError(f"--{name.replace('_', '-')} is a share between 0 and 1, such as 0.8")
     if options["save"] is not None:
-        from hwmodel.catalog.laws import check_id
+        from hwmodel.catalog.laws import check_free, check_id
+        from hwmodel.catalog.places import own_root
 
         check_id(options["save"])
+        if not options["force"]:
+            check_free(options["save_in"] or own_root(), options["save"])
     if options["bootstraps"] < 20:
         raise InputError("--bootstraps: at least 20, or there are no intervals")
 

@@ -38,7 +38,13 @@ def _plain(value: Any) -> Any:
 
 def _cells(rows: Rows) -> list[list[str]]:
     names = list(rows[0]) if rows else []
-    return [names, *([("" if row.get(n) is None else str(row.get(n))) for n in names] for row in rows)]
+    return [names, *([_cell(row.get(n)) for n in names] for row in rows)]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def _csv(rows: Rows) -> str:

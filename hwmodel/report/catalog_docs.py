@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwmodel.report.catalog_pages import accelerator_rows, page
+from hwmodel.report.catalog_pages import accelerator_rows, page, shown
 from hwmodel.report.catalog_tables import markdown_table
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def nomenclature() -> str:
 
 def index(catalog: Catalog) -> str:
     """The list of parts, linked."""
-    rows = [{**row, "id": f"[{row['id']}]({row['id']}.md)"} for row in accelerator_rows(catalog)]
+    rows = [{**shown(row), "id": f"[{row['id']}]({row['id']}.md)"} for row in accelerator_rows(catalog)]
     return f"{NOTE}# Accelerators\n\nDense peaks; memory and links decimal, one direction.\n\n{markdown_table(rows)}"
 
 

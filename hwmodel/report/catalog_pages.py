@@ -33,10 +33,16 @@ def figure(record: Sourced) -> str:
     return f"{text} {record.unit}".strip()
 
 
-def _tera(value: float | None, known: bool) -> str:
+def _tera(value: float | None, known: bool) -> float | str | None:
+    """Tera-operations; `none` where the hardware lacks the format, None where nobody says."""
     if value is None:
-        return "none" if known else "unknown"
-    return f"{value / 1e12:.10g}"
+        return "none" if known else None
+    return _round(value / 1e12)
+
+
+def _round(value: float | None, digits: int = 10) -> float | None:
+    """The number at so many digits; None for what is not known (or zero)."""
+    return float(f"{value:.{digits}g}") if value else None
 
 
 def accelerator_rows(catalog: Catalog) -> list[Row]:
@@ -53,10 +59,10 @@ def accelerator_rows(catalog: Catalog) -> list[Row]:
                 "bf16_tflop_s": _tera(peaks.get("bf16"), "bf16" in peaks),
                 "fp8_tflop_s": _tera(peaks.get("fp8"), "fp8" in peaks),
                 "nvfp4_tflop_s": _tera(peaks.get("nvfp4"), "nvfp4" in peaks),
-                "memory_gb": f"{p.hbm_bytes / 1e9:.4g}" if p.hbm_bytes else "unknown",
-                "memory_gb_s": f"{p.hbm_bytes_per_s / 1e9:.5g}" if p.hbm_bytes_per_s else "unknown",
-                "link_uni_gb_s": f"{p.link_uni_bytes_per_s / 1e9:.4g}",
-                "tdp_w": "" if p.tdp_w is None else f"{p.tdp_w:g}",
+                "memory_gb": _round(p.hbm_bytes / 1e9, 4),
+                "memory_gb_s": _round(p.hbm_bytes_per_s / 1e9, 5),
+                "link_uni_gb_s": float(f"{p.link_uni_bytes_per_s / 1e9:.4g}"),
+                "tdp_w": p.tdp_w,
                 "default_system": catalog.default_system(p).id,
                 "unconfirmed": len(p.unconfirmed),
             }
@@ -68,9 +74,9 @@ def system_rows(catalog: Catalog) -> list[Row]:
     """One row a system."""
     return [
         {
-            "id": s.id, "name": s.name, "part": s.part, "per_node": f"{s.accelerators_per_node:g}",
-            "domain": f"{s.domain_accelerators:g}", "link_uni_gb_s": f"{s.link_uni_bytes_per_s / 1e9:.4g}",
-            "topology": s.link_topology, "nic_gbit_s": f"{s.nic_uni_bytes_per_s * 8e-9:.4g}", "fabric": s.fabric,
+            "id": s.id, "name": s.name, "part": s.part, "per_node": s.accelerators_per_node,
+            "domain": s.domain_accelerators, "link_uni_gb_s": float(f"{s.link_uni_bytes_per_s / 1e9:.4g}"),
+            "topology": s.link_topology, "nic_gbit_s": float(f"{s.nic_uni_bytes_per_s * 8e-9:.4g}"), "fabric": s.fabric,
             "unconfirmed": " ".join(s.unconfirmed),
         }
         for s in catalog.systems()
@@ -88,11 +94,11 @@ def model_rows(catalog: Catalog) -> list[Row]:
             {
                 "id": m.id,
                 "name": m.name,
-                "params": f"{terms.total:.0f}" if terms else "not modelled",
-                "active_params": f"{terms.active:.0f}" if terms else "",
-                "public_params": f"{m.public_params:.12g}" if m.public_params else "",
-                "layers": f"{layers(m.shape):g}" if m.shape else "",
-                "d_model": f"{m.shape.d_model:g}" if m.shape else "",
+                "params": round(float(terms.total)) if terms else None,
+                "active_params": round(float(terms.active)) if terms else None,
+                "public_params": _round(m.public_params, 12),
+                "layers": float(layers(m.shape)) if m.shape else None,
+                "d_model": float(m.shape.d_model) if m.shape else None,
                 "status": m.status,
                 "source": m.source,
             }
@@ -108,8 +114,8 @@ def price_rows(catalog: Catalog) -> list[Row]:
         if s is not None:
             rows.append(
                 {
-                    "part": p.id, "kind": s.kind, "usd_per_hour": f"{s.median_usd_per_accelerator_hour:.2f}",
-                    "low": f"{s.low_usd_per_accelerator_hour:.2f}", "high": f"{s.high_usd_per_accelerator_hour:.2f}",
+                    "part": p.id, "kind": s.kind, "usd_per_hour": round(s.median_usd_per_accelerator_hour, 2),
+                    "low": round(s.low_usd_per_accelerator_hour, 2), "high": round(s.high_usd_per_accelerator_hour, 2),
                     "quotes": s.n_quotes, "from": s.first_date, "to": s.last_date, "flag": s.flag,
                 }
             )  # fmt: skip
@@ -146,6 +152,11 @@ def rows_of(catalog: Catalog, kind: str) -> list[Row]:
     if kind not in makers:
         raise unknown("kind of record", kind, makers)
     return makers[kind]()
+
+
+def shown(row: Row) -> Row:
+    """A row for people: what is not known says so."""
+    return {k: "unknown" if v is None else f"{v:.10g}" if isinstance(v, float) else v for k, v in row.items()}
 
 
 KINDS = ("accelerators", "systems", "models", "prices", "precisions", "serving", "laws", "regions", "fleets", "sources")

@@ -9,13 +9,23 @@ from hwmodel.report import words
 from hwmodel.report.words import table
 from hwmodel.solve.compare_values import Comparison
 
-HEADER = ["parameters", "tokens", "training FLOP", "time", "rent", "loss (nats/token)", "gain", "price of the gain"]
+HEADER = [
+    "parameters",
+    "tokens",
+    "training FLOP",
+    "training time",
+    "rent",
+    "loss (nats/token)",
+    "gain",
+    "price of the gain",
+]
 CSV_ANSWER = ("params", "tokens", "train_flop", "accelerators", "train_days", "mfu", "cost_usd", "loss_nats")
 
 
 def values_table(found: Comparison) -> list[list[str]]:
     """Cells of a comparison of values, the header first."""
-    header = [found.option.replace("_", " "), *HEADER]
+    # `--time 10d,30d` beside the training time that comes out, `--tokens` beside tokens: the option is what was given.
+    header = [f"--{found.option.replace('_', '-')}", *HEADER]
     cells = [header]
     for row, value in zip(found.rows, found.values, strict=True):
         a = row["answer"]
@@ -32,7 +42,9 @@ def values_markdown(found: Comparison) -> str:
     """Values of one option side by side, and the price of the difference."""
     header, *rows = values_table(found)
     notes = "\n".join(f"- {line}" for line in dict.fromkeys(w for one in found.plans for w in one.warnings))
-    return f"# {found.option.replace('_', ' ')}: {' beside '.join(found.values)}\n\n{table(header, rows)}\n\n{notes}\n"
+    return (
+        f"# --{found.option.replace('_', '-')}: {' beside '.join(found.values)}\n\n{table(header, rows)}\n\n{notes}\n"
+    )
 
 
 def values_csv(found: Comparison) -> str:

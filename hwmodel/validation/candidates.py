@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 
 from hwmodel.physics.shape import layers
@@ -115,13 +116,27 @@ def layouts(case: Case, machine: Machine, stack: Stack) -> list[tuple[Layout, fl
     case = _cores(case)
     found = list(itertools.islice(_enumerate(case, _Open(case, machine, stack)), 40 * _MOST))
     if not found:
-        stated = " x ".join(f"{n} {v:g}" for n, v in (("tp", case.tp), ("cp", case.cp), ("pp", case.pp)) if v)
-        raise CellError(
-            f"no layout: {stated or 'heads, layers and batch'} does not divide {case.n_accel:g} accelerators"
-        )
+        raise CellError(_no_layout(case))
     if len(found) > _MOST:
         found = found[:: len(found) // _MOST + 1]
     return found
+
+
+def _no_layout(case: Case) -> str:
+    """Which stated sizes do not multiply to the fleet; what is not stated was searched and is not at fault."""
+    sizes = [(n, v) for n, v in (("tp", case.tp), ("cp", case.cp), ("pp", case.pp), ("dp", case.dp)) if v and v > 1]
+    product = math.prod(v for _, v in sizes)
+    if sizes and case.n_accel % product:
+        stated = " x ".join(f"{n} {v:g}" for n, v in sizes)
+        is_ = f" = {product:g}" if len(sizes) > 1 else ""
+        return f"no layout: {stated}{is_} does not divide {case.n_accel:g} accelerators"
+    if case.global_batch and case.n_accel > case.global_batch:
+        one = case.n_accel / case.global_batch
+        return (
+            f"no layout: {case.n_accel:g} accelerators share a global batch of {case.global_batch:g} sequences, and "
+            f"one sequence cannot be split over {one:g} of them (tp x cp x pp)"
+        )
+    return f"no layout: nothing divides {case.n_accel:g} accelerators, the heads and the layers of the model at once"
 
 
 def _batches(case: Case) -> list[float]:

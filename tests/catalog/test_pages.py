@@ -127,3 +127,19 @@ def test_model_counts_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[
         main(["catalog", "check", "--catalog", str(tmp_path)])
     assert stopped.value.code == 4
     assert "wrong: the shape has" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["accelerators", "systems", "models", "prices"])
+def test_json_rows_hold_numbers(kind: str) -> None:
+    """Numbers are numbers in JSON, unknown is null; text says `unknown`."""
+    from click.testing import CliRunner
+
+    from hwmodel.cli.catalog import command
+
+    out = CliRunner().invoke(command, ["list", kind, "--format", "json"], catch_exceptions=False).output
+    words = {"id", "name", "family", "status", "part", "kind", "from", "to", "flag", "topology", "fabric", "source",
+             "default_system", "unconfirmed"}  # fmt: skip
+    rows = json.loads(out)["rows"]
+    numbers = [v for row in rows for k, v in row.items() if k not in words]
+    assert numbers
+    assert all(v is None or v == "none" or isinstance(v, (int, float)) for v in numbers)

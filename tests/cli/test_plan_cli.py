@@ -122,6 +122,14 @@ def test_broken_overlay_is_an_invalid_catalog(tmp_path: Path) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_compared_times_and_training_times_are_told_apart() -> None:
+    done = run("compare", "--gpus", "64xA100", "--time", "10d,30d")
+    header = next(line for line in done.stdout.splitlines() if line.startswith("| --time"))
+    names = [cell.strip() for cell in header.strip("|").split("|")]
+    assert len(set(names)) == len(names)
+    assert "training time" in names
+
+
 def test_compare_shows_both_formats() -> None:
     done = run("compare", "--gpus", "512xH100", "--tokens", "2T", "--precision", "bf16,fp8", "--format", "json")
     assert done.returncode == 0

@@ -336,3 +336,15 @@ def test_intervals_hold_the_largest_over_training_runs(data):
     middle, low, high = predict(fit, 0.8, params=n[later], tokens=d[later])
     assert np.mean((low <= loss[later]) & (loss[later] <= high)) >= 0.8
     assert np.median(np.abs(middle / loss[later] - 1)) < 0.03
+
+
+def test_saving_twice_needs_force(tmp_path):
+    """A law of that id is not overwritten unawares; the refusal comes before the fit."""
+    runs = [str(DATA / "chinchilla_runs.csv"), "--where", "used_in_replication=1", "--bootstraps", "20", "--quiet"]
+    args = [*runs, "--save", "mine", "--save-in", str(tmp_path)]
+    (tmp_path / "laws").mkdir()
+    target = tmp_path / "laws" / "mine.yaml"
+    target.write_text("my own words")
+    with pytest.raises(InputError, match="--force"):
+        CliRunner().invoke(command, args, catch_exceptions=False)
+    assert target.read_text() == "my own words"

@@ -14,7 +14,17 @@ REASONABLE = st.floats(min_value=1.0, max_value=1e14)
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1.4T", 1.4e12), ("300B", 3e11), ("6.7e9", 6.7e9), ("2_000", 2000.0), ("70b", 7e10), ("5.76e23", 5.76e23)],
+    [
+        ("1.4T", 1.4e12),
+        ("300B", 3e11),
+        ("6.7e9", 6.7e9),
+        ("2_000", 2000.0),
+        ("70b", 7e10),
+        ("5.76e23", 5.76e23),
+        ("1,400B", 1.4e12),
+        ("70,000,000,000", 7e10),
+        ("1,234.5M", 1.2345e9),
+    ],
 )
 def test_counts(text: str, value: float) -> None:
     assert units.parse_count(text) == value
@@ -28,6 +38,7 @@ def test_counts(text: str, value: float) -> None:
         ("1024*a100-80gb", (1024, "a100-80gb")),
         ("4096xTPUv4", (4096, "TPUv4")),
         ("8 x MI300X", (8, "MI300X")),
+        ("1,024xA100", (1024, "A100")),
     ],
 )
 def test_fleets(text: str, fleet: tuple[int, str]) -> None:
@@ -41,12 +52,21 @@ def test_durations(text: str, seconds: float) -> None:
     assert units.parse_duration_s(text) == pytest.approx(seconds)
 
 
+@pytest.mark.parametrize("text", ["1,4T", "1,00,000", "1000,000", ",5", "1,2345"])
+def test_commas_separate_thousands_only(text: str) -> None:
+    with pytest.raises(InputError, match="write it like"):
+        units.parse_count(text)
+
+
 def test_decimal_and_binary_bytes_differ() -> None:
     assert units.parse_bytes("80GB") == 80e9
     assert units.parse_bytes("80GiB") == 80 * 2**30
 
 
-@pytest.mark.parametrize(("text", "usd"), [("$5M", 5e6), ("2.1usd", 2.1), ("250000", 250000.0), ("$1.5B", 1.5e9)])
+@pytest.mark.parametrize(
+    ("text", "usd"),
+    [("$5M", 5e6), ("2.1usd", 2.1), ("250000", 250000.0), ("$1.5B", 1.5e9), ("$1,000,000", 1e6), ("1,000usd", 1e3)],
+)
 def test_money(text: str, usd: float) -> None:
     assert units.parse_usd(text) == pytest.approx(usd)
 

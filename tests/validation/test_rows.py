@@ -107,7 +107,14 @@ def test_parts_and_formats_that_do_not_exist_are_refused() -> None:
 
 def test_layouts_that_do_not_multiply_are_refused() -> None:
     ready, _ = prepared(ROW | {"tp": "7", "pp": "1", "cp": "1"})
-    assert "does not divide" in ready.reasons[0]
+    assert "tp 7 does not divide" in ready.reasons[0]
+
+
+def test_a_batch_too_small_for_the_fleet_says_so() -> None:
+    """What binds is named: the batch and the accelerators, not a size of one."""
+    ready, _ = prepared(ROW | {"tp": "", "pp": "", "cp": "1", "n_accel": "512", "global_batch_seqs": "2"})
+    assert "share a global batch of 2 sequences" in ready.reasons[0]
+    assert "cp 1" not in ready.reasons[0]
 
 
 def test_what_is_blank_is_searched_and_the_stated_layout_lies_near() -> None:
