@@ -45,10 +45,11 @@ def read_calibration(path: Path) -> dict[str, Any]:
 
 @cache
 def kernel_calibration(directory: Path | None = None) -> KernelCalibration:
-    """Constants of kernels and collectives (`kernels.yaml`, `collectives.yaml`)."""
+    """Constants of kernels, collectives and power (`kernels.yaml`, `collectives.yaml`, `power.yaml`)."""
     place = directory or calibrations_dir()
     kernels = read_calibration(place / "kernels.yaml")
     collectives = read_calibration(place / "collectives.yaml")
+    power = read_calibration(place / "power.yaml")
     return KernelCalibration(
         gemm=kernels["gemm"],
         attention=kernels["attention"],
@@ -56,6 +57,8 @@ def kernel_calibration(directory: Path | None = None) -> KernelCalibration:
         memory=kernels["memory"],
         collectives=collectives["collectives"],
         scale_out=collectives["scale_out"],
+        power_watts={family: float(kin["watts_per_tflop_per_s"]) for family, kin in power["reference"].items()},
+        power_exponent=float(power["exponent"]),
         code_version=str(kernels.get("code_version", "")),
         fitted_on=str(kernels.get("fitted_on", "")),
     )

@@ -52,10 +52,17 @@ def training_calibration(directory: Path | None = None) -> TrainingCalibration:
     )
 
 
-def stack_id(framework: str, year: float | None, calibration: TrainingCalibration) -> str:
-    """The stack that a framework's name and year mean; `generic` where none is known."""
+def stack_id(
+    framework: str, year: float | None, calibration: TrainingCalibration, family: str = "", number_format: str = ""
+) -> str:
+    """The stack that a framework's name and year mean on a family of parts and a format; `generic` where none is known.
+
+    Entries with `families` or `formats` describe kernels that exist only there.
+    """
     for entry in calibration.stacks:
-        if re.search(entry["match"], framework, re.I) and (year is None or year <= entry.get("until", 9999)):
+        dated = year is None or year <= entry.get("until", 9999)
+        here = family in entry.get("families", (family,)) and number_format in entry.get("formats", (number_format,))
+        if dated and here and re.search(entry["match"], framework, re.I):
             return str(entry["id"])
     return "generic"
 
@@ -90,7 +97,8 @@ def build_stack(
     if entry is not None:
         values |= entry["constants"]
         title = entry["title"]
-    own = calibration.fitted.get(name, {}) if level_known else {}
+    relative = name if entry is None else str(entry.get("like", name))  # whose fit a later version shares
+    own = calibration.fitted.get(relative, {}) if level_known else {}
     level = own.get("level", 1.0) * values.get("level", 1.0)
     values |= own | {"level": level} | _family(family, calibration)
     return Stack(id=name, title=title, year=year or 0.0, **values)

@@ -225,6 +225,8 @@ def moe_ffn(c: Config, family: Family, model_type: str, n_experts: int) -> Field
         "top_k": c.number("num_experts_per_tok", "experts_per_token", "top_k_experts", "moe_topk", high=n_experts),
         "d_ff_shared": shared_width(c, model_type, expert),
     }  # fmt: skip
+    if c.count("n_group") > 1:
+        fields["top_groups"] = c.number("topk_group")
     latent = c.count("moe_latent_size")
     if latent:
         # Experts work in a narrower space: as wide as `latent` instead of the model, with a product in and one out.

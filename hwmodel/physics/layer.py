@@ -85,6 +85,14 @@ def _attention_products(
     return [(mixed[0], mixed[1]), output]
 
 
+def expert_constants(c: GemmConstants, stack: Stack) -> GemmConstants:
+    """Constants of the experts' products: training loops over large ones, unlike the fused kernels of serving."""
+    if not anywhere(stack.grouped > 0):
+        return c
+    efficiency = where(stack.grouped > 0, stack.grouped, c.group_efficiency)
+    return msgspec.structs.replace(c, group_efficiency=efficiency)
+
+
 def expert_rows(block: Block, tokens: Num, layout: Layout) -> tuple[Num, Num]:
     """Tokens that one local expert receives in a micro-batch, and the number of local experts."""
     local = maximum(block.n_experts, 1.0) / layout.ep
@@ -110,8 +118,9 @@ def _ffn_products(
     if anywhere(moe):
         rows, local = expert_rows(block, tokens, layout)
         width = block.d_ff / layout.etp
-        up = _grouped(rows, fused * width, d, local, c, trainable)
-        down = _grouped(rows, d, width, local, c, trainable)
+        experts = expert_constants(c, stack)
+        up = _grouped(rows, fused * width, d, local, experts, trainable)
+        down = _grouped(rows, d, width, local, experts, trainable)
         router = _product(tokens / layout.tp, maximum(block.n_experts, 1.0), d, machine.gemm_high, trainable)
         shared_up = _product(tokens, fused * block.d_ff_shared / layout.tp, d, c, trainable)
         shared_down = _product(tokens, d, block.d_ff_shared / layout.tp, c, trainable)
@@ -238,7 +247,7 @@ def _distinct(picks: Num, places: Num) -> Num:
 def _expert_parallel(
     shape: Shape, block: Block, tokens: Num, layout: Layout, precision: Precision, machine: Machine, stack: Stack
 ) -> Num:
-    """Exposed seconds of one pass's dispatch and combine (two all-to-alls)."""
+    """Seconds of one pass's dispatch and combine (two all-to-alls)."""
     if not anywhere((layout.ep > 1.0) & (block.n_experts > 0)):
         return 0.0
     net = machine.network
@@ -249,10 +258,10 @@ def _expert_parallel(
     sent = tokens / layout.tp * layout.etp * shape.d_model * precision.residual_bytes
     one = all_to_all_s(sent * _distinct(block.top_k, layout.ep), layout.ep, near, net)
     if anywhere(domains > 1.0):
-        across = all_to_all_s(sent * _distinct(block.top_k, domains), layout.ep, near, net)
+        reached = minimum(domains, block.top_groups)
+        across = all_to_all_s(sent * _distinct(block.top_k, reached), layout.ep, near, net)
         one = where(domains > 1.0, across, one)
-    exposed = 2.0 * one * stack.imbalance * (1.0 - stack.ep_overlap)
-    return where((layout.ep > 1.0) & (block.n_experts > 0), exposed, 0.0)
+    return where((layout.ep > 1.0) & (block.n_experts > 0), 2.0 * one * stack.imbalance, 0.0)
 
 
 def head_s(shape: Shape, tokens: Num, tp: Num, machine: Machine, stack: Stack, trainable: Any) -> Num:
@@ -267,7 +276,8 @@ def head_s(shape: Shape, tokens: Num, tp: Num, machine: Machine, stack: Stack, t
 def _launches(block: Block, layout: Layout, stack: Stack) -> Num:
     """Kernels launched in one layer's forward pass; grouped products still loop over the experts of a rank."""
     local = block.n_experts / layout.ep
-    return stack.launches_layer + where(block.n_experts > 0, stack.launches_moe + stack.launches_expert * local, 0.0)
+    plain = stack.launches_layer + where(layout.tp > 1.0, stack.launches_tensor, 0.0)
+    return plain + where(block.n_experts > 0, stack.launches_moe + stack.launches_expert * local, 0.0)
 
 
 def _one_kind(

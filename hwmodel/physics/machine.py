@@ -23,6 +23,10 @@ FORMAT_BYTES |= {"mxfp8": 1.03125, "nvfp4": 0.5625, "mxfp4": 0.53125, "fp4": 0.5
 FORMAT_KIN = {"fp16": "bf16", "tf32": "bf16", "fp32": "bf16", "mxfp8": "fp8_block", "fp8_block": "fp8", "int8": "fp8"}
 FORMAT_KIN |= {"mxfp4": "nvfp4", "fp4": "nvfp4", "int4": "nvfp4", "nvfp4": "fp8", "fp8": "bf16"}
 
+# Rows that ragged edges add to each expert where narrow weights are widened on the way in: these kernels tile by 16 rows
+# (tables of int4 grouped products of PyPI aiconfigurator-core 0.12.0, Ampere, Ada and Hopper: no bias up to 512 tokens).
+WIDENED_GROUP_EDGE = 16.0
+WIDENED_GROUP_SHARE = 0.5
 
 # Units of parts that no readable source counts: a sibling's (unconfirmed; they only scale fill and waves).
 FAMILY_UNITS = {"volta": 80.0, "ampere": 108.0, "ada": 142.0, "hopper": 132.0, "blackwell": 148.0, "cdna": 304.0}
@@ -86,6 +90,8 @@ def gemm_constants(
     values.setdefault("sustained", 1.0 / (1.0 + values.get("throttle", 0.0)))
     if weight_bytes is not None and weight_bytes < own:  # widened on the way in: fewer bytes, read more slowly
         values["hbm_fraction"] = values.get("hbm_fraction", 0.85) * values.get("weight_only_fraction", 1.0)
+        values["group_edge"] = min(values.get("group_edge", WIDENED_GROUP_EDGE), WIDENED_GROUP_EDGE)
+        values["group_efficiency"] = values.get("group_efficiency", 0.8) * WIDENED_GROUP_SHARE
     constants = GemmConstants(
         peak_flop_per_s=peak or format_peak(part, number_format),
         hbm_bytes_per_s=part.hbm_bytes_per_s,
@@ -122,6 +128,14 @@ def _flash2(current: AttentionConstants, part: Part, table: dict[str, dict[str, 
     slower = values.pop("slowdown", 1.0)
     changed = _fields(AttentionConstants, values)
     return msgspec.structs.replace(current, efficiency=current.efficiency / slower, **changed)
+
+
+def power_share(part: Part, calibration: KernelCalibration) -> float:
+    """Share of its kin's sustained rate that a part with fewer watts a peak FLOP/s keeps; at most 1."""
+    peak, kin = part.peak_dense_flop_per_s.get(high_format(part)), calibration.power_watts.get(part.family)
+    if not (peak and kin and part.tdp_w) or part.id in calibration.gemm:
+        return 1.0
+    return float(min(1.0, part.tdp_w / (peak / 1e12) / kin) ** calibration.power_exponent)
 
 
 def sustained_gemm(c: GemmConstants) -> GemmConstants:
@@ -210,6 +224,11 @@ def machine(
     cache = "fp8" if narrow else high_format(part)
     attention = attention_constants(part, precision.attention_format, calibration.attention, cache)
     memory, _ = _layers(part, calibration.memory)
+    share = power_share(part, calibration)
+    if share < 1.0:
+        gemm = msgspec.structs.replace(gemm, sustained=gemm.sustained * share)
+        high = msgspec.structs.replace(high, sustained=high.sustained * share)
+        attention = msgspec.structs.replace(attention, throttle=(1.0 + attention.throttle) / share - 1.0)
     return Machine(
         part=part.id,
         system=system.id,

@@ -95,6 +95,24 @@ def _host_s(device: Num, launches: Num, layout: Layout, stack: Stack) -> Num:
     return sqrt(sqrt(a * a + b * b)) - device
 
 
+def _expert_traffic_s(
+    times: LayerTimes, again: _Share, compute: Num, machine: Machine, layout: Layout, stack: Stack
+) -> Num:
+    """Exposed seconds of a layer's dispatch and combine.
+
+    Interleaved stages have another micro-batch at hand to compute meanwhile (arXiv 2412.19437 section 3.2.1);
+    schedules do so where the traffic leaves the scale-up domain.
+    """
+    whole = times.ep_f + times.ep_b + again.layer * times.ep_f
+    if not anywhere(layout.ep > 1.0):
+        return whole
+    crosses = layout.ep * where(layout.etp > 1.0, layout.tp, 1.0) > machine.network.domain
+    interleaved = (layout.pp > 1.5) & (layout.vpp > 1.5) & crosses
+    hides = interleaved | (stack.ep_always > 0)
+    exposed = maximum(whole - stack.ep_overlap * compute, stack.dp_floor * whole)
+    return where(hides, exposed, whole)
+
+
 def _accumulate_s(shard: LayerShard, precision: Precision, machine: Machine, stack: Stack) -> Num:
     """Seconds to add one layer's weight gradients to their accumulator."""
     width = where(stack.gradient_bytes > 0, stack.gradient_bytes, precision.gradient_bytes)
@@ -120,10 +138,10 @@ def _micro_batch(
     repeated = repeated + again.layer * (times.gemm_f + times.cast_f) + again.memory * times.memory_f
     tp = times.tp_f + times.tp_b + again.layer * times.tp_f
     cp = times.cp_f + times.cp_b + again.attention * times.cp_f
-    ep = times.ep_f + times.ep_b + again.layer * times.ep_f
     gemm = times.gemm_f + times.gemm_b
     attention = times.attention_f + times.attention_b
     cast = times.cast_f + times.cast_b
+    ep = _expert_traffic_s(times, again, gemm + attention + memory + cast, machine, layout, stack)
     device = (gemm + attention + memory + cast + repeated + tp + cp + ep) * stack.level
     launches = times.launches_f * (1.0 + stack.host_backward + again.layer)
     layer_host = _host_s(device, launches, layout, stack)

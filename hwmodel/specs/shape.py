@@ -19,6 +19,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     `mixer_params` (parameters in matrix products), `mixer_flop_per_token` (forward FLOPs of the scan, beside them)
     and `mixer_state_elements` (constant state a sequence); they keep no KV cache.
     Feed-forward: `d_ff` (per expert when `n_experts` > 0), `gated` 1 for SwiGLU-like (three matrices), 0 for two;
+    `top_groups` caps the groups of experts (nodes) that the experts of one token come from;
     `d_ff_shared` is the summed width of the shared experts. `extra_params` are parameters outside matrix products
     that the general formulas do not count.
     """
@@ -44,6 +45,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     gated: Num = 1.0
     n_experts: Num = 0.0
     top_k: Num = 0.0
+    top_groups: Num = float("inf")
     d_ff_shared: Num = 0.0
     extra_params: Num = 0.0
 

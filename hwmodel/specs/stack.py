@@ -28,12 +28,14 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     score_passes: Num = 5.0  # times that an unfused forward pass moves each attention score
     memory_passes: Num = 1.0  # traffic of element-wise operations over that of the fused minimum
     accumulate_passes: Num = 0.7  # share of the gradient accumulation's traffic that wgrad products do not hide
+    grouped: Num = 0.0  # efficiency of experts' products over plain ones; 0: that of the inference kernels measured
     imbalance: Num = 1.2  # busiest expert-parallel rank over the mean
 
     # Host.
     host_op_s: Num = 8e-6  # time to launch one kernel
     host_backward: Num = 1.5  # launches of a backward pass over those of a forward one
     launches_layer: Num = 16.0  # kernels launched in one layer's forward pass
+    launches_tensor: Num = 4.0  # beside these with tensor parallelism: two collectives, each a launch and a wait
     launches_moe: Num = 18.0  # launched beside these where the layer has experts
     launches_expert: Num = 4.0  # and for each expert that the rank holds
     host_pipeline: Num = 1.0  # launch cost over the plain one where pipeline ranks also exchange activations
@@ -43,7 +45,8 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     # Overlap.
     tp_overlap: Num = 0.25  # fraction of tensor-parallel communication hidden under matrix products
     cp_overlap: Num = 0.8
-    ep_overlap: Num = 0.0
+    ep_overlap: Num = 0.8  # share of a layer's compute that hides expert traffic, where micro-batches interleave
+    ep_always: Num = 0.0  # 1: expert traffic hides so in every layout, also inside a scale-up domain
     dp_overlap: Num = 0.72  # fraction of the backward pass that data-parallel communication can hide under
     zero_overlap: Num = -1.0  # the same where optimizer states are sharded (ZeRO 1, 2); below 0: as `dp_overlap`
     dp_floor: Num = 0.07  # fraction of data-parallel communication that stays exposed

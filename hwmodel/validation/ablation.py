@@ -26,7 +26,7 @@ REMOVED: dict[str, dict[str, float]] = {
     "pipeline bubble": {"bubble": 0.0},
     "tensor-parallel communication": {"tp_overlap": 1.0},
     "data-parallel overlap": {"dp_overlap": 0.0, "fsdp_overlap": 0.0, "zero_overlap": -1.0},
-    "expert-parallel communication": {"ep_overlap": 1.0},
+    "expert-parallel communication": {"ep_always": 1.0, "ep_overlap": 1e3},
     "expert imbalance": {"imbalance": 1.0},
     "attention of older kernels": {"attention_old": 1.0, "attention_backward": 1.0},
     "sustained products": {"sustained": 1.0, "sustained_high": 1.0},

@@ -142,11 +142,15 @@ def training_board(
     seed: int = 0,
     measured: list[Row] | None = None,
     progress: Progress | None = None,
+    trainer: Trainer | None = None,
 ) -> Board:
-    """Predictions and figures of training rows: with the shipped constants, or with values of `hold` left out."""
+    """Predictions and figures of training rows: with the shipped constants, or with values of `hold` left out.
+
+    `trainer`, made of the same rows for fitting, keeps its fits from one board to the next.
+    """
     if hold and hold not in HOLDS:
         raise InputError(f"--leave-out {hold} is none of {', '.join(HOLDS)}")
-    trainer = Trainer(rows, measured, fitting=bool(hold))
+    trainer = trainer or Trainer(rows, measured, fitting=bool(hold))
     say = progress or (lambda _: None)
     if not hold:
         return _shipped(trainer)

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwmodel.catalog.stacks import TrainingCalibration
+from hwmodel.specs import Stack
 from hwmodel.validation.run_fit import measured_sequence_s
-from hwmodel.validation.training import Prepared, outcome, stacks_of
+from hwmodel.validation.training import Outcome, Prepared, outcome, stacks_of
 from hwmodel.validation.training_rows import Case
 
 # Spread of levels between sources and of rows within one (natural logs), from sources left out of the fit.
 BETWEEN, WITHIN = 0.20, 0.08
-# A lone measurement that is further off is more likely an odd run than a level; n of them may move sqrt(n) times it.
-ODD = 0.35
+# Spread between sources of the cost of the host and of communication (natural logs): priors, like those of the fit.
+HOST, NETWORK = 1.0, 0.6
+# A lone measurement that is further off, in spreads, is more likely an odd run than a level; n of them may move
+# sqrt(n) times it.
+ODD = 2.0
+_TRAFFIC = ("tp_s", "cp_s", "ep_s", "pp_transfer_s", "dp_exposed_s")
+
+Shares = NDArray[np.float64]
 
 
 def _alike(one: Case, other: Case) -> float:
@@ -29,25 +38,52 @@ def _alike(one: Case, other: Case) -> float:
     return 0.5 if same_engine and same_part else 0.0
 
 
+def spreads(prepared: Prepared, stacks: Sequence[Stack], result: Outcome) -> Shares:
+    """Rows of (level, host, network): how far each unknown of a cluster moves a row's log seconds, by its share."""
+    out = np.zeros((len(prepared.rows), 3))
+    if prepared.batch is None:
+        return out
+    terms = prepared.batch.step(list(stacks))
+    size = prepared.batch.rows.shape
+    places = np.minimum(np.asarray(result.best), size[0] - 1)
+
+    def share(*names: str) -> Shares:
+        seconds = np.sum([np.broadcast_to(getattr(terms, name), size) for name in names], axis=0)
+        return np.asarray(seconds / terms.total_s)[places]
+
+    out[:, 0] = BETWEEN
+    out[:, 1] = HOST * share("host_s")
+    out[:, 2] = NETWORK * share(*_TRAFFIC)
+    return np.nan_to_num(out)
+
+
+def expected_shift(own: Shares, seen: Shares, alike: Shares, errors: Shares) -> float:
+    """Mean log correction of a row given the `errors` of measured ones: what they share explains the errors.
+
+    Best linear predictor: level, host and network of a cluster are unknown with the spreads in `own` (3,) and `seen`
+    (n, 3); each measured row adds a scatter of its own. `alike` (n,) says how much of the cluster they share.
+    """
+    total = float(alike.sum())
+    variance = (seen**2).sum(axis=1) + WITHIN**2
+    most = ODD * np.sqrt(variance * max(total, 1.0))
+    covariance = seen @ seen.T + WITHIN**2 * np.eye(len(errors))
+    return float((alike * (seen @ own)) @ np.linalg.solve(covariance, np.clip(errors, -most, most)))
+
+
 def level_shifts(prepared: Prepared, measured: Prepared, calibration: TrainingCalibration) -> list[float]:
-    """Natural-log correction of each row's seconds: the measured rows' mean error, shrunk by how little they say."""
-    target = measured_sequence_s(measured)
-    result = outcome(measured, stacks_of(measured, calibration))
+    """Natural-log correction of each row's seconds from what the measured rows of its cluster say."""
+    stacks = stacks_of(measured, calibration)
+    result = outcome(measured, stacks)
     with np.errstate(invalid="ignore", divide="ignore"):
-        errors = np.log(target / result.sequence_s)
+        errors = np.log(measured_sequence_s(measured) / result.sequence_s)
     usable = [i for i, case in enumerate(measured.cases) if case is not None and math.isfinite(errors[i])]
+    seen = spreads(measured, stacks, result)
+    own_stacks = stacks_of(prepared, calibration)
+    own = spreads(prepared, own_stacks, outcome(prepared, own_stacks))
     shifts = []
-    for case in prepared.cases:
-        if case is None:
-            shifts.append(0.0)
-            continue
-        weights = [_alike(case, measured.cases[i]) for i in usable]  # type: ignore[arg-type]
-        total = sum(weights)
-        if total <= 0:
-            shifts.append(0.0)
-            continue
-        mean = sum(w * errors[i] for w, i in zip(weights, usable)) / total
-        trust = BETWEEN**2 / (BETWEEN**2 + WITHIN**2 / total)
-        most = ODD * math.sqrt(max(total, 1.0))
-        shifts.append(float(min(max(mean, -most), most) * trust))
+    for place, case in enumerate(prepared.cases):
+        alike = np.array([0.0 if case is None else _alike(case, measured.cases[i]) for i in usable])  # type: ignore[arg-type]
+        near = [i for i, share in zip(usable, alike) if share > 0]
+        found = expected_shift(own[place], seen[near], alike[alike > 0], errors[near]) if near else 0.0
+        shifts.append(found)
     return shifts

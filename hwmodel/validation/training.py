@@ -64,7 +64,8 @@ def prepare(rows: list[Row], resolver: Resolver, calibration: TrainingCalibratio
             machine, precision, part, _ = resolver.machine(
                 case.part, case.precision, case.interconnect, case.accel_per_node
             )
-            key = (stack_id(case.engine, case.year, calibration), part.family, case.year)
+            name = stack_id(case.engine, case.year, calibration, part.family, precision.gemm_format)
+            key = (name, part.family, case.year)
             stack = build_stack(*key, calibration)
             options = layouts(case, machine, stack)
         except CellError as error:
