@@ -110,11 +110,11 @@ def parse_fleet(text: str) -> tuple[int, str]:
     return int(count), name
 
 
-def parse_duration_s(text: str, what: str = "a duration") -> float:
+def parse_duration_s(text: str, what: str = "a duration", example: str = "30d, 12h or 90min") -> float:
     """Seconds from `30d`, `12h`, `1w`, `90min`, `40ms`; `m` is minutes."""
-    if not _split(text, what, "30d, 12h or 90min")[1]:
-        raise InputError(f"{what} {text!r} has no unit; write it like 30d, 12h or 90min")
-    return _positive(_scaled(text, what, _SECONDS, "30d, 12h or 90min"), text, what)
+    if not _split(text, what, example)[1]:
+        raise InputError(f"{what} {text!r} has no unit; write it like {example}")
+    return _positive(_scaled(text, what, _SECONDS, example), text, what)
 
 
 def parse_usd(text: str, what: str = "an amount of money") -> float:

@@ -12,7 +12,7 @@ from hwmodel.errors import InputError
 
 
 @click.command()
-@click.option("--model", required=True, help="A model by name (`hwmodel catalog list models`).")
+@click.option("--model", required=True, help="A model by name (`hwmodel catalog list models`), or a config.json.")
 @click.option("--demand", metavar="RATE", help="Mean requests, like '200 req/s': choose a fleet for it.")
 @click.option("--concurrency", metavar="N", help="Clients in a closed loop: predict one configuration (with --part).")
 @click.option("--input", "prompt", default="1k", show_default=True, metavar="TOKENS", help="Prompt tokens a request.")
@@ -42,6 +42,12 @@ from hwmodel.errors import InputError
 )
 @click.option("--peak-to-mean", default=1.0, show_default=True, help="Peak demand over the mean; the fleet carries it.")
 @click.option("--spares", default=1, show_default=True, help="Replicas beyond the need (N+1).")
+@click.option(
+    "--usd-per-hour",
+    metavar="USD",
+    help="Price of an accelerator-hour instead of the catalog's quotes: one for all parts, or h100=2.5,gb200=8.",
+)
+@click.option("--catalog", "catalogs", multiple=True, type=click.Path(path_type=Path), help="Overlay (repeatable).")
 @click.option("--format", "form", type=click.Choice(["md", "json", "csv", "text"]), default="md", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result to a file instead.")
 def command(model: str, demand: str | None, concurrency: str | None, form: str, out: Path | None, **given: Any) -> None:
@@ -61,22 +67,28 @@ def command(model: str, demand: str | None, concurrency: str | None, form: str, 
         raise InputError("say either --demand (choose a fleet) or --concurrency (predict one configuration)")
     if demand is not None and (given["pools"] is not None or given["prefill_tp"] is not None):
         raise InputError("--pools and --prefill-tp belong to --concurrency (a prediction); --demand sizes pools itself")
+    from hwmodel.cli.models import with_model_file
+
+    given["shape"] = with_model_file({"model": model}).get("shape")
     question = _question(model, demand, given)
     if concurrency is None:
         from hwmodel.catalog import load_catalog
         from hwmodel.solve.serving_choose import choose
 
-        answer = choose(question, load_catalog())
+        answer = choose(question, load_catalog(given["catalogs"]))
     else:
         from hwmodel.catalog import load_catalog
         from hwmodel.solve.serving_predict import predict
         from hwmodel.units import parse_count
 
         clients = parse_count(concurrency, "--concurrency")
-        answer = predict(question, load_catalog(), clients, _workers(given["pools"]), given["prefill_tp"])
-    from hwmodel.cli.serve_text import document, headline, table
+        answer = predict(
+            question, load_catalog(given["catalogs"]), clients, _workers(given["pools"]), given["prefill_tp"]
+        )
+    from hwmodel.cli.serve_text import below, document, headline, table
 
-    emit(render(table(answer), document(question, answer), form, lead=headline(question, answer)), out)
+    lead = headline(question, answer)
+    emit(render(table(answer), document(question, answer), form, below(answer, form), lead=lead), out)
 
 
 def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:
@@ -84,17 +96,23 @@ def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:
     from hwmodel.units import parse_count, parse_duration_s, parse_fraction
 
     if given["histogram"] is not None:
-        prompt, output = read_histogram(given["histogram"])
+        lengths = read_histogram(given["histogram"])
+        prompt, output = lengths.prompt_tokens, lengths.output_tokens
     else:
+        lengths = None
         prompt, output = parse_count(given["prompt"], "--input"), parse_count(given["output"], "--output")
     limits = {
-        f"{name}_s": parse_duration_s(given[name], f"--{name}") for name in ("ttft", "tpot") if given[name] is not None
+        f"{name}_s": parse_duration_s(given[name], f"--{name}", "1s or 50ms")
+        for name in ("ttft", "tpot")
+        if given[name] is not None
     }
     hit = given["prefix_hit"].strip()
     return ServingQuestion(
         model=model,
+        shape=given["shape"],
         prompt_tokens=prompt,
         output_tokens=output,
+        lengths=lengths,
         rate=_rate(demand) if demand is not None else 1.0,
         percentile=given["percentile"] / 100.0,
         peak_to_mean=given["peak_to_mean"],
@@ -106,6 +124,7 @@ def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:
         disaggregated=given["disaggregated"],
         **{name: given[name] for name in ("tp", "pp", "dp", "ep")},
         parts=_names(given["parts"]),
+        prices=_prices(given["usd_per_hour"]),
         precisions=_names(given["precision"]),
         **limits,
     )
@@ -120,23 +139,38 @@ def _workers(text: str | None) -> tuple[int, int] | None:
     return int(prefill), int(decode)
 
 
+def _prices(text: str | None) -> tuple[tuple[str, float], ...]:
+    """(part, dollars an hour) pairs; the part is empty where one price is meant for all."""
+    from hwmodel.units import parse_usd
+
+    found = []
+    for word in (text or "").split(","):
+        part, equals, usd = word.rpartition("=")
+        if word.strip():
+            found.append((part.strip(), parse_usd(usd.strip(), "--usd-per-hour")))
+        if bool(equals) != bool(part.strip()) or (not equals and "," in (text or "")):
+            raise InputError(f"cannot read --usd-per-hour {text!r}; write one price, or h100=2.5,gb200=8")
+    return tuple(found)
+
+
 def _names(text: str | None) -> tuple[str, ...]:
     return tuple(word.strip() for word in (text or "").split(",") if word.strip())
 
 
 def _rate(text: str) -> float:
     """Requests a second of `200 req/s`, `5k req/min`, `0.5 req/s` or a bare number a second."""
+    from hwmodel.units import parse_positive
+
     head, _, unit = text.partition("/")
     words = head.lower().replace("requests", "").replace("request", "").replace("req", "").strip()
     seconds = {"": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "hour": 3600.0, "d": 86400.0, "day": 86400.0}
     scale = {"k": 1e3, "m": 1e6}.get(words[-1:], 1.0)
-    number = words[:-1] if scale > 1.0 else words
     try:
-        value = float(number) * scale
-    except ValueError as error:
+        value = parse_positive(words[:-1] if scale > 1.0 else words, "--demand") * scale
+    except InputError as error:
+        if "above zero" in str(error):
+            raise InputError(f"--demand must be above zero, not {text!r}") from error
         raise InputError(f"cannot read --demand {text!r}; write it like '200 req/s' or '5k req/min'") from error
     if unit.strip() not in seconds:
         raise InputError(f"--demand {text!r} counts per {unit.strip()!r}; use s, min, h or day")
-    if not 0.0 < value < float("inf"):
-        raise InputError(f"--demand must be above zero, not {text!r}")
     return value / seconds[unit.strip()]

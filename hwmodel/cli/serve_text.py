@@ -11,9 +11,21 @@ COLUMNS = (
     ("ep", "ep", "n"), ("batch", "batch", "n"), ("replicas", "replicas", "n"), ("prefill", "prefill pool", "pool"),
     ("accelerators", "accelerators", "n"), ("ttft_tail_s", "TTFT tail", "s"), ("tpot_s", "TPOT", "s"),
     ("tpot_tail_s", "TPOT tail", "s"), ("requests_per_s_per_replica", "req/s a replica", "2"),
-    ("usd_per_hour", "$/h", "usd"), ("usd_per_million_input", "$/M in", "2"),
+    ("usd_per_hour", "$/h", "2"), ("usd_per_million_input", "$/M in", "2"),
     ("usd_per_million_output", "$/M out", "2"), ("joules_per_output_token", "J/token out", "2"),
 )  # fmt: skip
+
+PREDICTED = (
+    *(c for c in COLUMNS[:8]), ("prefill", "prefill pool", "pool"), ("accelerators", "accelerators", "n"),
+    ("ttft_s", "TTFT", "s"), ("tpot_s", "TPOT", "s"), ("requests_per_s", "req/s", "2"),
+    ("output_tokens_per_s", "tokens/s out", "n"), ("cache_requests", "requests the cache holds", "n"),
+)  # fmt: skip
+TERMS = {
+    "gemm_s": "dense products", "experts_s": "experts", "attention_s": "attention over the cache",
+    "memory_bound_s": "norms and other memory traffic", "logits_s": "logits", "tp_s": "tensor-parallel sums",
+    "ep_s": "exchange of experts", "pp_s": "pipeline hops", "kernel_gap_s": "gaps between kernels",
+    "host_s": "scheduling and sampling",
+}  # fmt: skip
 
 
 def _number(value: Any, unit: str) -> str:
@@ -25,11 +37,11 @@ def _number(value: Any, unit: str) -> str:
         value = value["value"]
     if unit == "s":
         return format_duration(value)
-    if unit == "usd":
-        return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
     if unit == "n":
         return f"{value:,.0f}"
-    return f"{value:.3g}" if unit == "2" else str(value)
+    if unit == "2":
+        return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    return str(value)
 
 
 def _seconds(value: Any) -> str:
@@ -40,8 +52,12 @@ def _seconds(value: Any) -> str:
 
 def _usd(value: Any) -> str:
     if not isinstance(value, dict):
-        return "-" if value is None else f"${value:.3g}"
-    return f"${value['value']:.3g} (${value['low']:.3g} to ${value['high']:.3g})"
+        return "-" if value is None else _dollars(value)
+    return f"{_dollars(value['value'])} ({_dollars(value['low'])} to {_dollars(value['high'])})"
+
+
+def _dollars(value: float) -> str:
+    return f"${value:,.0f}" if value >= 1000.0 else f"${value:.3g}"
 
 
 def table(answer: dict[str, Any]) -> list[dict[str, str]]:
@@ -50,12 +66,32 @@ def table(answer: dict[str, Any]) -> list[dict[str, str]]:
     listed = (("answer", [answer["answer"]]), ("alternative", answer.get("alternatives", [])),
               ("front", answer.get("pareto", [])[1:]))  # fmt: skip
     items = [item for _, group in listed for item in group]
-    shown = [c for c in COLUMNS if any(_worth(item, c[0]) for item in items)]
+    shown = [c for c in (PREDICTED if "clients" in items[0] else COLUMNS) if any(_worth(item, c[0]) for item in items)]
     for kind, group in listed:
         for item in group:
             cells = {label: _number(item.get(key), unit) for key, label, unit in shown if key in item}
             rows.append({"": kind, **cells})
     return rows
+
+
+def below(answer: dict[str, Any], form: str) -> str | None:
+    """Where the time of a predicted decode step goes; nothing for a fleet."""
+    if "step" not in answer or form not in ("md", "text"):
+        return None
+    from hwmodel.cli.tables import columns, markdown
+
+    total = sum(answer["step"].values())
+    rows = [
+        {
+            "where a decode step goes": TERMS[name],
+            "time": format_duration(value),
+            "share": f"{100 * value / total:.1f} %",
+        }
+        for name, value in sorted(answer["step"].items(), key=lambda item: -item[1])
+        if value > 1e-3 * total
+    ]
+    rows.append({"where a decode step goes": "step", "time": format_duration(total), "share": "100 %"})
+    return markdown(rows) if form == "md" else columns(rows)
 
 
 def _worth(item: dict[str, Any], key: str) -> bool:
@@ -70,12 +106,21 @@ def headline(question: Any, answer: dict[str, Any]) -> str:
     text = _prediction(question, r) if "clients" in r else _fleet(question, r)
     said = [text, *answer.get("why", []), _quality(r["precision"], answer.get("quality", {}).get(r["precision"]))]
     if answer.get("left_out"):
-        said.append(f"Left out, for no price of them is known (ask with --parts): {', '.join(answer['left_out'])}.")
+        said.append(
+            f"Left out, for no price of them is known (--usd-per-hour gives one): {', '.join(answer['left_out'])}."
+        )
     return "\n\n".join(line for line in said if line)
 
 
 def _lengths(question: Any) -> str:
-    return f"{question.model}, {question.prompt_tokens:,.0f} tokens in, {question.output_tokens:,.0f} out"
+    name = question.shape.name if question.shape else question.model
+    text = f"{name}, {question.prompt_tokens:,.0f} tokens in, {question.output_tokens:,.0f} out"
+    if question.lengths is None:
+        return text
+    p = f"p{100 * question.percentile:g}"
+    return (
+        f"{text} on average ({p} of prompts {question.prompt_tail_tokens:,.0f}, longest {question.longest_tokens:,.0f})"
+    )
 
 
 def _prediction(question: Any, r: dict[str, Any]) -> str:
@@ -83,14 +128,41 @@ def _prediction(question: Any, r: dict[str, Any]) -> str:
     if r["prefill"] is not None:
         p = r["prefill"]
         at += (
-            f" ({p['workers']} prefill workers of {p['accelerators'] / p['workers']:g}, {r['replicas']} decode workers "
-            f"of {r['tp'] * r['pp'] * r['dp']:g})"
+            f" ({_some(p['workers'], 'prefill worker')} of {p['accelerators'] / p['workers']:g}, "
+            f"{_some(r['replicas'], 'decode worker')} of {r['tp'] * r['pp'] * r['dp']:g})"
         )
+    clients = f"{r['clients']:,.0f} client{'' if r['clients'] == 1 else 's'}"
     return (
-        f"{_lengths(question)}, {r['clients']:,.0f} clients in a closed loop on {at}: TTFT {_seconds(r['ttft_s'])}, "
+        f"{_lengths(question)}, {clients} in a closed loop on {at}: TTFT {_seconds(r['ttft_s'])}, "
         f"TPOT {_seconds(r['tpot_s'])}; {r['output_tokens_per_s']:,.0f} output tokens/s, "
-        f"{r['total_tokens_per_s']:,.0f} in and out. Means; 80 % intervals in brackets."
+        f"{r['total_tokens_per_s']:,.0f} in and out. Means; 80 % intervals in brackets." + _limits(question, r)
     )
+
+
+def _limits(question: Any, r: dict[str, Any]) -> str:
+    """Whether the means of a prediction keep the limits that were given."""
+    said = ""
+    for name in ("ttft", "tpot"):
+        limit, value = getattr(question, f"{name}_s"), r[f"{name}_s"]["value"]
+        if limit < float("inf"):
+            word = "keeps" if value <= limit else "misses"
+            said += f" The mean {word} the {name.upper()} limit of {format_duration(limit)}."
+    return said
+
+
+def _some(count: float, what: str) -> str:
+    return f"{count:,.0f} {what}{'' if count == 1 else 's'}"
+
+
+def _rate(per_second: float) -> str:
+    """Requests in the unit that shows them as a number of some digits."""
+    if per_second < 0.01:
+        return f"{per_second * 86400.0:,.3g} requests/day"
+    return f"{per_second:,.0f} requests/s" if per_second >= 1000 else f"{per_second:.3g} requests/s"
+
+
+def _headroom(share: float) -> str:
+    return f"{100 * share:.0f} % headroom" if share < 5.0 else f"carries {1.0 + share:,.0f} times the demand"
 
 
 def _layout(r: dict[str, Any], accelerators: float) -> str:
@@ -103,31 +175,36 @@ def _workers(r: dict[str, Any]) -> str:
     """Replicas, or the two pools."""
     if r["prefill"] is None:
         spare = f" ({r['spare_replicas']} spare)" if r["spare_replicas"] else ""
-        one = _layout(r, r["accelerators_per_replica"])
-        return f"{r['replicas']} replica{'s' if r['replicas'] > 1 else ''} of {one}{spare}"
+        return f"{_some(r['replicas'], 'replica')}{spare} of {_layout(r, r['accelerators_per_replica'])}"
     p = r["prefill"]
-    spare = f" ({p['spare_workers']} spare in each)" if p["spare_workers"] else ""
+    spare = f", {p['spare_workers']} spare in each" if p["spare_workers"] else ""
     return (
-        f"{p['workers']} prefill worker{'s' if p['workers'] > 1 else ''} of {_layout(p, p['accelerators_per_worker'])} "
-        f"and {r['replicas']} decode worker{'s' if r['replicas'] > 1 else ''} of "
-        f"{_layout(r, r['accelerators_per_replica'])}{spare}; a prompt's cache moves in "
+        f"{_some(p['workers'], 'prefill worker')} of {_layout(p, p['accelerators_per_worker'])} "
+        f"and {_some(r['replicas'], 'decode worker')} of "
+        f"{_layout(r, r['accelerators_per_replica'])}{spare}, a prompt's cache moves in "
         f"{format_duration(p['cache_transfer_s'])}"
     )
 
 
 def _fleet(question: Any, r: dict[str, Any]) -> str:
     p = f"p{100 * question.percentile:g}"
-    money = " No price of it is known: the fewest accelerators." if r["usd_per_hour"] is None else (
-        f" ${r['usd_per_hour']:,.2f} an hour at ${r['usd_per_accelerator_hour']:.2f} an accelerator-hour"
-        f" (quotes of {r['price_dates']}); {_usd(r['usd_per_million_input'])} a million tokens in,"
-        f" {_usd(r['usd_per_million_output'])} out."
-    )  # fmt: skip
     return (
-        f"{_lengths(question)}, {question.rate:g} requests/s (Poisson): {r['accelerators']:,.0f} x "
-        f"{r['part']} in {r['precision']}, {_workers(r)}, {100 * r['headroom']:.0f} % headroom. "
+        f"{_lengths(question)}, {_rate(question.rate)} (Poisson): {r['accelerators']:,.0f} x "
+        f"{r['part']} in {r['precision']}, {_workers(r)}; {_headroom(r['headroom'])}. "
         f"Mean TTFT {_seconds(r['ttft_s'])}, TPOT {_seconds(r['tpot_s'])}; {p} TTFT {_seconds(r['ttft_tail_s'])}, "
-        f"TPOT {_seconds(r['tpot_tail_s'])}.{money} {r['joules_per_output_token']:.3g} J a token out. "
+        f"TPOT {_seconds(r['tpot_tail_s'])}. {_money(question, r)} {r['joules_per_output_token']:.3g} J a token out. "
         "80 % intervals in brackets."
+    )
+
+
+def _money(question: Any, r: dict[str, Any]) -> str:
+    if r["usd_per_hour"] is None:
+        return "No price of this part is known (--usd-per-hour gives one): the fewest accelerators."
+    quoted = "as given" if r["price_kind"] == "given" else f"quotes of {r['price_dates']}"
+    uncached = " uncached" if question.hit_rate else ""
+    return (
+        f"${r['usd_per_hour']:,.2f} an hour at ${r['usd_per_accelerator_hour']:.2f} an accelerator-hour ({quoted}); "
+        f"{_usd(r['usd_per_million_input'])} a million{uncached} tokens in, {_usd(r['usd_per_million_output'])} out."
     )
 
 
@@ -147,8 +224,12 @@ def _quality(recipe: str, found: dict[str, Any] | None) -> str:
 def document(question: Any, answer: dict[str, Any]) -> dict[str, Any]:
     """The JSON document: request, resolved names, answer."""
     asked = {
-        f: getattr(question, f) for f in question.__struct_fields__ if getattr(question, f) not in (float("inf"), ())
+        f: getattr(question, f)
+        for f in question.__struct_fields__
+        if f not in ("shape", "lengths") and getattr(question, f) not in (float("inf"), (), None)
     }
+    if question.lengths is not None:
+        asked |= {"prompt_tail_tokens": question.prompt_tail_tokens, "longest_tokens": question.longest_tokens}
     r = answer["answer"]
     resolved = {"accelerator": r["part"], "system": r["system"], "model": question.model, "engine": question.engine}
     return {

@@ -15,12 +15,13 @@ from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
 from hwmodel.solve.serving_fleet import Fleets, fleet_row, fleets
 from hwmodel.solve.serving_infeasible import infeasible
-from hwmodel.solve.serving_layouts import check_sizes, sizes_of
+from hwmodel.solve.serving_layouts import check_sizes, column, sizes_of
 from hwmodel.solve.serving_pools import pools
 from hwmodel.solve.serving_quality import measured_quality
 from hwmodel.solve.serving_question import ServingQuestion
 from hwmodel.solve.serving_reasons import reasons
 from hwmodel.solve.serving_table import Options, options
+from hwmodel.specs.hardware import Part
 from hwmodel.specs.precision import ServingPrecision
 from hwmodel.specs.serving import Engine
 from hwmodel.specs.shape import Shape
@@ -40,11 +41,11 @@ def engine_for(name: str, family: str, recipe: str) -> Engine:
 
 def check_context(shape: Shape, question: ServingQuestion) -> None:
     """Raises InputError where prompt and output are longer than the model takes."""
-    longest = question.prompt_tokens + question.output_tokens
+    longest = question.longest_tokens
     if shape.max_seq_len and longest > shape.max_seq_len:
         raise InputError(
             f"{longest:,.0f} tokens of prompt and output, {shape.name} takes {shape.max_seq_len:,.0f}; "
-            "shorten --input or --output, or choose another model"
+            "shorten --input or --output (or the histogram's longest line), or choose another model"
         )
 
 
@@ -54,21 +55,29 @@ def tables(question: ServingQuestion, shape: Shape, catalog: Catalog) -> list[Op
     for name in question.parts or DEFAULT_PARTS:
         part = catalog.part(name)
         system = catalog.default_system(part.id)
-        for recipe in _recipes(question, catalog):
+        for recipe in _recipes(question, part, catalog):
             if not part.peak_dense_flop_per_s.get(recipe.gemm_format):
                 continue
             m = machine(part, system, recipe, kernel_calibration())
             engine = engine_for(question.engine, part.family, recipe.id)
             out.append(options(shape, part, system, m, recipe, engine, question))
     if not out:
-        parts = ", ".join(question.parts or DEFAULT_PARTS)
         asked = ", ".join(question.precisions or DEFAULT_PRECISIONS)
-        raise InputError(f"none of {parts} computes in {asked}; try --precision bf16 or fp16")
+        has = "; ".join(_formats_of(catalog.part(p)) for p in question.parts or DEFAULT_PARTS)
+        raise InputError(f"no part named computes in {asked} ({has}); choose another --precision or part")
     return out
 
 
-def _recipes(question: ServingQuestion, catalog: Catalog) -> list[ServingPrecision]:
-    return [catalog.serving_precision(p) for p in question.precisions or DEFAULT_PRECISIONS]
+def _formats_of(part: Part) -> str:
+    return f"{part.id} has {', '.join(sorted(f for f, peak in part.peak_dense_flop_per_s.items() if peak))}"
+
+
+def _recipes(question: ServingQuestion, part: Part, catalog: Catalog) -> list[ServingPrecision]:
+    """The recipes asked for, or the usual ones, in fp16 on a part without bf16."""
+    if question.precisions:
+        return [catalog.serving_precision(p) for p in question.precisions]
+    first = "bf16" if part.peak_dense_flop_per_s.get("bf16") else "fp16"
+    return [catalog.serving_precision(first if p == "bf16" else p) for p in DEFAULT_PRECISIONS]
 
 
 def _every_fleet(question: ServingQuestion, shape: Shape, found: list[Options], catalog: Catalog) -> list[Fleets]:
@@ -90,7 +99,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
 
     Raises InfeasibleError naming the limit that binds and the smallest change that helps.
     """
-    shape = catalog.model(question.model)
+    shape = question.shape or catalog.model(question.model)
     check_context(shape, question)
     check_sizes(shape, sizes_of(question))
     found = tables(question, shape, catalog)
@@ -118,11 +127,14 @@ def _index(i: int | None) -> int:
     return i
 
 
-def _rank(f: Fleets, i: int | None) -> tuple[float, float, float]:
+def _rank(f: Fleets, i: int | None) -> tuple[float, ...]:
+    """Money, accelerators, then what is simpler, then what is faster."""
     if i is None:
-        return (math.inf, math.inf, math.inf)
-    usd = float(f.usd_per_hour[i])
-    return (0.0 if math.isnan(usd) else usd, float(f.accelerators[i]), float(f.tpot_tail_s[i]))
+        return (math.inf,)
+    usd = round(float(f.usd_per_hour[i]), 6)
+    money = 0.0 if math.isnan(usd) else usd
+    staged = float(column(f.options.layout.pp)[i] > 1)
+    return (money, float(f.accelerators[i]), float(f.pools is not None), staged, float(f.tpot_tail_s[i]))
 
 
 def _rows(question: ServingQuestion, usable: list[Fleets], catalog: Catalog) -> list[dict[str, Any]]:

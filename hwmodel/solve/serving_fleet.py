@@ -10,10 +10,11 @@ import numpy as np
 
 from hwmodel.catalog import Catalog
 from hwmodel.economics.energy import energy
-from hwmodel.solve.serving_layouts import cells
+from hwmodel.solve.serving_layouts import cells, column
 from hwmodel.solve.serving_pools import Pools
 from hwmodel.solve.serving_question import ServingQuestion
 from hwmodel.solve.serving_table import Column, Options, row
+from hwmodel.specs import PriceSummary
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -34,13 +35,27 @@ class Fleets(msgspec.Struct, kw_only=True):
     meets: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
     def best(self, among: Any = True) -> int | None:
-        """The cheapest that meets the limits (by accelerators without a price), of these the fastest; None if none."""
+        """The cheapest that meets the limits (by accelerators without a price); of these the simplest and
+        the fastest. None if none does."""
         rows = np.flatnonzero(self.meets & among)
         if not len(rows):
             return None
         money = np.nan_to_num(self.usd_per_hour[rows], nan=0.0)
-        order = np.lexsort((self.tpot_tail_s[rows], np.round(self.accelerators[rows]), np.round(money, 6)))
+        stages = column(self.options.layout.pp)[rows] > 1
+        order = np.lexsort((self.tpot_tail_s[rows], stages, np.round(self.accelerators[rows]), np.round(money, 6)))
         return int(rows[order[0]])
+
+
+def price_of(question: ServingQuestion, part: str, catalog: Catalog) -> PriceSummary | None:
+    """The price given for a part, or the catalog's; None where nobody says."""
+    for name, usd in question.prices:
+        if not name or catalog.part(name).id == part:
+            return PriceSummary(
+                part=part, kind="given", median_usd_per_accelerator_hour=usd, low_usd_per_accelerator_hour=usd,
+                high_usd_per_accelerator_hour=usd, n_quotes=1, first_date="", last_date="", providers=("given",),
+            )  # fmt: skip
+    found: PriceSummary | None = catalog.price_summary(part)
+    return found
 
 
 def fleets(question: ServingQuestion, o: Options, pools: Pools | None, catalog: Catalog) -> Fleets:
@@ -54,7 +69,7 @@ def fleets(question: ServingQuestion, o: Options, pools: Pools | None, catalog: 
     else:
         n = n + pools.prefill.accelerators[pools.place]
         times = (o.step_s, o.step_tail_s, pools.ttft_s, pools.ttft_tail_s)
-    price = catalog.price_summary(o.part.id)
+    price = price_of(question, o.part.id, catalog)
     hourly = price.median_usd_per_accelerator_hour if price else math.nan
     meets = (times[1] <= question.tpot_s) & (times[3] <= question.ttft_s)
     return Fleets(
@@ -100,7 +115,7 @@ def _prefill_row(question: ServingQuestion, p: Pools, k: int) -> dict[str, Any]:
 
 def _money(question: ServingQuestion, o: Options, n: float, share: float, catalog: Catalog) -> dict[str, Any]:
     """Dollars and joules, split between prompts and outputs by the time (or the accelerators) that each takes."""
-    price = catalog.price_summary(o.part.id)
+    price = price_of(question, o.part.id, catalog)
     hourly = n * price.median_usd_per_accelerator_hour if price else None
     drawn = energy(n, o.part, o.system, catalog.energy(system=o.system))
     watts = float(drawn.total_j) / SECONDS_PER_HOUR
@@ -116,7 +131,8 @@ def _money(question: ServingQuestion, o: Options, n: float, share: float, catalo
         "usd_per_million_cached_input": 0.0 if question.hit_rate else None,
         "usd_per_million_output": per_million(1.0 - share, outputs),
         "usd_per_accelerator_hour": price.median_usd_per_accelerator_hour if price else None,
-        "price_dates": f"{price.first_date}..{price.last_date}" if price else None,
+        "price_dates": " to ".join(dict.fromkeys((price.first_date, price.last_date))) if price else None,
+        "price_kind": price.kind if price else None,
         "joules_per_output_token": watts * (1.0 - share) / outputs,
         "joules_per_input_token": watts * share / prompts,
     }

@@ -50,8 +50,14 @@ def prefill_pools(shape: Shape, o: Options, question: ServingQuestion) -> Prefil
     workers = np.asarray(ceil(fewest * np.array(GROWTH)[:, None]))
     servers = workers * layout.dp
     busy = peak * service / servers
-    first = alone + np.asarray(queue_wait_s(service, busy, servers))
-    tail = alone + np.asarray(queue_wait_tail_s(service, busy, question.percentile, servers))
+    spread = 1.0 + question.prompt_variance
+    first = alone + spread * np.asarray(queue_wait_s(service, busy, servers))
+    late = alone + spread * np.asarray(queue_wait_tail_s(service, busy, question.percentile, servers))
+    if question.prompt_tail_tokens > question.prompt_tokens:
+        longer = load_of(question, question.prompt_tail_tokens)
+        at = (shape, o.machine, o.formats, layout, o.engine, longer.new_tokens, longer.prompt_tokens)
+        late = late + column(prefill_s(*at)) - run
+    tail = np.maximum(late, first)
     size = (workers + question.spares) * layout.accelerators
     kept = _front(size.ravel(), tail.ravel())
     place = kept % len(run) if len(run) else kept

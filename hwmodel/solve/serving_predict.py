@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from hwmodel.catalog import Catalog
 from hwmodel.catalog.calibrations import kernel_calibration
@@ -26,7 +27,7 @@ from hwmodel.physics.serving import (
 from hwmodel.physics.serving_queue import closed_loop, pools
 from hwmodel.solve.serving_choose import check_context, engine_for
 from hwmodel.solve.serving_cost import formats_of
-from hwmodel.solve.serving_layouts import check_sizes, sizes_of
+from hwmodel.solve.serving_layouts import cells, check_sizes, column, layouts, sizes_of
 from hwmodel.solve.serving_question import ServingQuestion
 from hwmodel.solve.serving_table import load_of
 from hwmodel.specs.kernels import Machine
@@ -49,7 +50,7 @@ def predict(
     """
     if len(question.parts) != 1:
         raise InputError("a prediction takes one --part, like --part h200")
-    shape = catalog.model(question.model)
+    shape = question.shape or catalog.model(question.model)
     check_context(shape, question)
     check_sizes(shape, sizes_of(question))
     layout = ServingLayout(**{f: getattr(question, f) or 1.0 for f in ("tp", "pp", "dp", "ep")})
@@ -107,7 +108,7 @@ class _Engine(msgspec.Struct, frozen=True, kw_only=True):
         held = memory(self.shape, self.formats, layout, self.load, self.engine, self.machine.hbm_bytes)
         room = float(sequences_that_fit(held, self.load, layout, self.engine))
         if held.kv_pool_bytes <= 0 or room < 1.0:
-            raise _does_not_fit(self.question, held, layout, self.part, float(self.machine.hbm_bytes))
+            raise _does_not_fit(self, held, layout)
         return room, held
 
     def step_s(self, running: float) -> float:
@@ -179,15 +180,28 @@ def _band(value: float, kind: str, shape: Shape) -> dict[str, float]:
     return {"value": value, "low": value * math.exp(-half), "high": value * math.exp(half)}
 
 
-def _does_not_fit(
-    question: ServingQuestion, held: Any, layout: ServingLayout, part: str, hbm: float
-) -> InfeasibleError:
+def _does_not_fit(at: _Engine, held: ServingMemory, layout: ServingLayout) -> InfeasibleError:
     lacking = max(-float(held.kv_pool_bytes), 0.0)
+    hbm = float(at.machine.hbm_bytes)
+    wider = _smallest_that_fits(at)
     return InfeasibleError(
-        f"{question.model} does not fit {layout.accelerators:g} x {part}: {float(held.weights_bytes) / 1e9:.0f} GB of "
-        f"weights an accelerator of {hbm / 1e9:.0f} GB"
+        f"{at.question.model} does not fit {layout.accelerators:g} x {at.part}: "
+        f"{float(held.weights_bytes) / 1e9:.0f} GB of weights on each accelerator of {hbm / 1e9:.0f} GB"
         + (f", {lacking / 1e9:.0f} GB are missing" if lacking else " leave no room for one request")
-        + f"; try --tp {2 * layout.tp:g}, --pp {2 * layout.pp:g} or a smaller format",
+        + f"; try {wider or 'a part with more memory'} or a smaller format",
         binding="memory",
-        remedy=f"--tp {2 * layout.tp:g}",
+        remedy=wider or "a part with more memory",
     )
+
+
+def _smallest_that_fits(at: _Engine) -> str:
+    """Options of the layout of fewest accelerators that holds the model and one request; empty where none does."""
+    tried = layouts(at.shape, float(at.machine.network.domain))
+    held = memory(at.shape, at.formats, tried, at.load, at.engine, at.machine.hbm_bytes)
+    room = column(sequences_that_fit(held, at.load, tried, at.engine))
+    fits = np.flatnonzero(room >= 1.0)
+    if not len(fits):
+        return ""
+    order = np.lexsort((column(tried.pp)[fits], column(tried.accelerators)[fits]))
+    sizes = cells(tried, int(fits[order[0]]))
+    return " ".join(f"--{name} {value:g}" for name, value in sizes.items() if value > 1)

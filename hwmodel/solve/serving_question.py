@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 
 import msgspec
 
 from hwmodel.errors import InputError
 from hwmodel.specs.serving import Speculation
+from hwmodel.specs.shape import Shape
+
+
+class Lengths(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests of many lengths: means, longest, and what makes waits and tails longer than those of equal ones."""
+
+    prompt_tokens: float
+    output_tokens: float
+    longest_tokens: float  # prompt and output of one request
+    prompt_variance: float  # of prompt lengths over their squared mean
+    prompts: tuple[tuple[float, float], ...]  # (length, share of requests at most so long)
+
+    def prompt_quantile(self, share: float) -> float:
+        """The prompt length that this share of requests does not exceed."""
+        return next((length for length, upto in self.prompts if upto >= share - 1e-12), self.prompts[-1][0])
 
 
 class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +32,7 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
     it; latencies in seconds hold for `percentile` of requests; `hit_rate` of prompt tokens are found in a cache."""
 
     model: str
+    shape: Shape | None = None  # the model itself, where `model` names a file of it
     prompt_tokens: float
     output_tokens: float
     rate: float
@@ -28,14 +45,35 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
     engine: str = "generic"
     parts: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
+    prices: tuple[tuple[str, float], ...] = ()  # part (empty: every part) and dollars an accelerator-hour, as given
     draft_tokens: float = 0.0
     acceptance: float = 0.7
     draft_share: float = 0.05
+    lengths: Lengths | None = None  # a histogram; prompt and output tokens are its means
     disaggregated: bool | None = None  # True: only separate pools, False: none, None: whichever is cheaper
     tp: float | None = None
     pp: float | None = None
     dp: float | None = None
     ep: float | None = None
+
+    @property
+    def longest_tokens(self) -> float:
+        """Prompt and output of the longest request."""
+        return self.lengths.longest_tokens if self.lengths else self.prompt_tokens + self.output_tokens
+
+    @property
+    def prompt_variance(self) -> float:
+        """Variance of prompt lengths over their squared mean."""
+        return self.lengths.prompt_variance if self.lengths else 0.0
+
+    @property
+    def prompt_tail_tokens(self) -> float:
+        """The prompt that the percentile of requests does not exceed."""
+        return (
+            max(self.lengths.prompt_quantile(self.percentile), self.prompt_tokens)
+            if self.lengths
+            else self.prompt_tokens
+        )
 
     @property
     def speculation(self) -> Speculation:
@@ -51,7 +89,7 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
         if not 0.0 <= self.hit_rate < 1.0:
             raise InputError(f"--prefix-hit must be a share below 1, not {self.hit_rate:g}")
         if not 0.5 <= self.percentile < 1.0:
-            raise InputError(f"--p must lie between 50 and 99.9, not {100 * self.percentile:g}")
+            raise InputError(f"--p must lie between 50 and 99.9 (percent of requests), not {100 * self.percentile:g}")
         if self.peak_to_mean < 1.0:
             raise InputError(f"--peak-to-mean must be at least 1, not {self.peak_to_mean:g}")
         if self.draft_tokens < 0 or not 0.0 <= self.acceptance < 1.0:
@@ -60,27 +98,42 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError(f"--spares must not be negative, is {self.spares}")
 
 
-def read_histogram(path: Path) -> tuple[float, float]:
-    """Mean prompt and output tokens of a CSV with the columns prompt_tokens, output_tokens, count.
+def read_histogram(path: Path) -> Lengths:
+    """Lengths of a CSV with the columns prompt_tokens, output_tokens, count.
 
     Raises InputError for a missing file, missing columns, negative or no counts."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             rows = list(csv.DictReader(stream))
-    except OSError as error:
-        raise InputError(f"cannot read --histogram {path}: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise InputError(f"cannot read --histogram {path}: {why}") from error
     needed = ("prompt_tokens", "output_tokens", "count")
     if not rows or any(name not in rows[0] for name in needed):
         raise InputError(f"--histogram {path} needs the columns {', '.join(needed)} and at least one row")
-    total = prompt = output = 0.0
-    for number, row in enumerate(rows, start=2):
-        try:
-            p, o, n = (float(row[name]) for name in needed)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"--histogram {path} line {number}: {', '.join(needed)} must be numbers") from error
-        if n < 0 or p <= 0 or o <= 0:
-            raise InputError(f"--histogram {path} line {number}: counts must not be negative, lengths above zero")
-        total, prompt, output = total + n, prompt + n * p, output + n * o
+    found = [_bucket(path, number, row, needed) for number, row in enumerate(rows, start=2)]
+    kept = [one for one in found if one[2] > 0]
+    total = sum(n for _, _, n in kept)
     if total <= 0:
         raise InputError(f"--histogram {path}: all counts are zero")
-    return prompt / total, output / total
+    prompt = sum(p * n for p, _, n in kept) / total
+    square = sum(p * p * n for p, _, n in kept) / total
+    below, steps = 0.0, []
+    for p, _, n in sorted(kept):
+        below += n
+        steps.append((p, below / total))
+    return Lengths(
+        prompt_tokens=prompt, output_tokens=sum(o * n for _, o, n in kept) / total,
+        longest_tokens=max(p + o for p, o, _ in kept), prompt_variance=square / prompt**2 - 1.0, prompts=tuple(steps),
+    )  # fmt: skip
+
+
+def _bucket(path: Path, number: int, row: dict[str, str], needed: tuple[str, ...]) -> tuple[float, float, float]:
+    """Prompt, output and count of one line."""
+    try:
+        p, o, n = (float(row[name]) for name in needed)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"--histogram {path} line {number}: {', '.join(needed)} must be numbers") from error
+    if not (math.isfinite(p + o + n) and n >= 0 and p > 0 and o > 0):
+        raise InputError(f"--histogram {path} line {number}: counts must not be negative, lengths above zero")
+    return p, o, n

@@ -95,9 +95,8 @@ def _pools_lost(question: ServingQuestion, first: dict[str, Any], usable: list[F
         return ""
     p = rival["prefill"]
     return (
-        f"Separate pools for prefill ({p['workers']} workers of {p['accelerators_per_worker']:g}) and decode "
-        f"({rival['replicas']} of {rival['accelerators_per_replica']:g}, {_named(rival)}) would cost "
-        f"{_dearer(first, rival)}."
+        f"Separate pools ({p['workers']} x {p['accelerators_per_worker']:g} for prefill, {rival['replicas']} x "
+        f"{rival['accelerators_per_replica']:g} for decode, {_named(rival)}) would cost {_dearer(first, rival)}."
     )
 
 

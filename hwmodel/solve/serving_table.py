@@ -69,12 +69,11 @@ def normal_quantile(p: float) -> float:
     return t - (2.515517 + 0.802853 * t + 0.010328 * t * t) / (1.0 + 1.432788 * t + 0.189269 * t * t + 0.001308 * t**3)
 
 
-def load_of(question: ServingQuestion) -> ServingLoad:
-    """The load of a question; cached prompt tokens are not computed again."""
+def load_of(question: ServingQuestion, prompt_tokens: float | None = None) -> ServingLoad:
+    """The mean load of a question, or that of another prompt; cached prompt tokens are not computed again."""
+    prompt = prompt_tokens or question.prompt_tokens
     return ServingLoad(
-        prompt_tokens=question.prompt_tokens,
-        output_tokens=question.output_tokens,
-        cached_tokens=question.prompt_tokens * question.hit_rate,
+        prompt_tokens=prompt, output_tokens=question.output_tokens, cached_tokens=prompt * question.hit_rate
     )
 
 
@@ -120,13 +119,19 @@ def options(
     tpot = step / gain + service * batch / load.output_tokens
     rate = batch / (load.output_tokens * tpot)
     busy = np.minimum(rate * service, 0.99)
+    spread = 1.0 + question.prompt_variance  # waits grow with the second moment of what is waited for
     alone = mixed + first_token_host_s(shape, engine) + engine.request_s + engine.stream_steps * step
+    first = alone + np.asarray(spread * queue_wait_s(service, busy))
+    late = alone + (mixed_tail - mixed) + spread * np.asarray(queue_wait_tail_s(service, busy, question.percentile))
+    if question.prompt_tail_tokens > question.prompt_tokens:
+        longer = load_of(question, question.prompt_tail_tokens)
+        at_tail = mixed_terms(shape, machine, formats, layout, engine, tail, longer, 1.0, verified).total_s
+        late = late + np.asarray(at_tail * drafting - mixed_tail)
     return Options(
         part=part, system=system, machine=machine, recipe=recipe, engine=engine, formats=formats, tried=tried,
         layout=layout, batch=batch, room=room, step_s=step / gain, step_tail_s=step_tail / gain,
         tpot_s=tpot, tpot_tail_s=step_tail / gain + service * tail / load.output_tokens,
-        ttft_s=alone + np.asarray(queue_wait_s(service, busy)),
-        ttft_tail_s=alone + (mixed_tail - mixed) + np.asarray(queue_wait_tail_s(service, busy, question.percentile)),
+        ttft_s=first, ttft_tail_s=np.maximum(late, first),
         requests_per_s=rate, prefill_share=busy,
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,3 +138,52 @@ def test_accepted_drafts_speed_decoding_up() -> None:
     drafted = _run(*args, "--draft-tokens", "2", "--acceptance", "0.8")["answer"]["tpot_s"]["value"]
     refused = _run(*args, "--draft-tokens", "2", "--acceptance", "0")["answer"]["tpot_s"]["value"]
     assert drafted < 0.6 * plain < plain < refused
+
+
+def test_spread_lengths_lengthen_waits_and_tails(tmp_path) -> None:
+    """The same means: a few long prompts make others wait, and the slowest requests are the long ones."""
+    spread = tmp_path / "spread.csv"
+    spread.write_text("prompt_tokens,output_tokens,count\n200,300,80\n2000,300,15\n30000,300,5\n")
+    args = ("--demand", "20", "--parts", "h200", "--precision", "fp8", "--tpot", "50ms", "--aggregated")
+    mixed = _run(*args, "--histogram", str(spread))
+    equal = _run(*args, "--input", "1960")
+    assert mixed["request"]["prompt_tokens"] == 1960.0
+    assert mixed["request"]["prompt_tail_tokens"] == 2000.0
+    assert mixed["answer"]["ttft_s"]["value"] > 1.5 * equal["answer"]["ttft_s"]["value"]
+    assert mixed["answer"]["ttft_tail_s"]["value"] > 3.0 * equal["answer"]["ttft_tail_s"]["value"]
+    long = tmp_path / "long.csv"
+    long.write_text("prompt_tokens,output_tokens,count\n1000,300,5\n200000,300,1\n")
+    with pytest.raises(InputError, match="200,300"):
+        CliRunner().invoke(command, [*ASK, "--demand", "10", "--histogram", str(long)], catch_exceptions=False)
+
+
+def test_given_prices_and_commas() -> None:
+    args = ("--demand", "1,000 req/s", "--parts", "h100,gb200")
+    free = _run(*args)
+    assert free["left_out"] == ["gb200"]
+    priced = _run(*args, "--usd-per-hour", "gb200=0.01")
+    assert priced["answer"]["part"] == "gb200"
+    assert priced["answer"]["usd_per_hour"] == pytest.approx(0.01 * priced["answer"]["accelerators"])
+    assert priced["left_out"] == []
+
+
+def test_a_model_file_serves_as_its_name_does() -> None:
+    config = Path(__file__).parents[1] / "golden" / "hf_configs" / "Qwen--Qwen3-32B.json"
+    args = ["--demand", "10", "--parts", "h200", "--format", "json"]
+    found = [
+        json.loads(CliRunner().invoke(command, ["--model", name, *args], catch_exceptions=False).stdout)["answer"]
+        for name in (str(config), "qwen3-32b")
+    ]
+    assert found[0]["usd_per_hour"] == pytest.approx(found[1]["usd_per_hour"])
+
+
+def test_a_part_without_bf16_serves_in_fp16() -> None:
+    assert _run("--demand", "1", "--parts", "v100")["answer"]["precision"] == "fp16"
+
+
+def test_a_prediction_says_where_its_step_goes() -> None:
+    args = [*ASK, "--part", "h200", "--precision", "fp8", "--tp", "8", "--concurrency", "64", "--tpot", "5ms"]
+    text = CliRunner().invoke(command, args, catch_exceptions=False).output
+    assert "misses the TPOT limit of 5ms" in text
+    assert "where a decode step goes" in text
+    assert "tensor-parallel sums" in text
