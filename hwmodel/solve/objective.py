@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +18,9 @@ from hwmodel.solve.fleet import Fleet, hourly_usd
 from hwmodel.solve.lifetime import serve_flop, train_flop
 from hwmodel.solve.serving import serving_accelerator_seconds_per_token
 from hwmodel.solve.serving_cost import DEFAULT_TPOT_S
-from hwmodel.solve.serving_quality import measured_quality
+from hwmodel.solve.serving_quality import SCHEMES, measured_quality
 from hwmodel.solve.setting import Setting
+from hwmodel.specs import ServingPrecision
 from hwmodel.units import SECONDS_PER_HOUR
 
 UNITS = {"flops": "FLOP", "usd": "USD", "kwh": "kWh", "co2e": "kg CO2e"}
@@ -88,7 +90,7 @@ def serving_penalty(setting: Setting) -> tuple[Callable[[Any, Any], Any] | None,
     quantisation (an upper bound, clamped beyond MOST_TOKENS_PER_PARAM). None for recipes of 16-bit weights.
     """
     recipe = setting.serving_precision()
-    bits = float(round(8.0 * recipe.weight_bytes - 0.26))
+    bits = weight_bits(recipe)
     if bits >= 16.0:
         return None, ""
     law = setting.catalog.law(PTQ_LAW)
@@ -97,7 +99,7 @@ def serving_penalty(setting: Setting) -> tuple[Callable[[Any, Any], Any] | None,
         return kumar_ptq(law.constants, params, np.minimum(tokens, MOST_TOKENS_PER_PARAM * params), bits)
 
     said = f"{float(by_law(7e10, 1.4e12)):.4f} nats at 70B on 1.4T by {PTQ_LAW}"
-    measured = (measured_quality(recipe.id) or {}).get("loss_increase_nats")
+    measured, of = _measured_nats(setting, recipe.id, bits)
     if measured is None:
         return by_law, f"{said} (an upper bound; nothing measured for this recipe)"
     nats = max(measured["value"], 0.0)
@@ -105,7 +107,26 @@ def serving_penalty(setting: Setting) -> tuple[Callable[[Any, Any], Any] | None,
     def flat(params: Any, tokens: Any) -> Any:
         return nats + 0.0 * params
 
-    return flat, f"{nats:.4f} nats, the median of {measured['n']:.0f} measured models ({said})"
+    whose = "" if of == recipe.id else f" in {of}, the nearest recipe with published perplexities"
+    return flat, f"{nats:.4f} nats, the median of {measured['n']:.0f} measured models{whose} ({said})"
+
+
+def _measured_nats(setting: Setting, recipe: str, bits: float) -> tuple[dict[str, float] | None, str]:
+    """Measured loss of a recipe, else of the best measured one with weights of as many bits; and which it was."""
+    own = (measured_quality(recipe) or {}).get("loss_increase_nats")
+    if own is not None:
+        return own, recipe
+    kin = []
+    for other in SCHEMES:
+        found = (measured_quality(other) or {}).get("loss_increase_nats")
+        if found is not None and weight_bits(setting.catalog.serving_precision(other)) == bits:
+            kin.append((found["n"], other, found))
+    return (max(kin)[2], max(kin)[1]) if kin else (None, "")
+
+
+def weight_bits(recipe: ServingPrecision) -> float:
+    """Bits of a weight, the bytes of its scales left out."""
+    return float(round(8.0 * recipe.weight_bytes - 0.26))
 
 
 def _per_accelerator_hour(setting: Setting, objective: str) -> float:
@@ -140,9 +161,11 @@ def _serving_cost(setting: Setting, span: tuple[float, float], per_hour: float, 
     logs, values = np.log(sizes), np.log(usd)
 
     def serve(params: Any) -> Any:
-        one = np.exp(np.interp(np.log(params), logs, values))
+        x = np.log(params)
+        beyond = x - np.clip(x, logs[0], logs[-1])  # outside the ladder in proportion to the size
+        one = np.exp(np.interp(x, logs, values) + beyond)
         # Between a rung that fits and one that does not, nothing is known to fit.
-        return np.where(one < 10.0 * usd[usd < usd.min() * 1e9].max(), one, np.inf)
+        return np.where(np.interp(x, logs, values) < math.log(10.0 * usd[usd < usd.min() * 1e9].max()), one, np.inf)
 
     return serve
 

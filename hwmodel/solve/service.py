@@ -10,6 +10,12 @@ from hwmodel import units
 from hwmodel.errors import InputError
 
 EXAMPLE = "'200 req/s, 1k in, 300 out, 2 years, tpot 40ms'"
+PARTS = {
+    "requests_per_s": "the requests (like 200 req/s)",
+    "prompt_tokens": "the prompt (like 1k in)",
+    "output_tokens": "the answer (like 300 out)",
+    "seconds": "the time (like 2 years)",
+}
 _TPOT = re.compile(r"(?:p(?P<percentile>\d+)\s+)?tpot\s+(?P<limit>.+)", re.IGNORECASE)
 
 
@@ -42,7 +48,7 @@ def parse_service(text: str) -> Service:
         found[name] = value
     missing = {"requests_per_s", "prompt_tokens", "output_tokens", "seconds"} - set(found)
     if missing:
-        named = ", ".join(sorted(name.replace("_", " ") for name in missing))
+        named = ", ".join(words for name, words in PARTS.items() if name in missing)
         raise InputError(f"--serve {text!r} lacks {named}; write it like {EXAMPLE}")
     return Service(**found)
 

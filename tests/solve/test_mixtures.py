@@ -11,7 +11,7 @@ from hwmodel.catalog import load_catalog
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws.experts import active_for_dense, dense_equivalent, joint_moe
 from hwmodel.physics.shape import parameters, shape_for_params, smooth_shapes, with_experts
-from hwmodel.report import plan_markdown
+from hwmodel.report import plan_markdown, plan_text
 
 ASK = {"gpus": "512xH100", "loss_like": "70B@1.4T"}
 
@@ -62,6 +62,8 @@ def test_mixtures_beside_dense() -> None:
         assert m["saving"].low <= m["saving"].value <= m["saving"].high
         assert m["answer"].accelerators == 512
     assert "decades beyond its runs" in plan_markdown(found)
+    assert "least lifetime cost" in plan_text(found)
+    assert "experts win" in plan_text(found) or "dense model wins" in plan_text(found)
 
 
 def test_without_a_fleet_flops_decide() -> None:
@@ -101,3 +103,19 @@ def test_the_optimum_falls_smoothly_with_demand() -> None:
     sizes = np.array([row["params"] for row in curve])
     assert (np.diff(sizes) < 0).all()
     assert (np.abs(np.diff(np.log(sizes))) < 0.35).all()
+
+
+def test_four_bit_serving_pays_a_measured_loss() -> None:
+    """A recipe without perplexities of its own takes those of its bits, not the upper bound of a law."""
+    ask = {"gpus": "1024xB200", "loss_like": "8B@15T", "inference_tokens": "100T"}
+    plain, four = (hm.plan(**ask, serving_precision=name).saving for name in ("bf16", "nvfp4"))
+    assert "in w4a16" in four["note"]
+    assert four["lifetime_cost"] < plain["lifetime_cost"]
+
+
+def test_cost_grows_with_size_beyond_the_ladder() -> None:
+    curve = hm.plan(gpus="1024xB200", loss_like="8B@15T", inference_tokens="100T").curves["lifetime"]
+    large = [row["lifetime_cost"] for row in curve if row["params"] > 1e11]
+    assert len(large) > 3
+    assert large == sorted(large)
+    assert large[-1] > 2.0 * large[0]
