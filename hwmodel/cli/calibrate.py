@@ -19,9 +19,12 @@ _CORPUS = 4  # a file of at least so many sources is a corpus to fit on; fewer a
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the files (default: the catalog's)."
 )
+@click.option("--serving", is_flag=True, help="Fit the constants of serving engines, on the published runs.")
 @click.option("--no-intervals", is_flag=True, help="Leave the intervals as they are.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
-def command(kernels: Path | None, runs: Path | None, out: Path | None, no_intervals: bool, quiet: bool) -> None:
+def command(
+    kernels: Path | None, runs: Path | None, out: Path | None, serving: bool, no_intervals: bool, quiet: bool
+) -> None:
     """Fit constants and write them to catalogs/calibrations, with residuals and row ids; deterministic.
 
     A file of your own runs (one cluster) writes nothing unless --out is given: it prints the level of your cluster and
@@ -40,9 +43,15 @@ def command(kernels: Path | None, runs: Path | None, out: Path | None, no_interv
 
         calibrate_kernels(kernels, place, (lambda _: None) if quiet else None)
         note(f"kernel constants written to {place}", quiet=quiet)
+    if serving:
+        _serving(runs, place, no_intervals, quiet)
+        return
     kind, rows = own_rows(runs or runs_file())
     if kind != "training":
-        raise InputError(f"--runs {runs} holds {kind} rows; calibrate takes training rows (docs/accuracy.md)")
+        raise InputError(
+            f"--runs {runs} holds {kind} rows; calibrate takes training rows (serving engines are fitted on the "
+            "published runs: --serving; your own runs move a group's level: validate --measured)"
+        )
 
     def say(line: str) -> None:
         note(line, quiet=quiet)
@@ -52,3 +61,15 @@ def command(kernels: Path | None, runs: Path | None, out: Path | None, no_interv
         emit(text, out / "cluster.json" if out is not None else None)
         return
     emit(json_text(calibrate_runs(rows, place, say, intervals=not no_intervals)), None)
+
+
+def _serving(runs: Path | None, place: Path, no_intervals: bool, quiet: bool) -> None:
+    """Fit and write serving.yaml."""
+    from hwmodel.errors import InputError
+    from hwmodel.validation.serving_calibrate import write
+
+    if runs is not None:
+        raise InputError("--serving fits the published serving and throughput runs: drop --runs")
+    place.mkdir(parents=True, exist_ok=True)
+    accuracy = write(place / "serving.yaml", lambda line: note(line, quiet=quiet), intervals=not no_intervals)
+    emit(json_text({"accuracy": accuracy, "file": str(place / "serving.yaml")}), None)

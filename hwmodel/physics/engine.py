@@ -9,6 +9,7 @@ from hwmodel.specs.serving import Engine
 from hwmodel.specs.serving_calibration import ServingCalibration
 
 _FIELDS = frozenset(Engine.__struct_fields__)
+DRIFT_YEARS = 0.4  # the span of dated runs on either side
 
 
 def engine_of(
@@ -16,7 +17,9 @@ def engine_of(
 ) -> Engine:
     """Constants of engine `name` (an unknown one is `generic`) as of `year` (0: of today) for serving in `recipe`.
 
-    Engines get faster: host costs shrink by `drift` a year; those before `old_before` have factors of their own.
+    Engines get faster: host costs and gaps between kernels shrink by `drift` a year, no further than the fitted runs
+    reach; those before `old_before` have factors of their own. What they lose on a family of parts that they are not
+    tuned for shrinks at the same pace from there on (unconfirmed: no later run on such a part was read).
     """
     values = dict(c.shared) | c.engines["generic"] | c.engines.get(name, {})
     year = year or c.drift_from
@@ -25,12 +28,15 @@ def engine_of(
         values |= {k: v for k, v in old.items() if k in _FIELDS}
         values["kernel_s"] = values["kernel_s"] * old.get("kernel_factor", 1.0)
     else:
-        age = exp(-values.get("drift", 0.0) * (year - c.drift_from))
+        age = exp(-values.get("drift", 0.0) * min(max(year - c.drift_from, -DRIFT_YEARS), DRIFT_YEARS))
         values["prefill_kernel_s"] = values["prefill_kernel_s"] * age
-        values["kernel_s"] = values["kernel_s"] * age ** values.get("kernel_drift_share", 0.3)
+        values["kernel_s"] = values["kernel_s"] * age
     values |= c.formats.get(recipe, {})
-    kin = c.families.get(family, {})
+    since = max(min(year, c.drift_from + DRIFT_YEARS) - c.old_before, 0.0)
+    late = exp(-values.get("drift", 0.0) * since)
+    kin = {k: max(v, 1.0) ** late * min(v, 1.0) for k, v in c.families.get(family, {}).items()}
     values["level"] = values.get("level", 1.0) * kin.get("level", 1.0)
     values["kernel_s"] = values["kernel_s"] * kin.get("kernel_factor", 1.0)
+    values["attention_level"] = values.get("attention_level", 1.0) * kin.get("attention_factor", 1.0)
     numbers: dict[str, Any] = {k: v for k, v in values.items() if k in _FIELDS}
     return Engine(id=name, **numbers)

@@ -23,8 +23,8 @@ FORMAT_BYTES |= {"mxfp8": 1.03125, "nvfp4": 0.5625, "mxfp4": 0.53125, "fp4": 0.5
 FORMAT_KIN = {"fp16": "bf16", "tf32": "bf16", "fp32": "bf16", "mxfp8": "fp8_block", "fp8_block": "fp8", "int8": "fp8"}
 FORMAT_KIN |= {"mxfp4": "nvfp4", "fp4": "nvfp4", "int4": "nvfp4", "nvfp4": "fp8", "fp8": "bf16"}
 
-# Rows that ragged edges add to each expert where narrow weights are widened on the way in: these kernels tile by 16 rows
-# (tables of int4 grouped products of PyPI aiconfigurator-core 0.12.0, Ampere, Ada and Hopper: no bias up to 512 tokens).
+# Grouped products whose narrow weights are widened on the way in (int4 tables of aiconfigurator-core 0.12.0; Ampere,
+# Ada and Hopper): they tile by 16 rows, and many rows reach at most half of the plain products' ceiling.
 WIDENED_GROUP_EDGE = 16.0
 WIDENED_GROUP_SHARE = 0.5
 

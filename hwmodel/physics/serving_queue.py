@@ -20,22 +20,24 @@ def closed_loop(
     output_tokens: Num,
     tokens_per_step: Num,
     engine: Engine,
+    bulk_s: Num | None = None,
 ) -> ServiceTerms:
     """A fixed number of clients on an aggregated engine, whose decode steps and prefills share the accelerators.
 
     `step_s` is a decode step at the running batch, `alone_s` the prefill of one prompt on an idle engine,
-    `service_s` the engine time that one prompt costs the others. Every running request waits for the prefills of the
-    others between its tokens; a new one waits for the prefills in progress and for those that arrived with it, and
-    for a place in the cache where there are more clients than places.
+    `service_s` the engine time that one prompt costs the others, `bulk_s` that of one prompt among as many as a step
+    takes (default: a step for each). Every running request waits for the prefills of the others between its tokens; a
+    new one waits for the prefills in progress and for those that arrived with it, and for a place in the cache where
+    there are more clients than places.
     """
     running = minimum(clients, capacity)
     others = maximum(running - 1.0, 0.0)
     stall = engine.prefill_stall * service_s * others / output_tokens
     tpot = step_s / tokens_per_step + stall
     decode = maximum(output_tokens - 1.0, 1.0) * tpot
-    # Clients that started together stay partly in step: a new prompt finds a share of the others before it, each
-    # of which takes a step that also decodes.
-    ahead = engine.burst * others * (service_s + step_s)
+    # Clients that started together stay partly in step: a new prompt finds a share of the others before it, taken
+    # together up to the tokens that a step may hold.
+    ahead = engine.burst * others * (service_s + step_s if bulk_s is None else bulk_s)
     first = engine.request_s + alone_s + engine.stream_steps * step_s + ahead
     inside = first + decode
     overflow = (clients / running - 1.0) * inside

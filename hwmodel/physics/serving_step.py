@@ -122,8 +122,10 @@ def attention_projections_s(shape: Shape, block: Block, m: Num, tp: Num, c: Gemm
     return where(block.kv_lora_rank > 0, latent, plain)
 
 
-def attention_core_s(block: Block, p: Pass, layout: ServingLayout, kv_bytes: Num, machine: Machine) -> Num:
-    """Seconds of one layer's attention cores on one rank."""
+def attention_core_s(
+    block: Block, p: Pass, layout: ServingLayout, kv_bytes: Num, machine: Machine, reread: Num = 0.0
+) -> Num:
+    """Seconds of one layer's attention cores on one rank; `reread` is the engine's `kv_reread`."""
     tp, split = layout.tp, layout.kv_split
     heads, kv_heads, v_dim = block.n_heads / tp, kv_heads_per_rank(block, tp), value_head_dim(block)
     c = machine.attention
@@ -133,7 +135,9 @@ def attention_core_s(block: Block, p: Pass, layout: ServingLayout, kv_bytes: Num
         total = attention_forward_s(p.prompts, p.new_tokens, p.seen, heads, kv_heads, block.head_dim, v_dim, reach, c)
     if not absent(p.sequences):
         rows, context = p.sequences * p.verified / split, minimum(p.context, reach) / block.kv_compression
-        core = attention_decode_s(rows, context, heads * split, kv_heads, block.head_dim, v_dim, kv_bytes, c)
+        # Kernels that take one query head at a time read the cache of a group again for each, partly from near caches.
+        read = kv_heads if absent(reread) else kv_heads * maximum(heads / maximum(kv_heads, 1e-9), 1.0) ** reread
+        core = attention_decode_s(rows, context, heads * split, read, block.head_dim, v_dim, kv_bytes, c)
         if not absent(block.kv_lora_rank):
             latent = mla_decode_s(rows, context, heads * split, block.kv_lora_rank, block.rope_dim, kv_bytes, c)
             core = where(block.kv_lora_rank > 0, latent, core)
@@ -265,7 +269,9 @@ def layers_terms(
         gemm = gemm + block.count * (dense + mixer_s(shape, block, p, tp, c, machine))
         routed = experts_s(shape, block, m * layout.dp, layout, engine, machine.gemm)
         experts = experts + block.count * routed
-        attention = attention + block.count * attention_core_s(block, p, layout, formats.kv_bytes, machine)
+        attention = attention + block.count * attention_core_s(
+            block, p, layout, formats.kv_bytes, machine, engine.kv_reread
+        )
         moved = moved + block.count * elementwise_bytes(shape, block, m, layout)
         one = sum_s(2.0 * m * shape.d_model, tp, engine, machine)
         # Under attention-data parallelism the exchange of experts takes the place of the second sum.
@@ -273,6 +279,13 @@ def layers_terms(
         tp_s = tp_s + block.count * (one + after)
         ep_s = ep_s + block.count * exchange_s(shape, block, m, layout, formats.activation_bytes, machine)
     return gemm, experts, attention, memory_bound_s(moved, machine.memory), tp_s, ep_s
+
+
+def peak_share(m: Num, c: GemmConstants) -> Num:
+    """Share of a product's time that the peak bandwidth, or for more than a few rows the peak rate, would still take:
+    an engine may beat the measured kernels, never the peaks behind them."""
+    ridge = 0.5 * c.b_bytes * c.peak_flop_per_s / c.hbm_bytes_per_s
+    return maximum(c.hbm_fraction, only(m > ridge, c.efficiency))
 
 
 def pass_terms(
@@ -283,8 +296,7 @@ def pass_terms(
     gemm, experts, attention, moved, tp_s, ep_s = layers_terms(shape, formats, p, layout, engine, m)
     crosses = where(layout.accelerators > m.network.domain, 1.0, 0.0)
     hop = point_to_point_s(2.0 * p.tokens * shape.d_model / layout.tp, crosses, m.network)
-    # An engine may beat the measured kernels, never the peaks behind them.
-    level = maximum(engine.level * engine.gemm_level, maximum(m.gemm.hbm_fraction, m.gemm.efficiency))
+    level = maximum(engine.level * engine.gemm_level, peak_share(p.tokens, m.gemm))
     pace = stage_unevenness(shape, layout.pp)
     kernel_level = engine.level * engine.attention_level
     return DecodeTerms(

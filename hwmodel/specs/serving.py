@@ -81,6 +81,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     level: Num = 1.0  # all kernel time over that of the tuned kernels the constants were measured on
     gemm_level: Num = 1.0  # the same of matrix products in the recipe's format alone
     attention_level: Num = 1.0  # the same of attention over the cache
+    kv_reread: Num = 0.0  # exponent of the query heads that share a key-value head by which its cache is read again
     kernel_s: Num = 4.0e-6  # gap and tail of one kernel of a captured graph
     step_s: Num = 3.0e-4  # scheduling, sampling and detokenising one step
     sequence_s: Num = 5.0e-6  # the same a running sequence
@@ -90,7 +91,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     request_s: Num = 2.0e-2  # tokenising, routing and streaming one request
     stream_steps: Num = 1.0  # decode steps after which the first token reaches the client
     prefill_stall: Num = 1.0  # share of a request's prefill that the running requests wait for
-    independence: Num = 0.9  # exponent of the tokens of a batch that route independently
+    independence: Num = 1.0  # exponent of the tokens of a batch that route independently
     imbalance: Num = 1.2  # busiest expert-parallel rank over the mean
     burst: Num = 0.1  # share of a closed loop's requests that arrive together
     memory_fraction: Num = 0.9  # of the accelerator's memory that the engine may use

@@ -26,8 +26,12 @@ from hwmodel.validation.tables import CellError
 
 TP_TRIED = (1.0, 2.0, 4.0, 8.0, 16.0)
 LOWEST = ("nvfp4", "fp8", "int8", "fp16")  # what a submission that names none runs in, best first
-# The recipe that stands in where the part's matrix units lack the format: weights are widened on the fly.
-FALLBACKS = {"nvfp4": "mxfp4", "w4a8": "w4a16", "mxfp4-a4": "mxfp4", "fp8": "w8a16", "int8": "w8a16", "bf16": "fp16"}
+# Recipes that stand in where the part's matrix units lack the format, best first: another four-bit format, else weights
+# widened on the fly.
+FALLBACKS = {
+    "nvfp4": ("mxfp4-a4", "mxfp4"), "w4a8": ("w4a16",), "mxfp4-a4": ("mxfp4",), "fp8": ("w8a16",), "int8": ("w8a16",),
+    "bf16": ("fp16",),
+}  # fmt: skip
 
 
 class Case(msgspec.Struct, kw_only=True):
@@ -124,12 +128,12 @@ class Resolver:
         return self._machines[key]
 
     def _recipe(self, part: Part, recipe: str) -> ServingPrecision:
-        names = LOWEST if recipe == "lowest" else (recipe, FALLBACKS.get(recipe, ""))
-        for name in filter(None, names):
+        names = LOWEST if recipe == "lowest" else (recipe, *FALLBACKS.get(recipe, ()))
+        for name in names:
             found = self.catalog.serving_precision(name)
             if part.peak_dense_flop_per_s.get(found.gemm_format):
                 return found
-        raise CellError(f"{part.name} computes in none of {', '.join(n for n in names if n)}")
+        raise CellError(f"{part.name} computes in none of {', '.join(names)}")
 
 
 def _formats(shape: Shape, recipe: ServingPrecision, kv_bytes: float) -> ServingFormats:

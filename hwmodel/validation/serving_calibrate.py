@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import hwmodel
 from hwmodel.catalog.calibrations import calibrations_dir
+from hwmodel.catalog.engines import serving_calibration
 from hwmodel.validation.serving import Book, shipped_rows
 from hwmodel.validation.serving_fit import PARAMETERS, calibration_of, error_by, fit
 from hwmodel.validation.serving_intervals import quantiles, stratum
@@ -51,13 +52,13 @@ def figures(book: Book, errors: NDArray[np.float64]) -> dict[str, float]:
     return {name: round(error_by(errors[mask & good].tolist()), 4) for name, mask in groups.items()}
 
 
-def serving_document(say: Say) -> dict[str, Any]:
-    """The content of serving.yaml: constants, their priors, intervals and accuracy."""
+def serving_document(say: Say, intervals: bool = True) -> dict[str, Any]:
+    """The content of serving.yaml: constants, priors, intervals (unless `intervals`: those there are) and accuracy."""
     book = Book(shipped_rows())
     usable = book.usable()
     values = fit(book.questions, book.measured, usable)
     inside = np.log(book.questions.answer(calibration_of(values)) / book.measured)
-    outside = left_out_errors(book, "model", say)
+    outside = left_out_errors(book, "model", say) if intervals else np.full(len(inside), np.nan)
     cases = [book.cases[int(place)] for place in book.questions.rows]
     strata = [stratum(c, asked.kind) for c, (_, asked) in zip(cases, book.questions.keys, strict=True)]
     good = usable & np.isfinite(outside)
@@ -69,11 +70,15 @@ def serving_document(say: Say) -> dict[str, Any]:
     record = calibration_of(np.array([float(f"{v:.5g}") for v in values]), known)
     plain: dict[str, Any] = msgspec.to_builtins(record)
     plain["intervals"] = quantiles([s for s, g in zip(strata, good, strict=True) if g], outside[good])
+    if not intervals:
+        plain["intervals"] = serving_calibration().intervals
     plain["code_version"] = hwmodel.__version__
     plain["fitted_on"] = (
         f"{int(usable.sum())} quantities of {len(scored)} runs (catalogs/runs/serving.csv, throughput.csv)"
     )
-    plain["accuracy"] = {"in_sample": figures(book, inside), "model_left_out": figures(book, outside)}
+    plain["accuracy"] = {"in_sample": figures(book, inside)}
+    if intervals:
+        plain["accuracy"]["model_left_out"] = figures(book, outside)
     plain["parameters"] = [
         {"name": p.name, "value": float(f"{v:.5g}"), "prior": p.prior, "prior_width_log": p.width, "low": p.low,
          "high": p.high, "meaning": p.meaning}
@@ -82,13 +87,13 @@ def serving_document(say: Say) -> dict[str, Any]:
     return plain
 
 
-def write(path: Path | None = None, say: Say | None = None) -> dict[str, Any]:
+def write(path: Path | None = None, say: Say | None = None, intervals: bool = True) -> dict[str, Any]:
     """Fit and write serving.yaml; gives the accuracy."""
-    plain = serving_document(say or (lambda _: None))
+    plain = serving_document(say or (lambda _: None), intervals)
     target = path or calibrations_dir() / "serving.yaml"
     text = yaml.safe_dump(_rounded(plain), sort_keys=False, width=110)
     target.write_text(
-        "# Written by `hwmodel calibrate`; facts about engines, not about parts.\n" + text, encoding="utf-8"
+        "# Written by `hwmodel calibrate --serving`; facts about engines, not about parts.\n" + text, encoding="utf-8"
     )
     return dict(plain["accuracy"])
 

@@ -61,9 +61,9 @@ PARAMETERS: tuple[Parameter, ...] = (
     *_engine("stream_steps", 2.0, 0.8, 0.5, 40.0, "decode steps until the first token reaches the client"),
     *_engine("attention_level", 1.0, 0.15, 0.7, 2.0, "attention over the cache, in the engine over stand-alone"),
     _one("format:four-bit", "gemm_level", 0.8, 0.1, 0.5, 1.5, "products inside an engine over the tables' kernels"),
+    _one("format:widened", "gemm_level", 1.0, 0.1, 0.5, 1.5, "products inside an engine over the tables' kernels"),
     _one("format:fp8", "gemm_level", 1.0, 0.1, 0.5, 1.5, "products inside an engine over the tables' kernels"),
     _one("shared", "collective_s", 5e-6, 0.5, 2e-7, 2.5e-5, "wait for the last of eight ranks in a collective"),
-    _one("shared", "independence", 0.9, 0.1, 0.5, 1.0, "exponent of the tokens of a batch that route independently"),
     _one("shared", "imbalance", 1.2, 0.12, 1.0, 2.0, "busiest expert-parallel rank over the mean"),
     _one("shared", "expert_host", 1.5, 0.3, 0.7, 4.0, "host cost of launching an expert kernel over that of others"),
     _one("shared", "prefill_stall", 1.1, 0.1, 0.7, 1.5, "prefill under a sustained mixed load over the kernels' own"),
@@ -77,8 +77,13 @@ PARAMETERS: tuple[Parameter, ...] = (
     _one("old:vllm", "kernel_factor", 2.0, 0.4, 0.5, 6.0, "kernel gap before 2025 over today's"),
     _one("old:trtllm", "sequence_s", 5e-6, 0.8, 2e-7, 2e-4, "cost of a running sequence before 2025"),
     _one("old:vllm", "sequence_s", 5e-5, 0.8, 2e-7, 2e-4, "cost of a running sequence before 2025"),
-    _one("family:cdna", "level", 1.4, 0.4, 0.8, 3.0, "kernels of engines not tuned for the part over tuned ones"),
-    _one("family:cdna", "kernel_factor", 1.9, 0.4, 0.7, 5.0, "kernel gap over that of the parts engines are tuned for"),
+    *(
+        _one(f"old:{e}", "kv_reread", 0.15, 0.8, 0.01, 1.0, "cache of grouped heads read again (exponent of the group)")
+        for e in ("trtllm", "vllm")
+    ),
+    _one("family:cdna", "level", 1.4, 0.15, 0.8, 3.0, "kernels of engines not tuned for the part over tuned ones"),
+    _one("family:cdna", "attention_factor", 1.4, 0.15, 0.5, 4.0, "the same of attention over the cache, on top"),
+    _one("family:cdna", "kernel_factor", 1.9, 0.2, 0.7, 5.0, "kernel gap over that of the parts engines are tuned for"),
 )  # fmt: skip
 
 # Settings that engines document, not fitted: shares of memory for the cache and what a running request holds of it.
@@ -88,7 +93,13 @@ SETTINGS: dict[str, dict[str, float]] = {
     "sglang": {"memory_fraction": 0.88, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.5},
     "generic": {"memory_fraction": 0.9, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.75},
 }
-FOUR_BIT = ("nvfp4", "mxfp4", "mxfp4-a4", "mxfp4-a8")
+# Recipes that share one level: four-bit matrix units, and narrow weights widened on the way into wider ones.
+KINDS = {
+    "four-bit": ("nvfp4", "mxfp4-a4"),
+    "widened": ("mxfp4", "mxfp4-a8", "w4a16", "w8a16", "w4a8", "w4a8kv4"),
+}
+# Families whose engines compile a whole step into one program: no launches between kernels (unconfirmed, not fitted).
+COMPILED = {"tpu": {"kernel_factor": 0.25}, "trainium": {"kernel_factor": 0.25}}
 ITERATIONS = 12
 
 
@@ -97,7 +108,7 @@ def calibration_of(values: Column, known: dict[str, list[str]] | None = None) ->
     shared: dict[str, float] = {}
     engines: dict[str, dict[str, float]] = {e: dict(s) for e, s in SETTINGS.items()}
     old: dict[str, dict[str, float]] = {}
-    families: dict[str, dict[str, float]] = {}
+    families: dict[str, dict[str, float]] = {f: dict(v) for f, v in COMPILED.items()}
     formats: dict[str, dict[str, float]] = {}
     for p, value in zip(PARAMETERS, values.tolist(), strict=True):
         kind, _, key = p.place.partition(":")
@@ -105,9 +116,11 @@ def calibration_of(values: Column, known: dict[str, list[str]] | None = None) ->
         (shared if table is None else table.setdefault(key, {}))[p.field] = value
     for field in {p.field for p in PARAMETERS if p.place.startswith("engine:")}:
         engines["generic"][field] = float(np.exp(np.mean([np.log(engines[e][field]) for e in NAMED])))
-    formats |= dict.fromkeys(FOUR_BIT, formats["four-bit"])
+    for kind, recipes in KINDS.items():
+        formats |= dict.fromkeys(recipes, formats[kind])
     old["generic"] = {
-        f: float(np.exp(np.mean([np.log(o[f]) for o in old.values()]))) for f in ("kernel_factor", "sequence_s")
+        f: float(np.exp(np.mean([np.log(o[f]) for o in old.values()])))
+        for f in ("kernel_factor", "sequence_s", "kv_reread")
     }
     return ServingCalibration(
         shared=shared, engines=engines, old=old, families=families, formats=formats, known=known or {}
@@ -200,7 +213,7 @@ def _touched(questions: Questions) -> NDArray[np.bool_]:
         elif kind == "old":
             rows.append((engine == key) & old)
         elif kind == "format":
-            rows.append(np.isin(questions.recipe, FOUR_BIT) if key == "four-bit" else questions.recipe == key)
+            rows.append(np.isin(questions.recipe, KINDS.get(key, (key,))))
         elif kind == "family":
             rows.append(kin == key)
         else:

@@ -24,7 +24,7 @@ RECIPES = {
     "fp8_static": "fp8", "mxfp8": "mxfp8", "bf16": "bf16", "bfloat16": "bf16", "fp16": "fp16", "float16": "fp16",
     "f16": "fp16", "half": "fp16", "int8": "int8", "w8a8": "int8", "int8_wo": "w8a16", "int4_wo": "w4a16",
     "int4": "w4a16", "int4-awq(w4a16)": "w4a16", "w4a16": "w4a16", "int4_awq": "w4a16", "awq": "w4a16", "gptq": "w4a16",
-    "w4a8-awq": "w4a8", "w4a8": "w4a8",
+    "w4a8-awq": "w4a8", "w4a8": "w4a8", "sq": "int8", "w4a8_mxfp4_mxfp8": "mxfp4-a8", "w4a8_mxfp4_fp8": "mxfp4-a8",
 }  # fmt: skip
 KV_BYTES = {"bf16": 2.0, "fp16": 2.0, "float16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5625, "nvfp4": 0.5625}
 
@@ -79,10 +79,13 @@ def engine_name(words: str) -> str:
 
 
 def recipe_name(name: str, row_format: str = "") -> str:
-    """The serving recipe of a format's name (`lowest`: what the part can do best); CellError for an unknown one."""
+    """The serving recipe of a format's name, or of the row's coarser one where the name is not known (`lowest`: what
+    the part can do best); CellError where neither is."""
     low = (name or row_format).lower()
     if low.startswith("declared:"):
         return "lowest"
+    if low not in RECIPES and row_format.lower() in RECIPES:
+        low = row_format.lower()
     if low not in RECIPES:
         raise CellError(f"precision {name or row_format!r} is not known")
     return RECIPES[low]
@@ -283,7 +286,8 @@ def throughput_setting(row: Row) -> Setting:
         regime=STATIC if regime == SATURATED and asked.kind == "prefill_mfu" else regime,
         recipe=weights,
         kv_bytes=cache_bytes(text(row, "kv_precision"), weights),
-        layout=ServingLayout(tp=tp, pp=pp),
+        # Two-dimensional partitions share the batch of attention between the ranks that would copy its cache.
+        layout=ServingLayout(tp=tp, pp=pp, kv_split=max(accelerators, 1.0) if spread else 1.0),
         load=load,
         concurrency=batch,
         accelerators=accelerators,
