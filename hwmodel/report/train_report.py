@@ -6,6 +6,7 @@ import csv
 import io
 from typing import Any
 
+from hwmodel.report.words import duration
 from hwmodel.solve.train import GIB, TrainResult
 from hwmodel.specs import MemoryTerms
 
@@ -34,7 +35,15 @@ def _layout_line(layout: dict[str, Any]) -> str:
 
 
 def _ms(value: float) -> str:
-    return f"{value * 1e3:.1f}"
+    return f"{value * 1e3:,.1f}"
+
+
+def _unfit(d: dict[str, Any]) -> list[str]:
+    """What a reader must see first where the layout does not fit."""
+    said = [line for line in d["warnings"] if line.startswith("does not fit")]
+    if not said:
+        return []
+    return [f"**It {said[0]}.** The figures are those of accelerators with room for it.", ""]
 
 
 def train_markdown(result: TrainResult) -> str:
@@ -42,14 +51,15 @@ def train_markdown(result: TrainResult) -> str:
     d = result.to_dict()
     step, rate = d["step_s"], d["tokens_per_s_per_accelerator"]
     lines = [
-        f"# {d['resolved']['model'] or 'model'} on {d['accelerators']} x {d['resolved']['accelerator']}",
+        f"# {d['resolved']['model'] or 'model'} on {d['accelerators']:,} x {d['resolved']['accelerator']}",
         "",
+        *_unfit(d),
         f"**{rate['value']:,.0f} tokens/s an accelerator** ({rate['low']:,.0f} to {rate['high']:,.0f}, 80 % interval), "
-        f"{step['value']:.3g} s a step, MFU {100 * d['mfu']['value']:.1f} % ({d['mfu']['convention']} FLOPs over the "
-        f"dense {d['resolved']['precision']} peak).",
+        f"{duration(step['value'])} a step, MFU {100 * d['mfu']['value']:.1f} % ({d['mfu']['convention']} FLOPs over "
+        f"the dense {d['resolved']['precision']} peak).",
         "",
-        f"Layout: {_layout_line(d['layout'])}; global batch {d['layout']['global_batch_seqs']:g} sequences of "
-        f"{result.workload.seq_len:g} tokens."
+        f"Layout: {_layout_line(d['layout'])}; global batch {d['layout']['global_batch_seqs']:,.0f} sequences of "
+        f"{float(result.workload.seq_len):,.0f} tokens."
         + (f" Chosen here: {', '.join(d['searched'])}." if d["searched"] else ""),
         f"System {d['resolved']['system']}, stack {d['resolved']['stack']}, kernel constants: "
         f"{d['resolved']['constants_from']}.",
@@ -64,8 +74,9 @@ def train_markdown(result: TrainResult) -> str:
     lines.append(f"| **step** | **{_ms(total)}** | 100 |")
     lines += ["", f"What binds: {TERM_NAMES[d['binds'][0]['term']]}."]
     lines += _memory_table(result) + _near_table(d)
-    if d["warnings"]:
-        lines += ["", "Notes:", *(f"- {line}" for line in d["warnings"])]
+    notes = [line for line in d["warnings"] if not line.startswith("does not fit")]
+    if notes:
+        lines += ["", "Notes:", *(f"- {line}" for line in notes)]
     return "\n".join(lines) + "\n"
 
 

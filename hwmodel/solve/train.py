@@ -141,15 +141,15 @@ def _check(shape: Shape, fleet: int, layout: dict[str, float], batch: float | No
     """Raise InputError for a layout that cannot be; return notes on what is allowed but uneven."""
     notes = []
     tp, cp, pp = (layout.get(name, 1.0) for name in ("tp", "cp", "pp"))
+    heads = min((float(b.n_heads) for b in shape.blocks if b.n_heads > 0), default=tp)
+    if heads % tp:
+        ways = [t for t in (1, 2, 4, 8, 16, 32) if heads % t == 0]
+        raise InputError(f"--tp {tp:g} does not divide the {heads:g} heads; use one of {ways}")
     if fleet % (tp * cp * pp):
         raise InputError(
             f"tp {tp:g} x cp {cp:g} x pp {pp:g} = {tp * cp * pp:g} does not divide {fleet} accelerators; "
             f"take a fleet that is a multiple of it, like {int(tp * cp * pp) * max(1, round(fleet / (tp * cp * pp)))}"
         )
-    heads = min((float(b.n_heads) for b in shape.blocks if b.n_heads > 0), default=tp)
-    if heads % tp:
-        ways = [t for t in (1, 2, 4, 8, 16, 32) if heads % t == 0]
-        raise InputError(f"--tp {tp:g} does not divide the {heads:g} heads; use one of {ways}")
     depth = float(layers(shape))
     if pp > depth:
         raise InputError(f"--pp {pp:g} is more than the {depth:g} layers; use at most {depth:g}")
@@ -271,6 +271,13 @@ def _least_recompute(setting: Setting, shape: Shape, layout: Layout, load: Workl
     return layout
 
 
+def _leaner(layout: Layout, over: float) -> str:
+    """What would make a layout fit: other sizes while replicas are left to trade, else more accelerators."""
+    if float(layout.dp) > 1.0:
+        return "raise --tp, --pp, --zero or --recompute, or lower --micro-batch"
+    return f"take at least about {math.ceil(float(layout.accelerators) * over)} accelerators or a smaller model"
+
+
 def _result(
     setting: Setting, r: Request, shape: Shape, layout: Layout, load: Workload, found: Evaluation,
     searched: tuple[str, ...], warnings: list[str],
@@ -286,7 +293,7 @@ def _result(
     if not fits:
         warnings.append(
             f"does not fit: the {fullest} stage needs {size / GIB:.1f} GiB of {float(machine.hbm_bytes) / GIB:.1f}; "
-            "raise --tp, --pp or --recompute, or lower --micro-batch"
+            + _leaner(layout, size / float(machine.hbm_bytes))
         )
     elif size > usable_bytes(machine):
         warnings.append(

@@ -78,8 +78,8 @@ def test_adapters_are_faster_and_leaner_than_full_tuning() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"tp": "3"}, "does not divide 16384"),
-        ({"tp": "256"}, "does not divide the 128 heads"),
+        ({"tp": "8", "pp": "3"}, "does not divide 16384"),
+        ({"tp": "3"}, "does not divide the 128 heads"),
         ({"pp": "128", "tp": "1"}, "more than the 126 layers"),
         ({"micro_batch": "3"}, "no multiple of micro-batch"),
         ({"ep": "4"}, "experts"),
