@@ -109,6 +109,8 @@ def headline(question: Any, answer: dict[str, Any]) -> str:
         said.append(
             f"Left out, for no price of them is known (--usd-per-hour gives one): {', '.join(answer['left_out'])}."
         )
+    if answer.get("notes"):
+        said.append("Notes: " + "; ".join(answer["notes"]) + ".")
     return "\n\n".join(line for line in said if line)
 
 

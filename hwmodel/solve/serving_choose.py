@@ -13,9 +13,10 @@ from hwmodel.catalog.engines import serving_calibration
 from hwmodel.errors import InputError, unknown
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
-from hwmodel.solve.serving_fleet import Fleets, fleet_row, fleets
+from hwmodel.solve.serving_fleet import Fleets, fleet_row, fleets, price_of
 from hwmodel.solve.serving_infeasible import infeasible
 from hwmodel.solve.serving_layouts import check_sizes, column, sizes_of
+from hwmodel.solve.serving_notes import notes
 from hwmodel.solve.serving_pools import pools
 from hwmodel.solve.serving_quality import measured_quality
 from hwmodel.solve.serving_question import ServingQuestion
@@ -111,6 +112,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
         raise infeasible(question, shape, found, every)
     winner = min(((f, f.best()) for f in usable), key=lambda at: _rank(*at))
     rows = _rows(question, usable, catalog)
+    o = winner[0].options
     first = fleet_row(question, winner[0], _index(winner[1]), catalog)
     return {
         "answer": _with_intervals(first, shape),
@@ -118,6 +120,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
         "quality": {r["precision"]: measured_quality(r["precision"]) for r in rows},
         "alternatives": _alternatives(first, rows),
         "pareto": _pareto(question, first, usable, catalog),
+        "notes": notes(o.part, o.system, o.machine, o.recipe, price_of(question, o.part.id, catalog)),
         "left_out": unpriced if priced else [],
     }
 
