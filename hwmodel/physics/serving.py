@@ -20,7 +20,10 @@ from hwmodel.specs.kernels import Machine
 from hwmodel.specs.serving import DecodeTerms, Engine, ServingFormats, ServingLayout, ServingLoad, Speculation
 from hwmodel.specs.shape import Shape
 
+STEP_TOKENS = 8192.0  # prompt tokens that engines take into one step (their default)
+
 __all__ = [
+    "bulk_prompt_s",
     "cache_transfer_s",
     "decode_step_s",
     "decode_terms",
@@ -117,6 +120,25 @@ def mixed_terms(
     sequences = maximum(batch / (layout.dp * layout.pp), 1.0)
     p = Pass(sequences, load.mean_context, prompts, load.new_tokens, load.prompt_tokens, verified)
     return pass_terms(shape, formats, p, layout, engine, machine)
+
+
+def bulk_prompt_s(
+    shape: Shape,
+    machine: Machine,
+    formats: ServingFormats,
+    layout: ServingLayout,
+    engine: Engine,
+    batch: Num,
+    load: ServingLoad,
+    verified: Num = 1.0,
+) -> Num:
+    """Seconds that one prompt costs those behind it where many wait: they share steps of up to STEP_TOKENS tokens.
+
+    Ranks of attention-data parallelism step together: prompts that come apart find few of them free at once.
+    """
+    together = maximum(STEP_TOKENS / load.new_tokens, 1.0)
+    full = mixed_terms(shape, machine, formats, layout, engine, batch, load, together, verified).total_s
+    return full / (together * layout.dp**0.5 * layout.pp)
 
 
 def first_token_host_s(shape: Shape, engine: Engine) -> Num:

@@ -15,6 +15,7 @@ from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.ops import maximum, minimum
 from hwmodel.physics.machine import machine
 from hwmodel.physics.serving import (
+    bulk_prompt_s,
     cache_transfer_s,
     decode_terms,
     first_token_host_s,
@@ -28,6 +29,7 @@ from hwmodel.physics.serving_queue import closed_loop, pools
 from hwmodel.solve.serving_choose import check_context, engine_for
 from hwmodel.solve.serving_cost import formats_of
 from hwmodel.solve.serving_layouts import cells, check_sizes, column, layouts, sizes_of
+from hwmodel.solve.serving_notes import notes
 from hwmodel.solve.serving_question import ServingQuestion
 from hwmodel.solve.serving_table import load_of
 from hwmodel.specs.kernels import Machine
@@ -77,7 +79,8 @@ def predict(
         "total_tokens_per_s": rate * (question.output_tokens + question.prompt_tokens),
     } | more  # fmt: skip
     step = decode_terms(shape, m, at.formats, layout, at.engine, more["batch"], at.load.mean_context, at.verified)
-    return {"answer": answer, "step": msgspec.to_builtins(step), "prefill_s": float(s.prefill_s)}
+    doubts = notes(part, system, m, recipe, None)
+    return {"answer": answer, "notes": doubts, "step": msgspec.to_builtins(step), "prefill_s": float(s.prefill_s)}
 
 
 class _Engine(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +141,8 @@ def _both(at: _Engine) -> tuple[ServiceTerms, dict[str, Any]]:
     step = at.step_s(running)
     alone = mixed.total_s + first_token_host_s(at.shape, at.engine)
     service = maximum(mixed.total_s - step, 0.0) / (at.layout.dp * at.layout.pp)
-    s = closed_loop(step, alone, service, room, at.clients, at.load.output_tokens, at.gain, at.engine)
+    bulk = bulk_prompt_s(at.shape, at.machine, at.formats, at.layout, at.engine, running, at.load, at.verified)
+    s = closed_loop(step, alone, service, room, at.clients, at.load.output_tokens, at.gain, at.engine, bulk)
     return s, {
         "mode": "aggregated", "prefill": None, "accelerators": at.layout.accelerators, "batch": running,
         "cache_requests": room, "kv_pool_bytes": float(held.kv_pool_bytes), "weights_bytes": float(held.weights_bytes),

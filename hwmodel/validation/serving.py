@@ -22,8 +22,11 @@ from hwmodel.validation.serving_rows import Asked, Setting, family, serving_sett
 from hwmodel.validation.tables import CellError, Row, measured, read_table, text
 
 READERS = {"serving": serving_setting, "throughput": throughput_setting}
-# One measured run of a group moves its level; how many rows of doubt its single reading carries.
-READING_DOUBT = {"tpot": 0.65, "ttft": 1.2}
+# One measured run of a group moves its level; how many rows of doubt its single reading carries (spread of errors inside
+# groups over that between groups left out), and the natural log beyond which a reading of TTFT tells of its own queue
+# rather than of its group.
+READING_DOUBT = {"tpot": 1.2, "ttft": 1.0}
+READING_REACH = {"ttft": 1.0}
 
 
 class Book:
@@ -132,7 +135,14 @@ def _levels(kind: str, own: list[Row]) -> dict[tuple[str, str], float]:
         if np.isfinite(book.measured[i]) and np.isfinite(answers[i]) and answers[i] > 0:
             key = (book.cases[place].setting.group, asked.kind)
             errors.setdefault(key, []).append(math.log(book.measured[i] / answers[i]))
-    return {key: float(np.median(e)) * len(e) / (len(e) + READING_DOUBT.get(key[1], 0.35)) for key, e in errors.items()}
+    return {key: _shift(key[1], e) for key, e in errors.items()}
+
+
+def _shift(kind: str, errors: list[float]) -> float:
+    """The level that readings of a group ask for, shrunk by their doubt."""
+    n, middle = len(errors), float(np.median(errors))
+    kept = middle * n / (n + READING_DOUBT.get(kind, 0.35))
+    return kept / (1.0 + (middle / READING_REACH.get(kind, math.inf)) ** 2 / n)
 
 
 def _asked_of(book: Book, place: int) -> tuple[Asked, ...]:

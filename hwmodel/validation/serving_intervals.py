@@ -10,7 +10,7 @@ from hwmodel.validation.serving_bench import Case
 
 LEVEL = 0.8
 WIDER_UNKNOWN = 1.4  # engines or families of parts that no fitted run covers
-NARROWER_MEASURED = 0.75  # groups whose level a measured run has set
+NARROWER_MEASURED = 0.85  # groups whose level a measured run has set
 
 
 def stratum(case: Case, kind: str) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.serving import (
+    bulk_prompt_s,
     cache_transfer_s,
     decode_terms,
     first_token_host_s,
@@ -28,7 +29,6 @@ from hwmodel.validation.serving_rows import CLOSED, DISAGGREGATED, OPEN, SATURAT
 
 Column = NDArray[np.float64]
 OLD_BEFORE = 2025.0
-STEP_TOKENS = 8192.0  # prompt tokens that engines take into one step (their default)
 MAX_RUNNING = 2048.0  # requests that one engine instance decodes at once (engines' usual ceiling, an attention rank)
 
 
@@ -72,10 +72,7 @@ def _closed(b: Bench, engine: Engine, c: ServingCalibration) -> ServiceTerms:
     mixed = mixed_terms(b.shape, b.machine, b.formats, b.layout, engine, running, load).total_s
     alone = mixed + first_token_host_s(b.shape, engine)
     service = (mixed - step) / b.layout.dp
-    together = np.maximum(STEP_TOKENS / load.new_tokens, 1.0)
-    full = mixed_terms(b.shape, b.machine, b.formats, b.layout, engine, running, load, together).total_s
-    # Ranks of attention-data parallelism step together: prompts that come apart find few of them free at once.
-    bulk = full / (together * b.layout.dp**0.5)
+    bulk = bulk_prompt_s(b.shape, b.machine, b.formats, b.layout, engine, running, load)
     return closed_loop(step, alone, service, room, b.concurrency, load.output_tokens, 1.0, engine, bulk)
 
 

@@ -240,13 +240,14 @@ def test_golden_time_per_token(case) -> None:
 def test_palm_540b_on_64_tpu_v4() -> None:
     """arXiv 2211.05102: int8 weights, low-batch decode 29 ms a token at 2048 of context (batch unconfirmed: 64).
 
-    We are a third too slow: the paper's partition sums once a layer (attention and feed-forward run side by side).
+    We are a fifth too slow: the paper's partition sums once a layer (attention and feed-forward run side by side).
     """
     catalog = load_catalog()
     shape, part = catalog.model("palm-540b"), catalog.part("tpu-v4")
     recipe = catalog.serving_precision("w8a16")
     m = machine(part, catalog.default_system(part.id), recipe, kernel_calibration())
+    engine = engine_of(serving_calibration(), family="tpu")
     step = decode_step_s(
-        shape, m, formats_of(shape, recipe), ServingLayout(tp=64.0, kv_split=64.0), Engine(), 64.0, 2048.0
+        shape, m, formats_of(shape, recipe), ServingLayout(tp=64.0, kv_split=64.0), engine, 64.0, 2048.0
     )
-    assert 1e3 * step == pytest.approx(29.0, rel=0.45)
+    assert 1e3 * step == pytest.approx(29.0, rel=0.2)
