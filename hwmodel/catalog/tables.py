@@ -21,7 +21,6 @@ PRICE_COLUMNS = (
 )  # fmt: skip
 REQUIRED_PRICE_COLUMNS = ("date", "part", "provider", "kind", "usd_per_accelerator_hour")
 KINDS = ("on_demand", "spot", "reserved_1y", "reserved_3y", "reserved", "index", "purchase")
-CLASSES = ("hyperscaler", "neocloud", "marketplace", "index", "purchase", "")
 DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")
 GRID_COLUMNS = ("region", "name", "kind", "g_co2e_per_kwh", "year", "source", "note")
 MAX_CSV_BYTES = 20_000_000

@@ -7,13 +7,8 @@ All functions take the constants by name and broadcast over arrays of budgets an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from hwmodel.laws.forms import Form
+from hwmodel.laws.forms import Constants, by_name, form_of
 from hwmodel.ops import Num
-
-Constants = Mapping[str, Any]
 
 
 def reducible(c: Constants, params: Num, tokens: Num) -> Num:
@@ -105,12 +100,6 @@ def _evaluate(c: Constants, params: Num, tokens: Num) -> dict[str, Num]:
     return {"loss_nats": loss(c, params, tokens)}
 
 
-FORMS = {
-    "additive": Form(
-        name="additive",
-        summary="a floor, a term in parameters and a term in tokens",
-        needs=("params", "tokens"),
-        gives=("loss_nats",),
-        evaluate=_evaluate,
-    )
-}
+FORMS = by_name(
+    form_of("additive", "a floor, a term in parameters and a term in tokens", _evaluate, gives=("loss_nats",)),
+)

@@ -6,13 +6,10 @@ Kaplan's N_opt and D_opt.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from hwmodel.laws.forms import Form
+from hwmodel.laws.forms import Constants, by_name, form_of
 from hwmodel.ops import Num
-
-Constants = Mapping[str, Any]
 
 
 def _unit(c: Constants) -> Any:
@@ -52,12 +49,8 @@ def _evaluate(c: Constants, flop: Num) -> dict[str, Num]:
     return {"params": params_for_flop(c, flop), "tokens": tokens_for_flop(c, flop)}
 
 
-FORMS = {
-    "allocation": Form(
-        name="allocation",
-        summary="size and tokens as powers of compute, without a loss",
-        needs=("flop",),
-        gives=("params", "tokens"),
-        evaluate=_evaluate,
-    )
-}
+FORMS = by_name(
+    form_of(
+        "allocation", "size and tokens as powers of compute, without a loss", _evaluate, gives=("params", "tokens")
+    ),
+)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from hwmodel import ops
 from hwmodel.errors import InputError
-from hwmodel.laws.forms import Form, Outputs
+from hwmodel.laws.forms import Constants, Outputs, by_name, form_of
 from hwmodel.ops import Num
 from hwmodel.specs.law import LawSpec
-
-Constants = Mapping[str, Any]
 
 
 def critical_batch_tokens(spec: LawSpec, params: Num, tokens: Num | None = None) -> Num:
@@ -67,30 +62,20 @@ def _deepseek(c: Constants, flop: Num) -> Outputs:
     return {"learning_rate": rate, "batch_tokens": batch}
 
 
-FORMS = {
-    f.name: f
-    for f in (
-        Form(
-            name="critical_batch",
-            summary="the largest batch that still pays, by size or by data",
-            needs=("params",),
-            optional=("tokens",),
-            gives=("critical_batch_tokens", "critical_batch_sequences"),
-            evaluate=_critical,
-        ),
-        Form(
-            name="step_law",
-            summary="peak learning rate and batch by size and data",
-            needs=("params", "tokens"),
-            gives=("learning_rate", "batch_tokens"),
-            evaluate=_settings,
-        ),
-        Form(
-            name="deepseek_settings",
-            summary="peak learning rate and batch by compute",
-            needs=("flop",),
-            gives=("learning_rate", "batch_tokens"),
-            evaluate=_deepseek,
-        ),
-    )
-}
+FORMS = by_name(
+    form_of(
+        "critical_batch",
+        "the largest batch that still pays, by size or by data",
+        _critical,
+        gives=("critical_batch_tokens", "critical_batch_sequences"),
+    ),
+    form_of(
+        "step_law", "peak learning rate and batch by size and data", _settings, gives=("learning_rate", "batch_tokens")
+    ),
+    form_of(
+        "deepseek_settings",
+        "peak learning rate and batch by compute",
+        _deepseek,
+        gives=("learning_rate", "batch_tokens"),
+    ),
+)

@@ -103,11 +103,3 @@ def _clash(first: LawSpec, second: LawSpec) -> str:
     if first.form == second.form and first.form in (*_TRAINED_PRECISION, *_AFTER_TRAINING) and first.id != second.id:
         return "two terms for the same effect"
     return ""
-
-
-def quality_factor(quality: float) -> float:
-    """Refused: tokens of better quality are not q times the tokens."""
-    raise InputError(
-        f"data quality as a factor on tokens ({quality:g} D) is refused: published fits show the exponents move with "
-        "quality (0.450 to 0.578 in size, arXiv 2401.02954); fit a law on your own data (hwmodel fit)"
-    )

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from hwmodel import ops
 from hwmodel.laws import additive
-from hwmodel.laws.forms import Form, Outputs
+from hwmodel.laws.forms import Constants, Outputs, by_name, form_of
 from hwmodel.ops import Num
-
-Constants = Mapping[str, Any]
 
 
 def effective_tokens(tokens: Num, unique_tokens: Num, decay: Num) -> Num:
@@ -63,23 +58,17 @@ def transfer(c: Constants, finetune_characters: Num, params: Num) -> Outputs:
     return {"transferred_characters": worth, "effective_characters": worth + finetune_characters}
 
 
-FORMS = {
-    f.name: f
-    for f in (
-        Form(
-            name="repeated",
-            summary="the additive form on effective tokens and parameters",
-            needs=("params", "tokens"),
-            optional=("unique_tokens",),
-            gives=("loss_nats", "effective_params", "effective_tokens"),
-            evaluate=_repeated,
-        ),
-        Form(
-            name="transfer",
-            summary="fine-tuning data that pretraining stands in for",
-            needs=("finetune_characters", "params"),
-            gives=("transferred_characters", "effective_characters"),
-            evaluate=transfer,
-        ),
-    )
-}
+FORMS = by_name(
+    form_of(
+        "repeated",
+        "the additive form on effective tokens and parameters",
+        _repeated,
+        gives=("loss_nats", "effective_params", "effective_tokens"),
+    ),
+    form_of(
+        "transfer",
+        "fine-tuning data that pretraining stands in for",
+        transfer,
+        gives=("transferred_characters", "effective_characters"),
+    ),
+)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from hwmodel import ops
 from hwmodel.laws import additive
-from hwmodel.laws.forms import Form, Outputs
+from hwmodel.laws.forms import Constants, Outputs, by_name, form_of
 from hwmodel.ops import Num
-
-Constants = Mapping[str, Any]
 
 
 def saturated_experts(experts: Num, start: Num, most: Num) -> Num:
@@ -89,43 +86,17 @@ def active_allocation(c: Constants, flop: Num) -> Outputs:
     return {"params": c["k_params"] * flop ** c["a_params"], "tokens": c["k_tokens"] * flop ** c["a_tokens"]}
 
 
-FORMS = {
-    f.name: f
-    for f in (
-        Form(
-            name="active_allocation",
-            summary="active size and tokens as powers of compute, without a loss",
-            needs=("flop",),
-            gives=("params", "tokens"),
-            evaluate=active_allocation,
-        ),
-        Form(
-            name="clark",
-            summary="size and number of experts, logarithms to base ten",
-            needs=("params", "experts"),
-            gives=("loss_nats",),
-            evaluate=clark,
-        ),
-        Form(
-            name="granular",
-            summary="size, data and granularity of experts",
-            needs=("params", "tokens", "granularity"),
-            gives=("loss_nats",),
-            evaluate=granular,
-        ),
-        Form(
-            name="joint_moe",
-            summary="the additive form whose terms depend on the number of experts",
-            needs=("params", "tokens", "experts"),
-            gives=("loss_nats",),
-            evaluate=joint_moe,
-        ),
-        Form(
-            name="sparsity",
-            summary="total size, data and the share of experts not used",
-            needs=("params", "tokens", "sparsity"),
-            gives=("loss_nats",),
-            evaluate=sparsity_loss,
-        ),
-    )
-}
+FORMS = by_name(
+    form_of(
+        "active_allocation",
+        "active size and tokens as powers of compute, without a loss",
+        active_allocation,
+        gives=("params", "tokens"),
+    ),
+    form_of("clark", "size and number of experts, logarithms to base ten", clark, gives=("loss_nats",)),
+    form_of("granular", "size, data and granularity of experts", granular, gives=("loss_nats",)),
+    form_of(
+        "joint_moe", "the additive form whose terms depend on the number of experts", joint_moe, gives=("loss_nats",)
+    ),
+    form_of("sparsity", "total size, data and the share of experts not used", sparsity_loss, gives=("loss_nats",)),
+)

@@ -7,6 +7,7 @@ its outputs by name. Constants live in the catalog; nothing here knows a law by 
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from hwmodel.errors import CatalogError, InputError, unknown
 from hwmodel.ops import Num
 from hwmodel.specs.law import Count, LawSpec
 
+Constants = Mapping[str, Any]  # a law's constants by name: numbers, or arrays of joint draws
 Outputs = dict[str, Any]
 
 # What each input means, with its unit: the one list behind `law eval --set`, the docs and the error messages.
@@ -66,6 +68,28 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     evaluate: Callable[..., Outputs]
     optional: tuple[str, ...] = ()
     constants: tuple[str, ...] = ()  # their names, where no published law of the catalog has them
+
+
+def form_of(
+    name: str,
+    summary: str,
+    evaluate: Callable[..., Outputs],
+    *,
+    gives: tuple[str, ...],
+    constants: tuple[str, ...] = (),
+) -> Form:
+    """The form that a function computes: it needs the inputs without a default and takes the others if given."""
+    inputs = list(inspect.signature(evaluate).parameters.values())[1:]
+    needs = tuple(p.name for p in inputs if p.default is p.empty)
+    optional = tuple(p.name for p in inputs if p.default is not p.empty)
+    return Form(
+        name=name, summary=summary, needs=needs, optional=optional, gives=gives, evaluate=evaluate, constants=constants
+    )
+
+
+def by_name(*forms: Form) -> dict[str, Form]:
+    """Forms by their names."""
+    return {f.name: f for f in forms}
 
 
 # form -> module of hwmodel.laws that defines FORMS with it
@@ -122,7 +146,7 @@ def form(name: str) -> Form:
     """The form of this name. InputError if there is none."""
     if name not in _HOMES:
         raise unknown("form of a law", name, _HOMES)
-    forms: Mapping[str, Form] = importlib.import_module(f"hwmodel.laws.{_HOMES[name]}").FORMS
+    forms: dict[str, Form] = importlib.import_module(f"hwmodel.laws.{_HOMES[name]}").FORMS
     return forms[name]
 
 

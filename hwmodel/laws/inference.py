@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from hwmodel import ops
 from hwmodel.errors import InfeasibleError
-from hwmodel.laws.forms import Form, Outputs
+from hwmodel.laws.forms import Constants, Outputs, by_name, form_of
 from hwmodel.ops import Num
-
-Constants = Mapping[str, Any]
 
 
 def overtraining(c: Constants, params: Num, tokens: Num) -> Outputs:
@@ -65,64 +60,27 @@ def coverage(c: Constants, samples: Num) -> Outputs:
     return {"coverage": ops.exp(c["a"] * samples ** c["b"])}
 
 
-def pass_at_k(samples: int, correct: int, k: int) -> float:
-    """Unbiased share of questions solved with k tries, from n samples of which c are right: 1 - C(n-c,k)/C(n,k)."""
-    missing = 1.0
-    for i in range(samples - correct + 1, samples + 1):
-        missing *= max(0.0, 1.0 - k / i)
-    return 1.0 - missing
-
-
 def boardgames(c: Constants, train_flop_s: Num, elo: Num) -> Outputs:
     """Test-time compute for a strength at a training compute, board game Hex (Jones 2021, arXiv 2104.03113)."""
     exponent = c["train_exponent"] * ops.log(train_flop_s) / ops.log(10.0) + c["per_elo"] * elo + c["offset"]
     return {"test_flop_s": 10.0**exponent}
 
 
-FORMS = {
-    f.name: f
-    for f in (
-        Form(
-            name="overtraining",
-            summary="loss and downstream error at many tokens a parameter",
-            needs=("params", "tokens"),
-            gives=("loss_nats", "error"),
-            evaluate=overtraining,
-        ),
-        Form(
-            name="size_overhead",
-            summary="what a smaller model than optimal costs in training",
-            needs=("size_factor",),
-            gives=("tokens_factor", "overhead", "smallest_size_factor"),
-            evaluate=size_overhead,
-        ),
-        Form(
-            name="exchange",
-            summary="training compute against compute an answer",
-            needs=("inference_factor",),
-            gives=("train_factor",),
-            evaluate=exchange,
-        ),
-        Form(
-            name="test_time",
-            summary="samples of a small model for the FLOPs of a large one",
-            needs=("size_ratio", "inference_ratio"),
-            gives=("samples",),
-            evaluate=test_time,
-        ),
-        Form(
-            name="coverage",
-            summary="questions solved by at least one of k samples",
-            needs=("samples",),
-            gives=("coverage",),
-            evaluate=coverage,
-        ),
-        Form(
-            name="boardgames",
-            summary="training against search in a board game",
-            needs=("train_flop_s", "elo"),
-            gives=("test_flop_s",),
-            evaluate=boardgames,
-        ),
-    )
-}
+FORMS = by_name(
+    form_of(
+        "overtraining",
+        "loss and downstream error at many tokens a parameter",
+        overtraining,
+        gives=("loss_nats", "error"),
+    ),
+    form_of(
+        "size_overhead",
+        "what a smaller model than optimal costs in training",
+        size_overhead,
+        gives=("tokens_factor", "overhead", "smallest_size_factor"),
+    ),
+    form_of("exchange", "training compute against compute an answer", exchange, gives=("train_factor",)),
+    form_of("test_time", "samples of a small model for the FLOPs of a large one", test_time, gives=("samples",)),
+    form_of("coverage", "questions solved by at least one of k samples", coverage, gives=("coverage",)),
+    form_of("boardgames", "training against search in a board game", boardgames, gives=("test_flop_s",)),
+)

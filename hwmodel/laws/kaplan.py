@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from hwmodel import ops
 from hwmodel.laws import additive
 from hwmodel.laws.conventions import total_from_non_embedding
-from hwmodel.laws.forms import Form
+from hwmodel.laws.forms import Constants, by_name, form_of
 from hwmodel.ops import Num
-
-Constants = Mapping[str, Any]
 
 
 def as_additive(c: Constants) -> dict[str, Any]:
@@ -68,34 +65,19 @@ def params_for_flop(c: Constants, flop: Num) -> Num:
     return best
 
 
-FORMS = {
-    "kaplan_nd": Form(
-        name="kaplan_nd",
-        summary="parameters and tokens in one power, without a floor",
-        needs=("params", "tokens"),
-        gives=("loss_nats",),
-        evaluate=loss_nd,
-    ),
-    "kaplan_ns": Form(
-        name="kaplan_ns",
-        summary="parameters and optimizer steps",
-        needs=("params", "steps"),
-        gives=("loss_nats",),
-        evaluate=loss_ns,
-    ),
-    "kaplan_critical_batch": Form(
-        name="kaplan_critical_batch",
-        summary="the batch beyond which more data parallelism stops paying, from the loss",
-        needs=("loss",),
-        optional=("batch_tokens",),
+FORMS = by_name(
+    form_of("kaplan_nd", "parameters and tokens in one power, without a floor", loss_nd, gives=("loss_nats",)),
+    form_of("kaplan_ns", "parameters and optimizer steps", loss_ns, gives=("loss_nats",)),
+    form_of(
+        "kaplan_critical_batch",
+        "the batch beyond which more data parallelism stops paying, from the loss",
+        critical_batch,
         gives=("critical_batch_tokens", "steps_min_share", "flop_min_share"),
-        evaluate=critical_batch,
     ),
-    "embedding_split": Form(
-        name="embedding_split",
-        summary="non-embedding to total parameters, and Chinchilla's optimum on Kaplan's axes",
-        needs=("params",),
+    form_of(
+        "embedding_split",
+        "non-embedding to total parameters, and Chinchilla's optimum on Kaplan's axes",
+        embedding_split,
         gives=("params_total", "flop_non_embedding"),
-        evaluate=embedding_split,
     ),
-}
+)

@@ -5,14 +5,9 @@ A law of your own may say `extends: farseer_2025`, give `constants` and an empty
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from hwmodel import ops
-from hwmodel.laws.forms import Form, Outputs
+from hwmodel.laws.forms import Constants, Outputs, by_name, form_of
 from hwmodel.ops import Num
-
-Constants = Mapping[str, Any]
 
 
 def farseer(c: Constants, params: Num, tokens: Num) -> Outputs:
@@ -51,48 +46,40 @@ def saturating(c: Constants, flop: Num) -> Outputs:
     return {"error": c["a"] * (flop / c["unit"] + c["d"]) ** -c["b"] + c["c"]}
 
 
-FORMS = {
-    f.name: f
-    for f in (
-        Form(
-            name="farseer",
-            summary="size and data that do not separate",
-            needs=("params", "tokens"),
-            gives=("loss_nats",),
-            evaluate=farseer,
-            constants=("a1", "a", "b1", "a2", "b", "b2", "a3", "g", "b3"),
-        ),
-        Form(
-            name="sparse",
-            summary="non-zero parameters, data and sparsity",
-            needs=("params", "tokens", "sparsity"),
-            gives=("loss_nats",),
-            evaluate=sparse,
-            constants=("a_S", "b_S", "c_S", "b_N", "a_D", "b_D", "c"),
-        ),
-        Form(
-            name="distillation",
-            summary="a student's loss from its teacher's",
-            needs=("params", "tokens", "teacher_loss", "supervised_loss"),
-            gives=("loss_nats",),
-            evaluate=distillation,
-            constants=("c0", "c1", "d1", "f1", "A", "alpha", "B", "beta", "gamma"),
-        ),
-        Form(
-            name="mixed_modal",
-            summary="two modalities in one model",
-            needs=("params", "tokens", "tokens_second", "loss", "loss_second"),
-            gives=("loss_nats",),
-            evaluate=mixed_modal,
-            constants=("A", "alpha", "B", "beta", "C"),
-        ),
-        Form(
-            name="saturating",
-            summary="an error with a floor and a ceiling",
-            needs=("flop",),
-            gives=("error",),
-            evaluate=saturating,
-            constants=("a", "b", "c", "d", "unit"),
-        ),
-    )
-}
+FORMS = by_name(
+    form_of(
+        "farseer",
+        "size and data that do not separate",
+        farseer,
+        gives=("loss_nats",),
+        constants=("a1", "a", "b1", "a2", "b", "b2", "a3", "g", "b3"),
+    ),
+    form_of(
+        "sparse",
+        "non-zero parameters, data and sparsity",
+        sparse,
+        gives=("loss_nats",),
+        constants=("a_S", "b_S", "c_S", "b_N", "a_D", "b_D", "c"),
+    ),
+    form_of(
+        "distillation",
+        "a student's loss from its teacher's",
+        distillation,
+        gives=("loss_nats",),
+        constants=("c0", "c1", "d1", "f1", "A", "alpha", "B", "beta", "gamma"),
+    ),
+    form_of(
+        "mixed_modal",
+        "two modalities in one model",
+        mixed_modal,
+        gives=("loss_nats",),
+        constants=("A", "alpha", "B", "beta", "C"),
+    ),
+    form_of(
+        "saturating",
+        "an error with a floor and a ceiling",
+        saturating,
+        gives=("error",),
+        constants=("a", "b", "c", "d", "unit"),
+    ),
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -11,7 +10,7 @@ from hwmodel import ops
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws import additive, allocation
 from hwmodel.laws.conventions import plain
-from hwmodel.laws.forms import form, usable
+from hwmodel.laws.forms import Constants, form, usable
 from hwmodel.ops import Num
 from hwmodel.specs.law import Count, LawSpec, Optimum
 
@@ -49,7 +48,7 @@ def specialise(spec: LawSpec, **settings: float | None) -> LawSpec:
     return msgspec.structs.replace(spec, id=f"{spec.id}@{label}", form="additive", constants=constants)
 
 
-def _constants(spec: LawSpec) -> Mapping[str, Any]:
+def _constants(spec: LawSpec) -> Constants:
     """The constants as `laws.additive` and `laws.allocation` read them."""
     if spec.form == "kaplan_nd":
         from hwmodel.laws.kaplan import as_additive
@@ -94,7 +93,7 @@ def _need_split(spec: LawSpec, *extra: str) -> None:
         )
 
 
-def _published_split(c: Mapping[str, Any]) -> bool:
+def _published_split(c: Constants) -> bool:
     """Whether the law publishes its allocation as powers of compute (which then wins over minimising its loss)."""
     return "k_params" in c or "k_tokens" in c
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from hwmodel import ops
-from hwmodel.laws.forms import Form, Outputs
+from hwmodel.laws.forms import Constants, Outputs, by_name, form_of
 from hwmodel.ops import Num
-
-Constants = Mapping[str, Any]
 
 
 def compute_6nd(c: Constants, params: Num, tokens: Num) -> Outputs:
@@ -56,44 +51,26 @@ def density(c: Constants, days: Num) -> Outputs:
     return {"density_factor": ops.exp(c["per_day"] * days), "doubling_days": ops.log(2.0) / c["per_day"]}
 
 
-FORMS = {
-    f.name: f
-    for f in (
-        Form(
-            name="compute_6nd",
-            summary="FLOPs of training and inference",
-            needs=("params", "tokens"),
-            gives=("train_flop", "train_pf_days", "inference_flop_per_token"),
-            evaluate=compute_6nd,
-        ),
-        Form(name="pf_day", summary="a unit of compute", needs=("flop",), gives=("pf_days",), evaluate=pf_day),
-        Form(
-            name="diffusion",
-            summary="powers of compute for diffusion transformers",
-            needs=("flop",),
-            gives=("params", "tokens", "diffusion_loss", "fid"),
-            evaluate=diffusion,
-        ),
-        Form(
-            name="thresholds",
-            summary="compute at which abilities were first seen",
-            needs=("flop",),
-            gives=(),
-            evaluate=thresholds,
-        ),
-        Form(
-            name="metric",
-            summary="sharp and smooth metrics of one loss",
-            needs=("loss", "answer_tokens"),
-            gives=("token_accuracy", "exact_match", "tokens_wrong"),
-            evaluate=metric,
-        ),
-        Form(
-            name="density",
-            summary="capability a parameter over time",
-            needs=("days",),
-            gives=("density_factor", "doubling_days"),
-            evaluate=density,
-        ),
-    )
-}
+FORMS = by_name(
+    form_of(
+        "compute_6nd",
+        "FLOPs of training and inference",
+        compute_6nd,
+        gives=("train_flop", "train_pf_days", "inference_flop_per_token"),
+    ),
+    form_of("pf_day", "a unit of compute", pf_day, gives=("pf_days",)),
+    form_of(
+        "diffusion",
+        "powers of compute for diffusion transformers",
+        diffusion,
+        gives=("params", "tokens", "diffusion_loss", "fid"),
+    ),
+    form_of("thresholds", "compute at which abilities were first seen", thresholds, gives=()),
+    form_of(
+        "metric",
+        "sharp and smooth metrics of one loss",
+        metric,
+        gives=("token_accuracy", "exact_match", "tokens_wrong"),
+    ),
+    form_of("density", "capability a parameter over time", density, gives=("density_factor", "doubling_days")),
+)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from hwmodel.laws.forms import Form, Outputs
+from hwmodel.laws.forms import Constants, Form, Outputs, by_name, form_of
 from hwmodel.ops import Num
-
-Constants = Mapping[str, Any]
 
 
 def power_floor(c: Constants, x: Num) -> Num:
@@ -49,28 +46,23 @@ def _form(name: str, summary: str, law: Callable[[Constants, Num], Num], source:
     )  # fmt: skip
 
 
-FORMS = {
-    f.name: f
-    for f in (
-        _form("power_of_params", "loss as a power of size above a floor", power_floor, "params", "loss_nats"),
-        _form("power_of_tokens", "loss as a power of data above a floor", power_floor, "tokens", "loss_nats"),
-        _form("power_of_flop", "loss as a power of compute above a floor", power_floor, "flop", "loss_nats"),
-        _form("batch_of_flop", "batch as a power of compute", scaled_power, "flop", "batch_tokens"),
-        _form("steps_of_flop", "steps as a power of compute", scaled_power, "flop", "steps"),
-        _form("tokens_of_params", "least tokens as a power of size", scaled_power, "params", "tokens"),
-        Form(
-            name="exponent_ratio",
-            summary="how optimal size and data grow with compute; no prefactor is known",
-            needs=("compute_factor",),
-            gives=("params_factor", "tokens_factor"),
-            evaluate=_exponent,
-        ),
-        Form(
-            name="vocabulary_ratio",
-            summary="how the optimal vocabulary grows with size; no prefactor is known",
-            needs=("params_factor",),
-            gives=("vocabulary_params_factor",),
-            evaluate=_vocabulary,
-        ),
-    )
-}
+FORMS = by_name(
+    _form("power_of_params", "loss as a power of size above a floor", power_floor, "params", "loss_nats"),
+    _form("power_of_tokens", "loss as a power of data above a floor", power_floor, "tokens", "loss_nats"),
+    _form("power_of_flop", "loss as a power of compute above a floor", power_floor, "flop", "loss_nats"),
+    _form("batch_of_flop", "batch as a power of compute", scaled_power, "flop", "batch_tokens"),
+    _form("steps_of_flop", "steps as a power of compute", scaled_power, "flop", "steps"),
+    _form("tokens_of_params", "least tokens as a power of size", scaled_power, "params", "tokens"),
+    form_of(
+        "exponent_ratio",
+        "how optimal size and data grow with compute; no prefactor is known",
+        _exponent,
+        gives=("params_factor", "tokens_factor"),
+    ),
+    form_of(
+        "vocabulary_ratio",
+        "how the optimal vocabulary grows with size; no prefactor is known",
+        _vocabulary,
+        gives=("vocabulary_params_factor",),
+    ),
+)

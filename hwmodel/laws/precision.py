@@ -7,19 +7,18 @@ is not added to Kumar's (both count the training precision). All penalties are n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from hwmodel import ops
 from hwmodel.errors import InputError
-from hwmodel.laws.forms import Form, Outputs
+from hwmodel.laws.forms import Constants, Outputs, by_name, form_of
 from hwmodel.ops import Num
 from hwmodel.specs.law import LawSpec
 
-Constants = Mapping[str, Any]
 BF16_BITS = 16.0
+MOST_TOKENS_PER_PARAM = 1e3  # Kumar's fits reach about this ratio; measured 4-bit losses beyond it are far lower
 CHANNEL_LOG2_BLOCK = 13.1567  # Sun et al. 2025: channel-wise scales count as this log2 of a block size
 
 
@@ -78,11 +77,17 @@ def kumar_ptq(c: Constants, params: Num, tokens: Num, bits: Num) -> Num:
 
 def sun_term(c: Constants, params: Num, tokens: Num, exponent_bits: Num, mantissa_bits: Num, log2_block: Num) -> Num:
     """Nats of quantised training (arXiv 2501.02423, eq. 26): (D^b/N^a) log2(block) / (g (E+.5)^delta (M+.5)^nu)."""
-    resolution = c["g"] * (exponent_bits + 0.5) ** c["delta"] * (mantissa_bits + 0.5) ** c["nu"]
+    resolution = _sun_resolution(c, exponent_bits, mantissa_bits)
     return tokens ** c["beta"] * params ** -c["alpha"] * log2_block / resolution
 
 
+def _sun_resolution(c: Constants, exponent_bits: Num, mantissa_bits: Num) -> Num:
+    """g (E + .5)^delta (M + .5)^nu: how finely a float format resolves."""
+    return c["g"] * (exponent_bits + 0.5) ** c["delta"] * (mantissa_bits + 0.5) ** c["nu"]
+
+
 def _log2_block(block: float) -> float:
+    """log2 of a block of scales, with Sun's value for channel-wise ones."""
     return CHANNEL_LOG2_BLOCK if block in (0.0, float("inf")) else float(ops.log(block) / ops.log(2.0))
 
 
@@ -121,37 +126,9 @@ def training_penalty(
     )
 
 
-def break_even_reoptimised(base: LawSpec, penalty: Num, params: Num, tokens: Num) -> Num:
-    """Speed-up that pays a penalty [nats] back, when size and data are chosen anew at the loss of (N, D).
-
-    The reducible loss falls as C^-(alpha beta / (alpha + beta)) along the optima; infinite where the penalty is larger
-    than all that is reducible.
-    """
-    c = base.constants
-    power = c["alpha"] * c["beta"] / (c["alpha"] + c["beta"])
-    reducible = c["A"] * params ** -c["alpha"] + c["B"] * tokens ** -c["beta"]
-    return _speedup(1.0 - penalty / reducible, power)
-
-
-def break_even_more_tokens(base: LawSpec, penalty: Num, params: Num, tokens: Num) -> Num:
-    """Speed-up that pays a penalty [nats] back, when the size stays and all gained compute goes into more tokens."""
-    c = base.constants
-    return _speedup(1.0 - penalty / (c["B"] * tokens ** -c["beta"]), c["beta"])
-
-
-def _speedup(kept: Num, power: Num) -> Num:
-    safe = ops.where(kept > 0.0, kept, 1.0)
-    speedup: Num = ops.where(kept > 0.0, safe ** (-1.0 / power), float("inf"))
-    return speedup
-
-
-def post_training_bound(c: Constants, params: Num, tokens: Num, bits: Num) -> tuple[Num, Any]:
-    """(upper bound in nats, flagged) of quantising weights afterwards: tokens clamped to 1000 a parameter.
-
-    Beyond that the law was never fitted and is wildly pessimistic (0.4 nats at 8B on 15T in 4 bits).
-    """
-    most = 1000.0 * params
-    return kumar_ptq(c, params, ops.minimum(tokens, most), bits), tokens > most
+def post_training_bound(c: Constants, params: Num, tokens: Num, bits: Num) -> Num:
+    """Upper bound [nats] of quantising the weights afterwards: tokens clamped to MOST_TOKENS_PER_PARAM a parameter."""
+    return kumar_ptq(c, params, ops.minimum(tokens, MOST_TOKENS_PER_PARAM * params), bits)
 
 
 def best_bits(c: Constants, low: float = 3.0, high: float = 16.0) -> float:
@@ -185,7 +162,7 @@ def _kumar(
 
 def sun_critical_tokens(c: Constants, params: Num, exponent_bits: Num, mantissa_bits: Num, log2_block: Num) -> Num:
     """Tokens beyond which more data raise the loss at this format (Sun et al. 2025, D_crit)."""
-    resolution = c["g"] * (exponent_bits + 0.5) ** c["delta"] * (mantissa_bits + 0.5) ** c["nu"]
+    resolution = _sun_resolution(c, exponent_bits, mantissa_bits)
     return (c["d"] * resolution * params ** c["alpha"] / log2_block) ** (1.0 / (2.0 * c["beta"]))
 
 
@@ -216,38 +193,19 @@ def ptq_power(c: Constants, params: Num, tokens: Num, post_bits: Num) -> Outputs
     return {"penalty_nats": c["k"] * tokens ** c["gD"] * params ** -c["gN"] * post_bits ** -c["gP"]}
 
 
-FORMS = {
-    f.name: f
-    for f in (
-        Form(
-            name="kumar",
-            summary="effective parameters by bits of weights, activations and cache",
-            needs=("params", "tokens"),
-            optional=("weight_bits", "activation_bits", "kv_bits", "post_bits"),
-            gives=("loss_nats", "effective_params_share", "post_training_nats"),
-            evaluate=_kumar,
-        ),
-        Form(
-            name="sun",
-            summary="a term for the exponent, mantissa and block of a float format",
-            needs=("params", "tokens", "exponent_bits", "mantissa_bits"),
-            optional=("scale_block",),
-            gives=("loss_nats", "penalty_nats", "critical_tokens"),
-            evaluate=_sun,
-        ),
-        Form(
-            name="qat",
-            summary="4-bit quantisation-aware training by group size",
-            needs=("params", "tokens", "scale_block"),
-            gives=("penalty_nats",),
-            evaluate=qat,
-        ),
-        Form(
-            name="ptq_power",
-            summary="quantisation after training by bits",
-            needs=("params", "tokens", "post_bits"),
-            gives=("penalty_nats",),
-            evaluate=ptq_power,
-        ),
-    )
-}
+FORMS = by_name(
+    form_of(
+        "kumar",
+        "effective parameters by bits of weights, activations and cache",
+        _kumar,
+        gives=("loss_nats", "effective_params_share", "post_training_nats"),
+    ),
+    form_of(
+        "sun",
+        "a term for the exponent, mantissa and block of a float format",
+        _sun,
+        gives=("loss_nats", "penalty_nats", "critical_tokens"),
+    ),
+    form_of("qat", "4-bit quantisation-aware training by group size", qat, gives=("penalty_nats",)),
+    form_of("ptq_power", "quantisation after training by bits", ptq_power, gives=("penalty_nats",)),
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from hwmodel import laws
 from hwmodel.errors import HwModelError, InputError
 from hwmodel.laws.conventions import total_from_non_embedding
-from hwmodel.solve.lifetime import Option, least_loss, lifetime_optimum
+from hwmodel.solve.lifetime import Lifetime, Option, least_loss, lifetime_optimum
 from hwmodel.specs.law import LawSpec, Optimum
 
 
@@ -46,7 +46,16 @@ class LawAnswer(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
+def _only_one(**asked: float | None) -> dict[str, float]:
+    """The one quantity that was given. InputError for none or several."""
+    given = {name: value for name, value in asked.items() if value is not None}
+    if len(given) != 1:
+        raise InputError("give exactly one of --flops, --tokens, --params and --loss")
+    return given
+
+
 def _best(spec: LawSpec, given: dict[str, float]) -> Optimum:
+    """The law's optimum for the one quantity given."""
     ((name, value),) = given.items()
     if not 0.0 < value < float("inf"):
         raise InputError(f"{name} must be a positive number, not {value:g}")
@@ -74,17 +83,19 @@ def _repeating(spec: LawSpec, given: dict[str, float], unique_tokens: float) -> 
     return Optimum(params=n, tokens=d, flop=given["flop"], loss=loss, params_convention=spec.params_convention)
 
 
-def _drawn(spec: LawSpec, count: int, seed: int) -> LawSpec:
+def _over_draws(spec: LawSpec, count: int, seed: int, solve: Callable[[LawSpec], Any]) -> Any:
+    """What `solve` says of `count` joint draws of the constants; None without draws.
+
+    Draws whose floor lies above the loss asked come out as nan, and are left out of the bands.
+    """
+    if count == 0 or not laws.has_draws(spec):
+        return None
     if count < 100 or seed < 0:
         raise InputError("--draws: 0 (no bands) or at least 100; --seed: not negative")
-    return laws.draws(spec, count, seed)
-
-
-def _quiet() -> Any:
-    """Draws whose floor lies above the loss asked come out as nan, and are left out of the bands."""
     import numpy as np
 
-    return np.errstate(invalid="ignore", divide="ignore", over="ignore")
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        return solve(laws.draws(spec, count, seed))
 
 
 def _lost(drawn: Any) -> tuple[str, ...]:
@@ -99,6 +110,7 @@ def _lost(drawn: Any) -> tuple[str, ...]:
 
 
 def _banded(value: Any, drawn: Any) -> Value:
+    """The value with the 80 % interval of its draws, if there are any."""
     import numpy as np
 
     if drawn is None or np.ndim(drawn) == 0:
@@ -126,15 +138,9 @@ def answer(
     Bands are 80 % intervals over `count` joint draws. Raises InputError for a law that cannot say, InfeasibleError for
     a loss at or below the floor.
     """
-    asked = {"flop": flop, "tokens": tokens, "params": params, "loss": loss}
-    given = {name: value for name, value in asked.items() if value is not None}
-    if len(given) != 1:
-        raise InputError("give exactly one of --flops, --tokens, --params and --loss")
+    given = _only_one(flop=flop, tokens=tokens, params=params, loss=loss)
     best = _best(spec, given) if unique_tokens is None else _repeating(spec, given, unique_tokens)
-    drawn = None
-    if laws.has_draws(spec) and count > 0:
-        with _quiet():
-            drawn = _best(_drawn(spec, count, seed), given)
+    drawn = _over_draws(spec, count, seed, lambda law: _best(law, given))
     n, d, c = float(best.params), float(best.tokens), float(best.flop)
     outside = laws.decades_outside(spec, params=n, tokens=d, flop=c)
     total = total_params(spec, n)
@@ -155,7 +161,7 @@ def answer(
         decades_outside_fit=outside,
         status=spec.status,
         source=spec.source,
-        warnings=_lost(None if drawn is None else drawn.params) + _warnings(spec, outside),
+        warnings=_lost(drawn and drawn.params) + _warnings(spec, outside),
     )
 
 
@@ -177,6 +183,18 @@ class LifeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
 
 
+# our field -> the field of `Lifetime`
+_LIFE_FIELDS = {
+    "params": "params",
+    "tokens": "tokens",
+    "loss_nats": "loss",
+    "lifetime_flop": "total_cost",
+    "saved_fraction": "saved_fraction",
+    "training_optimal_params": "training_optimal_params",
+    "training_optimal_tokens": "training_optimal_tokens",
+}
+
+
 def life_answer(
     spec: LawSpec,
     inference_tokens: float,
@@ -192,26 +210,20 @@ def life_answer(
 
     The loss is that of the training optimum for the one quantity given, drawn by drawn. InfeasibleError below a floor.
     """
-    asked = {"flop": flop, "tokens": tokens, "params": params, "loss": loss}
-    given = {name: value for name, value in asked.items() if value is not None}
-    if len(given) != 1:
-        raise InputError("give exactly one of --flops, --tokens, --params and --loss")
+    given = _only_one(flop=flop, tokens=tokens, params=params, loss=loss)
 
-    def solve(law: LawSpec) -> Any:
+    def solve(law: LawSpec) -> Lifetime:
+        """The cheapest life at the loss that this law gives the training optimum."""
         target = loss if loss is not None else _best(law, given).loss
         if target is None:
             raise InputError(f"law {spec.id} has no loss to hold; use a law with a loss, such as besiroglu_2024")
         return lifetime_optimum(law, target, inference_tokens)
 
     one = solve(spec)
-    drawn = None
-    if laws.has_draws(spec) and count > 0:
-        with _quiet():
-            drawn = solve(_drawn(spec, count, seed))
-    names = {"params": "params", "tokens": "tokens", "loss_nats": "loss", "lifetime_flop": "total_cost",
-             "saved_fraction": "saved_fraction", "training_optimal_params": "training_optimal_params",
-             "training_optimal_tokens": "training_optimal_tokens"}  # fmt: skip
-    values = {ours: _banded(getattr(one, theirs), drawn and getattr(drawn, theirs)) for ours, theirs in names.items()}
+    drawn = _over_draws(spec, count, seed, solve)
+    values = {
+        ours: _banded(getattr(one, theirs), drawn and getattr(drawn, theirs)) for ours, theirs in _LIFE_FIELDS.items()
+    }
     n, d = float(one.params), float(one.tokens)
     outside = laws.decades_outside(spec, params=n, tokens=d, flop=6.0 * n * d)
     return LifeAnswer(
@@ -221,7 +233,7 @@ def life_answer(
         params_convention=spec.params_convention,
         status=spec.status,
         source=spec.source,
-        warnings=_lost(None if drawn is None else drawn.params) + _warnings(spec, outside),
+        warnings=_lost(drawn and drawn.params) + _warnings(spec, outside),
     )
 
 
@@ -235,16 +247,18 @@ def total_params(spec: LawSpec, params: float) -> float | None:
 
 
 def _regret(spec: LawSpec, flop: float) -> tuple[float | None, float | None]:
+    """The sizes that waste at most 5 % of the budget; None where the law has no loss to weigh a miss by."""
     if not laws.splits_by_loss(spec):
         return None, None  # a published allocation that is not the minimum of the law's own loss
     try:
         low, high = laws.regret_band(spec, flop)
     except HwModelError:
-        return None, None  # the law has no loss to weigh a miss by
+        return None, None
     return float(low), float(high)
 
 
 def _warnings(spec: LawSpec, outside: float) -> tuple[str, ...]:
+    """What to know before using the answer: extrapolation, the convention of its counts, the law's caveats."""
     notes = []
     if outside > 0.0:
         notes.append(f"{outside:.1f} decades outside the law's fit range")

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from hwmodel.errors import InputError
-from hwmodel.laws.precision import kumar_ptq
+from hwmodel.laws.precision import post_training_bound
 from hwmodel.physics.machine import machine as physics_machine
 from hwmodel.physics.shape import parameters, smooth_shapes, with_experts
 from hwmodel.solve.answers import kwh_per_accelerator_hour
@@ -29,9 +29,6 @@ SIZE_SPAN = (1 / 60.0, 3.0)
 SERVE_RUNGS = 33
 PTQ_LAW = "kumar_2024"
 UNSERVABLE = 1e30
-MOST_TOKENS_PER_PARAM = (
-    1e3  # arXiv 2411.04330 fits reach about this ratio; measured 4-bit losses beyond it are far lower
-)
 
 SizeCost = Callable[[Any], Any]
 
@@ -87,7 +84,7 @@ def serving_penalty(setting: Setting) -> tuple[Callable[[Any, Any], Any] | None,
     """Nats lost by serving in fewer bits, as a function of size and tokens, and the words that say which number it is.
 
     The median of measured perplexities of the same bits where there are enough, else Kumar's law of post-training
-    quantisation (an upper bound, clamped beyond MOST_TOKENS_PER_PARAM). None for recipes of 16-bit weights.
+    quantisation (an upper bound). None for recipes of 16-bit weights.
     """
     recipe = setting.serving_precision()
     bits = weight_bits(recipe)
@@ -96,7 +93,8 @@ def serving_penalty(setting: Setting) -> tuple[Callable[[Any, Any], Any] | None,
     law = setting.catalog.law(PTQ_LAW)
 
     def by_law(params: Any, tokens: Any) -> Any:
-        return kumar_ptq(law.constants, params, np.minimum(tokens, MOST_TOKENS_PER_PARAM * params), bits)
+        """The law's upper bound [nats]."""
+        return post_training_bound(law.constants, params, tokens, bits)
 
     said = f"{float(by_law(7e10, 1.4e12)):.4f} nats at 70B on 1.4T by {PTQ_LAW}"
     measured, of = _measured_nats(setting, recipe.id, bits)
@@ -105,6 +103,7 @@ def serving_penalty(setting: Setting) -> tuple[Callable[[Any, Any], Any] | None,
     nats = max(measured["value"], 0.0)
 
     def flat(params: Any, tokens: Any) -> Any:
+        """The measured nats, whatever the size."""
         return nats + 0.0 * params
 
     whose = "" if of == recipe.id else f" in {of}, the nearest recipe with published perplexities"

@@ -58,11 +58,6 @@ def test_commas_separate_thousands_only(text: str) -> None:
         units.parse_count(text)
 
 
-def test_decimal_and_binary_bytes_differ() -> None:
-    assert units.parse_bytes("80GB") == 80e9
-    assert units.parse_bytes("80GiB") == 80 * 2**30
-
-
 @pytest.mark.parametrize(
     ("text", "usd"),
     [("$5M", 5e6), ("2.1usd", 2.1), ("250000", 250000.0), ("$1.5B", 1.5e9), ("$1,000,000", 1e6), ("1,000usd", 1e3)],
@@ -72,8 +67,7 @@ def test_money(text: str, usd: float) -> None:
 
 
 def test_rates_fractions_and_flop() -> None:
-    assert units.parse_rate("312TFLOP/s", "FLOP") == 312e12
-    assert units.parse_rate("400Gbit/s", "bit") == 400e9
+    assert units.parse_rate("2kreq/s", "req") == 2000.0
     assert units.parse_fraction("45%") == pytest.approx(0.45)
     assert units.parse_flop("1PF-day") == pytest.approx(8.64e19)
 
@@ -93,13 +87,11 @@ def test_rates_fractions_and_flop() -> None:
         (units.parse_duration_s, "30 fortnights", "unknown unit"),
         (units.parse_usd, "-3", "above zero"),
         (units.parse_fraction, "140%", "at most 100 %"),
-        (units.parse_bytes, "80", "unknown unit"),
-        (units.parse_rate, "400", "unknown unit"),
     ],
 )
 def test_refusals_say_what_and_how_to_mend(call, text: str, words: str) -> None:
     with pytest.raises(InputError) as caught:
-        call(text, "bit") if call is units.parse_rate else call(text)
+        call(text)
     message = str(caught.value)
     assert words in message
     assert "\n" not in message
@@ -120,14 +112,14 @@ def test_shown_duration_reads_back(value: float, digits: int) -> None:
 
 
 @given(st.floats(min_value=1.0, max_value=1e12), st.integers(2, 6))
-def test_shown_money_and_bytes_read_back(value: float, digits: int) -> None:
+def test_shown_money_reads_back(value: float, digits: int) -> None:
     money = units.format_usd(value, digits)
     assert units.format_usd(units.parse_usd(money), digits) == money
-    for binary in (False, True):
-        size = units.format_bytes(value, digits, binary=binary)
-        assert units.parse_bytes(size) == pytest.approx(value, rel=0.51 * 10.0 ** (1 - digits) * 1.03)
-    rate = units.format_rate(value, "bit", digits)
-    assert units.format_rate(units.parse_rate(rate, "bit"), "bit", digits) == rate
+
+
+def test_decimal_and_binary_bytes_differ() -> None:
+    assert units.format_bytes(80e9) == "80GB"
+    assert units.format_bytes(80 * 2.0**30, binary=True) == "80GiB"
 
 
 @given(st.floats(min_value=1e-3, max_value=1.0), st.integers(2, 5))
