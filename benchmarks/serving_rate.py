@@ -8,6 +8,8 @@ Prints the rate, the time of one evaluation with plain numbers, and the ratio of
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -50,6 +52,17 @@ def serving_rates(model: str, count: int = 1_000_000, block: int = 8192) -> tupl
     return count / best, (time.perf_counter() - start) / 200
 
 
+def serve_s(model: str) -> float:
+    """Seconds of `hwmodel serve` over every part, the start of the interpreter included: the best of three."""
+    command = [sys.executable, "-m", "hwmodel", "serve", "--model", model, "--demand", "200 req/s", "--tpot", "50ms"]
+    seen = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run([*command, "--parts", "all"], check=True, capture_output=True)
+        seen.append(time.perf_counter() - start)
+    return min(seen)
+
+
 def main() -> None:
     """Print serving configurations a second, in blocks and one at a time."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -59,6 +72,8 @@ def main() -> None:
     given = parser.parse_args()
     rate, one = serving_rates(given.model, given.count, given.block)
     print(f"{given.model}: {rate / 1e6:.2f} M configurations/s (decode and prefill terms, {given.count:,} distinct)")
+    for model in ("llama-3.1-70b", "deepseek-v3"):
+        print(f"serve over all parts, formats, layouts and batches, cold: {serve_s(model):.2f} s ({model}; bar 1 s)")
     print(f"one evaluation with plain numbers: {1e3 * one:.3f} ms; columns are {rate * one:,.0f} times faster")
 
 

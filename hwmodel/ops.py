@@ -28,7 +28,8 @@ def _numpy() -> Any:
 
 
 def _is_array(*values: Any) -> bool:
-    return any(hasattr(v, "__array_interface__") for v in values)
+    # Of the type: asking an array itself builds its description anew each time.
+    return any(hasattr(type(v), "__array_interface__") for v in values)
 
 
 def _sympy() -> Any:

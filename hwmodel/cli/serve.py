@@ -21,7 +21,7 @@ from hwmodel.errors import InputError
 @click.option("--ttft", metavar="TIME", help="Limit on the time to the first token, like 1s.")
 @click.option("--tpot", metavar="TIME", help="Limit on the time per further output token, like 50ms.")
 @click.option("--p", "percentile", default=95.0, show_default=True, help="Percent of requests that meet the limits.")
-@click.option("--parts", "--part", "parts", metavar="A,B", help="Accelerators allowed (default: a usual choice).")
+@click.option("--parts", "--part", "parts", metavar="A,B", help="Accelerators allowed, or all (default: a few).")
 @click.option("--precision", metavar="A,B", help="Serving recipes allowed (default bf16,fp8,nvfp4,w4a16).")
 @click.option("--engine", default="generic", show_default=True, help="generic, trtllm, vllm or sglang.")
 @click.option("--tp", type=float, help="Tensor-parallel size (default: chosen; 1 in a prediction).")

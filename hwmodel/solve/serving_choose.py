@@ -30,6 +30,7 @@ from hwmodel.specs.shape import Shape
 DEFAULT_PARTS = ("h100", "h200", "b200", "gb200", "mi300x", "l40s", "rtx-5090")
 DEFAULT_PRECISIONS = ("bf16", "fp8", "nvfp4", "w4a16")
 ENGINES = ("generic", "trtllm", "vllm", "sglang")
+ALL = ("all",)
 FRONT_STEP, FRONT_MOST = 0.85, 8
 
 
@@ -53,7 +54,7 @@ def check_context(shape: Shape, question: ServingQuestion) -> None:
 def tables(question: ServingQuestion, shape: Shape, catalog: Catalog) -> list[Options]:
     """Options of every part and recipe that the question allows and the hardware has."""
     out = []
-    for name in question.parts or DEFAULT_PARTS:
+    for name in _parts(question, catalog):
         part = catalog.part(name)
         system = catalog.default_system(part.id)
         for recipe in _recipes(question, part, catalog):
@@ -64,9 +65,27 @@ def tables(question: ServingQuestion, shape: Shape, catalog: Catalog) -> list[Op
             out.append(options(shape, part, system, m, recipe, engine, question))
     if not out:
         asked = ", ".join(question.precisions or DEFAULT_PRECISIONS)
-        has = "; ".join(_formats_of(catalog.part(p)) for p in question.parts or DEFAULT_PARTS)
+        has = "; ".join(_formats_of(catalog.part(p)) for p in _parts(question, catalog))
         raise InputError(f"no part named computes in {asked} ({has}); choose another --precision or part")
     return out
+
+
+def _parts(question: ServingQuestion, catalog: Catalog) -> tuple[str, ...]:
+    """The parts asked for, the usual ones, or (`all`) every one whose memory and price are known."""
+    if question.parts != ALL:
+        return question.parts or DEFAULT_PARTS
+    known = [p.id for p in catalog.parts() if p.hbm_bytes > 0 and p.hbm_bytes_per_s > 0]
+    return tuple(p for p in known if price_of(question, p, catalog) is not None)
+
+
+def _unpriced(question: ServingQuestion, priced: list[Fleets], every: list[Fleets], catalog: Catalog) -> list[str]:
+    """Parts that might have served had they a price."""
+    if not priced:
+        return []
+    if question.parts == ALL:
+        return sorted(p.id for p in catalog.parts() if price_of(question, p.id, catalog) is None)
+    able = {f.options.part.id for f in every if f.meets.any()}
+    return sorted(able - {f.options.part.id for f in priced})
 
 
 def _formats_of(part: Part) -> str:
@@ -106,7 +125,6 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
     found = tables(question, shape, catalog)
     every = _every_fleet(question, shape, found, catalog)
     priced = [f for f in every if not np.isnan(f.usd_per_hour).any() and f.meets.any()]
-    unpriced = sorted({f.options.part.id for f in every if f.meets.any()} - {f.options.part.id for f in priced})
     usable = priced or [f for f in every if f.meets.any()]
     if not usable:
         raise infeasible(question, shape, found, every)
@@ -121,7 +139,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
         "alternatives": _alternatives(first, rows),
         "pareto": _pareto(question, first, usable, catalog),
         "notes": notes(o.part, o.system, o.machine, o.recipe, price_of(question, o.part.id, catalog)),
-        "left_out": unpriced if priced else [],
+        "left_out": _unpriced(question, priced, every, catalog),
     }
 
 

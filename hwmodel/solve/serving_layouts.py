@@ -18,6 +18,7 @@ from hwmodel.specs.shape import Shape
 
 TENSOR = (1.0, 2.0, 4.0, 8.0, 16.0)
 PIPELINE = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
+PIPELINE_OF_EXPERTS = (1.0, 2.0, 4.0, 8.0, 16.0)
 ATTENTION_DATA = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 MOST_ACCELERATORS = 64.0  # of one engine instance, unless sizes are given
 # A pipeline whose fullest stage holds so much more than the mean is no candidate of its own.
@@ -80,7 +81,8 @@ def layouts(shape: Shape, domain: float, given: Sizes | None = None) -> ServingL
     heads = [float(b.n_heads) for b in shape.blocks if b.n_heads]
     depth = float(layers(shape))
     wide = (given.tp,) if given.tp else tuple(t for t in TENSOR if t <= domain and all(h % t == 0 for h in heads))
-    deep = (given.pp,) if given.pp else tuple(p for p in PIPELINE if _even(depth, p))
+    stages = PIPELINE_OF_EXPERTS if routed else PIPELINE
+    deep = (given.pp,) if given.pp else tuple(p for p in stages if _even(depth, p))
     ranks = (given.dp,) if given.dp else (ATTENTION_DATA if routed else (1.0,))
     rows = [
         (t, p, d, e)

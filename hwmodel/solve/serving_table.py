@@ -105,14 +105,11 @@ def options(
     drafts = question.speculation
     verified, gain = 1.0 + drafts.draft_tokens, tokens_per_step(drafts)
     drafting = 1.0 + drafts.draft_share * drafts.draft_tokens
-
-    def at(running: Column) -> tuple[Column, Column]:
-        alone = decode_terms(shape, machine, formats, layout, engine, running, load.mean_context, verified)
-        mixed = mixed_terms(shape, machine, formats, layout, engine, running, load, 1.0, verified)
-        return np.asarray(alone.total_s * drafting), np.asarray(mixed.total_s * drafting)
-
-    step, mixed = at(batch)
-    step_tail, mixed_tail = at(tail)
+    # Mean and tail as one table of twice the length: the arrays are short and calls cost more than numbers.
+    twice, both = rows_of(layout, np.tile(np.arange(len(batch)), 2)), np.concatenate([batch, tail])
+    at = (shape, machine, formats, twice, engine, both)
+    step, step_tail = np.split(column(decode_terms(*at, load.mean_context, verified).total_s * drafting), 2)
+    mixed, mixed_tail = np.split(column(mixed_terms(*at, load, 1.0, verified).total_s * drafting), 2)
     # A prompt holds each pipeline stage for its share of the pass; the batches behind it wait for that share.
     service = engine.prefill_stall * (mixed - step) / (layout.dp * layout.pp)
     # requests a second: the running batch turns over once every output tokens' time, prefill included.

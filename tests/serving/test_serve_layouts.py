@@ -129,3 +129,11 @@ def test_uneven_stages_cost_what_the_fullest_holds() -> None:
     assert stage_unevenness(shape, 1.0) == 1.0
     assert stage_unevenness(shape, 2.0) == pytest.approx(1.0)
     assert stage_unevenness(shape, 4.0) == pytest.approx(32 * 4 / 126)
+
+
+def test_all_parts_are_one_question() -> None:
+    """The answer over every priced part is at least as cheap as that over the usual ones, which it holds."""
+    args = ("--model", "llama-3.1-70b", "--demand", "200 req/s", "--tpot", "50ms")
+    few, every = (_run(*args, "--parts", names) for names in ("h100,h200,b200", "all"))
+    assert every["answer"]["usd_per_hour"] <= few["answer"]["usd_per_hour"]
+    assert "gb200" in every["left_out"]
