@@ -1,13 +1,36 @@
-"""Options that `plan` and `compare` share; names are those of the Python API and of the JSON."""
+"""Options that commands share; names are those of the Python API and of the JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
+from hwmodel.cli.output import check_writable
+from hwmodel.errors import InputError
+
 Command = Callable[..., Any]
+
+def _checked(_ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
+    """The path of --out, refused before any work is done if it could not be written."""
+    check_writable(path)
+    return path
+
+
+FORMATS = click.Choice(["md", "json", "csv", "text"])
+OUT = click.option(
+    "--out", metavar="FILE", type=click.Path(path_type=Path), callback=_checked,
+    help="Write here instead of to stdout; figures go beside it.",
+)  # fmt: skip
+QUIET = click.option("--quiet", is_flag=True, help="No notes on stderr.")
+CATALOG = click.option(
+    "--catalog", "catalogs", multiple=True, type=click.Path(path_type=Path), metavar="DIR", help="Catalog overlay (repeatable)."
+)
+# Of commands that answer with a report, and of those that answer with a table.
+RESULT = [click.option("--format", "form", type=FORMATS, default="md", show_default=True), OUT, QUIET]
+TABLE = [click.option("--format", "fmt", type=FORMATS, default="text", show_default=True), OUT]
 
 QUESTION = [
     click.option(
@@ -48,7 +71,7 @@ QUESTION = [
     click.option("--ep", help="Expert-parallel size."),
     click.option("--micro-batch", help="Sequences of one micro-batch."),
     click.option("--zero", help="ZeRO stage, 0 to 3."),
-    click.option("--recompute", help="none, selective or full."),
+    click.option("--recompute", help="none, selective, full, or whole in a share of the layers (50%)."),
     click.option("--mfu", metavar="SHARE", help="Use this MFU instead of predicting it, like 45%."),
     click.option("--flop-convention", help="FLOPs that MFU counts (default 6nd)."),
     click.option("--law", help="Scaling law (default besiroglu_2024; `hwmodel law list`)."),
@@ -59,23 +82,43 @@ QUESTION = [
     click.option("--prices", metavar="FILE", help="Your own quotes (CSV)."),
     click.option("--region", help="Grid region for carbon."),
     click.option("--measured", metavar="FILE", help="A measured run of yours that sets the level of the prediction."),
-    click.option("--catalog", "catalogs", multiple=True, metavar="DIR", help="Catalog overlay (repeatable)."),
+    CATALOG,
     click.option("--seed", type=int, help="Seed of the draws (default 0)."),
 ]
 
-RESULT = [
-    click.option("--format", "form", type=click.Choice(["md", "json", "csv", "text"]), default="md", show_default=True),
-    click.option("--out", metavar="FILE", help="Write here; figures go beside it."),
-    click.option("--quiet", is_flag=True, help="No notes on stderr."),
-]
 
 
-def with_options(options: list[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+def with_options(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
     """Decorate a command with options, in their order."""
 
     def decorate(function: Command) -> Command:
+        """The command with all of them."""
         for option in reversed(options):
             function = option(function)
         return function
 
     return decorate
+
+
+def pairs(settings: Sequence[str], flag: str, example: str) -> dict[str, str]:
+    """What NAME=VALUE options set, repeated ones the last time. InputError for one without `=`."""
+    found = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name.strip():
+            raise InputError(f"{flag} {setting!r}: write NAME=VALUE, like {flag} {example}")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def number(text: str, what: str) -> float:
+    """A plain number of any sign, or a count such as 1.4T."""
+    from hwmodel.units import parse_count
+
+    try:
+        value = float(text)
+    except ValueError:
+        return parse_count(text, what)
+    if value - value != 0.0:
+        raise InputError(f"{what} must be a finite number, not {text}")
+    return value

@@ -22,6 +22,7 @@ from hwmodel.specs import Layout, Precision, Shape, Stack, StepTerms, Workload
 from hwmodel.specs.kernels import Machine
 
 _LN2 = 0.6931471805599453
+_TINY = 1e-30
 
 
 class _Share(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,12 +88,16 @@ class _MicroBatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _host_s(device: Num, launches: Num, layout: Layout, stack: Stack) -> Num:
-    """Seconds that the host adds where it launches kernels more slowly than the device runs them (smooth maximum)."""
+    """Seconds that the host adds where it launches kernels more slowly than the device runs them.
+
+    The longer of the two, and a part of the shorter that grows as they near each other: some kernels of a layer are
+    shorter than their launch although the layer is not.
+    """
     stretch = 1.0 + stack.host_tensor * (layout.tp - 1.0)
     stretch = stretch * where((layout.pp > 1.0) & (layout.tp > 1.0), stack.host_pipeline, 1.0)
     host = launches * stack.host_op_s * stretch
-    a, b = device * device, host * host
-    return sqrt(sqrt(a * a + b * b)) - device
+    longer, shorter = maximum(device, host), minimum(device, host)
+    return longer - device + stack.host_mixed * shorter * shorter / maximum(longer, _TINY)
 
 
 def _expert_traffic_s(

@@ -30,8 +30,8 @@ TERM_NAMES = {
 
 
 def _layout_line(layout: dict[str, Any]) -> str:
-    names = ("tp", "cp", "pp", "vpp", "ep", "dp", "zero", "micro_batch", "recompute")
-    return ", ".join(f"{name} {layout[name]:g}" for name in names)
+    names = ("tp", "cp", "pp", "vpp", "ep", "dp", "zero", "micro_batch")
+    return ", ".join(f"{name} {layout[name]:g}" for name in names) + f", recompute {layout['recompute']}"
 
 
 def _ms(value: float) -> str:

@@ -118,7 +118,8 @@ def layout_words(layout: PlanLayout | None) -> str:
     if layout.ep > 1:
         parts.append(f"EP {layout.ep}")
     parts += [f"DP {layout.dp}", f"ZeRO {layout.zero}", f"micro-batch {layout.micro_batch}"]
-    parts.append({"none": "no recompute", "selective": "selective recompute"}.get(layout.recompute, "full recompute"))
+    modes = {"none": "no recompute", "selective": "selective recompute", "full": "full recompute"}
+    parts.append(modes.get(layout.recompute, f"recompute of {layout.recompute} of the layers"))
     return ", ".join(parts)
 
 

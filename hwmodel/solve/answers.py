@@ -10,14 +10,13 @@ from hwmodel.economics import energy, rent
 from hwmodel.errors import InfeasibleError
 from hwmodel.physics import shape as shapes
 from hwmodel.solve.fleet import Fleet
+from hwmodel.solve.request import recompute_name
 from hwmodel.solve.result import Answer, Band, PlanLayout, Value, value_of
 from hwmodel.solve.search import Choice
 from hwmodel.solve.setting import Setting
 from hwmodel.solve.sizing import Sized
 from hwmodel.specs import Part, Shape, System
 from hwmodel.units import JOULES_PER_KWH, SECONDS_PER_DAY, format_count, format_duration, format_usd
-
-RECOMPUTE = ("none", "selective", "full")
 
 
 class SizedShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,7 +144,7 @@ def plan_layout(choice: Choice) -> PlanLayout:
     return PlanLayout(
         tp=int(one.tp), cp=int(one.cp), pp=int(one.pp), vpp=int(one.vpp), ep=int(one.ep), dp=int(one.dp),
         zero=int(one.zero), micro_batch=int(one.micro_batch), global_batch_seqs=int(choice.batch_seqs),
-        recompute=RECOMPUTE[int(one.recompute)],
+        recompute=recompute_name(float(one.recompute)),
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ TENSOR = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 PIPELINE = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0, 24.0, 32.0, 36.0, 48.0, 64.0)
 VIRTUAL = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0)
 MICRO_BATCH = (1.0, 2.0, 4.0, 8.0, 16.0)
-RECOMPUTE = (0.0, 1.0, 2.0)
+RECOMPUTE = (0.0, 1.0, 1.25, 1.5, 1.75, 2.0)  # none, selective, whole in a share of the layers, full
 # Ring or all-to-all context parallelism below this share of a sequence a rank costs more than it saves.
 CONTEXT_TOKENS_PER_RANK = 4096
 
@@ -97,7 +97,7 @@ def option_table(cases: Cases, domain: float, given: dict[str, float]) -> NDArra
 
 
 # Layers missing from the last virtual stages (first and last often carry one less), as a share of all layers.
-UNEVEN_SHARE = 0.03
+UNEVEN_SHARE = 0.05
 
 
 def _interleaves(layers: float, chunks: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,24 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 LAYOUT_KEYS = ("tp", "cp", "pp", "vpp", "ep", "micro_batch", "zero", "recompute")
 RECOMPUTE_NAMES = {"none": 0.0, "selective": 1.0, "full": 2.0}
+
+
+def recompute_value(name: str) -> float:
+    """What `--recompute` means to the physics: a mode, or 1 and the share of the layers that are recomputed whole."""
+    if name in RECOMPUTE_NAMES:
+        return RECOMPUTE_NAMES[name]
+    share = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", name.strip())
+    if share is None or not 0.0 < float(share.group(1)) < 100.0:
+        raise unknown("recompute mode", name, (*RECOMPUTE_NAMES, "50% (of the layers)"), "--recompute")
+    return 1.0 + float(share.group(1)) / 100.0
+
+
+def recompute_name(value: float) -> str:
+    """The mode that a value of `Layout.recompute` stands for, as `--recompute` takes it."""
+    for name, known in RECOMPUTE_NAMES.items():
+        if abs(value - known) < 1e-9:
+            return name
+    return f"{100.0 * (value - 1.0):.4g}%"
 
 
 def _quantity(value: Any, read: Any, what: str) -> Any:
@@ -212,10 +231,8 @@ def _layout(given: dict[str, Any]) -> dict[str, float]:
         value = given.pop(key, None)
         if value is None:
             continue
-        if key == "recompute" and str(value) in RECOMPUTE_NAMES:
-            layout[key] = RECOMPUTE_NAMES[str(value)]
-        elif key == "recompute":
-            raise unknown("recompute mode", str(value), RECOMPUTE_NAMES, "--recompute")
+        if key == "recompute":
+            layout[key] = recompute_value(str(value))
         elif key == "zero":
             if str(value) not in ("0", "1", "2", "3"):
                 raise InputError(f"--zero must be 0, 1, 2 or 3, got {value!r}")

@@ -12,8 +12,8 @@ from hwmodel.errors import InputError
 from hwmodel.physics.memory import memory_by_stage, peak_memory
 from hwmodel.physics.shape import flop_per_token, layers, parameters, shape_for_params
 from hwmodel.physics.training import micro_batches, step
-from hwmodel.solve.layouts import Cases
-from hwmodel.solve.request import Request, parse_request
+from hwmodel.solve.layouts import RECOMPUTE, Cases
+from hwmodel.solve.request import Request, parse_request, recompute_name
 from hwmodel.solve.search import Evaluation, choice, evaluate, runners_up, usable_bytes
 from hwmodel.solve.setting import Setting, resolve
 from hwmodel.solve.uncertainty import step_log_half_width
@@ -116,9 +116,10 @@ class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def layout_dict(layout: Layout, workload: Workload) -> dict[str, Any]:
     """A layout under the names of the command line."""
-    names = ("tp", "cp", "pp", "vpp", "ep", "dp", "zero", "micro_batch", "recompute")
+    names = ("tp", "cp", "pp", "vpp", "ep", "dp", "zero", "micro_batch")
     return {name: float(getattr(layout, name)) for name in names} | {
-        "global_batch_seqs": float(workload.global_batch_seqs)
+        "recompute": recompute_name(float(layout.recompute)),
+        "global_batch_seqs": float(workload.global_batch_seqs),
     }
 
 
@@ -263,7 +264,7 @@ def _least_recompute(setting: Setting, shape: Shape, layout: Layout, load: Workl
     assert setting.machine is not None
     if float(load.trainable_fraction) >= 1.0:
         return layout
-    for recompute in (0.0, 1.0, 2.0):
+    for recompute in RECOMPUTE:
         leaner = msgspec.structs.replace(layout, recompute=recompute)
         size = peak_memory(shape, setting.precision, leaner, load, setting.stack).total_bytes
         if float(size) <= usable_bytes(setting.machine):

@@ -34,6 +34,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     # Host.
     host_op_s: Num = 8e-6  # time to launch one kernel
     host_backward: Num = 1.5  # launches of a backward pass over those of a forward one
+    host_mixed: Num = 0.3  # share of the shorter of host and device time that shows where both are equal
     launches_layer: Num = 16.0  # kernels launched in one layer's forward pass
     launches_tensor: Num = 4.0  # beside these with tensor parallelism: two collectives, each a launch and a wait
     launches_moe: Num = 18.0  # launched beside these where the layer has experts
