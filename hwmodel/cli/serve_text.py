@@ -203,10 +203,11 @@ def _money(question: Any, r: dict[str, Any]) -> str:
     if r["usd_per_hour"] is None:
         return "No price of this part is known (--usd-per-hour gives one): the fewest accelerators."
     quoted = "as given" if r["price_kind"] == "given" else f"quotes of {r['price_dates']}"
-    uncached = " uncached" if question.hit_rate else ""
+    cached = r["usd_per_million_cached_input"]
+    found = "" if cached is None else f", {_dollars(cached)} where cached"
     return (
         f"${r['usd_per_hour']:,.2f} an hour at ${r['usd_per_accelerator_hour']:.2f} an accelerator-hour ({quoted}); "
-        f"{_usd(r['usd_per_million_input'])} a million{uncached} tokens in, {_usd(r['usd_per_million_output'])} out."
+        f"{_usd(r['usd_per_million_input'])} a million tokens in{found}, {_usd(r['usd_per_million_output'])} out."
     )
 
 

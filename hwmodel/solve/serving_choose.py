@@ -13,7 +13,7 @@ from hwmodel.catalog.engines import serving_calibration
 from hwmodel.errors import InputError, unknown
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
-from hwmodel.solve.serving_fleet import Fleets, fleet_row, fleets, price_of
+from hwmodel.solve.serving_fleet import Fleets, fleet_row, fleets, price_of, with_cached_input
 from hwmodel.solve.serving_infeasible import infeasible
 from hwmodel.solve.serving_layouts import check_sizes, column, sizes_of
 from hwmodel.solve.serving_notes import notes
@@ -133,7 +133,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
     o = winner[0].options
     first = fleet_row(question, winner[0], _index(winner[1]), catalog)
     return {
-        "answer": _with_intervals(first, shape),
+        "answer": _with_intervals(with_cached_input(question, shape, winner[0], _index(winner[1]), first), shape),
         "why": reasons(question, first, winner[0], usable, every, catalog),
         "quality": {r["precision"]: measured_quality(r["precision"]) for r in rows},
         "alternatives": _alternatives(first, rows),

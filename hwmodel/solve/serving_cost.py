@@ -9,7 +9,7 @@ from hwmodel.catalog.engines import serving_calibration
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.ops import Num, maximum, minimum, where
 from hwmodel.physics.engine import engine_of
-from hwmodel.physics.serving import decode_step_s, kv_pool_bytes, memory, prefill_s, sequences_that_fit
+from hwmodel.physics.serving import STEP_TOKENS, decode_step_s, kv_pool_bytes, memory, prefill_s, sequences_that_fit
 from hwmodel.solve.serving_columns import stack_shapes
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.precision import ServingPrecision
@@ -22,7 +22,6 @@ DEFAULT_TPOT_S = 0.05
 TP_CHOICES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 PP_CHOICES = (1.0, 2.0, 4.0, 8.0)
 MOST_ACCELERATORS = 64.0  # of one engine instance
-PREFILL_TOKENS = 8192.0  # of the prompts in one step, for throughput (docs.vllm.ai, Optimization and Tuning)
 NEARLY_FASTEST = 1.25
 BATCH_SHARES = tuple(0.74**i for i in range(15))
 MAX_BATCH = 1024.0  # sequences of one attention rank: engines' usual ceiling
@@ -56,7 +55,7 @@ def cost_table(
     room = sequences_that_fit(held, load, layout, engine)
     batch = maximum(minimum(room, MAX_BATCH * layout.dp) * batch_share, 1.0)
     step = decode_step_s(shape, machine, formats, layout, engine, batch, load.mean_context)
-    prompts = maximum(PREFILL_TOKENS / load.new_tokens, 1.0)
+    prompts = maximum(STEP_TOKENS / load.new_tokens, 1.0)
     prefill = prefill_s(shape, machine, formats, layout, engine, load.new_tokens, load.prompt_tokens, prompts)
     n = layout.accelerators
     prompt_s = n * prefill / (load.prompt_tokens * prompts * layout.dp * layout.pp)

@@ -13,8 +13,8 @@ from hwmodel.economics.energy import energy
 from hwmodel.solve.serving_layouts import cells, column
 from hwmodel.solve.serving_pools import Pools
 from hwmodel.solve.serving_question import ServingQuestion
-from hwmodel.solve.serving_table import Column, Options, row
-from hwmodel.specs import PriceSummary
+from hwmodel.solve.serving_table import Column, Options, options, row
+from hwmodel.specs import PriceSummary, Shape
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -96,6 +96,28 @@ def fleet_row(question: ServingQuestion, f: Fleets, i: int, catalog: Catalog) ->
     return r | _money(question, o, r["accelerators"], share, catalog)
 
 
+def with_cached_input(question: ServingQuestion, shape: Shape, f: Fleets, i: int, r: dict[str, Any]) -> dict[str, Any]:
+    """The fleet with a price for prompt tokens found in a cache: what holding and attending to them costs.
+
+    The same engine and batch would answer so many more requests did prompts hold their new tokens alone; the dollars
+    of that share of the time are the cached tokens', and the others pay the rest.
+    """
+    if not question.hit_rate or r["usd_per_hour"] is None:
+        return r
+    o = f.options
+    sizes = {name: float(column(getattr(o.layout, name))[i]) for name in ("tp", "pp", "dp", "ep")}
+    bare = msgspec.structs.replace(
+        question, prompt_tokens=question.prompt_tokens * (1.0 - question.hit_rate), hit_rate=0.0, lengths=None, **sizes
+    )
+    alone = options(shape, o.part, o.system, o.machine, o.recipe, o.engine, bare)
+    j = int(np.flatnonzero(alone.batch == o.batch[i])[0])
+    times = (o.step_s[i], alone.step_s[j]) if f.pools else (o.tpot_s[i], alone.tpot_s[j])
+    share = max(1.0 - float(times[1] / times[0]), 0.0) * (1.0 if f.pools is None else 1.0 - r["prefill_share"])
+    cached = question.rate * question.prompt_tokens * question.hit_rate * SECONDS_PER_HOUR / 1e6
+    rest = {name: r[name] * (1.0 - share) for name in ("usd_per_million_input", "usd_per_million_output")}
+    return r | rest | {"usd_per_million_cached_input": r["usd_per_hour"] * share / cached}
+
+
 def _prefill_part(f: Fleets, i: int) -> float:
     assert f.pools is not None
     return float(f.pools.prefill.accelerators[f.pools.place[i]] / f.accelerators[i])
@@ -128,7 +150,7 @@ def _money(question: ServingQuestion, o: Options, n: float, share: float, catalo
     return {
         "usd_per_hour": hourly,
         "usd_per_million_input": per_million(share, prompts),
-        "usd_per_million_cached_input": 0.0 if question.hit_rate else None,
+        "usd_per_million_cached_input": None,
         "usd_per_million_output": per_million(1.0 - share, outputs),
         "usd_per_accelerator_hour": price.median_usd_per_accelerator_hour if price else None,
         "price_dates": " to ".join(dict.fromkeys((price.first_date, price.last_date))) if price else None,

@@ -187,3 +187,14 @@ def test_a_prediction_says_where_its_step_goes() -> None:
     assert "misses the TPOT limit of 5ms" in text
     assert "where a decode step goes" in text
     assert "tensor-parallel sums" in text
+
+
+@pytest.mark.parametrize("mode", ["--aggregated", "--disaggregated"])
+def test_cached_input_is_cheaper_than_new_and_not_free(mode: str) -> None:
+    args = ("--demand", "200", "--parts", "h200", "--precision", "fp8", "--input", "4k", "--prefix-hit", "60%", mode)
+    a = _run(*args, "--tpot", "50ms")["answer"]
+    new, cached = a["usd_per_million_input"]["value"], a["usd_per_million_cached_input"]
+    assert 0.0 < cached < 0.5 * new
+    tokens = 3600 * 200 / 1e6
+    paid = tokens * (1600 * new + 2400 * cached + 300 * a["usd_per_million_output"]["value"])
+    assert paid == pytest.approx(a["usd_per_hour"], rel=1e-6)
