@@ -189,6 +189,20 @@ def demand_table(plan: Plan) -> str:
     return table(["tokens served", "parameters", "tokens", "saved against the training optimum"], rows) if rows else ""
 
 
+def serving_table(plan: Plan) -> str:
+    """Serving formats side by side, each with the size and the tokens that suit it."""
+    rows = []
+    kept = [row for row in plan.serving_formats if not row["reason"]]
+    for row in kept:
+        more = row["lifetime_cost"] / kept[0]["lifetime_cost"] - 1.0
+        costs = [life_words(plan, row[name]) for name in ("train_cost", "serve_cost", "lifetime_cost")]
+        sizes = [words.count(row["params"]), words.count(row["tokens"])]
+        change = f"{100 * more:+.1f}%" if row is not kept[0] else DASH_WORD
+        rows.append([row["serving_precision"], *sizes, f"{row['loss_paid_nats']:.4f}", *costs, change])
+    header = ["served in", "parameters", "tokens", "loss to train away (nats)", "training", "serving", "whole life", ""]
+    return table(header, rows) if len(rows) > 1 else ""
+
+
 def mixture_sentence(plan: Plan) -> str:
     """Which number of experts won, by how much, and how far beyond its runs the law of experts is taken."""
     m = plan.mixtures
@@ -288,6 +302,7 @@ def plan_markdown(plan: Plan, figures: dict[str, str] | None = None) -> str:
         fleet_table=fleet_table(plan),
         objective_table=objective_table(plan),
         demand_table=demand_table(plan),
+        serving_table=serving_table(plan),
         mixture_sentence=mixture_sentence(plan),
         mixture_table=mixture_table(plan),
         given_table=given_table(plan),

@@ -27,6 +27,7 @@ from hwmodel.solve.precisions import precision_rows
 from hwmodel.solve.request import parse_request
 from hwmodel.solve.result import Answer, Band, Plan, value_of
 from hwmodel.solve.search import Choice, Evaluation, choice, require_fit
+from hwmodel.solve.serving_formats import serving_rows
 from hwmodel.solve.setting import Setting, resolve
 from hwmodel.solve.sizing import LossModel, Sized, loss_model, size
 from hwmodel.solve.uncertainty import step_log_half_width
@@ -355,6 +356,7 @@ def run(prepared: Prepared) -> Plan:
         money=money(setting, solved) if solved is not None else None,
         warnings=sides.warnings(setting, sized, solved),
         mixtures=_mixtures(prepared) if setting.request.experts else None,
+        serving_formats=serving_rows(setting, model, solved.fleet if solved else None, lifetime) if lifetime else [],
         sources=sources(setting, solved),
     )
 

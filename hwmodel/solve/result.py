@@ -98,6 +98,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     money: dict[str, Any] | None
     warnings: list[str]
     mixtures: dict[str, Any] | None  # experts beside dense, for the same loss and demand
+    serving_formats: list[dict[str, Any]]  # the same life in each serving format
     sources: list[dict[str, str]]
 
     def to_dict(self) -> dict[str, Any]:

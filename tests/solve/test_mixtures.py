@@ -119,3 +119,16 @@ def test_cost_grows_with_size_beyond_the_ladder() -> None:
     assert len(large) > 3
     assert large == sorted(large)
     assert large[-1] > 2.0 * large[0]
+
+
+def test_serving_formats_side_by_side() -> None:
+    found = hm.plan(**ASK, inference_tokens="20T")
+    rows = {row["serving_precision"]: row for row in found.serving_formats}
+    assert next(iter(rows)) == "bf16"
+    assert rows["bf16"]["lifetime_cost"] == pytest.approx(found.saving["lifetime_cost"])
+    assert rows["bf16"]["loss_paid_nats"] == 0.0 < rows["fp8"]["loss_paid_nats"] < rows["w4a16"]["loss_paid_nats"]
+    asked = hm.plan(**ASK, inference_tokens="20T", serving_precision="fp8").saving["lifetime_cost"]
+    assert rows["fp8"]["lifetime_cost"] == pytest.approx(asked, rel=0.02)
+    assert "served in" in plan_markdown(found)
+    assert "nvfp4" not in rows  # Hopper lacks it
+    assert hm.plan(loss_like="70B@1.4T", inference_tokens="20T").serving_formats == []
