@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from hwmodel.cli.options import CATALOG, OUT, TABLE, with_options
 from hwmodel.cli.output import emit, note
 
-_format = click.option(
-    "--format", "fmt", type=click.Choice(["md", "json", "csv", "text"]), default="text", show_default=True
-)
-_out = click.option("--out", type=click.Path(path_type=Path), help="Write to this file instead of stdout.")
-_overlays: Callable[[Any], Any] = click.option(
-    "--catalog", "catalogs", multiple=True, type=click.Path(path_type=Path), help="Overlay folder, repeatable."
-)
+_table = with_options([*TABLE, CATALOG])
 
 
 @click.group()
@@ -26,9 +20,7 @@ def command() -> None:
 
 @command.command("list")
 @click.argument("kind", default="accelerators")
-@_format
-@_out
-@_overlays
+@_table
 def list_records(kind: str, fmt: str, out: Path | None, catalogs: tuple[Path, ...]) -> None:
     """Records of a KIND: accelerators, systems, models, prices, precisions, serving, laws, regions, fleets, sources."""
     from hwmodel.catalog import load_catalog
@@ -44,9 +36,7 @@ def list_records(kind: str, fmt: str, out: Path | None, catalogs: tuple[Path, ..
 @command.command()
 @click.argument("name")
 @click.option("--provenance", is_flag=True, help="Also sources, notes, and both sides of every conflict.")
-@_format
-@_out
-@_overlays
+@_table
 def show(name: str, provenance: bool, fmt: str, out: Path | None, catalogs: tuple[Path, ...]) -> None:
     """One record by id or alias (`A100`, `gb300`, `dgx-h100`, `llama-3.1-8b`), or a Hugging Face config.json."""
     from hwmodel.catalog import load_catalog
@@ -69,6 +59,7 @@ def show(name: str, provenance: bool, fmt: str, out: Path | None, catalogs: tupl
 
 
 def _imported(path: Path) -> tuple[str, Any, tuple[str, ...]]:
+    """A Hugging Face configuration as a record of the catalog, with its remarks."""
     from hwmodel.catalog import ModelEntry
     from hwmodel.interop.huggingface import read_config
 
@@ -78,7 +69,7 @@ def _imported(path: Path) -> tuple[str, Any, tuple[str, ...]]:
 
 
 @command.command()
-@_overlays
+@CATALOG
 @click.option("--quiet", is_flag=True, help="Say nothing when all is well.")
 def check(catalogs: tuple[Path, ...], quiet: bool) -> None:
     """Check every record of the catalogs and overlays; exit 4 when something is wrong."""
@@ -102,7 +93,7 @@ def check(catalogs: tuple[Path, ...], quiet: bool) -> None:
 
 @command.command()
 @click.argument("kind", default="accelerators")
-@_out
+@OUT
 def schema(kind: str, out: Path | None) -> None:
     """JSON Schema of a KIND of record (accelerators, systems, models), for editors."""
     from hwmodel.catalog.json_schema import schema_of

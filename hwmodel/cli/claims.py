@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hwmodel.cli.options import TABLE, number, pairs, with_options
 from hwmodel.cli.output import emit, note
 
 if TYPE_CHECKING:
@@ -17,13 +18,11 @@ HONEST = (
     "a claim to refute it is listed too. Silence proves nothing."
 )
 
-_format = click.option(
-    "--format", "fmt", type=click.Choice(["text", "md", "json", "csv"]), default="text", show_default=True
-)
-_out = click.option("--out", type=click.Path(path_type=Path))
+_table = with_options(TABLE)
 
 
 def _lookup() -> Any:
+    """Laws by their id."""
     from hwmodel.catalog import load_catalog
 
     return load_catalog().law
@@ -31,8 +30,7 @@ def _lookup() -> Any:
 
 @click.group(invoke_without_command=True)
 @click.option("--verdict", type=click.Choice(["right", "imprecise", "wrong"]), help="Only these.")
-@_format
-@_out
+@_table
 @click.pass_context
 def command(ctx: click.Context, verdict: str | None, fmt: str, out: Path | None) -> None:
     """Widespread claims about scaling, each recomputed from its inputs, with verdict, right number and source."""
@@ -51,11 +49,13 @@ def command(ctx: click.Context, verdict: str | None, fmt: str, out: Path | None)
 
 
 def _tally(found: list[Finding]) -> str:
+    """How many claims have which verdict, in a line."""
     counts = {v: sum(f.verdict == v for f in found) for v in ("right", "imprecise", "wrong")}
     return f"{len(found)} claims: " + ", ".join(f"{n} {v}" for v, n in counts.items())
 
 
 def _document(found: Finding) -> dict[str, Any]:
+    """The JSON of a finding."""
     import msgspec
 
     fields: dict[str, Any] = msgspec.to_builtins(found)
@@ -65,8 +65,7 @@ def _document(found: Finding) -> dict[str, Any]:
 @command.command()
 @click.argument("claim_id", type=int, metavar="ID")
 @click.option("--set", "settings", multiple=True, metavar="INPUT=VALUE", help="Change what the claim asserts.")
-@_format
-@_out
+@_table
 def show(claim_id: int, settings: tuple[str, ...], fmt: str, out: Path | None) -> None:
     """One claim with its numbers; --set changes an input and may change the verdict."""
     from hwmodel.cli.tables import render
@@ -90,33 +89,24 @@ def show(claim_id: int, settings: tuple[str, ...], fmt: str, out: Path | None) -
 
 
 def _changes(settings: tuple[str, ...], inputs: dict[str, Any]) -> dict[str, Any]:
+    """What --set changes, each of the kind of the claim's own input."""
     from hwmodel.errors import InputError
-    from hwmodel.units import parse_count
 
     changes: dict[str, Any] = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals:
-            raise InputError(f"--set {setting!r}: write INPUT=VALUE")
+    for name, text in pairs(settings, "--set", "params=70B").items():
         kind = inputs.get(name)
         if isinstance(kind, bool):
             if text not in ("true", "false"):
-                raise InputError(f"--set {name}: true or false")
+                raise InputError(f"--set {name}: true or false, not {text!r}")
             changes[name] = text == "true"
-        elif isinstance(kind, (int, float)):
-            try:
-                changes[name] = float(text)
-            except ValueError:
-                changes[name] = parse_count(text, name)
         else:
-            changes[name] = text
+            changes[name] = number(text, name) if isinstance(kind, (int, float)) else text
     return changes
 
 
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@_format
-@_out
+@_table
 def check(file: Path, fmt: str, out: Path | None) -> None:
     """Look for known claims in a text and say what is right about each."""
     from hwmodel.cli.tables import render

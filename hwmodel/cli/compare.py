@@ -9,21 +9,19 @@ import click
 
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import QUESTION, RESULT, with_options
-from hwmodel.cli.output import check_writable, emit, json_text, note
+from hwmodel.cli.output import emit, json_text, note
 
 
 @click.command("compare")
 @with_options([*QUESTION, *RESULT])
 @click.option("--precision", help="Recipes to compare, separated by commas (default bf16,fp8).")
-def command(form: str, out: str | None, quiet: bool, precision: str | None, **given: Any) -> None:
+def command(form: str, out: Path | None, quiet: bool, precision: str | None, **given: Any) -> None:
     """One run in several formats, and which wins; or several values of one option side by side.
 
     \b
     hwmodel compare --gpus 512xH100 --tokens 2T --precision bf16,fp8
     hwmodel compare --params 10B,100B --gpus 1024xH100
     """
-    path = Path(out) if out else None
-    check_writable(path)
     from hwmodel import report
     from hwmodel.solve.compare_values import compare_values, listed_option
 
@@ -32,14 +30,14 @@ def command(form: str, out: str | None, quiet: bool, precision: str | None, **gi
     if option is not None:
         table = compare_values(option, **given, **({"precision": precision} if precision else {}))
         writers = {"csv": report.values_csv, "text": report.values_text, "md": report.values_markdown}
-        emit(json_text(table.to_dict()) if form == "json" else writers[form](table), path)
+        emit(json_text(table.to_dict()) if form == "json" else writers[form](table), out)
         return
     from hwmodel.solve.compare import compare
 
     found = compare(precision=precision or "bf16,fp8", **given)
-    if form in ("json", "csv") or path is not None:
+    if form in ("json", "csv") or out is not None:
         # The report says these itself; here they are for whoever does not see it.
         for line in found.warnings:
             note(f"note: {line}", quiet=quiet)
     tables = {"csv": report.compare_csv, "text": report.compare_text, "md": report.compare_markdown}
-    emit(json_text(found.to_dict()) if form == "json" else tables[form](found), path)
+    emit(json_text(found.to_dict()) if form == "json" else tables[form](found), out)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwmodel.cli.output import emit, note, write_text
+from hwmodel.cli.options import QUIET, TABLE, pairs, with_options
+from hwmodel.cli.output import check_writable, emit, note, write_text
 
 if TYPE_CHECKING:
     from hwmodel.interop.loss_runs import LossRuns
@@ -34,17 +35,15 @@ FORMS = ("additive", "tied", "power-floor", "isoflop", "envelope")
 @click.option("--at", "targets", multiple=True, metavar="70B@1.4T", help="Predict here: N@D, or C for power-floor.")
 @click.option("--level", default=0.8, show_default=True, help="Of the prediction intervals.")
 @click.option("--watch", type=click.Path(path_type=Path), help="A running loss (params, tokens, loss) to hold against.")
-@click.option("--watch-level", default=0.95, show_default=True)
-@click.option("--bootstraps", default=4000, show_default=True)
-@click.option("--seed", default=42, show_default=True)
+@click.option("--watch-level", default=0.95, show_default=True, help="Of the band that a running loss is held against.")
+@click.option("--bootstraps", default=4000, show_default=True, help="Fits to resampled runs, for the intervals.")
+@click.option("--seed", default=42, show_default=True, help="Seed of the starts and of the resampling.")
 @click.option("--convention", default="total", show_default=True, help="How the runs count parameters.")
 @click.option("--save", metavar="ID", help="Save as a law of your own: `--law ID` then plans with it.")
 @click.option("--force", is_flag=True, help="Save over a law of that id.")
 @click.option("--save-in", type=click.Path(path_type=Path), help="Catalog folder to save in (default: the user's).")
 @click.option("--plot", type=click.Path(path_type=Path), help="Write a figure (SVG).")
-@click.option("--format", "fmt", type=click.Choice(["text", "md", "json", "csv"]), default="text", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path))
-@click.option("--quiet", is_flag=True)
+@with_options([*TABLE, QUIET])
 def command(runs: Path, form: str, fmt: str, out: Path | None, quiet: bool, **options: Any) -> None:
     """Fit a law to RUNS.csv (columns N, D, loss; or C, loss) with joint uncertainty.
 
@@ -60,7 +59,7 @@ def command(runs: Path, form: str, fmt: str, out: Path | None, quiet: bool, **op
 
         raise unknown("parameter convention", options["convention"], CONVENTIONS)
     _check(options)
-    table = read_runs(runs, _pairs(options["columns"], "--column"), _pairs(options["where"], "--where"),
+    table = read_runs(runs, _columns(options), pairs(options["where"], "--where", "status=done"),
                       skip_bad=options["skip_bad"], all_rows=options["all_rows"])  # fmt: skip
     for line in table.notes:
         note(line, quiet=quiet)
@@ -77,12 +76,19 @@ def command(runs: Path, form: str, fmt: str, out: Path | None, quiet: bool, **op
     emit(render(rows, document, fmt), out)
 
 
+def _columns(options: dict[str, Any]) -> dict[str, str]:
+    """Quantities and the headers that --column gives them."""
+    return pairs(options["columns"], "--column", "loss=eval_loss")
+
+
 def _check(options: dict[str, Any]) -> None:
+    """Refuse settings that cannot be met before the fit is made."""
     from hwmodel.errors import InputError
 
     for name in ("level", "watch_level"):
         if not 0.0 < options[name] < 1.0:
             raise InputError(f"--{name.replace('_', '-')} is a share between 0 and 1, such as 0.8")
+    check_writable(options["plot"])
     if options["save"] is not None:
         from hwmodel.catalog.laws import check_free, check_id
         from hwmodel.catalog.places import own_root
@@ -94,19 +100,8 @@ def _check(options: dict[str, Any]) -> None:
         raise InputError("--bootstraps: at least 20, or there are no intervals")
 
 
-def _pairs(settings: tuple[str, ...], flag: str) -> dict[str, str]:
-    from hwmodel.errors import InputError
-
-    found = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals:
-            raise InputError(f"{flag} {setting!r}: write NAME=VALUE")
-        found[name.strip()] = value.strip()
-    return found
-
-
 def _fit(table: LossRuns, form: str, options: dict[str, Any], quiet: bool) -> LossFit | AllocationFit:
+    """The fit of the form asked; `auto` goes by the columns."""
     from hwmodel.laws.fit_loss import fit_additive, fit_power
     from hwmodel.laws.fit_slices import fit_envelope, fit_isoflop
 
@@ -117,35 +112,32 @@ def _fit(table: LossRuns, form: str, options: dict[str, Any], quiet: bool) -> Lo
         counts["bootstraps"] = min(counts["bootstraps"], 1000)
         slices: Callable[..., AllocationFit] = fit_isoflop if form == "isoflop" else fit_envelope
         return slices(table.need("params"), table.need("flop"), table.loss, **counts)
-    with _progress(quiet) as progress:
-        if form == "power-floor":
-            given = [n for n in ("flop", "params", "tokens") if getattr(table, n) is not None]
-            variable = given[0] if len(given) == 1 else "flop"
-            return fit_power(table.need(variable), table.loss, variable, **counts, progress=progress)
-        params, tokens = table.need("params"), table.need("tokens")
-        return fit_additive(params, tokens, table.loss, tied=form == "tied", **counts, progress=progress)
+    progress = _progress(quiet)
+    if form == "power-floor":
+        given = [n for n in ("flop", "params", "tokens") if getattr(table, n) is not None]
+        variable = given[0] if len(given) == 1 else "flop"
+        return fit_power(table.need(variable), table.loss, variable, **counts, progress=progress)
+    params, tokens = table.need("params"), table.need("tokens")
+    return fit_additive(params, tokens, table.loss, tied=form == "tied", **counts, progress=progress)
 
 
-class _progress:  # noqa: N801
-    """A progress bar on stderr, where that is a terminal."""
+def _progress(quiet: bool) -> Callable[[str, int, int], None] | None:
+    """What draws a bar on stderr, where that is a terminal."""
+    import sys
 
-    def __init__(self, quiet: bool) -> None:
-        import sys
+    if quiet or not sys.stderr.isatty():
+        return None
 
-        self.shown = not quiet and sys.stderr.isatty()
-
-    def __enter__(self) -> Callable[[str, int, int], None] | None:
-        return self._tell if self.shown else None
-
-    def _tell(self, stage: str, done: int, of: int) -> None:
+    def tell(stage: str, done: int, of: int) -> None:
+        """Draw the bar of a stage anew; a full one ends its line."""
         filled = 30 * done // of
         click.echo(f"\r{stage:10s} [{'#' * filled}{' ' * (30 - filled)}] {done}/{of}", nl=done == of, err=True)
 
-    def __exit__(self, *_: object) -> None:
-        return None
+    return tell
 
 
 def _describe(fit: LossFit | AllocationFit) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A fit as a document and as rows."""
     from hwmodel.laws.fit_slices import AllocationFit
 
     if isinstance(fit, AllocationFit):
@@ -167,6 +159,7 @@ def _describe(fit: LossFit | AllocationFit) -> tuple[dict[str, Any], list[dict[s
 
 
 def _describe_loss(fit: LossFit) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A fit of a loss as a document and as rows."""
     errors = fit.standard_errors
     low, high = fit.floor_interval
     document = {
@@ -199,6 +192,7 @@ def _describe_loss(fit: LossFit) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 
 def _predict(fit: Any, options: dict[str, Any], document: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """Add the losses predicted at the targets of --at."""
     if not options["targets"]:
         return
     import msgspec
@@ -230,6 +224,7 @@ def _predict(fit: Any, options: dict[str, Any], document: dict[str, Any], rows: 
 
 
 def _watched(fit: Any, options: dict[str, Any], document: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """Add where a running loss stands against the band of the fit."""
     if options["watch"] is None:
         return
     import msgspec
@@ -237,7 +232,7 @@ def _watched(fit: Any, options: dict[str, Any], document: dict[str, Any], rows: 
     from hwmodel.interop.loss_runs import read_runs
     from hwmodel.solve.law_fit import watch
 
-    running = read_runs(options["watch"], _pairs(options["columns"], "--column"))
+    running = read_runs(options["watch"], _columns(options))
     points = watch(fit, running.need("params"), running.need("tokens"), running.loss, options["watch_level"])
     left = next((p for p in points if not p.inside), None)
     last = points[-1]
@@ -256,6 +251,7 @@ def _watched(fit: Any, options: dict[str, Any], document: dict[str, Any], rows: 
 
 
 def _plot(fit: Any, table: LossRuns, path: Path) -> None:
+    """Write the figure of a fit."""
     from hwmodel.errors import InputError
     from hwmodel.laws.fit_slices import AllocationFit
     from hwmodel.report.fit_figure import fit_svg
@@ -267,6 +263,7 @@ def _plot(fit: Any, table: LossRuns, path: Path) -> None:
 
 
 def _save(fit: Any, options: dict[str, Any]) -> str:
+    """Save the fit as a law of one's own; the path of its file."""
     from hwmodel.catalog.laws import write_law
     from hwmodel.catalog.places import own_root
     from hwmodel.solve.law_fit import to_law

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hwmodel.cli.law_text import answer_document, answer_rows, number_rows, shown
+from hwmodel.cli.options import CATALOG, TABLE, Command, number, pairs, with_options
 from hwmodel.cli.output import emit
 
 if TYPE_CHECKING:
     from hwmodel.solve.law_answers import LifeAnswer
     from hwmodel.specs.law import LawSpec
 
-F = TypeVar("F", bound=Callable[..., Any])
+_table = with_options([*TABLE, CATALOG])
 
-_format = click.option(
-    "--format", "fmt", type=click.Choice(["text", "md", "json", "csv"]), default="text", show_default=True
-)
-_out = click.option("--out", type=click.Path(path_type=Path), help="Write to this file instead of stdout.")
-_catalog = click.option(
-    "--catalog", "catalogs", multiple=True, type=click.Path(path_type=Path), help="Overlay folder, repeatable."
-)
+
+def _draws(default: int) -> Callable[[Command], Command]:
+    """--draws and --seed."""
+    text = "Joint draws of the constants for the bands; 0: none."
+    return with_options(
+        [
+            click.option("--draws", default=default, show_default=True, help=text),
+            click.option("--seed", default=0, show_default=True, help="Seed of the draws."),
+        ]
+    )
 
 
 @click.group()
@@ -32,18 +36,21 @@ def command() -> None:
 
 
 def _law(law_id: str, catalogs: tuple[Path, ...]) -> LawSpec:
+    """The law of this id."""
     from hwmodel.catalog import load_catalog
 
     return load_catalog(catalogs).law(law_id)
 
 
 def _laws(catalogs: tuple[Path, ...]) -> list[LawSpec]:
+    """All laws."""
     from hwmodel.catalog import load_catalog
 
     return load_catalog(catalogs).laws()
 
 
 def _print(rows: list[dict[str, Any]], document: Any, fmt: str, out: Path | None, text: str | None = None) -> None:
+    """Rows or a document to where the result goes."""
     from hwmodel.cli.tables import render
 
     emit(render(rows, document, fmt, text), out)
@@ -51,9 +58,7 @@ def _print(rows: list[dict[str, Any]], document: Any, fmt: str, out: Path | None
 
 @command.command("list")
 @click.option("--family", help="Only this family (pretraining, precision, experts ...).")
-@_format
-@_out
-@_catalog
+@_table
 def list_laws(family: str | None, fmt: str, out: Path | None, catalogs: tuple[Path, ...]) -> None:
     """All laws and variants, with their status; a refusal says why a law is listed but not evaluated."""
     rows = [
@@ -77,9 +82,7 @@ def list_laws(family: str | None, fmt: str, out: Path | None, catalogs: tuple[Pa
 
 @command.command()
 @click.argument("law_id", metavar="LAW")
-@_format
-@_out
-@_catalog
+@_table
 def show(law_id: str, fmt: str, out: Path | None, catalogs: tuple[Path, ...]) -> None:
     """One law: form, constants, convention, fit range, source, caveats, test points."""
     import msgspec
@@ -98,6 +101,7 @@ def show(law_id: str, fmt: str, out: Path | None, catalogs: tuple[Path, ...]) ->
 
 
 def _line(value: Any) -> str:
+    """A field of a law in one line."""
     if isinstance(value, dict):
         return ", ".join(f"{k} = {v:.8g}" if isinstance(v, float) else f"{k}: {v}" for k, v in value.items())
     if isinstance(value, list):
@@ -106,6 +110,7 @@ def _line(value: Any) -> str:
 
 
 def _count(_ctx: Any, param: click.Parameter, value: str | None) -> float | None:
+    """A count or a budget as written on the command line."""
     if value is None:
         return None
     from hwmodel.units import parse_count, parse_flop
@@ -132,16 +137,12 @@ def _counted(spec: LawSpec, params: float | None, convention: str | None) -> flo
     return float(plain(spec, COUNTS[convention](params)))
 
 
-def _quantities(*names: str) -> Callable[[F], F]:
+def _quantities(*names: str) -> Callable[[Command], Command]:
+    """An option for each quantity of these names."""
     flags = {"flop": "--flops"}
 
-    def decorate(function: F) -> F:
-        for name in reversed(names):
-            flag = flags.get(name, f"--{name.replace('_', '-')}")
-            function = click.option(flag, name, callback=_count)(function)
-        return function
-
-    return decorate
+    options = [click.option(flags.get(n, f"--{n.replace('_', '-')}"), n, callback=_count) for n in names]
+    return with_options(options)
 
 
 @command.command("eval")
@@ -149,9 +150,7 @@ def _quantities(*names: str) -> Callable[[F], F]:
 @_quantities("params", "tokens", "flop", "unique_tokens", "experts")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any other input, see `law show LAW`.")
 @_convention
-@_format
-@_out
-@_catalog
+@_table
 def evaluate(
     law_id: str, settings: tuple[str, ...], convention: str | None, fmt: str, out: Path | None,
     catalogs: tuple[Path, ...], **named: Any,
@@ -189,22 +188,15 @@ def evaluate(
 
 
 def _settings(settings: tuple[str, ...]) -> dict[str, float]:
-    from hwmodel.errors import InputError, unknown
+    """The inputs that --set gives."""
+    from hwmodel.errors import unknown
     from hwmodel.laws.forms import INPUTS
-    from hwmodel.units import parse_count
 
-    found: dict[str, float] = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals:
-            raise InputError(f"--set {setting!r}: write NAME=VALUE, such as --set weight_bits=8")
-        if name not in INPUTS:
-            raise unknown("input of a law", name, INPUTS)
-        try:
-            found[name] = float(value)
-        except ValueError:
-            found[name] = parse_count(value, name)
-    return found
+    found = pairs(settings, "--set", "weight_bits=8")
+    strange = next((name for name in found if name not in INPUTS), None)
+    if strange is not None:
+        raise unknown("input of a law", strange, INPUTS)
+    return {name: number(value, name) for name, value in found.items()}
 
 
 @command.command()
@@ -213,26 +205,20 @@ def _settings(settings: tuple[str, ...]) -> dict[str, float]:
 @_convention
 @click.option("--loss", type=float, help="Reach this loss [nats/token] as cheaply as possible.")
 @click.option("--experts", type=float, help="Number of experts, for joint laws.")
-@click.option("--draws", default=4000, show_default=True, help="Joint draws of the constants for the bands; 0: none.")
-@click.option("--seed", default=0, show_default=True)
-@_format
-@_out
-@_catalog
+@_draws(4000)
+@_table
 def optimum(
     law_id: str,
-    flop: float | None,
-    tokens: float | None,
-    params: float | None,
     inference_tokens: float | None,
     unique_tokens: float | None,
     convention: str | None,
-    loss: float | None,
     experts: float | None,
     draws: int,
     seed: int,
     fmt: str,
     out: Path | None,
     catalogs: tuple[Path, ...],
+    **asked: float | None,
 ) -> None:
     """The law's best size and data for a budget (or for given tokens, a given size, or a loss), with 80 % bands.
 
@@ -242,21 +228,17 @@ def optimum(
     from hwmodel.solve.law_answers import answer, life_answer
 
     spec = laws.specialise(_law(law_id, catalogs), experts=experts)
-    params = _counted(spec, params, convention)
+    asked["params"] = _counted(spec, asked["params"], convention)
     if inference_tokens is not None:
-        life = life_answer(
-            spec, inference_tokens, flop=flop, tokens=tokens, params=params, loss=loss, count=draws, seed=seed
-        )
-        _print_life(life, fmt, out)
+        _print_life(life_answer(spec, inference_tokens, **asked, count=draws, seed=seed), fmt, out)
         return
-    found = answer(
-        spec, flop=flop, tokens=tokens, params=params, loss=loss, count=draws, seed=seed, unique_tokens=unique_tokens
-    )
+    found = answer(spec, **asked, count=draws, seed=seed, unique_tokens=unique_tokens)
     rows = number_rows(found) if fmt == "csv" else answer_rows(found)
     _print(rows, answer_document(found), fmt, out)
 
 
 def _print_life(life: LifeAnswer, fmt: str, out: Path | None) -> None:
+    """The cheapest life as rows or a document."""
     import msgspec
 
     names = ("params", "tokens", "loss_nats", "lifetime_flop", "saved_fraction", "training_optimal_params",
@@ -272,25 +254,15 @@ def _print_life(life: LifeAnswer, fmt: str, out: Path | None) -> None:
 
 @command.command()
 @_quantities("flop", "tokens", "params")
-@click.option("--draws", default=1000, show_default=True, help="Joint draws of the constants for the bands; 0: none.")
-@click.option("--seed", default=0, show_default=True)
-@_format
-@_out
-@_catalog
+@_draws(1000)
+@_table
 def disagreement(
-    flop: float | None,
-    tokens: float | None,
-    params: float | None,
-    draws: int,
-    seed: int,
-    fmt: str,
-    out: Path | None,
-    catalogs: tuple[Path, ...],
+    draws: int, seed: int, fmt: str, out: Path | None, catalogs: tuple[Path, ...], **asked: float | None
 ) -> None:
     """The laws side by side for one budget, and the spread of the ensemble."""
     from hwmodel.solve.law_answers import disagreement as compare
 
-    found = compare(_laws(catalogs), flop=flop, tokens=tokens, params=params, count=draws, seed=seed)
+    found = compare(_laws(catalogs), **asked, count=draws, seed=seed)
     rows = [
         {
             "law": r.law,
@@ -305,7 +277,7 @@ def disagreement(
         }
         for r in found.rows
     ]
-    what = "tokens" if params is not None else "params"
+    what = "tokens" if asked["params"] is not None else "params"
     spread = {"low": found.params_low, "median": found.params_median, "high": found.params_high}
     document = {
         "laws": [answer_document(r) for r in found.rows],
@@ -319,9 +291,7 @@ def disagreement(
 @command.command()
 @click.argument("base_id", metavar="BASE")
 @click.argument("others", metavar="LAW...", nargs=-1, required=True)
-@_format
-@_out
-@_catalog
+@_table
 def combine(base_id: str, others: tuple[str, ...], fmt: str, out: Path | None, catalogs: tuple[Path, ...]) -> None:
     """Whether laws may be used on a base law, or together: sound, bound, interval or refused, with the reason."""
     import msgspec

@@ -13,6 +13,7 @@ from hwmodel.errors import InputError
 
 Command = Callable[..., Any]
 
+
 def _checked(_ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
     """The path of --out, refused before any work is done if it could not be written."""
     check_writable(path)
@@ -26,7 +27,12 @@ OUT = click.option(
 )  # fmt: skip
 QUIET = click.option("--quiet", is_flag=True, help="No notes on stderr.")
 CATALOG = click.option(
-    "--catalog", "catalogs", multiple=True, type=click.Path(path_type=Path), metavar="DIR", help="Catalog overlay (repeatable)."
+    "--catalog",
+    "catalogs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Catalog overlay (repeatable).",
 )
 # Of commands that answer with a report, and of those that answer with a table.
 RESULT = [click.option("--format", "form", type=FORMATS, default="md", show_default=True), OUT, QUIET]
@@ -49,6 +55,7 @@ QUESTION = [
     click.option("--loss-like", metavar="N@D", help="The loss of that size on that data, like 70B@1.4T."),
     click.option("--loss-factor", metavar="X", help="Factor on the loss target."),
     click.option("--inference-tokens", metavar="COUNT", help="Tokens served over the model's life."),
+    click.option("--lifetime-budget", metavar="USD", help="Least loss for these dollars of training and serving."),
     click.option("--serve", metavar="TEXT", help="The same in words: '200 req/s, 1k in, 300 out, 2 years, tpot 40ms'."),
     click.option("--samples", metavar="K", help="Answers drawn for each prompt (test-time compute)."),
     click.option(
@@ -85,7 +92,6 @@ QUESTION = [
     CATALOG,
     click.option("--seed", type=int, help="Seed of the draws (default 0)."),
 ]
-
 
 
 def with_options(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:

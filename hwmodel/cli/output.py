@@ -13,6 +13,7 @@ from hwmodel.errors import InputError
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:
+    """The refusal of a path of --out."""
     return InputError(f"cannot write --out {path}: {error.strerror}; choose a folder that exists and is writable")
 
 
@@ -63,14 +64,15 @@ def check_writable(path: Path | None) -> None:
         raise _unwritable(path, error) from error
 
 
-def json_text(data: object) -> str:
+def json_text(data: object, *, sort_keys: bool = False) -> str:
     """Indented JSON with null for what is not finite."""
     import json
 
-    return json.dumps(_finite(data), indent=2, ensure_ascii=False)
+    return json.dumps(_finite(data), indent=2, ensure_ascii=False, sort_keys=sort_keys)
 
 
 def _finite(data: object) -> object:
+    """Plain data with None for what is not finite."""
     if isinstance(data, float):
         return data if math.isfinite(data) else None
     if isinstance(data, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hwmodel.errors import HwModelError
+from hwmodel.cli.output import json_text
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -13,9 +13,7 @@ Rows = Sequence[Mapping[str, Any]]
 def render(rows: Rows, document: Any, fmt: str, text: str | None = None, lead: str | None = None) -> str:
     """`document` as JSON, else the rows as a table with `lead` above it and `text` under it (neither in CSV)."""
     if fmt == "json":
-        import json
-
-        return json.dumps(_plain(document), indent=2, sort_keys=True, allow_nan=False)
+        return json_text(document, sort_keys=True)
     if fmt == "csv":
         return _csv(rows)
     table = markdown(rows) if fmt == "md" else columns(rows)
@@ -23,25 +21,14 @@ def render(rows: Rows, document: Any, fmt: str, text: str | None = None, lead: s
     return above + (table if text is None else f"{table}\n{text}\n")
 
 
-def _plain(value: Any) -> Any:
-    """Plain JSON: no NaN or infinity."""
-    if isinstance(value, float):
-        return value if value - value == 0.0 else None
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if value is None or isinstance(value, (str, int, bool)):
-        return value
-    raise HwModelError(f"cannot write {type(value).__name__} as JSON")
-
-
 def _cells(rows: Rows) -> list[list[str]]:
+    """The names of the columns, then the rows."""
     names = list(rows[0]) if rows else []
     return [names, *([_cell(row.get(n)) for n in names] for row in rows)]
 
 
 def _cell(value: Any) -> str:
+    """A value as text; nothing for none."""
     if value is None:
         return ""
     return f"{value:.10g}" if isinstance(value, float) else str(value)

@@ -9,7 +9,7 @@ import click
 
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import QUESTION, RESULT, with_options
-from hwmodel.cli.output import check_writable, emit, json_text
+from hwmodel.cli.output import emit, json_text
 
 _RUN = (
     "gpus", "system", "nic_gbit_s", "params", "model", "seq_len", "global_batch", "global_batch_tokens", "tp", "cp",
@@ -30,15 +30,13 @@ _OPTIONS = [option for option in QUESTION if _name(option) in _RUN]
 @with_options([*_OPTIONS, click.option("--precision", help="Training recipe, like bf16 or fp8."), *RESULT])
 @click.option("--task", type=click.Choice(["pretrain", "sft", "lora"]), default="pretrain", show_default=True)
 @click.option("--no-sequence-parallel", "plain", is_flag=True, help="Tensor parallelism without sequence parallelism.")
-def command(form: str, out: str | None, quiet: bool, task: str, plain: bool, **given: Any) -> None:
+def command(form: str, out: Path | None, quiet: bool, task: str, plain: bool, **given: Any) -> None:
     """Predict the step time, its terms, and the memory of one training layout; blanks are chosen as the fastest fit.
 
     \b
     hwmodel train --model llama-3.1-405b --gpus 16384xH100 --tp 8 --pp 16 --cp 1 --global-batch 2048 --seq-len 8192
     hwmodel train --model mixtral-8x7b --gpus 64xH100 --ep 8 --precision fp8
     """
-    path = Path(out) if out else None
-    check_writable(path)
     from hwmodel.report.train_report import train_csv, train_markdown
     from hwmodel.solve.train import train
 
@@ -49,4 +47,4 @@ def command(form: str, out: str | None, quiet: bool, task: str, plain: bool, **g
         text = train_csv(found)
     else:
         text = train_markdown(found)
-    emit(text, path)
+    emit(text, out)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from hwmodel.cli.options import RESULT, with_options
 from hwmodel.cli.output import emit, note
 
 
@@ -23,9 +24,7 @@ from hwmodel.cli.output import emit, note
 @click.option(
     "--measured", type=click.Path(path_type=Path), help="Rows of the same columns whose results may set levels."
 )
-@click.option("--format", "form", type=click.Choice(["md", "json", "csv", "text"]), default="md", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Write the result to a file instead.")
-@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@with_options(RESULT)
 def command(
     file: Path,
     hold: str,
