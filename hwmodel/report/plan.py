@@ -323,7 +323,8 @@ def given_table(plan: Plan) -> str:
 
 def _field_words(field: str) -> str:
     names = {"gpus": "accelerators", "params": "parameters", "flop": "training FLOP", "time_s": "time",
-             "budget_usd": "budget", "prompt_share": "prompt share of served tokens", "seq_len": "sequence length",
+             "budget_usd": "budget", "lifetime_budget_usd": "lifetime budget",
+             "prompt_share": "prompt share of served tokens", "seq_len": "sequence length",
              "nic_uni_bytes_per_s": "NIC", "usd_per_accelerator_hour": "price an accelerator-hour",
              "global_batch_seqs": "global batch (sequences)"}  # fmt: skip
     return names.get(field, field.replace("_", " "))

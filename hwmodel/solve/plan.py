@@ -19,6 +19,7 @@ from hwmodel.solve.citations import sources
 from hwmodel.solve.curves import curves
 from hwmodel.solve.demand import Life, life, regret_band
 from hwmodel.solve.fleet import Fleet, fleet_for_budget, fleet_size
+from hwmodel.solve.lifetime_budget import with_paid_loss
 from hwmodel.solve.measured import measured_level
 from hwmodel.solve.mixtures import check_mixtures, mixture_shape, mixtures, refuse_distillation
 from hwmodel.solve.money import money
@@ -106,19 +107,21 @@ def prepare(setting: Setting) -> Prepared:
     shape = setting.shape()
     params = float(shapes.parameters(shape).total) if shape is not None else r.params
     fleet = _fleet_given(setting)
+    asked, setting = setting, with_paid_loss(setting, model, fleet)
+    r = setting.request
     sized = _closed(setting, model, shape, params, fleet)
     if fleet is None and setting.part is not None:
         fleet = Fleet(setting, fleet_size(setting, *_run(sized, shape)))
     lifetime = _lifetime(setting, model, fleet, sized)
     if lifetime is not None and r.has_loss_target and params is None and r.tokens is None:
-        how = "least lifetime cost at this loss"
+        how = "least loss for the lifetime budget" if r.lifetime_budget_usd else "least lifetime cost at this loss"
         params_band = lifetime.params or float(lifetime.found.params)
         tokens_band = lifetime.tokens or float(lifetime.found.tokens)
         sized = Sized(params=params_band, tokens=tokens_band, loss=sized.loss, solved={"params": how, "tokens": how})
     solved = on_fleet(fleet, sized, shape) if fleet is not None else None
     if solved is not None:
         check_limits(setting, solved.answer)
-    return Prepared(setting=setting, model=model, shape=shape, sized=sized, solved=solved, lifetime=lifetime)
+    return Prepared(setting=asked, model=model, shape=shape, sized=sized, solved=solved, lifetime=lifetime)
 
 
 def _run(sized: Sized, shape: Shape | None) -> tuple[Shape, float, float, float]:

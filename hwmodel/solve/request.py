@@ -39,6 +39,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     loss_like: tuple[float, float] | None = None
     loss_factor: float = 1.0
     inference_tokens: float | None = None
+    lifetime_budget_usd: float | None = None
     service: Service | None = None
     samples: float = 1.0
     experts: tuple[float, ...] = ()  # numbers of experts to try beside a dense model
@@ -75,7 +76,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_loss_target(self) -> bool:
-        return self.loss is not None or self.loss_like is not None
+        return self.loss is not None or self.loss_like is not None or self.lifetime_budget_usd is not None
 
     @property
     def has_compute(self) -> bool:
@@ -265,6 +266,7 @@ _READERS = {
     "loss": ("loss", units.parse_positive),
     "loss_factor": ("loss_factor", units.parse_positive),
     "mfu": ("mfu", units.parse_fraction),
+    "lifetime_budget": ("lifetime_budget_usd", units.parse_usd),
     "usd_per_hour": ("usd_per_accelerator_hour", units.parse_usd),
 }
 _VERBATIM = ("system", "model", "precision", "serving_precision", "law", "objective", "price_kind", "region", "stack",
@@ -326,6 +328,23 @@ def parse_request(**given: Any) -> Request:
     return request
 
 
+def _check_lifetime_budget(r: Request) -> None:
+    """--lifetime-budget asks for the least loss that it pays for, so nothing else may set size, tokens or loss."""
+    if r.lifetime_budget_usd is None:
+        return
+    if r.inference_tokens is None:
+        raise InputError("--lifetime-budget pays for training and serving: add --inference-tokens or --serve")
+    if r.gpus is None:
+        raise InputError("--lifetime-budget needs the fleet that trains: add --gpus with a count, like 512xH100")
+    others = {"--loss": r.loss, "--loss-like": r.loss_like, "--params": r.params, "--model": r.model,
+              "--tokens": r.tokens, "--flops": r.flop, "--time": r.time_s, "--budget": r.budget_usd}  # fmt: skip
+    named = next((name for name, value in others.items() if value is not None), None)
+    if named:
+        raise InputError(f"--lifetime-budget solves size, tokens and loss by itself: drop {named}")
+    if r.objective not in (None, "usd"):
+        raise InputError(f"--lifetime-budget counts dollars: drop --objective {r.objective}")
+
+
 def check_contradictions(r: Request) -> None:
     """Raises InputError where the given quantities exclude each other or leave nothing to size the plan by."""
     if r.objective is not None and r.objective not in OBJECTIVES:
@@ -334,6 +353,7 @@ def check_contradictions(r: Request) -> None:
         raise InputError("--params and --model both set the size: give one of them")
     if r.loss is not None and r.loss_like is not None:
         raise InputError("--loss and --loss-like both set the loss: give one of them")
+    _check_lifetime_budget(r)
     if r.loss_factor != 1.0 and not r.has_loss_target:
         raise InputError("--loss-factor scales a loss target: add --loss or --loss-like 70B@1.4T")
     sized = r.params is not None or r.model is not None

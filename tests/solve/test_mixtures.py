@@ -12,6 +12,7 @@ from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws.experts import active_for_dense, dense_equivalent, joint_moe
 from hwmodel.physics.shape import parameters, shape_for_params, smooth_shapes, with_experts
 from hwmodel.report import plan_markdown, plan_text
+from hwmodel.solve.result import value_of
 
 ASK = {"gpus": "512xH100", "loss_like": "70B@1.4T"}
 
@@ -132,3 +133,31 @@ def test_serving_formats_side_by_side() -> None:
     assert "served in" in plan_markdown(found)
     assert "nvfp4" not in rows  # Hopper lacks it
     assert hm.plan(loss_like="70B@1.4T", inference_tokens="20T").serving_formats == []
+
+
+def test_a_lifetime_budget_buys_the_least_loss() -> None:
+    """The dual of the cheapest life: the money of a loss buys that loss back, and more money buys less loss."""
+    like = hm.plan(**ASK, inference_tokens="20T")
+    usd = like.saving["lifetime_cost"]
+    found = hm.plan(gpus="512xH100", inference_tokens="20T", lifetime_budget=usd)
+    assert value_of(found.answer.loss_nats) == pytest.approx(value_of(like.answer.loss_nats), abs=0.002)
+    assert value_of(found.answer.params) == pytest.approx(value_of(like.answer.params), rel=0.1)
+    assert found.saving["lifetime_cost"] == pytest.approx(usd, rel=0.05)
+    assert "loss" not in found.request["given"]
+    more = hm.plan(gpus="512xH100", inference_tokens="20T", lifetime_budget=4 * usd)
+    assert value_of(more.answer.loss_nats) < value_of(found.answer.loss_nats)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "words"),
+    [
+        ({"lifetime_budget": "$5M"}, InputError, "add --inference-tokens"),
+        ({"lifetime_budget": "$5M", "inference_tokens": "1T", "tokens": "1T"}, InputError, "drop --tokens"),
+        ({"lifetime_budget": "$5M", "inference_tokens": "1T", "objective": "kwh"}, InputError, "counts dollars"),
+        ({"lifetime_budget": "$5M", "inference_tokens": "1T", "gpus": "H100"}, InputError, "with a count"),
+        ({"lifetime_budget": "$5", "inference_tokens": "20T"}, InfeasibleError, "does not pay"),
+    ],
+)
+def test_lifetime_budgets_that_cannot_be(given: dict, kind: type[Exception], words: str) -> None:
+    with pytest.raises(kind, match=words):
+        hm.plan(**{"gpus": "512xH100", **given})
