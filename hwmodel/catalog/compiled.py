@@ -60,6 +60,7 @@ class Compiled:
 
     def __init__(self, stored: Stored) -> None:
         def section(name: str) -> Records[Any]:
+            """The records of one section."""
             return Records(stored.records[name], SECTIONS[name])
 
         self.parts: Records[Part] = section("parts")

@@ -83,9 +83,11 @@ def merge(base: Any, over: Any) -> Any:
 
 
 def _extended(layers: dict[str, list[Raw]]) -> dict[str, Raw]:
+    """All records with `extends` resolved."""
     done: dict[tuple[str, int], Raw] = {}
 
     def build(name: str, depth: int, chain: tuple[str, ...]) -> Raw:
+        """A record with what it extends merged in."""
         if (name, depth) in done:
             return done[name, depth]
         raw = layers[name][depth]

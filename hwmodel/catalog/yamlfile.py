@@ -26,6 +26,7 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
 
 
 def _loader() -> Any:
+    """The C loader where there is one."""
     import yaml
 
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -38,15 +39,16 @@ def _guard(text: str, path: Path) -> None:
     stack: list[tuple[set[str] | None, bool]] = []  # keys seen (None: a sequence), and whether a key comes next
 
     def child(line: int, scalar: str | None) -> None:
-        if not stack or stack[-1][0] is None:
+        """Take the next key or value of a mapping; `scalar` is None for what is no plain text."""
+        keys, key_next = stack[-1] if stack else (None, False)
+        if keys is None:
             return
-        keys, key_next = stack[-1]
         if key_next:
             if scalar is None:
                 raise CatalogError(f"{path}:{line}: a mapping key is not plain text")
-            if scalar in keys:  # type: ignore[operator]
+            if scalar in keys:
                 raise CatalogError(f"{path}:{line}: key {scalar!r} stands twice")
-            keys.add(scalar)  # type: ignore[union-attr]
+            keys.add(scalar)
         stack[-1] = (keys, not key_next)
 
     events: Any = yaml.parse(text, Loader=_loader())

@@ -54,6 +54,7 @@ def command(
         )
 
     def say(line: str) -> None:
+        """Progress on stderr."""
         note(line, quiet=quiet)
 
     if len({row["source"] for row in rows}) < _CORPUS:

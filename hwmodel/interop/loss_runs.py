@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.errors import InputError
+from hwmodel.errors import InputError, unknown
 
 Array = NDArray[np.float64]
 
@@ -67,12 +67,12 @@ def read_runs(
     header, lines = _lines(path)
     places = _places(header, columns or {}, path)
     switch = None if all_rows else next((i for i, h in enumerate(header) if SWITCH.fullmatch(h)), None)
-    kept, bad, seen = [], 0, set()
-    duplicates = switched = 0
+    kept: dict[tuple[float, ...], None] = {}  # a set in the order of the file
+    bad = duplicates = switched = 0
     for number, line in lines:
         if not _chosen(line, header, where or {}, path):
             continue
-        if switch is not None and switch < len(line) and line[switch].strip().lower() in ("0", "no", "false"):
+        if _switched_off(line, switch):
             switched += 1
             continue
         try:
@@ -82,14 +82,11 @@ def read_runs(
                 raise
             bad += 1
             continue
-        if row in seen:
-            duplicates += 1
-            continue
-        seen.add(row)
-        kept.append(row)
+        duplicates += row in kept
+        kept[row] = None
     if not kept:
         raise InputError(f"{path}: no runs left to read; check --where and the file")
-    table = np.array(kept)
+    table = np.array(list(kept))
     found: dict[str, Any] = dict.fromkeys(ALIASES)
     found |= {name: table[:, i] for i, name in enumerate(places)}
     notes = [f"{switched} rows left out: {header[switch or 0]} says so (--all-rows keeps them)"] if switched else []
@@ -98,7 +95,13 @@ def read_runs(
     return LossRuns(**found, notes=tuple(notes))
 
 
+def _switched_off(line: list[str], switch: int | None) -> bool:
+    """Whether the row's own column `use` or `used_...` says to leave it out."""
+    return switch is not None and switch < len(line) and line[switch].strip().lower() in ("0", "no", "false")
+
+
 def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header and the lines that are not empty, with their numbers."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream)
@@ -116,6 +119,10 @@ def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 
 def _places(header: list[str], columns: Mapping[str, str], path: Path) -> dict[str, int]:
+    """The place of each quantity's column."""
+    strange = next((name for name in columns if name not in ALIASES), None)
+    if strange is not None:
+        raise unknown("quantity of --column", strange, ALIASES)
     places = {}
     for name, headers in ALIASES.items():
         wanted = [columns[name]] if name in columns else headers
@@ -130,6 +137,7 @@ def _places(header: list[str], columns: Mapping[str, str], path: Path) -> dict[s
 
 
 def _chosen(line: list[str], header: list[str], where: Mapping[str, str], path: Path) -> bool:
+    """Whether the row has the values asked for."""
     for name, value in where.items():
         if name not in header:
             raise InputError(f"{path}: --where names column {name!r}; the file has {', '.join(header)}")
@@ -140,6 +148,7 @@ def _chosen(line: list[str], header: list[str], where: Mapping[str, str], path: 
 
 
 def _cell(line: list[str], place: int, name: str, number: int, path: Path) -> float:
+    """A positive number, or an InputError that says where it is missing."""
     text = line[place].strip() if place < len(line) else ""
     where = f"{path}, line {number}, column {name}"
     remedy = "mend the cell, or leave such rows out with --skip-bad"

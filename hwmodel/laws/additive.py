@@ -97,6 +97,7 @@ def compute_ratio(c: Constants, factor: Num) -> Num:
 
 
 def _evaluate(c: Constants, params: Num, tokens: Num) -> dict[str, Num]:
+    """The loss by its name."""
     return {"loss_nats": loss(c, params, tokens)}
 
 

@@ -13,6 +13,7 @@ from hwmodel.ops import Num
 
 
 def _unit(c: Constants) -> Any:
+    """The compute that the law counts in."""
     return c.get("flop_unit", 1.0)
 
 
@@ -46,6 +47,7 @@ def flop_for_tokens(c: Constants, tokens: Num) -> Num:
 
 
 def _evaluate(c: Constants, flop: Num) -> dict[str, Num]:
+    """Size and tokens by their names."""
     return {"params": params_for_flop(c, flop), "tokens": tokens_for_flop(c, flop)}
 
 

@@ -19,6 +19,7 @@ def critical_batch_tokens(spec: LawSpec, params: Num, tokens: Num | None = None)
 
 
 def _critical_tokens(c: Constants, params: Num, tokens: Num | None) -> Num:
+    """Critical batch [tokens] by size, or by data where they are given."""
     millions = (params if tokens is None else tokens / c["tokens_per_param"]) / 1e6
     return c["k_sequences"] * millions ** c["exponent"] * c["sequence_tokens"]
 
@@ -46,6 +47,7 @@ def steps_for_batch(batch: Num, tokens: Num) -> Num:
 
 
 def _critical(c: Constants, params: Num, tokens: Num | None = None) -> Outputs:
+    """The critical batch in tokens and in sequences."""
     if "tokens_per_param" not in c and tokens is not None:
         raise InputError("this variant holds at its one number of tokens; give parameters only")
     value = _critical_tokens(c, params, tokens)
@@ -53,11 +55,13 @@ def _critical(c: Constants, params: Num, tokens: Num | None = None) -> Outputs:
 
 
 def _settings(c: Constants, params: Num, tokens: Num) -> Outputs:
+    """Step law by the names of its outputs."""
     rate, batch = step_law(c, params, tokens)
     return {"learning_rate": rate, "batch_tokens": batch}
 
 
 def _deepseek(c: Constants, flop: Num) -> Outputs:
+    """DeepSeek's settings by the names of its outputs."""
     rate, batch = deepseek_settings(c, flop)
     return {"learning_rate": rate, "batch_tokens": batch}
 

@@ -47,6 +47,7 @@ def repeated_loss(base: Constants, c: Constants, params: Num, tokens: Num, uniqu
 
 
 def _repeated(c: Constants, params: Num, tokens: Num, unique_tokens: Num | None = None) -> Outputs:
+    """Loss with repeats, or the base law's where all tokens are distinct."""
     if unique_tokens is None:
         return {"loss_nats": additive.loss(c, params, tokens)}
     return repeated_loss(c, c, params, tokens, unique_tokens)

@@ -58,6 +58,7 @@ class LossFit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _linear(name: str, value: float) -> float:
+    """A constant itself, also where its logarithm is fitted."""
     return float(np.exp(value)) if name.startswith("log_") else value
 
 
@@ -187,7 +188,10 @@ def _fit(
     model: LogSum, form: str, starts: Array, bootstraps: int, seed: int, floor: int,
     ranges: dict[str, tuple[float, float]], progress: Progress | None,
 ) -> LossFit:  # fmt: skip
+    """Descend from every start, resample for the uncertainty, profile the floor."""
+
     def tell(stage: str) -> Callable[[int, int], None] | None:
+        """The bar of one stage."""
         return None if progress is None else lambda done, of: progress(stage, done, of)
 
     points = len(model.target)
@@ -228,6 +232,7 @@ def _thinned(model: LogSum, seed: int) -> LogSum:
     chosen = np.sort(np.random.RandomState(seed).choice(points, MANY, replace=False))
 
     def thin(column: Any) -> Any:
+        """The chosen rows of a column; a scalar stays."""
         return column[chosen] if np.ndim(column) else column
 
     terms = tuple(tuple((index, thin(column)) for index, column in term) for term in model.terms)
@@ -264,6 +269,7 @@ def log_likelihood(model: LogSum, theta: Array) -> float:
 
 
 def _doubts(model: LogSum, theta: Array, draws: Array, floor: int) -> tuple[str, ...]:
+    """What these runs say too little about, in sentences."""
     names, points = model.names, len(model.target)
     notes = []
     if points < 3 * len(names):
@@ -292,9 +298,8 @@ def predict(
         model = power_model(np.atleast_1d(x), np.ones(np.size(x)))
     middle = model.shares(fit.theta[None, :])[1][0]  # the target is log 1: the residual is the log loss
     drawn = model.shares(fit.draws)[1]
-    scale = np.sqrt(
-        fit.points / max(1.0, fit.points - len(fit.names))
-    )  # a fit's residuals are smaller than the scatter
+    # a fit's residuals are smaller than the scatter
+    scale = np.sqrt(fit.points / max(1.0, fit.points - len(fit.names)))
     noise = np.random.default_rng(0).choice(-fit.residuals * scale, size=drawn.shape)
     off = drawn - drawn.mean(axis=0) + noise
     low, high = fit.widening * np.quantile(off, (0.5 - level / 2, 0.5 + level / 2), axis=0)

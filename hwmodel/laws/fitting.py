@@ -212,6 +212,7 @@ def resampler(points: int, seed: int) -> Callable[[int], Array]:
     stream = np.random.RandomState(seed)
 
     def draw(count: int) -> Array:
+        """So many samples more."""
         chosen = stream.choice(points, size=(count, points), replace=True)
         chosen += points * np.arange(count)[:, None]
         return np.bincount(chosen.ravel(), minlength=points * count).reshape(count, points).astype(np.float64)

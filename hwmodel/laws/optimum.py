@@ -58,6 +58,7 @@ def _constants(spec: LawSpec) -> Constants:
 
 
 def _need_loss(spec: LawSpec) -> None:
+    """Refuse laws that give no loss for N and D."""
     usable(spec)
     if spec.form == "joint_moe":
         raise InputError(f"law {spec.id} needs the number of experts (--experts)")
@@ -69,6 +70,7 @@ def _need_loss(spec: LawSpec) -> None:
 
 
 def _instead(spec: LawSpec) -> str:
+    """What the law gives in place of a loss."""
     given = form(spec.form).gives
     return f": it gives {', '.join(given)}" if given else ""
 
@@ -140,6 +142,7 @@ def optimum_for_flop(spec: LawSpec, flop: Num) -> Optimum:
 
 
 def _optimum(spec: LawSpec, n: Num, d: Num, flop: Num) -> Optimum:
+    """The optimum with its loss, where the law has one."""
     value = loss(spec, n, d) if has_loss(spec) else None
     return Optimum(params=n, tokens=d, flop=flop, loss=value, params_convention=spec.params_convention)
 

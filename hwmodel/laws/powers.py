@@ -19,7 +19,10 @@ def scaled_power(c: Constants, x: Num) -> Num:
 
 
 def _one(law: Callable[[Constants, Num], Num], source: str, target: str) -> Callable[..., Outputs]:
+    """The function of a form with one input and one output."""
+
     def evaluate(c: Constants, **inputs: Num) -> Outputs:
+        """The law at its one input."""
         return {target: law(c, inputs[source])}
 
     return evaluate
@@ -39,6 +42,7 @@ def _vocabulary(c: Constants, params_factor: Num) -> Outputs:
 
 
 def _form(name: str, summary: str, law: Callable[[Constants, Num], Num], source: str, target: str) -> Form:
+    """A form with one input and one output."""
     constants = ("L_inf", "x0", "a") if law is power_floor else ("k", "a")
     return Form(
         name=name, summary=summary, needs=(source,), gives=(target,), evaluate=_one(law, source, target),

@@ -213,7 +213,9 @@ def field_rows(catalog: Catalog, kind: str, record: Any) -> list[Row]:
 
 
 def _shape_rows(record: Any) -> list[Row]:
+    """The fields of a model's shape, layers by kind."""
     def row(field: str, value: str, source: str = "") -> Row:
+        """One field of the shape."""
         standing = STANDING[record.status] if source else ""
         return {"field": field, "value": value, "standing": standing, "source": source, "note": ""}
 
@@ -246,6 +248,7 @@ def document(catalog: Catalog, kind: str, record: Any) -> Row:
 
 
 def _heading(catalog: Catalog, kind: str, record: Any) -> list[str]:
+    """Title and id of a page."""
     lines = [f"# {getattr(record, 'name', getattr(record, 'title', record.id))}", ""]
     lines.append(f"`{record.id}`, {kind} of catalog {catalog.version}." if kind != "docs" else f"`{record.id}`")
     aliases = getattr(record, "aliases", ())

@@ -62,11 +62,13 @@ def formulas(spec: LawSpec, optional: bool = False) -> dict[str, str]:
 
 
 def _symbolic(spec: LawSpec, optional: bool) -> dict[str, Any]:
+    """The outputs of a form on symbols."""
     import sympy
 
     shape = form(spec.form)
 
     def symbol(name: str) -> Any:
+        """A positive symbol."""
         return sympy.Symbol(name, positive=True)
 
     constants = {name: symbol(name) for name in _some(spec)}
@@ -83,6 +85,7 @@ def _exact(value: Any) -> Any:
     named = [(float(exact), exact) for exact in (*logs, 1 / day)]
 
     def mend(number: Any) -> Any:
+        """The exact number that a float stands for, if it is a known one."""
         return next((exact for near, exact in named if abs(float(number) / near - 1.0) < 1e-12), number)
 
     value = value.xreplace({f: mend(f) for f in value.atoms(sympy.Float) if f != 0})
@@ -107,6 +110,7 @@ def page(family: str, specs: Sequence[LawSpec]) -> str:
 
 
 def _form_section(shape: Form, example: LawSpec) -> list[str]:
+    """A form: what it says, its formula, its inputs."""
     summary = shape.summary[0].upper() + shape.summary[1:]
     lines = [f"## Form `{shape.name}`", "", f"{summary}.", ""]
     plain = formulas(example)
@@ -120,20 +124,24 @@ def _form_section(shape: Form, example: LawSpec) -> list[str]:
 
 
 def _displayed(found: dict[str, str], spec: LawSpec) -> list[str]:
+    """Formulas as displayed TeX."""
     outputs = set(_symbolic(spec, bool(form(spec.form).optional)))
 
     def left(name: str) -> str:
+        """The left side of a formula: an output in words, or a part by its symbol."""
         return f"\\text{{{name.replace('_', ' ')}}}" if name in outputs else name
 
     return [f"$${left(name)} = {text}$$\n" for name, text in found.items()]
 
 
 def _tex(symbol: str) -> str:
+    """A symbol with its subscript."""
     head, _, tail = symbol.partition("_")
     return f"{head}_{{{tail}}}" if tail else head
 
 
 def _law_section(spec: LawSpec) -> list[str]:
+    """A law: title, constants, range, convention, caveats."""
     lines = [f"### {spec.id}", "", f"{spec.title}. {spec.authors}{f', {spec.year}' if spec.year else ''}."]
     lines[-1] = re.sub(r"\. \.$", ".", lines[-1])
     if spec.refusal:

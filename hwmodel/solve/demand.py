@@ -73,6 +73,7 @@ def life(model: LossModel, loss: float, demand: float, of: Costs, target: Callab
     kept, optimal = (np.asarray(cost)[reached] for cost in (drawn.total_cost, drawn.training_optimal_cost))
 
     def band(value: Any, draws: Any) -> Band:
+        """The value with the 80 % interval of the draws, which holds it."""
         low, high = laws.band(draws)
         return Band(float(value), min(low, float(value)), max(high, float(value)))
 

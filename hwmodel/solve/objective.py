@@ -68,6 +68,7 @@ def costs(setting: Setting, fleet: Fleet | None, near_params: float, experts: fl
     crew = fleet if experts <= 1.0 else Fleet(setting, fleet.accelerators, fleet.precision, fleet.machine, experts)
 
     def train(params: Any, tokens: Any) -> Any:
+        """Cost of a training run at the predicted speed of its size."""
         seconds = 6.0 * params * tokens / crew.flop_rates(params, span)
         return seconds * fleet.accelerators / share / SECONDS_PER_HOUR * per_hour
 
@@ -160,6 +161,7 @@ def _serving_cost(setting: Setting, span: tuple[float, float], per_hour: float, 
     logs, values = np.log(sizes), np.log(usd)
 
     def serve(params: Any) -> Any:
+        """Cost of serving a token, between the rungs of the ladder."""
         x = np.log(params)
         beyond = x - np.clip(x, logs[0], logs[-1])  # outside the ladder in proportion to the size
         one = np.exp(np.interp(x, logs, values) + beyond)

@@ -17,7 +17,7 @@ from hwmodel.solve.request import Request, parse_request, recompute_name
 from hwmodel.solve.search import Evaluation, choice, evaluate, runners_up, usable_bytes
 from hwmodel.solve.setting import Setting, resolve
 from hwmodel.solve.uncertainty import step_log_half_width
-from hwmodel.specs import Layout, MemoryTerms, Shape, StepTerms, Workload
+from hwmodel.specs import Layout, Machine, MemoryTerms, Shape, StepTerms, Workload
 
 GIB = 2.0**30
 TUNING = {"pretrain": 1.0, "full": 1.0, "sft": 1.0, "lora": 0.01}
@@ -62,27 +62,18 @@ class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
     def to_dict(self) -> dict[str, Any]:
         """Plain data in base SI units."""
         factor = math.exp(self.half_width)
-        seconds, rate = self.step_s, self.tokens_per_s
-        peak = self.memory[self.fullest]
+        rate = self.tokens_per_s
 
         def band(value: float) -> dict[str, float]:
+            """A value with the interval of the step."""
             return {"value": value, "low": value / factor, "high": value * factor}
 
         return {
-            "resolved": {
-                "accelerator": self.setting.part.id if self.setting.part else None,
-                "system": self.setting.system.id if self.setting.system else None,
-                "model": self.shape.name,
-                "params": float(parameters(self.shape).total),
-                "precision": self.setting.precision.id,
-                "stack": self.setting.stack.id,
-                "catalog_version": self.setting.catalog.version,
-                "constants_from": self.setting.machine.provenance if self.setting.machine else None,
-            },
+            "resolved": self._resolved(),
             "layout": layout_dict(self.layout, self.workload),
             "accelerators": self.accelerators,
             "idle_accelerators": self.idle_accelerators,
-            "step_s": band(seconds),
+            "step_s": band(self.step_s),
             "tokens_per_s": band(rate),
             "tokens_per_s_per_accelerator": band(rate / self.accelerators),
             "step": {
@@ -91,7 +82,7 @@ class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
             "binds": self.binds(),
             "mfu": {"value": self.mfu, "convention": self.flop_convention},
             "memory": {stage: memory_dict(terms) for stage, terms in self.memory.items()},
-            "peak_memory_bytes": float(peak.total_bytes),
+            "peak_memory_bytes": float(self.memory[self.fullest].total_bytes),
             "fullest_stage": self.fullest,
             "fits": self.fits,
             "near": [
@@ -104,6 +95,20 @@ class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
             ],
             "searched": list(self.searched),
             "warnings": list(self.warnings),
+        }
+
+    def _resolved(self) -> dict[str, Any]:
+        """What the names of the question stood for."""
+        s = self.setting
+        return {
+            "accelerator": s.part.id if s.part else None,
+            "system": s.system.id if s.system else None,
+            "model": self.shape.name,
+            "params": float(parameters(self.shape).total),
+            "precision": s.precision.id,
+            "stack": s.stack.id,
+            "catalog_version": s.catalog.version,
+            "constants_from": s.machine.provenance if s.machine else None,
         }
 
     def binds(self) -> list[dict[str, Any]]:
@@ -279,6 +284,23 @@ def _leaner(layout: Layout, over: float) -> str:
     return f"take at least about {math.ceil(float(layout.accelerators) * over)} accelerators or a smaller model"
 
 
+def _doubts(machine: Machine, layout: Layout, load: Workload, fullest: str, size_bytes: float) -> list[str]:
+    """What is wrong with a layout: it does not fit, hardly fits, or its batch does not divide."""
+    capacity = float(machine.hbm_bytes)
+    said = []
+    if size_bytes > capacity:
+        said.append(
+            f"does not fit: the {fullest} stage needs {size_bytes / GIB:.1f} GiB of {capacity / GIB:.1f}; "
+            + _leaner(layout, size_bytes / capacity)
+        )
+    elif size_bytes > usable_bytes(machine):
+        said.append(f"tight: {size_bytes / GIB:.1f} GiB of {capacity / GIB:.1f}, within the model's error")
+    m = float(micro_batches(layout, load))
+    if abs(m - round(m)) > 1e-9:
+        said.append(f"{m:.2f} micro-batches a pipeline: the batch does not divide; read as an average")
+    return said
+
+
 def _result(
     setting: Setting, r: Request, shape: Shape, layout: Layout, load: Workload, found: Evaluation,
     searched: tuple[str, ...], warnings: list[str],
@@ -290,19 +312,7 @@ def _result(
     stages = memory_by_stage(shape, precision, layout, load, stack)
     fullest = max(stages, key=lambda name: float(stages[name].total_bytes))
     size = float(stages[fullest].total_bytes)
-    fits = size <= float(machine.hbm_bytes)
-    if not fits:
-        warnings.append(
-            f"does not fit: the {fullest} stage needs {size / GIB:.1f} GiB of {float(machine.hbm_bytes) / GIB:.1f}; "
-            + _leaner(layout, size / float(machine.hbm_bytes))
-        )
-    elif size > usable_bytes(machine):
-        warnings.append(
-            f"tight: {size / GIB:.1f} GiB of {float(machine.hbm_bytes) / GIB:.1f}, within the model's error"
-        )
-    m = float(micro_batches(layout, load))
-    if abs(m - round(m)) > 1e-9:
-        warnings.append(f"{m:.2f} micro-batches a pipeline: the batch does not divide; read as an average")
+    warnings += _doubts(machine, layout, load, fullest, size)
     near = tuple(
         Near(
             layout=(one := choice(found, row, machine, precision, stack)).layout,
@@ -316,7 +326,7 @@ def _result(
     return TrainResult(
         setting=setting, shape=shape, layout=layout, workload=load, accelerators=r.gpus, idle_accelerators=0,
         step=terms, memory=stages, fullest=fullest,
-        half_width=step_log_half_width(setting, precision, shape, r.gpus), fits=fits,
+        half_width=step_log_half_width(setting, precision, shape, r.gpus), fits=size <= float(machine.hbm_bytes),
         flop_convention=r.flop_convention,
         mfu=flop / (seconds * r.gpus * float(machine.gemm.peak_flop_per_s)), near=near, searched=searched,
         warnings=tuple(warnings),

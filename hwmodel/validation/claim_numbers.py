@@ -109,6 +109,7 @@ def loss_exponents(g: Given, law: Lookup) -> Numbers:
 
 def gopher_budget(g: Given, law: Lookup) -> Numbers:
     def best(name: str) -> Any:
+        """The optimum of one law for the budget."""
         return laws.optimum_for_flop(law(name), g["flop"])
 
     rounded, refit = best(ROUNDED), best(REFIT)
@@ -174,6 +175,7 @@ def llama_7b(g: Given, law: Lookup) -> Numbers:
     refit, devries = law(REFIT), law("sardana_2024")
 
     def overhead(spec: LawSpec) -> float:
+        """Training compute beyond the least for the same loss, as a share."""
         return 6.0 * n * d / laws.optimum_for_loss(spec, laws.loss(spec, n, d)).flop - 1.0
 
     equal = laws.optimum_for_loss(refit, laws.loss(refit, n, d))
@@ -194,6 +196,7 @@ def bits(g: Given, law: Lookup) -> Numbers:
     best = precision.best_bits(c)
 
     def worth(p: float) -> float:
+        """Effective parameters a bit."""
         return float(precision.kumar_factor(c, p, p, p)) / p
 
     # at one size, more data (a larger budget) moves the best bits up; with the size free they stay
@@ -212,6 +215,7 @@ def _bits_at_size(c: Mapping[str, Any], params: float, flop: float) -> float:
     grid = [3.5 + 0.05 * i for i in range(250)]
 
     def loss(p: float) -> float:
+        """Loss at so many bits, the budget held."""
         tokens = flop * 16.0 / (6.0 * params * p)
         share = float(precision.kumar_factor(c, p, p, p))
         return float(c["A"] * (params * share) ** -c["alpha"] + c["B"] * tokens ** -c["beta"])
@@ -286,10 +290,12 @@ def independent_scales(g: Given, law: Lookup) -> Numbers:
 
 def error_by_compute(g: Given, law: Lookup) -> Numbers:
     def reducible(name: str) -> float:
+        """Reducible loss at ten times the compute, over that before."""
         spec = law(name)
-        low, high = (laws.optimum_for_flop(spec, c).loss for c in (1e22, 1e23))
+        low, high = (laws.optimum_for_flop(spec, c) for c in (1e22, 1e23))
         floor = laws.loss_floor(spec)
-        return (high - floor) / (low - floor)  # type: ignore[return-value, operator]
+        before, after = (laws.loss(spec, best.params, best.tokens) - floor for best in (low, high))
+        return float(after / before)
 
     by_compute = law("kaplan_2020/L_Cmin")
     kaplan = [laws.evaluate(by_compute, flop=c)["loss_nats"] for c in (1e22, 1e23)]

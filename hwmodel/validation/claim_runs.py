@@ -17,21 +17,23 @@ SECONDS_PER_DAY = 86400.0
 
 
 def _days(flop: float, gpus: float, peak: float, mfu: float) -> float:
+    """Days of training at a share of the peak."""
     return flop / (gpus * peak * mfu) / SECONDS_PER_DAY
 
 
+def _train_flop(law: Lookup, params: float, tokens: float) -> float:
+    """6 N D."""
+    return float(laws.evaluate(law("flops_6nd"), params=params, tokens=tokens)["train_flop"])
+
+
 def llama_run(g: Given, law: Lookup) -> Numbers:
-    cost = law("flops_6nd")
-
-    def flop(params: float) -> float:
-        return float(laws.evaluate(cost, params=params, tokens=g["tokens"])["train_flop"])
-
     peak, hours, actual = g["peak_flop_per_s"], g["gpu_hours_actual"], g["params_actual"]
+    claimed, at_70b, at_65b = (_train_flop(law, params, g["tokens"]) for params in (g["params"], 70e9, actual))
     return {
-        "days_claimed_run": _days(flop(g["params"]), g["gpus"], peak, g["mfu"]),
-        "days_70B": _days(flop(70e9), 1024, peak, 0.55),
-        "days_65.2B": _days(flop(actual), 1024, peak, 0.55),
-        "mfu_actual": flop(actual) / (hours * 3600.0 * peak),
+        "days_claimed_run": _days(claimed, g["gpus"], peak, g["mfu"]),
+        "days_70B": _days(at_70b, 1024, peak, 0.55),
+        "days_65.2B": _days(at_65b, 1024, peak, 0.55),
+        "mfu_actual": at_65b / (hours * 3600.0 * peak),
         "days_actual": hours / g["gpus_actual"] / 24.0,
         "gpu_hours_actual": hours,
     }
@@ -82,15 +84,10 @@ def flop_split(g: Given, law: Lookup) -> Numbers:
 
 
 def baichuan(g: Given, law: Lookup) -> Numbers:
-    cost = law("flops_6nd")
-
-    def flop(params: float) -> float:
-        return float(laws.evaluate(cost, params=params, tokens=g["tokens_used"])["train_flop"])
-
     found = {
         "D": g["flop"] / (6.0 * g["params"]),
-        "C_7B_2.6T": flop(g["params"]),
-        "C_13B_2.6T": flop(g["params_large"]),
+        "C_7B_2.6T": _train_flop(law, g["params"], g["tokens_used"]),
+        "C_13B_2.6T": _train_flop(law, g["params_large"], g["tokens_used"]),
     }
     return found | ({"flop_must_come_from": g["flop_must_come_from"]} if "flop_must_come_from" in g else {})
 

@@ -39,6 +39,7 @@ class PointResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _optimum(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+    """The law's optimum for a budget, a size or tokens."""
     spec = laws.specialise(spec, experts=g.get("experts"))
     if "flop" in g:
         o = laws.optimum_for_flop(spec, g["flop"])
@@ -53,11 +54,13 @@ def _optimum(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
 
 
 def _reduced(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+    """The joint law of experts at one number of experts."""
     c = at_experts(spec.constants, g["experts"])
     return {"m": c["A"], "mu": -c["alpha"], "n": c["B"], "nu": -c["beta"]}
 
 
 def _lifetime(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+    """The cheapest life at a loss, against the training optimum."""
     best = lifetime_optimum(spec, g["loss"], g["inference_tokens"])
     return {"params": best.params, "tokens": best.tokens,
             "params_percent": 100.0 * best.params / best.training_optimal_params,
@@ -66,14 +69,16 @@ def _lifetime(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
 
 
 def _quality(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+    """The cheapest life at the loss of an optimal size."""
     start = laws.optimum_for_params(spec, g["params"])
-    best = lifetime_optimum(spec, start.loss, g["inference_tokens"])  # type: ignore[arg-type]
+    best = lifetime_optimum(spec, laws.loss(spec, start.params, start.tokens), g["inference_tokens"])
     saved = best.training_optimal_cost - best.total_cost
     return {"params": best.params, "tokens": best.tokens, "saved_flop": saved,
             "saved_percent": 100.0 * best.saved_fraction}  # fmt: skip
 
 
 def _dollars(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+    """Dollars of training and serving at given utilisations and prices."""
     o = laws.optimum_for_params(spec, g["params"])
     train = o.flop / (g["train_peak"] * g["train_mfu"]) / 3600.0 * g["train_usd_per_hour"]
     work = g["input"] / g["prefill_mfu"] + g["output"] / g["decode_mfu"]
@@ -82,12 +87,14 @@ def _dollars(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
 
 
 def _devries(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+    """Size and tokens at a factor of the optimal size, the loss held."""
     n = additive.params_for_flop(spec.constants, g["flop"])
     factor = inference.tokens_factor(spec.constants["alpha"], spec.constants["beta"], g["size_factor"])
     return {"params": n * g["size_factor"], "tokens": g["flop"] / (6.0 * n) * factor}
 
 
 def _growth(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+    """How optimal size and tokens grow with compute."""
     low, high = laws.optimum_for_flop(spec, g["flop"]), laws.optimum_for_flop(spec, g["flop"] * g["factor"])
     return {"params_factor": high.params / low.params, "tokens_factor": high.tokens / low.tokens}
 
@@ -97,6 +104,7 @@ def _contradiction(_spec: LawSpec, _g: Numbers, law: Lookup) -> Numbers:
     by_data, by_compute, split = (law(f"kaplan_2020/{n}") for n in ("L_D", "L_Cmin", "N_opt"))
 
     def gap(log_flop: float) -> float:
+        """L(C_min) above L(D) at a budget."""
         flop = math.exp(log_flop)
         tokens = laws.optimum_for_flop(split, flop).tokens
         by_c = laws.evaluate(by_compute, flop=flop)["loss_nats"]
@@ -113,12 +121,14 @@ def _contradiction(_spec: LawSpec, _g: Numbers, law: Lookup) -> Numbers:
 
 
 def _qat_ratio(_spec: LawSpec, g: Numbers, law: Lookup) -> Numbers:
+    """Loss of quantised activations over that of quantised weights."""
     inputs = {"params": g["params"], "tokens": g["params"] * g["ratio"], "scale_block": g["scale_block"]}
     a, w = (laws.evaluate(law(f"chen_qat_2025/{n}"), **inputs)["penalty_nats"] for n in ("W16A4", "W4A16"))
     return {"ratio": a / w}
 
 
 def _hunyuan(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+    """Optimal size and tokens at the law's own count of compute."""
     c = spec.constants
     flop = c["flop_per_param_token"] * g["params"] * g["tokens"] + c["flop_per_token"] * g["tokens"]
     return laws.evaluate(spec, flop=flop)
@@ -135,11 +145,13 @@ def _slope(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
 
 
 def _asymptote(_spec: LawSpec, g: Numbers, law: Lookup) -> Numbers:
+    """The exponent of size in compute of an additive law."""
     c = law(g["law"]).constants
     return {"a": c["beta"] / (c["alpha"] + c["beta"])}
 
 
 def _model_scale(_spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+    """6 N over DeepSeek's FLOPs a token."""
     blocks = 72.0 * g["layers"] * g["width"] ** 2
     return {"ratio_6n_over_m": blocks / (blocks + 12.0 * g["layers"] * g["width"] * g["seq_len"])}
 
@@ -193,6 +205,7 @@ def printed_tolerance(expect: str) -> float:
 
 
 def _holds(check: Numbers, value: float) -> tuple[bool, str]:
+    """Whether a number agrees with what was printed, and how closely it was held to it."""
     if "between" in check:
         low, high = check["between"]
         return low <= value <= high, f"{low} to {high}"
@@ -239,6 +252,7 @@ def check_points(
     by_id = {spec.id: spec for spec in specs}
 
     def law(name: str) -> LawSpec:
+        """A law by its id."""
         return by_id[name]
 
     return [row for spec in specs for point in spec.test_points for row in check_point(spec, point, law, extra)]
