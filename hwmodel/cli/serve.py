@@ -85,10 +85,11 @@ def command(model: str, demand: str | None, concurrency: str | None, form: str, 
         answer = predict(
             question, load_catalog(given["catalogs"]), clients, _workers(given["pools"]), given["prefill_tp"]
         )
-    from hwmodel.cli.serve_text import below, document, headline, table
+    from hwmodel.cli.serve_text import below, document, headline, plain_rows, table
 
     lead = headline(question, answer)
-    emit(render(table(answer), document(question, answer), form, below(answer, form), lead=lead), out)
+    rows = plain_rows(answer) if form == "csv" else table(answer)
+    emit(render(rows, document(question, answer), form, below(answer, form), lead=lead), out)
 
 
 def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:

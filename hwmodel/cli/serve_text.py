@@ -63,8 +63,7 @@ def _dollars(value: float) -> str:
 def table(answer: dict[str, Any]) -> list[dict[str, str]]:
     """The answer, the cheapest of each other part, format and mode, and the front, as rows."""
     rows = []
-    listed = (("answer", [answer["answer"]]), ("alternative", answer.get("alternatives", [])),
-              ("front", answer.get("pareto", [])[1:]))  # fmt: skip
+    listed = _groups(answer)
     items = [item for _, group in listed for item in group]
     shown = [c for c in (PREDICTED if "clients" in items[0] else COLUMNS) if any(_worth(item, c[0]) for item in items)]
     for kind, group in listed:
@@ -92,6 +91,29 @@ def below(answer: dict[str, Any], form: str) -> str | None:
     ]
     rows.append({"where a decode step goes": "step", "time": format_duration(total), "share": "100 %"})
     return markdown(rows) if form == "md" else columns(rows)
+
+
+def plain_rows(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """The same rows in base units, for CSV: names are those of the JSON."""
+    rows = []
+    for kind, group in _groups(answer):
+        for item in group:
+            cells = {key: _bare(item[key]) for key in item if key != "prefill"}
+            prefill = item.get("prefill") or {}
+            pool = {
+                f"prefill_{name}": prefill.get(name) for name in ("workers", "accelerators", "tp", "pp", "dp", "ep")
+            }
+            rows.append({"kind": kind, **cells, **pool})
+    return rows
+
+
+def _bare(value: Any) -> Any:
+    return value["value"] if isinstance(value, dict) else value
+
+
+def _groups(answer: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    return [("answer", [answer["answer"]]), ("alternative", answer.get("alternatives", [])),
+            ("front", answer.get("pareto", [])[1:])]  # fmt: skip
 
 
 def _worth(item: dict[str, Any], key: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -198,3 +200,14 @@ def test_cached_input_is_cheaper_than_new_and_not_free(mode: str) -> None:
     tokens = 3600 * 200 / 1e6
     paid = tokens * (1600 * new + 2400 * cached + 300 * a["usd_per_million_output"]["value"])
     assert paid == pytest.approx(a["usd_per_hour"], rel=1e-6)
+
+
+def test_csv_holds_plain_numbers() -> None:
+    args = [*ASK, "--demand", "50", "--parts", "h200", "--tpot", "20ms", "--format", "csv"]
+    rows = list(csv.DictReader(io.StringIO(CliRunner().invoke(command, args, catch_exceptions=False).output)))
+    assert rows[0]["kind"] == "answer"
+    assert 0.0 < float(rows[0]["tpot_tail_s"]) <= 0.02
+    assert all(float(row["accelerators"]) >= 1 for row in rows)
+    assert {row["mode"] for row in rows} == {"aggregated", "disaggregated"}
+    pool = next(row for row in rows if row["mode"] == "disaggregated")
+    assert int(pool["prefill_workers"]) >= 1
