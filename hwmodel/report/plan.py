@@ -220,7 +220,7 @@ def mixture_sentence(plan: Plan) -> str:
         text = (
             f"**{best.experts:g} experts win.** A mixture of {words.count(best.params)} parameters, "
             f"{words.count(best.params_active)} active, costs {by} for the best dense model of the same loss: "
-            f"{words.percent(best.saving)} less ({interval(m['saving'], words.percent)})."
+            f"{words.percent(best.saving)} less{_bracketed(interval(m['saving'], words.percent))}."
         )
         if m["answer"] is not None:
             a, layout = m["answer"], words.layout_words(m["layout"])
@@ -229,6 +229,11 @@ def mixture_sentence(plan: Plan) -> str:
     if far > 0.05:
         text += f" {m['law']} is taken up to {far:.1f} decades beyond its runs: read this as a direction, not a figure."
     return text
+
+
+def _bracketed(spread: str) -> str:
+    """An interval in brackets, nothing for a law without one."""
+    return "" if spread == DASH_WORD else f" ({spread})"
 
 
 def mixture_table(plan: Plan) -> str:
