@@ -5,7 +5,7 @@ The parts stand in `serving_step` (one pass), `serving_memory` (weights and cach
 
 from __future__ import annotations
 
-from hwmodel.ops import Num, maximum
+from hwmodel.ops import Num, maximum, minimum
 from hwmodel.physics.collectives import point_to_point_s
 from hwmodel.physics.serving_memory import (
     kv_bytes_per_token,
@@ -27,6 +27,7 @@ __all__ = [
     "cache_transfer_s",
     "decode_step_s",
     "decode_terms",
+    "first_pass_s",
     "first_token_host_s",
     "kernels",
     "kv_bytes_per_token",
@@ -144,6 +145,15 @@ def bulk_prompt_s(
 def first_token_host_s(shape: Shape, engine: Engine) -> Num:
     """Host seconds before the first token: launching a prefill's kernels one by one."""
     return engine.prefill_kernel_s * host_launches(shape, engine.expert_host)
+
+
+def first_pass_s(shape: Shape, engine: Engine, pass_s: Num) -> Num:
+    """Seconds of a pass of `pass_s` that computes a first token, its kernels launched one by one.
+
+    The host runs ahead of the accelerator: half of the shorter of the two hides behind the longer.
+    """
+    host = first_token_host_s(shape, engine)
+    return maximum(pass_s, host) + 0.5 * minimum(pass_s, host)
 
 
 def cache_transfer_s(shape: Shape, machine: Machine, kv_bytes: Num, prompt_tokens: Num, tp: Num) -> Num:

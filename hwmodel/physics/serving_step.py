@@ -198,9 +198,11 @@ def elementwise_bytes(shape: Shape, block: Block, m: Num, layout: ServingLayout)
 
 
 def kernels_per_layer(block: Block) -> Num:
-    """Kernels launched for one layer: attention 5 (5 more for a latent cache), dense network 4, experts 9, shared 3."""
-    attention = where((block.n_heads > 0) | (block.mixer_params > 0), 5.0, 0.0)
-    ffn = where(block.n_experts > 0, 9.0 + where(block.d_ff_shared > 0, 3.0, 0.0), where(block.d_ff > 0, 4.0, 0.0))
+    """Kernels launched for one layer: attention 4 (5 more for a latent cache), dense network 3, experts 9, shared 3.
+
+    Norms and residuals ride on the sum before them, scales on the kernel before."""
+    attention = where((block.n_heads > 0) | (block.mixer_params > 0), 4.0, 0.0)
+    ffn = where(block.n_experts > 0, 9.0 + where(block.d_ff_shared > 0, 3.0, 0.0), where(block.d_ff > 0, 3.0, 0.0))
     return attention + where(block.kv_lora_rank > 0, 5.0, 0.0) + ffn
 
 

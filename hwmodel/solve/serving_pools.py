@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from hwmodel.ops import ceil
-from hwmodel.physics.serving import cache_transfer_s, first_token_host_s, memory, prefill_s, sequences_that_fit
+from hwmodel.physics.serving import cache_transfer_s, first_pass_s, memory, prefill_s, sequences_that_fit
 from hwmodel.physics.serving_queue import queue_wait_s, queue_wait_tail_s
 from hwmodel.solve.serving_layouts import column, rows_of
 from hwmodel.solve.serving_question import ServingQuestion
@@ -44,7 +44,7 @@ def prefill_pools(shape: Shape, o: Options, question: ServingQuestion) -> Prefil
     new, seen = load.new_tokens, load.prompt_tokens
     run = column(prefill_s(shape, o.machine, o.formats, layout, o.engine, new, seen))
     moved = column(cache_transfer_s(shape, o.machine, o.formats.kv_bytes, seen, layout.tp))
-    alone = run + first_token_host_s(shape, o.engine) + moved
+    alone = first_pass_s(shape, o.engine, run) + moved
     service = run / layout.pp
     fewest = np.maximum(np.ceil(peak * service / (layout.dp * BUSIEST)), 1.0)
     workers = np.asarray(ceil(fewest * np.array(GROWTH)[:, None]))

@@ -18,7 +18,7 @@ from hwmodel.physics.serving import (
     bulk_prompt_s,
     cache_transfer_s,
     decode_terms,
-    first_token_host_s,
+    first_pass_s,
     memory,
     mixed_terms,
     prefill_s,
@@ -139,7 +139,7 @@ def _both(at: _Engine) -> tuple[ServiceTerms, dict[str, Any]]:
     running = minimum(at.clients, room)
     mixed = mixed_terms(at.shape, at.machine, at.formats, at.layout, at.engine, running, at.load, 1.0, at.verified)
     step = at.step_s(running)
-    alone = mixed.total_s + first_token_host_s(at.shape, at.engine)
+    alone = first_pass_s(at.shape, at.engine, mixed.total_s)
     service = maximum(mixed.total_s - step, 0.0) / (at.layout.dp * at.layout.pp)
     bulk = bulk_prompt_s(at.shape, at.machine, at.formats, at.layout, at.engine, running, at.load, at.verified)
     s = closed_loop(step, alone, service, room, at.clients, at.load.output_tokens, at.gain, at.engine, bulk)
@@ -159,7 +159,7 @@ def _split(at: _Engine, workers: Workers, prefill_tp: float | None) -> tuple[Ser
     new, seen = at.load.new_tokens, at.load.prompt_tokens
     run = float(prefill_s(at.shape, at.machine, at.formats, before, at.engine, new, seen))
     moved = float(cache_transfer_s(at.shape, at.machine, at.formats.kv_bytes, seen, before.tp))
-    alone = run + first_token_host_s(at.shape, at.engine)
+    alone = first_pass_s(at.shape, at.engine, run)
     running = minimum(at.clients / workers[1], room)
     found = None
     for _ in range(8):  # the batch that decodes depends on its own step: settles at once

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hwmodel.physics.serving import (
     decode_terms,
-    first_token_host_s,
+    first_pass_s,
     memory,
     mixed_terms,
     sequences_that_fit,
@@ -117,7 +117,7 @@ def options(
     rate = batch / (load.output_tokens * tpot)
     busy = np.minimum(rate * service, 0.99)
     spread = 1.0 + question.prompt_variance  # waits grow with the second moment of what is waited for
-    alone = mixed + first_token_host_s(shape, engine) + engine.request_s + engine.stream_steps * step
+    alone = first_pass_s(shape, engine, mixed) + engine.request_s + engine.stream_steps * step
     first = alone + np.asarray(spread * queue_wait_s(service, busy))
     late = alone + (mixed_tail - mixed) + spread * np.asarray(queue_wait_tail_s(service, busy, question.percentile))
     if question.prompt_tail_tokens > question.prompt_tokens:

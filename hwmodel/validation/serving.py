@@ -22,9 +22,9 @@ from hwmodel.validation.serving_rows import Asked, Setting, family, serving_sett
 from hwmodel.validation.tables import CellError, Row, measured, read_table, text
 
 READERS = {"serving": serving_setting, "throughput": throughput_setting}
-# One measured run of a group moves its level; how many rows of doubt its single reading carries (spread of errors inside
-# groups over that between groups left out), and the natural log beyond which a reading of TTFT tells of its own queue
-# rather than of its group.
+# One measured run of a group moves its level; how many rows of doubt its single reading carries (spread of errors
+# inside groups over that between groups left out), and the natural log beyond which a reading of TTFT tells of its own
+# queue rather than of its group.
 READING_DOUBT = {"tpot": 1.2, "ttft": 1.0}
 READING_REACH = {"ttft": 1.0}
 

@@ -73,8 +73,8 @@ PARAMETERS: tuple[Parameter, ...] = (
     _one("shared", "drift", 1.0, 0.4, 0.05, 3.0, "yearly shrinking of host costs (natural log)"),
     _one("shared", "length_share", 0.91, 0.04, 0.8, 1.0, "mean over nominal length of a benchmark's requests"),
     _one("shared", "level", 0.93, 0.06, 0.8, 1.25, "kernels inside an engine over their stand-alone times"),
-    _one("old:trtllm", "kernel_factor", 2.0, 0.4, 0.5, 6.0, "kernel gap before 2025 over today's"),
-    _one("old:vllm", "kernel_factor", 2.0, 0.4, 0.5, 6.0, "kernel gap before 2025 over today's"),
+    _one("old:trtllm", "kernel_factor", 2.6, 0.4, 0.5, 8.0, "kernel gaps before 2025 (more kernels) over today's"),
+    _one("old:vllm", "kernel_factor", 2.6, 0.4, 0.5, 8.0, "kernel gaps before 2025 (more kernels) over today's"),
     _one("old:trtllm", "sequence_s", 5e-6, 0.8, 2e-7, 2e-4, "cost of a running sequence before 2025"),
     _one("old:vllm", "sequence_s", 5e-5, 0.8, 2e-7, 2e-4, "cost of a running sequence before 2025"),
     *(

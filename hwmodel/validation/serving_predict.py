@@ -13,7 +13,7 @@ from hwmodel.physics.serving import (
     bulk_prompt_s,
     cache_transfer_s,
     decode_terms,
-    first_token_host_s,
+    first_pass_s,
     memory,
     mixed_terms,
     prefill_terms,
@@ -70,7 +70,7 @@ def _closed(b: Bench, engine: Engine, c: ServingCalibration) -> ServiceTerms:
     running = np.minimum(b.concurrency, room)
     step = decode_terms(b.shape, b.machine, b.formats, b.layout, engine, running, load.mean_context).total_s
     mixed = mixed_terms(b.shape, b.machine, b.formats, b.layout, engine, running, load).total_s
-    alone = mixed + first_token_host_s(b.shape, engine)
+    alone = first_pass_s(b.shape, engine, mixed)
     service = (mixed - step) / b.layout.dp
     bulk = bulk_prompt_s(b.shape, b.machine, b.formats, b.layout, engine, running, load)
     return closed_loop(step, alone, service, room, b.concurrency, load.output_tokens, 1.0, engine, bulk)
@@ -114,7 +114,7 @@ def _open(b: Bench, engine: Engine, c: ServingCalibration) -> ServiceTerms:
         base = decode_terms(b.shape, b.machine, b.formats, b.layout, engine, 1.0, load.mean_context).total_s
         slope = np.maximum(step - base, 0.0) / np.maximum(running - 1.0, 1e-3)
         mixed = mixed_terms(b.shape, b.machine, b.formats, b.layout, engine, running, load).total_s
-        alone = mixed + first_token_host_s(b.shape, engine)
+        alone = first_pass_s(b.shape, engine, mixed)
         line = (base - slope, slope)
         found = open_loop(line, alone, mixed - step, room, rate, load.output_tokens, 1.0, engine)
         running = np.clip(found.running, 1.0, room)
@@ -133,7 +133,7 @@ def _pools(b: Bench, engine: Engine, c: ServingCalibration) -> ServiceTerms:
     found = None
     for _ in range(3):
         step = decode_terms(b.shape, b.machine, b.formats, layout, engine, running, load.mean_context).total_s
-        first = alone + first_token_host_s(b.shape, engine)
+        first = first_pass_s(b.shape, engine, alone)
         found = pools(first, service, b.prefill_workers, step, transfer, b.concurrency, load.output_tokens, 1.0, engine)
         running = np.clip(found.running / b.decode_workers, 1.0, room)
     assert found is not None
