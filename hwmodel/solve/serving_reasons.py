@@ -50,6 +50,10 @@ def _dearer(first: dict[str, Any], other: dict[str, Any]) -> str:
     return f"{amount} ({more:+.0f} %)" if round(more) else f"as much ({amount})"
 
 
+def _takes(first: dict[str, Any]) -> str:
+    return "take" if first["usd_per_hour"] is None else "cost"
+
+
 def _named(r: dict[str, Any]) -> str:
     return f"{r['part']} in {r['precision']}"
 
@@ -68,7 +72,7 @@ def _pools_won(
     if rival is None:
         return "Separate pools, for no engine that does both meets the limits: prefills delay the tokens of the others."
     return (
-        f"Separate pools, for the cheapest engine that does both ({_named(rival)}) costs {_dearer(first, rival)}: "
+        f"Separate pools, for the cheapest engine that does both ({_named(rival)}) {_takes(first)}s {_dearer(first, rival)}: "
         + _stalls(question, first, winner, every)
     )
 
@@ -95,8 +99,8 @@ def _pools_lost(question: ServingQuestion, first: dict[str, Any], usable: list[F
         return ""
     p = rival["prefill"]
     return (
-        f"Separate pools ({p['workers']} x {p['accelerators_per_worker']:g} for prefill, {rival['replicas']} x "
-        f"{rival['accelerators_per_replica']:g} for decode, {_named(rival)}) would cost {_dearer(first, rival)}."
+        f"Separate pools ({p['workers']:,} x {p['accelerators_per_worker']:g} for prefill, {rival['replicas']:,} x "
+        f"{rival['accelerators_per_replica']:g} for decode, {_named(rival)}) would {_takes(first)} {_dearer(first, rival)}."
     )
 
 
@@ -113,5 +117,5 @@ def _stages_won(
             f"(scale-up domain of {domain:g}). {UNTESTED}"
         )
     rival = _cheapest(question, usable, catalog, flat=True)
-    what = f"the cheapest fleet without them ({_named(rival)}) costs {_dearer(first, rival)}"
+    what = f"the cheapest fleet without them ({_named(rival)}) {_takes(first)}s {_dearer(first, rival)}"
     return f"Pipeline stages, for {what}. {UNTESTED}"

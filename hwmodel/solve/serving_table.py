@@ -111,7 +111,7 @@ def options(
     step, step_tail = np.split(column(decode_terms(*at, load.mean_context, verified).total_s * drafting), 2)
     mixed, mixed_tail = np.split(column(mixed_terms(*at, load, 1.0, verified).total_s * drafting), 2)
     # A prompt holds each pipeline stage for its share of the pass; the batches behind it wait for that share.
-    service = engine.prefill_stall * (mixed - step) / (layout.dp * layout.pp)
+    service = engine.prefill_stall * np.maximum(mixed - step, 0.0) / (layout.dp * layout.pp)
     # requests a second: the running batch turns over once every output tokens' time, prefill included.
     tpot = step / gain + service * batch / load.output_tokens
     rate = batch / (load.output_tokens * tpot)

@@ -78,3 +78,12 @@ def test_the_tail_is_never_below_the_mean() -> None:
         a = fleet(rate=rate, tpot_s=float("inf"), ttft_s=float("inf"))
         assert a["ttft_tail_s"]["value"] >= a["ttft_s"]["value"]
         assert a["tpot_tail_s"]["value"] >= a["tpot_s"]["value"]
+
+
+def test_one_token_in_and_out_is_no_paradox() -> None:
+    """Where a prompt adds nothing to a step it costs nothing, never less."""
+    for recipe in ("w4a16", "fp8", "bf16"):
+        a = fleet(prompt_tokens=1.0, output_tokens=1.0, rate=10.0, precisions=(recipe,))
+        assert a["tpot_s"]["value"] > 0.0
+        assert a["headroom"] >= 0.0
+        assert a["replicas"] >= 2
