@@ -72,8 +72,8 @@ def _pools_won(
     if rival is None:
         return "Separate pools, for no engine that does both meets the limits: prefills delay the tokens of the others."
     return (
-        f"Separate pools, for the cheapest engine that does both ({_named(rival)}) {_takes(first)}s {_dearer(first, rival)}: "
-        + _stalls(question, first, winner, every)
+        f"Separate pools, for the cheapest engine that does both ({_named(rival)}) {_takes(first)}s "
+        f"{_dearer(first, rival)}: " + _stalls(question, first, winner, every)
     )
 
 
@@ -100,7 +100,8 @@ def _pools_lost(question: ServingQuestion, first: dict[str, Any], usable: list[F
     p = rival["prefill"]
     return (
         f"Separate pools ({p['workers']:,} x {p['accelerators_per_worker']:g} for prefill, {rival['replicas']:,} x "
-        f"{rival['accelerators_per_replica']:g} for decode, {_named(rival)}) would {_takes(first)} {_dearer(first, rival)}."
+        f"{rival['accelerators_per_replica']:g} for decode, {_named(rival)}) would {_takes(first)} "
+        f"{_dearer(first, rival)}."
     )
 
 
