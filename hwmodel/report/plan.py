@@ -339,7 +339,11 @@ def _value_words(field: str, value: Any) -> str:
     if field == "loss_like":
         return f"{words.count(value[0])} at {words.count(value[1])}"
     if field == "service":
-        return f"{value.requests_per_s:g} requests/s of {value.prompt_tokens:g} + {value.output_tokens:g} tokens"
+        limit = f", TPOT {words.duration(value.tpot_limit_s)}" if value.tpot_limit_s else ""
+        lengths = f"{value.prompt_tokens:,.0f} tokens in and {value.output_tokens:,.0f} out"
+        return f"{value.requests_per_s:g} requests/s of {lengths} for {words.duration(value.seconds)}{limit}"
+    if field == "samples":
+        return f"{value:g}"
     if field == "time_s":
         return words.duration(value)
     if field.endswith("_usd") or field == "usd_per_accelerator_hour":
