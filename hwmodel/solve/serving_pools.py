@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from hwmodel.ops import ceil
-from hwmodel.physics.serving import cache_transfer_s, first_pass_s, memory, prefill_s, sequences_that_fit
+from hwmodel.physics.serving import STEP_TOKENS, cache_transfer_s, first_pass_s, memory, prefill_s, sequences_that_fit
 from hwmodel.physics.serving_queue import queue_wait_s, queue_wait_tail_s
 from hwmodel.solve.serving_layouts import column, rows_of
 from hwmodel.solve.serving_question import ServingQuestion
@@ -35,7 +35,7 @@ class PrefillPools(msgspec.Struct, kw_only=True):
 def prefill_pools(shape: Shape, o: Options, question: ServingQuestion) -> PrefillPools:
     """Pools of every layout that holds the weights and one prompt, at the peak demand.
 
-    Prompts wait in one queue for the first free attention rank of any worker.
+    Prompts wait in one queue for the first free attention rank of any worker, which takes as many as a step holds.
     """
     load, peak = load_of(question), question.rate * question.peak_to_mean
     held = memory(shape, o.formats, o.tried, load, o.engine, o.machine.hbm_bytes)
@@ -46,10 +46,14 @@ def prefill_pools(shape: Shape, o: Options, question: ServingQuestion) -> Prefil
     moved = column(cache_transfer_s(shape, o.machine, o.formats.kv_bytes, seen, layout.tp))
     alone = first_pass_s(shape, o.engine, run) + moved
     service = run / layout.pp
-    fewest = np.maximum(np.ceil(peak * service / (layout.dp * BUSIEST)), 1.0)
+    # Prompts that wait are taken together, as many as a step holds: short ones share the reading of weights.
+    together = max(STEP_TOKENS / new, 1.0)
+    full = column(prefill_s(shape, o.machine, o.formats, layout, o.engine, new, seen, together)) / together
+    least = np.minimum(full / layout.pp, service)
+    fewest = np.maximum(np.ceil(peak * least / (layout.dp * BUSIEST)), 1.0)
     workers = np.asarray(ceil(fewest * np.array(GROWTH)[:, None]))
     servers = workers * layout.dp
-    busy = peak * service / servers
+    busy = peak * least / servers
     spread = 1.0 + question.prompt_variance
     first = alone + spread * np.asarray(queue_wait_s(service, busy, servers))
     late = alone + spread * np.asarray(queue_wait_tail_s(service, busy, question.percentile, servers))
