@@ -16,6 +16,7 @@ SECONDS_PER_DAY = 86400.0
 FLOP_PER_PF_DAY = 1e15 * SECONDS_PER_DAY
 JOULES_PER_KWH = 3.6e6
 HOURS_PER_YEAR = 8766.0
+MOST_ACCELERATORS = 1e9
 
 # Commas separate thousands: `1,000,000` is one number, `1,5` is none.
 _NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -105,8 +106,10 @@ def parse_fleet(text: str) -> tuple[int, str]:
     else:
         raise InputError(f"cannot read {text!r} as a fleet; write it like 1024xA100 or H100:8")
     count = float(re.sub("[_,]", "", number))
-    if count <= 0 or count != math.floor(count) or not math.isfinite(count):
-        raise InputError(f"a fleet needs a whole number of accelerators above zero, got {number!r} in {text!r}")
+    if not 0 < count <= MOST_ACCELERATORS or count != math.floor(count):
+        raise InputError(
+            f"a fleet needs a whole number of accelerators above zero and at most 1e9, got {number!r} in {text!r}"
+        )
     return int(count), name
 
 

@@ -44,6 +44,7 @@ def _rows(path: Path, required: Collection[str], known: Collection[str]) -> Iter
 
 
 def _amount(text: str, path: Path, line: int, column: str, floor: float = 1e-9) -> float | None:
+    """A number of at least the floor; None for an empty cell."""
     if not text.strip():
         return None
     try:
@@ -51,7 +52,9 @@ def _amount(text: str, path: Path, line: int, column: str, floor: float = 1e-9) 
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or value < floor:
-        raise CatalogError(f"{path}:{line}: {column} {text[:40]!r} is not a number of the size expected")
+        raise CatalogError(
+            f"{path}:{line}: {column} {text[:40]!r} is not a number{' above zero' if floor else ' of zero or more'}"
+        )
     return value
 
 

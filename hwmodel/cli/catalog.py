@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
+from hwmodel.cli.group import Group
 from hwmodel.cli.options import CATALOG, OUT, TABLE, with_options
 from hwmodel.cli.output import emit, note
 
 _table = with_options([*TABLE, CATALOG])
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """List, show and check the catalogs."""
 
@@ -44,7 +45,7 @@ def show(name: str, provenance: bool, fmt: str, out: Path | None, catalogs: tupl
     from hwmodel.report.catalog_pages import document, field_rows, find, page
 
     catalog = load_catalog(catalogs)
-    if Path(name).exists() and ("/" in name or name.endswith(".json")):
+    if name.endswith(".json") or ("/" in name and Path(name).exists()):
         kind, record, remarks = _imported(Path(name))
         for remark in remarks:
             note(remark)
@@ -107,10 +108,7 @@ def schema(kind: str, out: Path | None) -> None:
 def docs(out: Path) -> None:
     """Write docs/parts/<id>.md, the index of parts and docs/nomenclature.md."""
     from hwmodel.catalog import load_catalog
-    from hwmodel.cli.output import write_text
+    from hwmodel.cli.output import write_texts
     from hwmodel.report.catalog_docs import documents
 
-    for path, text in documents(load_catalog()).items():
-        target = out / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_text(target, text)
+    write_texts(out, documents(load_catalog()))

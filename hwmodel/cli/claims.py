@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hwmodel.cli.group import Group
 from hwmodel.cli.options import TABLE, number, pairs, with_options
 from hwmodel.cli.output import emit, note
 
@@ -28,7 +29,7 @@ def _lookup() -> Any:
     return load_catalog().law
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--verdict", type=click.Choice(["right", "imprecise", "wrong"]), help="Only these.")
 @_table
 @click.pass_context

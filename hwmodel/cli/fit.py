@@ -88,16 +88,24 @@ def _check(options: dict[str, Any]) -> None:
     for name in ("level", "watch_level"):
         if not 0.0 < options[name] < 1.0:
             raise InputError(f"--{name.replace('_', '-')} is a share between 0 and 1, such as 0.8")
-    check_writable(options["plot"])
+    check_writable(options["plot"], "--plot")
+    if options["plot"] is not None and options["plot"].suffix != ".svg":
+        raise InputError(f"--plot {options['plot']}: figures are SVG; name a file that ends in .svg")
     if options["save"] is not None:
+        from hwmodel.catalog import load_catalog
         from hwmodel.catalog.laws import check_free, check_id
         from hwmodel.catalog.places import own_root
 
         check_id(options["save"])
         if not options["force"]:
             check_free(options["save_in"] or own_root(), options["save"])
-    if options["bootstraps"] < 20:
-        raise InputError("--bootstraps: at least 20, or there are no intervals")
+            if any(spec.id == options["save"] for spec in load_catalog().laws()):
+                raise InputError(f"--save {options['save']}: the catalog has a law of this id, which yours would hide; "
+                                 "choose another id, or --force")  # fmt: skip
+    if not 20 <= options["bootstraps"] <= 100_000:
+        raise InputError("--bootstraps: 20 to 100,000 (fewer give no intervals)")
+    if not 0 <= options["seed"] < 2**32:
+        raise InputError("--seed: a whole number from 0 to 4294967295")
 
 
 def _fit(table: LossRuns, form: str, options: dict[str, Any], quiet: bool) -> LossFit | AllocationFit:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hwmodel.cli.group import Group
 from hwmodel.cli.law_text import answer_document, answer_rows, number_rows, shown
 from hwmodel.cli.options import CATALOG, TABLE, Command, number, pairs, with_options
 from hwmodel.cli.output import emit
@@ -30,7 +31,7 @@ def _draws(default: int) -> Callable[[Command], Command]:
     )
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """List, show and evaluate scaling laws and their optima."""
 
@@ -201,10 +202,9 @@ def _settings(settings: tuple[str, ...]) -> dict[str, float]:
 
 @command.command()
 @click.argument("law_id", metavar="LAW")
-@_quantities("flop", "tokens", "params", "inference_tokens", "unique_tokens")
+@_quantities("flop", "tokens", "params", "inference_tokens", "unique_tokens", "experts")
 @_convention
 @click.option("--loss", type=float, help="Reach this loss [nats/token] as cheaply as possible.")
-@click.option("--experts", type=float, help="Number of experts, for joint laws.")
 @_draws(4000)
 @_table
 def optimum(
@@ -225,11 +225,14 @@ def optimum(
     With --inference-tokens: the size that is cheapest over training and inference FLOPs at the same loss.
     """
     from hwmodel import laws
+    from hwmodel.errors import InputError
     from hwmodel.solve.law_answers import answer, life_answer
 
     spec = laws.specialise(_law(law_id, catalogs), experts=experts)
     asked["params"] = _counted(spec, asked["params"], convention)
     if inference_tokens is not None:
+        if unique_tokens is not None:
+            raise InputError("--inference-tokens and --unique-tokens do not go together here: ask `hwmodel plan`")
         _print_life(life_answer(spec, inference_tokens, **asked, count=draws, seed=seed), fmt, out)
         return
     found = answer(spec, **asked, count=draws, seed=seed, unique_tokens=unique_tokens)
@@ -307,10 +310,11 @@ def combine(base_id: str, others: tuple[str, ...], fmt: str, out: Path | None, c
 @click.argument("folder", type=click.Path(path_type=Path))
 def docs(folder: Path) -> None:
     """Write the pages about the laws (formulas from their own code) and the table of test points into FOLDER."""
-    from hwmodel.cli.output import note
-    from hwmodel.report.law_docs import write
+    from hwmodel.cli.output import note, write_texts
+    from hwmodel.report.law_docs import documents
     from hwmodel.validation.law_points import check_points, document
 
     specs = _laws(())
-    written = write(folder, specs, {"test_points.md": document(check_points(specs))})
-    note(f"{len(written)} pages in {folder}")
+    pages = {**documents(specs), "test_points.md": document(check_points(specs))}
+    write_texts(folder, pages)
+    note(f"{len(pages)} pages in {folder}")

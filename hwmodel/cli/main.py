@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 import hwmodel
+from hwmodel.cli.group import Group
 from hwmodel.errors import HwModelError
 
 # name -> one-line help, shown without importing the command's module (`hwmodel.cli.<name>`, attribute `command`).
@@ -27,7 +28,7 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group that imports a command's module only when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -42,17 +43,6 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command named first; a name that is none gets the nearest one as an answer."""
-        name = args[0] if args else ""
-        if name and not name.startswith("-") and name not in COMMANDS:
-            from hwmodel.errors import unknown
-
-            raise unknown("command", name, COMMANDS)
-        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

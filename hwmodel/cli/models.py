@@ -11,7 +11,7 @@ from hwmodel.cli.output import note
 def with_model_file(given: dict[str, Any], *, quiet: bool = False) -> dict[str, Any]:
     """The options with `shape` added where `model` names a file or folder. Raises InputError for a file amiss."""
     model = given.get("model")
-    if not model or not Path(str(model)).exists():
+    if not model or not (str(model).endswith(".json") or Path(str(model)).exists()):
         return given
     from hwmodel.interop.huggingface import read_config
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -12,9 +13,9 @@ import click
 from hwmodel.errors import InputError
 
 
-def _unwritable(path: Path, error: OSError) -> InputError:
-    """The refusal of a path of --out."""
-    return InputError(f"cannot write --out {path}: {error.strerror}; choose a folder that exists and is writable")
+def _unwritable(path: Path, error: OSError, flag: str = "--out") -> InputError:
+    """The refusal of a path."""
+    return InputError(f"cannot write {flag} {path}: {error.strerror}; choose a folder that exists and is writable")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -33,6 +34,17 @@ def write_text(path: Path, text: str) -> None:
         raise _unwritable(path, error) from error
 
 
+def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write texts by their path below a folder, which is made. Raises InputError if it cannot."""
+    for name, text in texts.items():
+        path = folder / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot make the folder {path.parent}: {error.strerror}; name another one") from error
+        write_text(path, text)
+
+
 def emit(text: str, out: Path | None) -> None:
     """Print the result, or put it into `out`."""
     text = text if text.endswith("\n") else text + "\n"
@@ -48,20 +60,20 @@ def note(message: str, *, quiet: bool = False) -> None:
         click.echo(message, err=True)
 
 
-def check_writable(path: Path | None) -> None:
-    """Raise InputError before any work is done if `path` could not be written."""
+def check_writable(path: Path | None, flag: str = "--out") -> None:
+    """Raise InputError before any work is done if the `path` of an option could not be written."""
     if path is None:
         return
     if path.is_dir():
-        raise InputError(f"cannot write --out {path}: it is a folder; name a file in it")
+        raise InputError(f"cannot write {flag} {path}: it is a folder; name a file in it")
     folder = path.parent
     if not folder.is_dir():
-        raise InputError(f"cannot write --out {path}: no folder {folder}; create it or choose one that exists")
+        raise InputError(f"cannot write {flag} {path}: no folder {folder}; create it or choose one that exists")
     try:
         # Asking for permission is not enough: a read-only or virtual file system refuses in its own way.
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _unwritable(path, error, flag) from error
 
 
 def json_text(data: object, *, sort_keys: bool = False) -> str:

@@ -39,8 +39,13 @@ def command(
 
     Measured columns are compared with, never read by a prediction. Blank settings are searched or averaged over.
     """
+    from hwmodel.errors import InputError
     from hwmodel.validation.files import validate_file
     from hwmodel.validation.show import as_csv, as_json, as_markdown
 
+    if folds and not hold:
+        raise InputError("--folds cuts what is held out into lots: add --leave-out, like --leave-out group")
+    if folds == 1 or folds < 0 or seed < 0:
+        raise InputError("--folds: 0 (one value at a time) or at least 2; --seed: not negative")
     board = validate_file(file, hold, folds, seed, measured, lambda line: note(line, quiet=quiet))
     emit({"json": as_json, "csv": as_csv}.get(form, as_markdown)(board), out)

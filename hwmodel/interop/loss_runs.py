@@ -109,7 +109,9 @@ def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
             lines = [(reader.line_num, line) for line, _ in zip(reader, range(MAX_ROWS + 1)) if any(line)]
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from error
+    except csv.Error as error:
         raise InputError(f"{path}: not a CSV file: {error}") from error
     if not header:
         raise InputError(f"{path}: empty; a header line with columns such as N,D,loss is needed")

@@ -187,10 +187,13 @@ def evaluate(spec: LawSpec, **inputs: Num | Count | None) -> Outputs:
     missing = [name for name in shape.needs if name not in given]
     if missing:
         raise InputError(f"law {spec.id} needs {missing[0]} ({INPUTS[missing[0]]})")
+    named = ", ".join(f"{name} = {value:g}" for name, value in given.items() if isinstance(value, float))
     try:
-        return shape.evaluate(spec.constants, **given)
+        found = shape.evaluate(spec.constants, **given)
     except ArithmeticError as error:
-        named = ", ".join(f"{name} = {value:g}" for name, value in given.items() if isinstance(value, float))
         raise InputError(f"law {spec.id} has no value at {named}: {error}") from error
     except KeyError as lacking:
         raise CatalogError(f"law {spec.id} lacks the constant {lacking} that form {spec.form!r} needs") from lacking
+    if any(isinstance(value, complex) for value in found.values()):
+        raise InputError(f"law {spec.id} has no real value at {named}")
+    return found

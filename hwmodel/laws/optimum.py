@@ -33,7 +33,7 @@ def specialise(spec: LawSpec, **settings: float | None) -> LawSpec:
     if spec.form == "joint_moe" and set(given) == {"experts"}:
         from hwmodel.laws.experts import at_experts
 
-        if given["experts"] < 1.0:
+        if not 1.0 <= given["experts"] < float("inf"):
             raise InputError("experts: at least 1 (dense)")
         constants = at_experts(spec.constants, given["experts"])
     elif spec.form == "kumar" and set(given) <= {"weight_bits", "activation_bits", "kv_bits"}:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from hwmodel.laws.forms import INPUTS, Form, form
@@ -193,13 +192,3 @@ def documents(specs: Sequence[LawSpec]) -> dict[str, str]:
     ours = [s for s in specs if s.family != "own"]
     pages = {f"{f}.md": page(f, [s for s in ours if s.family == f]) for f in dict.fromkeys(s.family for s in ours)}
     return {"README.md": index(ours), **pages}
-
-
-def write(folder: Path, specs: Sequence[LawSpec], extra: dict[str, str]) -> list[Path]:
-    """Write all pages and `extra` ones into a folder; the files written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, text in {**documents(specs), **extra}.items():
-        (folder / name).write_text(text, encoding="utf-8")
-        written.append(folder / name)
-    return written

@@ -50,7 +50,8 @@ def _only_one(**asked: float | None) -> dict[str, float]:
     """The one quantity that was given. InputError for none or several."""
     given = {name: value for name, value in asked.items() if value is not None}
     if len(given) != 1:
-        raise InputError("give exactly one of --flops, --tokens, --params and --loss")
+        *first, last = ("--flops" if name == "flop" else f"--{name}" for name in asked)
+        raise InputError(f"give exactly one of {', '.join(first)} and {last}")
     return given
 
 
@@ -90,8 +91,8 @@ def _over_draws(spec: LawSpec, count: int, seed: int, solve: Callable[[LawSpec],
     """
     if count == 0 or not laws.has_draws(spec):
         return None
-    if count < 100 or seed < 0:
-        raise InputError("--draws: 0 (no bands) or at least 100; --seed: not negative")
+    if not 100 <= count <= 1_000_000 or seed < 0:
+        raise InputError("--draws: 0 (no bands) or 100 to 1,000,000; --seed: not negative")
     import numpy as np
 
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -301,6 +302,7 @@ def disagreement(
 
     A law that cannot answer the question stands in `refused` with its reason.
     """
+    _only_one(flop=flop, tokens=tokens, params=params)
     rows, refused = [], {}
     chosen = side_by_side(specs)
     for spec in chosen:

@@ -106,12 +106,21 @@ def recompute_name(value: float) -> str:
     return f"{100.0 * (value - 1.0):.4g}%"
 
 
+MOST = {units.parse_count: 1e20, units.parse_flop: 1e36}  # beyond them nothing that the physics computes is meant
+
+
 def _quantity(value: Any, read: Any, what: str) -> Any:
     """Strings are parsed; numbers are checked to be positive and finite (a share: at most 1) and passed."""
     if value is None:
         return None
-    if isinstance(value, str):
-        return read(value, what)
+    number = read(value, what) if isinstance(value, str) else _number(value, read, what)
+    if number > MOST.get(read, math.inf):
+        raise InputError(f"{what} must be at most {MOST[read]:g}, got {value!r}")
+    return number
+
+
+def _number(value: Any, read: Any, what: str) -> float:
+    """A positive finite number as it stands; at most 1 for a share."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -124,16 +133,27 @@ def _quantity(value: Any, read: Any, what: str) -> Any:
 
 
 def _whole(value: Any, what: str) -> int:
+    """A whole number above zero."""
     number = _quantity(value, units.parse_count, what)
     if number != int(number):
         raise InputError(f"{what} must be a whole number, got {value!r}")
     return int(number)
 
 
+def _ways_of(value: Any, what: str) -> float:
+    """A parallel size or micro-batch: a small whole number."""
+    if not str(value).isdecimal() and not (isinstance(value, float) and value.is_integer()):
+        raise InputError(f"{what} must be a whole number like 8, got {value!r}")
+    return float(_whole(value, what))
+
+
 def _fleet(value: Any) -> tuple[int | None, str | None]:
+    """The number of accelerators, None where it is solved, and the name of the part."""
     if value is None:
         return None, None
-    text = str(value)
+    text = str(value).strip()
+    if not text or text.startswith("-"):
+        raise InputError(f"--gpus {text!r} is no fleet; write it like 1024xA100, or H100 to solve the count")
     if any(mark in text for mark in "x×*:+") and any(c.isdigit() for c in text.split(":")[-1] + text[:1]):
         try:
             return units.parse_fleet(text)
@@ -146,6 +166,7 @@ def _fleet(value: Any) -> tuple[int | None, str | None]:
 
 
 def _loss_like(text: Any) -> tuple[float, float] | None:
+    """Parameters and tokens of `70B@1.4T`."""
     if text is None:
         return None
     if not isinstance(text, str):
@@ -163,16 +184,20 @@ def _loss_like(text: Any) -> tuple[float, float] | None:
 
 
 def _prompt_share(text: Any) -> float:
+    """Share of the served tokens that are prompt, from `3:1` or from the share itself."""
     if text is None:
         return DEFAULT_PROMPT_SHARE
-    if isinstance(text, str) and ":" in text:
-        parts = text.split(":")
-        if len(parts) == 2 and all(part.strip().replace(".", "", 1).isdigit() for part in parts):
-            prompt, output = (float(part) for part in parts)
-            if prompt + output > 0:
-                return prompt / (prompt + output)
-        raise InputError(f"cannot read --prompt-output {text!r}; write it like 3:1 (prompt tokens to output tokens)")
-    return float(_quantity(text, units.parse_fraction, "--prompt-output"))
+    parts = str(text).split(":")
+    if len(parts) == 2 and all(part.strip().replace(".", "", 1).isdigit() for part in parts):
+        prompt, output = (float(part) for part in parts)
+        if prompt + output > 0:
+            return prompt / (prompt + output)
+    try:
+        return float(_quantity(text, units.parse_fraction, "--prompt-output"))
+    except InputError:
+        raise InputError(
+            f"cannot read --prompt-output {text!r}; write it like 3:1 (prompt tokens to output tokens) or 75%"
+        ) from None
 
 
 def _demand(given: dict[str, Any], fields: dict[str, Any]) -> None:
@@ -227,6 +252,7 @@ def experts_asked(text: Any) -> tuple[float, ...]:
 
 
 def _layout(given: dict[str, Any]) -> dict[str, float]:
+    """The parallel sizes and modes that are given."""
     layout: dict[str, float] = {}
     for key in LAYOUT_KEYS:
         value = given.pop(key, None)
@@ -239,11 +265,12 @@ def _layout(given: dict[str, Any]) -> dict[str, float]:
                 raise InputError(f"--zero must be 0, 1, 2 or 3, got {value!r}")
             layout[key] = float(value)
         else:
-            layout[key] = float(_whole(value, f"--{key.replace('_', '-')}"))
+            layout[key] = _ways_of(value, f"--{key.replace('_', '-')}")
     return layout
 
 
 def _batch_seqs(given: dict[str, Any], seq_len: int) -> float | None:
+    """The global batch in sequences, where it is given in either unit."""
     seqs = _quantity(given.pop("global_batch", None), units.parse_count, "--global-batch")
     tokens = _quantity(given.pop("global_batch_tokens", None), units.parse_count, "--global-batch-tokens")
     if seqs is not None and tokens is not None:

@@ -135,11 +135,11 @@ def memory_dict(terms: MemoryTerms) -> dict[str, float]:
 
 
 def _shape(setting: Setting, r: Request) -> Shape:
+    """The shape of the model named, else one of the size asked."""
     shape = setting.shape()
     if shape is not None:
         return shape
-    if r.params is None:
-        raise InputError("say what is trained: --model (`hwmodel catalog list models`) or --params, like 70B")
+    assert r.params is not None
     return shape_for_params(r.params)
 
 
@@ -166,7 +166,9 @@ def _check(shape: Shape, fleet: int, layout: dict[str, float], batch: float | No
     if "vpp" in layout and layout["vpp"] > max(1.0, math.ceil(depth / pp)):
         raise InputError(f"--vpp {layout['vpp']:g} is more than the {math.ceil(depth / pp)} layers of a stage")
     experts = max(float(b.n_experts) for b in shape.blocks)
-    if layout.get("ep", 1.0) > 1 and (experts == 0 or experts % layout["ep"]):
+    if layout.get("ep", 1.0) > 1 and experts == 0:
+        raise InputError(f"--ep {layout['ep']:g}: the model has no experts; drop --ep, or name a mixture with --model")
+    if layout.get("ep", 1.0) > 1 and experts % layout["ep"]:
         raise InputError(f"--ep {layout['ep']:g} does not divide the {experts:g} experts of the model")
     dp = fleet / (tp * cp * pp)
     micro = layout.get("micro_batch")
@@ -191,6 +193,8 @@ def train(*, task: str = "pretrain", sequence_parallel: bool = True, **given: An
     """
     if task not in TUNING:
         raise InputError(f"--task {task!r} is none of {', '.join(TUNING)}")
+    if not any(given.get(name) for name in ("model", "params", "shape")):
+        raise InputError("say what is trained: --model (`hwmodel catalog list models`) or --params, like 70B")
     r = parse_request(**given)
     setting = resolve(r)
     if setting.machine is None or r.gpus is None:
@@ -259,6 +263,8 @@ def _chosen(
     dp = r.gpus / (full["tp"] * full["cp"] * full["pp"])
     if full["ep"] > dp * full["cp"] * full["tp"]:
         raise InputError(f"--ep {full['ep']:g} is more than the {dp * full['cp'] * full['tp']:g} ranks of one stage")
+    if full["vpp"] > 1.0 and full["pp"] == 1.0:
+        raise InputError(f"--vpp {full['vpp']:g} splits the stages of a pipeline: add --pp of 2 or more")
     parallel = 1.0 if sequence_parallel and full["tp"] > 1.0 else 0.0
     layout = Layout(dp=float(math.floor(dp)), sequence_parallel=parallel, **full)
     return layout if "recompute" in r.layout else _least_recompute(setting, shape, layout, load)

@@ -40,7 +40,9 @@ def read_table(path: Path) -> tuple[str, list[Row]]:
             reader = csv.DictReader(stream)
             rows = [{k: (v or "").strip() for k, v in row.items() if isinstance(k, str)} for row in reader]
             header = [name.strip() for name in (reader.fieldnames or [])]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(f"cannot read {path}: not UTF-8 text (byte {error.start})") from error
+    except (OSError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot read {path}: {reason}") from error
     if not header:
