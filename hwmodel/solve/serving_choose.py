@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from hwmodel.catalog import Catalog
@@ -57,12 +58,14 @@ def tables(question: ServingQuestion, shape: Shape, catalog: Catalog) -> list[Op
     for name in _parts(question, catalog):
         part = catalog.part(name)
         system = catalog.default_system(part.id)
+        price = price_of(question, part.id, catalog)
         for recipe in _recipes(question, part, catalog):
             if not part.peak_dense_flop_per_s.get(recipe.gemm_format):
                 continue
             m = machine(part, system, recipe, kernel_calibration())
             engine = engine_for(question.engine, part.family, recipe.id)
-            out.append(options(shape, part, system, m, recipe, engine, question))
+            found = options(shape, part, system, m, recipe, engine, question)
+            out.append(msgspec.structs.replace(found, price=price))
     if not out:
         asked = ", ".join(question.precisions or DEFAULT_PRECISIONS)
         has = "; ".join(_formats_of(catalog.part(p)) for p in _parts(question, catalog))
@@ -100,17 +103,17 @@ def _recipes(question: ServingQuestion, part: Part, catalog: Catalog) -> list[Se
     return [catalog.serving_precision(first if p == "bf16" else p) for p in DEFAULT_PRECISIONS]
 
 
-def _every_fleet(question: ServingQuestion, shape: Shape, found: list[Options], catalog: Catalog) -> list[Fleets]:
+def _every_fleet(question: ServingQuestion, shape: Shape, found: list[Options]) -> list[Fleets]:
     """Aggregated and disaggregated fleets, as far as the question allows them."""
     out = []
     for o in found:
         if not o.count:
             continue
         if question.disaggregated is not True:
-            out.append(fleets(question, o, None, catalog))
+            out.append(fleets(question, o, None))
         split = pools(shape, o, question) if question.disaggregated is not False else None
         if split is not None:
-            out.append(fleets(question, o, split, catalog))
+            out.append(fleets(question, o, split))
     return out
 
 
@@ -123,7 +126,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
     check_context(shape, question)
     check_sizes(shape, sizes_of(question))
     found = tables(question, shape, catalog)
-    every = _every_fleet(question, shape, found, catalog)
+    every = _every_fleet(question, shape, found)
     priced = [f for f in every if not np.isnan(f.usd_per_hour).any() and f.meets.any()]
     usable = priced or [f for f in every if f.meets.any()]
     if not usable:
@@ -138,7 +141,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
         "quality": {r["precision"]: measured_quality(r["precision"]) for r in rows},
         "alternatives": _alternatives(first, rows),
         "pareto": _pareto(question, first, usable, catalog),
-        "notes": notes(o.part, o.system, o.machine, o.recipe, price_of(question, o.part.id, catalog)),
+        "notes": notes(o.part, o.system, o.machine, o.recipe, o.price),
         "left_out": _unpriced(question, priced, every, catalog),
     }
 

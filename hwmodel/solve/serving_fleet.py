@@ -58,7 +58,7 @@ def price_of(question: ServingQuestion, part: str, catalog: Catalog) -> PriceSum
     return found
 
 
-def fleets(question: ServingQuestion, o: Options, pools: Pools | None, catalog: Catalog) -> Fleets:
+def fleets(question: ServingQuestion, o: Options, pools: Pools | None) -> Fleets:
     """Replicas that carry the peak demand plus spares, for every configuration."""
     rate = o.requests_per_s if pools is None else pools.requests_per_s
     peak = question.rate * question.peak_to_mean
@@ -69,8 +69,7 @@ def fleets(question: ServingQuestion, o: Options, pools: Pools | None, catalog: 
     else:
         n = n + pools.prefill.accelerators[pools.place]
         times = (o.step_s, o.step_tail_s, pools.ttft_s, pools.ttft_tail_s)
-    price = price_of(question, o.part.id, catalog)
-    hourly = price.median_usd_per_accelerator_hour if price else math.nan
+    hourly = o.price.median_usd_per_accelerator_hour if o.price else math.nan
     meets = (times[1] <= question.tpot_s) & (times[3] <= question.ttft_s)
     return Fleets(
         options=o, pools=pools, replicas=replicas, accelerators=n, usd_per_hour=n * hourly, requests_per_s=rate,
@@ -137,7 +136,7 @@ def _prefill_row(question: ServingQuestion, p: Pools, k: int) -> dict[str, Any]:
 
 def _money(question: ServingQuestion, o: Options, n: float, share: float, catalog: Catalog) -> dict[str, Any]:
     """Dollars and joules, split between prompts and outputs by the time (or the accelerators) that each takes."""
-    price = price_of(question, o.part.id, catalog)
+    price = o.price
     hourly = n * price.median_usd_per_accelerator_hour if price else None
     drawn = energy(n, o.part, o.system, catalog.energy(system=o.system))
     watts = float(drawn.total_j) / SECONDS_PER_HOUR

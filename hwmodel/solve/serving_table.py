@@ -21,6 +21,7 @@ from hwmodel.physics.serving_queue import queue_wait_s, queue_wait_tail_s
 from hwmodel.solve.serving_cost import formats_of
 from hwmodel.solve.serving_layouts import column, layouts, rows_of, sizes_of
 from hwmodel.solve.serving_question import ServingQuestion
+from hwmodel.specs.economics import PriceSummary
 from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.precision import ServingPrecision
@@ -57,6 +58,7 @@ class Options(msgspec.Struct, kw_only=True):
     ttft_tail_s: Column
     requests_per_s: Column
     prefill_share: Column  # of the engine's time
+    price: PriceSummary | None = None
 
     @property
     def count(self) -> int:
