@@ -6,6 +6,7 @@ import csv
 import io
 from typing import Any
 
+from hwmodel import __version__
 from hwmodel.report.words import duration
 from hwmodel.solve.train import GIB, TrainResult
 from hwmodel.specs import MemoryTerms
@@ -30,11 +31,13 @@ TERM_NAMES = {
 
 
 def _layout_line(layout: dict[str, Any]) -> str:
+    """A layout in a line, under the names of the command line."""
     names = ("tp", "cp", "pp", "vpp", "ep", "dp", "zero", "micro_batch")
     return ", ".join(f"{name} {layout[name]:g}" for name in names) + f", recompute {layout['recompute']}"
 
 
 def _ms(value: float) -> str:
+    """Seconds as milliseconds."""
     return f"{value * 1e3:,.1f}"
 
 
@@ -77,10 +80,16 @@ def train_markdown(result: TrainResult) -> str:
     notes = [line for line in d["warnings"] if not line.startswith("does not fit")]
     if notes:
         lines += ["", "Notes:", *(f"- {line}" for line in notes)]
+    lines += ["", "The interval holds 80 % of measured runs left out of the fit. What the figures rest on:", ""]
+    for source in d["sources"]:
+        place = f", {source['locator']}" if source["locator"] else ""
+        lines.append(f"- {source['title']}{place}: {source['for']}")
+    lines += ["", f"hwmodel {__version__}, catalog {d['resolved']['catalog_version']}"]
     return "\n".join(lines) + "\n"
 
 
 def _memory_table(result: TrainResult) -> list[str]:
+    """Terms of memory by stage of the pipeline."""
     stages = list(result.memory) if float(result.layout.pp) > 1 else ["first"]
     names = {"first": "first stage", "middle": "middle stage", "last": "last stage"}
     heads = [names[s] if len(stages) > 1 else "accelerator" for s in stages]
@@ -94,6 +103,7 @@ def _memory_table(result: TrainResult) -> list[str]:
 
 
 def _near_table(d: dict[str, Any]) -> list[str]:
+    """The best layouts of the same fleet and batch."""
     if not d["near"]:
         return []
     lines = ["", "| best layouts of this fleet and batch | tokens/s an accelerator | peak GiB |", "|---|--:|--:|"]

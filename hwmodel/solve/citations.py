@@ -4,33 +4,102 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hwmodel.catalog.engines import serving_calibration
 from hwmodel.catalog.stacks import training_calibration
 from hwmodel.errors import HwModelError
 from hwmodel.solve.fleet import CRITICAL_BATCH_LAW
+from hwmodel.solve.mixtures import EXPERTS_LAW
+from hwmodel.solve.objective import PTQ_LAW, default_objective
+from hwmodel.solve.precisions import KUMAR, REPEATS, SUN, supported
+from hwmodel.solve.serving_quality import measured_quality
 from hwmodel.solve.setting import Setting
+from hwmodel.solve.sides import LAWS_SHOWN
 
 if TYPE_CHECKING:
     from hwmodel.solve.plan import Solved
 
+Use = tuple[str, str]  # a source and what it gave
+
 
 def sources(setting: Setting, solved: Solved | None) -> list[dict[str, str]]:
-    """One row for each source of the numbers used: what it gave, and where it stands."""
-    wanted: list[tuple[str, str]] = [(setting.law.source, f"scaling law {setting.law.id}")]
+    """One row for each source of a plan's numbers: what it gave, and where it stands."""
+    wanted = [*_law_sources(setting, solved is not None), *_model_source(setting)]
     if solved is not None:
-        wanted.append((setting.catalog.law(CRITICAL_BATCH_LAW).source, "critical batch"))
-        assert setting.part is not None
-        assert setting.system is not None
-        wanted += _record_sources(setting, "accelerator", setting.part.id)
-        wanted += _record_sources(setting, "system", setting.system.id)
+        wanted += _machine_sources(setting)
         wanted += _price_sources(setting)
         wanted += _fact_sources(setting)
         wanted += _fit_sources(setting)
+        wanted += _life_sources(setting)
+    return _grouped(setting, wanted)
+
+
+def training_sources(setting: Setting) -> list[dict[str, str]]:
+    """The same for one training layout."""
+    return _grouped(setting, [*_model_source(setting), *_machine_sources(setting), *_fit_sources(setting)])
+
+
+def _grouped(setting: Setting, wanted: list[Use]) -> list[dict[str, str]]:
+    """A row a publication, in the order of first use."""
     grouped: dict[str, list[str]] = {}
     for source, what in wanted:
         uses = grouped.setdefault(source, [])
         if what not in uses:
             uses.append(what)
-    return [_source_row(setting, source, uses) for source, uses in grouped.items()]
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for source, uses in grouped.items():
+        row = _source_row(setting, source, uses)
+        first = rows.setdefault((row["title"], row["locator"]), row)
+        if first is not row:  # one paper under two ids: its law and its facts
+            first["for"] += f", {row['for']}"
+    return list(rows.values())
+
+
+def _law_sources(setting: Setting, on_fleet: bool) -> list[Use]:
+    """The law of the plan, those that it calls upon, and those shown beside it."""
+    r = setting.request
+    uses = [(setting.law.id, f"scaling law {setting.law.id}")]
+    if on_fleet:
+        uses.append((CRITICAL_BATCH_LAW, "critical batch"))
+        if any(recipe.quantised for recipe in supported(setting)):
+            uses += [(KUMAR, "loss of fewer bits"), (SUN, "loss of fewer bits")]
+    if r.unique_tokens is not None:
+        uses.append((REPEATS, "worth of repeated tokens"))
+    if r.experts:
+        uses.append((EXPERTS_LAW, "loss of mixtures of experts"))
+    uses += [(law, f"law {law} for comparison") for law in LAWS_SHOWN if law != setting.law.id]
+    return [(setting.catalog.law(law).source, what) for law, what in uses]
+
+
+def _model_source(setting: Setting) -> list[Use]:
+    """The architecture of a model named; a file of the user's own needs no source."""
+    r = setting.request
+    if r.model is None or r.shape is not None:
+        return []
+    entry = setting.catalog.model_entry(r.model)
+    return [(entry.source, f"architecture of {entry.id}")] if entry.source else []
+
+
+def _machine_sources(setting: Setting) -> list[Use]:
+    """The figures of the accelerator and of its system."""
+    assert setting.part is not None
+    assert setting.system is not None
+    return [
+        *_record_sources(setting, "accelerator", setting.part.id),
+        *_record_sources(setting, "system", setting.system.id),
+    ]
+
+
+def _life_sources(setting: Setting) -> list[Use]:
+    """What the cost of serving rests on, where a life is weighed in more than FLOPs."""
+    if setting.request.inference_tokens is None or default_objective(setting) == "flops":
+        return []
+    uses = [(serving_calibration().fitted_on, "constants of serving engines")]
+    recipe = setting.serving_precision()
+    quality = measured_quality(recipe.id)
+    if quality is not None:
+        uses += [(source, f"measured loss of {recipe.id}") for source in quality["sources"]]
+        uses.append((setting.catalog.law(PTQ_LAW).source, f"bound on the loss of {recipe.id}"))
+    return uses
 
 
 # Catalog fields that a plan's numbers rest on, in words.
@@ -44,7 +113,8 @@ USED_FIELDS = {
 }
 
 
-def _record_sources(setting: Setting, kind: str, record_id: str) -> list[tuple[str, str]]:
+def _record_sources(setting: Setting, kind: str, record_id: str) -> list[Use]:
+    """The sources of the fields that are used of one record."""
     found = setting.catalog.provenance(kind, record_id)
     peak = setting.precision.gemm_format
     fields = {**USED_FIELDS, f"peak_dense.{peak}": f"{peak} peak"}
@@ -56,7 +126,8 @@ def _record_sources(setting: Setting, kind: str, record_id: str) -> list[tuple[s
     return rows
 
 
-def _price_sources(setting: Setting) -> list[tuple[str, str]]:
+def _price_sources(setting: Setting) -> list[Use]:
+    """The quotes behind the rent, if it was not given."""
     if setting.price is None or setting.part is None or setting.price.kind == "given":
         return []
     span = (setting.price.first_date, setting.price.last_date)
@@ -65,7 +136,7 @@ def _price_sources(setting: Setting) -> list[tuple[str, str]]:
     return [(q.source, f"rent of {setting.part.id}") for q in shown if q.source]
 
 
-def _fact_sources(setting: Setting) -> list[tuple[str, str]]:
+def _fact_sources(setting: Setting) -> list[Use]:
     """Energy, grid and failures: every sourced value of their records."""
     rows = [(setting.energy.grid_source, f"grid of {setting.energy.grid_region}")] if setting.energy.grid_source else []
     for kind, record in (("energy", setting.energy.facility), ("reliability", setting.reliability.fleet)):
@@ -74,16 +145,18 @@ def _fact_sources(setting: Setting) -> list[tuple[str, str]]:
     return rows
 
 
-def _fit_sources(setting: Setting) -> list[tuple[str, str]]:
+def _fit_sources(setting: Setting) -> list[Use]:
     """The calibrations behind the times, by what they were fitted on."""
     fits = (
         ("kernels and collectives", setting.kernels().fitted_on),
         ("training step", training_calibration().fitted_on),
     )
-    return [(fitted_on, f"constants of {what}") for what, fitted_on in fits if fitted_on]
+    own = [(setting.request.measured, "level of the prediction")] if setting.request.measured else []
+    return own + [(fitted_on, f"constants of {what}") for what, fitted_on in fits if fitted_on]
 
 
 def _source_row(setting: Setting, source: str, uses: list[str]) -> dict[str, str]:
+    """The catalog's record of a source; what is in none stands by its own words."""
     row = {"id": source, "for": ", ".join(uses), "title": source, "locator": "", "licence": ""}
     try:
         record = setting.catalog.source(source)

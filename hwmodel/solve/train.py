@@ -12,6 +12,7 @@ from hwmodel.errors import InputError
 from hwmodel.physics.memory import memory_by_stage, peak_memory
 from hwmodel.physics.shape import flop_per_token, layers, parameters, shape_for_params
 from hwmodel.physics.training import micro_batches, step
+from hwmodel.solve.citations import training_sources
 from hwmodel.solve.layouts import RECOMPUTE, Cases
 from hwmodel.solve.request import Request, parse_request, recompute_name
 from hwmodel.solve.search import Evaluation, choice, evaluate, runners_up, usable_bytes
@@ -95,6 +96,7 @@ class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
             ],
             "searched": list(self.searched),
             "warnings": list(self.warnings),
+            "sources": training_sources(self.setting),
         }
 
     def _resolved(self) -> dict[str, Any]:
