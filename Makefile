@@ -33,6 +33,9 @@ reports: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/hwmodel catalog docs
+	$(BIN)/hwmodel law docs docs/laws
+	for kind in accelerators systems models; do \
+		$(BIN)/hwmodel catalog schema $$kind --out catalogs/schema/$$kind.schema.json || exit 1; done
 
 bench: $(STAMP)
 	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done
