@@ -114,7 +114,7 @@ def calibration_of(values: Column, known: dict[str, list[str]] | None = None) ->
         kind, _, key = p.place.partition(":")
         table = {"engine": engines, "old": old, "family": families, "format": formats}.get(kind)
         (shared if table is None else table.setdefault(key, {}))[p.field] = value
-    for field in {p.field for p in PARAMETERS if p.place.startswith("engine:")}:
+    for field in dict.fromkeys(p.field for p in PARAMETERS if p.place.startswith("engine:")):
         engines["generic"][field] = float(np.exp(np.mean([np.log(engines[e][field]) for e in NAMED])))
     for kind, recipes in KINDS.items():
         formats |= dict.fromkeys(recipes, formats[kind])
