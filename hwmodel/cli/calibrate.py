@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from hwmodel.cli.output import emit, json_text, note
+from hwmodel.cli.output import emit, json_text, note, write_texts
 
 _CORPUS = 4  # a file of at least so many sources is a corpus to fit on; fewer are runs of one cluster
 
@@ -36,16 +38,12 @@ def command(
     from hwmodel.validation.files import own_rows, runs_file
 
     place = out or calibrations_dir()
-    if kernels is not None:
-        if not kernels.is_dir():
-            raise InputError(f"--kernels {kernels}: no such folder")
-        from hwmodel.validation.kernel_fit import calibrate_kernels
-
-        calibrate_kernels(kernels, place, (lambda _: None) if quiet else None)
-        note(f"kernel constants written to {place}", quiet=quiet)
-    if serving:
-        _serving(runs, place, no_intervals, quiet)
-        return
+    if kernels is not None and not kernels.is_dir():
+        raise InputError(f"--kernels {kernels}: no such folder; name one with tables such as gemm.parquet")
+    if out is not None and out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} is a file; name a folder")
+    if serving and runs is not None:
+        raise InputError("--serving fits the published serving and throughput runs: drop --runs")
     kind, rows = own_rows(runs or runs_file())
     if kind != "training":
         raise InputError(
@@ -57,20 +55,36 @@ def command(
         """Progress on stderr."""
         note(line, quiet=quiet)
 
-    if len({row["source"] for row in rows}) < _CORPUS:
-        text = json_text(cluster_level(rows, say))
-        emit(text, out / "cluster.json" if out is not None else None)
-        return
-    emit(json_text(calibrate_runs(rows, place, say, intervals=not no_intervals)), None)
+    if kernels is not None:
+        from hwmodel.validation.kernel_fit import calibrate_kernels
+
+        calibrate_kernels(kernels, place, (lambda _: None) if quiet else None)
+        say(f"kernel constants written to {place}")
+    if serving:
+        _serving(place, say, intervals=not no_intervals)
+    elif len({row.get("source") for row in rows}) < _CORPUS:
+        _cluster(cluster_level(rows, say), runs, out)
+    else:
+        emit(json_text(calibrate_runs(rows, place, say, intervals=not no_intervals)), None)
 
 
-def _serving(runs: Path | None, place: Path, no_intervals: bool, quiet: bool) -> None:
-    """Fit and write serving.yaml."""
+def _cluster(level: dict[str, Any], runs: Path | None, out: Path | None) -> None:
+    """The level of one cluster, to stdout or into a folder."""
     from hwmodel.errors import InputError
+
+    if not level["runs"]:
+        row, reason = next(iter(level["refused"].items()))
+        raise InputError(f"--runs {runs}: no row can be predicted; row {row}: {reason}")
+    if out is None:
+        emit(json_text(level), None)
+    else:
+        write_texts(out, {"cluster.json": json_text(level) + "\n"})
+
+
+def _serving(place: Path, say: Callable[[str], None], *, intervals: bool) -> None:
+    """Fit and write serving.yaml."""
     from hwmodel.validation.serving_calibrate import write
 
-    if runs is not None:
-        raise InputError("--serving fits the published serving and throughput runs: drop --runs")
     place.mkdir(parents=True, exist_ok=True)
-    accuracy = write(place / "serving.yaml", lambda line: note(line, quiet=quiet), intervals=not no_intervals)
+    accuracy = write(place / "serving.yaml", say, intervals=intervals)
     emit(json_text({"accuracy": accuracy, "file": str(place / "serving.yaml")}), None)
