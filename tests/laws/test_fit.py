@@ -327,6 +327,15 @@ def test_intervals_widen_where_the_bootstrap_alone_fails_on_the_largest_runs(chi
     assert cover[True] > 0.5
 
 
+def test_intervals_hold_the_largest_runs_of_a_third_set():
+    n, d, loss = _columns("beyond_chinchilla_runs.csv", "n_params", "tokens", "loss_smoothed")
+    order = np.argsort(n * d)
+    known, later = order[: round(0.7 * len(order))], order[round(0.7 * len(order)) :]
+    fit = fit_additive(n[known], d[known], loss[known], bootstraps=300)
+    _, low, high = predict(fit, 0.8, params=n[later], tokens=d[later])
+    assert np.mean((low <= loss[later]) & (loss[later] <= high)) >= 0.8
+
+
 @pytest.mark.parametrize("data", ["c4_original", "rpj", "rw_original"])
 def test_intervals_hold_the_largest_over_training_runs(data):
     n, d, loss = _columns("overtraining_runs.csv", "n_params", "tokens", "loss_c4_eval", train_data=data)
