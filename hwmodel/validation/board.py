@@ -19,13 +19,14 @@ from hwmodel.specs.intervals import IntervalConstants
 from hwmodel.validation import targets
 from hwmodel.validation.machines import Resolver
 from hwmodel.validation.measured import level_shifts
-from hwmodel.validation.predict_training import Known, known_of, predictions
+from hwmodel.validation.predict_training import Cluster, Known, cluster_of, known_of, predictions
 from hwmodel.validation.records import RowPrediction
 from hwmodel.validation.run_fit import Fit, fit_runs, measured_sequence_s
 from hwmodel.validation.run_parameters import with_values
 from hwmodel.validation.score import Constants, Summary, constant_prediction, fit_constants, overall, summarise
-from hwmodel.validation.tables import Row, read_table, text
+from hwmodel.validation.tables import Row, content, read_table, text
 from hwmodel.validation.training import Prepared, outcome, prepare, stacks_of
+from hwmodel.validation.training_rows import RUN
 
 HOLDS = ("source", "model", "part", "engine", "group")
 Progress = Callable[[str], None]
@@ -47,10 +48,17 @@ def runs_file() -> Path:
 
 
 def training_side(rows: list[Row]) -> list[Row]:
-    """Rows that a fit may use beside a file's own: the shipped runs, then those of the file that they do not hold."""
+    """Rows that a fit may use: the shipped runs and those of the file.
+
+    A row of the file stands for the shipped one of the same id, and for every shipped one that states the same run and
+    the same results under another: what is held out of a fit is then held out whole, whatever it is called.
+    """
     _, shipped = read_table(runs_file())
-    ids = {text(row, "id") for row in shipped}
-    return shipped + [row for row in rows if text(row, "id") not in ids]
+    own = {text(row, "id"): row for row in rows}
+    same = {content(row, RUN) for row in rows}
+    kept = [own.get(text(row, "id"), row) for row in shipped if text(row, "id") in own or content(row, RUN) not in same]
+    ids = {text(row, "id") for row in kept}
+    return kept + [row for row in rows if text(row, "id") not in ids]
 
 
 def summaries_of(
@@ -104,15 +112,12 @@ class Trainer:
         self.base = training_calibration()
         self.widths: IntervalConstants = interval_calibration()
         resolver = Resolver(load_catalog(), kernel_calibration())
-        pool = (rows if pool_only else training_side(rows)) if fitting else []
-        ids = {text(row, "id"): place for place, row in enumerate(pool)}
-        extra = [row for row in rows if not fitting or text(row, "id") not in ids]
-        self.rows = pool + [row for row in extra if text(row, "id") not in ids]
+        self.resolver = resolver
+        self.rows = training_side(rows) if fitting and not pool_only else list(rows)
         index = {text(row, "id"): place for place, row in enumerate(self.rows)}
         self.prepared = prepare(self.rows, resolver, self.base)
         self.file = np.array([index[text(row, "id")] for row in rows], dtype=np.intp)
-        self.pool = np.zeros(len(self.rows), dtype=bool)
-        self.pool[: len(pool)] = True
+        self.pool = np.full(len(self.rows), fitting)
         scored = np.array([case is not None and case.scored for case in self.prepared.cases])
         self.usable = self.pool & scored & np.isfinite(measured_sequence_s(self.prepared))
         self._fits: dict[bytes, tuple[Fit, TrainingCalibration]] = {}
@@ -177,14 +182,20 @@ def training_board(
 
 def _shipped(trainer: Trainer) -> Board:
     targets.apply(trainer.prepared, targets.from_plain(list(trainer.base.targets)))
-    ids = trainer.base.fitted_rows
-    sources = frozenset(text(row, "source") for row in trainer.rows if text(row, "id") in ids)
-    known = msgspec.structs.replace(shipped_known(trainer.base), sources=sources)
+    known = msgspec.structs.replace(shipped_known(trainer.base), clusters=_shipped_clusters(trainer))
     found = trainer.predict(trainer.base, known, trainer.file)
     # Beside shipped constants stands the constant fitted on the very rows: the strongest form of the baseline.
     constants = fit_constants([row for row in found if row.scored])
     by_source, every = summaries_of(found, lambda _: constants)
     return Board(kind="training", rows=found, by_source=by_source, overall=every)
+
+
+def _shipped_clusters(trainer: Trainer) -> frozenset[Cluster]:
+    """The clusters whose runs the shipped constants were fitted on."""
+    ids = trainer.base.fitted_rows
+    fitted = [row for row in read_table(runs_file())[1] if text(row, "id") in ids]
+    parts = {name: trainer.resolver.part(name).id for name in {text(row, "accelerator") for row in fitted}}
+    return frozenset(cluster_of(parts[text(row, "accelerator")], row) for row in fitted)
 
 
 def _training_constants(trainer: Trainer, use: NDArray[np.bool_]) -> Constants:

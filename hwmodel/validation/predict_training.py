@@ -22,6 +22,16 @@ CONVENTIONS = {"causal": "causal", "full": "full", "hardware": "megatron"}
 GIB = 2.0**30
 
 
+Cluster = tuple[str, float, str, str, float]
+
+
+def cluster_of(part_id: str, row: Row) -> Cluster:
+    """What tells one measured cluster and its software from another without a name of a source: part, node, network,
+    framework, year."""
+    node, year = measured(row, "accel_per_node") or 0.0, measured(row, "year") or 0.0
+    return (part_id, node, text(row, "interconnect").lower(), text(row, "framework").lower(), year)
+
+
 class Known(msgspec.Struct, kw_only=True):
     """What the rows of a fit covered: the yardstick of familiarity."""
 
@@ -32,6 +42,7 @@ class Known(msgspec.Struct, kw_only=True):
     kinds: frozenset[str]  # stack|dense or stack|moe
     accelerators: float
     sources: frozenset[str] = frozenset()
+    clusters: frozenset[Cluster] = frozenset()
 
 
 def format_of(prepared: Prepared, place: int) -> str:
@@ -73,8 +84,9 @@ def familiarity(prepared: Prepared, place: int, known: Known, level: bool = Fals
     blank = sum(value is None for value in (case.micro_batch, case.tp, case.pp, case.global_batch))
     blank += not case.shape_complete
     moe = kind_of(case)
+    seen = case.source in known.sources or cluster_of(prepared.parts[place], prepared.rows[place]) in known.clusters
     return Familiarity(
-        source=float(case.source not in known.sources),
+        source=float(not seen),
         stack=float(name not in known.stacks),
         family=float(family not in known.families),
         part=float(prepared.parts[place] not in known.parts),
@@ -82,7 +94,7 @@ def familiarity(prepared: Prepared, place: int, known: Known, level: bool = Fals
         kind=float(moe == "moe") + 0.5 * float(f"{name}|{moe}" not in known.kinds and moe == "moe"),
         settings=min(1.0, blank / 2.0),
         scale=max(0.0, math.log(case.n_accel / known.accelerators)),
-        level=float(level),
+        level=float(level and not seen),
     )
 
 

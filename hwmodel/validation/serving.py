@@ -18,7 +18,7 @@ from hwmodel.validation.serving_bench import Case, Resolver, cases_of
 from hwmodel.validation.serving_fit import calibration_of, fit
 from hwmodel.validation.serving_intervals import half_width
 from hwmodel.validation.serving_predict import Questions, Table
-from hwmodel.validation.serving_rows import Asked, Setting, family, serving_setting, throughput_setting
+from hwmodel.validation.serving_rows import Asked, Setting, family, is_scored, serving_setting, throughput_setting
 from hwmodel.validation.tables import CellError, Row, measured, read_table, text
 
 READERS = {"serving": serving_setting, "throughput": throughput_setting}
@@ -162,7 +162,7 @@ def _row_predictions(
 ) -> list[RowPrediction]:
     calibration = serving_calibration()
     kind, row = book.rows[place]
-    setting, case = book.settings[place], book.cases.get(place)
+    case = book.cases.get(place)
     group = book.held(place, "group")
     out = []
     for number, asked in enumerate(_asked_of(book, place)):
@@ -173,7 +173,7 @@ def _row_predictions(
             part=book.held(place, "part"), engine=book.held(place, "engine"), metric=asked.metric,
             measured=book.value(place, asked), predicted=None, low=None, high=None, status=REFUSED,
             reason=book.reasons[place] or "the load cannot be carried", family=case.part.family if case else "",
-            scored=setting.scored if setting else True, headline=number == 0,
+            scored=is_scored(row), headline=number == 0,
         )  # fmt: skip
         if case is None or not math.isfinite(value) or value <= 0:
             out.append(base)

@@ -151,6 +151,12 @@ def worker_layout(row: Row, prefix: str) -> ServingLayout:
     return ServingLayout(tp=tp, pp=pp, dp=dp, ep=_expert_parallel(row, prefix, tp * dp))
 
 
+def is_scored(row: Row) -> bool:
+    """Whether a row counts, predicted or refused: none of its flags (where there are any) speaks against it."""
+    flags = ("layout_known", "mtp_known", "precision_known", "usable")
+    return all(_flag(row, name) for name in flags if text(row, name))
+
+
 def _serving_asked(row: Row) -> tuple[Asked, ...]:
     kinds = (("tpot_ms", "tpot"), ("ttft_ms", "ttft"))
     return tuple(Asked(metric=m, kind=k) for m, k in kinds if measured(row, m) is not None)
@@ -199,7 +205,7 @@ def serving_setting(row: Row) -> Setting:
         asked=_serving_asked(row),
         replicas=replicas,
         speculation=0.0 if mtp_known else -1.0,
-        scored=all(_flag(row, k) for k in ("layout_known", "mtp_known", "precision_known") if text(row, k)),
+        scored=is_scored(row),
         prefill_layout=prefill_layout,
         prefill_workers=prefill_workers,
         decode_workers=workers,
@@ -293,7 +299,7 @@ def throughput_setting(row: Row) -> Setting:
         accelerators=accelerators,
         asked=(asked,) if known else (),
         rate=rate,
-        scored=_flag(row, "usable") if text(row, "usable") else True,
+        scored=is_scored(row),
     )
 
 

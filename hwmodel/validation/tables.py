@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from hwmodel.errors import InputError
@@ -38,7 +40,7 @@ def read_table(path: Path) -> tuple[str, list[Row]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
-            rows = [{k: (v or "").strip() for k, v in row.items() if isinstance(k, str)} for row in reader]
+            rows = [{k.strip(): (v or "").strip() for k, v in row.items() if isinstance(k, str)} for row in reader]
             header = [name.strip() for name in (reader.fieldnames or [])]
     except UnicodeDecodeError as error:
         raise InputError(f"cannot read {path}: not UTF-8 text (byte {error.start})") from error
@@ -57,10 +59,20 @@ class CellError(ValueError):
     """A cell that cannot be read; the row is refused with this reason."""
 
 
+_BLANK = ("nan", "none", "null", "n/a", "na", "-", "<na>")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+
+
 def text(row: Row, name: str) -> str:
     """The cell as text; empty for a blank or missing one."""
     value = row.get(name, "")
-    return "" if value.lower() in ("nan", "none", "null", "n/a") else value
+    return "" if value.lower() in _BLANK else value
+
+
+def stated(row: Row, name: str) -> str:
+    """The cell of a column whose word `none` is a setting (no recomputation, no sharding), not a blank."""
+    value = row.get(name, "")
+    return value if value.lower() == "none" else text(row, name)
 
 
 def number(row: Row, name: str) -> float | None:
@@ -69,7 +81,7 @@ def number(row: Row, name: str) -> float | None:
     if not cell:
         return None
     try:
-        value = float(cell.replace("_", ""))
+        value = float(cell.replace(",", "") if _THOUSANDS.fullmatch(cell) else cell)
     except ValueError as error:
         raise CellError(f"{name} is not a number: {cell!r}") from error
     if not math.isfinite(value):
@@ -91,3 +103,16 @@ def measured(row: Row, name: str) -> float | None:
         return positive(row, name)
     except CellError:
         return None
+
+
+def content(row: Row, names: Sequence[str]) -> tuple[str, ...]:
+    """What a row states in the columns `names`, numbers in one spelling: equal for rows that say the same."""
+
+    def cell(name: str) -> str:
+        try:
+            value = number(row, name)
+        except CellError:
+            return text(row, name).lower()
+        return "" if value is None else f"{value:.6g}"
+
+    return tuple(cell(name) for name in names)

@@ -11,10 +11,16 @@ from collections.abc import Callable
 import msgspec
 
 from hwmodel.specs import Block, Shape
-from hwmodel.validation.tables import CellError, Row, measured, number, positive, text
+from hwmodel.validation.tables import CellError, Row, measured, number, positive, stated, text
 
 # Measured columns that a prediction answers, the headline first.
 METRICS = ("tokens_per_s_per_accel", "step_time_s", "time_to_train_min", "peak_mem_gb", "reported_tflops_per_accel")
+# Columns that state what a run was and what it gave, without its names: two rows alike in all of them are one run.
+RUN = (
+    "n_layers", "d_model", "n_heads", "n_kv_heads", "d_ff", "vocab", "seq_len", "n_experts", "top_k", "params_total",
+    "n_accel", "accelerator", "precision", "global_batch_seqs", "micro_batch", "tp", "cp", "pp", "vpp", "ep", "dp",
+    "zero_stage_or_fsdp", "recompute", "task", *METRICS,
+)  # fmt: skip
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -254,9 +260,9 @@ def case_of(row: Row) -> Case:
         shape_complete=complete,
         seq_len=seq_len,
         global_batch=positive(row, "global_batch_seqs"),
-        zero=zero_stage(text(row, "zero_stage_or_fsdp")),
+        zero=zero_stage(stated(row, "zero_stage_or_fsdp")),
         sequence_parallel=_flag(text(row, "sequence_parallel")),
-        recompute=recompute_values(text(row, "recompute")),
+        recompute=recompute_values(stated(row, "recompute")),
         convention=text(row, "flops_convention").lower(),
         scored=text(row, "score").lower() != "no",
         measured=results,

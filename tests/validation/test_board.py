@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from hwmodel.specs.intervals import Familiarity, IntervalConstants
-from hwmodel.validation.board import Board, folds_of, runs_file, training_board
+from hwmodel.validation.board import Board, folds_of, runs_file, training_board, training_side
 from hwmodel.validation.files import validate_file
 from hwmodel.validation.interval_fit import Residual, fit_widths
 from hwmodel.validation.ranking import failed_layouts, layout_choice
@@ -76,8 +76,26 @@ def test_names_choose_nothing(rows: list[Row]) -> None:
     mine = some(rows)
     names = {row["source"]: f"source {i}" for i, row in enumerate(rows)}
     renamed = [row | {"model": f"model {len(row['model'])}", "source": names[row["source"]]} for row in mine]
+    renamed = [row | {"id": f"row {place}", "notes": "", "source_locator": ""} for place, row in enumerate(renamed)]
     one, other = training_board(mine).rows, training_board(renamed).rows
     assert [(r.predicted, r.low, r.high) for r in one] == [(r.predicted, r.low, r.high) for r in other]
+    part = training_board(list(reversed(mine[: len(mine) // 2]))).rows
+    whole = {(r.id, r.metric): (r.predicted, r.low, r.high) for r in one}
+    for r in part:
+        assert (r.predicted, r.low, r.high) == pytest.approx(whole[r.id, r.metric], rel=1e-12)
+
+
+def test_what_is_held_out_is_held_out_whole(rows: list[Row]) -> None:
+    mine = [row for row in rows if row["source"].startswith("Narayanan")]
+    copies = [row | {"id": f"copy-{place}", "source": "another name", "model": "m"} for place, row in enumerate(mine)]
+    side = training_side(copies)
+    assert len(side) == len(rows)
+    assert not {row["id"] for row in mine} & {row["id"] for row in side}
+    # A row of the file stands for the shipped one of its id, with what the file says of it.
+    deeper = [row | {"n_layers": str(float(row["n_layers"]) + 8)} for row in mine]
+    side = {row["id"]: row for row in training_side(deeper)}
+    assert len(side) == len(rows)
+    assert side[mine[0]["id"]]["n_layers"] == deeper[0]["n_layers"]
 
 
 def test_measured_columns_are_never_read(rows: list[Row]) -> None:
@@ -90,7 +108,8 @@ def test_measured_columns_are_never_read(rows: list[Row]) -> None:
 
 
 def test_a_measured_row_moves_level_and_width(rows: list[Row]) -> None:
-    grid = [row | {"id": f"new-{row['id']}", "source": "elsewhere"} for row in rows if "llm-foundry" in row["source"]]
+    elsewhere = {"source": "elsewhere", "interconnect": "of another cluster"}
+    grid = [row | {"id": f"new-{row['id']}"} | elsewhere for row in rows if "llm-foundry" in row["source"]]
     slow = [row | {"tokens_per_s_per_accel": str(float(row["tokens_per_s_per_accel"]) * 0.7)} for row in grid[::10]]
     before, after = training_board(slow), training_board(slow, measured=slow[:1])
     a = before.by_source["elsewhere"]["tokens_per_s_per_accel"]

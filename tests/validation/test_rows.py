@@ -167,3 +167,17 @@ def test_files_are_told_apart_by_their_header(tmp_path: Path) -> None:
         read_table(path)
     with pytest.raises(InputError, match="No such file"):
         read_table(tmp_path / "missing.csv")
+
+
+def test_cells_as_spreadsheets_write_them(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    head = (
+        "id,source,model, n_layers ,d_model,seq_len,n_accel,accelerator,precision,global_batch_seqs,vocab,recompute\r\n"
+    )
+    cells = 'r,"a\r\nb",m,32.0,"4,096",\' 8e3 \',"1,024",H100,bf16,"1,024",3.2e4,none\r\n'.replace("'", "")
+    path.write_bytes(b"\xef\xbb\xbf" + (head + cells).encode())
+    case = case_of(read_table(path)[1][0])
+    assert (case.shape.d_model, case.seq_len, case.n_accel, case.global_batch) == (4096.0, 8000.0, 1024.0, 1024.0)
+    assert case.recompute == (0.0,)
+    with pytest.raises(CellError, match="d_model is not a number"):
+        case_of(ROW | {"d_model": "40,96"})

@@ -1,0 +1,43 @@
+"""Files of rows that nobody has seen: what counts, what is asked, what a name may change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hwmodel.validation.files import validate_file
+from hwmodel.validation.serving import predict_rows, shipped_rows
+from hwmodel.validation.tables import Row
+
+
+@pytest.fixture(scope="module")
+def serving_rows() -> list[Row]:
+    return [row for kind, row in shipped_rows() if kind == "serving"]
+
+
+def write(path: Path, rows: list[Row]) -> Path:
+    import csv
+
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_rows_that_do_not_count_do_not_count_refused(serving_rows: list[Row], tmp_path: Path) -> None:
+    unknown = [r for r in serving_rows if r["mode"] == "disagg" and not r["decode_num_workers"]][:5]
+    known = [r for r in serving_rows if r["mtp_known"] == "True" and r["layout_known"] == "True"][:5]
+    board = validate_file(write(tmp_path / "serving.csv", unknown + known))
+    counted = {row.id: row.scored for row in board.rows}
+    assert [counted[row["id"]] for row in unknown] == [False] * 5
+    assert board.overall["refused_rows"] == 0
+
+
+def test_serving_predictions_depend_on_no_other_row_and_no_measurement(serving_rows: list[Row]) -> None:
+    mine = serving_rows[::40]
+    whole = {(p.id, p.metric): (p.predicted, p.low, p.high) for p in predict_rows("serving", mine)}
+    odd = [row | {"ttft_ms": "1", "tpot_ms": "9e9", "source": "elsewhere"} for row in reversed(mine[::3])]
+    for p in predict_rows("serving", odd):
+        assert (p.predicted, p.low, p.high) == pytest.approx(whole[p.id, p.metric], rel=1e-9)
