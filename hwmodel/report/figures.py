@@ -29,39 +29,33 @@ def _axes(title: str) -> tuple[Any, Any]:
 
 def size_figure(plan: Plan) -> Any:
     """Loss against size at the plan's compute, with the band of sizes that waste at most 5 %."""
-    figure, axes = _axes("Loss against size at this compute")
-    curve = plan.curves["size"]
-    axes.plot([row["params"] for row in curve], [row["loss_nats"] for row in curve], color=ACCENT)
-    if plan.regret_band:
-        low, high = plan.regret_band["params_low"], plan.regret_band["params_high"]
-        axes.axvspan(low, high, color=BAND, zorder=0, label="wastes at most 5 % of the compute")
-    axes.axvline(number(plan.answer.params) or 1.0, color=INK, linestyle="--", linewidth=1, label="this plan")
-    axes.set_xscale("log")
-    axes.minorticks_off()
-    ticks = [curve[i]["params"] for i in range(0, len(curve), 10)]
-    axes.set_xticks(ticks, [count(tick) for tick in ticks])
-    axes.set_xlabel("parameters")
-    axes.set_ylabel("loss (nats a token)")
-    axes.legend(loc="upper center", frameon=True, framealpha=1.0, edgecolor="none")
-    return figure
+    points = [(row["params"], row["loss_nats"]) for row in plan.curves["size"]]
+    return _against_size(plan, points, 10, "Loss against size at this compute", "loss (nats a token)", "compute")
 
 
 def lifetime_figure(plan: Plan) -> Any:
     """Lifetime cost against size, every size trained to the plan's loss."""
-    figure, axes = _axes("Lifetime cost of sizes that reach the same loss")
     least = min(row["lifetime_cost"] for row in plan.curves["lifetime"])
-    curve = [row for row in plan.curves["lifetime"] if row["lifetime_cost"] < 3 * least]
-    axes.plot([row["params"] for row in curve], [row["lifetime_cost"] / least for row in curve], color=ACCENT)
+    points = [(row["params"], row["lifetime_cost"] / least) for row in plan.curves["lifetime"]]
+    near = [point for point in points if point[1] < 3]
+    title, axis = "Lifetime cost of sizes that reach the same loss", "lifetime cost over the least"
+    return _against_size(plan, near, max(1, len(near) // 5), title, axis, "lifetime cost")
+
+
+def _against_size(plan: Plan, points: list[tuple[float, float]], every: int, title: str, axis: str, wasted: str) -> Any:
+    """A curve over sizes, with the plan's own size and the band that wastes at most 5 %; a tick `every` so many."""
+    figure, axes = _axes(title)
+    axes.plot([size for size, _ in points], [value for _, value in points], color=ACCENT)
     if plan.regret_band:
         low, high = plan.regret_band["params_low"], plan.regret_band["params_high"]
-        axes.axvspan(low, high, color=BAND, zorder=0, label="wastes at most 5 % of the lifetime cost")
+        axes.axvspan(low, high, color=BAND, zorder=0, label=f"wastes at most 5 % of the {wasted}")
     axes.axvline(number(plan.answer.params) or 1.0, color=INK, linestyle="--", linewidth=1, label="this plan")
     axes.set_xscale("log")
     axes.minorticks_off()
-    ticks = [curve[i]["params"] for i in range(0, len(curve), max(1, len(curve) // 5))]
+    ticks = [size for size, _ in points[::every]]
     axes.set_xticks(ticks, [count(tick) for tick in ticks])
     axes.set_xlabel("parameters")
-    axes.set_ylabel("lifetime cost over the least")
+    axes.set_ylabel(axis)
     axes.legend(loc="upper center", frameon=True, framealpha=1.0, edgecolor="none")
     return figure
 

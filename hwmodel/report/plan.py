@@ -42,23 +42,24 @@ def answer_table(answer: Answer, solved: dict[str, str]) -> str:
 
 
 def step_table(plan: Plan) -> str:
-    """Where the step goes, largest first; terms below a tenth of a percent are summed."""
-    if plan.step is None:
-        return ""
-    total = plan.step["total_s"]
-    shown = sorted(((k, v) for k, v in plan.step.items() if k != "total_s"), key=lambda kv: -kv[1])
-    rows = [[TERM_WORDS[k], words.duration(v), words.percent(v / total)] for k, v in shown if v > 1e-3 * total]
-    return table(["where a step's time goes", "exposed", "share"], [*rows, ["**step**", words.duration(total), "100%"]])
+    """Where the step goes, largest first."""
+    return _terms_table(plan.step, "total_s", ("where a step's time goes", "exposed", "step"), words.duration)
 
 
 def memory_table(plan: Plan) -> str:
-    """Where the fullest accelerator's memory goes."""
-    if plan.memory is None:
+    """Where the fullest accelerator's memory goes, largest first."""
+    return _terms_table(plan.memory, "total_bytes", ("where the memory goes", "bytes", "peak"), words.memory)
+
+
+def _terms_table(terms: dict[str, float] | None, total: str, heads: tuple[str, str, str], show: Any) -> str:
+    """Terms of more than a thousandth of their total, with their shares; empty without terms."""
+    if terms is None:
         return ""
-    total = plan.memory["total_bytes"]
-    shown = sorted(((k, v) for k, v in plan.memory.items() if k != "total_bytes"), key=lambda kv: -kv[1])
-    rows = [[TERM_WORDS[k], words.memory(v), words.percent(v / total)] for k, v in shown if v > 1e-3 * total]
-    return table(["where the memory goes", "bytes", "share"], [*rows, ["**peak**", words.memory(total), "100%"]])
+    whole = terms[total]
+    shown = sorted(((k, v) for k, v in terms.items() if k != total and v > 1e-3 * whole), key=lambda kv: -kv[1])
+    rows = [[TERM_WORDS[k], show(v), words.percent(v / whole)] for k, v in shown]
+    what, unit, last = heads
+    return table([what, unit, "share"], [*rows, [f"**{last}**", show(whole), "100%"]])
 
 
 def precision_table(rows: list[dict[str, Any]]) -> str:
