@@ -275,7 +275,7 @@ def throughput_setting(row: Row) -> Setting:
         raise CellError("the number of accelerators is not stated")
     spread = not re.fullmatch(r"[\d.]*", text(row, "tp"))  # two-dimensional partitions spread over all chips
     tp, pp = accelerators if spread else (number(row, "tp") or 0.0), number(row, "pp") or 1.0
-    words = f"{text(row, 'source')} {text(row, 'notes')}"
+    words = f"{text(row, 'framework')} {text(row, 'backend')} {text(row, 'source')} {text(row, 'notes')}"
     weights = recipe_name(text(row, "weight_precision"))
     declared = text(row, "weight_precision").startswith("declared:")
     known = measured(row, "value") is not None

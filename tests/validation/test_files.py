@@ -27,8 +27,10 @@ def write(path: Path, rows: list[Row]) -> Path:
 
 
 def test_rows_that_do_not_count_do_not_count_refused(serving_rows: list[Row], tmp_path: Path) -> None:
-    unknown = [r for r in serving_rows if r["mode"] == "disagg" and not r["decode_num_workers"]][:5]
-    known = [r for r in serving_rows if r["mtp_known"] == "True" and r["layout_known"] == "True"][:5]
+    flags = {"layout_known": "True", "precision_known": "True"}
+    pools = [row | flags for row in serving_rows if row["mode"] == "disagg"][:5]
+    unknown = [row | {"mtp_known": "False", "decode_num_workers": ""} for row in pools]
+    known = [row | flags | {"mtp_known": "True"} for row in serving_rows if row["mode"] == "agg"][:5]
     board = validate_file(write(tmp_path / "serving.csv", unknown + known))
     counted = {row.id: row.scored for row in board.rows}
     assert [counted[row["id"]] for row in unknown] == [False] * 5
