@@ -85,10 +85,9 @@ def test_a_mixture_enters_a_dense_law_as_its_dense_equivalent(law):
         (8e9, 15e12, (1.39, 1.60, 3.4, 7.4)),
     ],
 )
-def test_tokens_that_pay_the_penalty_of_fp8_back(law, params, tokens, longer):
+def test_tokens_that_pay_the_penalty_of_fp8_back(law, format_penalty, params, tokens, longer):
     base = law("besiroglu_2024")
-    p = precision.training_penalty(base, law("kumar_2024"), law("sun_2025"), params, tokens,
-                                   exponent_bits=4, mantissa_bits=3, scale_block=128, kv_bits=8)  # fmt: skip
+    p = format_penalty(params, tokens, 4, 3)
     loss = laws.loss(base, params, tokens)
     four = (p.sun, p.kumar_own, p.factor_in_base, p.multiplier_on_base)
     got = [laws.tokens_for_loss(base, params, loss - nats) / tokens for nats in four]

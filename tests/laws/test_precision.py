@@ -14,11 +14,8 @@ from hwmodel.laws.precision import training_penalty
     ("params", "tokens", "own", "inside", "sun"),
     [(7e9, 1e12, 0.0053, 0.0119, 0.0009), (70e9, 1.4e12, 0.0017, 0.0054, 0.0006), (8e9, 15e12, 0.0050, 0.0114, 0.0036)],
 )
-def test_eight_bits(law, params, tokens, own, inside, sun):
-    got = training_penalty(
-        law("besiroglu_2024"), law("kumar_2024"), law("sun_2025"), params, tokens,
-        exponent_bits=4, mantissa_bits=3, scale_block=128, kv_bits=8,
-    )  # fmt: skip
+def test_eight_bits(format_penalty, params, tokens, own, inside, sun):
+    got = format_penalty(params, tokens, 4, 3)
     assert got.kumar_own == pytest.approx(own, abs=5e-5)
     assert got.factor_in_base == pytest.approx(inside, abs=5e-5)
     assert got.sun == pytest.approx(sun, abs=1e-4)  # the table rounds the term itself, not its excess over bf16
@@ -34,11 +31,8 @@ def test_eight_bits(law, params, tokens, own, inside, sun):
         (8e9, 15e12, 0.066, 0.135, 0.286, 0.036),
     ],
 )
-def test_four_bits(law, params, tokens, own, inside, sun, qat):
-    got = training_penalty(
-        law("besiroglu_2024"), law("kumar_2024"), law("sun_2025"), params, tokens,
-        exponent_bits=2, mantissa_bits=1, scale_block=128, kv_bits=4,
-    )  # fmt: skip
+def test_four_bits(law, format_penalty, params, tokens, own, inside, sun, qat):
+    got = format_penalty(params, tokens, 2, 1)
     assert got.kumar_own == pytest.approx(own, abs=1e-3)
     assert got.factor_in_base == pytest.approx(inside, abs=1e-3)
     assert got.sun == pytest.approx(sun, abs=1e-3)
