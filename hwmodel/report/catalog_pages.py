@@ -214,6 +214,7 @@ def field_rows(catalog: Catalog, kind: str, record: Any) -> list[Row]:
 
 def _shape_rows(record: Any) -> list[Row]:
     """The fields of a model's shape, layers by kind."""
+
     def row(field: str, value: str, source: str = "") -> Row:
         """One field of the shape."""
         standing = STANDING[record.status] if source else ""
