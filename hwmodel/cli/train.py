@@ -10,6 +10,7 @@ import click
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import QUESTION, RESULT, with_options
 from hwmodel.cli.output import emit, json_text
+from hwmodel.errors import InfeasibleError
 
 _RUN = (
     "gpus", "system", "nic_gbit_s", "params", "model", "seq_len", "global_batch", "global_batch_tokens", "tp", "cp",
@@ -33,6 +34,8 @@ _OPTIONS = [option for option in QUESTION if _name(option) in _RUN]
 def command(form: str, out: Path | None, quiet: bool, task: str, plain: bool, **given: Any) -> None:
     """Predict the step time, its terms, and the memory of one training layout; blanks are chosen as the fastest fit.
 
+    A layout that does not fit is shown all the same, and exits with 3.
+
     \b
     hwmodel train --model llama-3.1-405b --gpus 16384xH100 --tp 8 --pp 16 --cp 1 --global-batch 2048 --seq-len 8192
     hwmodel train --model mixtral-8x7b --gpus 64xH100 --ep 8 --precision fp8
@@ -48,3 +51,5 @@ def command(form: str, out: Path | None, quiet: bool, task: str, plain: bool, **
     else:
         text = train_markdown(found)
     emit(text, out)
+    if not found.fits:
+        raise InfeasibleError(next(line for line in found.warnings if line.startswith("does not fit")))

@@ -126,13 +126,11 @@ def _ffn_products(
         shared_down = _product(tokens, d, block.d_ff_shared / layout.tp, c, trainable)
         present = where(moe, 1.0, 0.0)
         shared = where(block.d_ff_shared > 0, 1.0, 0.0)
-        products += [
-            (
-                present * ((up[i] + down[i]) * stack.imbalance + router[i] + shared * (shared_up[i] + shared_down[i]))
-                for i in (0, 1)
-            )  # type: ignore[list-item]
+        whole = [
+            present * ((up[i] + down[i]) * stack.imbalance + router[i] + shared * (shared_up[i] + shared_down[i]))
+            for i in (0, 1)
         ]
-        products[-1] = tuple(products[-1])  # type: ignore[assignment]
+        products.append((whole[0], whole[1]))
     return products
 
 

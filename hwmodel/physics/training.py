@@ -299,5 +299,6 @@ def step(
     before: Num = 0.0
     for value in terms.values():
         before = before + value
-    terms["jitter_s"] = before * stack.jitter * log(nodes(layout, machine)) / _LN2
+    # The slowest of many nodes is slower the more there are, until nodes as slow as that are replaced.
+    terms["jitter_s"] = before * stack.jitter * log(minimum(nodes(layout, machine), stack.jitter_nodes)) / _LN2
     return StepTerms(**terms)

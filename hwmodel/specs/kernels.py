@@ -158,7 +158,7 @@ class KernelCalibration(msgspec.Struct, frozen=True, kw_only=True):
     memory: dict[str, dict[str, float]]
     collectives: dict[str, dict[str, float]]
     scale_out: dict[str, dict[str, float]]  # by fabric
-    power_watts: dict[str, float] = {}  # by family: watts per dense bf16 TFLOP/s of the part whose kernels were measured
+    power_watts: dict[str, float] = {}  # by family: watts a dense bf16 TFLOP/s of the part whose kernels were measured
     power_exponent: float = 0.0
     code_version: str = ""
     fitted_on: str = ""

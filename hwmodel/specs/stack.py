@@ -56,6 +56,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     network_fraction: Num = 1.0  # sustained network bandwidth over that of the collective benchmarks
     contention: Num = 0.0  # time that each doubling of the domains of a group adds to its network transfers
     jitter: Num = 0.01  # slowdown a doubling of the number of nodes
+    jitter_nodes: Num = 256.0  # nodes beyond which it grows no more (runs of 512 to 1,344 nodes are no slower)
 
     # Habits.
     bubble: Num = 1.0  # share of the 1F1B bubble that the schedule leaves (zero-bubble: about a third)

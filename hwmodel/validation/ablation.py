@@ -28,6 +28,8 @@ REMOVED: dict[str, dict[str, float]] = {
     "data-parallel overlap": {"dp_overlap": 0.0, "fsdp_overlap": 0.0, "zero_overlap": -1.0},
     "expert-parallel communication": {"ep_always": 1.0, "ep_overlap": 1e3},
     "expert imbalance": {"imbalance": 1.0},
+    "products of experts as in training": {"grouped": 0.0},
+    "launches of collectives, mixed host and device": {"launches_tensor": 0.0, "host_mixed": 0.0},
     "attention of older kernels": {"attention_old": 1.0, "attention_backward": 1.0},
     "sustained products": {"sustained": 1.0, "sustained_high": 1.0},
     "network of the cluster": {"network_fraction": 1.0, "contention": 0.0},

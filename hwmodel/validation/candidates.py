@@ -40,9 +40,9 @@ class _Open:
         self.domain = min(float(machine.network.domain), 8.0) if machine.network.torus < 0.5 else 16.0
 
     def tensor(self) -> list[float]:
-        stated_others = self.case.dp is not None and self.case.pp is not None and self.case.cp is not None
-        if self.case.tp is None and stated_others:
-            return [self.case.n_accel / (self.case.dp * self.case.pp * self.case.cp)]  # type: ignore[operator]
+        dp, pp, cp = self.case.dp, self.case.pp, self.case.cp
+        if self.case.tp is None and dp is not None and pp is not None and cp is not None:
+            return [self.case.n_accel / (dp * pp * cp)]
         ways = [t for t in _powers(min(self.domain, self.case.n_accel)) if self.heads % t == 0]
         return _one(self.case.tp, ways)
 

@@ -71,14 +71,14 @@ def row_weights(prepared: Prepared, use: NDArray[np.bool_]) -> Column:
 
 
 def pruned(
-    prepared: Prepared, result: Outcome, stacks: Sequence[object], keep: NDArray[np.bool_], margin: float
+    prepared: Prepared, result: Outcome, stacks: Sequence[Stack], keep: NDArray[np.bool_], margin: float
 ) -> Prepared:
     """The prepared rows with only the candidates that weigh in their predictions, and only rows to keep."""
     batch = prepared.batch
     assert batch is not None
-    seconds = np.broadcast_to(np.asarray(batch.step(stacks).total_s), batch.rows.shape)  # type: ignore[arg-type]
+    seconds = np.broadcast_to(np.asarray(batch.step(stacks).total_s), batch.rows.shape)
     near = seconds / batch.workload.global_batch_seqs
-    fit = batch.peak_bytes(stacks)[0] <= MARGIN * prepared.capacity[batch.rows]  # type: ignore[arg-type]
+    fit = batch.peak_bytes(stacks)[0] <= MARGIN * prepared.capacity[batch.rows]
     best = np.full(len(prepared.rows), np.inf)
     np.minimum.at(best, batch.rows, np.where(fit, near, np.inf))
     alone = ~np.isfinite(best[batch.rows])

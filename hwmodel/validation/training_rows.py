@@ -180,11 +180,11 @@ def shape_of(row: Row) -> tuple[Shape, bool]:
     is 4 widths (two matrices) or 8/3 (gated), as published models of that kind have it.
     """
     params, active = positive(row, "params_total"), positive(row, "params_active")
-    blank_experts = not (number(row, "n_experts") or 0.0) and active is not None and params is not None
-    if blank_experts and active < 0.9 * params:  # type: ignore[operator]
+    experts = number(row, "n_experts") or 0.0
+    if not experts and active is not None and params is not None and active < 0.9 * params:
         # Experts that nobody states: a dense model of the active size whose feed-forward is cut into experts.
         dense, _ = shape_of(row | {"params_total": f"{active!r}", "params_active": "", "d_ff": ""})
-        return _with_experts(dense, params), False  # type: ignore[arg-type]
+        return _with_experts(dense, params), False
     d, layers = positive(row, "d_model"), _whole(positive(row, "n_layers"), "n_layers")
     kind = text(row, "ffn_kind").lower()
     gated = 0.0 if kind in ("gelu", "relu", "relu2", "squared-relu") else 1.0

@@ -105,6 +105,13 @@ def test_exit_codes_and_one_line(words: tuple[str, ...], code: int, said: str) -
     assert "Traceback" not in done.stderr
 
 
+def test_a_layout_that_does_not_fit_is_shown_and_exits_with_3() -> None:
+    done = run("train", "--model", "llama-3-70b", "--gpus", "8xA100", "--tp", "1", "--pp", "1", "--recompute", "none")
+    assert done.returncode == 3
+    assert "It does not fit" in done.stdout
+    assert done.stderr.startswith("hwmodel: does not fit: ")
+
+
 def test_unwritable_out_leaves_nothing(tmp_path: Path) -> None:
     done = run(*MAIN_JOB, "--out", str(tmp_path / "missing" / "plan.md"))
     assert done.returncode == 2

@@ -77,3 +77,15 @@ def test_a_version_of_a_stack_exists_only_where_its_kernels_do() -> None:
     assert stack_id("Megatron-Bridge 26.04.01", 2026.0, known, "blackwell", "mxfp8") == "megatron-bridge"
     levels = [build_stack(name, "blackwell", 2026.0, known).level for name in (new, "megatron-bridge")]
     assert levels[0] == levels[1]
+
+
+def test_jitter_grows_with_the_nodes_until_it_saturates() -> None:
+    def jitter(dp: float) -> float:
+        load = Workload(seq_len=4096.0, global_batch_seqs=8.0 * dp)
+        found = step(CATALOG.model("llama-2-7b"), MACHINE, FP8, Layout(tp=8.0, dp=dp), load, STACK)
+        return float(found.jitter_s / (found.total_s - found.jitter_s))
+
+    small, large, huge = jitter(8.0), jitter(STACK.jitter_nodes), jitter(4.0 * STACK.jitter_nodes)
+    assert small == pytest.approx(3.0 * STACK.jitter, rel=1e-6)
+    assert large == pytest.approx(8.0 * STACK.jitter, rel=1e-6)
+    assert huge == pytest.approx(large, rel=1e-6)
