@@ -20,7 +20,7 @@ from hwmodel.validation import targets
 from hwmodel.validation.machines import Resolver
 from hwmodel.validation.measured import level_shifts
 from hwmodel.validation.predict_training import Cluster, Known, cluster_of, known_of, predictions
-from hwmodel.validation.records import RowPrediction
+from hwmodel.validation.records import RowPrediction, without_given
 from hwmodel.validation.run_fit import Fit, fit_runs, measured_sequence_s
 from hwmodel.validation.run_parameters import with_values
 from hwmodel.validation.score import Constants, Summary, constant_prediction, fit_constants, overall, summarise
@@ -148,17 +148,19 @@ def training_board(
     measured: list[Row] | None = None,
     progress: Progress | None = None,
     trainer: Trainer | None = None,
+    given: frozenset[str] = frozenset(),
 ) -> Board:
     """Predictions and figures of training rows: with the shipped constants, or with values of `hold` left out.
 
-    `trainer`, made of the same rows for fitting, keeps its fits from one board to the next.
+    `trainer`, made of the same rows for fitting, keeps its fits from one board to the next. `given`: ids of rows that
+    stand among the measured ones too and are not scored.
     """
     if hold and hold not in HOLDS:
         raise InputError(f"--leave-out {hold} is none of {', '.join(HOLDS)}")
     trainer = trainer or Trainer(rows, measured, fitting=bool(hold))
     say = progress or (lambda _: None)
     if not hold:
-        return _shipped(trainer)
+        return _shipped(trainer, given)
     values = [_value(trainer.rows[i], hold, trainer.prepared, int(i)) for i in range(len(trainer.rows))]
     mine = [values[i] for i in trainer.file]
     out: list[RowPrediction] = []
@@ -176,14 +178,15 @@ def training_board(
         fitted = _training_constants(trainer, use)
         constants |= {row.id: fitted for row in found}
         out += found
+    out = without_given(out, given)
     by_source, every = summaries_of(out, lambda row: constants.get(row.id))
     return Board(kind="training", rows=_in_order(out, rows), by_source=by_source, overall=every, held_out=hold)
 
 
-def _shipped(trainer: Trainer) -> Board:
+def _shipped(trainer: Trainer, given: frozenset[str]) -> Board:
     targets.apply(trainer.prepared, targets.from_plain(list(trainer.base.targets)))
     known = msgspec.structs.replace(shipped_known(trainer.base), clusters=_shipped_clusters(trainer))
-    found = trainer.predict(trainer.base, known, trainer.file)
+    found = without_given(trainer.predict(trainer.base, known, trainer.file), given)
     # Beside shipped constants stands the constant fitted on the very rows: the strongest form of the baseline.
     constants = fit_constants([row for row in found if row.scored])
     by_source, every = summaries_of(found, lambda _: constants)

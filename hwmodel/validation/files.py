@@ -6,9 +6,9 @@ from pathlib import Path
 
 from hwmodel.errors import InputError
 from hwmodel.validation.board import HOLDS, Board, Progress, runs_file, summaries_of, training_board
-from hwmodel.validation.records import RowPrediction
+from hwmodel.validation.records import RowPrediction, without_given
 from hwmodel.validation.score import fit_constants
-from hwmodel.validation.tables import Row, read_table, text
+from hwmodel.validation.tables import Row, content, read_table, text
 
 
 def _checked(rows: list[Row], path: Path) -> list[Row]:
@@ -54,10 +54,19 @@ def validate_file(
         if other != kind:
             raise InputError(f"--measured {measured} holds {other} rows, {path} holds {kind} rows; give the same kind")
     if kind == "training":
-        return training_board(rows, hold, folds, seed, own, progress)
+        return training_board(rows, hold, folds, seed, own, progress, given=_given(rows, own))
     if kind == "whole":
         return _whole(rows, hold)
     return _serving(kind, rows, hold, folds, seed, own, progress)
+
+
+def _given(rows: list[Row], measured: list[Row] | None) -> frozenset[str]:
+    """Ids of rows that are among the measured ones: they say the same in every column but the id."""
+    if not measured:
+        return frozenset()
+    names = sorted((set(rows[0]) & set(measured[0])) - {"id"})
+    known = {content(row, names) for row in measured}
+    return frozenset(row["id"] for row in rows if content(row, names) in known)
 
 
 def _whole(rows: list[Row], hold: str) -> Board:
@@ -76,7 +85,8 @@ def _serving(
 ) -> Board:
     from hwmodel.validation import serving
 
-    found = serving.predict_rows(kind, rows, hold, folds, seed, measured)
+    found = serving.predict_rows(kind, rows, hold, folds, seed, measured, progress)
+    found = without_given(found, _given(rows, measured))
     return _board(kind, found, hold)
 
 

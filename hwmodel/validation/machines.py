@@ -60,9 +60,18 @@ def fabric_of(cell: str) -> str | None:
     return next((fabric for word, fabric in _FABRICS if word in words), None)
 
 
+# Formats as other tools spell them; `fp8-mx` is the microscaled recipe.
+_SPELLED = (
+    ("bfloat16", "bf16"), ("float(8|16|32)", r"fp\1"), ("^(half|16-true)$", "fp16"), ("fp8-mx", "mxfp8"),
+    ("(?<!fp8-)e[45]m[23]", "fp8"),
+)  # fmt: skip
+
+
 def recipe_name(cell: str, part: Part) -> str:
     """The format that a precision cell names; blank: the part's high-precision one."""
-    words = cell.lower().replace("_", "-").replace("bfloat16", "bf16").replace("float16", "fp16")
+    words = cell.lower().replace("_", "-")
+    for other, usual in _SPELLED:
+        words = re.sub(other, usual, words)
     for name in FORMATS:
         if name in words:
             if name == "bf16" and not part.peak_dense_flop_per_s.get("bf16"):
@@ -70,14 +79,14 @@ def recipe_name(cell: str, part: Part) -> str:
             if name == "fp16" and "fp16" not in part.peak_dense_flop_per_s:
                 return "bf16"  # nobody states fp16: the part is made for bf16
             return name
-    if words and not words.startswith("mixed"):
+    if words and not re.fullmatch(r"(16-)?mixed.*|amp.*", words):
         raise CellError(f"precision {cell!r} names no known format")
     return "bf16" if part.peak_dense_flop_per_s.get("bf16") else "fp16"
 
 
 # Parts as free text names them, where the whole text is no name of the catalog's.
 _PARTS = re.compile(
-    r"(?<![a-z0-9])(gb[23]00|[abh][12378]00[a-z]?|v100s?|a800|h800|h20|l40s?|l4|t4|p100"
+    r"(?<![a-z0-9])(g[bh][23]00|[abh][12378]00[a-z]?|v100s?|a800|h800|h20|l40s?|l4|t4|p100"
     r"|mi\d{3}[xa]?|gaudi[ -]?\d|trainium[ -]?\d|trn\d|"
     r"(?:tpu[ -]?)v\d[ep]?|rtx[ -]?\d{4})(?![0-9])",
     re.I,
@@ -88,6 +97,8 @@ _GIGABYTES = re.compile(r"(\d{2,3})\s*g[i]?b", re.I)
 def part_names(given: str) -> list[str]:
     """Names to try for an accelerator that free text describes: itself, then the part it mentions with its memory."""
     names = [given]
+    given = re.sub(r"^\s*\d+\s*x\s*", "", given, flags=re.I)  # 8xH100
+    given = re.sub(r"v(\d)[ -]?lite(pod)?", r"v\1e", given, flags=re.I)  # TPU v5 lite
     found = _PARTS.search(given)
     if found:
         word = found.group(1).lower().replace("v100s", "v100")
@@ -97,6 +108,19 @@ def part_names(given: str) -> list[str]:
             names += [f"{word}-{form}-{memory.group(1)}gb", f"{word}-{memory.group(1)}gb"]
         names += [f"{word}-{form}", word]
     return names
+
+
+def find_part(catalog: Any, given: str) -> Part:
+    """The part that a cell names. Raises InputError naming the nearest where none does."""
+    failure: InputError | None = None
+    for name in part_names(given):
+        try:
+            part: Part = catalog.part(name)
+            return part
+        except InputError as error:
+            failure = failure or error
+    assert failure is not None
+    raise failure
 
 
 class Resolver:
@@ -130,22 +154,16 @@ class Resolver:
 
     def part(self, given: str) -> Part:
         """The part that a cell names. Raises InputError naming the nearest where none does."""
-        failure: InputError | None = None
-        for name in part_names(given):
-            try:
-                part: Part = self.catalog.part(name)
-                return part
-            except InputError as error:
-                failure = failure or error
-        assert failure is not None
-        raise failure
+        return find_part(self.catalog, given)
 
     def recipe(self, cell: str, part: Part) -> Precision:
-        """The recipe that a precision cell names; int8 training is the fp8 recipe in the part's int8 units."""
+        """The recipe that a precision cell names; int8 training is the fp8 recipe in the part's int8 units, mxfp4
+        training the nvfp4 one in its mxfp4 units."""
         name = recipe_name(cell, part)
-        if name == "int8":
-            fp8: Precision = self.catalog.precision("fp8")
-            return msgspec.structs.replace(fp8, id="int8", gemm_format="int8")
+        kin = {"int8": "fp8", "mxfp4": "nvfp4", "fp4": "nvfp4"}.get(name)
+        if kin is not None:
+            like: Precision = self.catalog.precision(kin)
+            return like if name == "fp4" else msgspec.structs.replace(like, id=name, gemm_format=name)
         found: Precision = self.catalog.precision(name)
         return found
 

@@ -26,12 +26,11 @@ _TRAFFIC = ("tp_s", "cp_s", "ep_s", "pp_transfer_s", "dp_exposed_s")
 Shares = NDArray[np.float64]
 
 
-def _alike(one: Case, other: Case) -> float:
+def _alike(one: Case, other: Case, same_part: bool) -> float:
     """How much a measurement of `other` says about `one`: 1 for the same source, less the less they share."""
     if one.source and one.source == other.source:
         return 1.0
     same_engine = bool(one.engine) and one.engine.lower() == other.engine.lower()
-    same_part = one.part.lower() == other.part.lower()
     if not other.source:
         # A row without a source is the user's own: it speaks for the whole file.
         return 1.0
@@ -82,7 +81,11 @@ def level_shifts(prepared: Prepared, measured: Prepared, calibration: TrainingCa
     own = spreads(prepared, own_stacks, outcome(prepared, own_stacks))
     shifts = []
     for place, case in enumerate(prepared.cases):
-        alike = np.array([0.0 if case is None else _alike(case, measured.cases[i]) for i in usable])  # type: ignore[arg-type]
+        parts = [prepared.parts[place] == measured.parts[i] for i in usable]
+        alike = np.array([
+            0.0 if case is None else _alike(case, measured.cases[i], same)  # type: ignore[arg-type]
+            for i, same in zip(usable, parts)
+        ])  # fmt: skip
         near = [i for i, share in zip(usable, alike) if share > 0]
         found = expected_shift(own[place], seen[near], alike[alike > 0], errors[near]) if near else 0.0
         shifts.append(found)

@@ -36,6 +36,15 @@ class RowPrediction(msgspec.Struct, frozen=True, kw_only=True):
     headline: bool = False  # counts in the overall mean: one quantity a row
 
 
+def without_given(rows: list[RowPrediction], given: frozenset[str]) -> list[RowPrediction]:
+    """The rows, those that were given as measurements (by id) no longer scored: they would speak for themselves."""
+    reason = "given by --measured: it set levels and is not scored"
+    return [
+        msgspec.structs.replace(row, scored=False, reason=row.reason or reason) if row.id in given else row
+        for row in rows
+    ]
+
+
 def refused(row: RowPrediction, reason: str) -> RowPrediction:
     """The row with its prediction withdrawn and the reason."""
     return msgspec.structs.replace(row, predicted=None, low=None, high=None, status=REFUSED, reason=reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,8 @@ from hwmodel.validation.serving_bench import Case, Resolver, cases_of
 from hwmodel.validation.serving_fit import calibration_of, fit
 from hwmodel.validation.serving_intervals import half_width
 from hwmodel.validation.serving_predict import Questions, Table
-from hwmodel.validation.serving_rows import Asked, Setting, family, is_scored, serving_setting, throughput_setting
-from hwmodel.validation.tables import CellError, Row, measured, read_table, text
+from hwmodel.validation.serving_rows import RUN, Asked, Setting, family, is_scored, serving_setting, throughput_setting
+from hwmodel.validation.tables import CellError, Row, content, measured, read_table, text
 
 READERS = {"serving": serving_setting, "throughput": throughput_setting}
 # One measured run of a group moves its level; how many rows of doubt its single reading carries (spread of errors
@@ -93,46 +93,63 @@ def shipped_rows() -> list[tuple[str, Row]]:
 
 
 def predict_rows(
-    kind: str, rows: list[Row], hold: str = "", folds: int = 0, seed: int = 0, own: list[Row] | None = None
+    kind: str,
+    rows: list[Row],
+    hold: str = "",
+    folds: int = 0,
+    seed: int = 0,
+    own: list[Row] | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> list[RowPrediction]:
     """Predictions of every measured quantity of `rows`, in their order.
 
     With `hold` each value (or each of `folds` lots of values) is predicted by constants fitted, from their defaults,
-    on the shipped runs and the file's other rows. `own`: measured runs that set the level of their group.
+    on the shipped runs and the file's other rows. `own`: measured runs that set the level of their group, by the same
+    constants that predict it.
     """
     mine = [(kind, row) for row in rows]
+    given = [(kind, row) for row in own or []]
     if not hold:
-        book = Book(mine)
+        book = Book(mine + given)
         answers = book.questions.answer(serving_calibration())
     else:
-        ids = {row["id"] for row in rows}
-        book = Book(mine + [(k, row) for k, row in shipped_rows() if row["id"] not in ids])
-        answers = _left_out(book, len(mine), hold, folds, seed)
-    shifts = _levels(kind, own) if own else {}
+        book = Book(mine + given + _others(rows + (own or [])))
+        answers = _left_out(book, len(mine), len(given), hold, folds, seed, progress or (lambda _: None))
+    shifts = _levels(book, range(len(mine), len(mine) + len(given)), answers)
     return [p for place in range(len(mine)) for p in _row_predictions(book, place, answers, shifts)]
 
 
-def _left_out(book: Book, n_rows: int, hold: str, folds: int, seed: int) -> NDArray[np.float64]:
+def _others(rows: list[Row]) -> list[tuple[str, Row]]:
+    """Shipped rows that are none of `rows`, neither by id nor, under another, by what they ran and measured."""
+    ids = {row["id"] for row in rows}
+    same = {content(row, RUN) for row in rows}
+    return [(k, row) for k, row in shipped_rows() if row["id"] not in ids and content(row, RUN) not in same]
+
+
+def _left_out(
+    book: Book, n_rows: int, n_given: int, hold: str, folds: int, seed: int, say: Callable[[str], None]
+) -> NDArray[np.float64]:
     from hwmodel.validation.board import folds_of
 
-    usable = book.usable()
+    # Runs given for levels are predicted like the rows beside them and take no part in a fit.
+    usable = book.usable() & ((book.questions.rows < n_rows) | (book.questions.rows >= n_rows + n_given))
     values = np.array([book.held(int(place), hold) for place in book.questions.rows])
     inside = book.questions.rows < n_rows
     answers = np.full(len(values), np.nan)
-    for lot in folds_of(sorted(set(values[inside].tolist())), folds, seed):
+    lots = folds_of(sorted(set(values[inside].tolist())), folds, seed)
+    for number, lot in enumerate(lots, start=1):
+        say(f"fold {number} of {len(lots)}: {', '.join(sorted(lot))[:60]}")
         left = np.isin(values, list(lot))
         found = calibration_of(fit(book.questions, book.measured, usable & ~left))
         answers[left] = book.questions.answer(found)[left]
     return answers
 
 
-def _levels(kind: str, own: list[Row]) -> dict[tuple[str, str], float]:
-    """(group, kind of quantity) -> natural-log shift that measured runs ask for, shrunk by their doubt."""
-    book = Book([(kind, row) for row in own])
-    answers = book.questions.answer(serving_calibration())
+def _levels(book: Book, given: range, answers: NDArray[np.float64]) -> dict[tuple[str, str], float]:
+    """(group, kind of quantity) -> natural-log shift that the runs at `given` ask for, shrunk by their doubt."""
     errors: dict[tuple[str, str], list[float]] = {}
     for i, (place, asked) in enumerate(book.questions.keys):
-        if np.isfinite(book.measured[i]) and np.isfinite(answers[i]) and answers[i] > 0:
+        if place in given and np.isfinite(book.measured[i]) and np.isfinite(answers[i]) and answers[i] > 0:
             key = (book.cases[place].setting.group, asked.kind)
             errors.setdefault(key, []).append(math.log(book.measured[i] / answers[i]))
     return {key: _shift(key[1], e) for key, e in errors.items()}

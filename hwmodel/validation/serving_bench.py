@@ -21,6 +21,7 @@ from hwmodel.specs.kernels import KernelCalibration, Machine
 from hwmodel.specs.precision import ServingPrecision
 from hwmodel.specs.serving import ServingFormats, ServingLayout, ServingLoad
 from hwmodel.specs.shape import Shape
+from hwmodel.validation.machines import find_part
 from hwmodel.validation.serving_rows import DISAGGREGATED, Setting, family
 from hwmodel.validation.tables import CellError
 
@@ -66,6 +67,7 @@ class Bench(msgspec.Struct, kw_only=True):
     prefill_workers: NDArray[np.float64]
     decode_workers: NDArray[np.float64]
     speculation: NDArray[np.float64]
+    limited: NDArray[np.float64]
 
 
 def _sized(name: str, params: float) -> Shape | None:
@@ -73,7 +75,7 @@ def _sized(name: str, params: float) -> Shape | None:
     both = re.search(r"(\d+(?:\.\d+)?)b-a(\d+(?:\.\d+)?)b", name.lower())
     if both:
         return _mixture(float(both[1]) * 1e9, float(both[2]) * 1e9)
-    one = re.search(r"(\d+(?:\.\d+)?)b\b", name.lower())
+    one = re.search(r"(\d+(?:\.\d+)?)b(?![a-z0-9])", name.lower())
     size = params or (float(one[1]) * 1e9 if one else 0.0)
     return shape_for_params(size) if size >= 1e7 else None
 
@@ -119,7 +121,7 @@ class Resolver:
         key = (part_name, recipe)
         if key not in self._machines:
             try:
-                part = self.catalog.part(part_name)
+                part = find_part(self.catalog, part_name)
                 found = self._recipe(part, recipe)
                 system = self.catalog.default_system(part.id)
                 self._machines[key] = (part, found, machine(part, system, found, self.calibration))
@@ -204,6 +206,7 @@ def bench(cases: Sequence[Case]) -> Bench:
         prefill_workers=column("prefill_workers"),
         decode_workers=column("decode_workers"),
         speculation=column("speculation"),
+        limited=column("limited"),
     )
 
 

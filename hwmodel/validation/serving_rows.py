@@ -14,6 +14,7 @@ from hwmodel.validation.tables import CellError, Row, measured, number, positive
 
 # How a quantity is asked for.
 CLOSED, STATIC, SATURATED, OPEN = "closed loop", "static batch", "saturated", "open loop"
+AT_ONCE = "sent at once"
 DISAGGREGATED = "disaggregated"
 
 ENGINES = {"trtllm": "trtllm", "tensorrt": "trtllm", "trt-llm": "trtllm", "vllm": "vllm", "sglang": "sglang"}
@@ -26,6 +27,17 @@ RECIPES = {
     "int4": "w4a16", "int4-awq(w4a16)": "w4a16", "w4a16": "w4a16", "int4_awq": "w4a16", "awq": "w4a16", "gptq": "w4a16",
     "w4a8-awq": "w4a8", "w4a8": "w4a8", "sq": "int8", "w4a8_mxfp4_mxfp8": "mxfp4-a8", "w4a8_mxfp4_fp8": "mxfp4-a8",
 }  # fmt: skip
+# What a longer spelling must hold (`awq-int4`, `FP8 (E4M3)`, `w8a8-fp8`), the first that it does.
+SPELLED = (
+    (r"w4a(8|fp8)", "w4a8"), (r"w4a16|awq|gptq|int4", "w4a16"), (r"nvfp4", "nvfp4"), (r"mxfp4", "mxfp4"),
+    (r"mxfp8", "mxfp8"), (r"fp8|e4m3|float8", "fp8"), (r"w8a16", "w8a16"), (r"int8|w8a8", "int8"),
+    (r"bf(loat)?16", "bf16"), (r"(fp|float)16", "fp16"), (r"fp4", "nvfp4"),
+)  # fmt: skip
+# Columns that state a run and its results without its names: rows alike in all of them are one run.
+RUN = (
+    "accelerator", "n_accel", "input_len", "output_len", "concurrency", "batch_or_concurrency", "batch_size", "metric",
+    "value", "ttft_ms", "tpot_ms",
+)  # fmt: skip
 KV_BYTES = {"bf16": 2.0, "fp16": 2.0, "float16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5625, "nvfp4": 0.5625}
 
 # Mean lengths of the data sets that MLPerf Inference 4.1 draws requests from. Outputs: the reference's tokens per
@@ -65,6 +77,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     replicas: float = 1.0
     rate: float = 0.0
     speculation: float = 0.0
+    limited: float = 0.0  # 1: the rate of an open loop whose slowest requests must keep to limits, not all that fits
     scored: bool = True
     prefill_layout: ServingLayout = ServingLayout()
     prefill_workers: float = 0.0
@@ -86,9 +99,12 @@ def recipe_name(name: str, row_format: str = "") -> str:
         return "lowest"
     if low not in RECIPES and row_format.lower() in RECIPES:
         low = row_format.lower()
-    if low not in RECIPES:
+    if low in RECIPES:
+        return RECIPES[low]
+    words = next((recipe for pattern, recipe in SPELLED if re.search(pattern, low)), None)
+    if words is None:
         raise CellError(f"precision {name or row_format!r} is not known")
-    return RECIPES[low]
+    return words
 
 
 def cache_bytes(name: str, recipe: str) -> float:
@@ -255,6 +271,9 @@ def _regime(row: Row) -> tuple[str, float, float]:
     rate = re.match(r"qps=([\d.]+)$", words)
     if rate:
         return OPEN, 0.0, float(rate[1])
+    sent = re.search(r"(\d+) requests", notes)
+    if words == "qps=inf" and sent:
+        return AT_ONCE, float(sent[1]), 0.0
     if words in ("saturated", "offline", "server", "qps=inf", "large", "") or words.startswith("max"):
         return SATURATED, 0.0, 0.0
     if words == "low":
@@ -299,6 +318,7 @@ def throughput_setting(row: Row) -> Setting:
         accelerators=accelerators,
         asked=(asked,) if known else (),
         rate=rate,
+        limited=1.0 if text(row, "batch_or_concurrency").lower() == "server" else 0.0,
         scored=is_scored(row),
     )
 
