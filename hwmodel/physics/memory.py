@@ -110,15 +110,6 @@ def _states(
     )
 
 
-def stage_memory(
-    stage: str, shape: Shape, precision: Precision, layout: Layout, workload: Workload, stack: Stack
-) -> MemoryTerms:
-    """Peak bytes on one accelerator of the `first`, a `middle` or the `last` stage."""
-    shard = layer_shard(shape, layout)
-    stages = layers_per_stage(shape, layout, stack)
-    return _stage_memory(stage, shape, precision, layout, workload, stack, shard, getattr(stages, stage))
-
-
 def _stage_memory(
     stage: str,
     shape: Shape,

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.errors import unknown
-from hwmodel.ops import Num, ceil, floor, log, maximum, minimum, where
+from hwmodel.ops import Num, floor, log, maximum, minimum, where
 from hwmodel.specs import Block, ParameterTerms, Shape
 
 CONVENTIONS = ("6nd", "6g", "palm", "full", "causal", "megatron")
@@ -264,8 +264,3 @@ def with_experts(shape: Shape, experts: float, top_k: float = 1.0) -> Shape:
     change = msgspec.structs.replace
     blocks = tuple(change(b, n_experts=experts, top_k=top_k) for b in shape.blocks)
     return change(shape, name=f"{shape.name}-{experts:g}-experts".lstrip("-"), blocks=blocks)
-
-
-def fit_heads(n_heads: Num, ways: Num) -> Num:
-    """Heads that the busiest of `ways` tensor-parallel ranks holds."""
-    return ceil(n_heads / ways)

@@ -8,7 +8,6 @@ from typing import Any
 import yaml
 
 import hwmodel
-from hwmodel.catalog.stacks import TrainingCalibration
 from hwmodel.validation import targets
 from hwmodel.validation.predict_training import Known
 from hwmodel.validation.run_fit import Fit
@@ -77,8 +76,3 @@ def write_training(document: dict[str, Any], path: Path) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_text(HEADER + body, encoding="utf-8")
     temporary.replace(path)
-
-
-def constants_only(calibration: TrainingCalibration) -> dict[str, dict[str, float]]:
-    """The fitted stack constants of a calibration, for display."""
-    return {name: dict(values) for name, values in calibration.fitted.items()}

@@ -45,11 +45,6 @@ class Known(msgspec.Struct, kw_only=True):
     clusters: frozenset[Cluster] = frozenset()
 
 
-def format_of(prepared: Prepared, place: int) -> str:
-    """Format that a row's products run in."""
-    return prepared.formats[place]
-
-
 def kind_of(case: Case) -> str:
     """dense or moe."""
     return "moe" if any(block.n_experts > 0 for block in case.shape.blocks) else "dense"
