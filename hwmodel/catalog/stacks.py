@@ -57,10 +57,10 @@ def stack_id(
 ) -> str:
     """The stack that a framework's name and year mean on a family of parts and a format; `generic` where none is known.
 
-    Entries with `families` or `formats` describe kernels that exist only there.
+    Entries with `families` or `formats` describe kernels that exist only there. Without a year it is today's.
     """
     for entry in calibration.stacks:
-        dated = year is None or year <= entry.get("until", 9999)
+        dated = (9999 if year is None else year) <= entry.get("until", 9999)
         here = family in entry.get("families", (family,)) and number_format in entry.get("formats", (number_format,))
         if dated and here and re.search(entry["match"], framework, re.I):
             return str(entry["id"])

@@ -61,16 +61,16 @@ def zero_stage(cell: str) -> float | None:
     name = cell.lower()
     if not name:
         return None
-    found = re.search(r"zero[- _]?(\d)", name)
+    found = re.search(r"(?:zero|stage)[- _]*(\d)", name) or re.fullmatch(r"(\d)(?:\.0)?", name)
     if found:
         return float(min(int(found.group(1)), 3))
     if "grad-op" in name or "grad_op" in name:
         return 2.0
-    if "fsdp" in name or "hsdp" in name or "full-shard" in name:
+    if any(word in name for word in ("fsdp", "hsdp", "full-shard", "full_shard", "hybrid-shard", "hybrid_shard")):
         return 3.0
     if "distributed" in name or name.startswith("zero"):
         return 1.0
-    if name in ("ddp", "none", "no", "dp"):
+    if name in ("ddp", "none", "no", "dp", "false", "off"):
         return 0.0
     raise CellError(f"zero_stage_or_fsdp names no sharding: {cell!r}")
 
@@ -173,6 +173,27 @@ def _with_experts(dense: Shape, params: float) -> Shape:
     return msgspec.structs.replace(dense, blocks=(changed,))
 
 
+def _with_widths(row: Row, params: float | None, active: float | None) -> Row:
+    """The row with experts' width and number a token, where blank, from its total and active parameters."""
+    from hwmodel.physics.shape import parameters
+
+    experts = number(row, "n_experts") or 0.0
+    if experts < 2 or positive(row, "d_model") is None or positive(row, "n_layers") is None:
+        return row
+    if params is not None and not text(row, "d_ff"):
+        low, high = 16.0, 65536.0
+        while high / low > 1.01:
+            middle = (low * high) ** 0.5
+            shape, _ = shape_of(row | {"d_ff": f"{middle!r}", "top_k": "1"})
+            low, high = (middle, high) if parameters(shape).total < params else (low, middle)
+        row = row | {"d_ff": f"{max(64.0, 64.0 * round(low / 64.0)):g}"}
+    if active is not None and text(row, "d_ff") and not text(row, "top_k"):
+        built = {k: shape_of(row | {"top_k": str(k)})[0] for k in range(1, int(min(experts, 16.0)) + 1)}
+        best = min(built, key=lambda k: abs(float(parameters(built[k]).active) - active))
+        row = row | {"top_k": str(best)}
+    return row
+
+
 def shape_of(row: Row) -> tuple[Shape, bool]:
     """Shape of a row from its columns, and whether they state it wholly. Raises CellError where they cannot.
 
@@ -185,6 +206,7 @@ def shape_of(row: Row) -> tuple[Shape, bool]:
         # Experts that nobody states: a dense model of the active size whose feed-forward is cut into experts.
         dense, _ = shape_of(row | {"params_total": f"{active!r}", "params_active": "", "d_ff": ""})
         return _with_experts(dense, params), False
+    row = _with_widths(row, params, active)
     d, layers = positive(row, "d_model"), _whole(positive(row, "n_layers"), "n_layers")
     kind = text(row, "ffn_kind").lower()
     gated = 0.0 if kind in ("gelu", "relu", "relu2", "squared-relu") else 1.0
