@@ -27,6 +27,8 @@ def engine_of(
         old = c.old.get("generic", {}) | c.old.get(name, {})
         values |= {k: v for k, v in old.items() if k in _FIELDS}
         values["kernel_s"] = values["kernel_s"] * old.get("kernel_factor", 1.0)
+        # Before schedulers ran a step ahead of the accelerator, a token left when its own step ended.
+        values["stream_steps"] = max(values.get("stream_steps", 0.0) - 1.0, 0.0)
     else:
         age = exp(-values.get("drift", 0.0) * min(max(year - c.drift_from, -DRIFT_YEARS), DRIFT_YEARS))
         values["prefill_kernel_s"] = values["prefill_kernel_s"] * age

@@ -209,6 +209,30 @@ def _kernel_format(precision: Precision | ServingPrecision) -> str:
     return "fp8_block" if blocks and precision.gemm_format == "fp8" else precision.gemm_format
 
 
+def _limited_when_long(
+    gemm: GemmConstants, high: GemmConstants, attention: AttentionConstants, share: float
+) -> tuple[GemmConstants, GemmConstants, AttentionConstants]:
+    """Constants of a part whose power holds `share` of its kin's rate, felt under a long load."""
+    change = msgspec.structs.replace
+    return (
+        change(gemm, sustained=gemm.sustained * share),
+        change(high, sustained=high.sustained * share),
+        change(attention, throttle=(1.0 + attention.throttle) / share - 1.0),
+    )
+
+
+def _always_limited(
+    gemm: GemmConstants, high: GemmConstants, attention: AttentionConstants, share: float
+) -> tuple[GemmConstants, GemmConstants, AttentionConstants]:
+    """The same where the accelerator is busy all the time, its kernels however short."""
+    change = msgspec.structs.replace
+    return (
+        change(gemm, efficiency=gemm.efficiency * share),
+        change(high, efficiency=high.efficiency * share),
+        change(attention, efficiency=attention.efficiency * share),
+    )
+
+
 def machine(
     part: Part, system: System, precision: Precision | ServingPrecision, calibration: KernelCalibration
 ) -> Machine:
@@ -226,9 +250,9 @@ def machine(
     memory, _ = _layers(part, calibration.memory)
     share = power_share(part, calibration)
     if share < 1.0:
-        gemm = msgspec.structs.replace(gemm, sustained=gemm.sustained * share)
-        high = msgspec.structs.replace(high, sustained=high.sustained * share)
-        attention = msgspec.structs.replace(attention, throttle=(1.0 + attention.throttle) / share - 1.0)
+        # Training steps take a sustained ceiling; serving the constants of short runs, though it never rests either.
+        limit = _always_limited if isinstance(precision, ServingPrecision) else _limited_when_long
+        gemm, high, attention = limit(gemm, high, attention, share)
     return Machine(
         part=part.id,
         system=system.id,

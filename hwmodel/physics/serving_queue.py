@@ -10,6 +10,8 @@ from __future__ import annotations
 from hwmodel.ops import Num, log, maximum, minimum, where
 from hwmodel.specs.serving import Engine, ServiceTerms
 
+LONGEST = 4.0  # longest answer over the mean where lengths are those of conversations (unconfirmed)
+
 
 def closed_loop(
     step_s: Num,
@@ -75,6 +77,41 @@ def static_batch(step_s: Num, batch_prefill_s: Num, batch: Num, output_tokens: N
 def saturated_rate(step_s: Num, service_s: Num, capacity: Num, output_tokens: Num) -> Num:
     """Requests a second of an engine that always has more waiting: the steps and the prefills of a full cache."""
     return capacity / (output_tokens * step_s + capacity * service_s)
+
+
+def sent_at_once(
+    step_at: tuple[Num, Num],
+    bulk_s: Num,
+    capacity: Num,
+    clients: Num,
+    output_tokens: Num,
+    engine: Engine,
+) -> ServiceTerms:
+    """`clients` requests that arrive together, none after them (a benchmark at an infinite rate).
+
+    `step_at` is a step of a few sequences and what it is longer by with all that run; `bulk_s` what one prompt costs.
+    Prompts are taken first; half of them stand before the mean one, half after it hold up its tokens. Lengths of
+    answers spread like an exponential, so that the batch shrinks and the last ones run LONGEST times the mean.
+    """
+    fixed, grown = step_at
+    running = minimum(clients, capacity)
+    prompts = engine.prefill_stall * running * bulk_s
+    tpot = fixed + 0.5 * grown + 0.5 * prompts / output_tokens
+    inside = prompts + output_tokens * (LONGEST * fixed + grown)
+    wait = 0.5 * (clients / running - 1.0) * inside
+    first = engine.request_s + 0.5 * prompts + engine.stream_steps * (fixed + grown) + wait
+    whole = prompts * clients / running + output_tokens * (LONGEST * fixed + grown * clients / running)
+    return ServiceTerms(
+        ttft_s=first,
+        tpot_s=tpot,
+        request_s=first + maximum(output_tokens - 1.0, 1.0) * tpot,
+        step_s=fixed + grown,
+        prefill_s=bulk_s,
+        running=running,
+        waiting=maximum(clients - running, 0.0),
+        requests_per_s=clients / whole,
+        utilisation=prompts / inside,
+    )
 
 
 def pools(

@@ -70,11 +70,13 @@ PARAMETERS: tuple[Parameter, ...] = (
     _one("shared", "burst", 0.065, 0.3, 0.01, 0.3, "share of a closed loop's other prompts that a new one finds ahead"),
     _one("shared", "step_s", 1e-4, 0.7, 1e-5, 2e-3, "scheduling and sampling one step"),
     _one("shared", "sequence_s", 6e-6, 0.5, 5e-7, 5e-5, "the same for each running sequence"),
+    _one("shared", "limited_share", 0.92, 0.05, 0.6, 1.0, "rate under limits on slow requests over all that fits"),
     _one("shared", "drift", 1.0, 0.4, 0.05, 3.0, "yearly shrinking of host costs (natural log)"),
     _one("shared", "length_share", 0.91, 0.04, 0.8, 1.0, "mean over nominal length of a benchmark's requests"),
     _one("shared", "level", 0.93, 0.06, 0.8, 1.25, "kernels inside an engine over their stand-alone times"),
     _one("old:trtllm", "kernel_factor", 2.6, 0.4, 0.5, 8.0, "kernel gaps before 2025 (more kernels) over today's"),
     _one("old:vllm", "kernel_factor", 2.6, 0.4, 0.5, 8.0, "kernel gaps before 2025 (more kernels) over today's"),
+    _one("old:trtllm", "prefill_kernel_s", 1e-5, 0.6, 1e-6, 1e-4, "host cost of a kernel of a compiled engine (2024)"),
     _one("old:trtllm", "sequence_s", 5e-6, 0.8, 2e-7, 2e-4, "cost of a running sequence before 2025"),
     _one("old:vllm", "sequence_s", 5e-5, 0.8, 2e-7, 2e-4, "cost of a running sequence before 2025"),
     *(

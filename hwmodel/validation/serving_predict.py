@@ -19,13 +19,13 @@ from hwmodel.physics.serving import (
     prefill_terms,
     sequences_that_fit,
 )
-from hwmodel.physics.serving_queue import closed_loop, open_loop, pools, saturated_rate, static_batch
+from hwmodel.physics.serving_queue import closed_loop, open_loop, pools, saturated_rate, sent_at_once, static_batch
 from hwmodel.physics.shape import forward_flop_per_token
 from hwmodel.solve.serving_columns import stack
 from hwmodel.specs.serving import Engine, ServiceTerms
 from hwmodel.specs.serving_calibration import ServingCalibration
 from hwmodel.validation.serving_bench import Bench, Case, bench, scaled
-from hwmodel.validation.serving_rows import CLOSED, DISAGGREGATED, OPEN, SATURATED, STATIC, Asked
+from hwmodel.validation.serving_rows import AT_ONCE, CLOSED, DISAGGREGATED, OPEN, SATURATED, STATIC, Asked
 
 Column = NDArray[np.float64]
 OLD_BEFORE = 2025.0
@@ -95,6 +95,7 @@ def _saturated(b: Bench, engine: Engine, c: ServingCalibration) -> ServiceTerms:
     mixed = mixed_terms(b.shape, b.machine, b.formats, b.layout, engine, room, load).total_s
     service = engine.prefill_stall * (mixed - step) / (b.layout.dp * b.layout.pp)
     rate = saturated_rate(step, service, room, load.output_tokens)
+    rate = rate * np.where(b.limited > 0, c.shared["limited_share"], 1.0)
     tpot = step + service * room / load.output_tokens
     return ServiceTerms(
         ttft_s=mixed, tpot_s=tpot, request_s=mixed + tpot * load.output_tokens, step_s=step, prefill_s=mixed,
@@ -140,7 +141,19 @@ def _pools(b: Bench, engine: Engine, c: ServingCalibration) -> ServiceTerms:
     return found
 
 
-SERVICES = {CLOSED: _closed, STATIC: _static, SATURATED: _saturated, OPEN: _open, DISAGGREGATED: _pools}
+def _at_once(b: Bench, engine: Engine, c: ServingCalibration) -> ServiceTerms:
+    load = b.load
+    room = _capacity(b, load, engine)
+    running = np.minimum(b.concurrency, room)
+    full = decode_terms(b.shape, b.machine, b.formats, b.layout, engine, running, load.mean_context).total_s
+    base = decode_terms(b.shape, b.machine, b.formats, b.layout, engine, 1.0, load.mean_context).total_s
+    bulk = bulk_prompt_s(b.shape, b.machine, b.formats, b.layout, engine, 0.5 * running, load)
+    return sent_at_once((base, full - base), bulk, room, b.concurrency, load.output_tokens, engine)
+
+
+SERVICES = {
+    CLOSED: _closed, STATIC: _static, SATURATED: _saturated, OPEN: _open, DISAGGREGATED: _pools, AT_ONCE: _at_once,
+}  # fmt: skip
 
 
 def quantities(b: Bench, s: ServiceTerms) -> dict[str, Column]:

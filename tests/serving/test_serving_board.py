@@ -9,7 +9,14 @@ from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
 from hwmodel.validation.serving import predict_rows
 from hwmodel.validation.serving_bench import Resolver
-from hwmodel.validation.serving_rows import aggregated_layout, family, serving_setting, throughput_setting
+from hwmodel.validation.serving_rows import (
+    AT_ONCE,
+    OPEN,
+    aggregated_layout,
+    family,
+    serving_setting,
+    throughput_setting,
+)
 from hwmodel.validation.tables import CellError, read_table
 
 RUNS = calibrations_dir().parent / "runs"
@@ -112,6 +119,11 @@ def test_units_of_throughput_rows() -> None:
     mlperf = throughput_setting(next(r for r in rows if r["source"].startswith("MLPerf")))
     assert mlperf.load.output_tokens == pytest.approx(294.45)
     assert mlperf.layout.tp == 0.0  # to be searched
+    mine = [r for r in rows if r["source"].startswith(("MLPerf", "TensorRT-LLM v0.14"))]
+    settings = {r["batch_or_concurrency"]: throughput_setting(r) for r in mine if r["accelerator_id"][:1] == "h"}
+    assert (settings["Server"].limited, settings["Offline"].limited) == (1.0, 0.0)
+    assert (settings["qps=INF"].regime, settings["qps=INF"].concurrency) == (AT_ONCE, 500.0)
+    assert settings["qps=2"].regime == OPEN
 
 
 def test_families_join_what_is_one_model() -> None:

@@ -25,7 +25,7 @@ from hwmodel.physics.serving import (
     tokens_per_step,
     weights_bytes,
 )
-from hwmodel.physics.serving_queue import closed_loop, open_loop, pools
+from hwmodel.physics.serving_queue import closed_loop, open_loop, pools, sent_at_once
 from hwmodel.physics.serving_step import touched_experts
 from hwmodel.physics.shape import forward_flop_per_token
 from hwmodel.solve.serving_columns import stack, stack_shapes
@@ -251,3 +251,26 @@ def test_palm_540b_on_64_tpu_v4() -> None:
         shape, m, formats_of(shape, recipe), ServingLayout(tp=64.0, kv_split=64.0), engine, 64.0, 2048.0
     )
     assert 1e3 * step == pytest.approx(29.0, rel=0.2)
+
+
+@pytest.mark.parametrize("recipe", ["bf16", "fp8"])
+def test_a_card_with_less_power_computes_more_slowly_than_its_peak_says(recipe: str) -> None:
+    """An H100 PCIe has 76 % of the peak of an SXM board and half of its watts: prompts take longer than 1 / 0.76."""
+    times = []
+    for part in ("h100", "h100-pcie-80gb"):
+        shape, m, formats, engine = _of("llama-3.1-8b", part, recipe)
+        times.append(float(prefill_s(shape, m, formats, ServingLayout(), engine, 8192.0, 8192.0)))
+    assert 1.4 < times[1] / times[0] < 2.0
+
+
+def test_requests_sent_at_once_wait_for_half_of_all_prompts() -> None:
+    engine = Engine(request_s=0.0, stream_steps=0.0, prefill_stall=1.0)
+    one = sent_at_once((0.01, 0.02), 0.005, 1000.0, 500.0, 200.0, engine)
+    assert one.ttft_s == pytest.approx(0.5 * 500 * 0.005)
+    assert one.tpot_s == pytest.approx(0.01 + 0.5 * 0.02 + 0.5 * 500 * 0.005 / 200.0)
+    # No faster than its prompts and its steps at the full batch, no slower than one request after another.
+    assert 500 / one.requests_per_s > 500 * 0.005 + 200 * 0.03
+    twice = sent_at_once((0.01, 0.02), 0.005, 500.0, 1000.0, 200.0, engine)
+    assert twice.waiting == 500.0
+    assert twice.ttft_s > 2.0 * one.ttft_s
+    assert twice.requests_per_s > one.requests_per_s  # the tail of the last answers is paid once
