@@ -37,6 +37,15 @@ def _alike(one: Case, other: Case, same_part: bool) -> float:
     return 0.5 if same_engine and same_part else 0.0
 
 
+def _alikes(prepared: Prepared, place: int, measured: Prepared, usable: Sequence[int]) -> Shares:
+    """How much row `place` shares with each of the `usable` measured rows."""
+    case, part = prepared.cases[place], prepared.parts[place]
+    others = [(measured.cases[i], measured.parts[i]) for i in usable]
+    return np.array(
+        [0.0 if case is None or other is None else _alike(case, other, part == named) for other, named in others]
+    )
+
+
 def spreads(prepared: Prepared, stacks: Sequence[Stack], result: Outcome) -> Shares:
     """Rows of (level, host, network): how far each unknown of a cluster moves a row's log seconds, by its share."""
     out = np.zeros((len(prepared.rows), 3))
@@ -56,16 +65,17 @@ def spreads(prepared: Prepared, stacks: Sequence[Stack], result: Outcome) -> Sha
     return np.nan_to_num(out)
 
 
-def expected_shift(own: Shares, seen: Shares, alike: Shares, errors: Shares) -> float:
+def expected_shift(own: Shares, seen: Shares, alike: Shares, errors: Shares, among: Shares | None = None) -> float:
     """Mean log correction of a row given the `errors` of measured ones: what they share explains the errors.
 
     Best linear predictor: level, host and network of a cluster are unknown with the spreads in `own` (3,) and `seen`
-    (n, 3); each measured row adds a scatter of its own. `alike` (n,) says how much of the cluster they share.
+    (n, 3); each measured row adds a scatter of its own. `alike` (n,) says how much of the cluster they share with the
+    row, `among` (n, n) with one another (all of it, where not given).
     """
-    total = float(alike.sum())
+    shared = np.ones((len(errors), len(errors))) if among is None else among
     variance = (seen**2).sum(axis=1) + WITHIN**2
-    most = ODD * np.sqrt(variance * max(total, 1.0))
-    covariance = seen @ seen.T + WITHIN**2 * np.eye(len(errors))
+    most = ODD * np.sqrt(variance * np.maximum(shared.sum(axis=1), 1.0))
+    covariance = shared * (seen @ seen.T) + WITHIN**2 * np.eye(len(errors))
     return float((alike * (seen @ own)) @ np.linalg.solve(covariance, np.clip(errors, -most, most)))
 
 
@@ -79,14 +89,12 @@ def level_shifts(prepared: Prepared, measured: Prepared, calibration: TrainingCa
     seen = spreads(measured, stacks, result)
     own_stacks = stacks_of(prepared, calibration)
     own = spreads(prepared, own_stacks, outcome(prepared, own_stacks))
+    among = np.array([_alikes(measured, i, measured, usable) for i in usable]).reshape(len(usable), len(usable))
     shifts = []
-    for place, case in enumerate(prepared.cases):
-        parts = [prepared.parts[place] == measured.parts[i] for i in usable]
-        alike = np.array([
-            0.0 if case is None else _alike(case, measured.cases[i], same)  # type: ignore[arg-type]
-            for i, same in zip(usable, parts)
-        ])  # fmt: skip
-        near = [i for i, share in zip(usable, alike) if share > 0]
-        found = expected_shift(own[place], seen[near], alike[alike > 0], errors[near]) if near else 0.0
-        shifts.append(found)
+    for place in range(len(prepared.cases)):
+        alike = _alikes(prepared, place, measured, usable)
+        near = np.flatnonzero(alike > 0)
+        rows = [usable[k] for k in near]
+        both = among[np.ix_(near, near)]
+        shifts.append(expected_shift(own[place], seen[rows], alike[near], errors[rows], both) if rows else 0.0)
     return shifts

@@ -45,3 +45,11 @@ def test_a_row_that_shares_little_moves_little() -> None:
     seen, errors = np.array([row(0, 0)]), np.array([0.2])
     half, whole = (expected_shift(row(0, 0), seen, np.array([a]), errors) for a in (0.5, 1.0))
     assert half == pytest.approx(0.5 * whole, rel=0.05)
+
+
+def test_rows_of_another_cluster_do_not_pass_for_this_one() -> None:
+    # Two clusters that share an engine and a part disagree: taken for one, they would turn the answer's sign.
+    seen, errors = np.array([row(0.1, 0.0), row(0.3, 0.0)]), np.array([0.0, -0.4])
+    alike, among = np.array([1.0, 0.5]), np.array([[1.0, 0.5], [0.5, 1.0]])
+    assert -0.4 < expected_shift(row(0.8, 0.0), seen, alike, errors, among) < 0.0
+    assert expected_shift(row(0.8, 0.0), seen, alike, errors) > 0.0
