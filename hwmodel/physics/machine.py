@@ -167,7 +167,7 @@ def network(part: Part, system: System, calibration: KernelCalibration) -> Netwo
     values, _ = _layers(part, calibration.collectives)
     topology = system.link_topology
     bus = topology in ("pcie", "none") or system.link_uni_bytes_per_s <= 0.0
-    values |= calibration.collectives.get("pcie", {}) if bus and part.link_uni_bytes_per_s > 0.0 else {}
+    values |= calibration.collectives.get("pcie", {}) if bus else {}
     values |= calibration.scale_out.get("generic", {}) | calibration.scale_out.get(system.fabric, {})
     values["in_switch"] = values.get("in_switch", 0.0) if topology == "switch" and not bus else 0.0
     if not bus:
@@ -186,6 +186,18 @@ def network(part: Part, system: System, calibration: KernelCalibration) -> Netwo
         pod=system.pod_accelerators,
         **_fields(Network, values),
     )
+
+
+def across_bridges(net: Network, part: Part, system: System, calibration: KernelCalibration) -> Network:
+    """The network of an engine inside one box: cards bridged in pairs or fours reach the others over the host bus.
+
+    Training spans boxes and keeps the NICs for what leaves a bridge.
+    """
+    if not 1.0 < system.domain_accelerators < system.accelerators_per_node or not part.host_link_uni_bytes_per_s:
+        return net
+    sharing = calibration.collectives.get("pcie", {}).get("bus_sharing", 0.0)
+    bus = part.host_link_uni_bytes_per_s / (1.0 + sharing * (system.accelerators_per_node - 2.0))
+    return msgspec.structs.replace(net, nic_bytes_per_s=max(float(net.nic_bytes_per_s), bus))
 
 
 def box(part: Part, accelerators: float = 8.0) -> System:
@@ -249,9 +261,10 @@ def machine(
     attention = attention_constants(part, precision.attention_format, calibration.attention, cache)
     memory, _ = _layers(part, calibration.memory)
     share = power_share(part, calibration)
+    serving, net = isinstance(precision, ServingPrecision), network(part, system, calibration)
     if share < 1.0:
         # Training steps take a sustained ceiling; serving the constants of short runs, though it never rests either.
-        limit = _always_limited if isinstance(precision, ServingPrecision) else _limited_when_long
+        limit = _always_limited if serving else _limited_when_long
         gemm, high, attention = limit(gemm, high, attention, share)
     return Machine(
         part=part.id,
@@ -262,7 +275,7 @@ def machine(
         attention=attention,
         attention_flash2=_flash2(attention, part, calibration.attention_flash2),
         memory=MemoryConstants(hbm_bytes_per_s=part.hbm_bytes_per_s, **_fields(MemoryConstants, memory)),
-        network=network(part, system, calibration),
+        network=across_bridges(net, part, system, calibration) if serving else net,
         hbm_bytes=part.usable_hbm_bytes or part.hbm_bytes,
         units=part_units(part),
         provenance=found,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.physics import collectives
-from hwmodel.physics.machine import box, network
+from hwmodel.physics.machine import box, machine, network
 from hwmodel.specs.kernels import Network
 
 PARTS = ("a100", "h100", "b200-sxm", "gb200", "mi300x", "tpu-v5p", "tpu-v5e", "trainium2", "gaudi2")
@@ -120,6 +120,28 @@ def test_topologies() -> None:
     )
     bus = net_of("l40s")
     assert collectives.all_reduce_s(1e9, 8.0, 8.0, bus) > 3.0 * collectives.all_reduce_s(1e9, 2.0, 2.0, bus)
+
+
+def test_cards_without_links_share_a_bus_whatever_their_family() -> None:
+    for name in ("l40s", "rtx-pro-6000-server"):
+        net = net_of(name)
+        assert (net.shared_bus, net.in_switch) == (1.0, 0.0)
+        assert float(net.bus_sharing) > 0.0
+    assert net_of("h100").bus_sharing == 0.0
+
+
+def test_bridged_pairs_reach_each_other_over_the_host_bus_when_serving() -> None:
+    catalog = load_catalog()
+    part = catalog.part("h100-pcie-80gb")
+    system = catalog.default_system(part.id)
+    trained, served = (
+        machine(part, system, recipe, kernel_calibration()).network
+        for recipe in (catalog.precision("bf16"), catalog.serving_precision("bf16"))
+    )
+    assert served.domain == trained.domain == 2.0
+    assert trained.nic_bytes_per_s < served.nic_bytes_per_s < part.host_link_uni_bytes_per_s
+    pair, four = (collectives.all_reduce_s(1e8, n, 2.0, served) for n in (2.0, 4.0))
+    assert four > 3.0 * pair
 
 
 def test_oversubscription_divides_beyond_the_pod() -> None:
