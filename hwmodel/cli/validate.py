@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hwmodel.cli.options import RESULT, with_options
+from hwmodel.cli.options import CATALOG, RESULT, with_options
 from hwmodel.cli.output import emit, note
 
 
@@ -24,13 +24,14 @@ from hwmodel.cli.output import emit, note
 @click.option(
     "--measured", type=click.Path(path_type=Path), help="Rows of the same columns whose results may set levels."
 )
-@with_options(RESULT)
+@with_options([CATALOG, *RESULT])
 def command(
     file: Path,
     hold: str,
     folds: int,
     seed: int,
     measured: Path | None,
+    catalogs: tuple[Path, ...],
     form: str,
     out: Path | None,
     quiet: bool,
@@ -47,5 +48,5 @@ def command(
         raise InputError("--folds cuts what is held out into lots: add --leave-out, like --leave-out group")
     if folds == 1 or folds < 0 or seed < 0:
         raise InputError("--folds: 0 (one value at a time) or at least 2; --seed: not negative")
-    board = validate_file(file, hold, folds, seed, measured, lambda line: note(line, quiet=quiet))
+    board = validate_file(file, hold, folds, seed, measured, lambda line: note(line, quiet=quiet), catalogs)
     emit({"json": as_json, "csv": as_csv}.get(form, as_markdown)(board), out)

@@ -107,11 +107,17 @@ class Trainer:
     """Rows of a file made ready beside the training side, and fits of it with parts held out."""
 
     def __init__(
-        self, rows: list[Row], measured: list[Row] | None = None, *, fitting: bool, pool_only: bool = False
+        self,
+        rows: list[Row],
+        measured: list[Row] | None = None,
+        *,
+        fitting: bool,
+        pool_only: bool = False,
+        catalogs: Sequence[Path] = (),
     ) -> None:
         self.base = training_calibration()
         self.widths: IntervalConstants = interval_calibration()
-        resolver = Resolver(load_catalog(), kernel_calibration())
+        resolver = Resolver(load_catalog(catalogs), kernel_calibration())
         self.resolver = resolver
         self.rows = training_side(rows) if fitting and not pool_only else list(rows)
         index = {text(row, "id"): place for place, row in enumerate(self.rows)}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from hwmodel.errors import InputError
-from hwmodel.validation.board import HOLDS, Board, Progress, runs_file, summaries_of, training_board
+from hwmodel.validation.board import HOLDS, Board, Progress, Trainer, runs_file, summaries_of, training_board
 from hwmodel.validation.records import RowPrediction, without_given
 from hwmodel.validation.score import fit_constants
 from hwmodel.validation.tables import Row, content, read_table, text
@@ -39,11 +40,13 @@ def validate_file(
     seed: int = 0,
     measured: Path | None = None,
     progress: Progress | None = None,
+    catalogs: Sequence[Path] = (),
 ) -> Board:
     """Predictions and figures of a file of measured runs; its kind is told by its header.
 
     `hold` (source | model | part | engine | group) leaves values out of the fit that predicts them; `measured` names
-    a file of the same kind whose results may set levels. Raises InputError for what cannot be read.
+    a file of the same kind whose results may set levels; `catalogs` are overlays of parts, systems and models. Raises
+    InputError for what cannot be read.
     """
     kind, rows = own_rows(path)
     if hold and hold not in HOLDS:
@@ -54,10 +57,11 @@ def validate_file(
         if other != kind:
             raise InputError(f"--measured {measured} holds {other} rows, {path} holds {kind} rows; give the same kind")
     if kind == "training":
-        return training_board(rows, hold, folds, seed, own, progress, given=_given(rows, own))
+        trainer = Trainer(rows, own, fitting=bool(hold), catalogs=catalogs)
+        return training_board(rows, hold, folds, seed, own, progress, trainer, given=_given(rows, own))
     if kind == "whole":
-        return _whole(rows, hold)
-    return _serving(kind, rows, hold, folds, seed, own, progress)
+        return _whole(rows, hold, catalogs)
+    return _serving(kind, rows, hold, folds, seed, own, progress, catalogs)
 
 
 def _given(rows: list[Row], measured: list[Row] | None) -> frozenset[str]:
@@ -69,23 +73,30 @@ def _given(rows: list[Row], measured: list[Row] | None) -> frozenset[str]:
     return frozenset(row["id"] for row in rows if content(row, names) in known)
 
 
-def _whole(rows: list[Row], hold: str) -> Board:
+def _whole(rows: list[Row], hold: str, catalogs: Sequence[Path]) -> Board:
     from hwmodel.catalog import load_catalog
     from hwmodel.catalog.calibrations import kernel_calibration
     from hwmodel.validation import whole_runs
     from hwmodel.validation.machines import Resolver
 
     # No constant is fitted on whole runs, so leaving some out changes only the baseline.
-    found = whole_runs.predict_rows(rows, Resolver(load_catalog(), kernel_calibration()))
+    found = whole_runs.predict_rows(rows, Resolver(load_catalog(catalogs), kernel_calibration()))
     return _board("whole", found, hold)
 
 
 def _serving(
-    kind: str, rows: list[Row], hold: str, folds: int, seed: int, measured: list[Row] | None, progress: Progress | None
+    kind: str,
+    rows: list[Row],
+    hold: str,
+    folds: int,
+    seed: int,
+    measured: list[Row] | None,
+    progress: Progress | None,
+    catalogs: Sequence[Path],
 ) -> Board:
     from hwmodel.validation import serving
 
-    found = serving.predict_rows(kind, rows, hold, folds, seed, measured, progress)
+    found = serving.predict_rows(kind, rows, hold, folds, seed, measured, progress, catalogs)
     found = without_given(found, _given(rows, measured))
     return _board(kind, found, hold)
 

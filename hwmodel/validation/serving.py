@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,8 @@ READING_REACH = {"ttft": 1.0}
 class Book:
     """Rows of one or both kinds, read, resolved and asked together."""
 
-    def __init__(self, rows: Sequence[tuple[str, Row]]) -> None:
-        resolver = Resolver(load_catalog(), kernel_calibration())
+    def __init__(self, rows: Sequence[tuple[str, Row]], catalogs: Sequence[Path] = ()) -> None:
+        resolver = Resolver(load_catalog(catalogs), kernel_calibration())
         self.rows = list(rows)
         self.settings: list[Setting | None] = []
         self.reasons: list[str] = []
@@ -100,6 +101,7 @@ def predict_rows(
     seed: int = 0,
     own: list[Row] | None = None,
     progress: Callable[[str], None] | None = None,
+    catalogs: Sequence[Path] = (),
 ) -> list[RowPrediction]:
     """Predictions of every measured quantity of `rows`, in their order.
 
@@ -110,10 +112,10 @@ def predict_rows(
     mine = [(kind, row) for row in rows]
     given = [(kind, row) for row in own or []]
     if not hold:
-        book = Book(mine + given)
+        book = Book(mine + given, catalogs)
         answers = book.questions.answer(serving_calibration())
     else:
-        book = Book(mine + given + _others(rows + (own or [])))
+        book = Book(mine + given + _others(rows + (own or [])), catalogs)
         answers = _left_out(book, len(mine), len(given), hold, folds, seed, progress or (lambda _: None))
     shifts = _levels(book, range(len(mine), len(mine) + len(given)), answers)
     return [p for place in range(len(mine)) for p in _row_predictions(book, place, answers, shifts)]

@@ -43,3 +43,32 @@ def test_serving_predictions_depend_on_no_other_row_and_no_measurement(serving_r
     odd = [row | {"ttft_ms": "1", "tpot_ms": "9e9", "source": "elsewhere"} for row in reversed(mine[::3])]
     for p in predict_rows("serving", odd):
         assert (p.predicted, p.low, p.high) == pytest.approx(whole[p.id, p.metric], rel=1e-9)
+
+
+def test_overlays_reach_the_predictions(serving_rows: list[Row], tmp_path: Path) -> None:
+    (tmp_path / "accelerators").mkdir()
+    (tmp_path / "accelerators" / "slow.yaml").write_text(
+        "- {id: h100-slow, name: H100 of half the bandwidth, extends: h100-sxm5-80gb, aliases: [], "
+        "memory: {bandwidth: {value: 1675, unit: GB/s, source: derived, status: derived}}}\n"
+    )
+    mine = [row for row in serving_rows if row["accelerator"] == "h100-sxm-80gb" and row["mode"] == "agg"][:4]
+    slow = [row | {"accelerator": "h100-slow"} for row in mine]
+    before = validate_file(write(tmp_path / "a.csv", mine)).rows
+    after = validate_file(write(tmp_path / "b.csv", slow), catalogs=[tmp_path]).rows
+    ratios = [b.predicted / a.predicted for a, b in zip(before, after) if b.metric == "tpot_ms"]
+    assert ratios
+    assert all(1.1 < ratio < 2.05 for ratio in ratios)
+
+
+def test_given_rows_move_their_group_and_are_not_scored(serving_rows: list[Row], tmp_path: Path) -> None:
+    groups: dict[str, list[Row]] = {}
+    for row in serving_rows:
+        groups.setdefault(row["group"], []).append(row)
+    one, other = [rows[:3] for rows in groups.values() if len(rows) > 5][:2]
+    slow = one[0] | {"tpot_ms": str(2.0 * float(one[0]["tpot_ms"]))}
+    file = write(tmp_path / "rows.csv", [slow, *one[1:], *other])
+    given = write(tmp_path / "given.csv", [slow])
+    before, after = validate_file(file).rows, validate_file(file, measured=given).rows
+    moved = {b.group for a, b in zip(before, after) if a.predicted != b.predicted}
+    assert moved == {one[0]["group"]}
+    assert [r.id for r in after if not r.scored] == [one[0]["id"]] * 2
