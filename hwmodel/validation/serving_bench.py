@@ -26,12 +26,12 @@ from hwmodel.validation.serving_rows import DISAGGREGATED, Setting, family
 from hwmodel.validation.tables import CellError
 
 TP_TRIED = (1.0, 2.0, 4.0, 8.0, 16.0)
-LOWEST = ("nvfp4", "fp8", "int8", "fp16")  # what a submission that names none runs in, best first
+LOWEST = ("nvfp4", "fp8", "int8", "fp16", "bf16")  # what a submission that names none runs in, best first
 # Recipes that stand in where the part's matrix units lack the format, best first: another four-bit format, else weights
 # widened on the fly.
 FALLBACKS = {
     "nvfp4": ("mxfp4-a4", "mxfp4"), "w4a8": ("w4a16",), "mxfp4-a4": ("mxfp4",), "fp8": ("w8a16",), "int8": ("w8a16",),
-    "bf16": ("fp16",),
+    "bf16": ("fp16",), "fp16": ("bf16",),
 }  # fmt: skip
 
 
@@ -135,6 +135,10 @@ class Resolver:
             found = self.catalog.serving_precision(name)
             if part.peak_dense_flop_per_s.get(found.gemm_format):
                 return found
+            if found.gemm_format == "bf16" and part.peak_dense_flop_per_s.get("fp16"):
+                # Weight-only recipes compute in whichever 16-bit format the part has.
+                same = {f: "fp16" for f in ("gemm_format", "attention_format") if getattr(found, f) == "bf16"}
+                return msgspec.structs.replace(found, **same)
         raise CellError(f"{part.name} computes in none of {', '.join(names)}")
 
 

@@ -10,6 +10,8 @@ from hwmodel.validation.serving_bench import Case
 
 LEVEL = 0.8
 WIDER_UNKNOWN = 1.4  # engines or families of parts that no fitted run covers
+# Families of parts without any measured run: no narrower than training finds of such parts (natural log).
+UNKNOWN_FAMILY = 0.3
 NARROWER_MEASURED = 0.85  # groups whose level a measured run has set
 
 
@@ -45,7 +47,9 @@ def half_width(c: ServingCalibration, case: Case, kind: str, measured_group: boo
     """Natural-log half-width of the 80 % interval of one predicted quantity."""
     names = wider(stratum(case, kind))
     width = next((c.intervals[name][0] for name in names if name in c.intervals), 0.35)
-    known = case.setting.engine in c.known.get("engines", []) and case.part.family in c.known.get("families", [])
-    if not known or case.note:
+    family = case.part.family in c.known.get("families", [])
+    if not family or case.setting.engine not in c.known.get("engines", []) or case.note:
         width *= WIDER_UNKNOWN
+    if not family:
+        width = max(width, UNKNOWN_FAMILY)
     return width * (NARROWER_MEASURED if measured_group else 1.0)

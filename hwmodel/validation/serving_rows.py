@@ -205,7 +205,8 @@ def serving_setting(row: Row) -> Setting:
     return Setting(
         id=row["id"],
         source=text(row, "source"),
-        group=text(row, "group") or " | ".join((family(row["model"]), row["accelerator"], engine, text(row, "mode"))),
+        group=text(row, "group")
+        or " | ".join((family(text(row, "model")), text(row, "accelerator"), engine, text(row, "mode"))),
         model=text(row, "model"),
         part=text(row, "accelerator"),
         engine=engine,
@@ -302,7 +303,7 @@ def throughput_setting(row: Row) -> Setting:
     return Setting(
         id=row["id"],
         source=text(row, "source"),
-        group=" | ".join((family(row["model"]), text(row, "accelerator_id") or row["accelerator"], engine)),
+        group=" | ".join((family(text(row, "model")), text(row, "accelerator_id") or text(row, "accelerator"), engine)),
         model=text(row, "model"),
         part=text(row, "accelerator_id") or text(row, "accelerator"),
         engine=engine,

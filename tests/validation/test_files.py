@@ -72,3 +72,25 @@ def test_given_rows_move_their_group_and_are_not_scored(serving_rows: list[Row],
     moved = {b.group for a, b in zip(before, after) if a.predicted != b.predicted}
     assert moved == {one[0]["group"]}
     assert [r.id for r in after if not r.scored] == [one[0]["id"]] * 2
+
+
+def test_a_file_without_optional_columns_is_answered_or_refused_by_row(tmp_path: Path) -> None:
+    row = {"id": "a", "accelerator": "NVIDIA H100 80GB HBM3", "input_len": "1,024", "output_len": "128"}
+    least = row | {"concurrency": "4", "tpot_ms": "9"}
+    (nameless,) = validate_file(write(tmp_path / "least.csv", [least])).rows
+    assert nameless.status == "refused"
+    assert "model" in nameless.reason
+    (known,) = validate_file(
+        write(tmp_path / "more.csv", [least | {"model": "Llama-3.1-8B", "precision": "FP8 (E4M3)"}])
+    ).rows
+    assert known.part == "h100-sxm5-80gb"
+    assert known.predicted
+
+
+def test_parts_of_families_that_nobody_measured_have_wide_intervals(serving_rows: list[Row]) -> None:
+    mine = [r for r in serving_rows if r["accelerator"] == "h100-sxm-80gb" and r["mode"] == "agg"][::20]
+    near = predict_rows("serving", mine)
+    far = predict_rows("serving", [row | {"accelerator": "trainium2"} for row in mine])
+    widths = [(a.high / a.low, b.high / b.low) for a, b in zip(near, far) if a.predicted and b.predicted]
+    assert widths
+    assert all(b > max(a, 1.8) for a, b in widths)
