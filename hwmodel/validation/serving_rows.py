@@ -38,6 +38,9 @@ RUN = (
     "accelerator", "n_accel", "input_len", "output_len", "concurrency", "batch_or_concurrency", "batch_size", "metric",
     "value", "ttft_ms", "tpot_ms",
 )  # fmt: skip
+# Where none of these is stated the layout is searched, up to the accelerators stated or those of one node.
+_LAYOUT = ("tp_size", "attention_dp_size", "moe_tp_size", "moe_ep_size")
+NODE = 8.0
 KV_BYTES = {"bf16": 2.0, "fp16": 2.0, "float16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5625, "nvfp4": 0.5625}
 
 # Mean lengths of the data sets that MLPerf Inference 4.1 draws requests from. Outputs: the reference's tokens per
@@ -182,8 +185,12 @@ def serving_setting(row: Row) -> Setting:
     """A row of a serving file. Raises CellError for cells that cannot be read."""
     weights = recipe_name(text(row, "gemm_quant_mode"), text(row, "precision") or "fp8")
     disagg = text(row, "mode").lower().startswith("dis")
+    searched = not disagg and not any(text(row, name) for name in _LAYOUT)
     layout = worker_layout(row, "decode_") if disagg else aggregated_layout(row)
     dp, ranks = float(layout.dp), float(layout.accelerators)
+    if searched:
+        dp, ranks = 1.0, number(row, "n_accel") or NODE
+        layout = ServingLayout(tp=0.0, pp=number(row, "pp_size") or 1.0)
     prefill_layout = worker_layout(row, "prefill_") if disagg else ServingLayout()
     workers = (number(row, "decode_num_workers") or 0.0) if disagg else 0.0
     prefill_workers = (number(row, "prefill_num_workers") or 0.0) if disagg else 0.0

@@ -94,3 +94,13 @@ def test_parts_of_families_that_nobody_measured_have_wide_intervals(serving_rows
     widths = [(a.high / a.low, b.high / b.low) for a, b in zip(near, far) if a.predicted and b.predicted]
     assert widths
     assert all(b > max(a, 1.8) for a, b in widths)
+
+
+def test_a_blank_serving_layout_is_searched(tmp_path: Path) -> None:
+    row = {"id": "a", "accelerator": "h200", "input_len": "1024", "output_len": "128", "concurrency": "4"}
+    row |= {"model": "deepseek-ai/DeepSeek-V3", "precision": "fp8", "backend": "sglang", "tpot_ms": "9"}
+    (large,) = validate_file(write(tmp_path / "large.csv", [row])).rows
+    assert large.predicted
+    (one,) = validate_file(write(tmp_path / "one.csv", [row | {"n_accel": "1"}])).rows
+    assert one.status == "refused"
+    assert "hold the weights" in one.reason
