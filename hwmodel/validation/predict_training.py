@@ -173,7 +173,9 @@ def _row(prepared: Prepared, place: int, case: Case, rate: float, peak: float, h
     for number, metric in enumerate(_asked(case)):
         width = half
         if metric == "peak_mem_gb":
-            value: float | None = peak / GIB
+            # Gibibytes, as allocators print, unless the row says plainly that it counts decimal ones.
+            decimal = text(prepared.rows[place], "peak_mem_unit").lower() == "gb"
+            value: float | None = peak / (1e9 if decimal else GIB)
             width = MEMORY_HALF_WIDTH
         else:
             value = rate_to(metric, case, prepared, place, rate)

@@ -118,6 +118,15 @@ def test_a_measured_row_moves_level_and_width(rows: list[Row]) -> None:
     assert b.median_log_half_width < a.median_log_half_width
 
 
+def test_memory_is_answered_in_the_unit_of_its_row(rows: list[Row]) -> None:
+    one = next(row for row in rows if row["peak_mem_gb"] and row["score"] != "no")
+    peaks = [
+        next(r.predicted for r in training_board([one | {"peak_mem_unit": unit}]).rows if r.metric == "peak_mem_gb")
+        for unit in ("GiB", "GB")
+    ]
+    assert peaks[1] == pytest.approx(peaks[0] * 2.0**30 / 1e9)
+
+
 def test_folds_hold_every_value_once() -> None:
     lots = folds_of([f"v{i}" for i in range(17)], 5, 0)
     assert len(lots) == 5
