@@ -74,9 +74,21 @@ def table(answer: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def below(answer: dict[str, Any], form: str) -> str | None:
-    """Where the time of a predicted decode step goes; nothing for a fleet."""
-    if "step" not in answer or form not in ("md", "text"):
+    """Where the time of a predicted decode step goes, and what the figures rest on (in Markdown)."""
+    if form not in ("md", "text"):
         return None
+    parts = [_step_table(answer, form).rstrip()] if "step" in answer else []
+    if form == "md":
+        parts.append("\n".join(["What the figures rest on:", "", *(_source_line(s) for s in answer["sources"])]))
+    return "\n\n".join(parts) or None
+
+
+def _source_line(source: dict[str, str]) -> str:
+    place = f", {source['locator']}" if source["locator"] else ""
+    return f"- {source['title']}{place}: {source['for']}"
+
+
+def _step_table(answer: dict[str, Any], form: str) -> str:
     from hwmodel.cli.tables import columns, markdown
 
     total = sum(answer["step"].values())

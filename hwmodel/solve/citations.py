@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hwmodel.catalog import Catalog
+from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.catalog.engines import serving_calibration
 from hwmodel.catalog.stacks import training_calibration
 from hwmodel.errors import HwModelError
@@ -14,6 +16,8 @@ from hwmodel.solve.precisions import KUMAR, REPEATS, SUN, supported
 from hwmodel.solve.serving_quality import measured_quality
 from hwmodel.solve.setting import Setting
 from hwmodel.solve.sides import LAWS_SHOWN
+from hwmodel.specs import ServingPrecision
+from hwmodel.specs.economics import PriceSummary
 
 if TYPE_CHECKING:
     from hwmodel.solve.plan import Solved
@@ -30,15 +34,31 @@ def sources(setting: Setting, solved: Solved | None) -> list[dict[str, str]]:
         wanted += _fact_sources(setting)
         wanted += _fit_sources(setting)
         wanted += _life_sources(setting)
-    return _grouped(setting, wanted)
+    return _grouped(setting.catalog, wanted)
 
 
 def training_sources(setting: Setting) -> list[dict[str, str]]:
     """The same for one training layout."""
-    return _grouped(setting, [*_model_source(setting), *_machine_sources(setting), *_fit_sources(setting)])
+    return _grouped(setting.catalog, [*_model_source(setting), *_machine_sources(setting), *_fit_sources(setting)])
 
 
-def _grouped(setting: Setting, wanted: list[Use]) -> list[dict[str, str]]:
+def service_sources(
+    catalog: Catalog, model: str, part_id: str, system_id: str, recipe: ServingPrecision, price: PriceSummary | None
+) -> list[dict[str, str]]:
+    """The same for a serving fleet; `model` empty for a file of the user's own."""
+    entry = catalog.model_entry(model) if model else None
+    wanted: list[Use] = [(entry.source, f"architecture of {entry.id}")] if entry is not None and entry.source else []
+    wanted += _hardware_sources(catalog, part_id, system_id, recipe.gemm_format)
+    if price is not None and price.kind != "given":
+        wanted += _quote_sources(catalog, part_id, price)
+    quality = measured_quality(recipe.id)
+    wanted += [(source, f"measured loss of {recipe.id}") for source in (quality["sources"] if quality else [])]
+    fits = (("kernels and collectives", kernel_calibration().fitted_on), ("engines", serving_calibration().fitted_on))
+    wanted += [(fitted_on, f"constants of {what}") for what, fitted_on in fits if fitted_on]
+    return _grouped(catalog, wanted)
+
+
+def _grouped(catalog: Catalog, wanted: list[Use]) -> list[dict[str, str]]:
     """A row a publication, in the order of first use."""
     grouped: dict[str, list[str]] = {}
     for source, what in wanted:
@@ -47,7 +67,7 @@ def _grouped(setting: Setting, wanted: list[Use]) -> list[dict[str, str]]:
             uses.append(what)
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for source, uses in grouped.items():
-        row = _source_row(setting, source, uses)
+        row = _source_row(catalog, source, uses)
         first = rows.setdefault((row["title"], row["locator"]), row)
         if first is not row:  # one paper under two ids: its law and its facts
             first["for"] += f", {row['for']}"
@@ -83,9 +103,13 @@ def _machine_sources(setting: Setting) -> list[Use]:
     """The figures of the accelerator and of its system."""
     assert setting.part is not None
     assert setting.system is not None
+    return _hardware_sources(setting.catalog, setting.part.id, setting.system.id, setting.precision.gemm_format)
+
+
+def _hardware_sources(catalog: Catalog, part_id: str, system_id: str, number_format: str) -> list[Use]:
     return [
-        *_record_sources(setting, "accelerator", setting.part.id),
-        *_record_sources(setting, "system", setting.system.id),
+        *_record_sources(catalog, "accelerator", part_id, number_format),
+        *_record_sources(catalog, "system", system_id, number_format),
     ]
 
 
@@ -113,10 +137,9 @@ USED_FIELDS = {
 }
 
 
-def _record_sources(setting: Setting, kind: str, record_id: str) -> list[Use]:
+def _record_sources(catalog: Catalog, kind: str, record_id: str, peak: str) -> list[Use]:
     """The sources of the fields that are used of one record."""
-    found = setting.catalog.provenance(kind, record_id)
-    peak = setting.precision.gemm_format
+    found = catalog.provenance(kind, record_id)
     fields = {**USED_FIELDS, f"peak_dense.{peak}": f"{peak} peak"}
     rows = []
     for name, label in fields.items():
@@ -130,10 +153,14 @@ def _price_sources(setting: Setting) -> list[Use]:
     """The quotes behind the rent, if it was not given."""
     if setting.price is None or setting.part is None or setting.price.kind == "given":
         return []
-    span = (setting.price.first_date, setting.price.last_date)
-    quotes = setting.catalog.prices(setting.part.id, setting.price.kind)
-    shown = [q for q in quotes if span[0] <= q.date <= span[1] and q.provider in setting.price.providers]
-    return [(q.source, f"rent of {setting.part.id}") for q in shown if q.source]
+    return _quote_sources(setting.catalog, setting.part.id, setting.price)
+
+
+def _quote_sources(catalog: Catalog, part_id: str, price: PriceSummary) -> list[Use]:
+    """The quotes that a price summarises."""
+    quotes = catalog.prices(part_id, price.kind)
+    shown = [q for q in quotes if price.first_date <= q.date <= price.last_date and q.provider in price.providers]
+    return [(q.source, f"rent of {part_id}") for q in shown if q.source]
 
 
 def _fact_sources(setting: Setting) -> list[Use]:
@@ -155,11 +182,11 @@ def _fit_sources(setting: Setting) -> list[Use]:
     return own + [(fitted_on, f"constants of {what}") for what, fitted_on in fits if fitted_on]
 
 
-def _source_row(setting: Setting, source: str, uses: list[str]) -> dict[str, str]:
+def _source_row(catalog: Catalog, source: str, uses: list[str]) -> dict[str, str]:
     """The catalog's record of a source; what is in none stands by its own words."""
     row = {"id": source, "for": ", ".join(uses), "title": source, "locator": "", "licence": ""}
     try:
-        record = setting.catalog.source(source)
+        record = catalog.source(source)
     except HwModelError:
         return row
     return {**row, "title": record.title, "locator": record.locator, "licence": record.licence}

@@ -14,6 +14,7 @@ from hwmodel.catalog.engines import serving_calibration
 from hwmodel.errors import InputError, unknown
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
+from hwmodel.solve.citations import service_sources
 from hwmodel.solve.serving_fleet import Fleets, fleet_row, fleets, price_of, with_cached_input
 from hwmodel.solve.serving_infeasible import infeasible
 from hwmodel.solve.serving_layouts import check_sizes, column, sizes_of
@@ -143,7 +144,12 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
         "pareto": _pareto(question, first, usable, catalog),
         "notes": notes(o.part, o.system, o.machine, o.recipe, o.price),
         "left_out": _unpriced(question, priced, every, catalog),
+        "sources": service_sources(catalog, _named(question), o.part.id, o.system.id, o.recipe, o.price),
     }
+
+
+def _named(question: ServingQuestion) -> str:
+    return "" if question.shape is not None else question.model
 
 
 def _index(i: int | None) -> int:

@@ -26,6 +26,7 @@ from hwmodel.physics.serving import (
     tokens_per_step,
 )
 from hwmodel.physics.serving_queue import closed_loop, pools
+from hwmodel.solve.citations import service_sources
 from hwmodel.solve.serving_choose import check_context, engine_for
 from hwmodel.solve.serving_cost import formats_of
 from hwmodel.solve.serving_layouts import cells, check_sizes, column, layouts, sizes_of
@@ -80,7 +81,11 @@ def predict(
     } | more  # fmt: skip
     step = decode_terms(shape, m, at.formats, layout, at.engine, more["batch"], at.load.mean_context, at.verified)
     doubts = notes(part, system, m, recipe, None)
-    return {"answer": answer, "notes": doubts, "step": msgspec.to_builtins(step), "prefill_s": float(s.prefill_s)}
+    named = "" if question.shape is not None else question.model
+    return {
+        "answer": answer, "notes": doubts, "step": msgspec.to_builtins(step), "prefill_s": float(s.prefill_s),
+        "sources": service_sources(catalog, named, part.id, system.id, recipe, None),
+    }  # fmt: skip
 
 
 class _Engine(msgspec.Struct, frozen=True, kw_only=True):

@@ -211,3 +211,19 @@ def test_csv_holds_plain_numbers() -> None:
     assert {row["mode"] for row in rows} == {"aggregated", "disaggregated"}
     pool = next(row for row in rows if row["mode"] == "disaggregated")
     assert int(pool["prefill_workers"]) >= 1
+
+
+@pytest.mark.parametrize("ask", [("--demand", "20 req/s"), ("--concurrency", "32", "--precision", "fp8", "--tp", "2")])
+def test_every_answer_names_its_sources(ask: tuple[str, ...]) -> None:
+    found = _run(*ask, "--parts", "h200")["sources"]
+    uses = " ".join(source["for"] for source in found)
+    for what in ("architecture of llama-3.1-70b", "h200-sxm-141gb memory", "constants of engines", "measured loss"):
+        assert what in uses
+    assert ("rent of h200" in uses) == ("--demand" in ask)
+    page = CliRunner().invoke(command, [*ASK, *ask, "--parts", "h200"]).output
+    assert all(source["title"] in page for source in found)
+
+
+def test_a_price_of_ones_own_cites_no_quotes() -> None:
+    found = _run("--demand", "20 req/s", "--parts", "h200", "--usd-per-hour", "2.5")["sources"]
+    assert not any("rent" in source["for"] for source in found)
