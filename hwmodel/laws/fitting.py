@@ -124,6 +124,7 @@ class _Rows(msgspec.Struct):
     soft: Any
 
     def keep(self, chosen: Any) -> _Rows:
+        """The rows where `chosen` (a mask or indices) says so."""
         return _Rows(
             index=self.index[chosen],
             theta=self.theta[chosen],

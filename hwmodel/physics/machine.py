@@ -221,27 +221,23 @@ def _kernel_format(precision: Precision | ServingPrecision) -> str:
     return "fp8_block" if blocks and precision.gemm_format == "fp8" else precision.gemm_format
 
 
-def _limited_when_long(
-    gemm: GemmConstants, high: GemmConstants, attention: AttentionConstants, share: float
-) -> tuple[GemmConstants, GemmConstants, AttentionConstants]:
-    """Constants of a part whose power holds `share` of its kin's rate, felt under a long load."""
+Kernels = tuple[GemmConstants, GemmConstants, AttentionConstants]
+
+
+def _limited(kernels: Kernels, share: float, always: bool) -> Kernels:
+    """Kernels of a part whose power holds `share` of its kin's rate: under a long load, or, `always`, however short."""
+    gemm, high, attention = kernels
     change = msgspec.structs.replace
+    if always:
+        return (
+            change(gemm, efficiency=gemm.efficiency * share),
+            change(high, efficiency=high.efficiency * share),
+            change(attention, efficiency=attention.efficiency * share),
+        )
     return (
         change(gemm, sustained=gemm.sustained * share),
         change(high, sustained=high.sustained * share),
         change(attention, throttle=(1.0 + attention.throttle) / share - 1.0),
-    )
-
-
-def _always_limited(
-    gemm: GemmConstants, high: GemmConstants, attention: AttentionConstants, share: float
-) -> tuple[GemmConstants, GemmConstants, AttentionConstants]:
-    """The same where the accelerator is busy all the time, its kernels however short."""
-    change = msgspec.structs.replace
-    return (
-        change(gemm, efficiency=gemm.efficiency * share),
-        change(high, efficiency=high.efficiency * share),
-        change(attention, efficiency=attention.efficiency * share),
     )
 
 
@@ -264,8 +260,7 @@ def machine(
     serving, net = isinstance(precision, ServingPrecision), network(part, system, calibration)
     if share < 1.0:
         # Training steps take a sustained ceiling; serving the constants of short runs, though it never rests either.
-        limit = _always_limited if serving else _limited_when_long
-        gemm, high, attention = limit(gemm, high, attention, share)
+        gemm, high, attention = _limited((gemm, high, attention), share, always=serving)
     return Machine(
         part=part.id,
         system=system.id,

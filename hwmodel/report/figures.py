@@ -13,7 +13,7 @@ INK, ACCENT, BAND = "#333333", "#1f6fb2", "#cfe3f5"
 WIDTH_IN, HEIGHT_IN = 7.2, 3.4
 
 
-def _axes(title: str) -> tuple[Any, Any]:
+def _axes(title: str, pad: float = 6.0) -> tuple[Any, Any]:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -23,7 +23,7 @@ def _axes(title: str) -> tuple[Any, Any]:
 
     figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), layout="constrained")
     axes = figure.subplots()
-    axes.set_title(title, loc="left", fontsize=10)
+    axes.set_title(title, loc="left", fontsize=10, pad=pad)
     return figure, axes
 
 
@@ -44,7 +44,7 @@ def lifetime_figure(plan: Plan) -> Any:
 
 def _against_size(plan: Plan, points: list[tuple[float, float]], every: int, title: str, axis: str, wasted: str) -> Any:
     """A curve over sizes, with the plan's own size and the band that wastes at most 5 %; a tick `every` so many."""
-    figure, axes = _axes(title)
+    figure, axes = _axes(title, pad=22.0)  # the legend stands between the title and the curve
     axes.plot([size for size, _ in points], [value for _, value in points], color=ACCENT)
     if plan.regret_band:
         low, high = plan.regret_band["params_low"], plan.regret_band["params_high"]
@@ -56,7 +56,7 @@ def _against_size(plan: Plan, points: list[tuple[float, float]], every: int, tit
     axes.set_xticks(ticks, [count(tick) for tick in ticks])
     axes.set_xlabel("parameters")
     axes.set_ylabel(axis)
-    axes.legend(loc="upper center", frameon=True, framealpha=1.0, edgecolor="none")
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False)
     return figure
 
 

@@ -109,6 +109,7 @@ def option_optimum(option: Option, loss: Num, inference_tokens: Num) -> Lifetime
         return (n if option.build is None else option.build(n, d)), d
 
     def allowed(logit: Any, names: Sequence[str]) -> Any:
+        """Whether the size and tokens at `logit` are finite and keep to the limits `names` (a mask)."""
         n, d = place(logit)
         fine = (d < float("inf")) & (n < float("inf"))
         for name in names:

@@ -144,6 +144,7 @@ def _parts_of_sources(board: Board, group: Board, experts: frozenset[str]) -> li
     """Kinds of rows that a source's median hides."""
 
     def median(rows: list[RowPrediction], source: str, kind: str) -> float | None:
+        """Median absolute relative error of the scored rows of a source and kind ("": any); None without rows."""
         apes = [
             abs(r.predicted / r.measured - 1.0)
             for r in rows

@@ -40,6 +40,7 @@ class _Open:
         self.domain = min(float(machine.network.domain), 8.0) if machine.network.torus < 0.5 else 16.0
 
     def tensor(self) -> list[float]:
+        """Tensor-parallel sizes."""
         dp, pp, cp = self.case.dp, self.case.pp, self.case.cp
         if self.case.tp is None and dp is not None and pp is not None and cp is not None:
             return [self.case.n_accel / (dp * pp * cp)]
@@ -47,6 +48,7 @@ class _Open:
         return _one(self.case.tp, ways)
 
     def pipeline(self) -> list[float]:
+        """Pipeline stages."""
         if self.case.pp is not None:
             return [self.case.pp]
         if self.sharded or self.machine.network.torus > 0.5:
@@ -54,6 +56,7 @@ class _Open:
         return [p for p in _powers(min(self.layers, self.case.n_accel, 64.0)) if self.layers / p >= 1.0]
 
     def context(self) -> list[float]:
+        """Context-parallel sizes."""
         if self.case.cp is not None:
             return [self.case.cp]
         # Long sequences, or more accelerators than sequences: split the sequence too.
@@ -61,6 +64,7 @@ class _Open:
         return _powers(min(8.0, self.case.n_accel)) if self.case.seq_len > 16384 or short else [1.0]
 
     def experts_ways(self, ranks: float) -> list[float]:
+        """Expert-parallel sizes over `ranks` ranks of a stage."""
         if self.experts < 2:
             return [1.0]
         if self.case.ep is not None:
@@ -68,6 +72,7 @@ class _Open:
         return [e for e in _powers(min(self.experts, ranks, 64.0)) if self.experts % e == 0]
 
     def micro(self, batch: float, dp: float) -> list[float]:
+        """Micro-batches [sequences] that divide the batch of a replica, where some do."""
         if self.case.micro_batch is not None:
             return [self.case.micro_batch]
         per_rank = batch / dp
@@ -76,6 +81,7 @@ class _Open:
         return even or [min(1.0, per_rank)]
 
     def virtual(self, pp: float, m: float) -> list[float]:
+        """Virtual stages a rank, for `pp` stages and `m` micro-batches."""
         if self.case.vpp is not None:
             return [max(self.case.vpp, 1.0)]
         if pp < 1.5 or self.stack.default_vpp_layers <= 0 or m < pp:

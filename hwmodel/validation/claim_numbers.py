@@ -51,6 +51,7 @@ def larger_on_same_data(g: Given, law: Lookup) -> Numbers:
 
 
 def kaplan_joint(g: Given, law: Lookup) -> Numbers:
+    """Constants, inputs and floor of Kaplan's joint law of size and data."""
     spec = law("kaplan_2020/L_ND")
     c = spec.constants
     inputs = form(spec.form).needs
@@ -59,6 +60,7 @@ def kaplan_joint(g: Given, law: Lookup) -> Numbers:
 
 
 def kaplan_exponents(g: Given, law: Lookup) -> Numbers:
+    """Exponents and scales of Kaplan's laws of size and of data, beside those of the joint law."""
     size, data, joint = (law(f"kaplan_2020/{n}") for n in ("L_N", "L_D", "L_ND"))
     a_size, a_data = float(size.constants["a"]), float(data.constants["a"])
     found: Numbers = {
@@ -89,6 +91,7 @@ def one_factor_limit(g: Given, law: Lookup) -> Numbers:
 
 
 def kaplan_tenfold(g: Given, law: Lookup) -> Numbers:
+    """Growth of size and data for more compute under Kaplan's law of the optimal size."""
     spec, factor = law("kaplan_2020/N_opt"), g["compute_factor"]
     a, b = _exponents(spec, factor=factor)
     n, d = factor**a, factor**b
@@ -97,6 +100,7 @@ def kaplan_tenfold(g: Given, law: Lookup) -> Numbers:
 
 
 def loss_exponents(g: Given, law: Lookup) -> Numbers:
+    """Exponents of size and data, as printed and refitted."""
     printed, refit = law(ROUNDED).constants, law(REFIT).constants
     return {
         "alpha_printed": printed["alpha"],
@@ -108,6 +112,8 @@ def loss_exponents(g: Given, law: Lookup) -> Numbers:
 
 
 def gopher_budget(g: Given, law: Lookup) -> Numbers:
+    """The best sizes and tokens [parameters, tokens] for Gopher's compute under each approach."""
+
     def best(name: str) -> Any:
         """The optimum of one law for the budget."""
         return laws.optimum_for_flop(law(name), g["flop"])
@@ -126,6 +132,7 @@ def gopher_budget(g: Given, law: Lookup) -> Numbers:
 
 
 def tenfold_by_exponents(g: Given, law: Lookup) -> Numbers:
+    """Growth of size and data for ten times the compute, from exponents alone."""
     n, d = 10.0 ** g["exponent_N"], 10.0 ** g["exponent_D"]
     return {
         "N_factor": n,
@@ -171,6 +178,7 @@ def gpt4_unit(g: Given, law: Lookup) -> Numbers:
 
 
 def llama_7b(g: Given, law: Lookup) -> Numbers:
+    """Compute of LLaMA 7B beyond the least for its loss, under two laws, and the optimum of equal loss."""
     n, d = g["params_used"], g["tokens_used"]
     refit, devries = law(REFIT), law("sardana_2024")
 
@@ -192,6 +200,7 @@ def llama_7b(g: Given, law: Lookup) -> Numbers:
 
 
 def bits(g: Given, law: Lookup) -> Numbers:
+    """Bits with the most effective parameters a bit (arXiv 2411.04330), and at one size for two budgets."""
     c = law("kumar_2024").constants
     best = precision.best_bits(c)
 
@@ -258,6 +267,7 @@ def crossover(g: Given, law: Lookup) -> Numbers:
 
 
 def on_the_curve(g: Given, law: Lookup) -> Numbers:
+    """Tokens a parameter of published models, and how far their data lie from the optimum of their size."""
     found: Numbers = {}
     for name in ("palm", "gpt3", "llama_65b", "llama_7b", "bloomberggpt"):
         n, d = g[f"{name}_params"], g[f"{name}_tokens"]
@@ -289,6 +299,8 @@ def independent_scales(g: Given, law: Lookup) -> Numbers:
 
 
 def error_by_compute(g: Given, law: Lookup) -> Numbers:
+    """Reducible loss after ten times the compute, by law."""
+
     def reducible(name: str) -> float:
         """Reducible loss at ten times the compute, over that before."""
         spec = law(name)

@@ -27,6 +27,7 @@ def _train_flop(law: Lookup, params: float, tokens: float) -> float:
 
 
 def llama_run(g: Given, law: Lookup) -> Numbers:
+    """Days of a LLaMA run as claimed and at its actual size, and the utilisation that its hours imply."""
     peak, hours, actual = g["peak_flop_per_s"], g["gpu_hours_actual"], g["params_actual"]
     claimed, at_70b, at_65b = (_train_flop(law, params, g["tokens"]) for params in (g["params"], 70e9, actual))
     return {
@@ -40,6 +41,7 @@ def llama_run(g: Given, law: Lookup) -> Numbers:
 
 
 def budget_on_gpus(g: Given, law: Lookup) -> Numbers:
+    """Days of a compute budget on a fleet at a utilisation, and the best sizes for it [parameters]."""
     return {
         "days": _days(g["flop"], g["gpus"], g["peak_flop_per_s"], g["mfu"]),
         "N_approach1": laws.optimum_for_flop(law("chinchilla_2022/approach1"), g["flop"]).params,
@@ -48,6 +50,7 @@ def budget_on_gpus(g: Given, law: Lookup) -> Numbers:
 
 
 def bert_run(g: Given, law: Lookup) -> Numbers:
+    """Tokens and FLOPs of BERT's steps, with all sequences at full length and with the short ones counted short."""
     sequences = g["steps"] * g["batch"]
     longest = sequences * g["seq_len"]
     short = sequences * (g["short_share"] * g["short_seq_len"] + (1.0 - g["short_share"]) * g["seq_len"])
@@ -67,6 +70,7 @@ def palm_run(g: Given, law: Lookup) -> Numbers:
 
 
 def gpt3_over_bert(g: Given, law: Lookup) -> Numbers:
+    """GPT-3's training compute over BERT's."""
     run = {"params": g["bert_params"], "steps": 1e6, "batch": 256, "seq_len": 512, "short_seq_len": 128,
            "short_share": 0.9, "chips_actual": 16}  # fmt: skip
     bert = bert_run(run, law)
@@ -84,6 +88,7 @@ def flop_split(g: Given, law: Lookup) -> Numbers:
 
 
 def baichuan(g: Given, law: Lookup) -> Numbers:
+    """Tokens that the claimed FLOPs mean, and the FLOPs of the two sizes on the tokens used."""
     found = {
         "D": g["flop"] / (6.0 * g["params"]),
         "C_7B_2.6T": _train_flop(law, g["params"], g["tokens_used"]),

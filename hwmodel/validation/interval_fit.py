@@ -48,6 +48,7 @@ def fit_widths(residuals: Sequence[Residual], start: IntervalConstants) -> Inter
         return msgspec.structs.replace(start, seen=float(values[0]), **factors)
 
     def score(x: np.ndarray) -> float:
+        """Mean interval score (natural logs) of the widths that `x` encodes, with their prior."""
         half = np.broadcast_to(log_half_width(seen, constants(x)), error.shape)
         # An error that no width explains (a slow mode) must not widen everything: it counts up to three widths.
         outside = np.minimum(np.maximum(error - half, 0.0), 3.0 * half)

@@ -81,6 +81,7 @@ def present(task: Task) -> list[tuple[str, str]]:
 
 
 def gemm_task(directory: Path) -> Task:
+    """Products: rows [s] that physics allows, of the engines that each format is fitted on, and their laws."""
     rows = laws.physical_gemm(laws.with_specs(tables.gemm_rows(directory)))
     engines = np.zeros(len(rows["t"]), dtype=bool)
     for number_format, names in priors.GEMM_ENGINES.items():
@@ -103,6 +104,7 @@ def prefill_task(directory: Path) -> Task:
 
 
 def decode_task(directory: Path) -> Task:
+    """Attention of one new token a sequence, caches by format: rows [s] and their laws."""
     rows = tables.decode_rows(directory)
     rows = laws.with_specs(rows, "bf16")
     keep = np.zeros(len(rows["t"]), dtype=bool)
@@ -121,6 +123,7 @@ def mla_task(directory: Path) -> Task:
 
 
 def moe_task(directory: Path) -> Task:
+    """Expert layers (grouped products, permutation, activation): rows [s] and their laws."""
     rows = tables.moe_rows(directory)
     rows = take(rows, np.isin(rows["format"], ["bf16", "fp8", "fp8_block", "nvfp4"]))
     rows = laws.with_specs(rows)
@@ -143,6 +146,7 @@ def move_task(directory: Path) -> Task:
 
 
 def weight_only_task(directory: Path) -> Task:
+    """Products with weights widened on the way in: rows [s] of whole layers and their law."""
     rows = laws.with_specs(tables.weight_only_rows(directory))
     flop = 2.0 * rows["m"] * rows["n"] * rows["k"]
     rows = take(rows, (rows["t"] * rows["peak"] > flop) & (rows["n"] * rows["k"] >= 4e6))  # layers, not crumbs

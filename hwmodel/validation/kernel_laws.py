@@ -53,6 +53,7 @@ def with_specs(rows: Columns, number_format: str | None = None) -> Columns:
 
 
 def gemm_constants(rows: Columns, v: Values) -> GemmConstants:
+    """The rows' constants as columns: specs of their parts, bytes of their formats, and the fitted values `v`."""
     size = np.array([ELEMENT_BYTES[f] for f in ELEMENT_BYTES])
     order = {f: i for i, f in enumerate(ELEMENT_BYTES)}
     names, codes = np.unique(rows["format"], return_inverse=True)

@@ -109,6 +109,7 @@ def content(row: Row, names: Sequence[str]) -> tuple[str, ...]:
     """What a row states in the columns `names`, numbers in one spelling: equal for rows that say the same."""
 
     def cell(name: str) -> str:
+        """The cell in one spelling."""
         try:
             value = number(row, name)
         except CellError:

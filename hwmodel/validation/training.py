@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,7 +10,8 @@ import numpy as np
 
 from hwmodel.catalog.stacks import TrainingCalibration, build_stack, stack_id
 from hwmodel.physics.shape import flop_per_token
-from hwmodel.specs import Stack, Workload
+from hwmodel.specs import Layout, Precision, Stack, Workload
+from hwmodel.specs.kernels import Machine
 from hwmodel.validation.batch import Batch, Column, Configuration
 from hwmodel.validation.candidates import layouts
 from hwmodel.validation.machines import Resolver
@@ -49,78 +51,92 @@ class Outcome(msgspec.Struct, kw_only=True):
     best: Any  # index of the most likely candidate
 
 
-def prepare(rows: list[Row], resolver: Resolver, calibration: TrainingCalibration, most: int = 0) -> Prepared:
-    """Read the rows and lay out their candidates; `most` > 0 keeps so many a row at most."""
-    cases: list[Case | None] = []
-    reasons, families, parts, formats, tokens, items = [], [], [], [], [], []
-    capacity, peaks = [], []
-    keys: dict[tuple[str, str, float | None], int] = {}
-    row_stack: list[int] = []
+class _Ready(msgspec.Struct, kw_only=True):
+    """One row that can be predicted: what it ran on, and the layouts (with global batches [sequences]) it allows."""
+
+    case: Case
+    family: str
+    part: str  # id
+    machine: Machine
+    precision: Precision
+    stack_key: tuple[str, str, float | None]
+    options: list[tuple[Layout, float]]
+
+
+def _read(row: Row, resolver: Resolver, calibration: TrainingCalibration) -> _Ready:
+    """A row made ready. Raises CellError for what cannot be read, expressed or laid out."""
+    case = case_of(row)
+    machine, precision, part, _ = resolver.machine(case.part, case.precision, case.interconnect, case.accel_per_node)
+    name = stack_id(case.engine, case.year, calibration, part.family, precision.gemm_format)
+    key = (name, part.family, case.year)
+    options = layouts(case, machine, build_stack(*key, calibration))
+    return _Ready(
+        case=case, family=part.family, part=part.id, machine=machine, precision=precision, stack_key=key,
+        options=options,
+    )  # fmt: skip
+
+
+def _configurations(ready: Sequence[_Ready | None], row_stack: Sequence[int]) -> list[Configuration]:
+    """Every candidate of every row; equal shapes are one record, so that columns hold each once."""
+    items: list[Configuration] = []
     shapes: dict[Any, Any] = {}
     groups: dict[Any, int] = {}
-    for place, row in enumerate(rows):
-        try:
-            case = case_of(row)
-            machine, precision, part, _ = resolver.machine(
-                case.part, case.precision, case.interconnect, case.accel_per_node
-            )
-            name = stack_id(case.engine, case.year, calibration, part.family, precision.gemm_format)
-            key = (name, part.family, case.year)
-            stack = build_stack(*key, calibration)
-            options = layouts(case, machine, stack)
-        except CellError as error:
-            cases.append(None)
-            reasons.append(str(error))
-            families.append("")
-            parts.append("")
-            formats.append("")
-            tokens.append(0.0)
-            row_stack.append(0)
-            capacity.append(np.nan)
-            peaks.append(np.nan)
+    for place, one in enumerate(ready):
+        if one is None:
             continue
-        cases.append(case)
-        reasons.append("")
-        families.append(part.family)
-        parts.append(part.id)
-        formats.append(precision.gemm_format)
-        middle = sorted(batch for _, batch in options)[len(options) // 2]
-        tokens.append(middle * case.seq_len)
-        row_stack.append(keys.setdefault(key, len(keys)))
-        capacity.append(float(machine.hbm_bytes))
-        peaks.append(float(machine.gemm.peak_flop_per_s))
-        fraction = LORA_FRACTION if "lora" in case.task or "peft" in case.task else 1.0
-        shape = shapes.setdefault(case.shape, case.shape)
-        options = options[:: max(1, len(options) // most)] if most else options
-        for layout, batch in options:
+        fraction = LORA_FRACTION if "lora" in one.case.task or "peft" in one.case.task else 1.0
+        shape = shapes.setdefault(one.case.shape, one.case.shape)
+        for layout, batch in one.options:
             same = msgspec.structs.replace(layout, recompute=0.0)
+            load = Workload(seq_len=one.case.seq_len, global_batch_seqs=batch, trainable_fraction=fraction)
             items.append(
                 Configuration(
                     row=place,
                     group=groups.setdefault((place, same, batch), len(groups)),
                     shape=shape,
-                    machine=machine,
-                    precision=precision,
+                    machine=one.machine,
+                    precision=one.precision,
                     layout=layout,
-                    workload=Workload(seq_len=case.seq_len, global_batch_seqs=batch, trainable_fraction=fraction),
-                    stack=row_stack[-1],
+                    workload=load,
+                    stack=row_stack[place],
                 )
             )
+    return items
+
+
+def prepare(rows: list[Row], resolver: Resolver, calibration: TrainingCalibration) -> Prepared:
+    """Read the rows and lay out their candidates; those that cannot be keep the reason."""
+    ready: list[_Ready | None] = []
+    reasons: list[str] = []
+    for row in rows:
+        try:
+            ready.append(_read(row, resolver, calibration))
+            reasons.append("")
+        except CellError as error:
+            ready.append(None)
+            reasons.append(str(error))
+    keys: dict[tuple[str, str, float | None], int] = {}
+    row_stack = [0 if one is None else keys.setdefault(one.stack_key, len(keys)) for one in ready]
+    items = _configurations(ready, row_stack)
     return Prepared(
         rows=rows,
-        cases=cases,
+        cases=[None if one is None else one.case for one in ready],
         reasons=reasons,
-        families=families,
-        parts=parts,
-        formats=formats,
-        tokens=tokens,
+        families=["" if one is None else one.family for one in ready],
+        parts=["" if one is None else one.part for one in ready],
+        formats=["" if one is None else one.precision.gemm_format for one in ready],
+        tokens=[0.0 if one is None else _middle_batch(one) * one.case.seq_len for one in ready],
         tokens_to_target=[0.0] * len(rows),
         stack_keys=list(keys),
         row_stack=row_stack,
         batch=Batch(items) if items else None,
-        capacity=np.array(capacity),
-        peak_flop=np.array(peaks),
+        capacity=np.array([np.nan if one is None else float(one.machine.hbm_bytes) for one in ready]),
+        peak_flop=np.array([np.nan if one is None else float(one.machine.gemm.peak_flop_per_s) for one in ready]),
     )
+
+
+def _middle_batch(one: _Ready) -> float:
+    return sorted(batch for _, batch in one.options)[len(one.options) // 2]
 
 
 def stacks_of(

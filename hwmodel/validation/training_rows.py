@@ -216,6 +216,7 @@ def shape_of(row: Row) -> tuple[Shape, bool]:
         raise CellError("d_model or n_layers is blank and params_total does not tell them")
 
     def build(width: float, depth: float) -> Shape:
+        """The shape of a width and depth, blanks filled as published models have them."""
         heads = positive(row, "n_heads") or max(1.0, round(width / 128.0))
         d_ff = positive(row, "d_ff") or (128.0 * round((4.0 if not gated else 8.0 / 3.0) * width / 128.0))
         blocks = _blocks(row, width, depth, heads, d_ff, gated)

@@ -8,12 +8,12 @@ import pytest
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration
-from hwmodel.catalog.stacks import stack_id, training_calibration
+from hwmodel.catalog.stacks import TrainingCalibration, stack_id, training_calibration
 from hwmodel.errors import InputError
 from hwmodel.physics.shape import parameters
 from hwmodel.validation.machines import Resolver, fabric_of, nic_gbit_per_accelerator, recipe_name
 from hwmodel.validation.tables import CellError, read_table
-from hwmodel.validation.training import outcome, prepare, stacks_of
+from hwmodel.validation.training import Prepared, outcome, prepare, stacks_of
 from hwmodel.validation.training_rows import case_of, recompute_values, zero_stage
 
 ROW = {
@@ -93,7 +93,7 @@ def test_rows_that_cannot_be_expressed_say_why(change: dict[str, str], reason: s
         case_of(ROW | change)
 
 
-def prepared(*rows: dict[str, str]):  # type: ignore[no-untyped-def]
+def prepared(*rows: dict[str, str]) -> tuple[Prepared, TrainingCalibration]:
     calibration = training_calibration()
     return prepare(list(rows), Resolver(load_catalog(), kernel_calibration()), calibration), calibration
 
