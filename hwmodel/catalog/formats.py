@@ -42,6 +42,9 @@ def read_precision(raw: Raw, kind: type[R], sources: Collection[str]) -> R:
         recipe = msgspec.convert(fields, kind)
     except msgspec.ValidationError as error:
         raise FaultError((), str(error)) from error
+    for name, value in fields.items():
+        if isinstance(value, (int, float)) and not value >= 0.0:  # not a number fails every comparison
+            raise FaultError((name,), f"must not be negative, is {value}")
     for name in (recipe.gemm_format, recipe.attention_format):
         if name not in FORMATS:
             raise FaultError(("gemm_format",), f"format {name!r} is none of {', '.join(FORMATS)}")

@@ -107,3 +107,10 @@ def test_a_doctored_file_loads_or_is_refused_in_one_line(kind: str, data: st.Dat
         except HwModelError as error:
             message = str(error)
         assert "\n" not in message
+
+
+@pytest.mark.parametrize("value", [float("nan"), -1.0])
+def test_a_recipe_of_no_size_is_a_fault(value: float) -> None:
+    record = next(r for r in records("precisions/training") if r["id"] == "bf16")
+    with pytest.raises(FaultError, match="must not be negative"):
+        READERS["precisions/training"][0](Raw(Path("own.yaml"), (0,), 1, {**record, "gradient_bytes": value}))
