@@ -132,7 +132,7 @@ def softmax_attention(c: Config, family: Family, model_type: str, local: bool) -
     if not local and c.raw("global_head_dim") is not None:
         fields["head_dim"] = c.number("global_head_dim")
         fields["n_kv_heads"] = c.number("num_global_key_value_heads", default=kv)
-        fields["shared_kv"] = float(c.flag("attention_k_eq_v"))
+        fields["v_from_k"] = float(c.flag("attention_k_eq_v"))
     if local:
         fields["window_tokens"] = c.number("sliding_window", "attention_chunk_size")
     if family.output_gate and c.flag("attn_output_gate", True):

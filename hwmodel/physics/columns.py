@@ -11,7 +11,16 @@ from hwmodel.ops import Num
 
 def anywhere(condition: Any) -> bool:
     """Whether a condition holds for the number, or for any row of the column."""
+    if isinstance(condition, bool):
+        return condition
     return bool(condition.any()) if hasattr(condition, "any") else bool(condition)
+
+
+def everywhere(condition: Any) -> bool:
+    """Whether a condition holds for the number, or for all rows of the column."""
+    if isinstance(condition, bool):
+        return condition
+    return bool(condition.all()) if hasattr(condition, "all") else bool(condition)
 
 
 def is_column(*values: Any) -> bool:

@@ -11,6 +11,11 @@ from hwmodel.specs.kernels import AttentionConstants, GemmConstants, MemoryConst
 _TILE = 128.0
 
 
+def _is_plain(value: Num, usual: float) -> bool:
+    """Whether a value is the usual one as a plain number, so that columns need no arithmetic for it."""
+    return isinstance(value, (int, float)) and value == usual
+
+
 def _product_s(area: Num, wave_area: Num, k: Num, moved: Num, efficiency: Num, c: GemmConstants) -> Num:
     """Seconds of products whose results cover `area` elements, and `wave_area` more for the ragged last wave."""
     wasted = c.fill * c.units * (_TILE * _TILE) / (1.0 + k / c.split_k)
@@ -61,16 +66,26 @@ def attention_forward_s(
     v_head_dim: Num,
     window_tokens: Num,
     c: AttentionConstants,
+    kv_compression: Num = 1.0,
+    shared_kv: Num = 0.0,
 ) -> Num:
-    """Seconds of fused causal attention over `batch` sequences: `q_len` new tokens that see `kv_len` in all."""
+    """Seconds of fused causal attention over `batch` sequences: `q_len` new tokens that see `kv_len` in all.
+
+    Lengths and window count tokens, of which `kv_compression` share one key and value (one vector: `shared_kv` 1).
+    """
     keys = minimum(window_tokens, kv_len)
     ramp = minimum(maximum(keys - (kv_len - q_len), 0.0), q_len)  # queries that see fewer keys than the window
     pairs = q_len * keys - ramp * (keys - (kv_len - q_len) - 0.5 * ramp)
-    pairs = pairs + c.diagonal_tokens * q_len + c.window_pad_tokens * (q_len - ramp) * (keys < kv_len) + c.block_pairs
+    entries = kv_len
+    if not _is_plain(kv_compression, 1.0):
+        pairs, keys, entries = pairs / kv_compression, keys / kv_compression, kv_len / kv_compression
+    pairs = pairs + c.diagonal_tokens * q_len + c.window_pad_tokens * (q_len - ramp) * (keys < entries) + c.block_pairs
     work = batch * n_heads * pairs + c.fill * c.units * _TILE * keys
     compute = work * (head_dim + v_head_dim + 2.0 * c.head_dim_half) * (2.0 / (c.peak_flop_per_s * c.efficiency))
     compute = compute * (1.0 + c.throttle * compute / (compute + c.throttle_s))
-    moved = 2.0 * batch * (q_len * n_heads + kv_len * n_kv_heads) * (head_dim + v_head_dim)
+    moved = 2.0 * batch * (q_len * n_heads + entries * n_kv_heads) * (head_dim + v_head_dim)
+    if not _is_plain(shared_kv, 0.0):
+        moved = moved - shared_kv * (2.0 * batch * entries * n_kv_heads * v_head_dim)
     memory = moved / (c.hbm_bytes_per_s * c.hbm_fraction)
     latency = c.launch_s + c.latency_s_per_token * keys
     return latency + maximum(compute, memory) + c.overlap_loss * minimum(compute, memory)
@@ -86,9 +101,12 @@ def attention_backward_s(
     v_head_dim: Num,
     window_tokens: Num,
     c: AttentionConstants,
+    kv_compression: Num = 1.0,
+    shared_kv: Num = 0.0,
 ) -> Num:
     """Seconds of the backward pass of fused attention: five products instead of two, at a lower rate."""
-    forward = attention_forward_s(batch, q_len, kv_len, n_heads, n_kv_heads, head_dim, v_head_dim, window_tokens, c)
+    widths = (n_heads, n_kv_heads, head_dim, v_head_dim)
+    forward = attention_forward_s(batch, q_len, kv_len, *widths, window_tokens, c, kv_compression, shared_kv)
     return forward * (2.5 / c.backward_efficiency)
 
 
@@ -120,11 +138,17 @@ def attention_decode_s(
     v_head_dim: Num,
     kv_bytes: Num,
     c: AttentionConstants,
+    shared_kv: Num = 0.0,
 ) -> Num:
-    """Seconds of one new token a sequence over a cache of `context` tokens, `kv_bytes` an element."""
+    """Seconds of one new token a sequence over a cache of `context` entries, `kv_bytes` an element.
+
+    `shared_kv` 1: one vector of an entry is key and value, and is read once.
+    """
     keys = maximum(context, c.decode_min_tokens)
     width = head_dim + v_head_dim
     moved = batch * (keys * n_kv_heads * kv_bytes + 2.0 * n_heads) * width
+    if not _is_plain(shared_kv, 0.0):
+        moved = moved - shared_kv * (batch * keys * n_kv_heads * kv_bytes * v_head_dim)
     compute = 2.0 * batch * keys * n_heads * width / (c.peak_flop_per_s * c.decode_efficiency)
     latency = c.decode_latency_s_per_token * minimum(context, c.decode_latency_tokens)
     return c.decode_launch_s + latency + maximum(moved / (c.hbm_bytes_per_s * c.decode_hbm_fraction), compute)
@@ -147,6 +171,11 @@ def mla_decode_s(
     latency = c.mla_decode_latency_s_per_token * minimum(context, c.mla_decode_latency_tokens)
     memory = moved / (c.hbm_bytes_per_s * c.mla_decode_hbm_fraction)
     return c.mla_decode_launch_s + latency + maximum(memory, compute)
+
+
+def scan_s(flop: Num, c: GemmConstants) -> Num:
+    """Seconds of the recurrences and convolutions of linear mixers that compute `flop`."""
+    return flop / (c.peak_flop_per_s * c.scan_efficiency)
 
 
 def memory_bound_s(size_bytes: Num, c: MemoryConstants) -> Num:

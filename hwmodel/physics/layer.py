@@ -20,6 +20,7 @@ from hwmodel.physics.kernels import (
     gemm_s,
     grouped_gemm_s,
     memory_bound_s,
+    scan_s,
     unfused_attention_s,
 )
 from hwmodel.physics.machine import sustained
@@ -62,29 +63,6 @@ def _grouped(rows: Num, n: Num, k: Num, experts: Num, c: GemmConstants, trainabl
     return forward, backward
 
 
-def _attention_products(
-    shape: Shape, block: Block, tokens: Num, tp: Num, c: GemmConstants, trainable: Any
-) -> list[tuple[Num, Num]]:
-    """Forward and backward seconds of the projections around attention."""
-    d = shape.d_model
-    v_dim = shapes.value_head_dim(block)
-    heads = ceil(block.n_heads / tp)
-    kv_heads = ceil(block.n_kv_heads / tp)
-    output = _product(tokens, d, heads * v_dim, c, trainable)
-    latent = block.kv_lora_rank > 0
-    if not anywhere(latent):
-        return [_product(tokens, heads * block.head_dim + kv_heads * (block.head_dim + v_dim), d, c, trainable), output]
-    rank_q = where(block.q_lora_rank > 0, block.q_lora_rank, d)
-    down = _product(tokens, block.q_lora_rank + block.kv_lora_rank + block.rope_dim, d, c, trainable)
-    up_q = _product(tokens, heads * block.head_dim, rank_q, c, trainable)
-    up_kv = _product(
-        tokens, heads * (block.head_dim - block.rope_dim + v_dim), maximum(block.kv_lora_rank, 1.0), c, trainable
-    )
-    plain = _product(tokens, heads * block.head_dim + kv_heads * (block.head_dim + v_dim), d, c, trainable)
-    mixed = tuple(where(latent, down[i] + up_q[i] + up_kv[i], plain[i]) for i in (0, 1))
-    return [(mixed[0], mixed[1]), output]
-
-
 def expert_constants(c: GemmConstants, stack: Stack) -> GemmConstants:
     """Constants of the experts' products: training loops over large ones, unlike the fused kernels of serving."""
     if not anywhere(stack.grouped > 0):
@@ -100,38 +78,44 @@ def expert_rows(block: Block, tokens: Num, layout: Layout) -> tuple[Num, Num]:
     return rows, local
 
 
-def _ffn_products(
-    shape: Shape, block: Block, tokens: Num, layout: Layout, machine: Machine, stack: Stack, trainable: Any
-) -> list[tuple[Num, Num]]:
-    """Forward and backward seconds of the feed-forward part: one network, or router, experts and shared experts."""
-    d = shape.d_model
-    c = machine.gemm
-    moe = block.n_experts > 0
-    width = ceil(maximum(block.d_ff, 1.0) / layout.tp)
-    fused = 1.0 + block.gated
-    products: list[tuple[Num, Num]] = []
-    if anywhere(block.n_experts < 1.0):
-        up = _product(tokens, fused * width, d, c, trainable)
-        down = _product(tokens, d, width, c, trainable)
-        present = where(moe, 0.0, where(block.d_ff > 0, 1.0, 0.0))
-        products.append((present * (up[0] + down[0]), present * (up[1] + down[1])))
-    if anywhere(moe):
+def _held(block: Block, layout: Layout) -> shapes.Part:
+    """What one rank holds of a layer; heads and the width of a dense network are cut into whole ones."""
+    tp = layout.tp
+    dense = ceil(block.d_ff / tp) if anywhere(block.n_experts < 1.0) else 0.0
+    routed = block.d_ff / layout.etp if anywhere(block.n_experts > 0) else 0.0
+    width = where(block.n_experts > 0, routed, dense)
+    return shapes.Part(ceil(block.n_heads / tp), ceil(block.n_kv_heads / tp), width, block.d_ff_shared / tp, tp)
+
+
+def _matrix_times(
+    matrix: shapes.Matrix, block: Block, tokens: Num, layout: Layout, machine: Machine, stack: Stack, trainable: Any
+) -> tuple[Num, Num]:
+    """Forward and backward seconds of one kind of product on one rank."""
+    n, k, c = matrix.n, matrix.k, machine.gemm
+    if matrix.kind == "experts":
         rows, local = expert_rows(block, tokens, layout)
-        width = block.d_ff / layout.etp
-        experts = expert_constants(c, stack)
-        up = _grouped(rows, fused * width, d, local, experts, trainable)
-        down = _grouped(rows, d, width, local, experts, trainable)
-        router = _product(tokens / layout.tp, maximum(block.n_experts, 1.0), d, machine.gemm_high, trainable)
-        shared_up = _product(tokens, fused * block.d_ff_shared / layout.tp, d, c, trainable)
-        shared_down = _product(tokens, d, block.d_ff_shared / layout.tp, c, trainable)
-        present = where(moe, 1.0, 0.0)
-        shared = where(block.d_ff_shared > 0, 1.0, 0.0)
-        whole = [
-            present * ((up[i] + down[i]) * stack.imbalance + router[i] + shared * (shared_up[i] + shared_down[i]))
-            for i in (0, 1)
-        ]
-        products.append((whole[0], whole[1]))
-    return products
+        forward, backward = _grouped(rows, n, k, local, expert_constants(c, stack), trainable)
+        forward, backward = forward * stack.imbalance, backward * stack.imbalance
+    elif matrix.kind == "groups":
+        forward, backward = _grouped(tokens, n, k, matrix.copies, c, trainable)
+    elif matrix.kind == "router":
+        # Each tensor-parallel rank routes its share of the tokens.
+        forward, backward = _product(tokens / layout.tp, n, k, machine.gemm_high, trainable)
+    else:
+        forward, backward = _product(tokens, n, k, c, trainable)
+    return matrix.only(forward), matrix.only(backward)
+
+
+def _products(
+    shape: Shape, block: Block, tokens: Num, layout: Layout, machine: Machine, stack: Stack, trainable: Any
+) -> tuple[Num, Num]:
+    """Forward and backward seconds of a layer's matrix products."""
+    forward: Num = 0.0
+    backward: Num = 0.0
+    for matrix in shapes.matrices(shape, block, _held(block, layout)):
+        there, back = _matrix_times(matrix, block, tokens, layout, machine, stack, trainable)
+        forward, backward = forward + there, backward + back
+    return forward, backward
 
 
 def attention_constants(machine: Machine, stack: Stack) -> AttentionConstants:
@@ -154,9 +138,9 @@ def _attention(block: Block, layout: Layout, workload: Workload, machine: Machin
     kv_heads = ceil(maximum(block.n_kv_heads, 1.0) / layout.tp)
     v_dim = shapes.value_head_dim(block)
     c = attention_constants(machine, stack)
-    reach = minimum(block.window_tokens, block.select_tokens * block.kv_compression)
-    fused_f = attention_forward_s(b, s, s, heads, kv_heads, block.head_dim, v_dim, reach, c)
-    fused_b = attention_backward_s(b, s, s, heads, kv_heads, block.head_dim, v_dim, reach, c)
+    reach, packed = shapes.reach_tokens(block), (block.kv_compression, block.shared_kv)
+    fused_f = attention_forward_s(b, s, s, heads, kv_heads, block.head_dim, v_dim, reach, c, *packed)
+    fused_b = attention_backward_s(b, s, s, heads, kv_heads, block.head_dim, v_dim, reach, c, *packed)
     old = where((stack.attention_generation > 0.5) & (stack.attention_generation < 2.5), stack.attention_old, 1.0)
     fused_f, fused_b = fused_f * old, fused_b * old * stack.attention_backward
     present = where(block.n_heads > 0, 1.0, 0.0) / layout.cp
@@ -168,6 +152,14 @@ def _attention(block: Block, layout: Layout, workload: Workload, machine: Machin
     plain_b = products + memory_bound_s(b * heads * s * s * stack.score_passes * 3.6, memory)
     unfused = stack.attention_generation < 0.5
     return where(unfused, plain_f, fused_f) * present, where(unfused, plain_b, fused_b) * present
+
+
+def _scan(block: Block, tokens: Num, layout: Layout, machine: Machine) -> tuple[Num, Num]:
+    """Forward and backward seconds of a linear mixer's scan; the backward pass takes twice the FLOPs."""
+    if not anywhere(block.mixer_flop_per_token > 0):
+        return 0.0, 0.0
+    forward = scan_s(tokens * block.mixer_flop_per_token / layout.tp, machine.gemm_high)
+    return forward, 2.0 * forward
 
 
 def _traffic(
@@ -194,7 +186,7 @@ def _casts(shape: Shape, block: Block, tokens: Num, layout: Layout, machine: Mac
     v_dim = shapes.value_head_dim(block)
     width = shapes.ffn_active(block) * block.d_ff / layout.tp + block.d_ff_shared / layout.tp
     inputs = 2.0 * shape.d_model + block.n_heads * v_dim / layout.tp + width
-    heads = (block.n_heads * block.head_dim + block.n_kv_heads * (block.head_dim + v_dim)) / layout.tp
+    heads = (block.n_heads * block.head_dim + block.n_kv_heads * shapes.cached_width(block)) / layout.tp
     outputs = 2.0 * shape.d_model + heads + (1.0 + block.gated) * width
     forward = cast_s(tokens * inputs, c) + 3.0 * c.cast_launch_s
     return forward, cast_s(tokens * outputs, c) + 3.0 * c.cast_launch_s
@@ -229,7 +221,7 @@ def _context_parallel(
     if not anywhere(layout.cp > 1.0):
         return 0.0
     net = machine.network
-    width = block.n_kv_heads * (block.head_dim + shapes.value_head_dim(block))
+    width = block.n_kv_heads * shapes.cached_width(block) / block.kv_compression
     latent = block.kv_lora_rank + block.rope_dim
     size = tokens * where(block.kv_lora_rank > 0, latent, width / layout.tp) * precision.residual_bytes
     crosses = where(layout.tp * layout.cp > net.domain, 1.0, 0.0)
@@ -283,26 +275,19 @@ def _one_kind(
 ) -> dict[str, Num]:
     tokens = layout.micro_batch * workload.seq_len / layout.cp
     trainable = where(workload.trainable_fraction < 0.5, 0.0, 1.0)
-    products = _attention_products(shape, block, tokens, layout.tp, machine.gemm, trainable)
-    has_heads = where(block.n_heads > 0, 1.0, 0.0)
-    products = [(f * has_heads, b * has_heads) for f, b in products]
-    if anywhere(block.mixer_params > 0):
-        side = (maximum(block.mixer_params, 1.0) / layout.tp) ** 0.5
-        scale = where(block.mixer_params > 0, 1.0, 0.0)
-        mixer = _product(tokens, side, side, machine.gemm, trainable)
-        products.append((scale * mixer[0], scale * mixer[1]))
-    products += _ffn_products(shape, block, tokens, layout, machine, stack, trainable)
+    products_f, products_b = _products(shape, block, tokens, layout, machine, stack, trainable)
     factor = where(precision.activation_bytes > 1.5, stack.sustained_high, stack.sustained)
     attention_f, attention_b = _attention(block, layout, workload, machine, stack)
+    scan_f, scan_b = _scan(block, tokens, layout, machine)
     memory_f, memory_b = _traffic(shape, block, tokens, layout, precision, machine, stack)
     cast_f, cast_b = _casts(shape, block, tokens, layout, machine)
     tp = _tensor_parallel(shape, block, tokens, layout, precision, machine, stack)
     ep = _expert_parallel(shape, block, tokens, layout, precision, machine, stack)
     return {
-        "gemm_f": factor * sum(p[0] for p in products),
-        "gemm_b": factor * sum(p[1] for p in products),
-        "attention_f": attention_f,
-        "attention_b": attention_b,
+        "gemm_f": factor * products_f,
+        "gemm_b": factor * products_b,
+        "attention_f": attention_f + scan_f,
+        "attention_b": attention_b + scan_b,
         "memory_f": memory_f,
         "memory_b": memory_b,
         "cast_f": cast_f,

@@ -13,7 +13,7 @@ import msgspec
 from hwmodel.ops import Num, ceil, maximum, minimum, where
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.columns import anywhere
-from hwmodel.physics.stages import LayerShard, data_ranks, layer_shard, layers_per_stage
+from hwmodel.physics.stages import LayerShard, data_ranks, layer_shard, layers_per_stage, vocabulary_matrices
 from hwmodel.specs import Block, Layout, MemoryTerms, Precision, Shape, Stack, Workload
 
 STAGES = ("first", "middle", "last")
@@ -35,7 +35,7 @@ def _layer_bytes_per_token(
     split = where(layout.sequence_parallel > 0, layout.tp, 1.0)
     heads = ceil(block.n_heads / layout.tp)
     kv = ceil(block.n_kv_heads / layout.tp)
-    mixer = heads * (block.head_dim * r + v_dim * (r + a)) + kv * (block.head_dim + v_dim) * r
+    mixer = heads * (block.head_dim * r + v_dim * (r + a)) + kv * shapes.cached_width(block) * r
     mixer = mixer + (block.q_lora_rank + block.kv_lora_rank + block.rope_dim) * 2.0 * r
     fused = 1.0 + block.gated
     moe = block.n_experts > 0
@@ -121,13 +121,11 @@ def _stage_memory(
     layers_here: Num,
 ) -> MemoryTerms:
     single = layout.pp < 1.5
-    both = 2.0 - shape.tied
-    matrices = {"first": where(single, both, 1.0), "middle": where(single, both, 0.0), "last": where(single, both, 1.0)}
+    ends = vocabulary_matrices(shape, layout)
+    matrices = ends if stage != "middle" else where(single, ends, 0.0)
     has_head = {"first": where(single, 1.0, 0.0), "middle": where(single, 1.0, 0.0), "last": 1.0 + 0.0 * layout.pp}
     trainable = minimum(workload.trainable_fraction, 1.0)
-    weights, gradients, optimizer, buffers = _states(
-        layers_here, matrices[stage], shard, layout, precision, stack, trainable
-    )
+    weights, gradients, optimizer, buffers = _states(layers_here, matrices, shard, layout, precision, stack, trainable)
     tokens = layout.micro_batch * workload.seq_len / layout.cp
     m = maximum(workload.global_batch_seqs / (layout.micro_batch * layout.dp), 1.0)
     kept, work = _layer_activations(shape, layout, precision, stack, workload.seq_len)

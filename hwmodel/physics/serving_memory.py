@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hwmodel.ops import Num, maximum, minimum, where
 from hwmodel.physics.serving_step import kv_heads_per_rank, only, stage_unevenness
-from hwmodel.physics.shape import expert_params, layer_matrix_params, parameters, value_head_dim, vector_params
+from hwmodel.physics.shape import cached_width, expert_params, layer_matrix_params, parameters, vector_params
 from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad, ServingMemory
 from hwmodel.specs.shape import Block, Shape
 
@@ -13,8 +13,7 @@ TIGHT_FRACTION, TIGHT_RESERVE_BYTES, TIGHT_POOL = 0.97, 1.5e9, 0.05
 
 def _layer_kv_elements(block: Block, tp: Num) -> Num:
     """Cache elements a token of one layer on one rank; the latent of MLA is held by every tensor-parallel rank."""
-    width = block.head_dim + (1.0 - block.shared_kv) * value_head_dim(block)
-    plain = kv_heads_per_rank(block, tp) * width / block.kv_compression
+    plain = kv_heads_per_rank(block, tp) * cached_width(block) / block.kv_compression
     cached = where(block.kv_lora_rank > 0, block.kv_lora_rank + block.rope_dim, plain)
     return only(block.n_heads > 0, cached)
 

@@ -19,6 +19,7 @@ from hwmodel.physics.collectives import (
     point_to_point_s,
     reduce_scatter_s,
 )
+from hwmodel.physics.columns import anywhere, everywhere
 from hwmodel.physics.kernels import (
     attention_decode_s,
     attention_forward_s,
@@ -27,8 +28,9 @@ from hwmodel.physics.kernels import (
     grouped_gemm_s,
     memory_bound_s,
     mla_decode_s,
+    scan_s,
 )
-from hwmodel.physics.shape import layers, value_head_dim
+from hwmodel.physics.shape import Part, layers, matrices, reach_tokens, value_head_dim
 from hwmodel.specs.kernels import GemmConstants, Machine
 from hwmodel.specs.serving import DecodeTerms, Engine, ServingFormats, ServingLayout
 from hwmodel.specs.shape import Block, Shape
@@ -104,24 +106,6 @@ def kv_heads_per_rank(block: Block, tp: Num) -> Num:
     return maximum(block.n_kv_heads / tp, only(block.n_kv_heads > 0, 1.0))
 
 
-def attention_projections_s(shape: Shape, block: Block, m: Num, tp: Num, c: GemmConstants) -> Num:
-    """Seconds of one layer's attention projections on one rank for `m` tokens."""
-    d, heads, v_dim = shape.d_model, block.n_heads / tp, value_head_dim(block)
-    out = _product_s(m, d, heads * v_dim, c)
-    if absent(block.kv_lora_rank):
-        width = heads * block.head_dim + kv_heads_per_rank(block, tp) * (block.head_dim + v_dim)
-        return only(block.n_heads > 0, _product_s(m, width, d, c) + out)
-    down = _product_s(m, block.q_lora_rank + block.kv_lora_rank + block.rope_dim, d, c)
-    up = _product_s(m, heads * block.head_dim, where(block.q_lora_rank > 0, block.q_lora_rank, d), c)
-    # The absorbed form multiplies each head with its slice of the key and value up-projections.
-    nope = block.head_dim - block.rope_dim
-    absorbed = _product_s(m, heads * (nope + v_dim), block.kv_lora_rank, c)
-    latent = down + up + absorbed + out
-    width = heads * block.head_dim + kv_heads_per_rank(block, tp) * (block.head_dim + v_dim)
-    plain = where(block.n_heads > 0, _product_s(m, width, d, c) + out, 0.0)
-    return where(block.kv_lora_rank > 0, latent, plain)
-
-
 def attention_core_s(
     block: Block, p: Pass, layout: ServingLayout, kv_bytes: Num, machine: Machine, reread: Num = 0.0
 ) -> Num:
@@ -130,29 +114,33 @@ def attention_core_s(
     heads, kv_heads, v_dim = block.n_heads / tp, kv_heads_per_rank(block, tp), value_head_dim(block)
     c = machine.attention
     total: Num = 0.0
-    reach = minimum(block.window_tokens, block.select_tokens * block.kv_compression)
+    reach, packed = reach_tokens(block), (block.kv_compression, block.shared_kv)
     if not absent(p.prompts):
-        total = attention_forward_s(p.prompts, p.new_tokens, p.seen, heads, kv_heads, block.head_dim, v_dim, reach, c)
+        at = (p.prompts, p.new_tokens, p.seen, heads, kv_heads, block.head_dim, v_dim)
+        total = attention_forward_s(*at, reach, c, *packed)
     if not absent(p.sequences):
         rows, context = p.sequences * p.verified / split, minimum(p.context, reach) / block.kv_compression
         # Kernels that take one query head at a time read the cache of a group again for each, partly from near caches.
         read = kv_heads if absent(reread) else kv_heads * maximum(heads / maximum(kv_heads, 1e-9), 1.0) ** reread
-        core = attention_decode_s(rows, context, heads * split, read, block.head_dim, v_dim, kv_bytes, c)
-        if not absent(block.kv_lora_rank):
-            latent = mla_decode_s(rows, context, heads * split, block.kv_lora_rank, block.rope_dim, kv_bytes, c)
-            core = where(block.kv_lora_rank > 0, latent, core)
+        core: Num = 0.0
+        latent = block.kv_lora_rank > 0
+        if not everywhere(latent):
+            widths = (heads * split, read, block.head_dim, v_dim)
+            core = attention_decode_s(rows, context, *widths, kv_bytes, c, block.shared_kv)
+        if anywhere(latent):
+            ranks = (block.kv_lora_rank, block.rope_dim)
+            core = where(latent, mla_decode_s(rows, context, heads * split, *ranks, kv_bytes, c), core)
         total = total + core
     return only(block.n_heads > 0, total)
 
 
-def mixer_s(shape: Shape, block: Block, p: Pass, tp: Num, c: GemmConstants, machine: Machine) -> Num:
-    """Seconds of one layer's linear-attention or state-space mixer: its projections, its scan, its state."""
-    if absent(block.mixer_params):
+def mixer_scan_s(block: Block, p: Pass, tp: Num, machine: Machine) -> Num:
+    """Seconds of one layer's linear-attention or state-space mixer beside its products: its scan, or its state."""
+    if absent(block.mixer_flop_per_token) and absent(block.mixer_state_elements):
         return 0.0
-    products = _product_s(p.tokens, block.mixer_params / (shape.d_model * tp), shape.d_model, c)
-    scan = p.tokens * block.mixer_flop_per_token / (tp * machine.gemm_high.peak_flop_per_s * 0.25)
+    scan = scan_s(p.tokens * block.mixer_flop_per_token / tp, machine.gemm_high)
     state = memory_bound_s(8.0 * (p.sequences + p.prompts) * block.mixer_state_elements / tp, machine.memory)
-    return only(block.mixer_params > 0, products + maximum(scan, state))
+    return only(block.mixer_flop_per_token > 0, maximum(scan, state))
 
 
 def touched_experts(n_experts: Num, top_k: Num, tokens: Num, independence: Num = 1.0) -> Num:
@@ -165,26 +153,58 @@ def touched_experts(n_experts: Num, top_k: Num, tokens: Num, independence: Num =
     return n * (1.0 - exp(stay * tokens**independence))
 
 
-def experts_s(shape: Shape, block: Block, tokens: Num, layout: ServingLayout, engine: Engine, c: GemmConstants) -> Num:
-    """Seconds of one layer's routed experts on the busiest rank, for `tokens` tokens of the whole stage."""
+class Routed(NamedTuple):
+    """How the tokens of a stage spread over its routed experts: `rows` for each of `experts` of the busiest rank,
+    which receives `copies` copies of tokens."""
+
+    rows: Num
+    experts: Num
+    copies: Num
+
+
+def routed(block: Block, tokens: Num, layout: ServingLayout, engine: Engine) -> Routed | None:
+    """The busiest rank's experts for `tokens` tokens of the whole stage; None where the layer has none."""
     if absent(block.n_experts):
-        return 0.0
+        return None
     touched = maximum(touched_experts(block.n_experts, block.top_k, tokens, engine.independence), 1.0)
-    rows = tokens * block.top_k / touched
     skew = where(layout.ep > 1.0, engine.imbalance, 1.0)
-    mine = maximum(touched / layout.ep * skew, 1.0)
-    width = block.d_ff / layout.moe_tp
-    up = grouped_gemm_s(rows, (1.0 + block.gated) * width, shape.d_model, mine, c)
-    down = grouped_gemm_s(rows, shape.d_model, width, mine, c)
-    cast = cast_s(tokens * block.top_k * skew / layout.ep * (shape.d_model + width), c)
-    return only(block.n_experts > 0, up + down + cast)
+    copies = tokens * block.top_k
+    return Routed(copies / touched, maximum(touched / layout.ep * skew, 1.0), copies * skew / layout.ep)
 
 
-def dense_ffn_s(shape: Shape, block: Block, m: Num, tp: Num, c: GemmConstants) -> Num:
-    """Seconds of one layer's dense feed-forward network or shared experts on one rank."""
-    width = where(block.n_experts > 0, block.d_ff_shared, block.d_ff) / tp
-    up = _product_s(m, (1.0 + block.gated) * width, shape.d_model, c)
-    return only(width > 0, up + _product_s(m, shape.d_model, width, c))
+def held_part(block: Block, layout: ServingLayout) -> Part:
+    """What one rank holds of a layer."""
+    tp = layout.tp
+    d_ff = block.d_ff / tp
+    if not absent(block.n_experts):
+        d_ff = where(block.n_experts > 0, block.d_ff / layout.moe_tp, d_ff)
+    return Part(block.n_heads / tp, kv_heads_per_rank(block, tp), d_ff, block.d_ff_shared / tp, tp)
+
+
+def products_s(
+    shape: Shape, block: Block, m: Num, layout: ServingLayout, engine: Engine, machine: Machine, c: GemmConstants
+) -> tuple[Num, Num]:
+    """Seconds of one layer's products on one rank for `m` tokens of an attention rank: dense ones in the format of
+    `c`, and routed experts.
+
+    Latent attention has the same products in its absorbed form: each head's slice of the key and value
+    up-projections meets the query and the result instead of the cache.
+    """
+    dense: Num = 0.0
+    experts: Num = 0.0
+    spread = routed(block, m * layout.dp, layout, engine)
+    for x in matrices(shape, block, held_part(block, layout)):
+        if x.kind == "experts":
+            assert spread is not None
+            one = grouped_gemm_s(spread.rows, x.n, x.k, spread.experts, machine.gemm)
+            experts = experts + x.only(one + cast_s(spread.copies * x.k, machine.gemm))
+        elif x.kind == "groups":
+            dense = dense + x.only(grouped_gemm_s(m, x.n, x.k, x.copies, c) + cast_s(m * x.k * x.copies, c))
+        elif x.kind == "router":
+            dense = dense + x.only(gemm_s(m, x.n, x.k, machine.gemm_high))
+        else:
+            dense = dense + x.only(_product_s(m, x.n, x.k, c))
+    return dense, experts
 
 
 def elementwise_bytes(shape: Shape, block: Block, m: Num, layout: ServingLayout) -> Num:
@@ -228,16 +248,18 @@ def sum_s(size_bytes: Num, ranks: Num, engine: Engine, machine: Machine) -> Num:
     """Seconds of one all-reduce: the engine's fused kernel inside a domain, else the library's; and the wait for the
     last rank."""
     net = machine.network
-    library = all_reduce_s(size_bytes, ranks, minimum(ranks, net.domain), net)
-    fused = all_reduce_fast_s(size_bytes, minimum(ranks, net.domain), net)
+    inside = ranks <= net.domain
+    one = all_reduce_fast_s(size_bytes, minimum(ranks, net.domain), net)
+    if not everywhere(inside):
+        one = where(inside, one, all_reduce_s(size_bytes, ranks, minimum(ranks, net.domain), net))
     skew = engine.collective_s * (log(maximum(ranks, 1.0)) / (3.0 * _LN2))
-    return only(ranks > 1.0, where(ranks <= net.domain, fused, library) + skew)
+    return only(ranks > 1.0, one + skew)
 
 
 def exchange_s(shape: Shape, block: Block, m: Num, layout: ServingLayout, act_bytes: Num, machine: Machine) -> Num:
     """Seconds to send tokens to their experts and back under attention-data parallelism: the cheaper of an exchange
     of routed copies and a gather of all tokens."""
-    if absent(block.n_experts):
+    if absent(block.n_experts) or everywhere(layout.dp <= 1.0):
         return 0.0
     net, ranks, d = machine.network, layout.stage_accelerators, shape.d_model
     near = minimum(ranks, net.domain)
@@ -267,13 +289,10 @@ def layers_terms(
     for block in shape.blocks:
         high = only(block.n_experts > 0, formats.experts_only)
         c = choose_gemm(high, machine.gemm, machine.gemm_high)
-        dense = attention_projections_s(shape, block, m, tp, c) + dense_ffn_s(shape, block, m, tp, c)
-        gemm = gemm + block.count * (dense + mixer_s(shape, block, p, tp, c, machine))
-        routed = experts_s(shape, block, m * layout.dp, layout, engine, machine.gemm)
-        experts = experts + block.count * routed
-        attention = attention + block.count * attention_core_s(
-            block, p, layout, formats.kv_bytes, machine, engine.kv_reread
-        )
+        dense, routed_s = products_s(shape, block, m, layout, engine, machine, c)
+        gemm, experts = gemm + block.count * dense, experts + block.count * routed_s
+        core = attention_core_s(block, p, layout, formats.kv_bytes, machine, engine.kv_reread)
+        attention = attention + block.count * (core + mixer_scan_s(block, p, tp, machine))
         moved = moved + block.count * elementwise_bytes(shape, block, m, layout)
         one = sum_s(2.0 * m * shape.d_model, tp, engine, machine)
         # Under attention-data parallelism the exchange of experts takes the place of the second sum.
@@ -290,14 +309,21 @@ def peak_share(m: Num, c: GemmConstants) -> Num:
     return maximum(c.hbm_fraction, only(m > ridge, c.efficiency))
 
 
+def hops_s(shape: Shape, p: Pass, layout: ServingLayout, machine: Machine) -> Num:
+    """Seconds of handing one pass from pipeline stage to pipeline stage."""
+    if everywhere(layout.pp <= 1.0):
+        return 0.0
+    crosses = where(layout.accelerators > machine.network.domain, 1.0, 0.0)
+    hop = point_to_point_s(2.0 * p.tokens * shape.d_model / layout.tp, crosses, machine.network)
+    return (layout.pp - 1.0) * hop
+
+
 def pass_terms(
     shape: Shape, formats: ServingFormats, p: Pass, layout: ServingLayout, engine: Engine, machine: Machine
 ) -> DecodeTerms:
     """Terms of one pass of all pipeline stages over one batch."""
     m = captured(machine)
     gemm, experts, attention, moved, tp_s, ep_s = layers_terms(shape, formats, p, layout, engine, m)
-    crosses = where(layout.accelerators > m.network.domain, 1.0, 0.0)
-    hop = point_to_point_s(2.0 * p.tokens * shape.d_model / layout.tp, crosses, m.network)
     level = maximum(engine.level * engine.gemm_level, peak_share(p.tokens, m.gemm))
     pace = stage_unevenness(shape, layout.pp)
     kernel_level = engine.level * engine.attention_level
@@ -309,7 +335,7 @@ def pass_terms(
         logits_s=engine.level * gemm_s(p.logit_rows, shape.vocab / layout.tp, shape.d_model, m.gemm_high),
         tp_s=pace * tp_s,
         ep_s=pace * ep_s,
-        pp_s=(layout.pp - 1.0) * hop,
+        pp_s=hops_s(shape, p, layout, m),
         kernel_gap_s=engine.kernel_s * kernels(shape),
         host_s=engine.step_s + engine.sequence_s * p.sequences,
     )

@@ -14,12 +14,13 @@ Attention counts 4 s n_heads head_dim a token and layer forward, thrice that for
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from hwmodel.errors import unknown
 from hwmodel.ops import Num, floor, log, maximum, minimum, where
+from hwmodel.physics.columns import anywhere, everywhere
 from hwmodel.specs import Block, ParameterTerms, Shape
 
 CONVENTIONS = ("6nd", "6g", "palm", "full", "causal", "megatron")
@@ -30,18 +31,125 @@ def value_head_dim(block: Block) -> Num:
     return where(block.v_head_dim > 0, block.v_head_dim, block.head_dim)
 
 
-def attention_matrix_params(shape: Shape, block: Block) -> Num:
-    """Parameters of one layer's attention projections (query, key, value, output; or MLA's down and up pairs)."""
-    d = shape.d_model
-    v_dim = value_head_dim(block)
-    q_width = block.n_heads * block.head_dim
-    wide = block.n_heads * v_dim
-    output = where(block.o_lora_rank > 0, block.o_lora_rank * (wide + block.o_groups * d), wide * d)
-    query = where(block.q_lora_rank > 0, block.q_lora_rank * (d + q_width), d * q_width)
-    plain_kv = d * block.n_kv_heads * (block.head_dim + (1.0 - block.shared_kv) * v_dim)
-    up = block.n_heads * (block.head_dim - block.rope_dim + v_dim)
-    latent_kv = d * (block.kv_lora_rank + block.rope_dim) + block.kv_lora_rank * up
-    return query + where(block.kv_lora_rank > 0, latent_kv, plain_kv) + output
+def cached_width(block: Block) -> Num:
+    """Elements that one key-value head keeps of one cache entry: a key and a value, or one vector that is both."""
+    return block.head_dim + (1.0 - block.shared_kv) * value_head_dim(block)
+
+
+class Matrix(NamedTuple):
+    """One kind of matrix product of a layer: a token of width `k` times a matrix of `k` by `n`.
+
+    The layer holds `copies` of the matrix, `passed` of which each token goes through. `kind` names the format and who
+    shares the work: "dense" (the recipe's format, tensor-parallel ranks), "groups" (the same, each copy with its slice
+    of the token), "experts" (the recipe's format, expert-parallel ranks) and "router" (high precision, every rank).
+    `present` is the mask of the rows that have the product, True where all have.
+    """
+
+    kind: str
+    n: Num
+    k: Num
+    copies: Num = 1.0
+    passed: Num = 1.0
+    present: Any = True
+
+    def only(self, value: Num) -> Num:
+        """`value` in the rows that have the product, else zero."""
+        return value if self.present is True else where(self.present, value, 0.0)
+
+    @property
+    def params(self) -> Num:
+        """Parameters of all copies."""
+        return self.only(self.copies * self.n * self.k)
+
+    @property
+    def passed_params(self) -> Num:
+        """Parameters that one token is multiplied with."""
+        return self.only(self.passed * self.n * self.k)
+
+
+class Part(NamedTuple):
+    """What one rank holds of a layer: its heads, the widths of its networks (`d_ff` that of one expert where there are
+    experts), and `tp`, the number of ranks that share what is left."""
+
+    heads: Num
+    kv_heads: Num
+    d_ff: Num
+    d_ff_shared: Num
+    tp: Num = 1.0
+
+
+def whole(block: Block) -> Part:
+    """A whole layer on one rank."""
+    return Part(block.n_heads, block.n_kv_heads, block.d_ff, block.d_ff_shared)
+
+
+def matrices(shape: Shape, block: Block, part: Part | None = None) -> list[Matrix]:
+    """The products of one layer (of what one rank holds of it): parameters, bytes, FLOPs and seconds all read this."""
+    held = part or whole(block)
+    found = _attention_matrices(shape, block, held) if anywhere(block.n_heads > 0) else []
+    if anywhere(block.mixer_params > 0):
+        mixes = _mask(block.mixer_params > 0)
+        found.append(Matrix("dense", block.mixer_params / (shape.d_model * held.tp), shape.d_model, present=mixes))
+    return found + _network_matrices(shape, block, held)
+
+
+def _mask(condition: Any) -> Any:
+    """True where the condition holds for all rows, else the condition."""
+    return True if everywhere(condition) else condition
+
+
+def _attention_matrices(shape: Shape, block: Block, part: Part) -> list[Matrix]:
+    """Query, key and value (one fused product), or the down and up pairs of latent attention; and the output."""
+    d, v_dim = shape.d_model, value_head_dim(block)
+    query = part.heads * block.head_dim
+    own_value = (1.0 - block.shared_kv) * (1.0 - block.v_from_k)
+    key_value = part.kv_heads * (block.head_dim + own_value * v_dim)
+    attends, latent = block.n_heads > 0, block.kv_lora_rank > 0
+    narrowed = (block.q_lora_rank > 0) | latent
+    found = []
+    if not everywhere(narrowed):
+        plain = _mask(attends & (block.q_lora_rank + block.kv_lora_rank <= 0))
+        found.append(Matrix("dense", query + key_value, d, present=plain))
+    if anywhere(narrowed):
+        down = block.q_lora_rank + where(latent, block.kv_lora_rank + block.rope_dim, key_value)
+        rank = where(block.q_lora_rank > 0, block.q_lora_rank, d)
+        up = part.heads * (block.head_dim - block.rope_dim + v_dim)
+        found.append(Matrix("dense", down, d, present=_mask(narrowed)))
+        found.append(Matrix("dense", query, rank, present=_mask(narrowed)))
+        if anywhere(latent):
+            found.append(Matrix("dense", up, block.kv_lora_rank, present=_mask(latent)))
+    return found + _output_matrices(shape, block, part.heads * v_dim, part.tp, _mask(attends))
+
+
+def _output_matrices(shape: Shape, block: Block, wide: Num, tp: Num, attends: Any) -> list[Matrix]:
+    """The output projection of heads `wide` in all, or its two low-rank halves, the first in groups of heads."""
+    d, grouped = shape.d_model, block.o_lora_rank > 0
+    if not anywhere(grouped):
+        return [Matrix("dense", d, wide, present=attends)]
+    groups = maximum(block.o_groups, 1.0) / tp
+    first = Matrix("groups", block.o_lora_rank, wide / groups, groups, groups, present=_mask(grouped))
+    return [first, Matrix("dense", d, where(grouped, groups * block.o_lora_rank, wide), present=attends)]
+
+
+def _network(d: Num, width: Num, gated: Num, kind: str, present: Any, copies: Num, passed: Num) -> list[Matrix]:
+    """The product into a network of `width` (two side by side where it is gated) and the one out of it."""
+    up = Matrix(kind, (1.0 + gated) * width, d, copies, passed, present)
+    return [up, Matrix(kind, d, width, copies, passed, present)]
+
+
+def _network_matrices(shape: Shape, block: Block, part: Part) -> list[Matrix]:
+    """One feed-forward network, or router, experts and shared experts."""
+    d, gated = shape.d_model, block.gated
+    routed, dense, shared = block.n_experts > 0, (block.n_experts <= 0) & (block.d_ff > 0), block.d_ff_shared > 0
+    found = []
+    if anywhere(dense):
+        found += _network(d, part.d_ff, gated, "dense", _mask(dense), 1.0, 1.0)
+    if anywhere(routed):
+        found.append(Matrix("router", block.n_experts, d, present=_mask(routed)))
+        found += _network(d, part.d_ff, gated, "experts", _mask(routed), block.n_experts, block.top_k)
+    if anywhere(shared):
+        found += _network(d, part.d_ff_shared, gated, "dense", _mask(shared), 1.0, 1.0)
+    return found
 
 
 def expert_params(shape: Shape, block: Block) -> Num:
@@ -52,11 +160,6 @@ def expert_params(shape: Shape, block: Block) -> Num:
 def expert_bias_params(shape: Shape, block: Block) -> Num:
     """Biases of one feed-forward network."""
     return shape.bias * ((1.0 + block.gated) * block.d_ff + shape.d_model)
-
-
-def shared_ffn_params(shape: Shape, block: Block) -> Num:
-    """Parameters of the shared experts and the router of one layer."""
-    return (2.0 + block.gated) * shape.d_model * block.d_ff_shared + shape.d_model * block.n_experts
 
 
 def ffn_copies(block: Block) -> Num:
@@ -78,7 +181,7 @@ def vector_params(shape: Shape, block: Block) -> Num:
     norms = (has_mixer + has_ffn) * d * (1.0 + shape.norm_bias)
     latent_norms = block.q_lora_rank + block.kv_lora_rank
     head_norms = shape.qk_norm * 2.0 * block.head_dim
-    value = (1.0 - block.shared_kv) * v_dim
+    value = (1.0 - block.shared_kv) * (1.0 - block.v_from_k) * v_dim
     projected = block.n_heads * block.head_dim + block.n_kv_heads * (block.head_dim + value)
     attention_bias = where(block.n_heads > 0, projected + d, 0.0)
     ffn_bias = has_ffn * ffn_copies(block) * expert_bias_params(shape, block) + shape.bias * block.n_experts
@@ -87,8 +190,10 @@ def vector_params(shape: Shape, block: Block) -> Num:
 
 def layer_matrix_params(shape: Shape, block: Block) -> Num:
     """Parameters that one token multiplies with in one layer (active experts only)."""
-    ffn = ffn_active(block) * expert_params(shape, block) + shared_ffn_params(shape, block)
-    return attention_matrix_params(shape, block) + block.mixer_params + ffn
+    total: Num = 0.0
+    for matrix in matrices(shape, block):
+        total = total + matrix.passed_params
+    return total
 
 
 def parameters(shape: Shape) -> ParameterTerms:
@@ -128,6 +233,11 @@ def layers(shape: Shape) -> Num:
     return total
 
 
+def reach_tokens(block: Block) -> Num:
+    """Tokens that a query of the layer attends to at most: those of its window, or that its selected entries cover."""
+    return minimum(block.window_tokens, block.select_tokens * block.kv_compression)
+
+
 def mean_context(seq_len: Num, window_tokens: Num, causal: float = 1.0) -> Num:
     """Mean number of keys that one query attends to: half the sequence where causal, less inside a window."""
     window = minimum(window_tokens, seq_len)
@@ -140,7 +250,7 @@ def attention_flop_per_token(shape: Shape, seq_len: Num, causal: float = 1.0) ->
     total: Num = 0.0
     for block in shape.blocks:
         width = block.n_heads * (block.head_dim + value_head_dim(block))
-        entries = mean_context(seq_len, block.window_tokens, causal) / block.kv_compression
+        entries = mean_context(seq_len, reach_tokens(block), causal) / block.kv_compression
         core = 2.0 * minimum(entries, block.select_tokens) * width
         total = total + block.count * (core + block.mixer_flop_per_token)
     return total

@@ -66,10 +66,11 @@ def layer_shard(shape: Shape, layout: Layout) -> LayerShard:
     vectors: Num = 0.0
     for block in shape.blocks:
         share = block.count / count
-        ffn = where(block.n_experts > 0, 0.0, shapes.expert_params(shape, block))
-        matrices = shapes.attention_matrix_params(shape, block) + block.mixer_params
-        dense = dense + share * (matrices + ffn + shapes.shared_ffn_params(shape, block))
-        experts = experts + share * block.n_experts * shapes.expert_params(shape, block)
+        for matrix in shapes.matrices(shape, block):
+            if matrix.kind == "experts":
+                experts = experts + share * matrix.params
+            else:
+                dense = dense + share * matrix.params
         vectors = vectors + share * shapes.vector_params(shape, block)
     return LayerShard(
         dense=dense / layout.tp,
@@ -77,6 +78,12 @@ def layer_shard(shape: Shape, layout: Layout) -> LayerShard:
         vectors=vectors,
         vocabulary=shape.vocab * shape.d_model / layout.tp,
     )
+
+
+def vocabulary_matrices(shape: Shape, layout: Layout) -> Num:
+    """Matrices of the vocabulary on an end stage: the embedding or the head, and on a single stage both (one where
+    they are tied)."""
+    return where(layout.pp > 1.5, 1.0, 2.0 - shape.tied)
 
 
 def data_ranks(layout: Layout) -> tuple[Num, Num]:

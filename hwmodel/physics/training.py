@@ -17,7 +17,7 @@ from hwmodel.physics.collectives import all_gather_s, point_to_point_s
 from hwmodel.physics.columns import anywhere, distinct, has_column, is_column, take
 from hwmodel.physics.kernels import memory_bound_s
 from hwmodel.physics.layer import LayerTimes, layer_times, slower_network
-from hwmodel.physics.stages import LayerShard, data_ranks, layer_shard, layers_per_stage
+from hwmodel.physics.stages import LayerShard, data_ranks, layer_shard, layers_per_stage, vocabulary_matrices
 from hwmodel.specs import Layout, Precision, Shape, Stack, StepTerms, Workload
 from hwmodel.specs.kernels import Machine
 
@@ -194,9 +194,8 @@ def _data_parallel_s(
     net = machine.network
     stages = layers_per_stage(shape, layout, stack)
     count = maximum(stages.middle, stages.last)
-    ends = where(layout.pp > 1.0, 1.0, 2.0 - shape.tied)
     dense_ranks, expert_ranks = data_ranks(layout)
-    dense = count * (shard.dense + shard.vectors) + ends * shard.vocabulary
+    dense = count * (shard.dense + shard.vectors) + vocabulary_matrices(shape, layout) * shard.vocabulary
     near = minimum(dense_ranks, maximum(net.domain / layout.tp, 1.0))
     near_experts = minimum(expert_ranks, maximum(net.domain / minimum(layout.ep * layout.etp, net.domain), 1.0))
     experts = count * shard.experts
@@ -241,7 +240,8 @@ def _optimizer_s(
     stages = layers_per_stage(shape, layout, stack)
     dense_ranks, expert_ranks = data_ranks(layout)
     sharded = where(layout.zero > 0.5, 1.0, 0.0)
-    dense = stages.middle * (shard.dense + shard.vectors) + shard.vocabulary * where(layout.pp > 1.0, 1.0, 2.0)
+    vocabulary = vocabulary_matrices(shape, layout) * shard.vocabulary
+    dense = stages.middle * (shard.dense + shard.vectors) + vocabulary
     owned = dense / where(sharded > 0, dense_ranks, 1.0)
     owned = owned + stages.middle * shard.experts / where(sharded > 0, expert_ranks, 1.0)
     states = 2.0 * (precision.master_bytes + precision.moment_bytes) + precision.weight_bytes

@@ -39,6 +39,7 @@ class GemmConstants(msgspec.Struct, frozen=True, kw_only=True):
     group_edge: Num = 60.0  # rows that ragged edges add to each expert of a grouped product
     group_efficiency: Num = 0.8  # of the ceiling, in grouped products
     group_launch_s: Num = 1e-5
+    scan_efficiency: Num = 0.25  # of the peak, in recurrences and convolutions of linear mixers (unconfirmed)
     a_bytes: Num = 2.0
     b_bytes: Num = 2.0
     out_bytes: Num = 2.0

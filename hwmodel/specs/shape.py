@@ -12,12 +12,13 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
 
     Attention: `n_heads` query heads of `head_dim` (queries and keys; for MLA the sum of the nope and rope parts),
     `n_kv_heads` key and value heads, values of `v_head_dim` (0: as the keys); `shared_kv` 1 where one projection and
-    one cache entry serve as key and value. MLA: `kv_lora_rank` > 0 and `rope_dim`. `o_lora_rank` > 0: the output goes
-    through `o_groups` low-rank products first. `window_tokens` caps the context that a layer keeps and attends to
-    (infinite: full); `select_tokens` caps what a query attends to of the entries kept (sparse attention);
-    `kv_compression` is the number of tokens that share one entry. Linear attention or state-space mixers:
-    `mixer_params` (parameters in matrix products), `mixer_flop_per_token` (forward FLOPs of the scan, beside them)
-    and `mixer_state_elements` (constant state a sequence); they keep no KV cache.
+    one cache entry serve as key and value; `v_from_k` 1 where one projection does, but the cache keeps both. MLA:
+    `kv_lora_rank` > 0 and `rope_dim`. `o_lora_rank` > 0: the output goes through `o_groups` low-rank products first.
+    `window_tokens` caps the context that a layer keeps and attends to (infinite: full); `select_tokens` caps what a
+    query attends to of the entries kept (sparse attention); `kv_compression` is the number of tokens that share one
+    entry. Linear attention or state-space mixers: `mixer_params` (parameters in matrix products),
+    `mixer_flop_per_token` (forward FLOPs of the scan, beside them) and `mixer_state_elements` (constant state a
+    sequence); they keep no KV cache.
     Feed-forward: `d_ff` (per expert when `n_experts` > 0), `gated` 1 for SwiGLU-like (three matrices), 0 for two;
     `top_groups` caps the groups of experts (nodes) that the experts of one token come from;
     `d_ff_shared` is the summed width of the shared experts. `extra_params` are parameters outside matrix products
@@ -34,6 +35,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     kv_lora_rank: Num = 0.0
     rope_dim: Num = 0.0
     shared_kv: Num = 0.0
+    v_from_k: Num = 0.0
     o_lora_rank: Num = 0.0
     o_groups: Num = 0.0
     select_tokens: Num = float("inf")

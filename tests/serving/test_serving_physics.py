@@ -75,9 +75,12 @@ def test_throughput_at_one_times_batch_bounds_the_batch() -> None:
 
 
 def test_columns_equal_numbers() -> None:
-    pairs = [("llama-3.1-8b", "h100", "fp8"), ("deepseek-v3", "b200", "nvfp4"), ("gpt-oss-120b", "h200", "mxfp4")]
+    pairs = [("llama-3.1-8b", "h100", "fp8"), ("deepseek-v3", "b200", "nvfp4"), ("gpt-oss-120b", "h200", "mxfp4"),
+             ("deepseek-v4-flash", "h200", "fp8"), ("nemotron-h-56b", "h100", "fp8"), ("qwen3.5-35b-a3b", "h200", "fp8"),
+             ("gemma-4-26b-a4b", "h100", "bf16")]  # fmt: skip
     parts = [_of(*pair) for pair in pairs]
-    layouts = [ServingLayout(tp=t, ep=e, dp=d) for t, e, d in ((2.0, 1.0, 1.0), (8.0, 8.0, 1.0), (1.0, 4.0, 4.0))]
+    spreads = ((2.0, 1.0, 1.0), (8.0, 8.0, 1.0), (1.0, 4.0, 4.0), (8.0, 1.0, 1.0), (4.0, 1.0, 1.0), (1.0, 8.0, 8.0))
+    layouts = [ServingLayout(tp=t, ep=e, dp=d) for t, e, d in (*spreads, (2.0, 2.0, 1.0))]
     load = ServingLoad(prompt_tokens=900.0, output_tokens=300.0)
     alone = [
         mixed_terms(s, m, f, layout, e, 24.0, load).total_s for (s, m, f, e), layout in zip(parts, layouts, strict=True)
@@ -88,7 +91,7 @@ def test_columns_equal_numbers() -> None:
         stack([p[2] for p in parts]),
         stack(layouts),
         stack([p[3] for p in parts]),
-        np.full(3, 24.0),
+        np.full(len(pairs), 24.0),
         load,
     ).total_s
     assert together == pytest.approx(alone, rel=1e-9)
