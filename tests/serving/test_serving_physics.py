@@ -76,7 +76,7 @@ def test_throughput_at_one_times_batch_bounds_the_batch() -> None:
 
 def test_columns_equal_numbers() -> None:
     pairs = [("llama-3.1-8b", "h100", "fp8"), ("deepseek-v3", "b200", "nvfp4"), ("gpt-oss-120b", "h200", "mxfp4"),
-             ("deepseek-v4-flash", "h200", "fp8"), ("nemotron-h-56b", "h100", "fp8"), ("qwen3.5-35b-a3b", "h200", "fp8"),
+             ("deepseek-v4-flash", "h200", "fp8"), ("nemotron-h-56b", "h100", "fp8"), ("qwen3.5-27b", "h200", "fp8"),
              ("gemma-4-26b-a4b", "h100", "bf16")]  # fmt: skip
     parts = [_of(*pair) for pair in pairs]
     spreads = ((2.0, 1.0, 1.0), (8.0, 8.0, 1.0), (1.0, 4.0, 4.0), (8.0, 1.0, 1.0), (4.0, 1.0, 1.0), (1.0, 8.0, 8.0))
