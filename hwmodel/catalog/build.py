@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from hwmodel.catalog import formats, hardware, laws, lint, models, places, tables
-from hwmodel.catalog.compiled import Names, Provenance, Quotes, encode
+from hwmodel.catalog import evidence, formats, hardware, laws, lint, models, places, tables
+from hwmodel.catalog.compiled import Names, Pairs, Provenance, Quotes, encode
 from hwmodel.catalog.entries import Region
 from hwmodel.catalog.names import VENDOR_WORDS, normalise
 from hwmodel.catalog.records import Raw, read_records
@@ -17,6 +17,7 @@ from hwmodel.catalog.values import FaultError
 from hwmodel.catalog.yamlfile import line_of, parse_yaml, read_text
 from hwmodel.errors import CatalogError
 from hwmodel.specs.economics import PriceQuote
+from hwmodel.specs.evidence import PrecisionPair
 from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.law import LawSpec
 from hwmodel.specs.precision import Precision, ServingPrecision
@@ -123,6 +124,14 @@ def _prices(roots: Sequence[Path], part_names: Names, sources: Mapping[str, Sour
     return {part: tuple(quotes) for part, quotes in found.items()}
 
 
+def _pairs(roots: Sequence[Path]) -> dict[str, Pairs]:
+    found: dict[str, list[PrecisionPair]] = {}
+    for _, path in places.files_of(roots, "precisions", ".csv"):
+        for pair in evidence.read_pairs(path):
+            found.setdefault(pair.group, []).append(pair)
+    return {group: tuple(pairs) for group, pairs in found.items()}
+
+
 def _regions(roots: Sequence[Path], sources: Mapping[str, Source]) -> tuple[dict[str, Region], Names]:
     found = {r.id: r for _, path in places.files_of(roots, "energy", ".csv") for r in tables.read_grid(path, sources)}
     names: Names = {normalise(r.name): r.id for r in found.values()}
@@ -174,7 +183,7 @@ def build(roots: Sequence[Path], problems: Problems | None = None) -> tuple[byte
         "serving": _each(serving, lambda raw: formats.read_precision(raw, ServingPrecision, sources), problems),
         "laws": found_laws, "fleets": {k: v[0] for k, v in fleets.items()},
         "facilities": {k: v[0] for k, v in facilities.items()}, "regions": regions,
-        "prices": _prices(roots, hard.part_names, sources), "sources": sources,
+        "prices": _prices(roots, hard.part_names, sources), "sources": sources, "pairs": _pairs(roots),
     }  # fmt: skip
     names = {
         "accelerator": hard.part_names, "system": hard.system_names, "model": names_of("model", model_raws),

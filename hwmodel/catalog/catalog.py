@@ -16,6 +16,7 @@ from hwmodel.catalog.nodes import node_of
 from hwmodel.catalog.places import catalog_roots
 from hwmodel.errors import InputError, unknown
 from hwmodel.specs.economics import EnergyFacts, PriceQuote, PriceSummary, ReliabilityFacts
+from hwmodel.specs.evidence import PrecisionPair
 from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.law import LawSpec
 from hwmodel.specs.precision import Precision, ServingPrecision
@@ -103,6 +104,10 @@ class Catalog:
     def precisions(self) -> list[Precision]:
         """Every training recipe."""
         return list(self.data.precisions.values())
+
+    def precision_pairs(self) -> list[PrecisionPair]:
+        """Every published pair of a training in low precision and in 16 bits."""
+        return [pair for pairs in self.data.pairs.values() for pair in pairs]
 
     def serving_precision(self, name: str) -> ServingPrecision:
         """A serving recipe."""

@@ -12,6 +12,7 @@ from hwmodel.catalog import places
 from hwmodel.catalog.entries import Facility, Fleet, ModelEntry, Region
 from hwmodel.errors import CatalogError
 from hwmodel.specs.economics import PriceQuote
+from hwmodel.specs.evidence import PrecisionPair
 from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.law import LawSpec
 from hwmodel.specs.precision import Precision, ServingPrecision
@@ -21,10 +22,12 @@ T = TypeVar("T")
 Names = dict[str, str]
 Provenance = dict[str, dict[str, dict[str, Sourced]]]  # kind -> id -> field -> value
 Quotes = tuple[PriceQuote, ...]
+Pairs = tuple[PrecisionPair, ...]
 
 SECTIONS: dict[str, Any] = {
     "parts": Part, "systems": System, "models": ModelEntry, "precisions": Precision, "serving": ServingPrecision,
     "laws": LawSpec, "fleets": Fleet, "facilities": Facility, "regions": Region, "prices": Quotes, "sources": Source,
+    "pairs": Pairs,
 }  # fmt: skip
 
 
@@ -74,6 +77,7 @@ class Compiled:
         self.regions: Records[Region] = section("regions")
         self.prices: Records[Quotes] = section("prices")
         self.sources: Records[Source] = section("sources")
+        self.pairs: Records[Pairs] = section("pairs")
         self.names = stored.names
 
 

@@ -26,7 +26,8 @@ GRID_COLUMNS = ("region", "name", "kind", "g_co2e_per_kwh", "year", "source", "n
 MAX_CSV_BYTES = 20_000_000
 
 
-def _rows(path: Path, required: Collection[str], known: Collection[str]) -> Iterator[tuple[int, dict[str, str]]]:
+def rows_of(path: Path, required: Collection[str], known: Collection[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and cells of each row. CatalogError for a header or a row that does not fit."""
     reader = csv.DictReader(io.StringIO(read_text(path, MAX_CSV_BYTES)), strict=True)
     try:
         header = reader.fieldnames or []
@@ -43,7 +44,7 @@ def _rows(path: Path, required: Collection[str], known: Collection[str]) -> Iter
         raise CatalogError(f"{path}:{reader.line_num}: not CSV: {error}") from error
 
 
-def _amount(text: str, path: Path, line: int, column: str, floor: float = 1e-9) -> float | None:
+def amount(text: str, path: Path, line: int, column: str, floor: float = 1e-9) -> float | None:
     """A number of at least the floor; None for an empty cell."""
     if not text.strip():
         return None
@@ -61,7 +62,7 @@ def _amount(text: str, path: Path, line: int, column: str, floor: float = 1e-9) 
 def read_prices(path: Path, parts: Mapping[str, str], sources: Collection[str] | None) -> list[PriceQuote]:
     """The quotes of one file. `parts` maps names to ids; `sources` None accepts any text (a user's own file)."""
     quotes: list[PriceQuote] = []
-    for line, row in _rows(path, REQUIRED_PRICE_COLUMNS, PRICE_COLUMNS):
+    for line, row in rows_of(path, REQUIRED_PRICE_COLUMNS, PRICE_COLUMNS):
         part = parts.get(normalise(row["part"]))
         if part is None:
             raise CatalogError(f"{path}:{line}: part {row['part'][:60]!r} is no accelerator of the catalog")
@@ -72,8 +73,8 @@ def read_prices(path: Path, parts: Mapping[str, str], sources: Collection[str] |
         source = row.get("source", "")
         if sources is not None and source not in sources:
             raise CatalogError(f"{path}:{line}: source {source[:60]!r} is not in sources.yaml")
-        hourly = _amount(row["usd_per_accelerator_hour"], path, line, "usd_per_accelerator_hour")
-        bought = _amount(row.get("usd_purchase", ""), path, line, "usd_purchase")
+        hourly = amount(row["usd_per_accelerator_hour"], path, line, "usd_per_accelerator_hour")
+        bought = amount(row.get("usd_purchase", ""), path, line, "usd_purchase")
         if hourly is None and bought is None:
             raise CatalogError(f"{path}:{line}: states neither an hourly nor a purchase price")
         quotes.append(
@@ -89,8 +90,8 @@ def read_prices(path: Path, parts: Mapping[str, str], sources: Collection[str] |
 def read_grid(path: Path, sources: Collection[str]) -> list[Region]:
     """Grid intensities of one file."""
     regions = []
-    for line, row in _rows(path, GRID_COLUMNS, GRID_COLUMNS):
-        value = _amount(row["g_co2e_per_kwh"], path, line, "g_co2e_per_kwh", floor=0.0)
+    for line, row in rows_of(path, GRID_COLUMNS, GRID_COLUMNS):
+        value = amount(row["g_co2e_per_kwh"], path, line, "g_co2e_per_kwh", floor=0.0)
         if value is None:
             raise CatalogError(f"{path}:{line}: states no intensity")
         if row["source"] not in sources:
