@@ -19,6 +19,7 @@ COMMANDS = {
     "compare": "The same plan in several precisions, side by side.",
     "train": "Predict the step time and memory of one training layout.",
     "serve": "Predict or choose a serving fleet.",
+    "export": "Launch files of a saved answer: trainers, servers, schedulers.",
     "law": "List, show and evaluate scaling laws and their optima.",
     "fit": "Fit a scaling law to your own runs.",
     "claims": "Check widespread claims about scaling.",

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hwmodel.cli.launch_files import EXPORT, FROM, export_answer, with_launch_file
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import QUESTION, RESULT, with_options
 from hwmodel.cli.output import check_writable, emit, json_text, note
@@ -15,7 +16,11 @@ from hwmodel.cli.output import check_writable, emit, json_text, note
 @click.command("plan")
 @with_options([*QUESTION, click.option("--precision", help="Training recipe, like bf16 or fp8."), *RESULT])
 @click.option("--figures", type=click.Choice(["svg", "png", "none"]), default="svg", show_default=True)
-def command(form: str, out: str | None, quiet: bool, figures: str, **given: Any) -> None:
+@FROM
+@EXPORT
+def command(
+    form: str, out: str | None, quiet: bool, figures: str, source: Path | None, export: str | None, **given: Any
+) -> None:
     """What to train on a fleet, in which layout, for how long, at what cost, and how sure.
 
     \b
@@ -28,6 +33,7 @@ def command(form: str, out: str | None, quiet: bool, figures: str, **given: Any)
     from hwmodel import report
     from hwmodel.solve.plan import plan
 
+    given = with_launch_file(given, source, quiet=quiet, tokens=True)
     found = plan(**with_model_file(given, quiet=quiet))
     if form in ("json", "csv") or path is not None:
         # The report says these itself; here they are for whoever does not see it.
@@ -44,3 +50,4 @@ def command(form: str, out: str | None, quiet: bool, figures: str, **given: Any)
         text = report.plan_markdown(found, {name: file.name for name, (file, _) in drawn.items()})
         report.save_figures(drawn, figures)
     emit(text, path)
+    export_answer(found.to_dict(), export, quiet=quiet)

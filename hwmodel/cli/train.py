@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hwmodel.cli.launch_files import EXPORT, FROM, export_answer, sequence_parallel_of, with_launch_file
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import QUESTION, RESULT, with_options
 from hwmodel.cli.output import emit, json_text
@@ -31,7 +32,18 @@ _OPTIONS = [option for option in QUESTION if _name(option) in _RUN]
 @with_options([*_OPTIONS, click.option("--precision", help="Training recipe, like bf16 or fp8."), *RESULT])
 @click.option("--task", type=click.Choice(["pretrain", "sft", "lora"]), default="pretrain", show_default=True)
 @click.option("--no-sequence-parallel", "plain", is_flag=True, help="Tensor parallelism without sequence parallelism.")
-def command(form: str, out: Path | None, quiet: bool, task: str, plain: bool, **given: Any) -> None:
+@FROM
+@EXPORT
+def command(
+    form: str,
+    out: Path | None,
+    quiet: bool,
+    task: str,
+    plain: bool,
+    source: Path | None,
+    export: str | None,
+    **given: Any,
+) -> None:
     """Predict the step time, its terms, and the memory of one training layout; blanks are chosen as the fastest fit.
 
     A layout that does not fit is shown all the same, and exits with 3.
@@ -39,11 +51,14 @@ def command(form: str, out: Path | None, quiet: bool, task: str, plain: bool, **
     \b
     hwmodel train --model llama-3.1-405b --gpus 16384xH100 --tp 8 --pp 16 --cp 1 --global-batch 2048 --seq-len 8192
     hwmodel train --model mixtral-8x7b --gpus 64xH100 --ep 8 --precision fp8
+    hwmodel train --from pretrain.sh --gpus 64xH100
     """
     from hwmodel.report.train_report import train_csv, train_markdown
     from hwmodel.solve.train import train
 
-    found = train(task=task, sequence_parallel=not plain, **with_model_file(given, quiet=quiet))
+    given = with_launch_file(given, source, quiet=quiet)
+    split = not plain and sequence_parallel_of(source)
+    found = train(task=task, sequence_parallel=split, **with_model_file(given, quiet=quiet))
     if form == "json":
         text = json_text(found.to_dict())
     elif form == "csv":
@@ -51,5 +66,6 @@ def command(form: str, out: Path | None, quiet: bool, task: str, plain: bool, **
     else:
         text = train_markdown(found)
     emit(text, out)
+    export_answer(found.to_dict(), export, quiet=quiet)
     if not found.fits:
         raise InfeasibleError(next(line for line in found.warnings if line.startswith("does not fit")))

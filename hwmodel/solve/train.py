@@ -69,7 +69,13 @@ class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
             """A value with the interval of the step."""
             return {"value": value, "low": value / factor, "high": value * factor}
 
+        r = self.setting.request
         return {
+            "request": {
+                "options": [list(pair) for pair in r.asked],
+                "seq_len": r.seq_len,
+                "trainable_fraction": float(self.workload.trainable_fraction),
+            },
             "resolved": self._resolved(),
             "layout": layout_dict(self.layout, self.workload),
             "accelerators": self.accelerators,
@@ -123,7 +129,7 @@ class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def layout_dict(layout: Layout, workload: Workload) -> dict[str, Any]:
     """A layout under the names of the command line."""
-    names = ("tp", "cp", "pp", "vpp", "ep", "dp", "zero", "micro_batch")
+    names = ("tp", "cp", "pp", "vpp", "ep", "etp", "dp", "zero", "micro_batch", "sequence_parallel")
     return {name: float(getattr(layout, name)) for name in names} | {
         "recompute": recompute_name(float(layout.recompute)),
         "global_batch_seqs": float(workload.global_batch_seqs),

@@ -1,0 +1,7 @@
+"""Answers out: launch files of trainers, servers and schedulers."""
+
+from hwmodel.interop.export.answer import read_answer
+from hwmodel.interop.export.launch import Serving, Training, Written
+from hwmodel.interop.export.targets import TARGETS, check_folder, launch_files, names_asked
+
+__all__ = ["TARGETS", "Serving", "Training", "Written", "check_folder", "launch_files", "names_asked", "read_answer"]

@@ -1,0 +1,70 @@
+"""The one table of what a training launch is made of: every field of a layout, and what else the step depends on.
+
+A writer expresses each of these or says which it cannot; a reader gives them back under the same names, which are those
+of the JSON and of the command line. A field of `hwmodel.specs.Layout` that is missing here fails a test, and a key of
+an answer that is missing here is refused: nothing is dropped on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from hwmodel.errors import InputError
+
+Value = float | str
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting: what it means, its value where nobody says otherwise, and two values that a test tells apart."""
+
+    meaning: str
+    default: Value
+    samples: tuple[Value, Value]
+    derived: bool = False  # follows from the others and the fleet: never an option of its own
+
+
+SETTINGS: dict[str, Setting] = {
+    "tp": Setting(meaning="tensor-parallel ranks", default=1.0, samples=(2.0, 4.0)),
+    "cp": Setting(meaning="context-parallel ranks", default=1.0, samples=(1.0, 2.0)),
+    "pp": Setting(meaning="pipeline stages", default=1.0, samples=(2.0, 4.0)),
+    "vpp": Setting(meaning="virtual stages a pipeline rank", default=1.0, samples=(1.0, 2.0)),
+    "ep": Setting(meaning="expert-parallel ranks", default=1.0, samples=(2.0, 4.0)),
+    "etp": Setting(meaning="tensor-parallel ranks inside an expert", default=1.0, samples=(1.0, 2.0)),
+    "dp": Setting(meaning="data-parallel replicas", default=1.0, samples=(8.0, 16.0), derived=True),
+    "zero": Setting(meaning="ZeRO stage", default=1.0, samples=(1.0, 3.0)),
+    "micro_batch": Setting(meaning="sequences of one micro-batch", default=1.0, samples=(1.0, 2.0)),
+    "recompute": Setting(
+        meaning="what the backward pass computes again: none, selective, full, a share of the layers, or modules",
+        default="none", samples=("none", "full"),
+    ),
+    "sequence_parallel": Setting(
+        meaning="1: norms and residuals are split over the tensor-parallel ranks", default=1.0, samples=(0.0, 1.0)
+    ),
+    "global_batch_seqs": Setting(meaning="sequences of one step", default=1.0, samples=(256.0, 512.0)),
+    "seq_len": Setting(meaning="tokens of a sequence", default=4096.0, samples=(4096.0, 8192.0)),
+    "precision": Setting(meaning="training recipe", default="bf16", samples=("bf16", "fp8")),
+}  # fmt: skip
+
+# What the parsers of the options call them, where the name differs.
+OPTION = {"global_batch_seqs": "global_batch"}
+
+
+def checked(layout: Mapping[str, Any], where: str) -> dict[str, Value]:
+    """The settings of an answer's layout with the defaults of those that it leaves out.
+
+    Sequence parallelism goes with tensor parallelism where nothing is said. InputError for a key that no writer knows.
+    """
+    strange = [key for key in layout if key not in SETTINGS]
+    if strange:
+        raise InputError(
+            f"{where}: the layout has {strange[0]!r}, which no target of this version can express; "
+            "export it with the version that made it"
+        )
+    found: dict[str, Value] = {name: setting.default for name, setting in SETTINGS.items()}
+    for key, value in layout.items():
+        found[key] = value if isinstance(value, str) else float(value)
+    found["sequence_parallel"] = float(layout.get("sequence_parallel", 1.0)) if found["tp"] != 1.0 else 0.0
+    return found

@@ -1,0 +1,91 @@
+"""The targets of `export`: their writers, and the folder that takes the files whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hwmodel.errors import InputError, unknown
+from hwmodel.interop.export.answer import is_serving, training_launch
+from hwmodel.interop.export.launch import Serving, Training, Written
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """A target: the module that writes it and what it launches. A `wrapper` starts the file of another target."""
+
+    module: str
+    training: bool = False
+    serving: bool = False
+    wrapper: bool = False
+
+
+TARGETS: dict[str, Target] = {
+    "megatron": Target(module="megatron", training=True),
+    "torchtitan": Target(module="torchtitan", training=True),
+}
+FIRST = {"training": "megatron", "serving": "vllm"}  # what a wrapper starts where no other target is named
+
+
+def names_asked(text: str) -> tuple[str, ...]:
+    """Targets of `megatron,slurm`. InputError for an unknown one, with the nearest."""
+    asked = tuple(dict.fromkeys(word.strip().lower() for word in text.split(",") if word.strip()))
+    for name in asked:
+        if name not in TARGETS:
+            raise unknown("target", name, TARGETS, "--to")
+    if not asked:
+        raise InputError(f"--to names no target; choose from {', '.join(TARGETS)}")
+    return asked
+
+
+def launch_files(data: Mapping[str, Any], asked: tuple[str, ...], where: str) -> Written:
+    """The files of an answer for all targets asked; the start is that of the last one."""
+    serving = is_serving(data)
+    kind = "serving" if serving else "training"
+    for name in asked:
+        if not getattr(TARGETS[name], kind):
+            fitting = [n for n, t in TARGETS.items() if getattr(t, kind)]
+            raise InputError(
+                f"{name} launches no {kind}, and {where} is an answer of it; choose from {', '.join(fitting)}"
+            )
+    launch = _launch(data, serving, where)
+    written = Written(files={}, start="")
+    for name in sorted(asked, key=lambda n: TARGETS[n].wrapper):
+        if TARGETS[name].wrapper and not written.files:
+            written = _merged(written, _write(FIRST[kind], launch, written))
+        written = _merged(written, _write(name, launch, written))
+    return written
+
+
+def _launch(data: Mapping[str, Any], serving: bool, where: str) -> Training | Serving:
+    if not serving:
+        training = training_launch(data, where)
+        assert training.accumulation  # refuses a batch that no trainer would accept
+        return training
+    launch: Serving = import_module("hwmodel.interop.export.serving_answer").serving_launch(data, where)
+    return launch
+
+
+def _write(name: str, launch: Training | Serving, so_far: Written) -> Written:
+    """The files of one target; a wrapper is told what it starts."""
+    target = TARGETS[name]
+    writer: Callable[..., Written] = import_module(f"hwmodel.interop.export.{target.module}").write
+    return writer(launch, so_far) if target.wrapper else writer(launch)
+
+
+def _merged(one: Written, other: Written) -> Written:
+    return Written(files=one.files | other.files, start=other.start, unexpressed=(*one.unexpressed, *other.unexpressed))
+
+
+def check_folder(folder: Path, files: Mapping[str, str]) -> None:
+    """Raise InputError before anything is written for a folder that holds other files, or that is none."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out {folder}: is a file; name a folder")
+    if not folder.is_dir():
+        return
+    others = sorted(p.name for p in folder.iterdir() if p.name not in {name.split("/")[0] for name in files})
+    if others:
+        raise InputError(f"--out {folder}: holds other files ({', '.join(others[:3])}); name a new or an empty folder")

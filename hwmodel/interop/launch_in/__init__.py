@@ -1,0 +1,80 @@
+"""Launch files of trainers in: command lines and configurations read into a question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from hwmodel.errors import InputError
+from hwmodel.interop.launch_in import megatron, torchtitan
+from hwmodel.interop.launch_in.record import Read
+from hwmodel.specs import Shape
+
+__all__ = ["Read", "model_of_file", "read_launch"]
+
+MAX_BYTES = 4_000_000
+SCRIPTS = (".sh", ".sbatch", ".slurm", ".bash", "")
+
+
+class Reader(msgspec.Struct, frozen=True):
+    """A format: the suffixes of its files, whether a text is of it, and how it is read."""
+
+    suffixes: tuple[str, ...]
+    reads: Callable[[str], bool]
+    read: Callable[[str, Path], Read]
+
+
+READERS = (
+    Reader(SCRIPTS, megatron.reads, megatron.read),
+    Reader((".toml",), torchtitan.reads, torchtitan.read_toml),
+)
+
+
+def read_launch(path: Path) -> Read:
+    """A launch file as a question; FILE.py:NAME names one configuration of several.
+
+    InputError for a file that is none, or that holds what cannot be predicted.
+    """
+    path, function = _split(path)
+    text = _text(path)
+    if path.suffix == ".py" and torchtitan.reads(text):
+        return torchtitan.read_python(text, path, function)
+    for reader in READERS:
+        if path.suffix in reader.suffixes and reader.reads(text):
+            return reader.read(text, path)
+    raise InputError(
+        f"{path}: no launch file that hwmodel reads: scripts with Megatron-LM arguments, torchtitan TOML or Python"
+    )
+
+
+def _split(path: Path) -> tuple[Path, str]:
+    """The file and the function of FILE.py:NAME."""
+    name, colon, function = path.name.rpartition(":")
+    if colon and name.endswith(".py") and not path.exists():
+        return path.with_name(name), function
+    return path, ""
+
+
+def model_of_file(path: Path) -> Shape:
+    """The model of a config.json or of a launch file that describes one. InputError where it describes none."""
+    if path.suffix == ".json" or path.is_dir():
+        from hwmodel.interop.huggingface import read_config
+
+        return read_config(path).shape
+    shape = read_launch(path).shape
+    if shape is None:
+        raise InputError(f"{path}: does not describe its model; name it with --model")
+    return shape
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path}: larger than {MAX_BYTES:,} bytes: no launch file")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file") from error

@@ -1,0 +1,78 @@
+"""What a launch file says, with what the user says beside it, as the options of a question."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from hwmodel.errors import InputError
+from hwmodel.interop.export.parts_of_shape import same_shape
+from hwmodel.interop.launch_in.record import Read
+from hwmodel.solve.request import LAYOUT_KEYS
+from hwmodel.specs import Shape
+from hwmodel.units import parse_fleet
+
+
+def question(read: Read, given: dict[str, Any], models: Sequence[Shape]) -> dict[str, Any]:
+    """Options of `train` or `plan`: those of the file, overridden by those given.
+
+    The model is one of `models` where the shape is its own, else the file itself. InputError where the file and the
+    options together do not say on what, or which model, or where the file splits what this version cannot.
+    """
+    options = {name: value for name, value in read.options.items() if value is not None}
+    options.pop("trainable_fraction", None)
+    per_replica = options.pop("batch_per_replica", None)
+    options["gpus"] = _fleet(read, options.pop("accelerators", None), given.get("gpus"))
+    if per_replica is not None and "global_batch" not in options and given.get("global_batch") is None:
+        ranks = math.prod(int(options.get(name, 1)) for name in ("tp", "cp", "pp"))
+        options["global_batch"] = per_replica * max(1, parse_fleet(options["gpus"])[0] // ranks)
+    etp = int(options.pop("etp", 1))
+    if "etp" in LAYOUT_KEYS:
+        options["etp"] = etp
+    elif etp != 1:
+        raise InputError(
+            f"{read.path}: experts are split over {etp} tensor-parallel ranks, which is not predicted; set "
+            "--expert-tensor-parallel-size 1"
+        )
+    if given.get("model") is None and given.get("params") is None:
+        options |= _model(read, models)
+    out = options | {
+        name: value for name, value in given.items() if value is not None and value != () and name != "gpus"
+    }
+    return {name: str(value) if isinstance(value, int) else value for name, value in out.items()}
+
+
+def _fleet(read: Read, launched: int | None, given: Any) -> str:
+    """`512xH100`: the part from the options or from what hwmodel noted in the file, the count from either."""
+    noted = read.options.get("gpus")
+    if given is None:
+        if noted is None:
+            count = f"{launched}x" if launched else "512x"
+            raise InputError(f"{read.path}: does not say on which accelerators; add --gpus, like --gpus {count}H100")
+        return str(noted)
+    bare = not any(mark in str(given) for mark in "x×*:") or not any(c.isdigit() for c in str(given)[:1])
+    if bare and ":" not in str(given):
+        count_text = str(noted).partition("x")[0] if noted else str(launched or "")
+        if not count_text:
+            raise InputError(f"{read.path}: does not say how many accelerators; write --gpus 512x{given}")
+        return f"{count_text}x{given}"
+    return str(given)
+
+
+def _model(read: Read, models: Sequence[Shape]) -> dict[str, Any]:
+    """`model` and, where no known model has this shape, `shape`."""
+    shape = read.shape
+    named = read.options.get("model")
+    if shape is None and named is not None:
+        return {"model": named}
+    if shape is None:
+        raise InputError(f"{read.path}: does not describe its model; add --model (a name or a config.json)")
+    known = sorted((one.name for one in models if same_shape(one, shape)), key=lambda name: (name != named, len(name)))
+    if known:
+        return {"model": known[0]}
+    if not shape.vocab:
+        raise InputError(
+            f"{read.path}: does not say the vocabulary, and no model of the catalog is like it; add --model"
+        )
+    return {"model": str(read.path), "shape": shape}

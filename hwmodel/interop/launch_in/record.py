@@ -1,0 +1,80 @@
+"""What a reader makes of a launch file: the options of a question, and what it passed over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hwmodel.errors import InputError, unknown
+from hwmodel.interop.export.names import Names
+from hwmodel.interop.export.settings import OPTION, SETTINGS
+from hwmodel.specs import Shape
+
+_FACT = re.compile(r"^\s*(?:#|//)\s*hwmodel: (\w+) = (.*?)(?:  \(.*\))?$", re.M)
+
+
+class Read(msgspec.Struct, frozen=True, kw_only=True):
+    """A launch file as a question.
+
+    `options` are those of `train` under their Python names; `shape` is the model where the file describes one.
+    `passed_over` names settings that change nothing predicted; `notes` say what was read otherwise than it stands.
+    """
+
+    tool: str
+    path: Path
+    options: dict[str, Any]
+    shape: Shape | None = None
+    sequence_parallel: bool = True
+    steps: int | None = None
+    passed_over: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def facts(text: str) -> dict[str, str]:
+    """Lines `# hwmodel: name = value` of a file that hwmodel wrote: what the tool itself has no setting for."""
+    return dict(_FACT.findall(text))
+
+
+def sort_names(found: Iterable[str], read: Container[str], names: Names, path: Path) -> tuple[list[str], list[str]]:
+    """Names that change nothing, and notes on those that bear a little on what is predicted and are not.
+
+    InputError for a name that nobody knows: it may change everything.
+    """
+    passed, notes = [], []
+    for name in found:
+        if name in read:
+            continue
+        if name in names.noted:
+            notes.append(f"{name}: {names.noted[name]}; not predicted")
+        elif names.ignores(name):
+            passed.append(name)
+        else:
+            raise unfit(name, names, path)
+    return passed, notes
+
+
+def unfit(name: str, names: Names, path: Path) -> InputError:
+    """The refusal of a name that no reader knows, with the nearest that one does."""
+    said = str(unknown("setting", name, names.names, str(path)))
+    return InputError(f"{said}; remove it if nothing depends on it (names of {names.verified_against})")
+
+
+# Options that a comment may hold: the hardware, the model's name, and what a tool has no setting for.
+NOTED = frozenset(("gpus", "system", "model", "stack", "nic_gbit_s", "flop_convention", "optimizer", "gradient_dtype",
+                   "offload", *(OPTION.get(name, name) for name in SETTINGS)))  # fmt: skip
+
+
+def with_facts(options: dict[str, Any], said: Mapping[str, str]) -> dict[str, Any]:
+    """The options, those that the file could only say in a comment taken from there."""
+    out = dict(options)
+    for name, value in said.items():
+        option = OPTION.get(name, name)
+        if option in NOTED:
+            out[option] = value
+        elif name == "catalog":
+            out["catalogs"] = (*out.get("catalogs", ()), value)
+    return out

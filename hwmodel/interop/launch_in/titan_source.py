@@ -1,0 +1,177 @@
+"""torchtitan's two formats as one mapping `section.key` -> value: TOML, and Python read by its syntax tree."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from hwmodel.errors import InputError
+
+SECTIONS = {"TrainingConfig": "training", "ParallelismConfig": "parallelism", "CompileConfig": "compile"}
+POLICIES = {"FullAC": "full", "SelectiveAC": "selective", "MemoryBudgetAC": "memory_budget"}
+BUILDERS = ("_build_llama3_layers", "_build_qwen3_layers", "_build_qwen3_moe_layers")
+UNREAD = object()  # a value that only running the file would tell
+
+
+def toml_settings(text: str, path: Path) -> dict[str, Any]:
+    """`section.key` -> value of a TOML file. InputError for one that is none."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not TOML: {error}") from error
+    return _flat(data, "")
+
+
+def _flat(data: dict[str, Any], prefix: str) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in data.items():
+        out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return out
+
+
+def python_settings(text: str, path: Path, function: str = "") -> dict[str, Any]:
+    """`section.key` -> value of the configuration that one function of the file returns.
+
+    InputError where the file has several and none is named, or where it builds on a configuration elsewhere.
+    """
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        raise InputError(f"{path}:{error.lineno}: not Python: {error.msg}") from error
+    node = _function(tree, path, function)
+    found = _imported_model(tree, path)
+    local = {**_constants(tree.body), **_constants(node.body)}
+    call = next((c for c in _calls(node) if _name(c.func) == "Trainer.Config"), None)
+    if call is None:
+        raise InputError(
+            f"{path}: {node.name} returns no Trainer.Config(...) of its own; name the function it builds on"
+        )
+    for keyword in call.keywords:
+        if keyword.arg not in ("training", "parallelism", "compile", "activation_checkpoint", "model_spec"):
+            found[str(keyword.arg)] = UNREAD
+    for each in _calls(node):
+        found |= _section(each, local, path)
+    found |= _assignments(node, local, path)
+    found |= _custom_model(tree, path)
+    return found
+
+
+def _function(tree: ast.Module, path: Path, name: str) -> ast.FunctionDef:
+    """The function that returns the configuration."""
+    named = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
+    making = [n for n in named.values() if any(_name(c.func) == "Trainer.Config" for c in _calls(n))]
+    if name:
+        if name not in named:
+            raise InputError(f"{path}: no function {name}; it has {', '.join(named) or 'none'}")
+        return named[name]
+    if len(making) != 1:
+        listed = ", ".join(n.name for n in making[:6])
+        raise InputError(f"{path}: {len(making)} configurations ({listed}); name one, like --from {path}:NAME")
+    return making[0]
+
+
+def _calls(node: ast.AST) -> list[ast.Call]:
+    return [each for each in ast.walk(node) if isinstance(each, ast.Call)]
+
+
+def _name(node: ast.expr) -> str:
+    """The last words of a dotted name: `models.RMSNorm.Config` is RMSNorm.Config, `x.FullAC` FullAC."""
+    words = ast.unparse(node).split(".")
+    return ".".join(words[-2:]) if words[-1] == "Config" else words[-1]
+
+
+def _constants(body: list[ast.stmt]) -> dict[str, Any]:
+    """Names that are plain values, among statements."""
+    out: dict[str, Any] = {}
+    for node in body:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            value = _value(node.value, out)
+            if value is not UNREAD:
+                out[node.targets[0].id] = value
+    return out
+
+
+def _value(node: ast.expr, local: dict[str, Any]) -> Any:
+    """A constant, a name of one, a list of them, or a product or quotient of numbers; else UNREAD."""
+    if isinstance(node, ast.Name):
+        return local.get(node.id, UNREAD)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.FloorDiv, ast.Add)):
+        left, right = _value(node.left, local), _value(node.right, local)
+        if isinstance(left, int) and isinstance(right, int):
+            return {ast.Mult: left * right, ast.Add: left + right}.get(type(node.op), left // max(right, 1))
+        return UNREAD
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return UNREAD
+
+
+def _section(call: ast.Call, local: dict[str, Any], path: Path) -> dict[str, Any]:
+    """What one call sets: a section, the policy of recomputation, a converter, or the flavor."""
+    name = _name(call.func)
+    if name in SECTIONS:
+        out = {}
+        for keyword in call.keywords:
+            value = _value(keyword.value, local)
+            if value is UNREAD and SECTIONS[name] != "compile":
+                raise InputError(f"{path}:{call.lineno}: {name}.{keyword.arg} is no plain value; write the number")
+            out[f"{SECTIONS[name]}.{keyword.arg}"] = value
+        return out
+    if name.removesuffix(".Config") in POLICIES:
+        return {"activation_checkpoint.mode": POLICIES[name.removesuffix(".Config")]}
+    if name.endswith("LinearConverter.Config"):
+        return {"model.converters": [name.removesuffix(".Config")]}
+    if name == "model_registry" and call.args:
+        return {"model.flavor": _value(call.args[0], local)}
+    return {}
+
+
+def _assignments(node: ast.FunctionDef, local: dict[str, Any], path: Path) -> dict[str, Any]:
+    """`activation_checkpoint=None`, and settings changed afterwards like `config.parallelism.x = 2`."""
+    out: dict[str, Any] = {}
+    for call in _calls(node):
+        for keyword in call.keywords:
+            if keyword.arg == "activation_checkpoint" and isinstance(keyword.value, ast.Constant):
+                out["activation_checkpoint.mode"] = "none"
+    for each in node.body:
+        if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Attribute):
+            words = ast.unparse(each.targets[0]).split(".")
+            if len(words) == 3 and words[1] in SECTIONS.values():
+                value = _value(each.value, local)
+                if value is UNREAD:
+                    raise InputError(f"{path}:{each.lineno}: {'.'.join(words)} is no plain value; write the number")
+                out[".".join(words[1:])] = value
+    return out
+
+
+def _imported_model(tree: ast.Module, path: Path) -> dict[str, Any]:
+    """The module of the model: imported by name, or the folder of a configuration that stands in it."""
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            match = re.search(r"torchtitan\.models\.(\w+)$", module)
+            if match is not None and any(a.name == "model_registry" for a in node.names):
+                return {"model.name": match[1]}
+            if module == "torchtitan.models" and node.names:
+                return {"model.name": node.names[0].name}
+            if node.level == 1 and any(a.name == "model_registry" for a in node.names):
+                return {"model.name": path.resolve().parent.name}
+    return {}
+
+
+def _custom_model(tree: ast.Module, path: Path) -> dict[str, Any]:
+    """Arguments of a builder of layers and of the model's head, as `custom.NAME`."""
+    out: dict[str, Any] = {}
+    for call in _calls(tree):
+        name = _name(call.func)
+        if name in BUILDERS:
+            out["custom.builder"] = name
+        if name in BUILDERS or name in ("Llama3Model.Config", "Qwen3Model.Config"):
+            for keyword in call.keywords:
+                value = _value(keyword.value, {})
+                if value is not UNREAD:
+                    out[f"custom.{keyword.arg}"] = value
+    return out

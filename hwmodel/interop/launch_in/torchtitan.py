@@ -1,0 +1,170 @@
+"""torchtitan configurations, TOML or Python, read into a question."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from hwmodel.catalog import load_catalog
+from hwmodel.errors import InputError
+from hwmodel.interop.export.names import names_of
+from hwmodel.interop.export.titan_models import CUSTOM, FLAVORS
+from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
+from hwmodel.interop.launch_in.titan_source import python_settings, toml_settings
+from hwmodel.physics.shape import layers
+from hwmodel.specs import Block, Shape
+
+Settings = dict[str, Any]
+READ_PYTHON = {"TrainingConfig": "training.", "ParallelismConfig": "parallelism."}
+CONVERTERS = {
+    "float8": "fp8", "quantize.linear.float8": "fp8", "quantize.dense.float8": "fp8", "Float8LinearConverter": "fp8",
+    "mx": "mxfp8", "quantize.linear.mx": "mxfp8", "quantize.dense.mx": "mxfp8", "MXFP8LinearConverter": "mxfp8",
+    "NVFP4LinearConverter": "nvfp4",
+}  # fmt: skip
+GROUPED = ("quantize.grouped_mm.float8", "quantize.grouped_mm.mx", "quantize.moe.float8", "quantize.moe.mx")
+SINGLE_STAGE = ("1F1B", "GPipe")
+INTERLEAVED = ("Interleaved1F1B", "InterleavedGPipe", "LoopedBFS")
+
+
+def reads(text: str) -> bool:
+    """Whether a file is a configuration of torchtitan."""
+    return "torchtitan" in text or ("[parallelism]" in text and "[training]" in text)
+
+
+def read_toml(text: str, path: Path) -> Read:
+    """A TOML file of torchtitan up to 0.2.2."""
+    return _read(toml_settings(text, path), text, path, "torchtitan (TOML)")
+
+
+def read_python(text: str, path: Path, function: str = "") -> Read:
+    """A Python configuration of torchtitan 0.3.0."""
+    return _read(python_settings(text, path, function), text, path, "torchtitan")
+
+
+def _read(settings: Settings, text: str, path: Path, tool: str) -> Read:
+    names = names_of("torchtitan")
+    known = {*names.toml, *(prefix + key.split(".")[1] for cls, prefix in READ_PYTHON.items()
+                            for key in names.names if key.startswith(f"{cls}."))}  # fmt: skip
+    known |= {key for key in settings if key.startswith("custom.")}
+    passed, noted = sort_names(settings, known, names, path)
+    said = facts(text)
+    shape = _shape(settings, path)
+    flavor = FLAVORS.get((str(settings.get("model.name")), str(settings.get("model.flavor"))))
+    options = _options(settings, shape, path) | {"stack": "torchtitan", "model": flavor}
+    options = with_facts(options, said)
+    tp = int(settings.get("parallelism.tensor_parallel_degree", 1))
+    return Read(
+        tool=tool, path=path, options=options, shape=shape, passed_over=tuple(passed), notes=tuple(noted),
+        sequence_parallel=bool(settings.get("parallelism.enable_sequence_parallel", True)) and tp > 1,
+        steps=settings.get("training.steps"),
+    )  # fmt: skip
+
+
+def _options(s: Settings, shape: Shape | None, path: Path) -> dict[str, Any]:
+    """Layout, batch, sequence and precision."""
+
+    def degree(name: str, default: int = 1) -> int:
+        return int(s.get(f"parallelism.{name}", default))
+
+    pp = degree("pipeline_parallel_degree")
+    local = int(s.get("training.local_batch_size") or s.get("training.batch_size") or 8)
+    options: dict[str, Any] = {
+        "tp": degree("tensor_parallel_degree"), "cp": degree("context_parallel_degree"), "pp": pp,
+        "vpp": _virtual(s, shape, pp, path), "ep": degree("expert_parallel_degree"),
+        "etp": degree("expert_tensor_parallel_degree"), "zero": _zero(s, pp, path),
+        "micro_batch": degree("pipeline_parallel_microbatch_size") if pp > 1 else local,
+        "recompute": _recompute(s, path), "precision": _precision(s, path),
+        "seq_len": int(s.get("training.seq_len", 2048)),
+    }  # fmt: skip
+    batch = int(s.get("training.global_batch_size", -1))
+    shard = degree("data_parallel_shard_degree", -1)
+    if shard > 0:
+        dp = shard * degree("data_parallel_replicate_degree")
+        options["accelerators"] = dp * options["tp"] * options["cp"] * pp
+    options |= {"global_batch": batch} if batch > 0 else {"batch_per_replica": local}
+    return options
+
+
+def _zero(s: Settings, pp: int, path: Path) -> int:
+    """The ZeRO stage of what is sharded and whether weights are gathered for each pass."""
+    replicas = int(s.get("parallelism.data_parallel_replicate_degree", 1))
+    shard = int(s.get("parallelism.data_parallel_shard_degree", -1))
+    if replicas > 1 and shard != 1:
+        raise InputError(f"{path}: sharding inside replicas (HSDP) is not predicted; set one of the two degrees to 1")
+    if shard == 1:
+        return 0
+    policy = s.get("parallelism.fsdp_reshard_after_forward", "default")
+    # `default` keeps the gathered weights where a pipeline runs many micro-batches over them.
+    return 3 if policy == "always" or (policy == "default" and pp == 1) else 2
+
+
+def _recompute(s: Settings, path: Path) -> str:
+    mode = str(s.get("activation_checkpoint.mode", "selective"))
+    option = str(s.get("activation_checkpoint.selective_ac_option", "op"))
+    if mode == "selective" and option.isdigit():
+        return "full" if int(option) == 1 else f"{100.0 / int(option):.6g}%"
+    if mode not in ("none", "selective", "full"):
+        raise InputError(f"{path}: activation_checkpoint.mode {mode!r} is not predicted; none, selective and full are")
+    return mode
+
+
+def _precision(s: Settings, path: Path) -> str:
+    given = s.get("model.converters") or []
+    names = [name.strip() for name in (given.split(",") if isinstance(given, str) else given) if name.strip()]
+    strange = [name for name in names if name not in CONVERTERS and name not in GROUPED]
+    if strange:
+        raise InputError(f"{path}: converter {strange[0]!r} is not predicted; {', '.join(CONVERTERS)} are")
+    recipes = {CONVERTERS[name] for name in names if name in CONVERTERS}
+    if recipes:
+        return recipes.pop()
+    return "tf32" if s.get("training.mixed_precision_param", "bfloat16") == "float32" else "bf16"
+
+
+def _virtual(s: Settings, shape: Shape | None, pp: int, path: Path) -> int:
+    """Virtual stages a rank, as torchtitan counts them from the layers of a stage."""
+    schedule = str(s.get("parallelism.pipeline_parallel_schedule", "1F1B"))
+    if pp == 1:
+        return 1
+    if schedule.lower() not in {word.lower() for word in (*SINGLE_STAGE, *INTERLEAVED)}:
+        raise InputError(f"{path}: pipeline schedule {schedule} is not predicted; 1F1B and Interleaved1F1B are")
+    each = s.get("parallelism.pipeline_parallel_layers_per_stage")
+    if each is None:
+        return 2 if schedule in INTERLEAVED else 1
+    if shape is None:
+        raise InputError(f"{path}: pipeline_parallel_layers_per_stage needs the model; torchtitan's flavors are known")
+    first = int(s.get("parallelism.pipeline_parallel_first_stage_less_layers", 1))
+    last = int(s.get("parallelism.pipeline_parallel_last_stage_less_layers", 1))
+    return max(1, math.ceil((float(layers(shape)) + first + last) / int(each)) // pp)
+
+
+def _shape(s: Settings, path: Path) -> Shape | None:
+    """The model of a flavor, or of a builder's arguments."""
+    module, flavor = str(s.get("model.name", "")), str(s.get("model.flavor", ""))
+    if (module, flavor) in FLAVORS:
+        return load_catalog().model(FLAVORS[module, flavor])
+    if flavor == CUSTOM and "custom.builder" in s:
+        return _built(s, path)
+    return None
+
+
+def _built(s: Settings, path: Path) -> Shape:
+    """The shape that a builder of layers makes of its arguments."""
+
+    def number(name: str, default: float | None = None) -> float:
+        value = s.get(f"custom.{name}", default)
+        if value is None:
+            raise InputError(f"{path}: {s['custom.builder']} has no {name}")
+        return float(value)
+
+    experts = number("num_experts", 0.0)
+    block = Block(
+        count=number("n_layers"), n_heads=number("n_heads"), n_kv_heads=number("n_kv_heads", number("n_heads")),
+        head_dim=number("head_dim", number("dim") // number("n_heads")),
+        d_ff=number("moe_hidden_dim" if experts else "hidden_dim"), n_experts=experts, top_k=number("top_k", 0.0),
+    )  # fmt: skip
+    return Shape(
+        name=path.stem, d_model=number("dim"), vocab=number("vocab_size"), blocks=(block,),
+        tied=float(bool(s.get("custom.enable_weight_tying", False))),
+        qk_norm=1.0 if "qwen3" in s["custom.builder"] else 0.0,
+    )  # fmt: skip

@@ -1,0 +1,240 @@
+"""What the emitted files say, read by other means than the writers': shell, syntax trees, and the tools' own names."""
+
+from __future__ import annotations
+
+import ast
+import shlex
+import subprocess
+from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pytest
+
+from hwmodel.errors import HwModelError, InfeasibleError, InputError
+from hwmodel.interop.export import TARGETS, launch_files
+from hwmodel.interop.export.answer import training_launch
+from hwmodel.interop.export.launch import MOST_UNEXPRESSED, Training, Written
+from hwmodel.interop.export.settings import SETTINGS
+from hwmodel.interop.export.targets import check_folder, names_asked
+
+Answers = dict[str, dict[str, Any]]
+# What a target has no name for at all is refused, with what to do; by target and question, or setting.
+REFUSED: dict[tuple[str, str], str] = {}
+TRAINERS = [name for name, target in TARGETS.items() if target.training and not target.wrapper]
+
+
+def body(written: Written) -> str:
+    """The files without comments: what a tool sees."""
+    return "\n".join(
+        line for _, text in sorted(written.files.items()) for line in text.splitlines() if not line.startswith("#")
+    )
+
+
+@pytest.mark.parametrize("target", TRAINERS)
+@pytest.mark.parametrize("name", ["dense-70b", "mixture-235b", "long-8b"])
+def test_a_file_opens_with_question_answer_and_command(target: str, name: str, answers: Answers) -> None:
+    if (target, name) in REFUSED:
+        with pytest.raises(InputError, match=REFUSED[target, name]):
+            launch_files(answers[name], (target,), "x")
+        return
+    written = launch_files(answers[name], (target,), "x")
+    first = next(iter(written.files.values()))
+    assert "Written by: hwmodel plan --" in first
+    assert "Answer: " in first
+    assert "MFU" in first
+    assert "Names checked against" in first
+    assert "Start: " in first
+    assert len(written.unexpressed) <= MOST_UNEXPRESSED
+
+
+@pytest.mark.parametrize("name", ["dense-70b", "mixture-235b", "long-8b", "sharded-70b"])
+def test_every_flag_of_the_megatron_script_is_one_of_the_package(
+    name: str, answers: Answers, recorder: ModuleType, tmp_path: Path
+) -> None:
+    text = launch_files(answers[name], ("megatron",), "x").files["megatron.sh"]
+    known = recorder.recorded("megatron")["names"]
+    words = shlex.split(text.split("ARGS=(")[1].split("\n)")[0])
+    flags = [word for word in words if word.startswith("--")]
+    assert len(flags) == len(set(flags))
+    assert [flag for flag in flags if flag not in known] == []
+    for flag, value in pairwise(words):
+        if flag.startswith("--") and known[flag].split("|")[0] == "int":
+            assert value.isdigit(), (flag, value)
+    path = tmp_path / "megatron.sh"
+    path.write_text(text)
+    assert subprocess.run(["bash", "-n", str(path)], check=False).returncode == 0
+
+
+def test_the_megatron_script_says_what_the_plan_says(answers: Answers) -> None:
+    """Every setting of the layout, by hand."""
+    words = shlex.split(launch_files(answers["mixture-235b"], ("megatron",), "x").files["megatron.sh"])
+    value = dict(pairwise(words))
+    layout, batch = answers["mixture-235b"]["layout"], answers["mixture-235b"]["batch"]
+    assert value["--tensor-model-parallel-size"] == str(layout["tp"])
+    assert value["--pipeline-model-parallel-size"] == str(layout["pp"])
+    assert value["--expert-model-parallel-size"] == str(layout["ep"])
+    assert value["--expert-tensor-parallel-size"] == "1"
+    assert value["--global-batch-size"] == str(layout["global_batch_seqs"])
+    assert value["--train-iters"] == f"{batch['steps']:.0f}"
+    assert value["--num-experts"] == "128"
+    assert value["--moe-router-topk"] == "8"
+    assert value["--recompute-granularity"] == "full"
+    assert "--use-distributed-optimizer" in words
+    assert "--sequence-parallel" in words
+
+
+@pytest.mark.parametrize("name", ["dense-70b", "mixture-235b", "long-8b", "sharded-70b"])
+def test_every_name_of_the_torchtitan_module_is_one_of_the_package(
+    name: str, answers: Answers, recorder: ModuleType
+) -> None:
+    text = launch_files(answers[name], ("torchtitan",), "x").files["torchtitan_config.py"]
+    known = recorder.recorded("torchtitan")["names"]
+    tree = ast.parse(text)
+    module = next(
+        n.names[0].name for n in tree.body if isinstance(n, ast.ImportFrom) and n.module == "torchtitan.models"
+    )
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "models" and node.attr != f"{module}_configs":
+            assert f"{module}.{node.attr}" in known, node.attr
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("TrainingConfig", "ParallelismConfig"):
+            for keyword in node.keywords:
+                kind = known[f"{ast.unparse(node.func)}.{keyword.arg}"]
+                value = ast.literal_eval(keyword.value)
+                fitting = {"int": int, "bool": bool, "str": str}.get(kind.split("|")[0], str)
+                assert isinstance(value, fitting), keyword.arg
+                assert not kind.startswith("one of ") or value in kind.removeprefix("one of ").split(", ")
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "models.model_registry":
+            assert f"flavor:{module}/{ast.literal_eval(node.args[0])}" in known
+
+
+def test_a_model_of_no_flavor_is_built_from_its_numbers(recorder: ModuleType) -> None:
+    from hwmodel.solve.train import train
+
+    data = train(
+        params="30B", gpus="256xH100", tp="8", pp="2", zero="0", recompute="none", global_batch="512"
+    ).to_dict()
+    text = launch_files(data, ("torchtitan",), "x").files["torchtitan_config.py"]
+    known = recorder.recorded("torchtitan")["names"]
+    call = next(
+        n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call) and "_build_llama3" in ast.unparse(n.func)
+    )
+    for keyword in call.keywords:
+        assert f"llama3._build_llama3_layers.{keyword.arg}" in known
+    assert {k.arg: ast.unparse(k.value) for k in call.keywords}["n_layers"] == str(int(data["layout"]["pp"]) * 32)
+
+
+def changed(launch: Training, name: str, value: Any) -> Training:
+    """The launch with one setting moved; what follows from it moves along."""
+    settings = dict(launch.settings) | {name: value}
+    ranks = [int(settings[n]) for n in ("tp", "cp", "pp", "dp")]
+    used = ranks[0] * ranks[1] * ranks[2] * ranks[3]
+    return msgspec.structs.replace(launch, settings=settings, accelerators=used)
+
+
+@pytest.mark.parametrize("target", TRAINERS)
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_every_setting_arrives(target: str, setting: str, answers: Answers) -> None:
+    """Two values of a setting make two files, or the file says that it cannot tell them apart, or refuses one."""
+    base = training_launch(answers["mixture-235b"], "x")
+    write = import_module(f"hwmodel.interop.export.{TARGETS[target].module}").write
+    if target in ALONE:
+        base = training_launch(answers["sharded-70b"], "x")
+    launches = [changed(base, setting, value) for value in SETTINGS[setting].samples]
+    if (target, setting) in REFUSED:
+        with pytest.raises(InputError, match=REFUSED[target, setting]):
+            [write(launch) for launch in launches]
+        return
+    written = [write(launch) for launch in launches]
+    said = {item.setting for one in written for item in one.unexpressed}
+    assert body(written[0]) != body(written[1]) or setting in said
+
+
+ALONE: tuple[str, ...] = ()  # targets that take neither pipelines nor experts
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        ({"layout": None}, InputError, "no fleet and no layout; ask with --gpus"),
+        ({"fits": False}, InfeasibleError, "does not fit"),
+        ({"request": {}}, InputError, "does not hold its question"),
+        ({"layout": {"tp": 1, "rings": 2}}, InputError, "'rings', which no target of this version can express"),
+    ],
+)
+def test_what_cannot_be_launched_is_refused(
+    change: dict[str, Any], error: type[HwModelError], says: str, answers: Answers
+) -> None:
+    with pytest.raises(error, match=says):
+        launch_files(answers["dense-70b"] | change, ("megatron",), "plan.json")
+
+
+def test_an_unknown_target_names_the_nearest() -> None:
+    with pytest.raises(InputError, match="unknown target 'megatorn' in --to; nearest: megatron"):
+        names_asked("megatorn")
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(InputError, match=r"holds other files \(mine.txt\)"):
+        check_folder(tmp_path, {"megatron.sh": ""})
+    check_folder(tmp_path / "new", {"megatron.sh": ""})
+    with pytest.raises(InputError, match="is a file; name a folder"):
+        check_folder(tmp_path / "mine.txt", {"megatron.sh": ""})
+
+
+def test_a_batch_that_does_not_divide_is_refused(answers: Answers) -> None:
+    answer = answers["dense-70b"]
+    uneven = answer | {"layout": answer["layout"] | {"global_batch_seqs": 2047}}
+    with pytest.raises(InputError, match="no multiple of micro-batch x dp = 16; plan with --global-batch 2048"):
+        launch_files(uneven, ("megatron",), "x")
+
+
+def test_a_model_that_changed_since_is_refused(answers: Answers) -> None:
+    answer = answers["dense-70b"]
+    other = answer | {"shape": answer["shape"] | {"params": 69e9}}
+    with pytest.raises(InputError, match="save the answer again"):
+        launch_files(other, ("megatron",), "x")
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [("nemotron-h-56b", "linear-attention or state-space layers"), ("deepseek-v4-flash", "linear-attention"),
+     ("llama-4-maverick", "layers of several kinds")],
+)  # fmt: skip
+def test_a_model_without_settings_is_refused_by_what_it_has(model: str, says: str) -> None:
+    from hwmodel.catalog import load_catalog
+    from hwmodel.interop.export.megatron_shape import shape_flags
+
+    with pytest.raises(InputError, match=says):
+        shape_flags(load_catalog().model(model), "megatron", 1)
+
+
+def test_every_shape_that_megatron_takes_is_read_back_as_it_was(tmp_path: Path) -> None:
+    """All models of the catalog through the flags and back; how many are refused is counted."""
+    from hwmodel.catalog import load_catalog
+    from hwmodel.interop.export.megatron import argument_text
+    from hwmodel.interop.export.megatron_shape import shape_flags
+    from hwmodel.interop.export.parts_of_shape import same_shape
+    from hwmodel.interop.launch_in.megatron import megatron_shape
+    from hwmodel.interop.launch_in.shell import read_script
+
+    came = refused = 0
+    for entry in load_catalog().models():
+        if entry.shape is None:
+            continue
+        try:
+            flags = shape_flags(entry.shape, "megatron", 1)
+        except InputError:
+            refused += 1
+            continue
+        line = "pretrain_gpt.py " + " ".join(argument_text(f, v) for f, v in flags.items() if "$" not in str(v))
+        shape = megatron_shape(read_script(line, tmp_path / "x.sh"))
+        assert shape is not None
+        assert same_shape(shape, entry.shape), entry.id
+        came += 1
+    assert came >= 130
+    assert refused <= 45

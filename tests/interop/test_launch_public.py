@@ -1,0 +1,368 @@
+"""Configurations that others published, their facts re-typed: what is read, what is passed over, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hwmodel.errors import InputError
+from hwmodel.interop.launch_in import read_launch
+from hwmodel.interop.launch_in.question import question
+from hwmodel.specs import Shape
+
+# NVIDIA/Megatron-LM, examples/gpt3/train_gpt3_175b_distributed.sh @157006d.
+GPT3_175B = """#!/bin/bash
+export CUDA_DEVICE_MAX_CONNECTIONS=1
+GPUS_PER_NODE=8
+NUM_NODES=1
+VOCAB_FILE=$3 #<Specify path to file>/gpt2-vocab.json
+DISTRIBUTED_ARGS=(
+    --nproc_per_node $GPUS_PER_NODE
+    --nnodes $NUM_NODES
+)
+GPT_MODEL_ARGS=(
+    --num-layers 96
+    --hidden-size 12288
+    --num-attention-heads 96
+    --seq-length 2048
+    --max-position-embeddings 2048
+    --attention-backend auto # Can use (flash/fused/unfused/local)
+)
+TRAINING_ARGS=(
+    --micro-batch-size 1
+    --global-batch-size 1536
+    --rampup-batch-size 16 16 5859375
+    --train-iters 500000
+    --adam-beta2 0.95
+    --init-method-std 0.006
+    --fp16
+    --lr 6.0e-5
+    --lr-warmup-fraction .001
+)
+MODEL_PARALLEL_ARGS=(
+\t--tensor-model-parallel-size 8
+\t--pipeline-model-parallel-size 16
+)
+DATA_ARGS=(
+    --vocab-file $VOCAB_FILE
+    --split 949,50,1
+)
+torchrun ${DISTRIBUTED_ARGS[@]} pretrain_gpt.py \\
+    ${GPT_MODEL_ARGS[@]} \\
+    ${TRAINING_ARGS[@]} ${MODEL_PARALLEL_ARGS[@]} ${DATA_ARGS[@]}
+"""
+
+# NVIDIA/Megatron-LM, examples/llama/train_llama3_8b_h100_fp8.sh @157006d: pairs in quotes, arrays that grow.
+LLAMA3_8B_FP8 = """#!/bin/bash
+GPUS_PER_NODE=8
+NUM_NODES=1
+WORLD_SIZE=$(($GPUS_PER_NODE*$NUM_NODES))
+TP_SIZE=1
+CP_SIZE=1
+NUM_LAYERS=32
+DTYPE="fp8"
+SEQ_LENGTH=8192
+DISTRIBUTED_ARGS=(
+    --nproc_per_node $GPUS_PER_NODE
+    --nnodes $NUM_NODES
+)
+MODEL_ARGS=(
+    --use-mcore-models
+    --num-layers $NUM_LAYERS
+    --hidden-size 4096
+    --ffn-hidden-size 14336
+    --num-attention-heads 32
+    --group-query-attention
+    --num-query-groups 8
+    --kv-channels 128
+    --seq-length $SEQ_LENGTH
+    --max-position-embeddings $SEQ_LENGTH
+    --position-embedding-type rope
+    --rotary-base 1000000
+    --swiglu
+    --apply-layernorm-1p
+    --untie-embeddings-and-output-weights
+    --disable-bias-linear
+)
+TRAINING_ARGS=(
+    --micro-batch-size 1
+    --global-batch-size 128
+    --train-samples 1953125000
+    --lr 0.00015
+    --decoupled-lr 5.0e-4      # Specific to decoupled AdamW
+    --bf16
+    --grad-reduce-in-bf16
+    --cross-entropy-loss-fusion
+    --exit-duration-in-mins 235
+)
+DTYPE_ARGS=()
+if [[ "$DTYPE" == "fp8" ]]; then
+    DTYPE_ARGS+=(
+        "--fp8-format hybrid"
+        "--fp8-amax-history-len 1024"
+        "--fp8-param-gather"
+    )
+fi
+MODEL_PARALLEL_ARGS=(
+    --tensor-model-parallel-size $TP_SIZE
+    --context-parallel-size $CP_SIZE
+    # --pipeline-model-parallel-size $PP_SIZE # Not explicitly set
+    --sequence-parallel
+)
+DDP_ARGS=(
+    --use-distributed-optimizer
+    --overlap-grad-reduce
+    --overlap-param-gather
+)
+TRAINING_ARGS+=("${DDP_ARGS[@]}")
+DATA_ARGS_LIST+=(
+    "--mock-data"
+    "--tokenizer-type NullTokenizer"
+    "--vocab-size 128256"
+    "--tiktoken-pattern v2"
+    "--num-workers 1"
+)
+torchrun ${DISTRIBUTED_ARGS[@]} "$PRETRAIN_SCRIPT_PATH" ${MODEL_ARGS[@]} ${TRAINING_ARGS[@]} ${DTYPE_ARGS[@]}
+"""
+
+# NVIDIA/Megatron-LM, examples/mixtral/train_mixtral_8x7b_distributed.sh @0a40979 (a reduced mixture, FP32).
+MIXTRAL = """#!/bin/bash
+GPUS_PER_NODE=2
+NNODES=${SLURM_NNODES:-"1"}
+DISTRIBUTED_ARGS=(
+    --nproc_per_node $GPUS_PER_NODE
+    --nnodes $NNODES
+)
+MODEL_ARGS=(
+    --use-mcore-models
+    --disable-bias-linear
+    --seq-length 256
+    --max-position-embeddings 2048
+    --num-layers 2
+    --hidden-size 256
+    --ffn-hidden-size 896
+    --num-attention-heads 2
+    --attention-dropout 0.0
+    --normalization RMSNorm
+    --position-embedding-type rope
+    --swiglu
+    --untie-embeddings-and-output-weights
+    --group-query-attention
+    --num-query-groups 2
+    --no-masked-softmax-fusion
+    --no-position-embedding
+)
+MOE_ARGS=(
+    --num-experts 2
+    --moe-router-topk 2
+    --moe-aux-loss-coeff 1e-2
+#    --moe-grouped-gemm
+    --moe-token-dispatcher-type alltoall
+)
+TRAINING_ARGS=(
+    --micro-batch-size 1
+    --global-batch-size 4
+    --train-iters 7
+    # --bf16
+)
+MODEL_PARALLEL_ARGS=(
+    --tensor-model-parallel-size 1
+    --expert-model-parallel-size 2
+    --use-distributed-optimizer
+    --sequence-parallel
+)
+if [ -n "${WANDB_API_KEY}" ]; then
+    LOGGING_ARGS+=(
+        --wandb-project ${WANDB_PROJECT:-"Mixtral"}
+    )
+fi
+torchrun ${DISTRIBUTED_ARGS[@]} pretrain_gpt.py ${MODEL_ARGS[@]} ${MOE_ARGS[@]}
+"""
+
+# pytorch/torchtitan, torchtitan/models/llama3/train_configs/llama3_405b.toml @01424cb.
+TITAN_405B = """
+[job]
+dump_folder = "./outputs"
+[model]
+name = "llama3"
+flavor = "405B"
+converters = "float8"
+[optimizer]
+name = "AdamW"
+lr = 8e-5
+[training]
+batch_size = 2
+seq_len = 8192
+max_norm = 1.0
+steps = 3000
+compile = true
+dataset = "c4"
+[parallelism]
+data_parallel_replicate_degree = 1
+data_parallel_shard_degree = -1
+tensor_parallel_degree = 8  # 8-way TP
+enable_async_tensor_parallel = true
+pipeline_parallel_degree = 1
+context_parallel_degree = 1
+[activation_checkpoint]
+mode = 'full' # ['none', 'selective', 'full']
+[float8]
+enable_fsdp_float8_all_gather = true
+filter_fqns = "output"
+"""
+
+# pytorch/torchtitan, torchtitan/models/deepseek_v3/train_configs/deepseek_v3_671b.toml @0a8d2b0.
+TITAN_671B = """
+[model]
+name = "deepseek_v3"
+flavor = "671B"
+[training]
+local_batch_size = 4
+seq_len = 4096
+steps = 10_000
+[parallelism]
+data_parallel_replicate_degree = 1
+data_parallel_shard_degree = -1
+fsdp_reshard_after_forward = "default" # default / never / always
+tensor_parallel_degree = 1
+enable_async_tensor_parallel = false
+pipeline_parallel_degree = 1
+pipeline_parallel_schedule = "Interleaved1F1B"
+expert_parallel_degree = 1
+expert_tensor_parallel_degree = 1
+[activation_checkpoint]
+mode = "selective"
+selective_ac_option = 'op'
+[compile]
+enable=true
+components = ["loss"]
+[quantize.dense.float8]
+filter_fqns = ["output", "router.gate"]
+"""
+
+# pytorch/torchtitan, torchtitan/models/qwen3/train_configs/qwen3_32b.toml @a48b651.
+TITAN_QWEN = """
+[model]
+name = "qwen3"
+flavor = "32B"
+hf_assets_path = "./assets/hf/Qwen3-32B"
+[training]
+local_batch_size = 2
+seq_len = 4096
+steps = 3000
+[training.data]
+name = "c4"
+[parallelism]
+data_parallel_replicate_degree = 1
+data_parallel_shard_degree = -1
+fsdp_reshard_after_forward = "default" # default / never / always
+tensor_parallel_degree = 1
+context_parallel_degree = 1
+[activation_checkpoint]
+mode = "full"
+selective_ac_option = "op"
+[compile]
+enable=false
+"""
+
+# pytorch/torchtitan, torchtitan/models/llama3/config_registry.py of release 0.3.0: one of several functions.
+TITAN_PYTHON = """
+from torchtitan.config import CompileConfig, ParallelismConfig, TrainingConfig
+from torchtitan.distributed.activation_checkpoint import FullAC, SelectiveAC
+from torchtitan.models.llama3 import model_registry
+from torchtitan.trainer import Trainer
+
+def llama3_8b() -> Trainer.Config:
+    model_spec = model_registry("8B")
+    return Trainer.Config(
+        model_spec=model_spec,
+        optimizer=default_adamw(lr=3e-4),
+        training=TrainingConfig(local_batch_size=1, seq_len=8192, steps=1000),
+        activation_checkpoint=SelectiveAC.Config(),
+    )
+
+def llama3_70b() -> Trainer.Config:
+    model_spec = model_registry("70B")
+    return Trainer.Config(
+        hf_assets_path="./assets/hf/Llama-3.1-70B",
+        model_spec=model_spec,
+        optimizer=default_adamw(lr=1.5e-4),
+        training=TrainingConfig(local_batch_size=8, seq_len=8192, steps=1000),
+        parallelism=ParallelismConfig(tensor_parallel_degree=8),
+        checkpoint=CheckpointManager.Config(interval=500),
+        activation_checkpoint=FullAC.Config(),
+    )
+"""
+
+CASES: dict[str, tuple[str, str, dict[str, str], dict[str, Any]]] = {
+    "gpt3": ("run.sh", GPT3_175B, {"gpus": "128xA100"}, {
+        "model": "gpt-3-175b", "tp": "8", "pp": "16", "zero": "0", "precision": "fp16", "global_batch": "1536",
+        "micro_batch": "1", "seq_len": "2048", "recompute": "none"}),
+    "llama3": ("run.sh", LLAMA3_8B_FP8, {"gpus": "H100"}, {
+        "gpus": "8xH100", "tp": "1", "pp": "1", "zero": "1", "precision": "fp8", "global_batch": "128",
+        "seq_len": "8192"}),
+    "mixtral": ("run.sh", MIXTRAL, {"gpus": "H100", "model": "mixtral-8x7b"}, {
+        "gpus": "2xH100", "model": "mixtral-8x7b", "ep": "2", "zero": "1", "precision": "tf32", "global_batch": "4"}),
+    "titan-405b": ("llama3_405b.toml", TITAN_405B, {"gpus": "128xH100"}, {
+        "model": "llama-3.1-405b", "tp": "8", "zero": "3", "precision": "fp8", "recompute": "full", "micro_batch": "2",
+        "global_batch": "32", "seq_len": "8192"}),
+    "titan-671b": ("deepseek.toml", TITAN_671B, {"gpus": "1024xH100"}, {
+        "model": "deepseek-v3", "tp": "1", "pp": "1", "vpp": "1", "zero": "3", "recompute": "selective",
+        "global_batch": "4096", "precision": "bf16"}),
+    "titan-qwen": ("qwen.toml", TITAN_QWEN, {"gpus": "8xH100"}, {
+        "model": "qwen3-32b", "zero": "3", "recompute": "full", "micro_batch": "2", "global_batch": "16"}),
+    "titan-python": ("config_registry.py:llama3_70b", TITAN_PYTHON, {"gpus": "256xH100"}, {
+        "model": "llama-3.1-70b", "tp": "8", "recompute": "full", "zero": "3", "global_batch": "256"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_public_configuration_is_the_question_that_it_is(case: str, tmp_path: Path, models: list[Shape]) -> None:
+    name, text, given, expected = CASES[case]
+    (tmp_path / name.partition(":")[0]).write_text(text)
+    options = question(read_launch(tmp_path / name), given, models)
+    assert {key: options[key] for key in expected} == expected
+
+
+def test_what_bears_a_little_is_said(tmp_path: Path) -> None:
+    (tmp_path / "run.sh").write_text(LLAMA3_8B_FP8)
+    read = read_launch(tmp_path / "run.sh")
+    assert any("--grad-reduce-in-bf16" in line and "not predicted" in line for line in read.notes)
+    assert "--tokenizer-type" in read.passed_over
+    assert read.steps == 1953125000 // 128
+    assert read.shape is not None
+    assert read.shape.norm_bias == 1.0  # the script sets no RMSNorm
+
+
+def bare(*lines: str) -> str:
+    return "torchrun pretrain_gpt.py --num-layers 4 --hidden-size 64 --num-attention-heads 4 " + " ".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("run.sh", bare("--vocab-size 100 --mtp-num-layers 1"), "unknown setting '--mtp-num-layers'"),
+        ("run.sh", bare("--tensor-model-paralel-size 8"), "nearest: --tensor-model-parallel-size"),
+        ("run.sh", bare("--tensor-model-parallel-size $TP"), "which the file does not set; write the number"),
+        ("run.sh", bare("--tensor-model-parallel-size 2\npython x.py --tensor-model-parallel-size 4"), "stands twice"),
+        ("run.sh", bare("--tensor-model-parallel-size two"), "is no whole number"),
+        ("run.sh", "echo hello", "no launch file that hwmodel reads"),
+        ("run.sh", bare("--num-experts 4 --moe-layer-freq [0]*3"), "no list of 4 zeros and ones"),
+        ("x.toml", TITAN_QWEN.replace("context_parallel_degree", "contxt_parallel_degree"), "context_parallel_degree"),
+        ("x.toml", TITAN_QWEN.replace("replicate_degree = 1", "replicate_degree = 2"), "HSDP"),
+        ("x.toml", TITAN_QWEN + "\n[", "not TOML"),
+        ("x.py", TITAN_PYTHON, "2 configurations"),
+        ("x.py", "import torchtitan\ndef f(:", "not Python"),
+        ("x.py", TITAN_PYTHON.replace("tensor_parallel_degree=8", "tensor_parallel_degree=N").replace("8b()", "8b(x)"),
+         "no plain value; write the number|name one"),
+        ("missing.sh", None, "cannot be read"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_one_line(name: str, text: str | None, says: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=says) as error:
+        read_launch(tmp_path / name)
+    assert "\n" not in str(error.value)

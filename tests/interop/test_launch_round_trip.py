@@ -1,0 +1,89 @@
+"""An answer exported and read back is the same question: the same step and the same memory, to the digit."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hwmodel.errors import InputError
+from hwmodel.interop.export.settings import SETTINGS
+from hwmodel.solve.train import TrainResult, layout_dict
+from hwmodel.specs import Layout
+
+# Target -> the file of it that a reader opens, and the least of fifty layouts at random that it can express.
+OPENS = {"megatron": ("megatron.sh", 50), "torchtitan": ("torchtitan_config.py", 15)}
+# What a target has no name for at all is refused, with what to do.
+NO_WAY_THERE: dict[tuple[str, str], str] = {}
+Back = Callable[..., TrainResult]
+
+
+def saved(found: TrainResult) -> dict[str, Any]:
+    """The answer as a file holds it, of a layout that is taken to fit."""
+    data: dict[str, Any] = json.loads(json.dumps(found.to_dict()))
+    return data | {"fits": True}
+
+
+def same(one: TrainResult, other: TrainResult) -> bool:
+    return (
+        one.layout == other.layout
+        and one.workload == other.workload
+        and one.step_s == other.step_s
+        and one.memory == other.memory
+        and one.to_dict()["step_s"] == other.to_dict()["step_s"]
+    )
+
+
+@pytest.mark.parametrize("target", OPENS)
+def test_fifty_layouts_come_back_to_the_digit(
+    target: str, random_answers: list[tuple[dict[str, str], TrainResult]], there_and_back: Back
+) -> None:
+    opens, least = OPENS[target]
+    came, refused = 0, Counter[str]()
+    for asked, found in random_answers:
+        try:
+            again = there_and_back(saved(found), target, opens)
+        except InputError as error:
+            refused[str(error)[:60]] += 1
+            continue
+        assert same(found, again), asked
+        came += 1
+    assert came >= least, refused
+
+
+@pytest.mark.parametrize("target", OPENS)
+@pytest.mark.parametrize("name", ["dense-70b", "mixture-235b", "long-8b", "sharded-70b"])
+def test_plans_come_back(target: str, name: str, answers: dict[str, Any], there_and_back: Back) -> None:
+    answer = answers[name]
+    if (target, name) in NO_WAY_THERE:
+        with pytest.raises(InputError, match=NO_WAY_THERE[target, name]):
+            there_and_back(answer, target, OPENS[target][0])
+        return
+    again = there_and_back(answer, target, OPENS[target][0])
+    assert again.step_s == pytest.approx(answer["step"]["total_s"], rel=1e-12)
+    assert again.to_dict()["peak_memory_bytes"] == answer["answer"]["peak_memory_bytes"]
+    assert again.accelerators == answer["answer"]["accelerators"]
+
+
+def test_the_part_may_be_said_beside_a_file_that_does_not(answers: dict[str, Any], there_and_back: Back) -> None:
+    """Without the comments of hwmodel a script still is the same launch; the part is then an option."""
+    found = there_and_back(answers["dense-70b"], "megatron", "megatron.sh", strip=True, gpus="H100", stack="generic")
+    assert found.step_s == pytest.approx(answers["dense-70b"]["step"]["total_s"], rel=1e-12)
+
+
+def test_without_the_part_the_file_is_no_question(answers: dict[str, Any], there_and_back: Back) -> None:
+    with pytest.raises(InputError, match="does not say on which accelerators; add --gpus, like --gpus 512xH100"):
+        there_and_back(answers["dense-70b"], "megatron", "megatron.sh", strip=True)
+
+
+def test_every_field_of_a_layout_is_a_setting() -> None:
+    """A new field of Layout must be written by somebody before it may be in an answer."""
+    assert set(Layout.__struct_fields__) <= set(SETTINGS)
+
+
+def test_every_key_of_an_answers_layout_is_a_setting(random_answers: list[tuple[dict[str, str], TrainResult]]) -> None:
+    found = random_answers[0][1]
+    assert set(layout_dict(found.layout, found.workload)) <= set(SETTINGS)
