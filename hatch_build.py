@@ -10,11 +10,11 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-KEPT_OUT = ("not-in-wheel*", "unresolved", "compiled", "__pycache__")
+KEPT_OUT = ("compiled", "__pycache__")
 
 
 class CatalogHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Stages `catalogs/` without the tables that have no clear licence, and compiles it."""
+    """Stages `catalogs/` and compiles it; refuses tables whose source may not be passed on."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "editable":

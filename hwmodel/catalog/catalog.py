@@ -141,21 +141,50 @@ class Catalog:
     def price_summary(
         self,
         part_id: str,
-        kind: str = pricing.DEFAULT_KIND,
-        provider_class: str = pricing.DEFAULT_CLASS,
+        kind: str | None = None,
+        provider_class: str = "",
         file: Path | str | None = None,
     ) -> PriceSummary | None:
-        """Median and range of an hour, by the rule of `hwmodel.catalog.prices`; `file` puts a user's own quotes first.
+        """What an hour costs, by the rule of `hwmodel.catalog.prices`; `file` puts a user's own quotes first.
 
-        A user's file wins whole: where it quotes the part at all, nothing else is mixed in.
+        A user's file wins whole: where it quotes the part by the hour, nothing else is mixed in. Raises InputError
+        where it holds other kinds than the one asked.
         """
-        quotes: Sequence[PriceQuote] = self.prices(part_id)
         known = self.data.names["accelerator"].get(normalise(part_id), part_id)
-        if file is not None:
-            own = [q for q in self.quotes_of(file) if q.part == known]
-            if own:
-                return pricing.summarise(known, own, kind, "")
-        return pricing.summarise(known, quotes, kind, provider_class)
+        if file is None:
+            return pricing.price_of(known, self.every_quote, kind, provider_class)
+        own = [q for q in self.quotes_of(file) if q.part == known and q.usd_per_accelerator_hour]
+        if own:
+            return pricing.own_summary(known, own, self._own_kind(own, kind, file))
+        found = pricing.price_of(known, self.every_quote, kind, provider_class)
+        said = f"{file} quotes no hour of {known}: the catalog's quotes"
+        return (
+            None if found is None else msgspec.structs.replace(found, flag="; ".join(filter(None, (said, found.flag))))
+        )
+
+    @staticmethod
+    def _own_kind(own: Sequence[PriceQuote], kind: str | None, file: Path | str) -> str:
+        """The kind of a user's quotes that answers: the one asked, else on demand, else the only one."""
+        kinds = sorted({q.kind for q in own})
+        if kind in kinds:
+            return str(kind)
+        if kind is None and (pricing.DEFAULT_KIND in kinds or len(kinds) == 1):
+            return pricing.DEFAULT_KIND if pricing.DEFAULT_KIND in kinds else kinds[0]
+        raise InputError(
+            f"--prices {file}: {own[0].part} is quoted there as {', '.join(kinds)}, not as "
+            f"{kind or pricing.DEFAULT_KIND}: name one with --price-kind, like --price-kind {kinds[0]}"
+        )
+
+    @cached_property
+    def every_quote(self) -> list[PriceQuote]:
+        """The quotes of all parts."""
+        return [q for part in sorted(self.data.prices) for q in self.data.prices[part]]
+
+    def purchases(self, part_id: str, file: Path | str | None = None) -> list[PriceQuote]:
+        """Confirmed purchase prices of a part, newest first; a user's own alone where the file has any."""
+        own = [q for q in self.quotes_of(file) if q.part == part_id and q.usd_purchase] if file is not None else []
+        known = [q for q in self.prices(part_id) if q.usd_purchase and q.status != "unconfirmed"]
+        return own or known
 
     def quotes_of(self, file: Path | str) -> list[PriceQuote]:
         """The quotes of a user's own file, in the columns of `catalogs/prices`."""

@@ -35,7 +35,7 @@ def compile_into(root: Path) -> list[Path]:
     barred = unlicensed_rows(root)
     if barred:
         name, sources = next(iter(barred.items()))
-        raise CatalogError(f"prices/{name}: rows of {sources[0]} may not be passed on; keep them in not-in-wheel.csv")
+        raise CatalogError(f"{name}: rows of {sources[0]} may not be passed on: keep them in an overlay")
     keys = compiled.hashed((root,))
     encoded, provenance = build((root,))
     folder = root / COMPILED

@@ -17,10 +17,12 @@ from hwmodel.specs.economics import PriceQuote
 
 PRICE_COLUMNS = (
     "date", "part", "provider", "provider_class", "kind", "usd_per_accelerator_hour", "usd_purchase", "region",
-    "instance", "note", "source",
+    "instance", "accelerators", "basis", "status", "note", "source", "locator", "currency",
 )  # fmt: skip
 REQUIRED_PRICE_COLUMNS = ("date", "part", "provider", "kind", "usd_per_accelerator_hour")
-KINDS = ("on_demand", "spot", "reserved_1y", "reserved_3y", "reserved", "index", "purchase")
+KINDS = ("on_demand", "spot", "reserved_1y", "reserved_3y", "capacity_block", "reserved", "index", "purchase")
+BASES = ("list", "offers", "from", "minimum", "serverless", "regions_median")
+STATUSES = ("primary", "secondary", "unconfirmed")
 DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")
 GRID_COLUMNS = ("region", "name", "kind", "g_co2e_per_kwh", "year", "source", "note")
 MAX_CSV_BYTES = 20_000_000
@@ -68,8 +70,15 @@ def read_prices(path: Path, parts: Mapping[str, str], sources: Collection[str] |
             raise CatalogError(f"{path}:{line}: part {row['part'][:60]!r} is no accelerator of the catalog")
         if not DATE.fullmatch(row["date"]):
             raise CatalogError(f"{path}:{line}: date {row['date'][:40]!r} is not YYYY, YYYY-MM or YYYY-MM-DD")
-        if row["kind"] not in KINDS:
-            raise CatalogError(f"{path}:{line}: kind {row['kind'][:40]!r} is none of {', '.join(KINDS)}")
+        for column, words in (("kind", KINDS), ("basis", ("", *BASES)), ("status", ("", *STATUSES))):
+            if row.get(column, "") not in words:
+                raise CatalogError(
+                    f"{path}:{line}: {column} {row[column][:40]!r} is none of {', '.join(filter(None, words))}"
+                )
+        if (currency := row.get("currency", "").strip()) not in ("", "USD"):
+            raise CatalogError(
+                f"{path}:{line}: currency {currency[:20]!r}: quotes are in USD; convert it and name the rate in note"
+            )
         source = row.get("source", "")
         if sources is not None and source not in sources:
             raise CatalogError(f"{path}:{line}: source {source[:60]!r} is not in sources.yaml")
@@ -81,7 +90,9 @@ def read_prices(path: Path, parts: Mapping[str, str], sources: Collection[str] |
             PriceQuote(
                 part=part, provider=row["provider"], provider_class=row.get("provider_class", ""), kind=row["kind"],
                 date=row["date"], usd_per_accelerator_hour=hourly, usd_purchase=bought, region=row.get("region", ""),
-                note=row.get("note", ""), source=source,
+                instance=row.get("instance", ""), basis=row.get("basis", ""), status=row.get("status", ""),
+                accelerators=amount(row.get("accelerators", ""), path, line, "accelerators"),
+                note=row.get("note", ""), source=source, locator=row.get("locator", ""),
             )
         )  # fmt: skip
     return quotes

@@ -6,9 +6,10 @@ import math
 
 import msgspec
 
+from hwmodel import ops
 from hwmodel.ops import Num
 from hwmodel.specs import PriceSummary
-from hwmodel.units import HOURS_PER_YEAR
+from hwmodel.units import HOURS_PER_YEAR, SECONDS_PER_DAY
 
 # Cottier et al. 2024 (arXiv 2405.21015): hardware loses 0.14 orders of magnitude of value a year; the interconnect is
 # 19 % of a cluster's cost; a server costs 1.64 times its accelerators.
@@ -17,20 +18,42 @@ INTERCONNECT_SHARE = 0.19
 SERVER_MARKUP = 1.64
 
 
+# Same sellers from 24 May to October 2026 (catalogs/prices/quotes.csv, column note): H100 SXM +30 % (0 to 58), H200
+# +25 %, B200 +36 %, A100 80GB +20 %, AWS capacity blocks +20 to +32 %; in 2025 AWS cut its lists once by 33 to 44 %. No
+# trend holds for long, so prices walk at random: 30 % either way in half a year, as the 80 % interval.
+DRIFT_LOG_HALF_WIDTH = math.log(1.3)
+DRIFT_S = HOURS_PER_YEAR * 3600.0 / 2.0
+
+
+def drift_log_half_width(age_s: Num, duration_s: Num) -> Num:
+    """80 % half-width, in logs, of the mean price of a rent of `duration_s` that begins `age_s` after its quotes.
+
+    The variance of a random walk's mean over (a, a + T) is that of its step times a + T / 3.
+    """
+    return DRIFT_LOG_HALF_WIDTH * ops.sqrt((age_s + duration_s / 3.0) / DRIFT_S)
+
+
 class RentTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """Rent of a run [USD]: at the median quote, and at the low and high ends of the quotes."""
+    """Rent of a run [USD]: at the median quote, and at the low and high ends of quotes and drift."""
 
     median_usd: Num
     low_usd: Num
     high_usd: Num
 
 
-def rent(accelerator_hours: Num, price: PriceSummary) -> RentTerms:
-    """Rent of `accelerator_hours` at the quotes of `price`."""
+def rent(accelerator_hours: Num, price: PriceSummary, duration_s: Num = 0.0) -> RentTerms:
+    """Rent of `accelerator_hours` over `duration_s` at the quotes of `price`; a price given by the user does not drift.
+
+    Spread of quotes and drift since they were read are independent: their half-widths add in quadrature.
+    """
+    middle = price.median_usd_per_accelerator_hour
+    drift = 0.0 if price.how == "given" else drift_log_half_width(price.age_days * SECONDS_PER_DAY, duration_s)
+    down = ops.sqrt(math.log(middle / price.low_usd_per_accelerator_hour) ** 2 + drift**2)
+    up = ops.sqrt(math.log(price.high_usd_per_accelerator_hour / middle) ** 2 + drift**2)
     return RentTerms(
-        median_usd=accelerator_hours * price.median_usd_per_accelerator_hour,
-        low_usd=accelerator_hours * price.low_usd_per_accelerator_hour,
-        high_usd=accelerator_hours * price.high_usd_per_accelerator_hour,
+        median_usd=accelerator_hours * middle,
+        low_usd=accelerator_hours * middle * ops.exp(-down),
+        high_usd=accelerator_hours * middle * ops.exp(up),
     )
 
 

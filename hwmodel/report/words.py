@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hwmodel import units
+from hwmodel.report.prices import price_line
 from hwmodel.solve.result import Band, PlanLayout
 
 DASH = "-"
@@ -133,6 +134,7 @@ FILTERS = {
     "loss": loss,
     "duration": duration,
     "layout": layout_words,
+    "price_line": price_line,
 }
 
 

@@ -69,7 +69,7 @@ def answer(
         mfu=Band.around(mfu, width),
         tokens_per_s=Band.around(rate, width),
         loss_nats=sized.loss,
-        cost_usd=_cost(setting, hours),
+        cost_usd=_cost(setting, hours, elapsed.value * SECONDS_PER_DAY),
         energy_mwh=energy_band,
         co2e_t=energy_band.scaled(float(watts.kg_co2e / watts.total_kwh)),
         peak_memory_bytes=float(choice.memory.total_bytes),
@@ -101,10 +101,10 @@ def _system(setting: Setting) -> System:
     return setting.system
 
 
-def _cost(setting: Setting, hours: Band) -> Value:
+def _cost(setting: Setting, hours: Band, elapsed_s: float) -> Value:
     if setting.price is None:
         return None
-    one = rent(1.0, setting.price)
+    one = rent(1.0, setting.price, elapsed_s)
     return hours.times(Band(float(one.median_usd), float(one.low_usd), float(one.high_usd)))
 
 

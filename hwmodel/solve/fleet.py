@@ -169,7 +169,11 @@ def hourly_usd(setting: Setting) -> float:
     """Median rent of one accelerator-hour; InputError where no quote is known."""
     if setting.price is None:
         part = setting.part.id if setting.part else "this part"
-        raise InputError(f"no price of {part} is known; give one with --usd-per-hour or --prices FILE")
+        kind = f" ({setting.request.price_kind})" if setting.request.price_kind else ""
+        raise InputError(
+            f"no price of {part}{kind} is known: give one with --usd-per-hour 2.50 or --prices FILE, "
+            "or count in --objective flops, kwh or co2e"
+        )
     return setting.price.median_usd_per_accelerator_hour
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from hwmodel.economics import energy, goodput, owned_usd_per_accelerator_hour, rent
 from hwmodel.solve.answers import kwh_per_accelerator_hour
 from hwmodel.solve.result import value_of
 from hwmodel.solve.setting import Setting
+from hwmodel.specs import PriceQuote, PriceSummary
 
 if TYPE_CHECKING:
     from hwmodel.solve.plan import Solved
@@ -38,18 +41,52 @@ def _rented(setting: Setting, hours: float) -> dict[str, Any] | None:
         "first_date": price.first_date,
         "last_date": price.last_date,
         "providers": list(price.providers),
+        "provider_class": price.provider_class,
+        "how": price.how,
+        "quotes": [_quote(q) for q in price.quotes],
+        "other_classes": msgspec.to_builtins(price.other_classes),
+        "one_year": _one_year(setting, price),
         "flag": price.flag,
         "rent_usd": float(rent(hours, price).median_usd),
     }
 
 
+def _quote(quote: PriceQuote) -> dict[str, Any]:
+    return {
+        "provider": quote.provider, "usd_per_accelerator_hour": quote.usd_per_accelerator_hour, "date": quote.date,
+        "region": quote.region, "instance": quote.instance,
+    }  # fmt: skip
+
+
+def _one_year(setting: Setting, price: PriceSummary) -> dict[str, Any] | None:
+    """The same part committed for a year, beside its on-demand price; None where that is not what was asked."""
+    if price.kind != "on_demand" or setting.request.prices is not None:
+        return None
+    found = setting.catalog.price_summary(price.part, "reserved_1y", price.provider_class)
+    if found is None:
+        return None
+    return {
+        "median_usd_per_accelerator_hour": found.median_usd_per_accelerator_hour,
+        "low_usd_per_accelerator_hour": found.low_usd_per_accelerator_hour,
+        "high_usd_per_accelerator_hour": found.high_usd_per_accelerator_hour,
+        "how": found.how,
+        "providers": list(found.providers) if found.how != "ratio" else [],
+        "last_date": found.last_date,
+        "flag": found.flag,
+    }
+
+
 def _owned(setting: Setting, hours: float) -> dict[str, Any] | None:
-    """The same hours on accelerators bought at the median quote; None where no purchase is known."""
+    """The same hours on accelerators bought at the median quote; None where no purchase is known.
+
+    Of purchases of several years the newest year's count: a part loses a third of its price in one.
+    """
     if setting.part is None:
         return None
-    quotes = [q for q in setting.catalog.prices(setting.part.id, "purchase") if q.usd_purchase]
+    quotes = setting.catalog.purchases(setting.part.id, setting.request.prices)
     if not quotes:
         return None
+    quotes = [q for q in quotes if q.date[:4] == max(one.date[:4] for one in quotes)]
     purchase = statistics.median(float(q.usd_purchase or 0.0) for q in quotes)
     power_usd = kwh_per_accelerator_hour(setting) * setting.energy.usd_per_kwh
     hourly = float(owned_usd_per_accelerator_hour(purchase, power_usd))

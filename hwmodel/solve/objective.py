@@ -48,10 +48,16 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def default_objective(setting: Setting) -> str:
-    """Dollars where accelerators with a known price are named, FLOPs otherwise."""
+    """Dollars where accelerators are named, FLOPs otherwise.
+
+    Raises InputError where the cost of a life is asked on a part that nobody quotes: FLOPs are no dollars.
+    """
     if setting.request.objective is not None:
         return setting.request.objective
-    return "usd" if setting.part is not None and setting.price is not None else "flops"
+    if setting.part is None or (setting.price is None and setting.request.inference_tokens is None):
+        return "flops"
+    hourly_usd(setting)
+    return "usd"
 
 
 def costs(setting: Setting, fleet: Fleet | None, near_params: float, experts: float = 1.0) -> Costs:

@@ -15,6 +15,7 @@ from hwmodel.solve.serving_pools import Pools
 from hwmodel.solve.serving_question import ServingQuestion
 from hwmodel.solve.serving_table import Column, Options, options, row
 from hwmodel.specs import PriceSummary, Shape
+from hwmodel.specs.economics import given_price
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -50,10 +51,7 @@ def price_of(question: ServingQuestion, part: str, catalog: Catalog) -> PriceSum
     """The price given for a part, or the catalog's; None where nobody says."""
     for name, usd in question.prices:
         if not name or catalog.part(name).id == part:
-            return PriceSummary(
-                part=part, kind="given", median_usd_per_accelerator_hour=usd, low_usd_per_accelerator_hour=usd,
-                high_usd_per_accelerator_hour=usd, n_quotes=1, first_date="", last_date="", providers=("given",),
-            )  # fmt: skip
+            return given_price(part, usd)
     found: PriceSummary | None = catalog.price_summary(part)
     return found
 

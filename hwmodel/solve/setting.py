@@ -24,6 +24,7 @@ from hwmodel.specs import (
     Shape,
     System,
 )
+from hwmodel.specs.economics import given_price
 from hwmodel.specs.kernels import KernelCalibration, Machine
 from hwmodel.specs.stack import Stack
 
@@ -111,15 +112,10 @@ def _price(r: Request, catalog: Catalog, part: Part | None) -> PriceSummary | No
     if part is None:
         return None
     if r.usd_per_accelerator_hour is not None:
-        usd = r.usd_per_accelerator_hour
-        return PriceSummary(
-            part=part.id, kind="given", median_usd_per_accelerator_hour=usd, low_usd_per_accelerator_hour=usd,
-            high_usd_per_accelerator_hour=usd, n_quotes=1, first_date="", last_date="", providers=("given",),
-        )  # fmt: skip
+        return given_price(part.id, r.usd_per_accelerator_hour)
     if r.price_kind is not None and r.price_kind not in KINDS:
         raise unknown("kind of price", r.price_kind, KINDS, "--price-kind")
-    kind = {"kind": r.price_kind} if r.price_kind else {}
-    return catalog.price_summary(part.id, file=r.prices, **kind)
+    return catalog.price_summary(part.id, r.price_kind, file=r.prices)
 
 
 def resolve(request: Request, catalog: Catalog | None = None) -> Setting:

@@ -185,7 +185,8 @@ def _fleet_warnings(setting: Setting, solved: Solved) -> list[str]:
     if power_flag:
         said.append(power_flag)
     if setting.price is None:
-        said.append(f"no price of {setting.part.id} is known: give one with --usd-per-hour or --prices FILE")
+        kind = f" ({setting.request.price_kind})" if setting.request.price_kind else ""
+        said.append(f"no price of {setting.part.id}{kind} is known: give one with --usd-per-hour or --prices FILE")
     elif setting.price.flag:
         said.append(f"price of {setting.part.id}: {setting.price.flag}")
     if setting.machine is not None and setting.machine.provenance != "measured":

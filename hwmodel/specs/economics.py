@@ -10,14 +10,27 @@ class PriceQuote(msgspec.Struct, frozen=True, kw_only=True):
 
     part: str
     provider: str
-    provider_class: str = ""  # hyperscaler | neocloud | marketplace | index | purchase
-    kind: str  # on_demand | spot | reserved_1y | reserved_3y | index | purchase
+    provider_class: str = ""  # hyperscaler | neocloud | marketplace | purchase
+    kind: str  # on_demand | spot | reserved_1y | reserved_3y | capacity_block | reserved | index | purchase
     date: str  # ISO, to the precision known
     usd_per_accelerator_hour: float | None = None
     usd_purchase: float | None = None
     region: str = ""
+    instance: str = ""
+    accelerators: float | None = None  # of the instance that was quoted
+    basis: str = ""  # list | offers | from | minimum | serverless | regions_median; empty: list
+    status: str = ""  # primary | secondary | unconfirmed; empty: primary
     note: str = ""
     source: str = ""
+    locator: str = ""  # where the provider's price was read
+
+
+class ClassMedian(msgspec.Struct, frozen=True, kw_only=True):
+    """What another class of provider asks for the same part and kind."""
+
+    provider_class: str
+    median_usd_per_accelerator_hour: float
+    n_quotes: int
 
 
 class PriceSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +45,21 @@ class PriceSummary(msgspec.Struct, frozen=True, kw_only=True):
     first_date: str
     last_date: str
     providers: tuple[str, ...] = ()
-    flag: str = ""  # why the default window was widened, if it was
+    provider_class: str = ""  # of the quotes; empty for the user's own
+    how: str = "market"  # market (median, p10 to p90) | few_sellers (least to most) | one_seller (list) | ratio | given
+    quotes: tuple[PriceQuote, ...] = ()  # each one, where they are too few for a percentile
+    other_classes: tuple[ClassMedian, ...] = ()
+    age_days: int = 0  # of the newest quote, beside the newest of the catalog
+    flag: str = ""  # what a reader must know of it
+
+
+def given_price(part: str, usd_per_accelerator_hour: float) -> PriceSummary:
+    """The price that the user states."""
+    return PriceSummary(
+        part=part, kind="given", median_usd_per_accelerator_hour=usd_per_accelerator_hour,
+        low_usd_per_accelerator_hour=usd_per_accelerator_hour, high_usd_per_accelerator_hour=usd_per_accelerator_hour,
+        n_quotes=1, first_date="", last_date="", providers=("given",), how="given",
+    )  # fmt: skip
 
 
 class EnergyFacts(msgspec.Struct, frozen=True, kw_only=True):

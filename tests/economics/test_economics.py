@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
+import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodel.catalog import load_catalog
 from hwmodel.economics import energy, goodput, owned_usd_per_accelerator_hour, rent
+from hwmodel.economics.price import drift_log_half_width
 from hwmodel.specs import PriceSummary
+from hwmodel.specs.economics import given_price
 
 CATALOG = load_catalog()
 FLEET = st.floats(min_value=8.0, max_value=1e5)
@@ -53,3 +59,29 @@ def test_owned_hour_is_the_value_lost_in_it() -> None:
     # arXiv 2405.21015: 0.14 orders of magnitude a year is 32.2 % a year; server 1.64, network 19 % of the cluster.
     hour = owned_usd_per_accelerator_hour(30_000.0, 0.0)
     assert hour == pytest.approx(30_000 * 1.64 / 0.81 * 0.3224 / 8766, rel=0.001)
+
+
+def test_drift_is_that_of_a_random_walk() -> None:
+    half_year = 8766 * 3600 / 2
+    assert math.exp(drift_log_half_width(half_year, 0.0)) == pytest.approx(1.3)
+    # The mean of a walk over (0, T) varies by a third of its end.
+    assert drift_log_half_width(0.0, half_year) == pytest.approx(math.log(1.3) / math.sqrt(3))
+    walk = np.random.default_rng(0).normal(size=(20_000, 400)).cumsum(axis=1) / math.sqrt(400)
+    a, span = 100, 300  # begins a quarter in: variance 1/4 + 3/4 / 3
+    assert walk[:, a : a + span].mean(axis=1).std() == pytest.approx(math.sqrt(0.5), rel=0.03)
+    found = drift_log_half_width(0.25 * half_year, 0.75 * half_year) / drift_log_half_width(half_year, 0.0)
+    assert found == pytest.approx(math.sqrt(0.5))
+
+
+def test_rent_over_a_long_run_widens_but_a_given_price_stands() -> None:
+    quoted = PriceSummary(
+        part="x", kind="on_demand", median_usd_per_accelerator_hour=2.0, low_usd_per_accelerator_hour=2.0,
+        high_usd_per_accelerator_hour=2.0, n_quotes=1, first_date="2026-01-01", last_date="2026-01-01",
+    )  # fmt: skip
+    year = 8766 * 3600.0
+    paid = rent(1.0, quoted, year)
+    assert (paid.low_usd, paid.median_usd) == (pytest.approx(2.0 * 1.3 ** -math.sqrt(2 / 3)), 2.0)
+    aged = rent(1.0, msgspec.structs.replace(quoted, age_days=183))
+    assert aged.high_usd == pytest.approx(2.6, rel=0.001)
+    kept = rent(1.0, given_price("x", 2.0), year)
+    assert (kept.low_usd, kept.high_usd) == (2.0, 2.0)
