@@ -4,8 +4,8 @@ Rule. A quote counts when it is confirmed and no cheapest offer of a market, no 
 regions. Of the part and kind asked, neoclouds come first, then hyperscalers, then marketplaces; classes are never
 mixed, the medians of the others stand beside. Each provider counts once, with its newest quote of the 90 days before
 the newest of its class. Five providers and more give the median with the 10th and 90th percentile; fewer give every
-quote and no percentile; one gives its list price. A kind that nobody of the class publishes is the on-demand price times the ratio of
-the two kinds at one provider. What is unusual stands in `flag`.
+quote and no percentile; one gives its list price. A kind that nobody of the class publishes is the on-demand price
+times the ratio of the two kinds at one provider. What is unusual stands in `flag`.
 """
 
 from __future__ import annotations
