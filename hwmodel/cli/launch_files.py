@@ -46,10 +46,10 @@ def with_launch_file(
     return out
 
 
-def sequence_parallel_of(source: Path | None) -> bool:
-    """Whether the launch file splits norms over tensor-parallel ranks; true without a file."""
+def sequence_parallel_of(source: Path | None) -> bool | None:
+    """Whether the launch file splits norms over tensor-parallel ranks; None (the stack's habit) without a file."""
     if source is None:
-        return True
+        return None
     from hwmodel.interop.launch_in import read_launch
 
     return read_launch(source).sequence_parallel

@@ -57,7 +57,7 @@ def command(
     from hwmodel.solve.train import train
 
     given = with_launch_file(given, source, quiet=quiet)
-    split = not plain and sequence_parallel_of(source)
+    split = False if plain else sequence_parallel_of(source)
     found = train(task=task, sequence_parallel=split, **with_model_file(given, quiet=quiet))
     if form == "json":
         text = json_text(found.to_dict())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from hwmodel.ops import Num, exp, log, maximum, minimum
 from hwmodel.specs.intervals import Familiarity, IntervalConstants
 
@@ -14,3 +16,8 @@ def log_half_width(f: Familiarity, c: IntervalConstants) -> Num:
     spread = spread + f.number_format * log(c.number_format) + f.kind * log(c.kind) + f.settings * log(c.settings)
     spread = spread + maximum(f.scale, 0.0) * log(c.scale) + f.level * log(c.level)
     return minimum(exp(spread), c.most)
+
+
+def around(value: float, half_width: float) -> tuple[float, float]:
+    """The ends value * exp(-w) and value * exp(+w) of an interval of half-width w (natural log)."""
+    return value * math.exp(-half_width), value * math.exp(half_width)

@@ -9,10 +9,10 @@ import msgspec
 
 from hwmodel.errors import HwModelError
 from hwmodel.physics.machine import machine as physics_machine
+from hwmodel.predict.search import Choice, choice, pareto, runners_up
 from hwmodel.solve.answers import plan_layout
 from hwmodel.solve.fleet import Fleet
-from hwmodel.solve.search import Choice, choice, pareto, runners_up
-from hwmodel.solve.setting import Setting
+from hwmodel.solve.setting import Fleeted
 from hwmodel.specs import Part, System
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _term_differences(best: Choice, other: Choice) -> list[tuple[str, float]]:
     return sorted(rows, key=lambda row: -row[1])
 
 
-def runner_up_rows(setting: Setting, solved: Solved) -> list[dict[str, Any]]:
+def runner_up_rows(setting: Fleeted, solved: Solved) -> list[dict[str, Any]]:
     """The next best splits of the model and why each lost."""
     out = []
     for row in runners_up(solved.evaluation, 0):
@@ -70,10 +70,8 @@ def pareto_rows(solved: Solved) -> list[dict[str, Any]]:
     return out
 
 
-def slowest_network(setting: Setting, solved: Solved) -> dict[str, Any] | None:
+def slowest_network(setting: Fleeted, solved: Solved) -> dict[str, Any] | None:
     """The same plan on the slowest listed network of the part; None where it stands on that one already."""
-    assert setting.part is not None
-    assert setting.system is not None
     listed = [s for s in setting.catalog.systems_of(setting.part.id) if s.nic_uni_bytes_per_s > 0]
     if not listed:
         return None
@@ -88,7 +86,7 @@ def slowest_network(setting: Setting, solved: Solved) -> dict[str, Any] | None:
     }
 
 
-def _best_rate(setting: Setting, solved: Solved, part: Part, system: System) -> float:
+def _best_rate(setting: Fleeted, solved: Solved, part: Part, system: System) -> float:
     fleet = Fleet(
         setting, solved.fleet.accelerators, solved.fleet.precision,
         physics_machine(part, system, solved.fleet.precision, setting.kernels()),
@@ -96,10 +94,8 @@ def _best_rate(setting: Setting, solved: Solved, part: Part, system: System) -> 
     return fleet.evaluate(solved.at.shape, solved.sized.n).tokens_per_s(0)
 
 
-def sensitivities(setting: Setting, solved: Solved) -> list[dict[str, Any]]:
+def sensitivities(setting: Fleeted, solved: Solved) -> list[dict[str, Any]]:
     """How training time answers to each factor doubled, the layout chosen anew; elasticity = d log time / d log x."""
-    assert setting.part is not None
-    assert setting.system is not None
     part, system = setting.part, setting.system
     replace = msgspec.structs.replace
     peaks = {name: v * STEP if v else v for name, v in part.peak_dense_flop_per_s.items()}
@@ -126,7 +122,7 @@ def _more_memory(part: Part) -> Part:
     return msgspec.structs.replace(part, hbm_bytes=part.hbm_bytes * STEP, usable_hbm_bytes=usable)
 
 
-def alternatives(setting: Setting, solved: Solved) -> dict[str, Any]:
+def alternatives(setting: Fleeted, solved: Solved) -> dict[str, Any]:
     """Runner-up layouts, the Pareto set, the slowest network, and sensitivities."""
     return {
         "layouts": runner_up_rows(setting, solved),

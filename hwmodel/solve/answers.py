@@ -9,13 +9,13 @@ import msgspec
 from hwmodel.economics import energy, rent
 from hwmodel.errors import InfeasibleError
 from hwmodel.physics import shape as shapes
+from hwmodel.predict.search import Choice
 from hwmodel.solve.fleet import Fleet
 from hwmodel.solve.request import recompute_name
 from hwmodel.solve.result import Answer, Band, PlanLayout, Value, value_of
-from hwmodel.solve.search import Choice
-from hwmodel.solve.setting import Setting
+from hwmodel.solve.setting import Fleeted, Setting
 from hwmodel.solve.sizing import Sized
-from hwmodel.specs import Part, Shape, System
+from hwmodel.specs import Shape
 from hwmodel.units import JOULES_PER_KWH, SECONDS_PER_DAY, format_count, format_duration, format_usd
 
 
@@ -54,7 +54,7 @@ def answer(
     share = fleet.goodput(sized.n)
     elapsed = days.scaled(1.0 / share)
     hours = elapsed.scaled(24.0 * fleet.accelerators)
-    watts = energy(1.0, _part(setting), _system(setting), setting.energy)
+    watts = energy(1.0, setting.part, setting.system, setting.energy)
     energy_band = Band.around(float(watts.total_kwh) / 1e3, ENERGY_LOG_HALF_WIDTH).times(hours)
     mfu = flop_convention_rate(fleet, at, rate)
     return Answer(
@@ -89,16 +89,6 @@ def flop_convention_rate(fleet: Fleet, at: SizedShape, tokens_per_s: float) -> f
         per_token = float(shapes.flop_per_token(at.shape, r.seq_len, r.flop_convention))
         flop = flop * per_token / float(shapes.flop_per_token(at.shape, r.seq_len, "6nd"))
     return tokens_per_s * flop / (fleet.accelerators * fleet.peak_flop_per_s)
-
-
-def _part(setting: Setting) -> Part:
-    assert setting.part is not None
-    return setting.part
-
-
-def _system(setting: Setting) -> System:
-    assert setting.system is not None
-    return setting.system
 
 
 def _cost(setting: Setting, hours: Band, elapsed_s: float) -> Value:
@@ -148,6 +138,6 @@ def plan_layout(choice: Choice) -> PlanLayout:
     )  # fmt: skip
 
 
-def kwh_per_accelerator_hour(setting: Setting) -> float:
+def kwh_per_accelerator_hour(setting: Fleeted) -> float:
     """Site energy of one accelerator-hour [kWh]."""
-    return float(energy(1.0, _part(setting), _system(setting), setting.energy).total_j) / JOULES_PER_KWH
+    return float(energy(1.0, setting.part, setting.system, setting.energy).total_j) / JOULES_PER_KWH

@@ -14,7 +14,7 @@ from hwmodel.solve.mixtures import EXPERTS_LAW
 from hwmodel.solve.objective import PTQ_LAW, default_objective
 from hwmodel.solve.precisions import KUMAR, REPEATS, SUN, supported
 from hwmodel.solve.serving_quality import measured_quality
-from hwmodel.solve.setting import Setting
+from hwmodel.solve.setting import Fleeted, Setting, fleeted
 from hwmodel.solve.sides import LAWS_SHOWN
 from hwmodel.specs import ServingPrecision
 from hwmodel.specs.economics import PriceSummary
@@ -29,7 +29,7 @@ def sources(setting: Setting, solved: Solved | None) -> list[dict[str, str]]:
     """One row for each source of a plan's numbers: what it gave, and where it stands."""
     wanted = [*_law_sources(setting, solved is not None), *_model_source(setting)]
     if solved is not None:
-        wanted += _machine_sources(setting)
+        wanted += _machine_sources(fleeted(setting))
         wanted += _price_sources(setting)
         wanted += _fact_sources(setting)
         wanted += _fit_sources(setting)
@@ -37,7 +37,7 @@ def sources(setting: Setting, solved: Solved | None) -> list[dict[str, str]]:
     return _grouped(setting.catalog, wanted)
 
 
-def training_sources(setting: Setting) -> list[dict[str, str]]:
+def training_sources(setting: Fleeted) -> list[dict[str, str]]:
     """The same for one training layout."""
     return _grouped(setting.catalog, [*_model_source(setting), *_machine_sources(setting), *_fit_sources(setting)])
 
@@ -80,7 +80,7 @@ def _law_sources(setting: Setting, on_fleet: bool) -> list[Use]:
     uses = [(setting.law.id, f"scaling law {setting.law.id}")]
     if on_fleet:
         uses.append((CRITICAL_BATCH_LAW, "critical batch"))
-        if any(recipe.quantised for recipe in supported(setting)):
+        if any(recipe.quantised for recipe in supported(fleeted(setting))):
             uses += [(KUMAR, "loss of fewer bits"), (SUN, "loss of fewer bits")]
     if r.unique_tokens is not None:
         uses.append((REPEATS, "worth of repeated tokens"))
@@ -99,10 +99,8 @@ def _model_source(setting: Setting) -> list[Use]:
     return [(entry.source, f"architecture of {entry.id}")] if entry.source else []
 
 
-def _machine_sources(setting: Setting) -> list[Use]:
+def _machine_sources(setting: Fleeted) -> list[Use]:
     """The figures of the accelerator and of its system."""
-    assert setting.part is not None
-    assert setting.system is not None
     return _hardware_sources(setting.catalog, setting.part.id, setting.system.id, setting.precision.gemm_format)
 
 

@@ -11,6 +11,7 @@ from hwmodel.physics.machine import format_peak
 from hwmodel.solve.plan import prepare, run, setting_of
 from hwmodel.solve.precisions import precision_rows
 from hwmodel.solve.result import Plan
+from hwmodel.solve.setting import fleeted
 
 
 def compare(precision: str = "bf16,fp8", **given: Any) -> Plan:
@@ -19,9 +20,7 @@ def compare(precision: str = "bf16,fp8", **given: Any) -> Plan:
     names = list(dict.fromkeys(name.strip() for name in precision.split(",") if name.strip()))
     if not names:
         raise InputError("--precision names no format; write it like bf16,fp8")
-    setting = setting_of(precision=names[0], **given)
-    if setting.part is None:
-        raise InputError("compare needs accelerators: add --gpus, like 512xH100")
+    setting = fleeted(setting_of(precision=names[0], **given))
     wanted = [setting.catalog.precision(name) for name in names]
     for one in wanted:
         format_peak(setting.part, one.gemm_format, one.fallback_formats)

@@ -13,9 +13,9 @@ from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws import batch as batch_laws
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.machine import format_peak
-from hwmodel.solve.layouts import Cases
-from hwmodel.solve.search import Evaluation, evaluate
-from hwmodel.solve.setting import Setting
+from hwmodel.predict.layouts import Cases, policy
+from hwmodel.predict.search import Evaluation, evaluate
+from hwmodel.solve.setting import Fleeted, Setting
 from hwmodel.specs import LawSpec, Precision, Shape
 from hwmodel.specs.kernels import Machine
 from hwmodel.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, format_count, format_duration
@@ -46,10 +46,8 @@ class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
 class Fleet:
     """`accelerators` of one part, computing; evaluations of sizes are kept, for a plan asks for the same ones often."""
 
-    def __init__(self, setting: Setting, accelerators: int, precision: Precision | None = None,
+    def __init__(self, setting: Fleeted, accelerators: int, precision: Precision | None = None,
                  machine: Machine | None = None, experts: float = 1.0) -> None:  # fmt: skip
-        if setting.machine is None or setting.part is None:
-            raise InputError("no accelerator is named: add --gpus, like 1024xA100")
         self.setting = setting
         self.accelerators = accelerators
         self.precision = precision or setting.precision
@@ -57,13 +55,10 @@ class Fleet:
         self.batch = batch_policy(setting)
         self.experts = experts  # above one: sizes are the active parameters of mixtures
         self._rates: dict[float, float] = {}
-        # The rate of the shape at hand over the interpolated one; set while a budget of time or money is being closed.
-        self.correction = 1.0
 
     @property
     def peak_flop_per_s(self) -> float:
         """Dense peak of one accelerator in the format of the matrix products."""
-        assert self.setting.part is not None
         return format_peak(self.setting.part, self.precision.gemm_format, self.precision.fallback_formats)
 
     def evaluate(self, shape: Shape, params: float, accelerators: list[int] | None = None) -> Evaluation:
@@ -76,7 +71,8 @@ class Fleet:
             batch_given=self.batch.given_seqs is not None,
             seq_len=float(self.setting.request.seq_len),
         )
-        return evaluate(cases, self.machine, self.precision, self.setting.stack, self.setting.request.layout)
+        fixed = policy(self.setting.stack, self.setting.request.layout)
+        return evaluate(cases, self.machine, self.precision, self.setting.stack, fixed)
 
     def given_rate(self, params: float, shape: Shape | None = None) -> float | None:
         """Tokens a second by the user's --mfu, None without it; `shape` is the model's own where there is one."""
@@ -151,11 +147,15 @@ class Fleet:
             limits.append(r.budget_usd / (self.accelerators * hourly_usd(self.setting)) * SECONDS_PER_HOUR)
         return min(limits) if limits else None
 
-    def tokens_affordable(self, params: float) -> float:
-        """Tokens that a size sees in the time and money given."""
+    def tokens_affordable(self, params: float, correction: float = 1.0) -> float:
+        """Tokens that a size sees in the time and money given (infinite where none is).
+
+        `correction`: the rate of the shape at hand over the one interpolated between buildable shapes.
+        """
         elapsed = self.elapsed_s_available()
-        assert elapsed is not None
-        return self.tokens_per_s(params) * self.goodput(params) * elapsed * self.correction
+        if elapsed is None:
+            return math.inf
+        return self.tokens_per_s(params) * self.goodput(params) * elapsed * correction
 
 
 def batch_policy(setting: Setting) -> BatchPolicy:
@@ -188,7 +188,7 @@ def node_multiples(per_node: int, most: int = 131_072) -> list[int]:
     return counts
 
 
-def fleet_size(setting: Setting, shape: Shape, params: float, tokens: float, flop_params: float) -> int:
+def fleet_size(setting: Fleeted, shape: Shape, params: float, tokens: float, flop_params: float) -> int:
     """Accelerators for a run whose count is open: the fewest that finish within the time and the money.
 
     `params` are all parameters, `flop_params` those that 6 N counts (the active ones of a mixture of experts).
@@ -196,7 +196,6 @@ def fleet_size(setting: Setting, shape: Shape, params: float, tokens: float, flo
     Raises InfeasibleError where no fleet does it.
     """
     r = setting.request
-    assert setting.system is not None
     counts = node_multiples(int(setting.system.accelerators_per_node))
     probe = Fleet(setting, counts[-1])
     evaluation = probe.evaluate(shape, params, counts)
@@ -222,13 +221,11 @@ def fleet_size(setting: Setting, shape: Shape, params: float, tokens: float, flo
     )
 
 
-def fleet_for_budget(setting: Setting) -> int:
+def fleet_for_budget(setting: Fleeted, budget_usd: float) -> int:
     """Accelerators that spend the whole budget in the time given (or OPEN_FLEET_TIME_S), in whole nodes."""
     r = setting.request
-    assert setting.system is not None
-    assert r.budget_usd is not None
     time_s = r.time_s if r.time_s is not None else OPEN_FLEET_TIME_S
-    count = r.budget_usd / (hourly_usd(setting) * time_s / SECONDS_PER_HOUR)
+    count = budget_usd / (hourly_usd(setting) * time_s / SECONDS_PER_HOUR)
     per_node = int(setting.system.accelerators_per_node)
     if count < 1:
         raise InfeasibleError(

@@ -10,14 +10,14 @@ import msgspec
 from hwmodel.economics import energy, goodput, owned_usd_per_accelerator_hour, rent
 from hwmodel.solve.answers import kwh_per_accelerator_hour
 from hwmodel.solve.result import value_of
-from hwmodel.solve.setting import Setting
+from hwmodel.solve.setting import Fleeted
 from hwmodel.specs import PriceQuote, PriceSummary
 
 if TYPE_CHECKING:
     from hwmodel.solve.plan import Solved
 
 
-def money(setting: Setting, solved: Solved) -> dict[str, Any]:
+def money(setting: Fleeted, solved: Solved) -> dict[str, Any]:
     """Rent with its quotes, the same hours owned, energy by where it is drawn, carbon, and failures."""
     hours = value_of(solved.answer.gpu_hours)
     return {
@@ -28,7 +28,7 @@ def money(setting: Setting, solved: Solved) -> dict[str, Any]:
     }
 
 
-def _rented(setting: Setting, hours: float) -> dict[str, Any] | None:
+def _rented(setting: Fleeted, hours: float) -> dict[str, Any] | None:
     price = setting.price
     if price is None:
         return None
@@ -58,7 +58,7 @@ def _quote(quote: PriceQuote) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _one_year(setting: Setting, price: PriceSummary) -> dict[str, Any] | None:
+def _one_year(setting: Fleeted, price: PriceSummary) -> dict[str, Any] | None:
     """The same part committed for a year, beside its on-demand price; None where that is not what was asked."""
     if price.kind != "on_demand" or setting.request.prices is not None:
         return None
@@ -76,13 +76,11 @@ def _one_year(setting: Setting, price: PriceSummary) -> dict[str, Any] | None:
     }
 
 
-def _owned(setting: Setting, hours: float) -> dict[str, Any] | None:
+def _owned(setting: Fleeted, hours: float) -> dict[str, Any] | None:
     """The same hours on accelerators bought at the median quote; None where no purchase is known.
 
     Of purchases of several years the newest year's count: a part loses a third of its price in one.
     """
-    if setting.part is None:
-        return None
     quotes = setting.catalog.purchases(setting.part.id, setting.request.prices)
     if not quotes:
         return None
@@ -100,9 +98,7 @@ def _owned(setting: Setting, hours: float) -> dict[str, Any] | None:
     }
 
 
-def _energy(setting: Setting, hours: float) -> dict[str, Any]:
-    assert setting.part is not None
-    assert setting.system is not None
+def _energy(setting: Fleeted, hours: float) -> dict[str, Any]:
     used = energy(hours, setting.part, setting.system, setting.energy)
     return {
         "chip_mwh": float(used.chip_j) / 3.6e9,
@@ -116,7 +112,7 @@ def _energy(setting: Setting, hours: float) -> dict[str, Any]:
     }
 
 
-def _failures(setting: Setting, solved: Solved, hours: float) -> dict[str, Any]:
+def _failures(setting: Fleeted, solved: Solved, hours: float) -> dict[str, Any]:
     lost = goodput(float(solved.fleet.accelerators), solved.sized.n, setting.reliability)
     return {
         "mtbf_s": float(lost.mtbf_s),

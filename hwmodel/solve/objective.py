@@ -19,7 +19,7 @@ from hwmodel.solve.lifetime import serve_flop, train_flop
 from hwmodel.solve.serving import serving_accelerator_seconds_per_token
 from hwmodel.solve.serving_cost import DEFAULT_TPOT_S
 from hwmodel.solve.serving_quality import SCHEMES, measured_quality
-from hwmodel.solve.setting import Setting
+from hwmodel.solve.setting import Fleeted, Setting, fleeted
 from hwmodel.specs import ServingPrecision
 from hwmodel.units import SECONDS_PER_HOUR
 
@@ -68,10 +68,11 @@ def costs(setting: Setting, fleet: Fleet | None, near_params: float, experts: fl
         return Costs(train=train_flop, serve=serve_flop, objective="flops", note="6 N D to train, 2 N a token served")
     if fleet is None:
         raise InputError(f"--objective {objective} needs accelerators: add --gpus, like 1024xA100, or use flops")
-    per_hour = _per_accelerator_hour(setting, objective)
+    asked = fleeted(setting)
+    per_hour = _per_accelerator_hour(asked, objective)
     span = (near_params * SIZE_SPAN[0], near_params * SIZE_SPAN[1])
     share = fleet.goodput(float(parameters(with_experts(smooth_shapes(near_params), experts)).total))
-    crew = fleet if experts <= 1.0 else Fleet(setting, fleet.accelerators, fleet.precision, fleet.machine, experts)
+    crew = fleet if experts <= 1.0 else Fleet(asked, fleet.accelerators, fleet.precision, fleet.machine, experts)
 
     def train(params: Any, tokens: Any) -> Any:
         """Cost of a training run at the predicted speed of its size."""
@@ -79,7 +80,7 @@ def costs(setting: Setting, fleet: Fleet | None, near_params: float, experts: fl
         return seconds * fleet.accelerators / share / SECONDS_PER_HOUR * per_hour
 
     recipe = setting.serving_precision()
-    serve = _serving_cost(setting, span, per_hour, experts)
+    serve = _serving_cost(asked, span, per_hour, experts)
     note = f"training at the predicted speed of each size, serving in {recipe.id} on the same part and system"
     penalty, words = serving_penalty(setting)
     if penalty is not None:
@@ -135,7 +136,7 @@ def weight_bits(recipe: ServingPrecision) -> float:
     return float(round(8.0 * recipe.weight_bytes - 0.26))
 
 
-def _per_accelerator_hour(setting: Setting, objective: str) -> float:
+def _per_accelerator_hour(setting: Fleeted, objective: str) -> float:
     if objective == "usd":
         return hourly_usd(setting)
     kwh = kwh_per_accelerator_hour(setting)
@@ -145,10 +146,8 @@ def _per_accelerator_hour(setting: Setting, objective: str) -> float:
     return kwh * setting.energy.grid_kg_co2e_per_kwh + embodied
 
 
-def _serving_cost(setting: Setting, span: tuple[float, float], per_hour: float, experts: float = 1.0) -> SizeCost:
+def _serving_cost(setting: Fleeted, span: tuple[float, float], per_hour: float, experts: float = 1.0) -> SizeCost:
     """Cost of a served token against size, computed on a ladder of shapes and interpolated on the log scale."""
-    assert setting.part is not None
-    assert setting.system is not None
     recipe = setting.serving_precision()
     machine = physics_machine(setting.part, setting.system, recipe, setting.kernels())
     sizes = np.geomspace(*span, SERVE_RUNGS)

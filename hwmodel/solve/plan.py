@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import hwmodel
 from hwmodel import laws
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.physics import shape as shapes
+from hwmodel.predict.search import Choice, Evaluation, choice, require_fit
+from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve import sides
 from hwmodel.solve.alternatives import alternatives
 from hwmodel.solve.answers import SizedShape, answer, check_limits, plan_layout, unfleeted
@@ -27,11 +30,9 @@ from hwmodel.solve.objective import costs, default_objective
 from hwmodel.solve.precisions import precision_rows
 from hwmodel.solve.request import parse_request
 from hwmodel.solve.result import Answer, Band, Plan, value_of
-from hwmodel.solve.search import Choice, Evaluation, choice, require_fit
 from hwmodel.solve.serving_formats import serving_rows
-from hwmodel.solve.setting import Setting, resolve
-from hwmodel.solve.sizing import LossModel, Sized, loss_model, size
-from hwmodel.solve.uncertainty import step_log_half_width
+from hwmodel.solve.setting import Fleeted, Setting, fleeted, resolve, step_width
+from hwmodel.solve.sizing import GIVEN, ClosedBy, LossModel, Sized, TokensOfSize, loss_model, size
 from hwmodel.specs import Shape
 from hwmodel.units import SECONDS_PER_DAY, format_count
 
@@ -110,7 +111,7 @@ def prepare(setting: Setting) -> Prepared:
     asked, setting = setting, with_paid_loss(setting, model, fleet)
     r = setting.request
     sized = _closed(setting, model, shape, params, fleet)
-    if fleet is None and setting.part is not None:
+    if fleet is None and isinstance(setting, Fleeted):
         fleet = Fleet(setting, fleet_size(setting, *_run(sized, shape)))
     lifetime = _lifetime(setting, model, fleet, sized)
     if lifetime is not None and r.has_loss_target and params is None and r.tokens is None:
@@ -137,13 +138,13 @@ def _loss_model(setting: Setting) -> LossModel:
 
 def _fleet_given(setting: Setting) -> Fleet | None:
     r = setting.request
-    if setting.part is None:
+    if not isinstance(setting, Fleeted):
         return None
     if r.gpus is not None:
         return Fleet(setting, r.gpus)
     sized = r.params is not None or r.model is not None or r.shape is not None
     if r.budget_usd is not None and r.flop is None and not r.has_loss_target and not (sized and r.tokens is not None):
-        return Fleet(setting, fleet_for_budget(setting))
+        return Fleet(setting, fleet_for_budget(setting, r.budget_usd))
     if r.time_s is None and r.budget_usd is None:
         part = setting.part.id
         raise InputError(f"how many {part}? give a count, like --gpus 1024x{part}, or --time or --budget to solve it")
@@ -156,12 +157,21 @@ def _fleet_given(setting: Setting) -> Fleet | None:
     return None
 
 
-def _sized(setting: Setting, model: LossModel, shape: Shape | None, params: float | None, fleet: Fleet | None) -> Sized:
+def _sized(
+    setting: Setting,
+    model: LossModel,
+    shape: Shape | None,
+    params: float | None,
+    fleet: Fleet | None,
+    correction: float = 1.0,
+) -> Sized:
     r = setting.request
-    binds = fleet is not None and (r.time_s is not None or r.budget_usd is not None) and r.flop is None
-    if shape is not None and _is_mixture(shape):
-        return _mixture(setting, shape, fleet.tokens_affordable if fleet is not None and binds else None)
-    return size(r, model, params, fleet.tokens_affordable if fleet is not None and binds else None)
+    affordable: TokensOfSize | None = None
+    if fleet is not None and (r.time_s is not None or r.budget_usd is not None) and r.flop is None:
+        affordable = partial(fleet.tokens_affordable, correction=correction)
+    if shape is not None and is_mixture(shape):
+        return _mixture(setting, shape, affordable)
+    return size(r, model, params, affordable)
 
 
 def _closed(
@@ -174,16 +184,17 @@ def _closed(
     """
     sized = _sized(setting, model, shape, params, fleet)
     available = fleet.elapsed_s_available() if fleet is not None else None
-    if fleet is None or available is None or not any("time or money" in how for how in sized.solved.values()):
+    if fleet is None or available is None or sized.closed_by != "fleet":
         return sized
     candidates = []
+    correction = 1.0
     for _ in range(CLOSING_ROUNDS):
         used = value_of(on_fleet(fleet, sized, shape).answer.elapsed_days) * SECONDS_PER_DAY / available
         candidates.append((used, sized))
         if abs(used - 1.0) < CLOSING_TOLERANCE:
             break
-        fleet.correction /= used
-        sized = _sized(setting, model, shape, params, fleet)
+        correction /= used
+        sized = _sized(setting, model, shape, params, fleet, correction)
     if setting.request.tokens is not None:
         inside = [(used, one) for used, one in candidates if used < 1.0 + CLOSING_TOLERANCE]
         return max(inside or candidates, key=lambda pair: pair[0] if inside else -pair[0])[1]
@@ -198,11 +209,7 @@ def _with_tokens(model: LossModel, sized: Sized, factor: float) -> Sized:
     return msgspec.structs.replace(sized, tokens=tokens, loss=loss)
 
 
-def _is_mixture(shape: Shape) -> bool:
-    return any(float(block.n_experts) > 0 for block in shape.blocks)
-
-
-def _mixture(setting: Setting, shape: Shape, affordable: Any) -> Sized:
+def _mixture(setting: Setting, shape: Shape, affordable: TokensOfSize | None) -> Sized:
     """A mixture of experts: compute counts its active parameters, and a dense law gives it no loss."""
     r = setting.request
     terms = shapes.parameters(shape)
@@ -213,17 +220,22 @@ def _mixture(setting: Setting, shape: Shape, affordable: Any) -> Sized:
                 f"drop {option} or take a dense model"
             )
     if r.tokens is not None:
-        tokens, solved = r.tokens, {}
-    elif r.flop is not None:
-        tokens, solved = r.flop / (6.0 * float(terms.active)), {"tokens": "--flops over 6 N of the active parameters"}
+        return Sized(params=float(terms.total), tokens=r.tokens, loss=None, solved={})
+    closed_by: ClosedBy
+    if r.flop is not None:
+        tokens, how, closed_by = (
+            r.flop / (6.0 * float(terms.active)),
+            "--flops over 6 N of the active parameters",
+            "flop",
+        )
     elif affordable is not None:
-        tokens, solved = affordable(float(terms.active)), {"tokens": "what the time or money given buys at this size"}
+        tokens, how, closed_by = affordable(float(terms.active)), f"what {GIVEN['fleet']} buys at this size", "fleet"
     else:
         raise InputError(
             f"{shape.name} is a mixture of experts and {setting.law.id} a dense law: it cannot say how many tokens are "
             "optimal; give --tokens, --flops or --time"
         )
-    return Sized(params=float(terms.total), tokens=tokens, loss=None, solved=solved)
+    return Sized(params=float(terms.total), tokens=tokens, loss=None, solved={"tokens": how}, closed_by=closed_by)
 
 
 def _sized_shape(sized: Sized, shape: Shape | None) -> SizedShape:
@@ -245,13 +257,13 @@ def _sized_shape(sized: Sized, shape: Shape | None) -> SizedShape:
 def on_fleet(fleet: Fleet, sized: Sized, shape: Shape | None = None) -> Solved:
     """The best layout of a sized run on a fleet. Raises InfeasibleError where nothing fits."""
     at = _sized_shape(sized, shape)
-    if fleet.setting.request.layout.get("ep", 1.0) > 1.0 and not _is_mixture(at.shape):
+    if fleet.setting.request.layout.get("ep", 1.0) > 1.0 and not is_mixture(at.shape):
         raise InputError(f"--ep spreads experts and {at.shape.name} has none: drop --ep or take a mixture of experts")
     evaluation = fleet.evaluate(at.shape, sized.n)
     what = shape.name if shape is not None else f"a model of {format_count(sized.n)} parameters"
     row = require_fit(evaluation, 0, fleet.machine, what)
     best = choice(evaluation, row, fleet.machine, fleet.precision, fleet.setting.stack)
-    width = step_log_half_width(fleet.setting, fleet.precision, at.shape, fleet.accelerators)
+    width = step_width(fleet.setting, fleet.precision, at.shape, fleet.accelerators)
     return Solved(
         sized=sized, at=at, fleet=fleet, evaluation=evaluation, choice=best,
         answer=answer(fleet, sized, at, best, width), log_half_width=width,
@@ -353,10 +365,10 @@ def run(prepared: Prepared) -> Plan:
         shape=sides.shape_table(built, setting.request.seq_len),
         batch=sides.batch(setting, solved) if solved is not None else None,
         objectives=objectives,
-        precisions=precision_rows(setting, solved) if solved is not None else [],
-        alternatives=alternatives(setting, solved) if solved is not None else {},
+        precisions=precision_rows(fleeted(setting), solved) if solved is not None else [],
+        alternatives=alternatives(fleeted(setting), solved) if solved is not None else {},
         curves=drawn,
-        money=money(setting, solved) if solved is not None else None,
+        money=money(fleeted(setting), solved) if solved is not None else None,
         warnings=sides.warnings(setting, sized, solved),
         mixtures=_mixtures(prepared) if setting.request.experts else None,
         serving_formats=serving_rows(setting, model, solved.fleet if solved else None, lifetime) if lifetime else [],

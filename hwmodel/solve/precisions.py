@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 from hwmodel import laws
 from hwmodel.errors import HwModelError, InfeasibleError, InputError
 from hwmodel.laws.precision import training_penalty
+from hwmodel.predict.search import choice
 from hwmodel.solve.answers import answer, plan_layout
 from hwmodel.solve.fleet import Fleet
 from hwmodel.solve.result import Band, value_of
-from hwmodel.solve.search import choice
-from hwmodel.solve.setting import Setting, default_precision
+from hwmodel.solve.setting import Fleeted, default_precision, step_width
 from hwmodel.solve.sizing import Sized, loss_model, with_repeats
-from hwmodel.solve.uncertainty import step_log_half_width
 from hwmodel.specs import Precision
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 KUMAR, SUN, REPEATS = "kumar_2024", "sun_2025", "muennighoff_2023"
 
 
-def loss_penalty(setting: Setting, precision: Precision, params: float, tokens: float) -> dict[str, Any] | None:
+def loss_penalty(setting: Fleeted, precision: Precision, params: float, tokens: float) -> dict[str, Any] | None:
     """Nats a token above bf16: the span of Kumar's three transports, and Sun's term; None where no law can carry it."""
     if not precision.quantised:
         return {"low": 0.0, "high": 0.0, "sun": 0.0, "outside_fit": False}
@@ -42,7 +41,7 @@ def loss_penalty(setting: Setting, precision: Precision, params: float, tokens: 
     }
 
 
-def _extra_tokens(setting: Setting, sized: Sized, penalty_nats: float) -> float | None:
+def _extra_tokens(setting: Fleeted, sized: Sized, penalty_nats: float) -> float | None:
     """Factor on the tokens that regains a loss at the same size; None where no amount of data does."""
     if sized.loss is None:
         return None
@@ -57,11 +56,9 @@ def _extra_tokens(setting: Setting, sized: Sized, penalty_nats: float) -> float 
         return None
 
 
-def supported(setting: Setting) -> list[Precision]:
+def supported(setting: Fleeted) -> list[Precision]:
     """Training recipes whose GEMM format the part has, bf16 (or fp16) first."""
     part = setting.part
-    if part is None:
-        return []
     first = default_precision(part)
     own = [
         p
@@ -73,7 +70,7 @@ def supported(setting: Setting) -> list[Precision]:
     return sorted(own, key=lambda p: p.id != first)
 
 
-def precision_row(setting: Setting, solved: Solved, precision: Precision) -> dict[str, Any]:
+def precision_row(setting: Fleeted, solved: Solved, precision: Precision) -> dict[str, Any]:
     """One precision of a comparison: the layout is chosen anew."""
     row: dict[str, Any] = {"precision": precision.id, "title": precision.title}
     try:
@@ -85,7 +82,7 @@ def precision_row(setting: Setting, solved: Solved, precision: Precision) -> dic
     if best < 0:
         return {**row, "status": "infeasible", "reason": "no layout fits"}
     found = choice(evaluation, best, fleet.machine, precision, setting.stack)
-    width = step_log_half_width(setting, precision, solved.at.shape, fleet.accelerators)
+    width = step_width(setting, precision, solved.at.shape, fleet.accelerators)
     rate = None
     if setting.request.mfu is not None and precision.id != setting.precision.id:
         # An MFU given was reached in the plan's own format: it sets the level, the prediction the ratio to another.
@@ -103,7 +100,7 @@ def precision_row(setting: Setting, solved: Solved, precision: Precision) -> dic
     }
 
 
-def precision_rows(setting: Setting, solved: Solved, wanted: list[Precision] | None = None) -> list[dict[str, Any]]:
+def precision_rows(setting: Fleeted, solved: Solved, wanted: list[Precision] | None = None) -> list[dict[str, Any]]:
     """A row each, with the speed-up over the reference, the speed-up it needs to pay its loss back, and the verdict.
 
     The reference is the first format without a loss penalty (bf16, fp16), else the first that fits.
@@ -123,7 +120,7 @@ def _days(row: dict[str, Any]) -> float:
     return days.value
 
 
-def _verdict(setting: Setting, sized: Sized, row: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
+def _verdict(setting: Fleeted, sized: Sized, row: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
     penalty, free = row["loss_penalty_nats"], base["loss_penalty_nats"]
     if penalty is None or free is None or sized.loss is None:
         return {"break_even_speedup": None, "verdict": "unknown: no law gives the loss of these bits"}

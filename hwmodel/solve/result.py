@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from hwmodel.physics.intervals import around
+
 
 class Band(msgspec.Struct, frozen=True):
     """An uncertain value and its 80 % interval."""
@@ -18,7 +20,7 @@ class Band(msgspec.Struct, frozen=True):
     @classmethod
     def around(cls, value: float, log_half_width: float) -> Band:
         """The band value * exp(-w) .. value * exp(+w)."""
-        return cls(value, value * math.exp(-log_half_width), value * math.exp(log_half_width))
+        return cls(value, *around(value, log_half_width))
 
     def scaled(self, factor: float) -> Band:
         """The band times a positive number that is certain."""

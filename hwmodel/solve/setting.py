@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -12,6 +13,7 @@ from hwmodel.catalog.stacks import training_stack
 from hwmodel.catalog.tables import KINDS
 from hwmodel.errors import InputError, unknown
 from hwmodel.physics.machine import machine as physics_machine
+from hwmodel.predict.uncertainty import TrainingTraits, blanks, is_mixture, step_log_half_width
 from hwmodel.solve.request import Request
 from hwmodel.specs import (
     EnergyFacts,
@@ -46,12 +48,6 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     measured_level: float | None = None  # measured over predicted seconds of the user's own run
     notes: tuple[str, ...] = ()
 
-    def machine_for(self, precision: Precision, system: System | None = None) -> Machine:
-        """Constants of the same part in another recipe or system. Raises InputError for a format that it lacks."""
-        if self.part is None or self.system is None:
-            raise InputError("no accelerator is named: add --gpus, like 1024xA100")
-        return physics_machine(self.part, system or self.system, precision, kernel_calibration())
-
     @property
     def level(self) -> float:
         """Factor on predicted seconds: 1 without a measured run."""
@@ -73,6 +69,38 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         name = self.request.serving_precision or default_precision(self.part)
         recipe: ServingPrecision = self.catalog.serving_precision(name)
         return recipe
+
+
+class Fleeted(Setting, frozen=True, kw_only=True):
+    """A setting with accelerators: what a fleet, its layouts and its bill are computed from."""
+
+    part: Part
+    system: System
+    machine: Machine
+
+    def machine_for(self, precision: Precision, system: System | None = None) -> Machine:
+        """Constants of the same part in another recipe or system. Raises InputError for a format that it lacks."""
+        return physics_machine(self.part, system or self.system, precision, kernel_calibration())
+
+
+def fleeted(setting: Setting) -> Fleeted:
+    """The setting, known to have accelerators. Raises InputError where none is named."""
+    if isinstance(setting, Fleeted):
+        return setting
+    raise InputError("no accelerator is named: add --gpus, like 1024xA100")
+
+
+def step_width(setting: Fleeted, precision: Precision, shape: Shape, accelerators: float) -> float:
+    """Half-width (natural log) of the 80 % interval of a step of this question."""
+    r = setting.request
+    traits = TrainingTraits(
+        part=setting.part.id, family=setting.part.family, stack=setting.stack.id, number_format=precision.gemm_format,
+        mixture=is_mixture(shape), accelerators=float(accelerators),
+        blanks=blanks(frozenset(r.layout), batch=r.global_batch_seqs is not None,
+                      shape=r.shape is not None or r.model is not None),
+        level=setting.measured_level is not None,
+    )  # fmt: skip
+    return step_log_half_width(traits)
 
 
 def default_precision(part: Part | None) -> str:
@@ -124,20 +152,18 @@ def resolve(request: Request, catalog: Catalog | None = None) -> Setting:
         catalog = load_catalog(tuple(Path(folder) for folder in request.catalogs))
     part, system, notes = _hardware(request, catalog)
     precision = catalog.precision(request.precision or default_precision(part))
-    machine = None
-    if part is not None and system is not None:
-        machine = physics_machine(part, system, precision, kernel_calibration())
-    return Setting(
-        request=request,
-        catalog=catalog,
-        law=catalog.law(request.law),
-        precision=precision,
-        stack=training_stack(request.stack, part.family if part else ""),
-        energy=catalog.energy(region=request.region, system=system),
-        reliability=catalog.reliability(),
-        part=part,
-        system=system,
-        machine=machine,
-        price=_price(request, catalog, part),
-        notes=tuple(notes),
-    )
+    common: dict[str, Any] = {
+        "request": request,
+        "catalog": catalog,
+        "law": catalog.law(request.law),
+        "precision": precision,
+        "stack": training_stack(request.stack, part.family if part else ""),
+        "energy": catalog.energy(region=request.region, system=system),
+        "reliability": catalog.reliability(),
+        "price": _price(request, catalog, part),
+        "notes": tuple(notes),
+    }
+    if part is None or system is None:
+        return Setting(**common)
+    machine = physics_machine(part, system, precision, kernel_calibration())
+    return Fleeted(part=part, system=system, machine=machine, **common)

@@ -11,7 +11,7 @@ from hwmodel.errors import HwModelError
 from hwmodel.laws import batch as batch_laws
 from hwmodel.physics import shape as shapes
 from hwmodel.solve.fleet import CRITICAL_BATCH_LAW, OPEN_FLEET_TIME_S
-from hwmodel.solve.setting import Setting
+from hwmodel.solve.setting import Fleeted, Setting, fleeted
 from hwmodel.solve.sizing import Sized
 from hwmodel.specs import LawSpec, Shape
 from hwmodel.specs.law import Total
@@ -159,13 +159,11 @@ def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]
             f"{format_count(sized.d)} tokens lie {abs(outside):.1f} decades outside"
         )
     if solved is not None:
-        said += _fleet_warnings(setting, solved)
+        said += _fleet_warnings(fleeted(setting), solved)
     return said
 
 
-def _fleet_warnings(setting: Setting, solved: Solved) -> list[str]:
-    assert setting.part is not None
-    assert setting.system is not None
+def _fleet_warnings(setting: Fleeted, solved: Solved) -> list[str]:
     said = []
     law = setting.catalog.law(CRITICAL_BATCH_LAW)
     cap = float(batch_laws.critical_batch_tokens(law, solved.sized.n)) / setting.request.seq_len
@@ -189,7 +187,7 @@ def _fleet_warnings(setting: Setting, solved: Solved) -> list[str]:
         said.append(f"no price of {setting.part.id}{kind} is known: give one with --usd-per-hour or --prices FILE")
     elif setting.price.flag:
         said.append(f"price of {setting.part.id}: {setting.price.flag}")
-    if setting.machine is not None and setting.machine.provenance != "measured":
+    if setting.machine.provenance != "measured":
         said.append(
             f"kernels of {setting.part.id} were not measured: their constants come from {setting.machine.provenance}"
         )

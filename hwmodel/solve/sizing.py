@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -20,6 +20,8 @@ from hwmodel.units import format_count
 DRAWS = 400
 # Tokens that a fleet gets through in the time or money given, as a function of the size.
 TokensOfSize = Callable[[float], float]
+# What closed the size and the tokens: a law alone, the FLOPs, the fleet's time or money, a loss, or the user.
+ClosedBy = Literal["law", "flop", "fleet", "loss", "given"]
 
 
 class Sized(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +31,7 @@ class Sized(msgspec.Struct, frozen=True, kw_only=True):
     tokens: Value
     loss: Value
     solved: dict[str, str]
+    closed_by: ClosedBy = "given"
 
     @property
     def n(self) -> float:
@@ -128,9 +131,9 @@ def size(r: Request, model: LossModel, params: float | None, affordable: TokensO
         sized = _sized(model, params, r.tokens, {})
     elif r.flop is not None:
         budget = r.flop
-        sized = _for_compute(r, model, params, lambda n: budget / (6.0 * n), "--flops")
+        sized = _for_compute(r, model, params, lambda n: budget / (6.0 * n), "flop")
     elif affordable is not None:
-        sized = _for_compute(r, model, params, affordable, "the time or money given")
+        sized = _for_compute(r, model, params, affordable, "fleet")
     elif params is not None:
         sized = _from_law(model, params=params)
     else:
@@ -139,9 +142,11 @@ def size(r: Request, model: LossModel, params: float | None, affordable: TokensO
     return sized
 
 
-def _sized(model: LossModel, params: Value, tokens: Value, solved: dict[str, str]) -> Sized:
+def _sized(
+    model: LossModel, params: Value, tokens: Value, solved: dict[str, str], closed_by: ClosedBy = "given"
+) -> Sized:
     loss = model.loss_band(value_of(params), value_of(tokens))
-    return Sized(params=params, tokens=tokens, loss=loss, solved=solved)
+    return Sized(params=params, tokens=tokens, loss=loss, solved=solved, closed_by=closed_by)
 
 
 def _from_law(model: LossModel, params: float | None = None, tokens: float | None = None) -> Sized:
@@ -153,23 +158,28 @@ def _from_law(model: LossModel, params: float | None = None, tokens: float | Non
         else:
             n = float(laws.params_for_tokens(law, model.effective(tokens)))
             band = model.band(n, lambda drawn: laws.params_for_tokens(drawn, model.effective(tokens)))
-        return _sized(
-            model, band, tokens, {"params": f"the size for which these tokens are compute-optimal ({law.id})"}
-        )
+        how = f"the size for which these tokens are compute-optimal ({law.id})"
+        return _sized(model, band, tokens, {"params": how}, "law")
     assert params is not None
     d = float(laws.tokens_for_params(law, params))
     band = model.band(d, lambda drawn: laws.tokens_for_params(drawn, params))
-    return _sized(model, params, band, {"tokens": f"the tokens that are compute-optimal for this size ({law.id})"})
+    return _sized(
+        model, params, band, {"tokens": f"the tokens that are compute-optimal for this size ({law.id})"}, "law"
+    )
 
 
-def _for_compute(r: Request, model: LossModel, params: float | None, tokens_of: TokensOfSize, given: str) -> Sized:
-    """Compute binds: `tokens_of` says how many tokens a size can see."""
+GIVEN: dict[ClosedBy, str] = {"flop": "--flops", "fleet": "the time or money given"}
+
+
+def _for_compute(r: Request, model: LossModel, params: float | None, tokens_of: TokensOfSize, by: ClosedBy) -> Sized:
+    """Compute binds: `tokens_of` says how many tokens a size can see, `by` what gives it."""
+    given = GIVEN[by]
     if params is not None:
-        return _sized(model, params, tokens_of(params), {"tokens": f"what {given} buys at this size"})
+        return _sized(model, params, tokens_of(params), {"tokens": f"what {given} buys at this size"}, by)
     if r.tokens is not None:
         wanted = r.tokens
         n = _bisect(lambda x: tokens_of(x) > wanted, SMALLEST_PARAMS, LARGEST_PARAMS)
-        return _sized(model, n, wanted, {"params": f"the largest size that sees these tokens within {given}"})
+        return _sized(model, n, wanted, {"params": f"the largest size that sees these tokens within {given}"}, by)
     law = model.law
     flop = r.flop
     if flop is not None and model.unique_tokens is None:
@@ -181,7 +191,7 @@ def _for_compute(r: Request, model: LossModel, params: float | None, tokens_of: 
         params_band = model.band(n, lambda drawn: laws.optimum_for_flop(drawn, flop).params)
         tokens_band = model.band(d, lambda drawn: laws.optimum_for_flop(drawn, flop).tokens)
         how = f"least loss at 6 N D = {format_count(flop)} FLOP ({law.id})"
-        return _sized(model, params_band, tokens_band, {"params": how, "tokens": how})
+        return _sized(model, params_band, tokens_band, {"params": how, "tokens": how}, by)
     how = f"least loss within {given} ({law.id})"
     if laws.has_loss(law):
         n = _least(lambda x: float(model.loss(x, max(tokens_of(x), 1.0))), SMALLEST_PARAMS, LARGEST_PARAMS)
@@ -194,8 +204,8 @@ def _for_compute(r: Request, model: LossModel, params: float | None, tokens_of: 
         ratio = laws.optimum_for_flop(model.drawn, 6.0 * n * d).params / laws.optimum_for_flop(law, 6.0 * n * d).params
         low, high = laws.band(ratio)
         spread = Band(n, n * low, n * high)
-        return _sized(model, spread, Band(d, d / high, d / low), {"params": how, "tokens": how})
-    return _sized(model, spread, d, {"params": how, "tokens": how})
+        return _sized(model, spread, Band(d, d / high, d / low), {"params": how, "tokens": how}, by)
+    return _sized(model, spread, d, {"params": how, "tokens": how}, by)
 
 
 def _for_loss(r: Request, model: LossModel, target: float, params: float | None) -> Sized:
@@ -214,10 +224,10 @@ def _for_loss(r: Request, model: LossModel, target: float, params: float | None)
         best = laws.optimum_for_loss(law, target)
         n, d = float(best.params), float(best.tokens)
     if params is not None:
-        return _sized(model, params, d, {"tokens": why})
+        return _sized(model, params, d, {"tokens": why}, "loss")
     if r.tokens is not None:
-        return _sized(model, n, r.tokens, {"params": why})
-    return _sized(model, n, d, {"params": how, "tokens": how})
+        return _sized(model, n, r.tokens, {"params": why}, "loss")
+    return _sized(model, n, d, {"params": how, "tokens": how}, "loss")
 
 
 MOST_EPOCHS = 1e6  # beyond this no further repeat is worth anything

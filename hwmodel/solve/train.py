@@ -6,22 +6,28 @@ import math
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from hwmodel.errors import InputError
-from hwmodel.physics.memory import memory_by_stage, peak_memory
+from hwmodel.physics.intervals import around
 from hwmodel.physics.shape import flop_per_token, layers, parameters, shape_for_params
-from hwmodel.physics.training import micro_batches, step
+from hwmodel.physics.training import micro_batches
+from hwmodel.predict.layouts import SEARCHED
+from hwmodel.predict.search import choice, runners_up
+from hwmodel.predict.training import (
+    TRAINABLE,
+    TrainingPrediction,
+    TrainingRun,
+    default_batch_seqs,
+    predict_training,
+    search_run,
+)
+from hwmodel.predict.uncertainty import MEMORY_HALF_WIDTH
 from hwmodel.solve.citations import training_sources
-from hwmodel.solve.layouts import RECOMPUTE, Cases
 from hwmodel.solve.request import Request, parse_request, recompute_name
-from hwmodel.solve.search import Evaluation, choice, evaluate, runners_up, usable_bytes
-from hwmodel.solve.setting import Setting, resolve
-from hwmodel.solve.uncertainty import step_log_half_width
-from hwmodel.specs import Layout, Machine, MemoryTerms, Shape, StepTerms, Workload
+from hwmodel.solve.setting import Fleeted, fleeted, resolve, step_width
+from hwmodel.specs import Layout, MemoryTerms, Shape, StepTerms, Workload
 
 GIB = 2.0**30
-TUNING = {"pretrain": 1.0, "full": 1.0, "sft": 1.0, "lora": 0.01}
 
 
 class Near(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,17 +41,9 @@ class Near(msgspec.Struct, frozen=True, kw_only=True):
 class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
     """What `train` predicts. Times in seconds of one step; `low`/`high` is the 80 % interval of the step."""
 
-    setting: Setting
-    shape: Shape
-    layout: Layout
-    workload: Workload
-    accelerators: int
-    idle_accelerators: int
-    step: StepTerms
-    memory: dict[str, MemoryTerms]
-    fullest: str
+    setting: Fleeted
+    prediction: TrainingPrediction
     half_width: float
-    fits: bool
     flop_convention: str
     mfu: float
     near: tuple[Near, ...]
@@ -53,24 +51,54 @@ class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
 
     @property
+    def shape(self) -> Shape:
+        return self.prediction.run.shape
+
+    @property
+    def layout(self) -> Layout:
+        return self.prediction.layout
+
+    @property
+    def workload(self) -> Workload:
+        return self.prediction.run.workload
+
+    @property
+    def accelerators(self) -> int:
+        return int(self.prediction.run.accelerators)
+
+    @property
+    def step(self) -> StepTerms:
+        return self.prediction.step
+
+    @property
+    def memory(self) -> dict[str, MemoryTerms]:
+        return self.prediction.memory
+
+    @property
+    def fullest(self) -> str:
+        return self.prediction.fullest
+
+    @property
+    def fits(self) -> bool:
+        return self.prediction.fits
+
+    @property
     def step_s(self) -> float:
-        return float(self.step.total_s) * self.setting.level
+        return self.prediction.step_s
 
     @property
     def tokens_per_s(self) -> float:
-        return float(self.workload.global_batch_seqs * self.workload.seq_len) / self.step_s
+        return self.prediction.tokens_per_s
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data in base SI units."""
-        factor = math.exp(self.half_width)
-        rate = self.tokens_per_s
-
-        def band(value: float) -> dict[str, float]:
-            """A value with the interval of the step."""
-            return {"value": value, "low": value / factor, "high": value * factor}
-
-        r = self.setting.request
+        one, r = self.prediction, self.setting.request
         return {
+            "request": {
+                "options": [list(pair) for pair in r.asked],
+                "seq_len": r.seq_len,
+                "trainable_fraction": float(self.workload.trainable_fraction),
+            },
             "request": {
                 "options": [list(pair) for pair in r.asked],
                 "seq_len": r.seq_len,
@@ -79,17 +107,16 @@ class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
             "resolved": self._resolved(),
             "layout": layout_dict(self.layout, self.workload),
             "accelerators": self.accelerators,
-            "idle_accelerators": self.idle_accelerators,
-            "step_s": band(self.step_s),
-            "tokens_per_s": band(rate),
-            "tokens_per_s_per_accelerator": band(rate / self.accelerators),
-            "step": {
-                name: float(getattr(self.step, name)) * self.setting.level for name in StepTerms.__struct_fields__
-            },
+            "idle_accelerators": 0,
+            "step_s": _band(one.step_s, self.half_width),
+            "tokens_per_s": _band(one.tokens_per_s, self.half_width),
+            "tokens_per_s_per_accelerator": _band(one.tokens_per_s_per_accelerator, self.half_width),
+            "step": {name: float(getattr(self.step, name)) * one.level for name in StepTerms.__struct_fields__},
             "binds": self.binds(),
             "mfu": {"value": self.mfu, "convention": self.flop_convention},
             "memory": {stage: memory_dict(terms) for stage, terms in self.memory.items()},
-            "peak_memory_bytes": float(self.memory[self.fullest].total_bytes),
+            "peak_memory_bytes": one.peak_bytes,
+            "allocated_memory_bytes": _band(one.allocated_bytes, MEMORY_HALF_WIDTH),
             "fullest_stage": self.fullest,
             "fits": self.fits,
             "near": [
@@ -109,14 +136,14 @@ class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
         """What the names of the question stood for."""
         s = self.setting
         return {
-            "accelerator": s.part.id if s.part else None,
-            "system": s.system.id if s.system else None,
+            "accelerator": s.part.id,
+            "system": s.system.id,
             "model": self.shape.name,
             "params": float(parameters(self.shape).total),
             "precision": s.precision.id,
             "stack": s.stack.id,
             "catalog_version": s.catalog.version,
-            "constants_from": s.machine.provenance if s.machine else None,
+            "constants_from": s.machine.provenance,
         }
 
     def binds(self) -> list[dict[str, Any]]:
@@ -125,6 +152,12 @@ class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
         shares = [(name, float(getattr(self.step, name)) / total) for name in StepTerms.__struct_fields__]
         shares.sort(key=lambda pair: -pair[1])
         return [{"term": name, "share": share} for name, share in shares if share > 0.005]
+
+
+def _band(value: float, half_width: float) -> dict[str, float]:
+    """A value with its 80 % interval."""
+    low, high = around(value, half_width)
+    return {"value": value, "low": low, "high": high}
 
 
 def layout_dict(layout: Layout, workload: Workload) -> dict[str, Any]:
@@ -142,7 +175,7 @@ def memory_dict(terms: MemoryTerms) -> dict[str, float]:
     return out | {"total_bytes": float(terms.total_bytes)}
 
 
-def _shape(setting: Setting, r: Request) -> Shape:
+def _shape(setting: Fleeted, r: Request) -> Shape:
     """The shape of the model named, else one of the size asked."""
     shape = setting.shape()
     if shape is not None:
@@ -188,107 +221,58 @@ def _check(shape: Shape, fleet: int, layout: dict[str, float], batch: float | No
     return notes
 
 
-_DEFAULT_BATCH_TOKENS = 4e6
-_SETTINGS = ("tp", "cp", "pp", "vpp", "ep", "micro_batch", "zero", "recompute")
+def _ranks(layout: dict[str, float], fleet: int) -> None:
+    """Raise InputError for experts and virtual stages that the given sizes leave no room for."""
+    tp, cp, pp = (layout.get(name, 1.0) for name in ("tp", "cp", "pp"))
+    ranks = fleet / pp if "pp" in layout else float(fleet)
+    if layout.get("ep", 1.0) > ranks:
+        raise InputError(f"--ep {layout['ep']:g} is more than the {ranks:g} ranks of one stage")
+    if layout.get("vpp", 1.0) > 1.0 and pp == 1.0 and "pp" in layout:
+        raise InputError(f"--vpp {layout['vpp']:g} splits the stages of a pipeline: add --pp of 2 or more")
+    if tp * cp * pp > fleet:
+        raise InputError(f"tp {tp:g} x cp {cp:g} x pp {pp:g} is more than {fleet} accelerators")
 
 
-def train(*, task: str = "pretrain", sequence_parallel: bool = True, **given: Any) -> TrainResult:
+def train(*, task: str = "pretrain", sequence_parallel: bool | None = None, **given: Any) -> TrainResult:
     """Predict one training layout; settings that are not given are chosen as the fastest that fit.
 
     Options are those of `plan` that describe a run (gpus, model or params, precision, seq_len, global_batch, tp, cp,
-    pp, vpp, ep, micro_batch, zero, recompute, stack, measured ...); `task` is pretrain, sft or lora. InputError for
-    layouts that cannot be, InfeasibleError where nothing fits.
+    pp, vpp, ep, micro_batch, zero, recompute, stack, measured ...); `task` is pretrain, sft or lora;
+    `sequence_parallel` follows the stack unless it is given. InputError for layouts that cannot be, InfeasibleError
+    where nothing divides.
     """
-    if task not in TUNING:
-        raise InputError(f"--task {task!r} is none of {', '.join(TUNING)}")
+    if task not in TRAINABLE:
+        raise InputError(f"--task {task!r} is none of {', '.join(TRAINABLE)}")
     if not any(given.get(name) for name in ("model", "params", "shape")):
         raise InputError("say what is trained: --model (`hwmodel catalog list models`) or --params, like 70B")
     r = parse_request(**given)
     setting = resolve(r)
-    if setting.machine is None or r.gpus is None:
+    if r.gpus is None:
         raise InputError("say on what it is trained: --gpus, like 1024xH100")
-    shape = _shape(setting, r)
-    batch = r.global_batch_seqs
-    notes = _check(shape, r.gpus, r.layout, batch)
-    warnings = [*setting.notes, *notes]
+    fleet = fleeted(setting)
+    run, warnings = _run(fleet, r, r.gpus, TRAINABLE[task], sequence_parallel)
+    return _result(fleet, r, predict_training(run, setting.level), warnings)
+
+
+def _run(
+    setting: Fleeted, r: Request, gpus: int, trainable: float, sequence_parallel: bool | None
+) -> tuple[TrainingRun, list[str]]:
+    """The run that the options describe, and what is to be said of it."""
+    shape, batch = _shape(setting, r), r.global_batch_seqs
+    warnings = [*setting.notes, *_check(shape, gpus, r.layout, batch)]
+    _ranks(r.layout, gpus)
+    fixed: dict[str, float | tuple[float, ...]] = {**r.layout}
+    if sequence_parallel is not None:
+        fixed["sequence_parallel"] = float(sequence_parallel)
     if batch is None:
-        batch = _batch(r, shape)
+        batch = default_batch_seqs(gpus, r.seq_len, fixed)
         warnings.append(f"global batch not given: {batch:g} sequences ({batch * r.seq_len / 1e6:.1f}M tokens)")
-    load = Workload(seq_len=float(r.seq_len), global_batch_seqs=batch, trainable_fraction=TUNING[task])
-    found = _evaluated(setting, shape, r, batch)
-    layout = _chosen(setting, shape, r, load, found, sequence_parallel)
-    searched = tuple(
-        n for n in ("tp", "cp", "pp", "vpp", "ep", "micro_batch", "zero", "recompute") if n not in r.layout
-    )
-    return _result(setting, r, shape, layout, load, found, searched, warnings)
-
-
-def _batch(r: Request, shape: Shape) -> float:
-    tp, cp, pp = (r.layout.get(name, 1.0) for name in ("tp", "cp", "pp"))
-    grain = max(1.0, (r.gpus or 1) / (tp * cp * pp)) * r.layout.get("micro_batch", 1.0)
-    return grain * max(1.0, round(_DEFAULT_BATCH_TOKENS / r.seq_len / grain))
-
-
-def _evaluated(setting: Setting, shape: Shape, r: Request, batch: float) -> Evaluation:
-    assert setting.machine is not None
-    assert r.gpus is not None
-    cases = Cases(
-        shape=shape,
-        accelerators=np.array([float(r.gpus)]),
-        batch_cap_seqs=np.array([batch]),
-        batch_given=True,
-        seq_len=float(r.seq_len),
-    )
-    return evaluate(cases, setting.machine, setting.precision, setting.stack, {})
-
-
-def _chosen(
-    setting: Setting, shape: Shape, r: Request, load: Workload, found: Evaluation, sequence_parallel: bool
-) -> Layout:
-    """The layout as given, its blanks filled with the fastest values that fit (or the leanest if none does)."""
-    assert setting.machine is not None
-    assert r.gpus is not None
-    g = r.layout
-    if not all(name in g for name in _SETTINGS):
-        cases = found.cases
-        free = evaluate(cases, setting.machine, setting.precision, setting.stack, g)
-        row = int(free.best[0])
-        if row < 0 and free.space.count:
-            row = int(np.argmin(free.memory_bytes))
-        if row >= 0:
-            best = choice(free, row, setting.machine, setting.precision, setting.stack).layout
-            g = {name: float(getattr(best, name)) for name in _SETTINGS} | g
-    full = {
-        "tp": 1.0,
-        "cp": 1.0,
-        "pp": 1.0,
-        "vpp": 1.0,
-        "ep": 1.0,
-        "micro_batch": 1.0,
-        "zero": 1.0,
-        "recompute": 0.0,
-    } | g
-    dp = r.gpus / (full["tp"] * full["cp"] * full["pp"])
-    if full["ep"] > dp * full["cp"] * full["tp"]:
-        raise InputError(f"--ep {full['ep']:g} is more than the {dp * full['cp'] * full['tp']:g} ranks of one stage")
-    if full["vpp"] > 1.0 and full["pp"] == 1.0:
-        raise InputError(f"--vpp {full['vpp']:g} splits the stages of a pipeline: add --pp of 2 or more")
-    parallel = 1.0 if sequence_parallel and full["tp"] > 1.0 else 0.0
-    layout = Layout(dp=float(math.floor(dp)), sequence_parallel=parallel, **full)
-    return layout if "recompute" in r.layout else _least_recompute(setting, shape, layout, load)
-
-
-def _least_recompute(setting: Setting, shape: Shape, layout: Layout, load: Workload) -> Layout:
-    """The layout with the least recomputation that fits: adapters keep fewer states than the search counted."""
-    assert setting.machine is not None
-    if float(load.trainable_fraction) >= 1.0:
-        return layout
-    for recompute in RECOMPUTE:
-        leaner = msgspec.structs.replace(layout, recompute=recompute)
-        size = peak_memory(shape, setting.precision, leaner, load, setting.stack).total_bytes
-        if float(size) <= usable_bytes(setting.machine):
-            return leaner
-    return layout
+    run = TrainingRun(
+        shape=shape, machine=setting.machine, precision=setting.precision, stack=setting.stack,
+        accelerators=float(gpus), seq_len=float(r.seq_len), global_batch_seqs=batch, fixed=fixed,
+        trainable_fraction=trainable,
+    )  # fmt: skip
+    return run, warnings
 
 
 def _leaner(layout: Layout, over: float) -> str:
@@ -298,50 +282,50 @@ def _leaner(layout: Layout, over: float) -> str:
     return f"take at least about {math.ceil(float(layout.accelerators) * over)} accelerators or a smaller model"
 
 
-def _doubts(machine: Machine, layout: Layout, load: Workload, fullest: str, size_bytes: float) -> list[str]:
+def _doubts(one: TrainingPrediction) -> list[str]:
     """What is wrong with a layout: it does not fit, hardly fits, or its batch does not divide."""
-    capacity = float(machine.hbm_bytes)
+    capacity, size = float(one.run.machine.hbm_bytes), one.peak_bytes
     said = []
-    if size_bytes > capacity:
+    if not one.fits:
         said.append(
-            f"does not fit: the {fullest} stage needs {size_bytes / GIB:.1f} GiB of {capacity / GIB:.1f}; "
-            + _leaner(layout, size_bytes / capacity)
+            f"does not fit: the {one.fullest} stage needs {size / GIB:.1f} GiB of {capacity / GIB:.1f}; "
+            + _leaner(one.layout, size / capacity)
         )
-    elif size_bytes > usable_bytes(machine):
-        said.append(f"tight: {size_bytes / GIB:.1f} GiB of {capacity / GIB:.1f}, within the model's error")
-    m = float(micro_batches(layout, load))
+    elif one.tight:
+        said.append(f"tight: {size / GIB:.1f} GiB of {capacity / GIB:.1f}, within the model's error")
+    m = float(micro_batches(one.layout, one.run.workload))
     if abs(m - round(m)) > 1e-9:
         said.append(f"{m:.2f} micro-batches a pipeline: the batch does not divide; read as an average")
     return said
 
 
-def _result(
-    setting: Setting, r: Request, shape: Shape, layout: Layout, load: Workload, found: Evaluation,
-    searched: tuple[str, ...], warnings: list[str],
-) -> TrainResult:  # fmt: skip
-    machine, precision, stack = setting.machine, setting.precision, setting.stack
-    assert machine is not None
-    assert r.gpus is not None
-    terms = step(shape, machine, precision, layout, load, stack)
-    stages = memory_by_stage(shape, precision, layout, load, stack)
-    fullest = max(stages, key=lambda name: float(stages[name].total_bytes))
-    size = float(stages[fullest].total_bytes)
-    warnings += _doubts(machine, layout, load, fullest, size)
-    near = tuple(
-        Near(
-            layout=(one := choice(found, row, machine, precision, stack)).layout,
-            tokens_per_s=one.tokens_per_s / setting.level,
-            memory_bytes=float(one.memory.total_bytes),
-        )
-        for row in ([int(found.best[0]), *runners_up(found, 0, 3)] if int(found.best[0]) >= 0 else [])
+def _near(run: TrainingRun, level: float) -> tuple[Near, ...]:
+    """The fastest layouts of the same fleet and batch, were the layout free."""
+    free = msgspec.structs.replace(run, fixed={})
+    found = search_run(free)
+    if int(found.best[0]) < 0:
+        return ()
+    chosen = [
+        choice(found, row, run.machine, run.precision, run.stack)
+        for row in (int(found.best[0]), *runners_up(found, 0, 3))
+    ]
+    return tuple(
+        Near(layout=one.layout, tokens_per_s=one.tokens_per_s / level, memory_bytes=float(one.memory.total_bytes))
+        for one in chosen
     )
-    flop = float(flop_per_token(shape, float(r.seq_len), r.flop_convention)) * float(load.global_batch_seqs) * r.seq_len
-    seconds = float(terms.total_s) * setting.level
+
+
+def _result(setting: Fleeted, r: Request, one: TrainingPrediction, warnings: list[str]) -> TrainResult:
+    run = one.run
+    flop = float(flop_per_token(run.shape, run.seq_len, r.flop_convention)) * run.global_batch_seqs * run.seq_len
+    peak = run.accelerators * float(run.machine.gemm.peak_flop_per_s)
     return TrainResult(
-        setting=setting, shape=shape, layout=layout, workload=load, accelerators=r.gpus, idle_accelerators=0,
-        step=terms, memory=stages, fullest=fullest,
-        half_width=step_log_half_width(setting, precision, shape, r.gpus), fits=size <= float(machine.hbm_bytes),
+        setting=setting,
+        prediction=one,
+        half_width=step_width(setting, setting.precision, run.shape, run.accelerators),
         flop_convention=r.flop_convention,
-        mfu=flop / (seconds * r.gpus * float(machine.gemm.peak_flop_per_s)), near=near, searched=searched,
-        warnings=tuple(warnings),
-    )  # fmt: skip
+        mfu=flop / (one.step_s * peak),
+        near=_near(run, one.level),
+        searched=tuple(name for name in SEARCHED if name not in r.layout),
+        warnings=tuple(warnings + _doubts(one)),
+    )

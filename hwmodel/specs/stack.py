@@ -6,6 +6,8 @@ import msgspec
 
 from hwmodel.ops import Num
 
+GENERIC = "generic"  # the stack that stands for any of its year
+
 
 class Stack(msgspec.Struct, frozen=True, kw_only=True):
     """Constants of one training stack of one era. `generic` is the default; others differ where runs say so.
@@ -14,7 +16,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     were fitted on, in `catalogs/calibrations/training.yaml` and `stacks.yaml`.
     """
 
-    id: str = "generic"
+    id: str = GENERIC
     title: str = ""
     year: float = 0.0
 

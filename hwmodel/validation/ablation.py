@@ -55,7 +55,7 @@ def _mean_without(trainer: Trainer, fields: dict[str, float]) -> float:
 
     fit = fit_runs(trainer.prepared, trainer.base, trainer.usable, kept, stacks=without)
     calibration = with_values(trainer.base, fit.values)
-    seconds = training.outcome(trainer.prepared, without(trainer.prepared, calibration)).sequence_s
+    seconds = training.sequence_s(training.predicted(trainer.prepared, without(trainer.prepared, calibration)))
     errors = np.abs(measured_sequence_s(trainer.prepared) / seconds - 1.0)
     sources = np.array([case.source if case is not None else "" for case in trainer.prepared.cases])
     names = sorted(set(sources[trainer.usable]))

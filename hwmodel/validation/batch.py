@@ -1,9 +1,8 @@
-"""Many configurations of different shapes, machines and stacks as columns, evaluated at once by the one physics."""
+"""The layouts that rows leave open as columns, evaluated at once while a fit moves the constants of their stacks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -11,111 +10,87 @@ from numpy.typing import NDArray
 
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
-from hwmodel.specs import Layout, Precision, Shape, Stack, StepTerms, Workload
+from hwmodel.predict.columns import gather, grouped_best, joined, stack, stack_distinct
+from hwmodel.predict.search import usable_bytes
+from hwmodel.predict.training import run_space
+from hwmodel.specs import Layout, Precision, Shape, Stack, Workload
 from hwmodel.specs.kernels import Machine
-
-Column = NDArray[np.float64]
-
-
-def columns_of(records: Sequence[Any], index: NDArray[np.intp]) -> Any:
-    """One record whose fields are columns: row i holds the field of `records[index[i]]`. Equal values stay numbers."""
-    first = records[0]
-    values: dict[str, Any] = {}
-    for name in first.__struct_fields__:
-        items = [getattr(record, name) for record in records]
-        if isinstance(items[0], msgspec.Struct):
-            values[name] = columns_of(items, index)
-        elif isinstance(items[0], (int, float)) and not isinstance(items[0], bool):
-            same = all(item == items[0] for item in items)
-            values[name] = float(items[0]) if same else np.array(items, dtype=float)[index]
-        elif name == "blocks":
-            count = max(len(item) for item in items)
-            padded = [tuple(item) + (_no_block(item[0]),) * (count - len(item)) for item in items]
-            values[name] = tuple(columns_of([p[k] for p in padded], index) for k in range(count))
-        else:
-            values[name] = items[0]
-    return type(first)(**values)
+from hwmodel.validation.training import Column, Prepared
 
 
-def _gathered(record: Any, places: NDArray[np.intp]) -> Any:
-    values: dict[str, Any] = {}
-    for name in record.__struct_fields__:
-        value = getattr(record, name)
-        if isinstance(value, msgspec.Struct):
-            values[name] = _gathered(value, places)
-        elif isinstance(value, tuple):
-            values[name] = tuple(_gathered(item, places) for item in value)
-        else:
-            values[name] = value[places] if isinstance(value, np.ndarray) else value
-    return type(record)(**values)
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of candidate layouts; `row` says which row of the file each belongs to, `stack_index` whose constants."""
 
-
-def _no_block(block: Any) -> Any:
-    return msgspec.structs.replace(block, count=0.0)
-
-
-class Configuration(msgspec.Struct, frozen=True, kw_only=True):
-    """One fully specified step."""
-
-    row: int
-    group: int  # configurations that differ only in what is recomputed
+    row: NDArray[np.int64]
+    stack_index: NDArray[np.int64]
+    capacity: Column  # bytes that a plan may fill
     shape: Shape
     machine: Machine
     precision: Precision
     layout: Layout
     workload: Workload
-    stack: int  # place in the list of stacks
-
-
-class Batch:
-    """Configurations as columns; the stacks are filled in at evaluation, so that a fit can move them."""
-
-    def __init__(self, items: Sequence[Configuration]) -> None:
-        self.rows = np.array([item.row for item in items])
-        self.groups = np.array([item.group for item in items])
-        self.stack_index = np.array([item.stack for item in items])
-        every = np.arange(len(items))
-        self.shape: Shape = self._gather([item.shape for item in items])
-        self.machine: Machine = self._gather([item.machine for item in items])
-        self.precision: Precision = self._gather([item.precision for item in items])
-        self.layout: Layout = columns_of([item.layout for item in items], every)
-        self.workload: Workload = columns_of([item.workload for item in items], every)
-
-    @staticmethod
-    def _gather(records: list[Any]) -> Any:
-        unique: dict[int, int] = {}
-        kept: list[Any] = []
-        index = np.empty(len(records), dtype=np.intp)
-        for place, record in enumerate(records):
-            key = id(record)
-            if key not in unique:
-                unique[key] = len(kept)
-                kept.append(record)
-            index[place] = unique[key]
-        return columns_of(kept, index)
 
     def subset(self, places: NDArray[np.intp]) -> Batch:
-        """The batch with only the configurations at `places`."""
-        new = Batch.__new__(Batch)
-        new.rows, new.stack_index = self.rows[places], self.stack_index[places]
-        new.groups = self.groups[places]
-        for name in ("shape", "machine", "precision", "layout", "workload"):
-            setattr(new, name, _gathered(getattr(self, name), places))
-        return new
+        """The candidates at `places`."""
+        return Batch(
+            row=self.row[places], stack_index=self.stack_index[places], capacity=self.capacity[places],
+            shape=gather(self.shape, places), machine=gather(self.machine, places),
+            precision=gather(self.precision, places), layout=gather(self.layout, places),
+            workload=gather(self.workload, places),
+        )  # fmt: skip
 
-    def stacks(self, stacks: Sequence[Stack]) -> Stack:
-        """The stacks' constants as columns of this batch."""
-        result: Stack = columns_of(stacks, self.stack_index)
-        return result
 
-    def step(self, stacks: Sequence[Stack]) -> StepTerms:
-        """Terms of every configuration's step."""
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            return step(self.shape, self.machine, self.precision, self.layout, self.workload, self.stacks(stacks))
+def batch_of(prepared: Prepared, places: Sequence[int] | NDArray[np.intp]) -> Batch:
+    """Every layout that the rows at `places` leave open."""
+    runs, spaces, rows = [], [], []
+    for place in places:
+        run = prepared.runs[place]
+        if run is not None:
+            runs.append(run)
+            spaces.append(run_space(run))
+            rows.append(place)
+    counts = [space.count for space in spaces]
+    which = np.repeat(np.arange(len(runs)), counts)
+    batches = np.concatenate([space.batch_seqs for space in spaces])
+    return Batch(
+        row=np.array(rows)[which],
+        stack_index=np.array([prepared.row_stack[place] for place in rows])[which],
+        capacity=np.array([usable_bytes(run.machine) for run in runs])[which],
+        shape=stack_distinct([runs[i].shape for i in which]),
+        machine=stack_distinct([runs[i].machine for i in which]),
+        precision=stack_distinct([runs[i].precision for i in which]),
+        layout=joined([space.layout for space in spaces], counts),
+        workload=Workload(
+            seq_len=np.array([run.seq_len for run in runs])[which],
+            global_batch_seqs=batches,
+            trainable_fraction=np.array([run.trainable_fraction for run in runs])[which],
+        ),
+    )
 
-    def peak_bytes(self, stacks: Sequence[Stack]) -> tuple[Column, Column]:
-        """Peak bytes of every configuration's fullest stage: in all, and what the framework's allocator counts."""
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            terms = peak_memory(self.shape, self.precision, self.layout, self.workload, self.stacks(stacks))
-        whole = np.broadcast_to(np.asarray(terms.total_bytes), self.rows.shape)
-        return whole, whole - np.asarray(terms.reserve_bytes)
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What the physics says of every candidate, and the candidate that a search takes for each row (-1: none)."""
+
+    sequence_s: Column
+    fits: NDArray[np.bool_]
+    best: NDArray[np.int64]
+
+    @property
+    def row_sequence_s(self) -> Column:
+        """Seconds of the whole fleet for one sequence of each row of the file; nan where there is no candidate."""
+        return np.where(self.best >= 0, self.sequence_s[self.best], np.nan)
+
+
+def outcome(batch: Batch, stacks: Sequence[Stack], rows: int) -> Outcome:
+    """Every candidate evaluated; of each of `rows` rows the fastest that fits, or the leanest where none does."""
+    size = batch.row.shape
+    constants = stack(stacks, batch.stack_index)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        terms = step(batch.shape, batch.machine, batch.precision, batch.layout, batch.workload, constants)
+        memory = peak_memory(batch.shape, batch.precision, batch.layout, batch.workload, constants)
+    seconds = np.broadcast_to(np.asarray(terms.total_s), size) / batch.workload.global_batch_seqs
+    full = np.broadcast_to(np.asarray(memory.total_bytes), size) / batch.capacity
+    fits = full <= 1.0
+    best = grouped_best(batch.row, np.where(fits, seconds, np.inf), rows)
+    leanest = grouped_best(batch.row, full, rows)
+    return Outcome(sequence_s=seconds, fits=fits, best=np.where(best >= 0, best, leanest))

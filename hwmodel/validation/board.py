@@ -15,17 +15,18 @@ from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
 from hwmodel.catalog.stacks import TrainingCalibration, interval_calibration, training_calibration
 from hwmodel.errors import InputError
+from hwmodel.predict.uncertainty import shipped_known
 from hwmodel.specs.intervals import IntervalConstants
 from hwmodel.validation import targets
 from hwmodel.validation.machines import Resolver
 from hwmodel.validation.measured import level_shifts
-from hwmodel.validation.predict_training import Cluster, Known, cluster_of, known_of, predictions
+from hwmodel.validation.predict_training import Cluster, Fitted, cluster_of, fitted_on, predictions
 from hwmodel.validation.records import RowPrediction, without_given
 from hwmodel.validation.run_fit import Fit, fit_runs, measured_sequence_s
 from hwmodel.validation.run_parameters import with_values
 from hwmodel.validation.score import Constants, Summary, constant_prediction, fit_constants, overall, summarise
 from hwmodel.validation.tables import Row, content, read_table, text
-from hwmodel.validation.training import Prepared, outcome, prepare, stacks_of
+from hwmodel.validation.training import Prepared, prepare
 from hwmodel.validation.training_rows import RUN
 
 HOLDS = ("source", "model", "part", "engine", "group")
@@ -137,13 +138,12 @@ class Trainer:
             self._fits[key] = (found, with_values(self.base, found.values))
         return self._fits[key]
 
-    def predict(self, calibration: TrainingCalibration, known: Known, places: NDArray[np.intp]) -> list[RowPrediction]:
+    def predict(self, calibration: TrainingCalibration, known: Fitted, places: NDArray[np.intp]) -> list[RowPrediction]:
         """Predictions of rows `places`, levels moved by the measured rows if there are any."""
         shifts = None
         if self.measured is not None:
             shifts = level_shifts(self.prepared, self.measured, calibration)
-        result = outcome(self.prepared, stacks_of(self.prepared, calibration))
-        return predictions(self.prepared, calibration, known, self.widths, shifts, places, result)
+        return predictions(self.prepared, calibration, known, self.widths, shifts, places)
 
 
 def training_board(
@@ -179,7 +179,7 @@ def training_board(
         _, calibration = trainer.fit(use)
         targets.apply(trainer.prepared, targets.learn(trainer.prepared, use))
         places = np.array([i for i, value in zip(trainer.file, mine) if value in lot], dtype=np.intp)
-        known = known_of(trainer.prepared, use)
+        known = fitted_on(trainer.prepared, use)
         found = trainer.predict(calibration, known, places)
         fitted = _training_constants(trainer, use)
         constants |= {row.id: fitted for row in found}
@@ -191,7 +191,7 @@ def training_board(
 
 def _shipped(trainer: Trainer, given: frozenset[str]) -> Board:
     targets.apply(trainer.prepared, targets.from_plain(list(trainer.base.targets)))
-    known = msgspec.structs.replace(shipped_known(trainer.base), clusters=_shipped_clusters(trainer))
+    known = Fitted(known=shipped_known(trainer.base), clusters=_shipped_clusters(trainer))
     found = without_given(trainer.predict(trainer.base, known, trainer.file), given)
     # Beside shipped constants stands the constant fitted on the very rows: the strongest form of the baseline.
     constants = fit_constants([row for row in found if row.scored])
@@ -204,26 +204,14 @@ def _shipped_clusters(trainer: Trainer) -> frozenset[Cluster]:
     ids = trainer.base.fitted_rows
     fitted = [row for row in read_table(runs_file())[1] if text(row, "id") in ids]
     parts = {name: trainer.resolver.part(name).id for name in {text(row, "accelerator") for row in fitted}}
-    return frozenset(cluster_of(parts[text(row, "accelerator")], row) for row in fitted)
+    found = (cluster_of(parts[text(row, "accelerator")], row) for row in fitted)
+    return frozenset(cluster for cluster in found if cluster is not None)
 
 
 def _training_constants(trainer: Trainer, use: NDArray[np.bool_]) -> Constants:
-    known = shipped_known(trainer.base)
+    known = Fitted(known=shipped_known(trainer.base))
     rows = predictions(trainer.prepared, trainer.base, known, trainer.widths, None, np.flatnonzero(use))
     return fit_constants(rows)
-
-
-def shipped_known(calibration: TrainingCalibration) -> Known:
-    """What the shipped fit covered."""
-    seen = calibration.known
-    return Known(
-        stacks=frozenset(seen.get("stacks", ())),
-        families=frozenset(seen.get("families", ())),
-        parts=frozenset(seen.get("parts", ())),
-        formats=frozenset(seen.get("formats", ())),
-        kinds=frozenset(seen.get("kinds", ())),
-        accelerators=float(seen.get("accelerators", 1.0)),
-    )
 
 
 def _in_order(found: list[RowPrediction], rows: list[Row]) -> list[RowPrediction]:

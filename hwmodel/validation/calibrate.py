@@ -12,15 +12,16 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from hwmodel.predict.uncertainty import training_familiarity
 from hwmodel.specs.intervals import IntervalConstants
 from hwmodel.validation import targets
 from hwmodel.validation.board import Trainer, folds_of
 from hwmodel.validation.calibration_files import training_document, write_training
 from hwmodel.validation.interval_fit import FACTORS, Residual, fit_widths
-from hwmodel.validation.predict_training import familiarity, known_of
+from hwmodel.validation.predict_training import fitted_on, traits_of
 from hwmodel.validation.run_fit import measured_sequence_s
 from hwmodel.validation.tables import Row
-from hwmodel.validation.training import outcome, stacks_of
+from hwmodel.validation.training import predicted, sequence_s, stacks_of
 
 Progress = Callable[[str], None]
 FOLDS = 5
@@ -52,8 +53,8 @@ def left_out(trainer: Trainer, groups: bool, say: Progress) -> list[Residual]:
         left = usable & np.isin(labels, sorted(lot))
         use = usable & ~left
         _, calibration = trainer.fit(use)
-        known = known_of(trainer.prepared, use)
-        seconds = outcome(trainer.prepared, stacks_of(trainer.prepared, calibration)).sequence_s
+        known = fitted_on(trainer.prepared, use)
+        seconds = sequence_s(predicted(trainer.prepared, stacks_of(trainer.prepared, calibration)))
         out += _residuals(trainer, left, target, seconds, known)
     return out
 
@@ -65,9 +66,8 @@ def _residuals(trainer: Trainer, left: NDArray[np.bool_], target: Any, seconds: 
         if case is None or not math.isfinite(seconds[place]):
             continue
         error = float(np.log(target[place] / seconds[place]))
-        out.append(
-            Residual(source=case.source, log_error=error, familiarity=familiarity(trainer.prepared, int(place), known))
-        )
+        distance = training_familiarity(traits_of(trainer.prepared, int(place), known), known.known)
+        out.append(Residual(source=case.source, log_error=error, familiarity=distance))
     return out
 
 
@@ -76,12 +76,12 @@ def calibrate_runs(rows: list[Row], out: Path, say: Progress, intervals: bool = 
     trainer = Trainer(rows, fitting=True, pool_only=True)
     say(f"fit on {int(trainer.usable.sum())} rows")
     fit, calibration = trainer.fit(trainer.usable)
-    known = known_of(trainer.prepared, trainer.usable)
+    known = fitted_on(trainer.prepared, trainer.usable)
     cases = trainer.prepared.cases
     counted = Counter(case.source for case, used in zip(cases, trainer.usable) if case is not None and used)
     sources = dict(sorted(counted.items()))
     every = np.array([case is not None for case in cases])
-    seconds = outcome(trainer.prepared, stacks_of(trainer.prepared, calibration)).sequence_s
+    seconds = sequence_s(predicted(trainer.prepared, stacks_of(trainer.prepared, calibration)))
     apes = np.abs(measured_sequence_s(trainer.prepared) / seconds - 1.0)
     labels = np.array(_labels(trainer, False))
     medians = {s: round(float(np.median(apes[trainer.usable & (labels == s)])), 4) for s in sources}
@@ -89,7 +89,7 @@ def calibrate_runs(rows: list[Row], out: Path, say: Progress, intervals: bool = 
         "median_ape_by_source": medians,
         "mean_of_source_medians": round(float(np.mean(list(medians.values()))), 4),
     }
-    document = training_document(fit, known, targets.learn(trainer.prepared, every), figures, sources)
+    document = training_document(fit, known.known, targets.learn(trainer.prepared, every), figures, sources)
     out.mkdir(parents=True, exist_ok=True)
     write_training(document, out / "training.yaml")
     if intervals:
@@ -133,7 +133,7 @@ def cluster_level(rows: list[Row], say: Progress) -> dict[str, Any]:
 
     trainer = Trainer(rows, fitting=False)
     say(f"{len(rows)} runs of your own")
-    seconds = outcome(trainer.prepared, stacks_of(trainer.prepared, trainer.base)).sequence_s
+    seconds = sequence_s(predicted(trainer.prepared, stacks_of(trainer.prepared, trainer.base)))
     errors = np.log(measured_sequence_s(trainer.prepared) / seconds)
     usable = np.flatnonzero(np.isfinite(errors))
     e = errors[usable]

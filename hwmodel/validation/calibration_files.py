@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 import hwmodel
+from hwmodel.predict.uncertainty import Known
 from hwmodel.validation import targets
-from hwmodel.validation.predict_training import Known
 from hwmodel.validation.run_fit import Fit
 from hwmodel.validation.run_parameters import PARAMETERS
 

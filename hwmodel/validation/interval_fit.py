@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 
 from hwmodel.physics.intervals import log_half_width
+from hwmodel.predict.columns import stack
 from hwmodel.specs.intervals import Familiarity, IntervalConstants
-from hwmodel.validation.batch import columns_of
 from hwmodel.validation.score import MISS
 
 FACTORS = ("source", "stack", "family", "part", "number_format", "kind", "settings")
@@ -39,7 +39,7 @@ def fit_widths(residuals: Sequence[Residual], start: IntervalConstants) -> Inter
 
     weight = _weights(residuals)
     error = np.abs(np.array([r.log_error for r in residuals]))
-    seen = columns_of([r.familiarity for r in residuals], np.arange(len(residuals)))
+    seen = stack([r.familiarity for r in residuals])
     prior = np.log([start.seen, *(getattr(start, name) for name in FACTORS)])
 
     def constants(x: np.ndarray) -> IntervalConstants:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.catalog.stacks import TrainingCalibration
-from hwmodel.specs import Stack
+from hwmodel.predict.training import TrainingPrediction
 from hwmodel.validation.run_fit import measured_sequence_s
-from hwmodel.validation.training import Outcome, Prepared, outcome, stacks_of
+from hwmodel.validation.training import Prepared, predicted, sequence_s, stacks_of
 from hwmodel.validation.training_rows import Case
 
 # Spread of levels between sources and of rows within one (natural logs), from sources left out of the fit.
@@ -46,23 +46,17 @@ def _alikes(prepared: Prepared, place: int, measured: Prepared, usable: Sequence
     )
 
 
-def spreads(prepared: Prepared, stacks: Sequence[Stack], result: Outcome) -> Shares:
+def spreads(found: Sequence[TrainingPrediction | None]) -> Shares:
     """Rows of (level, host, network): how far each unknown of a cluster moves a row's log seconds, by its share."""
-    out = np.zeros((len(prepared.rows), 3))
-    if prepared.batch is None:
-        return out
-    terms = prepared.batch.step(list(stacks))
-    size = prepared.batch.rows.shape
-    places = np.minimum(np.asarray(result.best), size[0] - 1)
 
-    def share(*names: str) -> Shares:
-        seconds = np.sum([np.broadcast_to(getattr(terms, name), size) for name in names], axis=0)
-        return np.asarray(seconds / terms.total_s)[places]
+    def share(one: TrainingPrediction, *names: str) -> float:
+        return sum(float(getattr(one.step, name)) for name in names) / float(one.step.total_s)
 
-    out[:, 0] = BETWEEN
-    out[:, 1] = HOST * share("host_s")
-    out[:, 2] = NETWORK * share(*_TRAFFIC)
-    return np.nan_to_num(out)
+    rows = [
+        (BETWEEN, 0.0, 0.0) if one is None else (BETWEEN, HOST * share(one, "host_s"), NETWORK * share(one, *_TRAFFIC))
+        for one in found
+    ]
+    return np.array(rows).reshape(-1, 3)
 
 
 def expected_shift(own: Shares, seen: Shares, alike: Shares, errors: Shares, among: Shares | None = None) -> float:
@@ -81,14 +75,12 @@ def expected_shift(own: Shares, seen: Shares, alike: Shares, errors: Shares, amo
 
 def level_shifts(prepared: Prepared, measured: Prepared, calibration: TrainingCalibration) -> list[float]:
     """Natural-log correction of each row's seconds from what the measured rows of its cluster say."""
-    stacks = stacks_of(measured, calibration)
-    result = outcome(measured, stacks)
+    theirs = predicted(measured, stacks_of(measured, calibration))
     with np.errstate(invalid="ignore", divide="ignore"):
-        errors = np.log(measured_sequence_s(measured) / result.sequence_s)
+        errors = np.log(measured_sequence_s(measured) / sequence_s(theirs))
     usable = [i for i, case in enumerate(measured.cases) if case is not None and math.isfinite(errors[i])]
-    seen = spreads(measured, stacks, result)
-    own_stacks = stacks_of(prepared, calibration)
-    own = spreads(prepared, own_stacks, outcome(prepared, own_stacks))
+    seen = spreads(theirs)
+    own = spreads(predicted(prepared, stacks_of(prepared, calibration)))
     among = np.array([_alikes(measured, i, measured, usable) for i in usable]).reshape(len(usable), len(usable))
     shifts = []
     for place in range(len(prepared.cases)):

@@ -7,7 +7,7 @@ import numpy as np
 from hwmodel.validation.board import Trainer
 from hwmodel.validation.measured import Shares, expected_shift, spreads
 from hwmodel.validation.run_fit import measured_sequence_s
-from hwmodel.validation.training import outcome, stacks_of
+from hwmodel.validation.training import predicted, sequence_s, stacks_of
 
 MOST_CHOICES = 60  # rows of a source that are given in turn: an even selection of the larger sources
 
@@ -34,8 +34,8 @@ def given_one(trainer: Trainer) -> dict[str, float]:
         if left.sum() < 2:
             continue
         _, calibration = trainer.fit(trainer.usable & ~left)
-        stacks = stacks_of(trainer.prepared, calibration)
-        result = outcome(trainer.prepared, stacks)
-        errors = np.log(target / result.sequence_s)
-        out[str(name)] = _median_ape_given(errors[left], spreads(trainer.prepared, stacks, result)[left])
+        places = np.flatnonzero(left)
+        found = predicted(trainer.prepared, stacks_of(trainer.prepared, calibration), places)
+        errors = np.log(target[places] / sequence_s(found))
+        out[str(name)] = _median_ape_given(errors, spreads(found))
     return out

@@ -14,7 +14,7 @@ from hwmodel.catalog.stacks import training_calibration
 from hwmodel.validation.machines import Resolver
 from hwmodel.validation.records import RowPrediction
 from hwmodel.validation.tables import Row, read_table
-from hwmodel.validation.training import outcome, prepare, stacks_of
+from hwmodel.validation.training import predicted, prepare, stacks_of
 
 LEAST = 8  # layouts that a comparison needs
 SLOW = 2.0  # predicted over measured rate beyond which a run is in a slow mode that no setting tells
@@ -59,12 +59,8 @@ def fill(rows: list[Row]) -> Any:
     """Predicted peak over usable memory of each row (nan where refused)."""
     calibration = training_calibration()
     prepared = prepare(rows, Resolver(load_catalog(), kernel_calibration()), calibration)
-    stacks = stacks_of(prepared, calibration)
-    assert prepared.batch is not None
-    size, _ = prepared.batch.peak_bytes(stacks)
-    best = outcome(prepared, stacks).best
-    done = np.array([case is not None for case in prepared.cases])
-    return np.where(done, size[best] / prepared.capacity, np.nan)
+    found = predicted(prepared, stacks_of(prepared, calibration))
+    return np.array([np.nan if one is None else one.peak_bytes / float(one.run.machine.hbm_bytes) for one in found])
 
 
 def area_under_curve(failed: Any, fine: Any) -> float:

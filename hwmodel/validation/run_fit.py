@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from hwmodel.catalog.stacks import TrainingCalibration
 from hwmodel.specs import Stack
-from hwmodel.validation.batch import Batch, Column
+from hwmodel.validation.batch import Batch, batch_of, outcome
 from hwmodel.validation.run_parameters import PARAMETERS, Parameter, with_values
-from hwmodel.validation.training import MARGIN, Outcome, Prepared, outcome, stacks_of
+from hwmodel.validation.training import Column, Prepared, stacks_of
 
 SCALE = 0.12  # log error beyond which a row loses weight (Cauchy)
 CROWD = 0.85  # rows of a source together weigh n^(1 - CROWD)
@@ -70,20 +70,15 @@ def row_weights(prepared: Prepared, use: NDArray[np.bool_]) -> Column:
     return weight / weight.sum() if weight.sum() > 0 else weight
 
 
-def pruned(
-    prepared: Prepared, result: Outcome, stacks: Sequence[Stack], keep: NDArray[np.bool_], margin: float
-) -> Prepared:
-    """The prepared rows with only the candidates that weigh in their predictions, and only rows to keep."""
-    batch = prepared.batch
-    assert batch is not None
-    seconds = np.broadcast_to(np.asarray(batch.step(stacks).total_s), batch.rows.shape)
-    near = seconds / batch.workload.global_batch_seqs
-    fit = batch.peak_bytes(stacks)[0] <= MARGIN * prepared.capacity[batch.rows]
-    best = np.full(len(prepared.rows), np.inf)
-    np.minimum.at(best, batch.rows, np.where(fit, near, np.inf))
-    alone = ~np.isfinite(best[batch.rows])
-    chosen = keep[batch.rows] & (alone | (fit & (near <= best[batch.rows] * (1.0 + margin))))
-    return msgspec.structs.replace(prepared, batch=batch.subset(np.flatnonzero(chosen)))
+NEAR = 1.25  # slowness against the best at the priors up to which a layout may become the best in a fit
+
+
+def pruned(batch: Batch, stacks: Sequence[Stack], rows: int) -> Batch:
+    """The batch with only the candidates that may be a row's prediction while the constants move."""
+    found = outcome(batch, stacks, rows)
+    near = found.fits & (found.sequence_s <= NEAR * found.row_sequence_s[batch.row])
+    near[found.best[found.best >= 0]] = True
+    return batch.subset(np.flatnonzero(near))
 
 
 def fit_runs(
@@ -100,15 +95,14 @@ def fit_runs(
     target = measured_sequence_s(prepared)
     use = thinned(prepared, use & np.isfinite(target))
     start = with_values(base, {p.name: p.prior for p in parameters})
-    first = stacks(prepared, start)
-    small = pruned(prepared, outcome(prepared, first), first, use, 0.25)
     weight = row_weights(prepared, use)
     rows = np.flatnonzero(use)
+    small = pruned(batch_of(prepared, rows), stacks(prepared, start), len(use))
     weight, goal = weight[rows], np.log(target[rows])
 
     def errors(x: Column) -> Column:
         values = {p.name: p.decode(float(v)) for p, v in zip(parameters, x)}
-        seconds = outcome(small, stacks(small, with_values(base, values))).sequence_s[rows]
+        seconds = outcome(small, stacks(prepared, with_values(base, values)), len(use)).row_sequence_s[rows]
         return goal - np.log(seconds)
 
     def loss(e: Column, x: Column) -> float:
@@ -159,6 +153,3 @@ def _jacobian(errors: Callable[[Column], Column], x: Column, e: Column) -> Colum
         else:
             columns.append((up - e) / 0.05)
     return np.stack(columns, axis=1)
-
-
-__all__ = ["Batch", "Fit", "fit_runs", "measured_sequence_s", "pruned", "row_weights"]

@@ -9,7 +9,7 @@ import numpy as np
 from hwmodel.validation.board import Trainer
 from hwmodel.validation.run_fit import measured_sequence_s
 from hwmodel.validation.tables import Row
-from hwmodel.validation.training import outcome, stacks_of
+from hwmodel.validation.training import predicted, sequence_s, stacks_of
 
 LAYOUT = (
     "tp", "pp", "vpp", "cp", "ep", "dp", "micro_batch", "zero_stage_or_fsdp", "recompute", "sequence_parallel",
@@ -28,7 +28,7 @@ def tuned(rows: list[Row]) -> list[Row]:
 
 def _log_errors(rows: list[Row]) -> np.ndarray:
     trainer = Trainer(rows, fitting=False)
-    seconds = outcome(trainer.prepared, stacks_of(trainer.prepared, trainer.base)).sequence_s
+    seconds = sequence_s(predicted(trainer.prepared, stacks_of(trainer.prepared, trainer.base)))
     return np.asarray(np.log(measured_sequence_s(trainer.prepared) / seconds))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +12,8 @@ from hwmodel.errors import InfeasibleError
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.shape import layers
 from hwmodel.physics.training import step
-from hwmodel.solve.columns import grouped_best, row_of
-from hwmodel.solve.layouts import Cases, Space, layout_space
+from hwmodel.predict.columns import grouped_best, row_of
+from hwmodel.predict.layouts import Cases, Policy, Space, layout_space
 from hwmodel.specs import Layout, MemoryTerms, Precision, StepTerms, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
@@ -31,6 +33,12 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     step_s: Column
     memory_bytes: Column
     best: NDArray[np.int64]  # row of the fastest layout of each case, -1 where none fits
+
+    def pick(self, case: int) -> int:
+        """Row of the fastest layout of a case that fits, else of the leanest; -1 where nothing divides."""
+        row = int(self.best[case])
+        mine = np.flatnonzero(self.space.case == case) if row < 0 else np.empty(0, dtype=np.int64)
+        return int(mine[np.argmin(self.memory_bytes[mine])]) if len(mine) else row
 
     @property
     def s_per_sequence(self) -> Column:
@@ -58,29 +66,40 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
         return float(self.step.total_s)
 
 
-def evaluate(cases: Cases, machine: Machine, precision: Precision, stack: Stack, given: dict[str, float]) -> Evaluation:
-    """Every layout of every case, in blocks that stay in cache."""
-    space = layout_space(cases, float(machine.network.domain), given)
+def evaluate(
+    cases: Cases,
+    machine: Machine,
+    precision: Precision,
+    stack: Stack,
+    policy: Policy,
+    margin: float = MEMORY_MARGIN,
+) -> Evaluation:
+    """Every layout of every case, in blocks that stay in cache; what fills more than 1 - `margin` does not fit."""
+    space = layout_space(cases, float(machine.network.domain), policy)
     step_s = np.full(space.count, np.inf)
     memory_bytes = np.full(space.count, np.inf)
     for start in range(0, space.count, BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
         part = space.rows(block)
-        workload = Workload(seq_len=cases.seq_len, global_batch_seqs=part.batch_seqs)
+        workload = _load(cases, part.batch_seqs)
         memory_bytes[block] = peak_memory(cases.shape, precision, part.layout, workload, stack).total_bytes
-        fits = np.flatnonzero(memory_bytes[block] <= usable_bytes(machine))
+        fits = np.flatnonzero(memory_bytes[block] <= usable_bytes(machine, margin))
         if len(fits):
             rows = part.rows(fits)
-            load = Workload(seq_len=cases.seq_len, global_batch_seqs=rows.batch_seqs)
+            load = _load(cases, rows.batch_seqs)
             terms = step(cases.shape, machine, precision, rows.layout, load, stack)
             step_s[start + fits] = terms.total_s
     best = grouped_best(space.case, step_s / np.maximum(space.batch_seqs, 1.0), cases.count)
     return Evaluation(cases=cases, space=space, step_s=step_s, memory_bytes=memory_bytes, best=best)
 
 
-def usable_bytes(machine: Machine) -> float:
+def _load(cases: Cases, batch_seqs: Any) -> Workload:
+    return Workload(seq_len=cases.seq_len, global_batch_seqs=batch_seqs, trainable_fraction=cases.trainable_fraction)
+
+
+def usable_bytes(machine: Machine, margin: float = MEMORY_MARGIN) -> float:
     """Memory that a plan may fill [bytes]."""
-    return float(machine.hbm_bytes) * (1.0 - MEMORY_MARGIN)
+    return float(machine.hbm_bytes) * (1.0 - margin)
 
 
 def choice(evaluation: Evaluation, row: int, machine: Machine, precision: Precision, stack: Stack) -> Choice:
@@ -89,7 +108,7 @@ def choice(evaluation: Evaluation, row: int, machine: Machine, precision: Precis
     shape = evaluation.cases.shape
     layout = row_of(evaluation.space.layout, row)
     batch = float(evaluation.space.batch_seqs[row])
-    load = Workload(seq_len=evaluation.cases.seq_len, global_batch_seqs=batch)
+    load = _load(evaluation.cases, batch)
     terms = step(shape, machine, precision, layout, load, stack)
     fleet = int(evaluation.cases.accelerators[case])
     used = int(layout.accelerators)
@@ -113,7 +132,7 @@ def runners_up(evaluation: Evaluation, case: int, count: int = 3) -> list[int]:
     layout = evaluation.space.layout
     for row in rows:
         one = row_of(layout, int(row))
-        split = (one.tp, one.cp, one.pp, one.ep, one.zero)
+        split = tuple(float(size) for size in (one.tp, one.cp, one.pp, one.ep, one.zero))
         if split not in seen:
             seen.add(split)
             chosen.append(int(row))

@@ -1,0 +1,105 @@
+"""Records as columns: many records become one whose fields are arrays, and one row of it a record of numbers again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.physics.columns import take
+
+R = TypeVar("R", bound=msgspec.Struct)
+Index = NDArray[np.intp]
+
+
+def column(values: Sequence[Any], index: Index | None = None) -> Any:
+    """One number where all agree (so that the physics can skip what is absent), else an array, gathered at `index`."""
+    array = np.asarray(values, dtype=float)
+    if (array == array[0]).all():
+        return float(array[0])
+    return array if index is None else array[index]
+
+
+def stack(records: Sequence[R], index: Index | None = None) -> R:
+    """Records of one kind as one record of columns; row i holds the fields of `records[index[i]]` (or of `records[i]`).
+
+    Records inside records are stacked too, tuples of records padded with records of count zero; words are the first's.
+    """
+    fields: dict[str, Any] = {}
+    for name in records[0].__struct_fields__:
+        values = [getattr(record, name) for record in records]
+        first = values[0]
+        if isinstance(first, msgspec.Struct):
+            fields[name] = stack(values, index)
+        elif isinstance(first, tuple) and first and isinstance(first[0], msgspec.Struct):
+            fields[name] = _stacked_blocks(values, index)
+        elif isinstance(first, (int, float)) and not isinstance(first, bool):
+            fields[name] = column(values, index)
+        else:
+            fields[name] = first
+    return type(records[0])(**fields)
+
+
+def _stacked_blocks(values: Sequence[tuple[Any, ...]], index: Index | None) -> tuple[Any, ...]:
+    depth = max(len(blocks) for blocks in values)
+    padded = [blocks + (msgspec.structs.replace(blocks[0], count=0.0),) * (depth - len(blocks)) for blocks in values]
+    return tuple(stack([blocks[place] for blocks in padded], index) for place in range(depth))
+
+
+def stack_distinct(records: Sequence[R]) -> R:
+    """`stack` for records of which many are one and the same object: each is read once."""
+    places: dict[int, int] = {}
+    kept: list[R] = []
+    index = np.empty(len(records), dtype=np.intp)
+    for row, record in enumerate(records):
+        if id(record) not in places:
+            places[id(record)] = len(kept)
+            kept.append(record)
+        index[row] = places[id(record)]
+    return stack(kept, index)
+
+
+def gather(record: R, rows: Any) -> R:
+    """The record with every column, also of the records inside it, gathered at `rows`; numbers stay numbers."""
+    fields: dict[str, Any] = {}
+    for name in record.__struct_fields__:
+        value = getattr(record, name)
+        if isinstance(value, msgspec.Struct):
+            fields[name] = gather(value, rows)
+        elif isinstance(value, tuple):
+            fields[name] = tuple(gather(item, rows) if isinstance(item, msgspec.Struct) else item for item in value)
+        else:
+            fields[name] = value[rows] if isinstance(value, np.ndarray) and value.ndim else value
+    return type(record)(**fields)
+
+
+def row_of(record: R, row: int) -> R:
+    """One row of a record of columns as a record of plain floats; fields that are numbers stay."""
+    values = {name: getattr(record, name) for name in record.__struct_fields__}
+    return type(record)(**{n: float(v[row]) if isinstance(v, np.ndarray) else v for n, v in values.items()})
+
+
+def joined(records: Sequence[R], counts: Sequence[int]) -> R:
+    """Records of columns (`counts` rows each) below each other as one record."""
+    fields: dict[str, Any] = {}
+    for name in records[0].__struct_fields__:
+        values = [np.broadcast_to(np.asarray(getattr(r, name), dtype=float), (n,)) for r, n in zip(records, counts)]
+        fields[name] = np.concatenate(values)
+    return type(records[0])(**fields)
+
+
+def grouped_best(group: NDArray[np.int64], value: NDArray[np.float64], groups: int) -> NDArray[np.int64]:
+    """Row of the smallest value in each group (the first of equal ones), -1 where a group has no finite value."""
+    order = np.lexsort((value, group))
+    best = np.full(groups, -1, dtype=np.int64)
+    firsts, positions = np.unique(group[order], return_index=True)
+    best[firsts] = order[positions]
+    found = np.flatnonzero(best >= 0)
+    best[found[~np.isfinite(value[best[found]])]] = -1
+    return best
+
+
+__all__ = ["column", "gather", "grouped_best", "joined", "row_of", "stack", "stack_distinct", "take"]

@@ -1,0 +1,268 @@
+"""The one layout space: what is fixed and a policy give every way to spread a model over a fleet, as columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import product
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.physics import shape as shape_physics
+from hwmodel.physics.columns import take
+from hwmodel.specs import Layout, Shape
+from hwmodel.specs.stack import GENERIC, Stack
+
+Column = NDArray[np.float64]
+Values = tuple[float, ...]
+
+TENSOR = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+PIPELINE = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0, 24.0, 32.0, 36.0, 48.0, 64.0)
+VIRTUAL = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0)
+MICRO_BATCH = (1.0, 2.0, 4.0, 8.0, 16.0)
+RECOMPUTE = (0.0, 1.0, 1.25, 1.5, 1.75, 2.0)  # none, selective, whole in a share of the layers, full
+# Ring or all-to-all context parallelism below this share of a sequence a rank costs more than it saves.
+CONTEXT_TOKENS_PER_RANK = 4096
+# A fleet larger than its batch must split sequences too, into at most so many parts.
+CONTEXT_OF_SMALL_BATCH = (1.0, 2.0, 4.0, 8.0)
+SEARCHED = ("tp", "cp", "pp", "vpp", "ep", "micro_batch", "recompute", "zero")
+FULL_SHARD = 3.0  # ZeRO stage at which weights are gathered for every layer and pass
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What a question fixes and how the blanks are filled.
+
+    `fixed` names settings of `Layout` with the values they may take. `exact` describes a run on all of the fleet with
+    a given batch, stated sizes taken at their word even where they divide unevenly; without it accelerators may idle.
+    The habits of the stack say what a blank means: its sharding, whether it interleaves, sequence parallelism.
+    """
+
+    fixed: tuple[tuple[str, Values], ...] = ()
+    exact: bool = False
+    zero: Values = (1.0, FULL_SHARD)
+    interleaves: bool = True
+    sequence_parallel: float = 1.0
+
+    def stated(self, name: str) -> bool:
+        """Whether the question fixes a setting."""
+        return any(name == one for one, _ in self.fixed)
+
+    def choices(self, name: str, usual: Values) -> Values:
+        """The values of a setting: those fixed, else the usual ones."""
+        return next((values for one, values in self.fixed if one == name), usual)
+
+    def trusts(self, name: str) -> bool:
+        """Whether a stated value needs no check: the run was made, or is asked for, just so."""
+        return self.exact and self.stated(name)
+
+
+def policy(stack: Stack, fixed: Mapping[str, float | Values], *, exact: bool = False) -> Policy:
+    """The policy of a question under the habits of a stack. The generic stack shards either way, others as they do."""
+    values = {name: value if isinstance(value, tuple) else (value,) for name, value in fixed.items()}
+    return Policy(
+        fixed=tuple(sorted(values.items())),
+        exact=exact,
+        zero=(1.0, FULL_SHARD) if stack.id == GENERIC else (float(stack.default_zero),),
+        interleaves=float(stack.default_vpp_layers) > 0,
+        sequence_parallel=float(stack.default_sequence_parallel),
+    )
+
+
+class Cases(msgspec.Struct, frozen=True, kw_only=True):
+    """Questions about one shape answered together, a row each: a fleet, and a batch given or only capped [seqs]."""
+
+    shape: Shape
+    accelerators: Column
+    batch_cap_seqs: Column
+    batch_given: bool
+    seq_len: float
+    trainable_fraction: float = 1.0  # below one: adapters on frozen weights
+
+    @property
+    def count(self) -> int:
+        return len(self.accelerators)
+
+
+class Space(msgspec.Struct, frozen=True, kw_only=True):
+    """Layouts of all cases below each other: `case` says which one a row belongs to."""
+
+    case: NDArray[np.int64]
+    layout: Layout
+    batch_seqs: Column
+
+    @property
+    def count(self) -> int:
+        return len(self.case)
+
+    def rows(self, index: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Space:
+        """The layouts at `index`."""
+        return Space(case=self.case[index], layout=take(self.layout, index), batch_seqs=self.batch_seqs[index])
+
+
+class _Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What of the shape, the fleet and the batch bounds the discrete choices."""
+
+    layers: float
+    heads: float
+    experts: float
+    seq_len: float
+    fleet: float
+    domain: float
+    batch_below_fleet: bool
+
+
+def _limits(cases: Cases, domain: float) -> _Limits:
+    blocks = cases.shape.blocks
+    fleet = float(np.max(cases.accelerators))
+    return _Limits(
+        layers=float(shape_physics.layers(cases.shape)),
+        heads=min((float(block.n_heads) for block in blocks if block.n_heads > 0), default=1.0),
+        experts=max((float(block.n_experts) for block in blocks), default=0.0),
+        seq_len=float(cases.seq_len),
+        fleet=fleet,
+        domain=domain,
+        batch_below_fleet=cases.batch_given and float(np.min(cases.batch_cap_seqs)) < fleet,
+    )
+
+
+def _context(limits: _Limits) -> Values:
+    most = max(0, round(math.log2(limits.seq_len / CONTEXT_TOKENS_PER_RANK)))
+    long = tuple(2.0**i for i in range(most + 1))
+    return tuple(sorted({*long, *CONTEXT_OF_SMALL_BATCH})) if limits.batch_below_fleet else long
+
+
+def _expert_ways(limits: _Limits) -> Values:
+    """Powers of two that divide the experts."""
+    if limits.experts <= 1:
+        return (1.0,)
+    powers = (2.0**i for i in range(int(math.log2(limits.experts)) + 1))
+    return tuple(e for e in powers if limits.experts % e == 0)
+
+
+def _splits(limits: _Limits, p: Policy) -> list[Values]:
+    """Tensor, context, pipeline and virtual sizes. Heads divide over tensor ranks and the sequence over context ranks,
+    no pipeline stage is empty, virtual stages (nearly) divide the layers; what the policy trusts is not checked."""
+
+    def tensor(t: float) -> bool:
+        return p.trusts("tp") or (limits.heads % t == 0 and (t <= limits.domain or p.stated("tp")))
+
+    def stages(s: float) -> bool:
+        return s <= limits.fleet and (p.trusts("pp") or math.ceil(limits.layers / s) * (s - 1) < limits.layers)
+
+    def virtual(s: float, v: float) -> bool:
+        return v == 1 or p.trusts("vpp") or (s > 1 and _interleaves(limits.layers, s * v))
+
+    tensors = [t for t in p.choices("tp", TENSOR) if tensor(t)]
+    contexts = [c for c in p.choices("cp", _context(limits)) if p.trusts("cp") or limits.seq_len % c == 0]
+    pipelines = [s for s in p.choices("pp", PIPELINE) if stages(s)]
+    virtuals = p.choices("vpp", VIRTUAL if p.interleaves else (1.0,))
+    return [
+        (t, c, s, v)
+        for t, c, s, v in product(tensors, contexts, pipelines, virtuals)
+        if t * c * s <= limits.fleet and virtual(s, v)
+    ]
+
+
+def _shards(stages: float, zero: float, p: Policy) -> bool:
+    """Weights gathered for every layer and pass (FSDP) do not combine with a pipeline, unless a run says so."""
+    return zero < FULL_SHARD or stages == 1 or p.stated("zero") or (p.stated("pp") and len(p.zero) == 1)
+
+
+@lru_cache(maxsize=256)
+def _option_table(limits: _Limits, p: Policy) -> NDArray[np.float64]:
+    rest = list(
+        product(
+            p.choices("ep", _expert_ways(limits)),
+            p.choices("micro_batch", MICRO_BATCH),
+            p.choices("recompute", RECOMPUTE),
+            p.choices("zero", p.zero),
+        )
+    )
+    rows = [(*split, *other) for split, other in product(_splits(limits, p), rest) if _shards(split[2], other[3], p)]
+    table = np.array(rows, dtype=float).reshape(-1, len(SEARCHED))
+    table.setflags(write=False)
+    return table
+
+
+def option_table(cases: Cases, domain: float, p: Policy) -> NDArray[np.float64]:
+    """The combinations of discrete choices that the shape admits, before they are held against a fleet; a row each.
+
+    Columns as in SEARCHED.
+    """
+    return _option_table(_limits(cases, domain), p)
+
+
+# Layers missing from the last virtual stages (first and last often carry one less), as a share of all layers.
+UNEVEN_SHARE = 0.05
+
+
+def _interleaves(layers: float, chunks: float) -> bool:
+    """Whether so many virtual stages of equal depth hold the layers, but for a few missing at the ends."""
+    return chunks <= layers and math.ceil(layers / chunks) * chunks - layers <= UNEVEN_SHARE * layers
+
+
+def _largest_divisor(count: float, at_most: Column) -> Column:
+    """Largest divisor of `count` not above each entry; 0 where there is none."""
+    whole = int(count)
+    small = [d for d in range(1, math.isqrt(whole) + 1) if whole % d == 0]
+    divisors = np.array(sorted({*small, *(whole // d for d in small)}), dtype=float)
+    place = np.searchsorted(divisors, at_most, side="right") - 1
+    return np.where(place >= 0, divisors[np.maximum(place, 0)], 0.0)
+
+
+def _data_parallel(dp_most: Column, micro: Column, batch: Column, given: bool) -> tuple[Column, Column]:
+    """Replicas and global batch [seqs] of each row: a given batch must divide, a capped one is filled."""
+    if not given:
+        dp = np.minimum(dp_most, np.floor(batch / micro))
+        per_step = np.maximum(dp * micro, 1.0)
+        return dp, np.floor(batch / per_step) * per_step
+    dp = np.zeros_like(dp_most)
+    for b, mb in {(float(b), float(m)) for b, m in zip(batch, micro)}:
+        rows = (batch == b) & (micro == mb)
+        if b % mb == 0:
+            dp[rows] = _largest_divisor(b / mb, dp_most[rows])
+    return dp, batch
+
+
+def _whole_fleet(dp: Column, micro: Column, batch: Column, p: Policy) -> tuple[NDArray[np.bool_], Column]:
+    """Rows that use every accelerator, and their micro-batches: those that divide the batch, or (where none does) the
+    smallest, a batch of uneven replicas read as their average."""
+    sized = all(p.stated(name) for name in ("tp", "cp", "pp"))
+    keep = (dp == np.floor(dp)) & (dp >= 1.0) & (sized | (dp <= batch))
+    told = keep & np.isin(dp, p.choices("dp", ()))
+    if told.any() and not sized:  # the fleet decides where stated replicas do not multiply out
+        keep = told
+    with np.errstate(divide="ignore", invalid="ignore"):
+        even = keep & (np.mod(batch, micro * dp) == 0)
+        if even.any():
+            return even, micro
+        if p.stated("micro_batch"):
+            return keep, micro
+        return keep & (micro == MICRO_BATCH[0]), np.minimum(micro, batch / dp)
+
+
+def layout_space(cases: Cases, domain: float, p: Policy) -> Space:
+    """All layouts that the cases admit: the options of the shape times each fleet, with the replicas that divide."""
+    table = option_table(cases, domain, p)
+    case = np.repeat(np.arange(cases.count), len(table))
+    tp, cp, pp, vpp, ep, micro, recompute, zero = np.tile(table, (cases.count, 1)).T
+    ways, batch = tp * cp * pp, cases.batch_cap_seqs[case]
+    if p.exact:
+        dp = cases.accelerators[case] / ways
+        keep, micro = _whole_fleet(dp, micro, batch, p)
+    else:
+        dp, batch = _data_parallel(np.floor(cases.accelerators[case] / ways), micro, batch, cases.batch_given)
+        keep = (dp >= 1) & (batch >= 1)
+    if not p.trusts("ep"):
+        keep &= np.mod(tp * cp * dp, ep) == 0
+    rows = np.flatnonzero(keep)
+    parallel = p.choices("sequence_parallel", (p.sequence_parallel,))[0]
+    layout = Layout(
+        tp=tp[rows], cp=cp[rows], pp=pp[rows], vpp=vpp[rows], ep=ep[rows], dp=dp[rows],
+        zero=zero[rows], micro_batch=micro[rows], recompute=recompute[rows],
+        sequence_parallel=np.where(tp[rows] > 1, parallel, 0.0),
+    )  # fmt: skip
+    return Space(case=case[rows], layout=layout, batch_seqs=batch[rows])
