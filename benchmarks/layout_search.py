@@ -12,9 +12,9 @@ import numpy as np
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.shape import shape_for_params
 from hwmodel.physics.training import step
-from hwmodel.solve.layouts import Cases, layout_space
+from hwmodel.predict.layouts import Cases, layout_space, policy
+from hwmodel.predict.search import BLOCK_ROWS, evaluate
 from hwmodel.solve.request import parse_request
-from hwmodel.solve.search import BLOCK_ROWS, evaluate
 from hwmodel.solve.setting import resolve
 from hwmodel.specs import Workload
 
@@ -29,7 +29,7 @@ def raw_rate() -> tuple[int, float]:
     fleets = np.arange(8.0, 16_385.0, 40.0)
     cases = Cases(shape=shape, accelerators=fleets, batch_cap_seqs=np.full(len(fleets), 4096.0), batch_given=False,
                   seq_len=4096.0)  # fmt: skip
-    space = layout_space(cases, 8.0, {})
+    space = layout_space(cases, 8.0, policy(setting.stack, {}))
     start = time.perf_counter()
     for first in range(0, space.count, BLOCK_ROWS):
         rows = space.rows(slice(first, first + BLOCK_ROWS))
@@ -47,7 +47,7 @@ def search_rate() -> tuple[int, float]:
     cases = Cases(shape=shape_for_params(70e9), accelerators=fleets, batch_cap_seqs=np.full(len(fleets), 4096.0),
                   batch_given=False, seq_len=4096.0)  # fmt: skip
     start = time.perf_counter()
-    found = evaluate(cases, setting.machine, setting.precision, setting.stack, {})
+    found = evaluate(cases, setting.machine, setting.precision, setting.stack, policy(setting.stack, {}))
     return found.space.count, time.perf_counter() - start
 
 

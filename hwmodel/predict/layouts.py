@@ -153,7 +153,9 @@ def _splits(limits: _Limits, p: Policy) -> list[Values]:
         return s <= limits.fleet and (p.trusts("pp") or math.ceil(limits.layers / s) * (s - 1) < limits.layers)
 
     def virtual(s: float, v: float) -> bool:
-        return v == 1 or p.trusts("vpp") or (s > 1 and _interleaves(limits.layers, s * v))
+        if s == 1:  # a run that states both is taken at its word
+            return v == 1 or (p.trusts("vpp") and p.stated("pp"))
+        return v == 1 or p.trusts("vpp") or _interleaves(limits.layers, s * v)
 
     tensors = [t for t in p.choices("tp", TENSOR) if tensor(t)]
     contexts = [c for c in p.choices("cp", _context(limits)) if p.trusts("cp") or limits.seq_len % c == 0]

@@ -99,11 +99,6 @@ class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
                 "seq_len": r.seq_len,
                 "trainable_fraction": float(self.workload.trainable_fraction),
             },
-            "request": {
-                "options": [list(pair) for pair in r.asked],
-                "seq_len": r.seq_len,
-                "trainable_fraction": float(self.workload.trainable_fraction),
-            },
             "resolved": self._resolved(),
             "layout": layout_dict(self.layout, self.workload),
             "accelerators": self.accelerators,
@@ -227,7 +222,7 @@ def _ranks(layout: dict[str, float], fleet: int) -> None:
     ranks = fleet / pp if "pp" in layout else float(fleet)
     if layout.get("ep", 1.0) > ranks:
         raise InputError(f"--ep {layout['ep']:g} is more than the {ranks:g} ranks of one stage")
-    if layout.get("vpp", 1.0) > 1.0 and pp == 1.0 and "pp" in layout:
+    if layout.get("vpp", 1.0) > 1.0 and pp == 1.0:
         raise InputError(f"--vpp {layout['vpp']:g} splits the stages of a pipeline: add --pp of 2 or more")
     if tp * cp * pp > fleet:
         raise InputError(f"tp {tp:g} x cp {cp:g} x pp {pp:g} is more than {fleet} accelerators")

@@ -11,9 +11,10 @@ from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.catalog.stacks import TrainingCalibration, stack_id, training_calibration
 from hwmodel.errors import InputError
 from hwmodel.physics.shape import parameters
+from hwmodel.predict.training import run_space
 from hwmodel.validation.machines import Resolver, fabric_of, nic_gbit_per_accelerator, recipe_name
 from hwmodel.validation.tables import CellError, read_table
-from hwmodel.validation.training import Prepared, outcome, prepare, stacks_of
+from hwmodel.validation.training import Prepared, predicted, prepare, sequence_s, stacks_of
 from hwmodel.validation.training_rows import case_of, recompute_values, zero_stage
 
 ROW = {
@@ -112,8 +113,8 @@ def test_layouts_that_do_not_multiply_are_refused() -> None:
 
 def test_a_batch_too_small_for_the_fleet_says_so() -> None:
     """What binds is named: the batch and the accelerators, not a size of one."""
-    ready, _ = prepared(ROW | {"tp": "", "pp": "", "cp": "1", "n_accel": "512", "global_batch_seqs": "2"})
-    assert "share a global batch of 2 sequences" in ready.reasons[0]
+    ready, _ = prepared(ROW | {"tp": "", "pp": "", "cp": "1", "n_accel": "512", "global_batch_seqs": "1"})
+    assert "share a global batch of 1 sequences" in ready.reasons[0]
     assert "cp 1" not in ready.reasons[0]
 
 
@@ -127,17 +128,17 @@ def test_what_is_blank_is_searched_and_the_stated_layout_lies_near() -> None:
         "recompute": "full",
     }
     ready, calibration = prepared(ROW, stated)
-    result = outcome(ready, stacks_of(ready, calibration))
-    assert 0.5 < float(result.sequence_s[0] / result.sequence_s[1]) < 1.1
+    seconds = sequence_s(predicted(ready, stacks_of(ready, calibration)))
+    assert 0.5 < float(seconds[0] / seconds[1]) <= 1.0
 
 
 def test_two_cores_a_chip_are_chips() -> None:
     one = ROW | {"accelerator": "trainium2", "n_accel": "16", "tp": "8", "pp": "1", "dp": "4", "cp": "1"}
     ready, _ = prepared(one)
     assert ready.reasons[0] == ""
-    assert ready.batch is not None
-    layout = ready.batch.layout
-    assert float(layout.accelerators if not hasattr(layout.accelerators, "max") else layout.accelerators.max()) == 16.0
+    run = ready.runs[0]
+    assert run is not None
+    assert run_space(run).layout.accelerators.max() == 16.0
 
 
 def test_frameworks_name_stacks() -> None:
