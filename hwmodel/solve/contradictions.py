@@ -23,7 +23,7 @@ def check_contradictions(r: Request) -> None:
     _check_lifetime_budget(r)
     if r.loss_factor != 1.0 and not r.has_loss_target:
         raise InputError("--loss-factor scales a loss target: add --loss or --loss-like 70B@1.4T")
-    sized = r.params is not None or r.model is not None
+    sized = r.params is not None or r.model is not None or r.shape is not None
     if sized and r.tokens is not None and r.flop is not None:
         raise InputError("--params, --tokens and --flops are tied by C = 6 N D: give two of the three")
     if sized and r.tokens is not None and r.has_loss_target:

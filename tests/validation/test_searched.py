@@ -20,12 +20,14 @@ def test_grids_of_layouts_are_left_out(rows: list[Row]) -> None:
     assert not any("nanotron" in name or "vTrain" in name for name in sources)
 
 
-def test_a_searched_layout_predicts_nearly_as_well_as_the_printed_one(rows: list[Row]) -> None:
+def test_the_search_of_plan_costs_no_more_accuracy_than_it_did(rows: list[Row]) -> None:
+    """The fastest layout of a search is predicted too fast more often than the printed one."""
     some = [row for row in rows if row["source"].startswith("MLPerf") or row["source"] == "Korthikanti 2022"]
     found = {row["source"]: row for row in searched_layouts(some)}
     assert len(found) == 5
     for row in found.values():
-        assert float(row["searched_abs"]) < 0.16, row["source"]
+        assert float(row["searched_abs"]) < 0.25, row["source"]
+    assert sum(float(row["searched_abs"]) for row in found.values()) / 5 < 0.12
 
 
 def test_blanked_columns_exist(rows: list[Row]) -> None:
