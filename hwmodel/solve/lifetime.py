@@ -16,6 +16,7 @@ import msgspec
 from hwmodel import laws, ops
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws.data import tokens_for_effective
+from hwmodel.numerics import least
 from hwmodel.ops import Num
 from hwmodel.specs.law import LawSpec
 
@@ -26,6 +27,7 @@ Limit = Callable[[Any, Any], Any]  # (params, tokens) -> whether it is allowed
 
 LOW, HIGH, POINTS = -5.0, 7.0, 97  # log odds of the size term's share of the reducible loss: small shares are large N
 FINE_POINTS = 4 * POINTS
+NARROWINGS = 38
 
 
 class Lifetime(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +126,7 @@ def option_optimum(option: Option, loss: Num, inference_tokens: Num) -> Lifetime
 
     restricted = bool(option.limits) or option.unique_tokens is not None or option.build is not None
     # What restricts may leave a thin range of sizes: a finer grid, the one that `_feasible` looks at.
-    logit = _minimise(cost, FINE_POINTS if restricted else POINTS)
+    logit = least(cost, LOW, HIGH, FINE_POINTS if restricted else POINTS, NARROWINGS)
     if restricted:
         _feasible(option, allowed, logit)
     n, d = place(logit)
@@ -149,7 +151,7 @@ def _training_optimum(option: Option, loss: Num, place: Callable[[Any], tuple[An
     if option.unique_tokens is None and option.penalty is None and option.build is None:
         best = laws.optimum_for_loss(option.law, loss)
         return best.params, best.tokens
-    return place(_minimise(lambda logit: train_flop(*place(logit)), FINE_POINTS))
+    return place(least(lambda logit: train_flop(*place(logit)), LOW, HIGH, FINE_POINTS, NARROWINGS))
 
 
 def cheapest(options: Sequence[Option], loss: float, inference_tokens: float) -> tuple[Lifetime, dict[str, str]]:
@@ -254,30 +256,3 @@ def _feasible(option: Option, allowed: Callable[[Any, Sequence[str]], Any], logi
 
 def _share(logit: Num) -> Num:
     return 1.0 / (1.0 + ops.exp(-logit))
-
-
-def _minimise(cost: Callable[[Any], Any], points: int = POINTS) -> Any:
-    """Arguments of the least cost, elementwise: a grid, then golden section between the best point's neighbours."""
-    import numpy as np
-
-    shape = np.shape(cost(0.0))
-    grid = np.linspace(LOW, HIGH, points)
-    values = cost(grid.reshape((points,) + (1,) * len(shape)))
-    middle = grid[np.argmin(values, axis=0)]
-    step = (HIGH - LOW) / (points - 1)
-    left, right = middle - step, middle + step
-    golden = (5.0**0.5 - 1.0) / 2.0
-    inner, outer = right - golden * (right - left), left + golden * (right - left)
-    f_inner, f_outer = cost(inner), cost(outer)
-    for _ in range(38):
-        keep_left = f_inner < f_outer
-        left, right = np.where(keep_left, left, inner), np.where(keep_left, outer, right)
-        fresh = np.where(keep_left, right - golden * (right - left), left + golden * (right - left))
-        f_fresh = cost(fresh)
-        inner, outer = np.where(keep_left, fresh, outer), np.where(keep_left, inner, fresh)
-        f_inner, f_outer = np.where(keep_left, f_fresh, f_outer), np.where(keep_left, f_inner, f_fresh)
-    # the grid's best, where a jump in the cost or a limit made the refinement land beside it
-    ends = np.stack([np.asarray(0.5 * (left + right)), np.asarray(middle)])
-    pick = np.argmin(np.stack([np.asarray(cost(e)) for e in ends]), axis=0)
-    result = np.take_along_axis(ends, pick[None], axis=0)[0]
-    return float(result) if np.ndim(result) == 0 else result

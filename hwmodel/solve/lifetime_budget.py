@@ -9,6 +9,7 @@ import numpy as np
 
 from hwmodel import laws
 from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.numerics import falls_at
 from hwmodel.solve.demand import option
 from hwmodel.solve.fleet import Fleet, hourly_usd
 from hwmodel.solve.lifetime import Lifetime, option_optimum
@@ -35,7 +36,7 @@ def loss_for_budget(setting: Setting, model: LossModel, fleet: Fleet, demand: fl
     near = float(laws.optimum_for_flop(model.law, flop).params)
     loss = floor
     for _ in range(ROUNDS):
-        loss = _bisect(model, costs(setting, fleet, near), floor, demand, usd)
+        loss = _affordable_loss(model, costs(setting, fleet, near), floor, demand, usd)
         size = float(laws.optimum_for_loss(model.law, loss).params)
         if abs(size / near - 1.0) < SETTLED:
             break
@@ -52,7 +53,7 @@ def with_paid_loss(setting: Setting, model: LossModel, fleet: Fleet | None) -> S
     return msgspec.structs.replace(setting, request=msgspec.structs.replace(r, loss=loss))
 
 
-def _bisect(model: LossModel, of: Costs, floor: float, demand: float, usd: float) -> float:
+def _affordable_loss(model: LossModel, of: Costs, floor: float, demand: float, usd: float) -> float:
     """Where the least lifetime cost falls to the budget as the loss rises."""
     way = option(model, of)
 
@@ -69,7 +70,4 @@ def _bisect(model: LossModel, of: Costs, floor: float, demand: float, usd: float
             binding="budget",
             remedy="a larger budget or less demand",
         )
-    for _ in range(HALVINGS):
-        middle = 0.5 * (low + high)
-        low, high = (low, middle) if float(life(middle).total_cost) <= usd else (middle, high)
-    return floor + math.exp(high)
+    return floor + math.exp(falls_at(lambda x: not float(life(x).total_cost) <= usd, low, high, HALVINGS))

@@ -11,6 +11,7 @@ import msgspec
 from hwmodel import laws
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws import data as data_laws
+from hwmodel.numerics import falls_at_log, least
 from hwmodel.solve.lifetime import Option, option_optimum
 from hwmodel.solve.request import Request
 from hwmodel.solve.result import Band, Value, value_of
@@ -93,30 +94,8 @@ def loss_target(r: Request, model: LossModel) -> float | None:
     return None
 
 
-def _bisect(above: Callable[[float], bool], low: float, high: float) -> float:
-    """Where `above` turns from True to False between two positive ends, on the log scale."""
-    a, b = math.log(low), math.log(high)
-    for _ in range(70):
-        middle = 0.5 * (a + b)
-        a, b = (middle, b) if above(math.exp(middle)) else (a, middle)
-    return math.exp(0.5 * (a + b))
-
-
-def _least(cost: Callable[[float], float], low: float, high: float) -> float:
-    """Argument of the least value between two positive ends: a grid on the log scale, then golden section."""
-    points = 65
-    step = math.log(high / low) / (points - 1)
-    grid = [low * math.exp(i * step) for i in range(points)]
-    best = min(range(points), key=lambda i: cost(grid[i]))
-    a, b = math.log(grid[max(best - 1, 0)]), math.log(grid[min(best + 1, points - 1)])
-    golden = (5.0**0.5 - 1.0) / 2.0
-    for _ in range(48):
-        left, right = b - golden * (b - a), a + golden * (b - a)
-        a, b = (a, right) if cost(math.exp(left)) < cost(math.exp(right)) else (left, b)
-    return math.exp(0.5 * (a + b))
-
-
 SMALLEST_PARAMS, LARGEST_PARAMS = 1e6, 1e14
+SIZES_TRIED = 65  # of the grid that a least loss is refined from
 
 
 def size(r: Request, model: LossModel, params: float | None, affordable: TokensOfSize | None) -> Sized:
@@ -178,7 +157,7 @@ def _for_compute(r: Request, model: LossModel, params: float | None, tokens_of: 
         return _sized(model, params, tokens_of(params), {"tokens": f"what {given} buys at this size"}, by)
     if r.tokens is not None:
         wanted = r.tokens
-        n = _bisect(lambda x: tokens_of(x) > wanted, SMALLEST_PARAMS, LARGEST_PARAMS)
+        n = falls_at_log(lambda x: tokens_of(x) > wanted, SMALLEST_PARAMS, LARGEST_PARAMS)
         return _sized(model, n, wanted, {"params": f"the largest size that sees these tokens within {given}"}, by)
     law = model.law
     flop = r.flop
@@ -194,9 +173,11 @@ def _for_compute(r: Request, model: LossModel, params: float | None, tokens_of: 
         return _sized(model, params_band, tokens_band, {"params": how, "tokens": how}, by)
     how = f"least loss within {given} ({law.id})"
     if laws.has_loss(law):
-        n = _least(lambda x: float(model.loss(x, max(tokens_of(x), 1.0))), SMALLEST_PARAMS, LARGEST_PARAMS)
+        n = _least_loss(model, tokens_of)
     else:
-        n = _bisect(lambda x: tokens_of(x) > float(laws.tokens_for_params(law, x)), SMALLEST_PARAMS, LARGEST_PARAMS)
+        n = falls_at_log(
+            lambda x: tokens_of(x) > float(laws.tokens_for_params(law, x)), SMALLEST_PARAMS, LARGEST_PARAMS
+        )
     d = tokens_of(n)
     spread: Value = n
     if model.drawn is not None:
@@ -206,6 +187,18 @@ def _for_compute(r: Request, model: LossModel, params: float | None, tokens_of: 
         spread = Band(n, n * low, n * high)
         return _sized(model, spread, Band(d, d / high, d / low), {"params": how, "tokens": how}, by)
     return _sized(model, spread, d, {"params": how, "tokens": how}, by)
+
+
+def _least_loss(model: LossModel, tokens_of: TokensOfSize) -> float:
+    """The size of the least loss on the tokens that each size can see."""
+    import numpy as np
+
+    def loss(log_params: float) -> float:
+        n = math.exp(log_params)
+        return float(model.loss(n, max(tokens_of(n), 1.0)))
+
+    ends = math.log(SMALLEST_PARAMS), math.log(LARGEST_PARAMS)
+    return math.exp(least(np.vectorize(loss, otypes=[float]), *ends, points=SIZES_TRIED))
 
 
 def _for_loss(r: Request, model: LossModel, target: float, params: float | None) -> Sized:
@@ -253,6 +246,6 @@ def with_repeats(model: LossModel, target: float, params: float | None, tokens: 
             remedy="more unique tokens",
         )
     if params is not None:
-        return params, _bisect(lambda d: float(model.loss(params, d)) > target, 1.0, MOST_EPOCHS * unique)
+        return params, falls_at_log(lambda d: float(model.loss(params, d)) > target, 1.0, MOST_EPOCHS * unique)
     assert tokens is not None
-    return _bisect(lambda n: float(model.loss(n, tokens)) > target, SMALLEST_PARAMS, LARGEST_PARAMS), tokens
+    return falls_at_log(lambda n: float(model.loss(n, tokens)) > target, SMALLEST_PARAMS, LARGEST_PARAMS), tokens

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.catalog.stacks import TrainingCalibration
+from hwmodel.numerics import Problem, gauss_newton
 from hwmodel.specs import Stack
 from hwmodel.validation.batch import Batch, batch_of, outcome
 from hwmodel.validation.run_parameters import PARAMETERS, Parameter, with_values
@@ -17,6 +18,8 @@ from hwmodel.validation.training import Column, Prepared, stacks_of
 SCALE = 0.12  # log error beyond which a row loses weight (Cauchy)
 CROWD = 0.85  # rows of a source together weigh n^(1 - CROWD)
 STRENGTH = 0.002
+LONGEST = 2.0  # of one step, in prior widths
+TOLERANCE = 1e-4  # share of the loss that a round must gain
 
 
 MOST_ROWS = 160  # of one source in a fit: a denser grid says no more, and takes longer
@@ -103,38 +106,17 @@ def fit_runs(
     def errors(x: Column) -> Column:
         values = {p.name: p.decode(float(v)) for p, v in zip(parameters, x)}
         seconds = outcome(small, stacks(prepared, with_values(base, values)), len(use)).row_sequence_s[rows]
-        return goal - np.log(seconds)
+        return np.asarray((goal - np.log(seconds)) / SCALE)
 
-    def loss(e: Column, x: Column) -> float:
-        robust = 0.5 * SCALE**2 * np.log1p((e / SCALE) ** 2)
-        return float((weight * robust).sum() + 0.5 * strength * SCALE**2 * (x @ x))
-
-    x = np.zeros(len(parameters))
-    e = errors(x)
-    now, damping = loss(e, x), 1e-3
-    for number in range(rounds):
-        jacobian = _jacobian(errors, x, e)
-        robust = weight / (1.0 + (e / SCALE) ** 2)
-        normal = jacobian.T @ (jacobian * robust[:, None]) + strength * SCALE**2 * np.eye(len(x))
-        gradient = jacobian.T @ (robust * e) + strength * SCALE**2 * x
-        moved = False
-        for _ in range(6):
-            step = np.linalg.solve(normal + damping * np.diag(np.diag(normal)), gradient)
-            trial = np.clip(x - np.clip(step, -2.0, 2.0), _limits(parameters, 0), _limits(parameters, 1))
-            trial_e = errors(trial)
-            then = loss(trial_e, trial)
-            if then < now:
-                gain, x, e, now, moved = now - then, trial, trial_e, then, True
-                damping = max(damping / 5.0, 1e-6)
-                break
-            damping *= 5.0
-        if progress is not None:
-            progress(number, now)
-        if not moved or gain < 1e-4 * now:
-            break
+    problem = Problem(
+        errors=errors, jacobian=lambda x, z: _jacobian(errors, x, z), prior=np.zeros(len(parameters)),
+        pull=strength**0.5, weight=weight, low=_limits(parameters, 0), high=_limits(parameters, 1), longest=LONGEST,
+    )  # fmt: skip
+    found = gauss_newton(problem, rounds, TOLERANCE, progress)
+    x, e = found.x, found.errors * SCALE
     values = {p.name: p.decode(float(v)) for p, v in zip(parameters, x)}
     ids = [case.id for case in (prepared.cases[i] for i in rows) if case is not None]
-    return Fit(values=values, loss=now, rows=ids, log_errors=[float(v) for v in e])
+    return Fit(values=values, loss=found.loss, rows=ids, log_errors=[float(v) for v in e])
 
 
 def _limits(parameters: Sequence[Parameter], side: int) -> Column:

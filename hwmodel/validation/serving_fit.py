@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.numerics import Problem, gauss_newton
 from hwmodel.specs.serving_calibration import ServingCalibration
 from hwmodel.validation.serving_predict import Questions
 
@@ -129,6 +130,10 @@ def calibration_of(values: Column, known: dict[str, list[str]] | None = None) ->
     )
 
 
+LONGEST = 0.7  # of one step, natural logs
+TOLERANCE = 5e-4  # share of the loss that a round must gain
+
+
 def defaults() -> Column:
     return np.array([p.prior for p in PARAMETERS])
 
@@ -153,34 +158,15 @@ def fit(questions: Questions, measured: Column, use: NDArray[np.bool_], iteratio
     # A prior counts like a handful of rows, whatever the number of rows.
     strength = 4.0 / width
     scale = scales(questions)
-    x = prior.copy()
-    damping = 1e-2
 
     def error(at: Column) -> Column:
         return _errors(questions, measured, use, np.exp(at), scale)
 
-    def loss(z: Column, at: Column) -> float:
-        return float(np.log1p(z * z).sum() + (((at - prior) * strength) ** 2).sum())
-
-    z = error(x)
-    best = loss(z, x)
-    for _ in range(iterations):
-        jacobian = _jacobian(error, x, z, questions, use)
-        weight = 1.0 / (1.0 + z * z)
-        normal = (jacobian * weight[:, None]).T @ jacobian + np.diag(strength**2)
-        slope = (jacobian * weight[:, None]).T @ z + strength**2 * (x - prior)
-        step = np.linalg.solve(normal + damping * np.diag(np.diag(normal)), -slope)
-        trial = np.clip(x + np.clip(step, -0.7, 0.7), low, high)
-        found = error(trial)
-        value = loss(found, trial)
-        if value < best:
-            done = best - value < 5e-4 * best
-            x, z, best, damping = trial, found, value, max(damping * 0.3, 1e-4)
-            if done:
-                break
-        else:
-            damping *= 8.0
-    return np.asarray(np.exp(x))
+    problem = Problem(
+        errors=error, jacobian=lambda x, z: _jacobian(error, x, z, questions, use), prior=prior, pull=strength,
+        weight=np.ones(int(use.sum())), low=low, high=high, longest=LONGEST,
+    )  # fmt: skip
+    return np.asarray(np.exp(gauss_newton(problem, iterations, TOLERANCE).x))
 
 
 def _jacobian(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from hwmodel.numerics import falls_at_log
 from hwmodel.specs import Block, Shape
 from hwmodel.validation.tables import CellError, Row, measured, number, positive, stated, text
 
@@ -151,11 +152,8 @@ def _solve_width(params: float, build: Callable[[float], Shape]) -> float:
     """Model width (a multiple of 64) at which `build` has about `params` parameters."""
     from hwmodel.physics.shape import parameters
 
-    low, high = 64.0, 131072.0
-    while high / low > 1.0005:
-        middle = (low * high) ** 0.5
-        low, high = (middle, high) if parameters(build(middle)).total < params else (low, middle)
-    return max(64.0, 64.0 * round(low / 64.0))
+    width = falls_at_log(lambda d: bool(parameters(build(d)).total < params), 64.0, 131072.0)
+    return max(64.0, 64.0 * round(width / 64.0))
 
 
 _TOP_K = 8.0  # of the fine-grained mixtures that publish only total and active parameters (DeepSeek, Qwen, Kimi)
@@ -181,12 +179,14 @@ def _with_widths(row: Row, params: float | None, active: float | None) -> Row:
     if experts < 2 or positive(row, "d_model") is None or positive(row, "n_layers") is None:
         return row
     if params is not None and not text(row, "d_ff"):
-        low, high = 16.0, 65536.0
-        while high / low > 1.01:
-            middle = (low * high) ** 0.5
-            shape, _ = shape_of(row | {"d_ff": f"{middle!r}", "top_k": "1"})
-            low, high = (middle, high) if parameters(shape).total < params else (low, middle)
-        row = row | {"d_ff": f"{max(64.0, 64.0 * round(low / 64.0)):g}"}
+
+        def small(width: float) -> bool:
+            """Whether experts of a width leave the model below its parameters."""
+            shape, _ = shape_of(row | {"d_ff": f"{width!r}", "top_k": "1"})
+            return bool(parameters(shape).total < params)
+
+        width = falls_at_log(small, 16.0, 65536.0, rounds=24)
+        row = row | {"d_ff": f"{max(64.0, 64.0 * round(width / 64.0)):g}"}
     if active is not None and text(row, "d_ff") and not text(row, "top_k"):
         built = {k: shape_of(row | {"top_k": str(k)})[0] for k in range(1, int(min(experts, 16.0)) + 1)}
         best = min(built, key=lambda k: abs(float(parameters(built[k]).active) - active))
