@@ -152,11 +152,11 @@ class Catalog:
         """
         known = self.data.names["accelerator"].get(normalise(part_id), part_id)
         if file is None:
-            return pricing.price_of(known, self.every_quote, kind, provider_class)
+            return self._shipped_price(known, kind, provider_class)
         own = [q for q in self.quotes_of(file) if q.part == known and q.usd_per_accelerator_hour]
         if own:
             return pricing.own_summary(known, own, self._own_kind(own, kind, file))
-        found = pricing.price_of(known, self.every_quote, kind, provider_class)
+        found = self._shipped_price(known, kind, provider_class)
         said = f"{file} quotes no hour of {known}: the catalog's quotes"
         return (
             None if found is None else msgspec.structs.replace(found, flag="; ".join(filter(None, (said, found.flag))))
@@ -174,6 +174,15 @@ class Catalog:
             f"--prices {file}: {own[0].part} is quoted there as {', '.join(kinds)}, not as "
             f"{kind or pricing.DEFAULT_KIND}: name one with --price-kind, like --price-kind {kinds[0]}"
         )
+
+    def _shipped_price(self, part: str, kind: str | None, provider_class: str) -> PriceSummary | None:
+        own = self.data.prices.get(part, ())
+        return pricing.price_of(part, own, self.every_quote, self.prices_as_of, kind, provider_class) if own else None
+
+    @cached_property
+    def prices_as_of(self) -> str:
+        """The date of the newest hourly quote."""
+        return pricing.newest_date(self.every_quote)
 
     @cached_property
     def every_quote(self) -> list[PriceQuote]:

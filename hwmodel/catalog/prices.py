@@ -217,13 +217,24 @@ def by_ratio(base: PriceSummary, kind: str, ratio: Ratio) -> PriceSummary:
     )
 
 
-def price_of(part: str, every: Sequence[PriceQuote], kind: str | None, provider_class: str = "") -> PriceSummary | None:
-    """The price of a part by the rule of this module out of all quotes; None where nobody rents it.
+def newest_date(quotes: Iterable[PriceQuote]) -> str:
+    """The date of a set of quotes: that of its newest hourly one; empty for none."""
+    return max((q.date for q in quotes if q.usd_per_accelerator_hour), key=day, default="")
 
-    Without `kind` it is on demand, or the capacity block where no on-demand price exists.
+
+def price_of(
+    part: str,
+    own: Sequence[PriceQuote],
+    every: Sequence[PriceQuote],
+    as_of: str,
+    kind: str | None = None,
+    provider_class: str = "",
+) -> PriceSummary | None:
+    """The price of a part by the rule of this module; None where nobody rents it.
+
+    `own` are its quotes, `every` those of all parts (for ratios), `as_of` their newest date. Without `kind` the price
+    is on demand, or the capacity block where no on-demand price exists.
     """
-    own = [q for q in every if q.part == part]
-    as_of = max((q.date for q in every if q.usd_per_accelerator_hour), key=day, default="")
     base = published(part, own, DEFAULT_KIND, provider_class, as_of)
     if kind is None:
         return base or _block(part, own, provider_class, as_of)

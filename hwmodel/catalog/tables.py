@@ -20,7 +20,8 @@ PRICE_COLUMNS = (
     "instance", "accelerators", "basis", "status", "note", "source", "locator", "currency",
 )  # fmt: skip
 REQUIRED_PRICE_COLUMNS = ("date", "part", "provider", "kind", "usd_per_accelerator_hour")
-KINDS = ("on_demand", "spot", "reserved_1y", "reserved_3y", "capacity_block", "reserved", "index", "purchase")
+HOURLY_KINDS = ("on_demand", "spot", "reserved_1y", "reserved_3y", "capacity_block", "reserved", "index")
+KINDS = (*HOURLY_KINDS, "purchase")
 BASES = ("list", "offers", "from", "minimum", "serverless", "regions_median")
 STATUSES = ("primary", "secondary", "unconfirmed")
 DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")

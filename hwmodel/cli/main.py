@@ -26,6 +26,7 @@ COMMANDS = {
     "validate": "Predict published or own runs and score the predictions.",
     "calibrate": "Fit the physics' constants to kernel tables and runs.",
     "catalog": "List, show and check the catalogs.",
+    "prices": "What an accelerator-hour costs: list the quotes, take in newer ones.",
 }
 
 

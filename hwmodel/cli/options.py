@@ -84,7 +84,11 @@ QUESTION = [
     click.option("--law", help="Scaling law (default besiroglu_2024; `hwmodel law list`)."),
     click.option("--objective", help="Lifetime cost in usd, flops, kwh or co2e."),
     click.option("--stack", help="Training software (default generic)."),
-    click.option("--usd-per-hour", metavar="USD", help="Price of an accelerator-hour instead of the catalog's quotes."),
+    click.option(
+        "--usd-per-hour",
+        metavar="USD",
+        help="Price of an accelerator-hour instead of the catalog's quotes; of several parts h100=2.5,b200=8.",
+    ),
     click.option("--price-kind", help="Kind of quote: on_demand, spot, reserved_1y ..."),
     click.option("--prices", metavar="FILE", help="Your own quotes (CSV)."),
     click.option("--region", help="Grid region for carbon."),

@@ -47,6 +47,8 @@ from hwmodel.errors import InputError
     metavar="USD",
     help="Price of an accelerator-hour instead of the catalog's quotes: one for all parts, or h100=2.5,gb200=8.",
 )
+@click.option("--price-kind", help="Kind of quote: on_demand, spot, reserved_1y ...")
+@click.option("--prices", metavar="FILE", help="Your own quotes (CSV).")
 @click.option("--catalog", "catalogs", multiple=True, type=click.Path(path_type=Path), help="Overlay (repeatable).")
 @click.option("--format", "form", type=click.Choice(["md", "json", "csv", "text"]), default="md", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result to a file instead.")
@@ -93,6 +95,7 @@ def command(model: str, demand: str | None, concurrency: str | None, form: str, 
 
 
 def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:
+    from hwmodel.solve.rates import known_kind, parse_rates
     from hwmodel.solve.serving_question import ServingQuestion, read_histogram
     from hwmodel.units import parse_count, parse_duration_s, parse_fraction
 
@@ -125,7 +128,9 @@ def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:
         disaggregated=given["disaggregated"],
         **{name: given[name] for name in ("tp", "pp", "dp", "ep")},
         parts=_names(given["parts"]),
-        prices=_prices(given["usd_per_hour"]),
+        prices=parse_rates(given["usd_per_hour"]),
+        price_kind=known_kind(given["price_kind"]),
+        price_file=given["prices"],
         precisions=_names(given["precision"]),
         **limits,
     )
@@ -138,20 +143,6 @@ def _workers(text: str | None) -> tuple[int, int] | None:
     if not (prefill.isdecimal() and decode.isdecimal() and int(prefill) and int(decode)):
         raise InputError(f"cannot read --pools {text!r}; write it like 2:3 (prefill workers to decode workers)")
     return int(prefill), int(decode)
-
-
-def _prices(text: str | None) -> tuple[tuple[str, float], ...]:
-    """(part, dollars an hour) pairs; the part is empty where one price is meant for all."""
-    from hwmodel.units import parse_usd
-
-    found = []
-    for word in (text or "").split(","):
-        part, equals, usd = word.rpartition("=")
-        if word.strip():
-            found.append((part.strip(), parse_usd(usd.strip(), "--usd-per-hour")))
-        if bool(equals) != bool(part.strip()) or (not equals and "," in (text or "")):
-            raise InputError(f"cannot read --usd-per-hour {text!r}; write one price, or h100=2.5,gb200=8")
-    return tuple(found)
 
 
 def _names(text: str | None) -> tuple[str, ...]:

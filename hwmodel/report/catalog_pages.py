@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hwmodel.errors import InputError, unknown
+from hwmodel.report.prices import price_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,22 +104,6 @@ def model_rows(catalog: Catalog) -> list[Row]:
                 "source": m.source,
             }
         )
-    return rows
-
-
-def price_rows(catalog: Catalog) -> list[Row]:
-    """One row a part that has quotes: the default summary."""
-    rows = []
-    for p in catalog.parts():
-        s = catalog.price_summary(p.id)
-        if s is not None:
-            rows.append(
-                {
-                    "part": p.id, "kind": s.kind, "usd_per_hour": round(s.median_usd_per_accelerator_hour, 2),
-                    "low": round(s.low_usd_per_accelerator_hour, 2), "high": round(s.high_usd_per_accelerator_hour, 2),
-                    "quotes": s.n_quotes, "from": s.first_date, "to": s.last_date, "flag": s.flag,
-                }
-            )  # fmt: skip
     return rows
 
 

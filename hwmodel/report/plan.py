@@ -331,7 +331,7 @@ def _field_words(field: str) -> str:
     names = {"gpus": "accelerators", "params": "parameters", "flop": "training FLOP", "time_s": "time",
              "budget_usd": "budget", "lifetime_budget_usd": "lifetime budget",
              "prompt_share": "prompt share of served tokens", "seq_len": "sequence length",
-             "nic_uni_bytes_per_s": "NIC", "usd_per_accelerator_hour": "price an accelerator-hour",
+             "nic_uni_bytes_per_s": "NIC", "usd_per_hour": "price an accelerator-hour",
              "global_batch_seqs": "global batch (sequences)"}  # fmt: skip
     return names.get(field, field.replace("_", " "))
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from hwmodel.catalog import Catalog
+from hwmodel.catalog.prices import counts
+from hwmodel.specs import PriceQuote, PriceSummary
+
 HOW = {
     "market": "median",
     "few_sellers": "middle of the few quotes",
@@ -64,3 +68,53 @@ def _year(year: dict[str, Any]) -> str:
 def _span(year: dict[str, Any]) -> str:
     low, high = year["low_usd_per_accelerator_hour"], year["high_usd_per_accelerator_hour"]
     return "" if low == high else f", {dollars(low)} to {dollars(high)}"
+
+
+def price_rows(catalog: Catalog, kind: str | None = None) -> list[dict[str, Any]]:
+    """One row a part that is rented: its price, the other classes', and a year's commitment."""
+    rows = []
+    for part in catalog.parts():
+        found = catalog.price_summary(part.id, kind)
+        if found is not None:
+            rows.append(summary_row(catalog, found))
+    return rows
+
+
+def summary_row(catalog: Catalog, s: PriceSummary) -> dict[str, Any]:
+    """The price of a part as one row."""
+    year = catalog.price_summary(s.part, "reserved_1y", s.provider_class) if s.kind == "on_demand" else None
+    others = {o.provider_class: o for o in s.other_classes}
+    return {
+        "part": s.part,
+        "kind": s.kind,
+        "class": s.provider_class,
+        "usd_per_hour": round(s.median_usd_per_accelerator_hour, 3),
+        "low": round(s.low_usd_per_accelerator_hour, 3),
+        "high": round(s.high_usd_per_accelerator_hour, 3),
+        "how": s.how,
+        "quotes": s.n_quotes,
+        "from": s.first_date,
+        "to": s.last_date,
+        **{name: _median_of(others.get(name)) for name in ("hyperscaler", "marketplace")},
+        "one_year": None if year is None else round(year.median_usd_per_accelerator_hour, 3),
+        "one_year_how": None if year is None else year.how,
+        "flag": s.flag,
+    }
+
+
+def _median_of(other: Any) -> str | None:
+    """Another class in one cell: its median and its number of quotes."""
+    return None if other is None else f"{other.median_usd_per_accelerator_hour:.4g} ({other.n_quotes})"
+
+
+def quote_rows(quotes: list[PriceQuote]) -> list[dict[str, Any]]:
+    """Every quote of a part: what it is, where it was read, and whether it may enter a median."""
+    return [
+        {
+            "date": q.date, "provider": q.provider, "class": q.provider_class, "kind": q.kind,
+            "usd_per_hour": q.usd_per_accelerator_hour, "usd_purchase": q.usd_purchase, "region": q.region,
+            "instance": q.instance, "basis": q.basis or "list", "status": q.status or "primary",
+            "counts": "yes" if counts(q) else "no", "note": q.note, "read_at": q.locator or q.source,
+        }
+        for q in quotes
+    ]  # fmt: skip

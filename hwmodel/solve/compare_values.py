@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.solve.plan import plan
+from hwmodel.solve.rates import Rates, check_rates, parse_rates, rates_for
+from hwmodel.solve.request import parse_request
 from hwmodel.solve.result import Answer, Plan, value_of
 
 COMPARABLE = ("params", "gpus", "system", "law", "tokens", "model", "seq_len", "flops", "time", "budget")
@@ -74,4 +78,19 @@ def compare_values(option: str, **given: Any) -> Comparison:
         raise InputError(f"--{option.replace('_', '-')} names one value; compare needs two, like 10B,100B")
     if "," in str(given.get("precision") or ""):
         raise InputError(f"compare varies one option at a time, not --{option.replace('_', '-')} and --precision")
-    return Comparison(option=option, values=values, plans=[plan(**{**given, option: value}) for value in values])
+    rates = parse_rates(given.pop("usd_per_hour", None))
+    priced = _rates_of_each(option, values, rates, given.get("catalogs") or ())
+    plans = [plan(**{**given, option: value, **more}) for value, more in zip(values, priced, strict=True)]
+    return Comparison(option=option, values=values, plans=plans)
+
+
+def _rates_of_each(option: str, values: list[str], rates: Rates, folders: Any) -> list[dict[str, Any]]:
+    """Each plan's own price: of several fleets that of its part, else what was given."""
+    if not rates:
+        return [{} for _ in values]
+    if option != "gpus" or not rates[0][0]:
+        return [{"usd_per_hour": dict(rates) if rates[0][0] else rates[0][1]} for _ in values]
+    catalog = load_catalog(tuple(Path(folder) for folder in folders))
+    parts = [catalog.part(parse_request(gpus=value, tokens=1.0).accelerator or "").id for value in values]
+    check_rates(rates, parts, catalog)
+    return [{"usd_per_hour": dict(rates_for(rates, part, catalog)) or None} for part in parts]

@@ -20,6 +20,8 @@ def check_contradictions(r: Request) -> None:
         raise InputError("--params and --model both set the size: give one of them")
     if r.loss is not None and r.loss_like is not None:
         raise InputError("--loss and --loss-like both set the loss: give one of them")
+    if r.usd_per_hour and r.price_kind is not None:
+        raise InputError("--usd-per-hour states the price that --price-kind would look up: give one of them")
     _check_lifetime_budget(r)
     if r.loss_factor != 1.0 and not r.has_loss_target:
         raise InputError("--loss-factor scales a loss target: add --loss or --loss-like 70B@1.4T")

@@ -12,6 +12,7 @@ import msgspec
 from hwmodel import units
 from hwmodel.errors import InputError, unknown
 from hwmodel.solve.contradictions import check_contradictions
+from hwmodel.solve.rates import Rates, parse_rates
 from hwmodel.solve.service import Service, parse_service
 from hwmodel.specs import Shape
 
@@ -53,7 +54,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     flop_convention: str = "6nd"
     law: str = DEFAULT_LAW
     objective: str | None = None
-    usd_per_accelerator_hour: float | None = None
+    usd_per_hour: Rates = ()  # prices of accelerator-hours as given, by part (empty: of any)
     price_kind: str | None = None
     region: str | None = None
     stack: str = "generic"
@@ -294,10 +295,16 @@ _READERS = {
     "loss_factor": ("loss_factor", units.parse_positive),
     "mfu": ("mfu", units.parse_fraction),
     "lifetime_budget": ("lifetime_budget_usd", units.parse_usd),
-    "usd_per_hour": ("usd_per_accelerator_hour", units.parse_usd),
 }
 _VERBATIM = ("system", "model", "precision", "serving_precision", "law", "objective", "price_kind", "region", "stack",
              "measured", "prices", "flop_convention")  # fmt: skip
+
+
+def _rates(value: Any) -> Rates:
+    """Prices by part; a bare number is checked like every quantity."""
+    if isinstance(value, (int, float)):
+        _number(value, units.parse_usd, "--usd-per-hour")
+    return parse_rates(value)
 
 
 def _seed(value: Any) -> int:
@@ -331,6 +338,7 @@ def parse_request(**given: Any) -> Request:
     for name in _VERBATIM:
         if name in given:
             fields[name] = str(given.pop(name))
+    fields["usd_per_hour"] = _rates(given.pop("usd_per_hour", None))
     nic = given.pop("nic_gbit_s", None)
     if nic is not None:
         fields["nic_uni_bytes_per_s"] = _quantity(nic, units.parse_positive, "--nic-gbit-s") * 1e9 / 8
@@ -347,7 +355,18 @@ def parse_request(**given: Any) -> Request:
         raise unknown(
             "option",
             next(iter(given)),
-            [*_READERS, *_VERBATIM, *LAYOUT_KEYS, "gpus", "seq_len", "serve", "samples", "moe", "distill"],
+            [
+                *_READERS,
+                *_VERBATIM,
+                *LAYOUT_KEYS,
+                "gpus",
+                "usd_per_hour",
+                "seq_len",
+                "serve",
+                "samples",
+                "moe",
+                "distill",
+            ],
             "plan",
         )
     request = Request(**fields)

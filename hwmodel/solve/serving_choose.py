@@ -15,6 +15,7 @@ from hwmodel.errors import InputError, unknown
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
 from hwmodel.solve.citations import service_sources
+from hwmodel.solve.rates import check_rates
 from hwmodel.solve.serving_fleet import Fleets, fleet_row, fleets, price_of, with_cached_input
 from hwmodel.solve.serving_infeasible import infeasible
 from hwmodel.solve.serving_layouts import check_sizes, column, sizes_of
@@ -56,6 +57,8 @@ def check_context(shape: Shape, question: ServingQuestion) -> None:
 def tables(question: ServingQuestion, shape: Shape, catalog: Catalog) -> list[Options]:
     """Options of every part and recipe that the question allows and the hardware has."""
     out = []
+    if question.parts and question.parts != ALL:
+        check_rates(question.prices, [catalog.part(name).id for name in question.parts], catalog)
     for name in _parts(question, catalog):
         part = catalog.part(name)
         system = catalog.default_system(part.id)

@@ -10,6 +10,7 @@ import numpy as np
 
 from hwmodel.catalog import Catalog
 from hwmodel.economics.energy import energy
+from hwmodel.solve.rates import rate_of
 from hwmodel.solve.serving_layouts import cells, column
 from hwmodel.solve.serving_pools import Pools
 from hwmodel.solve.serving_question import ServingQuestion
@@ -49,10 +50,10 @@ class Fleets(msgspec.Struct, kw_only=True):
 
 def price_of(question: ServingQuestion, part: str, catalog: Catalog) -> PriceSummary | None:
     """The price given for a part, or the catalog's; None where nobody says."""
-    for name, usd in question.prices:
-        if not name or catalog.part(name).id == part:
-            return given_price(part, usd)
-    found: PriceSummary | None = catalog.price_summary(part)
+    stated = rate_of(question.prices, part, catalog)
+    if stated is not None:
+        return given_price(part, stated)
+    found: PriceSummary | None = catalog.price_summary(part, question.price_kind, file=question.price_file)
     return found
 
 

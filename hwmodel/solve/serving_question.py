@@ -46,6 +46,8 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
     prices: tuple[tuple[str, float], ...] = ()  # part (empty: every part) and dollars an accelerator-hour, as given
+    price_kind: str | None = None  # kind of quote; None: on demand
+    price_file: str | None = None  # the user's own quotes
     draft_tokens: float = 0.0
     acceptance: float = 0.7
     draft_share: float = 0.05

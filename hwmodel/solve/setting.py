@@ -10,10 +10,10 @@ import msgspec
 from hwmodel.catalog import Catalog, load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.catalog.stacks import training_stack
-from hwmodel.catalog.tables import KINDS
-from hwmodel.errors import InputError, unknown
+from hwmodel.errors import InputError
 from hwmodel.physics.machine import machine as physics_machine
 from hwmodel.predict.uncertainty import TrainingTraits, blanks, is_mixture, step_log_half_width
+from hwmodel.solve.rates import check_rates, known_kind, rate_of
 from hwmodel.solve.request import Request
 from hwmodel.specs import (
     EnergyFacts,
@@ -139,11 +139,11 @@ def _hardware(r: Request, catalog: Catalog) -> tuple[Part | None, System | None,
 def _price(r: Request, catalog: Catalog, part: Part | None) -> PriceSummary | None:
     if part is None:
         return None
-    if r.usd_per_accelerator_hour is not None:
-        return given_price(part.id, r.usd_per_accelerator_hour)
-    if r.price_kind is not None and r.price_kind not in KINDS:
-        raise unknown("kind of price", r.price_kind, KINDS, "--price-kind")
-    return catalog.price_summary(part.id, r.price_kind, file=r.prices)
+    check_rates(r.usd_per_hour, [part.id], catalog)
+    stated = rate_of(r.usd_per_hour, part.id, catalog)
+    if stated is not None:
+        return given_price(part.id, stated)
+    return catalog.price_summary(part.id, known_kind(r.price_kind), file=r.prices)
 
 
 def resolve(request: Request, catalog: Catalog | None = None) -> Setting:

@@ -31,9 +31,16 @@ def many(date: str, usd: float, n: int, group: str = "neocloud") -> list[PriceQu
 
 
 def price(quotes: list[PriceQuote], kind: str | None = None, provider_class: str = "") -> PriceSummary:
-    found = pricing.price_of("p", quotes, kind, provider_class)
+    found = priced(quotes, kind, provider_class)
     assert found is not None
     return found
+
+
+def priced(
+    quotes: list[PriceQuote], kind: str | None = None, provider_class: str = "", part: str = "p"
+) -> PriceSummary | None:
+    own = [q for q in quotes if q.part == part]
+    return pricing.price_of(part, own, quotes, pricing.newest_date(quotes), kind, provider_class)
 
 
 def usd(found: PriceSummary) -> tuple[float, float, float]:
@@ -85,7 +92,7 @@ def test_one_seller_is_at_list_with_its_regions_beside() -> None:
 
 @pytest.mark.parametrize("bad", [{"basis": "minimum"}, {"basis": "serverless"}, {"status": "unconfirmed"}])
 def test_minima_serverless_and_unconfirmed_never_count(bad: dict[str, str]) -> None:
-    assert pricing.price_of("p", [quote("2026-01-01", 1.0, **bad)], None) is None
+    assert priced([quote("2026-01-01", 1.0, **bad)]) is None
     assert usd(price([quote("2026-01-01", 1.0, "x", **bad), quote("2025-12-01", 3.0, "y")]))[1] == 3.0
 
 
@@ -98,8 +105,8 @@ def test_old_quotes_say_their_age() -> None:
 
 
 def test_kinds_are_never_mixed() -> None:
-    assert pricing.price_of("p", many("2026-01-01", 1, 9), "capacity_block") is None
-    assert pricing.price_of("q", many("2026-01-01", 1, 9), None) is None
+    assert priced(many("2026-01-01", 1, 9), "capacity_block") is None
+    assert priced(many("2026-01-01", 1, 9), part="q") is None
     assert usd(price([*many("2026-01-01", 10, 5), quote("2026-01-01", 1, "s", "spot")]))[1] == 12.0
 
 
