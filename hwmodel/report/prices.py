@@ -7,6 +7,7 @@ from typing import Any
 from hwmodel.catalog import Catalog
 from hwmodel.catalog.prices import counts
 from hwmodel.specs import PriceQuote, PriceSummary
+from hwmodel.specs.economics import ClassMedian
 
 HOW = {
     "market": "median",
@@ -95,16 +96,19 @@ def summary_row(catalog: Catalog, s: PriceSummary) -> dict[str, Any]:
         "quotes": s.n_quotes,
         "from": s.first_date,
         "to": s.last_date,
-        **{name: _median_of(others.get(name)) for name in ("hyperscaler", "marketplace")},
+        **_beside("hyperscaler", others.get("hyperscaler")),
+        **_beside("marketplace", others.get("marketplace")),
         "one_year": None if year is None else round(year.median_usd_per_accelerator_hour, 3),
         "one_year_how": None if year is None else year.how,
         "flag": s.flag,
     }
 
 
-def _median_of(other: Any) -> str | None:
-    """Another class in one cell: its median and its number of quotes."""
-    return None if other is None else f"{other.median_usd_per_accelerator_hour:.4g} ({other.n_quotes})"
+def _beside(name: str, other: ClassMedian | None) -> dict[str, float | None]:
+    """Another class: its median and its number of quotes."""
+    if other is None:
+        return {name: None, f"{name}_quotes": None}
+    return {name: round(other.median_usd_per_accelerator_hour, 3), f"{name}_quotes": other.n_quotes}
 
 
 def quote_rows(quotes: list[PriceQuote]) -> list[dict[str, Any]]:

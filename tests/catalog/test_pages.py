@@ -138,7 +138,7 @@ def test_json_rows_hold_numbers(kind: str) -> None:
 
     out = CliRunner().invoke(command, ["list", kind, "--format", "json"], catch_exceptions=False).output
     words = {"id", "name", "family", "status", "part", "kind", "from", "to", "flag", "topology", "fabric", "source",
-             "default_system", "unconfirmed"}  # fmt: skip
+             "default_system", "unconfirmed", "class", "how", "one_year_how"}  # fmt: skip
     rows = json.loads(out)["rows"]
     numbers = [v for row in rows for k, v in row.items() if k not in words]
     assert numbers

@@ -136,4 +136,4 @@ def test_all_parts_are_one_question() -> None:
     args = ("--model", "llama-3.1-70b", "--demand", "200 req/s", "--tpot", "50ms")
     few, every = (_run(*args, "--parts", names) for names in ("h100,h200,b200", "all"))
     assert every["answer"]["usd_per_hour"] <= few["answer"]["usd_per_hour"]
-    assert "gb200" in every["left_out"]
+    assert "gaudi3" in every["left_out"]
