@@ -15,7 +15,11 @@ from hwmodel.solve.train import TrainResult, layout_dict
 from hwmodel.specs import Layout
 
 # Target -> the file of it that a reader opens, and the least of fifty layouts at random that it can express.
-OPENS = {"megatron": ("megatron.sh", 50), "torchtitan": ("torchtitan_config.py", 15)}
+OPENS = {
+    "megatron": ("megatron.sh", 50),
+    "megatron-bridge": ("megatron_bridge.py", 50),
+    "torchtitan": ("torchtitan_config.py", 15),
+}
 # What a target has no name for at all is refused, with what to do.
 NO_WAY_THERE: dict[tuple[str, str], str] = {}
 Back = Callable[..., TrainResult]
@@ -47,7 +51,7 @@ def test_fifty_layouts_come_back_to_the_digit(
         try:
             again = there_and_back(saved(found), target, opens)
         except InputError as error:
-            refused[str(error)[:60]] += 1
+            refused[str(error).rpartition("/")[2][:120]] += 1
             continue
         assert same(found, again), asked
         came += 1

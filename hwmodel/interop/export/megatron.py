@@ -45,7 +45,7 @@ def arguments(launch: Training) -> tuple[Flags, tuple[Unexpressed, ...]]:
     if precision not in PRECISIONS:
         raise InputError(f"megatron has no arguments for --precision {precision}; it has {', '.join(PRECISIONS)}")
     if launch.trainable_fraction < 1.0:
-        raise InputError("megatron's pretrain_gpt.py trains no adapters; export a lora task to megatron-bridge instead")
+        raise InputError("megatron's pretrain_gpt.py trains no adapters; a launch of an adapter is not written")
     flags = shape_flags(launch.shape, "megatron", launch.number("tp"))
     flags |= _parallel(launch)
     flags |= {

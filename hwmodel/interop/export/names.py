@@ -54,7 +54,7 @@ def fits(kind: str, value: Any) -> bool:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if kind == "int":
         return isinstance(value, int) and not isinstance(value, bool)
-    kinds: dict[str, type] = {"bool": bool, "str": str, "list": list, "dict": dict}
+    kinds: dict[str, type | tuple[type, ...]] = {"bool": bool, "str": str, "list": (list, tuple), "dict": dict}
     return isinstance(value, kinds[kind])
 
 

@@ -25,6 +25,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 TARGETS: dict[str, Target] = {
     "megatron": Target(module="megatron", training=True),
+    "megatron-bridge": Target(module="megatron_bridge", training=True),
     "torchtitan": Target(module="torchtitan", training=True),
 }
 FIRST = {"training": "megatron", "serving": "vllm"}  # what a wrapper starts where no other target is named

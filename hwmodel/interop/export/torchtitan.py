@@ -37,7 +37,7 @@ def write(launch: Training) -> Written:
     if precision not in (*CONVERTERS, "fp8-block"):
         raise InputError(f"torchtitan has no --precision {precision}; it has {', '.join(CONVERTERS)}")
     if launch.trainable_fraction < 1.0:
-        raise InputError("torchtitan adapters are not written; export a lora task to megatron-bridge")
+        raise InputError("a launch of an adapter is not written for torchtitan")
     model = titan_model(launch.shape, load_catalog())
     parallelism, left = parallel_fields(launch)
     left += _recipe_doubts(precision)

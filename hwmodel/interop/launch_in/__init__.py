@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.interop.launch_in import megatron, torchtitan
+from hwmodel.interop.launch_in import bridge, megatron, torchtitan
 from hwmodel.interop.launch_in.record import Read
 from hwmodel.specs import Shape
 
@@ -41,6 +41,8 @@ def read_launch(path: Path) -> Read:
     text = _text(path)
     if path.suffix == ".py" and torchtitan.reads(text):
         return torchtitan.read_python(text, path, function)
+    if path.suffix == ".py" and bridge.reads(text):
+        return bridge.read(text, path, function)
     for reader in READERS:
         if path.suffix in reader.suffixes and reader.reads(text):
             return reader.read(text, path)

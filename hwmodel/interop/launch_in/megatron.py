@@ -38,9 +38,8 @@ def read(text: str, path: Path) -> Read:
         flags={flag: values for flag, values in script.flags.items() if flag not in LAUNCHER},
     )  # fmt: skip
     said = facts(text)
-    notes: list[str] = []
     shape = megatron_shape(flags)
-    options = _options(flags, shape, notes)
+    options = layout_options(flags, shape) | {"precision": _precision(flags)}
     gpus = launched(script)
     if gpus is not None:
         options["accelerators"] = gpus
@@ -49,12 +48,12 @@ def read(text: str, path: Path) -> Read:
     options = with_facts(options | {"stack": "megatron-core"}, said)
     passed, noted = sort_names(flags.flags, names.names, names, path)
     return Read(
-        tool="megatron", path=path, options=options, shape=shape, passed_over=tuple(passed), notes=(*notes, *noted),
-        sequence_parallel=flags.has("--sequence-parallel"), steps=_steps(flags),
+        tool="megatron", path=path, options=options, shape=shape, passed_over=tuple(passed), notes=tuple(noted),
+        sequence_parallel=flags.has("--sequence-parallel"), steps=steps_of(flags),
     )  # fmt: skip
 
 
-def _steps(flags: Script) -> int | None:
+def steps_of(flags: Script) -> int | None:
     """Training steps, where the file sets them."""
     steps, samples = ("".join(flags.flags.get(name, [])) for name in ("--train-iters", "--train-samples"))
     if steps.isdigit():
@@ -79,14 +78,14 @@ def launched(script: Script) -> int | None:
     return nodes * ranks if nodes and ranks else None
 
 
-def _options(flags: Script, shape: Shape | None, notes: list[str]) -> dict[str, Any]:
-    """Layout, batch, sequence and precision."""
+def layout_options(flags: Script, shape: Shape | None) -> dict[str, Any]:
+    """Layout, batch and sequence."""
     tp = flags.number("--tensor-model-parallel-size", 1) or 1
     pp = flags.number("--pipeline-model-parallel-size", 1) or 1
     options: dict[str, Any] = {
         "tp": tp, "pp": pp, "cp": flags.number("--context-parallel-size", 1), "vpp": _virtual(flags, pp),
         "ep": flags.number("--expert-model-parallel-size", 1), "zero": _zero(flags),
-        "recompute": _recompute(flags, shape, pp, notes), "precision": _precision(flags),
+        "recompute": _recompute(flags, pp),
         "etp": flags.number("--expert-tensor-parallel-size", tp) if flags.has("--num-experts") else 1,
     }  # fmt: skip
     for option, flag in (("micro_batch", "--micro-batch-size"), ("global_batch", "--global-batch-size"),
@@ -152,7 +151,7 @@ def _precision(flags: Script) -> str:
     return found
 
 
-def _recompute(flags: Script, shape: Shape | None, pp: int, notes: list[str]) -> str:
+def _recompute(flags: Script, pp: int) -> str:
     """The mode of recomputation: by share of the layers where whole ones are counted."""
     granularity = flags.value("--recompute-granularity")
     if granularity is None:
@@ -169,8 +168,6 @@ def _recompute(flags: Script, shape: Shape | None, pp: int, notes: list[str]) ->
         each = -(-depth // stages)
         if count < each:
             return f"{100.0 * count * stages / depth:.6g}%"
-    elif count > 1:
-        notes.append(f"--recompute-num-layers {count}: read as every layer recomputed, its input kept for each")
     return "full"
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.errors import InputError
+from hwmodel.interop.launch_in.python_source import UNREAD, constants, function_of, value_of
 
 SECTIONS = {"TrainingConfig": "training", "ParallelismConfig": "parallelism", "CompileConfig": "compile"}
 POLICIES = {"FullAC": "full", "SelectiveAC": "selective", "MemoryBudgetAC": "memory_budget"}
 BUILDERS = ("_build_llama3_layers", "_build_qwen3_layers", "_build_qwen3_moe_layers")
-UNREAD = object()  # a value that only running the file would tell
 
 
 def toml_settings(text: str, path: Path) -> dict[str, Any]:
@@ -41,9 +41,9 @@ def python_settings(text: str, path: Path, function: str = "") -> dict[str, Any]
         tree = ast.parse(text)
     except SyntaxError as error:
         raise InputError(f"{path}:{error.lineno}: not Python: {error.msg}") from error
-    node = _function(tree, path, function)
+    node = function_of(tree, path, function, _makes)
     found = _imported_model(tree, path)
-    local = {**_constants(tree.body), **_constants(node.body)}
+    local = {**constants(tree.body), **constants(node.body)}
     call = next((c for c in _calls(node) if _name(c.func) == "Trainer.Config"), None)
     if call is None:
         raise InputError(
@@ -59,18 +59,9 @@ def python_settings(text: str, path: Path, function: str = "") -> dict[str, Any]
     return found
 
 
-def _function(tree: ast.Module, path: Path, name: str) -> ast.FunctionDef:
-    """The function that returns the configuration."""
-    named = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
-    making = [n for n in named.values() if any(_name(c.func) == "Trainer.Config" for c in _calls(n))]
-    if name:
-        if name not in named:
-            raise InputError(f"{path}: no function {name}; it has {', '.join(named) or 'none'}")
-        return named[name]
-    if len(making) != 1:
-        listed = ", ".join(n.name for n in making[:6])
-        raise InputError(f"{path}: {len(making)} configurations ({listed}); name one, like --from {path}:NAME")
-    return making[0]
+def _makes(node: ast.FunctionDef) -> bool:
+    """Whether a function makes a configuration."""
+    return any(_name(call.func) == "Trainer.Config" for call in _calls(node))
 
 
 def _calls(node: ast.AST) -> list[ast.Call]:
@@ -83,39 +74,13 @@ def _name(node: ast.expr) -> str:
     return ".".join(words[-2:]) if words[-1] == "Config" else words[-1]
 
 
-def _constants(body: list[ast.stmt]) -> dict[str, Any]:
-    """Names that are plain values, among statements."""
-    out: dict[str, Any] = {}
-    for node in body:
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            value = _value(node.value, out)
-            if value is not UNREAD:
-                out[node.targets[0].id] = value
-    return out
-
-
-def _value(node: ast.expr, local: dict[str, Any]) -> Any:
-    """A constant, a name of one, a list of them, or a product or quotient of numbers; else UNREAD."""
-    if isinstance(node, ast.Name):
-        return local.get(node.id, UNREAD)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.FloorDiv, ast.Add)):
-        left, right = _value(node.left, local), _value(node.right, local)
-        if isinstance(left, int) and isinstance(right, int):
-            return {ast.Mult: left * right, ast.Add: left + right}.get(type(node.op), left // max(right, 1))
-        return UNREAD
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return UNREAD
-
-
 def _section(call: ast.Call, local: dict[str, Any], path: Path) -> dict[str, Any]:
     """What one call sets: a section, the policy of recomputation, a converter, or the flavor."""
     name = _name(call.func)
     if name in SECTIONS:
         out = {}
         for keyword in call.keywords:
-            value = _value(keyword.value, local)
+            value = value_of(keyword.value, local)
             if value is UNREAD and SECTIONS[name] != "compile":
                 raise InputError(f"{path}:{call.lineno}: {name}.{keyword.arg} is no plain value; write the number")
             out[f"{SECTIONS[name]}.{keyword.arg}"] = value
@@ -125,7 +90,7 @@ def _section(call: ast.Call, local: dict[str, Any], path: Path) -> dict[str, Any
     if name.endswith("LinearConverter.Config"):
         return {"model.converters": [name.removesuffix(".Config")]}
     if name == "model_registry" and call.args:
-        return {"model.flavor": _value(call.args[0], local)}
+        return {"model.flavor": value_of(call.args[0], local)}
     return {}
 
 
@@ -140,7 +105,7 @@ def _assignments(node: ast.FunctionDef, local: dict[str, Any], path: Path) -> di
         if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Attribute):
             words = ast.unparse(each.targets[0]).split(".")
             if len(words) == 3 and words[1] in SECTIONS.values():
-                value = _value(each.value, local)
+                value = value_of(each.value, local)
                 if value is UNREAD:
                     raise InputError(f"{path}:{each.lineno}: {'.'.join(words)} is no plain value; write the number")
                 out[".".join(words[1:])] = value
@@ -171,7 +136,7 @@ def _custom_model(tree: ast.Module, path: Path) -> dict[str, Any]:
             out["custom.builder"] = name
         if name in BUILDERS or name in ("Llama3Model.Config", "Qwen3Model.Config"):
             for keyword in call.keywords:
-                value = _value(keyword.value, {})
+                value = value_of(keyword.value, {})
                 if value is not UNREAD:
                     out[f"custom.{keyword.arg}"] = value
     return out
