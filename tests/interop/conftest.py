@@ -28,8 +28,12 @@ QUESTIONS: dict[str, dict[str, str]] = {
                   "zero": "1", "recompute": "none", "micro_batch": "1", "cp": "1", "global_batch": "2048"},
     "mixture-235b": {"model": "qwen3-235b-a22b", "gpus": "512xH100", "tokens": "500B", "tp": "4", "pp": "2", "vpp": "1",
                      "ep": "32", "zero": "1", "recompute": "full", "micro_batch": "1", "global_batch": "1024"},
+    "mixture-30b": {"model": "qwen3-30b-a3b", "gpus": "128xH100", "tokens": "500B", "tp": "4", "pp": "2", "vpp": "1",
+                    "ep": "8", "zero": "1", "recompute": "full", "micro_batch": "1", "global_batch": "1024"},
     "long-8b": {"model": "llama-3.1-8b", "gpus": "64xH100", "tokens": "100B", "seq_len": "131072", "cp": "8", "tp": "1",
                 "pp": "1", "zero": "3", "recompute": "full", "micro_batch": "1", "global_batch": "32"},
+    "sharded-235b": {"model": "qwen3-235b-a22b", "gpus": "512xH100", "tokens": "500B", "tp": "1", "pp": "1", "ep": "8",
+                     "zero": "3", "recompute": "full", "micro_batch": "1", "global_batch": "1024"},
     "sharded-70b": {"model": "llama-3.1-70b", "gpus": "256xH100", "tokens": "1T", "tp": "1", "pp": "1", "cp": "1",
                     "zero": "3", "recompute": "full", "micro_batch": "1", "global_batch": "1024"},
 }  # fmt: skip

@@ -227,10 +227,13 @@ def maxtext(site: Path) -> Names:
     tree = ast.parse((root / "common/common_types.py").read_text())
     blocks = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "DecoderBlockType")
     values = [n.value.value for n in blocks.body if isinstance(n, ast.Assign) and isinstance(n.value, ast.Constant)]
-    policies = re.findall(
-        r'^  [A-Z_0-9]+ = "(\w+)"', path.read_text().split("class RematPolicy")[1].split("class ")[0], re.M
+    text = (
+        (root / "configs/base.yml").read_text().split("# Choose 'remat_policy' between")[1].split("# These options")[0]
     )
-    return out | {"decoder_block": "one of " + ", ".join(values), "remat_policy": "one of " + ", ".join(policies)}
+    out["remat_policy"] = "one of " + ", ".join(re.findall(r"'(\w+)'", text))
+    enum = path.read_text().split("class QuantizationType")[1].split("\nclass ")[0]
+    out |= dict.fromkeys([f"quantization:{word}" for word in re.findall(r'^  [A-Z_0-9]+ = "(\w*)"', enum, re.M)], "any")
+    return out | {"decoder_block": "one of " + ", ".join(values)}
 
 
 def deepspeed(site: Path) -> Names:
@@ -243,6 +246,7 @@ def deepspeed(site: Path) -> Names:
         ("bf16", root / "precision_config.py", "DeepSpeedBF16Config"),
         ("fp16", root / "precision_config.py", "DeepSpeedFP16Config"),
         ("tensor_parallel", root / "tensor_parallel/config.py", "TPTrainingConfig"),
+        ("expert_parallel", root.parent / "module_inject/auto_ep_presets/base.py", "AutoEPConfig"),
     ):
         out |= {f"{section}.{field}": of for field, of in fields(path, name, prefix=False).items()}
     top = re.findall(r'^[A-Z_0-9]+ = "([a-z_0-9]+)"$', (root / "constants.py").read_text(), re.M)
@@ -264,7 +268,8 @@ def accelerate(site: Path) -> Names:
 def transformers(site: Path) -> Names:
     root = site / "transformers/transformers"
     names = fields(root / "training_args.py", "TrainingArguments", prefix=False)
-    return {f"--{name}": of for name, of in names.items()}
+    # Its parser takes a switch bare or with a word for true or false.
+    return {f"--{name}": of.replace("bool", "flag|str") for name, of in names.items()}
 
 
 def vllm(site: Path) -> Names:
@@ -299,11 +304,44 @@ def sglang(site: Path) -> Names:
     return out
 
 
+def schema_keys(path: Path, function: str) -> Names:
+    """Keys of the `properties` of the JSON Schema that a function returns, with their types."""
+    types = {"string": "str", "integer": "int", "object": "dict", "array": "list", "boolean": "bool", "number": "float"}
+    found: Names = {}
+    node = next(n for n in ast.walk(ast.parse(path.read_text())) if getattr(n, "name", "") == function)
+    for each in ast.walk(node):
+        if isinstance(each, ast.Dict):
+            for key, value in zip(each.keys, each.values):
+                if isinstance(key, ast.Constant) and key.value == "properties" and isinstance(value, ast.Dict):
+                    for name, schema in zip(value.keys, value.values):
+                        if isinstance(name, ast.Constant) and isinstance(schema, ast.Dict):
+                            said = {
+                                k.value: v for k, v in zip(schema.keys, schema.values) if isinstance(k, ast.Constant)
+                            }
+                            text = said.get("type") or said.get("case_insensitive_enum")
+                            words = getattr(text, "value", "string" if text is not None else "")
+                            found.setdefault(str(name.value), types.get(str(words), "any"))
+                    return found
+    return found
+
+
+def skypilot(site: Path) -> Names:
+    root = site / "skypilot/sky"
+    out = schema_keys(root / "utils/schemas.py", "get_task_schema")
+    single = schema_keys(root / "utils/schemas.py", "_get_single_resources_schema")
+    out |= {f"resources.{name}": of for name, of in single.items()}
+    for name in ("catalog/__init__.py", "catalog/gcp_catalog.py", "catalog/data_fetchers/fetch_runpod.py"):
+        tree = ast.parse((root / name).read_text())
+        words = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+        out |= {f"accelerator:{word}": "any" for word in words if re.fullmatch(r"[A-Z]+\d+[A-Z]?(-\d+GB)?", word)}
+    return out
+
+
 TOOLS = {
     "megatron": ("megatron-core", megatron), "megatron-bridge": ("megatron-bridge", megatron_bridge),
     "torchtitan": ("torchtitan", torchtitan), "maxtext": ("maxtext", maxtext), "deepspeed": ("deepspeed", deepspeed),
     "accelerate": ("accelerate", accelerate), "transformers": ("transformers", transformers), "vllm": ("vllm", vllm),
-    "sglang": ("sglang", sglang),
+    "sglang": ("sglang", sglang), "skypilot": ("skypilot", skypilot),
 }  # fmt: skip
 
 

@@ -296,6 +296,135 @@ def llama3_70b() -> Trainer.Config:
     )
 """
 
+# AI-Hypercomputer/maxtext, configs/gpu/models of release 0.2.5: llama3_70b.yml, llama3.1_405b.yml, mixtral_8x7b.yml.
+MAXTEXT = """base_config: "base.yml"
+model_name: "{model}"
+run_name: "gpu_train_test"
+hardware: "gpu"
+steps: 30
+per_device_batch_size: {batch}
+max_target_length: {tokens}
+attention: "cudnn_flash_te"
+remat_policy: "{policy}"
+use_iota_embed: true
+dataset_type: "synthetic"
+reuse_example_batch: 1
+enable_checkpointing: false
+max_segments_per_seq: 32
+"""
+
+# NVIDIA-NeMo/Megatron-Bridge 0.6.2, recipes/llama/h100/llama3.py and recipes/qwen/h100/qwen3_moe.py.
+BRIDGE = """
+from megatron.bridge import AutoBridge
+from megatron.bridge.recipes.common import _pretrain_common
+from megatron.bridge.training.config import ConfigContainer
+import torch
+
+def llama3_70b_pretrain_32gpu_h100_bf16_config() -> ConfigContainer:
+    cfg = _pretrain_common()
+    cfg.model = AutoBridge.from_hf_pretrained("meta-llama/Meta-Llama-3-70B").to_megatron_provider(load_weights=False)
+    cfg.tokenizer.tokenizer_type = "NullTokenizer"
+    cfg.tokenizer.vocab_size = DEFAULT_NULL_TOKENIZER_VOCAB_SIZE
+    cfg.dataset.blend = None  # Pass the path to the dataset here
+    cfg.dataset.seq_length = 8192
+    cfg.model.tensor_model_parallel_size = 4
+    cfg.model.pipeline_model_parallel_size = 4
+    cfg.model.pipeline_model_parallel_layout = None
+    cfg.model.pipeline_dtype = torch.bfloat16
+    cfg.model.virtual_pipeline_model_parallel_size = 5
+    cfg.model.context_parallel_size = 2
+    cfg.model.sequence_parallel = True
+    cfg.model.seq_length = 8192
+    cfg.train.train_iters = 1168251
+    cfg.train.global_batch_size = 512
+    cfg.train.micro_batch_size = 1
+    cfg.model.cuda_graph_impl = "none"
+    cfg.model.recompute_granularity = None
+    cfg.model.offload_modules = None
+    cfg.optimizer.main_grads_dtype = torch.float32
+    cfg.ddp.use_distributed_optimizer = True
+    cfg.ddp.use_megatron_fsdp = False
+    cfg.ddp.grad_reduce_in_fp32 = True
+    return cfg
+
+def llama3_8b_pretrain_64gpu_h100_bf16_128k_config() -> ConfigContainer:
+    cfg = _pretrain_common()
+    cfg.model = AutoBridge.from_hf_pretrained("meta-llama/Meta-Llama-3.1-8B").to_megatron_provider(load_weights=False)
+    cfg.model.tensor_model_parallel_size = 4
+    cfg.model.context_parallel_size = 8
+    cfg.model.seq_length = 131072
+    cfg.dataset.seq_length = 131072
+    cfg.train.global_batch_size = 32
+    cfg.train.micro_batch_size = 1
+    cfg.mixed_precision = "bf16_with_fp8_current_scaling_mixed"
+    return cfg
+
+def qwen3_235b_a22b_pretrain_256gpu_h100_bf16_config() -> ConfigContainer:
+    cfg = _pretrain_common()
+    cfg.model = AutoBridge.from_hf_pretrained("Qwen/Qwen3-235B-A22B").to_megatron_provider(load_weights=False)
+    cfg.model.tensor_model_parallel_size = 4
+    cfg.model.pipeline_model_parallel_size = 16
+    cfg.model.virtual_pipeline_model_parallel_size = None
+    cfg.model.context_parallel_size = 2
+    cfg.model.expert_model_parallel_size = 8
+    cfg.model.expert_tensor_parallel_size = 1
+    cfg.model.sequence_parallel = True
+    cfg.model.seq_length = 4096
+    cfg.model.account_for_embedding_in_pipeline_split = True
+    cfg.model.moe_token_dispatcher_type = "alltoall"
+    cfg.model.moe_flex_dispatcher_backend = "deepep"
+    cfg.train.global_batch_size = 512
+    cfg.train.micro_batch_size = 1
+    return cfg
+"""
+
+# huggingface/trl, examples/accelerate_configs/fsdp2.yaml @a91c73c and multi_gpu.yaml @8c6669b.
+TRL_FSDP2 = """compute_environment: LOCAL_MACHINE
+debug: false
+distributed_type: FSDP
+downcast_bf16: 'no'
+enable_cpu_affinity: false
+fsdp_config:
+  fsdp_activation_checkpointing: false
+  fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP
+  fsdp_cpu_ram_efficient_loading: true
+  fsdp_offload_params: false
+  fsdp_reshard_after_forward: true
+  fsdp_state_dict_type: SHARDED_STATE_DICT
+  fsdp_version: 2
+machine_rank: 0
+mixed_precision: bf16
+num_machines: 1
+num_processes: 8
+rdzv_backend: static
+same_network: true
+tpu_env: []
+use_cpu: false
+"""
+TRL_MULTI = TRL_FSDP2.split("fsdp_config")[0].replace("FSDP", "MULTI_GPU") + "mixed_precision: 'no'\nnum_processes: 8\n"
+
+# axolotl-ai-cloud/axolotl, deepspeed_configs/zero3_bf16.json @1aaebb0.
+AXOLOTL_ZERO3 = """{
+  "zero_optimization": {"stage": 3, "overlap_comm": true, "contiguous_gradients": true, "sub_group_size": 0,
+    "reduce_bucket_size": "auto", "prefetch_bucket_size": "auto", "max_live_parameters": 0, "max_reuse_distance": 0,
+    "gather_16bit_weights_on_model_save": true},
+  "bf16": {"enabled": true},
+  "gradient_accumulation_steps": "auto", "gradient_clipping": "auto", "train_batch_size": "auto",
+  "train_micro_batch_size_per_gpu": "auto", "wall_clock_breakdown": false
+}"""
+# axolotl-ai-cloud/axolotl, deepspeed_configs/zero2.json @58b1d3a, and huggingface/transformers,
+# tests/deepspeed/ds_config_zero3.json @61c7ec9: both keep states in host memory.
+AXOLOTL_ZERO2 = """{
+  "zero_optimization": {"stage": 2, "offload_optimizer": {"device": "cpu"}, "contiguous_gradients": true},
+  "bf16": {"enabled": "auto"}, "fp16": {"enabled": "auto", "loss_scale": 0, "initial_scale_power": 32}
+}"""
+TRANSFORMERS_ZERO3 = """{
+  "fp16": {"enabled": true, "loss_scale": 0, "loss_scale_window": 1000},
+  "zero_optimization": {"stage": 3, "offload_optimizer": {"device": "cpu", "pin_memory": true},
+    "offload_param": {"device": "cpu", "pin_memory": true}, "stage3_max_live_parameters": 1e9},
+  "optimizer": {"type": "AdamW", "params": {"lr": 3e-5}}, "steps_per_print": 2000
+}"""
+
 CASES: dict[str, tuple[str, str, dict[str, str], dict[str, Any]]] = {
     "gpt3": ("run.sh", GPT3_175B, {"gpus": "128xA100"}, {
         "model": "gpt-3-175b", "tp": "8", "pp": "16", "zero": "0", "precision": "fp16", "global_batch": "1536",
@@ -313,6 +442,28 @@ CASES: dict[str, tuple[str, str, dict[str, str], dict[str, Any]]] = {
         "global_batch": "4096", "precision": "bf16"}),
     "titan-qwen": ("qwen.toml", TITAN_QWEN, {"gpus": "8xH100"}, {
         "model": "qwen3-32b", "zero": "3", "recompute": "full", "micro_batch": "2", "global_batch": "16"}),
+    "maxtext-70b": ("a.yml", MAXTEXT.format(model="llama3-70b", batch=4, tokens=8192, policy="full"),
+                    {"gpus": "8xH200"}, {"model": "llama-3-70b", "zero": "3", "recompute": "full", "micro_batch": "4",
+                                         "global_batch": "32", "seq_len": "8192", "precision": "bf16"}),
+    "maxtext-405b": ("a.yml", MAXTEXT.format(model="llama3.1-405b", batch=1.0, tokens=4096, policy="full"),
+                     {"gpus": "128xH100"}, {"model": "llama-3.1-405b", "global_batch": "128", "micro_batch": "1"}),
+    "maxtext-mixtral": ("a.yml", MAXTEXT.format(
+                            model="mixtral-8x7b", batch=12, tokens=4096, policy="minimal_with_context"
+                        ) + "capacity_factor: 1.0\nmegablox: false\n",
+                        {"gpus": "16xH100"}, {"model": "mixtral-8x7b", "recompute": "none", "global_batch": "192"}),
+    "bridge-70b": ("r.py:llama3_70b_pretrain_32gpu_h100_bf16_config", BRIDGE, {"gpus": "32xH100"}, {
+        "model": "meta-llama/Meta-Llama-3-70B", "tp": "4", "pp": "4", "vpp": "5", "cp": "2", "zero": "1",
+        "recompute": "none", "global_batch": "512", "precision": "bf16", "seq_len": "8192"}),
+    "bridge-8b": ("r.py:llama3_8b_pretrain_64gpu_h100_bf16_128k_config", BRIDGE, {"gpus": "64xH100"}, {
+        "tp": "4", "cp": "8", "seq_len": "131072", "precision": "fp8", "zero": "1"}),
+    "bridge-235b": ("r.py:qwen3_235b_a22b_pretrain_256gpu_h100_bf16_config", BRIDGE, {"gpus": "256xH100"}, {
+        "model": "Qwen/Qwen3-235B-A22B", "pp": "16", "vpp": "1", "ep": "8", "cp": "2", "tp": "4"}),
+    "accelerate-fsdp2": ("a.yaml", TRL_FSDP2, {"gpus": "H100", "model": "llama-3.1-8b", "global_batch": "64"}, {
+        "gpus": "8xH100", "zero": "3", "recompute": "none", "precision": "bf16"}),
+    "accelerate-multi": ("a.yaml", TRL_MULTI, {"gpus": "H100", "model": "llama-3.2-1b", "global_batch": "64"}, {
+        "gpus": "8xH100", "zero": "0", "precision": "tf32"}),
+    "deepspeed-zero3": ("ds.json", AXOLOTL_ZERO3, {"gpus": "8xH100", "model": "llama-3.1-8b", "global_batch": "64"}, {
+        "zero": "3", "precision": "bf16", "tp": "1", "pp": "1"}),
     "titan-python": ("config_registry.py:llama3_70b", TITAN_PYTHON, {"gpus": "256xH100"}, {
         "model": "llama-3.1-70b", "tp": "8", "recompute": "full", "zero": "3", "global_batch": "256"}),
 }  # fmt: skip
@@ -358,6 +509,15 @@ def bare(*lines: str) -> str:
         ("x.py", TITAN_PYTHON.replace("tensor_parallel_degree=8", "tensor_parallel_degree=N").replace("8b()", "8b(x)"),
          "no plain value; write the number|name one"),
         ("missing.sh", None, "cannot be read"),
+        ("ds.json", AXOLOTL_ZERO2, "zero_optimization.offload_optimizer.device: what stands in host memory"),
+        ("ds.json", TRANSFORMERS_ZERO3, "what stands in host memory is not predicted"),
+        ("ds.json", AXOLOTL_ZERO3.replace('"bf16"', '"bfloat15"'), "unknown setting 'bfloat15.enabled'"),
+        ("a.yaml", TRL_FSDP2.replace("FSDP\n", "XLA\n"), "distributed_type XLA is not read"),
+        ("a.yaml", TRL_FSDP2.replace("offload_params: false", "offload_params: true"), "host memory"),
+        ("a.yml", MAXTEXT.format(model="x", batch=1, tokens=1, policy="save_qkv_proj"), "remat_policy save_qkv_proj"),
+        ("a.yml", MAXTEXT.format(model="x", batch=1, tokens=1, policy="full") + "num_expert: 8\n", "nearest: num_exp"),
+        ("a.yml", MAXTEXT.format(model="x", batch=0.5, tokens=1, policy="full"), "0.5 sequences a micro-batch"),
+        ("r.py", BRIDGE, "3 configurations"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_one_line(name: str, text: str | None, says: str, tmp_path: Path) -> None:

@@ -18,10 +18,16 @@ from hwmodel.specs import Layout
 OPENS = {
     "megatron": ("megatron.sh", 50),
     "megatron-bridge": ("megatron_bridge.py", 50),
+    "maxtext": ("maxtext.yml", 15),
+    "deepspeed": ("deepspeed.sh", 5),
+    "accelerate": ("accelerate.sh", 5),
     "torchtitan": ("torchtitan_config.py", 15),
 }
 # What a target has no name for at all is refused, with what to do.
-NO_WAY_THERE: dict[tuple[str, str], str] = {}
+NO_WAY_THERE: dict[tuple[str, str], str] = {
+    **dict.fromkeys([(t, q) for t in ("deepspeed", "accelerate") for q in ("dense-70b", "mixture-235b")], "--pp 1"),
+    ("deepspeed", "long-8b"): "plan with --cp 1", ("accelerate", "sharded-235b"): "plan with --ep 1",
+}  # fmt: skip
 Back = Callable[..., TrainResult]
 
 
@@ -59,7 +65,7 @@ def test_fifty_layouts_come_back_to_the_digit(
 
 
 @pytest.mark.parametrize("target", OPENS)
-@pytest.mark.parametrize("name", ["dense-70b", "mixture-235b", "long-8b", "sharded-70b"])
+@pytest.mark.parametrize("name", ["dense-70b", "mixture-235b", "long-8b", "sharded-70b", "sharded-235b"])
 def test_plans_come_back(target: str, name: str, answers: dict[str, Any], there_and_back: Back) -> None:
     answer = answers[name]
     if (target, name) in NO_WAY_THERE:

@@ -59,10 +59,12 @@ def training_launch(data: Mapping[str, Any], where: str) -> Training:
     settings |= {"precision": str(resolved["precision"]), "seq_len": float(_seq_len(data, options))}
     used = int(settings["tp"]) * int(settings["cp"]) * int(settings["pp"]) * int(settings["dp"])
     part, system = catalog.part(resolved["accelerator"]), catalog.system(resolved["system"])
+    elapsed = (data.get("answer") or {}).get("elapsed_days")
     fraction = float(data["request"].get("trainable_fraction", 1.0))
     return Training(
         model=shape.name, shape=shape, part=part, system=system, accelerators=used, settings=settings,
-        steps=int(data["batch"]["steps"]) if data.get("batch") else None, trainable_fraction=fraction,
+        steps=int(data["batch"]["steps"]) if data.get("batch") else None, days=_value(elapsed) if elapsed else None,
+        trainable_fraction=fraction,
         header=Header(
             command=command_of(data, options), answer=tuple(_summary(data, used, part.id)),
             facts=(

@@ -30,6 +30,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     accelerators: int  # that work; idle ones are not launched
     settings: dict[str, Value]
     steps: int | None
+    days: float | None  # elapsed, with failures, where the answer has tokens
     trainable_fraction: float
     header: Header
 

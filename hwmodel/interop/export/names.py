@@ -28,6 +28,7 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
     names: Mapping[str, str]
     harmless: tuple[str, ...] = ()
     noted: Mapping[str, str] = {}
+    script: tuple[str, ...] = ()  # those that a script of the tool's repository adds to its package's
     toml: Mapping[str, str] = {}  # of an older format that is read and no longer written
 
     def check(self, name: str, value: Any) -> None:

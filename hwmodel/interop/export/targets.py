@@ -27,6 +27,11 @@ TARGETS: dict[str, Target] = {
     "megatron": Target(module="megatron", training=True),
     "megatron-bridge": Target(module="megatron_bridge", training=True),
     "torchtitan": Target(module="torchtitan", training=True),
+    "maxtext": Target(module="maxtext", training=True),
+    "deepspeed": Target(module="deepspeed", training=True),
+    "accelerate": Target(module="accelerate", training=True),
+    "slurm": Target(module="slurm", training=True, wrapper=True),
+    "skypilot": Target(module="skypilot", training=True, wrapper=True),
 }
 FIRST = {"training": "megatron", "serving": "vllm"}  # what a wrapper starts where no other target is named
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.interop.launch_in import bridge, megatron, torchtitan
+from hwmodel.interop.launch_in import bridge, hf_trainer, maxtext, megatron, torchtitan
 from hwmodel.interop.launch_in.record import Read
 from hwmodel.specs import Shape
 
@@ -29,6 +29,10 @@ class Reader(msgspec.Struct, frozen=True):
 READERS = (
     Reader(SCRIPTS, megatron.reads, megatron.read),
     Reader((".toml",), torchtitan.reads, torchtitan.read_toml),
+    Reader((".yml", ".yaml"), maxtext.reads, maxtext.read),
+    Reader(SCRIPTS, hf_trainer.reads_script, hf_trainer.read_script_of_trainer),
+    Reader((".json",), hf_trainer.reads_deepspeed, hf_trainer.read_deepspeed),
+    Reader((".yml", ".yaml"), hf_trainer.reads_accelerate, hf_trainer.read_accelerate),
 )
 
 
@@ -47,7 +51,8 @@ def read_launch(path: Path) -> Read:
         if path.suffix in reader.suffixes and reader.reads(text):
             return reader.read(text, path)
     raise InputError(
-        f"{path}: no launch file that hwmodel reads: scripts with Megatron-LM arguments, torchtitan TOML or Python"
+        f"{path}: no launch file that hwmodel reads: scripts of Megatron-LM or transformers' trainer, torchtitan TOML, "
+        "Python of torchtitan or Megatron-Bridge, YAML of MaxText or Accelerate, DeepSpeed JSON"
     )
 
 

@@ -35,7 +35,7 @@ def read(text: str, path: Path, function: str = "") -> Read:
     fields, model = _fields(tree, node, path)
     names = names_of("megatron-bridge")
     passed, noted = sort_names([name for name, value in fields.items() if value is not None], READ, names, path)
-    fields = BASE | fields
+    fields = BASE | {name: None if value is UNREAD else value for name, value in fields.items()}
     flags = Script(path=path, flags=flags_of(fields), directives={}, variables={})
     shape = megatron.megatron_shape(flags) if "model.num_layers" in fields else None
     options = megatron.layout_options(flags, shape) | {"precision": _precision(fields, path)}
@@ -72,8 +72,7 @@ def _fields(tree: ast.Module, node: ast.FunctionDef, path: Path) -> tuple[dict[s
     for name, value in fields.items():
         if value is UNREAD and name in READ - FREE:
             raise InputError(f"{path}: {name} is no plain value; write the number")
-    plain = {name: None if value is UNREAD else value for name, value in fields.items()}
-    return plain, model if isinstance(model, str) else None
+    return fields, model if isinstance(model, str) else None
 
 
 def _precision(fields: dict[str, Any], path: Path) -> str:

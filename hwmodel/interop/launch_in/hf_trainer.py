@@ -1,0 +1,222 @@
+"""Launches of transformers' trainer: DeepSpeed's JSON, Accelerate's YAML, and the scripts that name them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hwmodel.catalog.yamlfile import parse_yaml, read_text
+from hwmodel.errors import CatalogError, InputError
+from hwmodel.interop.export.names import names_of
+from hwmodel.interop.huggingface import read_config
+from hwmodel.interop.launch_in.megatron import LAUNCHER, launched
+from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
+from hwmodel.interop.launch_in.shell import Script, read_script
+from hwmodel.specs import Shape
+
+Settings = dict[str, Any]
+ACCELERATE_LAUNCHER = ("--config_file", "--machine_rank", "--num_machines", "--num_processes", "--main_process_ip",
+                       "--main_process_port")  # fmt: skip
+WORDS = {"true": True, "false": False, "1": True, "0": False}
+
+
+def reads_script(text: str) -> bool:
+    """Whether a script starts transformers' trainer with DeepSpeed or Accelerate."""
+    return "--per_device_train_batch_size" in text or "--deepspeed" in text or "accelerate launch" in text
+
+
+def reads_deepspeed(text: str) -> bool:
+    return "train_micro_batch_size_per_gpu" in text or "zero_optimization" in text
+
+
+def reads_accelerate(text: str) -> bool:
+    return "distributed_type" in text and "compute_environment" in text
+
+
+def read_deepspeed(text: str, path: Path) -> Read:
+    """DeepSpeed's JSON alone: the model, the sequence and the fleet are said beside it."""
+    options, notes, passed = _deepspeed(_json(text, path), path)
+    return Read(tool="deepspeed", path=path, options=options | {"stack": "fsdp"}, passed_over=tuple(passed),
+                notes=tuple(notes), sequence_parallel=False)  # fmt: skip
+
+
+def read_accelerate(text: str, path: Path) -> Read:
+    """Accelerate's YAML alone: the model, the batch and the sequence are said beside it."""
+    options, notes, passed = _accelerate(_yaml(text, path), path)
+    options = with_facts(options | {"stack": "fsdp"}, facts(text))
+    return Read(tool="accelerate", path=path, options=options, passed_over=tuple(passed), notes=tuple(notes),
+                sequence_parallel=facts(text).get("sequence_parallel") == "1")  # fmt: skip
+
+
+def read_script_of_trainer(text: str, path: Path) -> Read:
+    """A script with the files that it names beside it."""
+    script = read_script(text, path)
+    flags = {f: v for f, v in script.flags.items() if f not in LAUNCHER and f not in ACCELERATE_LAUNCHER}
+    names = names_of("transformers")
+    own = Script(path=path, flags=flags, directives=script.directives, variables=script.variables)
+    passed, notes = sort_names(flags, names.names, names, path)
+    options, tool = _files(script, path, passed, notes)
+    options |= _trainer(own)
+    said = facts(text)
+    shape = _model(own, path)
+    return Read(
+        tool=tool, path=path, options=with_facts(options | {"stack": "fsdp"}, said), shape=shape,
+        passed_over=tuple(passed), notes=tuple(notes), sequence_parallel=said.get("sequence_parallel") == "1",
+        steps=own.number("--max_steps") if "".join(flags.get("--max_steps", ["$"])).isdigit() else None,
+    )  # fmt: skip
+
+
+def _files(script: Script, path: Path, passed: list[str], notes: list[str]) -> tuple[Settings, str]:
+    """Options of the DeepSpeed JSON or Accelerate YAML that a script names, and which of them it is."""
+    named = script.value("--deepspeed") or script.value("--config_file")
+    if named is None:
+        raise InputError(f"{path}: names neither a DeepSpeed JSON (--deepspeed) nor an Accelerate YAML (--config_file)")
+    place = path.parent / named
+    try:
+        text = read_text(place)
+    except CatalogError as error:
+        raise InputError(f"{path}: {error}") from error
+    deep = script.has("--deepspeed")
+    read = _deepspeed(_json(text, place), place) if deep else _accelerate(_yaml(text, place), place)
+    options, more, over = read
+    notes += more
+    passed += over
+    gpus = launched(script) if deep else None
+    return options | ({"accelerators": gpus} if gpus else {}), "deepspeed" if deep else "accelerate"
+
+
+def _trainer(flags: Script) -> Settings:
+    """Options of the trainer's own arguments."""
+    options: Settings = {}
+    for option, flag in (("seq_len", "--block_size"), ("micro_batch", "--per_device_train_batch_size")):
+        if flags.has(flag):
+            options[option] = flags.number(flag)
+    if flags.has("--per_device_train_batch_size"):
+        steps = flags.number("--gradient_accumulation_steps", 1) or 1
+        options["batch_per_replica"] = (options["micro_batch"] or 1) * steps
+    if flags.has("--gradient_checkpointing"):
+        options["recompute"] = "full" if _switch(flags, "--gradient_checkpointing") else "none"
+    if flags.has("--tf32") and not flags.has("--bf16") and not flags.has("--fp16"):
+        options["precision"] = "tf32"
+    return options
+
+
+def _switch(flags: Script, name: str) -> bool:
+    """A switch, or a word for one."""
+    value = "".join(flags.flags.get(name, ["true"])) or "true"
+    if value.lower() not in WORDS:
+        raise InputError(f"{flags.path}: {name} takes true or false, not {value!r}")
+    return WORDS[value.lower()]
+
+
+def _model(flags: Script, path: Path) -> Shape | None:
+    """The config.json that the script builds its model from."""
+    named = flags.value("--config_name")
+    place = path.parent / named if named else None
+    return read_config(place).shape if place is not None and place.exists() else None
+
+
+def _json(text: str, path: Path) -> Settings:
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: no settings")
+    return data
+
+
+def _yaml(text: str, path: Path) -> Settings:
+    try:
+        data = parse_yaml(text, path)
+    except CatalogError as error:
+        raise InputError(str(error)) from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: no settings")
+    return data
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> Settings:
+    out: Settings = {}
+    for key, value in data.items():
+        out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + str(key): value}
+    return out
+
+
+def _deepspeed(data: Settings, path: Path) -> tuple[Settings, list[str], list[str]]:
+    """Options of DeepSpeed's JSON; `auto` leaves a value to the trainer."""
+    flat = {key: value for key, value in _flat(data).items() if value != "auto"}
+    names = names_of("deepspeed")
+    offload = [key for key in flat if key.startswith("zero_optimization.offload") and flat[key] not in (None, "none")]
+    if any(key.endswith(".device") for key in offload):
+        raise InputError(f"{path}: {offload[0]}: what stands in host memory is not predicted; remove the offload")
+    flat = {key: value for key, value in flat.items() if not key.startswith("zero_optimization.offload")}
+    passed, notes = sort_names(flat, names.names, names, path)
+    tp = int(flat.get("tensor_parallel.autotp_size") or 1)
+    options: Settings = {
+        "zero": int(flat.get("zero_optimization.stage", 0)), "tp": max(1, tp), "pp": 1, "vpp": 1, "cp": 1,
+        "ep": int(flat.get("expert_parallel.autoep_size", 1)),
+        "etp": int(flat.get("expert_parallel.expert_tensor_parallel_size", 1)),
+        "recompute": "none", "precision": _deepspeed_precision(flat),
+    }  # fmt: skip
+    micro, steps = flat.get("train_micro_batch_size_per_gpu"), flat.get("gradient_accumulation_steps")
+    if micro is not None:
+        options["micro_batch"] = int(micro)
+    if flat.get("train_batch_size") is not None:
+        options["global_batch"] = int(flat["train_batch_size"])
+    elif micro is not None and steps is not None:
+        options["batch_per_replica"] = int(micro) * int(steps)
+    return options, notes, passed
+
+
+def _deepspeed_precision(flat: Settings) -> str:
+    if flat.get("fp16.enabled"):
+        return "fp16"
+    return "tf32" if flat.get("bf16.enabled") is False else "bf16"
+
+
+def _accelerate(data: Settings, path: Path) -> tuple[Settings, list[str], list[str]]:
+    """Options of Accelerate's YAML for FSDP."""
+    flat = _flat(data)
+    names = names_of("accelerate")
+    passed, notes = sort_names(flat, names.names, names, path)
+    kind = str(flat.get("distributed_type", "NO"))
+    if kind not in ("FSDP", "MULTI_GPU"):
+        raise InputError(
+            f"{path}: distributed_type {kind} is not read; FSDP and MULTI_GPU are (DeepSpeed has its own JSON)"
+        )
+    if _true(flat.get("fsdp_config.fsdp_offload_params")):
+        raise InputError(f"{path}: fsdp_offload_params: weights in host memory are not predicted; set it to false")
+    part, mixed = "parallelism_config.parallelism_config_", str(flat.get("mixed_precision", "no"))
+    tp, cp = int(flat.get(f"{part}tp_size", 1)), int(flat.get(f"{part}cp_size", 1))
+    options: Settings = {
+        "tp": tp, "cp": cp, "pp": 1, "vpp": 1, "ep": 1, "zero": _accelerate_zero(flat, kind, path),
+        "recompute": "full" if _true(flat.get("fsdp_config.fsdp_activation_checkpointing")) else "none",
+        "precision": "tf32" if mixed in ("no", "False") else mixed,
+    }  # fmt: skip
+    if flat.get("num_processes"):
+        options["accelerators"] = int(flat["num_processes"])
+    return options, notes, passed
+
+
+def _accelerate_zero(flat: Settings, kind: str, path: Path) -> int:
+    """The ZeRO stage: FSDP2 by what it reshards, FSDP1 by its strategy's name."""
+    part = "parallelism_config.parallelism_config_"
+    replicas, shards = int(flat.get(f"{part}dp_replicate_size", 1)), int(flat.get(f"{part}dp_shard_size", 0))
+    if replicas > 1 and shards > 1:
+        raise InputError(f"{path}: sharding inside replicas (HSDP) is not predicted; set one of the two sizes to 1")
+    if kind == "MULTI_GPU" or (replicas > 1 and shards == 1):
+        return 0
+    strategy = flat.get("fsdp_config.fsdp_sharding_strategy")
+    if strategy is not None:
+        stages = {"FULL_SHARD": 3, "SHARD_GRAD_OP": 2, "NO_SHARD": 0, "1": 3, "2": 2, "3": 0}
+        if str(strategy) not in stages:
+            raise InputError(f"{path}: fsdp_sharding_strategy {strategy} is not predicted; FULL_SHARD is")
+        return stages[str(strategy)]
+    return 3 if _true(flat.get("fsdp_config.fsdp_reshard_after_forward", True)) else 2
+
+
+def _true(value: Any) -> bool:
+    return WORDS.get(str(value).lower(), False)

@@ -1,0 +1,129 @@
+"""MaxText YAML read into a question."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from hwmodel.catalog.yamlfile import parse_yaml
+from hwmodel.errors import CatalogError, InputError
+from hwmodel.interop.export.maxtext import AXES, QUANTIZATION, REMAT
+from hwmodel.interop.export.maxtext_shape import settings_shape
+from hwmodel.interop.export.names import names_of
+from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
+
+Settings = dict[str, Any]
+# Names of configs/models of MaxText 0.2.5 that are written otherwise in the catalog.
+MODELS = {
+    "llama2-7b": "llama-2-7b", "llama2-13b": "llama-2-13b", "llama2-70b": "llama-2-70b", "llama3-8b": "llama-3-8b",
+    "llama3-70b": "llama-3-70b", "llama3.1-8b": "llama-3.1-8b", "llama3.1-70b": "llama-3.1-70b",
+    "llama3-405b": "llama-3.1-405b", "llama3.1-405b": "llama-3.1-405b", "llama3.3-70b": "llama-3.1-70b",
+    "deepseek3-671b": "deepseek-v3", "deepseek2-16b": "deepseek-v2-lite", "deepseek2-236b": "deepseek-v2",
+    "gpt3-175b": "gpt-3-175b", "kimi-k2-1t": "kimi-k2",
+}  # fmt: skip
+QUANTIZED = {"fp8": "fp8", "te_fp8_currentscaling": "fp8", "fp8_gpu": "fp8"} | {
+    name: recipe for recipe, both in QUANTIZATION.items() for name in both if name
+}
+UNIT_AXES = ("fsdp_transpose", "sequence", "tensor_sequence", "autoregressive", "context_autoregressive", "diloco")
+
+
+def reads(text: str) -> bool:
+    """Whether a YAML file is a configuration of MaxText."""
+    return "base.yml" in text or "per_device_batch_size" in text or "base_emb_dim" in text
+
+
+def read(text: str, path: Path) -> Read:
+    """The question behind a configuration. InputError for what would change the prediction and cannot be read."""
+    try:
+        settings = parse_yaml(text, path)
+    except CatalogError as error:
+        raise InputError(str(error)) from error
+    if not isinstance(settings, dict):
+        raise InputError(f"{path}: no settings")
+    names = names_of("maxtext")
+    passed, noted = sort_names(settings, names.names, names, path)
+    if not any(name.startswith("dcn_") for name in settings):
+        noted.append("no dcn_ axis is set: read as one slice, all of whose devices shard the weights")
+    shape = settings_shape(settings, path)
+    options = with_facts(_options(settings, path) | {"stack": "jax"}, facts(text))
+    if shape is None and "model_name" in settings:
+        name = str(settings["model_name"])
+        options["model"] = MODELS.get(name, name)
+    return Read(
+        tool="maxtext", path=path, options=options, shape=shape, passed_over=tuple(passed), notes=tuple(noted),
+        steps=settings.get("steps"), sequence_parallel=facts(text).get("sequence_parallel") != "0",
+    )  # fmt: skip
+
+
+def _axis(s: Settings, name: str) -> int:
+    """Ranks of a mesh axis, inside a slice and across; -1 where it takes what is left."""
+    near = int(s.get(f"ici_{name}_parallelism", -1 if name == "fsdp" else 1))
+    far = int(s.get(f"dcn_{name}_parallelism", 1))
+    return -1 if -1 in (near, far) else near * far
+
+
+def _options(s: Settings, path: Path) -> dict[str, Any]:
+    """Layout, batch, sequence and precision."""
+    sizes = {name: _axis(s, name) for name in AXES}
+    strange = [name for name in UNIT_AXES if _axis(s, name) != 1]
+    if strange:
+        raise InputError(f"{path}: the mesh axis {strange[0]} is not predicted; set it to 1")
+    if sizes["fsdp"] not in (1,) and sizes["data"] not in (1,):
+        raise InputError(
+            f"{path}: sharding inside replicas (data and fsdp both above 1) is not predicted; set one to 1"
+        )
+    sharded = sizes["fsdp"] != 1 or (sizes["data"] == 1 and not s.get("shard_optimizer_over_data"))
+    tp, cp, pp = sizes["tensor"], sizes["context"], sizes["pipeline"]
+    if -1 in (tp, cp, pp, sizes["expert"]):
+        raise InputError(f"{path}: only the axes data and fsdp may be -1 here; write the other sizes")
+    known = -1 not in sizes.values()
+    options: dict[str, Any] = {
+        "tp": tp, "cp": cp, "pp": pp, "ep": sizes["expert"], "vpp": _repeats(s, pp),
+        "zero": 3 if sharded else (1 if s.get("shard_optimizer_over_data") else 0),
+        "recompute": _recompute(s, path), "precision": _precision(s, path),
+        "seq_len": int(s.get("max_target_length", 2048)),
+        **({"accelerators": math.prod(sizes.values())} if known else {}),
+    }  # fmt: skip
+    return options | _batch(s, path, tp * cp * pp, pp)
+
+
+def _repeats(s: Settings, pp: int) -> int:
+    """Virtual stages: given, or the layers over those of all stages."""
+    if pp == 1:
+        return 1
+    repeats = int(s.get("num_pipeline_repeats", -1))
+    if repeats > 0:
+        return repeats
+    return max(1, int(s.get("base_num_decoder_layers", pp)) // (pp * int(s.get("num_layers_per_pipeline_stage", 1))))
+
+
+def _batch(s: Settings, path: Path, ranks: int, pp: int) -> dict[str, Any]:
+    """The micro-batch of a replica, and sequences a device and step."""
+    each = float(s.get("per_device_batch_size", 12.0))
+    steps = int(s.get("gradient_accumulation_steps", 1))
+    count = int(s.get("num_pipeline_microbatches", pp)) if pp > 1 else 1
+    micro = each * ranks / count
+    if micro < 1 or abs(micro - round(micro)) > 1e-9:
+        raise InputError(
+            f"{path}: per_device_batch_size {each:g} on {ranks} devices a replica makes {micro:g} sequences a "
+            "micro-batch; it must be a whole number"
+        )
+    return {"micro_batch": round(micro), "batch_per_replica": round(each * steps * ranks)}
+
+
+def _recompute(s: Settings, path: Path) -> str:
+    policy = str(s.get("remat_policy", "full"))
+    modes = {name: mode for mode, name in REMAT.items()}
+    if policy not in modes:
+        raise InputError(f"{path}: remat_policy {policy} is not predicted; {', '.join(modes)} are")
+    return modes[policy]
+
+
+def _precision(s: Settings, path: Path) -> str:
+    quantization = str(s.get("quantization") or "")
+    if quantization:
+        if quantization not in QUANTIZED:
+            raise InputError(f"{path}: quantization {quantization} is not predicted; {', '.join(QUANTIZED)} are")
+        return QUANTIZED[quantization]
+    return {"float16": "fp16", "float32": "tf32"}.get(str(s.get("dtype", "bfloat16")), "bf16")
