@@ -8,8 +8,8 @@ from hwmodel.errors import InputError
 from hwmodel.interop.export.launch import Training, Written, commented, header_lines
 from hwmodel.interop.export.starts import command_on_node, job_name
 
-# No package to check against: directives and variables are those of launchers that Megatron-LM (examples/megatron_fsdp) and
-# torchtitan (multinode_trainer.slurm) publish.
+# No package to check against: directives and variables are those of launchers that Megatron-LM (examples/megatron_fsdp)
+# and torchtitan (multinode_trainer.slurm) publish.
 VERIFIED = "the Slurm launchers of Megatron-LM@d98e8a64 and torchtitan@b5bcd76c"
 
 
