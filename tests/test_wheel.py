@@ -1,39 +1,97 @@
-"""The wheel, installed elsewhere, answers the main job without the checkout."""
+"""The wheel, installed elsewhere, answers README's commands as the checkout does, and README prints its figures."""
 
 from __future__ import annotations
 
-import json
+import re
+import shlex
 import subprocess
 import sys
 import venv
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from hwmodel.cli.main import cli
+
 ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CODE = "import hwmodel, sys; print(hwmodel.__file__, file=sys.stderr); from hwmodel.cli import main; main(sys.argv[1:])"
+MAIN_JOB = ["plan", "--gpus", "1024xA100", "--tokens", "1.4T"]
 
 
-def test_installed_wheel_plans(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+def readme_commands() -> list[tuple[list[str], str]]:
+    """Every `hwmodel ...` line of README's code blocks: its words and the comment behind it."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("hwmodel ")]
+    return [(shlex.split(line, comments=True)[1:], line.partition(" # ")[2]) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python whose only hwmodel is the wheel; the dependencies are those of the environment that runs the tests."""
+    place = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(place), str(ROOT)]
     built = subprocess.run(build, capture_output=True, text=True, timeout=300)
     assert built.returncode == 0, built.stderr[-2000:]
-    (wheel,) = tmp_path.glob("*.whl")
-    # The dependencies are those of the environment that runs the tests; only hwmodel itself comes from the wheel.
-    venv.create(tmp_path / "env", with_pip=False)
-    python = tmp_path / "env" / "bin" / "python"
+    (wheel,) = place.glob("*.whl")
+    venv.create(place / "env", with_pip=False)
+    python = place / "env" / "bin" / "python"
     site = subprocess.run([str(python), "-c", "import site; print(site.getsitepackages()[0])"],
                           capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
-    unpack = [sys.executable, "-m", "zipfile", "-e", str(wheel), site]
-    subprocess.run(unpack, check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "zipfile", "-e", str(wheel), site], check=True, timeout=60)
     ours = {path.name for path in ROOT.iterdir()}
-    own_site = Path(next(p for p in sys.path if p.endswith("site-packages")))
-    for entry in own_site.iterdir():
-        if "hwmodel" not in entry.name.lower() and entry.suffix != ".pth" and entry.name not in ours:
+    for folder in (Path(p) for p in sys.path if p.endswith("site-packages")):
+        for entry in folder.iterdir():
             link = Path(site) / entry.name
-            if not link.exists():
+            foreign = "hwmodel" not in entry.name.lower() and entry.suffix != ".pth" and entry.name not in ours
+            if foreign and not link.exists():
                 link.symlink_to(entry)
-    code = "import hwmodel, sys; print(hwmodel.__file__); from hwmodel.cli import main; main(sys.argv[1:])"
-    words = ["plan", "--gpus", "1024xA100", "--tokens", "1.4T", "--format", "json", "--quiet"]
-    done = subprocess.run([str(python), "-c", code, *words], capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    return python
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the file that README's commands name, as the tutorial writes it, and no catalog of one's own."""
+    (example,) = re.findall(r"```yaml\n# mine\.yaml\n(.*?)```", (ROOT / "docs/tutorial.md").read_text(), re.DOTALL)
+    (tmp_path / "mine.yaml").write_text(example)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def from_wheel(python: Path, folder: Path, words: list[str]) -> str:
+    done = subprocess.run([str(python), "-c", CODE, *words], capture_output=True, text=True, timeout=300, cwd=folder)
     assert done.returncode == 0, done.stderr
-    where, _, answer = done.stdout.partition("\n")
-    assert str(tmp_path) in where
-    assert 76e9 < json.loads(answer)["answer"]["params"]["value"] < 77e9
+    assert str(python.parents[1]) in done.stderr.splitlines()[0]  # the module came from the wheel
+    return done.stdout
+
+
+def from_checkout(words: list[str]) -> str:
+    return CliRunner().invoke(cli, words, catch_exceptions=False).stdout
+
+
+def test_every_command_of_readme_answers_alike_from_wheel_and_checkout(installed: Path, folder: Path) -> None:
+    found = readme_commands()
+    assert len(found) >= 10
+    assert MAIN_JOB in [words for words, _ in found] or " ".join(MAIN_JOB) in README
+    for words, comment in [(MAIN_JOB, ""), *found]:
+        printed = from_wheel(installed, folder, words)
+        assert printed == from_checkout(words), words
+        for amount in re.findall(r"\$\d[\d.]*[kMB]?", comment):
+            assert amount.lstrip("$") in printed, (words, amount)
+
+
+def test_readme_prints_the_figures_of_the_wheel(installed: Path, folder: Path) -> None:
+    """Each sentence and row that README quotes of its answer stands in the answer, figure for figure."""
+    printed = from_wheel(installed, folder, MAIN_JOB)
+    flat = " ".join(printed.split())
+    quoted = [line.removeprefix(">").strip() for line in README.splitlines() if line.startswith(">")]
+    paragraphs = [" ".join(p.split()) for p in "\n".join(quoted).split("\n\n") if p and not p.startswith("|")]
+    assert len(paragraphs) >= 3
+    for paragraph in paragraphs:
+        assert paragraph.rstrip(".") in flat, paragraph
+    rows = [line for line in quoted if line.startswith("|") and any(c.isdigit() for c in line)]
+    assert len(rows) >= 7
+    for row in rows:
+        assert row.replace(" ", "") in printed.replace(" ", ""), row
