@@ -15,7 +15,8 @@ RECORD = (
     "id", "name", "aliases", "source", "locator", "status", "params", "active_params", "params_note",
     "max_seq_len", "shape", "not_modelled", "notes",
 )  # fmt: skip
-SHAPE = ("d_model", "vocab", "blocks", "tied", "bias", "norm_bias", "qk_norm", "learned_positions", "extra_params")
+SHAPE = ("d_model", "vocab", "blocks", "tied", "bias", "norm_bias", "qk_norm", "learned_positions",
+         "lookup_params", "extra_params")  # fmt: skip
 BLOCK = tuple(Block.__struct_fields__)
 
 
@@ -36,7 +37,7 @@ def read_shape(fields: Any, name: str, max_seq_len: float, at: tuple[str | int, 
     """A `Shape` from its record. Raises FaultError."""
     if not isinstance(fields, dict):
         raise FaultError(at, "expected the dimensions of a shape")
-    numbers = _numbers(fields, SHAPE, at)
+    numbers: dict[str, Any] = {**_numbers(fields, SHAPE, at)}
     for key in ("d_model", "vocab"):
         if numbers.get(key, 0.0) < 1:
             raise FaultError((*at, key), "is missing or below 1")

@@ -81,7 +81,7 @@ def _in_flight(stage: str, layout: Layout, m: Num, stack: Stack) -> Num:
 
 def _states(
     layers_here: Num,
-    matrices: Num,
+    outside: Num,
     shard: LayerShard,
     layout: Layout,
     precision: Precision,
@@ -89,7 +89,7 @@ def _states(
     trainable: Num,
 ) -> tuple[Num, Num, Num, Num]:
     """Bytes of weights, gradients, optimizer states and of gathered or spare copies on one rank."""
-    dense = layers_here * (shard.dense + shard.vectors) + matrices * shard.vocabulary
+    dense = layers_here * (shard.dense + shard.vectors) + outside
     experts = layers_here * shard.experts
     dense_ranks, expert_ranks = data_ranks(layout)
 
@@ -123,9 +123,11 @@ def _stage_memory(
     single = layout.pp < 1.5
     ends = vocabulary_matrices(shape, layout)
     matrices = ends if stage != "middle" else where(single, ends, 0.0)
+    tables = shard.lookup if stage == "first" else where(single, shard.lookup, 0.0)
     has_head = {"first": where(single, 1.0, 0.0), "middle": where(single, 1.0, 0.0), "last": 1.0 + 0.0 * layout.pp}
     trainable = minimum(workload.trainable_fraction, 1.0)
-    weights, gradients, optimizer, buffers = _states(layers_here, matrices, shard, layout, precision, stack, trainable)
+    outside = matrices * shard.vocabulary + tables
+    weights, gradients, optimizer, buffers = _states(layers_here, outside, shard, layout, precision, stack, trainable)
     tokens = layout.micro_batch * workload.seq_len / layout.cp
     m = maximum(workload.global_batch_seqs / (layout.micro_batch * layout.dp), 1.0)
     kept, work = _layer_activations(shape, layout, precision, stack, workload.seq_len)

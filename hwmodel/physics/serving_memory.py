@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from hwmodel.ops import Num, maximum, minimum, where
 from hwmodel.physics.serving_step import kv_heads_per_rank, only, stage_unevenness
-from hwmodel.physics.shape import cached_width, expert_params, layer_matrix_params, parameters, vector_params
+from hwmodel.physics.shape import (
+    cached_width,
+    expert_params,
+    held_count,
+    layer_matrix_params,
+    parameters,
+    vector_params,
+)
 from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad, ServingMemory
 from hwmodel.specs.shape import Block, Shape
 
@@ -15,7 +22,7 @@ def _layer_kv_elements(block: Block, tp: Num) -> Num:
     """Cache elements a token of one layer on one rank; the latent of MLA is held by every tensor-parallel rank."""
     plain = kv_heads_per_rank(block, tp) * cached_width(block) / block.kv_compression
     cached = where(block.kv_lora_rank > 0, block.kv_lora_rank + block.rope_dim, plain)
-    return only(block.n_heads > 0, cached)
+    return only(block.n_heads > 0, cached * (1.0 - block.borrows_kv))
 
 
 def kv_bytes_per_token(shape: Shape, kv_bytes: Num = 2.0, tp: Num = 1.0, context: Num = 1.0) -> Num:
@@ -47,8 +54,9 @@ def weights_bytes(shape: Shape, formats: ServingFormats, layout: ServingLayout) 
         element = where(high > 0, formats.high_bytes, formats.weight_bytes)
         copies = where(block.n_experts > 0, block.top_k, 0.0)
         matrices = layer_matrix_params(shape, block) - copies * expert_params(shape, block)
-        dense = dense + block.count * (matrices * element + vector_params(shape, block) * formats.high_bytes)
-        routed = routed + block.count * block.n_experts * expert_params(shape, block) * formats.weight_bytes
+        count = held_count(block)
+        dense = dense + count * (matrices * element + vector_params(shape, block) * formats.high_bytes)
+        routed = routed + count * block.n_experts * expert_params(shape, block) * formats.weight_bytes
     outside = parameters(shape).embedding * formats.high_bytes
     share = (dense + outside) / layout.tp + routed / layout.stage_accelerators
     return share * stage_unevenness(shape, layout.pp) / layout.pp

@@ -103,7 +103,7 @@ def _attention_matrices(shape: Shape, block: Block, part: Part) -> list[Matrix]:
     d, v_dim = shape.d_model, value_head_dim(block)
     query = part.heads * block.head_dim
     own_value = (1.0 - block.shared_kv) * (1.0 - block.v_from_k)
-    key_value = part.kv_heads * (block.head_dim + own_value * v_dim)
+    key_value = part.kv_heads * (block.head_dim + own_value * v_dim) * (1.0 - block.borrows_kv)
     attends, latent = block.n_heads > 0, block.kv_lora_rank > 0
     narrowed = (block.q_lora_rank > 0) | latent
     found = []
@@ -182,7 +182,8 @@ def vector_params(shape: Shape, block: Block) -> Num:
     latent_norms = block.q_lora_rank + block.kv_lora_rank
     head_norms = shape.qk_norm * 2.0 * block.head_dim
     value = (1.0 - block.shared_kv) * (1.0 - block.v_from_k) * v_dim
-    projected = block.n_heads * block.head_dim + block.n_kv_heads * (block.head_dim + value)
+    own = block.n_kv_heads * (1.0 - block.borrows_kv)
+    projected = block.n_heads * block.head_dim + own * (block.head_dim + value)
     attention_bias = where(block.n_heads > 0, projected + d, 0.0)
     ffn_bias = has_ffn * ffn_copies(block) * expert_bias_params(shape, block) + shape.bias * block.n_experts
     return norms + latent_norms + head_norms + shape.bias * attention_bias + ffn_bias + block.extra_params
@@ -196,32 +197,45 @@ def layer_matrix_params(shape: Shape, block: Block) -> Num:
     return total
 
 
+def held_count(block: Block) -> Num:
+    """Layers of a block that have weights of their own."""
+    return block.count if isinstance(block.reuse, float) and block.reuse == 1.0 else block.count / block.reuse
+
+
 def parameters(shape: Shape) -> ParameterTerms:
     """Parameter counts of `shape`, exact for the architectures that `Block` can express."""
     matmul: Num = 0.0
+    held: Num = 0.0
     vectors: Num = 0.0
     experts: Num = 0.0
     idle: Num = 0.0
     for block in shape.blocks:
-        one = expert_params(shape, block)
-        matmul = matmul + block.count * layer_matrix_params(shape, block)
-        vectors = vectors + block.count * vector_params(shape, block)
-        experts = experts + block.count * block.n_experts * one
+        one, count = expert_params(shape, block), held_count(block)
+        passed = layer_matrix_params(shape, block)
+        matmul, held = matmul + block.count * passed, held + count * passed
+        vectors = vectors + count * vector_params(shape, block)
+        experts = experts + count * block.n_experts * one
         asleep = ffn_copies(block) - ffn_active(block)
-        idle = idle + block.count * asleep * (one + expert_bias_params(shape, block))
+        idle = idle + count * asleep * (one + expert_bias_params(shape, block))
     head = shape.vocab * shape.d_model
-    embedding = head * (2.0 - shape.tied) + shape.learned_positions * shape.d_model
+    embedding = head * (2.0 - shape.tied) + lookup_params(shape)
     outside = vectors + shape.d_model * (1.0 + shape.norm_bias) + shape.extra_params
     biased = _idle_biases(shape)
-    active = matmul + outside + embedding - biased
+    active = held + outside + embedding - biased
     return ParameterTerms(active + idle, active, embedding, matmul + head, experts)
+
+
+def lookup_params(shape: Shape) -> Num:
+    """Parameters of the tables that a token only looks up beside its embedding."""
+    return shape.learned_positions * shape.d_model + shape.lookup_params
 
 
 def _idle_biases(shape: Shape) -> Num:
     """Biases of the experts that a token does not pass."""
     total: Num = 0.0
     for block in shape.blocks:
-        total = total + block.count * (ffn_copies(block) - ffn_active(block)) * expert_bias_params(shape, block)
+        asleep = ffn_copies(block) - ffn_active(block)
+        total = total + held_count(block) * asleep * expert_bias_params(shape, block)
     return total
 
 

@@ -25,6 +25,7 @@ class LayerShard(msgspec.Struct, frozen=True, kw_only=True):
     experts: Num  # routed experts, sharded by expert parallelism
     vectors: Num  # norms and biases, replicated
     vocabulary: Num
+    lookup: Num  # further tables of the first stage: positions, per-layer embeddings
 
     @property
     def layer(self) -> Num:
@@ -65,7 +66,7 @@ def layer_shard(shape: Shape, layout: Layout) -> LayerShard:
     experts: Num = 0.0
     vectors: Num = 0.0
     for block in shape.blocks:
-        share = block.count / count
+        share = shapes.held_count(block) / count
         for matrix in shapes.matrices(shape, block):
             if matrix.kind == "experts":
                 experts = experts + share * matrix.params
@@ -77,6 +78,7 @@ def layer_shard(shape: Shape, layout: Layout) -> LayerShard:
         experts=experts / (layout.ep * layout.etp),
         vectors=vectors,
         vocabulary=shape.vocab * shape.d_model / layout.tp,
+        lookup=shapes.lookup_params(shape) / layout.tp,
     )
 
 

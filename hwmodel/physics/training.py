@@ -195,7 +195,7 @@ def _data_parallel_s(
     stages = layers_per_stage(shape, layout, stack)
     count = maximum(stages.middle, stages.last)
     dense_ranks, expert_ranks = data_ranks(layout)
-    dense = count * (shard.dense + shard.vectors) + vocabulary_matrices(shape, layout) * shard.vocabulary
+    dense = count * (shard.dense + shard.vectors) + vocabulary_matrices(shape, layout) * shard.vocabulary + shard.lookup
     near = minimum(dense_ranks, maximum(net.domain / layout.tp, 1.0))
     near_experts = minimum(expert_ranks, maximum(net.domain / minimum(layout.ep * layout.etp, net.domain), 1.0))
     experts = count * shard.experts
@@ -240,7 +240,7 @@ def _optimizer_s(
     stages = layers_per_stage(shape, layout, stack)
     dense_ranks, expert_ranks = data_ranks(layout)
     sharded = where(layout.zero > 0.5, 1.0, 0.0)
-    vocabulary = vocabulary_matrices(shape, layout) * shard.vocabulary
+    vocabulary = vocabulary_matrices(shape, layout) * shard.vocabulary + shard.lookup
     dense = stages.middle * (shard.dense + shard.vectors) + vocabulary
     owned = dense / where(sharded > 0, dense_ranks, 1.0)
     owned = owned + stages.middle * shard.experts / where(sharded > 0, expert_ranks, 1.0)

@@ -40,5 +40,5 @@ def stack_shapes(shapes: Sequence[Shape]) -> Shape:
     depth = max(len(s.blocks) for s in shapes)
     empty = Block(count=0.0)
     blocks = tuple(stack([s.blocks[i] if i < len(s.blocks) else empty for s in shapes]) for i in range(depth))
-    names = [f for f in Shape.__struct_fields__ if f not in ("name", "blocks")]
+    names = [f for f in Shape.__struct_fields__ if f not in ("name", "blocks", "notes")]
     return Shape(name="", blocks=blocks, **{f: _column([getattr(s, f) for s in shapes]) for f in names})
