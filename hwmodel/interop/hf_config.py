@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from hwmodel.errors import InputError
 
-MAX_BYTES = 2_000_000
+MAX_BYTES = 32_000_000  # quantised checkpoints list every layer that they leave alone
 MAX_DEPTH = 40
 MAX_LAYERS = 2_000
 MAX_WIDTH = 10_000_000
@@ -26,21 +28,8 @@ def config_path(path: Path) -> Path:
 
 def _depth(text: str) -> int:
     """Deepest nesting of brackets outside strings."""
-    depth = deepest = 0
-    quoted = escaped = False
-    for char in text:
-        if escaped:
-            escaped = False
-        elif quoted:
-            escaped, quoted = char == "\\", char != '"'
-        elif char == '"':
-            quoted = True
-        elif char in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif char in "]}":
-            depth -= 1
-    return deepest
+    brackets = re.findall(r"[\[\]{}]", re.sub(r'"(?:[^"\\]|\\.)*"', "", text, flags=re.DOTALL))
+    return max(accumulate(1 if bracket in "[{" else -1 for bracket in brackets), default=0)
 
 
 def load_json(path: Path) -> dict[str, Any]:
@@ -68,18 +57,36 @@ def load_json(path: Path) -> dict[str, Any]:
 
 
 class Config:
-    """Typed access to the keys of one (possibly nested) config. Every refusal names the file and the key."""
+    """Typed access to the keys of one (possibly nested) config. Every refusal names the file and the key.
 
-    def __init__(self, data: dict[str, Any], path: Path) -> None:
+    `seen` collects the keys that anybody asked for, so that the guard can tell which ones nobody read.
+    """
+
+    def __init__(self, data: dict[str, Any], path: Path, seen: set[str] | None = None) -> None:
         self.data = data
         self.path = path
+        self.seen = set() if seen is None else seen
 
     def fail(self, message: str) -> InputError:
         return InputError(f"{self.path}: {message}")
 
     def raw(self, *keys: str) -> Any:
         """The first of the aliases that is present and not null."""
+        self.seen.update(keys)
         return next((self.data[k] for k in keys if self.data.get(k) is not None), None)
+
+    def has(self, *keys: str) -> bool:
+        """Whether one of the aliases is present and not null."""
+        return self.raw(*keys) is not None
+
+    def nested(self, key: str) -> Config | None:
+        """The config under a key, or None."""
+        inner = self.raw(key)
+        return Config(inner, self.path) if isinstance(inner, dict) else None
+
+    def changed(self, more: dict[str, Any]) -> Config:
+        """This config with some keys replaced, for one of its layers."""
+        return Config({**self.data, **more}, self.path, self.seen)
 
     def _key(self, keys: Iterable[str]) -> str:
         return next((k for k in keys if self.data.get(k) is not None), next(iter(keys)))
@@ -88,42 +95,76 @@ class Config:
         """A whole number within bounds."""
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.fail(f"{key}: expected a number, got {str(value)[:40]!r}")
-        if not math.isfinite(value) or value != int(value):
-            raise self.fail(f"{key}: {value} is not a whole number")
+        if isinstance(value, float) and (not math.isfinite(value) or value != int(value)):
+            raise self.fail(f"{key}: {str(value)[:40]} is not a whole number")
         if not low <= value <= high:
-            raise self.fail(f"{key}: {value} lies outside {low:g} to {high:g}")
+            raise self.fail(f"{key}: {str(value)[:40]} lies outside {low:g} to {high:g}")
         return int(value)
+
+    def missing(self, *keys: str) -> InputError:
+        """The refusal of a file that lacks a key: no decoder's where it has none of a decoder's keys."""
+        known = {"hidden_size", "n_embd", "d_model", "num_hidden_layers", "n_layer", "n_layers", "num_attention_heads"}
+        names = " or ".join(keys)
+        if known & self.data.keys():
+            return self.fail(f"no {names}: the file does not say how large the model is; add the key")
+        return self.fail(f"no {names}: not a decoder's config.json, or a truncated one")
 
     def number(self, *keys: str, default: int | None = None, low: float = 1, high: float = MAX_WIDTH) -> int:
         """A whole number under the first alias present; without a default it must be there."""
         value = self.raw(*keys)
         if value is None:
             if default is None:
-                raise self.fail(f"no {' or '.join(keys)}: not a decoder's config.json, or a truncated one")
+                raise self.missing(*keys)
             return default
         return self.check(value, self._key(keys), low, high)
 
-    def count(self, *keys: str, default: int = 0) -> int:
+    def count(self, *keys: str, default: int = 0, high: float = MAX_WIDTH) -> int:
         """A whole number that may be zero or absent."""
-        return self.number(*keys, default=default, low=0)
+        return self.number(*keys, default=default, low=0, high=high)
 
-    def flag(self, key: str, default: bool = False) -> bool:
-        value = self.data.get(key)
+    def factor(self, key: str, default: float, low: float = 0.0, high: float = 64.0) -> float:
+        """A positive factor."""
+        value = self.raw(key)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low < value < high:
+            raise self.fail(f"{key}: expected a factor, got {str(value)[:40]!r}")
+        return float(value)
+
+    def flag(self, *keys: str, default: bool = False) -> bool:
+        """The first of the aliases that is present, as true or false."""
+        value = self.raw(*keys)
         if value is None:
             return default
         if not isinstance(value, bool):
-            raise self.fail(f"{key}: expected true or false, got {str(value)[:40]!r}")
+            raise self.fail(f"{self._key(keys)}: expected true or false, got {str(value)[:40]!r}")
         return value
 
     def layers(self) -> int:
-        return self.number("num_hidden_layers", "n_layer", "n_layers", high=MAX_LAYERS)
+        """Number of layers, also where only a list of them says it."""
+        listed = self.data.get("layers_block_type")
+        default = len(listed) if isinstance(listed, list) and listed else None
+        return self.number(
+            "num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_blocks", default=default, high=MAX_LAYERS
+        )
 
     def per_layer(self, key: str, layers: int) -> list[Any] | None:
         """A list with an entry for every layer; entries beyond (prediction layers) are left out."""
-        value = self.data.get(key)
+        value = self.raw(key)
         if value is None:
             return None
         if not isinstance(value, list) or not layers <= len(value) <= layers + 8:
             got = len(value) if isinstance(value, list) else type(value).__name__
             raise self.fail(f"{key}: expected a list of {layers} entries, got {got}")
         return value[:layers]
+
+    def indices(self, key: str, layers: int, first: int = 0) -> set[int] | None:
+        """The layers that a list (or a comma-separated text) names, counted from `first` in the file."""
+        value = self.raw(key)
+        if isinstance(value, str):
+            value = [int(x) for x in value.split(",") if x.strip().isdigit()]
+        if value is None:
+            return None
+        if not isinstance(value, list):
+            raise self.fail(f"{key}: expected a list of layers")
+        return {self.check(x, key, first, layers + first + 7) - first for x in value}

@@ -6,6 +6,7 @@ or one byte a second and an endless rate. Nothing here knows how the seconds are
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +15,8 @@ import pytest
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration
-from hwmodel.interop.huggingface import read_config
+from hwmodel.interop.hf_others import NOT_DECODERS
+from hwmodel.interop.huggingface import from_dict, read_config
 from hwmodel.physics.layer import layer_times
 from hwmodel.physics.machine import machine
 from hwmodel.physics.serving import decode_terms, kv_bytes_per_token, prefill_terms
@@ -24,9 +26,15 @@ from hwmodel.specs import Layout, Shape, Stack, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout
 
-CONFIGS = Path(__file__).resolve().parents[1] / "golden" / "hf_configs"
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 CATALOG = load_catalog()
-NAMES = sorted(e.id for e in CATALOG.models() if e.shape is not None) + sorted(p.stem for p in CONFIGS.glob("*.json"))
+FILES = {path.stem: path for folder in ("hf_configs", "hf_public") for path in (GOLDEN / folder).glob("*.json")}
+FAMILIES = {
+    f"family {row['config']['model_type']}": row["config"]
+    for row in map(json.loads, (GOLDEN / "hf_defaults.jsonl").read_text().splitlines())
+    if row["config"]["model_type"] not in {*NOT_DECODERS, "blt", "glm4_moe"}
+}
+NAMES = [*sorted(e.id for e in CATALOG.models() if e.shape is not None), *sorted(FILES), *sorted(FAMILIES)]
 CONTEXTS = (8192.0, 131072.0, 1048576.0)
 ENDLESS = float("inf")
 GEMM = {
@@ -64,8 +72,9 @@ MOVES = ideal(ENDLESS, 1.0)
 
 @cache
 def shape_of(name: str) -> Shape:
-    path = CONFIGS / f"{name}.json"
-    return read_config(path).shape if path.exists() else CATALOG.model(name)
+    if name in FAMILIES:
+        return from_dict(dict(FAMILIES[name]), Path("config.json")).shape
+    return read_config(FILES[name]).shape if name in FILES else CATALOG.model(name)
 
 
 def head(shape: Shape) -> float:
@@ -117,7 +126,8 @@ def test_a_decode_step_reads_what_it_attends_to_of_what_is_held(name: str) -> No
     for context in CONTEXTS:
         attended = 0.0
         for block in shape.blocks:
-            one = msgspec.structs.replace(shape, blocks=(block,))
+            lender = msgspec.structs.replace(block, borrows_kv=0.0)  # a borrowed cache is read as if it were its own
+            one = msgspec.structs.replace(shape, blocks=(lender,))
             held = context * kv_bytes_per_token(one, 1.0, 1.0, context)
             kept = min(context, block.window_tokens)
             attended += held * min(1.0, block.select_tokens * block.kv_compression / kept)

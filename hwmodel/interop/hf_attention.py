@@ -1,0 +1,191 @@
+"""Attention of one layer of a Hugging Face config as the fields of a `Block`."""
+
+from __future__ import annotations
+
+from hwmodel.interop.hf_config import Config
+from hwmodel.interop.hf_families import Family
+from hwmodel.interop.hf_fields import Fields, add, head_width, heads, width
+from hwmodel.interop.hf_kinds import INDEXED, SLIDING
+
+WINDOW = ("sliding_window", "attention_chunk_size", "sliding_window_size", "attention_window_size", "window_size",
+          "local_attention")  # fmt: skip
+
+
+def kv_heads(c: Config, kind: str) -> int:
+    """Key and value heads; absent or null means as many as query heads (Falcon and StarCoder: one)."""
+    n = heads(c)
+    if kind == "falcon":
+        if c.flag("new_decoder_architecture"):
+            return c.number("num_kv_heads", "n_head_kv", default=n)
+        c.raw("num_kv_heads", "n_head_kv")  # only the newer layout reads them
+        return 1 if c.flag("multi_query", default=True) else n
+    if kind == "gpt_bigcode":
+        c.raw("num_key_value_heads")
+        return 1 if c.flag("multi_query", default=True) else n
+    if kind in ("mpt", "dbrx"):
+        inner = c.nested("attn_config")
+        c.raw("num_key_value_heads")
+        return n if inner is None else inner.number("kv_n_heads", default=n, high=n)
+    found = c.number("num_key_value_heads", "num_query_groups", default=n)
+    if n % found and not c.has("kv_lora_rank"):
+        raise c.fail(f"num_key_value_heads {found} does not divide num_attention_heads {n}")
+    return found
+
+
+def biases(c: Config, family: Family, query: float, key_value: float) -> float:
+    """Biases of the projections around attention."""
+    if family.bias == "all":
+        # Counted with all products; attention alone may say that it has none.
+        return 0.0 if c.flag("attention_bias", default=True) else -(query + key_value + width(c))
+    if family.bias != "config":
+        return (query + key_value) * c.flag("attention_bias", "qkv_bias", default=family.bias == "qkv")
+    everywhere = c.flag("bias") or c.flag("use_bias")
+    inner = c.flag("attention_bias", "qkv_bias", "use_qkv_bias", "attn_bias") or everywhere
+    named = c.flag("attention_bias", "attn_bias") and family.out_bias
+    outer = c.flag("attention_out_bias", default=named or (everywhere and not c.flag("qkv_bias")))
+    return inner * (query + key_value) + outer * width(c)
+
+
+def norms(c: Config, family: Family, fields: Fields) -> float:
+    """Scale vectors of normed queries and keys."""
+    stated = c.flag("use_qk_norm", "qk_norm", "qk_layernorm", default=not family.qk_norm_key)
+    if family.qk_norm == "none" or not stated:
+        return 0.0
+    head = fields["head_dim"]
+    keys = 0.0 if fields.get("borrows_kv") else 1.0
+    copies = 2.0 if family.norm_bias and family.qk_norm == "head" else 1.0
+    if family.qk_norm == "full":
+        return head * (fields["n_heads"] + keys * fields["n_kv_heads"])
+    return copies * head * (1.0 + keys)
+
+
+def gate(c: Config, family: Family, fields: Fields) -> float:
+    """Parameters of the gate on what attention gives, a channel or a head."""
+    if family.output_gate == "none" or not c.flag("attn_output_gate", "use_attention_gate", default=True):
+        return 0.0
+    gating = c.raw("gating")
+    by_head = family.output_gate == "head" if gating is None else gating in (True, "per-head")
+    each = 1.0 if by_head else fields.get("v_head_dim") or fields["head_dim"]
+    return 0.0 if gating is False else width(c) * fields["n_heads"] * each
+
+
+def indexer(c: Config, fields: Fields, rank: float) -> None:
+    """The indexer that selects the tokens a query attends to: its projections and how many it selects."""
+    n, dim = c.number("index_n_heads"), c.number("index_head_dim")
+    source = rank or width(c)
+    add(fields, mixer_params=source * n * dim + width(c) * (dim + n), extra_params=2 * dim)
+
+
+def latent(c: Config, layer: int, *, indexed: bool) -> Fields:
+    """Multi-head latent attention (DeepSeek): ranks, and the indexer where the model selects its tokens."""
+    nope, rope = c.number("qk_nope_head_dim"), c.number("qk_rope_head_dim")
+    rank = c.count("q_lora_rank")
+    fields: Fields = {
+        "n_heads": heads(c), "n_kv_heads": heads(c), "head_dim": nope + rope, "v_head_dim": c.number("v_head_dim"),
+        "rope_dim": rope, "kv_lora_rank": c.number("kv_lora_rank"), "q_lora_rank": rank,
+    }  # fmt: skip
+    c.raw("head_dim", "num_key_value_heads", "qk_head_dim")  # other names of what the ranks say
+    kinds = c.per_layer("indexer_types", c.layers())
+    if indexed:
+        fields["select_tokens"] = c.number("index_topk")
+        if kinds is None or kinds[layer] != "shared":  # shared: the selection of the layer before is taken
+            indexer(c, fields, rank)
+    if c.flag("attention_bias"):
+        add(fields, extra_params=rank + fields["kv_lora_rank"] + rope + width(c))
+    return fields
+
+
+def compressed(c: Config, ratio: int) -> Fields:
+    """DeepSeek-V4: one shared key-value head, grouped output, and a compressor of the distant context.
+
+    The local window beside the compressed entries is counted with the entries that a query selects.
+    """
+    d, dim, rank, window = width(c), head_width(c), c.number("q_lora_rank"), c.number("sliding_window")
+    fields: Fields = {
+        "n_heads": heads(c), "n_kv_heads": 1, "head_dim": dim, "shared_kv": 1, "q_lora_rank": rank,
+        "o_lora_rank": c.number("o_lora_rank"), "o_groups": c.number("o_groups"),
+        "extra_params": dim + heads(c),
+    }  # fmt: skip
+    c.raw("num_key_value_heads", "qk_rope_head_dim")
+    if ratio == 0:
+        fields["window_tokens"] = window
+        return fields
+    fields["kv_compression"] = ratio
+    selects = ratio < 128
+    copies = 2 if selects else 1
+    add(fields, mixer_params=2 * copies * d * dim, extra_params=copies * ratio * dim + dim)
+    if selects:
+        n, inner = c.number("index_n_heads"), c.number("index_head_dim")
+        fields["select_tokens"] = c.number("index_topk") + window
+        add(fields, mixer_params=4 * d * inner + rank * n * inner + d * n, extra_params=2 * ratio * inner + inner)
+    return fields
+
+
+RATIOS = {"compressed_sparse_attention": 4, "heavily_compressed_attention": 128, "sliding_attention": 0}
+
+
+def compression_ratios(c: Config) -> list[int] | None:
+    """Tokens that share a cache entry in every layer of DeepSeek-V4, in either spelling; None where nothing shares."""
+    n = c.layers()
+    stated = c.per_layer("compress_ratios", n)
+    if stated is not None:
+        return [c.check(r, "compress_ratios", 0, 4096) for r in stated]
+    rates = c.raw("compress_rates")
+    if not isinstance(rates, dict):
+        return None
+    known = {**RATIOS, **{str(k): c.check(v, f"compress_rates.{k}", 0, 4096) for k, v in rates.items()}}
+    words = c.per_layer("layer_types", n)
+    if words is None or any(not isinstance(w, str) or w not in known for w in words):
+        raise c.fail("layer_types: a kind of layer that compress_rates does not name")
+    return [known[str(w)] for w in words]
+
+
+def grouped(c: Config, kind: str, local: bool) -> Fields:
+    """Heads and widths of multi-head, grouped or multi-query attention."""
+    n, kv, dim = heads(c), kv_heads(c, kind), head_width(c)
+    v_dim = c.count("v_head_dim")
+    if local and c.has("swa_num_key_value_heads"):
+        n, kv = c.number("swa_num_attention_heads", default=n), c.number("swa_num_key_value_heads")
+        dim, v_dim = c.number("swa_head_dim", default=dim), c.count("swa_v_head_dim", default=v_dim)
+    fields: Fields = {"n_heads": n, "n_kv_heads": kv, "head_dim": dim}
+    if v_dim and v_dim != dim:
+        fields["v_head_dim"] = v_dim
+    if not local and c.has("global_head_dim"):
+        fields["head_dim"] = c.number("global_head_dim")
+        fields["n_kv_heads"] = c.number("num_global_key_value_heads", default=kv)
+    if not local and c.flag("attention_k_eq_v"):
+        fields["v_from_k"] = 1.0
+    return fields
+
+
+def softmax(c: Config, family: Family, kind: str, layer: int, mixer: str, *, borrows: bool = False) -> Fields:
+    """Softmax attention of one layer, full, indexed or within a window, with what hangs on it."""
+    local = mixer == SLIDING
+    if c.has("kv_lora_rank"):
+        fields = latent(c, layer, indexed=mixer == INDEXED)
+        if local:
+            fields["window_tokens"] = c.number(*WINDOW)
+        return add(fields, mixer_params=gate(c, family, fields), extra_params=sinks(c, family, kind, fields, local))
+    fields = grouped(c, kind, local)
+    if local:
+        fields["window_tokens"] = c.number(*WINDOW)
+    if borrows:
+        fields["borrows_kv"] = 1.0
+    keys = fields["n_kv_heads"] * (1.0 - fields.get("borrows_kv", 0.0))
+    values = keys * (1.0 - fields.get("v_from_k", 0.0)) * (fields.get("v_head_dim") or fields["head_dim"])
+    query = fields["n_heads"] * fields["head_dim"]
+    extra = biases(c, family, query, keys * fields["head_dim"] + values) + norms(c, family, fields)
+    extra += sinks(c, family, kind, fields, local)
+    return add(fields, mixer_params=gate(c, family, fields), extra_params=extra)
+
+
+def crossed(c: Config, family: Family, kind: str) -> Fields:
+    """Attention to pictures: its products, norms and two gates; the pictures' keys are no cache of text."""
+    fields = grouped(c, kind, local=False)
+    query, keys = fields["n_heads"] * fields["head_dim"], fields["n_kv_heads"] * fields["head_dim"]
+    return {"mixer_params": width(c) * (2 * query + 2 * keys), "extra_params": 2 * fields["head_dim"] + 2}
+
+
+def sinks(c: Config, family: Family, kind: str, fields: Fields, local: bool) -> float:
+    """Learned logits that take up what a head attends to nowhere."""
+    return fields["n_heads"] if family.sinks and (local or kind != "mimo_v2_flash") else 0.0
