@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from hwmodel.catalog import evidence, formats, hardware, laws, lint, models, places, tables
+from hwmodel.catalog import evidence, formats, hardware, laws, lint, models, places, quantised, tables
 from hwmodel.catalog.compiled import Names, Pairs, Provenance, Quotes, encode
 from hwmodel.catalog.entries import Region
 from hwmodel.catalog.names import VENDOR_WORDS, normalise
@@ -22,6 +22,7 @@ from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.law import LawSpec
 from hwmodel.specs.precision import Precision, ServingPrecision
 from hwmodel.specs.provenance import Source
+from hwmodel.specs.quantised import TrainedModel
 
 T = TypeVar("T")
 
@@ -132,6 +133,14 @@ def _pairs(roots: Sequence[Path]) -> dict[str, Pairs]:
     return {group: tuple(pairs) for group, pairs in found.items()}
 
 
+def _trained(roots: Sequence[Path], models: Names, recipes: Mapping[str, Raw]) -> dict[str, TrainedModel]:
+    found = [
+        one for _, path in places.files_of(roots, "models", ".csv")
+        for one in quantised.read_trained(path, models, recipes)
+    ]  # fmt: skip
+    return {one.model: one for one in found}
+
+
 def _regions(roots: Sequence[Path], sources: Mapping[str, Source]) -> tuple[dict[str, Region], Names]:
     found = {r.id: r for _, path in places.files_of(roots, "energy", ".csv") for r in tables.read_grid(path, sources)}
     names: Names = {normalise(r.name): r.id for r in found.values()}
@@ -177,6 +186,11 @@ def build(roots: Sequence[Path], problems: Problems | None = None) -> tuple[byte
     for error in _unsourced_laws(found_laws, sources):
         problems.add(error)
     regions, region_names = _regions(roots, sources)
+    names = {
+        "accelerator": hard.part_names, "system": hard.system_names, "model": names_of("model", model_raws),
+        "precision": names_of("precision", training), "serving precision": names_of("serving precision", serving),
+        "law": law_names, "region": region_names,
+    }  # fmt: skip
     records: dict[str, Mapping[str, Any]] = {
         "parts": hard.parts, "systems": hard.systems, "models": {k: v[0] for k, v in entries.items()},
         "precisions": _each(training, lambda raw: formats.read_precision(raw, Precision, sources), problems),
@@ -184,11 +198,7 @@ def build(roots: Sequence[Path], problems: Problems | None = None) -> tuple[byte
         "laws": found_laws, "fleets": {k: v[0] for k, v in fleets.items()},
         "facilities": {k: v[0] for k, v in facilities.items()}, "regions": regions,
         "prices": _prices(roots, hard.part_names, sources), "sources": sources, "pairs": _pairs(roots),
-    }  # fmt: skip
-    names = {
-        "accelerator": hard.part_names, "system": hard.system_names, "model": names_of("model", model_raws),
-        "precision": names_of("precision", training), "serving precision": names_of("serving precision", serving),
-        "law": law_names, "region": region_names,
+        "trained": _trained(roots, names["model"], serving),
     }  # fmt: skip
     provenance: Provenance = {"accelerator": hard.part_values, "system": hard.system_values}
     for kind, read in (("model", entries), ("reliability", fleets), ("energy", facilities)):

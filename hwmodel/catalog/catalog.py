@@ -21,6 +21,7 @@ from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.law import LawSpec
 from hwmodel.specs.precision import Precision, ServingPrecision
 from hwmodel.specs.provenance import Source, Sourced
+from hwmodel.specs.quantised import TrainedModel
 from hwmodel.specs.shape import Shape
 
 DEFAULT_REGION = "USA"
@@ -92,6 +93,10 @@ class Catalog:
     def model_entry(self, name: str) -> ModelEntry:
         """The record of a named model, with its public parameter counts."""
         return self.data.models[resolve_model(name, self.data.names["model"])]
+
+    def trained(self, name: str) -> TrainedModel | None:
+        """What is known of a named model's training and release; None where nothing is."""
+        return self.data.trained.get(resolve_model(name, self.data.names["model"]))
 
     def models(self) -> list[ModelEntry]:
         """Every model, by id."""

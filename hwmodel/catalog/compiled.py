@@ -17,6 +17,7 @@ from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.law import LawSpec
 from hwmodel.specs.precision import Precision, ServingPrecision
 from hwmodel.specs.provenance import Source, Sourced
+from hwmodel.specs.quantised import TrainedModel
 
 T = TypeVar("T")
 Names = dict[str, str]
@@ -27,7 +28,7 @@ Pairs = tuple[PrecisionPair, ...]
 SECTIONS: dict[str, Any] = {
     "parts": Part, "systems": System, "models": ModelEntry, "precisions": Precision, "serving": ServingPrecision,
     "laws": LawSpec, "fleets": Fleet, "facilities": Facility, "regions": Region, "prices": Quotes, "sources": Source,
-    "pairs": Pairs,
+    "pairs": Pairs, "trained": TrainedModel,
 }  # fmt: skip
 
 
@@ -78,6 +79,7 @@ class Compiled:
         self.prices: Records[Quotes] = section("prices")
         self.sources: Records[Source] = section("sources")
         self.pairs: Records[Pairs] = section("pairs")
+        self.trained: Records[TrainedModel] = section("trained")
         self.names = stored.names
 
 

@@ -22,10 +22,17 @@ _CORPUS = 4  # a file of at least so many sources is a corpus to fit on; fewer a
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the files (default: the catalog's)."
 )
 @click.option("--serving", is_flag=True, help="Fit the constants of serving engines, on the published runs.")
+@click.option("--quantised", is_flag=True, help="Fit what quantising costs, on the published rows.")
 @click.option("--no-intervals", is_flag=True, help="Leave the intervals as they are.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def command(
-    kernels: Path | None, runs: Path | None, out: Path | None, serving: bool, no_intervals: bool, quiet: bool
+    kernels: Path | None,
+    runs: Path | None,
+    out: Path | None,
+    serving: bool,
+    quantised: bool,
+    no_intervals: bool,
+    quiet: bool,
 ) -> None:
     """Fit constants and write them to catalogs/calibrations, with residuals and row ids; deterministic.
 
@@ -42,6 +49,8 @@ def command(
         raise InputError(f"--kernels {kernels}: no such folder; name one with tables such as gemm.parquet")
     if out is not None and out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; name a folder")
+    if quantised and (runs is not None or serving):
+        raise InputError("--quantised fits the published rows of quantised models alone: drop --runs and --serving")
     if serving and runs is not None:
         raise InputError("--serving fits the published serving and throughput runs: drop --runs")
     kind, rows = own_rows(runs or runs_file())
@@ -60,7 +69,9 @@ def command(
 
         calibrate_kernels(kernels, place, (lambda _: None) if quiet else None)
         say(f"kernel constants written to {place}")
-    if serving:
+    if quantised:
+        _quantised(place)
+    elif serving:
         _serving(place, say, intervals=not no_intervals)
     elif len({row.get("source") for row in rows}) < _CORPUS:
         _cluster(cluster_level(rows, say), runs, out)
@@ -88,3 +99,11 @@ def _serving(place: Path, say: Callable[[str], None], *, intervals: bool) -> Non
     place.mkdir(parents=True, exist_ok=True)
     accuracy = write(place / "serving.yaml", say, intervals=intervals)
     emit(json_text({"accuracy": accuracy, "file": str(place / "serving.yaml")}), None)
+
+
+def _quantised(place: Path) -> None:
+    """Fit and write quantised.yaml."""
+    from hwmodel.validation.quantised_fit import write
+
+    place.mkdir(parents=True, exist_ok=True)
+    emit(json_text({"accuracy": write(place), "file": str(place / "quantised.yaml")}), None)

@@ -6,7 +6,8 @@ import csv
 import io
 
 from hwmodel.report import words
-from hwmodel.report.plan import break_even_words, command, penalty_words, precision_table
+from hwmodel.report.formats import break_even_words, penalty_words, precision_table
+from hwmodel.report.plan import command
 from hwmodel.solve.result import Plan
 
 

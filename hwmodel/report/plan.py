@@ -8,6 +8,7 @@ import shlex
 from typing import Any
 
 from hwmodel.report import words
+from hwmodel.report.formats import fixed_table, precision_table, serving_table
 from hwmodel.report.words import TERM_WORDS, interval, table
 from hwmodel.solve.result import Answer, Band, Plan
 
@@ -60,45 +61,6 @@ def _terms_table(terms: dict[str, float] | None, total: str, heads: tuple[str, s
     rows = [[TERM_WORDS[k], show(v), words.percent(v / whole)] for k, v in shown]
     what, unit, last = heads
     return table([what, unit, "share"], [*rows, [f"**{last}**", show(whole), "100%"]])
-
-
-def precision_table(rows: list[dict[str, Any]]) -> str:
-    """Formats side by side."""
-    out = []
-    for row in rows:
-        if row["status"] != "ok":
-            out.append([row["precision"], row["status"], "", "", "", "", "", row["reason"]])
-            continue
-        days: Band = row["train_days"]
-        out.append(
-            [
-                row["precision"], words.days(days), f"{row['speedup']:.2f}x", words.percent(row["mfu"]),
-                words.memory(row["peak_memory_bytes"]), words.usd(row["cost_usd"]), penalty_words(row),
-                break_even_words(row) + row["verdict"],
-            ]
-        )  # fmt: skip
-    header = ["precision", "time", "speed-up", "MFU (own peak)", "memory", "rent", "loss penalty (nats)", "verdict"]
-    return table(header, out)
-
-
-def penalty_words(row: dict[str, Any]) -> str:
-    """`0.0017 to 0.0074 (Kumar), 0.0006 (Sun)`."""
-    penalty = row["loss_penalty_nats"]
-    if penalty is None:
-        return "unknown"
-    if penalty["high"] == 0.0:
-        return "0"
-    sun = f"; {penalty['sun']:.4f} (Sun)" if penalty["sun"] is not None else ""
-    return f"{penalty['low']:.4f} to {penalty['high']:.4f} (Kumar){sun}"
-
-
-def break_even_words(row: dict[str, Any]) -> str:
-    """`needs 1.02x to 1.34x: `, or nothing for the reference."""
-    needed = row.get("break_even_speedup")
-    if not needed or row["verdict"] == "reference":
-        return ""
-    ends = [f"{x:.2f}x" if x is not None else "no speed-up pays" for x in (needed["low"], needed["high"])]
-    return f"needs {ends[0]} to {ends[1]}: "
 
 
 def law_question(plan: Plan) -> str:
@@ -190,20 +152,6 @@ def demand_table(plan: Plan) -> str:
     return table(["tokens served", "parameters", "tokens", "saved against the training optimum"], rows) if rows else ""
 
 
-def serving_table(plan: Plan) -> str:
-    """Serving formats side by side, each with the size and the tokens that suit it."""
-    rows = []
-    kept = [row for row in plan.serving_formats if not row["reason"]]
-    for row in kept:
-        more = row["lifetime_cost"] / kept[0]["lifetime_cost"] - 1.0
-        costs = [life_words(plan, row[name]) for name in ("train_cost", "serve_cost", "lifetime_cost")]
-        sizes = [words.count(row["params"]), words.count(row["tokens"])]
-        change = f"{100 * more:+.1f}%" if row is not kept[0] else DASH_WORD
-        rows.append([row["serving_precision"], *sizes, f"{row['loss_paid_nats']:.4f}", *costs, change])
-    header = ["served in", "parameters", "tokens", "loss to train away (nats)", "training", "serving", "whole life", ""]
-    return table(header, rows) if len(rows) > 1 else ""
-
-
 def mixture_sentence(plan: Plan) -> str:
     """Which number of experts won, by how much, and how far beyond its runs the law of experts is taken."""
     m = plan.mixtures
@@ -252,10 +200,7 @@ def mixture_table(plan: Plan) -> str:
 
 def life_words(plan: Plan, cost: float | None) -> str:
     """A lifetime cost in the unit of the objective."""
-    unit = plan.saving["unit"] if plan.saving else ""
-    if cost is None:
-        return DASH_WORD
-    return words.usd(cost) if unit == "USD" else f"{cost:.3g} {unit}"
+    return words.cost(cost, plan.saving["unit"] if plan.saving else "")
 
 
 def command(plan: Plan, name: str = "plan", precisions: list[str] | None = None) -> str:
@@ -309,6 +254,7 @@ def plan_markdown(plan: Plan, figures: dict[str, str] | None = None) -> str:
         objective_table=objective_table(plan),
         demand_table=demand_table(plan),
         serving_table=serving_table(plan),
+        fixed_table=fixed_table(plan),
         mixture_sentence=mixture_sentence(plan),
         mixture_table=mixture_table(plan),
         given_table=given_table(plan),

@@ -124,6 +124,13 @@ def layout_words(layout: PlanLayout | None) -> str:
     return ", ".join(parts)
 
 
+def cost(value: float | None, unit: str) -> str:
+    """A cost in the unit of an objective: `$2.1M`, `3e+23 FLOP`."""
+    if value is None:
+        return DASH
+    return usd(value) if unit == "USD" else f"{value:.3g} {unit}"
+
+
 FILTERS = {
     "count": count,
     "days": days,

@@ -11,7 +11,7 @@ from hwmodel.catalog.stacks import training_calibration
 from hwmodel.errors import HwModelError
 from hwmodel.solve.fleet import CRITICAL_BATCH_LAW
 from hwmodel.solve.mixtures import EXPERTS_LAW
-from hwmodel.solve.objective import PTQ_LAW, default_objective
+from hwmodel.solve.objective import default_objective
 from hwmodel.solve.precisions import KUMAR, REPEATS, SUN, supported
 from hwmodel.solve.serving_quality import measured_quality
 from hwmodel.solve.setting import Fleeted, Setting, fleeted
@@ -120,7 +120,7 @@ def _life_sources(setting: Setting) -> list[Use]:
     quality = measured_quality(recipe.id)
     if quality is not None:
         uses += [(source, f"measured loss of {recipe.id}") for source in quality["sources"]]
-        uses.append((setting.catalog.law(PTQ_LAW).source, f"bound on the loss of {recipe.id}"))
+        uses.append((setting.catalog.law(KUMAR).source, f"exponents of size and tokens in the loss of {recipe.id}"))
     return uses
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from hwmodel.catalog.quantised import quantised_constants
 from hwmodel.errors import InputError
-from hwmodel.laws.precision import post_training_bound
 from hwmodel.physics.machine import machine as physics_machine
 from hwmodel.physics.shape import parameters, smooth_shapes, with_experts
 from hwmodel.solve.answers import kwh_per_accelerator_hour
@@ -18,16 +18,15 @@ from hwmodel.solve.fleet import Fleet, hourly_usd
 from hwmodel.solve.lifetime import serve_flop, train_flop
 from hwmodel.solve.serving import serving_accelerator_seconds_per_token
 from hwmodel.solve.serving_cost import DEFAULT_TPOT_S
-from hwmodel.solve.serving_quality import SCHEMES, measured_quality
+from hwmodel.solve.serving_quality import bits_of, loss_of, quality
 from hwmodel.solve.setting import Fleeted, Setting, fleeted
-from hwmodel.specs import ServingPrecision
 from hwmodel.units import SECONDS_PER_HOUR
 
 UNITS = {"flops": "FLOP", "usd": "USD", "kwh": "kWh", "co2e": "kg CO2e"}
 # Lifetime optima lie below the training optimum; sizes outside this span of it never win.
 SIZE_SPAN = (1 / 60.0, 3.0)
 SERVE_RUNGS = 33
-PTQ_LAW = "kumar_2024"
+PENALTY_EXAMPLE = (7e10, 1.5e13)  # parameters and tokens that the note names the loss at
 UNSERVABLE = 1e30
 
 SizeCost = Callable[[Any], Any]
@@ -82,58 +81,29 @@ def costs(setting: Setting, fleet: Fleet | None, near_params: float, experts: fl
     recipe = setting.serving_precision()
     serve = _serving_cost(asked, span, per_hour, experts)
     note = f"training at the predicted speed of each size, serving in {recipe.id} on the same part and system"
-    penalty, words = serving_penalty(setting)
+    penalty, words = serving_penalty(setting, experts)
     if penalty is not None:
         note += f", and training away the loss that {recipe.id} costs: {words}"
     return Costs(train=train, serve=serve, objective=objective, note=note, penalty=penalty)
 
 
-def serving_penalty(setting: Setting) -> tuple[Callable[[Any, Any], Any] | None, str]:
-    """Nats lost by serving in fewer bits, as a function of size and tokens, and the words that say which number it is.
+def serving_penalty(setting: Setting, experts: float = 1.0) -> tuple[Callable[[Any, Any], Any] | None, str]:
+    """Nats lost by serving in fewer bits, as a function of size and tokens, and the words that say where it comes from.
 
-    The median of measured perplexities of the same bits where there are enough, else Kumar's law of post-training
-    quantisation (an upper bound). None for recipes of 16-bit weights.
+    None for recipes that keep 16 bits throughout.
     """
     recipe = setting.serving_precision()
-    bits = weight_bits(recipe)
-    if bits >= 16.0:
+    if bits_of(recipe).full:
         return None, ""
-    law = setting.catalog.law(PTQ_LAW)
 
-    def by_law(params: Any, tokens: Any) -> Any:
-        """The law's upper bound [nats]."""
-        return post_training_bound(law.constants, params, tokens, bits)
+    def penalty(params: Any, tokens: Any) -> Any:
+        """Nats by bits of weights, activations and cache, size and tokens a parameter."""
+        return loss_of(recipe, params, tokens, mixture=experts > 1.0)
 
-    said = f"{float(by_law(7e10, 1.4e12)):.4f} nats at 70B on 1.4T by {PTQ_LAW}"
-    measured, of = _measured_nats(setting, recipe.id, bits)
-    if measured is None:
-        return by_law, f"{said} (an upper bound; nothing measured for this recipe)"
-    nats = max(measured["value"], 0.0)
-
-    def flat(params: Any, tokens: Any) -> Any:
-        """The measured nats, whatever the size."""
-        return nats + 0.0 * params
-
-    whose = "" if of == recipe.id else f" in {of}, the nearest recipe with published perplexities"
-    return flat, f"{nats:.4f} nats, the median of {measured['n']:.0f} measured models{whose} ({said})"
-
-
-def _measured_nats(setting: Setting, recipe: str, bits: float) -> tuple[dict[str, float] | None, str]:
-    """Measured loss of a recipe, else of the best measured one with weights of as many bits; and which it was."""
-    own = (measured_quality(recipe) or {}).get("loss_increase_nats")
-    if own is not None:
-        return own, recipe
-    kin = []
-    for other in SCHEMES:
-        found = (measured_quality(other) or {}).get("loss_increase_nats")
-        if found is not None and weight_bits(setting.catalog.serving_precision(other)) == bits:
-            kin.append((found["n"], other, found))
-    return (max(kin)[2], max(kin)[1]) if kin else (None, "")
-
-
-def weight_bits(recipe: ServingPrecision) -> float:
-    """Bits of a weight, the bytes of its scales left out."""
-    return float(round(8.0 * recipe.weight_bytes - 0.26))
+    one = quality(recipe, *PENALTY_EXAMPLE, mixture=experts > 1.0)
+    band = f"{one.loss_nats.value:.4f} ({one.loss_nats.low:.4f} to {one.loss_nats.high:.4f})"
+    said = f"{band} nats at 70B on 15T, fitted on {quantised_constants().fitted_on.split(' (')[0]}"
+    return penalty, said if one.measured else f"{said}; nothing is published in these bits"
 
 
 def _per_accelerator_hour(setting: Fleeted, objective: str) -> float:

@@ -371,7 +371,9 @@ def run(prepared: Prepared) -> Plan:
         money=money(fleeted(setting), solved) if solved is not None else None,
         warnings=sides.warnings(setting, sized, solved),
         mixtures=_mixtures(prepared) if setting.request.experts else None,
-        serving_formats=serving_rows(setting, model, solved.fleet if solved else None, lifetime) if lifetime else [],
+        serving_formats=serving_rows(setting, model, solved.fleet if solved else None, lifetime, sized)
+        if lifetime
+        else [],
         sources=sources(setting, solved),
     )
 

@@ -47,3 +47,4 @@ class ServingPrecision(msgspec.Struct, frozen=True, kw_only=True):
     kv_bytes: float
     attention_format: str = "bf16"
     weight_only: bool = False
+    power_of_two_scales: bool = False  # blocks share an exponent alone (OCP MX)
