@@ -21,7 +21,7 @@ from hwmodel.catalog.engines import serving_calibration
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
 from hwmodel.physics.serving import decode_terms, prefill_terms
-from hwmodel.solve.serving_cost import formats_of
+from hwmodel.predict.formats import formats_of
 from hwmodel.specs.serving import ServingLayout
 
 

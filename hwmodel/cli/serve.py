@@ -33,6 +33,7 @@ from hwmodel.errors import InputError
     default=None,
     help="Only separate pools for prefill and decode, or none (default: whichever is cheaper).",
 )
+@click.option("--gpus", metavar="N", help="Accelerators of a prediction: the best layout on them is searched.")
 @click.option("--pools", metavar="P:D", help="Prefill and decode workers of a disaggregated prediction, like 2:3.")
 @click.option("--prefill-tp", type=float, help="Tensor-parallel size of its prefill workers (default: --tp).")
 @click.option("--prefix-hit", default="0%", show_default=True, help="Share of prompt tokens found in a prefix cache.")
@@ -69,6 +70,10 @@ def command(model: str, demand: str | None, concurrency: str | None, form: str, 
         raise InputError("say either --demand (choose a fleet) or --concurrency (predict one configuration)")
     if demand is not None and (given["pools"] is not None or given["prefill_tp"] is not None):
         raise InputError("--pools and --prefill-tp belong to --concurrency (a prediction); --demand sizes pools itself")
+    if demand is not None and given["gpus"] is not None:
+        raise InputError(
+            "--gpus belongs to --concurrency (a prediction); --demand finds how many accelerators it takes"
+        )
     from hwmodel.cli.models import with_model_file
 
     given["shape"] = with_model_file({"model": model}).get("shape")
@@ -84,9 +89,9 @@ def command(model: str, demand: str | None, concurrency: str | None, form: str, 
         from hwmodel.units import parse_count
 
         clients = parse_count(concurrency, "--concurrency")
-        answer = predict(
-            question, load_catalog(given["catalogs"]), clients, _workers(given["pools"]), given["prefill_tp"]
-        )
+        gpus = None if given["gpus"] is None else parse_count(given["gpus"], "--gpus")
+        pools = _workers(given["pools"])
+        answer = predict(question, load_catalog(given["catalogs"]), clients, pools, given["prefill_tp"], gpus)
     from hwmodel.cli.serve_text import below, document, headline, plain_rows, table
 
     lead = headline(question, answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hwmodel.errors import InputError
+from hwmodel.specs.formats import ELEMENT_BYTES
 from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.kernels import (
     AttentionConstants,
@@ -16,9 +17,6 @@ from hwmodel.specs.kernels import (
 )
 from hwmodel.specs.precision import Precision, ServingPrecision
 
-# Bytes of one element with its share of scales, as the tensor cores read it.
-FORMAT_BYTES = {"fp32": 4.0, "tf32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "fp8_block": 1.0}
-FORMAT_BYTES |= {"mxfp8": 1.03125, "nvfp4": 0.5625, "mxfp4": 0.53125, "fp4": 0.5625, "int4": 0.53125}
 # A format without its own fit borrows the constants of its nearest kin; the peak stays its own.
 FORMAT_KIN = {"fp16": "bf16", "tf32": "bf16", "fp32": "bf16", "mxfp8": "fp8_block", "fp8_block": "fp8", "int8": "fp8"}
 FORMAT_KIN |= {"mxfp4": "nvfp4", "fp4": "nvfp4", "int4": "nvfp4", "nvfp4": "fp8", "fp8": "bf16"}
@@ -86,7 +84,7 @@ def gemm_constants(
 ) -> tuple[GemmConstants, str]:
     """Constants of products in `number_format` on `part`, and where they come from."""
     values, found = _layers(part, _format_table(part, number_format, calibration.gemm))
-    own = FORMAT_BYTES.get(number_format, 2.0)
+    own = ELEMENT_BYTES.get(number_format, 2.0)
     values.setdefault("sustained", 1.0 / (1.0 + values.get("throttle", 0.0)))
     if weight_bytes is not None and weight_bytes < own:  # widened on the way in: fewer bytes, read more slowly
         values["hbm_fraction"] = values.get("hbm_fraction", 0.85) * values.get("weight_only_fraction", 1.0)

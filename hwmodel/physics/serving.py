@@ -164,6 +164,5 @@ def cache_transfer_s(shape: Shape, machine: Machine, kv_bytes: Num, prompt_token
 
 def tokens_per_step(speculation: Speculation) -> Num:
     """Expected tokens a sequence gains in one step: one, and the accepted run of drafts."""
-    a = speculation.acceptance
-    run = (1.0 - a ** (speculation.draft_tokens + 1.0)) / (1.0 - a + 1e-12)
-    return run
+    a = minimum(speculation.acceptance, 1.0 - 1e-9)
+    return (1.0 - a ** (speculation.draft_tokens + 1.0)) / (1.0 - a)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from hwmodel.ops import Num, log, maximum, minimum, where
 from hwmodel.specs.serving import Engine, ServiceTerms
 
+BUSIEST = 0.99  # share of its time that an engine spends on prompts at most: beyond it, waits have no mean
 LONGEST = 4.0  # longest answer over the mean where lengths are those of conversations (unconfirmed)
 
 
@@ -74,9 +75,34 @@ def static_batch(step_s: Num, batch_prefill_s: Num, batch: Num, output_tokens: N
     )
 
 
-def saturated_rate(step_s: Num, service_s: Num, capacity: Num, output_tokens: Num) -> Num:
-    """Requests a second of an engine that always has more waiting: the steps and the prefills of a full cache."""
-    return capacity / (output_tokens * step_s + capacity * service_s)
+def saturated(
+    step_s: Num,
+    mixed_s: Num,
+    service_s: Num,
+    capacity: Num,
+    output_tokens: Num,
+    tokens_per_step: Num,
+    engine: Engine,
+    share: Num = 1.0,
+) -> ServiceTerms:
+    """An engine that always has more waiting: the steps and the prefills of a full cache, at a `share` of that rate.
+
+    `mixed_s` is a step that takes a prompt in, `service_s` what one prompt costs those beside it.
+    """
+    stall = engine.prefill_stall * service_s
+    tpot = step_s / tokens_per_step + stall * capacity / output_tokens
+    rate = share * capacity / (output_tokens * tpot)
+    return ServiceTerms(
+        ttft_s=mixed_s,
+        tpot_s=tpot,
+        request_s=mixed_s + tpot * output_tokens,
+        step_s=step_s,
+        prefill_s=mixed_s,
+        running=capacity,
+        waiting=float("inf") + 0.0 * capacity,
+        requests_per_s=rate,
+        utilisation=rate * stall,
+    )
 
 
 def sent_at_once(
@@ -151,43 +177,50 @@ def pools(
     )
 
 
-def open_loop(
-    step_at: tuple[Num, Num],
-    alone_s: Num,
+def open_loop_at(
+    step_s: Num,
+    first_s: Num,
     service_s: Num,
-    capacity: Num,
-    rate: Num,
+    batch: Num,
     output_tokens: Num,
     tokens_per_step: Num,
     engine: Engine,
 ) -> ServiceTerms:
-    """Poisson arrivals at `rate` requests a second on one engine; `step_at` gives a step as (fixed, per sequence).
+    """Poisson arrivals at the rate that keeps `batch` requests running on one engine.
 
-    Decode and prefill share the engine: running requests follow from Little's law, TPOT grows by 1 / (1 - busy).
-    Where the rate cannot be carried, the wait is infinite.
+    `first_s` is the first pass of a prompt, `service_s` what it costs those beside it. The running batch turns over
+    once every output tokens' time, the prefills between them included (Little's law).
     """
-    fixed, slope = step_at
-    busy = minimum(rate * service_s, 0.999)
-    per_token = (1.0 / tokens_per_step) / (1.0 - engine.prefill_stall * busy)
-    # running = rate * O * tpot(running), tpot linear in the running batch.
-    load = rate * output_tokens * per_token
-    running = load * fixed / maximum(1.0 - load * slope, 1e-6)
-    carried = (load * slope < 1.0) & (running <= capacity) & (rate * service_s < 0.999)
-    step = fixed + slope * minimum(running, capacity)
-    tpot = where(carried, step * per_token, float("inf"))
-    first = engine.request_s + alone_s + engine.stream_steps * step + 0.5 * service_s * busy / (1.0 - busy)
-    decode = maximum(output_tokens - 1.0, 1.0) * tpot
+    stall = engine.prefill_stall * service_s
+    tpot = step_s / tokens_per_step + stall * batch / output_tokens
+    rate = batch / (output_tokens * tpot)
+    busy = minimum(rate * stall, BUSIEST)
+    first = engine.request_s + first_s + engine.stream_steps * step_s + queue_wait_s(stall, busy)
     return ServiceTerms(
-        ttft_s=where(carried, first, float("inf")),
+        ttft_s=first,
         tpot_s=tpot,
-        request_s=where(carried, first + decode, float("inf")),
-        step_s=step,
-        prefill_s=alone_s,
-        running=where(carried, running, capacity),
-        waiting=where(carried, 0.0, float("inf")),
+        request_s=first + maximum(output_tokens - 1.0, 1.0) * tpot,
+        step_s=step_s,
+        prefill_s=first_s,
+        running=batch,
+        waiting=rate * queue_wait_s(stall, busy),
         requests_per_s=rate,
         utilisation=busy,
     )
+
+
+def running_at(
+    step_at: tuple[Num, Num], service_s: Num, rate: Num, output_tokens: Num, tokens_per_step: Num, engine: Engine
+) -> tuple[Num, Num]:
+    """(requests that run, 1 where they can be carried) under Poisson arrivals at `rate` a second on one engine.
+
+    `step_at` gives a step as (fixed, a sequence). running = rate x output x TPOT(running), TPOT linear in it.
+    """
+    fixed, slope = step_at
+    busy = rate * engine.prefill_stall * service_s
+    load = rate * output_tokens / (tokens_per_step * (1.0 - minimum(busy, BUSIEST)))
+    running = load * fixed / maximum(1.0 - load * slope, 1e-6)
+    return running, where((load * slope < 1.0) & (busy < BUSIEST), 1.0, 0.0)
 
 
 def waiting_share(busy: Num, servers: Num = 1.0) -> Num:

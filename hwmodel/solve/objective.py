@@ -13,11 +13,11 @@ from hwmodel.catalog.quantised import quantised_constants
 from hwmodel.errors import InputError
 from hwmodel.physics.machine import machine as physics_machine
 from hwmodel.physics.shape import parameters, smooth_shapes, with_experts
+from hwmodel.predict.service.cost import DEFAULT_TPOT_S
 from hwmodel.solve.answers import kwh_per_accelerator_hour
 from hwmodel.solve.fleet import Fleet, hourly_usd
 from hwmodel.solve.lifetime import serve_flop, train_flop
 from hwmodel.solve.serving import serving_accelerator_seconds_per_token
-from hwmodel.solve.serving_cost import DEFAULT_TPOT_S
 from hwmodel.solve.serving_quality import bits_of, loss_of, quality
 from hwmodel.solve.setting import Fleeted, Setting, fleeted
 from hwmodel.units import SECONDS_PER_HOUR

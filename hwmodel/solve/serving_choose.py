@@ -14,15 +14,17 @@ from hwmodel.catalog.engines import serving_calibration
 from hwmodel.errors import InputError, unknown
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
+from hwmodel.predict.service.intervals import band, familiarity
+from hwmodel.predict.service.layouts import check_sizes, column
+from hwmodel.predict.service.setting import DISAGGREGATED, OPEN
 from hwmodel.solve.citations import service_sources
 from hwmodel.solve.rates import check_rates
 from hwmodel.solve.serving_fleet import Fleets, fleet_row, fleets, price_of, with_cached_input
 from hwmodel.solve.serving_infeasible import infeasible
-from hwmodel.solve.serving_layouts import check_sizes, column, sizes_of
 from hwmodel.solve.serving_notes import notes
 from hwmodel.solve.serving_pools import pools
 from hwmodel.solve.serving_quality import measured_quality
-from hwmodel.solve.serving_question import ServingQuestion
+from hwmodel.solve.serving_question import ServingQuestion, sizes_of
 from hwmodel.solve.serving_reasons import reasons
 from hwmodel.solve.serving_table import Options, options
 from hwmodel.specs.hardware import Part
@@ -107,7 +109,7 @@ def _recipes(question: ServingQuestion, part: Part, catalog: Catalog) -> list[Se
     return [catalog.serving_precision(first if p == "bf16" else p) for p in DEFAULT_PRECISIONS]
 
 
-def _every_fleet(question: ServingQuestion, shape: Shape, found: list[Options]) -> list[Fleets]:
+def _every_fleet(question: ServingQuestion, found: list[Options]) -> list[Fleets]:
     """Aggregated and disaggregated fleets, as far as the question allows them."""
     out = []
     for o in found:
@@ -115,7 +117,7 @@ def _every_fleet(question: ServingQuestion, shape: Shape, found: list[Options]) 
             continue
         if question.disaggregated is not True:
             out.append(fleets(question, o, None))
-        split = pools(shape, o, question) if question.disaggregated is not False else None
+        split = pools(o, question) if question.disaggregated is not False else None
         if split is not None:
             out.append(fleets(question, o, split))
     return out
@@ -130,17 +132,17 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
     check_context(shape, question)
     check_sizes(shape, sizes_of(question))
     found = tables(question, shape, catalog)
-    every = _every_fleet(question, shape, found)
+    every = _every_fleet(question, found)
     priced = [f for f in every if not np.isnan(f.usd_per_hour).any() and f.meets.any()]
     usable = priced or [f for f in every if f.meets.any()]
     if not usable:
-        raise infeasible(question, shape, found, every)
+        raise infeasible(question, found, every)
     winner = min(((f, f.best()) for f in usable), key=lambda at: _rank(*at))
     rows = _rows(question, usable, catalog)
     o = winner[0].options
     first = fleet_row(question, winner[0], _index(winner[1]), catalog)
     return {
-        "answer": _with_intervals(with_cached_input(question, shape, winner[0], _index(winner[1]), first), shape),
+        "answer": _with_intervals(with_cached_input(question, shape, winner[0], _index(winner[1]), first), question, o),
         "why": reasons(question, first, winner[0], usable, every, catalog),
         "quality": {r["precision"]: measured_quality(r["precision"]) for r in rows},
         "alternatives": _alternatives(first, rows),
@@ -166,7 +168,7 @@ def _rank(f: Fleets, i: int | None) -> tuple[float, ...]:
         return (math.inf,)
     usd = round(float(f.usd_per_hour[i]), 6)
     money = 0.0 if math.isnan(usd) else usd
-    staged = float(column(f.options.layout.pp)[i] > 1)
+    staged = float(column(f.options.at.layout.pp)[i] > 1)
     return (money, float(f.accelerators[i]), float(f.pools is not None), staged, float(f.tpot_tail_s[i]))
 
 
@@ -174,26 +176,21 @@ def _rows(question: ServingQuestion, usable: list[Fleets], catalog: Catalog) -> 
     """The best of each part, recipe and mode, and the best without stages where that has some; cheapest first."""
     picked = []
     for f in usable:
-        for i in {f.best(), f.best(f.options.layout.pp == 1)} - {None}:
+        for i in {f.best(), f.best(f.options.at.layout.pp == 1)} - {None}:
             picked.append((f, i))
     picked.sort(key=lambda at: _rank(*at))
     return [fleet_row(question, f, _index(i), catalog) for f, i in picked]
 
 
-def _with_intervals(r: dict[str, Any], shape: Shape) -> dict[str, Any]:
+def _with_intervals(r: dict[str, Any], question: ServingQuestion, o: Options) -> dict[str, Any]:
     """80 % intervals: latencies as measured runs of left-out models scatter, money with the engine's rate."""
-    widths = serving_calibration().intervals
-    kind = "experts" if any(b.n_experts for b in shape.blocks) else "dense"
-
-    def half(name: str) -> float:
-        return (widths.get(f"{name} | closed loop | {kind}") or widths.get(name) or [0.35])[0]
-
+    regime = OPEN if r["mode"] == "aggregated" else DISAGGREGATED
+    of = familiarity(regime, o.setting.shape, question.engine, o.part, o.recipe.id)
     out = dict(r)
     for key, name in (("tpot_s", "tpot"), ("tpot_tail_s", "tpot"), ("ttft_s", "ttft"), ("ttft_tail_s", "ttft"),
                       ("usd_per_million_input", "tpot"), ("usd_per_million_output", "tpot")):  # fmt: skip
         if r[key] is not None:
-            f = math.exp(half(name))
-            out[key] = {"value": r[key], "low": r[key] / f, "high": r[key] * f}
+            out[key] = band(r[key], serving_calibration(), of, name)
     return out
 
 

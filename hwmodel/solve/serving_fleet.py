@@ -10,8 +10,8 @@ import numpy as np
 
 from hwmodel.catalog import Catalog
 from hwmodel.economics.energy import energy
+from hwmodel.predict.service.layouts import cells, column
 from hwmodel.solve.rates import rate_of
-from hwmodel.solve.serving_layouts import cells, column
 from hwmodel.solve.serving_pools import Pools
 from hwmodel.solve.serving_question import ServingQuestion
 from hwmodel.solve.serving_table import Column, Options, options, row
@@ -43,7 +43,7 @@ class Fleets(msgspec.Struct, kw_only=True):
         if not len(rows):
             return None
         money = np.nan_to_num(self.usd_per_hour[rows], nan=0.0)
-        stages = column(self.options.layout.pp)[rows] > 1
+        stages = column(self.options.at.layout.pp)[rows] > 1
         order = np.lexsort((self.tpot_tail_s[rows], stages, np.round(self.accelerators[rows]), np.round(money, 6)))
         return int(rows[order[0]])
 
@@ -59,15 +59,15 @@ def price_of(question: ServingQuestion, part: str, catalog: Catalog) -> PriceSum
 
 def fleets(question: ServingQuestion, o: Options, pools: Pools | None) -> Fleets:
     """Replicas that carry the peak demand plus spares, for every configuration."""
-    rate = o.requests_per_s if pools is None else pools.requests_per_s
+    rate = o.at.requests_per_s if pools is None else pools.requests_per_s
     peak = question.rate * question.peak_to_mean
     replicas = np.ceil(peak / rate - 1e-9) + question.spares
-    n = replicas * o.layout.accelerators
+    n = replicas * o.at.layout.accelerators
     if pools is None:
-        times = (o.tpot_s, o.tpot_tail_s, o.ttft_s, o.ttft_tail_s)
+        times = (o.at.tpot_s, o.at.tpot_tail_s, o.at.ttft_s, o.at.ttft_tail_s)
     else:
         n = n + pools.prefill.accelerators[pools.place]
-        times = (o.step_s, o.step_tail_s, pools.ttft_s, pools.ttft_tail_s)
+        times = (o.at.step_s, o.at.step_tail_s, pools.ttft_s, pools.ttft_tail_s)
     hourly = o.price.median_usd_per_accelerator_hour if o.price else math.nan
     meets = (times[1] <= question.tpot_s) & (times[3] <= question.ttft_s)
     return Fleets(
@@ -79,7 +79,7 @@ def fleets(question: ServingQuestion, o: Options, pools: Pools | None) -> Fleets
 def fleet_row(question: ServingQuestion, f: Fleets, i: int, catalog: Catalog) -> dict[str, Any]:
     """One fleet as plain values: sizes, latencies, money, energy."""
     o = f.options
-    share = float(o.prefill_share[i]) if f.pools is None else _prefill_part(f, i)
+    share = float(o.at.prefill_share[i]) if f.pools is None else _prefill_part(f, i)
     rate = float(f.requests_per_s[i])
     peak = question.rate * question.peak_to_mean
     running = float(f.replicas[i]) - question.spares
@@ -103,13 +103,13 @@ def with_cached_input(question: ServingQuestion, shape: Shape, f: Fleets, i: int
     if not question.hit_rate or r["usd_per_hour"] is None:
         return r
     o = f.options
-    sizes = {name: float(column(getattr(o.layout, name))[i]) for name in ("tp", "pp", "dp", "ep")}
+    sizes = {name: float(column(getattr(o.at.layout, name))[i]) for name in ("tp", "pp", "dp", "ep")}
     bare = msgspec.structs.replace(
         question, prompt_tokens=question.prompt_tokens * (1.0 - question.hit_rate), hit_rate=0.0, lengths=None, **sizes
     )
-    alone = options(shape, o.part, o.system, o.machine, o.recipe, o.engine, bare)
-    j = int(np.flatnonzero(alone.batch == o.batch[i])[0])
-    times = (o.step_s[i], alone.step_s[j]) if f.pools else (o.tpot_s[i], alone.tpot_s[j])
+    alone = options(shape, o.part, o.system, o.machine, o.recipe, o.setting.worker.engine, bare).at
+    j = int(np.flatnonzero(alone.batch == o.at.batch[i])[0])
+    times = (o.at.step_s[i], alone.step_s[j]) if f.pools else (o.at.tpot_s[i], alone.tpot_s[j])
     share = max(1.0 - float(times[1] / times[0]), 0.0) * (1.0 if f.pools is None else 1.0 - r["prefill_share"])
     cached = question.rate * question.prompt_tokens * question.hit_rate * SECONDS_PER_HOUR / 1e6
     rest = {name: r[name] * (1.0 - share) for name in ("usd_per_million_input", "usd_per_million_output")}

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from hwmodel.errors import InfeasibleError, InputError
-from hwmodel.physics.serving import memory, sequences_that_fit
+from hwmodel.predict.service.layouts import column, rows_of
+from hwmodel.predict.service.passes import held, room
+from hwmodel.predict.service.setting import on_layout
 from hwmodel.solve.serving_fleet import Fleets
-from hwmodel.solve.serving_layouts import column, rows_of
 from hwmodel.solve.serving_question import ServingQuestion
-from hwmodel.solve.serving_table import Options, load_of
-from hwmodel.specs.shape import Shape
+from hwmodel.solve.serving_table import Options
 from hwmodel.units import format_duration
 
 
-def infeasible(question: ServingQuestion, shape: Shape, found: list[Options], every: list[Fleets]) -> Exception:
+def infeasible(question: ServingQuestion, found: list[Options], every: list[Fleets]) -> Exception:
     """The error to raise where nothing meets the limits."""
     if not every:
-        return _does_not_fit(question, shape, found)
+        return _does_not_fit(question, found)
     steps = min(every, key=lambda f: float(f.tpot_tail_s.min()))
     firsts = min(every, key=lambda f: float(f.ttft_tail_s.min()))
     fastest, first = float(steps.tpot_tail_s.min()), float(firsts.ttft_tail_s.min())
@@ -26,9 +26,9 @@ def infeasible(question: ServingQuestion, shape: Shape, found: list[Options], ev
         allow = format_duration(fastest * 1.02)
         return InfeasibleError(
             f"no allowed configuration reaches {p} TPOT {format_duration(question.tpot_s)}: the fastest, "
-            f"{column(o.layout.accelerators)[i]:g} x {o.part.name} in {o.recipe.id}, takes {format_duration(fastest)} "
-            f"a token (weights, cache, collectives and launches); allow --tpot {allow}, a lower precision, a faster "
-            "part or drafts",
+            f"{column(o.at.layout.accelerators)[i]:g} x {o.part.name} in {o.recipe.id}, takes "
+            f"{format_duration(fastest)} a token (weights, cache, collectives and launches); allow --tpot {allow}, "
+            "a lower precision, a faster part or drafts",
             binding="tpot",
             remedy=f"--tpot {allow}",
         )
@@ -50,17 +50,15 @@ def infeasible(question: ServingQuestion, shape: Shape, found: list[Options], ev
     )
 
 
-def _does_not_fit(question: ServingQuestion, shape: Shape, found: list[Options]) -> Exception:
+def _does_not_fit(question: ServingQuestion, found: list[Options]) -> Exception:
     """The option that comes nearest, and whether weights or cache are what it lacks."""
     nearest = None
     for o in found:
         if not len(column(o.tried.tp)):
             continue
-        load = load_of(question)
-        held = memory(shape, o.formats, o.tried, load, o.engine, o.machine.hbm_bytes)
-        room = column(sequences_that_fit(held, load, o.tried, o.engine))
-        weights = column(held.weights_bytes)
-        short = weights / float(o.machine.hbm_bytes) - 1e-3 * room
+        tried = on_layout(o.setting, o.tried)
+        weights = column(held(tried).weights_bytes)
+        short = weights / float(o.machine.hbm_bytes) - 1e-3 * column(room(tried))
         i = int(short.argmin())
         if nearest is None or short[i] < nearest[0]:
             nearest = (float(short[i]), float(weights[i]), rows_of(o.tried, i), o)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
@@ -12,32 +11,23 @@ from hwmodel.catalog import Catalog
 from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.catalog.engines import serving_calibration
 from hwmodel.errors import InfeasibleError, InputError
-from hwmodel.ops import maximum, minimum
+from hwmodel.ops import Num
 from hwmodel.physics.machine import machine
-from hwmodel.physics.serving import (
-    bulk_prompt_s,
-    cache_transfer_s,
-    decode_terms,
-    first_pass_s,
-    memory,
-    mixed_terms,
-    prefill_s,
-    sequences_that_fit,
-    tokens_per_step,
-)
-from hwmodel.physics.serving_queue import closed_loop, pools
+from hwmodel.predict.service.intervals import band, familiarity
+from hwmodel.predict.service.layouts import Sizes, cells, check_sizes, column
+from hwmodel.predict.service.passes import held, room, step_terms, transfer_s
+from hwmodel.predict.service.regimes import serve
+from hwmodel.predict.service.search import best_layout, candidates, fitting, replicas, shared
+from hwmodel.predict.service.setting import CLOSED, DISAGGREGATED, ServiceSetting, on_layout
 from hwmodel.solve.citations import service_sources
 from hwmodel.solve.serving_choose import check_context, engine_for
-from hwmodel.solve.serving_cost import formats_of
-from hwmodel.solve.serving_layouts import cells, check_sizes, column, layouts, sizes_of
 from hwmodel.solve.serving_notes import notes
-from hwmodel.solve.serving_question import ServingQuestion
-from hwmodel.solve.serving_table import load_of
-from hwmodel.specs.kernels import Machine
-from hwmodel.specs.serving import Engine, ServiceTerms, ServingFormats, ServingLayout, ServingLoad, ServingMemory
-from hwmodel.specs.shape import Shape
+from hwmodel.solve.serving_question import ServingQuestion, sizes_of
+from hwmodel.solve.serving_table import setting_of
+from hwmodel.specs.serving import ServiceTerms, ServingLayout
 
 Workers = tuple[int, int]  # prefill, decode
+SIZES = ("tp", "pp", "dp", "ep")
 
 
 def predict(
@@ -46,82 +36,84 @@ def predict(
     clients: float,
     workers: Workers | None = None,
     prefill_tp: float | None = None,
+    accelerators: float | None = None,
 ) -> dict[str, Any]:
     """Prediction of one configuration: an engine that does both, or pools of prefill and decode `workers`.
 
-    Raises InfeasibleError where weights or one request do not fit.
+    The layout is the one given, or with `accelerators` the best on so many. Raises InfeasibleError where weights or one
+    request do not fit.
     """
     if len(question.parts) != 1:
         raise InputError("a prediction takes one --part, like --part h200")
     shape = question.shape or catalog.model(question.model)
     check_context(shape, question)
     check_sizes(shape, sizes_of(question))
-    layout = ServingLayout(**{f: getattr(question, f) or 1.0 for f in ("tp", "pp", "dp", "ep")})
-    _check_layout(question, layout, workers, prefill_tp)
     part = catalog.part(question.parts[0])
     system = catalog.default_system(part.id)
     names = question.precisions or ("bf16" if part.peak_dense_flop_per_s.get("bf16") else "fp16",)
     if len(names) != 1:
         raise InputError("a prediction takes one --precision, like --precision fp8")
     recipe = catalog.serving_precision(names[0])
+    engine = engine_for(question.engine, part.family, recipe.id)
     m = machine(part, system, recipe, kernel_calibration())
-    at = _Engine(
-        question=question, shape=shape, machine=m, formats=formats_of(shape, recipe), load=load_of(question),
-        engine=engine_for(question.engine, part.family, recipe.id), layout=layout, clients=clients, part=part.name,
-    )  # fmt: skip
-    s, more = _both(at) if workers is None else _split(at, workers, prefill_tp)
+    open_setting = msgspec.structs.replace(setting_of(question, shape, m, recipe, engine), clients=clients)
+    setting = _laid_out(open_setting, question, part.name, workers, prefill_tp, accelerators)
+    n = 1.0 if accelerators is None else float(replicas(accelerators, setting.worker.layout))
+    regime = CLOSED if workers is None else DISAGGREGATED
+    s = serve(setting, regime)
+    of = familiarity(regime, shape, question.engine, part, recipe.id)
+    c = serving_calibration()
     rate = clients / float(s.request_s)  # of a closed loop
+    layout = setting.worker.layout
     answer = {
-        "part": part.id, "system": system.id, "precision": recipe.id, "tp": layout.tp, "pp": layout.pp,
-        "dp": layout.dp, "ep": layout.ep, "clients": clients,
-        "ttft_s": _band(float(s.ttft_s), "ttft", shape), "tpot_s": _band(float(s.tpot_s), "tpot", shape),
+        "part": part.id, "system": system.id, "precision": recipe.id,
+        **{name: getattr(layout, name) for name in SIZES}, "clients": clients,
+        "ttft_s": band(float(s.ttft_s), c, of, "ttft"), "tpot_s": band(float(s.tpot_s), c, of, "tpot"),
         "request_s": float(s.request_s), "requests_per_s": rate,
         "output_tokens_per_s": rate * question.output_tokens,
         "total_tokens_per_s": rate * (question.output_tokens + question.prompt_tokens),
-    } | more  # fmt: skip
-    step = decode_terms(shape, m, at.formats, layout, at.engine, more["batch"], at.load.mean_context, at.verified)
-    doubts = notes(part, system, m, recipe, None)
+    } | (_split(setting, s) if setting.prefill is not None else _both(setting, s, n))  # fmt: skip
     named = "" if question.shape is not None else question.model
     return {
-        "answer": answer, "notes": doubts, "step": msgspec.to_builtins(step), "prefill_s": float(s.prefill_s),
+        "answer": answer, "notes": notes(part, system, m, recipe, None),
+        "step": msgspec.to_builtins(step_terms(setting, answer["batch"])), "prefill_s": float(s.prefill_s),
         "sources": service_sources(catalog, named, part.id, system.id, recipe, None),
     }  # fmt: skip
 
 
-class _Engine(msgspec.Struct, frozen=True, kw_only=True):
-    """One engine instance and what is asked of it."""
-
-    question: ServingQuestion
-    shape: Shape
-    machine: Machine
-    formats: ServingFormats
-    load: ServingLoad
-    engine: Engine
-    layout: ServingLayout
-    clients: float
-    part: str
-
-    @property
-    def verified(self) -> float:
-        return 1.0 + self.question.draft_tokens
-
-    @property
-    def gain(self) -> float:
-        """Tokens a step of the model, its drafting paid."""
-        drafts = self.question.speculation
-        return float(tokens_per_step(drafts) / (1.0 + drafts.draft_share * drafts.draft_tokens))
-
-    def room(self, layout: ServingLayout) -> tuple[float, ServingMemory]:
-        """Requests that fit; InfeasibleError where not even one does."""
-        held = memory(self.shape, self.formats, layout, self.load, self.engine, self.machine.hbm_bytes)
-        room = float(sequences_that_fit(held, self.load, layout, self.engine))
-        if held.kv_pool_bytes <= 0 or room < 1.0:
-            raise _does_not_fit(self, held, layout)
-        return room, held
-
-    def step_s(self, running: float) -> float:
-        at = (self.shape, self.machine, self.formats, self.layout, self.engine, running, self.load.mean_context)
-        return float(decode_terms(*at, self.verified).total_s)
+def _laid_out(
+    s: ServiceSetting,
+    question: ServingQuestion,
+    part: str,
+    workers: Workers | None,
+    prefill_tp: float | None,
+    accelerators: float | None,
+) -> ServiceSetting:
+    """The setting in the layout given or searched, with its pools. Raises InfeasibleError where it does not fit."""
+    if accelerators is not None:
+        if workers is not None:
+            raise InputError("--gpus searches the layout of one kind of engine; drop it, or --pools")
+        tried = candidates(s, accelerators, sizes_of(question))
+        found = best_layout(s, CLOSED, accelerators, tried)
+        if found is None:
+            one = ServingLayout(tp=min(accelerators, float(s.worker.machine.network.domain)))
+            raise _does_not_fit(on_layout(s, one), question, part)
+        return shared(s, accelerators, found)
+    layout = ServingLayout(**{f: getattr(question, f) or 1.0 for f in SIZES})
+    _check_layout(question, layout, workers, prefill_tp)
+    setting = on_layout(s, layout)
+    _check_room(setting, question, part)
+    if workers is None:
+        return setting
+    before = msgspec.structs.replace(layout, tp=prefill_tp or layout.tp)
+    if before.ep > 1.0:
+        before = msgspec.structs.replace(before, ep=before.tp * before.dp)
+    check_sizes(s.shape, Sizes(tp=before.tp, dp=before.dp, ep=before.ep))
+    _check_room(on_layout(s, before), question, part)
+    return msgspec.structs.replace(
+        setting, prefill=msgspec.structs.replace(s.worker, layout=before), prefill_workers=float(workers[0]),
+        decode_workers=float(workers[1]),
+    )  # fmt: skip
 
 
 def _check_layout(
@@ -138,64 +130,50 @@ def _check_layout(
         raise InputError("--prefill-tp is the size of prefill workers: add --pools, like --pools 2:3")
 
 
-def _both(at: _Engine) -> tuple[ServiceTerms, dict[str, Any]]:
-    """An engine that prefills and decodes."""
-    room, held = at.room(at.layout)
-    running = minimum(at.clients, room)
-    mixed = mixed_terms(at.shape, at.machine, at.formats, at.layout, at.engine, running, at.load, 1.0, at.verified)
-    step = at.step_s(running)
-    alone = first_pass_s(at.shape, at.engine, mixed.total_s)
-    service = maximum(mixed.total_s - step, 0.0) / (at.layout.dp * at.layout.pp)
-    bulk = bulk_prompt_s(at.shape, at.machine, at.formats, at.layout, at.engine, running, at.load, at.verified)
-    s = closed_loop(step, alone, service, room, at.clients, at.load.output_tokens, at.gain, at.engine, bulk)
-    return s, {
-        "mode": "aggregated", "prefill": None, "accelerators": at.layout.accelerators, "batch": running,
-        "cache_requests": room, "kv_pool_bytes": float(held.kv_pool_bytes), "weights_bytes": float(held.weights_bytes),
+def _both(s: ServiceSetting, found: ServiceTerms, instances: float) -> dict[str, Any]:
+    """What an engine that prefills and decodes holds."""
+    return {
+        "mode": "aggregated", "prefill": None, "replicas": instances,
+        "accelerators": instances * s.worker.layout.accelerators,
+    } | _holds(s, found.running)  # fmt: skip
+
+
+def _split(s: ServiceSetting, found: ServiceTerms) -> dict[str, Any]:
+    """What pools of prefill and of decode workers hold."""
+    assert s.prefill is not None
+    before, workers = s.prefill.layout, int(s.prefill_workers)
+    pool = {
+        "workers": workers, **{name: getattr(before, name) for name in SIZES},
+        "accelerators": workers * before.accelerators,
+        "cache_transfer_s": float(transfer_s(s.shape, s.prefill, s.load)),
+    }  # fmt: skip
+    total = pool["accelerators"] + s.decode_workers * s.worker.layout.accelerators
+    batch = float(min(max(found.running / s.decode_workers, 1.0), room(s)))
+    return {
+        "mode": "disaggregated", "prefill": pool, "replicas": int(s.decode_workers), "accelerators": total,
+    } | _holds(s, batch)  # fmt: skip
+
+
+def _holds(s: ServiceSetting, batch: Num) -> dict[str, Any]:
+    memory = held(s)
+    return {
+        "batch": float(batch), "cache_requests": float(room(s)), "kv_pool_bytes": float(memory.kv_pool_bytes),
+        "weights_bytes": float(memory.weights_bytes),
     }  # fmt: skip
 
 
-def _split(at: _Engine, workers: Workers, prefill_tp: float | None) -> tuple[ServiceTerms, dict[str, Any]]:
-    """Pools of prefill and of decode workers."""
-    room, held = at.room(at.layout)
-    before = msgspec.structs.replace(at.layout, tp=prefill_tp or at.layout.tp)
-    if before.ep > 1.0:
-        before = msgspec.structs.replace(before, ep=before.tp * before.dp)
-    at.room(before)
-    new, seen = at.load.new_tokens, at.load.prompt_tokens
-    run = float(prefill_s(at.shape, at.machine, at.formats, before, at.engine, new, seen))
-    moved = float(cache_transfer_s(at.shape, at.machine, at.formats.kv_bytes, seen, before.tp))
-    alone = first_pass_s(at.shape, at.engine, run)
-    running = minimum(at.clients / workers[1], room)
-    found = None
-    for _ in range(8):  # the batch that decodes depends on its own step: settles at once
-        found = pools(alone, run / (before.dp * before.pp), float(workers[0]), at.step_s(running), moved, at.clients,
-                      at.load.output_tokens, at.gain, at.engine)  # fmt: skip
-        running = minimum(maximum(found.running / workers[1], 1.0), room)
-    assert found is not None
-    return found, {
-        "mode": "disaggregated",
-        "prefill": {"workers": workers[0], "tp": before.tp, "pp": before.pp, "dp": before.dp, "ep": before.ep,
-                    "accelerators": workers[0] * before.accelerators, "cache_transfer_s": moved},
-        "replicas": workers[1], "accelerators": workers[0] * before.accelerators + workers[1] * at.layout.accelerators,
-        "batch": running, "cache_requests": room, "kv_pool_bytes": float(held.kv_pool_bytes),
-        "weights_bytes": float(held.weights_bytes),
-    }  # fmt: skip
+def _check_room(s: ServiceSetting, question: ServingQuestion, part: str) -> None:
+    if held(s).kv_pool_bytes <= 0 or room(s) < 1.0:
+        raise _does_not_fit(s, question, part)
 
 
-def _band(value: float, kind: str, shape: Shape) -> dict[str, float]:
-    widths = serving_calibration().intervals
-    sort = "experts" if any(b.n_experts for b in shape.blocks) else "dense"
-    half = (widths.get(f"{kind} | closed loop | {sort}") or widths.get(kind) or [0.35])[0]
-    return {"value": value, "low": value * math.exp(-half), "high": value * math.exp(half)}
-
-
-def _does_not_fit(at: _Engine, held: ServingMemory, layout: ServingLayout) -> InfeasibleError:
-    lacking = max(-float(held.kv_pool_bytes), 0.0)
-    hbm = float(at.machine.hbm_bytes)
-    wider = _smallest_that_fits(at)
+def _does_not_fit(s: ServiceSetting, question: ServingQuestion, part: str) -> InfeasibleError:
+    memory, hbm = held(s), float(s.worker.machine.hbm_bytes)
+    lacking = max(-float(memory.kv_pool_bytes), 0.0)
+    wider = _smallest_that_fits(s)
     return InfeasibleError(
-        f"{at.question.model} does not fit {layout.accelerators:g} x {at.part}: "
-        f"{float(held.weights_bytes) / 1e9:.0f} GB of weights on each accelerator of {hbm / 1e9:.0f} GB"
+        f"{question.model} does not fit {s.worker.layout.accelerators:g} x {part}: "
+        f"{float(memory.weights_bytes) / 1e9:.0f} GB of weights on each accelerator of {hbm / 1e9:.0f} GB"
         + (f", {lacking / 1e9:.0f} GB are missing" if lacking else " leave no room for one request")
         + f"; try {wider or 'a part with more memory'} or a smaller format",
         binding="memory",
@@ -203,14 +181,11 @@ def _does_not_fit(at: _Engine, held: ServingMemory, layout: ServingLayout) -> In
     )
 
 
-def _smallest_that_fits(at: _Engine) -> str:
+def _smallest_that_fits(s: ServiceSetting) -> str:
     """Options of the layout of fewest accelerators that holds the model and one request; empty where none does."""
-    tried = layouts(at.shape, float(at.machine.network.domain))
-    held = memory(at.shape, at.formats, tried, at.load, at.engine, at.machine.hbm_bytes)
-    room = column(sequences_that_fit(held, at.load, tried, at.engine))
-    fits = np.flatnonzero(room >= 1.0)
-    if not len(fits):
+    tried = fitting(s, float("inf"))
+    if not len(column(tried.tp)):
         return ""
-    order = np.lexsort((column(tried.pp)[fits], column(tried.accelerators)[fits]))
-    sizes = cells(tried, int(fits[order[0]]))
+    order = np.lexsort((column(tried.pp), column(tried.accelerators)))
+    sizes = cells(tried, int(order[0]))
     return " ".join(f"--{name} {value:g}" for name, value in sizes.items() if value > 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from hwmodel.errors import InputError
+from hwmodel.predict.service.layouts import Sizes
 from hwmodel.specs.serving import Speculation
 from hwmodel.specs.shape import Shape
 
@@ -98,6 +99,11 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError("--draft-tokens must not be negative, --acceptance a share below 1")
         if self.spares < 0:
             raise InputError(f"--spares must not be negative, is {self.spares}")
+
+
+def sizes_of(question: ServingQuestion) -> Sizes:
+    """The sizes that a question fixes."""
+    return Sizes(tp=question.tp, pp=question.pp, dp=question.dp, ep=question.ep)
 
 
 def read_histogram(path: Path) -> Lengths:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from hwmodel.catalog import Catalog
+from hwmodel.predict.service.layouts import column
 from hwmodel.solve.serving_fleet import Fleets, fleet_row
-from hwmodel.solve.serving_layouts import column
 from hwmodel.solve.serving_question import ServingQuestion
 
 UNTESTED = "No measured run of the board has stages: the intervals are not tested on them."
@@ -36,7 +36,7 @@ def reasons(
 def _cheapest(question: ServingQuestion, found: list[Fleets], catalog: Catalog, flat: bool = False) -> Any:
     rows = []
     for f in found:
-        i = f.best(column(f.options.layout.pp) == 1 if flat else True)
+        i = f.best(column(f.options.at.layout.pp) == 1 if flat else True)
         if i is not None:
             rows.append(fleet_row(question, f, i, catalog))
     return min(rows, key=lambda r: (r["usd_per_hour"] or 0.0, r["accelerators"])) if rows else None
@@ -83,8 +83,8 @@ def _stalls(question: ServingQuestion, first: dict[str, Any], winner: Fleets, ev
         if f.options is winner.options and f.pools is None:
             same = np.ones(len(f.meets), dtype=bool)
             for name in ("tp", "pp", "dp", "ep"):
-                same &= getattr(f.options.layout, name) == first[name]
-            i = int(np.flatnonzero(same & (f.options.batch == first["batch"]))[0])
+                same &= getattr(f.options.at.layout, name) == first[name]
+            i = int(np.flatnonzero(same & (f.options.at.batch == first["batch"]))[0])
             p = f"p{100 * question.percentile:g}"
             return (
                 f"prefills between its tokens would raise {p} TPOT from {1e3 * first['tpot_tail_s']:.3g} to "

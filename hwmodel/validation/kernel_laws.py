@@ -10,9 +10,10 @@ import numpy as np
 from hwmodel.catalog import load_catalog
 from hwmodel.physics import kernels
 from hwmodel.physics.machine import format_peak, part_units
+from hwmodel.specs.formats import ELEMENT_BYTES
 from hwmodel.specs.hardware import Part
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, MemoryConstants
-from hwmodel.validation.kernel_tables import ELEMENT_BYTES, Columns, take
+from hwmodel.validation.kernel_tables import Columns, take
 
 Values = Mapping[str, Any]
 Law = Callable[[Columns, Values], Any]
@@ -54,10 +55,8 @@ def with_specs(rows: Columns, number_format: str | None = None) -> Columns:
 
 def gemm_constants(rows: Columns, v: Values) -> GemmConstants:
     """The rows' constants as columns: specs of their parts, bytes of their formats, and the fitted values `v`."""
-    size = np.array([ELEMENT_BYTES[f] for f in ELEMENT_BYTES])
-    order = {f: i for i, f in enumerate(ELEMENT_BYTES)}
     names, codes = np.unique(rows["format"], return_inverse=True)
-    element = np.array([size[order[str(n)]] for n in names])[codes]
+    element = np.array([ELEMENT_BYTES[str(n)] for n in names])[codes]
     own = {k: x for k, x in v.items() if k in GemmConstants.__struct_fields__}
     fixed: dict[str, Any] = {"peak_flop_per_s": rows["peak"], "hbm_bytes_per_s": rows["bandwidth"]}
     return GemmConstants(**({"units": rows["units"], "a_bytes": element, "b_bytes": element} | fixed | own))

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.errors import InputError
+from hwmodel.specs.formats import ELEMENT_BYTES
 
 Array = NDArray[np.float64]
 Columns = dict[str, Any]  # name -> array; `part`, `format`, `engine`, `kernel` are arrays of text
 
 FORMATS = {"bfloat16": "bf16", "fp8": "fp8", "fp8_block": "fp8_block", "nvfp4": "nvfp4", "sq": "int8"}
-ELEMENT_BYTES = {"bf16": 2.0, "fp8": 1.0, "fp8_block": 1.0, "nvfp4": 0.5625, "int8": 1.0}
+MEASURED_FORMATS = ("bf16", "fp8", "fp8_block", "nvfp4", "int8")
 PARTS = {
     "a100-sxm-80gb": "a100-sxm4-80gb",
     "h100-sxm-80gb": "h100-sxm5-80gb",
@@ -80,14 +81,14 @@ def gemm_rows(directory: Path) -> Columns:
     """Matrix products with columns m, n, k."""
     rows = read(directory, "gemm", {"gemm_dtype": "format", "m": "m", "n": "n", "k": "k"})
     rows["format"] = _renamed(rows["format"], FORMATS)
-    return take(rows, np.isin(rows["format"], list(ELEMENT_BYTES)))
+    return take(rows, np.isin(rows["format"], MEASURED_FORMATS))
 
 
 def weight_only_rows(directory: Path) -> Columns:
     """Products in 16 bits over weights kept in 8 or 4: columns m, n, k and `weight_bytes`."""
     rows = read(directory, "gemm", {"gemm_dtype": "format", "m": "m", "n": "n", "k": "k"})
     rows = take(rows, np.isin(rows["format"], ["int8_wo", "int4_wo"]))
-    rows["weight_bytes"] = np.where(rows["format"] == "int8_wo", 1.0, 0.53125)
+    rows["weight_bytes"] = np.where(rows["format"] == "int8_wo", ELEMENT_BYTES["int8"], ELEMENT_BYTES["int4"])
     rows["format"] = np.full(len(rows["t"]), "bf16")
     return rows
 

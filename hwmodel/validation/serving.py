@@ -6,18 +6,19 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
 from hwmodel.catalog.engines import serving_calibration
+from hwmodel.predict.service.intervals import half_width
 from hwmodel.specs.serving_calibration import ServingCalibration
 from hwmodel.validation.records import PREDICTED, REFUSED, RowPrediction
 from hwmodel.validation.serving_baseline import roofline
 from hwmodel.validation.serving_bench import Case, Resolver, cases_of
 from hwmodel.validation.serving_fit import calibration_of, fit
-from hwmodel.validation.serving_intervals import half_width
 from hwmodel.validation.serving_predict import Questions, Table
 from hwmodel.validation.serving_rows import RUN, Asked, Setting, family, is_scored, serving_setting, throughput_setting
 from hwmodel.validation.tables import CellError, Row, content, measured, read_table, text
@@ -205,9 +206,7 @@ def _row_predictions(
 def _predicted(
     base: RowPrediction, case: Case, asked: Asked, value: float, c: ServingCalibration, measured_group: bool
 ) -> RowPrediction:
-    import msgspec
-
-    half = half_width(c, case, asked.kind, measured_group)
+    half = half_width(c, msgspec.structs.replace(case.familiarity, measured=measured_group), asked.kind)
     reason = case.note
     low = value * math.exp(-half)
     if case.setting.speculation < 0 and asked.kind == "tpot":

@@ -1,31 +1,36 @@
-"""Settings of measured runs as one table of columns: shapes, machines, formats, layouts, loads."""
+"""Settings of measured runs: their names resolved, blank layouts searched, and all of one regime as columns."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.catalog import Catalog
-from hwmodel.errors import HwModelError
+from hwmodel.catalog.engines import serving_calibration
+from hwmodel.errors import HwModelError, InputError
+from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
-from hwmodel.physics.serving import weights_bytes
 from hwmodel.physics.shape import shape_for_params
-from hwmodel.solve.serving_columns import stack, stack_shapes
+from hwmodel.predict.columns import stack, stack_distinct
+from hwmodel.predict.formats import formats_of, with_cache
+from hwmodel.predict.service.intervals import Familiarity, familiarity
+from hwmodel.predict.service.layouts import Sizes, check_sizes, column
+from hwmodel.predict.service.passes import held, room
+from hwmodel.predict.service.search import candidates, numbers, replicas, shared
+from hwmodel.predict.service.setting import ServiceSetting, Worker, on_layout
 from hwmodel.specs.hardware import Part
 from hwmodel.specs.kernels import KernelCalibration, Machine
 from hwmodel.specs.precision import ServingPrecision
-from hwmodel.specs.serving import ServingFormats, ServingLayout, ServingLoad
+from hwmodel.specs.serving import ServingLayout
 from hwmodel.specs.shape import Shape
 from hwmodel.validation.machines import find_part
-from hwmodel.validation.serving_rows import DISAGGREGATED, Setting, family
+from hwmodel.validation.serving_rows import Setting, family
 from hwmodel.validation.tables import CellError
 
-TP_TRIED = (1.0, 2.0, 4.0, 8.0, 16.0)
 LOWEST = ("nvfp4", "fp8", "int8", "fp16", "bf16")  # what a submission that names none runs in, best first
 # Recipes that stand in where the part's matrix units lack the format, best first: another four-bit format, else weights
 # widened on the fly.
@@ -40,34 +45,28 @@ class Case(msgspec.Struct, kw_only=True):
 
     row: int
     setting: Setting
-    shape: Shape
     part: Part
-    machine: Machine
     recipe: str
-    formats: ServingFormats
-    layout: ServingLayout
-    load: ServingLoad
+    service: ServiceSetting
+    instances: float  # engine instances that share the accelerators
     note: str = ""
+
+    @property
+    def shape(self) -> Shape:
+        return self.service.shape
+
+    @property
+    def familiarity(self) -> Familiarity:
+        s = self.setting
+        return familiarity(s.regime, self.shape, s.engine, self.part, self.recipe, bool(self.note))
 
 
 class Bench(msgspec.Struct, kw_only=True):
-    """Cases of one regime as columns. `row` points into the list of settings."""
+    """Cases of one regime, and the same as one setting of columns."""
 
     cases: list[Case]
-    row: NDArray[np.intp]
-    shape: Shape
-    machine: Machine
-    formats: ServingFormats
-    layout: ServingLayout
-    prefill_layout: ServingLayout
-    load: ServingLoad
-    concurrency: NDArray[np.float64]
-    rate: NDArray[np.float64]
-    accelerators: NDArray[np.float64]
-    prefill_workers: NDArray[np.float64]
-    decode_workers: NDArray[np.float64]
-    speculation: NDArray[np.float64]
-    limited: NDArray[np.float64]
+    service: ServiceSetting
+    instances: NDArray[np.float64]
 
 
 def _sized(name: str, params: float) -> Shape | None:
@@ -96,7 +95,7 @@ class Resolver:
         self.catalog = catalog
         self.calibration = calibration
         self._shapes: dict[tuple[str, float], tuple[Shape, str]] = {}
-        self._machines: dict[tuple[str, str], tuple[Part, ServingPrecision, Machine]] = {}
+        self._machines: dict[tuple[str, str, str], tuple[Part, ServingPrecision, Machine]] = {}
 
     def shape(self, name: str, params: float) -> tuple[Shape, str]:
         """The architecture of a model's name, and a note where it had to be made up from its size."""
@@ -116,13 +115,14 @@ class Resolver:
             raise CellError(f"model {name!r} is not in the catalog and its size is not stated")
         return made, f"{name} is not in the catalog: a usual shape of its size"
 
-    def machine(self, part_name: str, recipe: str) -> tuple[Part, ServingPrecision, Machine]:
-        """The part, the recipe it runs (fallbacks where the hardware lacks a format) and its machine."""
-        key = (part_name, recipe)
+    def machine(self, part_name: str, recipe: str, cache: str = "") -> tuple[Part, ServingPrecision, Machine]:
+        """The part, the recipe it runs (fallbacks where the hardware lacks a format) with its cache in the format
+        stated, and its machine."""
+        key = (part_name, recipe, cache)
         if key not in self._machines:
             try:
                 part = find_part(self.catalog, part_name)
-                found = self._recipe(part, recipe)
+                found = with_cache(self._recipe(part, recipe), cache)
                 system = self.catalog.default_system(part.id)
                 self._machines[key] = (part, found, machine(part, system, found, self.calibration))
             except HwModelError as error:
@@ -142,82 +142,88 @@ class Resolver:
         raise CellError(f"{part.name} computes in none of {', '.join(names)}")
 
 
-def _formats(shape: Shape, recipe: ServingPrecision, kv_bytes: float) -> ServingFormats:
-    # Four-bit recipes of mixtures of experts keep attention and shared layers in 16 bits.
-    routed = any(b.n_experts for b in shape.blocks)
-    return ServingFormats(
-        weight_bytes=recipe.weight_bytes,
-        activation_bytes=recipe.activation_bytes,
-        kv_bytes=kv_bytes,
-        experts_only=1.0 if routed and recipe.weight_bytes < 0.9 else 0.0,
-    )
-
-
-def _layouts(setting: Setting, most: float) -> list[ServingLayout]:
-    """The layout of a row, or those to search where it states none."""
-    if setting.layout.tp > 0:
-        return [setting.layout]
-    pp = setting.layout.pp
-    fitting = [t for t in TP_TRIED if t * pp <= setting.accelerators and t <= most]
-    return [ServingLayout(tp=t, pp=pp) for t in fitting] or [ServingLayout(tp=setting.accelerators / pp, pp=pp)]
-
-
 def cases_of(row: int, setting: Setting, resolver: Resolver) -> list[Case]:
-    """The cases of one setting. Raises CellError where it cannot be expressed or the weights do not fit."""
+    """The cases of one setting. Raises CellError where it cannot be expressed or does not fit."""
     shape, note = resolver.shape(setting.model, setting.params)
-    part, recipe, found = resolver.machine(setting.part, setting.recipe)
-    # A weight-only stand-in keeps its cache in 16 bits unless the row says otherwise.
-    formats = _formats(shape, recipe, setting.kv_bytes)
-    out = []
-    short = 0.0
-    for layout in _layouts(setting, float(found.network.domain)):
-        layouts = [layout] + ([setting.prefill_layout] if setting.regime == DISAGGREGATED else [])
-        weights = max(float(weights_bytes(shape, formats, one)) for one in layouts)
-        if weights > 0.965 * found.hbm_bytes:
-            short = max(short, weights)
-            continue
-        out.append(
-            Case(row=row, setting=setting, shape=shape, part=part, machine=found, recipe=recipe.id,
-                 formats=formats, layout=layout, load=setting.load, note=note)
-        )  # fmt: skip
-    if not out:
+    part, recipe, found = resolver.machine(setting.part, setting.recipe, setting.cache)
+    engine = engine_of(serving_calibration(), setting.engine, setting.year, part.family, recipe.id)
+    worker = Worker(machine=found, formats=formats_of(shape, recipe), engine=engine, layout=setting.layout)
+    service = ServiceSetting(
+        shape=shape, worker=worker, load=setting.load, clients=setting.concurrency, rate=setting.rate,
+        limited=setting.limited, prefill_workers=setting.prefill_workers, decode_workers=setting.decode_workers,
+    )  # fmt: skip
+    if setting.prefill_layout is not None:
+        before = msgspec.structs.replace(worker, layout=setting.prefill_layout)
+        _check_cut(shape, setting.prefill_layout)
+        _check_room(on_layout(service, setting.prefill_layout), part)
+        service = msgspec.structs.replace(service, prefill=before)
+    laid_out = _searched(service, setting, part) if setting.searched else [service]
+
+    def case(one: ServiceSetting) -> Case:
+        _check_cut(shape, one.worker.layout)
+        _check_room(one, part)
+        n = float(replicas(setting.accelerators, one.worker.layout)) if setting.prefill_layout is None else 1.0
+        return Case(row=row, setting=setting, part=part, recipe=recipe.id, service=one, instances=n, note=note)
+
+    return [case(one) for one in laid_out]
+
+
+def _searched(s: ServiceSetting, setting: Setting, part: Part) -> list[ServiceSetting]:
+    """The setting in every layout that its accelerators admit. Raises CellError where none holds the model."""
+    tried = candidates(s, setting.accelerators, Sizes(pp=float(setting.layout.pp) or None))
+    count = len(column(tried.tp))
+    if not count:
+        widest = ServingLayout(tp=min(setting.accelerators, float(s.worker.machine.network.domain)))
+        _check_room(on_layout(s, widest), part)
+        raise CellError(f"no layout of {setting.accelerators:g} accelerators admits {s.shape.name}")
+    return [shared(s, setting.accelerators, numbers(tried, i)) for i in range(count)]
+
+
+def _check_cut(shape: Shape, layout: ServingLayout) -> None:
+    """Raises CellError for a layout that the model cannot be cut into (two-dimensional partitions pad what is odd)."""
+    if layout.kv_split > 1.0:
+        return
+    try:
+        check_sizes(shape, Sizes(**{name: float(getattr(layout, name)) for name in Sizes.__struct_fields__}))
+    except InputError as error:
+        raise CellError(str(error).replace("--", "")) from error
+
+
+def _check_room(s: ServiceSetting, part: Part) -> None:
+    """Raises CellError where a layout holds not even one request."""
+    memory, hbm = held(s), float(s.worker.machine.hbm_bytes)
+    if float(memory.kv_pool_bytes) <= 0:
         raise CellError(
-            f"layout cannot hold the weights: {short / 1e9:.0f} GB an accelerator, "
-            f"{part.name} has {found.hbm_bytes / 1e9:.0f} GB"
+            f"layout cannot hold the weights: {float(memory.weights_bytes) / 1e9:.0f} GB an accelerator, "
+            f"{part.name} has {hbm / 1e9:.0f} GB"
         )
-    return out
+    if float(room(s)) < 1.0:
+        tokens = float(s.load.prompt_tokens + s.load.output_tokens)
+        raise CellError(f"layout has no room for the cache of one request of {tokens:,.0f} tokens")
 
 
 def bench(cases: Sequence[Case]) -> Bench:
-    """Cases as columns."""
-    settings = [c.setting for c in cases]
-
-    def column(name: str) -> NDArray[np.float64]:
-        return np.array([getattr(s, name) for s in settings], dtype=float)
-
+    """Cases as columns; engines are set by who asks."""
     return Bench(
         cases=list(cases),
-        row=np.array([c.row for c in cases], dtype=np.intp),
-        shape=stack_shapes([c.shape for c in cases]),
-        machine=stack([c.machine for c in cases]),
-        formats=stack([c.formats for c in cases]),
-        layout=stack([c.layout for c in cases]),
-        prefill_layout=stack([c.setting.prefill_layout for c in cases]),
-        load=stack([c.load for c in cases]),
-        concurrency=column("concurrency"),
-        rate=column("rate"),
-        accelerators=column("accelerators"),
-        prefill_workers=column("prefill_workers"),
-        decode_workers=column("decode_workers"),
-        speculation=column("speculation"),
-        limited=column("limited"),
+        service=_stacked([c.service for c in cases]),
+        instances=np.array([c.instances for c in cases]),
     )
 
 
-def scaled(load: ServingLoad, share: Any) -> ServingLoad:
-    """The load at a share of its nominal lengths (benchmarks draw lengths up to the nominal one)."""
-    return ServingLoad(
-        prompt_tokens=load.prompt_tokens * share,
-        output_tokens=load.output_tokens * share,
-        cached_tokens=load.cached_tokens * share,
-    )
+def _stacked(services: Sequence[ServiceSetting]) -> ServiceSetting:
+    """Settings as one of columns; shapes and machines, of which many are one and the same, are read once each."""
+    first = services[0]
+    plain = stack([msgspec.structs.replace(s, shape=first.shape, worker=first.worker, prefill=None) for s in services])
+    prefill = None if first.prefill is None else _workers([s.prefill for s in services if s.prefill is not None])
+    return msgspec.structs.replace(
+        plain, shape=stack_distinct([s.shape for s in services]), worker=_workers([s.worker for s in services]),
+        prefill=prefill,
+    )  # fmt: skip
+
+
+def _workers(workers: Sequence[Worker]) -> Worker:
+    return Worker(
+        machine=stack_distinct([w.machine for w in workers]), formats=stack([w.formats for w in workers]),
+        engine=workers[0].engine, layout=stack([w.layout for w in workers]),
+    )  # fmt: skip

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 import hwmodel
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.catalog.engines import serving_calibration
+from hwmodel.predict.service.setting import CLOSED
 from hwmodel.validation.serving import Book, shipped_rows
 from hwmodel.validation.serving_fit import PARAMETERS, calibration_of, error_by, fit
-from hwmodel.validation.serving_intervals import quantiles, stratum
-from hwmodel.validation.serving_rows import CLOSED
+from hwmodel.validation.serving_intervals import quantiles
 
 Say = Callable[[str], None]
 
@@ -60,7 +60,7 @@ def serving_document(say: Say, intervals: bool = True) -> dict[str, Any]:
     inside = np.log(book.questions.answer(calibration_of(values)) / book.measured)
     outside = left_out_errors(book, "model", say) if intervals else np.full(len(inside), np.nan)
     cases = [book.cases[int(place)] for place in book.questions.rows]
-    strata = [stratum(c, asked.kind) for c, (_, asked) in zip(cases, book.questions.keys, strict=True)]
+    strata = [c.familiarity.stratum(asked.kind) for c, (_, asked) in zip(cases, book.questions.keys, strict=True)]
     good = usable & np.isfinite(outside)
     scored = [c for c in book.cases.values() if c.setting.scored]
     known = {

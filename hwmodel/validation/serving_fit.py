@@ -73,7 +73,6 @@ PARAMETERS: tuple[Parameter, ...] = (
     _one("shared", "sequence_s", 6e-6, 0.5, 5e-7, 5e-5, "the same for each running sequence"),
     _one("shared", "limited_share", 0.92, 0.05, 0.6, 1.0, "rate under limits on slow requests over all that fits"),
     _one("shared", "drift", 1.0, 0.4, 0.05, 3.0, "yearly shrinking of host costs (natural log)"),
-    _one("shared", "length_share", 0.91, 0.04, 0.8, 1.0, "mean over nominal length of a benchmark's requests"),
     _one("shared", "level", 0.93, 0.06, 0.8, 1.25, "kernels inside an engine over their stand-alone times"),
     _one("old:trtllm", "kernel_factor", 2.6, 0.4, 0.5, 8.0, "kernel gaps before 2025 (more kernels) over today's"),
     _one("old:vllm", "kernel_factor", 2.6, 0.4, 0.5, 8.0, "kernel gaps before 2025 (more kernels) over today's"),
@@ -98,6 +97,7 @@ SETTINGS: dict[str, dict[str, float]] = {
 }
 # Recipes that share one level: four-bit matrix units, and narrow weights widened on the way into wider ones.
 KINDS = {
+    "fp8": ("fp8", "fp8-kv16", "fp8-block", "mxfp8"),
     "four-bit": ("nvfp4", "mxfp4-a4"),
     "widened": ("mxfp4", "mxfp4-a8", "w4a16", "w8a16", "w4a8", "w4a8kv4"),
 }

@@ -9,19 +9,19 @@ import re
 
 import msgspec
 
+from hwmodel.catalog import load_catalog
+from hwmodel.errors import InputError
+from hwmodel.predict.formats import element_bytes
+from hwmodel.predict.service.search import NODE
+from hwmodel.predict.service.setting import AT_ONCE, CLOSED, DISAGGREGATED, OPEN, SATURATED, STATIC
 from hwmodel.specs.serving import ServingLayout, ServingLoad
 from hwmodel.validation.tables import CellError, Row, measured, number, positive, text
-
-# How a quantity is asked for.
-CLOSED, STATIC, SATURATED, OPEN = "closed loop", "static batch", "saturated", "open loop"
-AT_ONCE = "sent at once"
-DISAGGREGATED = "disaggregated"
 
 ENGINES = {"trtllm": "trtllm", "tensorrt": "trtllm", "trt-llm": "trtllm", "vllm": "vllm", "sglang": "sglang"}
 
 # Serving recipe (catalogs/precisions) of a format's name in a row.
 RECIPES = {
-    "fp4": "nvfp4", "nvfp4": "nvfp4", "mxfp4": "mxfp4", "w4a16_mxfp4": "mxfp4", "fp8": "fp8", "fp8_block": "fp8",
+    "fp4": "nvfp4", "nvfp4": "nvfp4", "mxfp4": "mxfp4", "w4a16_mxfp4": "mxfp4", "fp8": "fp8", "fp8_block": "fp8-block",
     "fp8_static": "fp8", "mxfp8": "mxfp8", "bf16": "bf16", "bfloat16": "bf16", "fp16": "fp16", "float16": "fp16",
     "f16": "fp16", "half": "fp16", "int8": "int8", "w8a8": "int8", "int8_wo": "w8a16", "int4_wo": "w4a16",
     "int4": "w4a16", "int4-awq(w4a16)": "w4a16", "w4a16": "w4a16", "int4_awq": "w4a16", "awq": "w4a16", "gptq": "w4a16",
@@ -40,9 +40,6 @@ RUN = (
 )  # fmt: skip
 # Where none of these is stated the layout is searched, up to the accelerators stated or those of one node.
 _LAYOUT = ("tp_size", "attention_dp_size", "moe_tp_size", "moe_ep_size")
-NODE = 8.0
-KV_BYTES = {"bf16": 2.0, "fp16": 2.0, "float16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5625, "nvfp4": 0.5625}
-
 # Mean lengths of the data sets that MLPerf Inference 4.1 draws requests from. Outputs: the reference's tokens per
 # sample (mlcommons/inference, language/*/README.md); prompts are not stated there (unconfirmed).
 DATASETS = {"llama2-70b": (294.0, 294.45), "mixtral-8x7b": (300.0, 144.84)}
@@ -59,7 +56,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """What one row ran. `concurrency` counts the requests of one engine instance; `replicas` instances share the
-    accelerators. `tp` 0: not stated, to be searched. `speculation`: 0 no, 1 yes, -1 not stated."""
+    accelerators. A layout is `searched` where none is stated: its `pp` alone may be (0: not). `year` 0: not stated, as
+    today. `speculation`: 0 no, 1 yes, -1 not stated."""
 
     id: str
     source: str
@@ -71,7 +69,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     params: float
     regime: str
     recipe: str
-    kv_bytes: float
+    cache: str  # format of the key-value cache where it is stated; empty: the recipe's
     layout: ServingLayout
     load: ServingLoad
     concurrency: float
@@ -82,10 +80,10 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     speculation: float = 0.0
     limited: float = 0.0  # 1: the rate of an open loop whose slowest requests must keep to limits, not all that fits
     scored: bool = True
-    prefill_layout: ServingLayout = ServingLayout()
+    searched: bool = False
+    prefill_layout: ServingLayout | None = None
     prefill_workers: float = 0.0
     decode_workers: float = 0.0
-    refusal: str = ""
 
 
 def engine_name(words: str) -> str:
@@ -100,34 +98,43 @@ def recipe_name(name: str, row_format: str = "") -> str:
     low = (name or row_format).lower()
     if low.startswith("declared:"):
         return "lowest"
-    if low not in RECIPES and row_format.lower() in RECIPES:
-        low = row_format.lower()
-    if low in RECIPES:
-        return RECIPES[low]
+    for word in (low, row_format.lower()):
+        known = RECIPES.get(word) or _catalogued(word)
+        if known:
+            return known
     words = next((recipe for pattern, recipe in SPELLED if re.search(pattern, low)), None)
     if words is None:
         raise CellError(f"precision {name or row_format!r} is not known")
     return words
 
 
-def cache_bytes(name: str, recipe: str) -> float:
-    """Bytes of a cache element: as stated, else 8 bits under quantised weights and activations (engines' default)."""
-    stated = name.lower().split("(")[0]
-    if stated:
-        if stated not in KV_BYTES:
-            raise CellError(f"cache precision {name!r} is not known")
-        return KV_BYTES[stated]
-    return 2.0 if recipe in ("bf16", "fp16", "w8a16", "w4a16") else 1.0
+def _catalogued(word: str) -> str:
+    """The id of the catalog's recipe of this name; empty where it has none."""
+    try:
+        return load_catalog().serving_precision(word).id
+    except InputError:
+        return ""
+
+
+def cache_format(name: str) -> str:
+    """The cache's format as stated, empty where it is not; CellError for one unknown."""
+    stated = name.lower().split("(")[0].strip()
+    try:
+        if stated:
+            element_bytes(stated)
+    except InputError as error:
+        raise CellError(f"cache precision {name!r} is not known") from error
+    return stated
 
 
 def _flag(row: Row, name: str) -> bool:
     return text(row, name).lower() in ("true", "1", "1.0", "yes")
 
 
-def _year(row: Row, fallback: float) -> float:
-    """When the engine ran: the date of the row, else what its file stands for."""
+def _year(row: Row) -> float:
+    """When the engine ran, in years; 0 where the row does not say."""
     date = text(row, "measured_on")
-    return float(date[:4]) + (float(date[5:7]) - 0.5) / 12.0 if re.match(r"\d{4}-\d\d", date) else fallback
+    return float(date[:4]) + (float(date[5:7]) - 0.5) / 12.0 if re.match(r"\d{4}-\d\d", date) else 0.0
 
 
 def family(model: str) -> str:
@@ -190,8 +197,8 @@ def serving_setting(row: Row) -> Setting:
     dp, ranks = float(layout.dp), float(layout.accelerators)
     if searched:
         dp, ranks = 1.0, number(row, "n_accel") or NODE
-        layout = ServingLayout(tp=0.0, pp=number(row, "pp_size") or 1.0)
-    prefill_layout = worker_layout(row, "prefill_") if disagg else ServingLayout()
+        layout = ServingLayout(pp=number(row, "pp_size") or 0.0)
+    prefill_layout = worker_layout(row, "prefill_") if disagg else None
     workers = (number(row, "decode_num_workers") or 0.0) if disagg else 0.0
     prefill_workers = (number(row, "prefill_num_workers") or 0.0) if disagg else 0.0
     batch = number(row, "decode_batch_size" if disagg else "batch_size")
@@ -208,7 +215,7 @@ def serving_setting(row: Row) -> Setting:
     if disagg and not (workers and prefill_workers):
         raise CellError("the numbers of prefill and decode workers are not stated")
     engine = engine_name(text(row, "backend") or text(row, "framework"))
-    total = workers * ranks + prefill_workers * float(prefill_layout.accelerators) if disagg else 0.0
+    total = workers * ranks + (prefill_workers * float(prefill_layout.accelerators) if prefill_layout else 0.0)
     return Setting(
         id=row["id"],
         source=text(row, "source"),
@@ -217,19 +224,20 @@ def serving_setting(row: Row) -> Setting:
         model=text(row, "model"),
         part=text(row, "accelerator"),
         engine=engine,
-        year=_year(row, 2025.8),
+        year=_year(row),
         params=number(row, "params") or 0.0,
         regime=DISAGGREGATED if disagg else CLOSED,
         recipe=weights,
-        kv_bytes=cache_bytes(text(row, "kv_precision"), weights),
+        cache=cache_format(text(row, "kv_precision")),
         layout=layout,
         load=ServingLoad(prompt_tokens=prompt, output_tokens=output),
         concurrency=concurrency / replicas,
-        accelerators=total or ranks * replicas,
+        accelerators=total if disagg else ranks * replicas,
         asked=_serving_asked(row),
         replicas=replicas,
         speculation=0.0 if mtp_known else -1.0,
         scored=is_scored(row),
+        searched=searched,
         prefill_layout=prefill_layout,
         prefill_workers=prefill_workers,
         decode_workers=workers,
@@ -301,7 +309,7 @@ def throughput_setting(row: Row) -> Setting:
     if accelerators is None:
         raise CellError("the number of accelerators is not stated")
     spread = not re.fullmatch(r"[\d.]*", text(row, "tp"))  # two-dimensional partitions spread over all chips
-    tp, pp = accelerators if spread else (number(row, "tp") or 0.0), number(row, "pp") or 1.0
+    tp, pp = accelerators if spread else number(row, "tp"), number(row, "pp")
     words = f"{text(row, 'framework')} {text(row, 'backend')} {text(row, 'source')} {text(row, 'notes')}"
     weights = recipe_name(text(row, "weight_precision"))
     declared = text(row, "weight_precision").startswith("declared:")
@@ -318,9 +326,12 @@ def throughput_setting(row: Row) -> Setting:
         params=number(row, "params") or 0.0,
         regime=STATIC if regime == SATURATED and asked.kind == "prefill_mfu" else regime,
         recipe=weights,
-        kv_bytes=cache_bytes(text(row, "kv_precision"), weights),
+        cache=cache_format(text(row, "kv_precision")),
         # Two-dimensional partitions share the batch of attention between the ranks that would copy its cache.
-        layout=ServingLayout(tp=tp, pp=pp, kv_split=max(accelerators, 1.0) if spread else 1.0),
+        layout=ServingLayout(
+            tp=tp or 1.0, pp=pp or (1.0 if tp else 0.0), kv_split=max(accelerators, 1.0) if spread else 1.0
+        ),
+        searched=not tp,
         load=load,
         concurrency=batch,
         accelerators=accelerators,

@@ -15,7 +15,7 @@ from hwmodel.errors import InputError
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
 from hwmodel.physics.serving import bulk_prompt_s, decode_terms, mixed_terms
-from hwmodel.solve.serving_cost import formats_of
+from hwmodel.predict.formats import formats_of
 from hwmodel.specs.serving import Engine, ServingLayout, ServingLoad
 
 

@@ -25,11 +25,11 @@ from hwmodel.physics.serving import (
     tokens_per_step,
     weights_bytes,
 )
-from hwmodel.physics.serving_queue import closed_loop, open_loop, pools, sent_at_once
+from hwmodel.physics.serving_queue import closed_loop, open_loop_at, pools, running_at, sent_at_once
 from hwmodel.physics.serving_step import touched_experts
 from hwmodel.physics.shape import forward_flop_per_token
-from hwmodel.solve.serving_columns import stack, stack_shapes
-from hwmodel.solve.serving_cost import formats_of
+from hwmodel.predict.columns import stack
+from hwmodel.predict.formats import formats_of
 from hwmodel.specs.serving import Engine, ServingLayout, ServingLoad, Speculation
 
 MODELS = ("llama-3.1-8b", "llama-3.1-70b", "deepseek-v3", "gpt-oss-120b", "mixtral-8x7b", "llama-2-7b")
@@ -86,7 +86,7 @@ def test_columns_equal_numbers() -> None:
         mixed_terms(s, m, f, layout, e, 24.0, load).total_s for (s, m, f, e), layout in zip(parts, layouts, strict=True)
     ]
     together = mixed_terms(
-        stack_shapes([p[0] for p in parts]),
+        stack([p[0] for p in parts]),
         stack([p[1] for p in parts]),
         stack([p[2] for p in parts]),
         stack(layouts),
@@ -202,11 +202,18 @@ def test_closed_loop_obeys_littles_law_and_queues_beyond_the_cache() -> None:
 
 
 def test_open_loop_stands_still_beyond_its_capacity() -> None:
+    """A step of 10 ms and 0.1 ms a sequence, prompts of 20 ms: 5 requests/s are carried, 60 are not."""
     engine = Engine()
-    calm = open_loop((0.01, 1e-4), 0.1, 0.02, 500.0, 5.0, 300.0, 1.0, engine)
-    assert calm.tpot_s > 0.01
+    running, carried = running_at((0.01, 1e-4), 0.02, 5.0, 300.0, 1.0, engine)
+    assert carried == 1.0
+    calm = open_loop_at(0.01 + 1e-4 * running, 0.1, 0.02, running, 300.0, 1.0, engine)
+    assert calm.requests_per_s == pytest.approx(5.0)
     assert calm.running == pytest.approx(5.0 * 300.0 * calm.tpot_s, rel=1e-6)
-    assert open_loop((0.01, 1e-4), 0.1, 0.02, 500.0, 60.0, 300.0, 1.0, engine).ttft_s == float("inf")
+    # By hand: busy 5 x 0.02 = 0.1 (stall 1), load 5 x 300 / 0.9, running = load x 0.01 / (1 - load x 1e-4).
+    assert running == pytest.approx((1500.0 / 0.9) * 0.01 / (1.0 - (1500.0 / 0.9) * 1e-4))
+    wait = 0.5 * 0.02 * 0.1 / 0.9  # M/D/1
+    assert calm.ttft_s == pytest.approx(engine.request_s + 0.1 + engine.stream_steps * calm.step_s + wait)
+    assert running_at((0.01, 1e-4), 0.02, 60.0, 300.0, 1.0, engine)[1] == 0.0
 
 
 def test_pools_conserve_the_rate() -> None:

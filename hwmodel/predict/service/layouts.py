@@ -1,4 +1,4 @@
-"""The layouts of one engine instance that a model admits: tensor, pipeline, attention-data and expert parallelism."""
+"""The one space of serving layouts: tensor, pipeline, attention-data and expert parallelism of an engine instance."""
 
 from __future__ import annotations
 
@@ -12,17 +12,28 @@ from numpy.typing import NDArray
 from hwmodel.errors import InputError
 from hwmodel.ops import Num
 from hwmodel.physics.shape import layers
-from hwmodel.solve.serving_question import ServingQuestion
 from hwmodel.specs.serving import ServingLayout
 from hwmodel.specs.shape import Shape
 
-TENSOR = (1.0, 2.0, 4.0, 8.0, 16.0)
-PIPELINE = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
-PIPELINE_OF_EXPERTS = (1.0, 2.0, 4.0, 8.0, 16.0)
-ATTENTION_DATA = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-MOST_ACCELERATORS = 64.0  # of one engine instance, unless sizes are given
+POWERS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 # A pipeline whose fullest stage holds so much more than the mean is no candidate of its own.
 UNEVEN = 1.15
+
+
+class Space(msgspec.Struct, frozen=True, kw_only=True):
+    """Which sizes are worth trying, and how many accelerators one engine instance may take (unless sizes are given)."""
+
+    tensor: tuple[float, ...] = POWERS[:5]
+    pipeline: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
+    pipeline_of_experts: tuple[float, ...] = POWERS[:5]
+    attention_data: tuple[float, ...] = POWERS
+    most: float = 64.0
+    whole: bool = True  # heads and layers come in whole numbers that sizes must divide (evenly enough)
+
+
+EVERY = Space()
+# Of ladders of smooth sizes, whose heads and layers are no whole numbers.
+SMOOTH = Space(tensor=POWERS, pipeline=POWERS[:4], pipeline_of_experts=POWERS[:4], whole=False)
 
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,11 +47,6 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def any(self) -> bool:
         return any(getattr(self, f) is not None for f in self.__struct_fields__)
-
-
-def sizes_of(question: ServingQuestion) -> Sizes:
-    """The sizes that a question fixes."""
-    return Sizes(tp=question.tp, pp=question.pp, dp=question.dp, ep=question.ep)
 
 
 def check_sizes(shape: Shape, given: Sizes) -> None:
@@ -73,25 +79,28 @@ def _listed(numbers: list[int]) -> str:
     return " and ".join(str(n) for n in numbers)
 
 
-def layouts(shape: Shape, domain: float, given: Sizes | None = None) -> ServingLayout:
+def layouts(shape: Shape, domain: float, given: Sizes | None = None, space: Space = EVERY) -> ServingLayout:
     """Candidates as columns: tensor parallelism inside the domain, pipeline stages, and for experts also attention-data
     parallelism over one or several domains. Columns are empty where the given sizes leave none."""
     given = given or Sizes()
-    routed = max(float(b.n_experts) for b in shape.blocks)
-    heads = [float(b.n_heads) for b in shape.blocks if b.n_heads]
-    depth = float(layers(shape))
-    wide = (given.tp,) if given.tp else tuple(t for t in TENSOR if t <= domain and all(h % t == 0 for h in heads))
-    stages = PIPELINE_OF_EXPERTS if routed else PIPELINE
-    deep = (given.pp,) if given.pp else tuple(p for p in stages if _even(depth, p))
-    ranks = (given.dp,) if given.dp else (ATTENTION_DATA if routed else (1.0,))
+    routed = max(float(np.max(b.n_experts)) for b in shape.blocks)
+    wide = (given.tp,) if given.tp else tuple(t for t in space.tensor if t <= domain and _whole(shape, t, space))
+    stages = space.pipeline_of_experts if routed else space.pipeline
+    deep = (given.pp,) if given.pp else tuple(p for p in stages if not space.whole or _even(float(layers(shape)), p))
+    ranks = (given.dp,) if given.dp else (space.attention_data if routed else (1.0,))
     rows = [
         (t, p, d, e)
         for t, p, d in product(wide, deep, ranks)
-        for e in _experts(t, d, routed, given.ep)
-        if given.any or t * p * d <= MOST_ACCELERATORS
+        for e in _experts(t, d, routed, given.ep, space)
+        if given.any or t * p * d <= space.most
     ]
     tp, pp, dp, ep = np.array(rows, dtype=float).reshape(-1, 4).T
     return ServingLayout(tp=tp, pp=pp, dp=dp, ep=ep)
+
+
+def _whole(shape: Shape, tp: float, space: Space) -> bool:
+    """Whether a size divides the heads of every layer."""
+    return not space.whole or all(float(b.n_heads) % tp == 0 for b in shape.blocks)
 
 
 def _even(depth: float, stages: float) -> bool:
@@ -99,14 +108,15 @@ def _even(depth: float, stages: float) -> bool:
     return stages <= depth and fullest * stages / depth <= UNEVEN
 
 
-def _experts(tp: float, dp: float, routed: float, given: float | None) -> tuple[float, ...]:
+def _experts(tp: float, dp: float, routed: float, given: float | None, space: Space) -> tuple[float, ...]:
     """Expert-parallel sizes: all accelerators of a stage, or none without attention-data parallelism."""
     n = tp * dp
     if given is not None:
         return (given,) if n % given == 0 else ()
     if not routed or n == 1:
         return (1.0,)
-    spread = (n,) if routed % n == 0 else ()
+    divides = routed % n == 0 if space.whole else n <= routed
+    spread = (n,) if divides else ()
     return spread if dp > 1 else (1.0, *spread)
 
 

@@ -1,0 +1,45 @@
+"""From a serving recipe to bytes by tensor class."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hwmodel.errors import unknown
+from hwmodel.physics.columns import anywhere
+from hwmodel.specs.formats import ELEMENT_BYTES
+from hwmodel.specs.precision import ServingPrecision
+from hwmodel.specs.serving import ServingFormats
+from hwmodel.specs.shape import Shape
+
+# Recipes whose weights take less keep the attention and shared layers of a mixture of experts in 16 bits.
+FOUR_BIT_BYTES = 0.9
+
+__all__ = ["ELEMENT_BYTES", "element_bytes", "formats_of", "with_cache"]
+
+
+def element_bytes(name: str) -> float:
+    """Bytes of one element of a format by its name or a usual spelling of it (`float16`, `fp8_e4m3`).
+
+    Raises InputError with the nearest names for one unknown.
+    """
+    low = name.strip().lower().replace("-", "_").replace("bfloat", "bf").replace("float", "fp")
+    for spelling in (low, low.split("_e")[0]):
+        if spelling in ELEMENT_BYTES:
+            return ELEMENT_BYTES[spelling]
+    raise unknown("format", name, tuple(ELEMENT_BYTES))
+
+
+def formats_of(shape: Shape, recipe: ServingPrecision) -> ServingFormats:
+    """Bytes by tensor class; four-bit recipes of mixtures of experts keep attention and shared layers in 16 bits."""
+    routed = any(anywhere(block.n_experts > 0) for block in shape.blocks)
+    return ServingFormats(
+        weight_bytes=recipe.weight_bytes,
+        activation_bytes=recipe.activation_bytes,
+        kv_bytes=recipe.kv_bytes,
+        experts_only=1.0 if routed and recipe.weight_bytes < FOUR_BIT_BYTES else 0.0,
+    )
+
+
+def with_cache(recipe: ServingPrecision, cache_format: str) -> ServingPrecision:
+    """The recipe with its key-value cache in another format (empty: its own)."""
+    return msgspec.structs.replace(recipe, kv_bytes=element_bytes(cache_format)) if cache_format else recipe

@@ -1,0 +1,92 @@
+"""Passes of one engine instance that the regimes are made of: memory, decode steps, mixed steps, prefills."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hwmodel.ops import Num, maximum, minimum
+from hwmodel.physics.serving import (
+    bulk_prompt_s,
+    cache_transfer_s,
+    decode_terms,
+    first_pass_s,
+    memory,
+    mixed_terms,
+    prefill_s,
+    sequences_that_fit,
+)
+from hwmodel.predict.service.setting import ServiceSetting, Worker
+from hwmodel.specs.serving import DecodeTerms, ServingLoad, ServingMemory
+from hwmodel.specs.shape import Shape
+
+
+def held(setting: ServiceSetting) -> ServingMemory:
+    """Memory of one accelerator of a worker that decodes."""
+    w = setting.worker
+    return memory(setting.shape, w.formats, w.layout, setting.load, w.engine, w.machine.hbm_bytes)
+
+
+def room(setting: ServiceSetting) -> Num:
+    """Requests whose cache one engine instance holds at once; below one where not even one fits."""
+    return sequences_that_fit(held(setting), setting.load, setting.worker.layout, setting.worker.engine)
+
+
+def capacity(setting: ServiceSetting) -> Num:
+    """Requests that one engine instance runs at once: those that fit, at most the engine's ceiling on each rank."""
+    w = setting.worker
+    return maximum(minimum(room(setting), w.engine.max_running * w.layout.dp), 1.0)
+
+
+def step_terms(setting: ServiceSetting, running: Num) -> DecodeTerms:
+    """Terms of a decode step of `running` requests, without drafting."""
+    w = setting.worker
+    context = setting.load.mean_context
+    return decode_terms(setting.shape, w.machine, w.formats, w.layout, w.engine, running, context, setting.verified)
+
+
+def step_s(setting: ServiceSetting, running: Num) -> Num:
+    """Seconds of a decode step of `running` requests, drafting counted."""
+    return step_terms(setting, running).total_s * setting.drafting
+
+
+def mixed_s(setting: ServiceSetting, running: Num, load: ServingLoad | None = None) -> Num:
+    """Seconds of a step that decodes `running` requests and takes in one prompt on each attention rank."""
+    w = setting.worker
+    at = (setting.shape, w.machine, w.formats, w.layout, w.engine, running, load or setting.load, 1.0)
+    return mixed_terms(*at, setting.verified).total_s * setting.drafting
+
+
+class Passes(NamedTuple):
+    """Seconds at a running batch: a decode step; a step with one prompt in it; the first pass of a prompt, its host
+    counted; and what one prompt costs the requests beside it. A prompt holds each pipeline stage for its share of the
+    pass alone, and the ranks of attention-data parallelism take one each."""
+
+    step: Num
+    mixed: Num
+    first: Num
+    service: Num
+
+
+def passes(setting: ServiceSetting, running: Num) -> Passes:
+    """The passes of one engine instance that decodes `running` requests and prefills between."""
+    w = setting.worker
+    step, mixed = step_s(setting, running), mixed_s(setting, running)
+    service = maximum(mixed - step, 0.0) / (w.layout.dp * w.layout.pp)
+    return Passes(step, mixed, first_pass_s(setting.shape, w.engine, mixed), service)
+
+
+def bulk_s(setting: ServiceSetting, running: Num) -> Num:
+    """Seconds that one of many waiting prompts costs, `running` requests decoding beside."""
+    w = setting.worker
+    at = (setting.shape, w.machine, w.formats, w.layout, w.engine, running, setting.load, setting.verified)
+    return bulk_prompt_s(*at) * setting.drafting
+
+
+def prompt_s(shape: Shape, w: Worker, load: ServingLoad, prompts: Num = 1.0) -> Num:
+    """Seconds of prefilling `prompts` prompts together on each attention rank, nothing decoding."""
+    return prefill_s(shape, w.machine, w.formats, w.layout, w.engine, load.new_tokens, load.prompt_tokens, prompts)
+
+
+def transfer_s(shape: Shape, w: Worker, load: ServingLoad) -> Num:
+    """Seconds in which one prompt's cache leaves a prefill worker."""
+    return cache_transfer_s(shape, w.machine, w.formats.kv_bytes, load.prompt_tokens, w.layout.tp)

@@ -1,0 +1,113 @@
+"""The regimes of serving: what requests see of an engine, by how they come. On numbers and columns alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from hwmodel.ops import Num, maximum, minimum, where
+from hwmodel.physics import serving_queue as queue
+from hwmodel.physics.serving import first_pass_s
+from hwmodel.predict.service.passes import bulk_s, capacity, passes, prompt_s, step_s, transfer_s
+from hwmodel.predict.service.setting import (
+    AT_ONCE,
+    CLOSED,
+    DISAGGREGATED,
+    OPEN,
+    SATURATED,
+    STATIC,
+    ServiceSetting,
+)
+from hwmodel.specs.serving import ServiceTerms
+
+# Rounds in which a batch and the step that it makes settle: each changes the other little, a few suffice.
+ROUNDS = 6
+
+
+def closed(s: ServiceSetting) -> ServiceTerms:
+    """A fixed number of clients on one engine that prefills and decodes."""
+    places, engine = capacity(s), s.worker.engine
+    running = minimum(s.clients, places)
+    at = passes(s, running)
+    bulk = bulk_s(s, running)
+    output = s.load.output_tokens
+    return queue.closed_loop(at.step, at.first, at.service, places, s.clients, output, s.gain, engine, bulk)
+
+
+def static(s: ServiceSetting) -> ServiceTerms:
+    """A batch of equal requests that start and end together, as many as fit."""
+    running = minimum(s.clients, capacity(s))
+    prompts = maximum(running / s.worker.layout.dp, 1.0)
+    whole = prompt_s(s.shape, s.worker, s.load, prompts)
+    return queue.static_batch(step_s(s, running) / s.gain, whole, running, s.load.output_tokens)
+
+
+def saturated(s: ServiceSetting) -> ServiceTerms:
+    """An engine that always has more waiting than it can run; under limits on latency a share of that."""
+    places, engine = capacity(s), s.worker.engine
+    share = where(s.limited > 0, engine.limited_share, 1.0)
+    at = passes(s, places)
+    return queue.saturated(at.step, at.mixed, at.service, places, s.load.output_tokens, s.gain, engine, share)
+
+
+def at_once(s: ServiceSetting) -> ServiceTerms:
+    """Requests that arrive together, none after them."""
+    places = capacity(s)
+    running = minimum(s.clients, places)
+    base, full = step_s(s, 1.0) / s.gain, step_s(s, running) / s.gain
+    bulk = bulk_s(s, 0.5 * running)
+    return queue.sent_at_once((base, full - base), bulk, places, s.clients, s.load.output_tokens, s.worker.engine)
+
+
+def open_at(s: ServiceSetting, batch: Num) -> ServiceTerms:
+    """Poisson arrivals at the rate that keeps `batch` requests running on average."""
+    at = passes(s, batch)
+    return queue.open_loop_at(at.step, at.first, at.service, batch, s.load.output_tokens, s.gain, s.worker.engine)
+
+
+def opened(s: ServiceSetting) -> ServiceTerms:
+    """Poisson arrivals at a rate: the running batch follows; infinite waits where the rate cannot be carried."""
+    places, engine, output = capacity(s), s.worker.engine, s.load.output_tokens
+    base = step_s(s, 1.0)
+    running: Num = minimum(8.0, places)
+    carried: Num = 1.0
+    for _ in range(ROUNDS):
+        at = passes(s, running)
+        slope = maximum(at.step - base, 0.0) / maximum(running - 1.0, 1e-3)
+        asked, carried = queue.running_at((base - slope, slope), at.service, s.rate, output, s.gain, engine)
+        carried = where(asked <= places, carried, 0.0)
+        running = minimum(maximum(asked, 1.0), places)
+    found = open_at(s, running)
+    endless = {
+        name: where(carried > 0, getattr(found, name), float("inf"))
+        for name in ("ttft_s", "tpot_s", "request_s", "waiting")
+    }
+    return msgspec.structs.replace(found, requests_per_s=s.rate + 0.0 * running, **endless)
+
+
+def pooled(s: ServiceSetting) -> ServiceTerms:
+    """A fixed number of clients on a pool that prefills and a pool that decodes."""
+    assert s.prefill is not None
+    pre, engine = s.prefill, s.worker.engine
+    alone = prompt_s(s.shape, pre, s.load)
+    first, moved = first_pass_s(s.shape, pre.engine, alone), transfer_s(s.shape, pre, s.load)
+    service = alone / (pre.layout.dp * pre.layout.pp)
+    places = capacity(s)
+    running = maximum(minimum(s.clients / s.decode_workers, places), 1.0)
+    for _ in range(ROUNDS):
+        step = step_s(s, running)
+        at = (first, service, s.prefill_workers, step, moved, s.clients, s.load.output_tokens, s.gain)
+        found = queue.pools(*at, engine)
+        running = minimum(maximum(found.running / s.decode_workers, 1.0), places)
+    return found
+
+
+REGIMES: dict[str, Callable[[ServiceSetting], ServiceTerms]] = {
+    CLOSED: closed, STATIC: static, SATURATED: saturated, OPEN: opened, AT_ONCE: at_once, DISAGGREGATED: pooled,
+}  # fmt: skip
+
+
+def serve(setting: ServiceSetting, regime: str) -> ServiceTerms:
+    """What requests see under a regime."""
+    return REGIMES[regime](setting)
