@@ -108,7 +108,7 @@ def _laid_out(
     before = msgspec.structs.replace(layout, tp=prefill_tp or layout.tp)
     if before.ep > 1.0:
         before = msgspec.structs.replace(before, ep=before.tp * before.dp)
-    check_sizes(s.shape, Sizes(tp=before.tp, dp=before.dp, ep=before.ep))
+    check_sizes(s.shape, Sizes(tp=float(before.tp), dp=float(before.dp), ep=float(before.ep)))
     _check_room(on_layout(s, before), question, part)
     return msgspec.structs.replace(
         setting, prefill=msgspec.structs.replace(s.worker, layout=before), prefill_workers=float(workers[0]),
