@@ -236,10 +236,8 @@ GOLDEN = [
 def test_golden_time_per_token(case) -> None:
     model, part, recipe, name, year, tp, prompt, output, clients, measured_ms, error = case
     shape, m, formats, _ = _of(model, part, recipe)
-    c = serving_calibration()
-    engine = engine_of(c, name, year, "hopper" if part[0] == "h" else "blackwell", recipe)
-    share = c.shared["length_share"]
-    load = ServingLoad(prompt_tokens=prompt * share, output_tokens=output * share)
+    engine = engine_of(serving_calibration(), name, year, "hopper" if part[0] == "h" else "blackwell", recipe)
+    load = ServingLoad(prompt_tokens=prompt, output_tokens=output)
     layout = ServingLayout(tp=tp)
     step = decode_terms(shape, m, formats, layout, engine, clients, load.mean_context).total_s
     mixed = mixed_terms(shape, m, formats, layout, engine, clients, load).total_s
