@@ -11,6 +11,7 @@ import msgspec
 from hwmodel.catalog.cache import candidates, content_key, keep
 from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.errors import CatalogError
+from hwmodel.specs.economics import WholeRunConstants
 from hwmodel.specs.kernels import KernelCalibration
 
 
@@ -62,3 +63,12 @@ def kernel_calibration(directory: Path | None = None) -> KernelCalibration:
         code_version=str(kernels.get("code_version", "")),
         fitted_on=str(kernels.get("fitted_on", "")),
     )
+
+
+@cache
+def whole_run_calibration(directory: Path | None = None) -> WholeRunConstants:
+    """What whole published runs were billed beyond steady hours and failures (`whole_runs.yaml`)."""
+    data = read_calibration((directory or calibrations_dir()) / "whole_runs.yaml")
+    names = WholeRunConstants.__struct_fields__
+    return WholeRunConstants(**{name: data["constants"][name] for name in names if name != "fitted_on"},
+                             fitted_on=str(data.get("fitted_on", "")))  # fmt: skip

@@ -54,10 +54,10 @@ def command(
     if serving and runs is not None:
         raise InputError("--serving fits the published serving and throughput runs: drop --runs")
     kind, rows = own_rows(runs or runs_file())
-    if kind != "training":
+    if kind not in ("training", "whole"):
         raise InputError(
-            f"--runs {runs} holds {kind} rows; calibrate takes training rows (serving engines are fitted on the "
-            "published runs: --serving; your own runs move a group's level: validate --measured)"
+            f"--runs {runs} holds {kind} rows; calibrate takes training rows and whole runs (serving engines are "
+            "fitted on the published runs: --serving; your own runs move a group's level: validate --measured)"
         )
 
     def say(line: str) -> None:
@@ -69,14 +69,39 @@ def command(
 
         calibrate_kernels(kernels, place, (lambda _: None) if quiet else None)
         say(f"kernel constants written to {place}")
+<<<<<<< HEAD
     if quantised:
         _quantised(place)
+=======
+    if kind == "whole":
+        _whole(rows, place)
+>>>>>>> 5901c11 (Hours billed: the whole-run factor, its spread and quantiles; whole runs by plan's own path)
     elif serving:
         _serving(place, say, intervals=not no_intervals)
     elif len({row.get("source") for row in rows}) < _CORPUS:
         _cluster(cluster_level(rows, say), runs, out)
     else:
         emit(json_text(calibrate_runs(rows, place, say, intervals=not no_intervals)), None)
+
+
+def _whole(rows: list[dict[str, str]], place: Path) -> None:
+    """Fit and write whole_runs.yaml."""
+    from hwmodel.catalog import load_catalog
+    from hwmodel.catalog.calibrations import kernel_calibration
+    from hwmodel.errors import InputError
+    from hwmodel.validation.machines import Resolver
+    from hwmodel.validation.whole_fit import LEAST_SOURCES, constants, write
+    from hwmodel.validation.whole_runs import solve_rows, steady_runs
+
+    runs = steady_runs(solve_rows(rows, Resolver(load_catalog(), kernel_calibration())))
+    if len({run.source for run in runs}) < LEAST_SOURCES:
+        raise InputError(
+            f"whole runs of {LEAST_SOURCES} sources and more tell what a run costs beyond its steady hours"
+        )
+    found = constants(runs)
+    write(found, runs, place)
+    emit(json_text({"fitted_on": found.fitted_on, "log_factor": found.log_factor, "per_year": found.per_year,
+                    "per_doubling": found.per_doubling, "log_spread": found.log_spread}), None)  # fmt: skip
 
 
 def _cluster(level: dict[str, Any], runs: Path | None, out: Path | None) -> None:

@@ -46,6 +46,10 @@ QUESTION = [
     click.option("--nic-gbit-s", metavar="GBIT/S", help="Scale-out network per accelerator and direction."),
     click.option("--time", metavar="DURATION", help="Elapsed time allowed, like 30d."),
     click.option("--budget", metavar="USD", help="Money allowed, like $5M."),
+    click.option(
+        "--confidence", metavar="SHARE", help="How sure --time, --budget and the figures are, like 80% (50%)."
+    ),
+    click.option("--year", metavar="YEAR", help="Year of the training software, like 2023 (default: today's)."),
     click.option("--flops", metavar="FLOP", help="Training compute (6 N D), like 5.76e23."),
     click.option("--tokens", metavar="COUNT", help="Training tokens, like 1.4T."),
     click.option("--unique-tokens", metavar="COUNT", help="Distinct tokens; what lies beyond them is repeated."),

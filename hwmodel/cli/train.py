@@ -15,7 +15,7 @@ from hwmodel.errors import InfeasibleError
 
 _RUN = (
     "gpus", "system", "nic_gbit_s", "params", "model", "seq_len", "global_batch", "global_batch_tokens", "tp", "cp",
-    "pp", "vpp", "ep", "micro_batch", "zero", "recompute", "flop_convention", "stack", "catalogs",
+    "pp", "vpp", "ep", "micro_batch", "zero", "recompute", "flop_convention", "stack", "year", "catalogs",
 )  # fmt: skip
 
 

@@ -8,8 +8,12 @@ import shlex
 from typing import Any
 
 from hwmodel.report import words
+<<<<<<< HEAD
 from hwmodel.report.formats import fixed_table, precision_table, serving_table
 from hwmodel.report.words import TERM_WORDS, interval, table
+=======
+from hwmodel.report.words import DASH, TERM_WORDS, interval, table
+>>>>>>> 5901c11 (Hours billed: the whole-run factor, its spread and quantiles; whole runs by plan's own path)
 from hwmodel.solve.result import Answer, Band, Plan
 
 ANSWER_ROWS: list[tuple[str, str, Any]] = [
@@ -17,7 +21,7 @@ ANSWER_ROWS: list[tuple[str, str, Any]] = [
     ("tokens", "tokens", words.count),
     ("training compute (6 N D)", "train_flop", words.flop),
     ("productive time", "train_days", words.days),
-    ("elapsed time, with failures and restarts", "elapsed_days", words.days),
+    ("elapsed time billed", "elapsed_days", words.days),
     ("accelerator-hours billed", "gpu_hours", words.plain),
     ("MFU", "mfu", words.percent),
     ("tokens a second", "tokens_per_s", words.count),
@@ -26,7 +30,8 @@ ANSWER_ROWS: list[tuple[str, str, Any]] = [
     ("energy", "energy_mwh", lambda v: f"{words.plain(v)} MWh"),
     ("carbon", "co2e_t", lambda v: f"{words.plain(v)} t CO2e"),
     ("fullest accelerator", "peak_memory_bytes", words.memory),
-    ("goodput", "goodput", words.percent),
+    ("goodput (failures and restarts)", "goodput", words.percent),
+    ("whole-run factor (hours billed beyond those)", "whole_run_factor", lambda v: f"{words.number(v):.2f}"),
 ]
 
 
@@ -40,6 +45,19 @@ def answer_table(answer: Answer, solved: dict[str, str]) -> str:
         how = ("solved" if name in solved else "given") if name in ("params", "tokens") else ""
         rows.append([label, show(value), interval(value, show), how])
     return table(["", "value", "80 % interval", ""], rows)
+
+
+def billed_table(answer: Answer) -> str:
+    """Days, hours and money that a run of this kind takes with 50, 80 and 90 % certainty; empty without a fleet."""
+    if answer.quantiles is None:
+        return ""
+    shown = {name: f"{name[1:]} %" for name in answer.quantiles}
+    rows = [
+        [shown[name], words.days(q["elapsed_days"]), words.plain(q["gpu_hours"]),
+         words.usd(q["cost_usd"]) if q["cost_usd"] is not None else DASH]
+        for name, q in answer.quantiles.items()
+    ]  # fmt: skip
+    return table(["enough with a certainty of", "elapsed", "accelerator-hours", "rent"], rows)
 
 
 def step_table(plan: Plan) -> str:
@@ -78,7 +96,7 @@ def law_table(plan: Plan) -> str:
     rows = []
     for row in plan.laws:
         if row["params"] is None:
-            rows.append([row["law"], DASH_WORD, DASH_WORD, DASH_WORD, row["reason"]])
+            rows.append([row["law"], DASH, DASH, DASH, row["reason"]])
             continue
         note = "" if row["params_convention"] == "total" else f"{row['params_convention'].replace('_', '-')} parameters"
         if row["params_total"] != row["params"]:
@@ -86,9 +104,6 @@ def law_table(plan: Plan) -> str:
         ratio = f"{row['tokens'] / row['params']:.3g}"
         rows.append([row["law"], words.count(row["params"]), words.count(row["tokens"]), ratio, note])
     return table(["law", "parameters", "tokens", "tokens a parameter", ""], rows)
-
-
-DASH_WORD = words.DASH
 
 
 def runner_table(plan: Plan) -> str:
@@ -145,13 +160,30 @@ def demand_table(plan: Plan) -> str:
             words.count(row["inference_tokens"]),
             words.count(row["params"]),
             words.count(row["tokens"]),
-            words.percent(row["saving"]) if row["saving"] is not None else DASH_WORD,
+            words.percent(row["saving"]) if row["saving"] is not None else DASH,
         ]
         for row in plan.curves.get("demand", [])[::2]
     ]
     return table(["tokens served", "parameters", "tokens", "saved against the training optimum"], rows) if rows else ""
 
 
+<<<<<<< HEAD
+=======
+def serving_table(plan: Plan) -> str:
+    """Serving formats side by side, each with the size and the tokens that suit it."""
+    rows = []
+    kept = [row for row in plan.serving_formats if not row["reason"]]
+    for row in kept:
+        more = row["lifetime_cost"] / kept[0]["lifetime_cost"] - 1.0
+        costs = [life_words(plan, row[name]) for name in ("train_cost", "serve_cost", "lifetime_cost")]
+        sizes = [words.count(row["params"]), words.count(row["tokens"])]
+        change = f"{100 * more:+.1f}%" if row is not kept[0] else DASH
+        rows.append([row["serving_precision"], *sizes, f"{row['loss_paid_nats']:.4f}", *costs, change])
+    header = ["served in", "parameters", "tokens", "loss to train away (nats)", "training", "serving", "whole life", ""]
+    return table(header, rows) if len(rows) > 1 else ""
+
+
+>>>>>>> 5901c11 (Hours billed: the whole-run factor, its spread and quantiles; whole runs by plan's own path)
 def mixture_sentence(plan: Plan) -> str:
     """Which number of experts won, by how much, and how far beyond its runs the law of experts is taken."""
     m = plan.mixtures
@@ -182,7 +214,7 @@ def mixture_sentence(plan: Plan) -> str:
 
 def _bracketed(spread: str) -> str:
     """An interval in brackets, nothing for a law without one."""
-    return "" if spread == DASH_WORD else f" ({spread})"
+    return "" if spread == DASH else f" ({spread})"
 
 
 def mixture_table(plan: Plan) -> str:
@@ -192,7 +224,7 @@ def mixture_table(plan: Plan) -> str:
         name = "dense" if row.experts <= 1 else f"{row.experts:g}"
         costs = [life_words(plan, cost) for cost in (row.train_cost, row.serve_cost, row.lifetime_cost)]
         sizes = [words.count(row.params), words.count(row.params_active), words.count(row.tokens)]
-        rows.append([name, *sizes, *costs, f"{-100 * row.saving:+.1f}%" if row.experts > 1 else DASH_WORD])
+        rows.append([name, *sizes, *costs, f"{-100 * row.saving:+.1f}%" if row.experts > 1 else DASH])
     return table(
         ["experts", "parameters", "active", "tokens", "training", "serving", "whole life", "against dense"], rows
     )
@@ -200,7 +232,14 @@ def mixture_table(plan: Plan) -> str:
 
 def life_words(plan: Plan, cost: float | None) -> str:
     """A lifetime cost in the unit of the objective."""
+<<<<<<< HEAD
     return words.cost(cost, plan.saving["unit"] if plan.saving else "")
+=======
+    unit = plan.saving["unit"] if plan.saving else ""
+    if cost is None:
+        return DASH
+    return words.usd(cost) if unit == "USD" else f"{cost:.3g} {unit}"
+>>>>>>> 5901c11 (Hours billed: the whole-run factor, its spread and quantiles; whole runs by plan's own path)
 
 
 def command(plan: Plan, name: str = "plan", precisions: list[str] | None = None) -> str:
@@ -226,8 +265,8 @@ def sentence(plan: Plan) -> str:
             f"{words.days(a.train_days)} of training ({interval(a.train_days, words.days)}), "
             f"{words.days(a.elapsed_days)} elapsed, at {words.percent(a.mfu)} MFU"
         )
-        if interval(a.train_days, words.days) == DASH_WORD:
-            text = text.replace(f" ({DASH_WORD})", "")
+        if interval(a.train_days, words.days) == DASH:
+            text = text.replace(f" ({DASH})", "")
         if a.cost_usd is not None:
             text += f", for {words.usd(a.cost_usd)} ({interval(a.cost_usd, words.usd)})"
     if a.loss_nats is not None:
@@ -243,6 +282,7 @@ def plan_markdown(plan: Plan, figures: dict[str, str] | None = None) -> str:
         figures=figures or {},
         sentence=sentence(plan),
         answer_table=answer_table(plan.answer, plan.solved),
+        billed_table=billed_table(plan.answer),
         step_table=step_table(plan),
         memory_table=memory_table(plan),
         precision_table=precision_table(plan.precisions) if len(plan.precisions) > 1 else "",
@@ -313,7 +353,7 @@ def plan_text(plan: Plan) -> str:
         value = getattr(plan.answer, name)
         if value is not None:
             spread = interval(value, show)
-            lines.append(f"  {label:<42}{show(value):>14}" + (f"   ({spread})" if spread != DASH_WORD else ""))
+            lines.append(f"  {label:<42}{show(value):>14}" + (f"   ({spread})" if spread != DASH else ""))
     if plan.layout is not None:
         lines += ["", f"  {words.layout_words(plan.layout)}"]
     if plan.saving is not None:

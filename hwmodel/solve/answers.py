@@ -6,13 +6,13 @@ import math
 
 import msgspec
 
-from hwmodel.economics import energy, rent
+from hwmodel.economics import Z80, energy, quantile_z, rent
 from hwmodel.errors import InfeasibleError
 from hwmodel.physics import shape as shapes
 from hwmodel.predict.search import Choice
 from hwmodel.solve.fleet import Fleet
 from hwmodel.solve.request import recompute_name
-from hwmodel.solve.result import Answer, Band, PlanLayout, Value, value_of
+from hwmodel.solve.result import Answer, Band, PlanLayout, value_of
 from hwmodel.solve.setting import Fleeted, Setting
 from hwmodel.solve.sizing import Sized
 from hwmodel.specs import Shape
@@ -51,9 +51,10 @@ def answer(
     width = 0.0 if given else log_half_width
     train_flop = 6.0 * at.flop_params * sized.d
     days = Band.around(sized.d / rate / SECONDS_PER_DAY, width)
-    share = fleet.goodput(sized.n)
-    elapsed = days.scaled(1.0 / share)
-    hours = elapsed.scaled(24.0 * fleet.accelerators)
+    billed = _billed(fleet, sized.n, days)
+    z = quantile_z(setting.request.confidence)
+    hours = billed.elapsed_days.scaled(24.0 * fleet.accelerators)
+    cost = _cost(setting, hours, billed.elapsed_days.value * SECONDS_PER_DAY)
     watts = energy(1.0, setting.part, setting.system, setting.energy)
     energy_band = Band.around(float(watts.total_kwh) / 1e3, ENERGY_LOG_HALF_WIDTH).times(hours)
     mfu = flop_convention_rate(fleet, at, rate)
@@ -64,16 +65,48 @@ def answer(
         accelerators=fleet.accelerators,
         idle_accelerators=choice.idle_accelerators,
         train_days=days,
-        elapsed_days=elapsed,
-        gpu_hours=hours,
+        elapsed_days=billed.elapsed_days.at(z),
+        gpu_hours=hours.at(z),
         mfu=Band.around(mfu, width),
         tokens_per_s=Band.around(rate, width),
         loss_nats=sized.loss,
-        cost_usd=_cost(setting, hours, elapsed.value * SECONDS_PER_DAY),
+        cost_usd=cost.at(z) if cost is not None else None,
         energy_mwh=energy_band,
         co2e_t=energy_band.scaled(float(watts.kg_co2e / watts.total_kwh)),
         peak_memory_bytes=float(choice.memory.total_bytes),
-        goodput=share,
+        goodput=billed.goodput,
+        whole_run_factor=billed.factor,
+        quantiles={
+            f"p{100 * share:.0f}": {
+                "gpu_hours": hours.at(quantile_z(share)).value,
+                "elapsed_days": billed.elapsed_days.at(quantile_z(share)).value,
+                "cost_usd": cost.at(quantile_z(share)).value if cost is not None else None,
+            }
+            for share in QUANTILES
+        },
+    )
+
+
+QUANTILES = (0.5, 0.8, 0.9)
+
+
+class Billed(msgspec.Struct, frozen=True, kw_only=True):
+    """Elapsed time of a run: its median and 80 % interval, with what stands between it and the steady time."""
+
+    elapsed_days: Band
+    goodput: float
+    factor: Band
+
+
+def _billed(fleet: Fleet, params: float, days: Band) -> Billed:
+    """Steady days as days billed, with failures and the whole-run factor."""
+    step_log_sd = math.log(days.high / days.value) / Z80
+    middle = days.value * fleet.elapsed_over_productive(params, 0.0, step_log_sd)
+    factor = math.exp(fleet.whole_run_log_factor)
+    return Billed(
+        elapsed_days=Band.around(middle, Z80 * fleet.elapsed_log_sd(step_log_sd)),
+        goodput=fleet.goodput(params),
+        factor=Band.around(factor, Z80 * fleet.setting.whole_run.log_spread),
     )
 
 
@@ -91,11 +124,21 @@ def flop_convention_rate(fleet: Fleet, at: SizedShape, tokens_per_s: float) -> f
     return tokens_per_s * flop / (fleet.accelerators * fleet.peak_flop_per_s)
 
 
-def _cost(setting: Setting, hours: Band, elapsed_s: float) -> Value:
+def _cost(setting: Setting, hours: Band, elapsed_s: float) -> Band | None:
     if setting.price is None:
         return None
     one = rent(1.0, setting.price, elapsed_s)
     return hours.times(Band(float(one.median_usd), float(one.low_usd), float(one.high_usd)))
+
+
+def limits_used(setting: Setting, found: Answer) -> float:
+    """Share of the time or of the money given that the answer takes, whichever is more; 0 where neither is given."""
+    r, shares = setting.request, [0.0]
+    if r.time_s is not None:
+        shares.append(value_of(found.elapsed_days) * SECONDS_PER_DAY / r.time_s)
+    if r.budget_usd is not None and found.cost_usd is not None:
+        shares.append(value_of(found.cost_usd) / r.budget_usd)
+    return max(shares)
 
 
 def check_limits(setting: Setting, found: Answer) -> None:

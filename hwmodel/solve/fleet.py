@@ -8,14 +8,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.economics import goodput
+from hwmodel.economics import Z80, elapsed_over_productive, goodput, quantile_z, whole_run_log_factor
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws import batch as batch_laws
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.machine import format_peak
 from hwmodel.predict.layouts import Cases, policy
 from hwmodel.predict.search import Evaluation, evaluate
-from hwmodel.solve.setting import Fleeted, Setting
+from hwmodel.predict.uncertainty import is_mixture
+from hwmodel.solve.setting import Fleeted, Setting, step_width
 from hwmodel.specs import LawSpec, Precision, Shape
 from hwmodel.specs.kernels import Machine
 from hwmodel.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, format_count, format_duration
@@ -135,27 +136,56 @@ class Fleet:
         return np.where(blocked, 1.0, found)
 
     def goodput(self, params: float) -> float:
-        """Share of elapsed time that trains."""
+        """Share of elapsed time that trains, failures and restarts alone counted."""
         return float(goodput(float(self.accelerators), params, self.setting.reliability).goodput)
 
-    def elapsed_s_available(self) -> float | None:
-        """Elapsed seconds that --time and --budget allow together, None if neither is given."""
-        r, limits = self.setting.request, []
+    @property
+    def mixture(self) -> bool:
+        """Whether the fleet trains a mixture of experts."""
+        shape = self.setting.shape()
+        return self.experts > 1.0 or (shape is not None and is_mixture(shape))
+
+    @property
+    def step_log_sd(self) -> float:
+        """Standard deviation of the log of steady time; none where the user gives the utilisation."""
+        if self.setting.request.mfu is not None:
+            return 0.0
+        return step_width(self.setting, self.precision, self.mixture, self.accelerators) / Z80
+
+    @property
+    def whole_run_log_factor(self) -> float:
+        """Median log of the hours billed over those of steady time and failures."""
+        year = self.setting.request.year
+        c = self.setting.whole_run
+        return float(whole_run_log_factor(float(self.accelerators), year or c.year, c))
+
+    def elapsed_log_sd(self, step_log_sd: float | None = None) -> float:
+        """Standard deviation of the log of elapsed time: that of the step and that between whole runs."""
+        step = self.step_log_sd if step_log_sd is None else step_log_sd
+        return math.hypot(step, self.setting.whole_run.log_spread)
+
+    def elapsed_over_productive(self, params: float, z: float | None = None, step_log_sd: float | None = None) -> float:
+        """Elapsed over steady time at the confidence asked (or at the normal quantile `z`)."""
+        z = quantile_z(self.setting.request.confidence) if z is None else z
+        log_sd = self.elapsed_log_sd(step_log_sd)
+        return float(elapsed_over_productive(self.goodput(params), self.whole_run_log_factor, z, log_sd))
+
+    def productive_s_available(self, params: float) -> float:
+        """Steady seconds that --time and --budget leave a size at the confidence asked; infinite without them."""
+        r, limits = self.setting.request, [math.inf]
         if r.time_s is not None:
-            limits.append(r.time_s)
+            limits.append(r.time_s / self.elapsed_over_productive(params))
         if r.budget_usd is not None:
-            limits.append(r.budget_usd / (self.accelerators * hourly_usd(self.setting)) * SECONDS_PER_HOUR)
-        return min(limits) if limits else None
+            elapsed_s = r.budget_usd / (self.accelerators * hourly_usd(self.setting)) * SECONDS_PER_HOUR
+            limits.append(elapsed_s / self.elapsed_over_productive(params))
+        return min(limits)
 
     def tokens_affordable(self, params: float, correction: float = 1.0) -> float:
         """Tokens that a size sees in the time and money given (infinite where none is).
 
         `correction`: the rate of the shape at hand over the one interpolated between buildable shapes.
         """
-        elapsed = self.elapsed_s_available()
-        if elapsed is None:
-            return math.inf
-        return self.tokens_per_s(params) * self.goodput(params) * elapsed * correction
+        return self.tokens_per_s(params) * self.productive_s_available(params) * correction
 
 
 def batch_policy(setting: Setting) -> BatchPolicy:
@@ -204,7 +234,7 @@ def fleet_size(setting: Fleeted, shape: Shape, params: float, tokens: float, flo
         fleet = Fleet(setting, count)
         rate = fleet.given_rate(flop_params, shape) or evaluation.tokens_per_s(case) / setting.level
         if rate > 0:
-            elapsed[count] = tokens / rate / fleet.goodput(params)
+            elapsed[count] = tokens / rate * fleet.elapsed_over_productive(params)
     limit_s = r.time_s if r.time_s is not None else OPEN_FLEET_TIME_S
     fitting = [n for n, s in elapsed.items() if s <= limit_s]
     if r.budget_usd is not None:

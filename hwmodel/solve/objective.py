@@ -70,13 +70,13 @@ def costs(setting: Setting, fleet: Fleet | None, near_params: float, experts: fl
     asked = fleeted(setting)
     per_hour = _per_accelerator_hour(asked, objective)
     span = (near_params * SIZE_SPAN[0], near_params * SIZE_SPAN[1])
-    share = fleet.goodput(float(parameters(with_experts(smooth_shapes(near_params), experts)).total))
+    billed = fleet.elapsed_over_productive(float(parameters(with_experts(smooth_shapes(near_params), experts)).total))
     crew = fleet if experts <= 1.0 else Fleet(asked, fleet.accelerators, fleet.precision, fleet.machine, experts)
 
     def train(params: Any, tokens: Any) -> Any:
         """Cost of a training run at the predicted speed of its size."""
         seconds = 6.0 * params * tokens / crew.flop_rates(params, span)
-        return seconds * fleet.accelerators / share / SECONDS_PER_HOUR * per_hour
+        return seconds * fleet.accelerators * billed / SECONDS_PER_HOUR * per_hour
 
     recipe = setting.serving_precision()
     serve = _serving_cost(asked, span, per_hour, experts)

@@ -17,7 +17,7 @@ from hwmodel.predict.search import Choice, Evaluation, choice, require_fit
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve import sides
 from hwmodel.solve.alternatives import alternatives
-from hwmodel.solve.answers import SizedShape, answer, check_limits, plan_layout, unfleeted
+from hwmodel.solve.answers import SizedShape, answer, check_limits, limits_used, plan_layout, unfleeted
 from hwmodel.solve.citations import sources
 from hwmodel.solve.curves import curves
 from hwmodel.solve.demand import Life, life, regret_band
@@ -34,7 +34,7 @@ from hwmodel.solve.serving_formats import serving_rows
 from hwmodel.solve.setting import Fleeted, Setting, fleeted, resolve, step_width
 from hwmodel.solve.sizing import GIVEN, ClosedBy, LossModel, Sized, TokensOfSize, loss_model, size
 from hwmodel.specs import Shape
-from hwmodel.units import SECONDS_PER_DAY, format_count
+from hwmodel.units import format_count
 
 # Rounds in which size and layout are brought to agree when time or money closes the plan, and how closely.
 CLOSING_ROUNDS = 4
@@ -183,13 +183,12 @@ def _closed(
     brought to the limit by its own tokens (or, where the tokens are given, by its size), and the best is kept.
     """
     sized = _sized(setting, model, shape, params, fleet)
-    available = fleet.elapsed_s_available() if fleet is not None else None
-    if fleet is None or available is None or sized.closed_by != "fleet":
+    if fleet is None or sized.closed_by != "fleet":
         return sized
     candidates = []
     correction = 1.0
     for _ in range(CLOSING_ROUNDS):
-        used = value_of(on_fleet(fleet, sized, shape).answer.elapsed_days) * SECONDS_PER_DAY / available
+        used = limits_used(setting, on_fleet(fleet, sized, shape).answer)
         candidates.append((used, sized))
         if abs(used - 1.0) < CLOSING_TOLERANCE:
             break
@@ -263,7 +262,7 @@ def on_fleet(fleet: Fleet, sized: Sized, shape: Shape | None = None) -> Solved:
     what = shape.name if shape is not None else f"a model of {format_count(sized.n)} parameters"
     row = require_fit(evaluation, 0, fleet.machine, what)
     best = choice(evaluation, row, fleet.machine, fleet.precision, fleet.setting.stack)
-    width = step_width(fleet.setting, fleet.precision, at.shape, fleet.accelerators)
+    width = step_width(fleet.setting, fleet.precision, is_mixture(at.shape), fleet.accelerators)
     return Solved(
         sized=sized, at=at, fleet=fleet, evaluation=evaluation, choice=best,
         answer=answer(fleet, sized, at, best, width), log_half_width=width,
@@ -407,5 +406,6 @@ def _resolved(setting: Setting) -> dict[str, Any]:
         "objective": default_objective(setting),
         "catalog_version": setting.catalog.version,
         "hwmodel_version": hwmodel.__version__,
+        "whole_run_fit": setting.whole_run.fitted_on,
         "kernel_constants": setting.machine.provenance if setting.machine else None,
     }

@@ -8,6 +8,7 @@ from hwmodel import laws
 from hwmodel.errors import HwModelError, InfeasibleError, InputError
 from hwmodel.laws.precision import training_penalty
 from hwmodel.predict.search import choice
+from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.answers import answer, plan_layout
 from hwmodel.solve.fleet import Fleet
 from hwmodel.solve.result import Band, value_of
@@ -82,7 +83,7 @@ def precision_row(setting: Fleeted, solved: Solved, precision: Precision) -> dic
     if best < 0:
         return {**row, "status": "infeasible", "reason": "no layout fits"}
     found = choice(evaluation, best, fleet.machine, precision, setting.stack)
-    width = step_width(setting, precision, solved.at.shape, fleet.accelerators)
+    width = step_width(setting, precision, is_mixture(solved.at.shape), fleet.accelerators)
     rate = None
     if setting.request.mfu is not None and precision.id != setting.precision.id:
         # An MFU given was reached in the plan's own format: it sets the level, the prediction the ratio to another.

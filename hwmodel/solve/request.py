@@ -62,6 +62,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     layout: dict[str, float] = {}  # tp, cp, pp, vpp, ep, micro_batch, zero, recompute as given
     catalogs: tuple[str, ...] = ()
     prices: str | None = None
+    confidence: float = 0.5  # at which time, hours and money are stated, and limits bind
+    year: float | None = None  # of the software; None: today's
     seed: int = 0
     asked: tuple[tuple[str, str], ...] = ()  # the options as typed, for the command that reproduces the plan
 
@@ -300,11 +302,31 @@ _VERBATIM = ("system", "model", "precision", "serving_precision", "law", "object
              "measured", "prices", "flop_convention")  # fmt: skip
 
 
+<<<<<<< HEAD
 def _rates(value: Any) -> Rates:
     """Prices by part; a bare number is checked like every quantity."""
     if isinstance(value, (int, float)):
         _number(value, units.parse_usd, "--usd-per-hour")
     return parse_rates(value)
+=======
+FIRST_YEAR, LAST_YEAR = 2016, 2100
+
+
+def _stance(given: dict[str, Any]) -> dict[str, Any]:
+    """--confidence and --year: how sure the figures stated are to be, and of when the software is."""
+    fields: dict[str, Any] = {}
+    share = _quantity(given.pop("confidence", None), units.parse_fraction, "--confidence")
+    if share is not None:
+        if share >= 1.0:
+            raise InputError(f"--confidence must lie between 0 and 1, like 80%, got {share:g}: nothing is certain")
+        fields["confidence"] = share
+    year = given.pop("year", None)
+    if year is not None:
+        fields["year"] = _number(year, None, "--year")
+        if not FIRST_YEAR <= fields["year"] <= LAST_YEAR:
+            raise InputError(f"--year is the year of the software, like 2024, got {year!r}")
+    return fields
+>>>>>>> 5901c11 (Hours billed: the whole-run factor, its spread and quantiles; whole runs by plan's own path)
 
 
 def _seed(value: Any) -> int:
@@ -351,6 +373,7 @@ def parse_request(**given: Any) -> Request:
     folders = given.pop("catalogs", ())
     fields["catalogs"] = tuple(str(Path(path)) for path in ([folders] if isinstance(folders, (str, Path)) else folders))
     fields["seed"] = _seed(given.pop("seed", 0))
+    fields |= _stance(given)
     if given:
         raise unknown(
             "option",

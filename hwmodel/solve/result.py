@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from hwmodel.economics import Z80
 from hwmodel.physics.intervals import around
 
 
@@ -25,6 +26,12 @@ class Band(msgspec.Struct, frozen=True):
     def scaled(self, factor: float) -> Band:
         """The band times a positive number that is certain."""
         return Band(self.value * factor, self.low * factor, self.high * factor)
+
+    def at(self, z: float) -> Band:
+        """The band with its value at the normal quantile `z`: each side is a half of a log-normal."""
+        side = math.log(self.high / self.value) if z >= 0 else math.log(self.value / self.low)
+        value = self.value * math.exp(z * side / Z80)
+        return Band(value, min(self.low, value), max(self.high, value))
 
     def inverse(self, numerator: float = 1.0) -> Band:
         """numerator / band; the ends change places."""
@@ -60,6 +67,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     co2e_t: Value = None
     peak_memory_bytes: float | None = None
     goodput: float | None = None
+    whole_run_factor: Value = None  # hours billed over those of steady time and failures
+    quantiles: dict[str, dict[str, Value]] | None = None  # p50, p80, p90 of hours, days and money
     lifetime_cost: float | None = None  # in the unit of the objective, where demand is given
 
 

@@ -8,12 +8,16 @@ from typing import Any
 import msgspec
 
 from hwmodel.catalog import Catalog, load_catalog
-from hwmodel.catalog.calibrations import kernel_calibration
+from hwmodel.catalog.calibrations import kernel_calibration, whole_run_calibration
 from hwmodel.catalog.stacks import training_stack
 from hwmodel.errors import InputError
 from hwmodel.physics.machine import machine as physics_machine
+<<<<<<< HEAD
 from hwmodel.predict.uncertainty import TrainingTraits, blanks, is_mixture, step_log_half_width
 from hwmodel.solve.rates import check_rates, known_kind, rate_of
+=======
+from hwmodel.predict.uncertainty import TrainingTraits, blanks, step_log_half_width
+>>>>>>> 5901c11 (Hours billed: the whole-run factor, its spread and quantiles; whole runs by plan's own path)
 from hwmodel.solve.request import Request
 from hwmodel.specs import (
     EnergyFacts,
@@ -26,7 +30,7 @@ from hwmodel.specs import (
     Shape,
     System,
 )
-from hwmodel.specs.economics import given_price
+from hwmodel.specs.economics import WholeRunConstants, given_price
 from hwmodel.specs.kernels import KernelCalibration, Machine
 from hwmodel.specs.stack import Stack
 
@@ -41,6 +45,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     stack: Stack
     energy: EnergyFacts
     reliability: ReliabilityFacts
+    whole_run: WholeRunConstants
     part: Part | None = None
     system: System | None = None
     machine: Machine | None = None
@@ -90,12 +95,12 @@ def fleeted(setting: Setting) -> Fleeted:
     raise InputError("no accelerator is named: add --gpus, like 1024xA100")
 
 
-def step_width(setting: Fleeted, precision: Precision, shape: Shape, accelerators: float) -> float:
+def step_width(setting: Fleeted, precision: Precision, mixture: bool, accelerators: float) -> float:
     """Half-width (natural log) of the 80 % interval of a step of this question."""
     r = setting.request
     traits = TrainingTraits(
         part=setting.part.id, family=setting.part.family, stack=setting.stack.id, number_format=precision.gemm_format,
-        mixture=is_mixture(shape), accelerators=float(accelerators),
+        mixture=mixture, accelerators=float(accelerators),
         blanks=blanks(frozenset(r.layout), batch=r.global_batch_seqs is not None,
                       shape=r.shape is not None or r.model is not None),
         level=setting.measured_level is not None,
@@ -157,9 +162,10 @@ def resolve(request: Request, catalog: Catalog | None = None) -> Setting:
         "catalog": catalog,
         "law": catalog.law(request.law),
         "precision": precision,
-        "stack": training_stack(request.stack, part.family if part else ""),
+        "stack": training_stack(request.stack, part.family if part else "", request.year),
         "energy": catalog.energy(region=request.region, system=system),
         "reliability": catalog.reliability(),
+        "whole_run": whole_run_calibration(),
         "price": _price(request, catalog, part),
         "notes": tuple(notes),
     }

@@ -37,7 +37,12 @@ def request_table(setting: Setting) -> dict[str, Any]:
     """What was given, and the defaults that filled in, each named as one or the other."""
     r = setting.request
     defaults = {k: v for k, v in _defaults(setting).items() if k not in r.given}
-    return {"given": r.given, "defaults": defaults, "options": [list(pair) for pair in r.asked]}
+    return {
+        "given": r.given,
+        "defaults": defaults,
+        "confidence": r.confidence,
+        "options": [list(pair) for pair in r.asked],
+    }
 
 
 def _defaults(setting: Setting) -> dict[str, Any]:

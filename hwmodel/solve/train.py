@@ -21,7 +21,7 @@ from hwmodel.predict.training import (
     predict_training,
     search_run,
 )
-from hwmodel.predict.uncertainty import MEMORY_HALF_WIDTH
+from hwmodel.predict.uncertainty import MEMORY_HALF_WIDTH, is_mixture
 from hwmodel.solve.citations import training_sources
 from hwmodel.solve.request import Request, parse_request, recompute_name
 from hwmodel.solve.setting import Fleeted, fleeted, resolve, step_width
@@ -317,7 +317,7 @@ def _result(setting: Fleeted, r: Request, one: TrainingPrediction, warnings: lis
     return TrainResult(
         setting=setting,
         prediction=one,
-        half_width=step_width(setting, setting.precision, run.shape, run.accelerators),
+        half_width=step_width(setting, setting.precision, is_mixture(run.shape), run.accelerators),
         flop_convention=r.flop_convention,
         mfu=flop / (one.step_s * peak),
         near=_near(run, one.level),

@@ -84,3 +84,19 @@ class ReliabilityFacts(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_bytes_per_param: float
     storage_bytes_per_s_per_accelerator: float  # a store grows with the fleet that it serves
     fleet: str = ""  # catalog record behind these facts
+
+
+class WholeRunConstants(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is billed beyond its steady hours and the failures of its fleet, in natural logs.
+
+    `log_factor` is that of a run of `year` or later on `accelerators`; runs of each earlier year cost `per_year` more,
+    of each doubling of the fleet `per_doubling`. `log_spread` is the standard deviation between runs.
+    """
+
+    log_factor: float
+    per_year: float
+    per_doubling: float
+    log_spread: float
+    year: float
+    accelerators: float
+    fitted_on: str = ""

@@ -79,8 +79,8 @@ def _whole(rows: list[Row], hold: str, catalogs: Sequence[Path]) -> Board:
     from hwmodel.validation import whole_runs
     from hwmodel.validation.machines import Resolver
 
-    # No constant is fitted on whole runs, so leaving some out changes only the baseline.
-    found = whole_runs.predict_rows(rows, Resolver(load_catalog(catalogs), kernel_calibration()), catalogs)
+    resolver = Resolver(load_catalog(catalogs), kernel_calibration())
+    found = whole_runs.predict_rows(rows, resolver, catalogs, leave_out_source=bool(hold))
     return _board("whole", found, hold)
 
 

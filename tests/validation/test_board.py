@@ -204,3 +204,15 @@ def test_widths_cover_as_stated() -> None:
     found = fit_widths(residuals, IntervalConstants(seen=0.1, stack=1.5))
     assert found.seen == pytest.approx(0.08, rel=0.15)
     assert found.stack == pytest.approx(2.0, rel=0.2)
+
+
+def test_whole_runs_left_out_beat_the_constant() -> None:
+    """By plan's own path with the source left out: nearer than one constant, and a better interval score."""
+    from hwmodel.validation.files import validate_file
+    from hwmodel.validation.whole_runs import runs_file as whole_runs_file
+
+    found = validate_file(whole_runs_file(), "source").overall
+    assert found["mean_of_source_medians"] < 0.30
+    assert found["mean_of_source_medians"] < found["baseline_mean_of_source_medians"]
+    assert found["interval_score"] < found["baseline_interval_score"]
+    assert 0.7 < found["coverage_80"] < 0.95
