@@ -69,13 +69,10 @@ def command(
 
         calibrate_kernels(kernels, place, (lambda _: None) if quiet else None)
         say(f"kernel constants written to {place}")
-<<<<<<< HEAD
     if quantised:
         _quantised(place)
-=======
-    if kind == "whole":
+    elif kind == "whole":
         _whole(rows, place)
->>>>>>> 5901c11 (Hours billed: the whole-run factor, its spread and quantiles; whole runs by plan's own path)
     elif serving:
         _serving(place, say, intervals=not no_intervals)
     elif len({row.get("source") for row in rows}) < _CORPUS:

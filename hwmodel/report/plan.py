@@ -8,12 +8,8 @@ import shlex
 from typing import Any
 
 from hwmodel.report import words
-<<<<<<< HEAD
 from hwmodel.report.formats import fixed_table, precision_table, serving_table
-from hwmodel.report.words import TERM_WORDS, interval, table
-=======
 from hwmodel.report.words import DASH, TERM_WORDS, interval, table
->>>>>>> 5901c11 (Hours billed: the whole-run factor, its spread and quantiles; whole runs by plan's own path)
 from hwmodel.solve.result import Answer, Band, Plan
 
 ANSWER_ROWS: list[tuple[str, str, Any]] = [
@@ -167,23 +163,6 @@ def demand_table(plan: Plan) -> str:
     return table(["tokens served", "parameters", "tokens", "saved against the training optimum"], rows) if rows else ""
 
 
-<<<<<<< HEAD
-=======
-def serving_table(plan: Plan) -> str:
-    """Serving formats side by side, each with the size and the tokens that suit it."""
-    rows = []
-    kept = [row for row in plan.serving_formats if not row["reason"]]
-    for row in kept:
-        more = row["lifetime_cost"] / kept[0]["lifetime_cost"] - 1.0
-        costs = [life_words(plan, row[name]) for name in ("train_cost", "serve_cost", "lifetime_cost")]
-        sizes = [words.count(row["params"]), words.count(row["tokens"])]
-        change = f"{100 * more:+.1f}%" if row is not kept[0] else DASH
-        rows.append([row["serving_precision"], *sizes, f"{row['loss_paid_nats']:.4f}", *costs, change])
-    header = ["served in", "parameters", "tokens", "loss to train away (nats)", "training", "serving", "whole life", ""]
-    return table(header, rows) if len(rows) > 1 else ""
-
-
->>>>>>> 5901c11 (Hours billed: the whole-run factor, its spread and quantiles; whole runs by plan's own path)
 def mixture_sentence(plan: Plan) -> str:
     """Which number of experts won, by how much, and how far beyond its runs the law of experts is taken."""
     m = plan.mixtures
@@ -232,14 +211,7 @@ def mixture_table(plan: Plan) -> str:
 
 def life_words(plan: Plan, cost: float | None) -> str:
     """A lifetime cost in the unit of the objective."""
-<<<<<<< HEAD
     return words.cost(cost, plan.saving["unit"] if plan.saving else "")
-=======
-    unit = plan.saving["unit"] if plan.saving else ""
-    if cost is None:
-        return DASH
-    return words.usd(cost) if unit == "USD" else f"{cost:.3g} {unit}"
->>>>>>> 5901c11 (Hours billed: the whole-run factor, its spread and quantiles; whole runs by plan's own path)
 
 
 def command(plan: Plan, name: str = "plan", precisions: list[str] | None = None) -> str:

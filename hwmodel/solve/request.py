@@ -302,13 +302,13 @@ _VERBATIM = ("system", "model", "precision", "serving_precision", "law", "object
              "measured", "prices", "flop_convention")  # fmt: skip
 
 
-<<<<<<< HEAD
 def _rates(value: Any) -> Rates:
     """Prices by part; a bare number is checked like every quantity."""
     if isinstance(value, (int, float)):
         _number(value, units.parse_usd, "--usd-per-hour")
     return parse_rates(value)
-=======
+
+
 FIRST_YEAR, LAST_YEAR = 2016, 2100
 
 
@@ -326,7 +326,6 @@ def _stance(given: dict[str, Any]) -> dict[str, Any]:
         if not FIRST_YEAR <= fields["year"] <= LAST_YEAR:
             raise InputError(f"--year is the year of the software, like 2024, got {year!r}")
     return fields
->>>>>>> 5901c11 (Hours billed: the whole-run factor, its spread and quantiles; whole runs by plan's own path)
 
 
 def _seed(value: Any) -> int:

@@ -12,12 +12,8 @@ from hwmodel.catalog.calibrations import kernel_calibration, whole_run_calibrati
 from hwmodel.catalog.stacks import training_stack
 from hwmodel.errors import InputError
 from hwmodel.physics.machine import machine as physics_machine
-<<<<<<< HEAD
-from hwmodel.predict.uncertainty import TrainingTraits, blanks, is_mixture, step_log_half_width
-from hwmodel.solve.rates import check_rates, known_kind, rate_of
-=======
 from hwmodel.predict.uncertainty import TrainingTraits, blanks, step_log_half_width
->>>>>>> 5901c11 (Hours billed: the whole-run factor, its spread and quantiles; whole runs by plan's own path)
+from hwmodel.solve.rates import check_rates, known_kind, rate_of
 from hwmodel.solve.request import Request
 from hwmodel.specs import (
     EnergyFacts,
