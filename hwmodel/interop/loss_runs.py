@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,86 +13,129 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.errors import InputError, unknown
+from hwmodel.errors import InputError
+from hwmodel.interop.loss_columns import ALIASES, SIZES, Column, find_columns
 
 Array = NDArray[np.float64]
 
-# column of a run -> names it goes by, first match wins
-ALIASES: Mapping[str, Sequence[str]] = {
-    "params": ("params", "N", "n_params", "parameters"),
-    "tokens": ("tokens", "D", "n_tokens"),
-    "flop": ("flop", "flops", "C", "compute"),
-    "loss": ("loss", "L", "loss_nats", "val_loss_nats", "val_loss", "final_loss"),
-    "unique_tokens": ("unique_tokens", "U"),
-}
 SWITCH = re.compile(r"use|used|used_\w+", re.IGNORECASE)
 MAX_ROWS = 1_000_000
 
 
 class LossRuns(msgspec.Struct, frozen=True, kw_only=True):
-    """Columns of equal length; a column that the file lacks is None. `notes` say what was left out and why."""
+    """Columns of equal length in SI units; a quantity that the file lacks is None.
+
+    `taken` says which header gave which quantity, `convention` how the size counts parameters, `notes` what was left
+    out and why, `lines` the line of each run in its file; `others` holds the cells of all other columns as text.
+    """
 
     loss: Array
     params: Array | None
     tokens: Array | None
     flop: Array | None
     unique_tokens: Array | None
+    budget: Array | None
     notes: tuple[str, ...]
+    taken: tuple[Column, ...] = ()
+    convention: str = "total"
+    lines: tuple[int, ...] = ()
+    others: dict[str, tuple[str, ...]] = {}
 
     def need(self, name: str) -> Array:
-        """A column, or an InputError that says how to name it. Tokens and FLOPs follow from each other by 6 N D."""
+        """A column, or an InputError that says how to name it.
+
+        Tokens and FLOPs follow from each other by 6 N D; a nominal budget stands in for compute that is not given.
+        """
         column: Array | None = getattr(self, name)
-        if column is None and name == "tokens" and self.flop is not None and self.params is not None:
-            return self.flop / (6.0 * self.params)
-        if column is None and name == "flop" and self.tokens is not None and self.params is not None:
+        compute = self.budget if self.flop is None else self.flop
+        if column is not None:
+            return column
+        if name == "tokens" and compute is not None and self.params is not None:
+            return compute / (6.0 * self.params)
+        if name == "flop" and self.tokens is not None and self.params is not None:
             return 6.0 * self.params * self.tokens
-        if column is None:
-            raise InputError(
-                f"the runs have no column for {name}; one of {', '.join(ALIASES[name])} is read, or name it with "
-                f"--column {name}=HEADER"
-            )
-        return column
+        if name == "flop" and self.budget is not None:
+            return self.budget
+        known = [*ALIASES[name][:5], *(SIZES["non_embedding"][:1] if name == "params" else ())]
+        raise InputError(
+            f"the runs have no column for {name}; one of {', '.join(known)} is read, or name it with "
+            f"--column {name}=HEADER"
+        )
 
 
 def read_runs(
     path: Path, columns: Mapping[str, str] | None = None, where: Mapping[str, str] | None = None, *,
-    skip_bad: bool = False, all_rows: bool = False,
+    units: Mapping[str, str] | None = None, convention: str | None = None, skip_bad: bool = False,
+    all_rows: bool = False,
 ) -> LossRuns:  # fmt: skip
     """Read a CSV of runs.
 
-    `columns` maps a quantity to its header; `where` keeps rows whose column has the value. A column `use`, `used` or
-    `used_...` that says 0 leaves its row out, with a note, unless `all_rows`. Empty, non-numeric and non-positive cells
-    raise InputError with line and column, or drop the row under `skip_bad`. Exact duplicates are dropped with a note.
+    `columns` maps a quantity to its header, `units` to its unit (`flop` to `GFLOP`); `where` keeps rows whose column
+    has the value. A column `use`, `used` or `used_...` that says 0 leaves its row out, with a note, unless
+    `all_rows`. Empty, non-numeric and non-positive cells raise InputError with line and column, or drop the row under
+    `skip_bad`. Rows that are alike in every quantity are dropped with a note.
     """
     header, lines = _lines(path)
-    places = _places(header, columns or {}, path)
+    found, counted = find_columns(header, columns or {}, units or {}, convention, str(path))
+    if "loss" not in found:
+        near = [h for h in header if "loss" in h.lower() or "perplexity" in h.lower()]
+        example = near[0] if near else "HEADER"
+        raise InputError(
+            f"{path}: no column for loss; name it with --column loss={example} (has {', '.join(near or header)})"
+        )
     switch = None if all_rows else next((i for i, h in enumerate(header) if SWITCH.fullmatch(h)), None)
-    kept: dict[tuple[float, ...], None] = {}  # a set in the order of the file
-    bad = duplicates = switched = 0
-    for number, line in lines:
+    kept: dict[tuple[float, ...], int] = {}  # in the order of the file -> place in `lines`
+    left_out = dict.fromkeys(("switched", "bad", "duplicates"), 0)
+    for at, (number, line) in enumerate(lines):
         if not _chosen(line, header, where or {}, path):
             continue
         if _switched_off(line, switch):
-            switched += 1
+            left_out["switched"] += 1
             continue
         try:
-            row = tuple(_cell(line, place, name, number, path) for name, place in places.items())
+            row = tuple(_cell(line, column, number, path) for column in found.values())
         except InputError:
             if not skip_bad:
                 raise
-            bad += 1
+            left_out["bad"] += 1
             continue
-        duplicates += row in kept
-        kept[row] = None
+        left_out["duplicates"] += row in kept
+        kept.setdefault(row, at)
     if not kept:
         raise InputError(f"{path}: no runs left to read; check --where and the file")
     table = np.array(list(kept))
-    found: dict[str, Any] = dict.fromkeys(ALIASES)
-    found |= {name: table[:, i] for i, name in enumerate(places)}
-    notes = [f"{switched} rows left out: {header[switch or 0]} says so (--all-rows keeps them)"] if switched else []
-    notes += [f"{bad} rows with missing or invalid cells left out"] if bad else []
-    notes += [f"{duplicates} exact duplicates of earlier rows left out"] if duplicates else []
-    return LossRuns(**found, notes=tuple(notes))
+    quantities: dict[str, Any] = dict.fromkeys(ALIASES)
+    quantities |= {name: table[:, i] for i, name in enumerate(found)}
+    chosen = [lines[at] for at in kept.values()]
+    return LossRuns(
+        **quantities,
+        notes=_notes(left_out, header[switch or 0]),
+        taken=tuple(found.values()),
+        convention=counted,
+        lines=tuple(number for number, _ in chosen),
+        others=_others(
+            header, chosen, {column.place for column in found.values()} | {-1 if switch is None else switch}
+        ),
+    )
+
+
+def _notes(left_out: Mapping[str, int], switch: str) -> tuple[str, ...]:
+    """What was left out, in sentences."""
+    texts = {
+        "switched": f"rows left out: {switch} says so (--all-rows keeps them)",
+        "bad": "rows with missing or invalid cells left out",
+        "duplicates": "exact duplicates of earlier rows left out",
+    }
+    return tuple(f"{count} {texts[why]}" for why, count in left_out.items() if count)
+
+
+def _others(header: list[str], lines: list[tuple[int, list[str]]], taken: set[int]) -> dict[str, tuple[str, ...]]:
+    """The cells of the columns that hold no quantity, as text."""
+    return {
+        name: tuple(line[place].strip() if place < len(line) else "" for _, line in lines)
+        for place, name in enumerate(header)
+        if place not in taken and name
+    }
 
 
 def _switched_off(line: list[str], switch: int | None) -> bool:
@@ -120,24 +163,6 @@ def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return [h.strip() for h in header], lines
 
 
-def _places(header: list[str], columns: Mapping[str, str], path: Path) -> dict[str, int]:
-    """The place of each quantity's column."""
-    strange = next((name for name in columns if name not in ALIASES), None)
-    if strange is not None:
-        raise unknown("quantity of --column", strange, ALIASES)
-    places = {}
-    for name, headers in ALIASES.items():
-        wanted = [columns[name]] if name in columns else headers
-        place = next((header.index(h) for h in wanted if h in header), None)
-        if place is not None:
-            places[name] = place
-        elif name in columns:
-            raise InputError(f"{path}: no column {columns[name]!r} for {name}; the file has {', '.join(header)}")
-    if "loss" not in places:
-        raise InputError(f"{path}: no column for loss; name it with --column loss=HEADER (has {', '.join(header)})")
-    return places
-
-
 def _chosen(line: list[str], header: list[str], where: Mapping[str, str], path: Path) -> bool:
     """Whether the row has the values asked for."""
     for name, value in where.items():
@@ -149,10 +174,10 @@ def _chosen(line: list[str], header: list[str], where: Mapping[str, str], path: 
     return True
 
 
-def _cell(line: list[str], place: int, name: str, number: int, path: Path) -> float:
-    """A positive number, or an InputError that says where it is missing."""
-    text = line[place].strip() if place < len(line) else ""
-    where = f"{path}, line {number}, column {name}"
+def _cell(line: list[str], column: Column, number: int, path: Path) -> float:
+    """A positive number in SI, or an InputError that says where it is missing."""
+    text = line[column.place].strip() if column.place < len(line) else ""
+    where = f"{path}, line {number}, column {column.quantity}"
     remedy = "mend the cell, or leave such rows out with --skip-bad"
     if not text:
         raise InputError(f"{where}: empty; {remedy}")
@@ -162,4 +187,4 @@ def _cell(line: list[str], place: int, name: str, number: int, path: Path) -> fl
         raise InputError(f"{where}: {text[:40]!r} is not a number; {remedy}") from None
     if not math.isfinite(value) or value <= 0.0:
         raise InputError(f"{where}: {text[:40]} must be a positive number; {remedy}")
-    return value
+    return column.to_si(value)

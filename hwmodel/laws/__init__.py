@@ -4,6 +4,7 @@ from hwmodel.laws.conventions import convert, non_embedding_from_total, total_fr
 from hwmodel.laws.draws import band, draws, has_draws
 from hwmodel.laws.forms import evaluate, form
 from hwmodel.laws.optimum import (
+    additive_terms,
     decades_outside,
     has_loss,
     loss,
@@ -25,6 +26,7 @@ from hwmodel.laws.optimum import (
 )
 
 __all__ = [
+    "additive_terms",
     "band",
     "convert",
     "decades_outside",

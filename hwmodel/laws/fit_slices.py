@@ -12,44 +12,58 @@ NEAR = 2.5
 
 
 class AllocationFit(msgspec.Struct, frozen=True, kw_only=True):
-    """N* = k_params C^a_params through the optima found, with a bootstrap of the exponent."""
+    """N* = k_params C^a_params through the optima found, with the doubt of the line through them."""
 
     approach: str  # isoflop | envelope
     k_params: float
     a_params: float
     a_params_low: float  # 80 %
     a_params_high: float
-    draws: Array  # bootstrap rows x (log k_params, a_params)
+    draws: Array  # joint draws: rows x (log k_params, a_params)
     optima: tuple[tuple[float, float, float], ...]  # (FLOP, N*, loss at it)
     slices_dropped: int
     ranges: dict[str, tuple[float, float]]
 
 
-def fit_isoflop(params: Array, flop: Array, loss: Array, *, bootstraps: int = 1000, seed: int = 42) -> AllocationFit:
+class Vertex(msgspec.Struct, frozen=True, kw_only=True):
+    """The minimum of a parabola in log N, and what its runs say about how well it is known."""
+
+    log_n: float
+    loss: float
+    lever: float  # variance of log_n a unit of residual variance
+    squares: float  # sum of squared residuals
+    freedom: int
+
+
+def fit_isoflop(
+    params: Array, flop: Array, loss: Array, *, budget: Array | None = None, draws: int = 1000, seed: int = 42
+) -> AllocationFit:
     """A parabola in log N through each budget's best runs, its minimum, and a power law through the minima.
 
-    Runs within 2 % of a budget form a slice; slices of fewer than four runs or without an interior minimum are
-    dropped. Raises InputError when fewer than two slices remain.
+    Runs of one `budget` (or, without budgets, within 2 % in compute) form a slice; slices of fewer than four runs or
+    without an interior minimum are dropped. Raises InputError when fewer than two slices remain.
     """
-    groups = _slices(flop)
-    kept, dropped = [], 0
+    kept: list[tuple[Array, Vertex]] = []
+    groups = _slices(flop if budget is None else budget)
     for group in groups:
         found = _parabola(np.log(params[group]), loss[group]) if len(group) >= 4 else None
-        if found is None:
-            dropped += 1
-        else:
+        if found is not None:
             kept.append((group, found))
     if len(kept) < 2:
         raise InputError(
             f"iso-FLOP fit: {len(kept)} budgets have at least four runs and an interior minimum; at least 2 are needed"
         )
+    vertices = [vertex for _, vertex in kept]
     log_c = np.array([np.log(flop[g]).mean() for g, _ in kept])
-    log_n = np.array([found[0] for _, found in kept])
-    lines = _resampled(params, loss, [g for g, _ in kept], log_c, bootstraps, seed)
-    return _allocation("isoflop", log_c, log_n, np.array([f[1] for _, f in kept]), lines, dropped, params, flop)
+    log_n = np.array([v.log_n for v in vertices])
+    freedom = sum(v.freedom for v in vertices)
+    noise = sum(v.squares for v in vertices) / max(1, freedom) * float(np.mean([v.lever for v in vertices]))
+    line = _line(log_c, log_n, noise, freedom, draws, seed)
+    losses = np.array([v.loss for v in vertices])
+    return _allocation("isoflop", log_c, log_n, losses, line, len(groups) - len(kept), params, flop)
 
 
-def fit_envelope(params: Array, flop: Array, loss: Array, *, bins: int = 40, bootstraps: int = 1000,
+def fit_envelope(params: Array, flop: Array, loss: Array, *, bins: int = 40, draws: int = 1000,
                  seed: int = 42) -> AllocationFit:  # fmt: skip
     """The run of least loss in each of `bins` intervals of log C that lies on the falling envelope, and a power law.
 
@@ -70,20 +84,52 @@ def fit_envelope(params: Array, flop: Array, loss: Array, *, bins: int = 40, boo
     if len(chosen) < 4:
         raise InputError(f"envelope fit: only {len(chosen)} runs lie on the lower envelope; at least 4 are needed")
     x, y = log_c[chosen], np.log(params[chosen])
-    rng = np.random.RandomState(seed)
-    picks = rng.choice(len(chosen), size=(bootstraps, len(chosen)))
-    lines = np.array([np.polyfit(x[p], y[p], 1) for p in picks if np.ptp(x[p]) > 0.0])
-    return _allocation("envelope", x, y, loss[chosen], lines, 0, params, flop)
+    return _allocation("envelope", x, y, loss[chosen], _line(x, y, 0.0, 0, draws, seed), 0, params, flop)
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """A least-squares line with its 80 % interval of the slope and joint draws (offset, slope)."""
+
+    slope: float
+    offset: float
+    low: float
+    high: float
+    draws: Array
+
+
+def _line(x: Array, y: Array, noise: float, freedom: int, count: int, seed: int) -> Line:
+    """A line through (x, y) whose doubt is the scatter about it, or `noise` (variance of a y) where that is larger.
+
+    Resampling the runs of a slice moves its window and its minimum, so that a bootstrap centres elsewhere than the
+    estimate; Student's t about the estimate does not. Two points have no scatter: `noise` and its `freedom` decide.
+    """
+    from scipy.special import stdtrit
+
+    slope, offset = np.polyfit(x, y, 1)
+    rest = len(x) - 2
+    scatter = float(np.sum((y - offset - slope * x) ** 2)) / rest if rest else 0.0
+    variance, degrees = max(scatter, noise), rest if rest else max(1, freedom)
+    design = np.stack([np.ones_like(x), x])
+    covariance = variance * np.linalg.inv(design @ design.T)
+    half = float(stdtrit(degrees, 0.9)) * float(covariance[1, 1]) ** 0.5
+    rng = np.random.default_rng(seed)
+    normal = rng.multivariate_normal(np.zeros(2), covariance, size=count, method="eigh")
+    heavy = np.sqrt(degrees / rng.chisquare(degrees, size=(count, 1)))
+    drawn = np.array([offset, slope]) + normal * heavy
+    return Line(
+        slope=float(slope), offset=float(offset), low=float(slope) - half, high=float(slope) + half, draws=drawn
+    )
 
 
 def _slices(flop: Array) -> list[Array]:
+    """Places of the runs of each budget, by gaps of 2 %."""
     order = np.argsort(flop)
     cuts = np.flatnonzero(np.diff(np.log(flop[order])) > 0.02) + 1
     return list(np.split(order, cuts))
 
 
-def _parabola(log_n: Array, loss: Array) -> tuple[float, float] | None:
-    """(log N*, loss there) of the parabola through the runs near the best one, or None without an interior minimum.
+def _parabola(log_n: Array, loss: Array) -> Vertex | None:
+    """The minimum of the parabola through the runs near the best one, or None without an interior minimum.
 
     Near: within a factor of NEAR in size, at least five runs. Loss curves are no parabolas far from their minimum.
     """
@@ -93,43 +139,33 @@ def _parabola(log_n: Array, loss: Array) -> tuple[float, float] | None:
         return None
     fifth = np.sort(np.abs(sizes - best))[min(4, len(sizes) - 1)]
     near = np.abs(log_n - best) <= max(np.log(NEAR), fifth)
-    a, b, c = np.polyfit(log_n[near] - best, loss[near], 2)
+    x = log_n[near] - best
+    a, b, c = np.polyfit(x, loss[near], 2)
     if a <= 0.0:
         return None
     place = -b / (2.0 * a)
     if not log_n.min() < place + best < log_n.max():
         return None
-    return float(place + best), float(c - b * b / (4.0 * a))
+    design = np.stack([x * x, x, np.ones_like(x)], axis=1)
+    slope = np.array([b / (2.0 * a * a), -1.0 / (2.0 * a), 0.0])  # of the minimum's place by (a, b, c)
+    return Vertex(
+        log_n=float(place + best),
+        loss=float(c - b * b / (4.0 * a)),
+        lever=float(slope @ np.linalg.pinv(design.T @ design) @ slope),
+        squares=float(np.sum((design @ np.array([a, b, c]) - loss[near]) ** 2)),
+        freedom=max(0, len(x) - 3),
+    )
 
 
-def _resampled(params: Array, loss: Array, groups: list[Array], log_c: Array, count: int, seed: int) -> Array:
-    """(exponent, log prefactor) of refits with the runs of each slice drawn again."""
-    rng = np.random.RandomState(seed)
-    lines = []
-    for _ in range(count):
-        xs, ys = [], []
-        for group, c in zip(groups, log_c):
-            pick = group[rng.choice(len(group), size=len(group))]
-            found = _parabola(np.log(params[pick]), loss[pick])
-            if found is not None:
-                xs.append(c)
-                ys.append(found[0])
-        if len(xs) >= 2 and np.ptp(xs) > 0.0:
-            lines.append(np.polyfit(xs, ys, 1))
-    return np.array(lines).reshape(-1, 2)
-
-
-def _allocation(approach: str, log_c: Array, log_n: Array, losses: Array, lines: Array, dropped: int,
+def _allocation(approach: str, log_c: Array, log_n: Array, losses: Array, line: Line, dropped: int,
                 params: Array, flop: Array) -> AllocationFit:  # fmt: skip
-    slope, offset = np.polyfit(log_c, log_n, 1)
-    low, high = np.quantile(lines[:, 0], (0.1, 0.9)) if len(lines) else (slope, slope)
     return AllocationFit(
         approach=approach,
-        k_params=float(np.exp(offset)),
-        a_params=float(slope),
-        a_params_low=float(low),
-        a_params_high=float(high),
-        draws=lines[:, ::-1],
+        k_params=float(np.exp(line.offset)),
+        a_params=line.slope,
+        a_params_low=line.low,
+        a_params_high=line.high,
+        draws=line.draws,
         optima=tuple((float(np.exp(c)), float(np.exp(n)), float(v)) for c, n, v in zip(log_c, log_n, losses)),
         slices_dropped=dropped,
         ranges={

@@ -57,6 +57,15 @@ def _constants(spec: LawSpec) -> Constants:
     return spec.constants
 
 
+def additive_terms(spec: LawSpec) -> Constants:
+    """E, A, alpha, B, beta of a law whose loss is a floor plus a term in N and one in D. InputError for any other."""
+    _need_terms(spec)
+    c = _constants(spec)
+    if "outer" in c:
+        raise InputError(f"law {spec.id} raises its sum to a power: it has no terms of its own in N and in D")
+    return c
+
+
 def _need_loss(spec: LawSpec) -> None:
     """Refuse laws that give no loss for N and D."""
     usable(spec)

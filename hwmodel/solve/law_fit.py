@@ -9,11 +9,32 @@ import msgspec
 import numpy as np
 
 from hwmodel.errors import InputError
-from hwmodel.laws.fit_loss import LossFit, predict
+from hwmodel.laws.fit_loss import DISCREPANCY, LossFit, decades_outside, predict
+from hwmodel.laws.fit_repeats import RepeatFit, predict_repeated
 from hwmodel.laws.fit_slices import AllocationFit
 from hwmodel.specs.law import LawSpec
 
 OWN_SOURCE = "own-runs"
+Fit = LossFit | AllocationFit | RepeatFit
+
+
+class TakenColumn(msgspec.Struct, frozen=True, kw_only=True):
+    """Which header of a file gave a quantity, in which unit ('' where it is SI as it stands)."""
+
+    quantity: str
+    header: str
+    unit: str
+
+
+class Fitted(msgspec.Struct, frozen=True, kw_only=True):
+    """A fit with the form that was chosen, the columns it was made of, and every doubt of it."""
+
+    fit: Fit
+    form: str
+    columns: tuple[TakenColumn, ...]
+    params_convention: str
+    notes: tuple[str, ...]  # what was left out, and why
+    warnings: tuple[str, ...]
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,13 +64,18 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
         return self.low <= self.measured <= self.high
 
 
-def to_law(fit: LossFit | AllocationFit, law_id: str, *, title: str = "", convention: str = "total") -> LawSpec:
+def to_law(
+    fit: LossFit | AllocationFit | RepeatFit, law_id: str, *, title: str = "", convention: str = "total"
+) -> LawSpec:
     """The fit as a law of the catalog, with its covariance, so that `--law <id>` plans with it and shows bands."""
     names: tuple[str, ...]
     if isinstance(fit, AllocationFit):
         names, draws = ("log_k_params", "a_params"), fit.draws
         constants = {"k_params": fit.k_params, "a_params": fit.a_params}
         form, unit = "allocation", "none"
+    elif isinstance(fit, RepeatFit):
+        names, draws = (), np.empty((0, 0))  # the base's doubt is not the decays': no joint covariance
+        constants, form, unit = fit.constants, "repeated", "nats_per_token"
     else:
         names, draws = fit.names, fit.draws
         constants, form, unit = fit.constants, fit.form, "nats_per_token"
@@ -78,33 +104,45 @@ def to_law(fit: LossFit | AllocationFit, law_id: str, *, title: str = "", conven
     )
 
 
-def outside(ranges: dict[str, tuple[float, float]], **values: float | None) -> float:
-    """Decades beyond the runs, over the quantities given."""
-    far = 0.0
-    for name, value in values.items():
-        if value is not None and name in ranges:
-            low, high = ranges[name]
-            far = max(far, math.log10(value / high), math.log10(low / value))
-    return far
-
-
-def prediction(fit: LossFit, level: float = 0.8, **target: float) -> Prediction:
-    """Loss at a target: params and tokens for an additive fit, the one variable otherwise."""
+def prediction(fit: LossFit | RepeatFit, level: float = 0.8, **target: float) -> Prediction:
+    """Loss at a target: params and tokens for an additive fit, unique_tokens too for repeats, else the one variable."""
+    if isinstance(fit, RepeatFit):
+        return _of_repeats(fit, level, target)
     needed = ("params", "tokens") if fit.form == "additive" else (fit.form.removeprefix("power_of_"),)
     if set(target) != set(needed):
         raise InputError(f"--at: this fit needs {' and '.join(needed)}")
     middle, low, high = predict(fit, level, **target)
-    known: dict[str, Any] = {"params": target.get("params"), "tokens": target.get("tokens"), "flop": target.get("flop")}
-    if fit.form == "additive":
-        known["flop"] = 6.0 * target["params"] * target["tokens"]
+    known = _known(target, fit.form == "additive")
     return Prediction(
         **known,
         loss_nats=float(middle[0]),
         low=float(low[0]),
         high=float(high[0]),
         level=level,
-        decades_outside_fit=outside(fit.ranges, **known),
+        decades_outside_fit=float(decades_outside(fit.ranges, **known)),
     )
+
+
+def _known(target: dict[str, float], sized: bool) -> dict[str, Any]:
+    """The target's size, tokens and compute, as far as they follow."""
+    known: dict[str, Any] = {name: target.get(name) for name in ("params", "tokens", "flop")}
+    if sized:
+        known["flop"] = 6.0 * target["params"] * target["tokens"]
+    return known
+
+
+def _of_repeats(fit: RepeatFit, level: float, target: dict[str, float]) -> Prediction:
+    """The loss of a run on repeated data."""
+    if set(target) != {"params", "tokens", "unique_tokens"}:
+        raise InputError(
+            "--at: a fit of repeats needs a size, tokens and distinct tokens: write N@D/U, such as 7B@1T/100B"
+        )
+    known = _known(target, sized=True)
+    far = float(decades_outside(fit.ranges, **known))
+    middle, low, high = predict_repeated(
+        fit, level, target["params"], target["tokens"], target["unique_tokens"], far, DISCREPANCY
+    )
+    return Prediction(**known, loss_nats=middle, low=low, high=high, level=level, decades_outside_fit=far)
 
 
 def watch(fit: LossFit, params: Any, tokens: Any, loss: Any, level: float = 0.95) -> list[Watched]:
@@ -120,3 +158,22 @@ def watch(fit: LossFit, params: Any, tokens: Any, loss: Any, level: float = 0.95
         Watched(tokens=float(d), measured=float(x), forecast=float(m), low=float(lo), high=float(hi))
         for d, x, m, lo, hi in zip(tokens, loss, middle, low, high)
     ]
+
+
+def watch_pattern(points: list[Watched]) -> str:
+    """What a running loss does against its forecast: inside | level | closing | opening | turned.
+
+    `level`: off by much the same share all along; `closing`: the gap shrinks; `opening`: it grows; `turned`: it was
+    inside and has left. Shares are of log loss, between the first and the last third of the points.
+    """
+    if all(p.inside for p in points):
+        return "inside"
+    gaps = [math.log(p.measured / p.forecast) for p in points]
+    third = max(1, len(gaps) // 3)
+    early, late = sum(gaps[:third]) / third, sum(gaps[-third:]) / third
+    if not points[-1].inside:
+        if all(p.inside for p in points[:third]) and len(points) > 1:
+            return "turned"
+        if abs(late) > abs(early) + 0.25 * max(abs(early), 0.004):
+            return "opening"
+    return "closing" if abs(late) < 0.75 * abs(early) else "level"
