@@ -68,7 +68,7 @@ def _check_compute(runs: LossRuns, name: str, column: Array) -> list[str]:
         if runs.params is not None:
             per_param = float(np.median(column / (6.0 * runs.params**2)))
             if not LEAST_RATIO < per_param < MOST_RATIO and not _unit(runs, name):
-                raise InputError(f"column {header}: C / 6N gives {per_param:.2g} tokens a parameter, so it is not in FLOP "
+                raise InputError(f"column {header}: C / 6N gives {per_param:.2g} tokens a parameter, so not in FLOP "
                                  f"(or N is no count); say --unit {name}=PF-days, or GFLOP, TFLOP ..., or "
                                  "--unit params=M")  # fmt: skip
         elif np.median(column) < LEAST_FLOP:
