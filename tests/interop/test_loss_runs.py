@@ -97,7 +97,7 @@ def test_units_that_cannot_be_are_refused(tmp_path, header, scale, message):
 def test_compute_alone_in_another_unit_is_refused(tmp_path):
     with pytest.raises(InputError, match="trains nothing; say in which unit"):
         check_units(read_runs(_file(tmp_path / "r.csv", ["C", "loss"], 6 * N * D / 8.64e19, LOSS)))
-    with pytest.raises(InputError, match="tokens a parameter, so it is not in FLOP"):
+    with pytest.raises(InputError, match="tokens a parameter, so not in FLOP"):
         check_units(read_runs(_file(tmp_path / "r.csv", ["N", "C", "loss"], N, 6 * N * D / 8.64e19, LOSS)))
 
 
