@@ -147,7 +147,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
         "quality": {r["precision"]: measured_quality(r["precision"]) for r in rows},
         "alternatives": _alternatives(first, rows),
         "pareto": _pareto(question, first, usable, catalog),
-        "notes": notes(o.part, o.system, o.machine, o.recipe, o.price),
+        "notes": [*shape.notes, *notes(o.part, o.system, o.machine, o.recipe, o.price)],
         "left_out": _unpriced(question, priced, every, catalog),
         "sources": service_sources(catalog, _named(question), o.part.id, o.system.id, o.recipe, o.price),
     }

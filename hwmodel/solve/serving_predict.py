@@ -75,7 +75,7 @@ def predict(
     } | (_split(setting, s) if setting.prefill is not None else _both(setting, s, n))  # fmt: skip
     named = "" if question.shape is not None else question.model
     return {
-        "answer": answer, "notes": notes(part, system, m, recipe, None),
+        "answer": answer, "notes": [*shape.notes, *notes(part, system, m, recipe, None)],
         "step": msgspec.to_builtins(step_terms(setting, answer["batch"])), "prefill_s": float(s.prefill_s),
         "sources": service_sources(catalog, named, part.id, system.id, recipe, None),
     }  # fmt: skip

@@ -163,7 +163,7 @@ def resolve(request: Request, catalog: Catalog | None = None) -> Setting:
         "reliability": catalog.reliability(),
         "whole_run": whole_run_calibration(),
         "price": _price(request, catalog, part),
-        "notes": tuple(notes),
+        "notes": (*notes, *(request.shape.notes if request.shape is not None else ())),
     }
     if part is None or system is None:
         return Setting(**common)

@@ -103,9 +103,13 @@ def terms(record: Any, total: str) -> dict[str, float]:
 
 
 def shape_table(shape: Shape, seq_len: float) -> dict[str, Any]:
-    """The architecture that a plan stands on, and its own parameter counts."""
+    """The architecture that a plan stands on, and its own parameter counts.
+
+    Heads are those of the first layers that attend, `d_ff` that of an expert where there are experts.
+    """
     counts = shapes.parameters(shape)
-    first = shape.blocks[0]
+    attending = [b for b in shape.blocks if b.n_heads > 0] or list(shape.blocks)
+    first, network = attending[0], max(shape.blocks, key=lambda b: (float(b.n_experts), float(b.d_ff)))
     return {
         "name": shape.name,
         "params": float(counts.total),
@@ -116,7 +120,8 @@ def shape_table(shape: Shape, seq_len: float) -> dict[str, Any]:
         "n_heads": float(first.n_heads),
         "n_kv_heads": float(first.n_kv_heads),
         "head_dim": float(first.head_dim),
-        "d_ff": float(first.d_ff),
+        "attention_layers": float(sum(float(b.count) for b in shape.blocks if b.n_heads > 0)),
+        "d_ff": float(network.d_ff),
         "n_experts": float(max(float(b.n_experts) for b in shape.blocks)),
         "vocab": float(shape.vocab),
         "train_flop_per_token_causal": float(shapes.flop_per_token(shape, seq_len, "causal")),

@@ -173,3 +173,30 @@ def test_a_config_file_is_a_model(tmp_path: Path) -> None:
     done = run("plan", "--model", str(tmp_path), "--gpus", "64xH100", "--tokens", "100B", "--format", "json", "--quiet")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["shape"]["params"] == 8_030_261_248
+
+
+def test_what_a_config_file_left_open_stands_in_every_answer(tmp_path: Path) -> None:
+    """A type that nobody knows is read as a plain decoder: `plan`, `train` and `serve` say so in the answer itself."""
+    config = {
+        "model_type": "brand_new", "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16,
+        "num_attention_heads": 16, "num_key_value_heads": 8, "vocab_size": 32000, "rms_norm_eps": 1e-6,
+    }  # fmt: skip
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    said = "model_type 'brand_new' is not known: read as a plain decoder with gated networks"
+    hardware = ("--gpus", "8xH100", "--format", "json")
+    plan = run("plan", "--model", str(path), "--tokens", "10B", *hardware)
+    train = run("train", "--model", str(path), *hardware)
+    serve = run("serve", "--model", str(path), "--part", "h100", "--concurrency", "4", "--format", "json")
+    for done, key in ((plan, "warnings"), (train, "warnings"), (serve, "notes")):
+        assert done.returncode == 0, done.stderr
+        assert said in json.loads(done.stdout)[key]
+    assert said in run("plan", "--model", str(path), "--tokens", "10B", "--gpus", "8xH100").stdout
+    assert said in run("serve", "--model", str(path), "--part", "h100", "--concurrency", "4").stdout
+
+
+def test_a_hybrid_is_described_by_the_layers_that_attend() -> None:
+    path = Path(__file__).resolve().parents[1] / "golden" / "hf_public" / "qnext.json"
+    done = run("plan", "--model", str(path), "--gpus", "64xH100", "--tokens", "100B", "--format", "json", "--quiet")
+    shape = json.loads(done.stdout)["shape"]
+    assert (shape["layers"], shape["attention_layers"], shape["n_heads"], shape["d_ff"]) == (48, 12, 16, 512)
