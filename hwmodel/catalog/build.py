@@ -144,6 +144,7 @@ def _trained(roots: Sequence[Path], models: Names, recipes: Mapping[str, Raw]) -
 def _regions(roots: Sequence[Path], sources: Mapping[str, Source]) -> tuple[dict[str, Region], Names]:
     found = {r.id: r for _, path in places.files_of(roots, "energy", ".csv") for r in tables.read_grid(path, sources)}
     names: Names = {normalise(r.name): r.id for r in found.values()}
+    names |= {normalise(place): r.id for r in found.values() for place in r.places}
     names |= {normalise(r.id): r.id for r in found.values()}
     return found, names
 

@@ -233,6 +233,10 @@ class Catalog:
             grid_region=grid.name,
             embodied_kg_co2e_per_accelerator_hour=facility.embodied_kg_co2e_per_accelerator_hour,
             usd_per_kwh=facility.usd_per_kwh,
+            idle_fraction=facility.idle_fraction,
+            draw_mfu_scale=facility.draw_mfu_scale,
+            server_load_fraction=facility.server_load_fraction,
+            water_l_per_kwh=facility.water_l_per_kwh,
             facility=facility.id,
             grid_source=grid.source,
         )

@@ -44,6 +44,10 @@ class Facility(msgspec.Struct, frozen=True, kw_only=True):
     server_overhead_fraction: float
     embodied_kg_co2e_per_accelerator_hour: float
     usd_per_kwh: float
+    idle_fraction: float = 0.0
+    draw_mfu_scale: float = 0.0
+    server_load_fraction: float = 0.0
+    water_l_per_kwh: float | None = None
     families: tuple[str, ...] = ()
     default: bool = False
 
@@ -58,3 +62,4 @@ class Region(msgspec.Struct, frozen=True):
     year: str = ""
     source: str = ""
     note: str = ""
+    places: tuple[str, ...] = ()  # cities and states that the region stands in

@@ -30,6 +30,13 @@ FACILITY: dict[str, tuple[str, str]] = {
     "embodied_per_accelerator_hour": ("kg_co2e", "embodied_kg_co2e_per_accelerator_hour"),
     "electricity": ("usd_per_kwh", "usd_per_kwh"),
 }
+# What a facility need not state: without them the draw does not depend on MFU, and water is not counted.
+FACILITY_REFINED: dict[str, tuple[str, str]] = {
+    "idle_fraction": ("count", "idle_fraction"),
+    "draw_mfu_scale": ("count", "draw_mfu_scale"),
+    "server_load_fraction": ("count", "server_load_fraction"),
+    "water": ("l_per_kwh", "water_l_per_kwh"),
+}
 
 
 def read_precision(raw: Raw, kind: type[R], sources: Collection[str]) -> R:
@@ -79,8 +86,9 @@ def read_fleet(raw: Raw, sources: Collection[str]) -> tuple[Fleet, dict[str, Sou
 
 def read_facility(raw: Raw, sources: Collection[str]) -> tuple[Facility, dict[str, Sourced]]:
     """Energy facts of one kind of installation. Raises FaultError."""
-    only(raw.fields, (*FACILITY, "id", "name", "default", "families", "notes"))
-    numbers, records = _values(raw.fields, FACILITY, sources)
+    only(raw.fields, (*FACILITY, *FACILITY_REFINED, "id", "name", "default", "families", "notes"))
+    table = FACILITY | {key: value for key, value in FACILITY_REFINED.items() if key in raw.fields}
+    numbers, records = _values(raw.fields, table, sources)
     if numbers["pue"] < 1:
         raise FaultError(("pue",), f"must be at least 1, is {numbers['pue']:g}")
     families = texts(raw.fields.get("families", []), ("families",))

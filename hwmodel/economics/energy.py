@@ -1,9 +1,10 @@
-"""Energy and carbon of accelerator time."""
+"""Energy, carbon and water of accelerator time."""
 
 from __future__ import annotations
 
 import msgspec
 
+from hwmodel import ops
 from hwmodel.ops import Num
 from hwmodel.specs import EnergyFacts, Part, System
 from hwmodel.units import JOULES_PER_KWH
@@ -14,13 +15,18 @@ FALLBACK_J_PER_FLOP = 0.71e-12
 
 
 class EnergyTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """Energy by where it is drawn [J], the site's total, and carbon [kg CO2e] (grid, location-based; hardware)."""
+    """Energy by where it is drawn [J], the site's total, carbon [kg CO2e] (grid, location-based; hardware), water [L].
+
+    `market_kg_co2e` is by the contract of the site, `water_l` what its cooling takes: None where the facts say neither.
+    """
 
     chip_j: Num
     server_j: Num
     facility_j: Num
     grid_kg_co2e: Num
     embodied_kg_co2e: Num
+    market_kg_co2e: Num | None = None
+    water_l: Num | None = None
 
     @property
     def total_j(self) -> Num:
@@ -35,13 +41,48 @@ class EnergyTerms(msgspec.Struct, frozen=True, kw_only=True):
         return self.grid_kg_co2e + self.embodied_kg_co2e
 
 
-def mean_chip_power_w(part: Part, facts: EnergyFacts) -> tuple[float, str]:
-    """Mean power of one accelerator in training [W], and a flag that is empty when the vendor publishes a rating.
+class PowerTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """Mean power of one accelerator and of its share of the server [W]; `flag` says where no rating is published."""
 
-    Rating times load where there is a rating, else a measured fleet average, else a guess from the peak.
+    chip_w: Num
+    server_w: Num
+    flag: str = ""
+
+
+def draw(facts: EnergyFacts, mfu: Num | None = None) -> Num:
+    """Mean power of a server in training over its rating.
+
+    It rises from an idle cluster's draw to the plateau of work that keeps the accelerators busy, and is there from a
+    utilisation of 0.4 on: idle + (plateau - idle) (1 - exp(-MFU / scale)). Without an MFU it is the plateau.
     """
-    if part.tdp_w:
-        return part.tdp_w * facts.load_fraction, ""
+    if mfu is None or not facts.draw_mfu_scale:
+        return facts.load_fraction
+    busy = 1.0 - ops.exp(-mfu / facts.draw_mfu_scale)
+    return facts.idle_fraction + (facts.load_fraction - facts.idle_fraction) * busy
+
+
+def power(part: Part, system: System, facts: EnergyFacts, mfu: Num | None = None) -> PowerTerms:
+    """Mean power of one accelerator and its share of the server in training.
+
+    The server's rating times `draw`. Of it the parts beside the accelerators take what they took in a metered node,
+    `server_load_fraction` of their share of the rating; the accelerators, near their own rating, the rest.
+    Where no rating is published: a measured fleet average, else a guess from the peak, flagged.
+    """
+    if not part.tdp_w:
+        chip_w, flag = _unrated(part, facts)
+        return PowerTerms(chip_w=chip_w, server_w=chip_w * facts.server_overhead_fraction, flag=flag)
+    rated = system.node_power_w / system.accelerators_per_node if system.node_power_w else 0.0
+    if not rated > part.tdp_w:
+        rated = part.tdp_w * (1.0 + facts.server_overhead_fraction)
+    total_w = rated * draw(facts, mfu)
+    rest = facts.server_load_fraction or facts.load_fraction
+    server_share = min(rest * (rated - part.tdp_w) / (facts.load_fraction * rated), 1.0)
+    server_w = ops.maximum(total_w * server_share, total_w - part.tdp_w)
+    return PowerTerms(chip_w=total_w - server_w, server_w=server_w)
+
+
+def _unrated(part: Part, facts: EnergyFacts) -> tuple[float, str]:
+    """Mean power of an accelerator without a published rating, and the flag that says what stands in for it."""
     if part.average_power_w:
         watts = part.average_power_w
         return watts, f"no published power rating of {part.id}: its measured fleet average, {watts:.0f} W, is used"
@@ -50,25 +91,30 @@ def mean_chip_power_w(part: Part, facts: EnergyFacts) -> tuple[float, str]:
     return watts, f"no published power of {part.id}: {watts:.0f} W assumed from its peak (unconfirmed)"
 
 
-def energy(accelerator_hours: Num, part: Part, system: System, facts: EnergyFacts) -> EnergyTerms:
-    """Energy and carbon of `accelerator_hours` of training: chip at its mean load, the rest of the server, PUE.
-
-    Where the system's node rating is known, the server's share is rating / accelerators - chip rating at the same load;
-    otherwise `facts.server_overhead_fraction` of the chip.
-    """
-    chip_w, _ = mean_chip_power_w(part, facts)
-    server_w = chip_w * facts.server_overhead_fraction
-    if system.node_power_w and part.tdp_w:
-        rest_w = system.node_power_w / system.accelerators_per_node - part.tdp_w
-        server_w = rest_w * facts.load_fraction if rest_w > 0 else server_w
+def energy(
+    accelerator_hours: Num, part: Part, system: System, facts: EnergyFacts, mfu: Num | None = None
+) -> EnergyTerms:
+    """Energy, carbon and water of `accelerator_hours` of training at an MFU (6 N D over the peak of the format)."""
+    drawn = power(part, system, facts, mfu)
     seconds = accelerator_hours * 3600.0
-    chip_j, server_j = chip_w * seconds, server_w * seconds
-    facility_j = (chip_j + server_j) * (facts.pue - 1.0)
-    total_kwh = (chip_j + server_j + facility_j) / JOULES_PER_KWH
+    chip_j, server_j = drawn.chip_w * seconds, drawn.server_w * seconds
+    it_kwh = (chip_j + server_j) / JOULES_PER_KWH
+    total_kwh = it_kwh * facts.pue
+    market, water = facts.market_kg_co2e_per_kwh, facts.water_l_per_kwh
     return EnergyTerms(
         chip_j=chip_j,
         server_j=server_j,
-        facility_j=facility_j,
+        facility_j=(chip_j + server_j) * (facts.pue - 1.0),
         grid_kg_co2e=total_kwh * facts.grid_kg_co2e_per_kwh,
         embodied_kg_co2e=accelerator_hours * facts.embodied_kg_co2e_per_accelerator_hour,
+        market_kg_co2e=None if market is None else total_kwh * market,
+        water_l=None if water is None else it_kwh * water,
     )
+
+
+def paper_convention_kwh(accelerator_hours: Num, rated_w: Num, pue: Num = 1.0) -> Num:
+    """Energy as most papers and model cards state it: the accelerator's rating times hours (times PUE) [kWh].
+
+    Neither the server nor the real draw enters, so it compares with published figures and with no meter.
+    """
+    return accelerator_hours * rated_w / 1e3 * pue

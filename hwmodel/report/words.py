@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hwmodel import units
+from hwmodel.report.energy import energy_lines
 from hwmodel.report.prices import price_line
 from hwmodel.solve.result import Band, PlanLayout
 
@@ -142,6 +143,7 @@ FILTERS = {
     "duration": duration,
     "layout": layout_words,
     "price_line": price_line,
+    "energy_lines": energy_lines,
 }
 
 

@@ -55,9 +55,9 @@ def answer(
     z = quantile_z(setting.request.confidence)
     hours = billed.elapsed_days.scaled(24.0 * fleet.accelerators)
     cost = _cost(setting, hours, billed.elapsed_days.value * SECONDS_PER_DAY)
-    watts = energy(1.0, setting.part, setting.system, setting.energy)
-    energy_band = Band.around(float(watts.total_kwh) / 1e3, ENERGY_LOG_HALF_WIDTH).times(hours)
     mfu = flop_convention_rate(fleet, at, rate)
+    watts = energy(1.0, setting.part, setting.system, setting.energy, six_nd_share(fleet, 6.0 * at.flop_params, rate))
+    energy_band = Band.around(float(watts.total_kwh) / 1e3, ENERGY_LOG_HALF_WIDTH).times(hours)
     return Answer(
         params=sized.params,
         tokens=sized.tokens,
@@ -110,8 +110,8 @@ def _billed(fleet: Fleet, params: float, days: Band) -> Billed:
     )
 
 
-# Mean load of chips in training runs spans 0.6 to 0.9 of their rating around the 0.75 of arXiv 2405.21015.
-ENERGY_LOG_HALF_WIDTH = math.log(0.9 / 0.75)
+# Mean draw of servers in training runs spans 0.6 to 0.9 of their rating around the 0.76 of arXiv 2506.14551.
+ENERGY_LOG_HALF_WIDTH = math.log(0.9 / 0.76)
 
 
 def flop_convention_rate(fleet: Fleet, at: SizedShape, tokens_per_s: float) -> float:
@@ -122,6 +122,11 @@ def flop_convention_rate(fleet: Fleet, at: SizedShape, tokens_per_s: float) -> f
         per_token = float(shapes.flop_per_token(at.shape, r.seq_len, r.flop_convention))
         flop = flop * per_token / float(shapes.flop_per_token(at.shape, r.seq_len, "6nd"))
     return tokens_per_s * flop / (fleet.accelerators * fleet.peak_flop_per_s)
+
+
+def six_nd_share(fleet: Fleet, flop_per_token: float, tokens_per_s: float) -> float:
+    """MFU in 6 N D, which the draw of power goes by whatever convention the report prints."""
+    return tokens_per_s * flop_per_token / (fleet.accelerators * fleet.peak_flop_per_s)
 
 
 def _cost(setting: Setting, hours: Band, elapsed_s: float) -> Band | None:

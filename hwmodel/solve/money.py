@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hwmodel.economics import energy, goodput, owned_usd_per_accelerator_hour, rent
-from hwmodel.solve.answers import kwh_per_accelerator_hour
+from hwmodel.economics import (
+    energy,
+    goodput,
+    owned_usd_per_accelerator_hour,
+    paper_convention_kwh,
+    power,
+    rent,
+)
+from hwmodel.solve.answers import kwh_per_accelerator_hour, six_nd_share
 from hwmodel.solve.result import value_of
 from hwmodel.solve.setting import Fleeted
 from hwmodel.specs import PriceQuote, PriceSummary
@@ -23,7 +30,7 @@ def money(setting: Fleeted, solved: Solved) -> dict[str, Any]:
     return {
         "price": _rented(setting, hours),
         "owned": _owned(setting, hours),
-        "energy": _energy(setting, hours),
+        "energy": _energy(setting, solved, hours),
         "goodput": _failures(setting, solved, hours),
     }
 
@@ -98,17 +105,29 @@ def _owned(setting: Fleeted, hours: float) -> dict[str, Any] | None:
     }
 
 
-def _energy(setting: Fleeted, hours: float) -> dict[str, Any]:
-    used = energy(hours, setting.part, setting.system, setting.energy)
+def _energy(setting: Fleeted, solved: Solved, hours: float) -> dict[str, Any]:
+    """Where the energy goes, its carbon by grid and by contract, water, and what papers would print of the run."""
+    facts, answer = setting.energy, solved.answer
+    mfu = six_nd_share(solved.fleet, answer.train_flop / value_of(answer.tokens), value_of(answer.tokens_per_s))
+    used = energy(hours, setting.part, setting.system, facts, mfu)
+    drawn = power(setting.part, setting.system, facts, mfu)
+    rated = setting.part.tdp_w
+    printed = None if not rated else float(paper_convention_kwh(hours, rated, facts.pue))
     return {
         "chip_mwh": float(used.chip_j) / 3.6e9,
         "server_mwh": float(used.server_j) / 3.6e9,
         "facility_mwh": float(used.facility_j) / 3.6e9,
-        "pue": setting.energy.pue,
-        "grid_region": setting.energy.grid_region,
-        "grid_kg_co2e_per_kwh": setting.energy.grid_kg_co2e_per_kwh,
+        "it_w_per_accelerator": float(drawn.chip_w + drawn.server_w),
+        "chip_w": float(drawn.chip_w),
+        "pue": facts.pue,
+        "grid_region": facts.grid_region,
+        "grid_kg_co2e_per_kwh": facts.grid_kg_co2e_per_kwh,
         "grid_t_co2e": float(used.grid_kg_co2e) / 1e3,
+        "market_t_co2e": None if used.market_kg_co2e is None else float(used.market_kg_co2e) / 1e3,
         "embodied_t_co2e": float(used.embodied_kg_co2e) / 1e3,
+        "water_m3": None if used.water_l is None else float(used.water_l) / 1e3,
+        "paper_convention_mwh": None if printed is None else printed / 1e3,
+        "paper_convention_t_co2e": None if printed is None else printed * facts.grid_kg_co2e_per_kwh / 1e3,
     }
 
 

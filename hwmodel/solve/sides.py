@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hwmodel import laws
-from hwmodel.economics import mean_chip_power_w
+from hwmodel.economics import power
 from hwmodel.economics.goodput import LOWEST_GOODPUT
 from hwmodel.errors import HwModelError
 from hwmodel.laws import batch as batch_laws
@@ -189,7 +189,7 @@ def _fleet_warnings(setting: Fleeted, solved: Solved) -> list[str]:
         )
     if solved.answer.goodput is not None and solved.answer.goodput <= LOWEST_GOODPUT:
         said.append("failures come faster than checkpoints: the elapsed time is a lower bound")
-    _, power_flag = mean_chip_power_w(setting.part, setting.energy)
+    power_flag = power(setting.part, setting.system, setting.energy).flag
     if power_flag:
         said.append(power_flag)
     if setting.price is None:

@@ -66,12 +66,17 @@ class EnergyFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What turns chip power into site energy and carbon."""
 
     pue: float
-    load_fraction: float  # mean chip power over its rating during training
-    server_overhead_fraction: float  # host, fans, network, as a fraction of chip rating
+    load_fraction: float  # mean power of a server over its rating while it trains
+    server_overhead_fraction: float  # rating of host, fans, network, as a fraction of the chip's
     grid_kg_co2e_per_kwh: float
     grid_region: str
     embodied_kg_co2e_per_accelerator_hour: float
     usd_per_kwh: float
+    idle_fraction: float = 0.0  # draw of a cluster that waits, over its rating
+    draw_mfu_scale: float = 0.0  # MFU over which the draw rises to the load fraction by 1 - 1/e; 0: it is always there
+    server_load_fraction: float = 0.0  # draw of the parts beside the accelerators over their rating; 0: as the rest
+    water_l_per_kwh: float | None = None  # on site, a kWh of IT energy
+    market_kg_co2e_per_kwh: float | None = None  # by the site's contracts
     facility: str = ""  # catalog record behind these facts
     grid_source: str = ""
 

@@ -208,7 +208,7 @@ def test_energy_and_regions(catalog: Catalog) -> None:
     assert catalog.energy(region="FRA") == catalog.energy(region="France")
     assert catalog.energy(region="europe-west9").grid_kg_co2e_per_kwh == pytest.approx(0.034)
     assert catalog.energy(system="tpu-v5p-pod").load_fraction == 0.43
-    assert catalog.energy(system="dgx-h100").load_fraction == 0.75
+    assert catalog.energy(system="dgx-h100").load_fraction == 0.76
     with pytest.raises(InputError, match="unknown region"):
         catalog.energy(region="Atlantis")
 

@@ -42,7 +42,7 @@ def test_energy_adds_up_and_follows_pue() -> None:
     used = energy(1000.0, part, system, CATALOG.energy())
     assert used.total_j == pytest.approx(used.chip_j + used.server_j + used.facility_j)
     assert used.facility_j == pytest.approx((used.chip_j + used.server_j) * (CATALOG.energy().pue - 1))
-    assert used.chip_j == pytest.approx(400.0 * CATALOG.energy().load_fraction * 1000 * 3600)
+    assert used.chip_j + used.server_j == pytest.approx(6500 / 8 * CATALOG.energy().load_fraction * 1000 * 3600)
     assert used.grid_kg_co2e == pytest.approx(used.total_kwh * CATALOG.energy().grid_kg_co2e_per_kwh)
 
 
