@@ -1,4 +1,5 @@
-"""Write the example budgets of this folder, or compare them with fresh ones: `python reports/make.py [--check]`.
+"""Write the example budgets of this folder and what README quotes of the first, or compare them with fresh ones:
+`python reports/make.py [--check]`.
 
 The comparison is by numbers: the same tables with figures that agree to one in a thousand.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 from pathlib import Path
 
 import hwmodel as hm
@@ -32,6 +34,33 @@ def write(name: str, question: dict[str, str]) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+def requoted(readme: str, report: str) -> str:
+    """README with the figures of its quoted answer as `report` has them: paragraphs by their first words, rows by
+    their first cell."""
+    paragraphs = [" ".join(p.split()) for p in report.split("\n\n") if not p.startswith(("|", "#", "```"))]
+    rows: dict[str, str] = {}
+    for line in report.splitlines():
+        if line.startswith("| "):
+            rows.setdefault(line.split("|")[1].strip(), line)  # of the first table
+    lines, kept = readme.split("\n"), []
+    place = 0
+    while place < len(lines):
+        block = [lines[place]]
+        if lines[place].startswith("> ") and not lines[place].startswith("> |"):
+            while lines[place + len(block)].startswith("> ") and lines[place + len(block)] != ">":
+                block.append(lines[place + len(block)])
+            said = " ".join(line.removeprefix("> ") for line in block)
+            fresh = next((p for p in paragraphs if p.split()[:2] == said.split()[:2]), said)
+            if not said.endswith(fresh[-20:]):
+                fresh = fresh.split("), ")[0] + ")." if said.startswith("**Layout.**") else fresh
+            kept += textwrap.wrap(fresh, 120, initial_indent="> ", subsequent_indent="> ", break_on_hyphens=False)
+        else:
+            label = lines[place].split("|")[1].strip() if lines[place].startswith("> | ") else ""
+            kept.append(f"> {rows[label]}" if label and label in rows else lines[place])
+        place += len(block)
+    return "\n".join(kept)
+
+
 def numbers(text: str) -> list[float]:
     """Every number of a report, without its version lines."""
     kept = [line for line in text.splitlines() if not line.startswith("hwmodel ")]
@@ -54,6 +83,9 @@ def main() -> int:
     if "--check" not in sys.argv[1:]:
         for name, question in EXAMPLES.items():
             write(name, question)
+        readme = HERE.parent / "README.md"
+        quoted = (HERE / f"{next(iter(EXAMPLES))}.md").read_text(encoding="utf-8")
+        readme.write_text(requoted(readme.read_text(encoding="utf-8"), quoted), encoding="utf-8")
         return 0
     found = [line for name, question in EXAMPLES.items() for line in differences(name, question)]
     print("\n".join(found) or "reports agree")
