@@ -15,7 +15,8 @@ from hwmodel.errors import InfeasibleError
 
 _RUN = (
     "gpus", "system", "nic_gbit_s", "params", "model", "seq_len", "global_batch", "global_batch_tokens", "tp", "cp",
-    "pp", "vpp", "ep", "micro_batch", "zero", "recompute", "flop_convention", "stack", "year", "catalogs",
+    "pp", "vpp", "ep", "etp", "micro_batch", "zero", "recompute", "offload", "flop_convention", "stack", "year",
+    "catalogs",
 )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from hwmodel.specs import Block, Layout, Precision, Shape, Stack, Workload
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, Machine
 
 _LN2 = 0.6931471805599453
+MODULES = ("up_projections", "mlp", "shared_experts", "experts")  # of `shapes.matrices`, whose products are told apart
 
 
 class LayerTimes(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +49,12 @@ class LayerTimes(msgspec.Struct, frozen=True, kw_only=True):
     ep_f: Num
     ep_b: Num
     launches_f: Num  # kernels launched (a count)
+    norms_f: Num  # of `memory_f`, what norms move
+    activation_f: Num  # of `memory_f`, what the activations of the feed-forward network move
+    up_projections_f: Num  # of `gemm_f`, by module, as the next three
+    mlp_f: Num
+    shared_experts_f: Num
+    experts_f: Num
     head_s: Num
 
 
@@ -108,14 +115,16 @@ def _matrix_times(
 
 def _products(
     shape: Shape, block: Block, tokens: Num, layout: Layout, machine: Machine, stack: Stack, trainable: Any
-) -> tuple[Num, Num]:
-    """Forward and backward seconds of a layer's matrix products."""
+) -> tuple[Num, Num, dict[str, Num]]:
+    """Forward and backward seconds of a layer's matrix products, and the forward ones by module."""
     forward: Num = 0.0
     backward: Num = 0.0
+    modules: dict[str, Num] = {}
     for matrix in shapes.matrices(shape, block, _held(block, layout)):
         there, back = _matrix_times(matrix, block, tokens, layout, machine, stack, trainable)
         forward, backward = forward + there, backward + back
-    return forward, backward
+        modules[matrix.module] = modules.get(matrix.module, 0.0) + there
+    return forward, backward, modules
 
 
 def attention_constants(machine: Machine, stack: Stack) -> AttentionConstants:
@@ -164,18 +173,23 @@ def _scan(block: Block, tokens: Num, layout: Layout, machine: Machine) -> tuple[
 
 def _traffic(
     shape: Shape, block: Block, tokens: Num, layout: Layout, precision: Precision, machine: Machine, stack: Stack
-) -> tuple[Num, Num]:
-    """Seconds of element-wise operations: norms, residuals, rotary embedding, activation, expert permutation."""
+) -> tuple[Num, Num, Num]:
+    """Seconds of a forward pass's element-wise operations (norms, residuals, rotary embedding, activation, expert
+    permutation), and of them the norms' and the activation's."""
     d = shape.d_model
     split = where(layout.sequence_parallel > 0, layout.tp, 1.0)
-    width = shapes.ffn_active(block) * block.d_ff * where(block.n_experts > 0, layout.etp, 1.0) + block.d_ff_shared
+    width = shapes.ffn_active(block) * block.d_ff + block.d_ff_shared
     rotary = 2.0 * (block.n_heads + block.n_kv_heads) * block.head_dim
-    permuted = where(block.n_experts > 0, 2.0 * (block.top_k + 1.0) * d, 0.0)
-    elements = 10.0 * d / split + ((2.0 + block.gated) * width + rotary + permuted) / layout.tp
-    size = tokens * elements * precision.residual_bytes * stack.memory_passes
-    kernels = 7.0 * machine.memory.launch_s
-    forward = memory_bound_s(size, machine.memory) + kernels
-    return forward, 2.0 * forward
+    # Ranks that share an expert receive each other's tokens.
+    permuted = where(block.n_experts > 0, 2.0 * (block.top_k + 1.0) * d * layout.etp, 0.0)
+    activation = (2.0 + block.gated) * width / layout.tp
+    elements = 10.0 * d / split + activation + (rotary + permuted) / layout.tp
+    size = tokens * precision.residual_bytes * stack.memory_passes
+    launch = machine.memory.launch_s
+    forward = memory_bound_s(size * elements, machine.memory) + 7.0 * launch
+    # A norm reads and writes once; two a layer.
+    norms = memory_bound_s(size * 4.0 * d / split, machine.memory) + launch
+    return forward, norms, memory_bound_s(size * activation, machine.memory)
 
 
 def _casts(shape: Shape, block: Block, tokens: Num, layout: Layout, machine: Machine) -> tuple[Num, Num]:
@@ -210,7 +224,10 @@ def _tensor_parallel(
     gathered = all_gather_s(size, layout.tp, near, net) + reduce_scatter_s(size, layout.tp, near, net)
     one = where(layout.sequence_parallel > 0, gathered, all_reduce_s(size, layout.tp, near, net))
     one = one * where(layout.tp > near, slower_network(layout.tp / near, stack), 1.0)
-    pairs = where(block.n_heads > 0, 1.0, 0.0) + where((block.n_experts > 0) & (layout.etp < 1.5), 0.0, 1.0)
+    # Ranks that share an expert gather its tokens after they were dispatched: once for each expert that a token takes.
+    copies = where(layout.ep > 1.0, block.top_k, 1.0)
+    experts = where(layout.etp < 1.5, 0.0, copies)
+    pairs = where(block.n_heads > 0, 1.0, 0.0) + where(block.n_experts > 0, experts, 1.0)
     return where(layout.tp > 1.0, one * pairs * (1.0 - stack.tp_overlap), 0.0)
 
 
@@ -245,7 +262,7 @@ def _expert_parallel(
     near = minimum(layout.ep, inside)
     domains = layout.ep / near
     # A token goes once to each rank that holds one of its experts, and once over the network to each such domain.
-    sent = tokens / layout.tp * layout.etp * shape.d_model * precision.residual_bytes
+    sent = tokens / layout.tp * shape.d_model * precision.residual_bytes
     one = all_to_all_s(sent * _distinct(block.top_k, layout.ep), layout.ep, near, net)
     if anywhere(domains > 1.0):
         reached = minimum(domains, block.top_groups)
@@ -275,11 +292,11 @@ def _one_kind(
 ) -> dict[str, Num]:
     tokens = layout.micro_batch * workload.seq_len / layout.cp
     trainable = where(workload.trainable_fraction < 0.5, 0.0, 1.0)
-    products_f, products_b = _products(shape, block, tokens, layout, machine, stack, trainable)
+    products_f, products_b, modules = _products(shape, block, tokens, layout, machine, stack, trainable)
     factor = where(precision.activation_bytes > 1.5, stack.sustained_high, stack.sustained)
     attention_f, attention_b = _attention(block, layout, workload, machine, stack)
     scan_f, scan_b = _scan(block, tokens, layout, machine)
-    memory_f, memory_b = _traffic(shape, block, tokens, layout, precision, machine, stack)
+    memory_f, norms_f, activation_f = _traffic(shape, block, tokens, layout, precision, machine, stack)
     cast_f, cast_b = _casts(shape, block, tokens, layout, machine)
     tp = _tensor_parallel(shape, block, tokens, layout, precision, machine, stack)
     ep = _expert_parallel(shape, block, tokens, layout, precision, machine, stack)
@@ -289,7 +306,7 @@ def _one_kind(
         "attention_f": attention_f + scan_f,
         "attention_b": attention_b + scan_b,
         "memory_f": memory_f,
-        "memory_b": memory_b,
+        "memory_b": 2.0 * memory_f,
         "cast_f": cast_f,
         "cast_b": cast_b,
         "tp_f": tp,
@@ -299,6 +316,9 @@ def _one_kind(
         "ep_f": ep,
         "ep_b": ep,
         "launches_f": _launches(block, layout, stack),
+        "norms_f": norms_f,
+        "activation_f": activation_f,
+        **{f"{name}_f": factor * modules.get(name, 0.0) for name in MODULES},
     }
 
 

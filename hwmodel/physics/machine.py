@@ -30,6 +30,9 @@ WIDENED_GROUP_SHARE = 0.5
 FAMILY_UNITS = {"volta": 80.0, "ampere": 108.0, "ada": 142.0, "hopper": 132.0, "blackwell": 148.0, "cdna": 304.0}
 FAMILY_UNITS |= {"tpu": 8.0, "trainium": 8.0, "gaudi": 8.0, "ascend": 32.0}
 
+# PCIe 4.0 x16, one direction, of parts whose sources state no host link.
+ASSUMED_HOST_LINK_BYTES_PER_S = 32e9
+
 
 def part_units(part: Part) -> float:
     """Streaming multiprocessors, compute units or cores that a wave of tiles fills."""
@@ -174,7 +177,9 @@ def network(part: Part, system: System, calibration: KernelCalibration) -> Netwo
         values["pair_loss"] = 0.0
     return Network(
         domain=max(system.domain_accelerators, system.accelerators_per_node if bus else 1.0),
-        link_bytes_per_s=(part.host_link_uni_bytes_per_s or 32e9) if bus else system.link_uni_bytes_per_s,
+        link_bytes_per_s=(part.host_link_uni_bytes_per_s or ASSUMED_HOST_LINK_BYTES_PER_S)
+        if bus
+        else system.link_uni_bytes_per_s,
         nic_bytes_per_s=max(system.nic_uni_bytes_per_s, 1e8),
         mesh=1.0 if topology == "mesh" else 0.0,
         torus=1.0 if topology.startswith("torus") else 0.0,
@@ -270,6 +275,7 @@ def machine(
         memory=MemoryConstants(hbm_bytes_per_s=part.hbm_bytes_per_s, **_fields(MemoryConstants, memory)),
         network=across_bridges(net, part, system, calibration) if serving else net,
         hbm_bytes=part.usable_hbm_bytes or part.hbm_bytes,
+        host_link_bytes_per_s=part.host_link_uni_bytes_per_s or ASSUMED_HOST_LINK_BYTES_PER_S,
         units=part_units(part),
         provenance=found,
     )

@@ -17,14 +17,24 @@ from hwmodel.physics.stages import LayerShard, data_ranks, layer_shard, layers_p
 from hwmodel.specs import Block, Layout, MemoryTerms, Precision, Shape, Stack, Workload
 
 STAGES = ("first", "middle", "last")
+OFFLOAD_LAYERS = 2.0  # layers whose activations are on the accelerator on their way to the host and back
 
 
 class _Saved(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes that one layer saves for one token: all of it, what selective recomputation drops, and its input alone."""
+    """Bytes that one layer saves for one token, all of them and by the module whose repetition does without them.
+
+    `norms`: their outputs, which products read; `activation`: what enters the second product of the feed-forward
+    network; `network`: all that this network saves; `entry`: the layer's input alone.
+    """
 
     whole: Num
-    selective: Num
     entry: Num
+    norms: Num
+    activation: Num
+    attention: Num
+    up_projections: Num
+    network: Num
+    shared_experts: Num
 
 
 def _layer_bytes_per_token(
@@ -35,38 +45,64 @@ def _layer_bytes_per_token(
     split = where(layout.sequence_parallel > 0, layout.tp, 1.0)
     heads = ceil(block.n_heads / layout.tp)
     kv = ceil(block.n_kv_heads / layout.tp)
-    mixer = heads * (block.head_dim * r + v_dim * (r + a)) + kv * shapes.cached_width(block) * r
-    mixer = mixer + (block.q_lora_rank + block.kv_lora_rank + block.rope_dim) * 2.0 * r
-    fused = 1.0 + block.gated
-    moe = block.n_experts > 0
-    width = where(moe, block.top_k * block.d_ff * layout.etp * stack.imbalance, block.d_ff) + block.d_ff_shared
-    width = width / layout.tp
-    permuted = where(moe, block.top_k * 2.0 * d * a / layout.tp, 0.0)
-    norms = (2.0 * r + 2.0 * a) * d / split
+    # What attention returns enters the output product as it is, or cast where products read a narrower format.
+    returned = v_dim * (r + where(a < r, a, 0.0))
+    expanded = heads * block.head_dim * r + kv * shapes.cached_width(block) * r
+    latents = (block.q_lora_rank + block.kv_lora_rank + block.rope_dim) * 2.0 * r
     unfused = stack.attention_generation < 0.5
-    scores = where(unfused, heads * seq_len * 5.0, 0.0)
-    # With fused attention there are no scores to drop: norm and activation outputs go instead.
-    dropped = where(unfused, scores, 2.0 * a * d / split + width * a)
-    whole = norms + mixer + width * (fused * r + a) + permuted + scores
-    return _Saved(whole=whole, selective=dropped, entry=r * d / split)
+    scores = where(unfused, heads * seq_len * 5.0, 0.0) if anywhere(unfused) else 0.0
+    moe = block.n_experts > 0
+    routed = where(moe, block.top_k * block.d_ff * stack.imbalance, block.d_ff) / layout.tp
+    permuted = where(moe, block.top_k * 2.0 * d * a * layout.etp / layout.tp, 0.0)
+    wide, shared = (1.0 + block.gated) * r + a, block.d_ff_shared / layout.tp
+    network = routed * wide + permuted
+    outputs = 2.0 * a * d / split
+    whole = 2.0 * r * d / split + outputs + expanded + heads * returned + latents + network + shared * wide + scores
+    return _Saved(
+        whole=whole,
+        entry=r * d / split,
+        norms=outputs,
+        activation=(routed + shared) * a,
+        attention=scores,
+        up_projections=where(block.kv_lora_rank > 0, expanded, 0.0),
+        network=network,
+        shared_experts=shared * wide,
+    )
 
 
-def _layer_activations(
+def _dropped(saved: _Saved, block: Block, layout: Layout) -> Num:
+    """Bytes a token of what a layer computes again by modules instead of keeping it."""
+    network = where(block.n_experts > 0, layout.recompute_experts, layout.recompute_mlp)
+    dropped: Num = 0.0
+    for share, size in (
+        (layout.recompute_norms, saved.norms),
+        (layout.recompute_activation * (1.0 - network), saved.activation),
+        (layout.recompute_attention, saved.attention),
+        (layout.recompute_up_projections, saved.up_projections),
+        (layout.recompute_shared_experts, saved.shared_experts),
+        (network, saved.network),
+    ):
+        if anywhere(share > 0):
+            dropped = dropped + share * size
+    return dropped
+
+
+def layer_activations(
     shape: Shape, layout: Layout, precision: Precision, stack: Stack, seq_len: Num
 ) -> tuple[Num, Num]:
-    """Bytes a token that the mean layer keeps under the layout's recomputation, and that it needs while recomputing."""
+    """Bytes a token that the mean layer keeps under the layout's recomputation, and that it needs while it computes."""
     count = shapes.layers(shape)
     kept: Num = 0.0
     work: Num = 0.0
-    full = maximum(maximum(layout.recompute - 1.0, 0.0), minimum(layout.recompute, 1.0) * stack.selective_layers)
-    selective = minimum(layout.recompute, 1.0)
+    layers = layout.recompute_layers
     for block in shape.blocks:
         saved = _layer_bytes_per_token(shape, block, layout, precision, stack, seq_len)
-        lean = saved.whole - selective * saved.selective
+        dropped = _dropped(saved, block, layout)
+        lean = saved.whole - dropped
         share = block.count / count
-        kept = kept + share * ((1.0 - full) * lean + full * saved.entry)
-        again = where(full > 0, saved.whole, selective * saved.selective) + stack.workspace_layers * lean
-        work = work + share * again
+        kept = kept + share * ((1.0 - layers) * lean + layers * saved.entry)
+        again = where(layers > 0, saved.whole, dropped)
+        work = work + share * (again + stack.workspace_layers * lean)
     return kept, work
 
 
@@ -98,14 +134,18 @@ def _states(
         return dense / where(cut, dense_ranks, 1.0) + experts / where(cut, expert_ranks, 1.0)
 
     gradient = where(stack.gradient_bytes > 0, stack.gradient_bytes, precision.gradient_bytes)
-    gathered = where(layout.zero > 2.5, 2.0 * shard.layer * precision.weight_comm_bytes, 0.0)
+    # Fully sharded: two layers are whole at a time; stages of a pipeline keep theirs whole, weights and gradients,
+    # until the last micro-batch has passed (torchtitan, `reshard_after_forward = not pp_enabled`).
+    whole = held(4.0) * (precision.weight_comm_bytes + precision.gradient_comm_bytes * trainable)
+    two = 2.0 * shard.layer * precision.weight_comm_bytes
+    gathered = where(layout.zero > 2.5, where(layout.pp > 1.5, whole, two), 0.0)
     spare = stack.parameter_buffer_bytes * held(3.0) * trainable
     states = precision.master_bytes + precision.moment_bytes
     # Frozen weights keep neither gradients nor states.
     return (
         precision.weight_bytes * held(3.0),
         gradient * held(2.0) * trainable,
-        states * held(1.0) * trainable,
+        states * held(1.0) * trainable * (1.0 - layout.offload_optimizer),
         gathered + spare,
     )
 
@@ -119,6 +159,7 @@ def _stage_memory(
     stack: Stack,
     shard: LayerShard,
     layers_here: Num,
+    saved: tuple[Num, Num],
 ) -> MemoryTerms:
     single = layout.pp < 1.5
     ends = vocabulary_matrices(shape, layout)
@@ -130,8 +171,11 @@ def _stage_memory(
     weights, gradients, optimizer, buffers = _states(layers_here, outside, shard, layout, precision, stack, trainable)
     tokens = layout.micro_batch * workload.seq_len / layout.cp
     m = maximum(workload.global_batch_seqs / (layout.micro_batch * layout.dp), 1.0)
-    kept, work = _layer_activations(shape, layout, precision, stack, workload.seq_len)
-    activations = tokens * (kept * layers_here * _in_flight(stage, layout, m, stack) + work) * stack.activation_overhead
+    kept, work = saved
+    here = layers_here * _in_flight(stage, layout, m, stack)
+    if anywhere(layout.offload_activations > 0):
+        here = where(layout.offload_activations > 0, minimum(here, OFFLOAD_LAYERS), here)
+    activations = tokens * (kept * here + work) * stack.activation_overhead
     logits = has_head[stage] * tokens * ceil(shape.vocab / layout.tp) * stack.logits_bytes
     # A sequence-parallel rank gathers its whole input before each product.
     gathered = where(layout.sequence_parallel * (layout.tp - 1.0) > 0, tokens * shape.d_model * 4.0, 0.0)
@@ -153,8 +197,9 @@ def memory_by_stage(
     """Peak bytes on the first, a middle and the last pipeline stage (equal where there is one)."""
     shard = layer_shard(shape, layout)
     stages = layers_per_stage(shape, layout, stack)
+    saved = layer_activations(shape, layout, precision, stack, workload.seq_len)
     return {
-        name: _stage_memory(name, shape, precision, layout, workload, stack, shard, getattr(stages, name))
+        name: _stage_memory(name, shape, precision, layout, workload, stack, shard, getattr(stages, name), saved)
         for name in STAGES
     }
 
@@ -163,10 +208,11 @@ def peak_memory(shape: Shape, precision: Precision, layout: Layout, workload: Wo
     """Peak bytes on the fullest stage. A middle stage never exceeds the first unless it has more layers."""
     shard = layer_shard(shape, layout)
     stages = layers_per_stage(shape, layout, stack)
+    saved = layer_activations(shape, layout, precision, stack, workload.seq_len)
     fullest: Any = None
     names = STAGES if anywhere(layout.pp > 1.5) else STAGES[:1]
     for name in names:
-        terms = _stage_memory(name, shape, precision, layout, workload, stack, shard, getattr(stages, name))
+        terms = _stage_memory(name, shape, precision, layout, workload, stack, shard, getattr(stages, name), saved)
         if fullest is None:
             fullest = terms
             continue

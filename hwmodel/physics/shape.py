@@ -42,7 +42,8 @@ class Matrix(NamedTuple):
     The layer holds `copies` of the matrix, `passed` of which each token goes through. `kind` names the format and who
     shares the work: "dense" (the recipe's format, tensor-parallel ranks), "groups" (the same, each copy with its slice
     of the token), "experts" (the recipe's format, expert-parallel ranks) and "router" (high precision, every rank).
-    `present` is the mask of the rows that have the product, True where all have.
+    `present` is the mask of the rows that have the product, True where all have. `module` names the part of the layer
+    as recomputation does: "attention", "up_projections" (from latents to heads), "mlp", "shared_experts", "experts".
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Matrix(NamedTuple):
     copies: Num = 1.0
     passed: Num = 1.0
     present: Any = True
+    module: str = "attention"
 
     def only(self, value: Num) -> Num:
         """`value` in the rows that have the product, else zero."""
@@ -115,9 +117,10 @@ def _attention_matrices(shape: Shape, block: Block, part: Part) -> list[Matrix]:
         rank = where(block.q_lora_rank > 0, block.q_lora_rank, d)
         up = part.heads * (block.head_dim - block.rope_dim + v_dim)
         found.append(Matrix("dense", down, d, present=_mask(narrowed)))
-        found.append(Matrix("dense", query, rank, present=_mask(narrowed)))
+        found.append(Matrix("dense", query, rank, present=_mask(narrowed), module="up_projections"))
         if anywhere(latent):
-            found.append(Matrix("dense", up, block.kv_lora_rank, present=_mask(latent)))
+            up_projection = Matrix("dense", up, block.kv_lora_rank, present=_mask(latent), module="up_projections")
+            found.append(up_projection)
     return found + _output_matrices(shape, block, part.heads * v_dim, part.tp, _mask(attends))
 
 
@@ -131,10 +134,12 @@ def _output_matrices(shape: Shape, block: Block, wide: Num, tp: Num, attends: An
     return [first, Matrix("dense", d, where(grouped, groups * block.o_lora_rank, wide), present=attends)]
 
 
-def _network(d: Num, width: Num, gated: Num, kind: str, present: Any, copies: Num, passed: Num) -> list[Matrix]:
+def _network(
+    d: Num, width: Num, gated: Num, kind: str, present: Any, copies: Num, passed: Num, module: str
+) -> list[Matrix]:
     """The product into a network of `width` (two side by side where it is gated) and the one out of it."""
-    up = Matrix(kind, (1.0 + gated) * width, d, copies, passed, present)
-    return [up, Matrix(kind, d, width, copies, passed, present)]
+    up = Matrix(kind, (1.0 + gated) * width, d, copies, passed, present, module)
+    return [up, Matrix(kind, d, width, copies, passed, present, module)]
 
 
 def _network_matrices(shape: Shape, block: Block, part: Part) -> list[Matrix]:
@@ -143,12 +148,12 @@ def _network_matrices(shape: Shape, block: Block, part: Part) -> list[Matrix]:
     routed, dense, shared = block.n_experts > 0, (block.n_experts <= 0) & (block.d_ff > 0), block.d_ff_shared > 0
     found = []
     if anywhere(dense):
-        found += _network(d, part.d_ff, gated, "dense", _mask(dense), 1.0, 1.0)
+        found += _network(d, part.d_ff, gated, "dense", _mask(dense), 1.0, 1.0, "mlp")
     if anywhere(routed):
-        found.append(Matrix("router", block.n_experts, d, present=_mask(routed)))
-        found += _network(d, part.d_ff, gated, "experts", _mask(routed), block.n_experts, block.top_k)
+        found.append(Matrix("router", block.n_experts, d, present=_mask(routed), module="experts"))
+        found += _network(d, part.d_ff, gated, "experts", _mask(routed), block.n_experts, block.top_k, "experts")
     if anywhere(shared):
-        found += _network(d, part.d_ff_shared, gated, "dense", _mask(shared), 1.0, 1.0)
+        found += _network(d, part.d_ff_shared, gated, "dense", _mask(shared), 1.0, 1.0, "shared_experts")
     return found
 
 

@@ -17,6 +17,7 @@ from hwmodel.physics.collectives import all_gather_s, point_to_point_s
 from hwmodel.physics.columns import anywhere, distinct, has_column, is_column, take
 from hwmodel.physics.kernels import memory_bound_s
 from hwmodel.physics.layer import LayerTimes, layer_times, slower_network
+from hwmodel.physics.memory import layer_activations
 from hwmodel.physics.stages import LayerShard, data_ranks, layer_shard, layers_per_stage, vocabulary_matrices
 from hwmodel.specs import Layout, Precision, Shape, Stack, StepTerms, Workload
 from hwmodel.specs.kernels import Machine
@@ -25,23 +26,53 @@ _LN2 = 0.6931471805599453
 _TINY = 1e-30
 
 
-class _Share(msgspec.Struct, frozen=True, kw_only=True):
-    """Fractions of the forward pass that recomputation repeats, by kind."""
+class _Again(msgspec.Struct, frozen=True, kw_only=True):
+    """What the backward pass computes again: seconds of device work, and shares of a layer's traffic and launches."""
 
-    attention: Num
-    memory: Num
-    layer: Num
+    device_s: Num
+    attention: Num  # share of the attention core
+    network: Num  # share of the feed-forward network's tensor-parallel transfers
+    experts: Num  # share of dispatch and combine
+    layers: Num  # share of the layers whose forward pass is launched again
 
 
-def _recompute(layout: Layout, stack: Stack) -> _Share:
-    """What is done again: selective recomputation repeats unfused scores, or norms and activations beside fused ones.
+# What one module's repetition takes, by the field of the layout and the times of a layer that it adds.
+_REPEATED = (
+    ("recompute_norms", "norms_f"),
+    ("recompute_attention", "attention_f"),
+    ("recompute_up_projections", "up_projections_f"),
+    ("recompute_shared_experts", "shared_experts_f"),
+)
+_NETWORKS = (("recompute_mlp", "mlp_f"), ("recompute_experts", "experts_f"))
+_ALWAYS = ("attention_f",)  # times that are read whatever is computed again
+_NETWORK_CASTS = 0.5  # of a layer's casts, those of its feed-forward network (half of its products' operands)
 
-    Between 1 (selective) and 2 (full) the value counts the layers that are recomputed whole.
-    """
-    full = maximum(maximum(layout.recompute - 1.0, 0.0), minimum(layout.recompute, 1.0) * stack.selective_layers)
-    selective = maximum(minimum(layout.recompute, 1.0) - full, 0.0)
-    fused = where(stack.attention_generation > 0.5, 1.0, 0.0)
-    return _Share(attention=full + selective * (1.0 - fused), memory=full + selective * fused * 0.7, layer=full)
+
+def _recompute(layout: Layout, times: LayerTimes) -> _Again:
+    """Seconds and shares that recomputation repeats: whole layers, and the named modules of the others."""
+    layers = layout.recompute_layers
+    modules: Num = 0.0
+    for field, time in _REPEATED:
+        if anywhere(getattr(layout, field) > 0):
+            modules = modules + getattr(layout, field) * getattr(times, time)
+    mlp, experts = layout.recompute_mlp, layout.recompute_experts
+    if anywhere(mlp > 0):
+        modules = modules + mlp * (times.mlp_f + _NETWORK_CASTS * times.cast_f)
+    if anywhere(experts > 0):
+        modules = modules + experts * (times.experts_f + _NETWORK_CASTS * times.cast_f)
+    network = maximum(mlp, experts)
+    activation = maximum(layout.recompute_activation, network)
+    if anywhere(activation > 0):
+        modules = modules + activation * times.activation_f
+    whole = times.gemm_f + times.cast_f + times.attention_f + times.memory_f
+    others = 1.0 - layers
+    return _Again(
+        device_s=layers * whole + others * modules,
+        attention=layers + others * layout.recompute_attention,
+        network=layers + others * 0.5 * network,
+        experts=layers + others * experts,
+        layers=layers + others * 0.5 * network,
+    )
 
 
 def micro_batches(layout: Layout, workload: Workload) -> Num:
@@ -61,8 +92,20 @@ def _layer_times(
         return layer_times(shape, machine, precision, layout, workload, stack)
     first, inverse = found
     few = layer_times(shape, machine, precision, take(layout, first), take(workload, first), stack)
-    columns: LayerTimes = take(few, inverse)
+    columns: LayerTimes = take(_read(few, layout), inverse)
     return columns
+
+
+def _read(times: LayerTimes, layout: Layout) -> LayerTimes:
+    """The times without those of modules that no layout computes again, so that they are not gathered."""
+    unread = [
+        time
+        for field, time in (*_REPEATED, *_NETWORKS)
+        if time not in _ALWAYS and not anywhere(getattr(layout, field) > 0)
+    ]
+    if not anywhere((layout.recompute_activation + layout.recompute_mlp + layout.recompute_experts) > 0):
+        unread.append("activation_f")
+    return msgspec.structs.replace(times, **dict.fromkeys(unread, 0.0))
 
 
 class _MicroBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,14 +144,14 @@ def _host_s(device: Num, launches: Num, layout: Layout, stack: Stack) -> Num:
 
 
 def _expert_traffic_s(
-    times: LayerTimes, again: _Share, compute: Num, machine: Machine, layout: Layout, stack: Stack
+    times: LayerTimes, again: _Again, compute: Num, machine: Machine, layout: Layout, stack: Stack
 ) -> Num:
     """Exposed seconds of a layer's dispatch and combine.
 
     Interleaved stages have another micro-batch at hand to compute meanwhile (arXiv 2412.19437 section 3.2.1);
     schedules do so where the traffic leaves the scale-up domain.
     """
-    whole = times.ep_f + times.ep_b + again.layer * times.ep_f
+    whole = times.ep_f + times.ep_b + again.experts * times.ep_f
     if not anywhere(layout.ep > 1.0):
         return whole
     crosses = layout.ep * where(layout.etp > 1.0, layout.tp, 1.0) > machine.network.domain
@@ -135,20 +178,19 @@ def _micro_batch(
     shard: LayerShard,
     trainable: Num,
 ) -> _MicroBatch:
-    again = _recompute(layout, stack)
+    again = _recompute(layout, times)
     stages = layers_per_stage(shape, layout, stack)
     accumulate = _accumulate_s(shard, precision, machine, stack) * trainable
     memory = times.memory_f + times.memory_b + accumulate
-    repeated = again.attention * times.attention_f
-    repeated = repeated + again.layer * (times.gemm_f + times.cast_f) + again.memory * times.memory_f
-    tp = times.tp_f + times.tp_b + again.layer * times.tp_f
+    repeated = again.device_s
+    tp = times.tp_f + times.tp_b + again.network * times.tp_f
     cp = times.cp_f + times.cp_b + again.attention * times.cp_f
     gemm = times.gemm_f + times.gemm_b
     attention = times.attention_f + times.attention_b
     cast = times.cast_f + times.cast_b
     ep = _expert_traffic_s(times, again, gemm + attention + memory + cast, machine, layout, stack)
     device = (gemm + attention + memory + cast + repeated + tp + cp + ep) * stack.level
-    launches = times.launches_f * (1.0 + stack.host_backward + again.layer)
+    launches = times.launches_f * (1.0 + stack.host_backward + again.layers)
     layer_host = _host_s(device, launches, layout, stack)
     layer = device + layer_host
     head = times.head_s * stack.level
@@ -209,6 +251,8 @@ def _data_parallel_s(
         return one
 
     full_shard = layout.zero > 2.5
+    # Stages of a pipeline keep their weights whole over the micro-batches, and gather and reduce once (see memory).
+    times = where(full_shard & (layout.pp < 1.5), m, 1.0)
     reduced = gather(g)
     once = reduced + where(layout.zero > 0.5, gather(w * trainable), reduced)
     # Fully sharded: weights are gathered for the forward and the backward pass of every micro-batch; a layer's message
@@ -224,29 +268,49 @@ def _data_parallel_s(
     floor = stack.dp_floor * volume
     edge = 0.1 * volume
     exposed = floor + 0.5 * (hidden + sqrt(hidden * hidden + edge * edge)) * (1.0 - stack.dp_floor)
-    return where(dense_ranks > 1.0, exposed * where(full_shard, m, 1.0), 0.0)
+    return where(dense_ranks > 1.0, exposed * times, 0.0)
 
 
-def _optimizer_s(
-    shape: Shape,
-    machine: Machine,
-    precision: Precision,
-    layout: Layout,
-    stack: Stack,
-    shard: LayerShard,
-    trainable: Num,
-) -> Num:
-    """Seconds of the optimizer: every state read and written once, on the shard that a rank owns."""
+def _owned(shape: Shape, layout: Layout, stack: Stack, shard: LayerShard) -> Num:
+    """Parameters whose optimizer states one rank holds."""
     stages = layers_per_stage(shape, layout, stack)
     dense_ranks, expert_ranks = data_ranks(layout)
     sharded = where(layout.zero > 0.5, 1.0, 0.0)
     vocabulary = vocabulary_matrices(shape, layout) * shard.vocabulary + shard.lookup
     dense = stages.middle * (shard.dense + shard.vectors) + vocabulary
     owned = dense / where(sharded > 0, dense_ranks, 1.0)
-    owned = owned + stages.middle * shard.experts / where(sharded > 0, expert_ranks, 1.0)
+    return owned + stages.middle * shard.experts / where(sharded > 0, expert_ranks, 1.0)
+
+
+def _optimizer_s(machine: Machine, precision: Precision, layout: Layout, owned: Num) -> Num:
+    """Seconds of the optimizer on the accelerator: every state of the `owned` parameters read and written once."""
     states = 2.0 * (precision.master_bytes + precision.moment_bytes) + precision.weight_bytes
     per_param = states + 2.0 * precision.gradient_bytes
-    return memory_bound_s(owned * per_param * trainable, machine.memory)
+    return memory_bound_s(owned * per_param, machine.memory) * (1.0 - layout.offload_optimizer)
+
+
+def _offload_s(
+    machine: Machine, precision: Precision, layout: Layout, stack: Stack, owned: Num, saved: Num, micro_s: Num, m: Num
+) -> Num:
+    """Exposed seconds of what waits in host memory: `saved` bytes of activations go out and come back under each
+    micro-batch; gradients go to an optimizer on the host's cores, and weights come back (arXiv 2101.06840)."""
+    link = machine.host_link_bytes_per_s
+    total: Num = 0.0
+    if anywhere(layout.offload_activations > 0):
+        total = layout.offload_activations * m * maximum(2.0 * saved / link - micro_s, 0.0)
+    if anywhere(layout.offload_optimizer > 0):
+        moved = (precision.gradient_bytes + precision.weight_bytes) / link
+        total = total + layout.offload_optimizer * owned * (moved + 1.0 / stack.host_adam_params_per_s)
+    return total
+
+
+def _saved_bytes(shape: Shape, precision: Precision, layout: Layout, workload: Workload, stack: Stack) -> Num:
+    """Activations that one micro-batch leaves on a middle stage [bytes]; zero where none are moved to the host."""
+    if not anywhere(layout.offload_activations > 0):
+        return 0.0
+    kept, _ = layer_activations(shape, layout, precision, stack, workload.seq_len)
+    tokens = layout.micro_batch * workload.seq_len / layout.cp
+    return tokens * kept * layers_per_stage(shape, layout, stack).middle
 
 
 def _transfer_s(
@@ -279,6 +343,8 @@ def step(
     trainable = minimum(workload.trainable_fraction, 1.0)
     m = micro_batches(layout, workload)
     micro = _micro_batch(shape, machine, precision, layout, stack, times, shard, trainable)
+    owned = _owned(shape, layout, stack, shard) * trainable
+    saved = _saved_bytes(shape, precision, layout, workload, stack)
     bubble = stack.bubble * (layout.pp - 1.0) / layout.vpp * micro.mean_stage
     terms: dict[str, Any] = {
         "gemm_s": m * micro.gemm,
@@ -287,13 +353,14 @@ def step(
         "cast_s": m * micro.cast,
         "logits_s": m * micro.head,
         "recompute_s": m * micro.recompute,
+        "offload_s": _offload_s(machine, precision, layout, stack, owned, saved, micro.total, m),
         "tp_s": m * micro.tp,
         "cp_s": m * micro.cp,
         "ep_s": m * micro.ep,
         "pp_bubble_s": bubble,
         "pp_transfer_s": _transfer_s(shape, machine, precision, layout, workload, stack, m),
         "dp_exposed_s": _data_parallel_s(shape, machine, precision, layout, stack, shard, micro, m, trainable),
-        "optimizer_s": _optimizer_s(shape, machine, precision, layout, stack, shard, trainable),
+        "optimizer_s": _optimizer_s(machine, precision, layout, owned),
         "host_s": m * micro.host + stack.step_s,
     }
     before: Num = 0.0

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import product
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from hwmodel.physics import shape as shape_physics
 from hwmodel.physics.columns import take
+from hwmodel.predict import recompute
 from hwmodel.specs import Layout, Shape
 from hwmodel.specs.stack import GENERIC, Stack
 
@@ -23,12 +25,12 @@ TENSOR = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 PIPELINE = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0, 24.0, 32.0, 36.0, 48.0, 64.0)
 VIRTUAL = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0)
 MICRO_BATCH = (1.0, 2.0, 4.0, 8.0, 16.0)
-RECOMPUTE = (0.0, 1.0, 1.25, 1.5, 1.75, 2.0)  # none, selective, whole in a share of the layers, full
 # Ring or all-to-all context parallelism below this share of a sequence a rank costs more than it saves.
 CONTEXT_TOKENS_PER_RANK = 4096
 # A fleet larger than its batch must split sequences too, into at most so many parts.
 CONTEXT_OF_SMALL_BATCH = (1.0, 2.0, 4.0, 8.0)
-SEARCHED = ("tp", "cp", "pp", "vpp", "ep", "micro_batch", "recompute", "zero")
+# Columns of the table of options; `mode` is a place in the policy's ways to recompute and to offload.
+SEARCHED = ("tp", "cp", "pp", "vpp", "ep", "etp", "micro_batch", "mode", "zero")
 FULL_SHARD = 3.0  # ZeRO stage at which weights are gathered for every layer and pass
 
 
@@ -41,6 +43,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     fixed: tuple[tuple[str, Values], ...] = ()
+    modes: tuple[recompute.Mode, ...] = ((),)  # what is computed again or waits on the host, each with every other
+    modes_of_mixtures: tuple[recompute.Mode, ...] = ((),)
     exact: bool = False
     zero: Values = (1.0, FULL_SHARD)
     interleaves: bool = True
@@ -59,11 +63,30 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         return self.exact and self.stated(name)
 
 
-def policy(stack: Stack, fixed: Mapping[str, float | Values], *, exact: bool = False) -> Policy:
-    """The policy of a question under the habits of a stack. The generic stack shards either way, others as they do."""
+def policy(
+    stack: Stack,
+    fixed: Mapping[str, float | Values],
+    *,
+    again: tuple[str, ...] = (),
+    offload: tuple[str, ...] = (recompute.NONE,),
+    exact: bool = False,
+) -> Policy:
+    """The policy of a question under the habits of a stack. The generic stack shards either way, others as they do.
+
+    `again`: the words of `--recompute` that are tried (none: the usual ones); `offload`: those of `--offload`.
+    """
+
+    def modes(words: tuple[str, ...]) -> tuple[recompute.Mode, ...]:
+        return recompute.combined(
+            tuple(recompute.recompute_mode(word, stack) for word in again or words),
+            tuple(recompute.offload_mode(word) for word in offload),
+        )
+
     values = {name: value if isinstance(value, tuple) else (value,) for name, value in fixed.items()}
     return Policy(
         fixed=tuple(sorted(values.items())),
+        modes=modes(recompute.SEARCHED),
+        modes_of_mixtures=modes(recompute.SEARCHED_OF_MIXTURES),
         exact=exact,
         zero=(1.0, FULL_SHARD) if stack.id == GENERIC else (float(stack.default_zero),),
         interleaves=float(stack.default_vpp_layers) > 0,
@@ -173,17 +196,34 @@ def _shards(stages: float, zero: float, p: Policy) -> bool:
     return zero < FULL_SHARD or stages == 1 or p.stated("zero") or (p.stated("pp") and len(p.zero) == 1)
 
 
+def _expert_tensor(limits: _Limits, tensor: float, p: Policy) -> Values:
+    """Ranks that share an expert: one, or all of a tensor-parallel group."""
+    usual = (1.0, tensor) if limits.experts > 1 and tensor > 1 else (1.0,)
+    return tuple(e for e in p.choices("etp", usual) if tensor % e == 0)
+
+
+def modes_of(shape: Shape, p: Policy) -> tuple[recompute.Mode, ...]:
+    """The ways to recompute and to offload that `mode` counts."""
+    return p.modes_of_mixtures if any(float(block.n_experts) > 0 for block in shape.blocks) else p.modes
+
+
 @lru_cache(maxsize=256)
 def _option_table(limits: _Limits, p: Policy) -> NDArray[np.float64]:
-    rest = list(
-        product(
-            p.choices("ep", _expert_ways(limits)),
-            p.choices("micro_batch", MICRO_BATCH),
-            p.choices("recompute", RECOMPUTE),
-            p.choices("zero", p.zero),
-        )
+    modes = p.modes_of_mixtures if limits.experts > 0 else p.modes
+    experts, rest = (
+        p.choices("ep", _expert_ways(limits)),
+        list(
+            product(
+                p.choices("micro_batch", MICRO_BATCH), (float(i) for i in range(len(modes))), p.choices("zero", p.zero)
+            )
+        ),
     )
-    rows = [(*split, *other) for split, other in product(_splits(limits, p), rest) if _shards(split[2], other[3], p)]
+    rows = [
+        (*split, ep, etp, *other)
+        for split in _splits(limits, p)
+        for ep, etp, other in product(experts, _expert_tensor(limits, split[0], p), rest)
+        if _shards(split[2], other[2], p)
+    ]
     table = np.array(rows, dtype=float).reshape(-1, len(SEARCHED))
     table.setflags(write=False)
     return table
@@ -246,11 +286,21 @@ def _whole_fleet(dp: Column, micro: Column, batch: Column, p: Policy) -> tuple[N
         return keep & (micro == MICRO_BATCH[0]), np.minimum(micro, batch / dp)
 
 
+def _mode_columns(mode: Column, modes: tuple[recompute.Mode, ...]) -> dict[str, Any]:
+    """The fields of each row's mode: one number where all modes agree, so that the physics can skip what is absent."""
+    index = mode.astype(np.intp)
+    columns: dict[str, Any] = {}
+    for field in {name for one in modes for name, _ in one}:
+        values = np.array([dict(one).get(field, 0.0) for one in modes])
+        columns[field] = float(values[0]) if (values == values[0]).all() else values[index]
+    return columns
+
+
 def layout_space(cases: Cases, domain: float, p: Policy) -> Space:
     """All layouts that the cases admit: the options of the shape times each fleet, with the replicas that divide."""
     table = option_table(cases, domain, p)
     case = np.repeat(np.arange(cases.count), len(table))
-    tp, cp, pp, vpp, ep, micro, recompute, zero = np.tile(table, (cases.count, 1)).T
+    tp, cp, pp, vpp, ep, etp, micro, mode, zero = np.tile(table, (cases.count, 1)).T
     ways, batch = tp * cp * pp, cases.batch_cap_seqs[case]
     if p.exact:
         dp = cases.accelerators[case] / ways
@@ -259,12 +309,12 @@ def layout_space(cases: Cases, domain: float, p: Policy) -> Space:
         dp, batch = _data_parallel(np.floor(cases.accelerators[case] / ways), micro, batch, cases.batch_given)
         keep = (dp >= 1) & (batch >= 1)
     if not p.trusts("ep"):
-        keep &= np.mod(tp * cp * dp, ep) == 0
+        keep &= np.mod(tp * cp * dp, ep * etp) == 0
     rows = np.flatnonzero(keep)
     parallel = p.choices("sequence_parallel", (p.sequence_parallel,))[0]
     layout = Layout(
         tp=tp[rows], cp=cp[rows], pp=pp[rows], vpp=vpp[rows], ep=ep[rows], dp=dp[rows],
-        zero=zero[rows], micro_batch=micro[rows], recompute=recompute[rows],
-        sequence_parallel=np.where(tp[rows] > 1, parallel, 0.0),
+        zero=zero[rows], micro_batch=micro[rows], etp=etp[rows] if np.any(etp[rows] > 1) else 1.0,
+        sequence_parallel=np.where(tp[rows] > 1, parallel, 0.0), **_mode_columns(mode[rows], modes_of(cases.shape, p)),
     )  # fmt: skip
     return Space(case=case[rows], layout=layout, batch_seqs=batch[rows])

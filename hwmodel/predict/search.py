@@ -14,6 +14,7 @@ from hwmodel.physics.shape import layers
 from hwmodel.physics.training import step
 from hwmodel.predict.columns import grouped_best, row_of
 from hwmodel.predict.layouts import Cases, Policy, Space, layout_space
+from hwmodel.predict.recompute import offload_word, recompute_word
 from hwmodel.specs import Layout, MemoryTerms, Precision, StepTerms, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
@@ -54,6 +55,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """One layout of one case, evaluated as plain numbers."""
 
     layout: Layout
+    recompute: str  # the words of the options for what the layout computes again and moves to the host
+    offload: str
     batch_seqs: float
     step: StepTerms
     memory: MemoryTerms
@@ -114,6 +117,8 @@ def choice(evaluation: Evaluation, row: int, machine: Machine, precision: Precis
     used = int(layout.accelerators)
     return Choice(
         layout=layout,
+        recompute=recompute_word(layout, stack),
+        offload=offload_word(layout),
         batch_seqs=batch,
         step=terms,
         memory=peak_memory(shape, precision, layout, load, stack),
@@ -168,8 +173,8 @@ def require_fit(evaluation: Evaluation, case: int, machine: Machine, what: str) 
         heads = min((int(block.n_heads) for block in shape.blocks if block.n_heads > 0), default=1)
         raise InfeasibleError(
             f"no layout of {what} on {fleet} x {machine.part} divides: {heads} heads, {int(layers(shape))} layers, the "
-            "batch and the given parallel sizes leave none; free one of --tp, --cp, --pp, --vpp, --ep, --micro-batch "
-            "or --global-batch",
+            "batch and the given parallel sizes leave none; free one of --tp, --cp, --pp, --vpp, --ep, --etp, "
+            "--micro-batch or --global-batch",
             binding="layout",
             remedy="free a parallel size",
         )

@@ -12,6 +12,7 @@ from hwmodel.physics.shape import layers
 from hwmodel.physics.training import step
 from hwmodel.predict.columns import row_of
 from hwmodel.predict.layouts import Cases, Policy, Space, layout_space, policy
+from hwmodel.predict.recompute import NONE, recompute_word
 from hwmodel.predict.search import Evaluation, evaluate, usable_bytes
 from hwmodel.specs import Layout, MemoryTerms, Precision, Shape, StepTerms, Workload
 from hwmodel.specs.kernels import Machine
@@ -24,7 +25,10 @@ DEFAULT_BATCH_TOKENS = 4e6
 
 
 class TrainingRun(msgspec.Struct, frozen=True, kw_only=True):
-    """One optimizer step on a fleet. `fixed`: settings of the layout with the values that they may take."""
+    """One optimizer step on a fleet. `fixed`: settings of the layout with the values that they may take.
+
+    `again`, `offload`: words of `--recompute` (none: the usual ones are searched) and of `--offload`.
+    """
 
     shape: Shape
     machine: Machine
@@ -34,12 +38,14 @@ class TrainingRun(msgspec.Struct, frozen=True, kw_only=True):
     seq_len: float
     global_batch_seqs: float
     fixed: dict[str, float | tuple[float, ...]] = {}
+    again: tuple[str, ...] = ()
+    offload: tuple[str, ...] = (NONE,)
     trainable_fraction: float = 1.0
 
     @property
     def policy(self) -> Policy:
         """What the run fixes, under the habits of its stack."""
-        return policy(self.stack, self.fixed, exact=True)
+        return policy(self.stack, self.fixed, again=self.again, offload=self.offload, exact=True)
 
     @property
     def cases(self) -> Cases:
@@ -66,6 +72,11 @@ class TrainingPrediction(msgspec.Struct, frozen=True, kw_only=True):
     step: StepTerms
     memory: dict[str, MemoryTerms]  # by pipeline stage
     level: float = 1.0
+
+    @property
+    def recompute(self) -> str:
+        """What the layout computes again, in the word of `--recompute`."""
+        return recompute_word(self.layout, self.run.stack)
 
     @property
     def step_s(self) -> float:

@@ -18,6 +18,7 @@ TERM_NAMES = {
     "cast_s": "casts and scales",
     "logits_s": "logits and loss",
     "recompute_s": "recomputation",
+    "offload_s": "host offload",
     "tp_s": "tensor parallel",
     "cp_s": "context parallel",
     "ep_s": "expert parallel",
@@ -32,8 +33,10 @@ TERM_NAMES = {
 
 def _layout_line(layout: dict[str, Any]) -> str:
     """A layout in a line, under the names of the command line."""
-    names = ("tp", "cp", "pp", "vpp", "ep", "dp", "zero", "micro_batch")
-    return ", ".join(f"{name} {layout[name]:g}" for name in names) + f", recompute {layout['recompute']}"
+    names = ("tp", "cp", "pp", "vpp", "ep", "etp", "dp", "zero", "micro_batch")
+    sizes = ", ".join(f"{name} {layout[name]:g}" for name in names if name != "etp" or layout[name] > 1)
+    offload = "" if layout["offload"] == "none" else f", offload {layout['offload']}"
+    return f"{sizes}, recompute {layout['recompute']}{offload}"
 
 
 def _ms(value: float) -> str:

@@ -18,6 +18,7 @@ TERM_WORDS = {
     "cast_s": "casts and scaling",
     "logits_s": "logits and loss",
     "recompute_s": "recomputation",
+    "offload_s": "host offload",
     "tp_s": "tensor-parallel communication",
     "cp_s": "context-parallel communication",
     "ep_s": "expert-parallel communication",
@@ -119,9 +120,14 @@ def layout_words(layout: PlanLayout | None) -> str:
     parts.append(f"PP {layout.pp}" + (f" ({layout.vpp} virtual stages a rank)" if layout.vpp > 1 else ""))
     if layout.ep > 1:
         parts.append(f"EP {layout.ep}")
+    if layout.etp > 1:
+        parts.append(f"ETP {layout.etp}")
     parts += [f"DP {layout.dp}", f"ZeRO {layout.zero}", f"micro-batch {layout.micro_batch}"]
     modes = {"none": "no recompute", "selective": "selective recompute", "full": "full recompute"}
-    parts.append(modes.get(layout.recompute, f"recompute of {layout.recompute} of the layers"))
+    share = f"recompute of {layout.recompute}" + (" of the layers" if layout.recompute.endswith("%") else "")
+    parts.append(modes.get(layout.recompute, share))
+    if layout.offload != "none":
+        parts.append(f"{layout.offload} in host memory")
     return ", ".join(parts)
 
 

@@ -11,8 +11,12 @@ from hwmodel.errors import InfeasibleError
 from hwmodel.physics import shape as shapes
 from hwmodel.predict.search import Choice
 from hwmodel.solve.fleet import Fleet
+<<<<<<< HEAD
 from hwmodel.solve.request import recompute_name
 from hwmodel.solve.result import Answer, Band, PlanLayout, value_of
+=======
+from hwmodel.solve.result import Answer, Band, PlanLayout, Value, value_of
+>>>>>>> 491e6a2 (Recompute by module, host offload and experts shared by tensor ranks as searched fields of a layout)
 from hwmodel.solve.setting import Fleeted, Setting
 from hwmodel.solve.sizing import Sized
 from hwmodel.specs import Shape
@@ -180,9 +184,10 @@ def plan_layout(choice: Choice) -> PlanLayout:
     """The layout of a choice in whole numbers."""
     one = choice.layout
     return PlanLayout(
-        tp=int(one.tp), cp=int(one.cp), pp=int(one.pp), vpp=int(one.vpp), ep=int(one.ep), dp=int(one.dp),
+        tp=int(one.tp), cp=int(one.cp), pp=int(one.pp), vpp=int(one.vpp), ep=int(one.ep), etp=int(one.etp),
+        dp=int(one.dp),
         zero=int(one.zero), micro_batch=int(one.micro_batch), global_batch_seqs=int(choice.batch_seqs),
-        recompute=recompute_name(float(one.recompute)),
+        recompute=choice.recompute, offload=choice.offload,
     )  # fmt: skip
 
 

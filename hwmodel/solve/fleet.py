@@ -72,7 +72,8 @@ class Fleet:
             batch_given=self.batch.given_seqs is not None,
             seq_len=float(self.setting.request.seq_len),
         )
-        fixed = policy(self.setting.stack, self.setting.request.layout)
+        r = self.setting.request
+        fixed = policy(self.setting.stack, r.layout, again=r.again, offload=r.offloads)
         return evaluate(cases, self.machine, self.precision, self.setting.stack, fixed)
 
     def given_rate(self, params: float, shape: Shape | None = None) -> float | None:

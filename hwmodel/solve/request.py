@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,11 @@ import msgspec
 
 from hwmodel import units
 from hwmodel.errors import InputError, unknown
+from hwmodel.predict.recompute import NONE, offload_mode, recompute_mode
 from hwmodel.solve.contradictions import check_contradictions
 from hwmodel.solve.rates import Rates, parse_rates
 from hwmodel.solve.service import Service, parse_service
-from hwmodel.specs import Shape
+from hwmodel.specs import Shape, Stack
 
 DEFAULT_SEQ_LEN = 4096
 DEFAULT_LAW = "besiroglu_2024"
@@ -59,7 +59,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     region: str | None = None
     stack: str = "generic"
     measured: str | None = None
-    layout: dict[str, float] = {}  # tp, cp, pp, vpp, ep, micro_batch, zero, recompute as given
+    layout: dict[str, float] = {}  # tp, cp, pp, vpp, ep, etp, micro_batch, zero as given
+    recompute: str | None = None  # words of predict.recompute, as the next
+    offload: str | None = None
     catalogs: tuple[str, ...] = ()
     prices: str | None = None
     confidence: float = 0.5  # at which time, hours and money are stated, and limits bind
@@ -78,6 +80,16 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     @property
+    def again(self) -> tuple[str, ...]:
+        """The words of --recompute that a search tries; empty: the usual ones."""
+        return () if self.recompute is None else (self.recompute,)
+
+    @property
+    def offloads(self) -> tuple[str, ...]:
+        """The words of --offload that a search tries."""
+        return (self.offload or NONE,)
+
+    @property
     def has_loss_target(self) -> bool:
         return self.loss is not None or self.loss_like is not None or self.lifetime_budget_usd is not None
 
@@ -87,26 +99,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         return self.flop is not None or self.time_s is not None or self.budget_usd is not None
 
 
-LAYOUT_KEYS = ("tp", "cp", "pp", "vpp", "ep", "micro_batch", "zero", "recompute")
-RECOMPUTE_NAMES = {"none": 0.0, "selective": 1.0, "full": 2.0}
+def _again(given: dict[str, Any], fields: dict[str, Any]) -> None:
+    """What is computed again and what waits on the host, checked."""
+    for name, read in (("recompute", lambda word: recompute_mode(word, Stack())), ("offload", offload_mode)):
+        if name in given:
+            fields[name] = str(given.pop(name))
+            read(fields[name])
 
 
-def recompute_value(name: str) -> float:
-    """What `--recompute` means to the physics: a mode, or 1 and the share of the layers that are recomputed whole."""
-    if name in RECOMPUTE_NAMES:
-        return RECOMPUTE_NAMES[name]
-    share = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", name.strip())
-    if share is None or not 0.0 < float(share.group(1)) < 100.0:
-        raise unknown("recompute mode", name, (*RECOMPUTE_NAMES, "50% (of the layers)"), "--recompute")
-    return 1.0 + float(share.group(1)) / 100.0
-
-
-def recompute_name(value: float) -> str:
-    """The mode that a value of `Layout.recompute` stands for, as `--recompute` takes it."""
-    for name, known in RECOMPUTE_NAMES.items():
-        if abs(value - known) < 1e-9:
-            return name
-    return f"{100.0 * (value - 1.0):.4g}%"
+LAYOUT_KEYS = ("tp", "cp", "pp", "vpp", "ep", "etp", "micro_batch", "zero")
 
 
 MOST = {units.parse_count: 1e20, units.parse_flop: 1e36}  # beyond them nothing that the physics computes is meant
@@ -261,9 +262,7 @@ def _layout(given: dict[str, Any]) -> dict[str, float]:
         value = given.pop(key, None)
         if value is None:
             continue
-        if key == "recompute":
-            layout[key] = recompute_value(str(value))
-        elif key == "zero":
+        if key == "zero":
             if str(value) not in ("0", "1", "2", "3"):
                 raise InputError(f"--zero must be 0, 1, 2 or 3, got {value!r}")
             layout[key] = float(value)
@@ -368,6 +367,7 @@ def parse_request(**given: Any) -> Request:
     _demand(given, fields)
     _ways(given, fields)
     fields["layout"] = _layout(given)
+    _again(given, fields)
     fields["shape"] = given.pop("shape", None)
     folders = given.pop("catalogs", ())
     fields["catalogs"] = tuple(str(Path(path)) for path in ([folders] if isinstance(folders, (str, Path)) else folders))
@@ -381,6 +381,8 @@ def parse_request(**given: Any) -> Request:
                 *_READERS,
                 *_VERBATIM,
                 *LAYOUT_KEYS,
+                "recompute",
+                "offload",
                 "gpus",
                 "usd_per_hour",
                 "seq_len",

@@ -80,11 +80,13 @@ class PlanLayout(msgspec.Struct, frozen=True, kw_only=True):
     pp: int
     vpp: int
     ep: int
+    etp: int
     dp: int
     zero: int
     micro_batch: int
     global_batch_seqs: int
     recompute: str
+    offload: str
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

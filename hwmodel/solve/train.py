@@ -12,6 +12,7 @@ from hwmodel.physics.intervals import around
 from hwmodel.physics.shape import flop_per_token, layers, parameters, shape_for_params
 from hwmodel.physics.training import micro_batches
 from hwmodel.predict.layouts import SEARCHED
+from hwmodel.predict.recompute import NONE, offload_word, recompute_word
 from hwmodel.predict.search import choice, runners_up
 from hwmodel.predict.training import (
     TRAINABLE,
@@ -23,9 +24,9 @@ from hwmodel.predict.training import (
 )
 from hwmodel.predict.uncertainty import MEMORY_HALF_WIDTH, is_mixture
 from hwmodel.solve.citations import training_sources
-from hwmodel.solve.request import Request, parse_request, recompute_name
+from hwmodel.solve.request import Request, parse_request
 from hwmodel.solve.setting import Fleeted, fleeted, resolve, step_width
-from hwmodel.specs import Layout, MemoryTerms, Shape, StepTerms, Workload
+from hwmodel.specs import Layout, MemoryTerms, Shape, Stack, StepTerms, Workload
 
 GIB = 2.0**30
 
@@ -100,7 +101,7 @@ class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
                 "trainable_fraction": float(self.workload.trainable_fraction),
             },
             "resolved": self._resolved(),
-            "layout": layout_dict(self.layout, self.workload),
+            "layout": layout_dict(self.layout, self.workload, self.setting.stack),
             "accelerators": self.accelerators,
             "idle_accelerators": 0,
             "step_s": _band(one.step_s, self.half_width),
@@ -116,7 +117,7 @@ class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
             "fits": self.fits,
             "near": [
                 {
-                    "layout": layout_dict(n.layout, self.workload),
+                    "layout": layout_dict(n.layout, self.workload, self.setting.stack),
                     "tokens_per_s": n.tokens_per_s,
                     "peak_memory_bytes": n.memory_bytes,
                 }
@@ -155,11 +156,12 @@ def _band(value: float, half_width: float) -> dict[str, float]:
     return {"value": value, "low": low, "high": high}
 
 
-def layout_dict(layout: Layout, workload: Workload) -> dict[str, Any]:
+def layout_dict(layout: Layout, workload: Workload, stack: Stack) -> dict[str, Any]:
     """A layout under the names of the command line."""
     names = ("tp", "cp", "pp", "vpp", "ep", "etp", "dp", "zero", "micro_batch", "sequence_parallel")
     return {name: float(getattr(layout, name)) for name in names} | {
-        "recompute": recompute_name(float(layout.recompute)),
+        "recompute": recompute_word(layout, stack),
+        "offload": offload_word(layout),
         "global_batch_seqs": float(workload.global_batch_seqs),
     }
 
@@ -206,6 +208,8 @@ def _check(shape: Shape, fleet: int, layout: dict[str, float], batch: float | No
         raise InputError(f"--ep {layout['ep']:g}: the model has no experts; drop --ep, or name a mixture with --model")
     if layout.get("ep", 1.0) > 1 and experts % layout["ep"]:
         raise InputError(f"--ep {layout['ep']:g} does not divide the {experts:g} experts of the model")
+    if "etp" in layout:
+        _check_expert_tensor(layout["etp"], tp if "tp" in layout else layout["etp"], experts)
     dp = fleet / (tp * cp * pp)
     micro = layout.get("micro_batch")
     if batch is not None and micro is not None and batch % (micro * dp):
@@ -214,6 +218,14 @@ def _check(shape: Shape, fleet: int, layout: dict[str, float], batch: float | No
             f"use {micro * dp * max(1, round(batch / (micro * dp))):g}"
         )
     return notes
+
+
+def _check_expert_tensor(etp: float, tp: float, experts: float) -> None:
+    """Raise InputError for ranks that cannot share an expert."""
+    if etp > 1 and experts == 0:
+        raise InputError(f"--etp {etp:g}: the model has no experts; drop --etp, or name a mixture with --model")
+    if tp % etp:
+        raise InputError(f"--etp {etp:g} does not divide --tp {tp:g}; use 1 or {tp:g}")
 
 
 def _ranks(layout: dict[str, float], fleet: int) -> None:
@@ -265,7 +277,7 @@ def _run(
     run = TrainingRun(
         shape=shape, machine=setting.machine, precision=setting.precision, stack=setting.stack,
         accelerators=float(gpus), seq_len=float(r.seq_len), global_batch_seqs=batch, fixed=fixed,
-        trainable_fraction=trainable,
+        again=r.again, offload=r.offloads, trainable_fraction=trainable,
     )  # fmt: skip
     return run, warnings
 
@@ -294,9 +306,15 @@ def _doubts(one: TrainingPrediction) -> list[str]:
     return said
 
 
+def _searched(shape: Shape, r: Request) -> tuple[str, ...]:
+    """Settings that the search chose."""
+    names = [("recompute" if name == "mode" else name) for name in SEARCHED if name != "etp" or is_mixture(shape)]
+    return tuple(name for name in names if name not in r.layout and not (name == "recompute" and r.again))
+
+
 def _near(run: TrainingRun, level: float) -> tuple[Near, ...]:
     """The fastest layouts of the same fleet and batch, were the layout free."""
-    free = msgspec.structs.replace(run, fixed={})
+    free = msgspec.structs.replace(run, fixed={}, again=(), offload=(NONE,))
     found = search_run(free)
     if int(found.best[0]) < 0:
         return ()
@@ -321,6 +339,6 @@ def _result(setting: Fleeted, r: Request, one: TrainingPrediction, warnings: lis
         flop_convention=r.flop_convention,
         mfu=flop / (one.step_s * peak),
         near=_near(run, one.level),
-        searched=tuple(name for name in SEARCHED if name not in r.layout),
+        searched=_searched(run.shape, r),
         warnings=tuple(warnings + _doubts(one)),
     )

@@ -143,6 +143,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     memory: MemoryConstants
     network: Network
     hbm_bytes: Num
+    host_link_bytes_per_s: Num  # to the memory of the host, one direction
     units: Num
     provenance: str  # where the constants come from: measured on the part, kin, or specs
 

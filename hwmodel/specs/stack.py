@@ -43,6 +43,9 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     launches_expert: Num = 4.0  # and for each expert that the rank holds
     host_pipeline: Num = 1.0  # launch cost over the plain one where pipeline ranks also exchange activations
     host_tensor: Num = 0.0  # launch cost added per extra tensor-parallel rank, as a fraction of the plain one
+    # Parameters a second and accelerator that an optimizer on the host updates. Assumed (unconfirmed): 28 bytes moved a
+    # parameter, of the 200 GB/s that a two-socket host sustains, shared by eight accelerators.
+    host_adam_params_per_s: Num = 9e8
     step_s: Num = 5e-3  # fixed time a step: data, logging, gradient-norm synchronisation
 
     # Overlap.
@@ -66,7 +69,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     default_zero: Num = 1.0
     default_vpp_layers: Num = 0.0  # layers of one virtual stage where unstated; 0: no interleaving
     default_sequence_parallel: Num = 1.0
-    selective_layers: Num = 0.0  # share of a layer that "selective" repeats beside norms and activations
+    selective_layers: Num = 0.0  # share of the layers that "selective" repeats whole, beside norms and activations
     gradient_comm_bytes: Num = 0.0  # reduced gradient, where the stack overrides the recipe; 0: the recipe's
     gradient_bytes: Num = 0.0  # accumulated gradient, where the stack overrides the recipe; 0: the recipe's
 

@@ -20,7 +20,9 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
 
     The fleet is tp * cp * pp * dp; experts are sharded `ep` ways inside dp * cp (and `etp` inside tp).
     `zero` is the ZeRO stage (0: all replicated, 1: optimizer, 2: and gradients, 3: and weights, as FSDP).
-    `recompute` 0 none, 1 selective (the attention core), 2 full (each layer again).
+    What the backward pass computes again instead of keeping it: `recompute_layers`, a share of the layers, whole; of
+    the other layers the modules that are 1. `offload_` 1: kept in host memory, activations between the passes,
+    optimizer states always.
     """
 
     tp: Num = 1.0
@@ -32,8 +34,17 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     dp: Num = 1.0
     zero: Num = 1.0
     micro_batch: Num = 1.0
-    recompute: Num = 0.0
     sequence_parallel: Num = 1.0
+    recompute_layers: Num = 0.0
+    recompute_norms: Num = 0.0
+    recompute_activation: Num = 0.0
+    recompute_attention: Num = 0.0  # the attention core
+    recompute_up_projections: Num = 0.0  # from latents to heads (multi-head latent attention)
+    recompute_mlp: Num = 0.0  # the whole dense feed-forward network
+    recompute_shared_experts: Num = 0.0
+    recompute_experts: Num = 0.0  # routed experts with their router, dispatch and combine
+    offload_activations: Num = 0.0
+    offload_optimizer: Num = 0.0
 
     @property
     def accelerators(self) -> Num:
@@ -49,6 +60,7 @@ class StepTerms(msgspec.Struct, frozen=True, kw_only=True):
     cast_s: Num
     logits_s: Num
     recompute_s: Num
+    offload_s: Num
     tp_s: Num
     cp_s: Num
     ep_s: Num

@@ -13,6 +13,7 @@ from hwmodel.validation.training import predicted, sequence_s, stacks_of
 
 LAYOUT = (
     "tp", "pp", "vpp", "cp", "ep", "dp", "micro_batch", "zero_stage_or_fsdp", "recompute", "sequence_parallel",
+    "etp", "offload",
 )  # fmt: skip
 _SAME = ("source", "model", "accelerator", "n_accel", "seq_len", "precision", "global_batch_seqs", "framework")
 GRID = 4  # layouts of the same work from which on a source is a grid, whose layouts nobody chose

@@ -61,14 +61,12 @@ class _Ready(msgspec.Struct, kw_only=True):
 
 def _fixed(case: Case) -> dict[str, float | tuple[float, ...]]:
     """The settings of the layout that a row states, with the values that they may take."""
-    sizes = {name: getattr(case, name) for name in ("tp", "cp", "pp", "vpp", "ep", "dp", "micro_batch", "zero")}
+    sizes = {name: getattr(case, name) for name in ("tp", "cp", "pp", "vpp", "ep", "etp", "dp", "micro_batch", "zero")}
     fixed: dict[str, float | tuple[float, ...]] = {name: v for name, v in sizes.items() if v is not None}
     if case.vpp is not None:
         fixed["vpp"] = max(case.vpp, 1.0)
     if case.sequence_parallel is not None:
         fixed["sequence_parallel"] = case.sequence_parallel
-    if case.recompute:
-        fixed["recompute"] = case.recompute
     return fixed
 
 
@@ -83,6 +81,7 @@ def _read(row: Row, resolver: Resolver, calibration: TrainingCalibration) -> _Re
     run = TrainingRun(
         shape=case.shape, machine=machine, precision=precision, stack=build_stack(*key, calibration),
         accelerators=case.n_accel, seq_len=case.seq_len, global_batch_seqs=batch, fixed=fixed,
+        again=case.recompute, offload=(case.offload,),
         trainable_fraction=TRAINABLE["lora" if "lora" in case.task or "peft" in case.task else "pretrain"],
     )  # fmt: skip
     if run_space(run).count == 0:

@@ -1,6 +1,6 @@
 """Rows of training_runs.csv: what each states, what it leaves open, what it measured.
 
-A blank setting stays `None` here; `candidates` searches over it. Names of models and sources never enter.
+A blank setting stays `None` here; the layout space searches over it. Names of models and sources never enter.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from hwmodel.errors import InputError
 from hwmodel.numerics import falls_at_log
+from hwmodel.predict.recompute import MODULES, NONE, offload_mode
 from hwmodel.specs import Block, Shape
 from hwmodel.validation.tables import CellError, Row, measured, number, positive, stated, text
 
@@ -20,7 +22,7 @@ METRICS = ("tokens_per_s_per_accel", "step_time_s", "time_to_train_min", "peak_m
 RUN = (
     "n_layers", "d_model", "n_heads", "n_kv_heads", "d_ff", "vocab", "seq_len", "n_experts", "top_k", "params_total",
     "n_accel", "accelerator", "precision", "global_batch_seqs", "micro_batch", "tp", "cp", "pp", "vpp", "ep", "dp",
-    "zero_stage_or_fsdp", "recompute", "task", *METRICS,
+    "zero_stage_or_fsdp", "recompute", "etp", "offload", "task", *METRICS,
 )  # fmt: skip
 
 
@@ -51,7 +53,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     dp: float | None
     zero: float | None
     sequence_parallel: float | None
-    recompute: tuple[float, ...]  # values to search; empty: all
+    etp: float | None
+    recompute: tuple[str, ...]  # words of --recompute to search; empty: the usual ones
+    offload: str  # word of --offload
     convention: str
     scored: bool
     measured: dict[str, float]
@@ -76,20 +80,35 @@ def zero_stage(cell: str) -> float | None:
     raise CellError(f"zero_stage_or_fsdp names no sharding: {cell!r}")
 
 
-def recompute_values(cell: str) -> tuple[float, ...]:
-    """Recompute values that a cell allows: none 0, selective 1, full 2, between them the share of layers."""
+# What an unnamed policy may be: anything from selective to nearly every layer.
+_POLICIES = ("selective", *(f"{10 * k}%" for k in range(1, 10)), "full")
+
+
+def recompute_words(cell: str) -> tuple[str, ...]:
+    """Words of `--recompute` that a cell allows; empty for a blank one."""
     name = cell.lower()
     if not name:
         return ()
     if name in ("none", "no", "false", "off"):
-        return (0.0,)
-    if "select" in name:
-        return (1.0,)
+        return ("none",)
+    modules = [word for word in re.split(r"[\s,+;]+", name) if word in MODULES]
+    if modules:
+        return (",".join(modules),)
+    if "select" in name or "minimal" in name:
+        return ("selective",)
     if name.startswith("full") or name in ("yes", "true"):
-        return (2.0,)
-    if "minimal" in name:
-        return (1.0, 1.1, 1.2)
-    return tuple(1.0 + 0.1 * k for k in range(11))
+        return ("full",)
+    share = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", name)
+    return (name,) if share is not None and 0.0 < float(share.group(1)) < 100.0 else _POLICIES
+
+
+def _offload(cell: str) -> str:
+    """What waits on the host: nothing, where a row does not say. Raises CellError for other words."""
+    try:
+        offload_mode(cell or NONE)
+    except InputError as error:
+        raise CellError(str(error)) from error
+    return cell.lower() or NONE
 
 
 def _flag(cell: str) -> float | None:
@@ -285,7 +304,9 @@ def case_of(row: Row) -> Case:
         global_batch=positive(row, "global_batch_seqs"),
         zero=zero_stage(stated(row, "zero_stage_or_fsdp")),
         sequence_parallel=_flag(text(row, "sequence_parallel")),
-        recompute=recompute_values(stated(row, "recompute")),
+        recompute=recompute_words(stated(row, "recompute")),
+        etp=_whole(positive(row, "etp"), "etp"),
+        offload=_offload(stated(row, "offload")),
         convention=text(row, "flops_convention").lower(),
         scored=text(row, "score").lower() != "no",
         measured=results,

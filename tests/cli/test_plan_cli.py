@@ -36,8 +36,8 @@ def test_json_contract() -> None:
                 "peak_memory_bytes", "goodput"):  # fmt: skip
         assert key in answer
     assert set(answer["train_days"]) == {"value", "low", "high"}
-    assert set(plan["layout"]) == {"tp", "cp", "pp", "vpp", "ep", "dp", "zero", "micro_batch", "global_batch_seqs",
-                                   "recompute"}  # fmt: skip
+    assert set(plan["layout"]) == {"tp", "cp", "pp", "vpp", "ep", "etp", "dp", "zero", "micro_batch",
+                                   "global_batch_seqs", "recompute", "offload"}  # fmt: skip
     terms = {k: v for k, v in plan["step"].items() if k != "total_s"}
     assert sum(terms.values()) == pytest.approx(plan["step"]["total_s"])
     assert set(plan["objectives"]) >= {"training_optimal", "deployment_optimal"}

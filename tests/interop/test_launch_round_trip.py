@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hwmodel.errors import InputError
-from hwmodel.interop.export.settings import SETTINGS
+from hwmodel.interop.export.settings import FIELDS, SETTINGS
 from hwmodel.solve.train import TrainResult, layout_dict
 from hwmodel.specs import Layout
 
@@ -91,9 +91,11 @@ def test_without_the_part_the_file_is_no_question(answers: dict[str, Any], there
 
 def test_every_field_of_a_layout_is_a_setting() -> None:
     """A new field of Layout must be written by somebody before it may be in an answer."""
-    assert set(Layout.__struct_fields__) <= set(SETTINGS)
+    said_together = {field for fields in FIELDS.values() for field in fields}
+    assert set(Layout.__struct_fields__) <= set(SETTINGS) | said_together
+    assert set(FIELDS) <= set(SETTINGS)
 
 
 def test_every_key_of_an_answers_layout_is_a_setting(random_answers: list[tuple[dict[str, str], TrainResult]]) -> None:
     found = random_answers[0][1]
-    assert set(layout_dict(found.layout, found.workload)) <= set(SETTINGS)
+    assert set(layout_dict(found.layout, found.workload, found.setting.stack)) <= set(SETTINGS)

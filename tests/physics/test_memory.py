@@ -37,7 +37,9 @@ def test_zero_stages_shard_what_they_say() -> None:
 
 
 def test_recomputation_saves_and_is_monotone() -> None:
-    kept = [float(peak(recompute=r, micro_batch=4.0).activations_bytes) for r in (0.0, 1.0, 1.5, 2.0)]
+    some = {"recompute_norms": 1.0, "recompute_activation": 1.0}
+    ways = ({}, some, {**some, "recompute_layers": 0.5}, {"recompute_layers": 1.0})
+    kept = [float(peak(micro_batch=4.0, **way).activations_bytes) for way in ways]
     assert kept[0] > kept[1] > kept[2] > kept[3] > 0
 
 

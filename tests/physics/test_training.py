@@ -47,7 +47,9 @@ def test_columns_equal_numbers_for_every_layout() -> None:
     n = 3000
     pick = {
         "tp": [1.0, 2, 4, 8], "cp": [1.0, 2], "pp": [1.0, 2, 4, 8], "vpp": [1.0, 2], "dp": [1.0, 4, 32],
-        "zero": [0.0, 1, 2, 3], "micro_batch": [1.0, 2, 4], "recompute": [0.0, 1, 1.5, 2],
+        "zero": [0.0, 1, 2, 3], "micro_batch": [1.0, 2, 4], "recompute_layers": [0.0, 0.5, 1],
+        "recompute_norms": [0.0, 1], "recompute_mlp": [0.0, 1],
+        "offload_activations": [0.0, 1], "offload_optimizer": [0.0, 1],
         "sequence_parallel": [0.0, 1],
     }  # fmt: skip
     columns = {name: rng.choice(values, n) for name, values in pick.items()}
@@ -74,9 +76,9 @@ def test_more_virtual_stages_shrink_the_bubble_and_cost_transfers() -> None:
 
 
 def test_full_recomputation_costs_about_a_third() -> None:
-    none = seconds(Layout(tp=8.0, pp=4.0, dp=32.0, recompute=0.0))
-    full = seconds(Layout(tp=8.0, pp=4.0, dp=32.0, recompute=2.0))
-    half = seconds(Layout(tp=8.0, pp=4.0, dp=32.0, recompute=1.5))
+    none = seconds(Layout(tp=8.0, pp=4.0, dp=32.0, recompute_layers=0.0))
+    full = seconds(Layout(tp=8.0, pp=4.0, dp=32.0, recompute_layers=1.0))
+    half = seconds(Layout(tp=8.0, pp=4.0, dp=32.0, recompute_layers=0.5))
     assert 1.2 < full / none < 1.4
     assert none < half < full
 
@@ -131,6 +133,6 @@ def test_every_family_has_a_sane_utilisation(part: str) -> None:
     stack = training_stack("generic", chip.family)
     shape = CATALOG.model("llama-2-7b")
     load = Workload(seq_len=4096.0, global_batch_seqs=64.0)
-    terms = step(shape, m, recipe, Layout(dp=8.0, zero=3.0, recompute=2.0), load, stack)
+    terms = step(shape, m, recipe, Layout(dp=8.0, zero=3.0, recompute_layers=1.0), load, stack)
     mfu = 6 * 6.74e9 * 4096 * 64 / (float(terms.total_s) * 8 * float(m.gemm.peak_flop_per_s))
     assert 0.1 < mfu < 0.75

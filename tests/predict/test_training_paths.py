@@ -32,11 +32,11 @@ COLUMNS = (
     "sequence_parallel", "recompute", "framework", "task", "flops_convention", "score", "tokens_per_s_per_accel",
     "step_time_s", "peak_mem_gb", "head_dim", "window", "n_dense_layers", "d_ff_dense", "n_shared_experts",
     "q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "peak_mem_unit",
-    "time_to_train_min", "reported_tflops_per_accel",
+    "time_to_train_min", "reported_tflops_per_accel", "etp", "offload",
 )  # fmt: skip
 PARTS = ("h100", "a100", "b200", "h200", "mi300x")
 MEASURED = {"tokens_per_s_per_accel": "1", "step_time_s": "1", "peak_mem_gb": "1"}
-RECOMPUTE = ("none", "selective", "full")
+RECOMPUTE = ("none", "selective", "full", "25%", "layernorm", "mlp,moe", "core_attn,moe_act")
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -65,6 +65,8 @@ def runs(draw: st.DrawFn) -> Asked:
         "micro_batch": draw(st.sampled_from([None, 1, 2])),
         "zero": draw(st.sampled_from([None, 1, 3])),
         "recompute": draw(st.sampled_from([None, *RECOMPUTE])),
+        "etp": draw(st.sampled_from([None, 1, 2])),
+        "offload": draw(st.sampled_from([None, None, "activations", "optimizer", "activations,optimizer"])),
     }
     return Asked(
         part=part,

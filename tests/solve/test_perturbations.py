@@ -12,11 +12,10 @@ import pytest
 import hwmodel as hm
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration
-from hwmodel.errors import InputError
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.machine import machine
 from hwmodel.physics.training import step
-from hwmodel.solve.request import parse_request, recompute_name, recompute_value
+from hwmodel.solve.request import parse_request
 from hwmodel.solve.result import value_of
 from hwmodel.solve.setting import resolve
 from hwmodel.specs import Layout, Part, System, Workload
@@ -164,17 +163,3 @@ def test_doubled_gemm_time_moves_a_layout_and_the_validation_board(
     assert step_slower > 1.3 * step
     assert len(board) == len(board_slower) == 8
     assert all(b > 1.4 * a for a, b in zip(board, board_slower, strict=True))
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("none", 0.0), ("selective", 1.0), ("40%", 1.4), ("75%", 1.75), ("full", 2.0)]
-)
-def test_recompute_modes_have_names(name: str, value: float) -> None:
-    assert recompute_value(name) == pytest.approx(value)
-    assert recompute_name(value) == name
-
-
-@pytest.mark.parametrize("wrong", ["lots", "0%", "100%", "-5%", "1.5", "50"])
-def test_other_recompute_modes_are_refused(wrong: str) -> None:
-    with pytest.raises(InputError, match="unknown recompute mode"):
-        recompute_value(wrong)

@@ -15,7 +15,7 @@ from hwmodel.predict.training import run_space
 from hwmodel.validation.machines import Resolver, fabric_of, nic_gbit_per_accelerator, recipe_name
 from hwmodel.validation.tables import CellError, read_table
 from hwmodel.validation.training import Prepared, predicted, prepare, sequence_s, stacks_of
-from hwmodel.validation.training_rows import case_of, recompute_values, zero_stage
+from hwmodel.validation.training_rows import case_of, recompute_words, zero_stage
 
 ROW = {
     "id": "r1", "source": "s", "model": "m", "n_layers": "32", "d_model": "4096", "n_heads": "32", "n_kv_heads": "8",
@@ -64,9 +64,11 @@ def test_sharding_and_recompute_cells() -> None:
     assert zero_stage("") is None
     with pytest.raises(CellError):
         zero_stage("sideways")
-    assert recompute_values("full") == (2.0,)
-    assert recompute_values("") == ()
-    assert len(recompute_values("policy:custom")) > 3
+    assert recompute_words("full") == ("full",)
+    assert recompute_words("") == ()
+    assert len(recompute_words("policy:custom")) > 3
+    assert recompute_words("layernorm moe_act") == ("layernorm,moe_act",)
+    assert recompute_words("25%") == ("25%",)
 
 
 def test_blank_shape_follows_from_parameters() -> None:
@@ -179,6 +181,6 @@ def test_cells_as_spreadsheets_write_them(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + (head + cells).encode())
     case = case_of(read_table(path)[1][0])
     assert (case.shape.d_model, case.seq_len, case.n_accel, case.global_batch) == (4096.0, 8000.0, 1024.0, 1024.0)
-    assert case.recompute == (0.0,)
+    assert case.recompute == ("none",)
     with pytest.raises(CellError, match="d_model is not a number"):
         case_of(ROW | {"d_model": "40,96"})

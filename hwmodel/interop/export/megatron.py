@@ -55,7 +55,8 @@ def arguments(launch: Training) -> tuple[Flags, tuple[Unexpressed, ...]]:
     if "--max-position-embeddings" not in flags:
         flags["--max-position-embeddings"] = launch.number("seq_len")
     again, unexpressed = recompute_flags(launch)
-    return flags | PRECISIONS[precision] | again, unexpressed
+    host, left = offload_flags(launch)
+    return flags | PRECISIONS[precision] | again | host, unexpressed + left
 
 
 def _parallel(launch: Training) -> Flags:
@@ -144,6 +145,16 @@ def recompute_flags(launch: Training) -> tuple[Flags, tuple[Unexpressed, ...]]:
     if strange:
         raise InputError(f"megatron cannot recompute {strange[0]!r}; its modules are {', '.join(RECOMPUTE_MODULES)}")
     return _modules(modules), ()
+
+
+def offload_flags(launch: Training) -> tuple[Flags, tuple[Unexpressed, ...]]:
+    """What waits in host memory: the optimizer; activations only by module, which an answer does not name."""
+    words = launch.word("offload").split(",")
+    flags: Flags = {"--optimizer-cpu-offload": None} if "optimizer" in words else {}
+    if "activations" not in words:
+        return flags, ()
+    reason = "megatron moves the activations of modules: add --fine-grained-activation-offloading with your modules"
+    return flags, (Unexpressed("offload", launch.word("offload"), reason),)
 
 
 def _modules(modules: list[str]) -> Flags:

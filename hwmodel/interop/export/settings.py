@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.errors import InputError
+from hwmodel.predict import recompute
 
 Value = float | str
 
@@ -40,6 +41,10 @@ SETTINGS: dict[str, Setting] = {
         meaning="what the backward pass computes again: none, selective, full, a share of the layers, or modules",
         default="none", samples=("none", "full"),
     ),
+    "offload": Setting(
+        meaning="what waits in host memory: none, activations, optimizer, or both",
+        default="none", samples=("none", "optimizer"),
+    ),
     "sequence_parallel": Setting(
         meaning="1: norms and residuals are split over the tensor-parallel ranks", default=1.0, samples=(0.0, 1.0)
     ),
@@ -47,6 +52,9 @@ SETTINGS: dict[str, Setting] = {
     "seq_len": Setting(meaning="tokens of a sequence", default=4096.0, samples=(4096.0, 8192.0)),
     "precision": Setting(meaning="training recipe", default="bf16", samples=("bf16", "fp8")),
 }  # fmt: skip
+
+# Fields of a layout that one word says together.
+FIELDS = {"recompute": recompute.FIELDS, "offload": tuple(recompute.OFFLOADS.values())}
 
 # What the parsers of the options call them, where the name differs.
 OPTION = {"global_batch_seqs": "global_batch"}

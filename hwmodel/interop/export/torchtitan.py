@@ -126,11 +126,13 @@ def _pipeline(depth: int, pp: int, vpp: int) -> Fields:
 
 def _policy(launch: Training) -> tuple[str, list[Unexpressed]]:
     """The activation checkpointing policy; shares and modules are written as the whole layer, which always fits."""
-    mode = launch.word("recompute")
+    mode, host = launch.word("recompute"), launch.word("offload")
+    left = [] if host == "none" else [Unexpressed("offload", host, "torchtitan moves weights too, or nothing")]
     if mode in POLICIES:
-        return POLICIES[mode], []
+        return POLICIES[mode], left
     return POLICIES["full"], [
-        Unexpressed("recompute", mode, "torchtitan recomputes every layer or by operation: written as every layer")
+        Unexpressed("recompute", mode, "torchtitan recomputes every layer or by operation: written as every layer"),
+        *left,
     ]
 
 
