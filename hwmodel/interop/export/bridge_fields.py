@@ -49,6 +49,7 @@ SWITCHES = {
     "--moe-router-enable-expert-bias": ("model.moe_router_enable_expert_bias", True),
     "--sequence-parallel": ("model.sequence_parallel", True),
     "--use-distributed-optimizer": ("ddp.use_distributed_optimizer", True),
+    "--optimizer-cpu-offload": ("optimizer.optimizer_cpu_offload", True),
     "--overlap-grad-reduce": ("ddp.overlap_grad_reduce", True),
     "--overlap-param-gather": ("ddp.overlap_param_gather", True),
     "--use-megatron-fsdp": ("ddp.use_megatron_fsdp", True),

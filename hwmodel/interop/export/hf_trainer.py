@@ -52,10 +52,13 @@ def arguments(launch: Training) -> dict[str, Any]:
 
 def recompute(launch: Training, target: str) -> tuple[bool, list[Unexpressed]]:
     """Whether layers are recomputed; what is neither all nor nothing is written as all, which always fits."""
-    mode = launch.word("recompute")
+    mode, host = launch.word("recompute"), launch.word("offload")
+    reason = f"{target} moves the weights of a shard with its states: add its own offload of what you want moved"
+    left = [] if host == "none" else [Unexpressed("offload", host, reason)]
     if mode in ("none", "full"):
-        return mode == "full", []
-    return True, [Unexpressed("recompute", mode, f"{target} recomputes every layer or none: written as every layer")]
+        return mode == "full", left
+    every = f"{target} recomputes every layer or none: written as every layer"
+    return True, [Unexpressed("recompute", mode, every), *left]
 
 
 def shell(launch: Training, head: str, command: str, flags: Mapping[str, Any], names: Names) -> str:
