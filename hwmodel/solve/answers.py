@@ -11,12 +11,7 @@ from hwmodel.errors import InfeasibleError
 from hwmodel.physics import shape as shapes
 from hwmodel.predict.search import Choice
 from hwmodel.solve.fleet import Fleet
-<<<<<<< HEAD
-from hwmodel.solve.request import recompute_name
 from hwmodel.solve.result import Answer, Band, PlanLayout, value_of
-=======
-from hwmodel.solve.result import Answer, Band, PlanLayout, Value, value_of
->>>>>>> 491e6a2 (Recompute by module, host offload and experts shared by tensor ranks as searched fields of a layout)
 from hwmodel.solve.setting import Fleeted, Setting
 from hwmodel.solve.sizing import Sized
 from hwmodel.specs import Shape
