@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hwmodel.cli.launch_files import EXPORT, export_answer
 from hwmodel.cli.output import emit
 from hwmodel.errors import InputError
 
@@ -53,7 +54,16 @@ from hwmodel.errors import InputError
 @click.option("--catalog", "catalogs", multiple=True, type=click.Path(path_type=Path), help="Overlay (repeatable).")
 @click.option("--format", "form", type=click.Choice(["md", "json", "csv", "text"]), default="md", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result to a file instead.")
-def command(model: str, demand: str | None, concurrency: str | None, form: str, out: Path | None, **given: Any) -> None:
+@EXPORT
+def command(
+    model: str,
+    demand: str | None,
+    concurrency: str | None,
+    form: str,
+    out: Path | None,
+    export: str | None,
+    **given: Any,
+) -> None:
     """Predict or choose how to serve a model.
 
     TTFT: arrival to first token, waiting included. TPOT: (request - TTFT) / (output tokens - 1). Rates count requests;
@@ -97,6 +107,7 @@ def command(model: str, demand: str | None, concurrency: str | None, form: str, 
     lead = headline(question, answer)
     rows = plain_rows(answer) if form == "csv" else table(answer)
     emit(render(rows, document(question, answer), form, below(answer, form), lead=lead), out)
+    export_answer(document(question, answer), export, quiet=False)
 
 
 def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:

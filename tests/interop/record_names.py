@@ -284,6 +284,14 @@ def vllm(site: Path) -> Names:
         field = renamed.get(flag, flag.removeprefix("--").replace("-", "_"))
         if field in known and out[flag] == "any":
             out[flag] = "flag" if known[field].startswith("bool") else known[field]
+    # Switches are made with a form that turns them off; the server's own options are fields of a class.
+    out |= {f"--no-{flag[2:]}": "flag" for flag, of in out.items() if of == "flag"}
+    path = root / "entrypoints/common/cli_args.py"
+    out |= flags(path)
+    served = (
+        fields(path, "BaseFrontendArgs", "FrontendArgs", prefix=False) if "FrontendArgs" in dict(classes(path)) else {}
+    )
+    out |= {f"--{name.replace('_', '-')}": of for name, of in served.items()}
     words = (root / "config/cache.py").read_text().split("CacheDType = Literal[")[1].split("]")[0]
     out["--kv-cache-dtype"] = "one of " + ", ".join(re.findall(r'"([^"]+)"', words))
     text = (root / "model_executor/layers/quantization/__init__.py").read_text()
@@ -337,6 +345,29 @@ def skypilot(site: Path) -> Names:
     return out
 
 
+def kubernetes(site: Path) -> dict[str, object]:
+    """The strict JSON Schemas of the kinds that are written, with all that they refer to, without descriptions."""
+    folder = next((site / "kubernetes-validate").rglob("v1.37.0-local-strict"))
+    text = (folder / "_definitions.json").read_text().replace("#/$defs/", "#/definitions/")
+    known = json.loads(text)["$defs"]
+    wanted = [f"io.k8s.api.{kind}" for kind in ("apps.v1.Deployment", "core.v1.Service", "core.v1.ConfigMap")]
+    found: dict[str, object] = {}
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            found[name] = without_descriptions(known[name])
+            wanted += re.findall(r"#/definitions/([\w.-]+)", json.dumps(known[name]))
+    return {"package": version(site, "kubernetes-validate"), "definitions": dict(sorted(found.items()))}
+
+
+def without_descriptions(node: object) -> object:
+    """A schema without its prose."""
+    if isinstance(node, dict):
+        texts = {key: value for key, value in node.items() if not (key == "description" and isinstance(value, str))}
+        return {key: without_descriptions(value) for key, value in texts.items()}
+    return [without_descriptions(each) for each in node] if isinstance(node, list) else node
+
+
 TOOLS = {
     "megatron": ("megatron-core", megatron), "megatron-bridge": ("megatron-bridge", megatron_bridge),
     "torchtitan": ("torchtitan", torchtitan), "maxtext": ("maxtext", maxtext), "deepspeed": ("deepspeed", deepspeed),
@@ -372,6 +403,13 @@ def main(site: Path, write: bool) -> int:
             wrong += 1
             print(f"{tool}: {HERE / tool}.json differs from {table['package']}")
         print(f"{tool}: {len(table['names'])} names of {table['package']}")
+    if (site / "kubernetes-validate").is_dir():
+        schemas = kubernetes(site)
+        if write:
+            (HERE / "kubernetes.json").write_text(json.dumps(schemas) + "\n", encoding="utf-8")
+        elif schemas != recorded("kubernetes"):
+            wrong += 1
+            print("kubernetes: the schemas differ")
     return wrong
 
 

@@ -72,28 +72,16 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
         return batch // each
 
 
-class Serving(msgspec.Struct, frozen=True, kw_only=True):
-    """A pool of equal serving workers, and the pool of prefill workers where they stand apart."""
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
+    """Equal workers: `role` is all, prefill or decode; `batch` requests run together in one worker."""
 
-    model: str
-    hf_name: str  # as the model's hub calls it, where the catalog says
-    shape: Shape
-    part: Part
-    system: System
-    engine: str
-    precision: str
+    role: str
     workers: int
     tp: int
     pp: int
     dp: int
     ep: int
-    batch: int  # requests that decode together in one worker
-    max_tokens: int  # prompt and output of one request
-    prompt_tokens: int
-    prefix_cache: bool
-    draft_tokens: int
-    prefill: PrefillPool | None
-    header: Header
+    batch: int
 
     @property
     def ranks(self) -> int:
@@ -101,18 +89,31 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
         return self.tp * self.pp * self.dp
 
 
-class PrefillPool(msgspec.Struct, frozen=True, kw_only=True):
-    """Workers that compute prompts only."""
+class Serving(msgspec.Struct, frozen=True, kw_only=True):
+    """A serving launch: one pool of workers, or one for prompts and one for output."""
 
-    workers: int
-    tp: int
-    pp: int
-    dp: int
-    ep: int
+    model: str
+    hub_name: str | None  # as the model's hub calls it, where the catalog says
+    shape: Shape
+    part: Part
+    system: System
+    engine: str
+    precision: str
+    pools: tuple[Pool, ...]
+    prompt_tokens: int
+    output_tokens: int
+    longest_tokens: int  # of one request, prompt and output
+    prefix_cache: bool
+    draft_tokens: int
+    header: Header
 
     @property
-    def ranks(self) -> int:
-        return self.tp * self.pp * self.dp
+    def mixture(self) -> bool:
+        return any(block.n_experts > 0 for block in self.shape.blocks)
+
+    def nodes(self, pool: Pool) -> int:
+        """Nodes of one worker."""
+        return math.ceil(pool.ranks / float(self.system.accelerators_per_node))
 
 
 class Unexpressed(msgspec.Struct, frozen=True):

@@ -30,6 +30,10 @@ TARGETS: dict[str, Target] = {
     "maxtext": Target(module="maxtext", training=True),
     "deepspeed": Target(module="deepspeed", training=True),
     "accelerate": Target(module="accelerate", training=True),
+    "vllm": Target(module="vllm", serving=True),
+    "sglang": Target(module="sglang", serving=True),
+    "trtllm": Target(module="trtllm", serving=True),
+    "k8s": Target(module="k8s", serving=True, wrapper=True),
     "slurm": Target(module="slurm", training=True, wrapper=True),
     "skypilot": Target(module="skypilot", training=True, wrapper=True),
 }
@@ -61,7 +65,8 @@ def launch_files(data: Mapping[str, Any], asked: tuple[str, ...], where: str) ->
     written = Written(files={}, start="")
     for name in sorted(asked, key=lambda n: TARGETS[n].wrapper):
         if TARGETS[name].wrapper and not written.files:
-            written = _merged(written, _write(FIRST[kind], launch, written))
+            first = launch.engine if isinstance(launch, Serving) and launch.engine in TARGETS else FIRST[kind]
+            written = _merged(written, _write(first, launch, written))
         written = _merged(written, _write(name, launch, written))
     return written
 

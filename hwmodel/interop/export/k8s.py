@@ -1,0 +1,127 @@
+"""Kubernetes: a Deployment a pool and a Service before it; a LeaderWorkerSet where a worker spans nodes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from hwmodel.interop.export.engines import PORT, Engine, checked_arguments, model_word, recipe_of
+from hwmodel.interop.export.launch import Pool, Serving, Written, commented, header_lines
+
+VERIFIED = "the schemas of kubernetes-validate==1.37.0 and LeaderWorkerSet v1 (kubernetes-sigs/lws@83ba21e)"
+RESOURCES = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu", "google": "google.com/tpu", "intel": "habana.ai/gaudi"}
+Manifest = dict[str, Any]
+
+
+def write(launch: Serving, started: Written) -> Written:
+    """The manifests of the engine whose scripts were written before; the answer's engine, or vLLM, where none was."""
+    name = next((each.split("-")[0].split(".")[0] for each in started.files), "vllm")
+    engine: Engine = import_module(f"hwmodel.interop.export.{name}").engine()
+    start = "kubectl apply -f k8s.yaml" + (
+        ""
+        if model_word(launch, recipe_of(engine, launch)) != "$MODEL"
+        else " (after writing the checkpoint over MODEL)"
+    )
+    written = Written(files={}, start=start)
+    beside = {name: text for name, text in started.files.items() if name.endswith(".yml")}
+    manifests = [m for pool in launch.pools for m in _manifests(engine, launch, pool, beside)]
+
+    documents = "---\n".join(_yaml(json.loads(json.dumps(m))) for m in manifests)
+    head = commented(header_lines(launch, f"{engine.names.verified_against} and {VERIFIED}", written))
+    return Written(files={"k8s.yaml": head + documents}, start=start)
+
+
+def _manifests(engine: Engine, launch: Serving, pool: Pool, beside: Mapping[str, str]) -> list[Manifest]:
+    name = (
+        re.sub(r"[^a-z0-9-]+", "-", f"{launch.model}-{pool.role}".removesuffix("-all").lower())
+        .strip("-")[:50]
+        .strip("-")
+    )
+    nodes = launch.nodes(pool)
+    kind = _deployment(engine, launch, pool, name) if nodes == 1 else _leader_workers(engine, launch, pool, name, nodes)
+    selector = {"app": name} if nodes == 1 else {"leaderworkerset.sigs.k8s.io/name": name, "role": "leader"}
+    service = {
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
+        "spec": {"selector": selector, "ports": [{"name": "http", "port": PORT, "targetPort": PORT}]},
+    }  # fmt: skip
+    named = {f"{engine.name}-{pool.role}.yml": beside.get(f"{engine.name}-{pool.role}.yml")}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": named}
+    if None in named.values():
+        return [kind, service]
+    _mount(kind["spec"]["template"]["spec"], name)
+    return [config, kind, service]
+
+
+def _mount(pod: Manifest, name: str) -> None:
+    """Put the engine's file beside its arguments, where its command finds it."""
+    pod["volumes"].append({"name": "config", "configMap": {"name": name}})
+    pod["containers"][0]["volumeMounts"].append({"name": "config", "mountPath": "/config"})
+    pod["containers"][0]["workingDir"] = "/config"
+
+
+def _deployment(engine: Engine, launch: Serving, pool: Pool, name: str) -> Manifest:
+    template = {"metadata": {"labels": {"app": name}}, "spec": _pod(engine, launch, pool, pool.ranks, 1)}
+    return {
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "labels": {"app": name}},
+        "spec": {"replicas": pool.workers, "selector": {"matchLabels": {"app": name}}, "template": template},
+    }  # fmt: skip
+
+
+def _leader_workers(engine: Engine, launch: Serving, pool: Pool, name: str, nodes: int) -> Manifest:
+    """Pods of one worker started and restarted together."""
+    each = pool.ranks // nodes
+    leader = {"metadata": {"labels": {"role": "leader"}}, "spec": _pod(engine, launch, pool, each, nodes)}
+    worker = {"spec": _pod(engine, launch, pool, each, nodes, leads=False)}
+    return {
+        "apiVersion": "leaderworkerset.x-k8s.io/v1", "kind": "LeaderWorkerSet", "metadata": {"name": name},
+        "spec": {
+            "replicas": pool.workers,
+            "leaderWorkerTemplate": {
+                "size": nodes, "restartPolicy": "RecreateGroupOnPodRestart",
+                "leaderTemplate": leader, "workerTemplate": worker,
+            },
+        },
+    }  # fmt: skip
+
+
+def _pod(engine: Engine, launch: Serving, pool: Pool, ranks: int, nodes: int, leads: bool = True) -> Manifest:
+    """One container with the engine's command, its accelerators, and shared memory."""
+    recipe = recipe_of(engine, launch)
+    arguments = checked_arguments(engine, launch, pool) | (engine.nodes(nodes) if nodes > 1 else {})
+    model = model_word(launch, recipe).replace("$MODEL", "MODEL")
+    words = [*engine.program, *([engine.model_flag] if engine.model_flag else []), model]
+    for flag, value in arguments.items():
+        words += [flag, *([] if value is None else [_environment(str(value))])]
+    words += [] if leads else engine.followers
+    token = {"name": "hf-token", "key": "token", "optional": True}
+    container: Manifest = {
+        "name": engine.name, "image": engine.image, "command": words,
+        "env": [{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": token}}],
+        "resources": {"limits": {RESOURCES.get(launch.part.vendor.lower(), "nvidia.com/gpu"): str(ranks)}},
+        "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}],
+    }  # fmt: skip
+    if leads:
+        container |= {
+            "ports": [{"containerPort": PORT}],
+            "readinessProbe": {
+                "httpGet": {"path": "/health", "port": PORT},
+                "initialDelaySeconds": 60,
+                "periodSeconds": 10,
+            },
+        }
+    return {"containers": [container], "volumes": [{"name": "shm", "emptyDir": {"medium": "Memory"}}]}
+
+
+def _environment(text: str) -> str:
+    """Variables of a script as those that a LeaderWorkerSet gives its pods."""
+    return text.replace("$LEADER_ADDRESS", "$(LWS_LEADER_ADDRESS)").replace("$NODE_RANK", "$(LWS_WORKER_INDEX)")
+
+
+def _yaml(data: Manifest) -> str:
+    import yaml
+
+    text: str = yaml.safe_dump(data, sort_keys=False, default_flow_style=False, width=110)
+    return text
