@@ -273,8 +273,8 @@ def test_a_model_that_changed_since_is_refused(answers: Answers) -> None:
 
 @pytest.mark.parametrize(
     ("model", "says"),
-    [("nemotron-h-56b", "linear-attention or state-space layers"), ("deepseek-v4-flash", "linear-attention"),
-     ("llama-4-maverick", "layers of several kinds")],
+    [("nemotron-h-56b", "linear-attention or state-space layers"),
+     ("deepseek-v4-flash", "one projection for keys and values"), ("llama-4-maverick", "layers of several kinds")],
 )  # fmt: skip
 def test_a_model_without_settings_is_refused_by_what_it_has(model: str, says: str) -> None:
     from hwmodel.catalog import load_catalog

@@ -34,12 +34,12 @@ def _kinds(shape: Shape, found: Layers) -> tuple[str, ...]:
     if found.attention.kv_lora_rank:
         return ("deepseek_v3", "deepseek_v2")
     if found.mixture is not None:
-        return ("qwen3_moe",) if shape.qk_norm else ("mixtral",)
+        return ("qwen3_moe",) if found.qk_norm else ("mixtral",)
     if shape.learned_positions:
         return ("gpt2",)
     if found.window_tokens:
         return ("mistral",)
-    return ("qwen3",) if shape.qk_norm else ("qwen2", "llama")
+    return ("qwen3",) if found.qk_norm else ("qwen2", "llama")
 
 
 def _common(shape: Shape, found: Layers, max_tokens: int) -> dict[str, Any]:

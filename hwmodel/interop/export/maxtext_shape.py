@@ -39,7 +39,7 @@ def shape_settings(shape: Shape) -> Settings:
         }  # fmt: skip
     else:
         out["head_dim"] = int(block.head_dim)
-    if shape.qk_norm:
+    if found.qk_norm:
         out["use_qk_norm"] = True
     if "qkv_bias" in found.extras:
         out["attention_bias"] = True
@@ -57,12 +57,12 @@ def _decoder(shape: Shape, found: Layers) -> str:
     if plain and block.kv_lora_rank and found.mixture is not None and extras <= {"expert_bias"}:
         return "deepseek"
     if plain and not block.kv_lora_rank and found.dense is None and not block.d_ff_shared and not extras:
-        return "qwen3_moe" if shape.qk_norm else "mixtral"
+        return "qwen3_moe" if found.qk_norm else "mixtral"
     if plain and not block.kv_lora_rank and found.mixture is None:
-        if extras == {"qkv_bias"} and not shape.qk_norm:
+        if extras == {"qkv_bias"} and not found.qk_norm:
             return "qwen2"
         if not extras:
-            return "qwen3" if shape.qk_norm else "llama2"
+            return "qwen3" if found.qk_norm else "llama2"
     raise InputError(f"maxtext has no decoder block like the layers of {shape.name}; choose another --to or model")
 
 

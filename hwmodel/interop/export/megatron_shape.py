@@ -67,7 +67,7 @@ def _switches(shape: Shape, found: Layers) -> Flags:
         "--swiglu": found.attention.gated > 0,
         "--untie-embeddings-and-output-weights": not shape.tied,
         "--disable-bias-linear": not shape.bias,
-        "--qk-layernorm": shape.qk_norm > 0,
+        "--qk-layernorm": found.qk_norm,
         "--add-qkv-bias": "qkv_bias" in found.extras,
     }
     return {flag: None for flag, on in wanted.items() if on} | (

@@ -11,11 +11,17 @@ import msgspec
 from hwmodel.errors import InputError
 from hwmodel.specs import Block, Shape
 
-# Parts of a block that no trainer here has a setting for, with the words of the refusal.
+# Fields of a block that the settings of trainers describe; a shape that uses any other is refused, with these words.
+DESCRIBED = frozenset(
+    ("count", "n_heads", "n_kv_heads", "head_dim", "v_head_dim", "window_tokens", "q_lora_rank", "kv_lora_rank",
+     "rope_dim", "d_ff", "gated", "n_experts", "top_k", "top_groups", "d_ff_shared", "extra_params")
+)  # fmt: skip
 UNNAMED = {
-    "mixer_params": "linear-attention or state-space layers", "shared_kv": "one projection for keys and values",
-    "o_lora_rank": "a low-rank output projection", "kv_compression": "compressed cache entries",
-    "select_tokens": "sparse attention that selects tokens",
+    "mixer_params": "linear-attention or state-space layers", "mixer_flop_per_token": "linear-attention layers",
+    "mixer_state_elements": "linear-attention layers", "shared_kv": "one projection for keys and values",
+    "v_from_k": "one projection for keys and values", "borrows_kv": "layers that read another layer's cache",
+    "reuse": "layers that share weights", "o_lora_rank": "a low-rank output projection",
+    "kv_compression": "compressed cache entries", "select_tokens": "sparse attention that selects tokens",
 }  # fmt: skip
 
 
@@ -23,7 +29,7 @@ class Layers(msgspec.Struct, frozen=True, kw_only=True):
     """A shape as trainers see it: `dense` layers come first, `mixture` ones after; either may be absent.
 
     `window_tokens` 0 is full attention everywhere; else every `full_every`-th layer attends to all tokens, the others
-    to that many. `extras` names what the extra parameters are: qkv_bias, expert_bias, sinks, extra_norms.
+    to that many. `extras` names what the extra parameters are: qkv_bias, expert_bias, sinks.
     """
 
     attention: Block
@@ -32,19 +38,20 @@ class Layers(msgspec.Struct, frozen=True, kw_only=True):
     window_tokens: int = 0
     full_every: int = 0
     extras: frozenset[str] = frozenset()
+    qk_norm: bool = False
 
 
 def layers_of(shape: Shape, target: str) -> Layers:
     """The layers of a shape. InputError for a shape that no setting of the target describes."""
     for block in shape.blocks:
-        for field, words in UNNAMED.items():
-            usual = {"kv_compression": 1.0, "select_tokens": math.inf}.get(field, 0.0)
-            if getattr(block, field) != usual:
-                raise _refusal(shape, target, words)
+        for field in msgspec.structs.fields(Block):
+            if field.name not in DESCRIBED and getattr(block, field.name) != field.default:
+                raise _refusal(shape, target, UNNAMED.get(field.name, field.name.replace("_", " ")))
         if block.v_head_dim not in (0.0, block.head_dim) and block.kv_lora_rank == 0:
             raise _refusal(shape, target, "values of another width than keys")
-    if shape.extra_params:
-        raise _refusal(shape, target, f"{shape.extra_params:,.0f} parameters outside its layers")
+    if shape.extra_params or shape.lookup_params:
+        outside = float(shape.extra_params) + float(shape.lookup_params)
+        raise _refusal(shape, target, f"{outside:,.0f} parameters outside its layers")
     dense = [b for b in shape.blocks if b.n_experts == 0]
     mixture = [b for b in shape.blocks if b.n_experts > 0]
     window, every = _windows(shape, target)
@@ -63,8 +70,9 @@ def layers_of(shape: Shape, target: str) -> Layers:
     assert attention is not None
     extras = frozenset().union(*(_extras(shape, block, target) for block in (*dense, *mixture)))
     return Layers(
-        attention=attention, dense=one_dense, mixture=one_mixture, window_tokens=window, full_every=every, extras=extras
-    )
+        attention=attention, dense=one_dense, mixture=one_mixture, window_tokens=window, full_every=every,
+        extras=extras - {"qk_norm"}, qk_norm=bool(shape.qk_norm > 0) or "qk_norm" in extras,
+    )  # fmt: skip
 
 
 def _refusal(shape: Shape, target: str, words: str) -> InputError:
@@ -107,6 +115,7 @@ def named_extras(shape: Shape, block: Block) -> dict[str, float]:
         "qkv_bias": (heads + 2.0 * float(block.n_kv_heads)) * float(block.head_dim),
         "expert_bias": float(block.n_experts),
         "sinks": heads,
+        "qk_norm": 0.0 if shape.qk_norm else 2.0 * float(block.head_dim),
     }
 
 
@@ -127,10 +136,15 @@ def same_shape(one: Shape, other: Shape) -> bool:
 
 
 def _plain(shape: Shape, vocab: Any) -> Shape:
-    blocks = tuple(sorted((_block(b) for b in shape.blocks), key=lambda b: (b.n_experts, math.isinf(b.window_tokens))))
-    return msgspec.structs.replace(shape, name="", max_seq_len=0.0, vocab=float(vocab), blocks=blocks)
+    """The shape without what has no cost: names, notes, how norms on queries and keys and full values are written."""
+    plain = [_block(b, bool(shape.qk_norm > 0)) for b in shape.blocks]
+    blocks = tuple(sorted(plain, key=lambda b: (b.n_experts, math.isinf(b.window_tokens))))
+    return msgspec.structs.replace(
+        shape, name="", max_seq_len=0.0, vocab=float(vocab), blocks=blocks, qk_norm=0.0, notes=()
+    )
 
 
-def _block(block: Block) -> Block:
+def _block(block: Block, normed: bool) -> Block:
     width = 0.0 if block.v_head_dim == block.head_dim else block.v_head_dim
-    return msgspec.structs.replace(block, v_head_dim=width)
+    norms = 2.0 * float(block.head_dim) if normed else 0.0
+    return msgspec.structs.replace(block, v_head_dim=width, extra_params=float(block.extra_params) + norms)

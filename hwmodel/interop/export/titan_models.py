@@ -52,7 +52,7 @@ def _custom(shape: Shape, found: Layers) -> TitanModel:
         "n_kv_heads": int(block.n_kv_heads),
     }  # fmt: skip
     head = {"dim": int(shape.d_model), "vocab_size": int(shape.vocab), "tied": bool(shape.tied)}
-    if shape.qk_norm:
+    if found.qk_norm:
         layers = common | {"head_dim": int(block.head_dim)}
         if found.mixture is None:
             return TitanModel(module="qwen3", flavor=CUSTOM, builder="_build_qwen3_layers", head=head,
