@@ -10,8 +10,8 @@ import msgspec
 
 from hwmodel.catalog import evidence, formats, hardware, laws, lint, models, places, quantised, tables
 from hwmodel.catalog.compiled import Names, Pairs, Provenance, Quotes, encode
-from hwmodel.catalog.entries import Region
-from hwmodel.catalog.names import VENDOR_WORDS, normalise
+from hwmodel.catalog.entries import Box, Region
+from hwmodel.catalog.names import fold, plain
 from hwmodel.catalog.records import Raw, read_records
 from hwmodel.catalog.values import FaultError
 from hwmodel.catalog.yamlfile import line_of, parse_yaml, read_text
@@ -79,18 +79,35 @@ def _aliases(raw: Raw) -> list[tuple[str, tuple[str | int, ...]]]:
     return [(alias, ("aliases", i)) for i, alias in enumerate(stated) if isinstance(alias, str)]
 
 
+VENDOR_PREFIXES = {
+    "nvidia": ("nvidia",), "amd": ("amd", "instinct", "amd instinct"), "google": ("google", "google cloud"),
+    "aws": ("aws", "amazon"), "intel": ("intel", "habana"),
+}  # fmt: skip
+
+
+def _with_vendor(raw: Raw, text: str) -> list[str]:
+    """A part's name with and without its maker's: `H100`, `NVIDIA H100`."""
+    vendor = raw.fields.get("vendor")
+    prefixes = VENDOR_PREFIXES.get(vendor, (vendor,)) if isinstance(vendor, str) else ()
+    plain = fold(text)
+    bare = [plain.removeprefix(fold(prefix)) for prefix in prefixes]
+    return [fold(f"{prefix} {text}") for prefix in prefixes] + [name for name in bare if name != plain and name]
+
+
 def names_of(kind: str, raws: Mapping[str, Raw]) -> Names:
     """Every id and alias in its compared form; CatalogError where one name means two records."""
     names: Names = {}
     for raw in raws.values():
         own: list[tuple[str, tuple[str | int, ...]]] = [(raw.id, ("id",)), *_aliases(raw)]
         for text, at in own:
-            key = normalise(text)
+            key = fold(text)
             if names.setdefault(key, raw.id) != raw.id:
                 raise raw.error(FaultError(at, f"{kind} name {text!r} already means {names[key]}"))
-            for word in VENDOR_WORDS:
-                if key.startswith(word) and key.removeprefix(word) not in raws:
-                    names.setdefault(key.removeprefix(word), raw.id)
+    if kind == "accelerator":
+        for raw in raws.values():
+            for text in (raw.id, *(alias for alias, _ in _aliases(raw))):
+                for more in _with_vendor(raw, text):
+                    names.setdefault(more, raw.id)
     return names
 
 
@@ -114,7 +131,7 @@ def _laws(roots: Sequence[Path]) -> tuple[dict[str, LawSpec], Names]:
         stem = name.partition("/")[0]
         if stem not in names:
             names[stem] = laws.read_law(roots, stem).id
-    return found, names
+    return found, {plain(name): target for name, target in names.items()}
 
 
 def _prices(roots: Sequence[Path], part_names: Names, sources: Mapping[str, Source]) -> dict[str, Quotes]:
@@ -141,12 +158,40 @@ def _trained(roots: Sequence[Path], models: Names, recipes: Mapping[str, Raw]) -
     return {one.model: one for one in found}
 
 
+REGION_NAMES = "names.csv"
+
+
 def _regions(roots: Sequence[Path], sources: Mapping[str, Source]) -> tuple[dict[str, Region], Names]:
-    found = {r.id: r for _, path in places.files_of(roots, "energy", ".csv") for r in tables.read_grid(path, sources)}
-    names: Names = {normalise(r.name): r.id for r in found.values()}
-    names |= {normalise(place): r.id for r in found.values() for place in r.places}
-    names |= {normalise(r.id): r.id for r in found.values()}
-    return found, names
+    """Regions by id, and names in the plain form: of a region itself, else of a place in it.
+
+    A name of several regions means none of them: each has a longer one.
+    """
+    files = [path for _, path in places.files_of(roots, "energy", ".csv")]
+    found = {r.id: r for path in files if path.name != REGION_NAMES for r in tables.read_grid(path, sources)}
+    meanings: dict[str, list[str]] = {}
+    for region in found.values():
+        meanings.setdefault(plain(region.name), []).append(region.id)
+    for path in (p for p in files if p.name == REGION_NAMES):
+        for name, means in tables.read_region_names(path, found):
+            meanings.setdefault(plain(name), []).extend(means)
+    inside: dict[str, list[str]] = {}
+    for region in found.values():
+        for place in region.places:
+            inside.setdefault(plain(place), []).append(region.id)
+    names: Names = {}
+    for name, several in (inside | meanings).items():
+        ids = list(dict.fromkeys(several))
+        names |= {name: ids[0]} if len(ids) == 1 else {f"{name} ({i})": i for i in ids}
+    return found, names | {plain(i): i for i in found}
+
+
+def _boxes(
+    roots: Sequence[Path], parts: Mapping[str, Part], systems: Mapping[str, System], sources: Mapping[str, Source]
+) -> tuple[dict[str, Box], Names]:
+    """Instances, nodes, racks and slices by name; a system's box also under every name of the system."""
+    files = [path for _, path in places.files_of(roots, "boxes", ".csv")]
+    found = {b.id: b for path in files for b in tables.read_boxes(path, parts, systems, sources)}
+    return found, {fold(b.id): b.id for b in found.values()}
 
 
 class _Hardware:
@@ -187,10 +232,11 @@ def build(roots: Sequence[Path], problems: Problems | None = None) -> tuple[byte
     for error in _unsourced_laws(found_laws, sources):
         problems.add(error)
     regions, region_names = _regions(roots, sources)
+    boxes, box_names = _boxes(roots, hard.parts, hard.systems, sources)
     names = {
         "accelerator": hard.part_names, "system": hard.system_names, "model": names_of("model", model_raws),
         "precision": names_of("precision", training), "serving precision": names_of("serving precision", serving),
-        "law": law_names, "region": region_names,
+        "law": law_names, "region": region_names, "box": box_names,
     }  # fmt: skip
     records: dict[str, Mapping[str, Any]] = {
         "parts": hard.parts, "systems": hard.systems, "models": {k: v[0] for k, v in entries.items()},
@@ -199,7 +245,7 @@ def build(roots: Sequence[Path], problems: Problems | None = None) -> tuple[byte
         "laws": found_laws, "fleets": {k: v[0] for k, v in fleets.items()},
         "facilities": {k: v[0] for k, v in facilities.items()}, "regions": regions,
         "prices": _prices(roots, hard.part_names, sources), "sources": sources, "pairs": _pairs(roots),
-        "trained": _trained(roots, names["model"], serving),
+        "trained": _trained(roots, names["model"], serving), "boxes": boxes,
     }  # fmt: skip
     provenance: Provenance = {"accelerator": hard.part_values, "system": hard.system_values}
     for kind, read in (("model", entries), ("reliability", fleets), ("energy", facilities)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -10,8 +11,8 @@ import msgspec
 
 from hwmodel.catalog import compiled as store
 from hwmodel.catalog import prices as pricing
-from hwmodel.catalog.entries import Facility, ModelEntry, Region
-from hwmodel.catalog.names import normalise, resolve, resolve_model
+from hwmodel.catalog.entries import Box, Facility, ModelEntry, Region
+from hwmodel.catalog.names import fold, not_exact, plain, resolve
 from hwmodel.catalog.nodes import node_of
 from hwmodel.catalog.places import catalog_roots
 from hwmodel.errors import InputError, unknown
@@ -25,6 +26,7 @@ from hwmodel.specs.quantised import TrainedModel
 from hwmodel.specs.shape import Shape
 
 DEFAULT_REGION = "USA"
+REGION_HINT = "name a country (USA), a state or province (us-va, ca-qc, cn-bj) or a cloud region (us-east-1, eastus)"
 
 
 class Catalog:
@@ -54,9 +56,9 @@ class Catalog:
     def system(self, name: str) -> System:
         """The system of that name; `<part>-node` is a node of a part that no catalogued system holds."""
         names = self.data.names["system"]
-        key = normalise(name)
-        if key not in names and key.endswith("-node"):
-            part_id = self.data.names["accelerator"].get(key.removesuffix("-node"))
+        key = fold(name)
+        if key not in names and key.endswith("node"):
+            part_id = self.data.names["accelerator"].get(key.removesuffix("node"))
             if part_id is not None:
                 return self._node(self.data.parts[part_id])
         return self.data.systems[resolve("system", name, names)]
@@ -81,6 +83,27 @@ class Catalog:
         """Every catalogued system of a part, by id."""
         return [s for s in self.systems() if s.part == part_id]
 
+    def box(self, name: str) -> Box | None:
+        """The instance, node or rack of that name; of a slice of a pod `v4-8` the accelerators of the whole slice.
+
+        None where `name` is none; InputError for a system whose name counts no box of a known size.
+        """
+        sliced = SLICE.fullmatch(plain(name))
+        stem = self.data.names["box"].get(fold(sliced[1])) if sliced else None
+        if sliced and stem and self.data.boxes[stem].kind == "slice":
+            return _slice(self.data.boxes[stem], plain(name), int(sliced[2]))
+        key = fold(name)
+        system = self.data.names["system"].get(key)
+        found = self.data.names["box"].get(key) or (fold(system) if system else "")
+        box = self.data.boxes.get(self.data.names["box"].get(found, found))
+        if box is None and system is not None and key not in self.data.names["accelerator"]:
+            part = self.data.systems[system].part
+            raise InputError(
+                f"--gpus {name!r} names a whole system, not a node or rack: count its accelerators, like "
+                f"--gpus 1024x{part} --system {system}"
+            )
+        return None if box is None or box.kind == "slice" else box
+
     # --- models, formats, laws
 
     def model(self, name: str) -> Shape:
@@ -92,11 +115,11 @@ class Catalog:
 
     def model_entry(self, name: str) -> ModelEntry:
         """The record of a named model, with its public parameter counts."""
-        return self.data.models[resolve_model(name, self.data.names["model"])]
+        return self.data.models[resolve("model", name, self.data.names["model"])]
 
     def trained(self, name: str) -> TrainedModel | None:
         """What is known of a named model's training and release; None where nothing is."""
-        return self.data.trained.get(resolve_model(name, self.data.names["model"]))
+        return self.data.trained.get(resolve("model", name, self.data.names["model"]))
 
     def models(self) -> list[ModelEntry]:
         """Every model, by id."""
@@ -124,12 +147,13 @@ class Catalog:
 
     def law(self, law_id: str) -> LawSpec:
         """A law or a variant of one (`chinchilla_2022/approach1`; a bare id is its default variant)."""
-        name = self.data.names["law"].get(law_id)
+        name = self.data.names["law"].get(plain(law_id))
         if name is not None:
             return self.data.laws[name]
-        stem = law_id.partition("/")[0]
-        variants = [n for n in self.data.laws if n.partition("/")[0] == stem]
-        raise unknown("variant of law" if variants else "law", law_id, variants or self.data.names["law"])
+        stem = plain(law_id).partition("/")[0]
+        variants = [n for n in self.data.laws if plain(n).partition("/")[0] == stem]
+        known = variants or {n.partition("/")[0] for n in self.data.laws}
+        raise unknown("variant of law" if variants else "law", law_id, known)
 
     def laws(self) -> list[LawSpec]:
         """Every law and variant, by id."""
@@ -139,7 +163,7 @@ class Catalog:
 
     def prices(self, part_id: str, kind: str | None = None) -> list[PriceQuote]:
         """Quotes of a part, newest first."""
-        known = self.data.names["accelerator"].get(normalise(part_id), part_id)
+        known = self.data.names["accelerator"].get(fold(part_id), part_id)
         found = [q for q in self.data.prices.get(known, ()) if kind is None or q.kind == kind]
         return sorted(found, key=lambda q: (pricing.day(q.date), q.provider), reverse=True)
 
@@ -155,7 +179,7 @@ class Catalog:
         A user's file wins whole: where it quotes the part by the hour, nothing else is mixed in. Raises InputError
         where it holds other kinds than the one asked.
         """
-        known = self.data.names["accelerator"].get(normalise(part_id), part_id)
+        known = self.data.names["accelerator"].get(fold(part_id), part_id)
         if file is None:
             return self._shipped_price(known, kind, provider_class)
         own = [q for q in self.quotes_of(file) if q.part == known and q.usd_per_accelerator_hour]
@@ -209,8 +233,12 @@ class Catalog:
         return read_prices(Path(file), self.data.names["accelerator"], None)
 
     def region(self, name: str) -> Region:
-        """Grid of a country (name or ISO code) or of a cloud region."""
-        return self.data.regions[resolve("region", name, self.data.names["region"])]
+        """Grid of a country (name or ISO code), a state or province, or a cloud region."""
+        names = self.data.names["region"]
+        found = names.get(plain(name))
+        if found is None:
+            raise not_exact("region", name, names, "", plain(name), REGION_HINT)
+        return self.data.regions[found]
 
     def _facility(self, part: Part | None) -> Facility:
         known = list(self.data.facilities.values())
@@ -245,7 +273,7 @@ class Catalog:
         """Failure rate and recovery of a published fleet; the default is the largest with a published rate."""
         fleets = self.data.fleets
         default = next(name for name, f in fleets.items() if f.default)
-        name = default if fleet is None else resolve("fleet", fleet, {k: k for k in fleets})
+        name = default if fleet is None else resolve("fleet", fleet, {fold(k): k for k in fleets})
         return msgspec.structs.replace(fleets[name].facts, fleet=name)
 
     # --- provenance
@@ -272,6 +300,17 @@ class Catalog:
         if source_id not in self.data.sources:
             raise unknown("source", source_id, self.data.sources)
         return self.data.sources[source_id]
+
+
+SLICE = re.compile(r"(?:tpu-)?(v\d+[a-z]*)-(\d{1,6})")
+
+
+def _slice(box: Box, name: str, size: int) -> Box:
+    """A slice of a pod as its name sizes it."""
+    held = size * box.accelerators
+    if held < 1 or held != int(held):
+        raise InputError(f"--gpus {name!r} is no slice: {box.note}, and {size} of them are {held:g} accelerators")
+    return Box(name, box.kind, box.part, box.system, held, box.source, box.note)
 
 
 @lru_cache(maxsize=8)

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from hwmodel.catalog import places
-from hwmodel.catalog.entries import Facility, Fleet, ModelEntry, Region
+from hwmodel.catalog.entries import Box, Facility, Fleet, ModelEntry, Region
 from hwmodel.errors import CatalogError
 from hwmodel.specs.economics import PriceQuote
 from hwmodel.specs.evidence import PrecisionPair
@@ -28,7 +28,7 @@ Pairs = tuple[PrecisionPair, ...]
 SECTIONS: dict[str, Any] = {
     "parts": Part, "systems": System, "models": ModelEntry, "precisions": Precision, "serving": ServingPrecision,
     "laws": LawSpec, "fleets": Fleet, "facilities": Facility, "regions": Region, "prices": Quotes, "sources": Source,
-    "pairs": Pairs, "trained": TrainedModel,
+    "pairs": Pairs, "trained": TrainedModel, "boxes": Box,
 }  # fmt: skip
 
 
@@ -80,6 +80,7 @@ class Compiled:
         self.sources: Records[Source] = section("sources")
         self.pairs: Records[Pairs] = section("pairs")
         self.trained: Records[TrainedModel] = section("trained")
+        self.boxes: Records[Box] = section("boxes")
         self.names = stored.names
 
 

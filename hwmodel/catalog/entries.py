@@ -63,3 +63,18 @@ class Region(msgspec.Struct, frozen=True):
     source: str = ""
     note: str = ""
     places: tuple[str, ...] = ()  # cities and states that the region stands in
+
+
+class Box(msgspec.Struct, frozen=True):
+    """What a maker's or a cloud's name counts: an instance, a node, a rack, or a slice of a pod.
+
+    `accelerators` in one of it; of a slice, in one unit of the number that its name ends with (`v4-8`: 8 x 0.5 chips).
+    """
+
+    id: str
+    kind: str  # instance | node | rack | slice
+    part: str
+    system: str  # id; empty: the default system of the part
+    accelerators: float
+    source: str = ""
+    note: str = ""

@@ -1,68 +1,81 @@
-"""Names as people type them, and what they mean."""
+"""Names as people type them, and what they mean: an id or an alias, exactly, or nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import re
+from collections.abc import Iterable, Mapping
 
-from hwmodel.errors import InputError, unknown
+from hwmodel.errors import InputError
 
-VENDOR_WORDS = ("nvidia-", "amd-", "intel-", "google-", "aws-", "amazon-", "huawei-", "instinct-", "tesla-")
+SHOWN = 10  # names that a refusal lists
 
 
-def normalise(name: str) -> str:
-    """Lower case, `_` and space as `-`; the form in which ids and aliases are compared."""
-    return "-".join(name.strip().lower().replace("_", " ").replace("-", " ").split())
+def fold(name: str) -> str:
+    """The form in which names are compared: lower case; `-`, `_` and space are one, and count only between digits.
+
+    `Llama 3.1_8B`, `llama-3.1-8b` and `LLaMA3.1-8B` are one name; `llama-2-7b` and `llama-27b` are two.
+    """
+    folded = ""
+    for word in re.split(r"[-_\s]+", name.strip().lower()):
+        folded += "-" + word if folded[-1:].isdigit() and word[:1].isdigit() else word
+    return folded
+
+
+def plain(name: str) -> str:
+    """Lower case, `-` for `_` and space: the form of names that may differ by a `-` alone (`us-east1`, `us-east-1`)."""
+    return "-".join(re.split(r"[-_\s]+", name.strip().lower()))
 
 
 def resolve(kind: str, given: str, names: Mapping[str, str], where: str = "") -> str:
-    """The id that `given` means: exact, then without vendor words, then as the only name that starts so.
+    """The id that `given` is, or is an alias of. `names` maps folded ids and aliases to ids.
 
-    Raises InputError naming the nearest known names, or all candidates of an ambiguous beginning.
+    Raises InputError with the members of a family that `given` may mean, else with the nearest names.
     """
-    key = normalise(given)
-    if key in names:
-        return names[key]
-    bare = key
-    for word in VENDOR_WORDS * 2:
-        bare = bare.removeprefix(word)
-        if bare in names:
-            return names[bare]
-    starts = sorted({names[n] for n in names if len(bare) >= 3 and n.startswith(bare)})
-    if len(starts) == 1:
-        return starts[0]
-    if starts:
-        place = f" in {where}" if where else ""
-        raise InputError(f"{kind} {given!r}{place} could be {', '.join(starts[:8])}; name one of them")
-    raise unknown(kind, given, names, where)
+    found = names.get(fold(given))
+    if found is None:
+        raise not_exact(kind, given, names, where, fold(given))
+    return found
 
 
-MODEL_SUFFIXES = frozenset(
-    ("instruct", "chat", "it", "hf", "base", "pt", "preview", "fp8", "nvfp4", "fp4", "mxfp4", "bf16", "fp16", "int4",
-     "int8", "awq", "gptq", "w4a16", "w8a8", "quantized", "v0.1", "v0.2", "v0.3", "v1", "2507", "tokendrop", "mlperf")
-)  # fmt: skip
+def not_exact(kind: str, given: str, names: Mapping[str, str], where: str, key: str, hint: str = "") -> InputError:
+    """The refusal of a name that is no id or alias: what it may mean, or what is spelled most like it.
+
+    `key` is the name in the form of those in `names`; `hint` says what may be named where nothing is near.
+    """
+    place = f" in {where}" if where else ""
+    family = members(key, names)
+    if len(family) > 1:
+        listed = ", ".join(family[:SHOWN]) + (", ..." if len(family) > SHOWN else "")
+        return InputError(f"{kind} {given!r}{place} could be {listed}; name one of them")
+    near = list(dict.fromkeys([*family, *nearest(key, names)]))[:4]
+    what = f"nearest: {', '.join(near)}" if near else hint or f"known: {_some(names.values())}"
+    return InputError(f"unknown {kind} {given!r}{place}; {what}")
 
 
-def squash(name: str) -> str:
-    """Letters, digits and points only: the form in which model names are compared (`Llama3.1-8B` = `llama-3.1-8b`)."""
-    return "".join(c for c in name.lower() if c.isalnum() or c == ".")
+def _some(ids: Iterable[str]) -> str:
+    known = sorted(set(ids))
+    return ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
 
 
-def model_spellings(name: str) -> list[str]:
-    """What a model's name may be without its owner, without a remark in brackets, without its format or tuning."""
-    bare = name.split("(")[0].strip() or name
-    forms = [name, bare, name.rpartition("/")[2], bare.rpartition("/")[2]]
-    words = normalise(forms[-1]).split("-")
-    while len(words) > 1 and words[-1] in MODEL_SUFFIXES:
-        words = words[:-1]
-        forms.append("-".join(words))
-    return forms + [form.removeprefix("meta-") for form in forms if form.startswith("meta-")]
+def members(key: str, names: Mapping[str, str]) -> list[str]:
+    """Ids with a name that `key` begins, or that has it as one of its words."""
+    if len(key) < 2:
+        return []
+    begun = {i for n, i in names.items() if n.startswith(key)}
+    return sorted(begun or {i for i in names.values() if key in i.lower().split("-")})
 
 
-def resolve_model(given: str, names: Mapping[str, str]) -> str:
-    """The id of a model under any spelling of `model_spellings`; InputError with the nearest names otherwise."""
-    squashed = {squash(n): target for n, target in names.items()}
-    for form in model_spellings(given):
-        found = squashed.get(squash(form))
-        if found is not None:
-            return found
-    return resolve("model", model_spellings(given)[-1], names)
+def nearest(key: str, names: Mapping[str, str], count: int = 3) -> list[str]:
+    """Ids whose names are spelled most like `key`, or whose names it goes on from."""
+    close = difflib.get_close_matches(key, names, n=count, cutoff=0.5)
+    inside = sorted((n for n in names if len(n) >= 3 and n in key), key=len, reverse=True)[:count]
+    return list(dict.fromkeys(names[n] for n in (*close, *inside)))[:count]
+
+
+def read_as(given: str | None, record_id: str, title: str = "") -> list[str]:
+    """The line that says what a name was taken for; none where the name is the id itself."""
+    if not given or given.strip().lower() == record_id.lower():
+        return []
+    named = f"{title} ({record_id})" if title and title.lower() != record_id.lower() else record_id
+    return [f"{given.strip()} read as {named}"]

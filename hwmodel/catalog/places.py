@@ -10,7 +10,7 @@ from hwmodel.errors import CatalogError, InputError
 
 FOLDERS = (
     "accelerators", "systems", "precisions/training", "precisions/serving", "models", "laws", "reliability", "energy",
-    "prices", "precisions",
+    "prices", "precisions", "boxes",
 )  # fmt: skip
 COMPILED = "compiled"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
-from hwmodel.catalog.names import normalise
+from hwmodel.catalog.names import fold
 from hwmodel.catalog.tables import amount, rows_of
 from hwmodel.errors import CatalogError
 from hwmodel.specs.quantised import QuantisedConstants, QuantisedRow, TrainedModel
@@ -78,7 +78,7 @@ def read_trained(path: Path, models: dict[str, str], recipes: Collection[str]) -
     """Training tokens and format of release of named models. CatalogError names the line."""
     found = []
     for line, row in rows_of(path, TRAINED_COLUMNS, TRAINED_COLUMNS):
-        model = models.get(normalise(row["model"]))
+        model = models.get(fold(row["model"]))
         if model is None:
             raise CatalogError(f"{path}:{line}: model {row['model'][:60]!r} is none of the catalog")
         if row["released_in"] and row["released_in"] not in recipes:

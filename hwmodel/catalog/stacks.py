@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
-from hwmodel.errors import unknown
+from hwmodel.catalog.names import fold, resolve
 from hwmodel.specs.intervals import IntervalConstants
 from hwmodel.specs.stack import Stack
 
@@ -104,16 +104,15 @@ def build_stack(
     return Stack(id=name, title=title, year=year or 0.0, **values)
 
 
-def training_stack(name: str = "generic", family: str = "", year: float | None = None) -> Stack:
-    """The shipped constants of a stack by id (`generic`, `megatron-core` ...) for parts of `family`.
+def stack_named(name: str) -> str:
+    """The id of a training stack (`generic`, `megatron-core` ...). Raises InputError for an unknown one."""
+    known = ["generic", *(str(entry["id"]) for entry in training_calibration().stacks)]
+    return resolve("training stack", name, {fold(k): k for k in known})
 
-    Raises InputError for an unknown id.
-    """
-    calibration = training_calibration()
-    known = ["generic", *(entry["id"] for entry in calibration.stacks)]
-    if name not in known:
-        raise unknown("training stack", name, known)
-    return build_stack(name, family, year, calibration)
+
+def training_stack(name: str = "generic", family: str = "", year: float | None = None) -> Stack:
+    """The shipped constants of a stack for parts of `family`. Raises InputError for an unknown one."""
+    return build_stack(stack_named(name), family, year, training_calibration())
 
 
 @cache

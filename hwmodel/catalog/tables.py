@@ -9,11 +9,12 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from hwmodel.catalog.entries import Region
-from hwmodel.catalog.names import normalise
+from hwmodel.catalog.entries import Box, Region
+from hwmodel.catalog.names import fold
 from hwmodel.catalog.yamlfile import read_text
 from hwmodel.errors import CatalogError
 from hwmodel.specs.economics import PriceQuote
+from hwmodel.specs.hardware import Part, System
 
 PRICE_COLUMNS = (
     "date", "part", "provider", "provider_class", "kind", "usd_per_accelerator_hour", "usd_purchase", "region",
@@ -27,6 +28,9 @@ STATUSES = ("primary", "secondary", "unconfirmed")
 DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")
 GRID_COLUMNS = ("region", "name", "kind", "g_co2e_per_kwh", "year", "source", "note")
 PLACES = "places"  # other names of the region, as its operator's list of locations has them, with ; between
+REGION_NAME_COLUMNS = ("name", "means", "note")
+BOX_COLUMNS = ("name", "kind", "system", "part", "accelerators", "source", "note")
+BOX_KINDS = ("instance", "node", "rack", "slice")
 MAX_CSV_BYTES = 20_000_000
 
 
@@ -67,7 +71,7 @@ def read_prices(path: Path, parts: Mapping[str, str], sources: Collection[str] |
     """The quotes of one file. `parts` maps names to ids; `sources` None accepts any text (a user's own file)."""
     quotes: list[PriceQuote] = []
     for line, row in rows_of(path, REQUIRED_PRICE_COLUMNS, PRICE_COLUMNS):
-        part = parts.get(normalise(row["part"]))
+        part = parts.get(fold(row["part"]))
         if part is None:
             raise CatalogError(f"{path}:{line}: part {row['part'][:60]!r} is no accelerator of the catalog")
         if not DATE.fullmatch(row["date"]):
@@ -122,3 +126,40 @@ def read_grid(path: Path, sources: Collection[str]) -> list[Region]:
             )
         )
     return regions
+
+
+def read_region_names(path: Path, regions: Collection[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Other names of regions, and names of wider places with regions in them: (name, ids)."""
+    for line, row in rows_of(path, REGION_NAME_COLUMNS, REGION_NAME_COLUMNS):
+        ids = tuple(row["means"].split())
+        strange = [i for i in ids if i not in regions]
+        if strange or not ids or not row["name"].strip():
+            raise CatalogError(f"{path}:{line}: {row['name'][:40]!r} means {' '.join(strange) or 'no region'!r}")
+        yield row["name"], ids
+
+
+def _held(row: dict[str, str], system: System | None, path: Path, line: int) -> float:
+    """Accelerators in one box: as stated, else a node or the scale-up domain of its system."""
+    stated = amount(row["accelerators"], path, line, "accelerators")
+    if stated is not None:
+        return stated
+    if system is None:
+        raise CatalogError(f"{path}:{line}: {row['name'][:40]!r} states neither a system nor its accelerators")
+    return system.domain_accelerators if row["kind"] == "rack" else system.accelerators_per_node
+
+
+def read_boxes(
+    path: Path, parts: Mapping[str, Part], systems: Mapping[str, System], sources: Collection[str]
+) -> list[Box]:
+    """Instances, nodes, racks and slices of one file."""
+    boxes = []
+    for line, row in rows_of(path, BOX_COLUMNS, BOX_COLUMNS):
+        system = systems.get(row["system"]) if row["system"] else None
+        part = row["part"] or (system.part if system else "")
+        if part not in parts or (row["system"] and system is None) or row["kind"] not in BOX_KINDS:
+            raise CatalogError(f"{path}:{line}: {row['name'][:40]!r} names an unknown part, system or kind of box")
+        if row["source"] and row["source"] not in sources:
+            raise CatalogError(f"{path}:{line}: source {row['source'][:60]!r} is not in sources.yaml")
+        held = _held(row, system, path, line)
+        boxes.append(Box(row["name"], row["kind"], part, row["system"], held, row["source"], row["note"]))
+    return boxes

@@ -267,10 +267,4 @@ def document(question: Any, answer: dict[str, Any]) -> dict[str, Any]:
     }
     if question.lengths is not None:
         asked |= {"prompt_tail_tokens": question.prompt_tail_tokens, "longest_tokens": question.longest_tokens}
-    r = answer["answer"]
-    resolved = {"accelerator": r["part"], "system": r["system"], "model": question.model, "engine": question.engine}
-    return {
-        "request": {k: list(v) if isinstance(v, tuple) else v for k, v in asked.items()},
-        "resolved": resolved,
-        **answer,
-    }
+    return {"request": {k: list(v) if isinstance(v, tuple) else v for k, v in asked.items()}, **answer}

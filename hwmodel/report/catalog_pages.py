@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hwmodel.errors import InputError, unknown
+from hwmodel.errors import unknown
 from hwmodel.report.prices import price_rows
 
 if TYPE_CHECKING:
@@ -158,20 +158,18 @@ FINDERS: tuple[tuple[str, str], ...] = (
 
 
 def find(catalog: Catalog, name: str) -> tuple[str, Any]:
-    """(kind, record) of a name: exact in any kind first, then as `resolve` reads it. InputError when nothing fits."""
-    from hwmodel.catalog.names import normalise
+    """(kind, record) of a name, of the first kind that has it. InputError with the nearest of all kinds otherwise."""
+    from hwmodel.catalog.names import fold, not_exact, plain
 
+    every: dict[str, str] = {}
     for kind, method in FINDERS:
-        if normalise(name) in catalog.data.names.get(kind, {}) or name in catalog.data.names.get(kind, {}):
+        names = catalog.data.names.get(kind, {})
+        if (plain(name) if kind in ("law", "region") else fold(name)) in names:
             return kind, getattr(catalog, method)(name)
-    failures = []
-    for kind, method in FINDERS[:3]:
-        try:
-            return kind, getattr(catalog, method)(name)
-        except InputError as error:
-            failures.append(error)
-    known = [n for kind, _ in FINDERS for n in catalog.data.names.get(kind, {})]
-    raise next((e for e in failures if "could be" in str(e)), unknown("record", name, known))
+        every = names | every
+    if fold(name).endswith("node"):
+        return "system", catalog.system(name)
+    raise not_exact("record", name, every, "", fold(name))
 
 
 def _fact_rows(facts: dict[str, Sourced]) -> list[Row]:

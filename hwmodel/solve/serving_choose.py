@@ -11,7 +11,7 @@ import numpy as np
 from hwmodel.catalog import Catalog
 from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.catalog.engines import serving_calibration
-from hwmodel.errors import InputError, unknown
+from hwmodel.errors import InputError
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
 from hwmodel.predict.service.intervals import band, familiarity
@@ -21,7 +21,7 @@ from hwmodel.solve.citations import service_sources
 from hwmodel.solve.rates import check_rates
 from hwmodel.solve.serving_fleet import Fleets, fleet_row, fleets, price_of, with_cached_input
 from hwmodel.solve.serving_infeasible import infeasible
-from hwmodel.solve.serving_notes import notes
+from hwmodel.solve.serving_notes import ALL, named, notes, resolved
 from hwmodel.solve.serving_pools import pools
 from hwmodel.solve.serving_quality import measured_quality
 from hwmodel.solve.serving_question import ServingQuestion, sizes_of
@@ -34,15 +34,11 @@ from hwmodel.specs.shape import Shape
 
 DEFAULT_PARTS = ("h100", "h200", "b200", "gb200", "mi300x", "l40s", "rtx-5090")
 DEFAULT_PRECISIONS = ("bf16", "fp8", "nvfp4", "w4a16")
-ENGINES = ("generic", "trtllm", "vllm", "sglang")
-ALL = ("all",)
 FRONT_STEP, FRONT_MOST = 0.85, 8
 
 
 def engine_for(name: str, family: str, recipe: str) -> Engine:
-    """Fitted constants of an engine; InputError for one unknown."""
-    if name not in ENGINES:
-        raise unknown("engine", name, ENGINES)
+    """Fitted constants of an engine, by its id."""
     return engine_of(serving_calibration(), name, family=family, recipe=recipe)
 
 
@@ -128,6 +124,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
 
     Raises InfeasibleError naming the limit that binds and the smallest change that helps.
     """
+    question, said = named(question, catalog)
     shape = question.shape or catalog.model(question.model)
     check_context(shape, question)
     check_sizes(shape, sizes_of(question))
@@ -147,7 +144,8 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
         "quality": {r["precision"]: measured_quality(r["precision"]) for r in rows},
         "alternatives": _alternatives(first, rows),
         "pareto": _pareto(question, first, usable, catalog),
-        "notes": [*shape.notes, *notes(o.part, o.system, o.machine, o.recipe, o.price)],
+        "resolved": resolved(question, o.part, o.system),
+        "notes": [*said, *shape.notes, *notes(o.part, o.system, o.machine, o.recipe, o.price)],
         "left_out": _unpriced(question, priced, every, catalog),
         "sources": service_sources(catalog, _named(question), o.part.id, o.system.id, o.recipe, o.price),
     }

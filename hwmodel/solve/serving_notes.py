@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from hwmodel.catalog import Catalog
+from hwmodel.catalog.names import fold, read_as, resolve
+from hwmodel.solve.serving_question import ServingQuestion
 from hwmodel.specs import PriceSummary
 from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.kernels import Machine
@@ -22,3 +27,40 @@ def notes(
     if price is not None and price.flag:
         said.append(f"price of {part.id}: {price.flag}")
     return said
+
+
+ALL = ("all",)
+ENGINES = ("generic", "trtllm", "vllm", "sglang")
+ENGINE_ALIASES = {"tensorrt-llm": "trtllm", "trt-llm": "trtllm"}
+
+
+def named(question: ServingQuestion, catalog: Catalog) -> tuple[ServingQuestion, list[str]]:
+    """The question with ids for the names of model, parts, recipes and engine, and what each was read as.
+
+    Raises InputError for a name that is no id or alias.
+    """
+    said: list[str] = []
+    model = question.model
+    if question.shape is None:
+        entry = catalog.model_entry(model)
+        said += read_as(model, entry.id, entry.name)
+        model = entry.id
+    parts = question.parts
+    if parts != ALL:
+        found = [catalog.part(name) for name in parts]
+        said += [line for name, part in zip(parts, found, strict=True) for line in read_as(name, part.id, part.name)]
+        parts = tuple(dict.fromkeys(part.id for part in found))
+    recipes = [catalog.serving_precision(name) for name in question.precisions]
+    for name, recipe in zip(question.precisions, recipes, strict=True):
+        said += read_as(name, recipe.id, recipe.title)
+    engine = resolve(
+        "engine", question.engine, {fold(e): e for e in ENGINES} | {fold(a): e for a, e in ENGINE_ALIASES.items()}
+    )
+    precisions = tuple(dict.fromkeys(recipe.id for recipe in recipes))
+    known = msgspec.structs.replace(question, model=model, parts=parts, precisions=precisions, engine=engine)
+    return known, [*said, *read_as(question.engine, engine)]
+
+
+def resolved(question: ServingQuestion, part: Part, system: System) -> dict[str, str]:
+    """Ids of what the answer is about."""
+    return {"accelerator": part.id, "system": system.id, "model": question.model, "engine": question.engine}

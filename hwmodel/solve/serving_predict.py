@@ -21,7 +21,7 @@ from hwmodel.predict.service.search import best_layout, candidates, fitting, rep
 from hwmodel.predict.service.setting import CLOSED, DISAGGREGATED, ServiceSetting, on_layout
 from hwmodel.solve.citations import service_sources
 from hwmodel.solve.serving_choose import check_context, engine_for
-from hwmodel.solve.serving_notes import notes
+from hwmodel.solve.serving_notes import ALL, named, notes, resolved
 from hwmodel.solve.serving_question import ServingQuestion, sizes_of
 from hwmodel.solve.serving_table import setting_of
 from hwmodel.specs.serving import ServiceTerms, ServingLayout
@@ -43,7 +43,8 @@ def predict(
     The layout is the one given, or with `accelerators` the best on so many. Raises InfeasibleError where weights or one
     request do not fit.
     """
-    if len(question.parts) != 1:
+    question, said = named(question, catalog)
+    if len(question.parts) != 1 or question.parts == ALL:
         raise InputError("a prediction takes one --part, like --part h200")
     shape = question.shape or catalog.model(question.model)
     check_context(shape, question)
@@ -73,11 +74,12 @@ def predict(
         "output_tokens_per_s": rate * question.output_tokens,
         "total_tokens_per_s": rate * (question.output_tokens + question.prompt_tokens),
     } | (_split(setting, s) if setting.prefill is not None else _both(setting, s, n))  # fmt: skip
-    named = "" if question.shape is not None else question.model
+    model = "" if question.shape is not None else question.model
     return {
-        "answer": answer, "notes": [*shape.notes, *notes(part, system, m, recipe, None)],
+        "answer": answer, "resolved": resolved(question, part, system), 
+        "notes": [*said, *shape.notes, *notes(part, system, m, recipe, None)],
         "step": msgspec.to_builtins(step_terms(setting, answer["batch"])), "prefill_s": float(s.prefill_s),
-        "sources": service_sources(catalog, named, part.id, system.id, recipe, None),
+        "sources": service_sources(catalog, model, part.id, system.id, recipe, None),
     }  # fmt: skip
 
 

@@ -9,12 +9,13 @@ import msgspec
 
 from hwmodel.catalog import Catalog, load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration, whole_run_calibration
-from hwmodel.catalog.stacks import training_stack
+from hwmodel.catalog.names import read_as
+from hwmodel.catalog.stacks import stack_named, training_stack
 from hwmodel.errors import InputError
 from hwmodel.physics.machine import machine as physics_machine
 from hwmodel.predict.uncertainty import TrainingTraits, blanks, step_log_half_width
 from hwmodel.solve.rates import check_rates, known_kind, rate_of
-from hwmodel.solve.request import Request
+from hwmodel.solve.request import DEFAULT_LAW, Request
 from hwmodel.specs import (
     EnergyFacts,
     LawSpec,
@@ -111,11 +112,35 @@ def default_precision(part: Part | None) -> str:
     return "fp16"
 
 
+def _boxed(r: Request, catalog: Catalog) -> tuple[Request, list[str]]:
+    """The request with instances, nodes, racks and slices counted in accelerators, and a line that says so."""
+    name = r.accelerator
+    box = None if name is None else catalog.box(name)
+    if name is None or box is None:
+        return r, []
+    system = catalog.system(box.system) if box.system else catalog.default_system(box.part)
+    if r.system is not None and catalog.system(r.system).id != system.id:
+        raise InputError(f"--gpus {name} stands in {system.id}, not in --system {r.system}: give one of them")
+    if box.kind == "slice" and r.gpus is not None and r.gpus > 1:
+        raise InputError(
+            f"--gpus {r.gpus}x{name}: several slices have no links between them; plan one, or count the chips of one "
+            f"pod, like {r.gpus * int(box.accelerators)}x{box.part}"
+        )
+    boxes = 1 if box.kind == "slice" else r.gpus
+    gpus = None if boxes is None else boxes * int(box.accelerators)
+    counted = "" if gpus is None else f"{gpus:,} accelerators, "
+    of = f"{boxes:,} x " if boxes is not None and box.kind != "slice" else ""
+    doubt = "; the number in one is unconfirmed" if box.source == "recalled" else ""
+    said = f"{of}{name} read as {counted}{box.accelerators:g} in each {box.kind}, of {box.part} on {system.id}{doubt}"
+    return msgspec.structs.replace(r, gpus=gpus, accelerator=box.part, system=system.id), [said]
+
+
 def _hardware(r: Request, catalog: Catalog) -> tuple[Part | None, System | None, list[str]]:
-    notes: list[str] = []
+    """The part, its system, and the lines that say what their names were read as."""
     if r.accelerator is None and r.system is None:
-        return None, None, notes
+        return None, None, []
     system = catalog.system(r.system) if r.system is not None else None
+    notes = read_as(r.system, system.id, system.name) if system is not None else []
     if r.accelerator is None:
         assert system is not None
         part = catalog.part(system.part)
@@ -127,14 +152,39 @@ def _hardware(r: Request, catalog: Catalog) -> tuple[Part | None, System | None,
                 f"--system {system.id} carries {system.part}, not {part.id}; systems of {part.id}: {fitting}"
             )
         system = system or catalog.default_system(part)
-        if r.accelerator.lower() != part.id:
-            notes.append(f"{r.accelerator} read as {part.name} ({part.id}) on {system.name} ({system.id})")
+        notes += [f"{line} on {system.name} ({system.id})" for line in read_as(r.accelerator, part.id, part.name)]
     for field, what in (("hbm_bytes", "memory"), ("hbm_bytes_per_s", "memory bandwidth")):
         if not getattr(part, field) > 0:
             raise InputError(f"no source states the {what} of {part.id}; add it in an overlay (--catalog DIR)")
     if r.nic_uni_bytes_per_s is not None:
         system = msgspec.structs.replace(system, nic_uni_bytes_per_s=r.nic_uni_bytes_per_s)
     return part, system, notes
+
+
+def _named(r: Request, catalog: Catalog) -> tuple[Request, list[str]]:
+    """The request with ids for the names of model, recipes, law, region and stack, and what each was read as."""
+    notes: list[str] = []
+    ids: dict[str, str] = {}
+    if r.model is not None and r.shape is None:
+        entry = catalog.model_entry(r.model)
+        ids["model"] = entry.id
+        notes += read_as(r.model, entry.id, entry.name)
+    for field, find in (("precision", catalog.precision), ("serving_precision", catalog.serving_precision)):
+        given = getattr(r, field)
+        if given is not None:
+            recipe = find(given)
+            ids[field] = recipe.id
+            notes += read_as(given, recipe.id, recipe.title)
+    law = catalog.law(r.law)
+    if r.law != DEFAULT_LAW:
+        notes += read_as(r.law, law.id)
+    ids["law"] = law.id
+    if r.region is not None:
+        region = catalog.region(r.region)
+        ids["region"] = region.id
+        notes += read_as(r.region, region.id, region.name)
+    ids["stack"] = stack_named(r.stack)
+    return msgspec.structs.replace(r, **ids), [*notes, *read_as(r.stack, ids["stack"])]
 
 
 def _price(r: Request, catalog: Catalog, part: Part | None) -> PriceSummary | None:
@@ -151,7 +201,10 @@ def resolve(request: Request, catalog: Catalog | None = None) -> Setting:
     """Join a request with the catalog. Raises InputError for unknown names and formats that the part lacks."""
     if catalog is None:
         catalog = load_catalog(tuple(Path(folder) for folder in request.catalogs))
-    part, system, notes = _hardware(request, catalog)
+    request, boxed = _boxed(request, catalog)
+    part, system, hardware = _hardware(request, catalog)
+    request, named = _named(request, catalog)
+    notes = [*boxed, *(hardware if not boxed else ()), *named]
     precision = catalog.precision(request.precision or default_precision(part))
     common: dict[str, Any] = {
         "request": request,

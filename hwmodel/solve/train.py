@@ -134,7 +134,7 @@ class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
         return {
             "accelerator": s.part.id,
             "system": s.system.id,
-            "model": self.shape.name,
+            "model": s.request.model if s.request.model and s.request.shape is None else self.shape.name,
             "params": float(parameters(self.shape).total),
             "precision": s.precision.id,
             "stack": s.stack.id,
@@ -254,6 +254,7 @@ def train(*, task: str = "pretrain", sequence_parallel: bool | None = None, **gi
         raise InputError("say what is trained: --model (`hwmodel catalog list models`) or --params, like 70B")
     r = parse_request(**given)
     setting = resolve(r)
+    r = setting.request
     if r.gpus is None:
         raise InputError("say on what it is trained: --gpus, like 1024xH100")
     fleet = fleeted(setting)

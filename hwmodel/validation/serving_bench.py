@@ -29,6 +29,7 @@ from hwmodel.specs.serving import ServingLayout
 from hwmodel.specs.shape import Shape
 from hwmodel.validation.machines import find_part
 from hwmodel.validation.serving_rows import Setting, family
+from hwmodel.validation.spelled import model_of
 from hwmodel.validation.tables import CellError
 
 LOWEST = ("nvfp4", "fp8", "int8", "fp16", "bf16")  # what a submission that names none runs in, best first
@@ -107,7 +108,7 @@ class Resolver:
     def _find(self, name: str, params: float) -> tuple[Shape, str]:
         for spelling in (name, name.rsplit("/", 1)[-1], family(name)):
             try:
-                return self.catalog.model(spelling), ""
+                return model_of(self.catalog, spelling), ""
             except HwModelError:
                 continue
         made = _sized(name, params)
