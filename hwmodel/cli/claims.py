@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from hwmodel.validation.claims import Finding
 
 HONEST = (
-    "Plain matching of known phrasings: other wordings, languages and figures are not seen, and a passage that quotes "
-    "a claim to refute it is listed too. Silence proves nothing."
+    "Known claims in English or Chinese, recognised by their words, relations and numbers; what is said otherwise is "
+    "not seen, and a passage with the right number is no finding. Silence proves nothing."
 )
 
 _table = with_options(TABLE)
@@ -112,7 +112,8 @@ def check(file: Path, fmt: str, out: Path | None) -> None:
     """Look for known claims in a text and say what is right about each."""
     from hwmodel.cli.tables import render
     from hwmodel.errors import InputError
-    from hwmodel.validation.claims import find_in_text, judge, read_claims
+    from hwmodel.validation.claim_phrases import find_claims
+    from hwmodel.validation.claims import read_claims
 
     try:
         text = file.read_text(encoding="utf-8")
@@ -120,17 +121,15 @@ def check(file: Path, fmt: str, out: Path | None) -> None:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{file}: not UTF-8 text") from error
-    claims = {c.id: c for c in read_claims()}
-    matches = find_in_text(text, list(claims.values()))
-    found = {m.id: judge(claims[m.id], _lookup()) for m in matches}
+    matches = find_claims(text, read_claims(), _lookup())
     rows = [
-        {"line": m.line, "claim": m.id, "verdict": found[m.id].verdict, "text": m.text,
-         "correction": found[m.id].correction, "evidence": found[m.id].evidence}
+        {"line": m.line, "claim": m.finding.id, "verdict": m.finding.verdict, "text": m.text,
+         "compared": "; ".join(m.finding.reasons), "correction": m.finding.correction, "evidence": m.finding.evidence}
         for m in matches
     ]  # fmt: skip
     document = {
         "file": str(file),
-        "matches": [{"line": m.line, "text": m.text, **_document(found[m.id])} for m in matches],
+        "matches": [{"line": m.line, "text": m.text, "stated": m.stated, **_document(m.finding)} for m in matches],
         "note": HONEST,
     }
     if fmt == "csv":

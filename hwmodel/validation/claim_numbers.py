@@ -11,6 +11,7 @@ from hwmodel.laws import precision
 from hwmodel.laws.forms import form
 from hwmodel.specs.law import LawSpec
 from hwmodel.validation.claim_runs import RUN_FUNCTIONS
+from hwmodel.validation.claim_serving import SERVING_FUNCTIONS
 
 Given = Mapping[str, Any]
 Numbers = dict[str, Any]
@@ -326,4 +327,6 @@ _FUNCTIONS = (
     gpt4_unit, llama_7b, bits, data_law, transfer_law, emergence_law, lottery, crossover, on_the_curve, data_and_size,
     independent_scales, error_by_compute,
 )  # fmt: skip
-COMPUTE: dict[str, Callable[[Given, Lookup], Numbers]] = {f.__name__: f for f in (*_FUNCTIONS, *RUN_FUNCTIONS)}
+COMPUTE: dict[str, Callable[[Given, Lookup], Numbers]] = {
+    f.__name__: f for f in (*_FUNCTIONS, *RUN_FUNCTIONS, *SERVING_FUNCTIONS)
+}

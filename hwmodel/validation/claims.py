@@ -1,9 +1,8 @@
-"""Claims about scaling: recompute each from its inputs, give a verdict, and find known phrasings in a text."""
+"""Claims about scaling and serving: recompute each from its inputs and give a verdict."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,6 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[dict[str, Any], ...]
     facts: dict[str, Any] = {}
     mend: dict[str, Any] = {}
-    find: tuple[str, ...] = ()
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,14 +43,6 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     inputs: dict[str, Any]
     computed: dict[str, Any]
     reasons: tuple[str, ...]
-
-
-class Match(msgspec.Struct, frozen=True, kw_only=True):
-    """A passage of a text that reads like a known claim."""
-
-    line: int
-    text: str
-    id: int
 
 
 @lru_cache(maxsize=4)
@@ -121,35 +111,3 @@ def _plain(value: Any) -> str:
 def judge_all(law: Lookup, claims: Iterable[Claim] | None = None) -> list[Finding]:
     """All claims, in order."""
     return [judge(claim, law) for claim in (read_claims() if claims is None else claims)]
-
-
-def find_in_text(text: str, claims: Sequence[Claim]) -> list[Match]:
-    """Passages that read like a known claim, by line.
-
-    Plain matching of known phrasings within a paragraph: other wordings, other languages and figures are not seen, so
-    silence proves nothing, and a passage that quotes a claim to refute it is found as well.
-    """
-    found = []
-    for line, paragraph in _paragraphs(text):
-        for claim in claims:
-            hit = next((m for p in claim.find if (m := re.search(p, paragraph, re.IGNORECASE))), None)
-            if hit is not None:
-                before = paragraph[: hit.start()].count("\n")
-                passage = " ".join(paragraph[max(0, hit.start() - 20) : hit.end() + 20].split())
-                found.append(Match(line=line + before, text=passage, id=claim.id))
-    return found
-
-
-def _paragraphs(text: str) -> list[tuple[int, str]]:
-    """(line of its start, text) of each paragraph; emphasis marks are dropped so that they do not split a phrase."""
-    paragraphs: list[tuple[int, str]] = []
-    start, lines = 1, list[str]()
-    for number, line in enumerate([*text.splitlines(), ""], 1):
-        if line.strip():
-            if not lines:
-                start = number
-            lines.append(re.sub(r"[*_`]{2,}|`", "", line))
-        elif lines:
-            paragraphs.append((start, "\n".join(lines)))
-            lines = []
-    return paragraphs
