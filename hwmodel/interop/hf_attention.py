@@ -24,6 +24,8 @@ def kv_heads(c: Config, kind: str) -> int:
         return 1 if c.flag("multi_query", default=True) else n
     if kind in ("mpt", "dbrx"):
         inner = c.nested("attn_config")
+        if inner is not None and inner.raw("attn_type") == "multiquery_attention":
+            return 1
         c.raw("num_key_value_heads")
         return n if inner is None else inner.number("kv_n_heads", default=n, high=n)
     found = c.number("num_key_value_heads", "num_query_groups", default=n)
@@ -48,20 +50,22 @@ def biases(c: Config, family: Family, query: float, key_value: float) -> float:
 
 def norms(c: Config, family: Family, fields: Fields) -> float:
     """Scale vectors of normed queries and keys."""
-    stated = c.flag("use_qk_norm", "qk_norm", "qk_layernorm", default=not family.qk_norm_key)
+    keys = ("use_qk_norm", "qk_norm", "qk_layernorm", "normalize_qk_projections")
+    stated = c.flag(*keys, default=not family.qk_norm_key)
     if family.qk_norm == "none" or not stated:
         return 0.0
     head = fields["head_dim"]
-    keys = 0.0 if fields.get("borrows_kv") else 1.0
+    own = 0.0 if fields.get("borrows_kv") else 1.0
     copies = 2.0 if family.norm_bias and family.qk_norm == "head" else 1.0
     if family.qk_norm == "full":
-        return head * (fields["n_heads"] + keys * fields["n_kv_heads"])
-    return copies * head * (1.0 + keys)
+        return head * (fields["n_heads"] + own * fields["n_kv_heads"])
+    return copies * head * (1.0 + own)
 
 
 def gate(c: Config, family: Family, fields: Fields) -> float:
     """Parameters of the gate on what attention gives, a channel or a head."""
-    if family.output_gate == "none" or not c.flag("attn_output_gate", "use_attention_gate", default=True):
+    gated = family.output_gate != "none"
+    if not c.flag("attn_output_gate", "use_attention_gate", "mla_use_output_gate", default=gated):
         return 0.0
     gating = c.raw("gating")
     by_head = family.output_gate == "head" if gating is None else gating in (True, "per-head")

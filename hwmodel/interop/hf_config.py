@@ -59,13 +59,15 @@ def load_json(path: Path) -> dict[str, Any]:
 class Config:
     """Typed access to the keys of one (possibly nested) config. Every refusal names the file and the key.
 
-    `seen` collects the keys that anybody asked for, so that the guard can tell which ones nobody read.
+    `seen` collects the keys that anybody asked for, so that the guard can tell which ones nobody read; `inner` the
+    objects that somebody opened.
     """
 
-    def __init__(self, data: dict[str, Any], path: Path, seen: set[str] | None = None) -> None:
+    def __init__(self, data: dict[str, Any], path: Path, like: Config | None = None) -> None:
         self.data = data
         self.path = path
-        self.seen = set() if seen is None else seen
+        self.seen: set[str] = set() if like is None else like.seen
+        self.inner: dict[str, Config] = {} if like is None else like.inner
 
     def fail(self, message: str) -> InputError:
         return InputError(f"{self.path}: {message}")
@@ -81,12 +83,14 @@ class Config:
 
     def nested(self, key: str) -> Config | None:
         """The config under a key, or None."""
-        inner = self.raw(key)
-        return Config(inner, self.path) if isinstance(inner, dict) else None
+        found = self.raw(key)
+        if not isinstance(found, dict):
+            return None
+        return self.inner.setdefault(key, Config(found, self.path))
 
     def changed(self, more: dict[str, Any]) -> Config:
         """This config with some keys replaced, for one of its layers."""
-        return Config({**self.data, **more}, self.path, self.seen)
+        return Config({**self.data, **more}, self.path, self)
 
     def _key(self, keys: Iterable[str]) -> str:
         return next((k for k in keys if self.data.get(k) is not None), next(iter(keys)))
@@ -103,9 +107,10 @@ class Config:
 
     def missing(self, *keys: str) -> InputError:
         """The refusal of a file that lacks a key: no decoder's where it has none of a decoder's keys."""
-        known = {"hidden_size", "n_embd", "d_model", "num_hidden_layers", "n_layer", "n_layers", "num_attention_heads"}
         names = " or ".join(keys)
-        if known & self.data.keys():
+        if any(
+            key.startswith(("num_", "n_", "hidden_", "vocab", "intermediate", "d_model", "head")) for key in self.data
+        ):
             return self.fail(f"no {names}: the file does not say how large the model is; add the key")
         return self.fail(f"no {names}: not a decoder's config.json, or a truncated one")
 
@@ -145,7 +150,14 @@ class Config:
         listed = self.data.get("layers_block_type")
         default = len(listed) if isinstance(listed, list) and listed else None
         return self.number(
-            "num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_blocks", default=default, high=MAX_LAYERS
+            "num_hidden_layers",
+            "n_layer",
+            "n_layers",
+            "num_layers",
+            "num_blocks",
+            "num_transformer_layers",
+            default=default,
+            high=MAX_LAYERS,
         )
 
     def per_layer(self, key: str, layers: int) -> list[Any] | None:

@@ -165,6 +165,7 @@ FAMILIES: dict[str, Family] = {
     "laguna": Family(qk_norm="head", output_gate="head", router_bias=True),
     "step3p7": Family(qk_norm="head", router_bias=True),
     "doge": _HEADS,
+    "openelm": Family(qk_norm="head", tied=True),
     "diffllama": PLAIN,
     "jetmoe": Family(tied=True),
     "zaya": Family(tied=True),

@@ -26,7 +26,8 @@ def _empty(value: Any) -> bool:
 
 def unread(c: Config) -> list[str]:
     """Keys that say something and that neither a reader nor the table of ignored keys accounts for."""
-    return [
+    inner = [key for opened in c.inner.values() for key in unread(opened)]
+    return inner + [
         key
         for key, value in c.data.items()
         if key not in c.seen and key not in IGNORED and key not in NOTED and key not in ASSUMED and not _empty(value)
@@ -35,13 +36,23 @@ def unread(c: Config) -> list[str]:
     ]  # fmt: skip
 
 
+def _value(c: Config, key: str) -> Any:
+    """What stands under a key, in the file or in an object that somebody opened."""
+    return next((place.data[key] for place in (c, *c.inner.values()) if key in place.data), None)
+
+
+def _assumed(c: Config, kind: str) -> None:
+    """Refuse a file that says other than what every reader assumes."""
+    for key, value in ASSUMED.items():
+        for place in (c, *c.inner.values()):
+            if key not in place.seen and place.data.get(key) not in (None, value):
+                stated = str(place.data[key])[:40]
+                raise c.fail(f"{key}: {stated!r}, but {kind!r} is read as if it were {value!r}: not modelled")
+
+
 def check(c: Config, kind: str, *, known: bool) -> None:
     """Refuse a file that says what nobody reads; InputError names the key, its value and how to mend."""
-    for key, value in ASSUMED.items():
-        if key not in c.seen and c.data.get(key) not in (None, value):
-            raise c.fail(
-                f"{key}: {str(c.data[key])[:40]!r}, but {kind!r} is read as if it were {value!r}: not modelled"
-            )
+    _assumed(c, kind)
     left = unread(c)
     if not left:
         return
@@ -49,7 +60,7 @@ def check(c: Config, kind: str, *, known: bool) -> None:
     others = f" (also {', '.join(left[1:4])})" if len(left) > 1 else ""
     unknown = "" if known else f"model_type {kind!r} is not known, and "
     raise c.fail(
-        f"{unknown}{key}: {str(c.data[key])[:60]!r} may change its shape and is not understood{others}; "
+        f"{unknown}{key}: {str(_value(c, key))[:60]!r} may change its shape and is not understood{others}; "
         f"take the key out if it does not, or give the dimensions as a model of an overlay (--catalog DIR)"
     )
 

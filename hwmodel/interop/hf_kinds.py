@@ -100,6 +100,8 @@ def _by_named_layers(c: Config, kind: str, n: int) -> list[str] | None:
     if inner is not None:
         full = inner.indices("full_attn_layers", n, 1)
         linear = inner.indices("kda_layers", n, 1)
+        if full is not None and linear is None:
+            linear = set(range(n)) - full
         if full is None or linear is None or full & linear or len(full | linear) != n:
             raise c.fail("linear_attn_config: expected full_attn_layers and kda_layers to name every layer once")
         return _from_indices(n, full, FULL, LINEAR)

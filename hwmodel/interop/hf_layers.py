@@ -37,12 +37,17 @@ class Layer(NamedTuple):
     reuse: float = 1.0
 
 
+# Heads that a file may state for every layer, under the key that they then stand for.
+LISTED_HEADS = {"num_attention_heads_per_layer": "num_attention_heads", "num_query_heads": "num_attention_heads",
+                "num_kv_heads": "num_key_value_heads"}  # fmt: skip
+
+
 def views(c: Config) -> list[Config]:
     """The config as each layer sees it, with what the file states for that layer alone."""
     n = c.layers()
     own = c.raw("per_layer_config")
-    heads_of = c.per_layer("num_attention_heads_per_layer", n)
-    if own is None and heads_of is None:
+    lists = {key: c.per_layer(name, n) for name, key in LISTED_HEADS.items() if isinstance(c.data.get(name), list)}
+    if own is None and not lists:
         return [c] * n
     if own is not None and not isinstance(own, dict):
         raise c.fail("per_layer_config: expected an object of layers")
@@ -50,8 +55,7 @@ def views(c: Config) -> list[Config]:
     out = []
     for i in range(n):
         more = dict(stated.get(i, {}))
-        if heads_of is not None:
-            more["num_attention_heads"] = heads_of[i]
+        more |= {key: values[i] for key, values in lists.items() if values is not None}
         out.append(c.changed(more) if more else c)
     return out
 
@@ -171,7 +175,7 @@ def _shared_attention(c: Config, kind: str, family: Family) -> Iterator[Layer]:
     c.raw("kv_channels", "num_query_groups", "attention_hidden_size")  # restate the doubled input
     own: Fields = {"mixer_params": d * d}
     if kind == "zamba2":
-        rank = c.count("adapter_rank")
+        rank = c.count("adapter_rank") if c.flag("use_shared_mlp_lora", default=True) else 0
         add(own, mixer_params=rank * (d + 2 * ffn["d_ff"]))
         if c.flag("use_shared_attention_adapter"):
             add(own, mixer_params=3 * rank * (2 * d + core["n_heads"] * core["head_dim"]))

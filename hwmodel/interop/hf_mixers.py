@@ -45,8 +45,9 @@ def kda(c: Config) -> Fields:
     dim = source.number("linear_head_dim", "head_dim", high=100_000)
     kernel = source.number("short_conv_kernel_size", "linear_conv_kernel_dim", default=4, high=1000)
     d, wide = width(c), n * dim
-    whole_gate = c.has("kda_safe_gate", "layer_group_size")
-    gates = 2 * (d * wide if whole_gate else d * dim + dim * wide)
+    whole = c.has("kda_safe_gate", "layer_group_size")  # Bailing; Kimi K3 has a whole output gate alone
+    low, high = d * dim + dim * wide, d * wide
+    gates = (high if whole else low) + (high if whole or source.flag("use_full_rank_gate") else low)
     products = d * (3 * wide + n) + gates + wide * d
     return _mixer(products, _DELTA_FLOP * n * dim * dim, n * dim * dim, wide + n + dim, kernel, 3 * wide)
 

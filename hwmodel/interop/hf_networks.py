@@ -31,7 +31,7 @@ def n_experts(c: Config, kind: str) -> int:
         return 0
     found = inner(c).count(*EXPERTS)
     if found == 1 and not inner(c).has("moe_intermediate_size"):
-        inner(c).raw(*TOP_K)  # one expert is a dense network
+        inner(c).raw(*TOP_K, *SHARED_COUNT)  # one expert is a dense network
         return 0
     return found
 
@@ -45,10 +45,22 @@ def _one(c: Config, key: str, value: object, layer: int) -> int:
     return c.check(value, key)
 
 
+def _divisible(c: Config, multiplier: object) -> int:
+    """OpenELM: a multiple of the model width, to the nearest multiple of a divisor, not below nine tenths of it."""
+    if isinstance(multiplier, bool) or not isinstance(multiplier, (int, float)) or not 0 < multiplier < 64:
+        raise c.fail(f"ffn_multipliers: expected factors, got {str(multiplier)[:40]!r}")
+    wanted, grain = multiplier * width(c), c.number("ffn_dim_divisor", default=1)
+    near = max(grain, int(wanted + grain / 2) // grain * grain)
+    return near + grain if near < 0.9 * wanted else near
+
+
 def _dense_width(c: Config, family: Family, layer: int) -> int:
     value = c.raw(*DENSE_WIDTH)
     if value is not None:
         return _one(c, c._key(DENSE_WIDTH), value, layer)
+    multipliers = c.per_layer("ffn_multipliers", c.layers())
+    if multipliers is not None:
+        return _divisible(c, multipliers[layer])
     if c.has("ffn_proj_factor"):
         grain = c.number("ffn_round_up_to_multiple_of", default=1)
         return -(-int(c.factor("ffn_proj_factor", 4.0) * width(c)) // grain) * grain
@@ -128,8 +140,9 @@ def experts(c: Config, family: Family, kind: str, n: int, layer: int) -> Fields:
     groups = c.count("topk_group")
     if c.count("n_group", "num_expert_group") > 1 and groups:
         fields["top_groups"] = groups
-    latent = c.count("moe_latent_size")
+    latent = c.count("moe_latent_size", "routed_expert_hidden_size")
     if latent:
+        add(fields, extra_params=latent * c.flag("latent_moe_use_norm"))
         # Experts work in a narrower space: as wide as `latent` instead of the model, with a product in and one out.
         fields["d_ff"] = expert * latent / width(c)
         add(fields, d_ff_shared=2 * latent / (2 + family.gated))

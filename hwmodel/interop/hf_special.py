@@ -171,6 +171,11 @@ def griffin_bias(c: Config, i: int, kind: Kind, fields: Fields) -> Fields:
     return {"extra_params": width(c) if fields.get("n_heads") else 0}
 
 
+def drawn_residuals(c: Config, i: int, kind: Kind, fields: Fields) -> Fields:
+    """Kimi K3: both residuals of a layer are drawn from blocks of earlier ones, by a vector and a norm each."""
+    return {"extra_params": 4 * width(c) if c.has("attn_res_block_size") else 0}
+
+
 PARTS: dict[str, Part] = {
     "deepseek_v4": hyper_connections, "hy_v4": light_connections, "apertus": learned_activation,
     "apertus1p5_text": learned_activation, "bitnet": sub_norms, "axk2": gated_latent, "axk1": behind_experts,
@@ -178,7 +183,8 @@ PARTS: dict[str, Part] = {
     "jetmoe": routed_heads, "zaya": compressed_convolution, "gemma3n_text": gemma3n, "gemma4_text": gemma4,
     "inkling_text": inkling, "inkling2_text": inkling2, "inkling2_loop_text": inkling2,
     "dory": normalised, "gpt_neo": output_bias,
-    "stablelm": parallel_norm, "falcon": falcon_norms, "hyperclovax": post_norms, "recurrent_gemma": griffin_bias,
+    "stablelm": parallel_norm, "falcon": falcon_norms, "hyperclovax": post_norms,
+    "kimi_linear": drawn_residuals, "recurrent_gemma": griffin_bias,
 }  # fmt: skip
 
 
@@ -194,7 +200,7 @@ def outside(c: Config, kind: str, vocab: int) -> float:
         return d
     if kind == "mllama_text_model":  # eight more rows of the embedding
         return 8 * d
-    if kind == "rwkv":
+    if kind == "rwkv" or c.has("attn_res_block_size"):
         return 2 * d
     if kind == "dory":
         return vocab

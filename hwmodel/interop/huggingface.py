@@ -132,7 +132,7 @@ def _extra(outer: Config, c: Config, kind: str, family: Family, vocab: int) -> f
 def _context(c: Config) -> int:
     return c.number(
         "max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "model_max_length", "context_length",
-        default=0, low=0, high=1e12,
+        "max_context_length", default=0, low=0, high=1e12,
     )  # fmt: skip
 
 
@@ -147,7 +147,7 @@ def _notes(outer: Config, c: Config) -> list[str]:
 
 def _tied(outer: Config, c: Config, family: Family) -> bool:
     """Whether the head shares the embedding: as the file says (either place may), else as the family does."""
-    keys = ("tie_word_embeddings", "use_embedding_sharing", "tie_embedding")
+    keys = ("tie_word_embeddings", "use_embedding_sharing", "tie_embedding", "share_input_output_layers")
     stated = [place.flag(*keys) for place in (outer, c) if place.has(*keys)]
     return any(stated) if stated else family.tied
 

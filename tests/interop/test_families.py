@@ -123,6 +123,13 @@ PUBLIC: dict[str, tuple[float, float | None, float | None]] = {
     "Granite-4.0-H-Small": (32_207_337_984, None, 4 * 2 * 8 * 128 * 2),
     "Falcon-H1-0.5B": (521_411_104, None, 36 * 2 * 2 * 64 * 2),
     "kimilin": (49_122_681_728, None, 7 * 576 * 2),
+    # Cards: 456B and 45.9B active (without the two vocabulary matrices); 16.26B and 1.43B; OpenELM 1.1B; GLM 106B and 12B.
+    "MiniMax-M1": (456_089_655_296, 45.94e9 + 2 * 200_064 * 6144, 10 * 2 * 8 * 128 * 2),
+    "Ling-mini-2.0-whole": (16_255_643_392, 1_432_973_056, None),
+    "Ling-lite-1.5": (16_801_976_064, 2_753_154_816, None),
+    "Hunyuan-A13B-lists": (80_393_183_232, 12_747_448_320, None),
+    "OpenELM-1_1B": (1_079_891_456, None, None),
+    "GLM-4.5-Air": (106_852_251_264, None, None),
 }
 
 
@@ -221,7 +228,7 @@ def test_a_kind_of_layer_that_is_none_of_ours_never_becomes_attention(word: obje
 
 def test_what_readers_assume_is_checked() -> None:
     for key, value in ASSUMED.items():
-        from_dict({**PLAIN, key: value}, HERE)
+        assert from_dict({**PLAIN, key: value}, HERE).shape == from_dict(PLAIN, HERE).shape
         with pytest.raises(InputError, match=key):
             from_dict({**PLAIN, key: not value}, HERE)
 
@@ -244,8 +251,15 @@ def test_ignored_keys_are_read_by_nobody(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_names_of_families_do_not_clash() -> None:
     assert not set(FAMILIES) & set(NOT_DECODERS)
-    assert all(target in FAMILIES for target in SAME_AS.values())
+    assert set(SAME_AS.values()) <= set(FAMILIES)
     assert not set(SAME_AS) & set(FAMILIES)
+
+
+def test_objects_inside_are_guarded_too() -> None:
+    data = json.loads((GOLDEN / "hf_public" / "kimilin.json").read_text())
+    data["linear_attn_config"]["extra_state_heads"] = 4
+    with pytest.raises(InputError, match="extra_state_heads"):
+        from_dict(data, HERE)
 
 
 def test_two_matrices_by_the_activation() -> None:
