@@ -10,6 +10,7 @@ from collections.abc import Callable
 from hwmodel.interop.hf_config import Config
 from hwmodel.interop.hf_fields import Fields, width
 from hwmodel.interop.hf_kinds import FULL, NONE, ROUTED, Kind
+from hwmodel.interop.hf_networks import EXPERTS
 
 Part = Callable[[Config, int, Kind, Fields], Fields]
 
@@ -40,7 +41,8 @@ def sub_norms(c: Config, i: int, kind: Kind, fields: Fields) -> Fields:
 
 def gated_latent(c: Config, i: int, kind: Kind, fields: Fields) -> Fields:
     """A.X K2: queries and the gate of values from one product over two latents; norms behind a narrow network."""
-    n, rank, norm = fields["n_heads"], fields["q_lora_rank"], c.count("gated_norm_rank")
+    c.number("kv_lora_rank")
+    n, rank, norm = fields["n_heads"], c.number("q_lora_rank"), c.count("gated_norm_rank")
     joint = n * (fields["head_dim"] + fields["v_head_dim"]) * 2 * rank - n * fields["head_dim"] * rank
     gated_norms = 2 if kind.network == ROUTED else 1
     return {"mixer_params": joint + gated_norms * 2 * width(c) * norm}
@@ -53,6 +55,7 @@ def behind_experts(c: Config, i: int, kind: Kind, fields: Fields) -> Fields:
 
 def rope_norm(c: Config, i: int, kind: Kind, fields: Fields) -> Fields:
     """dots norms the rotary part of keys."""
+    c.number("kv_lora_rank")
     return {"extra_params": fields["rope_dim"]}
 
 
@@ -74,7 +77,8 @@ def difference(c: Config, i: int, kind: Kind, fields: Fields) -> Fields:
 
 def routed_heads(c: Config, i: int, kind: Kind, fields: Fields) -> Fields:
     """JetMoE: query and output projections are experts too; the idle ones are held and not passed."""
-    d, n, k = width(c), fields["n_experts"], fields["top_k"]
+    d, n = width(c), c.number(*EXPERTS, low=2)
+    k = fields["top_k"]
     wide = fields["n_kv_heads"] * fields["head_dim"]
     return {"n_heads": fields["n_kv_heads"] * k, "mixer_params": d * n, "extra_params": 2 * d * wide * (n - k) + 2 * d}
 

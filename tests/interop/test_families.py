@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from hwmodel.errors import InputError
+from hwmodel.errors import HwModelError, InputError
 from hwmodel.interop import hf_guard
 from hwmodel.interop.hf_families import FAMILIES, SAME_AS
 from hwmodel.interop.hf_ignored import ASSUMED, IGNORED, NOTED
@@ -123,7 +125,7 @@ PUBLIC: dict[str, tuple[float, float | None, float | None]] = {
     "Granite-4.0-H-Small": (32_207_337_984, None, 4 * 2 * 8 * 128 * 2),
     "Falcon-H1-0.5B": (521_411_104, None, 36 * 2 * 2 * 64 * 2),
     "kimilin": (49_122_681_728, None, 7 * 576 * 2),
-    # Cards: 456B and 45.9B active (without the two vocabulary matrices); 16.26B and 1.43B; OpenELM 1.1B; GLM 106B and 12B.
+    # Cards: 456B and 45.9B active (without the vocabulary matrices); 16.26B and 1.43B; 1.1B; GLM 106B and 12B active.
     "MiniMax-M1": (456_089_655_296, 45.94e9 + 2 * 200_064 * 6144, 10 * 2 * 8 * 128 * 2),
     "Ling-mini-2.0-whole": (16_255_643_392, 1_432_973_056, None),
     "Ling-lite-1.5": (16_801_976_064, 2_753_154_816, None),
@@ -292,3 +294,22 @@ def test_a_language_model_two_wrappers_deep() -> None:
     plain = parameters(from_dict(PLAIN, HERE).shape).total
     assert parameters(found.shape).total == plain + biased
     assert any("other modalities" in note for note in found.notes)
+
+
+JUNK = (None, True, False, 0, 1, -1, 3, 10**400, 0.5, float("nan"), "", "auto", "LLG", [], [1], [0] * 32, [None] * 32,
+        ["full_attention"] * 5, {}, {"head_dim": 4})  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([*DEFAULTS, *COUSINS]), st.data())
+def test_a_hostile_value_in_any_family_gives_a_shape_or_one_line(row: dict[str, Any], data: st.DataObject) -> None:
+    config = dict(row["config"])
+    config[data.draw(st.sampled_from(sorted(config)))] = data.draw(st.sampled_from(JUNK))
+    try:
+        shape = from_dict(config, HERE).shape
+    except HwModelError as error:
+        assert "\n" not in str(error)
+        return
+    terms = parameters(shape)
+    assert 0 < terms.active <= terms.total
+    assert kv_bytes_per_token(shape) >= 0
