@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "Predict the step time and memory of one training layout.",
     "serve": "Predict or choose a serving fleet.",
     "export": "Launch files of a saved answer: trainers, servers, schedulers.",
+    "measured": "Your own job's log as the file of plan --measured.",
     "law": "List, show and evaluate scaling laws and their optima.",
     "fit": "Fit a scaling law to your own runs.",
     "claims": "Check widespread claims about scaling.",

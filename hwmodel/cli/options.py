@@ -104,6 +104,21 @@ QUESTION = [
 ]
 
 
+def _name(option: Callable[[Command], Command]) -> str:
+    """Parameter name of a click option decorator."""
+    holder: Any = option(lambda: None)
+    return str(holder.__click_params__[0].name)
+
+
+# Those that describe one run: its hardware, model, layout and software.
+_RUN = (
+    "gpus", "system", "nic_gbit_s", "params", "model", "seq_len", "global_batch", "global_batch_tokens", "tp", "cp",
+    "pp", "vpp", "ep", "etp", "micro_batch", "zero", "recompute", "offload", "flop_convention", "stack", "year",
+    "catalogs",
+)  # fmt: skip
+RUN = [option for option in QUESTION if _name(option) in _RUN]
+
+
 def with_options(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
     """Decorate a command with options, in their order."""
 

@@ -9,28 +9,13 @@ import click
 
 from hwmodel.cli.launch_files import EXPORT, FROM, export_answer, sequence_parallel_of, with_launch_file
 from hwmodel.cli.models import with_model_file
-from hwmodel.cli.options import QUESTION, RESULT, with_options
+from hwmodel.cli.options import RESULT, RUN, with_options
 from hwmodel.cli.output import emit, json_text
 from hwmodel.errors import InfeasibleError
 
-_RUN = (
-    "gpus", "system", "nic_gbit_s", "params", "model", "seq_len", "global_batch", "global_batch_tokens", "tp", "cp",
-    "pp", "vpp", "ep", "etp", "micro_batch", "zero", "recompute", "offload", "flop_convention", "stack", "year",
-    "catalogs",
-)  # fmt: skip
-
-
-def _name(option: Any) -> str:
-    """Parameter name of a click option decorator."""
-    holder: Any = option(lambda: None)
-    return str(holder.__click_params__[0].name)
-
-
-_OPTIONS = [option for option in QUESTION if _name(option) in _RUN]
-
 
 @click.command("train")
-@with_options([*_OPTIONS, click.option("--precision", help="Training recipe, like bf16 or fp8."), *RESULT])
+@with_options([*RUN, click.option("--precision", help="Training recipe, like bf16 or fp8."), *RESULT])
 @click.option("--task", type=click.Choice(["pretrain", "sft", "lora"]), default="pretrain", show_default=True)
 @click.option("--no-sequence-parallel", "plain", is_flag=True, help="Tensor parallelism without sequence parallelism.")
 @FROM

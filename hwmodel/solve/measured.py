@@ -1,7 +1,8 @@
 """One measured run of the user's own: how much slower or faster their cluster is than the prediction of the same run.
 
 The file is YAML: the options of `plan` that describe the run (gpus, model or params, precision, seq_len, global_batch,
-tp, pp, ...) and what was measured, `tokens_per_s` (all accelerators together) or `step_time` (like 6.1s).
+tp, pp, ...) and what was measured, `tokens_per_s` (all accelerators together) or `step_time` (like 6.1s). A model that
+the catalog lacks stands in it as `shape`, the fields of `Shape`; `hwmodel measured` writes both.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from hwmodel import units
 from hwmodel.catalog.yamlfile import parse_yaml, read_text
 from hwmodel.errors import InputError
+from hwmodel.specs import Shape
 
 MEASURED_KEYS = ("tokens_per_s", "step_time")
 
@@ -25,6 +29,8 @@ def read_run(path: Path) -> tuple[dict[str, Any], float | None, float | None]:
     if not isinstance(data, dict):
         raise InputError(f"--measured {path}: expected a mapping of plan options and one of {', '.join(MEASURED_KEYS)}")
     options = {str(key).replace("-", "_"): value for key, value in data.items()}
+    if "shape" in options:
+        options["shape"] = _shape(options["shape"], path)
     rate, step = (options.pop(key, None) for key in MEASURED_KEYS)
     if (rate is None) == (step is None):
         raise InputError(f"--measured {path}: give tokens_per_s (all accelerators) or step_time, one of them")
@@ -33,6 +39,13 @@ def read_run(path: Path) -> tuple[dict[str, Any], float | None, float | None]:
     seconds = units.parse_duration_s(str(step), "step_time") if step is not None else None
     tokens = units.parse_count(str(rate), "tokens_per_s") if rate is not None else None
     return options, tokens, seconds
+
+
+def _shape(fields: Any, path: Path) -> Shape:
+    try:
+        return msgspec.convert(fields, Shape)
+    except msgspec.ValidationError as error:
+        raise InputError(f"--measured {path}: shape: {error}") from error
 
 
 def measured_level(path: Path, predict: Callable[..., tuple[float, float]]) -> float:
