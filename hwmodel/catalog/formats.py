@@ -23,6 +23,11 @@ RELIABILITY: dict[str, tuple[str, str]] = {
     "checkpoint_bytes_per_param": ("bytes", "checkpoint_bytes_per_param"),
     "storage_bandwidth_per_accelerator": ("bytes_per_s", "storage_bytes_per_s_per_accelerator"),
 }
+# A fleet whose source does not tell software from hardware states one rate; one that is a fleet itself has no spread.
+RELIABILITY_REFINED: dict[str, tuple[str, str]] = {
+    "software_interruptions_per_hour": ("per_h", "software_interruptions_per_hour"),
+    "rate_log_half_width": ("count", "rate_log_half_width"),
+}
 FACILITY: dict[str, tuple[str, str]] = {
     "pue": ("count", "pue"),
     "load_fraction": ("count", "load_fraction"),
@@ -77,8 +82,9 @@ def _values(
 
 def read_fleet(raw: Raw, sources: Collection[str]) -> tuple[Fleet, dict[str, Sourced]]:
     """Failure facts of one published fleet. Raises FaultError."""
-    only(raw.fields, (*RELIABILITY, "id", "name", "default", "notes"))
-    numbers, records = _values(raw.fields, RELIABILITY, sources)
+    only(raw.fields, (*RELIABILITY, *RELIABILITY_REFINED, "id", "name", "default", "notes"))
+    table = RELIABILITY | {key: value for key, value in RELIABILITY_REFINED.items() if key in raw.fields}
+    numbers, records = _values(raw.fields, table, sources)
     default = bool(raw.fields.get("default", False)) and not raw.parent
     return Fleet(id=raw.id, name=str(raw.fields.get("name", raw.id)), default=default,
                  facts=ReliabilityFacts(**numbers, fleet=raw.id)), records  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 
 from hwmodel import units
 from hwmodel.report.energy import energy_lines
+from hwmodel.report.failures import failures_line
 from hwmodel.report.prices import price_line
 from hwmodel.solve.result import Band, PlanLayout
 
@@ -150,6 +151,7 @@ FILTERS = {
     "layout": layout_words,
     "price_line": price_line,
     "energy_lines": energy_lines,
+    "failures_line": failures_line,
 }
 
 

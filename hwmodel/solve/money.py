@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hwmodel.economics import (
+    at_rate,
     energy,
     goodput,
     owned_usd_per_accelerator_hour,
@@ -132,10 +133,18 @@ def _energy(setting: Fleeted, solved: Solved, hours: float) -> dict[str, Any]:
 
 
 def _failures(setting: Fleeted, solved: Solved, hours: float) -> dict[str, Any]:
-    lost = goodput(float(solved.fleet.accelerators), solved.sized.n, setting.reliability)
+    """How often the job stops and what that costs, with the ends of the 80 % interval of the rate."""
+    facts, accelerators, params = setting.reliability, float(solved.fleet.accelerators), solved.sized.n
+    lost, often, rarely = (goodput(accelerators, params, at_rate(facts, z)) for z in (0.0, 1.0, -1.0))
     return {
+        "fleet": facts.fleet,
+        "goodput": {"value": float(lost.goodput), "low": float(often.goodput), "high": float(rarely.goodput)},
         "mtbf_s": float(lost.mtbf_s),
+        "mtbf_low_s": float(often.mtbf_s),
+        "mtbf_high_s": float(rarely.mtbf_s),
         "checkpoint_interval_s": float(lost.checkpoint_interval_s),
         "checkpoint_write_s": float(lost.checkpoint_write_s),
-        "interruptions_expected": hours / solved.fleet.accelerators * 3600.0 / float(lost.mtbf_s),
+        "checkpoint_bytes": float(lost.checkpoint_bytes),
+        "restart_s": float(lost.restart_s),
+        "interruptions_expected": hours / accelerators * 3600.0 / float(lost.mtbf_s),
     }

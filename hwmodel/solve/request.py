@@ -57,6 +57,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     usd_per_hour: Rates = ()  # prices of accelerator-hours as given, by part (empty: of any)
     price_kind: str | None = None
     region: str | None = None
+    reliability: str | None = None
     stack: str = "generic"
     measured: str | None = None
     layout: dict[str, float] = {}  # tp, cp, pp, vpp, ep, etp, micro_batch, zero as given
@@ -298,7 +299,7 @@ _READERS = {
     "lifetime_budget": ("lifetime_budget_usd", units.parse_usd),
 }
 _VERBATIM = ("system", "model", "precision", "serving_precision", "law", "objective", "price_kind", "region", "stack",
-             "measured", "prices", "flop_convention")  # fmt: skip
+             "reliability", "measured", "prices", "flop_convention")  # fmt: skip
 
 
 def _rates(value: Any) -> Rates:

@@ -213,7 +213,7 @@ def resolve(request: Request, catalog: Catalog | None = None) -> Setting:
         "precision": precision,
         "stack": training_stack(request.stack, part.family if part else "", request.year),
         "energy": catalog.energy(region=request.region, system=system),
-        "reliability": catalog.reliability(),
+        "reliability": catalog.reliability(request.reliability),
         "whole_run": whole_run_calibration(),
         "price": _price(request, catalog, part),
         "notes": (*notes, *(request.shape.notes if request.shape is not None else ())),

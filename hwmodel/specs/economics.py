@@ -88,6 +88,8 @@ class ReliabilityFacts(msgspec.Struct, frozen=True, kw_only=True):
     restart_s: float
     checkpoint_bytes_per_param: float
     storage_bytes_per_s_per_accelerator: float  # a store grows with the fleet that it serves
+    software_interruptions_per_hour: float = 0.0  # of a job, whatever its size
+    rate_log_half_width: float = 0.0  # 80 % half-width of both rates, in logs
     fleet: str = ""  # catalog record behind these facts
 
 

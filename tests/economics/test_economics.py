@@ -24,14 +24,19 @@ SIZE = st.floats(min_value=1e8, max_value=1e12)
 @settings(deadline=None, max_examples=40)
 @given(FLEET, SIZE)
 def test_goodput_falls_with_the_fleet(accelerators: float, params: float) -> None:
+    """At the same store: a larger one writes faster, which outweighs failures on a few accelerators."""
     facts = CATALOG.reliability()
-    one, two = goodput(accelerators, params, facts), goodput(2 * accelerators, params, facts)
-    assert 0 < two.goodput <= one.goodput + 0.02 <= 1.02
-    assert two.mtbf_s == pytest.approx(one.mtbf_s / 2)
+    shared = msgspec.structs.replace(
+        facts, storage_bytes_per_s_per_accelerator=facts.storage_bytes_per_s_per_accelerator / 2
+    )
+    one, two = goodput(accelerators, params, facts), goodput(2 * accelerators, params, shared)
+    assert 0 < two.goodput <= one.goodput < 1
+    assert one.mtbf_s / 2 <= two.mtbf_s * (1 + 1e-9)
+    assert two.mtbf_s < one.mtbf_s  # software stops a job whatever its size
 
 
 def test_llama_3_fleet_keeps_what_its_paper_reports() -> None:
-    found = goodput(16384.0, 405e9, CATALOG.reliability())
+    found = goodput(16384.0, 405e9, CATALOG.reliability("llama-3-16k"))
     assert found.mtbf_s / 3600 == pytest.approx(3.1, rel=0.02)  # 419 interruptions in 54 days
     assert 0.85 < found.goodput < 0.97  # "more than 90 %" of effective training time
 
