@@ -122,4 +122,4 @@ def test_a_plan_takes_the_fleet_it_is_given() -> None:
     assert default["goodput"]["low"] < default["goodput"]["value"] < default["goodput"]["high"] < 1.0
     assert worse["checkpoint_bytes"] == pytest.approx(12 * 7e9, rel=0.02)
     with pytest.raises(InputError, match="meta-rsc-1"):
-        hm.plan(**run, reliability="meta-rsc1")
+        hm.plan(**run, reliability="meta-rsc-9")
