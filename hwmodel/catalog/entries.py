@@ -62,6 +62,7 @@ class Region(msgspec.Struct, frozen=True):
     year: str = ""
     source: str = ""
     note: str = ""
+    places: tuple[str, ...] = ()  # cities and states that the region stands in
 
 
 class Box(msgspec.Struct, frozen=True):

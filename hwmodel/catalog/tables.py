@@ -27,6 +27,7 @@ BASES = ("list", "offers", "from", "minimum", "serverless", "regions_median")
 STATUSES = ("primary", "secondary", "unconfirmed")
 DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")
 GRID_COLUMNS = ("region", "name", "kind", "g_co2e_per_kwh", "year", "source", "note")
+PLACES = "places"  # other names of the region, as its operator's list of locations has them, with ; between
 REGION_NAME_COLUMNS = ("name", "means", "note")
 BOX_COLUMNS = ("name", "kind", "system", "part", "accelerators", "source", "note")
 BOX_KINDS = ("instance", "node", "rack", "slice")
@@ -106,14 +107,23 @@ def read_prices(path: Path, parts: Mapping[str, str], sources: Collection[str] |
 def read_grid(path: Path, sources: Collection[str]) -> list[Region]:
     """Grid intensities of one file."""
     regions = []
-    for line, row in rows_of(path, GRID_COLUMNS, GRID_COLUMNS):
+    for line, row in rows_of(path, GRID_COLUMNS, (*GRID_COLUMNS, PLACES)):
         value = amount(row["g_co2e_per_kwh"], path, line, "g_co2e_per_kwh", floor=0.0)
         if value is None:
             raise CatalogError(f"{path}:{line}: states no intensity")
         if row["source"] not in sources:
             raise CatalogError(f"{path}:{line}: source {row['source'][:60]!r} is not in sources.yaml")
         regions.append(
-            Region(row["region"], row["name"], row["kind"], value / 1e3, row["year"], row["source"], row["note"])
+            Region(
+                row["region"],
+                row["name"],
+                row["kind"],
+                value / 1e3,
+                row["year"],
+                row["source"],
+                row["note"],
+                tuple(place.strip() for place in row.get(PLACES, "").split(";") if place.strip()),
+            )
         )
     return regions
 

@@ -109,3 +109,4 @@ def test_places_name_the_grid_they_stand_in() -> None:
     carbon = {place: CATALOG.energy(region=place).grid_kg_co2e_per_kwh for place in ("France", "Poland", "Oregon")}
     assert carbon["France"] < carbon["Oregon"] < carbon["Poland"]
     assert CATALOG.energy(region="hamina").grid_region == CATALOG.energy(region="europe-north1").grid_region
+    assert CATALOG.energy(region="paris").grid_region == CATALOG.energy(region="europe-west9").grid_region
