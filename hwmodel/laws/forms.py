@@ -31,14 +31,14 @@ INPUTS = {
     "batch_tokens": "batch [tokens]",
     "experts": "experts a layer (1: dense)",
     "granularity": "how finely experts are split (1: as wide as a dense feed-forward)",
-    "sparsity": "share of experts that a token does not use, (E - K) / E",
+    "sparsity": "share not used: of experts by a token, (E - K) / E, or of parameters that are zero",
     "weight_bits": "bits of the weights in training",
     "activation_bits": "bits of the activations in training",
     "kv_bits": "bits of keys and values in training",
     "post_bits": "bits of the weights after post-training quantisation",
     "exponent_bits": "exponent bits of the float format",
     "mantissa_bits": "mantissa bits of the float format",
-    "scale_block": "elements that share a scale",
+    "scale_block": "elements that share a scale (0: one scale a channel)",
     "size_factor": "size over the compute-optimal size at the same loss",
     "compute_factor": "compute over the compute of a reference",
     "finetune_characters": "fine-tuning data [characters]",
@@ -47,6 +47,13 @@ INPUTS = {
     "size_ratio": "large model's parameters over the small one's",
     "inference_ratio": "inference tokens over pretraining tokens",
     "days": "days between two models",
+    "core_days": "training compute [TPUv3 core-days]",
+    "layers": "layers of the model",
+    "width": "width of the model (d_model)",
+    "seq_len": "sequence length [tokens]",
+    "vocabulary": "entries of the vocabulary",
+    "heads": "attention heads",
+    "head_dim": "width of an attention head",
     "train_flop_s": "training compute [FLOP]",
     "elo": "playing strength [Elo]",
     "inference_factor": "compute an answer over that of a reference",
@@ -56,6 +63,9 @@ INPUTS = {
     "tokens_second": "training tokens of the second modality",
     "loss_second": "loss on the second modality alone [nats/token]",
 }
+
+
+MAY_BE_ZERO = ("elo", "sparsity", "scale_block")
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +144,9 @@ _HOMES = {
     "density": "other",
     "compute_6nd": "other",
     "pf_day": "other",
+    "deepseek_m": "accounting",
+    "palm_flop": "accounting",
+    "megatron_flop": "accounting",
     "farseer": "open_forms",
     "sparse": "open_forms",
     "distillation": "open_forms",
@@ -181,7 +194,7 @@ def evaluate(spec: LawSpec, **inputs: Num | Count | None) -> Outputs:
         number: Any = plain(spec, value)
         if isinstance(number, (int, float)):
             number = float(number)
-            if name not in ("elo", "sparsity") and not number > 0.0:
+            if name not in MAY_BE_ZERO and not number > 0.0:
                 raise InputError(f"{name} must be positive, not {number:g}")
         given[name] = number
     missing = [name for name in shape.needs if name not in given]

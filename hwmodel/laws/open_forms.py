@@ -1,4 +1,4 @@
-"""Forms whose published constants were not obtained: they evaluate with constants of your own.
+"""Forms of vision, sparsity, distillation and mixed modalities; not all of their constants are public.
 
 A law of your own may say `extends: farseer_2025`, give `constants` and an empty `refusal`.
 """
@@ -6,6 +6,7 @@ A law of your own may say `extends: farseer_2025`, give `constants` and an empty
 from __future__ import annotations
 
 from hwmodel import ops
+from hwmodel.errors import InputError
 from hwmodel.laws.forms import Constants, Outputs, by_name, form_of
 from hwmodel.ops import Num
 
@@ -18,9 +19,19 @@ def farseer(c: Constants, params: Num, tokens: Num) -> Outputs:
 
 
 def sparse(c: Constants, params: Num, tokens: Num, sparsity: Num) -> Outputs:
-    """L = (aS (1-S)^bS + cS) (1/N)^bN + (aD/D)^bD + c with N the non-zero parameters (arXiv 2309.08520)."""
-    size = (c["a_S"] * (1.0 - sparsity) ** c["b_S"] + c["c_S"]) * params ** -c["b_N"]
-    return {"loss_nats": size + (c["a_D"] / tokens) ** c["b_D"] + c["c"]}
+    """L = (aS (1-S)^bS + cS) (1/N)^bN + (aD/D)^bD + c with N the non-zero parameters (arXiv 2309.08520, eq. 1).
+
+    The dense model of the same loss on the same data has N [(aS + cS) / (aS (1-S)^bS + cS)]^(1/bN) parameters.
+    """
+    if isinstance(sparsity, float) and not 0.0 <= sparsity < 1.0:
+        raise InputError(f"sparsity is a share of the parameters that are zero, 0 up to below 1, not {sparsity:g}")
+    capacity = c["a_S"] * (1.0 - sparsity) ** c["b_S"] + c["c_S"]
+    gain = ((c["a_S"] + c["c_S"]) / capacity) ** (1.0 / c["b_N"])
+    return {
+        "loss_nats": capacity * params ** -c["b_N"] + (c["a_D"] / tokens) ** c["b_D"] + c["c"],
+        "dense_equivalent_params": params * gain,
+        "dense_equivalent_per_parameter": gain,
+    }
 
 
 def distillation(c: Constants, params: Num, tokens: Num, teacher_loss: Num, supervised_loss: Num) -> Outputs:
@@ -41,9 +52,9 @@ def mixed_modal(c: Constants, params: Num, tokens: Num, tokens_second: Num, loss
     return {"loss_nats": 0.5 * (loss + loss_second) - c["C"] + competition}
 
 
-def saturating(c: Constants, flop: Num) -> Outputs:
-    """Error = a (C + d)^-b + c: saturates at both ends (arXiv 2106.04560); C in units of `unit`."""
-    return {"error": c["a"] * (flop / c["unit"] + c["d"]) ** -c["b"] + c["c"]}
+def saturating(c: Constants, core_days: Num) -> Outputs:
+    """Error = a (C + d)^-b + c: saturates at both ends (arXiv 2106.04560); C in TPUv3 core-days."""
+    return {"error": c["a"] * (core_days + c["d"]) ** -c["b"] + c["c"]}
 
 
 FORMS = by_name(
@@ -58,7 +69,7 @@ FORMS = by_name(
         "sparse",
         "non-zero parameters, data and sparsity",
         sparse,
-        gives=("loss_nats",),
+        gives=("loss_nats", "dense_equivalent_params", "dense_equivalent_per_parameter"),
         constants=("a_S", "b_S", "c_S", "b_N", "a_D", "b_D", "c"),
     ),
     form_of(
@@ -80,6 +91,6 @@ FORMS = by_name(
         "an error with a floor and a ceiling",
         saturating,
         gives=("error",),
-        constants=("a", "b", "c", "d", "unit"),
+        constants=("a", "b", "c", "d"),
     ),
 )

@@ -163,6 +163,8 @@ def _kumar(
 def sun_critical_tokens(c: Constants, params: Num, exponent_bits: Num, mantissa_bits: Num, log2_block: Num) -> Num:
     """Tokens beyond which more data raise the loss at this format (Sun et al. 2025, D_crit)."""
     resolution = _sun_resolution(c, exponent_bits, mantissa_bits)
+    if isinstance(log2_block, float) and log2_block == 0.0:
+        return float("inf")
     return (c["d"] * resolution * params ** c["alpha"] / log2_block) ** (1.0 / (2.0 * c["beta"]))
 
 
@@ -174,8 +176,13 @@ def sun_best_mantissa(c: Constants, bits: Num) -> Num:
 def _sun(
     c: Constants, params: Num, tokens: Num, exponent_bits: Num, mantissa_bits: Num, scale_block: Num = 128.0
 ) -> Outputs:
-    """Loss under Sun's own base, the term of the format, and the tokens beyond which more data hurt."""
-    log2_block = ops.log(scale_block) / ops.log(2.0)
+    """Loss under Sun's own base, the term of the format, and the tokens beyond which more data hurt.
+
+    `scale_block` 0: one scale a channel. A block of one has a scale for each element: no term, and no such tokens.
+    """
+    log2_block = (
+        _log2_block(scale_block) if isinstance(scale_block, (int, float)) else ops.log(scale_block) / ops.log(2.0)
+    )
     term = sun_term(c, params, tokens, exponent_bits, mantissa_bits, log2_block)
     base = c["n"] * params ** -c["alpha"] + c["d"] * tokens ** -c["beta"] + c["epsilon"]
     critical = sun_critical_tokens(c, params, exponent_bits, mantissa_bits, log2_block)

@@ -38,7 +38,8 @@ _SYMBOLS = {
     "size_factor": "k_N", "compute_factor": "k_C", "finetune_characters": "D_F", "samples": "k",
     "answer_tokens": "k_t", "size_ratio": "M", "inference_ratio": "R", "days": "t", "train_flop_s": "C_train",
     "elo": "Elo", "inference_factor": "k_I", "params_factor": "k_P", "teacher_loss": "L_T", "supervised_loss": "L_0",
-    "tokens_second": "D_2", "loss_second": "L_2",
+    "tokens_second": "D_2", "loss_second": "L_2", "core_days": "C_d", "layers": "n_l", "width": "d_m", "seq_len": "s",
+    "vocabulary": "V", "heads": "n_h", "head_dim": "d_h",
 }  # fmt: skip
 
 

@@ -150,12 +150,6 @@ def _asymptote(_spec: LawSpec, g: Numbers, law: Lookup) -> Numbers:
     return {"a": c["beta"] / (c["alpha"] + c["beta"])}
 
 
-def _model_scale(_spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
-    """6 N over DeepSeek's FLOPs a token."""
-    blocks = 72.0 * g["layers"] * g["width"] ** 2
-    return {"ratio_6n_over_m": blocks / (blocks + 12.0 * g["layers"] * g["width"] * g["seq_len"])}
-
-
 def _sun_best_bits(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
     """Bits P (best split of exponent and mantissa) of the least loss at cost (6/16) N D P = C, N and D free."""
     import numpy as np
@@ -187,7 +181,6 @@ _ASK: dict[str, Callable[[LawSpec, Numbers, Lookup], Numbers]] = {
     "hunyuan_budget": _hunyuan,
     "split_slope": _slope,
     "split_asymptote": _asymptote,
-    "deepseek_model_scale": _model_scale,
     "best_bits": lambda s, g, _: {"bits": precision.best_bits(s.constants)},
     "kumar_factor": lambda s, g, _: {"factor": precision.kumar_factor(s.constants, g["bits"], g["bits"], g["bits"])},
     "kumar_weights": lambda s, g, _: {"factor": precision.kumar_weight_factor(s.constants, g["bits"])},
