@@ -11,8 +11,8 @@ import msgspec
 
 from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
 from hwmodel.catalog.names import fold, resolve
-from hwmodel.specs.intervals import IntervalConstants
-from hwmodel.specs.stack import Stack
+from hwmodel.specs.intervals import FitConstants, IntervalConstants
+from hwmodel.specs.stack import GENERIC, Stack
 
 
 class TrainingCalibration(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,12 +59,19 @@ def stack_id(
 
     Entries with `families` or `formats` describe kernels that exist only there. Without a year it is today's.
     """
+    if not framework.strip():
+        return default_stack(family, calibration)
     for entry in calibration.stacks:
         dated = (9999 if year is None else year) <= entry.get("until", 9999)
         here = family in entry.get("families", (family,)) and number_format in entry.get("formats", (number_format,))
         if dated and here and re.search(entry["match"], framework, re.I):
             return str(entry["id"])
-    return "generic"
+    return GENERIC
+
+
+def default_stack(family: str, calibration: TrainingCalibration) -> str:
+    """The software of a family of parts where nobody names another."""
+    return next((str(e["id"]) for e in calibration.stacks if family in e.get("default_of", ())), GENERIC)
 
 
 def _family(family: str, calibration: TrainingCalibration) -> dict[str, float]:
@@ -106,13 +113,18 @@ def build_stack(
 
 def stack_named(name: str) -> str:
     """The id of a training stack (`generic`, `megatron-core` ...). Raises InputError for an unknown one."""
-    known = ["generic", *(str(entry["id"]) for entry in training_calibration().stacks)]
+    known = [GENERIC, *(str(entry["id"]) for entry in training_calibration().stacks)]
     return resolve("training stack", name, {fold(k): k for k in known})
 
 
-def training_stack(name: str = "generic", family: str = "", year: float | None = None) -> Stack:
-    """The shipped constants of a stack for parts of `family`. Raises InputError for an unknown one."""
-    return build_stack(stack_named(name), family, year, training_calibration())
+def training_stack(name: str = "", family: str = "", year: float | None = None) -> Stack:
+    """The shipped constants of a stack for parts of `family`; without a name the usual one of the family.
+
+    Raises InputError for an unknown one.
+    """
+    calibration = training_calibration()
+    own = stack_named(name) if name else default_stack(family, calibration)
+    return build_stack(own, family, year, calibration)
 
 
 @cache
@@ -120,3 +132,15 @@ def interval_calibration(directory: Path | None = None) -> IntervalConstants:
     """The shipped widths of prediction intervals for training."""
     data = read_calibration((directory or calibrations_dir()) / "intervals.yaml")
     return IntervalConstants(**data["training"])
+
+
+@cache
+def memory_calibration(directory: Path | None = None) -> FitConstants:
+    """The shipped probability that a layout fits."""
+    return FitConstants(**read_calibration((directory or calibrations_dir()) / "memory.yaml")["fits"])
+
+
+@cache
+def search_optimism(directory: Path | None = None) -> float:
+    """By how much searched layouts run slower than predicted [natural log], measured on published runs."""
+    return float(read_calibration((directory or calibrations_dir()) / "searched.yaml")["optimism"])

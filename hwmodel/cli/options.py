@@ -89,7 +89,7 @@ QUESTION = [
     click.option("--flop-convention", help="FLOPs that MFU counts (default 6nd)."),
     click.option("--law", help="Scaling law (default besiroglu_2024; `hwmodel law list`)."),
     click.option("--objective", help="Lifetime cost in usd, flops, kwh or co2e."),
-    click.option("--stack", help="Training software (default generic)."),
+    click.option("--stack", help="Training software (default: the usual one of the part)."),
     click.option(
         "--usd-per-hour",
         metavar="USD",

@@ -176,9 +176,13 @@ def _stage_memory(
     if anywhere(layout.offload_activations > 0):
         here = where(layout.offload_activations > 0, minimum(here, OFFLOAD_LAYERS), here)
     activations = tokens * (kept * here + work) * stack.activation_overhead
-    logits = has_head[stage] * tokens * ceil(shape.vocab / layout.tp) * stack.logits_bytes
+    each = stack.logits_bytes
+    if anywhere(stack.logits_sharded_bytes > 0):
+        each = where((layout.zero > 2.5) & (stack.logits_sharded_bytes > 0), stack.logits_sharded_bytes, each)
+    logits = has_head[stage] * tokens * ceil(shape.vocab / layout.tp) * each
     # A sequence-parallel rank gathers its whole input before each product.
-    gathered = where(layout.sequence_parallel * (layout.tp - 1.0) > 0, tokens * shape.d_model * 4.0, 0.0)
+    gathers = layout.sequence_parallel * (layout.tp - 1.0) > 0
+    gathered = where(gathers, tokens * shape.d_model * stack.gathered_bytes, 0.0)
     held = weights + gradients + optimizer + activations + logits + buffers + gathered
     return MemoryTerms(
         weights_bytes=weights,

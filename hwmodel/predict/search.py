@@ -8,12 +8,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.catalog.stacks import memory_calibration
 from hwmodel.errors import InfeasibleError
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.shape import layers
 from hwmodel.physics.training import step
 from hwmodel.predict.columns import grouped_best, row_of
 from hwmodel.predict.layouts import Cases, Policy, Space, layout_space
+from hwmodel.predict.optimism import search_factor, with_search
 from hwmodel.predict.recompute import offload_word, recompute_word
 from hwmodel.specs import Layout, MemoryTerms, Precision, StepTerms, Workload
 from hwmodel.specs.kernels import Machine
@@ -21,8 +23,6 @@ from hwmodel.specs.stack import Stack
 from hwmodel.units import format_bytes
 
 BLOCK_ROWS = 16_384
-# A plan leaves this share of memory free: what the memory model misses of framework buffers and fragmentation.
-MEMORY_MARGIN = 0.03
 Column = NDArray[np.float64]
 
 
@@ -33,6 +33,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     space: Space
     step_s: Column
     memory_bytes: Column
+    search_factor: float  # on predicted seconds, in `step_s` and in every choice
     best: NDArray[np.int64]  # row of the fastest layout of each case, -1 where none fits
 
     def pick(self, case: int) -> int:
@@ -75,9 +76,8 @@ def evaluate(
     precision: Precision,
     stack: Stack,
     policy: Policy,
-    margin: float = MEMORY_MARGIN,
 ) -> Evaluation:
-    """Every layout of every case, in blocks that stay in cache; what fills more than 1 - `margin` does not fit."""
+    """Every layout of every case, in blocks that stay in cache; what a plan would not dare to fill does not fit."""
     space = layout_space(cases, float(machine.network.domain), policy)
     step_s = np.full(space.count, np.inf)
     memory_bytes = np.full(space.count, np.inf)
@@ -86,23 +86,28 @@ def evaluate(
         part = space.rows(block)
         workload = _load(cases, part.batch_seqs)
         memory_bytes[block] = peak_memory(cases.shape, precision, part.layout, workload, stack).total_bytes
-        fits = np.flatnonzero(memory_bytes[block] <= usable_bytes(machine, margin))
+        fits = np.flatnonzero(memory_bytes[block] <= usable_bytes(machine))
         if len(fits):
             rows = part.rows(fits)
             load = _load(cases, rows.batch_seqs)
             terms = step(cases.shape, machine, precision, rows.layout, load, stack)
             step_s[start + fits] = terms.total_s
+    factor = search_factor(policy)
+    step_s *= factor
     best = grouped_best(space.case, step_s / np.maximum(space.batch_seqs, 1.0), cases.count)
-    return Evaluation(cases=cases, space=space, step_s=step_s, memory_bytes=memory_bytes, best=best)
+    return Evaluation(
+        cases=cases, space=space, step_s=step_s, memory_bytes=memory_bytes, search_factor=factor, best=best
+    )
 
 
 def _load(cases: Cases, batch_seqs: Any) -> Workload:
     return Workload(seq_len=cases.seq_len, global_batch_seqs=batch_seqs, trainable_fraction=cases.trainable_fraction)
 
 
-def usable_bytes(machine: Machine, margin: float = MEMORY_MARGIN) -> float:
-    """Memory that a plan may fill [bytes]."""
-    return float(machine.hbm_bytes) * (1.0 - margin)
+def usable_bytes(machine: Machine) -> float:
+    """Memory that a plan may fill by prediction [bytes]: so far that it fits with the least probability asked for, from
+    layouts that ran and layouts that did not."""
+    return float(machine.hbm_bytes) * memory_calibration().most_full
 
 
 def choice(evaluation: Evaluation, row: int, machine: Machine, precision: Precision, stack: Stack) -> Choice:
@@ -112,7 +117,7 @@ def choice(evaluation: Evaluation, row: int, machine: Machine, precision: Precis
     layout = row_of(evaluation.space.layout, row)
     batch = float(evaluation.space.batch_seqs[row])
     load = _load(evaluation.cases, batch)
-    terms = step(shape, machine, precision, layout, load, stack)
+    terms = with_search(step(shape, machine, precision, layout, load, stack), evaluation.search_factor)
     fleet = int(evaluation.cases.accelerators[case])
     used = int(layout.accelerators)
     return Choice(

@@ -6,15 +6,18 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from hwmodel.catalog.stacks import memory_calibration
 from hwmodel.errors import InfeasibleError
 from hwmodel.physics.memory import memory_by_stage
 from hwmodel.physics.shape import layers
 from hwmodel.physics.training import step
 from hwmodel.predict.columns import row_of
 from hwmodel.predict.layouts import Cases, Policy, Space, layout_space, policy
+from hwmodel.predict.optimism import search_factor, with_search
 from hwmodel.predict.recompute import NONE, recompute_word
 from hwmodel.predict.search import Evaluation, evaluate, usable_bytes
 from hwmodel.specs import Layout, MemoryTerms, Precision, Shape, StepTerms, Workload
+from hwmodel.specs.intervals import fits_probability
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
 
@@ -109,6 +112,17 @@ class TrainingPrediction(msgspec.Struct, frozen=True, kw_only=True):
         return self.peak_bytes - float(self.memory[self.fullest].reserve_bytes)
 
     @property
+    def reserved_bytes(self) -> float:
+        """The same as the allocator has taken from the device: with what lies between its blocks."""
+        return self.allocated_bytes * (1.0 + float(self.run.stack.fragmentation))
+
+    @property
+    def fits_probability(self) -> float:
+        """Probability that memory lets the layout start."""
+        full = self.peak_bytes / float(self.run.machine.hbm_bytes)
+        return float(fits_probability(full, memory_calibration()))
+
+    @property
     def fits(self) -> bool:
         """Whether the fullest stage lies within the memory of an accelerator."""
         return self.peak_bytes <= float(self.run.machine.hbm_bytes)
@@ -144,6 +158,7 @@ def search_run(run: TrainingRun) -> Evaluation:
 def with_layout(run: TrainingRun, layout: Layout, level: float = 1.0) -> TrainingPrediction:
     """The run in one layout."""
     terms = step(run.shape, run.machine, run.precision, layout, run.workload, run.stack)
+    terms = with_search(terms, search_factor(run.policy))
     memory = memory_by_stage(run.shape, run.precision, layout, run.workload, run.stack)
     return TrainingPrediction(run=run, layout=layout, step=terms, memory=memory, level=level)
 

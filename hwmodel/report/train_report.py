@@ -28,6 +28,7 @@ TERM_NAMES = {
     "optimizer_s": "optimizer",
     "host_s": "host",
     "jitter_s": "jitter",
+    "search_s": "optimism of the search",
 }
 
 

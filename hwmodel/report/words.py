@@ -28,6 +28,7 @@ TERM_WORDS = {
     "dp_exposed_s": "exposed data-parallel communication",
     "optimizer_s": "optimizer",
     "host_s": "host and launches",
+    "search_s": "optimism of the search",
     "jitter_s": "jitter and stragglers",
     "weights_bytes": "weights",
     "gradients_bytes": "gradients",

@@ -58,7 +58,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     price_kind: str | None = None
     region: str | None = None
     reliability: str | None = None
-    stack: str = "generic"
+    stack: str = ""  # the usual one of the part
     measured: str | None = None
     layout: dict[str, float] = {}  # tp, cp, pp, vpp, ep, etp, micro_batch, zero as given
     recompute: str | None = None  # words of predict.recompute, as the next

@@ -113,8 +113,10 @@ class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
             "memory": {stage: memory_dict(terms) for stage, terms in self.memory.items()},
             "peak_memory_bytes": one.peak_bytes,
             "allocated_memory_bytes": _band(one.allocated_bytes, MEMORY_HALF_WIDTH),
+            "reserved_memory_bytes": _band(one.reserved_bytes, MEMORY_HALF_WIDTH),
             "fullest_stage": self.fullest,
             "fits": self.fits,
+            "fits_probability": one.fits_probability,
             "near": [
                 {
                     "layout": layout_dict(n.layout, self.workload, self.setting.stack),
@@ -300,7 +302,8 @@ def _doubts(one: TrainingPrediction) -> list[str]:
             + _leaner(one.layout, size / capacity)
         )
     elif one.tight:
-        said.append(f"tight: {size / GIB:.1f} GiB of {capacity / GIB:.1f}, within the model's error")
+        chance = f"fits with a probability of {100.0 * one.fits_probability:.0f} %"
+        said.append(f"tight: {size / GIB:.1f} GiB of {capacity / GIB:.1f}, {chance}")
     m = float(micro_batches(one.layout, one.run.workload))
     if abs(m - round(m)) > 1e-9:
         said.append(f"{m:.2f} micro-batches a pipeline: the batch does not divide; read as an average")

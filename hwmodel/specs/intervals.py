@@ -41,3 +41,25 @@ class IntervalConstants(msgspec.Struct, frozen=True, kw_only=True):
     scale: float = 1.1
     level: float = 1.1
     most: float = 1.2
+
+
+class FitConstants(msgspec.Struct, frozen=True, kw_only=True):
+    """Constants of the probability that a layout fits (see `fits_probability`).
+
+    `other`: share of layouts that fail for another cause; `least`: the probability that a plan asks for.
+    """
+
+    middle: float = 1.0
+    width: float = 0.1
+    other: float = 0.0
+    least: float = 0.7
+
+    @property
+    def most_full(self) -> float:
+        """Fill [share of the memory] at which the probability of fitting is `least`."""
+        return self.middle * (1.0 / self.least - 1.0) ** self.width
+
+
+def fits_probability(full: Num, c: FitConstants) -> Num:
+    """Probability that memory lets a layout start whose predicted peak is `full` of what the part has."""
+    return 1.0 / (1.0 + (full / c.middle) ** (1.0 / c.width))

@@ -75,9 +75,12 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
 
     # Memory.
     in_flight: Num = 1.0  # micro-batches kept over those that 1F1B needs
-    activation_overhead: Num = 1.1  # saved activations over the sum of their tensors
+    activation_overhead: Num = 1.0  # saved activations over the sum of their tensors
     workspace_layers: Num = 0.25  # gradients and temporaries of the backward pass, in layers' worth of activations
+    gathered_bytes: Num = 4.0  # an element of the inputs that sequence-parallel ranks gather before a product
     logits_bytes: Num = 6.0  # bytes kept for one logit at the peak
+    logits_sharded_bytes: Num = 0.0  # the same of trainers that shard weights (ZeRO 3); 0: as the others
+    logs_reserved: Num = 0.0  # 1: the memory that its logs print is what the allocator has reserved
     parameter_buffer_bytes: Num = 0.5  # bytes beside weights, gradients and moments, a parameter held
     context_bytes: Num = 1.5e9  # device context and communicators
     fragmentation: Num = 0.05  # of what the allocator holds

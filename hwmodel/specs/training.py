@@ -70,6 +70,7 @@ class StepTerms(msgspec.Struct, frozen=True, kw_only=True):
     optimizer_s: Num
     host_s: Num
     jitter_s: Num
+    search_s: Num = 0.0  # what layouts that were searched run slower than predicted (see `predict.optimism`)
 
     @property
     def total_s(self) -> Num:

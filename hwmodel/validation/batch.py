@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
 from hwmodel.predict.columns import gather, grouped_best, joined, stack, stack_distinct
+from hwmodel.predict.optimism import search_factor
 from hwmodel.predict.search import usable_bytes
 from hwmodel.predict.training import run_space
 from hwmodel.specs import Layout, Precision, Shape, Stack, Workload
@@ -29,6 +30,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     precision: Precision
     layout: Layout
     workload: Workload
+    search_factor: Column  # on predicted seconds of the rows whose layout is open
 
     def subset(self, places: NDArray[np.intp]) -> Batch:
         """The candidates at `places`."""
@@ -36,7 +38,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
             row=self.row[places], stack_index=self.stack_index[places], capacity=self.capacity[places],
             shape=gather(self.shape, places), machine=gather(self.machine, places),
             precision=gather(self.precision, places), layout=gather(self.layout, places),
-            workload=gather(self.workload, places),
+            workload=gather(self.workload, places), search_factor=self.search_factor[places],
         )  # fmt: skip
 
 
@@ -65,6 +67,7 @@ def batch_of(prepared: Prepared, places: Sequence[int] | NDArray[np.intp]) -> Ba
             global_batch_seqs=batches,
             trainable_fraction=np.array([run.trainable_fraction for run in runs])[which],
         ),
+        search_factor=np.array([search_factor(run.policy) for run in runs])[which],
     )
 
 
@@ -88,7 +91,7 @@ def outcome(batch: Batch, stacks: Sequence[Stack], rows: int) -> Outcome:
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         terms = step(batch.shape, batch.machine, batch.precision, batch.layout, batch.workload, constants)
         memory = peak_memory(batch.shape, batch.precision, batch.layout, batch.workload, constants)
-    seconds = np.broadcast_to(np.asarray(terms.total_s), size) / batch.workload.global_batch_seqs
+    seconds = np.broadcast_to(np.asarray(terms.total_s), size) / batch.workload.global_batch_seqs * batch.search_factor
     full = np.broadcast_to(np.asarray(memory.total_bytes), size) / batch.capacity
     fits = full <= 1.0
     best = grouped_best(batch.row, np.where(fits, seconds, np.inf), rows)

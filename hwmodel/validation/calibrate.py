@@ -18,8 +18,10 @@ from hwmodel.validation import targets
 from hwmodel.validation.board import Trainer, folds_of
 from hwmodel.validation.calibration_files import training_document, write_training
 from hwmodel.validation.interval_fit import FACTORS, Residual, fit_widths
+from hwmodel.validation.memory_fit import calibrate_memory
 from hwmodel.validation.predict_training import fitted_on, traits_of
 from hwmodel.validation.run_fit import measured_sequence_s
+from hwmodel.validation.searched import calibrate_optimism
 from hwmodel.validation.tables import Row
 from hwmodel.validation.training import predicted, sequence_s, stacks_of
 
@@ -92,6 +94,8 @@ def calibrate_runs(rows: list[Row], out: Path, say: Progress, intervals: bool = 
     document = training_document(fit, known.known, targets.learn(trainer.prepared, every), figures, sources)
     out.mkdir(parents=True, exist_ok=True)
     write_training(document, out / "training.yaml")
+    figures["fits"] = calibrate_memory(rows, out)
+    figures["optimism"] = calibrate_optimism(rows, calibration, out)
     if intervals:
         figures["intervals"] = calibrate_intervals(trainer, out, say)
     return figures

@@ -166,8 +166,14 @@ def _value(prepared: Prepared, place: int, metric: str, one: TrainingPrediction)
     if metric == "peak_mem_gb":
         # Gibibytes, as allocators print, unless the row says plainly that it counts decimal ones.
         decimal = text(prepared.rows[place], "peak_mem_unit").lower() == "gb"
-        return one.allocated_bytes / (1e9 if decimal else GIB)
+        return _memory_bytes(case, one) / (1e9 if decimal else GIB)
     return rate_to(metric, case, prepared, place, one.tokens_per_s_per_accelerator)
+
+
+def _memory_bytes(case: Case, one: TrainingPrediction) -> float:
+    """Peak memory of the kind that the row measured: as it says, else as its stack's logs print it."""
+    kinds = {"allocated": one.allocated_bytes, "reserved": one.reserved_bytes, "device": one.peak_bytes}
+    return kinds[case.memory_kind or ("reserved" if float(one.run.stack.logs_reserved) > 0 else "allocated")]
 
 
 def _row(prepared: Prepared, place: int, one: TrainingPrediction, half: float) -> list[RowPrediction]:

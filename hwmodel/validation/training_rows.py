@@ -56,6 +56,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     etp: float | None
     recompute: tuple[str, ...]  # words of --recompute to search; empty: the usual ones
     offload: str  # word of --offload
+    memory_kind: str  # what its peak memory counts; empty: not stated
     convention: str
     scored: bool
     measured: dict[str, float]
@@ -109,6 +110,17 @@ def _offload(cell: str) -> str:
     except InputError as error:
         raise CellError(str(error)) from error
     return cell.lower() or NONE
+
+
+MEMORY_KINDS = ("allocated", "reserved", "device")
+
+
+def _memory_kind(cell: str) -> str:
+    """What a peak counts: live tensors, what the allocator holds, or all that the device shows (as nvidia-smi)."""
+    kind = cell.lower()
+    if kind and kind not in MEMORY_KINDS:
+        raise CellError(f"peak_mem_kind {cell!r} is none of {', '.join(MEMORY_KINDS)}")
+    return kind
 
 
 def _flag(cell: str) -> float | None:
@@ -307,6 +319,7 @@ def case_of(row: Row) -> Case:
         recompute=recompute_words(stated(row, "recompute")),
         etp=_whole(positive(row, "etp"), "etp"),
         offload=_offload(stated(row, "offload")),
+        memory_kind=_memory_kind(text(row, "peak_mem_kind")),
         convention=text(row, "flops_convention").lower(),
         scored=text(row, "score").lower() != "no",
         measured=results,
