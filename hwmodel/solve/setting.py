@@ -183,8 +183,10 @@ def _named(r: Request, catalog: Catalog) -> tuple[Request, list[str]]:
         region = catalog.region(r.region)
         ids["region"] = region.id
         notes += read_as(r.region, region.id, region.name)
-    ids["stack"] = stack_named(r.stack)
-    return msgspec.structs.replace(r, **ids), [*notes, *read_as(r.stack, ids["stack"])]
+    if r.stack:
+        ids["stack"] = stack_named(r.stack)
+        notes += read_as(r.stack, ids["stack"])
+    return msgspec.structs.replace(r, **ids), notes
 
 
 def _price(r: Request, catalog: Catalog, part: Part | None) -> PriceSummary | None:
