@@ -151,11 +151,14 @@ def grouped(c: Config, kind: str, local: bool) -> Fields:
     if local and c.has("swa_num_key_value_heads"):
         n, kv = c.number("swa_num_attention_heads", default=n), c.number("swa_num_key_value_heads")
         dim, v_dim = c.number("swa_head_dim", default=dim), c.count("swa_v_head_dim", default=v_dim)
+    elif local and kind == "mimo_v2_flash":
+        kv *= 2  # twice the heads of full layers, where the file states none
     fields: Fields = {"n_heads": n, "n_kv_heads": kv, "head_dim": dim}
     if v_dim and v_dim != dim:
         fields["v_head_dim"] = v_dim
-    if not local and c.has("global_head_dim"):
-        fields["head_dim"] = c.number("global_head_dim")
+    wide = kind in ("gemma4_text", "gemma4_unified_text") and not c.has("per_layer_config")
+    if not local and (wide or c.has("global_head_dim")):
+        fields["head_dim"] = c.number("global_head_dim", default=512)
         fields["n_kv_heads"] = c.number("num_global_key_value_heads", default=kv)
     if not local and c.flag("attention_k_eq_v"):
         fields["v_from_k"] = 1.0

@@ -108,6 +108,8 @@ class Config:
     def missing(self, *keys: str) -> InputError:
         """The refusal of a file that lacks a key: no decoder's where it has none of a decoder's keys."""
         names = " or ".join(keys)
+        if keys[0].endswith(("_type", "_types")):
+            return self.fail(f"no {names}: the file does not say what each layer is; add the key")
         if any(
             key.startswith(("num_", "n_", "hidden_", "vocab", "intermediate", "d_model", "head")) for key in self.data
         ):

@@ -21,8 +21,12 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     out. `qk_norm`: none | head (one scale vector a head size) | full (over all heads); `qk_norm_key` names the key
     that turns it on. `norms` counts the norm vectors of a layer as wide as the model, `final_norm` 0 where there is
     none behind the last. `router_bias`: each expert has a correction bias. `shared_gate`: the shared expert is gated
-    by a vector. `output_gate`: what attention gives is gated a channel or a head. `window_every`: with a window and
-    no list of layer kinds, every n-th layer is full. `linear`: the mixer that the word "linear_attention" means.
+    by a vector. `output_gate`: what attention gives is gated a channel or a head. `linear`: the mixer that the word
+    "linear_attention" means. Where the file does not list the kinds of layers: every `window_every`-th layer is full
+    (0: none, 1: all), the `window_offset`-th of each such group (-1: the last), and the first or last of all with
+    `first_full`, `last_full`;
+    every `full_every`-th attends where others have linear mixers; `dense_first` layers come before those with experts;
+    `listed` 1 where only a list can say.
     `d_ff_ratio`: width of the network in model widths where the file leaves it open; `glu_width` 2 where the stated
     width counts both halves of a gated network.
     """
@@ -45,6 +49,12 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     head_bias: bool = False
     embedding_norm: bool = False
     window_every: int = 0
+    window_offset: int = -1
+    first_full: bool = False
+    last_full: bool = False
+    full_every: int = 0
+    dense_first: int = 0
+    listed: bool = False
     linear: str = ""
     d_ff_ratio: int = 0
     glu_width: int = 1
@@ -57,19 +67,23 @@ _GPT_PARALLEL = Family(gated=False, bias="mlp", norm_bias=True, norms=1, head_bi
 _HEADS = Family(qk_norm="head")
 _ROUTED = Family(router_bias=True)
 _GEMMA3 = Family(tied=True, norms=4, qk_norm="head", window_every=6)
+_GEMMA4 = change(_GEMMA3, last_full=True)
 _MAMBA = Family(norms=2)
 
 FAMILIES: dict[str, Family] = {
     **dict.fromkeys(
         ("llama", "mistral", "ministral", "ministral3", "mixtral", "phi3", "phi4_multimodal", "deepseek_v2", "exaone",
-         "llama4_text", "granite", "granitemoe", "granitemoeshared", "granitemoehybrid", "seed_oss", "smollm3", "cwm",
-         "internlm2", "internlm3", "hyperclovax", "helium", "aria_text", "minicpm3", "youtu", "solar_open", "axk1",
+         "llama4_text", "granite", "granitemoe", "granitemoeshared", "granitemoehybrid", "seed_oss", "smollm3",
+         "internlm2", "internlm3", "hyperclovax", "helium", "aria_text", "minicpm3", "youtu", "solar_open",
          "iquestcoder", "emu3_text_model", "baichuan", "nemotron-nas", "sarvam_mla"),
         PLAIN,
     ),
-    "granite_swa": Family(sinks=True, tied=True),
-    "granitemoe_swa": Family(sinks=True),
+    "granite_swa": Family(sinks=True, tied=True, window_every=4, window_offset=0),
+    "granitemoe_swa": Family(sinks=True, window_every=4, window_offset=0),
     "arcee": Family(gated=False),
+    "axk1": Family(dense_first=1),
+    "cwm": Family(window_every=4, window_offset=0),
+    "cohere_compass_text": Family(tied=True, norms=1, window_every=1),
     "nemotron": Family(gated=False, norm_bias=True),
     "jais2": Family(gated=False, norm_bias=True),
     "apertus": Family(gated=False, qk_norm="head"),
@@ -77,26 +91,26 @@ FAMILIES: dict[str, Family] = {
     "nanochat": Family(gated=False, norms=0, final_norm=0),
     "olmo": Family(norms=0, final_norm=0),
     "olmo2": Family(qk_norm="full"),
-    "olmo3": Family(qk_norm="full"),
+    "olmo3": Family(qk_norm="full", window_every=4),
     "flex_olmo": Family(qk_norm="full"),
     "olmoe": Family(qk_norm="full"),
-    "olmo_hybrid": Family(qk_norm="full", linear="delta"),
+    "olmo_hybrid": Family(qk_norm="full", linear="delta", full_every=4),
     "qwen": Family(bias="qkv", glu_width=2),
     "qwen2": Family(bias="qkv"),
     "qwen2_moe": Family(bias="qkv", shared_gate=True),
     "qwen3": _HEADS,
     "qwen3_moe": _HEADS,
-    "qwen3_next": Family(qk_norm="head", shared_gate=True, output_gate="channel", linear="delta"),
-    "qwen3_5_text": Family(qk_norm="head", output_gate="channel", linear="delta"),
-    "qwen3_5_moe_text": Family(qk_norm="head", shared_gate=True, output_gate="channel", linear="delta"),
+    "qwen3_next": Family(qk_norm="head", shared_gate=True, output_gate="channel", linear="delta", full_every=4),
+    "qwen3_5_text": Family(qk_norm="head", output_gate="channel", linear="delta", full_every=4),
+    "qwen3_5_moe_text": Family(qk_norm="head", shared_gate=True, output_gate="channel", linear="delta", full_every=4),
     "lara_mini": Family(qk_norm="head", linear="delta"),
     "gemma": Family(tied=True),
     "gemma2": Family(tied=True, norms=4, window_every=2),
     "vaultgemma": Family(tied=True, window_every=2),
     "gemma3_text": _GEMMA3,
     "gemma3n_text": change(_GEMMA3, window_every=5),
-    "gemma4_text": _GEMMA3,
-    "gemma4_unified_text": _GEMMA3,
+    "gemma4_text": _GEMMA4,
+    "gemma4_unified_text": _GEMMA4,
     "recurrent_gemma": Family(tied=True, glu_width=2, bias="mlp"),
     "gpt2": change(_GPT, learned_positions=True),
     "gpt-sw3": change(_GPT, learned_positions=True),
@@ -109,7 +123,7 @@ FAMILIES: dict[str, Family] = {
     "bloom": change(_GPT, embedding_norm=True),
     "gpt_neox": change(_GPT, tied=False),
     "gpt_neox_japanese": change(_GPT, bias="none"),
-    "gpt_neo": change(_GPT, bias="mlp", learned_positions=True),
+    "gpt_neo": change(_GPT, bias="mlp", learned_positions=True, window_every=2, window_offset=0),
     "gptj": _GPT_PARALLEL,
     "codegen": _GPT_PARALLEL,
     "persimmon": change(_GPT, tied=False, qk_norm="head", qk_norm_key="qk_layernorm"),
@@ -129,40 +143,40 @@ FAMILIES: dict[str, Family] = {
     "glm": Family(out_bias=False),
     "glm4": Family(out_bias=False, norms=4),
     "glm4_moe": Family(out_bias=False, router_bias=True, qk_norm="head", qk_norm_key="use_qk_norm"),
-    "glm4_moe_lite": _ROUTED,
-    "glm_moe_dsa": _ROUTED,
+    "glm4_moe_lite": change(_ROUTED, dense_first=1),
+    "glm_moe_dsa": change(_ROUTED, dense_first=3),
     "deepseek_v3": _ROUTED,
-    "deepseek_v32": _ROUTED,
+    "deepseek_v32": change(_ROUTED, dense_first=3),
     "deepseek_v4": _ROUTED,
     "kimi_k2": _ROUTED,
     "dots1": Family(qk_norm="head", router_bias=True),
-    "axk2": PLAIN,
-    "dots3_note_text": Family(output_gate="head"),
+    "axk2": Family(dense_first=1),
+    "dots3_note_text": Family(output_gate="head", dense_first=1),
     "longcat_flash": PLAIN,
-    "hy_v3": _HEADS,
-    "hy_v4": Family(output_gate="channel", sinks=True),
+    "hy_v3": change(_HEADS, dense_first=1),
+    "hy_v4": Family(output_gate="channel", sinks=True, dense_first=1),
     "hunyuan_v1_dense": _HEADS,
     "hunyuan_v1_moe": _HEADS,
     "ernie4_5": Family(tied=True),
     "ernie4_5_moe": Family(router_bias=True, tied=True),
     "exaone4": _HEADS,
-    "exaone_moe": _HEADS,
-    "gpt_oss": Family(bias="all", sinks=True),
+    "exaone_moe": change(_HEADS, dense_first=1),
+    "gpt_oss": Family(bias="all", sinks=True, window_every=2),
     "minimax": Family(linear="lightning"),
     "minimax_text_01": Family(linear="lightning"),
     "minimax_m1": Family(linear="lightning"),
     "minimax_m2": Family(qk_norm="full", router_bias=True),
     "minimax_m3_vl_text": _HEADS,
-    "mimo_v2_flash": Family(router_bias=True, sinks=True),
+    "mimo_v2_flash": Family(router_bias=True, sinks=True, window_every=6, first_full=True, dense_first=1),
     "bailing_moe": Family(qk_norm="head", qk_norm_key="use_qk_norm", router_bias=True),
     "bailing_moe_v2": Family(qk_norm="head", qk_norm_key="use_qk_norm", router_bias=True),
     "sarvam_moe": Family(qk_norm="head", router_bias=True),
-    "mellum": _HEADS,
-    "beam": Family(qk_norm="head", norms=4, output_gate="channel"),
-    "flint": Family(qk_norm="head", sinks=True),
-    "kolibri1": Family(qk_norm="head", norms=4),
+    "mellum": change(_HEADS, window_every=1),
+    "beam": Family(qk_norm="head", norms=4, output_gate="channel", window_every=6, last_full=True, dense_first=3),
+    "flint": Family(qk_norm="head", sinks=True, listed=True),
+    "kolibri1": Family(qk_norm="head", norms=4, window_every=5),
     "afmoe": Family(qk_norm="head", norms=4, output_gate="channel", router_bias=True),
-    "laguna": Family(qk_norm="head", output_gate="head", router_bias=True),
+    "laguna": Family(qk_norm="head", output_gate="head", router_bias=True, window_every=1, dense_first=1),
     "step3p7": Family(qk_norm="head", router_bias=True),
     "doge": _HEADS,
     "openelm": Family(qk_norm="head", tied=True),
@@ -170,12 +184,12 @@ FAMILIES: dict[str, Family] = {
     "jetmoe": Family(tied=True),
     "zaya": Family(tied=True),
     "moshi": Family(gated=True, glu_width=2),
-    "modernbert-decoder": Family(tied=True, embedding_norm=True),
-    "inkling_text": change(_HEADS, embedding_norm=True),
-    "inkling2_text": Family(embedding_norm=True),
-    "inkling2_loop_text": Family(embedding_norm=True),
+    "modernbert-decoder": Family(tied=True, embedding_norm=True, window_every=3, window_offset=0),
+    "inkling_text": change(_HEADS, embedding_norm=True, window_every=6),
+    "inkling2_text": Family(embedding_norm=True, window_every=6),
+    "inkling2_loop_text": Family(embedding_norm=True, window_every=6),
     "hrm_text": Family(norms=0, final_norm=0, output_gate="channel"),
-    "dory": Family(norms=1, final_norm=0, output_gate="channel"),
+    "dory": Family(norms=1, final_norm=0, output_gate="channel", listed=True),
     "lfm2": Family(tied=True, qk_norm="head"),
     "lfm2_moe": Family(tied=True, qk_norm="head", router_bias=True),
     "lfm3": Family(tied=True, qk_norm="head", norms=4, output_gate="head"),
@@ -186,7 +200,7 @@ FAMILIES: dict[str, Family] = {
     "falcon_h1": Family(linear="mamba2"),
     "jamba": Family(linear="mamba1"),
     "zamba": Family(tied=True, linear="mamba1"),
-    "zamba2": Family(tied=True, linear="mamba2"),
+    "zamba2": Family(tied=True, linear="mamba2", listed=True),
     "mamba": Family(tied=True, norms=1, linear="mamba1"),
     "falcon_mamba": Family(tied=True, norms=1, linear="mamba1"),
     "mamba2": Family(norms=1, linear="mamba2"),

@@ -87,7 +87,7 @@ _BY_REASON: dict[str, tuple[str, ...]] = {
     ),
     "restates what other keys of the family say": (
         "layer_switch", "order_of_interleaved_layers", "block_dim", "conv_dim", "num_gqa_groups", "qkv_multipliers",
-        "use_shared_block_lora", "full_attention_layer_indices", "hybrid_layer_ids", "attention_types",
+        "use_shared_block_lora", "full_attention_layer_indices", "attention_types",
         "n_output_layers", "n_layers_per_attn_res_block", "prefix_dense_sliding_window_pattern",
         "chain_hidden_post_norm", "mtp_hidden_states_first",
     ),

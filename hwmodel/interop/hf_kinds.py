@@ -113,11 +113,13 @@ def _by_named_layers(c: Config, kind: str, n: int) -> list[str] | None:
     return None if local is None else _from_indices(n, local, SLIDING, FULL)
 
 
-def _by_period(c: Config, n: int) -> list[str] | None:
+def _by_period(c: Config, kind: str, n: int) -> list[str] | None:
     """Files that state how often a layer attends in full."""
     if c.has("attn_layer_period"):
-        period = c.number("attn_layer_period")
-        return every(n, period, FULL, LINEAR, c.count("attn_layer_offset"))
+        period, offset = c.number("attn_layer_period"), c.count("attn_layer_offset")
+        if kind == "zamba":  # two layers and a shared block stand before the pattern
+            return [LINEAR, LINEAR, FULL][:n] + every(max(n - 3, 0), period, FULL, LINEAR, offset)
+        return every(n, period, FULL, LINEAR, offset)
     for key in ("full_attention_interval", "layer_group_size"):
         if c.has(key):
             return every(n, c.number(key), FULL, LINEAR, -1)
@@ -132,14 +134,18 @@ def _by_window(c: Config, kind: str, family: Family, n: int) -> list[str]:
         return every(n, c.number("no_rope_layer_interval", default=4), FULL, SLIDING, -1) if (
             c.has("attention_chunk_size")) else [FULL] * n  # fmt: skip
     c.seen.update(("max_window_layers", "sliding_window_pattern"))
-    if not c.has("sliding_window", "attention_window_size") or not c.flag("use_sliding_window", default=True):
+    if not c.has(*WINDOWS) or not c.flag("use_sliding_window", default=True):
         return [FULL] * n
+    if family.listed:
+        raise c.missing("layer_types")
     pattern = c.raw("sliding_window_pattern")
     if isinstance(pattern, str) and pattern and set(pattern) <= {"L", "G"}:
         return [SLIDING if pattern[i % len(pattern)] == "L" else FULL for i in range(n)]
     step = c.number("sliding_window_pattern", default=family.window_every or 1)
     if family.window_every or step > 1:
-        return every(n, step, FULL, SLIDING, -1)
+        found = every(n, step, FULL, SLIDING, family.window_offset)
+        full = (0 if family.first_full else None, n - 1 if family.last_full else None)
+        return [FULL if i in full else mixer for i, mixer in enumerate(found)]
     start = c.count("max_window_layers") if "use_sliding_window" in c.data or kind == "dots1" else 0
     return [SLIDING if i >= start else FULL for i in range(n)]
 
@@ -150,6 +156,7 @@ DENSE_KEYS = ("intermediate_size", "intermediate_size_mlp", "dense_intermediate_
 BEHIND_A_LIST = ("sliding_window_pattern", "full_attention_interval", "layer_group_size", "attn_layer_period",
                  "attn_layer_offset", "global_attn_every_n_layers", "max_window_layers", "full_attn_idxs",
                  "attn_layer_indices", "local_layer_ids", "use_sliding_window", "attention_chunk_size")  # fmt: skip
+WINDOWS = ("sliding_window", "sliding_window_size", "attention_window_size", "window_size", "local_attention")
 WINDOW_KEYS = ("sliding_window", "sliding_window_size", "window_size", "attention_window_size", "local_attention",
                "swa_head_dim", "swa_num_key_value_heads", "swa_num_attention_heads", "swa_v_head_dim")  # fmt: skip
 ATTENTION_KEYS = ("num_attention_heads", "num_key_value_heads", "head_dim", "v_head_dim", "attention_bias",
@@ -186,23 +193,24 @@ def _mixers(c: Config, kind: str, family: Family) -> list[str]:
         if INDEXED not in found:
             c.seen.update(INDEX_KEYS)
         return found
-    others = _by_list_of_ints(c, n) or _by_named_layers(c, kind, n) or _by_period(c, n)
+    others = _by_list_of_ints(c, n) or _by_named_layers(c, kind, n) or _by_period(c, kind, n)
     if others is not None:
         return others
     if ALL_ALIKE.get(kind) == LINEAR:
         c.seen.update(ATTENTION_KEYS)
     if kind in ALL_ALIKE:
         return [ALL_ALIKE[kind]] * n
-    if kind in ("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text"):
-        return every(n, 4, FULL, LINEAR, -1)
+    if family.full_every:
+        return every(n, family.full_every, FULL, LINEAR, -1)
     if kind == "minimax":
         return every(n, 2, LINEAR, FULL, -1)
     return _by_window(c, kind, family, n)
 
 
-def _routed_from_keys(c: Config, n: int) -> list[bool]:
+def _routed_from_keys(c: Config, n: int, dense_first: int) -> list[bool]:
     """Which layers hold experts, from the keys that count or name them."""
-    first = c.count("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index", "dense_mlp_idx", high=n)
+    keys = ("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index", "dense_mlp_idx")
+    first = c.count(*keys, default=dense_first, high=n)
     last = c.number("moe_layer_end_index", default=n - 1, low=-1, high=n)
     step = c.number("moe_layer_freq", "decoder_sparse_step", "interleave_moe_layer_step", "moe_layer_interval",
                     "expert_layer_period", default=1)  # fmt: skip
@@ -213,7 +221,7 @@ def _routed_from_keys(c: Config, n: int) -> list[bool]:
     return [first <= i <= last and i % step == offset % step and i not in dense for i in range(n)]
 
 
-def networks(c: Config, n_experts: int) -> list[str]:
+def networks(c: Config, n_experts: int, dense_first: int = 0) -> list[str]:
     """The feed-forward network of every layer."""
     n = c.layers()
     listed = c.per_layer("mlp_layer_types", n)
@@ -229,7 +237,7 @@ def networks(c: Config, n_experts: int) -> list[str]:
     if named:
         c.seen.add("interleave_moe_layer_step")
         return _from_indices(n, named, ROUTED, DENSE)
-    return [ROUTED if routed else DENSE for routed in _routed_from_keys(c, n)]
+    return [ROUTED if routed else DENSE for routed in _routed_from_keys(c, n, dense_first)]
 
 
 def _one_part(listed: tuple[str, list[object]] | None, kind: str) -> bool:
@@ -251,7 +259,7 @@ def kinds(c: Config, kind: str, family: Family, n_experts: int) -> list[Kind]:
     borrowed = c.count("num_kv_shared_layers")
     if borrowed > n:
         raise c.fail(f"num_kv_shared_layers: {borrowed}, but the model has {n} layers")
-    found = networks(c, n_experts)
+    found = networks(c, n_experts, family.dense_first)
     if DENSE not in found:
         c.seen.update(DENSE_KEYS)
     pairs = zip(mixers(c, kind, family), found, strict=True)

@@ -164,8 +164,12 @@ def _twofold(c: Config, kind: str, family: Family) -> Iterator[Layer]:
 
 def _shared_attention(c: Config, kind: str, family: Family) -> Iterator[Layer]:
     """Zamba: state-space layers, and a transformer block that many of them share, fed with the embedding too."""
+    named = c.indices("hybrid_layer_ids", c.layers())
+    if family.listed and named is None and not c.has("layers_block_type"):
+        raise c.missing("layers_block_type")
     found = kinds(c, kind, family, 0)
-    places = [i for i, what in enumerate(found) if what.mixer in (BOTH, FULL)]
+    listed = c.has("layers_block_type") or named is None
+    places = [i for i, what in enumerate(found) if (what.mixer in (BOTH, FULL) if listed else i in (named or ()))]
     d, n = width(c), heads(c)
     blocks = c.number("num_mem_blocks", default=1, high=max(len(places), 1))
     doubled = c.changed({"head_dim": c.number("attention_head_dim", default=2 * d // n)})

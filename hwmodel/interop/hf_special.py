@@ -24,6 +24,9 @@ def hyper_connections(c: Config, i: int, kind: Kind, fields: Fields) -> Fields:
 
 def light_connections(c: Config, i: int, kind: Kind, fields: Fields) -> Fields:
     """Parallel residual streams of HY-V4, which mix by two numbers a stream."""
+    c.per_layer("indexer_types", c.layers())
+    if not c.has("indexer_types"):
+        raise c.missing("indexer_types")
     streams = c.count("hc_mult")
     rows = 2 * streams
     return {"mixer_params": 2 * rows * streams * width(c), "extra_params": 2 * (rows + 2) if streams else 0}
@@ -143,6 +146,8 @@ def inkling2(c: Config, i: int, kind: Kind, fields: Fields) -> Fields:
 
 def normalised(c: Config, i: int, kind: Kind, fields: Fields) -> Fields:
     """Dory (nGPT): scales of queries, of the gate and of the network instead of norms."""
+    if not c.has("layer_types"):
+        raise c.missing("layer_types")
     attention = 2 * fields.get("n_heads", 0) * fields.get("head_dim", 0)
     return {"extra_params": attention + 2 * fields.get("d_ff", 0)}
 

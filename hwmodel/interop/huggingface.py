@@ -16,6 +16,7 @@ from hwmodel.interop import hf_guard as guard
 from hwmodel.interop.hf_config import Config, config_path, load_json
 from hwmodel.interop.hf_families import FAMILIES, OF_ONE_FAMILY, SAME_AS, Family, guessed
 from hwmodel.interop.hf_fields import Fields, width
+from hwmodel.interop.hf_kinds import LAYER_LISTS
 from hwmodel.interop.hf_layers import Layer, layers
 from hwmodel.interop.hf_others import DIFFUSERS, NOT_DECODERS, NOT_MODELLED
 from hwmodel.interop.hf_special import lookups, outside
@@ -84,6 +85,9 @@ def _family(outer: Config, c: Config, notes: list[str]) -> tuple[str, Family]:
     family = guessed(c)
     networks = "gated networks" if family.gated else "networks of two matrices"
     notes.append(f"model_type {kind!r} is not known: read as a plain decoder with {networks}")
+    listed = any(key in c.data for key in LAYER_LISTS) or c.has("sliding_window_pattern", "max_window_layers")
+    if c.has("sliding_window") and not listed and c.flag("use_sliding_window", default=True):
+        notes.append("sliding_window without a list of layers: every layer is read as attending within it")
     if not c.has("tie_word_embeddings") and not outer.has("tie_word_embeddings"):
         notes.append("no tie_word_embeddings: the head is counted apart from the embedding")
     return kind, family

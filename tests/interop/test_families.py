@@ -18,6 +18,7 @@ from hwmodel.interop.hf_others import NOT_DECODERS
 from hwmodel.interop.huggingface import Imported, from_dict, read_config
 from hwmodel.physics.serving_memory import kv_bytes_per_token, state_bytes_per_sequence
 from hwmodel.physics.shape import layers, parameters
+from hwmodel.specs import Shape
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 HERE = Path("config.json")
@@ -34,15 +35,22 @@ def named(row: dict[str, Any]) -> str:
     return str(row["config"]["model_type"])
 
 
-def outcome(row: dict[str, Any]) -> tuple[str, str]:
-    """right, refused, language (of several modalities, the rest said to be left out) or wrong; and why."""
+def read_or_why(config: dict[str, Any]) -> tuple[Shape | None, str]:
+    """The shape, or why the file is refused."""
     try:
-        found = from_dict(dict(row["config"]), HERE)
-    except InputError as error:
-        return "refused", str(error)
-    total = parameters(found.shape).total
+        return from_dict(config, HERE).shape, ""
+    except HwModelError as error:
+        return None, str(error)
+
+
+def outcome(row: dict[str, Any]) -> tuple[str, str]:
+    """right, refused, language (one of several modalities, the others said to be left out) or wrong; and why."""
+    shape, why = read_or_why(dict(row["config"]))
+    if shape is None:
+        return "refused", why
+    total = parameters(shape).total
     close = any(abs(total / want - 1) < 1e-5 for want in (row["params"], row["params"] - row["mtp_params"]))
-    said = any("other modalities" in note for note in found.notes)
+    said = any("other modalities" in note for note in shape.notes)
     return ("right" if close else "language" if said else "wrong"), f"{total:,.0f} against {row['params']:,}"
 
 
@@ -61,6 +69,23 @@ def test_the_defaults_of_every_family(row: dict[str, Any]) -> None:
         assert REFUSED[kind] in why
     else:
         assert state in ("right", "language"), why
+
+
+LISTS = ("layer_types", "layers_block_type", "mlp_layer_types", "attention_layers", "attention_types", "per_layer_config",
+         "full_attn_idxs", "indexer_types", "num_attention_heads_per_layer")  # fmt: skip
+
+
+@pytest.mark.parametrize("row", [r for r in DEFAULTS if any(key in r["config"] for key in LISTS)], ids=named)
+def test_without_its_lists_a_file_means_what_its_family_does_or_is_refused(row: dict[str, Any]) -> None:
+    """Each list here is what the family's own code makes where a file leaves it out."""
+    whole = from_dict(dict(row["config"]), HERE).shape
+    cut, why = read_or_why({k: v for k, v in row["config"].items() if k not in LISTS})
+    if cut is None:
+        assert any(word in why for word in ("layer", "index", "conv", "linear", "swa_", "num_hidden_layers"))
+        return
+    assert parameters(cut).total == pytest.approx(parameters(whole).total, rel=1e-9)
+    assert kv_bytes_per_token(cut, context=131072) == pytest.approx(kv_bytes_per_token(whole, context=131072))
+    assert state_bytes_per_sequence(cut) == state_bytes_per_sequence(whole)
 
 
 def test_most_decoders_are_right() -> None:
@@ -305,13 +330,9 @@ JUNK = (None, True, False, 0, 1, -1, 3, 10**400, 0.5, float("nan"), "", "auto", 
 def test_a_hostile_value_in_any_family_gives_a_shape_or_one_line(row: dict[str, Any], data: st.DataObject) -> None:
     config = dict(row["config"])
     config[data.draw(st.sampled_from(sorted(config)))] = data.draw(st.sampled_from(JUNK))
-    message = ""
-    try:
-        shape = from_dict(config, HERE).shape
-    except HwModelError as error:
-        message = str(error)
-    assert "\n" not in message
-    if not message:
+    shape, why = read_or_why(config)
+    assert "\n" not in why
+    if shape is not None:
         terms = parameters(shape)
         assert 0 < terms.active <= terms.total
         assert kv_bytes_per_token(shape) >= 0

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwmodel.catalog import load_catalog
 from hwmodel.errors import HwModelError, InputError
 from hwmodel.interop.huggingface import from_dict, read_config
-from hwmodel.physics.serving_memory import kv_bytes_per_token
+from hwmodel.physics.serving_memory import kv_bytes_per_token, state_bytes_per_sequence
 from hwmodel.physics.shape import attention_flop_per_token, layers, parameters
 
 CONFIGS = Path(__file__).resolve().parents[1] / "golden" / "hf_configs"
@@ -255,3 +256,23 @@ def test_compressed_and_sparse_attention_cost_less() -> None:
     full = read_config(CONFIGS / "deepseek-ai--DeepSeek-V3.json").shape
     assert attention_flop_per_token(sparse, 131072) < 0.05 * attention_flop_per_token(full, 131072)
     assert kv_bytes_per_token(sparse, context=131072) == kv_bytes_per_token(full, context=131072)
+
+
+def test_catalog_shapes_are_those_of_their_files() -> None:
+    """A model of the catalog that names a file holds, keeps and computes what the reader makes of that file."""
+    measures = (
+        lambda s: parameters(s).total,
+        lambda s: parameters(s).matmul_active,
+        lambda s: kv_bytes_per_token(s, context=131072),
+        lambda s: attention_flop_per_token(s, 131072),
+        state_bytes_per_sequence,
+    )
+    compared = 0
+    for entry in load_catalog().models():
+        path = CONFIGS / f"{entry.locator.removesuffix('_config.json')}.json"
+        if entry.shape is None or not path.exists():
+            continue
+        compared += 1
+        read = read_config(path).shape
+        assert [m(entry.shape) for m in measures] == pytest.approx([m(read) for m in measures], rel=1e-9), entry.id
+    assert compared == len(COUNTS)
