@@ -71,8 +71,8 @@ def test_the_defaults_of_every_family(row: dict[str, Any]) -> None:
         assert state in ("right", "language"), why
 
 
-LISTS = ("layer_types", "layers_block_type", "mlp_layer_types", "attention_layers", "attention_types", "per_layer_config",
-         "full_attn_idxs", "indexer_types", "num_attention_heads_per_layer")  # fmt: skip
+LISTS = ("layer_types", "layers_block_type", "mlp_layer_types", "attention_layers", "attention_types",
+         "per_layer_config", "full_attn_idxs", "indexer_types", "num_attention_heads_per_layer")  # fmt: skip
 
 
 @pytest.mark.parametrize("row", [r for r in DEFAULTS if any(key in r["config"] for key in LISTS)], ids=named)
