@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 from hwmodel.errors import InputError
-from hwmodel.report.words import TERM_WORDS, count, number
+from hwmodel.report.words import TERM_WORDS, cost, count, number
 from hwmodel.solve.result import Plan
 
 INK, ACCENT, BAND = "#333333", "#1f6fb2", "#cfe3f5"
@@ -60,6 +61,40 @@ def _against_size(plan: Plan, points: list[tuple[float, float]], every: int, tit
     return figure
 
 
+def _ticks(interval: Any) -> list[float]:
+    """1, 2 and 5 of each decade inside an interval of a log scale."""
+    low, high = interval
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [t for t in (m * 10.0**e for e in decades for m in (1, 2, 5)) if low <= t <= high]
+
+
+DEMAND_COLOURS = ("#9bb8d3", "#5b93c4", "#1f6fb2", "#0d3a61")
+
+
+def sizes_figure(plan: Plan) -> Any:
+    """Lifetime cost against size at one loss, a curve a demand, each with its cheapest size, and the plan's own."""
+    o = plan.objectives
+    figure, axes = _axes("Cost of sizes that reach the same loss, by tokens served", pad=22.0)
+    for curve, colour in zip(o["demand_sizes"], DEMAND_COLOURS):
+        least = min(point["lifetime_cost"] for point in curve["points"])
+        near = [p for p in curve["points"] if p["lifetime_cost"] < 3 * least]
+        name = f"{count(curve['inference_tokens'])} served" if curve["inference_tokens"] else "training alone"
+        axes.plot([p["params"] for p in near], [p["lifetime_cost"] for p in near], color=colour, label=name)
+        best = min(near, key=lambda p: p["lifetime_cost"])
+        axes.plot([best["params"]], [best["lifetime_cost"]], "o", color=colour, markersize=5)
+    axes.axvline(number(plan.answer.params) or 1.0, color=INK, linestyle="--", linewidth=1, label="this plan")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.minorticks_off()
+    sizes, costs = (_ticks(axis.get_view_interval()) for axis in (axes.xaxis, axes.yaxis))
+    axes.set_xticks(sizes, [count(t) for t in sizes])
+    axes.set_yticks(costs, [cost(t, o["demand_unit"]) for t in costs])
+    axes.set_xlabel("parameters")
+    axes.set_ylabel(f"cost ({o['demand_unit']})")
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=5, frameon=False, fontsize=8)
+    return figure
+
+
 def step_figure(plan: Plan) -> Any:
     """Share of each term in a step, as one bar each."""
     assert plan.step is not None
@@ -78,6 +113,8 @@ def step_figure(plan: Plan) -> Any:
 def plan_figures(plan: Plan, out: Path, kind: str = "svg") -> dict[str, tuple[Path, Any]]:
     """The figures that this plan has: name -> (file beside `out`, figure). Nothing is written yet."""
     drawn = {}
+    if plan.objectives["demand_sizes"]:
+        drawn["sizes"] = sizes_figure(plan)
     if plan.curves.get("lifetime"):
         drawn["lifetime"] = lifetime_figure(plan)
     elif plan.curves["size"]:

@@ -149,6 +149,52 @@ def objective_table(plan: Plan) -> str:
     return table(["choice", "parameters", "tokens", "training FLOP", "time", "lifetime cost"], rows)
 
 
+def usual_table(plan: Plan) -> str:
+    """The cheapest life for usual demands, at the loss of this plan."""
+    o = plan.objectives
+
+    def cost(value: float) -> str:
+        return words.cost(value, o["demand_unit"])
+
+    rows = [
+        [words.count(row.inference_tokens), words.count(row.params), words.count(row.tokens), cost(row.train_cost),
+         cost(row.serve_cost), cost(row.lifetime_cost),
+         words.percent(row.saving) if row.saving is not None else DASH]
+        for row in o["demand_curve"]
+    ]  # fmt: skip
+    head = ["tokens served", "parameters", "tokens", "training", "serving", "whole life", "saved by the size"]
+    return table(head, rows) if rows else ""
+
+
+OBJECTIVE_WORDS = {
+    "training_optimal": "This is the training optimum: no demand is counted.",
+    "deployment_optimal": "This is the cheapest model for its whole life, training and serving together.",
+    "given": "The size is yours; what training alone or a demand would choose stands under *How large, given its use*.",
+}
+
+
+def objective_sentence(plan: Plan) -> str:
+    """Which objective the answer serves, and where a demand would change it."""
+    said = OBJECTIVE_WORDS[plan.objectives["answered"]]
+    flip = plan.objectives["flip_inference_tokens"]
+    if plan.objectives["answered"] == "training_optimal" and flip is not None:
+        said += f" From about {words.count(flip)} served tokens on, a smaller model saves 5 % or more over its life."
+    return said
+
+
+def life_law_table(plan: Plan) -> str:
+    """The cheapest life by each law that has a loss."""
+    rows = [
+        [row["law"], words.count(row["params"]), words.count(row["tokens"]),
+         words.count(row["training_optimal_params"]),
+         words.percent(row["saving"]) if row["saving"] is not None else DASH]
+        for row in plan.objectives["by_law"]
+        if not row["reason"]
+    ]  # fmt: skip
+    head = ["law", "cheapest for life", "tokens", "training optimum", "saved"]
+    return table(head, rows) if len(rows) > 1 else ""
+
+
 def demand_table(plan: Plan) -> str:
     """The optimum against demand."""
     rows = [
@@ -264,6 +310,9 @@ def plan_markdown(plan: Plan, figures: dict[str, str] | None = None) -> str:
         sensitivity_table=sensitivity_table(plan),
         fleet_table=fleet_table(plan),
         objective_table=objective_table(plan),
+        objective_sentence=objective_sentence(plan),
+        usual_table=usual_table(plan),
+        life_law_table=life_law_table(plan),
         demand_table=demand_table(plan),
         serving_table=serving_table(plan),
         fixed_table=fixed_table(plan),

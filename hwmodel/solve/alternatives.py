@@ -16,7 +16,7 @@ from hwmodel.solve.setting import Fleeted
 from hwmodel.specs import Part, System
 
 if TYPE_CHECKING:
-    from hwmodel.solve.plan import Solved
+    from hwmodel.solve.solved import Solved
 
 # A finite log difference: each factor is doubled and the layout is searched anew.
 STEP = 2.0

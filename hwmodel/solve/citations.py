@@ -20,7 +20,7 @@ from hwmodel.specs import ServingPrecision
 from hwmodel.specs.economics import PriceSummary
 
 if TYPE_CHECKING:
-    from hwmodel.solve.plan import Solved
+    from hwmodel.solve.solved import Solved
 
 Use = tuple[str, str]  # a source and what it gave
 

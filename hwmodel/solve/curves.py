@@ -16,7 +16,7 @@ from hwmodel.solve.sizing import LossModel, Sized
 from hwmodel.units import SECONDS_PER_DAY
 
 if TYPE_CHECKING:
-    from hwmodel.solve.plan import Solved
+    from hwmodel.solve.solved import Solved
 
 SIZE_SPAN = 4.0
 SIZE_POINTS = 41

@@ -12,7 +12,8 @@ import numpy as np
 
 from hwmodel import laws
 from hwmodel.errors import InfeasibleError
-from hwmodel.solve.lifetime import Lifetime, Option, option_optimum
+from hwmodel.numerics import falls_at, least
+from hwmodel.solve.lifetime import FINE_POINTS, HIGH, LOW, Lifetime, Option, option_optimum, placed
 from hwmodel.solve.objective import Costs
 from hwmodel.solve.result import Band
 from hwmodel.solve.sizing import LossModel
@@ -86,9 +87,9 @@ def life(model: LossModel, loss: float, demand: float, of: Costs, target: Callab
 
 
 def size_curve(model: LossModel, one: Life) -> list[dict[str, float]]:
-    """Lifetime cost of sizes that all reach the plan's loss."""
+    """Lifetime cost of sizes that all reach the plan's loss, with its repeats and what the serving recipe costs."""
     shares = np.linspace(*SHARES_OF_SIZE_TERM, SIZE_POINTS)
-    params, tokens = (np.asarray(column) for column in laws.same_loss(model.law, one.loss, shares))
+    params, tokens = (np.asarray(column) for column in placed(option(model, one.costs), one.loss, shares))
     cost = np.asarray(one.cost(params, tokens))
     order = np.argsort(params)
     return [
@@ -98,13 +99,26 @@ def size_curve(model: LossModel, one: Life) -> list[dict[str, float]]:
     ]
 
 
-def regret_band(curve: list[dict[str, float]], waste: float = WASTE) -> dict[str, float] | None:
-    """Smallest and largest size of a curve that waste at most this share of the lifetime cost."""
-    if not curve:
-        return None
-    least = min(row["lifetime_cost"] for row in curve)
-    inside = [row["params"] for row in curve if row["lifetime_cost"] * (1.0 - waste) <= least]
-    return {"params_low": min(inside), "params_high": max(inside), "waste": waste}
+def regret_band(model: LossModel, one: Life, waste: float = WASTE) -> dict[str, float]:
+    """Smallest and largest size at the plan's loss that waste at most this share of the least lifetime cost.
+
+    Sizes run along the curve of this loss (repeats and the serving recipe's penalty counted): two roots beside the
+    cheapest one.
+    """
+    way = option(model, one.costs)
+
+    def size(logit: float) -> tuple[Any, Any]:
+        return placed(way, one.loss, 1.0 / (1.0 + math.exp(-logit)))
+
+    def wastes(logit: float) -> bool:
+        cost = float(one.cost(*size(logit)))
+        return not cost * (1.0 - waste) <= float(one.found.total_cost)
+
+    best = least(lambda x: np.vectorize(lambda y: float(one.cost(*size(y))))(x), LOW, HIGH, FINE_POINTS)
+    # The size term's share falls as the size grows.
+    large = falls_at(wastes, LOW, best)
+    small = falls_at(lambda x: not wastes(x), best, HIGH)
+    return {"params_low": float(size(small)[0]), "params_high": float(size(large)[0]), "waste": waste}
 
 
 def demand_curve(model: LossModel, one: Life) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import msgspec
 from hwmodel import laws
 from hwmodel.errors import HwModelError, InputError
 from hwmodel.laws.conventions import total_from_non_embedding
-from hwmodel.solve.lifetime import Lifetime, Option, least_loss, lifetime_optimum
+from hwmodel.solve.lifetime import Lifetime, Option, budget_band, least_loss, lifetime_optimum
 from hwmodel.specs.law import LawSpec, Optimum
 
 
@@ -145,7 +145,7 @@ def answer(
     n, d, c = float(best.params), float(best.tokens), float(best.flop)
     outside = laws.decades_outside(spec, params=n, tokens=d, flop=c)
     total = total_params(spec, n)
-    low, high = _regret(spec, c)
+    low, high = _regret(spec, c, unique_tokens)
     return LawAnswer(
         law=spec.id,
         params=_banded(n, drawn and drawn.params),
@@ -247,10 +247,12 @@ def total_params(spec: LawSpec, params: float) -> float | None:
     return None
 
 
-def _regret(spec: LawSpec, flop: float) -> tuple[float | None, float | None]:
+def _regret(spec: LawSpec, flop: float, unique_tokens: float | None = None) -> tuple[float | None, float | None]:
     """The sizes that waste at most 5 % of the budget; None where the law has no loss to weigh a miss by."""
     if not laws.splits_by_loss(spec):
         return None, None  # a published allocation that is not the minimum of the law's own loss
+    if unique_tokens is not None:
+        return budget_band(Option(law=spec, unique_tokens=unique_tokens, repeats=spec), flop)
     try:
         low, high = laws.regret_band(spec, flop)
     except HwModelError:

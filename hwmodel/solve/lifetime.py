@@ -16,7 +16,7 @@ import msgspec
 from hwmodel import laws, ops
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws.data import tokens_for_effective
-from hwmodel.numerics import least
+from hwmodel.numerics import falls_at_log, least
 from hwmodel.ops import Num
 from hwmodel.specs.law import LawSpec
 
@@ -107,7 +107,7 @@ def option_optimum(option: Option, loss: Num, inference_tokens: Num) -> Lifetime
     train, serve = option.train_cost, option.serve_cost
 
     def place(logit: Any) -> tuple[Any, Any]:
-        n, d = _actual(option, loss, _share(logit))
+        n, d = placed(option, loss, _share(logit))
         return (n if option.build is None else option.build(n, d)), d
 
     def allowed(logit: Any, names: Sequence[str]) -> Any:
@@ -209,7 +209,27 @@ def _decay(option: Option) -> Mapping[str, float]:
     return option.repeats.constants
 
 
-def _actual(option: Option, loss: Num, share: Num) -> tuple[Any, Any]:
+SMALLEST_PARAMS, LARGEST_PARAMS = 1e6, 1e15
+
+
+def budget_band(option: Option, flop: float, waste: float = 0.05) -> tuple[float, float]:
+    """The smallest and the largest N that waste at most this share of a training budget under the option.
+
+    A size wastes what a better one would have left over: its loss at the whole budget is then the least loss at 1 -
+    waste of it. Repeats and the recipe's penalty count, where `laws.regret_band` has a plain law alone.
+    """
+    best = least_loss(option, flop)[1]
+    allowed = least_loss(option, (1.0 - waste) * flop)[0]
+
+    def wastes(n: float) -> bool:
+        return bool(_loss(option, n, flop / (6.0 * n)) > allowed)
+
+    low = falls_at_log(wastes, SMALLEST_PARAMS, best)
+    high = falls_at_log(lambda n: not wastes(n), best, LARGEST_PARAMS)
+    return low, high
+
+
+def placed(option: Option, loss: Num, share: Num) -> tuple[Any, Any]:
     """(N, D) to train at this share: the law's own, lengthened for repeats and for the recipe's penalty."""
     n, d = _stretched(option, *laws.same_loss(option.law, loss, share))
     if option.penalty is None:

@@ -22,7 +22,7 @@ from hwmodel.solve.setting import Fleeted
 from hwmodel.specs import PriceQuote, PriceSummary
 
 if TYPE_CHECKING:
-    from hwmodel.solve.plan import Solved
+    from hwmodel.solve.solved import Solved
 
 
 def money(setting: Fleeted, solved: Solved) -> dict[str, Any]:

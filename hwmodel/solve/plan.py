@@ -13,11 +13,10 @@ import hwmodel
 from hwmodel import laws
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.physics import shape as shapes
-from hwmodel.predict.search import Choice, Evaluation, choice, require_fit
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve import sides
 from hwmodel.solve.alternatives import alternatives
-from hwmodel.solve.answers import SizedShape, answer, check_limits, limits_used, plan_layout, unfleeted
+from hwmodel.solve.answers import check_limits, limits_used, plan_layout, unfleeted
 from hwmodel.solve.citations import sources
 from hwmodel.solve.curves import curves
 from hwmodel.solve.demand import Life, life, regret_band
@@ -27,32 +26,20 @@ from hwmodel.solve.measured import measured_level
 from hwmodel.solve.mixtures import check_mixtures, mixture_shape, mixtures, refuse_distillation
 from hwmodel.solve.money import money
 from hwmodel.solve.objective import costs, default_objective
+from hwmodel.solve.objectives import finite, objective_answers
 from hwmodel.solve.precisions import precision_rows
 from hwmodel.solve.request import parse_request
-from hwmodel.solve.result import Answer, Band, Plan, value_of
+from hwmodel.solve.result import Band, Plan, value_of
 from hwmodel.solve.serving_formats import serving_rows
-from hwmodel.solve.setting import Fleeted, Setting, fleeted, resolve, step_width
+from hwmodel.solve.setting import Fleeted, Setting, fleeted, resolve
 from hwmodel.solve.sizing import GIVEN, ClosedBy, LossModel, Sized, TokensOfSize, loss_model, size
+from hwmodel.solve.solved import Prepared, on_fleet, sized_shape
+from hwmodel.solve.whole_life import compute_band, within_limits
 from hwmodel.specs import Shape
-from hwmodel.units import format_count
 
 # Rounds in which size and layout are brought to agree when time or money closes the plan, and how closely.
 CLOSING_ROUNDS = 4
 CLOSING_TOLERANCE = 0.002
-# A size is refused when the smallest model that can be built near it is so many times larger.
-TOO_SMALL = 10.0
-
-
-class Solved(msgspec.Struct, frozen=True, kw_only=True):
-    """The best plan for a sized run on a fleet, before it is put into words."""
-
-    sized: Sized
-    at: SizedShape
-    fleet: Fleet
-    evaluation: Evaluation
-    choice: Choice
-    answer: Answer
-    log_half_width: float
 
 
 def plan(**given: Any) -> Plan:
@@ -79,17 +66,6 @@ def _predicted_run(**options: Any) -> tuple[float, float]:
     if solved is None:
         raise InputError("a measured run needs its accelerators: add gpus, like 64xH100")
     return solved.choice.tokens_per_s, solved.choice.step_s
-
-
-class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """A sized and laid-out run, before its tables and curves are made."""
-
-    setting: Setting
-    model: LossModel
-    shape: Shape | None  # a named model's
-    sized: Sized
-    solved: Solved | None
-    lifetime: Life | None
 
 
 def solve(setting: Setting) -> Plan:
@@ -119,14 +95,40 @@ def prepare(setting: Setting) -> Prepared:
         params_band = lifetime.params or float(lifetime.found.params)
         tokens_band = lifetime.tokens or float(lifetime.found.tokens)
         sized = Sized(params=params_band, tokens=tokens_band, loss=sized.loss, solved={"params": how, "tokens": how})
+    best = None
+    if (
+        lifetime is not None
+        and fleet is not None
+        and sized.closed_by == "fleet"
+        and params is None
+        and r.tokens is None
+    ):
+        best = sized
+        lifetime = within_limits(fleet, model, best, lifetime.demand)
+        sized = _inside(setting, model, fleet, lifetime)
     solved = on_fleet(fleet, sized, shape) if fleet is not None else None
     if solved is not None:
         check_limits(setting, solved.answer)
-    return Prepared(setting=asked, model=model, shape=shape, sized=sized, solved=solved, lifetime=lifetime)
+    return Prepared(setting=asked, model=model, shape=shape, sized=sized, solved=solved, lifetime=lifetime, best=best)
+
+
+def _inside(setting: Setting, model: LossModel, fleet: Fleet, lifetime: Life) -> Sized:
+    """The cheapest life as a run, its tokens brought to the limit by the speed of the shape that is built."""
+    how = "least loss whose cheapest life for this demand trains within the time or money given"
+    sized = Sized(
+        params=float(lifetime.found.params), tokens=float(lifetime.found.tokens), loss=lifetime.loss,
+        solved={"params": how, "tokens": how}, closed_by="fleet",
+    )  # fmt: skip
+    for _ in range(CLOSING_ROUNDS):
+        used = limits_used(setting, on_fleet(fleet, sized).answer)
+        if abs(used - 1.0) < CLOSING_TOLERANCE:
+            break
+        sized = _with_tokens(model, sized, 1.0 / used)
+    return sized
 
 
 def _run(sized: Sized, shape: Shape | None) -> tuple[Shape, float, float, float]:
-    at = _sized_shape(sized, shape)
+    at = sized_shape(sized, shape)
     return at.shape, sized.n, sized.d, at.flop_params
 
 
@@ -237,38 +239,6 @@ def _mixture(setting: Setting, shape: Shape, affordable: TokensOfSize | None) ->
     return Sized(params=float(terms.total), tokens=tokens, loss=None, solved={"tokens": how}, closed_by=closed_by)
 
 
-def _sized_shape(sized: Sized, shape: Shape | None) -> SizedShape:
-    if shape is not None:
-        active = float(shapes.parameters(shape).active)
-        return SizedShape(shape=shape, params=sized.n, flop_params=active)
-    found = shapes.shape_for_params(sized.n)
-    least = float(shapes.parameters(found).total)
-    if least > TOO_SMALL * sized.n:
-        raise InfeasibleError(
-            f"{format_count(sized.n)} parameters are too few for a language model: the nearest that can be built has "
-            f"{format_count(least)}; give a larger size, more tokens or more compute",
-            binding="size",
-            remedy="a larger run",
-        )
-    return SizedShape(shape=found, params=sized.n, flop_params=sized.n)
-
-
-def on_fleet(fleet: Fleet, sized: Sized, shape: Shape | None = None) -> Solved:
-    """The best layout of a sized run on a fleet. Raises InfeasibleError where nothing fits."""
-    at = _sized_shape(sized, shape)
-    if fleet.setting.request.layout.get("ep", 1.0) > 1.0 and not is_mixture(at.shape):
-        raise InputError(f"--ep spreads experts and {at.shape.name} has none: drop --ep or take a mixture of experts")
-    evaluation = fleet.evaluate(at.shape, sized.n)
-    what = shape.name if shape is not None else f"a model of {format_count(sized.n)} parameters"
-    row = require_fit(evaluation, 0, fleet.machine, what)
-    best = choice(evaluation, row, fleet.machine, fleet.precision, fleet.setting.stack)
-    width = step_width(fleet.setting, fleet.precision, is_mixture(at.shape), fleet.accelerators)
-    return Solved(
-        sized=sized, at=at, fleet=fleet, evaluation=evaluation, choice=best,
-        answer=answer(fleet, sized, at, best, width), log_half_width=width,
-    )  # fmt: skip
-
-
 def _lifetime(setting: Setting, model: LossModel, fleet: Fleet | None, sized: Sized) -> Life | None:
     """The deployment-optimal life at the loss of this plan; None without demand."""
     r = setting.request
@@ -291,71 +261,23 @@ def _lifetime(setting: Setting, model: LossModel, fleet: Fleet | None, sized: Si
     return life(model, value_of(sized.loss), r.inference_tokens, of, target)
 
 
-def _objective_answers(
-    setting: Setting, model: LossModel, sized: Sized, solved: Solved | None, lifetime: Life | None
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """The training- and the deployment-optimal plan at this loss, and the saving of the second over the first."""
-    head = {"objective": default_objective(setting), "same_loss": True}
-    if lifetime is None:
-        own = solved.answer if solved is not None else unfleeted(sized)
-        return {**head, "training_optimal": own, "deployment_optimal": None,
-                "note": "no --inference-tokens given: training-optimal is the case without demand"}, None  # fmt: skip
-    found, of = lifetime.found, lifetime.costs
-    fleet = solved.fleet if solved is not None else None
-    both = {}
-    for name, n, d in (
-        ("training_optimal", float(found.training_optimal_params), float(found.training_optimal_tokens)),
-        ("deployment_optimal", float(found.params), float(found.tokens)),
-    ):
-        one = _or_unfleeted(fleet, Sized(params=n, tokens=d, loss=lifetime.loss, solved={}))
-        both[name] = msgspec.structs.replace(one, lifetime_cost=_finite(lifetime.cost(n, d)))
-    served = math.isfinite(float(found.training_optimal_cost))
-    saving = {
-        "objective": of.objective,
-        "unit": of.unit,
-        "value": float(found.saved_fraction) if served else None,
-        "low": lifetime.saving.low if lifetime.saving else None,
-        "high": lifetime.saving.high if lifetime.saving else None,
-        "lifetime_cost": float(found.total_cost),
-        "training_optimal_lifetime_cost": _finite(found.training_optimal_cost),
-        "this_plan_lifetime_cost": _finite(lifetime.cost(sized.n, sized.d)),
-        "note": of.note,
-    }
-    note = "both hold the loss of this plan and release its tokens"
-    return {**head, **both, "note": note}, saving
-
-
-def _finite(cost: Any) -> float | None:
-    """A cost, or None where the size cannot be served within the limits."""
-    return float(cost) if math.isfinite(float(cost)) else None
-
-
-def _or_unfleeted(fleet: Fleet | None, run: Sized) -> Answer:
-    if fleet is None:
-        return unfleeted(run)
-    try:
-        return on_fleet(fleet, run).answer
-    except InfeasibleError:
-        return unfleeted(run)
-
-
 def run(prepared: Prepared) -> Plan:
     """The plan with its tables and curves."""
     setting, model, shape = prepared.setting, prepared.model, prepared.shape
     sized, solved, lifetime = prepared.sized, prepared.solved, prepared.lifetime
-    objectives, saving = _objective_answers(setting, model, sized, solved, lifetime)
+    objectives, saving = objective_answers(prepared)
     flop_params = float(shapes.parameters(shape).active) if shape is not None else None
     own = solved.answer if solved is not None else unfleeted(sized, flop_params)
     if lifetime is not None:
-        own = msgspec.structs.replace(own, lifetime_cost=_finite(lifetime.cost(sized.n, sized.d)))
-    built = solved.at.shape if solved is not None else _sized_shape(sized, shape).shape
+        own = msgspec.structs.replace(own, lifetime_cost=finite(lifetime.cost(sized.n, sized.d)))
+    built = solved.at.shape if solved is not None else sized_shape(sized, shape).shape
     drawn = curves(model, sized, solved, lifetime)
     return Plan(
         request=sides.request_table(setting),
         resolved=_resolved(setting),
         solved=sized.solved,
         answer=own,
-        regret_band=sides.regret(setting, sized) if lifetime is None else regret_band(drawn["lifetime"]),
+        regret_band=compute_band(setting, model, sized) if lifetime is None else regret_band(model, lifetime),
         laws=sides.law_rows(setting, sized),
         saving=saving,
         layout=plan_layout(solved.choice) if solved is not None else None,

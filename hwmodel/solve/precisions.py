@@ -17,7 +17,7 @@ from hwmodel.solve.sizing import Sized, loss_model, with_repeats
 from hwmodel.specs import Precision
 
 if TYPE_CHECKING:
-    from hwmodel.solve.plan import Solved
+    from hwmodel.solve.solved import Solved
 
 KUMAR, SUN, REPEATS = "kumar_2024", "sun_2025", "muennighoff_2023"
 

@@ -18,7 +18,7 @@ from hwmodel.specs.law import Total
 from hwmodel.units import format_count, format_duration
 
 if TYPE_CHECKING:
-    from hwmodel.solve.plan import Solved
+    from hwmodel.solve.solved import Solved
 
 LAWS_SHOWN = (
     "besiroglu_2024",
@@ -143,15 +143,6 @@ def batch(setting: Setting, solved: Solved) -> dict[str, Any]:
         "steps": float(batch_laws.steps_for_batch(seqs * r.seq_len, solved.sized.d)),
         "given": r.global_batch_seqs is not None,
     }
-
-
-def regret(setting: Setting, sized: Sized) -> dict[str, float] | None:
-    """Sizes that waste at most 5 % of the budget that this loss (or this compute) needs; tokens are released."""
-    if not laws.has_loss(setting.law) or sized.loss is None:
-        return None
-    flop = 6.0 * sized.n * sized.d
-    low, high = laws.regret_band(setting.law, flop)
-    return {"params_low": float(low), "params_high": float(high), "waste": 0.05, "flop": flop}
 
 
 def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]:

@@ -1,0 +1,151 @@
+"""How large, given its use: against grids that know nothing of the solver."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hwmodel import laws
+from hwmodel.catalog import load_catalog
+from hwmodel.laws.data import repeated_loss
+from hwmodel.solve.lifetime import Option, budget_band
+from hwmodel.solve.plan import plan
+from hwmodel.solve.result import value_of
+
+LAW = load_catalog().law("besiroglu_2024")
+REPEATS = load_catalog().law("muennighoff_2023")
+
+
+def same_loss_tokens(n: Any, loss: float) -> Any:
+    """Tokens at which a size reaches a loss: the law solved for D by hand."""
+    c = LAW.constants
+    rest = loss - c["E"] - c["A"] / n ** c["alpha"]
+    return np.where(rest > 0, (c["B"] / np.where(rest > 0, rest, 1.0)) ** (1.0 / c["beta"]), np.inf)
+
+
+@pytest.mark.parametrize("row", range(4))
+def test_the_default_rows_are_the_cheapest_lives_of_a_grid(row: int) -> None:
+    """Without a price costs are 6 N D + 2 N a token: a fine grid finds the same size and cost, demand by demand."""
+    found = plan(tokens="1.4T")
+    one = found.objectives["demand_curve"][row]
+    assert found.objectives["demand_unit"] == "FLOP"
+    n = np.geomspace(1e9, 3e11, 40_001)
+    cost = 6 * n * same_loss_tokens(n, value_of(found.answer.loss_nats)) + 2 * n * one.inference_tokens
+    best = int(np.argmin(cost))
+    assert one.lifetime_cost == pytest.approx(cost[best], rel=1e-6)
+    assert one.params == pytest.approx(n[best], rel=2e-3)
+    assert one.train_cost + one.serve_cost == pytest.approx(one.lifetime_cost)
+
+
+def test_demand_makes_models_smaller_and_the_flip_is_where_five_percent_are_saved() -> None:
+    o = plan(tokens="1.4T").objectives
+    sizes = [row.params for row in o["demand_curve"]]
+    assert sizes == sorted(sizes, reverse=True)
+    assert o["demand_curve"][1].saving < 0.05 < o["demand_curve"][2].saving
+    assert o["demand_curve"][1].inference_tokens < o["flip_inference_tokens"] < o["demand_curve"][2].inference_tokens
+    assert o["demand_curve"][1].params < 0.9 * value_of(o["training_optimal"].params)  # from 1T on the two differ
+
+
+@pytest.mark.parametrize(
+    ("question", "answered"),
+    [
+        ({"gpus": "512xH100", "tokens": "1T"}, "training_optimal"),
+        ({"gpus": "512xH100", "params": "8B", "tokens": "1T"}, "given"),
+        ({"gpus": "512xH100", "loss_like": "13B@600B", "inference_tokens": "5T"}, "deployment_optimal"),
+        ({"gpus": "512xH100", "time": "30d", "inference_tokens": "5T"}, "deployment_optimal"),
+    ],
+)
+def test_the_report_says_which_objective_it_answers(question: dict[str, str], answered: str) -> None:
+    o = plan(**question).objectives
+    assert o["answered"] == answered
+    assert (o["given"] is not None) == (answered == "given")
+    assert (o["deployment_optimal"] is None) == ("inference_tokens" not in question)
+    assert len(o["demand_curve"]) == 4
+
+
+def test_a_demand_binds_within_the_time_given() -> None:
+    """More served tokens make the model smaller and its loss a little higher; the time is kept and used."""
+    plans = [plan(gpus="1024xH100", time="30d", inference_tokens=d) for d in ("1T", "30T", "1000T")]
+    for one in plans:
+        assert value_of(one.answer.elapsed_days) == pytest.approx(30.0, rel=3e-3)
+        assert value_of(one.objectives["training_optimal"].elapsed_days) <= 30.0 * 1.005
+        assert value_of(one.objectives["deployment_optimal"].elapsed_days) <= 30.0 * 1.005
+    sizes = [value_of(one.answer.params) for one in plans]
+    losses = [value_of(one.answer.loss_nats) for one in plans]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[2] < 0.2 * sizes[0]
+    assert losses == sorted(losses)
+
+
+def test_within_limits_no_size_of_that_loss_is_cheaper_for_life() -> None:
+    one = plan(gpus="1024xH100", time="30d", inference_tokens="30T", objective="flops")
+    loss, demand = value_of(one.answer.loss_nats), 30e12
+    n = np.geomspace(1e9, 3e11, 20_001)
+    cost = 6 * n * same_loss_tokens(n, loss) + 2 * n * demand
+    mine = 6 * value_of(one.answer.params) * value_of(one.answer.tokens) + 2 * value_of(one.answer.params) * demand
+    assert mine == pytest.approx(cost.min(), rel=5e-3)  # its tokens are brought to the speed of the shape that is built
+
+
+@pytest.mark.parametrize("unique", [25e9, 200e9])
+def test_a_band_with_repeats_holds_its_plan_and_its_ends_waste_five_percent(unique: float) -> None:
+    way = Option(law=REPEATS, unique_tokens=unique, repeats=REPEATS)
+    flop = 1e22
+
+    def best(budget: float) -> tuple[float, float]:
+        n = np.geomspace(1e8, 1e12, 40_001)
+        value = repeated_loss(REPEATS.constants, REPEATS.constants, n, budget / (6 * n), unique)["loss_nats"]
+        return float(value.min()), float(n[int(np.argmin(value))])
+
+    low, high = budget_band(way, flop)
+    assert low < best(flop)[1] < high
+    for end in (low, high):
+        at = float(repeated_loss(REPEATS.constants, REPEATS.constants, end, flop / (6 * end), unique)["loss_nats"])
+        assert at == pytest.approx(best(0.95 * flop)[0], rel=1e-7)
+
+
+def test_published_repeats_example() -> None:
+    """1e22 FLOP on 25B distinct tokens: 5.37 to 9.20B waste at most 5 %."""
+    low, high = budget_band(Option(law=REPEATS, unique_tokens=25e9, repeats=REPEATS), 1e22)
+    assert low == pytest.approx(5.37e9, rel=2e-3)
+    assert high == pytest.approx(9.20e9, rel=2e-3)
+
+
+def test_without_repeats_the_band_is_the_law_s_own() -> None:
+    assert budget_band(Option(law=LAW), 5.76e23) == pytest.approx(laws.regret_band(LAW, 5.76e23), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"gpus": "512xH100", "time": "60d", "unique_tokens": "200B"},
+        {"loss_like": "13B@600B", "inference_tokens": "20T", "unique_tokens": "200B"},
+        {"loss_like": "30B@600B", "inference_tokens": "5T", "serving_precision": "w4a16"},
+        {"gpus": "512xH100", "loss_like": "70B@1.4T", "inference_tokens": "20T"},
+    ],
+)
+def test_a_plan_lies_inside_its_own_band(question: dict[str, str]) -> None:
+    found = plan(**question)
+    assert found.regret_band is not None
+    assert found.regret_band["params_low"] < value_of(found.answer.params) < found.regret_band["params_high"]
+
+
+def test_the_band_of_a_life_costs_five_percent_more_at_its_ends() -> None:
+    found = plan(loss_like="13B@600B", inference_tokens="20T")
+    assert found.regret_band is not None
+    loss = value_of(found.answer.loss_nats)
+    least = found.saving["lifetime_cost"]
+    for end in ("params_low", "params_high"):
+        n = found.regret_band[end]
+        cost = 6 * n * float(same_loss_tokens(n, loss)) + 2 * n * 20e12
+        assert cost * 0.95 == pytest.approx(least, rel=1e-5)
+
+
+def test_laws_disagree_about_life_too() -> None:
+    rows = plan(loss_like="70B@1.4T", inference_tokens="20T").objectives["by_law"]
+    sizes = {row["law"]: row["params"] for row in rows if not row["reason"]}
+    assert len(sizes) >= 4
+    assert max(sizes.values()) / min(sizes.values()) > 1.3
+    assert all(math.isfinite(size) for size in sizes.values())
