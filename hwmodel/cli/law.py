@@ -159,11 +159,12 @@ def evaluate(
     """The law's outputs (its loss, for most) for the inputs that it takes."""
     from hwmodel import laws
     from hwmodel.errors import InputError
+    from hwmodel.laws.forms import form
 
     spec = _law(law_id, catalogs)
     named["params"] = _counted(spec, named["params"], convention)
     inputs = {name: value for name, value in named.items() if value is not None} | _settings(settings)
-    if not spec.refusal and "tokens" in inputs and "params" in inputs and spec.form.endswith("allocation"):
+    if not spec.refusal and "tokens" in inputs and "params" in inputs and form(spec.form).splits:
         raise InputError(f"law {spec.id} has no loss: it splits compute only; ask `hwmodel law optimum {spec.id}`")
     got = {name: float(value) for name, value in laws.evaluate(spec, **inputs).items()}
     near = {name: inputs.get(name) for name in ("params", "tokens", "flop")}

@@ -7,7 +7,7 @@ All functions take the constants by name and broadcast over arrays of budgets an
 
 from __future__ import annotations
 
-from hwmodel.laws.forms import Constants, by_name, form_of
+from hwmodel.laws.forms import Constants, as_they_are, by_name, form_of
 from hwmodel.ops import Num
 
 
@@ -102,5 +102,12 @@ def _evaluate(c: Constants, params: Num, tokens: Num) -> dict[str, Num]:
 
 
 FORMS = by_name(
-    form_of("additive", "a floor, a term in parameters and a term in tokens", _evaluate, gives=("loss_nats",)),
+    form_of(
+        "additive",
+        "a floor, a term in parameters and a term in tokens",
+        _evaluate,
+        gives=("loss_nats",),
+        terms=as_they_are,
+        acts="base",
+    ),
 )

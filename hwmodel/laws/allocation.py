@@ -53,6 +53,10 @@ def _evaluate(c: Constants, flop: Num) -> dict[str, Num]:
 
 FORMS = by_name(
     form_of(
-        "allocation", "size and tokens as powers of compute, without a loss", _evaluate, gives=("params", "tokens")
+        "allocation",
+        "size and tokens as powers of compute, without a loss",
+        _evaluate,
+        gives=("params", "tokens"),
+        splits=True,
     ),
 )

@@ -72,14 +72,20 @@ FORMS = by_name(
         "the largest batch that still pays, by size or by data",
         _critical,
         gives=("critical_batch_tokens", "critical_batch_sequences"),
+        acts="beside",
     ),
     form_of(
-        "step_law", "peak learning rate and batch by size and data", _settings, gives=("learning_rate", "batch_tokens")
+        "step_law",
+        "peak learning rate and batch by size and data",
+        _settings,
+        gives=("learning_rate", "batch_tokens"),
+        acts="beside",
     ),
     form_of(
         "deepseek_settings",
         "peak learning rate and batch by compute",
         _deepseek,
         gives=("learning_rate", "batch_tokens"),
+        acts="beside",
     ),
 )

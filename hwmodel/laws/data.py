@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hwmodel import ops
 from hwmodel.laws import additive
-from hwmodel.laws.forms import Constants, Outputs, by_name, form_of
+from hwmodel.laws.forms import Constants, Outputs, as_they_are, by_name, form_of
 from hwmodel.ops import Num
 
 
@@ -65,11 +65,14 @@ FORMS = by_name(
         "the additive form on effective tokens and parameters",
         _repeated,
         gives=("loss_nats", "effective_params", "effective_tokens"),
+        terms=as_they_are,
+        acts="repeats",
     ),
     form_of(
         "transfer",
         "fine-tuning data that pretraining stands in for",
         transfer,
         gives=("transferred_characters", "effective_characters"),
+        acts="transfer",
     ),
 )

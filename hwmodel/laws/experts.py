@@ -92,11 +92,26 @@ FORMS = by_name(
         "active size and tokens as powers of compute, without a loss",
         active_allocation,
         gives=("params", "tokens"),
+        splits=True,
     ),
-    form_of("clark", "size and number of experts, logarithms to base ten", clark, gives=("loss_nats",)),
-    form_of("granular", "size, data and granularity of experts", granular, gives=("loss_nats",)),
     form_of(
-        "joint_moe", "the additive form whose terms depend on the number of experts", joint_moe, gives=("loss_nats",)
+        "clark", "size and number of experts, logarithms to base ten", clark, gives=("loss_nats",), acts="experts_alone"
     ),
-    form_of("sparsity", "total size, data and the share of experts not used", sparsity_loss, gives=("loss_nats",)),
+    form_of("granular", "size, data and granularity of experts", granular, gives=("loss_nats",), acts="experts_alone"),
+    form_of(
+        "joint_moe",
+        "the additive form whose terms depend on the number of experts",
+        joint_moe,
+        gives=("loss_nats",),
+        settings=("experts",),
+        at=at_experts,
+        acts="experts",
+    ),
+    form_of(
+        "sparsity",
+        "total size, data and the share of experts not used",
+        sparsity_loss,
+        gives=("loss_nats",),
+        acts="experts_alone",
+    ),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -65,11 +65,24 @@ INPUTS = {
 }
 
 
+# What a law does to a base law (see `laws.combine`): stands as one, is a level to compare, counts the bits of training,
+# a float format, quantisation-aware training or quantisation afterwards, repeats, experts (as a dense equivalent or in
+# a count that has none), transfer; works beside the loss; or nobody has judged it.
+Acts = Literal[
+    "base", "level", "training_bits", "float_format", "quantised_training", "after_training", "repeats", "experts",
+    "experts_alone", "transfer", "beside", "unjudged",
+]  # fmt: skip
 MAY_BE_ZERO = ("elo", "sparsity", "scale_block")
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
-    """One functional form. `optional` inputs have the default None or the one given in `evaluate`."""
+    """One functional form. `optional` inputs have the default None or the one given in `evaluate`.
+
+    What can be done with a law follows from these fields, never from its form's name: `terms` gives the constants of
+    `laws.additive` where the loss is a floor plus a term in size and one in data; `settings` names inputs (experts,
+    bits) that can be fixed, and `at` then gives such constants; `splits` says that the law publishes how to split
+    compute, and `params_for_flop` finds the size where it has to be solved for; `acts` what the law does to a base.
+    """
 
     name: str
     summary: str
@@ -78,6 +91,22 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     evaluate: Callable[..., Outputs]
     optional: tuple[str, ...] = ()
     constants: tuple[str, ...] = ()  # their names, where no published law of the catalog has them
+    terms: Callable[[Constants], Constants] | None = None
+    settings: tuple[str, ...] = ()
+    at: Callable[..., Constants] | None = None
+    splits: bool = False
+    params_for_flop: Callable[[Constants, Num], Num] | None = None
+    acts: Acts = "unjudged"
+
+    @property
+    def loss_of_size_and_data(self) -> bool:
+        """Whether a loss follows from parameters and tokens alone."""
+        return "loss_nats" in self.gives and set(self.needs) == {"params", "tokens"}
+
+
+def as_they_are(c: Constants) -> Constants:
+    """The `terms` of a law whose constants are those of `laws.additive` already."""
+    return c
 
 
 def form_of(
@@ -86,14 +115,17 @@ def form_of(
     evaluate: Callable[..., Outputs],
     *,
     gives: tuple[str, ...],
-    constants: tuple[str, ...] = (),
+    **capabilities: Any,
 ) -> Form:
-    """The form that a function computes: it needs the inputs without a default and takes the others if given."""
+    """The form that a function computes: it needs the inputs without a default and takes the others if given.
+
+    `capabilities` are further fields of `Form`.
+    """
     inputs = list(inspect.signature(evaluate).parameters.values())[1:]
     needs = tuple(p.name for p in inputs if p.default is p.empty)
     optional = tuple(p.name for p in inputs if p.default is not p.empty)
     return Form(
-        name=name, summary=summary, needs=needs, optional=optional, gives=gives, evaluate=evaluate, constants=constants
+        name=name, summary=summary, needs=needs, optional=optional, gives=gives, evaluate=evaluate, **capabilities
     )
 
 

@@ -66,18 +66,28 @@ def params_for_flop(c: Constants, flop: Num) -> Num:
 
 
 FORMS = by_name(
-    form_of("kaplan_nd", "parameters and tokens in one power, without a floor", loss_nd, gives=("loss_nats",)),
+    form_of(
+        "kaplan_nd",
+        "parameters and tokens in one power, without a floor",
+        loss_nd,
+        gives=("loss_nats",),
+        terms=as_additive,
+        acts="level",
+    ),
     form_of("kaplan_ns", "parameters and optimizer steps", loss_ns, gives=("loss_nats",)),
     form_of(
         "kaplan_critical_batch",
         "the batch beyond which more data parallelism stops paying, from the loss",
         critical_batch,
         gives=("critical_batch_tokens", "steps_min_share", "flop_min_share"),
+        acts="beside",
     ),
     form_of(
         "embedding_split",
         "non-embedding to total parameters, and Chinchilla's optimum on Kaplan's axes",
         embedding_split,
         gives=("params_total", "flop_non_embedding"),
+        params_for_flop=params_for_flop,
+        acts="beside",
     ),
 )

@@ -14,12 +14,10 @@ from hwmodel.laws.forms import Constants, form, usable
 from hwmodel.ops import Num
 from hwmodel.specs.law import Count, LawSpec, Optimum
 
-_SPLITTING = ("additive", "kaplan_nd", "repeated", "kumar")  # forms with a loss in N and D that splits compute
-
 
 def has_loss(spec: LawSpec) -> bool:
     """Whether the law gives a loss for N and D alone."""
-    return spec.form in (*_SPLITTING, "overtraining")
+    return spec.form != "none" and form(spec.form).loss_of_size_and_data
 
 
 def specialise(spec: LawSpec, **settings: float | None) -> LawSpec:
@@ -29,32 +27,26 @@ def specialise(spec: LawSpec, **settings: float | None) -> LawSpec:
     Other laws come back unchanged when no setting is given. Raises InputError for a setting that the law lacks.
     """
     given = {name: value for name, value in settings.items() if value is not None}
-    constants: dict[str, Any]
-    if spec.form == "joint_moe" and set(given) == {"experts"}:
-        from hwmodel.laws.experts import at_experts
-
-        if not 1.0 <= given["experts"] < float("inf"):
-            raise InputError("experts: at least 1 (dense)")
-        constants = at_experts(spec.constants, given["experts"])
-    elif spec.form == "kumar" and set(given) <= {"weight_bits", "activation_bits", "kv_bits"}:
-        from hwmodel.laws.precision import at_bits
-
-        constants = at_bits(spec.constants, **given)
-    elif not given:
+    if not given and (spec.form == "none" or form(spec.form).terms is None):
         return spec
-    else:
-        raise InputError(f"law {spec.id} has no setting {sorted(given)[0]!r}")
+    shape = form(spec.form)
+    if shape.at is None and not given:
+        return spec
+    strange = sorted(set(given) - set(shape.settings))
+    if shape.at is None or strange:
+        raise InputError(f"law {spec.id} has no setting {(strange or sorted(given))[0]!r}")
+    for name, value in given.items():
+        if not 1.0 <= value < float("inf"):
+            raise InputError(f"{name}: at least 1" + (" (dense)" if name == "experts" else ""))
+    constants = dict(shape.at(spec.constants, **given))
     label = ",".join(f"{name}={value:g}" for name, value in sorted(given.items()))
     return msgspec.structs.replace(spec, id=f"{spec.id}@{label}", form="additive", constants=constants)
 
 
 def _constants(spec: LawSpec) -> Constants:
     """The constants as `laws.additive` and `laws.allocation` read them."""
-    if spec.form == "kaplan_nd":
-        from hwmodel.laws.kaplan import as_additive
-
-        return as_additive(spec.constants)
-    return spec.constants
+    terms = form(spec.form).terms
+    return spec.constants if terms is None else terms(spec.constants)
 
 
 def additive_terms(spec: LawSpec) -> Constants:
@@ -68,14 +60,19 @@ def additive_terms(spec: LawSpec) -> Constants:
 
 def _need_loss(spec: LawSpec) -> None:
     """Refuse laws that give no loss for N and D."""
-    usable(spec)
-    if spec.form == "joint_moe":
-        raise InputError(f"law {spec.id} needs the number of experts (--experts)")
+    _need_settings(spec)
     if not has_loss(spec):
         raise InputError(
             f"law {spec.id} has no loss in parameters and tokens{_instead(spec)}; ask a law with one, "
             "such as besiroglu_2024"
         )
+
+
+def _need_settings(spec: LawSpec) -> None:
+    """Refuse laws that cannot be used, and those that become a law in N and D only at a setting."""
+    shape = form(usable(spec).form)
+    if shape.at is not None and shape.terms is None:
+        raise InputError(f"law {spec.id} needs the number of {shape.settings[0]} (--{shape.settings[0]})")
 
 
 def _instead(spec: LawSpec) -> str:
@@ -87,18 +84,18 @@ def _instead(spec: LawSpec) -> str:
 def _need_terms(spec: LawSpec) -> None:
     """Refuse laws whose loss is not a floor plus a term in N and one in D."""
     _need_loss(spec)
-    if spec.form not in _SPLITTING:
+    if form(spec.form).terms is None:
         raise InputError(f"law {spec.id} has no separate terms in parameters and tokens (form {spec.form})")
 
 
-def _need_split(spec: LawSpec, *extra: str) -> None:
-    """Refuse laws that say nothing sound about how to split compute."""
+def _need_split(spec: LawSpec, solved: bool = False) -> None:
+    """Refuse laws that say nothing sound about how to split compute. `solved`: a size that is solved for will do."""
     usable(spec)
     if "allocation" in spec.not_for:
         raise InputError(f"law {spec.id} is not for allocation: {spec.caveats}")
-    if spec.form == "joint_moe":
-        raise InputError(f"law {spec.id} needs the number of experts (--experts)")
-    if spec.form not in (*_SPLITTING, "allocation", "active_allocation", *extra):
+    _need_settings(spec)
+    shape = form(spec.form)
+    if shape.terms is None and not shape.splits and not (solved and shape.params_for_flop):
         raise InputError(
             f"law {spec.id} says nothing about how to split compute{_instead(spec)}; see `hwmodel law show {spec.id}`"
         )
@@ -111,7 +108,7 @@ def _published_split(c: Constants) -> bool:
 
 def splits_by_loss(spec: LawSpec) -> bool:
     """Whether the law's allocation is the minimum of its own loss at C = 6 N D."""
-    return spec.form in _SPLITTING and not _published_split(spec.constants)
+    return spec.form != "none" and form(spec.form).terms is not None and not _published_split(spec.constants)
 
 
 def loss(spec: LawSpec, params: Num | Count, tokens: Num) -> Num:
@@ -133,12 +130,10 @@ def loss_floor(spec: LawSpec, params: Num | None = None, tokens: Num | None = No
 
 def optimum_for_flop(spec: LawSpec, flop: Num) -> Optimum:
     """The size and data that the law calls best for a training budget [FLOP]."""
-    _need_split(spec, "embedding_split")
-    c = _constants(spec)
-    if spec.form == "embedding_split":
-        from hwmodel.laws.kaplan import params_for_flop
-
-        n = params_for_flop(c, flop)
+    _need_split(spec, solved=True)
+    c, solve = _constants(spec), form(spec.form).params_for_flop
+    if solve is not None:
+        n = solve(c, flop)
         return Optimum(
             params=n, tokens=flop / (6.0 * n), flop=flop, loss=None, params_convention=spec.params_convention
         )

@@ -42,11 +42,11 @@ def _vocabulary(c: Constants, params_factor: Num) -> Outputs:
 
 
 def _form(name: str, summary: str, law: Callable[[Constants, Num], Num], source: str, target: str) -> Form:
-    """A form with one input and one output."""
+    """A form with one input and one output: a level of loss to compare, or a setting beside it."""
     constants = ("L_inf", "x0", "a") if law is power_floor else ("k", "a")
     return Form(
         name=name, summary=summary, needs=(source,), gives=(target,), evaluate=_one(law, source, target),
-        constants=constants,
+        constants=constants, acts="level" if target == "loss_nats" else "beside",
     )  # fmt: skip
 
 
@@ -68,5 +68,6 @@ FORMS = by_name(
         "how the optimal vocabulary grows with size; no prefactor is known",
         _vocabulary,
         gives=("vocabulary_params_factor",),
+        acts="beside",
     ),
 )

@@ -13,7 +13,7 @@ import msgspec
 
 from hwmodel import ops
 from hwmodel.errors import InputError
-from hwmodel.laws.forms import Constants, Outputs, by_name, form_of
+from hwmodel.laws.forms import Constants, Outputs, as_they_are, by_name, form, form_of
 from hwmodel.ops import Num
 from hwmodel.specs.law import LawSpec
 
@@ -109,7 +109,7 @@ def training_penalty(
     infinite: per tensor, taken as Sun's channel-wise case). `kv_bits` None: attention stays at 16 bits (as in FP8
     recipes that keep attention in bf16); pass the format's bits to quantise the cache as well.
     """
-    if base.form != "additive" or "outer" in base.constants:
+    if form(base.form).acts != "base" or "outer" in base.constants:
         raise InputError(f"law {base.id} has no separate size term, so a precision penalty cannot be carried into it")
     bits = 1.0 + exponent_bits + mantissa_bits
     kv = BF16_BITS if kv_bits is None else kv_bits
@@ -206,13 +206,26 @@ FORMS = by_name(
         "effective parameters by bits of weights, activations and cache",
         _kumar,
         gives=("loss_nats", "effective_params_share", "post_training_nats"),
+        terms=as_they_are,
+        settings=("weight_bits", "activation_bits", "kv_bits"),
+        at=at_bits,
+        acts="training_bits",
     ),
     form_of(
         "sun",
         "a term for the exponent, mantissa and block of a float format",
         _sun,
         gives=("loss_nats", "penalty_nats", "critical_tokens"),
+        acts="float_format",
     ),
-    form_of("qat", "4-bit quantisation-aware training by group size", qat, gives=("penalty_nats",)),
-    form_of("ptq_power", "quantisation after training by bits", ptq_power, gives=("penalty_nats",)),
+    form_of(
+        "qat",
+        "4-bit quantisation-aware training by group size",
+        qat,
+        gives=("penalty_nats",),
+        acts="quantised_training",
+    ),
+    form_of(
+        "ptq_power", "quantisation after training by bits", ptq_power, gives=("penalty_nats",), acts="after_training"
+    ),
 )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from hwmodel import laws
+from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.laws import precision
 from hwmodel.laws.combine import combine, require_sound
 from hwmodel.laws.data import effective_tokens, repeated_loss, tokens_for_effective
 from hwmodel.laws.experts import dense_equivalent
+from hwmodel.laws.forms import form, form_names
 
 
 @pytest.mark.parametrize(
@@ -99,3 +104,26 @@ def test_quantising_afterwards_is_bounded_far_beyond_the_fit(law):
     assert precision.post_training_bound(c, 8e9, 15e12, 4) < precision.kumar_ptq(c, 8e9, 15e12, 4)
     near = precision.post_training_bound(c, 70e9, 1.4e12, 4)
     assert near == precision.kumar_ptq(c, 70e9, 1.4e12, 4) == pytest.approx(0.056, abs=5e-4)
+
+
+def test_what_nobody_has_judged_is_refused():
+    """A new form says what it does to a base, or is refused; the answer never falls through to "sound"."""
+    law = load_catalog().law
+    base = law("besiroglu_2024")
+    for name in ("liang_dit_2024", "zhai_vit_2021", "frantar_sparse_2023", "jones_boardgames_2021"):
+        verdict = combine(base, [law(name)])[0]
+        assert (verdict.verdict, "nobody has judged" in verdict.reason) == ("refused", True), name
+
+
+def test_capabilities_are_those_of_the_forms_not_of_their_names():
+    for name in form_names():
+        shape = form(name)
+        assert (shape.at is None) == (not shape.settings), name
+        assert not (shape.splits and shape.terms), name
+        if shape.acts in ("base", "repeats"):
+            assert shape.terms is not None
+            assert shape.loss_of_size_and_data
+    for module in ("combine", "optimum"):
+        source = Path(importlib.import_module(f"hwmodel.laws.{module}").__file__).read_text()
+        named = [n for n in form_names() if f'form == "{n}"' in source or f'form != "{n}"' in source]
+        assert named == []
