@@ -99,12 +99,16 @@ def random_question(rng: random.Random) -> dict[str, str]:
     cp = rng.choice([1, 2]) if seq_len > 8192 else 1
     dp, micro = rng.choice([8, 16, 32, 64]), rng.choice([1, 1, 2])
     ep = rng.choice([e for e in (1, 4, 8) if dp % e == 0]) if experts else 1
+    zero = rng.choice([0, 1, 2, 3] if pp == 1 else [0, 1])
+    modules = "layernorm,moe" if experts else "layernorm,mlp"
     return {
         "model": model, "gpus": f"{tp * pp * cp * dp}xH100", "tp": str(tp), "pp": str(pp), "vpp": str(vpp),
-        "cp": str(cp), "ep": str(ep), "zero": str(rng.choice([0, 1, 2, 3] if pp == 1 else [0, 1])),
+        "cp": str(cp), "ep": str(ep), "zero": str(zero),
         "micro_batch": str(micro),
-        "recompute": rng.choice(["none", "selective", "full", "50%"]), "seq_len": str(seq_len),
-        "global_batch": str(dp * micro * pp * rng.choice([2, 4])), "precision": rng.choice(["bf16", "fp8"]),
+        "recompute": rng.choice(["none", "selective", "full", "50%", modules]), "seq_len": str(seq_len),
+        "global_batch": str(dp * micro * pp * rng.choice([2, 4])), "precision": rng.choice(["bf16", "bf16", "fp8"]),
+        "offload": rng.choice(["none", "none", "activations", *(["optimizer"] if zero else [])]),
+        **({"etp": str(rng.choice([1, tp]))} if experts else {}),
     }  # fmt: skip
 
 

@@ -264,6 +264,30 @@ def test_a_batch_that_does_not_divide_is_refused(answers: Answers) -> None:
         launch_files(uneven, ("megatron",), "x")
 
 
+OFFLOADED = {"model": "llama-3.1-8b", "gpus": "8xH100", "tp": "1", "pp": "1", "zero": "1", "offload": "optimizer"}
+
+
+@pytest.mark.parametrize(
+    ("target", "file", "lines"),
+    [("megatron", "megatron.sh", ["--optimizer-cpu-offload", "--use-precision-aware-optimizer"]),
+     ("megatron-bridge", "megatron_bridge.py",
+      ["optimizer.optimizer_cpu_offload = True", "optimizer.use_precision_aware_optimizer = True"]),
+     ("maxtext", "maxtext.yml", ["optimizer_memory_host_offload: true"]),
+     ("deepspeed", "deepspeed.json", ['"offload_optimizer": {', '"type": "AdamW"'])],
+)  # fmt: skip
+def test_states_on_the_host_are_what_the_tool_asks_for(target: str, file: str, lines: list[str]) -> None:
+    """Megatron-LM asserts the second flag beside the first; DeepSpeed makes its own optimizer of the CPU."""
+    from hwmodel.solve.train import train
+
+    answer = json.loads(json.dumps(train(**OFFLOADED).to_dict())) | {"fits": True}
+    text = launch_files(answer, (target,), "x").files[file]
+    assert all(line in text for line in lines)
+    if target != "maxtext":
+        unsharded = json.loads(json.dumps(train(**OFFLOADED | {"zero": "0"}).to_dict())) | {"fits": True}
+        with pytest.raises(InputError, match="plan with --zero 1"):
+            launch_files(unsharded, (target,), "x")
+
+
 def test_a_model_that_changed_since_is_refused(answers: Answers) -> None:
     answer = answers["dense-70b"]
     other = answer | {"shape": answer["shape"] | {"params": 69e9}}

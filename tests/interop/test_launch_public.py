@@ -413,7 +413,7 @@ AXOLOTL_ZERO3 = """{
   "train_micro_batch_size_per_gpu": "auto", "wall_clock_breakdown": false
 }"""
 # axolotl-ai-cloud/axolotl, deepspeed_configs/zero2.json @58b1d3a, and huggingface/transformers,
-# tests/deepspeed/ds_config_zero3.json @61c7ec9: both keep states in host memory.
+# tests/deepspeed/ds_config_zero3.json @61c7ec9: both keep states in host memory, the second weights too.
 AXOLOTL_ZERO2 = """{
   "zero_optimization": {"stage": 2, "offload_optimizer": {"device": "cpu"}, "contiguous_gradients": true},
   "bf16": {"enabled": "auto"}, "fp16": {"enabled": "auto", "loss_scale": 0, "initial_scale_power": 32}
@@ -464,6 +464,8 @@ CASES: dict[str, tuple[str, str, dict[str, str], dict[str, Any]]] = {
         "gpus": "8xH100", "zero": "0", "precision": "tf32"}),
     "deepspeed-zero3": ("ds.json", AXOLOTL_ZERO3, {"gpus": "8xH100", "model": "llama-3.1-8b", "global_batch": "64"}, {
         "zero": "3", "precision": "bf16", "tp": "1", "pp": "1"}),
+    "deepspeed-zero2": ("ds.json", AXOLOTL_ZERO2, {"gpus": "8xH100", "model": "llama-3.1-8b", "global_batch": "64"}, {
+        "zero": "2", "precision": "bf16", "offload": "optimizer"}),
     "titan-python": ("config_registry.py:llama3_70b", TITAN_PYTHON, {"gpus": "256xH100"}, {
         "model": "llama-3.1-70b", "tp": "8", "recompute": "full", "zero": "3", "global_batch": "256"}),
 }  # fmt: skip
@@ -509,8 +511,9 @@ def bare(*lines: str) -> str:
         ("x.py", TITAN_PYTHON.replace("tensor_parallel_degree=8", "tensor_parallel_degree=N").replace("8b()", "8b(x)"),
          "no plain value; write the number|name one"),
         ("missing.sh", None, "cannot be read"),
-        ("ds.json", AXOLOTL_ZERO2, "zero_optimization.offload_optimizer.device: what stands in host memory"),
-        ("ds.json", TRANSFORMERS_ZERO3, "what stands in host memory is not predicted"),
+        ("ds.json", AXOLOTL_ZERO2.replace("cpu", "nvme"), "offload_optimizer on nvme is not predicted"),
+        ("ds.json", AXOLOTL_ZERO2.replace('"cpu"', '"cpu", "ratio": 0.4'), "offload_optimizer ratio 0.4"),
+        ("ds.json", TRANSFORMERS_ZERO3, "offload_param on cpu is not predicted"),
         ("ds.json", AXOLOTL_ZERO3.replace('"bf16"', '"bfloat15"'), "unknown setting 'bfloat15.enabled'"),
         ("a.yaml", TRL_FSDP2.replace("FSDP\n", "XLA\n"), "distributed_type XLA is not read"),
         ("a.yaml", TRL_FSDP2.replace("offload_params: false", "offload_params: true"), "host memory"),

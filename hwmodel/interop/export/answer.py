@@ -18,7 +18,7 @@ from hwmodel.specs import Block, Shape
 from hwmodel.units import format_bytes, format_count, format_duration, format_fraction, parse_count
 
 # Options of a question that bear on the prediction and that no trainer's file has a place for.
-FACTS = ("--nic-gbit-s", "--flop-convention", "--catalog", "--measured", "--optimizer", "--gradient-dtype", "--offload")
+FACTS = ("--nic-gbit-s", "--flop-convention", "--catalog", "--measured", "--optimizer", "--gradient-dtype")
 
 
 def read_answer(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from hwmodel.interop.export.megatron_shape import Flags
 
 # Flag -> field of the configuration, values as they are.
 SAME = {
+    "--optimizer-offload-fraction": "optimizer.optimizer_offload_fraction",
     "--num-layers": "model.num_layers", "--hidden-size": "model.hidden_size",
     "--ffn-hidden-size": "model.ffn_hidden_size", "--num-attention-heads": "model.num_attention_heads",
     "--kv-channels": "model.kv_channels", "--num-query-groups": "model.num_query_groups",
@@ -50,6 +51,7 @@ SWITCHES = {
     "--sequence-parallel": ("model.sequence_parallel", True),
     "--use-distributed-optimizer": ("ddp.use_distributed_optimizer", True),
     "--optimizer-cpu-offload": ("optimizer.optimizer_cpu_offload", True),
+    "--use-precision-aware-optimizer": ("optimizer.use_precision_aware_optimizer", True),
     "--overlap-grad-reduce": ("ddp.overlap_grad_reduce", True),
     "--overlap-param-gather": ("ddp.overlap_param_gather", True),
     "--use-megatron-fsdp": ("ddp.use_megatron_fsdp", True),

@@ -11,6 +11,8 @@ from hwmodel.interop.export.launch import Training, Unexpressed, Written, commen
 from hwmodel.interop.export.names import names_of
 
 PRECISIONS = ("bf16", "fp16", "tf32")
+# The trainer fills in what is auto; with states on the host DeepSpeed wants to make its own optimizer of the CPU.
+CPU_ADAM = dict.fromkeys(("lr", "betas", "eps", "weight_decay"), "auto")
 OTHERS = {"pp": "pipeline for models of transformers", "vpp": "virtual stages", "cp": "context-parallel ranks here"}
 
 
@@ -20,11 +22,11 @@ def write(launch: Training) -> Written:
     if launch.word("precision") not in PRECISIONS:
         raise InputError(f"deepspeed has no --precision {launch.word('precision')}; it has {', '.join(PRECISIONS)}")
     hf_trainer.refuse(launch, "deepspeed", OTHERS)
-    again, left = hf_trainer.recompute(launch, "deepspeed")
+    again, left = hf_trainer.recompute(launch, "deepspeed", "optimizer")
     if launch.number("sequence_parallel"):
         left.append(Unexpressed("sequence_parallel", "1", "deepspeed's tensor parallelism keeps norms on every rank"))
     config = _config(launch)
-    for name, value in _flat(config).items():
+    for name, value in _flat(config, whole=("optimizer",)).items():
         names.check(name, value)
     start = "RUN_CLM=... LR=... DATASET=... TOKENIZER=... bash deepspeed.sh (in this folder, on every node)"
     written = Written(files={}, start=start, unexpressed=tuple(left))
@@ -46,6 +48,11 @@ def write(launch: Training) -> Written:
 def _config(launch: Training) -> dict[str, Any]:
     """The JSON: batch, precision, ZeRO stage, tensor and expert ranks."""
     zero, tp, ep, etp = (launch.number(name) for name in ("zero", "tp", "ep", "etp"))
+    host: dict[str, Any] = {}
+    if "optimizer" in launch.word("offload").split(","):
+        if zero == 0:
+            raise InputError("deepspeed moves the optimizer's states to the host only sharded; plan with --zero 1")
+        host = {"offload_optimizer": {"device": "cpu", "pin_memory": True}}
     experts = {"enabled": True, "autoep_size": ep, "expert_tensor_parallel_size": etp}
     return {
         "train_batch_size": launch.number("global_batch_seqs"),
@@ -53,14 +60,18 @@ def _config(launch: Training) -> dict[str, Any]:
         "gradient_accumulation_steps": launch.accumulation,
         "bf16": {"enabled": launch.word("precision") == "bf16"},
         "fp16": {"enabled": launch.word("precision") == "fp16"},
-        "zero_optimization": {"stage": zero, "overlap_comm": True, "contiguous_gradients": True},
+        "zero_optimization": {"stage": zero, "overlap_comm": True, "contiguous_gradients": True, **host},
+        **({"optimizer": {"type": "AdamW", "params": CPU_ADAM}} if host else {}),
         **({"tensor_parallel": {"autotp_size": tp}} if tp > 1 else {}),
         **({"expert_parallel": experts} if ep * etp > 1 else {}),
     }
 
 
-def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flat(data: dict[str, Any], prefix: str = "", whole: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Keys joined by dots; those of `whole` are not taken apart."""
     out: dict[str, Any] = {}
     for key, value in data.items():
-        out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        out |= (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) and key not in whole else {prefix + key: value}
+        )
     return out

@@ -50,11 +50,14 @@ def arguments(launch: Training) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def recompute(launch: Training, target: str) -> tuple[bool, list[Unexpressed]]:
-    """Whether layers are recomputed; what is neither all nor nothing is written as all, which always fits."""
+def recompute(launch: Training, target: str, moves: str = "none") -> tuple[bool, list[Unexpressed]]:
+    """Whether layers are recomputed; what is neither all nor nothing is written as all, which always fits.
+
+    `moves` is what the target has a setting for that moves it to the host.
+    """
     mode, host = launch.word("recompute"), launch.word("offload")
     reason = f"{target} moves the weights of a shard with its states: add its own offload of what you want moved"
-    left = [] if host == "none" else [Unexpressed("offload", host, reason)]
+    left = [] if host in ("none", moves) else [Unexpressed("offload", host, reason)]
     if mode in ("none", "full"):
         return mode == "full", left
     every = f"{target} recomputes every layer or none: written as every layer"

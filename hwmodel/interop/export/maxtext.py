@@ -81,13 +81,17 @@ def _settings(launch: Training) -> tuple[Settings, tuple[Unexpressed, ...]]:
     zero = launch.number("zero")
     if zero == 2:
         left.append(Unexpressed("zero", "2", "maxtext shards optimizer states alone or weights too: written as ZeRO 1"))
+    if zero == 0 and launch.number("dp") == launch.number("ep") > 1:
+        left.append(Unexpressed("zero", "0", "maxtext shards weights over the expert axis"))
     if zero in (1, 2):
         settings["shard_optimizer_over_data"] = True
     host = launch.word("offload").split(",")
     if "optimizer" in host:
         settings["optimizer_memory_host_offload"] = True
     if "activations" in host:
-        left.append(Unexpressed("offload", "activations", "maxtext moves tensors by name under remat_policy custom"))
+        left.append(
+            Unexpressed("offload", launch.word("offload"), "maxtext moves tensors by name under remat_policy custom")
+        )
     return settings, tuple(left)
 
 

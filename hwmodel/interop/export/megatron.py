@@ -9,6 +9,7 @@ from hwmodel.errors import InputError
 from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines
 from hwmodel.interop.export.megatron_shape import Flags, shape_flags
 from hwmodel.interop.export.names import Names, names_of
+from hwmodel.predict.recompute import MODULES
 
 PRECISIONS: dict[str, Flags] = {
     "bf16": {"--bf16": None},
@@ -20,7 +21,6 @@ PRECISIONS: dict[str, Flags] = {
     "nvfp4": {"--bf16": None, "--fp4-format": "e2m1", "--fp4-recipe": "nvfp4"},
 }
 SHARDING = {2: "optim_grads", 3: "optim_grads_params"}
-RECOMPUTE_MODULES = ("core_attn", "layernorm", "mlp", "moe_act", "moe", "mla_up_proj", "shared_experts")
 UNSET = ("MEGATRON_PATH", "LR")
 
 
@@ -126,7 +126,8 @@ def recompute_flags(launch: Training) -> tuple[Flags, tuple[Unexpressed, ...]]:
     if mode == "none":
         return {}, ()
     if mode == "selective":
-        return _modules(selective_modules(launch.mixture)), ()
+        reason = "by modules" if launch.mixture else "megatron recomputes the whole mlp of dense layers"
+        return _modules(selective_modules(launch.mixture)), (Unexpressed("recompute", mode, reason),)
     if mode.endswith("%"):
         share = float(mode.rstrip("%")) / 100.0
         each = math.ceil(launch.layers / (launch.number("pp") * launch.number("vpp")))
@@ -141,16 +142,20 @@ def recompute_flags(launch: Training) -> tuple[Flags, tuple[Unexpressed, ...]]:
     if mode == "full":
         return {"--recompute-granularity": "full", "--recompute-method": "uniform", "--recompute-num-layers": 1}, ()
     modules = mode.replace("+", ",").split(",")
-    strange = [m for m in modules if m not in RECOMPUTE_MODULES]
+    strange = [m for m in modules if m not in MODULES]
     if strange:
-        raise InputError(f"megatron cannot recompute {strange[0]!r}; its modules are {', '.join(RECOMPUTE_MODULES)}")
+        raise InputError(f"megatron cannot recompute {strange[0]!r}; its modules are {', '.join(MODULES)}")
     return _modules(modules), ()
 
 
 def offload_flags(launch: Training) -> tuple[Flags, tuple[Unexpressed, ...]]:
     """What waits in host memory: the optimizer; activations only by module, which an answer does not name."""
     words = launch.word("offload").split(",")
-    flags: Flags = {"--optimizer-cpu-offload": None} if "optimizer" in words else {}
+    flags: Flags = {}
+    if "optimizer" in words:
+        if launch.number("zero") == 0:
+            raise InputError("megatron moves the optimizer's states to the host only sharded; plan with --zero 1")
+        flags = {"--optimizer-cpu-offload": None, "--use-precision-aware-optimizer": None}
     if "activations" not in words:
         return flags, ()
     reason = "megatron moves the activations of modules: add --fine-grained-activation-offloading with your modules"

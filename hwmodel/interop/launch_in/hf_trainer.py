@@ -149,9 +149,7 @@ def _deepspeed(data: Settings, path: Path) -> tuple[Settings, list[str], list[st
     """Options of DeepSpeed's JSON; `auto` leaves a value to the trainer."""
     flat = {key: value for key, value in _flat(data).items() if value != "auto"}
     names = names_of("deepspeed")
-    offload = [key for key in flat if key.startswith("zero_optimization.offload") and flat[key] not in (None, "none")]
-    if any(key.endswith(".device") for key in offload):
-        raise InputError(f"{path}: {offload[0]}: what stands in host memory is not predicted; remove the offload")
+    host = _host(flat, path)
     flat = {key: value for key, value in flat.items() if not key.startswith("zero_optimization.offload")}
     passed, notes = sort_names(flat, names.names, names, path)
     tp = int(flat.get("tensor_parallel.autotp_size") or 1)
@@ -159,7 +157,7 @@ def _deepspeed(data: Settings, path: Path) -> tuple[Settings, list[str], list[st
         "zero": int(flat.get("zero_optimization.stage", 0)), "tp": max(1, tp), "pp": 1, "vpp": 1, "cp": 1,
         "ep": int(flat.get("expert_parallel.autoep_size", 1)),
         "etp": int(flat.get("expert_parallel.expert_tensor_parallel_size", 1)),
-        "recompute": "none", "precision": _deepspeed_precision(flat),
+        "recompute": "none", "offload": host, "precision": _deepspeed_precision(flat),
     }  # fmt: skip
     micro, steps = flat.get("train_micro_batch_size_per_gpu"), flat.get("gradient_accumulation_steps")
     if micro is not None:
@@ -169,6 +167,18 @@ def _deepspeed(data: Settings, path: Path) -> tuple[Settings, list[str], list[st
     elif micro is not None and steps is not None:
         options["batch_per_replica"] = int(micro) * int(steps)
     return options, notes, passed
+
+
+def _host(flat: Settings, path: Path) -> str:
+    """What waits on the host. InputError for weights there, and for states on disks."""
+    states, weights = (flat.get(f"zero_optimization.offload_{n}.device") or "none" for n in ("optimizer", "param"))
+    if weights != "none" or states not in ("none", "cpu"):
+        where = f"offload_param on {weights}" if weights != "none" else f"offload_optimizer on {states}"
+        raise InputError(f"{path}: {where} is not predicted; offload_optimizer on cpu is")
+    share = float(flat.get("zero_optimization.offload_optimizer.ratio") or 1.0)
+    if states == "cpu" and share != 1.0:
+        raise InputError(f"{path}: offload_optimizer ratio {share:g} is not predicted; 1.0 is")
+    return "optimizer" if states == "cpu" else "none"
 
 
 def _deepspeed_precision(flat: Settings) -> str:

@@ -81,6 +81,7 @@ def _options(s: Settings, path: Path) -> dict[str, Any]:
     options: dict[str, Any] = {
         "tp": tp, "cp": cp, "pp": pp, "ep": sizes["expert"], "vpp": _repeats(s, pp),
         "zero": 3 if sharded else (1 if s.get("shard_optimizer_over_data") else 0),
+        "offload": "optimizer" if s.get("optimizer_memory_host_offload") else "none",
         "recompute": _recompute(s, path), "precision": _precision(s, path),
         "seq_len": int(s.get("max_target_length", 2048)),
         **({"accelerators": math.prod(sizes.values())} if known else {}),

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.interop.export.megatron import PRECISIONS, SHARDING, selective_modules
+from hwmodel.interop.export.megatron import PRECISIONS, SHARDING
 from hwmodel.interop.export.names import names_of
 from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
 from hwmodel.interop.launch_in.shell import Script, read_script
@@ -85,7 +85,7 @@ def layout_options(flags: Script, shape: Shape | None) -> dict[str, Any]:
     options: dict[str, Any] = {
         "tp": tp, "pp": pp, "cp": flags.number("--context-parallel-size", 1), "vpp": _virtual(flags, pp),
         "ep": flags.number("--expert-model-parallel-size", 1), "zero": _zero(flags),
-        "recompute": _recompute(flags, pp),
+        "recompute": _recompute(flags, pp), "offload": _offload(flags),
         "etp": flags.number("--expert-tensor-parallel-size", tp) if flags.has("--num-experts") else 1,
     }  # fmt: skip
     for option, flag in (("micro_batch", "--micro-batch-size"), ("global_batch", "--global-batch-size"),
@@ -151,16 +151,23 @@ def _precision(flags: Script) -> str:
     return found
 
 
+def _offload(flags: Script) -> str:
+    """What waits on the host. InputError for a part of the states, which is not predicted."""
+    if not flags.has("--optimizer-cpu-offload"):
+        return "none"
+    share = flags.value("--optimizer-offload-fraction") or "1"
+    if float(share) != 1.0:
+        raise InputError(f"{flags.path}: --optimizer-offload-fraction {share} is not predicted; set it to 1.0")
+    return "optimizer"
+
+
 def _recompute(flags: Script, pp: int) -> str:
     """The mode of recomputation: by share of the layers where whole ones are counted."""
     granularity = flags.value("--recompute-granularity")
     if granularity is None:
-        return "selective" if flags.has("--recompute-activations") else "none"
+        return "core_attn" if flags.has("--recompute-activations") else "none"
     if granularity == "selective":
-        modules = flags.flags.get("--recompute-modules", ["core_attn"])
-        if modules in (["core_attn"], selective_modules(True), selective_modules(False)):
-            return "selective"
-        return ",".join(modules)
+        return ",".join(flags.flags.get("--recompute-modules", ["core_attn"]))
     depth = flags.number("--num-layers") or 0
     count = flags.number("--recompute-num-layers", 1) or 1
     if flags.value("--recompute-method") == "block":
