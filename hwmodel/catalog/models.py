@@ -52,6 +52,9 @@ def read_shape(fields: Any, name: str, max_seq_len: float, at: tuple[str | int, 
         block = _numbers(item, BLOCK, place)
         if block.get("count", 0.0) < 1:
             raise FaultError((*place, "count"), "is missing or below 1")
+        for key in ("reuse", "kv_compression"):
+            if block.get(key, 1.0) < 1:
+                raise FaultError((*place, key), f"is {block[key]:g}; layers or tokens that share, at least 1")
         if block.get("n_heads", 0.0) > 0 and block.get("head_dim", 0.0) < 1:
             raise FaultError((*place, "head_dim"), "is missing")
         blocks.append(Block(**block))

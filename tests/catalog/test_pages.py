@@ -143,3 +143,18 @@ def test_json_rows_hold_numbers(kind: str) -> None:
     numbers = [v for row in rows for k, v in row.items() if k not in words]
     assert numbers
     assert all(v is None or v == "none" or isinstance(v, (int, float)) for v in numbers)
+
+
+@pytest.mark.parametrize("field", ["reuse: 0", "kv_compression: 0.5"])
+def test_layers_and_tokens_that_share_are_at_least_one(
+    field: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "m.yaml").write_text(
+        "- {id: wrong, source: recalled, shape: {d_model: 4096, vocab: 128256, blocks: [{count: 31, n_heads: 32, "
+        f"n_kv_heads: 8, head_dim: 128, d_ff: 14336, {field}}}]}}}}"
+    )
+    with pytest.raises(SystemExit) as stopped:
+        main(["catalog", "check", "--catalog", str(tmp_path)])
+    assert stopped.value.code == 4
+    assert field.split(":")[0] in capsys.readouterr().out
