@@ -57,10 +57,15 @@ def rent(accelerator_hours: Num, price: PriceSummary, duration_s: Num = 0.0) -> 
     )
 
 
-def owned_usd_per_accelerator_hour(purchase_usd: Num, energy_usd_per_accelerator_hour: Num) -> Num:
+def owned_usd_per_accelerator_hour(
+    purchase_usd: Num, energy_usd_per_accelerator_hour: Num, age_years: Num = 0.0
+) -> Num:
     """Cost of an owned accelerator-hour [USD]: the value lost in that hour, with server and network, and its energy.
 
-    Hourly charge = price x 0.14 x ln 10 / 8766 (arXiv 2405.21015, amortisation of a new cluster).
+    Hourly charge = value x 0.14 x ln 10 / 8766 (arXiv 2405.21015), the value that of a cluster bought `age_years` ago:
+    the paper charges a run the value at its start, which has fallen since the part came out. A new cluster has age
+    zero; charged as new, the A100 runs of 2023 would come out at twice the paper's dollars.
     """
     cluster_usd = purchase_usd * SERVER_MARKUP / (1.0 - INTERCONNECT_SHARE)
+    cluster_usd = cluster_usd * 10.0 ** (-VALUE_LOSS_OOM_PER_YEAR * age_years)
     return cluster_usd * VALUE_LOSS_OOM_PER_YEAR * math.log(10.0) / HOURS_PER_YEAR + energy_usd_per_accelerator_hour

@@ -8,6 +8,7 @@ from hwmodel import units
 from hwmodel.report.energy import energy_lines
 from hwmodel.report.failures import failures_line
 from hwmodel.report.prices import price_line
+from hwmodel.report.ways import ways_table
 from hwmodel.solve.result import Band, PlanLayout
 
 DASH = "-"
@@ -153,6 +154,7 @@ FILTERS = {
     "price_line": price_line,
     "energy_lines": energy_lines,
     "failures_line": failures_line,
+    "ways_table": ways_table,
 }
 
 

@@ -19,6 +19,7 @@ from hwmodel.economics import (
 from hwmodel.solve.answers import kwh_per_accelerator_hour, six_nd_share
 from hwmodel.solve.result import value_of
 from hwmodel.solve.setting import Fleeted
+from hwmodel.solve.ways import ways
 from hwmodel.specs import PriceQuote, PriceSummary
 
 if TYPE_CHECKING:
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
 def money(setting: Fleeted, solved: Solved) -> dict[str, Any]:
     """Rent with its quotes, the same hours owned, energy by where it is drawn, carbon, and failures."""
     hours = value_of(solved.answer.gpu_hours)
+    owned = _owned(setting, hours)
+    bought = None if owned is None else float(owned["purchase_usd_per_accelerator"])
     return {
         "price": _rented(setting, hours),
-        "owned": _owned(setting, hours),
+        "owned": owned,
+        "ways": ways(setting, solved, hours, bought),
         "energy": _energy(setting, solved, hours),
         "goodput": _failures(setting, solved, hours),
     }
