@@ -18,7 +18,7 @@ from hwmodel.economics import (
 from hwmodel.solve.setting import Fleeted
 
 if TYPE_CHECKING:
-    from hwmodel.solve.plan import Solved
+    from hwmodel.solve.solved import Solved
 
 OWN_NOT_COUNTED = ("storage", "site", "staff", "cost of capital")
 SPOT_NOT_COUNTED = ("preemptions", "waits for capacity")
