@@ -77,6 +77,7 @@ def indexer(c: Config, fields: Fields, rank: float) -> None:
     """The indexer that selects the tokens a query attends to: its projections and how many it selects."""
     n, dim = c.number("index_n_heads"), c.number("index_head_dim")
     source = rank or width(c)
+    fields |= {"index_heads": n, "index_dim": dim}
     add(fields, mixer_params=source * n * dim + width(c) * (dim + n), extra_params=2 * dim)
 
 
@@ -120,7 +121,7 @@ def compressed(c: Config, ratio: int) -> Fields:
     add(fields, mixer_params=2 * copies * d * dim, extra_params=copies * ratio * dim + dim)
     if selects:
         n, inner = c.number("index_n_heads"), c.number("index_head_dim")
-        fields["select_tokens"] = c.number("index_topk") + window
+        fields |= {"select_tokens": c.number("index_topk") + window, "index_heads": n, "index_dim": inner}
         add(fields, mixer_params=4 * d * inner + rank * n * inner + d * n, extra_params=2 * ratio * inner + inner)
     return fields
 

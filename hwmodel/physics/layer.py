@@ -152,6 +152,10 @@ def _attention(block: Block, layout: Layout, workload: Workload, machine: Machin
     fused_b = attention_backward_s(b, s, s, heads, kv_heads, block.head_dim, v_dim, reach, c, *packed)
     old = where((stack.attention_generation > 0.5) & (stack.attention_generation < 2.5), stack.attention_old, 1.0)
     fused_f, fused_b = fused_f * old, fused_b * old * stack.attention_backward
+    if anywhere(block.index_heads > 0):  # the selection of sparse attention scores every entry, on every rank
+        scores = (b, s, s, block.index_heads, 1.0, block.index_dim, 0.0, block.window_tokens, c, block.kv_compression)
+        fused_f = fused_f + attention_forward_s(*scores) * (block.index_heads > 0)
+        fused_b = fused_b + attention_backward_s(*scores) * (block.index_heads > 0)
     present = where(block.n_heads > 0, 1.0, 0.0) / layout.cp
     if not anywhere(stack.attention_generation < 0.5):
         return fused_f * present, fused_b * present

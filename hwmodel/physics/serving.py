@@ -5,7 +5,7 @@ The parts stand in `serving_step` (one pass), `serving_memory` (weights and cach
 
 from __future__ import annotations
 
-from hwmodel.ops import Num, maximum, minimum
+from hwmodel.ops import Num, ceil, maximum, minimum
 from hwmodel.physics.collectives import point_to_point_s
 from hwmodel.physics.serving_memory import (
     kv_bytes_per_token,
@@ -19,8 +19,6 @@ from hwmodel.physics.serving_step import Pass, host_launches, kernels, pass_term
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.serving import DecodeTerms, Engine, ServingFormats, ServingLayout, ServingLoad, Speculation
 from hwmodel.specs.shape import Shape
-
-STEP_TOKENS = 8192.0  # prompt tokens that engines take into one step (their default)
 
 __all__ = [
     "bulk_prompt_s",
@@ -133,11 +131,11 @@ def bulk_prompt_s(
     load: ServingLoad,
     verified: Num = 1.0,
 ) -> Num:
-    """Seconds that one prompt costs those behind it where many wait: they share steps of up to STEP_TOKENS tokens.
+    """Seconds that one prompt costs those behind it where many wait: they share steps of `engine.step_tokens` tokens.
 
     Ranks of attention-data parallelism step together: prompts that come apart find few of them free at once.
     """
-    together = maximum(STEP_TOKENS / load.new_tokens, 1.0)
+    together = maximum(engine.step_tokens / load.new_tokens, 1.0)
     full = mixed_terms(shape, machine, formats, layout, engine, batch, load, together, verified).total_s
     return full / (together * layout.dp**0.5 * layout.pp)
 
@@ -147,12 +145,13 @@ def first_token_host_s(shape: Shape, engine: Engine) -> Num:
     return engine.prefill_kernel_s * host_launches(shape, engine.expert_host)
 
 
-def first_pass_s(shape: Shape, engine: Engine, pass_s: Num) -> Num:
-    """Seconds of a pass of `pass_s` that computes a first token, its kernels launched one by one.
+def first_pass_s(shape: Shape, engine: Engine, pass_s: Num, new_tokens: Num = 1.0) -> Num:
+    """Seconds of passes of `pass_s` in all that compute a first token, their kernels launched one by one: one for each
+    chunk of `engine.step_tokens` of the prompt's `new_tokens`.
 
     The host runs ahead of the accelerator: half of the shorter of the two hides behind the longer.
     """
-    host = first_token_host_s(shape, engine)
+    host = first_token_host_s(shape, engine) * ceil(new_tokens / engine.step_tokens)
     return maximum(pass_s, host) + 0.5 * minimum(pass_s, host)
 
 

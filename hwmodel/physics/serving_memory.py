@@ -19,9 +19,11 @@ TIGHT_FRACTION, TIGHT_RESERVE_BYTES, TIGHT_POOL = 0.97, 1.5e9, 0.05
 
 
 def _layer_kv_elements(block: Block, tp: Num) -> Num:
-    """Cache elements a token of one layer on one rank; the latent of MLA is held by every tensor-parallel rank."""
+    """Cache elements a token of one layer on one rank; the latent of MLA and index keys are held by every
+    tensor-parallel rank."""
     plain = kv_heads_per_rank(block, tp) * cached_width(block) / block.kv_compression
     cached = where(block.kv_lora_rank > 0, block.kv_lora_rank + block.rope_dim, plain)
+    cached = cached + only(block.index_heads > 0, block.index_dim / block.kv_compression)
     return only(block.n_heads > 0, cached * (1.0 - block.borrows_kv))
 
 

@@ -24,6 +24,7 @@ def closed_loop(
     tokens_per_step: Num,
     engine: Engine,
     bulk_s: Num | None = None,
+    most_prompts: Num = 1e9,
 ) -> ServiceTerms:
     """A fixed number of clients on an aggregated engine, whose decode steps and prefills share the accelerators.
 
@@ -32,16 +33,22 @@ def closed_loop(
     takes (default: a step for each). Every running request waits for the prefills of the others between its tokens; a
     new one waits for the prefills in progress and for those that arrived with it, and for a place in the cache where
     there are more clients than places.
+
+    A step takes in `most_prompts` prompts at most (its token budget over a prompt's tokens). Where prompts come faster
+    than that, `most_prompts` x steps of an answer decode at once, TPOT stands at a step full of prompt, and the others
+    wait for their first token.
     """
     running = minimum(clients, capacity)
     others = maximum(running - 1.0, 0.0)
-    stall = engine.prefill_stall * service_s * others / output_tokens
-    tpot = step_s / tokens_per_step + stall
+    stall = engine.prefill_stall * service_s
+    tpot = step_s / tokens_per_step + stall * minimum(others / output_tokens, most_prompts / tokens_per_step)
     decode = maximum(output_tokens - 1.0, 1.0) * tpot
     # Clients that started together stay partly in step: a new prompt finds a share of the others before it, taken
     # together up to the tokens that a step may hold.
     ahead = engine.burst * others * (service_s + step_s if bulk_s is None else bulk_s)
     first = engine.request_s + alone_s + engine.stream_steps * step_s + ahead
+    # Little's law at one full step for so many prompts.
+    first = maximum(first, running * (step_s / most_prompts + stall) - decode)
     inside = first + decode
     overflow = (clients / running - 1.0) * inside
     rate = running / inside

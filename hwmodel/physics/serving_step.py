@@ -134,6 +134,24 @@ def attention_core_s(
     return only(block.n_heads > 0, total)
 
 
+def index_scores_s(block: Block, p: Pass, kv_bytes: Num, machine: Machine) -> Num:
+    """Seconds in which one layer's indexer scores every entry of the cache for what its attention then selects.
+
+    Every tensor-parallel rank scores for all heads: index keys are one head, held whole by each.
+    """
+    if not anywhere(block.index_heads > 0):
+        return 0.0
+    total: Num = 0.0
+    c, heads, dim = machine.attention, block.index_heads, maximum(block.index_dim, 1.0)
+    if not absent(p.prompts):
+        at = (p.prompts, p.new_tokens, p.seen, heads, 1.0, dim, 0.0, block.window_tokens, c, block.kv_compression)
+        total = attention_forward_s(*at)
+    if not absent(p.sequences):
+        entries = minimum(p.context, block.window_tokens) / block.kv_compression
+        total = total + attention_decode_s(p.sequences * p.verified, entries, heads, 1.0, dim, 0.0, kv_bytes, c)
+    return only(block.index_heads > 0, total)
+
+
 def mixer_scan_s(block: Block, p: Pass, tp: Num, machine: Machine) -> Num:
     """Seconds of one layer's linear-attention or state-space mixer beside its products: its scan, or its state."""
     if absent(block.mixer_flop_per_token) and absent(block.mixer_state_elements):
@@ -217,20 +235,41 @@ def elementwise_bytes(shape: Shape, block: Block, m: Num, layout: ServingLayout)
     return norms + 2.0 * m * (heads + (2.0 + block.gated) * width + only(block.n_experts > 0, routed))
 
 
+# Kernels of one layer by what is in it, counted in the sources of vLLM, SGLang and TensorRT-LLM: projections, rotary
+# embedding, cache write and core of attention; the further products and norms of a latent cache; projections, rotary
+# embedding, quantisation, cache write, scores and top-k of an indexer (sgl-project/sglang#11989); convolution, gates,
+# norms, recurrence and gated norm of a linear mixer; the products and activation of a network; routing, sorting,
+# products and gathering of experts. Norms and residuals ride on the sum before them.
+ATTENTION, LATENT, INDEXER, MIXER, NETWORK, EXPERTS = 4.0, 5.0, 15.0, 10.0, 3.0, 9.0
+
+
 def kernels_per_layer(block: Block) -> Num:
-    """Kernels launched for one layer: attention 4 (5 more for a latent cache), dense network 3, experts 9, shared 3.
+    """Kernels launched for one layer."""
+    mixes = block.mixer_flop_per_token + block.mixer_state_elements > 0
+    attention = where((block.n_heads > 0) | (block.mixer_params > 0), ATTENTION, 0.0) + only(mixes, MIXER - ATTENTION)
+    latent = only(block.kv_lora_rank > 0, LATENT) + only(block.index_heads > 0, INDEXER)
+    shared = only(block.d_ff_shared > 0, NETWORK)
+    return attention + latent + where(block.n_experts > 0, EXPERTS + shared, only(block.d_ff > 0, NETWORK))
 
-    Norms and residuals ride on the sum before them, scales on the kernel before."""
-    attention = where((block.n_heads > 0) | (block.mixer_params > 0), 4.0, 0.0)
-    ffn = where(block.n_experts > 0, 9.0 + where(block.d_ff_shared > 0, 3.0, 0.0), where(block.d_ff > 0, 3.0, 0.0))
-    return attention + where(block.kv_lora_rank > 0, 5.0, 0.0) + ffn
+
+def scalings_per_layer(block: Block) -> Num:
+    """Kernels that scale the inputs of one layer's products block by block (`per_token_group_quant_fp8` in vLLM and
+    SGLang): what enters the first and the last product of attention and of each network, and the second of a latent
+    query."""
+    attention = only(block.n_heads > 0, 2.0) + only(block.kv_lora_rank > 0, 1.0)
+    network = only(block.d_ff > 0, 2.0) + only((block.n_experts > 0) & (block.d_ff_shared > 0), 1.0)
+    return attention + network
 
 
-def kernels(shape: Shape) -> Num:
+def kernels(shape: Shape, formats: ServingFormats | None = None) -> Num:
     """Kernels launched in one pass over the model."""
     total: Num = 5.0
+    scaled: Num = 0.0 if formats is None else formats.scaled_blocks
     for block in shape.blocks:
-        total = total + block.count * kernels_per_layer(block)
+        one = kernels_per_layer(block)
+        if not absent(scaled):
+            one = one + scaled * scalings_per_layer(block)
+        total = total + block.count * one
     return total
 
 
@@ -292,7 +331,8 @@ def layers_terms(
         dense, routed_s = products_s(shape, block, m, layout, engine, machine, c)
         gemm, experts = gemm + block.count * dense, experts + block.count * routed_s
         core = attention_core_s(block, p, layout, formats.kv_bytes, machine, engine.kv_reread)
-        attention = attention + block.count * (core + mixer_scan_s(block, p, tp, machine))
+        index = index_scores_s(block, p, formats.kv_bytes, machine)
+        attention = attention + block.count * (core + index + mixer_scan_s(block, p, tp, machine))
         moved = moved + block.count * elementwise_bytes(shape, block, m, layout)
         one = sum_s(2.0 * m * shape.d_model, tp, engine, machine)
         # Under attention-data parallelism the exchange of experts takes the place of the second sum.
@@ -336,6 +376,6 @@ def pass_terms(
         tp_s=pace * tp_s,
         ep_s=pace * ep_s,
         pp_s=hops_s(shape, p, layout, m),
-        kernel_gap_s=engine.kernel_s * kernels(shape),
+        kernel_gap_s=engine.kernel_s * kernels(shape, formats),
         host_s=engine.step_s + engine.sequence_s * p.sequences,
     )

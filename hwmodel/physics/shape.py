@@ -271,7 +271,9 @@ def attention_flop_per_token(shape: Shape, seq_len: Num, causal: float = 1.0) ->
         width = block.n_heads * (block.head_dim + value_head_dim(block))
         entries = mean_context(seq_len, reach_tokens(block), causal) / block.kv_compression
         core = 2.0 * minimum(entries, block.select_tokens) * width
-        total = total + block.count * (core + block.mixer_flop_per_token)
+        scored = 2.0 * mean_context(seq_len, block.window_tokens, causal) / block.kv_compression
+        index = scored * block.index_heads * block.index_dim
+        total = total + block.count * (core + index + block.mixer_flop_per_token)
     return total
 
 

@@ -47,4 +47,5 @@ class ServingPrecision(msgspec.Struct, frozen=True, kw_only=True):
     kv_bytes: float
     attention_format: str = "bf16"
     weight_only: bool = False
+    scaled_blocks: bool = False  # activations take a scale for each block, in a kernel of its own
     power_of_two_scales: bool = False  # blocks share an exponent alone (OCP MX)

@@ -42,6 +42,7 @@ class ServingFormats(msgspec.Struct, frozen=True, kw_only=True):
     activation_bytes: Num = 2.0
     kv_bytes: Num = 2.0
     experts_only: Num = 0.0
+    scaled_blocks: Num = 0.0  # 1: activations take a scale for each block, in a kernel of its own
 
 
 class ServingLoad(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +98,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     memory_fraction: Num = 0.9  # of the accelerator's memory that the engine may use
     free_fraction: Num = 1.0  # of what is free after loading that the cache takes
     reserve_bytes: Num = 4.0e9  # activations, graphs, communicators
+    step_tokens: Num = 8192.0  # prompt tokens that an attention rank takes into one step
     max_running: Num = 2048.0  # requests that one attention rank decodes at once (TensorRT-LLM's max_batch_size)
     limited_share: Num = 0.92  # of the rate that fills an engine, where no request may exceed limits on latency
     kv_output_share: Num = 0.5  # output tokens that a running request holds in the cache, as a share of all

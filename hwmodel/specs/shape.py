@@ -19,7 +19,8 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     `kv_lora_rank` > 0 and `rope_dim`. `o_lora_rank` > 0: the output goes through `o_groups` low-rank products first.
     `window_tokens` caps the context that a layer keeps and attends to (infinite: full); `select_tokens` caps what a
     query attends to of the entries kept (sparse attention); `kv_compression` is the number of tokens that share one
-    entry. Linear attention or state-space mixers: `mixer_params` (parameters in matrix products),
+    entry. `index_heads` of `index_dim` score every entry for that selection, over one index key an entry, on every
+    rank alike. Linear attention or state-space mixers: `mixer_params` (parameters in matrix products),
     `mixer_flop_per_token` (forward FLOPs of the scan, beside them) and `mixer_state_elements` (constant state a
     sequence); they keep no KV cache.
     Feed-forward: `d_ff` (per expert when `n_experts` > 0), `gated` 1 for SwiGLU-like (three matrices), 0 for two;
@@ -44,6 +45,8 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     o_lora_rank: Num = 0.0
     o_groups: Num = 0.0
     select_tokens: Num = float("inf")
+    index_heads: Num = 0.0
+    index_dim: Num = 0.0
     kv_compression: Num = 1.0
     mixer_params: Num = 0.0
     mixer_flop_per_token: Num = 0.0

@@ -99,7 +99,7 @@ SETTINGS: dict[str, dict[str, float]] = {
 KINDS = {
     "fp8": ("fp8", "fp8-kv16", "fp8-block", "mxfp8"),
     "four-bit": ("nvfp4", "mxfp4-a4"),
-    "widened": ("mxfp4", "mxfp4-a8", "w4a16", "w8a16", "w4a8", "w4a8kv4"),
+    "widened": ("mxfp4", "mxfp4-a8", "w4a16", "w8a16", "w8a16-kv8", "w4a8", "w4a8kv4"),
 }
 # Families whose engines compile a whole step into one program: no launches between kernels (unconfirmed, not fitted).
 COMPILED = {"tpu": {"kernel_factor": 0.25}, "trainium": {"kernel_factor": 0.25}}

@@ -126,11 +126,14 @@ def test_a_decode_step_reads_what_it_attends_to_of_what_is_held(name: str) -> No
     for context in CONTEXTS:
         attended = 0.0
         for block in shape.blocks:
-            lender = msgspec.structs.replace(block, borrows_kv=0.0)  # a borrowed cache is read as if it were its own
+            # A borrowed cache is read as if it were its own; the keys of an indexer are all read.
+            lender = msgspec.structs.replace(block, borrows_kv=0.0, index_heads=0.0)
+            index = block.index_dim / block.kv_compression if block.index_heads else 0.0
             one = msgspec.structs.replace(shape, blocks=(lender,))
             held = context * kv_bytes_per_token(one, 1.0, 1.0, context)
             kept = min(context, block.window_tokens)
             attended += held * min(1.0, block.select_tokens * block.kv_compression / kept)
+            attended += block.count * context * index
         assert moved(context) - moved(0.0) == pytest.approx(attended, rel=1e-3)
 
 

@@ -22,6 +22,7 @@ UNNAMED = {
     "v_from_k": "one projection for keys and values", "borrows_kv": "layers that read another layer's cache",
     "reuse": "layers that share weights", "o_lora_rank": "a low-rank output projection",
     "kv_compression": "compressed cache entries", "select_tokens": "sparse attention that selects tokens",
+    "index_heads": "an indexer of sparse attention", "index_dim": "an indexer of sparse attention",
 }  # fmt: skip
 
 

@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.physics.serving import STEP_TOKENS, first_pass_s
+from hwmodel.physics.serving import first_pass_s
 from hwmodel.physics.serving_queue import open_loop_at, queue_wait_s, queue_wait_tail_s
 from hwmodel.predict.service.layouts import column, rows_of
-from hwmodel.predict.service.passes import mixed_s, passes, prompt_s, room, transfer_s
+from hwmodel.predict.service.passes import mixed_s, most_prompts, passes, prompt_s, room, transfer_s
 from hwmodel.predict.service.setting import ServiceSetting, Worker, on_layout
 from hwmodel.specs.serving import ServingLayout, ServingLoad
 from hwmodel.specs.shape import Shape
@@ -74,6 +74,8 @@ def loaded(s: ServiceSetting, tried: ServingLayout, spread: Spread) -> Loaded:
     layout, places = rows_of(tried, place), places[place]
     batch = batch * column(layout.dp)
     fits = places >= np.maximum(batch + spread.z * np.sqrt(batch), 1.0)
+    # Beyond it prompts come faster than steps take them in.
+    fits &= batch <= s.load.output_tokens * column(most_prompts(on_layout(s, layout))) / s.gain
     layout, batch, places = rows_of(layout, fits), batch[fits], places[fits]
     return _at(on_layout(s, layout), layout, batch, places, spread)
 
@@ -125,9 +127,9 @@ def prefilled(
     """
     layout = w.layout
     run, moved = column(prompt_s(shape, w, load)), column(transfer_s(shape, w, load))
-    alone = first_pass_s(shape, w.engine, run) + moved
+    alone = first_pass_s(shape, w.engine, run, load.new_tokens) + moved
     service = run / layout.pp
-    together = max(STEP_TOKENS / load.new_tokens, 1.0)
+    together = max(float(w.engine.step_tokens / load.new_tokens), 1.0)
     least = np.minimum(column(prompt_s(shape, w, load, together)) / (together * layout.pp), service)
     fewest = np.maximum(np.ceil(rate * least / (layout.dp * most_busy)), 1.0)
     workers = np.ceil(fewest * np.asarray(growth)[:, None])

@@ -37,6 +37,17 @@ def capacity(setting: ServiceSetting) -> Num:
     return maximum(minimum(room(setting), w.engine.max_running * w.layout.dp), 1.0)
 
 
+def most_prompts(setting: ServiceSetting) -> Num:
+    """Prompts that the ranks and stages of one engine instance take in while each request gains a step's tokens."""
+    w = setting.worker
+    return w.engine.step_tokens / setting.load.new_tokens * w.layout.dp * w.layout.pp
+
+
+def decoding(setting: ServiceSetting, running: Num) -> Num:
+    """Of `running` requests those that decode at once: prompts come in no faster than steps take them."""
+    return maximum(minimum(running, setting.load.output_tokens * most_prompts(setting) / setting.gain), 1.0)
+
+
 def step_terms(setting: ServiceSetting, running: Num) -> DecodeTerms:
     """Terms of a decode step of `running` requests, without drafting."""
     w = setting.worker
@@ -72,7 +83,7 @@ def passes(setting: ServiceSetting, running: Num) -> Passes:
     w = setting.worker
     step, mixed = step_s(setting, running), mixed_s(setting, running)
     service = maximum(mixed - step, 0.0) / (w.layout.dp * w.layout.pp)
-    return Passes(step, mixed, first_pass_s(setting.shape, w.engine, mixed), service)
+    return Passes(step, mixed, first_pass_s(setting.shape, w.engine, mixed, setting.load.new_tokens), service)
 
 
 def bulk_s(setting: ServiceSetting, running: Num) -> Num:

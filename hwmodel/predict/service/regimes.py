@@ -9,7 +9,16 @@ import msgspec
 from hwmodel.ops import Num, maximum, minimum, where
 from hwmodel.physics import serving_queue as queue
 from hwmodel.physics.serving import first_pass_s
-from hwmodel.predict.service.passes import bulk_s, capacity, passes, prompt_s, step_s, transfer_s
+from hwmodel.predict.service.passes import (
+    bulk_s,
+    capacity,
+    decoding,
+    most_prompts,
+    passes,
+    prompt_s,
+    step_s,
+    transfer_s,
+)
 from hwmodel.predict.service.setting import (
     AT_ONCE,
     CLOSED,
@@ -29,10 +38,10 @@ def closed(s: ServiceSetting) -> ServiceTerms:
     """A fixed number of clients on one engine that prefills and decodes."""
     places, engine = capacity(s), s.worker.engine
     running = minimum(s.clients, places)
-    at = passes(s, running)
-    bulk = bulk_s(s, running)
-    output = s.load.output_tokens
-    return queue.closed_loop(at.step, at.first, at.service, places, s.clients, output, s.gain, engine, bulk)
+    decode = decoding(s, running)
+    at, bulk = passes(s, decode), bulk_s(s, decode)
+    output, most = s.load.output_tokens, most_prompts(s)
+    return queue.closed_loop(at.step, at.first, at.service, places, s.clients, output, s.gain, engine, bulk, most)
 
 
 def static(s: ServiceSetting) -> ServiceTerms:
@@ -47,8 +56,9 @@ def saturated(s: ServiceSetting) -> ServiceTerms:
     """An engine that always has more waiting than it can run; under limits on latency a share of that."""
     places, engine = capacity(s), s.worker.engine
     share = where(s.limited > 0, engine.limited_share, 1.0)
-    at = passes(s, places)
-    return queue.saturated(at.step, at.mixed, at.service, places, s.load.output_tokens, s.gain, engine, share)
+    running = decoding(s, places)
+    at = passes(s, running)
+    return queue.saturated(at.step, at.mixed, at.service, running, s.load.output_tokens, s.gain, engine, share)
 
 
 def at_once(s: ServiceSetting) -> ServiceTerms:
@@ -91,7 +101,7 @@ def pooled(s: ServiceSetting) -> ServiceTerms:
     assert s.prefill is not None
     pre, engine = s.prefill, s.worker.engine
     alone = prompt_s(s.shape, pre, s.load)
-    first, moved = first_pass_s(s.shape, pre.engine, alone), transfer_s(s.shape, pre, s.load)
+    first, moved = first_pass_s(s.shape, pre.engine, alone, s.load.new_tokens), transfer_s(s.shape, pre, s.load)
     service = alone / (pre.layout.dp * pre.layout.pp)
     places = capacity(s)
     running = maximum(minimum(s.clients / s.decode_workers, places), 1.0)
