@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hwmodel.ops import Num, maximum, minimum, where
+from hwmodel.ops import Num, ceil, maximum, minimum, where
+from hwmodel.physics.columns import everywhere
 from hwmodel.physics.serving_step import kv_heads_per_rank, only, stage_unevenness
 from hwmodel.physics.shape import (
     cached_width,
@@ -58,10 +59,20 @@ def weights_bytes(shape: Shape, formats: ServingFormats, layout: ServingLayout) 
         matrices = layer_matrix_params(shape, block) - copies * expert_params(shape, block)
         count = held_count(block)
         dense = dense + count * (matrices * element + vector_params(shape, block) * formats.high_bytes)
-        routed = routed + count * block.n_experts * expert_params(shape, block) * formats.weight_bytes
+        padded = _padded(shape, block, formats, layout)
+        routed = routed + count * block.n_experts * expert_params(shape, block) * (padded * formats.weight_bytes)
     outside = parameters(shape).embedding * formats.high_bytes
     share = (dense + outside) / layout.tp + routed / layout.stage_accelerators
     return share * stage_unevenness(shape, layout.pp) / layout.pp
+
+
+def _padded(shape: Shape, block: Block, formats: ServingFormats, layout: ServingLayout) -> Num:
+    """Bytes of an expert as loaders pad its matrices, over those of its own widths."""
+    if everywhere(formats.padded_hidden <= 1.0) or everywhere(block.n_experts <= 0):
+        return 1.0
+    inner = maximum(block.d_ff / layout.moe_tp, 1.0)
+    wide = ceil(shape.d_model / formats.padded_hidden) * formats.padded_hidden / shape.d_model
+    return wide * ceil(inner / formats.padded_inner) * formats.padded_inner / inner
 
 
 def memory(

@@ -37,6 +37,8 @@ def formats_of(shape: Shape, recipe: ServingPrecision) -> ServingFormats:
         activation_bytes=recipe.activation_bytes,
         kv_bytes=recipe.kv_bytes,
         experts_only=1.0 if routed and recipe.weight_bytes < FOUR_BIT_BYTES else 0.0,
+        padded_hidden=recipe.padded_hidden,
+        padded_inner=recipe.padded_inner,
         scaled_blocks=1.0 if recipe.scaled_blocks else 0.0,
     )
 

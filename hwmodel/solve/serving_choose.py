@@ -16,7 +16,7 @@ from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
 from hwmodel.predict.service.intervals import band, familiarity
 from hwmodel.predict.service.layouts import check_sizes, column
-from hwmodel.predict.service.setting import DISAGGREGATED, OPEN
+from hwmodel.predict.service.setting import DISAGGREGATED, OPEN, on_layout
 from hwmodel.solve.citations import service_sources
 from hwmodel.solve.rates import check_rates
 from hwmodel.solve.serving_fleet import Fleets, fleet_row, fleets, price_of, with_cached_input
@@ -29,7 +29,7 @@ from hwmodel.solve.serving_reasons import reasons
 from hwmodel.solve.serving_table import Options, options
 from hwmodel.specs.hardware import Part
 from hwmodel.specs.precision import ServingPrecision
-from hwmodel.specs.serving import Engine
+from hwmodel.specs.serving import Engine, ServingLayout
 from hwmodel.specs.shape import Shape
 
 DEFAULT_PARTS = ("h100", "h200", "b200", "gb200", "mi300x", "l40s", "rtx-5090")
@@ -183,7 +183,8 @@ def _rows(question: ServingQuestion, usable: list[Fleets], catalog: Catalog) -> 
 def _with_intervals(r: dict[str, Any], question: ServingQuestion, o: Options) -> dict[str, Any]:
     """80 % intervals: latencies as measured runs of left-out models scatter, money with the engine's rate."""
     regime = OPEN if r["mode"] == "aggregated" else DISAGGREGATED
-    of = familiarity(regime, o.setting.shape, question.engine, o.part, o.recipe.id)
+    layout = ServingLayout(**{name: r[name] for name in ("tp", "pp", "dp", "ep")})
+    of = familiarity(regime, on_layout(o.setting, layout), question.engine, o.part, o.recipe.id)
     out = dict(r)
     for key, name in (("tpot_s", "tpot"), ("tpot_tail_s", "tpot"), ("ttft_s", "ttft"), ("ttft_tail_s", "ttft"),
                       ("usd_per_million_input", "tpot"), ("usd_per_million_output", "tpot")):  # fmt: skip

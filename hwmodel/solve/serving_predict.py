@@ -16,7 +16,7 @@ from hwmodel.physics.machine import machine
 from hwmodel.predict.service.intervals import band, familiarity
 from hwmodel.predict.service.layouts import Sizes, cells, check_sizes, column
 from hwmodel.predict.service.passes import held, room, step_terms, transfer_s
-from hwmodel.predict.service.regimes import serve
+from hwmodel.predict.service.regimes import paced, serve
 from hwmodel.predict.service.search import best_layout, candidates, fitting, replicas, shared
 from hwmodel.predict.service.setting import CLOSED, DISAGGREGATED, ServiceSetting, on_layout
 from hwmodel.solve.citations import service_sources
@@ -40,7 +40,8 @@ def predict(
 ) -> dict[str, Any]:
     """Prediction of one configuration: an engine that does both, or pools of prefill and decode `workers`.
 
-    The layout is the one given, or with `accelerators` the best on so many. Raises InfeasibleError where weights or one
+    The layout is the one given, or with `accelerators` the best on so many; pools whose workers are not given are as
+    large as keeps pace. Raises InfeasibleError where weights or one
     request do not fit.
     """
     question, said = named(question, catalog)
@@ -60,9 +61,10 @@ def predict(
     open_setting = msgspec.structs.replace(setting_of(question, shape, m, recipe, engine), clients=clients)
     setting = _laid_out(open_setting, question, part.name, workers, prefill_tp, accelerators)
     n = 1.0 if accelerators is None else float(replicas(accelerators, setting.worker.layout))
-    regime = CLOSED if workers is None else DISAGGREGATED
+    regime = CLOSED if setting.prefill is None else DISAGGREGATED
     s = serve(setting, regime)
-    of = familiarity(regime, shape, question.engine, part, recipe.id)
+    of = familiarity(regime, setting, question.engine, part, recipe.id)
+    setting = paced(setting) if setting.prefill is not None else setting
     c = serving_calibration()
     rate = clients / float(s.request_s)  # of a closed loop
     layout = setting.worker.layout
@@ -105,7 +107,7 @@ def _laid_out(
     _check_layout(question, layout, workers, prefill_tp)
     setting = on_layout(s, layout)
     _check_room(setting, question, part)
-    if workers is None:
+    if workers is None and not question.disaggregated:
         return setting
     before = msgspec.structs.replace(layout, tp=prefill_tp or layout.tp)
     if before.ep > 1.0:
@@ -113,8 +115,8 @@ def _laid_out(
     check_sizes(s.shape, Sizes(tp=float(before.tp), dp=float(before.dp), ep=float(before.ep)))
     _check_room(on_layout(s, before), question, part)
     return msgspec.structs.replace(
-        setting, prefill=msgspec.structs.replace(s.worker, layout=before), prefill_workers=float(workers[0]),
-        decode_workers=float(workers[1]),
+        setting, prefill=msgspec.structs.replace(s.worker, layout=before),
+        prefill_workers=float(workers[0]) if workers else 0.0, decode_workers=float(workers[1]) if workers else 0.0,
     )  # fmt: skip
 
 
@@ -124,11 +126,9 @@ def _check_layout(
     if (layout.tp * layout.dp) % layout.ep:
         n = layout.stage_accelerators
         raise InputError(f"--ep {layout.ep:g} does not divide the {n:g} accelerators of a stage (--tp x --dp)")
-    if question.disaggregated and workers is None:
-        raise InputError("a disaggregated prediction needs the workers of both pools: add --pools, like --pools 2:3")
     if workers is not None and question.disaggregated is False:
         raise InputError("--pools are disaggregated and --aggregated forbids them: drop one")
-    if prefill_tp is not None and workers is None:
+    if prefill_tp is not None and workers is None and not question.disaggregated:
         raise InputError("--prefill-tp is the size of prefill workers: add --pools, like --pools 2:3")
 
 

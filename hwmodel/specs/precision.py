@@ -47,5 +47,7 @@ class ServingPrecision(msgspec.Struct, frozen=True, kw_only=True):
     kv_bytes: float
     attention_format: str = "bf16"
     weight_only: bool = False
+    padded_hidden: float = 1.0  # experts' matrices are held at multiples of these of model width and of their own
+    padded_inner: float = 1.0
     scaled_blocks: bool = False  # activations take a scale for each block, in a kernel of its own
     power_of_two_scales: bool = False  # blocks share an exponent alone (OCP MX)

@@ -42,6 +42,8 @@ class ServingFormats(msgspec.Struct, frozen=True, kw_only=True):
     activation_bytes: Num = 2.0
     kv_bytes: Num = 2.0
     experts_only: Num = 0.0
+    padded_hidden: Num = 1.0  # an expert's matrices are held at multiples of these of model width and of its own
+    padded_inner: Num = 1.0
     scaled_blocks: Num = 0.0  # 1: activations take a scale for each block, in a kernel of its own
 
 

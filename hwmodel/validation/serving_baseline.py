@@ -48,6 +48,9 @@ def roofline(case: Case, asked: Asked) -> float | None:
         return times[asked.kind] * (1e3 if asked.milliseconds else 1.0)
     if asked.kind == "prefill_mfu":
         return 100.0
+    if asked.kind == "input_rate":
+        read = case.instances * float(load.new_tokens) / first
+        return read / s.accelerators if asked.per_accelerator else read
     busy = prefill_roofline_s(case, batch) + output * step
     tokens = output + float(load.prompt_tokens if asked.kind == "total_rate" else 0.0)
     rate = case.instances * batch * tokens / busy

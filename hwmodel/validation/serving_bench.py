@@ -59,7 +59,7 @@ class Case(msgspec.Struct, kw_only=True):
     @property
     def familiarity(self) -> Familiarity:
         s = self.setting
-        return familiarity(s.regime, self.shape, s.engine, self.part, self.recipe, bool(self.note))
+        return familiarity(s.regime, self.service, s.engine, self.part, self.recipe, bool(self.note))
 
 
 class Bench(msgspec.Struct, kw_only=True):

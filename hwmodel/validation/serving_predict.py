@@ -65,11 +65,12 @@ def quantities(b: Bench, s: ServiceTerms) -> dict[str, Column]:
         "request": s.request_s * ones,
         "output_rate": rate * of.load.output_tokens * ones,
         "total_rate": rate * (of.load.output_tokens + of.load.prompt_tokens) * ones,
+        "input_rate": b.instances * prompts * of.load.new_tokens / s.prefill_s * ones,
         "prefill_mfu": 100.0 * flop / (s.prefill_s * peak) * ones,
     }
 
 
-KINDS = ("ttft", "tpot", "request", "output_rate", "total_rate", "prefill_mfu")
+KINDS = ("ttft", "tpot", "request", "output_rate", "total_rate", "input_rate", "prefill_mfu")
 TIMES = ("ttft", "tpot", "request")
 
 

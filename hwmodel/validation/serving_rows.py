@@ -13,7 +13,7 @@ from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.predict.formats import element_bytes
 from hwmodel.predict.service.search import NODE
-from hwmodel.predict.service.setting import AT_ONCE, CLOSED, DISAGGREGATED, OPEN, SATURATED, STATIC
+from hwmodel.predict.service.setting import CLOSED, DISAGGREGATED
 from hwmodel.specs.serving import ServingLayout, ServingLoad
 from hwmodel.validation.tables import CellError, Row, measured, number, positive, text
 
@@ -40,16 +40,13 @@ RUN = (
 )  # fmt: skip
 # Where none of these is stated the layout is searched, up to the accelerators stated or those of one node.
 _LAYOUT = ("tp_size", "attention_dp_size", "moe_tp_size", "moe_ep_size")
-# Mean lengths of the data sets that MLPerf Inference 4.1 draws requests from. Outputs: the reference's tokens per
-# sample (mlcommons/inference, language/*/README.md); prompts are not stated there (unconfirmed).
-DATASETS = {"llama2-70b": (294.0, 294.45), "mixtral-8x7b": (300.0, 144.84)}
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """One quantity that a row measured: its column, and what the number means."""
 
     metric: str
-    kind: str  # ttft | tpot | output_rate | total_rate | prefill_mfu | request
+    kind: str  # ttft | tpot | output_rate | total_rate | input_rate | prefill_mfu | request
     per_accelerator: bool = False
     milliseconds: bool = True
 
@@ -171,9 +168,16 @@ def aggregated_layout(row: Row) -> ServingLayout:
 
 
 def worker_layout(row: Row, prefix: str) -> ServingLayout:
-    """The layout of one worker of a disaggregated pool (`prefill_` or `decode_` columns)."""
+    """The layout of one worker of a disaggregated pool (`prefill_` or `decode_` columns).
+
+    The ranks of a mixture that outgrow a node are attention-data ranks, whatever the tensor-parallel column says: its
+    exports add all ranks up there, and no engine cuts one layer of attention so far (unconfirmed).
+    """
     tp = number(row, f"{prefix}tp_size") or 1.0
     dp, pp = number(row, f"{prefix}attention_dp_size") or 1.0, number(row, f"{prefix}pp_size") or 1.0
+    experts = (number(row, f"{prefix}moe_tp_size") or 1.0) * (number(row, f"{prefix}moe_ep_size") or 1.0)
+    if tp > NODE and dp == 1.0 and experts > 1.0:
+        return ServingLayout(dp=tp, pp=pp, ep=tp)
     return ServingLayout(tp=tp, pp=pp, dp=dp, ep=_expert_parallel(row, prefix, tp * dp))
 
 
@@ -212,8 +216,6 @@ def serving_setting(row: Row) -> Setting:
         raise CellError("input_len or output_len is not stated")
     if not concurrency:
         raise CellError("neither concurrency nor batch is stated")
-    if disagg and not (workers and prefill_workers):
-        raise CellError("the numbers of prefill and decode workers are not stated")
     engine = engine_name(text(row, "backend") or text(row, "framework"))
     total = workers * ranks + (prefill_workers * float(prefill_layout.accelerators) if prefill_layout else 0.0)
     return Setting(
@@ -242,108 +244,3 @@ def serving_setting(row: Row) -> Setting:
         prefill_workers=prefill_workers,
         decode_workers=workers,
     )
-
-
-def _lengths(row: Row) -> ServingLoad:
-    """Prompt and output lengths; data sets by name; `64 new + 1920 cached` as it reads."""
-    words, out = text(row, "input_len"), text(row, "output_len")
-    notes = text(row, "notes").lower()
-    if words.lower() == "dataset":
-        for name, (prompt, output) in DATASETS.items():
-            if f"bench {name}" in notes:
-                return ServingLoad(prompt_tokens=prompt, output_tokens=output)
-        raise CellError("the lengths of the data set are not stated")
-    cached = re.match(r"(\d+) new \+ (\d+) cached", words)
-    output_tokens = float(out) if re.fullmatch(r"[\d.]+", out) else 1.0
-    if cached:
-        new, old = float(cached[1]), float(cached[2])
-        return ServingLoad(prompt_tokens=new + old, output_tokens=output_tokens, cached_tokens=old)
-    plain = re.match(r"([\d.]+)( ctx)?$", words)
-    if not plain:
-        raise CellError(f"the prompt length is not stated ({words or 'blank'})")
-    return ServingLoad(prompt_tokens=float(plain[1]), output_tokens=output_tokens)
-
-
-def _throughput_asked(row: Row, load: ServingLoad) -> Asked:
-    metric, notes = text(row, "metric"), f"{text(row, 'source')} {text(row, 'notes')}".lower()
-    low = metric.lower()
-    # One definition per source: the Argonne tables count prompt and output tokens alike, all others output alone.
-    both = "input+output" in notes or "argonne" in notes
-    if low.startswith("tokens/s"):
-        kind = "total_rate" if both else "output_rate"
-        return Asked(metric=metric, kind=kind, per_accelerator="gpu" in low, milliseconds=False)
-    kinds = {"ttft": "ttft", "tpot": "tpot", "decode step ms": "tpot", "request latency ms": "request"}
-    if low in kinds:
-        return Asked(metric=metric, kind=kinds[low])
-    if low == "prefill mfu %":
-        return Asked(metric=metric, kind="prefill_mfu", milliseconds=False)
-    raise CellError(f"metric {metric!r} is not known")
-
-
-def _regime(row: Row) -> tuple[str, float, float]:
-    """(regime, batch or concurrency, requests a second) of a throughput row."""
-    words = text(row, "batch_or_concurrency").lower()
-    notes = text(row, "notes").lower()
-    rate = re.match(r"qps=([\d.]+)$", words)
-    if rate:
-        return OPEN, 0.0, float(rate[1])
-    sent = re.search(r"(\d+) requests", notes)
-    if words == "qps=inf" and sent:
-        return AT_ONCE, float(sent[1]), 0.0
-    if words in ("saturated", "offline", "server", "qps=inf", "large", "") or words.startswith("max"):
-        return SATURATED, 0.0, 0.0
-    if words == "low":
-        stated = re.search(r"batch (\d+)", notes)
-        return STATIC, float(stated[1]) if stated else 1.0, 0.0
-    if re.fullmatch(r"[\d.]+", words):
-        return (CLOSED if "requests" in notes else STATIC), float(words), 0.0
-    raise CellError(f"the load {words!r} is not stated as a batch, a rate or saturation")
-
-
-def throughput_setting(row: Row) -> Setting:
-    """A row of a throughput file. Raises CellError for cells that cannot be read."""
-    load = _lengths(row)
-    asked = _throughput_asked(row, load)
-    regime, batch, rate = _regime(row)
-    accelerators = positive(row, "n_accel")
-    if accelerators is None:
-        raise CellError("the number of accelerators is not stated")
-    spread = not re.fullmatch(r"[\d.]*", text(row, "tp"))  # two-dimensional partitions spread over all chips
-    tp, pp = accelerators if spread else number(row, "tp"), number(row, "pp")
-    words = f"{text(row, 'framework')} {text(row, 'backend')} {text(row, 'source')} {text(row, 'notes')}"
-    weights = recipe_name(text(row, "weight_precision"))
-    declared = text(row, "weight_precision").startswith("declared:")
-    known = measured(row, "value") is not None
-    engine = "trtllm" if declared and engine_name(words) == "generic" else engine_name(words)
-    return Setting(
-        id=row["id"],
-        source=text(row, "source"),
-        group=" | ".join((family(text(row, "model")), text(row, "accelerator_id") or text(row, "accelerator"), engine)),
-        model=text(row, "model"),
-        part=text(row, "accelerator_id") or text(row, "accelerator"),
-        engine=engine,
-        year=_version_year(words),
-        params=number(row, "params") or 0.0,
-        regime=STATIC if regime == SATURATED and asked.kind == "prefill_mfu" else regime,
-        recipe=weights,
-        cache=cache_format(text(row, "kv_precision")),
-        # Two-dimensional partitions share the batch of attention between the ranks that would copy its cache.
-        layout=ServingLayout(
-            tp=tp or 1.0, pp=pp or (1.0 if tp else 0.0), kv_split=max(accelerators, 1.0) if spread else 1.0
-        ),
-        searched=not tp,
-        load=load,
-        concurrency=batch,
-        accelerators=accelerators,
-        asked=(asked,) if known else (),
-        rate=rate,
-        limited=1.0 if text(row, "batch_or_concurrency").lower() == "server" else 0.0,
-        scored=is_scored(row),
-    )
-
-
-def _version_year(words: str) -> float:
-    """When an engine's version stood: undated rows of throughput files are of the generation before captured
-    overlap schedulers (2024)."""
-    dated = re.search(r"\((20\d\d)-(\d\d)", words)
-    return float(dated[1]) + (float(dated[2]) - 0.5) / 12.0 if dated else 2024.5

@@ -100,7 +100,6 @@ def test_predicted_pools() -> None:
         (["--demand", "5", "--pp", "100"], InputError, "80"),
         (["--demand", "5", "--dp", "2"], InputError, "none"),
         (["--demand", "5", "--pools", "2:1"], InputError, "--concurrency"),
-        (["--concurrency", "5", "--tp", "8", "--disaggregated"], InputError, "--pools"),
         (["--concurrency", "5", "--tp", "8", "--pools", "2"], InputError, "2:3"),
         (["--concurrency", "5", "--tp", "8", "--pools", "1:1", "--aggregated"], InputError, "drop one"),
         (["--concurrency", "5", "--tp", "8", "--prefill-tp", "2"], InputError, "--pools"),

@@ -15,9 +15,9 @@ from hwmodel.validation.serving_rows import (
     aggregated_layout,
     family,
     serving_setting,
-    throughput_setting,
 )
 from hwmodel.validation.tables import CellError, read_table
+from hwmodel.validation.throughput_rows import throughput_setting
 
 RUNS = calibrations_dir().parent / "runs"
 

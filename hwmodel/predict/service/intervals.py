@@ -7,10 +7,9 @@ import math
 import msgspec
 
 from hwmodel.physics.columns import anywhere
-from hwmodel.predict.service.setting import CLOSED, OPEN
+from hwmodel.predict.service.setting import CLOSED, OPEN, ServiceSetting
 from hwmodel.specs.hardware import Part
 from hwmodel.specs.serving_calibration import ServingCalibration
-from hwmodel.specs.shape import Shape
 
 WIDER_UNKNOWN = 1.4  # engines or families of parts that no fitted run covers
 # Families of parts without any measured run: no narrower than training finds of such parts (natural log).
@@ -20,8 +19,9 @@ UNKNOWN = 0.35  # a quantity that no fitted run covers
 
 
 class Familiarity(msgspec.Struct, frozen=True, kw_only=True):
-    """What the errors of a prediction depend on: its regime, kind of model, engine, part and recipe; whether the shape
-    was made up from a size (`made_up`), and whether a measured run has set the level of its group."""
+    """What the errors of a prediction depend on: its regime, kind of model, engine, part and recipe; whether something
+    of it was never measured or not stated (`strange`: a shape made up from a size, one engine over several scale-up
+    domains, pools whose counts are open), and whether a measured run has set the level of its group."""
 
     regime: str
     experts: bool
@@ -29,7 +29,7 @@ class Familiarity(msgspec.Struct, frozen=True, kw_only=True):
     vendor: str
     family: str
     recipe: str
-    made_up: bool = False
+    strange: bool = False
     measured: bool = False
 
     def stratum(self, kind: str) -> str:
@@ -38,11 +38,16 @@ class Familiarity(msgspec.Struct, frozen=True, kw_only=True):
         return f"{kind} | {self.regime} | {'experts' if self.experts else 'dense'} | {engine} | {self.recipe}"
 
 
-def familiarity(regime: str, shape: Shape, engine: str, part: Part, recipe: str, made_up: bool = False) -> Familiarity:
-    """The familiarity of serving `shape` on `part`."""
+def familiarity(
+    regime: str, setting: ServiceSetting, engine: str, part: Part, recipe: str, made_up: bool = False
+) -> Familiarity:
+    """The familiarity of a setting on `part`."""
+    w, shape = setting.worker, setting.shape
+    spans = anywhere(w.layout.accelerators > w.machine.network.domain)
+    uncounted = setting.prefill is not None and anywhere(setting.prefill_workers * setting.decode_workers <= 0)
     return Familiarity(
         regime=regime, experts=any(anywhere(b.n_experts > 0) for b in shape.blocks), engine=engine, vendor=part.vendor,
-        family=part.family, recipe=recipe, made_up=made_up,
+        family=part.family, recipe=recipe, strange=made_up or spans or uncounted,
     )  # fmt: skip
 
 
@@ -63,7 +68,7 @@ def half_width(c: ServingCalibration, of: Familiarity, kind: str) -> float:
         labels = labels[:-1] + wider(msgspec.structs.replace(of, regime=CLOSED).stratum(kind))
     width = next((c.intervals[name][0] for name in labels if name in c.intervals), UNKNOWN)
     family = of.family in c.known.get("families", [])
-    if not family or of.engine not in c.known.get("engines", []) or of.made_up:
+    if not family or of.engine not in c.known.get("engines", []) or of.strange:
         width *= WIDER_UNKNOWN
     if not family:
         width = max(width, UNKNOWN_FAMILY)

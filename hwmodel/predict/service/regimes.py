@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from hwmodel.ops import Num, maximum, minimum, where
+from hwmodel.ops import Num, ceil, maximum, minimum, where
 from hwmodel.physics import serving_queue as queue
+from hwmodel.physics.columns import everywhere
 from hwmodel.physics.serving import first_pass_s
 from hwmodel.predict.service.passes import (
     bulk_s,
@@ -32,6 +33,7 @@ from hwmodel.specs.serving import ServiceTerms
 
 # Rounds in which a batch and the step that it makes settle: each changes the other little, a few suffice.
 ROUNDS = 6
+PACE = 0.9  # share of its time that a prefill worker works where its number is chosen
 
 
 def closed(s: ServiceSetting) -> ServiceTerms:
@@ -96,8 +98,25 @@ def opened(s: ServiceSetting) -> ServiceTerms:
     return msgspec.structs.replace(found, requests_per_s=s.rate + 0.0 * running, **endless)
 
 
+def paced(s: ServiceSetting) -> ServiceSetting:
+    """The setting with pools in numbers that keep pace where none are stated: the fewest decode workers that hold all
+    clients, and the fewest prefill workers that these keep no busier than PACE."""
+    if everywhere(s.prefill_workers * s.decode_workers > 0):
+        return s
+    assert s.prefill is not None
+    decoders = where(s.decode_workers > 0, s.decode_workers, ceil(s.clients / capacity(s) - 1e-9))
+    step = step_s(s, maximum(minimum(s.clients / decoders, capacity(s)), 1.0))
+    run = prompt_s(s.shape, s.prefill, s.load)
+    lasting = run + s.load.output_tokens * step / s.gain
+    service = run / (s.prefill.layout.dp * s.prefill.layout.pp)
+    fewest = ceil(s.clients / lasting * service / PACE - 1e-9)
+    prefillers = where(s.prefill_workers > 0, s.prefill_workers, fewest)
+    return msgspec.structs.replace(s, prefill_workers=prefillers, decode_workers=decoders)
+
+
 def pooled(s: ServiceSetting) -> ServiceTerms:
     """A fixed number of clients on a pool that prefills and a pool that decodes."""
+    s = paced(s)
     assert s.prefill is not None
     pre, engine = s.prefill, s.worker.engine
     alone = prompt_s(s.shape, pre, s.load)
