@@ -37,6 +37,11 @@ from hwmodel.errors import InputError
 @click.option("--gpus", metavar="N", help="Accelerators of a prediction: the best layout on them is searched.")
 @click.option("--pools", metavar="P:D", help="Prefill and decode workers of a disaggregated prediction, like 2:3.")
 @click.option("--prefill-tp", type=float, help="Tensor-parallel size of its prefill workers (default: --tp).")
+@click.option("--prefill", metavar="[N]xPART", help="A prefill pool of its own part, like 4xH200 (with --decode).")
+@click.option("--decode", metavar="[N]xPART", help="The decode pool beside it, like 16xH100.")
+@click.option("--max-running", metavar="N", help="Requests that one rank runs at once (default: the engine's, 2,048).")
+@click.option("--step-tokens", metavar="N", help="Prompt tokens that a step takes in (default: the engine's, 8,192).")
+@click.option("--api-price", metavar="IN,OUT", help="Dollars a million tokens of an offer: when does it pay?")
 @click.option("--prefix-hit", default="0%", show_default=True, help="Share of prompt tokens found in a prefix cache.")
 @click.option("--draft-tokens", default=0.0, show_default=True, help="Speculative tokens a step (1: MTP).")
 @click.option(
@@ -112,7 +117,7 @@ def command(
 
 def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:
     from hwmodel.solve.rates import known_kind, parse_rates
-    from hwmodel.solve.serving_question import ServingQuestion, read_histogram
+    from hwmodel.solve.serving_question import ServingQuestion, read_histogram, read_pool
     from hwmodel.units import parse_count, parse_duration_s, parse_fraction
 
     if given["histogram"] is not None:
@@ -142,6 +147,11 @@ def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:
         hit_rate=0.0 if hit in ("0", "0%") else parse_fraction(hit, "--prefix-hit"),
         engine=given["engine"],
         disaggregated=given["disaggregated"],
+        prefill=None if given["prefill"] is None else read_pool(given["prefill"], "--prefill"),
+        decode=None if given["decode"] is None else read_pool(given["decode"], "--decode"),
+        max_running=None if given["max_running"] is None else parse_count(given["max_running"], "--max-running"),
+        step_tokens=None if given["step_tokens"] is None else parse_count(given["step_tokens"], "--step-tokens"),
+        api_price=_api_price(given["api_price"]),
         **{name: given[name] for name in ("tp", "pp", "dp", "ep")},
         parts=_names(given["parts"]),
         prices=parse_rates(given["usd_per_hour"]),
@@ -159,6 +169,18 @@ def _workers(text: str | None) -> tuple[int, int] | None:
     if not (prefill.isdecimal() and decode.isdecimal() and int(prefill) and int(decode)):
         raise InputError(f"cannot read --pools {text!r}; write it like 2:3 (prefill workers to decode workers)")
     return int(prefill), int(decode)
+
+
+def _api_price(text: str | None) -> tuple[float, float] | None:
+    """Dollars a million tokens in and out."""
+    from hwmodel.units import parse_usd
+
+    if text is None:
+        return None
+    prompt, comma, output = text.partition(",")
+    if not comma:
+        raise InputError(f"cannot read --api-price {text!r}; write dollars a million tokens in and out, like 0.6,2.4")
+    return parse_usd(prompt.strip(), "--api-price"), parse_usd(output.strip(), "--api-price")
 
 
 def _names(text: str | None) -> tuple[str, ...]:

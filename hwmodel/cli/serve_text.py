@@ -138,7 +138,12 @@ def headline(question: Any, answer: dict[str, Any]) -> str:
     """What was chosen, with intervals, definitions and doubts: a paragraph each for fleet, reasons and quality."""
     r = answer["answer"]
     text = _prediction(question, r) if "clients" in r else _fleet(question, r)
-    said = [text, *answer.get("why", []), _quality(r["precision"], answer.get("quality", {}).get(r["precision"]))]
+    said = [
+        text,
+        _offer(answer.get("api")),
+        *answer.get("why", []),
+        _quality(r["precision"], answer.get("quality", {}).get(r["precision"])),
+    ]
     if answer.get("left_out"):
         said.append(
             f"Left out, for no price of them is known (--usd-per-hour gives one): {', '.join(answer['left_out'])}."
@@ -146,6 +151,17 @@ def headline(question: Any, answer: dict[str, Any]) -> str:
     if answer.get("notes"):
         said.append("Notes: " + "; ".join(answer["notes"]) + ".")
     return "\n\n".join(line for line in said if line)
+
+
+def _offer(api: dict[str, Any] | None) -> str:
+    """Against an offer by the token: what it costs, and the demand from which a fleet of one's own costs less."""
+    if not api:
+        return ""
+    offer = f"The offer asks ${api['api_usd_per_hour']:,.2f} an hour ({_dollars(api['api_usd_per_million_tokens'])} a "
+    offer += "million tokens, in and out)"
+    if api["requests_per_s"] is None:
+        return f"{offer}, less than a full fleet of this kind at any demand."
+    return f"{offer}; a fleet of this kind costs less from {_rate(api['requests_per_s'])} on."
 
 
 def _lengths(question: Any) -> str:
@@ -160,18 +176,30 @@ def _lengths(question: Any) -> str:
 
 
 def _prediction(question: Any, r: dict[str, Any]) -> str:
-    at = f"{r['accelerators']:g} x {r['part']} in {r['precision']}"
+    at = f"{_accelerators(r)} in {r['precision']}"
     if r["prefill"] is not None:
         p = r["prefill"]
         at += (
-            f" ({_some(p['workers'], 'prefill worker')} of {p['accelerators'] / p['workers']:g}, "
+            f" ({_some(p['workers'], 'prefill worker')} of {p['accelerators'] / p['workers']:g}{_elsewhere(r)}, "
             f"{_some(r['replicas'], 'decode worker')} of {r['tp'] * r['pp'] * r['dp']:g})"
         )
     clients = f"{r['clients']:,.0f} client{'' if r['clients'] == 1 else 's'}"
     return (
         f"{_lengths(question)}, {clients} in a closed loop on {at}: TTFT {_seconds(r['ttft_s'])}, "
         f"TPOT {_seconds(r['tpot_s'])}; {r['output_tokens_per_s']:,.0f} output tokens/s, "
-        f"{r['total_tokens_per_s']:,.0f} in and out. Means; 80 % intervals in brackets." + _limits(question, r)
+        f"{r['total_tokens_per_s']:,.0f} in and out; {_spent(r)}. Means; 80 % intervals in brackets."
+        + _limits(question, r)
+    )
+
+
+def _spent(r: dict[str, Any]) -> str:
+    """Energy and money of a prediction."""
+    drawn = f"{r['watts'] / 1e3:,.3g} kW, {r['joules_per_output_token']:.3g} J a token out"
+    if r["usd_per_hour"] is None:
+        return f"{drawn}, no price of this part is known"
+    return (
+        f"{drawn}; ${r['usd_per_hour']:,.2f} an hour, {_dollars(r['usd_per_million_tokens'])} a million tokens, "
+        f"{_dollars(r['usd_per_million_output'])} out"
     )
 
 
@@ -207,6 +235,19 @@ def _layout(r: dict[str, Any], accelerators: float) -> str:
     return f"{accelerators:g} ({sizes})" if sizes else f"{accelerators:g}"
 
 
+def _accelerators(r: dict[str, Any]) -> str:
+    """How many of which part, of both where the pools have one each."""
+    p = r["prefill"]
+    if p is None or p["part"] == r["part"]:
+        return f"{r['accelerators']:,.0f} x {r['part']}"
+    return f"{p['accelerators']:,.0f} x {p['part']} and {r['accelerators'] - p['accelerators']:,.0f} x {r['part']}"
+
+
+def _elsewhere(r: dict[str, Any]) -> str:
+    """The part of the prefill pool where it is another."""
+    return "" if r["prefill"]["part"] == r["part"] else f" {r['prefill']['part']}"
+
+
 def _workers(r: dict[str, Any]) -> str:
     """Replicas, or the two pools."""
     if r["prefill"] is None:
@@ -215,7 +256,7 @@ def _workers(r: dict[str, Any]) -> str:
     p = r["prefill"]
     spare = f", {p['spare_workers']} spare in each" if p["spare_workers"] else ""
     return (
-        f"{_some(p['workers'], 'prefill worker')} of {_layout(p, p['accelerators_per_worker'])} "
+        f"{_some(p['workers'], 'prefill worker')} of {_layout(p, p['accelerators_per_worker'])}{_elsewhere(r)} "
         f"and {_some(r['replicas'], 'decode worker')} of "
         f"{_layout(r, r['accelerators_per_replica'])}{spare}, a prompt's cache moves in "
         f"{format_duration(p['cache_transfer_s'])}"
@@ -225,8 +266,8 @@ def _workers(r: dict[str, Any]) -> str:
 def _fleet(question: Any, r: dict[str, Any]) -> str:
     p = f"p{100 * question.percentile:g}"
     return (
-        f"{_lengths(question)}, {_rate(question.rate)} (Poisson): {r['accelerators']:,.0f} x "
-        f"{r['part']} in {r['precision']}, {_workers(r)}; {_headroom(r['headroom'])}. "
+        f"{_lengths(question)}, {_rate(question.rate)} (Poisson): "
+        f"{_accelerators(r)} in {r['precision']}, {_workers(r)}; {_headroom(r['headroom'])}. "
         f"Mean TTFT {_seconds(r['ttft_s'])}, TPOT {_seconds(r['tpot_s'])}; {p} TTFT {_seconds(r['ttft_tail_s'])}, "
         f"TPOT {_seconds(r['tpot_tail_s'])}. {_money(question, r)} {r['joules_per_output_token']:.3g} J a token out. "
         "80 % intervals in brackets."
@@ -241,7 +282,8 @@ def _money(question: Any, r: dict[str, Any]) -> str:
     found = "" if cached is None else f", {_dollars(cached)} where cached"
     return (
         f"${r['usd_per_hour']:,.2f} an hour at ${r['usd_per_accelerator_hour']:.2f} an accelerator-hour ({quoted}); "
-        f"{_usd(r['usd_per_million_input'])} a million tokens in{found}, {_usd(r['usd_per_million_output'])} out."
+        f"{_dollars(r['usd_per_million_tokens'])} a million tokens, {_usd(r['usd_per_million_input'])} in{found}, "
+        f"{_usd(r['usd_per_million_output'])} out."
     )
 
 
@@ -263,8 +305,12 @@ def document(question: Any, answer: dict[str, Any]) -> dict[str, Any]:
     asked = {
         f: getattr(question, f)
         for f in question.__struct_fields__
-        if f not in ("shape", "lengths") and getattr(question, f) not in (float("inf"), (), None)
+        if f not in ("shape", "lengths", "prefill", "decode") and getattr(question, f) not in (float("inf"), (), None)
     }
+    for name in ("prefill", "decode"):
+        pool = getattr(question, name)
+        if pool is not None:
+            asked[name] = {"part": pool.part, "most": None if pool.most == float("inf") else pool.most}
     if question.lengths is not None:
         asked |= {"prompt_tail_tokens": question.prompt_tail_tokens, "longest_tokens": question.longest_tokens}
     return {"request": {k: list(v) if isinstance(v, tuple) else v for k, v in asked.items()}, **answer}

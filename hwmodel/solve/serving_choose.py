@@ -19,8 +19,9 @@ from hwmodel.predict.service.layouts import check_sizes, column
 from hwmodel.predict.service.setting import DISAGGREGATED, OPEN, on_layout
 from hwmodel.solve.citations import service_sources
 from hwmodel.solve.rates import check_rates
-from hwmodel.solve.serving_fleet import Fleets, fleet_row, fleets, price_of, with_cached_input
+from hwmodel.solve.serving_fleet import Fleets, fleet_row, fleets, with_cached_input
 from hwmodel.solve.serving_infeasible import infeasible
+from hwmodel.solve.serving_money import break_even, price_of
 from hwmodel.solve.serving_notes import ALL, named, notes, resolved
 from hwmodel.solve.serving_pools import pools
 from hwmodel.solve.serving_quality import measured_quality
@@ -77,6 +78,8 @@ def tables(question: ServingQuestion, shape: Shape, catalog: Catalog) -> list[Op
 
 def _parts(question: ServingQuestion, catalog: Catalog) -> tuple[str, ...]:
     """The parts asked for, the usual ones, or (`all`) every one whose memory and price are known."""
+    if question.prefill is not None and question.decode is not None:
+        return tuple(dict.fromkeys(catalog.part(pool.part).id for pool in (question.prefill, question.decode)))
     if question.parts != ALL:
         return question.parts or DEFAULT_PARTS
     known = [p.id for p in catalog.parts() if p.hbm_bytes > 0 and p.hbm_bytes_per_s > 0]
@@ -105,8 +108,10 @@ def _recipes(question: ServingQuestion, part: Part, catalog: Catalog) -> list[Se
     return [catalog.serving_precision(first if p == "bf16" else p) for p in DEFAULT_PRECISIONS]
 
 
-def _every_fleet(question: ServingQuestion, found: list[Options]) -> list[Fleets]:
+def _every_fleet(question: ServingQuestion, found: list[Options], catalog: Catalog) -> list[Fleets]:
     """Aggregated and disaggregated fleets, as far as the question allows them."""
+    if question.decode is not None:
+        return _two_parts(question, found, catalog)
     out = []
     for o in found:
         if not o.count:
@@ -116,6 +121,21 @@ def _every_fleet(question: ServingQuestion, found: list[Options]) -> list[Fleets
         split = pools(o, question) if question.disaggregated is not False else None
         if split is not None:
             out.append(fleets(question, o, split))
+    return out
+
+
+def _two_parts(question: ServingQuestion, found: list[Options], catalog: Catalog) -> list[Fleets]:
+    """Fleets of a prefill pool on one part and a decode pool on another, in one recipe: the cache moves as it is."""
+    assert question.prefill is not None
+    assert question.decode is not None
+    before, after = catalog.part(question.prefill.part).id, catalog.part(question.decode.part).id
+    by_part = {(o.part.id, o.recipe.id): o for o in found}
+    out = []
+    for (part, recipe), o in by_part.items():
+        if part == after and (before, recipe) in by_part:
+            split = pools(o, question, by_part[before, recipe])
+            if split is not None:
+                out.append(fleets(question, o, split))
     return out
 
 
@@ -129,7 +149,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
     check_context(shape, question)
     check_sizes(shape, sizes_of(question))
     found = tables(question, shape, catalog)
-    every = _every_fleet(question, found)
+    every = _every_fleet(question, found, catalog)
     priced = [f for f in every if not np.isnan(f.usd_per_hour).any() and f.meets.any()]
     usable = priced or [f for f in every if f.meets.any()]
     if not usable:
@@ -144,6 +164,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
         "quality": {r["precision"]: measured_quality(r["precision"]) for r in rows},
         "alternatives": _alternatives(first, rows),
         "pareto": _pareto(question, first, usable, catalog),
+        "api": break_even(question, first),
         "resolved": resolved(question, o.part, o.system),
         "notes": [*said, *shape.notes, *notes(o.part, o.system, o.machine, o.recipe, o.price)],
         "left_out": _unpriced(question, priced, every, catalog),

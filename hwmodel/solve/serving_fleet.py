@@ -9,16 +9,13 @@ import msgspec
 import numpy as np
 
 from hwmodel.catalog import Catalog
-from hwmodel.economics.energy import energy
 from hwmodel.predict.service.layouts import cells, column
-from hwmodel.solve.rates import rate_of
+from hwmodel.solve.serving_money import Spent, dollars, money, share_of
 from hwmodel.solve.serving_pools import Pools
 from hwmodel.solve.serving_question import ServingQuestion
 from hwmodel.solve.serving_table import Column, Options, options, row
-from hwmodel.specs import PriceSummary, Shape
-from hwmodel.specs.economics import given_price
-
-SECONDS_PER_HOUR = 3600.0
+from hwmodel.specs import Shape
+from hwmodel.units import SECONDS_PER_HOUR
 
 
 class Fleets(msgspec.Struct, kw_only=True):
@@ -48,30 +45,24 @@ class Fleets(msgspec.Struct, kw_only=True):
         return int(rows[order[0]])
 
 
-def price_of(question: ServingQuestion, part: str, catalog: Catalog) -> PriceSummary | None:
-    """The price given for a part, or the catalog's; None where nobody says."""
-    stated = rate_of(question.prices, part, catalog)
-    if stated is not None:
-        return given_price(part, stated)
-    found: PriceSummary | None = catalog.price_summary(part, question.price_kind, file=question.price_file)
-    return found
-
-
 def fleets(question: ServingQuestion, o: Options, pools: Pools | None) -> Fleets:
     """Replicas that carry the peak demand plus spares, for every configuration."""
     rate = o.at.requests_per_s if pools is None else pools.requests_per_s
     peak = question.rate * question.peak_to_mean
     replicas = np.ceil(peak / rate - 1e-9) + question.spares
     n = replicas * o.at.layout.accelerators
+    hourly = n * dollars(o.price)
+    enough = n <= (question.decode.most if question.decode else math.inf)
     if pools is None:
         times = (o.at.tpot_s, o.at.tpot_tail_s, o.at.ttft_s, o.at.ttft_tail_s)
     else:
-        n = n + pools.prefill.accelerators[pools.place]
+        before = pools.prefill.accelerators[pools.place]
+        enough &= before <= (question.prefill.most if question.prefill else math.inf)
+        n, hourly = n + before, hourly + before * dollars(pools.prefill.options.price)
         times = (o.at.step_s, o.at.step_tail_s, pools.ttft_s, pools.ttft_tail_s)
-    hourly = o.price.median_usd_per_accelerator_hour if o.price else math.nan
-    meets = (times[1] <= question.tpot_s) & (times[3] <= question.ttft_s)
+    meets = (times[1] <= question.tpot_s) & (times[3] <= question.ttft_s) & enough
     return Fleets(
-        options=o, pools=pools, replicas=replicas, accelerators=n, usd_per_hour=n * hourly, requests_per_s=rate,
+        options=o, pools=pools, replicas=replicas, accelerators=n, usd_per_hour=hourly, requests_per_s=rate,
         tpot_s=times[0], tpot_tail_s=times[1], ttft_s=times[2], ttft_tail_s=times[3], meets=meets,
     )  # fmt: skip
 
@@ -79,7 +70,7 @@ def fleets(question: ServingQuestion, o: Options, pools: Pools | None) -> Fleets
 def fleet_row(question: ServingQuestion, f: Fleets, i: int, catalog: Catalog) -> dict[str, Any]:
     """One fleet as plain values: sizes, latencies, money, energy."""
     o = f.options
-    share = float(o.at.prefill_share[i]) if f.pools is None else _prefill_part(f, i)
+    share = float(o.at.prefill_share[i])
     rate = float(f.requests_per_s[i])
     peak = question.rate * question.peak_to_mean
     running = float(f.replicas[i]) - question.spares
@@ -91,7 +82,13 @@ def fleet_row(question: ServingQuestion, f: Fleets, i: int, catalog: Catalog) ->
         "replicas": int(f.replicas[i]), "spare_replicas": question.spares, "accelerators": float(f.accelerators[i]),
         "headroom": running * rate / peak - 1.0, "load": peak / (float(f.replicas[i]) * rate),
     }  # fmt: skip
-    return r | _money(question, o, r["accelerators"], share, catalog)
+    spent = [Spent(o.part, o.system, o.price, float(f.accelerators[i]))]
+    if f.pools is not None:
+        p, before = f.pools.prefill.options, float(f.pools.prefill.accelerators[f.pools.place[i]])
+        spent = [Spent(o.part, o.system, o.price, float(f.accelerators[i]) - before)]
+        spent.append(Spent(p.part, p.system, p.price, before))
+        share = share_of(spent[1], spent)
+    return r | {"prefill_share": share} | money(question, spent, share, question.rate, catalog)
 
 
 def with_cached_input(question: ServingQuestion, shape: Shape, f: Fleets, i: int, r: dict[str, Any]) -> dict[str, Any]:
@@ -116,43 +113,14 @@ def with_cached_input(question: ServingQuestion, shape: Shape, f: Fleets, i: int
     return r | rest | {"usd_per_million_cached_input": r["usd_per_hour"] * share / cached}
 
 
-def _prefill_part(f: Fleets, i: int) -> float:
-    assert f.pools is not None
-    return float(f.pools.prefill.accelerators[f.pools.place[i]] / f.accelerators[i])
-
-
 def _prefill_row(question: ServingQuestion, p: Pools, k: int) -> dict[str, Any]:
     one = p.prefill
     return cells(one.layout, k) | {
+        "part": one.options.part.id,
         "workers": int(one.workers[k]) + question.spares,
         "spare_workers": question.spares,
         "accelerators_per_worker": float(one.accelerators[k] / (one.workers[k] + question.spares)),
         "accelerators": float(one.accelerators[k]),
         "busy": float(one.busy[k]),
         "cache_transfer_s": float(one.transfer_s[k]),
-    }
-
-
-def _money(question: ServingQuestion, o: Options, n: float, share: float, catalog: Catalog) -> dict[str, Any]:
-    """Dollars and joules, split between prompts and outputs by the time (or the accelerators) that each takes."""
-    price = o.price
-    hourly = n * price.median_usd_per_accelerator_hour if price else None
-    drawn = energy(n, o.part, o.system, catalog.energy(system=o.system))
-    watts = float(drawn.total_j) / SECONDS_PER_HOUR
-    prompts = question.rate * question.prompt_tokens * max(1.0 - question.hit_rate, 1e-9)
-    outputs = question.rate * question.output_tokens
-
-    def per_million(part_of: float, rate: float) -> float | None:
-        return None if hourly is None else hourly * part_of / (rate * SECONDS_PER_HOUR) * 1e6
-
-    return {
-        "usd_per_hour": hourly,
-        "usd_per_million_input": per_million(share, prompts),
-        "usd_per_million_cached_input": None,
-        "usd_per_million_output": per_million(1.0 - share, outputs),
-        "usd_per_accelerator_hour": price.median_usd_per_accelerator_hour if price else None,
-        "price_dates": " to ".join(dict.fromkeys((price.first_date, price.last_date))) if price else None,
-        "price_kind": price.kind if price else None,
-        "joules_per_output_token": watts * (1.0 - share) / outputs,
-        "joules_per_input_token": watts * share / prompts,
     }

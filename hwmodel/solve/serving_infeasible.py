@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.predict.service.layouts import column, rows_of
 from hwmodel.predict.service.passes import held, room
@@ -32,6 +34,8 @@ def infeasible(question: ServingQuestion, found: list[Options], every: list[Flee
             binding="tpot",
             remedy=f"--tpot {allow}",
         )
+    if capped := _capped(question, every):
+        return capped
     if first > question.ttft_s:
         o = firsts.options
         return InfeasibleError(
@@ -47,6 +51,29 @@ def infeasible(question: ServingQuestion, found: list[Options], every: list[Flee
         f"alone they reach {format_duration(first)} and {format_duration(fastest)}: relax either",
         binding="ttft and tpot",
         remedy="a longer --ttft or --tpot",
+    )
+
+
+def _capped(question: ServingQuestion, every: list[Fleets]) -> InfeasibleError | None:
+    """The error where the accelerators given for two pools are too few: the smallest pools that carry the demand."""
+    if question.prefill is None or question.decode is None:
+        return None
+    best = None
+    for f in every:
+        assert f.pools is not None
+        before = f.pools.prefill.accelerators[f.pools.place]
+        able = (f.tpot_tail_s <= question.tpot_s) & (f.ttft_tail_s <= question.ttft_s)
+        for i in np.flatnonzero(able):
+            pair = (float(f.accelerators[i]), float(before[i]), float(f.accelerators[i] - before[i]))
+            best = pair if best is None else min(best, pair)
+    if best is None:
+        return None
+    need = f"--prefill {best[1]:.0f}x{question.prefill.part} --decode {best[2]:.0f}x{question.decode.part}"
+    return InfeasibleError(
+        f"{question.rate:g} requests/s need more accelerators than the two pools have; {need} carry them, spares "
+        "counted",
+        binding="accelerators",
+        remedy=need,
     )
 
 

@@ -22,6 +22,7 @@ class PrefillPools(msgspec.Struct, kw_only=True):
     """Pools worth having, cheapest first: each further one brings the first token sooner. Seconds of the prefill pool
     alone: waiting, prefill, host and the transfer of the cache."""
 
+    options: Options  # of the part and recipe that prefills
     layout: ServingLayout
     workers: Column
     accelerators: Column  # spares counted
@@ -42,7 +43,7 @@ def prefill_pools(o: Options, question: ServingQuestion) -> PrefillPools:
     kept = _front(size.ravel(), times.first_tail_s.ravel())
     place = kept % len(times.transfer_s) if len(times.transfer_s) else kept
     return PrefillPools(
-        layout=rows_of(layout, place), workers=times.workers.ravel()[kept], accelerators=size.ravel()[kept],
+        options=o, layout=rows_of(layout, place), workers=times.workers.ravel()[kept], accelerators=size.ravel()[kept],
         first_s=times.first_s.ravel()[kept], first_tail_s=times.first_tail_s.ravel()[kept],
         busy=times.busy.ravel()[kept], transfer_s=times.transfer_s[place],
     )  # fmt: skip
@@ -68,9 +69,9 @@ class Pools(msgspec.Struct, kw_only=True):
     ttft_tail_s: Column
 
 
-def pools(o: Options, question: ServingQuestion) -> Pools | None:
+def pools(o: Options, question: ServingQuestion, before: Options | None = None) -> Pools | None:
     """Decode workers of every configuration with their prefill pool; None where no layout holds the model."""
-    prefill = prefill_pools(o, question)
+    prefill = prefill_pools(before or o, question)
     if not o.count or not len(prefill.workers):
         return None
     engine = o.setting.worker.engine

@@ -28,6 +28,23 @@ class Lengths(msgspec.Struct, frozen=True, kw_only=True):
         return next((length for length, upto in self.prompts if upto >= share - 1e-12), self.prompts[-1][0])
 
 
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
+    """The accelerators of one pool: their part, and at most how many (infinite: as many as it takes)."""
+
+    part: str
+    most: float = float("inf")
+
+
+def read_pool(text: str, flag: str) -> Pool:
+    """A pool like `4xH200`, or a part alone. Raises InputError."""
+    count, times, part = text.partition("x")
+    if times and count.strip().isdecimal() and part.strip():
+        if int(count) < 1:
+            raise InputError(f"{flag} {text!r} has no accelerators")
+        return Pool(part=part.strip(), most=float(count))
+    return Pool(part=text.strip())
+
+
 class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """A model, a demand and limits. `rate` in requests a second (mean), `peak_to_mean` what the fleet must carry over
     it; latencies in seconds hold for `percentile` of requests; `hit_rate` of prompt tokens are found in a cache."""
@@ -53,6 +70,11 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
     acceptance: float = 0.7
     draft_share: float = 0.05
     lengths: Lengths | None = None  # a histogram; prompt and output tokens are its means
+    prefill: Pool | None = None  # accelerators of a prefill pool of their own part; then `decode` has the other pool
+    decode: Pool | None = None
+    max_running: float | None = None  # requests that one attention rank runs at once; None: the engine's own setting
+    step_tokens: float | None = None  # prompt tokens that a step takes in; None: the engine's own setting
+    api_price: tuple[float, float] | None = None  # dollars a million tokens in and out of an offer to compare with
     disaggregated: bool | None = None  # True: only separate pools, False: none, None: whichever is cheaper
     tp: float | None = None
     pp: float | None = None
@@ -97,6 +119,13 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError(f"--peak-to-mean must be at least 1, not {self.peak_to_mean:g}")
         if self.draft_tokens < 0 or not 0.0 <= self.acceptance < 1.0:
             raise InputError("--draft-tokens must not be negative, --acceptance a share below 1")
+        for name, cap in (("max-running", self.max_running), ("step-tokens", self.step_tokens)):
+            if cap is not None and not cap >= 1:
+                raise InputError(f"--{name} must be at least 1, not {cap:g}")
+        if (self.prefill is None) != (self.decode is None):
+            raise InputError("--prefill and --decode name the parts of two pools: say both, like 4xH200 and 16xH100")
+        if self.prefill is not None and self.disaggregated is False:
+            raise InputError("--prefill and --decode are pools of their own and --aggregated forbids them: drop one")
         if self.spares < 0:
             raise InputError(f"--spares must not be negative, is {self.spares}")
 

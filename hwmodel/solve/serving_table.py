@@ -57,7 +57,9 @@ def spread_of(question: ServingQuestion) -> Spread:
 def setting_of(
     question: ServingQuestion, shape: Shape, machine: Machine, recipe: ServingPrecision, engine: Engine
 ) -> ServiceSetting:
-    """One engine instance under the load of a question, its layout that of a single accelerator."""
+    """One engine instance under the load and the caps of a question, its layout that of a single accelerator."""
+    caps = {"max_running": question.max_running, "step_tokens": question.step_tokens}
+    engine = msgspec.structs.replace(engine, **{name: value for name, value in caps.items() if value is not None})
     worker = Worker(machine=machine, formats=formats_of(shape, recipe), engine=engine, layout=ServingLayout())
     return ServiceSetting(shape=shape, worker=worker, load=load_of(question), drafts=question.speculation)
 

@@ -29,7 +29,6 @@ DATASETS = {
 # When a round of MLPerf Inference was published, in years (mlcommons.org).
 ROUNDS = {"4.0": 2024.2, "4.1": 2024.65, "5.0": 2025.25, "5.1": 2025.7}
 UNDATED = 2024.5  # rows that name neither date nor round stand with the tables of their kind, of engines of 2024
-FULL_STEP_TOKENS = Engine().step_tokens
 # Scenarios whose slowest requests must keep to limits on latency.
 LIMITED = ("server", "interactive")
 
@@ -144,13 +143,18 @@ def throughput_setting(row: Row) -> Setting:
         searched=searched,
         load=load,
         # The rate at which prompts are read is that of steps full of them.
-        concurrency=batch or (max(float(FULL_STEP_TOKENS / load.new_tokens), 1.0) if asked.kind == "input_rate" else 0.0),
+        concurrency=batch or (_full_step(load) if asked.kind == "input_rate" else 0.0),
         accelerators=accelerators,
         asked=(asked,) if known else (),
         rate=rate,
         limited=1.0 if text(row, "batch_or_concurrency").lower() in LIMITED else 0.0,
         scored=is_scored(row),
     )
+
+
+def _full_step(load: ServingLoad) -> float:
+    """Prompts that fill a step."""
+    return max(float(Engine().step_tokens / load.new_tokens), 1.0)
 
 
 def _version_year(words: str) -> float:

@@ -7,11 +7,10 @@ import pytest
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
+from hwmodel.predict.service import AT_ONCE, OPEN
 from hwmodel.validation.serving import predict_rows
 from hwmodel.validation.serving_bench import Resolver
 from hwmodel.validation.serving_rows import (
-    AT_ONCE,
-    OPEN,
     aggregated_layout,
     family,
     serving_setting,

@@ -1,0 +1,191 @@
+"""Questions that serving has to answer: published figures of single configurations, none of them a row of a fit."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from hwmodel.catalog import load_catalog
+from hwmodel.cli.serve import command
+from hwmodel.errors import HwModelError, InfeasibleError, InputError
+from hwmodel.physics.serving import kv_bytes_per_token, weights_bytes
+from hwmodel.physics.serving_queue import closed_loop
+from hwmodel.physics.serving_step import kernels
+from hwmodel.predict.formats import formats_of
+from hwmodel.specs.serving import Engine, ServingLayout
+
+CATALOG = load_catalog()
+
+
+def ask(text: str) -> dict[str, Any]:
+    result = CliRunner().invoke(command, [*text.split(), "--format", "json"], catch_exceptions=False)
+    assert result.exit_code == 0
+    return json.loads(result.stdout)["answer"]
+
+
+def refused(text: str) -> HwModelError:
+    with pytest.raises(HwModelError) as caught:
+        CliRunner().invoke(command, text.split(), catch_exceptions=False)
+    return caught.value
+
+
+def test_a_million_tokens_are_read_faster_by_ranks_than_by_heads() -> None:
+    """vllm-project/recipes#762: DeepSeek-V4-Flash, 8 x B200, eight clients: 85 s under DP8, 315 s under TP8. Every
+    tensor-parallel rank scores all entries for the selection; attention-data ranks take a prompt each."""
+    flash = "--model deepseek-v4-flash --part b200 --precision fp8 --concurrency 8 --input 1000000 --output 300"
+    ranks = ask(f"{flash} --dp 8 --ep 8")["ttft_s"]["value"]
+    heads = ask(f"{flash} --tp 8")["ttft_s"]["value"]
+    assert ranks < heads
+    assert ranks == pytest.approx(85.0, rel=0.4)
+    assert heads == pytest.approx(315.0, rel=0.4)
+
+
+def test_who_waits_where_prompts_come_faster_than_steps_take_them() -> None:
+    """ai-dynamo/aiconfigurator#1146: Qwen3-8B, one H200, 9,000 in, 30 out: once steps are full of prompt, more clients
+    wait for their first token and not between tokens (94, 237, 309 ms and 7.4 s of TTFT were measured)."""
+    text = "--model qwen3-8b --part h200 --precision bf16 --engine vllm --input 9000 --output 30 --concurrency"
+    few, some, many = (ask(f"{text} {n}") for n in (16, 32, 64))
+    assert few["tpot_s"]["value"] < 0.7 * some["tpot_s"]["value"]
+    assert many["tpot_s"]["value"] == pytest.approx(some["tpot_s"]["value"], rel=0.02)
+    assert some["tpot_s"]["value"] == pytest.approx(0.237, rel=0.2)
+    assert many["ttft_s"]["value"] == pytest.approx(7.4, rel=0.4)
+    assert many["requests_per_s"] * many["request_s"] == pytest.approx(64.0)
+
+
+def test_full_steps_by_hand() -> None:
+    """Half a prompt of 0.2 s in a step of 10 ms, ten tokens out: five decode at once at 110 ms a token."""
+    engine = Engine(prefill_stall=1.0, burst=0.0, request_s=0.0, stream_steps=0.0)
+    s = closed_loop(0.01, 0.2, 0.2, 1e9, 40.0, 10.0, 1.0, engine, most_prompts=0.5)
+    assert s.tpot_s == pytest.approx(0.01 + 0.5 * 0.2)
+    assert s.requests_per_s == pytest.approx(0.5 / 0.11)
+    assert s.ttft_s == pytest.approx(40.0 * 0.22 - 9.0 * 0.11)
+    free = closed_loop(0.01, 0.2, 0.2, 1e9, 2.0, 10.0, 1.0, engine, most_prompts=0.5)
+    assert free.tpot_s == pytest.approx(0.01 + 0.2 * 1.0 / 10.0)
+    assert free.ttft_s == pytest.approx(0.2)
+
+
+def test_padded_experts_leave_no_room() -> None:
+    """vllm-project/vllm#27508: gpt-oss-120b takes 65.97 GiB once loaded; one H100 holds less than a request of 131k."""
+    shape, recipe = CATALOG.model("gpt-oss-120b"), CATALOG.serving_precision("mxfp4")
+    loaded = weights_bytes(shape, formats_of(shape, recipe), ServingLayout())
+    assert loaded / 2**30 == pytest.approx(65.97, rel=0.02)
+    text = "--model gpt-oss-120b --part h100 --precision mxfp4 --engine vllm --concurrency 1 --output 1k --input"
+    assert isinstance(refused(f"{text} 130k"), InfeasibleError)
+    assert ask(f"{text} 60k")["cache_requests"] > 1.0
+
+
+def test_two_nodes_are_no_measured_layout() -> None:
+    """tt-inference-server#356: DeepSeek-R1 over two nodes of eight H100, one client: 23.1 ms a token lies inside."""
+    text = (
+        "--model deepseek-r1 --part h100 --precision fp8-block --engine sglang --concurrency 1 --input 128 --output 128"
+    )
+    tpot = ask(f"{text} --tp 16")["tpot_s"]
+    assert tpot["low"] < 0.0231 < tpot["high"]
+
+
+def test_an_indexer_is_cache_and_launches() -> None:
+    """DeepSeek-V3.2 keeps 576 + 128 elements a token and layer; V3, which selects nothing, 576."""
+    with_index, without = CATALOG.model("deepseek-v3.2"), CATALOG.model("deepseek-v3")
+    assert kv_bytes_per_token(with_index, 2.0) == 61 * (576 + 128) * 2.0
+    assert kv_bytes_per_token(without, 2.0) == 61 * 576 * 2.0
+    assert kernels(with_index) - kernels(without) == 61 * 15
+
+
+def test_block_scales_are_kernels_of_their_own() -> None:
+    """DeepSeek-V3, by hand: three dense layers with 2 + 1 + 2 and 58 mixtures with 2 + 1 + 2 + 1 scaled inputs."""
+    shape = CATALOG.model("deepseek-v3")
+    plain, scaled = (formats_of(shape, CATALOG.serving_precision(r)) for r in ("fp8", "fp8-block"))
+    assert kernels(shape, scaled) - kernels(shape, plain) == 3 * 5 + 58 * 6
+
+
+def test_eight_bit_weights_and_cache_on_ampere() -> None:
+    text = "--model llama-3.1-8b --part rtx-3090 --tp 2 --concurrency 8"
+    narrow, wide = (ask(f"{text} --precision {recipe}") for recipe in ("w8a16-kv8", "w8a16"))
+    assert narrow["cache_requests"] == pytest.approx(2.0 * wide["cache_requests"], rel=0.01)
+    assert narrow["tpot_s"]["value"] <= wide["tpot_s"]["value"]
+
+
+def test_two_parts_serve_one_demand() -> None:
+    text = "--model llama-3.1-70b --precision fp8 --tpot 50ms --ttft 1s --demand 200"
+    a = ask(f"{text} --prefill h200 --decode h100 --api-price 0.6,0.8")
+    assert (a["prefill"]["part"], a["part"]) == ("h200-sxm-141gb", "h100-sxm5-80gb")
+    assert a["accelerators"] == a["prefill"]["accelerators"] + a["replicas"] * a["accelerators_per_replica"]
+    tokens = 3600 * 200 * 1300 / 1e6
+    assert a["usd_per_million_tokens"] * tokens == pytest.approx(a["usd_per_hour"])
+    few = refused(f"{text} --prefill 4xH200 --decode 16xH100")
+    assert isinstance(few, InfeasibleError)
+    assert "--prefill" in str(few)
+    # The pools that the refusal names do carry it.
+    _, need = str(few).split("have; ")
+    assert ask(f"{text} {need.split(' carry')[0]}")["mode"] == "disaggregated"
+
+
+def test_two_parts_in_a_closed_loop() -> None:
+    text = "--model llama-3.1-70b --precision fp8 --concurrency 128"
+    mixed = ask(f"{text} --prefill 4xH200 --decode 16xH100")
+    assert (mixed["prefill"]["workers"], mixed["replicas"], mixed["accelerators"]) == (4, 16, 20)
+    alone = ask(f"{text} --prefill 4xH100 --decode 16xH100 --tp 1 --prefill-tp 1")
+    # Prefill is bound by arithmetic, in which both parts are alike; decoding is on the same part.
+    assert mixed["tpot_s"]["value"] == pytest.approx(alone["tpot_s"]["value"], rel=0.05)
+    assert mixed["usd_per_hour"] > alone["usd_per_hour"]
+    assert mixed["watts"] > 1000.0
+
+
+def test_pools_without_counts_keep_pace() -> None:
+    text = "--model llama-3.1-70b --precision fp8 --part h200 --engine vllm --tp 4 --concurrency 256"
+    a = ask(f"{text} --disaggregated")
+    assert a["prefill"]["workers"] >= 1
+    assert a["replicas"] >= 1
+    stated = ask(f"{text} --pools {a['prefill']['workers']}:{a['replicas']}")
+    assert a["tpot_s"]["value"] == stated["tpot_s"]["value"]
+    assert a["tpot_s"]["high"] > stated["tpot_s"]["high"]  # counts that nobody stated widen
+
+
+def test_caps_of_an_engine_are_settings() -> None:
+    text = "--model llama-3.1-8b --part h100 --precision fp8 --concurrency 256"
+    free, capped = ask(text), ask(f"{text} --max-running 32")
+    assert capped["batch"] == 32.0
+    assert capped["ttft_s"]["value"] > 3.0 * free["ttft_s"]["value"]
+    assert capped["tpot_s"]["value"] < free["tpot_s"]["value"]
+    long = "--model llama-3.1-8b --part h100 --precision fp8 --concurrency 128 --input 9000 --output 30"
+    assert ask(f"{long} --step-tokens 2048")["tpot_s"]["value"] < 0.5 * ask(long)["tpot_s"]["value"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("--prefill 4xH200", "--decode"),
+        ("--prefill 0xH200 --decode 2xH100", "no accelerators"),
+        ("--prefill 4xH200 --decode 4xH100 --aggregated", "drop one"),
+        ("--prefill 4xH200 --decode 4xH100 --pools 1:1", "--pools"),
+        ("--max-running 0 --part h100", "--max-running"),
+        ("--api-price 3 --part h100", "0.6,2.4"),
+        ("--part h100 --gpus 8 --pools 1:1", "--pools"),
+    ],
+)
+def test_bad_pools_and_caps_are_refused(more: str, words: str) -> None:
+    error = refused(f"--model llama-3.1-70b --precision fp8 --concurrency 8 {more}")
+    assert isinstance(error, InputError)
+    assert words in str(error)
+
+
+def test_an_offer_by_the_token_breaks_even() -> None:
+    """By hand: at the break-even demand the offer costs what the fleet does."""
+    text = "--model llama-3.1-70b --precision fp8 --part h100 --tpot 50ms --demand 200"
+    result = CliRunner().invoke(
+        command, [*text.split(), "--api-price", "0.6,0.8", "--format", "json"], catch_exceptions=False
+    )
+    found = json.loads(result.stdout)
+    a, api = found["answer"], found["api"]
+    request_usd = 1000 * 0.6e-6 + 300 * 0.8e-6
+    assert api["api_usd_per_hour"] == pytest.approx(200 * 3600 * request_usd)
+    replicas = api["requests_per_s"] * 3600 * request_usd / (a["usd_per_hour"] / a["replicas"])
+    assert replicas == pytest.approx(round(replicas))
+    assert api["requests_per_s"] <= (replicas - 1) * a["requests_per_s_per_replica"] * (1 + 1e-9)
+    cheap = CliRunner().invoke(
+        command, [*text.split(), "--api-price", "0.001,0.001", "--format", "json"], catch_exceptions=False
+    )
+    assert json.loads(cheap.stdout)["api"]["requests_per_s"] is None
