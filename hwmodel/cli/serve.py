@@ -39,6 +39,7 @@ from hwmodel.errors import InputError
 @click.option("--prefill-tp", type=float, help="Tensor-parallel size of its prefill workers (default: --tp).")
 @click.option("--prefill", metavar="[N]xPART", help="A prefill pool of its own part, like 4xH200 (with --decode).")
 @click.option("--decode", metavar="[N]xPART", help="The decode pool beside it, like 16xH100.")
+@click.option("--engine-date", metavar="YYYY-MM", help="Month of the engine's release: older ones have slower hosts.")
 @click.option("--max-running", metavar="N", help="Requests that one rank runs at once (default: the engine's, 2,048).")
 @click.option("--step-tokens", metavar="N", help="Prompt tokens that a step takes in (default: the engine's, 8,192).")
 @click.option("--api-price", metavar="IN,OUT", help="Dollars a million tokens of an offer: when does it pay?")
@@ -117,7 +118,7 @@ def command(
 
 def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:
     from hwmodel.solve.rates import known_kind, parse_rates
-    from hwmodel.solve.serving_question import ServingQuestion, read_histogram, read_pool
+    from hwmodel.solve.serving_question import ServingQuestion, read_date, read_histogram, read_pool
     from hwmodel.units import parse_count, parse_duration_s, parse_fraction
 
     if given["histogram"] is not None:
@@ -147,6 +148,7 @@ def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:
         hit_rate=0.0 if hit in ("0", "0%") else parse_fraction(hit, "--prefix-hit"),
         engine=given["engine"],
         disaggregated=given["disaggregated"],
+        engine_year=0.0 if given["engine_date"] is None else read_date(given["engine_date"], "--engine-date"),
         prefill=None if given["prefill"] is None else read_pool(given["prefill"], "--prefill"),
         decode=None if given["decode"] is None else read_pool(given["decode"], "--decode"),
         max_running=None if given["max_running"] is None else parse_count(given["max_running"], "--max-running"),

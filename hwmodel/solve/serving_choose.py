@@ -38,9 +38,9 @@ DEFAULT_PRECISIONS = ("bf16", "fp8", "nvfp4", "w4a16")
 FRONT_STEP, FRONT_MOST = 0.85, 8
 
 
-def engine_for(name: str, family: str, recipe: str) -> Engine:
-    """Fitted constants of an engine, by its id."""
-    return engine_of(serving_calibration(), name, family=family, recipe=recipe)
+def engine_for(name: str, family: str, recipe: str, year: float = 0.0) -> Engine:
+    """Fitted constants of an engine as of `year` (0: today), by its id."""
+    return engine_of(serving_calibration(), name, year, family, recipe)
 
 
 def check_context(shape: Shape, question: ServingQuestion) -> None:
@@ -66,7 +66,7 @@ def tables(question: ServingQuestion, shape: Shape, catalog: Catalog) -> list[Op
             if not part.peak_dense_flop_per_s.get(recipe.gemm_format):
                 continue
             m = machine(part, system, recipe, kernel_calibration())
-            engine = engine_for(question.engine, part.family, recipe.id)
+            engine = engine_for(question.engine, part.family, recipe.id, question.engine_year)
             found = options(shape, part, system, m, recipe, engine, question)
             out.append(msgspec.structs.replace(found, price=price))
     if not out:

@@ -112,7 +112,7 @@ def _equipped(question: ServingQuestion, catalog: Catalog, shape: Shape, name: s
         raise InputError("a prediction takes one --precision, like --precision fp8")
     recipe = catalog.serving_precision(names[0])
     m = machine(part, system, recipe, kernel_calibration())
-    engine = engine_for(question.engine, part.family, recipe.id)
+    engine = engine_for(question.engine, part.family, recipe.id, question.engine_year)
     return _Equipped(part, system, recipe, setting_of(question, shape, m, recipe, engine))
 
 

@@ -35,6 +35,14 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     most: float = float("inf")
 
 
+def read_date(text: str, flag: str) -> float:
+    """A month like `2025-09` in years. Raises InputError."""
+    year, _, month = text.partition("-")
+    if not (year.isdecimal() and 2015 <= int(year) <= 2100 and month.isdecimal() and 1 <= int(month) <= 12):
+        raise InputError(f"cannot read {flag} {text!r}; write a month like 2025-09")
+    return float(year) + (float(month) - 0.5) / 12.0
+
+
 def read_pool(text: str, flag: str) -> Pool:
     """A pool like `4xH200`, or a part alone. Raises InputError."""
     count, times, part = text.partition("x")
@@ -72,6 +80,7 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
     lengths: Lengths | None = None  # a histogram; prompt and output tokens are its means
     prefill: Pool | None = None  # accelerators of a prefill pool of their own part; then `decode` has the other pool
     decode: Pool | None = None
+    engine_year: float = 0.0  # of the engine's release, in years; 0: today
     max_running: float | None = None  # requests that one attention rank runs at once; None: the engine's own setting
     step_tokens: float | None = None  # prompt tokens that a step takes in; None: the engine's own setting
     api_price: tuple[float, float] | None = None  # dollars a million tokens in and out of an offer to compare with
