@@ -24,6 +24,18 @@ def _critical_tokens(c: Constants, params: Num, tokens: Num | None) -> Num:
     return c["k_sequences"] * millions ** c["exponent"] * c["sequence_tokens"]
 
 
+CRITICAL_EXTRA = 0.2  # tokens at the critical batch over those of a tiny one, less one: its definition there
+
+
+def tokens_factor(batch: Num, critical: Num) -> Num:
+    """Tokens that a batch needs for a loss over those that the critical batch needs.
+
+    Linear in the batch (E = E_min (1 + B / B_noise) of arXiv 1812.06162), and 1.2 E_min at the critical batch of
+    arXiv 2410.21676.
+    """
+    return (1.0 + CRITICAL_EXTRA * batch / critical) / (1.0 + CRITICAL_EXTRA)
+
+
 def critical_batch_outside(spec: LawSpec, params: float) -> bool:
     """Whether N lies beyond the sizes that the critical-batch law was fitted on."""
     return spec.fit_params is not None and not spec.fit_params[0] <= params <= spec.fit_params[1]

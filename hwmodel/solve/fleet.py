@@ -31,17 +31,23 @@ TREND_TERMS = 3
 
 
 class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """The global batch [sequences]: given, or capped by the critical batch of a size."""
+    """The global batch [sequences]: given, or capped by the critical batch of the data where the tokens are known, else
+    of a size at 20 tokens a parameter (the data are what sets it: arXiv 2410.21676)."""
 
     law: LawSpec
     seq_len: float
     given_seqs: float | None
+    tokens: float | None = None
 
     def seqs(self, params: float) -> float:
         """The batch, or its cap, for a size; at least one sequence."""
         if self.given_seqs is not None:
             return self.given_seqs
-        return max(1.0, math.floor(batch_laws.critical_batch_tokens(self.law, params) / self.seq_len))
+        return max(1.0, math.floor(self.critical_tokens(params) / self.seq_len))
+
+    def critical_tokens(self, params: float) -> float:
+        """The critical batch [tokens]."""
+        return float(batch_laws.critical_batch_tokens(self.law, params, self.tokens))
 
 
 class Fleet:
@@ -62,13 +68,17 @@ class Fleet:
         """Dense peak of one accelerator in the format of the matrix products."""
         return format_peak(self.setting.part, self.precision.gemm_format, self.precision.fallback_formats)
 
-    def evaluate(self, shape: Shape, params: float, accelerators: list[int] | None = None) -> Evaluation:
-        """All layouts of a shape on this fleet, or on several fleets of its part."""
-        fleets = np.array(accelerators or [self.accelerators], dtype=float)
+    def evaluate(
+        self, shape: Shape, params: float, accelerators: list[int] | None = None, caps: tuple[float, ...] = (1.0,)
+    ) -> Evaluation:
+        """All layouts of a shape on this fleet, or on several fleets of its part; or under caps of the batch in
+        factors of the usual one."""
+        fleets = np.repeat(np.array(accelerators or [self.accelerators], dtype=float), len(caps))
+        cap = np.maximum(np.floor(self.batch.seqs(params) * np.array(caps)), 1.0)
         cases = Cases(
             shape=shape,
             accelerators=fleets,
-            batch_cap_seqs=np.full(len(fleets), self.batch.seqs(params)),
+            batch_cap_seqs=np.tile(cap, len(fleets) // len(caps)),
             batch_given=self.batch.given_seqs is not None,
             seq_len=float(self.setting.request.seq_len),
         )
@@ -192,8 +202,8 @@ class Fleet:
 def batch_policy(setting: Setting) -> BatchPolicy:
     """The batch rule of a request."""
     law = setting.catalog.law(CRITICAL_BATCH_LAW)
-    given = setting.request.global_batch_seqs
-    return BatchPolicy(law=law, seq_len=float(setting.request.seq_len), given_seqs=given)
+    r = setting.request
+    return BatchPolicy(law=law, seq_len=float(r.seq_len), given_seqs=r.global_batch_seqs, tokens=r.tokens)
 
 
 def hourly_usd(setting: Setting) -> float:

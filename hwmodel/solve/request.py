@@ -272,7 +272,7 @@ def _layout(given: dict[str, Any]) -> dict[str, float]:
     return layout
 
 
-def _batch_seqs(given: dict[str, Any], seq_len: int) -> float | None:
+def _batch_seqs(given: dict[str, Any], seq_len: int, gpus: int | None) -> float | None:
     """The global batch in sequences, where it is given in either unit."""
     seqs = _quantity(given.pop("global_batch", None), units.parse_count, "--global-batch")
     tokens = _quantity(given.pop("global_batch_tokens", None), units.parse_count, "--global-batch-tokens")
@@ -282,7 +282,22 @@ def _batch_seqs(given: dict[str, Any], seq_len: int) -> float | None:
         seqs = tokens / seq_len
         if seqs < 1:
             raise InputError(f"--global-batch-tokens {tokens:g} is less than one sequence of --seq-len {seq_len}")
+        return dividing_batch(seqs, gpus)
     return None if seqs is None else float(round(seqs))
+
+
+DIVIDING_ERROR = 0.2  # share of a batch given in tokens, that it may be moved to divide well
+
+
+def dividing_batch(seqs: float, gpus: int | None) -> float:
+    """The whole batch near `seqs` that replicas divide best: a multiple of the fleet where that moves it by at most
+    a fifth, else of the largest grain that does (what divides the fleet, and powers of two)."""
+    grains = {2**i for i in range(int(seqs).bit_length())}
+    if gpus is not None:
+        grains |= {g for g in range(1, int(seqs) + 1) if gpus % g == 0}
+    near = [g for g in grains if abs(round(seqs / g) * g / seqs - 1.0) <= DIVIDING_ERROR]
+    grain = max(near, default=1, key=lambda g: (math.gcd(g, gpus) if gpus is not None else g, g))
+    return float(max(1, round(seqs / grain) * grain))
 
 
 _READERS = {
@@ -352,7 +367,7 @@ def parse_request(**given: Any) -> Request:
     fields: dict[str, Any] = {"asked": _asked({k: v for k, v in given.items() if k != "shape"})}
     fields["gpus"], fields["accelerator"] = _fleet(given.pop("gpus", None))
     fields["seq_len"] = _whole(given.pop("seq_len", DEFAULT_SEQ_LEN), "--seq-len")
-    fields["global_batch_seqs"] = _batch_seqs(given, fields["seq_len"])
+    fields["global_batch_seqs"] = _batch_seqs(given, fields["seq_len"], fields["gpus"])
     for name, (field, read) in _READERS.items():
         if name in given:
             fields[field] = _quantity(given.pop(name), read, f"--{name.replace('_', '-')}")

@@ -30,6 +30,7 @@ from hwmodel.specs import (
 from hwmodel.specs.economics import WholeRunConstants, given_price
 from hwmodel.specs.kernels import KernelCalibration, Machine
 from hwmodel.specs.stack import Stack
+from hwmodel.units import format_count
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,6 +190,17 @@ def _named(r: Request, catalog: Catalog) -> tuple[Request, list[str]]:
     return msgspec.structs.replace(r, **ids), notes
 
 
+def _batch_note(r: Request) -> list[str]:
+    """What a batch given in tokens was read as, where its sequences were moved to divide."""
+    given = dict(r.asked).get("--global-batch-tokens")
+    if given is None or r.global_batch_seqs is None:
+        return []
+    tokens = format_count(r.global_batch_seqs * r.seq_len)
+    return [
+        f"--global-batch-tokens {given} read as {r.global_batch_seqs:,.0f} sequences ({tokens} tokens), which divide"
+    ]
+
+
 def _price(r: Request, catalog: Catalog, part: Part | None) -> PriceSummary | None:
     if part is None:
         return None
@@ -218,7 +230,7 @@ def resolve(request: Request, catalog: Catalog | None = None) -> Setting:
         "reliability": catalog.reliability(request.reliability),
         "whole_run": whole_run_calibration(),
         "price": _price(request, catalog, part),
-        "notes": (*notes, *(request.shape.notes if request.shape is not None else ())),
+        "notes": (*notes, *_batch_note(request), *(request.shape.notes if request.shape is not None else ())),
     }
     if part is None or system is None:
         return Setting(**common)

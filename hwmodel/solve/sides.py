@@ -132,17 +132,38 @@ def batch(setting: Setting, solved: Solved) -> dict[str, Any]:
     """The global batch and the critical one that caps it."""
     r = setting.request
     law = setting.catalog.law(CRITICAL_BATCH_LAW)
-    cap = float(batch_laws.critical_batch_tokens(law, solved.sized.n)) / r.seq_len
+    cap = solved.fleet.batch.critical_tokens(solved.sized.n) / r.seq_len
+    by = solved.sized.n if r.tokens is None else r.tokens / law.constants["tokens_per_param"]
     seqs = solved.choice.batch_seqs
     return {
         "global_batch_seqs": seqs,
         "global_batch_tokens": seqs * r.seq_len,
         "cap_seqs": cap,
         "cap_law": law.id,
-        "cap_outside_fit_range": bool(batch_laws.critical_batch_outside(law, solved.sized.n)),
+        "cap_outside_fit_range": bool(batch_laws.critical_batch_outside(law, by)),
         "steps": float(batch_laws.steps_for_batch(seqs * r.seq_len, solved.sized.d)),
         "given": r.global_batch_seqs is not None,
+        "trade": [] if r.global_batch_seqs is not None else _trade(solved, cap),
     }
+
+
+BATCH_CAPS = (0.25, 0.5, 1.0, 2.0, 4.0)
+
+
+def _trade(solved: Solved, cap: float) -> list[dict[str, float]]:
+    """Batch against time: under each cap the batch used, the tokens that the same loss then needs over those at the
+    critical batch, and the days of training with them over those of the plan."""
+    fleet, n = solved.fleet, solved.sized.n
+    found = fleet.evaluate(solved.at.shape, n, caps=BATCH_CAPS)
+    rows = []
+    for case in range(len(BATCH_CAPS)):
+        row = int(found.best[case])
+        if row >= 0:
+            seqs = float(found.space.batch_seqs[row])
+            more = float(batch_laws.tokens_factor(seqs, cap) / batch_laws.tokens_factor(solved.choice.batch_seqs, cap))
+            slower = solved.choice.tokens_per_s / found.tokens_per_s(case)
+            rows.append({"global_batch_seqs": seqs, "tokens_factor": more, "days_factor": more * slower})
+    return rows
 
 
 def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]:

@@ -1,0 +1,69 @@
+"""The global batch: capped by the data, priced beyond, and read from tokens so that it divides."""
+
+from __future__ import annotations
+
+import pytest
+
+from hwmodel.catalog import load_catalog
+from hwmodel.laws.batch import critical_batch_tokens, tokens_factor
+from hwmodel.solve.plan import plan
+from hwmodel.solve.request import dividing_batch, parse_request
+from hwmodel.solve.result import value_of
+
+LAW = load_catalog().law("cbs_zhang_2024")
+
+
+def test_an_8b_on_15t_tokens_takes_the_batch_of_its_data() -> None:
+    found = plan(gpus="1024xB200", params="8B", tokens="15T")
+    assert found.batch is not None
+    assert found.batch["global_batch_tokens"] >= 16e6
+    assert found.batch["cap_seqs"] * 4096 == pytest.approx(float(critical_batch_tokens(LAW, 8e9, 15e12)))
+    assert found.layout is not None
+    assert found.layout.pp == 1
+
+
+def test_without_tokens_the_size_sets_the_cap() -> None:
+    found = plan(gpus="64xH100", time="30d")
+    assert found.batch is not None
+    size = value_of(found.answer.params)
+    assert found.batch["cap_seqs"] * 4096 == pytest.approx(float(critical_batch_tokens(LAW, size)), rel=1e-6)
+
+
+def test_tokens_of_a_batch() -> None:
+    assert tokens_factor(1.0, 1.0) == pytest.approx(1.0)
+    assert tokens_factor(0.0, 1.0) == pytest.approx(1 / 1.2)
+    assert tokens_factor(4.0, 1.0) == pytest.approx(1.5)
+
+
+def test_the_cap_says_what_it_costs() -> None:
+    found = plan(gpus="512xH100", params="3B", tokens="60B")
+    assert found.batch is not None
+    rows = {round(one["tokens_factor"], 3): one for one in found.batch["trade"]}
+    assert any(one["days_factor"] == pytest.approx(1.0, rel=1e-6) for one in rows.values())
+    batches = [one["global_batch_seqs"] for one in found.batch["trade"]]
+    assert batches == sorted(batches)
+    assert batches[-1] > batches[0]
+    factors = [one["tokens_factor"] for one in found.batch["trade"]]
+    assert factors == sorted(factors)
+    given = plan(gpus="512xH100", params="3B", tokens="60B", global_batch=512).batch
+    assert given is not None
+    assert given["trade"] == []
+
+
+@pytest.mark.parametrize(
+    ("seqs", "gpus", "batch"), [(976.56, 384, 1152), (976.56, 1024, 1024), (976.56, None, 1024), (7.2, 8, 8)]
+)
+def test_a_batch_in_tokens_divides(seqs: float, gpus: int | None, batch: float) -> None:
+    assert dividing_batch(seqs, gpus) == batch
+    assert abs(batch / seqs - 1) <= 0.2
+
+
+def test_a_batch_in_tokens_costs_little_and_says_what_it_is() -> None:
+    asked = {"gpus": "384xH100", "params": "3B", "tokens": "300B"}
+    found = plan(**asked, global_batch_tokens="4M")
+    near = [plan(**asked, global_batch=seqs) for seqs in (768, 960, 1152)]
+    days = value_of(found.answer.train_days)
+    assert days <= 1.1 * min(value_of(one.answer.train_days) for one in near)
+    assert any("read as 1,152 sequences" in line for line in found.warnings)
+    # What is given in sequences is meant.
+    assert parse_request(gpus="384xH100", params="3B", global_batch="977").global_batch_seqs == 977
