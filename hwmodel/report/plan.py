@@ -182,6 +182,44 @@ def objective_sentence(plan: Plan) -> str:
     return said
 
 
+def horizon_table(plan: Plan) -> str:
+    """The best runs of a fleet over several times."""
+    rows = [
+        [words.duration(row.time_s), words.count(row.params), words.count(row.tokens),
+         words.loss(row.loss_nats) if row.loss_nats is not None else DASH,
+         words.usd(row.cost_usd) if row.cost_usd is not None else DASH]
+        for row in plan.horizons
+    ]  # fmt: skip
+    return table(["elapsed", "parameters", "tokens", "loss (nats/token)", "rent"], rows) if rows else ""
+
+
+WAY_WORDS = {"params": "size alone", "tokens": "data alone", "both": "both, cheapest"}
+
+
+def reduction_table(plan: Plan) -> str:
+    """The ways to the lower loss that was asked, by law."""
+    rows = [
+        [row.law, WAY_WORDS[row.way], *([words.count(row.params), words.count(row.tokens), words.flop(row.flop)]
+         if row.flop is not None else ["out of reach", DASH, DASH]), words.percent(row.most_share)]
+        for row in plan.reductions
+        if row.most_share is not None
+    ]  # fmt: skip
+    return table(["law", "way", "parameters", "tokens", "training compute", "at most lower by"], rows) if rows else ""
+
+
+def margin_sentence(plan: Plan) -> str:
+    """What the loss stands for, and what a tenth more compute buys."""
+    m = plan.margin
+    if m is None:
+        return ""
+    said = (
+        f"A loss like this takes at least {words.count(m['anchor_params'])} parameters on "
+        f"{words.count(m['anchor_tokens'])} tokens trained compute-optimally; a tenth more compute lowers it by "
+        f"{m['nats_gained']:.4f} nats"
+    )
+    return said + (f", {m['nats_per_usd'] * 1e6:.4f} nats for each further $1M." if m["nats_per_usd"] else ".")
+
+
 def life_law_table(plan: Plan) -> str:
     """The cheapest life by each law that has a loss."""
     rows = [
@@ -312,6 +350,9 @@ def plan_markdown(plan: Plan, figures: dict[str, str] | None = None) -> str:
         objective_table=objective_table(plan),
         objective_sentence=objective_sentence(plan),
         usual_table=usual_table(plan),
+        horizon_table=horizon_table(plan),
+        reduction_table=reduction_table(plan),
+        margin_sentence=margin_sentence(plan),
         life_law_table=life_law_table(plan),
         demand_table=demand_table(plan),
         serving_table=serving_table(plan),

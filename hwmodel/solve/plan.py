@@ -22,6 +22,7 @@ from hwmodel.solve.curves import curves
 from hwmodel.solve.demand import Life, life, regret_band
 from hwmodel.solve.fleet import Fleet, fleet_for_budget, fleet_size
 from hwmodel.solve.lifetime_budget import with_paid_loss
+from hwmodel.solve.margin import HORIZONS_S, Horizon, margin, reachable, reductions
 from hwmodel.solve.measured import measured_level
 from hwmodel.solve.mixtures import check_mixtures, mixture_shape, mixtures, refuse_distillation
 from hwmodel.solve.money import money
@@ -70,7 +71,11 @@ def _predicted_run(**options: Any) -> tuple[float, float]:
 
 def solve(setting: Setting) -> Plan:
     """The plan of a resolved request."""
-    return run(prepare(setting))
+    try:
+        return run(prepare(setting))
+    except InfeasibleError as error:
+        said = reachable(setting) if error.binding == "floor" or setting.request.loss_factor != 1.0 else ""
+        raise InfeasibleError(f"{error}{said}", binding=error.binding, remedy=error.remedy) from error
 
 
 def prepare(setting: Setting) -> Prepared:
@@ -296,7 +301,27 @@ def run(prepared: Prepared) -> Plan:
         if lifetime
         else [],
         sources=sources(setting, solved),
+        margin=margin(setting, sized, value_of(own.cost_usd) if own.cost_usd is not None else None),
+        reductions=reductions(setting, sides.LAWS_SHOWN),
+        horizons=_horizons(setting) if setting.request.open_time else [],
     )
+
+
+def _horizons(setting: Setting) -> list[Horizon]:
+    """The best runs of the fleet over a week, a month, a quarter and half a year."""
+    rows = []
+    for time_s in HORIZONS_S:
+        request = msgspec.structs.replace(setting.request, time_s=time_s, open_time=False)
+        one = prepare(msgspec.structs.replace(setting, request=request))
+        answer = one.solved.answer if one.solved is not None else None
+        rows.append(
+            Horizon(
+                time_s=time_s, params=one.sized.n, tokens=one.sized.d,
+                loss_nats=value_of(one.sized.loss) if one.sized.loss is not None else None,
+                cost_usd=value_of(answer.cost_usd) if answer is not None and answer.cost_usd is not None else None,
+            )
+        )  # fmt: skip
+    return rows
 
 
 def _mixtures(prepared: Prepared) -> dict[str, Any]:

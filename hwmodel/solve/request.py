@@ -29,6 +29,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     system: str | None = None
     nic_uni_bytes_per_s: float | None = None
     time_s: float | None = None
+    open_time: bool = False  # a fleet alone was given: `time_s` is the usual month
     budget_usd: float | None = None
     flop: float | None = None
     tokens: float | None = None
@@ -74,10 +75,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     def given(self) -> dict[str, Any]:
         """The fields that differ from their defaults, for the report and the reproducing command."""
         blank = Request()
+        left = {"asked", "shape", "open_time"} | ({"time_s"} if self.open_time else set())
         return {
             name: value
             for name in self.__struct_fields__
-            if name not in ("asked", "shape") and (value := getattr(self, name)) != getattr(blank, name)
+            if name not in left and (value := getattr(self, name)) != getattr(blank, name)
         }
 
     @property
@@ -361,6 +363,12 @@ def _asked(given: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(typed)
 
 
+# What sizes a run; a fleet alone is answered for a month, and for other times beside it.
+SIZING = ("tokens", "params", "model", "shape", "flop", "time_s", "budget_usd", "loss", "loss_like",
+          "lifetime_budget_usd")  # fmt: skip
+OPEN_TIME_S = 30.0 * units.SECONDS_PER_DAY
+
+
 def parse_request(**given: Any) -> Request:
     """A Request from the options of `plan` (strings as typed, or numbers). Raises InputError with the mend."""
     given = {name: value for name, value in given.items() if value is not None and value != ()}
@@ -409,6 +417,8 @@ def parse_request(**given: Any) -> Request:
             ],
             "plan",
         )
+    if fields["gpus"] is not None and not any(fields.get(name) is not None for name in SIZING):
+        fields |= {"time_s": OPEN_TIME_S, "open_time": True}
     request = Request(**fields)
     check_contradictions(request)
     return request

@@ -113,6 +113,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     mixtures: dict[str, Any] | None  # experts beside dense, for the same loss and demand
     serving_formats: list[dict[str, Any]]  # the same life in each serving format
     sources: list[dict[str, str]]
+    margin: dict[str, Any] | None = None  # what a tenth more compute buys, and the compute-optimal run of this loss
+    reductions: list[Any] = []  # ways to the lower loss asked by --loss-factor, by law
+    horizons: list[Any] = []  # best runs of a fleet alone, over several times
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, in the order of the contract."""

@@ -172,6 +172,8 @@ def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]
     r = setting.request
     if r.gpus is None and r.budget_usd is not None and r.time_s is None:
         said.append(f"no --time given: the fleet is sized for a run of {format_duration(OPEN_FLEET_TIME_S)}")
+    if r.open_time:
+        said.append(f"no size, data, time or money given: the answer is for {format_duration(r.time_s or 0.0)}")
     outside = laws.signed_decades_outside(setting.law, params=sized.n, tokens=sized.d, flop=6.0 * sized.n * sized.d)
     applied = sized.loss is not None or not laws.has_loss(setting.law)  # a dense law says nothing of a mixture
     if applied and abs(outside) > 0.05:
