@@ -25,7 +25,7 @@ def merged(*parts: Fields) -> Fields:
 
 def width(c: Config) -> int:
     """Model width."""
-    return c.number("hidden_size", "n_embd", "d_model", "embedding_dim", "model_dim", high=1_000_000)
+    return c.number("hidden_size", "n_embd", "n_embed", "d_model", "embedding_dim", "model_dim", high=1_000_000)
 
 
 def heads(c: Config) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _BY_REASON: dict[str, tuple[str, ...]] = {
     "names and versions of classes and files": (
+        "task_specific_params", "init_config", "tokenizer_name", "gradient_checkpointing", "onnx_safe", "seq_length",
         "architectures", "auto_map", "model_type", "transformers_version", "torch_dtype", "dtype", "use_cache",
         "cache_implementation", "id2label", "label2id", "_attn_implementation", "output_hidden_states", "num_labels",
         "output_attentions", "return_dict", "return_last_states", "num_logits_to_keep", "chunk_size_feed_forward",
@@ -63,6 +64,9 @@ _BY_REASON: dict[str, tuple[str, ...]] = {
         "moe_router_enable_expert_bias", "normalize_expert_weights", "moe_layer_experts_parallel",
     ),
     "training alone": (
+        "ep_size", "skip_bias_add", "skip_bias_add_qkv", "bias_dropout_fusion", "masked_softmax_fusion",
+        "attn_dropout_prob", "emb_dropout_prob", "classifier_dropout_prob", "moe_drop_tokens", "token_dropping",
+        "moe_token_drop_policy", "num_adapters",
         "initializer_range", "router_aux_loss_coef", "aux_loss_alpha", "aux_loss_coef", "seq_aux", "z_loss_coefficient",
         "output_router_logits", "attention_dropout", "attn_pdrop", "resid_pdrop", "embd_pdrop", "hidden_dropout",
         "hidden_dropout_prob", "attention_probs_dropout_prob", "init_std", "embedding_initializer_range",
@@ -94,6 +98,7 @@ _BY_REASON: dict[str, tuple[str, ...]] = {
     "tokens and pictures: what is fed in": (
         "image_size", "image_token_index", "video_token_index", "pad_token_id", "bos_token_id", "eos_token_id",
         "vocabulary_map", "image_seq_length", "multimodal_projector_bias", "projector_hidden_act", "tokenizer_class",
+        "org_vocab_size", "dense_list",
         "use_bidirectional_attention", "keep_window_size", "mm_tokens_per_image", "prefix_lm", "image_token_id",
     ),
 }  # fmt: skip
@@ -104,9 +109,9 @@ IGNORED_ENDINGS: tuple[str, ...] = ("_token_id", "_token_index", "_token_ids")
 ASSUMED: dict[str, object] = {
     "use_gated_activation": True, "block_use_swiglu": True, "use_parallel_block": True, "use_parallel_embedding": True,
     "mamba_use_mlp": True, "no_bias": True, "do_layer_norm_before": True, "layer_norm_elementwise_affine": True,
-    "use_sandwich_norm": True, "use_rmsnorm": True, "moe_router_enable_shared_expert": True, "ffn_with_glu": True,
-    "qk_ln": False, "add_out_norm": True, "altup_correct_scale": True,
-    "decoder_bias": True,
+    "mlp_type": "default", "use_cla": False, "use_sandwich_norm": True, "use_rmsnorm": True,
+    "moe_router_enable_shared_expert": True, "ffn_with_glu": True, "qk_ln": False, "add_out_norm": True,
+    "altup_correct_scale": True, "decoder_bias": True,
 }  # fmt: skip
 
 # Parts beside the language model that are left out, in the words of the note.

@@ -203,7 +203,7 @@ def from_dict(data: dict[str, object], path: Path, name: str = "") -> Imported:
     except (OverflowError, ZeroDivisionError, RecursionError) as error:
         raise InputError(f"{path}: dimensions that no model has ({error})") from error
     guard.check(c, kind, known=kind in FAMILIES)
-    said = tuple(dict.fromkeys(notes))
+    said = tuple(dict.fromkeys([*notes, *guard.passed_over(c)]))
     return Imported(shape=msgspec.structs.replace(shape, notes=said), model_type=kind, notes=said)
 
 

@@ -235,7 +235,7 @@ PLAIN: dict[str, Any] = {
         ("num_loops", 4),
         ("cla_share_factor", 2),
         ("memory_tokens", 128),
-        ("second_config", {"hidden_size": 7}),
+        ("second_config", {"num_experts": 7}),
     ],
 )
 @pytest.mark.parametrize("kind", ["llama", "brand_new"])
@@ -245,6 +245,15 @@ def test_a_key_that_nobody_reads_is_named(key: str, value: object, kind: str) ->
     assert "\n" not in str(refused.value)
     for off in (None, False, 0, [], ""):
         from_dict({**PLAIN, "model_type": kind, key: off}, HERE)
+
+
+@pytest.mark.parametrize(("key", "value"), [("bottleneck_width", 64), ("second_config", {"hidden_size": 7})])
+def test_a_width_is_refused_of_an_unknown_type_and_noted_of_a_known_one(key: str, value: object) -> None:
+    with pytest.raises(InputError, match=key):
+        from_dict({**PLAIN, "model_type": "brand_new", key: value}, HERE)
+    found = from_dict({**PLAIN, key: value}, HERE)
+    assert any(key in note for note in found.notes)
+    assert parameters(found.shape) == parameters(from_dict(PLAIN, HERE).shape)
 
 
 @pytest.mark.parametrize("word", ["mixture_of_depths", "linear_attention", "minimax_m3_sparse", 3, None])
@@ -284,8 +293,8 @@ def test_names_of_families_do_not_clash() -> None:
 
 def test_objects_inside_are_guarded_too() -> None:
     data = json.loads((GOLDEN / "hf_public" / "kimilin.json").read_text())
-    data["linear_attn_config"]["extra_state_heads"] = 4
-    with pytest.raises(InputError, match="extra_state_heads"):
+    data["linear_attn_config"]["extra_ssm_heads"] = 4
+    with pytest.raises(InputError, match="extra_ssm_heads"):
         from_dict(data, HERE)
 
 
