@@ -60,6 +60,7 @@ def kernel_calibration(directory: Path | None = None) -> KernelCalibration:
         scale_out=collectives["scale_out"],
         power_watts={family: float(kin["watts_per_tflop_per_s"]) for family, kin in power["reference"].items()},
         power_exponent=float(power["exponent"]),
+        casts=read_calibration(place / "casts.yaml")["bytes_per_element"],
         code_version=str(kernels.get("code_version", "")),
         fitted_on=str(kernels.get("fitted_on", "")),
     )
@@ -72,3 +73,9 @@ def whole_run_calibration(directory: Path | None = None) -> WholeRunConstants:
     names = WholeRunConstants.__struct_fields__
     return WholeRunConstants(**{name: data["constants"][name] for name in names if name != "fitted_on"},
                              fitted_on=str(data.get("fitted_on", "")))  # fmt: skip
+
+
+@cache
+def speedup_log_half_width(directory: Path | None = None) -> float:
+    """Half-width (natural log) of the 80 % interval of one recipe's speed over another's in the same run."""
+    return float(read_calibration((directory or calibrations_dir()) / "casts.yaml")["speedup_log_half_width"])

@@ -12,7 +12,7 @@ from hwmodel.catalog.hardware import FORMATS
 from hwmodel.catalog.records import Raw, only, texts
 from hwmodel.catalog.values import FaultError, source_id, sourced
 from hwmodel.specs.economics import ReliabilityFacts
-from hwmodel.specs.precision import Precision, ServingPrecision
+from hwmodel.specs.precision import CASTS, Precision, ServingPrecision
 from hwmodel.specs.provenance import Sourced
 
 R = TypeVar("R", Precision, ServingPrecision)
@@ -60,6 +60,11 @@ def read_precision(raw: Raw, kind: type[R], sources: Collection[str]) -> R:
     for name in (recipe.gemm_format, recipe.attention_format):
         if name not in FORMATS:
             raise FaultError(("gemm_format",), f"format {name!r} is none of {', '.join(FORMATS)}")
+    if isinstance(recipe, Precision):
+        if recipe.casts and recipe.casts not in CASTS:
+            raise FaultError(("casts",), f"casts {recipe.casts!r} is none of {', '.join(CASTS)}")
+        if recipe.bf16_layers > 1.0:
+            raise FaultError(("bf16_layers",), f"bf16_layers is a share of the layers, not {recipe.bf16_layers:g}")
     if recipe.weight_bytes <= 0 or recipe.activation_bytes <= 0:
         raise FaultError(("weight_bytes",), "bytes must be greater than zero")
     return recipe

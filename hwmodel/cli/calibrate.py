@@ -23,6 +23,7 @@ _CORPUS = 4  # a file of at least so many sources is a corpus to fit on; fewer a
 )
 @click.option("--serving", is_flag=True, help="Fit the constants of serving engines, on the published runs.")
 @click.option("--quantised", is_flag=True, help="Fit what quantising costs, on the published rows.")
+@click.option("--casts", is_flag=True, help="Fit what casts cost in training, on published pairs of speed.")
 @click.option("--no-intervals", is_flag=True, help="Leave the intervals as they are.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def command(
@@ -31,6 +32,7 @@ def command(
     out: Path | None,
     serving: bool,
     quantised: bool,
+    casts: bool,
     no_intervals: bool,
     quiet: bool,
 ) -> None:
@@ -49,8 +51,9 @@ def command(
         raise InputError(f"--kernels {kernels}: no such folder; name one with tables such as gemm.parquet")
     if out is not None and out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; name a folder")
-    if quantised and (runs is not None or serving):
-        raise InputError("--quantised fits the published rows of quantised models alone: drop --runs and --serving")
+    alone = [name for name, asked in (("--quantised", quantised), ("--casts", casts), ("--serving", serving)) if asked]
+    if len(alone) > 1 or (alone and alone[0] != "--serving" and runs is not None):
+        raise InputError(f"{alone[0]} fits rows of its own: drop {alone[1] if len(alone) > 1 else '--runs'}")
     if serving and runs is not None:
         raise InputError("--serving fits the published serving and throughput runs: drop --runs")
     kind, rows = own_rows(runs or runs_file())
@@ -71,6 +74,8 @@ def command(
         say(f"kernel constants written to {place}")
     if quantised:
         _quantised(place)
+    elif casts:
+        _casts(place)
     elif kind == "whole":
         _whole(rows, place)
     elif serving:
@@ -129,3 +134,11 @@ def _quantised(place: Path) -> None:
 
     place.mkdir(parents=True, exist_ok=True)
     emit(json_text({"accuracy": write(place), "file": str(place / "quantised.yaml")}), None)
+
+
+def _casts(place: Path) -> None:
+    """Fit and write casts.yaml."""
+    from hwmodel.validation.cast_fit import write
+
+    place.mkdir(parents=True, exist_ok=True)
+    emit(json_text({"accuracy": write(place), "file": str(place / "casts.yaml")}), None)

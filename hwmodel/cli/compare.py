@@ -39,5 +39,11 @@ def command(form: str, out: Path | None, quiet: bool, precision: str | None, **g
         # The report says these itself; here they are for whoever does not see it.
         for line in found.warnings:
             note(f"note: {line}", quiet=quiet)
+    if form == "md" and out is not None:
+        drawn = report.compare_figures(found, out)
+        text = report.compare_markdown(found, next((file.name for file, _ in drawn.values()), ""))
+        report.save_figures(drawn)
+        emit(text, out)
+        return
     tables = {"csv": report.compare_csv, "text": report.compare_text, "md": report.compare_markdown}
     emit(json_text(found.to_dict()) if form == "json" else tables[form](found), out)

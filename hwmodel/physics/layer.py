@@ -127,6 +127,33 @@ def _products(
     return forward, backward, modules
 
 
+def _kept_products(
+    shape: Shape,
+    block: Block,
+    tokens: Num,
+    layout: Layout,
+    machine: Machine,
+    precision: Precision,
+    stack: Stack,
+    trainable: Any,
+) -> tuple[Num, Num, dict[str, Num]]:
+    """`_products` of a mean layer under the stack's factors: a share of the layers stays in 16 bits."""
+    low = _products(shape, block, tokens, layout, machine, stack, trainable)
+    factor = where(precision.activation_bytes > 1.5, stack.sustained_high, stack.sustained)
+    kept = precision.bf16_layers
+    if not anywhere(kept > 0):
+        return factor * low[0], factor * low[1], {name: factor * value for name, value in low[2].items()}
+    sixteen = msgspec.structs.replace(machine, gemm=machine.gemm_high)
+    high = _products(shape, block, tokens, layout, sixteen, stack, trainable)
+
+    def mean(one: Num, other: Num) -> Num:
+        """Over the layers in the format and those in 16 bits."""
+        return (1.0 - kept) * factor * one + kept * stack.sustained_high * other
+
+    modules = {name: mean(value, high[2][name]) for name, value in low[2].items()}
+    return mean(low[0], high[0]), mean(low[1], high[1]), modules
+
+
 def attention_constants(machine: Machine, stack: Stack) -> AttentionConstants:
     """Constants of the kernel generation that the stack runs."""
     if not anywhere(stack.attention_generation < 2.5):
@@ -196,18 +223,50 @@ def _traffic(
     return forward, norms, memory_bound_s(size * activation, machine.memory)
 
 
-def _casts(shape: Shape, block: Block, tokens: Num, layout: Layout, machine: Machine) -> tuple[Num, Num]:
-    """Seconds to cast and scale the operands of the products; the backward pass also needs transposed copies."""
+def _micro_batches(layout: Layout, workload: Workload) -> Num:
+    """Micro-batches of a step on one replica."""
+    return maximum(workload.global_batch_seqs / (layout.dp * layout.micro_batch), 1.0)
+
+
+def _casts(
+    shape: Shape,
+    block: Block,
+    tokens: Num,
+    layout: Layout,
+    workload: Workload,
+    precision: Precision,
+    machine: Machine,
+    stack: Stack,
+) -> tuple[Num, Num]:
+    """Seconds to cast and scale the operands of the products: inputs and weights forward, gradients backward, each once
+    for all the products that read it. Weights are cast once a step, or in each micro-batch where gathered anew.
+    """
     c = machine.gemm
     if not anywhere(c.cast_bytes > 0):
         return 0.0, 0.0
-    v_dim = shapes.value_head_dim(block)
-    width = shapes.ffn_active(block) * block.d_ff / layout.tp + block.d_ff_shared / layout.tp
-    inputs = 2.0 * shape.d_model + block.n_heads * v_dim / layout.tp + width
+    d, expert = shape.d_model, where(block.n_experts > 0, stack.expert_casts, 1.0)
+    width = expert * shapes.ffn_active(block) * block.d_ff / layout.tp + block.d_ff_shared / layout.tp
+    routed = where(block.n_experts > 0, expert * block.top_k, 1.0) * d
+    inputs = d + routed + block.n_heads * shapes.value_head_dim(block) / layout.tp + width
     heads = (block.n_heads * block.head_dim + block.n_kv_heads * shapes.cached_width(block)) / layout.tp
-    outputs = 2.0 * shape.d_model + heads + (1.0 + block.gated) * width
-    forward = cast_s(tokens * inputs, c) + 3.0 * c.cast_launch_s
-    return forward, cast_s(tokens * outputs, c) + 3.0 * c.cast_launch_s
+    outputs = d + routed + heads + (1.0 + block.gated) * width
+    often = where(layout.zero > 2.5, 1.0, 1.0 / _micro_batches(layout, workload))
+    weights = often * _weights(shape, block, layout, expert)
+    forward = cast_s(tokens * inputs + weights, c) + 3.0 * c.cast_launch_s
+    low = 1.0 - precision.bf16_layers
+    return low * forward, low * (cast_s(tokens * outputs, c) + 3.0 * c.cast_launch_s)
+
+
+def _weights(shape: Shape, block: Block, layout: Layout, expert: Num) -> Num:
+    """Elements of the weights of a layer's quantised products on one rank, those of experts by their share `expert`."""
+    total: Num = 0.0
+    for matrix in shapes.matrices(shape, block, _held(block, layout)):
+        if matrix.kind == "router":
+            continue
+        routed = expert * maximum(block.n_experts, 1.0) / layout.ep
+        held = routed if matrix.kind == "experts" else matrix.copies
+        total = total + matrix.only(held * matrix.n * matrix.k)
+    return total
 
 
 def slower_network(domains: Num, stack: Stack) -> Num:
@@ -296,17 +355,16 @@ def _one_kind(
 ) -> dict[str, Num]:
     tokens = layout.micro_batch * workload.seq_len / layout.cp
     trainable = where(workload.trainable_fraction < 0.5, 0.0, 1.0)
-    products_f, products_b, modules = _products(shape, block, tokens, layout, machine, stack, trainable)
-    factor = where(precision.activation_bytes > 1.5, stack.sustained_high, stack.sustained)
+    products_f, products_b, modules = _kept_products(shape, block, tokens, layout, machine, precision, stack, trainable)
     attention_f, attention_b = _attention(block, layout, workload, machine, stack)
     scan_f, scan_b = _scan(block, tokens, layout, machine)
     memory_f, norms_f, activation_f = _traffic(shape, block, tokens, layout, precision, machine, stack)
-    cast_f, cast_b = _casts(shape, block, tokens, layout, machine)
+    cast_f, cast_b = _casts(shape, block, tokens, layout, workload, precision, machine, stack)
     tp = _tensor_parallel(shape, block, tokens, layout, precision, machine, stack)
     ep = _expert_parallel(shape, block, tokens, layout, precision, machine, stack)
     return {
-        "gemm_f": factor * products_f,
-        "gemm_b": factor * products_b,
+        "gemm_f": products_f,
+        "gemm_b": products_b,
         "attention_f": attention_f + scan_f,
         "attention_b": attention_b + scan_b,
         "memory_f": memory_f,
@@ -322,7 +380,7 @@ def _one_kind(
         "launches_f": _launches(block, layout, stack),
         "norms_f": norms_f,
         "activation_f": activation_f,
-        **{f"{name}_f": factor * modules.get(name, 0.0) for name in MODULES},
+        **{f"{name}_f": modules.get(name, 0.0) for name in MODULES},
     }
 
 

@@ -254,6 +254,9 @@ def machine(
     peak = format_peak(part, precision.gemm_format, fallbacks)
     weight_bytes = precision.weight_bytes if isinstance(precision, ServingPrecision) else None
     gemm, found = gemm_constants(part, _kernel_format(precision), calibration, weight_bytes, peak)
+    if isinstance(precision, Precision):
+        # Training scales operands in passes of its own; the casts behind `gemm` are those of serving kernels.
+        gemm = msgspec.structs.replace(gemm, cast_bytes=calibration.casts.get(precision.cast_kind, 0.0))
     high, _ = gemm_constants(part, high_format(part), calibration)
     narrow = isinstance(precision, ServingPrecision) and precision.kv_bytes < 1.5
     cache = "fp8" if narrow else high_format(part)

@@ -40,7 +40,7 @@ class _Saved(msgspec.Struct, frozen=True, kw_only=True):
 def _layer_bytes_per_token(
     shape: Shape, block: Block, layout: Layout, precision: Precision, stack: Stack, seq_len: Num
 ) -> _Saved:
-    d, r, a = shape.d_model, precision.residual_bytes, precision.activation_bytes
+    d, r, a = shape.d_model, precision.residual_bytes, precision.mean_activation_bytes
     v_dim = shapes.value_head_dim(block)
     split = where(layout.sequence_parallel > 0, layout.tp, 1.0)
     heads = ceil(block.n_heads / layout.tp)
@@ -143,7 +143,7 @@ def _states(
     states = precision.master_bytes + precision.moment_bytes
     # Frozen weights keep neither gradients nor states.
     return (
-        precision.weight_bytes * held(3.0),
+        precision.mean_weight_bytes * held(3.0),
         gradient * held(2.0) * trainable,
         states * held(1.0) * trainable * (1.0 - layout.offload_optimizer),
         gathered + spare,

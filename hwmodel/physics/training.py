@@ -284,7 +284,7 @@ def _owned(shape: Shape, layout: Layout, stack: Stack, shard: LayerShard) -> Num
 
 def _optimizer_s(machine: Machine, precision: Precision, layout: Layout, owned: Num) -> Num:
     """Seconds of the optimizer on the accelerator: every state of the `owned` parameters read and written once."""
-    states = 2.0 * (precision.master_bytes + precision.moment_bytes) + precision.weight_bytes
+    states = 2.0 * (precision.master_bytes + precision.moment_bytes) + precision.mean_weight_bytes
     per_param = states + 2.0 * precision.gradient_bytes
     return memory_bound_s(owned * per_param, machine.memory) * (1.0 - layout.offload_optimizer)
 

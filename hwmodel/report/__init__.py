@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hwmodel.report.compare import compare_csv, compare_markdown, compare_text
-    from hwmodel.report.figures import plan_figures, save_figures
+    from hwmodel.report.figures import compare_figures, plan_figures, save_figures
     from hwmodel.report.plan import plan_csv, plan_markdown, plan_text
     from hwmodel.report.values import values_csv, values_markdown, values_text
 
 _HOMES = {
     "compare_csv": "compare",
+    "compare_figures": "figures",
     "compare_markdown": "compare",
     "compare_text": "compare",
     "plan_csv": "plan",
@@ -25,6 +26,7 @@ _HOMES = {
 
 __all__ = [
     "compare_csv",
+    "compare_figures",
     "compare_markdown",
     "compare_text",
     "plan_csv",

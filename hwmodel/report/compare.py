@@ -4,46 +4,65 @@ from __future__ import annotations
 
 import csv
 import io
+from typing import Any
 
 from hwmodel.report import words
-from hwmodel.report.formats import break_even_words, penalty_words, precision_table
+from hwmodel.report.formats import (
+    KIND_WORDS,
+    evidence_table,
+    machine_table,
+    paid_words,
+    precision_table,
+    share_words,
+    speedup_words,
+    verdict_words,
+)
 from hwmodel.report.plan import command
-from hwmodel.solve.result import Plan
+from hwmodel.solve.result import Band, Plan
+
+RESOLUTION_WORDS = "a single pair resolves about 0.1 %"
+BANDS = ("speedup", "loss_gap_share", "pays_up_to_share", "pays_up_to_share_free")
+NUMBERS = ("train_days", "tokens_per_s", "mfu", "mfu_of_16_bit_peak", "peak_memory_bytes", "cost_usd", "energy_mwh")
 
 
-def compare_markdown(plan: Plan) -> str:
+def compare_markdown(plan: Plan, figure: str = "") -> str:
     """Formats side by side, each with its own best layout, and which wins."""
     return words.render(
         "compare.md.j2",
         plan=plan,
         precision_table=precision_table(plan.precisions),
+        machine_table=machine_table(plan.precisions),
+        evidence_table=evidence_table(plan.precisions),
         verdict=winner(plan),
+        figure=figure,
         command=command(plan, "compare", [row["precision"] for row in plan.precisions]),
     )
 
 
 def winner(plan: Plan) -> str:
-    """Which format wins, in a sentence."""
+    """One sentence for each format that a lead can repeat, the likeliest to win first."""
     rows = [row for row in plan.precisions if row["status"] == "ok"]
     if not rows:
         return "No format fits."
-    sure = [row for row in rows if row["verdict"].startswith("wins under every")]
-    if sure:
-        best = max(sure, key=lambda row: row["speedup"])
-        return (
-            f"{best['precision']} wins: {best['speedup']:.2f}x faster, more than its loss can cost under any law shown."
-        )
-    maybe = [row for row in rows if row["verdict"].startswith("wins only")]
-    if maybe:
-        best = max(maybe, key=lambda row: row["speedup"])
-        return (
-            f"Undecided: {best['precision']} is {best['speedup']:.2f}x faster, which pays for its loss only in the "
-            "lower part of the laws' band."
-        )
-    reference = next((row for row in rows if row["verdict"] == "reference"), rows[0])
-    if len(rows) == 1:
-        return f"Only {reference['precision']} can be run: nothing to compare it with."
-    return f"{reference['precision']} wins: no other format's speed-up pays for its loss."
+    others = [row for row in rows if row["verdict"] != "reference"]
+    if not others:
+        return f"Only {rows[0]['precision']} can be run: nothing to compare it with."
+    order = sorted(others, key=lambda row: -(row["probability_wins"] if row["probability_wins"] is not None else -1.0))
+    return " ".join(sentence(row) for row in order)
+
+
+def sentence(row: dict[str, Any]) -> str:
+    """`fp8 is 1.27x faster ..., which pays for a gap of up to 0.13 %; published pairs ...: undecided (51 %).`"""
+    name, faster = row["precision"], speedup_words(row["speedup"])
+    if row["pays_up_to_share"] is None:
+        gap = share_words(row["loss_gap_share"])
+        measured = f", its loss gap {gap} in published pairs" if row["loss_gap_share"] is not None else ""
+        return f"{name} is {faster} as fast{measured}; whether that pays is {verdict_words(row)}."
+    found, chance = row["evidence"], 100 * row["probability_wins"]
+    paid = f"which pays for a loss gap of up to {100 * row['pays_up_to_share'].value:.2f} %"
+    pairs = f"{found['pairs']} published pairs of {KIND_WORDS[found['kind']]} in {found['sources']} sources"
+    said = f"{pairs} say {share_words(row['loss_gap_share'])}"
+    return f"{name} is {faster} as fast, {paid}; {said}: {verdict_words(row)} (P of winning {chance:.0f} %)."
 
 
 def compare_text(plan: Plan) -> str:
@@ -52,9 +71,9 @@ def compare_text(plan: Plan) -> str:
     for row in plan.precisions:
         if row["status"] == "ok":
             lines.append(
-                f"  {row['precision']:<12}{words.days(row['train_days']):>12}{row['speedup']:>8.2f}x  "
-                f"{words.percent(row['mfu']):>7} MFU  {words.memory(row['peak_memory_bytes']):>10}  "
-                f"penalty {penalty_words(row)}; {break_even_words(row)}{row['verdict']}"
+                f"  {row['precision']:<12}{words.days(row['train_days']):>12}  {speedup_words(row['speedup']):<22} "
+                f"{words.percent(row['mfu_of_16_bit_peak']):>7} MFU  {words.memory(row['peak_memory_bytes']):>10}  "
+                f"gap {share_words(row['loss_gap_share'])}; pays up to {paid_words(row)}; {verdict_words(row)}"
             )
         else:
             lines.append(f"  {row['precision']:<12}{row['status']}: {row['reason']}")
@@ -62,18 +81,21 @@ def compare_text(plan: Plan) -> str:
 
 
 def compare_csv(plan: Plan) -> str:
-    """A row a format."""
+    """A row a format; bands as three columns."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    numbers = ["train_days", "speedup", "mfu", "peak_memory_bytes", "cost_usd"]
-    penalties = ["low", "high", "sun"]
-    writer.writerow(["precision", "status", *numbers, *(f"penalty_{name}" for name in penalties), "verdict"])
+    ends = [f"{name}_{end}" for name in BANDS for end in ("value", "low", "high")]
+    writer.writerow(["precision", "status", *NUMBERS, *ends, "probability_wins", "verdict", "verdict_free", "reason"])
     for row in plan.precisions:
         if row["status"] != "ok":
-            writer.writerow([row["precision"], row["status"], *[""] * 8, row["reason"]])
+            blanks = [""] * (len(NUMBERS) + len(ends) + 3)
+            writer.writerow([row["precision"], row["status"], *blanks, row["reason"]])
             continue
-        penalty = row["loss_penalty_nats"] or {}
-        cells = [words.number(row[name]) for name in numbers] + [penalty.get(name) for name in penalties]
+        cells = [words.number(row[name]) for name in NUMBERS]
+        for name in BANDS:
+            band: Band | None = row[name]
+            cells += [None, None, None] if band is None else [band.value, band.low, band.high]
+        cells.append(row["probability_wins"])
         shown = ["" if cell is None else repr(cell) for cell in cells]
-        writer.writerow([row["precision"], "ok", *shown, row["verdict"]])
+        writer.writerow([row["precision"], "ok", *shown, row["verdict"], row["verdict_free"], row["verdict_reason"]])
     return out.getvalue()

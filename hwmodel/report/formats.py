@@ -8,44 +8,132 @@ from hwmodel.report import words
 from hwmodel.report.words import table
 from hwmodel.solve.result import Band, Plan
 
+VERDICTS = {
+    "reference": "reference",
+    "pays": "pays",
+    "pays_unless_at_the_top": "pays, unless its loss is at the top of the band",
+    "within_noise": "undecided: the band holds both answers",
+    "does_not_pay": "does not pay",
+    "unknown": "unknown",
+}
+KIND_WORDS = {
+    "fp8": "FP8 and MXFP8",
+    "nvfp4-part": "NVFP4 with some layers in 16 bits",
+    "nvfp4-full": "NVFP4 in every linear",
+    "mxfp4": "MXFP4",
+}
+LAW_WORDS = {"kumar_2024": "Kumar et al. 2024", "sun_2025": "Sun et al. 2025"}
+
 
 def precision_table(rows: list[dict[str, Any]]) -> str:
-    """Formats side by side."""
-    out = []
+    """Formats side by side: speed, loss, what pays."""
+    header = ["precision", "time", "speed-up", "rent", "measured loss gap", "pays up to", "P(wins)", "verdict"]
+    return table(header, [_precision_cells(row) for row in rows])
+
+
+def _precision_cells(row: dict[str, Any]) -> list[str]:
+    if row["status"] != "ok":
+        return [row["precision"], row["status"], "", "", "", "", "", row["reason"]]
+    chance = row["probability_wins"]
+    return [
+        row["precision"], words.days(row["train_days"]), speedup_words(row["speedup"]), words.usd(row["cost_usd"]),
+        share_words(row["loss_gap_share"]), paid_words(row), words.DASH if chance is None else f"{100 * chance:.0f} %",
+        verdict_words(row),
+    ]  # fmt: skip
+
+
+def machine_table(rows: list[dict[str, Any]]) -> str:
+    """What each format does to the machine: rate, utilisation, memory, layout, energy."""
+    header = ["precision", "tokens/s", "MFU (16-bit peak)", "MFU (own peak)", "memory", "energy", "layout"]
+    cells = [
+        [
+            row["precision"], words.count(row["tokens_per_s"]), words.percent(row["mfu_of_16_bit_peak"]),
+            words.percent(row["mfu"]), words.memory(row["peak_memory_bytes"]), f"{words.plain(row['energy_mwh'])} MWh",
+            words.layout_words(row["layout"]),
+        ]
+        for row in rows if row["status"] == "ok"
+    ]  # fmt: skip
+    return table(header, cells)
+
+
+def evidence_table(rows: list[dict[str, Any]]) -> str:
+    """What the loss gap of each format rests on, with the laws beside it."""
+    cells = []
     for row in rows:
-        if row["status"] != "ok":
-            out.append([row["precision"], row["status"], "", "", "", "", "", row["reason"]])
+        if row["status"] != "ok" or row["verdict"] == "reference":
             continue
-        days: Band = row["train_days"]
-        out.append(
-            [
-                row["precision"], words.days(days), f"{row['speedup']:.2f}x", words.percent(row["mfu"]),
-                words.memory(row["peak_memory_bytes"]), words.usd(row["cost_usd"]), penalty_words(row),
-                break_even_words(row) + row["verdict"],
-            ]
-        )  # fmt: skip
-    header = ["precision", "time", "speed-up", "MFU (own peak)", "memory", "rent", "loss penalty (nats)", "verdict"]
-    return table(header, out)
+        found, speed = row["evidence"], row["speedup_published"]
+        pairs = words.DASH
+        if found is not None:
+            most = f"up to {words.count(found['largest_params'])} and {words.count(found['largest_tokens'])} tokens"
+            beyond = "; this run lies beyond" if found["beyond"] else ""
+            pairs = f"{KIND_WORDS[found['kind']]}: {found['pairs']} pairs, {found['sources']} sources, {most}{beyond}"
+        timed = words.DASH
+        if speed is not None:
+            timed = f"{speed['median']:.2f}x ({speed['low']:.2f} to {speed['high']:.2f}, {speed['pairs']} pairs)"
+        cells.append([row["precision"], pairs, timed, scenario_words(row["scenarios"]), served_words(row)])
+    header = ["precision", "published pairs of loss", "published speed-ups", "laws, as scenarios", "served afterwards"]
+    return table(header, cells) if cells else ""
 
 
-def penalty_words(row: dict[str, Any]) -> str:
-    """`0.0017 to 0.0074 (Kumar), 0.0006 (Sun)`."""
-    penalty = row["loss_penalty_nats"]
-    if penalty is None:
+def scenario_words(found: dict[str, Any]) -> str:
+    """`Kumar et al. 2024: 0.24 to 0.55 % (7.0 times 16 measured pairs)`."""
+    said = []
+    for law, one in found.items():
+        span = (
+            f"{100 * one['low']:.2f}"
+            if one["low"] == one["high"]
+            else f"{100 * one['low']:.2f} to {100 * one['high']:.2f}"
+        )
+        ratio = one["ratio_to_pairs"]
+        where = "in its range" if one["pairs_inside_fit"] else "outside its range"
+        checked = f" ({ratio:.2g} times the median of {one['pairs']} pairs {where})" if ratio is not None else ""
+        said.append(f"{LAW_WORDS[law]}: {span} %{checked}")
+    return "; ".join(said) or words.DASH
+
+
+def served_words(row: dict[str, Any]) -> str:
+    """What serving in the same format loses, against quantising a model trained in 16 bits."""
+    found = row["served_in"]
+    if found is None:
+        return words.DASH
+    after = loss_words(found["quantising_loss_nats"])
+    return f"{found['serving_precision']}: no further loss (quantised from 16 bits: {after})"
+
+
+def verdict_words(row: dict[str, Any]) -> str:
+    """The verdict at the size asked, and with size and tokens free where that differs."""
+    said = VERDICTS[row["verdict"]]
+    if row["verdict"] == "unknown" and row["verdict_reason"]:
+        return f"unknown: {row['verdict_reason']}"
+    if row["verdict_free"] not in (row["verdict"], "unknown"):
+        said += f"; with size and tokens free {VERDICTS[row['verdict_free']]}"
+    return said
+
+
+def speedup_words(speedup: Band) -> str:
+    """`1.27x (1.15 to 1.41)`."""
+    if speedup.low == speedup.high:
+        return f"{speedup.value:.2f}x"
+    return f"{speedup.value:.2f}x ({speedup.low:.2f} to {speedup.high:.2f})"
+
+
+def share_words(share: Band | None) -> str:
+    """`0.13 % (-0.07 to 0.49)`."""
+    if share is None:
         return "unknown"
-    if penalty["high"] == 0.0:
+    if share.low == share.high:
         return "0"
-    sun = f"; {penalty['sun']:.4f} (Sun)" if penalty["sun"] is not None else ""
-    return f"{penalty['low']:.4f} to {penalty['high']:.4f} (Kumar){sun}"
+    return f"{100 * share.value:.2f} % ({100 * share.low:.2f} to {100 * share.high:.2f})"
 
 
-def break_even_words(row: dict[str, Any]) -> str:
-    """`needs 1.02x to 1.34x: `, or nothing for the reference."""
-    needed = row.get("break_even_speedup")
-    if not needed or row["verdict"] == "reference":
-        return ""
-    ends = [f"{x:.2f}x" if x is not None else "no speed-up pays" for x in (needed["low"], needed["high"])]
-    return f"needs {ends[0]} to {ends[1]}: "
+def paid_words(row: dict[str, Any]) -> str:
+    """`0.13 %; 0.43 % with size and tokens free`."""
+    paid, free = row["pays_up_to_share"], row["pays_up_to_share_free"]
+    if paid is None:
+        return words.DASH
+    more = "" if free is None else f"; {100 * free.value:.2f} % free"
+    return f"{100 * paid.value:.2f} %{more}"
 
 
 def serving_table(plan: Plan) -> str:

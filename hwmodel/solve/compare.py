@@ -7,25 +7,35 @@ from typing import Any
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.physics.machine import format_peak
 from hwmodel.solve.plan import prepare, run, setting_of
-from hwmodel.solve.precisions import precision_rows
+from hwmodel.solve.precisions import lacking, precision_rows
 from hwmodel.solve.result import Plan
-from hwmodel.solve.setting import fleeted
+from hwmodel.solve.setting import Fleeted, fleeted
+from hwmodel.specs import Precision
 
 
 def compare(precision: str = "bf16,fp8", **given: Any) -> Plan:
-    """A plan in the first format whose `precisions` are the ones asked for. Raises InputError for a format that the
-    part lacks."""
+    """A plan in the first format that the part has, whose `precisions` are the ones asked for: a format that it lacks
+    is a row that says so. Raises InputError where it has none of them."""
     names = list(dict.fromkeys(name.strip() for name in precision.split(",") if name.strip()))
     if not names:
         raise InputError("--precision names no format; write it like bf16,fp8")
-    setting = fleeted(setting_of(precision=names[0], **given))
-    wanted = [setting.catalog.precision(name) for name in names]
-    for one in wanted:
-        format_peak(setting.part, one.gemm_format, one.fallback_formats)
+    plain = fleeted(setting_of(**given))
+    wanted = [plain.catalog.precision(name) for name in names]
+    first = _first(plain, wanted)
+    setting = plain if first.id == plain.precision.id else fleeted(setting_of(precision=first.id, **given))
     prepared = prepare(setting)
     solved = prepared.solved
     if solved is None:
         raise InputError("compare needs a fleet: add --gpus, like 512xH100")
-    return msgspec.structs.replace(run(prepared), precisions=precision_rows(setting, solved, wanted))
+    rows = precision_rows(setting, solved, prepared.model, prepared.lifetime, wanted)
+    return msgspec.structs.replace(run(prepared), precisions=rows)
+
+
+def _first(setting: Fleeted, wanted: list[Precision]) -> Precision:
+    """The first recipe that the part can run: the plan is made in it."""
+    missing = [lacking(setting, one) for one in wanted]
+    for one, why in zip(wanted, missing, strict=True):
+        if why is None:
+            return one
+    raise InputError(missing[0] or "no format can be run")

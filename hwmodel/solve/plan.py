@@ -291,7 +291,7 @@ def run(prepared: Prepared) -> Plan:
         shape=sides.shape_table(built, setting.request.seq_len),
         batch=sides.batch(setting, solved) if solved is not None else None,
         objectives=objectives,
-        precisions=precision_rows(fleeted(setting), solved) if solved is not None else [],
+        precisions=precision_rows(fleeted(setting), solved, model, lifetime) if solved is not None else [],
         alternatives=alternatives(fleeted(setting), solved) if solved is not None else {},
         curves=drawn,
         money=money(fleeted(setting), solved) if solved is not None else None,

@@ -1,87 +1,70 @@
-"""The same run in each format that the part has: time, memory, layout, money, and what the bits cost in loss."""
+"""The same run in each format: speed, memory, money, the measured loss gap, and whether the one pays for the other."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from hwmodel import laws
-from hwmodel.errors import HwModelError, InfeasibleError, InputError
-from hwmodel.laws.precision import training_penalty
+from hwmodel.catalog.calibrations import speedup_log_half_width
+from hwmodel.errors import HwModelError
+from hwmodel.laws.evidence import GapBand, gap_band
+from hwmodel.physics.machine import format_peak
 from hwmodel.predict.search import choice
 from hwmodel.predict.uncertainty import is_mixture
+from hwmodel.solve import break_even
 from hwmodel.solve.answers import answer, plan_layout
+from hwmodel.solve.demand import Life
 from hwmodel.solve.fleet import Fleet
+from hwmodel.solve.pairs import KUMAR, SUN, evidence_kind, loss_gaps, published_speed, scenarios
 from hwmodel.solve.result import Band, value_of
+from hwmodel.solve.serving_quality import quality
 from hwmodel.solve.setting import Fleeted, default_precision, step_width
-from hwmodel.solve.sizing import Sized, loss_model, with_repeats
-from hwmodel.specs import Precision
+from hwmodel.solve.sizing import LossModel, Sized
+from hwmodel.specs import Precision, ServingPrecision
 
 if TYPE_CHECKING:
     from hwmodel.solve.solved import Solved
 
-KUMAR, SUN, REPEATS = "kumar_2024", "sun_2025", "muennighoff_2023"
+__all__ = ["KUMAR", "REPEATS", "SUN", "precision_row", "precision_rows", "supported"]
 
-
-def loss_penalty(setting: Fleeted, precision: Precision, params: float, tokens: float) -> dict[str, Any] | None:
-    """Nats a token above bf16: the span of Kumar's three transports, and Sun's term; None where no law can carry it."""
-    if not precision.quantised:
-        return {"low": 0.0, "high": 0.0, "sun": 0.0, "outside_fit": False}
-    try:
-        found = training_penalty(
-            setting.law, setting.catalog.law(KUMAR), setting.catalog.law(SUN), params, tokens,
-            exponent_bits=precision.exponent_bits, mantissa_bits=precision.mantissa_bits,
-            scale_block=precision.scale_block,
-        )  # fmt: skip
-    except InputError:
-        return None
-    return {
-        "low": float(found.low),
-        "high": float(found.high),
-        "sun": None if found.sun is None else float(found.sun),
-        "outside_fit": found.outside_fit,
-    }
-
-
-def _extra_tokens(setting: Fleeted, sized: Sized, penalty_nats: float) -> float | None:
-    """Factor on the tokens that regains a loss at the same size; None where no amount of data does."""
-    if sized.loss is None:
-        return None
-    try:
-        target = value_of(sized.loss) - penalty_nats
-        unique = setting.request.unique_tokens
-        if unique is None:
-            return float(laws.tokens_for_loss(setting.law, sized.n, target)) / sized.d
-        repeats = loss_model(setting.law, setting.catalog.law(REPEATS), unique, setting.request.seed)
-        return with_repeats(repeats, target, sized.n, None)[1] / sized.d
-    except InfeasibleError:
-        return None
+REPEATS = "muennighoff_2023"
+# Recipes that a plan leaves to `compare`: variants of one that it shows, and those that no production run has used.
+VARIANTS = ("fp8-delayed", "fp8-row", "fp8-states", "nvfp4-full", "mxfp4")
 
 
 def supported(setting: Fleeted) -> list[Precision]:
     """Training recipes whose GEMM format the part has, bf16 (or fp16) first."""
-    part = setting.part
-    first = default_precision(part)
+    first = default_precision(setting.part)
     own = [
-        p
-        for p in setting.catalog.precisions()
-        if any(part.peak_dense_flop_per_s.get(name) for name in (p.gemm_format, *p.fallback_formats))
-        and part.peak_dense_flop_per_s.get(p.gemm_format, 0.0) is not None  # None: the hardware lacks it
-        and (p.quantised or p.id == first)
-    ]
+        p for p in setting.catalog.precisions()
+        if lacking(setting, p) is None and p.id not in VARIANTS and (p.quantised or p.id == first)
+    ]  # fmt: skip
     return sorted(own, key=lambda p: p.id != first)
 
 
+def lacking(setting: Fleeted, precision: Precision) -> str | None:
+    """Why the part cannot run a recipe, None where it can."""
+    try:
+        format_peak(setting.part, precision.gemm_format, precision.fallback_formats)
+    except HwModelError as error:
+        return str(error)
+    return None
+
+
 def precision_row(setting: Fleeted, solved: Solved, precision: Precision) -> dict[str, Any]:
-    """One precision of a comparison: the layout is chosen anew."""
+    """One precision of a comparison: the layout is chosen anew. `lacking` and `unfit` rows say why."""
     row: dict[str, Any] = {"precision": precision.id, "title": precision.title}
+    missing = lacking(setting, precision)
+    if missing is not None:
+        return {**row, "status": "lacking", "reason": missing}
     try:
         fleet = Fleet(setting, solved.fleet.accelerators, precision, setting.machine_for(precision))
         evaluation = fleet.evaluate(solved.at.shape, solved.sized.n)
     except HwModelError as error:
-        return {**row, "status": "refused", "reason": str(error)}
+        return {**row, "status": "unfit", "reason": str(error)}
     best = int(evaluation.best[0])
     if best < 0:
-        return {**row, "status": "infeasible", "reason": "no layout fits"}
+        return {**row, "status": "unfit", "reason": "no layout fits"}
     found = choice(evaluation, best, fleet.machine, precision, setting.stack)
     width = step_width(setting, precision, is_mixture(solved.at.shape), fleet.accelerators)
     rate = None
@@ -93,49 +76,159 @@ def precision_row(setting: Fleeted, solved: Solved, precision: Precision) -> dic
         **row,
         "status": "ok",
         "train_days": got.train_days,
+        "tokens_per_s": got.tokens_per_s,
         "mfu": got.mfu,
+        "mfu_of_16_bit_peak": _mfu_of_reference(setting, fleet, got.mfu),
         "peak_memory_bytes": got.peak_memory_bytes,
         "cost_usd": got.cost_usd,
+        "energy_mwh": got.energy_mwh,
         "layout": plan_layout(found),
-        "loss_penalty_nats": loss_penalty(setting, precision, solved.sized.n, solved.sized.d),
+        "bf16_layers": precision.bf16_layers,
     }
 
 
-def precision_rows(setting: Fleeted, solved: Solved, wanted: list[Precision] | None = None) -> list[dict[str, Any]]:
-    """A row each, with the speed-up over the reference, the speed-up it needs to pay its loss back, and the verdict.
+def _mfu_of_reference(setting: Fleeted, fleet: Fleet, mfu: Any) -> Band:
+    """MFU over the peak of 16-bit products, which tells formats apart as their speeds do."""
+    peak = format_peak(setting.part, default_precision(setting.part))
+    found: Band = mfu.scaled(fleet.peak_flop_per_s / peak)
+    return found
 
-    The reference is the first format without a loss penalty (bf16, fp16), else the first that fits.
-    """
-    rows = [precision_row(setting, solved, p) for p in (wanted or supported(setting))]
-    fitting = [row for row in rows if row["status"] == "ok"]
-    lossless = [row for row in fitting if (row["loss_penalty_nats"] or {}).get("high") == 0.0]
-    for row in fitting:
-        base = (lossless or fitting)[0]
-        row["speedup"] = _days(base) / _days(row)
-        row.update(_verdict(setting, solved.sized, row, base))
+
+def precision_rows(
+    setting: Fleeted, solved: Solved, model: LossModel, lifetime: Life | None, wanted: list[Precision] | None = None
+) -> list[dict[str, Any]]:
+    """A row each: the speed-up over the reference, the gap of published pairs, what gap the speed-up pays for, and the
+    verdict. The reference is the first recipe of 16 bits with full optimizer states, else the first that fits."""
+    recipes = wanted or supported(setting)
+    rows = [precision_row(setting, solved, p) for p in recipes]
+    fitting = [(row, p) for row, p in zip(rows, recipes, strict=True) if row["status"] == "ok"]
+    if not fitting:
+        return rows
+    base, base_recipe = next(((row, p) for row, p in fitting if evidence_kind(p) == "16-bit"), fitting[0])
+    for row, precision in fitting:
+        row.update(_against(setting, solved, model, lifetime, row, precision, base, base_recipe))
     return rows
 
 
-def _days(row: dict[str, Any]) -> float:
-    days: Band = row["train_days"]
-    return days.value
-
-
-def _verdict(setting: Fleeted, sized: Sized, row: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
-    penalty, free = row["loss_penalty_nats"], base["loss_penalty_nats"]
-    if penalty is None or free is None or sized.loss is None:
-        return {"break_even_speedup": None, "verdict": "unknown: no law gives the loss of these bits"}
-    known = [end for end in ("low", "high", "sun") if penalty[end] is not None and free[end] is not None]
-    ends = [penalty[end] - free[end] for end in known]
-    cheap = _extra_tokens(setting, sized, max(min(ends), 0.0))
-    dear = _extra_tokens(setting, sized, max(ends))
-    needed = {"low": cheap, "high": dear}
+def _against(
+    setting: Fleeted,
+    solved: Solved,
+    model: LossModel,
+    lifetime: Life | None,
+    row: dict[str, Any],
+    precision: Precision,
+    base: dict[str, Any],
+    base_recipe: Precision,
+) -> dict[str, Any]:
+    """What one recipe gains and loses against the reference."""
+    sized, kind = solved.sized, evidence_kind(precision)
+    speedup = _speedup(setting, row, base)
+    out: dict[str, Any] = {
+        "speedup": speedup,
+        "speedup_published": None if row is base else published_speed(setting.catalog.precision_pairs(), precision),
+        **_gap(setting, sized, kind),
+        "scenarios": scenarios(setting, precision, sized),
+        "served_in": served_in(setting, precision, sized, mixture=is_mixture(solved.at.shape)),
+        "pays_up_to_share": None,
+        "pays_up_to_share_free": None,
+        "tokens_factor": None,
+        "probability_wins": None,
+        "verdict": "reference" if row is base else "unknown",
+        "verdict_free": "reference" if row is base else "unknown",
+        "verdict_reason": "",
+    }
     if row is base:
-        verdict = "reference"
-    elif dear is not None and row["speedup"] > dear:
-        verdict = "wins under every law of the band"
-    elif cheap is not None and row["speedup"] > cheap:
-        verdict = "wins only if the loss penalty lies in the lower part of the band"
-    else:
-        verdict = "does not pay its loss back"
-    return {"break_even_speedup": needed, "verdict": verdict}
+        return out
+    if evidence_kind(base_recipe) != "16-bit":
+        return {**out, "verdict_reason": "no recipe of 16 bits stands beside it to measure a gap against"}
+    band = _band(setting, sized, kind)
+    if band is None:
+        return {**out, "verdict_reason": "no published pair gives the loss of such a recipe"}
+    loss = break_even.worth(sized)
+    if loss is None:
+        law = setting.law.id
+        return {**out, "verdict_reason": f"{law} gives this model no loss: what the time saved is worth is not known"}
+    return {**out, **_break_even(model, lifetime, sized, loss, speedup, band, out["loss_gap_share"])}
+
+
+def _speedup(setting: Fleeted, row: dict[str, Any], base: dict[str, Any]) -> Band:
+    """Time of the reference over that of the recipe; the errors of the two are common, so its band is its own."""
+    value = row["tokens_per_s"].value / base["tokens_per_s"].value
+    if row is base:
+        return Band(1.0, 1.0, 1.0)
+    return Band.around(value, speedup_log_half_width())
+
+
+def _band(setting: Fleeted, sized: Sized, kind: str) -> GapBand | None:
+    return gap_band(_gaps(setting), kind, sized.n, sized.d)
+
+
+def _gaps(setting: Fleeted) -> Any:
+    return loss_gaps(setting.catalog.precision_pairs())
+
+
+def _gap(setting: Fleeted, sized: Sized, kind: str) -> dict[str, Any]:
+    """The measured band of a kind of recipe, as a share of the loss and in nats, and what it rests on."""
+    if kind == "16-bit":
+        zero = Band(0.0, 0.0, 0.0)
+        return {"loss_gap_share": zero, "loss_gap_nats": zero, "evidence": None}
+    band = _band(setting, sized, kind)
+    if band is None:
+        return {"loss_gap_share": None, "loss_gap_nats": None, "evidence": None}
+    share = Band(band.value, band.low, band.high)
+    loss = break_even.worth(sized)
+    return {
+        "loss_gap_share": share,
+        "loss_gap_nats": None if loss is None else share.scaled(loss),
+        "evidence": {
+            "kind": kind, "pairs": band.pairs, "sources": band.sources, "largest_params": band.largest_params,
+            "largest_tokens": band.largest_tokens, "beyond": band.beyond,
+        },
+    }  # fmt: skip
+
+
+def _break_even(
+    model: LossModel, lifetime: Life | None, sized: Sized, loss: float, speedup: Band, band: GapBand, gap: Band
+) -> dict[str, Any]:
+    """Gaps that the speed-up pays for, and the verdicts at the size asked and with size and tokens free."""
+
+    def fixed(s: float) -> float:
+        """At the size asked, as a share of the loss."""
+        return break_even.gap_at_fixed_size(model, sized.n, sized.d, s) / loss
+
+    def free(s: float) -> float | None:
+        """With size and tokens free, under the objective asked."""
+        if lifetime is not None:
+            found = break_even.gap_over_a_life(model, lifetime, s)
+        else:
+            found = break_even.gap_with_size_free(model, loss, s)
+        return None if found is None else found / loss
+
+    at_size, released = break_even.over_band(speedup, fixed), break_even.over_band(speedup, free)
+    assert at_size is not None
+    return {
+        "pays_up_to_share": at_size,
+        "pays_up_to_share_free": released,
+        "tokens_factor": break_even.factors(model, sized, gap.scaled(loss)),
+        "probability_wins": break_even.probability_wins(band, speedup, fixed),
+        "verdict": break_even.verdict(gap, at_size.value),
+        "verdict_free": "unknown" if released is None else break_even.verdict(gap, released.value),
+    }
+
+
+def served_in(setting: Fleeted, precision: Precision, sized: Sized, *, mixture: bool) -> dict[str, Any] | None:
+    """The serving recipe of the same format: trained in it, a model loses nothing more by being served in it, and this
+    is what quantising a model trained in 16 bits would lose; None where no serving recipe matches."""
+    if not precision.quantised:
+        return None
+    recipe = _same_format(tuple(setting.catalog.serving_precisions()), precision.gemm_format, precision.weight_bytes)
+    if recipe is None:
+        return None
+    after = quality(recipe, sized.n, sized.d, mixture=mixture)
+    return {"serving_precision": recipe.id, "further_loss_nats": 0.0, "quantising_loss_nats": after.loss_nats}
+
+
+@cache
+def _same_format(recipes: tuple[ServingPrecision, ...], gemm: str, weight_bytes: float) -> ServingPrecision | None:
+    same = [r for r in recipes if r.gemm_format == gemm and not r.weight_only]
+    return min(same, key=lambda r: abs(r.weight_bytes - weight_bytes), default=None)

@@ -162,5 +162,8 @@ class KernelCalibration(msgspec.Struct, frozen=True, kw_only=True):
     scale_out: dict[str, dict[str, float]]  # by fabric
     power_watts: dict[str, float] = {}  # by family: watts a dense bf16 TFLOP/s of the part whose kernels were measured
     power_exponent: float = 0.0
+    casts: dict[
+        str, float
+    ] = {}  # bytes moved to cast one operand of a training step for all its uses, by kind of recipe
     code_version: str = ""
     fitted_on: str = ""

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from hwmodel.ops import Num, maximum
+
+# delayed: one scale a tensor from the steps before; tensor: from this one; row: one a row, operands scaled along both
+# of their sides; block: 1 x 128 and 128 x 128; mx: 32 along both sides; four-bit: 16 or 32, Hadamard transforms beside.
+CASTS = ("delayed", "tensor", "row", "block", "mx", "four-bit")
+
 
 class Precision(msgspec.Struct, frozen=True, kw_only=True):
     """A training recipe: which format each tensor class is kept and multiplied in. Bytes count one element.
@@ -30,10 +36,36 @@ class Precision(msgspec.Struct, frozen=True, kw_only=True):
     exponent_bits: float = 8.0
     mantissa_bits: float = 7.0
     fallback_formats: tuple[str, ...] = ()  # tried in order when a part lists no peak for gemm_format (mxfp8 -> fp8)
+    bf16_layers: float = 0.0  # share of the layers whose products, weights and saved inputs stay in 16 bits
+    casts: str = ""  # how operands are scaled, where the blocks do not say it: one of CASTS
 
     @property
     def quantised(self) -> bool:
         return self.scale_block > 0
+
+    @property
+    def cast_kind(self) -> str:
+        """How operands are brought into the format: as stated, else by the elements that share a scale."""
+        if self.casts or not self.quantised:
+            return self.casts
+        if self.scale_block == float("inf"):
+            return "tensor"
+        if self.scale_block > 64.0:
+            return "block"
+        return "four-bit" if self.mantissa_bits < 1.5 else "mx"
+
+    @property
+    def mean_weight_bytes(self) -> Num:
+        """Bytes of a weight that the products read, over all layers."""
+        return self._mean(self.weight_bytes)
+
+    @property
+    def mean_activation_bytes(self) -> Num:
+        """Bytes of a saved input, over all layers."""
+        return self._mean(self.activation_bytes)
+
+    def _mean(self, low: Num) -> Num:
+        return low + self.bf16_layers * maximum(2.0 - low, 0.0)
 
 
 class ServingPrecision(msgspec.Struct, frozen=True, kw_only=True):

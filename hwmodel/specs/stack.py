@@ -30,6 +30,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     score_passes: Num = 5.0  # times that an unfused forward pass moves each attention score
     memory_passes: Num = 1.0  # traffic of element-wise operations over that of the fused minimum
     accumulate_passes: Num = 0.7  # share of the gradient accumulation's traffic that wgrad products do not hide
+    expert_casts: Num = 1.0  # share of the casts of experts' operands that are not fused into kernels around them
     grouped: Num = 0.0  # efficiency of experts' products over plain ones; 0: that of the inference kernels measured
     imbalance: Num = 1.2  # busiest expert-parallel rank over the mean
 

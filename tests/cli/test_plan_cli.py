@@ -93,7 +93,7 @@ def test_notes_go_to_stderr_and_can_be_silenced() -> None:
         (("plan", "--loss-like", "70B@1.4T", "--loss-factor", "0.9"), 3, "floor is 1.817"),
         (("plan", "--tokns", "1T"), 2, "No such option"),
         (("plann",), 2, "unknown command 'plann'"),
-        (("compare", "--gpus", "64xA100", "--tokens", "100B"), 2, "cannot compute in fp8"),
+        (("compare", "--gpus", "64xA100", "--tokens", "100B", "--precision", "fp8"), 2, "cannot compute in fp8"),
     ],
 )
 def test_exit_codes_and_one_line(words: tuple[str, ...], code: int, said: str) -> None:
@@ -142,10 +142,11 @@ def test_compare_shows_both_formats() -> None:
     assert done.returncode == 0
     rows = json.loads(done.stdout)["precisions"]
     assert [row["precision"] for row in rows] == ["bf16", "fp8"]
-    assert rows[1]["speedup"] > 1.0
-    penalty = rows[1]["loss_penalty_nats"]
-    assert 0 < penalty["low"] < penalty["high"]
-    assert rows[1]["verdict"]
+    assert 1.0 < rows[1]["speedup"]["low"] < rows[1]["speedup"]["value"] < rows[1]["speedup"]["high"]
+    gap = rows[1]["loss_gap_share"]
+    assert gap["low"] <= 0.0 < gap["value"] < gap["high"] < 0.006
+    assert rows[1]["verdict"] in ("pays", "pays_unless_at_the_top", "within_noise")
+    assert rows[1]["evidence"]["sources"] == 4
 
 
 def test_no_heavy_import_for_a_plan() -> None:

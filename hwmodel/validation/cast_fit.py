@@ -1,0 +1,190 @@
+"""Fits what scaling the operands of low-precision training costs, on published pairs of speed; sources left out.
+
+One constant a kind of recipe: the bytes that a training step moves to bring one operand into its format, for all
+products that read it. Its prior is a count of reads and writes; its evidence the measured speed of a recipe over that
+of 16 bits in the same run. The pairs also give the interval of a speed-up, narrower than that of a step: errors of the
+two formats are common.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import msgspec
+import numpy as np
+import yaml
+
+import hwmodel
+from hwmodel.catalog import load_catalog
+from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
+from hwmodel.catalog.stacks import stack_id, training_calibration, training_stack
+from hwmodel.errors import HwModelError, InputError
+from hwmodel.physics.machine import machine
+from hwmodel.predict.training import TrainingRun, default_batch_seqs, predict_training
+from hwmodel.specs import Precision
+
+YEAR = 2025.5  # of the software behind the pairs
+# Reads and writes of one operand in bytes an element: an amax pass where scales are of this step, then read 2 and
+# write 1 for each layout that the products want (rows and columns); Hadamard transforms read once more.
+COUNTED = {"delayed": 5.0, "tensor": 7.0, "row": 10.0, "block": 8.0, "mx": 7.0, "four-bit": 9.0}
+PRIOR_SD = 0.5  # natural log: kernels reach a half to all of the bandwidth
+PAIR_SD = 0.07  # natural log of a measured speed-up about its prediction
+GRID = tuple(float(b) for b in np.geomspace(1.0, 64.0, 13))
+RECOMPUTE = {"none": 0.0, "selective": 1.0, "full": 2.0}
+Z80 = 1.2815515655446004
+
+
+class SpeedPair(msgspec.Struct, frozen=True, kw_only=True):
+    """One published speed-up with its predictions: at each traffic of GRID, by recipe `kind`."""
+
+    id: str
+    source: str
+    recipe: str
+    kind: str
+    measured: float
+    predicted: tuple[float, ...]
+
+    def error(self, traffic: float) -> float:
+        """ln(measured over predicted) at this traffic [bytes an element]."""
+        return math.log(self.measured) - float(np.interp(math.log(traffic), np.log(GRID), np.log(self.predicted)))
+
+
+def pairs_file() -> Path:
+    """The published pairs with their settings."""
+    return calibrations_dir().parent / "runs" / "precision_speed.csv"
+
+
+@cache
+def speed_pairs() -> tuple[SpeedPair, ...]:
+    """Every pair that can be predicted. InputError names one that cannot."""
+    with pairs_file().open(encoding="utf-8", newline="") as stream:
+        return tuple(_pair(row) for row in csv.DictReader(stream))
+
+
+def _pair(row: dict[str, str]) -> SpeedPair:
+    try:
+        low = load_catalog().precision(row["recipe"])
+        base = predict_training(_run(row, load_catalog().precision(row["baseline"]), None)).step_s
+        steps = [predict_training(_run(row, low, traffic)).step_s for traffic in GRID]
+    except HwModelError as error:
+        raise InputError(f"{pairs_file().name}: {row['id']}: {error}") from error
+    return SpeedPair(
+        id=row["id"], source=row["source"], recipe=low.id, kind=low.cast_kind, measured=float(row["speedup"]),
+        predicted=tuple(base / step for step in steps),
+    )  # fmt: skip
+
+
+def _run(row: dict[str, str], precision: Precision, traffic: float | None) -> TrainingRun:
+    """The run of one row in a recipe, with the traffic of its casts where one is tried."""
+    catalog, constants = load_catalog(), kernel_calibration()
+    if traffic is not None:
+        constants = msgspec.structs.replace(constants, casts={precision.cast_kind: traffic})
+    part = catalog.part(row["part"])
+    name = stack_id(row["framework"], YEAR, training_calibration(), part.family, precision.gemm_format)
+    fixed: dict[str, float | tuple[float, ...]] = {}
+    for key in ("tp", "pp", "ep", "micro_batch", "zero"):
+        if row.get(key):
+            fixed[key] = float(row[key])
+    if row["recompute"]:
+        fixed["recompute"] = RECOMPUTE[row["recompute"]]
+    count, seq_len = float(row["accelerators"]), float(row["seq_len"])
+    batch = float(row["global_batch_seqs"]) if row["global_batch_seqs"] else default_batch_seqs(count, seq_len, fixed)
+    return TrainingRun(
+        shape=catalog.model(row["model"]), machine=machine(part, catalog.default_system(part), precision, constants),
+        precision=precision, stack=training_stack(name, part.family), accelerators=count, seq_len=seq_len,
+        global_batch_seqs=batch, fixed=fixed,
+    )  # fmt: skip
+
+
+def fit(pairs: Sequence[SpeedPair]) -> dict[str, float]:
+    """Traffic by kind: least squares about the prior, sources weighted alike; kinds without pairs keep their prior."""
+    tried = np.geomspace(GRID[0], GRID[-1], 601)
+    found = {}
+    for kind, counted in COUNTED.items():
+        own = [pair for pair in pairs if pair.kind == kind]
+        sizes = {source: sum(pair.source == source for pair in own) for source in {pair.source for pair in own}}
+        cost = (np.log(tried / counted) / PRIOR_SD) ** 2
+        for pair in own:
+            errors = np.array([pair.error(float(t)) for t in tried]) / PAIR_SD
+            cost = cost + 2.0 * (np.sqrt(1.0 + errors * errors) - 1.0) / math.sqrt(sizes[pair.source])
+        found[kind] = float(tried[int(np.argmin(cost))])
+    return found
+
+
+def left_out(pairs: Sequence[SpeedPair]) -> dict[str, list[float]]:
+    """ln(measured over predicted) of each source under constants that have not seen it."""
+    out: dict[str, list[float]] = {}
+    for source in sorted({pair.source for pair in pairs}):
+        constants = fit([pair for pair in pairs if pair.source != source])
+        out[source] = [pair.error(constants[pair.kind]) for pair in pairs if pair.source == source]
+    return out
+
+
+def spread(errors: dict[str, list[float]]) -> float:
+    """Half-width (natural log) that holds 80 % of left-out pairs, sources weighted alike."""
+    weighted = sorted((abs(e), 1.0 / len(rows)) for rows in errors.values() for e in rows)
+    reached, target = 0.0, 0.8 * sum(weight for _, weight in weighted)
+    for error, weight in weighted:
+        reached += weight
+        if reached >= target:
+            return error
+    return weighted[-1][0]
+
+
+def document() -> dict[str, Any]:
+    """The content of casts.yaml."""
+    pairs = speed_pairs()
+    constants, errors = fit(pairs), left_out(speed_pairs())
+    single = dict.fromkeys(COUNTED, 7.0)
+    return {
+        "bytes_per_element": constants,
+        "speedup_log_half_width": spread(errors),
+        "counted": COUNTED,
+        "fitted_on": f"{len(pairs)} pairs in {len(errors)} sources (catalogs/runs/precision_speed.csv)",
+        "accuracy": {
+            "source left out": _figures(errors),
+            "no casts": _figures(_at(pairs, dict.fromkeys(COUNTED, GRID[0]))),
+            "one traffic for every recipe": _figures(_at(pairs, single)),
+            "counted, not fitted": _figures(_at(pairs, COUNTED)),
+        },
+        "residuals": {pair.id: pair.error(constants[pair.kind]) for pair in pairs},
+        "code_version": hwmodel.__version__,
+    }
+
+
+def _at(pairs: Sequence[SpeedPair], constants: dict[str, float]) -> dict[str, list[float]]:
+    out: dict[str, list[float]] = {}
+    for pair in pairs:
+        out.setdefault(pair.source, []).append(pair.error(constants[pair.kind]))
+    return out
+
+
+def _figures(errors: dict[str, list[float]]) -> dict[str, float]:
+    """Median size and sign of errors over sources, and the half-width of 80 %."""
+    middles = [median(rows) for rows in errors.values()]
+    return {
+        "median_abs_log": median(abs(m) for m in middles),
+        "median_signed_log": median(middles),
+        "half_width_80": spread(errors),
+    }
+
+
+def write(directory: Path | None = None) -> dict[str, Any]:
+    """Fit and write casts.yaml; gives the accuracy."""
+    plain = _rounded(document())
+    target = (directory or calibrations_dir()) / "casts.yaml"
+    text = yaml.safe_dump(plain, sort_keys=False, width=110)
+    target.write_text("# Written by `hwmodel calibrate --casts`.\n" + text, encoding="utf-8")
+    return dict(plain["accuracy"])
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _rounded(v) for k, v in value.items()}
+    return float(f"{value:.4g}") if isinstance(value, float) else value
