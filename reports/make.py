@@ -10,9 +10,10 @@ import re
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import hwmodel as hm
-from hwmodel.report import plan_figures, plan_markdown, save_figures
+from hwmodel.report import compare_figures, compare_markdown, plan_figures, plan_markdown, save_figures
 
 HERE = Path(__file__).resolve().parent
 EXAMPLES: dict[str, dict[str, str]] = {
@@ -20,18 +21,36 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "100xA100-30d": {"gpus": "100xA100", "time": "30d"},
     "512xH100-like-70B-serving-20T": {"gpus": "512xH100", "loss_like": "70B@1.4T", "inference_tokens": "20T"},
     "64xB200-8B": {"gpus": "64xB200", "params": "8B", "tokens": "1T"},
+    "quantising-llama-2-70b": {"gpus": "2048xB200", "params": "70B", "tokens": "2T", "inference_tokens": "10T"},
 }
+# Which precision: the same run in each format.
+COMPARISONS: dict[str, dict[str, str]] = {
+    "formats-8B-128xB200": {"gpus": "128xB200", "params": "8B", "tokens": "1T", "seq_len": "8192"},
+    "formats-70B-1024xB200": {"gpus": "1024xB200", "params": "70B", "tokens": "1.4T", "seq_len": "8192"},
+    "formats-405B-4096xGB200": {"gpus": "4096xGB200", "params": "405B", "tokens": "15.6T", "seq_len": "8192"},
+    "formats-mixtral-256xB200": {"gpus": "256xB200", "model": "mixtral-8x7b", "tokens": "1T"},
+}
+RECIPES = "bf16,fp8,mxfp8,nvfp4"
 NUMBER = re.compile(r"\d[\d,]*\.?\d*(?:e[+-]?\d+)?")
 
 
-def write(name: str, question: dict[str, str]) -> None:
-    """One report with its figures."""
-    found = hm.plan(**question)
+def made(name: str) -> tuple[str, dict[str, Any]]:
+    """The text of one report and its figures, not yet written."""
     path = HERE / f"{name}.md"
+    if name in COMPARISONS:
+        compared = hm.compare(**COMPARISONS[name], precision=RECIPES)
+        drawn = compare_figures(compared, path)
+        return compare_markdown(compared, next((file.name for file, _ in drawn.values()), "")), drawn
+    found = hm.plan(**EXAMPLES[name])
     drawn = plan_figures(found, path)
-    text = plan_markdown(found, {key: file.name for key, (file, _) in drawn.items()})
+    return plan_markdown(found, {key: file.name for key, (file, _) in drawn.items()}), drawn
+
+
+def write(name: str) -> None:
+    """One report with its figures."""
+    text, drawn = made(name)
     save_figures(drawn)
-    path.write_text(text, encoding="utf-8")
+    (HERE / f"{name}.md").write_text(text, encoding="utf-8")
 
 
 def requoted(readme: str, report: str) -> str:
@@ -67,11 +86,9 @@ def numbers(text: str) -> list[float]:
     return [float(n.replace(",", "")) for n in NUMBER.findall("\n".join(kept))]
 
 
-def differences(name: str, question: dict[str, str]) -> list[str]:
+def differences(name: str) -> list[str]:
     """Where the stored report and a fresh one disagree."""
-    found = hm.plan(**question)
-    drawn = plan_figures(found, HERE / f"{name}.md")
-    fresh = numbers(plan_markdown(found, {key: file.name for key, (file, _) in drawn.items()}))
+    fresh = numbers(made(name)[0])
     stored = numbers((HERE / f"{name}.md").read_text(encoding="utf-8"))
     if len(fresh) != len(stored):
         return [f"{name}: {len(stored)} numbers stored, {len(fresh)} now"]
@@ -81,13 +98,13 @@ def differences(name: str, question: dict[str, str]) -> list[str]:
 def main() -> int:
     """Exit 1 when --check finds a difference."""
     if "--check" not in sys.argv[1:]:
-        for name, question in EXAMPLES.items():
-            write(name, question)
+        for name in (*EXAMPLES, *COMPARISONS):
+            write(name)
         readme = HERE.parent / "README.md"
         quoted = (HERE / f"{next(iter(EXAMPLES))}.md").read_text(encoding="utf-8")
         readme.write_text(requoted(readme.read_text(encoding="utf-8"), quoted), encoding="utf-8")
         return 0
-    found = [line for name, question in EXAMPLES.items() for line in differences(name, question)]
+    found = [line for name in (*EXAMPLES, *COMPARISONS) for line in differences(name)]
     print("\n".join(found) or "reports agree")
     return 1 if found else 0
 

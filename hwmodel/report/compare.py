@@ -53,7 +53,7 @@ def winner(plan: Plan) -> str:
 
 def sentence(row: dict[str, Any]) -> str:
     """`fp8 is 1.27x faster ..., which pays for a gap of up to 0.13 %; published pairs ...: undecided (51 %).`"""
-    name, faster = row["precision"], speedup_words(row["speedup"])
+    name, faster = row["precision"], speedup_words(row["speedup"]) + _beyond_published(row)
     if row["pays_up_to_share"] is None:
         gap = share_words(row["loss_gap_share"])
         measured = f", its loss gap {gap} in published pairs" if row["loss_gap_share"] is not None else ""
@@ -63,6 +63,17 @@ def sentence(row: dict[str, Any]) -> str:
     pairs = f"{found['pairs']} published pairs of {KIND_WORDS[found['kind']]} in {found['sources']} sources"
     said = f"{pairs} say {share_words(row['loss_gap_share'])}"
     return f"{name} is {faster} as fast, {paid}; {said}: {verdict_words(row)} (P of winning {chance:.0f} %)."
+
+
+def _beyond_published(row: dict[str, Any]) -> str:
+    """What to say of a predicted speed-up that no published pair of its recipe reaches."""
+    found = row["speedup_published"]
+    if found is None or found["low"] <= row["speedup"].value <= found["high"]:
+        return ""
+    side = "above" if row["speedup"].value > found["high"] else "below"
+    return (
+        f" as predicted, {side} each of {found['pairs']} published pairs ({found['low']:.2f} to {found['high']:.2f}x),"
+    )
 
 
 def compare_text(plan: Plan) -> str:

@@ -26,12 +26,14 @@ def maker() -> Any:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in REPORTS.glob("*.md")))
 def test_example_budgets_are_those_of_this_version(name: str) -> None:
-    module = maker()
-    assert module.differences(name, module.EXAMPLES[name]) == []
+    assert maker().differences(name) == []
 
 
-def test_four_examples_are_kept() -> None:
-    assert len(list(REPORTS.glob("*.md"))) == 4
+def test_every_example_is_kept_and_short() -> None:
+    module, kept = maker(), {path.stem for path in REPORTS.glob("*.md")}
+    assert kept == {*module.EXAMPLES, *module.COMPARISONS}
+    for name in module.COMPARISONS:
+        assert len((REPORTS / f"{name}.md").read_text(encoding="utf-8").split()) <= 2000
 
 
 def test_report_shows_what_was_given_and_what_was_solved() -> None:
