@@ -53,16 +53,17 @@ def winner(plan: Plan) -> str:
 
 def sentence(row: dict[str, Any]) -> str:
     """`fp8 is 1.27x faster ..., which pays for a gap of up to 0.13 %; published pairs ...: undecided (51 %).`"""
-    name, faster = row["precision"], speedup_words(row["speedup"]) + _beyond_published(row)
+    name, faster = row["precision"], speedup_words(row["speedup"]) + " as fast"
+    faster += _beyond_published(row)
     if row["pays_up_to_share"] is None:
         gap = share_words(row["loss_gap_share"])
         measured = f", its loss gap {gap} in published pairs" if row["loss_gap_share"] is not None else ""
-        return f"{name} is {faster} as fast{measured}; whether that pays is {verdict_words(row)}."
+        return f"{name} is {faster}{measured}; whether that pays is {verdict_words(row)}."
     found, chance = row["evidence"], 100 * row["probability_wins"]
     paid = f"which pays for a loss gap of up to {100 * row['pays_up_to_share'].value:.2f} %"
     pairs = f"{found['pairs']} published pairs of {KIND_WORDS[found['kind']]} in {found['sources']} sources"
     said = f"{pairs} say {share_words(row['loss_gap_share'])}"
-    return f"{name} is {faster} as fast, {paid}; {said}: {verdict_words(row)} (P of winning {chance:.0f} %)."
+    return f"{name} is {faster}, {paid}; {said}: {verdict_words(row)} (P of winning {chance:.0f} %)."
 
 
 def _beyond_published(row: dict[str, Any]) -> str:

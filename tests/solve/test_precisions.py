@@ -118,7 +118,6 @@ def test_a_recipe_without_pairs_is_unknown_and_not_free():
     states = row(plan, "fp8-states")
     assert states["loss_gap_share"] is None
     assert states["verdict"] == "unknown"
-    assert states["peak_memory_bytes"] < row(plan, "bf16")["peak_memory_bytes"]
 
 
 def test_layers_kept_in_sixteen_bits_act_on_speed_and_bytes():
