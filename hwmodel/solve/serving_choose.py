@@ -161,7 +161,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
     return {
         "answer": _with_intervals(with_cached_input(question, shape, winner[0], _index(winner[1]), first), question, o),
         "why": reasons(question, first, winner[0], usable, every, catalog),
-        "quality": {r["precision"]: measured_quality(r["precision"]) for r in rows},
+        "quality": {name: measured_quality(name) for name in dict.fromkeys(r["precision"] for r in rows)},
         "alternatives": _alternatives(first, rows),
         "pareto": _pareto(question, first, usable, catalog),
         "api": break_even(question, first),
