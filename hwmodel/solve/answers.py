@@ -56,7 +56,7 @@ def answer(
     cost = _cost(setting, hours, billed.elapsed_days.value * SECONDS_PER_DAY)
     mfu = flop_convention_rate(fleet, at, rate)
     watts = energy(1.0, setting.part, setting.system, setting.energy, six_nd_share(fleet, 6.0 * at.flop_params, rate))
-    energy_band = Band.around(float(watts.total_kwh) / 1e3, ENERGY_LOG_HALF_WIDTH).times(hours)
+    energy_band = Band.around(float(watts.total_kwh) / 1e3, ENERGY_LOG_HALF_WIDTH).times(hours.at(z))
     return Answer(
         params=sized.params,
         tokens=sized.tokens,
