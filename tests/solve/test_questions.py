@@ -142,7 +142,7 @@ def test_too_large_a_model_says_what_would_do() -> None:
         ({"gpus": "1024xA10O", "tokens": "1T"}, "unknown accelerator 'A10O'"),
         ({"gpus": "8xA100", "tokens": "1.4"}, "did you mean 1.4B or 1.4T"),
         ({"gpus": "8xA100", "budget": "-3"}, "above zero"),
-        ({"gpus": "8xA100"}, "nothing sets the size"),
+        ({"precision": "bf16"}, "nothing sets the size"),
         ({"gpus": "8xA100", "system": "dgx-h100", "tokens": "1T"}, "carries h100-sxm5-80gb"),
         ({"params": "7B", "tokens": "1T", "flops": "1e22"}, "two of the three"),
         ({"params": "7B", "model": "llama-3.1-8b"}, "give one of them"),
