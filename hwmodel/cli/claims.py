@@ -31,16 +31,26 @@ def _lookup() -> Any:
 
 @click.group(cls=Group, invoke_without_command=True)
 @click.option("--verdict", type=click.Choice(["right", "imprecise", "wrong"]), help="Only these.")
+@click.option("--topic", help="Only those of a question of the field (`hwmodel law list --topic all` lists them).")
 @_table
 @click.pass_context
-def command(ctx: click.Context, verdict: str | None, fmt: str, out: Path | None) -> None:
+def command(ctx: click.Context, verdict: str | None, topic: str | None, fmt: str, out: Path | None) -> None:
     """Widespread claims about scaling, each recomputed from its inputs, with verdict, right number and source."""
     if ctx.invoked_subcommand is not None:
         return
     from hwmodel.cli.tables import render
     from hwmodel.validation.claims import judge_all
 
-    found = [f for f in judge_all(_lookup()) if verdict is None or f.verdict == verdict]
+    chosen = None
+    if topic is not None:
+        from hwmodel.catalog.topics import topic_named
+
+        chosen = topic_named(topic).claims
+    found = [
+        f
+        for f in judge_all(_lookup())
+        if (verdict is None or f.verdict == verdict) and (chosen is None or f.id in chosen)
+    ]
     rows = [
         {"id": f.id, "verdict": f.verdict, "severity": f.severity, "claim": f.claim, "correction": f.correction,
          "evidence": f.evidence}
@@ -83,10 +93,16 @@ def show(claim_id: int, settings: tuple[str, ...], fmt: str, out: Path | None) -
         *({"what": "compared", "value": reason} for reason in found.reasons),
         *({"what": f"computed {k}", "value": f"{v:.6g}" if isinstance(v, float) else v}
           for k, v in found.computed.items()),
+        {"what": "to make it true", "value": ", ".join(f"{k} = {_short(v)}" for k, v in found.mend.items())},
         {"what": "correction", "value": found.correction},
         {"what": "evidence", "value": found.evidence},
     ]  # fmt: skip
     emit(render(rows, _document(found), fmt), out)
+
+
+def _short(value: Any) -> str:
+    """An input's value in few digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _changes(settings: tuple[str, ...], inputs: dict[str, Any]) -> dict[str, Any]:
@@ -103,6 +119,18 @@ def _changes(settings: tuple[str, ...], inputs: dict[str, Any]) -> dict[str, Any
         else:
             changes[name] = number(text, name) if isinstance(kind, (int, float)) else text
     return changes
+
+
+@command.command()
+@_table
+def history(fmt: str, out: Path | None) -> None:
+    """Models by year: parameters, tokens, training FLOPs by 6 N D, chips, sources."""
+    from hwmodel.catalog.topics import read_history
+    from hwmodel.cli.tables import render
+    from hwmodel.report.topics import history_document, history_rows
+
+    models, cost = read_history(), _lookup()("flops_6nd")
+    emit(render(history_rows(models, cost), history_document(models, cost), fmt), out)
 
 
 @command.command()

@@ -59,9 +59,13 @@ def _print(rows: list[dict[str, Any]], document: Any, fmt: str, out: Path | None
 
 @command.command("list")
 @click.option("--family", help="Only this family (pretraining, precision, experts ...).")
+@click.option("--topic", help="Only the laws of a question of the field, with its answer; `all` lists the topics.")
 @_table
-def list_laws(family: str | None, fmt: str, out: Path | None, catalogs: tuple[Path, ...]) -> None:
+def list_laws(family: str | None, topic: str | None, fmt: str, out: Path | None, catalogs: tuple[Path, ...]) -> None:
     """All laws and variants, with their status; a refusal says why a law is listed but not evaluated."""
+    if topic is not None:
+        _list_topic(topic, family, fmt, out, catalogs)
+        return
     rows = [
         {
             "law": s.id,
@@ -79,6 +83,22 @@ def list_laws(family: str | None, fmt: str, out: Path | None, catalogs: tuple[Pa
 
         raise unknown("family of laws", str(family), {s.family for s in _laws(catalogs)})
     _print(rows, {"laws": rows}, fmt, out)
+
+
+def _list_topic(topic: str, family: str | None, fmt: str, out: Path | None, catalogs: tuple[Path, ...]) -> None:
+    """A topic's answer and laws, or all topics."""
+    from hwmodel.catalog.topics import read_topics, topic_named
+    from hwmodel.errors import InputError
+    from hwmodel.report.topics import topic_document, topic_rows, topics_rows
+
+    if family is not None:
+        raise InputError("--topic and --family do not go together: a topic names its laws")
+    if topic == "all":
+        rows = topics_rows(read_topics())
+        _print(rows, {"topics": rows}, fmt, out)
+        return
+    found, specs = topic_named(topic), {s.id: s for s in _laws(catalogs)}
+    _print(topic_rows(found, specs), topic_document(found, specs), fmt, out)
 
 
 @command.command()

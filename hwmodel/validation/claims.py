@@ -43,6 +43,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     inputs: dict[str, Any]
     computed: dict[str, Any]
     reasons: tuple[str, ...]
+    mend: dict[str, Any] = {}  # inputs that change the verdict: of a claim that is not right, what would make it so
 
 
 @lru_cache(maxsize=4)
@@ -83,6 +84,7 @@ def judge(claim: Claim, law: Lookup, changes: Mapping[str, Any] | None = None) -
         inputs=inputs,
         computed=computed,
         reasons=tuple(reason for _, reason in outcomes),
+        mend={} if worst == "right" else claim.mend,
     )
 
 

@@ -1,0 +1,85 @@
+"""Questions of the field and a history of models: records that the laws, claims and sources of the catalog answer."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hwmodel.catalog.places import catalog_root
+from hwmodel.catalog.yamlfile import parse_yaml, read_text
+from hwmodel.errors import CatalogError, unknown
+
+
+class Topic(msgspec.Struct, frozen=True, kw_only=True):
+    """A question with its answer ('' where none can be given), the laws and claims behind it, and what is missing."""
+
+    id: str
+    title: str
+    answer: str
+    laws: tuple[str, ...]
+    claims: tuple[int, ...]
+    missing: str
+    words: tuple[str, ...] = ()
+    source: str = ""
+
+    @property
+    def status(self) -> str:
+        """answered, or refused with the reason in `missing`."""
+        return "answered" if self.answer else "refused"
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """A model of its year: parameters that a token uses, training tokens, chips (None: not published here)."""
+
+    model: str
+    year: int
+    params: float
+    tokens: float
+    chips: int | None
+    chip: str
+    source: str
+    note: str = ""
+
+
+@lru_cache(maxsize=4)
+def _records(name: str, key: str, root: Path) -> tuple[dict[str, Any], ...]:
+    path = root / name
+    record = parse_yaml(read_text(path), path)
+    if not isinstance(record, dict) or not isinstance(record.get(key), list):
+        raise CatalogError(f"{path}: a list `{key}` is needed")
+    return tuple(record[key])
+
+
+def read_topics(root: Path | None = None) -> tuple[Topic, ...]:
+    """All topics. CatalogError for a broken file."""
+    return _converted("topics.yaml", "topics", Topic, root)
+
+
+def read_history(root: Path | None = None) -> tuple[Model, ...]:
+    """Models by year. CatalogError for a broken file."""
+    return _converted("history.yaml", "models", Model, root)
+
+
+def _converted(name: str, key: str, kind: Any, root: Path | None) -> tuple[Any, ...]:
+    place = root or catalog_root()
+    try:
+        return tuple(msgspec.convert(list(_records(name, key, place)), list[kind], strict=False))
+    except msgspec.ValidationError as error:
+        raise CatalogError(f"{place / name}: {error}") from error
+
+
+def topic_named(name: str) -> Topic:
+    """The topic of this id or other name. InputError with the nearest."""
+    known: dict[str, Topic] = {}
+    for topic in read_topics():
+        known |= {_fold(word): topic for word in (topic.id, topic.title, *topic.words)}
+    if _fold(name) not in known:
+        raise unknown("topic", name, [word for t in read_topics() for word in (t.id, *t.words)])
+    return known[_fold(name)]
+
+
+def _fold(name: str) -> str:
+    return name.strip().lower().replace("-", " ").replace("_", " ")
