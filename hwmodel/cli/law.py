@@ -14,7 +14,7 @@ from hwmodel.cli.options import CATALOG, TABLE, Command, number, pairs, with_opt
 from hwmodel.cli.output import emit
 
 if TYPE_CHECKING:
-    from hwmodel.solve.law_answers import LifeAnswer
+    from hwmodel.solve.law_answers import LawAnswer, LifeAnswer
     from hwmodel.specs.law import LawSpec
 
 _table = with_options([*TABLE, CATALOG])
@@ -258,7 +258,60 @@ def optimum(
         return
     found = answer(spec, **asked, count=draws, seed=seed, unique_tokens=unique_tokens)
     rows = number_rows(found) if fmt == "csv" else answer_rows(found)
-    _print(rows, answer_document(found), fmt, out)
+    document = answer_document(found)
+    if not laws.has_draws(spec):  # no band of its own: what other laws say is the doubt that can be shown
+        beside = _beside(found, catalogs)
+        document["ensemble"] = beside
+        if beside is not None and fmt != "csv":
+            span = f"{shown(beside['params']['low'])} to {shown(beside['params']['high'])}"
+            value = f"{span} at this compute ({len(beside['laws'])} laws; this law has no covariance and no band)"
+            rows.insert(-1, {"quantity": "size under other laws", "value": value})
+    _print(rows, document, fmt, out)
+
+
+def _beside(found: LawAnswer, catalogs: tuple[Path, ...]) -> dict[str, Any] | None:
+    """The ensemble's spread of size at the compute of an answer; None where no law of it answers."""
+    from hwmodel.errors import HwModelError
+    from hwmodel.solve.law_answers import disagreement, middle
+
+    try:
+        spread = disagreement(_laws(catalogs), flop=middle(found.flop), count=0)
+    except HwModelError:
+        return None
+    low, median, high = spread.params_low, spread.params_median, spread.params_high
+    return {"laws": list(spread.ensemble), "params": {"low": low, "median": median, "high": high}}
+
+
+@command.command()
+@click.option("--from", "small", required=True, metavar="10B", callback=_count, help="The smaller size.")
+@click.option("--to", "large", required=True, metavar="100B", callback=_count, help="The larger size.")
+@click.option("--tokens", callback=_count, help="Train both on these tokens (default: what each law calls best).")
+@_draws(1000)
+@_table
+def gain(
+    small: float, large: float, tokens: float | None, draws: int, seed: int, fmt: str, out: Path | None,
+    catalogs: tuple[Path, ...],
+) -> None:  # fmt: skip
+    """The loss that a larger model gains, under every law that has a loss, with bands and their span."""
+    import msgspec
+
+    from hwmodel.solve.law_gain import gains
+
+    found = gains(_laws(catalogs), small, large, tokens, count=draws, seed=seed)
+    rows = [
+        {
+            "law": r.law,
+            "tokens": f"{shown(r.tokens_small)} and {shown(r.tokens_large)}",
+            "loss_small": shown(r.loss_small, loss=True),
+            "loss_large": shown(r.loss_large, loss=True),
+            "gain_nats": shown(r.gain_nats, loss=True),
+            "of_reducible": shown(r.gain_share, loss=True),
+            "decades_outside": f"{r.decades_outside_fit:.1f}",
+        }
+        for r in found.rows
+    ]
+    span = f"gain {found.gain_low:.4f} to {found.gain_high:.4f} nats/token over {len(rows)} laws"
+    _print(rows, msgspec.to_builtins(found), fmt, out, f"{span}; levels of two laws do not compare, gains do")
 
 
 def _print_life(life: LifeAnswer, fmt: str, out: Path | None) -> None:

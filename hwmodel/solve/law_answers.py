@@ -84,7 +84,7 @@ def _repeating(spec: LawSpec, given: dict[str, float], unique_tokens: float) -> 
     return Optimum(params=n, tokens=d, flop=given["flop"], loss=loss, params_convention=spec.params_convention)
 
 
-def _over_draws(spec: LawSpec, count: int, seed: int, solve: Callable[[LawSpec], Any]) -> Any:
+def over_draws(spec: LawSpec, count: int, seed: int, solve: Callable[[LawSpec], Any]) -> Any:
     """What `solve` says of `count` joint draws of the constants; None without draws.
 
     Draws whose floor lies above the loss asked come out as nan, and are left out of the bands.
@@ -110,7 +110,7 @@ def _lost(drawn: Any) -> tuple[str, ...]:
     return (f"{shown} of the draws cannot reach this loss and are left out of the bands",)
 
 
-def _banded(value: Any, drawn: Any) -> Value:
+def banded(value: Any, drawn: Any) -> Value:
     """The value with the 80 % interval of its draws, if there are any."""
     import numpy as np
 
@@ -141,18 +141,18 @@ def answer(
     """
     given = _only_one(flop=flop, tokens=tokens, params=params, loss=loss)
     best = _best(spec, given) if unique_tokens is None else _repeating(spec, given, unique_tokens)
-    drawn = _over_draws(spec, count, seed, lambda law: _best(law, given))
+    drawn = over_draws(spec, count, seed, lambda law: _best(law, given))
     n, d, c = float(best.params), float(best.tokens), float(best.flop)
     outside = laws.decades_outside(spec, params=n, tokens=d, flop=c)
     total = total_params(spec, n)
     low, high = _regret(spec, c, unique_tokens)
     return LawAnswer(
         law=spec.id,
-        params=_banded(n, drawn and drawn.params),
-        tokens=_banded(d, drawn and drawn.tokens),
-        flop=_banded(c, drawn and drawn.flop),
-        tokens_per_param=_banded(d / n, drawn and drawn.tokens / drawn.params),
-        loss_nats=None if best.loss is None else _banded(best.loss, drawn and drawn.loss),
+        params=banded(n, drawn and drawn.params),
+        tokens=banded(d, drawn and drawn.tokens),
+        flop=banded(c, drawn and drawn.flop),
+        tokens_per_param=banded(d / n, drawn and drawn.tokens / drawn.params),
+        loss_nats=None if best.loss is None else banded(best.loss, drawn and drawn.loss),
         loss_reason="" if best.loss is not None else "the law splits compute and gives no loss",
         params_convention=spec.params_convention,
         params_total=total,
@@ -221,9 +221,9 @@ def life_answer(
         return lifetime_optimum(law, target, inference_tokens)
 
     one = solve(spec)
-    drawn = _over_draws(spec, count, seed, solve)
+    drawn = over_draws(spec, count, seed, solve)
     values = {
-        ours: _banded(getattr(one, theirs), drawn and getattr(drawn, theirs)) for ours, theirs in _LIFE_FIELDS.items()
+        ours: banded(getattr(one, theirs), drawn and getattr(drawn, theirs)) for ours, theirs in _LIFE_FIELDS.items()
     }
     n, d = float(one.params), float(one.tokens)
     outside = laws.decades_outside(spec, params=n, tokens=d, flop=6.0 * n * d)
