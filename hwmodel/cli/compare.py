@@ -10,9 +10,10 @@ import click
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import QUESTION, RESULT, with_options
 from hwmodel.cli.output import emit, json_text, note
+from hwmodel.cli.sections import Sectioned
 
 
-@click.command("compare")
+@click.command("compare", cls=Sectioned)
 @with_options([*QUESTION, *RESULT])
 @click.option("--precision", help="Recipes to compare, separated by commas (default bf16,fp8).")
 def command(form: str, out: Path | None, quiet: bool, precision: str | None, **given: Any) -> None:

@@ -30,6 +30,15 @@ COMMANDS = {
     "prices": "What an accelerator-hour costs: list the quotes, take in newer ones.",
 }
 
+SECTIONS = {
+    "Answers": ("plan", "compare", "train", "serve"),
+    "Before and after the run": ("export", "measured"),
+    "Laws": ("law", "fit", "claims"),
+    "Accuracy": ("validate", "calibrate"),
+    "Facts and prices": ("catalog", "prices"),
+}
+VARIABLE = "_HWMODEL_COMPLETE"  # a shell asks for completions
+
 
 class LazyGroup(Group):
     """A group that imports a command's module only when the command is used."""
@@ -41,11 +50,16 @@ class LazyGroup(Group):
         if name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"hwmodel.cli.{name}").command
+        if VARIABLE in os.environ:
+            from hwmodel.cli.complete import with_values
+
+            return with_values(command, name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, COMMANDS[name]) for name in names if name in COMMANDS])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

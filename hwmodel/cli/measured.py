@@ -12,12 +12,13 @@ from hwmodel.cli.launch_files import FROM, with_launch_file
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import OUT, QUIET, RUN, with_options
 from hwmodel.cli.output import emit, note
+from hwmodel.cli.sections import Sectioned
 from hwmodel.errors import InputError
 
 MAX_BYTES = 1_000_000_000
 
 
-@click.command("measured")
+@click.command("measured", cls=Sectioned)
 @click.argument("log", type=click.Path(path_type=Path))
 @with_options([*RUN, click.option("--precision", help="Training recipe, like bf16 or fp8."), FROM, OUT, QUIET])
 @click.option("--skip", type=click.IntRange(0), default=10, show_default=True, help="Steps of a start to leave out.")

@@ -11,9 +11,10 @@ from hwmodel.cli.launch_files import EXPORT, FROM, export_answer, with_launch_fi
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import QUESTION, RESULT, with_options
 from hwmodel.cli.output import check_writable, emit, json_text, note
+from hwmodel.cli.sections import Sectioned
 
 
-@click.command("plan")
+@click.command("plan", cls=Sectioned)
 @with_options([*QUESTION, click.option("--precision", help="Training recipe, like bf16 or fp8."), *RESULT])
 @click.option("--figures", type=click.Choice(["svg", "png", "none"]), default="svg", show_default=True)
 @FROM

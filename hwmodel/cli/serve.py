@@ -9,10 +9,11 @@ import click
 
 from hwmodel.cli.launch_files import EXPORT, export_answer
 from hwmodel.cli.output import emit
+from hwmodel.cli.sections import Sectioned
 from hwmodel.errors import InputError
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.option("--model", required=True, help="A model by name (`hwmodel catalog list models`), or a config.json.")
 @click.option("--demand", metavar="RATE", help="Mean requests, like '200 req/s': choose a fleet for it.")
 @click.option("--concurrency", metavar="N", help="Clients in a closed loop: predict one configuration (with --part).")

@@ -11,10 +11,11 @@ from hwmodel.cli.launch_files import EXPORT, FROM, export_answer, sequence_paral
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import RESULT, RUN, with_options
 from hwmodel.cli.output import emit, json_text
+from hwmodel.cli.sections import Sectioned
 from hwmodel.errors import InfeasibleError
 
 
-@click.command("train")
+@click.command("train", cls=Sectioned)
 @with_options([*RUN, click.option("--precision", help="Training recipe, like bf16 or fp8."), *RESULT])
 @click.option("--task", type=click.Choice(["pretrain", "sft", "lora"]), default="pretrain", show_default=True)
 @click.option("--no-sequence-parallel", "plain", is_flag=True, help="Tensor parallelism without sequence parallelism.")
