@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import hwmodel as hm
-from hwmodel.report import compare_figures, compare_markdown, plan_figures, plan_markdown, save_figures
+from hwmodel.report import compare_figures, compare_markdown, figure_files, plan_figures, plan_markdown
 
 HERE = Path(__file__).resolve().parent
 EXAMPLES: dict[str, dict[str, str]] = {
@@ -49,7 +49,8 @@ def made(name: str) -> tuple[str, dict[str, Any]]:
 def write(name: str) -> None:
     """One report with its figures."""
     text, drawn = made(name)
-    save_figures(drawn)
+    for place, content in figure_files(drawn).items():
+        place.write_bytes(content)
     (HERE / f"{name}.md").write_text(text, encoding="utf-8")
 
 

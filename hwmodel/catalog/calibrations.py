@@ -24,6 +24,14 @@ def calibrations_dir() -> Path:
     raise CatalogError("no catalogs/calibrations found beside the package")
 
 
+def writable_dir() -> Path | None:
+    """The folder of the calibrations of the checkout that one works in; None elsewhere, as in an installed package."""
+    root = Path(__file__).resolve().parents[2]
+    inside = Path.cwd().resolve()
+    ours = (root / "pyproject.toml").is_file() and (inside == root or root in inside.parents)
+    return calibrations_dir() if ours else None
+
+
 def read_calibration(path: Path) -> dict[str, Any]:
     """The mapping in one YAML file, parsed once a content; raises CatalogError when it cannot be read."""
     try:

@@ -117,48 +117,21 @@ def _digest(files: Sequence[Path], roots: Sequence[Path]) -> str:
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """Hash of the catalog's content, and of that with the code that parses it; `stamp` says of which files."""
+    """Hash of the catalog's content, and of that with the code that parses it."""
 
     content: str
     cache: str
-    stamp: tuple[tuple[str, int, int], ...] = ()
-
-
-def _stamp(files: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
-    """Name, size and time of every file: while they stand, the content need not be read to know its hash."""
-    try:
-        return tuple((str(p), s.st_size, s.st_mtime_ns) for p in files for s in (p.stat(),))
-    except OSError as error:
-        raise CatalogError(f"{error.filename}: cannot be read: {error.strerror}") from error
-
-
-def _stamp_file(roots: Sequence[Path]) -> Path:
-    from binascii import crc32
-
-    return places.cache_dir() / f"stamp-{crc32(repr([*roots, __file__]).encode()):08x}.msgpack"
-
-
-def hashed(roots: Sequence[Path], stamp: tuple[tuple[str, int, int], ...] = ()) -> Keys:
-    """The keys from the content of every file."""
-    from hwmodel.catalog.cache import content_key
-
-    content = _digest([f for root in roots for f in places.catalog_files(root)], roots)
-    return Keys(content, content_key(f"{content}{_digest(_code_files(), ())}".encode()), stamp)
 
 
 def keys_of(roots: Sequence[Path]) -> Keys:
-    """Hash of every file of the catalogs, by relative path, and the key under which its parsed form is kept."""
-    data_files = [f for root in roots for f in places.catalog_files(root)]
-    code_files = _code_files()
-    stamp = _stamp([*data_files, *code_files])
-    known = _decode(_stamp_file(roots), Keys)
-    if known is not None and known.stamp == stamp:
-        return known
-    from hwmodel.catalog.cache import keep
+    """Hash of every file of the catalogs, by relative path, and the key under which its parsed form is kept.
 
-    keys = hashed(roots, stamp)
-    keep(_stamp_file(roots), msgspec.msgpack.encode(keys))
-    return keys
+    Always of the content: a file may change and keep its size and its time.
+    """
+    from hwmodel.catalog.cache import content_key
+
+    content = _digest([f for root in roots for f in places.catalog_files(root)], roots)
+    return Keys(content, content_key(f"{content}{_digest(_code_files(), ())}".encode()))
 
 
 # --- cache ------------------------------------------------------------------------------------------------------

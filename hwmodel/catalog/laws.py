@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from hwmodel.catalog.writing import write_whole
 from hwmodel.catalog.yamlfile import parse_yaml, read_text
 from hwmodel.errors import CatalogError, InputError, unknown
 from hwmodel.specs.law import CONVENTIONS, LawSpec
@@ -127,10 +126,15 @@ def read_laws(roots: Sequence[Path]) -> list[LawSpec]:
     return [specs[key] for key in sorted(specs)]
 
 
+MOST_LETTERS = 100  # of an id, which names a file
+
+
 def check_id(law_id: str) -> None:
     """InputError for a name that cannot be a law of one's own."""
     if not law_id.isascii() or not law_id.replace("_", "").replace("-", "").isalnum():
-        raise InputError(f"--save {law_id!r}: use letters, digits, - and _ only")
+        raise InputError(f"--save {law_id[:60]!r}: use letters, digits, - and _ only")
+    if len(law_id) > MOST_LETTERS:
+        raise InputError(f"--save {law_id[:60]}...: an id has at most {MOST_LETTERS} letters, not {len(law_id)}")
 
 
 def check_free(root: Path, name: str) -> None:
@@ -151,11 +155,7 @@ def write_law(root: Path, spec: LawSpec) -> Path:
     target = folder / f"{spec.id}.yaml"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{spec.id}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(lines)
-        os.chmod(name, 0o644)
-        os.replace(name, target)
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror}") from error
+    write_whole(target, lines, "--save")
     return target

@@ -24,9 +24,15 @@ def catalog_root() -> Path:
     raise CatalogError(f"no catalogs found in {package} or beside it; reinstall hwmodel")
 
 
+def _absolute(variable: str) -> str:
+    """The folder that a variable of the XDG base directory specification names; it says to ignore a relative one."""
+    named = os.environ.get(variable, "")
+    return named if os.path.isabs(named) else ""
+
+
 def own_root() -> Path:
     """Where the user's own catalog stands or would stand: `$XDG_DATA_HOME/hwmodel/catalogs`."""
-    home = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
+    home = _absolute("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
     return Path(home) / "hwmodel" / "catalogs"
 
 
@@ -44,10 +50,32 @@ def catalog_roots(overlays: Sequence[Path] = ()) -> tuple[Path, ...]:
         roots.append(own)
     for overlay in overlays:
         place = Path(overlay)
-        if not place.is_dir():
+        if not str(overlay) or not _is_folder(place):
             raise InputError(f"--catalog {place}: no such folder; name a folder that holds accelerators/, systems/ ...")
+        _check_strays(place)
         roots.append(place.resolve())
     return tuple(roots)
+
+
+def _is_folder(place: Path) -> bool:
+    try:
+        return place.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _check_strays(root: Path) -> None:
+    """Raises CatalogError for a YAML file of an overlay that stands where nothing reads it."""
+    known = {*FOLDERS, *("precisions",), "schema", COMPILED}
+    for path in sorted([*root.rglob("*.yaml"), *root.rglob("*.yml")]):
+        folder = path.parent.relative_to(root).as_posix()
+        read = path.name == "sources.yaml" if folder == "." else folder in known and path.suffix == ".yaml"
+        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+        if not read and not hidden:
+            raise CatalogError(
+                f"{path}: stands in no folder that is read; move it into one of {', '.join(FOLDERS)}"
+                + ("" if path.suffix == ".yaml" else " and end its name in .yaml")
+            )
 
 
 def catalog_files(root: Path) -> list[Path]:
@@ -76,5 +104,5 @@ def files_of(roots: Iterable[Path], folder: str, suffix: str) -> list[tuple[int,
 
 def cache_dir() -> Path:
     """Where parsed catalogs are kept between runs."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    home = _absolute("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(home) / "hwmodel"

@@ -41,12 +41,12 @@ def command(
     A file of your own runs (one cluster) writes nothing unless --out is given: it prints the level of your cluster and
     the error before and after.
     """
-    from hwmodel.catalog.calibrations import calibrations_dir
+    from hwmodel.catalog.calibrations import writable_dir
     from hwmodel.errors import InputError
     from hwmodel.validation.calibrate import calibrate_runs, cluster_level
     from hwmodel.validation.files import own_rows, runs_file
 
-    place = out or calibrations_dir()
+    place = out or writable_dir()
     if kernels is not None and not kernels.is_dir():
         raise InputError(f"--kernels {kernels}: no such folder; name one with tables such as gemm.parquet")
     if out is not None and out.exists() and not out.is_dir():
@@ -62,6 +62,12 @@ def command(
             f"--runs {runs} holds {kind} rows; calibrate takes training rows and whole runs (serving engines are "
             "fitted on the published runs: --serving; your own runs move a group's level: validate --measured)"
         )
+
+    if place is None:
+        if kernels is None and not serving and not quantised and kind == "training" and _is_cluster(rows):
+            place = Path()  # a cluster's level goes to stdout
+        else:
+            raise InputError("calibrate writes constants: outside a checkout of hwmodel name a folder with --out DIR")
 
     def say(line: str) -> None:
         """Progress on stderr."""
@@ -80,10 +86,15 @@ def command(
         _whole(rows, place)
     elif serving:
         _serving(place, say, intervals=not no_intervals)
-    elif len({row.get("source") for row in rows}) < _CORPUS:
+    elif _is_cluster(rows):
         _cluster(cluster_level(rows, say), runs, out)
     else:
         emit(json_text(calibrate_runs(rows, place, say, intervals=not no_intervals)), None)
+
+
+def _is_cluster(rows: list[dict[str, str]]) -> bool:
+    """Whether rows are one user's own: of fewer sources than a corpus has."""
+    return len({row.get("source") for row in rows}) < _CORPUS
 
 
 def _whole(rows: list[dict[str, str]], place: Path) -> None:

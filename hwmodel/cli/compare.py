@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hwmodel.catalog.writing import is_special
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import QUESTION, RESULT, with_options
 from hwmodel.cli.output import emit, json_text, note
@@ -41,10 +42,9 @@ def command(form: str, out: Path | None, quiet: bool, precision: str | None, **g
         for line in found.warnings:
             note(f"note: {line}", quiet=quiet)
     if form == "md" and out is not None:
-        drawn = report.compare_figures(found, out)
+        drawn = {} if is_special(out) else report.compare_figures(found, out)
         text = report.compare_markdown(found, next((file.name for file, _ in drawn.values()), ""))
-        report.save_figures(drawn)
-        emit(text, out)
+        emit(text, out, report.figure_files(drawn))
         return
     tables = {"csv": report.compare_csv, "text": report.compare_text, "md": report.compare_markdown}
     emit(json_text(found.to_dict()) if form == "json" else tables[form](found), out)

@@ -1,8 +1,31 @@
-"""A group of commands that answers a name it lacks with the nearest ones."""
+"""Groups of commands: an unknown name is answered with the nearest, an option given twice or empty is refused."""
 
 from __future__ import annotations
 
 import click
+
+from hwmodel.errors import InputError, unknown
+
+
+def _spelled(word: str, names: list[str]) -> bool:
+    """Whether a word of the command line is one of these options, with or without `=value`."""
+    return word.partition("=")[0] in names and word.startswith("-")
+
+
+def check_words(command: click.Command, words: list[str]) -> None:
+    """Raises InputError for an option that is given twice, switched both on and off, or given an empty value."""
+    ended = words.index("--") if "--" in words else len(words)
+    for option in (p for p in command.params if isinstance(p, click.Option)):
+        on = [w for w in words[:ended] if _spelled(w, option.opts)]
+        off = [w for w in words[:ended] if _spelled(w, option.secondary_opts)]
+        if on and off:
+            raise InputError(f"{on[0]} and {off[0]} contradict each other: give one of them")
+        if len(on) > 1 and not option.multiple and not option.is_flag and not option.count:
+            raise InputError(f"{option.opts[-1]} stands {len(on)} times: give it once")
+    for before, word in zip(["", *words], words, strict=False):
+        name = before if not word.strip() else word.rstrip("=")
+        if not word.strip() or (word.startswith("--") and word.endswith("=")):
+            raise InputError(f"{name or 'a word'} is empty: give a value or leave it out")
 
 
 class Group(click.Group):
@@ -15,8 +38,9 @@ class Group(click.Group):
         name = args[0] if args else ""
         known = self.list_commands(ctx)
         if name and not name.startswith("-") and name not in known:
-            from hwmodel.errors import unknown
-
             kind = "command" if ctx.parent is None else f"command of {ctx.info_name}"
             raise unknown(kind, name, known)
-        return super().resolve_command(ctx, args)
+        found, command, rest = super().resolve_command(ctx, args)
+        if command is not None and not isinstance(command, click.Group):
+            check_words(command, rest)
+        return found, command, rest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -74,8 +75,20 @@ def cli() -> None:
     """
 
 
+def _drop_stdout() -> None:
+    """Let what is still buffered go nowhere, so that the interpreter does not complain at its end."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _plain_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    """A library's warning in one line, without the path of the file that it comes from."""
+    click.echo(f"hwmodel: warning: {category.__name__}: {message}", err=True)
+
+
 def main(argv: list[str] | None = None) -> Any:
     """Run the command line and exit with the codes of `hwmodel.errors`."""
+    warnings.showwarning = _plain_warning
     try:
         cli.main(args=argv, prog_name="hwmodel", standalone_mode=False)
     except HwModelError as error:
@@ -93,8 +106,11 @@ def main(argv: list[str] | None = None) -> Any:
         click.echo("hwmodel: interrupted", err=True)
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of a pipe left early (`| head`); keep the interpreter from complaining at shutdown.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()  # the reader of a pipe left early (`| head`)
+    except OSError as error:
+        _drop_stdout()
+        click.echo(f"hwmodel: cannot read or write: {error.strerror}", err=True)
+        sys.exit(2)
     except Exception as error:
         if os.environ.get("HWMODEL_DEBUG"):
             raise

@@ -3,55 +3,44 @@
 from __future__ import annotations
 
 import math
-import os
-import tempfile
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+from hwmodel.catalog.writing import check_target, write_files, write_folder, write_whole
 from hwmodel.errors import InputError
 
 
-def _unwritable(path: Path, error: OSError, flag: str = "--out") -> InputError:
-    """The refusal of a path."""
-    return InputError(f"cannot write {flag} {path}: {error.strerror}; choose a folder that exists and is writable")
-
-
 def write_text(path: Path, text: str) -> None:
-    """Write beside the target, then rename, so that no reader ever sees half a file. Raises InputError if it cannot."""
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        os.unlink(temporary)
-        raise _unwritable(path, error) from error
+    """Write a file that appears whole or not at all. Raises InputError if it cannot."""
+    write_whole(path, text)
 
 
 def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
     """Write texts by their path below a folder, which is made. Raises InputError if it cannot."""
-    for name, text in texts.items():
-        path = folder / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot make the folder {path.parent}: {error.strerror}; name another one") from error
-        write_text(path, text)
+    write_folder(folder, texts)
 
 
-def emit(text: str, out: Path | None) -> None:
-    """Print the result, or put it into `out`."""
+def emit(text: str, out: Path | None, beside: Mapping[Path, bytes] | None = None) -> None:
+    """Print the result, or put it into `out` with the files `beside` it, all or none.
+
+    Raises InputError where a file or stdout takes nothing.
+    """
     text = text if text.endswith("\n") else text + "\n"
-    if out is None:
+    if out is not None:
+        write_files({**(beside or {}), out: text})
+        return
+    if sys.stdout is None:
+        raise InputError("cannot write the result: standard output is closed; name a file with --out")
+    try:
         click.echo(text, nl=False)
-    else:
-        write_text(out, text)
+        sys.stdout.flush()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"standard output ({error.encoding}) cannot show {error.object[error.start]!r}; name a file with --out"
+        ) from error
 
 
 def note(message: str, *, quiet: bool = False) -> None:
@@ -62,18 +51,7 @@ def note(message: str, *, quiet: bool = False) -> None:
 
 def check_writable(path: Path | None, flag: str = "--out") -> None:
     """Raise InputError before any work is done if the `path` of an option could not be written."""
-    if path is None:
-        return
-    if path.is_dir():
-        raise InputError(f"cannot write {flag} {path}: it is a folder; name a file in it")
-    folder = path.parent
-    if not folder.is_dir():
-        raise InputError(f"cannot write {flag} {path}: no folder {folder}; create it or choose one that exists")
-    try:
-        # Asking for permission is not enough: a read-only or virtual file system refuses in its own way.
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise _unwritable(path, error, flag) from error
+    check_target(path, flag)
 
 
 def json_text(data: object, *, sort_keys: bool = False) -> str:

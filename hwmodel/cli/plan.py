@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hwmodel.catalog.writing import is_special
 from hwmodel.cli.launch_files import EXPORT, FROM, export_answer, with_launch_file
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import QUESTION, RESULT, with_options
@@ -40,6 +41,7 @@ def command(
         # The report says these itself; here they are for whoever does not see it.
         for line in found.warnings:
             note(f"note: {line}", quiet=quiet)
+    drawn: dict[str, Any] = {}
     if form == "json":
         text = json_text(found.to_dict())
     elif form == "csv":
@@ -47,8 +49,8 @@ def command(
     elif form == "text":
         text = report.plan_text(found)
     else:
-        drawn = report.plan_figures(found, path, figures) if path and figures != "none" else {}
+        beside = path is not None and figures != "none" and not is_special(path)
+        drawn = report.plan_figures(found, path, figures) if path and beside else {}
         text = report.plan_markdown(found, {name: file.name for name, (file, _) in drawn.items()})
-        report.save_figures(drawn, figures)
-    emit(text, path)
+    emit(text, path, report.figure_files(drawn, figures) if drawn else {})
     export_answer(found.to_dict(), export, quiet=quiet)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hwmodel.catalog.safe_text import SafeCsv, markdown_safe
 from hwmodel.cli.output import json_text
 
 Rows = Sequence[Mapping[str, Any]]
@@ -18,7 +19,8 @@ def render(rows: Rows, document: Any, fmt: str, text: str | None = None, lead: s
         return _csv(rows)
     table = markdown(rows) if fmt == "md" else columns(rows)
     above = f"{lead}\n\n" if lead else ""
-    return above + (table if text is None else f"{table}\n{text}\n")
+    whole = above + (table if text is None else f"{table}\n{text}\n")
+    return markdown_safe(whole) if fmt == "md" else whole
 
 
 def _cells(rows: Rows) -> list[list[str]]:
@@ -35,11 +37,10 @@ def _cell(value: Any) -> str:
 
 
 def _csv(rows: Rows) -> str:
-    import csv
     import io
 
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(_cells(rows))
+    SafeCsv(stream).writerows(_cells(rows))
     return stream.getvalue()
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.catalog import Catalog
+from hwmodel.catalog.safe_text import SafeCsv
 from hwmodel.catalog.tables import PRICE_COLUMNS, read_prices
 from hwmodel.errors import InputError
 from hwmodel.interop.price_names import PROVIDERS, US, part_of, tpu_of
@@ -183,7 +184,7 @@ def quotes_csv(quotes: Sequence[PriceQuote]) -> str:
     """The quotes in the columns of `catalogs/prices/quotes.csv`."""
     names = [name for name in PRICE_COLUMNS if name != "currency"]
     stream = io.StringIO()
-    rows = csv.writer(stream, lineterminator="\n")
+    rows = SafeCsv(stream)
     rows.writerow(names)
     for q in quotes:
         cells = [getattr(q, name) for name in names]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hwmodel.report.compare import compare_csv, compare_markdown, compare_text
-    from hwmodel.report.figures import compare_figures, plan_figures, save_figures
+    from hwmodel.report.figures import compare_figures, figure_files, plan_figures
     from hwmodel.report.plan import plan_csv, plan_markdown, plan_text
     from hwmodel.report.values import values_csv, values_markdown, values_text
 
@@ -18,7 +18,7 @@ _HOMES = {
     "plan_figures": "figures",
     "plan_markdown": "plan",
     "plan_text": "plan",
-    "save_figures": "figures",
+    "figure_files": "figures",
     "values_csv": "values",
     "values_markdown": "values",
     "values_text": "values",
@@ -29,11 +29,11 @@ __all__ = [
     "compare_figures",
     "compare_markdown",
     "compare_text",
+    "figure_files",
     "plan_csv",
     "plan_figures",
     "plan_markdown",
     "plan_text",
-    "save_figures",
     "values_csv",
     "values_markdown",
     "values_text",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hwmodel.catalog.safe_text import markdown_safe
 from hwmodel.errors import unknown
 from hwmodel.report.prices import price_rows
 
@@ -307,4 +308,4 @@ def page(catalog: Catalog, kind: str, record: Any, *, provenance: bool, version:
     if provenance:
         lines += _lost(facts)
         lines += _cited(catalog, facts) if facts else []
-    return "\n".join(lines) + "\n"
+    return markdown_safe("\n".join(lines) + "\n")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from typing import Any
 
+from hwmodel.catalog.safe_text import SafeCsv
 from hwmodel.report import words
 from hwmodel.report.formats import (
     KIND_WORDS,
@@ -95,7 +95,7 @@ def compare_text(plan: Plan) -> str:
 def compare_csv(plan: Plan) -> str:
     """A row a format; bands as three columns."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = SafeCsv(out)
     ends = [f"{name}_{end}" for name in BANDS for end in ("value", "low", "high")]
     writer.writerow(["precision", "status", *NUMBERS, *ends, "probability_wins", "verdict", "verdict_free", "reason"])
     for row in plan.precisions:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
 from typing import Any
 
-from hwmodel.errors import InputError
 from hwmodel.report.words import TERM_WORDS, cost, count, number
 from hwmodel.solve.result import Plan
 
@@ -153,14 +153,12 @@ def plan_figures(plan: Plan, out: Path, kind: str = "svg") -> dict[str, tuple[Pa
     return {name: (out.with_name(f"{out.stem}-{name}.{kind}"), figure) for name, figure in drawn.items()}
 
 
-def save_figures(drawn: dict[str, tuple[Path, Any]], kind: str = "svg") -> None:
-    """Write each figure whole, without dates, so that the same plan gives the same bytes."""
+def figure_files(drawn: dict[str, tuple[Path, Any]], kind: str = "svg") -> dict[Path, bytes]:
+    """Each figure as the content of its file, without dates, so that the same plan gives the same bytes."""
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    files = {}
     for path, figure in drawn.values():
-        temporary = path.with_name(f".{path.name}")
-        try:
-            figure.savefig(temporary, format=kind, metadata=metadata, dpi=150)
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise InputError(f"cannot write the figure {path}: {error.strerror}; choose another --out") from error
+        stream = io.BytesIO()
+        figure.savefig(stream, format=kind, metadata=metadata, dpi=150)
+        files[path] = stream.getvalue()
+    return files

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import shlex
 from typing import Any
 
+from hwmodel.catalog.safe_text import SafeCsv
 from hwmodel.report import words
 from hwmodel.report.formats import fixed_table, precision_table, serving_table
 from hwmodel.report.words import DASH, TERM_WORDS, interval, table
@@ -444,7 +444,7 @@ def life_lines(plan: Plan) -> list[str]:
 def plan_csv(plan: Plan) -> str:
     """One row a quantity: name, value, low, high, in base units."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = SafeCsv(out)
     writer.writerow(["quantity", "value", "low", "high"])
     for name in plan.answer.__struct_fields__:
         value = getattr(plan.answer, name)

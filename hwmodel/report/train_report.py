@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from typing import Any
 
 from hwmodel import __version__
+from hwmodel.catalog.safe_text import SafeCsv, markdown_safe
 from hwmodel.report.words import duration
 from hwmodel.solve.train import GIB, TrainResult
 from hwmodel.specs import MemoryTerms
@@ -89,7 +89,7 @@ def train_markdown(result: TrainResult) -> str:
         place = f", {source['locator']}" if source["locator"] else ""
         lines.append(f"- {source['title']}{place}: {source['for']}")
     lines += ["", f"hwmodel {__version__}, catalog {d['resolved']['catalog_version']}"]
-    return "\n".join(lines) + "\n"
+    return markdown_safe("\n".join(lines) + "\n")
 
 
 def _memory_table(result: TrainResult) -> list[str]:
@@ -120,7 +120,7 @@ def _near_table(d: dict[str, Any]) -> list[str]:
 def train_csv(result: TrainResult) -> str:
     """Term, seconds and share, one a line."""
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
+    writer = SafeCsv(stream)
     writer.writerow(["term", "seconds", "share"])
     d = result.to_dict()
     total = sum(d["step"].values())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import io
 
+from hwmodel.catalog.safe_text import SafeCsv, markdown_safe
 from hwmodel.report import words
 from hwmodel.report.words import table
 from hwmodel.solve.compare_values import Comparison
@@ -42,7 +42,7 @@ def values_markdown(found: Comparison) -> str:
     """Values of one option side by side, and the price of the difference."""
     header, *rows = values_table(found)
     notes = "\n".join(f"- {line}" for line in dict.fromkeys(w for one in found.plans for w in one.warnings))
-    return (
+    return markdown_safe(
         f"# --{found.option.replace('_', '-')}: {' beside '.join(found.values)}\n\n{table(header, rows)}\n\n{notes}\n"
     )
 
@@ -50,7 +50,7 @@ def values_markdown(found: Comparison) -> str:
 def values_csv(found: Comparison) -> str:
     """A row a value, plain numbers in base units; an empty cell where there is none."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = SafeCsv(out)
     differences = ("loss_gain_nats", "flop_per_nat", "usd_per_nat")
     writer.writerow(["option", "value", *CSV_ANSWER, *differences])
     for row, value in zip(found.rows, found.values, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hwmodel import units
+from hwmodel.catalog.safe_text import markdown_safe
 from hwmodel.report.energy import energy_lines
 from hwmodel.report.failures import failures_line
 from hwmodel.report.prices import price_line
@@ -177,4 +178,4 @@ def render(template: str, **context: Any) -> str:
         autoescape=False,
     )
     environment.filters.update(FILTERS)
-    return environment.get_template(template).render(**context).rstrip() + "\n"
+    return markdown_safe(environment.get_template(template).render(**context).rstrip() + "\n")

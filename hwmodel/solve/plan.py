@@ -23,7 +23,7 @@ from hwmodel.solve.demand import Life, life, regret_band
 from hwmodel.solve.fleet import Fleet, fleet_for_budget, fleet_size
 from hwmodel.solve.lifetime_budget import with_paid_loss
 from hwmodel.solve.margin import HORIZONS_S, Horizon, margin, reachable, reductions
-from hwmodel.solve.measured import measured_level
+from hwmodel.solve.measured import Predicted, with_level
 from hwmodel.solve.mixtures import check_mixtures, mixture_shape, mixtures, refuse_distillation
 from hwmodel.solve.money import money
 from hwmodel.solve.objective import costs, default_objective
@@ -56,17 +56,18 @@ def setting_of(**given: Any) -> Setting:
     setting = resolve(parse_request(**given))
     if setting.request.measured is None:
         return setting
-    level = measured_level(Path(setting.request.measured), _predicted_run)
-    note = f"your measured run is {level:.2f} times the predicted time; every prediction is scaled by it"
-    return msgspec.structs.replace(setting, measured_level=level, notes=(*setting.notes, note))
+    return with_level(setting, Path(setting.request.measured), _predicted_run)
 
 
-def _predicted_run(**options: Any) -> tuple[float, float]:
-    """Predicted tokens a second and step seconds of a described run (tokens do not matter: any number does)."""
-    solved = prepare(resolve(parse_request(**{"tokens": "1T", **options}))).solved
+def _predicted_run(**options: Any) -> Predicted:
+    """What is predicted of a described run (tokens do not matter: any number does)."""
+    solved = prepare(resolve(parse_request(**{"tokens": "1T", **options, "flop_convention": "6nd"}))).solved
     if solved is None:
         raise InputError("a measured run needs its accelerators: add gpus, like 64xH100")
-    return solved.choice.tokens_per_s, solved.choice.step_s
+    return Predicted(
+        setting=solved.fleet.setting, tokens_per_s=solved.choice.tokens_per_s, step_s=solved.choice.step_s,
+        peak_share=value_of(solved.answer.mfu),
+    )  # fmt: skip
 
 
 def solve(setting: Setting) -> Plan:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from hwmodel import units
 from hwmodel.errors import InputError, unknown
@@ -369,9 +370,23 @@ SIZING = ("tokens", "params", "model", "shape", "flop", "time_s", "budget_usd", 
 OPEN_TIME_S = 30.0 * units.SECONDS_PER_DAY
 
 
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that are given, NumPy's numbers as plain ones. Raises InputError for an empty text."""
+    found = {}
+    for name, value in options.items():
+        plain = value.item() if isinstance(value, np.generic) else value
+        if plain is None or (isinstance(plain, (tuple, list)) and not plain):
+            continue
+        for one in plain if isinstance(plain, (tuple, list)) else (plain,):
+            if isinstance(one, str) and not one.strip():
+                raise InputError(f"--{name.replace('_', '-')} is empty: give a value or leave it out")
+        found[name] = plain
+    return found
+
+
 def parse_request(**given: Any) -> Request:
     """A Request from the options of `plan` (strings as typed, or numbers). Raises InputError with the mend."""
-    given = {name: value for name, value in given.items() if value is not None and value != ()}
+    given = _given(given)
     fields: dict[str, Any] = {"asked": _asked({k: v for k, v in given.items() if k != "shape"})}
     fields["gpus"], fields["accelerator"] = _fleet(given.pop("gpus", None))
     fields["seq_len"] = _whole(given.pop("seq_len", DEFAULT_SEQ_LEN), "--seq-len")

@@ -24,8 +24,9 @@ from hwmodel.predict.training import (
 )
 from hwmodel.predict.uncertainty import MEMORY_HALF_WIDTH, is_mixture
 from hwmodel.solve.citations import training_sources
-from hwmodel.solve.request import Request, parse_request
-from hwmodel.solve.setting import Fleeted, fleeted, resolve, step_width
+from hwmodel.solve.plan import setting_of
+from hwmodel.solve.request import Request
+from hwmodel.solve.setting import Fleeted, fleeted, step_width
 from hwmodel.specs import Layout, MemoryTerms, Shape, Stack, StepTerms, Workload
 
 GIB = 2.0**30
@@ -254,8 +255,7 @@ def train(*, task: str = "pretrain", sequence_parallel: bool | None = None, **gi
         raise InputError(f"--task {task!r} is none of {', '.join(TRAINABLE)}")
     if not any(given.get(name) for name in ("model", "params", "shape")):
         raise InputError("say what is trained: --model (`hwmodel catalog list models`) or --params, like 70B")
-    r = parse_request(**given)
-    setting = resolve(r)
+    setting = setting_of(**given)
     r = setting.request
     if r.gpus is None:
         raise InputError("say on what it is trained: --gpus, like 1024xH100")

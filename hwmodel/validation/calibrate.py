@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from hwmodel.catalog.writing import write_whole
 from hwmodel.predict.uncertainty import training_familiarity
 from hwmodel.specs.intervals import IntervalConstants
 from hwmodel.validation import targets
@@ -122,9 +123,7 @@ def calibrate_intervals(trainer: Trainer, out: Path, say: Progress) -> dict[str,
     found = fit_widths(seen + unseen, START)
     plain = {name: getattr(found, name) for name in ("seen", *FACTORS, "scale", "level", "most")}
     document = {"training": plain, "rows": len(seen) + len(unseen), "assumed": ["scale", "level", "most"]}
-    temporary = out / "intervals.tmp"
-    temporary.write_text(INTERVALS_HEADER + yaml.safe_dump(document, sort_keys=False, width=120), encoding="utf-8")
-    temporary.replace(out / "intervals.yaml")
+    write_whole(out / "intervals.yaml", INTERVALS_HEADER + yaml.safe_dump(document, sort_keys=False, width=120))
     return plain
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 import hwmodel
+from hwmodel.catalog.writing import write_whole
 from hwmodel.predict.uncertainty import Known
 from hwmodel.validation import targets
 from hwmodel.validation.run_fit import Fit
@@ -73,6 +74,4 @@ HEADER = """# Constants of the training step, fitted on measured runs by `hwmode
 def write_training(document: dict[str, Any], path: Path) -> None:
     """Write training.yaml whole or not at all."""
     body = yaml.safe_dump(document, sort_keys=False, width=140, allow_unicode=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(HEADER + body, encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, HEADER + body)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwmodel import __version__
+from hwmodel.catalog.writing import write_whole
 from hwmodel.validation import kernel_priors as priors
 from hwmodel.validation.kernel_laws import over_catalog_peak
 from hwmodel.validation.kernel_solver import Fitted, kin_mean, rounded
@@ -119,6 +120,4 @@ def dump(path: Path, header: str, body: dict[str, Any]) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(body, sort_keys=True, default_flow_style=None, width=200)
-    temporary = path.with_suffix(".part")
-    temporary.write_text(header + text, encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, header + text)

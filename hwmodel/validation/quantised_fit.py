@@ -15,6 +15,7 @@ from scipy.optimize import least_squares
 import hwmodel
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.catalog.quantised import quantised_rows
+from hwmodel.catalog.writing import write_whole
 from hwmodel.laws.quantised import Z80, quantised_nats
 from hwmodel.specs.quantised import QuantisedConstants, QuantisedRow
 
@@ -238,7 +239,7 @@ def write(directory: Any = None) -> dict[str, Any]:
     plain = _rounded(document())
     target = (directory or calibrations_dir()) / "quantised.yaml"
     text = yaml.safe_dump(plain, sort_keys=False, width=110)
-    target.write_text("# Written by `hwmodel calibrate --quantised`.\n" + text, encoding="utf-8")
+    write_whole(target, "# Written by `hwmodel calibrate --quantised`.\n" + text)
     return dict(plain["accuracy"])
 
 

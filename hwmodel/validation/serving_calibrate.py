@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import hwmodel
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.catalog.engines import serving_calibration
+from hwmodel.catalog.writing import write_whole
 from hwmodel.predict.service.setting import CLOSED
 from hwmodel.validation.serving import Book, shipped_rows
 from hwmodel.validation.serving_fit import PARAMETERS, calibration_of, error_by, fit
@@ -92,9 +93,7 @@ def write(path: Path | None = None, say: Say | None = None, intervals: bool = Tr
     plain = serving_document(say or (lambda _: None), intervals)
     target = path or calibrations_dir() / "serving.yaml"
     text = yaml.safe_dump(_rounded(plain), sort_keys=False, width=110)
-    target.write_text(
-        "# Written by `hwmodel calibrate --serving`; facts about engines, not about parts.\n" + text, encoding="utf-8"
-    )
+    write_whole(target, "# Written by `hwmodel calibrate --serving`; facts about engines, not about parts.\n" + text)
     return dict(plain["accuracy"])
 
 

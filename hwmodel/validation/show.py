@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from hwmodel.catalog.safe_text import csv_cell, markdown_safe
 from hwmodel.validation.board import Board
 from hwmodel.validation.records import RowPrediction
 
@@ -52,7 +53,7 @@ def as_csv(board: Board) -> str:
     writer = csv.DictWriter(stream, ROW_FIELDS, lineterminator="\n")
     writer.writeheader()
     for row in board.rows:
-        writer.writerow({k: "" if v is None else v for k, v in _clean(_row(row)).items()})
+        writer.writerow({k: "" if v is None else csv_cell(v) for k, v in _clean(_row(row)).items()})
     return stream.getvalue()
 
 
@@ -76,7 +77,7 @@ def as_markdown(board: Board, worst: int = 10) -> str:
     lines[-1] += f"{_percent(every['baseline_mean_of_source_medians'])} %), 80 % interval covers "
     lines[-1] += f"{_percent(every['coverage_80'])} %, {every['refused_rows']} of {every['n_rows']} rows refused."
     lines += _worst(board, worst) + _refused(board)
-    return "\n".join(lines) + "\n"
+    return markdown_safe("\n".join(lines) + "\n")
 
 
 def _worst(board: Board, count: int) -> list[str]:

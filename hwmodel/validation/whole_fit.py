@@ -13,6 +13,7 @@ import yaml
 from numpy.typing import NDArray
 
 import hwmodel
+from hwmodel.catalog.writing import write_whole
 from hwmodel.economics import Z80
 from hwmodel.numerics import Problem, gauss_newton
 from hwmodel.specs.economics import WholeRunConstants
@@ -120,6 +121,4 @@ def write(found: WholeRunConstants, runs: Sequence[Steady], folder: Path) -> Non
         "left_out_log_errors": {run.id: round(float(e), 3) for run, e in zip(runs, left_out(runs))},
     }
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / "whole_runs.tmp"
-    temporary.write_text(HEADER + yaml.safe_dump(document, sort_keys=False, width=120), encoding="utf-8")
-    temporary.replace(folder / "whole_runs.yaml")
+    write_whole(folder / "whole_runs.yaml", HEADER + yaml.safe_dump(document, sort_keys=False, width=120))
