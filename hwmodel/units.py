@@ -17,6 +17,7 @@ FLOP_PER_PF_DAY = 1e15 * SECONDS_PER_DAY
 JOULES_PER_KWH = 3.6e6
 HOURS_PER_YEAR = 8766.0
 MOST_ACCELERATORS = 1e9
+MOST_COUNT, MOST_FLOP = 1e20, 1e36  # beyond them nothing that anybody counts is meant
 
 # Commas separate thousands: `1,000,000` is one number, `1,5` is none.
 _NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -77,6 +78,8 @@ def parse_count(text: str, what: str = "a count") -> float:
     A small number with a fraction and no suffix (`1.4`) is refused: it is nearly always a forgotten suffix.
     """
     value = _positive(_scaled(text, what, _COUNT, "70B, 1.4T or 6.7e9"), text, what)
+    if value > MOST_COUNT:
+        raise InputError(f"{what} must be at most {MOST_COUNT:g}, got {text!r}")
     if value < 1e6 and value != math.floor(value):
         number = text.strip()
         raise InputError(f"{what} must be a whole number, got {text!r}; did you mean {number}B or {number}T?")
@@ -87,11 +90,18 @@ def parse_flop(text: str, what: str = "FLOPs") -> float:
     """Total floating-point operations: `5.76e23`, `1e22FLOP`, `1 PF-day`, `3.8YFLOP`."""
     value, unit = _split(text, what, "5.76e23 or 1000PF-days")
     if unit.lower() in ("pf-day", "pf-days", "pfday", "pfdays"):
-        return _positive(value * FLOP_PER_PF_DAY, text, what)
+        return _flop(value * FLOP_PER_PF_DAY, text, what)
     unit = re.sub(r"FLOPs?$", "", unit, flags=re.IGNORECASE)
     if unit not in _COUNT:
         raise InputError(f"unknown unit in {text!r} ({what}); write it like 5.76e23 or 1000PF-days")
-    return _positive(value * _COUNT[unit], text, what)
+    return _flop(value * _COUNT[unit], text, what)
+
+
+def _flop(value: float, text: str, what: str) -> float:
+    """At least one operation, at most what no physics computes."""
+    if not 1.0 <= _positive(value, text, what) <= MOST_FLOP:
+        raise InputError(f"{what} must be at least 1 and at most {MOST_FLOP:g}, got {text!r}")
+    return value
 
 
 def parse_fleet(text: str) -> tuple[int, str]:

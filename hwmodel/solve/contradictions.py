@@ -12,12 +12,17 @@ if TYPE_CHECKING:
 OBJECTIVES = ("usd", "flops", "kwh", "co2e")
 
 
+MOST_LOSS_NATS = 14.0  # ln of a vocabulary of a million: a model that knows nothing
+
+
 def check_contradictions(r: Request) -> None:
     """Raises InputError where the given quantities exclude each other or leave nothing to size the plan by."""
     if r.objective is not None and r.objective not in OBJECTIVES:
         raise unknown("objective", r.objective, OBJECTIVES, "--objective")
     if r.params is not None and r.model is not None:
         raise InputError("--params and --model both set the size: give one of them")
+    if r.loss is not None and r.loss > MOST_LOSS_NATS:
+        raise InputError(f"--loss {r.loss:g} is beyond that of an untrained model (12 nats/token); write it like 2.1")
     if r.loss is not None and r.loss_like is not None:
         raise InputError("--loss and --loss-like both set the loss: give one of them")
     if r.usd_per_hour and r.price_kind is not None:
@@ -30,8 +35,13 @@ def check_contradictions(r: Request) -> None:
         raise InputError("--params, --tokens and --flops are tied by C = 6 N D: give two of the three")
     if sized and r.tokens is not None and r.has_loss_target:
         raise InputError("--params and --tokens already fix the loss: drop one of them or the loss target")
-    if r.has_loss_target and r.flop is not None and (sized or r.tokens is not None):
-        raise InputError("a loss target with --flops leaves only one of size and data free: drop --flops or the other")
+    if r.has_loss_target and r.flop is not None:
+        raise InputError("a loss target and --flops both say how much is trained: give one of them")
+    if r.global_batch_seqs is not None and r.tokens is not None and r.global_batch_seqs * r.seq_len > r.tokens:
+        raise InputError(
+            f"--global-batch {r.global_batch_seqs:g} sequences of {r.seq_len} are more than --tokens: no step would be whole"
+        )
+    _check_partners(r)
     if r.unique_tokens is not None and r.tokens is not None and r.unique_tokens > r.tokens:
         raise InputError("--unique-tokens exceed --tokens: the run would not see them all; drop or lower one of them")
     if not (sized or r.tokens is not None or r.has_loss_target or r.has_compute):
@@ -45,6 +55,19 @@ def check_contradictions(r: Request) -> None:
         raise InputError(
             "--time and --budget buy compute only on named accelerators: add --gpus, like 256xH100 or H100"
         )
+
+
+def _check_partners(r: Request) -> None:
+    """Options that say nothing without another one."""
+    fleet = r.accelerator is not None or r.system is not None
+    if r.layout and not fleet:
+        name = "--" + next(iter(r.layout)).replace("_", "-")
+        raise InputError(f"{name} lays a run out on accelerators: add --gpus, like 1024xA100")
+    if r.serving_precision is not None and r.inference_tokens is None:
+        raise InputError("--serving-precision serves a demand: add --inference-tokens or --serve")
+    if r.usd_per_hour and (r.price_kind is not None or r.prices is not None):
+        other = "--price-kind" if r.price_kind is not None else "--prices"
+        raise InputError(f"--usd-per-hour and {other} both say the price: give one of them")
 
 
 def _check_lifetime_budget(r: Request) -> None:

@@ -177,9 +177,19 @@ def _sized(
     affordable: TokensOfSize | None = None
     if fleet is not None and (r.time_s is not None or r.budget_usd is not None) and r.flop is None:
         affordable = partial(fleet.tokens_affordable, correction=correction)
+        if params is not None and not affordable(params) > 0:
+            # The sizes that rates are interpolated between do not fit; this one may: its own layout closes the tokens.
+            affordable = partial(_first_guess, correction=correction)
     if shape is not None and is_mixture(shape):
         return _mixture(setting, shape, affordable)
     return size(r, model, params, affordable)
+
+
+FIRST_TOKENS_PER_PARAM = 20.0  # where the closing of a size begins that no rate is known of; it converges from any
+
+
+def _first_guess(params: float, correction: float) -> float:
+    return FIRST_TOKENS_PER_PARAM * params * correction
 
 
 def _closed(

@@ -114,7 +114,12 @@ def _again(given: dict[str, Any], fields: dict[str, Any]) -> None:
 LAYOUT_KEYS = ("tp", "cp", "pp", "vpp", "ep", "etp", "micro_batch", "zero")
 
 
-MOST = {units.parse_count: 1e20, units.parse_flop: 1e36}  # beyond them nothing that the physics computes is meant
+MOST = {
+    units.parse_count: 1e20,
+    units.parse_flop: 1e36,
+    units.parse_usd: 1e18,
+    units.parse_duration_s: 1e12,
+}  # beyond them nothing that the physics computes is meant
 
 
 def _quantity(value: Any, read: Any, what: str) -> Any:
@@ -131,8 +136,9 @@ def _number(value: Any, read: Any, what: str) -> float:
     """A positive finite number as it stands; at most 1 for a share."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
-        raise InputError(f"{what} must be a number or a text like '70B', got {value!r}") from None
+    except (TypeError, ValueError, OverflowError):
+        shown = str(value) if not isinstance(value, int) else "an integer beyond any quantity"
+        raise InputError(f"{what} must be a number or a text like '70B', got {shown[:60]!r}") from None
     if isinstance(value, bool) or not 0 < number < math.inf:
         raise InputError(f"{what} must be a number above zero, got {value!r}")
     if read is units.parse_fraction and number > 1:
@@ -286,6 +292,8 @@ def _batch_seqs(given: dict[str, Any], seq_len: int, gpus: int | None) -> float 
         if seqs < 1:
             raise InputError(f"--global-batch-tokens {tokens:g} is less than one sequence of --seq-len {seq_len}")
         return dividing_batch(seqs, gpus)
+    if seqs is not None and tokens is None and seqs != round(seqs):
+        raise InputError(f"--global-batch must be a whole number of sequences, got {seqs:g}")
     return None if seqs is None else float(round(seqs))
 
 

@@ -53,6 +53,9 @@ def read_pool(text: str, flag: str) -> Pool:
     return Pool(part=text.strip())
 
 
+MOST_PEAK_TO_MEAN = 1e4
+
+
 class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """A model, a demand and limits. `rate` in requests a second (mean), `peak_to_mean` what the fleet must carry over
     it; latencies in seconds hold for `percentile` of requests; `hit_rate` of prompt tokens are found in a cache."""
@@ -124,8 +127,8 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError(f"--prefix-hit must be a share below 1, not {self.hit_rate:g}")
         if not 0.5 <= self.percentile < 1.0:
             raise InputError(f"--p must lie between 50 and 99.9 (percent of requests), not {100 * self.percentile:g}")
-        if self.peak_to_mean < 1.0:
-            raise InputError(f"--peak-to-mean must be at least 1, not {self.peak_to_mean:g}")
+        if not 1.0 <= self.peak_to_mean <= MOST_PEAK_TO_MEAN:
+            raise InputError(f"--peak-to-mean must lie between 1 and {MOST_PEAK_TO_MEAN:g}, not {self.peak_to_mean:g}")
         if self.draft_tokens < 0 or not 0.0 <= self.acceptance < 1.0:
             raise InputError("--draft-tokens must not be negative, --acceptance a share below 1")
         for name, cap in (("max-running", self.max_running), ("step-tokens", self.step_tokens)):

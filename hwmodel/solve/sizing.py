@@ -124,6 +124,12 @@ def size(r: Request, model: LossModel, params: float | None, affordable: TokensO
 def _sized(
     model: LossModel, params: Value, tokens: Value, solved: dict[str, str], closed_by: ClosedBy = "given"
 ) -> Sized:
+    if not 1.0 <= value_of(tokens) < math.inf:
+        raise InfeasibleError(
+            "what is asked leaves less than one training token: no model of that size runs, or the target needs none",
+            binding="tokens",
+            remedy="a larger fleet, another layout, or a nearer target",
+        )
     loss = model.loss_band(value_of(params), value_of(tokens))
     return Sized(params=params, tokens=tokens, loss=loss, solved=solved, closed_by=closed_by)
 
@@ -158,6 +164,12 @@ def _for_compute(r: Request, model: LossModel, params: float | None, tokens_of: 
     if r.tokens is not None:
         wanted = r.tokens
         n = falls_at_log(lambda x: tokens_of(x) > wanted, SMALLEST_PARAMS, LARGEST_PARAMS)
+        if tokens_of(n) < wanted * (1.0 - 1e-6):
+            raise InfeasibleError(
+                f"{format_count(wanted)} tokens leave no model of at least {format_count(SMALLEST_PARAMS)} parameters "
+                f"within {given}",
+                binding=given, remedy="fewer tokens, or more compute",
+            )  # fmt: skip
         return _sized(model, n, wanted, {"params": f"the largest size that sees these tokens within {given}"}, by)
     law = model.law
     flop = r.flop
@@ -179,6 +191,11 @@ def _for_compute(r: Request, model: LossModel, params: float | None, tokens_of: 
             lambda x: tokens_of(x) > float(laws.tokens_for_params(law, x)), SMALLEST_PARAMS, LARGEST_PARAMS
         )
     d = tokens_of(n)
+    if not d >= 1.0:
+        raise InfeasibleError(
+            f"no model of any size trains within {given} on this fleet in the layout that is asked",
+            binding="layout", remedy="more accelerators, or a layout that they can hold (drop --tp, --pp, --ep ...)",
+        )  # fmt: skip
     spread: Value = n
     if model.drawn is not None:
         # The budget's shape in N barely moves the relative spread, so the band of the plain 6 N D optimum serves.
