@@ -17,7 +17,7 @@ FLOP_PER_PF_DAY = 1e15 * SECONDS_PER_DAY
 JOULES_PER_KWH = 3.6e6
 HOURS_PER_YEAR = 8766.0
 MOST_ACCELERATORS = 1e9
-MOST_COUNT, MOST_FLOP = 1e20, 1e36  # beyond them nothing that anybody counts is meant
+MOST_COUNT, MOST_FLOP = 1e30, 1e36  # beyond them nothing that anybody counts is meant
 
 # Commas separate thousands: `1,000,000` is one number, `1,5` is none.
 _NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"

@@ -38,9 +38,7 @@ def check_contradictions(r: Request) -> None:
     if r.has_loss_target and r.flop is not None:
         raise InputError("a loss target and --flops both say how much is trained: give one of them")
     if r.global_batch_seqs is not None and r.tokens is not None and r.global_batch_seqs * r.seq_len > r.tokens:
-        raise InputError(
-            f"--global-batch {r.global_batch_seqs:g} sequences of {r.seq_len} are more than --tokens: no step would be whole"
-        )
+        raise InputError(f"--global-batch {r.global_batch_seqs:g} sequences of {r.seq_len} are more than --tokens")
     _check_partners(r)
     if r.unique_tokens is not None and r.tokens is not None and r.unique_tokens > r.tokens:
         raise InputError("--unique-tokens exceed --tokens: the run would not see them all; drop or lower one of them")
