@@ -56,3 +56,7 @@ $(STAMP): pyproject.toml
 
 clean:
 	rm -rf $(VENV) build dist plan.md plan-*.svg
+
+fuzz:  ## draw questions for a while: make fuzz SEED=0 MINUTES=10
+	.venv/bin/python tests/fuzz/drawn.py --seed $(or $(SEED),0) --minutes $(or $(MINUTES),10) & \
+	.venv/bin/python tests/fuzz/drawn.py --seed $$(( $(or $(SEED),0) + 500000000 )) --minutes $(or $(MINUTES),10); wait

@@ -292,7 +292,7 @@ def _batch_seqs(given: dict[str, Any], seq_len: int, gpus: int | None) -> float 
         if seqs < 1:
             raise InputError(f"--global-batch-tokens {tokens:g} is less than one sequence of --seq-len {seq_len}")
         return dividing_batch(seqs, gpus)
-    if seqs is not None and tokens is None and seqs != round(seqs):
+    if seqs is not None and seqs != round(seqs):
         raise InputError(f"--global-batch must be a whole number of sequences, got {seqs:g}")
     return None if seqs is None else float(round(seqs))
 
