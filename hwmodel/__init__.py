@@ -42,4 +42,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'hwmodel' has no attribute {name!r}")
+    if name in ("plan", "compare"):
+        import_module("hwmodel.report.notebook")
     return getattr(import_module(_HOMES[name]), name)

@@ -11,10 +11,11 @@ from hwmodel.errors import InfeasibleError
 from hwmodel.solve.answers import unfleeted
 from hwmodel.solve.fleet import Fleet
 from hwmodel.solve.objective import default_objective
+from hwmodel.solve.prepared import Prepared
 from hwmodel.solve.result import Answer
 from hwmodel.solve.sides import LAWS_SHOWN
 from hwmodel.solve.sizing import Sized
-from hwmodel.solve.solved import Prepared, on_fleet
+from hwmodel.solve.solved import on_fleet
 from hwmodel.solve.whole_life import law_choices, whole_life
 
 TRAINING, DEPLOYMENT, GIVEN = "training_optimal", "deployment_optimal", "given"

@@ -29,12 +29,13 @@ from hwmodel.solve.money import money
 from hwmodel.solve.objective import costs, default_objective
 from hwmodel.solve.objectives import finite, objective_answers
 from hwmodel.solve.precisions import precision_rows
+from hwmodel.solve.prepared import Prepared
 from hwmodel.solve.request import parse_request
 from hwmodel.solve.result import Band, Plan, value_of
 from hwmodel.solve.serving_formats import serving_rows
 from hwmodel.solve.setting import Fleeted, Setting, fleeted, resolve
 from hwmodel.solve.sizing import GIVEN, ClosedBy, LossModel, Sized, TokensOfSize, loss_model, size
-from hwmodel.solve.solved import Prepared, on_fleet, sized_shape
+from hwmodel.solve.solved import on_fleet, sized_shape
 from hwmodel.solve.whole_life import compute_band, within_limits
 from hwmodel.specs import Shape
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -117,17 +118,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     reductions: list[Any] = []  # ways to the lower loss asked by --loss-factor, by law
     horizons: list[Any] = []  # best runs of a fleet alone, over several times
 
+    # How a notebook shows a plan; set by the report layer, which stands above this one.
+    shown_by: ClassVar[Callable[[Plan], str] | None] = None
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, in the order of the contract."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return plain
 
     def _repr_markdown_(self) -> str:
-        # Notebooks render the report; the report layer stands above this one and is found only when asked for.
-        from importlib import import_module
-
-        text: str = import_module("hwmodel.report").plan_markdown(self)
-        return text
+        return repr(self) if Plan.shown_by is None else Plan.shown_by(self)
 
 
 def value_of(value: Value) -> float:

@@ -9,11 +9,10 @@ from hwmodel.physics import shape as shapes
 from hwmodel.predict.search import Choice, Evaluation, choice, require_fit
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.answers import SizedShape, answer
-from hwmodel.solve.demand import Life
 from hwmodel.solve.fleet import Fleet
 from hwmodel.solve.result import Answer
-from hwmodel.solve.setting import Setting, step_width
-from hwmodel.solve.sizing import LossModel, Sized
+from hwmodel.solve.setting import step_width
+from hwmodel.solve.sizing import Sized
 from hwmodel.specs import Shape
 from hwmodel.units import format_count
 
@@ -31,21 +30,6 @@ class Solved(msgspec.Struct, frozen=True, kw_only=True):
     choice: Choice
     answer: Answer
     log_half_width: float
-
-
-class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """A sized and laid-out run, before its tables and curves are made.
-
-    `best`: the least loss within the limits, where a demand made the plan another.
-    """
-
-    setting: Setting
-    model: LossModel
-    shape: Shape | None  # a named model's
-    sized: Sized
-    solved: Solved | None
-    lifetime: Life | None
-    best: Sized | None = None
 
 
 def sized_shape(sized: Sized, shape: Shape | None) -> SizedShape:

@@ -16,8 +16,9 @@ from hwmodel.physics.shape import flop_per_token, parameters
 from hwmodel.solve.answers import answer
 from hwmodel.solve.fleet import Fleet
 from hwmodel.solve.plan import prepare, setting_of
+from hwmodel.solve.prepared import Prepared
 from hwmodel.solve.result import Band
-from hwmodel.solve.solved import Prepared, Solved
+from hwmodel.solve.solved import Solved
 from hwmodel.specs.economics import WholeRunConstants
 from hwmodel.units import SECONDS_PER_DAY
 from hwmodel.validation.machines import Resolver, recipe_name
