@@ -186,6 +186,8 @@ def _sized(
     return size(r, model, params, affordable)
 
 
+LIMIT_TOLERANCE = 1e-6  # by which time and money may be overrun
+SHRINKS = (0.9995, 0.998, 0.99, 0.97, 0.9)  # of a size that overruns them, tried in turn
 FIRST_TOKENS_PER_PARAM = 20.0  # where the closing of a size begins that no rate is known of; it converges from any
 
 
@@ -214,7 +216,12 @@ def _closed(
         correction /= used
         sized = _sized(setting, model, shape, params, fleet, correction)
     if setting.request.tokens is not None:
-        inside = [(used, one) for used, one in candidates if used < 1.0 + CLOSING_TOLERANCE]
+        for shrink in SHRINKS:
+            if any(used <= 1.0 + LIMIT_TOLERANCE for used, _ in candidates):
+                break
+            sized = _sized(setting, model, shape, params, fleet, correction * shrink)
+            candidates.append((limits_used(setting, on_fleet(fleet, sized, shape).answer), sized))
+        inside = [(used, one) for used, one in candidates if used <= 1.0 + LIMIT_TOLERANCE]
         return max(inside or candidates, key=lambda pair: pair[0] if inside else -pair[0])[1]
     ready = [_with_tokens(model, one, 1.0 / used) for used, one in candidates]
     return min(ready, key=lambda one: value_of(one.loss) if one.loss is not None else abs(math.log(one.d / ready[0].d)))

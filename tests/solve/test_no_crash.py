@@ -45,6 +45,12 @@ def test_what_cannot_be_used_is_refused(asked: dict[str, object]) -> None:
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("money", ["$3M", "$2.9M", "$1.7M"])
+def test_money_is_not_overrun_by_a_size(money: str) -> None:
+    answer = hm.plan(gpus="64xA100", tokens="15T", budget=money).answer
+    assert value_of(answer.cost_usd) <= float(money.strip("$M")) * 1e6 * (1 + 1e-6)
+
+
 def test_numbers_of_numpy_are_numbers() -> None:
     assert parse_request(tokens=np.float64(1e11)).tokens == parse_request(tokens=1e11).tokens
 
