@@ -50,6 +50,8 @@ from hwmodel.errors import InputError
     "--acceptance", default=0.7, show_default=True, help="Chance that a draft is accepted after its forerunner."
 )
 @click.option("--peak-to-mean", default=1.0, show_default=True, help="Peak demand over the mean; the fleet carries it.")
+@click.option("--max-loss", metavar="NATS", help="Nats a token that a serving format may lose at most.")
+@click.option("--min-quality", metavar="SHARE", help="Share of a benchmark's average that it must keep, like 99%.")
 @click.option("--spares", default=1, show_default=True, help="Replicas beyond the need (N+1).")
 @click.option(
     "--usd-per-hour",
@@ -144,6 +146,8 @@ def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:
         percentile=given["percentile"] / 100.0,
         peak_to_mean=given["peak_to_mean"],
         spares=given["spares"],
+        max_loss_nats=None if given["max_loss"] is None else _nats(given["max_loss"]),
+        min_quality=None if given["min_quality"] is None else parse_fraction(given["min_quality"], "--min-quality"),
         draft_tokens=given["draft_tokens"],
         acceptance=given["acceptance"],
         hit_rate=0.0 if hit in ("0", "0%") else parse_fraction(hit, "--prefix-hit"),
@@ -172,6 +176,16 @@ def _workers(text: str | None) -> tuple[int, int] | None:
     if not (prefill.isdecimal() and decode.isdecimal() and int(prefill) and int(decode)):
         raise InputError(f"cannot read --pools {text!r}; write it like 2:3 (prefill workers to decode workers)")
     return int(prefill), int(decode)
+
+
+def _nats(text: str) -> float:
+    """Nats a token of --max-loss. Raises InputError."""
+    from hwmodel.errors import InputError
+
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"cannot read --max-loss {text!r}; write it like 0.01 (nats a token)") from None
 
 
 def _api_price(text: str | None) -> tuple[float, float] | None:

@@ -138,7 +138,11 @@ def headline(question: Any, answer: dict[str, Any]) -> str:
     """What was chosen, with intervals, definitions and doubts: a paragraph each for fleet, reasons and quality."""
     r = answer["answer"]
     text = _prediction(question, r) if "clients" in r else _fleet(question, r)
+    found = answer.get("quality", {}).get(r["precision"])
     said = [
+        f"What {r['precision']} costs in quality was never published: the figure is of a fit alone. "
+        if found and not found.get("measured", True)
+        else "",
         text,
         _offer(answer.get("api")),
         *answer.get("why", []),
@@ -291,13 +295,21 @@ def _quality(recipe: str, found: dict[str, Any] | None) -> str:
     if not found:
         return ""
     parts = []
+    if "loss_nats" in found:
+        loss, kept = found["loss_nats"], found["retained_score"]
+        parts.append(
+            "released in these bits, nothing is lost"
+            if found["native"]
+            else f"{loss.value:.2g} nats a token ({loss.low:.2g} to {loss.high:.2g}), {100 * kept.value:.1f} % of a "
+            "benchmark's average kept (its hardest tasks lose several times more)"
+        )
     for key, words in (("perplexity_increase", "perplexity"), ("accuracy_drop", "task accuracy lost")):
         if key in found:
             v = found[key]
             parts.append(
                 f"{words} {100 * v['value']:+.1f} % ({100 * v['low']:+.1f} to {100 * v['high']:+.1f}, n {v['n']:g})"
             )
-    return f"Measured quality of {recipe} against its baseline: {'; '.join(parts)}."
+    return f"Quality of {recipe} against its baseline: {'; '.join(parts)}."
 
 
 def document(question: Any, answer: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from hwmodel.catalog import Catalog
 from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.catalog.engines import serving_calibration
-from hwmodel.errors import InputError
+from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
 from hwmodel.predict.service.intervals import band, familiarity
@@ -24,7 +24,7 @@ from hwmodel.solve.serving_infeasible import infeasible
 from hwmodel.solve.serving_money import break_even, price_of
 from hwmodel.solve.serving_notes import ALL, named, notes, resolved
 from hwmodel.solve.serving_pools import pools
-from hwmodel.solve.serving_quality import measured_quality
+from hwmodel.solve.serving_quality import bits_of, quality_table, shape_quality, within
 from hwmodel.solve.serving_question import ServingQuestion, sizes_of
 from hwmodel.solve.serving_reasons import reasons
 from hwmodel.solve.serving_table import Options, options
@@ -62,7 +62,7 @@ def tables(question: ServingQuestion, shape: Shape, catalog: Catalog) -> list[Op
         part = catalog.part(name)
         system = catalog.default_system(part.id)
         price = price_of(question, part.id, catalog)
-        for recipe in _recipes(question, part, catalog):
+        for recipe in _good_recipes(question, part, shape, catalog):
             if not part.peak_dense_flop_per_s.get(recipe.gemm_format):
                 continue
             m = machine(part, system, recipe, kernel_calibration())
@@ -106,6 +106,25 @@ def _recipes(question: ServingQuestion, part: Part, catalog: Catalog) -> list[Se
         return [catalog.serving_precision(p) for p in question.precisions]
     first = "bf16" if part.peak_dense_flop_per_s.get("bf16") else "fp16"
     return [catalog.serving_precision(first if p == "bf16" else p) for p in DEFAULT_PRECISIONS]
+
+
+def _good_recipes(question: ServingQuestion, part: Part, shape: Shape, catalog: Catalog) -> list[ServingPrecision]:
+    """The recipes whose loss and score lie within --max-loss and --min-quality. InfeasibleError where none does."""
+    recipes = _recipes(question, part, catalog)
+    model = "" if question.shape is not None else question.model
+    found = [shape_quality(catalog, recipe, model, shape) for recipe in recipes]
+    limits = (question.max_loss_nats, question.min_quality)
+    kept = [r for r, one in zip(recipes, found, strict=True) if within(one, *limits)]
+    if kept:
+        return kept
+    best = min(found, key=lambda one: one.loss_nats.value)
+    raise InfeasibleError(
+        f"no recipe asked for loses so little: {best.recipe} loses {best.loss_nats.value:.2g} nats a token and keeps "
+        f"{100 * best.retained_score.value:.1f} % of a benchmark's average; raise --max-loss, lower --min-quality or "
+        "allow --precision bf16",
+        binding="quality",
+        remedy=f"--max-loss {best.loss_nats.value * 1.02:.2g}",
+    )
 
 
 def _every_fleet(question: ServingQuestion, found: list[Options], catalog: Catalog) -> list[Fleets]:
@@ -161,7 +180,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
     return {
         "answer": _with_intervals(with_cached_input(question, shape, winner[0], _index(winner[1]), first), question, o),
         "why": reasons(question, first, winner[0], usable, every, catalog),
-        "quality": {name: measured_quality(name) for name in dict.fromkeys(r["precision"] for r in rows)},
+        "quality": _qualities(question, shape, catalog, rows),
         "alternatives": _alternatives(first, rows),
         "pareto": _pareto(question, first, usable, catalog),
         "api": break_even(question, first),
@@ -174,6 +193,17 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
 
 def _named(question: ServingQuestion) -> str:
     return "" if question.shape is not None else question.model
+
+
+def _qualities(question: ServingQuestion, shape: Shape, catalog: Catalog, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What each recipe shown loses: this model by bits, size and training, and what was published in its bits."""
+    model = "" if question.shape is not None else question.model
+    names = dict.fromkeys(r["precision"] for r in rows)
+    recipes = {name: catalog.serving_precision(name) for name in names}
+    return {
+        name: None if bits_of(recipe).full else quality_table(shape_quality(catalog, recipe, model, shape))
+        for name, recipe in recipes.items()
+    }
 
 
 def _index(i: int | None) -> int:

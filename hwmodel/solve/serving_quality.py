@@ -12,9 +12,11 @@ from hwmodel.catalog import Catalog, load_catalog
 from hwmodel.catalog.quantised import quantised_constants, quantised_rows
 from hwmodel.errors import InputError
 from hwmodel.laws.quantised import FULL_BITS, log_half_width, quantised_nats, retained_score
+from hwmodel.physics.shape import parameters
 from hwmodel.solve.result import Band
 from hwmodel.specs import ServingPrecision
 from hwmodel.specs.quantised import QuantisedRow, TrainedModel
+from hwmodel.specs.shape import Shape
 
 WEIGHT_TOLERANCE_BITS = 0.6  # groups of 32 to per channel, with and without zero points
 DEFAULT_TOKENS_PER_PARAM = 300.0  # of a model whose training is not known; the interval is wider there
@@ -177,3 +179,27 @@ def model_quality(catalog: Catalog, recipe: ServingPrecision, model: str, params
 
 def _release(catalog: Catalog, known: TrainedModel | None) -> ServingPrecision | None:
     return catalog.serving_precision(known.released_in) if known is not None and known.released_in else None
+
+
+def shape_quality(catalog: Catalog, recipe: ServingPrecision, model: str, shape: Shape) -> Quality:
+    """The same for a model at hand; `model` empty for one from a file, whose training is not known."""
+    mixture = any(float(block.n_experts) > 0 for block in shape.blocks)
+    return model_quality(catalog, recipe, model, float(parameters(shape).total), mixture)
+
+
+def within(found: Quality, max_loss_nats: float | None, min_score: float | None) -> bool:
+    """Whether the middle of a recipe's loss and score lies within the limits asked."""
+    loses = max_loss_nats is not None and found.loss_nats.value > max_loss_nats
+    return not loses and (min_score is None or found.retained_score.value >= min_score)
+
+
+def quality_table(found: Quality) -> dict[str, Any]:
+    """What was published in a recipe's bits, with the loss and score of this model beside it."""
+    return {
+        **(found.published or {}),
+        "loss_nats": found.loss_nats,
+        "retained_score": found.retained_score,
+        "measured": found.measured,
+        "native": found.native,
+        "tokens_known": found.tokens_known,
+    }

@@ -70,6 +70,8 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
     percentile: float = 0.95
     peak_to_mean: float = 1.0
     spares: int = 1
+    max_loss_nats: float | None = None  # what serving in fewer bits may lose, a token
+    min_quality: float | None = None  # share of a benchmark's average that must be kept
     hit_rate: float = 0.0
     engine: str = "generic"
     parts: tuple[str, ...] = ()
@@ -138,6 +140,8 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError("--prefill and --decode name the parts of two pools: say both, like 4xH200 and 16xH100")
         if self.prefill is not None and self.disaggregated is False:
             raise InputError("--prefill and --decode are pools of their own and --aggregated forbids them: drop one")
+        if self.max_loss_nats is not None and not self.max_loss_nats >= 0.0:
+            raise InputError(f"--max-loss must be nats a token of zero or more, not {self.max_loss_nats:g}")
         if self.spares < 0:
             raise InputError(f"--spares must not be negative, is {self.spares}")
 

@@ -7,8 +7,10 @@ import pytest
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.quantised import quantised_rows, read_trained
-from hwmodel.errors import CatalogError
+from hwmodel.errors import CatalogError, InfeasibleError, InputError
+from hwmodel.solve.serving_choose import choose
 from hwmodel.solve.serving_quality import bits_of, measured_quality, model_quality, published, quality
+from hwmodel.solve.serving_question import ServingQuestion
 
 CATALOG = load_catalog()
 
@@ -100,3 +102,20 @@ def test_facts_of_a_release_must_name_a_model_and_a_recipe(tmp_path):
         with pytest.raises(CatalogError, match=r"training\.csv:2") as error:
             read_trained(path, {"known": "known"}, {"mxfp4"})
         assert said in str(error.value)
+
+
+def test_limits_on_quality_bind():
+    def chosen(**more):
+        return choose(ServingQuestion(model="llama-3-70b", prompt_tokens=1000.0, output_tokens=300.0, rate=20.0,
+                                      parts=("h100",), **more), CATALOG)  # fmt: skip
+
+    free, bound = chosen(), chosen(max_loss_nats=0.001)
+    assert free["answer"]["precision"] != "bf16"
+    assert bound["answer"]["precision"] == "bf16"
+    assert chosen(min_quality=0.9999)["answer"]["precision"] == "bf16"
+    assert free["quality"][free["answer"]["precision"]]["loss_nats"].value > 0.001
+    with pytest.raises(InfeasibleError, match="loses so little") as error:
+        chosen(max_loss_nats=0.001, precisions=("fp8", "w4a16"))
+    assert error.value.binding == "quality"
+    with pytest.raises(InputError, match="max-loss"):
+        chosen(max_loss_nats=-1.0)
