@@ -197,8 +197,8 @@ def quality_table(found: Quality) -> dict[str, Any]:
     """What was published in a recipe's bits, with the loss and score of this model beside it."""
     return {
         **(found.published or {}),
-        "loss_nats": found.loss_nats,
-        "retained_score": found.retained_score,
+        "loss_nats": msgspec.to_builtins(found.loss_nats),
+        "retained_score": msgspec.to_builtins(found.retained_score),
         "measured": found.measured,
         "native": found.native,
         "tokens_known": found.tokens_known,

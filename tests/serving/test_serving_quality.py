@@ -113,7 +113,7 @@ def test_limits_on_quality_bind():
     assert free["answer"]["precision"] != "bf16"
     assert bound["answer"]["precision"] == "bf16"
     assert chosen(min_quality=0.9999)["answer"]["precision"] == "bf16"
-    assert free["quality"][free["answer"]["precision"]]["loss_nats"].value > 0.001
+    assert free["quality"][free["answer"]["precision"]]["loss_nats"]["value"] > 0.001
     with pytest.raises(InfeasibleError, match="loses so little") as error:
         chosen(max_loss_nats=0.001, precisions=("fp8", "w4a16"))
     assert error.value.binding == "quality"
