@@ -300,8 +300,8 @@ def _quality(recipe: str, found: dict[str, Any] | None) -> str:
         parts.append(
             "released in these bits, nothing is lost"
             if found["native"]
-            else f"{loss['value']:.2g} nats a token ({loss['low']:.2g} to {loss['high']:.2g}), {100 * kept['value']:.1f} % of a "
-            "benchmark's average kept (its hardest tasks lose several times more)"
+            else f"{loss['value']:.2g} nats a token ({loss['low']:.2g} to {loss['high']:.2g}), "
+            f"{100 * kept['value']:.1f} % of a benchmark's average kept (its hardest tasks lose several times more)"
         )
     for key, words in (("perplexity_increase", "perplexity"), ("accuracy_drop", "task accuracy lost")):
         if key in found:
