@@ -23,7 +23,7 @@ def command() -> None:
 @click.argument("kind", default="accelerators")
 @_table
 def list_records(kind: str, fmt: str, out: Path | None, catalogs: tuple[Path, ...]) -> None:
-    """Records of a KIND: accelerators, systems, models, prices, precisions, serving, laws, regions, fleets, sources."""
+    """Records of a KIND: accelerators, systems, models, prices, precisions, serving, laws, regions, stacks, sources."""
     from hwmodel.catalog import load_catalog
     from hwmodel.cli.tables import render
     from hwmodel.report.catalog_pages import rows_of, shown

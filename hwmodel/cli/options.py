@@ -85,6 +85,8 @@ QUESTION = [
     click.option("--zero", help="ZeRO stage, 0 to 3."),
     click.option("--recompute", help="none, selective, full, 50% (of the layers), or modules (layernorm,moe_act)."),
     click.option("--offload", help="To host memory: activations, optimizer, or both with a comma (default none)."),
+    click.option("--optimizer", help="adam (default), adam8bit, adam-bf16 (pure), muon or sgd."),
+    click.option("--gradient-dtype", help="Format that gradients are accumulated in: fp32 or bf16."),
     click.option("--mfu", metavar="SHARE", help="Use this MFU instead of predicting it, like 45%."),
     click.option("--flop-convention", help="FLOPs that MFU counts (default 6nd)."),
     click.option("--law", help="Scaling law (default besiroglu_2024; `hwmodel law list`)."),
@@ -114,8 +116,8 @@ def _name(option: Callable[[Command], Command]) -> str:
 # Those that describe one run: its hardware, model, layout and software.
 _RUN = (
     "gpus", "system", "nic_gbit_s", "params", "model", "seq_len", "global_batch", "global_batch_tokens", "tp", "cp",
-    "pp", "vpp", "ep", "etp", "micro_batch", "zero", "recompute", "offload", "flop_convention", "stack", "year",
-    "catalogs",
+    "pp", "vpp", "ep", "etp", "micro_batch", "zero", "recompute", "offload", "optimizer", "gradient_dtype",
+    "flop_convention", "stack", "year", "catalogs",
 )  # fmt: skip
 RUN = [option for option in QUESTION if _name(option) in _RUN]
 

@@ -18,6 +18,8 @@ from hwmodel.errors import InfeasibleError
 @click.command("train", cls=Sectioned)
 @with_options([*RUN, click.option("--precision", help="Training recipe, like bf16 or fp8."), *RESULT])
 @click.option("--task", type=click.Choice(["pretrain", "sft", "lora"]), default="pretrain", show_default=True)
+@click.option("--rank", type=float, help="Rank of the adapters of --task lora (default: a hundredth of the model).")
+@click.option("--base", help="Format of the frozen weights under --task lora: nf4, int8 or bf16.")
 @click.option("--no-sequence-parallel", "plain", is_flag=True, help="Tensor parallelism without sequence parallelism.")
 @FROM
 @EXPORT

@@ -168,6 +168,13 @@ def _accumulate_s(shard: LayerShard, precision: Precision, machine: Machine, sta
     return 2.0 * width * shard.layer * stack.accumulate_passes / rate
 
 
+def _widen_s(shard: LayerShard, precision: Precision, machine: Machine, again: _Again) -> Num:
+    """Seconds to widen one layer's narrow weights for the forward pass, the backward one, and what comes again."""
+    if not anywhere(precision.widen_bytes > 0):
+        return 0.0
+    return memory_bound_s(precision.widen_bytes * shard.layer, machine.memory) * (2.0 + again.layers)
+
+
 def _micro_batch(
     shape: Shape,
     machine: Machine,
@@ -187,7 +194,7 @@ def _micro_batch(
     cp = times.cp_f + times.cp_b + again.attention * times.cp_f
     gemm = times.gemm_f + times.gemm_b
     attention = times.attention_f + times.attention_b
-    cast = times.cast_f + times.cast_b
+    cast = times.cast_f + times.cast_b + _widen_s(shard, precision, machine, again)
     ep = _expert_traffic_s(times, again, gemm + attention + memory + cast, machine, layout, stack)
     device = (gemm + attention + memory + cast + repeated + tp + cp + ep) * stack.level
     launches = times.launches_f * (1.0 + stack.host_backward + again.layers)

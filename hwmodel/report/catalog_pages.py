@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hwmodel.catalog.safe_text import markdown_safe
+from hwmodel.catalog.stacks import training_calibration, training_stack
 from hwmodel.errors import unknown
 from hwmodel.report.prices import price_rows
+from hwmodel.specs.stack import GENERIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,6 +132,7 @@ def rows_of(catalog: Catalog, kind: str) -> list[Row]:
             list(catalog.data.regions.values()), ("id", "name", "kind", "kg_co2e_per_kwh", "year")
         ),
         "fleets": lambda: _plain_rows(list(catalog.data.fleets.values()), ("id", "name", "default")),
+        "stacks": stack_rows,
         "sources": lambda: [
             {"id": k, "title": s.title, "year": s.year, "locator": s.locator, "licence": s.licence}
             for k, s in sorted(catalog.data.sources.items())
@@ -140,12 +143,43 @@ def rows_of(catalog: Catalog, kind: str) -> list[Row]:
     return makers[kind]()
 
 
+def stack_rows() -> list[Row]:
+    """Training software: its era, what its name is found by, where it is the default, and what it assumes."""
+    calibration = training_calibration()
+    rows: list[Row] = []
+    for name in (GENERIC, *(str(entry["id"]) for entry in calibration.stacks)):
+        entry = next((e for e in calibration.stacks if e["id"] == name), {})
+        stack = training_stack(name)
+        attention = {0.0: "unfused", 2.0: "FlashAttention-2"}.get(float(stack.attention_generation), "FlashAttention-3")
+        rows.append({
+            "id": name, "title": stack.title, "until": entry.get("until", "today"),
+            "parts": ", ".join(entry.get("families", ())) or "any",
+            "default_on": ", ".join(entry.get("default_of", ())) or ("other parts" if name == GENERIC else ""),
+            "attention": attention, "zero": float(stack.default_zero), "level": float(stack.level),
+            "tp_overlap": float(stack.tp_overlap), "logits_bytes": float(stack.logits_bytes),
+            "launch_s": float(stack.host_op_s),
+        })  # fmt: skip
+    return rows
+
+
 def shown(row: Row) -> Row:
     """A row for people: what is not known says so."""
     return {k: "unknown" if v is None else f"{v:.10g}" if isinstance(v, float) else v for k, v in row.items()}
 
 
-KINDS = ("accelerators", "systems", "models", "prices", "precisions", "serving", "laws", "regions", "fleets", "sources")
+KINDS = (
+    "accelerators",
+    "systems",
+    "models",
+    "prices",
+    "precisions",
+    "serving",
+    "laws",
+    "regions",
+    "fleets",
+    "stacks",
+    "sources",
+)
 
 FINDERS: tuple[tuple[str, str], ...] = (
     ("accelerator", "part"),

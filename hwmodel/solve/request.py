@@ -65,6 +65,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     layout: dict[str, float] = {}  # tp, cp, pp, vpp, ep, etp, micro_batch, zero as given
     recompute: str | None = None  # words of predict.recompute, as the next
     offload: str | None = None
+    optimizer: str | None = None  # of predict.states, as the next
+    gradient_dtype: str | None = None
     catalogs: tuple[str, ...] = ()
     prices: str | None = None
     confidence: float = 0.5  # at which time, hours and money are stated, and limits bind
@@ -325,7 +327,7 @@ _READERS = {
     "lifetime_budget": ("lifetime_budget_usd", units.parse_usd),
 }
 _VERBATIM = ("system", "model", "precision", "serving_precision", "law", "objective", "price_kind", "region", "stack",
-             "reliability", "measured", "prices", "flop_convention")  # fmt: skip
+             "reliability", "measured", "prices", "flop_convention", "optimizer", "gradient_dtype")  # fmt: skip
 
 
 def _rates(value: Any) -> Rates:

@@ -13,6 +13,7 @@ from hwmodel.catalog.names import read_as
 from hwmodel.catalog.stacks import stack_named, training_stack
 from hwmodel.errors import InputError
 from hwmodel.physics.machine import machine as physics_machine
+from hwmodel.predict.states import with_states
 from hwmodel.predict.uncertainty import TrainingTraits, blanks, step_log_half_width
 from hwmodel.solve.rates import check_rates, known_kind, rate_of
 from hwmodel.solve.request import DEFAULT_LAW, Request
@@ -219,7 +220,8 @@ def resolve(request: Request, catalog: Catalog | None = None) -> Setting:
     part, system, hardware = _hardware(request, catalog)
     request, named = _named(request, catalog)
     notes = [*boxed, *(hardware if not boxed else ()), *named]
-    precision = catalog.precision(request.precision or default_precision(part))
+    recipe = catalog.precision(request.precision or default_precision(part))
+    precision = with_states(recipe, request.optimizer, request.gradient_dtype)
     common: dict[str, Any] = {
         "request": request,
         "catalog": catalog,

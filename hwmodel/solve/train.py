@@ -14,6 +14,7 @@ from hwmodel.physics.training import micro_batches
 from hwmodel.predict.layouts import SEARCHED
 from hwmodel.predict.recompute import NONE, offload_word, recompute_word
 from hwmodel.predict.search import choice, runners_up
+from hwmodel.predict.states import adapter_fraction, with_states
 from hwmodel.predict.training import (
     TRAINABLE,
     TrainingPrediction,
@@ -30,6 +31,7 @@ from hwmodel.solve.setting import Fleeted, fleeted, step_width
 from hwmodel.specs import Layout, MemoryTerms, Shape, Stack, StepTerms, Workload
 
 GIB = 2.0**30
+ADAPTERS_BELOW = 0.5  # trainable share below which weights are frozen (as the physics has it)
 
 
 class Near(msgspec.Struct, frozen=True, kw_only=True):
@@ -243,16 +245,26 @@ def _ranks(layout: dict[str, float], fleet: int) -> None:
         raise InputError(f"tp {tp:g} x cp {cp:g} x pp {pp:g} is more than {fleet} accelerators")
 
 
-def train(*, task: str = "pretrain", sequence_parallel: bool | None = None, **given: Any) -> TrainResult:
+def train(
+    *,
+    task: str = "pretrain",
+    sequence_parallel: bool | None = None,
+    rank: float | None = None,
+    base: str | None = None,
+    **given: Any,
+) -> TrainResult:
     """Predict one training layout; settings that are not given are chosen as the fastest that fit.
 
     Options are those of `plan` that describe a run (gpus, model or params, precision, seq_len, global_batch, tp, cp,
     pp, vpp, ep, micro_batch, zero, recompute, stack, measured ...); `task` is pretrain, sft or lora;
-    `sequence_parallel` follows the stack unless it is given. InputError for layouts that cannot be, InfeasibleError
-    where nothing divides.
+    `sequence_parallel` follows the stack unless it is given; `rank` and `base` (nf4, int8, bf16) are those of the
+    adapters and of the frozen weights of a lora. InputError for layouts that cannot be, InfeasibleError where nothing
+    divides.
     """
     if task not in TRAINABLE:
         raise InputError(f"--task {task!r} is none of {', '.join(TRAINABLE)}")
+    if task != "lora" and (rank is not None or base is not None):
+        raise InputError("--rank and --base describe adapters on frozen weights: add --task lora")
     if not any(given.get(name) for name in ("model", "params", "shape")):
         raise InputError("say what is trained: --model (`hwmodel catalog list models`) or --params, like 70B")
     setting = setting_of(**given)
@@ -260,7 +272,10 @@ def train(*, task: str = "pretrain", sequence_parallel: bool | None = None, **gi
     if r.gpus is None:
         raise InputError("say on what it is trained: --gpus, like 1024xH100")
     fleet = fleeted(setting)
-    run, warnings = _run(fleet, r, r.gpus, TRAINABLE[task], sequence_parallel)
+    if base is not None:
+        fleet = msgspec.structs.replace(fleet, precision=with_states(fleet.precision, None, None, base))
+    share = TRAINABLE[task] if rank is None else adapter_fraction(_shape(fleet, r), rank)
+    run, warnings = _run(fleet, r, r.gpus, share, sequence_parallel)
     return _result(fleet, r, predict_training(run, setting.level), warnings)
 
 
@@ -335,6 +350,9 @@ def _near(run: TrainingRun, level: float) -> tuple[Near, ...]:
 def _result(setting: Fleeted, r: Request, one: TrainingPrediction, warnings: list[str]) -> TrainResult:
     run = one.run
     flop = float(flop_per_token(run.shape, run.seq_len, r.flop_convention)) * run.global_batch_seqs * run.seq_len
+    if run.trainable_fraction < ADAPTERS_BELOW:  # frozen weights get no gradient: 4 N FLOPs a token instead of 6 N
+        flop *= 4.0 / 6.0
+        warnings = [*warnings, "MFU counts 4 N FLOPs a token: frozen weights have no gradient"]
     peak = run.accelerators * float(run.machine.gemm.peak_flop_per_s)
     return TrainResult(
         setting=setting,

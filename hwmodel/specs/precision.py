@@ -31,6 +31,9 @@ class Precision(msgspec.Struct, frozen=True, kw_only=True):
     residual_bytes: float = 2.0  # residual stream, norms, attention inputs
     gradient_comm_bytes: float = 2.0
     weight_comm_bytes: float = 2.0
+    widen_bytes: float = (
+        0.0  # moved a parameter and pass to widen weights that are kept narrower than products read them
+    )
     scale_block: float = 0.0
     scale_bytes: float = 0.0
     exponent_bits: float = 8.0
