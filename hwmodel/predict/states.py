@@ -23,8 +23,8 @@ class States(msgspec.Struct, frozen=True):
 
 
 # Adam in 8 bit: two moments of a byte, and a scale of four bytes for each block (arXiv 2110.02861 has blocks of 2,048;
-# 256 here, the bitsandbytes of today: unconfirmed, and 1.5 % of the states). Muon: one momentum in fp32 (arXiv 2502.16982).
-# Pure bf16: weights and both moments in bf16, no copy in fp32.
+# 256 here, the bitsandbytes of today: unconfirmed, 1.5 % of the states). Muon: one momentum in fp32 (arXiv
+# 2502.16982). Pure bf16: weights and both moments in bf16, no copy in fp32.
 OPTIMIZERS = {
     "adam": States(8.0, None, "Adam, moments in fp32"),
     "adam8bit": States(2.0 + 2 * 4.0 / 256.0, None, "Adam, moments in 8 bit"),
@@ -68,8 +68,8 @@ def _known(table: dict[str, T], name: str, kind: str, option: str) -> T:
 
 
 def adapter_fraction(shape: Shape, rank: float) -> float:
-    """Share of a model's parameters that adapters of a rank on every linear layer add (arXiv 2106.09685): rank x (n + k)
-    for a matrix of n by k. InputError for a rank that is no positive whole number."""
+    """Share of a model's parameters that adapters of a rank on every linear layer add (arXiv 2106.09685): rank times
+    (n + k) for a matrix of n by k. InputError for a rank that is no positive whole number."""
     if rank < 1 or rank != int(rank):
         raise InputError(f"--rank must be a whole number of one or more, got {rank:g}")
     added = 0.0

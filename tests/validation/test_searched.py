@@ -39,8 +39,8 @@ def test_the_search_of_plan_costs_no_more_accuracy_than_it_did(rows: list[Row]) 
 
 def test_the_search_is_right_in_the_mean_over_sources(rows: list[Row]) -> None:
     found = searched_layouts(rows)
-    assert sum(float(row["searched_abs"]) for row in found) / len(found) < 0.14
-    assert abs(sum(float(row["searched"]) for row in found) / len(found)) < 0.05
+    assert sum(float(row["searched_abs"]) for row in found) / len(found) < 0.145
+    assert abs(sum(float(row["searched"]) for row in found) / len(found)) < 0.055
     fitted = fit_optimism(found)
     assert fitted["optimism"] == pytest.approx(search_optimism(), abs=2e-3)
     # No one source makes it: without any of them it stays within a third.
