@@ -59,7 +59,7 @@ CASES = [
     (2, "law optimum ludziejewski_2025 --flops 1e23 --experts nan", "write it like"),
     (2, "law disagreement --flops 1e23 --tokens 1T", "exactly one of --flops, --tokens and --params"),
     (2, "law docs empty.csv", "cannot make the folder"),
-    (2, "claims fo", "unknown command of claims 'fo'; known: check, show"),
+    (2, "claims fo", "unknown command of claims 'fo'; known: check, history, show"),
     (2, "claims show 1 --set foo=1", "has no input 'foo'"),
     (2, "claims check binary.csv", "not UTF-8"),
     (2, "claims check runs.csv --out folder", "it is a folder"),
