@@ -23,7 +23,7 @@ from hwmodel.catalog.laws import read_law
 from hwmodel.catalog.places import catalog_root
 from hwmodel.laws.fit_loss import additive_model, additive_starts, fit_additive
 from hwmodel.laws.fitting import gradient, minimise, objective
-from hwmodel.solve.lifetime import lifetime_optimum
+from hwmodel.laws.lifetime import lifetime_optimum
 
 RUNS = Path(__file__).parents[1] / "tests" / "data" / "chinchilla_runs.csv"
 SAMPLE = 60  # starts of the plain loop

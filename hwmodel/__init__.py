@@ -13,13 +13,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from hwmodel.catalog import load_catalog
     from hwmodel.errors import CatalogError, HwModelError, InfeasibleError, InputError
-    from hwmodel.solve.compare import compare
-    from hwmodel.solve.plan import plan
+    from hwmodel.solve.plan.compare import compare
+    from hwmodel.solve.plan.solver import plan
 
 # Imported when first used, so that `import hwmodel` costs nothing.
 _HOMES = {
-    "plan": "hwmodel.solve.plan",
-    "compare": "hwmodel.solve.compare",
+    "plan": "hwmodel.solve.plan.solver",
+    "compare": "hwmodel.solve.plan.compare",
     "load_catalog": "hwmodel.catalog",
     "HwModelError": "hwmodel.errors",
     "InputError": "hwmodel.errors",

@@ -43,8 +43,8 @@ def command(
     """
     from hwmodel.catalog.calibrations import writable_dir
     from hwmodel.errors import InputError
-    from hwmodel.validation.calibrate import calibrate_runs, cluster_level
-    from hwmodel.validation.files import own_rows, runs_file
+    from hwmodel.validation.board.files import own_rows, runs_file
+    from hwmodel.validation.fit.calibrate import calibrate_runs, cluster_level
 
     place = out or writable_dir()
     if kernels is not None and not kernels.is_dir():
@@ -74,7 +74,7 @@ def command(
         note(line, quiet=quiet)
 
     if kernels is not None:
-        from hwmodel.validation.kernel_fit import calibrate_kernels
+        from hwmodel.validation.kernels.fit import calibrate_kernels
 
         calibrate_kernels(kernels, place, (lambda _: None) if quiet else None)
         say(f"kernel constants written to {place}")
@@ -102,9 +102,9 @@ def _whole(rows: list[dict[str, str]], place: Path) -> None:
     from hwmodel.catalog import load_catalog
     from hwmodel.catalog.calibrations import kernel_calibration
     from hwmodel.errors import InputError
-    from hwmodel.validation.machines import Resolver
-    from hwmodel.validation.whole_fit import LEAST_SOURCES, constants, write
-    from hwmodel.validation.whole_runs import solve_rows, steady_runs
+    from hwmodel.validation.board.whole_runs import solve_rows, steady_runs
+    from hwmodel.validation.fit.whole_fit import LEAST_SOURCES, constants, write
+    from hwmodel.validation.rows.machines import Resolver
 
     runs = steady_runs(solve_rows(rows, Resolver(load_catalog(), kernel_calibration())))
     if len({run.source for run in runs}) < LEAST_SOURCES:
@@ -132,7 +132,7 @@ def _cluster(level: dict[str, Any], runs: Path | None, out: Path | None) -> None
 
 def _serving(place: Path, say: Callable[[str], None], *, intervals: bool) -> None:
     """Fit and write serving.yaml."""
-    from hwmodel.validation.serving_calibrate import write
+    from hwmodel.validation.fit.serving_calibrate import write
 
     place.mkdir(parents=True, exist_ok=True)
     accuracy = write(place / "serving.yaml", say, intervals=intervals)
@@ -141,7 +141,7 @@ def _serving(place: Path, say: Callable[[str], None], *, intervals: bool) -> Non
 
 def _quantised(place: Path) -> None:
     """Fit and write quantised.yaml."""
-    from hwmodel.validation.quantised_fit import write
+    from hwmodel.validation.fit.quantised_fit import write
 
     place.mkdir(parents=True, exist_ok=True)
     emit(json_text({"accuracy": write(place), "file": str(place / "quantised.yaml")}), None)
@@ -149,7 +149,7 @@ def _quantised(place: Path) -> None:
 
 def _casts(place: Path) -> None:
     """Fit and write casts.yaml."""
-    from hwmodel.validation.cast_fit import write
+    from hwmodel.validation.fit.cast_fit import write
 
     place.mkdir(parents=True, exist_ok=True)
     emit(json_text({"accuracy": write(place), "file": str(place / "casts.yaml")}), None)

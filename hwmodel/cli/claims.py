@@ -12,7 +12,7 @@ from hwmodel.cli.options import TABLE, number, pairs, with_options
 from hwmodel.cli.output import emit, note
 
 if TYPE_CHECKING:
-    from hwmodel.validation.claims import Finding
+    from hwmodel.validation.claims.check import Finding
 
 HONEST = (
     "Known claims in English or Chinese, recognised by their words, relations and numbers; what is said otherwise is "
@@ -39,7 +39,7 @@ def command(ctx: click.Context, verdict: str | None, topic: str | None, fmt: str
     if ctx.invoked_subcommand is not None:
         return
     from hwmodel.cli.tables import render
-    from hwmodel.validation.claims import judge_all
+    from hwmodel.validation.claims.check import judge_all
 
     chosen = None
     if topic is not None:
@@ -81,7 +81,7 @@ def show(claim_id: int, settings: tuple[str, ...], fmt: str, out: Path | None) -
     """One claim with its numbers; --set changes an input and may change the verdict."""
     from hwmodel.cli.tables import render
     from hwmodel.errors import unknown
-    from hwmodel.validation.claims import judge, read_claims
+    from hwmodel.validation.claims.check import judge, read_claims
 
     claims = {c.id: c for c in read_claims()}
     if claim_id not in claims:
@@ -140,8 +140,8 @@ def check(file: Path, fmt: str, out: Path | None) -> None:
     """Look for known claims in a text and say what is right about each."""
     from hwmodel.cli.tables import render
     from hwmodel.errors import InputError
-    from hwmodel.validation.claim_phrases import find_claims
-    from hwmodel.validation.claims import read_claims
+    from hwmodel.validation.claims.check import read_claims
+    from hwmodel.validation.claims.phrases import find_claims
 
     try:
         text = file.read_text(encoding="utf-8")

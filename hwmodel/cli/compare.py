@@ -25,7 +25,7 @@ def command(form: str, out: Path | None, quiet: bool, precision: str | None, **g
     hwmodel compare --params 10B,100B --gpus 1024xH100
     """
     from hwmodel import report
-    from hwmodel.solve.compare_values import compare_values, listed_option
+    from hwmodel.solve.plan.compare_values import compare_values, listed_option
 
     given = with_model_file(given, quiet=quiet)
     option = listed_option(given)
@@ -34,7 +34,7 @@ def command(form: str, out: Path | None, quiet: bool, precision: str | None, **g
         writers = {"csv": report.values_csv, "text": report.values_text, "md": report.values_markdown}
         emit(json_text(table.to_dict()) if form == "json" else writers[form](table), out)
         return
-    from hwmodel.solve.compare import compare
+    from hwmodel.solve.plan.compare import compare
 
     found = compare(precision=precision or "bf16,fp8", **given)
     if form in ("json", "csv") or out is not None:

@@ -87,7 +87,7 @@ def _conventions(_catalog: Any) -> Named:
 
 
 def _objectives(_catalog: Any) -> Named:
-    from hwmodel.solve.contradictions import OBJECTIVES
+    from hwmodel.solve.question.contradictions import OBJECTIVES
 
     return _words(*OBJECTIVES)(_catalog)
 

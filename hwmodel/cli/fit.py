@@ -13,7 +13,7 @@ from hwmodel.cli.output import check_writable, emit, note, write_text
 
 if TYPE_CHECKING:
     from hwmodel.interop.loss_runs import LossRuns
-    from hwmodel.solve.law_fit import Fitted
+    from hwmodel.solve.law.fit import Fitted
 
 FORMS = ("additive", "tied", "repeated", "power-floor", "isoflop", "envelope")
 
@@ -171,7 +171,7 @@ def _predict(fitted: Fitted, options: dict[str, Any], document: dict[str, Any], 
     from hwmodel.errors import InputError
     from hwmodel.laws.fit_slices import AllocationFit
     from hwmodel.report.fit_text import describe_prediction
-    from hwmodel.solve.law_fit import prediction
+    from hwmodel.solve.law.fit import prediction
 
     if isinstance(fitted.fit, AllocationFit):
         raise InputError("--at: an iso-FLOP or envelope fit has no loss; use --form additive or power-floor")
@@ -208,7 +208,7 @@ def _watched(fitted: Fitted, options: dict[str, Any], document: dict[str, Any], 
     from hwmodel.interop.loss_runs import read_runs
     from hwmodel.laws.fit_loss import LossFit, decades_outside
     from hwmodel.report.fit_text import describe_watch
-    from hwmodel.solve.law_fit import watch
+    from hwmodel.solve.law.fit import watch
 
     if not isinstance(fitted.fit, LossFit):
         raise InputError("--watch needs a fit in parameters and tokens (--form additive or tied)")
@@ -236,7 +236,7 @@ def _save(fit: Any, table: LossRuns, options: dict[str, Any]) -> str:
     """Save the fit as a law of one's own; the path of its file."""
     from hwmodel.catalog.laws import write_law
     from hwmodel.catalog.places import own_root
-    from hwmodel.solve.law_fit import to_law
+    from hwmodel.solve.law.fit import to_law
 
     spec = to_law(fit, options["save"], convention=table.convention)
     return str(write_law(options["save_in"] or own_root(), spec))

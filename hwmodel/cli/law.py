@@ -14,7 +14,7 @@ from hwmodel.cli.options import CATALOG, TABLE, Command, number, pairs, with_opt
 from hwmodel.cli.output import emit
 
 if TYPE_CHECKING:
-    from hwmodel.solve.law_answers import LawAnswer, LifeAnswer
+    from hwmodel.solve.law.answers import LawAnswer, LifeAnswer
     from hwmodel.specs.law import LawSpec
 
 _table = with_options([*TABLE, CATALOG])
@@ -247,7 +247,7 @@ def optimum(
     """
     from hwmodel import laws
     from hwmodel.errors import InputError
-    from hwmodel.solve.law_answers import answer, life_answer
+    from hwmodel.solve.law.answers import answer, life_answer
 
     spec = laws.specialise(_law(law_id, catalogs), experts=experts)
     asked["params"] = _counted(spec, asked["params"], convention)
@@ -272,7 +272,7 @@ def optimum(
 def _beside(found: LawAnswer, catalogs: tuple[Path, ...]) -> dict[str, Any] | None:
     """The ensemble's spread of size at the compute of an answer; None where no law of it answers."""
     from hwmodel.errors import HwModelError
-    from hwmodel.solve.law_answers import disagreement, middle
+    from hwmodel.solve.law.answers import disagreement, middle
 
     try:
         spread = disagreement(_laws(catalogs), flop=middle(found.flop), count=0)
@@ -295,7 +295,7 @@ def gain(
     """The loss that a larger model gains, under every law that has a loss, with bands and their span."""
     import msgspec
 
-    from hwmodel.solve.law_gain import gains
+    from hwmodel.solve.law.gain import gains
 
     found = gains(_laws(catalogs), small, large, tokens, count=draws, seed=seed)
     rows = [
@@ -337,7 +337,7 @@ def disagreement(
     draws: int, seed: int, fmt: str, out: Path | None, catalogs: tuple[Path, ...], **asked: float | None
 ) -> None:
     """The laws side by side for one budget, and the spread of the ensemble."""
-    from hwmodel.solve.law_answers import disagreement as compare
+    from hwmodel.solve.law.answers import disagreement as compare
 
     found = compare(_laws(catalogs), **asked, count=draws, seed=seed)
     rows = [
@@ -386,7 +386,7 @@ def docs(folder: Path) -> None:
     """Write the pages about the laws (formulas from their own code) and the table of test points into FOLDER."""
     from hwmodel.cli.output import note, write_texts
     from hwmodel.report.law_docs import documents
-    from hwmodel.validation.law_points import check_points, document
+    from hwmodel.validation.claims.law_points import check_points, document
 
     specs = _laws(())
     pages = {**documents(specs), "test_points.md": document(check_points(specs))}

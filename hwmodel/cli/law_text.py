@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hwmodel.solve.law_answers import LawAnswer, LifeAnswer
+    from hwmodel.solve.law.answers import LawAnswer, LifeAnswer
 
 _NUMBERS = ("params", "tokens", "tokens_per_param", "flop", "loss_nats")
 

@@ -94,7 +94,7 @@ def _memory(run: dict[str, Any]) -> list[str]:
 
 def _level(text: str) -> float:
     """Measured over predicted time of the file, as `plan --measured` will take it. InputError where it cannot."""
-    from hwmodel.solve.plan import setting_of
+    from hwmodel.solve.plan.solver import setting_of
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mine.yaml"

@@ -33,7 +33,7 @@ def command(
     path = Path(out) if out else None
     check_writable(path)
     from hwmodel import report
-    from hwmodel.solve.plan import plan
+    from hwmodel.solve.plan.solver import plan
 
     given = with_launch_file(given, source, quiet=quiet, tokens=True)
     found = plan(**with_model_file(given, quiet=quiet))

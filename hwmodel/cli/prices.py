@@ -34,7 +34,7 @@ def list_prices(part: str | None, kind: str | None, fmt: str, out: Path | None, 
     from hwmodel.cli.tables import render
     from hwmodel.report.catalog_pages import shown
     from hwmodel.report.prices import price_rows, quote_rows, summary_row
-    from hwmodel.solve.rates import known_kind
+    from hwmodel.solve.question.rates import known_kind
 
     catalog = load_catalog(catalogs)
     head: dict[str, Any] = {"as_of": catalog.prices_as_of, "catalog_version": catalog.version}

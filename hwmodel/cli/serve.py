@@ -99,12 +99,12 @@ def command(
     question = _question(model, demand, given)
     if concurrency is None:
         from hwmodel.catalog import load_catalog
-        from hwmodel.solve.serving_choose import choose
+        from hwmodel.solve.serve.choose import choose
 
         answer = choose(question, load_catalog(given["catalogs"]))
     else:
         from hwmodel.catalog import load_catalog
-        from hwmodel.solve.serving_predict import predict
+        from hwmodel.solve.serve.predict import predict
         from hwmodel.units import parse_count
 
         clients = parse_count(concurrency, "--concurrency")
@@ -120,8 +120,8 @@ def command(
 
 
 def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:
-    from hwmodel.solve.rates import known_kind, parse_rates
-    from hwmodel.solve.serving_question import ServingQuestion, read_date, read_histogram, read_pool
+    from hwmodel.solve.question.rates import known_kind, parse_rates
+    from hwmodel.solve.serve.question import ServingQuestion, read_date, read_histogram, read_pool
     from hwmodel.units import parse_count, parse_duration_s, parse_fraction
 
     if given["histogram"] is not None:

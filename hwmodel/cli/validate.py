@@ -41,8 +41,8 @@ def command(
     Measured columns are compared with, never read by a prediction. Blank settings are searched or averaged over.
     """
     from hwmodel.errors import InputError
-    from hwmodel.validation.files import validate_file
-    from hwmodel.validation.show import as_csv, as_json, as_markdown
+    from hwmodel.validation.board.files import validate_file
+    from hwmodel.validation.board.show import as_csv, as_json, as_markdown
 
     if folds and not hold:
         raise InputError("--folds cuts what is held out into lots: add --leave-out, like --leave-out group")

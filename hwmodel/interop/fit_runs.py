@@ -14,7 +14,7 @@ from hwmodel.laws.fit_leverage import leverage, said
 from hwmodel.laws.fit_loss import LossFit, Progress, additive_model, fit_additive, fit_power, power_model, tied_model
 from hwmodel.laws.fit_repeats import RepeatFit, fit_repeats
 from hwmodel.laws.fit_slices import AllocationFit, fit_envelope, fit_isoflop
-from hwmodel.solve.law_fit import Fit, Fitted, TakenColumn
+from hwmodel.solve.law.fit import Fit, Fitted, TakenColumn
 
 FORMS = ("additive", "tied", "repeated", "power-floor", "isoflop", "envelope")
 ALLOCATION_DRAWS = 1000

@@ -18,7 +18,7 @@ from hwmodel.report.formats import (
     verdict_words,
 )
 from hwmodel.report.plan import command
-from hwmodel.solve.result import Band, Plan
+from hwmodel.solve.run.result import Band, Plan
 
 RESOLUTION_WORDS = "a single pair resolves about 0.1 %"
 BANDS = ("speedup", "loss_gap_share", "pays_up_to_share", "pays_up_to_share_free")

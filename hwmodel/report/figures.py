@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.report.words import TERM_WORDS, cost, count, number
-from hwmodel.solve.result import Plan
+from hwmodel.solve.run.result import Plan
 
 INK, ACCENT, BAND = "#333333", "#1f6fb2", "#cfe3f5"
 WIDTH_IN, HEIGHT_IN = 7.2, 3.4

@@ -9,7 +9,7 @@ import msgspec
 from hwmodel.laws.fit_loss import LossFit
 from hwmodel.laws.fit_repeats import RepeatFit
 from hwmodel.laws.fit_slices import AllocationFit
-from hwmodel.solve.law_fit import Fit, Fitted, Prediction, TakenColumn, Watched, watch_pattern
+from hwmodel.solve.law.fit import Fit, Fitted, Prediction, TakenColumn, Watched, watch_pattern
 
 Rows = list[dict[str, Any]]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hwmodel.report import words
 from hwmodel.report.words import table
-from hwmodel.solve.result import Band, Plan
+from hwmodel.solve.run.result import Band, Plan
 
 VERDICTS = {
     "reference": "reference",

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from hwmodel.report.plan import plan_markdown
-from hwmodel.solve.result import Plan
+from hwmodel.solve.run.result import Plan
 
 Plan.shown_by = plan_markdown

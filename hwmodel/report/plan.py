@@ -10,7 +10,7 @@ from hwmodel.catalog.safe_text import SafeCsv
 from hwmodel.report import words
 from hwmodel.report.formats import fixed_table, precision_table, serving_table
 from hwmodel.report.words import DASH, TERM_WORDS, interval, table
-from hwmodel.solve.result import Answer, Band, Plan
+from hwmodel.solve.run.result import Answer, Band, Plan
 
 ANSWER_ROWS: list[tuple[str, str, Any]] = [
     ("parameters", "params", words.count),

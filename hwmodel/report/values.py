@@ -7,7 +7,7 @@ import io
 from hwmodel.catalog.safe_text import SafeCsv, markdown_safe
 from hwmodel.report import words
 from hwmodel.report.words import table
-from hwmodel.solve.compare_values import Comparison
+from hwmodel.solve.plan.compare_values import Comparison
 
 HEADER = [
     "parameters",

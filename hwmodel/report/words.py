@@ -10,7 +10,7 @@ from hwmodel.report.energy import energy_lines
 from hwmodel.report.failures import failures_line
 from hwmodel.report.prices import price_line
 from hwmodel.report.ways import ways_table
-from hwmodel.solve.result import Band, PlanLayout
+from hwmodel.solve.run.result import Band, PlanLayout
 
 DASH = "-"
 

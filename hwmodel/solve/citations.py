@@ -9,18 +9,18 @@ from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.catalog.engines import serving_calibration
 from hwmodel.catalog.stacks import training_calibration
 from hwmodel.errors import HwModelError
-from hwmodel.solve.fleet import CRITICAL_BATCH_LAW
-from hwmodel.solve.mixtures import EXPERTS_LAW
-from hwmodel.solve.objective import default_objective
-from hwmodel.solve.precisions import KUMAR, REPEATS, SUN, supported
-from hwmodel.solve.serving_quality import measured_quality
-from hwmodel.solve.setting import Fleeted, Setting, fleeted
-from hwmodel.solve.sides import LAWS_SHOWN
+from hwmodel.solve.life.mixtures import EXPERTS_LAW
+from hwmodel.solve.life.objective import default_objective
+from hwmodel.solve.plan.precisions import KUMAR, REPEATS, SUN, supported
+from hwmodel.solve.plan.sides import LAWS_SHOWN
+from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
+from hwmodel.solve.run.fleet import CRITICAL_BATCH_LAW
+from hwmodel.solve.serve.quality import measured_quality
 from hwmodel.specs import ServingPrecision
 from hwmodel.specs.economics import PriceSummary
 
 if TYPE_CHECKING:
-    from hwmodel.solve.solved import Solved
+    from hwmodel.solve.run.solved import Solved
 
 Use = tuple[str, str]  # a source and what it gave
 

@@ -25,9 +25,9 @@ from hwmodel.predict.training import (
 )
 from hwmodel.predict.uncertainty import MEMORY_HALF_WIDTH, is_mixture
 from hwmodel.solve.citations import training_sources
-from hwmodel.solve.plan import setting_of
-from hwmodel.solve.request import Request
-from hwmodel.solve.setting import Fleeted, fleeted, step_width
+from hwmodel.solve.plan.solver import setting_of
+from hwmodel.solve.question.request import Request
+from hwmodel.solve.question.setting import Fleeted, fleeted, step_width
 from hwmodel.specs import Layout, MemoryTerms, Shape, Stack, StepTerms, Workload
 
 GIB = 2.0**30

@@ -12,10 +12,10 @@ import hwmodel as hm
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.names import fold
 from hwmodel.errors import InputError
-from hwmodel.solve.request import parse_request
-from hwmodel.solve.serving_predict import predict
-from hwmodel.solve.serving_question import ServingQuestion
-from hwmodel.solve.setting import resolve
+from hwmodel.solve.question.request import parse_request
+from hwmodel.solve.question.setting import resolve
+from hwmodel.solve.serve.predict import predict
+from hwmodel.solve.serve.question import ServingQuestion
 
 CATALOG = load_catalog()
 FIND: dict[str, Callable[[str], Any]] = {

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from hwmodel.economics import Z80, elapsed_over_productive, quantile_z, share_below, whole_run_log_factor
-from hwmodel.solve.plan import plan
-from hwmodel.solve.result import Band
+from hwmodel.solve.plan.solver import plan
+from hwmodel.solve.run.result import Band
 from hwmodel.specs.economics import WholeRunConstants
-from hwmodel.validation.whole_fit import Steady, constants, fit_factor, left_out
+from hwmodel.validation.fit.whole_fit import Steady, constants, fit_factor, left_out
 
 C = WholeRunConstants(
     log_factor=0.2, per_year=0.1, per_doubling=-0.05, log_spread=0.3, year=2025.0, accelerators=1024.0

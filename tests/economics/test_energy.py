@@ -14,7 +14,7 @@ import hwmodel as hm
 from hwmodel.catalog import load_catalog
 from hwmodel.economics import draw, energy, paper_convention_kwh, power
 from hwmodel.report.energy import energy_lines
-from hwmodel.solve.result import value_of
+from hwmodel.solve.run.result import value_of
 
 CATALOG = load_catalog()
 RUNS = Path(__file__).resolve().parents[2] / "catalogs" / "runs" / "energy.csv"

@@ -16,11 +16,11 @@ from hwmodel.catalog import load_catalog
 from hwmodel.catalog.names import fold
 from hwmodel.errors import CatalogError, InfeasibleError, InputError
 from hwmodel.laws import additive
-from hwmodel.solve.plan import plan
-from hwmodel.solve.request import parse_request
-from hwmodel.solve.result import Band, value_of
-from hwmodel.solve.serving_predict import predict
-from hwmodel.solve.serving_question import ServingQuestion
+from hwmodel.solve.plan.solver import plan
+from hwmodel.solve.question.request import parse_request
+from hwmodel.solve.run.result import Band, value_of
+from hwmodel.solve.serve.predict import predict
+from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.solve.train import train
 
 CATALOG = load_catalog()

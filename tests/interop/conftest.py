@@ -16,7 +16,7 @@ from hwmodel.catalog import load_catalog
 from hwmodel.interop.export import launch_files
 from hwmodel.interop.launch_in import read_launch
 from hwmodel.interop.launch_in.question import question
-from hwmodel.solve.plan import plan
+from hwmodel.solve.plan.solver import plan
 from hwmodel.solve.train import TrainResult, train
 from hwmodel.specs import Shape
 

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from hwmodel.cli.measured import command as measured
 from hwmodel.errors import InputError
 from hwmodel.interop.job_logs import measured_run, read_log
-from hwmodel.solve.measured import read_run
-from hwmodel.solve.plan import setting_of
+from hwmodel.solve.plan.solver import setting_of
+from hwmodel.solve.question.measured import read_run
 from hwmodel.solve.train import train
 
 HERE = Path(__file__).parent

@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from hwmodel.catalog import load_catalog
 from hwmodel.cli.claims import command
 from hwmodel.errors import InputError
-from hwmodel.validation.claim_phrases import find_claims
-from hwmodel.validation.claim_text import passages, value_of
-from hwmodel.validation.claims import judge, read_claims
+from hwmodel.validation.claims.check import judge, read_claims
+from hwmodel.validation.claims.phrases import find_claims
+from hwmodel.validation.claims.text import passages, value_of
 
 EXPECTED = yaml.safe_load((Path(__file__).parents[1] / "data" / "claims_expected.yaml").read_text())
 TEXTS = yaml.safe_load((Path(__file__).parents[1] / "data" / "claim_texts.yaml").read_text())

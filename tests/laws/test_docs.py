@@ -10,7 +10,7 @@ from hwmodel.catalog.laws import read_laws
 from hwmodel.catalog.places import catalog_root
 from hwmodel.laws.forms import evaluate, form
 from hwmodel.report.law_docs import FAMILIES, _symbolic, documents
-from hwmodel.validation.law_points import check_points, document
+from hwmodel.validation.claims.law_points import check_points, document
 
 SPECS = read_laws([catalog_root()])
 DOCS = Path(__file__).parents[2] / "docs" / "laws"

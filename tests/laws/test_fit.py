@@ -28,8 +28,8 @@ from hwmodel.laws.fit_loss import (
 from hwmodel.laws.fit_repeats import fit_repeats
 from hwmodel.laws.fit_slices import fit_envelope, fit_isoflop
 from hwmodel.laws.fitting import gradient, minimise, objective
-from hwmodel.solve.law_fit import prediction, to_law, watch
-from hwmodel.validation.law_points import check_points
+from hwmodel.solve.law.fit import prediction, to_law, watch
+from hwmodel.validation.claims.law_points import check_points
 
 DATA = Path(__file__).parents[1] / "data"
 

@@ -18,7 +18,7 @@ from hwmodel.laws.fit_loss import additive_model, fit_additive
 from hwmodel.laws.fit_repeats import fit_repeats
 from hwmodel.laws.fit_slices import fit_isoflop
 from hwmodel.laws.fitting import DELTA, minimise
-from hwmodel.solve.law_fit import Watched, prediction, to_law, watch_pattern
+from hwmodel.solve.law.fit import Watched, prediction, to_law, watch_pattern
 
 DATA = Path(__file__).parents[1] / "data"
 TRUTH = {"E": 1.8, "A": 480.0, "B": 2085.0, "alpha": 0.35, "beta": 0.366}

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from hwmodel.catalog import load_catalog
 from hwmodel.cli.law import command
 from hwmodel.errors import InputError
-from hwmodel.solve.law_gain import gains
+from hwmodel.solve.law.gain import gains
 
 SPECS = load_catalog().laws()
 

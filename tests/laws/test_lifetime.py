@@ -7,7 +7,7 @@ import pytest
 
 from hwmodel import laws
 from hwmodel.errors import InfeasibleError
-from hwmodel.solve.lifetime import Option, cheapest, least_loss, lifetime_optimum, option_optimum
+from hwmodel.laws.lifetime import Option, cheapest, least_loss, lifetime_optimum, option_optimum
 
 
 @pytest.mark.parametrize(("demand", "params", "tokens", "saved"), [(2e12, 50.6, 2.04, 6.4), (20e12, 29.3, 5.26, 40.3)])

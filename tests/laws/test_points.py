@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hwmodel.catalog import load_catalog
 from hwmodel.laws.forms import form, form_names
-from hwmodel.validation.law_points import check_points, printed_tolerance
+from hwmodel.validation.claims.law_points import check_points, printed_tolerance
 
 ROWS = check_points(load_catalog().laws())
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hwmodel.catalog.quantised import quantised_constants, quantised_rows
 from hwmodel.laws.quantised import chance_below, log_half_width, quantised_nats, retained_score
 from hwmodel.specs.quantised import QuantisedConstants
-from hwmodel.validation.quantised_fit import PARAMETERS, constants_of, fit, left_out, predicted_log, spread, votes
+from hwmodel.validation.fit.quantised_fit import PARAMETERS, constants_of, fit, left_out, predicted_log, spread, votes
 
 PLAIN = QuantisedConstants(
     weight4_nats=0.04, weight_slope=1.0, activation8_nats=0.01, activation_slope=0.5, float8_factor=0.5,

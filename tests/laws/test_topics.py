@@ -12,7 +12,7 @@ from hwmodel.catalog.topics import read_history, read_topics, topic_named
 from hwmodel.cli.claims import command as claims
 from hwmodel.cli.law import command as law
 from hwmodel.errors import InputError
-from hwmodel.validation.claims import read_claims
+from hwmodel.validation.claims.check import read_claims
 
 TOPICS = read_topics()
 LAWS = [s.id for s in load_catalog().laws()]

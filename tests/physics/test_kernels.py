@@ -17,7 +17,7 @@ from hwmodel.errors import InputError
 from hwmodel.physics import kernels
 from hwmodel.physics.machine import gemm_constants, machine, sustained
 from hwmodel.specs.kernels import GemmConstants, Machine
-from hwmodel.validation import kernel_sample
+from hwmodel.validation.kernels import sample as kernel_sample
 
 SAMPLE = Path(__file__).parents[1] / "data" / "kernels_sample.csv"
 PARTS = ("a100", "h100", "h200", "b200-sxm", "gb300", "l40s", "mi300x", "gaudi2", "tpu-v5p", "trainium2")

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from hwmodel.catalog.stacks import memory_calibration, training_calibration, training_stack
-from hwmodel.solve.plan import plan
+from hwmodel.solve.plan.solver import plan
 from hwmodel.solve.train import train
 from hwmodel.specs.intervals import FitConstants, fits_probability
-from hwmodel.validation.board import runs_file
-from hwmodel.validation.memory_fit import fit_probability, outcomes, reliability
-from hwmodel.validation.tables import read_table
-from hwmodel.validation.training_rows import case_of
+from hwmodel.validation.board.board import runs_file
+from hwmodel.validation.fit.memory_fit import fit_probability, outcomes, reliability
+from hwmodel.validation.rows.tables import read_table
+from hwmodel.validation.rows.training_rows import case_of
 
 GIB = 2.0**30
 

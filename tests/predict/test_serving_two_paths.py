@@ -17,10 +17,10 @@ from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
 from hwmodel.physics.serving import decode_step_s
 from hwmodel.predict.formats import formats_of
-from hwmodel.solve.serving_predict import predict
-from hwmodel.solve.serving_question import ServingQuestion
+from hwmodel.solve.serve.predict import predict
+from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.specs.serving import ServingLayout
-from hwmodel.validation.serving import predict_rows
+from hwmodel.validation.board.serving import predict_rows
 
 CATALOG = load_catalog()
 SAME = 1e-12  # of two printed numbers: beyond it they would differ in a printed digit

@@ -8,7 +8,7 @@ from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.predict.states import adapter_fraction, with_states
 from hwmodel.report.catalog_pages import rows_of
-from hwmodel.solve.plan import plan
+from hwmodel.solve.plan.solver import plan
 from hwmodel.solve.train import train
 
 CATALOG = load_catalog()

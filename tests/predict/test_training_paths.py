@@ -16,14 +16,14 @@ from hwmodel.catalog.stacks import training_calibration
 from hwmodel.errors import HwModelError
 from hwmodel.physics.shape import parameters
 from hwmodel.predict.training import run_space
-from hwmodel.solve.plan import plan
+from hwmodel.solve.plan.solver import plan
 from hwmodel.solve.train import train
 from hwmodel.specs import Block, Shape
-from hwmodel.validation.board import training_board
-from hwmodel.validation.machines import Resolver
-from hwmodel.validation.tables import Row
-from hwmodel.validation.training import prepare
-from hwmodel.validation.whole_runs import predict_rows
+from hwmodel.validation.board.board import training_board
+from hwmodel.validation.board.training import prepare
+from hwmodel.validation.board.whole_runs import predict_rows
+from hwmodel.validation.rows.machines import Resolver
+from hwmodel.validation.rows.tables import Row
 
 COLUMNS = (
     "id", "source", "model", "n_layers", "d_model", "n_heads", "n_kv_heads", "d_ff", "ffn_kind", "vocab", "seq_len",

@@ -17,8 +17,8 @@ from hwmodel.cli.serve import command
 from hwmodel.errors import HwModelError, InfeasibleError, InputError
 from hwmodel.physics.machine import machine
 from hwmodel.physics.shape import smooth_shapes
-from hwmodel.solve.serving import serving_accelerator_seconds_per_token
-from hwmodel.solve.serving_quality import measured_quality
+from hwmodel.solve.serve.face import serving_accelerator_seconds_per_token
+from hwmodel.solve.serve.quality import measured_quality
 
 ASK = ["--model", "llama-3.1-70b", "--input", "1k", "--output", "300"]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from hwmodel.catalog import load_catalog
-from hwmodel.solve.serving_choose import choose
-from hwmodel.solve.serving_question import ServingQuestion
+from hwmodel.solve.serve.choose import choose
+from hwmodel.solve.serve.question import ServingQuestion
 
 CATALOG = load_catalog()
 BASE = {

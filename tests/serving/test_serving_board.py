@@ -8,15 +8,15 @@ import pytest
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
 from hwmodel.predict.service import AT_ONCE, OPEN
-from hwmodel.validation.serving import predict_rows
-from hwmodel.validation.serving_bench import Resolver
-from hwmodel.validation.serving_rows import (
+from hwmodel.validation.board.serving import predict_rows
+from hwmodel.validation.board.serving_bench import Resolver
+from hwmodel.validation.rows.serving_rows import (
     aggregated_layout,
     family,
     serving_setting,
 )
-from hwmodel.validation.tables import CellError, read_table
-from hwmodel.validation.throughput_rows import throughput_setting
+from hwmodel.validation.rows.tables import CellError, read_table
+from hwmodel.validation.rows.throughput_rows import throughput_setting
 
 RUNS = calibrations_dir().parent / "runs"
 

@@ -8,9 +8,9 @@ import pytest
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.quantised import quantised_rows, read_trained
 from hwmodel.errors import CatalogError, InfeasibleError, InputError
-from hwmodel.solve.serving_choose import choose
-from hwmodel.solve.serving_quality import bits_of, measured_quality, model_quality, published, quality
-from hwmodel.solve.serving_question import ServingQuestion
+from hwmodel.solve.serve.choose import choose
+from hwmodel.solve.serve.quality import bits_of, measured_quality, model_quality, published, quality
+from hwmodel.solve.serve.question import ServingQuestion
 
 CATALOG = load_catalog()
 

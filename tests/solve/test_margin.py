@@ -7,8 +7,8 @@ import pytest
 from hwmodel import laws
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InfeasibleError
-from hwmodel.solve.plan import plan
-from hwmodel.solve.result import value_of
+from hwmodel.solve.plan.solver import plan
+from hwmodel.solve.run.result import value_of
 
 LAW = load_catalog().law("besiroglu_2024")
 

@@ -8,7 +8,7 @@ import pytest
 
 import hwmodel as hm
 from hwmodel.errors import InputError
-from hwmodel.solve.plan import plan
+from hwmodel.solve.plan.solver import plan
 from hwmodel.solve.train import train
 
 ASKED = {"gpus": "64xH100", "params": "7B", "tokens": "100B"}

@@ -12,7 +12,7 @@ from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws.experts import active_for_dense, dense_equivalent, joint_moe
 from hwmodel.physics.shape import parameters, shape_for_params, smooth_shapes, with_experts
 from hwmodel.report import plan_markdown, plan_text
-from hwmodel.solve.result import value_of
+from hwmodel.solve.run.result import value_of
 
 ASK = {"gpus": "512xH100", "loss_like": "70B@1.4T"}
 

@@ -9,8 +9,8 @@ import pytest
 
 import hwmodel as hm
 from hwmodel.errors import InfeasibleError, InputError
-from hwmodel.solve.request import parse_request
-from hwmodel.solve.result import value_of
+from hwmodel.solve.question.request import parse_request
+from hwmodel.solve.run.result import value_of
 
 
 @pytest.mark.parametrize(

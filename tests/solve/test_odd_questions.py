@@ -11,8 +11,8 @@ import hwmodel as hm
 from hwmodel import laws, report
 from hwmodel.cli.main import main
 from hwmodel.errors import InfeasibleError, InputError
-from hwmodel.solve.compare_values import compare_values, listed_option
-from hwmodel.solve.result import Plan, value_of
+from hwmodel.solve.plan.compare_values import compare_values, listed_option
+from hwmodel.solve.run.result import Plan, value_of
 
 MIXTURE = {"gpus": "64xH100", "model": "mixtral-8x7b"}
 

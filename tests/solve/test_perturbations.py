@@ -15,9 +15,9 @@ from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.machine import machine
 from hwmodel.physics.training import step
-from hwmodel.solve.request import parse_request
-from hwmodel.solve.result import value_of
-from hwmodel.solve.setting import resolve
+from hwmodel.solve.question.request import parse_request
+from hwmodel.solve.question.setting import resolve
+from hwmodel.solve.run.result import value_of
 from hwmodel.specs import Layout, Part, System, Workload
 from hwmodel.specs.kernels import KernelCalibration
 
@@ -125,7 +125,7 @@ def half_gemm_efficiency() -> KernelCalibration:
 
 
 def test_doubled_gemm_time_moves_every_user_of_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hwmodel.solve import setting as setting_module
+    from hwmodel.solve.question import setting as setting_module
 
     base = hm.plan(gpus="512xH100", loss_like="70B@1.4T", inference_tokens="20T", usd_per_hour="2")
     monkeypatch.setattr(setting_module, "kernel_calibration", half_gemm_efficiency)
@@ -142,10 +142,10 @@ def test_doubled_gemm_time_moves_every_user_of_the_kernel(monkeypatch: pytest.Mo
 def test_doubled_gemm_time_moves_a_layout_and_the_validation_board(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from hwmodel.solve import setting as setting_module
+    from hwmodel.solve.question import setting as setting_module
     from hwmodel.solve.train import train
-    from hwmodel.validation import board as board_module
-    from hwmodel.validation.files import validate_file
+    from hwmodel.validation.board.board import board as board_module
+    from hwmodel.validation.board.files import validate_file
 
     rows = (ROOT / "catalogs" / "runs" / "training.csv").read_text(encoding="utf-8").splitlines()
     few = tmp_path / "few.csv"

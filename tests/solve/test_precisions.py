@@ -14,9 +14,9 @@ from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.laws.evidence import GapBand, gap_band
 from hwmodel.report.compare import sentence
-from hwmodel.solve.break_even import probability_wins, verdict
-from hwmodel.solve.pairs import evidence_kind, loss_gaps, published_speed
-from hwmodel.solve.result import Band, Plan
+from hwmodel.solve.plan.break_even import probability_wins, verdict
+from hwmodel.solve.plan.pairs import evidence_kind, loss_gaps, published_speed
+from hwmodel.solve.run.result import Band, Plan
 
 CATALOG = load_catalog()
 LONG = {"gpus": "1024xH100", "params": "8B", "tokens": "15T"}

@@ -6,7 +6,7 @@ import pytest
 
 import hwmodel as hm
 from hwmodel.errors import InfeasibleError, InputError
-from hwmodel.solve.result import Band, value_of
+from hwmodel.solve.run.result import Band, value_of
 
 
 def number(value: object) -> float:

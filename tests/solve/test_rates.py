@@ -6,9 +6,9 @@ import pytest
 
 import hwmodel as hm
 from hwmodel.errors import InputError
-from hwmodel.solve.compare_values import compare_values
-from hwmodel.solve.rates import parse_rates
-from hwmodel.solve.result import value_of
+from hwmodel.solve.plan.compare_values import compare_values
+from hwmodel.solve.question.rates import parse_rates
+from hwmodel.solve.run.result import value_of
 
 RUN = {"gpus": "64xH100", "params": "8B", "tokens": "1T"}
 

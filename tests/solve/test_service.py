@@ -6,9 +6,9 @@ import pytest
 
 import hwmodel as hm
 from hwmodel.errors import InputError
-from hwmodel.solve.result import value_of
-from hwmodel.solve.service import parse_service
-from hwmodel.solve.serving_quality import measured_quality
+from hwmodel.solve.question.service import parse_service
+from hwmodel.solve.run.result import value_of
+from hwmodel.solve.serve.quality import measured_quality
 
 
 def test_service_in_words() -> None:

@@ -11,9 +11,9 @@ import pytest
 from hwmodel import laws
 from hwmodel.catalog import load_catalog
 from hwmodel.laws.data import repeated_loss
-from hwmodel.solve.lifetime import Option, budget_band
-from hwmodel.solve.plan import plan
-from hwmodel.solve.result import value_of
+from hwmodel.laws.lifetime import Option, budget_band
+from hwmodel.solve.plan.solver import plan
+from hwmodel.solve.run.result import value_of
 
 LAW = load_catalog().law("besiroglu_2024")
 REPEATS = load_catalog().law("muennighoff_2023")

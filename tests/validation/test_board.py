@@ -9,13 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from hwmodel.specs.intervals import Familiarity, IntervalConstants
-from hwmodel.validation.board import Board, folds_of, runs_file, training_board, training_side
-from hwmodel.validation.files import validate_file
-from hwmodel.validation.interval_fit import Residual, fit_widths
-from hwmodel.validation.ranking import failed_layouts, layout_choice
-from hwmodel.validation.score import interval_score, is_time
-from hwmodel.validation.show import as_csv, as_json, as_markdown
-from hwmodel.validation.tables import Row, read_table
+from hwmodel.validation.board.board import Board, folds_of, runs_file, training_board, training_side
+from hwmodel.validation.board.files import validate_file
+from hwmodel.validation.board.ranking import failed_layouts, layout_choice
+from hwmodel.validation.board.score import interval_score, is_time
+from hwmodel.validation.board.show import as_csv, as_json, as_markdown
+from hwmodel.validation.fit.interval_fit import Residual, fit_widths
+from hwmodel.validation.rows.tables import Row, read_table
 
 
 @pytest.fixture(scope="module")
@@ -208,8 +208,8 @@ def test_widths_cover_as_stated() -> None:
 
 def test_whole_runs_left_out_beat_the_constant() -> None:
     """By plan's own path with the source left out: nearer than one constant, and a better interval score."""
-    from hwmodel.validation.files import validate_file
-    from hwmodel.validation.whole_runs import runs_file as whole_runs_file
+    from hwmodel.validation.board.files import validate_file
+    from hwmodel.validation.board.whole_runs import runs_file as whole_runs_file
 
     found = validate_file(whole_runs_file(), "source").overall
     assert found["mean_of_source_medians"] < 0.30

@@ -8,7 +8,7 @@ import pytest
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration, speedup_log_half_width
-from hwmodel.validation.cast_fit import COUNTED, fit, left_out, speed_pairs, spread
+from hwmodel.validation.fit.cast_fit import COUNTED, fit, left_out, speed_pairs, spread
 
 
 def test_left_out_speed_ups_lie_inside_the_band():

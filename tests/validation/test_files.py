@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.validation.files import validate_file
-from hwmodel.validation.serving import predict_rows, shipped_rows
-from hwmodel.validation.tables import Row
+from hwmodel.validation.board.files import validate_file
+from hwmodel.validation.board.serving import predict_rows, shipped_rows
+from hwmodel.validation.rows.tables import Row
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from hwmodel.errors import InputError
-from hwmodel.validation import kernel_laws as laws
-from hwmodel.validation import kernel_priors as priors
-from hwmodel.validation.kernel_docs import tables
-from hwmodel.validation.kernel_fit import calibrate_kernels
-from hwmodel.validation.kernel_sample import read_sample
-from hwmodel.validation.kernel_solver import Fitted, columns_of, fit, score
-from hwmodel.validation.kernel_tables import Columns, held_out, take
+from hwmodel.validation.kernels import laws as laws
+from hwmodel.validation.kernels import priors as priors
+from hwmodel.validation.kernels.docs import tables
+from hwmodel.validation.kernels.fit import calibrate_kernels
+from hwmodel.validation.kernels.sample import read_sample
+from hwmodel.validation.kernels.solver import Fitted, columns_of, fit, score
+from hwmodel.validation.kernels.tables import Columns, held_out, take
 
 ROOT = Path(__file__).parents[2]
 TRUTH = Fitted(

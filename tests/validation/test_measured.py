@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwmodel.validation.measured import BETWEEN, HOST, NETWORK, ODD, WITHIN, expected_shift
+from hwmodel.validation.board.measured import BETWEEN, HOST, NETWORK, ODD, WITHIN, expected_shift
 
 
 def row(host: float, network: float) -> np.ndarray:

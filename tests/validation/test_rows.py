@@ -12,10 +12,10 @@ from hwmodel.catalog.stacks import TrainingCalibration, stack_id, training_calib
 from hwmodel.errors import InputError
 from hwmodel.physics.shape import parameters
 from hwmodel.predict.training import run_space
-from hwmodel.validation.machines import Resolver, fabric_of, nic_gbit_per_accelerator, recipe_name
-from hwmodel.validation.tables import CellError, read_table
-from hwmodel.validation.training import Prepared, predicted, prepare, sequence_s, stacks_of
-from hwmodel.validation.training_rows import case_of, recompute_words, zero_stage
+from hwmodel.validation.board.training import Prepared, predicted, prepare, sequence_s, stacks_of
+from hwmodel.validation.rows.machines import Resolver, fabric_of, nic_gbit_per_accelerator, recipe_name
+from hwmodel.validation.rows.tables import CellError, read_table
+from hwmodel.validation.rows.training_rows import case_of, recompute_words, zero_stage
 
 ROW = {
     "id": "r1", "source": "s", "model": "m", "n_layers": "32", "d_model": "4096", "n_heads": "32", "n_kv_heads": "8",

@@ -9,11 +9,11 @@ import pytest
 from hwmodel.catalog.stacks import search_optimism, training_stack
 from hwmodel.predict.layouts import policy
 from hwmodel.predict.optimism import open_share, search_factor
-from hwmodel.solve.plan import plan
+from hwmodel.solve.plan.solver import plan
 from hwmodel.solve.train import train
-from hwmodel.validation.board import runs_file
-from hwmodel.validation.searched import LAYOUT, fit_optimism, searched_layouts, tuned
-from hwmodel.validation.tables import Row, read_table
+from hwmodel.validation.board.board import runs_file
+from hwmodel.validation.board.searched import LAYOUT, fit_optimism, searched_layouts, tuned
+from hwmodel.validation.rows.tables import Row, read_table
 
 
 @pytest.fixture(scope="module")

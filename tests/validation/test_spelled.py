@@ -6,7 +6,7 @@ import pytest
 
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
-from hwmodel.validation.spelled import model_of
+from hwmodel.validation.rows.spelled import model_of
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 from hwmodel.errors import InputError
 from hwmodel.interop.export.parts_of_shape import same_shape
 from hwmodel.interop.launch_in.record import Read
-from hwmodel.solve.request import LAYOUT_KEYS
+from hwmodel.solve.question.request import LAYOUT_KEYS
 from hwmodel.specs import Shape
 from hwmodel.units import parse_fleet
 

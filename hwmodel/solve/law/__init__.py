@@ -1,0 +1,1 @@
+"""Questions to one scaling law: optimum, evaluation, disagreement, and fits of own runs as a law."""

@@ -1,0 +1,4 @@
+"""A model over its whole life: training plus serving against loss, for a demand, by law, with experts and formats.
+
+No text, and no single run: that is `run`.
+"""

@@ -1,0 +1,155 @@
+"""One objective for every question: training plus serving cost over a model's life, in the unit asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from hwmodel.catalog.quantised import quantised_constants
+from hwmodel.errors import InputError
+from hwmodel.laws.lifetime import serve_flop, train_flop
+from hwmodel.physics.machine import machine as physics_machine
+from hwmodel.physics.shape import parameters, smooth_shapes, with_experts
+from hwmodel.predict.service.cost import DEFAULT_TPOT_S
+from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
+from hwmodel.solve.run.answers import kwh_per_accelerator_hour
+from hwmodel.solve.run.fleet import Fleet, hourly_usd
+from hwmodel.solve.serve.face import serving_accelerator_seconds_per_token
+from hwmodel.solve.serve.quality import bits_of, loss_of, quality
+from hwmodel.units import SECONDS_PER_HOUR
+
+UNITS = {"flops": "FLOP", "usd": "USD", "kwh": "kWh", "co2e": "kg CO2e"}
+# Lifetime optima lie below the training optimum; sizes outside this span of it never win.
+SIZE_SPAN = (1 / 60.0, 3.0)
+SERVE_RUNGS = 33
+PENALTY_EXAMPLE = (7e10, 1.5e13)  # parameters and tokens that the note names the loss at
+UNSERVABLE = 1e30
+
+SizeCost = Callable[[Any], Any]
+
+
+class Costs(msgspec.Struct, frozen=True, kw_only=True):
+    """Cost of training (size, tokens) and of serving one token (size), in `unit`; `note` says what they rest on."""
+
+    train: Callable[[Any, Any], Any]
+    serve: SizeCost
+    objective: str
+    note: str
+    penalty: Callable[[Any, Any], Any] | None = None  # nats that serving in fewer bits adds, to be trained away
+
+    @property
+    def unit(self) -> str:
+        return UNITS[self.objective]
+
+
+def default_objective(setting: Setting) -> str:
+    """Dollars where accelerators are named, FLOPs otherwise.
+
+    Raises InputError where the cost of a life is asked on a part that nobody quotes: FLOPs are no dollars.
+    """
+    if setting.request.objective is not None:
+        return setting.request.objective
+    if setting.part is None or (setting.price is None and setting.request.inference_tokens is None):
+        return "flops"
+    hourly_usd(setting)
+    return "usd"
+
+
+def costs(setting: Setting, fleet: Fleet | None, near_params: float, experts: float = 1.0) -> Costs:
+    """The two cost functions of the request's objective, for sizes around `near_params`: with `experts` of mixtures
+    with one active expert, whose size counts active parameters."""
+    objective = default_objective(setting)
+    if objective == "flops":
+        return Costs(train=train_flop, serve=serve_flop, objective="flops", note="6 N D to train, 2 N a token served")
+    if fleet is None:
+        raise InputError(f"--objective {objective} needs accelerators: add --gpus, like 1024xA100, or use flops")
+    asked = fleeted(setting)
+    per_hour = _per_accelerator_hour(asked, objective)
+    span = (near_params * SIZE_SPAN[0], near_params * SIZE_SPAN[1])
+    billed = fleet.elapsed_over_productive(float(parameters(with_experts(smooth_shapes(near_params), experts)).total))
+    crew = fleet if experts <= 1.0 else Fleet(asked, fleet.accelerators, fleet.precision, fleet.machine, experts)
+
+    def train(params: Any, tokens: Any) -> Any:
+        """Cost of a training run at the predicted speed of its size."""
+        seconds = 6.0 * params * tokens / crew.flop_rates(params, span)
+        return seconds * fleet.accelerators * billed / SECONDS_PER_HOUR * per_hour
+
+    recipe = setting.serving_precision()
+    serve = _serving_cost(asked, span, per_hour, experts)
+    note = f"training at the predicted speed of each size, serving in {recipe.id} on the same part and system"
+    penalty, words = serving_penalty(setting, experts)
+    if penalty is not None:
+        note += f", and training away the loss that {recipe.id} costs: {words}"
+    return Costs(train=train, serve=serve, objective=objective, note=note, penalty=penalty)
+
+
+def serving_penalty(setting: Setting, experts: float = 1.0) -> tuple[Callable[[Any, Any], Any] | None, str]:
+    """Nats lost by serving in fewer bits, as a function of size and tokens, and the words that say where it comes from.
+
+    None for recipes that keep 16 bits throughout.
+    """
+    recipe = setting.serving_precision()
+    if bits_of(recipe).full:
+        return None, ""
+
+    def penalty(params: Any, tokens: Any) -> Any:
+        """Nats by bits of weights, activations and cache, size and tokens a parameter."""
+        return loss_of(recipe, params, tokens, mixture=experts > 1.0)
+
+    one = quality(recipe, *PENALTY_EXAMPLE, mixture=experts > 1.0)
+    band = f"{one.loss_nats.value:.4f} ({one.loss_nats.low:.4f} to {one.loss_nats.high:.4f})"
+    said = f"{band} nats at 70B on 15T, fitted on {quantised_constants().fitted_on.split(' (')[0]}"
+    return penalty, said if one.measured else f"{said}; nothing is published in these bits"
+
+
+def _per_accelerator_hour(setting: Fleeted, objective: str) -> float:
+    if objective == "usd":
+        return hourly_usd(setting)
+    kwh = kwh_per_accelerator_hour(setting)
+    if objective == "kwh":
+        return kwh
+    embodied = setting.energy.embodied_kg_co2e_per_accelerator_hour
+    return kwh * setting.energy.grid_kg_co2e_per_kwh + embodied
+
+
+def _serving_cost(setting: Fleeted, span: tuple[float, float], per_hour: float, experts: float = 1.0) -> SizeCost:
+    """Cost of a served token against size, computed on a ladder of shapes and interpolated on the log scale."""
+    recipe = setting.serving_precision()
+    machine = physics_machine(setting.part, setting.system, recipe, setting.kernels())
+    sizes = np.geomspace(*span, SERVE_RUNGS)
+    share = setting.request.prompt_share
+    service = setting.request.service
+    prompt, output = prompt_and_output(share)
+    limit_s = service.tpot_limit_s if service is not None else None
+    if service is not None:
+        prompt, output = service.prompt_tokens, service.output_tokens
+    cost = serving_accelerator_seconds_per_token(
+        with_experts(smooth_shapes(sizes), experts), machine, recipe, prompt, output,
+        tpot_limit_s=limit_s or DEFAULT_TPOT_S, strict=limit_s is not None,
+    )  # fmt: skip
+    mean_s = share * np.asarray(cost.prompt_accelerator_s) + (1 - share) * np.asarray(cost.output_accelerator_s)
+    usd = np.where(np.asarray(cost.feasible) > 0, mean_s, UNSERVABLE) / SECONDS_PER_HOUR * per_hour
+    logs, values = np.log(sizes), np.log(usd)
+
+    def serve(params: Any) -> Any:
+        """Cost of serving a token, between the rungs of the ladder."""
+        x = np.log(params)
+        beyond = x - np.clip(x, logs[0], logs[-1])  # outside the ladder in proportion to the size
+        one = np.exp(np.interp(x, logs, values) + beyond)
+        # Between a rung that fits and one that does not, nothing is known to fit.
+        return np.where(np.interp(x, logs, values) < math.log(10.0 * usd[usd < usd.min() * 1e9].max()), one, np.inf)
+
+    return serve
+
+
+REQUEST_TOKENS = 2048.0
+
+
+def prompt_and_output(prompt_share: float) -> tuple[float, float]:
+    """Prompt and output tokens of one request of 2,048 tokens at a prompt share, at least one of each."""
+    prompt = min(max(prompt_share * REQUEST_TOKENS, 1.0), REQUEST_TOKENS - 1.0)
+    return prompt, REQUEST_TOKENS - prompt

@@ -1,0 +1,180 @@
+"""How large, given how it will be used: the cheapest life at a plan's loss for usual demands, by law, within limits."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from hwmodel import laws
+from hwmodel.errors import HwModelError, InfeasibleError
+from hwmodel.laws.lifetime import Option, budget_band, option_optimum, placed, serve_flop, train_flop
+from hwmodel.numerics import falls_at
+from hwmodel.solve.life.demand import Life, flip_demand, option
+from hwmodel.solve.life.objective import Costs, costs
+from hwmodel.solve.question.setting import Setting
+from hwmodel.solve.run.fleet import Fleet
+from hwmodel.solve.run.result import value_of
+from hwmodel.solve.run.sizing import LossModel, Sized
+
+# Tokens served over a model's life that every report answers for: a research model to a large public service.
+DEMANDS = (1e11, 1e12, 1e13, 1e14)
+FLIP_DEMANDS = tuple(10.0 ** (i / 2.0) for i in range(20, 35))  # 10 billion to 30 quadrillion
+DRAWN_SHARES = (0.08, 0.985)  # of the size term: from sizes far too large to far too small
+DRAWN_POINTS = 61
+WASTE = 0.05
+COLUMNS = ("params", "tokens", "train_cost", "serve_cost", "training_optimal_cost")
+
+
+class DemandRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The cheapest life at the plan's loss for one demand, in the objective's unit."""
+
+    inference_tokens: float
+    params: float
+    tokens: float
+    train_cost: float
+    serve_cost: float
+    lifetime_cost: float
+    saving: float | None  # against the training-optimal size; None where that cannot be served
+
+
+class WholeLife(msgspec.Struct, frozen=True, kw_only=True):
+    """What usual demands make of the size, at the loss of the plan."""
+
+    rows: list[DemandRow]
+    flip_inference_tokens: float | None  # beyond it the training optimum wastes 5 %
+    unit: str
+    note: str
+    curves: list[dict[str, Any]]  # lifetime cost against size, a curve a demand (0: training alone)
+
+
+def usual_costs(setting: Setting, fleet: Fleet | None, params: float) -> Costs:
+    """The costs of the objective, or FLOPs (which says so) where no fleet or no price is known."""
+    if setting.request.objective is not None and fleet is not None:
+        return costs(setting, fleet, params)
+    if fleet is None or setting.price is None:
+        note = "6 N D to train, 2 N a token served: no price is known here"
+        return Costs(train=train_flop, serve=serve_flop, objective="flops", note=note)
+    return costs(setting, fleet, params)
+
+
+def whole_life(
+    setting: Setting, model: LossModel, fleet: Fleet | None, sized: Sized, life: Life | None
+) -> WholeLife | None:
+    """The demand rows, the flip and the curves of a plan; None where its law gives it no loss."""
+    if sized.loss is None:
+        return None
+    loss = life.loss if life is not None else value_of(sized.loss)
+    of = life.costs if life is not None else usual_costs(setting, fleet, sized.n)
+    way = option(model, of)
+    try:
+        rows = demand_rows(way, loss, DEMANDS)
+        many = demand_rows(way, loss, FLIP_DEMANDS)
+    except HwModelError:
+        return None
+    plain = [{"inference_tokens": row.inference_tokens, "saving": row.saving} for row in many]
+    return WholeLife(
+        rows=rows, flip_inference_tokens=flip_demand(plain), unit=of.unit, note=of.note,
+        curves=[_curve(way, loss, demand) for demand in (0.0, *DEMANDS[1:])],
+    )  # fmt: skip
+
+
+def demand_rows(way: Option, loss: float, demands: tuple[float, ...]) -> list[DemandRow]:
+    """The cheapest life for each demand, answered together. Demands that no size can serve have no row."""
+    if way.unique_tokens is not None:  # repeats are solved for one demand at a time
+        found = [option_optimum(way, loss, demand) for demand in demands]
+        columns = {name: np.array([float(getattr(one, name)) for one in found]) for name in COLUMNS}
+    else:
+        together = option_optimum(way, loss, np.array(demands))
+        columns = {name: np.broadcast_to(np.asarray(getattr(together, name)), (len(demands),)) for name in COLUMNS}
+    rows = []
+    for place, demand in enumerate(demands):
+        at = {name: float(column[place]) for name, column in columns.items()}
+        whole = at["train_cost"] + at["serve_cost"]
+        if not math.isfinite(whole):
+            continue
+        other = at.pop("training_optimal_cost")
+        saving = 1.0 - whole / other if math.isfinite(other) else None
+        rows.append(DemandRow(inference_tokens=demand, lifetime_cost=whole, saving=saving, **at))
+    return rows
+
+
+def _curve(way: Option, loss: float, demand: float) -> dict[str, Any]:
+    """Lifetime cost of sizes that all reach the loss, smallest first."""
+    params, tokens = (np.asarray(x) for x in placed(way, loss, np.linspace(*DRAWN_SHARES, DRAWN_POINTS)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        cost = np.asarray(way.train_cost(params, tokens)) + demand * np.asarray(way.serve_cost(params))
+    points = [
+        {"params": float(params[i]), "tokens": float(tokens[i]), "lifetime_cost": float(cost[i])}
+        for i in np.argsort(params)
+        if math.isfinite(cost[i]) and params[i] > 0
+    ]
+    return {"inference_tokens": demand, "points": points}
+
+
+def compute_band(setting: Setting, model: LossModel, sized: Sized) -> dict[str, float] | None:
+    """Sizes that waste at most 5 % of the compute of this plan, with the repeats of its data; tokens are released."""
+    if not laws.has_loss(setting.law) or sized.loss is None:
+        return None
+    flop = 6.0 * sized.n * sized.d
+    if model.unique_tokens is None:
+        low, high = (float(end) for end in laws.regret_band(setting.law, flop))
+    else:
+        way = Option(law=model.law, unique_tokens=model.unique_tokens, repeats=model.repetition)
+        low, high = budget_band(way, flop, WASTE)
+    return {"params_low": low, "params_high": high, "waste": WASTE, "flop": flop}
+
+
+def law_choices(setting: Setting, names: tuple[str, ...], life: Life, sized: Sized) -> list[dict[str, Any]]:
+    """The cheapest life by each law, at the loss that it gives this plan's size and tokens, in the same costs."""
+    rows: list[dict[str, Any]] = []
+    for name in dict.fromkeys((setting.law.id, *names)):
+        law = setting.catalog.law(name)
+        try:
+            loss = float(laws.loss(law, sized.n, sized.d))
+            way = Option(law=law, train_cost=life.costs.train, serve_cost=life.costs.serve)
+            found = option_optimum(way, loss, life.demand)
+            saving = float(found.saved_fraction) if math.isfinite(float(found.training_optimal_cost)) else None
+            rows.append(
+                {"law": name, "params": float(found.params), "tokens": float(found.tokens),
+                 "training_optimal_params": float(found.training_optimal_params), "saving": saving, "reason": ""}
+            )  # fmt: skip
+        except HwModelError as error:
+            rows.append({"law": name, "params": None, "tokens": None, "training_optimal_params": None, "saving": None,
+                         "reason": str(error)})  # fmt: skip
+    return rows
+
+
+MOST_NATS_GIVEN_UP = 1.0  # above the training optimum's loss: beyond it a limit is too tight for the demand
+HALVINGS = 44
+
+
+def within_limits(fleet: Fleet, model: LossModel, best: Sized, demand: float) -> Life:
+    """The least loss whose cheapest life still trains within the time and the money given.
+
+    The training optimum `best` fills the limit and is dear to serve; smaller models of its loss take longer than the
+    limit allows. So the loss rises until the cheapest life of this demand fits. Raises InfeasibleError where none does.
+    """
+    of = costs(fleet.setting, fleet, best.n)
+    way = option(model, of)
+    least = value_of(best.loss)
+
+    def overruns(nats: float) -> bool:
+        """Whether the cheapest life at so many nats above the least loss takes longer than allowed."""
+        found = option_optimum(way, least + nats, demand)
+        if not math.isfinite(float(found.total_cost)):
+            return True
+        return float(found.tokens) > fleet.tokens_affordable(float(found.params))
+
+    if overruns(MOST_NATS_GIVEN_UP):
+        raise InfeasibleError(
+            "no model whose cheapest life for this demand trains within the time and money given: give more of them, "
+            "or serve fewer tokens",
+            binding="time",
+            remedy="more time or money",
+        )
+    nats = float(falls_at(overruns, 0.0, MOST_NATS_GIVEN_UP, HALVINGS))
+    found = option_optimum(way, least + nats, demand)
+    return Life(found=found, costs=of, loss=least + nats, demand=demand)

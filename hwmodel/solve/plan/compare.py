@@ -1,0 +1,41 @@
+"""The same run in the formats asked for; each gets its own best layout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hwmodel.errors import InputError
+from hwmodel.solve.plan.precisions import lacking, precision_rows
+from hwmodel.solve.plan.solver import prepare, run, setting_of
+from hwmodel.solve.question.setting import Fleeted, fleeted
+from hwmodel.solve.run.result import Plan
+from hwmodel.specs import Precision
+
+
+def compare(precision: str = "bf16,fp8", **given: Any) -> Plan:
+    """A plan in the first format that the part has, whose `precisions` are the ones asked for: a format that it lacks
+    is a row that says so. Raises InputError where it has none of them."""
+    names = list(dict.fromkeys(name.strip() for name in precision.split(",") if name.strip()))
+    if not names:
+        raise InputError("--precision names no format; write it like bf16,fp8")
+    plain = fleeted(setting_of(**given))
+    wanted = [plain.catalog.precision(name) for name in names]
+    first = _first(plain, wanted)
+    setting = plain if first.id == plain.precision.id else fleeted(setting_of(precision=first.id, **given))
+    prepared = prepare(setting)
+    solved = prepared.solved
+    if solved is None:
+        raise InputError("compare needs a fleet: add --gpus, like 512xH100")
+    rows = precision_rows(setting, solved, prepared.model, prepared.lifetime, wanted)
+    return msgspec.structs.replace(run(prepared), precisions=rows)
+
+
+def _first(setting: Fleeted, wanted: list[Precision]) -> Precision:
+    """The first recipe that the part can run: the plan is made in it."""
+    missing = [lacking(setting, one) for one in wanted]
+    for one, why in zip(wanted, missing, strict=True):
+        if why is None:
+            return one
+    raise InputError(missing[0] or "no format can be run")

@@ -1,0 +1,78 @@
+"""The curves of a plan: loss against size at one budget, time against accelerators, optimum against demand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hwmodel import laws
+from hwmodel.solve.life import demand
+from hwmodel.solve.life.demand import Life
+from hwmodel.solve.run.answers import flop_convention_rate
+from hwmodel.solve.run.fleet import Fleet
+from hwmodel.solve.run.result import value_of
+from hwmodel.solve.run.sizing import LossModel, Sized
+from hwmodel.units import SECONDS_PER_DAY
+
+if TYPE_CHECKING:
+    from hwmodel.solve.run.solved import Solved
+
+SIZE_SPAN = 4.0
+SIZE_POINTS = 41
+FLEET_FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+
+
+def size_curve(model: LossModel, sized: Sized) -> list[dict[str, float]]:
+    """Loss against size at the compute of this plan: what missing the best size costs."""
+    if not laws.has_loss(model.law) or sized.loss is None:
+        return []
+    flop = 6.0 * sized.n * sized.d
+    centre = float(laws.optimum_for_flop(model.law, flop).params)
+    sizes = np.geomspace(centre / SIZE_SPAN, centre * SIZE_SPAN, SIZE_POINTS)
+    losses = np.asarray(model.loss(sizes, flop / (6.0 * sizes)))
+    wasted = np.asarray(laws.regret(model.law, sizes, flop))
+    return [
+        {"params": float(n), "tokens": float(flop / (6.0 * n)), "loss_nats": float(v), "wasted": float(w)}
+        for n, v, w in zip(sizes, losses, wasted)
+    ]
+
+
+def fleet_curve(solved: Solved) -> list[dict[str, Any]]:
+    """Training time against accelerators at the same size and tokens, until the critical batch leaves some idle."""
+    now = solved.fleet.accelerators
+    counts = sorted({max(1, int(now * factor)) for factor in FLEET_FACTORS})
+    evaluation = solved.fleet.evaluate(solved.at.shape, solved.sized.n, counts)
+    # What sets the plan's own speed beside the prediction (shape, a measured run, --mfu) holds for every fleet of it.
+    level = value_of(solved.answer.tokens_per_s) / solved.choice.tokens_per_s
+    rows = []
+    for case, count in enumerate(counts):
+        rate = evaluation.tokens_per_s(case) * level
+        row = int(evaluation.best[case])
+        used = float(np.asarray(evaluation.space.layout.accelerators)[row]) if row >= 0 else 0.0
+        own = Fleet(solved.fleet.setting, count)
+        mfu = flop_convention_rate(own, solved.at, rate) if rate else None
+        rows.append(
+            {
+                "accelerators": count,
+                "train_days": solved.sized.d / rate / SECONDS_PER_DAY if rate else None,
+                "mfu": mfu,
+                "idle_accelerators": int(count - used) if row >= 0 else None,
+                "batch_cap_binds": bool(row >= 0 and used < 0.95 * count),
+            }
+        )
+    return rows
+
+
+def curves(model: LossModel, sized: Sized, solved: Solved | None, one: Life | None) -> dict[str, Any]:
+    """All curves that this plan has."""
+    out: dict[str, Any] = {
+        "size": size_curve(model, sized),
+        "accelerators": fleet_curve(solved) if solved is not None else [],
+    }
+    if one is not None:
+        by_demand = demand.demand_curve(model, one)
+        out["lifetime"] = demand.size_curve(model, one)
+        out["demand"] = by_demand
+        out["flip_inference_tokens"] = demand.flip_demand(by_demand)
+    return out

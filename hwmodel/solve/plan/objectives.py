@@ -1,0 +1,114 @@
+"""Both objectives of every plan: the best training run, the cheapest life, the user's own size, what demand does."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from hwmodel.errors import InfeasibleError
+from hwmodel.solve.life.objective import default_objective
+from hwmodel.solve.life.whole_life import law_choices, whole_life
+from hwmodel.solve.plan.prepared import Prepared
+from hwmodel.solve.plan.sides import LAWS_SHOWN
+from hwmodel.solve.run.answers import unfleeted
+from hwmodel.solve.run.fleet import Fleet
+from hwmodel.solve.run.result import Answer
+from hwmodel.solve.run.sizing import Sized
+from hwmodel.solve.run.solved import on_fleet
+
+TRAINING, DEPLOYMENT, GIVEN = "training_optimal", "deployment_optimal", "given"
+
+
+def finite(cost: Any) -> float | None:
+    """A cost, or None where the size cannot be served within the limits."""
+    return float(cost) if math.isfinite(float(cost)) else None
+
+
+def _answer_of(fleet: Fleet | None, run: Sized) -> Answer:
+    if fleet is None:
+        return unfleeted(run)
+    try:
+        return on_fleet(fleet, run).answer
+    except InfeasibleError:
+        return unfleeted(run)
+
+
+def _own(prepared: Prepared) -> Answer:
+    """The plan's own answer."""
+    return prepared.solved.answer if prepared.solved is not None else unfleeted(prepared.sized)
+
+
+def _answered(prepared: Prepared) -> str:
+    """Which of the objectives the plan's headline answers."""
+    r = prepared.setting.request
+    if r.params is not None or prepared.shape is not None:
+        return GIVEN
+    free = prepared.best is not None or (prepared.lifetime is not None and r.has_loss_target and r.tokens is None)
+    return DEPLOYMENT if free else TRAINING
+
+
+def objective_answers(prepared: Prepared) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The training- and the deployment-optimal plan, the given one, the demand rows; and the saving over a life."""
+    setting, sized, lifetime = prepared.setting, prepared.sized, prepared.lifetime
+    fleet = prepared.solved.fleet if prepared.solved is not None else None
+    usual = whole_life(setting, prepared.model, fleet, sized, lifetime)
+    answered = _answered(prepared)
+    head: dict[str, Any] = {
+        "objective": default_objective(setting),
+        "answered": answered,
+        "same_loss": prepared.best is None,
+        "given": _own(prepared) if answered == GIVEN else None,
+        "demand_curve": usual.rows if usual else [],
+        "flip_inference_tokens": usual.flip_inference_tokens if usual else None,
+        "demand_unit": usual.unit if usual else None,
+        "demand_note": usual.note if usual else "the law gives this model no loss to hold while its size is traded",
+        "demand_sizes": usual.curves if usual else [],
+        "by_law": law_choices(setting, LAWS_SHOWN, lifetime, sized) if lifetime else [],
+    }
+    if lifetime is None:
+        best = {TRAINING: _own(prepared), DEPLOYMENT: None}
+        return head | best | {"note": "no demand is given: training-optimal is the case without one"}, None
+    return head | _both(prepared, fleet) | {"note": _held(prepared)}, _saving(prepared)
+
+
+def _held(prepared: Prepared) -> str:
+    if prepared.best is not None:
+        return "both keep to the time and money given; the loss of the deployment-optimal one is what that leaves"
+    return "both hold the loss of this plan and release its tokens"
+
+
+def _both(prepared: Prepared, fleet: Fleet | None) -> dict[str, Answer]:
+    """Both optima as answers with their lifetime cost: at one loss, or (within limits) each at its own."""
+    lifetime = prepared.lifetime
+    assert lifetime is not None
+    found = lifetime.found
+    n, d = float(found.training_optimal_params), float(found.training_optimal_tokens)
+    train = prepared.best or Sized(params=n, tokens=d, loss=lifetime.loss, solved={})
+    n, d = float(found.params), float(found.tokens)
+    deploy = prepared.sized if prepared.best is not None else Sized(params=n, tokens=d, loss=lifetime.loss, solved={})
+    out = {}
+    for name, run in ((TRAINING, train), (DEPLOYMENT, deploy)):
+        cost = finite(lifetime.cost(run.n, run.d))
+        out[name] = msgspec.structs.replace(_answer_of(fleet, run), lifetime_cost=cost)
+    return out
+
+
+def _saving(prepared: Prepared) -> dict[str, Any]:
+    """What the cheapest life saves against the training optimum of the same loss."""
+    lifetime, sized = prepared.lifetime, prepared.sized
+    assert lifetime is not None
+    found, of = lifetime.found, lifetime.costs
+    served = math.isfinite(float(found.training_optimal_cost))
+    return {
+        "objective": of.objective,
+        "unit": of.unit,
+        "value": float(found.saved_fraction) if served else None,
+        "low": lifetime.saving.low if lifetime.saving else None,
+        "high": lifetime.saving.high if lifetime.saving else None,
+        "lifetime_cost": float(found.total_cost),
+        "training_optimal_lifetime_cost": finite(found.training_optimal_cost),
+        "this_plan_lifetime_cost": finite(lifetime.cost(sized.n, sized.d)),
+        "note": of.note,
+    }

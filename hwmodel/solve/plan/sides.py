@@ -1,0 +1,223 @@
+"""The tables around an answer: what was given, the laws side by side, the shape, warnings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hwmodel import laws
+from hwmodel.economics import power
+from hwmodel.economics.goodput import LOWEST_GOODPUT
+from hwmodel.errors import HwModelError
+from hwmodel.laws import batch as batch_laws
+from hwmodel.physics import shape as shapes
+from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
+from hwmodel.solve.run.fleet import CRITICAL_BATCH_LAW, OPEN_FLEET_TIME_S
+from hwmodel.solve.run.sizing import Sized
+from hwmodel.specs import LawSpec, Shape
+from hwmodel.specs.law import Total
+from hwmodel.units import format_count, format_duration
+
+if TYPE_CHECKING:
+    from hwmodel.solve.run.solved import Solved
+
+LAWS_SHOWN = (
+    "besiroglu_2024",
+    "besiroglu_2024/exact",
+    "chinchilla_2022/approach1",
+    "chinchilla_2022/approach2",
+    "chinchilla_2022/approach3",
+    "muennighoff_2023",
+    "llama3_2024",
+    "deepseek_llm_2024",
+    "kaplan_2020/L_ND",
+)
+
+
+def request_table(setting: Setting) -> dict[str, Any]:
+    """What was given, and the defaults that filled in, each named as one or the other."""
+    r = setting.request
+    defaults = {k: v for k, v in _defaults(setting).items() if k not in r.given}
+    return {
+        "given": r.given,
+        "defaults": defaults,
+        "confidence": r.confidence,
+        "options": [list(pair) for pair in r.asked],
+    }
+
+
+def _defaults(setting: Setting) -> dict[str, Any]:
+    r = setting.request
+    return {
+        "seq_len": r.seq_len,
+        "precision": setting.precision.id,
+        "law": setting.law.id,
+        "stack": setting.stack.id,
+        "flop_convention": r.flop_convention,
+        "prompt_share": r.prompt_share,
+        "system": setting.system.id if setting.system else None,
+    }
+
+
+def law_rows(setting: Setting, sized: Sized) -> list[dict[str, Any]]:
+    """What each law says to the same question: its own convention, converted to total parameters, and its loss."""
+    r = setting.request
+    rows = []
+    for law_id in dict.fromkeys((setting.law.id, *LAWS_SHOWN)):
+        law = setting.catalog.law(law_id)
+        try:
+            rows.append(_law_row(law, r.tokens, r.params, r.flop, sized))
+        except HwModelError as error:
+            rows.append({"law": law_id, "params": None, "tokens": None, "loss_nats": None, "reason": str(error)})
+    return rows
+
+
+def _law_row(
+    law: LawSpec, tokens: float | None, params: float | None, flop: float | None, sized: Sized
+) -> dict[str, Any]:
+    if tokens is not None and params is None and flop is None:
+        best = laws.optimum_for_tokens(law, tokens)
+    elif params is not None and tokens is None and flop is None:
+        best = laws.optimum_for_params(law, params)
+    else:
+        best = laws.optimum_for_flop(law, flop if flop is not None else 6.0 * sized.n * sized.d)
+    own = float(best.params)
+    total = float(laws.convert(best.count, Total).value) if best.params_convention == "non_embedding" else own
+    return {
+        "law": law.id,
+        "params": own,
+        "params_convention": best.params_convention,
+        "params_total": total,
+        "tokens": float(best.tokens),
+        "loss_nats": None if best.loss is None else float(best.loss),
+        "decades_outside_fit": laws.decades_outside(
+            law, params=own, tokens=float(best.tokens), flop=None if best.flop is None else float(best.flop)
+        ),
+    }
+
+
+def terms(record: Any, total: str) -> dict[str, float]:
+    """A record of terms as a mapping, with its total."""
+    out = {name: float(getattr(record, name)) for name in record.__struct_fields__}
+    out[total] = float(getattr(record, total))
+    return out
+
+
+def shape_table(shape: Shape, seq_len: float) -> dict[str, Any]:
+    """The architecture that a plan stands on, and its own parameter counts.
+
+    Heads are those of the first layers that attend, `d_ff` that of an expert where there are experts.
+    """
+    counts = shapes.parameters(shape)
+    attending = [b for b in shape.blocks if b.n_heads > 0] or list(shape.blocks)
+    first, network = attending[0], max(shape.blocks, key=lambda b: (float(b.n_experts), float(b.d_ff)))
+    return {
+        "name": shape.name,
+        "params": float(counts.total),
+        "params_active": float(counts.active),
+        "params_non_embedding": float(counts.non_embedding),
+        "layers": float(shapes.layers(shape)),
+        "d_model": float(shape.d_model),
+        "n_heads": float(first.n_heads),
+        "n_kv_heads": float(first.n_kv_heads),
+        "head_dim": float(first.head_dim),
+        "attention_layers": float(sum(float(b.count) for b in shape.blocks if b.n_heads > 0)),
+        "d_ff": float(network.d_ff),
+        "n_experts": float(max(float(b.n_experts) for b in shape.blocks)),
+        "vocab": float(shape.vocab),
+        "train_flop_per_token_causal": float(shapes.flop_per_token(shape, seq_len, "causal")),
+    }
+
+
+def batch(setting: Setting, solved: Solved) -> dict[str, Any]:
+    """The global batch and the critical one that caps it."""
+    r = setting.request
+    law = setting.catalog.law(CRITICAL_BATCH_LAW)
+    cap = solved.fleet.batch.critical_tokens(solved.sized.n) / r.seq_len
+    by = solved.sized.n if r.tokens is None else r.tokens / law.constants["tokens_per_param"]
+    seqs = solved.choice.batch_seqs
+    return {
+        "global_batch_seqs": seqs,
+        "global_batch_tokens": seqs * r.seq_len,
+        "cap_seqs": cap,
+        "cap_law": law.id,
+        "cap_outside_fit_range": bool(batch_laws.critical_batch_outside(law, by)),
+        "steps": float(batch_laws.steps_for_batch(seqs * r.seq_len, solved.sized.d)),
+        "given": r.global_batch_seqs is not None,
+        "trade": [] if r.global_batch_seqs is not None else _trade(solved, cap),
+    }
+
+
+BATCH_CAPS = (0.25, 0.5, 1.0, 2.0, 4.0)
+
+
+def _trade(solved: Solved, cap: float) -> list[dict[str, float]]:
+    """Batch against time: under each cap the batch used, the tokens that the same loss then needs over those at the
+    critical batch, and the days of training with them over those of the plan."""
+    fleet, n = solved.fleet, solved.sized.n
+    found = fleet.evaluate(solved.at.shape, n, caps=BATCH_CAPS)
+    rows = []
+    for case in range(len(BATCH_CAPS)):
+        row = int(found.best[case])
+        if row >= 0:
+            seqs = float(found.space.batch_seqs[row])
+            more = float(batch_laws.tokens_factor(seqs, cap) / batch_laws.tokens_factor(solved.choice.batch_seqs, cap))
+            slower = solved.choice.tokens_per_s / found.tokens_per_s(case)
+            rows.append({"global_batch_seqs": seqs, "tokens_factor": more, "days_factor": more * slower})
+    return rows
+
+
+def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]:
+    """What a reader must know before trusting the numbers."""
+    said = list(setting.notes)
+    r = setting.request
+    if r.gpus is None and r.budget_usd is not None and r.time_s is None:
+        said.append(f"no --time given: the fleet is sized for a run of {format_duration(OPEN_FLEET_TIME_S)}")
+    if r.open_time:
+        said.append(f"no size, data, time or money given: the answer is for {format_duration(r.time_s or 0.0)}")
+    outside = laws.signed_decades_outside(setting.law, params=sized.n, tokens=sized.d, flop=6.0 * sized.n * sized.d)
+    applied = sized.loss is not None or not laws.has_loss(setting.law)  # a dense law says nothing of a mixture
+    if applied and abs(outside) > 0.05:
+        than = "smaller" if outside > 0 else "larger"
+        said.append(
+            f"{setting.law.id} was fitted on {than} runs: {format_count(sized.n)} parameters on "
+            f"{format_count(sized.d)} tokens lie {abs(outside):.1f} decades outside"
+        )
+    if solved is not None:
+        said += _fleet_warnings(fleeted(setting), solved)
+    return said
+
+
+def _fleet_warnings(setting: Fleeted, solved: Solved) -> list[str]:
+    said = []
+    law = setting.catalog.law(CRITICAL_BATCH_LAW)
+    cap = float(batch_laws.critical_batch_tokens(law, solved.sized.n)) / setting.request.seq_len
+    if solved.choice.batch_seqs > cap * 1.001:
+        said.append(
+            f"the global batch given, {solved.choice.batch_seqs:.0f} sequences, exceeds the critical batch of about "
+            f"{cap:.0f} ({law.id}): tokens beyond it buy less"
+        )
+    if solved.choice.idle_accelerators:
+        said.append(
+            f"{solved.choice.idle_accelerators} of {solved.fleet.accelerators} accelerators stay idle (spares): the "
+            "fleet or the batch does not divide further; they are billed"
+        )
+    if solved.answer.goodput is not None and solved.answer.goodput <= LOWEST_GOODPUT:
+        said.append("failures come faster than checkpoints: the elapsed time is a lower bound")
+    power_flag = power(setting.part, setting.system, setting.energy).flag
+    if power_flag:
+        said.append(power_flag)
+    if setting.price is None:
+        kind = f" ({setting.request.price_kind})" if setting.request.price_kind else ""
+        said.append(f"no price of {setting.part.id}{kind} is known: give one with --usd-per-hour or --prices FILE")
+    elif setting.price.flag:
+        said.append(f"price of {setting.part.id}: {setting.price.flag}")
+    if setting.machine.provenance != "measured":
+        said.append(
+            f"kernels of {setting.part.id} were not measured: their constants come from {setting.machine.provenance}"
+        )
+    unconfirmed = [*setting.part.unconfirmed, *setting.system.unconfirmed]
+    used = {"hbm_bytes", "hbm_bytes_per_s", "nic_uni_bytes_per_s", "link_uni_bytes_per_s", "tdp_w", "node_power_w",
+            f"peak_dense_flop_per_s.{setting.precision.gemm_format}"}  # fmt: skip
+    if shaky := sorted(used & set(unconfirmed)):
+        said.append(f"unconfirmed in the catalog: {', '.join(shaky)}")
+    return said

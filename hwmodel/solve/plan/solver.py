@@ -1,0 +1,377 @@
+"""From a question to a plan: size, tokens, layout, time, money, energy, and what else was considered."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import hwmodel
+from hwmodel import laws
+from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.physics import shape as shapes
+from hwmodel.predict.uncertainty import is_mixture
+from hwmodel.solve.citations import sources
+from hwmodel.solve.life.demand import Life, life, regret_band
+from hwmodel.solve.life.lifetime_budget import with_paid_loss
+from hwmodel.solve.life.mixtures import check_mixtures, mixture_shape, mixtures, refuse_distillation
+from hwmodel.solve.life.objective import costs, default_objective
+from hwmodel.solve.life.serving_formats import serving_rows
+from hwmodel.solve.life.whole_life import compute_band, within_limits
+from hwmodel.solve.plan import sides
+from hwmodel.solve.plan.alternatives import alternatives
+from hwmodel.solve.plan.curves import curves
+from hwmodel.solve.plan.margin import HORIZONS_S, Horizon, margin, reachable, reductions
+from hwmodel.solve.plan.money import money
+from hwmodel.solve.plan.objectives import finite, objective_answers
+from hwmodel.solve.plan.precisions import precision_rows
+from hwmodel.solve.plan.prepared import Prepared
+from hwmodel.solve.question.measured import Predicted, with_level
+from hwmodel.solve.question.request import parse_request
+from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve
+from hwmodel.solve.run.answers import check_limits, limits_used, plan_layout, unfleeted
+from hwmodel.solve.run.fleet import Fleet, fleet_for_budget, fleet_size
+from hwmodel.solve.run.result import Band, Plan, value_of
+from hwmodel.solve.run.sizing import GIVEN, ClosedBy, LossModel, Sized, TokensOfSize, loss_model, size
+from hwmodel.solve.run.solved import on_fleet, sized_shape
+from hwmodel.specs import Shape
+
+# Rounds in which size and layout are brought to agree when time or money closes the plan, and how closely.
+CLOSING_ROUNDS = 4
+CLOSING_TOLERANCE = 0.002
+
+
+def plan(**given: Any) -> Plan:
+    """Answer a question. Options as on the command line: `plan(gpus="1024xA100", tokens="1.4T")`.
+
+    Raises InputError for what cannot be read, InfeasibleError with the binding constraint where there is no answer.
+    """
+    return solve(setting_of(**given))
+
+
+def setting_of(**given: Any) -> Setting:
+    """A resolved request, with the level of the user's measured run where --measured gives one."""
+    setting = resolve(parse_request(**given))
+    if setting.request.measured is None:
+        return setting
+    return with_level(setting, Path(setting.request.measured), _predicted_run)
+
+
+def _predicted_run(**options: Any) -> Predicted:
+    """What is predicted of a described run (tokens do not matter: any number does)."""
+    solved = prepare(resolve(parse_request(**{"tokens": "1T", **options, "flop_convention": "6nd"}))).solved
+    if solved is None:
+        raise InputError("a measured run needs its accelerators: add gpus, like 64xH100")
+    return Predicted(
+        setting=solved.fleet.setting, tokens_per_s=solved.choice.tokens_per_s, step_s=solved.choice.step_s,
+        peak_share=value_of(solved.answer.mfu),
+    )  # fmt: skip
+
+
+def solve(setting: Setting) -> Plan:
+    """The plan of a resolved request."""
+    try:
+        return run(prepare(setting))
+    except InfeasibleError as error:
+        said = reachable(setting) if error.binding == "floor" or setting.request.loss_factor != 1.0 else ""
+        raise InfeasibleError(f"{error}{said}", binding=error.binding, remedy=error.remedy) from error
+
+
+def prepare(setting: Setting) -> Prepared:
+    """Close size, tokens and fleet, and find the best layout. Raises InfeasibleError where a limit is broken."""
+    r = setting.request
+    if r.distill:
+        refuse_distillation(setting)
+    if r.experts:
+        check_mixtures(setting)
+    model = _loss_model(setting)
+    shape = setting.shape()
+    params = float(shapes.parameters(shape).total) if shape is not None else r.params
+    fleet = _fleet_given(setting)
+    asked, setting = setting, with_paid_loss(setting, model, fleet)
+    r = setting.request
+    sized = _closed(setting, model, shape, params, fleet)
+    if fleet is None and isinstance(setting, Fleeted):
+        fleet = Fleet(setting, fleet_size(setting, *_run(sized, shape)))
+    lifetime = _lifetime(setting, model, fleet, sized)
+    if lifetime is not None and r.has_loss_target and params is None and r.tokens is None:
+        how = "least loss for the lifetime budget" if r.lifetime_budget_usd else "least lifetime cost at this loss"
+        params_band = lifetime.params or float(lifetime.found.params)
+        tokens_band = lifetime.tokens or float(lifetime.found.tokens)
+        sized = Sized(params=params_band, tokens=tokens_band, loss=sized.loss, solved={"params": how, "tokens": how})
+    best = None
+    if (
+        lifetime is not None
+        and fleet is not None
+        and sized.closed_by == "fleet"
+        and params is None
+        and r.tokens is None
+    ):
+        best = sized
+        lifetime = within_limits(fleet, model, best, lifetime.demand)
+        sized = _inside(setting, model, fleet, lifetime)
+    solved = on_fleet(fleet, sized, shape) if fleet is not None else None
+    if solved is not None:
+        check_limits(setting, solved.answer)
+    return Prepared(setting=asked, model=model, shape=shape, sized=sized, solved=solved, lifetime=lifetime, best=best)
+
+
+def _inside(setting: Setting, model: LossModel, fleet: Fleet, lifetime: Life) -> Sized:
+    """The cheapest life as a run, its tokens brought to the limit by the speed of the shape that is built."""
+    how = "least loss whose cheapest life for this demand trains within the time or money given"
+    sized = Sized(
+        params=float(lifetime.found.params), tokens=float(lifetime.found.tokens), loss=lifetime.loss,
+        solved={"params": how, "tokens": how}, closed_by="fleet",
+    )  # fmt: skip
+    for _ in range(CLOSING_ROUNDS):
+        used = limits_used(setting, on_fleet(fleet, sized).answer)
+        if abs(used - 1.0) < CLOSING_TOLERANCE:
+            break
+        sized = _with_tokens(model, sized, 1.0 / used)
+    return sized
+
+
+def _run(sized: Sized, shape: Shape | None) -> tuple[Shape, float, float, float]:
+    at = sized_shape(sized, shape)
+    return at.shape, sized.n, sized.d, at.flop_params
+
+
+def _loss_model(setting: Setting) -> LossModel:
+    r = setting.request
+    repetition = setting.catalog.law("muennighoff_2023") if r.unique_tokens is not None else None
+    return loss_model(setting.law, repetition, r.unique_tokens, r.seed)
+
+
+def _fleet_given(setting: Setting) -> Fleet | None:
+    r = setting.request
+    if not isinstance(setting, Fleeted):
+        return None
+    if r.gpus is not None:
+        return Fleet(setting, r.gpus)
+    sized = r.params is not None or r.model is not None or r.shape is not None
+    if r.budget_usd is not None and r.flop is None and not r.has_loss_target and not (sized and r.tokens is not None):
+        return Fleet(setting, fleet_for_budget(setting, r.budget_usd))
+    if r.time_s is None and r.budget_usd is None:
+        part = setting.part.id
+        raise InputError(f"how many {part}? give a count, like --gpus 1024x{part}, or --time or --budget to solve it")
+    if not (sized or r.tokens is not None or r.flop is not None or r.has_loss_target):
+        part = setting.part.id
+        raise InputError(
+            f"--time alone sizes neither the fleet nor the run: give a count, like --gpus 1024x{part}, --budget, or "
+            "what to train (--tokens, --params, --flops or --loss)"
+        )
+    return None
+
+
+def _sized(
+    setting: Setting,
+    model: LossModel,
+    shape: Shape | None,
+    params: float | None,
+    fleet: Fleet | None,
+    correction: float = 1.0,
+) -> Sized:
+    r = setting.request
+    affordable: TokensOfSize | None = None
+    if fleet is not None and (r.time_s is not None or r.budget_usd is not None) and r.flop is None:
+        affordable = partial(fleet.tokens_affordable, correction=correction)
+        if params is not None and not affordable(params) > 0:
+            # The sizes that rates are interpolated between do not fit; this one may: its own layout closes the tokens.
+            affordable = partial(_first_guess, correction=correction)
+    if shape is not None and is_mixture(shape):
+        return _mixture(setting, shape, affordable)
+    return size(r, model, params, affordable)
+
+
+LIMIT_TOLERANCE = 1e-6  # by which time and money may be overrun
+SHRINKS = (0.9995, 0.998, 0.99, 0.97, 0.9)  # of a size that overruns them, tried in turn
+FIRST_TOKENS_PER_PARAM = 20.0  # where the closing of a size begins that no rate is known of; it converges from any
+
+
+def _first_guess(params: float, correction: float) -> float:
+    return FIRST_TOKENS_PER_PARAM * params * correction
+
+
+def _closed(
+    setting: Setting, model: LossModel, shape: Shape | None, params: float | None, fleet: Fleet | None
+) -> Sized:
+    """Size and tokens; where time or money closes them, again with the speed of the shape that was found.
+
+    Buildable shapes differ a little in speed, so the size can alternate between two of them: every candidate is
+    brought to the limit by its own tokens (or, where the tokens are given, by its size), and the best is kept.
+    """
+    sized = _sized(setting, model, shape, params, fleet)
+    if fleet is None or sized.closed_by != "fleet":
+        return sized
+    candidates = []
+    correction = 1.0
+    for _ in range(CLOSING_ROUNDS):
+        used = limits_used(setting, on_fleet(fleet, sized, shape).answer)
+        candidates.append((used, sized))
+        if abs(used - 1.0) < CLOSING_TOLERANCE:
+            break
+        correction /= used
+        sized = _sized(setting, model, shape, params, fleet, correction)
+    if setting.request.tokens is not None:
+        for shrink in SHRINKS:
+            if any(used <= 1.0 + LIMIT_TOLERANCE for used, _ in candidates):
+                break
+            sized = _sized(setting, model, shape, params, fleet, correction * shrink)
+            candidates.append((limits_used(setting, on_fleet(fleet, sized, shape).answer), sized))
+        inside = [(used, one) for used, one in candidates if used <= 1.0 + LIMIT_TOLERANCE]
+        return max(inside or candidates, key=lambda pair: pair[0] if inside else -pair[0])[1]
+    ready = [_with_tokens(model, one, 1.0 / used) for used, one in candidates]
+    return min(ready, key=lambda one: value_of(one.loss) if one.loss is not None else abs(math.log(one.d / ready[0].d)))
+
+
+def _with_tokens(model: LossModel, sized: Sized, factor: float) -> Sized:
+    """The same size on more or fewer tokens."""
+    tokens = sized.tokens.scaled(factor) if isinstance(sized.tokens, Band) else sized.d * factor
+    loss = model.loss_band(sized.n, sized.d * factor) if sized.loss is not None else None
+    return msgspec.structs.replace(sized, tokens=tokens, loss=loss)
+
+
+def _mixture(setting: Setting, shape: Shape, affordable: TokensOfSize | None) -> Sized:
+    """A mixture of experts: compute counts its active parameters, and a dense law gives it no loss."""
+    r = setting.request
+    terms = shapes.parameters(shape)
+    for option, asked in (("--loss", r.has_loss_target), ("--unique-tokens", r.unique_tokens is not None)):
+        if asked:
+            raise InputError(
+                f"{option} needs the loss of {shape.name}, a mixture of experts, and {setting.law.id} is a dense law; "
+                f"drop {option} or take a dense model"
+            )
+    if r.tokens is not None:
+        return Sized(params=float(terms.total), tokens=r.tokens, loss=None, solved={})
+    closed_by: ClosedBy
+    if r.flop is not None:
+        tokens, how, closed_by = (
+            r.flop / (6.0 * float(terms.active)),
+            "--flops over 6 N of the active parameters",
+            "flop",
+        )
+    elif affordable is not None:
+        tokens, how, closed_by = affordable(float(terms.active)), f"what {GIVEN['fleet']} buys at this size", "fleet"
+    else:
+        raise InputError(
+            f"{shape.name} is a mixture of experts and {setting.law.id} a dense law: it cannot say how many tokens are "
+            "optimal; give --tokens, --flops or --time"
+        )
+    return Sized(params=float(terms.total), tokens=tokens, loss=None, solved={"tokens": how}, closed_by=closed_by)
+
+
+def _lifetime(setting: Setting, model: LossModel, fleet: Fleet | None, sized: Sized) -> Life | None:
+    """The deployment-optimal life at the loss of this plan; None without demand."""
+    r = setting.request
+    if r.inference_tokens is None:
+        return None
+    if sized.loss is None:
+        raise InfeasibleError(
+            f"{setting.law.id} gives this plan no loss, so no size can be traded against serving; drop "
+            "--inference-tokens or take a law with a loss and a dense model",
+            binding="law",
+            remedy="a law with a loss",
+        )
+
+    def target(law: Any) -> Any:
+        if r.loss_like is not None:
+            return laws.loss(law, *r.loss_like) * r.loss_factor
+        return laws.loss(law, sized.n, sized.d)
+
+    of = costs(setting, fleet, sized.n)
+    return life(model, value_of(sized.loss), r.inference_tokens, of, target)
+
+
+def run(prepared: Prepared) -> Plan:
+    """The plan with its tables and curves."""
+    setting, model, shape = prepared.setting, prepared.model, prepared.shape
+    sized, solved, lifetime = prepared.sized, prepared.solved, prepared.lifetime
+    objectives, saving = objective_answers(prepared)
+    flop_params = float(shapes.parameters(shape).active) if shape is not None else None
+    own = solved.answer if solved is not None else unfleeted(sized, flop_params)
+    if lifetime is not None:
+        own = msgspec.structs.replace(own, lifetime_cost=finite(lifetime.cost(sized.n, sized.d)))
+    built = solved.at.shape if solved is not None else sized_shape(sized, shape).shape
+    drawn = curves(model, sized, solved, lifetime)
+    return Plan(
+        request=sides.request_table(setting),
+        resolved=_resolved(setting),
+        solved=sized.solved,
+        answer=own,
+        regret_band=compute_band(setting, model, sized) if lifetime is None else regret_band(model, lifetime),
+        laws=sides.law_rows(setting, sized),
+        saving=saving,
+        layout=plan_layout(solved.choice) if solved is not None else None,
+        step=sides.terms(solved.choice.step, "total_s") if solved is not None else None,
+        memory=sides.terms(solved.choice.memory, "total_bytes") if solved is not None else None,
+        shape=sides.shape_table(built, setting.request.seq_len),
+        batch=sides.batch(setting, solved) if solved is not None else None,
+        objectives=objectives,
+        precisions=precision_rows(fleeted(setting), solved, model, lifetime) if solved is not None else [],
+        alternatives=alternatives(fleeted(setting), solved) if solved is not None else {},
+        curves=drawn,
+        money=money(fleeted(setting), solved) if solved is not None else None,
+        warnings=sides.warnings(setting, sized, solved),
+        mixtures=_mixtures(prepared) if setting.request.experts else None,
+        serving_formats=serving_rows(setting, model, solved.fleet if solved else None, lifetime, sized)
+        if lifetime
+        else [],
+        sources=sources(setting, solved),
+        margin=margin(setting, sized, value_of(own.cost_usd) if own.cost_usd is not None else None),
+        reductions=reductions(setting, sides.LAWS_SHOWN),
+        horizons=_horizons(setting) if setting.request.open_time else [],
+    )
+
+
+def _horizons(setting: Setting) -> list[Horizon]:
+    """The best runs of the fleet over a week, a month, a quarter and half a year."""
+    rows = []
+    for time_s in HORIZONS_S:
+        request = msgspec.structs.replace(setting.request, time_s=time_s, open_time=False)
+        one = prepare(msgspec.structs.replace(setting, request=request))
+        answer = one.solved.answer if one.solved is not None else None
+        rows.append(
+            Horizon(
+                time_s=time_s, params=one.sized.n, tokens=one.sized.d,
+                loss_nats=value_of(one.sized.loss) if one.sized.loss is not None else None,
+                cost_usd=value_of(answer.cost_usd) if answer is not None and answer.cost_usd is not None else None,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _mixtures(prepared: Prepared) -> dict[str, Any]:
+    """Experts beside dense over the life of this plan, with the training run of the winner."""
+    assert prepared.lifetime is not None
+    fleet = prepared.solved.fleet if prepared.solved is not None else None
+    found = mixtures(prepared.setting, prepared.model, fleet, prepared.lifetime)
+    best = next(row for row in found["rows"] if row.experts == found["winner_experts"])
+    if best.experts <= 1 or fleet is None:
+        return {**found, "answer": None}
+    run = Sized(params=best.params, tokens=best.tokens, loss=prepared.lifetime.loss, solved={})
+    try:
+        solved = on_fleet(fleet, run, mixture_shape(best))
+    except InfeasibleError as error:
+        return {**found, "answer": None, "refused": {**found["refused"], "training": str(error)}}
+    one = msgspec.structs.replace(solved.answer, lifetime_cost=best.lifetime_cost)
+    return {**found, "answer": one, "layout": plan_layout(solved.choice)}
+
+
+def _resolved(setting: Setting) -> dict[str, Any]:
+    return {
+        "accelerator": setting.part.id if setting.part else None,
+        "system": setting.system.id if setting.system else None,
+        "nic_uni_bytes_per_s": setting.system.nic_uni_bytes_per_s if setting.system else None,
+        "law": setting.law.id,
+        "model": setting.request.shape.name if setting.request.shape else setting.request.model,
+        "precision": setting.precision.id,
+        "stack": setting.stack.id,
+        "objective": default_objective(setting),
+        "catalog_version": setting.catalog.version,
+        "hwmodel_version": hwmodel.__version__,
+        "whole_run_fit": setting.whole_run.fitted_on,
+        "kernel_constants": setting.machine.provenance if setting.machine else None,
+    }

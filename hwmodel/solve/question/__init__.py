@@ -1,0 +1,4 @@
+"""The question as asked: what is given in SI numbers, contradictions named, names resolved against the catalog.
+
+No size, layout or cost is solved here.
+"""

@@ -1,0 +1,191 @@
+"""From a size, its tokens and the best layout to an answer: days, hours, money, energy, each with its interval."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from hwmodel.economics import Z80, energy, quantile_z, rent
+from hwmodel.errors import InfeasibleError
+from hwmodel.physics import shape as shapes
+from hwmodel.predict.search import Choice
+from hwmodel.solve.question.setting import Fleeted, Setting
+from hwmodel.solve.run.fleet import Fleet
+from hwmodel.solve.run.result import Answer, Band, PlanLayout, value_of
+from hwmodel.solve.run.sizing import Sized
+from hwmodel.specs import Shape
+from hwmodel.units import JOULES_PER_KWH, SECONDS_PER_DAY, format_count, format_duration, format_usd
+
+
+class SizedShape(msgspec.Struct, frozen=True, kw_only=True):
+    """A shape that stands for a size: the FLOPs are those of the size asked, the step that of the shape."""
+
+    shape: Shape
+    params: float  # the size asked
+    flop_params: float  # parameters that 6 N counts: the size asked, or the active ones of a given model
+
+    @property
+    def rate_scale(self) -> float:
+        """Tokens a second of the size asked over those of the shape found near it."""
+        return float(shapes.parameters(self.shape).active) / self.flop_params
+
+
+def unfleeted(sized: Sized, flop_params: float | None = None) -> Answer:
+    """The part of an answer that needs no accelerators."""
+    n = flop_params or sized.n
+    return Answer(params=sized.params, tokens=sized.tokens, train_flop=6.0 * n * sized.d, loss_nats=sized.loss)
+
+
+def answer(
+    fleet: Fleet, sized: Sized, at: SizedShape, choice: Choice, log_half_width: float, rate: float | None = None
+) -> Answer:
+    """The whole answer for one choice. The interval of time carries through to hours, money and energy.
+
+    `rate` [tokens/s] stands where something else than the prediction or the user's --mfu sets the speed.
+    """
+    setting = fleet.setting
+    given = None if rate else fleet.given_rate(at.flop_params, at.shape)
+    rate = rate or given or choice.tokens_per_s * at.rate_scale / setting.level
+    width = 0.0 if given else log_half_width
+    train_flop = 6.0 * at.flop_params * sized.d
+    days = Band.around(sized.d / rate / SECONDS_PER_DAY, width)
+    billed = _billed(fleet, sized.n, days)
+    z = quantile_z(setting.request.confidence)
+    hours = billed.elapsed_days.scaled(24.0 * fleet.accelerators)
+    cost = _cost(setting, hours, billed.elapsed_days.value * SECONDS_PER_DAY)
+    mfu = flop_convention_rate(fleet, at, rate)
+    watts = energy(1.0, setting.part, setting.system, setting.energy, six_nd_share(fleet, 6.0 * at.flop_params, rate))
+    energy_band = Band.around(float(watts.total_kwh) / 1e3, ENERGY_LOG_HALF_WIDTH).times(hours.at(z))
+    return Answer(
+        params=sized.params,
+        tokens=sized.tokens,
+        train_flop=train_flop,
+        accelerators=fleet.accelerators,
+        idle_accelerators=choice.idle_accelerators,
+        train_days=days,
+        elapsed_days=billed.elapsed_days.at(z),
+        gpu_hours=hours.at(z),
+        mfu=Band.around(mfu, width),
+        tokens_per_s=Band.around(rate, width),
+        loss_nats=sized.loss,
+        cost_usd=cost.at(z) if cost is not None else None,
+        energy_mwh=energy_band,
+        co2e_t=energy_band.scaled(float(watts.kg_co2e / watts.total_kwh)),
+        peak_memory_bytes=float(choice.memory.total_bytes),
+        goodput=billed.goodput,
+        whole_run_factor=billed.factor,
+        quantiles={
+            f"p{100 * share:.0f}": {
+                "gpu_hours": hours.at(quantile_z(share)).value,
+                "elapsed_days": billed.elapsed_days.at(quantile_z(share)).value,
+                "cost_usd": cost.at(quantile_z(share)).value if cost is not None else None,
+            }
+            for share in QUANTILES
+        },
+    )
+
+
+QUANTILES = (0.5, 0.8, 0.9)
+
+
+class Billed(msgspec.Struct, frozen=True, kw_only=True):
+    """Elapsed time of a run: its median and 80 % interval, with what stands between it and the steady time."""
+
+    elapsed_days: Band
+    goodput: float
+    factor: Band
+
+
+def _billed(fleet: Fleet, params: float, days: Band) -> Billed:
+    """Steady days as days billed, with failures and the whole-run factor."""
+    step_log_sd = math.log(days.high / days.value) / Z80
+    middle = days.value * fleet.elapsed_over_productive(params, 0.0, step_log_sd)
+    factor = math.exp(fleet.whole_run_log_factor)
+    return Billed(
+        elapsed_days=Band.around(middle, Z80 * fleet.elapsed_log_sd(step_log_sd)),
+        goodput=fleet.goodput(params),
+        factor=Band.around(factor, Z80 * fleet.setting.whole_run.log_spread),
+    )
+
+
+# Mean draw of servers in training runs spans 0.6 to 0.9 of their rating around the 0.76 of arXiv 2506.14551.
+ENERGY_LOG_HALF_WIDTH = math.log(0.9 / 0.76)
+
+
+def flop_convention_rate(fleet: Fleet, at: SizedShape, tokens_per_s: float) -> float:
+    """MFU: FLOPs in the convention of the request over the dense peak of the GEMM format, all accelerators counted."""
+    r = fleet.setting.request
+    flop = 6.0 * at.flop_params
+    if r.flop_convention.lower() != "6nd":
+        per_token = float(shapes.flop_per_token(at.shape, r.seq_len, r.flop_convention))
+        flop = flop * per_token / float(shapes.flop_per_token(at.shape, r.seq_len, "6nd"))
+    return tokens_per_s * flop / (fleet.accelerators * fleet.peak_flop_per_s)
+
+
+def six_nd_share(fleet: Fleet, flop_per_token: float, tokens_per_s: float) -> float:
+    """MFU in 6 N D, which the draw of power goes by whatever convention the report prints."""
+    return tokens_per_s * flop_per_token / (fleet.accelerators * fleet.peak_flop_per_s)
+
+
+def _cost(setting: Setting, hours: Band, elapsed_s: float) -> Band | None:
+    if setting.price is None:
+        return None
+    one = rent(1.0, setting.price, elapsed_s)
+    return hours.times(Band(float(one.median_usd), float(one.low_usd), float(one.high_usd)))
+
+
+def limits_used(setting: Setting, found: Answer) -> float:
+    """Share of the time or of the money given that the answer takes, whichever is more; 0 where neither is given."""
+    r, shares = setting.request, [0.0]
+    if r.time_s is not None:
+        shares.append(value_of(found.elapsed_days) * SECONDS_PER_DAY / r.time_s)
+    if r.budget_usd is not None and found.cost_usd is not None:
+        shares.append(value_of(found.cost_usd) / r.budget_usd)
+    return max(shares)
+
+
+def check_limits(setting: Setting, found: Answer) -> None:
+    """Raises InfeasibleError where the answer breaks the time or the budget given, with what would mend it."""
+    r = setting.request
+    elapsed_s = value_of(found.elapsed_days) * SECONDS_PER_DAY
+    slack = 1.005  # below what is printed
+    if r.time_s is not None and elapsed_s > r.time_s * slack:
+        need = math.ceil((found.accelerators or 1) * elapsed_s / r.time_s)
+        raise InfeasibleError(
+            f"the run takes {format_duration(elapsed_s)} (with failures and restarts), --time allows "
+            f"{format_duration(r.time_s)}; take about {need} accelerators, fewer tokens or a smaller model",
+            binding="time",
+            remedy=f"about {need} accelerators",
+        )
+    if r.budget_usd is not None and found.cost_usd is not None:
+        cost = value_of(found.cost_usd)
+        if cost > r.budget_usd * slack:
+            affordable = format_count(r.budget_usd / cost * value_of(found.tokens))
+            raise InfeasibleError(
+                f"the run costs {format_usd(cost)} at {hourly(setting)} an accelerator-hour, --budget allows "
+                f"{format_usd(r.budget_usd)}; that pays for {affordable} tokens at this size",
+                binding="budget",
+                remedy="fewer tokens, a smaller model or cheaper hours",
+            )
+
+
+def hourly(setting: Setting) -> str:
+    """The rent of an accelerator-hour, for messages."""
+    return format_usd(setting.price.median_usd_per_accelerator_hour) if setting.price else "an unknown price"
+
+
+def plan_layout(choice: Choice) -> PlanLayout:
+    """The layout of a choice in whole numbers."""
+    one = choice.layout
+    return PlanLayout(
+        tp=int(one.tp), cp=int(one.cp), pp=int(one.pp), vpp=int(one.vpp), ep=int(one.ep), etp=int(one.etp),
+        dp=int(one.dp),
+        zero=int(one.zero), micro_batch=int(one.micro_batch), global_batch_seqs=int(choice.batch_seqs),
+        recompute=choice.recompute, offload=choice.offload,
+    )  # fmt: skip
+
+
+def kwh_per_accelerator_hour(setting: Fleeted) -> float:
+    """Site energy of one accelerator-hour [kWh]."""
+    return float(energy(1.0, setting.part, setting.system, setting.energy).total_j) / JOULES_PER_KWH

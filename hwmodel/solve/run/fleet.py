@@ -1,0 +1,280 @@
+"""A fleet at work: the best layout of a size, tokens a second against size, and what time and money buy."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.economics import Z80, elapsed_over_productive, goodput, quantile_z, whole_run_log_factor
+from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.laws import batch as batch_laws
+from hwmodel.physics import shape as shapes
+from hwmodel.physics.machine import format_peak
+from hwmodel.predict.layouts import Cases, policy
+from hwmodel.predict.search import Evaluation, evaluate
+from hwmodel.predict.uncertainty import is_mixture
+from hwmodel.solve.question.setting import Fleeted, Setting, step_width
+from hwmodel.specs import LawSpec, Precision, Shape
+from hwmodel.specs.kernels import Machine
+from hwmodel.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, format_count, format_duration
+
+CRITICAL_BATCH_LAW = "cbs_zhang_2024"
+# A budget without a time sizes the fleet for a run of this length, and says so.
+OPEN_FLEET_TIME_S = 90.0 * SECONDS_PER_DAY
+# Sizes at which the throughput of a fleet is computed; between them it is interpolated on the log scale.
+LADDER_STEP = 10.0**0.25
+LADDER_SPAN = (1e8, 3e13)
+TREND_TERMS = 3
+
+
+class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """The global batch [sequences]: given, or capped by the critical batch of the data where the tokens are known, else
+    of a size at 20 tokens a parameter (the data are what sets it: arXiv 2410.21676)."""
+
+    law: LawSpec
+    seq_len: float
+    given_seqs: float | None
+    tokens: float | None = None
+
+    def seqs(self, params: float) -> float:
+        """The batch, or its cap, for a size; at least one sequence."""
+        if self.given_seqs is not None:
+            return self.given_seqs
+        return max(1.0, math.floor(self.critical_tokens(params) / self.seq_len))
+
+    def critical_tokens(self, params: float) -> float:
+        """The critical batch [tokens]."""
+        return float(batch_laws.critical_batch_tokens(self.law, params, self.tokens))
+
+
+class Fleet:
+    """`accelerators` of one part, computing; evaluations of sizes are kept, for a plan asks for the same ones often."""
+
+    def __init__(self, setting: Fleeted, accelerators: int, precision: Precision | None = None,
+                 machine: Machine | None = None, experts: float = 1.0) -> None:  # fmt: skip
+        self.setting = setting
+        self.accelerators = accelerators
+        self.precision = precision or setting.precision
+        self.machine = machine or setting.machine
+        self.batch = batch_policy(setting)
+        self.experts = experts  # above one: sizes are the active parameters of mixtures
+        self._rates: dict[float, float] = {}
+
+    @property
+    def peak_flop_per_s(self) -> float:
+        """Dense peak of one accelerator in the format of the matrix products."""
+        return format_peak(self.setting.part, self.precision.gemm_format, self.precision.fallback_formats)
+
+    def evaluate(
+        self, shape: Shape, params: float, accelerators: list[int] | None = None, caps: tuple[float, ...] = (1.0,)
+    ) -> Evaluation:
+        """All layouts of a shape on this fleet, or on several fleets of its part; or under caps of the batch in
+        factors of the usual one."""
+        fleets = np.repeat(np.array(accelerators or [self.accelerators], dtype=float), len(caps))
+        cap = np.maximum(np.floor(self.batch.seqs(params) * np.array(caps)), 1.0)
+        cases = Cases(
+            shape=shape,
+            accelerators=fleets,
+            batch_cap_seqs=np.tile(cap, len(fleets) // len(caps)),
+            batch_given=self.batch.given_seqs is not None,
+            seq_len=float(self.setting.request.seq_len),
+        )
+        r = self.setting.request
+        fixed = policy(self.setting.stack, r.layout, again=r.again, offload=r.offloads)
+        return evaluate(cases, self.machine, self.precision, self.setting.stack, fixed)
+
+    def given_rate(self, params: float, shape: Shape | None = None) -> float | None:
+        """Tokens a second by the user's --mfu, None without it; `shape` is the model's own where there is one."""
+        r = self.setting.request
+        if r.mfu is None:
+            return None
+        flop = 6.0 * params
+        if r.flop_convention != "6nd":
+            shape = shape or shapes.shape_for_params(params)
+            six_nd = shapes.flop_per_token(shape, r.seq_len, "6nd")
+            flop = flop * float(shapes.flop_per_token(shape, r.seq_len, r.flop_convention)) / float(six_nd)
+        return self.accelerators * self.peak_flop_per_s * r.mfu / flop
+
+    def _rung(self, params: float) -> float:
+        """FLOP/s (6 N a token) of the best layout at one rung of the ladder; 0 where nothing fits."""
+        if params not in self._rates:
+            shape = shapes.with_experts(shapes.shape_for_params(params), self.experts)
+            n = float(shapes.parameters(shape).active)
+            self._rates[params] = self.evaluate(shape, n).tokens_per_s(0) * 6.0 * n
+        return self._rates[params]
+
+    def tokens_per_s(self, params: float) -> float:
+        """Tokens a second of the best layout at a size; 0 where nothing fits.
+
+        The FLOP rate of buildable shapes is interpolated between the rungs, so that it does not jump with rounding.
+        """
+        given = self.given_rate(params)
+        if given is not None:
+            return given
+        low, high = LADDER_SPAN
+        rung = math.floor(math.log(min(max(params, low), high)) / math.log(LADDER_STEP))
+        below, above = LADDER_STEP**rung, LADDER_STEP ** (rung + 1)
+        weight = min(max(math.log(params / below) / math.log(LADDER_STEP), 0.0), 1.0)
+        flop_per_s = (1 - weight) * self._rung(below) + weight * self._rung(above)
+        if self._rung(above) == 0.0 and weight > 0.0:
+            return 0.0
+        return flop_per_s / (6.0 * params * self.setting.level)
+
+    def flop_rates(self, params: NDArray[np.float64], span: tuple[float, float]) -> NDArray[np.float64]:
+        """FLOP/s (6 N a token) at many sizes: the trend of the rungs of the ladder inside `span`, constant outside.
+
+        Rungs scatter with the rounding of their shapes, which says nothing of the sizes between: a cubic in the
+        logarithm goes through them. Sizes beyond the last rung that fits get next to nothing.
+        """
+        first, last = (math.floor(math.log(end) / math.log(LADDER_STEP)) for end in span)
+        rungs = np.array([LADDER_STEP**i for i in range(first, last + 2)])
+        if self.setting.request.mfu is not None:
+            rates = np.array([(self.given_rate(float(n)) or 0.0) * 6.0 * float(n) for n in rungs])
+        else:
+            rates = np.array([max(self._rung(float(n)), 1.0) for n in rungs]) / self.setting.level
+        fits = rates > 1.0
+        x, middle = np.log(params), math.log(rungs[0] * rungs[-1]) / 2.0
+        if fits.sum() < TREND_TERMS + 2:
+            return np.interp(x, np.log(rungs), rates)
+        inside = np.log(rungs[fits])
+        trend = np.polyfit(inside - middle, np.log(rates[fits]), TREND_TERMS)
+        found = np.exp(np.polyval(trend, np.clip(x, inside[0], inside[-1]) - middle))
+        beyond = np.log(rungs[~fits])
+        blocked = x > (beyond[beyond > inside[-1]].min(initial=math.inf) + inside[-1]) / 2.0
+        return np.where(blocked, 1.0, found)
+
+    def goodput(self, params: float) -> float:
+        """Share of elapsed time that trains, failures and restarts alone counted."""
+        return float(goodput(float(self.accelerators), params, self.setting.reliability).goodput)
+
+    @property
+    def mixture(self) -> bool:
+        """Whether the fleet trains a mixture of experts."""
+        shape = self.setting.shape()
+        return self.experts > 1.0 or (shape is not None and is_mixture(shape))
+
+    @property
+    def step_log_sd(self) -> float:
+        """Standard deviation of the log of steady time; none where the user gives the utilisation."""
+        if self.setting.request.mfu is not None:
+            return 0.0
+        return step_width(self.setting, self.precision, self.mixture, self.accelerators) / Z80
+
+    @property
+    def whole_run_log_factor(self) -> float:
+        """Median log of the hours billed over those of steady time and failures."""
+        year = self.setting.request.year
+        c = self.setting.whole_run
+        return float(whole_run_log_factor(float(self.accelerators), year or c.year, c))
+
+    def elapsed_log_sd(self, step_log_sd: float | None = None) -> float:
+        """Standard deviation of the log of elapsed time: that of the step and that between whole runs."""
+        step = self.step_log_sd if step_log_sd is None else step_log_sd
+        return math.hypot(step, self.setting.whole_run.log_spread)
+
+    def elapsed_over_productive(self, params: float, z: float | None = None, step_log_sd: float | None = None) -> float:
+        """Elapsed over steady time at the confidence asked (or at the normal quantile `z`)."""
+        z = quantile_z(self.setting.request.confidence) if z is None else z
+        log_sd = self.elapsed_log_sd(step_log_sd)
+        return float(elapsed_over_productive(self.goodput(params), self.whole_run_log_factor, z, log_sd))
+
+    def productive_s_available(self, params: float) -> float:
+        """Steady seconds that --time and --budget leave a size at the confidence asked; infinite without them."""
+        r, limits = self.setting.request, [math.inf]
+        if r.time_s is not None:
+            limits.append(r.time_s / self.elapsed_over_productive(params))
+        if r.budget_usd is not None:
+            elapsed_s = r.budget_usd / (self.accelerators * hourly_usd(self.setting)) * SECONDS_PER_HOUR
+            limits.append(elapsed_s / self.elapsed_over_productive(params))
+        return min(limits)
+
+    def tokens_affordable(self, params: float, correction: float = 1.0) -> float:
+        """Tokens that a size sees in the time and money given (infinite where none is).
+
+        `correction`: the rate of the shape at hand over the one interpolated between buildable shapes.
+        """
+        return self.tokens_per_s(params) * self.productive_s_available(params) * correction
+
+
+def batch_policy(setting: Setting) -> BatchPolicy:
+    """The batch rule of a request."""
+    law = setting.catalog.law(CRITICAL_BATCH_LAW)
+    r = setting.request
+    return BatchPolicy(law=law, seq_len=float(r.seq_len), given_seqs=r.global_batch_seqs, tokens=r.tokens)
+
+
+def hourly_usd(setting: Setting) -> float:
+    """Median rent of one accelerator-hour; InputError where no quote is known."""
+    if setting.price is None:
+        part = setting.part.id if setting.part else "this part"
+        kind = f" ({setting.request.price_kind})" if setting.request.price_kind else ""
+        raise InputError(
+            f"no price of {part}{kind} is known: give one with --usd-per-hour 2.50 or --prices FILE, "
+            "or count in --objective flops, kwh or co2e"
+        )
+    return setting.price.median_usd_per_accelerator_hour
+
+
+def node_multiples(per_node: int, most: int = 131_072) -> list[int]:
+    """Fleet sizes worth trying: single accelerators up to a node, then whole nodes, a sixth apart."""
+    counts = [2**i for i in range(per_node.bit_length()) if 2**i < per_node]
+    nodes, last = 1, 0
+    while nodes * per_node <= most:
+        if nodes != last:
+            counts.append(nodes * per_node)
+        last, nodes = nodes, max(nodes + 1, round(nodes * 1.19))
+    return counts
+
+
+def fleet_size(setting: Fleeted, shape: Shape, params: float, tokens: float, flop_params: float) -> int:
+    """Accelerators for a run whose count is open: the fewest that finish within the time and the money.
+
+    `params` are all parameters, `flop_params` those that 6 N counts (the active ones of a mixture of experts).
+
+    Raises InfeasibleError where no fleet does it.
+    """
+    r = setting.request
+    counts = node_multiples(int(setting.system.accelerators_per_node))
+    probe = Fleet(setting, counts[-1])
+    evaluation = probe.evaluate(shape, params, counts)
+    elapsed = {}
+    for case, count in enumerate(counts):
+        fleet = Fleet(setting, count)
+        rate = fleet.given_rate(flop_params, shape) or evaluation.tokens_per_s(case) / setting.level
+        if rate > 0:
+            elapsed[count] = tokens / rate * fleet.elapsed_over_productive(params)
+    limit_s = r.time_s if r.time_s is not None else OPEN_FLEET_TIME_S
+    fitting = [n for n, s in elapsed.items() if s <= limit_s]
+    if r.budget_usd is not None:
+        usd = hourly_usd(setting) / SECONDS_PER_HOUR
+        fitting = [n for n in fitting if n * elapsed[n] * usd <= r.budget_usd]
+    if fitting:
+        return fitting[0]
+    raise InfeasibleError(
+        f"no fleet of {setting.system.id} up to {counts[-1]} accelerators trains {format_count(params)} parameters "
+        f"on {format_count(tokens)} tokens within {format_duration(limit_s)} and the money given; give more of them, a "
+        "smaller size or less data",
+        binding="time" if r.time_s is not None else "budget",
+        remedy="more time or money",
+    )
+
+
+def fleet_for_budget(setting: Fleeted, budget_usd: float) -> int:
+    """Accelerators that spend the whole budget in the time given (or OPEN_FLEET_TIME_S), in whole nodes."""
+    r = setting.request
+    time_s = r.time_s if r.time_s is not None else OPEN_FLEET_TIME_S
+    count = budget_usd / (hourly_usd(setting) * time_s / SECONDS_PER_HOUR)
+    per_node = int(setting.system.accelerators_per_node)
+    if count < 1:
+        raise InfeasibleError(
+            f"the budget does not pay for one accelerator over {format_duration(time_s)}; shorten --time or raise "
+            "--budget",
+            binding="budget",
+            remedy="a shorter time",
+        )
+    if count >= per_node:
+        return int(count // per_node) * per_node
+    return 2 ** int(math.log2(count))

@@ -1,0 +1,65 @@
+"""A sized run on a fleet: the best layout for it, before it is put into words."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.physics import shape as shapes
+from hwmodel.predict.search import Choice, Evaluation, choice, require_fit
+from hwmodel.predict.uncertainty import is_mixture
+from hwmodel.solve.question.setting import step_width
+from hwmodel.solve.run.answers import SizedShape, answer
+from hwmodel.solve.run.fleet import Fleet
+from hwmodel.solve.run.result import Answer
+from hwmodel.solve.run.sizing import Sized
+from hwmodel.specs import Shape
+from hwmodel.units import format_count
+
+# A size is refused when the smallest model that can be built near it is so many times larger.
+TOO_SMALL = 10.0
+
+
+class Solved(msgspec.Struct, frozen=True, kw_only=True):
+    """The best plan for a sized run on a fleet, before it is put into words."""
+
+    sized: Sized
+    at: SizedShape
+    fleet: Fleet
+    evaluation: Evaluation
+    choice: Choice
+    answer: Answer
+    log_half_width: float
+
+
+def sized_shape(sized: Sized, shape: Shape | None) -> SizedShape:
+    """The shape that a sized run is computed with. Raises InfeasibleError for sizes that no model has."""
+    if shape is not None:
+        active = float(shapes.parameters(shape).active)
+        return SizedShape(shape=shape, params=sized.n, flop_params=active)
+    found = shapes.shape_for_params(sized.n)
+    least = float(shapes.parameters(found).total)
+    if least > TOO_SMALL * sized.n:
+        raise InfeasibleError(
+            f"{format_count(sized.n)} parameters are too few for a language model: the nearest that can be built has "
+            f"{format_count(least)}; give a larger size, more tokens or more compute",
+            binding="size",
+            remedy="a larger run",
+        )
+    return SizedShape(shape=found, params=sized.n, flop_params=sized.n)
+
+
+def on_fleet(fleet: Fleet, sized: Sized, shape: Shape | None = None) -> Solved:
+    """The best layout of a sized run on a fleet. Raises InfeasibleError where nothing fits."""
+    at = sized_shape(sized, shape)
+    if fleet.setting.request.layout.get("ep", 1.0) > 1.0 and not is_mixture(at.shape):
+        raise InputError(f"--ep spreads experts and {at.shape.name} has none: drop --ep or take a mixture of experts")
+    evaluation = fleet.evaluate(at.shape, sized.n)
+    what = shape.name if shape is not None else f"a model of {format_count(sized.n)} parameters"
+    row = require_fit(evaluation, 0, fleet.machine, what)
+    best = choice(evaluation, row, fleet.machine, fleet.precision, fleet.setting.stack)
+    width = step_width(fleet.setting, fleet.precision, is_mixture(at.shape), fleet.accelerators)
+    return Solved(
+        sized=sized, at=at, fleet=fleet, evaluation=evaluation, choice=best,
+        answer=answer(fleet, sized, at, best, width), log_half_width=width,
+    )  # fmt: skip

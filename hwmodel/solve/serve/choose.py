@@ -1,0 +1,279 @@
+"""Chooses a serving fleet: part, format, layout, batch, pools and replicas for a demand and latency limits."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from hwmodel.catalog import Catalog
+from hwmodel.catalog.calibrations import kernel_calibration
+from hwmodel.catalog.engines import serving_calibration
+from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.physics.engine import engine_of
+from hwmodel.physics.machine import machine
+from hwmodel.predict.service.intervals import band, familiarity
+from hwmodel.predict.service.layouts import check_sizes, column
+from hwmodel.predict.service.setting import DISAGGREGATED, OPEN, on_layout
+from hwmodel.solve.citations import service_sources
+from hwmodel.solve.question.rates import check_rates
+from hwmodel.solve.serve.fleet import Fleets, fleet_row, fleets, with_cached_input
+from hwmodel.solve.serve.infeasible import infeasible
+from hwmodel.solve.serve.money import break_even, price_of
+from hwmodel.solve.serve.notes import ALL, named, notes, resolved
+from hwmodel.solve.serve.pools import pools
+from hwmodel.solve.serve.quality import bits_of, quality_table, shape_quality, within
+from hwmodel.solve.serve.question import ServingQuestion, sizes_of
+from hwmodel.solve.serve.reasons import reasons
+from hwmodel.solve.serve.table import Options, options
+from hwmodel.specs.hardware import Part
+from hwmodel.specs.precision import ServingPrecision
+from hwmodel.specs.serving import Engine, ServingLayout
+from hwmodel.specs.shape import Shape
+
+DEFAULT_PARTS = ("h100", "h200", "b200", "gb200", "mi300x", "l40s", "rtx-5090")
+DEFAULT_PRECISIONS = ("bf16", "fp8", "nvfp4", "w4a16")
+FRONT_STEP, FRONT_MOST = 0.85, 8
+
+
+def engine_for(name: str, family: str, recipe: str, year: float = 0.0) -> Engine:
+    """Fitted constants of an engine as of `year` (0: today), by its id."""
+    return engine_of(serving_calibration(), name, year, family, recipe)
+
+
+def check_context(shape: Shape, question: ServingQuestion) -> None:
+    """Raises InputError where prompt and output are longer than the model takes."""
+    longest = question.longest_tokens
+    if shape.max_seq_len and longest > shape.max_seq_len:
+        raise InputError(
+            f"{longest:,.0f} tokens of prompt and output, {shape.name} takes {shape.max_seq_len:,.0f}; "
+            "shorten --input or --output (or the histogram's longest line), or choose another model"
+        )
+
+
+def tables(question: ServingQuestion, shape: Shape, catalog: Catalog) -> list[Options]:
+    """Options of every part and recipe that the question allows and the hardware has."""
+    out = []
+    if question.parts and question.parts != ALL:
+        check_rates(question.prices, [catalog.part(name).id for name in question.parts], catalog)
+    for name in _parts(question, catalog):
+        part = catalog.part(name)
+        system = catalog.default_system(part.id)
+        price = price_of(question, part.id, catalog)
+        for recipe in _good_recipes(question, part, shape, catalog):
+            if not part.peak_dense_flop_per_s.get(recipe.gemm_format):
+                continue
+            m = machine(part, system, recipe, kernel_calibration())
+            engine = engine_for(question.engine, part.family, recipe.id, question.engine_year)
+            found = options(shape, part, system, m, recipe, engine, question)
+            out.append(msgspec.structs.replace(found, price=price))
+    if not out:
+        asked = ", ".join(question.precisions or DEFAULT_PRECISIONS)
+        has = "; ".join(_formats_of(catalog.part(p)) for p in _parts(question, catalog))
+        raise InputError(f"no part named computes in {asked} ({has}); choose another --precision or part")
+    return out
+
+
+def _parts(question: ServingQuestion, catalog: Catalog) -> tuple[str, ...]:
+    """The parts asked for, the usual ones, or (`all`) every one whose memory and price are known."""
+    if question.prefill is not None and question.decode is not None:
+        return tuple(dict.fromkeys(catalog.part(pool.part).id for pool in (question.prefill, question.decode)))
+    if question.parts != ALL:
+        return question.parts or DEFAULT_PARTS
+    known = [p.id for p in catalog.parts() if p.hbm_bytes > 0 and p.hbm_bytes_per_s > 0]
+    return tuple(p for p in known if price_of(question, p, catalog) is not None)
+
+
+def _unpriced(question: ServingQuestion, priced: list[Fleets], every: list[Fleets], catalog: Catalog) -> list[str]:
+    """Parts that might have served had they a price."""
+    if not priced:
+        return []
+    if question.parts == ALL:
+        return sorted(p.id for p in catalog.parts() if price_of(question, p.id, catalog) is None)
+    able = {f.options.part.id for f in every if f.meets.any()}
+    return sorted(able - {f.options.part.id for f in priced})
+
+
+def _formats_of(part: Part) -> str:
+    return f"{part.id} has {', '.join(sorted(f for f, peak in part.peak_dense_flop_per_s.items() if peak))}"
+
+
+def _recipes(question: ServingQuestion, part: Part, catalog: Catalog) -> list[ServingPrecision]:
+    """The recipes asked for, or the usual ones, in fp16 on a part without bf16."""
+    if question.precisions:
+        return [catalog.serving_precision(p) for p in question.precisions]
+    first = "bf16" if part.peak_dense_flop_per_s.get("bf16") else "fp16"
+    return [catalog.serving_precision(first if p == "bf16" else p) for p in DEFAULT_PRECISIONS]
+
+
+def _good_recipes(question: ServingQuestion, part: Part, shape: Shape, catalog: Catalog) -> list[ServingPrecision]:
+    """The recipes whose loss and score lie within --max-loss and --min-quality. InfeasibleError where none does."""
+    recipes = _recipes(question, part, catalog)
+    model = "" if question.shape is not None else question.model
+    found = [shape_quality(catalog, recipe, model, shape) for recipe in recipes]
+    limits = (question.max_loss_nats, question.min_quality)
+    kept = [r for r, one in zip(recipes, found, strict=True) if within(one, *limits)]
+    if kept:
+        return kept
+    best = min(found, key=lambda one: one.loss_nats.value)
+    raise InfeasibleError(
+        f"no recipe asked for loses so little: {best.recipe} loses {best.loss_nats.value:.2g} nats a token and keeps "
+        f"{100 * best.retained_score.value:.1f} % of a benchmark's average; raise --max-loss, lower --min-quality or "
+        "allow --precision bf16",
+        binding="quality",
+        remedy=f"--max-loss {best.loss_nats.value * 1.02:.2g}",
+    )
+
+
+def _every_fleet(question: ServingQuestion, found: list[Options], catalog: Catalog) -> list[Fleets]:
+    """Aggregated and disaggregated fleets, as far as the question allows them."""
+    if question.decode is not None:
+        return _two_parts(question, found, catalog)
+    out = []
+    for o in found:
+        if not o.count:
+            continue
+        if question.disaggregated is not True:
+            out.append(fleets(question, o, None))
+        split = pools(o, question) if question.disaggregated is not False else None
+        if split is not None:
+            out.append(fleets(question, o, split))
+    return out
+
+
+def _two_parts(question: ServingQuestion, found: list[Options], catalog: Catalog) -> list[Fleets]:
+    """Fleets of a prefill pool on one part and a decode pool on another, in one recipe: the cache moves as it is."""
+    assert question.prefill is not None
+    assert question.decode is not None
+    before, after = catalog.part(question.prefill.part).id, catalog.part(question.decode.part).id
+    by_part = {(o.part.id, o.recipe.id): o for o in found}
+    out = []
+    for (part, recipe), o in by_part.items():
+        if part == after and (before, recipe) in by_part:
+            split = pools(o, question, by_part[before, recipe])
+            if split is not None:
+                out.append(fleets(question, o, split))
+    return out
+
+
+def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
+    """The cheapest fleet that meets the limits, with alternatives and the Pareto front of latency and cost.
+
+    Raises InfeasibleError naming the limit that binds and the smallest change that helps.
+    """
+    question, said = named(question, catalog)
+    shape = question.shape or catalog.model(question.model)
+    check_context(shape, question)
+    check_sizes(shape, sizes_of(question))
+    found = tables(question, shape, catalog)
+    every = _every_fleet(question, found, catalog)
+    priced = [f for f in every if not np.isnan(f.usd_per_hour).any() and f.meets.any()]
+    usable = priced or [f for f in every if f.meets.any()]
+    if not usable:
+        raise infeasible(question, found, every)
+    winner = min(((f, f.best()) for f in usable), key=lambda at: _rank(*at))
+    rows = _rows(question, usable, catalog)
+    o = winner[0].options
+    first = fleet_row(question, winner[0], _index(winner[1]), catalog)
+    return {
+        "answer": _with_intervals(with_cached_input(question, shape, winner[0], _index(winner[1]), first), question, o),
+        "why": reasons(question, first, winner[0], usable, every, catalog),
+        "quality": _qualities(question, shape, catalog, rows),
+        "alternatives": _alternatives(first, rows),
+        "pareto": _pareto(question, first, usable, catalog),
+        "api": break_even(question, first),
+        "resolved": resolved(question, o.part, o.system),
+        "notes": [*said, *shape.notes, *notes(o.part, o.system, o.machine, o.recipe, o.price)],
+        "left_out": _unpriced(question, priced, every, catalog),
+        "sources": service_sources(catalog, _named(question), o.part.id, o.system.id, o.recipe, o.price),
+    }
+
+
+def _named(question: ServingQuestion) -> str:
+    return "" if question.shape is not None else question.model
+
+
+def _qualities(question: ServingQuestion, shape: Shape, catalog: Catalog, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What each recipe shown loses: this model by bits, size and training, and what was published in its bits."""
+    model = "" if question.shape is not None else question.model
+    names = dict.fromkeys(r["precision"] for r in rows)
+    recipes = {name: catalog.serving_precision(name) for name in names}
+    return {
+        name: None if bits_of(recipe).full else quality_table(shape_quality(catalog, recipe, model, shape))
+        for name, recipe in recipes.items()
+    }
+
+
+def _index(i: int | None) -> int:
+    assert i is not None
+    return i
+
+
+def _rank(f: Fleets, i: int | None) -> tuple[float, ...]:
+    """Money, accelerators, then what is simpler, then what is faster."""
+    if i is None:
+        return (math.inf,)
+    usd = round(float(f.usd_per_hour[i]), 6)
+    money = 0.0 if math.isnan(usd) else usd
+    staged = float(column(f.options.at.layout.pp)[i] > 1)
+    return (money, float(f.accelerators[i]), float(f.pools is not None), staged, float(f.tpot_tail_s[i]))
+
+
+def _rows(question: ServingQuestion, usable: list[Fleets], catalog: Catalog) -> list[dict[str, Any]]:
+    """The best of each part, recipe and mode, and the best without stages where that has some; cheapest first."""
+    picked = []
+    for f in usable:
+        for i in {f.best(), f.best(f.options.at.layout.pp == 1)} - {None}:
+            picked.append((f, i))
+    picked.sort(key=lambda at: _rank(*at))
+    return [fleet_row(question, f, _index(i), catalog) for f, i in picked]
+
+
+def _with_intervals(r: dict[str, Any], question: ServingQuestion, o: Options) -> dict[str, Any]:
+    """80 % intervals: latencies as measured runs of left-out models scatter, money with the engine's rate."""
+    regime = OPEN if r["mode"] == "aggregated" else DISAGGREGATED
+    layout = ServingLayout(**{name: r[name] for name in ("tp", "pp", "dp", "ep")})
+    of = familiarity(regime, on_layout(o.setting, layout), question.engine, o.part, o.recipe.id)
+    out = dict(r)
+    for key, name in (("tpot_s", "tpot"), ("tpot_tail_s", "tpot"), ("ttft_s", "ttft"), ("ttft_tail_s", "ttft"),
+                      ("usd_per_million_input", "tpot"), ("usd_per_million_output", "tpot")):  # fmt: skip
+        if r[key] is not None:
+            out[key] = band(r[key], serving_calibration(), of, name)
+    return out
+
+
+def _alternatives(first: dict[str, Any], rows: list[dict[str, Any]], most: int = 8) -> list[dict[str, Any]]:
+    """The cheapest of each other part and recipe, and first of all the cheapest of the other mode and of the plain
+    layouts that the winner is not one of."""
+    out: list[dict[str, Any]] = []
+    for other in (lambda r: r["mode"] != first["mode"], lambda r: (r["pp"] > 1) != (first["pp"] > 1)):
+        for r in filter(other, rows):
+            if r not in out:
+                out.append(r)
+            break
+    seen = {(first["part"], first["precision"])}
+    for r in rows:
+        key = (r["part"], r["precision"])
+        if key not in seen:
+            seen.add(key)
+            if r not in out:
+                out.append(r)
+    return sorted(out[:most], key=lambda r: (r["usd_per_hour"] or 0.0, r["accelerators"]))
+
+
+def _pareto(question: ServingQuestion, first: dict[str, Any], usable: list[Fleets], catalog: Catalog) -> list[Any]:
+    """From the answer on, fleets that cost more and whose tokens come clearly sooner; nothing beats them in both."""
+    cost = np.concatenate([np.nan_to_num(f.usd_per_hour, nan=0.0) + 1e-9 * f.accelerators for f in usable])
+    time = np.concatenate([np.where(f.meets, f.tpot_tail_s, np.inf) for f in usable])
+    ends = np.cumsum([len(f.meets) for f in usable])
+    out, best = [first], first["tpot_tail_s"]
+    order = np.lexsort((time, cost))
+    sooner = order[time[order] < np.minimum.accumulate(np.r_[np.inf, time[order][:-1]])]
+    for k in sooner:
+        if time[k] < best * FRONT_STEP and len(out) < FRONT_MOST:
+            best = time[k]
+            at = int(np.searchsorted(ends, k, side="right"))
+            out.append(fleet_row(question, usable[at], int(k - (ends[at - 1] if at else 0)), catalog))
+    return out

@@ -1,0 +1,126 @@
+"""Fleets for a demand: how many engine instances of a configuration, what they cost and draw."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from hwmodel.catalog import Catalog
+from hwmodel.predict.service.layouts import cells, column
+from hwmodel.solve.serve.money import Spent, dollars, money, share_of
+from hwmodel.solve.serve.pools import Pools
+from hwmodel.solve.serve.question import ServingQuestion
+from hwmodel.solve.serve.table import Column, Options, options, row
+from hwmodel.specs import Shape
+from hwmodel.units import SECONDS_PER_HOUR
+
+
+class Fleets(msgspec.Struct, kw_only=True):
+    """Fleets of every configuration of one part and recipe, aggregated or (with `pools`) disaggregated."""
+
+    options: Options
+    pools: Pools | None
+    replicas: Column  # spares counted; of a disaggregated fleet its decode workers
+    accelerators: Column
+    usd_per_hour: Column  # nan without a price
+    requests_per_s: Column
+    tpot_s: Column
+    tpot_tail_s: Column
+    ttft_s: Column
+    ttft_tail_s: Column
+    meets: np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+    def best(self, among: Any = True) -> int | None:
+        """The cheapest that meets the limits (by accelerators without a price); of these the simplest and
+        the fastest. None if none does."""
+        rows = np.flatnonzero(self.meets & among)
+        if not len(rows):
+            return None
+        money = np.nan_to_num(self.usd_per_hour[rows], nan=0.0)
+        stages = column(self.options.at.layout.pp)[rows] > 1
+        order = np.lexsort((self.tpot_tail_s[rows], stages, np.round(self.accelerators[rows]), np.round(money, 6)))
+        return int(rows[order[0]])
+
+
+def fleets(question: ServingQuestion, o: Options, pools: Pools | None) -> Fleets:
+    """Replicas that carry the peak demand plus spares, for every configuration."""
+    rate = o.at.requests_per_s if pools is None else pools.requests_per_s
+    peak = question.rate * question.peak_to_mean
+    replicas = np.ceil(peak / rate - 1e-9) + question.spares
+    n = replicas * o.at.layout.accelerators
+    hourly = n * dollars(o.price)
+    enough = n <= (question.decode.most if question.decode else math.inf)
+    if pools is None:
+        times = (o.at.tpot_s, o.at.tpot_tail_s, o.at.ttft_s, o.at.ttft_tail_s)
+    else:
+        before = pools.prefill.accelerators[pools.place]
+        enough &= before <= (question.prefill.most if question.prefill else math.inf)
+        n, hourly = n + before, hourly + before * dollars(pools.prefill.options.price)
+        times = (o.at.step_s, o.at.step_tail_s, pools.ttft_s, pools.ttft_tail_s)
+    meets = (times[1] <= question.tpot_s) & (times[3] <= question.ttft_s) & enough
+    return Fleets(
+        options=o, pools=pools, replicas=replicas, accelerators=n, usd_per_hour=hourly, requests_per_s=rate,
+        tpot_s=times[0], tpot_tail_s=times[1], ttft_s=times[2], ttft_tail_s=times[3], meets=meets,
+    )  # fmt: skip
+
+
+def fleet_row(question: ServingQuestion, f: Fleets, i: int, catalog: Catalog) -> dict[str, Any]:
+    """One fleet as plain values: sizes, latencies, money, energy."""
+    o = f.options
+    share = float(o.at.prefill_share[i])
+    rate = float(f.requests_per_s[i])
+    peak = question.rate * question.peak_to_mean
+    running = float(f.replicas[i]) - question.spares
+    r = row(o, i) | {
+        "mode": "aggregated" if f.pools is None else "disaggregated",
+        "prefill": None if f.pools is None else _prefill_row(question, f.pools, int(f.pools.place[i])),
+        "tpot_s": float(f.tpot_s[i]), "tpot_tail_s": float(f.tpot_tail_s[i]), "ttft_s": float(f.ttft_s[i]),
+        "ttft_tail_s": float(f.ttft_tail_s[i]), "requests_per_s_per_replica": rate, "prefill_share": share,
+        "replicas": int(f.replicas[i]), "spare_replicas": question.spares, "accelerators": float(f.accelerators[i]),
+        "headroom": running * rate / peak - 1.0, "load": peak / (float(f.replicas[i]) * rate),
+    }  # fmt: skip
+    spent = [Spent(o.part, o.system, o.price, float(f.accelerators[i]))]
+    if f.pools is not None:
+        p, before = f.pools.prefill.options, float(f.pools.prefill.accelerators[f.pools.place[i]])
+        spent = [Spent(o.part, o.system, o.price, float(f.accelerators[i]) - before)]
+        spent.append(Spent(p.part, p.system, p.price, before))
+        share = share_of(spent[1], spent)
+    return r | {"prefill_share": share} | money(question, spent, share, question.rate, catalog)
+
+
+def with_cached_input(question: ServingQuestion, shape: Shape, f: Fleets, i: int, r: dict[str, Any]) -> dict[str, Any]:
+    """The fleet with a price for prompt tokens found in a cache: what holding and attending to them costs.
+
+    The same engine and batch would answer so many more requests did prompts hold their new tokens alone; the dollars
+    of that share of the time are the cached tokens', and the others pay the rest.
+    """
+    if not question.hit_rate or r["usd_per_hour"] is None:
+        return r
+    o = f.options
+    sizes = {name: float(column(getattr(o.at.layout, name))[i]) for name in ("tp", "pp", "dp", "ep")}
+    bare = msgspec.structs.replace(
+        question, prompt_tokens=question.prompt_tokens * (1.0 - question.hit_rate), hit_rate=0.0, lengths=None, **sizes
+    )
+    alone = options(shape, o.part, o.system, o.machine, o.recipe, o.setting.worker.engine, bare).at
+    j = int(np.flatnonzero(alone.batch == o.at.batch[i])[0])
+    times = (o.at.step_s[i], alone.step_s[j]) if f.pools else (o.at.tpot_s[i], alone.tpot_s[j])
+    share = max(1.0 - float(times[1] / times[0]), 0.0) * (1.0 if f.pools is None else 1.0 - r["prefill_share"])
+    cached = question.rate * question.prompt_tokens * question.hit_rate * SECONDS_PER_HOUR / 1e6
+    rest = {name: r[name] * (1.0 - share) for name in ("usd_per_million_input", "usd_per_million_output")}
+    return r | rest | {"usd_per_million_cached_input": r["usd_per_hour"] * share / cached}
+
+
+def _prefill_row(question: ServingQuestion, p: Pools, k: int) -> dict[str, Any]:
+    one = p.prefill
+    return cells(one.layout, k) | {
+        "part": one.options.part.id,
+        "workers": int(one.workers[k]) + question.spares,
+        "spare_workers": question.spares,
+        "accelerators_per_worker": float(one.accelerators[k] / (one.workers[k] + question.spares)),
+        "accelerators": float(one.accelerators[k]),
+        "busy": float(one.busy[k]),
+        "cache_transfer_s": float(one.transfer_s[k]),
+    }

@@ -1,0 +1,112 @@
+"""What serving costs and draws: dollars, joules, and the demand at which an offer by the token costs as much."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from hwmodel.catalog import Catalog
+from hwmodel.economics.energy import energy
+from hwmodel.solve.question.rates import rate_of
+from hwmodel.solve.serve.question import ServingQuestion
+from hwmodel.specs.economics import PriceSummary, given_price
+from hwmodel.specs.hardware import Part, System
+from hwmodel.units import SECONDS_PER_HOUR
+
+
+class Spent(NamedTuple):
+    """Accelerators of one part, and the price of an hour of one (None: nobody says)."""
+
+    part: Part
+    system: System
+    price: PriceSummary | None
+    accelerators: float
+
+    @property
+    def usd_per_hour(self) -> float:
+        return self.accelerators * dollars(self.price)
+
+
+def price_of(question: ServingQuestion, part: str, catalog: Catalog) -> PriceSummary | None:
+    """The price given for a part, or the catalog's; None where nobody says."""
+    stated = rate_of(question.prices, part, catalog)
+    if stated is not None:
+        return given_price(part, stated)
+    found: PriceSummary | None = catalog.price_summary(part, question.price_kind, file=question.price_file)
+    return found
+
+
+def dollars(price: PriceSummary | None) -> float:
+    """Dollars an accelerator-hour; not a number where nobody says."""
+    return price.median_usd_per_accelerator_hour if price else math.nan
+
+
+def share_of(one: Spent, every: Sequence[Spent]) -> float:
+    """What one pool costs of all: in dollars, or in accelerators where a price is missing."""
+    total = sum(s.usd_per_hour for s in every)
+    if math.isnan(total):
+        return one.accelerators / sum(s.accelerators for s in every)
+    return one.usd_per_hour / total
+
+
+def money(
+    question: ServingQuestion, spent: Sequence[Spent], share: float, requests_per_s: float, catalog: Catalog
+) -> dict[str, Any]:
+    """Dollars and joules of serving `requests_per_s`, a `share` of them for prompts, the rest for output."""
+    total = sum(s.usd_per_hour for s in spent)
+    hourly = None if math.isnan(total) else total
+    drawn = [energy(s.accelerators, s.part, s.system, catalog.energy(system=s.system)) for s in spent]
+    watts = sum(float(d.total_j) for d in drawn) / SECONDS_PER_HOUR
+    asked = requests_per_s * question.prompt_tokens
+    prompts = asked * max(1.0 - question.hit_rate, 1e-9)
+    outputs = requests_per_s * question.output_tokens
+    count = sum(s.accelerators for s in spent)
+    prices = [s.price for s in spent if s.price is not None]
+    dates = dict.fromkeys(date for price in prices for date in (price.first_date, price.last_date))
+
+    def per_million(part_of: float, tokens_per_s: float) -> float | None:
+        return None if hourly is None else hourly * part_of / (tokens_per_s * SECONDS_PER_HOUR) * 1e6
+
+    return {
+        "usd_per_hour": hourly,
+        "usd_per_million_tokens": per_million(1.0, asked + outputs),
+        "usd_per_million_input": per_million(share, prompts),
+        "usd_per_million_cached_input": None,
+        "usd_per_million_output": per_million(1.0 - share, outputs),
+        "usd_per_accelerator_hour": None if hourly is None else hourly / count,
+        "price_dates": " to ".join(dates) if prices else None,
+        "price_kind": prices[0].kind if prices else None,
+        "watts": watts,
+        "joules_per_output_token": watts * (1.0 - share) / outputs,
+        "joules_per_input_token": watts * share / prompts,
+    }
+
+
+def break_even(question: ServingQuestion, r: dict[str, Any]) -> dict[str, Any] | None:
+    """The demand from which a fleet in the answer's proportions costs less than an offer by the token: its requests a
+    second, and what the offer asks for the demand of the question. None without an offer or a price.
+
+    Below it the spares and the last replica cost more than the offer; `requests_per_s` is None where the offer is
+    cheaper than a full fleet, whatever the demand.
+    """
+    if question.api_price is None or r["usd_per_hour"] is None:
+        return None
+    prompt_usd, output_usd = (p / 1e6 for p in question.api_price)
+    request_usd = question.prompt_tokens * prompt_usd + question.output_tokens * output_usd
+    carried = (r["replicas"] - r["spare_replicas"]) * r["requests_per_s_per_replica"] / question.peak_to_mean
+    one_replica = r["usd_per_hour"] / r["replicas"]
+    found = None
+    for replicas in range(1 + r["spare_replicas"], 100_000):
+        needed = replicas * one_replica / (SECONDS_PER_HOUR * request_usd)
+        able = (replicas - r["spare_replicas"]) * carried / (r["replicas"] - r["spare_replicas"])
+        if needed <= able:
+            found = needed
+            break
+    tokens = question.prompt_tokens + question.output_tokens
+    return {
+        "requests_per_s": found,
+        "tokens_per_day": None if found is None else found * 24.0 * SECONDS_PER_HOUR * tokens,
+        "api_usd_per_hour": question.rate * SECONDS_PER_HOUR * request_usd,
+        "api_usd_per_million_tokens": 1e6 * request_usd / tokens,
+    }

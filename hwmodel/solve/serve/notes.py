@@ -1,0 +1,66 @@
+"""What a reader must know before trusting a serving answer: where constants, facts and prices come from."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hwmodel.catalog import Catalog
+from hwmodel.catalog.names import fold, read_as, resolve
+from hwmodel.solve.serve.question import ServingQuestion
+from hwmodel.specs import PriceSummary
+from hwmodel.specs.hardware import Part, System
+from hwmodel.specs.kernels import Machine
+from hwmodel.specs.precision import ServingPrecision
+
+
+def notes(
+    part: Part, system: System, machine: Machine, recipe: ServingPrecision, price: PriceSummary | None
+) -> list[str]:
+    """A line for kernels that were not measured, facts that nobody confirmed, and prices that rest on little."""
+    said = []
+    if machine.provenance != "measured":
+        said.append(f"kernels of {part.id} were not measured: their constants come from {machine.provenance}")
+    used = {"hbm_bytes", "hbm_bytes_per_s", "nic_uni_bytes_per_s", "link_uni_bytes_per_s", "tdp_w",
+            f"peak_dense_flop_per_s.{recipe.gemm_format}"}  # fmt: skip
+    if shaky := sorted(used & {*part.unconfirmed, *system.unconfirmed}):
+        said.append(f"unconfirmed in the catalog: {', '.join(shaky)}")
+    if price is not None and price.flag:
+        said.append(f"price of {part.id}: {price.flag}")
+    return said
+
+
+ALL = ("all",)
+ENGINES = ("generic", "trtllm", "vllm", "sglang")
+ENGINE_ALIASES = {"tensorrt-llm": "trtllm", "trt-llm": "trtllm"}
+
+
+def named(question: ServingQuestion, catalog: Catalog) -> tuple[ServingQuestion, list[str]]:
+    """The question with ids for the names of model, parts, recipes and engine, and what each was read as.
+
+    Raises InputError for a name that is no id or alias.
+    """
+    said: list[str] = []
+    model = question.model
+    if question.shape is None:
+        entry = catalog.model_entry(model)
+        said += read_as(model, entry.id, entry.name)
+        model = entry.id
+    parts = question.parts
+    if parts != ALL:
+        found = [catalog.part(name) for name in parts]
+        said += [line for name, part in zip(parts, found, strict=True) for line in read_as(name, part.id, part.name)]
+        parts = tuple(dict.fromkeys(part.id for part in found))
+    recipes = [catalog.serving_precision(name) for name in question.precisions]
+    for name, recipe in zip(question.precisions, recipes, strict=True):
+        said += read_as(name, recipe.id, recipe.title)
+    engine = resolve(
+        "engine", question.engine, {fold(e): e for e in ENGINES} | {fold(a): e for a, e in ENGINE_ALIASES.items()}
+    )
+    precisions = tuple(dict.fromkeys(recipe.id for recipe in recipes))
+    known = msgspec.structs.replace(question, model=model, parts=parts, precisions=precisions, engine=engine)
+    return known, [*said, *read_as(question.engine, engine)]
+
+
+def resolved(question: ServingQuestion, part: Part, system: System) -> dict[str, str]:
+    """Ids of what the answer is about."""
+    return {"accelerator": part.id, "system": system.id, "model": question.model, "engine": question.engine}

@@ -1,0 +1,270 @@
+"""One serving configuration in a closed loop: latencies, rates, memory, terms of the step."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from hwmodel.catalog import Catalog
+from hwmodel.catalog.calibrations import kernel_calibration
+from hwmodel.catalog.engines import serving_calibration
+from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.ops import Num
+from hwmodel.physics.machine import machine
+from hwmodel.predict.service.intervals import band, familiarity
+from hwmodel.predict.service.layouts import Sizes, cells, check_sizes, column
+from hwmodel.predict.service.passes import held, room, step_terms, transfer_s
+from hwmodel.predict.service.regimes import paced, serve
+from hwmodel.predict.service.search import best_layout, candidates, fitting, numbers, replicas, shared
+from hwmodel.predict.service.setting import CLOSED, DISAGGREGATED, ServiceSetting, on_layout
+from hwmodel.solve.citations import service_sources
+from hwmodel.solve.serve.choose import check_context, engine_for
+from hwmodel.solve.serve.money import Spent, money, price_of, share_of
+from hwmodel.solve.serve.notes import ALL, named, notes, resolved
+from hwmodel.solve.serve.question import Pool, ServingQuestion, sizes_of
+from hwmodel.solve.serve.table import setting_of
+from hwmodel.specs.hardware import Part, System
+from hwmodel.specs.precision import ServingPrecision
+from hwmodel.specs.serving import ServiceTerms, ServingLayout
+from hwmodel.specs.shape import Shape
+
+Workers = tuple[int, int]  # prefill, decode
+SIZES = ("tp", "pp", "dp", "ep")
+
+
+def predict(
+    question: ServingQuestion,
+    catalog: Catalog,
+    clients: float,
+    workers: Workers | None = None,
+    prefill_tp: float | None = None,
+    accelerators: float | None = None,
+) -> dict[str, Any]:
+    """Prediction of one configuration: an engine that does both, or pools of prefill and decode `workers`.
+
+    The layout is the one given, or with `accelerators` the best on so many; pools whose workers are not given are as
+    large as keeps pace, or fill the accelerators of their part. Raises InfeasibleError where weights or one request do
+    not fit.
+    """
+    question, said = named(question, catalog)
+    shape = question.shape or catalog.model(question.model)
+    check_context(shape, question)
+    check_sizes(shape, sizes_of(question))
+    at = _equipped(question, catalog, shape, question.decode.part if question.decode else _part(question))
+    other = _equipped(question, catalog, shape, question.prefill.part) if question.prefill else at
+    start = msgspec.structs.replace(at.setting, clients=clients)
+    if question.prefill is not None:
+        if workers is not None or accelerators is not None:
+            raise InputError("--prefill and --decode say how many accelerators each pool has: drop --pools and --gpus")
+        setting = _two_pools(start, other, question, at.part.name, prefill_tp)
+    else:
+        setting = _laid_out(start, question, at.part.name, workers, prefill_tp, accelerators)
+    n = 1.0 if accelerators is None else float(replicas(accelerators, setting.worker.layout))
+    regime = CLOSED if setting.prefill is None else DISAGGREGATED
+    of = familiarity(regime, setting, question.engine, at.part, at.recipe.id)
+    setting = paced(setting) if setting.prefill is not None else setting
+    s = serve(setting, regime)
+    c = serving_calibration()
+    rate = clients / float(s.request_s)  # of a closed loop
+    held_by = _split(setting, s, other.part.id) if setting.prefill is not None else _both(setting, s, n)
+    layout = setting.worker.layout
+    answer = {
+        "part": at.part.id, "system": at.system.id, "precision": at.recipe.id,
+        **{name: getattr(layout, name) for name in SIZES}, "clients": clients,
+        "ttft_s": band(float(s.ttft_s), c, of, "ttft"), "tpot_s": band(float(s.tpot_s), c, of, "tpot"),
+        "request_s": float(s.request_s), "requests_per_s": rate,
+        "output_tokens_per_s": rate * question.output_tokens,
+        "total_tokens_per_s": rate * (question.output_tokens + question.prompt_tokens),
+    } | held_by  # fmt: skip
+    model = "" if question.shape is not None else question.model
+    return {
+        "answer": answer | _spent(question, at, other, answer, float(s.utilisation), rate, catalog),
+        "resolved": resolved(question, at.part, at.system),
+        "notes": [*said, *shape.notes, *notes(at.part, at.system, setting.worker.machine, at.recipe, None)],
+        "step": msgspec.to_builtins(step_terms(setting, answer["batch"])), "prefill_s": float(s.prefill_s),
+        "sources": service_sources(catalog, model, at.part.id, at.system.id, at.recipe, None),
+    }  # fmt: skip
+
+
+class _Equipped(NamedTuple):
+    """A part with its system and recipe, and one engine instance on it under the load of the question."""
+
+    part: Part
+    system: System
+    recipe: ServingPrecision
+    setting: ServiceSetting
+
+
+def _part(question: ServingQuestion) -> str:
+    if len(question.parts) != 1 or question.parts == ALL:
+        raise InputError("a prediction takes one --part, like --part h200")
+    return question.parts[0]
+
+
+def _equipped(question: ServingQuestion, catalog: Catalog, shape: Shape, name: str) -> _Equipped:
+    part = catalog.part(name)
+    system = catalog.default_system(part.id)
+    names = question.precisions or ("bf16" if part.peak_dense_flop_per_s.get("bf16") else "fp16",)
+    if len(names) != 1:
+        raise InputError("a prediction takes one --precision, like --precision fp8")
+    recipe = catalog.serving_precision(names[0])
+    m = machine(part, system, recipe, kernel_calibration())
+    engine = engine_for(question.engine, part.family, recipe.id, question.engine_year)
+    return _Equipped(part, system, recipe, setting_of(question, shape, m, recipe, engine))
+
+
+def _spent(
+    question: ServingQuestion, at: _Equipped, other: _Equipped, answer: dict[str, Any], busy: float, rate: float,
+    catalog: Catalog,
+) -> dict[str, Any]:  # fmt: skip
+    """Dollars and joules of the accelerators of an answer at the rate that they carry."""
+
+    def of(one: _Equipped, accelerators: float) -> Spent:
+        return Spent(one.part, one.system, price_of(question, one.part.id, catalog), accelerators)
+
+    before = answer["prefill"]["accelerators"] if answer["prefill"] else 0.0
+    spent = [of(at, answer["accelerators"] - before)]
+    if before:
+        spent.append(of(other, before))
+    share = share_of(spent[1], spent) if before else busy
+    return money(question, spent, share, rate, catalog)
+
+
+def _two_pools(
+    s: ServiceSetting, other: _Equipped, question: ServingQuestion, part: str, prefill_tp: float | None
+) -> ServiceSetting:
+    """Pools on two parts: workers of the smallest layout (unless one is given) that fill the accelerators of each."""
+    assert question.prefill is not None
+    assert question.decode is not None
+    decode = _smallest(s, sizes_of(question), question.decode, question, part)
+    bare = on_layout(other.setting, ServingLayout())
+    sizes = Sizes(tp=prefill_tp or question.tp, pp=question.pp, dp=question.dp, ep=None if prefill_tp else question.ep)
+    before = _smallest(bare, sizes, question.prefill, question, other.part.name)
+
+    def count(pool: Pool, layout: ServingLayout) -> float:
+        return 0.0 if math.isinf(pool.most) else float(pool.most // layout.accelerators)
+
+    return msgspec.structs.replace(
+        on_layout(s, decode), prefill=on_layout(bare, before).worker,
+        prefill_workers=count(question.prefill, before), decode_workers=count(question.decode, decode),
+    )  # fmt: skip
+
+
+def _smallest(s: ServiceSetting, given: Sizes, pool: Pool, question: ServingQuestion, part: str) -> ServingLayout:
+    """The layout of fewest accelerators in a pool that holds the model and one request."""
+    tried = candidates(s, min(pool.most, 1e6), given)
+    if not len(column(tried.tp)):
+        widest = ServingLayout(tp=min(pool.most, float(s.worker.machine.network.domain)))
+        raise _does_not_fit(on_layout(s, widest), question, part)
+    return numbers(tried, int(np.lexsort((column(tried.pp), column(tried.accelerators)))[0]))
+
+
+def _laid_out(
+    s: ServiceSetting,
+    question: ServingQuestion,
+    part: str,
+    workers: Workers | None,
+    prefill_tp: float | None,
+    accelerators: float | None,
+) -> ServiceSetting:
+    """The setting in the layout given or searched, with its pools. Raises InfeasibleError where it does not fit."""
+    if accelerators is not None:
+        if workers is not None:
+            raise InputError("--gpus searches the layout of one kind of engine; drop it, or --pools")
+        tried = candidates(s, accelerators, sizes_of(question))
+        found = best_layout(s, CLOSED, accelerators, tried)
+        if found is None:
+            one = ServingLayout(tp=min(accelerators, float(s.worker.machine.network.domain)))
+            raise _does_not_fit(on_layout(s, one), question, part)
+        return shared(s, accelerators, found)
+    layout = ServingLayout(**{f: getattr(question, f) or 1.0 for f in SIZES})
+    _check_layout(question, layout, workers, prefill_tp)
+    setting = on_layout(s, layout)
+    _check_room(setting, question, part)
+    if workers is None and not question.disaggregated:
+        return setting
+    before = msgspec.structs.replace(layout, tp=prefill_tp or layout.tp)
+    if before.ep > 1.0:
+        before = msgspec.structs.replace(before, ep=before.tp * before.dp)
+    check_sizes(s.shape, Sizes(tp=float(before.tp), dp=float(before.dp), ep=float(before.ep)))
+    _check_room(on_layout(s, before), question, part)
+    return msgspec.structs.replace(
+        setting, prefill=msgspec.structs.replace(s.worker, layout=before),
+        prefill_workers=float(workers[0]) if workers else 0.0, decode_workers=float(workers[1]) if workers else 0.0,
+    )  # fmt: skip
+
+
+def _check_layout(
+    question: ServingQuestion, layout: ServingLayout, workers: Workers | None, prefill_tp: float | None
+) -> None:
+    if (layout.tp * layout.dp) % layout.ep:
+        n = layout.stage_accelerators
+        raise InputError(f"--ep {layout.ep:g} does not divide the {n:g} accelerators of a stage (--tp x --dp)")
+    if workers is not None and question.disaggregated is False:
+        raise InputError("--pools are disaggregated and --aggregated forbids them: drop one")
+    if prefill_tp is not None and workers is None and not question.disaggregated:
+        raise InputError("--prefill-tp is the size of prefill workers: add --pools, like --pools 2:3")
+
+
+def _both(s: ServiceSetting, found: ServiceTerms, instances: float) -> dict[str, Any]:
+    """What an engine that prefills and decodes holds."""
+    return {
+        "mode": "aggregated", "prefill": None, "replicas": instances,
+        "accelerators": instances * s.worker.layout.accelerators,
+    } | _holds(s, found.running)  # fmt: skip
+
+
+def _split(s: ServiceSetting, found: ServiceTerms, part: str) -> dict[str, Any]:
+    """What pools of prefill and of decode workers hold."""
+    assert s.prefill is not None
+    before, workers = s.prefill.layout, int(s.prefill_workers)
+    pool = {
+        "part": part, "workers": workers, **{name: getattr(before, name) for name in SIZES},
+        "accelerators": workers * before.accelerators,
+        "cache_transfer_s": float(transfer_s(s.shape, s.prefill, s.load)),
+    }  # fmt: skip
+    total = pool["accelerators"] + s.decode_workers * s.worker.layout.accelerators
+    batch = float(min(max(found.running / s.decode_workers, 1.0), room(s)))
+    return {
+        "mode": "disaggregated", "prefill": pool, "replicas": int(s.decode_workers), "accelerators": total,
+    } | _holds(s, batch)  # fmt: skip
+
+
+def _holds(s: ServiceSetting, batch: Num) -> dict[str, Any]:
+    memory = held(s)
+    return {
+        "batch": float(batch), "cache_requests": float(room(s)), "kv_pool_bytes": float(memory.kv_pool_bytes),
+        "weights_bytes": float(memory.weights_bytes),
+    }  # fmt: skip
+
+
+def _check_room(s: ServiceSetting, question: ServingQuestion, part: str) -> None:
+    if held(s).kv_pool_bytes <= 0 or room(s) < 1.0:
+        raise _does_not_fit(s, question, part)
+
+
+def _does_not_fit(s: ServiceSetting, question: ServingQuestion, part: str) -> InfeasibleError:
+    memory, hbm = held(s), float(s.worker.machine.hbm_bytes)
+    lacking = max(-float(memory.kv_pool_bytes), 0.0)
+    wider = _smallest_that_fits(s)
+    return InfeasibleError(
+        f"{question.model} does not fit {s.worker.layout.accelerators:g} x {part}: "
+        f"{float(memory.weights_bytes) / 1e9:.0f} GB of weights on each accelerator of {hbm / 1e9:.0f} GB"
+        + (f", {lacking / 1e9:.0f} GB are missing" if lacking else " leave no room for one request")
+        + f"; try {wider or 'a part with more memory'} or a smaller format",
+        binding="memory",
+        remedy=wider or "a part with more memory",
+    )
+
+
+def _smallest_that_fits(s: ServiceSetting) -> str:
+    """Options of the layout of fewest accelerators that holds the model and one request; empty where none does."""
+    tried = fitting(s, float("inf"))
+    if not len(column(tried.tp)):
+        return ""
+    order = np.lexsort((column(tried.pp), column(tried.accelerators)))
+    sizes = cells(tried, int(order[0]))
+    return " ".join(f"--{name} {value:g}" for name, value in sizes.items() if value > 1)

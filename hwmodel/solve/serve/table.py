@@ -1,0 +1,96 @@
+"""All configurations of one model on one part and recipe: layouts times batches, evaluated at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hwmodel.predict.formats import formats_of
+from hwmodel.predict.service.arrivals import Column, Loaded, Spread, loaded
+from hwmodel.predict.service.layouts import layouts, rows_of
+from hwmodel.predict.service.setting import ServiceSetting, Worker
+from hwmodel.solve.serve.question import ServingQuestion, sizes_of
+from hwmodel.specs.economics import PriceSummary
+from hwmodel.specs.hardware import Part, System
+from hwmodel.specs.kernels import Machine
+from hwmodel.specs.precision import ServingPrecision
+from hwmodel.specs.serving import Engine, ServingLayout, ServingLoad
+from hwmodel.specs.shape import Shape
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """The configurations of one part and recipe that fit, and what each does at its batch (`at`)."""
+
+    part: Part
+    system: System
+    recipe: ServingPrecision
+    setting: ServiceSetting  # of one engine instance, its layout open
+    tried: ServingLayout  # all layouts, fitting or not
+    at: Loaded
+    price: PriceSummary | None = None
+
+    @property
+    def machine(self) -> Machine:
+        return self.setting.worker.machine
+
+    @property
+    def count(self) -> int:
+        return len(self.at.batch)
+
+
+def load_of(question: ServingQuestion, prompt_tokens: float | None = None) -> ServingLoad:
+    """The mean load of a question, or that of another prompt; cached prompt tokens are not computed again."""
+    prompt = prompt_tokens or question.prompt_tokens
+    return ServingLoad(
+        prompt_tokens=prompt, output_tokens=question.output_tokens, cached_tokens=prompt * question.hit_rate
+    )
+
+
+def spread_of(question: ServingQuestion) -> Spread:
+    """How the requests of a question differ, and the share of them that its limits hold for."""
+    tail = question.prompt_tail_tokens
+    longer = load_of(question, tail) if tail > question.prompt_tokens else None
+    return Spread(percentile=question.percentile, prompt_variance=question.prompt_variance, longer=longer)
+
+
+def setting_of(
+    question: ServingQuestion, shape: Shape, machine: Machine, recipe: ServingPrecision, engine: Engine
+) -> ServiceSetting:
+    """One engine instance under the load and the caps of a question, its layout that of a single accelerator."""
+    caps = {"max_running": question.max_running, "step_tokens": question.step_tokens}
+    engine = msgspec.structs.replace(engine, **{name: value for name, value in caps.items() if value is not None})
+    worker = Worker(machine=machine, formats=formats_of(shape, recipe), engine=engine, layout=ServingLayout())
+    return ServiceSetting(shape=shape, worker=worker, load=load_of(question), drafts=question.speculation)
+
+
+def options(
+    shape: Shape,
+    part: Part,
+    system: System,
+    machine: Machine,
+    recipe: ServingPrecision,
+    engine: Engine,
+    question: ServingQuestion,
+) -> Options:
+    """Every layout and batch that fits, as columns."""
+    setting = setting_of(question, shape, machine, recipe, engine)
+    tried = layouts(shape, float(machine.network.domain), sizes_of(question))
+    return Options(
+        part=part, system=system, recipe=recipe, setting=setting, tried=tried,
+        at=loaded(setting, tried, spread_of(question)),
+    )  # fmt: skip
+
+
+def row(o: Options, i: int) -> dict[str, Any]:
+    """What one engine instance is and holds, as plain values."""
+    one = rows_of(o.at.layout, i)
+    return {
+        "part": o.part.id, "system": o.system.id, "precision": o.recipe.id,
+        "tp": float(one.tp), "pp": float(one.pp), "dp": float(one.dp), "ep": float(one.ep),
+        "accelerators_per_replica": float(one.accelerators), "batch": float(o.at.batch[i]),
+        "cache_requests": float(o.at.room[i]),
+    }  # fmt: skip
+
+
+__all__ = ["Column", "Options", "load_of", "options", "row", "setting_of", "spread_of"]

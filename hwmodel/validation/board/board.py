@@ -1,0 +1,219 @@
+"""The validation board: predict every measured quantity of a file, hold groups out, score against the constant."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.catalog import load_catalog
+from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
+from hwmodel.catalog.stacks import TrainingCalibration, interval_calibration, training_calibration
+from hwmodel.errors import InputError
+from hwmodel.predict.uncertainty import shipped_known
+from hwmodel.specs.intervals import IntervalConstants
+from hwmodel.validation.board import targets
+from hwmodel.validation.board.measured import level_shifts
+from hwmodel.validation.board.predict_training import Cluster, Fitted, cluster_of, fitted_on, predictions
+from hwmodel.validation.board.records import RowPrediction, without_given
+from hwmodel.validation.board.score import Constants, Summary, constant_prediction, fit_constants, overall, summarise
+from hwmodel.validation.board.training import Prepared, prepare
+from hwmodel.validation.fit.run_fit import Fit, fit_runs, measured_sequence_s
+from hwmodel.validation.fit.run_parameters import with_values
+from hwmodel.validation.rows.machines import Resolver
+from hwmodel.validation.rows.tables import Row, content, read_table, text
+from hwmodel.validation.rows.training_rows import RUN
+
+HOLDS = ("source", "model", "part", "engine", "group")
+Progress = Callable[[str], None]
+
+
+class Board(msgspec.Struct, kw_only=True):
+    """Predictions of a file's rows and their figures."""
+
+    kind: str
+    rows: list[RowPrediction]
+    by_source: dict[str, dict[str, Summary]]
+    overall: dict[str, Any]
+    held_out: str = ""
+
+
+def runs_file() -> Path:
+    """The shipped published training runs."""
+    return calibrations_dir().parent / "runs" / "training.csv"
+
+
+def training_side(rows: list[Row]) -> list[Row]:
+    """Rows that a fit may use: the shipped runs and those of the file.
+
+    A row of the file stands for the shipped one of the same id, and for every shipped one that states the same run and
+    the same results under another: what is held out of a fit is then held out whole, whatever it is called.
+    """
+    _, shipped = read_table(runs_file())
+    own = {text(row, "id"): row for row in rows}
+    same = {content(row, RUN) for row in rows}
+    kept = [own.get(text(row, "id"), row) for row in shipped if text(row, "id") in own or content(row, RUN) not in same]
+    ids = {text(row, "id") for row in kept}
+    return kept + [row for row in rows if text(row, "id") not in ids]
+
+
+def summaries_of(
+    rows: Sequence[RowPrediction], constants: Callable[[RowPrediction], Constants | None]
+) -> tuple[dict[str, dict[str, Summary]], dict[str, Any]]:
+    """Figures by source (and metric) and over all, of scored rows."""
+    scored = [row for row in rows if row.scored]
+    nested: dict[str, dict[str, list[RowPrediction]]] = {}
+    for row in scored:
+        nested.setdefault(row.source, {}).setdefault(row.metric, []).append(row)
+    by_source: dict[str, dict[str, Summary]] = {}
+    for source, metrics in sorted(nested.items()):
+        by_source[source] = {}
+        for metric, items in sorted(metrics.items()):
+            baseline = {}
+            halves = []
+            for row in items:
+                fitted = constants(row)
+                halves += [fitted.half] if fitted is not None and fitted.half is not None else []
+                value = constant_prediction(row, fitted) if fitted is not None else None
+                if value is not None:
+                    baseline[row.id] = value
+            by_source[source][metric] = summarise(items, baseline, halves[0] if halves else None)
+    return by_source, overall(scored, by_source)
+
+
+def _value(row: Row, hold: str, prepared: Prepared, place: int) -> str:
+    if hold == "group":
+        return f"{text(row, 'source')} | {text(row, 'model')}"
+    if hold == "part":
+        return prepared.parts[place] or text(row, "accelerator")
+    return text(row, {"engine": "framework"}.get(hold, hold))
+
+
+def folds_of(values: Sequence[str], folds: int, seed: int) -> list[frozenset[str]]:
+    """Values to hold out together: one at a time, or in `folds` lots drawn with `seed`."""
+    names = sorted(set(values))
+    if folds <= 0 or folds >= len(names):
+        return [frozenset((name,)) for name in names]
+    order = list(names)
+    random.Random(seed).shuffle(order)
+    return [frozenset(order[start::folds]) for start in range(folds)]
+
+
+class Trainer:
+    """Rows of a file made ready beside the training side, and fits of it with parts held out."""
+
+    def __init__(
+        self,
+        rows: list[Row],
+        measured: list[Row] | None = None,
+        *,
+        fitting: bool,
+        pool_only: bool = False,
+        catalogs: Sequence[Path] = (),
+    ) -> None:
+        self.base = training_calibration()
+        self.widths: IntervalConstants = interval_calibration()
+        resolver = Resolver(load_catalog(catalogs), kernel_calibration())
+        self.resolver = resolver
+        self.rows = training_side(rows) if fitting and not pool_only else list(rows)
+        index = {text(row, "id"): place for place, row in enumerate(self.rows)}
+        self.prepared = prepare(self.rows, resolver, self.base)
+        self.file = np.array([index[text(row, "id")] for row in rows], dtype=np.intp)
+        self.pool = np.full(len(self.rows), fitting)
+        scored = np.array([case is not None and case.scored for case in self.prepared.cases])
+        self.usable = self.pool & scored & np.isfinite(measured_sequence_s(self.prepared))
+        self._fits: dict[bytes, tuple[Fit, TrainingCalibration]] = {}
+        self.measured = prepare(measured, resolver, self.base) if measured else None
+
+    def fit(self, use: NDArray[np.bool_]) -> tuple[Fit, TrainingCalibration]:
+        """Constants fitted on the rows in `use`, from the defaults; the same rows are fitted once."""
+        key = use.tobytes()
+        if key not in self._fits:
+            found = fit_runs(self.prepared, self.base, use)
+            self._fits[key] = (found, with_values(self.base, found.values))
+        return self._fits[key]
+
+    def predict(self, calibration: TrainingCalibration, known: Fitted, places: NDArray[np.intp]) -> list[RowPrediction]:
+        """Predictions of rows `places`, levels moved by the measured rows if there are any."""
+        shifts = None
+        if self.measured is not None:
+            shifts = level_shifts(self.prepared, self.measured, calibration)
+        return predictions(self.prepared, calibration, known, self.widths, shifts, places)
+
+
+def training_board(
+    rows: list[Row],
+    hold: str = "",
+    folds: int = 0,
+    seed: int = 0,
+    measured: list[Row] | None = None,
+    progress: Progress | None = None,
+    trainer: Trainer | None = None,
+    given: frozenset[str] = frozenset(),
+) -> Board:
+    """Predictions and figures of training rows: with the shipped constants, or with values of `hold` left out.
+
+    `trainer`, made of the same rows for fitting, keeps its fits from one board to the next. `given`: ids of rows that
+    stand among the measured ones too and are not scored.
+    """
+    if hold and hold not in HOLDS:
+        raise InputError(f"--leave-out {hold} is none of {', '.join(HOLDS)}")
+    trainer = trainer or Trainer(rows, measured, fitting=bool(hold))
+    say = progress or (lambda _: None)
+    if not hold:
+        return _shipped(trainer, given)
+    values = [_value(trainer.rows[i], hold, trainer.prepared, int(i)) for i in range(len(trainer.rows))]
+    mine = [values[i] for i in trainer.file]
+    out: list[RowPrediction] = []
+    constants: dict[str, Constants] = {}
+    lots = folds_of(mine, folds, seed)
+    for number, lot in enumerate(lots):
+        say(f"fold {number + 1} of {len(lots)}: {', '.join(sorted(lot))[:60]}")
+        left = np.array([value in lot for value in values])
+        use = trainer.usable & ~left
+        _, calibration = trainer.fit(use)
+        targets.apply(trainer.prepared, targets.learn(trainer.prepared, use))
+        places = np.array([i for i, value in zip(trainer.file, mine) if value in lot], dtype=np.intp)
+        known = fitted_on(trainer.prepared, use)
+        found = trainer.predict(calibration, known, places)
+        fitted = _training_constants(trainer, use)
+        constants |= {row.id: fitted for row in found}
+        out += found
+    out = without_given(out, given)
+    by_source, every = summaries_of(out, lambda row: constants.get(row.id))
+    return Board(kind="training", rows=_in_order(out, rows), by_source=by_source, overall=every, held_out=hold)
+
+
+def _shipped(trainer: Trainer, given: frozenset[str]) -> Board:
+    targets.apply(trainer.prepared, targets.from_plain(list(trainer.base.targets)))
+    known = Fitted(known=shipped_known(trainer.base), clusters=_shipped_clusters(trainer))
+    found = without_given(trainer.predict(trainer.base, known, trainer.file), given)
+    # Beside shipped constants stands the constant fitted on the very rows: the strongest form of the baseline.
+    constants = fit_constants([row for row in found if row.scored])
+    by_source, every = summaries_of(found, lambda _: constants)
+    return Board(kind="training", rows=found, by_source=by_source, overall=every)
+
+
+def _shipped_clusters(trainer: Trainer) -> frozenset[Cluster]:
+    """The clusters whose runs the shipped constants were fitted on."""
+    ids = trainer.base.fitted_rows
+    fitted = [row for row in read_table(runs_file())[1] if text(row, "id") in ids]
+    parts = {name: trainer.resolver.part(name).id for name in {text(row, "accelerator") for row in fitted}}
+    found = (cluster_of(parts[text(row, "accelerator")], row) for row in fitted)
+    return frozenset(cluster for cluster in found if cluster is not None)
+
+
+def _training_constants(trainer: Trainer, use: NDArray[np.bool_]) -> Constants:
+    known = Fitted(known=shipped_known(trainer.base))
+    rows = predictions(trainer.prepared, trainer.base, known, trainer.widths, None, np.flatnonzero(use))
+    return fit_constants(rows)
+
+
+def _in_order(found: list[RowPrediction], rows: list[Row]) -> list[RowPrediction]:
+    order = {text(row, "id"): place for place, row in enumerate(rows)}
+    return sorted(found, key=lambda row: (order.get(row.id, len(order)), not row.headline, row.metric))

@@ -1,0 +1,222 @@
+"""Serving and throughput rows: predicted with the shipped constants, or with values left out of the fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.catalog import load_catalog
+from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
+from hwmodel.catalog.engines import serving_calibration
+from hwmodel.predict.service.intervals import half_width
+from hwmodel.specs.serving_calibration import ServingCalibration
+from hwmodel.validation.board.records import PREDICTED, REFUSED, RowPrediction
+from hwmodel.validation.board.serving_baseline import roofline
+from hwmodel.validation.board.serving_bench import Case, Resolver, cases_of
+from hwmodel.validation.board.serving_predict import Questions, Table
+from hwmodel.validation.fit.serving_fit import calibration_of, fit
+from hwmodel.validation.rows.serving_rows import RUN, Asked, Setting, family, is_scored, serving_setting
+from hwmodel.validation.rows.tables import CellError, Row, content, measured, read_table, text
+from hwmodel.validation.rows.throughput_rows import throughput_setting
+
+READERS = {"serving": serving_setting, "throughput": throughput_setting}
+# One measured run of a group moves its level; how many rows of doubt its single reading carries (spread of errors
+# inside groups over that between groups left out), and the natural log beyond which a reading of TTFT tells of its own
+# queue rather than of its group.
+READING_DOUBT = {"tpot": 1.2, "ttft": 1.0}
+READING_REACH = {"ttft": 1.0}
+# TPOT with multi-token prediction over that without: the two modes of rows that do not say which (0.57 to 0.60).
+SPECULATIVE_SHARE = 0.57
+
+
+class Book:
+    """Rows of one or both kinds, read, resolved and asked together."""
+
+    def __init__(self, rows: Sequence[tuple[str, Row]], catalogs: Sequence[Path] = ()) -> None:
+        resolver = Resolver(load_catalog(catalogs), kernel_calibration())
+        self.rows = list(rows)
+        self.settings: list[Setting | None] = []
+        self.reasons: list[str] = []
+        self.cases: dict[int, Case] = {}
+        cases: list[Case] = []
+        for place, (kind, row) in enumerate(self.rows):
+            try:
+                setting = READERS[kind](row)
+                self.settings.append(setting)
+                mine = cases_of(place, setting, resolver)
+            except CellError as error:
+                if len(self.settings) == place:
+                    self.settings.append(None)
+                self.reasons.append(str(error))
+                continue
+            self.reasons.append("")
+            self.cases[place] = mine[0]
+            cases += mine
+        self.questions = Questions(Table(cases))
+        self.measured = np.array([self.value(place, asked) for place, asked in self.questions.keys])
+        self.index = {(place, asked.metric): i for i, (place, asked) in enumerate(self.questions.keys)}
+
+    def value(self, place: int, asked: Asked) -> float:
+        """What the row measured."""
+        kind, row = self.rows[place]
+        found = measured(row, "value" if kind == "throughput" else asked.metric)
+        return found if found is not None else math.nan
+
+    def usable(self) -> NDArray[np.bool_]:
+        """Answers that a fit may use."""
+        scored = np.array([self.cases[place].setting.scored for place in self.questions.rows], dtype=bool)
+        return np.asarray(scored & np.isfinite(self.measured))
+
+    def held(self, place: int, hold: str) -> str:
+        """The value of a row that `hold` leaves out."""
+        kind, row = self.rows[place]
+        setting, case = self.settings[place], self.cases.get(place)
+        group = setting.group if setting else text(row, "group")
+        if hold == "group":
+            return group
+        if hold == "part":
+            return case.part.id if case else text(row, "accelerator")
+        if hold == "engine":
+            return setting.engine if setting else text(row, "backend")
+        return family(text(row, "model")) if hold == "model" else source_of(kind, row, group)
+
+
+def source_of(kind: str, row: Row, group: str) -> str:
+    """What a row is summarised under: its group for serving, its source for throughput."""
+    return group if kind == "serving" else text(row, "source")
+
+
+def shipped_rows() -> list[tuple[str, Row]]:
+    """The published runs that the shipped constants are fitted on."""
+    folder = calibrations_dir().parent / "runs"
+    return [(kind, row) for kind in READERS for row in read_table(folder / f"{kind}.csv")[1]]
+
+
+def predict_rows(
+    kind: str,
+    rows: list[Row],
+    hold: str = "",
+    folds: int = 0,
+    seed: int = 0,
+    own: list[Row] | None = None,
+    progress: Callable[[str], None] | None = None,
+    catalogs: Sequence[Path] = (),
+) -> list[RowPrediction]:
+    """Predictions of every measured quantity of `rows`, in their order.
+
+    With `hold` each value (or each of `folds` lots of values) is predicted by constants fitted, from their defaults,
+    on the shipped runs and the file's other rows. `own`: measured runs that set the level of their group, by the same
+    constants that predict it.
+    """
+    mine = [(kind, row) for row in rows]
+    given = [(kind, row) for row in own or []]
+    if not hold:
+        book = Book(mine + given, catalogs)
+        answers = book.questions.answer(serving_calibration())
+    else:
+        book = Book(mine + given + _others(rows + (own or [])), catalogs)
+        answers = _left_out(book, len(mine), len(given), hold, folds, seed, progress or (lambda _: None))
+    shifts = _levels(book, range(len(mine), len(mine) + len(given)), answers)
+    return [p for place in range(len(mine)) for p in _row_predictions(book, place, answers, shifts)]
+
+
+def _others(rows: list[Row]) -> list[tuple[str, Row]]:
+    """Shipped rows that are none of `rows`, neither by id nor, under another, by what they ran and measured."""
+    ids = {row["id"] for row in rows}
+    same = {content(row, RUN) for row in rows}
+    return [(k, row) for k, row in shipped_rows() if row["id"] not in ids and content(row, RUN) not in same]
+
+
+def _left_out(
+    book: Book, n_rows: int, n_given: int, hold: str, folds: int, seed: int, say: Callable[[str], None]
+) -> NDArray[np.float64]:
+    from hwmodel.validation.board.board import folds_of
+
+    # Runs given for levels are predicted like the rows beside them and take no part in a fit.
+    usable = book.usable() & ((book.questions.rows < n_rows) | (book.questions.rows >= n_rows + n_given))
+    values = np.array([book.held(int(place), hold) for place in book.questions.rows])
+    inside = book.questions.rows < n_rows
+    answers = np.full(len(values), np.nan)
+    lots = folds_of(sorted(set(values[inside].tolist())), folds, seed)
+    for number, lot in enumerate(lots, start=1):
+        say(f"fold {number} of {len(lots)}: {', '.join(sorted(lot))[:60]}")
+        left = np.isin(values, list(lot))
+        found = calibration_of(fit(book.questions, book.measured, usable & ~left))
+        answers[left] = book.questions.answer(found)[left]
+    return answers
+
+
+def _levels(book: Book, given: range, answers: NDArray[np.float64]) -> dict[tuple[str, str], float]:
+    """(group, kind of quantity) -> natural-log shift that the runs at `given` ask for, shrunk by their doubt."""
+    errors: dict[tuple[str, str], list[float]] = {}
+    for i, (place, asked) in enumerate(book.questions.keys):
+        if place in given and np.isfinite(book.measured[i]) and np.isfinite(answers[i]) and answers[i] > 0:
+            key = (book.cases[place].setting.group, asked.kind)
+            errors.setdefault(key, []).append(math.log(book.measured[i] / answers[i]))
+    return {key: _shift(key[1], e) for key, e in errors.items()}
+
+
+def _shift(kind: str, errors: list[float]) -> float:
+    """The level that readings of a group ask for, shrunk by their doubt."""
+    n, middle = len(errors), float(np.median(errors))
+    kept = middle * n / (n + READING_DOUBT.get(kind, 0.35))
+    return kept / (1.0 + (middle / READING_REACH.get(kind, math.inf)) ** 2 / n)
+
+
+def _asked_of(book: Book, place: int) -> tuple[Asked, ...]:
+    """What a row asks, even where its other cells cannot be read."""
+    setting = book.settings[place]
+    if setting is not None:
+        return setting.asked
+    kind, row = book.rows[place]
+    if kind == "serving":
+        kinds = (("tpot_ms", "tpot"), ("ttft_ms", "ttft"))
+        return tuple(Asked(metric=m, kind=k) for m, k in kinds if measured(row, m) is not None)
+    return (Asked(metric=text(row, "metric"), kind="output_rate"),) if measured(row, "value") is not None else ()
+
+
+def _row_predictions(
+    book: Book, place: int, answers: NDArray[np.float64], shifts: dict[tuple[str, str], float]
+) -> list[RowPrediction]:
+    calibration = serving_calibration()
+    kind, row = book.rows[place]
+    case = book.cases.get(place)
+    group = book.held(place, "group")
+    out = []
+    for number, asked in enumerate(_asked_of(book, place)):
+        i = book.index.get((place, asked.metric))
+        value = float(answers[i]) if i is not None else math.nan
+        base = RowPrediction(
+            id=row["id"], source=source_of(kind, row, group), group=group, model=family(text(row, "model")),
+            part=book.held(place, "part"), engine=book.held(place, "engine"), metric=asked.metric,
+            measured=book.value(place, asked), predicted=None, low=None, high=None, status=REFUSED,
+            reason=book.reasons[place] or "the load cannot be carried", family=case.part.family if case else "",
+            scored=is_scored(row), headline=number == 0,
+        )  # fmt: skip
+        if case is None or not math.isfinite(value) or value <= 0:
+            out.append(base)
+            continue
+        shift = shifts.get((group, asked.kind), 0.0)
+        out.append(_predicted(base, case, asked, value * math.exp(shift), calibration, shift != 0.0))
+    return out
+
+
+def _predicted(
+    base: RowPrediction, case: Case, asked: Asked, value: float, c: ServingCalibration, measured_group: bool
+) -> RowPrediction:
+    half = half_width(c, msgspec.structs.replace(case.familiarity, measured=measured_group), asked.kind)
+    reason = case.note
+    low, high = value * math.exp(-half), value * math.exp(half)
+    if case.setting.speculation < 0 and asked.kind == "tpot":
+        fast = value * c.shared.get("speculative_share", SPECULATIVE_SHARE)
+        reason = f"speculative decoding is not stated: {value:.3g} without, {fast:.3g} with"
+        low, value = fast * math.exp(-half), math.sqrt(value * fast)
+    return msgspec.structs.replace(
+        base, predicted=value, low=low, high=high, status=PREDICTED, reason=reason,
+        baseline_key=f"{case.part.id}|{case.recipe}", baseline_unit=roofline(case, asked),
+    )  # fmt: skip

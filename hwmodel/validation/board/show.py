@@ -1,0 +1,109 @@
+"""The board as JSON, Markdown or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from typing import Any
+
+import msgspec
+
+from hwmodel.catalog.safe_text import csv_cell, markdown_safe
+from hwmodel.validation.board.board import Board
+from hwmodel.validation.board.records import RowPrediction
+
+ROW_FIELDS = ("id", "source", "group", "metric", "measured", "predicted", "low", "high", "status", "reason", "scored")
+FIGURES = ("median_ape", "mape", "p90_ape", "median_signed", "coverage_80", "baseline_median_ape")
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {k: _clean(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_clean(v) for v in value]
+    return value
+
+
+def _row(row: RowPrediction) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ROW_FIELDS}
+
+
+def as_json(board: Board) -> str:
+    """Plain JSON: `by_source`, `overall`, `rows`, and what was held out."""
+    by_source = {
+        s: {m: msgspec.structs.asdict(f) for m, f in metrics.items()} for s, metrics in board.by_source.items()
+    }
+    content = {
+        "kind": board.kind,
+        "held_out": board.held_out or None,
+        "by_source": by_source,
+        "overall": board.overall,
+        "rows": [_row(row) for row in board.rows],
+    }
+    return json.dumps(_clean(content), indent=1, sort_keys=True, allow_nan=False)
+
+
+def as_csv(board: Board) -> str:
+    """One line a row and measured quantity."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, ROW_FIELDS, lineterminator="\n")
+    writer.writeheader()
+    for row in board.rows:
+        writer.writerow({k: "" if v is None else csv_cell(v) for k, v in _clean(_row(row)).items()})
+    return stream.getvalue()
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100.0 * value:.1f}"
+
+
+def as_markdown(board: Board, worst: int = 10) -> str:
+    """Figures by source and metric in percent, the overall line, the worst rows and the refused ones."""
+    title = f"# Validation of {board.kind} rows" + (f", {board.held_out} left out" if board.held_out else "")
+    lines = [title, "", "Errors in percent; signed = predicted over measured less one. The constant is one utilisation"]
+    lines[-1] += " for each accelerator and format, fitted on the rows that the model was fitted on."
+    lines += ["", "| source | metric | n | refused | median | mean | p90 | signed | in 80 % interval | constant |"]
+    lines += ["|---|---|--:|--:|--:|--:|--:|--:|--:|--:|"]
+    for source, metrics in board.by_source.items():
+        for metric, s in metrics.items():
+            figures = " | ".join(_percent(getattr(s, name)) for name in FIGURES)
+            lines.append(f"| {source} | {metric} | {s.n} | {s.refused} | {figures} |")
+    every = board.overall
+    lines += ["", f"**Mean of source medians {_percent(every['mean_of_source_medians'])} %** (constant "]
+    lines[-1] += f"{_percent(every['baseline_mean_of_source_medians'])} %), 80 % interval covers "
+    lines[-1] += f"{_percent(every['coverage_80'])} %, {every['refused_rows']} of {every['n_rows']} rows refused."
+    lines += _worst(board, worst) + _refused(board)
+    return markdown_safe("\n".join(lines) + "\n")
+
+
+def _worst(board: Board, count: int) -> list[str]:
+    rows = [row for row in board.rows if row.scored and row.headline and row.predicted is not None]
+    rows.sort(key=lambda row: -abs(math.log(row.predicted / row.measured)) if row.predicted else 0.0)
+    lines = ["", "## Furthest off", "", "| id | source | model | part | metric | measured | predicted | off |"]
+    lines += ["|---|---|---|---|---|--:|--:|--:|"]
+    for row in rows[:count]:
+        assert row.predicted is not None
+        off = 100.0 * (row.predicted / row.measured - 1.0)
+        lines.append(
+            f"| {row.id} | {row.source} | {row.model} | {row.part} | {row.metric} | {row.measured:.4g} |"
+            f" {row.predicted:.4g} | {off:+.0f} % |"
+        )
+    return lines
+
+
+def _refused(board: Board) -> list[str]:
+    reasons: dict[str, list[str]] = {}
+    for row in board.rows:
+        if row.predicted is None:
+            reasons.setdefault(row.reason, []).append(row.id)
+    if not reasons:
+        return []
+    lines = ["", "## Refused", ""]
+    for reason, ids in sorted(reasons.items(), key=lambda item: -len(item[1])):
+        some = ", ".join(ids[:5]) + (", ..." if len(ids) > 5 else "")
+        lines.append(f"- {len(ids)} x {reason} ({some})")
+    return lines

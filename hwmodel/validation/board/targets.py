@@ -1,0 +1,51 @@
+"""Tokens that benchmarks with a quality target need, learned from runs that print both their time and their rate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.physics.shape import layers
+from hwmodel.validation.board.training import Prepared
+from hwmodel.validation.rows.training_rows import Case
+
+Key = tuple[str, float, float, float]
+
+
+def benchmark(case: Case) -> Key:
+    """What identifies a benchmark with a target: the task, depth, width and sequence, never a name."""
+    return (case.task, float(layers(case.shape)), float(case.shape.d_model), case.seq_len)
+
+
+def learn(prepared: Prepared, use: NDArray[np.bool_]) -> dict[Key, float]:
+    """Median tokens to the target by benchmark, over the rows in `use`."""
+    found: dict[Key, list[float]] = {}
+    for place in np.flatnonzero(use):
+        case = prepared.cases[place]
+        if case is None:
+            continue
+        minutes, rate = case.measured.get("time_to_train_min"), case.measured.get("tokens_per_s_per_accel")
+        if minutes is not None and rate is not None:
+            found.setdefault(benchmark(case), []).append(minutes * 60.0 * rate * case.n_accel)
+    return {key: float(np.median(values)) for key, values in found.items()}
+
+
+def apply(prepared: Prepared, known: dict[Key, float]) -> None:
+    """Fill in the tokens of every row whose benchmark is known."""
+    for place, case in enumerate(prepared.cases):
+        if case is not None:
+            prepared.tokens_to_target[place] = known.get(benchmark(case), 0.0)
+
+
+def to_plain(known: dict[Key, float]) -> list[dict[str, Any]]:
+    """The table as it stands in a calibration file."""
+    return [
+        {"task": k[0], "layers": k[1], "d_model": k[2], "seq_len": k[3], "tokens": v} for k, v in sorted(known.items())
+    ]
+
+
+def from_plain(items: list[dict[str, Any]]) -> dict[Key, float]:
+    """The table read back."""
+    return {(str(i["task"]), i["layers"], i["d_model"], i["seq_len"]): float(i["tokens"]) for i in items}

@@ -1,0 +1,1 @@
+"""Widespread claims and published test points recomputed."""

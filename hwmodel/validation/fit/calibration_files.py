@@ -1,0 +1,77 @@
+"""Writing fitted constants of the training step to catalogs/calibrations, with what they were fitted on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import hwmodel
+from hwmodel.catalog.writing import write_whole
+from hwmodel.predict.uncertainty import Known
+from hwmodel.validation.board import targets
+from hwmodel.validation.fit.run_fit import Fit
+from hwmodel.validation.fit.run_parameters import PARAMETERS
+
+
+def _round(value: float, digits: int = 5) -> float:
+    return float(f"{value:.{digits}g}")
+
+
+def _plain(known: Known) -> dict[str, Any]:
+    return {
+        "stacks": sorted(known.stacks),
+        "families": sorted(known.families),
+        "parts": sorted(known.parts),
+        "formats": sorted(known.formats),
+        "kinds": sorted(known.kinds),
+        "accelerators": known.accelerators,
+    }
+
+
+def training_document(
+    fit: Fit, known: Known, benchmarks: dict[targets.Key, float], figures: dict[str, Any], sources: dict[str, int]
+) -> dict[str, Any]:
+    """The content of training.yaml for a fit."""
+    generic: dict[str, float] = {}
+    families: dict[str, dict[str, float]] = {}
+    stacks: dict[str, dict[str, float]] = {}
+    table = []
+    for p in PARAMETERS:
+        value = _round(fit.values[p.name])
+        kind, _, key = p.place.partition(":")
+        place = generic if kind == "generic" else (families if kind == "family" else stacks).setdefault(key, {})
+        place[p.field] = value
+        table.append(
+            {
+                "name": p.name, "value": value, "prior": p.prior, "prior_width": p.sigma, "low": p.low, "high": p.high,
+                "width_is": "natural log" if p.logarithmic else "absolute", "meaning": p.meaning,
+            }
+        )  # fmt: skip
+    return {
+        "code_version": hwmodel.__version__,
+        "fitted_on": f"{len(fit.rows)} measured runs of {len(sources)} sources (catalogs/runs/training.csv)",
+        "constants": len(table),
+        "generic": generic,
+        "families": families,
+        "stacks": stacks,
+        "parameters": table,
+        "known": _plain(known),
+        "targets": targets.to_plain(benchmarks),
+        "figures": figures,
+        "sources": sources,
+        "residuals": {row: round(error, 4) for row, error in zip(fit.rows, fit.log_errors)},
+    }
+
+
+HEADER = """# Constants of the training step, fitted on measured runs by `hwmodel calibrate`; do not edit by hand.
+# Kernel constants are fitted on kernel measurements first and are fixed here. `residuals` are natural logs of measured
+# over predicted seconds, by row id.
+"""
+
+
+def write_training(document: dict[str, Any], path: Path) -> None:
+    """Write training.yaml whole or not at all."""
+    body = yaml.safe_dump(document, sort_keys=False, width=140, allow_unicode=True)
+    write_whole(path, HEADER + body)

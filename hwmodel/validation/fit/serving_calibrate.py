@@ -1,0 +1,105 @@
+"""Fits the serving constants on the shipped runs and writes them with what they were fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+import hwmodel
+from hwmodel.catalog.calibrations import calibrations_dir
+from hwmodel.catalog.engines import serving_calibration
+from hwmodel.catalog.writing import write_whole
+from hwmodel.predict.service.setting import CLOSED
+from hwmodel.validation.board.serving import Book, shipped_rows
+from hwmodel.validation.board.serving_intervals import quantiles
+from hwmodel.validation.fit.serving_fit import PARAMETERS, calibration_of, error_by, fit
+
+Say = Callable[[str], None]
+
+
+def left_out_errors(book: Book, hold: str, say: Say) -> NDArray[np.float64]:
+    """Log errors of every answer, each value of `hold` predicted by a fit without it."""
+    usable = book.usable()
+    values = np.array([book.held(int(place), hold) for place in book.questions.rows])
+    errors = np.full(len(values), np.nan)
+    for value in sorted(set(values.tolist())):
+        left = values == value
+        say(f"without {hold} {value}")
+        answers = book.questions.answer(calibration_of(fit(book.questions, book.measured, usable & ~left)))
+        errors[left] = np.log(answers[left] / book.measured[left])
+    return errors
+
+
+def figures(book: Book, errors: NDArray[np.float64]) -> dict[str, float]:
+    """Median errors of the classes that the docs quote."""
+    kind = np.array([asked.kind for _, asked in book.questions.keys])
+    cases = [book.cases[int(place)] for place in book.questions.rows]
+    closed = np.array([c.setting.regime == CLOSED and c.setting.scored for c in cases])
+    thr = np.array([book.rows[int(place)][0] == "throughput" for place in book.questions.rows])
+    amd = np.array([c.part.family == "cdna" for c in cases])
+    good = np.isfinite(errors)
+    groups = {
+        "aggregated_tpot": closed & ~thr & (kind == "tpot"),
+        "aggregated_ttft": closed & ~thr & (kind == "ttft"),
+        "throughput": thr & ~amd,
+        "throughput_cdna": thr & amd,
+    }
+    return {name: round(error_by(errors[mask & good].tolist()), 4) for name, mask in groups.items()}
+
+
+def serving_document(say: Say, intervals: bool = True) -> dict[str, Any]:
+    """The content of serving.yaml: constants, priors, intervals (unless `intervals`: those there are) and accuracy."""
+    book = Book(shipped_rows())
+    usable = book.usable()
+    values = fit(book.questions, book.measured, usable)
+    inside = np.log(book.questions.answer(calibration_of(values)) / book.measured)
+    outside = left_out_errors(book, "model", say) if intervals else np.full(len(inside), np.nan)
+    cases = [book.cases[int(place)] for place in book.questions.rows]
+    strata = [c.familiarity.stratum(asked.kind) for c, (_, asked) in zip(cases, book.questions.keys, strict=True)]
+    good = usable & np.isfinite(outside)
+    scored = [c for c in book.cases.values() if c.setting.scored]
+    known = {
+        "engines": sorted({c.setting.engine for c in scored} - {"generic"}),
+        "families": sorted({c.part.family for c in scored}),
+    }
+    record = calibration_of(np.array([float(f"{v:.5g}") for v in values]), known)
+    plain: dict[str, Any] = msgspec.to_builtins(record)
+    plain["intervals"] = quantiles([s for s, g in zip(strata, good, strict=True) if g], outside[good])
+    if not intervals:
+        plain["intervals"] = serving_calibration().intervals
+    plain["code_version"] = hwmodel.__version__
+    plain["fitted_on"] = (
+        f"{int(usable.sum())} quantities of {len(scored)} runs (catalogs/runs/serving.csv, throughput.csv)"
+    )
+    plain["accuracy"] = {"in_sample": figures(book, inside)}
+    if intervals:
+        plain["accuracy"]["model_left_out"] = figures(book, outside)
+    plain["parameters"] = [
+        {"name": p.name, "value": float(f"{v:.5g}"), "prior": p.prior, "prior_width_log": p.width, "low": p.low,
+         "high": p.high, "meaning": p.meaning}
+        for p, v in zip(PARAMETERS, values, strict=True)
+    ]  # fmt: skip
+    return plain
+
+
+def write(path: Path | None = None, say: Say | None = None, intervals: bool = True) -> dict[str, Any]:
+    """Fit and write serving.yaml; gives the accuracy."""
+    plain = serving_document(say or (lambda _: None), intervals)
+    target = path or calibrations_dir() / "serving.yaml"
+    text = yaml.safe_dump(_rounded(plain), sort_keys=False, width=110)
+    write_whole(target, "# Written by `hwmodel calibrate --serving`; facts about engines, not about parts.\n" + text)
+    return dict(plain["accuracy"])
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _rounded(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_rounded(v) for v in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value

@@ -1,0 +1,124 @@
+"""The whole-run factor: what published runs were billed beyond steady hours and failures, fitted with its spread."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+import hwmodel
+from hwmodel.catalog.writing import write_whole
+from hwmodel.economics import Z80
+from hwmodel.numerics import Problem, gauss_newton
+from hwmodel.specs.economics import WholeRunConstants
+from hwmodel.validation.fit.run_fit import CROWD
+
+Column = NDArray[np.float64]
+
+# Median of billed over steady hours of the five main runs whose logs were published, 1.20 (whole_overheads.csv); a run
+# of each earlier year is let cost more, a larger fleet more or less, as far as the runs say.
+PRIOR = np.array([math.log(1.20), 0.05, 0.0])
+WIDTH = np.array([0.15, 0.05, 0.05])
+SCALE = 0.3  # log error beyond which a run loses weight (Cauchy): token counts of some are not those trained on
+PULL = 0.15  # of the priors, against all sources together
+YEAR, ACCELERATORS = 2025.0, 1024.0
+COVER = 0.8
+LEAST_SOURCES = 4
+
+HEADER = """\
+# Hours billed over steady hours and failures, of whole published runs: natural logs. Written by
+# `hwmodel calibrate --runs catalogs/runs/whole.csv`; `log_spread` comes from runs whose source was left out of the fit.
+"""
+
+
+class Steady(msgspec.Struct, frozen=True, kw_only=True):
+    """One whole run: the log of measured hours over its steady hours with failures, and what the factor goes by."""
+
+    id: str
+    source: str
+    log_ratio: float
+    accelerators: float
+    year: float
+    step_log_sd: float  # of the steady hours
+
+
+def _design(runs: Sequence[Steady]) -> Column:
+    earlier = [max(YEAR - run.year, 0.0) for run in runs]
+    doublings = [math.log2(run.accelerators / ACCELERATORS) for run in runs]
+    return np.stack([np.ones(len(runs)), earlier, doublings], axis=1)
+
+
+def _weights(runs: Sequence[Steady]) -> Column:
+    """A source of n runs counts n^(1 - CROWD), as in the fit of the step."""
+    names = [run.source for run in runs]
+    weight = np.array([float(names.count(name)) ** -CROWD for name in names])
+    return weight / weight.sum()
+
+
+def fit_factor(runs: Sequence[Steady]) -> Column:
+    """Level, cost a year and cost a doubling that fit the runs, shrunk to their priors."""
+    design, target = _design(runs), np.array([run.log_ratio for run in runs])
+    problem = Problem(
+        errors=lambda x: (design @ x - target) / SCALE, jacobian=lambda x, z: design / SCALE, prior=PRIOR,
+        pull=PULL / WIDTH, weight=_weights(runs), low=PRIOR - 4 * WIDTH, high=PRIOR + 4 * WIDTH, longest=1.0,
+    )  # fmt: skip
+    return np.asarray(gauss_newton(problem, 60, 1e-10).x)
+
+
+def left_out(runs: Sequence[Steady]) -> Column:
+    """Log errors of every run by the factor that the other sources give."""
+    errors = np.zeros(len(runs))
+    for name in {run.source for run in runs}:
+        mine = np.array([run.source == name for run in runs])
+        x = fit_factor([run for run in runs if run.source != name])
+        rows = [run for run in runs if run.source == name]
+        errors[mine] = np.array([run.log_ratio for run in rows]) - _design(rows) @ x
+    return errors
+
+
+def spread(runs: Sequence[Steady], errors: Column) -> float:
+    """Standard deviation between runs, beside that of the step: 80 % of runs lie inside, sources weighing alike.
+
+    The order statistic of conformal prediction over sources: ceil(0.8 (K + 1)) of K.
+    """
+    names = [run.source for run in runs]
+    weight = np.array([1.0 / names.count(name) for name in names])
+    sources = len(set(names))
+    share = min(1.0, math.ceil(COVER * (sources + 1)) / sources) if sources < 10 else COVER
+    share = 0.5 * (share + COVER)  # few sources: half way between the plain share and the safe one
+    order = np.argsort(np.abs(errors))
+    reached = np.cumsum(weight[order]) / weight.sum()
+    place = min(int(np.searchsorted(reached, share)), len(order) - 1)
+    half = float(np.abs(errors[order[place]]))
+    step = float(np.median([run.step_log_sd for run in runs]))
+    return math.sqrt(max((half / Z80) ** 2 - step**2, 0.05**2))
+
+
+def constants(runs: Sequence[Steady]) -> WholeRunConstants:
+    """The factor fitted on the runs, with the spread of those left out."""
+    level, per_year, per_doubling = fit_factor(runs)
+    return WholeRunConstants(
+        log_factor=round(float(level), 4), per_year=round(float(per_year), 4),
+        per_doubling=round(float(per_doubling), 4),
+        log_spread=round(spread(runs, left_out(runs)), 4), year=YEAR, accelerators=ACCELERATORS,
+        fitted_on=f"{len(runs)} whole runs of {len({run.source for run in runs})} sources",
+    )  # fmt: skip
+
+
+def write(found: WholeRunConstants, runs: Sequence[Steady], folder: Path) -> None:
+    """whole_runs.yaml with the constants and the left-out error of each run."""
+    plain: dict[str, Any] = msgspec.to_builtins(found)
+    document = {
+        "code_version": hwmodel.__version__,
+        "fitted_on": plain.pop("fitted_on"),
+        "constants": plain,
+        "left_out_log_errors": {run.id: round(float(e), 3) for run, e in zip(runs, left_out(runs))},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "whole_runs.yaml", HEADER + yaml.safe_dump(document, sort_keys=False, width=120))

@@ -1,0 +1,224 @@
+"""Fits latency and bandwidth of collectives and writes catalogs/calibrations/collectives.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwmodel import __version__
+from hwmodel.physics import collectives
+from hwmodel.specs.kernels import Network
+from hwmodel.validation.kernels.laws import part
+from hwmodel.validation.kernels.solver import Bounds, Fitted, columns_of, fit, kin_mean, rounded, score
+from hwmodel.validation.kernels.tables import Columns, concatenate, read, take
+from hwmodel.validation.kernels.write import dump
+
+LINK: Bounds = {
+    "link_efficiency": (0.8, 0.1, 1.0),
+    "link_ring_efficiency": (0.8, 0.1, 1.0),
+    "link_reduce_efficiency": (0.95, 0.1, 1.3),
+    "link_alltoall_efficiency": (0.75, 0.1, 1.0),
+    "link_latency_s": (5e-6, 5e-7, 3e-5),
+    "link_rank_latency_s": (8e-7, 1e-8, 2e-5),
+    "reduce_rank_latency_s": (1.5e-6, 1e-8, 2e-5),
+    "alltoall_rank_latency_s": (3e-7, 1e-8, 2e-5),
+    "link_ramp_s": (4e-5, 1e-6, 3e-4),
+    "reduce_ramp_s": (6e-5, 1e-6, 1e-3),
+    "pair_loss": (1.0, 0.01, 2.5),
+}
+BUS: Bounds = {"bus_sharing": (0.5, 1e-3, 5.0)}
+# Two boxes whose tables were read say 1.6 and 0.1; published serving runs of boxes of four and eight L40S 0.15 to 0.3.
+BUS_SHARING = 0.2
+FAST: Bounds = {
+    "fast_latency_s": (4e-6, 5e-7, 3e-5),
+    "fast_rank_latency_s": (1e-7, 1e-9, 5e-6),
+    "fast_efficiency": (0.8, 0.1, 1.2),
+    "fast_ramp_s": (1e-5, 1e-7, 2e-4),
+}
+# Ranks from which NCCL reduces inside the switch (stas00/ml-engineering@744d01e network/README.md, SHARP table).
+IN_SWITCH = {"hopper": 5.0, "blackwell": 6.0}
+# All-reduce of 8 ranks: bytes and microseconds (the same source, NVLink tables).
+LARGE_ALL_REDUCE = {
+    "h200-sxm-141gb": ((1073741824.0, 4053.34), (4294967296.0, 15887.11), (17179869184.0, 62341.42)),
+    "b200-sxm6-180gb": ((1073741824.0, 2597.74), (4294967296.0, 10148.24), (17179869184.0, 35551.42)),
+}
+# Published 4-node all-reduce sweeps, read per NIC; without a source for the NIC, an efficiency of 0.8 is assumed.
+NIC: Bounds = {
+    "nic_efficiency": (0.8, 0.2, 1.0),
+    "nic_latency_s": (1.5e-5, 1e-6, 4e-4),
+    "nic_ramp_s": (1e-4, 1e-6, 5e-3),
+}
+# No sweep was read for these; `derived` from link counts and kin (docs/kernels.md), NIC rates from trial fits on runs.
+ASSUMED = {
+    "volta": {"like": "ampere"},
+    "cdna": {"like": "ampere"},
+    "gaudi": {"like": "ampere"},
+    "trainium": {"like": "ampere"},
+    "ascend": {"like": "ampere"},
+    "rubin": {"like": "blackwell"},
+}
+TPU = {"link_latency_s": 2e-6, "link_efficiency": 0.85, "link_ring_efficiency": 0.85, "link_alltoall_efficiency": 0.8}
+SCALE_OUT_ASSUMED = {"infiniband": {"nic_efficiency": 0.85}, "roce": {"nic_efficiency": 0.8}}
+
+
+def link_rows(directory: Path) -> Columns:
+    """NCCL measurements in one box: bytes, ranks, `kind` 0 all-gather, 1 reduce-scatter, 2 all-reduce, 3 all-to-all."""
+    rows = read(directory, "nccl", {"op_name": "op", "num_gpus": "ranks", "message_size": "size", "nccl_dtype": "kv"})
+    rows["size"] = rows["size"] * np.where(rows["kv"] == "half", 2.0, 1.0)
+    rows = take(rows, rows["kv"] == "half")  # one-byte sums get no in-switch reduction
+    return _with_links(concatenate([rows, *(_published(rows, name) for name in LARGE_ALL_REDUCE)]))
+
+
+def _published(like: Columns, name: str) -> Columns:
+    """Published all-reduces of 8 ranks beyond the sizes of the tables, weighted as six rows each."""
+    points = [p for p in LARGE_ALL_REDUCE[name] for _ in range(6)]
+    text = {"part": name, "engine": "nccl", "kernel": "NCCL", "op": "all_reduce", "kv": "half"}
+    out: Columns = {k: np.full(len(points), text.get(k, 8.0)) for k in like}
+    return out | {"size": np.array([p[0] for p in points]), "t": np.array([p[1] for p in points]) * 1e-6}
+
+
+def fast_rows(directory: Path) -> Columns:
+    """All-reduce kernels of serving engines in one box, replayed from a graph."""
+    rows = read(directory, "custom_allreduce", {"num_gpus": "ranks", "message_size": "size"})
+    rows["size"] = rows["size"] * 2.0
+    inside = (rows["ranks"] <= 8) & np.isin(rows["kernel"], ["TRTLLM", "SGLang_CustomAllReduce_graph"])
+    wide = np.isin(rows["part"], ["gb200", "gb300"]) & (rows["kernel"] == "SGLang_CustomAllReduce_graph")
+    return _with_links(take(rows, inside & ~(wide & (rows["ranks"] > 4)) & (rows["part"] != "l40s")))
+
+
+def _with_links(rows: Columns) -> Columns:
+    names, codes = np.unique(rows["part"], return_inverse=True)
+    parts = [part(str(n)) for n in names]
+    rate = np.array([p.link_uni_bytes_per_s or p.host_link_uni_bytes_per_s for p in parts])
+    rows["link"] = rate[codes]
+    rows["family"] = np.array([p.family for p in parts])[codes]
+    rows["switch_ranks"] = np.array([IN_SWITCH.get(p.family, np.inf) for p in parts])[codes]
+    return rows
+
+
+def _net(rows: Columns, v: Any) -> Network:
+    own = {k: x for k, x in v.items() if k in Network.__struct_fields__}
+    fixed: dict[str, Any] = {"domain": 8.0, "link_bytes_per_s": rows["link"], "nic_bytes_per_s": 1e9}
+    return Network(in_switch=1.0, in_switch_ranks=rows["switch_ranks"], **(fixed | own))
+
+
+def in_box(rows: Columns, v: Any) -> Any:
+    """Seconds of the rows' collectives."""
+    net, size, n = _net(rows, v), rows["size"], rows["ranks"]
+    op = rows["op"]
+    gather = collectives.all_gather_s(size, n, n, net)
+    reduce = collectives.all_reduce_s(size, n, n, net)
+    exchange = collectives.all_to_all_s(size, n, n, net)
+    return np.where(op == "all_reduce", reduce, np.where(op == "alltoall", exchange, gather))
+
+
+def fast(rows: Columns, v: Any) -> Any:
+    """Seconds of the engines' all-reduce kernels (without falling back to the library)."""
+    slow = {"link_latency_s": 1.0}
+    return collectives.all_reduce_fast_s(rows["size"], rows["ranks"], _net(rows, dict(v) | slow))
+
+
+def _fit_families(rows: Columns, law: Any, bounds: Bounds, report: dict[str, Any], name: str) -> dict[str, Fitted]:
+    fits: dict[str, Fitted] = {}
+    for family in np.unique(rows["family"]):
+        mine = take(rows, rows["family"] == family)
+        wanted = dict(bounds) | (BUS if family == "ada" and name == "nccl" else {})
+        odd = np.round(np.log2(mine["size"])).astype(int) % 2 == 1
+        if family == "ada":
+            wanted.pop("pair_loss", None)
+        fits[str(family)] = fit(take(mine, ~odd), law, wanted)
+        test = take(mine, odd)
+        entry = {"sizes": score(test, law(test, columns_of(test, fits[str(family)])), _by(test))}
+        names = np.unique(mine["part"])
+        if len(names) > 1:
+            entry["parts_left_out"] = {}
+            for one in names:
+                kin = fit(take(mine, mine["part"] != one), law, wanted)
+                left = take(mine, mine["part"] == one)
+                entry["parts_left_out"] |= score(left, law(left, columns_of(left, kin)))
+        report[f"{name} {family}"] = entry
+    return fits
+
+
+def _by(rows: Columns) -> tuple[str, ...]:
+    return ("part", "op") if "op" in rows else ("part",)
+
+
+# All-reduce over 4 nodes of 8: bytes and microseconds (stas00/ml-engineering@744d01e, network/README.md and
+# network/benchmarks/README.md). The second sweep names no NIC; its plateau sets the rate that it is read at.
+EFA_P6_B200 = (
+    (2097152, 391.45), (4194304, 429.97), (8388608, 462.78), (16777216, 504.51), (33554432, 712.93),
+    (67108864, 829.55), (134217728, 1313.77), (268435456, 2270.26), (536870912, 3181.97), (1073741824, 5747.05),
+    (2147483648, 11172.2), (4294967296, 22053.05), (8589934592, 43752.46), (17179869184, 87181.76),
+)  # fmt: skip
+UNSTATED_4_NODES = (
+    (32768, 69.01), (65536, 78.87), (131072, 83.26), (262144, 98.05), (524288, 110.78), (1048576, 118.6),
+    (2097152, 170.8), (4194304, 201.65), (8388608, 236.85), (16777216, 346.06), (33554432, 661.09),
+    (67108864, 1531.49), (134217728, 2947.37), (268435456, 5714.69), (536870912, 11190.83), (1073741824, 22096.39),
+)  # fmt: skip
+
+
+def _across(points: tuple[tuple[int, float], ...], nic: float, link: dict[str, float], of: str) -> tuple[Fitted, Any]:
+    size = np.array([p[0] for p in points], dtype=float)
+    rows: Columns = {"size": size, "t": np.array([p[1] for p in points]) * 1e-6, "part": np.full(len(size), of)}
+
+    def law(r: Columns, v: Any) -> Any:
+        own = {k: x for k, x in (link | dict(v)).items() if k in Network.__struct_fields__}
+        fixed = {"domain": 8.0, "link_bytes_per_s": 900e9, "in_switch": 1.0, "in_switch_ranks": 6.0}
+        net = Network(nic_bytes_per_s=nic, nic_rank_latency_s=own["nic_latency_s"] / 3.0, **(fixed | own))
+        return collectives.all_reduce_s(r["size"], 32.0, 8.0, net)
+
+    fitted = fit(rows, law, NIC)
+    return fitted, score(rows, law(rows, columns_of(rows, fitted)))
+
+
+def _scale_out(link: dict[str, float], report: dict[str, Any]) -> dict[str, dict[str, float]]:
+    efa, report["scale-out efa, 4 nodes"] = _across(EFA_P6_B200, 50e9, link, "aws-p6-b200")
+    plateau = 2.0 * UNSTATED_4_NODES[-1][0] / 8.0 * 0.75 / (UNSTATED_4_NODES[-1][1] * 1e-6)
+    other, report["scale-out unstated, 4 nodes"] = _across(UNSTATED_4_NODES, plateau / 0.8, link, "unstated")
+    out = {}
+    for name, fitted in (("generic", other), ("efa", efa)):
+        own = fitted.of("")
+        own["nic_rank_latency_s"] = own["nic_latency_s"] / 3.0
+        out[name] = {k: rounded(v) for k, v in own.items()}
+    out["generic"]["nic_efficiency"] = 0.8
+    return out | SCALE_OUT_ASSUMED
+
+
+HEADER = """\
+# Fitted constants of collectives; written by `hwmodel calibrate --kernels DIR`, never by hand.
+# In a box: NCCL and engine all-reduce tables of PyPI aiconfigurator-core 0.12.0 (Apache-2.0). Across boxes: two
+# published 4-node all-reduce sweeps (stas00/ml-engineering@744d01e, facts only). `residuals` in percent.
+"""
+
+
+def calibrate_collectives(directory: Path, out: Path) -> dict[str, Any]:
+    """Fits the tables in `directory`, writes `out`/collectives.yaml; returns the errors on held-out sizes and parts."""
+    report: dict[str, Any] = {}
+    nccl = _fit_families(link_rows(Path(directory)), in_box, LINK, report, "nccl")
+    quick = _fit_families(fast_rows(Path(directory)), fast, FAST, report, "fast")
+    table: dict[str, dict[str, float]] = {}
+    for family, fitted in nccl.items():
+        extra = quick[family].of("") if family in quick else {}
+        table[family] = {k: rounded(v) for k, v in (fitted.of("") | extra).items()}
+        if family in IN_SWITCH:
+            table[family] |= {"in_switch": 1.0, "in_switch_ranks": IN_SWITCH[family]}
+        else:
+            table[family].pop("link_reduce_efficiency")
+    switched = [table[f] for f in ("ampere", "hopper", "blackwell")]
+    names = sorted({k for row in switched for k in row} - {"in_switch", "in_switch_ranks"})
+    table["generic"] = {k: rounded(kin_mean([row[k] for row in switched if k in row])) for k in names}
+    table["pcie"] = table.pop("ada") if "ada" in table else {}
+    # How far accelerators share a bus is a trait of the box, not of the part: the middle of three kinds of boxes
+    # (docs/kernels.md).
+    table["pcie"]["bus_sharing"] = BUS_SHARING
+    table["ada"] = dict(table["pcie"])
+    for family, assumed in ASSUMED.items():
+        table[family] = dict(table[assumed["like"]])
+    table["tpu"] = table["generic"] | TPU
+    body = {"code_version": __version__, "collectives": table, "scale_out": _scale_out(table["blackwell"], report)}
+    body |= {"fitted_on": "aiconfigurator-core 0.12.0; ml-engineering@744d01e", "residuals": report}
+    dump(Path(out) / "collectives.yaml", HEADER, body)
+    return report

@@ -1,0 +1,205 @@
+"""Fits the kernel constants on measured kernel tables and writes catalogs/calibrations/kernels.yaml."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwmodel.validation.kernels import laws as laws
+from hwmodel.validation.kernels import priors as priors
+from hwmodel.validation.kernels import tables as tables
+from hwmodel.validation.kernels.solver import Bounds, Fitted, columns_of, fit, score
+from hwmodel.validation.kernels.tables import Columns, take
+
+FIT_ROWS, CHECK_ROWS = 4000, 8000  # per part, format and engine
+Report = dict[str, Any]
+Progress = Callable[[str], None]
+
+
+class Task:
+    """One law on one table: its rows split by shape, the fit by family and format, the errors held out."""
+
+    def __init__(self, name: str, rows: Columns, law: laws.Law, bounds: Bounds, keys: tuple[str, ...]) -> None:
+        self.name, self.law, self.bounds = name, law, bounds
+        checked = tables.held_out(rows, keys)
+        self.train, self.test = take(rows, ~checked), take(rows, checked)
+        self.fits: dict[tuple[str, str], Fitted] = {}
+
+    def some(self, rows: Columns, family: str, number_format: str, count: int) -> Columns:
+        """At most `count` rows a part of one family and format, always the same."""
+        mask = (rows["family"] == family) & (rows["format"] == number_format)
+        picked = take(rows, mask)
+        parts = np.unique(picked["part"])
+        return tables.concatenate(
+            [tables.sample(take(picked, picked["part"] == p), count, 7 + i) for i, p in enumerate(parts)]
+        )
+
+    def run(self, family: str, number_format: str, given: Fitted | None = None) -> Report:
+        """Fits one family and format; returns its errors on held-out shapes and on parts left out.
+
+        `given` constants (of another task) stay fixed; a part left out loses its own ones too.
+        """
+        train = self.some(self.train, family, number_format, FIT_ROWS)
+        test = self.some(self.test, family, number_format, CHECK_ROWS)
+        fitted = self._fit(train, given)
+        self.fits[family, number_format] = fitted
+        report: Report = {"shapes": score(test, self._predict(test, fitted, given), ("part", "engine"))}
+        names = np.unique(train["part"])
+        if len(names) > 1:
+            report["parts_left_out"] = {}
+            for name in names:
+                kin = without(given, str(name))
+                others = self._fit(take(train, train["part"] != name), kin)
+                one = take(test, test["part"] == name)
+                report["parts_left_out"] |= score(one, self._predict(one, others, kin))
+        return report
+
+    def _fit(self, rows: Columns, given: Fitted | None) -> Fitted:
+        per_part = priors.PER_PART_FP4 if (rows["format"] == "nvfp4").all() else priors.PER_PART
+        return fit(rows, self.law, self.bounds, columns_of(rows, given) if given else None, per_part)
+
+    def _predict(self, rows: Columns, fitted: Fitted, given: Fitted | None) -> Any:
+        return self.law(rows, (columns_of(rows, given) if given else {}) | columns_of(rows, fitted))
+
+
+def without(fitted: Fitted | None, part: str) -> Fitted | None:
+    """The constants as if `part` had not been measured."""
+    if fitted is None:
+        return None
+    return Fitted(shared=fitted.shared, parts={k: v for k, v in fitted.parts.items() if k != part}, rows=fitted.rows)
+
+
+def present(task: Task) -> list[tuple[str, str]]:
+    """The families and formats that the rows of a task cover, in a fixed order."""
+    joined = np.char.add(np.char.add(task.train["family"].astype(str), "|"), task.train["format"].astype(str))
+    family_format = (str(text).split("|") for text in np.unique(joined))
+    return [(family, number_format) for family, number_format in family_format]
+
+
+def gemm_task(directory: Path) -> Task:
+    """Products: rows [s] that physics allows, of the engines that each format is fitted on, and their laws."""
+    rows = laws.physical_gemm(laws.with_specs(tables.gemm_rows(directory)))
+    engines = np.zeros(len(rows["t"]), dtype=bool)
+    for number_format, names in priors.GEMM_ENGINES.items():
+        engines |= (rows["format"] == number_format) & np.isin(rows["engine"], names)
+    bounds = dict(priors.GEMM) | {"resident_bytes": (5e6, 1e5, 5e7)}
+    return Task("gemm", take(rows, engines), laws.gemm, bounds, ("m", "n", "k"))
+
+
+def _by_kernel(rows: Columns, kernels: dict[str, tuple[str, ...]]) -> Columns:
+    keep = np.zeros(len(rows["t"]), dtype=bool)
+    for family, names in kernels.items():
+        keep |= (rows["family"] == family) & np.isin(rows["kernel"], names)
+    return take(rows, keep)
+
+
+def prefill_task(directory: Path) -> Task:
+    rows = _by_kernel(laws.with_specs(tables.prefill_rows(directory)), priors.ATTENTION_KERNELS)
+    rows = laws.physical_prefill(take(rows, rows["d"] <= 256))
+    return Task("attention", rows, laws.prefill, dict(priors.ATTENTION), ("b", "s", "h", "g", "d"))
+
+
+def decode_task(directory: Path) -> Task:
+    """Attention of one new token a sequence, caches by format: rows [s] and their laws."""
+    rows = tables.decode_rows(directory)
+    rows = laws.with_specs(rows, "bf16")
+    keep = np.zeros(len(rows["t"]), dtype=bool)
+    for key, names in priors.DECODE_KERNELS.items():
+        family, number_format = key.split()
+        mine = (rows["family"] == family) & (rows["format"] == number_format)
+        keep |= mine & np.isin(rows["kernel"], names)
+    rows = laws.physical_decode(take(rows, keep & (rows["d"] <= 256) & (rows["h"] / rows["g"] <= 32)))
+    return Task("decode", rows, laws.decode, dict(priors.DECODE), ("b", "s", "h", "g", "d"))
+
+
+def mla_task(directory: Path) -> Task:
+    rows = tables.mla_rows(directory, decode=True)
+    rows = _by_kernel(laws.with_specs(rows, "bf16"), priors.MLA_KERNELS)
+    return Task("mla_decode", rows, laws.mla_decode, dict(priors.MLA_DECODE), ("b", "s", "h"))
+
+
+def moe_task(directory: Path) -> Task:
+    """Expert layers (grouped products, permutation, activation): rows [s] and their laws."""
+    rows = tables.moe_rows(directory)
+    rows = take(rows, np.isin(rows["format"], ["bf16", "fp8", "fp8_block", "nvfp4"]))
+    rows = laws.with_specs(rows)
+    keep = np.zeros(len(rows["t"]), dtype=bool)
+    for (family, number_format), names in priors.MOE_KERNELS.items():
+        mine = (rows["family"] == family) & (rows["format"] == number_format) & np.isin(rows["kernel"], names)
+        even = rows["spread"] == "balanced"
+        keep |= mine & (even if (mine & even).any() else rows["spread"] == "power_law_1.01")
+    rows = take(rows, keep)
+    flop = 2.0 * rows["rows"] * rows["hidden"] * rows["width"] * (2.0 + rows["gated"])
+    rows = take(rows, rows["t"] * rows["peak"] > flop)
+    bounds = dict(priors.GROUPED) | {"permute_bytes": (6.0, 0.1, 60.0)}
+    return Task("grouped", rows, laws.grouped, bounds, ("rows", "hidden", "width", "experts"))
+
+
+def move_task(directory: Path) -> Task:
+    rows = laws.with_specs(tables.move_rows(directory))
+    rows = take(rows, rows["t"] * rows["bandwidth"] > rows["bytes"])
+    return Task("memory", rows, laws.moves, dict(priors.MEMORY), ("m", "k"))
+
+
+def weight_only_task(directory: Path) -> Task:
+    """Products with weights widened on the way in: rows [s] of whole layers and their law."""
+    rows = laws.with_specs(tables.weight_only_rows(directory))
+    flop = 2.0 * rows["m"] * rows["n"] * rows["k"]
+    rows = take(rows, (rows["t"] * rows["peak"] > flop) & (rows["n"] * rows["k"] >= 4e6))  # layers, not crumbs
+    bounds: Bounds = {"weight_only_fraction": (0.85, 0.3, 1.0)}
+    return Task("weight_only", rows, laws.weight_only, bounds, ("m", "n", "k"))
+
+
+def bar(total: int) -> Progress:
+    """A progress bar on stderr."""
+    state = {"done": 0}
+
+    def step(text: str) -> None:
+        state["done"] += 1
+        filled = int(30 * state["done"] / total)
+        end = "\n" if state["done"] == total else ""
+        print(f"\r[{'#' * filled}{'.' * (30 - filled)}] {state['done']}/{total} {text:40.40}", end=end, file=sys.stderr)
+
+    return step
+
+
+def run_all(directory: Path, step: Progress) -> tuple[dict[str, Task], dict[str, Report]]:
+    """All tasks fitted, with their held-out errors by task and `family format`."""
+    makers = (gemm_task, prefill_task, decode_task, mla_task, moe_task, move_task, weight_only_task)
+    done: dict[str, Task] = {}
+    reports: dict[str, Report] = {}
+    for make in makers:
+        task = make(directory)
+        done[task.name], reports[task.name] = task, {}
+        plain = task.bounds
+        for family, number_format in present(task):
+            cast = task.name == "gemm" and number_format != "bf16"
+            task.bounds = plain | priors.CAST if cast else plain
+            given = done["gemm"].fits[family, number_format] if task.name in ("grouped", "weight_only") else None
+            reports[task.name][f"{family} {number_format}"] = task.run(family, number_format, given)
+            step(f"{task.name} {family} {number_format}")
+    return done, reports
+
+
+STEPS = 48
+
+
+def calibrate_kernels(directory: Path, out: Path, step: Progress | None = None) -> dict[str, Report]:
+    """Fits all kernel and collective constants on the tables in `directory`, writes kernels.yaml,
+    kernels_residuals.yaml and collectives.yaml to `out`; returns the held-out errors by task. Deterministic."""
+    from hwmodel.validation.kernels.checks import checks
+    from hwmodel.validation.kernels.collectives import calibrate_collectives
+    from hwmodel.validation.kernels.write import write
+
+    tell = step or bar(STEPS)
+    done, reports = run_all(Path(directory), tell)
+    reports["checks"] = checks(Path(directory), done)
+    tell("checks")
+    write(Path(out), done, reports)
+    reports["collectives"] = calibrate_collectives(Path(directory), Path(out))
+    tell("collectives")
+    return reports

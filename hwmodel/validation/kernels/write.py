@@ -1,0 +1,123 @@
+"""Turns fitted kernel laws into catalogs/calibrations/kernels.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hwmodel import __version__
+from hwmodel.catalog.writing import write_whole
+from hwmodel.validation.kernels import priors as priors
+from hwmodel.validation.kernels.laws import over_catalog_peak
+from hwmodel.validation.kernels.solver import Fitted, kin_mean, rounded
+
+if TYPE_CHECKING:
+    from hwmodel.validation.kernels.fit import Task
+
+Table = dict[str, dict[str, dict[str, float]]]  # family or part -> format -> constant -> value
+FIT_ONLY = ("resident_bytes", "permute_bytes")
+HEADER = """\
+# Fitted constants of kernels; written by `hwmodel calibrate --kernels DIR`, never by hand.
+# Fitted on: kernel tables of PyPI aiconfigurator-core 0.12.0 (Apache-2.0; engines TensorRT-LLM and SGLang, bursts of
+# 3 warm-ups and 6 runs), screened against physics. Families without tables: see `assumed`.
+# Their errors stand in kernels_residuals.yaml.
+"""
+RESIDUALS_HEADER = """\
+# Errors of the kernel laws in percent: on the half of the shapes that the fit did not see, by part and engine, and on
+# all held-out shapes of a part that the fit did not see at all. Written by `hwmodel calibrate --kernels DIR`.
+"""
+
+
+def _put(table: Table, key: str, number_format: str, values: dict[str, float]) -> None:
+    kept = {k: v for k, v in values.items() if k not in FIT_ONLY}
+    if kept:
+        table.setdefault(key, {}).setdefault(number_format, {}).update(kept)
+
+
+def _spread(table: Table, fits: dict[tuple[str, str], Fitted], scale_peak: bool) -> None:
+    """Family constants (with the mean of their parts) and those of each part."""
+    for (family, number_format), fitted in sorted(fits.items()):
+        _put(table, family, number_format, {k: rounded(v) for k, v in fitted.of("").items()})
+        for part, own in fitted.parts.items():
+            values = dict(own)
+            if scale_peak and "efficiency" in values:
+                values["efficiency"] = rounded(values["efficiency"] * over_catalog_peak(part, number_format))
+            _put(table, part, number_format, values)
+
+
+def _generic(table: Table, families: list[str]) -> dict[str, dict[str, float]]:
+    """The mean of the measured families, by format."""
+    out: dict[str, dict[str, float]] = {}
+    for number_format in sorted({f for family in families for f in table.get(family, {})}):
+        rows = [table[family][number_format] for family in families if number_format in table.get(family, {})]
+        names = sorted({k for row in rows for k in row})
+        out[number_format] = {k: rounded(kin_mean([row[k] for row in rows if k in row])) for k in names}
+    return out
+
+
+def _unmeasured(gemm: Table, attention: Table) -> None:
+    """Families without tables: the shape constants of their kin (or of all) under a ceiling of their own."""
+    for family, assumed in priors.UNMEASURED.items():
+        ceiling = {"efficiency": assumed.efficiency, "throttle": assumed.throttle}
+        for table in (gemm, attention):
+            for number_format in sorted({*table[assumed.like], *table["generic"]}):
+                own = table[assumed.like].get(number_format, {})
+                kin = own if "efficiency" in own else table["generic"][number_format] | own
+                base = gemm[assumed.like if kin is own else "generic"]["bf16"]["efficiency"]
+                values = dict(kin) | {k: v for k, v in ceiling.items() if k in kin}
+                values["efficiency"] = rounded(min(1.0, kin.get("efficiency", 0.5) * assumed.efficiency / base))
+                _put(table, family, number_format, values)
+
+
+def tables_of(done: dict[str, Task]) -> dict[str, Any]:
+    """The constants as the loader reads them."""
+    gemm: Table = {}
+    attention: Table = {}
+    _spread(gemm, done["gemm"].fits, scale_peak=True)
+    _spread(gemm, done["grouped"].fits, scale_peak=False)
+    for name in ("attention", "decode", "mla_decode"):
+        _spread(attention, done[name].fits, scale_peak=False)
+    families = sorted({family for family, _ in done["gemm"].fits})
+    for family in families:
+        for values in attention[family].values():
+            values["backward_efficiency"] = priors.BACKWARD[family]
+    gemm["generic"], attention["generic"] = _generic(gemm, families), _generic(attention, families)
+    narrow = kin_mean([fitted.shared["weight_only_fraction"] for fitted in done["weight_only"].fits.values()])
+    gemm["generic"]["bf16"]["weight_only_fraction"] = rounded(narrow)
+    _unmeasured(gemm, attention)
+    memory: dict[str, dict[str, float]] = {}
+    for (family, _), fitted in sorted(done["memory"].fits.items()):
+        memory[family] = {k: rounded(v) for k, v in fitted.of("").items()}
+        memory |= {part: dict(own) for part, own in fitted.parts.items()}
+    memory |= priors.MEMORY_UNMEASURED
+    memory["generic"] = {k: rounded(kin_mean([m[k] for m in memory.values() if k in m])) for k in priors.MEMORY}
+    flash2 = {"generic": {"slowdown": 1.0}} | {k: {"slowdown": v} for k, v in priors.FLASH2.items()}
+    return {"gemm": gemm, "attention": attention, "attention_flash2": flash2, "memory": memory}
+
+
+def write(out: Path, done: dict[str, Task], reports: dict[str, Any]) -> None:
+    """Writes the constants, the residuals and what they were fitted on; the same tables give the same text."""
+    body = {"code_version": __version__, "fitted_on": "aiconfigurator-core 0.12.0 kernel tables"} | tables_of(done)
+    body["assumed"] = {family: v._asdict() for family, v in priors.UNMEASURED.items()}
+    body["fit_only"] = {
+        f"{name} {family} {number_format}": {k: v for k, v in fitted.shared.items() if k in FIT_ONLY}
+        for name, task in done.items()
+        for (family, number_format), fitted in sorted(task.fits.items())
+        if any(k in FIT_ONLY for k in fitted.shared)
+    }
+    body["rows_fitted"] = {
+        f"{name} {family} {number_format}": fitted.rows
+        for name, task in done.items()
+        for (family, number_format), fitted in sorted(task.fits.items())
+    }
+    dump(out / "kernels.yaml", HEADER, body)
+    dump(out / "kernels_residuals.yaml", RESIDUALS_HEADER, {"code_version": __version__, "residuals": reports})
+
+
+def dump(path: Path, header: str, body: dict[str, Any]) -> None:
+    """Writes a mapping as YAML, sorted, by way of a temporary file."""
+    import yaml
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(body, sort_keys=True, default_flow_style=None, width=200)
+    write_whole(path, header + text)

@@ -1,0 +1,204 @@
+"""From what a row calls its accelerator, network and format to a machine and a recipe."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from hwmodel.errors import HwModelError, InputError
+from hwmodel.physics.machine import machine
+from hwmodel.specs import Part, Precision, System
+from hwmodel.specs.kernels import KernelCalibration, Machine
+from hwmodel.validation.rows.tables import CellError
+
+# Words of an interconnect cell that describe other networks than the one gradients travel on.
+_OTHER = re.compile(r"(?<!&)(storage(?!&compute)|management|mgmt|front)[^,;]*", re.I)
+_MANY = re.compile(r"(\d+)\s*x\s*(?:[^,;]*?[^\d,;])?(\d{2,4})\s*g(?!t)", re.I)
+_NDR = re.compile(r"(\d+)\s*x\s+[^,;]*\b(ndr|hdr|edr)\b", re.I)
+_PER_ONE = re.compile(r"(\d+(?:\.\d+)?)\s*g(?:b|ig)[a-z/]*\s*[^,;]*\bper\s+(?:gpu|card|chip|accelerator|device)", re.I)
+_PER_NODE = re.compile(r"(\d+(?:\.\d+)?)\s*g(?:b|ig)[a-z/]*\s*(?:a node|per node|node)", re.I)
+_IN_NODE = re.compile(r"\((\d+)\s+in[- ]node\)", re.I)
+_RATES = {"ndr": 400.0, "hdr": 200.0, "edr": 100.0}
+_FABRICS: tuple[tuple[str, str], ...] = (
+    ("efa", "efa"),
+    ("roce", "roce"),
+    ("infiniband", "infiniband"),
+    ("quantum", "infiniband"),
+)
+_FABRICS += (("omni-path", "infiniband"), ("ndr", "infiniband"), ("hdr", "infiniband"), ("ethernet", "ethernet"))
+# Systems that a cell names by their scale-up domain.
+_SYSTEM_WORDS = (("a3 mega", "gcp-a3-mega"), ("a3-mega", "gcp-a3-mega"), ("gcp a3", "gcp-a3-high"), ("p4d", "aws-p4d"))
+
+FORMATS = ("nvfp4", "mxfp8", "mxfp4", "fp8", "int8", "bf16", "fp16", "tf32", "fp32", "fp4")
+
+
+def nic_gbit_per_accelerator(cell: str, per_node: float) -> float | None:
+    """Network rate that an interconnect cell states, in Gbit/s an accelerator and direction; None if it states none."""
+    words = _OTHER.sub(" ", cell)
+    per_card = re.search(r"per (card|gpu|chip|accelerator|device)", words, re.I)
+    found = [(float(m.group(1)), float(m.group(2))) for m in _MANY.finditer(words)]
+    found += [(float(m.group(1)), _RATES[m.group(2).lower()]) for m in _NDR.finditer(words)]
+    if found and not (per_card and _PER_ONE.search(words) and not _IN_NODE.search(words)):
+        count, rate = max(found, key=lambda pair: pair[0] * pair[1])
+        if per_card:
+            inside = _IN_NODE.search(words)
+            return (count - (float(inside.group(1)) if inside else 0.0)) * rate
+        # One or two plain Ethernet ports a box are its host network, not the accelerators'.
+        return None if count * rate < 400.0 and fabric_of(cell) == "ethernet" else count * rate / per_node
+    one = _PER_ONE.search(words)
+    if one:
+        return float(one.group(1))
+    total = _PER_NODE.search(words)
+    return float(total.group(1)) / per_node if total else None
+
+
+def fabric_of(cell: str) -> str | None:
+    """Kind of scale-out network that a cell names."""
+    words = cell.lower()
+    return next((fabric for word, fabric in _FABRICS if word in words), None)
+
+
+# Formats as other tools spell them; `fp8-mx` is the microscaled recipe.
+_SPELLED = (
+    ("bfloat16", "bf16"), ("float(8|16|32)", r"fp\1"), ("^(half|16-true)$", "fp16"), ("fp8-mx", "mxfp8"),
+    ("(?<!fp8-)e[45]m[23]", "fp8"),
+)  # fmt: skip
+
+
+def recipe_name(cell: str, part: Part) -> str:
+    """The format that a precision cell names; blank: the part's high-precision one."""
+    words = cell.lower().replace("_", "-")
+    for other, usual in _SPELLED:
+        words = re.sub(other, usual, words)
+    for name in FORMATS:
+        if name in words:
+            if name == "bf16" and not part.peak_dense_flop_per_s.get("bf16"):
+                return "fp16"
+            if name == "fp16" and "fp16" not in part.peak_dense_flop_per_s:
+                return "bf16"  # nobody states fp16: the part is made for bf16
+            return name
+    if words and not re.fullmatch(r"(16-)?mixed.*|amp.*", words):
+        raise CellError(f"precision {cell!r} names no known format")
+    return "bf16" if part.peak_dense_flop_per_s.get("bf16") else "fp16"
+
+
+# Parts as free text names them, where the whole text is no name of the catalog's.
+_PARTS = re.compile(
+    r"(?<![a-z0-9])(g[bh][23]00|[abh][12378]00[a-z]?|v100s?|a800|h800|h20|l40s?|l4|t4|p100"
+    r"|mi\d{3}[xa]?|gaudi[ -]?\d|trainium[ -]?\d|trn\d|"
+    r"(?:tpu[ -]?)v\d[ep]?|rtx[ -]?\d{4})(?![0-9])",
+    re.I,
+)
+_GIGABYTES = re.compile(r"(\d{2,3})\s*g[i]?b", re.I)
+
+
+def part_names(given: str) -> list[str]:
+    """Names to try for an accelerator that free text describes: itself, then the part it mentions with its memory."""
+    names = [given]
+    given = re.sub(r"^\s*\d+\s*x\s*", "", given, flags=re.I)  # 8xH100
+    given = re.sub(r"v(\d)[ -]?lite(pod)?", r"v\1e", given, flags=re.I)  # TPU v5 lite
+    found = _PARTS.search(given)
+    if found:
+        word = found.group(1).lower().replace("v100s", "v100")
+        memory = _GIGABYTES.search(given)
+        form = "pcie" if "pcie" in given.lower() else "sxm"
+        if memory:
+            names += [f"{word}-{form}-{memory.group(1)}gb", f"{word}-{memory.group(1)}gb"]
+        names += [f"{word}-{form}", word]
+    return names
+
+
+def find_part(catalog: Any, given: str) -> Part:
+    """The part that a cell names. Raises InputError naming the nearest where none does."""
+    failure: InputError | None = None
+    for name in part_names(given):
+        try:
+            part: Part = catalog.part(name)
+            return part
+        except InputError as error:
+            failure = failure or error
+    assert failure is not None
+    raise failure
+
+
+class Resolver:
+    """Machines of rows, each built once. `catalog` is what `load_catalog` returns."""
+
+    def __init__(self, catalog: Any, calibration: KernelCalibration) -> None:
+        self.catalog = catalog
+        self.calibration = calibration
+        self._machines: dict[tuple[Any, ...], tuple[Machine, Precision, Part, System]] = {}
+
+    def system(self, part: Part, cell: str, per_node: float | None) -> System:
+        """The system of a part that an interconnect cell describes: the usual one with the stated network."""
+        words = cell.lower()
+        named = next((system for word, system in _SYSTEM_WORDS if word in words), None)
+        system: System = self.catalog.default_system(part)
+        if named is not None:
+            known = {s.id: s for s in self.catalog.systems_of(part.id)}
+            system = known.get(named, system)
+        boxes = per_node or system.accelerators_per_node or 8.0
+        nic = nic_gbit_per_accelerator(cell, boxes)
+        changes: dict[str, Any] = {}
+        alone = system.domain_accelerators == system.accelerators_per_node
+        if per_node and alone and per_node < system.domain_accelerators:
+            changes["domain_accelerators"] = per_node
+        if nic is not None and nic >= 6.0:
+            changes["nic_uni_bytes_per_s"] = nic * 1e9 / 8.0
+        fabric = fabric_of(cell)
+        if fabric is not None and system.fabric != "ici-dcn":
+            changes["fabric"] = fabric
+        return msgspec.structs.replace(system, **changes) if changes else system
+
+    def part(self, given: str) -> Part:
+        """The part that a cell names. Raises InputError naming the nearest where none does."""
+        return find_part(self.catalog, given)
+
+    def recipe(self, cell: str, part: Part) -> Precision:
+        """The recipe that a precision cell names; int8 training is the fp8 recipe in the part's int8 units, mxfp4
+        training the nvfp4 one in its mxfp4 units."""
+        name = recipe_name(cell, part)
+        kin = {"int8": "fp8", "mxfp4": "nvfp4", "fp4": "nvfp4"}.get(name)
+        if kin is not None:
+            like: Precision = self.catalog.precision(kin)
+            return like if name == "fp4" else msgspec.structs.replace(like, id=name, gemm_format=name)
+        found: Precision = self.catalog.precision(name)
+        return found
+
+    def with_kin_peaks(self, part: Part) -> Part:
+        """The part with peaks that nobody states filled from the format ratios of its family's parts."""
+        peaks = dict(part.peak_dense_flop_per_s)
+        own = peaks.get("bf16")
+        for kin in self.catalog.parts():
+            theirs = kin.peak_dense_flop_per_s.get("bf16")
+            if kin.family != part.family or not own or not theirs:
+                continue
+            for name, peak in kin.peak_dense_flop_per_s.items():
+                if name not in peaks and peak:
+                    peaks[name] = own * peak / theirs
+        return msgspec.structs.replace(part, peak_dense_flop_per_s=peaks)
+
+    def machine(
+        self, part_name: str, precision_cell: str, interconnect: str, per_node: float | None
+    ) -> tuple[Machine, Precision, Part, System]:
+        """Machine, recipe, part and system of a row. Raises CellError where the catalog does not know them."""
+        key = (part_name, precision_cell, interconnect, per_node)
+        if key not in self._machines:
+            self._machines[key] = self._build(*key)
+        return self._machines[key]
+
+    def _build(
+        self, part_name: str, precision_cell: str, interconnect: str, per_node: float | None
+    ) -> tuple[Machine, Precision, Part, System]:
+        try:
+            part = self.part(part_name)
+            recipe = self.recipe(precision_cell, part)
+            part = self.with_kin_peaks(part)
+            system = self.system(part, interconnect, per_node)
+            return machine(part, system, recipe, self.calibration), recipe, part, system
+        except InputError as error:
+            raise CellError(str(error)) from error
+        except HwModelError as error:
+            raise CellError(str(error)) from error
