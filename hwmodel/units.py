@@ -177,8 +177,12 @@ def _rounded(value: float, digits: int) -> float:
 
 def _with_units(value: float, units: list[tuple[str, float]], digits: int) -> str:
     """The value in the largest of the units that leaves one or more before the point."""
-    suffix, factor = next((u for u in units if abs(_rounded(value / u[1], digits)) >= 1), units[-1])
-    return f"{_significant(_rounded(value / factor, digits), digits)}{suffix}"
+    place = next((i for i, u in enumerate(units) if abs(_rounded(value / u[1], digits)) >= 1), len(units) - 1)
+    shown = _rounded(value / units[place][1], digits)
+    if place > 0 and abs(shown) * units[place][1] >= units[place - 1][1]:  # 0.995 s in two digits is 1 s, not 1000 ms
+        place -= 1
+        shown = _rounded(shown * units[place + 1][1] / units[place][1], digits)
+    return f"{_significant(shown, digits)}{units[place][0]}"
 
 
 def format_count(value: float, digits: int = 3) -> str:

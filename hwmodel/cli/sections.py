@@ -10,10 +10,11 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Model, tokens and loss": (
         "model", "params", "tokens", "unique_tokens", "flops", "loss", "loss_like", "loss_factor", "law", "task",
+        "rank", "base", "optimizer", "gradient_dtype",
     ),
     "Demand and its limits": (
         "demand", "concurrency", "prompt", "output", "histogram", "ttft", "tpot", "percentile", "peak_to_mean",
-        "prefix_hit", "draft_tokens", "acceptance",
+        "prefix_hit", "draft_tokens", "acceptance", "max_loss", "min_quality",
     ),
     "Use after training": (
         "inference_tokens", "serve", "lifetime_budget", "prompt_output", "serving_precision", "samples", "moe",

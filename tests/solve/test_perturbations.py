@@ -144,7 +144,7 @@ def test_doubled_gemm_time_moves_a_layout_and_the_validation_board(
 ) -> None:
     from hwmodel.solve.question import setting as setting_module
     from hwmodel.solve.train import train
-    from hwmodel.validation.board.board import board as board_module
+    from hwmodel.validation.board import board as board_module
     from hwmodel.validation.board.files import validate_file
 
     rows = (ROOT / "catalogs" / "runs" / "training.csv").read_text(encoding="utf-8").splitlines()

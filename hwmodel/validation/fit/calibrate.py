@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from hwmodel.catalog.writing import write_whole
 from hwmodel.predict.uncertainty import training_familiarity
 from hwmodel.specs.intervals import IntervalConstants
-from hwmodel.validation.board.board import Trainer, folds_of, targets
+from hwmodel.validation.board import targets
+from hwmodel.validation.board.board import Trainer, folds_of
 from hwmodel.validation.board.predict_training import fitted_on, traits_of
 from hwmodel.validation.board.searched import calibrate_optimism
 from hwmodel.validation.board.training import predicted, sequence_s, stacks_of
