@@ -14,7 +14,7 @@ from hwmodel.physics.shape import shape_for_params
 from hwmodel.physics.training import step
 from hwmodel.predict.layouts import Cases, layout_space, policy
 from hwmodel.predict.search import BLOCK_ROWS, evaluate
-from hwmodel.solve.question.request import parse_request
+from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import resolve
 from hwmodel.specs import Workload
 

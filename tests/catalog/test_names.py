@@ -12,7 +12,7 @@ import hwmodel as hm
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.names import fold
 from hwmodel.errors import InputError
-from hwmodel.solve.question.request import parse_request
+from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import resolve
 from hwmodel.solve.serve.predict import predict
 from hwmodel.solve.serve.question import ServingQuestion

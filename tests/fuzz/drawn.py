@@ -17,7 +17,7 @@ from hwmodel.catalog.names import fold
 from hwmodel.errors import CatalogError, InfeasibleError, InputError
 from hwmodel.laws import additive
 from hwmodel.solve.plan.solver import plan
-from hwmodel.solve.question.request import parse_request
+from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.run.result import Band, value_of
 from hwmodel.solve.serve.predict import predict
 from hwmodel.solve.serve.question import ServingQuestion

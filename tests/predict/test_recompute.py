@@ -13,7 +13,7 @@ from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
 from hwmodel.predict.layouts import Cases, layout_space, policy
 from hwmodel.predict.recompute import MODULES, OFFLOADS, offload_mode, offload_word, recompute_mode, recompute_word
-from hwmodel.solve.question.request import parse_request
+from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import fleeted, resolve
 from hwmodel.solve.train import train
 from hwmodel.specs import Layout, MemoryTerms, StepTerms, Workload

@@ -7,7 +7,7 @@ import pytest
 from hwmodel.catalog import load_catalog
 from hwmodel.laws.batch import critical_batch_tokens, tokens_factor
 from hwmodel.solve.plan.solver import plan
-from hwmodel.solve.question.request import dividing_batch, parse_request
+from hwmodel.solve.question.parse import dividing_batch, parse_request
 from hwmodel.solve.run.result import value_of
 
 LAW = load_catalog().law("cbs_zhang_2024")

@@ -9,7 +9,7 @@ import pytest
 
 import hwmodel as hm
 from hwmodel.errors import InfeasibleError, InputError
-from hwmodel.solve.question.request import parse_request
+from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.run.result import value_of
 
 

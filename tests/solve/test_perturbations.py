@@ -15,7 +15,7 @@ from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.machine import machine
 from hwmodel.physics.training import step
-from hwmodel.solve.question.request import parse_request
+from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import resolve
 from hwmodel.solve.run.result import value_of
 from hwmodel.specs import Layout, Part, System, Workload

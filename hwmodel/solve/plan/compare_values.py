@@ -11,8 +11,8 @@ import msgspec
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.solve.plan.solver import plan
+from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.rates import Rates, check_rates, parse_rates, rates_for
-from hwmodel.solve.question.request import parse_request
 from hwmodel.solve.run.result import Answer, Plan, value_of
 
 COMPARABLE = ("params", "gpus", "system", "law", "tokens", "model", "seq_len", "flops", "time", "budget")

@@ -30,7 +30,7 @@ from hwmodel.solve.plan.objectives import finite, objective_answers
 from hwmodel.solve.plan.precisions import precision_rows
 from hwmodel.solve.plan.prepared import Prepared
 from hwmodel.solve.question.measured import Predicted, with_level
-from hwmodel.solve.question.request import parse_request
+from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve
 from hwmodel.solve.run.answers import check_limits, limits_used, plan_layout, unfleeted
 from hwmodel.solve.run.fleet import Fleet, fleet_for_budget, fleet_size

@@ -10,9 +10,9 @@ import numpy as np
 from hwmodel.validation.kernels import laws as laws
 from hwmodel.validation.kernels import priors as priors
 from hwmodel.validation.kernels import tables as tables
-from hwmodel.validation.kernels.fit import Task, present
 from hwmodel.validation.kernels.solver import Bounds, Fitted, columns_of, fit, score
 from hwmodel.validation.kernels.tables import Columns, take
+from hwmodel.validation.kernels.task import Task, present
 
 Report = dict[str, Any]
 FIVE: Bounds = {

@@ -5,79 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from hwmodel.validation.kernels import laws as laws
 from hwmodel.validation.kernels import priors as priors
 from hwmodel.validation.kernels import tables as tables
-from hwmodel.validation.kernels.solver import Bounds, Fitted, columns_of, fit, score
+from hwmodel.validation.kernels.solver import Bounds
 from hwmodel.validation.kernels.tables import Columns, take
+from hwmodel.validation.kernels.task import Report, Task, present
 
-FIT_ROWS, CHECK_ROWS = 4000, 8000  # per part, format and engine
-Report = dict[str, Any]
 Progress = Callable[[str], None]
-
-
-class Task:
-    """One law on one table: its rows split by shape, the fit by family and format, the errors held out."""
-
-    def __init__(self, name: str, rows: Columns, law: laws.Law, bounds: Bounds, keys: tuple[str, ...]) -> None:
-        self.name, self.law, self.bounds = name, law, bounds
-        checked = tables.held_out(rows, keys)
-        self.train, self.test = take(rows, ~checked), take(rows, checked)
-        self.fits: dict[tuple[str, str], Fitted] = {}
-
-    def some(self, rows: Columns, family: str, number_format: str, count: int) -> Columns:
-        """At most `count` rows a part of one family and format, always the same."""
-        mask = (rows["family"] == family) & (rows["format"] == number_format)
-        picked = take(rows, mask)
-        parts = np.unique(picked["part"])
-        return tables.concatenate(
-            [tables.sample(take(picked, picked["part"] == p), count, 7 + i) for i, p in enumerate(parts)]
-        )
-
-    def run(self, family: str, number_format: str, given: Fitted | None = None) -> Report:
-        """Fits one family and format; returns its errors on held-out shapes and on parts left out.
-
-        `given` constants (of another task) stay fixed; a part left out loses its own ones too.
-        """
-        train = self.some(self.train, family, number_format, FIT_ROWS)
-        test = self.some(self.test, family, number_format, CHECK_ROWS)
-        fitted = self._fit(train, given)
-        self.fits[family, number_format] = fitted
-        report: Report = {"shapes": score(test, self._predict(test, fitted, given), ("part", "engine"))}
-        names = np.unique(train["part"])
-        if len(names) > 1:
-            report["parts_left_out"] = {}
-            for name in names:
-                kin = without(given, str(name))
-                others = self._fit(take(train, train["part"] != name), kin)
-                one = take(test, test["part"] == name)
-                report["parts_left_out"] |= score(one, self._predict(one, others, kin))
-        return report
-
-    def _fit(self, rows: Columns, given: Fitted | None) -> Fitted:
-        per_part = priors.PER_PART_FP4 if (rows["format"] == "nvfp4").all() else priors.PER_PART
-        return fit(rows, self.law, self.bounds, columns_of(rows, given) if given else None, per_part)
-
-    def _predict(self, rows: Columns, fitted: Fitted, given: Fitted | None) -> Any:
-        return self.law(rows, (columns_of(rows, given) if given else {}) | columns_of(rows, fitted))
-
-
-def without(fitted: Fitted | None, part: str) -> Fitted | None:
-    """The constants as if `part` had not been measured."""
-    if fitted is None:
-        return None
-    return Fitted(shared=fitted.shared, parts={k: v for k, v in fitted.parts.items() if k != part}, rows=fitted.rows)
-
-
-def present(task: Task) -> list[tuple[str, str]]:
-    """The families and formats that the rows of a task cover, in a fixed order."""
-    joined = np.char.add(np.char.add(task.train["family"].astype(str), "|"), task.train["format"].astype(str))
-    family_format = (str(text).split("|") for text in np.unique(joined))
-    return [(family, number_format) for family, number_format in family_format]
 
 
 def gemm_task(directory: Path) -> Task:

@@ -14,9 +14,10 @@ from hwmodel.specs.kernels import AttentionConstants, GemmConstants, KernelCalib
 from hwmodel.validation.kernels import laws as laws
 from hwmodel.validation.kernels import tables as tables
 from hwmodel.validation.kernels.collectives import link_rows
-from hwmodel.validation.kernels.fit import Task, decode_task, gemm_task, mla_task, moe_task, prefill_task
+from hwmodel.validation.kernels.fit import decode_task, gemm_task, mla_task, moe_task, prefill_task
 from hwmodel.validation.kernels.solver import score
 from hwmodel.validation.kernels.tables import Columns, take
+from hwmodel.validation.kernels.task import Task
 
 TEXT = ("table", "part", "engine", "format", "op")
 NUMBERS: tuple[str, ...] = ("m", "n", "k", "b", "s", "h", "g", "d", "w", "kv_bytes", "rows", "pairs", "experts")

@@ -12,7 +12,7 @@ from hwmodel.validation.kernels.laws import over_catalog_peak
 from hwmodel.validation.kernels.solver import Fitted, kin_mean, rounded
 
 if TYPE_CHECKING:
-    from hwmodel.validation.kernels.fit import Task
+    from hwmodel.validation.kernels.task import Task
 
 Table = dict[str, dict[str, dict[str, float]]]  # family or part -> format -> constant -> value
 FIT_ONLY = ("resident_bytes", "permute_bytes")

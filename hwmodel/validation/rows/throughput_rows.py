@@ -26,7 +26,7 @@ DATASETS = {
     "llama2-70b": (294.0, 294.45), "mixtral-8x7b": (300.0, 144.84), "llama3.1-405b": (9428.0, 684.68),
     "deepseek-r1": (800.0, 3886.0),
 }  # fmt: skip
-# When a round of MLPerf Inference was published, in years (mlcommons.org).
+# When a round of MLPerf Inference was published, in years (mlcommons.org; months unconfirmed).
 ROUNDS = {"4.0": 2024.2, "4.1": 2024.65, "5.0": 2025.25, "5.1": 2025.7}
 UNDATED = 2024.5  # rows that name neither date nor round stand with the tables of their kind, of engines of 2024
 # Scenarios whose slowest requests must keep to limits on latency.

@@ -1,0 +1,364 @@
+"""Options as typed, or numbers, read into a request; contradictions are named."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwmodel import units
+from hwmodel.errors import InputError, unknown
+from hwmodel.predict.recompute import offload_mode, recompute_mode
+from hwmodel.solve.question.contradictions import check_contradictions
+from hwmodel.solve.question.rates import Rates, parse_rates
+from hwmodel.solve.question.request import (
+    DEFAULT_PROMPT_SHARE,
+    DEFAULT_SEQ_LEN,
+    LAYOUT_KEYS,
+    Request,
+)
+from hwmodel.solve.question.service import parse_service
+from hwmodel.specs import Stack
+
+
+def _again(given: dict[str, Any], fields: dict[str, Any]) -> None:
+    """What is computed again and what waits on the host, checked."""
+    for name, read in (("recompute", lambda word: recompute_mode(word, Stack())), ("offload", offload_mode)):
+        if name in given:
+            fields[name] = str(given.pop(name))
+            read(fields[name])
+
+
+MOST = {
+    units.parse_count: 1e20,
+    units.parse_flop: 1e36,
+    units.parse_usd: 1e18,
+    units.parse_duration_s: 1e12,
+}  # beyond them nothing that the physics computes is meant
+
+
+def _quantity(value: Any, read: Any, what: str) -> Any:
+    """Strings are parsed; numbers are checked to be positive and finite (a share: at most 1) and passed."""
+    if value is None:
+        return None
+    number = read(value, what) if isinstance(value, str) else _number(value, read, what)
+    if number > MOST.get(read, math.inf):
+        raise InputError(f"{what} must be at most {MOST[read]:g}, got {value!r}")
+    return number
+
+
+def _number(value: Any, read: Any, what: str) -> float:
+    """A positive finite number as it stands; at most 1 for a share."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        shown = str(value) if not isinstance(value, int) else "an integer beyond any quantity"
+        raise InputError(f"{what} must be a number or a text like '70B', got {shown[:60]!r}") from None
+    if isinstance(value, bool) or not 0 < number < math.inf:
+        raise InputError(f"{what} must be a number above zero, got {value!r}")
+    if read is units.parse_fraction and number > 1:
+        raise InputError(f"{what} must lie above 0 and at most 1, got {value!r}")
+    return number
+
+
+def _whole(value: Any, what: str) -> int:
+    """A whole number above zero."""
+    number = _quantity(value, units.parse_count, what)
+    if number != int(number):
+        raise InputError(f"{what} must be a whole number, got {value!r}")
+    return int(number)
+
+
+def _ways_of(value: Any, what: str) -> float:
+    """A parallel size or micro-batch: a small whole number."""
+    if not str(value).isdecimal() and not (isinstance(value, float) and value.is_integer()):
+        raise InputError(f"{what} must be a whole number like 8, got {value!r}")
+    return float(_whole(value, what))
+
+
+def _fleet(value: Any) -> tuple[int | None, str | None]:
+    """The number of accelerators, None where it is solved, and the name of the part."""
+    if value is None:
+        return None, None
+    text = str(value).strip()
+    if not text or text.startswith("-"):
+        raise InputError(f"--gpus {text!r} is no fleet; write it like 1024xA100, or H100 to solve the count")
+    if any(mark in text for mark in "x×*:+") and any(c.isdigit() for c in text.split(":")[-1] + text[:1]):
+        try:
+            return units.parse_fleet(text)
+        except InputError:
+            if text[:1].isdigit() or ":" in text or "+" in text:
+                raise
+    if text.strip("+-").replace(".", "").isdigit():
+        raise InputError(f"--gpus {text} names no accelerator; write it like 1024xA100")
+    return None, text  # a part without a count: the size of the fleet is solved
+
+
+def _loss_like(text: Any) -> tuple[float, float] | None:
+    """Parameters and tokens of `70B@1.4T`."""
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        if not isinstance(text, (tuple, list)) or len(text) != 2:
+            raise InputError(f"--loss-like takes parameters and tokens, like (70e9, 1.4e12), got {text!r}")
+        size, data = text
+        return (
+            _quantity(size, units.parse_count, "--loss-like parameters"),
+            _quantity(data, units.parse_count, "--loss-like tokens"),
+        )
+    size, at, data = text.partition("@")
+    if not at:
+        raise InputError(f"cannot read --loss-like {text!r}; write it like 70B@1.4T (parameters at tokens)")
+    return units.parse_count(size, "--loss-like parameters"), units.parse_count(data, "--loss-like tokens")
+
+
+def _prompt_share(text: Any) -> float:
+    """Share of the served tokens that are prompt, from `3:1` or from the share itself."""
+    if text is None:
+        return DEFAULT_PROMPT_SHARE
+    parts = str(text).split(":")
+    if len(parts) == 2 and all(part.strip().replace(".", "", 1).isdigit() for part in parts):
+        prompt, output = (float(part) for part in parts)
+        if prompt + output > 0:
+            return prompt / (prompt + output)
+    try:
+        return float(_quantity(text, units.parse_fraction, "--prompt-output"))
+    except InputError:
+        raise InputError(
+            f"cannot read --prompt-output {text!r}; write it like 3:1 (prompt tokens to output tokens) or 75%"
+        ) from None
+
+
+def _demand(given: dict[str, Any], fields: dict[str, Any]) -> None:
+    """--serve and --samples as tokens over the model's life: answers are drawn `samples` times from one prompt."""
+    text = given.pop("serve", None)
+    if text is not None:
+        if fields.get("inference_tokens") is not None:
+            raise InputError("--serve and --inference-tokens both say the demand: give one of them")
+        service = parse_service(str(text))
+        fields |= {"service": service, "inference_tokens": service.tokens, "prompt_share": service.prompt_share}
+    samples = _quantity(given.pop("samples", None), units.parse_count, "--samples")
+    if samples is None:
+        return
+    if fields.get("inference_tokens") is None:
+        raise InputError("--samples multiplies the answers of a demand: add --inference-tokens or --serve")
+    share = fields["prompt_share"]
+    grown = share + (1.0 - share) * samples
+    fields |= {
+        "samples": samples,
+        "inference_tokens": fields["inference_tokens"] * grown,
+        "prompt_share": share / grown,
+    }
+
+
+def _ways(given: dict[str, Any], fields: dict[str, Any]) -> None:
+    """--moe and --distill: other ways to the same loss than a dense model trained on its own."""
+    moe = given.pop("moe", None)
+    fields["distill"] = bool(given.pop("distill", False))
+    if moe is None or moe is False:
+        return
+    if fields.get("inference_tokens") is None:
+        raise InputError("--moe compares lifetimes: add the demand (--inference-tokens or --serve)")
+    fields["experts"] = experts_asked(moe)
+
+
+EXPERTS_TRIED = (2.0, 4.0, 8.0, 16.0, 32.0)  # those of the runs behind the law of experts
+
+
+def experts_asked(text: Any) -> tuple[float, ...]:
+    """Numbers of experts of --moe: `all`, or a list. Raises InputError beyond what the law was fitted on."""
+    if text is True or str(text).strip().lower() == "all":
+        return EXPERTS_TRIED
+    counts = []
+    for word in str(text).split(","):
+        if not word.strip().isdecimal() or not 2 <= int(word) <= EXPERTS_TRIED[-1]:
+            raise InputError(
+                f"--moe takes numbers of experts from 2 to {EXPERTS_TRIED[-1]:g}, like --moe 8,32, or nothing for all, "
+                f"not {word.strip()!r}: the law of experts was fitted on no others"
+            )
+        counts.append(float(word))
+    return tuple(dict.fromkeys(counts))
+
+
+def _layout(given: dict[str, Any]) -> dict[str, float]:
+    """The parallel sizes and modes that are given."""
+    layout: dict[str, float] = {}
+    for key in LAYOUT_KEYS:
+        value = given.pop(key, None)
+        if value is None:
+            continue
+        if key == "zero":
+            if str(value) not in ("0", "1", "2", "3"):
+                raise InputError(f"--zero must be 0, 1, 2 or 3, got {value!r}")
+            layout[key] = float(value)
+        else:
+            layout[key] = _ways_of(value, f"--{key.replace('_', '-')}")
+    return layout
+
+
+def _batch_seqs(given: dict[str, Any], seq_len: int, gpus: int | None) -> float | None:
+    """The global batch in sequences, where it is given in either unit."""
+    seqs = _quantity(given.pop("global_batch", None), units.parse_count, "--global-batch")
+    tokens = _quantity(given.pop("global_batch_tokens", None), units.parse_count, "--global-batch-tokens")
+    if seqs is not None and tokens is not None:
+        raise InputError("--global-batch (sequences) and --global-batch-tokens say the same thing: give one of them")
+    if tokens is not None:
+        seqs = tokens / seq_len
+        if seqs < 1:
+            raise InputError(f"--global-batch-tokens {tokens:g} is less than one sequence of --seq-len {seq_len}")
+        return dividing_batch(seqs, gpus)
+    if seqs is not None and seqs != round(seqs):
+        raise InputError(f"--global-batch must be a whole number of sequences, got {seqs:g}")
+    return None if seqs is None else float(round(seqs))
+
+
+DIVIDING_ERROR = 0.2  # share of a batch given in tokens, that it may be moved to divide well
+
+
+def dividing_batch(seqs: float, gpus: int | None) -> float:
+    """The whole batch near `seqs` that replicas divide best: a multiple of the fleet where that moves it by at most
+    a fifth, else of the largest grain that does (what divides the fleet, and powers of two)."""
+    grains = {2**i for i in range(int(seqs).bit_length())}
+    if gpus is not None:
+        grains |= {g for g in range(1, int(seqs) + 1) if gpus % g == 0}
+    near = [g for g in grains if abs(round(seqs / g) * g / seqs - 1.0) <= DIVIDING_ERROR]
+    grain = max(near, default=1, key=lambda g: (math.gcd(g, gpus) if gpus is not None else g, g))
+    return float(max(1, round(seqs / grain) * grain))
+
+
+_READERS = {
+    "time": ("time_s", units.parse_duration_s),
+    "budget": ("budget_usd", units.parse_usd),
+    "flops": ("flop", units.parse_flop),
+    "tokens": ("tokens", units.parse_count),
+    "unique_tokens": ("unique_tokens", units.parse_count),
+    "params": ("params", units.parse_count),
+    "inference_tokens": ("inference_tokens", units.parse_count),
+    "loss": ("loss", units.parse_positive),
+    "loss_factor": ("loss_factor", units.parse_positive),
+    "mfu": ("mfu", units.parse_fraction),
+    "lifetime_budget": ("lifetime_budget_usd", units.parse_usd),
+}
+_VERBATIM = ("system", "model", "precision", "serving_precision", "law", "objective", "price_kind", "region", "stack",
+             "reliability", "measured", "prices", "flop_convention", "optimizer", "gradient_dtype")  # fmt: skip
+
+
+def _rates(value: Any) -> Rates:
+    """Prices by part; a bare number is checked like every quantity."""
+    if isinstance(value, (int, float)):
+        _number(value, units.parse_usd, "--usd-per-hour")
+    return parse_rates(value)
+
+
+FIRST_YEAR, LAST_YEAR = 2016, 2100
+
+
+def _stance(given: dict[str, Any]) -> dict[str, Any]:
+    """--confidence and --year: how sure the figures stated are to be, and of when the software is."""
+    fields: dict[str, Any] = {}
+    share = _quantity(given.pop("confidence", None), units.parse_fraction, "--confidence")
+    if share is not None:
+        if share >= 1.0:
+            raise InputError(f"--confidence must lie between 0 and 1, like 80%, got {share:g}: nothing is certain")
+        fields["confidence"] = share
+    year = given.pop("year", None)
+    if year is not None:
+        fields["year"] = _number(year, None, "--year")
+        if not FIRST_YEAR <= fields["year"] <= LAST_YEAR:
+            raise InputError(f"--year is the year of the software, like 2024, got {year!r}")
+    return fields
+
+
+def _seed(value: Any) -> int:
+    if str(value).isdecimal() and int(str(value)) < 2**64:
+        return int(str(value))
+    raise InputError(f"--seed must be a whole number of zero or more, got {value!r}")
+
+
+def _asked(given: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Option and value, as they would be typed; repeatable options appear once a value."""
+    typed = []
+    for name, value in given.items():
+        option = "--catalog" if name == "catalogs" else "--" + name.replace("_", "-")
+        if name == "loss_like" and isinstance(value, (tuple, list)):
+            value = "@".join(f"{part:.10g}" if isinstance(part, (int, float)) else str(part) for part in value)
+        values = value if isinstance(value, (tuple, list)) else (value,)
+        typed += [(option, f"{v:.12g}" if isinstance(v, float) else str(v)) for v in values]
+    return tuple(typed)
+
+
+# What sizes a run; a fleet alone is answered for a month, and for other times beside it.
+SIZING = ("tokens", "params", "model", "shape", "flop", "time_s", "budget_usd", "loss", "loss_like",
+          "lifetime_budget_usd")  # fmt: skip
+OPEN_TIME_S = 30.0 * units.SECONDS_PER_DAY
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that are given, NumPy's numbers as plain ones. Raises InputError for an empty text."""
+    found = {}
+    for name, value in options.items():
+        plain = value.item() if isinstance(value, np.generic) else value
+        if plain is None or (isinstance(plain, (tuple, list)) and not plain):
+            continue
+        for one in plain if isinstance(plain, (tuple, list)) else (plain,):
+            if isinstance(one, str) and not one.strip():
+                raise InputError(f"--{name.replace('_', '-')} is empty: give a value or leave it out")
+        found[name] = plain
+    return found
+
+
+def parse_request(**given: Any) -> Request:
+    """A Request from the options of `plan` (strings as typed, or numbers). Raises InputError with the mend."""
+    given = _given(given)
+    fields: dict[str, Any] = {"asked": _asked({k: v for k, v in given.items() if k != "shape"})}
+    fields["gpus"], fields["accelerator"] = _fleet(given.pop("gpus", None))
+    fields["seq_len"] = _whole(given.pop("seq_len", DEFAULT_SEQ_LEN), "--seq-len")
+    fields["global_batch_seqs"] = _batch_seqs(given, fields["seq_len"], fields["gpus"])
+    for name, (field, read) in _READERS.items():
+        if name in given:
+            fields[field] = _quantity(given.pop(name), read, f"--{name.replace('_', '-')}")
+    for name in _VERBATIM:
+        if name in given:
+            fields[name] = str(given.pop(name))
+    fields["usd_per_hour"] = _rates(given.pop("usd_per_hour", None))
+    nic = given.pop("nic_gbit_s", None)
+    if nic is not None:
+        fields["nic_uni_bytes_per_s"] = _quantity(nic, units.parse_positive, "--nic-gbit-s") * 1e9 / 8
+    fields["loss_like"] = _loss_like(given.pop("loss_like", None))
+    fields["prompt_share"] = _prompt_share(given.pop("prompt_output", None))
+    _demand(given, fields)
+    _ways(given, fields)
+    fields["layout"] = _layout(given)
+    _again(given, fields)
+    fields["shape"] = given.pop("shape", None)
+    folders = given.pop("catalogs", ())
+    fields["catalogs"] = tuple(str(Path(path)) for path in ([folders] if isinstance(folders, (str, Path)) else folders))
+    fields["seed"] = _seed(given.pop("seed", 0))
+    fields |= _stance(given)
+    if given:
+        raise unknown(
+            "option",
+            next(iter(given)),
+            [
+                *_READERS,
+                *_VERBATIM,
+                *LAYOUT_KEYS,
+                "recompute",
+                "offload",
+                "gpus",
+                "usd_per_hour",
+                "seq_len",
+                "serve",
+                "samples",
+                "moe",
+                "distill",
+            ],
+            "plan",
+        )
+    if fields["gpus"] is not None and not any(fields.get(name) is not None for name in SIZING):
+        fields |= {"time_s": OPEN_TIME_S, "open_time": True}
+    request = Request(**fields)
+    check_contradictions(request)
+    return request
