@@ -210,20 +210,17 @@ def modes_of(shape: Shape, p: Policy) -> tuple[recompute.Mode, ...]:
 @lru_cache(maxsize=256)
 def _option_table(limits: _Limits, p: Policy) -> NDArray[np.float64]:
     modes = p.modes_of_mixtures if limits.experts > 0 else p.modes
-    experts, rest = (
-        p.choices("ep", _expert_ways(limits)),
-        list(
-            product(
-                p.choices("micro_batch", MICRO_BATCH), (float(i) for i in range(len(modes))), p.choices("zero", p.zero)
-            )
-        ),
+    experts = p.choices("ep", _expert_ways(limits))
+    every = product(
+        p.choices("micro_batch", MICRO_BATCH), (float(i) for i in range(len(modes))), p.choices("zero", p.zero)
     )
-    rows = [
-        (*split, ep, etp, *other)
-        for split in _splits(limits, p)
-        for ep, etp, other in product(experts, _expert_tensor(limits, split[0], p), rest)
-        if _shards(split[2], other[2], p)
-    ]
+    alone = list(every)  # of one stage
+    staged = [rest for rest in alone if _shards(2.0, rest[2], p)]  # the same of any number of stages beyond one
+    rows: list[Values] = []
+    for split in _splits(limits, p):
+        rests = alone if split[2] == 1 else staged
+        shared = product(experts, _expert_tensor(limits, split[0], p))
+        rows += [(*split, *ways, *rest) for ways, rest in product(shared, rests)]
     table = np.array(rows, dtype=float).reshape(-1, len(SEARCHED))
     table.setflags(write=False)
     return table
