@@ -51,11 +51,7 @@ def command(
         raise InputError(f"--kernels {kernels}: no such folder; name one with tables such as gemm.parquet")
     if out is not None and out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; name a folder")
-    alone = [name for name, asked in (("--quantised", quantised), ("--casts", casts), ("--serving", serving)) if asked]
-    if len(alone) > 1 or (alone and alone[0] != "--serving" and runs is not None):
-        raise InputError(f"{alone[0]} fits rows of its own: drop {alone[1] if len(alone) > 1 else '--runs'}")
-    if serving and runs is not None:
-        raise InputError("--serving fits the published serving and throughput runs: drop --runs")
+    _check_alone({"--quantised": quantised, "--casts": casts, "--serving": serving}, runs)
     kind, rows = own_rows(runs or runs_file())
     if kind not in ("training", "whole"):
         raise InputError(
@@ -95,6 +91,17 @@ def command(
 def _is_cluster(rows: list[dict[str, str]]) -> bool:
     """Whether rows are one user's own: of fewer sources than a corpus has."""
     return len({row.get("source") for row in rows}) < _CORPUS
+
+
+def _check_alone(fits: dict[str, bool], runs: Path | None) -> None:
+    """Raises InputError for two fits at once, or one of them with runs that it does not read."""
+    from hwmodel.errors import InputError
+
+    alone = [name for name, asked in fits.items() if asked]
+    if len(alone) > 1 or (alone and alone[0] != "--serving" and runs is not None):
+        raise InputError(f"{alone[0]} fits rows of its own: drop {alone[1] if len(alone) > 1 else '--runs'}")
+    if alone and runs is not None:
+        raise InputError("--serving fits the published serving and throughput runs: drop --runs")
 
 
 def _whole(rows: list[dict[str, str]], place: Path) -> None:
