@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -43,3 +44,12 @@ class SafeCsv:
         """Lines."""
         for cells in rows:
             self.writerow(cells)
+
+
+def csv_text(header: Iterable[Any], rows: Iterable[Iterable[Any]]) -> str:
+    """A header and rows as the text of a CSV file; an empty cell for None."""
+    stream = io.StringIO()
+    writer = SafeCsv(stream)
+    writer.writerow(header)
+    writer.writerows(rows)
+    return stream.getvalue()

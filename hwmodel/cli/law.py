@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwmodel.cli.group import Group
-from hwmodel.cli.law_text import answer_document, answer_rows, number_rows, shown
 from hwmodel.cli.options import CATALOG, TABLE, Command, number, pairs, with_options
 from hwmodel.cli.output import emit
+from hwmodel.report.law import answer_document, answer_rows, number_rows, shown
 
 if TYPE_CHECKING:
     from hwmodel.solve.law.answers import LawAnswer, LifeAnswer

@@ -111,7 +111,7 @@ def command(
         gpus = None if given["gpus"] is None else parse_count(given["gpus"], "--gpus")
         pools = _workers(given["pools"])
         answer = predict(question, load_catalog(given["catalogs"]), clients, pools, given["prefill_tp"], gpus)
-    from hwmodel.cli.serve_text import below, document, headline, plain_rows, table
+    from hwmodel.report.serve import below, document, headline, plain_rows, table
 
     lead = headline(question, answer)
     rows = plain_rows(answer) if form == "csv" else table(answer)

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.catalog import Catalog
-from hwmodel.catalog.safe_text import SafeCsv
+from hwmodel.catalog.safe_text import csv_text
 from hwmodel.catalog.tables import PRICE_COLUMNS, read_prices
 from hwmodel.errors import InputError
 from hwmodel.interop.price_names import PROVIDERS, US, part_of, tpu_of
@@ -183,13 +183,12 @@ def _quote(key: tuple[str, str, str], offers: Sequence[Offer], day: str, ledger:
 def quotes_csv(quotes: Sequence[PriceQuote]) -> str:
     """The quotes in the columns of `catalogs/prices/quotes.csv`."""
     names = [name for name in PRICE_COLUMNS if name != "currency"]
-    stream = io.StringIO()
-    rows = SafeCsv(stream)
-    rows.writerow(names)
-    for q in quotes:
-        cells = [getattr(q, name) for name in names]
-        rows.writerow(["" if cell is None else f"{cell:.10g}" if isinstance(cell, float) else cell for cell in cells])
-    return stream.getvalue()
+    return csv_text(names, ([_written(getattr(quote, name)) for name in names] for quote in quotes))
+
+
+def _written(cell: Any) -> Any:
+    """Ten digits of a float, anything else as it is."""
+    return f"{cell:.10g}" if isinstance(cell, float) else cell
 
 
 def chosen_parts(settings: Mapping[str, str], catalog: Catalog) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwmodel.report.catalog_pages import accelerator_rows, page, shown
-from hwmodel.report.catalog_tables import markdown_table
+from hwmodel.report.tables import record_table
 
 if TYPE_CHECKING:
     from hwmodel.catalog import Catalog
@@ -45,7 +45,7 @@ def nomenclature() -> str:
             found = CLASS.match(line)
             if found:
                 if rows:
-                    lines += ["", f"## {record}", "", markdown_table(rows).rstrip()]
+                    lines += ["", f"## {record}", "", record_table(rows)]
                 record, rows = found.group(1), []
             field = FIELD.match(line)
             if record and field and not line.strip().startswith(("return", '"')):
@@ -57,7 +57,7 @@ def nomenclature() -> str:
 def index(catalog: Catalog) -> str:
     """The list of parts, linked."""
     rows = [{**shown(row), "id": f"[{row['id']}]({row['id']}.md)"} for row in accelerator_rows(catalog)]
-    return f"{NOTE}# Accelerators\n\nDense peaks; memory and links decimal, one direction.\n\n{markdown_table(rows)}"
+    return f"{NOTE}# Accelerators\n\nDense peaks; memory and links decimal, one direction.\n\n{record_table(rows)}\n"
 
 
 def documents(catalog: Catalog) -> dict[str, str]:

@@ -327,7 +327,7 @@ def _cited(catalog: Catalog, facts: dict[str, Sourced]) -> list[str]:
 
 def page(catalog: Catalog, kind: str, record: Any, *, provenance: bool, version: bool = True) -> str:
     """One record as Markdown; with provenance also the losing figures of conflicts and the sources."""
-    from hwmodel.report.catalog_tables import markdown_table
+    from hwmodel.report.tables import record_table
 
     lines = _heading(catalog, kind if version else "docs", record)
     if kind == "accelerator":
@@ -337,7 +337,7 @@ def page(catalog: Catalog, kind: str, record: Any, *, provenance: bool, version:
     rows = field_rows(catalog, kind, record)
     if not provenance:
         rows = [{k: v for k, v in row.items() if k in ("field", "value", "standing")} for row in rows]
-    lines += ["", markdown_table(rows).rstrip()]
+    lines += ["", record_table(rows)]
     facts = catalog.provenance(kind, record.id) if kind in ("accelerator", "system", "model") else {}
     if provenance:
         lines += _lost(facts)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
-from hwmodel.catalog.safe_text import SafeCsv
+from hwmodel.catalog.safe_text import csv_text
 from hwmodel.report import words
 from hwmodel.report.formats import (
     KIND_WORDS,
@@ -94,14 +93,12 @@ def compare_text(plan: Plan) -> str:
 
 def compare_csv(plan: Plan) -> str:
     """A row a format; bands as three columns."""
-    out = io.StringIO()
-    writer = SafeCsv(out)
     ends = [f"{name}_{end}" for name in BANDS for end in ("value", "low", "high")]
-    writer.writerow(["precision", "status", *NUMBERS, *ends, "probability_wins", "verdict", "verdict_free", "reason"])
+    rows = []
     for row in plan.precisions:
         if row["status"] != "ok":
             blanks = [""] * (len(NUMBERS) + len(ends) + 3)
-            writer.writerow([row["precision"], row["status"], *blanks, row["reason"]])
+            rows.append([row["precision"], row["status"], *blanks, row["reason"]])
             continue
         cells = [words.number(row[name]) for name in NUMBERS]
         for name in BANDS:
@@ -109,5 +106,6 @@ def compare_csv(plan: Plan) -> str:
             cells += [None, None, None] if band is None else [band.value, band.low, band.high]
         cells.append(row["probability_wins"])
         shown = ["" if cell is None else repr(cell) for cell in cells]
-        writer.writerow([row["precision"], "ok", *shown, row["verdict"], row["verdict_free"], row["verdict_reason"]])
-    return out.getvalue()
+        rows.append([row["precision"], "ok", *shown, row["verdict"], row["verdict_free"], row["verdict_reason"]])
+    header = ["precision", "status", *NUMBERS, *ends, "probability_wins", "verdict", "verdict_free", "reason"]
+    return csv_text(header, rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hwmodel.report import words
-from hwmodel.report.words import table
+from hwmodel.report.tables import table
 from hwmodel.solve.run.result import Band, Plan
 
 VERDICTS = {

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 from typing import Any
 
-from hwmodel.catalog.safe_text import SafeCsv
+from hwmodel.catalog.safe_text import csv_text
 from hwmodel.report import words
 from hwmodel.report.formats import fixed_table, precision_table, serving_table
-from hwmodel.report.words import DASH, TERM_WORDS, interval, table
+from hwmodel.report.tables import table
+from hwmodel.report.words import DASH, TERM_WORDS, interval
 from hwmodel.solve.run.result import Answer, Band, Plan
 
 ANSWER_ROWS: list[tuple[str, str, Any]] = [
@@ -443,13 +443,11 @@ def life_lines(plan: Plan) -> list[str]:
 
 def plan_csv(plan: Plan) -> str:
     """One row a quantity: name, value, low, high, in base units."""
-    out = io.StringIO()
-    writer = SafeCsv(out)
-    writer.writerow(["quantity", "value", "low", "high"])
+    rows: list[list[str]] = []
     for name in plan.answer.__struct_fields__:
         value = getattr(plan.answer, name)
         if isinstance(value, Band):
-            writer.writerow([name, repr(value.value), repr(value.low), repr(value.high)])
+            rows.append([name, repr(value.value), repr(value.low), repr(value.high)])
         else:
-            writer.writerow([name, "" if value is None else repr(value), "", ""])
-    return out.getvalue()
+            rows.append([name, "" if value is None else repr(value), "", ""])
+    return csv_text(["quantity", "value", "low", "high"], rows)

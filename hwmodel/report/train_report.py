@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 from hwmodel import __version__
-from hwmodel.catalog.safe_text import SafeCsv, markdown_safe
+from hwmodel.catalog.safe_text import csv_text, markdown_safe
+from hwmodel.report.tables import table
 from hwmodel.report.words import duration
 from hwmodel.solve.train import GIB, TrainResult
 from hwmodel.specs import MemoryTerms
@@ -71,14 +71,8 @@ def train_markdown(result: TrainResult) -> str:
         f"System {d['resolved']['system']}, stack {d['resolved']['stack']}, kernel constants: "
         f"{d['resolved']['constants_from']}.",
         "",
-        "| where the step goes | ms | % |",
-        "|---|--:|--:|",
+        _step_table(d),
     ]
-    total = sum(d["step"].values())
-    for item in d["binds"]:
-        seconds = d["step"][item["term"]]
-        lines.append(f"| {TERM_NAMES[item['term']]} | {_ms(seconds)} | {100 * seconds / total:.1f} |")
-    lines.append(f"| **step** | **{_ms(total)}** | 100 |")
     lines += ["", f"What binds: {TERM_NAMES[d['binds'][0]['term']]}."]
     lines += _memory_table(result) + _near_table(d)
     notes = [line for line in d["warnings"] if not line.startswith("does not fit")]
@@ -92,38 +86,47 @@ def train_markdown(result: TrainResult) -> str:
     return markdown_safe("\n".join(lines) + "\n")
 
 
+def _step_table(d: dict[str, Any]) -> str:
+    """Terms of the step, what binds first."""
+    total = sum(d["step"].values())
+    rows = [
+        [TERM_NAMES[item["term"]], _ms(d["step"][item["term"]]), f"{100 * d['step'][item['term']] / total:.1f}"]
+        for item in d["binds"]
+    ]
+    return table(["where the step goes", "ms", "%"], [*rows, ["**step**", f"**{_ms(total)}**", "100"]])
+
+
 def _memory_table(result: TrainResult) -> list[str]:
     """Terms of memory by stage of the pipeline."""
     stages = list(result.memory) if float(result.layout.pp) > 1 else ["first"]
     names = {"first": "first stage", "middle": "middle stage", "last": "last stage"}
     heads = [names[s] if len(stages) > 1 else "accelerator" for s in stages]
-    lines = ["", "| memory, GiB | " + " | ".join(heads) + " |", "|---|" + "--:|" * len(stages)]
-    for field in MemoryTerms.__struct_fields__:
-        cells = " | ".join(f"{float(getattr(result.memory[s], field)) / GIB:.2f}" for s in stages)
-        lines.append(f"| {field.removesuffix('_bytes')} | {cells} |")
-    cells = " | ".join(f"**{float(result.memory[s].total_bytes) / GIB:.1f}**" for s in stages)
-    lines.append(f"| **peak** | {cells} |")
-    return lines
+    rows = [
+        [field.removesuffix("_bytes"), *(f"{float(getattr(result.memory[s], field)) / GIB:.2f}" for s in stages)]
+        for field in MemoryTerms.__struct_fields__
+    ]
+    rows.append(["**peak**", *(f"**{float(result.memory[s].total_bytes) / GIB:.1f}**" for s in stages)])
+    return ["", table(["memory, GiB", *heads], rows)]
 
 
 def _near_table(d: dict[str, Any]) -> list[str]:
     """The best layouts of the same fleet and batch."""
     if not d["near"]:
         return []
-    lines = ["", "| best layouts of this fleet and batch | tokens/s an accelerator | peak GiB |", "|---|--:|--:|"]
-    for near in d["near"]:
-        rate = near["tokens_per_s"] / d["accelerators"]
-        lines.append(f"| {_layout_line(near['layout'])} | {rate:,.0f} | {near['peak_memory_bytes'] / GIB:.1f} |")
-    return lines
+    rows = [
+        [
+            _layout_line(near["layout"]),
+            f"{near['tokens_per_s'] / d['accelerators']:,.0f}",
+            f"{near['peak_memory_bytes'] / GIB:.1f}",
+        ]
+        for near in d["near"]
+    ]
+    return ["", table(["best layouts of this fleet and batch", "tokens/s an accelerator", "peak GiB"], rows)]
 
 
 def train_csv(result: TrainResult) -> str:
     """Term, seconds and share, one a line."""
-    stream = io.StringIO()
-    writer = SafeCsv(stream)
-    writer.writerow(["term", "seconds", "share"])
     d = result.to_dict()
     total = sum(d["step"].values())
-    for name, seconds in d["step"].items():
-        writer.writerow([name, repr(seconds), repr(seconds / total)])
-    return stream.getvalue()
+    rows = ([name, repr(seconds), repr(seconds / total)] for name, seconds in d["step"].items())
+    return csv_text(["term", "seconds", "share"], rows)

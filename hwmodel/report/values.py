@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
-
-from hwmodel.catalog.safe_text import SafeCsv, markdown_safe
+from hwmodel.catalog.safe_text import csv_text, markdown_safe
 from hwmodel.report import words
-from hwmodel.report.words import table
+from hwmodel.report.tables import table
 from hwmodel.solve.plan.compare_values import Comparison
 
 HEADER = [
@@ -49,19 +47,16 @@ def values_markdown(found: Comparison) -> str:
 
 def values_csv(found: Comparison) -> str:
     """A row a value, plain numbers in base units; an empty cell where there is none."""
-    out = io.StringIO()
-    writer = SafeCsv(out)
     differences = ("loss_gain_nats", "flop_per_nat", "usd_per_nat")
-    writer.writerow(["option", "value", *CSV_ANSWER, *differences])
+    rows = []
     for row, value in zip(found.rows, found.values, strict=True):
         answers = [words.number(getattr(row["answer"], name)) for name in CSV_ANSWER]
         cells = answers + [row[name] for name in differences]
-        writer.writerow([found.option, value, *("" if cell is None else repr(cell) for cell in cells)])
-    return out.getvalue()
+        rows.append([found.option, value, *("" if cell is None else repr(cell) for cell in cells)])
+    return csv_text(["option", "value", *CSV_ANSWER, *differences], rows)
 
 
 def values_text(found: Comparison) -> str:
     """Aligned columns for a terminal."""
-    cells = values_table(found)
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in cells) + "\n"
+    header, *rows = values_table(found)
+    return table(header, rows, "text") + "\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hwmodel.report.prices import dollars
+from hwmodel.report.tables import table
 from hwmodel.units import format_duration, format_usd
 
 NAMES = {
@@ -22,8 +23,7 @@ def ways_table(rows: list[dict[str, Any]]) -> str:
     """A Markdown table of the ways; empty where there is one alone."""
     if len(rows) < 2:
         return ""
-    lines = [HEAD, ("---",) * len(HEAD), *(_cells(row) for row in rows)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return table(HEAD, [_cells(row) for row in rows])
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

@@ -159,13 +159,6 @@ FILTERS = {
 }
 
 
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
 def render(template: str, **context: Any) -> str:
     """A template of this package filled in."""
     import jinja2

@@ -10,7 +10,7 @@ import pytest
 
 import hwmodel as hm
 from hwmodel.report import compare_markdown, plan_markdown
-from hwmodel.report.words import table
+from hwmodel.report.tables import table
 
 REPORTS = Path(__file__).resolve().parents[2] / "reports"
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from typing import Any
 
 import msgspec
 
-from hwmodel.catalog.safe_text import csv_cell, markdown_safe
+from hwmodel.catalog.safe_text import csv_text, markdown_safe
+from hwmodel.report.tables import table
 from hwmodel.validation.board.board import Board
 from hwmodel.validation.board.records import RowPrediction
 
 ROW_FIELDS = ("id", "source", "group", "metric", "measured", "predicted", "low", "high", "status", "reason", "scored")
-FIGURES = ("median_ape", "mape", "p90_ape", "median_signed", "coverage_80", "baseline_median_ape")
+# figure of a source -> its column
+FIGURES = {
+    "median_ape": "median",
+    "mape": "mean",
+    "p90_ape": "p90",
+    "median_signed": "signed",
+    "coverage_80": "in 80 % interval",
+    "baseline_median_ape": "constant",
+}
 
 
 def _clean(value: Any) -> Any:
@@ -49,12 +56,7 @@ def as_json(board: Board) -> str:
 
 def as_csv(board: Board) -> str:
     """One line a row and measured quantity."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, ROW_FIELDS, lineterminator="\n")
-    writer.writeheader()
-    for row in board.rows:
-        writer.writerow({k: "" if v is None else csv_cell(v) for k, v in _clean(_row(row)).items()})
-    return stream.getvalue()
+    return csv_text(ROW_FIELDS, (_clean(_row(row)).values() for row in board.rows))
 
 
 def _percent(value: float | None) -> str:
@@ -66,12 +68,12 @@ def as_markdown(board: Board, worst: int = 10) -> str:
     title = f"# Validation of {board.kind} rows" + (f", {board.held_out} left out" if board.held_out else "")
     lines = [title, "", "Errors in percent; signed = predicted over measured less one. The constant is one utilisation"]
     lines[-1] += " for each accelerator and format, fitted on the rows that the model was fitted on."
-    lines += ["", "| source | metric | n | refused | median | mean | p90 | signed | in 80 % interval | constant |"]
-    lines += ["|---|---|--:|--:|--:|--:|--:|--:|--:|--:|"]
-    for source, metrics in board.by_source.items():
-        for metric, s in metrics.items():
-            figures = " | ".join(_percent(getattr(s, name)) for name in FIGURES)
-            lines.append(f"| {source} | {metric} | {s.n} | {s.refused} | {figures} |")
+    rows = [
+        [source, metric, str(s.n), str(s.refused), *(_percent(getattr(s, name)) for name in FIGURES)]
+        for source, metrics in board.by_source.items()
+        for metric, s in metrics.items()
+    ]
+    lines += ["", table(["source", "metric", "n", "refused", *FIGURES.values()], rows)]
     every = board.overall
     lines += ["", f"**Mean of source medians {_percent(every['mean_of_source_medians'])} %** (constant "]
     lines[-1] += f"{_percent(every['baseline_mean_of_source_medians'])} %), 80 % interval covers "
@@ -83,16 +85,14 @@ def as_markdown(board: Board, worst: int = 10) -> str:
 def _worst(board: Board, count: int) -> list[str]:
     rows = [row for row in board.rows if row.scored and row.headline and row.predicted is not None]
     rows.sort(key=lambda row: -abs(math.log(row.predicted / row.measured)) if row.predicted else 0.0)
-    lines = ["", "## Furthest off", "", "| id | source | model | part | metric | measured | predicted | off |"]
-    lines += ["|---|---|---|---|---|--:|--:|--:|"]
+    cells = []
     for row in rows[:count]:
         assert row.predicted is not None
         off = 100.0 * (row.predicted / row.measured - 1.0)
-        lines.append(
-            f"| {row.id} | {row.source} | {row.model} | {row.part} | {row.metric} | {row.measured:.4g} |"
-            f" {row.predicted:.4g} | {off:+.0f} % |"
-        )
-    return lines
+        what = [row.id, row.source, row.model, row.part, row.metric]
+        cells.append([*what, f"{row.measured:.4g}", f"{row.predicted:.4g}", f"{off:+.0f} %"])
+    header = ["id", "source", "model", "part", "metric", "measured", "predicted", "off"]
+    return ["", "## Furthest off", "", table(header, cells)]
 
 
 def _refused(board: Board) -> list[str]:

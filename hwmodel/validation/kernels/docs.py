@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
+from hwmodel.report.tables import table
 
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 TITLES = {
@@ -24,11 +25,6 @@ def _pair(entry: dict[str, float] | None) -> str:
     return f"{entry['median_ape']:.1f} / {entry['p90_ape']:.0f}" if entry else ""
 
 
-def _table(head: list[str], body: list[list[str]]) -> str:
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in body)])
-
-
 def _task(report: dict[str, Any]) -> str:
     body = []
     for key, entry in sorted(report.items()):
@@ -38,7 +34,7 @@ def _task(report: dict[str, Any]) -> str:
             part, engine = label.split()
             away = left.get(part)
             body.append([part, number_format, engine, str(found["n"]), _pair(found), _pair(away)])
-    return _table(["part", "format", "engine", "rows", "shapes held out", "part left out (all engines)"], body)
+    return table(["part", "format", "engine", "rows", "shapes held out", "part left out (all engines)"], body)
 
 
 def _large(report: dict[str, Any]) -> str:
@@ -46,12 +42,12 @@ def _large(report: dict[str, Any]) -> str:
     for key, entry in sorted(report.items()):
         for part, found in sorted(entry["shipped"].items()):
             body.append([part, key.split()[1], _pair(found), _pair(entry["five_constants"].get(part))])
-    return _table(["part", "format", "shipped law", "five constants, fitted on these rows alone"], body)
+    return table(["part", "format", "shipped law", "five constants, fitted on these rows alone"], body)
 
 
 def _flat(report: dict[str, Any]) -> str:
     body = [[label, _pair(found)] for entry in report.values() for label, found in sorted(entry.items())]
-    return _table(["part and kernel", "error"], body)
+    return table(["part and kernel", "error"], body)
 
 
 def _collectives(report: dict[str, Any]) -> str:
@@ -61,7 +57,7 @@ def _collectives(report: dict[str, Any]) -> str:
         for kind, group in zip(("sizes held out", "part left out"), groups, strict=False):
             note = kind if "sizes" in entry else "in sample"
             body += [[key, label, note, str(found["n"]), _pair(found)] for label, found in sorted(group.items())]
-    return _table(["fit", "part and collective", "rows scored", "rows", "error"], body)
+    return table(["fit", "part and collective", "rows scored", "rows", "error"], body)
 
 
 def tables() -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration, read_calibration
+from hwmodel.catalog.safe_text import SafeCsv
 from hwmodel.physics import collectives, kernels, machine
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, KernelCalibration
 from hwmodel.validation.kernels import laws as laws
@@ -35,7 +36,7 @@ def write_sample(directory: Path, path: Path) -> int:
     chosen += [("nccl", tables.sample(take(links, links["part"] == n), ROWS["nccl"], 3)) for n in names]
     count = 0
     with path.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle)
+        writer = SafeCsv(handle)
         writer.writerow(TEXT + NUMBERS)
         for name, rows in chosen:
             for i in range(len(rows["t"])):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hwmodel.report.tables import record_table
 from hwmodel.units import format_duration
 
 COLUMNS = (
@@ -77,7 +78,7 @@ def below(answer: dict[str, Any], form: str) -> str | None:
     """Where the time of a predicted decode step goes, and what the figures rest on (in Markdown)."""
     if form not in ("md", "text"):
         return None
-    parts = [_step_table(answer, form).rstrip()] if "step" in answer else []
+    parts = [_step_table(answer, form)] if "step" in answer else []
     if form == "md":
         parts.append("\n".join(["What the figures rest on:", "", *(_source_line(s) for s in answer["sources"])]))
     return "\n\n".join(parts) or None
@@ -89,8 +90,6 @@ def _source_line(source: dict[str, str]) -> str:
 
 
 def _step_table(answer: dict[str, Any], form: str) -> str:
-    from hwmodel.cli.tables import columns, markdown
-
     total = sum(answer["step"].values())
     rows = [
         {
@@ -102,7 +101,7 @@ def _step_table(answer: dict[str, Any], form: str) -> str:
         if value > 1e-3 * total
     ]
     rows.append({"where a decode step goes": "step", "time": format_duration(total), "share": "100 %"})
-    return markdown(rows) if form == "md" else columns(rows)
+    return record_table(rows, "md" if form == "md" else "text")
 
 
 def plain_rows(answer: dict[str, Any]) -> list[dict[str, Any]]:

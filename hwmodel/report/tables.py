@@ -1,0 +1,77 @@
+"""Every table of the product: a header and rows as Markdown, aligned text or HTML, drawn by tabulate.
+
+Cells are words already; what a number reads like belongs to `report.words` or to the caller.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from tabulate import TableFormat
+
+Form = Literal["md", "text", "html"]
+Records = Sequence[Mapping[str, Any]]
+
+_FIGURE = re.compile(r"[*+$~-]*\d")  # how a cell with a figure begins
+_BLANK = ("", "-")
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], form: Form = "md") -> str:
+    """The table, without a line break at its end; columns of figures stand to the right."""
+    from tabulate import tabulate
+
+    right = _figures(header, rows)
+    if form == "md":
+        safe = [[_one_line(cell) for cell in row] for row in rows]
+        # Without alignment tabulate pads no cell: Markdown needs no columns of equal width.
+        heads = list(map(_one_line, header))
+        return tabulate(safe, heads, _markdown(right), disable_numparse=True, stralign=None)
+    sides = ["right" if is_figure else "left" for is_figure in right]
+    style = "plain" if form == "text" else "html"
+    return tabulate(rows, header, style, disable_numparse=True, colalign=sides if rows else None)
+
+
+def record_table(rows: Records, form: Form = "md") -> str:
+    """The same from mappings; the keys of the first are the header."""
+    header, body = record_cells(rows)
+    return table(header, body, form) if header else ""
+
+
+def record_cells(rows: Records) -> tuple[list[str], list[list[str]]]:
+    """The names of the columns, and the cells: ten digits of a float, nothing for none."""
+    names = list(rows[0]) if rows else []
+    return names, [[_cell(row.get(name)) for name in names] for row in rows]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def _one_line(cell: str) -> str:
+    """A cell that ends neither its column nor its row."""
+    return cell.replace("|", "\\|").replace("\n", " ")
+
+
+def _figures(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[bool]:
+    """Which columns hold figures alone."""
+    columns = [[row[i] for row in rows if row[i] not in _BLANK] for i in range(len(header))]
+    return [bool(cells) and all(map(_FIGURE.match, cells)) for cells in columns]
+
+
+def _markdown(right: Sequence[bool]) -> TableFormat:
+    """A pipe table whose rule states the sides."""
+    from tabulate import DataRow, TableFormat
+
+    row = DataRow("| ", " | ", " |")
+    rule = partial(_rule, right)
+    return TableFormat(None, rule, None, None, row, row, padding=0, with_header_hide=None)
+
+
+def _rule(right: Sequence[bool], _widths: Sequence[int], _sides: Sequence[str]) -> str:
+    return "|" + "".join("--:|" if is_figure else "---|" for is_figure in right)

@@ -1,0 +1,102 @@
+"""The one table helper, and the one CSV writer."""
+
+import csv
+import io
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwmodel.catalog.safe_text import csv_text
+from hwmodel.report.tables import record_table, table
+
+ROOT = Path(__file__).resolve().parents[2]
+CELLS = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), max_size=8)
+
+
+def test_figures_stand_to_the_right_in_every_form() -> None:
+    header, rows = ["what", "days", "note"], [["a", "1.5", "x"], ["bb", "-", ""], ["c", "$20", "y"]]
+    assert table(header, rows).splitlines() == [
+        "| what | days | note |",
+        "|---|--:|---|",
+        "| a | 1.5 | x |",
+        "| bb | - |  |",
+        "| c | $20 | y |",
+    ]
+    assert table(header, rows, "text").splitlines() == [
+        "what      days  note",
+        "a          1.5  x",
+        "bb           -",
+        "c          $20  y",
+    ]
+
+
+def test_columns_of_words_or_of_nothing_stay_left() -> None:
+    assert table(["a", "b"], [["12 days", "-"], ["none", ""]]).splitlines()[1] == "|---|---|"
+
+
+def test_a_cell_ends_neither_its_column_nor_its_row() -> None:
+    assert table(["a|b"], [["x|y\nz"]]).splitlines() == ["| a\\|b |", "|---|", "| x\\|y z |"]
+
+
+def test_html_shows_markup_of_a_cell_as_text() -> None:
+    drawn = table(["<i>"], [["<script>&"]], "html")
+    assert "<script>" not in drawn
+    assert "&lt;script&gt;&amp;" in drawn
+
+
+@pytest.mark.parametrize("form", ["md", "text", "html"])
+def test_a_table_without_rows_shows_its_header(form: str) -> None:
+    assert "alone" in table(["alone"], [], form)
+
+
+def test_records_show_ten_digits_and_nothing_for_none() -> None:
+    drawn = record_table([{"a": 1 / 3, "b": None}, {"a": 2.0}])
+    assert drawn.splitlines()[2:] == ["| 0.3333333333 |  |", "| 2 |  |"]
+    assert record_table([]) == ""
+
+
+class _Cells(HTMLParser):
+    """Texts of the body's cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag == "td":
+            self.cells.append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.cells:
+            self.cells[-1] += data.rstrip("\n")
+
+
+@given(st.lists(st.lists(CELLS, min_size=3, max_size=3), min_size=1, max_size=4))
+def test_every_cell_is_read_back(rows: list[list[str]]) -> None:
+    parser = _Cells()
+    parser.feed(table(["a", "b", "c"], rows, "html"))
+    assert [cell.strip() for cell in parser.cells] == [cell for row in rows for cell in row]
+    lines = table(["a", "b", "c"], rows).splitlines()[2:]
+    assert [line[2:-2].replace("\\|", "\0").split(" | ") for line in lines] == [
+        [cell.replace("|", "\0") for cell in row] for row in rows
+    ]
+
+
+def test_csv_is_read_back_and_runs_nothing() -> None:
+    text = csv_text(["a", "b"], [["x,y", None], ["=1+1", 2.5]])
+    assert list(csv.reader(io.StringIO(text))) == [["a", "b"], ["x,y", ""], ["'=1+1", "2.5"]]
+
+
+def test_no_other_file_draws_tables_or_writes_csv() -> None:
+    own = {"hwmodel/report/tables.py", "hwmodel/catalog/safe_text.py"}
+    for path in sorted((ROOT / "hwmodel").rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        name = path.relative_to(ROOT).as_posix()
+        if name in own or name == "hwmodel/validation/board/accuracy_page.py":
+            continue
+        assert '"|---' not in text, name
+        assert "csv.writer" not in text, name
+        assert "DictWriter" not in text, name
