@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hwmodel.cli.group import Group
-from hwmodel.cli.options import CATALOG, OUT, TABLE, with_options
+from hwmodel.cli.options import CATALOG, OUT, TABLE, pairs, with_options
 from hwmodel.cli.output import emit, note
 
 _table = with_options([*TABLE, CATALOG])
@@ -21,15 +21,19 @@ def command() -> None:
 
 @command.command("list")
 @click.argument("kind", default="accelerators")
+@click.option("--columns", metavar="A,B", help="Only these columns, in this order.")
+@click.option("--where", "filters", multiple=True, metavar="COLUMN=WORD", help="Only rows whose cell holds WORD.")
 @_table
-def list_records(kind: str, fmt: str, out: Path | None, catalogs: tuple[Path, ...]) -> None:
+def list_records(
+    kind: str, columns: str | None, filters: tuple[str, ...], fmt: str, out: Path | None, catalogs: tuple[Path, ...]
+) -> None:
     """Records of a KIND: accelerators, systems, models, prices, precisions, serving, laws, regions, stacks, sources."""
     from hwmodel.catalog import load_catalog
     from hwmodel.cli.tables import render
-    from hwmodel.report.catalog_pages import rows_of, shown
+    from hwmodel.report.catalog_pages import chosen_rows, rows_of, shown
 
     catalog = load_catalog(catalogs)
-    rows = rows_of(catalog, kind)
+    rows = chosen_rows(rows_of(catalog, kind), columns, pairs(filters, "--where", "family=hopper"))
     cells = rows if fmt == "json" else [shown(row) for row in rows]
     emit(render(cells, {"kind": kind, "catalog_version": catalog.version, "rows": rows}, fmt), out)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,14 @@ import click
 from hwmodel.catalog.writing import is_special
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import QUESTION, RESULT, with_options
-from hwmodel.cli.output import emit, json_text, note
+from hwmodel.cli.output import emit, json_text, note, terminal_columns
 from hwmodel.cli.sections import Sectioned
 
 
 @click.command("compare", cls=Sectioned)
 @with_options([*QUESTION, *RESULT])
 @click.option("--precision", help="Recipes to compare, separated by commas (default bf16,fp8).")
-def command(form: str, out: Path | None, quiet: bool, precision: str | None, **given: Any) -> None:
+def command(fmt: str, out: Path | None, quiet: bool, precision: str | None, **given: Any) -> None:
     """One run in several formats, and which wins; or several values of one option side by side.
 
     \b
@@ -31,20 +32,25 @@ def command(form: str, out: Path | None, quiet: bool, precision: str | None, **g
     option = listed_option(given)
     if option is not None:
         table = compare_values(option, **given, **({"precision": precision} if precision else {}))
-        writers = {"csv": report.values_csv, "text": report.values_text, "md": report.values_markdown}
-        emit(json_text(table.to_dict()) if form == "json" else writers[form](table), out)
+        writers = {"csv": report.values_csv, "text": _at_width(report.values_card), "md": report.values_markdown}
+        emit(json_text(table.to_dict()) if fmt == "json" else writers[fmt](table), out)
         return
     from hwmodel.solve.plan.compare import compare
 
     found = compare(precision=precision or "bf16,fp8", **given)
-    if form in ("json", "csv") or out is not None:
+    if fmt in ("json", "csv") or out is not None:
         # The report says these itself; here they are for whoever does not see it.
         for line in found.warnings:
             note(f"note: {line}", quiet=quiet)
-    if form == "md" and out is not None:
+    if fmt == "md" and out is not None:
         drawn = {} if is_special(out) else report.compare_figures(found, out)
         text = report.compare_markdown(found, next((file.name for file, _ in drawn.values()), ""))
         emit(text, out, report.figure_files(drawn))
         return
-    tables = {"csv": report.compare_csv, "text": report.compare_text, "md": report.compare_markdown}
-    emit(json_text(found.to_dict()) if form == "json" else tables[form](found), out)
+    tables = {"csv": report.compare_csv, "text": _at_width(report.compare_card), "md": report.compare_markdown}
+    emit(json_text(found.to_dict()) if fmt == "json" else tables[fmt](found), out)
+
+
+def _at_width(card: Callable[[Any, int], str]) -> Callable[[Any], str]:
+    """A card as wide as the terminal."""
+    return lambda found: card(found, terminal_columns())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hwmodel.cli.output import check_writable
+from hwmodel.cli.output import FORMATS, check_writable, form_of
 from hwmodel.errors import InputError
 
 Command = Callable[..., Any]
@@ -20,7 +21,10 @@ def _checked(_ctx: click.Context, _param: click.Parameter, path: Path | None) ->
     return path
 
 
-FORMATS = click.Choice(["md", "json", "csv", "text"])
+FORMAT = click.option(
+    "--format", "fmt", type=click.Choice(FORMATS),
+    help="Default: by the suffix of --out; else text on a terminal, md in a pipe or a file.",
+)  # fmt: skip
 OUT = click.option(
     "--out", metavar="FILE", type=click.Path(path_type=Path), callback=_checked,
     help="Write here instead of to stdout; figures go beside it.",
@@ -35,8 +39,8 @@ CATALOG = click.option(
     help="Catalog overlay (repeatable).",
 )
 # Of commands that answer with a report, and of those that answer with a table.
-RESULT = [click.option("--format", "form", type=FORMATS, default="md", show_default=True), OUT, QUIET]
-TABLE = [click.option("--format", "fmt", type=FORMATS, default="text", show_default=True), OUT]
+RESULT = [FORMAT, OUT, QUIET]
+TABLE = [FORMAT, OUT]
 
 QUESTION = [
     click.option(
@@ -123,15 +127,28 @@ RUN = [option for option in QUESTION if _name(option) in _RUN]
 
 
 def with_options(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
-    """Decorate a command with options, in their order."""
+    """Decorate a command with options, in their order; a result's format is settled before the command runs."""
 
     def decorate(function: Command) -> Command:
         """The command with all of them."""
+        if FORMAT in options:
+            function = _formatted(function)
         for option in reversed(options):
             function = option(function)
         return function
 
     return decorate
+
+
+def _formatted(function: Command) -> Command:
+    """The command called with the format that --format, --out and the terminal come to."""
+
+    @functools.wraps(function)
+    def formatted(*args: Any, fmt: str | None, out: Path | None, **given: Any) -> Any:
+        """The command itself."""
+        return function(*args, fmt=form_of(fmt, out), out=out, **given)
+
+    return formatted
 
 
 def pairs(settings: Sequence[str], flag: str, example: str) -> dict[str, str]:

@@ -4,13 +4,56 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
-from hwmodel.catalog.writing import check_target, write_files, write_folder, write_whole
+from hwmodel.catalog.writing import check_target, is_special, write_files, write_folder, write_whole
 from hwmodel.errors import InputError
+
+FORMATS = ("md", "json", "csv", "text")
+SUFFIXES = {
+    ".md": "md",
+    ".markdown": "md",
+    ".json": "json",
+    ".csv": "csv",
+    ".html": "html",
+    ".htm": "html",
+    ".txt": "text",
+}
+
+
+def form_of(asked: str | None, out: Path | None, formats: Sequence[str] = FORMATS) -> str:
+    """The format of a result: as asked, else of the file's suffix, else text on a terminal and Markdown elsewhere.
+
+    Raises InputError where the suffix says another format than the option, or none that this command writes.
+    """
+    if out is None:
+        return asked or ("text" if on_terminal() else "md")
+    named = SUFFIXES.get(out.suffix.lower())
+    if asked is not None:
+        if named in formats and named != asked:
+            raise InputError(f"--format {asked} and --out {out} name two formats; drop one of them")
+        return asked
+    if is_special(out) or not out.suffix:
+        return "md"
+    if named is None or named not in formats:
+        known = ", ".join(suffix for suffix, form in SUFFIXES.items() if form in formats)
+        raise InputError(f"--out {out}: no format is called {out.suffix!r}; use one of {known}, or add --format")
+    return named
+
+
+def on_terminal() -> bool:
+    """Whether a person reads what is printed."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def terminal_columns(most: int = 80) -> int:
+    """Columns that text may take: the terminal's, at most `most`; `most` into pipes and files."""
+    import shutil
+
+    return min(most, shutil.get_terminal_size((most, 24)).columns) if on_terminal() else most
 
 
 def write_text(path: Path, text: str) -> None:

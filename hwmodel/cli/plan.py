@@ -11,7 +11,7 @@ from hwmodel.catalog.writing import is_special
 from hwmodel.cli.launch_files import EXPORT, FROM, export_answer, with_launch_file
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import QUESTION, RESULT, with_options
-from hwmodel.cli.output import check_writable, emit, json_text, note
+from hwmodel.cli.output import emit, json_text, note, terminal_columns
 from hwmodel.cli.sections import Sectioned
 
 
@@ -21,7 +21,7 @@ from hwmodel.cli.sections import Sectioned
 @FROM
 @EXPORT
 def command(
-    form: str, out: str | None, quiet: bool, figures: str, source: Path | None, export: str | None, **given: Any
+    fmt: str, out: Path | None, quiet: bool, figures: str, source: Path | None, export: str | None, **given: Any
 ) -> None:
     """What to train on a fleet, in which layout, for how long, at what cost, and how sure.
 
@@ -30,27 +30,25 @@ def command(
     hwmodel plan --gpus 100xA100 --time 30d --out budget.md
     hwmodel plan --loss-like 70B@1.4T --inference-tokens 2T
     """
-    path = Path(out) if out else None
-    check_writable(path)
     from hwmodel import report
     from hwmodel.solve.plan.solver import plan
 
     given = with_launch_file(given, source, quiet=quiet, tokens=True)
     found = plan(**with_model_file(given, quiet=quiet))
-    if form in ("json", "csv") or path is not None:
+    if fmt in ("json", "csv") or out is not None:
         # The report says these itself; here they are for whoever does not see it.
         for line in found.warnings:
             note(f"note: {line}", quiet=quiet)
     drawn: dict[str, Any] = {}
-    if form == "json":
+    if fmt == "json":
         text = json_text(found.to_dict())
-    elif form == "csv":
+    elif fmt == "csv":
         text = report.plan_csv(found)
-    elif form == "text":
-        text = report.plan_text(found)
+    elif fmt == "text":
+        text = report.plan_card(found, terminal_columns())
     else:
-        beside = path is not None and figures != "none" and not is_special(path)
-        drawn = report.plan_figures(found, path, figures) if path and beside else {}
+        beside = out is not None and figures != "none" and not is_special(out)
+        drawn = report.plan_figures(found, out, figures) if out and beside else {}
         text = report.plan_markdown(found, {name: file.name for name, (file, _) in drawn.items()})
-    emit(text, path, report.figure_files(drawn, figures) if drawn else {})
+    emit(text, out, report.figure_files(drawn, figures) if drawn else {})
     export_answer(found.to_dict(), export, quiet=quiet)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from hwmodel.cli.launch_files import EXPORT, export_answer
+from hwmodel.cli.options import RESULT, with_options
 from hwmodel.cli.output import emit
 from hwmodel.cli.sections import Sectioned
 from hwmodel.errors import InputError
@@ -61,15 +62,15 @@ from hwmodel.errors import InputError
 @click.option("--price-kind", help="Kind of quote: on_demand, spot, reserved_1y ...")
 @click.option("--prices", metavar="FILE", help="Your own quotes (CSV).")
 @click.option("--catalog", "catalogs", multiple=True, type=click.Path(path_type=Path), help="Overlay (repeatable).")
-@click.option("--format", "form", type=click.Choice(["md", "json", "csv", "text"]), default="md", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Write the result to a file instead.")
+@with_options(RESULT)
 @EXPORT
 def command(
     model: str,
     demand: str | None,
     concurrency: str | None,
-    form: str,
+    fmt: str,
     out: Path | None,
+    quiet: bool,
     export: str | None,
     **given: Any,
 ) -> None:
@@ -114,9 +115,9 @@ def command(
     from hwmodel.report.serve import below, document, headline, plain_rows, table
 
     lead = headline(question, answer)
-    rows = plain_rows(answer) if form == "csv" else table(answer)
-    emit(render(rows, document(question, answer), form, below(answer, form), lead=lead), out)
-    export_answer(document(question, answer), export, quiet=False)
+    rows = plain_rows(answer) if fmt == "csv" else table(answer)
+    emit(render(rows, document(question, answer), fmt, below(answer, fmt), lead=lead), out)
+    export_answer(document(question, answer), export, quiet=quiet)
 
 
 def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:

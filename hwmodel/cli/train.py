@@ -10,7 +10,7 @@ import click
 from hwmodel.cli.launch_files import EXPORT, FROM, export_answer, sequence_parallel_of, with_launch_file
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import RESULT, RUN, with_options
-from hwmodel.cli.output import emit, json_text
+from hwmodel.cli.output import emit, json_text, terminal_columns
 from hwmodel.cli.sections import Sectioned
 from hwmodel.errors import InfeasibleError
 
@@ -24,7 +24,7 @@ from hwmodel.errors import InfeasibleError
 @FROM
 @EXPORT
 def command(
-    form: str,
+    fmt: str,
     out: Path | None,
     quiet: bool,
     task: str,
@@ -42,16 +42,19 @@ def command(
     hwmodel train --model mixtral-8x7b --gpus 64xH100 --ep 8 --precision fp8
     hwmodel train --from pretrain.sh --gpus 64xH100
     """
+    from hwmodel.report.cards import train_card
     from hwmodel.report.train_report import train_csv, train_markdown
     from hwmodel.solve.train import train
 
     given = with_launch_file(given, source, quiet=quiet)
     split = False if plain else sequence_parallel_of(source)
     found = train(task=task, sequence_parallel=split, **with_model_file(given, quiet=quiet))
-    if form == "json":
+    if fmt == "json":
         text = json_text(found.to_dict())
-    elif form == "csv":
+    elif fmt == "csv":
         text = train_csv(found)
+    elif fmt == "text":
+        text = train_card(found, terminal_columns())
     else:
         text = train_markdown(found)
     emit(text, out)

@@ -32,12 +32,13 @@ def command(
     seed: int,
     measured: Path | None,
     catalogs: tuple[Path, ...],
-    form: str,
+    fmt: str,
     out: Path | None,
     quiet: bool,
 ) -> None:
     """Predict the rows of FILE (training, serving, throughput or whole runs) and score the predictions.
 
+    The shipped runs have names: training, serving, throughput, whole. What may be held out stands under --leave-out.
     Measured columns are compared with, never read by a prediction. Blank settings are searched or averaged over.
     """
     from hwmodel.errors import InputError
@@ -49,4 +50,4 @@ def command(
     if folds == 1 or folds < 0 or seed < 0:
         raise InputError("--folds: 0 (one value at a time) or at least 2; --seed: not negative")
     board = validate_file(file, hold, folds, seed, measured, lambda line: note(line, quiet=quiet), catalogs)
-    emit({"json": as_json, "csv": as_csv}.get(form, as_markdown)(board), out)
+    emit({"json": as_json, "csv": as_csv}.get(fmt, as_markdown)(board), out)

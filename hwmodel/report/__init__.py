@@ -4,39 +4,42 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hwmodel.report.compare import compare_csv, compare_markdown, compare_text
+    from hwmodel.report.cards import compare_card, plan_card, train_card, values_card
+    from hwmodel.report.compare import compare_csv, compare_markdown
     from hwmodel.report.figures import compare_figures, figure_files, plan_figures
-    from hwmodel.report.plan import plan_csv, plan_markdown, plan_text
-    from hwmodel.report.values import values_csv, values_markdown, values_text
+    from hwmodel.report.plan import plan_csv, plan_markdown
+    from hwmodel.report.values import values_csv, values_markdown
 
 _HOMES = {
+    "compare_card": "cards",
     "compare_csv": "compare",
     "compare_figures": "figures",
     "compare_markdown": "compare",
-    "compare_text": "compare",
     "plan_csv": "plan",
     "plan_figures": "figures",
     "plan_markdown": "plan",
-    "plan_text": "plan",
+    "plan_card": "cards",
+    "train_card": "cards",
     "figure_files": "figures",
     "values_csv": "values",
     "values_markdown": "values",
-    "values_text": "values",
+    "values_card": "cards",
 }
 
 __all__ = [
+    "compare_card",
     "compare_csv",
     "compare_figures",
     "compare_markdown",
-    "compare_text",
     "figure_files",
+    "plan_card",
     "plan_csv",
     "plan_figures",
     "plan_markdown",
-    "plan_text",
+    "train_card",
+    "values_card",
     "values_csv",
     "values_markdown",
-    "values_text",
 ]
 
 

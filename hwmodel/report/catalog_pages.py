@@ -13,7 +13,7 @@ from hwmodel.report.prices import price_rows
 from hwmodel.specs.stack import GENERIC
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from hwmodel.catalog import Catalog
     from hwmodel.specs.provenance import Sourced
@@ -141,6 +141,20 @@ def rows_of(catalog: Catalog, kind: str) -> list[Row]:
     if kind not in makers:
         raise unknown("kind of record", kind, makers)
     return makers[kind]()
+
+
+def chosen_rows(rows: list[Row], columns: str | None, holds: Mapping[str, str]) -> list[Row]:
+    """Rows whose cells hold the words given for their columns (case aside), with the columns named, in their order.
+
+    InputError for a column that the rows do not have.
+    """
+    known = list(rows[0]) if rows else []
+    names = [name.strip() for name in (columns or "").split(",") if name.strip()] or known
+    for name in (*names, *holds):
+        if name not in known:
+            raise unknown("column", name, known)
+    kept = [row for row in rows if all(word.lower() in str(row[name]).lower() for name, word in holds.items())]
+    return [{name: row[name] for name in names} for row in kept]
 
 
 def stack_rows() -> list[Row]:

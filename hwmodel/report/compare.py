@@ -10,7 +10,6 @@ from hwmodel.report.formats import (
     KIND_WORDS,
     evidence_table,
     machine_table,
-    paid_words,
     precision_table,
     share_words,
     speedup_words,
@@ -74,21 +73,6 @@ def _beyond_published(row: dict[str, Any]) -> str:
     return (
         f" as predicted, {side} each of {found['pairs']} published pairs ({found['low']:.2f} to {found['high']:.2f}x),"
     )
-
-
-def compare_text(plan: Plan) -> str:
-    """The verdict and a line a format."""
-    lines = [winner(plan), ""]
-    for row in plan.precisions:
-        if row["status"] == "ok":
-            lines.append(
-                f"  {row['precision']:<12}{words.days(row['train_days']):>12}  {speedup_words(row['speedup']):<22} "
-                f"{words.percent(row['mfu_of_16_bit_peak']):>7} MFU  {words.memory(row['peak_memory_bytes']):>10}  "
-                f"gap {share_words(row['loss_gap_share'])}; pays up to {paid_words(row)}; {verdict_words(row)}"
-            )
-        else:
-            lines.append(f"  {row['precision']:<12}{row['status']}: {row['reason']}")
-    return "\n".join(lines) + "\n"
 
 
 def compare_csv(plan: Plan) -> str:

@@ -408,39 +408,6 @@ def _value_words(field: str, value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
 
 
-def plan_text(plan: Plan) -> str:
-    """The answer for a terminal: the sentence, the layout and the numbers, aligned."""
-    lines = [sentence(plan), ""]
-    for label, name, show in ANSWER_ROWS:
-        value = getattr(plan.answer, name)
-        if value is not None:
-            spread = interval(value, show)
-            lines.append(f"  {label:<42}{show(value):>14}" + (f"   ({spread})" if spread != DASH else ""))
-    if plan.layout is not None:
-        lines += ["", f"  {words.layout_words(plan.layout)}"]
-    if plan.saving is not None:
-        lines += ["", *(f"  {line}" for line in life_lines(plan))]
-    lines += ["", *(f"  note: {line}" for line in plan.warnings)] if plan.warnings else []
-    return "\n".join(lines) + "\n"
-
-
-def life_lines(plan: Plan) -> list[str]:
-    """The cheapest life for the demand in a line, and whether experts beat it."""
-    s, best = plan.saving, plan.objectives["deployment_optimal"]
-    assert s is not None
-    served = words.count(plan.request["given"]["inference_tokens"])
-    text = (
-        f"for {served} tokens served: {words.count(best.params)} parameters on {words.count(best.tokens)} tokens have "
-        f"the same loss at the least lifetime cost, {life_words(plan, s['lifetime_cost'])}"
-    )
-    if s["value"] is not None:
-        text += f", {words.percent(s['value'])} less than the training-optimal size"
-    lines = [text]
-    if plan.mixtures is not None:
-        lines.append(mixture_sentence(plan).replace("**", ""))
-    return lines
-
-
 def plan_csv(plan: Plan) -> str:
     """One row a quantity: name, value, low, high, in base units."""
     rows: list[list[str]] = []

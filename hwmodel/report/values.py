@@ -54,9 +54,3 @@ def values_csv(found: Comparison) -> str:
         cells = answers + [row[name] for name in differences]
         rows.append([found.option, value, *("" if cell is None else repr(cell) for cell in cells)])
     return csv_text(["option", "value", *CSV_ANSWER, *differences], rows)
-
-
-def values_text(found: Comparison) -> str:
-    """Aligned columns for a terminal."""
-    header, *rows = values_table(found)
-    return table(header, rows, "text") + "\n"

@@ -158,3 +158,19 @@ def test_layers_and_tokens_that_share_are_at_least_one(
         main(["catalog", "check", "--catalog", str(tmp_path)])
     assert stopped.value.code == 4
     assert field.split(":")[0] in capsys.readouterr().out
+
+
+def test_rows_and_columns_of_a_list_are_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = output(capsys, "list", "--columns", "id,memory_gb", "--where", "family=HOPPER", "--format", "json")
+    rows = json.loads(shown)["rows"]
+    assert {row["id"] for row in rows} >= {"h100-sxm5-80gb", "h200-sxm-141gb"}
+    assert all(set(row) == {"id", "memory_gb"} for row in rows)
+    assert not any("a100" in row["id"] for row in rows)
+
+
+@pytest.mark.parametrize("words", [("--columns", "idd"), ("--where", "famly=hopper")])
+def test_a_column_that_is_not_there_is_refused(words: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        output(capsys, "list", *words)
+    assert stop.value.code == 2
+    assert "nearest: " in capsys.readouterr().err

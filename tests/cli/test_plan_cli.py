@@ -72,7 +72,7 @@ def test_csv_and_text() -> None:
     assert float(rows["params"]["value"]) == pytest.approx(76.6e9, rel=0.002)
     assert float(rows["train_days"]["low"]) < float(rows["train_days"]["value"])
     text = run(*MAIN_JOB, "--format", "text").stdout
-    assert text.startswith("Train a model of 76.6B parameters on 1.4T tokens")
+    assert text.startswith("A model of 76.6B parameters on 1.4T tokens")
 
 
 def test_notes_go_to_stderr_and_can_be_silenced() -> None:

@@ -11,7 +11,7 @@ from hwmodel.catalog import load_catalog
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws.experts import active_for_dense, dense_equivalent, joint_moe
 from hwmodel.physics.shape import parameters, shape_for_params, smooth_shapes, with_experts
-from hwmodel.report import plan_markdown, plan_text
+from hwmodel.report import plan_card, plan_markdown
 from hwmodel.solve.run.result import value_of
 
 ASK = {"gpus": "512xH100", "loss_like": "70B@1.4T"}
@@ -63,8 +63,8 @@ def test_mixtures_beside_dense() -> None:
         assert m["saving"].low <= m["saving"].value <= m["saving"].high
         assert m["answer"].accelerators == 512
     assert "decades beyond its runs" in plan_markdown(found)
-    assert "least lifetime cost" in plan_text(found)
-    assert "experts win" in plan_text(found) or "dense model wins" in plan_text(found)
+    assert "cheapest for its life" in plan_card(found)
+    assert "experts win" in plan_card(found) or "dense model wins" in plan_card(found)
 
 
 def test_without_a_fleet_flops_decide() -> None:

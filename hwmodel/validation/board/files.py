@@ -33,6 +33,17 @@ def own_rows(path: Path) -> tuple[str, list[Row]]:
     return kind, _checked(rows, path)
 
 
+def shipped_runs(path: Path) -> Path:
+    """The file itself, else the shipped one that the name is of (`training`, `serving`, `throughput`, `whole`)."""
+    shipped = {name: runs_file().with_name(f"{name}.csv") for name in SHIPPED}
+    if path.exists() or str(path) not in shipped:
+        return path
+    return shipped[str(path)]
+
+
+SHIPPED = ("training", "serving", "throughput", "whole")
+
+
 def validate_file(
     path: Path,
     hold: str = "",
@@ -42,18 +53,18 @@ def validate_file(
     progress: Progress | None = None,
     catalogs: Sequence[Path] = (),
 ) -> Board:
-    """Predictions and figures of a file of measured runs; its kind is told by its header.
+    """Predictions and figures of a file of measured runs, or of shipped ones by name; the header tells their kind.
 
     `hold` (source | model | part | engine | group) leaves values out of the fit that predicts them; `measured` names
     a file of the same kind whose results may set levels; `catalogs` are overlays of parts, systems and models. Raises
     InputError for what cannot be read.
     """
-    kind, rows = own_rows(path)
+    kind, rows = own_rows(shipped_runs(path))
     if hold and hold not in HOLDS:
         raise InputError(f"--leave-out {hold} is none of {', '.join(HOLDS)}")
     own: list[Row] | None = None
     if measured is not None:
-        other, own = own_rows(measured)
+        other, own = own_rows(shipped_runs(measured))
         if other != kind:
             raise InputError(f"--measured {measured} holds {other} rows, {path} holds {kind} rows; give the same kind")
     if kind == "training":
