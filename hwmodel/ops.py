@@ -98,3 +98,10 @@ def sqrt(x: Any) -> Any:
     if isinstance(x, _PLAIN):
         return math.sqrt(x)
     return _numpy().sqrt(x) if _is_array(x) else _sympy().sqrt(x)
+
+
+def hypot(a: Any, b: Any) -> Any:
+    """Square root of a squared plus b squared."""
+    if isinstance(a, _PLAIN) and isinstance(b, _PLAIN):
+        return math.hypot(a, b)
+    return _numpy().hypot(a, b) if _is_array(a, b) else _sympy().sqrt(a * a + b * b)

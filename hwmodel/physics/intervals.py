@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 from hwmodel.ops import Num, exp, log, maximum, minimum
 from hwmodel.specs.intervals import Familiarity, IntervalConstants
@@ -18,6 +18,6 @@ def log_half_width(f: Familiarity, c: IntervalConstants) -> Num:
     return minimum(exp(spread), c.most)
 
 
-def around(value: float, half_width: float) -> tuple[float, float]:
+def around(value: Num, half_width: Num) -> tuple[Any, Any]:
     """The ends value * exp(-w) and value * exp(+w) of an interval of half-width w (natural log)."""
-    return value * math.exp(-half_width), value * math.exp(half_width)
+    return value * exp(-half_width), value * exp(half_width)

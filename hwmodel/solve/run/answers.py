@@ -6,13 +6,14 @@ import math
 
 import msgspec
 
-from hwmodel.economics import Z80, energy, quantile_z, rent
+from hwmodel.economics import energy
 from hwmodel.errors import InfeasibleError
 from hwmodel.physics import shape as shapes
 from hwmodel.predict.search import Choice
 from hwmodel.solve.question.setting import Fleeted, Setting
+from hwmodel.solve.run.billing import Rated, bill, quantiles
 from hwmodel.solve.run.fleet import Fleet
-from hwmodel.solve.run.result import Answer, Band, PlanLayout, value_of
+from hwmodel.solve.run.result import Answer, PlanLayout, value_of
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.specs import Shape
 from hwmodel.units import JOULES_PER_KWH, SECONDS_PER_DAY, format_count, format_duration, format_usd
@@ -47,92 +48,55 @@ def answer(
     setting = fleet.setting
     given = None if rate else fleet.given_rate(at.flop_params, at.shape)
     rate = rate or given or choice.tokens_per_s * at.rate_scale / setting.level
-    width = 0.0 if given else log_half_width
-    train_flop = 6.0 * at.flop_params * sized.d
-    days = Band.around(sized.d / rate / SECONDS_PER_DAY, width)
-    billed = _billed(fleet, sized.n, days)
-    z = quantile_z(setting.request.confidence)
-    hours = billed.elapsed_days.scaled(24.0 * fleet.accelerators)
-    cost = _cost(setting, hours, billed.elapsed_days.value * SECONDS_PER_DAY)
-    mfu = flop_convention_rate(fleet, at, rate)
-    watts = energy(1.0, setting.part, setting.system, setting.energy, six_nd_share(fleet, 6.0 * at.flop_params, rate))
-    energy_band = Band.around(float(watts.total_kwh) / 1e3, ENERGY_LOG_HALF_WIDTH).times(hours.at(z))
+    found = bill(setting, rated(fleet, sized, at, rate, 0.0 if given else log_half_width))
     return Answer(
         params=sized.params,
         tokens=sized.tokens,
-        train_flop=train_flop,
+        train_flop=6.0 * at.flop_params * sized.d,
         accelerators=fleet.accelerators,
         idle_accelerators=choice.idle_accelerators,
-        train_days=days,
-        elapsed_days=billed.elapsed_days.at(z),
-        gpu_hours=hours.at(z),
-        mfu=Band.around(mfu, width),
-        tokens_per_s=Band.around(rate, width),
+        train_days=found.train_days,
+        elapsed_days=found.elapsed_days,
+        gpu_hours=found.gpu_hours,
+        mfu=found.mfu,
+        tokens_per_s=found.tokens_per_s,
         loss_nats=sized.loss,
-        cost_usd=cost.at(z) if cost is not None else None,
-        energy_mwh=energy_band,
-        co2e_t=energy_band.scaled(float(watts.kg_co2e / watts.total_kwh)),
+        cost_usd=found.cost_usd,
+        energy_mwh=found.energy_mwh,
+        co2e_t=found.co2e_t,
         peak_memory_bytes=float(choice.memory.total_bytes),
-        goodput=billed.goodput,
-        whole_run_factor=billed.factor,
-        quantiles={
-            f"p{100 * share:.0f}": {
-                "gpu_hours": hours.at(quantile_z(share)).value,
-                "elapsed_days": billed.elapsed_days.at(quantile_z(share)).value,
-                "cost_usd": cost.at(quantile_z(share)).value if cost is not None else None,
-            }
-            for share in QUANTILES
-        },
+        goodput=float(found.goodput),
+        whole_run_factor=found.whole_run_factor,
+        quantiles=quantiles(found),
     )
 
 
-QUANTILES = (0.5, 0.8, 0.9)
+def rated(fleet: Fleet, sized: Sized, at: SizedShape, tokens_per_s: float, log_half_width: float) -> Rated:
+    """A sized run at a rate, as it is billed."""
+    return Rated(
+        accelerators=float(fleet.accelerators), params=sized.n, tokens=sized.d, six_nd_per_token=6.0 * at.flop_params,
+        mfu_flop_per_token=mfu_flop_per_token(fleet.setting, at), tokens_per_s=tokens_per_s,
+        log_half_width=log_half_width, peak_flop_per_s=fleet.peak_flop_per_s,
+    )  # fmt: skip
 
 
-class Billed(msgspec.Struct, frozen=True, kw_only=True):
-    """Elapsed time of a run: its median and 80 % interval, with what stands between it and the steady time."""
-
-    elapsed_days: Band
-    goodput: float
-    factor: Band
-
-
-def _billed(fleet: Fleet, params: float, days: Band) -> Billed:
-    """Steady days as days billed, with failures and the whole-run factor."""
-    step_log_sd = math.log(days.high / days.value) / Z80
-    middle = days.value * fleet.elapsed_over_productive(params, 0.0, step_log_sd)
-    factor = math.exp(fleet.whole_run_log_factor)
-    return Billed(
-        elapsed_days=Band.around(middle, Z80 * fleet.elapsed_log_sd(step_log_sd)),
-        goodput=fleet.goodput(params),
-        factor=Band.around(factor, Z80 * fleet.setting.whole_run.log_spread),
-    )
-
-
-# Mean draw of servers in training runs spans 0.6 to 0.9 of their rating around the 0.76 of arXiv 2506.14551.
-ENERGY_LOG_HALF_WIDTH = math.log(0.9 / 0.76)
+def mfu_flop_per_token(setting: Setting, at: SizedShape) -> float:
+    """FLOP a token that MFU counts, in the convention of the request."""
+    r, flop = setting.request, 6.0 * at.flop_params
+    if r.flop_convention.lower() == "6nd":
+        return flop
+    per_token = float(shapes.flop_per_token(at.shape, r.seq_len, r.flop_convention))
+    return flop * per_token / float(shapes.flop_per_token(at.shape, r.seq_len, "6nd"))
 
 
 def flop_convention_rate(fleet: Fleet, at: SizedShape, tokens_per_s: float) -> float:
     """MFU: FLOPs in the convention of the request over the dense peak of the GEMM format, all accelerators counted."""
-    r = fleet.setting.request
-    flop = 6.0 * at.flop_params
-    if r.flop_convention.lower() != "6nd":
-        per_token = float(shapes.flop_per_token(at.shape, r.seq_len, r.flop_convention))
-        flop = flop * per_token / float(shapes.flop_per_token(at.shape, r.seq_len, "6nd"))
-    return tokens_per_s * flop / (fleet.accelerators * fleet.peak_flop_per_s)
+    return tokens_per_s * mfu_flop_per_token(fleet.setting, at) / (fleet.accelerators * fleet.peak_flop_per_s)
 
 
 def six_nd_share(fleet: Fleet, flop_per_token: float, tokens_per_s: float) -> float:
     """MFU in 6 N D, which the draw of power goes by whatever convention the report prints."""
     return tokens_per_s * flop_per_token / (fleet.accelerators * fleet.peak_flop_per_s)
-
-
-def _cost(setting: Setting, hours: Band, elapsed_s: float) -> Band | None:
-    if setting.price is None:
-        return None
-    one = rent(1.0, setting.price, elapsed_s)
-    return hours.times(Band(float(one.median_usd), float(one.low_usd), float(one.high_usd)))
 
 
 def limits_used(setting: Setting, found: Answer) -> float:

@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import msgspec
 
+from hwmodel import ops
 from hwmodel.economics import Z80
 from hwmodel.physics.intervals import around
 
 
 class Band(msgspec.Struct, frozen=True):
-    """An uncertain value and its 80 % interval."""
+    """An uncertain value and its 80 % interval; in columns of runs, arrays."""
 
     value: float
     low: float
     high: float
 
     @classmethod
-    def around(cls, value: float, log_half_width: float) -> Band:
+    def around(cls, value: Any, log_half_width: Any) -> Band:
         """The band value * exp(-w) .. value * exp(+w)."""
         return cls(value, *around(value, log_half_width))
 
-    def scaled(self, factor: float) -> Band:
+    def scaled(self, factor: Any) -> Band:
         """The band times a positive number that is certain."""
         return Band(self.value * factor, self.low * factor, self.high * factor)
 
     def at(self, z: float) -> Band:
         """The band with its value at the normal quantile `z`: each side is a half of a log-normal."""
-        side = math.log(self.high / self.value) if z >= 0 else math.log(self.value / self.low)
-        value = self.value * math.exp(z * side / Z80)
-        return Band(value, min(self.low, value), max(self.high, value))
+        side = ops.log(self.high / self.value) if z >= 0 else ops.log(self.value / self.low)
+        value = self.value * ops.exp(z * side / Z80)
+        return Band(value, ops.minimum(self.low, value), ops.maximum(self.high, value))
 
     def inverse(self, numerator: float = 1.0) -> Band:
         """numerator / band; the ends change places."""
@@ -41,9 +41,9 @@ class Band(msgspec.Struct, frozen=True):
     def times(self, other: Band) -> Band:
         """Product of two independent positive bands: half-widths add in quadrature on the log scale."""
         value = self.value * other.value
-        down = math.hypot(math.log(self.value / self.low), math.log(other.value / other.low))
-        up = math.hypot(math.log(self.high / self.value), math.log(other.high / other.value))
-        return Band(value, value * math.exp(-down), value * math.exp(up))
+        down = ops.hypot(ops.log(self.value / self.low), ops.log(other.value / other.low))
+        up = ops.hypot(ops.log(self.high / self.value), ops.log(other.high / other.value))
+        return Band(value, value * ops.exp(-down), value * ops.exp(up))
 
 
 Value = float | Band | None

@@ -1,0 +1,102 @@
+"""From a rate of training to days, hours, money and energy: one run as numbers, or many as columns."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from hwmodel.economics import Z80, elapsed_over_productive, energy, goodput, quantile_z, rent, whole_run_log_factor
+from hwmodel.ops import Num, exp, hypot, log
+from hwmodel.solve.question.setting import Fleeted, Setting
+from hwmodel.solve.run.result import Band
+from hwmodel.units import SECONDS_PER_DAY
+
+QUANTILES = (0.5, 0.8, 0.9)
+# Mean draw of servers in training runs spans 0.6 to 0.9 of their rating around the 0.76 of arXiv 2506.14551.
+ENERGY_LOG_HALF_WIDTH = math.log(0.9 / 0.76)
+
+
+class Rated(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs of one setting at a known rate; numbers or columns. `log_half_width`: of the 80 % interval of the rate."""
+
+    accelerators: Num
+    params: Num  # all of them: what a checkpoint writes
+    tokens: Num
+    six_nd_per_token: Num  # FLOP that 6 N D counts a token: the draw of power goes by them
+    mfu_flop_per_token: Num  # FLOP a token in the convention that MFU is printed in
+    tokens_per_s: Num
+    log_half_width: Num
+    peak_flop_per_s: float  # of one accelerator, in the format of the products
+
+
+class Bill(msgspec.Struct, frozen=True, kw_only=True):
+    """What the runs take; bands with their value at the confidence asked (`median_`: at one half)."""
+
+    train_days: Band
+    elapsed_days: Band
+    gpu_hours: Band
+    mfu: Band
+    tokens_per_s: Band
+    cost_usd: Band | None
+    energy_mwh: Band
+    co2e_t: Band
+    goodput: Num
+    whole_run_factor: Band
+    median_elapsed_days: Band
+    median_gpu_hours: Band
+    median_cost_usd: Band | None
+
+
+def bill(setting: Fleeted, run: Rated) -> Bill:
+    """Steady days as days billed, with failures and the whole-run factor; the rate's interval carries through."""
+    whole = setting.whole_run
+    days = Band.around(run.tokens / run.tokens_per_s / SECONDS_PER_DAY, run.log_half_width)
+    step_log_sd = log(days.high / days.value) / Z80
+    factor = whole_run_log_factor(run.accelerators, setting.request.year or whole.year, whole)
+    share = goodput(run.accelerators, run.params, setting.reliability).goodput
+    log_sd = hypot(step_log_sd, whole.log_spread)
+    elapsed = Band.around(days.value * elapsed_over_productive(share, factor, 0.0, log_sd), Z80 * log_sd)
+    hours = elapsed.scaled(24.0 * run.accelerators)
+    cost = _cost(setting, hours, elapsed.value * SECONDS_PER_DAY)
+    z = quantile_z(setting.request.confidence)
+    peak = run.accelerators * run.peak_flop_per_s
+    used = energy(1.0, setting.part, setting.system, setting.energy, run.tokens_per_s * run.six_nd_per_token / peak)
+    kwh: Any = used.total_kwh
+    drawn = Band.around(kwh / 1e3, ENERGY_LOG_HALF_WIDTH).times(hours.at(z))
+    return Bill(
+        train_days=days,
+        elapsed_days=elapsed.at(z),
+        gpu_hours=hours.at(z),
+        mfu=Band.around(run.tokens_per_s * run.mfu_flop_per_token / peak, run.log_half_width),
+        tokens_per_s=Band.around(run.tokens_per_s, run.log_half_width),
+        cost_usd=cost.at(z) if cost is not None else None,
+        energy_mwh=drawn,
+        co2e_t=drawn.scaled(used.kg_co2e / kwh),
+        goodput=share,
+        whole_run_factor=Band.around(exp(factor), Z80 * whole.log_spread),
+        median_elapsed_days=elapsed,
+        median_gpu_hours=hours,
+        median_cost_usd=cost,
+    )
+
+
+def quantiles(found: Bill) -> dict[str, dict[str, Any]]:
+    """Hours, days and money of one run at the confidences of QUANTILES."""
+    cost = found.median_cost_usd
+    return {
+        f"p{100 * share:.0f}": {
+            "gpu_hours": found.median_gpu_hours.at(z).value,
+            "elapsed_days": found.median_elapsed_days.at(z).value,
+            "cost_usd": cost.at(z).value if cost is not None else None,
+        }
+        for share, z in ((share, quantile_z(share)) for share in QUANTILES)
+    }
+
+
+def _cost(setting: Setting, hours: Band, elapsed_s: Num) -> Band | None:
+    if setting.price is None:
+        return None
+    one: Any = rent(1.0, setting.price, elapsed_s)
+    return hours.times(Band(one.median_usd, one.low_usd, one.high_usd))
