@@ -11,7 +11,6 @@ from hwmodel.cli.launch_files import EXPORT, export_answer
 from hwmodel.cli.options import RESULT, with_options
 from hwmodel.cli.output import emit
 from hwmodel.cli.sections import Sectioned
-from hwmodel.errors import InputError
 
 
 @click.command(cls=Sectioned)
@@ -84,141 +83,18 @@ def command(
     hwmodel serve --model deepseek-v3 --demand "100 req/s" --input 4k --output 1k --tpot 30ms --disaggregated
     hwmodel serve --model llama-3.1-70b --part h200 --precision fp8 --tp 8 --concurrency 64
     """
-    from hwmodel.cli.tables import render
-
-    if (demand is None) == (concurrency is None):
-        raise InputError("say either --demand (choose a fleet) or --concurrency (predict one configuration)")
-    if demand is not None and (given["pools"] is not None or given["prefill_tp"] is not None):
-        raise InputError("--pools and --prefill-tp belong to --concurrency (a prediction); --demand sizes pools itself")
-    if demand is not None and given["gpus"] is not None:
-        raise InputError(
-            "--gpus belongs to --concurrency (a prediction); --demand finds how many accelerators it takes"
-        )
     from hwmodel.cli.models import with_model_file
+    from hwmodel.solve.serve.ask import serve
 
-    given["shape"] = with_model_file({"model": model}).get("shape")
-    question = _question(model, demand, given)
-    if concurrency is None:
-        from hwmodel.catalog import load_catalog
-        from hwmodel.solve.serve.choose import choose
+    names = {"prompt": "input", "percentile": "p"}
+    asked = {names.get(name, name): value for name, value in given.items()}
+    shape = with_model_file({"model": model}).get("shape")
+    found = serve(model=model, shape=shape, demand=demand, concurrency=concurrency, **asked)
+    from hwmodel.cli.tables import render
+    from hwmodel.report.serve import below, headline, plain_rows, table
 
-        answer = choose(question, load_catalog(given["catalogs"]))
-    else:
-        from hwmodel.catalog import load_catalog
-        from hwmodel.solve.serve.predict import predict
-        from hwmodel.units import parse_count
-
-        clients = parse_count(concurrency, "--concurrency")
-        gpus = None if given["gpus"] is None else parse_count(given["gpus"], "--gpus")
-        pools = _workers(given["pools"])
-        answer = predict(question, load_catalog(given["catalogs"]), clients, pools, given["prefill_tp"], gpus)
-    from hwmodel.report.serve import below, document, headline, plain_rows, table
-
-    lead = headline(question, answer)
-    rows = plain_rows(answer) if fmt == "csv" else table(answer)
-    emit(render(rows, document(question, answer), fmt, below(answer, fmt), lead=lead), out)
-    export_answer(document(question, answer), export, quiet=quiet)
-
-
-def _question(model: str, demand: str | None, given: dict[str, Any]) -> Any:
-    from hwmodel.solve.question.rates import known_kind, parse_rates
-    from hwmodel.solve.serve.question import ServingQuestion, read_date, read_histogram, read_pool
-    from hwmodel.units import parse_count, parse_duration_s, parse_fraction
-
-    if given["histogram"] is not None:
-        lengths = read_histogram(given["histogram"])
-        prompt, output = lengths.prompt_tokens, lengths.output_tokens
-    else:
-        lengths = None
-        prompt, output = parse_count(given["prompt"], "--input"), parse_count(given["output"], "--output")
-    limits = {
-        f"{name}_s": parse_duration_s(given[name], f"--{name}", "1s or 50ms")
-        for name in ("ttft", "tpot")
-        if given[name] is not None
-    }
-    hit = given["prefix_hit"].strip()
-    return ServingQuestion(
-        model=model,
-        shape=given["shape"],
-        prompt_tokens=prompt,
-        output_tokens=output,
-        lengths=lengths,
-        rate=_rate(demand) if demand is not None else 1.0,
-        percentile=given["percentile"] / 100.0,
-        peak_to_mean=given["peak_to_mean"],
-        spares=given["spares"],
-        max_loss_nats=None if given["max_loss"] is None else _nats(given["max_loss"]),
-        min_quality=None if given["min_quality"] is None else parse_fraction(given["min_quality"], "--min-quality"),
-        draft_tokens=given["draft_tokens"],
-        acceptance=given["acceptance"],
-        hit_rate=0.0 if hit in ("0", "0%") else parse_fraction(hit, "--prefix-hit"),
-        engine=given["engine"],
-        disaggregated=given["disaggregated"],
-        engine_year=0.0 if given["engine_date"] is None else read_date(given["engine_date"], "--engine-date"),
-        prefill=None if given["prefill"] is None else read_pool(given["prefill"], "--prefill"),
-        decode=None if given["decode"] is None else read_pool(given["decode"], "--decode"),
-        max_running=None if given["max_running"] is None else parse_count(given["max_running"], "--max-running"),
-        step_tokens=None if given["step_tokens"] is None else parse_count(given["step_tokens"], "--step-tokens"),
-        api_price=_api_price(given["api_price"]),
-        **{name: given[name] for name in ("tp", "pp", "dp", "ep")},
-        parts=_names(given["parts"]),
-        prices=parse_rates(given["usd_per_hour"]),
-        price_kind=known_kind(given["price_kind"]),
-        price_file=given["prices"],
-        precisions=_names(given["precision"]),
-        **limits,
-    )
-
-
-def _workers(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    prefill, _, decode = text.partition(":")
-    if not (prefill.isdecimal() and decode.isdecimal() and int(prefill) and int(decode)):
-        raise InputError(f"cannot read --pools {text!r}; write it like 2:3 (prefill workers to decode workers)")
-    return int(prefill), int(decode)
-
-
-def _nats(text: str) -> float:
-    """Nats a token of --max-loss. Raises InputError."""
-    from hwmodel.errors import InputError
-
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(f"cannot read --max-loss {text!r}; write it like 0.01 (nats a token)") from None
-
-
-def _api_price(text: str | None) -> tuple[float, float] | None:
-    """Dollars a million tokens in and out."""
-    from hwmodel.units import parse_usd
-
-    if text is None:
-        return None
-    prompt, comma, output = text.partition(",")
-    if not comma:
-        raise InputError(f"cannot read --api-price {text!r}; write dollars a million tokens in and out, like 0.6,2.4")
-    return parse_usd(prompt.strip(), "--api-price"), parse_usd(output.strip(), "--api-price")
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
-
-
-def _rate(text: str) -> float:
-    """Requests a second of `200 req/s`, `5k req/min`, `0.5 req/s` or a bare number a second."""
-    from hwmodel.units import parse_positive
-
-    head, _, unit = text.partition("/")
-    words = head.lower().replace("requests", "").replace("request", "").replace("req", "").strip()
-    seconds = {"": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "hour": 3600.0, "d": 86400.0, "day": 86400.0}
-    scale = {"k": 1e3, "m": 1e6}.get(words[-1:], 1.0)
-    try:
-        value = parse_positive(words[:-1] if scale > 1.0 else words, "--demand") * scale
-    except InputError as error:
-        if "above zero" in str(error):
-            raise InputError(f"--demand must be above zero, not {text!r}") from error
-        raise InputError(f"cannot read --demand {text!r}; write it like '200 req/s' or '5k req/min'") from error
-    if unit.strip() not in seconds:
-        raise InputError(f"--demand {text!r} counts per {unit.strip()!r}; use s, min, h or day")
-    return value / seconds[unit.strip()]
+    lead = headline(found.question, found.answer)
+    rows = plain_rows(found.answer) if fmt == "csv" else table(found.answer)
+    document = found.to_dict()
+    emit(render(rows, document, fmt, below(found.answer, fmt), lead=lead), out)
+    export_answer(document, export, quiet=quiet)

@@ -309,19 +309,3 @@ def _quality(recipe: str, found: dict[str, Any] | None) -> str:
                 f"{words} {100 * v['value']:+.1f} % ({100 * v['low']:+.1f} to {100 * v['high']:+.1f}, n {v['n']:g})"
             )
     return f"Quality of {recipe} against its baseline: {'; '.join(parts)}."
-
-
-def document(question: Any, answer: dict[str, Any]) -> dict[str, Any]:
-    """The JSON document: request, resolved names, answer."""
-    asked = {
-        f: getattr(question, f)
-        for f in question.__struct_fields__
-        if f not in ("shape", "lengths", "prefill", "decode") and getattr(question, f) not in (float("inf"), (), None)
-    }
-    for name in ("prefill", "decode"):
-        pool = getattr(question, name)
-        if pool is not None:
-            asked[name] = {"part": pool.part, "most": None if pool.most == float("inf") else pool.most}
-    if question.lengths is not None:
-        asked |= {"prompt_tail_tokens": question.prompt_tail_tokens, "longest_tokens": question.longest_tokens}
-    return {"request": {k: list(v) if isinstance(v, tuple) else v for k, v in asked.items()}, **answer}

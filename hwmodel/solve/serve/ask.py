@@ -1,0 +1,246 @@
+"""A serving question as typed, or as numbers, read and answered: one configuration predicted, or a fleet chosen."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hwmodel.catalog import load_catalog
+from hwmodel.errors import InputError
+from hwmodel.solve.question.rates import known_kind, parse_rates
+from hwmodel.solve.serve.choose import choose
+from hwmodel.solve.serve.predict import predict
+from hwmodel.solve.serve.question import ServingQuestion, read_date, read_histogram, read_pool
+from hwmodel.specs.shape import Shape
+from hwmodel.units import parse_count, parse_duration_s, parse_fraction, parse_positive, parse_usd
+
+
+class Served(msgspec.Struct, frozen=True, kw_only=True):
+    """A serving question and its answer."""
+
+    question: ServingQuestion
+    answer: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document: request, resolved names, answer."""
+        return {"request": _request(self.question), **self.answer}
+
+
+def _request(question: ServingQuestion) -> dict[str, Any]:
+    """The question in plain JSON types, without what says nothing."""
+    asked = {
+        f: getattr(question, f)
+        for f in question.__struct_fields__
+        if f not in ("shape", "lengths", "prefill", "decode") and getattr(question, f) not in (float("inf"), (), None)
+    }
+    for name in ("prefill", "decode"):
+        pool = getattr(question, name)
+        if pool is not None:
+            asked[name] = {"part": pool.part, "most": None if pool.most == float("inf") else pool.most}
+    if question.lengths is not None:
+        asked |= {"prompt_tail_tokens": question.prompt_tail_tokens, "longest_tokens": question.longest_tokens}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in asked.items()}
+
+
+def serve(
+    *,
+    model: str,
+    demand: Any = None,
+    concurrency: Any = None,
+    gpus: Any = None,
+    pools: str | None = None,
+    prefill_tp: Any = None,
+    catalogs: Any = (),
+    **given: Any,
+) -> Served:
+    """Choose a fleet for a `demand` (requests a second), or predict one configuration at a `concurrency` (clients).
+
+    Options are those of `hwmodel serve`, as typed or as numbers. Raises InputError for what cannot be read and
+    InfeasibleError where no fleet meets the limits.
+    """
+    if (demand is None) == (concurrency is None):
+        raise InputError("say either --demand (choose a fleet) or --concurrency (predict one configuration)")
+    if demand is not None and (pools is not None or prefill_tp is not None):
+        raise InputError("--pools and --prefill-tp belong to --concurrency (a prediction); --demand sizes pools itself")
+    if demand is not None and gpus is not None:
+        raise InputError(
+            "--gpus belongs to --concurrency (a prediction); --demand finds how many accelerators it takes"
+        )
+    question = read_question(model, demand, **given)
+    catalog = load_catalog(tuple(catalogs))
+    if concurrency is None:
+        return Served(question=question, answer=choose(question, catalog))
+    clients = parse_count(_text(concurrency), "--concurrency")
+    fleet = None if gpus is None else parse_count(_text(gpus), "--gpus")
+    answer = predict(question, catalog, clients, _workers(pools), _number(prefill_tp, "--prefill-tp"), fleet)
+    return Served(question=question, answer=answer)
+
+
+def read_question(
+    model: str,
+    demand: Any = None,
+    *,
+    input: Any = "1k",
+    output: Any = "300",
+    shape: Shape | None = None,
+    histogram: Path | None = None,
+    ttft: Any = None,
+    tpot: Any = None,
+    p: Any = 95.0,
+    parts: str | None = None,
+    precision: str | None = None,
+    engine: str = "generic",
+    engine_date: str | None = None,
+    disaggregated: bool | None = None,
+    prefill: str | None = None,
+    decode: str | None = None,
+    max_running: Any = None,
+    step_tokens: Any = None,
+    api_price: str | None = None,
+    prefix_hit: Any = "0%",
+    draft_tokens: Any = 0.0,
+    acceptance: Any = 0.7,
+    peak_to_mean: Any = 1.0,
+    max_loss: Any = None,
+    min_quality: Any = None,
+    spares: Any = 1,
+    usd_per_hour: Any = None,
+    price_kind: str | None = None,
+    prices: str | None = None,
+    tp: Any = None,
+    pp: Any = None,
+    dp: Any = None,
+    ep: Any = None,
+) -> ServingQuestion:
+    """The question of these options. Raises InputError."""
+    lengths = None if histogram is None else read_histogram(histogram)
+    return ServingQuestion(
+        model=model,
+        shape=shape,
+        prompt_tokens=parse_count(_text(input), "--input") if lengths is None else lengths.prompt_tokens,
+        output_tokens=parse_count(_text(output), "--output") if lengths is None else lengths.output_tokens,
+        lengths=lengths,
+        rate=1.0 if demand is None else parse_demand(_text(demand)),
+        ttft_s=_limit(ttft, "--ttft"),
+        tpot_s=_limit(tpot, "--tpot"),
+        percentile=(_number(p, "--p") or 0.0) / 100.0,
+        peak_to_mean=_number(peak_to_mean, "--peak-to-mean") or 0.0,
+        spares=_whole(spares, "--spares"),
+        max_loss_nats=_nats(max_loss),
+        min_quality=None if min_quality is None else parse_fraction(_text(min_quality), "--min-quality"),
+        draft_tokens=_number(draft_tokens, "--draft-tokens") or 0.0,
+        acceptance=_number(acceptance, "--acceptance") or 0.0,
+        hit_rate=_hit_rate(_text(prefix_hit).strip()),
+        engine=engine,
+        disaggregated=disaggregated,
+        engine_year=0.0 if engine_date is None else read_date(engine_date, "--engine-date"),
+        prefill=None if prefill is None else read_pool(prefill, "--prefill"),
+        decode=None if decode is None else read_pool(decode, "--decode"),
+        max_running=None if max_running is None else parse_count(_text(max_running), "--max-running"),
+        step_tokens=None if step_tokens is None else parse_count(_text(step_tokens), "--step-tokens"),
+        api_price=_api_price(api_price),
+        tp=_number(tp, "--tp"),
+        pp=_number(pp, "--pp"),
+        dp=_number(dp, "--dp"),
+        ep=_number(ep, "--ep"),
+        parts=_names(parts),
+        prices=parse_rates(usd_per_hour),
+        price_kind=known_kind(price_kind),
+        price_file=prices,
+        precisions=_names(precision),
+    )
+
+
+def _text(value: Any) -> str:
+    """A value as it would be typed."""
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _number(value: Any, flag: str) -> float | None:
+    """A number as it stands or as typed; None where it is not given. Raises InputError for what is none."""
+    if value is None:
+        return None
+    try:
+        number = float(str(value))
+    except ValueError:
+        raise InputError(f"{flag} must be a number, not {value!r}") from None
+    if not math.isfinite(number):
+        raise InputError(f"{flag} must be a finite number, not {value!r}")
+    return number
+
+
+def _whole(value: Any, flag: str) -> int:
+    """A whole number. Raises InputError."""
+    number = _number(value, flag)
+    if number is None or not number.is_integer():
+        raise InputError(f"{flag} must be a whole number, not {value!r}")
+    return int(number)
+
+
+def _limit(value: Any, flag: str) -> float:
+    """A limit on a latency in seconds, infinite where none is given. Raises InputError."""
+    if value is None:
+        return float("inf")
+    return parse_duration_s(_text(value), flag, "1s or 50ms")
+
+
+def _hit_rate(text: str) -> float:
+    """Share of prompt tokens that a cache holds; zero may be said."""
+    return 0.0 if text in ("0", "0%") else parse_fraction(text, "--prefix-hit")
+
+
+def _workers(text: str | None) -> tuple[int, int] | None:
+    """Prefill and decode workers of --pools. Raises InputError."""
+    if text is None:
+        return None
+    prefill, _, decode = text.partition(":")
+    if not (prefill.isdecimal() and decode.isdecimal() and int(prefill) and int(decode)):
+        raise InputError(f"cannot read --pools {text!r}; write it like 2:3 (prefill workers to decode workers)")
+    return int(prefill), int(decode)
+
+
+def _nats(value: Any) -> float | None:
+    """Nats a token of --max-loss. Raises InputError."""
+    if value is None:
+        return None
+    try:
+        return float(str(value))
+    except ValueError:
+        raise InputError(f"cannot read --max-loss {value!r}; write it like 0.01 (nats a token)") from None
+
+
+def _api_price(text: str | None) -> tuple[float, float] | None:
+    """Dollars a million tokens in and out. Raises InputError."""
+    if text is None:
+        return None
+    prompt, comma, output = text.partition(",")
+    if not comma:
+        raise InputError(f"cannot read --api-price {text!r}; write dollars a million tokens in and out, like 0.6,2.4")
+    return parse_usd(prompt.strip(), "--api-price"), parse_usd(output.strip(), "--api-price")
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    """What commas separate."""
+    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
+
+
+SECONDS = {"": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "hour": 3600.0, "d": 86400.0, "day": 86400.0}
+
+
+def parse_demand(text: str) -> float:
+    """Requests a second of `200 req/s`, `5k req/min`, `0.5 req/s` or a bare number a second. Raises InputError."""
+    head, _, unit = text.partition("/")
+    words = head.lower().replace("requests", "").replace("request", "").replace("req", "").strip()
+    scale = {"k": 1e3, "m": 1e6}.get(words[-1:], 1.0)
+    try:
+        value = parse_positive(words[:-1] if scale > 1.0 else words, "--demand") * scale
+    except InputError as error:
+        if "above zero" in str(error):
+            raise InputError(f"--demand must be above zero, not {text!r}") from error
+        raise InputError(f"cannot read --demand {text!r}; write it like '200 req/s' or '5k req/min'") from error
+    if unit.strip() not in SECONDS:
+        raise InputError(f"--demand {text!r} counts per {unit.strip()!r}; use s, min, h or day")
+    return value / SECONDS[unit.strip()]
