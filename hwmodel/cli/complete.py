@@ -7,7 +7,6 @@ while a shell asks (`_HWMODEL_COMPLETE` is set).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -15,116 +14,47 @@ import click
 import msgspec
 from click.shell_completion import CompletionItem
 
+from hwmodel.solve.question import choices
+
 KINDS = ("accelerators", "systems", "models", "prices", "precisions", "serving", "laws", "regions", "fleets", "sources")
-Named = Iterable[tuple[str, str]]  # a value, and what it is
-Source = Callable[[Any], Named]
 
 
-def _parts(catalog: Any) -> Named:
-    return [(part.id, part.name) for part in catalog.parts()]
-
-
-def _systems(catalog: Any) -> Named:
-    return [(system.id, system.name) for system in catalog.systems()]
-
-
-def _models(catalog: Any) -> Named:
-    return [(entry.id, entry.name) for entry in catalog.models() if entry.shape is not None]
-
-
-def _records(catalog: Any) -> Named:
-    return [*_parts(catalog), *_systems(catalog), *_models(catalog)]
-
-
-def _laws(catalog: Any) -> Named:
-    return [(law.id, law.title) for law in catalog.laws()]
-
-
-def _recipes(catalog: Any) -> Named:
-    return [(recipe.id, recipe.title) for recipe in catalog.precisions()]
-
-
-def _serving_recipes(catalog: Any) -> Named:
-    return [(recipe.id, recipe.title) for recipe in catalog.serving_precisions()]
-
-
-def _regions(catalog: Any) -> Named:
-    return [(region.id, region.name) for region in catalog.data.regions.values()]
-
-
-def _fleets(catalog: Any) -> Named:
-    return [(fleet.id, fleet.name) for fleet in catalog.data.fleets.values()]
-
-
-def _stacks(_catalog: Any) -> Named:
-    from hwmodel.catalog.stacks import training_calibration
-
-    return [("generic", "any stack of its year"), *((s["id"], s["title"]) for s in training_calibration().stacks)]
-
-
-def _price_kinds(_catalog: Any) -> Named:
-    from hwmodel.catalog.tables import HOURLY_KINDS
-
-    return _words(*HOURLY_KINDS)(_catalog)
-
-
-def _recompute(_catalog: Any) -> Named:
-    from hwmodel.predict.recompute import MODULES
-
-    return [("none", ""), ("selective", ""), ("full", "every layer"), *((m, "of every layer") for m in MODULES)]
-
-
-def _targets(_catalog: Any) -> Named:
+def _targets(catalog: Any) -> choices.Named:
     from hwmodel.interop.export import TARGETS
 
-    return _words(*TARGETS)(_catalog)
-
-
-def _conventions(_catalog: Any) -> Named:
-    from hwmodel.physics.shape import CONVENTIONS
-
-    return _words(*CONVENTIONS)(_catalog)
-
-
-def _objectives(_catalog: Any) -> Named:
-    from hwmodel.solve.question.contradictions import OBJECTIVES
-
-    return _words(*OBJECTIVES)(_catalog)
-
-
-def _words(*names: str) -> Source:
-    def source(_catalog: Any) -> Named:
-        return [(name, "") for name in names]
-
-    return source
+    return choices.words(*TARGETS)(catalog)
 
 
 class Values(msgspec.Struct, frozen=True):
     """What may stand at a parameter: one of `source`, or `lists` of them with commas; `head` is what stands before;
     `file` where it may also be a file."""
 
-    source: Source
+    source: choices.Source
     lists: bool = False
     head: str = ""
     file: bool = False
 
 
-NOTHING = Values(_words())
+NOTHING = Values(choices.words())
 VALUES: dict[str, Values] = {
-    "gpus": Values(_parts, head=r"[\d.,]+[kKmM]?[x*]"), "parts": Values(_parts, lists=True), "part": Values(_parts),
-    "system": Values(_systems), "model": Values(_models, file=True), "region": Values(_regions),
-    "law": Values(_laws), "law_id": Values(_laws), "base_id": Values(_laws), "others": Values(_laws),
-    "precision": Values(_recipes, lists=True), "serving_precision": Values(_serving_recipes),
-    "stack": Values(_stacks), "price_kind": Values(_price_kinds), "recompute": Values(_recompute, lists=True),
-    "offload": Values(_words("none", "activations", "optimizer"), lists=True), "objective": Values(_objectives),
-    "flop_convention": Values(_conventions), "engine": Values(_words("generic", "trtllm", "vllm", "sglang")),
+    "gpus": Values(choices.parts, head=r"[\d.,]+[kKmM]?[x*]"), "parts": Values(choices.parts, lists=True),
+    "part": Values(choices.parts),
+    "system": Values(choices.systems), "model": Values(choices.models, file=True), "region": Values(choices.regions),
+    "law": Values(choices.laws), "law_id": Values(choices.laws), "base_id": Values(choices.laws),
+    "others": Values(choices.laws),
+    "precision": Values(choices.recipes, lists=True), "serving_precision": Values(choices.serving_recipes),
+    "stack": Values(choices.stacks), "price_kind": Values(choices.price_kinds),
+    "recompute": Values(choices.recompute, lists=True),
+    "offload": Values(choices.offloads, lists=True), "objective": Values(choices.objectives),
+    "flop_convention": Values(choices.conventions), "engine": Values(choices.engines),
     "targets": Values(_targets, lists=True), "export": Values(_targets, lists=True),
-    "measured": Values(_words(), file=True), "prices": Values(_words(), file=True),
-    "reliability": Values(_fleets), "kind": Values(_words(*KINDS)), "name": Values(_records, file=True),
+    "measured": Values(choices.words(), file=True), "prices": Values(choices.words(), file=True),
+    "reliability": Values(choices.fleets),
+    "kind": Values(choices.words(*KINDS)), "name": Values(choices.records, file=True),
 }  # fmt: skip
 # Where a command means something else by a name.
 OF_COMMAND: dict[tuple[str, str], Values] = {
-    ("serve", "precision"): Values(_serving_recipes, lists=True),
+    ("serve", "precision"): Values(choices.serving_recipes, lists=True),
     ("serve", "gpus"): NOTHING,
 }
 
