@@ -19,25 +19,29 @@ from hwmodel.cli.sections import Sectioned
 @with_options([*QUESTION, *RESULT])
 @click.option("--precision", help="Recipes to compare, separated by commas (default bf16,fp8).")
 def command(fmt: str, out: Path | None, quiet: bool, precision: str | None, **given: Any) -> None:
-    """One run in several formats, and which wins; or several values of one option side by side.
+    """One run in several formats, and which wins; or several values of one option, or of several, side by side.
 
     \b
     hwmodel compare --gpus 512xH100 --tokens 2T --precision bf16,fp8
     hwmodel compare --params 10B,100B --gpus 1024xH100
+    hwmodel compare --gpus 512xH100,256xB200 --precision bf16,fp8 --params 70B --tokens 2T
     """
     from hwmodel import report
-    from hwmodel.solve.plan.compare_values import compare_values, listed_option
+    from hwmodel.solve.plan.compare_values import compare_values, listed_options
 
     given = with_model_file(given, quiet=quiet)
-    option = listed_option(given)
-    if option is not None:
-        table = compare_values(option, **given, **({"precision": precision} if precision else {}))
+    if precision:
+        given["precision"] = precision
+    lists = listed_options(given)
+    if lists and set(lists) != {"precision"}:
+        kept = {name: value for name, value in given.items() if name not in lists}
+        table = compare_values(lists, **kept)
         writers = {"csv": report.values_csv, "text": _at_width(report.values_card), "md": report.values_markdown}
         emit(json_text(table.to_dict()) if fmt == "json" else writers[fmt](table), out)
         return
     from hwmodel.solve.plan.compare import compare
 
-    found = compare(precision=precision or "bf16,fp8", **given)
+    found = compare(**{**given, "precision": precision or "bf16,fp8"})
     if fmt in ("json", "csv") or out is not None:
         # The report says these itself; here they are for whoever does not see it.
         for line in found.warnings:

@@ -176,8 +176,8 @@ def values_card(found: Comparison, columns: int = COLUMNS) -> str:
         loss = f", loss {words.loss(a.loss_nats)}" if a.loss_nats is not None else ""
         rows.append((value, size, f"{time}{rent}{loss}"[2:]))
     notes = dict.fromkeys(line for one in found.plans for line in one.warnings)
-    option = f"--{found.option.replace('_', '-')}"
-    head = f"{option}: {' beside '.join(found.values)}"
+    options = ", ".join(f"--{name.replace('_', '-')}" for name in found.options)
+    head = f"{options}: {' beside '.join(found.values)}"
     return card(
-        head, rows, [("assumed", _assumed(found.plans[0], found.option)), ("notes", "; ".join(notes))], columns, WHOLE
+        head, rows, [("assumed", _assumed(found.plans[0], *found.options)), ("notes", "; ".join(notes))], columns, WHOLE
     )

@@ -23,17 +23,21 @@ CSV_ANSWER = ("params", "tokens", "train_flop", "accelerators", "train_days", "m
 def values_table(found: Comparison) -> list[list[str]]:
     """Cells of a comparison of values, the header first."""
     # `--time 10d,30d` beside the training time that comes out, `--tokens` beside tokens: the option is what was given.
-    header = [f"--{found.option.replace('_', '-')}", *HEADER]
-    cells = [header]
-    for row, value in zip(found.rows, found.values, strict=True):
+    cells = [[*map(_flag, found.options), *HEADER]]
+    for row, case in zip(found.rows, found.cases, strict=True):
         a = row["answer"]
         price = f"{row['flop_per_nat']:.3g} FLOP a nat" if row["flop_per_nat"] else words.DASH
         if row["usd_per_nat"]:
             price += f", {words.usd(row['usd_per_nat'])} a nat"
         gain = f"{row['loss_gain_nats']:.3f}" if row["loss_gain_nats"] else words.DASH
-        size = [value, words.count(a.params), words.count(a.tokens), f"{a.train_flop:.3g}"]
+        size = [*case, words.count(a.params), words.count(a.tokens), f"{a.train_flop:.3g}"]
         cells.append([*size, words.days(a.train_days), words.usd(a.cost_usd), words.loss(a.loss_nats), gain, price])
     return cells
+
+
+def _flag(option: str) -> str:
+    """An option as it is typed."""
+    return f"--{option.replace('_', '-')}"
 
 
 def values_markdown(found: Comparison) -> str:
@@ -41,7 +45,7 @@ def values_markdown(found: Comparison) -> str:
     header, *rows = values_table(found)
     notes = "\n".join(f"- {line}" for line in dict.fromkeys(w for one in found.plans for w in one.warnings))
     return markdown_safe(
-        f"# --{found.option.replace('_', '-')}: {' beside '.join(found.values)}\n\n{table(header, rows)}\n\n{notes}\n"
+        f"# {', '.join(map(_flag, found.options))}: {' beside '.join(found.values)}\n\n{table(header, rows)}\n\n{notes}\n"
     )
 
 

@@ -70,7 +70,7 @@ def test_plans_on_a_screen(question: dict[str, object], columns: int) -> None:
 
 def test_other_cards_on_a_screen() -> None:
     formats = compare_card(hm.compare(gpus="512xH100", tokens="2T", precision="bf16,fp8,nvfp4,mxfp8"))
-    values = values_card(compare_values("params", params="10B,100B", gpus="1024xH100"))
+    values = values_card(compare_values({"params": ["10B", "100B"]}, gpus="1024xH100"))
     layout = train_card(train(model="mixtral-8x7b", gpus="64xH100"))
     for shown in (formats, values, layout):
         assert len(shown.splitlines()) <= 24

@@ -11,7 +11,7 @@ import hwmodel as hm
 from hwmodel import laws, report
 from hwmodel.cli.main import main
 from hwmodel.errors import InfeasibleError, InputError
-from hwmodel.solve.plan.compare_values import compare_values, listed_option
+from hwmodel.solve.plan.compare_values import compare_values, listed_options
 from hwmodel.solve.run.result import Plan, value_of
 
 MIXTURE = {"gpus": "64xH100", "model": "mixtral-8x7b"}
@@ -118,15 +118,33 @@ def test_the_reference_of_formats_is_the_one_without_a_penalty() -> None:
     assert len(hm.compare(**question, precision="bf16,bf16").precisions) == 1
 
 
-def test_compare_reads_thousands_as_one_amount_and_one_list_at_a_time() -> None:
-    assert listed_option({"budget": "$1,000,000"}) is None
-    assert listed_option({"params": "10B,100B"}) == "params"
-    with pytest.raises(InputError, match="one option at a time"):
-        compare_values("params", params="10B,100B", precision="bf16,fp8")
+def test_compare_reads_thousands_as_one_amount_and_several_lists_as_a_product() -> None:
+    assert listed_options({"budget": "$1,000,000"}) == {}
+    assert listed_options({"params": "10B,100B"}) == {"params": ["10B", "100B"]}
+    lists = {"gpus": ["64xH100", "32xB200"], "precision": ["bf16", "fp8"]}
+    found = compare_values(lists, params="8B", tokens="100B")
+    assert found.cases == (("64xH100", "bf16"), ("64xH100", "fp8"), ("32xB200", "bf16"), ("32xB200", "fp8"))
+    for (gpus, precision), one in zip(found.cases, found.plans, strict=True):
+        alone = hm.plan(gpus=gpus, precision=precision, params="8B", tokens="100B")
+        assert one.answer == alone.answer
+    assert [row["gpus"] for row in found.rows] == ["64xH100", "64xH100", "32xB200", "32xB200"]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: listed_options({"gpus": "8xH100,8xH100"}), "--gpus names 8xH100 twice"),
+        (lambda: compare_values({"seed": ["1", "2"]}, tokens="1T"), "compare cannot vary seed"),
+        (lambda: compare_values({"params": list(range(1, 300))}, tokens="1T"), "299 combinations; compare takes 256"),
+    ],
+)
+def test_comparisons_that_cannot_be(call: Callable[[], object], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        call()
 
 
 def test_values_csv_holds_plain_numbers() -> None:
-    header, *rows = (line.split(",") for line in report.values_csv(compare_values("params", params="10B,100B")).split())
+    header, *rows = (line.split(",") for line in report.values_csv(compare_values({"params": ["10B", "100B"]})).split())
     cells = [dict(zip(header, row, strict=True)) for row in rows]
     assert [float(row["params"]) for row in cells] == [1e10, 1e11]
     assert float(cells[1]["loss_gain_nats"]) > 0.1

@@ -49,13 +49,13 @@ def test_two_prices_of_one_part_are_refused() -> None:
 
 
 def test_fleets_side_by_side_pay_their_own_price() -> None:
-    found = compare_values("gpus", gpus="64xH100,64xA100", params="8B", tokens="100B", usd_per_hour="h100=3,a100=1")
+    found = compare_values({"gpus": ["64xH100", "64xA100"]}, params="8B", tokens="100B", usd_per_hour="h100=3,a100=1")
     for plan, usd in zip(found.plans, (3.0, 1.0), strict=True):
         assert value_of(plan.answer.cost_usd) == pytest.approx(usd * value_of(plan.answer.gpu_hours))
-    part = compare_values("gpus", gpus="64xH100,64xA100", params="8B", tokens="100B", usd_per_hour="h100=3")
+    part = compare_values({"gpus": ["64xH100", "64xA100"]}, params="8B", tokens="100B", usd_per_hour="h100=3")
     assert part.plans[1].money["price"]["how"] == "market"
     with pytest.raises(InputError, match="prices b200"):
-        compare_values("gpus", gpus="64xH100,64xA100", params="8B", tokens="100B", usd_per_hour="b200=3")
+        compare_values({"gpus": ["64xH100", "64xA100"]}, params="8B", tokens="100B", usd_per_hour="b200=3")
 
 
 def test_a_life_in_dollars_needs_a_price() -> None:

@@ -1,7 +1,8 @@
-"""The same question with several values of one option: sizes, fleets, systems, laws side by side."""
+"""The same question with several values of one option, or of several: sizes, fleets, formats, laws side by side."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -15,23 +16,34 @@ from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.rates import Rates, check_rates, parse_rates, rates_for
 from hwmodel.solve.run.result import Answer, Plan, value_of
 
-COMPARABLE = ("params", "gpus", "system", "law", "tokens", "model", "seq_len", "flops", "time", "budget")
+COMPARABLE = ("params", "gpus", "system", "law", "tokens", "model", "seq_len", "flops", "time", "budget", "precision")
+MOST_PLANS = 256  # of one comparison: about a minute; `sweep` is for more
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Plans by the values of one option, and what each costs beside the first."""
+    """Plans by the values of one option or more, and what each costs beside the first."""
 
-    option: str
-    values: list[str]
-    plans: list[Plan]
+    options: tuple[str, ...]
+    cases: tuple[tuple[str, ...], ...]  # a value of each option
+    plans: tuple[Plan, ...]
+
+    @property
+    def option(self) -> str:
+        """The options compared, in one word."""
+        return ",".join(self.options)
+
+    @property
+    def values(self) -> list[str]:
+        """The values of each plan, in one word."""
+        return [" ".join(case) for case in self.cases]
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """A row a value: the answer, and its differences to the first."""
+        """A row a plan: its values, the answer, and its differences to the first."""
         first = self.plans[0].answer
         return [
-            {self.option: value, "answer": one.answer, **differences(first, one.answer)}
-            for value, one in zip(self.values, self.plans, strict=True)
+            {**dict(zip(self.options, case, strict=True)), "answer": one.answer, **differences(first, one.answer)}
+            for case, one in zip(self.cases, self.plans, strict=True)
         ]
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,40 +69,56 @@ def differences(first: Answer, other: Answer) -> dict[str, float | None]:
 _THOUSANDS = re.compile(r"\$?\d{1,3}(,\d{3})+(\.\d+)?")
 
 
-def _values(text: Any) -> list[str]:
-    """The values of an option: what commas separate."""
-    shown = str(text or "")
-    return [shown] if _THOUSANDS.fullmatch(shown.strip()) else shown.split(",")
+def values_of(asked: Any) -> list[Any]:
+    """The values of an option: those of a list, or what commas separate; one where there are no two."""
+    if isinstance(asked, (list, tuple)):
+        return list(asked)
+    shown = str(asked)
+    if not isinstance(asked, str) or _THOUSANDS.fullmatch(shown.strip()):
+        return [asked]
+    return [value.strip() for value in shown.split(",") if value.strip()]
 
 
-def listed_option(given: dict[str, Any]) -> str | None:
-    """The one option whose value is a list (`10B,100B`), None without one. InputError for two."""
-    lists = [name for name in COMPARABLE if len(_values(given.get(name))) > 1]
-    if len(lists) > 1:
-        raise InputError(f"compare varies one option at a time, not --{lists[0]} and --{lists[1]}")
-    return lists[0].replace("-", "_") if lists else None
+def listed_options(given: dict[str, Any]) -> dict[str, list[Any]]:
+    """The options that have several values (`10B,100B`), in the order given. InputError where one is said twice."""
+    lists = {name: values_of(given[name]) for name in given if name in COMPARABLE and given[name] is not None}
+    for name, values in lists.items():
+        shown = list(map(str, values))
+        if len(shown) > 1 and len(set(shown)) < len(shown):
+            twice = next(value for value in shown if shown.count(value) > 1)
+            raise InputError(f"--{name.replace('_', '-')} names {twice} twice; name each value once")
+    return {name: values for name, values in lists.items() if len(values) > 1}
 
 
-def compare_values(option: str, **given: Any) -> Comparison:
-    """Plans of each value of `option`."""
-    values = [value.strip() for value in _values(given.pop(option)) if value.strip()]
-    if len(values) < 2:
-        raise InputError(f"--{option.replace('_', '-')} names one value; compare needs two, like 10B,100B")
-    if "," in str(given.get("precision") or ""):
-        raise InputError(f"compare varies one option at a time, not --{option.replace('_', '-')} and --precision")
+def compare_values(lists: dict[str, list[Any]], **given: Any) -> Comparison:
+    """A plan for each combination of the values of `lists` (option -> values).
+
+    Raises InputError for options that cannot be compared, and for more combinations than one comparison holds.
+    """
+    strange = [name for name in lists if name not in COMPARABLE]
+    if strange or not lists:
+        raise InputError(f"compare cannot vary {', '.join(strange) or 'nothing'}; it varies {', '.join(COMPARABLE)}")
+    cases = list(itertools.product(*lists.values()))
+    if len(cases) > MOST_PLANS:
+        raise InputError(f"{len(cases)} combinations; compare takes {MOST_PLANS} at most: `hwmodel sweep` takes more")
     rates = parse_rates(given.pop("usd_per_hour", None))
-    priced = _rates_of_each(option, values, rates, given.get("catalogs") or ())
-    plans = [plan(**{**given, option: value, **more}) for value, more in zip(values, priced, strict=True)]
-    return Comparison(option=option, values=values, plans=plans)
+    fleets = lists.get("gpus", [given.get("gpus")])
+    priced = dict(zip(map(str, fleets), _rates_of_each(fleets, rates, given.get("catalogs") or ()), strict=True))
+    plans = []
+    for case in cases:
+        values = dict(zip(lists, case, strict=True))
+        plans.append(plan(**{**given, **values, **priced[str(values.get("gpus", given.get("gpus")))]}))
+    shown = tuple(tuple(map(str, case)) for case in cases)
+    return Comparison(options=tuple(lists), cases=shown, plans=tuple(plans))
 
 
-def _rates_of_each(option: str, values: list[str], rates: Rates, folders: Any) -> list[dict[str, Any]]:
-    """Each plan's own price: of several fleets that of its part, else what was given."""
+def _rates_of_each(fleets: list[Any], rates: Rates, folders: Any) -> list[dict[str, Any]]:
+    """Each fleet's own price: of several that of its part, else what was given."""
     if not rates:
-        return [{} for _ in values]
-    if option != "gpus" or not rates[0][0]:
-        return [{"usd_per_hour": dict(rates) if rates[0][0] else rates[0][1]} for _ in values]
+        return [{} for _ in fleets]
+    if len(fleets) < 2 or not rates[0][0]:
+        return [{"usd_per_hour": dict(rates) if rates[0][0] else rates[0][1]} for _ in fleets]
     catalog = load_catalog(tuple(Path(folder) for folder in folders))
-    parts = [catalog.part(parse_request(gpus=value, tokens=1.0).accelerator or "").id for value in values]
+    parts = [catalog.part(parse_request(gpus=value, tokens=1.0).accelerator or "").id for value in fleets]
     check_rates(rates, parts, catalog)
     return [{"usd_per_hour": dict(rates_for(rates, part, catalog)) or None} for part in parts]
