@@ -35,7 +35,9 @@ from hwmodel.cli.sections import Sectioned
     default=None,
     help="Only separate pools for prefill and decode, or none (default: whichever is cheaper).",
 )
-@click.option("--gpus", metavar="N", help="Accelerators of a prediction: the best layout on them is searched.")
+@click.option(
+    "--gpus", metavar="[N]xPART", help="Accelerators of a prediction, like 8xH100; the best layout is searched."
+)
 @click.option("--pools", metavar="P:D", help="Prefill and decode workers of a disaggregated prediction, like 2:3.")
 @click.option("--prefill-tp", type=float, help="Tensor-parallel size of its prefill workers (default: --tp).")
 @click.option("--prefill", metavar="[N]xPART", help="A prefill pool of its own part, like 4xH200 (with --decode).")

@@ -44,9 +44,8 @@ def values_markdown(found: Comparison) -> str:
     """Values of one option side by side, and the price of the difference."""
     header, *rows = values_table(found)
     notes = "\n".join(f"- {line}" for line in dict.fromkeys(w for one in found.plans for w in one.warnings))
-    return markdown_safe(
-        f"# {', '.join(map(_flag, found.options))}: {' beside '.join(found.values)}\n\n{table(header, rows)}\n\n{notes}\n"
-    )
+    title = f"{', '.join(map(_flag, found.options))}: {' beside '.join(found.values)}"
+    return markdown_safe(f"# {title}\n\n{table(header, rows)}\n\n{notes}\n")
 
 
 def values_csv(found: Comparison) -> str:

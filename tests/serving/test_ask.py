@@ -34,3 +34,11 @@ def test_demand_is_read_per_second() -> None:
     assert parse_demand("5k req/h") == pytest.approx(5000.0 / 3600.0)
     with pytest.raises(InputError, match="fortnight"):
         parse_demand("3 req/fortnight")
+
+
+def test_a_fleet_of_a_prediction_may_name_its_part() -> None:
+    want = serve(model="llama-3.1-8b", gpus="2", parts="h100", concurrency=8).to_dict()["answer"]
+    for gpus in ("2xH100", "H100:2"):
+        assert serve(model="llama-3.1-8b", gpus=gpus, concurrency=8).to_dict()["answer"] == want
+    with pytest.raises(InputError, match="names its accelerator: drop --part"):
+        serve(model="llama-3.1-8b", gpus="2xH100", parts="a100", concurrency=8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -114,7 +115,7 @@ def test_the_reference_of_formats_is_the_one_without_a_penalty() -> None:
     assert _rows(one)["fp8"]["verdict"] == _rows(other)["fp8"]["verdict"]
     assert _rows(other)["bf16"]["verdict"] == "reference"
     assert _rows(other)["fp8"]["speedup"].value == pytest.approx(_rows(one)["fp8"]["speedup"].value)
-    assert report.compare_text(one).splitlines()[0] == report.compare_text(other).splitlines()[0]
+    assert report.compare_card(one).splitlines()[0] == report.compare_card(other).splitlines()[0]
     assert len(hm.compare(**question, precision="bf16,bf16").precisions) == 1
 
 

@@ -15,7 +15,7 @@ from hwmodel.solve.serve.choose import choose
 from hwmodel.solve.serve.predict import predict
 from hwmodel.solve.serve.question import ServingQuestion, read_date, read_histogram, read_pool
 from hwmodel.specs.shape import Shape
-from hwmodel.units import parse_count, parse_duration_s, parse_fraction, parse_positive, parse_usd
+from hwmodel.units import parse_count, parse_duration_s, parse_fleet, parse_fraction, parse_positive, parse_usd
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,12 +69,14 @@ def serve(
         raise InputError(
             "--gpus belongs to --concurrency (a prediction); --demand finds how many accelerators it takes"
         )
-    question = read_question(model, demand, **given)
+    fleet, part = (None, None) if gpus is None else _fleet(_text(gpus))
+    if part is not None and given.get("parts"):
+        raise InputError(f"--gpus {gpus} names its accelerator: drop --part {given['parts']}, or the part of --gpus")
+    question = read_question(model, demand, **(given if part is None else {**given, "parts": part}))
     catalog = load_catalog(tuple(catalogs))
     if concurrency is None:
         return Served(question=question, answer=choose(question, catalog))
     clients = parse_count(_text(concurrency), "--concurrency")
-    fleet = None if gpus is None else parse_count(_text(gpus), "--gpus")
     answer = predict(question, catalog, clients, _workers(pools), _number(prefill_tp, "--prefill-tp"), fleet)
     return Served(question=question, answer=answer)
 
@@ -152,6 +154,13 @@ def read_question(
         price_file=prices,
         precisions=_names(precision),
     )
+
+
+def _fleet(text: str) -> tuple[float, str | None]:
+    """Accelerators of --gpus, and their part where `8xH100` names it. Raises InputError."""
+    if any(mark in text for mark in "x×*:"):
+        return parse_fleet(text)
+    return parse_count(text, "--gpus"), None
 
 
 def _text(value: Any) -> str:
