@@ -6,11 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: plan test lint types contracts check reports docs verify bench clean
+.PHONY: plan ui test lint types contracts check reports docs verify bench clean
 
 plan: $(STAMP)
 	$(BIN)/hwmodel plan --gpus 1024xA100 --tokens 1.4T --out plan.md
 	@echo "wrote plan.md"
+
+ui: $(STAMP)  ## the page in a browser: make ui PORT=8765
+	$(BIN)/hwmodel ui --port $(or $(PORT),8765)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2

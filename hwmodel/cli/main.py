@@ -20,6 +20,7 @@ COMMANDS = {
     "compare": "The same plan in several precisions, side by side.",
     "train": "Predict the step time and memory of one training layout.",
     "serve": "Predict or choose a serving fleet.",
+    "ui": "The same questions as a page in the browser, with a JSON API.",
     "export": "Launch files of a saved answer: trainers, servers, schedulers.",
     "measured": "Your own job's log as the file of plan --measured.",
     "law": "List, show and evaluate scaling laws and their optima.",
@@ -32,7 +33,7 @@ COMMANDS = {
 }
 
 SECTIONS = {
-    "Answers": ("plan", "compare", "train", "serve"),
+    "Answers": ("plan", "compare", "train", "serve", "ui"),
     "Before and after the run": ("export", "measured"),
     "Laws": ("law", "fit", "claims"),
     "Accuracy": ("validate", "calibrate"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 
 from hwmodel.catalog.writing import check_target, is_special, write_files, write_folder, write_whole
 from hwmodel.errors import InputError
+from hwmodel.report.plain import json_text as json_text
 
 FORMATS = ("md", "json", "csv", "text")
 SUFFIXES = {
@@ -95,21 +95,3 @@ def note(message: str, *, quiet: bool = False) -> None:
 def check_writable(path: Path | None, flag: str = "--out") -> None:
     """Raise InputError before any work is done if the `path` of an option could not be written."""
     check_target(path, flag)
-
-
-def json_text(data: object, *, sort_keys: bool = False) -> str:
-    """Indented JSON with null for what is not finite."""
-    import json
-
-    return json.dumps(_finite(data), indent=2, ensure_ascii=False, sort_keys=sort_keys)
-
-
-def _finite(data: object) -> object:
-    """Plain data with None for what is not finite."""
-    if isinstance(data, float):
-        return data if math.isfinite(data) else None
-    if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return [_finite(value) for value in data]
-    return data

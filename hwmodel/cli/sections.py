@@ -29,7 +29,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "stack", "engine", "engine_date", "year", "mfu", "flop_convention", "measured", "reliability", "skip", "seed",
         "catalogs",
     ),
-    "Prices and place": ("usd_per_hour", "api_price", "price_kind", "prices", "region"),
+    "Prices and place": ("usd_per_hour", "api_price", "price_kind", "prices", "region", "pue"),
     "Files in and out": ("source", "form", "out", "figures", "export", "quiet"),
 }  # fmt: skip
 OTHER = "Options"

@@ -6,6 +6,7 @@ its outputs by name. Constants live in the catalog; nothing here knows a law by 
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
@@ -187,6 +188,7 @@ _HOMES = {
 }
 
 
+@functools.cache
 def form(name: str) -> Form:
     """The form of this name. InputError if there is none."""
     if name not in _HOMES:

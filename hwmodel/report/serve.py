@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hwmodel.catalog.safe_text import markdown_safe
 from hwmodel.report.tables import record_table
 from hwmodel.units import format_duration
 
@@ -82,6 +83,12 @@ def below(answer: dict[str, Any], form: str) -> str | None:
     if form == "md":
         parts.append("\n".join(["What the figures rest on:", "", *(_source_line(s) for s in answer["sources"])]))
     return "\n\n".join(parts) or None
+
+
+def serve_markdown(question: Any, answer: dict[str, Any]) -> str:
+    """The whole answer on one page."""
+    parts = [headline(question, answer), record_table(table(answer), "md"), below(answer, "md")]
+    return markdown_safe("\n\n".join(part.rstrip() for part in parts if part) + "\n")
 
 
 def _source_line(source: dict[str, str]) -> str:

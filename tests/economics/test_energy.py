@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -113,3 +114,16 @@ def test_places_name_the_grid_they_stand_in() -> None:
     assert carbon["France"] < carbon["Oregon"] < carbon["Poland"]
     assert CATALOG.energy(region="hamina").grid_region == CATALOG.energy(region="europe-north1").grid_region
     assert CATALOG.energy(region="paris").grid_region == CATALOG.energy(region="europe-west9").grid_region
+
+
+def test_a_given_pue_scales_energy_and_leaves_the_rent() -> None:
+    # Site energy is IT energy times PUE: from 1.2 to 1.5 a factor 1.25; a rented hour is paid as it is.
+    low, high = (hm.plan(gpus="64xH100", tokens="100B", pue=pue).answer for pue in (1.2, "1.5"))
+    assert high.energy_mwh.value / low.energy_mwh.value == pytest.approx(1.25)
+    assert high.cost_usd == low.cost_usd
+
+
+@pytest.mark.parametrize("pue", [0.9, "5", "nan", True])
+def test_a_pue_that_no_site_has_is_refused(pue: Any) -> None:
+    with pytest.raises(hm.InputError, match="--pue"):
+        hm.plan(gpus="64xH100", tokens="100B", pue=pue)

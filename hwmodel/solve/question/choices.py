@@ -102,5 +102,6 @@ def words(*names: str) -> Source:
     return source
 
 
+tasks = words("pretrain", "sft", "lora")
 engines = words("generic", "trtllm", "vllm", "sglang")
 offloads = words("none", "activations", "optimizer")

@@ -253,16 +253,24 @@ def _rates(value: Any) -> Rates:
 
 
 FIRST_YEAR, LAST_YEAR = 2016, 2100
+MOST_PUE = 4.0  # no site that publishes one draws more
 
 
 def _stance(given: dict[str, Any]) -> dict[str, Any]:
-    """--confidence and --year: how sure the figures stated are to be, and of when the software is."""
+    """--confidence, --year and --pue: how sure the figures are to be, of when the software is, what the site draws."""
     fields: dict[str, Any] = {}
     share = _quantity(given.pop("confidence", None), units.parse_fraction, "--confidence")
     if share is not None:
         if share >= 1.0:
             raise InputError(f"--confidence must lie between 0 and 1, like 80%, got {share:g}: nothing is certain")
         fields["confidence"] = share
+    pue = given.pop("pue", None)
+    if pue is not None:
+        fields["pue"] = _quantity(pue, units.parse_positive, "--pue")
+        if not 1.0 <= fields["pue"] <= MOST_PUE:
+            raise InputError(
+                f"--pue is the power of the site over that of its machines, 1 to {MOST_PUE:g}, like 1.2, got {pue!r}"
+            )
     year = given.pop("year", None)
     if year is not None:
         fields["year"] = _number(year, None, "--year")

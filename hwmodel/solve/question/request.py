@@ -54,6 +54,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     usd_per_hour: Rates = ()  # prices of accelerator-hours as given, by part (empty: of any)
     price_kind: str | None = None
     region: str | None = None
+    pue: float | None = None  # power of the site over that of its machines; None: that of the system's usual site
     reliability: str | None = None
     stack: str = ""  # the usual one of the part
     measured: str | None = None

@@ -114,6 +114,12 @@ def default_precision(part: Part | None) -> str:
     return "fp16"
 
 
+def _energy(r: Request, system: System | None, catalog: Catalog) -> EnergyFacts:
+    """Power, carbon and water of the system's usual site, or of the region and PUE asked for."""
+    facts = catalog.energy(region=r.region, system=system)
+    return facts if r.pue is None else msgspec.structs.replace(facts, pue=r.pue)
+
+
 def _boxed(r: Request, catalog: Catalog) -> tuple[Request, list[str]]:
     """The request with instances, nodes, racks and slices counted in accelerators, and a line that says so."""
     name = r.accelerator
@@ -228,7 +234,7 @@ def resolve(request: Request, catalog: Catalog | None = None) -> Setting:
         "law": catalog.law(request.law),
         "precision": precision,
         "stack": training_stack(request.stack, part.family if part else "", request.year),
-        "energy": catalog.energy(region=request.region, system=system),
+        "energy": _energy(request, system, catalog),
         "reliability": catalog.reliability(request.reliability),
         "whole_run": whole_run_calibration(),
         "price": _price(request, catalog, part),

@@ -50,6 +50,27 @@ class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return float(batch_laws.critical_batch_tokens(self.law, params, self.tokens))
 
 
+class Trend:
+    """FLOP/s against the logarithm of the size: a cubic through the rungs that fit; a line between few."""
+
+    def __init__(self, rungs: NDArray[np.float64], rates: NDArray[np.float64]) -> None:
+        self.logs, self.rates = np.log(rungs), rates
+        fits = rates > 1.0
+        self.middle = math.log(rungs[0] * rungs[-1]) / 2.0
+        self.inside, beyond = np.log(rungs[fits]), np.log(rungs[~fits])
+        self.cubic: NDArray[np.float64] | None = None
+        if fits.sum() >= TREND_TERMS + 2:
+            self.cubic = np.polyfit(self.inside - self.middle, np.log(rates[fits]), TREND_TERMS)
+            self.end = (beyond[beyond > self.inside[-1]].min(initial=math.inf) + self.inside[-1]) / 2.0
+
+    def at(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """FLOP/s at logarithms of sizes; next to nothing beyond the last rung that fits."""
+        if self.cubic is None:
+            return np.interp(x, self.logs, self.rates)
+        found = np.exp(np.polyval(self.cubic, np.clip(x, self.inside[0], self.inside[-1]) - self.middle))
+        return np.where(x > self.end, 1.0, found)
+
+
 class Fleet:
     """`accelerators` of one part, computing; evaluations of sizes are kept, for a plan asks for the same ones often."""
 
@@ -62,6 +83,7 @@ class Fleet:
         self.batch = batch_policy(setting)
         self.experts = experts  # above one: sizes are the active parameters of mixtures
         self._rates: dict[float, float] = {}
+        self._trends: dict[tuple[float, float], Trend] = {}
 
     @property
     def peak_flop_per_s(self) -> float:
@@ -129,22 +151,17 @@ class Fleet:
         Rungs scatter with the rounding of their shapes, which says nothing of the sizes between: a cubic in the
         logarithm goes through them. Sizes beyond the last rung that fits get next to nothing.
         """
+        if span not in self._trends:
+            self._trends[span] = Trend(*self._rungs(span))
+        return self._trends[span].at(np.log(params))
+
+    def _rungs(self, span: tuple[float, float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Sizes of the ladder around `span` and their FLOP/s, 1 where nothing fits."""
         first, last = (math.floor(math.log(end) / math.log(LADDER_STEP)) for end in span)
         rungs = np.array([LADDER_STEP**i for i in range(first, last + 2)])
         if self.setting.request.mfu is not None:
-            rates = np.array([(self.given_rate(float(n)) or 0.0) * 6.0 * float(n) for n in rungs])
-        else:
-            rates = np.array([max(self._rung(float(n)), 1.0) for n in rungs]) / self.setting.level
-        fits = rates > 1.0
-        x, middle = np.log(params), math.log(rungs[0] * rungs[-1]) / 2.0
-        if fits.sum() < TREND_TERMS + 2:
-            return np.interp(x, np.log(rungs), rates)
-        inside = np.log(rungs[fits])
-        trend = np.polyfit(inside - middle, np.log(rates[fits]), TREND_TERMS)
-        found = np.exp(np.polyval(trend, np.clip(x, inside[0], inside[-1]) - middle))
-        beyond = np.log(rungs[~fits])
-        blocked = x > (beyond[beyond > inside[-1]].min(initial=math.inf) + inside[-1]) / 2.0
-        return np.where(blocked, 1.0, found)
+            return rungs, np.array([(self.given_rate(float(n)) or 0.0) * 6.0 * float(n) for n in rungs])
+        return rungs, np.array([max(self._rung(float(n)), 1.0) for n in rungs]) / self.setting.level
 
     def goodput(self, params: float) -> float:
         """Share of elapsed time that trains, failures and restarts alone counted."""

@@ -1,0 +1,141 @@
+"""Answers of the worker processes: a question to the function that the command line calls, the result as bytes."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from hwmodel.errors import HwModelError, InputError
+from hwmodel.report.plain import finite
+from hwmodel.web.question import read_json, read_question
+
+STATUS = {0: 200, 1: 500, 2: 400, 3: 422, 4: 500}  # exit code -> HTTP status
+MEANING = {0: "answered", 1: "internal error", 2: "bad input", 3: "infeasible", 4: "invalid catalog"}
+INTERNAL = "internal error: the same question on the command line with HWMODEL_DEBUG=1 shows where"
+JSON, MARKDOWN, ZIP = "application/json", "text/markdown; charset=utf-8", "application/zip"
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker is asked: a verb, the form of the answer (json, report or launch), and the body as it came."""
+
+    verb: str
+    form: str
+    body: bytes
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes back over HTTP. `exit_code` is that of the command line, None where the request itself was refused."""
+
+    status: int
+    body: bytes
+    media: str = JSON
+    exit_code: int | None = None
+
+
+def refusal(status: int, message: str, meaning: str, exit_code: int | None = None) -> Reply:
+    """An error as one line, with what its exit code means on the command line."""
+    body = {"error": {"message": message, "meaning": meaning, "exit_code": exit_code}}
+    return Reply(status=status, body=json.dumps(body, ensure_ascii=False).encode(), exit_code=exit_code)
+
+
+def failed(error: HwModelError) -> Reply:
+    """The refusal of an error of ours."""
+    code = error.exit_code
+    return refusal(STATUS[code], str(error), MEANING[code], code)
+
+
+def reply(job: Job) -> Reply:
+    """The answer, or the line that says why there is none; never a traceback."""
+    try:
+        return FORMS[job.form](job.verb, read_json(job.body))
+    except HwModelError as error:
+        return failed(error)
+    except MemoryError:
+        return refusal(422, "the question takes more memory than a request may: narrow it", "over the limit")
+    except Exception:  # a fault of ours: no word of it may leave, for it may hold more than the question
+        return refusal(STATUS[1], INTERNAL, MEANING[1], 1)
+
+
+def solve(verb: str, question: Mapping[str, Any]) -> Any:
+    """The result that the command line prints, as a record with `to_dict`."""
+    if verb == "serve":
+        from hwmodel.solve.serve.ask import serve
+
+        if "model" not in question:
+            raise InputError("say which model is served: model, like llama-3.1-70b")
+        return serve(**question)
+    if verb == "train":
+        from hwmodel.solve.train import train
+
+        return train(**question)
+    if verb == "compare":
+        return _compare(dict(question))
+    from hwmodel.solve.plan.solver import plan
+
+    return plan(**question)
+
+
+def _compare(question: dict[str, Any]) -> Any:
+    """Formats side by side, or the values of the one option that is a list."""
+    from hwmodel.solve.plan.compare import compare
+    from hwmodel.solve.plan.compare_values import compare_values, listed_option
+
+    option = listed_option(question)
+    return compare(**question) if option is None else compare_values(option, **question)
+
+
+def as_json(verb: str, given: Mapping[str, Any]) -> Reply:
+    """The JSON of the command line's `--format json`. A layout that does not fit is shown and says so with 3."""
+    found = solve(verb, read_question(verb, given)).to_dict()
+    code = 3 if found.get("fits") is False else 0
+    return Reply(status=200, body=json.dumps(finite(found), ensure_ascii=False).encode(), exit_code=code)
+
+
+def as_report(verb: str, given: Mapping[str, Any]) -> Reply:
+    """The Markdown of the command line."""
+    found = solve(verb, read_question(verb, given))
+    return Reply(status=200, body=_markdown(verb, found).encode(), media=MARKDOWN, exit_code=0)
+
+
+def _markdown(verb: str, found: Any) -> str:
+    """The report of a result."""
+    from hwmodel import report
+
+    if verb == "train":
+        from hwmodel.report.train_report import train_markdown
+
+        return train_markdown(found)
+    if verb == "serve":
+        from hwmodel.report.serve import serve_markdown
+
+        return serve_markdown(found.question, found.answer)
+    if verb == "compare":
+        return report.compare_markdown(found) if hasattr(found, "precisions") else report.values_markdown(found)
+    return report.plan_markdown(found)
+
+
+def as_launch(verb: str, given: Mapping[str, Any]) -> Reply:
+    """The launch files of `hwmodel export` in a ZIP; the body holds the question and the `targets`."""
+    from hwmodel.interop.export import launch_files, names_asked
+
+    question, targets = given.get("question"), given.get("targets")
+    if not isinstance(question, dict) or not isinstance(targets, str) or len(given) != 2:
+        raise InputError('say the question and the targets: {"question": {...}, "targets": "megatron,slurm"}')
+    asked = names_asked(targets)
+    found = solve(verb, read_question(verb, question)).to_dict()
+    written = launch_files(found, asked, "the answer")
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in {**written.files, "START.txt": written.start + "\n"}.items():
+            archive.writestr(zipfile.ZipInfo(name), text)
+    return Reply(status=200, body=held.getvalue(), media=ZIP, exit_code=0)
+
+
+FORMS: Mapping[str, Callable[[str, Mapping[str, Any]], Reply]] = {
+    "json": as_json, "report": as_report, "launch": as_launch,
+}  # fmt: skip

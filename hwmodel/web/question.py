@@ -1,0 +1,83 @@
+"""The body of a request read into a question: names that a verb knows, values that are numbers, texts or yes and no."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from hwmodel.errors import InputError, unknown
+from hwmodel.web.fields import FIELDS, FILES, VERBS, Verb
+
+MOST_CHARACTERS = 300  # of one value: a list of a dozen names is far below
+Question = Mapping[str, Any]
+
+
+def read_json(body: bytes) -> dict[str, Any]:
+    """The object of a body. Raises InputError for what is none, a name given twice and numbers that JSON has not."""
+    try:
+        found = json.loads(body.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise InputError('the body is not JSON: send an object like {"gpus": "512xH100", "tokens": "2T"}') from error
+    if not isinstance(found, dict):
+        raise InputError('the body is not an object: send one like {"gpus": "512xH100", "tokens": "2T"}')
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The pairs as a mapping. Raises InputError for a name that stands twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise InputError("a name stands twice in the body: give it once")
+    return found
+
+
+def _no_number(word: str) -> float:
+    raise InputError(f"{word} is no number: leave the option out, or give a finite one")
+
+
+def read_question(verb: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a question, empty ones left out. Raises InputError for a name or a value that it cannot take."""
+    asked = VERBS[verb]
+    found = {}
+    for name, value in given.items():
+        _check_name(asked, name)
+        if value is None or value == "":
+            continue
+        found[name] = _value(name, value)
+    return found
+
+
+def _check_name(verb: Verb, name: str) -> None:
+    """Raises InputError for an option that the verb has not, or that names a file."""
+    if name in verb.fields:
+        return
+    if name in FILES:
+        raise InputError(f"{name} names a file, and a request over HTTP reads none: use the command line for it")
+    raise unknown("option", name[:80], verb.fields, verb.name)
+
+
+def _value(name: str, value: Any) -> Any:
+    """A value of the kind that the option takes. Raises InputError."""
+    if FIELDS[name].flag:
+        if not isinstance(value, bool):
+            raise InputError(f"{name} is true or false")
+        return value
+    if isinstance(value, str):
+        return _text(name, value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        example = FIELDS[name].example
+        raise InputError(f"{name} takes a number or a text like {example}")
+    return value
+
+
+def _text(name: str, value: str) -> str:
+    """A short text of one line; no path where a model is named. Raises InputError."""
+    if len(value) > MOST_CHARACTERS:
+        raise InputError(f"{name} has {len(value):,} characters: give at most {MOST_CHARACTERS}")
+    if not value.isprintable():
+        raise InputError(f"{name} holds a character that cannot be shown: give it as plain text")
+    if name == "model" and (value.endswith(".json") or value.startswith((".", "/", "~")) or "\\" in value):
+        raise InputError("model names a file, and a request over HTTP reads none: name one of the catalog's models")
+    return value
