@@ -81,12 +81,14 @@ def solve(verb: str, question: Mapping[str, Any]) -> Any:
 
 
 def _compare(question: dict[str, Any]) -> Any:
-    """Formats side by side, or the values of the one option that is a list."""
+    """Formats side by side, or a plan for every combination of the options that are lists."""
     from hwmodel.solve.plan.compare import compare
-    from hwmodel.solve.plan.compare_values import compare_values, listed_option
+    from hwmodel.solve.plan.compare_values import compare_values, listed_options
 
-    option = listed_option(question)
-    return compare(**question) if option is None else compare_values(option, **question)
+    lists = listed_options(question)
+    if not lists or set(lists) == {"precision"}:
+        return compare(**question)
+    return compare_values(lists, **{name: value for name, value in question.items() if name not in lists})
 
 
 def as_json(verb: str, given: Mapping[str, Any]) -> Reply:

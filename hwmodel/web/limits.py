@@ -8,7 +8,7 @@ import msgspec
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of the server. A question that runs longer than `answer_s` is ended with its process."""
+    """Limits of the server. A question that computes for longer than `answer_s` is ended with its process."""
 
     workers: int = max(1, min(8, os.cpu_count() or 1))
     answer_s: float = 4.0

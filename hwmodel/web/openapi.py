@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 
 import hwmodel
-from hwmodel.solve.plan.compare_values import Comparison
-from hwmodel.solve.run.result import Plan
+from hwmodel.solve.run.result import Answer, Plan
 from hwmodel.web.answers import JSON, MARKDOWN, MEANING, STATUS, ZIP
 from hwmodel.web.fields import FIELDS, VERBS, Verb
 from hwmodel.web.question import MOST_CHARACTERS
@@ -20,7 +19,7 @@ REFS = "#/components/schemas/{name}"
 ALWAYS = {
     "train": ("request", "resolved", "layout", "accelerators", "step_s", "tokens_per_s", "step", "mfu", "memory",
               "fits", "near", "warnings", "sources"),
-    "serve": ("request", "resolved", "answer", "warnings", "sources"),
+    "serve": ("request", "resolved", "answer", "notes", "sources"),
 }  # fmt: skip
 LIMITED = {
     401: "no token, where the server is bound off loopback", 403: "a foreign Host or Origin",
@@ -55,11 +54,17 @@ def document() -> Schema:
 
 def schemas() -> dict[str, Schema]:
     """All named schemas: a question and an answer a verb, the records in them, and errors."""
-    (plan, values), records = msgspec.json.schema_components((Plan, Comparison), ref_template=REFS)
+    (plan, row), records = msgspec.json.schema_components((Plan, Answer), ref_template=REFS)
     found: dict[str, Schema] = {**records, "Error": _error()}
     for verb in VERBS.values():
         found[f"{verb.name}_question"] = question_schema(verb)
-    found["plan_answer"], found["compare_answer"] = plan, {"anyOf": [plan, values]}
+    rows = {"type": "array", "minItems": 2, "items": {"type": "object", "properties": {"answer": row}}}
+    table = {
+        "type": "object",
+        "required": ["option", "rows"],
+        "properties": {"option": {"type": "string"}, "rows": rows},
+    }
+    found["plan_answer"], found["compare_answer"] = plan, {"anyOf": [plan, table]}
     for name, keys in ALWAYS.items():
         found[f"{name}_answer"] = {"type": "object", "required": list(keys), "properties": {key: {} for key in keys}}
     return found

@@ -13,7 +13,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from hwmodel.errors import InputError
+from hwmodel.errors import HwModelError, InputError
 from hwmodel.web.app import application
 from hwmodel.web.guard import LOG, access, is_loopback
 from hwmodel.web.limits import Limits
@@ -84,7 +84,10 @@ def run(host: str, port: int, say: Callable[[str], None], limits: Limits | None 
     )  # fmt: skip
     shown = f"[{host}]" if ":" in host else host
     say(f"http://{shown}:{listening.getsockname()[1]}/" + ("" if token is None else f"#token={token}"))
-    uvicorn.Server(config).run(sockets=[listening])
+    server = uvicorn.Server(config)
+    server.run(sockets=[listening])
+    if not server.started:
+        raise HwModelError("the workers do not start on this machine; a plan on the command line shows why")
 
 
 def _quiet_logs() -> None:
