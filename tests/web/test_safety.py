@@ -19,7 +19,7 @@ from hwmodel.web.answers import Job, Reply, reply
 from hwmodel.web.app import page_files
 from hwmodel.web.guard import Access, access, refused
 from hwmodel.web.limits import Limits
-from hwmodel.web.pool import Worker, _context
+from hwmodel.web.pool import CROWDED, Worker, _context
 from hwmodel.web.question import read_json, read_question
 from hwmodel.web.server import bound
 
@@ -275,13 +275,14 @@ LONG = Job(verb="plan", form="json", body=b'{"gpus": "512xH100", "loss_like": "7
 def test_a_question_that_takes_too_long_is_ended_and_the_next_is_answered(small: Worker) -> None:
     began = time.monotonic()
     first: Reply = small.ask(LONG)
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < CROWDED * 0.5 + 2.0
     assert first.status == 422
     assert b"longer than 0.5 s" in first.body
     assert small.ask(Job(verb="plan", form="json", body=b'{"gpus": "8xH1"}')).status == 400
 
 
 def test_a_worker_that_dies_is_replaced(small: Worker) -> None:
+    assert small.ask(Job(verb="plan", form="json", body=b'{"gpus": "8xH1"}')).status == 400
     small.process.kill()
     small.process.join()
     assert small.ask(Job(verb="plan", form="json", body=b'{"gpus": "8xH1"}')).status == 400
