@@ -49,9 +49,11 @@ QUESTION = [
     click.option("--system", help="Node and network, like dgx-a100-80gb or aws-p4d (`hwmodel catalog list systems`)."),
     click.option("--nic-gbit-s", metavar="GBIT/S", help="Scale-out network per accelerator and direction."),
     click.option("--time", metavar="DURATION", help="Elapsed time allowed, like 30d."),
+    click.option("--deadline", metavar="DATE", help="Day by which it must have ended, like 2027-03-01, or 45d."),
+    click.option("--start", metavar="DATE", help="Day on which it starts (default: today, where a date needs one)."),
     click.option("--budget", metavar="USD", help="Money allowed, like $5M."),
     click.option(
-        "--confidence", metavar="SHARE", help="How sure --time, --budget and the figures are, like 80% (50%)."
+        "--confidence", metavar="SHARE", help="How sure --time, --deadline, --budget and the figures are (default 50%)."
     ),
     click.option("--year", metavar="YEAR", help="Year of the training software, like 2023 (default: today's)."),
     click.option("--flops", metavar="FLOP", help="Training compute (6 N D), like 5.76e23."),

@@ -6,7 +6,7 @@ import click
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Hardware, time and money": (
-        "gpus", "parts", "system", "nic_gbit_s", "time", "budget", "confidence", "spares",
+        "gpus", "parts", "system", "nic_gbit_s", "time", "deadline", "start", "budget", "confidence", "spares",
     ),
     "Model, tokens and loss": (
         "model", "params", "tokens", "unique_tokens", "flops", "loss", "loss_like", "loss_factor", "law", "task",

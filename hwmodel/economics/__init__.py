@@ -13,7 +13,7 @@ from hwmodel.economics.ownership import (
     present_value,
     worth,
 )
-from hwmodel.economics.price import RentTerms, owned_usd_per_accelerator_hour, rent
+from hwmodel.economics.price import RentTerms, owned_usd_per_accelerator_hour, rent, rent_drawn
 from hwmodel.economics.renting import break_even_preemptions_per_hour, commitment, spot
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "present_value",
     "quantile_z",
     "rent",
+    "rent_drawn",
     "share_below",
     "spares_needed",
     "spot",

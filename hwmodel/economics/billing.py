@@ -33,6 +33,6 @@ def whole_run_log_factor(accelerators: Num, year: Num, c: WholeRunConstants) -> 
     return c.log_factor + c.per_year * earlier + c.per_doubling * log(accelerators / c.accelerators) / _LN2
 
 
-def elapsed_over_productive(goodput: Num, log_factor: Num, z: float, log_sd: Num) -> Num:
+def elapsed_over_productive(goodput: Num, log_factor: Num, z: Num, log_sd: Num) -> Num:
     """Elapsed over steady time at the quantile of `z` of a log-normal with standard deviation `log_sd`."""
     return exp(log_factor + z * log_sd) / goodput

@@ -55,7 +55,7 @@ def goodput(accelerators: Num, params: Num, facts: ReliabilityFacts) -> GoodputT
 
 def at_rate(facts: ReliabilityFacts, z: Num) -> ReliabilityFacts:
     """The facts with both rates at an end of their 80 % interval: z of -1 is the low one, 1 the high one."""
-    factor = float(exp(z * facts.rate_log_half_width))
+    factor = exp(z * facts.rate_log_half_width)
     return msgspec.structs.replace(
         facts,
         interruptions_per_accelerator_hour=facts.interruptions_per_accelerator_hour * factor,

@@ -7,6 +7,7 @@ import math
 import msgspec
 
 from hwmodel import ops
+from hwmodel.economics.billing import Z80
 from hwmodel.ops import Num
 from hwmodel.specs import PriceSummary
 from hwmodel.units import HOURS_PER_YEAR, SECONDS_PER_DAY
@@ -55,6 +56,16 @@ def rent(accelerator_hours: Num, price: PriceSummary, duration_s: Num = 0.0) -> 
         low_usd=accelerator_hours * middle * ops.exp(-down),
         high_usd=accelerator_hours * middle * ops.exp(up),
     )
+
+
+def rent_drawn(accelerator_hours: Num, price: PriceSummary, duration_s: Num, z_quote: Num, z_drift: Num) -> Num:
+    """Rent [USD] where the quote and the drift stand at standard normal deviates, each a log-normal on either side."""
+    middle = price.median_usd_per_accelerator_hour
+    up = math.log(price.high_usd_per_accelerator_hour / middle)
+    down = math.log(middle / price.low_usd_per_accelerator_hour)
+    quote = up * ops.maximum(z_quote, 0.0) + down * ops.minimum(z_quote, 0.0)
+    drift = 0.0 if price.how == "given" else drift_log_half_width(price.age_days * SECONDS_PER_DAY, duration_s)
+    return accelerator_hours * middle * ops.exp((quote + drift * z_drift) / Z80)
 
 
 def owned_usd_per_accelerator_hour(

@@ -23,6 +23,7 @@ from hwmodel.laws.optimum import (
     splits_by_loss,
     tokens_for_loss,
     tokens_for_params,
+    tokens_reaching,
 )
 
 __all__ = [
@@ -52,5 +53,6 @@ __all__ = [
     "splits_by_loss",
     "tokens_for_loss",
     "tokens_for_params",
+    "tokens_reaching",
     "total_from_non_embedding",
 ]

@@ -212,6 +212,16 @@ def tokens_for_loss(spec: LawSpec, params: Num | Count, loss_value: Num) -> Num:
     return additive.tokens_for_loss(c, n, loss_value)
 
 
+def tokens_reaching(spec: LawSpec, params: Num, loss_value: Num) -> Num:
+    """The same over columns of constants or losses: infinite where no amount of data reaches the loss."""
+    _need_terms(spec)
+    c = _constants(spec)
+    floor = additive.floor_at_params(c, params)
+    reached = loss_value > floor
+    tokens = additive.tokens_for_loss(c, params, ops.where(reached, loss_value, 2.0 * floor))
+    return ops.where(reached, tokens, float("inf"))
+
+
 def params_for_loss_at_tokens(spec: LawSpec, tokens: Num, loss_value: Num) -> Num:
     """N that reaches a loss on D tokens. InfeasibleError where no size does."""
     _need_terms(spec)

@@ -59,9 +59,9 @@ def _one_line(cell: str) -> str:
 
 
 def _figures(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[bool]:
-    """Which columns hold figures alone."""
+    """Which columns hold figures alone; the first names its row."""
     columns = [[row[i] for row in rows if row[i] not in _BLANK] for i in range(len(header))]
-    return [bool(cells) and all(map(_FIGURE.match, cells)) for cells in columns]
+    return [i > 0 and bool(cells) and all(map(_FIGURE.match, cells)) for i, cells in enumerate(columns)]
 
 
 def _markdown(right: Sequence[bool]) -> TableFormat:

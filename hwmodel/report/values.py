@@ -45,7 +45,24 @@ def values_markdown(found: Comparison) -> str:
     header, *rows = values_table(found)
     notes = "\n".join(f"- {line}" for line in dict.fromkeys(w for one in found.plans for w in one.warnings))
     title = f"{', '.join(map(_flag, found.options))}: {' beside '.join(found.values)}"
-    return markdown_safe(f"# {title}\n\n{table(header, rows)}\n\n{notes}\n")
+    parts = [title, table(header, rows), chances_table(found), notes]
+    return markdown_safe("\n\n".join(part for part in parts if part) + "\n")
+
+
+def chances_table(found: Comparison) -> str:
+    """The chance that one value beats another in money, time and loss; empty without fleets."""
+    rows = [
+        [f"{one.value} against {one.other}", *map(_chance, (one.cheaper, one.sooner, one.lower_loss))]
+        for one in found.chances
+    ]
+    return table(["the chance that", "is cheaper", "ends sooner", "has the lower loss"], rows) if rows else ""
+
+
+def _chance(share: float | None) -> str:
+    """`39 %`; as good as sure or as good as never said so."""
+    if share is None:
+        return words.DASH
+    return "below 1 %" if share < 0.005 else "above 99 %" if share > 0.995 else f"{100 * share:.0f} %"
 
 
 def values_csv(found: Comparison) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.evidence import REQUIRED, read_pairs
 from hwmodel.errors import CatalogError
-from hwmodel.solve.plan.pairs import loss_gaps
+from hwmodel.solve.run.pairs import loss_gaps
 
 ROW = {
     "source": "a report", "format": "mxfp8", "class": "fp8", "metric": "val_loss", "relative_pct": "0.2",

@@ -12,7 +12,7 @@ from scipy import stats
 from hwmodel.catalog import load_catalog
 from hwmodel.laws import evidence
 from hwmodel.laws.evidence import RESOLUTION, Gap, GapBand, gap_band, student_cdf, student_quantile
-from hwmodel.solve.plan.pairs import loss_gaps
+from hwmodel.solve.run.pairs import loss_gaps
 
 
 def gap(source: str, low: float, high: float | None = None, params: float = 1e9, tokens: float = 1e11) -> Gap:

@@ -15,7 +15,7 @@ from hwmodel.errors import InputError
 from hwmodel.laws.evidence import GapBand, gap_band
 from hwmodel.report.compare import sentence
 from hwmodel.solve.plan.break_even import probability_wins, verdict
-from hwmodel.solve.plan.pairs import evidence_kind, loss_gaps, published_speed
+from hwmodel.solve.run.pairs import evidence_kind, loss_gaps, published_speed
 from hwmodel.solve.run.result import Band, Plan
 
 CATALOG = load_catalog()

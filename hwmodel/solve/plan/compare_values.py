@@ -11,7 +11,8 @@ import msgspec
 
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
-from hwmodel.solve.plan.solver import plan
+from hwmodel.solve.budget.beats import Beats, pairwise
+from hwmodel.solve.plan.solver import setting_of, solve_drawn
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.rates import Rates, check_rates, parse_rates, rates_for
 from hwmodel.solve.run.result import Answer, Plan, value_of
@@ -26,6 +27,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     options: tuple[str, ...]
     cases: tuple[tuple[str, ...], ...]  # a value of each option
     plans: tuple[Plan, ...]
+    chances: tuple[Beats, ...] = ()  # of each two, or of the first and each other where they are many
 
     @property
     def option(self) -> str:
@@ -48,7 +50,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        plain: dict[str, Any] = msgspec.to_builtins({"option": self.option, "rows": self.rows})
+        plain: dict[str, Any] = msgspec.to_builtins({"option": self.option, "rows": self.rows, "chances": self.chances})
         return plain
 
 
@@ -104,12 +106,15 @@ def compare_values(lists: dict[str, list[Any]], **given: Any) -> Comparison:
     rates = parse_rates(given.pop("usd_per_hour", None))
     fleets = lists.get("gpus", [given.get("gpus")])
     priced = dict(zip(map(str, fleets), _rates_of_each(fleets, rates, given.get("catalogs") or ()), strict=True))
-    plans = []
+    solved = []
     for case in cases:
         values = dict(zip(lists, case, strict=True))
-        plans.append(plan(**{**given, **values, **priced[str(values.get("gpus", given.get("gpus")))]}))
+        more = priced[str(values.get("gpus", given.get("gpus")))]
+        solved.append(solve_drawn(setting_of(**{**given, **values, **more})))
     shown = tuple(tuple(map(str, case)) for case in cases)
-    return Comparison(options=tuple(lists), cases=shown, plans=tuple(plans))
+    chances = pairwise([" ".join(case) for case in shown], [drawn for _, drawn in solved])
+    plans = tuple(one for one, _ in solved)
+    return Comparison(options=tuple(lists), cases=shown, plans=plans, chances=chances)
 
 
 def _rates_of_each(fleets: list[Any], rates: Rates, folders: Any) -> list[dict[str, Any]]:

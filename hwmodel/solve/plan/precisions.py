@@ -13,10 +13,10 @@ from hwmodel.predict.search import choice
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.life.demand import Life
 from hwmodel.solve.plan import break_even
-from hwmodel.solve.plan.pairs import KUMAR, SUN, evidence_kind, loss_gaps, published_speed, scenarios
 from hwmodel.solve.question.setting import Fleeted, default_precision, step_width
 from hwmodel.solve.run.answers import answer, plan_layout
 from hwmodel.solve.run.fleet import Fleet
+from hwmodel.solve.run.pairs import KUMAR, SUN, evidence_kind, loss_gaps, published_speed, scenarios
 from hwmodel.solve.run.result import Band, value_of
 from hwmodel.solve.run.sizing import LossModel, Sized
 from hwmodel.solve.serve.quality import quality

@@ -14,6 +14,9 @@ from hwmodel import laws
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.physics import shape as shapes
 from hwmodel.predict.uncertainty import is_mixture
+from hwmodel.solve.budget.draws import Outcome, uncertain_run
+from hwmodel.solve.budget.limits import check_limits
+from hwmodel.solve.budget.risk import risk
 from hwmodel.solve.citations import sources
 from hwmodel.solve.life.demand import Life, life, regret_band
 from hwmodel.solve.life.lifetime_budget import with_paid_loss
@@ -32,7 +35,7 @@ from hwmodel.solve.plan.prepared import Prepared
 from hwmodel.solve.question.measured import Predicted, with_level
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve
-from hwmodel.solve.run.answers import check_limits, limits_used, plan_layout, unfleeted
+from hwmodel.solve.run.answers import limits_used, plan_layout, unfleeted
 from hwmodel.solve.run.fleet import Fleet, fleet_for_budget, fleet_size
 from hwmodel.solve.run.result import Band, Plan, value_of
 from hwmodel.solve.run.sizing import GIVEN, ClosedBy, LossModel, Sized, TokensOfSize, loss_model, size
@@ -73,8 +76,18 @@ def _predicted_run(**options: Any) -> Predicted:
 
 def solve(setting: Setting) -> Plan:
     """The plan of a resolved request."""
+    return solve_drawn(setting)[0]
+
+
+def solve_drawn(setting: Setting) -> tuple[Plan, Outcome | None]:
+    """The plan with the joint draws of its days, dollars and loss; None without a fleet."""
     try:
-        return run(prepare(setting))
+        prepared = prepare(setting)
+        drawn = None
+        if prepared.solved is not None:
+            doubtful = uncertain_run(fleeted(setting), prepared.solved, prepared.model)
+            drawn = doubtful.drawn(setting.request.seed)
+        return run(prepared), drawn
     except InfeasibleError as error:
         said = reachable(setting) if error.binding == "floor" or setting.request.loss_factor != 1.0 else ""
         raise InfeasibleError(f"{error}{said}", binding=error.binding, remedy=error.remedy) from error
@@ -115,7 +128,7 @@ def prepare(setting: Setting) -> Prepared:
         sized = _inside(setting, model, fleet, lifetime)
     solved = on_fleet(fleet, sized, shape) if fleet is not None else None
     if solved is not None:
-        check_limits(setting, solved.answer)
+        check_limits(fleeted(setting), solved, model)
     return Prepared(setting=asked, model=model, shape=shape, sized=sized, solved=solved, lifetime=lifetime, best=best)
 
 
@@ -322,6 +335,7 @@ def run(prepared: Prepared) -> Plan:
         sources=sources(setting, solved),
         margin=margin(setting, sized, value_of(own.cost_usd) if own.cost_usd is not None else None),
         reductions=reductions(setting, sides.LAWS_SHOWN),
+        risk=risk(fleeted(setting), solved, model) if solved is not None else None,
         horizons=_horizons(setting) if setting.request.open_time else [],
     )
 
@@ -370,6 +384,8 @@ def _resolved(setting: Setting) -> dict[str, Any]:
         "precision": setting.precision.id,
         "stack": setting.stack.id,
         "objective": default_objective(setting),
+        "start": setting.request.start,
+        "deadline": setting.request.deadline,
         "catalog_version": setting.catalog.version,
         "hwmodel_version": hwmodel.__version__,
         "whole_run_fit": setting.whole_run.fitted_on,

@@ -245,6 +245,20 @@ _VERBATIM = ("system", "model", "precision", "serving_precision", "law", "object
              "reliability", "measured", "prices", "flop_convention", "optimizer", "gradient_dtype")  # fmt: skip
 
 
+def _window(given: dict[str, Any], fields: dict[str, Any]) -> None:
+    """--deadline and --start as the time that they leave; a start that was not given is added to what was asked."""
+    deadline, start = given.pop("deadline", None), given.pop("start", None)
+    if deadline is None and start is None:
+        return
+    from hwmodel.solve.question.deadline import read_deadline
+
+    if deadline is not None and "time_s" in fields:
+        raise InputError("--time and --deadline both say when the run must have ended: give one of them")
+    fields |= read_deadline(deadline, start)
+    if start is None and fields["start"] is not None:
+        fields["asked"] = (*fields["asked"], ("--start", fields["start"]))
+
+
 def _rates(value: Any) -> Rates:
     """Prices by part; a bare number is checked like every quantity."""
     if isinstance(value, (int, float)):
@@ -330,6 +344,7 @@ def parse_request(**given: Any) -> Request:
     for name in _VERBATIM:
         if name in given:
             fields[name] = str(given.pop(name))
+    _window(given, fields)
     fields["usd_per_hour"] = _rates(given.pop("usd_per_hour", None))
     nic = given.pop("nic_gbit_s", None)
     if nic is not None:
@@ -357,6 +372,9 @@ def parse_request(**given: Any) -> Request:
                 "offload",
                 "gpus",
                 "usd_per_hour",
+                "deadline",
+                "start",
+                "confidence",
                 "seq_len",
                 "serve",
                 "samples",

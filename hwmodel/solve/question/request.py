@@ -25,6 +25,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     system: str | None = None
     nic_uni_bytes_per_s: float | None = None
     time_s: float | None = None
+    start: str | None = None  # ISO date, as the next
+    deadline: str | None = None
     open_time: bool = False  # a fleet alone was given: `time_s` is the usual month
     budget_usd: float | None = None
     flop: float | None = None

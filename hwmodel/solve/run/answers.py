@@ -7,7 +7,6 @@ import math
 import msgspec
 
 from hwmodel.economics import energy
-from hwmodel.errors import InfeasibleError
 from hwmodel.physics import shape as shapes
 from hwmodel.predict.search import Choice
 from hwmodel.solve.question.setting import Fleeted, Setting
@@ -16,7 +15,7 @@ from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.result import Answer, PlanLayout, value_of
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.specs import Shape
-from hwmodel.units import JOULES_PER_KWH, SECONDS_PER_DAY, format_count, format_duration, format_usd
+from hwmodel.units import JOULES_PER_KWH, SECONDS_PER_DAY
 
 
 class SizedShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,36 +106,6 @@ def limits_used(setting: Setting, found: Answer) -> float:
     if r.budget_usd is not None and found.cost_usd is not None:
         shares.append(value_of(found.cost_usd) / r.budget_usd)
     return max(shares)
-
-
-def check_limits(setting: Setting, found: Answer) -> None:
-    """Raises InfeasibleError where the answer breaks the time or the budget given, with what would mend it."""
-    r = setting.request
-    elapsed_s = value_of(found.elapsed_days) * SECONDS_PER_DAY
-    slack = 1.005  # below what is printed
-    if r.time_s is not None and elapsed_s > r.time_s * slack:
-        need = math.ceil((found.accelerators or 1) * elapsed_s / r.time_s)
-        raise InfeasibleError(
-            f"the run takes {format_duration(elapsed_s)} (with failures and restarts), --time allows "
-            f"{format_duration(r.time_s)}; take about {need} accelerators, fewer tokens or a smaller model",
-            binding="time",
-            remedy=f"about {need} accelerators",
-        )
-    if r.budget_usd is not None and found.cost_usd is not None:
-        cost = value_of(found.cost_usd)
-        if cost > r.budget_usd * slack:
-            affordable = format_count(r.budget_usd / cost * value_of(found.tokens))
-            raise InfeasibleError(
-                f"the run costs {format_usd(cost)} at {hourly(setting)} an accelerator-hour, --budget allows "
-                f"{format_usd(r.budget_usd)}; that pays for {affordable} tokens at this size",
-                binding="budget",
-                remedy="fewer tokens, a smaller model or cheaper hours",
-            )
-
-
-def hourly(setting: Setting) -> str:
-    """The rent of an accelerator-hour, for messages."""
-    return format_usd(setting.price.median_usd_per_accelerator_hour) if setting.price else "an unknown price"
 
 
 def plan_layout(choice: Choice) -> PlanLayout:

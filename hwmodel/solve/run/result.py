@@ -116,6 +116,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     sources: list[dict[str, str]]
     margin: dict[str, Any] | None = None  # what a tenth more compute buys, and the compute-optimal run of this loss
     reductions: list[Any] = []  # ways to the lower loss asked by --loss-factor, by law
+    risk: Any = None  # budget.risk.Risk: chances of the limits, what drives the cost
     horizons: list[Any] = []  # best runs of a fleet alone, over several times
 
     # How a notebook shows a plan; set by the report layer, which stands above this one.
