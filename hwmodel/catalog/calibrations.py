@@ -13,6 +13,7 @@ from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.errors import CatalogError
 from hwmodel.specs.economics import WholeRunConstants
 from hwmodel.specs.kernels import KernelCalibration
+from hwmodel.specs.rl import RlConstants
 
 
 def calibrations_dir() -> Path:
@@ -81,6 +82,13 @@ def whole_run_calibration(directory: Path | None = None) -> WholeRunConstants:
     names = WholeRunConstants.__struct_fields__
     return WholeRunConstants(**{name: data["constants"][name] for name in names if name != "fitted_on"},
                              fitted_on=str(data.get("fitted_on", "")))  # fmt: skip
+
+
+@cache
+def rl_calibration(directory: Path | None = None) -> RlConstants:
+    """What steps of reinforcement learning take beside serving and training (`rl.yaml`)."""
+    data = read_calibration((directory or calibrations_dir()) / "rl.yaml")
+    return RlConstants(**data["constants"], fitted_on=str(data.get("fitted_on", "")))
 
 
 @cache

@@ -53,9 +53,9 @@ def command(
         raise InputError(f"--out {out} is a file; name a folder")
     _check_alone({"--quantised": quantised, "--casts": casts, "--serving": serving}, runs)
     kind, rows = own_rows(runs or runs_file())
-    if kind not in ("training", "whole"):
+    if kind not in ("training", "whole", "rl"):
         raise InputError(
-            f"--runs {runs} holds {kind} rows; calibrate takes training rows and whole runs (serving engines are "
+            f"--runs {runs} holds {kind} rows; calibrate takes training, whole and rl rows (serving engines are "
             "fitted on the published runs: --serving; your own runs move a group's level: validate --measured)"
         )
 
@@ -80,6 +80,8 @@ def command(
         _casts(place)
     elif kind == "whole":
         _whole(rows, place)
+    elif kind == "rl":
+        _rl(rows, place)
     elif serving:
         _serving(place, say, intervals=not no_intervals)
     elif _is_cluster(rows):
@@ -122,6 +124,25 @@ def _whole(rows: list[dict[str, str]], place: Path) -> None:
     write(found, runs, place)
     emit(json_text({"fitted_on": found.fitted_on, "log_factor": found.log_factor, "per_year": found.per_year,
                     "per_doubling": found.per_doubling, "log_spread": found.log_spread}), None)  # fmt: skip
+
+
+def _rl(rows: list[dict[str, str]], place: Path) -> None:
+    """Fit and write rl.yaml."""
+    from hwmodel.catalog import load_catalog
+    from hwmodel.catalog.calibrations import kernel_calibration
+    from hwmodel.errors import InputError
+    from hwmodel.validation.fit.rl_fit import LEAST_SOURCES, Corpus, constants, write
+    from hwmodel.validation.rows.machines import Resolver
+
+    corpus = Corpus(rows, Resolver(load_catalog(), kernel_calibration()))
+    if corpus.sources < LEAST_SOURCES:
+        raise InputError(
+            f"steps of {LEAST_SOURCES} sources and more tell what a step takes beside rollouts and updates"
+        )
+    found, errors = constants(corpus)
+    write(found, errors, place)
+    file = str(place / "rl.yaml")
+    emit(json_text({"fitted_on": found.fitted_on, "log_half_width": found.log_half_width, "file": file}), None)
 
 
 def _cluster(level: dict[str, Any], runs: Path | None, out: Path | None) -> None:

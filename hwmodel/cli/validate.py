@@ -36,9 +36,9 @@ def command(
     out: Path | None,
     quiet: bool,
 ) -> None:
-    """Predict the rows of FILE (training, serving, throughput or whole runs) and score the predictions.
+    """Predict the rows of FILE (training, serving, throughput, rl or whole runs) and score the predictions.
 
-    The shipped runs have names: training, serving, throughput, whole. What may be held out stands under --leave-out.
+    The shipped runs have names: training, serving, throughput, rl_steps, whole. --leave-out says what may be held out.
     Measured columns are compared with, never read by a prediction. Blank settings are searched or averaged over.
     """
     from hwmodel.errors import InputError

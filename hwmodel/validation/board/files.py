@@ -34,14 +34,14 @@ def own_rows(path: Path) -> tuple[str, list[Row]]:
 
 
 def shipped_runs(path: Path) -> Path:
-    """The file itself, else the shipped one that the name is of (`training`, `serving`, `throughput`, `whole`)."""
+    """The file itself, else the shipped one that the name is of (one of SHIPPED)."""
     shipped = {name: runs_file().with_name(f"{name}.csv") for name in SHIPPED}
     if path.exists() or str(path) not in shipped:
         return path
     return shipped[str(path)]
 
 
-SHIPPED = ("training", "serving", "throughput", "whole")
+SHIPPED = ("training", "serving", "throughput", "rl_steps", "whole")
 
 
 def validate_file(
@@ -72,6 +72,8 @@ def validate_file(
         return training_board(rows, hold, folds, seed, own, progress, trainer, given=_given(rows, own))
     if kind == "whole":
         return _whole(rows, hold, catalogs)
+    if kind == "rl":
+        return _rl(rows, hold, catalogs)
     return _serving(kind, rows, hold, folds, seed, own, progress, catalogs)
 
 
@@ -93,6 +95,16 @@ def _whole(rows: list[Row], hold: str, catalogs: Sequence[Path]) -> Board:
     resolver = Resolver(load_catalog(catalogs), kernel_calibration())
     found = whole_runs.predict_rows(rows, resolver, catalogs, leave_out_source=bool(hold))
     return _board("whole", found, hold)
+
+
+def _rl(rows: list[Row], hold: str, catalogs: Sequence[Path]) -> Board:
+    from hwmodel.catalog import load_catalog
+    from hwmodel.catalog.calibrations import kernel_calibration
+    from hwmodel.validation.board import rl_steps
+    from hwmodel.validation.rows.machines import Resolver
+
+    found = rl_steps.predict_rows(rows, Resolver(load_catalog(catalogs), kernel_calibration()), hold)
+    return _board("rl", found, hold)
 
 
 def _serving(

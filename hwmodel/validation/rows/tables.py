@@ -17,12 +17,13 @@ KINDS: dict[str, tuple[str, ...]] = {
     "training": ("id", "n_accel", "accelerator", "precision", "global_batch_seqs", "n_layers", "d_model"),
     "serving": ("id", "accelerator", "input_len", "output_len", "concurrency", "tpot_ms"),
     "throughput": ("id", "model", "n_accel", "accelerator", "metric", "value", "input_len"),
+    "rl": ("gpus", "part", "prompts_per_step", "samples_per_prompt", "seconds_per_step"),
     "whole": ("id", "params_total", "tokens", "gpu"),
 }
 
 
 def file_kind(header: list[str], path: Path) -> str:
-    """training | serving | throughput | whole, by the columns of the header. Raises InputError naming what lacks."""
+    """training | serving | throughput | rl | whole, by the header's columns. Raises InputError naming what lacks."""
     columns = set(header)
     for kind, needed in KINDS.items():
         if columns.issuperset(needed):
@@ -30,7 +31,7 @@ def file_kind(header: list[str], path: Path) -> str:
     best = max(KINDS, key=lambda kind: len(columns.intersection(KINDS[kind])))
     missing = [name for name in KINDS[best] if name not in columns]
     raise InputError(
-        f"{path}: the header is none of training_runs, serving_runs, throughput_runs, whole_runs; "
+        f"{path}: the header is none of training_runs, serving_runs, throughput_runs, rl_steps, whole_runs; "
         f"nearest is {best}, which also needs: {', '.join(missing)}"
     )
 

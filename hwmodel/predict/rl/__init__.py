@@ -1,0 +1,17 @@
+"""Reinforcement learning: a stated setting -> seconds of a step, from the serving model's rollouts and the training
+model's updates."""
+
+from hwmodel.predict.rl.lengths import lengths_from_histogram, lengths_of
+from hwmodel.predict.rl.phases import RlPhases, phases, step_terms
+from hwmodel.predict.rl.setting import RlSetting, rollout_worker, with_lengths
+
+__all__ = [
+    "RlPhases",
+    "RlSetting",
+    "lengths_from_histogram",
+    "lengths_of",
+    "phases",
+    "rollout_worker",
+    "step_terms",
+    "with_lengths",
+]

@@ -1,0 +1,243 @@
+"""Constants of reinforcement learning fitted on published steps: robust, sources weighted alike, shrunk to priors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import msgspec
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+import hwmodel
+from hwmodel.catalog.writing import write_whole
+from hwmodel.errors import HwModelError
+from hwmodel.numerics import Problem, gauss_newton
+from hwmodel.predict.rl import RlPhases, phases, step_terms
+from hwmodel.specs.rl import RlConstants
+from hwmodel.validation.fit.run_fit import CROWD
+from hwmodel.validation.rows.machines import Resolver
+from hwmodel.validation.rows.rl_rows import read_row, seconds, sync_bytes
+from hwmodel.validation.rows.tables import CellError, Row, positive, text
+
+Column = NDArray[np.float64]
+
+# Levels near those of serving and training; ten seconds of rewards and scheduling; states move through host memory at
+# about 2 GB/s an accelerator, new weights into engines at about 4 (470 GB in 12 s into pools of 16 ranks).
+PRIOR = {"rollout_level": 1.1, "update_level": 1.2, "step_s": 10.0, "switch_bytes_per_s": 2e9}
+SYNC_BYTES_PER_S = 4e9
+WIDTH = np.array([0.3, 0.3, 1.0, 0.7])
+SPREADS = (0.8, 1.0, 1.2, 1.4)  # of log lengths, tried in turn
+SHARES = (0.14, 0.2, 0.28, 0.4, 0.56)  # mean response over its limit where the limit alone is stated, tried in turn
+SCALE, PULL, COVER = 0.25, 0.1, 0.8
+LEAST_SOURCES = 3
+PHASES = {"rollout_s": "rollout_s", "logprob_s": "logprob_s", "update_s": "update_s"}
+HEADER = """\
+# Steps of reinforcement learning beside the predictions of serving and training. Written by `hwmodel calibrate --runs
+# catalogs/runs/rl_steps.csv`; half-widths come from steps whose source was left out of the fit.
+"""
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """One measured time: of which row and phase (`total_s` of the step)."""
+
+    row: int
+    phase: str
+    log_s: float
+
+
+class Corpus:
+    """Rows with their bare predictions by spread of lengths, and what was measured of each."""
+
+    def __init__(self, rows: Sequence[Row], resolver: Resolver) -> None:
+        self.rows, self.resolver = list(rows), resolver
+        self._kept: dict[tuple[int, float, float], tuple[RlPhases, bool] | None] = {}
+        self.targets = [t for i, row in enumerate(rows) for t in _targets(i, row)]
+        self._syncs = [(i, rate) for i, row in enumerate(rows) if (rate := _sync_rate(row, resolver)) is not None]
+
+    @property
+    def sources(self) -> int:
+        """How many sources print steps that a fit may use."""
+        return len({text(self.rows[t.row], "source") for t in self.targets})
+
+    def sync_bytes_per_s(self, use: Sequence[bool]) -> float:
+        """Rate of the printed hand-overs of weights: geometric mean over sources of their medians, the prior one."""
+        rates: dict[str, list[float]] = {}
+        for i, rate in self._syncs:
+            if use[i]:
+                rates.setdefault(text(self.rows[i], "source"), []).append(math.log(rate))
+        logs = [math.log(SYNC_BYTES_PER_S), *(median(values) for values in rates.values())]
+        return math.exp(math.fsum(logs) / len(logs))
+
+    def phases(self, row: int, log_sd: float, share: float) -> tuple[RlPhases, bool] | None:
+        """The phases of a row and whether its mean length is stated; None where it cannot be predicted."""
+        stated = positive_or_none(self.rows[row], "response_len_mean") is not None
+        key = (row, log_sd, 0.0 if stated else round(share, 3))
+        if key not in self._kept:
+            self._kept[key] = self._predicted(row, log_sd, share)
+        return self._kept[key]
+
+    def _predicted(self, row: int, log_sd: float, share: float) -> tuple[RlPhases, bool] | None:
+        at = msgspec.structs.replace(prior_constants(), length_log_sd=log_sd, length_share=share)
+        try:
+            read = read_row(self.rows[row], self.resolver, at)
+            return phases(read.setting), read.length_stated
+        except (CellError, HwModelError):
+            return None
+
+
+def _sync_rate(row: Row, resolver: Resolver) -> float | None:
+    taken = seconds(row, "weight_sync_s")
+    if taken is None or not counts(row):
+        return None
+    try:
+        return sync_bytes(row, resolver) / taken
+    except (CellError, HwModelError):
+        return None
+
+
+def positive_or_none(row: Row, name: str) -> float | None:
+    """A number above zero; None for a blank or an unreadable cell."""
+    try:
+        return positive(row, name)
+    except CellError:
+        return None
+
+
+def prior_constants() -> RlConstants:
+    """The constants before any row is seen."""
+    known: dict[str, Any] = dict(PRIOR)
+    return RlConstants(
+        **known, sync_bytes_per_s=SYNC_BYTES_PER_S, length_log_sd=SPREADS[0], length_share=SHARES[-1],
+        log_half_width=math.log(2.0), open_log_half_width=math.log(3.0),
+    )  # fmt: skip
+
+
+def counts(row: Row) -> bool:
+    """Whether a row may set constants: printed by its makers, not a user's report or a figure read elsewhere."""
+    return text(row, "status") in ("", "primary") and "#" not in text(row, "locator")
+
+
+def _targets(place: int, row: Row) -> list[Target]:
+    """What a fit holds a row to: the step, and the phases of one pool (two pools print waits instead)."""
+    if not counts(row):
+        return []
+    found = [("seconds_per_step", "total_s")]
+    if "split" not in text(row, "pools").lower():
+        found += list(PHASES.items())
+    values = [(phase, seconds(row, name)) for name, phase in found]
+    return [Target(row=place, phase=phase, log_s=math.log(v)) for phase, v in values if v is not None]
+
+
+def _constants(x: Sequence[float], at: RlConstants) -> RlConstants:
+    values: dict[str, Any] = {name: math.exp(float(v)) for name, v in zip(PRIOR, x)}
+    return msgspec.structs.replace(at, **values)
+
+
+class Fitted(msgspec.Struct, frozen=True, kw_only=True):
+    """Constants, and the loss that they leave."""
+
+    constants: RlConstants
+    loss: float
+
+
+def fit(corpus: Corpus, use: Sequence[bool]) -> Fitted:
+    """The constants that the rows in `use` give; spread and share of lengths are those that leave least."""
+    start = msgspec.structs.replace(prior_constants(), sync_bytes_per_s=corpus.sync_bytes_per_s(use))
+    tried = (
+        msgspec.structs.replace(start, length_log_sd=sd, length_share=share) for sd, share in product(SPREADS, SHARES)
+    )
+    return min((_fit_at(corpus, use, at) for at in tried), key=lambda f: f.loss)
+
+
+def _fit_at(corpus: Corpus, use: Sequence[bool], at: RlConstants) -> Fitted:
+    found = [(t, corpus.phases(t.row, at.length_log_sd, at.length_share)) for t in corpus.targets if use[t.row]]
+    pairs = [(t, kept[0]) for t, kept in found if kept is not None]
+    sources = [text(corpus.rows[t.row], "source") for t, _ in pairs]
+    weight = np.array([sources.count(name) ** -CROWD for name in sources])
+    weight = weight / weight.sum()
+    target = np.array([t.log_s for t, _ in pairs])
+
+    def errors(x: Column) -> Column:
+        c = _constants(list(x), at)
+        return (np.array([math.log(getattr(step_terms(p, c), t.phase)) for t, p in pairs]) - target) / SCALE
+
+    def jacobian(x: Column, z: Column) -> Column:
+        return np.stack([(errors(x + 1e-4 * row) - z) / 1e-4 for row in np.eye(len(x))], axis=1)
+
+    prior = np.log(np.array(list(PRIOR.values())))
+    problem = Problem(errors=errors, jacobian=jacobian, prior=prior, pull=PULL / WIDTH, weight=weight,
+                      low=prior - 4 * WIDTH, high=prior + 4 * WIDTH, longest=1.0)  # fmt: skip
+    solved = gauss_newton(problem, 40, 1e-8)
+    return Fitted(constants=_constants(list(solved.x), at), loss=solved.loss)
+
+
+def left_out(corpus: Corpus, names: Sequence[str]) -> dict[str, RlConstants]:
+    """Constants without the rows of each name that has any."""
+    known = {names[t.row] for t in corpus.targets if t.phase == "total_s"}
+    return {name: fit(corpus, [one != name for one in names]).constants for name in sorted(known)}
+
+
+def step_errors(corpus: Corpus, names: Sequence[str], by: dict[str, RlConstants]) -> list[tuple[int, float, bool]]:
+    """Row, log error of its step by the constants without it, and whether its mean length is stated."""
+    out = []
+    for t in corpus.targets:
+        c = by[names[t.row]]
+        kept = corpus.phases(t.row, c.length_log_sd, c.length_share)
+        if t.phase == "total_s" and kept is not None:
+            out.append((t.row, math.log(step_terms(kept[0], c).total_s) - t.log_s, kept[1]))
+    return out
+
+
+def half_width(errors: Sequence[float], names: Sequence[str]) -> float:
+    """Width that holds 80 % of the errors, sources weighing alike."""
+    sizes = np.abs(np.array(errors))
+    weight = np.array([1.0 / names.count(name) for name in names])
+    order = np.argsort(sizes)
+    reached = np.cumsum(weight[order]) / weight.sum()
+    return float(sizes[order[min(int(np.searchsorted(reached, COVER)), len(order) - 1)]])
+
+
+def with_widths(
+    c: RlConstants, corpus: Corpus, names: Sequence[str], errors: list[tuple[int, float, bool]]
+) -> RlConstants:
+    """The constants with half-widths from errors of sources left out."""
+
+    def width(stated: bool) -> float:
+        mine = [(e, names[row]) for row, e, known in errors if known == stated]
+        return round(half_width([e for e, _ in mine], [n for _, n in mine]), 3) if mine else math.log(3.0)
+
+    stated = width(True)
+    return msgspec.structs.replace(c, log_half_width=stated, open_log_half_width=max(width(False), stated))
+
+
+def constants(corpus: Corpus) -> tuple[RlConstants, dict[str, float]]:
+    """The shipped constants, and the left-out log error of every step."""
+    names = [text(row, "source") for row in corpus.rows]
+    errors = step_errors(corpus, names, left_out(corpus, names))
+    every = fit(corpus, [True] * len(corpus.rows)).constants
+    rows = {names[row] for row, _, _ in errors}
+    fitted_on = f"{len(errors)} steps of {len(rows)} sources"
+    found = with_widths(msgspec.structs.replace(every, fitted_on=fitted_on), corpus, names, errors)
+    return _rounded(found), {text(corpus.rows[row], "id"): round(e, 3) for row, e, _ in errors}
+
+
+def _rounded(c: RlConstants) -> RlConstants:
+    values = {name: float(f"{getattr(c, name):.4g}") for name in c.__struct_fields__ if name != "fitted_on"}
+    return msgspec.structs.replace(c, **values)
+
+
+def write(c: RlConstants, errors: dict[str, float], folder: Path) -> None:
+    """rl.yaml with the constants and the left-out error of each step."""
+    plain: dict[str, Any] = msgspec.to_builtins(c)
+    document = {
+        "code_version": hwmodel.__version__, "fitted_on": plain.pop("fitted_on"), "constants": plain,
+        "left_out_log_errors": errors,
+    }  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "rl.yaml", HEADER + yaml.safe_dump(document, sort_keys=False, width=120))
