@@ -3,45 +3,57 @@
 import hwmodel as hm
 plan = hm.plan(gpus="1024xA100", tokens="1.4T")
 plan.answer.train_days          # Band(value=..., low=..., high=...)
+plan.to_frame("laws")           # pandas; also to_dict, to_json, to_markdown, to_text, to_csv
+hm.law.optimum("besiroglu_2024", flops="5.76e23")["params"]
 """
 
-from importlib import import_module
+from importlib import import_module as _import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from hwmodel.version import __version__
 
 if TYPE_CHECKING:
-    from hwmodel.catalog import load_catalog
+    from hwmodel import catalog
+    from hwmodel.answers import Answer
+    from hwmodel.api import law, prices
+    from hwmodel.api.verbs import compare, fit, load_catalog, plan, serve, train, validate
     from hwmodel.errors import CatalogError, HwModelError, InfeasibleError, InputError
-    from hwmodel.solve.plan.compare import compare
-    from hwmodel.solve.plan.solver import plan
 
-# Imported when first used, so that `import hwmodel` costs nothing.
+# Imported when first used, so that `import hwmodel` costs nothing; None: the module itself.
 _HOMES = {
-    "plan": "hwmodel.solve.plan.solver",
-    "compare": "hwmodel.solve.plan.compare",
-    "load_catalog": "hwmodel.catalog",
-    "HwModelError": "hwmodel.errors",
-    "InputError": "hwmodel.errors",
-    "InfeasibleError": "hwmodel.errors",
-    "CatalogError": "hwmodel.errors",
+    **dict.fromkeys(("compare", "fit", "load_catalog", "plan", "serve", "train", "validate"), "hwmodel.api.verbs"),
+    **dict.fromkeys(("HwModelError", "InputError", "InfeasibleError", "CatalogError"), "hwmodel.errors"),
+    "Answer": "hwmodel.answers",
 }
+_MODULES = {"catalog": "hwmodel.catalog", "law": "hwmodel.api.law", "prices": "hwmodel.api.prices"}
 
 __all__ = [
+    "Answer",
     "CatalogError",
     "HwModelError",
     "InfeasibleError",
     "InputError",
     "__version__",
+    "catalog",
     "compare",
+    "fit",
+    "law",
     "load_catalog",
     "plan",
+    "prices",
+    "serve",
+    "train",
+    "validate",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return _import_module(_MODULES[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'hwmodel' has no attribute {name!r}")
-    if name in ("plan", "compare"):
-        import_module("hwmodel.report.notebook")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(_import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -25,12 +26,17 @@ from hwmodel.specs.provenance import Source, Sourced
 from hwmodel.specs.quantised import TrainedModel
 from hwmodel.specs.shape import Shape
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 DEFAULT_REGION = "USA"
 REGION_HINT = "name a country (USA), a state or province (us-va, ca-qc, cn-bj) or a cloud region (us-east-1, eastus)"
 
 
 class Catalog:
     """All records of the shipped catalog, the user's and the overlays. Unknown names raise InputError."""
+
+    frame_of: ClassVar[Callable[[Catalog, str], Any] | None] = None  # lent by the Python API
 
     def __init__(self, data: store.Compiled, roots: tuple[Path, ...], keys: store.Keys) -> None:
         self.data = data
@@ -42,6 +48,13 @@ class Catalog:
     def version(self) -> str:
         """Short hash of the content of every catalog file."""
         return self.content_hash[:12]
+
+    def to_frame(self, kind: str = "accelerators") -> DataFrame:
+        """Records of a kind (`hwmodel catalog list KIND`) as a pandas frame. Raises InputError for an unknown kind."""
+        if Catalog.frame_of is None:
+            raise RuntimeError("this catalog was loaded below the Python API: hwmodel.load_catalog() gives frames")
+        found: DataFrame = Catalog.frame_of(self, kind)
+        return found
 
     # --- hardware
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from hwmodel.cli.output import emit, json_text, note, write_texts
+from hwmodel.answers import json_text
+from hwmodel.cli.output import emit, note, write_texts
 
 _CORPUS = 4  # a file of at least so many sources is a corpus to fit on; fewer are runs of one cluster
 

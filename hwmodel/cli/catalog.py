@@ -29,7 +29,7 @@ def list_records(
 ) -> None:
     """Records of a KIND: accelerators, systems, models, prices, precisions, serving, laws, regions, stacks, sources."""
     from hwmodel.catalog import load_catalog
-    from hwmodel.cli.tables import render
+    from hwmodel.cli.output import render
     from hwmodel.report.catalog_pages import chosen_rows, rows_of, shown
 
     catalog = load_catalog(catalogs)
@@ -45,7 +45,7 @@ def list_records(
 def show(name: str, provenance: bool, fmt: str, out: Path | None, catalogs: tuple[Path, ...]) -> None:
     """One record by id or alias (`A100`, `gb300`, `dgx-h100`, `llama-3.1-8b`), or a Hugging Face config.json."""
     from hwmodel.catalog import load_catalog
-    from hwmodel.cli.tables import render
+    from hwmodel.cli.output import render
     from hwmodel.report.catalog_pages import document, field_rows, find, page
 
     catalog = load_catalog(catalogs)
@@ -101,8 +101,8 @@ def check(catalogs: tuple[Path, ...], quiet: bool) -> None:
 @OUT
 def schema(kind: str, out: Path | None) -> None:
     """JSON Schema of a KIND of record (accelerators, systems, models), for editors."""
+    from hwmodel.answers import json_text
     from hwmodel.catalog.json_schema import schema_of
-    from hwmodel.cli.output import json_text
 
     emit(json_text(schema_of(kind)), out)
 

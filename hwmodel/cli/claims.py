@@ -38,7 +38,7 @@ def command(ctx: click.Context, verdict: str | None, topic: str | None, fmt: str
     """Widespread claims about scaling, each recomputed from its inputs, with verdict, right number and source."""
     if ctx.invoked_subcommand is not None:
         return
-    from hwmodel.cli.tables import render
+    from hwmodel.cli.output import render
     from hwmodel.validation.claims.check import judge_all
 
     chosen = None
@@ -79,7 +79,7 @@ def _document(found: Finding) -> dict[str, Any]:
 @_table
 def show(claim_id: int, settings: tuple[str, ...], fmt: str, out: Path | None) -> None:
     """One claim with its numbers; --set changes an input and may change the verdict."""
-    from hwmodel.cli.tables import render
+    from hwmodel.cli.output import render
     from hwmodel.errors import unknown
     from hwmodel.validation.claims.check import judge, read_claims
 
@@ -126,7 +126,7 @@ def _changes(settings: tuple[str, ...], inputs: dict[str, Any]) -> dict[str, Any
 def history(fmt: str, out: Path | None) -> None:
     """Models by year: parameters, tokens, training FLOPs by 6 N D, chips, sources."""
     from hwmodel.catalog.topics import read_history
-    from hwmodel.cli.tables import render
+    from hwmodel.cli.output import render
     from hwmodel.report.topics import history_document, history_rows
 
     models, cost = read_history(), _lookup()("flops_6nd")
@@ -138,7 +138,7 @@ def history(fmt: str, out: Path | None) -> None:
 @_table
 def check(file: Path, fmt: str, out: Path | None) -> None:
     """Look for known claims in a text and say what is right about each."""
-    from hwmodel.cli.tables import render
+    from hwmodel.cli.output import render
     from hwmodel.errors import InputError
     from hwmodel.validation.claims.check import read_claims
     from hwmodel.validation.claims.phrases import find_claims

@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
+from hwmodel.answers import json_text
 from hwmodel.catalog.writing import is_special
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import QUESTION, RESULT, with_options
-from hwmodel.cli.output import emit, json_text, note, terminal_columns
+from hwmodel.cli.output import emit, note, terminal_columns
 from hwmodel.cli.sections import Sectioned
 
 

@@ -65,7 +65,7 @@ def command(runs: Path, form: str, fmt: str, out: Path | None, quiet: bool, **op
     Sum of Huber losses on log loss, 4,500 starts, bootstrap, profile likelihood of the floor. Refuses runs that do
     not identify the law.
     """
-    from hwmodel.cli.tables import render
+    from hwmodel.cli.output import render
     from hwmodel.interop.loss_runs import read_runs
     from hwmodel.report.fit_text import describe
     from hwmodel.specs.law import CONVENTIONS

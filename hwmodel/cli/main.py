@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-import hwmodel
 from hwmodel.cli.group import Group
 from hwmodel.errors import HwModelError
+from hwmodel.version import __version__
 
 # name -> one-line help, shown without importing the command's module (`hwmodel.cli.<name>`, attribute `command`).
 COMMANDS = {
@@ -65,7 +65,7 @@ class LazyGroup(Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(hwmodel.__version__, prog_name="hwmodel")
+@click.version_option(__version__, prog_name="hwmodel")
 def cli() -> None:
     """Which model to train on the hardware you have, in which precision, laid out how, at what cost, and how sure.
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hwmodel.catalog.writing import check_target, is_special, write_files, write_folder, write_whole
 from hwmodel.errors import InputError
-from hwmodel.report.plain import json_text as json_text
 
 FORMATS = ("md", "json", "csv", "text")
 SUFFIXES = {
@@ -50,10 +50,15 @@ def on_terminal() -> bool:
 
 
 def terminal_columns(most: int = 80) -> int:
-    """Columns that text may take: the terminal's, at most `most`; `most` into pipes and files."""
+    """Columns that a card may take: the terminal's, at most `most`; `most` into pipes and files."""
+    return min(most, table_columns() or most)
+
+
+def table_columns() -> int | None:
+    """Columns that a table may take on a terminal; None into pipes and files, where lines may be long."""
     import shutil
 
-    return min(most, shutil.get_terminal_size((most, 24)).columns) if on_terminal() else most
+    return shutil.get_terminal_size((80, 24)).columns if on_terminal() else None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -95,3 +100,10 @@ def note(message: str, *, quiet: bool = False) -> None:
 def check_writable(path: Path | None, flag: str = "--out") -> None:
     """Raise InputError before any work is done if the `path` of an option could not be written."""
     check_target(path, flag)
+
+
+def render(rows: Any, document: Any, fmt: str, text: str | None = None, lead: str | None = None) -> str:
+    """Rows and document in the format asked; text as wide as the terminal."""
+    from hwmodel.report import sheets
+
+    return sheets.render(rows, document, fmt, text, lead, table_columns())

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import click
 
 from hwmodel.cli.group import Group
 from hwmodel.cli.options import CATALOG, TABLE, pairs, with_options
-from hwmodel.cli.output import emit, note, write_texts
+from hwmodel.cli.output import emit, note, table_columns, write_texts
 from hwmodel.errors import InputError
 
 
@@ -30,40 +29,9 @@ def list_prices(part: str | None, kind: str | None, fmt: str, out: Path | None, 
     hwmodel prices list
     hwmodel prices list --part h100 --format csv
     """
-    from hwmodel.catalog import load_catalog
-    from hwmodel.cli.tables import render
-    from hwmodel.report.catalog_pages import shown
-    from hwmodel.report.prices import price_rows, quote_rows, summary_row
-    from hwmodel.solve.question.rates import known_kind
+    from hwmodel.api import prices
 
-    catalog = load_catalog(catalogs)
-    head: dict[str, Any] = {"as_of": catalog.prices_as_of, "catalog_version": catalog.version}
-    if part is None:
-        rows = price_rows(catalog, known_kind(kind))
-        cells = rows if fmt == "json" else [shown(row) for row in rows]
-        emit(render(cells, {**head, "prices": rows}, fmt), out)
-        return
-    one = catalog.part(part)
-    quotes = [q for q in catalog.prices(one.id) if known_kind(kind) in (None, q.kind)]
-    found = catalog.price_summary(one.id, kind)
-    summary = None if found is None else summary_row(catalog, found)
-    said = _said(one.id, summary)
-    rows = quote_rows(quotes)
-    if not rows:
-        raise InputError(f"no quote of {one.id}{f' ({kind})' if kind else ''}: give a price with --usd-per-hour")
-    cells = rows if fmt == "json" else [shown(row) for row in rows]
-    emit(render(cells, {**head, "part": one.id, "price": summary, "quotes": rows}, fmt, lead=said), out)
-
-
-def _said(part: str, summary: dict[str, Any] | None) -> str:
-    """What the quotes of a part come to."""
-    if summary is None:
-        return f"{part}: no price of an hour is known; give one with --usd-per-hour."
-    flag = f" {summary['flag']}." if summary["flag"] else ""
-    return (
-        f"{part}: ${summary['usd_per_hour']:g} an hour (${summary['low']:g} to ${summary['high']:g}; "
-        f"{summary['class']} {summary['kind']}, {summary['how']}, {summary['quotes']} providers).{flag}"
-    )
+    emit(prices.list(part, kind, catalogs=catalogs).render(fmt, table_columns()), out)
 
 
 @command.command()

@@ -9,7 +9,7 @@ import click
 
 from hwmodel.cli.launch_files import EXPORT, export_answer
 from hwmodel.cli.options import RESULT, with_options
-from hwmodel.cli.output import emit
+from hwmodel.cli.output import emit, terminal_columns
 from hwmodel.cli.sections import Sectioned
 
 
@@ -92,11 +92,8 @@ def command(
     asked = {names.get(name, name): value for name, value in given.items()}
     shape = with_model_file({"model": model}).get("shape")
     found = serve(model=model, shape=shape, demand=demand, concurrency=concurrency, **asked)
-    from hwmodel.cli.tables import render
-    from hwmodel.report.serve import below, headline, plain_rows, table
+    from hwmodel.report.cards import serve_card
+    from hwmodel.report.serve import served_text
 
-    lead = headline(found.question, found.answer)
-    rows = plain_rows(found.answer) if fmt == "csv" else table(found.answer)
-    document = found.to_dict()
-    emit(render(rows, document, fmt, below(found.answer, fmt), lead=lead), out)
-    export_answer(document, export, quiet=quiet)
+    emit(serve_card(found, terminal_columns()) if fmt == "text" else served_text(found, fmt), out)
+    export_answer(found.to_dict(), export, quiet=quiet)

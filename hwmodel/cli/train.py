@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from hwmodel.answers import json_text
 from hwmodel.cli.launch_files import EXPORT, FROM, export_answer, sequence_parallel_of, with_launch_file
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import RESULT, RUN, with_options
-from hwmodel.cli.output import emit, json_text, terminal_columns
+from hwmodel.cli.output import emit, terminal_columns
 from hwmodel.cli.sections import Sectioned
 from hwmodel.errors import InfeasibleError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwmodel.report import words
+from hwmodel.report import serve, words
 from hwmodel.report.card import COLUMNS, card
 from hwmodel.report.compare import winner
 from hwmodel.report.formats import VERDICTS, share_words, speedup_words
@@ -12,6 +12,7 @@ from hwmodel.report.plan import mixture_sentence
 from hwmodel.report.words import DASH, TERM_WORDS, interval
 from hwmodel.solve.plan.compare_values import Comparison
 from hwmodel.solve.run.result import Plan
+from hwmodel.solve.serve.ask import Served
 from hwmodel.solve.train import TrainResult
 
 WHOLE = "The whole answer: --format md, --out FILE.md or --format json"
@@ -46,10 +47,10 @@ def plan_card(plan: Plan, columns: int = COLUMNS) -> str:
         ("experts", mixture_sentence(plan).replace("**", "")),
         ("notes", "; ".join(plan.warnings)),
     ]
-    return card(_plan_headline(plan), rows, said, columns, WHOLE)
+    return card(plan_headline(plan), rows, said, columns, WHOLE)
 
 
-def _plan_headline(plan: Plan) -> str:
+def plan_headline(plan: Plan) -> str:
     """What to train, on what."""
     a, r = plan.answer, plan.resolved
     what = f"{r['model'] or 'A model'} of {words.count(a.params)} parameters on {words.count(a.tokens)} tokens"
@@ -181,3 +182,33 @@ def values_card(found: Comparison, columns: int = COLUMNS) -> str:
     return card(
         head, rows, [("assumed", _assumed(found.plans[0], *found.options)), ("notes", "; ".join(notes))], columns, WHOLE
     )
+
+
+def serve_card(found: Served, columns: int = COLUMNS) -> str:
+    """A serving fleet, or one configuration, on one screen."""
+    a, q = found.answer["answer"], found.question
+    p = f"p{100 * q.percentile:g}"
+    shown: list[tuple[str, str, Any]] = [
+        ("TTFT, mean", "ttft_s", words.duration), (f"TTFT, {p}", "ttft_tail_s", words.duration),
+        ("TPOT, mean", "tpot_s", words.duration), (f"TPOT, {p}", "tpot_tail_s", words.duration),
+        ("requests a second", "requests_per_s", words.plain),
+        ("output tokens a second", "output_tokens_per_s", words.plain),
+        ("dollars an hour", "usd_per_hour", words.usd), ("a million tokens", "usd_per_million_tokens", words.usd),
+        ("a million tokens in", "usd_per_million_input", words.usd),
+        ("a million tokens out", "usd_per_million_output", words.usd),
+        ("energy a token out", "joules_per_output_token", lambda v: f"{words.plain(v)} J"),
+    ]  # fmt: skip
+    rows = []
+    for label, name, show in shown:
+        value = a.get(name)
+        if value is not None:
+            banded = isinstance(value, dict)
+            rows.append((label, show(value["value"] if banded else value), _ends(value, show) if banded else ""))
+    lead, *why = serve.headline(q, found.answer).split("\n\n")
+    notes = [line.removeprefix("Notes: ") for line in why if line.startswith("Notes: ")]
+    said = [
+        ("quality", " ".join(line for line in why if line.startswith(("Quality", "What ")))),
+        ("because", " ".join(line for line in why if not line.startswith(("Quality", "What ", "Notes")))),
+        ("notes", " ".join(notes)),
+    ]
+    return card(lead.split(". ")[0] + ".", rows, said, columns, WHOLE)

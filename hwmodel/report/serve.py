@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwmodel.catalog.safe_text import markdown_safe
+from hwmodel.report import sheets
 from hwmodel.report.tables import record_table
+from hwmodel.solve.serve.ask import Served
 from hwmodel.units import format_duration
 
 COLUMNS = (
@@ -83,12 +84,6 @@ def below(answer: dict[str, Any], form: str) -> str | None:
     if form == "md":
         parts.append("\n".join(["What the figures rest on:", "", *(_source_line(s) for s in answer["sources"])]))
     return "\n\n".join(parts) or None
-
-
-def serve_markdown(question: Any, answer: dict[str, Any]) -> str:
-    """The whole answer on one page."""
-    parts = [headline(question, answer), record_table(table(answer), "md"), below(answer, "md")]
-    return markdown_safe("\n\n".join(part.rstrip() for part in parts if part) + "\n")
 
 
 def _source_line(source: dict[str, str]) -> str:
@@ -316,3 +311,10 @@ def _quality(recipe: str, found: dict[str, Any] | None) -> str:
                 f"{words} {100 * v['value']:+.1f} % ({100 * v['low']:+.1f} to {100 * v['high']:+.1f}, n {v['n']:g})"
             )
     return f"Quality of {recipe} against its baseline: {'; '.join(parts)}."
+
+
+def served_text(found: Served, form: str) -> str:
+    """An answer of `serve` as Markdown, CSV or JSON."""
+    rows = plain_rows(found.answer) if form == "csv" else table(found.answer)
+    lead = headline(found.question, found.answer)
+    return sheets.render(rows, found.to_dict(), form, below(found.answer, form), lead)

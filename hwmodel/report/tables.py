@@ -20,8 +20,11 @@ _FIGURE = re.compile(r"[*+$~-]*\d")  # how a cell with a figure begins
 _BLANK = ("", "-")
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], form: Form = "md") -> str:
-    """The table, without a line break at its end; columns of figures stand to the right."""
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], form: Form = "md", columns: int | None = None) -> str:
+    """The table, without a line break at its end; columns of figures stand to the right.
+
+    Text wraps its cells to be at most `columns` wide; columns for which no room is left are named under it.
+    """
     from tabulate import tabulate
 
     right = _figures(header, rows)
@@ -30,15 +33,45 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], form: Form = "md
         # Without alignment tabulate pads no cell: Markdown needs no columns of equal width.
         heads = list(map(_one_line, header))
         return tabulate(safe, heads, _markdown(right), disable_numparse=True, stralign=None)
+    if form == "text" and columns is not None:
+        return _narrow(header, rows, right, columns)
     sides = ["right" if is_figure else "left" for is_figure in right]
     style = "plain" if form == "text" else "html"
     return tabulate(rows, header, style, disable_numparse=True, colalign=sides if rows else None)
 
 
-def record_table(rows: Records, form: Form = "md") -> str:
+LEAST = 6  # columns below which a cell is not wrapped
+
+
+def _narrow(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], columns: int) -> str:
+    """A text table within a width: the widest columns give way first, then the last ones go."""
+    from tabulate import tabulate
+
+    natural = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
+    least = [min(width, LEAST) for width in natural]
+    if natural and natural[0] <= columns // 2:
+        least[0] = natural[0]  # names stay whole: they are copied
+    kept = len(header)
+    while kept > 1 and sum(least[:kept]) + 2 * (kept - 1) > columns:
+        kept -= 1
+    widths = natural[:kept]
+    while sum(widths) + 2 * (kept - 1) > columns and widths != least[:kept]:
+        widest = max(range(kept), key=lambda i: (widths[i] > least[i], widths[i]))
+        widths[widest] -= 1
+    # The header goes in as a row: tabulate pads columns under a header of its own.
+    lines = [[name.replace("_", " ") for name in header[:kept]], *(row[:kept] for row in rows)]
+    drawn = tabulate(
+        lines, tablefmt="plain", disable_numparse=True, maxcolwidths=list(widths),
+        colalign=["right" if is_figure else "left" for is_figure in right[:kept]],
+    )  # fmt: skip
+    left = f"\nalso in --format csv and json: {', '.join(name for name in header[kept:] if name)}"
+    return drawn + (left if kept < len(header) else "")
+
+
+def record_table(rows: Records, form: Form = "md", columns: int | None = None) -> str:
     """The same from mappings; the keys of the first are the header."""
     header, body = record_cells(rows)
-    return table(header, body, form) if header else ""
+    return table(header, body, form, columns) if header else ""
 
 
 def record_cells(rows: Records) -> tuple[list[str], list[list[str]]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwmodel import __version__
 from hwmodel.catalog.safe_text import csv_text, markdown_safe
 from hwmodel.report.tables import table
 from hwmodel.report.words import duration
 from hwmodel.solve.train import GIB, TrainResult
 from hwmodel.specs import MemoryTerms
+from hwmodel.version import __version__
 
 TERM_NAMES = {
     "gemm_s": "matrix products",

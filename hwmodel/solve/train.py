@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from hwmodel.answers import Shown
 from hwmodel.errors import InputError
 from hwmodel.physics.intervals import around
 from hwmodel.physics.shape import flop_per_token, layers, parameters, shape_for_params
@@ -42,8 +43,10 @@ class Near(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: float
 
 
-class TrainResult(msgspec.Struct, frozen=True, kw_only=True):
+class TrainResult(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """What `train` predicts. Times in seconds of one step; `low`/`high` is the 80 % interval of the step."""
+
+    __repr__ = Shown.__repr__
 
     setting: Fleeted
     prediction: TrainingPrediction

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from hwmodel.answers import finite
 from hwmodel.errors import HwModelError, InputError
-from hwmodel.report.plain import finite
 from hwmodel.web.question import read_json, read_question
 
 STATUS = {0: 200, 1: 500, 2: 400, 3: 422, 4: 500}  # exit code -> HTTP status
@@ -113,9 +113,9 @@ def _markdown(verb: str, found: Any) -> str:
 
         return train_markdown(found)
     if verb == "serve":
-        from hwmodel.report.serve import serve_markdown
+        from hwmodel.report.serve import served_text
 
-        return serve_markdown(found.question, found.answer)
+        return served_text(found, "md")
     if verb == "compare":
         return report.compare_markdown(found) if hasattr(found, "precisions") else report.values_markdown(found)
     return report.plan_markdown(found)

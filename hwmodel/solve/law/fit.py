@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from hwmodel.answers import Shown
 from hwmodel.errors import InputError
 from hwmodel.laws.fit_loss import DISCREPANCY, LossFit, decades_outside, predict
 from hwmodel.laws.fit_repeats import RepeatFit, predict_repeated
@@ -26,8 +27,10 @@ class TakenColumn(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
 
 
-class Fitted(msgspec.Struct, frozen=True, kw_only=True):
+class Fitted(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """A fit with the form that was chosen, the columns it was made of, and every doubt of it."""
+
+    __repr__ = Shown.__repr__
 
     fit: Fit
     form: str

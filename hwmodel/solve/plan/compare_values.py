@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.solve.budget.beats import Beats, pairwise
@@ -21,8 +22,10 @@ COMPARABLE = ("params", "gpus", "system", "law", "tokens", "model", "seq_len", "
 MOST_PLANS = 256  # of one comparison: about a minute; `sweep` is for more
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+class Comparison(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """Plans by the values of one option or more, and what each costs beside the first."""
+
+    __repr__ = Shown.__repr__
 
     options: tuple[str, ...]
     cases: tuple[tuple[str, ...], ...]  # a value of each option

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-import hwmodel
 from hwmodel import laws
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.physics import shape as shapes
@@ -41,6 +40,7 @@ from hwmodel.solve.run.result import Band, Plan, value_of
 from hwmodel.solve.run.sizing import GIVEN, ClosedBy, LossModel, Sized, TokensOfSize, loss_model, size
 from hwmodel.solve.run.solved import on_fleet, sized_shape
 from hwmodel.specs import Shape
+from hwmodel.version import __version__
 
 # Rounds in which size and layout are brought to agree when time or money closes the plan, and how closely.
 CLOSING_ROUNDS = 4
@@ -387,7 +387,7 @@ def _resolved(setting: Setting) -> dict[str, Any]:
         "start": setting.request.start,
         "deadline": setting.request.deadline,
         "catalog_version": setting.catalog.version,
-        "hwmodel_version": hwmodel.__version__,
+        "hwmodel_version": __version__,
         "whole_run_fit": setting.whole_run.fitted_on,
         "kernel_constants": setting.machine.provenance if setting.machine else None,
     }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
 from hwmodel import ops
+from hwmodel.answers import Shown
 from hwmodel.economics import Z80
 from hwmodel.physics.intervals import around
 
@@ -90,8 +90,10 @@ class PlanLayout(msgspec.Struct, frozen=True, kw_only=True):
     offload: str
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class Plan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """The answer with its reasons; `to_dict` is the JSON contract."""
+
+    __repr__ = Shown.__repr__
 
     request: dict[str, Any]
     resolved: dict[str, Any]
@@ -119,16 +121,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     risk: Any = None  # budget.risk.Risk: chances of the limits, what drives the cost
     horizons: list[Any] = []  # best runs of a fleet alone, over several times
 
-    # How a notebook shows a plan; set by the report layer, which stands above this one.
-    shown_by: ClassVar[Callable[[Plan], str] | None] = None
-
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, in the order of the contract."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return plain
-
-    def _repr_markdown_(self) -> str:
-        return repr(self) if Plan.shown_by is None else Plan.shown_by(self)
 
 
 def value_of(value: Value) -> float:

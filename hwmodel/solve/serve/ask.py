@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.solve.question.rates import known_kind, parse_rates
@@ -18,8 +19,10 @@ from hwmodel.specs.shape import Shape
 from hwmodel.units import parse_count, parse_duration_s, parse_fleet, parse_fraction, parse_positive, parse_usd
 
 
-class Served(msgspec.Struct, frozen=True, kw_only=True):
+class Served(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """A serving question and its answer."""
+
+    __repr__ = Shown.__repr__
 
     question: ServingQuestion
     answer: dict[str, Any]

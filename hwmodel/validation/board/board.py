@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
 from hwmodel.catalog.stacks import TrainingCalibration, interval_calibration, training_calibration
@@ -29,18 +30,35 @@ from hwmodel.validation.rows.machines import Resolver
 from hwmodel.validation.rows.tables import Row, content, read_table, text
 from hwmodel.validation.rows.training_rows import RUN
 
+ROW_FIELDS = ("id", "source", "group", "metric", "measured", "predicted", "low", "high", "status", "reason", "scored")
 HOLDS = ("source", "model", "part", "engine", "group")
 Progress = Callable[[str], None]
 
 
-class Board(msgspec.Struct, kw_only=True):
+class Board(Shown, msgspec.Struct, kw_only=True):
     """Predictions of a file's rows and their figures."""
+
+    __repr__ = Shown.__repr__
 
     kind: str
     rows: list[RowPrediction]
     by_source: dict[str, dict[str, Summary]]
     overall: dict[str, Any]
     held_out: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types: figures by source and metric, the overall ones, and the rows."""
+        by_source = {
+            source: {metric: msgspec.structs.asdict(figures) for metric, figures in metrics.items()}
+            for source, metrics in self.by_source.items()
+        }
+        return {
+            "kind": self.kind,
+            "held_out": self.held_out or None,
+            "by_source": by_source,
+            "overall": self.overall,
+            "rows": [{name: getattr(row, name) for name in ROW_FIELDS} for row in self.rows],
+        }
 
 
 def runs_file() -> Path:

@@ -6,14 +6,10 @@ import json
 import math
 from typing import Any
 
-import msgspec
-
 from hwmodel.catalog.safe_text import csv_text, markdown_safe
 from hwmodel.report.tables import table
-from hwmodel.validation.board.board import Board
-from hwmodel.validation.board.records import RowPrediction
+from hwmodel.validation.board.board import ROW_FIELDS, Board
 
-ROW_FIELDS = ("id", "source", "group", "metric", "measured", "predicted", "low", "high", "status", "reason", "scored")
 # figure of a source -> its column
 FIGURES = {
     "median_ape": "median",
@@ -35,28 +31,16 @@ def _clean(value: Any) -> Any:
     return value
 
 
-def _row(row: RowPrediction) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in ROW_FIELDS}
-
-
 def as_json(board: Board) -> str:
     """Plain JSON: `by_source`, `overall`, `rows`, and what was held out."""
-    by_source = {
-        s: {m: msgspec.structs.asdict(f) for m, f in metrics.items()} for s, metrics in board.by_source.items()
-    }
-    content = {
-        "kind": board.kind,
-        "held_out": board.held_out or None,
-        "by_source": by_source,
-        "overall": board.overall,
-        "rows": [_row(row) for row in board.rows],
-    }
-    return json.dumps(_clean(content), indent=1, sort_keys=True, allow_nan=False)
+    return json.dumps(_clean(board.to_dict()), indent=1, sort_keys=True, allow_nan=False)
 
 
 def as_csv(board: Board) -> str:
     """One line a row and measured quantity."""
-    return csv_text(ROW_FIELDS, (_clean(_row(row)).values() for row in board.rows))
+    return csv_text(
+        ROW_FIELDS, (_clean({name: getattr(row, name) for name in ROW_FIELDS}).values() for row in board.rows)
+    )
 
 
 def _percent(value: float | None) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 
 import yaml
 
-import hwmodel
 from hwmodel.catalog.writing import write_whole
 from hwmodel.predict.uncertainty import Known
 from hwmodel.validation.board import targets
 from hwmodel.validation.fit.run_fit import Fit
 from hwmodel.validation.fit.run_parameters import PARAMETERS
+from hwmodel.version import __version__
 
 
 def _round(value: float, digits: int = 5) -> float:
@@ -50,7 +50,7 @@ def training_document(
             }
         )  # fmt: skip
     return {
-        "code_version": hwmodel.__version__,
+        "code_version": __version__,
         "fitted_on": f"{len(fit.rows)} measured runs of {len(sources)} sources (catalogs/runs/training.csv)",
         "constants": len(table),
         "generic": generic,

@@ -20,7 +20,6 @@ import msgspec
 import numpy as np
 import yaml
 
-import hwmodel
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
 from hwmodel.catalog.stacks import stack_id, training_calibration, training_stack
@@ -28,6 +27,7 @@ from hwmodel.errors import HwModelError, InputError
 from hwmodel.physics.machine import machine
 from hwmodel.predict.training import TrainingRun, default_batch_seqs, predict_training
 from hwmodel.specs import Precision
+from hwmodel.version import __version__
 
 YEAR = 2025.5  # of the software behind the pairs
 # Reads and writes of one operand in bytes an element: an amax pass where scales are of this step, then read 2 and
@@ -154,7 +154,7 @@ def document() -> dict[str, Any]:
             "counted, not fitted": _figures(_at(pairs, COUNTED)),
         },
         "residuals": {pair.id: pair.error(constants[pair.kind]) for pair in pairs},
-        "code_version": hwmodel.__version__,
+        "code_version": __version__,
     }
 
 

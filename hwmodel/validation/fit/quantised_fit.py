@@ -12,12 +12,12 @@ import numpy as np
 import yaml
 from scipy.optimize import least_squares
 
-import hwmodel
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.catalog.quantised import quantised_rows
 from hwmodel.catalog.writing import write_whole
 from hwmodel.laws.quantised import Z80, quantised_nats
 from hwmodel.specs.quantised import QuantisedConstants, QuantisedRow
+from hwmodel.version import __version__
 
 BENCHMARK_RESOLUTION = 0.003  # share of a score: the noise of averages over five to twelve tasks
 LEAST_NATS = 0.02  # below it a benchmark shows its noise
@@ -194,7 +194,7 @@ def document() -> dict[str, Any]:
         score_lost_per_nat=math.exp(median(lost)),
         score_log_sd=float(np.quantile(np.abs(np.array(lost) - median(lost)), 0.8)) / Z80,
         fitted_on=fitted_on,
-        code_version=hwmodel.__version__,
+        code_version=__version__,
     )
     return {
         "constants": msgspec.to_builtins(record),

@@ -11,7 +11,6 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-import hwmodel
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.catalog.engines import serving_calibration
 from hwmodel.catalog.writing import write_whole
@@ -19,6 +18,7 @@ from hwmodel.predict.service.setting import CLOSED
 from hwmodel.validation.board.serving import Book, shipped_rows
 from hwmodel.validation.board.serving_intervals import quantiles
 from hwmodel.validation.fit.serving_fit import PARAMETERS, calibration_of, error_by, fit
+from hwmodel.version import __version__
 
 Say = Callable[[str], None]
 
@@ -73,7 +73,7 @@ def serving_document(say: Say, intervals: bool = True) -> dict[str, Any]:
     plain["intervals"] = quantiles([s for s, g in zip(strata, good, strict=True) if g], outside[good])
     if not intervals:
         plain["intervals"] = serving_calibration().intervals
-    plain["code_version"] = hwmodel.__version__
+    plain["code_version"] = __version__
     plain["fitted_on"] = (
         f"{int(usable.sum())} quantities of {len(scored)} runs (catalogs/runs/serving.csv, throughput.csv)"
     )

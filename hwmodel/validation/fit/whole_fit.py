@@ -12,12 +12,12 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-import hwmodel
 from hwmodel.catalog.writing import write_whole
 from hwmodel.economics import Z80
 from hwmodel.numerics import Problem, gauss_newton
 from hwmodel.specs.economics import WholeRunConstants
 from hwmodel.validation.fit.run_fit import CROWD
+from hwmodel.version import __version__
 
 Column = NDArray[np.float64]
 
@@ -115,7 +115,7 @@ def write(found: WholeRunConstants, runs: Sequence[Steady], folder: Path) -> Non
     """whole_runs.yaml with the constants and the left-out error of each run."""
     plain: dict[str, Any] = msgspec.to_builtins(found)
     document = {
-        "code_version": hwmodel.__version__,
+        "code_version": __version__,
         "fitted_on": plain.pop("fitted_on"),
         "constants": plain,
         "left_out_log_errors": {run.id: round(float(e), 3) for run, e in zip(runs, left_out(runs))},

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel import __version__
 from hwmodel.physics import collectives
 from hwmodel.specs.kernels import Network
 from hwmodel.validation.kernels.laws import part
 from hwmodel.validation.kernels.solver import Bounds, Fitted, columns_of, fit, kin_mean, rounded, score
 from hwmodel.validation.kernels.tables import Columns, concatenate, read, take
 from hwmodel.validation.kernels.write import dump
+from hwmodel.version import __version__
 
 LINK: Bounds = {
     "link_efficiency": (0.8, 0.1, 1.0),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwmodel import __version__
 from hwmodel.catalog.writing import write_whole
 from hwmodel.validation.kernels import priors as priors
 from hwmodel.validation.kernels.laws import over_catalog_peak
 from hwmodel.validation.kernels.solver import Fitted, kin_mean, rounded
+from hwmodel.version import __version__
 
 if TYPE_CHECKING:
     from hwmodel.validation.kernels.task import Task

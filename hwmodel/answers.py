@@ -1,0 +1,111 @@
+"""What every verb of the Python API returns: one protocol, and the views that the layers above lend to a record.
+
+A result is a record of numbers; how it reads is said by the reports, which stand above it. `hwmodel.api.views` joins
+the two by setting `views` on each class of results once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+
+from hwmodel.errors import unknown
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Rows = list[dict[str, Any]]
+
+
+class Answer(Protocol):
+    """What an answer can do, whichever verb gave it."""
+
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    def to_markdown(self) -> str: ...
+    def to_text(self, columns: int = 80) -> str: ...
+    def to_csv(self) -> str: ...
+    def to_frame(self, table: str | None = None) -> DataFrame: ...
+
+
+class Views(NamedTuple):
+    """How a kind of result reads: each view takes the result itself; `tables` give rows of what it holds."""
+
+    line: Callable[[Any], str]
+    markdown: Callable[[Any], str]
+    text: Callable[[Any, int], str]
+    csv: Callable[[Any], str]
+    tables: Mapping[str, Callable[[Any], Rows]]  # the first is the one that stands for the whole
+    frame: Callable[[Rows], Any]
+    document: Callable[[Any], dict[str, Any]] | None = None  # where the record does not hold it itself
+
+
+class Shown:
+    """A result that reads as its views say; without them (a record made below the API) as its plain data alone."""
+
+    __slots__ = ()
+    views: ClassVar[Views | None] = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, in the order of the contract."""
+        views = self._seen()
+        assert views.document is not None, type(self)
+        return views.document(self)
+
+    def to_json(self) -> str:
+        """The JSON document; null for what is not finite."""
+        return json_text(self.to_dict())
+
+    def to_markdown(self) -> str:
+        """The report."""
+        return self._seen().markdown(self)
+
+    def to_text(self, columns: int = 80) -> str:
+        """A card for a terminal of so many columns."""
+        return self._seen().text(self, columns)
+
+    def to_csv(self) -> str:
+        """The figures, a row each."""
+        return self._seen().csv(self)
+
+    def to_frame(self, table: str | None = None) -> DataFrame:
+        """One of the result's tables as a pandas frame; bands are three columns (`x`, `x_low`, `x_high`).
+
+        Raises InputError for a table that it does not have.
+        """
+        views = self._seen()
+        name = next(iter(views.tables)) if table is None else table
+        if name not in views.tables:
+            raise unknown("table", name, views.tables)
+        found: DataFrame = views.frame(views.tables[name](self))
+        return found
+
+    def _seen(self) -> Views:
+        if self.views is None:
+            raise RuntimeError("this answer was made below the Python API: hwmodel.plan and its kin show themselves")
+        return self.views
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        return f"<{name}>" if self.views is None else f"<{name}: {self.views.line(self)}>"
+
+    def _repr_markdown_(self) -> str:
+        return repr(self) if self.views is None else self.to_markdown()
+
+
+def json_text(data: object, *, sort_keys: bool = False) -> str:
+    """Indented JSON with null for what is not finite."""
+    return json.dumps(finite(data), indent=2, ensure_ascii=False, sort_keys=sort_keys)
+
+
+def finite(data: object) -> object:
+    """Plain data with None for what is not finite."""
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    if isinstance(data, dict):
+        return {key: finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [finite(value) for value in data]
+    return data

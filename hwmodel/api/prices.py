@@ -1,0 +1,48 @@
+"""`hm.prices`: what an accelerator-hour costs; the command line's `hwmodel prices list`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hwmodel.api import views
+from hwmodel.api.sheet import Sheet
+from hwmodel.catalog import load_catalog
+from hwmodel.errors import InputError
+from hwmodel.report.catalog_pages import shown
+from hwmodel.report.prices import price_rows, quote_rows, summary_row
+from hwmodel.solve.question.rates import known_kind
+
+views.join_sheets()
+
+
+def list(part: str | None = None, kind: str | None = None, *, catalogs: Sequence[Path] = ()) -> Sheet:
+    """The price of an hour of every part that is rented; of one `part` each quote behind it. Raises InputError."""
+    catalog = load_catalog(tuple(catalogs))
+    head: dict[str, Any] = {"as_of": catalog.prices_as_of, "catalog_version": catalog.version}
+    if part is None:
+        rows = price_rows(catalog, known_kind(kind))
+        words = [shown(row) for row in rows]
+        return Sheet(title=f"prices of {len(rows)} parts", document={**head, "prices": rows}, rows=words)
+    one = catalog.part(part)
+    quotes = [q for q in catalog.prices(one.id) if known_kind(kind) in (None, q.kind)]
+    found = catalog.price_summary(one.id, kind)
+    summary = None if found is None else summary_row(catalog, found)
+    rows = quote_rows(quotes)
+    if not rows:
+        raise InputError(f"no quote of {one.id}{f' ({kind})' if kind else ''}: give a price with --usd-per-hour")
+    said = _said(one.id, summary)
+    document = {**head, "part": one.id, "price": summary, "quotes": rows}
+    return Sheet(title=said, document=document, rows=[shown(row) for row in rows], above=said)
+
+
+def _said(part: str, summary: dict[str, Any] | None) -> str:
+    """What the quotes of a part come to."""
+    if summary is None:
+        return f"{part}: no price of an hour is known; give one with --usd-per-hour."
+    flag = f" {summary['flag']}." if summary["flag"] else ""
+    return (
+        f"{part}: ${summary['usd_per_hour']:g} an hour (${summary['low']:g} to ${summary['high']:g}; "
+        f"{summary['class']} {summary['kind']}, {summary['how']}, {summary['quotes']} providers).{flag}"
+    )

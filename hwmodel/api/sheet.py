@@ -1,0 +1,39 @@
+"""A document with its rows: the answers of laws, prices and catalogs, which have no record of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hwmodel.answers import Shown
+
+
+class Sheet(Shown, msgspec.Struct, frozen=True, kw_only=True):
+    """What a question to the laws, the prices or the catalog came to."""
+
+    title: str
+    document: dict[str, Any]
+    rows: list[dict[str, Any]]
+    figures: list[dict[str, Any]] | None = None  # the rows in plain numbers, where those for people are words
+    below: str = ""
+    above: str = ""
+
+    def render(self, form: str, columns: int | None = None) -> str:
+        """In a form (md, text, csv, json); text at most `columns` wide."""
+        from hwmodel.report.sheets import render
+
+        rows = self.figures if form == "csv" and self.figures is not None else self.rows
+        return render(rows, self.document, form, self.below or None, self.above or None, columns)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document of the same command."""
+        return self.document
+
+    def __getitem__(self, key: str) -> Any:
+        return self.document[key]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    __repr__ = Shown.__repr__

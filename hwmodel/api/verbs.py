@@ -1,0 +1,142 @@
+"""The verbs: plan, compare, train, serve, fit, validate, and the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from hwmodel.api import views
+from hwmodel.api.options import (
+    CompareOptions,
+    FitOptions,
+    PlanOptions,
+    ServeOptions,
+    TrainOptions,
+    ValidateOptions,
+)
+from hwmodel.errors import InputError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from hwmodel.catalog import Catalog
+    from hwmodel.solve.law.fit import Fitted
+    from hwmodel.solve.plan.compare_values import Comparison
+    from hwmodel.solve.run.result import Plan
+    from hwmodel.solve.serve.ask import Served
+    from hwmodel.solve.train import TrainResult
+    from hwmodel.validation.board.board import Board
+
+
+def plan(**given: Unpack[PlanOptions]) -> Plan:
+    """What to train on a fleet, in which layout, for how long, at what cost, and how sure.
+
+    Options are those of `hwmodel plan`. Raises InputError for what cannot be read and InfeasibleError, with the
+    binding constraint and a remedy, where nothing answers.
+    """
+    from hwmodel.solve.plan.solver import plan as solve
+
+    views.join_plan()
+    return solve(**_plain(given))
+
+
+def compare(**given: Unpack[CompareOptions]) -> Plan | Comparison:
+    """One run in several formats (a plan whose `precisions` are those), or several values of options side by side.
+
+    `precision="bf16,fp8"` alone compares formats; lists of anything else (`gpus=["512xH100", "256xB200"]`) make a plan
+    for each combination.
+    """
+    from hwmodel.solve.plan.compare import compare as formats
+    from hwmodel.solve.plan.compare_values import compare_values, listed_options
+
+    views.join_plan()
+    asked = _plain(given)
+    lists = listed_options(asked)
+    if lists and set(lists) != {"precision"}:
+        return compare_values(lists, **{name: value for name, value in asked.items() if name not in lists})
+    named = asked.pop("precision", None) or "bf16,fp8"
+    return formats(precision=named if isinstance(named, str) else ",".join(named), **asked)
+
+
+def train(**given: Unpack[TrainOptions]) -> TrainResult:
+    """Step time, its terms and the memory of one training layout; blanks are chosen as the fastest that fit."""
+    from hwmodel.solve.train import train as solve
+
+    views.join_train()
+    return solve(**_plain(given))
+
+
+def serve(model: str, **given: Unpack[ServeOptions]) -> Served:
+    """A serving fleet for a `demand` ("200 req/s"), or one configuration predicted at a `concurrency`."""
+    from hwmodel.solve.serve.ask import serve as solve
+
+    views.join_serve()
+    asked = _plain({"model": model, **given})
+    for name in ("parts", "precision"):
+        if isinstance(asked.get(name), (list, tuple)):
+            asked[name] = ",".join(asked[name])
+    return solve(**asked)
+
+
+def fit(runs: str | Path | DataFrame, **given: Unpack[FitOptions]) -> Fitted:
+    """A law fitted to runs with columns N, D and loss (or C and loss): a CSV file or a pandas frame."""
+    from hwmodel import laws
+    from hwmodel.catalog import load_catalog as load
+    from hwmodel.interop.fit_runs import fit_runs
+    from hwmodel.interop.frames import with_file
+    from hwmodel.interop.loss_runs import read_runs
+
+    views.join_fit()
+    table = with_file(
+        runs,
+        lambda path: read_runs(
+            path, given.get("columns"), given.get("where"), units=given.get("units"),
+            convention=given.get("convention"), skip_bad=given.get("skip_bad", False),
+            all_rows=given.get("all_rows", False),
+        ),
+    )  # fmt: skip
+    law = given.get("base")
+    base = None if law is None else laws.additive_terms(load().law(law))
+    draws, seed = given.get("bootstraps", 4000), given.get("seed", 42)
+    return fit_runs(table, given.get("form", "auto"), base=base, bootstraps=draws, seed=seed)
+
+
+def validate(runs: str | Path | DataFrame, **given: Unpack[ValidateOptions]) -> Board:
+    """Measured runs predicted and scored: a CSV file, a pandas frame, or shipped runs by name (`training`)."""
+    from hwmodel.interop.frames import with_file
+    from hwmodel.validation.board.files import validate_file
+
+    views.join_validate()
+    hold, folds, seed = given.get("leave_out", ""), given.get("folds", 0), given.get("seed", 0)
+    measured, folders = given.get("measured"), tuple(given.get("catalogs", ()))
+    return with_file(
+        runs, lambda path: validate_file(path, hold, folds, seed, measured and Path(measured), None, folders)
+    )
+
+
+def load_catalog(overlays: Sequence[Path] = ()) -> Catalog:
+    """The sourced facts, with overlays over them; `to_frame("accelerators")` shows a kind of records."""
+    from hwmodel.catalog import load_catalog as load
+
+    views.join_catalog()
+    return load(tuple(overlays))
+
+
+def _plain(given: Any) -> dict[str, Any]:
+    """Options without those that are None, numpy's scalars as numbers, a model's file read into its shape."""
+    from hwmodel.interop.model_files import with_shape
+
+    asked = {name: _number(value) for name, value in given.items() if value is not None}
+    listed = next((name for name, value in asked.items() if isinstance(value, (list, tuple)) and name in LISTS), None)
+    if listed is not None and len(asked[listed]) == 0:
+        raise InputError(f"{listed} is an empty list")
+    return with_shape(asked)[0]
+
+
+LISTS = ("gpus", "system", "params", "model", "seq_len", "precision", "time", "budget", "flops", "tokens", "law")
+
+
+def _number(value: Any) -> Any:
+    """A scalar of numpy or pandas as Python's own."""
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value

@@ -1,0 +1,266 @@
+"""How each kind of answer reads: reports lent to the records of `solve` and `validation` by the verb that makes them.
+
+Reports are imported when one of them is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hwmodel.answers import Rows, Views
+from hwmodel.api.sheet import Sheet
+
+
+def join_sheets() -> None:
+    """The views of what laws, prices and catalogs answer."""
+    Sheet.views = _views(
+        lambda found: found.title, lambda found: found.render("md"),
+        lambda found, columns: found.render("text", columns), lambda found: found.render("csv"),
+        {"rows": lambda found: found.figures or found.rows},
+    )  # fmt: skip
+
+
+def join_plan() -> None:
+    """The views of `plan` and `compare`."""
+    from hwmodel.solve.plan.compare_values import Comparison
+    from hwmodel.solve.run.result import Plan
+
+    Plan.views = _views(_plan_line, _plan_markdown, _plan_text, _report("plan", "plan_csv"), PLAN_TABLES)
+    Comparison.views = _views(
+        lambda found: f"{found.option}, {len(found.plans)} plans",
+        _report("values", "values_markdown"), _report("cards", "values_card"), _report("values", "values_csv"),
+        {"rows": lambda found: [_flat_answer(row) for row in found.to_dict()["rows"]]},
+    )  # fmt: skip
+
+
+def join_train() -> None:
+    """The views of `train`."""
+    from hwmodel.solve.train import TrainResult
+
+    TrainResult.views = _views(
+        _train_line, _report("train_report", "train_markdown"), _report("cards", "train_card"),
+        _report("train_report", "train_csv"), TRAIN_TABLES,
+    )  # fmt: skip
+
+
+def join_serve() -> None:
+    """The views of `serve`."""
+    from hwmodel.solve.serve.ask import Served
+
+    Served.views = _views(_served_line, _served("md"), _report("cards", "serve_card"), _served("csv"), SERVED_TABLES)
+
+
+def join_fit() -> None:
+    """The views of `fit`."""
+    from hwmodel.solve.law.fit import Fitted
+
+    Fitted.views = _views(
+        lambda found: f"{found.form}, {len(found.columns)} columns", _fitted("md"),
+        lambda found, _: _fitted("text")(found), _fitted("csv"), {"quantities": lambda found: _described(found)[1]},
+        lambda found: _described(found)[0],
+    )  # fmt: skip
+
+
+def join_validate() -> None:
+    """The views of `validate`."""
+    from hwmodel.validation.board.board import Board
+
+    Board.views = _views(
+        lambda found: f"{found.kind}, {len(found.rows)} predictions", _board("as_markdown"),
+        lambda found, _: _board("as_markdown")(found), _board("as_csv"),
+        {"rows": lambda found: found.to_dict()["rows"], "sources": _source_rows},
+    )  # fmt: skip
+
+
+def join_catalog() -> None:
+    """The frames of a catalog."""
+    from hwmodel.catalog import Catalog
+
+    Catalog.frame_of = staticmethod(_catalog_frame)
+
+
+def _views(
+    line: Callable[[Any], str],
+    markdown: Callable[[Any], str],
+    text: Callable[[Any, int], str],
+    csv: Callable[[Any], str],
+    tables: dict[str, Callable[[Any], Rows]],
+    document: Callable[[Any], dict[str, Any]] | None = None,
+) -> Views:
+    return Views(line=line, markdown=markdown, text=text, csv=csv, tables=tables, frame=_frame, document=document)
+
+
+def _frame(rows: Rows) -> Any:
+    from hwmodel.interop.frames import frame
+
+    return frame(rows)
+
+
+def _catalog_frame(catalog: Any, kind: str) -> Any:
+    from hwmodel.report.catalog_pages import rows_of
+
+    return _frame(rows_of(catalog, kind))
+
+
+def _report(module: str, name: str) -> Callable[..., str]:
+    """A function of the report layer, imported when it is called."""
+
+    def show(*given: Any) -> str:
+        """The report of an answer."""
+        from importlib import import_module
+
+        shown: str = getattr(import_module(f"hwmodel.report.{module}"), name)(*given)
+        return shown
+
+    return show
+
+
+def _plan_line(found: Any) -> str:
+    from hwmodel.report.cards import plan_headline
+
+    return plan_headline(found)
+
+
+def _plan_markdown(found: Any) -> str:
+    """A comparison of formats is a plan with a row for each."""
+    from hwmodel import report
+
+    return report.compare_markdown(found) if len(found.precisions) > 1 else report.plan_markdown(found)
+
+
+def _plan_text(found: Any, columns: int) -> str:
+    from hwmodel import report
+
+    return report.compare_card(found, columns) if len(found.precisions) > 1 else report.plan_card(found, columns)
+
+
+def _terms(name: str) -> Callable[[Any], Rows]:
+    """A mapping of an answer's document as rows."""
+
+    def rows(found: Any) -> Rows:
+        """A row a term."""
+        return [{"term": term, "value": value} for term, value in (found.to_dict()[name] or {}).items()]
+
+    return rows
+
+
+def _list(*path: str) -> Callable[[Any], Rows]:
+    """A list in an answer's document."""
+
+    def rows(found: Any) -> Rows:
+        """The list itself; empty where the answer has none."""
+        place = found.to_dict()
+        for key in path:
+            place = (place or {}).get(key)
+        return place or []
+
+    return rows
+
+
+def _answer_rows(found: Any) -> Rows:
+    """Quantity, value and band of an answer's numbers."""
+    rows = []
+    for name, value in found.to_dict()["answer"].items():
+        if isinstance(value, dict) and "value" in value:
+            rows.append({"quantity": name, **value})
+        elif isinstance(value, (int, float)):
+            rows.append({"quantity": name, "value": value, "low": value, "high": value})
+    return rows
+
+
+def _flat_answer(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of a comparison with its answer's numbers beside the option."""
+    numbers = {name: value for name, value in row["answer"].items() if name != "quantiles"}
+    return {**{name: value for name, value in row.items() if name != "answer"}, **numbers}
+
+
+PLAN_TABLES: dict[str, Callable[[Any], Rows]] = {
+    "answer": _answer_rows,
+    "layouts": _list("alternatives", "layouts"),
+    "sizes": _list("curves", "size"),
+    "fleets": _list("curves", "accelerators"),
+    "laws": _list("laws"),
+    "precisions": _list("precisions"),
+    "demand": _list("objectives", "demand_curve"),
+    "serving_formats": _list("serving_formats"),
+    "money": _list("money", "ways"),
+    "step": _terms("step"),
+    "memory": _terms("memory"),
+    "sources": _list("sources"),
+}
+TRAIN_TABLES: dict[str, Callable[[Any], Rows]] = {
+    "step": _terms("step"),
+    "memory": lambda found: [{"stage": stage, **terms} for stage, terms in found.to_dict()["memory"].items()],
+    "near": _list("near"),
+    "sources": _list("sources"),
+}
+SERVED_TABLES: dict[str, Callable[[Any], Rows]] = {
+    "rows": lambda found: _served_rows(found),
+    "step": _terms("step"),
+    "sources": _list("sources"),
+}
+
+
+def _train_line(found: Any) -> str:
+    rate = found.tokens_per_s / found.accelerators
+    fits = "" if found.fits else ", does not fit"
+    return f"{found.accelerators:,} x {found.setting.part.id}, {rate:,.0f} tokens/s an accelerator{fits}"
+
+
+def _served_line(found: Any) -> str:
+    a = found.answer["answer"]
+    return f"{a['accelerators']:,.0f} x {a['part']} in {a['precision']}"
+
+
+def _served_rows(found: Any) -> Rows:
+    from hwmodel.report.serve import plain_rows
+
+    return plain_rows(found.answer)
+
+
+def _served(form: str) -> Callable[[Any], str]:
+    def show(found: Any) -> str:
+        """The answer of `serve`."""
+        from hwmodel.report.serve import served_text
+
+        return served_text(found, form)
+
+    return show
+
+
+def _described(found: Any) -> tuple[dict[str, Any], Rows]:
+    from hwmodel.report.fit_text import describe
+
+    return describe(found)
+
+
+def _fitted(form: str) -> Callable[[Any], str]:
+    def show(found: Any) -> str:
+        """A fit in a form."""
+        from hwmodel.report.sheets import render
+
+        document, rows = _described(found)
+        return render(rows, document, form)
+
+    return show
+
+
+def _board(name: str) -> Callable[[Any], str]:
+    def show(found: Any) -> str:
+        """A board in a form."""
+        from hwmodel.validation.board import show as forms
+
+        shown: str = getattr(forms, name)(found)
+        return shown
+
+    return show
+
+
+def _source_rows(found: Any) -> Rows:
+    """A row a source and measured quantity."""
+    return [
+        {"source": source, "metric": metric, **figures}
+        for source, metrics in found.to_dict()["by_source"].items()
+        for metric, figures in metrics.items()
+    ]

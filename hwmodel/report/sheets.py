@@ -1,0 +1,36 @@
+"""A document and its rows in a form: JSON of the document; the rows as text, Markdown or CSV."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwmodel.answers import json_text
+from hwmodel.catalog.safe_text import csv_text, markdown_safe
+from hwmodel.report.tables import Records, record_cells, record_table
+
+
+def render(
+    rows: Records, document: Any, fmt: str, text: str | None = None, lead: str | None = None, columns: int | None = None
+) -> str:
+    """`document` as JSON, else the rows as a table with `lead` above it and `text` under it (neither in CSV).
+
+    Text is at most `columns` wide, where that is given.
+    """
+    if fmt == "json":
+        return json_text(document, sort_keys=True)
+    if fmt == "csv":
+        return csv_text(*record_cells(rows))
+    drawn = record_table(rows, "md" if fmt == "md" else "text", columns)
+    above = f"{lead}\n\n" if lead else ""
+    whole = f"{above}{drawn}\n" + ("" if text is None else f"\n{text}\n")
+    return markdown_safe(whole) if fmt == "md" else _within(whole, columns)
+
+
+def _within(text: str, columns: int | None) -> str:
+    """Paragraphs wrapped at the width; the lines of tables are within it already."""
+    import textwrap
+
+    if columns is None:
+        return text
+    wrapped = [textwrap.fill(line, columns) if len(line) > columns else line for line in text.splitlines()]
+    return "\n".join(wrapped) + "\n"
