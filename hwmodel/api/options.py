@@ -68,6 +68,8 @@ class QuestionOptions(RunOptions[Q, W], Generic[Q, W], total=False):
 
     time: Q
     budget: Q
+    deadline: str
+    start: str
     confidence: Quantity
     flops: Q
     tokens: Q
@@ -90,6 +92,7 @@ class QuestionOptions(RunOptions[Q, W], Generic[Q, W], total=False):
     price_kind: str
     prices: str
     region: str
+    pue: Quantity
     reliability: str
     measured: str
     seed: int

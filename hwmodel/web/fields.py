@@ -58,6 +58,10 @@ _ALL = (
           slider=Slider(low=8, high=65536, start=512, whole=True)),
     Field(name="time", label="Time allowed", section=GIVEN, example="60d", first=True,
           explains="Days that may pass, failures and restarts included: 60d, 12h."),
+    Field(name="deadline", label="Day of the end", section=GIVEN, example="2027-03-01",
+          explains="Day by which it must have ended, or a time from its start, like 45d."),
+    Field(name="start", label="Day of the start", section=GIVEN, example="2027-01-01",
+          explains="Day on which it starts; today where nothing is said."),
     Field(name="budget", label="Money allowed", section=GIVEN, example="$5M", first=True,
           explains="Dollars for the accelerators' rent, like $5M."),
     Field(name="system", label="Node and network", section=GIVEN, choices="systems", example="dgx-h100",
@@ -215,8 +219,8 @@ FILES = ("measured", "prices", "histogram", "catalogs", "catalog", "source", "fr
 _RUN = ("gpus", "system", "nic_gbit_s", "params", "model", "precision", "seq_len", "global_batch",
         "global_batch_tokens", "tp", "cp", "pp", "vpp", "ep", "etp", "micro_batch", "zero", "recompute", "offload",
         "optimizer", "gradient_dtype", "flop_convention", "stack", "year")  # fmt: skip
-_PLAN = (*_RUN, "time", "budget", "confidence", "flops", "tokens", "unique_tokens", "loss", "loss_like", "loss_factor",
-         "inference_tokens", "lifetime_budget", "serve", "samples", "moe", "distill", "prompt_output",
+_PLAN = (*_RUN, "time", "deadline", "start", "budget", "confidence", "flops", "tokens", "unique_tokens", "loss", "loss_like",
+         "loss_factor", "inference_tokens", "lifetime_budget", "serve", "samples", "moe", "distill", "prompt_output",
          "serving_precision", "mfu", "law", "objective", "usd_per_hour", "price_kind", "pue", "region", "reliability",
          "seed")  # fmt: skip
 _SERVE = ("model", "parts", "precision", "demand", "input", "output", "ttft", "tpot", "p", "concurrency", "gpus",
