@@ -14,7 +14,6 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-import hwmodel
 from hwmodel.catalog.writing import write_whole
 from hwmodel.errors import HwModelError
 from hwmodel.numerics import Problem, gauss_newton
@@ -24,6 +23,7 @@ from hwmodel.validation.fit.run_fit import CROWD
 from hwmodel.validation.rows.machines import Resolver
 from hwmodel.validation.rows.rl_rows import read_row, seconds, sync_bytes
 from hwmodel.validation.rows.tables import CellError, Row, positive, text
+from hwmodel.version import __version__
 
 Column = NDArray[np.float64]
 
@@ -236,7 +236,7 @@ def write(c: RlConstants, errors: dict[str, float], folder: Path) -> None:
     """rl.yaml with the constants and the left-out error of each step."""
     plain: dict[str, Any] = msgspec.to_builtins(c)
     document = {
-        "code_version": hwmodel.__version__, "fitted_on": plain.pop("fitted_on"), "constants": plain,
+        "code_version": __version__, "fitted_on": plain.pop("fitted_on"), "constants": plain,
         "left_out_log_errors": errors,
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
