@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 
-from hwmodel.errors import InputError
+from hwmodel.errors import UnknownNameError
 
 SHOWN = 10  # names that a refusal lists
 
@@ -38,7 +38,7 @@ def resolve(kind: str, given: str, names: Mapping[str, str], where: str = "") ->
     return found
 
 
-def not_exact(kind: str, given: str, names: Mapping[str, str], where: str, key: str, hint: str = "") -> InputError:
+def not_exact(kind: str, given: str, names: Mapping[str, str], where: str, key: str, hint: str = "") -> UnknownNameError:
     """The refusal of a name that is no id or alias: what it may mean, or what is spelled most like it.
 
     `key` is the name in the form of those in `names`; `hint` says what may be named where nothing is near.
@@ -47,10 +47,10 @@ def not_exact(kind: str, given: str, names: Mapping[str, str], where: str, key: 
     family = members(key, names)
     if len(family) > 1:
         listed = ", ".join(family[:SHOWN]) + (", ..." if len(family) > SHOWN else "")
-        return InputError(f"{kind} {given!r}{place} could be {listed}; name one of them")
+        return UnknownNameError(f"{kind} {given!r}{place} could be {listed}; name one of them")
     near = list(dict.fromkeys([*family, *nearest(key, names)]))[:4]
     what = f"nearest: {', '.join(near)}" if near else hint or f"known: {_some(names.values())}"
-    return InputError(f"unknown {kind} {given!r}{place}; {what}")
+    return UnknownNameError(f"unknown {kind} {given!r}{place}; {what}")
 
 
 def _some(ids: Iterable[str]) -> str:

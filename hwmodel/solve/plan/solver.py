@@ -37,7 +37,7 @@ from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve
 from hwmodel.solve.run.answers import limits_used, plan_layout, unfleeted
 from hwmodel.solve.run.fleet import Fleet, fleet_for_budget, fleet_size
 from hwmodel.solve.run.result import Band, Plan, value_of
-from hwmodel.solve.run.sizing import GIVEN, ClosedBy, LossModel, Sized, TokensOfSize, loss_model, size
+from hwmodel.solve.run.sizing import DRAWS, GIVEN, ClosedBy, LossModel, Sized, TokensOfSize, loss_model, size
 from hwmodel.solve.run.solved import on_fleet, sized_shape
 from hwmodel.specs import Shape
 from hwmodel.version import __version__
@@ -57,10 +57,13 @@ def plan(**given: Any) -> Plan:
 
 def setting_of(**given: Any) -> Setting:
     """A resolved request, with the level of the user's measured run where --measured gives one."""
-    setting = resolve(parse_request(**given))
-    if setting.request.measured is None:
-        return setting
-    return with_level(setting, Path(setting.request.measured), _predicted_run)
+    return measured(resolve(parse_request(**given)))
+
+
+def measured(setting: Setting) -> Setting:
+    """The setting with the level of the run that its request measures; itself without one."""
+    path = setting.request.measured
+    return setting if path is None else with_level(setting, Path(path), _predicted_run)
 
 
 def _predicted_run(**options: Any) -> Predicted:
@@ -100,7 +103,7 @@ def prepare(setting: Setting) -> Prepared:
         refuse_distillation(setting)
     if r.experts:
         check_mixtures(setting)
-    model = _loss_model(setting)
+    model = loss_model_of(setting)
     shape = setting.shape()
     params = float(shapes.parameters(shape).total) if shape is not None else r.params
     fleet = _fleet_given(setting)
@@ -152,10 +155,11 @@ def _run(sized: Sized, shape: Shape | None) -> tuple[Shape, float, float, float]
     return at.shape, sized.n, sized.d, at.flop_params
 
 
-def _loss_model(setting: Setting) -> LossModel:
+def loss_model_of(setting: Setting, draws: int = DRAWS) -> LossModel:
+    """The law of a question, with so many joint draws, and the data that repeat."""
     r = setting.request
     repetition = setting.catalog.law("muennighoff_2023") if r.unique_tokens is not None else None
-    return loss_model(setting.law, repetition, r.unique_tokens, r.seed)
+    return loss_model(setting.law, repetition, r.unique_tokens, r.seed, draws)
 
 
 def _fleet_given(setting: Setting) -> Fleet | None:
@@ -179,7 +183,7 @@ def _fleet_given(setting: Setting) -> Fleet | None:
     return None
 
 
-def _sized(
+def size_of(
     setting: Setting,
     model: LossModel,
     shape: Shape | None,
@@ -187,6 +191,7 @@ def _sized(
     fleet: Fleet | None,
     correction: float = 1.0,
 ) -> Sized:
+    """Size and tokens of a question; time and money close them at the speed of `fleet`, times a correction."""
     r = setting.request
     affordable: TokensOfSize | None = None
     if fleet is not None and (r.time_s is not None or r.budget_usd is not None) and r.flop is None:
@@ -216,7 +221,7 @@ def _closed(
     Buildable shapes differ a little in speed, so the size can alternate between two of them: every candidate is
     brought to the limit by its own tokens (or, where the tokens are given, by its size), and the best is kept.
     """
-    sized = _sized(setting, model, shape, params, fleet)
+    sized = size_of(setting, model, shape, params, fleet)
     if fleet is None or sized.closed_by != "fleet":
         return sized
     candidates = []
@@ -227,12 +232,12 @@ def _closed(
         if abs(used - 1.0) < CLOSING_TOLERANCE:
             break
         correction /= used
-        sized = _sized(setting, model, shape, params, fleet, correction)
+        sized = size_of(setting, model, shape, params, fleet, correction)
     if setting.request.tokens is not None:
         for shrink in SHRINKS:
             if any(used <= 1.0 + LIMIT_TOLERANCE for used, _ in candidates):
                 break
-            sized = _sized(setting, model, shape, params, fleet, correction * shrink)
+            sized = size_of(setting, model, shape, params, fleet, correction * shrink)
             candidates.append((limits_used(setting, on_fleet(fleet, sized, shape).answer), sized))
         inside = [(used, one) for used, one in candidates if used <= 1.0 + LIMIT_TOLERANCE]
         return max(inside or candidates, key=lambda pair: pair[0] if inside else -pair[0])[1]

@@ -39,7 +39,7 @@ MOST = {
 }  # beyond them nothing that the physics computes is meant
 
 
-def _quantity(value: Any, read: Any, what: str) -> Any:
+def quantity(value: Any, read: Any, what: str) -> Any:
     """Strings are parsed; numbers are checked to be positive and finite (a share: at most 1) and passed."""
     if value is None:
         return None
@@ -65,7 +65,7 @@ def _number(value: Any, read: Any, what: str) -> float:
 
 def _whole(value: Any, what: str) -> int:
     """A whole number above zero."""
-    number = _quantity(value, units.parse_count, what)
+    number = quantity(value, units.parse_count, what)
     if number != int(number):
         raise InputError(f"{what} must be a whole number, got {value!r}")
     return int(number)
@@ -105,8 +105,8 @@ def _loss_like(text: Any) -> tuple[float, float] | None:
             raise InputError(f"--loss-like takes parameters and tokens, like (70e9, 1.4e12), got {text!r}")
         size, data = text
         return (
-            _quantity(size, units.parse_count, "--loss-like parameters"),
-            _quantity(data, units.parse_count, "--loss-like tokens"),
+            quantity(size, units.parse_count, "--loss-like parameters"),
+            quantity(data, units.parse_count, "--loss-like tokens"),
         )
     size, at, data = text.partition("@")
     if not at:
@@ -124,7 +124,7 @@ def _prompt_share(text: Any) -> float:
         if prompt + output > 0:
             return prompt / (prompt + output)
     try:
-        return float(_quantity(text, units.parse_fraction, "--prompt-output"))
+        return float(quantity(text, units.parse_fraction, "--prompt-output"))
     except InputError:
         raise InputError(
             f"cannot read --prompt-output {text!r}; write it like 3:1 (prompt tokens to output tokens) or 75%"
@@ -139,7 +139,7 @@ def _demand(given: dict[str, Any], fields: dict[str, Any]) -> None:
             raise InputError("--serve and --inference-tokens both say the demand: give one of them")
         service = parse_service(str(text))
         fields |= {"service": service, "inference_tokens": service.tokens, "prompt_share": service.prompt_share}
-    samples = _quantity(given.pop("samples", None), units.parse_count, "--samples")
+    samples = quantity(given.pop("samples", None), units.parse_count, "--samples")
     if samples is None:
         return
     if fields.get("inference_tokens") is None:
@@ -200,8 +200,8 @@ def _layout(given: dict[str, Any]) -> dict[str, float]:
 
 def _batch_seqs(given: dict[str, Any], seq_len: int, gpus: int | None) -> float | None:
     """The global batch in sequences, where it is given in either unit."""
-    seqs = _quantity(given.pop("global_batch", None), units.parse_count, "--global-batch")
-    tokens = _quantity(given.pop("global_batch_tokens", None), units.parse_count, "--global-batch-tokens")
+    seqs = quantity(given.pop("global_batch", None), units.parse_count, "--global-batch")
+    tokens = quantity(given.pop("global_batch_tokens", None), units.parse_count, "--global-batch-tokens")
     if seqs is not None and tokens is not None:
         raise InputError("--global-batch (sequences) and --global-batch-tokens say the same thing: give one of them")
     if tokens is not None:
@@ -228,7 +228,7 @@ def dividing_batch(seqs: float, gpus: int | None) -> float:
     return float(max(1, round(seqs / grain) * grain))
 
 
-_READERS = {
+QUANTITIES = {
     "time": ("time_s", units.parse_duration_s),
     "budget": ("budget_usd", units.parse_usd),
     "flops": ("flop", units.parse_flop),
@@ -273,14 +273,14 @@ MOST_PUE = 4.0  # no site that publishes one draws more
 def _stance(given: dict[str, Any]) -> dict[str, Any]:
     """--confidence, --year and --pue: how sure the figures are to be, of when the software is, what the site draws."""
     fields: dict[str, Any] = {}
-    share = _quantity(given.pop("confidence", None), units.parse_fraction, "--confidence")
+    share = quantity(given.pop("confidence", None), units.parse_fraction, "--confidence")
     if share is not None:
         if share >= 1.0:
             raise InputError(f"--confidence must lie between 0 and 1, like 80%, got {share:g}: nothing is certain")
         fields["confidence"] = share
     pue = given.pop("pue", None)
     if pue is not None:
-        fields["pue"] = _quantity(pue, units.parse_positive, "--pue")
+        fields["pue"] = quantity(pue, units.parse_positive, "--pue")
         if not 1.0 <= fields["pue"] <= MOST_PUE:
             raise InputError(
                 f"--pue is the power of the site over that of its machines, 1 to {MOST_PUE:g}, like 1.2, got {pue!r}"
@@ -331,16 +331,31 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+# Every option of a plan but its shape, by the names of the command line.
+OPTIONS = (
+    *QUANTITIES, *_VERBATIM, *LAYOUT_KEYS, "recompute", "offload", "gpus", "usd_per_hour", "seq_len", "serve", "samples",
+    "moe", "distill", "global_batch", "global_batch_tokens", "nic_gbit_s", "loss_like", "prompt_output", "catalogs",
+    "seed", "confidence", "year",
+)  # fmt: skip
+
+
 def parse_request(**given: Any) -> Request:
     """A Request from the options of `plan` (strings as typed, or numbers). Raises InputError with the mend."""
+    request = read_request(**given)
+    check_contradictions(request)
+    return request
+
+
+def read_request(**given: Any) -> Request:
+    """The options read, quantities that exclude each other unnoticed. Raises InputError for what cannot be read."""
     given = _given(given)
     fields: dict[str, Any] = {"asked": _asked({k: v for k, v in given.items() if k != "shape"})}
     fields["gpus"], fields["accelerator"] = _fleet(given.pop("gpus", None))
     fields["seq_len"] = _whole(given.pop("seq_len", DEFAULT_SEQ_LEN), "--seq-len")
     fields["global_batch_seqs"] = _batch_seqs(given, fields["seq_len"], fields["gpus"])
-    for name, (field, read) in _READERS.items():
+    for name, (field, read) in QUANTITIES.items():
         if name in given:
-            fields[field] = _quantity(given.pop(name), read, f"--{name.replace('_', '-')}")
+            fields[field] = quantity(given.pop(name), read, f"--{name.replace('_', '-')}")
     for name in _VERBATIM:
         if name in given:
             fields[name] = str(given.pop(name))
@@ -348,7 +363,7 @@ def parse_request(**given: Any) -> Request:
     fields["usd_per_hour"] = _rates(given.pop("usd_per_hour", None))
     nic = given.pop("nic_gbit_s", None)
     if nic is not None:
-        fields["nic_uni_bytes_per_s"] = _quantity(nic, units.parse_positive, "--nic-gbit-s") * 1e9 / 8
+        fields["nic_uni_bytes_per_s"] = quantity(nic, units.parse_positive, "--nic-gbit-s") * 1e9 / 8
     fields["loss_like"] = _loss_like(given.pop("loss_like", None))
     fields["prompt_share"] = _prompt_share(given.pop("prompt_output", None))
     _demand(given, fields)
@@ -361,30 +376,7 @@ def parse_request(**given: Any) -> Request:
     fields["seed"] = _seed(given.pop("seed", 0))
     fields |= _stance(given)
     if given:
-        raise unknown(
-            "option",
-            next(iter(given)),
-            [
-                *_READERS,
-                *_VERBATIM,
-                *LAYOUT_KEYS,
-                "recompute",
-                "offload",
-                "gpus",
-                "usd_per_hour",
-                "deadline",
-                "start",
-                "confidence",
-                "seq_len",
-                "serve",
-                "samples",
-                "moe",
-                "distill",
-            ],
-            "plan",
-        )
+        raise unknown("option", next(iter(given)), OPTIONS, "plan")
     if fields["gpus"] is not None and not any(fields.get(name) is not None for name in SIZING):
         fields |= {"time_s": OPEN_TIME_S, "open_time": True}
-    request = Request(**fields)
-    check_contradictions(request)
-    return request
+    return Request(**fields)

@@ -79,9 +79,11 @@ class LossModel(msgspec.Struct, frozen=True, kw_only=True):
         return self.band(value, lambda law: self.loss(params, tokens, law))
 
 
-def loss_model(law: LawSpec, repetition: LawSpec | None, unique_tokens: float | None, seed: int) -> LossModel:
-    """A loss model with its draws."""
-    drawn = laws.draws(law, DRAWS, seed) if laws.has_draws(law) else None
+def loss_model(
+    law: LawSpec, repetition: LawSpec | None, unique_tokens: float | None, seed: int, draws: int = DRAWS
+) -> LossModel:
+    """A loss model with its draws (none: without a band)."""
+    drawn = laws.draws(law, draws, seed) if draws and laws.has_draws(law) else None
     return LossModel(law=law, drawn=drawn, repetition=repetition, unique_tokens=unique_tokens)
 
 

@@ -1,0 +1,82 @@
+"""What a sweep answers: the columns of its rows with their units, and which way is better."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer. `kind`: number, whole or text; `largest`: more is better; `banded`: `_low` and `_high` may be kept."""
+
+    unit: str
+    meaning: str
+    kind: str = "number"
+    largest: bool = False
+    banded: bool = False
+
+
+PLAN: dict[str, Column] = {
+    "params": Column(unit="1", meaning="parameters"),
+    "tokens": Column(unit="1", meaning="training tokens"),
+    "train_flop": Column(unit="FLOP", meaning="6 N D"),
+    "loss_nats": Column(unit="nat/token", meaning="loss by the law", banded=True),
+    "accelerators": Column(unit="1", meaning="accelerators of the fleet", kind="whole"),
+    "idle_accelerators": Column(unit="1", meaning="accelerators that the layout leaves idle", kind="whole"),
+    "train_days": Column(unit="day", meaning="productive time", banded=True),
+    "elapsed_days": Column(unit="day", meaning="with failures, restarts and the whole-run factor", banded=True),
+    "gpu_hours": Column(unit="h", meaning="accelerator-hours billed", banded=True),
+    "mfu": Column(unit="1", meaning="model FLOPs utilisation", largest=True, banded=True),
+    "tokens_per_s": Column(unit="1/s", meaning="training tokens a second", largest=True, banded=True),
+    "cost_usd": Column(unit="USD", meaning="rent of the hours billed", banded=True),
+    "energy_mwh": Column(unit="MWh", meaning="energy of the site", banded=True),
+    "co2e_t": Column(unit="t", meaning="carbon, location-based, with the hardware's own", banded=True),
+    "goodput": Column(unit="1", meaning="share of elapsed time that trains", largest=True),
+    "lifetime_cost": Column(unit="of the objective", meaning="training and serving the demand"),
+    "step_s": Column(unit="s", meaning="one optimizer step"),
+    "peak_memory_bytes": Column(unit="B", meaning="fullest accelerator"),
+    "layouts": Column(unit="1", meaning="layouts that the point admits", kind="whole"),
+    "tp": Column(unit="1", meaning="tensor-parallel size", kind="whole"),
+    "cp": Column(unit="1", meaning="context-parallel size", kind="whole"),
+    "pp": Column(unit="1", meaning="pipeline stages", kind="whole"),
+    "vpp": Column(unit="1", meaning="virtual stages a rank", kind="whole"),
+    "ep": Column(unit="1", meaning="expert-parallel size", kind="whole"),
+    "etp": Column(unit="1", meaning="tensor-parallel size inside an expert", kind="whole"),
+    "dp": Column(unit="1", meaning="replicas", kind="whole"),
+    "zero": Column(unit="1", meaning="ZeRO stage", kind="whole"),
+    "micro_batch": Column(unit="1", meaning="sequences of a micro-batch"),
+    "global_batch_seqs": Column(unit="1", meaning="sequences of a step"),
+    "recompute": Column(unit="", meaning="what the backward pass computes again", kind="text"),
+    "offload": Column(unit="", meaning="what waits in host memory", kind="text"),
+    "accelerator": Column(unit="", meaning="part", kind="text"),
+    "system": Column(unit="", meaning="node and network", kind="text"),
+}  # fmt: skip
+# A serving sweep: figures of the fleet chosen (or of the configuration predicted).
+SERVE: dict[str, Column] = {
+    "accelerators": Column(unit="1", meaning="accelerators of the fleet"),
+    "replicas": Column(unit="1", meaning="engine instances", kind="number"),
+    "usd_per_hour": Column(unit="USD/h", meaning="rent of the fleet"),
+    "usd_per_million_tokens": Column(unit="USD", meaning="a million tokens, prompt and output alike"),
+    "usd_per_million_input_tokens": Column(unit="USD", meaning="a million prompt tokens"),
+    "usd_per_million_output_tokens": Column(unit="USD", meaning="a million output tokens"),
+    "ttft_s": Column(unit="s", meaning="time to the first token", banded=True),
+    "tpot_s": Column(unit="s", meaning="time a further output token", banded=True),
+    "output_tokens_per_s": Column(unit="1/s", meaning="output tokens a second", largest=True),
+}
+ALWAYS = ("point", "status", "binding", "reason")
+STATUS = {
+    "status": "ok, infeasible (no plan meets the question) or refused (the question cannot be asked so)",
+    "binding": "the constraint that no plan meets",
+    "reason": "why there is no answer",
+}
+TABLES = {"plan": PLAN, "serve": SERVE}
+ENDS = ("_low", "_high")
+
+
+def known_columns(ask: str) -> dict[str, Column]:
+    """Every column that rows of this kind of question may keep, the ends of intervals included."""
+    found = dict(TABLES[ask])
+    for name, column in TABLES[ask].items():
+        if column.banded:
+            ends = {f"{name}{end}": msgspec.structs.replace(column, banded=False) for end in ENDS}
+            found |= {key: msgspec.structs.replace(one, meaning=f"{key[-4:].strip('_')} end of {name} (80 %)") for key, one in ends.items()}
+    return found

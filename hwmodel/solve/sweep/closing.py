@@ -1,0 +1,147 @@
+"""From a question to a sized run: size, tokens and loss as `plan` closes them, before a layout is searched."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from hwmodel import laws
+from hwmodel.errors import HwModelError, InfeasibleError
+from hwmodel.physics import shape as shapes
+from hwmodel.predict.uncertainty import is_mixture
+from hwmodel.solve.plan.objectives import finite
+from hwmodel.solve.plan.solver import loss_model_of, prepare, size_of
+from hwmodel.solve.question.contradictions import check_contradictions
+from hwmodel.solve.question.setting import Setting
+from hwmodel.solve.run.answers import SizedShape, mfu_flop_per_token
+from hwmodel.solve.run.fleet import batch_policy
+from hwmodel.solve.run.result import Band, Value, value_of
+from hwmodel.solve.run.sizing import Sized
+from hwmodel.solve.run.solved import sized_shape
+from hwmodel.specs import Shape
+from hwmodel.units import format_count
+
+
+class Closed(msgspec.Struct, frozen=True, kw_only=True):
+    """A sized run. `tokens` are nan where the fleet's rate closes them within its time and money."""
+
+    at: SizedShape
+    params: float
+    tokens: float
+    loss: tuple[float, float, float]  # value and 80 % ends; nan where there is none
+    batch_cap_seqs: float
+    mfu_flop_per_token: float
+    what: str  # the model, for refusals
+    accelerators: int | None = None
+    lifetime_cost: float = math.nan
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a point has no answer."""
+
+    status: str
+    reason: str
+    binding: str = ""
+
+
+def refused(error: HwModelError) -> Refused:
+    """An error of one point as a row's words."""
+    if isinstance(error, InfeasibleError):
+        return Refused(status="infeasible", reason=str(error), binding=error.binding)
+    return Refused(status="refused", reason=str(error))
+
+
+def closes_at_once(setting: Setting) -> bool:
+    """Whether size and tokens follow without a search over layouts, so that points of this kind go in columns."""
+    r = setting.request
+    if r.inference_tokens is not None or r.lifetime_budget_usd is not None or r.distill or r.experts:
+        return False
+    if setting.part is not None and r.gpus is None:
+        return False  # the count is solved
+    limited = r.time_s is not None or r.budget_usd is not None
+    return not limited or _sized(setting) or r.flop is not None or r.has_loss_target
+
+
+def _sized(setting: Setting) -> bool:
+    r = setting.request
+    return r.params is not None or r.model is not None or r.shape is not None
+
+
+def closed_by_rate(setting: Setting) -> bool:
+    """Whether time or money closes the tokens of a given size."""
+    r = setting.request
+    limited = r.time_s is not None or r.budget_usd is not None
+    return limited and _sized(setting) and r.tokens is None and r.flop is None and not r.has_loss_target
+
+
+class Closing:
+    """Closes the points of one setting; what it found is kept, for points share sizes."""
+
+    def __init__(self, setting: Setting, draws: int) -> None:
+        self.setting = setting
+        self.draws = draws
+        self.at_once = closes_at_once(setting)
+        self.by_rate = self.at_once and closed_by_rate(setting)
+        self.shape = setting.shape()
+        self.model = loss_model_of(setting, draws)
+        self._found: dict[tuple[tuple[str, float], ...], Closed | Refused] = {}
+
+    def __call__(self, quantities: Mapping[str, float]) -> Closed | Refused:
+        """The run at these quantities (fields of the request), or why there is none."""
+        key = tuple(quantities.items())
+        if key not in self._found:
+            request = msgspec.structs.replace(self.setting.request, **quantities)
+            try:
+                check_contradictions(request)
+                setting = msgspec.structs.replace(self.setting, request=request)
+                self._found[key] = self._closed(setting) if self.at_once else _prepared(setting)
+            except HwModelError as error:
+                self._found[key] = refused(error)
+        return self._found[key]
+
+    def _closed(self, setting: Setting) -> Closed:
+        shape, r = self.shape, setting.request
+        params = float(shapes.parameters(shape).total) if shape is not None else r.params
+        if self.by_rate:
+            assert params is not None
+            sized = Sized(params=params, tokens=math.nan, loss=None, solved={}, closed_by="fleet")
+        else:
+            sized = size_of(setting, self.model, shape, params, None)
+        return _record(setting, sized, shape)
+
+    def loss(self, params: Any, tokens: Any) -> Any:
+        """Loss of the runs whose tokens the rate closed; nan for mixtures and laws without one."""
+        if not laws.has_loss(self.setting.law) or (self.shape is not None and is_mixture(self.shape)):
+            return math.nan * params
+        return self.model.loss(params, tokens)
+
+
+def _record(setting: Setting, sized: Sized, shape: Shape | None) -> Closed:
+    at = sized_shape(sized, shape)
+    size = value_of(sized.params)
+    return Closed(
+        at=at, params=size, tokens=value_of(sized.tokens), loss=_three(sized.loss),
+        batch_cap_seqs=batch_policy(setting).seqs(size), mfu_flop_per_token=mfu_flop_per_token(setting, at),
+        what=shape.name if shape is not None else f"a model of {format_count(size)} parameters",
+    )  # fmt: skip
+
+
+def _three(loss: Value) -> tuple[float, float, float]:
+    if loss is None:
+        return math.nan, math.nan, math.nan
+    return (loss.value, loss.low, loss.high) if isinstance(loss, Band) else (float(loss), math.nan, math.nan)
+
+
+def _prepared(setting: Setting) -> Closed:
+    """A point whose size and layout close together, as `plan` closes it."""
+    found = prepare(setting)
+    cost = math.nan
+    if found.lifetime is not None:
+        cost = finite(found.lifetime.cost(found.sized.n, found.sized.d)) or math.nan
+    one = _record(setting, found.sized, found.shape)
+    fleet = found.solved.fleet.accelerators if found.solved is not None else None
+    return msgspec.structs.replace(one, accelerators=fleet, lifetime_cost=cost)
+

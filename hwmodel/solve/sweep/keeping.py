@@ -1,0 +1,181 @@
+"""What stays of rows: the best by each answer, the Pareto front, histograms, counts; of shards and of whole sweeps.
+
+Shards are folded in the order of their numbers and ties go to the earlier row, so that the outcome depends on nothing
+but the space.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.solve.sweep.answers import ALWAYS, known_columns
+from hwmodel.solve.sweep.space import Space
+from hwmodel.solve.sweep.table import Table
+
+BINS_A_DECADE = 10
+NOT_POSITIVE = "not_positive"
+STRONG, PRUNE_ROWS = 64, 4096  # rows from which on a front is thinned before it is compared pairwise
+Record = dict[str, Any]
+
+
+class Partial(msgspec.Struct, kw_only=True):
+    """The winners and counts of some rows."""
+
+    points: int = 0
+    excluded: int = 0  # by constraints on axes
+    dropped: int = 0  # by constraints on answers
+    rows: int = 0
+    ok: int = 0
+    layouts: int = 0  # that the points admit, all told
+    without: dict[str, int] = {}  # binding constraint, or refused -> rows
+    top: dict[str, list[Record]] = {}
+    pareto: list[Record] = []
+    histograms: dict[str, dict[str, int]] = {}
+
+
+def largest_first(space: Space, name: str) -> bool:
+    """Whether more of an answer is better."""
+    column = known_columns(space.ask).get(name)
+    return column is not None and column.largest
+
+
+def winners(space: Space, table: Table) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.int64]]:
+    """Rows of the best by each answer (best first), and of the front."""
+    ok = np.flatnonzero(table.ok)
+    best = {name: best_rows(table.number(name)[ok], count, largest_first(space, name)) for name, count in space.keep.top.items()}
+    front = np.empty(0, dtype=np.int64)
+    if space.keep.pareto and len(ok):
+        front = front_rows(_costs(space, [table.number(name)[ok] for name in space.keep.pareto]))
+    return {name: ok[rows] for name, rows in best.items()}, ok[front]
+
+
+def _costs(space: Space, columns: Sequence[Any]) -> NDArray[np.float64]:
+    signs = [-1.0 if largest_first(space, name) else 1.0 for name in space.keep.pareto]
+    return np.stack([sign * np.asarray(column, dtype=float) for sign, column in zip(signs, columns)], axis=1)
+
+
+def best_rows(values: NDArray[np.float64], count: int, largest: bool) -> NDArray[np.int64]:
+    """Rows of the least (or largest) values, best first, the earlier of equal ones first; nan never."""
+    keys = -values if largest else values
+    rows = np.flatnonzero(np.isfinite(keys))
+    if len(rows) > 4 * count:  # what lies beyond the last place cannot win
+        last = np.partition(keys[rows], count - 1)[count - 1]
+        rows = rows[keys[rows] <= last]
+    return rows[np.argsort(keys[rows], kind="stable")][:count]
+
+
+def front_rows(costs: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Rows that no other beats in every cost, in their order; of equal rows the first."""
+    rows = np.flatnonzero(np.isfinite(costs).all(axis=1))
+    rows = _thinned(costs, rows)
+    order = rows[np.lexsort((rows, *costs[rows].T[::-1]))]
+    kept = np.empty((0, costs.shape[1]))
+    front: list[int] = []
+    for row in order:  # sorted by the first cost, then the others: nothing later beats what was kept
+        if not np.any(np.all(kept <= costs[row], axis=1)):
+            kept = np.vstack([kept, costs[row]])
+            front.append(int(row))
+    return np.sort(np.array(front, dtype=np.int64))
+
+
+def _thinned(costs: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows without those that a few strong ones beat: of many rows few are left to compare."""
+    if len(rows) <= PRUNE_ROWS:
+        return rows
+    ranks = np.zeros(len(rows))
+    for column in costs[rows].T:
+        ranks[np.argsort(column, kind="stable")] += np.arange(len(rows))
+    for strong in costs[rows[np.argsort(ranks, kind="stable")[:STRONG]]]:
+        found = costs[rows]
+        rows = rows[~(np.all(found >= strong, axis=1) & np.any(found > strong, axis=1))]
+    return rows
+
+
+def partial_of(space: Space, table: Table, excluded: int, dropped: int, points: int) -> Partial:
+    """Winners and counts of the rows of one shard."""
+    best, front = winners(space, table)
+    ok = table.ok
+    without = [str(b or s) for b, s in zip(table.texts["binding"][~ok], table.texts["status"][~ok])]
+    names = [*ALWAYS, *space.column_names()]
+    return Partial(
+        points=points, excluded=excluded, dropped=dropped, rows=table.rows, ok=int(ok.sum()),
+        layouts=int(np.nansum(table.number("layouts")[_firsts(table.point)])),
+        without={name: without.count(name) for name in sorted(set(without))},
+        top={name: records(table, rows, names) for name, rows in best.items()},
+        pareto=records(table, front, names),
+        histograms={name: _histogram(table.number(name)[ok]) for name in space.keep.histograms},
+    )  # fmt: skip
+
+
+def _firsts(point: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.flatnonzero(np.diff(point, prepend=-1))
+
+
+def _histogram(values: NDArray[np.float64]) -> dict[str, int]:
+    """Counts by tenths of a decade: bin k holds 10^(k/10) up to 10^((k+1)/10)."""
+    values = values[np.isfinite(values)]
+    positive = values[values > 0]
+    bins, counts = np.unique(np.floor(np.log10(positive) * BINS_A_DECADE).astype(int), return_counts=True)
+    found = {str(place): int(count) for place, count in zip(bins, counts)}
+    rest = len(values) - len(positive)
+    return {**found, NOT_POSITIVE: rest} if rest else found
+
+
+def records(table: Table, rows: NDArray[np.int64], names: Iterable[str]) -> list[Record]:
+    """Rows as plain records; None for what a row lacks."""
+    out = []
+    for row in rows:
+        one: Record = {}
+        for name in names:
+            if name == "point":
+                one[name] = int(table.point[row])
+            elif name in table.texts:
+                one[name] = table.texts[name][row]
+            else:
+                value = float(table.number(name)[row])
+                one[name] = value if math.isfinite(value) else None
+        out.append(one)
+    return out
+
+
+def merged(space: Space, partials: Iterable[Partial]) -> Partial:
+    """Shards folded in their order."""
+    total = Partial(top={name: [] for name in space.keep.top}, histograms={name: {} for name in space.keep.histograms})
+    for one in partials:
+        for name in ("points", "excluded", "dropped", "rows", "ok", "layouts"):
+            setattr(total, name, getattr(total, name) + getattr(one, name))
+        total.without = _added(total.without, one.without)
+        for name, count in space.keep.top.items():
+            both = total.top[name] + one.top[name]
+            total.top[name] = [both[i] for i in best_rows(_column(both, name), count, largest_first(space, name))]
+        if one.pareto:
+            both = total.pareto + one.pareto
+            costs = _costs(space, [_column(both, name) for name in space.keep.pareto])
+            total.pareto = [both[i] for i in front_rows(costs)]
+        for name in space.keep.histograms:
+            total.histograms[name] = _added(total.histograms[name], one.histograms[name])
+    return total
+
+
+def _column(rows: Sequence[Record], name: str) -> NDArray[np.float64]:
+    return np.array([math.nan if row[name] is None else row[name] for row in rows], dtype=float)
+
+
+def _added(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, int]:
+    return {name: a.get(name, 0) + b.get(name, 0) for name in sorted({*a, *b})}
+
+
+def bins(counts: Mapping[str, int]) -> list[dict[str, float]]:
+    """A histogram as bins with their ends, lowest first."""
+    places = sorted(int(place) for place in counts if place != NOT_POSITIVE)
+    found: list[dict[str, float]] = [
+        {"low": 10.0 ** (k / BINS_A_DECADE), "high": 10.0 ** ((k + 1) / BINS_A_DECADE), "count": counts[str(k)]} for k in places
+    ]
+    rest = counts.get(NOT_POSITIVE, 0)
+    return [{"low": -math.inf, "high": 0.0, "count": rest}, *found] if rest else found

@@ -1,0 +1,290 @@
+"""The rows of a shard: its points grouped by setting, sized, searched and billed in columns."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.catalog import Catalog, load_catalog
+from hwmodel.errors import HwModelError, InfeasibleError
+from hwmodel.predict.uncertainty import is_mixture
+from hwmodel.solve.plan.solver import measured
+from hwmodel.solve.question.parse import QUANTITIES, read_request
+from hwmodel.solve.question.setting import Fleeted, Setting, resolve, step_width
+from hwmodel.solve.run.answers import check_limits
+from hwmodel.solve.run.billing import Bill, Rated, bill
+from hwmodel.solve.run.fleet import Fleet
+from hwmodel.solve.run.result import Answer, Band
+from hwmodel.solve.sweep.closing import Closed, Closing, Refused, refused
+from hwmodel.solve.sweep.searching import FIGURES, WHAT, Layouts, Searches, key_of, rates
+from hwmodel.solve.sweep.space import Axis, Space, number_axes
+from hwmodel.solve.sweep.table import Table, blank_table, joined
+from hwmodel.units import SECONDS_PER_DAY
+
+Floats = NDArray[np.float64]
+Index = NDArray[np.int64]
+FIRST_TOKENS_PER_PARAM = 20.0  # where tokens that a rate closes begin; they follow by proportion
+SLACK, TOLERANCE = 1.005, 1e-12  # of limits, as `check_limits` has them
+MOST_SETTINGS = 4096
+
+
+class Plans:
+    """Answers points of `ask: plan`. One is kept by each process: settings and searches are shared between shards."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self.numbers = number_axes(space)
+        self.others = tuple(axis for axis in space.axes if axis not in self.numbers)
+        self.searches = Searches(every=space.layouts == "all")
+        self._catalog: Catalog | None = None
+        self._settings: dict[tuple[int, ...], Closing | Refused] = {}
+
+    def rows(self, points: Index) -> Table:
+        """The rows of these points, in their order."""
+        places = dict(zip((a.name for a in self.space.axes), np.unravel_index(points, self.space.dimensions)))
+        tables = []
+        for index in _groups([places[axis.name] for axis in self.others], len(points)):
+            first = {axis.name: int(places[axis.name][index[0]]) for axis in self.space.axes}
+            closing = self._closing(first)
+            quantities = {axis: np.array(axis.values, dtype=float)[places[axis.name][index]] for axis in self.numbers}
+            tables.append(_Group(closing, points[index], quantities, self.searches))
+        asked: dict[Any, set[Any]] = {}
+        for one in tables:
+            for key, case in one.asked():
+                asked.setdefault(key, set()).add(case)
+        found = {key: self.searches.find(key, cases) for key, cases in asked.items()}
+        return joined([one.table(found) for one in tables])
+
+    def _closing(self, first: dict[str, int]) -> Closing | Refused:
+        code = tuple(first[axis.name] for axis in self.others)
+        if code not in self._settings:
+            if len(self._settings) > MOST_SETTINGS:
+                self._settings = {}
+            try:
+                self._settings[code] = Closing(self.setting(first), self.space.draws)
+            except HwModelError as error:
+                self._settings[code] = refused(error)
+        return self._settings[code]
+
+    def setting(self, places: dict[str, int]) -> Setting:
+        """The setting of one point of the axes. Raises InputError as `plan` would."""
+        options = {**self.space.base, **{axis.name: axis.values[places[axis.name]] for axis in self.space.axes}}
+        request = read_request(**options)
+        if self._catalog is None or request.catalogs:
+            self._catalog = load_catalog(tuple(map(_path, request.catalogs)))
+        return measured(resolve(request, self._catalog))
+
+
+def _path(folder: str) -> Any:
+    from pathlib import Path
+
+    return Path(folder)
+
+
+def _groups(places: list[Index], count: int) -> list[Index]:
+    """Points that share the values of every axis that is no quantity, in the order of their first."""
+    if not places:
+        return [np.arange(count)]
+    _, which = np.unique(np.stack(places), axis=1, return_inverse=True)
+    order = np.argsort(which.ravel(), kind="stable")
+    starts = np.flatnonzero(np.diff(which.ravel()[order], prepend=-1))
+    return np.split(order, starts[1:])
+
+
+def field_of(axis: Axis) -> str:
+    """The field of a request that a quantity sets."""
+    return QUANTITIES[axis.name][0]
+
+
+class _Group:
+    """Points of one setting on their way to rows."""
+
+    def __init__(self, closing: Closing | Refused, points: Index, quantities: dict[Axis, Floats], searches: Searches) -> None:
+        self.points, self.closing = points, closing
+        self.quantities = {field_of(axis): values for axis, values in quantities.items()}
+        self.every = searches.every
+        self.closed: list[Closed | Refused] = []
+        self.which = np.zeros(len(points), dtype=np.int64)
+        if isinstance(closing, Closing):
+            self._close(closing)
+
+    def _close(self, closing: Closing) -> None:
+        """Each distinct question once. Limits of time and money do not enter one that closes at once."""
+        names = [n for n in self.quantities if not (closing.at_once and n in ("time_s", "budget_usd"))]
+        if names:
+            stacked = np.stack([self.quantities[name] for name in names])
+            kinds, which = np.unique(stacked, axis=1, return_inverse=True)
+            self.which = which.ravel().astype(np.int64)
+            asked = [dict(zip(names, map(float, kind))) for kind in kinds.T]
+        else:
+            asked = [{}]
+        self.closed = [closing(one) for one in asked]
+
+    def asked(self) -> list[tuple[Any, tuple[float, float]]]:
+        """The searches that the points need."""
+        if not isinstance(self.closing, Closing) or not isinstance(self.closing.setting, Fleeted):
+            return []
+        setting = self.closing.setting
+        return [(key_of(setting, one.at.shape), self._case(one)) for one in self.closed if isinstance(one, Closed)]
+
+    def _case(self, one: Closed) -> tuple[float, float]:
+        assert isinstance(self.closing, Closing)
+        return float(one.accelerators or self.closing.setting.request.gpus or 1), one.batch_cap_seqs
+
+    def table(self, found: dict[Any, dict[Any, Layouts | Refused]]) -> Table:
+        """The rows of the group."""
+        if isinstance(self.closing, Refused):
+            return blank_table(self.points, self.closing)
+        parts = []
+        for place, one in enumerate(self.closed):
+            index = np.flatnonzero(self.which == place) if len(self.closed) > 1 else np.arange(len(self.points))
+            parts.append(self._closed_rows(one, index, found))
+        return joined(parts)
+
+    def _closed_rows(self, one: Closed | Refused, index: Index, found: dict[Any, Any]) -> Table:
+        points = self.points[index]
+        if isinstance(one, Refused):
+            return blank_table(points, one)
+        assert isinstance(self.closing, Closing)
+        setting = self.closing.setting
+        if not isinstance(setting, Fleeted):
+            return _unfleeted(points, one)
+        layouts = found[key_of(setting, one.at.shape)][self._case(one)]
+        if isinstance(layouts, Refused):
+            return blank_table(points, msgspec.structs.replace(layouts, reason=layouts.reason.replace(WHAT, one.what)))
+        limits = {name: self.quantities[name][index] for name in ("time_s", "budget_usd") if name in self.quantities}
+        return _Rows(self.closing, setting, one, layouts, points, limits, self._case(one)[0]).table()
+
+
+def _unfleeted(points: Index, one: Closed) -> Table:
+    """Rows of a question without accelerators."""
+    table = blank_table(points, None)
+    table.fill("params", one.params)
+    table.fill("tokens", one.tokens)
+    table.fill("train_flop", 6.0 * one.at.flop_params * one.tokens)
+    for name, value in zip(("loss_nats", "loss_nats_low", "loss_nats_high"), one.loss):
+        table.fill(name, value)
+    table.fill("lifetime_cost", one.lifetime_cost)
+    return table
+
+
+class _Rows:
+    """Points of one closed run times its layouts, billed together: row = point x layout."""
+
+    def __init__(
+        self, closing: Closing, setting: Fleeted, one: Closed, layouts: Layouts, points: Index, limits: dict[str, Floats],
+        accelerators: float,
+    ) -> None:  # fmt: skip
+        self.closing, self.setting, self.one, self.layouts = closing, setting, one, layouts
+        self.count = len(layouts.figures)
+        self.points = np.repeat(points, self.count)
+        self.limits = {name: np.repeat(values, self.count) for name, values in limits.items()}
+        self.figures = np.tile(layouts.figures, (len(points), 1))
+        self.accelerators = accelerators
+
+    def table(self) -> Table:
+        """The rows, those that break a limit with the reason and no figures."""
+        run = self._rated()
+        found = bill(self.setting, run)
+        if self.closing.by_rate:
+            share = self._used(found)
+            run = msgspec.structs.replace(run, tokens=run.tokens / share)
+            found = bill(self.setting, run)
+        table = blank_table(self.points, None)
+        self._fill(table, run, found)
+        self._refuse(table, run, found)
+        return table
+
+    def _rated(self) -> Rated:
+        one, setting = self.one, self.setting
+        fleet = Fleet(setting, int(self.accelerators))
+        given = fleet.given_rate(one.at.flop_params, one.at.shape)
+        predicted = rates(key_of(setting, one.at.shape), self.figures) * one.at.rate_scale / setting.level
+        rate = np.where(np.isfinite(predicted), given, np.nan) if given else predicted
+        width = 0.0 if given else step_width(setting, setting.precision, is_mixture(one.at.shape), self.accelerators)
+        tokens = FIRST_TOKENS_PER_PARAM * one.params if self.closing.by_rate else one.tokens
+        return Rated(
+            accelerators=self.accelerators, params=one.params, tokens=np.full(len(self.points), tokens),
+            six_nd_per_token=6.0 * one.at.flop_params, mfu_flop_per_token=one.mfu_flop_per_token, tokens_per_s=rate,
+            log_half_width=np.full(len(self.points), width), peak_flop_per_s=fleet.peak_flop_per_s,
+        )  # fmt: skip
+
+    def _limit(self, name: str) -> Any:
+        """The time or money of each row; None where none is given."""
+        return self.limits[name] if name in self.limits else getattr(self.setting.request, name)
+
+    def _used(self, found: Bill) -> Floats:
+        """Share of the time or money given that each row takes, whichever is more."""
+        share = np.zeros(len(self.points))
+        time_s, usd = self._limit("time_s"), self._limit("budget_usd")
+        if time_s is not None:
+            share = np.maximum(share, found.elapsed_days.value * SECONDS_PER_DAY / time_s)
+        if usd is not None and found.cost_usd is not None:
+            share = np.maximum(share, found.cost_usd.value / usd)
+        return share
+
+    def _fill(self, table: Table, run: Rated, found: Bill) -> None:
+        one, n = self.one, self.one.params
+        for place, name in enumerate(FIGURES):
+            table.fill(name, self.figures[:, place])
+        table.fill("accelerators", self.accelerators)
+        used = table.numbers["tp"] * table.numbers["cp"] * table.numbers["pp"] * table.numbers["dp"]
+        table.fill("idle_accelerators", self.accelerators - used)
+        for name in ("train_days", "elapsed_days", "gpu_hours", "mfu", "tokens_per_s", "cost_usd", "energy_mwh", "co2e_t"):
+            table.band(name, getattr(found, name))
+        table.fill("goodput", found.goodput)
+        table.fill("params", n)
+        table.fill("tokens", run.tokens)
+        table.fill("train_flop", 6.0 * one.at.flop_params * run.tokens)
+        table.fill("lifetime_cost", one.lifetime_cost)
+        if self.closing.by_rate:
+            table.fill("loss_nats", self.closing.loss(n, run.tokens))
+            self._loss_ends(table, run)
+        else:
+            table.band("loss_nats", Band(*one.loss))
+        for name, words in (("recompute", self.layouts.recompute), ("offload", self.layouts.offload)):
+            table.texts[name] = np.tile(np.array(words, dtype=object), len(self.points) // self.count)
+        table.text("accelerator", self.setting.part.id)
+        table.text("system", self.setting.system.id)
+
+    def _loss_ends(self, table: Table, run: Rated) -> None:
+        """The band of each row's loss over the law's draws."""
+        model = self.closing.model
+        if model.drawn is None:
+            return
+        bands: list[Any] = [model.loss_band(self.one.params, float(d)) for d in np.asarray(run.tokens)]
+        for end in ("low", "high"):
+            table.fill(f"loss_nats_{end}", np.array([getattr(band, end, math.nan) for band in bands]))
+
+    def _refuse(self, table: Table, run: Rated, found: Bill) -> None:
+        """Rows that do not fit, see less than a token or break a limit become refusals."""
+        fits = np.isfinite(self.figures[:, FIGURES.index("step_s")])
+        table.refuse(np.flatnonzero(~fits), "infeasible", "memory", "the layout does not fit")
+        few = fits & ~(np.asarray(run.tokens) >= 1.0)
+        table.refuse(np.flatnonzero(few), "infeasible", "tokens", "the time or money given leaves less than one training token")
+        if self.closing.by_rate:
+            return
+        broken = np.flatnonzero(fits & ~few & (self._used(found) > SLACK))
+        for row in broken:
+            error = self._broken(found, int(row))
+            if error is not None:
+                table.refuse(np.array([row]), "infeasible", error.binding, str(error))
+
+    def _broken(self, found: Bill, row: int) -> InfeasibleError | None:
+        """The refusal of `plan` for the limit that a row breaks."""
+        limits = {name: float(values[row]) for name, values in self.limits.items()}
+        request = msgspec.structs.replace(self.setting.request, **limits)
+        cost = None if found.cost_usd is None else float(np.asarray(found.cost_usd.value)[row])
+        one = Answer(
+            params=self.one.params, tokens=self.one.tokens, train_flop=0.0, accelerators=int(self.accelerators),
+            elapsed_days=float(np.asarray(found.elapsed_days.value)[row]), cost_usd=cost,
+        )  # fmt: skip
+        try:
+            check_limits(msgspec.structs.replace(self.setting, request=request), one)
+        except InfeasibleError as error:
+            return error
+        return None

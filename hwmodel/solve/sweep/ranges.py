@@ -1,0 +1,133 @@
+"""The values of an axis: a list, a range such as `1B..500B log 40` or `8..64 step 8`, or the lines of a file."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hwmodel import units
+from hwmodel.errors import InputError
+from hwmodel.solve.question.parse import QUANTITIES, quantity
+
+Value = float | str | bool
+MOST_VALUES = 1_000_000
+DIGITS = 6  # of the values between the ends of a range: enough to mean them, few enough to read them
+_RANGE = re.compile(
+    r"\s*(?P<low>\S+?)\s*\.\.\s*(?P<high>\S+?)(?:\s+(?P<scale>log|linear)\s+(?P<count>\d+)|\s+step\s+(?P<step>\S+))\s*"
+)
+_LIKE = "write it like 1B..500B log 40, 7d..90d linear 12, 8..64 step 8, or 64xH100..4096xH100 log 7"
+# Quantities that vary as columns; then other numbers whose ranges are read with their units.
+NUMBERS = ("params", "tokens", "flops", "loss", "time", "budget")
+_READERS: dict[str, Callable[..., float]] = {
+    "usd_per_hour": units.parse_usd,
+    "confidence": units.parse_fraction,
+    "nic_gbit_s": units.parse_positive,
+    "year": units.parse_positive,
+}
+
+
+def is_number(name: str) -> bool:
+    """Whether the option is a quantity of the run, which varies as a column."""
+    return name in NUMBERS
+
+
+def axis_values(name: str, given: Any, folder: Path) -> tuple[Value, ...]:
+    """The values of an axis as written in a space. Raises InputError with the place of what cannot be read."""
+    where = f"axes.{name}"
+    if isinstance(given, dict):
+        given = _file_values(where, given, folder)
+    if isinstance(given, str) and ".." in given:
+        return _range_values(name, given, where)
+    listed = given if isinstance(given, (list, tuple)) else [given]
+    if not listed:
+        raise InputError(f"{where} has no values: the space would be empty; give some or drop the axis")
+    if len(listed) > MOST_VALUES:
+        raise InputError(f"{where} has {len(listed):,} values, at most {MOST_VALUES:,} are read")
+    found: list[Value] = []
+    for place, value in enumerate(listed):
+        if isinstance(value, str) and ".." in value:
+            found += _range_values(name, value, f"{where}[{place}]")
+        else:
+            found.append(_one(name, value, f"{where}[{place}]"))
+    twice = next((value for place, value in enumerate(found) if value in found[:place]), None) if len(
+        found
+    ) < 5000 else None
+    if twice is not None:
+        raise InputError(f"{where} holds {twice!r} twice: each value once")
+    return tuple(found)
+
+
+def _one(name: str, value: Any, where: str) -> Value:
+    if value is None or isinstance(value, (list, tuple, dict)):
+        raise InputError(f"{where} is {value!r}, not a value; {_LIKE}")
+    if is_number(name):
+        return float(quantity(value, QUANTITIES[name][1], where))
+    return value if isinstance(value, (str, bool)) else float(value) if isinstance(value, float) else str(value)
+
+
+def _range_values(name: str, text: str, where: str) -> tuple[Value, ...]:
+    found = _RANGE.fullmatch(text)
+    if found is None:
+        raise InputError(f"cannot read the range {text!r} of {where}; {_LIKE}")
+    if name == "gpus":
+        (low, part), (high, other) = units.parse_fleet(found["low"]), units.parse_fleet(found["high"])
+        if part != other:
+            raise InputError(f"the range {text!r} of {where} goes from {part} to {other}: one part a range")
+        counts = _between(text, where, float(low), float(high), found, units.parse_count)
+        return tuple(dict.fromkeys(f"{round(count)}x{part}" for count in counts))
+    read = QUANTITIES[name][1] if is_number(name) else _READERS.get(name, units.parse_count)
+    low, high = quantity(found["low"], read, where), quantity(found["high"], read, where)
+    values = _between(text, where, low, high, found, read)
+    if is_number(name) or name in _READERS:
+        return tuple(values)
+    return tuple(dict.fromkeys(str(round(value)) for value in values))
+
+
+def _between(
+    text: str, where: str, low: float, high: float, found: re.Match[str], read: Callable[..., float]
+) -> list[float]:
+    """The values of a range, its ends exact."""
+    if not low < high:
+        raise InputError(f"the range {text!r} of {where} does not rise: its first end must be the smaller")
+    if found["step"]:
+        step = quantity(found["step"], read, where)
+        count = math.floor((high - low) / step * (1.0 + 1e-12)) + 1
+        _countable(text, where, count)
+        return [float(f"{low + step * place:.12g}") for place in range(count)]
+    count = int(found["count"])
+    _countable(text, where, count)
+    if count < 2:
+        raise InputError(f"the range {text!r} of {where} needs at least 2 values")
+    log = found["scale"] == "log"
+    a, b = (math.log(low), math.log(high)) if log else (low, high)
+    inner = [a + (b - a) * place / (count - 1) for place in range(1, count - 1)]
+    return [low, *(float(f"{math.exp(x) if log else x:.{DIGITS}g}") for x in inner), high]
+
+
+def _countable(text: str, where: str, count: int) -> None:
+    if count > MOST_VALUES:
+        raise InputError(f"the range {text!r} of {where} has {count:,} values, at most {MOST_VALUES:,} are read")
+
+
+def _file_values(where: str, given: dict[str, Any], folder: Path) -> list[str]:
+    """The lines of a text file, or a column of a CSV, as `{file: sizes.csv, column: params}` names them."""
+    strange = next((key for key in given if key not in ("file", "column")), None)
+    if strange is not None or "file" not in given:
+        raise InputError(f"{where}: write a file as {{file: sizes.csv, column: params}}, not {sorted(given)}")
+    path = folder / str(given["file"])
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            if "column" not in given:
+                return [line.strip() for line in stream if line.strip()]
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise InputError(f"{where}: cannot read {path}: {why}") from error
+    if not rows or given["column"] not in rows[0]:
+        has = ", ".join(rows[0]) if rows else "no rows"
+        raise InputError(f"{where}: {path} has no column {given['column']!r}; it has {has}")
+    return [value for row in rows if (value := (row[given["column"]] or "").strip())]

@@ -1,0 +1,150 @@
+"""The layouts of a shard's runs: each distinct search is made once, many fleets of one shape together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.errors import HwModelError, InfeasibleError
+from hwmodel.predict import recompute
+from hwmodel.predict.layouts import Cases, Policy, option_table, policy
+from hwmodel.predict.search import Evaluation, evaluate, require_fit
+from hwmodel.solve.question.setting import Fleeted
+from hwmodel.solve.sweep.closing import Refused, refused
+from hwmodel.specs import Layout, Precision, Shape
+from hwmodel.specs.kernels import Machine
+from hwmodel.specs.stack import Stack
+
+# Layout columns of a found row, then the batch, step, memory and the number of layouts that the case admits.
+SIZES = ("tp", "cp", "pp", "vpp", "ep", "etp", "dp", "zero", "micro_batch")
+FIGURES = (*SIZES, "global_batch_seqs", "step_s", "peak_memory_bytes", "layouts")
+WHAT = "{what}"  # stands for the model in a refusal that several points share
+MOST_ROWS = 1 << 18  # layouts in memory at once
+MOST_KEPT = 1 << 18  # searches whose winners are remembered
+Case = tuple[float, float]  # accelerators, cap of the batch
+
+
+class Key(msgspec.Struct, frozen=True):
+    """What a search depends on beside its fleet and batch."""
+
+    shape: Shape
+    machine: Machine
+    precision: Precision
+    stack: Stack
+    policy: Policy
+    seq_len: float
+    batch_given: bool
+
+
+class Layouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Layouts of one case, a row each: figures in the order of FIGURES, and the words of what comes again."""
+
+    figures: NDArray[np.float64]
+    recompute: list[str]
+    offload: list[str]
+
+
+def key_of(setting: Fleeted, shape: Shape) -> Key:
+    """The search of a shape under a setting."""
+    r = setting.request
+    fixed = policy(setting.stack, r.layout, again=r.again, offload=r.offloads)
+    return Key(
+        shape, setting.machine, setting.precision, setting.stack, fixed, float(r.seq_len),
+        r.global_batch_seqs is not None,
+    )  # fmt: skip
+
+
+class Searches:
+    """Winners of searches already made (or every layout, where all are asked for)."""
+
+    def __init__(self, every: bool) -> None:
+        self.every = every
+        self._found: dict[Key, dict[Case, Layouts | Refused]] = {}
+        self._kept = 0
+
+    def find(self, key: Key, cases: Iterable[Case]) -> dict[Case, Layouts | Refused]:
+        """The layouts of each case."""
+        if self._kept > MOST_KEPT or self.every:
+            self._found, self._kept = {}, 0
+        known = self._found.setdefault(key, {})
+        fresh = sorted({case for case in cases if case not in known})
+        for group in _batches(key, fresh):
+            known |= self._evaluated(key, group)
+        self._kept += len(fresh)
+        return known
+
+    def _evaluated(self, key: Key, group: list[Case]) -> dict[Case, Layouts | Refused]:
+        cases = _cases(key, group)
+        try:
+            found = evaluate(cases, key.machine, key.precision, key.stack, key.policy)
+        except HwModelError as error:
+            return dict.fromkeys(group, refused(error))
+        counts = np.bincount(found.space.case, minlength=len(group))
+        return {case: self._of_case(key, found, place, int(counts[place])) for place, case in enumerate(group)}
+
+    def _of_case(self, key: Key, found: Evaluation, place: int, count: int) -> Layouts | Refused:
+        if self.every and count:
+            return _layouts(key, found, np.flatnonzero(found.space.case == place), count)
+        try:
+            row = require_fit(found, place, key.machine, WHAT)
+        except InfeasibleError as error:
+            return refused(error)
+        return _layouts(key, found, np.array([row]), count)
+
+
+def _cases(key: Key, group: list[Case]) -> Cases:
+    return Cases(
+        shape=key.shape, accelerators=np.array([fleet for fleet, _ in group]),
+        batch_cap_seqs=np.array([cap for _, cap in group]), batch_given=key.batch_given, seq_len=key.seq_len,
+    )  # fmt: skip
+
+
+def _batches(key: Key, cases: list[Case]) -> Iterable[list[Case]]:
+    """Cases that may be searched together: so many that their layouts stay in memory, and, under a given batch, those
+    of one batch that are larger than it or not (which decides what the space holds)."""
+    groups: dict[tuple[float, bool], list[Case]] = {}
+    for fleet, cap in cases:
+        kind = (cap, fleet > cap) if key.batch_given else (0.0, False)
+        groups.setdefault(kind, []).append((fleet, cap))
+    for group in groups.values():
+        rows = max(1, len(option_table(_cases(key, group), float(key.machine.network.domain), key.policy)))
+        most = max(1, MOST_ROWS // rows)
+        for start in range(0, len(group), most):
+            yield group[start : start + most]
+
+
+def _layouts(key: Key, found: Evaluation, rows: NDArray[np.int64], count: int) -> Layouts:
+    layout, total = found.space.layout, len(rows)
+    figures = np.empty((total, len(FIGURES)))
+    columns = [getattr(layout, name) for name in SIZES]
+    columns += [found.space.batch_seqs, found.step_s, found.memory_bytes]
+    for place, column in enumerate(columns):
+        figures[:, place] = column[rows] if isinstance(column, np.ndarray) and column.ndim else column
+    figures[:, -1] = count
+    again, offload = _words(key, layout, rows)
+    return Layouts(figures=figures, recompute=again, offload=offload)
+
+
+def _words(key: Key, layout: Layout, rows: NDArray[np.int64]) -> tuple[list[str], list[str]]:
+    """What each row computes again and moves to the host, in the words of the options."""
+    names = (*recompute.FIELDS, *recompute.OFFLOADS.values())
+    fields = np.empty((len(rows), len(names)))
+    for place, name in enumerate(names):
+        column: Any = getattr(layout, name)
+        fields[:, place] = column[rows] if isinstance(column, np.ndarray) and column.ndim else column
+    kinds, which = np.unique(fields, axis=0, return_inverse=True)
+    ones = [Layout(**dict(zip(names, map(float, kind)))) for kind in kinds]
+    words = [(recompute.recompute_word(one, key.stack), recompute.offload_word(one)) for one in ones]
+    chosen = [words[place] for place in which.ravel()]
+    return [again for again, _ in chosen], [offload for _, offload in chosen]
+
+
+def rates(key: Key, figures: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Tokens a second of each layout; nan where it does not fit."""
+    step = figures[:, FIGURES.index("step_s")]
+    batch = figures[:, FIGURES.index("global_batch_seqs")]
+    return np.where(np.isfinite(step), batch * key.seq_len / step, np.nan)

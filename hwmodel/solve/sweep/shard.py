@@ -1,0 +1,126 @@
+"""One shard: its points answered, thinned to what is kept, and put into the bytes of a Parquet file."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.solve.sweep.answers import ALWAYS, STATUS, known_columns
+from hwmodel.solve.sweep.expression import Expression
+from hwmodel.solve.sweep.extras import extra
+from hwmodel.solve.sweep.keeping import partial_of, winners
+from hwmodel.solve.sweep.points import Plans
+from hwmodel.solve.sweep.services import Services
+from hwmodel.solve.sweep.space import Axis, Space
+from hwmodel.solve.sweep.table import Table, blank_table
+
+ROW_GROUP = 1 << 17
+
+
+class Sweeper:
+    """Answers shards of one space; what it learns on the way is kept for the next."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self.answers = Plans(space) if space.ask == "plan" else Services(space)
+        self.early, self.late = space.constraints()
+
+    def shard(self, number: int) -> bytes:
+        """The bytes of a shard's file: a pure function of the space and the number."""
+        asked = self.space.points_of(number)
+        every = np.arange(asked.start, asked.stop, dtype=np.int64)
+        points = every[self._meets(self.early, _axes(self.space, every), len(every))]
+        table = self.answers.rows(points) if len(points) else blank_table(points, None)
+        with_axes(self.space, table)
+        kept = self._meets(self.late, {**_spelled(self.space, table), **table.texts}, table.rows)
+        dropped = int((~kept).sum())
+        table = table.take(kept)
+        partial = partial_of(self.space, table, len(every) - len(points), dropped, len(every))
+        if self.space.keep.rows == "winners":
+            best, front = winners(self.space, table)
+            table = table.take(np.unique(np.concatenate([front, *best.values()])))
+        return parquet_bytes(self.space, table, {"partial": msgspec.json.encode(partial), "shard": str(number).encode()})
+
+    def _meets(self, constraints: list[Expression], columns: dict[str, Any], rows: int) -> NDArray[np.bool_]:
+        kept = np.ones(rows, dtype=bool)
+        for one in constraints:
+            kept &= one.holds({name: columns[name] for name in one.names}, rows)
+        return kept
+
+
+def _axis_column(axis: Axis, places: NDArray[np.int64]) -> NDArray[Any]:
+    numbers = axis.numbers
+    return np.array(axis.values if numbers is None else numbers, dtype=object if numbers is None else float)[places]
+
+
+def _axes(space: Space, points: NDArray[np.int64]) -> dict[str, Any]:
+    """The values of each axis at these points, under both of its names."""
+    places = np.unravel_index(points, space.dimensions)
+    found = {}
+    for axis, place in zip(space.axes, places):
+        found[axis.name] = found[axis.column] = _axis_column(axis, place)
+    return found
+
+
+def with_axes(space: Space, table: Table) -> None:
+    """Write the axes into the rows, also into those without an answer."""
+    for axis, place in zip(space.axes, np.unravel_index(table.point, space.dimensions)):
+        column = _axis_column(axis, place)
+        if column.dtype == object:
+            table.texts[axis.column] = np.array([str(value) for value in column], dtype=object)
+            table.numbers.pop(axis.column, None)
+        else:
+            table.numbers[axis.column] = column
+
+
+def _spelled(space: Space, table: Table) -> dict[str, Any]:
+    """Every number that a constraint may name."""
+    found = {name: table.number(name) for name in known_columns(space.ask)}
+    return {**found, **table.numbers, **_axes(space, table.point)}
+
+
+def schema(space: Space) -> Any:
+    """The columns of the rows with their types, units and meaning."""
+    arrow = extra("pyarrow", "pyarrow")
+    texts = {axis.column: axis.numbers is None for axis in space.axes}
+    known = known_columns(space.ask)
+    fields = [arrow.field("point", arrow.int64(), metadata={"meaning": "number of the point in the space"})]
+    fields += [arrow.field(n, arrow.dictionary(arrow.int32(), arrow.string()), metadata={"meaning": STATUS[n]}) for n in ALWAYS[1:]]
+    for name in space.column_names():
+        column = known.get(name)
+        said = {"unit": column.unit, "meaning": column.meaning} if column is not None else {"meaning": "axis"}
+        text = texts.get(name, column is not None and column.kind == "text")
+        whole = name not in texts and column is not None and column.kind == "whole"
+        kind = arrow.dictionary(arrow.int32(), arrow.string()) if text else arrow.int64() if whole else arrow.float64()
+        fields.append(arrow.field(name, kind, metadata=said))
+    return arrow.schema(fields)
+
+
+def parquet_bytes(space: Space, table: Table, said: dict[str, bytes]) -> bytes:
+    """The rows as a Parquet file."""
+    arrow, parquet = extra("pyarrow", "pyarrow"), extra("pyarrow.parquet", "pyarrow")
+    fields = schema(space)
+    columns = [_arrow(arrow, field, table) for field in fields]
+    whole = arrow.Table.from_arrays(columns, schema=fields)
+    whole = whole.replace_schema_metadata({f"hwmodel.{name}": value for name, value in said.items()})
+    stream = io.BytesIO()
+    parquet.write_table(whole, stream, compression="zstd", row_group_size=ROW_GROUP)
+    return stream.getvalue()
+
+
+def _arrow(arrow: Any, field: Any, table: Table) -> Any:
+    if field.name == "point":
+        return arrow.array(table.point)
+    if arrow.types.is_dictionary(field.type):
+        words = table.texts.get(field.name)
+        values = [None] * table.rows if words is None else list(words)
+        return arrow.array(values, arrow.string()).dictionary_encode()
+    numbers = table.number(field.name)
+    missing = ~np.isfinite(numbers)
+    if arrow.types.is_integer(field.type):
+        return arrow.array(np.where(missing, 0.0, numbers).astype(np.int64), field.type, mask=missing)
+    return arrow.array(numbers, field.type, mask=missing)

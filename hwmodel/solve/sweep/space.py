@@ -1,0 +1,254 @@
+"""A space of questions: its base, its axes, its constraints and what is kept, read and checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hwmodel.catalog.yamlfile import parse_yaml
+from hwmodel.errors import InputError, unknown
+from hwmodel.solve.question.parse import OPTIONS
+from hwmodel.solve.sweep.answers import TABLES, known_columns
+from hwmodel.solve.sweep.expression import Expression, read_expression
+from hwmodel.solve.sweep.ranges import Value, axis_values, is_number
+
+MOST_POINTS = 10**12
+MOST_BYTES = 4_000_000
+# Shards: so many at least, for workers to share and for an interruption to lose little, and none beyond so many points.
+SHARDS, MOST_SHARD_POINTS, SEARCHED_SHARD_POINTS, SHARD_LAYOUT_POINTS = 64, 1 << 17, 1 << 12, 64
+MOST_PARETO, MOST_TOP, MOST_DRAWS = 4, 10_000, 100_000
+# Options that change what a run costs and not which layout is best: they vary fastest, so that a shard searches once.
+CHEAP = ("region", "reliability", "confidence", "price_kind", "prices", "usd_per_hour", "time", "budget")
+SERVE_OPTIONS = (
+    "model", "demand", "concurrency", "input", "output", "ttft", "tpot", "p", "part", "parts", "precision", "engine",
+    "tp", "pp", "dp", "ep", "disaggregated", "gpus", "prefill", "decode", "prefix_hit", "draft_tokens", "acceptance",
+    "peak_to_mean", "max_loss", "min_quality", "spares", "usd_per_hour", "price_kind", "prices", "engine_date",
+    "max_running", "step_tokens", "catalogs",
+)  # fmt: skip
+ASKS = {"plan": OPTIONS, "serve": SERVE_OPTIONS}
+# Names under which the quantities of axes stand in rows, where they are not the option's own.
+COLUMN_OF = {"flops": "flop", "time": "time_s", "budget": "budget_usd", "loss": "loss"}
+DEFAULT_TOP = {"plan": ("cost_usd", "elapsed_days", "loss_nats"), "serve": ("usd_per_million_tokens",)}
+DEFAULT_PARETO = {"plan": ("cost_usd", "loss_nats"), "serve": ("usd_per_million_tokens", "tpot_s")}
+DEFAULT_HISTOGRAMS = {"plan": ("cost_usd", "elapsed_days"), "serve": ("usd_per_million_tokens",)}
+TOP_ROWS = 20
+
+
+class Axis(msgspec.Struct, frozen=True, kw_only=True):
+    """One option and the values it takes; quantities in SI numbers."""
+
+    name: str
+    values: tuple[Value, ...]
+
+    @property
+    def column(self) -> str:
+        """The name of its column in the rows."""
+        return COLUMN_OF.get(self.name, self.name)
+
+    @property
+    def numbers(self) -> tuple[float, ...] | None:
+        """The values as numbers, where all of them are."""
+        try:
+            return None if any(isinstance(v, bool) for v in self.values) else tuple(map(float, self.values))
+        except ValueError:
+            return None
+
+
+class Keep(msgspec.Struct, frozen=True, kw_only=True):
+    """What stays of the points. `rows`: all of them, or the winners alone (top, Pareto front)."""
+
+    rows: str
+    columns: tuple[str, ...]
+    top: dict[str, int]  # answer -> how many of the best
+    pareto: tuple[str, ...]
+    histograms: tuple[str, ...]
+
+
+class Space(msgspec.Struct, frozen=True, kw_only=True):
+    """Questions as the product of axes over a base; a point is a number, the last axis varying fastest."""
+
+    ask: str
+    base: dict[str, Any]
+    axes: tuple[Axis, ...]
+    where: tuple[str, ...]
+    keep: Keep
+    layouts: str
+    draws: int
+    shard_points: int
+
+    @property
+    def dimensions(self) -> tuple[int, ...]:
+        return tuple(len(axis.values) for axis in self.axes)
+
+    @property
+    def points(self) -> int:
+        return math.prod(self.dimensions)
+
+    @property
+    def shards(self) -> int:
+        return -(-self.points // self.shard_points)
+
+    def points_of(self, shard: int) -> range:
+        """The points of a shard: a pure function of the space and the shard's number."""
+        start = shard * self.shard_points
+        return range(start, min(start + self.shard_points, self.points))
+
+    def column_names(self) -> tuple[str, ...]:
+        """Columns of the rows: the axes, then what is kept, each once."""
+        return tuple(dict.fromkeys([*(axis.column for axis in self.axes), *self.keep.columns]))
+
+    def constraints(self) -> tuple[list[Expression], list[Expression]]:
+        """The constraints on axes alone, met before anything is computed, and those on answers."""
+        names = {name for axis in self.axes for name in (axis.name, axis.column)}
+        found = [read_expression(text, names | set(known_columns(self.ask))) for text in self.where]
+        early = [one for one in found if one.names <= names]
+        return early, [one for one in found if one not in early]
+
+
+def read_space(given: Path | Mapping[str, Any]) -> Space:
+    """A space from its YAML file or from the same keys. Raises InputError with the place of what is wrong."""
+    if isinstance(given, Mapping):
+        return _space(dict(given), Path())
+    path = Path(given)
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{path} is larger than {MOST_BYTES:,} bytes; put long axes into files of their own")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read the space {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text") from error
+    try:
+        data = parse_yaml(text, path)
+    except Exception as error:  # a space is the user's input, no record of a catalog
+        raise InputError(str(error)) from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: a space has keys such as base and axes; see `hwmodel sweep --help`")
+    return _space(data, path.parent)
+
+
+KEYS = ("ask", "base", "axes", "where", "keep", "layouts", "draws", "shard_points")
+
+
+def _space(data: dict[str, Any], folder: Path) -> Space:
+    for key in data:
+        if key not in KEYS:
+            raise unknown("key", str(key), KEYS, "a sweep's space")
+    ask = _one_of(data.get("ask", "plan"), ASKS, "ask")
+    base = _options(data.get("base") or {}, ask, "base")
+    axes = _axes(_options(data.get("axes") or {}, ask, "axes"), base, folder)
+    layouts = _one_of(data.get("layouts", "best"), ("best", "all"), "layouts")
+    if layouts == "all" and ask != "plan":
+        raise InputError("layouts: all belongs to ask: plan")
+    where = data.get("where") or ()
+    space = Space(
+        ask=ask, base=base, axes=axes, layouts=layouts, keep=_keep(data.get("keep") or {}, ask, axes),
+        where=tuple([where] if isinstance(where, str) else [str(one) for one in where]),
+        draws=_whole(data.get("draws", 0), "draws", 0, MOST_DRAWS), shard_points=1,
+    )  # fmt: skip
+    if space.points > MOST_POINTS:
+        sizes = " x ".join(f"{len(axis.values):,} {axis.name}" for axis in axes)
+        raise InputError(f"the space has {space.points:.3g} points ({sizes}), at most {MOST_POINTS:.0e} are swept; coarsen an axis")
+    space.constraints()
+    size = _whole(data["shard_points"], "shard_points", 1, 1 << 20) if "shard_points" in data else _shard_points(space)
+    return msgspec.structs.replace(space, shard_points=size)
+
+
+def _shard_points(space: Space) -> int:
+    """Points a shard: enough shards to share, few searches of layouts each."""
+    if space.layouts == "all":
+        most = SHARD_LAYOUT_POINTS
+    else:
+        cheap = math.prod(len(axis.values) for axis in space.axes if axis.name in CHEAP)
+        most = min(MOST_SHARD_POINTS, SEARCHED_SHARD_POINTS * cheap)
+    return max(1, min(most, -(-space.points // SHARDS)))
+
+
+def _one_of(value: Any, known: Any, where: str) -> str:
+    if str(value) not in known:
+        raise unknown(f"value of {where}", str(value), known)
+    return str(value)
+
+
+def _whole(value: Any, where: str, least: int, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InputError(f"{where} must be a whole number from {least} to {most:,}, got {value!r}")
+    return value
+
+
+def _options(given: Any, ask: str, where: str) -> dict[str, Any]:
+    """Options under the names of the command line, `-` or `_` alike."""
+    if not isinstance(given, Mapping):
+        raise InputError(f"{where} must be options with their values, like {{tokens: 1T}}, got {given!r:.60}")
+    found = {}
+    for key, value in given.items():
+        name = str(key).replace("-", "_")
+        name = "catalogs" if name == "catalog" else name
+        if name not in ASKS[ask]:
+            raise unknown("option", str(key), ASKS[ask], where)
+        if name in found:
+            raise InputError(f"{where} holds {name} twice")
+        found[name] = value
+    return found
+
+
+def _axes(given: dict[str, Any], base: dict[str, Any], folder: Path) -> tuple[Axis, ...]:
+    both = next((name for name in given if name in base), None)
+    if both is not None:
+        raise InputError(f"{both} stands in base and in axes: leave it in one of them")
+    if not given:
+        raise InputError("axes is empty: a sweep needs at least one axis, like axes: {params: [7B, 70B]}")
+    axes = [Axis(name=name, values=axis_values(name, value, folder)) for name, value in given.items()]
+    return tuple(sorted(axes, key=lambda axis: axis.name in CHEAP))
+
+
+def kept_columns(ask: str, axes: tuple[Axis, ...]) -> tuple[str, ...]:
+    """The columns kept where a space names none: every answer, and the ends of days and dollars."""
+    ends = tuple(name for name in ("elapsed_days_low", "elapsed_days_high", "cost_usd_low", "cost_usd_high") if ask == "plan")
+    return tuple(n for n in (*TABLES[ask], *ends) if n not in {axis.column for axis in axes})
+
+
+def _keep(given: Any, ask: str, axes: tuple[Axis, ...]) -> Keep:
+    if not isinstance(given, Mapping):
+        raise InputError(f"keep must say rows, columns, top, pareto, histograms, got {given!r:.60}")
+    for key in given:
+        if key not in Keep.__struct_fields__:
+            raise unknown("key", str(key), Keep.__struct_fields__, "keep")
+    numbers = {axis.column for axis in axes if axis.numbers is not None}
+    known = {**known_columns(ask), **dict.fromkeys(axis.column for axis in axes)}
+    measures = {name: one for name, one in known.items() if name in numbers or (one is not None and one.kind != "text")}
+    columns = _names(given.get("columns"), known, "keep.columns") or kept_columns(ask, axes)
+    pareto = _names(given.get("pareto"), measures, "keep.pareto") if "pareto" in given else DEFAULT_PARETO[ask]
+    if len(pareto) > MOST_PARETO or len(pareto) == 1:
+        raise InputError(f"keep.pareto names {len(pareto)} answers; a front has 2 to {MOST_PARETO}")
+    histograms = _names(given.get("histograms"), measures, "keep.histograms") if "histograms" in given else DEFAULT_HISTOGRAMS[ask]
+    return Keep(
+        rows=_one_of(given.get("rows", "all"), ("all", "winners"), "keep.rows"), columns=columns,
+        top=_top(given.get("top", dict.fromkeys(DEFAULT_TOP[ask], TOP_ROWS)), measures), pareto=pareto,
+        histograms=histograms,
+    )  # fmt: skip
+
+
+def _names(given: Any, known: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    listed = [given] if isinstance(given, str) else list(given or ())
+    for name in listed:
+        if name not in known:
+            raise unknown("answer", str(name), known, where)
+    return tuple(dict.fromkeys(listed))
+
+
+def _top(given: Any, known: Mapping[str, Any]) -> dict[str, int]:
+    """How many of the best by which answers, from `{cost_usd: 20}`, a list of answers, or one."""
+    if not isinstance(given, Mapping):
+        given = dict.fromkeys([given] if isinstance(given, str) else list(given or ()), TOP_ROWS)
+    _names(list(given), known, "keep.top")
+    return {name: _whole(count, f"keep.top.{name}", 1, MOST_TOP) for name, count in given.items()}
+
+
+def number_axes(space: Space) -> tuple[Axis, ...]:
+    """The axes that vary as columns."""
+    return tuple(axis for axis in space.axes if space.ask == "plan" and is_number(axis.name))
