@@ -38,7 +38,9 @@ def resolve(kind: str, given: str, names: Mapping[str, str], where: str = "") ->
     return found
 
 
-def not_exact(kind: str, given: str, names: Mapping[str, str], where: str, key: str, hint: str = "") -> UnknownNameError:
+def not_exact(
+    kind: str, given: str, names: Mapping[str, str], where: str, key: str, hint: str = ""
+) -> UnknownNameError:
     """The refusal of a name that is no id or alias: what it may mean, or what is spelled most like it.
 
     `key` is the name in the form of those in `names`; `hint` says what may be named where nothing is near.

@@ -333,9 +333,9 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 # Every option of a plan but its shape, by the names of the command line.
 OPTIONS = (
-    *QUANTITIES, *_VERBATIM, *LAYOUT_KEYS, "recompute", "offload", "gpus", "usd_per_hour", "seq_len", "serve", "samples",
-    "moe", "distill", "global_batch", "global_batch_tokens", "nic_gbit_s", "loss_like", "prompt_output", "catalogs",
-    "seed", "confidence", "year",
+    *QUANTITIES, *_VERBATIM, *LAYOUT_KEYS, "recompute", "offload", "gpus", "usd_per_hour", "seq_len", "serve",
+    "samples", "moe", "distill", "global_batch", "global_batch_tokens", "nic_gbit_s", "loss_like", "prompt_output",
+    "catalogs", "seed", "confidence", "year",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer. `kind`: number, whole or text; `largest`: more is better; `banded`: `_low` and `_high` may be kept."""
+    """One answer. `kind`: number, whole or text; `largest`: more is better; `banded`: its ends may be kept."""
 
     unit: str
     meaning: str
@@ -52,16 +52,33 @@ PLAN: dict[str, Column] = {
 }  # fmt: skip
 # A serving sweep: figures of the fleet chosen (or of the configuration predicted).
 SERVE: dict[str, Column] = {
-    "accelerators": Column(unit="1", meaning="accelerators of the fleet"),
-    "replicas": Column(unit="1", meaning="engine instances", kind="number"),
+    "accelerators": Column(unit="1", meaning="accelerators, of both pools where there are two", kind="whole"),
+    "replicas": Column(unit="1", meaning="engine instances, spares counted", kind="whole"),
     "usd_per_hour": Column(unit="USD/h", meaning="rent of the fleet"),
     "usd_per_million_tokens": Column(unit="USD", meaning="a million tokens, prompt and output alike"),
-    "usd_per_million_input_tokens": Column(unit="USD", meaning="a million prompt tokens"),
-    "usd_per_million_output_tokens": Column(unit="USD", meaning="a million output tokens"),
+    "usd_per_million_input": Column(unit="USD", meaning="a million prompt tokens", banded=True),
+    "usd_per_million_output": Column(unit="USD", meaning="a million output tokens", banded=True),
     "ttft_s": Column(unit="s", meaning="time to the first token", banded=True),
     "tpot_s": Column(unit="s", meaning="time a further output token", banded=True),
-    "output_tokens_per_s": Column(unit="1/s", meaning="output tokens a second", largest=True),
-}
+    "ttft_tail_s": Column(unit="s", meaning="the same at the percentile asked", banded=True),
+    "tpot_tail_s": Column(unit="s", meaning="the same at the percentile asked", banded=True),
+    "output_tokens_per_s": Column(unit="1/s", meaning="output tokens a second of a prediction", largest=True),
+    "requests_per_s_per_replica": Column(unit="1/s", meaning="requests a second of an instance", largest=True),
+    "load": Column(unit="1", meaning="share of the fleet's rate that the demand takes"),
+    "watts": Column(unit="W", meaning="draw of the fleet"),
+    "batch": Column(unit="1", meaning="requests running at once"),
+    "tp": Column(unit="1", meaning="tensor-parallel size", kind="whole"),
+    "pp": Column(unit="1", meaning="pipeline stages", kind="whole"),
+    "dp": Column(unit="1", meaning="attention-data-parallel size", kind="whole"),
+    "ep": Column(unit="1", meaning="expert-parallel size", kind="whole"),
+    "prefill_accelerators": Column(unit="1", meaning="accelerators of the prefill pool", kind="whole"),
+    "prefill_tp": Column(unit="1", meaning="tensor-parallel size of its workers", kind="whole"),
+    "mode": Column(unit="", meaning="one engine for both, or pools of their own", kind="text"),
+    "part": Column(unit="", meaning="accelerator (of the decode pool)", kind="text"),
+    "prefill_part": Column(unit="", meaning="accelerator of the prefill pool", kind="text"),
+    "system": Column(unit="", meaning="node and network", kind="text"),
+    "precision": Column(unit="", meaning="serving recipe", kind="text"),
+}  # fmt: skip
 ALWAYS = ("point", "status", "binding", "reason")
 STATUS = {
     "status": "ok, infeasible (no plan meets the question) or refused (the question cannot be asked so)",
@@ -76,7 +93,7 @@ def known_columns(ask: str) -> dict[str, Column]:
     """Every column that rows of this kind of question may keep, the ends of intervals included."""
     found = dict(TABLES[ask])
     for name, column in TABLES[ask].items():
-        if column.banded:
-            ends = {f"{name}{end}": msgspec.structs.replace(column, banded=False) for end in ENDS}
-            found |= {key: msgspec.structs.replace(one, meaning=f"{key[-4:].strip('_')} end of {name} (80 %)") for key, one in ends.items()}
+        for end in ENDS if column.banded else ():
+            said = f"{end.strip('_')} end of {name} (80 %)"
+            found[name + end] = msgspec.structs.replace(column, meaning=said, banded=False)
     return found

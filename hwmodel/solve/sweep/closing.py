@@ -144,4 +144,3 @@ def _prepared(setting: Setting) -> Closed:
     one = _record(setting, found.sized, found.shape)
     fleet = found.solved.fleet.accelerators if found.solved is not None else None
     return msgspec.structs.replace(one, accelerators=fleet, lifetime_cost=cost)
-

@@ -3,7 +3,8 @@
     either := both ('or' both)*        both := negated ('and' negated)*       negated := 'not' negated | compared
     compared := sum (('<' | '<=' | '>' | '>=' | '==' | '!=') sum)* | sum 'in' '[' sum (',' sum)* ']'
     sum := product (('+' | '-') product)*      product := power (('*' | '/' | '%') power)*
-    power := atom ('**' power)?        atom := number | 'text' | name | function '(' sum, ... ')' | '(' either ')' | '-' power
+    power := atom ('**' power)?
+    atom := number | 'text' | name | function '(' sum, ... ')' | '(' either ')' | '-' power
 
 Numbers take the suffixes of counts (`70B`, `1.4T`) and `%` of shares. The same expression runs on columns and as SQL.
 """

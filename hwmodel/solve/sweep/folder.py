@@ -96,7 +96,9 @@ class Folder:
 
     def _check_strangers(self) -> None:
         ours = {SPACE, SUMMARY, SHARDS, UNFINISHED}
-        strange = sorted(one.name for one in self.path.iterdir() if one.name not in ours and not one.name.startswith("."))
+        strange = sorted(
+            one.name for one in self.path.iterdir() if one.name not in ours and not one.name.startswith(".")
+        )
         if strange and not (self.path / SPACE).exists():
             raise InputError(f"{self.path} holds other files ({', '.join(strange[:3])}): name an empty folder")
 

@@ -48,7 +48,10 @@ def largest_first(space: Space, name: str) -> bool:
 def winners(space: Space, table: Table) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.int64]]:
     """Rows of the best by each answer (best first), and of the front."""
     ok = np.flatnonzero(table.ok)
-    best = {name: best_rows(table.number(name)[ok], count, largest_first(space, name)) for name, count in space.keep.top.items()}
+    best = {
+        name: best_rows(table.number(name)[ok], count, largest_first(space, name))
+        for name, count in space.keep.top.items()
+    }
     front = np.empty(0, dtype=np.int64)
     if space.keep.pareto and len(ok):
         front = front_rows(_costs(space, [table.number(name)[ok] for name in space.keep.pareto]))
@@ -175,7 +178,8 @@ def bins(counts: Mapping[str, int]) -> list[dict[str, float]]:
     """A histogram as bins with their ends, lowest first."""
     places = sorted(int(place) for place in counts if place != NOT_POSITIVE)
     found: list[dict[str, float]] = [
-        {"low": 10.0 ** (k / BINS_A_DECADE), "high": 10.0 ** ((k + 1) / BINS_A_DECADE), "count": counts[str(k)]} for k in places
+        {"low": 10.0 ** (k / BINS_A_DECADE), "high": 10.0 ** ((k + 1) / BINS_A_DECADE), "count": counts[str(k)]}
+        for k in places
     ]
     rest = counts.get(NOT_POSITIVE, 0)
     return [{"low": -math.inf, "high": 0.0, "count": rest}, *found] if rest else found

@@ -28,8 +28,11 @@ from hwmodel.units import SECONDS_PER_DAY
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 FIRST_TOKENS_PER_PARAM = 20.0  # where tokens that a rate closes begin; they follow by proportion
-SLACK, TOLERANCE = 1.005, 1e-12  # of limits, as `check_limits` has them
+SLACK = 1.005  # of limits, as `check_limits` has it
+LIMITS = ("time_s", "budget_usd")
 MOST_SETTINGS = 4096
+BILLED = ("train_days", "elapsed_days", "gpu_hours", "mfu", "tokens_per_s", "cost_usd", "energy_mwh", "co2e_t")
+TOO_FEW = "the time or money given leaves less than one training token"
 
 
 class Plans:
@@ -103,7 +106,9 @@ def field_of(axis: Axis) -> str:
 class _Group:
     """Points of one setting on their way to rows."""
 
-    def __init__(self, closing: Closing | Refused, points: Index, quantities: dict[Axis, Floats], searches: Searches) -> None:
+    def __init__(
+        self, closing: Closing | Refused, points: Index, quantities: dict[Axis, Floats], searches: Searches
+    ) -> None:
         self.points, self.closing = points, closing
         self.quantities = {field_of(axis): values for axis, values in quantities.items()}
         self.every = searches.every
@@ -114,7 +119,7 @@ class _Group:
 
     def _close(self, closing: Closing) -> None:
         """Each distinct question once. Limits of time and money do not enter one that closes at once."""
-        names = [n for n in self.quantities if not (closing.at_once and n in ("time_s", "budget_usd"))]
+        names = [n for n in self.quantities if not (closing.at_once and n in LIMITS)]
         if names:
             stacked = np.stack([self.quantities[name] for name in names])
             kinds, which = np.unique(stacked, axis=1, return_inverse=True)
@@ -156,7 +161,7 @@ class _Group:
         layouts = found[key_of(setting, one.at.shape)][self._case(one)]
         if isinstance(layouts, Refused):
             return blank_table(points, msgspec.structs.replace(layouts, reason=layouts.reason.replace(WHAT, one.what)))
-        limits = {name: self.quantities[name][index] for name in ("time_s", "budget_usd") if name in self.quantities}
+        limits = {name: values[index] for name, values in self.quantities.items() if name in LIMITS}
         return _Rows(self.closing, setting, one, layouts, points, limits, self._case(one)[0]).table()
 
 
@@ -176,9 +181,15 @@ class _Rows:
     """Points of one closed run times its layouts, billed together: row = point x layout."""
 
     def __init__(
-        self, closing: Closing, setting: Fleeted, one: Closed, layouts: Layouts, points: Index, limits: dict[str, Floats],
+        self,
+        closing: Closing,
+        setting: Fleeted,
+        one: Closed,
+        layouts: Layouts,
+        points: Index,
+        limits: dict[str, Floats],
         accelerators: float,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.closing, self.setting, self.one, self.layouts = closing, setting, one, layouts
         self.count = len(layouts.figures)
         self.points = np.repeat(points, self.count)
@@ -234,7 +245,7 @@ class _Rows:
         table.fill("accelerators", self.accelerators)
         used = table.numbers["tp"] * table.numbers["cp"] * table.numbers["pp"] * table.numbers["dp"]
         table.fill("idle_accelerators", self.accelerators - used)
-        for name in ("train_days", "elapsed_days", "gpu_hours", "mfu", "tokens_per_s", "cost_usd", "energy_mwh", "co2e_t"):
+        for name in BILLED:
             table.band(name, getattr(found, name))
         table.fill("goodput", found.goodput)
         table.fill("params", n)
@@ -265,7 +276,9 @@ class _Rows:
         fits = np.isfinite(self.figures[:, FIGURES.index("step_s")])
         table.refuse(np.flatnonzero(~fits), "infeasible", "memory", "the layout does not fit")
         few = fits & ~(np.asarray(run.tokens) >= 1.0)
-        table.refuse(np.flatnonzero(few), "infeasible", "tokens", "the time or money given leaves less than one training token")
+        table.refuse(
+            np.flatnonzero(few), "infeasible", "tokens", "the time or money given leaves less than one training token"
+        )
         if self.closing.by_rate:
             return
         broken = np.flatnonzero(fits & ~few & (self._used(found) > SLACK))

@@ -53,9 +53,11 @@ def axis_values(name: str, given: Any, folder: Path) -> tuple[Value, ...]:
             found += _range_values(name, value, f"{where}[{place}]")
         else:
             found.append(_one(name, value, f"{where}[{place}]"))
-    twice = next((value for place, value in enumerate(found) if value in found[:place]), None) if len(
-        found
-    ) < 5000 else None
+    twice = (
+        next((value for place, value in enumerate(found) if value in found[:place]), None)
+        if len(found) < 5000
+        else None
+    )
     if twice is not None:
         raise InputError(f"{where} holds {twice!r} twice: each value once")
     return tuple(found)

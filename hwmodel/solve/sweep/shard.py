@@ -43,7 +43,9 @@ class Sweeper:
         if self.space.keep.rows == "winners":
             best, front = winners(self.space, table)
             table = table.take(np.unique(np.concatenate([front, *best.values()])))
-        return parquet_bytes(self.space, table, {"partial": msgspec.json.encode(partial), "shard": str(number).encode()})
+        return parquet_bytes(
+            self.space, table, {"partial": msgspec.json.encode(partial), "shard": str(number).encode()}
+        )
 
     def _meets(self, constraints: list[Expression], columns: dict[str, Any], rows: int) -> NDArray[np.bool_]:
         kept = np.ones(rows, dtype=bool)
@@ -89,7 +91,10 @@ def schema(space: Space) -> Any:
     texts = {axis.column: axis.numbers is None for axis in space.axes}
     known = known_columns(space.ask)
     fields = [arrow.field("point", arrow.int64(), metadata={"meaning": "number of the point in the space"})]
-    fields += [arrow.field(n, arrow.dictionary(arrow.int32(), arrow.string()), metadata={"meaning": STATUS[n]}) for n in ALWAYS[1:]]
+    fields += [
+        arrow.field(n, arrow.dictionary(arrow.int32(), arrow.string()), metadata={"meaning": STATUS[n]})
+        for n in ALWAYS[1:]
+    ]
     for name in space.column_names():
         column = known.get(name)
         said = {"unit": column.unit, "meaning": column.meaning} if column is not None else {"meaning": "axis"}

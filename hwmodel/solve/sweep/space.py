@@ -24,10 +24,10 @@ MOST_PARETO, MOST_TOP, MOST_DRAWS = 4, 10_000, 100_000
 # Options that change what a run costs and not which layout is best: they vary fastest, so that a shard searches once.
 CHEAP = ("region", "reliability", "confidence", "price_kind", "prices", "usd_per_hour", "time", "budget")
 SERVE_OPTIONS = (
-    "model", "demand", "concurrency", "input", "output", "ttft", "tpot", "p", "part", "parts", "precision", "engine",
-    "tp", "pp", "dp", "ep", "disaggregated", "gpus", "prefill", "decode", "prefix_hit", "draft_tokens", "acceptance",
-    "peak_to_mean", "max_loss", "min_quality", "spares", "usd_per_hour", "price_kind", "prices", "engine_date",
-    "max_running", "step_tokens", "catalogs",
+    "model", "demand", "concurrency", "input", "output", "histogram", "ttft", "tpot", "p", "parts", "precision",
+    "engine", "engine_date", "tp", "pp", "dp", "ep", "disaggregated", "gpus", "pools", "prefill_tp", "prefill",
+    "decode", "prefix_hit", "draft_tokens", "acceptance", "peak_to_mean", "max_loss", "min_quality", "spares",
+    "usd_per_hour", "price_kind", "prices", "max_running", "step_tokens", "api_price", "catalogs",
 )  # fmt: skip
 ASKS = {"plan": OPTIONS, "serve": SERVE_OPTIONS}
 # Names under which the quantities of axes stand in rows, where they are not the option's own.
@@ -152,7 +152,9 @@ def _space(data: dict[str, Any], folder: Path) -> Space:
     )  # fmt: skip
     if space.points > MOST_POINTS:
         sizes = " x ".join(f"{len(axis.values):,} {axis.name}" for axis in axes)
-        raise InputError(f"the space has {space.points:.3g} points ({sizes}), at most {MOST_POINTS:.0e} are swept; coarsen an axis")
+        raise InputError(
+            f"the space has {space.points:.3g} points ({sizes}), at most {MOST_POINTS:.0e} are swept; coarsen an axis"
+        )
     space.constraints()
     size = _whole(data["shard_points"], "shard_points", 1, 1 << 20) if "shard_points" in data else _shard_points(space)
     return msgspec.structs.replace(space, shard_points=size)
@@ -208,7 +210,9 @@ def _axes(given: dict[str, Any], base: dict[str, Any], folder: Path) -> tuple[Ax
 
 def kept_columns(ask: str, axes: tuple[Axis, ...]) -> tuple[str, ...]:
     """The columns kept where a space names none: every answer, and the ends of days and dollars."""
-    ends = tuple(name for name in ("elapsed_days_low", "elapsed_days_high", "cost_usd_low", "cost_usd_high") if ask == "plan")
+    ends = tuple(
+        name for name in ("elapsed_days_low", "elapsed_days_high", "cost_usd_low", "cost_usd_high") if ask == "plan"
+    )
     return tuple(n for n in (*TABLES[ask], *ends) if n not in {axis.column for axis in axes})
 
 
@@ -225,7 +229,11 @@ def _keep(given: Any, ask: str, axes: tuple[Axis, ...]) -> Keep:
     pareto = _names(given.get("pareto"), measures, "keep.pareto") if "pareto" in given else DEFAULT_PARETO[ask]
     if len(pareto) > MOST_PARETO or len(pareto) == 1:
         raise InputError(f"keep.pareto names {len(pareto)} answers; a front has 2 to {MOST_PARETO}")
-    histograms = _names(given.get("histograms"), measures, "keep.histograms") if "histograms" in given else DEFAULT_HISTOGRAMS[ask]
+    histograms = (
+        _names(given.get("histograms"), measures, "keep.histograms")
+        if "histograms" in given
+        else DEFAULT_HISTOGRAMS[ask]
+    )
     return Keep(
         rows=_one_of(given.get("rows", "all"), ("all", "winners"), "keep.rows"), columns=columns,
         top=_top(given.get("top", dict.fromkeys(DEFAULT_TOP[ask], TOP_ROWS)), measures), pareto=pareto,

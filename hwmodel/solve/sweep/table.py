@@ -48,6 +48,10 @@ class Table(msgspec.Struct, kw_only=True):
         """A column of numbers, nan where it is absent."""
         return self.numbers[name] if name in self.numbers else np.full(self.rows, np.nan)
 
+    def words(self, name: str) -> NDArray[Any]:
+        """A column of texts, None where it is absent."""
+        return self.texts[name] if name in self.texts else np.full(self.rows, None, dtype=object)
+
     def refuse(self, rows: NDArray[np.int64], status: str, binding: str, reason: str) -> None:
         """Take the figures of rows away and say why."""
         if not len(rows):
@@ -93,8 +97,8 @@ def joined(tables: Sequence[Table]) -> Table:
     return Table(
         point=point[order],
         numbers={n: np.concatenate([t.number(n) for t in tables])[order] for n in numbers},
-        texts={n: np.concatenate([t.texts.get(n, np.full(t.rows, None, dtype=object)) for t in tables])[order] for n in texts},
-    )  # fmt: skip
+        texts={n: np.concatenate([t.words(n) for t in tables])[order] for n in texts},
+    )
 
 
 def _names(columns: Sequence[dict[str, Any]]) -> list[str]:

@@ -1,0 +1,76 @@
+"""A space tried before it is swept: what cannot be read and names that nothing has are refused at once, with the place,
+not as a million rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hwmodel.errors import HwModelError, InputError, UnknownNameError
+from hwmodel.solve.question.contradictions import check_contradictions
+from hwmodel.solve.question.parse import read_request
+from hwmodel.solve.sweep.points import Plans
+from hwmodel.solve.sweep.services import check_names
+from hwmodel.solve.sweep.space import Axis, Space, number_axes
+
+MOST_TRIED = 2000  # values of an axis that are tried
+
+
+def check_values(space: Space) -> None:
+    """Raises InputError for values that cannot be read, for unknown names, and where no point can be asked at all."""
+    first = {axis.name: 0 for axis in space.axes}
+    plans, tried, refusals = Plans(space), 0, []
+    for places, axis in [(first, None), *_variations(space, first)]:
+        tried += 1
+        options = {**space.base, **{one.name: one.values[places[one.name]] for one in space.axes}}
+        try:
+            _read(space, options, axis, places)
+            _resolve(space, plans, options, places)
+        except UnknownNameError as error:
+            raise _placed(error, axis, places) from error
+        except _UnreadableError as error:
+            raise InputError(str(error)) from error
+        except InputError as error:
+            refusals.append(error)
+        except HwModelError:
+            continue  # a point without an answer, not one that cannot be asked
+    if len(refusals) == tried:
+        raise InputError(f"no point of the space can be asked: {refusals[0]}")
+
+
+class _UnreadableError(InputError):
+    """A value that no option reads."""
+
+
+def _read(space: Space, options: dict[str, Any], axis: Axis | None, places: dict[str, int]) -> None:
+    if space.ask != "plan":
+        return
+    try:
+        read_request(**options)
+    except UnknownNameError:
+        raise
+    except InputError as error:
+        raise _UnreadableError(str(_placed(error, axis, places))) from error
+
+
+def _resolve(space: Space, plans: Plans, options: dict[str, Any], places: dict[str, int]) -> None:
+    if space.ask == "serve":
+        check_names(options)
+        return
+    check_contradictions(read_request(**options))
+    plans.setting(places)
+
+
+def _variations(space: Space, first: dict[str, int]) -> Iterator[tuple[dict[str, int], Axis | None]]:
+    """Each axis of words through its values, the others at their first; quantities were read with the space."""
+    for axis in space.axes:
+        if axis in number_axes(space):
+            continue
+        step = max(1, len(axis.values) // MOST_TRIED)
+        for place in range(1, len(axis.values), step):
+            yield {**first, axis.name: place}, axis
+
+
+def _placed(error: InputError, axis: Axis | None, places: dict[str, int]) -> InputError:
+    """The refusal with the place of the value."""
+    return error if axis is None else type(error)(f"axes.{axis.name}[{places[axis.name]}]: {error}")

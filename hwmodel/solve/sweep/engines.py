@@ -1,0 +1,187 @@
+"""Who runs the shards: this process, an executor, processes of its own, or a Dask cluster. All write the same files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hwmodel.errors import HwModelError, InputError
+from hwmodel.solve.sweep.extras import extra
+from hwmodel.solve.sweep.folder import Folder
+from hwmodel.solve.sweep.shard import Sweeper
+from hwmodel.solve.sweep.space import Space
+
+Done = Callable[[int], None]  # told the number of each shard that stands in its file
+AHEAD = 4  # shards that wait at each worker: enough to keep it busy, few enough that a scheduler holds no long queue
+CONNECT_S, POLL_S = 10.0, 1.0
+LOST_S = 30.0  # without a scheduler, after which it is given up
+ALLOWED_FAILURES = 20  # workers that may die under one shard before it is taken to be the cause
+# Names of what a client says when its cluster has gone.
+LOST = ("CancelledError", "FutureCancelledError", "FuturesCancelledError", "CommClosedError", "TimeoutError")
+_sweepers: dict[bytes, Sweeper] = {}
+
+
+def run_shard(space: bytes, folder: str, shard: int) -> int:
+    """Compute a shard and write its file; runs in any process that sees the folder."""
+    if space not in _sweepers:
+        _sweepers.clear()
+        _sweepers[space] = Sweeper(msgspec.json.decode(space, type=Space))
+    if not Path(folder).is_dir():
+        raise InputError(
+            f"a worker on {os.uname().nodename} does not see {folder}: use a folder that all workers share"
+        )
+    Folder(Path(folder)).write_shard(shard, _sweepers[space].shard(shard))
+    return shard
+
+
+def in_process(space: Space, folder: Folder, shards: list[int], done: Done) -> None:
+    """One shard after another, here."""
+    packed = msgspec.json.encode(space)
+    for shard in shards:
+        done(run_shard(packed, str(folder.path), shard))
+
+
+def on_executor(executor: Executor, space: Space, folder: Folder, shards: list[int], done: Done, workers: int) -> None:
+    """On an executor of the caller's, never more than a few shards ahead."""
+    packed, left = msgspec.json.encode(space), iter(shards)
+    running = {executor.submit(run_shard, packed, str(folder.path), s) for s, _ in zip(left, range(AHEAD * workers))}
+    while running:
+        finished, running = wait(running, return_when=FIRST_COMPLETED)
+        for one in finished:
+            done(one.result())
+            shard = next(left, None)
+            if shard is not None:
+                running.add(executor.submit(run_shard, packed, str(folder.path), shard))
+
+
+def on_workers(space: Space, folder: Folder, shards: list[int], done: Done, workers: int, say: Callable[[str], None],
+               memory: str = "auto") -> None:  # fmt: skip
+    """On processes of this machine, under a Dask scheduler of their own."""
+    distributed, dask = extra("distributed", "dask[distributed]"), extra("dask", "dask[distributed]")
+    with _quiet(), dask.config.set({"distributed.scheduler.allowed-failures": ALLOWED_FAILURES, **_THREADS}):
+        cluster = distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=True, memory_limit=memory, dashboard_address=":0"
+        )
+        try:
+            with distributed.Client(cluster) as client:
+                say(f"dashboard: {cluster.dashboard_link}")
+                _on_client(client, space, folder, shards, done, "the workers of this machine")
+        finally:
+            with contextlib.suppress(Exception):
+                cluster.close(timeout=CONNECT_S)
+
+
+_THREADS = {"distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": "1", "MALLOC_TRIM_THRESHOLD_": "65536"}}
+
+
+def on_dask(
+    space: Space, folder: Folder, shards: list[int], done: Done, address: str, say: Callable[[str], None]
+) -> None:
+    """On a cluster that runs already. Raises InputError where it does not answer."""
+    distributed = extra("distributed", "dask[distributed]")
+    with _quiet():
+        try:
+            client = distributed.Client(address, timeout=CONNECT_S)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise InputError(
+                f"no Dask scheduler answers at {address} within {CONNECT_S:g} s: start one (dask scheduler), or use "
+                "--workers N"
+            ) from error
+        try:
+            say(f"dashboard: {client.dashboard_link}")
+            _on_client(client, space, folder, shards, done, address)
+        finally:
+            with contextlib.suppress(Exception):
+                client.close(timeout=POLL_S)
+
+
+def _on_client(client: Any, space: Space, folder: Folder, shards: list[int], done: Done, where: str) -> None:
+    """Keep every worker a few shards ahead; workers that come, go or die change nothing but the time."""
+    packed, left = msgspec.json.encode(space), iter(shards)
+    path, run = str(folder.path.resolve()), uuid.uuid4().hex
+    running: set[Any] = set()
+    last = time.monotonic()
+    while True:
+        workers = _worker_count(client)
+        for shard in left if len(running) < AHEAD * max(1, workers) else ():
+            running.add(client.submit(run_shard, packed, path, shard, key=f"hwmodel-{run}-{shard}", pure=False))
+            if len(running) >= AHEAD * max(1, workers):
+                break
+        if not running:
+            return
+        finished = {one for one in running if one.done()} or _waited(running)
+        if workers:
+            last = time.monotonic()
+        if not finished and time.monotonic() - last > LOST_S:
+            raise InputError(f"lost {where}: no worker for {LOST_S:g} s; {_left(folder, space)}")
+        for one in finished:
+            done(_result(one, folder, space, where))
+            running.discard(one)
+
+
+def _worker_count(client: Any) -> int:
+    try:
+        return len(client.scheduler_info(n_workers=-1)["workers"]) if client.status == "running" else 0
+    except Exception:
+        return 0
+
+
+def _waited(running: set[Any]) -> set[Any]:
+    """The futures that end within a while."""
+    end = time.monotonic() + POLL_S
+    while time.monotonic() < end:
+        found = {one for one in running if one.done()}
+        if found:
+            return found
+        time.sleep(0.005)
+    return set()
+
+
+def _result(future: Any, folder: Folder, space: Space, where: str) -> int:
+    """The number of a finished shard. Raises InputError for workers that died and clusters that were lost."""
+    try:
+        return int(future.result(timeout=CONNECT_S))
+    except HwModelError:
+        raise
+    except MemoryError as error:
+        raise InputError(
+            f"a worker ran out of memory; {_left(folder, space)}, with fewer workers or smaller shard_points"
+        ) from error
+    except Exception as error:
+        name = type(error).__name__
+        if name == "KilledWorker":
+            raise InputError(
+                f"{ALLOWED_FAILURES} workers died under one shard, most likely for want of memory: give them more, or "
+                f"smaller shard_points; {_left(folder, space)}"
+            ) from error
+        if name in LOST:
+            raise InputError(f"lost {where}; {_left(folder, space)}") from error
+        raise
+
+
+def _left(folder: Folder, space: Space) -> str:
+    return f"{len(folder.listed())} of {space.shards} shards stand: go on with --resume"
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the logs of a cluster, whose workers may come and go."""
+    import logging
+
+    names = ("distributed", "tornado", "asyncio", "bokeh")
+    levels = [(logging.getLogger(name), logging.getLogger(name).level) for name in names]
+    for logger, _ in levels:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in levels:
+            logger.setLevel(level)

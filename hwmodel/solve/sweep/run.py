@@ -1,0 +1,198 @@
+"""A whole sweep: its folder claimed, shards run by an engine, winners folded into the summary."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hwmodel.errors import InputError
+from hwmodel.solve.sweep import engines
+from hwmodel.solve.sweep.answers import known_columns
+from hwmodel.solve.sweep.check import check_values
+from hwmodel.solve.sweep.extras import extra
+from hwmodel.solve.sweep.folder import SUMMARY, Folder
+from hwmodel.solve.sweep.keeping import BINS_A_DECADE, Partial, bins, merged
+from hwmodel.solve.sweep.space import Space, read_space
+
+MOST_WORKERS = 4096
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a sweep is: shards and points that stand, those of this call among them, and all."""
+
+    shards: int
+    of_shards: int
+    points: int
+    points_here: int
+    of_points: int
+
+
+class Sweep:
+    """A finished sweep (or this process's share of one): its folder and its summary."""
+
+    def __init__(self, folder: Folder, space: Space, summary: dict[str, Any] | None, temporary: Any = None) -> None:
+        self.folder = folder.path
+        self.space = space
+        self.summary = summary  # None while shards are missing
+        self._temporary = temporary  # a folder that goes with this object
+
+    def __repr__(self) -> str:
+        state = (
+            "unfinished"
+            if self.summary is None
+            else f"{self.summary['ok']:,} of {self.summary['points']:,} points answered"
+        )
+        return f"Sweep({str(self.folder)!r}, {state})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The summary. Raises InputError while shards are missing."""
+        if self.summary is None:
+            raise InputError(f"{self.folder} is not finished: other shards are still to be run")
+        return self.summary
+
+    def to_table(self) -> Any:
+        """All rows as an Arrow table, in the order of their points."""
+        paths = [path for _, path in sorted(Folder(self.folder).whole().items())]
+        arrow, parquet = extra("pyarrow", "pyarrow"), extra("pyarrow.parquet", "pyarrow")
+        return arrow.concat_tables([parquet.read_table(path) for path in paths]).unify_dictionaries()
+
+    def to_frame(self) -> Any:
+        """All rows as a pandas DataFrame. Raises InputError where pandas is not installed."""
+        extra("pandas", "pandas")
+        return self.to_table().replace_schema_metadata(None).to_pandas()
+
+
+def sweep(
+    space: str | Path | Mapping[str, Any],
+    out: str | Path | None = None,
+    *,
+    workers: int | None = None,
+    dask: str | None = None,
+    executor: Executor | None = None,
+    shard: str | None = None,
+    resume: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Sweep:
+    """Answer every point of a space (a YAML file, or a mapping of the same keys) into the folder `out`.
+
+    Runs here, on `workers` processes, on the cluster `dask`, or on an `executor`; `shard` i/n takes a part of the work,
+    for as many processes as share the folder. Without `out` the folder lives as long as the result. Raises InputError
+    for what cannot be read, and for a folder that holds another sweep, or this one without `resume`.
+    """
+    asked = read_space(space if isinstance(space, Mapping) else Path(space))
+    _check_engine(workers, dask, executor, shard)
+    mine = _part(shard, asked)
+    extra("pyarrow", "pyarrow")
+    if workers or dask:
+        extra("distributed", "dask[distributed]")
+    check_values(asked)
+    temporary = tempfile.TemporaryDirectory(prefix="hwmodel-sweep.") if out is None else None
+    folder = Folder(Path(temporary.name if temporary is not None else out or ""))
+    folder.claim(asked, resume=resume, joins=shard is not None)
+    standing = folder.whole() if resume or shard is not None else {}
+    missing = [number for number in mine if number not in standing]
+    told = _Told(asked, len(standing), progress)
+    if missing:
+        _run(asked, folder, missing, told, workers, dask, executor, say)
+    return Sweep(folder, asked, _summarised(folder, asked, fresh=bool(missing), standing=standing), temporary)
+
+
+def _run(
+    space: Space, folder: Folder, missing: list[int], told: _Told, workers: int | None, dask: str | None,
+    executor: Executor | None, say: Callable[[str], None],
+) -> None:  # fmt: skip
+    if dask is not None:
+        engines.on_dask(space, folder, missing, told, dask, say)
+    elif executor is not None:
+        engines.on_executor(executor, space, folder, missing, told, getattr(executor, "_max_workers", 1))
+    elif workers is not None:
+        engines.on_workers(space, folder, missing, told, min(workers, len(missing)), say)
+    else:
+        engines.in_process(space, folder, missing, told)
+
+
+def _check_engine(workers: int | None, dask: str | None, executor: Executor | None, shard: str | None) -> None:
+    given = [
+        name for name, one in (("--workers", workers), ("--dask", dask), ("executor", executor)) if one is not None
+    ]
+    if len(given) > 1:
+        raise InputError(f"{given[0]} and {given[1]} both say who computes: give one of them")
+    if shard is not None and given:
+        raise InputError(f"--shard runs a part of the sweep in this process: drop {given[0]}")
+    if workers is not None and not 1 <= workers <= MOST_WORKERS:
+        raise InputError(f"--workers must be a whole number from 1 to {MOST_WORKERS}, got {workers}")
+
+
+def _part(shard: str | None, space: Space) -> range:
+    """The shards of this process: all, or every n-th from the i-th of `i/n`."""
+    if shard is None:
+        return range(space.shards)
+    place, slash, count = shard.partition("/")
+    if not (slash and place.isdecimal() and count.isdecimal() and 1 <= int(place) <= int(count)):
+        raise InputError(f"cannot read --shard {shard!r}; write it like 3/16 (the third of sixteen processes)")
+    return range(int(place) - 1, space.shards, int(count))
+
+
+class _Told:
+    """Counts shards as they come to stand."""
+
+    def __init__(self, space: Space, standing: int, progress: Callable[[Progress], None] | None) -> None:
+        self.space, self.standing, self.progress = space, standing, progress
+        self.here = 0
+
+    def __call__(self, shard: int) -> None:
+        self.standing += 1
+        self.here += len(self.space.points_of(shard))
+        if self.progress is not None:
+            points = min(self.standing * self.space.shard_points, self.space.points)
+            self.progress(
+                Progress(shards=self.standing, of_shards=self.space.shards, points=points, points_here=self.here,
+                         of_points=self.space.points)
+            )  # fmt: skip
+
+
+def _summarised(folder: Folder, space: Space, *, fresh: bool, standing: dict[int, Path]) -> dict[str, Any] | None:
+    """The summary of a sweep whose shards all stand, written where it does not stand already; else None."""
+    shards = folder.whole() if fresh else standing
+    if len(shards) < space.shards:
+        return None
+    total = merged(space, (msgspec.json.decode(one, type=Partial) for one in folder.partials(shards)))
+    text = json.dumps(summary_of(space, total, folder), indent=1, ensure_ascii=False) + "\n"
+    path = folder.path / SUMMARY
+    if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
+        folder.write_summary(text)
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def summary_of(space: Space, total: Partial, folder: Folder) -> dict[str, Any]:
+    """The summary as plain data, in its order."""
+    known = known_columns(space.ask)
+    return {
+        "versions": folder.read_json("space.json")["versions"],
+        "ask": space.ask,
+        "axes": {axis.column: len(axis.values) for axis in space.axes},
+        "points": total.points,
+        "excluded_by_axes": total.excluded,
+        "excluded_by_answers": total.dropped,
+        "rows": total.rows,
+        "ok": total.ok,
+        "without_answer": total.without,
+        "layouts": total.layouts,
+        "units": {name: known[name].unit for name in space.column_names() if name in known},
+        "top": total.top,
+        "pareto": {"by": list(space.keep.pareto), "rows": total.pareto},
+        "histograms": {"bins_per_decade": BINS_A_DECADE, **{n: _finite_bins(h) for n, h in total.histograms.items()}},
+    }
+
+
+def _finite_bins(counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Bins for JSON, which knows no infinity."""
+    return [{k: (None if v in (float("inf"), float("-inf")) else v) for k, v in one.items()} for one in bins(counts)]

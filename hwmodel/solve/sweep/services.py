@@ -1,0 +1,81 @@
+"""Points of `ask: serve`: each is one question of `hwmodel serve`, its own search over layouts and formats inside."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.catalog import load_catalog
+from hwmodel.errors import HwModelError
+from hwmodel.solve.serve.ask import read_question, serve
+from hwmodel.solve.serve.notes import ALL
+from hwmodel.solve.sweep.answers import SERVE
+from hwmodel.solve.sweep.closing import refused
+from hwmodel.solve.sweep.space import Space
+from hwmodel.solve.sweep.table import Table, blank_table, joined
+
+# Options of `serve` that are no part of the question itself.
+NOT_OF_QUESTION = ("model", "demand", "concurrency", "gpus", "pools", "prefill_tp", "catalogs")
+PREFILL = "prefill_"  # of a column: the answer's figure of the prefill pool
+
+
+class Services:
+    """Answers points of a serving space one after another."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+
+    def rows(self, points: NDArray[np.int64]) -> Table:
+        """The rows of these points, in their order."""
+        places = np.stack(np.unravel_index(points, self.space.dimensions), axis=1)
+        return joined([self._row(int(point), place) for point, place in zip(points, places)])
+
+    def answer(self, places: Any) -> dict[str, Any]:
+        """The answer of one point. Raises InputError and InfeasibleError as `serve` does."""
+        chosen = {axis.name: axis.values[int(place)] for axis, place in zip(self.space.axes, places)}
+        found: dict[str, Any] = serve(**{**self.space.base, **chosen}).answer["answer"]
+        return found
+
+    def _row(self, point: int, places: Any) -> Table:
+        at = np.array([point], dtype=np.int64)
+        try:
+            found = self.answer(places)
+        except HwModelError as error:
+            return blank_table(at, refused(error))
+        table = blank_table(at, None)
+        for name, column in SERVE.items():
+            value = _figure(found, name)
+            if column.kind == "text":
+                table.text(name, None if value is None else str(value))
+            elif isinstance(value, dict):
+                for end, key in (("", "value"), ("_low", "low"), ("_high", "high")):
+                    table.fill(name + end, value[key])
+            else:
+                table.fill(name, math.nan if value is None else float(value))
+        return table
+
+
+def check_names(options: dict[str, Any]) -> None:
+    """Raises InputError for a question that cannot be read, UnknownNameError for names that no catalog has."""
+    text = {name: value for name, value in options.items() if name not in NOT_OF_QUESTION}
+    question = read_question(options.get("model", ""), options.get("demand"), **text)
+    folders = options.get("catalogs") or ()
+    catalog = load_catalog(tuple(Path(one) for one in ([folders] if isinstance(folders, str) else folders)))
+    pools = [pool.part for pool in (question.prefill, question.decode) if pool is not None]
+    for name in (*(question.parts if question.parts != ALL else ()), *pools):
+        catalog.part(name)
+    for name in question.precisions:
+        catalog.serving_precision(name)
+    catalog.model(question.model)
+
+
+def _figure(found: dict[str, Any], name: str) -> Any:
+    """A figure of the answer, or of its prefill pool."""
+    pool = found.get("prefill")
+    if name.startswith(PREFILL) and name not in found:
+        return pool.get(name.removeprefix(PREFILL)) if isinstance(pool, dict) else None
+    return found.get(name)
