@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from hwmodel.api import law, prices
     from hwmodel.api.verbs import compare, fit, load_catalog, plan, serve, train, validate
     from hwmodel.errors import CatalogError, HwModelError, InfeasibleError, InputError
+    from hwmodel.solve.sweep.run import sweep
 
 # Imported when first used, so that `import hwmodel` costs nothing; None: the module itself.
 _HOMES = {
     **dict.fromkeys(("compare", "fit", "load_catalog", "plan", "serve", "train", "validate"), "hwmodel.api.verbs"),
     **dict.fromkeys(("HwModelError", "InputError", "InfeasibleError", "CatalogError"), "hwmodel.errors"),
     "Answer": "hwmodel.answers",
+    "sweep": "hwmodel.solve.sweep.run",
 }
 _MODULES = {"catalog": "hwmodel.catalog", "law": "hwmodel.api.law", "prices": "hwmodel.api.prices"}
 
@@ -42,6 +44,7 @@ __all__ = [
     "plan",
     "prices",
     "serve",
+    "sweep",
     "train",
     "validate",
 ]

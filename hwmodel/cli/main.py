@@ -21,6 +21,7 @@ COMMANDS = {
     "train": "Predict the step time and memory of one training layout.",
     "serve": "Predict or choose a serving fleet.",
     "ui": "The same questions as a page in the browser, with a JSON API.",
+    "sweep": "Every point of a space of questions: rows, winners, a Pareto front.",
     "export": "Launch files of a saved answer: trainers, servers, schedulers.",
     "measured": "Your own job's log as the file of plan --measured.",
     "law": "List, show and evaluate scaling laws and their optima.",
@@ -33,7 +34,7 @@ COMMANDS = {
 }
 
 SECTIONS = {
-    "Answers": ("plan", "compare", "train", "serve", "ui"),
+    "Answers": ("plan", "compare", "train", "serve", "sweep", "ui"),
     "Before and after the run": ("export", "measured"),
     "Laws": ("law", "fit", "claims"),
     "Accuracy": ("validate", "calibrate"),

@@ -14,7 +14,7 @@ INK, ACCENT, BAND = "#333333", "#1f6fb2", "#cfe3f5"
 WIDTH_IN, HEIGHT_IN = 7.2, 3.4
 
 
-def _axes(title: str, pad: float = 6.0) -> tuple[Any, Any]:
+def axes_of(title: str, pad: float = 6.0) -> tuple[Any, Any]:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -45,7 +45,7 @@ def lifetime_figure(plan: Plan) -> Any:
 
 def _against_size(plan: Plan, points: list[tuple[float, float]], every: int, title: str, axis: str, wasted: str) -> Any:
     """A curve over sizes, with the plan's own size and the band that wastes at most 5 %; a tick `every` so many."""
-    figure, axes = _axes(title, pad=22.0)  # the legend stands between the title and the curve
+    figure, axes = axes_of(title, pad=22.0)  # the legend stands between the title and the curve
     axes.plot([size for size, _ in points], [value for _, value in points], color=ACCENT)
     if plan.regret_band:
         low, high = plan.regret_band["params_low"], plan.regret_band["params_high"]
@@ -74,7 +74,7 @@ DEMAND_COLOURS = ("#9bb8d3", "#5b93c4", "#1f6fb2", "#0d3a61")
 def sizes_figure(plan: Plan) -> Any:
     """Lifetime cost against size at one loss, a curve a demand, each with its cheapest size, and the plan's own."""
     o = plan.objectives
-    figure, axes = _axes("Cost of sizes that reach the same loss, by tokens served", pad=22.0)
+    figure, axes = axes_of("Cost of sizes that reach the same loss, by tokens served", pad=22.0)
     for curve, colour in zip(o["demand_sizes"], DEMAND_COLOURS):
         least = min(point["lifetime_cost"] for point in curve["points"])
         near = [p for p in curve["points"] if p["lifetime_cost"] < 3 * least]
@@ -98,7 +98,7 @@ def sizes_figure(plan: Plan) -> Any:
 def step_figure(plan: Plan) -> Any:
     """Share of each term in a step, as one bar each."""
     assert plan.step is not None
-    figure, axes = _axes("Where a step's time goes")
+    figure, axes = axes_of("Where a step's time goes")
     total = plan.step["total_s"]
     terms = sorted(((k, v) for k, v in plan.step.items() if k != "total_s" and v > 1e-3 * total), key=lambda kv: kv[1])
     names, shares = [TERM_WORDS[k] for k, _ in terms], [100 * v / total for _, v in terms]
@@ -114,7 +114,7 @@ def speedup_figure(plan: Plan) -> Any:
     """The band of each format's speed-up beside the band of speed-ups that its measured loss needs to be regained."""
     rows = [row for row in plan.precisions if row["status"] == "ok" and row["tokens_factor"] is not None]
     rows = [row for row in rows if row["verdict"] != "reference"]
-    figure, axes = _axes("Speed-up against the one that pays for the measured loss", pad=22.0)
+    figure, axes = axes_of("Speed-up against the one that pays for the measured loss", pad=22.0)
     for place, row in enumerate(rows):
         needed, fast = row["tokens_factor"], row["speedup"]
         axes.barh(place + 0.17, needed.high - needed.low, left=needed.low, height=0.28, color=BAND,

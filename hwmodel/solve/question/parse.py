@@ -335,7 +335,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 OPTIONS = (
     *QUANTITIES, *_VERBATIM, *LAYOUT_KEYS, "recompute", "offload", "gpus", "usd_per_hour", "seq_len", "serve",
     "samples", "moe", "distill", "global_batch", "global_batch_tokens", "nic_gbit_s", "loss_like", "prompt_output",
-    "catalogs", "seed", "confidence", "year",
+    "catalogs", "seed", "confidence", "year", "deadline", "start", "pue",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ MOST_TRIED = 2000  # values of an axis that are tried
 
 def check_values(space: Space) -> None:
     """Raises InputError for values that cannot be read, for unknown names, and where no point can be asked at all."""
+    _check_start(space)
     first = {axis.name: 0 for axis in space.axes}
     plans, tried, refusals = Plans(space), 0, []
     for places, axis in [(first, None), *_variations(space, first)]:
@@ -36,6 +37,12 @@ def check_values(space: Space) -> None:
             continue  # a point without an answer, not one that cannot be asked
     if len(refusals) == tried:
         raise InputError(f"no point of the space can be asked: {refusals[0]}")
+
+
+def _check_start(space: Space) -> None:
+    named = {*space.base, *(axis.name for axis in space.axes)}
+    if "deadline" in named and "start" not in named:
+        raise InputError("a deadline counts from today where no start is given: add start, so that every day sweeps alike")
 
 
 class _UnreadableError(InputError):
@@ -62,12 +69,11 @@ def _resolve(space: Space, plans: Plans, options: dict[str, Any], places: dict[s
 
 
 def _variations(space: Space, first: dict[str, int]) -> Iterator[tuple[dict[str, int], Axis | None]]:
-    """Each axis of words through its values, the others at their first; quantities were read with the space."""
+    """Each axis through its values, the others at their first; of quantities, which are read already, the last."""
     for axis in space.axes:
-        if axis in number_axes(space):
-            continue
-        step = max(1, len(axis.values) // MOST_TRIED)
-        for place in range(1, len(axis.values), step):
+        count = len(axis.values)
+        step = count - 1 if axis in number_axes(space) else count // MOST_TRIED
+        for place in range(max(1, step), count, max(1, step)):
             yield {**first, axis.name: place}, axis
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +28,18 @@ LOST_S = 30.0  # without a scheduler, after which it is given up
 ALLOWED_FAILURES = 20  # workers that may die under one shard before it is taken to be the cause
 # Names of what a client says when its cluster has gone.
 LOST = ("CancelledError", "FutureCancelledError", "FuturesCancelledError", "CommClosedError", "TimeoutError")
-_sweepers: dict[bytes, Sweeper] = {}
+_local = threading.local()  # the sweeper of each thread: what it keeps is not shared
 
 
 def run_shard(space: bytes, folder: str, shard: int) -> int:
     """Compute a shard and write its file; runs in any process that sees the folder."""
-    if space not in _sweepers:
-        _sweepers.clear()
-        _sweepers[space] = Sweeper(msgspec.json.decode(space, type=Space))
+    if getattr(_local, "space", None) != space:
+        _local.space, _local.sweeper = space, Sweeper(msgspec.json.decode(space, type=Space))
     if not Path(folder).is_dir():
         raise InputError(
             f"a worker on {os.uname().nodename} does not see {folder}: use a folder that all workers share"
         )
-    Folder(Path(folder)).write_shard(shard, _sweepers[space].shard(shard))
+    Folder(Path(folder)).write_shard(shard, _local.sweeper.shard(shard))
     return shard
 
 
@@ -52,7 +53,7 @@ def in_process(space: Space, folder: Folder, shards: list[int], done: Done) -> N
 def on_executor(executor: Executor, space: Space, folder: Folder, shards: list[int], done: Done, workers: int) -> None:
     """On an executor of the caller's, never more than a few shards ahead."""
     packed, left = msgspec.json.encode(space), iter(shards)
-    running = {executor.submit(run_shard, packed, str(folder.path), s) for s, _ in zip(left, range(AHEAD * workers))}
+    running = {executor.submit(run_shard, packed, str(folder.path), s) for s in islice(left, AHEAD * workers)}
     while running:
         finished, running = wait(running, return_when=FIRST_COMPLETED)
         for one in finished:

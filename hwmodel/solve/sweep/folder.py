@@ -151,18 +151,29 @@ class Folder:
                 found.setdefault(int(name[1]), []).append(path)
         return found
 
+    def sound(self) -> dict[int, Path]:
+        """Shards whose bytes are those that were written."""
+        return self._checked()[0]
+
     def whole(self) -> dict[int, Path]:
-        """Shards whose bytes are those that were written; files that are damaged are taken away."""
+        """The same; files that are damaged, or stand beside a sound one, are taken away."""
+        found, rest = self._checked()
+        for path in rest:
+            path.unlink(missing_ok=True)
+        return found
+
+    def _checked(self) -> tuple[dict[int, Path], list[Path]]:
         pairs = [(shard, path) for shard, paths in self.listed().items() for path in paths]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             sound = list(pool.map(lambda pair: _sound(pair[1]), pairs))
         found: dict[int, Path] = {}
+        rest = []
         for (shard, path), good in zip(pairs, sound):
             if good and shard not in found:
                 found[shard] = path
             else:
-                path.unlink(missing_ok=True)
-        return found
+                rest.append(path)
+        return found, rest
 
     def write_shard(self, shard: int, data: bytes) -> Path:
         """Put a shard's bytes into its file. Raises InputError where the disk takes them not."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
@@ -36,11 +38,12 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 class Sweep:
     """A finished sweep (or this process's share of one): its folder and its summary."""
 
-    def __init__(self, folder: Folder, space: Space, summary: dict[str, Any] | None, temporary: Any = None) -> None:
+    def __init__(self, folder: Folder, space: Space, summary: dict[str, Any] | None, *, passing: bool) -> None:
         self.folder = folder.path
         self.space = space
         self.summary = summary  # None while shards are missing
-        self._temporary = temporary  # a folder that goes with this object
+        if passing:  # the folder goes with this object
+            weakref.finalize(self, shutil.rmtree, folder.path, ignore_errors=True)
 
     def __repr__(self) -> str:
         state = (
@@ -93,15 +96,17 @@ def sweep(
     if workers or dask:
         extra("distributed", "dask[distributed]")
     check_values(asked)
-    temporary = tempfile.TemporaryDirectory(prefix="hwmodel-sweep.") if out is None else None
-    folder = Folder(Path(temporary.name if temporary is not None else out or ""))
+    folder = Folder(Path(tempfile.mkdtemp(prefix="hwmodel-sweep.") if out is None else out))
     folder.claim(asked, resume=resume, joins=shard is not None)
     standing = folder.whole() if resume or shard is not None else {}
     missing = [number for number in mine if number not in standing]
     told = _Told(asked, len(standing), progress)
     if missing:
         _run(asked, folder, missing, told, workers, dask, executor, say)
-    return Sweep(folder, asked, _summarised(folder, asked, fresh=bool(missing), standing=standing), temporary)
+    summary = _summarised(folder, asked, fresh=bool(missing), standing=standing)
+    if summary is None and shard is None:
+        raise InputError(f"{folder.path} lost shards while they were computed: go on with --resume")
+    return Sweep(folder, asked, summary, passing=out is None)
 
 
 def _run(

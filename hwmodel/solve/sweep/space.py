@@ -98,8 +98,9 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
         return range(start, min(start + self.shard_points, self.points))
 
     def column_names(self) -> tuple[str, ...]:
-        """Columns of the rows: the axes, then what is kept, each once."""
-        return tuple(dict.fromkeys([*(axis.column for axis in self.axes), *self.keep.columns]))
+        """Columns of the rows: the axes, what is kept, and what winners are found by, each once."""
+        axes = (axis.column for axis in self.axes)
+        return tuple(dict.fromkeys([*axes, *self.keep.columns, *self.keep.top, *self.keep.pareto]))
 
     def constraints(self) -> tuple[list[Expression], list[Expression]]:
         """The constraints on axes alone, met before anything is computed, and those on answers."""

@@ -1,0 +1,205 @@
+"""`hwmodel sweep`: every point of a space of questions, and what its rows say."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hwmodel.cli.group import Group
+from hwmodel.cli.options import FORMAT, OUT, QUIET
+from hwmodel.cli.output import emit, form_of, json_text, note
+from hwmodel.cli.sections import Sectioned
+from hwmodel.errors import InputError
+
+if TYPE_CHECKING:
+    from hwmodel.solve.sweep.run import Progress
+    from hwmodel.solve.sweep.show import Rows, Shown
+
+OWN = ("run", "show")
+
+
+class Swept(Group):
+    """A group whose first word is a space, unless it is `show`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Without a command of the group the words are those of a run."""
+        if args and args[0] not in (*OWN, "-h", "--help"):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("sweep", cls=Swept)
+def command() -> None:
+    """Every point of a space of questions, as rows, winners and a Pareto front.
+
+    \b
+    hwmodel sweep SPACE.yaml --out DIR --workers 2
+    hwmodel sweep show DIR --top 20 --by cost_usd
+    hwmodel sweep show DIR --pareto cost_usd,loss_nats --where "elapsed_days <= 60"
+
+    \b
+    A space:    base: {tokens: 1T, precision: bf16}
+                axes: {gpus: [256xH100, 512xH100], params: 7B..70B log 12}
+                where: ["tokens / params >= 10"]
+    """
+
+
+@command.command("run", cls=Sectioned, hidden=True)
+@click.argument("space", type=click.Path(path_type=Path))
+@click.option(
+    "--out", "folder", metavar="DIR", required=True, type=click.Path(path_type=Path), help="Folder of the rows."
+)
+@click.option("--workers", metavar="N", type=int, help="Processes of this machine (default: this one alone).")
+@click.option("--dask", metavar="ADDRESS", help="A Dask cluster that runs already, like tcp://host:8786.")
+@click.option("--shard", metavar="I/N", help="The i-th of n processes that share the folder, as a batch system starts.")
+@click.option("--resume", is_flag=True, help="Go on with what the folder holds of this sweep.")
+@FORMAT
+@QUIET
+def run(
+    space: Path, folder: Path, workers: int | None, dask: str | None, shard: str | None, resume: bool, fmt: str | None,
+    quiet: bool,
+) -> None:  # fmt: skip
+    """Answer every point of the space in SPACE.yaml into the folder DIR.
+
+    \b
+    hwmodel sweep space.yaml --out fleets --workers 2
+    hwmodel sweep space.yaml --out fleets --resume
+    """
+    from hwmodel.report.sweep import sweep_report
+    from hwmodel.solve.sweep.run import sweep
+
+    shown = form_of(fmt, None)
+    found = sweep(space, folder, workers=workers, dask=dask, shard=shard, resume=resume, progress=_progress(quiet),
+                  say=lambda line: note(line, quiet=quiet))  # fmt: skip
+    if found.summary is None:
+        note(f"this part of {folder} stands; others are still to be run", quiet=quiet)
+        return
+    emit(json_text(found.summary) if shown == "json" else sweep_report(found.summary, folder, shown), None)
+
+
+def _progress(quiet: bool) -> Callable[[Progress], None] | None:
+    """A line that is written over on a terminal: share done, points a second, and how long is left."""
+    if quiet or not sys.stderr.isatty():
+        return None
+    start, last = time.monotonic(), [0.0]
+
+    def told(p: Progress) -> None:
+        now = time.monotonic()
+        ended = p.shards == p.of_shards
+        if now - last[0] < 0.2 and not ended:
+            return
+        last[0] = now
+        rate = p.points_here / max(now - start, 1e-9)
+        left = (p.of_points - p.points) / max(rate, 1e-9)
+        bar = "#" * round(30 * p.points / p.of_points)
+        text = f"[{bar:<30}] {100 * p.points / p.of_points:3.0f} %  {rate:,.0f} points/s  {_clock(left)} left"
+        click.echo(f"\r{text:<79}" + ("\n" if ended else ""), nl=False, err=True)
+
+    return told
+
+
+def _clock(seconds: float) -> str:
+    hours, rest = divmod(int(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
+
+
+@command.command("show", cls=Sectioned)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--top", "count", metavar="N", type=int, default=20, show_default=True, help="The best rows.")
+@click.option("--by", metavar="ANSWER", help="By which answer they are the best (default: the sweep's first).")
+@click.option("--pareto", metavar="A,B", help="The front of 2 to 4 answers instead.")
+@click.option("--where", metavar="EXPR", help="Only rows that meet it, like 'params >= 7B and elapsed_days < 60'.")
+@click.option("--columns", metavar="A,B", help="Columns to show (default: the axes and the usual answers).")
+@click.option("--heat", metavar="X,Y,ANSWER", help="The best of an answer over two axes; with --out also drawn.")
+@FORMAT
+@OUT
+@QUIET
+def show(
+    folder: Path, count: int, by: str | None, pareto: str | None, where: str | None, columns: str | None,
+    heat: str | None, fmt: str | None, out: Path | None, quiet: bool,
+) -> None:  # fmt: skip
+    """Rows of a sweep: the best, the front, or an answer over two axes."""
+    from hwmodel.solve.sweep.show import Rows
+
+    shown = form_of(fmt, out)
+    if sum(one is not None for one in (by, pareto, heat)) > 1:
+        raise InputError("--by, --pareto and --heat each ask for other rows: give one of them")
+    rows = Rows(folder)
+    if heat is not None:
+        _show_heat(rows, _words(heat, "--heat", 3), where, shown, out)
+        return
+    names = _words(pareto, "--pareto") if pareto is not None else [by] if by else list(rows.space.keep.top)[:1]
+    found = rows.front(names, where) if pareto is not None else rows.best(count, by, where)
+    drawn = _front_figure(rows, names, found, out) if pareto is not None and out is not None and shown == "md" else {}
+    _emit(rows, found, _columns(rows, columns, names), shown, out, drawn)
+    note(f"{len(found.rows):,} rows", quiet=quiet)
+
+
+def _words(text: str, option: str, count: int | None = None) -> list[str]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if count is not None and len(words) != count:
+        raise InputError(f"{option} takes {count} names, like gpus,params,cost_usd, got {text!r}")
+    return words
+
+
+def _columns(rows: Rows, given: str | None, names: list[str]) -> list[str]:
+    from hwmodel.errors import unknown
+    from hwmodel.report.sweep import shown_columns
+
+    if given is None:
+        return shown_columns([axis.column for axis in rows.space.axes], rows.space.ask, names, rows.names)
+    wanted = _words(given, "--columns")
+    for name in wanted:
+        if name not in rows.names:
+            raise unknown("column", name, rows.names, "--columns")
+    return wanted
+
+
+def _emit(rows: Rows, found: Shown, columns: list[str], shown: str, out: Path | None, drawn: dict[Path, bytes]) -> None:
+    from hwmodel.report.sweep import shown_text
+
+    if shown == "json":
+        emit(json_text({"rows": found.rows}), out)
+        return
+    pictures = "".join(f"\n![front]({path.name})\n" for path in drawn)
+    emit(shown_text(found, columns, shown) + pictures, out, drawn)
+
+
+def _units(rows: Rows) -> dict[str, str]:
+    from hwmodel.solve.sweep.answers import known_columns
+
+    return {name: column.unit for name, column in known_columns(rows.space.ask).items()}
+
+
+def _front_figure(rows: Rows, names: list[str], found: Shown, out: Path) -> dict[Path, bytes]:
+    from hwmodel.report.figures import figure_files
+    from hwmodel.report.sweep_figures import front_figure
+
+    figure = front_figure(names, rows.points(names[:2]), found.rows, _units(rows))
+    return figure_files({"front": (out.with_name(f"{out.stem}-front.svg"), figure)})
+
+
+def _show_heat(rows: Rows, names: list[str], where: str | None, shown: str, out: Path | None) -> None:
+    from hwmodel.report.figures import figure_files
+    from hwmodel.report.sweep import cell
+    from hwmodel.report.sweep_figures import heat_figure
+    from hwmodel.report.tables import table
+
+    heat = rows.heat(names[0], names[1], names[2], where)
+    across, up, answer = heat.names
+    if shown == "json":
+        named = {"across": across, "up": up, "answer": answer}
+        emit(json_text({**named, "x": heat.across, "y": heat.up, "best": heat.best}), out)
+        return
+    head = [f"{up} / {across}", *(cell(across, x) for x in heat.across)]
+    body = [[cell(up, y), *(cell(answer, v) for v in line)] for y, line in zip(heat.up, heat.best)]
+    drawn: dict[Path, Any] = {}
+    if out is not None and shown == "md":
+        drawn = figure_files({"heat": (out.with_name(f"{out.stem}-heat.svg"), heat_figure(heat, _units(rows)))})
+    pictures: Any = "".join(f"\n![{answer}]({path.name})\n" for path in drawn)
+    emit(table(head, body, "md" if shown == "md" else "text") + "\n" + pictures, out, drawn)

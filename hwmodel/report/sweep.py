@@ -1,0 +1,121 @@
+"""A sweep for people: what was swept, the best by each answer, the front, and why points have no answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hwmodel.catalog.safe_text import csv_text, markdown_safe
+from hwmodel.report.tables import Form, record_cells, table
+from hwmodel.solve.sweep.show import Shown
+from hwmodel.units import format_bytes, format_count, format_duration, format_usd
+
+DIGITS = 4
+_BY_NAME = {
+    "params": format_count, "tokens": format_count, "train_flop": format_count, "gpu_hours": format_count,
+    "peak_memory_bytes": lambda value: format_bytes(value, binary=True),
+    "time_s": format_duration, "flop": format_count,
+}  # fmt: skip
+# Answers shown beside the axes where no columns are named.
+SHOWN = {
+    "plan": ("loss_nats", "tokens", "accelerators", "elapsed_days", "cost_usd", "mfu"),
+    "serve": ("part", "accelerators", "usd_per_hour", "usd_per_million_tokens", "ttft_s", "tpot_s"),
+}
+ROWS_SHOWN = 5  # of each table in the report after a sweep
+HEADING = {"cost_usd": "Cheapest", "elapsed_days": "Fastest", "loss_nats": "Least loss"}
+
+
+def cell(name: str, value: Any) -> str:
+    """A figure of a row in words."""
+    if value is None:
+        return "-"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and not math.isfinite(value):
+        return "-"
+    base = name.removesuffix("_low").removesuffix("_high")
+    if base in _BY_NAME:
+        return _BY_NAME[base](float(value))
+    if base.endswith("_usd") or (base.startswith("usd_") and abs(value) >= 1000):
+        return format_usd(float(value))
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e9 else f"{value:.{DIGITS}g}"
+
+
+def rows_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], form: Form = "md") -> str:
+    """Rows as a table of these columns."""
+    return table(list(columns), [[cell(name, row.get(name)) for name in columns] for row in rows], form)
+
+
+def shown_columns(axes: Sequence[str], ask: str, extra: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Columns of a table of rows: the axes, what was asked by, then the usual answers that the rows have."""
+    return [n for n in dict.fromkeys([*axes, *extra, *SHOWN[ask]]) if n in names]
+
+
+def shown_text(shown: Shown, columns: Sequence[str], fmt: str) -> str:
+    """The rows of a question to a sweep, as a table or as CSV with every column."""
+    if fmt == "csv":
+        return csv_text(*record_cells([{name: row[name] for name in shown.columns} for row in shown.rows]))
+    if not shown.rows:
+        return "no row\n"
+    text = rows_table(shown.rows, columns, "md" if fmt == "md" else "text") + "\n"
+    return markdown_safe(text) if fmt == "md" else text
+
+
+def sweep_report(
+    summary: Mapping[str, Any], folder: Path, fmt: str = "md", figures: Mapping[str, str] | None = None
+) -> str:
+    """The report of a finished sweep: Markdown or text; as CSV the best rows alone."""
+    axes = list(summary["axes"])
+    if fmt == "csv":
+        best = [{"best_by": by, **row} for by, rows in summary["top"].items() for row in rows]
+        return csv_text(*record_cells(best))
+    form: Form = "md" if fmt == "md" else "text"
+    lines = [_title(summary, form), "", _counts(summary, folder), ""]
+    for name, file in (figures or {}).items():
+        lines += [f"![{name}]({file})", ""]
+    for by, rows in summary["top"].items():
+        if rows:
+            shown = shown_columns(axes, summary["ask"], [by], list(rows[0]))
+            title = _heading(HEADING.get(by, f"Best by {by}"), form)
+            lines += [title, "", rows_table(rows[:ROWS_SHOWN], shown, form), ""]
+    front = summary["pareto"]
+    if front["rows"]:
+        named = ", ".join(front["by"])
+        shown = shown_columns(axes, summary["ask"], front["by"], list(front["rows"][0]))
+        rows = _spread(sorted(front["rows"], key=lambda row: row[front["by"][0]]))
+        title = f"Pareto front of {named} ({len(front['rows'])} rows)"
+        lines += [_heading(title, form), "", rows_table(rows, shown, form), ""]
+    text = "\n".join(lines).rstrip() + "\n"
+    return markdown_safe(text) if fmt == "md" else text
+
+
+def _title(summary: Mapping[str, Any], form: Form) -> str:
+    sizes = " x ".join(f"{count:,} {name}" for name, count in summary["axes"].items())
+    title = f"Sweep of {summary['points']:,} points: {sizes}"
+    return f"# {title}" if form == "md" else title
+
+
+def _heading(text: str, form: Form) -> str:
+    return f"## {text}" if form == "md" else text
+
+
+def _counts(summary: Mapping[str, Any], folder: Path) -> str:
+    said = [f"{summary['ok']:,} rows have an answer"]
+    if summary["layouts"]:
+        said.append(f"chosen from {summary['layouts']:,} layouts")
+    for name, count in summary["without_answer"].items():
+        said.append(f"{count:,} have none ({name})")
+    out = summary["excluded_by_axes"] + summary["excluded_by_answers"]
+    if out:
+        said.append(f"{out:,} left out by `where`")
+    return f"{'; '.join(said)}. Rows: `{folder}/shards/*.parquet` (`hwmodel sweep show {folder}`)."
+
+
+def _spread(rows: list[Any]) -> list[Any]:
+    """A few rows of a front, from end to end."""
+    most = 2 * ROWS_SHOWN
+    if len(rows) <= most:
+        return rows
+    return [rows[round(place * (len(rows) - 1) / (most - 1))] for place in range(most)]

@@ -1,0 +1,154 @@
+"""Rows of a sweep asked for again, through DuckDB on its Parquet files: the best, the front, or two axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from hwmodel.errors import InputError, unknown
+from hwmodel.solve.sweep.answers import ALWAYS, known_columns
+from hwmodel.solve.sweep.expression import Expression, read_expression
+from hwmodel.solve.sweep.extras import extra
+from hwmodel.solve.sweep.folder import Folder
+from hwmodel.solve.sweep.keeping import front_rows, largest_first
+from hwmodel.solve.sweep.space import MOST_PARETO, MOST_TOP, Space
+
+Record = dict[str, Any]
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows that a question to a sweep finds, in its order."""
+
+    columns: tuple[str, ...]
+    rows: list[Record]
+
+
+class Heat(msgspec.Struct, frozen=True, kw_only=True):
+    """The best of an answer over two axes: `best[j][i]` at `across[i]` and `up[j]`, None where nothing answers."""
+
+    names: tuple[str, str, str]
+    across: list[Any]
+    up: list[Any]
+    best: list[list[float | None]]
+
+
+class Rows:
+    """The rows of a sweep's folder, finished or not. Damaged files are not read."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.folder = Folder(Path(path))
+        self.space: Space = self.folder.space()
+        found = self.folder.sound()
+        if not found:
+            raise InputError(f"{path} holds no rows yet: run the sweep first")
+        self._files = [str(found[shard]) for shard in sorted(found)]
+        self._base = extra("duckdb", "duckdb").connect()
+        self.names = (*ALWAYS, *self.space.column_names())
+
+    def best(self, count: int, by: str | None = None, where: str | None = None) -> Shown:
+        """The best rows by an answer (the first that the sweep keeps the best of).
+
+        A constraint on status, binding or reason finds rows without an answer too, in the order of their points.
+        """
+        if not 1 <= count <= MOST_TOP:
+            raise InputError(f"--top must be a whole number from 1 to {MOST_TOP:,}, got {count}")
+        if where and self._read(where).names & set(ALWAYS[1:]):
+            return self._rows(f"WHERE {self._condition(where)} ORDER BY point, file_row_number LIMIT {count}")
+        by = by or next(iter(self.space.keep.top), None) or self._measures()[0]
+        self._need(by, self._measures(), "--by")
+        way = "DESC" if largest_first(self.space, by) else "ASC"
+        order = f'"{by}" {way}, point, file_row_number'
+        return self._rows(f'{self._where(where)} AND "{by}" IS NOT NULL ORDER BY {order} LIMIT {count}')
+
+    def front(self, names: Sequence[str], where: str | None = None) -> Shown:
+        """The rows that no other beats in every one of the answers, by the first of them."""
+        if not 2 <= len(set(names)) <= MOST_PARETO:
+            raise InputError(f"--pareto takes 2 to {MOST_PARETO} answers, like cost_usd,loss_nats")
+        for name in names:
+            self._need(name, self._measures(), "--pareto")
+        quoted = ", ".join(f'"{name}"' for name in names)
+        asked = f"SELECT filename, file_row_number AS row, {quoted} FROM {self._source()} {self._where(where)}"
+        found = self._run(asked).fetchnumpy()
+        signs = [-1.0 if largest_first(self.space, name) else 1.0 for name in names]
+        costs = np.stack([s * np.ma.filled(found[n].astype(float), np.nan) for s, n in zip(signs, names)], axis=1)
+        rows = front_rows(costs)
+        if not len(rows):
+            return Shown(columns=self.names, rows=[])
+        pairs = ", ".join(f"({_text(found['filename'][row])}, {int(found['row'][row])})" for row in rows)
+        order = f"{quoted}, point, file_row_number"
+        return self._rows(f"WHERE (filename, file_row_number) IN ({pairs}) ORDER BY {order}")
+
+    def heat(self, across: str, up: str, answer: str, where: str | None = None) -> Heat:
+        """The best of an answer at each pair of values of two axes, the others free."""
+        axes = [axis.column for axis in self.space.axes]
+        for name in (across, up):
+            self._need(name, axes, "--heat")
+        self._need(answer, self._measures(), "--heat")
+        best = "max" if largest_first(self.space, answer) else "min"
+        found = self._run(
+            f'SELECT "{across}", "{up}", {best}("{answer}") FROM {self._source()} {self._where(where)} GROUP BY 1, 2'
+        ).fetchall()
+        values = {(x, y): value for x, y, value in found}
+        ordered = {axis.column: axis.values if axis.numbers is None else axis.numbers for axis in self.space.axes}
+        xs, ys = ([v for v in ordered[n] if v in {pair[k] for pair in values}] for k, n in enumerate((across, up)))
+        return Heat(names=(across, up, answer), across=xs, up=ys, best=[[values.get((x, y)) for x in xs] for y in ys])
+
+    def points(self, names: Sequence[str], most: int = 20_000) -> dict[str, Any]:
+        """A few columns of answered rows, evenly thinned to at most so many."""
+        quoted = ", ".join(f'"{name}"' for name in names)
+        total = self._run(f"SELECT count(*) FROM {self._source()} WHERE status = 'ok'").fetchone()[0]
+        every = max(1, -(-total // most))
+        found: dict[str, Any] = self._run(
+            f"SELECT {quoted} FROM {self._source()} WHERE status = 'ok' AND hash(point, file_row_number) % {every} = 0"
+        ).fetchnumpy()
+        return found
+
+    def _measures(self) -> list[str]:
+        """Columns of numbers."""
+        known = known_columns(self.space.ask)
+        texts = {axis.column for axis in self.space.axes if axis.numbers is None}
+        return [n for n in self.space.column_names() if n not in texts and (n not in known or known[n].kind != "text")]
+
+    def _need(self, name: str, known: Sequence[str], option: str) -> None:
+        if name not in known:
+            raise unknown("column", name, known, option)
+
+    def _read(self, where: str) -> Expression:
+        return read_expression(where, {*self.names, *self._spelled})
+
+    def _condition(self, where: str) -> str:
+        return self._read(where).sql(self._spelled)
+
+    @property
+    def _spelled(self) -> dict[str, str]:
+        """Names of axes as typed, with those of their columns."""
+        return {axis.name: axis.column for axis in self.space.axes}
+
+    def _where(self, where: str | None) -> str:
+        return "WHERE status = 'ok'" + (f" AND {self._condition(where)}" if where else "")
+
+    def _source(self) -> str:
+        files = ", ".join(map(_text, self._files))
+        return f"read_parquet([{files}], filename=true, file_row_number=true)"
+
+    def _rows(self, rest: str) -> Shown:
+        quoted = ", ".join(f'"{name}"' for name in self.names)
+        found = self._run(f"SELECT {quoted} FROM {self._source()} {rest}").fetchall()
+        return Shown(columns=self.names, rows=[dict(zip(self.names, row)) for row in found])
+
+    def _run(self, query: str) -> Any:
+        duckdb = extra("duckdb", "duckdb")
+        try:
+            return self._base.execute(query)
+        except duckdb.Error as error:
+            text = str(error).splitlines()[0][:200]
+            raise InputError(f"the rows of {self.folder.path} do not answer: {text}") from error
+
+
+def _text(value: Any) -> str:
+    """A text as a database reads it."""
+    return "'" + str(value).replace("'", "''") + "'"

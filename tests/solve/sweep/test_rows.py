@@ -1,0 +1,267 @@
+"""Rows of a sweep are the answers of `plan`, whatever closes a point; what stays of them is the best of all."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hwmodel as hm
+from hwmodel.solve.run.result import Band
+from hwmodel.solve.sweep.keeping import best_rows, front_rows
+from hwmodel.solve.sweep.space import read_space
+
+COMPARED = (
+    "params",
+    "tokens",
+    "train_flop",
+    "loss_nats",
+    "accelerators",
+    "idle_accelerators",
+    "train_days",
+    "elapsed_days",
+    "gpu_hours",
+    "mfu",
+    "tokens_per_s",
+    "cost_usd",
+    "energy_mwh",
+    "co2e_t",
+    "goodput",
+    "peak_memory_bytes",
+)
+LAYOUT = (
+    "tp",
+    "cp",
+    "pp",
+    "vpp",
+    "ep",
+    "etp",
+    "dp",
+    "zero",
+    "micro_batch",
+    "global_batch_seqs",
+    "recompute",
+    "offload",
+)
+OPTION = {"time_s": "time", "budget_usd": "budget", "flop": "flops"}
+
+
+def rows_of(space: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
+    """Every row of a sweep."""
+    rows: list[dict[str, Any]] = hm.sweep(space, **options).to_table().to_pylist()
+    return rows
+
+
+def asked(space: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    """The question of a row, as `plan` takes it."""
+    names = [axis.column for axis in read_space(space).axes]
+    return {**space["base"], **{OPTION.get(name, name): row[name] for name in names}}
+
+
+def number(value: Any) -> float:
+    return value.value if isinstance(value, Band) else float(value)
+
+
+def same(row: dict[str, Any], plan: hm.solve.plan.solver.Plan) -> None:  # type: ignore[name-defined]
+    """A row and a plan, figure by figure."""
+    for name in COMPARED:
+        theirs = getattr(plan.answer, name)
+        if theirs is None:
+            assert row[name] is None, name
+        else:
+            assert row[name] == pytest.approx(number(theirs), rel=1e-9), name
+    if plan.layout is not None:
+        assert {name: row[name] for name in LAYOUT} == {name: getattr(plan.layout, name) for name in LAYOUT}
+    if isinstance(plan.answer.cost_usd, Band):
+        assert row["cost_usd_low"] == pytest.approx(plan.answer.cost_usd.low, rel=1e-9)
+        assert row["elapsed_days_high"] == pytest.approx(plan.answer.elapsed_days.high, rel=1e-9)
+
+
+FLEETS = ["24xA100", "96xH100", "256xB200"]
+SPACES: dict[str, dict[str, Any]] = {
+    "size and tokens": {
+        "base": {"precision": "bf16"},
+        "axes": {"gpus": FLEETS, "params": ["3B", "20B"], "tokens": ["300B", "2T"]},
+    },
+    "tokens alone": {"base": {"confidence": "80%"}, "axes": {"gpus": FLEETS, "tokens": ["100B", "1T"]}},
+    "flops": {"base": {}, "axes": {"gpus": FLEETS[:2], "flops": [1e21, 3e23]}},
+    "size under a time": {
+        "base": {"flop_convention": "palm"},
+        "axes": {"gpus": FLEETS, "params": ["3B", "20B"], "time": ["20d", "90d"]},
+    },
+    "model under money": {"base": {"model": "llama-3.1-8b"}, "axes": {"gpus": FLEETS[:2], "budget": ["200k", "1M"]}},
+    "time alone": {"base": {}, "axes": {"gpus": ["64xH100"], "time": ["10d", "40d"]}},
+    "a mixture": {
+        "base": {"model": "mixtral-8x7b", "tokens": "1T"},
+        "axes": {"gpus": ["256xH100"], "precision": ["bf16", "fp8"]},
+    },
+    "a batch": {
+        "base": {"global_batch": "512", "params": "7B"},
+        "axes": {"gpus": ["256xH100", "1024xH100"], "tokens": ["1T"], "tp": ["1", "4"]},
+    },
+    "an open fleet": {"base": {"time": "60d", "tokens": "1T"}, "axes": {"gpus": ["H100", "B200"], "params": ["7B"]}},
+    "a loss": {"base": {"gpus": "512xH100"}, "axes": {"loss": [2.1, 2.0]}},
+    "no fleet": {"base": {}, "axes": {"law": ["besiroglu_2024", "chinchilla_2022"], "tokens": ["1T"]}},
+    "repeats": {
+        "base": {"gpus": "256xH100", "unique_tokens": "100B"},
+        "axes": {"params": ["7B"], "tokens": ["200B", "1T"]},
+    },
+    "own speed and price": {
+        "base": {"params": "7B", "tokens": "1T", "mfu": "40%"},
+        "axes": {"gpus": FLEETS[:2], "usd_per_hour": ["1.5", "3"]},
+    },
+}
+
+
+@pytest.mark.parametrize("kind", SPACES)
+def test_rows_are_plans(kind: str) -> None:
+    space = SPACES[kind]
+    rows = rows_of(space)
+    assert len(rows) == read_space(space).points
+    for row in rows[:: max(1, len(rows) // 4)]:
+        assert row["status"] == "ok", row["reason"]
+        same(row, hm.plan(**asked(space, row)))
+
+
+def test_loss_bands_are_those_of_a_plan_where_draws_are_asked() -> None:
+    space = {
+        "base": {"gpus": "256xH100"},
+        "axes": {"params": ["7B"], "time": ["10d"]},
+        "draws": 400,
+        "keep": {"columns": ["loss_nats_low", "loss_nats_high", "tokens"]},
+    }
+    (row,) = rows_of(space)
+    loss = hm.plan(gpus="256xH100", params="7B", time="10d").answer.loss_nats
+    assert isinstance(loss, Band)
+    assert (row["loss_nats_low"], row["loss_nats_high"]) == pytest.approx((loss.low, loss.high), rel=1e-9)
+
+
+def test_a_life_is_closed_as_plan_closes_it() -> None:
+    space = {"base": {"gpus": "512xH100", "tokens": "1T"}, "axes": {"inference_tokens": ["1T"]}}
+    (row,) = rows_of(space)
+    plan = hm.plan(gpus="512xH100", tokens="1T", inference_tokens="1T")
+    assert row["lifetime_cost"] == pytest.approx(plan.answer.lifetime_cost, rel=1e-9)
+
+
+REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    (
+        {"base": {"tokens": "1T", "precision": "fp8"}, "axes": {"gpus": ["8xA100", "64xH100"], "params": ["7B"]}},
+        "refused",
+        "cannot compute in fp8",
+    ),
+    (
+        {"base": {"tokens": "1T"}, "axes": {"gpus": ["8xH100", "64xH100"], "params": ["200B", "7B"]}},
+        "infeasible",
+        "does not fit",
+    ),
+    (
+        {"base": {"tokens": "10T", "params": "70B"}, "axes": {"gpus": ["64xH100", "8192xH100"], "time": ["60d"]}},
+        "infeasible",
+        "--time allows",
+    ),
+    (
+        {"base": {"gpus": "64xH100", "params": "7B", "unique_tokens": "1T"}, "axes": {"tokens": ["500B", "2T"]}},
+        "refused",
+        "exceed --tokens",
+    ),
+    ({"base": {"gpus": "64xH100"}, "axes": {"loss": [1.0, 2.1]}}, "infeasible", "floor"),
+]
+
+
+@pytest.mark.parametrize(("space", "status", "said"), REFUSED, ids=[said for *_, said in REFUSED])
+def test_a_point_without_an_answer_is_a_row_with_the_reason_of_plan(
+    space: dict[str, Any], status: str, said: str
+) -> None:
+    rows = rows_of(space)
+    bad = [row for row in rows if row["status"] != "ok"]
+    assert bad
+    assert len(bad) < len(rows)
+    for row in bad:
+        assert row["status"] == status
+        assert said in row["reason"]
+        assert row["cost_usd"] is None
+        with pytest.raises(hm.HwModelError) as error:
+            hm.plan(**asked(space, row))
+        assert str(error.value) == row["reason"]
+
+
+def test_constraints_leave_points_out_before_and_rows_after() -> None:
+    space = {
+        "base": {},
+        "axes": {"gpus": ["64xH100"], "params": "1B..64B log 7", "tokens": ["100B", "1T"]},
+        "where": ["tokens / params >= 20", "elapsed_days < 40"],
+    }
+    found = hm.sweep(space)
+    rows = found.to_table().to_pylist()
+    assert all(row["tokens"] / row["params"] >= 20 and row["elapsed_days"] < 40 for row in rows)
+    summary = found.to_dict()
+    assert summary["excluded_by_axes"] == 5  # 8B to 64B on 100B tokens, and 64B on 1T
+    assert summary["points"] == 14 == summary["rows"] + summary["excluded_by_axes"] + summary["excluded_by_answers"]
+    assert summary["excluded_by_answers"] > 0
+
+
+def test_every_layout_is_a_row_and_the_best_of_them_the_point() -> None:
+    axes = {"gpus": ["16xH100"], "params": ["3B", "30B"]}
+    every = rows_of({"base": {"tokens": "1T"}, "axes": axes, "layouts": "all"})
+    best = rows_of({"base": {"tokens": "1T"}, "axes": axes})
+    assert len(every) == sum(row["layouts"] for row in best)
+    for one in best:
+        mine = [row for row in every if row["point"] == one["point"]]
+        assert max(row["tokens_per_s"] for row in mine if row["status"] == "ok") == one["tokens_per_s"]
+    assert {row["binding"] for row in every if row["status"] != "ok"} == {"memory"}
+
+
+def test_winners_are_those_of_all_rows() -> None:
+    space = {
+        "base": {},
+        "axes": {"gpus": ["64xH100", "64xB200", "64xA100"], "params": "1B..40B log 9", "tokens": "100B..2T log 5"},
+        "keep": {
+            "top": {"cost_usd": 3, "mfu": 4},
+            "pareto": ["elapsed_days", "cost_usd", "loss_nats"],
+            "histograms": ["cost_usd"],
+        },
+        "shard_points": 45,
+    }
+    whole = hm.sweep(space)
+    few = hm.sweep({**space, "keep": {**space["keep"], "rows": "winners"}})
+    assert whole.to_dict()["top"] == few.to_dict()["top"]
+    assert whole.to_dict()["pareto"] == few.to_dict()["pareto"]
+    assert few.to_table().num_rows < whole.to_table().num_rows
+    rows = whole.to_table().to_pylist()
+    summary = whole.to_dict()
+    cheapest = sorted(rows, key=lambda row: (row["cost_usd"], row["point"]))[:3]
+    assert [row["point"] for row in summary["top"]["cost_usd"]] == [row["point"] for row in cheapest]
+    assert [row["mfu"] for row in summary["top"]["mfu"]] == sorted((r["mfu"] for r in rows), reverse=True)[:4]
+    by = summary["pareto"]["by"]
+    points = {row["point"]: [row[name] for name in by] for row in rows}
+    beaten = {p for p, a in points.items() for b in points.values() if all(y <= x for x, y in zip(a, b)) and a != b}
+    assert {row["point"] for row in summary["pareto"]["rows"]} == set(points) - beaten
+    assert sum(one["count"] for one in summary["histograms"]["cost_usd"]) == len(rows)
+    for one in summary["histograms"]["cost_usd"]:
+        assert one["count"] == sum(one["low"] <= row["cost_usd"] < one["high"] for row in rows)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3, 4])
+def test_fronts_against_all_pairs(dimensions: int) -> None:
+    draw = np.random.default_rng(dimensions)
+    costs = np.round(draw.random((9000 if dimensions == 2 else 5000, dimensions)), 2)  # ties and equal rows among them
+    costs[7, 0] = math.nan
+    found = set(front_rows(costs).tolist())
+    unique = {tuple(costs[row]) for row in found}
+    assert len(unique) == len(found)
+    assert 7 not in found
+    front = costs[sorted(found)]
+    for row in draw.choice(len(costs), 400, replace=False):
+        if row != 7:
+            assert (row in found) or np.any(np.all(front <= costs[row], axis=1))
+    for row in found:
+        assert not np.any(np.all(costs <= costs[row], axis=1) & np.any(costs < costs[row], axis=1))
+
+
+def test_the_best_of_many_with_ties() -> None:
+    values = np.array([3.0, 1.0, 1.0, np.nan, 0.5, 1.0] * 50)
+    assert best_rows(values, 3, largest=False).tolist() == [4, 10, 16]
+    assert best_rows(values, 52, largest=False).tolist()[50:] == [1, 2]
+    assert best_rows(values, 2, largest=True).tolist() == [0, 6]

@@ -1,0 +1,104 @@
+"""What a folder answers through the database, against the same rows read plainly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hwmodel as hm
+from hwmodel.errors import InputError
+from hwmodel.report.sweep import cell, rows_table, shown_text, sweep_report
+from hwmodel.report.sweep_figures import front_figure, heat_figure
+from hwmodel.solve.sweep.show import Rows
+
+from .conftest import SMALL
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("show") / "it's here"
+    hm.sweep(SMALL, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def plain(folder: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = hm.sweep(SMALL, folder, resume=True).to_table().to_pylist()
+    return rows
+
+
+def test_the_best(folder: Path, plain: list[dict[str, Any]]) -> None:
+    ok = [row for row in plain if row["status"] == "ok"]
+    found = Rows(folder).best(4, "mfu", "tokens >= 1T").rows
+    assert found == sorted((r for r in ok if r["tokens"] >= 1e12), key=lambda r: -r["mfu"])[:4]
+    assert [r["cost_usd"] for r in Rows(folder).best(100).rows] == sorted(r["cost_usd"] for r in ok)
+
+
+def test_rows_without_an_answer_are_found_by_their_reason(folder: Path) -> None:
+    found = Rows(folder).best(50, where="status == 'refused'").rows
+    assert len(found) == 12
+    assert all("V100" in row["reason"] for row in found)
+
+
+def test_the_front(folder: Path) -> None:
+    summary = hm.sweep(SMALL, folder, resume=True).to_dict()
+    found = Rows(folder).front(["cost_usd", "loss_nats"]).rows
+    assert {row["point"] for row in found} == {row["point"] for row in summary["pareto"]["rows"]}
+    assert [row["cost_usd"] for row in found] == sorted(row["cost_usd"] for row in found)
+    assert Rows(folder).front(["cost_usd", "loss_nats"], "params > 1T").rows == []
+
+
+def test_two_axes(folder: Path, plain: list[dict[str, Any]]) -> None:
+    heat = Rows(folder).heat("gpus", "params", "elapsed_days")
+    assert heat.across == ["64xH100", "128xH100"]
+    for j, params in enumerate(heat.up):
+        for i, gpus in enumerate(heat.across):
+            cells = [
+                r["elapsed_days"] for r in plain if r["gpus"] == gpus and r["params"] == params and r["elapsed_days"]
+            ]
+            assert heat.best[j][i] == min(cells)
+    assert heat_figure(heat, {"elapsed_days": "day"}) is not None
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda r: r.best(3, "costs_usd"), "unknown column 'costs_usd' in --by; nearest: cost_usd"),
+        (lambda r: r.best(0), "--top must be"),
+        (lambda r: r.front(["cost_usd"]), "--pareto takes 2 to 4"),
+        (lambda r: r.front(["cost_usd", "recompute"]), "unknown column 'recompute'"),
+        (lambda r: r.heat("gpus", "tp", "cost_usd"), "unknown column 'tp' in --heat"),
+        (lambda r: r.best(3, where="cost_usd < '5M'"), "do not answer"),
+        (lambda r: r.best(3, where="1; DROP TABLE x"), "no part of an expression"),
+    ],
+)
+def test_one_line_for_each_mistake(folder: Path, call: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said) as error:
+        call(Rows(folder))
+    assert "\n" not in str(error.value)
+
+
+def test_no_sweep_no_rows(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no sweep"):
+        Rows(tmp_path)
+
+
+def test_reports(folder: Path) -> None:
+    summary = hm.sweep(SMALL, folder, resume=True).to_dict()
+    text = sweep_report(summary, folder)
+    assert "24 rows have an answer" in text
+    assert "12 have none (refused)" in text
+    assert "## Cheapest" in text
+    csv = sweep_report(summary, folder, "csv").splitlines()
+    assert csv[0].startswith("best_by,point,status")
+    assert len(csv) == 1 + sum(map(len, summary["top"].values()))
+    found = Rows(folder).best(2)
+    assert shown_text(found, ["params", "cost_usd"], "md") == rows_table(found.rows, ["params", "cost_usd"]) + "\n"
+    assert cell("params", 7e9) == "7B"
+    assert cell("cost_usd", None) == "-"
+    front = Rows(folder).front(["cost_usd", "loss_nats"]).rows
+    assert (
+        front_figure(["cost_usd", "loss_nats"], Rows(folder).points(["cost_usd", "loss_nats"]), front, {}) is not None
+    )

@@ -1,0 +1,130 @@
+"""Spaces as written: ranges, files, defaults, and one line for each mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hwmodel.errors import InputError
+from hwmodel.solve.sweep.check import check_values
+from hwmodel.solve.sweep.space import read_space
+
+BASE: dict[str, Any] = {"base": {"tokens": "1T"}, "axes": {"gpus": ["256xH100", "512xH100"], "params": ["7B", "70B"]}}
+
+
+def values(name: str, given: Any, **base: Any) -> tuple[Any, ...]:
+    """The values of one axis."""
+    return read_space({"base": base, "axes": {name: given}}).axes[0].values
+
+
+def test_ranges_lists_and_files(tmp_path: Path) -> None:
+    assert values("params", "1B..100B log 3") == (1e9, 1e10, 1e11)
+    assert values("tokens", "1T..2T linear 5") == (1e12, 1.25e12, 1.5e12, 1.75e12, 2e12)
+    assert values("time", "7d..28d step 7d") == tuple(86400.0 * d for d in (7, 14, 21, 28))
+    assert values("gpus", "64xH100..4096xH100 log 7") == tuple(f"{2**i}xH100" for i in range(6, 13))
+    assert values("seq_len", "4096..16384 step 4096") == ("4096", "8192", "12288", "16384")
+    assert values("params", ["7B", "10B..20B step 5B"]) == (7e9, 1e10, 1.5e10, 2e10)
+    (tmp_path / "sizes.txt").write_text("7B\n\n70B\n")
+    (tmp_path / "fleets.csv").write_text("fleet,note\n8xH100,a\n16xH100,b\n")
+    path = tmp_path / "space.yaml"
+    path.write_text(
+        "base: {tokens: 1T}\naxes:\n  params: {file: sizes.txt}\n  gpus: {file: fleets.csv, column: fleet}\n"
+        "where: params > 1B\n"
+    )
+    space = read_space(path)
+    assert [axis.values for axis in space.axes] == [(7e9, 7e10), ("8xH100", "16xH100")]
+    assert space.where == ("params > 1B",)
+
+
+def test_cheap_axes_vary_fastest_and_shards_cover_every_point_once() -> None:
+    space = read_space(
+        {"base": {"tokens": "1T"}, "axes": {"time": ["30d", "60d"], "gpus": ["8xH100"], "params": "1B..9B linear 90"}}
+    )
+    assert [axis.name for axis in space.axes] == ["gpus", "params", "time"]
+    covered = [point for shard in range(space.shards) for point in space.points_of(shard)]
+    assert covered == list(range(180))
+    assert space.shards >= 45
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"axis": {}}, "unknown key 'axis' in a sweep's space; nearest: axes"),
+        ({"axes": {"gpuz": ["8xH100"]}}, "unknown option 'gpuz' in axes; nearest: gpus"),
+        ({"base": {"tokenz": 1}}, "unknown option 'tokenz' in base"),
+        ({"axes": {}}, "axes is empty"),
+        ({"axes": {"params": []}}, r"axes.params has no values: the space would be empty"),
+        ({"axes": {"params": ["7B", "7X"]}}, r"axes.params\[1\]"),
+        ({"axes": {"params": "1B..7B"}}, "cannot read the range"),
+        ({"axes": {"params": "7B..1B log 3"}}, "does not rise"),
+        ({"axes": {"params": ["7B", "7e9"]}}, "twice"),
+        ({"axes": {"params": "1B..2B log 1"}}, "at least 2"),
+        ({"axes": {"params": "1B..2B log 9999999"}}, "at most"),
+        ({"axes": {"gpus": "8xH100..16xA100 log 2"}}, "one part a range"),
+        ({"axes": {"tokens": ["1T"]}}, "in base and in axes"),
+        ({"axes": {"params": {"file": "nowhere.txt"}}}, "cannot read nowhere.txt"),
+        ({"where": "parms > 1"}, "unknown name 'parms'"),
+        ({"layouts": "some"}, "unknown value of layouts 'some'"),
+        ({"keep": {"topp": 3}}, "unknown key 'topp' in keep; nearest: top"),
+        ({"keep": {"top": {"cost": 3}}}, "unknown answer 'cost' in keep.top; nearest: cost_usd"),
+        ({"keep": {"pareto": ["cost_usd"]}}, "2 to 4"),
+        ({"keep": {"top": {"recompute": 3}}}, "unknown answer 'recompute'"),
+        ({"draws": -1}, "draws must be a whole number"),
+        ({"shard_points": 0}, "shard_points must be"),
+        (
+            {
+                "axes": {
+                    "params": "1B..9B linear 900000",
+                    "tokens": "1T..9T linear 900000",
+                    "time": "1d..9d linear 9000",
+                },
+                "base": {"gpus": "8xH100"},
+            },
+            "7.29e.15 points .*at most 1e.12 are swept",
+        ),
+    ],
+)
+def test_one_line_for_each_mistake(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said) as error:
+        read_space({**BASE, **change})
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"axes": {"gpus": ["256xH100", "256xH1000"], "params": ["7B"]}},
+            r"axes.gpus\[1\]: unknown accelerator 'H1000'",
+        ),
+        ({"base": {"tokens": "1T", "precision": "bf17"}}, "unknown precision"),
+        ({"axes": {"law": ["besiroglu_2024", "besirolu"], "params": ["7B"]}}, r"axes.law\[1\]: unknown law"),
+        ({"axes": {"gpus": ["256xH100", "many"], "params": ["7B"]}}, r"axes.gpus\[1\]"),
+        ({"axes": {"tp": ["2", "two"], "gpus": ["8xH100"], "params": ["7B"]}}, r"axes.tp\[1\]"),
+        (
+            {"base": {}, "axes": {"gpus": ["8xV100"], "params": ["7B"], "precision": ["bf16"]}},
+            "no point of the space can be asked",
+        ),
+        ({"base": {"tokens": "1T", "flops": 1e21}}, "no point of the space can be asked: .* give two of the three"),
+    ],
+)
+def test_names_are_tried_before_the_sweep(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said) as error:
+        check_values(read_space({**BASE, **change}))
+    assert "\n" not in str(error.value)
+
+
+def test_a_sweep_does_not_count_from_today() -> None:
+    with pytest.raises(InputError, match="add start"):
+        check_values(read_space({**BASE, "base": {"deadline": "2027-06-01"}}))
+    check_values(read_space({**BASE, "base": {"deadline": "2027-06-01", "start": "2027-01-01"}}))
+
+
+def test_a_format_that_one_part_lacks_is_no_mistake() -> None:
+    check_values(
+        read_space(
+            {"base": {"tokens": "1T", "precision": "fp8"}, "axes": {"gpus": ["8xA100", "8xH100"], "params": ["7B"]}}
+        )
+    )
