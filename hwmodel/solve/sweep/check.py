@@ -42,7 +42,9 @@ def check_values(space: Space) -> None:
 def _check_start(space: Space) -> None:
     named = {*space.base, *(axis.name for axis in space.axes)}
     if "deadline" in named and "start" not in named:
-        raise InputError("a deadline counts from today where no start is given: add start, so that every day sweeps alike")
+        raise InputError(
+            "a deadline counts from today where no start is given: add start, so that every day sweeps alike"
+        )
 
 
 class _UnreadableError(InputError):
