@@ -10,25 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.catalog import Catalog, load_catalog
-from hwmodel.errors import HwModelError, InfeasibleError
+from hwmodel.errors import HwModelError
 from hwmodel.predict.uncertainty import is_mixture
+from hwmodel.solve.budget.limits import SLACK
 from hwmodel.solve.plan.solver import measured
 from hwmodel.solve.question.parse import QUANTITIES, read_request
 from hwmodel.solve.question.setting import Fleeted, Setting, resolve, step_width
-from hwmodel.solve.run.answers import check_limits
 from hwmodel.solve.run.billing import Bill, Rated, bill
 from hwmodel.solve.run.fleet import Fleet
-from hwmodel.solve.run.result import Answer, Band
+from hwmodel.solve.run.result import Band
 from hwmodel.solve.sweep.closing import Closed, Closing, Refused, refused
 from hwmodel.solve.sweep.searching import FIGURES, WHAT, Layouts, Searches, key_of, rates
 from hwmodel.solve.sweep.space import Axis, Space, number_axes
 from hwmodel.solve.sweep.table import Table, blank_table, joined
-from hwmodel.units import SECONDS_PER_DAY
+from hwmodel.units import SECONDS_PER_DAY, format_duration, format_usd
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 FIRST_TOKENS_PER_PARAM = 20.0  # where tokens that a rate closes begin; they follow by proportion
-SLACK = 1.005  # of limits, as `check_limits` has it
 LIMITS = ("time_s", "budget_usd")
 MOST_SETTINGS = 4096
 BILLED = ("train_days", "elapsed_days", "gpu_hours", "mfu", "tokens_per_s", "cost_usd", "energy_mwh", "co2e_t")
@@ -283,21 +282,22 @@ class _Rows:
             return
         broken = np.flatnonzero(fits & ~few & (self._used(found) > SLACK))
         for row in broken:
-            error = self._broken(found, int(row))
-            if error is not None:
-                table.refuse(np.array([row]), "infeasible", error.binding, str(error))
+            binding, reason = self._broken(found, int(row))
+            table.refuse(np.array([row]), "infeasible", binding, reason)
 
-    def _broken(self, found: Bill, row: int) -> InfeasibleError | None:
-        """The refusal of `plan` for the limit that a row breaks."""
-        limits = {name: float(values[row]) for name, values in self.limits.items()}
-        request = msgspec.structs.replace(self.setting.request, **limits)
-        cost = None if found.cost_usd is None else float(np.asarray(found.cost_usd.value)[row])
-        one = Answer(
-            params=self.one.params, tokens=self.one.tokens, train_flop=0.0, accelerators=int(self.accelerators),
-            elapsed_days=float(np.asarray(found.elapsed_days.value)[row]), cost_usd=cost,
-        )  # fmt: skip
-        try:
-            check_limits(msgspec.structs.replace(self.setting, request=request), one)
-        except InfeasibleError as error:
-            return error
-        return None
+    def _broken(self, found: Bill, row: int) -> tuple[str, str]:
+        """The limit that a row breaks, and how far; what would mend it is a question for `plan`."""
+        time_s, usd = (self.limit_of(name, row) for name in LIMITS)
+        elapsed_s = float(np.asarray(found.elapsed_days.value)[row]) * SECONDS_PER_DAY
+        if time_s is not None and elapsed_s > time_s * SLACK:
+            took, most = format_duration(elapsed_s), format_duration(time_s)
+            return "time", f"the run takes {took} (with failures and restarts), {most} are allowed"
+        assert usd is not None
+        assert found.cost_usd is not None
+        cost = format_usd(float(np.asarray(found.cost_usd.value)[row]))
+        return "budget", f"the run costs {cost}, the budget allows {format_usd(usd)}"
+
+    def limit_of(self, name: str, row: int) -> float | None:
+        """The time or money of one row."""
+        value = self._limit(name)
+        return None if value is None else float(np.broadcast_to(value, len(self.points))[row])
