@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hwmodel.answers import json_text
 from hwmodel.cli.group import Group
 from hwmodel.cli.options import FORMAT, OUT, QUIET
-from hwmodel.cli.output import emit, form_of, json_text, note
+from hwmodel.cli.output import emit, form_of, note
 from hwmodel.cli.sections import Sectioned
 from hwmodel.errors import InputError
 

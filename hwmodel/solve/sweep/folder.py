@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-import hwmodel
+from hwmodel import version as package
 from hwmodel.errors import InputError
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.space import Space
@@ -31,7 +31,7 @@ _NAME = re.compile(r"(\d{6,})-([0-9a-f]{20})\.parquet")
 
 def code_digest() -> str:
     """A short hash of this version's code: results of two versions never share a folder."""
-    root = Path(hwmodel.__file__).parent
+    root = Path(package.__file__).parent
     whole = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         whole.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
@@ -47,7 +47,7 @@ def described(space: Space) -> dict[str, Any]:
     catalogs = space.base.get("catalogs") or ()
     roots = tuple(Path(one) for one in ([catalogs] if isinstance(catalogs, str) else catalogs))
     versions = {
-        "hwmodel": hwmodel.__version__, "code": code_digest(), "catalog": load_catalog(roots).version,
+        "hwmodel": package.__version__, "code": code_digest(), "catalog": load_catalog(roots).version,
         "numpy": numpy.__version__, "pyarrow": extra("pyarrow", "pyarrow").__version__,
     }  # fmt: skip
     files = {str(v): _file_digest(Path(v)) for n, v in space.base.items() if n in ("measured", "prices", "model")
