@@ -9,6 +9,7 @@ import msgspec
 import hwmodel
 from hwmodel.catalog import Catalog
 from hwmodel.interop.export import TARGETS
+from hwmodel.report.meanings import MEANINGS, TERMS
 from hwmodel.solve.question import choices
 from hwmodel.web.fields import FIELDS, VERBS
 
@@ -22,5 +23,7 @@ def form(catalog: Catalog) -> dict[str, Any]:
         "verbs": [msgspec.to_builtins(verb) for verb in VERBS.values()],
         "fields": {name: msgspec.to_builtins(field) for name, field in FIELDS.items()},
         "choices": {name: [list(pair) for pair in getattr(choices, name)(catalog)] for name in wanted},
+        "meanings": {name: msgspec.to_builtins(meaning) for name, meaning in MEANINGS.items()},
+        "terms": TERMS,
         "targets": {name: {"training": t.training, "serving": t.serving} for name, t in TARGETS.items()},
     }

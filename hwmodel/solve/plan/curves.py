@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwmodel import laws
+from hwmodel.physics.intervals import around
 from hwmodel.solve.life import demand
 from hwmodel.solve.life.demand import Life
+from hwmodel.solve.question.setting import step_width
 from hwmodel.solve.run.answers import flop_convention_rate
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.result import value_of
@@ -52,11 +54,15 @@ def fleet_curve(solved: Solved) -> list[dict[str, Any]]:
         used = float(np.asarray(evaluation.space.layout.accelerators)[row]) if row >= 0 else 0.0
         own = Fleet(solved.fleet.setting, count)
         mfu = flop_convention_rate(own, solved.at, rate) if rate else None
+        days = solved.sized.d / rate / SECONDS_PER_DAY if rate else None
+        width = step_width(own.setting, own.precision, own.mixture, count)
         rows.append(
             {
                 "accelerators": count,
-                "train_days": solved.sized.d / rate / SECONDS_PER_DAY if rate else None,
+                "train_days": days,
+                "train_days_80": None if days is None else list(around(days, width)),
                 "mfu": mfu,
+                "mfu_80": None if mfu is None else list(around(mfu, width)),
                 "idle_accelerators": int(count - used) if row >= 0 else None,
                 "batch_cap_binds": bool(row >= 0 and used < 0.95 * count),
             }
