@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: plan ui test lint types contracts check reports docs verify bench clean
+.PHONY: plan ui test lint types contracts check reports docs verify stress bench clean
 
 plan: $(STAMP)
 	$(BIN)/hwmodel plan --gpus 1024xA100 --tokens 1.4T --out plan.md
@@ -47,6 +47,11 @@ verify: $(STAMP)
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --ignore-requires-python \
 			--upgrade --target $(VERIFY)/$${each%%==*} $$each || exit 1; done
 	HWMODEL_VERIFY_SITE=$(VERIFY) $(BIN)/python -m pytest -q tests/interop
+
+# Ten thousand questions drawn from the API's description, and fifty users at once.
+stress: $(STAMP)
+	HWMODEL_CASES=10000 $(BIN)/python -m pytest -q -n 2 tests/web/test_schema.py
+	$(BIN)/python benchmarks/page.py
 
 bench: $(STAMP)
 	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done

@@ -10,7 +10,12 @@ import msgspec
 
 from hwmodel.report.words import TERM_WORDS
 
-LAW, HARDWARE, KERNELS, RENT = ("scaling law", "decades"), ("memory", "peak", "links", "NIC"), ("constants of",), ("rent",)
+LAW, HARDWARE, KERNELS, RENT = (
+    ("scaling law", "decades"),
+    ("memory", "peak", "links", "NIC"),
+    ("constants of",),
+    ("rent",),
+)
 POWER = ("power", "load fraction", "server", "pue", "draw")
 FAILURES = ("interruptions", "restart", "checkpoint", "storage")
 
@@ -74,7 +79,7 @@ _ANSWER = {
         formula="(1 - (restart + interval / 2) / MTBF) / (1 + checkpoint / interval), with the interval of Young 1974: "
         "sqrt(2 x checkpoint x MTBF)"),
     "whole_run_factor": Meaning(
-        label="Whole-run factor", unit="factor", code="economics/billing.py", sources=("whole",),
+        label="Whole-run factor", unit="factor", code="economics/billing.py",
         formula="hours billed by published whole runs over those of steady time and failures"),
     "lifetime_cost": Meaning(
         label="Cost of its life", unit="objective", code="laws/lifetime.py", sources=(*LAW, *RENT),

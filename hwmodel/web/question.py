@@ -64,12 +64,25 @@ def _value(name: str, value: Any) -> Any:
         if not isinstance(value, bool):
             raise InputError(f"{name} is true or false")
         return value
-    if isinstance(value, str):
-        return _text(name, value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        example = FIELDS[name].example
-        raise InputError(f"{name} takes a number or a text like {example}")
-    return value
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise InputError(f"{name} takes a number or a text like {FIELDS[name].example}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{name} is no finite number: give a text like {FIELDS[name].example}")
+    text = _text(name, value if isinstance(value, str) else _typed(value))
+    return _number(name, text) if name == "rank" else text
+
+
+def _typed(value: int | float) -> str:
+    """A number as it would be typed, so that it is read as on the command line."""
+    return f"{value:.12g}" if isinstance(value, float) or abs(value) < 10**12 else str(value)
+
+
+def _number(name: str, text: str) -> float:
+    """The number of an option that takes nothing else. Raises InputError."""
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{name} takes a number like {FIELDS[name].example}, not {text!r}") from None
 
 
 def _text(name: str, value: str) -> str:

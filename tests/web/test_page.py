@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import shutil
 import zipfile
@@ -18,6 +19,8 @@ playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: p
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
 )
+if CHROMIUM is None and os.environ.get("HWMODEL_BROWSER") == "required":
+    pytest.fail("no Chromium, and HWMODEL_BROWSER says that the page is to be tested: apt-get install chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
 
 FP8 = "#compare?gpus=64xH100&params=3B&tokens=200B&inference_tokens=2T&precision=bf16,fp8"
