@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 from hwmodel.errors import InputError
 
@@ -34,6 +35,7 @@ _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0
             "week": 7 * 86400.0, "weeks": 7 * 86400.0, "month": 365.25 / 12 * 86400.0,
             "months": 365.25 / 12 * 86400.0, "y": 365.25 * 86400.0, "year": 365.25 * 86400.0,
             "years": 365.25 * 86400.0}  # fmt: skip
+_WATTS = {"": 1.0, "W": 1.0, "kW": 1e3, "KW": 1e3, "MW": 1e6, "GW": 1e9}
 _PREFIX = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
 
 
@@ -130,6 +132,11 @@ def parse_duration_s(text: str, what: str = "a duration", example: str = "30d, 1
     return _positive(_scaled(text, what, _SECONDS, example), text, what)
 
 
+def parse_power_w(text: Any, what: str = "a power") -> float:
+    """Watts from `10MW`, `250 kW`; a bare number is watts."""
+    return _positive(_scaled(str(text), what, _WATTS, "10MW"), str(text), what)
+
+
 def parse_usd(text: str, what: str = "an amount of money") -> float:
     """US dollars from `$5M`, `5Musd`, `2.1 USD`, `250000`."""
     bare = re.sub(r"(?i)usd", "", text.replace("$", "", 1)).strip()
@@ -199,6 +206,11 @@ def format_duration(seconds: float, digits: int = 3) -> str:
     """`38.7d`, `2.5h`, `14.2min`, `6.1s`, `310ms`, `12us`."""
     units = [("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3), ("us", 1e-6)]
     return _with_units(seconds, units, digits)
+
+
+def format_power(watts: float, digits: int = 3) -> str:
+    """`9.84MW`, `1.2kW`."""
+    return _with_units(watts, [("GW", 1e9), ("MW", 1e6), ("kW", 1e3), ("W", 1.0)], digits)
 
 
 def format_usd(value: float, digits: int = 3) -> str:

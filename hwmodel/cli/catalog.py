@@ -100,11 +100,12 @@ def check(catalogs: tuple[Path, ...], quiet: bool) -> None:
 @click.argument("kind", default="accelerators")
 @OUT
 def schema(kind: str, out: Path | None) -> None:
-    """JSON Schema of a KIND of record (accelerators, systems, models), for editors."""
+    """JSON Schema of a KIND of record (accelerators, systems, models) or of a plan file (plan), for editors."""
     from hwmodel.answers import json_text
     from hwmodel.catalog.json_schema import schema_of
+    from hwmodel.solve.stages.keys import schema as plan_schema
 
-    emit(json_text(schema_of(kind)), out)
+    emit(json_text(plan_schema() if kind == "plan" else schema_of(kind)), out)
 
 
 @command.command()

@@ -17,12 +17,20 @@ from hwmodel.cli.sections import Sectioned
 
 
 @click.command("plan", cls=Sectioned)
+@click.argument("file", required=False, metavar="[BUDGET.yaml]")
 @with_options([*QUESTION, click.option("--precision", help="Training recipe, like bf16 or fp8."), *RESULT])
 @click.option("--figures", type=click.Choice(["svg", "png", "none"]), default="svg", show_default=True)
 @FROM
 @EXPORT
 def command(
-    fmt: str, out: Path | None, quiet: bool, figures: str, source: Path | None, export: str | None, **given: Any
+    file: str | None,
+    fmt: str,
+    out: Path | None,
+    quiet: bool,
+    figures: str,
+    source: Path | None,
+    export: str | None,
+    **given: Any,
 ) -> None:
     """What to train on a fleet, in which layout, for how long, at what cost, and how sure.
 
@@ -30,10 +38,17 @@ def command(
     hwmodel plan --gpus 1024xA100 --tokens 1.4T
     hwmodel plan --gpus 100xA100 --time 30d --out budget.md
     hwmodel plan --loss-like 70B@1.4T --inference-tokens 2T
+    hwmodel plan budget.yaml
+
+    A BUDGET.yaml has stages (ablations, pre-training, fine-tuning, rl, serving ...), pools, and money; its keys are
+    these options. Options beside it stand for the same keys of the file.
     """
     from hwmodel import report
     from hwmodel.solve.plan.solver import plan
 
+    if file is not None:
+        _budget(file, fmt, out, quiet, source, export, given)
+        return
     given = with_launch_file(given, source, quiet=quiet, tokens=True)
     found = plan(**with_model_file(given, quiet=quiet))
     if fmt in ("json", "csv") or out is not None:
@@ -53,3 +68,25 @@ def command(
         text = report.plan_markdown(found, {name: file.name for name, (file, _) in drawn.items()})
     emit(text, out, report.figure_files(drawn, figures) if drawn else {})
     export_answer(found.to_dict(), export, quiet=quiet)
+
+
+def _budget(
+    file: str, fmt: str, out: Path | None, quiet: bool, source: Path | None, export: str | None, given: dict[str, Any]
+) -> None:
+    """Answer a plan file."""
+    from hwmodel import report
+    from hwmodel.errors import InputError
+    from hwmodel.solve.stages.solver import budget
+
+    if source is not None or export is not None:
+        raise InputError("a plan file has several runs: drop --from and --export, or plan one stage by itself")
+    found = budget(Path(file), **with_model_file(given, quiet=quiet))
+    for line in found.warnings:
+        note(f"note: {line}", quiet=quiet)
+    if fmt == "json":
+        text = json_text(found.to_dict())
+    elif fmt == "csv":
+        text = report.budget_csv(found)
+    else:
+        text = report.budget_card(found, terminal_columns()) if fmt == "text" else report.budget_markdown(found)
+    emit(text, out)

@@ -71,14 +71,27 @@ def power(part: Part, system: System, facts: EnergyFacts, mfu: Num | None = None
     if not part.tdp_w:
         chip_w, flag = _unrated(part, facts)
         return PowerTerms(chip_w=chip_w, server_w=chip_w * facts.server_overhead_fraction, flag=flag)
-    rated = system.node_power_w / system.accelerators_per_node if system.node_power_w else 0.0
-    if not rated > part.tdp_w:
-        rated = part.tdp_w * (1.0 + facts.server_overhead_fraction)
+    rated = _rated(part.tdp_w, system, facts)
     total_w = rated * draw(facts, mfu)
     rest = facts.server_load_fraction or facts.load_fraction
     server_share = min(rest * (rated - part.tdp_w) / (facts.load_fraction * rated), 1.0)
     server_w = ops.maximum(total_w * server_share, total_w - part.tdp_w)
     return PowerTerms(chip_w=total_w - server_w, server_w=server_w)
+
+
+def _rated(tdp_w: float, system: System, facts: EnergyFacts) -> float:
+    """Rating of a server, or what its parts are usually rated, for one of its accelerators [W]."""
+    rated = system.node_power_w / system.accelerators_per_node if system.node_power_w else 0.0
+    return rated if rated > tdp_w else tdp_w * (1.0 + facts.server_overhead_fraction)
+
+
+def rated_w(part: Part, system: System, facts: EnergyFacts) -> float:
+    """What an accelerator and its share of the server may draw at most [W]: the rating of the server, or, where no
+    rating is published, the mean draw over its usual share of one."""
+    if part.tdp_w:
+        return _rated(part.tdp_w, system, facts)
+    mean = power(part, system, facts)
+    return float(mean.chip_w + mean.server_w) / facts.load_fraction
 
 
 def _unrated(part: Part, facts: EnergyFacts) -> tuple[float, str]:

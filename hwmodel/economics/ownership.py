@@ -7,6 +7,7 @@ the caller lists it as not counted.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import msgspec
 
@@ -30,6 +31,9 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     staff_usd_per_year: float = 0.0
     cost_of_capital: float = 0.0  # a year
     life_months: int = 36
+    servers_usd: float | None = None  # without accelerators; None: their usual share, as the next
+    network_usd: float | None = None
+    residual_usd: float | None = None  # what all hardware is sold for at the end
 
 
 class Capex(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,11 +58,12 @@ class Capex(msgspec.Struct, frozen=True, kw_only=True):
 def capex(cluster: Cluster) -> Capex:
     """Capital lines: a server costs 1.64 times its accelerators, the network is 19 % of both (arXiv 2405.21015)."""
     bought = cluster.accelerators * cluster.purchase_usd
-    servers = bought * (SERVER_MARKUP - 1.0)
+    servers = bought * (SERVER_MARKUP - 1.0) if cluster.servers_usd is None else cluster.servers_usd
+    network = (bought + servers) * INTERCONNECT_SHARE / (1.0 - INTERCONNECT_SHARE)
     return Capex(
         accelerators_usd=bought,
         servers_usd=servers,
-        network_usd=(bought + servers) * INTERCONNECT_SHARE / (1.0 - INTERCONNECT_SHARE),
+        network_usd=network if cluster.network_usd is None else cluster.network_usd,
         storage_usd=cluster.storage_usd,
         site_usd=cluster.site_usd,
     )
@@ -76,12 +81,39 @@ def monthly_usd(cluster: Cluster, utilisation: float) -> float:
     return power + cluster.staff_usd_per_year / MONTHS_PER_YEAR
 
 
+def residual_usd(cluster: Cluster) -> float:
+    """What the hardware is worth at the end of its life [USD]."""
+    return (
+        worth(capex(cluster).hardware_usd, cluster.life_months)
+        if cluster.residual_usd is None
+        else cluster.residual_usd
+    )
+
+
 def cash_flow(cluster: Cluster, utilisation: float) -> list[float]:
     """Money in (+) and out (-) by month [USD]: capital first, running cost, what the hardware is worth at the end."""
-    lines = capex(cluster)
-    flow = [-lines.total_usd, *([-monthly_usd(cluster, utilisation)] * cluster.life_months)]
-    flow[-1] += worth(lines.hardware_usd, cluster.life_months)
+    return flow_of(cluster, [utilisation] * cluster.life_months)
+
+
+def flow_of(cluster: Cluster, used: Sequence[float]) -> list[float]:
+    """The same for a share of the hours worked in each month of the life."""
+    flow = [-capex(cluster).total_usd, *(-monthly_usd(cluster, share) for share in used)]
+    flow[-1] += residual_usd(cluster)
     return flow
+
+
+def usd_per_hour_worked(cluster: Cluster, used: Sequence[float]) -> float:
+    """Dollars an accelerator-hour worked, so that the present value of all hours worked pays for the cluster."""
+    hours = [0.0, *(cluster.accelerators * HOURS_PER_MONTH * share for share in used)]
+    rate = cluster.cost_of_capital
+    return -present_value(flow_of(cluster, used), rate) / present_value(hours, rate)
+
+
+def gain_over_rent(cluster: Cluster, used: Sequence[float], rent_usd_per_hour: float) -> float:
+    """Net present value of owning instead of renting the hours worked [USD]: above zero, owning is cheaper."""
+    saved = [0.0, *(cluster.accelerators * HOURS_PER_MONTH * share * rent_usd_per_hour for share in used)]
+    flow = flow_of(cluster, used)
+    return present_value([paid + rent for paid, rent in zip(flow, saved)], cluster.cost_of_capital)
 
 
 def present_value(flow: list[float], yearly_rate: float) -> float:
@@ -92,9 +124,7 @@ def present_value(flow: list[float], yearly_rate: float) -> float:
 
 def owned_usd_per_hour(cluster: Cluster, utilisation: float) -> float:
     """Dollars an accelerator-hour worked over the life, so that its present value pays for the cluster."""
-    hours = [cluster.accelerators * HOURS_PER_MONTH * utilisation] * cluster.life_months
-    rate = cluster.cost_of_capital
-    return -present_value(cash_flow(cluster, utilisation), rate) / present_value([0.0, *hours], rate)
+    return usd_per_hour_worked(cluster, [utilisation] * cluster.life_months)
 
 
 def break_even_months(cluster: Cluster, rent_usd_per_hour: float, utilisation: float = 1.0) -> int | None:
@@ -115,9 +145,7 @@ def break_even_utilisation(cluster: Cluster, rent_usd_per_hour: float) -> float 
     """
 
     def gain(utilisation: float) -> float:
-        rent = rent_usd_per_hour * cluster.accelerators * HOURS_PER_MONTH * utilisation
-        flow = cash_flow(cluster, utilisation)
-        return present_value([flow[0], *(amount + rent for amount in flow[1:])], cluster.cost_of_capital)
+        return gain_over_rent(cluster, [utilisation] * cluster.life_months, rent_usd_per_hour)
 
     none, full = gain(0.0), gain(1.0)
     if full < 0.0:

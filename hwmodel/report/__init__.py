@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hwmodel.report.budget import budget_card, budget_csv, budget_markdown
     from hwmodel.report.cards import compare_card, plan_card, train_card, values_card
     from hwmodel.report.compare import compare_csv, compare_markdown
     from hwmodel.report.figures import compare_figures, figure_files, plan_figures
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from hwmodel.report.values import values_csv, values_markdown
 
 _HOMES = {
+    "budget_card": "budget",
+    "budget_csv": "budget",
+    "budget_markdown": "budget",
     "compare_card": "cards",
     "compare_csv": "compare",
     "compare_figures": "figures",
@@ -27,6 +31,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "budget_card",
+    "budget_csv",
+    "budget_markdown",
     "compare_card",
     "compare_csv",
     "compare_figures",

@@ -15,6 +15,7 @@ from hwmodel.predict.service.setting import ServiceSetting
 from hwmodel.predict.training import TrainingPrediction, predict_training
 from hwmodel.specs.rl import RlConstants, RlTerms
 from hwmodel.specs.serving import ServingLoad
+from hwmodel.specs.training import StepTerms
 
 Column = NDArray[np.float64]
 FORWARD_SHARE = 1.0 / 3.0  # of forward and backward: a product forward, two backward
@@ -77,16 +78,19 @@ def waited_rollout_s(s: RlSetting) -> float:
     return max(steady_rollout_s(s, s.lag), rollout_s(s) / s.lag)
 
 
+def forward_s(step: StepTerms) -> float:
+    """Seconds of a forward pass alone over the tokens of a step: no gradients, nothing computed again."""
+    return float(step.total_s - step.optimizer_s - step.dp_exposed_s - step.recompute_s) * FORWARD_SHARE
+
+
 def phases(s: RlSetting) -> RlPhases:
     """The step by the serving and the training model alone. Raises InfeasibleError where no layout divides."""
     trained = predict_training(s.training)
-    step = trained.step
-    forward = float(step.total_s - step.optimizer_s - step.dp_exposed_s - step.recompute_s) * FORWARD_SHARE
     memory = trained.memory[trained.fullest]
     states = float(memory.weights_bytes + memory.optimizer_bytes)
     engine = float(weights_bytes(s.rollouts.shape, s.rollouts.worker.formats, s.rollouts.worker.layout))
     return RlPhases(
-        rollout_s=waited_rollout_s(s), logprob_s=forward * s.updates * s.scored_passes,
+        rollout_s=waited_rollout_s(s), logprob_s=forward_s(trained.step) * s.updates * s.scored_passes,
         update_s=trained.step_s * s.updates,
         weights_bytes=engine, states_bytes=states if s.colocated else 0.0,
         overlapped=not s.colocated and s.lag >= 1.0, training=trained,

@@ -88,15 +88,23 @@ def _one_year(setting: Fleeted, price: PriceSummary) -> dict[str, Any] | None:
     }
 
 
-def _owned(setting: Fleeted, hours: float) -> dict[str, Any] | None:
-    """The same hours on accelerators bought at the median quote; None where no purchase is known.
-
-    Of purchases of several years the newest year's count: a part loses a third of its price in one.
-    """
+def newest_purchases(setting: Fleeted) -> list[PriceQuote]:
+    """Purchases of the part: of several years the newest year's, for a part loses a third of its price in one."""
     quotes = setting.catalog.purchases(setting.part.id, setting.request.prices)
+    return [q for q in quotes if q.date[:4] == max(one.date[:4] for one in quotes)]
+
+
+def purchase_usd(setting: Fleeted) -> float | None:
+    """Median price of the part bought [USD]; None where no purchase is known."""
+    quotes = newest_purchases(setting)
+    return statistics.median(float(q.usd_purchase or 0.0) for q in quotes) if quotes else None
+
+
+def _owned(setting: Fleeted, hours: float) -> dict[str, Any] | None:
+    """The same hours on accelerators bought at the median quote; None where no purchase is known."""
+    quotes = newest_purchases(setting)
     if not quotes:
         return None
-    quotes = [q for q in quotes if q.date[:4] == max(one.date[:4] for one in quotes)]
     purchase = statistics.median(float(q.usd_purchase or 0.0) for q in quotes)
     power_usd = kwh_per_accelerator_hour(setting) * setting.energy.usd_per_kwh
     hourly = float(owned_usd_per_accelerator_hour(purchase, power_usd))

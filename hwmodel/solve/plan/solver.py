@@ -39,6 +39,7 @@ from hwmodel.solve.run.fleet import Fleet, fleet_for_budget, fleet_size
 from hwmodel.solve.run.result import Band, Plan, value_of
 from hwmodel.solve.run.sizing import DRAWS, GIVEN, ClosedBy, LossModel, Sized, TokensOfSize, loss_model, size
 from hwmodel.solve.run.solved import on_fleet, sized_shape
+from hwmodel.solve.stages.plain import of_answer
 from hwmodel.specs import Shape
 from hwmodel.version import __version__
 
@@ -338,6 +339,7 @@ def run(prepared: Prepared) -> Plan:
         if lifetime
         else [],
         sources=sources(setting, solved),
+        budget=of_answer(own),
         margin=margin(setting, sized, value_of(own.cost_usd) if own.cost_usd is not None else None),
         reductions=reductions(setting, sides.LAWS_SHOWN),
         risk=risk(fleeted(setting), solved, model) if solved is not None else None,

@@ -116,6 +116,7 @@ class Plan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     mixtures: dict[str, Any] | None  # experts beside dense, for the same loss and demand
     serving_formats: list[dict[str, Any]]  # the same life in each serving format
     sources: list[dict[str, str]]
+    budget: dict[str, Any] | None = None  # lines, contingency and cash flow of the run; None without a fleet
     margin: dict[str, Any] | None = None  # what a tenth more compute buys, and the compute-optimal run of this loss
     reductions: list[Any] = []  # ways to the lower loss asked by --loss-factor, by law
     risk: Any = None  # budget.risk.Risk: chances of the limits, what drives the cost

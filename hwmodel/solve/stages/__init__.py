@@ -1,0 +1,2 @@
+"""The rest of a budget: stages from ablations to serving on pools of accelerators, what each takes, and when it is
+paid. A plan file says it; `solver.budget` answers it."""

@@ -1,0 +1,84 @@
+"""Stages that are entered: hours or money as given, shares of pre-training, spares, and what is not counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hwmodel.errors import InputError
+from hwmodel.solve.stages.file import Stage
+from hwmodel.solve.stages.frame import Frame, number, share, usd
+from hwmodel.solve.stages.lines import ENTERED, NOT_COUNTED, Line, added, certain, of_hours, times
+
+
+def entered(frame: Frame, stage: Stage, fleet: str | None) -> Line:
+    """Hours and money as entered; hours on one pool are priced as that pool's are, where no money is given.
+
+    Raises InputError where keys would be computed from beside what is entered.
+    """
+    own = stage.own
+    beside = [name for name in (*own, *stage.options) if name not in ("gpu_hours", "cost_usd", "gpus", "why")]
+    if beside:
+        raise InputError(
+            f"gpu_hours and cost_usd are entered, {beside[0]} would be computed from: drop one or the other"
+        )
+    hours = certain(number(own["gpu_hours"], "gpu_hours")) if "gpu_hours" in own else None
+    money = certain(usd(own["cost_usd"], "cost_usd")) if "cost_usd" in own else None
+    line = Line(stage=stage.name, kind=stage.kind, how=ENTERED)
+    if hours is not None and fleet is not None:
+        setting = frame.setting({**frame.options(stage, fleet), "params": "1B", "tokens": "1B"} | _unsized())
+        line = of_hours(
+            hours, setting, float(setting.request.gpus or 1), stage=stage.name, kind=stage.kind, how=ENTERED
+        )
+    changes: dict[str, Any] = {"gpu_hours": hours, "note": str(own.get("why", ""))}
+    if money is not None:
+        changes |= {"cost_usd": money, "safe_cost_usd": None}
+    return msgspec.structs.replace(line, **changes)
+
+
+def _unsized() -> dict[str, Any]:
+    """A size that stands for none: hours are entered."""
+    return {"model": None, "flops": None, "time": None, "budget": None}
+
+
+def share_of_pretraining(stage: Stage, before: list[Line], kinds: tuple[str, ...]) -> Line:
+    """A share, as entered, of the hours and money of the pre-training stages above. Raises InputError for none."""
+    beside = [name for name in stage.own if name not in ("share", "why")] + list(stage.options)
+    if beside:
+        raise InputError(f"share is entered, {beside[0]} would be computed from: drop one or the other")
+    base = [line for line in before if line.kind in kinds and line.gpu_hours is not None]
+    if not base:
+        raise InputError("share is of the hours of pre-training: put the stage after it")
+    part = share(stage.own["share"], "share")
+    hours, money = (added([b for one in base if (b := getattr(one, name))]) for name in ("gpu_hours", "cost_usd"))
+    whole = msgspec.structs.replace(base[0], gpu_hours=hours, cost_usd=money, elapsed_days=None, safe_cost_usd=None,
+                                    energy_mwh=added([b for one in base if (b := one.energy_mwh)]),
+                                    co2e_t=added([b for one in base if (b := one.co2e_t)]))  # fmt: skip
+    said = f"{100 * part:g} % of pre-training, as entered"
+    why = str(stage.own.get("why", ""))
+    line = times(whole, part, stage=stage.name, kind=stage.kind, how=ENTERED, note="; ".join(filter(None, (said, why))),
+                 detail={"share": part}, not_counted=())  # fmt: skip
+    days = None if line.gpu_hours is None else line.gpu_hours.scaled(1.0 / (24.0 * (line.accelerators or 1)))
+    return msgspec.structs.replace(line, elapsed_days=days)
+
+
+def spares(frame: Frame, stage: Stage, line: Line) -> Line:
+    """Accelerators held ready beside a stage: they wait as long as it runs."""
+    count = number(stage.own["spares"], "spares")
+    if count != int(count):
+        raise InputError(f"spares is a whole number of accelerators, got {count:g}")
+    assert line.elapsed_days is not None
+    fleet = f"{int(count)}x{line.part}"
+    shared = {
+        k: v for k, v in frame.file.options.items() if k in ("region", "pue", "usd_per_hour", "prices", "price_kind")
+    }
+    setting = frame.setting({**shared, "gpus": fleet, "params": "1B", "tokens": "1B"})
+    found = of_hours(line.elapsed_days.scaled(24.0 * count), setting, count, 1e-9, stage=f"spares of {stage.name}",
+                     kind="spares", note=f"{int(count)} accelerators ready as long as the stage runs")  # fmt: skip
+    return msgspec.structs.replace(found, elapsed_days=None, part=line.part)
+
+
+def not_counted(name: str, kind: str, why: Any = None) -> Line:
+    """A term that is neither computed nor entered."""
+    return Line(stage=name, kind=kind, how=NOT_COUNTED, note=str(why or ""))

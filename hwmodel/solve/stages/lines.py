@@ -1,0 +1,119 @@
+"""What one stage takes: hours, money, days and energy, and whether they were computed or entered."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from hwmodel.economics import Z80, energy, quantile_z, rent
+from hwmodel.solve.question.setting import Fleeted
+from hwmodel.solve.run.billing import ENERGY_LOG_HALF_WIDTH, Bill
+from hwmodel.solve.run.result import Band
+from hwmodel.units import SECONDS_PER_DAY
+
+How = Literal["computed", "entered", "not_counted"]
+COMPUTED: How = "computed"
+ENTERED: How = "entered"
+NOT_COUNTED: How = "not_counted"
+SAFE = 0.8  # the share of cases that the default contingency covers
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage of a budget. Bands are 80 % intervals; what nobody says is None, never zero."""
+
+    stage: str
+    kind: str
+    how: How
+    part: str | None = None
+    accelerators: int | None = None
+    gpu_hours: Band | None = None
+    cost_usd: Band | None = None
+    elapsed_days: Band | None = None
+    energy_mwh: Band | None = None
+    co2e_t: Band | None = None
+    safe_cost_usd: float | None = None  # enough in 80 % of cases
+    detail: dict[str, Any] = {}
+    not_counted: tuple[str, ...] = ()
+    note: str = ""
+
+
+def of_bill(found: Bill, setting: Fleeted, accelerators: float, **more: Any) -> Line:
+    """The line of a run that is billed with failures and the whole-run factor."""
+    cost = found.median_cost_usd
+    return Line(
+        how=COMPUTED, part=setting.part.id, accelerators=int(accelerators), gpu_hours=found.gpu_hours,
+        cost_usd=found.cost_usd, elapsed_days=found.elapsed_days, energy_mwh=found.energy_mwh, co2e_t=found.co2e_t,
+        safe_cost_usd=None if cost is None else cost.at(quantile_z(SAFE)).value, **more,
+    )  # fmt: skip
+
+
+def of_hours(hours: Band, setting: Fleeted, accelerators: float, mfu: float | None = None, **more: Any) -> Line:
+    """The line of accelerator-hours that no failures lengthen: scoring, evaluation, serving, hours as entered."""
+    elapsed = hours.scaled(1.0 / (24.0 * accelerators))
+    cost = cost_of(hours, setting, elapsed.value * SECONDS_PER_DAY)
+    used = energy(1.0, setting.part, setting.system, setting.energy, mfu)
+    drawn = Band.around(float(used.total_kwh) / 1e3, ENERGY_LOG_HALF_WIDTH).times(hours)
+    more = {"how": COMPUTED, **more}
+    return Line(
+        part=setting.part.id, accelerators=int(accelerators), gpu_hours=hours, cost_usd=cost, elapsed_days=elapsed,
+        energy_mwh=drawn, co2e_t=drawn.scaled(float(used.kg_co2e / used.total_kwh)),
+        safe_cost_usd=None if cost is None else cost.at(quantile_z(SAFE)).value, **more,
+    )  # fmt: skip
+
+
+def cost_of(hours: Band, setting: Fleeted, duration_s: float) -> Band | None:
+    """Rent of accelerator-hours, with the spread of quotes and their drift; None without a price."""
+    if setting.price is None:
+        return None
+    one = rent(1.0, setting.price, duration_s)
+    return hours.times(Band(float(one.median_usd), float(one.low_usd), float(one.high_usd)))
+
+
+def certain(value: float) -> Band:
+    """A value that was entered: its interval is itself."""
+    return Band(value, value, value)
+
+
+def added(bands: list[Band]) -> Band | None:
+    """Sum of bands whose errors are one and the same kind: ends add. None for none."""
+    if not bands:
+        return None
+    return Band(sum(b.value for b in bands), sum(b.low for b in bands), sum(b.high for b in bands))
+
+
+def joined(lines: list[Line], **more: Any) -> Line:
+    """Several runs of one stage on one pool, one after the other."""
+    first = lines[0]
+    bands = {
+        name: added([band for one in lines if (band := getattr(one, name)) is not None])
+        for name in ("gpu_hours", "cost_usd", "elapsed_days", "energy_mwh", "co2e_t")
+    }
+    safe = [one.safe_cost_usd for one in lines if one.safe_cost_usd is not None]
+    return msgspec.structs.replace(first, **bands, safe_cost_usd=sum(safe) if safe else None, **more)
+
+
+def times(line: Line, factor: float, **more: Any) -> Line:
+    """A line so many times over."""
+    bands = {
+        name: None if getattr(line, name) is None else getattr(line, name).scaled(factor)
+        for name in ("gpu_hours", "cost_usd", "elapsed_days", "energy_mwh", "co2e_t")
+    }
+    safe = None if line.safe_cost_usd is None else line.safe_cost_usd * factor
+    return msgspec.structs.replace(line, **bands, safe_cost_usd=safe, **more)
+
+
+__all__ = [
+    "COMPUTED",
+    "ENTERED",
+    "NOT_COUNTED",
+    "Z80",
+    "Line",
+    "added",
+    "certain",
+    "cost_of",
+    "joined",
+    "of_bill",
+    "of_hours",
+    "times",
+]

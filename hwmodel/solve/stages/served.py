@@ -1,0 +1,99 @@
+"""Stages that serve the model: evaluation, and its use after training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwmodel.catalog.calibrations import kernel_calibration
+from hwmodel.catalog.engines import serving_calibration
+from hwmodel.errors import InputError
+from hwmodel.physics.machine import machine
+from hwmodel.physics.shape import parameters, shape_for_params
+from hwmodel.predict.formats import formats_of
+from hwmodel.predict.service import SATURATED, ServiceSetting, Worker, familiarity, half_width
+from hwmodel.predict.service.cost import DEFAULT_TPOT_S
+from hwmodel.solve.life.objective import prompt_and_output
+from hwmodel.solve.question.setting import Fleeted
+from hwmodel.solve.run.result import Band
+from hwmodel.solve.serve.choose import engine_for
+from hwmodel.solve.serve.face import serving_accelerator_seconds_per_token
+from hwmodel.solve.stages.file import Stage
+from hwmodel.solve.stages.frame import Frame, needs, number
+from hwmodel.solve.stages.lines import Line, of_hours
+from hwmodel.specs import Shape
+from hwmodel.specs.serving import ServingCost, ServingLayout, ServingLoad
+
+ENGINE = "vllm"
+LOOSE_TPOT_S = 1.0  # nobody waits for the answers of a benchmark
+
+
+def evaluation(frame: Frame, stage: Stage, fleet: str) -> Line:
+    """Questions answered by the serving model: questions x passes x their tokens."""
+    needs(stage, "questions", "prompt_tokens", "output_tokens")
+    own = stage.own
+    prompt, output = number(own["prompt_tokens"], "prompt_tokens"), number(own["output_tokens"], "output_tokens")
+    asked = number(own["questions"], "questions") * number(own.get("passes", 1), "passes")
+    setting = _setting(frame, stage, fleet)
+    return _served(stage, setting, asked * prompt, asked * output, (prompt, output), LOOSE_TPOT_S)
+
+
+def serving(frame: Frame, stage: Stage, fleet: str) -> Line:
+    """The demand of `inference_tokens` or `serve`, each token at what the cheapest layout of the pool takes."""
+    if not any(name in {**frame.file.options, **stage.options} for name in ("inference_tokens", "serve")):
+        needs(stage, "inference_tokens")
+    setting = _setting(frame, stage, fleet)
+    r = setting.request
+    assert r.inference_tokens is not None
+    lengths = prompt_and_output(r.prompt_share)
+    limit = DEFAULT_TPOT_S
+    if r.service is not None:
+        lengths, limit = (r.service.prompt_tokens, r.service.output_tokens), r.service.tpot_limit_s or limit
+    prompts = r.inference_tokens * r.prompt_share
+    return _served(stage, setting, prompts, r.inference_tokens - prompts, lengths, limit)
+
+
+def _setting(frame: Frame, stage: Stage, fleet: str) -> Fleeted:
+    options = {k: v for k, v in frame.options(stage, fleet).items() if k not in ("time", "budget", "flops", "tokens")}
+    if not any(name in options for name in ("model", "params")):
+        needs(stage, "model")
+    # The law gives the loss of a size on tokens that no stage of serving has.
+    return frame.setting(
+        {**options, "tokens": "1T"} if "inference_tokens" in options or "serve" in options else options
+    )
+
+
+def _served(
+    stage: Stage, setting: Fleeted, prompts: float, outputs: float, lengths: tuple[float, float], limit_s: float
+) -> Line:
+    """Accelerator-hours of prompt and output tokens at the cheapest layout and batch."""
+    found = setting.shape()
+    shape: Shape = found if found is not None else shape_for_params(float(setting.request.params or 0.0))
+    recipe = setting.serving_precision()
+    on = machine(setting.part, setting.system, recipe, kernel_calibration())
+    engine = engine_for(ENGINE, setting.part.family, recipe.id)
+    cost = serving_accelerator_seconds_per_token(shape, on, recipe, *lengths, engine=engine, tpot_limit_s=limit_s)
+    seconds = prompts * float(cost.prompt_accelerator_s) + outputs * float(cost.output_accelerator_s)
+    width = _width(setting, shape, Worker(machine=on, formats=formats_of(shape, recipe), engine=engine,
+                                          layout=ServingLayout(tp=float(cost.tp))), recipe.id)  # fmt: skip
+    count = float(setting.request.gpus or 1)
+    if float(cost.tp) > count:
+        raise InputError(f"the model needs {float(cost.tp):g} accelerators to be served, the stage has {count:g}")
+    peak = float(on.gemm.peak_flop_per_s)
+    mfu = 2.0 * float(parameters(shape).active) * (prompts + outputs) / (seconds * peak)
+    return of_hours(Band.around(seconds / 3600.0, width), setting, count, mfu, stage=stage.name, kind=stage.kind,
+                    detail=_detail(cost, prompts, outputs, recipe.id))  # fmt: skip
+
+
+def _width(setting: Fleeted, shape: Shape, worker: Worker, recipe: str) -> float:
+    """Half-width of the rate of a saturated engine."""
+    service = ServiceSetting(shape=shape, worker=worker, load=ServingLoad(prompt_tokens=1.0, output_tokens=1.0))
+    made_up = setting.shape() is None
+    return half_width(serving_calibration(), familiarity(SATURATED, service, ENGINE, setting.part, recipe, made_up),
+                      "output_rate")  # fmt: skip
+
+
+def _detail(cost: ServingCost, prompts: float, outputs: float, recipe: str) -> dict[str, Any]:
+    return {
+        "prompt_tokens": prompts, "output_tokens": outputs, "precision": recipe, "tp": float(cost.tp),
+        "batch": float(cost.batch), "tpot_s": float(cost.tpot_s), "engine": ENGINE,
+    }  # fmt: skip

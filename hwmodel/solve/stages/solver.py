@@ -1,0 +1,326 @@
+"""A plan file answered: every stage on its pool, what is not counted, the sum, its contingency and its cash flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import hwmodel
+from hwmodel.catalog import load_catalog
+from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.solve.question.setting import Fleeted
+from hwmodel.solve.run.result import Band
+from hwmodel.solve.stages import pools as pooling
+from hwmodel.solve.stages.cash import DAYS_PER_MONTH, Slot, monthly, schedule
+from hwmodel.solve.stages.entered import entered, not_counted, share_of_pretraining, spares
+from hwmodel.solve.stages.file import BudgetFile, Stage, read_budget, said_in, said_of
+from hwmodel.solve.stages.frame import Frame, rate, share, spot_of, usd
+from hwmodel.solve.stages.keys import OF_PLAN, TOP
+from hwmodel.solve.stages.lines import COMPUTED, NOT_COUNTED, Line, added
+from hwmodel.solve.stages.own import Owned, owned, priced
+from hwmodel.solve.stages.rl import reinforcement
+from hwmodel.solve.stages.served import evaluation, serving
+from hwmodel.solve.stages.training import ablations, distillation, fine_tuning, preference, pretraining
+
+COMPUTE: dict[str, Callable[[Frame, Stage, str], Line]] = {
+    "ablations": ablations, "pretrain": pretraining, "context": pretraining, "sft": fine_tuning,
+    "preference": preference, "rl": reinforcement, "distillation": distillation, "evaluation": evaluation,
+    "serving": serving,
+}  # fmt: skip
+PRETRAINING = ("pretrain", "context")
+POST_TRAINING = ("sft", "preference", "rl", "distillation")
+# What a programme usually pays for beside its stages: listed where the file says nothing of it.
+USUAL = {
+    "ablations": "ablations and scaling runs", "sft": "supervised fine-tuning", "rl": "reinforcement learning",
+    "evaluation": "evaluation", "failed": "failed runs and rewinds", "serving": "serving",
+}  # fmt: skip
+NOT_IN_RENT = {"storage": "storage", "egress": "egress"}
+
+
+class BudgetPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A budget of stages; `to_dict` is the JSON contract. `stages`: the lines with what each was computed from."""
+
+    request: dict[str, Any]
+    resolved: dict[str, Any]
+    budget: dict[str, Any]
+    stages: list[Line]
+    pools: list[dict[str, Any]]
+    post_training: dict[str, Any] | None
+    own: list[Owned]
+    warnings: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+
+def budget(source: Path | str | Mapping[str, Any], **options: Any) -> BudgetPlan:
+    """Answer a plan file, by its path or as a mapping of the same keys; `options` stand for the file's shared ones.
+
+    Raises InputError for what cannot be read (file, line, nearest key), InfeasibleError where a stage has no answer.
+    """
+    file = _with_options(read_budget(source), options)
+    catalog = load_catalog(tuple(Path(folder) for folder in _folders(file)))
+    with said_in(file.name):
+        frame = Frame(file=file, catalog=catalog, spot=spot_of(file.top))
+        pools = pooling.pools_of(file, catalog)
+    lines: list[Line] = []
+    for stage in file.stages:
+        with said_of(stage):
+            lines += _stage_lines(frame, stage, pools, lines)
+    with said_in(file.name):
+        if pools:
+            pooling.check_used(pools, {line.part for line in lines if line.part} | _other_pools(lines))
+        return _whole(frame, pools, lines)
+
+
+def _with_options(file: BudgetFile, options: dict[str, Any]) -> BudgetFile:
+    """The file with options given beside it: those of the whole budget, or those that stages share."""
+    given = {name: value for name, value in options.items() if value is not None and value != ()}
+    for name in given:
+        if name not in OF_PLAN and name not in TOP:
+            raise InputError(f"--{name.replace('_', '-')} means nothing beside a plan file: drop one of them")
+    top = {name: value for name, value in given.items() if name in TOP}
+    shared = {name: value for name, value in given.items() if name not in TOP}
+    return msgspec.structs.replace(file, top={**file.top, **top}, options={**file.options, **shared})
+
+
+def _folders(file: BudgetFile) -> list[str]:
+    given = file.options.get("catalogs", [])
+    return [str(one) for one in (given if isinstance(given, list) else [given])]
+
+
+def _other_pools(lines: list[Line]) -> set[str]:
+    return {str(line.detail["rollout_part"]) for line in lines if "rollout_part" in line.detail}
+
+
+def _stage_lines(frame: Frame, stage: Stage, pools: list[pooling.Pool], before: list[Line]) -> list[Line]:
+    """The line of a stage, and that of its spares."""
+    line = _line(frame, stage, pools, before)
+    if "spares" not in stage.own or line.how != COMPUTED:
+        return [line]
+    return [line, spares(frame, stage, line)]
+
+
+def _line(frame: Frame, stage: Stage, pools: list[pooling.Pool], before: list[Line]) -> Line:
+    if "gpu_hours" in stage.own or "cost_usd" in stage.own:
+        fleets = pooling.own_fleet(stage, pools, frame.catalog)
+        return entered(frame, stage, fleets[0] if len(fleets) == 1 else None)
+    if "share" in stage.own:
+        return share_of_pretraining(stage, before, PRETRAINING)
+    computed = {name for name in (*stage.own, *stage.options) if name not in ("gpus", "why", "spares")}
+    if stage.kind not in COMPUTE or (not computed and not _sized_above(frame, stage)):
+        return not_counted(stage.name, stage.kind, stage.own.get("why"))
+    return _waited(frame, _cheapest(frame, stage, pooling.own_fleet(stage, pools, frame.catalog)))
+
+
+def _waited(frame: Frame, line: Line) -> Line:
+    """The line with the waits for new capacity after preemptions of spot: days, unbilled."""
+    if frame.spot is None or line.elapsed_days is None:
+        return line
+    longer = 1.0 + frame.spot.preemptions_per_hour * frame.spot.wait_h
+    return msgspec.structs.replace(line, elapsed_days=line.elapsed_days.scaled(longer))
+
+
+def _sized_above(frame: Frame, stage: Stage) -> bool:
+    """Whether options that all stages share size a stage that says nothing itself."""
+    return stage.kind == "pretrain" and bool({"params", "model", "tokens", "flops"} & set(frame.file.options))
+
+
+def _cheapest(frame: Frame, stage: Stage, fleets: list[str]) -> Line:
+    """The stage on the fleet where it costs least (takes fewest hours, where nobody quotes one)."""
+    if not fleets:
+        raise InputError("needs gpus, like 512xH100: neither the stage nor the budget names accelerators")
+    compute = COMPUTE[stage.kind]
+    if len(fleets) == 1:
+        return compute(frame, stage, fleets[0])
+    found: list[Line] = []
+    refused: list[tuple[str, InfeasibleError | InputError]] = []
+    for fleet in fleets:
+        try:
+            found.append(compute(frame, stage, fleet))
+        except (InfeasibleError, InputError) as error:
+            refused.append((fleet, error))
+    if not found:
+        raise _nowhere(refused)
+    best = min(found, key=_price)
+    others = ", ".join(f"{one.accelerators}x{one.part}" for one in found if one is not best)
+    said = f"on {best.accelerators}x{best.part}, where it costs least" + (f" (also tried: {others})" if others else "")
+    return msgspec.structs.replace(best, note="; ".join(filter(None, (best.note, said))))
+
+
+def _nowhere(refused: list[tuple[str, InfeasibleError | InputError]]) -> InfeasibleError | InputError:
+    """Why a stage runs on none of the pools: what cannot be read is said first."""
+    wrong = next((why for _, why in refused if isinstance(why, InputError)), None)
+    if wrong is not None:
+        return wrong
+    fleet, why = refused[-1]
+    return InfeasibleError(
+        f"fits no pool of its own, and one job cannot span two parts; on {fleet}: {why}",
+        binding=getattr(why, "binding", ""),
+        remedy=getattr(why, "remedy", ""),
+    )
+
+
+def _price(line: Line) -> float:
+    if line.cost_usd is not None:
+        return line.cost_usd.value
+    return line.gpu_hours.value if line.gpu_hours is not None else 0.0
+
+
+def _whole(frame: Frame, pools: list[pooling.Pool], lines: list[Line]) -> BudgetPlan:
+    top = frame.file.top
+    slots = schedule(lines)
+    bought: list[Owned] = []
+    if "own" in top:
+        bought = [owned(top["own"], _pool_setting(frame, p), p.accelerators, slots) for p in _owned_pools(pools, lines)]
+        rates = {one.part: one.usd_per_accelerator_hour for one in bought}
+        lines = [priced(line, rates[line.part]) if line.part in rates else line for line in lines]
+        slots = schedule(lines)
+    extras = [line for name in NOT_IN_RENT if (line := _extra(name, top, slots)) is not None]
+    absent = _absent(lines, top)
+    every = [*lines, *extras, *absent]
+    contingency = _contingency(top, every)
+    return BudgetPlan(
+        request={"file": frame.file.name, **frame.file.options, **top,
+                 "stages": [{"stage": s.name, "kind": s.kind, **s.own, **s.options} for s in frame.file.stages]},
+        resolved={"catalog_version": frame.catalog.version, "hwmodel_version": hwmodel.__version__,
+                  "pools": [pool.fleet for pool in pools]},
+        budget=_record(every, contingency, _flow(slots, extras, bought, contingency["usd"])),
+        stages=every, pools=[_pool_row(pool, lines) for pool in pools], post_training=_post_training(lines),
+        own=bought, warnings=_warnings(lines),
+    )  # fmt: skip
+
+
+def _owned_pools(pools: list[pooling.Pool], lines: list[Line]) -> list[pooling.Pool]:
+    """The pools of the budget, or one for each part that its stages name."""
+    if pools:
+        return pools
+    most: dict[str, int] = {}
+    for line in lines:
+        if line.part is not None and line.accelerators:
+            most[line.part] = max(most.get(line.part, 0), line.accelerators)
+    return [pooling.Pool(part=part, accelerators=count, rated_w=0.0) for part, count in most.items()]
+
+
+def _pool_setting(frame: Frame, pool: pooling.Pool) -> Fleeted:
+    shared = {
+        k: v for k, v in frame.file.options.items() if k in ("region", "pue", "usd_per_hour", "prices", "price_kind")
+    }
+    return frame.setting({**shared, "gpus": pool.fleet, "params": "1B", "tokens": "1B"})
+
+
+def _pool_row(pool: pooling.Pool, lines: list[Line]) -> dict[str, Any]:
+    used = [line.gpu_hours.value for line in lines if line.part == pool.part and line.gpu_hours is not None]
+    return {
+        "part": pool.part, "accelerators": pool.accelerators, "rated_site_w": pool.accelerators * pool.rated_w,
+        "gpu_hours": sum(used), "stages": [line.stage for line in lines if line.part == pool.part],
+    }  # fmt: skip
+
+
+def _extra(name: str, top: dict[str, Any], slots: list[Slot]) -> Line | None:
+    """Storage over all months or egress once, as entered; None where the file does not say."""
+    if name not in top:
+        return None
+    given = top[name]
+    keys = ("tb", "usd_per_tb_month") if name == "storage" else ("tb", "usd_per_tb")
+    lacking = [key for key in keys if key not in given]
+    if lacking:
+        raise InputError(f"{name} needs {' and '.join(lacking)}: no price is assumed")
+    months = max((slot.end_days for slot in slots), default=0.0) / DAYS_PER_MONTH if name == "storage" else 1.0
+    money = rate(given["tb"], "tb") * usd(given[keys[1]], keys[1]) * months
+    return Line(stage=NOT_IN_RENT[name], kind=name, how="entered", cost_usd=Band(money, money, money))
+
+
+def _absent(lines: list[Line], top: dict[str, Any]) -> list[Line]:
+    """What the file says nothing of: never zero, listed."""
+    seen = {line.kind for line in lines}
+    usual = [not_counted(said, kind) for kind, said in USUAL.items() if kind not in seen]
+    return usual + [not_counted(said, name) for name, said in NOT_IN_RENT.items() if name not in top]
+
+
+def _contingency(top: dict[str, Any], lines: list[Line]) -> dict[str, Any]:
+    """As entered, or what the computed lines lack to be enough in 80 % of cases, their errors taken as one."""
+    total = added([line.cost_usd for line in lines if line.cost_usd is not None])
+    if "contingency" in top:
+        text = str(top["contingency"])
+        why = str(top.get("contingency_why", "as entered"))
+        relative = "%" in text or (isinstance(top["contingency"], float) and top["contingency"] < 1.0)
+        money = share(text, "contingency") * (total.value if total else 0.0) if relative else usd(text, "contingency")
+        return {"usd": money, "why": why, "how": "entered"}
+    if "contingency_why" in top:
+        raise InputError("contingency_why gives the reason of a contingency: add `contingency: 15%` or an amount")
+    safe = sum(
+        line.safe_cost_usd - line.cost_usd.value
+        for line in lines
+        if line.safe_cost_usd is not None and line.cost_usd is not None
+    )
+    why = "what the computed lines lack to be enough in 80 % of cases, their errors taken as one and the same"
+    return {"usd": max(safe, 0.0), "why": why, "how": COMPUTED}
+
+
+def _record(lines: list[Line], contingency: dict[str, Any], flow: list[dict[str, float]]) -> dict[str, Any]:
+    """The `budget` of the JSON contract."""
+    hours = added([line.gpu_hours for line in lines if line.gpu_hours is not None])
+    money = added([line.cost_usd for line in lines if line.cost_usd is not None])
+    rows = [
+        {"stage": line.stage, "gpu_hours": line.gpu_hours, "cost_usd": line.cost_usd, "how": line.how} for line in lines
+    ]
+    return {
+        "lines": rows, "gpu_hours": hours, "cost_usd": money, "contingency_usd": contingency["usd"],
+        "contingency_why": contingency["why"],
+        "total_usd": None if money is None else money.value + contingency["usd"], "cash_flow": flow,
+        "not_counted": [line.stage for line in lines if line.how == NOT_COUNTED]
+        + [f"{term} of {line.stage}" for line in lines for term in line.not_counted],
+        "energy_mwh": added([line.energy_mwh for line in lines if line.energy_mwh is not None]),
+        "co2e_t": added([line.co2e_t for line in lines if line.co2e_t is not None]),
+    }  # fmt: skip
+
+
+def _flow(slots: list[Slot], extras: list[Line], bought: list[Owned], contingency_usd: float) -> list[dict[str, float]]:
+    """Money out by month. Owned pools are paid as they fall due: the purchase in month 0, power and staff over the
+    life, what they are sold for at its end; the contingency follows the last stage."""
+    parts = {one.part for one in bought}
+    rented = [slot for slot in slots if slot.line.part not in parts]
+    end = max((slot.end_days for slot in slots), default=0.0)
+    more = [(0.0, end, line.cost_usd.value) for line in extras if line.cost_usd is not None]
+    if contingency_usd:
+        last = max(end - 1e-6, 0.0)
+        more.append((last, last, contingency_usd))
+    paid = {int(row["month"]): row["usd"] for row in monthly(rented, more)}
+    for one in bought:
+        for month, money in enumerate(one.monthly_usd):
+            paid[month] = paid.get(month, 0.0) - money
+    first, last_month = min(paid, default=1), max(paid, default=0)
+    return [{"month": month, "usd": paid.get(month, 0.0)} for month in range(first, last_month + 1)]
+
+
+def _post_training(lines: list[Line]) -> dict[str, Any] | None:
+    """Post-training beside pre-training, and the steps of reinforcement learning from which it outspends it."""
+    unit = "usd" if all(line.cost_usd is not None for line in lines if line.gpu_hours is not None) else "gpu_hours"
+
+    def spent(kinds: tuple[str, ...]) -> float:
+        bands = [line.cost_usd if unit == "usd" else line.gpu_hours for line in lines if line.kind in kinds]
+        return sum(band.value for band in bands if band is not None)
+
+    before, after = spent(PRETRAINING), spent(POST_TRAINING)
+    if not before or not after:
+        return None
+    rl = next((line for line in lines if line.kind == "rl" and "steps" in line.detail), None)
+    steps = None
+    if rl is not None:
+        mine = _price(rl) if unit == "usd" else (rl.gpu_hours.value if rl.gpu_hours else 0.0)
+        steps = max(before - (after - mine), 0.0) / (mine / rl.detail["steps"])
+    return {"unit": unit, "pretraining": before, "post_training": after, "over_pretraining": after / before,
+            "rl_steps": None if rl is None else rl.detail["steps"], "rl_steps_at_parity": steps}  # fmt: skip
+
+
+def _warnings(lines: list[Line]) -> list[str]:
+    unpriced = sorted(
+        {line.part for line in lines if line.part and line.gpu_hours is not None and line.cost_usd is None}
+    )
+    return [f"no price of {part} is known: its hours are counted, its money is not" for part in unpriced if part]

@@ -1,0 +1,144 @@
+"""Stages that are training runs: pre-training and its phases, fine-tuning, preference, distillation, ablations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hwmodel.errors import InputError
+from hwmodel.physics.shape import parameters
+from hwmodel.predict.rl.phases import FORWARD_SHARE, forward_s
+from hwmodel.predict.training import TrainingRun, default_batch_seqs, predict_training
+from hwmodel.predict.uncertainty import is_mixture
+from hwmodel.solve.plan.solver import prepare
+from hwmodel.solve.question.setting import step_width
+from hwmodel.solve.run.answers import rated
+from hwmodel.solve.run.billing import bill
+from hwmodel.solve.run.result import Band, value_of
+from hwmodel.solve.stages.file import Stage
+from hwmodel.solve.stages.frame import Frame, needs, number
+from hwmodel.solve.stages.lines import Line, joined, of_bill, of_hours, times
+from hwmodel.specs import Shape
+
+PREFERENCE_FACTOR = 1.0 + FORWARD_SHARE  # a frozen reference scores every token beside the update (arXiv 2305.18290)
+SIZED_BY = ("params", "model", "tokens", "flops", "time", "budget", "loss", "loss_like")
+
+
+def trained(frame: Frame, stage: Stage, fleet: str, **more: Any) -> Line:
+    """One training run as `plan` answers it."""
+    return _run(frame, frame.options(stage, fleet, **more), stage.name, stage.kind)
+
+
+def _run(frame: Frame, options: dict[str, Any], name: str, kind: str) -> Line:
+    setting = frame.setting(options)
+    solved = prepare(setting).solved
+    assert solved is not None
+    rate = value_of(solved.answer.tokens_per_s)
+    width = 0.0 if setting.request.mfu is not None else solved.log_half_width
+    found = bill(solved.fleet.setting, rated(solved.fleet, solved.sized, solved.at, rate, width))
+    detail = {
+        "params": value_of(solved.answer.params), "tokens": value_of(solved.answer.tokens),
+        "mfu": value_of(solved.answer.mfu), "loss_nats": msgspec.to_builtins(solved.answer.loss_nats),
+        "seq_len": setting.request.seq_len, "train_flop": solved.answer.train_flop,
+    }  # fmt: skip
+    return of_bill(found, solved.fleet.setting, solved.fleet.accelerators, stage=name, kind=kind, detail=detail)
+
+
+def pretraining(frame: Frame, stage: Stage, fleet: str) -> Line:
+    """A phase of pre-training, or its context extension: any question that `plan` answers."""
+    given = {**frame.file.options, **stage.options}
+    if not any(name in given for name in SIZED_BY):
+        raise InputError(f"needs what to train: {', '.join(SIZED_BY[:3])}, time or budget; or enter its gpu_hours")
+    if stage.kind == "context":
+        needs(stage, "seq_len", "tokens")
+    return trained(frame, stage, fleet)
+
+
+def fine_tuning(frame: Frame, stage: Stage, fleet: str) -> Line:
+    """Supervised fine-tuning of all weights: its tokens, or examples x their tokens x epochs."""
+    return trained(frame, stage, fleet, **_tokens(frame, stage, "examples", "example_tokens"))
+
+
+def preference(frame: Frame, stage: Stage, fleet: str) -> Line:
+    """Preference optimisation: pairs x their tokens x epochs; the frozen reference scores every token once more."""
+    line = trained(frame, stage, fleet, **_tokens(frame, stage, "pairs", "pair_tokens"))
+    return times(line, PREFERENCE_FACTOR, note="a third of the update more for the frozen reference's forward pass")
+
+
+def _tokens(frame: Frame, stage: Stage, count: str, each: str) -> dict[str, Any]:
+    """The tokens of a set, and its mean sequence where none is given. Raises InputError where neither is stated."""
+    _needs_model(frame, stage)
+    if "tokens" in stage.options:
+        return {}
+    needs(stage, count, each)
+    mean = number(stage.own[each], each)
+    tokens = number(stage.own[count], count) * mean * number(stage.own.get("epochs", 1), "epochs")
+    shared = {**frame.file.options, **stage.options}
+    return {"tokens": tokens} | ({} if "seq_len" in shared else {"seq_len": max(round(mean), 1)})
+
+
+def _needs_model(frame: Frame, stage: Stage) -> None:
+    if not any(name in {**frame.file.options, **stage.options} for name in ("model", "params")):
+        needs(stage, "model")
+
+
+def distillation(frame: Frame, stage: Stage, fleet: str) -> Line:
+    """A student trained on its tokens, each scored by the teacher's forward pass; the loss that it reaches is open."""
+    needs(stage, "teacher", "tokens")
+    _needs_model(frame, stage)
+    line = trained(frame, stage, fleet)
+    scored = _scored(frame, stage, fleet, value_of(line.detail["tokens"]))
+    return joined(
+        [line, scored],
+        detail={**line.detail, "teacher": str(stage.own["teacher"]), "teacher_gpu_hours": value_of(scored.gpu_hours)},
+        not_counted=("what the student gains: the law of distillation has no published constants",),
+    )
+
+
+def _scored(frame: Frame, stage: Stage, fleet: str, tokens: float) -> Line:
+    """Hours of a forward pass of the teacher over all tokens."""
+    options = {k: v for k, v in frame.options(stage, fleet).items() if k not in ("params", "model", "tokens")}
+    setting = frame.setting({**options, "model": stage.own["teacher"], "tokens": "1T"})
+    r, shape = setting.request, setting.shape()
+    assert isinstance(shape, Shape)
+    fleet_size = float(r.gpus or 1)
+    run = TrainingRun(
+        shape=shape, machine=setting.machine, precision=setting.precision, stack=setting.stack,
+        accelerators=fleet_size, seq_len=float(r.seq_len),
+        global_batch_seqs=r.global_batch_seqs or default_batch_seqs(fleet_size, r.seq_len, {}),
+    )  # fmt: skip
+    found = predict_training(run)
+    seconds = forward_s(found.step) * tokens / (run.global_batch_seqs * run.seq_len)
+    width = step_width(setting, setting.precision, is_mixture(shape), fleet_size)
+    hours = Band.around(seconds * fleet_size / 3600.0, width)
+    mfu = (
+        2.0
+        * float(parameters(shape).active)
+        * tokens
+        / (seconds * fleet_size * float(run.machine.gemm.peak_flop_per_s))
+    )
+    return of_hours(hours, setting, fleet_size, mfu, stage=stage.name, kind=stage.kind)
+
+
+def ablations(frame: Frame, stage: Stage, fleet: str) -> Line:
+    """Runs as listed, each as `plan` answers it, `count` times."""
+    runs = stage.own.get("runs")
+    if not isinstance(runs, list) or not runs or not all(isinstance(one, dict) for one in runs):
+        raise InputError("runs is a list of runs, like `- {params: 1B, tokens: 100B, count: 20}`")
+    lines = [_ablation(frame, stage, fleet, dict(one)) for one in runs]
+    count = sum(line.detail["count"] for line in lines)
+    return joined(lines, detail={"runs": [line.detail for line in lines], "count": count})
+
+
+def _ablation(frame: Frame, stage: Stage, fleet: str, run: dict[str, Any]) -> Line:
+    count = number(run.pop("count", 1), "count")
+    if not any(name in run for name in SIZED_BY):
+        raise InputError(
+            f"a run needs {', '.join(SIZED_BY[:3])} or flops, like {{params: 1B, tokens: 100B, count: 20}}"
+        )
+    line = _run(frame, frame.options(stage, run.pop("gpus", fleet), **run), stage.name, stage.kind)
+    return times(line, count, detail={**line.detail, "count": count})
+
+
+__all__ = ["ablations", "distillation", "fine_tuning", "preference", "pretraining", "trained"]
