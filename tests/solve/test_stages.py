@@ -327,7 +327,7 @@ ERRORS = [
     ("gpus: 8xH100\nstages:\n  - {stage: context, params: 8B, tokens: 1B}\n", "needs seq_len"),
     ("gpus: 8xH100\nstages:\n  - {stage: sft, params: 8B, tokens: 1B, gpu_hours: 5}\n", "would be computed from"),
     ("gpus: 8xH100\nstages:\n  - {stage: failed, share: 10%}\n", "put the stage after it"),
-    ("gpus: 8xH100\nregion: Frnce\nstages:\n  - {stage: pretrain, params: 1B, tokens: 1B}\n", "budget.yaml: unknown region 'Frnce'; nearest: FRA"),
+    ("gpus: 8xH100\nregion: Frnce\nstages:\n  - {stage: x, cost_usd: 1}\n", "unknown region 'Frnce'; nearest: FRA"),
     ("gpus: 8xH100\nown: {purchas_usd: 5}\nstages:\n  - {stage: x, cost_usd: 1}\n", "nearest: purchase_usd"),
     ("gpus: 8xH100\nstages:\n  - {stage: evaluation, gpu_hours: -5}\n", "gpu_hours"),
     ("gpus: [\n", "not YAML"),
