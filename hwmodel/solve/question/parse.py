@@ -244,13 +244,6 @@ QUANTITIES = {
 _VERBATIM = ("system", "model", "precision", "serving_precision", "law", "objective", "price_kind", "region", "stack",
              "reliability", "measured", "prices", "flop_convention", "optimizer", "gradient_dtype")  # fmt: skip
 
-# Every option that a request is read from.
-OPTIONS = (
-    *_READERS, *_VERBATIM, *LAYOUT_KEYS, "recompute", "offload", "gpus", "nic_gbit_s", "usd_per_hour", "deadline",
-    "start", "confidence", "pue", "year", "seq_len", "global_batch", "global_batch_tokens", "loss_like",
-    "prompt_output", "serve", "samples", "moe", "distill", "catalogs", "seed",
-)  # fmt: skip
-
 
 def _window(given: dict[str, Any], fields: dict[str, Any]) -> None:
     """--deadline and --start as the time that they leave; a start that was not given is added to what was asked."""
