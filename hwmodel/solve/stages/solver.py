@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-import hwmodel
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.solve.question.setting import Fleeted
@@ -24,6 +23,7 @@ from hwmodel.solve.stages.own import Owned, owned, priced
 from hwmodel.solve.stages.rl import reinforcement
 from hwmodel.solve.stages.served import evaluation, serving
 from hwmodel.solve.stages.training import ablations, distillation, fine_tuning, preference, pretraining
+from hwmodel.version import __version__
 
 COMPUTE: dict[str, Callable[[Frame, Stage, str], Line]] = {
     "ablations": ablations, "pretrain": pretraining, "context": pretraining, "sft": fine_tuning,
@@ -188,7 +188,7 @@ def _whole(frame: Frame, pools: list[pooling.Pool], lines: list[Line]) -> Budget
     return BudgetPlan(
         request={"file": frame.file.name, **frame.file.options, **top,
                  "stages": [{"stage": s.name, "kind": s.kind, **s.own, **s.options} for s in frame.file.stages]},
-        resolved={"catalog_version": frame.catalog.version, "hwmodel_version": hwmodel.__version__,
+        resolved={"catalog_version": frame.catalog.version, "hwmodel_version": __version__,
                   "pools": [pool.fleet for pool in pools]},
         budget=_record(every, contingency, _flow(slots, extras, bought, contingency["usd"])),
         stages=every, pools=[_pool_row(pool, lines) for pool in pools], post_training=_post_training(lines),
