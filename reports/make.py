@@ -21,6 +21,8 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "100xA100-30d": {"gpus": "100xA100", "time": "30d"},
     "512xH100-like-70B-serving-20T": {"gpus": "512xH100", "loss_like": "70B@1.4T", "inference_tokens": "20T"},
     "64xB200-8B": {"gpus": "64xB200", "params": "8B", "tokens": "1T"},
+    "512xH100-life-30d-5M": {"gpus": "512xH100", "inference_tokens": "5T", "lifetime_budget": "$5M", "time": "30d"},
+    "1024xB200-tenth-less-loss": {"gpus": "1024xB200", "loss_like": "3B@60B", "loss_factor": "0.9"},
     "quantising-llama-2-70b": {"gpus": "2048xB200", "params": "70B", "tokens": "2T", "inference_tokens": "10T"},
 }
 # Which precision: the same run in each format.

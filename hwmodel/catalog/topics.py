@@ -13,6 +13,16 @@ from hwmodel.catalog.yamlfile import parse_yaml, read_text
 from hwmodel.errors import CatalogError, unknown
 
 
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """The number that answers a topic, with its published range."""
+
+    value: float
+    low: float
+    high: float
+    unit: str
+    source: str = ""
+
+
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
     """A question with its answer ('' where none can be given), the laws and claims behind it, and what is missing."""
 
@@ -24,6 +34,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     missing: str
     words: tuple[str, ...] = ()
     source: str = ""
+    figure: Figure | None = None
 
     @property
     def status(self) -> str:
@@ -51,6 +62,14 @@ def _records(name: str, key: str, root: Path) -> tuple[dict[str, Any], ...]:
     if not isinstance(record, dict) or not isinstance(record.get(key), list):
         raise CatalogError(f"{path}: a list `{key}` is needed")
     return tuple(record[key])
+
+
+def text_stock(root: Path | None = None) -> Figure:
+    """Tokens of public human text (arXiv 2211.04325), with the 90 % interval of the estimate."""
+    topic = next(one for one in read_topics(root) if one.id == "data-stock")
+    if topic.figure is None:
+        raise CatalogError("topics.yaml: data-stock has no figure")
+    return msgspec.structs.replace(topic.figure, source=topic.source)
 
 
 def read_topics(root: Path | None = None) -> tuple[Topic, ...]:

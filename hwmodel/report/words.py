@@ -6,6 +6,7 @@ from typing import Any
 
 from hwmodel import units
 from hwmodel.catalog.safe_text import markdown_safe
+from hwmodel.report.data import data_line
 from hwmodel.report.energy import energy_lines
 from hwmodel.report.failures import failures_line
 from hwmodel.report.prices import price_line
@@ -152,6 +153,7 @@ FILTERS = {
     "loss": loss,
     "duration": duration,
     "layout": layout_words,
+    "data_line": data_line,
     "price_line": price_line,
     "energy_lines": energy_lines,
     "failures_line": failures_line,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -40,20 +40,25 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
         return self.costs.train(params, tokens) + self.demand * self.costs.serve(params)
 
 
-def option(model: LossModel, of: Costs, law: Any = None) -> Option:
-    """The way to train and serve that the costs and the data at hand describe."""
+Limits = Mapping[str, Callable[[Any, Any], Any]]
+
+
+def option(model: LossModel, of: Costs, law: Any = None, limits: Limits | None = None) -> Option:
+    """The way to train and serve that the costs, the data at hand and the limits on training describe."""
     return Option(
         law=law or model.law, train_cost=of.train, serve_cost=of.serve, penalty=of.penalty,
-        unique_tokens=model.unique_tokens, repeats=model.repetition,
+        unique_tokens=model.unique_tokens, repeats=model.repetition, limits=limits or {},
     )  # fmt: skip
 
 
-def life(model: LossModel, loss: float, demand: float, of: Costs, target: Callable[[Any], Any]) -> Life:
+def life(
+    model: LossModel, loss: float, demand: float, of: Costs, target: Callable[[Any], Any], limits: Limits | None = None
+) -> Life:
     """The cheapest life at `loss`. `target` gives the loss to hold under a drawn law: that of the same reference run.
 
     Raises InfeasibleError at or below the law's floor.
     """
-    found = option_optimum(option(model, of), loss, demand)
+    found = option_optimum(option(model, of, limits=limits), loss, demand)
     if not np.isfinite(found.total_cost):
         raise InfeasibleError(
             f"no size that reaches a loss of {loss:.3f} can be trained on this fleet and served within the limits on "

@@ -10,6 +10,7 @@ from hwmodel.economics.goodput import LOWEST_GOODPUT
 from hwmodel.errors import HwModelError
 from hwmodel.laws import batch as batch_laws
 from hwmodel.physics import shape as shapes
+from hwmodel.solve.plan.data import data_warnings
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
 from hwmodel.solve.run.fleet import CRITICAL_BATCH_LAW, OPEN_FLEET_TIME_S
 from hwmodel.solve.run.sizing import Sized
@@ -182,6 +183,8 @@ def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]
             f"{setting.law.id} was fitted on {than} runs: {format_count(sized.n)} parameters on "
             f"{format_count(sized.d)} tokens lie {abs(outside):.1f} decades outside"
         )
+    active = solved.at.flop_params if solved is not None else None
+    said += data_warnings(sized, r.unique_tokens, active)
     if solved is not None:
         said += _fleet_warnings(fleeted(setting), solved)
     return said

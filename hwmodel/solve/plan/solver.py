@@ -18,7 +18,7 @@ from hwmodel.solve.budget.limits import check_limits
 from hwmodel.solve.budget.risk import risk
 from hwmodel.solve.citations import sources
 from hwmodel.solve.life.demand import Life, life, regret_band
-from hwmodel.solve.life.lifetime_budget import with_paid_loss
+from hwmodel.solve.life.lifetime_budget import Paid, paid_loss, with_paid_loss
 from hwmodel.solve.life.mixtures import check_mixtures, mixture_shape, mixtures, refuse_distillation
 from hwmodel.solve.life.objective import costs, default_objective
 from hwmodel.solve.life.serving_formats import serving_rows
@@ -26,6 +26,7 @@ from hwmodel.solve.life.whole_life import compute_band, within_limits
 from hwmodel.solve.plan import sides
 from hwmodel.solve.plan.alternatives import alternatives
 from hwmodel.solve.plan.curves import curves
+from hwmodel.solve.plan.data import data
 from hwmodel.solve.plan.margin import HORIZONS_S, Horizon, margin, reachable, reductions
 from hwmodel.solve.plan.money import money
 from hwmodel.solve.plan.objectives import finite, objective_answers
@@ -108,21 +109,26 @@ def prepare(setting: Setting) -> Prepared:
     shape = setting.shape()
     params = float(shapes.parameters(shape).total) if shape is not None else r.params
     fleet = _fleet_given(setting)
-    asked, setting = setting, with_paid_loss(setting, model, fleet)
+    asked, filled = setting, _paid_in_full(setting, model, fleet)
+    paid = paid_loss(setting, model, fleet) if filled is None else None
+    setting = with_paid_loss(setting, paid)
     r = setting.request
-    sized = _closed(setting, model, shape, params, fleet)
+    sized = filled or _closed(setting, model, shape, params, fleet)
     if fleet is None and isinstance(setting, Fleeted):
         fleet = Fleet(setting, fleet_size(setting, *_run(sized, shape)))
-    lifetime = _lifetime(setting, model, fleet, sized)
-    if lifetime is not None and r.has_loss_target and params is None and r.tokens is None:
+    lifetime = _lifetime(setting, model, fleet, sized, paid)
+    if lifetime is not None and r.has_loss_target and params is None and r.tokens is None and filled is None:
         how = "least loss for the lifetime budget" if r.lifetime_budget_usd else "least lifetime cost at this loss"
         params_band = lifetime.params or float(lifetime.found.params)
         tokens_band = lifetime.tokens or float(lifetime.found.tokens)
         sized = Sized(params=params_band, tokens=tokens_band, loss=sized.loss, solved={"params": how, "tokens": how})
-    best = None
+        if paid is not None and fleet is not None:
+            sized = _to_limits(asked, model, fleet, sized, paid)
+    best = filled
     if (
         lifetime is not None
         and fleet is not None
+        and filled is None
         and sized.closed_by == "fleet"
         and params is None
         and r.tokens is None
@@ -132,7 +138,7 @@ def prepare(setting: Setting) -> Prepared:
         sized = _inside(setting, model, fleet, lifetime)
     solved = on_fleet(fleet, sized, shape) if fleet is not None else None
     if solved is not None:
-        check_limits(fleeted(setting), solved, model)
+        check_limits(fleeted(asked), solved, model)
     return Prepared(setting=asked, model=model, shape=shape, sized=sized, solved=solved, lifetime=lifetime, best=best)
 
 
@@ -146,6 +152,28 @@ def _inside(setting: Setting, model: LossModel, fleet: Fleet, lifetime: Life) ->
     for _ in range(CLOSING_ROUNDS):
         used = limits_used(setting, on_fleet(fleet, sized).answer)
         if abs(used - 1.0) < CLOSING_TOLERANCE:
+            break
+        sized = _with_tokens(model, sized, 1.0 / used)
+    return sized
+
+
+def _paid_in_full(setting: Setting, model: LossModel, fleet: Fleet | None) -> Sized | None:
+    """The best run within --time and --budget where --lifetime-budget pays for all of its life; None elsewhere."""
+    r = setting.request
+    if r.lifetime_budget_usd is None or fleet is None or (r.time_s is None and r.budget_usd is None):
+        return None
+    best = _closed(setting, model, None, None, fleet)
+    of = costs(setting, fleet, best.n)
+    whole = float(of.train(best.n, best.d)) + (r.inference_tokens or 0.0) * float(of.serve(best.n))
+    return best if whole <= r.lifetime_budget_usd else None
+
+
+def _to_limits(setting: Setting, model: LossModel, fleet: Fleet, sized: Sized, paid: Paid) -> Sized:
+    """The run with the tokens that the shape which is built sees within --time and --budget, where these bind."""
+    binding = any(not allowed(sized.n, NEAR_LIMIT * sized.d) for allowed in paid.limits.values())
+    for _ in range(CLOSING_ROUNDS):
+        used = limits_used(setting, on_fleet(fleet, sized).answer)
+        if used <= 1.0 + LIMIT_TOLERANCE and not (binding and used < 1.0 - CLOSING_TOLERANCE):
             break
         sized = _with_tokens(model, sized, 1.0 / used)
     return sized
@@ -205,6 +233,7 @@ def size_of(
     return size(r, model, params, affordable)
 
 
+NEAR_LIMIT = 1.03  # a run that would break a limit with so many times its tokens is bound by it
 LIMIT_TOLERANCE = 1e-6  # by which time and money may be overrun
 SHRINKS = (0.9995, 0.998, 0.99, 0.97, 0.9)  # of a size that overruns them, tried in turn
 FIRST_TOKENS_PER_PARAM = 20.0  # where the closing of a size begins that no rate is known of; it converges from any
@@ -282,7 +311,9 @@ def _mixture(setting: Setting, shape: Shape, affordable: TokensOfSize | None) ->
     return Sized(params=float(terms.total), tokens=tokens, loss=None, solved={"tokens": how}, closed_by=closed_by)
 
 
-def _lifetime(setting: Setting, model: LossModel, fleet: Fleet | None, sized: Sized) -> Life | None:
+def _lifetime(
+    setting: Setting, model: LossModel, fleet: Fleet | None, sized: Sized, paid: Paid | None = None
+) -> Life | None:
     """The deployment-optimal life at the loss of this plan; None without demand."""
     r = setting.request
     if r.inference_tokens is None:
@@ -300,8 +331,9 @@ def _lifetime(setting: Setting, model: LossModel, fleet: Fleet | None, sized: Si
             return laws.loss(law, *r.loss_like) * r.loss_factor
         return laws.loss(law, sized.n, sized.d)
 
-    of = costs(setting, fleet, sized.n)
-    return life(model, value_of(sized.loss), r.inference_tokens, of, target)
+    if paid is not None:
+        return life(model, paid.loss, r.inference_tokens, paid.costs, target, paid.limits)
+    return life(model, value_of(sized.loss), r.inference_tokens, costs(setting, fleet, sized.n), target)
 
 
 def run(prepared: Prepared) -> Plan:
@@ -340,6 +372,7 @@ def run(prepared: Prepared) -> Plan:
         else [],
         sources=sources(setting, solved),
         budget=of_answer(own),
+        data=data(model, sized, value_of(own.cost_usd) if own.cost_usd is not None else None),
         margin=margin(setting, sized, value_of(own.cost_usd) if own.cost_usd is not None else None),
         reductions=reductions(setting, sides.LAWS_SHOWN),
         risk=risk(fleeted(setting), solved, model) if solved is not None else None,

@@ -77,7 +77,7 @@ def _check_lifetime_budget(r: Request) -> None:
     if r.gpus is None:
         raise InputError("--lifetime-budget needs the fleet that trains: add --gpus with a count, like 512xH100")
     others = {"--loss": r.loss, "--loss-like": r.loss_like, "--params": r.params, "--model": r.model,
-              "--tokens": r.tokens, "--flops": r.flop, "--time": r.time_s, "--budget": r.budget_usd}  # fmt: skip
+              "--tokens": r.tokens, "--flops": r.flop}  # fmt: skip
     named = next((name for name, value in others.items() if value is not None), None)
     if named:
         raise InputError(f"--lifetime-budget solves size, tokens and loss by itself: drop {named}")

@@ -117,6 +117,7 @@ class Plan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     serving_formats: list[dict[str, Any]]  # the same life in each serving format
     sources: list[dict[str, str]]
     budget: dict[str, Any] | None = None  # lines, contingency and cash flow of the run; None without a fleet
+    data: Any | None = None  # epochs, effective tokens and the price of repeats, where distinct tokens are given
     margin: dict[str, Any] | None = None  # what a tenth more compute buys, and the compute-optimal run of this loss
     reductions: list[Any] = []  # ways to the lower loss asked by --loss-factor, by law
     risk: Any = None  # budget.risk.Risk: chances of the limits, what drives the cost
