@@ -29,6 +29,7 @@ COMMANDS = {
     "claims": "Check widespread claims about scaling.",
     "validate": "Predict published or own runs and score the predictions.",
     "calibrate": "Fit the physics' constants to kernel tables and runs.",
+    "schema": "JSON Schemas of questions and answers.",
     "catalog": "List, show and check the catalogs.",
     "prices": "What an accelerator-hour costs: list the quotes, take in newer ones.",
 }
@@ -38,7 +39,7 @@ SECTIONS = {
     "Before and after the run": ("export", "measured"),
     "Laws": ("law", "fit", "claims"),
     "Accuracy": ("validate", "calibrate"),
-    "Facts and prices": ("catalog", "prices"),
+    "Facts and prices": ("catalog", "prices", "schema"),
 }
 VARIABLE = "_HWMODEL_COMPLETE"  # a shell asks for completions
 

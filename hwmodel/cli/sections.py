@@ -30,9 +30,17 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "catalogs",
     ),
     "Prices and place": ("usd_per_hour", "api_price", "price_kind", "prices", "region", "pue"),
-    "Files in and out": ("source", "form", "out", "figures", "export", "quiet"),
+    "Files in and out": ("source", "fmt", "out", "figures", "export", "quiet"),
 }  # fmt: skip
 OTHER = "Options"
+# What only refines: shown by --help-all, and better kept in a plan file than typed.
+RARE = frozenset((
+    "nic_gbit_s", "start", "pue", "year", "seed", "reliability", "flop_convention", "gradient_dtype", "loss_factor",
+    "samples", "distill", "prompt_output", "cp", "vpp", "etp", "micro_batch", "offload", "global_batch", "quiet",
+    "figures", "price_kind", "prices", "objective", "measured",
+))  # fmt: skip
+SHOWN = 40  # options; a command with more keeps the rare ones for --help-all
+ALL = "hwmodel.help_all"
 
 
 def section_of(name: str) -> str:
@@ -43,9 +51,20 @@ def section_of(name: str) -> str:
 class Sectioned(click.Command):
     """A command whose help shows its options under the headings of `SECTIONS`."""
 
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Its parameters, and --help-all where some of them are not shown by --help."""
+        found = super().get_params(ctx)
+        if len(found) <= SHOWN:
+            return found
+        more = click.Option(["--help-all"], is_flag=True, is_eager=True, expose_value=False, callback=_show_all,
+                            help="Every option, the rare ones too.")  # fmt: skip
+        return [*found, more]
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write them, each heading's in the order of the table."""
         parameters = {str(p.name): p for p in self.get_params(ctx)}
+        if len(parameters) > SHOWN and not ctx.meta.get(ALL):
+            parameters = {name: one for name, one in parameters.items() if name not in RARE}
         ordered = [name for names in SECTIONS.values() for name in names if name in parameters]
         rows: dict[str, list[tuple[str, str]]] = {}
         for name in (*ordered, *(n for n in parameters if n not in ordered)):
@@ -55,3 +74,11 @@ class Sectioned(click.Command):
         for title, records in rows.items():
             with formatter.section(title):
                 formatter.write_dl(records)
+
+
+def _show_all(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    """Print the help with every option, and stop."""
+    if value and not ctx.resilient_parsing:
+        ctx.meta[ALL] = True
+        click.echo(ctx.get_help())
+        ctx.exit()

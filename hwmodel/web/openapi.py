@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,6 +69,13 @@ def schemas() -> dict[str, Schema]:
     for name, keys in ALWAYS.items():
         found[f"{name}_answer"] = {"type": "object", "required": list(keys), "properties": {key: {} for key in keys}}
     return found
+
+
+def schema_of(name: str) -> Schema:
+    """One named schema as a document of its own, with what it refers to under `$defs`."""
+    found = schemas()
+    places = json.loads(json.dumps(found).replace(REFS.format(name=""), "#/$defs/"))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": f"#/$defs/{name}", "$defs": places}
 
 
 def question_schema(verb: Verb) -> Schema:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import subprocess
 import sys
 
 import click
+import jsonschema
 import pytest
 from click.shell_completion import BashComplete
+from click.testing import CliRunner
 
+import hwmodel as hm
 from hwmodel.catalog import load_catalog
 from hwmodel.cli.complete import KINDS
 from hwmodel.cli.main import COMMANDS, SECTIONS, VARIABLE, cli
-from hwmodel.cli.sections import OTHER, Sectioned, section_of
+from hwmodel.cli.sections import ALL, OTHER, RARE, SHOWN, Sectioned, section_of
 from hwmodel.report.catalog_pages import rows_of
 
 
@@ -89,9 +93,39 @@ def test_options_of_the_long_commands_stand_in_sections() -> None:
         assert isinstance(command, Sectioned)
         for parameter in command.params:
             waiting += isinstance(parameter, click.Option) and section_of(str(parameter.name)) == OTHER
-        text = command.get_help(click.Context(command, info_name=name))
+        context = click.Context(command, info_name=name)
+        few = command.get_help(context)
+        assert sum(line.startswith("  -") for line in few.splitlines()) <= SHOWN
+        context.meta[ALL] = True
+        text = command.get_help(context)
         assert all(option in text for p in command.params if isinstance(p, click.Option) for option in p.opts[:1])
     assert waiting <= 4
+
+
+def test_rare_options_are_options() -> None:
+    plan = importlib.import_module("hwmodel.cli.plan").command
+    assert {str(parameter.name) for parameter in plan.params} >= RARE
+    done = CliRunner().invoke(plan, ["--help-all"])
+    assert done.exit_code == 0
+    assert "--flop-convention" in done.output
+    assert "--flop-convention" not in CliRunner().invoke(plan, ["--help"]).output
+
+
+def test_schemas_describe_the_answers() -> None:
+    asked = {
+        "plan": hm.plan(gpus="64xH100", tokens="100B").to_dict(),
+        "train": hm.train(model="llama-3.1-8b", gpus="8xH100").to_dict(),
+        "serve": hm.serve("llama-3.1-8b", gpus="1xH100", concurrency=4).to_dict(),
+    }
+    for verb, answer in asked.items():
+        done = CliRunner().invoke(importlib.import_module("hwmodel.cli.schema").command, [verb])
+        schema = json.loads(done.output)
+        jsonschema.Draft202012Validator.check_schema(schema)
+        jsonschema.validate(json.loads(json.dumps(answer)), schema)
+    wrong = {**asked["plan"], "warnings": 3}
+    plan = json.loads(CliRunner().invoke(importlib.import_module("hwmodel.cli.schema").command, ["plan"]).output)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(json.loads(json.dumps(wrong)), plan)
 
 
 def test_every_command_has_a_section() -> None:
