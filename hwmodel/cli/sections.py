@@ -22,8 +22,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Layout and batch": (
         "precision", "seq_len", "global_batch", "global_batch_tokens", "micro_batch", "tp", "plain", "cp", "pp", "vpp",
-        "dp", "ep", "etp", "zero", "recompute", "offload", "disaggregated", "prefill", "decode", "pools", "prefill_tp",
-        "max_running", "step_tokens",
+        "searched", "dp", "ep", "etp", "zero", "recompute", "offload", "disaggregated", "prefill", "decode", "pools",
+        "prefill_tp", "max_running", "step_tokens",
     ),
     "Software and your own measurements": (
         "stack", "engine", "engine_date", "year", "mfu", "flop_convention", "measured", "reliability", "skip", "seed",

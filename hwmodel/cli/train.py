@@ -22,6 +22,7 @@ from hwmodel.errors import InfeasibleError
 @click.option("--rank", type=float, help="Rank of the adapters of --task lora (default: a hundredth of the model).")
 @click.option("--base", help="Format of the frozen weights under --task lora: nf4, int8 or bf16.")
 @click.option("--no-sequence-parallel", "plain", is_flag=True, help="Tensor parallelism without sequence parallelism.")
+@click.option("--searched", help="Settings given here that a search chose, like tp,pp,micro_batch: add its optimism.")
 @FROM
 @EXPORT
 def command(

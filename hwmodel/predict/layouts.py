@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hwmodel.physics import shape as shape_physics
 from hwmodel.physics.columns import take
 from hwmodel.predict import recompute
+from hwmodel.predict.columns import joined
 from hwmodel.specs import Layout, Shape
 from hwmodel.specs.stack import GENERIC, Stack
 
@@ -43,6 +44,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     fixed: tuple[tuple[str, Values], ...] = ()
+    searched: tuple[str, ...] = ()  # settings whose fixed values came out of a search
     modes: tuple[recompute.Mode, ...] = ((),)  # what is computed again or waits on the host, each with every other
     modes_of_mixtures: tuple[recompute.Mode, ...] = ((),)
     exact: bool = False
@@ -70,6 +72,7 @@ def policy(
     again: tuple[str, ...] = (),
     offload: tuple[str, ...] = (recompute.NONE,),
     exact: bool = False,
+    searched: tuple[str, ...] = (),
 ) -> Policy:
     """The policy of a question under the habits of a stack. The generic stack shards either way, others as they do.
 
@@ -85,6 +88,7 @@ def policy(
     values = {name: value if isinstance(value, tuple) else (value,) for name, value in fixed.items()}
     return Policy(
         fixed=tuple(sorted(values.items())),
+        searched=searched,
         modes=modes(recompute.SEARCHED),
         modes_of_mixtures=modes(recompute.SEARCHED_OF_MIXTURES),
         exact=exact,
@@ -119,6 +123,14 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def count(self) -> int:
         return len(self.case)
+
+    def joined(self, other: Space) -> Space:
+        """These layouts and others of the same cases below them."""
+        return Space(
+            case=np.concatenate([self.case, other.case]),
+            layout=joined((self.layout, other.layout), (self.count, other.count)),
+            batch_seqs=np.concatenate([self.batch_seqs, other.batch_seqs]),
+        )
 
     def rows(self, index: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Space:
         """The layouts at `index`."""
@@ -252,17 +264,24 @@ def _largest_divisor(count: float, at_most: Column) -> Column:
     return np.where(place >= 0, divisors[np.maximum(place, 0)], 0.0)
 
 
-def _data_parallel(dp_most: Column, micro: Column, batch: Column, given: bool) -> tuple[Column, Column]:
-    """Replicas and global batch [seqs] of each row: a given batch must divide, a capped one is filled."""
+def _expert_grain(ranks: Column, experts: Column) -> Column:
+    """Replicas come in multiples of this, so that expert-parallel groups divide the ranks of a stage."""
+    groups = experts.astype(np.int64)
+    return groups / np.gcd(groups, ranks.astype(np.int64))
+
+
+def _data_parallel(dp_most: Column, grain: Column, micro: Column, batch: Column, given: bool) -> tuple[Column, Column]:
+    """Replicas and global batch [seqs] of each row, whole grains of them: a given batch must divide, a capped one is
+    filled."""
     if not given:
-        dp = np.minimum(dp_most, np.floor(batch / micro))
+        dp = np.floor(np.minimum(dp_most, np.floor(batch / micro)) / grain) * grain
         per_step = np.maximum(dp * micro, 1.0)
         return dp, np.floor(batch / per_step) * per_step
     dp = np.zeros_like(dp_most)
-    for b, mb in {(float(b), float(m)) for b, m in zip(batch, micro)}:
-        rows = (batch == b) & (micro == mb)
-        if b % mb == 0:
-            dp[rows] = _largest_divisor(b / mb, dp_most[rows])
+    for b, share in {(float(b), float(s)) for b, s in zip(batch, micro * grain)}:
+        rows = (batch == b) & (micro * grain == share)
+        if b % share == 0:
+            dp[rows] = _largest_divisor(b / share, np.floor(dp_most[rows] / grain[rows])) * grain[rows]
     return dp, batch
 
 
@@ -293,6 +312,20 @@ def _mode_columns(mode: Column, modes: tuple[recompute.Mode, ...]) -> dict[str, 
     return columns
 
 
+def fuller(cases: Cases, space: Space, rounds_more: float) -> Space:
+    """The layouts again with fewer replicas and so many micro-batches more each, which may fill more of a capped batch.
+
+    Replicas that share a cap unevenly leave a part of it: of 216 sequences, 120 replicas step with 120, 108 with 216.
+    """
+    one = space.layout
+    micro, dp = np.asarray(one.micro_batch), np.asarray(one.dp)
+    grain = _expert_grain(np.asarray(one.tp * one.cp), np.broadcast_to(one.ep * one.etp, dp.shape))
+    rounds = np.round(space.batch_seqs / (dp * micro)) + rounds_more
+    fewer = np.floor(cases.batch_cap_seqs[space.case] / (micro * rounds) / grain) * grain
+    layout = msgspec.structs.replace(one, dp=fewer)
+    return Space(case=space.case, layout=layout, batch_seqs=fewer * micro * rounds)
+
+
 def layout_space(cases: Cases, domain: float, p: Policy) -> Space:
     """All layouts that the cases admit: the options of the shape times each fleet, with the replicas that divide."""
     table = option_table(cases, domain, p)
@@ -303,9 +336,10 @@ def layout_space(cases: Cases, domain: float, p: Policy) -> Space:
         dp = cases.accelerators[case] / ways
         keep, micro = _whole_fleet(dp, micro, batch, p)
     else:
-        dp, batch = _data_parallel(np.floor(cases.accelerators[case] / ways), micro, batch, cases.batch_given)
+        most = np.floor(cases.accelerators[case] / ways)
+        dp, batch = _data_parallel(most, _expert_grain(tp * cp, ep * etp), micro, batch, cases.batch_given)
         keep = (dp >= 1) & (batch >= 1)
-    if not p.trusts("ep"):
+    if p.exact and not p.trusts("ep"):
         keep &= np.mod(tp * cp * dp, ep * etp) == 0
     rows = np.flatnonzero(keep)
     parallel = p.choices("sequence_parallel", (p.sequence_parallel,))[0]

@@ -22,8 +22,8 @@ SPLITS = ("tp", "pp", "micro_batch")
 
 
 def open_share(policy: Policy) -> float:
-    """Share of the settings that split a model which a question leaves to the search."""
-    return sum(not policy.stated(name) for name in SPLITS) / len(SPLITS)
+    """Share of the settings that split a model which a question leaves to the search, or takes from an earlier one."""
+    return sum(not policy.stated(name) or name in policy.searched for name in SPLITS) / len(SPLITS)
 
 
 def search_factor(policy: Policy) -> float:

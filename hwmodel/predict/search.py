@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,10 +12,10 @@ from numpy.typing import NDArray
 from hwmodel.catalog.stacks import memory_calibration
 from hwmodel.errors import InfeasibleError
 from hwmodel.physics.memory import peak_memory
-from hwmodel.physics.shape import layers
+from hwmodel.physics.shape import layers, parameters
 from hwmodel.physics.training import step
 from hwmodel.predict.columns import grouped_best, row_of
-from hwmodel.predict.layouts import Cases, Policy, Space, layout_space
+from hwmodel.predict.layouts import Cases, Policy, Space, fuller, layout_space
 from hwmodel.predict.optimism import search_factor, with_search
 from hwmodel.predict.recompute import offload_word, recompute_word
 from hwmodel.specs import Layout, MemoryTerms, Precision, StepTerms, Workload
@@ -76,9 +77,33 @@ def evaluate(
     precision: Precision,
     stack: Stack,
     policy: Policy,
+    billed: Callable[[Column], Column] | None = None,
 ) -> Evaluation:
-    """Every layout of every case, in blocks that stay in cache; what a plan would not dare to fill does not fit."""
+    """Every layout of every case, in blocks that stay in cache; what a plan would not dare to fill does not fit.
+
+    `billed`: hours of a run over its steady ones, of jobs on so many accelerators each; without it steps decide.
+    """
     space = layout_space(cases, float(machine.network.domain), policy)
+    step_s, memory_bytes = _timed(cases, space, machine, precision, stack)
+    if not (policy.exact or cases.batch_given):
+        more = _fuller(cases, space, step_s, machine)
+        if more.count:
+            more_s, more_bytes = _timed(cases, more, machine, precision, stack)
+            space = space.joined(more)
+            step_s, memory_bytes = np.append(step_s, more_s), np.append(memory_bytes, more_bytes)
+    factor = search_factor(policy)
+    step_s *= factor
+    per_seq = step_s / np.maximum(space.batch_seqs, 1.0)
+    if billed is not None:
+        per_seq *= billed(np.broadcast_to(np.asarray(space.layout.accelerators), per_seq.shape))
+    best = grouped_best(space.case, per_seq, cases.count)
+    return Evaluation(
+        cases=cases, space=space, step_s=step_s, memory_bytes=memory_bytes, search_factor=factor, best=best
+    )
+
+
+def _timed(cases: Cases, space: Space, machine: Machine, precision: Precision, stack: Stack) -> tuple[Column, Column]:
+    """Seconds of a step (infinite where the layout does not fit) and bytes of the fullest stage, a row each."""
     step_s = np.full(space.count, np.inf)
     memory_bytes = np.full(space.count, np.inf)
     for start in range(0, space.count, BLOCK_ROWS):
@@ -92,12 +117,42 @@ def evaluate(
             load = _load(cases, rows.batch_seqs)
             terms = step(cases.shape, machine, precision, rows.layout, load, stack)
             step_s[start + fits] = terms.total_s
-    factor = search_factor(policy)
-    step_s *= factor
-    best = grouped_best(space.case, step_s / np.maximum(space.batch_seqs, 1.0), cases.count)
-    return Evaluation(
-        cases=cases, space=space, step_s=step_s, memory_bytes=memory_bytes, search_factor=factor, best=best
-    )
+    return step_s, memory_bytes
+
+
+# A layout with fewer replicas is tried where it would win if each micro-batch more took no longer than its products at
+# peak, and the rest a little less than before: it may be shorter by what fewer ranks wait for each other.
+FULLER_MAY_SAVE = 0.02
+FULLER_ROUNDS = (1.0, 2.0, 3.0)  # micro-batches more that are tried; beyond them steps grow faster than batches
+
+
+def _fuller(cases: Cases, space: Space, step_s: Column, machine: Machine) -> Space:
+    """Layouts with fewer replicas that fill more of the batch and may beat the fastest of their case."""
+    batch = np.maximum(space.batch_seqs, 1.0)
+    per_seq = step_s / batch
+    best = np.full(cases.count, np.inf)
+    np.minimum.at(best, space.case, per_seq)
+    room = cases.batch_cap_seqs[space.case] / batch
+    rows = np.flatnonzero((room > 1.0) & (per_seq * (1.0 - FULLER_MAY_SAVE) <= best[space.case] * room))
+    near, bar = space.rows(rows), best[space.case[rows]]
+    least_s = (1.0 - FULLER_MAY_SAVE) * step_s[rows]
+    round_s = _least_seconds_of_micro_batch(cases, near, machine)
+    found = space.rows(slice(0))
+    for more in FULLER_ROUNDS if near.count else ():
+        one = fuller(cases, near, more)
+        filled = np.maximum(one.batch_seqs, 1.0)
+        may_win = (filled > near.batch_seqs) & (least_s + more * round_s < bar * filled)
+        found = found.joined(one.rows(may_win)) if may_win.any() else found
+    return found
+
+
+def _least_seconds_of_micro_batch(cases: Cases, space: Space, machine: Machine) -> Column:
+    """Seconds of the products of a micro-batch at peak: 2 N FLOPs a token forward, as many for the gradients of its
+    inputs and of the weights that train."""
+    one = space.layout
+    per_token = (4.0 + 2.0 * cases.trainable_fraction) * float(parameters(cases.shape).matmul_active)
+    flop = per_token * cases.seq_len * one.micro_batch
+    return np.asarray(flop / (one.tp * one.cp * one.pp * machine.gemm.peak_flop_per_s))
 
 
 def _load(cases: Cases, batch_seqs: Any) -> Workload:

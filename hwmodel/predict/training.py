@@ -30,7 +30,8 @@ DEFAULT_BATCH_TOKENS = 4e6
 class TrainingRun(msgspec.Struct, frozen=True, kw_only=True):
     """One optimizer step on a fleet. `fixed`: settings of the layout with the values that they may take.
 
-    `again`, `offload`: words of `--recompute` (none: the usual ones are searched) and of `--offload`.
+    `again`, `offload`: words of `--recompute` (none: the usual ones are searched) and of `--offload`. `searched`: what
+    of `fixed` came out of a search, whose optimism is then added.
     """
 
     shape: Shape
@@ -44,11 +45,13 @@ class TrainingRun(msgspec.Struct, frozen=True, kw_only=True):
     again: tuple[str, ...] = ()
     offload: tuple[str, ...] = (NONE,)
     trainable_fraction: float = 1.0
+    searched: tuple[str, ...] = ()
 
     @property
     def policy(self) -> Policy:
         """What the run fixes, under the habits of its stack."""
-        return policy(self.stack, self.fixed, again=self.again, offload=self.offload, exact=True)
+        return policy(self.stack, self.fixed, again=self.again, offload=self.offload, exact=True,
+                      searched=self.searched)  # fmt: skip
 
     @property
     def cases(self) -> Cases:

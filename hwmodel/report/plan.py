@@ -8,6 +8,7 @@ from typing import Any
 from hwmodel.catalog.safe_text import csv_text
 from hwmodel.report import words
 from hwmodel.report.formats import fixed_table, precision_table, serving_table
+from hwmodel.report.layout_command import layout_command
 from hwmodel.report.tables import table
 from hwmodel.report.words import DASH, TERM_WORDS, interval
 from hwmodel.solve.run.result import Answer, Band, Plan
@@ -362,6 +363,7 @@ def plan_markdown(plan: Plan, figures: dict[str, str] | None = None) -> str:
         given_table=given_table(plan),
         life=lambda cost: life_words(plan, cost),
         command=command(plan),
+        layout_command=layout_command(plan),
     )
 
 

@@ -13,6 +13,7 @@ from hwmodel.physics.intervals import around
 from hwmodel.physics.shape import flop_per_token, layers, parameters, shape_for_params
 from hwmodel.physics.training import micro_batches
 from hwmodel.predict.layouts import SEARCHED
+from hwmodel.predict.optimism import SPLITS, search_factor
 from hwmodel.predict.recompute import NONE, offload_word, recompute_word
 from hwmodel.predict.search import choice, runners_up
 from hwmodel.predict.states import adapter_fraction, with_states
@@ -254,6 +255,7 @@ def train(
     sequence_parallel: bool | None = None,
     rank: float | None = None,
     base: str | None = None,
+    searched: str | None = None,
     **given: Any,
 ) -> TrainResult:
     """Predict one training layout; settings that are not given are chosen as the fastest that fit.
@@ -261,8 +263,9 @@ def train(
     Options are those of `plan` that describe a run (gpus, model or params, precision, seq_len, global_batch, tp, cp,
     pp, vpp, ep, micro_batch, zero, recompute, stack, measured ...); `task` is pretrain, sft or lora;
     `sequence_parallel` follows the stack unless it is given; `rank` and `base` (nf4, int8, bf16) are those of the
-    adapters and of the frozen weights of a lora. InputError for layouts that cannot be, InfeasibleError where nothing
-    divides.
+    adapters and of the frozen weights of a lora; `searched` names the layout settings ("tp,pp,micro_batch") whose given
+    values came out of a search, like a plan's: its optimism is added as to a layout left blank. InputError for layouts
+    that cannot be, InfeasibleError where nothing divides.
     """
     if task not in TRAINABLE:
         raise InputError(f"--task {task!r} is none of {', '.join(TRAINABLE)}")
@@ -279,7 +282,19 @@ def train(
         fleet = msgspec.structs.replace(fleet, precision=with_states(fleet.precision, None, None, base))
     share = TRAINABLE[task] if rank is None else adapter_fraction(_shape(fleet, r), rank)
     run, warnings = _run(fleet, r, r.gpus, share, sequence_parallel)
+    run = msgspec.structs.replace(run, searched=_names_searched(searched, r))
     return _result(fleet, r, predict_training(run, setting.level), warnings)
+
+
+def _names_searched(text: str | None, r: Request) -> tuple[str, ...]:
+    """The layout settings named as found by a search. Raises InputError for others, and for those not given."""
+    names = tuple(name.strip().replace("-", "_") for name in text.split(",")) if text is not None else ()
+    for name in names:
+        if name not in SPLITS:
+            raise InputError(f"--searched {name!r} is none of {', '.join(SPLITS)}")
+        if name not in r.layout:
+            raise InputError(f"--searched {name}: no --{name.replace('_', '-')} is given; one left blank is searched")
+    return names
 
 
 def _run(
@@ -340,12 +355,15 @@ def _near(run: TrainingRun, level: float) -> tuple[Near, ...]:
     found = search_run(free)
     if int(found.best[0]) < 0:
         return ()
+    alike = found.search_factor / search_factor(run.policy)  # no optimism in one of two layouts that stand side by side
     chosen = [
         choice(found, row, run.machine, run.precision, run.stack)
         for row in (int(found.best[0]), *runners_up(found, 0, 3))
     ]
     return tuple(
-        Near(layout=one.layout, tokens_per_s=one.tokens_per_s / level, memory_bytes=float(one.memory.total_bytes))
+        Near(
+            layout=one.layout, tokens_per_s=one.tokens_per_s * alike / level, memory_bytes=float(one.memory.total_bytes)
+        )
         for one in chosen
     )
 

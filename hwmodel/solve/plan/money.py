@@ -146,7 +146,7 @@ def _energy(setting: Fleeted, solved: Solved, hours: float) -> dict[str, Any]:
 
 def _failures(setting: Fleeted, solved: Solved, hours: float) -> dict[str, Any]:
     """How often the job stops and what that costs, with the ends of the 80 % interval of the rate."""
-    facts, accelerators, params = setting.reliability, float(solved.fleet.accelerators), solved.sized.n
+    facts, accelerators, params = setting.reliability, float(solved.used), solved.sized.n
     lost, often, rarely = (goodput(accelerators, params, at_rate(facts, z)) for z in (0.0, 1.0, -1.0))
     return {
         "fleet": facts.fleet,
@@ -158,5 +158,5 @@ def _failures(setting: Fleeted, solved: Solved, hours: float) -> dict[str, Any]:
         "checkpoint_write_s": float(lost.checkpoint_write_s),
         "checkpoint_bytes": float(lost.checkpoint_bytes),
         "restart_s": float(lost.restart_s),
-        "interruptions_expected": hours / accelerators * 3600.0 / float(lost.mtbf_s),
+        "interruptions_expected": hours / solved.fleet.accelerators * 3600.0 / float(lost.mtbf_s),
     }

@@ -45,7 +45,7 @@ def answer(
     setting = fleet.setting
     given = None if rate else fleet.given_rate(at.flop_params, at.shape)
     rate = rate or given or choice.tokens_per_s * at.rate_scale / setting.level
-    found = bill(setting, rated(fleet, sized, at, rate, 0.0 if given else log_half_width))
+    found = bill(setting, rated(fleet, sized, at, rate, 0.0 if given else log_half_width, choice.idle_accelerators))
     return Answer(
         params=sized.params,
         tokens=sized.tokens,
@@ -68,10 +68,13 @@ def answer(
     )
 
 
-def rated(fleet: Fleet, sized: Sized, at: SizedShape, tokens_per_s: float, log_half_width: float) -> Rated:
-    """A sized run at a rate, as it is billed."""
+def rated(
+    fleet: Fleet, sized: Sized, at: SizedShape, tokens_per_s: float, log_half_width: float, idle: int = 0
+) -> Rated:
+    """A sized run at a rate, as it is billed; `idle`: accelerators that wait beside it."""
     return Rated(
-        accelerators=float(fleet.accelerators), params=sized.n, tokens=sized.d, six_nd_per_token=6.0 * at.flop_params,
+        accelerators=float(fleet.accelerators), used=float(fleet.accelerators - idle), params=sized.n, tokens=sized.d,
+        six_nd_per_token=6.0 * at.flop_params,
         mfu_flop_per_token=mfu_flop_per_token(fleet.setting, at), tokens_per_s=tokens_per_s,
         log_half_width=log_half_width, peak_flop_per_s=fleet.peak_flop_per_s,
     )  # fmt: skip

@@ -21,7 +21,8 @@ ENERGY_LOG_HALF_WIDTH = math.log(0.9 / 0.76)
 class Rated(msgspec.Struct, frozen=True, kw_only=True):
     """Runs of one setting at a known rate; numbers or columns. `log_half_width`: of the 80 % interval of the rate."""
 
-    accelerators: Num
+    accelerators: Num  # billed
+    used: Num  # of them, those that train: the others are idle, and fail nobody
     params: Num  # all of them: what a checkpoint writes
     tokens: Num
     six_nd_per_token: Num  # FLOP that 6 N D counts a token: the draw of power goes by them
@@ -54,8 +55,8 @@ def bill(setting: Fleeted, run: Rated) -> Bill:
     whole = setting.whole_run
     days = Band.around(run.tokens / run.tokens_per_s / SECONDS_PER_DAY, run.log_half_width)
     step_log_sd = log(days.high / days.value) / Z80
-    factor = whole_run_log_factor(run.accelerators, setting.request.year or whole.year, whole)
-    share = goodput(run.accelerators, run.params, setting.reliability).goodput
+    factor = whole_run_log_factor(run.used, setting.request.year or whole.year, whole)
+    share = goodput(run.used, run.params, setting.reliability).goodput
     log_sd = hypot(step_log_sd, whole.log_spread)
     elapsed = Band.around(days.value * elapsed_over_productive(share, factor, 0.0, log_sd), Z80 * log_sd)
     hours = elapsed.scaled(24.0 * run.accelerators)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -106,7 +107,14 @@ class Fleet:
         )
         r = self.setting.request
         fixed = policy(self.setting.stack, r.layout, again=r.again, offload=r.offloads)
-        return evaluate(cases, self.machine, self.precision, self.setting.stack, fixed)
+        billed = partial(self._hours_beyond, params)
+        return evaluate(cases, self.machine, self.precision, self.setting.stack, fixed, billed)
+
+    def _hours_beyond(self, params: float, accelerators: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Elapsed over steady time of jobs on so many accelerators each, but for a factor that they share."""
+        c, year = self.setting.whole_run, self.setting.request.year
+        factor = np.exp(whole_run_log_factor(accelerators, year or c.year, c))
+        return np.asarray(factor / goodput(accelerators, params, self.setting.reliability).goodput)
 
     def given_rate(self, params: float, shape: Shape | None = None) -> float | None:
         """Tokens a second by the user's --mfu, None without it; `shape` is the model's own where there is one."""
@@ -163,9 +171,9 @@ class Fleet:
             return rungs, np.array([(self.given_rate(float(n)) or 0.0) * 6.0 * float(n) for n in rungs])
         return rungs, np.array([max(self._rung(float(n)), 1.0) for n in rungs]) / self.setting.level
 
-    def goodput(self, params: float) -> float:
-        """Share of elapsed time that trains, failures and restarts alone counted."""
-        return float(goodput(float(self.accelerators), params, self.setting.reliability).goodput)
+    def goodput(self, params: float, used: int | None = None) -> float:
+        """Share of elapsed time that trains, failures and restarts alone counted; idle accelerators fail nobody."""
+        return float(goodput(float(used or self.accelerators), params, self.setting.reliability).goodput)
 
     @property
     def mixture(self) -> bool:
@@ -180,23 +188,26 @@ class Fleet:
             return 0.0
         return step_width(self.setting, self.precision, self.mixture, self.accelerators) / Z80
 
-    @property
-    def whole_run_log_factor(self) -> float:
+    def whole_run_log_factor(self, used: int | None = None) -> float:
         """Median log of the hours billed over those of steady time and failures."""
         year = self.setting.request.year
         c = self.setting.whole_run
-        return float(whole_run_log_factor(float(self.accelerators), year or c.year, c))
+        return float(whole_run_log_factor(float(used or self.accelerators), year or c.year, c))
 
     def elapsed_log_sd(self, step_log_sd: float | None = None) -> float:
         """Standard deviation of the log of elapsed time: that of the step and that between whole runs."""
         step = self.step_log_sd if step_log_sd is None else step_log_sd
         return math.hypot(step, self.setting.whole_run.log_spread)
 
-    def elapsed_over_productive(self, params: float, z: float | None = None, step_log_sd: float | None = None) -> float:
-        """Elapsed over steady time at the confidence asked (or at the normal quantile `z`)."""
+    def elapsed_over_productive(
+        self, params: float, z: float | None = None, step_log_sd: float | None = None, used: int | None = None
+    ) -> float:
+        """Elapsed over steady time at the confidence asked (or at the normal quantile `z`); `used`: accelerators that
+        train, all of them if not given."""
         z = quantile_z(self.setting.request.confidence) if z is None else z
         log_sd = self.elapsed_log_sd(step_log_sd)
-        return float(elapsed_over_productive(self.goodput(params), self.whole_run_log_factor, z, log_sd))
+        share, factor = self.goodput(params, used), self.whole_run_log_factor(used)
+        return float(elapsed_over_productive(share, factor, z, log_sd))
 
     def productive_s_available(self, params: float) -> float:
         """Steady seconds that --time and --budget leave a size at the confidence asked; infinite without them."""
@@ -246,30 +257,71 @@ def node_multiples(per_node: int, most: int = 131_072) -> list[int]:
     return counts
 
 
+class _Within(msgspec.Struct, frozen=True, kw_only=True):
+    """Which fleets finish a run within the time and the money: its setting, shape, size and tokens."""
+
+    setting: Fleeted
+    shape: Shape
+    params: float  # all of them
+    flop_params: float  # those that 6 N counts: the active ones of a mixture of experts
+    tokens: float
+    limit_s: float
+
+    def first(self, counts: list[int]) -> int | None:
+        """The first of some fleets, in the order given, that finishes; None where none does."""
+        probe = Fleet(self.setting, max(counts))
+        evaluation = probe.evaluate(self.shape, self.params, counts)
+        used = np.broadcast_to(np.asarray(evaluation.space.layout.accelerators), (evaluation.space.count,))
+        for case, count in enumerate(counts):
+            row = int(evaluation.best[case])
+            if row >= 0 and self._finishes(count, int(used[row]), evaluation.tokens_per_s(case)):
+                return count
+        return None
+
+    def _finishes(self, count: int, used: int, predicted: float) -> bool:
+        """Whether a fleet is in time and within the money, at its predicted tokens a second or the --mfu given."""
+        fleet = Fleet(self.setting, count)
+        scale = float(shapes.parameters(self.shape).active) / self.flop_params
+        rate = fleet.given_rate(self.flop_params, self.shape) or predicted * scale / self.setting.level
+        elapsed_s = self.tokens / rate * fleet.elapsed_over_productive(self.params, used=used)
+        budget = self.setting.request.budget_usd
+        if budget is not None and count * elapsed_s * hourly_usd(self.setting) / SECONDS_PER_HOUR > budget:
+            return False
+        return elapsed_s <= self.limit_s
+
+
+FLEETS_AT_ONCE = 12  # whole nodes tried between a fleet that is too slow and one that is not
+
+
+def _fewest(within: _Within, few: int, enough: int, per_node: int) -> int:
+    """The fewest whole nodes above `few` accelerators, which are too few, and up to `enough`."""
+    while enough - few > per_node:
+        nodes = np.unique(np.linspace(few // per_node + 1, enough // per_node, FLEETS_AT_ONCE).astype(int))
+        counts = [int(n) * per_node for n in nodes]
+        enough = within.first(counts) or enough
+        few = max([n for n in counts if n < enough], default=few)
+    return enough
+
+
 def fleet_size(setting: Fleeted, shape: Shape, params: float, tokens: float, flop_params: float) -> int:
-    """Accelerators for a run whose count is open: the fewest that finish within the time and the money.
+    """Accelerators for a run whose count is open: the fewest that finish within the time and the money, in whole nodes
+    beyond one.
 
     `params` are all parameters, `flop_params` those that 6 N counts (the active ones of a mixture of experts).
 
     Raises InfeasibleError where no fleet does it.
     """
     r = setting.request
-    counts = node_multiples(int(setting.system.accelerators_per_node))
-    probe = Fleet(setting, counts[-1])
-    evaluation = probe.evaluate(shape, params, counts)
-    elapsed = {}
-    for case, count in enumerate(counts):
-        fleet = Fleet(setting, count)
-        rate = fleet.given_rate(flop_params, shape) or evaluation.tokens_per_s(case) / setting.level
-        if rate > 0:
-            elapsed[count] = tokens / rate * fleet.elapsed_over_productive(params)
+    per_node = int(setting.system.accelerators_per_node)
+    counts = node_multiples(per_node)
     limit_s = r.time_s if r.time_s is not None else OPEN_FLEET_TIME_S
-    fitting = [n for n, s in elapsed.items() if s <= limit_s]
-    if r.budget_usd is not None:
-        usd = hourly_usd(setting) / SECONDS_PER_HOUR
-        fitting = [n for n in fitting if n * elapsed[n] * usd <= r.budget_usd]
-    if fitting:
-        return fitting[0]
+    within = _Within(
+        setting=setting, shape=shape, params=params, flop_params=flop_params, tokens=tokens, limit_s=limit_s
+    )
+    enough = within.first(counts)
+    if enough is not None:
+        few = max([n for n in counts if n < enough], default=0)
+        return _fewest(within, few, enough, per_node) if enough > per_node else enough
     raise InfeasibleError(
         f"no fleet of {setting.system.id} up to {counts[-1]} accelerators trains {format_count(params)} parameters "
         f"on {format_count(tokens)} tokens within {format_duration(limit_s)} and the money given; give more of them, a "

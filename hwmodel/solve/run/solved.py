@@ -31,6 +31,11 @@ class Solved(msgspec.Struct, frozen=True, kw_only=True):
     answer: Answer
     log_half_width: float
 
+    @property
+    def used(self) -> int:
+        """Accelerators that train; the rest of the fleet is idle, and billed."""
+        return self.choice.accelerators - self.choice.idle_accelerators
+
 
 def sized_shape(sized: Sized, shape: Shape | None) -> SizedShape:
     """The shape that a sized run is computed with. Raises InfeasibleError for sizes that no model has."""
