@@ -81,14 +81,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def outcome(self, at: Deviates) -> Outcome:
         """Hours, days, dollars and loss where each doubt takes the standard normal value (or draws) of `at`."""
         answer, fleet = self.solved.answer, self.solved.fleet
-        n, size = float(fleet.accelerators), self.solved.sized.n
+        n, used, size = float(fleet.accelerators), self.solved.used, self.solved.sized.n
         z = {name: at.get(name, 0.0) for name in ("step", "failures", "whole_run", "price", "drift", "law", "format")}
         more = self._tokens_factor(z)
         days = value_of(answer.train_days) * more * np.exp(z["step"] * self.step_log_sd)
         # The interval of the rates of failure is one of 80 %: its end is Z80 standard deviations away.
-        share = goodput(n, size, at_rate(self.setting.reliability, np.asarray(z["failures"]) / Z80)).goodput
+        share = goodput(float(used), size, at_rate(self.setting.reliability, np.asarray(z["failures"]) / Z80)).goodput
         spread = self.setting.whole_run.log_spread
-        elapsed = days * elapsed_over_productive(share, fleet.whole_run_log_factor, z["whole_run"], spread)
+        elapsed = days * elapsed_over_productive(share, fleet.whole_run_log_factor(used), z["whole_run"], spread)
         hours = elapsed * 24.0 * n
         price = self.setting.price
         cost = None
