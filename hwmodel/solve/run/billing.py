@@ -6,16 +6,42 @@ import math
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from hwmodel.economics import Z80, elapsed_over_productive, energy, goodput, quantile_z, rent, whole_run_log_factor
 from hwmodel.ops import Num, exp, hypot, log
+from hwmodel.physics.shape import parameters
 from hwmodel.solve.question.setting import Fleeted, Setting
 from hwmodel.solve.run.result import Band
+from hwmodel.specs import ReliabilityFacts, Shape
+from hwmodel.specs.economics import WholeRunConstants
 from hwmodel.units import SECONDS_PER_DAY
 
 QUANTILES = (0.5, 0.8, 0.9)
 # Mean draw of servers in training runs spans 0.6 to 0.9 of their rating around the 0.76 of arXiv 2506.14551.
 ENERGY_LOG_HALF_WIDTH = math.log(0.9 / 0.76)
+
+
+class BilledHours(msgspec.Struct, frozen=True, kw_only=True):
+    """Hours billed over steady ones of jobs on so many accelerators each, but for a factor that they share."""
+
+    params: float
+    reliability: ReliabilityFacts
+    whole_run: WholeRunConstants
+    year: float
+
+    def __call__(self, accelerators: NDArray[np.float64]) -> NDArray[np.float64]:
+        factor = np.exp(whole_run_log_factor(accelerators, self.year, self.whole_run))
+        return np.asarray(factor / goodput(accelerators, self.params, self.reliability).goodput)
+
+
+def billed_hours(setting: Setting, shape: Shape) -> BilledHours:
+    """What a search weighs its layouts with: a step hardly faster on many more accelerators fails more often."""
+    return BilledHours(
+        params=float(parameters(shape).total), reliability=setting.reliability, whole_run=setting.whole_run,
+        year=setting.request.year or setting.whole_run.year,
+    )  # fmt: skip
 
 
 class Rated(msgspec.Struct, frozen=True, kw_only=True):

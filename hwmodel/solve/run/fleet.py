@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import msgspec
 import numpy as np
@@ -18,6 +17,7 @@ from hwmodel.predict.layouts import Cases, policy
 from hwmodel.predict.search import Evaluation, evaluate
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.question.setting import Fleeted, Setting, step_width
+from hwmodel.solve.run.billing import billed_hours
 from hwmodel.specs import LawSpec, Precision, Shape
 from hwmodel.specs.kernels import Machine
 from hwmodel.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, format_count, format_duration
@@ -107,14 +107,8 @@ class Fleet:
         )
         r = self.setting.request
         fixed = policy(self.setting.stack, r.layout, again=r.again, offload=r.offloads)
-        billed = partial(self._hours_beyond, params)
+        billed = billed_hours(self.setting, shape)
         return evaluate(cases, self.machine, self.precision, self.setting.stack, fixed, billed)
-
-    def _hours_beyond(self, params: float, accelerators: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Elapsed over steady time of jobs on so many accelerators each, but for a factor that they share."""
-        c, year = self.setting.whole_run, self.setting.request.year
-        factor = np.exp(whole_run_log_factor(accelerators, year or c.year, c))
-        return np.asarray(factor / goodput(accelerators, params, self.setting.reliability).goodput)
 
     def given_rate(self, params: float, shape: Shape | None = None) -> float | None:
         """Tokens a second by the user's --mfu, None without it; `shape` is the model's own where there is one."""

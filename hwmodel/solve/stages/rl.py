@@ -160,7 +160,8 @@ def _line(
     precision = one.training.precision
     active, params = float(parameters(shape).active), float(parameters(shape).total)
     run = Rated(
-        accelerators=one.training.accelerators, params=params, tokens=tokens * steps, six_nd_per_token=6.0 * active,
+        accelerators=one.training.accelerators, used=one.training.accelerators, params=params,
+        tokens=tokens * steps, six_nd_per_token=6.0 * active,
         mfu_flop_per_token=6.0 * active, tokens_per_s=tokens / terms.total_s,
         log_half_width=rl_calibration().log_half_width,
         peak_flop_per_s=format_peak(setting.part, precision.gemm_format, precision.fallback_formats),

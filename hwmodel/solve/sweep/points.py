@@ -20,7 +20,7 @@ from hwmodel.solve.run.billing import Bill, Rated, bill
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.sweep.closing import Closed, Closing, Refused, refused
-from hwmodel.solve.sweep.searching import FIGURES, WHAT, Layouts, Searches, key_of, rates
+from hwmodel.solve.sweep.searching import FIGURES, USED, WHAT, Layouts, Searches, key_of, rates
 from hwmodel.solve.sweep.space import Axis, Space, number_axes
 from hwmodel.solve.sweep.table import Table, blank_table, joined
 from hwmodel.units import SECONDS_PER_DAY, format_duration, format_usd
@@ -218,7 +218,8 @@ class _Rows:
         width = 0.0 if given else step_width(setting, setting.precision, is_mixture(one.at.shape), self.accelerators)
         tokens = FIRST_TOKENS_PER_PARAM * one.params if self.closing.by_rate else one.tokens
         return Rated(
-            accelerators=self.accelerators, params=one.params, tokens=np.full(len(self.points), tokens),
+            accelerators=self.accelerators, used=np.prod(self.figures[:, USED], axis=1),
+            params=one.params, tokens=np.full(len(self.points), tokens),
             six_nd_per_token=6.0 * one.at.flop_params, mfu_flop_per_token=one.mfu_flop_per_token, tokens_per_s=rate,
             log_half_width=np.full(len(self.points), width), peak_flop_per_s=fleet.peak_flop_per_s,
         )  # fmt: skip

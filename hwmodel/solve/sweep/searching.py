@@ -14,6 +14,7 @@ from hwmodel.predict import recompute
 from hwmodel.predict.layouts import Cases, Policy, option_table, policy
 from hwmodel.predict.search import Evaluation, evaluate, require_fit
 from hwmodel.solve.question.setting import Fleeted
+from hwmodel.solve.run.billing import BilledHours, billed_hours
 from hwmodel.solve.sweep.closing import Refused, refused
 from hwmodel.specs import Layout, Precision, Shape
 from hwmodel.specs.kernels import Machine
@@ -22,6 +23,7 @@ from hwmodel.specs.stack import Stack
 # Layout columns of a found row, then the batch, step, memory and the number of layouts that the case admits.
 SIZES = ("tp", "cp", "pp", "vpp", "ep", "etp", "dp", "zero", "micro_batch")
 FIGURES = (*SIZES, "global_batch_seqs", "step_s", "peak_memory_bytes", "layouts")
+USED = [SIZES.index(name) for name in ("tp", "cp", "pp", "dp")]  # whose product is the accelerators that train
 WHAT = "{what}"  # stands for the model in a refusal that several points share
 MOST_ROWS = 1 << 18  # layouts in memory at once
 MOST_KEPT = 1 << 18  # searches whose winners are remembered
@@ -38,6 +40,7 @@ class Key(msgspec.Struct, frozen=True):
     policy: Policy
     seq_len: float
     batch_given: bool
+    billed: BilledHours
 
 
 class Layouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +57,7 @@ def key_of(setting: Fleeted, shape: Shape) -> Key:
     fixed = policy(setting.stack, r.layout, again=r.again, offload=r.offloads)
     return Key(
         shape, setting.machine, setting.precision, setting.stack, fixed, float(r.seq_len),
-        r.global_batch_seqs is not None,
+        r.global_batch_seqs is not None, billed_hours(setting, shape),
     )  # fmt: skip
 
 
@@ -80,7 +83,7 @@ class Searches:
     def _evaluated(self, key: Key, group: list[Case]) -> dict[Case, Layouts | Refused]:
         cases = _cases(key, group)
         try:
-            found = evaluate(cases, key.machine, key.precision, key.stack, key.policy)
+            found = evaluate(cases, key.machine, key.precision, key.stack, key.policy, key.billed)
         except HwModelError as error:
             return dict.fromkeys(group, refused(error))
         counts = np.bincount(found.space.case, minlength=len(group))
