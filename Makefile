@@ -48,10 +48,12 @@ verify: $(STAMP)
 			--upgrade --target $(VERIFY)/$${each%%==*} $$each || exit 1; done
 	HWMODEL_VERIFY_SITE=$(VERIFY) $(BIN)/python -m pytest -q tests/interop
 
-# Ten thousand questions drawn from the API's description, and fifty users at once.
+# Ten thousand questions drawn from the API's description and fifty users at once; sweeps whose processes are killed,
+# 20 times each kind.
 stress: $(STAMP)
 	HWMODEL_CASES=10000 $(BIN)/python -m pytest -q -n 2 tests/web/test_schema.py
 	$(BIN)/python benchmarks/page.py
+	HWMODEL_STRESS=20 $(BIN)/python -m pytest -q tests/solve/sweep/test_faults.py
 
 bench: $(STAMP)
 	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -74,6 +75,7 @@ def run(
     from hwmodel.report.sweep import sweep_report
     from hwmodel.solve.sweep.run import sweep
 
+    logging.disable(logging.CRITICAL)  # a cluster's own words of workers that come and go
     shown = form_of(fmt, None)
     found = sweep(space, folder, workers=workers, dask=dask, shard=shard, resume=resume, progress=_progress(quiet),
                   say=lambda line: note(line, quiet=quiet))  # fmt: skip

@@ -85,7 +85,7 @@ def sweep_report(
         named = ", ".join(front["by"])
         shown = shown_columns(axes, summary["ask"], front["by"], list(front["rows"][0]))
         rows = _spread(sorted(front["rows"], key=lambda row: row[front["by"][0]]))
-        title = f"Pareto front of {named} ({len(front['rows'])} rows)"
+        title = f"Pareto front of {named} ({front['count']:,} rows)"
         lines += [_heading(title, form), "", rows_table(rows, shown, form), ""]
     text = "\n".join(lines).rstrip() + "\n"
     return markdown_safe(text) if fmt == "md" else text

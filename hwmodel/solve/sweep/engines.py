@@ -7,15 +7,15 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from hwmodel.errors import HwModelError, InputError
+from hwmodel.errors import InputError
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.folder import Folder
 from hwmodel.solve.sweep.shard import Sweeper
@@ -24,10 +24,8 @@ from hwmodel.solve.sweep.space import Space
 Done = Callable[[int], None]  # told the number of each shard that stands in its file
 AHEAD = 4  # shards that wait at each worker: enough to keep it busy, few enough that a scheduler holds no long queue
 CONNECT_S, POLL_S = 10.0, 1.0
-LOST_S = 30.0  # without a scheduler, after which it is given up
+LOST_S = float(os.environ.get("HWMODEL_SWEEP_LOST_S", "30"))  # without any worker, after which a cluster is given up
 ALLOWED_FAILURES = 20  # workers that may die under one shard before it is taken to be the cause
-# Names of what a client says when its cluster has gone.
-LOST = ("CancelledError", "FutureCancelledError", "FuturesCancelledError", "CommClosedError", "TimeoutError")
 _local = threading.local()  # the sweeper of each thread: what it keeps is not shared
 
 
@@ -46,8 +44,11 @@ def run_shard(space: bytes, folder: str, shard: int) -> int:
 def in_process(space: Space, folder: Folder, shards: list[int], done: Done) -> None:
     """One shard after another, here."""
     packed = msgspec.json.encode(space)
-    for shard in shards:
-        done(run_shard(packed, str(folder.path), shard))
+    try:
+        for shard in shards:
+            done(run_shard(packed, str(folder.path), shard))
+    except MemoryError as error:
+        raise _too_large(folder, space) from error
 
 
 def on_executor(executor: Executor, space: Space, folder: Folder, shards: list[int], done: Done, workers: int) -> None:
@@ -57,10 +58,25 @@ def on_executor(executor: Executor, space: Space, folder: Folder, shards: list[i
     while running:
         finished, running = wait(running, return_when=FIRST_COMPLETED)
         for one in finished:
-            done(one.result())
+            done(_of_executor(one, folder, space))
             shard = next(left, None)
             if shard is not None:
                 running.add(executor.submit(run_shard, packed, str(folder.path), shard))
+
+
+def _of_executor(future: Future[int], folder: Folder, space: Space) -> int:
+    """The number of a finished shard. Raises InputError where a worker died or had no memory."""
+    try:
+        return future.result()
+    except MemoryError as error:
+        raise _too_large(folder, space) from error
+    except BrokenExecutor as error:
+        raise InputError(f"a worker of the executor died; {_left(folder, space)}") from error
+
+
+def _too_large(folder: Folder, space: Space) -> InputError:
+    more = "with fewer workers or smaller shard_points in a new folder"
+    return InputError(f"not enough memory for a shard; {_left(folder, space)}, or sweep {more}")
 
 
 def on_workers(space: Space, folder: Folder, shards: list[int], done: Done, workers: int, say: Callable[[str], None],
@@ -80,7 +96,11 @@ def on_workers(space: Space, folder: Folder, shards: list[int], done: Done, work
                 cluster.close(timeout=CONNECT_S)
 
 
-_THREADS = {"distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": "1", "MALLOC_TRIM_THRESHOLD_": "65536"}}
+_THREADS = {
+    "distributed.nanny.pre-spawn-environ": {
+        "OMP_NUM_THREADS": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "DASK_LOGGING__DISTRIBUTED": "critical",
+    }
+}  # fmt: skip
 
 
 def on_dask(
@@ -108,24 +128,20 @@ def _on_client(client: Any, space: Space, folder: Folder, shards: list[int], don
     """Keep every worker a few shards ahead; workers that come, go or die change nothing but the time."""
     packed, left = msgspec.json.encode(space), iter(shards)
     path, run = str(folder.path.resolve()), uuid.uuid4().hex
-    running: set[Any] = set()
+    running: dict[Any, int] = {}
     last = time.monotonic()
     while True:
         workers = _worker_count(client)
-        for shard in left if len(running) < AHEAD * max(1, workers) else ():
-            running.add(client.submit(run_shard, packed, path, shard, key=f"hwmodel-{run}-{shard}", pure=False))
-            if len(running) >= AHEAD * max(1, workers):
-                break
+        for shard in islice(left, max(0, AHEAD * max(1, workers) - len(running))):
+            running[client.submit(run_shard, packed, path, shard, key=f"hwmodel-{run}-{shard}", pure=False)] = shard
         if not running:
             return
-        finished = {one for one in running if one.done()} or _waited(running)
-        if workers:
-            last = time.monotonic()
-        if not finished and time.monotonic() - last > LOST_S:
-            raise InputError(f"lost {where}: no worker for {LOST_S:g} s; {_left(folder, space)}")
-        for one in finished:
-            done(_result(one, folder, space, where))
-            running.discard(one)
+        last = time.monotonic() if workers else last
+        if time.monotonic() - last > LOST_S:
+            raise _lost(where, folder, space)
+        for one in _ended(running):
+            _check(one, where, folder, space)
+            done(running.pop(one))
 
 
 def _worker_count(client: Any) -> int:
@@ -135,37 +151,37 @@ def _worker_count(client: Any) -> int:
         return 0
 
 
-def _waited(running: set[Any]) -> set[Any]:
+def _ended(running: Iterable[Any]) -> list[Any]:
     """The futures that end within a while."""
     end = time.monotonic() + POLL_S
     while time.monotonic() < end:
-        found = {one for one in running if one.done()}
+        found = [one for one in running if one.done()]
         if found:
             return found
         time.sleep(0.005)
-    return set()
+    return []
 
 
-def _result(future: Any, folder: Folder, space: Space, where: str) -> int:
-    """The number of a finished shard. Raises InputError for workers that died and clusters that were lost."""
-    try:
-        return int(future.result(timeout=CONNECT_S))
-    except HwModelError:
-        raise
-    except MemoryError as error:
+def _check(future: Any, where: str, folder: Folder, space: Space) -> None:
+    """Raises InputError where a shard failed or its cluster was lost. What a finished one returned is not fetched: its
+    file stands, though the worker that wrote it may be gone."""
+    if future.status == "finished":
+        return
+    error = future.exception(timeout=CONNECT_S) if future.status == "error" else None
+    if error is None:
+        raise _lost(where, folder, space)
+    if isinstance(error, MemoryError):
+        raise _too_large(folder, space) from error
+    if type(error).__name__ == "KilledWorker":
         raise InputError(
-            f"a worker ran out of memory; {_left(folder, space)}, with fewer workers or smaller shard_points"
+            f"{ALLOWED_FAILURES} workers died under one shard, most likely for want of memory: give them more, or "
+            f"smaller shard_points; {_left(folder, space)}"
         ) from error
-    except Exception as error:
-        name = type(error).__name__
-        if name == "KilledWorker":
-            raise InputError(
-                f"{ALLOWED_FAILURES} workers died under one shard, most likely for want of memory: give them more, or "
-                f"smaller shard_points; {_left(folder, space)}"
-            ) from error
-        if name in LOST:
-            raise InputError(f"lost {where}; {_left(folder, space)}") from error
-        raise
+    raise error
+
+
+def _lost(where: str, folder: Folder, space: Space) -> InputError:
+    return InputError(f"lost {where}; {_left(folder, space)}")
 
 
 def _left(folder: Folder, space: Space) -> str:
@@ -177,12 +193,9 @@ def _quiet() -> Iterator[None]:
     """Without the logs of a cluster, whose workers may come and go."""
     import logging
 
-    names = ("distributed", "tornado", "asyncio", "bokeh")
-    levels = [(logging.getLogger(name), logging.getLogger(name).level) for name in names]
-    for logger, _ in levels:
-        logger.setLevel(logging.CRITICAL)
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
         yield
     finally:
-        for logger, level in levels:
-            logger.setLevel(level)
+        logging.disable(before)

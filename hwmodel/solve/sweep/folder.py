@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -215,6 +215,26 @@ class Folder:
         parquet = extra("pyarrow.parquet", "pyarrow")
         for shard in sorted(shards):
             yield parquet.read_metadata(shards[shard]).metadata[b"hwmodel.partial"]
+
+    def records(
+        self, shards: dict[int, Path], wanted: Iterable[tuple[int, int]]
+    ) -> dict[tuple[int, int], dict[str, Any]]:
+        """Rows by shard and place in its file, as plain records."""
+        parquet = extra("pyarrow.parquet", "pyarrow")
+        places: dict[int, list[int]] = {}
+        for shard, row in sorted(set(wanted)):
+            places.setdefault(shard, []).append(row)
+        found: dict[tuple[int, int], dict[str, Any]] = {}
+        for shard, rows in places.items():
+            taken = parquet.read_table(shards[shard]).take(rows).to_pylist()
+            found |= {(shard, row): record for row, record in zip(rows, taken)}
+        return found
+
+
+def rows_digest(shards: dict[int, Path]) -> str:
+    """One digest of all rows: of the names of the files, which are the digests of their bytes."""
+    names = "\n".join(shards[shard].name for shard in sorted(shards))
+    return hashlib.sha256(names.encode()).hexdigest()[:DIGEST_LETTERS]
 
 
 def _sound(path: Path) -> bool:

@@ -14,14 +14,21 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.solve.sweep.answers import ALWAYS, known_columns
+from hwmodel.solve.sweep.answers import known_columns
 from hwmodel.solve.sweep.space import Space
 from hwmodel.solve.sweep.table import Table
 
 BINS_A_DECADE = 10
 NOT_POSITIVE = "not_positive"
 STRONG, PRUNE_ROWS = 64, 4096  # rows from which on a front is thinned before it is compared pairwise
-Record = dict[str, Any]
+
+
+class Winners(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of a shard's file (of several: with the shard of each) and the values that they won by, a list a row."""
+
+    rows: list[int] = []
+    values: list[list[float]] = []
+    shards: list[int] = []
 
 
 class Partial(msgspec.Struct, kw_only=True):
@@ -34,8 +41,8 @@ class Partial(msgspec.Struct, kw_only=True):
     ok: int = 0
     layouts: int = 0  # that the points admit, all told
     without: dict[str, int] = {}  # binding constraint, or refused -> rows
-    top: dict[str, list[Record]] = {}
-    pareto: list[Record] = []
+    top: dict[str, Winners] = {}
+    pareto: Winners = Winners()
     histograms: dict[str, dict[str, int]] = {}
 
 
@@ -76,8 +83,12 @@ def best_rows(values: NDArray[np.float64], count: int, largest: bool) -> NDArray
 def front_rows(costs: NDArray[np.float64]) -> NDArray[np.int64]:
     """Rows that no other beats in every cost, in their order; of equal rows the first."""
     rows = np.flatnonzero(np.isfinite(costs).all(axis=1))
-    rows = _thinned(costs, rows)
+    rows = _thinned(costs, rows) if costs.shape[1] > 2 else rows
     order = rows[np.lexsort((rows, *costs[rows].T[::-1]))]
+    if costs.shape[1] == 2 and len(order):
+        second = costs[order, 1]
+        before = np.concatenate([[np.inf], np.minimum.accumulate(second)[:-1]])
+        return np.sort(order[second < before])
     kept = np.empty((0, costs.shape[1]))
     front: list[int] = []
     for row in order:  # sorted by the first cost, then the others: nothing later beats what was kept
@@ -100,20 +111,31 @@ def _thinned(costs: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.
     return rows
 
 
-def partial_of(space: Space, table: Table, excluded: int, dropped: int, points: int) -> Partial:
-    """Winners and counts of the rows of one shard."""
-    best, front = winners(space, table)
+def counts_of(space: Space, table: Table, excluded: int, dropped: int, points: int) -> Partial:
+    """Counts and histograms of the rows of one shard."""
     ok = table.ok
     without = [str(b or s) for b, s in zip(table.texts["binding"][~ok], table.texts["status"][~ok])]
-    names = [*ALWAYS, *space.column_names()]
     return Partial(
         points=points, excluded=excluded, dropped=dropped, rows=table.rows, ok=int(ok.sum()),
         layouts=int(np.nansum(table.number("layouts")[_firsts(table.point)])),
         without={name: without.count(name) for name in sorted(set(without))},
-        top={name: records(table, rows, names) for name, rows in best.items()},
-        pareto=records(table, front, names),
         histograms={name: _histogram(table.number(name)[ok]) for name in space.keep.histograms},
     )  # fmt: skip
+
+
+def with_winners(space: Space, counts: Partial, table: Table) -> Partial:
+    """The counts with the winners among the rows that the shard's file holds."""
+    best, front = winners(space, table)
+    return msgspec.structs.replace(
+        counts,
+        top={name: _winners(table, rows, [name]) for name, rows in best.items()},
+        pareto=_winners(table, front, space.keep.pareto),
+    )
+
+
+def _winners(table: Table, rows: NDArray[np.int64], names: Sequence[str]) -> Winners:
+    values = [table.number(name)[rows] for name in names]
+    return Winners(rows=rows.tolist(), values=np.stack(values, axis=1).tolist() if len(rows) else [])
 
 
 def _firsts(point: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -130,44 +152,37 @@ def _histogram(values: NDArray[np.float64]) -> dict[str, int]:
     return {**found, NOT_POSITIVE: rest} if rest else found
 
 
-def records(table: Table, rows: NDArray[np.int64], names: Iterable[str]) -> list[Record]:
-    """Rows as plain records; None for what a row lacks."""
-    out = []
-    for row in rows:
-        one: Record = {}
-        for name in names:
-            if name == "point":
-                one[name] = int(table.point[row])
-            elif name in table.texts:
-                one[name] = table.texts[name][row]
-            else:
-                value = float(table.number(name)[row])
-                one[name] = value if math.isfinite(value) else None
-        out.append(one)
-    return out
-
-
 def merged(space: Space, partials: Iterable[Partial]) -> Partial:
-    """Shards folded in their order."""
-    total = Partial(top={name: [] for name in space.keep.top}, histograms={name: {} for name in space.keep.histograms})
-    for one in partials:
+    """Shards folded in the order in which they come: that of their numbers."""
+    total = Partial(
+        top={name: Winners() for name in space.keep.top}, histograms={name: {} for name in space.keep.histograms}
+    )
+    for shard, one in enumerate(partials):
         for name in ("points", "excluded", "dropped", "rows", "ok", "layouts"):
             setattr(total, name, getattr(total, name) + getattr(one, name))
         total.without = _added(total.without, one.without)
         for name, count in space.keep.top.items():
-            both = total.top[name] + one.top[name]
-            total.top[name] = [both[i] for i in best_rows(_column(both, name), count, largest_first(space, name))]
-        if one.pareto:
-            both = total.pareto + one.pareto
-            costs = _costs(space, [_column(both, name) for name in space.keep.pareto])
-            total.pareto = [both[i] for i in front_rows(costs)]
+            both = _both(total.top[name], one.top[name], shard)
+            values = np.array([value[0] for value in both.values])
+            total.top[name] = _chosen(both, best_rows(values, count, largest_first(space, name)))
+        if one.pareto.rows:
+            both = _both(total.pareto, one.pareto, shard)
+            total.pareto = _chosen(both, front_rows(_costs(space, list(np.array(both.values).T))))
         for name in space.keep.histograms:
             total.histograms[name] = _added(total.histograms[name], one.histograms[name])
     return total
 
 
-def _column(rows: Sequence[Record], name: str) -> NDArray[np.float64]:
-    return np.array([math.nan if row[name] is None else row[name] for row in rows], dtype=float)
+def _both(total: Winners, one: Winners, shard: int) -> Winners:
+    return Winners(
+        rows=total.rows + one.rows, values=total.values + one.values, shards=total.shards + [shard] * len(one.rows)
+    )
+
+
+def _chosen(both: Winners, rows: NDArray[np.int64]) -> Winners:
+    return Winners(
+        rows=[both.rows[i] for i in rows], values=[both.values[i] for i in rows], shards=[both.shards[i] for i in rows]
+    )
 
 
 def _added(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, int]:

@@ -18,11 +18,12 @@ from hwmodel.solve.sweep import engines
 from hwmodel.solve.sweep.answers import known_columns
 from hwmodel.solve.sweep.check import check_values
 from hwmodel.solve.sweep.extras import extra
-from hwmodel.solve.sweep.folder import SUMMARY, Folder
-from hwmodel.solve.sweep.keeping import BINS_A_DECADE, Partial, bins, merged
+from hwmodel.solve.sweep.folder import SUMMARY, Folder, rows_digest
+from hwmodel.solve.sweep.keeping import BINS_A_DECADE, Partial, Winners, bins, merged
 from hwmodel.solve.sweep.space import Space, read_space
 
 MOST_WORKERS = 4096
+MOST_FRONT = 1000  # rows of a front in the summary; `sweep show --pareto` gives all
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,18 +169,32 @@ def _summarised(folder: Folder, space: Space, *, fresh: bool, standing: dict[int
     shards = folder.whole() if fresh else standing
     if len(shards) < space.shards:
         return None
+    if not fresh and (found := _written(folder, shards)) is not None:
+        return found
     total = merged(space, (msgspec.json.decode(one, type=Partial) for one in folder.partials(shards)))
-    text = json.dumps(summary_of(space, total, folder), indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(summary_of(space, total, folder, shards), indent=1, ensure_ascii=False) + "\n"
     path = folder.path / SUMMARY
     if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
         folder.write_summary(text)
-    found: dict[str, Any] = json.loads(text)
-    return found
+    made: dict[str, Any] = json.loads(text)
+    return made
 
 
-def summary_of(space: Space, total: Partial, folder: Folder) -> dict[str, Any]:
+def _written(folder: Folder, shards: dict[int, Path]) -> dict[str, Any] | None:
+    """The summary that stands already, where it is that of these rows."""
+    try:
+        found = folder.read_json(SUMMARY)
+    except InputError:
+        return None
+    return found if found.get("rows_digest") == rows_digest(shards) else None
+
+
+def summary_of(space: Space, total: Partial, folder: Folder, shards: dict[int, Path]) -> dict[str, Any]:
     """The summary as plain data, in its order."""
     known = known_columns(space.ask)
+    front = _spread(total.pareto)
+    every = [*total.top.values(), front]
+    rows = folder.records(shards, [pair for one in every for pair in zip(one.shards, one.rows)])
     return {
         "versions": folder.read_json("space.json")["versions"],
         "ask": space.ask,
@@ -192,10 +207,23 @@ def summary_of(space: Space, total: Partial, folder: Folder) -> dict[str, Any]:
         "without_answer": total.without,
         "layouts": total.layouts,
         "units": {name: known[name].unit for name in space.column_names() if name in known},
-        "top": total.top,
-        "pareto": {"by": list(space.keep.pareto), "rows": total.pareto},
+        "top": {name: [rows[pair] for pair in zip(one.shards, one.rows)] for name, one in total.top.items()},
+        "pareto": {
+            "by": list(space.keep.pareto),
+            "count": len(total.pareto.rows),
+            "rows": [rows[pair] for pair in zip(front.shards, front.rows)],
+        },
         "histograms": {"bins_per_decade": BINS_A_DECADE, **{n: _finite_bins(h) for n, h in total.histograms.items()}},
+        "rows_digest": rows_digest(shards),
     }
+
+
+def _spread(front: Winners) -> Winners:
+    """A front, or of a long one rows at equal distances by its first answer, the ends among them."""
+    order = sorted(range(len(front.rows)), key=lambda i: (front.values[i], front.shards[i], front.rows[i]))
+    if len(order) > MOST_FRONT:
+        order = [order[round(i * (len(order) - 1) / (MOST_FRONT - 1))] for i in range(MOST_FRONT)]
+    return Winners(rows=[front.rows[i] for i in order], shards=[front.shards[i] for i in order])
 
 
 def _finite_bins(counts: Mapping[str, int]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hwmodel.solve.sweep.answers import ALWAYS, STATUS, known_columns
 from hwmodel.solve.sweep.expression import Expression
 from hwmodel.solve.sweep.extras import extra
-from hwmodel.solve.sweep.keeping import partial_of, winners
+from hwmodel.solve.sweep.keeping import counts_of, winners, with_winners
 from hwmodel.solve.sweep.points import Plans
 from hwmodel.solve.sweep.services import Services
 from hwmodel.solve.sweep.space import Axis, Space
@@ -39,13 +39,12 @@ class Sweeper:
         kept = self._meets(self.late, {**_spelled(self.space, table), **table.texts}, table.rows)
         dropped = int((~kept).sum())
         table = table.take(kept)
-        partial = partial_of(self.space, table, len(every) - len(points), dropped, len(every))
+        counts = counts_of(self.space, table, len(every) - len(points), dropped, len(every))
         if self.space.keep.rows == "winners":
             best, front = winners(self.space, table)
             table = table.take(np.unique(np.concatenate([front, *best.values()])))
-        return parquet_bytes(
-            self.space, table, {"partial": msgspec.json.encode(partial), "shard": str(number).encode()}
-        )
+        said = msgspec.json.encode(with_winners(self.space, counts, table))
+        return parquet_bytes(self.space, table, {"partial": said, "shard": str(number).encode()})
 
     def _meets(self, constraints: list[Expression], columns: dict[str, Any], rows: int) -> NDArray[np.bool_]:
         kept = np.ones(rows, dtype=bool)

@@ -19,7 +19,7 @@ from hwmodel.solve.sweep.ranges import Value, axis_values, is_number
 MOST_POINTS = 10**12
 MOST_BYTES = 4_000_000
 # Shards: so many at least, for workers to share and for an interruption to lose little, and none beyond so many points.
-SHARDS, MOST_SHARD_POINTS, SEARCHED_SHARD_POINTS, SHARD_LAYOUT_POINTS = 64, 1 << 17, 1 << 12, 64
+SHARDS, MOST_SHARD_POINTS, SEARCHED_SHARD_POINTS, SHARD_LAYOUT_POINTS = 64, 1 << 16, 1 << 12, 64
 MOST_PARETO, MOST_TOP, MOST_DRAWS = 4, 10_000, 100_000
 # Options that change what a run costs and not which layout is best: they vary fastest, so that a shard searches once.
 CHEAP = ("region", "reliability", "confidence", "price_kind", "prices", "usd_per_hour", "time", "budget")
