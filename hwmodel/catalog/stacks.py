@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,8 @@ from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
 from hwmodel.catalog.names import fold, resolve
 from hwmodel.specs.intervals import FitConstants, IntervalConstants
 from hwmodel.specs.stack import GENERIC, Stack
+
+DRIFT_FROM = 2025.0  # year whose software has the level as fitted, without drift
 
 
 class TrainingCalibration(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +72,12 @@ def stack_id(
     return GENERIC
 
 
+def released(framework: str) -> float | None:
+    """Year of the release that a framework's name carries (`Release 23.09`, `Bridge 26.02.01`); None without one."""
+    found = re.search(r"\b(2\d)\.(0[1-9]|1[0-2])\b", framework)
+    return None if found is None else 2000.0 + float(found[1]) + (float(found[2]) - 0.5) / 12.0
+
+
 def default_stack(family: str, calibration: TrainingCalibration) -> str:
     """The software of a family of parts where nobody names another."""
     return next((str(e["id"]) for e in calibration.stacks if family in e.get("default_of", ())), GENERIC)
@@ -77,7 +86,7 @@ def default_stack(family: str, calibration: TrainingCalibration) -> str:
 def _family(family: str, calibration: TrainingCalibration) -> dict[str, float]:
     """Fitted constants of a family of parts; one that no run measured takes the geometric mean of the others."""
     out = dict(calibration.families.get(family, {}))
-    for field in ("sustained", "sustained_high"):
+    for field in ("sustained", "sustained_four", "sustained_high"):
         known = [values[field] for values in calibration.families.values() if field in values]
         if field not in out and known:
             product = 1.0
@@ -85,6 +94,22 @@ def _family(family: str, calibration: TrainingCalibration) -> dict[str, float]:
                 product *= value
             out[field] = product ** (1.0 / len(known))
     return out
+
+
+def _fitted(name: str, entry: dict[str, Any], year: float | None, calibration: TrainingCalibration) -> dict[str, float]:
+    """Fitted constants of a stack: those of its kin (`like`), then its own; levels multiply and drift with the year."""
+    values: dict[str, float] = {}
+    level = 1.0
+    for key in (*entry.get("like", ()), name):
+        found = calibration.fitted.get(key, {})
+        level *= found.get("level", 1.0)
+        values |= found
+    values["host_tensor"] = max(values.get("host_tensor", 0.0) + values.pop("host_tensor_own", 0.0), 0.0)
+    drift = values.pop("drift", 0.0)
+    if drift and "releases" in entry:
+        first, last = entry["releases"]
+        level *= math.exp(drift * (min(max(year or last, first), last) - DRIFT_FROM))
+    return values | {"level": level}
 
 
 def build_stack(
@@ -104,8 +129,7 @@ def build_stack(
     if entry is not None:
         values |= entry["constants"]
         title = entry["title"]
-    relative = name if entry is None else str(entry.get("like", name))  # whose fit a later version shares
-    own = calibration.fitted.get(relative, {}) if level_known else {}
+    own = _fitted(name, entry or {}, year, calibration) if level_known else {}
     level = own.get("level", 1.0) * values.get("level", 1.0)
     values |= own | {"level": level} | _family(family, calibration)
     return Stack(id=name, title=title, year=year or 0.0, **values)
@@ -117,14 +141,17 @@ def stack_named(name: str) -> str:
     return resolve("training stack", name, {fold(k): k for k in known})
 
 
-def training_stack(name: str = "", family: str = "", year: float | None = None) -> Stack:
+def training_stack(name: str = "", family: str = "", year: float | None = None, number_format: str = "") -> Stack:
     """The shipped constants of a stack for parts of `family`; without a name the usual one of the family.
 
-    Raises InputError for an unknown one.
+    With `number_format` the variant of the stack that this format needs, where it has one. Raises InputError for an
+    unknown stack.
     """
     calibration = training_calibration()
     own = stack_named(name) if name else default_stack(family, calibration)
-    return build_stack(own, family, year, calibration)
+    variant = stack_id(own, year, calibration, family, number_format) if number_format else own
+    kin = next((e.get("like", ()) for e in calibration.stacks if e["id"] == variant), ())
+    return build_stack(variant if own in kin else own, family, year, calibration)
 
 
 @cache

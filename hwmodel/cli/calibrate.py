@@ -78,7 +78,7 @@ def command(
     if quantised:
         _quantised(place)
     elif casts:
-        _casts(place)
+        _casts(place, say)
     elif kind == "whole":
         _whole(rows, place)
     elif kind == "rl":
@@ -176,9 +176,10 @@ def _quantised(place: Path) -> None:
     emit(json_text({"accuracy": write(place), "file": str(place / "quantised.yaml")}), None)
 
 
-def _casts(place: Path) -> None:
+def _casts(place: Path, say: Callable[[str], None]) -> None:
     """Fit and write casts.yaml."""
     from hwmodel.validation.fit.cast_fit import write
+    from hwmodel.validation.fit.pair_folds import left_out_of_all
 
     place.mkdir(parents=True, exist_ok=True)
-    emit(json_text({"accuracy": write(place), "file": str(place / "casts.yaml")}), None)
+    emit(json_text({"accuracy": write(left_out_of_all(say), place), "file": str(place / "casts.yaml")}), None)

@@ -139,7 +139,8 @@ def _kept_products(
 ) -> tuple[Num, Num, dict[str, Num]]:
     """`_products` of a mean layer under the stack's factors: a share of the layers stays in 16 bits."""
     low = _products(shape, block, tokens, layout, machine, stack, trainable)
-    factor = where(precision.activation_bytes > 1.5, stack.sustained_high, stack.sustained)
+    narrow = where(precision.activation_bytes > 0.75, stack.sustained, stack.sustained_four)
+    factor = where(precision.activation_bytes > 1.5, stack.sustained_high, narrow)
     kept = precision.bf16_layers
     if not anywhere(kept > 0):
         return factor * low[0], factor * low[1], {name: factor * value for name, value in low[2].items()}

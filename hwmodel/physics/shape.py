@@ -7,7 +7,9 @@ FLOP conventions (training FLOPs a token; d model width, s sequence, L layers, G
     palm      6 N_active + full attention            arXiv 2204.02311 App. B (llm-foundry prints the same)
     full      6 G + full attention                   Megatron-LM tables, arXiv 2205.05198 (model FLOPs)
     causal    6 G + causal attention (half)          Megatron-Bridge
-    megatron  full, with each layer's forward twice  arXiv 2104.04473 (hardware FLOPs, full recompute)
+    megatron  as full                                what Megatron-LM logs since 2024 (num_floating_point_operations
+                                                     of megatron/training/training.py): no recomputation
+    megatron-2021  full, each layer's forward twice  arXiv 2104.04473 (hardware FLOPs, full recompute)
 
 Attention counts 4 s n_heads head_dim a token and layer forward, thrice that for training.
 """
@@ -23,7 +25,7 @@ from hwmodel.ops import Num, floor, log, maximum, minimum, where
 from hwmodel.physics.columns import anywhere, everywhere
 from hwmodel.specs import Block, ParameterTerms, Shape
 
-CONVENTIONS = ("6nd", "6g", "palm", "full", "causal", "megatron")
+CONVENTIONS = ("6nd", "6g", "palm", "full", "causal", "megatron", "megatron-2021")
 
 
 def value_head_dim(block: Block) -> Num:
@@ -292,11 +294,11 @@ def flop_per_token(shape: Shape, seq_len: Num, convention: str = "6nd") -> Num:
         return 6.0 * terms.matmul_active
     if name == "palm":
         return 6.0 * terms.active + 3.0 * attention_flop_per_token(shape, seq_len, 0.0)
-    if name == "full":
+    if name in ("full", "megatron"):
         return 6.0 * terms.matmul_active + 3.0 * attention_flop_per_token(shape, seq_len, 0.0)
     if name == "causal":
         return 6.0 * terms.matmul_active + 3.0 * attention_flop_per_token(shape, seq_len, 1.0)
-    if name == "megatron":
+    if name == "megatron-2021":
         head = shape.vocab * shape.d_model
         inner = 8.0 * (terms.matmul_active - head) + 4.0 * attention_flop_per_token(shape, seq_len, 0.0)
         return inner + 6.0 * head

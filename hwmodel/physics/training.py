@@ -252,24 +252,32 @@ def _data_parallel_s(
     w = precision.weight_comm_bytes
 
     def gather(width: Num) -> Num:
+        """Seconds to gather (or reduce) all of the rank's parameters in large messages."""
         one = all_gather_s(dense * width, dense_ranks, near, net)
         if anywhere(experts > 0):
             one = one + where(experts > 0, all_gather_s(experts * width, expert_ranks, near_experts, net), 0.0)
         return one
+
+    def by_layer(width: Num) -> Num:
+        """The same with one message a layer, each with its own latency and ramp."""
+        layer = all_gather_s((shard.dense + shard.vectors) * width, dense_ranks, near, net)
+        if anywhere(experts > 0):
+            one = all_gather_s(shard.experts * width, expert_ranks, near_experts, net)
+            layer = layer + where(experts > 0, one, 0.0)
+        outside = vocabulary_matrices(shape, layout) * shard.vocabulary + shard.lookup
+        return count * layer + all_gather_s(outside * width, dense_ranks, near, net)
 
     full_shard = layout.zero > 2.5
     # Stages of a pipeline keep their weights whole over the micro-batches, and gather and reduce once (see memory).
     times = where(full_shard & (layout.pp < 1.5), m, 1.0)
     reduced = gather(g)
     once = reduced + where(layout.zero > 0.5, gather(w * trainable), reduced)
-    # Fully sharded: weights are gathered for the forward and the backward pass of every micro-batch; a layer's message
-    # is its own, so latencies repeat with the layers.
-    each = 2.0 * gather(w) + reduced
-    latency = 3.0 * count * (net.nic_latency_s * where(dense_ranks > near, 1.0, 0.0) + net.link_latency_s)
+    # Fully sharded: weights are gathered for the forward and the backward pass of every micro-batch, layer by layer.
+    each = 2.0 * by_layer(w) + by_layer(g) if anywhere(full_shard) else 0.0
     sharded = (layout.zero > 0.5) & (stack.zero_overlap > -0.5)
     overlap = where(sharded, stack.zero_overlap, stack.dp_overlap)
     window = where(full_shard, stack.fsdp_overlap * micro.total, overlap * micro.backward)
-    volume = where(full_shard, each + latency, once)
+    volume = where(full_shard, each, once)
     volume = volume * where(dense_ranks > near, slower_network(dense_ranks / near, stack), 1.0)
     hidden = volume - window
     floor = stack.dp_floor * volume

@@ -22,7 +22,8 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
 
     # Time of the kernels.
     level: Num = 1.0  # all device time of the step
-    sustained: Num = 1.0  # products of 8 bits and less in training over the kernel law's time for a long load
+    sustained: Num = 1.0  # products of 8 bits in training over the kernel law's time for a long load
+    sustained_four: Num = 1.0  # the same for products of 4 bits
     sustained_high: Num = 1.0  # the same for products of 16 bits
     attention_generation: Num = 3.0  # 3: fused kernels of today, 2: FlashAttention-2, 0: scores written to memory
     attention_backward: Num = 1.0  # time of the backward pass of attention over what the kernel law gives

@@ -59,7 +59,15 @@ def test_conventions_differ_as_documented() -> None:
     assert shapes.flop_per_token(GPT3, s, "palm") == pytest.approx(6 * shapes.parameters(GPT3).total + attention_full)
     # arXiv 2104.04473: 96 B s l h^2 (1 + s/6h + V/16lh), a token; biases and norms are outside it.
     narayanan = 96 * 96 * 12288**2 * (1 + s / (6 * 12288) + 50257 / (16 * 96 * 12288))
-    assert shapes.flop_per_token(GPT3, s, "megatron") == pytest.approx(narayanan, rel=1e-9)
+    assert shapes.flop_per_token(GPT3, s, "megatron-2021") == pytest.approx(narayanan, rel=1e-9)
+
+
+def test_flops_as_megatron_logs_them_since_2024() -> None:
+    """12 s L h^2 (1 + 3/2 f/h + g/a + s/h + V/(2 L h)) a sequence, here a token of Llama-3-8B, computed by hand."""
+    layers, h, f, a, g, v, s = 32, 4096, 14336, 32, 8, 128256, 8192
+    logged = 12 * layers * h * h * (1 + 1.5 * f / h + g / a + s / h + v / (2 * layers * h))
+    shape = load_catalog().model("llama-3.1-8b")
+    assert shapes.flop_per_token(shape, s, "megatron") == pytest.approx(logged, rel=1e-9)
 
 
 def test_unknown_convention_names_the_known() -> None:

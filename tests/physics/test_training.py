@@ -9,9 +9,10 @@ import pytest
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.catalog.stacks import training_stack
+from hwmodel.physics.collectives import all_gather_s
 from hwmodel.physics.machine import machine
 from hwmodel.physics.shape import shape_for_params
-from hwmodel.physics.stages import layers_per_stage
+from hwmodel.physics.stages import layer_shard, layers_per_stage
 from hwmodel.physics.training import step
 from hwmodel.specs import Layout, Shape, StepTerms, Workload
 from hwmodel.specs.kernels import Machine
@@ -136,3 +137,21 @@ def test_every_family_has_a_sane_utilisation(part: str) -> None:
     terms = step(shape, m, recipe, Layout(dp=8.0, zero=3.0, recompute_layers=1.0), load, stack)
     mfu = 6 * 6.74e9 * 4096 * 64 / (float(terms.total_s) * 8 * float(m.gemm.peak_flop_per_s))
     assert 0.1 < mfu < 0.75
+
+
+def test_sharded_weights_are_gathered_layer_by_layer() -> None:
+    """Nothing hidden: three passes a micro-batch of every layer's own message and of both vocabulary matrices."""
+    bare = msgspec.structs.replace(STACK, fsdp_overlap=0.0, dp_floor=1.0, jitter=0.0)
+    layout, load = Layout(dp=64.0, zero=3.0), Workload(seq_len=4096.0, global_batch_seqs=128.0)
+    terms = step(LLAMA, H100, BF16, layout, load, bare)
+    shard = layer_shard(LLAMA, layout)
+    outside = 2.0 * shard.vocabulary + shard.lookup
+
+    def pass_s(width: float) -> float:
+        """One gather of the model, an element `width` bytes."""
+        layer = all_gather_s((shard.dense + shard.vectors) * width, 64.0, 8.0, H100.network)
+        return 80.0 * float(layer) + float(all_gather_s(outside * width, 64.0, 8.0, H100.network))
+
+    gradient = float(STACK.gradient_comm_bytes) or float(BF16.gradient_comm_bytes)
+    once = 2.0 * pass_s(float(BF16.weight_comm_bytes)) + pass_s(gradient)
+    assert float(terms.dp_exposed_s) == pytest.approx(2.0 * once)

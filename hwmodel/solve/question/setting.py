@@ -233,7 +233,7 @@ def resolve(request: Request, catalog: Catalog | None = None) -> Setting:
         "catalog": catalog,
         "law": catalog.law(request.law),
         "precision": precision,
-        "stack": training_stack(request.stack, part.family if part else "", request.year),
+        "stack": training_stack(request.stack, part.family if part else "", request.year, precision.gemm_format),
         "energy": _energy(request, system, catalog),
         "reliability": catalog.reliability(request.reliability),
         "whole_run": whole_run_calibration(),

@@ -31,7 +31,7 @@ REMOVED: dict[str, dict[str, float]] = {
     "products of experts as in training": {"grouped": 0.0},
     "launches of collectives, mixed host and device": {"launches_tensor": 0.0, "host_mixed": 0.0},
     "attention of older kernels": {"attention_old": 1.0, "attention_backward": 1.0},
-    "sustained products": {"sustained": 1.0, "sustained_high": 1.0},
+    "sustained products": {"sustained": 1.0, "sustained_four": 1.0, "sustained_high": 1.0},
     "network of the cluster": {"network_fraction": 1.0, "contention": 0.0},
 }
 

@@ -24,6 +24,7 @@ from hwmodel.validation.board.predict_training import Cluster, Fitted, cluster_o
 from hwmodel.validation.board.records import RowPrediction, without_given
 from hwmodel.validation.board.score import Constants, Summary, constant_prediction, fit_constants, overall, summarise
 from hwmodel.validation.board.training import Prepared, prepare
+from hwmodel.validation.fit.pair_residuals import SpeedResiduals, speed_residuals
 from hwmodel.validation.fit.run_fit import Fit, fit_runs, measured_sequence_s
 from hwmodel.validation.fit.run_parameters import with_values
 from hwmodel.validation.rows.machines import Resolver
@@ -145,14 +146,15 @@ class Trainer:
         self.pool = np.full(len(self.rows), fitting)
         scored = np.array([case is not None and case.scored for case in self.prepared.cases])
         self.usable = self.pool & scored & np.isfinite(measured_sequence_s(self.prepared))
-        self._fits: dict[bytes, tuple[Fit, TrainingCalibration]] = {}
+        self._fits: dict[tuple[bytes, frozenset[str]], tuple[Fit, TrainingCalibration]] = {}
         self.measured = prepare(measured, resolver, self.base) if measured else None
 
-    def fit(self, use: NDArray[np.bool_]) -> tuple[Fit, TrainingCalibration]:
-        """Constants fitted on the rows in `use`, from the defaults; the same rows are fitted once."""
-        key = use.tobytes()
+    def fit(self, use: NDArray[np.bool_], pairs: SpeedResiduals | None = None) -> tuple[Fit, TrainingCalibration]:
+        """Constants fitted on the rows in `use` and on pairs of speed, from the defaults; the same is fitted once."""
+        pairs = pairs or speed_residuals()
+        key = (use.tobytes(), pairs.left_out)
         if key not in self._fits:
-            found = fit_runs(self.prepared, self.base, use)
+            found = fit_runs(self.prepared, self.base, use, pairs=pairs)
             self._fits[key] = (found, with_values(self.base, found.values))
         return self._fits[key]
 

@@ -26,7 +26,7 @@ from hwmodel.validation.board.training import Prepared, model_flop_per_token, pr
 from hwmodel.validation.rows.tables import Row, measured, text
 from hwmodel.validation.rows.training_rows import METRICS, Case
 
-CONVENTIONS = {"causal": "causal", "full": "full", "hardware": "megatron"}
+CONVENTIONS = {"causal": "causal", "full": "full", "hardware": "megatron-2021"}
 GIB = 2.0**30
 
 

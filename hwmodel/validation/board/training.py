@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.catalog.stacks import TrainingCalibration, build_stack, stack_id
+from hwmodel.catalog.stacks import TrainingCalibration, build_stack, released, stack_id
 from hwmodel.errors import InfeasibleError
 from hwmodel.physics.shape import flop_per_token
 from hwmodel.predict.training import (
@@ -75,7 +75,7 @@ def _read(row: Row, resolver: Resolver, calibration: TrainingCalibration) -> _Re
     case = _cores(case_of(row))
     machine, precision, part, _ = resolver.machine(case.part, case.precision, case.interconnect, case.accel_per_node)
     name = stack_id(case.engine, case.year, calibration, part.family, precision.gemm_format)
-    key = (name, part.family, case.year)
+    key = (name, part.family, released(case.engine) or case.year)
     fixed = _fixed(case)
     batch = case.global_batch or default_batch_seqs(case.n_accel, case.seq_len, fixed)
     run = TrainingRun(

@@ -41,6 +41,14 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
             workload=gather(self.workload, places), search_factor=self.search_factor[places],
         )  # fmt: skip
 
+    def repeated(self, times: int, rows: int, stacks: int) -> Batch:
+        """The candidates `times` over, each time as rows and stacks of their own (`rows`, `stacks` at a time)."""
+        again = self.subset(np.tile(np.arange(len(self.row)), times))
+        turn = np.repeat(np.arange(times), len(self.row))
+        return msgspec.structs.replace(
+            again, row=again.row + turn * rows, stack_index=again.stack_index + turn * stacks
+        )
+
 
 def batch_of(prepared: Prepared, places: Sequence[int] | NDArray[np.intp]) -> Batch:
     """Every layout that the rows at `places` leave open."""
@@ -97,3 +105,14 @@ def outcome(batch: Batch, stacks: Sequence[Stack], rows: int) -> Outcome:
     best = grouped_best(batch.row, np.where(fits, seconds, np.inf), rows)
     leanest = grouped_best(batch.row, full, rows)
     return Outcome(sequence_s=seconds, fits=fits, best=np.where(best >= 0, best, leanest))
+
+
+NEAR = 1.25  # slowness against the best at the priors up to which a layout may become the best in a fit
+
+
+def pruned(batch: Batch, stacks: Sequence[Stack], rows: int, near: float = NEAR) -> Batch:
+    """The batch with only the candidates that may be a row's prediction while the constants move."""
+    found = outcome(batch, stacks, rows)
+    kept = found.fits & (found.sequence_s <= near * found.row_sequence_s[batch.row])
+    kept[found.best[found.best >= 0]] = True
+    return batch.subset(np.flatnonzero(kept))

@@ -22,7 +22,7 @@ import yaml
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
-from hwmodel.catalog.stacks import stack_id, training_calibration, training_stack
+from hwmodel.catalog.stacks import TrainingCalibration, build_stack, stack_id, training_calibration, training_stack
 from hwmodel.errors import HwModelError, InputError
 from hwmodel.physics.machine import machine
 from hwmodel.predict.training import TrainingRun, default_batch_seqs, predict_training
@@ -60,18 +60,35 @@ def pairs_file() -> Path:
     return calibrations_dir().parent / "runs" / "precision_speed.csv"
 
 
+def pair_rows() -> list[dict[str, str]]:
+    """The rows of the file of pairs."""
+    with pairs_file().open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
 @cache
 def speed_pairs() -> tuple[SpeedPair, ...]:
-    """Every pair that can be predicted. InputError names one that cannot."""
-    with pairs_file().open(encoding="utf-8", newline="") as stream:
-        return tuple(_pair(row) for row in csv.DictReader(stream))
+    """Every pair that can be predicted, under the shipped constants. InputError names one that cannot."""
+    return pairs_under(training_calibration())
 
 
-def _pair(row: dict[str, str]) -> SpeedPair:
+def pairs_under(calibration: TrainingCalibration, sources: frozenset[str] | None = None) -> tuple[SpeedPair, ...]:
+    """The pairs (those of `sources`, where given) under a fit of the training step."""
+    return tuple(_pair(row, calibration) for row in pair_rows() if sources is None or row["source"] in sources)
+
+
+def _pair(row: dict[str, str], calibration: TrainingCalibration) -> SpeedPair:
+    def seconds(side: str, traffic: float | None = None) -> float:
+        """Step of one side of the pair."""
+        precision = load_catalog().precision(row[side])
+        stack = build_stack(*pair_stack(row, precision), None, calibration)
+        run = msgspec.structs.replace(pair_run(row, precision, traffic), stack=stack)
+        return predict_training(run).step_s
+
     try:
         low = load_catalog().precision(row["recipe"])
-        base = predict_training(_run(row, load_catalog().precision(row["baseline"]), None)).step_s
-        steps = [predict_training(_run(row, low, traffic)).step_s for traffic in GRID]
+        base = seconds("baseline")
+        steps = [seconds("recipe", traffic) for traffic in GRID]
     except HwModelError as error:
         raise InputError(f"{pairs_file().name}: {row['id']}: {error}") from error
     return SpeedPair(
@@ -80,13 +97,20 @@ def _pair(row: dict[str, str]) -> SpeedPair:
     )  # fmt: skip
 
 
-def _run(row: dict[str, str], precision: Precision, traffic: float | None) -> TrainingRun:
+def pair_stack(row: dict[str, str], precision: Precision) -> tuple[str, str]:
+    """The stack of one row in a recipe, and the family of its part."""
+    part = load_catalog().part(row["part"])
+    name = stack_id(row["framework"], YEAR, training_calibration(), part.family, precision.gemm_format)
+    return name, part.family
+
+
+def pair_run(row: dict[str, str], precision: Precision, traffic: float | None = None) -> TrainingRun:
     """The run of one row in a recipe, with the traffic of its casts where one is tried."""
     catalog, constants = load_catalog(), kernel_calibration()
     if traffic is not None:
         constants = msgspec.structs.replace(constants, casts={precision.cast_kind: traffic})
     part = catalog.part(row["part"])
-    name = stack_id(row["framework"], YEAR, training_calibration(), part.family, precision.gemm_format)
+    name, _ = pair_stack(row, precision)
     fixed: dict[str, float | tuple[float, ...]] = {}
     for key in ("tp", "pp", "ep", "micro_batch", "zero"):
         if row.get(key):
@@ -118,7 +142,7 @@ def fit(pairs: Sequence[SpeedPair]) -> dict[str, float]:
 
 
 def left_out(pairs: Sequence[SpeedPair]) -> dict[str, list[float]]:
-    """ln(measured over predicted) of each source under constants that have not seen it."""
+    """ln(measured over predicted) of each source under traffics that have not seen it, of one training fit."""
     out: dict[str, list[float]] = {}
     for source in sorted({pair.source for pair in pairs}):
         constants = fit([pair for pair in pairs if pair.source != source])
@@ -137,10 +161,10 @@ def spread(errors: dict[str, list[float]]) -> float:
     return weighted[-1][0]
 
 
-def document() -> dict[str, Any]:
-    """The content of casts.yaml."""
+def document(errors: dict[str, list[float]]) -> dict[str, Any]:
+    """The content of casts.yaml, with the errors of sources left out."""
     pairs = speed_pairs()
-    constants, errors = fit(pairs), left_out(speed_pairs())
+    constants = fit(pairs)
     single = dict.fromkeys(COUNTED, 7.0)
     return {
         "bytes_per_element": constants,
@@ -148,11 +172,13 @@ def document() -> dict[str, Any]:
         "counted": COUNTED,
         "fitted_on": f"{len(pairs)} pairs in {len(errors)} sources (catalogs/runs/precision_speed.csv)",
         "accuracy": {
-            "source left out": _figures(errors),
+            "source left out of all fits": _figures(errors),
+            "source left out of this one": _figures(left_out(pairs)),
             "no casts": _figures(_at(pairs, dict.fromkeys(COUNTED, GRID[0]))),
             "one traffic for every recipe": _figures(_at(pairs, single)),
             "counted, not fitted": _figures(_at(pairs, COUNTED)),
         },
+        "left_out": errors,
         "residuals": {pair.id: pair.error(constants[pair.kind]) for pair in pairs},
         "code_version": __version__,
     }
@@ -175,9 +201,9 @@ def _figures(errors: dict[str, list[float]]) -> dict[str, float]:
     }
 
 
-def write(directory: Path | None = None) -> dict[str, Any]:
-    """Fit and write casts.yaml; gives the accuracy."""
-    plain = _rounded(document())
+def write(errors: dict[str, list[float]], directory: Path | None = None) -> dict[str, Any]:
+    """Fit and write casts.yaml with the errors of sources left out (see pair_folds); gives the accuracy."""
+    plain = _rounded(document(errors))
     target = (directory or calibrations_dir()) / "casts.yaml"
     text = yaml.safe_dump(plain, sort_keys=False, width=110)
     target.write_text("# Written by `hwmodel calibrate --casts`.\n" + text, encoding="utf-8")
@@ -187,4 +213,6 @@ def write(directory: Path | None = None) -> dict[str, Any]:
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _rounded(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
     return float(f"{value:.4g}") if isinstance(value, float) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -12,12 +13,14 @@ from hwmodel.catalog.stacks import TrainingCalibration
 from hwmodel.numerics import Problem, gauss_newton
 from hwmodel.specs import Stack
 from hwmodel.validation.board.training import Column, Prepared, stacks_of
-from hwmodel.validation.fit.batch import Batch, batch_of, outcome
+from hwmodel.validation.fit.batch import Batch, batch_of, outcome, pruned
+from hwmodel.validation.fit.pair_residuals import SpeedResiduals
 from hwmodel.validation.fit.run_parameters import PARAMETERS, Parameter, with_values
 
 SCALE = 0.12  # log error beyond which a row loses weight (Cauchy)
 CROWD = 0.85  # rows of a source together weigh n^(1 - CROWD)
 STRENGTH = 0.002
+PAIRS = 0.5  # weight of a source of speed-ups over that of one of runs: it tells of formats alone
 LONGEST = 2.0  # of one step, in prior widths
 TOLERANCE = 1e-4  # share of the loss that a round must gain
 
@@ -63,6 +66,28 @@ def measured_sequence_s(prepared: Prepared) -> Column:
     return out
 
 
+class Repeats:
+    """Rows of a batch under several calibrations, evaluated at once; the repeated batches are kept."""
+
+    def __init__(self, batch: Batch, rows: int, prepared: Prepared, stacks: Stacks) -> None:
+        self._batch, self._rows, self._prepared, self._stacks = batch, rows, prepared, stacks
+        self._kept: dict[int, Batch] = {}
+
+    def seconds(self, calibrations: Sequence[TrainingCalibration]) -> Column:
+        """Seconds of the whole fleet for one sequence: a row for each calibration, a column for each row."""
+        times, each = len(calibrations), len(self._prepared.stack_keys)
+        if times not in self._kept:
+            self._kept[times] = self._batch.repeated(times, self._rows, each)
+        stacks = [stack for calibration in calibrations for stack in self._stacks(self._prepared, calibration)]
+        return outcome(self._kept[times], stacks, times * self._rows).row_sequence_s.reshape(times, self._rows)
+
+
+def _raw_weight(prepared: Prepared, use: NDArray[np.bool_]) -> float:
+    """Sum of what `row_weights` divides by: a source of n rows counts n^0.15."""
+    sources = [case.source for case, used in zip(prepared.cases, use) if used and case is not None]
+    return float(sum(count ** (1.0 - CROWD) for count in Counter(sources).values()))
+
+
 def row_weights(prepared: Prepared, use: NDArray[np.bool_]) -> Column:
     """Weight of each row: a source of n rows counts n^0.15 in all."""
     sources = np.array([case.source if case is not None else "" for case in prepared.cases])
@@ -71,17 +96,6 @@ def row_weights(prepared: Prepared, use: NDArray[np.bool_]) -> Column:
         mine = use & (sources == source)
         weight[mine] = float(mine.sum()) ** -CROWD
     return weight / weight.sum() if weight.sum() > 0 else weight
-
-
-NEAR = 1.25  # slowness against the best at the priors up to which a layout may become the best in a fit
-
-
-def pruned(batch: Batch, stacks: Sequence[Stack], rows: int) -> Batch:
-    """The batch with only the candidates that may be a row's prediction while the constants move."""
-    found = outcome(batch, stacks, rows)
-    near = found.fits & (found.sequence_s <= NEAR * found.row_sequence_s[batch.row])
-    near[found.best[found.best >= 0]] = True
-    return batch.subset(np.flatnonzero(near))
 
 
 def fit_runs(
@@ -93,8 +107,12 @@ def fit_runs(
     progress: Callable[[int, float], None] | None = None,
     strength: float = STRENGTH,
     stacks: Stacks = stacks_of,
+    pairs: SpeedResiduals | None = None,
 ) -> Fit:
-    """Constants that bring predictions near the measurements of the rows in `use`, started from the priors."""
+    """Constants that bring predictions near the measurements of the rows in `use`, started from the priors.
+
+    `pairs`: published speed-ups of narrow formats, held beside the runs as sources of their own.
+    """
     target = measured_sequence_s(prepared)
     use = thinned(prepared, use & np.isfinite(target))
     start = with_values(base, {p.name: p.prior for p in parameters})
@@ -102,18 +120,27 @@ def fit_runs(
     rows = np.flatnonzero(use)
     small = pruned(batch_of(prepared, rows), stacks(prepared, start), len(use))
     weight, goal = weight[rows], np.log(target[rows])
+    if pairs is not None:
+        weight = np.concatenate([weight, PAIRS * pairs.weights(CROWD) / _raw_weight(prepared, use)])
 
-    def errors(x: Column) -> Column:
-        values = {p.name: p.decode(float(v)) for p, v in zip(parameters, x)}
-        seconds = outcome(small, stacks(prepared, with_values(base, values)), len(use)).row_sequence_s[rows]
-        return np.asarray((goal - np.log(seconds)) / SCALE)
+    of_runs = Repeats(small, len(use), prepared, stacks)
+    of_pairs = None if pairs is None else Repeats(pairs.batch, len(pairs.prepared.runs), pairs.prepared, stacks)
+
+    def errors_at(points: Column) -> Column:
+        """Scaled errors (a row each) at several sets of constants, evaluated at once."""
+        moved = [with_values(base, {p.name: p.decode(float(v)) for p, v in zip(parameters, x)}) for x in points]
+        own = goal - np.log(of_runs.seconds(moved)[:, rows])
+        if pairs is None or of_pairs is None:
+            return own / SCALE
+        return np.concatenate([own, pairs.errors(of_pairs.seconds(moved))], axis=1) / SCALE
 
     problem = Problem(
-        errors=errors, jacobian=lambda x, z: _jacobian(errors, x, z), prior=np.zeros(len(parameters)),
-        pull=strength**0.5, weight=weight, low=_limits(parameters, 0), high=_limits(parameters, 1), longest=LONGEST,
+        errors=lambda x: errors_at(x[None])[0], jacobian=lambda x, _: _jacobian(errors_at, x),
+        prior=np.zeros(len(parameters)), pull=strength**0.5, weight=weight, low=_limits(parameters, 0),
+        high=_limits(parameters, 1), longest=LONGEST,
     )  # fmt: skip
     found = gauss_newton(problem, rounds, TOLERANCE, progress)
-    x, e = found.x, found.errors * SCALE
+    x, e = found.x, found.errors[: len(rows)] * SCALE
     values = {p.name: p.decode(float(v)) for p, v in zip(parameters, x)}
     ids = [case.id for case in (prepared.cases[i] for i in rows) if case is not None]
     return Fit(values=values, loss=found.loss, rows=ids, log_errors=[float(v) for v in e])
@@ -123,15 +150,14 @@ def _limits(parameters: Sequence[Parameter], side: int) -> Column:
     return np.array([p.encode(p.high if side else p.low) for p in parameters])
 
 
-def _jacobian(errors: Callable[[Column], Column], x: Column, e: Column) -> Column:
-    columns = []
-    for place in range(len(x)):
-        nudged = x.copy()
-        nudged[place] += 0.05
-        up = errors(nudged)
-        if np.array_equal(up, e):
-            nudged[place] -= 0.10
-            columns.append((e - errors(nudged)) / 0.05)
-        else:
-            columns.append((up - e) / 0.05)
-    return np.stack(columns, axis=1)
+STEP = 0.05  # of a finite difference, in prior widths
+
+
+def _jacobian(errors_at: Callable[[Column], Column], x: Column) -> Column:
+    """Forward differences of the errors; backward ones for constants at their upper bound."""
+    found = errors_at(np.vstack([x, x + STEP * np.eye(len(x))]))
+    columns = (found[1:] - found[0]) / STEP
+    still = np.flatnonzero(~columns.any(axis=1))
+    if len(still):
+        columns[still] = (found[0] - errors_at(x - STEP * np.eye(len(x))[still])) / STEP
+    return columns.T

@@ -81,19 +81,41 @@ PARAMETERS: tuple[Parameter, ...] = (
     _family("hopper", "sustained_high", "16-bit"),
     _family("hopper", "sustained", "8-bit"),
     _family("blackwell", "sustained_high", "16-bit"),
-    _family("blackwell", "sustained", "8-bit and 4-bit"),
+    _family("blackwell", "sustained", "8-bit"),
+    _family("blackwell", "sustained_four", "4-bit"),
     _family("tpu", "sustained_high", "16-bit"),
+    _family("tpu", "sustained", "8-bit"),
     _level("megatron-lm-2021", "device time of Megatron-LM to 2022 over the kernels'"),
     _level("megatron-deepspeed", "device time of Megatron-DeepSpeed over the kernels'"),
     _level("megatron-core", "device time of Megatron-Core over the kernels'"),
-    _level("nemo", "device time of NeMo over the kernels'"),
-    _level("megatron-bridge", "device time of Megatron-Bridge over the kernels'"),
+    _level("megatron-recipes", "device time of NeMo and Megatron-Bridge over the kernels', release of January 2025"),
+    Parameter(
+        name="drift.megatron-recipes",
+        place="stack:megatron-recipes",
+        field="drift",
+        prior=0.0,
+        sigma=0.05,
+        low=-0.3,
+        high=0.3,
+        meaning="its growth with a year of releases, natural log",
+    ),
+    _level("nemo", "device time of NeMo over both together", sigma=0.03),
+    _level("megatron-bridge", "device time of Megatron-Bridge over both together", sigma=0.03),
     _level("fsdp", "device time of PyTorch FSDP trainers over the kernels'"),
     _level("nanotron", "device time of nanotron over the kernels'"),
     _level("jax", "device time of XLA stacks over the kernels'"),
     _stack("megatron-deepspeed", "host_op_s", 1.2e-5, 0.4, 1e-6, 6e-5, "launch time under Megatron-DeepSpeed"),
     _stack("nanotron", "host_op_s", 1.2e-5, 0.4, 1e-6, 6e-5, "launch time under nanotron"),
-    _stack("nanotron", "host_tensor", 0.3, 0.3, 0.0, 3.0, "launches added a tensor-parallel rank, nanotron"),
+    _stack("eager", "host_tensor", 0.3, 0.3, 0.0, 3.0, "launches added a tensor-parallel rank, eager programs"),
+    _stack(
+        "megatron-deepspeed",
+        "host_tensor_own",
+        0.0,
+        0.6,
+        -2.0,
+        2.0,
+        "the same under Megatron-DeepSpeed, less that of eager programs",
+    ),
     _stack("nanotron", "host_pipeline", 2.0, 0.5, 1.0, 12.0, "launch cost with pipeline and tensor ranks, nanotron"),
     _stack("nanotron", "contention", 0.1, 0.1, 0.0, 0.6, "network time added by a doubling of the nodes, nanotron"),
     _stack("nanotron", "network_fraction", 0.8, 0.3, 0.1, 1.5, "network of the nanotron cluster over benchmarks"),
@@ -101,10 +123,10 @@ PARAMETERS: tuple[Parameter, ...] = (
 
 
 def with_values(base: TrainingCalibration, values: dict[str, float]) -> TrainingCalibration:
-    """The calibration with the named constants replaced."""
-    generic = dict(base.generic)
-    families = {k: dict(v) for k, v in base.families.items()}
-    fitted = {k: dict(v) for k, v in base.fitted.items()}
+    """The calibration with the named constants, and no other fitted ones."""
+    generic: dict[str, float] = {}
+    families: dict[str, dict[str, float]] = {}
+    fitted: dict[str, dict[str, float]] = {}
     for parameter in PARAMETERS:
         if parameter.name not in values:
             continue
