@@ -30,14 +30,14 @@ def board(rows: list[Row]) -> Board:
 
 # In-sample median APE by source with the shipped constants, and what a change may cost (percent points).
 PINNED = {
-    "Korthikanti 2022": 2.5, "Narayanan 2021 Table 1": 5.0, "vTrain single-node": 6.0, "vTrain multi-node": 8.3,
+    "Korthikanti 2022": 2.5, "Narayanan 2021 Table 1": 5.0, "vTrain single-node": 5.5, "vTrain multi-node": 8.3,
     "llm-foundry benchmarks": 5.5, "Megatron-Bridge perf summary": 8.6, "HF ultrascale nanotron (full)": 14.0,
-    "SimuMax B200 measured": 3.5, "MLPerf Training v3.1": 5.5, "MLPerf Training v5.0": 5.5,
+    "SimuMax B200 measured": 4.3, "MLPerf Training v3.1": 5.5, "MLPerf Training v5.0": 2.5,
 }  # fmt: skip
 
 
 def test_accuracy_does_not_get_worse_unseen(board: Board) -> None:
-    assert board.overall["mean_of_source_medians"] < 0.067
+    assert board.overall["mean_of_source_medians"] < 0.061
     for source, limit in PINNED.items():
         assert board.by_source[source]["tokens_per_s_per_accel"].median_ape < limit / 100.0, source
 
