@@ -66,6 +66,10 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	touch $@
 
+# Faults planted one at a time; each must die in the tests of its folder (docs/testing.md). Takes half an hour.
+mutants: $(STAMP)
+	$(BIN)/python -m tests.mutants --seed $(or $(SEED),0)
+
 clean:
 	rm -rf $(VENV) build dist plan.md plan-*.svg
 

@@ -1,0 +1,51 @@
+"""Faults planted by hand: a file, the right text and the wrong one. Each must die in the tests of its folder."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Fault(NamedTuple):
+    """A wrong text in the place of a right one, and the tests that must notice."""
+
+    file: str  # below hwmodel/
+    right: str
+    wrong: str
+    tests: str  # below tests/
+
+
+def _fault(file: str, right: str, wrong: str, tests: str = "") -> Fault:
+    return Fault(file, right, wrong, tests or file.split("/")[0])
+
+
+TRAINING, MEMORY, LAYER = "physics/training.py", "physics/memory.py", "physics/layer.py"
+PLANTED = (
+    # Ten that nothing caught once.
+    _fault("solve/plan/solver.py", "correction /= used", "correction *= used"),
+    _fault("solve/question/parse.py", '"prompt_share": share / grown,', '"prompt_share": share,'),
+    _fault("physics/serving_queue.py", "queue = minimum(0.5 *", "queue = maximum(0.5 *", "serving"),
+    _fault("physics/serving_queue.py", "return 0.5 * service_s * waiting_share",
+           "return 1.0 * service_s * waiting_share", "serving"),
+    _fault("predict/service/cost.py", "prompts * layout.dp * layout.pp)", "prompts * layout.pp)", "serving"),
+    _fault(LAYER, '"cp_b": _context_parallel(block, 2.0 * tokens,', '"cp_b": _context_parallel(block, 1.0 * tokens,'),
+    _fault("physics/collectives.py", "where(net.torus > 0, 2.0 * net.torus_axes, 1.0)",
+           "where(net.torus > 0, 1.0 * net.torus_axes, 1.0)"),
+    _fault("physics/kernels.py", "(2.0 * kv_lora_rank + rope_dim)", "(1.0 * kv_lora_rank + rope_dim)"),
+    _fault("economics/energy.py", "FALLBACK_J_PER_FLOP * facts.load_fraction", "FALLBACK_J_PER_FLOP"),
+    _fault("economics/goodput.py", "0.5 * interval_s", "1.0 * interval_s"),
+    # Twelve that only the example budgets caught once.
+    _fault(TRAINING, "2.0 * (layout.pp - 1.0)\n", "1.0 * (layout.pp - 1.0)\n"),
+    _fault(TRAINING, "per_param = states + 2.0 * precision.gradient_bytes",
+           "per_param = states + precision.gradient_bytes"),
+    _fault(LAYER, "tokens * width * 16.0", "tokens * width * 8.0"),
+    _fault(TRAINING, "each = 2.0 * gather(w) + reduced", "each = gather(w) + reduced"),
+    _fault(MEMORY, "chunks = (layout.vpp - 1.0) * layout.pp", "chunks = (layout.vpp + 1.0) * layout.pp"),
+    _fault(LAYER, "elements = 10.0 * d / split", "elements = 6.0 * d / split"),
+    _fault("economics/goodput.py", "sqrt(2.0 * write_s * mtbf_s)", "sqrt(write_s * mtbf_s)"),
+    _fault("economics/goodput.py", "facts.interruptions_per_accelerator_hour * accelerators +",
+           "facts.interruptions_per_accelerator_hour +"),
+    _fault("economics/energy.py", "(facts.load_fraction - facts.idle_fraction) * busy", "facts.load_fraction * busy"),
+    _fault(TRAINING, "stack.bubble * (layout.pp - 1.0) / layout.vpp", "stack.bubble * layout.pp / layout.vpp"),
+    _fault(TRAINING, "2.0 * m * layout.vpp * (1.0 - stack.pp_overlap)", "2.0 * m * layout.vpp * stack.pp_overlap"),
+    _fault(MEMORY, "here = layers_here * _in_flight(stage, layout, m, stack)", "here = layers_here * m"),
+)  # fmt: skip

@@ -1,0 +1,45 @@
+"""The house of floors: nothing imports upward, lazily or for type checking either, and the page says what is."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def drawing() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("draw_architecture", ROOT / "docs" / "draw_architecture.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_no_import_points_upward(drawing: ModuleType) -> None:
+    assert drawing.upward(drawing.arrows()) == []
+    assert drawing.upward(Counter({("physics", "solve"): 1, ("solve", "physics"): 1})) == [("physics", "solve")]
+    assert drawing.upward(Counter({("laws", "physics"): 1})) == [("laws", "physics")]
+
+
+def test_every_wing_has_its_place(drawing: ModuleType) -> None:
+    wings = {p.name.removesuffix(".py") for p in (ROOT / "hwmodel").iterdir() if p.suffix == ".py" or p.is_dir()}
+    assert (
+        {w for w in wings if not w.startswith("__")}
+        == {wing for row in drawing.ROWS for wing in row}
+        == set(drawing.WHAT)
+    )
+
+
+def test_the_page_is_current(drawing: ModuleType) -> None:
+    page = ROOT / "docs" / "architecture.md"
+    assert drawing.drawn()[page] == page.read_text(encoding="utf-8"), "run python docs/draw_architecture.py"
+    for name in ("cli/plan.py", "solve/question/parse.py", "predict/layouts.py", "solve/run/answers.py"):
+        assert f"`{name}`" in page.read_text(encoding="utf-8")
+        assert (ROOT / "hwmodel" / name).exists()
