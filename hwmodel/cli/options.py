@@ -51,6 +51,9 @@ QUESTION = [
     click.option("--time", metavar="DURATION", help="Elapsed time allowed, like 30d."),
     click.option("--deadline", metavar="DATE", help="Day by which it must have ended, like 2027-03-01, or 45d."),
     click.option("--start", metavar="DATE", help="Day on which it starts (default: today, where a date needs one)."),
+    click.option(
+        "--power", metavar="POWER", help="Power of the site, like 10MW: what it carries at its rating and PUE."
+    ),
     click.option("--budget", metavar="USD", help="Money allowed, like $5M."),
     click.option(
         "--confidence", metavar="SHARE", help="How sure --time, --deadline, --budget and the figures are (default 50%)."

@@ -19,6 +19,9 @@ from hwmodel.cli.sections import Sectioned
 @click.command("plan", cls=Sectioned)
 @click.argument("file", required=False, metavar="[BUDGET.yaml]")
 @with_options([*QUESTION, click.option("--precision", help="Training recipe, like bf16 or fp8."), *RESULT])
+@click.option(
+    "--own", is_flag=True, help="Accelerators bought, with cash flow and break-even; details in a BUDGET.yaml."
+)
 @click.option("--figures", type=click.Choice(["svg", "png", "none"]), default="svg", show_default=True)
 @FROM
 @EXPORT
@@ -30,6 +33,7 @@ def command(
     figures: str,
     source: Path | None,
     export: str | None,
+    own: bool,
     **given: Any,
 ) -> None:
     """What to train on a fleet, in which layout, for how long, at what cost, and how sure.
@@ -46,8 +50,8 @@ def command(
     from hwmodel import report
     from hwmodel.solve.plan.solver import plan
 
-    if file is not None:
-        _budget(file, fmt, out, quiet, source, export, given)
+    if file is not None or own or "+" in (given["gpus"] or ""):
+        _budget(file, own, fmt, out, quiet, source, export, given)
         return
     given = with_launch_file(given, source, quiet=quiet, tokens=True)
     found = plan(**with_model_file(given, quiet=quiet))
@@ -71,16 +75,24 @@ def command(
 
 
 def _budget(
-    file: str, fmt: str, out: Path | None, quiet: bool, source: Path | None, export: str | None, given: dict[str, Any]
+    file: str | None,
+    own: bool,
+    fmt: str,
+    out: Path | None,
+    quiet: bool,
+    source: Path | None,
+    export: str | None,
+    given: dict[str, Any],
 ) -> None:
-    """Answer a plan file."""
+    """Answer a plan file, or one run on accelerators bought, or one on each of several pools."""
     from hwmodel import report
     from hwmodel.errors import InputError
-    from hwmodel.solve.stages.solver import budget
+    from hwmodel.solve.stages.solver import budget, one_stage
 
     if source is not None or export is not None:
-        raise InputError("a plan file has several runs: drop --from and --export, or plan one stage by itself")
-    found = budget(Path(file), **with_model_file(given, quiet=quiet))
+        raise InputError("a budget of stages has several runs: drop --from and --export, or plan one run by itself")
+    given = with_model_file(given, quiet=quiet) | ({"own": True} if own else {})
+    found = budget(Path(file), **given) if file is not None else one_stage(**given)
     for line in found.warnings:
         note(f"note: {line}", quiet=quiet)
     if fmt == "json":

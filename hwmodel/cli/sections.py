@@ -6,7 +6,8 @@ import click
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Hardware, time and money": (
-        "gpus", "parts", "system", "nic_gbit_s", "time", "deadline", "start", "budget", "confidence", "spares",
+        "gpus", "parts", "system", "nic_gbit_s", "time", "deadline", "start", "budget", "own", "power", "confidence",
+        "spares",
     ),
     "Model, tokens and loss": (
         "model", "params", "tokens", "unique_tokens", "flops", "loss", "loss_like", "loss_factor", "law", "task",

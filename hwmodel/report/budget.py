@@ -28,7 +28,7 @@ CAPEX = {"accelerators_usd": "accelerators", "servers_usd": "servers", "network_
 def budget_markdown(found: BudgetPlan) -> str:
     """The whole report."""
     parts = [
-        "# A budget of " + str(sum(line.how != NOT_COUNTED for line in found.stages)) + " stages", _answer(found),
+        _title(found), _answer(found),
         "## Stages", lines_table(found.stages), _notes(found.stages), _not_counted(found),
         "## Pools", pools_table(found), "## Steps of reinforcement learning", _rl(found.stages),
         "## Bought", "\n\n".join(map(_owned, found.own)), "## Cash flow", cash_table(found.budget["cash_flow"]),
@@ -40,6 +40,11 @@ def budget_markdown(found: BudgetPlan) -> str:
         if part and not (part.startswith("## ") and (last or not parts[i + 1])):
             kept.append(part)
     return "\n\n".join(kept) + "\n"
+
+
+def _title(found: BudgetPlan) -> str:
+    count = sum(line.how != NOT_COUNTED for line in found.stages)
+    return f"# A budget of {count} stage{'' if count == 1 else 's'}"
 
 
 def _answer(found: BudgetPlan) -> str:

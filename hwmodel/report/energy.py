@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwmodel.units import format_count
+from hwmodel.units import format_count, format_power
 
 
 def energy_lines(used: dict[str, Any]) -> str:
@@ -20,10 +20,12 @@ def _drawn(used: dict[str, Any]) -> str:
     watts, chip = used["it_w_per_accelerator"], used["chip_w"]
     printed = used["paper_convention_mwh"]
     papers = "" if printed is None else f" Papers would print {_number(printed)} MWh: rating x hours x PUE."
+    site = format_power(used["rated_site_w"])
     return (
         f"Energy: {watts:.0f} W an accelerator ({chip:.0f} W of it the chip, the rest its share of the server): chips "
         f"{_number(used['chip_mwh'])} MWh, rest of the servers {_number(used['server_mwh'])} MWh, facility "
-        f"{_number(used['facility_mwh'])} MWh (PUE {used['pue']:g}).{papers}"
+        f"{_number(used['facility_mwh'])} MWh (PUE {used['pue']:g}); the site must give {site} for "
+        f"servers at their rating.{papers}"
     )
 
 

@@ -239,6 +239,45 @@ def test_power_binds_with_pue() -> None:
         budget({"gpus": "2048xH100", "power": "-1MW", "stages": [PRETRAIN]})
 
 
+def test_a_plan_within_a_power() -> None:
+    """All that 10 MW carry, the fewest that finish in time, and a fleet that is too large."""
+    each = 10_200 / 8 * 1.1
+    most = 8 * math.floor(10e6 / (8 * each))
+    assert hm.plan(gpus="H100", power="10MW", time="60d").answer.accelerators == most
+    timed = hm.plan(gpus="H100", power="10MW", time="60d", params="8B", tokens="1T").answer
+    assert timed.accelerators is not None
+    assert timed.accelerators < most
+    found = hm.plan(gpus="512xH100", power="10MW", time="60d")
+    assert found.money["energy"]["rated_site_w"] == pytest.approx(512 * each)
+    refused = run("plan", "--gpus", "8192xH100", "--power", "10MW", "--tokens", "1T")
+    assert (refused.returncode, len(refused.stderr.strip().splitlines())) == (3, 1)
+    assert f"at most {most:,} of them" in refused.stderr
+    wrong_ones = (
+        (("--power", "-3MW", "--gpus", "H100"), "above zero"), (("--power", "1MW", "--tokens", "1T"), "--gpus"),
+        (("--power", "10", "--gpus", "H100"), "carry not one"),
+    )  # fmt: skip
+    for words, said in wrong_ones:
+        wrong = run("plan", *words)
+        assert wrong.returncode in (2, 3)
+        assert said in wrong.stderr
+
+
+def test_two_pools_and_owned_fleets_on_the_command_line() -> None:
+    done = run("plan", "--gpus", "512xH100+1024xA100", "--time", "30d", "--format", "json")
+    lines = json.loads(done.stdout)["budget"]["lines"]
+    alone = hm.plan(gpus="512xH100", time="30d").answer
+    assert lines[0]["stage"] == "pre-training on 512xH100"
+    assert lines[0]["gpu_hours"]["value"] == pytest.approx(value_of(alone.gpu_hours))
+    refused = run("plan", "--gpus", "512xH100+1024xA100", "--params", "7B", "--tokens", "1T")
+    assert (refused.returncode, "one job cannot span two parts" in refused.stderr) == (2, True)
+    own = run("plan", "--gpus", "2048xH100", "--params", "70B", "--tokens", "2T", "--own", "--format", "json")
+    bought = json.loads(own.stdout)["own"][0]
+    assert bought["accelerators"] == 2048
+    assert bought["break_even_months"] < 36
+    assert len(bought["monthly_usd"]) == 37
+    assert {"staff", "cost of capital", "use after the stages"} <= set(bought["not_counted"])
+
+
 def test_regions_change_the_carbon_and_not_the_work() -> None:
     found = {place: budget(FIVE, region=place) for place in ("France", "Poland", "Oregon")}
     carbon = {place: value_of(one.budget["co2e_t"]) for place, one in found.items()}

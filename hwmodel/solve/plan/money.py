@@ -19,6 +19,7 @@ from hwmodel.economics import (
 from hwmodel.solve.plan.ways import ways
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.answers import kwh_per_accelerator_hour, six_nd_share
+from hwmodel.solve.run.power import rated_site_w
 from hwmodel.solve.run.result import value_of
 from hwmodel.specs import PriceQuote, PriceSummary
 
@@ -127,6 +128,7 @@ def _energy(setting: Fleeted, solved: Solved, hours: float) -> dict[str, Any]:
     rated = setting.part.tdp_w
     printed = None if not rated else float(paper_convention_kwh(hours, rated, facts.pue))
     return {
+        "rated_site_w": float(solved.fleet.accelerators) * rated_site_w(setting.part, setting.system, facts),
         "chip_mwh": float(used.chip_j) / 3.6e9,
         "server_mwh": float(used.server_j) / 3.6e9,
         "facility_mwh": float(used.facility_j) / 3.6e9,

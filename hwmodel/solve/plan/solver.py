@@ -37,6 +37,7 @@ from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve
 from hwmodel.solve.run.answers import limits_used, plan_layout, unfleeted
 from hwmodel.solve.run.fleet import Fleet, fleet_for_budget, fleet_size
+from hwmodel.solve.run.power import accelerators_within, check_power
 from hwmodel.solve.run.result import Band, Plan, value_of
 from hwmodel.solve.run.sizing import DRAWS, GIVEN, ClosedBy, LossModel, Sized, TokensOfSize, loss_model, size
 from hwmodel.solve.run.solved import on_fleet, sized_shape
@@ -196,7 +197,10 @@ def _fleet_given(setting: Setting) -> Fleet | None:
     if not isinstance(setting, Fleeted):
         return None
     if r.gpus is not None:
+        check_power(setting, r.gpus)
         return Fleet(setting, r.gpus)
+    if r.power_w is not None:
+        return _powered(setting, r.power_w)
     sized = r.params is not None or r.model is not None or r.shape is not None
     if r.budget_usd is not None and r.flop is None and not r.has_loss_target and not (sized and r.tokens is not None):
         return Fleet(setting, fleet_for_budget(setting, r.budget_usd))
@@ -210,6 +214,18 @@ def _fleet_given(setting: Setting) -> Fleet | None:
             "what to train (--tokens, --params, --flops or --loss)"
         )
     return None
+
+
+def _powered(setting: Fleeted, power_w: float) -> Fleet | None:
+    """All accelerators that the power of the site carries, or what the money pays for of them; None where the run is
+    sized and a time given: then the fewest that finish within it."""
+    r, most = setting.request, accelerators_within(power_w, setting)
+    sized = r.params is not None or r.model is not None or r.shape is not None
+    if r.time_s is not None and not r.open_time and (r.flop is not None or r.has_loss_target or (sized and r.tokens)):
+        return None
+    if r.budget_usd is not None and not (sized and r.tokens is not None):
+        most = min(most, fleet_for_budget(setting, r.budget_usd))
+    return Fleet(setting, most)
 
 
 def size_of(

@@ -49,6 +49,8 @@ def check_contradictions(r: Request) -> None:
         )
     if r.mfu is not None and r.accelerator is None and r.system is None:
         raise InputError("--mfu needs the accelerators it is reached on: add --gpus, like 1024xA100")
+    if r.power_w is not None and r.accelerator is None and r.system is None:
+        raise InputError("--power carries named accelerators: add --gpus, like H100 (all it carries) or 512xH100")
     if (r.time_s is not None or r.budget_usd is not None) and r.accelerator is None and r.system is None:
         raise InputError(
             "--time and --budget buy compute only on named accelerators: add --gpus, like 256xH100 or H100"

@@ -231,6 +231,7 @@ def dividing_batch(seqs: float, gpus: int | None) -> float:
 QUANTITIES = {
     "time": ("time_s", units.parse_duration_s),
     "budget": ("budget_usd", units.parse_usd),
+    "power": ("power_w", units.parse_power_w),
     "flops": ("flop", units.parse_flop),
     "tokens": ("tokens", units.parse_count),
     "unique_tokens": ("unique_tokens", units.parse_count),
@@ -377,6 +378,7 @@ def read_request(**given: Any) -> Request:
     fields |= _stance(given)
     if given:
         raise unknown("option", next(iter(given)), OPTIONS, "plan")
-    if fields["gpus"] is not None and not any(fields.get(name) is not None for name in SIZING):
+    counted = fields["gpus"] is not None or (fields.get("power_w") is not None and fields["accelerator"] is not None)
+    if counted and not any(fields.get(name) is not None for name in SIZING):
         fields |= {"time_s": OPEN_TIME_S, "open_time": True}
     return Request(**fields)

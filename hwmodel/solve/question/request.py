@@ -29,6 +29,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     deadline: str | None = None
     open_time: bool = False  # a fleet alone was given: `time_s` is the usual month
     budget_usd: float | None = None
+    power_w: float | None = None  # of the site, at the meter
     flop: float | None = None
     tokens: float | None = None
     unique_tokens: float | None = None

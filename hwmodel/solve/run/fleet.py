@@ -18,6 +18,7 @@ from hwmodel.predict.search import Evaluation, evaluate
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.question.setting import Fleeted, Setting, step_width
 from hwmodel.solve.run.billing import billed_hours
+from hwmodel.solve.run.power import accelerators_within
 from hwmodel.specs import LawSpec, Precision, Shape
 from hwmodel.specs.kernels import Machine
 from hwmodel.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, format_count, format_duration
@@ -308,6 +309,9 @@ def fleet_size(setting: Fleeted, shape: Shape, params: float, tokens: float, flo
     r = setting.request
     per_node = int(setting.system.accelerators_per_node)
     counts = node_multiples(per_node)
+    if r.power_w is not None:
+        most = accelerators_within(r.power_w, setting)
+        counts = [*(n for n in counts if n < most), most]
     limit_s = r.time_s if r.time_s is not None else OPEN_FLEET_TIME_S
     within = _Within(
         setting=setting, shape=shape, params=params, flop_params=flop_params, tokens=tokens, limit_s=limit_s

@@ -29,3 +29,18 @@ def accelerators_within(power_w: float, setting: Fleeted) -> int:
             remedy=format_power(each),
         )
     return count // node * node if count >= node else 1 << (count.bit_length() - 1)
+
+
+def check_power(setting: Fleeted, accelerators: int) -> None:
+    """Raises InfeasibleError where a fleet at its rating draws more than the power of the site."""
+    power_w = setting.request.power_w
+    each = rated_site_w(setting.part, setting.system, setting.energy)
+    if power_w is None or accelerators * each <= power_w * (1.0 + 1e-9):
+        return
+    most = accelerators_within(power_w, setting)
+    raise InfeasibleError(
+        f"{accelerators:,} x {setting.part.id} draw {format_power(accelerators * each)} at their rating, with servers "
+        f"and a PUE of {setting.energy.pue:g}; --power allows {format_power(power_w)}: at most {most:,} of them",
+        binding="power",
+        remedy=f"{most} accelerators",
+    )

@@ -17,6 +17,7 @@ from hwmodel.economics import (
     gain_over_rent,
     monthly_usd,
     power,
+    quantile_z,
     residual_usd,
     usd_per_hour_worked,
 )
@@ -25,7 +26,7 @@ from hwmodel.solve.plan.money import purchase_usd
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.stages.cash import DAYS_PER_MONTH, Slot
 from hwmodel.solve.stages.frame import duration_s, share, usd
-from hwmodel.solve.stages.lines import Line
+from hwmodel.solve.stages.lines import SAFE, Line
 from hwmodel.units import SECONDS_PER_DAY, format_duration, parse_fraction
 
 DEFAULT_LIFE_MONTHS = 36
@@ -136,5 +137,6 @@ def priced(line: Line, usd_per_hour: float) -> Line:
     """A line paid at the owned hour."""
     if line.gpu_hours is None:
         return line
-    cost = line.gpu_hours.scaled(usd_per_hour)
-    return msgspec.structs.replace(line, cost_usd=cost, safe_cost_usd=None)
+    hours = line.gpu_hours
+    safe = None if line.safe_cost_usd is None else hours.at(quantile_z(SAFE)).value * usd_per_hour
+    return msgspec.structs.replace(line, cost_usd=hours.scaled(usd_per_hour), safe_cost_usd=safe)

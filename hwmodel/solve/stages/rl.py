@@ -188,7 +188,7 @@ def _line(
 def _with_pool(line: Line, rollouts: Fleeted, accelerators: float) -> Line:
     """The line with the hours of the pool that generates, which runs as long."""
     assert line.elapsed_days is not None
-    beside = of_hours(line.elapsed_days.scaled(24.0 * accelerators), rollouts, accelerators, 0.0,
+    beside = of_hours(line.elapsed_days.scaled(24.0 * accelerators), rollouts, accelerators,
                       stage=line.stage, kind=line.kind)  # fmt: skip
     bands = {name: added([b for one in (line, beside) if (b := getattr(one, name)) is not None])
              for name in ("gpu_hours", "cost_usd", "energy_mwh", "co2e_t")}  # fmt: skip

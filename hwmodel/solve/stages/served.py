@@ -8,7 +8,7 @@ from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.catalog.engines import serving_calibration
 from hwmodel.errors import InputError
 from hwmodel.physics.machine import machine
-from hwmodel.physics.shape import parameters, shape_for_params
+from hwmodel.physics.shape import shape_for_params
 from hwmodel.predict.formats import formats_of
 from hwmodel.predict.service import SATURATED, ServiceSetting, Worker, familiarity, half_width
 from hwmodel.predict.service.cost import DEFAULT_TPOT_S
@@ -78,9 +78,7 @@ def _served(
     count = float(setting.request.gpus or 1)
     if float(cost.tp) > count:
         raise InputError(f"the model needs {float(cost.tp):g} accelerators to be served, the stage has {count:g}")
-    peak = float(on.gemm.peak_flop_per_s)
-    mfu = 2.0 * float(parameters(shape).active) * (prompts + outputs) / (seconds * peak)
-    return of_hours(Band.around(seconds / 3600.0, width), setting, count, mfu, stage=stage.name, kind=stage.kind,
+    return of_hours(Band.around(seconds / 3600.0, width), setting, count, stage=stage.name, kind=stage.kind,
                     detail=_detail(cost, prompts, outputs, recipe.id))  # fmt: skip
 
 

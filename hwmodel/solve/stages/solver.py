@@ -22,7 +22,7 @@ from hwmodel.solve.stages.lines import COMPUTED, NOT_COUNTED, Line, added
 from hwmodel.solve.stages.own import Owned, owned, priced
 from hwmodel.solve.stages.rl import reinforcement
 from hwmodel.solve.stages.served import evaluation, serving
-from hwmodel.solve.stages.training import ablations, distillation, fine_tuning, preference, pretraining
+from hwmodel.solve.stages.training import SIZED_BY, ablations, distillation, fine_tuning, preference, pretraining
 from hwmodel.version import __version__
 
 COMPUTE: dict[str, Callable[[Frame, Stage, str], Line]] = {
@@ -31,6 +31,8 @@ COMPUTE: dict[str, Callable[[Frame, Stage, str], Line]] = {
     "serving": serving,
 }  # fmt: skip
 PRETRAINING = ("pretrain", "context")
+# What describes one job, so that it cannot be a job of each pool.
+RUN_SIZED_BY = ("params", "model", "shape", "tokens", "flops", "loss", "loss_like")
 POST_TRAINING = ("sft", "preference", "rl", "distillation")
 # What a programme usually pays for beside its stages: listed where the file says nothing of it.
 USUAL = {
@@ -78,13 +80,34 @@ def budget(source: Path | str | Mapping[str, Any], **options: Any) -> BudgetPlan
         return _whole(frame, pools, lines)
 
 
+def one_stage(**options: Any) -> BudgetPlan:
+    """A run of pre-training as a budget: `own` buys its accelerators; of several pools (`512xH100+1024xA100`) each
+    gets one.
+
+    Raises InputError where the run is sized by itself and one job would have to span the pools.
+    """
+    pools = str(options.get("gpus") or "").split("+")
+    if len(pools) == 1:
+        return budget({"stages": [{"stage": "pre-training"}]}, **options)
+    sized = next((name for name in RUN_SIZED_BY if options.get(name) is not None), None)
+    if sized is not None:
+        raise InputError(
+            f"--gpus {options['gpus']}: one job cannot span two parts, and --{sized.replace('_', '-')} describes one "
+            "job; plan it on one of them, or give each its stage in a plan file"
+        )
+    if options.get("time") is None and options.get("budget") is None:
+        options = {**options, "time": "30d"}
+    stages = [{"stage": f"pre-training on {pool.strip()}", "kind": "pretrain", "gpus": pool.strip()} for pool in pools]
+    return budget({"stages": stages}, **options)
+
+
 def _with_options(file: BudgetFile, options: dict[str, Any]) -> BudgetFile:
     """The file with options given beside it: those of the whole budget, or those that stages share."""
     given = {name: value for name, value in options.items() if value is not None and value != ()}
     for name in given:
         if name not in OF_PLAN and name not in TOP:
             raise InputError(f"--{name.replace('_', '-')} means nothing beside a plan file: drop one of them")
-    top = {name: value for name, value in given.items() if name in TOP}
+    top = {name: {} if value is True else value for name, value in given.items() if name in TOP}
     shared = {name: value for name, value in given.items() if name not in TOP}
     return msgspec.structs.replace(file, top={**file.top, **top}, options={**file.options, **shared})
 
@@ -128,7 +151,7 @@ def _waited(frame: Frame, line: Line) -> Line:
 
 def _sized_above(frame: Frame, stage: Stage) -> bool:
     """Whether options that all stages share size a stage that says nothing itself."""
-    return stage.kind == "pretrain" and bool({"params", "model", "tokens", "flops"} & set(frame.file.options))
+    return stage.kind == "pretrain" and bool(set(SIZED_BY) & set(frame.file.options))
 
 
 def _cheapest(frame: Frame, stage: Stage, fleets: list[str]) -> Line:
