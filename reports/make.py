@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import hwmodel as hm
-from hwmodel.report import compare_figures, compare_markdown, figure_files, plan_figures, plan_markdown
+from hwmodel.report import (
+    budget_markdown,
+    compare_figures,
+    compare_markdown,
+    figure_files,
+    plan_figures,
+    plan_markdown,
+)
+from hwmodel.solve.stages.solver import budget
 
 HERE = Path(__file__).resolve().parent
 EXAMPLES: dict[str, dict[str, str]] = {
@@ -32,6 +40,8 @@ COMPARISONS: dict[str, dict[str, str]] = {
     "formats-405B-4096xGB200": {"gpus": "4096xGB200", "params": "405B", "tokens": "15.6T", "seq_len": "8192"},
     "formats-mixtral-256xB200": {"gpus": "256xB200", "model": "mixtral-8x7b", "tokens": "1T"},
 }
+# Plan files that stand beside their reports.
+BUDGETS = ("seven-stages-rl-32B", "site-of-10MW", "own-2048xH100", "pools-512xH100-1024xA100")
 RECIPES = "bf16,fp8,mxfp8,nvfp4"
 NUMBER = re.compile(r"\d[\d,]*\.?\d*(?:e[+-]?\d+)?")
 
@@ -39,6 +49,8 @@ NUMBER = re.compile(r"\d[\d,]*\.?\d*(?:e[+-]?\d+)?")
 def made(name: str) -> tuple[str, dict[str, Any]]:
     """The text of one report and its figures, not yet written."""
     path = HERE / f"{name}.md"
+    if name in BUDGETS:
+        return budget_markdown(budget(HERE / f"{name}.yaml")), {}
     if name in COMPARISONS:
         compared = hm.compare(**COMPARISONS[name], precision=RECIPES)
         drawn = compare_figures(compared, path)
@@ -101,13 +113,13 @@ def differences(name: str) -> list[str]:
 def main() -> int:
     """Exit 1 when --check finds a difference."""
     if "--check" not in sys.argv[1:]:
-        for name in (*EXAMPLES, *COMPARISONS):
+        for name in (*EXAMPLES, *COMPARISONS, *BUDGETS):
             write(name)
         readme = HERE.parent / "README.md"
         quoted = (HERE / f"{next(iter(EXAMPLES))}.md").read_text(encoding="utf-8")
         readme.write_text(requoted(readme.read_text(encoding="utf-8"), quoted), encoding="utf-8")
         return 0
-    found = [line for name in (*EXAMPLES, *COMPARISONS) for line in differences(name)]
+    found = [line for name in (*EXAMPLES, *COMPARISONS, *BUDGETS) for line in differences(name)]
     print("\n".join(found) or "reports agree")
     return 1 if found else 0
 
