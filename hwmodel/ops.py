@@ -7,6 +7,7 @@ readable evaluation costs microseconds); arrays take NumPy; anything else is tri
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,15 +22,16 @@ else:
 _PLAIN = (float, int, bool)
 
 
+@cache
 def _numpy() -> Any:
     import numpy
 
     return numpy
 
 
-def _is_array(*values: Any) -> bool:
+def _is_array(a: Any, b: Any = None) -> bool:
     # Of the type: asking an array itself builds its description anew each time.
-    return any(hasattr(type(v), "__array_interface__") for v in values)
+    return hasattr(type(a), "__array_interface__") or hasattr(type(b), "__array_interface__")
 
 
 def _sympy() -> Any:

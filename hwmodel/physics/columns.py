@@ -57,8 +57,8 @@ def distinct(columns: list[Num]) -> tuple[Any, Any] | None:
     import numpy as np
 
     arrays: list[Any] = [c for c in columns if is_column(c)]
-    if not arrays or len(arrays[0]) < 256:
-        return None
+    if not arrays or len(arrays[0]) < 256 or any(c.shape != (len(arrays[0]),) for c in arrays):
+        return None  # few rows, or columns that broadcast against each other
     key = np.zeros(len(arrays[0]))
     for place, column in enumerate(arrays):
         key = key + column * (2.0 + 3.0 * place) ** 0.5

@@ -83,22 +83,38 @@ def row_of(record: R, row: int) -> R:
 
 
 def joined(records: Sequence[R], counts: Sequence[int]) -> R:
-    """Records of columns (`counts` rows each) below each other as one record."""
+    """Records of columns (`counts` rows each) below each other as one record; numbers in which all agree stay."""
     fields: dict[str, Any] = {}
     for name in records[0].__struct_fields__:
+        first = getattr(records[0], name)
+        if isinstance(first, float) and all(_same(getattr(record, name), first) for record in records):
+            fields[name] = first
+            continue
         values = [np.broadcast_to(np.asarray(getattr(r, name), dtype=float), (n,)) for r, n in zip(records, counts)]
         fields[name] = np.concatenate(values)
     return type(records[0])(**fields)
 
 
+def _same(value: Any, number: float) -> bool:
+    return isinstance(value, float) and value == number
+
+
 def grouped_best(group: NDArray[np.int64], value: NDArray[np.float64], groups: int) -> NDArray[np.int64]:
     """Row of the smallest value in each group (the first of equal ones), -1 where a group has no finite value."""
-    order = np.lexsort((value, group))
+    if not len(group):
+        return np.full(groups, -1, dtype=np.int64)
+    order = None if np.all(group[1:] >= group[:-1]) else np.argsort(group, kind="stable")
+    if order is not None:
+        group, value = group[order], value[order]
+    starts = np.flatnonzero(np.diff(group, prepend=group[0] - 1))
+    least = np.fmin.reduceat(value, starts)
+    counts = np.diff(starts, append=len(group))
+    rows = np.flatnonzero(value == np.repeat(least, counts))
+    present, places = np.unique(group[rows], return_index=True)
+    first = rows[places]
     best = np.full(groups, -1, dtype=np.int64)
-    firsts, positions = np.unique(group[order], return_index=True)
-    best[firsts] = order[positions]
-    found = np.flatnonzero(best >= 0)
-    best[found[~np.isfinite(value[best[found]])]] = -1
+    finite = np.isfinite(value[first])
+    best[present[finite]] = (first if order is None else order[first])[finite]
     return best
 
 

@@ -329,23 +329,26 @@ def fuller(cases: Cases, space: Space, rounds_more: float) -> Space:
 def layout_space(cases: Cases, domain: float, p: Policy) -> Space:
     """All layouts that the cases admit: the options of the shape times each fleet, with the replicas that divide."""
     table = option_table(cases, domain, p)
+    # Columns of the options; what is needed of every case and option is repeated, the rest gathered for what stays.
+    tp, cp, pp, vpp, ep, etp, micro_batch, mode, zero = table.T
     case = np.repeat(np.arange(cases.count), len(table))
-    tp, cp, pp, vpp, ep, etp, micro, mode, zero = np.tile(table, (cases.count, 1)).T
-    ways, batch = tp * cp * pp, cases.batch_cap_seqs[case]
+    ways, micro = (np.tile(column, cases.count) for column in (tp * cp * pp, micro_batch))
+    batch = cases.batch_cap_seqs[case]
     if p.exact:
         dp = cases.accelerators[case] / ways
         keep, micro = _whole_fleet(dp, micro, batch, p)
     else:
-        most = np.floor(cases.accelerators[case] / ways)
-        dp, batch = _data_parallel(most, _expert_grain(tp * cp, ep * etp), micro, batch, cases.batch_given)
+        most, grain = np.floor(cases.accelerators[case] / ways), np.tile(_expert_grain(tp * cp, ep * etp), cases.count)
+        dp, batch = _data_parallel(most, grain, micro, batch, cases.batch_given)
         keep = (dp >= 1) & (batch >= 1)
     if p.exact and not p.trusts("ep"):
-        keep &= np.mod(tp * cp * dp, ep * etp) == 0
+        keep &= np.mod(np.tile(tp * cp, cases.count) * dp, np.tile(ep * etp, cases.count)) == 0
     rows = np.flatnonzero(keep)
+    at = rows % max(1, len(table))
     parallel = p.choices("sequence_parallel", (p.sequence_parallel,))[0]
     layout = Layout(
-        tp=tp[rows], cp=cp[rows], pp=pp[rows], vpp=vpp[rows], ep=ep[rows], dp=dp[rows],
-        zero=zero[rows], micro_batch=micro[rows], etp=etp[rows] if np.any(etp[rows] > 1) else 1.0,
-        sequence_parallel=np.where(tp[rows] > 1, parallel, 0.0), **_mode_columns(mode[rows], modes_of(cases.shape, p)),
+        tp=tp[at], cp=cp[at], pp=pp[at], vpp=vpp[at], ep=ep[at], dp=dp[rows],
+        zero=zero[at], micro_batch=micro[rows], etp=etp[at] if np.any(etp[at] > 1) else 1.0,
+        sequence_parallel=np.where(tp[at] > 1, parallel, 0.0), **_mode_columns(mode[at], modes_of(cases.shape, p)),
     )  # fmt: skip
     return Space(case=case[rows], layout=layout, batch_seqs=batch[rows])
