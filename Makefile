@@ -37,9 +37,8 @@ reports: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/hwmodel catalog docs
 	$(BIN)/hwmodel law docs docs/laws
-	for kind in accelerators systems models plan; do \
 	$(BIN)/python docs/step.py
-	for kind in accelerators systems models; do \
+	for kind in accelerators systems models plan; do \
 		$(BIN)/hwmodel catalog schema $$kind --out catalogs/schema/$$kind.schema.json || exit 1; done
 
 # Names in launch files against the tools' own packages, read by syntax tree, none of them imported (about 1 GB).
