@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: plan ui test lint types contracts check reports docs verify stress bench clean
+.PHONY: site mutants plan ui test lint types contracts check reports docs verify stress bench clean
 
 plan: $(STAMP)
 	$(BIN)/hwmodel plan --gpus 1024xA100 --tokens 1.4T --out plan.md
@@ -37,6 +37,8 @@ reports: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/hwmodel catalog docs
 	$(BIN)/hwmodel law docs docs/laws
+	$(BIN)/python docs/cli_reference.py
+	$(BIN)/python docs/draw_architecture.py
 	$(BIN)/python docs/step.py
 	for kind in accelerators systems models plan; do \
 		$(BIN)/hwmodel catalog schema $$kind --out catalogs/schema/$$kind.schema.json || exit 1; done
@@ -55,6 +57,11 @@ stress: $(STAMP)
 	HWMODEL_CASES=10000 $(BIN)/python -m pytest -q -n 2 tests/web/test_schema.py
 	$(BIN)/python benchmarks/page.py
 	HWMODEL_STRESS=20 $(BIN)/python -m pytest -q tests/solve/sweep/test_faults.py
+
+# The documentation as a site in build/site.
+site: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[docs]'
+	$(BIN)/zensical build --clean
 
 bench: $(STAMP)
 	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done
