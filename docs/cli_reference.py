@@ -16,8 +16,9 @@ PAGE = Path(__file__).resolve().parent / "cli.md"
 WIDTH = 96
 HEAD = """# Commands
 
-Every command with every option, written from the commands themselves by `python docs/cli_reference.py`. `--help`
-shows at most 40 options, `--help-all` the rest. Exit codes: 0 answered, 1 internal error, 2 bad input, 3 infeasible, 4 invalid catalog.
+Every command with every option, written from the commands themselves by `python docs/cli_reference.py`.
+`--help` shows at most 40 options, `--help-all` the rest. Exit codes: 0 answered, 1 internal error, 2 bad input,
+3 infeasible, 4 invalid catalog.
 """
 
 
