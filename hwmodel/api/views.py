@@ -122,17 +122,23 @@ def _plan_line(found: Any) -> str:
     return plan_headline(found)
 
 
+def _compares(found: Any) -> bool:
+    """Whether several formats were asked for side by side; every plan on a part with few bits has rows of them."""
+    from hwmodel.solve.run.result import FormatPlan
+
+    return isinstance(found, FormatPlan)
+
+
 def _plan_markdown(found: Any) -> str:
-    """A comparison of formats is a plan with a row for each."""
     from hwmodel import report
 
-    return report.compare_markdown(found) if len(found.precisions) > 1 else report.plan_markdown(found)
+    return report.compare_markdown(found) if _compares(found) else report.plan_markdown(found)
 
 
 def _plan_text(found: Any, columns: int) -> str:
     from hwmodel import report
 
-    return report.compare_card(found, columns) if len(found.precisions) > 1 else report.plan_card(found, columns)
+    return report.compare_card(found, columns) if _compares(found) else report.plan_card(found, columns)
 
 
 def _terms(name: str) -> Callable[[Any], Rows]:

@@ -10,7 +10,7 @@ import msgspec
 from hwmodel.answers import Shown
 from hwmodel.errors import InputError
 from hwmodel.physics.intervals import around
-from hwmodel.physics.shape import flop_per_token, layers, parameters, shape_for_params
+from hwmodel.physics.shape import flop_per_token, layers, parameters
 from hwmodel.physics.training import micro_batches
 from hwmodel.predict.layouts import SEARCHED
 from hwmodel.predict.optimism import SPLITS, search_factor
@@ -30,6 +30,8 @@ from hwmodel.solve.citations import training_sources
 from hwmodel.solve.plan.solver import setting_of
 from hwmodel.solve.question.request import Request
 from hwmodel.solve.question.setting import Fleeted, fleeted, step_width
+from hwmodel.solve.run.sizing import Sized
+from hwmodel.solve.run.solved import sized_shape
 from hwmodel.specs import Layout, MemoryTerms, Shape, Stack, StepTerms, Workload
 
 GIB = 2.0**30
@@ -187,7 +189,8 @@ def _shape(setting: Fleeted, r: Request) -> Shape:
     if shape is not None:
         return shape
     assert r.params is not None
-    return shape_for_params(r.params)
+    sized = Sized(params=r.params, tokens=1.0, loss=None, solved={})
+    return sized_shape(sized, None, timed=True).shape
 
 
 def _check(shape: Shape, fleet: int, layout: dict[str, float], batch: float | None) -> list[str]:

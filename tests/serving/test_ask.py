@@ -13,8 +13,8 @@ ASKED: dict[str, Any] = {"model": "llama-3.1-8b", "parts": "h100", "precision": 
 
 
 def test_numbers_answer_as_texts() -> None:
-    typed = serve(**ASKED, concurrency="8", input="1k", output="200", tp="2", p="90", ttft="2s")
-    given = serve(**ASKED, concurrency=8, input=1000, output=200.0, tp=2, p=90.0, ttft="2s")
+    typed = serve(**ASKED, concurrency="8", input="1k", output="200", tp="2", ttft="2s")
+    given = serve(**ASKED, concurrency=8, input=1000, output=200.0, tp=2, ttft="2s")
     assert typed.to_dict() == given.to_dict()
     assert given.to_dict()["request"]["prompt_tokens"] == 1000.0
 

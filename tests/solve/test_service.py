@@ -12,7 +12,7 @@ from hwmodel.solve.serve.quality import measured_quality
 
 
 def test_service_in_words() -> None:
-    found = parse_service("200 req/s, 1k in, 300 out, 2 years, p95 tpot 40ms")
+    found = parse_service("200 req/s, 1k in, 300 out, 2 years, p50 tpot 40ms")
     assert found.requests_per_s == 200
     assert found.prompt_tokens == 1000
     assert found.output_tokens == 300

@@ -10,11 +10,11 @@ from hwmodel.errors import InputError
 from hwmodel.solve.plan.precisions import lacking, precision_rows
 from hwmodel.solve.plan.solver import prepare, run, setting_of
 from hwmodel.solve.question.setting import Fleeted, fleeted
-from hwmodel.solve.run.result import Plan
+from hwmodel.solve.run.result import FormatPlan
 from hwmodel.specs import Precision
 
 
-def compare(precision: str = "bf16,fp8", **given: Any) -> Plan:
+def compare(precision: str = "bf16,fp8", **given: Any) -> FormatPlan:
     """A plan in the first format that the part has, whose `precisions` are the ones asked for: a format that it lacks
     is a row that says so. Raises InputError where it has none of them."""
     names = list(dict.fromkeys(name.strip() for name in precision.split(",") if name.strip()))
@@ -29,7 +29,7 @@ def compare(precision: str = "bf16,fp8", **given: Any) -> Plan:
     if solved is None:
         raise InputError("compare needs a fleet: add --gpus, like 512xH100")
     rows = precision_rows(setting, solved, prepared.model, prepared.lifetime, wanted)
-    return msgspec.structs.replace(run(prepared), precisions=rows)
+    return FormatPlan(**{**msgspec.structs.asdict(run(prepared)), "precisions": rows})
 
 
 def _first(setting: Fleeted, wanted: list[Precision]) -> Precision:

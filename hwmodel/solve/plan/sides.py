@@ -193,8 +193,8 @@ def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]
 def _fleet_warnings(setting: Fleeted, solved: Solved) -> list[str]:
     said = []
     law = setting.catalog.law(CRITICAL_BATCH_LAW)
-    cap = float(batch_laws.critical_batch_tokens(law, solved.sized.n)) / setting.request.seq_len
-    if solved.choice.batch_seqs > cap * 1.001:
+    cap = solved.fleet.batch.critical_tokens(solved.sized.n) / setting.request.seq_len
+    if setting.request.global_batch_seqs is not None and solved.choice.batch_seqs > cap * 1.001:
         said.append(
             f"the global batch given, {solved.choice.batch_seqs:.0f} sequences, exceeds the critical batch of about "
             f"{cap:.0f} ({law.id}): tokens beyond it buy less"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ import msgspec
 from hwmodel import laws
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.physics import shape as shapes
-from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.budget.draws import Outcome, uncertain_run
 from hwmodel.solve.budget.limits import check_limits
 from hwmodel.solve.budget.risk import risk
@@ -25,6 +22,14 @@ from hwmodel.solve.life.serving_formats import serving_rows
 from hwmodel.solve.life.whole_life import compute_band, within_limits
 from hwmodel.solve.plan import sides
 from hwmodel.solve.plan.alternatives import alternatives
+from hwmodel.solve.plan.closing import (
+    CLOSING_ROUNDS,
+    CLOSING_TOLERANCE,
+    LIMIT_TOLERANCE,
+    NEAR_LIMIT,
+    closed,
+    with_tokens,
+)
 from hwmodel.solve.plan.curves import curves
 from hwmodel.solve.plan.data import data
 from hwmodel.solve.plan.margin import HORIZONS_S, Horizon, margin, reachable, reductions
@@ -38,16 +43,12 @@ from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve
 from hwmodel.solve.run.answers import limits_used, plan_layout, unfleeted
 from hwmodel.solve.run.fleet import Fleet, fleet_for_budget, fleet_size
 from hwmodel.solve.run.power import accelerators_within, check_power
-from hwmodel.solve.run.result import Band, Plan, value_of
-from hwmodel.solve.run.sizing import DRAWS, GIVEN, ClosedBy, LossModel, Sized, TokensOfSize, loss_model, size
+from hwmodel.solve.run.result import Plan, value_of
+from hwmodel.solve.run.sizing import DRAWS, LossModel, Sized, loss_model
 from hwmodel.solve.run.solved import on_fleet, sized_shape
 from hwmodel.solve.stages.plain import of_answer
 from hwmodel.specs import Shape
 from hwmodel.version import __version__
-
-# Rounds in which size and layout are brought to agree when time or money closes the plan, and how closely.
-CLOSING_ROUNDS = 4
-CLOSING_TOLERANCE = 0.002
 
 
 def plan(**given: Any) -> Plan:
@@ -114,7 +115,7 @@ def prepare(setting: Setting) -> Prepared:
     paid = paid_loss(setting, model, fleet) if filled is None else None
     setting = with_paid_loss(setting, paid)
     r = setting.request
-    sized = filled or _closed(setting, model, shape, params, fleet)
+    sized = filled or closed(setting, model, shape, params, fleet)
     if fleet is None and isinstance(setting, Fleeted):
         fleet = Fleet(setting, fleet_size(setting, *_run(sized, shape)))
     lifetime = _lifetime(setting, model, fleet, sized, paid)
@@ -154,7 +155,7 @@ def _inside(setting: Setting, model: LossModel, fleet: Fleet, lifetime: Life) ->
         used = limits_used(setting, on_fleet(fleet, sized).answer)
         if abs(used - 1.0) < CLOSING_TOLERANCE:
             break
-        sized = _with_tokens(model, sized, 1.0 / used)
+        sized = with_tokens(model, sized, 1.0 / used)
     return sized
 
 
@@ -163,7 +164,7 @@ def _paid_in_full(setting: Setting, model: LossModel, fleet: Fleet | None) -> Si
     r = setting.request
     if r.lifetime_budget_usd is None or fleet is None or (r.time_s is None and r.budget_usd is None):
         return None
-    best = _closed(setting, model, None, None, fleet)
+    best = closed(setting, model, None, None, fleet)
     of = costs(setting, fleet, best.n)
     whole = float(of.train(best.n, best.d)) + (r.inference_tokens or 0.0) * float(of.serve(best.n))
     return best if whole <= r.lifetime_budget_usd else None
@@ -176,12 +177,12 @@ def _to_limits(setting: Setting, model: LossModel, fleet: Fleet, sized: Sized, p
         used = limits_used(setting, on_fleet(fleet, sized).answer)
         if used <= 1.0 + LIMIT_TOLERANCE and not (binding and used < 1.0 - CLOSING_TOLERANCE):
             break
-        sized = _with_tokens(model, sized, 1.0 / used)
+        sized = with_tokens(model, sized, 1.0 / used)
     return sized
 
 
 def _run(sized: Sized, shape: Shape | None) -> tuple[Shape, float, float, float]:
-    at = sized_shape(sized, shape)
+    at = sized_shape(sized, shape, timed=True)
     return at.shape, sized.n, sized.d, at.flop_params
 
 
@@ -226,105 +227,6 @@ def _powered(setting: Fleeted, power_w: float) -> Fleet | None:
     if r.budget_usd is not None and not (sized and r.tokens is not None):
         most = min(most, fleet_for_budget(setting, r.budget_usd))
     return Fleet(setting, most)
-
-
-def size_of(
-    setting: Setting,
-    model: LossModel,
-    shape: Shape | None,
-    params: float | None,
-    fleet: Fleet | None,
-    correction: float = 1.0,
-) -> Sized:
-    """Size and tokens of a question; time and money close them at the speed of `fleet`, times a correction."""
-    r = setting.request
-    affordable: TokensOfSize | None = None
-    if fleet is not None and (r.time_s is not None or r.budget_usd is not None) and r.flop is None:
-        affordable = partial(fleet.tokens_affordable, correction=correction)
-        if params is not None and not affordable(params) > 0:
-            # The sizes that rates are interpolated between do not fit; this one may: its own layout closes the tokens.
-            affordable = partial(_first_guess, correction=correction)
-    if shape is not None and is_mixture(shape):
-        return _mixture(setting, shape, affordable)
-    return size(r, model, params, affordable)
-
-
-NEAR_LIMIT = 1.03  # a run that would break a limit with so many times its tokens is bound by it
-LIMIT_TOLERANCE = 1e-6  # by which time and money may be overrun
-SHRINKS = (0.9995, 0.998, 0.99, 0.97, 0.9)  # of a size that overruns them, tried in turn
-FIRST_TOKENS_PER_PARAM = 20.0  # where the closing of a size begins that no rate is known of; it converges from any
-
-
-def _first_guess(params: float, correction: float) -> float:
-    return FIRST_TOKENS_PER_PARAM * params * correction
-
-
-def _closed(
-    setting: Setting, model: LossModel, shape: Shape | None, params: float | None, fleet: Fleet | None
-) -> Sized:
-    """Size and tokens; where time or money closes them, again with the speed of the shape that was found.
-
-    Buildable shapes differ a little in speed, so the size can alternate between two of them: every candidate is
-    brought to the limit by its own tokens (or, where the tokens are given, by its size), and the best is kept.
-    """
-    sized = size_of(setting, model, shape, params, fleet)
-    if fleet is None or sized.closed_by != "fleet":
-        return sized
-    candidates = []
-    correction = 1.0
-    for _ in range(CLOSING_ROUNDS):
-        used = limits_used(setting, on_fleet(fleet, sized, shape).answer)
-        candidates.append((used, sized))
-        if abs(used - 1.0) < CLOSING_TOLERANCE:
-            break
-        correction /= used
-        sized = size_of(setting, model, shape, params, fleet, correction)
-    if setting.request.tokens is not None:
-        for shrink in SHRINKS:
-            if any(used <= 1.0 + LIMIT_TOLERANCE for used, _ in candidates):
-                break
-            sized = size_of(setting, model, shape, params, fleet, correction * shrink)
-            candidates.append((limits_used(setting, on_fleet(fleet, sized, shape).answer), sized))
-        inside = [(used, one) for used, one in candidates if used <= 1.0 + LIMIT_TOLERANCE]
-        return max(inside or candidates, key=lambda pair: pair[0] if inside else -pair[0])[1]
-    ready = [_with_tokens(model, one, 1.0 / used) for used, one in candidates]
-    return min(ready, key=lambda one: value_of(one.loss) if one.loss is not None else abs(math.log(one.d / ready[0].d)))
-
-
-def _with_tokens(model: LossModel, sized: Sized, factor: float) -> Sized:
-    """The same size on more or fewer tokens."""
-    tokens = sized.tokens.scaled(factor) if isinstance(sized.tokens, Band) else sized.d * factor
-    loss = model.loss_band(sized.n, sized.d * factor) if sized.loss is not None else None
-    return msgspec.structs.replace(sized, tokens=tokens, loss=loss)
-
-
-def _mixture(setting: Setting, shape: Shape, affordable: TokensOfSize | None) -> Sized:
-    """A mixture of experts: compute counts its active parameters, and a dense law gives it no loss."""
-    r = setting.request
-    terms = shapes.parameters(shape)
-    for option, asked in (("--loss", r.has_loss_target), ("--unique-tokens", r.unique_tokens is not None)):
-        if asked:
-            raise InputError(
-                f"{option} needs the loss of {shape.name}, a mixture of experts, and {setting.law.id} is a dense law; "
-                f"drop {option} or take a dense model"
-            )
-    if r.tokens is not None:
-        return Sized(params=float(terms.total), tokens=r.tokens, loss=None, solved={})
-    closed_by: ClosedBy
-    if r.flop is not None:
-        tokens, how, closed_by = (
-            r.flop / (6.0 * float(terms.active)),
-            "--flops over 6 N of the active parameters",
-            "flop",
-        )
-    elif affordable is not None:
-        tokens, how, closed_by = affordable(float(terms.active)), f"what {GIVEN['fleet']} buys at this size", "fleet"
-    else:
-        raise InputError(
-            f"{shape.name} is a mixture of experts and {setting.law.id} a dense law: it cannot say how many tokens are "
-            "optimal; give --tokens, --flops or --time"
-        )
-    return Sized(params=float(terms.total), tokens=tokens, loss=None, solved={"tokens": how}, closed_by=closed_by)
 
 
 def _lifetime(

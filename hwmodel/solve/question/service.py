@@ -1,4 +1,4 @@
-"""The expected use of a model in words: `200 req/s, 1k in, 300 out, 2 years, p95 tpot 40ms`."""
+"""The expected use of a model in words: `200 req/s, 1k in, 300 out, 2 years, tpot 40ms`."""
 
 from __future__ import annotations
 
@@ -56,6 +56,11 @@ def parse_service(text: str) -> Service:
 def _part(part: str, text: str) -> tuple[str, float]:
     tpot = _TPOT.fullmatch(part)
     if tpot is not None:
+        if tpot["percentile"] not in (None, "50"):
+            raise InputError(
+                f"--serve bounds the usual step, not p{tpot['percentile']} of them: write tpot {tpot['limit']}; "
+                f"`hwmodel serve --demand ... --tpot {tpot['limit']} --p {tpot['percentile']}` answers for a percentile"
+            )
         return "tpot_limit_s", units.parse_duration_s(tpot["limit"], "the TPOT of --serve")
     if part.endswith("/s"):
         return "requests_per_s", units.parse_rate(part.replace(" ", ""), "req", "the demand of --serve")

@@ -129,6 +129,12 @@ class Plan(Shown, msgspec.Struct, frozen=True, kw_only=True):
         return plain
 
 
+class FormatPlan(Plan, frozen=True, kw_only=True):
+    """The same run in several formats: a plan in the first of them, read as a comparison of its `precisions`."""
+
+    __repr__ = Shown.__repr__
+
+
 def value_of(value: Value) -> float:
     """The number of a certain or uncertain value."""
     if value is None:

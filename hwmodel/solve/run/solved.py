@@ -16,8 +16,10 @@ from hwmodel.solve.run.sizing import Sized
 from hwmodel.specs import Shape
 from hwmodel.units import format_count
 
-# A size is refused when the smallest model that can be built near it is so many times larger.
+# A size is refused when the smallest model that can be built near it is so many times larger: as a run that a law
+# alone speaks of, and as one that is timed.
 TOO_SMALL = 10.0
+TOO_SMALL_TIMED = 1.1
 
 
 class Solved(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,14 +39,17 @@ class Solved(msgspec.Struct, frozen=True, kw_only=True):
         return self.choice.accelerators - self.choice.idle_accelerators
 
 
-def sized_shape(sized: Sized, shape: Shape | None) -> SizedShape:
-    """The shape that a sized run is computed with. Raises InfeasibleError for sizes that no model has."""
+def sized_shape(sized: Sized, shape: Shape | None, timed: bool = False) -> SizedShape:
+    """The shape that a sized run is computed with, or `timed` on a fleet.
+
+    Raises InfeasibleError for sizes that no model has.
+    """
     if shape is not None:
         active = float(shapes.parameters(shape).active)
         return SizedShape(shape=shape, params=sized.n, flop_params=active)
     found = shapes.shape_for_params(sized.n)
     least = float(shapes.parameters(found).total)
-    if least > TOO_SMALL * sized.n:
+    if least > (TOO_SMALL_TIMED if timed else TOO_SMALL) * sized.n:
         raise InfeasibleError(
             f"{format_count(sized.n)} parameters are too few for a language model: the nearest that can be built has "
             f"{format_count(least)}; give a larger size, more tokens or more compute",
@@ -56,7 +61,7 @@ def sized_shape(sized: Sized, shape: Shape | None) -> SizedShape:
 
 def on_fleet(fleet: Fleet, sized: Sized, shape: Shape | None = None) -> Solved:
     """The best layout of a sized run on a fleet. Raises InfeasibleError where nothing fits."""
-    at = sized_shape(sized, shape)
+    at = sized_shape(sized, shape, timed=True)
     if fleet.setting.request.layout.get("ep", 1.0) > 1.0 and not is_mixture(at.shape):
         raise InputError(f"--ep spreads experts and {at.shape.name} has none: drop --ep or take a mixture of experts")
     evaluation = fleet.evaluate(at.shape, sized.n)

@@ -75,6 +75,10 @@ def serve(
     fleet, part = (None, None) if gpus is None else _fleet(_text(gpus))
     if part is not None and given.get("parts"):
         raise InputError(f"--gpus {gpus} names its accelerator: drop --part {given['parts']}, or the part of --gpus")
+    if concurrency is not None:
+        _refuse_limits(given)
+    if given.get("draft_tokens", 0.0) in (0, "0", "0.0") and str(given.get("acceptance", 0.7)) != "0.7":
+        raise InputError("--acceptance is that of drafts: add --draft-tokens, like --draft-tokens 1")
     question = read_question(model, demand, **(given if part is None else {**given, "parts": part}))
     catalog = load_catalog(tuple(catalogs))
     if concurrency is None:
@@ -157,6 +161,21 @@ def read_question(
         price_file=prices,
         precisions=_names(precision),
     )
+
+
+# What a fleet is chosen by; a prediction of one configuration has no use for it.
+CHOOSES = {"p": 95.0, "peak_to_mean": 1.0, "spares": 1, "max_loss": None, "min_quality": None}
+
+
+def _refuse_limits(given: dict[str, Any]) -> None:
+    """Raise InputError for a limit beside --concurrency, which would be passed over."""
+    for name, usual in CHOOSES.items():
+        value = given.get(name, usual)
+        if value is not None and str(value) not in (str(usual), f"{usual:g}" if usual else ""):
+            raise InputError(
+                f"--{name.replace('_', '-')} chooses a fleet for --demand; --concurrency predicts one configuration as "
+                f"it is: drop it, or ask with --demand"
+            )
 
 
 def _fleet(text: str) -> tuple[float, str | None]:

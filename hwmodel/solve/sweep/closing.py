@@ -12,8 +12,9 @@ from hwmodel import laws
 from hwmodel.errors import HwModelError, InfeasibleError
 from hwmodel.physics import shape as shapes
 from hwmodel.predict.uncertainty import is_mixture
+from hwmodel.solve.plan.closing import size_of
 from hwmodel.solve.plan.objectives import finite
-from hwmodel.solve.plan.solver import loss_model_of, prepare, size_of
+from hwmodel.solve.plan.solver import loss_model_of, prepare
 from hwmodel.solve.question.contradictions import check_contradictions
 from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.answers import SizedShape, mfu_flop_per_token
