@@ -115,7 +115,10 @@ def _curve(way: Option, loss: float, demand: float) -> dict[str, Any]:
 
 
 def compute_band(setting: Setting, model: LossModel, sized: Sized) -> dict[str, float] | None:
-    """Sizes that waste at most 5 % of the compute of this plan, with the repeats of its data; tokens are released."""
+    """Sizes that waste at most 5 % of the compute of this plan, with the repeats of its data; tokens are released.
+
+    A size that time or money on a fleet closed wastes nothing: larger models may run at a higher share of peak.
+    """
     if not laws.has_loss(setting.law) or sized.loss is None:
         return None
     flop = 6.0 * sized.n * sized.d
@@ -124,6 +127,8 @@ def compute_band(setting: Setting, model: LossModel, sized: Sized) -> dict[str, 
     else:
         way = Option(law=model.law, unique_tokens=model.unique_tokens, repeats=model.repetition)
         low, high = budget_band(way, flop, WASTE)
+    if sized.closed_by == "fleet" and {"params", "tokens"} <= sized.solved.keys():
+        high = max(high, sized.n)
     return {"params_low": low, "params_high": high, "waste": WASTE, "flop": flop}
 
 

@@ -186,8 +186,23 @@ def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]
     active = solved.at.flop_params if solved is not None else None
     said += data_warnings(sized, r.unique_tokens, active)
     if solved is not None:
-        said += _fleet_warnings(fleeted(setting), solved)
+        said += _held_back(setting, sized) + _fleet_warnings(fleeted(setting), solved)
     return said
+
+
+def _held_back(setting: Setting, sized: Sized) -> list[str]:
+    """A size that the fleet holds back: the compute of the plan would be better spent on a larger one."""
+    if sized.closed_by != "fleet" or "params" not in sized.solved or "tokens" not in sized.solved:
+        return []
+    if sized.loss is None or setting.request.inference_tokens or setting.request.unique_tokens:
+        return []
+    low, _ = laws.regret_band(setting.law, 6.0 * sized.n * sized.d)
+    if sized.n >= float(low):
+        return []
+    return [
+        f"the fleet holds no larger model: this compute is better spent on {format_count(float(low))} or more "
+        f"({setting.law.id}); more accelerators, or a part with more memory, take them"
+    ]
 
 
 def _fleet_warnings(setting: Fleeted, solved: Solved) -> list[str]:
