@@ -32,8 +32,10 @@ def test_a_7b_trains_on_four_tpus_with_the_software_of_the_part() -> None:
     assert found.prediction.layout.zero == 3.0
 
 
-def test_a_16b_mixture_whose_eager_loss_fills_the_card() -> None:
+@pytest.mark.parametrize("stack", ["generic", "torchtitan"])
+def test_a_16b_mixture_whose_eager_loss_fills_the_card(stack: str) -> None:
     asked: dict[str, Any] = {
+        "stack": stack,
         "model": "deepseek-v2-lite",
         "gpus": "8xH100",
         "seq_len": 4096,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import hwmodel as hm
+from hwmodel.catalog.stacks import training_stack
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.solve.run.result import Band, value_of
 
@@ -122,6 +123,23 @@ def test_other_parts_plan_sensibly(gpus: str, precision: str | None) -> None:
     plan = hm.plan(gpus=gpus, tokens="500B", **({"precision": precision} if precision else {}))
     assert 0.12 < number(plan.answer.mfu) < 0.75
     assert plan.answer.peak_memory_bytes is not None
+
+
+def test_a_pod_of_tpus_plans_under_its_own_software() -> None:
+    plan = hm.plan(gpus="1024xTPUv4", tokens="1T")
+    assert training_stack("", "tpu").id == "jax"
+    assert plan.layout is not None
+    assert plan.layout.zero == 3.0
+    assert 0.35 < number(plan.answer.mfu) < 0.65  # PaLM's 46 % on this part lies between
+    assert number(plan.answer.params) == pytest.approx(53.7e9, rel=0.02)
+
+
+def test_a_65b_on_2048_a100_runs_as_published() -> None:
+    """LLaMA-65B: 380 tokens a second and A100, of 2,048 with 4M tokens a batch (arXiv 2302.13971 section 2.4)."""
+    found = hm.train(params="65.2B", gpus="2048xA100", seq_len=2048, global_batch_tokens="4M").to_dict()
+    rate = found["tokens_per_s_per_accelerator"]
+    assert rate["low"] < 380.0 < rate["high"]
+    assert rate["value"] == pytest.approx(380.0, rel=0.12)
 
 
 def test_missing_format_is_refused() -> None:
