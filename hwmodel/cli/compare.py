@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,15 @@ import click
 from hwmodel.answers import json_text
 from hwmodel.catalog.writing import is_special
 from hwmodel.cli.models import with_model_file
-from hwmodel.cli.options import QUESTION, RESULT, with_options
+from hwmodel.cli.options import QUESTION, REPORT, with_options
 from hwmodel.cli.output import emit, note, terminal_columns
 from hwmodel.cli.sections import Sectioned
 
 
 @click.command("compare", cls=Sectioned)
-@with_options([*QUESTION, *RESULT])
+@with_options([*QUESTION, *REPORT])
 @click.option("--precision", help="Recipes to compare, separated by commas (default bf16,fp8).")
-def command(fmt: str, out: Path | None, quiet: bool, precision: str | None, **given: Any) -> None:
+def command(fmt: str, out: Path | None, quiet: bool, lang: str | None, precision: str | None, **given: Any) -> None:
     """One run in several formats, and which wins; or several values of one option, or of several, side by side.
 
     \b
@@ -27,9 +26,10 @@ def command(fmt: str, out: Path | None, quiet: bool, precision: str | None, **gi
     hwmodel compare --params 10B,100B --gpus 1024xH100
     hwmodel compare --gpus 512xH100,256xB200 --precision bf16,fp8 --params 70B --tokens 2T
     """
-    from hwmodel import report
+    from hwmodel.report.phrases import known_language
     from hwmodel.solve.plan.compare_values import compare_values, listed_options
 
+    language = known_language(lang)
     given = with_model_file(given, quiet=quiet)
     if precision:
         given["precision"] = precision
@@ -37,8 +37,7 @@ def command(fmt: str, out: Path | None, quiet: bool, precision: str | None, **gi
     if lists and set(lists) != {"precision"}:
         kept = {name: value for name, value in given.items() if name not in lists}
         table = compare_values(lists, **kept)
-        writers = {"csv": report.values_csv, "text": _at_width(report.values_card), "md": report.values_markdown}
-        emit(json_text(table.to_dict()) if fmt == "json" else writers[fmt](table), out)
+        emit(_values_written(table, fmt, language), out)
         return
     from hwmodel.solve.plan.compare import compare
 
@@ -47,15 +46,36 @@ def command(fmt: str, out: Path | None, quiet: bool, precision: str | None, **gi
         # The report says these itself; here they are for whoever does not see it.
         for line in found.warnings:
             note(f"note: {line}", quiet=quiet)
-    if fmt == "md" and out is not None:
-        drawn = {} if is_special(out) else report.compare_figures(found, out)
-        text = report.compare_markdown(found, next((file.name for file, _ in drawn.values()), ""))
-        emit(text, out, report.figure_files(drawn))
-        return
-    tables = {"csv": report.compare_csv, "text": _at_width(report.compare_card), "md": report.compare_markdown}
-    emit(json_text(found.to_dict()) if fmt == "json" else tables[fmt](found), out)
+    text, beside = _written(found, fmt, out, language)
+    emit(text, out, beside)
 
 
-def _at_width(card: Callable[[Any, int], str]) -> Callable[[Any], str]:
-    """A card as wide as the terminal."""
-    return lambda found: card(found, terminal_columns())
+def _written(found: Any, fmt: str, out: Path | None, language: str) -> tuple[str, dict[Path, bytes]]:
+    """The comparison of formats in its format, and the figure beside its file."""
+    from hwmodel import report
+
+    if fmt == "json":
+        return json_text(found.to_dict()), {}
+    if fmt == "csv":
+        return report.compare_csv(found), {}
+    if fmt == "text":
+        return report.compare_card(found, terminal_columns()), {}
+    with_figure = fmt == "html" or (out is not None and not is_special(out))
+    drawn = report.compare_figures(found, out or Path("report"), language=language) if with_figure else {}
+    if fmt == "html":
+        return report.compare_html(found, report.pictures(drawn), language), {}
+    name = next((file.name for file, _ in drawn.values()), "")
+    return report.compare_markdown(found, name, language), report.figure_files(drawn)
+
+
+def _values_written(table: Any, fmt: str, language: str) -> str:
+    """The comparison of values in its format."""
+    from hwmodel import report
+
+    if fmt == "json":
+        return json_text(table.to_dict())
+    if fmt == "csv":
+        return report.values_csv(table)
+    if fmt == "text":
+        return report.values_card(table, terminal_columns())
+    return report.values_html(table, language) if fmt == "html" else report.values_markdown(table, language)

@@ -11,14 +11,14 @@ from hwmodel.answers import json_text
 from hwmodel.catalog.writing import is_special
 from hwmodel.cli.launch_files import EXPORT, FROM, export_answer, with_launch_file
 from hwmodel.cli.models import with_model_file
-from hwmodel.cli.options import QUESTION, RESULT, with_options
+from hwmodel.cli.options import QUESTION, REPORT, with_options
 from hwmodel.cli.output import emit, note, terminal_columns
 from hwmodel.cli.sections import Sectioned
 
 
 @click.command("plan", cls=Sectioned)
 @click.argument("file", required=False, metavar="[BUDGET.yaml]")
-@with_options([*QUESTION, click.option("--precision", help="Training recipe, like bf16 or fp8."), *RESULT])
+@with_options([*QUESTION, click.option("--precision", help="Training recipe, like bf16 or fp8."), *REPORT])
 @click.option(
     "--own", is_flag=True, help="Accelerators bought, with cash flow and break-even; details in a BUDGET.yaml."
 )
@@ -30,6 +30,7 @@ def command(
     fmt: str,
     out: Path | None,
     quiet: bool,
+    lang: str | None,
     figures: str,
     source: Path | None,
     export: str | None,
@@ -47,9 +48,10 @@ def command(
     A BUDGET.yaml has stages (ablations, pre-training, fine-tuning, rl, serving ...), pools, and money; its keys are
     these options. Options beside it stand for the same keys of the file.
     """
-    from hwmodel import report
+    from hwmodel.report.phrases import known_language
     from hwmodel.solve.plan.solver import plan
 
+    language = known_language(lang)
     if file is not None or own or "+" in (given["gpus"] or ""):
         _budget(file, own, fmt, out, quiet, source, export, given)
         return
@@ -59,19 +61,27 @@ def command(
         # The report says these itself; here they are for whoever does not see it.
         for line in found.warnings:
             note(f"note: {line}", quiet=quiet)
-    drawn: dict[str, Any] = {}
-    if fmt == "json":
-        text = json_text(found.to_dict())
-    elif fmt == "csv":
-        text = report.plan_csv(found)
-    elif fmt == "text":
-        text = report.plan_card(found, terminal_columns())
-    else:
-        beside = out is not None and figures != "none" and not is_special(out)
-        drawn = report.plan_figures(found, out, figures) if out and beside else {}
-        text = report.plan_markdown(found, {name: file.name for name, (file, _) in drawn.items()})
-    emit(text, out, report.figure_files(drawn, figures) if drawn else {})
+    text, beside = _written(found, fmt, out, figures, language)
+    emit(text, out, beside)
     export_answer(found.to_dict(), export, quiet=quiet)
+
+
+def _written(found: Any, fmt: str, out: Path | None, figures: str, language: str) -> tuple[str, dict[Path, bytes]]:
+    """The result in its format, and the figures beside its file."""
+    from hwmodel import report
+
+    if fmt == "json":
+        return json_text(found.to_dict()), {}
+    if fmt == "csv":
+        return report.plan_csv(found), {}
+    if fmt == "text":
+        return report.plan_card(found, terminal_columns()), {}
+    with_figures = figures != "none" and (fmt == "html" or (out is not None and not is_special(out)))
+    drawn = report.plan_figures(found, out or Path("report"), figures, language) if with_figures else {}
+    if fmt == "html":
+        return report.plan_html(found, report.pictures(drawn), language), {}
+    names = {name: file.name for name, (file, _) in drawn.items()}
+    return report.plan_markdown(found, names, language), report.figure_files(drawn, figures)
 
 
 def _budget(
@@ -99,6 +109,12 @@ def _budget(
         text = json_text(found.to_dict())
     elif fmt == "csv":
         text = report.budget_csv(found)
+    elif fmt == "text":
+        text = report.budget_card(found, terminal_columns())
     else:
-        text = report.budget_card(found, terminal_columns()) if fmt == "text" else report.budget_markdown(found)
+        text = report.budget_markdown(found)
+        if fmt == "html":
+            from hwmodel.report.html import page_of_markdown
+
+            text = page_of_markdown(text)
     emit(text, out)

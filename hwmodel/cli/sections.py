@@ -31,7 +31,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "catalogs",
     ),
     "Prices and place": ("usd_per_hour", "api_price", "price_kind", "prices", "region", "pue"),
-    "Files in and out": ("source", "fmt", "out", "figures", "export", "quiet"),
+    "Files in and out": ("source", "fmt", "out", "lang", "figures", "export", "quiet"),
 }  # fmt: skip
 OTHER = "Options"
 # What only refines: shown by --help-all, and better kept in a plan file than typed.

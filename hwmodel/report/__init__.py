@@ -1,4 +1,4 @@
-"""Results for people: Markdown by template, figures, CSV and text. Names are imported when first used."""
+"""Results for people: Markdown, HTML, cards, CSV, figures. Names are imported when first used."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hwmodel.report.budget import budget_card, budget_csv, budget_markdown
     from hwmodel.report.cards import compare_card, plan_card, train_card, values_card
-    from hwmodel.report.compare import compare_csv, compare_markdown
-    from hwmodel.report.figures import compare_figures, figure_files, plan_figures
-    from hwmodel.report.plan import plan_csv, plan_markdown
-    from hwmodel.report.values import values_csv, values_markdown
+    from hwmodel.report.compare import compare_csv, compare_html, compare_markdown
+    from hwmodel.report.figures import compare_figures, figure_files, pictures, plan_figures
+    from hwmodel.report.plan import plan_csv, plan_html, plan_markdown
+    from hwmodel.report.values import values_csv, values_html, values_markdown
 
 _HOMES = {
     "budget_card": "budget",
     "budget_csv": "budget",
     "budget_markdown": "budget",
+    "pictures": "figures",
+    "values_html": "values",
+    "plan_html": "plan",
+    "compare_html": "compare",
     "compare_card": "cards",
     "compare_csv": "compare",
     "compare_figures": "figures",
@@ -37,15 +41,19 @@ __all__ = [
     "compare_card",
     "compare_csv",
     "compare_figures",
+    "compare_html",
     "compare_markdown",
     "figure_files",
+    "pictures",
     "plan_card",
     "plan_csv",
     "plan_figures",
+    "plan_html",
     "plan_markdown",
     "train_card",
     "values_card",
     "values_csv",
+    "values_html",
     "values_markdown",
 ]
 

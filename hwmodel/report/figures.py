@@ -7,14 +7,18 @@ import math
 from pathlib import Path
 from typing import Any
 
+from hwmodel.errors import InputError
+from hwmodel.report.phrases import ENGLISH, say, speaking, spoken
+from hwmodel.report.published import published_mfu
 from hwmodel.report.words import TERM_WORDS, cost, count, number
-from hwmodel.solve.run.result import Plan
+from hwmodel.solve.run.result import Band, Plan
 
 INK, ACCENT, BAND = "#333333", "#1f6fb2", "#cfe3f5"
 WIDTH_IN, HEIGHT_IN = 7.2, 3.4
 
 
 def axes_of(title: str, pad: float = 6.0) -> tuple[Any, Any]:
+    """A figure and its axes under a title, in the style of all reports."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -25,38 +29,26 @@ def axes_of(title: str, pad: float = 6.0) -> tuple[Any, Any]:
     figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), layout="constrained")
     axes = figure.subplots()
     axes.set_title(title, loc="left", fontsize=10, pad=pad)
+    figure.set_label(spoken())
     return figure, axes
 
 
 def size_figure(plan: Plan) -> Any:
     """Loss against size at the plan's compute, with the band of sizes that waste at most 5 %."""
     points = [(row["params"], row["loss_nats"]) for row in plan.curves["size"]]
-    return _against_size(plan, points, 10, "Loss against size at this compute", "loss (nats a token)", "compute")
-
-
-def lifetime_figure(plan: Plan) -> Any:
-    """Lifetime cost against size, every size trained to the plan's loss."""
-    least = min(row["lifetime_cost"] for row in plan.curves["lifetime"])
-    points = [(row["params"], row["lifetime_cost"] / least) for row in plan.curves["lifetime"]]
-    near = [point for point in points if point[1] < 3]
-    title, axis = "Lifetime cost of sizes that reach the same loss", "lifetime cost over the least"
-    return _against_size(plan, near, max(1, len(near) // 5), title, axis, "lifetime cost")
-
-
-def _against_size(plan: Plan, points: list[tuple[float, float]], every: int, title: str, axis: str, wasted: str) -> Any:
-    """A curve over sizes, with the plan's own size and the band that wastes at most 5 %; a tick `every` so many."""
-    figure, axes = axes_of(title, pad=22.0)  # the legend stands between the title and the curve
+    every = 10  # points to a tick
+    figure, axes = axes_of(say("Loss against size at this compute"), pad=22.0)  # the legend stands under the title
     axes.plot([size for size, _ in points], [value for _, value in points], color=ACCENT)
     if plan.regret_band:
         low, high = plan.regret_band["params_low"], plan.regret_band["params_high"]
-        axes.axvspan(low, high, color=BAND, zorder=0, label=f"wastes at most 5 % of the {wasted}")
-    axes.axvline(number(plan.answer.params) or 1.0, color=INK, linestyle="--", linewidth=1, label="this plan")
+        axes.axvspan(low, high, color=BAND, zorder=0, label=say("wastes at most 5 % of the compute"))
+    axes.axvline(number(plan.answer.params) or 1.0, color=INK, linestyle="--", linewidth=1, label=say("this plan"))
     axes.set_xscale("log")
     axes.minorticks_off()
     ticks = [size for size, _ in points[::every]]
     axes.set_xticks(ticks, [count(tick) for tick in ticks])
-    axes.set_xlabel("parameters")
-    axes.set_ylabel(axis)
+    axes.set_xlabel(say("parameters"))
+    axes.set_ylabel(say("loss (nats a token)"))
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False)
     return figure
 
@@ -69,43 +61,119 @@ def _ticks(interval: Any) -> list[float]:
 
 
 DEMAND_COLOURS = ("#9bb8d3", "#5b93c4", "#1f6fb2", "#0d3a61")
+FURTHEST = 3.0  # times the least cost that a curve is drawn to
+ALONE = 0.0  # tokens served of the curve of training alone
+USUAL_DEMAND = 1e13  # the demand whose optimum stands for a life where none is asked
 
 
 def sizes_figure(plan: Plan) -> Any:
-    """Lifetime cost against size at one loss, a curve a demand, each with its cheapest size, and the plan's own."""
+    """Lifetime cost against size at one loss, a curve a demand: both optima and the plan's own size are marked."""
     o = plan.objectives
-    figure, axes = axes_of("Cost of sizes that reach the same loss, by tokens served", pad=22.0)
-    for curve, colour in zip(o["demand_sizes"], DEMAND_COLOURS):
-        least = min(point["lifetime_cost"] for point in curve["points"])
-        near = [p for p in curve["points"] if p["lifetime_cost"] < 3 * least]
-        name = f"{count(curve['inference_tokens'])} served" if curve["inference_tokens"] else "training alone"
-        axes.plot([p["params"] for p in near], [p["lifetime_cost"] for p in near], color=colour, label=name)
-        best = min(near, key=lambda p: p["lifetime_cost"])
-        axes.plot([best["params"]], [best["lifetime_cost"]], "o", color=colour, markersize=5)
-    axes.axvline(number(plan.answer.params) or 1.0, color=INK, linestyle="--", linewidth=1, label="this plan")
+    figure, axes = axes_of(say("Cost of sizes that reach the same loss, by tokens served"), pad=22.0)
+    curves, asked = _demand_curves(plan)
+    for (demand, points), colour in zip(curves, DEMAND_COLOURS, strict=False):
+        least = min(cost for _, cost in points)
+        near = [point for point in points if point[1] < FURTHEST * least]
+        name = say("{tokens} served", tokens=count(demand)) if demand else say("training alone")
+        axes.plot([n for n, _ in near], [v for _, v in near], color=colour, label=name)
+        best = min(near, key=lambda point: point[1])
+        axes.plot(*best, "o", color=colour, markersize=8 if demand in (ALONE, asked) else 4)
+    own = number(plan.answer.params) or 1.0
+    axes.axvline(own, color=INK, linestyle="--", linewidth=1, label=say("this plan"))
+    on = dict(curves)[asked]
+    axes.plot([own], [_interpolated(on, own)], "x", color=INK, markersize=8, markeredgewidth=2)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.minorticks_off()
     sizes, costs = (_ticks(axis.get_view_interval()) for axis in (axes.xaxis, axes.yaxis))
     axes.set_xticks(sizes, [count(t) for t in sizes])
     axes.set_yticks(costs, [cost(t, o["demand_unit"]) for t in costs])
-    axes.set_xlabel("parameters")
-    axes.set_ylabel(f"cost ({o['demand_unit']})")
+    axes.set_xlabel(say("parameters"))
+    axes.set_ylabel(say("cost ({unit})", unit=o["demand_unit"]))
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=5, frameon=False, fontsize=8)
     return figure
+
+
+Curve = list[tuple[float, float]]
+
+
+def _demand_curves(plan: Plan) -> tuple[list[tuple[float, Curve]], float]:
+    """(Demand, curve of size and cost) of training alone, of usual demands, and of the one asked; and which that is."""
+    usual = {
+        float(one["inference_tokens"]): [(p["params"], p["lifetime_cost"]) for p in one["points"]]
+        for one in plan.objectives["demand_sizes"]
+    }
+    asked = plan.request["given"].get("inference_tokens")
+    if asked is None or not plan.curves.get("lifetime"):
+        return sorted(usual.items()), USUAL_DEMAND
+    kept = {demand: curve for demand, curve in usual.items() if demand == ALONE or not 0.2 < demand / asked < 5.0}
+    kept[float(asked)] = [(row["params"], row["lifetime_cost"]) for row in plan.curves["lifetime"]]
+    return sorted(kept.items()), float(asked)
+
+
+def _interpolated(curve: Curve, size: float) -> float:
+    """Cost at a size between those of a curve, on log scales; that of its end beyond it."""
+    import numpy as np
+
+    logs = np.log(np.array(sorted(curve)))
+    return float(np.exp(np.interp(math.log(size), logs[:, 0], logs[:, 1])))
+
+
+def fleet_figure(plan: Plan) -> Any:
+    """Elapsed days with their 80 % interval, and MFU with published runs on the same part, against accelerators."""
+    rows = [row for row in plan.curves["accelerators"] if row["train_days"] is not None]
+    _, (left, right) = _panels()
+    counts = [row["accelerators"] for row in rows]
+    days = [row["elapsed_days"] for row in rows]
+    left.fill_between(counts, [d.low for d in days], [d.high for d in days], color=BAND, label="80 %")
+    left.plot(counts, [d.value for d in days], color=ACCENT, label=say("even odds"))
+    mfu = plan.answer.mfu
+    if isinstance(mfu, Band):
+        low, high = mfu.low / mfu.value, mfu.high / mfu.value
+        ends = ([100 * row["mfu"] * end for row in rows] for end in (low, high))
+        right.fill_between(counts, *ends, color=BAND)
+    right.plot(counts, [100 * row["mfu"] for row in rows], color=ACCENT, label=say("predicted"))
+    published = published_mfu(plan.resolved["accelerator"], plan.resolved["precision"])
+    if published:
+        right.plot([n for n, _ in published], [100 * m for _, m in published], ".", color=INK, alpha=0.5,
+                   label=say("published runs"))  # fmt: skip
+    left.set_yscale("log")
+    for axes in (left, right):
+        axes.axvline(plan.answer.accelerators, color=INK, linestyle="--", linewidth=1)
+        axes.set_xscale("log")
+        axes.minorticks_off()
+        low, high = (f(counts) for f in (min, max))
+        axes.set_xlim(low / 1.2, high * 1.2)
+        ticks = counts[:: max(1, len(counts) // 4)]
+        axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
+        axes.set_xlabel(say("accelerators"))
+        axes.legend(frameon=False, fontsize=8)
+    shown = _ticks(left.yaxis.get_view_interval())
+    left.set_yticks(shown, [f"{t:g}" for t in shown])
+    left.set_ylabel(say("elapsed days"))
+    right.set_ylabel("MFU (%)")
+    right.set_ylim(0, None)
+    return left.figure
+
+
+def _panels() -> tuple[Any, Any]:
+    """Two axes side by side."""
+    figure, axes = axes_of("")
+    axes.remove()
+    return figure, figure.subplots(1, 2)
 
 
 def step_figure(plan: Plan) -> Any:
     """Share of each term in a step, as one bar each."""
     assert plan.step is not None
-    figure, axes = axes_of("Where a step's time goes")
+    figure, axes = axes_of(say("Where a step's time goes"))
     total = plan.step["total_s"]
     terms = sorted(((k, v) for k, v in plan.step.items() if k != "total_s" and v > 1e-3 * total), key=lambda kv: kv[1])
-    names, shares = [TERM_WORDS[k] for k, _ in terms], [100 * v / total for _, v in terms]
+    names, shares = [say(TERM_WORDS[k]) for k, _ in terms], [100 * v / total for _, v in terms]
     axes.barh(names, shares, color=ACCENT)
     for place, share in enumerate(shares):
         axes.text(share + 0.5, place, f"{share:.1f} %", va="center", color=INK)
-    axes.set_xlabel("share of the step (%)")
+    axes.set_xlabel(say("share of the step (%)"))
     axes.set_xlim(0, max(shares) * 1.12)
     return figure
 
@@ -114,51 +182,72 @@ def speedup_figure(plan: Plan) -> Any:
     """The band of each format's speed-up beside the band of speed-ups that its measured loss needs to be regained."""
     rows = [row for row in plan.precisions if row["status"] == "ok" and row["tokens_factor"] is not None]
     rows = [row for row in rows if row["verdict"] != "reference"]
-    figure, axes = axes_of("Speed-up against the one that pays for the measured loss", pad=22.0)
+    figure, axes = axes_of(say("Speed-up against the one that pays for the measured loss"), pad=22.0)
     for place, row in enumerate(rows):
         needed, fast = row["tokens_factor"], row["speedup"]
         axes.barh(place + 0.17, needed.high - needed.low, left=needed.low, height=0.28, color=BAND,
-                  label="tokens that the loss gap needs (80 %)" if place == 0 else None)  # fmt: skip
+                  label=say("tokens that the loss gap needs (80 %)") if place == 0 else None)  # fmt: skip
         axes.plot([needed.value], [place + 0.17], "|", color=INK, markersize=12)
         axes.barh(place - 0.17, fast.high - fast.low, left=fast.low, height=0.28, color=ACCENT,
-                  label="speed-up (80 %)" if place == 0 else None)  # fmt: skip
+                  label=say("speed-up (80 %)") if place == 0 else None)  # fmt: skip
         axes.plot([fast.value], [place - 0.17], "|", color=INK, markersize=12)
     axes.set_yticks(range(len(rows)), [row["precision"] for row in rows])
     shown = [min(row["tokens_factor"].high, 4.0) for row in rows] + [row["speedup"].high for row in rows]
     axes.set_xlim(0.9, max(shown) * 1.05)
-    axes.set_xlabel("times the reference")
+    axes.set_xlabel(say("times the reference"))
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False)
     return figure
 
 
-def compare_figures(plan: Plan, out: Path, kind: str = "svg") -> dict[str, tuple[Path, Any]]:
+def compare_figures(plan: Plan, out: Path, kind: str = "svg", language: str = ENGLISH) -> dict[str, tuple[Path, Any]]:
     """The figure of a comparison, where a format has both bands."""
     ready = [row for row in plan.precisions if row["status"] == "ok" and row["tokens_factor"] is not None]
     if not any(row["verdict"] != "reference" for row in ready):
         return {}
-    return {"speedup": (out.with_name(f"{out.stem}-speedup.{kind}"), speedup_figure(plan))}
+    with speaking(language):
+        return {"speedup": (out.with_name(f"{out.stem}-speedup.{kind}"), speedup_figure(plan))}
 
 
-def plan_figures(plan: Plan, out: Path, kind: str = "svg") -> dict[str, tuple[Path, Any]]:
+def plan_figures(plan: Plan, out: Path, kind: str = "svg", language: str = ENGLISH) -> dict[str, tuple[Path, Any]]:
     """The figures that this plan has: name -> (file beside `out`, figure). Nothing is written yet."""
     drawn = {}
-    if plan.objectives["demand_sizes"]:
-        drawn["sizes"] = sizes_figure(plan)
-    if plan.curves.get("lifetime"):
-        drawn["lifetime"] = lifetime_figure(plan)
-    elif plan.curves["size"]:
-        drawn["size"] = size_figure(plan)
-    if plan.step is not None:
-        drawn["step"] = step_figure(plan)
+    with speaking(language):
+        if plan.objectives["demand_sizes"]:
+            drawn["sizes"] = sizes_figure(plan)
+        elif plan.curves["size"]:
+            drawn["size"] = size_figure(plan)
+        if plan.curves["accelerators"]:
+            drawn["fleet"] = fleet_figure(plan)
     return {name: (out.with_name(f"{out.stem}-{name}.{kind}"), figure) for name, figure in drawn.items()}
 
 
+def pictures(drawn: dict[str, tuple[Path, Any]]) -> dict[str, bytes]:
+    """Each figure as SVG, by its name."""
+    return {name: _saved(figure, "svg") for name, (_, figure) in drawn.items()}
+
+
 def figure_files(drawn: dict[str, tuple[Path, Any]], kind: str = "svg") -> dict[Path, bytes]:
-    """Each figure as the content of its file, without dates, so that the same plan gives the same bytes."""
+    """Each figure as the content of its file."""
+    return {path: _saved(figure, kind) for path, figure in drawn.values()}
+
+
+def _saved(figure: Any, kind: str) -> bytes:
+    """A figure without dates, so that the same plan gives the same bytes.
+
+    English letters are drawn as outlines; other scripts stay text, for the reader's program has the letters.
+    """
+    import warnings
+
+    import matplotlib
+
+    foreign = figure.get_label() != ENGLISH
+    if foreign and kind != "svg":
+        raise InputError(
+            f"--figures {kind} draws English letters alone; take --figures svg for --lang {figure.get_label()}"
+        )
+    stream = io.BytesIO()
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
-    files = {}
-    for path, figure in drawn.values():
-        stream = io.BytesIO()
+    with warnings.catch_warnings(), matplotlib.rc_context({"svg.fonttype": "none" if foreign else "path"}):
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # of the font that only measures here
         figure.savefig(stream, format=kind, metadata=metadata, dpi=150)
-        files[path] = stream.getvalue()
-    return files
+    return stream.getvalue()

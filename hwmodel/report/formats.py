@@ -5,58 +5,88 @@ from __future__ import annotations
 from typing import Any
 
 from hwmodel.report import words
-from hwmodel.report.tables import table
+from hwmodel.report.blocks import Table
+from hwmodel.report.phrases import heard, say
 from hwmodel.solve.run.result import Band, Plan
 
 VERDICTS = {
     "reference": "reference",
     "pays": "pays",
-    "pays_unless_at_the_top": "pays, unless its loss is at the top of the band",
-    "within_noise": "undecided: the band holds both answers",
+    "pays_unless_at_the_top": "pays, unless at the band's top",
+    "within_noise": "undecided",
     "does_not_pay": "does not pay",
     "unknown": "unknown",
 }
+STATUS_WORDS = {"lacking": "lacking", "unfit": "unfit"}
 KIND_WORDS = {
     "fp8": "FP8 and MXFP8",
     "nvfp4-part": "NVFP4 with some layers in 16 bits",
     "nvfp4-full": "NVFP4 in every linear",
     "mxfp4": "MXFP4",
 }
+DEAREST = 1.5  # times the whole life in the first format, beyond which a serving format is no choice
 LAW_WORDS = {"kumar_2024": "Kumar et al. 2024", "sun_2025": "Sun et al. 2025"}
 
 
-def precision_table(rows: list[dict[str, Any]]) -> str:
+def precision_table(rows: list[dict[str, Any]]) -> Table:
     """Formats side by side: speed, loss, what pays."""
-    header = ["precision", "time", "speed-up", "rent", "measured loss gap", "pays up to", "P(wins)", "verdict"]
-    return table(header, [_precision_cells(row) for row in rows])
+    header = [
+        say("precision"),
+        say("time"),
+        say("speed-up"),
+        say("rent"),
+        say("measured loss gap"),
+        say("pays up to"),
+        say("P(wins)"),
+        say("verdict"),
+    ]
+    return Table(header, [_precision_cells(row) for row in rows])
 
 
 def _precision_cells(row: dict[str, Any]) -> list[str]:
     if row["status"] != "ok":
-        return [row["precision"], row["status"], "", "", "", "", "", row["reason"]]
+        return [row["precision"], say(STATUS_WORDS[row["status"]]), "", "", "", "", "", heard(row["reason"])]
     chance = row["probability_wins"]
     return [
-        row["precision"], words.days(row["train_days"]), speedup_words(row["speedup"]), words.usd(row["cost_usd"]),
-        share_words(row["loss_gap_share"]), paid_words(row), words.DASH if chance is None else f"{100 * chance:.0f} %",
+        row["precision"],
+        words.days(row["train_days"]),
+        speedup_words(row["speedup"]),
+        words.usd(row["cost_usd"]),
+        share_words(row["loss_gap_share"]),
+        paid_words(row),
+        words.DASH if chance is None else f"{100 * chance:.0f} %",
         verdict_words(row),
-    ]  # fmt: skip
+    ]
 
 
-def machine_table(rows: list[dict[str, Any]]) -> str:
+def machine_table(rows: list[dict[str, Any]]) -> Table:
     """What each format does to the machine: rate, utilisation, memory, layout, energy."""
-    header = ["precision", "tokens/s", "MFU (16-bit peak)", "MFU (own peak)", "memory", "energy", "layout"]
+    header = [
+        say("precision"),
+        say("tokens/s"),
+        say("MFU (16-bit peak)"),
+        say("MFU (own peak)"),
+        say("memory"),
+        say("energy"),
+        say("layout"),
+    ]
     cells = [
         [
-            row["precision"], words.count(row["tokens_per_s"]), words.percent(row["mfu_of_16_bit_peak"]),
-            words.percent(row["mfu"]), words.memory(row["peak_memory_bytes"]), f"{words.plain(row['energy_mwh'])} MWh",
+            row["precision"],
+            words.count(row["tokens_per_s"]),
+            words.percent(row["mfu_of_16_bit_peak"]),
+            words.percent(row["mfu"]),
+            words.memory(row["peak_memory_bytes"]),
+            f"{words.plain(row['energy_mwh'])} MWh",
             words.layout_words(row["layout"]),
         ]
-        for row in rows if row["status"] == "ok"
-    ]  # fmt: skip
-    return table(header, cells)
+        for row in rows
+        if row["status"] == "ok"
+    ]
+    return Table(header, cells)
 
 
-def evidence_table(rows: list[dict[str, Any]]) -> str:
+def evidence_table(rows: list[dict[str, Any]]) -> Table:
     """What the loss gap of each format rests on, with the laws beside it."""
     cells = []
     for row in rows:
@@ -65,15 +95,34 @@ def evidence_table(rows: list[dict[str, Any]]) -> str:
         found, speed = row["evidence"], row["speedup_published"]
         pairs = words.DASH
         if found is not None:
-            most = f"up to {words.count(found['largest_params'])} and {words.count(found['largest_tokens'])} tokens"
-            beyond = "; this run lies beyond" if found["beyond"] else ""
-            pairs = f"{KIND_WORDS[found['kind']]}: {found['pairs']} pairs, {found['sources']} sources, {most}{beyond}"
+            beyond = say("; this run lies beyond") if found["beyond"] else ""
+            pairs = say(
+                "{kind}: {pairs} pairs, {sources} sources, up to {size} and {tokens} tokens{beyond}",
+                kind=say(KIND_WORDS[found["kind"]]),
+                pairs=found["pairs"],
+                sources=found["sources"],
+                size=words.count(found["largest_params"]),
+                tokens=words.count(found["largest_tokens"]),
+                beyond=beyond,
+            )
         timed = words.DASH
         if speed is not None:
-            timed = f"{speed['median']:.2f}x ({speed['low']:.2f} to {speed['high']:.2f}, {speed['pairs']} pairs)"
+            timed = say(
+                "{median}x ({low} to {high}, {pairs} pairs)",
+                median=f"{speed['median']:.2f}",
+                pairs=speed["pairs"],
+                low=f"{speed['low']:.2f}",
+                high=f"{speed['high']:.2f}",
+            )
         cells.append([row["precision"], pairs, timed, scenario_words(row["scenarios"]), served_words(row)])
-    header = ["precision", "published pairs of loss", "published speed-ups", "laws, as scenarios", "served afterwards"]
-    return table(header, cells) if cells else ""
+    header = [
+        say("precision"),
+        say("published pairs of loss"),
+        say("published speed-ups"),
+        say("laws, as scenarios"),
+        say("served afterwards"),
+    ]
+    return Table(header, cells)
 
 
 def scenario_words(found: dict[str, Any]) -> str:
@@ -83,11 +132,17 @@ def scenario_words(found: dict[str, Any]) -> str:
         span = (
             f"{100 * one['low']:.2f}"
             if one["low"] == one["high"]
-            else f"{100 * one['low']:.2f} to {100 * one['high']:.2f}"
+            else say("{low} to {high}", low=f"{100 * one['low']:.2f}", high=f"{100 * one['high']:.2f}")
         )
-        ratio = one["ratio_to_pairs"]
-        where = "in its range" if one["pairs_inside_fit"] else "outside its range"
-        checked = f" ({ratio:.2g} times the median of {one['pairs']} pairs {where})" if ratio is not None else ""
+        ratio, checked = one["ratio_to_pairs"], ""
+        if ratio is not None:
+            where = say("in its range") if one["pairs_inside_fit"] else say("outside its range")
+            checked = say(
+                " ({ratio} times the median of {pairs} pairs {where})",
+                ratio=f"{ratio:.2g}",
+                pairs=one["pairs"],
+                where=where,
+            )
         said.append(f"{LAW_WORDS[law]}: {span} %{checked}")
     return "; ".join(said) or words.DASH
 
@@ -98,16 +153,18 @@ def served_words(row: dict[str, Any]) -> str:
     if found is None:
         return words.DASH
     after = loss_words(found["quantising_loss_nats"])
-    return f"{found['serving_precision']}: no further loss (quantised from 16 bits: {after})"
+    return say(
+        "{format}: no further loss (quantised from 16 bits: {after})", format=found["serving_precision"], after=after
+    )
 
 
 def verdict_words(row: dict[str, Any]) -> str:
     """The verdict at the size asked, and with size and tokens free where that differs."""
-    said = VERDICTS[row["verdict"]]
+    said = say(VERDICTS[row["verdict"]])
     if row["verdict"] == "unknown" and row["verdict_reason"]:
-        return f"unknown: {row['verdict_reason']}"
+        return say("unknown: {reason}", reason=heard(row["verdict_reason"]))
     if row["verdict_free"] not in (row["verdict"], "unknown"):
-        said += f"; with size and tokens free {VERDICTS[row['verdict_free']]}"
+        said += say("; with size and tokens free {verdict}", verdict=say(VERDICTS[row["verdict_free"]]))
     return said
 
 
@@ -115,16 +172,19 @@ def speedup_words(speedup: Band) -> str:
     """`1.27x (1.15 to 1.41)`."""
     if speedup.low == speedup.high:
         return f"{speedup.value:.2f}x"
-    return f"{speedup.value:.2f}x ({speedup.low:.2f} to {speedup.high:.2f})"
+    return say(
+        "{value}x ({low} to {high})", value=f"{speedup.value:.2f}", low=f"{speedup.low:.2f}", high=f"{speedup.high:.2f}"
+    )
 
 
 def share_words(share: Band | None) -> str:
     """`0.13 % (-0.07 to 0.49)`."""
     if share is None:
-        return "unknown"
+        return say("unknown")
     if share.low == share.high:
         return "0"
-    return f"{100 * share.value:.2f} % ({100 * share.low:.2f} to {100 * share.high:.2f})"
+    ends = {"low": f"{100 * share.low:.2f}", "high": f"{100 * share.high:.2f}"}
+    return say("{value} % ({low} to {high})", value=f"{100 * share.value:.2f}", **ends)
 
 
 def paid_words(row: dict[str, Any]) -> str:
@@ -132,13 +192,14 @@ def paid_words(row: dict[str, Any]) -> str:
     paid, free = row["pays_up_to_share"], row["pays_up_to_share_free"]
     if paid is None:
         return words.DASH
-    more = "" if free is None else f"; {100 * free.value:.2f} % free"
+    more = "" if free is None else say("; {share} % free", share=f"{100 * free.value:.2f}")
     return f"{100 * paid.value:.2f} %{more}"
 
 
-def serving_table(plan: Plan) -> str:
+def serving_table(plan: Plan) -> Table:
     """Serving formats side by side, each with the size and the tokens that suit it."""
     kept = [row for row in plan.serving_formats if not row["reason"]]
+    kept = [row for row in kept if row["lifetime_cost"] <= DEAREST * kept[0]["lifetime_cost"]]
     rows = []
     for row in kept:
         more = row["lifetime_cost"] / kept[0]["lifetime_cost"] - 1.0
@@ -146,11 +207,20 @@ def serving_table(plan: Plan) -> str:
         sizes = [words.count(row["params"]), words.count(row["tokens"])]
         change = f"{100 * more:+.1f}%" if row is not kept[0] else words.DASH
         rows.append([row["serving_precision"], *sizes, f"{row['loss_paid_nats']:.4f}", *costs, change])
-    header = ["served in", "parameters", "tokens", "loss to train away (nats)", "training", "serving", "whole life", ""]
-    return table(header, rows) if len(rows) > 1 else ""
+    header = [
+        say("served in"),
+        say("parameters"),
+        say("tokens"),
+        say("loss to train away (nats)"),
+        say("training"),
+        say("serving"),
+        say("whole life"),
+        "",
+    ]
+    return Table(header, rows if len(rows) > 1 else [])
 
 
-def fixed_table(plan: Plan) -> str:
+def fixed_table(plan: Plan) -> Table:
     """The same model served in each format: what it loses, what that does to benchmarks, what it saves."""
     rows = []
     for row in plan.serving_formats:
@@ -158,24 +228,29 @@ def fixed_table(plan: Plan) -> str:
             continue
         one = row["fixed"]
         saved = words.DASH if one.saving_share is None else f"{100 * one.saving_share:+.0f}%"
-        name = row["serving_precision"] + ("" if one.measured else " (unmeasured)")
+        name = row["serving_precision"] + ("" if one.measured else say(" (unmeasured)"))
         rows.append(
             [name, loss_words(one.loss_nats), score_words(one.retained_score), _life(plan, one.serve_cost), saved]
         )
-    header = ["served in", "loss (nats a token)", "benchmark average kept", "serving", "saved"]
-    return table(header, rows) if len(rows) > 1 else ""
+    header = [say("served in"), say("loss (nats a token)"), say("benchmark average kept"), say("serving"), say("saved")]
+    return Table(header, rows if len(rows) > 1 else [])
 
 
 def loss_words(loss: Band) -> str:
     """`0.053 (0.023 to 0.12)`, or `0`."""
-    return "0" if loss.high == 0.0 else f"{loss.value:.2g} ({loss.low:.2g} to {loss.high:.2g})"
+    if loss.high == 0.0:
+        return "0"
+    return say("{value} ({low} to {high})", value=f"{loss.value:.2g}", low=f"{loss.low:.2g}", high=f"{loss.high:.2g}")
 
 
 def score_words(score: Band) -> str:
     """`98.9% (97.4% to 99.5%)`."""
     if score.low == score.high:
         return "100%"
-    return f"{100 * score.value:.1f}% ({100 * score.low:.1f}% to {100 * score.high:.1f}%)"
+    ends = {"low": f"{100 * score.low:.1f}%", "high": f"{100 * score.high:.1f}%"}
+    if ends["low"] == ends["high"]:
+        return ends["low"]
+    return say("{value} ({low} to {high})", value=f"{100 * score.value:.1f}%", **ends)
 
 
 def _life(plan: Plan, cost: float | None) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from hwmodel.catalog import Catalog
 from hwmodel.catalog.prices import counts
+from hwmodel.report.phrases import heard, say
 from hwmodel.specs import PriceQuote, PriceSummary
 from hwmodel.specs.economics import ClassMedian
 
@@ -27,48 +28,66 @@ def price_line(price: dict[str, Any]) -> str:
     """The rent of an accelerator-hour with all that a reader must know of it."""
     middle = dollars(price["median_usd_per_accelerator_hour"])
     if price["how"] == "given":
-        return f"Rent: {middle} an accelerator-hour, as given."
-    what = " ".join(filter(None, (price["provider_class"], price["kind"].replace("_", " "))))
-    said = [f"Rent: {what}, {HOW[price['how']]} {middle} an accelerator-hour{_range(price)}, {_read(price)}"]
+        return say("Rent: {usd} an accelerator-hour, as given.", usd=middle)
+    what = " ".join(filter(None, (heard(price["provider_class"]), heard(price["kind"].replace("_", " ")))))
+    said = [
+        say(
+            "Rent: {what}, {how} {usd} an accelerator-hour{range}, {read}",
+            what=what,
+            how=say(HOW[price["how"]]),
+            usd=middle,
+            range=_range(price),
+            read=_read(price),
+        )
+    ]
     said += [_other(one) for one in price["other_classes"]]
     if price["one_year"]:
         said.append(_year(price["one_year"]))
-    return "; ".join(said) + ". Prices walked by 30 % either way in half a year (2026: up); no fall is assumed."
+    walked = say(" Prices walked by 30 % either way in half a year (2026: up); no fall is assumed.")
+    return say("; ").join(said) + say(".") + walked
 
 
 def _range(price: dict[str, Any]) -> str:
     low, high = price["low_usd_per_accelerator_hour"], price["high_usd_per_accelerator_hour"]
     if low == high:
         return ""
-    ends = "p10 to p90" if price["how"] == "market" else "lowest to highest" if price["how"] != "ratio" else "80 %"
-    return f" ({ends} {dollars(low)} to {dollars(high)})"
+    ends = {"low": dollars(low), "high": dollars(high)}
+    if price["how"] == "market":
+        return say(" (p10 to p90 {low} to {high})", **ends)
+    return say(" (80 % {low} to {high})", **ends) if price["how"] == "ratio" else say(" ({low} to {high})", **ends)
 
 
 def _read(price: dict[str, Any]) -> str:
     """How many quotes, of when, and whose: each with its price where they are few."""
-    dates = " to ".join(dict.fromkeys((price["first_date"], price["last_date"])))
+    dates = say(" to ").join(dict.fromkeys((price["first_date"], price["last_date"])))
     if price["quotes"]:
         return ", ".join(
             f"{q['provider']} {dollars(q['usd_per_accelerator_hour'])} ({q['date']})" for q in price["quotes"]
         )
-    return f"{price['n_quotes']} providers of {dates} ({', '.join(price['providers'])})"
+    return say("{count} providers of {dates}", count=price["n_quotes"], dates=dates)
 
 
 def _other(one: dict[str, Any]) -> str:
-    many = "s" if one["n_quotes"] > 1 else ""
     middle = dollars(one["median_usd_per_accelerator_hour"])
-    return f"{one['provider_class']}{many} {middle} ({one['n_quotes']} quote{many})"
+    return say("{group} {usd} ({count})", group=heard(one["provider_class"]), usd=middle, count=one["n_quotes"])
 
 
 def _year(year: dict[str, Any]) -> str:
-    how = f"published by {', '.join(year['providers'])}" if year["providers"] else "by the ratio of published pairs"
-    when = f", {year['last_date']}" if year["providers"] else ""
-    return f"for a year {dollars(year['median_usd_per_accelerator_hour'])}{_span(year)} ({how}{when})"
+    if year["providers"]:
+        how = say("published by {sellers}, {date}", sellers=", ".join(year["providers"]), date=year["last_date"])
+    else:
+        how = say("by the ratio of published pairs")
+    return say(
+        "for a year {usd}{span} ({how})",
+        usd=dollars(year["median_usd_per_accelerator_hour"]),
+        span=_span(year),
+        how=how,
+    )
 
 
 def _span(year: dict[str, Any]) -> str:
     low, high = year["low_usd_per_accelerator_hour"], year["high_usd_per_accelerator_hour"]
-    return "" if low == high else f", {dollars(low)} to {dollars(high)}"
+    return "" if low == high else say(", {low} to {high}", low=dollars(low), high=dollars(high))
 
 
 def price_rows(catalog: Catalog, kind: str | None = None) -> list[dict[str, Any]]:
@@ -115,10 +134,19 @@ def quote_rows(quotes: list[PriceQuote]) -> list[dict[str, Any]]:
     """Every quote of a part: what it is, where it was read, and whether it may enter a median."""
     return [
         {
-            "date": q.date, "provider": q.provider, "class": q.provider_class, "kind": q.kind,
-            "usd_per_hour": q.usd_per_accelerator_hour, "usd_purchase": q.usd_purchase, "region": q.region,
-            "instance": q.instance, "basis": q.basis or "list", "status": q.status or "primary",
-            "counts": "yes" if counts(q) else "no", "note": q.note, "read_at": q.locator or q.source,
+            "date": q.date,
+            "provider": q.provider,
+            "class": q.provider_class,
+            "kind": q.kind,
+            "usd_per_hour": q.usd_per_accelerator_hour,
+            "usd_purchase": q.usd_purchase,
+            "region": q.region,
+            "instance": q.instance,
+            "basis": q.basis or "list",
+            "status": q.status or "primary",
+            "counts": "yes" if counts(q) else "no",
+            "note": q.note,
+            "read_at": q.locator or q.source,
         }
         for q in quotes
-    ]  # fmt: skip
+    ]

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-from hwmodel.catalog.safe_text import csv_text, markdown_safe
+from hwmodel.catalog.safe_text import csv_text
 from hwmodel.report import words
-from hwmodel.report.tables import table
+from hwmodel.report.blocks import Block, Bullets, Heading, Table, markdown
+from hwmodel.report.phrases import ENGLISH, heard, say, speaking
+from hwmodel.report.plan.front import share
 from hwmodel.solve.plan.compare_values import Comparison
 
-HEADER = [
-    "parameters",
-    "tokens",
-    "training FLOP",
-    "training time",
-    "rent",
-    "loss (nats/token)",
-    "gain",
-    "price of the gain",
-]
 CSV_ANSWER = ("params", "tokens", "train_flop", "accelerators", "train_days", "mfu", "cost_usd", "loss_nats")
 
 
-def values_table(found: Comparison) -> list[list[str]]:
-    """Cells of a comparison of values, the header first."""
+def values_blocks(found: Comparison) -> list[Block]:
+    """Values side by side, the price of the differences, and the chance that one beats another."""
+    title = f"{', '.join(map(_flag, found.options))}: {say(' beside ').join(found.values)}"
+    notes = dict.fromkeys(line for one in found.plans for line in one.warnings)
+    return [Heading(title, 1), values_table(found), chances_table(found), Bullets([heard(line) for line in notes])]
+
+
+def values_table(found: Comparison) -> Table:
+    """A row a value."""
     # `--time 10d,30d` beside the training time that comes out, `--tokens` beside tokens: the option is what was given.
-    cells = [[*map(_flag, found.options), *HEADER]]
+    header = [*map(_flag, found.options), say("parameters"), say("tokens"), say("training FLOP"), say("training time"),
+              say("rent"), say("loss (nats/token)"), say("gain"), say("price of the gain")]  # fmt: skip
+    rows = []
     for row, case in zip(found.rows, found.cases, strict=True):
         a = row["answer"]
-        price = f"{row['flop_per_nat']:.3g} FLOP a nat" if row["flop_per_nat"] else words.DASH
+        price = say("{flop} FLOP a nat", flop=f"{row['flop_per_nat']:.3g}") if row["flop_per_nat"] else words.DASH
         if row["usd_per_nat"]:
-            price += f", {words.usd(row['usd_per_nat'])} a nat"
+            price += say(", {usd} a nat", usd=words.usd(row["usd_per_nat"]))
         gain = f"{row['loss_gain_nats']:.3f}" if row["loss_gain_nats"] else words.DASH
         size = [*case, words.count(a.params), words.count(a.tokens), f"{a.train_flop:.3g}"]
-        cells.append([*size, words.days(a.train_days), words.usd(a.cost_usd), words.loss(a.loss_nats), gain, price])
-    return cells
+        rows.append([*size, words.days(a.train_days), words.usd(a.cost_usd), words.loss(a.loss_nats), gain, price])
+    return Table(header, rows)
 
 
 def _flag(option: str) -> str:
@@ -40,29 +41,28 @@ def _flag(option: str) -> str:
     return f"--{option.replace('_', '-')}"
 
 
-def values_markdown(found: Comparison) -> str:
-    """Values of one option side by side, and the price of the difference."""
-    header, *rows = values_table(found)
-    notes = "\n".join(f"- {line}" for line in dict.fromkeys(w for one in found.plans for w in one.warnings))
-    title = f"{', '.join(map(_flag, found.options))}: {' beside '.join(found.values)}"
-    parts = [title, table(header, rows), chances_table(found), notes]
-    return markdown_safe("\n\n".join(part for part in parts if part) + "\n")
+def values_markdown(found: Comparison, language: str = ENGLISH) -> str:
+    """The comparison as Markdown."""
+    with speaking(language):
+        return markdown(values_blocks(found), {})
 
 
-def chances_table(found: Comparison) -> str:
-    """The chance that one value beats another in money, time and loss; empty without fleets."""
+def values_html(found: Comparison, language: str = ENGLISH) -> str:
+    """The comparison as one HTML file."""
+    from hwmodel.report.html import page
+
+    with speaking(language):
+        return page(values_blocks(found), {}, language)
+
+
+def chances_table(found: Comparison) -> Table:
+    """The chance that one value beats another in money, time and loss; no rows without fleets."""
     rows = [
-        [f"{one.value} against {one.other}", *map(_chance, (one.cheaper, one.sooner, one.lower_loss))]
+        [say("{value} against {other}", value=one.value, other=one.other),
+         *(words.DASH if chance is None else share(chance) for chance in (one.cheaper, one.sooner, one.lower_loss))]
         for one in found.chances
-    ]
-    return table(["the chance that", "is cheaper", "ends sooner", "has the lower loss"], rows) if rows else ""
-
-
-def _chance(share: float | None) -> str:
-    """`39 %`; as good as sure or as good as never said so."""
-    if share is None:
-        return words.DASH
-    return "below 1 %" if share < 0.005 else "above 99 %" if share > 0.995 else f"{100 * share:.0f} %"
+    ]  # fmt: skip
+    return Table([say("the chance that"), say("is cheaper"), say("ends sooner"), say("has the lower loss")], rows)
 
 
 def values_csv(found: Comparison) -> str:

@@ -4,51 +4,56 @@ from __future__ import annotations
 
 from typing import Any
 
+from hwmodel.report.blocks import Table
+from hwmodel.report.phrases import heard, say
 from hwmodel.report.prices import dollars
-from hwmodel.report.tables import table
+from hwmodel.report.words import DASH
 from hwmodel.units import format_duration, format_usd
 
 NAMES = {
     "on_demand": "on demand",
     "spot": "spot",
     "reserved_1y": "committed for a year",
+    "reserved_3y": "committed for three years",
     "owned_3y": "owned for three years",
     "capacity_block": "capacity block",
     "given": "at the price given",
 }
-HEAD = ("way", "an accelerator-hour", "this run", "committed", "pays off")
 
 
-def ways_table(rows: list[dict[str, Any]]) -> str:
-    """A Markdown table of the ways; empty where there is one alone."""
-    if len(rows) < 2:
-        return ""
-    return table(HEAD, [_cells(row) for row in rows])
+def ways_table(rows: list[dict[str, Any]]) -> Table:
+    """A table of the ways; without rows where there is one alone."""
+    header = [say("way"), say("an accelerator-hour"), say("this run"), say("committed"), say("pays off")]
+    return Table(header, [_cells(row) for row in rows] if len(rows) > 1 else [])
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    committed = "-" if row["committed_usd"] is None else format_usd(row["committed_usd"])
-    name = NAMES.get(row["way"], row["way"].replace("_", " "))
-    return (name, dollars(row["usd_per_accelerator_hour"]), format_usd(row["run_usd"]), committed, _pays(row))
+def _cells(row: dict[str, Any]) -> list[str]:
+    committed = DASH if row["committed_usd"] is None else format_usd(row["committed_usd"])
+    name = say(NAMES[row["way"]]) if row["way"] in NAMES else row["way"].replace("_", " ")
+    return [name, dollars(row["usd_per_accelerator_hour"]), format_usd(row["run_usd"]), committed, _pays(row)]
 
 
 def _pays(row: dict[str, Any]) -> str:
     """Where the way costs what renting on demand does, and what is left out."""
-    left = f"; not counted: {', '.join(row['not_counted'])}" if row["not_counted"] else ""
-    return _break_even(row) + left
+    if not row["not_counted"]:
+        return _break_even(row)
+    return _break_even(row) + say("; not counted: {what}", what=say(", ").join(map(heard, row["not_counted"])))
 
 
 def _break_even(row: dict[str, Any]) -> str:
     value = row["break_even"]
     if row["break_even_of"] == "preemptions_per_hour":
-        return f"up to one preemption of the whole job every {format_duration(3600.0 / value)}"
+        return say("up to one preemption of the whole job every {time}", time=format_duration(3600.0 / value))
     if row["break_even_of"] == "share_of_the_year":
-        return f"from {100 * value:.0f} % of the year's hours used"
+        return say("from {share} of the year's hours used", share=f"{100 * value:.0f} %")
     if row["break_even_of"] == "utilisation":
         months = row["break_even_months"]
         if value is None:
-            return "not within three years"
+            return say("not within three years")
         if months is None:
-            return f"from {100 * value:.0f} % of the hours used, with what the hardware is worth then"
-        return f"from {100 * value:.0f} % of the hours used, or {months} months of full use pay the capital back"
-    return "-"
+            return say(
+                "from {share} of the hours used, with what the hardware is worth then", share=f"{100 * value:.0f} %"
+            )
+        return say("from {share} of the hours used, or {months} months of full use pay the capital back",
+                   share=f"{100 * value:.0f} %", months=months)  # fmt: skip
+    return DASH

@@ -1,16 +1,11 @@
-"""Numbers and records as words: filters of the templates and cells of the tables."""
+"""Numbers and records as words: what stands in sentences and in cells of tables."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from hwmodel import units
-from hwmodel.catalog.safe_text import markdown_safe
-from hwmodel.report.data import data_line
-from hwmodel.report.energy import energy_lines
-from hwmodel.report.failures import failures_line
-from hwmodel.report.prices import price_line
-from hwmodel.report.ways import ways_table
+from hwmodel.report.phrases import say
 from hwmodel.solve.run.result import Band, PlanLayout
 
 DASH = "-"
@@ -70,12 +65,33 @@ def count(value: Any) -> str:
 
 def days(value: Any) -> str:
     """`38.7 days`, or hours below one."""
-    return _shown(value, lambda v: f"{v:.3g} days" if v >= 1 else units.format_duration(v * units.SECONDS_PER_DAY))
+    return _shown(value, _days)
+
+
+def _days(value: float) -> str:
+    if value < 1:
+        return units.format_duration(value * units.SECONDS_PER_DAY)
+    return say("{days} days", days=f"{value:,.0f}" if value >= 1000 else f"{value:.3g}")
 
 
 def usd(value: Any) -> str:
     """`$2.1M`."""
     return _shown(value, units.format_usd)
+
+
+def signed_usd(value: float) -> str:
+    """`-$627k`: what a bad or a lucky run adds."""
+    return units.format_usd(value)
+
+
+def energy(value: Any) -> str:
+    """`588 MWh`."""
+    return f"{plain(value)} MWh"
+
+
+def carbon(value: Any) -> str:
+    """`238 t CO2e`."""
+    return f"{plain(value)} t CO2e"
 
 
 def percent(value: Any) -> str:
@@ -112,7 +128,7 @@ def interval(value: Any, show: Any) -> str:
     """`low to high` of an uncertain value, a dash for a certain one."""
     if not isinstance(value, Band) or value.low == value.high:
         return DASH
-    return f"{show(value.low)} to {show(value.high)}"
+    return say("{low} to {high}", low=show(value.low), high=show(value.high))
 
 
 def layout_words(layout: PlanLayout | None) -> str:
@@ -122,18 +138,31 @@ def layout_words(layout: PlanLayout | None) -> str:
     parts = [f"TP {layout.tp}"]
     if layout.cp > 1:
         parts.append(f"CP {layout.cp}")
-    parts.append(f"PP {layout.pp}" + (f" ({layout.vpp} virtual stages a rank)" if layout.vpp > 1 else ""))
+    parts.append(
+        f"PP {layout.pp}" + (say(" ({count} virtual stages a rank)", count=layout.vpp) if layout.vpp > 1 else "")
+    )
     if layout.ep > 1:
         parts.append(f"EP {layout.ep}")
     if layout.etp > 1:
         parts.append(f"ETP {layout.etp}")
     parts += [f"DP {layout.dp}", f"ZeRO {layout.zero}", f"micro-batch {layout.micro_batch}"]
-    modes = {"none": "no recompute", "selective": "selective recompute", "full": "full recompute"}
-    share = f"recompute of {layout.recompute}" + (" of the layers" if layout.recompute.endswith("%") else "")
-    parts.append(modes.get(layout.recompute, share))
+    parts.append(_recompute(layout.recompute))
     if layout.offload != "none":
-        parts.append(f"{layout.offload} in host memory")
+        parts.append(say("{what} in host memory", what=layout.offload))
     return ", ".join(parts)
+
+
+RECOMPUTE_WORDS = {"none": "no recompute", "selective": "selective recompute", "full": "full recompute"}
+
+
+def _recompute(mode: str) -> str:
+    if mode in RECOMPUTE_WORDS:
+        return say(RECOMPUTE_WORDS[mode])
+    return (
+        say("recompute of {share} of the layers", share=mode)
+        if mode.endswith("%")
+        else say("recompute of {modules}", modules=mode)
+    )
 
 
 def cost(value: float | None, unit: str) -> str:
@@ -141,36 +170,3 @@ def cost(value: float | None, unit: str) -> str:
     if value is None:
         return DASH
     return usd(value) if unit == "USD" else f"{value:.3g} {unit}"
-
-
-FILTERS = {
-    "count": count,
-    "days": days,
-    "usd": usd,
-    "percent": percent,
-    "memory": memory,
-    "plain": plain,
-    "loss": loss,
-    "duration": duration,
-    "layout": layout_words,
-    "data_line": data_line,
-    "price_line": price_line,
-    "energy_lines": energy_lines,
-    "failures_line": failures_line,
-    "ways_table": ways_table,
-}
-
-
-def render(template: str, **context: Any) -> str:
-    """A template of this package filled in."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("hwmodel.report"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,
-    )
-    environment.filters.update(FILTERS)
-    return markdown_safe(environment.get_template(template).render(**context).rstrip() + "\n")

@@ -55,7 +55,7 @@ def test_same_input_same_bytes(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         assert run(*MAIN_JOB, "--out", "plan.md", "--quiet", cwd=tmp_path / name).returncode == 0
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert files == ["plan-size.svg", "plan-sizes.svg", "plan-step.svg", "plan.md"]
+    assert files == ["plan-fleet.svg", "plan-sizes.svg", "plan.md"]
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hwmodel import laws
+from hwmodel.economics import Z80
 from hwmodel.physics.intervals import around
 from hwmodel.solve.life import demand
 from hwmodel.solve.life.demand import Life
 from hwmodel.solve.question.setting import step_width
 from hwmodel.solve.run.answers import flop_convention_rate
 from hwmodel.solve.run.fleet import Fleet
-from hwmodel.solve.run.result import value_of
+from hwmodel.solve.run.result import Band, value_of
 from hwmodel.solve.run.sizing import LossModel, Sized
 from hwmodel.units import SECONDS_PER_DAY
 
@@ -61,6 +63,7 @@ def fleet_curve(solved: Solved) -> list[dict[str, Any]]:
                 "accelerators": count,
                 "train_days": days,
                 "train_days_80": None if days is None else list(around(days, width)),
+                "elapsed_days": _elapsed(own, solved, rate) if rate else None,
                 "mfu": mfu,
                 "mfu_80": None if mfu is None else list(around(mfu, width)),
                 "idle_accelerators": int(count - used) if row >= 0 else None,
@@ -68,6 +71,15 @@ def fleet_curve(solved: Solved) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _elapsed(fleet: Fleet, solved: Solved, tokens_per_s: float) -> Band:
+    """Days billed at even odds, with the 80 % interval of the plan's own step and of whole runs."""
+    days = solved.sized.d / tokens_per_s / SECONDS_PER_DAY
+    own = solved.answer.train_days
+    step_log_sd = math.log(own.high / own.value) / Z80 if isinstance(own, Band) else 0.0
+    middle = days * fleet.elapsed_over_productive(solved.sized.n, 0.0, step_log_sd)
+    return Band.around(middle, Z80 * fleet.elapsed_log_sd(step_log_sd))
 
 
 def curves(model: LossModel, sized: Sized, solved: Solved | None, one: Life | None) -> dict[str, Any]:

@@ -1,0 +1,105 @@
+"""A report as blocks: what is said, apart from how Markdown or HTML shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from hwmodel.catalog.safe_text import markdown_safe
+from hwmodel.report.tables import table
+
+
+class Heading(msgspec.Struct, frozen=True):
+    """A heading; level 1 is the title."""
+
+    text: str
+    level: int = 2
+
+
+class Text(msgspec.Struct, frozen=True):
+    """A paragraph; **strong** and `code` are marked as in Markdown."""
+
+    text: str
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table of words."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+class Bullets(msgspec.Struct, frozen=True):
+    """A list."""
+
+    items: Sequence[str]
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """A figure by its name, where it was drawn; else the block that says the same in words, if any."""
+
+    name: str
+    caption: str
+    instead: Table | None = None
+
+
+class Code(msgspec.Struct, frozen=True):
+    """Text as it is typed."""
+
+    text: str
+
+
+class PageBreak(msgspec.Struct, frozen=True):
+    """Where a printed report turns the page."""
+
+
+Block = Heading | Text | Table | Bullets | Picture | Code | PageBreak
+
+
+def shown(blocks: Sequence[Block], figures: Mapping[str, object]) -> list[Block]:
+    """The blocks with every picture that was not drawn replaced by its words; headings over nothing are left out."""
+    kept: list[Block] = []
+    for block in blocks:
+        if isinstance(block, Picture) and block.name not in figures:
+            if block.instead is not None:
+                kept.append(block.instead)
+        elif not _empty(block):
+            kept.append(block)
+    return [
+        block for place, block in enumerate(kept)
+        if not isinstance(block, Heading) or block.level == 1 or not _ends(kept[place + 1 : place + 2], block)
+    ]  # fmt: skip
+
+
+def _empty(block: Block) -> bool:
+    if isinstance(block, Table):
+        return not block.rows
+    if isinstance(block, Bullets):
+        return not block.items
+    return isinstance(block, (Text, Code)) and not block.text
+
+
+def _ends(after: Sequence[Block], heading: Heading) -> bool:
+    """Whether nothing stands under a heading."""
+    return not after or (isinstance(after[0], Heading) and after[0].level <= heading.level)
+
+
+def markdown(blocks: Sequence[Block], figures: Mapping[str, str]) -> str:
+    """Markdown; `figures` maps the name of a picture to its file."""
+    parts = [_markdown(block, figures) for block in shown(blocks, figures)]
+    return markdown_safe("\n\n".join(part for part in parts if part) + "\n")
+
+
+def _markdown(block: Block, figures: Mapping[str, str]) -> str:
+    if isinstance(block, Heading):
+        return f"{'#' * block.level} {block.text}"
+    if isinstance(block, Text):
+        return block.text
+    if isinstance(block, Table):
+        return table(block.header, block.rows)
+    if isinstance(block, Bullets):
+        return "\n".join(f"- {item}" for item in block.items)
+    if isinstance(block, Picture):
+        return f"![{block.caption}]({figures[block.name]})"
+    return f"```\n{block.text}\n```" if isinstance(block, Code) else ""

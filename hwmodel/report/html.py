@@ -1,0 +1,113 @@
+"""A report as one HTML file: style and pictures inside, nothing fetched, readable on paper and on a phone."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from collections.abc import Mapping, Sequence
+
+from hwmodel.report.blocks import Block, Bullets, Code, Heading, PageBreak, Picture, Table, Text, shown
+from hwmodel.report.tables import table
+
+STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 56rem; margin: 0 auto; padding: 1rem; color: #222;
+  background: #fff; }
+h1 { font-size: 1.6rem; line-height: 1.25; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+.wide { overflow-x: auto; margin: 1rem 0; }
+table { border-collapse: collapse; font-size: .9rem; }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
+th { border-bottom: 2px solid #999; }
+td[style*="right"], th[style*="right"] { white-space: nowrap; font-variant-numeric: tabular-nums; }
+figure { margin: 1rem 0; background: #fff; } figure img { width: 100%; height: auto; max-width: 44rem; }
+figcaption { font-size: .85rem; color: #555; }
+pre { overflow-x: auto; padding: .6rem; background: #f4f4f4; } code { overflow-wrap: anywhere; }
+li { margin: .25rem 0; overflow-wrap: anywhere; }
+@media (max-width: 30rem) { body { font-size: 15px; padding: .6rem; } th, td { padding: .2rem .4rem; } }
+@media (prefers-color-scheme: dark) {
+  body { color: #ddd; background: #181818; } th, td { border-color: #444; } pre { background: #262626; }
+  figcaption { color: #aaa; }
+}
+@media print {
+  body { max-width: none; padding: 0; font-size: 10pt; color: #000; background: #fff; }
+  .wide { overflow: visible; } table { font-size: 8.5pt; } tr, figure, li { break-inside: avoid; }
+  h2 { break-after: avoid; } .turn { break-after: page; } pre { white-space: pre-wrap; }
+}
+"""
+
+
+def page(blocks: Sequence[Block], pictures: Mapping[str, bytes], language: str) -> str:
+    """The whole file. `pictures`: name -> SVG."""
+    kept = shown(blocks, pictures)
+    title = next((block.text for block in kept if isinstance(block, Heading) and block.level == 1), "hwmodel")
+    body = "\n".join(_block(block, pictures) for block in kept)
+    return (
+        f'<!DOCTYPE html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def _block(block: Block, pictures: Mapping[str, bytes]) -> str:
+    if isinstance(block, Heading):
+        return f"<h{block.level}>{inline(block.text)}</h{block.level}>"
+    if isinstance(block, Text):
+        return f"<p>{inline(block.text)}</p>"
+    if isinstance(block, Table):
+        return f'<div class="wide">\n{_marked(table(block.header, block.rows, "html"))}\n</div>'
+    if isinstance(block, Bullets):
+        return "<ul>\n" + "\n".join(f"<li>{inline(item)}</li>" for item in block.items) + "\n</ul>"
+    if isinstance(block, Picture):
+        return _figure(block, pictures[block.name])
+    return f"<pre>{html.escape(block.text)}</pre>" if isinstance(block, Code) else _turn(block)
+
+
+def _turn(_block: PageBreak) -> str:
+    return '<div class="turn"></div>'
+
+
+def _figure(block: Picture, svg: bytes) -> str:
+    """A picture as data of the page: an image, so that names inside two pictures do not meet."""
+    data = base64.b64encode(svg).decode("ascii")
+    caption = html.escape(block.caption)
+    image = f'<img alt="{caption}" src="data:image/svg+xml;base64,{data}">'
+    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
+
+
+def inline(text: str) -> str:
+    """Text with its strong words and its code; everything else is shown as it is written."""
+    return _marked(html.escape(text, quote=False))
+
+
+def _marked(escaped: str) -> str:
+    strong = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", escaped)
+    return re.sub(r"`([^`\n]+)`", r"<code>\1</code>", strong)
+
+
+def page_of_markdown(text: str, language: str = "en") -> str:
+    """The same file from a report that was written as Markdown: headings, paragraphs, lists, tables and code."""
+    return page([_read(part) for part in text.strip().split("\n\n")], {}, language)
+
+
+def _read(part: str) -> Block:
+    """One block of Markdown as this package writes it."""
+    lines = part.splitlines()
+    text = html.unescape(part)
+    if part.startswith("#"):
+        marks, _, title = text.partition(" ")
+        return Heading(title, len(marks))
+    if part.startswith("|"):
+        rows = [_cells(line) for line in lines]
+        return Table(rows[0], rows[2:])
+    if all(line.startswith("- ") for line in lines):
+        return Bullets([html.unescape(line[2:]) for line in lines])
+    if part.startswith("```"):
+        return Code("\n".join(lines[1:-1]))
+    return Text(text)
+
+
+def _cells(line: str) -> list[str]:
+    """The cells of a row of a pipe table."""
+    cells = re.split(r"(?<!\\)\|", line.strip())[1:-1]
+    return [html.unescape(cell.strip().replace("\\|", "|")) for cell in cells]

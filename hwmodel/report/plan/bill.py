@@ -1,0 +1,118 @@
+"""Where the money, the energy and the time lost to failures go, and what could move them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwmodel.report import words
+from hwmodel.report.blocks import Block, Heading, Table, Text
+from hwmodel.report.energy import energy_lines
+from hwmodel.report.failures import failures_line
+from hwmodel.report.phrases import heard, say
+from hwmodel.report.plan.front import RISKS_SHOWN, dearest, swing
+from hwmodel.report.prices import price_line
+from hwmodel.report.ways import ways_table
+from hwmodel.report.words import DASH, interval
+from hwmodel.solve.run.result import Plan
+
+LINE_WORDS = {
+    "steady": "steady training",
+    "failures": "failures and restarts",
+    "beyond": "whole runs beyond both",
+}
+DRIVER_WORDS = {
+    "step": "speed of the step",
+    "failures": "failures",
+    "whole_run": "hours of whole runs",
+    "price": "price",
+    "drift": "drift of prices",
+    "law": "constants of the law",
+}
+# Of the answer: what page one has not said.
+FIGURES: list[tuple[str, str, Any]] = [
+    ("productive time", "train_days", words.days),
+    ("tokens a second", "tokens_per_s", words.count),
+    ("MFU", "mfu", words.percent),
+    ("loss, nats a token", "loss_nats", words.loss),
+]
+
+
+def bill(plan: Plan) -> list[Block]:
+    """Days and dollars by line, what moves them, ways to pay, energy and failures."""
+    blocks: list[Block] = [Heading(say("How long and how much, and what moves it?"))]
+    if plan.answer.quantiles is not None:
+        blocks += [lines_table(plan), Text(_billed(plan)), Text(_others(plan))]
+    blocks += [Heading(say("The answer in figures"), 3), figures_table(plan)]
+    if plan.money is None:
+        return blocks
+    blocks.append(Heading(say("How to pay?")))
+    if plan.money["price"]:
+        blocks.append(Text(price_line(plan.money["price"])))
+    blocks.append(ways_table(plan.money["ways"]))
+    blocks.append(Heading(say("Energy, carbon, failures")))
+    return [*blocks, Text(energy_lines(plan.money["energy"])), Text(failures_line(plan.money["goodput"]))]
+
+
+def lines_table(plan: Plan) -> Table:
+    """Rent by line from P10 to P90; without a price days and hours by certainty."""
+    if plan.risk is not None and plan.risk.lines:
+        rows = [
+            [say(LINE_WORDS[one.line]), *(words.signed_usd(v) for v in (one.p10, one.p50, one.p90))]
+            for one in plan.risk.lines
+        ]
+        return Table([say("rent of"), "P10", "P50", "P90"], rows)
+    q = plan.answer.quantiles
+    assert q is not None
+    rows = [[name.upper(), words.days(one["elapsed_days"]), words.plain(one["gpu_hours"])] for name, one in q.items()]
+    return Table([say("certainty"), say("elapsed"), say("accelerator-hours")], rows)
+
+
+def _billed(plan: Plan) -> str:
+    """P90, the median goodput, and what the whole-run factor stands on."""
+    a = plan.answer
+    assert a.quantiles is not None
+    last = a.quantiles["p90"]
+    cost = say(" and {usd}", usd=words.usd(last["cost_usd"])) if last["cost_usd"] is not None else ""
+    said = say(
+        "With 90 % certainty {days}{cost} are enough. Goodput is {goodput}; beyond failures the median run is "
+        "billed {factor} "
+        "times its steady hours ({span}), as {fit} were.",
+        days=words.days(last["elapsed_days"]),
+        cost=cost,
+        goodput=words.percent(a.goodput),
+        factor=f"{words.number(a.whole_run_factor):.2f}",
+        fit=heard(plan.resolved["whole_run_fit"]),
+        span=interval(a.whole_run_factor, lambda v: f"{v:.2f}"),
+    )
+    if plan.request["confidence"] != 0.5:
+        said += say(
+            " Figures and limits hold with {share} certainty, as asked.",
+            share=words.percent(plan.request["confidence"]),
+        )
+    return said
+
+
+def _others(plan: Plan) -> str:
+    """The doubts that page one does not list, one time in ten each."""
+    if plan.risk is None:
+        return ""
+    rest = dearest(plan)[RISKS_SHOWN:]
+    if not rest:
+        return ""
+    listed = say("; ").join(f"{say(DRIVER_WORDS[one.driver])} {swing(plan, one)}" for one in rest)
+    return say("Smaller doubts, each one time in ten: {listed}.", listed=listed)
+
+
+def figures_table(plan: Plan) -> Table:
+    """Figures of the answer with their 80 % intervals."""
+    rows = []
+    for label, name, show in FIGURES:
+        value = getattr(plan.answer, name)
+        if value is not None:
+            rows.append([say(label) if label != "MFU" else label, show(value), interval(value, show)])
+    for name in ("params", "tokens"):
+        value = getattr(plan.answer, name)
+        if interval(value, words.count) != DASH:
+            label = say("parameters") if name == "params" else say("tokens")
+            rows.insert(0, [label, words.count(value), interval(value, words.count)])
+    return Table(["", say("value"), say("80 % interval")], rows)

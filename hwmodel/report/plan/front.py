@@ -1,0 +1,342 @@
+"""Page one of a budget: the answer, both objectives, the dearest risks of this plan, and what is to decide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwmodel.report import words
+from hwmodel.report.blocks import Block, Bullets, Heading, PageBreak, Picture, Table, Text
+from hwmodel.report.phrases import say
+from hwmodel.report.words import DASH
+from hwmodel.solve.run.result import Answer, Plan, value_of
+
+RISKS_SHOWN = 3
+DECISIONS_SHOWN = 3
+USUAL_DEMAND = 1e13  # tokens served that stand for a public service where no demand is given
+
+
+def front_page(plan: Plan) -> list[Block]:
+    """At most 350 words that a lead signs."""
+    a = plan.answer
+    title = say(
+        "Training budget: {size} parameters on {tokens} tokens",
+        size=words.count(a.params),
+        tokens=words.count(a.tokens),
+    )
+    blocks: list[Block] = [Heading(title, 1), Text(" ".join(answer_sentences(plan)))]
+    blocks += [Text(objective_sentence(plan)), objective_table(plan)]
+    if risk_lines(plan):
+        blocks += [Text(say("**What could go wrong, dearest first** (each alone, one time in ten):"))]
+        blocks.append(Bullets(risk_lines(plan)))
+    if decisions(plan):
+        blocks += [Text(say("**What to decide:**")), Bullets(decisions(plan))]
+    return [*blocks, picture(plan), PageBreak()]
+
+
+def answer_sentences(plan: Plan) -> list[str]:
+    """What, how long and how much, how sure."""
+    said = [_what(plan)]
+    if plan.answer.quantiles is None:
+        return [*said, say("No accelerators were named, so there is no layout, time or cost: add `--gpus 1024xA100`.")]
+    return [*said, _how_much(plan), _how_sure(plan)]
+
+
+def _what(plan: Plan) -> str:
+    a, r = plan.answer, plan.resolved
+    loss = ""
+    if a.loss_nats is not None:
+        loss = say(", to a loss of about {loss} nats a token", loss=f"{words.number(a.loss_nats):.3f}")
+    size, tokens = words.count(a.params), words.count(a.tokens)
+    model = f"{r['model']} ({size})" if r["model"] else say("a model of {size} parameters", size=size)
+    if a.accelerators is None:
+        return say(
+            "**Train {model} on {tokens} tokens**: {flop} FLOP{loss}.",
+            model=model,
+            tokens=tokens,
+            flop=words.count(a.train_flop),
+            loss=loss,
+        )
+    return say(
+        "**Train {model} on {tokens} tokens with {count} x {part} in {precision}**{loss}, at {mfu} MFU.",
+        model=model,
+        tokens=tokens,
+        count=f"{a.accelerators:,}",
+        part=r["accelerator"],
+        precision=r["precision"],
+        loss=loss,
+        mfu=words.percent(a.mfu),
+    )
+
+
+def _how_much(plan: Plan) -> str:
+    """Days, hours and dollars that are enough at even odds and with 80 %, with their dates."""
+    q = plan.answer.quantiles
+    assert q is not None
+    return say(
+        "It takes {even} at even odds (P50), {sure} with 80 % certainty (P80).",
+        even=_bill(plan, "p50", hours=True),
+        sure=_bill(plan, "p80", hours=False),
+    )
+
+
+def _bill(plan: Plan, name: str, *, hours: bool) -> str:
+    assert plan.answer.quantiles is not None
+    one = plan.answer.quantiles[name]
+    parts = [words.days(one["elapsed_days"])]
+    if hours:
+        parts.append(say("{hours} accelerator-hours", hours=words.count(one["gpu_hours"])))
+    if one["cost_usd"] is not None:
+        parts.append(words.usd(one["cost_usd"]))
+    ends = plan.risk.finish.get(name) if plan.risk is not None else None
+    listed = (
+        parts[0] if len(parts) == 1 else say("{first} and {last}", first=say(", ").join(parts[:-1]), last=parts[-1])
+    )
+    return listed + (say(" (done on {date})", date=ends) if ends else "")
+
+
+def _how_sure(plan: Plan) -> str:
+    """The chances of the limits, or the span of four in five such runs."""
+    limits = plan.risk.limits if plan.risk is not None else []
+    if limits:
+        chances = [
+            say("{limit} is kept with {chance}", limit=limit_words(plan, one), chance=share(one.chance))
+            for one in limits
+        ]
+        said = say("How sure: {chances}", chances=say("; ").join(chances))
+        both = plan.risk.all_met
+        return said + (say("; both with {chance}", chance=share(both)) if both is not None else "") + say(".")
+    a = plan.answer
+    money = say(" and {span}", span=words.interval(a.cost_usd, words.usd)) if a.cost_usd is not None else ""
+    return say(
+        "How sure: four in five runs like it end within {days}{money}.",
+        days=words.interval(a.elapsed_days, words.days),
+        money=money,
+    )
+
+
+def limit_words(plan: Plan, limit: Any) -> str:
+    """A limit by its name: `the deadline of 2027-03-01`, `30 days`, `the budget of $3M`."""
+    if limit.name == "budget":
+        return say("the budget of {usd}", usd=words.usd(limit.limit))
+    ends = plan.resolved.get("deadline")
+    if ends is not None:
+        return say(
+            "the deadline {date} ({days} from {start})",
+            date=ends,
+            days=words.days(limit.limit),
+            start=plan.resolved["start"],
+        )
+    return say("the limit of {days}", days=words.days(limit.limit))
+
+
+def share(chance: float) -> str:
+    """`48 %`; what is as good as sure or impossible says so."""
+    if chance < 0.005:
+        return say("under 1 %")
+    return say("over 99 %") if chance > 0.995 else f"{100 * chance:.0f} %"
+
+
+def objective_sentence(plan: Plan) -> str:
+    """Which objective the answer serves, and where a demand would change it."""
+    o = plan.objectives
+    if o["answered"] == "deployment_optimal":
+        return say("This is the cheapest model for its whole life, training and serving together.")
+    flip = o["flip_inference_tokens"]
+    if o["answered"] == "given":
+        said = say("The size is yours.")
+    else:
+        said = say("This is the size of the best training run; nothing served is counted.")
+    if flip is not None:
+        said += say(
+            " From about {tokens} served tokens on, a smaller one saves 5 % or more over its life.",
+            tokens=words.count(flip),
+        )
+    return said
+
+
+def objective_table(plan: Plan) -> Table:
+    """The size for training alone, for a life, and the one given."""
+    o = plan.objectives
+    header = [say("best for"), say("parameters"), say("tokens"), say("training"), say("whole life")]
+    rows = []
+    train, deploy, given = (o[name] for name in ("training_optimal", "deployment_optimal", "given"))
+    if given is not None:
+        rows.append(_objective_row(plan, say("yours"), given))
+    if train is not None and train is not given and (given is None or deploy is not None):
+        rows.append(_objective_row(plan, say("training alone"), train))
+    if deploy is not None:
+        served = words.count(plan.request["given"]["inference_tokens"])
+        rows.append(_objective_row(plan, say("training and serving {tokens} tokens", tokens=served), deploy))
+        return Table(header, rows)
+    usual = [one for one in o["demand_curve"] if one.inference_tokens == USUAL_DEMAND]
+    for one in usual:
+        label = say("training and serving {tokens} tokens", tokens=words.count(one.inference_tokens))
+        costs = [words.cost(one.train_cost, o["demand_unit"]), words.cost(one.lifetime_cost, o["demand_unit"])]
+        rows.append([label, words.count(one.params), words.count(one.tokens), *costs])
+    return Table(header, rows if len(rows) > 1 else [])
+
+
+def _objective_row(plan: Plan, label: str, one: Answer) -> list[str]:
+    spent = words.usd(one.cost_usd) if one.cost_usd is not None else f"{words.count(one.train_flop)} FLOP"
+    cost = one.lifetime_cost
+    if plan.saving and one is plan.objectives["given"]:
+        cost = plan.saving["this_plan_lifetime_cost"]
+    life = words.cost(cost, plan.saving["unit"]) if plan.saving else DASH
+    return [label, words.count(one.params), words.count(one.tokens), spent, life]
+
+
+def risk_lines(plan: Plan) -> list[str]:
+    """The doubts that can cost this plan most, in order of money (of days without a price)."""
+    if plan.risk is None:
+        return []
+    said = [f"{_driver_sentence(plan, one.driver)}: {swing(plan, one)}" for one in dearest(plan)[:RISKS_SHOWN]]
+    return [line[:1].upper() + line[1:] for line in said]
+
+
+def dearest(plan: Plan) -> list[Any]:
+    """The drivers by what their bad end costs over the median; those that cost nothing are left out."""
+    middle = _medians(plan)
+    bad = [(_over(one, middle), one) for one in plan.risk.drivers]
+    return [one for over, one in sorted(bad, key=lambda pair: -pair[0]) if over > 0.0]
+
+
+def _medians(plan: Plan) -> tuple[float, float | None]:
+    assert plan.answer.quantiles is not None
+    q = plan.answer.quantiles["p50"]
+    return value_of(q["elapsed_days"]), None if q["cost_usd"] is None else value_of(q["cost_usd"])
+
+
+def _over(one: Any, middle: tuple[float, float | None]) -> float:
+    """Dollars (without a price: days) of the bad end over the median."""
+    days, usd = middle
+    if usd is None or one.usd_high is None:
+        return float(one.days_high - days)
+    return float(one.usd_high - usd)
+
+
+def swing(plan: Plan, one: Any) -> str:
+    """`+$1.9M, +26 days`: the bad end against the median."""
+    days, usd = _medians(plan)
+    said = []
+    if usd is not None and one.usd_high is not None:
+        said.append(f"+{words.usd(one.usd_high - usd)}")
+    if one.days_high - days > 0.005 * days:
+        said.append(f"+{words.days(one.days_high - days)}")
+    return say(", ").join(said)
+
+
+def _driver_sentence(plan: Plan, driver: str) -> str:
+    """What goes wrong, in the words of this plan."""
+    price = (plan.money or {}).get("price") or {}
+    if driver == "step":
+        return say(
+            "steps on {part} in {precision} are slower than predicted",
+            part=plan.resolved["accelerator"],
+            precision=plan.resolved["precision"],
+        )
+    if driver == "price":
+        return say(
+            "an hour costs {high} instead of {middle}",
+            high=words.usd(price["high_usd_per_accelerator_hour"]),
+            middle=words.usd(price["median_usd_per_accelerator_hour"]),
+        )
+    return say(DRIVER_SENTENCES[driver])
+
+
+DRIVER_SENTENCES = {
+    "whole_run": "evaluations, reruns, slow stretches and waits take more hours than in the median run published",
+    "failures": "hardware and software fail more often than in the fleets on record",
+    "drift": "prices rise until the run ends",
+    "law": "the law's constants are off, and this loss takes more tokens",
+}
+
+
+def decisions(plan: Plan) -> list[str]:
+    """What the reader can still choose, with what it buys."""
+    said = [*_limit_decisions(plan), *_format_decision(plan), *_commitment(plan), *_certainty(plan)]
+    return said[:DECISIONS_SHOWN]
+
+
+def _limit_decisions(plan: Plan) -> list[str]:
+    """What would keep each limit with enough certainty."""
+    said = []
+    for one in plan.risk.limits if plan.risk is not None else []:
+        mend = one.mend
+        if mend is None:
+            continue
+        ways = []
+        if mend.accelerators is not None and mend.accelerators > (plan.answer.accelerators or 0):
+            ways.append(say("{count} accelerators", count=f"{mend.accelerators:,}"))
+        if mend.limit is not None and one.name == "budget":
+            ways.append(words.usd(mend.limit))
+        if mend.limit is not None and one.name == "time":
+            ways.append(words.days(mend.limit))
+        if mend.tokens is not None:
+            ways.append(say("{tokens} tokens at this size", tokens=words.count(mend.tokens)))
+        if mend.usd_per_accelerator_hour is not None:
+            ways.append(say("hours at {usd}", usd=words.usd(mend.usd_per_accelerator_hour)))
+        said.append(
+            say(
+                "To keep {limit} with {share}, take {ways}.",
+                limit=limit_words(plan, one),
+                share=share(mend.share),
+                ways=say(" or ").join(ways),
+            )
+        )
+    return said
+
+
+def _format_decision(plan: Plan) -> list[str]:
+    """The cheaper format that pays for its loss, if any."""
+    own = plan.resolved["precision"]
+    rows = [
+        row
+        for row in plan.precisions
+        if row["status"] == "ok" and row["precision"] != own and row["verdict"] in ("pays", "pays_unless_at_the_top")
+    ]
+    if not rows:
+        return []
+    best = max(rows, key=lambda row: row["probability_wins"] or 0.0)
+    return [
+        say(
+            "{format} instead of {own}: {speed} as fast, which pays for its loss with {chance}.",
+            format=best["precision"],
+            own=own,
+            speed=f"{best['speedup'].value:.2f}x",
+            chance=share(best["probability_wins"] or 0.0),
+        )
+    ]
+
+
+def _commitment(plan: Plan) -> list[str]:
+    """A year's commitment against on demand."""
+    ways = {row["way"]: row for row in (plan.money or {}).get("ways") or []}
+    year, free = ways.get("reserved_1y"), ways.get("on_demand")
+    if year is None or free is None or year["run_usd"] >= free["run_usd"]:
+        return []
+    return [
+        say(
+            "Committing for a year: {usd} for this run instead of {free}, if {share} of the year's hours are used.",
+            usd=words.usd(year["run_usd"]),
+            free=words.usd(free["run_usd"]),
+            share=f"{100 * year['break_even']:.0f} %",
+        )
+    ]
+
+
+def _certainty(plan: Plan) -> list[str]:
+    """What the step from even odds to 80 % costs, where no limit asks for it."""
+    q = plan.answer.quantiles
+    if q is None or (plan.risk is not None and plan.risk.limits):
+        return []
+    if q["p50"]["cost_usd"] is None or q["p80"]["cost_usd"] is None:
+        return []
+    more = value_of(q["p80"]["cost_usd"]) - value_of(q["p50"]["cost_usd"])
+    return [say("Which odds to sign: 80 % instead of even ones sets {usd} more aside.", usd=words.usd(more))]
+
+
+def picture(plan: Plan) -> Picture:
+    """The one picture: lifetime cost against size; without demands the loss against size."""
+    if plan.objectives["demand_sizes"]:
+        return Picture("sizes", say("Lifetime cost against size at this loss: the optima (dots) and this plan (cross)"))
+    return Picture("size", say("Loss against size at this compute, the sizes that waste at most 5 %, and this plan"))

@@ -1,0 +1,202 @@
+"""What an answer stands on: warnings, what was given and assumed, sources, and the command that reproduces it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any
+
+from hwmodel.report import words
+from hwmodel.report.blocks import Block, Bullets, Code, Heading, Table, Text
+from hwmodel.report.phrases import heard, say
+from hwmodel.report.plan.front import dearest
+from hwmodel.solve.run.result import Plan, value_of
+
+FIELD_WORDS = {
+    "gpus": "accelerators",
+    "params": "parameters",
+    "flop": "training FLOP",
+    "time_s": "time",
+    "budget_usd": "budget",
+    "lifetime_budget_usd": "lifetime budget",
+    "prompt_share": "prompt share of served tokens",
+    "seq_len": "sequence length",
+    "nic_uni_bytes_per_s": "NIC",
+    "usd_per_hour": "price an accelerator-hour",
+    "global_batch_seqs": "global batch (sequences)",
+    "accelerator": "accelerator",
+    "tokens": "tokens",
+    "loss_like": "loss like",
+    "inference_tokens": "tokens served",
+    "precision": "precision",
+    "law": "law",
+    "stack": "software",
+    "flop_convention": "FLOPs counted in MFU",
+    "system": "system",
+    "start": "start",
+    "deadline": "deadline",
+    "confidence": "certainty",
+    "unique_tokens": "distinct tokens",
+    "model": "model",
+    "loss": "loss",
+    "loss_factor": "factor on the loss",
+    "service": "service",
+    "samples": "answers a prompt",
+    "serving_precision": "serving format",
+    "objective": "objective",
+    "mfu": "MFU given",
+    "region": "region",
+    "layout": "layout",
+    "experts": "experts",
+    "year": "year",
+    "price_kind": "kind of price",
+    "seed": "seed",
+}
+# What a warning can cost: the doubt behind its words, or a share of the rent that is lost.
+COSTS = (
+    ("accelerators stay idle", "idle"),
+    ("exceeds the critical batch", "batch"),
+    ("failures come faster", "failures"),
+    ("no price of", "price"),
+    ("price of", "price"),
+    ("were not measured", "step"),
+    ("unconfirmed in the catalog", "step"),
+    ("was fitted on", "law"),
+)
+REGRET = 0.05  # of the rent: what a size at the edge of the band wastes
+
+
+def grounds(plan: Plan) -> list[Block]:
+    """Everything that the numbers rest on."""
+    return [
+        Heading(say("What to know before trusting it")),
+        Bullets([heard(line) for line in ranked_warnings(plan)]),
+        Heading(say("What was given, solved and assumed")),
+        given_table(plan),
+        Heading(say("Assumptions and sources")),
+        Text(_intervals(plan)),
+        Bullets(source_lines(plan)),
+        Code(command(plan)),
+        Text(f"hwmodel {plan.resolved['hwmodel_version']}, catalog {plan.resolved['catalog_version']}"),
+    ]
+
+
+def ranked_warnings(plan: Plan) -> list[str]:
+    """The warnings by what they can cost, the dearest first."""
+    return sorted(plan.warnings, key=lambda line: -warning_usd(plan, line))
+
+
+def warning_usd(plan: Plan, line: str) -> float:
+    """Dollars that a warning can stand for: a share of the rent, or the bad end of the doubt that it widens."""
+    cause = next((cause for words_of, cause in COSTS if words_of in line), None)
+    q = plan.answer.quantiles
+    if cause is None or q is None or plan.risk is None:
+        return 0.0
+    cost = q["p50"]["cost_usd"]
+    rent = 0.0 if cost is None else value_of(cost)
+    if cause == "idle":
+        return float(rent * (plan.answer.idle_accelerators or 0) / (plan.answer.accelerators or 1))
+    if cause in ("batch", "law"):
+        return float(rent * REGRET)
+    over = {one.driver: (one.usd_high or 0.0) - rent for one in dearest(plan)}
+    return float(over.get(cause, 0.0))
+
+
+def given_table(plan: Plan) -> Table:
+    """What was given, what was solved and how, what was assumed."""
+    rows = [[_field(k), _value(k, v), say("given")] for k, v in plan.request["given"].items()]
+    rows += [[_field(k), heard(how), say("solved")] for k, how in plan.solved.items()]
+    rows += [[_field(k), _value(k, v), say("default")] for k, v in plan.request["defaults"].items() if v is not None]
+    return Table([say("quantity"), say("value"), ""], rows)
+
+
+def _field(field: str) -> str:
+    return say(FIELD_WORDS[field]) if field in FIELD_WORDS else field.replace("_", " ")
+
+
+def _value(field: str, value: Any) -> str:
+    if field == "loss_like":
+        return say("{size} at {tokens}", size=words.count(value[0]), tokens=words.count(value[1]))
+    if field == "service":
+        limit = f", TPOT {words.duration(value.tpot_limit_s)}" if value.tpot_limit_s else ""
+        return say(
+            "{rate} requests/s of {prompt} tokens in and {output} out for {time}{limit}",
+            rate=f"{value.requests_per_s:g}",
+            prompt=f"{value.prompt_tokens:,.0f}",
+            output=f"{value.output_tokens:,.0f}",
+            time=words.duration(value.seconds),
+            limit=limit,
+        )
+    if field == "samples":
+        return f"{value:g}"
+    if field == "time_s":
+        return words.duration(value)
+    if field.endswith("_usd"):
+        return words.usd(value)
+    if field == "usd_per_hour":
+        return ", ".join(f"{part} {words.usd(rate)}".strip() for part, rate in value)
+    if field == "nic_uni_bytes_per_s":
+        return f"{value * 8 / 1e9:g} Gbit/s"
+    if field in ("mfu", "prompt_share", "confidence"):
+        return words.percent(value)
+    if field == "layout":
+        return ", ".join(f"{k.replace('_', '-')} {v:g}" for k, v in value.items())
+    if field in ("params", "tokens", "inference_tokens", "unique_tokens", "flop"):
+        return words.count(value)
+    return ", ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+
+
+def _intervals(plan: Plan) -> str:
+    convention = plan.request["given"].get("flop_convention") or plan.request["defaults"].get("flop_convention")
+    said = say(
+        "Intervals hold 80 %: of time by errors on measured runs left out of the fit, of size and loss by the doubt of "
+        "the law's constants, of rent by spread and drift of prices. MFU counts {convention} FLOPs.",
+        convention=convention,
+    )
+    if plan.risk is not None:
+        said += say(" Chances are shares of {count} joint draws of them all.", count=f"{plan.risk.draws:,}")
+    return said
+
+
+_PRICES = re.compile(r"Dated prices of (.+)")
+TITLE_WORDS = 5  # of a title that has a locator to find it by
+
+
+def source_lines(plan: Plan) -> list[str]:
+    """A line a source; sellers of hours together, and laws that are shown for comparison by where they stand.
+
+    What each gave stands in `sources` of the JSON.
+    """
+    sellers, compared, rest = [], [], []
+    for source in plan.sources:
+        title, place, used = source["title"] or source["id"], source["locator"], source["for"]
+        seller = _PRICES.fullmatch(title)
+        if seller is not None:
+            sellers.append(seller.group(1))
+        elif all("for comparison" in use for use in used.split(", ")):
+            compared.append(place or title)
+        else:
+            rest.append(_cited(title, place))
+    lines = [say("Laws for comparison: {places}", places="; ".join(compared))] if compared else []
+    if sellers:
+        lines.append(say("Dated prices of {sellers} (catalogs/prices/quotes.csv)", sellers=", ".join(sellers)))
+    return [*rest, *lines]
+
+
+def _cited(title: str, place: str) -> str:
+    """A title, shortened where a locator tells it, and the first place that the locator names."""
+    if not place:
+        return title
+    short = title.split(": ")[0].split()
+    name = " ".join(short[:TITLE_WORDS]) + (" ..." if len(short) > TITLE_WORDS else "")
+    return f"{name}, {re.split(r'; | as | Table', place)[0].rstrip(',')}"
+
+
+def command(plan: Plan, name: str = "plan", precisions: list[str] | None = None) -> str:
+    """The command line that reproduces this plan, or its comparison of several formats."""
+    options = [
+        (option, value) for option, value in plan.request["options"] if not precisions or option != "--precision"
+    ]
+    if precisions:
+        options.append(("--precision", ",".join(precisions)))
+    return shlex.join(["hwmodel", name, *(word for pair in options for word in pair)])

@@ -1,0 +1,40 @@
+"""Utilisation of published runs, to stand beside a prediction in a picture."""
+
+from __future__ import annotations
+
+import csv
+
+from hwmodel.catalog import load_catalog
+from hwmodel.catalog.calibrations import calibrations_dir
+from hwmodel.errors import HwModelError
+from hwmodel.physics.machine import format_peak
+
+ROWS = "runs/training.csv"
+
+
+def published_mfu(part_id: str, precision: str) -> list[tuple[float, float]]:
+    """(Accelerators, MFU in 6 N D over the dense peak) of runs on a part in a format: the fastest of each
+    model, fleet and source; empty where none is published."""
+    catalog = load_catalog()
+    part = catalog.part(part_id)
+    peak = format_peak(part, catalog.precision(precision).gemm_format)
+    best: dict[tuple[str, str, float], float] = {}
+    with (calibrations_dir().parent / ROWS).open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["precision"] != precision or not row["tokens_per_s_per_accel"] or not row["params_active"]:
+                continue
+            if row["score"] == "no" or not row["n_accel"] or not _same(row["accelerator"], part_id):
+                continue
+            count = float(row["n_accel"])
+            mfu = 6.0 * float(row["params_active"]) * float(row["tokens_per_s_per_accel"]) / peak
+            key = (row["source"], row["model"], count)
+            best[key] = max(best.get(key, 0.0), mfu)
+    return sorted((count, mfu) for (_, _, count), mfu in best.items())
+
+
+def _same(name: str, part_id: str) -> bool:
+    """Whether a name in the table is this part."""
+    try:
+        return load_catalog().part(name).id == part_id
+    except HwModelError:
+        return False

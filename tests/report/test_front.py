@@ -1,0 +1,90 @@
+"""Page one: the answer, its risks in order of money, and what to decide, each of this plan."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import hwmodel as hm
+from hwmodel.report import plan_html, plan_markdown
+from hwmodel.report.plan import plan_blocks
+from hwmodel.report.plan.front import answer_sentences, dearest, decisions, risk_lines
+from hwmodel.report.plan.grounds import ranked_warnings, warning_usd
+
+FIXED = {"gpus": "512xH100", "params": "40B", "tokens": "2T"}
+PICTURES = {"sizes": "sizes.svg", "fleet": "fleet.svg", "size": "size.svg"}
+QUESTIONS = [
+    {"gpus": "1024xA100", "tokens": "1.4T"},
+    {"gpus": "100xA100"},
+    {"loss_like": "70B@1.4T"},
+    {"loss_like": "70B@1.4T", "inference_tokens": "2T"},
+    {"gpus": "512xH100", "loss_like": "70B@1.4T", "inference_tokens": "20T", "moe": "8"},
+    {"gpus": "64xtpuv5p", "params": "8B", "tokens": "1T"},
+    {"gpus": "64xgaudi3", "params": "8B", "tokens": "300B"},
+    {**FIXED, "deadline": "30d", "start": "2027-01-01", "budget": "$2M"},
+    {**FIXED, "mfu": "40%", "usd_per_hour": "2"},
+    {"gpus": "2048xB200", "params": "70B", "tokens": "2T", "inference_tokens": "10T"},
+    {"model": "mixtral-8x7b", "gpus": "256xH100", "tokens": "1T"},
+    {"gpus": "512xH100", "loss": "1.95", "loss_factor": "0.99"},
+    {"gpus": "64xH100", "params": "13B", "unique_tokens": "100B", "tokens": "400B"},
+]
+
+
+@pytest.mark.parametrize("given", QUESTIONS, ids=lambda given: " ".join(map(str, given.values())))
+def test_every_question_has_its_pages(given: dict[str, str]) -> None:
+    plan = hm.plan(**given)
+    text = plan_markdown(plan, PICTURES)
+    assert len(text.split("\n## ")[0].split()) <= 350
+    assert len(text.split()) <= 2000
+    for strange in ("None", "nan", "inf ", "{", "}"):
+        assert strange not in text.replace("information", ""), strange
+    page = plan_html(plan)
+    for _, heading in re.findall(r"(?m)^(#+) (.+)$", text):
+        assert heading.split("`")[0][:20] in page
+
+
+def test_the_answer_states_both_certainties_and_the_chance_of_a_limit() -> None:
+    plan = hm.plan(**FIXED, deadline="2027-01-31", start="2027-01-01")
+    said = " ".join(answer_sentences(plan))
+    q = plan.answer.quantiles
+    for name in ("p50", "p80"):
+        assert f"{q[name]['elapsed_days']:.3g} days" in said
+        assert plan.risk.finish[name] in said
+    assert f"{100 * plan.risk.limits[0].chance:.0f} %" in said
+    assert "2027-01-31" in said
+
+
+def test_risks_stand_in_order_of_money_and_are_those_of_the_draws() -> None:
+    plan = hm.plan(**FIXED)
+    middle = plan.answer.quantiles["p50"]["cost_usd"]
+    over = [one.usd_high - middle for one in dearest(plan)]
+    assert over == sorted(over, reverse=True)
+    assert len(risk_lines(plan)) == 3
+    # Whole runs scatter by far the most, and the picture of a run whose price is given has no price to fear.
+    assert risk_lines(plan)[0].startswith("Evaluations, reruns")
+    assert not any("hour costs" in line for line in risk_lines(hm.plan(**FIXED, usd_per_hour="3")))
+
+
+def test_what_would_keep_a_budget_is_said() -> None:
+    free = hm.plan(**FIXED)
+    plan = hm.plan(**FIXED, budget=f"${1.05 * free.answer.quantiles['p50']['cost_usd']:.6g}")
+    said = decisions(plan)[0]
+    assert said.startswith("To keep the budget of ")
+    assert "80 %" in said
+    assert "tokens at this size" in said
+
+
+def test_warnings_stand_by_what_they_can_cost() -> None:
+    plan = hm.plan(gpus="520xH100", params="8B", tokens="1T", global_batch="4096", tp="8", pp="4")
+    costs = [warning_usd(plan, line) for line in ranked_warnings(plan)]
+    assert costs == sorted(costs, reverse=True)
+    assert sorted(ranked_warnings(plan)) == sorted(plan.warnings)
+    assert "read as" in ranked_warnings(plan)[-1]
+
+
+def test_a_section_without_news_is_not_there() -> None:
+    plan = hm.plan(loss_like="70B@1.4T")
+    headings = [block.text for block in plan_blocks(plan) if type(block).__name__ == "Heading"]
+    assert "How to pay?" not in headings
+    assert "In which layout?" not in headings
