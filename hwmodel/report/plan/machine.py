@@ -13,7 +13,6 @@ from hwmodel.solve.run.result import Plan
 
 SMALL = 0.02  # share of a step or of the memory below which a term is one of the others
 MOVES = 0.02  # elasticity below which a factor changes nothing worth a row
-RUNNERS_SHOWN = 1
 
 
 def machine(plan: Plan) -> list[Block]:
@@ -84,7 +83,7 @@ def _layout(plan: Plan) -> list[Block]:
     beyond = say(", extrapolated") if plan.batch["cap_outside_fit_range"] else ""
     critical = {"seqs": words.plain(plan.batch["cap_seqs"]), "law": plan.batch["cap_law"], "beyond": beyond}
     said += say(" The critical batch is about {seqs} sequences ({law}{beyond}).", **critical)
-    return [Text(said), Text(shape_sentence(plan)), runner_table(plan)]
+    return [Text(said), Text(runner_sentence(plan)), Text(shape_sentence(plan))]
 
 
 def shape_sentence(plan: Plan) -> str:
@@ -112,18 +111,16 @@ def shape_sentence(plan: Plan) -> str:
     )
 
 
-def runner_table(plan: Plan) -> Table:
-    """The layouts that nearly won and what they lost by."""
-    rows = []
-    for row in plan.alternatives.get("layouts", [])[:RUNNERS_SHOWN]:
-        reason = say(
-            "{term}, {share} of the step",
+def runner_sentence(plan: Plan) -> str:
+    """The layout that nearly won and what it lost by; empty where no other fits."""
+    for row in plan.alternatives.get("layouts", [])[:1]:
+        return say(
+            "Next best: {layout}, {slower} slower for {term}.",
+            layout=words.layout_words(row["layout"]),
+            slower=f"{100 * row['slower_fraction']:.1f}%",
             term=say(TERM_WORDS[row["lost_by"]]),
-            share=f"{100 * row['lost_fraction_of_step']:+.1f}%",
         )
-        slower = f"{100 * row['slower_fraction']:.1f}%"
-        rows.append([words.layout_words(row["layout"]), slower, words.memory(row["peak_memory_bytes"]), reason])
-    return Table([say("runner-up"), say("slower by"), say("memory"), say("lost by")], rows)
+    return ""
 
 
 def _terms(plan: Plan) -> list[Block]:

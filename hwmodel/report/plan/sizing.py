@@ -84,11 +84,10 @@ def law_table(plan: Plan) -> Table:
     rows = []
     for row in _near_and_far(plan)[0]:
         if row["params"] is None:
-            rows.append([row["law"], DASH, DASH, DASH])
-            continue
-        ratio = f"{row['tokens'] / row['params']:.3g}"
-        rows.append([row["law"], words.count(row["params"]), words.count(row["tokens"]), ratio])
-    return Table([say("law"), say("parameters"), say("tokens"), say("tokens a parameter")], rows)
+            rows.append([row["law"], DASH, DASH])
+        else:
+            rows.append([row["law"], words.count(row["params"]), words.count(row["tokens"])])
+    return Table([say("law"), say("parameters"), say("tokens")], rows)
 
 
 def _far_sentence(plan: Plan) -> str:
