@@ -60,7 +60,7 @@ def test_report_shows_what_was_given_and_what_was_solved() -> None:
     text = plan_markdown(hm.plan(gpus="1024xA100", tokens="1.4T"))
     assert "| tokens | 1.4T | given |" in text
     assert "| parameters | the size for which these tokens are compute-optimal (besiroglu_2024) | solved |" in text
-    assert "| sequence length | 4096 | default |" in text
+    assert "Assumed: sequence length 4096; precision bf16" in text
     for heading in ("How long and how much, and what moves it?", "How to pay?", "On how many accelerators?",
                     "In which layout?", "What do the laws say of the size?", "How large, given its use?",
                     "Assumptions and sources"):  # fmt: skip

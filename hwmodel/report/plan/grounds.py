@@ -73,6 +73,7 @@ def grounds(plan: Plan) -> list[Block]:
         Bullets([heard(line) for line in ranked_warnings(plan)]),
         Heading(say("What was given, solved and assumed")),
         given_table(plan),
+        Text(assumed_line(plan)),
         Heading(say("Assumptions and sources")),
         Text(_intervals(plan)),
         Bullets(source_lines(plan)),
@@ -103,11 +104,20 @@ def warning_usd(plan: Plan, line: str) -> float:
 
 
 def given_table(plan: Plan) -> Table:
-    """What was given, what was solved and how, what was assumed."""
+    """What was given, what was solved and how."""
     rows = [[_field(k), _value(k, v), say("given")] for k, v in plan.request["given"].items()]
     rows += [[_field(k), heard(how), say("solved")] for k, how in plan.solved.items()]
-    rows += [[_field(k), _value(k, v), say("default")] for k, v in plan.request["defaults"].items() if v is not None]
     return Table([say("quantity"), say("value"), ""], rows)
+
+
+def assumed_line(plan: Plan) -> str:
+    """The defaults that filled in."""
+    said = [
+        f"{_field(k)} {_value(k, v)}"
+        for k, v in plan.request["defaults"].items()
+        if v is not None and k != "flop_convention"  # said with the intervals
+    ]
+    return say("Assumed: {defaults}.", defaults=say("; ").join(said)) if said else ""
 
 
 def _field(field: str) -> str:
