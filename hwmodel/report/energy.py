@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hwmodel.report.phrases import say
-from hwmodel.units import format_count
+from hwmodel.units import format_count, format_power
 
 
 def energy_lines(used: dict[str, Any]) -> str:
@@ -18,20 +18,19 @@ def _number(value: float) -> str:
 
 
 def _drawn(used: dict[str, Any]) -> str:
-    printed = used["paper_convention_mwh"]
-    papers = (
-        "" if printed is None else say("; papers would print {mwh} MWh (rating x hours x PUE)", mwh=_number(printed))
-    )
+    printed, papers = used["paper_convention_mwh"], ""
+    if printed is not None:
+        papers = say("; papers would print {mwh} MWh (rating x hours x PUE)", mwh=_number(printed))
     return say(
         "Energy: {watts} W an accelerator, {chip} W of it the chip; {chips} MWh chips, {servers} MWh rest of the "
-        "servers, "
-        "{facility} MWh facility (PUE {pue}){papers}.",
+        "servers, {facility} MWh facility (PUE {pue}; the site must give {site}){papers}.",
         watts=f"{used['it_w_per_accelerator']:.0f}",
         chip=f"{used['chip_w']:.0f}",
         chips=_number(used["chip_mwh"]),
         servers=_number(used["server_mwh"]),
         facility=_number(used["facility_mwh"]),
         pue=f"{used['pue']:g}",
+        site=format_power(used["rated_site_w"]),
         papers=papers,
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hwmodel.report import words
 from hwmodel.report.blocks import Block, Bullets, Code, Heading, Table, Text
+from hwmodel.report.layout_command import layout_command
 from hwmodel.report.phrases import heard, say
 from hwmodel.report.plan.front import dearest
 from hwmodel.solve.run.result import Plan, value_of
@@ -77,7 +78,7 @@ def grounds(plan: Plan) -> list[Block]:
         Heading(say("Assumptions and sources")),
         Text(_intervals(plan)),
         Bullets(source_lines(plan)),
-        Code(command(plan)),
+        Code("\n".join(filter(None, (command(plan), layout_command(plan))))),
         Text(f"hwmodel {plan.resolved['hwmodel_version']}, catalog {plan.resolved['catalog_version']}"),
     ]
 

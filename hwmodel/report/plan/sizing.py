@@ -121,7 +121,7 @@ def reduction_table(plan: Plan) -> Table:
             row.law,
             say(WAY_WORDS[row.way]),
             *(
-                [words.count(row.params), words.count(row.tokens), words.flop(row.flop)]
+                [words.count(row.params), words.count(row.tokens), words.count(row.flop)]
                 if row.flop is not None
                 else [say("out of reach"), DASH, DASH]
             ),
@@ -135,7 +135,7 @@ def reduction_table(plan: Plan) -> Table:
         say("way"),
         say("parameters"),
         say("tokens"),
-        say("training compute"),
+        say("training FLOP"),
         say("at most lower by"),
     ]
     return Table(header, rows)
