@@ -6,14 +6,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hwmodel.catalog.safe_text import csv_text
 from hwmodel.report.tables import record_table, table
 
 ROOT = Path(__file__).resolve().parents[2]
-CELLS = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), max_size=8)
+CELLS = st.text("ab1.$-+=|\\<>&;*`\"'é中", max_size=8)
 
 
 def test_figures_stand_to_the_right_in_every_form() -> None:
@@ -74,6 +74,7 @@ class _Cells(HTMLParser):
             self.cells[-1] += data.rstrip("\n")
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(st.lists(CELLS, min_size=3, max_size=3), min_size=1, max_size=4))
 def test_every_cell_is_read_back(rows: list[list[str]]) -> None:
     parser = _Cells()
