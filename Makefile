@@ -37,6 +37,7 @@ reports: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/hwmodel catalog docs
 	$(BIN)/hwmodel law docs docs/laws
+	$(BIN)/python -m hwmodel.validation.board.published_page
 	$(BIN)/python docs/cli_reference.py
 	$(BIN)/python docs/draw_architecture.py
 	$(BIN)/python docs/step.py

@@ -12,53 +12,24 @@ from hwmodel.catalog import load_catalog
 from hwmodel.economics import at_rate, goodput, interruptions_per_hour, spares_needed
 from hwmodel.errors import InputError
 from hwmodel.specs import ReliabilityFacts
+from hwmodel.validation.board.published import COUNTS, Count, interruptions_without, pooled
 
 CATALOG = load_catalog()
-TOLD_APART = ("llama-3-16k", "meta-rsc-1", "meta-rsc-2")
 
 
-def middle(values: list[float]) -> float:
-    return math.exp(sum(map(math.log, values)) / len(values))
-
-
-def pooled(without: tuple[str, ...] = ()) -> ReliabilityFacts:
-    """The default facts with the rates of the other fleets; RSC's two clusters share one team's software."""
-    kept = [CATALOG.reliability(name) for name in TOLD_APART if name not in without]
-    software = [f.software_interruptions_per_hour for f in kept if f.fleet != "meta-rsc-2" or "meta-rsc-1" in without]
-    return msgspec.structs.replace(
-        CATALOG.reliability(),
-        interruptions_per_accelerator_hour=middle([f.interruptions_per_accelerator_hour for f in kept]),
-        software_interruptions_per_hour=middle(software),
-    )
-
-
-# What was counted, on how many accelerators in how many hours, and what the fleet that is left out is called.
-COUNTS = (
-    ("Llama 3, 54 days", ("llama-3-16k",), 16384, 1296.0, 419.0),
-    ("OPT-175B, 61 days", (), 992, 1464.0, 105.0),
-    ("Crusoe, about four months", (), 1600, 2870.0, 205.0),
-    ("RSC jobs of 1,024, one mean time to failure", ("meta-rsc-1", "meta-rsc-2"), 1024, 7.9, 1.0),
-    ("RSC-2 nodes, 1,000 node-days", ("meta-rsc-2",), 8, 24_000.0, 2.34),
-)
-
-
-def predicted(without: tuple[str, ...], accelerators: int, hours: float) -> float:
-    facts = pooled(without)
-    if hours == 24_000.0:  # nodes, not jobs: software is of the job
-        facts = msgspec.structs.replace(facts, software_interruptions_per_hour=0.0)
-    return float(interruptions_per_hour(accelerators, facts)) * hours
-
-
-@pytest.mark.parametrize("case", COUNTS, ids=lambda c: c[0])
-def test_each_published_count_lies_in_the_interval_of_the_others(case: tuple) -> None:
-    _, without, accelerators, hours, counted = case
-    error = math.log(predicted(without, accelerators, hours) / counted)
+@pytest.mark.parametrize("count", COUNTS, ids=lambda c: c.name)
+def test_each_published_count_lies_in_the_interval_of_the_others(count: Count) -> None:
+    error = math.log(interruptions_without(count) / count.counted)
     assert abs(error) < 1.6 * CATALOG.reliability().rate_log_half_width  # 80 % of them within it, below
-    assert predicted(("llama-3-16k",), 16384, 1296.0) == pytest.approx(550, abs=5)  # beside 419
+
+
+def test_the_54_days_of_llama_3_predicted_without_them() -> None:
+    assert (COUNTS[0].accelerators, COUNTS[0].counted) == (16384, 419)
+    assert interruptions_without(COUNTS[0]) == pytest.approx(550, abs=5)
 
 
 def test_the_interval_is_the_spread_of_left_out_errors() -> None:
-    errors = [math.log(predicted(w, n, h) / counted) for _, w, n, h, counted in COUNTS]
+    errors = [math.log(interruptions_without(count) / count.counted) for count in COUNTS]
     spread = math.sqrt(sum(e * e for e in errors) / len(errors))
     width = CATALOG.reliability().rate_log_half_width
     assert width == pytest.approx(1.476 * spread, rel=0.03)  # Student's t of five counts, 90th percentile

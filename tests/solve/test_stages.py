@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import hwmodel as hm
-from hwmodel.economics import present_value
+from hwmodel.economics import present_value, spares_needed
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.report import budget_card, budget_csv, budget_markdown
 from hwmodel.solve.run.result import Band, value_of
@@ -188,6 +188,15 @@ def test_spares_wait_as_long_as_their_stage() -> None:
     assert value_of(ready.gpu_hours) == pytest.approx(16 * 24 * value_of(run.elapsed_days))
     each = [value_of(one.energy_mwh) / value_of(one.gpu_hours) for one in (run, ready)]
     assert each[1] < 0.5 * each[0]
+
+
+def test_spares_that_cover_what_is_in_repair() -> None:
+    """256 nodes that fail 1.918e-5 x 8 an hour and take 100 h to mend: 3.9 in repair in the mean, 9 with 99 %."""
+    found = budget({"gpus": "2048xH100", "stages": [{**PRETRAIN, "repair": "100h"}]})
+    ready = line(found, "spares of pre-training")
+    assert ready.accelerators == 8 * spares_needed(256, 8 * 1.918e-5, 100.0) == 72
+    with pytest.raises(InputError, match="give one of them"):
+        budget({"gpus": "2048xH100", "stages": [{**PRETRAIN, "repair": "100h", "spares": 8}]})
 
 
 def test_two_pools_are_separate_jobs_of_one_budget() -> None:

@@ -6,10 +6,16 @@ from typing import Any
 
 import msgspec
 
+from hwmodel.economics import spares_needed
 from hwmodel.errors import InputError
+from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.stages.file import Stage
-from hwmodel.solve.stages.frame import Frame, number, share, usd
+from hwmodel.solve.stages.frame import Frame, duration_s, number, share, usd
 from hwmodel.solve.stages.lines import ENTERED, NOT_COUNTED, Line, added, certain, of_hours, times
+
+# Shared options that price accelerators and say where and how they fail.
+SHARED = ("region", "pue", "usd_per_hour", "prices", "price_kind", "reliability")
+IDLE_MFU = 1e-9  # what waits draws as an idle cluster does
 
 
 def entered(frame: Frame, stage: Stage, fleet: str | None) -> Line:
@@ -63,20 +69,37 @@ def share_of_pretraining(stage: Stage, before: list[Line], kinds: tuple[str, ...
     return msgspec.structs.replace(line, elapsed_days=days)
 
 
-def spares(frame: Frame, stage: Stage, line: Line) -> Line:
-    """Accelerators held ready beside a stage: they wait as long as it runs."""
-    count = number(stage.own["spares"], "spares")
-    if count != int(count):
-        raise InputError(f"spares is a whole number of accelerators, got {count:g}")
+def spares(frame: Frame, stage: Stage, line: Line) -> Line | None:
+    """Accelerators held ready beside a stage, which wait as long as it runs; None where the fleet needs none."""
     assert line.elapsed_days is not None
-    fleet = f"{int(count)}x{line.part}"
-    shared = {
-        k: v for k, v in frame.file.options.items() if k in ("region", "pue", "usd_per_hour", "prices", "price_kind")
-    }
-    setting = frame.setting({**shared, "gpus": fleet, "params": "1B", "tokens": "1B"})
-    found = of_hours(line.elapsed_days.scaled(24.0 * count), setting, count, 1e-9, stage=f"spares of {stage.name}",
-                     kind="spares", note=f"{int(count)} accelerators ready as long as the stage runs")  # fmt: skip
+    shared = {name: frame.file.options[name] for name in SHARED if name in frame.file.options}
+
+    def fleet(count: float) -> Fleeted:
+        return frame.setting({**shared, "gpus": f"{int(count)}x{line.part}", "params": "1B", "tokens": "1B"})
+
+    count = _ready(stage, line, fleet(line.accelerators or 1))
+    if count == 0:
+        return None
+    hours = line.elapsed_days.scaled(24.0 * count)
+    note = f"{count} accelerators ready as long as the stage runs"
+    found = of_hours(hours, fleet(count), count, IDLE_MFU, stage=f"spares of {stage.name}", kind="spares", note=note)
     return msgspec.structs.replace(found, elapsed_days=None, part=line.part)
+
+
+def _ready(stage: Stage, line: Line, fleet: Fleeted) -> int:
+    """How many: as stated, or whole machines that cover those in repair with 99 % certainty."""
+    if "spares" in stage.own:
+        if "repair" in stage.own:
+            raise InputError("spares says how many are ready, repair would find them: give one of them")
+        count = number(stage.own["spares"], "spares")
+        if count != int(count):
+            raise InputError(f"spares is a whole number of accelerators, got {count:g}")
+        return int(count)
+    per_node = float(fleet.system.accelerators_per_node)
+    machines = (line.accelerators or 1) / per_node
+    failures = fleet.reliability.interruptions_per_accelerator_hour * per_node
+    repair_h = duration_s(stage.own["repair"], "repair") / 3600.0
+    return int(spares_needed(machines, failures, repair_h) * per_node)
 
 
 def not_counted(name: str, kind: str, why: Any = None) -> Line:

@@ -66,6 +66,7 @@ COMMON = {
     "gpu_hours": "accelerator-hours as entered: nothing is computed",
     "cost_usd": "money as entered",
     "spares": "accelerators held ready, rented as long as the stage runs",
+    "repair": "time to mend a machine, like 24h: as many spares as keep the fleet whole with 99 % certainty",
     "why": "where an entered figure comes from",
 }
 # What the whole budget may say beside the options of `plan` that its stages share.

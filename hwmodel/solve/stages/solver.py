@@ -124,9 +124,10 @@ def _other_pools(lines: list[Line]) -> set[str]:
 def _stage_lines(frame: Frame, stage: Stage, pools: list[pooling.Pool], before: list[Line]) -> list[Line]:
     """The line of a stage, and that of its spares."""
     line = _line(frame, stage, pools, before)
-    if "spares" not in stage.own or line.how != COMPUTED:
+    if not {"spares", "repair"} & set(stage.own) or line.how != COMPUTED:
         return [line]
-    return [line, spares(frame, stage, line)]
+    ready = spares(frame, stage, line)
+    return [line, ready] if ready is not None else [line]
 
 
 def _line(frame: Frame, stage: Stage, pools: list[pooling.Pool], before: list[Line]) -> Line:
@@ -135,7 +136,7 @@ def _line(frame: Frame, stage: Stage, pools: list[pooling.Pool], before: list[Li
         return entered(frame, stage, fleets[0] if len(fleets) == 1 else None)
     if "share" in stage.own:
         return share_of_pretraining(stage, before, PRETRAINING)
-    computed = {name for name in (*stage.own, *stage.options) if name not in ("gpus", "why", "spares")}
+    computed = {name for name in (*stage.own, *stage.options) if name not in ("gpus", "why", "spares", "repair")}
     if stage.kind not in COMPUTE or (not computed and not _sized_above(frame, stage)):
         return not_counted(stage.name, stage.kind, stage.own.get("why"))
     return _waited(frame, _cheapest(frame, stage, pooling.own_fleet(stage, pools, frame.catalog)))
