@@ -83,13 +83,21 @@ def _format_table(
 
 
 def gemm_constants(
-    part: Part, number_format: str, calibration: KernelCalibration, weight_bytes: float | None = None, peak: float = 0.0
+    part: Part,
+    number_format: str,
+    calibration: KernelCalibration,
+    weight_bytes: float | None = None,
+    peak: float = 0.0,
+    mixed: bool = False,
 ) -> tuple[GemmConstants, str]:
-    """Constants of products in `number_format` on `part`, and where they come from."""
+    """Constants of products in `number_format` on `part`, and where they come from.
+
+    `mixed`: matrix units take the narrow weights as they are beside wider activations.
+    """
     values, found = _layers(part, _format_table(part, number_format, calibration.gemm))
     own = ELEMENT_BYTES.get(number_format, 2.0)
     values.setdefault("sustained", 1.0 / (1.0 + values.get("throttle", 0.0)))
-    if weight_bytes is not None and weight_bytes < own:  # widened on the way in: fewer bytes, read more slowly
+    if weight_bytes is not None and weight_bytes < own and not mixed:  # widened on the way in: fewer bytes, read more slowly
         values["hbm_fraction"] = values.get("hbm_fraction", 0.85) * values.get("weight_only_fraction", 1.0)
         values["group_edge"] = min(values.get("group_edge", WIDENED_GROUP_EDGE), WIDENED_GROUP_EDGE)
         values["group_efficiency"] = values.get("group_efficiency", 0.8) * WIDENED_GROUP_SHARE
@@ -102,6 +110,14 @@ def gemm_constants(
         **_fields(GemmConstants, values),
     )
     return constants, found
+
+
+def takes_mixed(part: Part, precision: Precision | ServingPrecision) -> bool:
+    """Whether matrix units multiply 4-bit by 8-bit operands whose blocks share an exponent, at the 8-bit rate: those
+    that know MXFP4 (PTX ISA, tcgen05.mma .kind::mxf8f6f4)."""
+    if not isinstance(precision, ServingPrecision) or precision.weight_only:
+        return False
+    return precision.power_of_two_scales and bool(part.peak_dense_flop_per_s.get("mxfp4"))
 
 
 def attention_constants(
@@ -253,7 +269,9 @@ def machine(
     fallbacks = precision.fallback_formats if isinstance(precision, Precision) else ()
     peak = format_peak(part, precision.gemm_format, fallbacks)
     weight_bytes = precision.weight_bytes if isinstance(precision, ServingPrecision) else None
-    gemm, found = gemm_constants(part, _kernel_format(precision), calibration, weight_bytes, peak)
+    gemm, found = gemm_constants(
+        part, _kernel_format(precision), calibration, weight_bytes, peak, takes_mixed(part, precision)
+    )
     if isinstance(precision, Precision):
         # Training scales operands in passes of its own; the casts behind `gemm` are those of serving kernels.
         gemm = msgspec.structs.replace(gemm, cast_bytes=calibration.casts.get(precision.cast_kind, 0.0))

@@ -137,6 +137,7 @@ def bulk_prompt_s(
     """
     together = maximum(engine.step_tokens / load.new_tokens, 1.0)
     full = mixed_terms(shape, machine, formats, layout, engine, batch, load, together, verified).total_s
+    full = maximum(full, first_token_host_s(shape, engine))
     return full / (together * layout.dp**0.5 * layout.pp)
 
 

@@ -10,8 +10,15 @@ from __future__ import annotations
 from hwmodel.ops import Num, log, maximum, minimum, where
 from hwmodel.specs.serving import Engine, ServiceTerms
 
+MANY = 16.0  # clients from which launch recipes of SGLang look for requests less often
 BUSIEST = 0.99  # share of its time that an engine spends on prompts at most: beyond it, waits have no mean
 LONGEST = 4.0  # longest answer over the mean where lengths are those of conversations (unconfirmed)
+
+
+def delay_steps(clients: Num, engine: Engine) -> Num:
+    """Decode steps that pass, whatever the load, until the mean prompt is taken up and its first token streamed."""
+    poll = where(clients >= MANY, engine.poll_steps_many, engine.poll_steps)
+    return engine.stream_steps + 0.5 * (poll - 1.0) + engine.batch_wait_steps
 
 
 def closed_loop(
@@ -25,6 +32,7 @@ def closed_loop(
     engine: Engine,
     bulk_s: Num | None = None,
     most_prompts: Num = 1e9,
+    rounds: Num = 10.0,
 ) -> ServiceTerms:
     """A fixed number of clients on an aggregated engine, whose decode steps and prefills share the accelerators.
 
@@ -45,8 +53,12 @@ def closed_loop(
     decode = maximum(output_tokens - 1.0, 1.0) * tpot
     # Clients that started together stay partly in step: a new prompt finds a share of the others before it, taken
     # together up to the tokens that a step may hold.
-    ahead = engine.burst * others * (service_s + step_s if bulk_s is None else bulk_s)
-    first = engine.request_s + alone_s + engine.stream_steps * step_s + ahead
+    together = service_s + step_s if bulk_s is None else bulk_s
+    start = engine.burst * 0.5 / rounds * others * together
+    unloaded = engine.request_s + alone_s + delay_steps(clients, engine) * step_s
+    busy = minimum(others * stall / (unloaded + decode), 0.95)
+    later = (1.0 - 1.0 / rounds) * minimum(queue_wait_s(stall, busy), 0.5 * others * together)
+    first = unloaded + start + later
     # Little's law at one full step for so many prompts.
     first = maximum(first, running * (step_s / most_prompts + stall) - decode)
     inside = first + decode
@@ -157,6 +169,7 @@ def pools(
     output_tokens: Num,
     tokens_per_step: Num,
     engine: Engine,
+    rounds: Num = 10.0,
 ) -> ServiceTerms:
     """Disaggregated: a pool of prefill workers feeds a pool of decode workers; both see the same request rate.
 
@@ -164,13 +177,13 @@ def pools(
     """
     tpot = step_s / tokens_per_step
     decode = maximum(output_tokens - 1.0, 1.0) * tpot
-    unloaded = engine.request_s + prefill_alone_s + transfer_s + engine.stream_steps * step_s
+    unloaded = engine.request_s + prefill_alone_s + transfer_s + delay_steps(clients, engine) * step_s
     limit = prefill_workers / prefill_service_s
     rate = minimum(limit, clients / (unloaded + decode))
     busy = minimum(rate / limit, 0.98)
     others = maximum(clients / prefill_workers - 1.0, 0.0)
     queue = minimum(0.5 * prefill_service_s * busy / (1.0 - busy), 0.5 * prefill_service_s * others)
-    first = maximum(unloaded + queue + engine.burst * prefill_service_s * others, clients / rate - decode)
+    first = maximum(unloaded + queue + engine.burst * 0.5 / rounds * prefill_service_s * others, clients / rate - decode)
     return ServiceTerms(
         ttft_s=first,
         tpot_s=tpot,

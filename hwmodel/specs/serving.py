@@ -53,6 +53,7 @@ class ServingLoad(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: Num
     output_tokens: Num
     cached_tokens: Num = 0.0
+    rounds: Num = 10.0  # requests that each client of a closed loop sends in turn, all clients at once to begin with
 
     @property
     def new_tokens(self) -> Num:
@@ -96,7 +97,10 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     prefill_stall: Num = 1.0  # share of a request's prefill that the running requests wait for
     independence: Num = 1.0  # exponent of the tokens of a batch that route independently
     imbalance: Num = 1.2  # busiest expert-parallel rank over the mean
-    burst: Num = 0.1  # share of a closed loop's requests that arrive together
+    burst: Num = 1.0  # prompts that the mean request of a client's first round finds ahead, over half of the others
+    poll_steps: Num = 1.0  # steps after which the scheduler looks for new requests
+    poll_steps_many: Num = 1.0  # the same once MANY clients or more are served
+    batch_wait_steps: Num = 0.0  # steps that a prompt waits for others to share its pass
     memory_fraction: Num = 0.9  # of the accelerator's memory that the engine may use
     free_fraction: Num = 1.0  # of what is free after loading that the cache takes
     reserve_bytes: Num = 4.0e9  # activations, graphs, communicators

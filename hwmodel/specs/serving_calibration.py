@@ -10,13 +10,14 @@ import msgspec
 class ServingCalibration(msgspec.Struct, frozen=True, kw_only=True):
     """`shared` constants; `engines`: id -> constant -> value, `generic` for engines unknown; `old`: factors of engines
     before `old_before` (a year); `families`: of parts whose kernels the engines are not tuned for; `formats`: by
-    recipe; `intervals`: half-widths (natural log) of 80 % intervals by stratum; and what all was fitted on."""
+    recipe; `launch`: settings of published launch recipes by engine and family; `intervals`: half-widths (natural log) of 80 % intervals by stratum; and what all was fitted on."""
 
     shared: dict[str, float]
     engines: dict[str, dict[str, float]]
     old: dict[str, dict[str, float]] = {}
     families: dict[str, dict[str, float]] = {}
     formats: dict[str, dict[str, float]] = {}
+    launch: dict[str, dict[str, dict[str, float]]] = {}
     old_before: float = 2025.0
     drift_from: float = 2025.9
     intervals: dict[str, list[float]] = {}

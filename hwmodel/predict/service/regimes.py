@@ -43,7 +43,7 @@ def closed(s: ServiceSetting) -> ServiceTerms:
     decode = decoding(s, running)
     at, bulk = passes(s, decode), bulk_s(s, decode)
     output, most = s.load.output_tokens, most_prompts(s)
-    return queue.closed_loop(at.step, at.first, at.service, places, s.clients, output, s.gain, engine, bulk, most)
+    return queue.closed_loop(at.step, at.first, at.service, places, s.clients, output, s.gain, engine, bulk, most, s.load.rounds)
 
 
 def static(s: ServiceSetting) -> ServiceTerms:
@@ -127,7 +127,7 @@ def pooled(s: ServiceSetting) -> ServiceTerms:
     for _ in range(ROUNDS):
         step = step_s(s, running)
         at = (first, service, s.prefill_workers, step, moved, s.clients, s.load.output_tokens, s.gain)
-        found = queue.pools(*at, engine)
+        found = queue.pools(*at, engine, s.load.rounds)
         running = minimum(maximum(found.running / s.decode_workers, 1.0), places)
     return found
 

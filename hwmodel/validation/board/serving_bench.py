@@ -116,6 +116,20 @@ class Resolver:
             raise CellError(f"model {name!r} is not in the catalog and its size is not stated")
         return made, f"{name} is not in the catalog: a usual shape of its size"
 
+    def released(self, setting: Setting) -> str:
+        """The recipe of a row: four bits of a model released in four bits are those of its release, multiplied by
+        8-bit activations where the matrix units take both."""
+        try:
+            trained = self.catalog.trained(setting.model.rsplit("/", 1)[-1])
+            part = find_part(self.catalog, setting.part)
+        except HwModelError:
+            return setting.recipe
+        if trained is not None and trained.released_in == "fp8-block" and setting.recipe == "fp8":
+            return "fp8-block"
+        if trained is None or trained.released_in != "mxfp4" or setting.recipe not in ("nvfp4", "mxfp4-a4"):
+            return setting.recipe
+        return "mxfp4-a8" if part.peak_dense_flop_per_s.get("mxfp4") else "mxfp4"
+
     def machine(self, part_name: str, recipe: str, cache: str = "") -> tuple[Part, ServingPrecision, Machine]:
         """The part, the recipe it runs (fallbacks where the hardware lacks a format) with its cache in the format
         stated, and its machine."""
@@ -146,7 +160,7 @@ class Resolver:
 def cases_of(row: int, setting: Setting, resolver: Resolver) -> list[Case]:
     """The cases of one setting. Raises CellError where it cannot be expressed or does not fit."""
     shape, note = resolver.shape(setting.model, setting.params)
-    part, recipe, found = resolver.machine(setting.part, setting.recipe, setting.cache)
+    part, recipe, found = resolver.machine(setting.part, resolver.released(setting), setting.cache)
     engine = engine_of(serving_calibration(), setting.engine, setting.year, part.family, recipe.id)
     worker = Worker(machine=found, formats=formats_of(shape, recipe), engine=engine, layout=setting.layout)
     service = ServiceSetting(

@@ -35,7 +35,15 @@ class Table:
 
     def engines(self, regime: str, c: ServingCalibration) -> Engine:
         """Engine constants of a regime's cases as columns."""
-        return gather(stack([engine_of(c, *key) for key in self._unique[regime]]), self._index[regime])
+        found = gather(stack([engine_of(c, *key) for key in self._unique[regime]]), self._index[regime])
+        return msgspec.structs.replace(found, **self._stated(regime, found))
+
+    def _stated(self, regime: str, engine: Engine) -> dict[str, Column]:
+        """Settings of engines that rows state, over the engine's own."""
+        cases = self.benches[regime].cases
+        names = {name for c in cases for name in c.setting.settings}
+        stated = {n: np.array([c.setting.settings.get(n, np.nan) for c in cases]) for n in names}
+        return {n: np.where(np.isnan(v), getattr(engine, n), v) for n, v in stated.items()}
 
     def service(self, regime: str, c: ServingCalibration) -> ServiceTerms:
         """Service terms of all cases of a regime."""

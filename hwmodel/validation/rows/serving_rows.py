@@ -42,6 +42,10 @@ RUN = (
 _LAYOUT = ("tp_size", "attention_dp_size", "moe_tp_size", "moe_ep_size")
 
 
+# Engine settings that a row may state: tokens that a step takes in, steps that a prompt waits for others.
+ENGINE_SETTINGS = ("step_tokens", "batch_wait_steps")
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """One quantity that a row measured: its column, and what the number means."""
 
@@ -78,6 +82,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     limited: float = 0.0  # 1: the rate of an open loop whose slowest requests must keep to limits, not all that fits
     scored: bool = True
     searched: bool = False
+    settings: dict[str, float] = {}  # fields of the engine that the row states
     prefill_layout: ServingLayout | None = None
     prefill_workers: float = 0.0
     decode_workers: float = 0.0
@@ -216,6 +221,11 @@ def serving_setting(row: Row) -> Setting:
         raise CellError("input_len or output_len is not stated")
     if not concurrency:
         raise CellError("neither concurrency nor batch is stated")
+    load = ServingLoad(prompt_tokens=prompt, output_tokens=output)
+    rounds = positive(row, "rounds")
+    if rounds:
+        load = msgspec.structs.replace(load, rounds=rounds)
+    settings = {name: value for name in ENGINE_SETTINGS if (value := positive(row, name))}
     engine = engine_name(text(row, "backend") or text(row, "framework"))
     total = workers * ranks + (prefill_workers * float(prefill_layout.accelerators) if prefill_layout else 0.0)
     return Setting(
@@ -232,7 +242,7 @@ def serving_setting(row: Row) -> Setting:
         recipe=weights,
         cache=cache_format(text(row, "kv_precision")),
         layout=layout,
-        load=ServingLoad(prompt_tokens=prompt, output_tokens=output),
+        load=load,
         concurrency=concurrency / replicas,
         accelerators=total if disagg else ranks * replicas,
         asked=_serving_asked(row),
@@ -240,6 +250,7 @@ def serving_setting(row: Row) -> Setting:
         speculation=0.0 if mtp_known else -1.0,
         scored=is_scored(row),
         searched=searched,
+        settings=settings,
         prefill_layout=prefill_layout,
         prefill_workers=prefill_workers,
         decode_workers=workers,
