@@ -97,7 +97,9 @@ def gemm_constants(
     values, found = _layers(part, _format_table(part, number_format, calibration.gemm))
     own = ELEMENT_BYTES.get(number_format, 2.0)
     values.setdefault("sustained", 1.0 / (1.0 + values.get("throttle", 0.0)))
-    if weight_bytes is not None and weight_bytes < own and not mixed:  # widened on the way in: fewer bytes, read more slowly
+    if (
+        weight_bytes is not None and weight_bytes < own and not mixed
+    ):  # widened on the way in: fewer bytes, read more slowly
         values["hbm_fraction"] = values.get("hbm_fraction", 0.85) * values.get("weight_only_fraction", 1.0)
         values["group_edge"] = min(values.get("group_edge", WIDENED_GROUP_EDGE), WIDENED_GROUP_EDGE)
         values["group_efficiency"] = values.get("group_efficiency", 0.8) * WIDENED_GROUP_SHARE

@@ -21,6 +21,18 @@ def delay_steps(clients: Num, engine: Engine) -> Num:
     return engine.stream_steps + 0.5 * (poll - 1.0) + engine.batch_wait_steps
 
 
+def balance_wait_steps(arrivals: Num, ranks: Num, engine: Engine) -> Num:
+    """Mean steps that a prompt waits for one on each of `ranks` attention-data ranks, at `arrivals` a step on all.
+
+    A round ends when every rank has a prompt (coupons: ranks (ln ranks + 0.577)) or after `balance_steps`; the first
+    prompt waits for all of it, those that come meanwhile half.
+    """
+    rate = maximum(arrivals, 1e-9)
+    round_steps = minimum(engine.balance_steps, ranks * (log(maximum(ranks, 1.0)) + 0.577) / rate)
+    others = rate * round_steps
+    return where(ranks > 1.0, round_steps * (1.0 + 0.5 * others) / (1.0 + others), 0.0)
+
+
 def closed_loop(
     step_s: Num,
     alone_s: Num,
@@ -33,6 +45,7 @@ def closed_loop(
     bulk_s: Num | None = None,
     most_prompts: Num = 1e9,
     rounds: Num = 10.0,
+    ranks: Num = 1.0,
 ) -> ServiceTerms:
     """A fixed number of clients on an aggregated engine, whose decode steps and prefills share the accelerators.
 
@@ -56,6 +69,7 @@ def closed_loop(
     together = service_s + step_s if bulk_s is None else bulk_s
     start = engine.burst * 0.5 / rounds * others * together
     unloaded = engine.request_s + alone_s + delay_steps(clients, engine) * step_s
+    unloaded = unloaded + balance_wait_steps(running * tokens_per_step / output_tokens, ranks, engine) * step_s
     busy = minimum(others * stall / (unloaded + decode), 0.95)
     later = (1.0 - 1.0 / rounds) * minimum(queue_wait_s(stall, busy), 0.5 * others * together)
     first = unloaded + start + later
@@ -183,7 +197,9 @@ def pools(
     busy = minimum(rate / limit, 0.98)
     others = maximum(clients / prefill_workers - 1.0, 0.0)
     queue = minimum(0.5 * prefill_service_s * busy / (1.0 - busy), 0.5 * prefill_service_s * others)
-    first = maximum(unloaded + queue + engine.burst * 0.5 / rounds * prefill_service_s * others, clients / rate - decode)
+    first = maximum(
+        unloaded + queue + engine.burst * 0.5 / rounds * prefill_service_s * others, clients / rate - decode
+    )
     return ServiceTerms(
         ttft_s=first,
         tpot_s=tpot,

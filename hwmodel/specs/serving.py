@@ -101,6 +101,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     poll_steps: Num = 1.0  # steps after which the scheduler looks for new requests
     poll_steps_many: Num = 1.0  # the same once MANY clients or more are served
     batch_wait_steps: Num = 0.0  # steps that a prompt waits for others to share its pass
+    balance_steps: Num = 0.0  # steps that prompts wait at most until every attention-data rank has one
     memory_fraction: Num = 0.9  # of the accelerator's memory that the engine may use
     free_fraction: Num = 1.0  # of what is free after loading that the cache takes
     reserve_bytes: Num = 4.0e9  # activations, graphs, communicators

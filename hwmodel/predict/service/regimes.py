@@ -43,7 +43,20 @@ def closed(s: ServiceSetting) -> ServiceTerms:
     decode = decoding(s, running)
     at, bulk = passes(s, decode), bulk_s(s, decode)
     output, most = s.load.output_tokens, most_prompts(s)
-    return queue.closed_loop(at.step, at.first, at.service, places, s.clients, output, s.gain, engine, bulk, most, s.load.rounds)
+    return queue.closed_loop(
+        at.step,
+        at.first,
+        at.service,
+        places,
+        s.clients,
+        output,
+        s.gain,
+        engine,
+        bulk,
+        most,
+        s.load.rounds,
+        s.worker.layout.dp,
+    )
 
 
 def static(s: ServiceSetting) -> ServiceTerms:

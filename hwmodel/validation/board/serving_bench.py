@@ -28,7 +28,7 @@ from hwmodel.specs.precision import ServingPrecision
 from hwmodel.specs.serving import ServingLayout
 from hwmodel.specs.shape import Shape
 from hwmodel.validation.rows.machines import find_part
-from hwmodel.validation.rows.serving_rows import Setting, family
+from hwmodel.validation.rows.serving_rows import RELEASED, Setting, family
 from hwmodel.validation.rows.spelled import model_of
 from hwmodel.validation.rows.tables import CellError
 
@@ -39,6 +39,10 @@ FALLBACKS = {
     "nvfp4": ("mxfp4-a4", "mxfp4"), "w4a8": ("w4a16",), "mxfp4-a4": ("mxfp4",), "fp8": ("w8a16",), "int8": ("w8a16",),
     "bf16": ("fp16",), "fp16": ("bf16",),
 }  # fmt: skip
+
+
+# Formats that rows call by their bits, by the format that the model was released in.
+SAME_BITS = {"mxfp4": ("nvfp4", "mxfp4-a4"), "fp8-block": ("fp8",)}
 
 
 class Case(msgspec.Struct, kw_only=True):
@@ -117,18 +121,20 @@ class Resolver:
         return made, f"{name} is not in the catalog: a usual shape of its size"
 
     def released(self, setting: Setting) -> str:
-        """The recipe of a row: four bits of a model released in four bits are those of its release, multiplied by
-        8-bit activations where the matrix units take both."""
+        """The recipe of a row: so many bits of a model that was released in as many are those of its release, and a row
+        that states no format runs the release (16 bits where nothing else is known of it)."""
         try:
             trained = self.catalog.trained(setting.model.rsplit("/", 1)[-1])
             part = find_part(self.catalog, setting.part)
         except HwModelError:
+            trained, part = None, None
+        own = trained.released_in if trained is not None else ""
+        if setting.recipe == RELEASED:
+            own = own or "bf16"
+        elif setting.recipe not in SAME_BITS.get(own, ()):
             return setting.recipe
-        if trained is not None and trained.released_in == "fp8-block" and setting.recipe == "fp8":
-            return "fp8-block"
-        if trained is None or trained.released_in != "mxfp4" or setting.recipe not in ("nvfp4", "mxfp4-a4"):
-            return setting.recipe
-        return "mxfp4-a8" if part.peak_dense_flop_per_s.get("mxfp4") else "mxfp4"
+        # Four-bit weights meet 8-bit activations where the matrix units take both.
+        return "mxfp4-a8" if own == "mxfp4" and part and part.peak_dense_flop_per_s.get("mxfp4") else own
 
     def machine(self, part_name: str, recipe: str, cache: str = "") -> tuple[Part, ServingPrecision, Machine]:
         """The part, the recipe it runs (fallbacks where the hardware lacks a format) with its cache in the format

@@ -90,7 +90,15 @@ PARAMETERS: tuple[Parameter, ...] = (
 
 # Settings that engines document, not fitted: shares of memory for the cache and what a running request holds of it.
 SETTINGS: dict[str, dict[str, float]] = {
-    "trtllm": {"memory_fraction": 1.0, "free_fraction": 0.9, "reserve_bytes": 3e9, "kv_output_share": 1.0},
+    # attention_dp_config {enable_balance: true, timeout_iters: 60} of the launch recipes with attention-data parallelism
+    # (SemiAnalysisAI/InferenceX benchmarks/dsr1_fp8_b200_trt_slurm.sh, dsr1_fp8_h200_trt_slurm.sh).
+    "trtllm": {
+        "balance_steps": 60.0,
+        "memory_fraction": 1.0,
+        "free_fraction": 0.9,
+        "reserve_bytes": 3e9,
+        "kv_output_share": 1.0,
+    },
     "vllm": {"memory_fraction": 0.9, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.5},
     "sglang": {"memory_fraction": 0.88, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.5},
     "generic": {"memory_fraction": 0.9, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.75},

@@ -33,6 +33,7 @@ SPELLED = (
     (r"mxfp8", "mxfp8"), (r"fp8|e4m3|float8", "fp8"), (r"w8a16", "w8a16"), (r"int8|w8a8", "int8"),
     (r"bf(loat)?16", "bf16"), (r"(fp|float)16", "fp16"), (r"fp4", "nvfp4"),
 )  # fmt: skip
+RELEASED = "released"  # stands for the format that a model was released in, where a row states none
 # Columns that state a run and its results without its names: rows alike in all of them are one run.
 RUN = (
     "accelerator", "n_accel", "input_len", "output_len", "concurrency", "batch_or_concurrency", "batch_size", "metric",
@@ -100,6 +101,8 @@ def recipe_name(name: str, row_format: str = "") -> str:
     low = (name or row_format).lower()
     if low.startswith("declared:"):
         return "lowest"
+    if low == RELEASED:
+        return RELEASED
     for word in (low, row_format.lower()):
         known = RECIPES.get(word) or _catalogued(word)
         if known:
@@ -199,7 +202,7 @@ def _serving_asked(row: Row) -> tuple[Asked, ...]:
 
 def serving_setting(row: Row) -> Setting:
     """A row of a serving file. Raises CellError for cells that cannot be read."""
-    weights = recipe_name(text(row, "gemm_quant_mode"), text(row, "precision") or "fp8")
+    weights = recipe_name(text(row, "gemm_quant_mode"), text(row, "precision") or RELEASED)
     disagg = text(row, "mode").lower().startswith("dis")
     searched = not disagg and not any(text(row, name) for name in _LAYOUT)
     layout = worker_layout(row, "decode_") if disagg else aggregated_layout(row)
