@@ -199,8 +199,24 @@ def held_part(block: Block, layout: ServingLayout) -> Part:
     return Part(block.n_heads / tp, kv_heads_per_rank(block, tp), d_ff, block.d_ff_shared / tp, tp)
 
 
+def padded_sides(shape: Shape, n: Num, k: Num, formats: ServingFormats) -> tuple[Num, Num]:
+    """Sides of an expert's product as loaders pad them: the model's width and the expert's own on this rank."""
+    if everywhere(formats.padded_hidden <= 1.0):
+        return n, k
+    wide, own = formats.padded_hidden, formats.padded_inner
+    sides = [ceil(x / where(x == shape.d_model, wide, own)) * where(x == shape.d_model, wide, own) for x in (n, k)]
+    return sides[0], sides[1]
+
+
 def products_s(
-    shape: Shape, block: Block, m: Num, layout: ServingLayout, engine: Engine, machine: Machine, c: GemmConstants
+    shape: Shape,
+    block: Block,
+    m: Num,
+    layout: ServingLayout,
+    engine: Engine,
+    machine: Machine,
+    c: GemmConstants,
+    formats: ServingFormats,
 ) -> tuple[Num, Num]:
     """Seconds of one layer's products on one rank for `m` tokens of an attention rank: dense ones in the format of
     `c`, and routed experts.
@@ -214,7 +230,8 @@ def products_s(
     for x in matrices(shape, block, held_part(block, layout)):
         if x.kind == "experts":
             assert spread is not None
-            one = grouped_gemm_s(spread.rows, x.n, x.k, spread.experts, machine.gemm)
+            n, k = padded_sides(shape, x.n, x.k, formats)
+            one = grouped_gemm_s(spread.rows, n, k, spread.experts, machine.gemm)
             experts = experts + x.only(one + cast_s(spread.copies * x.k, machine.gemm))
         elif x.kind == "groups":
             dense = dense + x.only(grouped_gemm_s(m, x.n, x.k, x.copies, c) + cast_s(m * x.k * x.copies, c))
@@ -328,7 +345,7 @@ def layers_terms(
     for block in shape.blocks:
         high = only(block.n_experts > 0, formats.experts_only)
         c = choose_gemm(high, machine.gemm, machine.gemm_high)
-        dense, routed_s = products_s(shape, block, m, layout, engine, machine, c)
+        dense, routed_s = products_s(shape, block, m, layout, engine, machine, c, formats)
         gemm, experts = gemm + block.count * dense, experts + block.count * routed_s
         core = attention_core_s(block, p, layout, formats.kv_bytes, machine, engine.kv_reread)
         index = index_scores_s(block, p, formats.kv_bytes, machine)
