@@ -128,6 +128,7 @@ class ServeOptions(TypedDict, total=False):
     prefill_tp: Quantity
     prefill: str
     decode: str
+    rounds: Quantity
     max_running: Quantity
     step_tokens: Quantity
     api_price: str

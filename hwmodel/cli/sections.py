@@ -15,7 +15,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Demand and its limits": (
         "demand", "concurrency", "prompt", "output", "histogram", "ttft", "tpot", "percentile", "peak_to_mean",
-        "prefix_hit", "draft_tokens", "acceptance", "max_loss", "min_quality",
+        "prefix_hit", "rounds", "draft_tokens", "acceptance", "max_loss", "min_quality",
     ),
     "Use after training": (
         "inference_tokens", "serve", "lifetime_budget", "prompt_output", "serving_precision", "samples", "moe",

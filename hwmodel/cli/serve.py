@@ -43,6 +43,9 @@ from hwmodel.cli.sections import Sectioned
 @click.option("--prefill", metavar="[N]xPART", help="A prefill pool of its own part, like 4xH200 (with --decode).")
 @click.option("--decode", metavar="[N]xPART", help="The decode pool beside it, like 16xH100.")
 @click.option("--engine-date", metavar="YYYY-MM", help="Month of the engine's release: older ones have slower hosts.")
+@click.option(
+    "--rounds", metavar="N", help="Requests that each client sends, all clients at once at first (default 10)."
+)
 @click.option("--max-running", metavar="N", help="Requests that one rank runs at once (default: the engine's, 2,048).")
 @click.option("--step-tokens", metavar="N", help="Prompt tokens that a step takes in (default: the engine's, 8,192).")
 @click.option("--api-price", metavar="IN,OUT", help="Dollars a million tokens of an offer: when does it pay?")

@@ -48,6 +48,10 @@ def biases(c: Config, family: Family, query: float, key_value: float) -> float:
     return inner * (query + key_value) + outer * width(c)
 
 
+# Kinds whose queries and keys are normed over all heads together (modeling_olmo2.py, modeling_olmoe.py).
+WHOLE_NORM = ("olmo2", "olmo3", "flex_olmo", "olmoe", "olmo_hybrid")
+
+
 def norms(c: Config, family: Family, fields: Fields) -> float:
     """Scale vectors of normed queries and keys."""
     keys = ("use_qk_norm", "qk_norm", "qk_layernorm", "normalize_qk_projections")
@@ -184,6 +188,8 @@ def softmax(c: Config, family: Family, kind: str, layer: int, mixer: str, *, bor
     query = fields["n_heads"] * fields["head_dim"]
     extra = biases(c, family, query, keys * fields["head_dim"] + values) + norms(c, family, fields)
     extra += sinks(c, family, kind, fields, local)
+    if norms(c, family, fields) and (kind in WHOLE_NORM or c.raw("qk_norm_type") == "per_layer"):
+        fields["whole_qk_norm"] = 1.0
     return add(fields, mixer_params=gate(c, family, fields), extra_params=extra)
 
 

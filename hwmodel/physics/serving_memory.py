@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from hwmodel.ops import Num, ceil, maximum, minimum, where
-from hwmodel.physics.columns import everywhere
-from hwmodel.physics.serving_step import kv_heads_per_rank, only, stage_unevenness
+from hwmodel.physics.columns import anywhere, everywhere
+from hwmodel.physics.serving_step import ATTENTION_MODULES, kv_heads_per_rank, only, stage_unevenness
 from hwmodel.physics.shape import (
     cached_width,
     expert_params,
     held_count,
     layer_matrix_params,
+    matrices,
     parameters,
     vector_params,
 )
@@ -56,14 +57,28 @@ def weights_bytes(shape: Shape, formats: ServingFormats, layout: ServingLayout) 
         high = only(block.n_experts > 0, formats.experts_only)
         element = where(high > 0, formats.high_bytes, formats.weight_bytes)
         copies = where(block.n_experts > 0, block.top_k, 0.0)
-        matrices = layer_matrix_params(shape, block) - copies * expert_params(shape, block)
+        products = layer_matrix_params(shape, block) - copies * expert_params(shape, block)
         count = held_count(block)
-        dense = dense + count * (matrices * element + vector_params(shape, block) * formats.high_bytes)
+        if anywhere(formats.network_only > 0):
+            kept = formats.network_only * _attention_params(shape, block)
+            dense = dense + count * kept * (formats.high_bytes - element)
+        dense = dense + count * (products * element + vector_params(shape, block) * formats.high_bytes)
         padded = _padded(shape, block, formats, layout)
-        routed = routed + count * block.n_experts * expert_params(shape, block) * (padded * formats.weight_bytes)
+        # Experts that do not divide into ranks are copied until they do (SGLang: --ep-num-redundant-experts).
+        slots = ceil(block.n_experts / layout.ep) * layout.ep
+        routed = routed + count * slots * expert_params(shape, block) * (padded * formats.weight_bytes)
     outside = parameters(shape).embedding * formats.high_bytes
     share = (dense + outside) / layout.tp + routed / layout.stage_accelerators
     return share * stage_unevenness(shape, layout.pp) / layout.pp
+
+
+def _attention_params(shape: Shape, block: Block) -> Num:
+    """Parameters of one layer's attention products."""
+    found: Num = 0.0
+    for x in matrices(shape, block):
+        if x.module in ATTENTION_MODULES:
+            found = found + x.params
+    return found
 
 
 def _padded(shape: Shape, block: Block, formats: ServingFormats, layout: ServingLayout) -> Num:

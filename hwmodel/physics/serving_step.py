@@ -199,6 +199,10 @@ def held_part(block: Block, layout: ServingLayout) -> Part:
     return Part(block.n_heads / tp, kv_heads_per_rank(block, tp), d_ff, block.d_ff_shared / tp, tp)
 
 
+# Parts of a layer that keep 16 bits where the feed-forward networks alone are quantised.
+ATTENTION_MODULES = ("attention", "up_projections")
+
+
 def padded_sides(shape: Shape, n: Num, k: Num, formats: ServingFormats) -> tuple[Num, Num]:
     """Sides of an expert's product as loaders pad them: the model's width and the expert's own on this rank."""
     if everywhere(formats.padded_hidden <= 1.0):
@@ -227,6 +231,8 @@ def products_s(
     dense: Num = 0.0
     experts: Num = 0.0
     spread = routed(block, m * layout.dp, layout, engine)
+    apart = anywhere(formats.network_only > 0)
+    c_attention = choose_gemm(formats.network_only, c, machine.gemm_high) if apart else c
     for x in matrices(shape, block, held_part(block, layout)):
         if x.kind == "experts":
             assert spread is not None
@@ -238,7 +244,8 @@ def products_s(
         elif x.kind == "router":
             dense = dense + x.only(gemm_s(m, x.n, x.k, machine.gemm_high))
         else:
-            dense = dense + x.only(_product_s(m, x.n, x.k, c))
+            own = c_attention if x.module in ATTENTION_MODULES else c
+            dense = dense + x.only(_product_s(m, x.n, x.k, own))
     return dense, experts
 
 
@@ -312,6 +319,14 @@ def sum_s(size_bytes: Num, ranks: Num, engine: Engine, machine: Machine) -> Num:
     return only(ranks > 1.0, one + skew)
 
 
+def norm_sum_s(block: Block, m: Num, tp: Num, engine: Engine, machine: Machine) -> Num:
+    """Seconds in which ranks sum the variances of queries and keys that are normed over all heads (4 bytes each:
+    vLLM, `MiniMaxText01RMSNormTP.forward_qk`)."""
+    if everywhere(block.whole_qk_norm <= 0):
+        return 0.0
+    return only(block.whole_qk_norm > 0, sum_s(8.0 * m, tp, engine, machine))
+
+
 def exchange_s(shape: Shape, block: Block, m: Num, layout: ServingLayout, act_bytes: Num, machine: Machine) -> Num:
     """Seconds to send tokens to their experts and back under attention-data parallelism: the cheaper of an exchange
     of routed copies and a gather of all tokens."""
@@ -354,7 +369,7 @@ def layers_terms(
         one = sum_s(2.0 * m * shape.d_model, tp, engine, machine)
         # Under attention-data parallelism the exchange of experts takes the place of the second sum.
         after = only((block.n_experts == 0) | (layout.dp == 1.0), one)
-        tp_s = tp_s + block.count * (one + after)
+        tp_s = tp_s + block.count * (one + after + norm_sum_s(block, m, tp, engine, machine))
         ep_s = ep_s + block.count * exchange_s(shape, block, m, layout, formats.activation_bytes, machine)
     return gemm, experts, attention, memory_bound_s(moved, machine.memory), tp_s, ep_s
 

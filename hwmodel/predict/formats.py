@@ -39,6 +39,7 @@ def formats_of(shape: Shape, recipe: ServingPrecision) -> ServingFormats:
         experts_only=1.0 if routed and recipe.weight_bytes < FOUR_BIT_BYTES else 0.0,
         padded_hidden=recipe.padded_hidden,
         padded_inner=recipe.padded_inner,
+        network_only=1.0 if recipe.network_only else 0.0,
         scaled_blocks=1.0 if recipe.scaled_blocks else 0.0,
     )
 

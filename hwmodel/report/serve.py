@@ -144,7 +144,7 @@ def headline(question: Any, answer: dict[str, Any]) -> str:
         f"What {r['precision']} costs in quality was never published: the figure is of a fit alone. "
         if found and not found.get("measured", True)
         else "",
-        text,
+        _ground(answer.get("rests_on")) + text,
         _offer(answer.get("api")),
         *answer.get("why", []),
         _quality(r["precision"], answer.get("quality", {}).get(r["precision"])),
@@ -156,6 +156,12 @@ def headline(question: Any, answer: dict[str, Any]) -> str:
     if answer.get("notes"):
         said.append("Notes: " + "; ".join(answer["notes"]) + ".")
     return "\n\n".join(line for line in said if line)
+
+
+def _ground(rests_on: dict[str, list[str]] | None) -> str:
+    """The first sentence of a choice that rests on little."""
+    lines = [f"The choice of {part} rests on {' and on '.join(found)}. " for part, found in (rests_on or {}).items()]
+    return "".join(lines)
 
 
 def _offer(api: dict[str, Any] | None) -> str:

@@ -84,5 +84,6 @@ class ServingPrecision(msgspec.Struct, frozen=True, kw_only=True):
     weight_only: bool = False
     padded_hidden: float = 1.0  # experts' matrices are held at multiples of these of model width and of their own
     padded_inner: float = 1.0
+    network_only: bool = False  # attention keeps 16 bits, the feed-forward networks alone are in the low format
     scaled_blocks: bool = False  # activations take a scale for each block, in a kernel of its own
     power_of_two_scales: bool = False  # blocks share an exponent alone (OCP MX)

@@ -44,6 +44,7 @@ class ServingFormats(msgspec.Struct, frozen=True, kw_only=True):
     experts_only: Num = 0.0
     padded_hidden: Num = 1.0  # an expert's matrices are held at multiples of these of model width and of its own
     padded_inner: Num = 1.0
+    network_only: Num = 0.0  # 1: attention keeps 16 bits, the feed-forward networks alone are in the low format
     scaled_blocks: Num = 0.0  # 1: activations take a scale for each block, in a kernel of its own
 
 

@@ -15,7 +15,8 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     Attention: `n_heads` query heads of `head_dim` (queries and keys; for MLA the sum of the nope and rope parts),
     `n_kv_heads` key and value heads, values of `v_head_dim` (0: as the keys); `shared_kv` 1 where one projection and
     one cache entry serve as key and value; `v_from_k` 1 where one projection does, but the cache keeps both;
-    `borrows_kv` 1 where the layer reads the cache of an earlier one and has no keys and values of its own. MLA:
+    `borrows_kv` 1 where the layer reads the cache of an earlier one and has no keys and values of its own;
+    `whole_qk_norm` 1 where queries and keys are normed over all heads together, which tensor-parallel ranks sum. MLA:
     `kv_lora_rank` > 0 and `rope_dim`. `o_lora_rank` > 0: the output goes through `o_groups` low-rank products first.
     `window_tokens` caps the context that a layer keeps and attends to (infinite: full); `select_tokens` caps what a
     query attends to of the entries kept (sparse attention); `kv_compression` is the number of tokens that share one
@@ -42,6 +43,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     shared_kv: Num = 0.0
     v_from_k: Num = 0.0
     borrows_kv: Num = 0.0
+    whole_qk_norm: Num = 0.0
     o_lora_rank: Num = 0.0
     o_groups: Num = 0.0
     select_tokens: Num = float("inf")

@@ -196,6 +196,8 @@ _ALL = (
           explains="Serving software."),
     Field(name="engine_date", label="Month of the engine", section=SOFTWARE, example="2025-09",
           explains="Older releases have slower hosts."),
+    Field(name="rounds", label="Requests of each client", section=SOFTWARE, example="10",
+          explains="In turn, all clients at once to begin with; 1: all at once."),
     Field(name="max_running", label="Requests at once a rank", section=SOFTWARE, example="256",
           explains="The engine's own cap."),
     Field(name="step_tokens", label="Prompt tokens a step", section=SOFTWARE, example="8192",
@@ -225,7 +227,7 @@ _PLAN = (*_RUN, "time", "deadline", "start", "budget", "confidence", "flops", "t
          "reliability", "seed")  # fmt: skip
 _SERVE = ("model", "parts", "precision", "demand", "input", "output", "ttft", "tpot", "p", "concurrency", "gpus",
           "engine", "engine_date", "tp", "pp", "dp", "ep", "disaggregated", "pools", "prefill_tp", "prefill", "decode",
-          "max_running", "step_tokens", "prefix_hit", "draft_tokens", "acceptance", "peak_to_mean", "max_loss",
+          "rounds", "max_running", "step_tokens", "prefix_hit", "draft_tokens", "acceptance", "peak_to_mean", "max_loss",
           "min_quality", "spares", "usd_per_hour", "price_kind", "api_price")  # fmt: skip
 
 VERBS: Mapping[str, Verb] = {

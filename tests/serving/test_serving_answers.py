@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -75,6 +76,16 @@ def test_padded_experts_leave_no_room() -> None:
     text = "--model gpt-oss-120b --part h100 --precision mxfp4 --engine vllm --concurrency 1 --output 1k --input"
     assert isinstance(refused(f"{text} 130k"), InfeasibleError)
     assert ask(f"{text} 60k")["cache_requests"] > 1.0
+
+
+def test_one_projection_is_no_shared_cache() -> None:
+    """vllm-project/vllm#43308: Gemma 4 31B keeps 81,920 bytes a token in its ten global layers (K and V of 4 heads
+    of 512, though one projection gives both); in 4 bits on one A100-80GB 2.0 to 2.5 requests of 262k fit."""
+    shape = CATALOG.model("gemma-4-31b")
+    per_token = kv_bytes_per_token(msgspec.structs.replace(shape, blocks=shape.blocks[1:]), 2.0)
+    assert per_token == 81_920
+    text = "--model gemma-4-31b --part a100 --precision w4a16 --engine vllm --concurrency 1 --input 261k --output 1k"
+    assert 2.0 <= ask(text)["cache_requests"] <= 2.5
 
 
 def test_two_nodes_are_no_measured_layout() -> None:

@@ -14,7 +14,7 @@ from hwmodel.specs import Block, Shape
 # Fields of a block that the settings of trainers describe; a shape that uses any other is refused, with these words.
 DESCRIBED = frozenset(
     ("count", "n_heads", "n_kv_heads", "head_dim", "v_head_dim", "window_tokens", "q_lora_rank", "kv_lora_rank",
-     "rope_dim", "d_ff", "gated", "n_experts", "top_k", "top_groups", "d_ff_shared", "extra_params")
+     "rope_dim", "d_ff", "gated", "n_experts", "top_k", "top_groups", "d_ff_shared", "extra_params", "whole_qk_norm")
 )  # fmt: skip
 UNNAMED = {
     "mixer_params": "linear-attention or state-space layers", "mixer_flop_per_token": "linear-attention layers",

@@ -72,6 +72,8 @@ def serve(
         raise InputError(
             "--gpus belongs to --concurrency (a prediction); --demand finds how many accelerators it takes"
         )
+    if demand is not None and given.get("rounds") is not None:
+        raise InputError("--rounds belongs to --concurrency: how often each of so many clients asks")
     fleet, part = (None, None) if gpus is None else _fleet(_text(gpus))
     if part is not None and given.get("parts"):
         raise InputError(f"--gpus {gpus} names its accelerator: drop --part {given['parts']}, or the part of --gpus")
@@ -106,6 +108,7 @@ def read_question(
     disaggregated: bool | None = None,
     prefill: str | None = None,
     decode: str | None = None,
+    rounds: Any = None,
     max_running: Any = None,
     step_tokens: Any = None,
     api_price: str | None = None,
@@ -148,6 +151,7 @@ def read_question(
         engine_year=0.0 if engine_date is None else read_date(engine_date, "--engine-date"),
         prefill=None if prefill is None else read_pool(prefill, "--prefill"),
         decode=None if decode is None else read_pool(decode, "--decode"),
+        rounds=None if rounds is None else parse_count(_text(rounds), "--rounds"),
         max_running=None if max_running is None else parse_count(_text(max_running), "--max-running"),
         step_tokens=None if step_tokens is None else parse_count(_text(step_tokens), "--step-tokens"),
         api_price=_api_price(api_price),

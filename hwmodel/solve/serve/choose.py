@@ -22,7 +22,7 @@ from hwmodel.solve.question.rates import check_rates
 from hwmodel.solve.serve.fleet import Fleets, fleet_row, fleets, with_cached_input
 from hwmodel.solve.serve.infeasible import infeasible
 from hwmodel.solve.serve.money import break_even, price_of
-from hwmodel.solve.serve.notes import ALL, named, notes, resolved
+from hwmodel.solve.serve.notes import ALL, named, notes, resolved, thin
 from hwmodel.solve.serve.pools import pools
 from hwmodel.solve.serve.quality import bits_of, quality_table, shape_quality, within
 from hwmodel.solve.serve.question import ServingQuestion, sizes_of
@@ -185,6 +185,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
         "pareto": _pareto(question, first, usable, catalog),
         "api": break_even(question, first),
         "resolved": resolved(question, o.part, o.system),
+        "rests_on": {o.part.id: found} if (found := thin(o.machine, o.price)) else {},
         "notes": [*said, *shape.notes, *notes(o.part, o.system, o.machine, o.recipe, o.price)],
         "left_out": _unpriced(question, priced, every, catalog),
         "sources": service_sources(catalog, _named(question), o.part.id, o.system.id, o.recipe, o.price),

@@ -87,6 +87,7 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
     decode: Pool | None = None
     engine_year: float = 0.0  # of the engine's release, in years; 0: today
     max_running: float | None = None  # requests that one attention rank runs at once; None: the engine's own setting
+    rounds: float | None = None  # requests that each client of a closed loop sends; None: as benchmarks do
     step_tokens: float | None = None  # prompt tokens that a step takes in; None: the engine's own setting
     api_price: tuple[float, float] | None = None  # dollars a million tokens in and out of an offer to compare with
     disaggregated: bool | None = None  # True: only separate pools, False: none, None: whichever is cheaper
@@ -133,7 +134,11 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError(f"--peak-to-mean must lie between 1 and {MOST_PEAK_TO_MEAN:g}, not {self.peak_to_mean:g}")
         if self.draft_tokens < 0 or not 0.0 <= self.acceptance < 1.0:
             raise InputError("--draft-tokens must not be negative, --acceptance a share below 1")
-        for name, cap in (("max-running", self.max_running), ("step-tokens", self.step_tokens)):
+        for name, cap in (
+            ("max-running", self.max_running),
+            ("step-tokens", self.step_tokens),
+            ("rounds", self.rounds),
+        ):
             if cap is not None and not cap >= 1:
                 raise InputError(f"--{name} must be at least 1, not {cap:g}")
         if (self.prefill is None) != (self.decode is None):

@@ -42,9 +42,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 def load_of(question: ServingQuestion, prompt_tokens: float | None = None) -> ServingLoad:
     """The mean load of a question, or that of another prompt; cached prompt tokens are not computed again."""
     prompt = prompt_tokens or question.prompt_tokens
-    return ServingLoad(
+    load = ServingLoad(
         prompt_tokens=prompt, output_tokens=question.output_tokens, cached_tokens=prompt * question.hit_rate
     )
+    return load if question.rounds is None else msgspec.structs.replace(load, rounds=question.rounds)
 
 
 def spread_of(question: ServingQuestion) -> Spread:

@@ -27,7 +27,7 @@ SERVE_OPTIONS = (
     "model", "demand", "concurrency", "input", "output", "histogram", "ttft", "tpot", "p", "parts", "precision",
     "engine", "engine_date", "tp", "pp", "dp", "ep", "disaggregated", "gpus", "pools", "prefill_tp", "prefill",
     "decode", "prefix_hit", "draft_tokens", "acceptance", "peak_to_mean", "max_loss", "min_quality", "spares",
-    "usd_per_hour", "price_kind", "prices", "max_running", "step_tokens", "api_price", "catalogs",
+    "usd_per_hour", "price_kind", "prices", "rounds", "max_running", "step_tokens", "api_price", "catalogs",
 )  # fmt: skip
 ASKS = {"plan": OPTIONS, "serve": SERVE_OPTIONS}
 # Names under which the quantities of axes stand in rows, where they are not the option's own.

@@ -204,8 +204,12 @@ def _check_cut(shape: Shape, layout: ServingLayout) -> None:
     """Raises CellError for a layout that the model cannot be cut into (two-dimensional partitions pad what is odd)."""
     if layout.kv_split > 1.0:
         return
+    sizes: dict[str, float | None] = {n: float(getattr(layout, n)) for n in Sizes.__struct_fields__}
+    routed = max(float(b.n_experts) for b in shape.blocks)
+    if float(layout.ep) <= routed and routed % float(layout.ep):
+        sizes["ep"] = None  # ranks that the experts do not divide into hold copies of some
     try:
-        check_sizes(shape, Sizes(**{name: float(getattr(layout, name)) for name in Sizes.__struct_fields__}))
+        check_sizes(shape, Sizes(**sizes))
     except InputError as error:
         raise CellError(str(error).replace("--", "")) from error
 

@@ -68,7 +68,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     _one("shared", "imbalance", 1.2, 0.12, 1.0, 2.0, "busiest expert-parallel rank over the mean"),
     _one("shared", "expert_host", 1.5, 0.3, 0.7, 4.0, "host cost of launching an expert kernel over that of others"),
     _one("shared", "prefill_stall", 1.1, 0.1, 0.7, 1.5, "prefill under a sustained mixed load over the kernels' own"),
-    _one("shared", "burst", 1.0, 0.1, 0.3, 3.0, "prompts before the mean request of a first round, over half of the others"),
+    _one("shared", "burst", 1.0, 0.1, 0.3, 3.0, "prompts before the mean one of a first round over half of the others"),
     _one("shared", "step_s", 1e-4, 0.7, 1e-5, 2e-3, "scheduling and sampling one step"),
     _one("shared", "sequence_s", 6e-6, 0.5, 5e-7, 5e-5, "the same for each running sequence"),
     _one("shared", "limited_share", 0.92, 0.05, 0.6, 1.0, "rate under limits on slow requests over all that fits"),
@@ -90,7 +90,7 @@ PARAMETERS: tuple[Parameter, ...] = (
 
 # Settings that engines document, not fitted: shares of memory for the cache and what a running request holds of it.
 SETTINGS: dict[str, dict[str, float]] = {
-    # attention_dp_config {enable_balance: true, timeout_iters: 60} of the launch recipes with attention-data parallelism
+    # attention_dp_config {enable_balance: true, timeout_iters: 60} of launch recipes with attention-data ranks
     # (SemiAnalysisAI/InferenceX benchmarks/dsr1_fp8_b200_trt_slurm.sh, dsr1_fp8_h200_trt_slurm.sh).
     "trtllm": {
         "balance_steps": 60.0,
@@ -105,7 +105,7 @@ SETTINGS: dict[str, dict[str, float]] = {
 }
 # Recipes that share one level: four-bit matrix units, and narrow weights widened on the way into wider ones.
 KINDS = {
-    "fp8": ("fp8", "fp8-kv16", "fp8-block", "mxfp8"),
+    "fp8": ("fp8", "fp8-kv16", "fp8-ffn", "fp8-block", "mxfp8"),
     "four-bit": ("nvfp4", "mxfp4-a4", "mxfp4-a8"),
     "widened": ("mxfp4", "w4a16", "w8a16", "w8a16-kv8", "w4a8", "w4a8kv4"),
 }

@@ -1,0 +1,170 @@
+"""How a benchmark starts and what launch recipes make prompts wait for; formats of release."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import pytest
+
+from hwmodel.catalog import load_catalog
+from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
+from hwmodel.catalog.engines import serving_calibration
+from hwmodel.physics.engine import engine_of
+from hwmodel.physics.machine import machine, takes_mixed
+from hwmodel.physics.serving import decode_terms, weights_bytes
+from hwmodel.physics.serving_queue import balance_wait_steps, closed_loop, delay_steps
+from hwmodel.physics.serving_step import captured, padded_sides, sum_s
+from hwmodel.predict.formats import formats_of
+from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout
+from hwmodel.validation.board.serving import predict_rows
+from hwmodel.validation.board.serving_bench import Resolver
+from hwmodel.validation.rows.serving_rows import serving_setting
+from hwmodel.validation.rows.tables import read_table
+
+CATALOG = load_catalog()
+QUIET = Engine(prefill_stall=1.0, request_s=0.0, stream_steps=0.0)
+ROWS = read_table(calibrations_dir().parent / "runs" / "serving.csv")[1]
+
+
+def loop(clients: float, rounds: float, engine: Engine = QUIET, ranks: float = 1.0):
+    """Steps of 10 ms, prompts of 100 ms that cost 20 ms each where many wait, long answers."""
+    return closed_loop(0.01, 0.1, 0.02, 1e9, clients, 1e5, 1.0, engine, bulk_s=0.02, rounds=rounds, ranks=ranks)
+
+
+def test_one_round_waits_for_half_of_the_others() -> None:
+    """By hand: one of 11 clients that start together finds five prompts of 20 ms before it; of ten rounds the first."""
+    once, ten, endless = loop(11.0, 1.0), loop(11.0, 10.0), loop(11.0, 1e9)
+    assert once.ttft_s == pytest.approx(0.1 + 5.0 * 0.02, rel=1e-3)
+    assert ten.ttft_s == pytest.approx(0.1 + 0.5 * 0.02, rel=1e-2)
+    assert endless.ttft_s == pytest.approx(0.1, rel=1e-2)
+    assert once.tpot_s == ten.tpot_s == endless.tpot_s
+    for s in (once, ten, endless):
+        assert s.requests_per_s * s.request_s == pytest.approx(11.0)
+
+
+def test_polled_and_delayed_prompts_wait_in_steps() -> None:
+    """Polls every 11 steps cost five on average, every 31 from sixteen clients on fifteen; a batching wait is whole."""
+    polled = msgspec.structs.replace(QUIET, poll_steps=11.0, poll_steps_many=31.0)
+    assert delay_steps(4.0, polled) == 5.0
+    assert delay_steps(16.0, polled) == 15.0
+    waits = msgspec.structs.replace(QUIET, batch_wait_steps=20.0, stream_steps=2.0)
+    assert delay_steps(4.0, waits) == 22.0
+    assert loop(4.0, 1e9, waits).ttft_s - loop(4.0, 1e9).ttft_s == pytest.approx(22.0 * 0.01, rel=1e-3)
+
+
+def test_ranks_wait_for_each_other() -> None:
+    balanced = msgspec.structs.replace(QUIET, balance_steps=60.0)
+    assert balance_wait_steps(1.0, 1.0, balanced) == 0.0
+    assert balance_wait_steps(1.0, 8.0, QUIET) == 0.0
+    # Hardly anyone comes: the first prompt waits out the limit alone.
+    assert balance_wait_steps(1e-9, 8.0, balanced) == pytest.approx(60.0)
+    # Two arrivals a step on four ranks: 4 (ln 4 + 0.577) / 2 steps, seven or eight others come and wait half of them.
+    steps = 4.0 * (math.log(4.0) + 0.577) / 2.0
+    assert balance_wait_steps(2.0, 4.0, balanced) == pytest.approx(steps * (1.0 + steps) / (1.0 + 2.0 * steps))
+
+
+def test_launch_recipes_by_engine_and_family() -> None:
+    c = serving_calibration()
+    sglang = engine_of(c, "sglang", family="blackwell")
+    assert (sglang.poll_steps, sglang.poll_steps_many) == (10.0, 30.0)
+    assert engine_of(c, "sglang", family="hopper").poll_steps == 1.0
+    assert engine_of(c, "trtllm").balance_steps == 60.0
+    assert engine_of(c, "vllm", family="blackwell").poll_steps == 1.0
+
+
+def _row(**cells: str) -> dict[str, str]:
+    """A row of Llama-70B on TensorRT-LLM, its settings blank but for `cells`."""
+    row = next(r for r in ROWS if r["backend"] == "trtllm" and "70B" in r["model"] and r["tp_size"] == "8.0")
+    return row | {"rounds": "", "step_tokens": "", "batch_wait_steps": ""} | cells
+
+
+def _ttft(row: dict[str, str]) -> float:
+    return next(p.predicted for p in predict_rows("serving", [row]) if p.metric == "ttft_ms")
+
+
+def test_rows_state_their_start_and_settings() -> None:
+    setting = serving_setting(_row(rounds="1", step_tokens="1152", batch_wait_steps="20"))
+    assert setting.load.rounds == 1.0
+    assert setting.settings == {"step_tokens": 1152.0, "batch_wait_steps": 20.0}
+    plain = _ttft(_row())
+    assert _ttft(_row(rounds="10")) == plain
+    assert _ttft(_row(rounds="1")) > plain
+    assert _ttft(_row(batch_wait_steps="20")) > plain
+    assert _ttft(_row(step_tokens="1152")) > plain
+
+
+def test_bits_of_a_release_are_its_format() -> None:
+    resolver = Resolver(CATALOG, kernel_calibration())
+
+    def recipe(model: str, part: str, bits: str) -> str:
+        cells = {"model": model, "accelerator": part, "gemm_quant_mode": bits, "precision": ""}
+        return resolver.released(serving_setting(_row(**cells)))
+
+    assert recipe("openai/gpt-oss-120b", "b200", "nvfp4") == "mxfp4-a8"
+    assert recipe("openai/gpt-oss-120b", "h200", "nvfp4") == "mxfp4"
+    assert recipe("openai/gpt-oss-120b", "b200", "fp8") == "fp8"
+    assert recipe("deepseek-ai/DeepSeek-V3", "h200", "fp8") == "fp8-block"
+    assert recipe("deepseek-ai/DeepSeek-V3", "b200", "nvfp4") == "nvfp4"
+    assert recipe("meta-llama/Llama-3.1-70B", "b200", "nvfp4") == "nvfp4"
+    # A row that states no format runs the model as it was released.
+    assert recipe("meta-llama/Llama-3.1-70B", "b200", "") == "bf16"
+    assert recipe("deepseek-ai/DeepSeek-V3", "h200", "") == "fp8-block"
+
+
+def test_matrix_units_that_mix_widths_widen_nothing() -> None:
+    recipe, mxfp4 = CATALOG.serving_precision("mxfp4-a8"), CATALOG.serving_precision("mxfp4")
+    b200, h200 = CATALOG.part("b200"), CATALOG.part("h200")
+    assert takes_mixed(b200, recipe)
+    assert not takes_mixed(h200, recipe)
+    assert not takes_mixed(b200, mxfp4)  # 16-bit activations
+    of = {p.id: machine(p, CATALOG.default_system(p.id), recipe, kernel_calibration()).gemm for p in (b200, h200)}
+    plain = machine(b200, CATALOG.default_system(b200.id), CATALOG.serving_precision("fp8"), kernel_calibration()).gemm
+    assert of[b200.id].group_efficiency == plain.group_efficiency
+    assert of[h200.id].group_efficiency < plain.group_efficiency
+
+
+def test_experts_are_multiplied_as_they_are_padded() -> None:
+    """gpt-oss-120b on eight ranks: 2,880 becomes 3,072 and 360 becomes 384."""
+    shape = CATALOG.model("gpt-oss-120b")
+    padded = ServingFormats(padded_hidden=256.0, padded_inner=128.0)
+    assert padded_sides(shape, 720.0, 2880.0, padded) == (768.0, 3072.0)
+    assert padded_sides(shape, 2880.0, 360.0, padded) == (3072.0, 384.0)
+    assert padded_sides(shape, 720.0, 2880.0, ServingFormats()) == (720.0, 2880.0)
+
+
+def test_feed_forward_alone_in_eight_bits() -> None:
+    """Llama 3.1 70B, by hand: attention keeps two bytes, networks take one; time lies between the two whole recipes."""
+    shape, h100 = CATALOG.model("llama-3.1-70b"), CATALOG.part("h100")
+    ids = ("fp8", "fp8-ffn", "bf16")
+    recipes = [CATALOG.serving_precision(i) for i in ids]
+    formats = [formats_of(shape, r) for r in recipes]
+    held = [float(weights_bytes(shape, f, ServingLayout())) for f in formats]
+    b = shape.blocks[0]
+    attention = b.count * shape.d_model * b.head_dim * (2.0 * b.n_heads + 2.0 * b.n_kv_heads)
+    assert held[1] - held[0] == pytest.approx(attention)
+    network = b.count * 3.0 * shape.d_model * b.d_ff
+    assert held[2] - held[1] == pytest.approx(network)
+    at = (8.0, 2000.0)
+    times = [
+        float(decode_terms(shape, machine(h100, CATALOG.default_system(h100.id), r, kernel_calibration()), f,
+                           ServingLayout(tp=8.0), Engine(), *at).gemm_s)
+        for r, f in zip(recipes, formats, strict=True)
+    ]  # fmt: skip
+    assert times[0] < times[1] < times[2]
+
+
+def test_norms_over_all_heads_cost_a_sum_a_layer() -> None:
+    shape, h200 = CATALOG.model("minimax-m2.5"), CATALOG.part("h200")
+    by_head = msgspec.structs.replace(
+        shape, blocks=tuple(msgspec.structs.replace(b, whole_qk_norm=0.0) for b in shape.blocks)
+    )
+    recipe = CATALOG.serving_precision("fp8-block")
+    m = machine(h200, CATALOG.default_system(h200.id), recipe, kernel_calibration())
+    for tp, sums in ((1.0, 0.0), (4.0, 62.0)):
+        whole, plain = (
+            decode_terms(s, m, formats_of(s, recipe), ServingLayout(tp=tp), Engine(), 4.0, 1000.0).tp_s
+            for s in (shape, by_head)
+        )
+        one = sum_s(8.0 * 4.0, tp, Engine(), captured(m))
+        assert float(whole - plain) == pytest.approx(sums * float(one))
