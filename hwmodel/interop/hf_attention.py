@@ -48,8 +48,9 @@ def biases(c: Config, family: Family, query: float, key_value: float) -> float:
     return inner * (query + key_value) + outer * width(c)
 
 
-# Kinds whose queries and keys are normed over all heads together (modeling_olmo2.py, modeling_olmoe.py).
-WHOLE_NORM = ("olmo2", "olmo3", "flex_olmo", "olmoe", "olmo_hybrid")
+# Kinds whose queries and keys are normed over all heads together (modeling_olmo2.py, modeling_olmoe.py,
+# modeling_minimax_m2.py).
+WHOLE_NORM = ("olmo2", "olmo3", "flex_olmo", "olmoe", "olmo_hybrid", "minimax_m2")
 
 
 def norms(c: Config, family: Family, fields: Fields) -> float:

@@ -109,7 +109,9 @@ def all_reduce_fast_s(size_bytes: Num, ranks: Num, net: Network) -> Num:
     rate = _link_rate(ranks, net) * net.fast_efficiency
     latency = net.fast_latency_s + net.fast_rank_latency_s * (ranks - 1.0)
     moved = _pass_s(2.0 * size_bytes * (ranks - 1.0) / ranks, rate, net.fast_ramp_s)
-    return where(ranks > 1.0, minimum(latency + moved, all_reduce_s(size_bytes, ranks, ranks, net)), 0.0)
+    library = all_reduce_s(size_bytes, ranks, ranks, net)
+    own = where((ranks > 4.0) & (size_bytes > net.fast_most_bytes), library, minimum(latency + moved, library))
+    return where(ranks > 1.0, own, 0.0)
 
 
 def all_to_all_s(size_bytes: Num, ranks: Num, ranks_per_domain: Num, net: Network) -> Num:

@@ -26,6 +26,11 @@ FORMAT_KIN |= {"mxfp4": "nvfp4", "fp4": "nvfp4", "int4": "nvfp4", "nvfp4": "fp8"
 WIDENED_GROUP_EDGE = 16.0
 WIDENED_GROUP_SHARE = 0.5
 
+# Buffers up to which serving engines sum over eight ranks by kernels of their own (vLLM, all_reduce_utils.py:
+# CUSTOM_ALL_REDUCE_MAX_SIZES of compute capability 9.0 and 10.0; 8 MB by default).
+FAST_MOST_BYTES = {"hopper": 2.0**18, "blackwell": 2.0**20}
+DEFAULT_FAST_MOST_BYTES = 2.0**23
+
 # Units of parts that no readable source counts: a sibling's (unconfirmed; they only scale fill and waves).
 FAMILY_UNITS = {"volta": 80.0, "ampere": 108.0, "ada": 142.0, "hopper": 132.0, "blackwell": 148.0, "cdna": 304.0}
 FAMILY_UNITS |= {"tpu": 8.0, "trainium": 8.0, "gaudi": 8.0, "ascend": 32.0}
@@ -205,6 +210,7 @@ def network(part: Part, system: System, calibration: KernelCalibration) -> Netwo
         shared_bus=1.0 if bus else 0.0,
         oversubscription=system.oversubscription,
         pod=system.pod_accelerators,
+        fast_most_bytes=FAST_MOST_BYTES.get(part.family, DEFAULT_FAST_MOST_BYTES),
         **_fields(Network, values),
     )
 

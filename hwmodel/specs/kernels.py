@@ -116,6 +116,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     fast_rank_latency_s: Num = 0.1e-6
     fast_efficiency: Num = 0.8
     fast_ramp_s: Num = 1e-5
+    fast_most_bytes: Num = float("inf")  # above it more than four ranks sum by the library instead
     mesh: Num = 0.0
     torus: Num = 0.0
     torus_axes: Num = 1.0

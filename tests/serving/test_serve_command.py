@@ -78,6 +78,8 @@ def test_tokens_in_and_out_convert_exactly() -> None:
         (["--demand", "10", "--engine", "foo"], InputError, "unknown engine"),
         (["--demand", "10", "--input", "200k"], InputError, "131,072"),
         (["--demand", "10", "--concurrency", "3"], InputError, "either"),
+        (["--demand", "10", "--rounds", "2"], InputError, "--rounds belongs to --concurrency"),
+        (["--concurrency", "4", "--part", "h100", "--rounds", "0.5"], InputError, "--rounds"),
         (["--demand", "10", "--tpot", "0.1ms"], InfeasibleError, "--tpot"),
         (["--demand", "10", "--ttft", "1us"], InfeasibleError, "--ttft"),
         (["--concurrency", "4", "--part", "h100", "--tp", "1"], InfeasibleError, "--tp 2"),
@@ -167,6 +169,29 @@ def test_given_prices_and_commas() -> None:
     assert priced["answer"]["part"] == "gaudi3"
     assert priced["answer"]["usd_per_hour"] == pytest.approx(0.01 * priced["answer"]["accelerators"])
     assert priced["left_out"] == []
+
+
+def test_a_choice_on_thin_ground_says_so_first() -> None:
+    """A part with few quotes and kernels of its kin against one that many quote and that was measured."""
+    args = ("--demand", "10 req/s", "--tpot", "50ms")
+    thin, sound = _run(*args, "--parts", "rtx-5090"), _run(*args, "--parts", "h100")
+    assert sound["rests_on"] == {}
+    (reasons,) = thin["rests_on"].values()
+    assert "quotes" in reasons[0]
+    assert "never measured" in reasons[1]
+    said = CliRunner().invoke(command, [*ASK, *args, "--parts", "rtx-5090", "--format", "md"], catch_exceptions=False)
+    assert said.stdout.startswith("The choice of rtx-5090 rests on")
+    own = _run(*args, "--parts", "rtx-5090", "--usd-per-hour", "rtx-5090=0.5")["rests_on"]["rtx-5090"]
+    assert own == ["kernels that were never measured on it"]
+
+
+def test_a_start_all_at_once_waits_longer() -> None:
+    args = ("--concurrency", "64", "--part", "h200", "--precision", "fp8", "--tp", "8")
+    first = [
+        _run(*args, *rounds)["answer"]["ttft_s"]["value"] for rounds in (("--rounds", "1"), (), ("--rounds", "100"))
+    ]
+    assert first[0] > first[1] > first[2]
+    assert _run(*args, "--rounds", "10")["answer"]["ttft_s"]["value"] == first[1]
 
 
 def test_a_model_file_serves_as_its_name_does() -> None:

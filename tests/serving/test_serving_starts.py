@@ -168,3 +168,15 @@ def test_norms_over_all_heads_cost_a_sum_a_layer() -> None:
         )
         one = sum_s(8.0 * 4.0, tp, Engine(), captured(m))
         assert float(whole - plain) == pytest.approx(sums * float(one))
+
+
+def test_experts_are_copied_until_they_divide() -> None:
+    """DeepSeek-V3 over 72 ranks: 256 experts take four places on each, 288 in all."""
+    shape, recipe = CATALOG.model("deepseek-v3"), CATALOG.serving_precision("fp8")
+    formats = formats_of(shape, recipe)
+    held = [float(weights_bytes(shape, formats, ServingLayout(dp=n, ep=n))) for n in (64.0, 72.0)]
+    experts = 58.0 * 3.0 * 7168.0 * 2048.0
+    assert held[0] - held[1] == pytest.approx(experts * (256.0 / 64.0 - 288.0 / 72.0), abs=1.0)
+    odd = next(r for r in ROWS if r["mode"] == "disagg" and "DeepSeek" in r["model"])
+    odd |= {f"decode_{k}": v for k, v in {"tp_size": "72", "moe_tp_size": "1", "moe_ep_size": "72"}.items()}
+    assert all(p.predicted for p in predict_rows("serving", [odd]))

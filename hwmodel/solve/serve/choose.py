@@ -185,7 +185,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
         "pareto": _pareto(question, first, usable, catalog),
         "api": break_even(question, first),
         "resolved": resolved(question, o.part, o.system),
-        "rests_on": {o.part.id: found} if (found := thin(o.machine, o.price)) else {},
+        "rests_on": thin(o.part.id, o.machine, o.price),
         "notes": [*said, *shape.notes, *notes(o.part, o.system, o.machine, o.recipe, o.price)],
         "left_out": _unpriced(question, priced, every, catalog),
         "sources": service_sources(catalog, _named(question), o.part.id, o.system.id, o.recipe, o.price),

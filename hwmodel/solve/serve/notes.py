@@ -29,15 +29,15 @@ def notes(
     return said
 
 
-def thin(machine: Machine, price: PriceSummary | None) -> list[str]:
-    """What a choice of a part rests on where that is little: a few quotes, kernels that were never measured on it."""
+def thin(part: str, machine: Machine, price: PriceSummary | None) -> dict[str, list[str]]:
+    """part -> what its choice rests on where that is little: a few quotes, kernels that were never measured on it."""
     found = []
     if price is not None and price.how not in ("market", "given"):
         count = "one quote" if price.n_quotes == 1 else f"{price.n_quotes} quotes"
         found.append(f"{count} (the newest of {price.last_date})")
     if machine.provenance != "measured":
         found.append("kernels that were never measured on it")
-    return found
+    return {part: found} if found else {}
 
 
 ALL = ("all",)
