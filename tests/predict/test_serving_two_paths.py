@@ -21,6 +21,8 @@ from hwmodel.solve.serve.predict import predict
 from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.specs.serving import ServingLayout
 from hwmodel.validation.board.serving import predict_rows
+from hwmodel.validation.board.serving_bench import Resolver
+from hwmodel.validation.rows.serving_rows import serving_setting
 
 CATALOG = load_catalog()
 SAME = 1e-12  # of two printed numbers: beyond it they would differ in a printed digit
@@ -53,10 +55,14 @@ def row_of(ask: dict[str, Any]) -> dict[str, str]:
 
 
 def served(ask: dict[str, Any]) -> dict[str, dict[str, float]] | None:
-    """TTFT and TPOT of `serve` in milliseconds with their ends; None where it refuses."""
+    """TTFT and TPOT of `serve` in milliseconds with their ends; None where it refuses.
+
+    Asked in the recipe that the row stands for: so many bits of a model released in as many are those of its release.
+    """
+    recipe = Resolver(CATALOG, kernel_calibration()).released(serving_setting(row_of(ask)))
     sizes = {name: float(ask["layout"][name]) for name in LAYOUT} if ask["layout"] else {}
     question = ServingQuestion(
-        model=ask["model"], parts=(ask["part"],), precisions=(ask["precision"],), engine=ask["engine"],
+        model=ask["model"], parts=(ask["part"],), precisions=(recipe,), engine=ask["engine"],
         prompt_tokens=float(ask["input"]), output_tokens=float(ask["output"]), rate=1.0, **sizes,
     )  # fmt: skip
     pools = (ask["prefills"], ask["decodes"]) if ask.get("prefill") else None

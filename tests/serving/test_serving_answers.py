@@ -63,7 +63,7 @@ def test_full_steps_by_hand() -> None:
     assert s.tpot_s == pytest.approx(0.01 + 0.5 * 0.2)
     assert s.requests_per_s == pytest.approx(0.5 / 0.11)
     assert s.ttft_s == pytest.approx(40.0 * 0.22 - 9.0 * 0.11)
-    free = closed_loop(0.01, 0.2, 0.2, 1e9, 2.0, 10.0, 1.0, engine, most_prompts=0.5)
+    free = closed_loop(0.01, 0.2, 0.2, 1e9, 2.0, 10.0, 1.0, engine, most_prompts=0.5, rounds=1.0)
     assert free.tpot_s == pytest.approx(0.01 + 0.2 * 1.0 / 10.0)
     assert free.ttft_s == pytest.approx(0.2)
 
