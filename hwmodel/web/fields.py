@@ -227,8 +227,8 @@ _PLAN = (*_RUN, "time", "deadline", "start", "budget", "confidence", "flops", "t
          "reliability", "seed")  # fmt: skip
 _SERVE = ("model", "parts", "precision", "demand", "input", "output", "ttft", "tpot", "p", "concurrency", "gpus",
           "engine", "engine_date", "tp", "pp", "dp", "ep", "disaggregated", "pools", "prefill_tp", "prefill", "decode",
-          "rounds", "max_running", "step_tokens", "prefix_hit", "draft_tokens", "acceptance", "peak_to_mean", "max_loss",
-          "min_quality", "spares", "usd_per_hour", "price_kind", "api_price")  # fmt: skip
+          "rounds", "max_running", "step_tokens", "prefix_hit", "draft_tokens", "acceptance", "peak_to_mean",
+          "max_loss", "min_quality", "spares", "usd_per_hour", "price_kind", "api_price")  # fmt: skip
 
 VERBS: Mapping[str, Verb] = {
     verb.name: verb
