@@ -88,6 +88,7 @@ class Closing:
         self.by_rate = self.at_once and closed_by_rate(setting)
         self.shape = setting.shape()
         self.model = loss_model_of(setting, draws)
+        self.keys: dict[Shape, Any] = {}  # of searches, by shape
         self._found: dict[tuple[tuple[str, float], ...], Closed | Refused] = {}
 
     def __call__(self, quantities: Mapping[str, float]) -> Closed | Refused:

@@ -19,6 +19,7 @@ from hwmodel.solve.sweep.space import Space
 from hwmodel.solve.sweep.table import Table
 
 BINS_A_DECADE = 10
+COST_DIGITS = 10
 NOT_POSITIVE = "not_positive"
 STRONG, PRUNE_ROWS = 64, 4096  # rows from which on a front is thinned before it is compared pairwise
 
@@ -81,7 +82,11 @@ def best_rows(values: NDArray[np.float64], count: int, largest: bool) -> NDArray
 
 
 def front_rows(costs: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Rows that no other beats in every cost, in their order; of equal rows the first."""
+    """Rows that no other beats in every cost, in their order; of equal rows the first.
+
+    Costs that differ by less than a part in 10^9 are equal: they differ by the rounding of the arithmetic.
+    """
+    costs = _rounded(costs)
     rows = np.flatnonzero(np.isfinite(costs).all(axis=1))
     rows = _thinned(costs, rows) if costs.shape[1] > 2 else rows
     order = rows[np.lexsort((rows, *costs[rows].T[::-1]))]
@@ -96,6 +101,14 @@ def front_rows(costs: NDArray[np.float64]) -> NDArray[np.int64]:
             kept = np.vstack([kept, costs[row]])
             front.append(int(row))
     return np.sort(np.array(front, dtype=np.int64))
+
+
+def _rounded(costs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Costs to COST_DIGITS digits."""
+    with np.errstate(all="ignore"):
+        scale = 10.0 ** (COST_DIGITS - 1 - np.floor(np.log10(np.abs(costs))))
+        found = np.round(costs * scale) / scale
+    return np.where(np.isfinite(found), found, costs)
 
 
 def _thinned(costs: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -15,14 +15,15 @@ from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.budget.limits import SLACK
 from hwmodel.solve.plan.solver import measured
 from hwmodel.solve.question.parse import QUANTITIES, read_request
-from hwmodel.solve.question.setting import Fleeted, Setting, resolve, step_width
+from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve, step_width
 from hwmodel.solve.run.billing import Bill, Rated, bill
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.sweep.closing import Closed, Closing, Refused, refused
-from hwmodel.solve.sweep.searching import FIGURES, USED, WHAT, Layouts, Searches, key_of, rates
+from hwmodel.solve.sweep.searching import FIGURES, USED, WHAT, Key, Layouts, Searches, key_of, rates
 from hwmodel.solve.sweep.space import Axis, Space, number_axes
 from hwmodel.solve.sweep.table import Table, blank_table, joined
+from hwmodel.specs import Shape
 from hwmodel.units import SECONDS_PER_DAY, format_duration, format_usd
 
 Floats = NDArray[np.float64]
@@ -132,8 +133,15 @@ class _Group:
         """The searches that the points need."""
         if not isinstance(self.closing, Closing) or not isinstance(self.closing.setting, Fleeted):
             return []
-        setting = self.closing.setting
-        return [(key_of(setting, one.at.shape), self._case(one)) for one in self.closed if isinstance(one, Closed)]
+        return [(self._key(one.at.shape), self._case(one)) for one in self.closed if isinstance(one, Closed)]
+
+    def _key(self, shape: Shape) -> Key:
+        """The search of a shape under the group's setting, made once."""
+        assert isinstance(self.closing, Closing)
+        if shape not in self.closing.keys:
+            self.closing.keys[shape] = key_of(fleeted(self.closing.setting), shape)
+        found: Key = self.closing.keys[shape]
+        return found
 
     def _case(self, one: Closed) -> tuple[float, float]:
         assert isinstance(self.closing, Closing)
@@ -157,7 +165,7 @@ class _Group:
         setting = self.closing.setting
         if not isinstance(setting, Fleeted):
             return _unfleeted(points, one)
-        layouts = found[key_of(setting, one.at.shape)][self._case(one)]
+        layouts = found[self._key(one.at.shape)][self._case(one)]
         if isinstance(layouts, Refused):
             return blank_table(points, msgspec.structs.replace(layouts, reason=layouts.reason.replace(WHAT, one.what)))
         limits = {name: values[index] for name, values in self.quantities.items() if name in LIMITS}
@@ -213,7 +221,7 @@ class _Rows:
         one, setting = self.one, self.setting
         fleet = Fleet(setting, int(self.accelerators))
         given = fleet.given_rate(one.at.flop_params, one.at.shape)
-        predicted = rates(key_of(setting, one.at.shape), self.figures) * one.at.rate_scale / setting.level
+        predicted = rates(float(setting.request.seq_len), self.figures) * one.at.rate_scale / setting.level
         rate = np.where(np.isfinite(predicted), given, np.nan) if given else predicted
         width = 0.0 if given else step_width(setting, setting.precision, is_mixture(one.at.shape), self.accelerators)
         tokens = FIRST_TOKENS_PER_PARAM * one.params if self.closing.by_rate else one.tokens

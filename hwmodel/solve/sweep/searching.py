@@ -146,8 +146,8 @@ def _words(key: Key, layout: Layout, rows: NDArray[np.int64]) -> tuple[list[str]
     return [again for again, _ in chosen], [offload for _, offload in chosen]
 
 
-def rates(key: Key, figures: NDArray[np.float64]) -> NDArray[np.float64]:
+def rates(seq_len: float, figures: NDArray[np.float64]) -> NDArray[np.float64]:
     """Tokens a second of each layout; nan where it does not fit."""
     step = figures[:, FIGURES.index("step_s")]
     batch = figures[:, FIGURES.index("global_batch_seqs")]
-    return np.where(np.isfinite(step), batch * key.seq_len / step, np.nan)
+    return np.where(np.isfinite(step), batch * seq_len / step, np.nan)

@@ -21,7 +21,7 @@ MOST_BYTES = 4_000_000
 # Shards: so many at least, for workers to share and for an interruption to lose little, and none beyond so many points.
 SHARDS, MOST_SHARD_POINTS, SEARCHED_SHARD_POINTS, SHARD_LAYOUT_POINTS = 64, 1 << 16, 1 << 12, 64
 MOST_PARETO, MOST_TOP, MOST_DRAWS = 4, 10_000, 100_000
-# Options that change what a run costs and not which layout is best: they vary fastest, so that a shard searches once.
+# Options that change what a run costs and hardly which layout is best.
 CHEAP = ("region", "reliability", "confidence", "price_kind", "prices", "usd_per_hour", "time", "budget")
 SERVE_OPTIONS = (
     "model", "demand", "concurrency", "input", "output", "histogram", "ttft", "tpot", "p", "parts", "precision",
@@ -206,7 +206,15 @@ def _axes(given: dict[str, Any], base: dict[str, Any], folder: Path) -> tuple[Ax
     if not given:
         raise InputError("axes is empty: a sweep needs at least one axis, like axes: {params: [7B, 70B]}")
     axes = [Axis(name=name, values=axis_values(name, value, folder)) for name, value in given.items()]
-    return tuple(sorted(axes, key=lambda axis: axis.name in CHEAP))
+    return tuple(sorted(axes, key=_speed))
+
+
+def _speed(axis: Axis) -> int:
+    """How fast an axis varies: sizes slowest, so that the fleets of one shape are searched together; what changes no
+    layout fastest, so that a shard searches once."""
+    if axis.name in CHEAP:
+        return 2
+    return 0 if is_number(axis.name) else 1
 
 
 def kept_columns(ask: str, axes: tuple[Axis, ...]) -> tuple[str, ...]:

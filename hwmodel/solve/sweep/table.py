@@ -31,7 +31,9 @@ class Table(msgspec.Struct, kw_only=True):
 
     def fill(self, name: str, value: Any) -> None:
         """Set a column of numbers."""
-        self.numbers[name] = np.array(np.broadcast_to(np.asarray(value, dtype=float), (self.rows,)))
+        column = np.empty(self.rows)
+        column[:] = value
+        self.numbers[name] = column
 
     def band(self, name: str, value: Band | None) -> None:
         """Set a column and its ends."""

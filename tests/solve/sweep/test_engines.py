@@ -190,7 +190,7 @@ def test_the_command_sweeps_and_goes_on(tmp_path: Path, undisturbed: dict[str, s
 
     first = run("space.yaml", "--out", "out")
     assert first.returncode == 0, first.stderr
-    assert first.stdout.startswith("# Sweep of 36 points: 3 gpus x 6 params x 2 tokens")
+    assert first.stdout.startswith("# Sweep of 36 points: 6 params x 2 tokens x 3 gpus")
     assert bytes_of(tmp_path / "out") == undisturbed
     again = run("space.yaml", "--out", "out")
     assert again.returncode == 2

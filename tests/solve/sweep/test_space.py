@@ -42,7 +42,7 @@ def test_cheap_axes_vary_fastest_and_shards_cover_every_point_once() -> None:
     space = read_space(
         {"base": {"tokens": "1T"}, "axes": {"time": ["30d", "60d"], "gpus": ["8xH100"], "params": "1B..9B linear 90"}}
     )
-    assert [axis.name for axis in space.axes] == ["gpus", "params", "time"]
+    assert [axis.name for axis in space.axes] == ["params", "gpus", "time"]
     covered = [point for shard in range(space.shards) for point in space.points_of(shard)]
     assert covered == list(range(180))
     assert space.shards >= 45
