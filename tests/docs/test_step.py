@@ -12,6 +12,7 @@ import sympy
 from hwmodel.physics import kernels
 from hwmodel.specs import StepTerms
 from hwmodel.specs.kernels import MemoryConstants
+from hwmodel.validation.board.accuracy_page import ROOT
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "step.py"
 
@@ -41,3 +42,8 @@ def test_formulas_give_what_the_functions_give(step: Any) -> None:
     found = sympy.sympify(line).subs({sympy.Symbol(name): value for name, value in values.items()})
     c = MemoryConstants(hbm_bytes_per_s=2e12, hbm_fraction=0.8, launch_s=3e-6)
     assert float(found) == pytest.approx(kernels.memory_bound_s(1e9, c))
+
+
+def test_the_accuracy_page_is_written_beside_it() -> None:
+    assert (ROOT / "docs" / "accuracy.md").is_file()
+    assert SCRIPT.parents[1] == ROOT

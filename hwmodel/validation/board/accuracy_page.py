@@ -253,7 +253,7 @@ def _ablation(ablation: list[dict[str, Any]]) -> list[str]:
     return [
         "## Ablation",
         "",
-        "Each term removed and everything fitted again; mean over sources of the median error, %.",
+        "Each term removed and all fitted again, on the runs alone; mean over sources of the median error, %.",
         "",
         "| removed | in sample | change |",
         "|---|--:|--:|",
@@ -356,5 +356,8 @@ def main(root: Path, progress: Any = print) -> None:
     )
 
 
+ROOT = Path(__file__).resolve().parents[3]  # of the checkout, whose docs the page stands in
+
+
 if __name__ == "__main__":
-    main(Path(__file__).resolve().parents[2])
+    main(ROOT)
