@@ -160,6 +160,16 @@ class FitOptions(TypedDict, total=False):
     convention: str
 
 
+class AccuracyOptions(TypedDict, total=False):
+    """Options of `accuracy`."""
+
+    part: str
+    model: str
+    kind: str
+    software: str
+    precision: str
+
+
 class ValidateOptions(TypedDict, total=False):
     """Options of `validate`."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from hwmodel.api import views
 from hwmodel.api.options import (
+    AccuracyOptions,
     CompareOptions,
     FitOptions,
     PlanOptions,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from hwmodel.catalog import Catalog
+    from hwmodel.solve.accuracy import Accuracy
     from hwmodel.solve.law.fit import Fitted
     from hwmodel.solve.plan.compare_values import Comparison
     from hwmodel.solve.run.result import Plan
@@ -113,6 +115,14 @@ def validate(runs: str | Path | DataFrame, **given: Unpack[ValidateOptions]) -> 
     return with_file(
         runs, lambda path: validate_file(path, hold, folds, seed, measured and Path(measured), None, folders)
     )
+
+
+def accuracy(**given: Unpack[AccuracyOptions]) -> Accuracy:
+    """How right predictions were on measured runs like yours: `accuracy(part="b200", model="moe", kind="serving")`."""
+    from hwmodel.solve.accuracy import accuracy as look_up
+
+    views.join_accuracy()
+    return look_up(**given)
 
 
 def load_catalog(overlays: Sequence[Path] = ()) -> Catalog:

@@ -73,6 +73,19 @@ def join_validate() -> None:
     )  # fmt: skip
 
 
+def join_accuracy() -> None:
+    """The views of `accuracy`."""
+    from hwmodel.solve.accuracy import Accuracy
+
+    Accuracy.views = _views(
+        lambda found: f"{len(found.kinds)} kinds of runs, {sum(one.n for one in found.kinds)} in all",
+        lambda found: _report("accuracy", "accuracy_text")(found, "md"),
+        lambda found, columns: _report("accuracy", "accuracy_text")(found, "text", columns),
+        lambda found: _report("accuracy", "accuracy_text")(found, "csv"),
+        {"kinds": _list("kinds"), "sources": _list("by_source")},
+    )  # fmt: skip
+
+
 def join_catalog() -> None:
     """The frames of a catalog."""
     from hwmodel.catalog import Catalog

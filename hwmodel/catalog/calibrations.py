@@ -79,9 +79,7 @@ def kernel_calibration(directory: Path | None = None) -> KernelCalibration:
 def whole_run_calibration(directory: Path | None = None) -> WholeRunConstants:
     """What whole published runs were billed beyond steady hours and failures (`whole_runs.yaml`)."""
     data = read_calibration((directory or calibrations_dir()) / "whole_runs.yaml")
-    names = WholeRunConstants.__struct_fields__
-    return WholeRunConstants(**{name: data["constants"][name] for name in names if name != "fitted_on"},
-                             fitted_on=str(data.get("fitted_on", "")))  # fmt: skip
+    return msgspec.convert(data["constants"] | {"fitted_on": str(data.get("fitted_on", ""))}, WholeRunConstants)
 
 
 @cache

@@ -155,10 +155,10 @@ def training_stack(name: str = "", family: str = "", year: float | None = None, 
 
 
 @cache
-def interval_calibration(directory: Path | None = None) -> IntervalConstants:
-    """The shipped widths of prediction intervals for training."""
+def interval_calibration(directory: Path | None = None) -> dict[str, IntervalConstants]:
+    """The shipped widths of prediction intervals, by kind of quantity (`training`, `memory`, `tpot` ...)."""
     data = read_calibration((directory or calibrations_dir()) / "intervals.yaml")
-    return IntervalConstants(**data["training"])
+    return msgspec.convert(data["kinds"], dict[str, IntervalConstants])
 
 
 @cache

@@ -25,6 +25,13 @@ _CORPUS = 4  # a file of at least so many sources is a corpus to fit on; fewer a
 @click.option("--serving", is_flag=True, help="Fit the constants of serving engines, on the published runs.")
 @click.option("--quantised", is_flag=True, help="Fit what quantising costs, on the published rows.")
 @click.option("--casts", is_flag=True, help="Fit what casts cost in training, on published pairs of speed.")
+@click.option("--intervals", is_flag=True, help="Fit the 80 % intervals of every kind, sources left out.")
+@click.option(
+    "--residuals",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder in which --intervals keeps the errors of left-out sources from one run to the next.",
+)
 @click.option("--no-intervals", is_flag=True, help="Leave the intervals as they are.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def command(
@@ -34,6 +41,8 @@ def command(
     serving: bool,
     quantised: bool,
     casts: bool,
+    intervals: bool,
+    residuals: Path | None,
     no_intervals: bool,
     quiet: bool,
 ) -> None:
@@ -52,7 +61,12 @@ def command(
         raise InputError(f"--kernels {kernels}: no such folder; name one with tables such as gemm.parquet")
     if out is not None and out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; name a folder")
-    _check_alone({"--quantised": quantised, "--casts": casts, "--serving": serving}, runs)
+    asked = {"--quantised": quantised, "--casts": casts, "--serving": serving, "--intervals": intervals}
+    _check_alone(asked, runs)
+    if residuals is not None and not intervals:
+        raise InputError("--residuals keeps what --intervals is fitted on: add --intervals")
+    if residuals is not None and residuals.exists() and not residuals.is_dir():
+        raise InputError(f"--residuals {residuals} is a file; name a folder")
     kind, rows = own_rows(runs or runs_file())
     if kind not in ("training", "whole", "rl"):
         raise InputError(
@@ -61,7 +75,7 @@ def command(
         )
 
     if place is None:
-        if kernels is None and not serving and not quantised and kind == "training" and _is_cluster(rows):
+        if kernels is None and not any(asked.values()) and kind == "training" and _is_cluster(rows):
             place = Path()  # a cluster's level goes to stdout
         else:
             raise InputError("calibrate writes constants: outside a checkout of hwmodel name a folder with --out DIR")
@@ -79,6 +93,11 @@ def command(
         _quantised(place)
     elif casts:
         _casts(place, say)
+    elif intervals:
+        from hwmodel.validation.fit.interval_calibrate import calibrate_intervals
+
+        place.mkdir(parents=True, exist_ok=True)
+        emit(json_text(calibrate_intervals(place, say, keep=residuals)), None)
     elif kind == "whole":
         _whole(rows, place)
     elif kind == "rl":

@@ -27,6 +27,7 @@ COMMANDS = {
     "law": "List, show and evaluate scaling laws and their optima.",
     "fit": "Fit a scaling law to your own runs.",
     "claims": "Check widespread claims about scaling.",
+    "accuracy": "How right predictions were on measured runs like yours.",
     "validate": "Predict published or own runs and score the predictions.",
     "calibrate": "Fit the physics' constants to kernel tables and runs.",
     "schema": "JSON Schemas of questions and answers.",
@@ -38,7 +39,7 @@ SECTIONS = {
     "Answers": ("plan", "compare", "train", "serve", "sweep", "ui"),
     "Before and after the run": ("export", "measured"),
     "Laws": ("law", "fit", "claims"),
-    "Accuracy": ("validate", "calibrate"),
+    "Accuracy": ("accuracy", "validate", "calibrate"),
     "Facts and prices": ("catalog", "prices", "schema"),
 }
 VARIABLE = "_HWMODEL_COMPLETE"  # a shell asks for completions

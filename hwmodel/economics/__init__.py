@@ -1,6 +1,13 @@
 """Rent or own, energy and carbon, failures and goodput. Pure arithmetic on records."""
 
-from hwmodel.economics.billing import Z80, elapsed_over_productive, quantile_z, share_below, whole_run_log_factor
+from hwmodel.economics.billing import (
+    Z80,
+    elapsed_over_productive,
+    quantile_z,
+    share_below,
+    whole_run_log_factor,
+    whole_run_log_spread,
+)
 from hwmodel.economics.energy import EnergyTerms, PowerTerms, draw, energy, paper_convention_kwh, power, rated_w
 from hwmodel.economics.goodput import GoodputTerms, at_rate, goodput, interruptions_per_hour, spares_needed
 from hwmodel.economics.ownership import (
@@ -58,5 +65,6 @@ __all__ = [
     "spot",
     "usd_per_hour_worked",
     "whole_run_log_factor",
+    "whole_run_log_spread",
     "worth",
 ]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from statistics import NormalDist
 
-from hwmodel.ops import Num, exp, log, maximum
+from hwmodel.ops import Num, exp, hypot, log, maximum
 from hwmodel.specs.economics import WholeRunConstants
+from hwmodel.specs.intervals import Z80
 
-_LN2 = 0.6931471805599453
+_LN2, _LN10 = 0.6931471805599453, 2.302585092994046
 _NORMAL = NormalDist()
-# Half-width of an 80 % interval over the standard deviation, both in natural logs of a log-normal quantity.
-Z80 = _NORMAL.inv_cdf(0.9)
 
 
 def quantile_z(share: float) -> float:
@@ -33,6 +32,23 @@ def whole_run_log_factor(accelerators: Num, year: Num, c: WholeRunConstants) -> 
     return c.log_factor + c.per_year * earlier + c.per_doubling * log(accelerators / c.accelerators) / _LN2
 
 
+def whole_run_log_spread(train_flop: Num, c: WholeRunConstants) -> Num:
+    """Standard deviation of ln(hours billed) between whole runs of so many FLOP: small ones are repeated, cut short or
+    counted in passes over their data."""
+    decades = maximum(log(c.spread_flop / train_flop) / _LN10, 0.0)
+    return hypot(c.log_spread, c.spread_per_decade * decades)
+
+
 def elapsed_over_productive(goodput: Num, log_factor: Num, z: Num, log_sd: Num) -> Num:
     """Elapsed over steady time at the quantile of `z` of a log-normal with standard deviation `log_sd`."""
     return exp(log_factor + z * log_sd) / goodput
+
+
+__all__ = [
+    "Z80",
+    "elapsed_over_productive",
+    "quantile_z",
+    "share_below",
+    "whole_run_log_factor",
+    "whole_run_log_spread",
+]

@@ -16,8 +16,9 @@ from hwmodel.predict.layouts import Cases, Policy, Space, layout_space, policy
 from hwmodel.predict.optimism import search_factor, with_search
 from hwmodel.predict.recompute import NONE, recompute_word
 from hwmodel.predict.search import Evaluation, evaluate, usable_bytes
+from hwmodel.predict.uncertainty import memory_ends
 from hwmodel.specs import Layout, MemoryTerms, Precision, Shape, StepTerms, Workload
-from hwmodel.specs.intervals import fits_probability
+from hwmodel.specs.intervals import Ends, fits_probability
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
 
@@ -118,6 +119,11 @@ class TrainingPrediction(msgspec.Struct, frozen=True, kw_only=True):
     def reserved_bytes(self) -> float:
         """The same as the allocator has taken from the device: with what lies between its blocks."""
         return self.allocated_bytes * (1.0 + float(self.run.stack.fragmentation))
+
+    @property
+    def memory_doubt(self) -> Ends:
+        """Ends of the 80 % interval of the fullest stage's bytes."""
+        return memory_ends(self.layout, self.memory[self.fullest])
 
     @property
     def fits_probability(self) -> float:

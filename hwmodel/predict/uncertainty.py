@@ -1,4 +1,5 @@
-"""How wide a prediction's interval is: wider for parts, formats, kinds and scales that no measured run reached."""
+"""What of a training run its error goes by: parts of the step that are hard to tell, and how far it lies from what was
+measured. The same for an answer of `plan` or `train` and for a row of the board."""
 
 from __future__ import annotations
 
@@ -7,14 +8,15 @@ import math
 import msgspec
 
 from hwmodel.catalog.stacks import TrainingCalibration, interval_calibration, training_calibration
-from hwmodel.physics.intervals import log_half_width
-from hwmodel.specs import Shape
-from hwmodel.specs.intervals import Familiarity, IntervalConstants
+from hwmodel.ops import Num
+from hwmodel.physics.intervals import ends
+from hwmodel.specs import Layout, MemoryTerms, Shape, StepTerms
+from hwmodel.specs.intervals import Ends, Familiarity, IntervalConstants
 
 # Settings whose blanks make a prediction one of a search; the batch and a shape known by its size alone count too.
 COUNTED = ("micro_batch", "tp", "pp")
 MOST_BLANKS = 2.0  # blanks from which on the search is as open as it gets
-MEMORY_HALF_WIDTH = 0.30  # natural logs; of the memory model over rows of sources left out
+TRAFFIC = ("tp_s", "cp_s", "ep_s", "pp_transfer_s", "dp_exposed_s")
 
 
 class Known(msgspec.Struct, kw_only=True):
@@ -39,6 +41,7 @@ class TrainingTraits(msgspec.Struct, frozen=True, kw_only=True):
     mixture: bool
     accelerators: float
     blanks: float
+    domain: float = 8.0  # accelerators that share a scale-up network
     seen: bool = False
     level: bool = False
 
@@ -51,6 +54,11 @@ class TrainingTraits(msgspec.Struct, frozen=True, kw_only=True):
     def kind_key(self) -> str:
         """Stack and kind of model, as `Known.kinds` has them."""
         return f"{self.stack}|{'moe' if self.mixture else 'dense'}"
+
+    @property
+    def known(self) -> float:
+        """1 where its source, or a measurement of its cluster, stands behind the prediction."""
+        return float(self.seen or self.level)
 
 
 def shipped_known(calibration: TrainingCalibration | None = None) -> Known:
@@ -76,25 +84,72 @@ def blanks(stated: frozenset[str], *, batch: bool, shape: bool) -> float:
     return float(sum(name not in stated for name in COUNTED) + (not batch) + (not shape))
 
 
-def training_familiarity(traits: TrainingTraits, known: Known) -> Familiarity:
-    """How far a run lies from what `known` covers."""
-    return Familiarity(
-        source=float(not traits.seen),
-        stack=float(traits.stack not in known.stacks),
-        family=float(traits.family not in known.families),
-        part=float(traits.part not in known.parts),
-        number_format=float(traits.format_key not in known.formats),
-        kind=float(traits.mixture) * (1.0 + 0.5 * float(traits.kind_key not in known.kinds)),
-        # The fastest of many predicted layouts is likelier than another to be predicted too fast.
-        settings=min(1.0, traits.blanks / MOST_BLANKS),
-        scale=max(0.0, math.log(traits.accelerators / known.accelerators)),
-        level=float(traits.level and not traits.seen),
+class StepShares(msgspec.Struct, frozen=True, kw_only=True):
+    """Parts of a step that are hard to tell, as shares of it (numbers or columns): launches on the host, exposed
+    communication, and what stages of a pipeline wait for one another and send."""
+
+    host: Num = 0.0
+    network: Num = 0.0
+    stages: Num = 0.0
+
+
+def step_shares(step: StepTerms) -> StepShares:
+    """The shares of a step's terms."""
+    total = step.total_s
+    traffic: Num = 0.0
+    for name in TRAFFIC:
+        traffic = traffic + getattr(step, name)
+    return StepShares(
+        host=step.host_s / total, network=traffic / total, stages=(step.pp_transfer_s + step.pp_bubble_s) / total
     )
 
 
-def step_log_half_width(
-    traits: TrainingTraits, known: Known | None = None, widths: IntervalConstants | None = None
-) -> float:
-    """Half-width of the 80 % interval of log step time, from residuals of sources left out of the fit."""
-    familiarity = training_familiarity(traits, known or shipped_known())
-    return float(log_half_width(familiarity, widths or interval_calibration()))
+def step_familiarity(traits: TrainingTraits, known: Known, parts: StepShares) -> Familiarity:
+    """What the error of a predicted step goes by.
+
+    Shares of the step: launches on the host, exposed communication. Distances: a stack, a family of parts or a number
+    format without measured runs, a mixture of experts, settings left to a search, fleets beyond the largest measured,
+    and stages that exchange over the network: their waits, times the doublings of scale-up domains.
+    """
+    return Familiarity(
+        known=traits.known,
+        shares={"host": parts.host, "network": parts.network},
+        distances={
+            "stages": parts.stages * math.log2(max(traits.accelerators / traits.domain, 1.0)),
+            "stack": float(traits.stack not in known.stacks),
+            "family": float(traits.family not in known.families),
+            "number_format": float(traits.format_key not in known.formats),
+            # Half more where the stack was never measured with a mixture.
+            "mixture": float(traits.mixture) * (1.0 + 0.5 * float(traits.kind_key not in known.kinds)),
+            "searched": min(1.0, traits.blanks / MOST_BLANKS),
+            "scale": max(0.0, math.log2(traits.accelerators / known.accelerators)),
+        },
+    )
+
+
+def memory_familiarity(layout: Layout, memory: MemoryTerms, known: float = 0.0) -> Familiarity:
+    """What the error of a predicted peak of memory goes by: parts of it that the framework decides (activations with
+    the logits, buffers and reserve), and how finely tensor parallelism and micro-batches cut and repeat them."""
+    total = float(memory.total_bytes)
+    active = float(memory.activations_bytes + memory.logits_bytes) / total
+    return Familiarity(
+        known=known,
+        shares={"activations": active, "reserve": float(memory.reserve_bytes + memory.buffers_bytes) / total},
+        distances={
+            "tensor_ranks": active * math.log2(max(float(layout.tp), 1.0)),
+            "micro_batch": active * math.log2(max(float(layout.micro_batch), 1.0)),
+        },
+    )
+
+
+def step_ends(
+    traits: TrainingTraits, parts: StepShares, known: Known | None = None, widths: IntervalConstants | None = None
+) -> Ends:
+    """Ends of the 80 % interval of log step time, from residuals of sources left out of the fit."""
+    of = step_familiarity(traits, known or shipped_known(), parts)
+    return ends(of, widths or interval_calibration()["training"])
+
+
+def memory_ends(layout: Layout, memory: MemoryTerms, known: float = 0.0) -> Ends:
+    """Ends of the 80 % interval of a peak of memory."""
+    return ends(memory_familiarity(layout, memory, known), interval_calibration()["memory"])

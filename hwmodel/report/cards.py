@@ -8,6 +8,7 @@ from hwmodel.report import serve, words
 from hwmodel.report.card import COLUMNS, card
 from hwmodel.report.compare import winner
 from hwmodel.report.formats import VERDICTS, share_words, speedup_words
+from hwmodel.report.likeness import like_line
 from hwmodel.report.plan import mixture_sentence
 from hwmodel.report.words import DASH, TERM_WORDS, interval
 from hwmodel.solve.plan.compare_values import Comparison
@@ -41,6 +42,7 @@ def plan_card(plan: Plan, columns: int = COLUMNS) -> str:
     ]
     said = [
         ("layout", words.layout_words(plan.layout) if plan.layout is not None else ""),
+        ("how sure", like_line(plan.like)),
         ("certain", _certain(plan)),
         ("assumed", _assumed(plan)),
         ("change", _changes(plan)),
@@ -134,6 +136,7 @@ def train_card(found: TrainResult, columns: int = COLUMNS) -> str:
         ("layout", f"{sizes}, micro-batch {layout['micro_batch']:g}, recompute {layout['recompute']}, "
                    f"global batch {layout['global_batch_seqs']:g} sequences"),
         ("chosen", ", ".join(d["searched"])),
+        ("how sure", like_line(d["like"])),
         ("assumed", f"{r['precision']}, {r['system']}, {r['stack']} stack"),
         ("notes", "; ".join(d["warnings"])),
     ]  # fmt: skip
@@ -159,6 +162,7 @@ def compare_card(plan: Plan, columns: int = COLUMNS) -> str:
             gaps.append(f"{row['precision']}: {share_words(row['loss_gap_share'])}")
     said = [
         ("verdict", "; ".join(verdicts)),
+        ("how sure", like_line(plan.like)),
         ("loss gap", "; ".join(gaps) + " (published pairs)" if gaps else ""),
         ("assumed", _assumed(plan, "precision")),
         ("notes", "; ".join(plan.warnings)),
@@ -180,7 +184,15 @@ def values_card(found: Comparison, columns: int = COLUMNS) -> str:
     options = ", ".join(f"--{name.replace('_', '-')}" for name in found.options)
     head = f"{options}: {' beside '.join(found.values)}"
     return card(
-        head, rows, [("assumed", _assumed(found.plans[0], *found.options)), ("notes", "; ".join(notes))], columns, WHOLE
+        head,
+        rows,
+        [
+            ("how sure", like_line(found.plans[0].like)),
+            ("assumed", _assumed(found.plans[0], *found.options)),
+            ("notes", "; ".join(notes)),
+        ],
+        columns,
+        WHOLE,
     )
 
 
@@ -207,6 +219,7 @@ def serve_card(found: Served, columns: int = COLUMNS) -> str:
     lead, *why = serve.headline(q, found.answer).split("\n\n")
     notes = [line.removeprefix("Notes: ") for line in why if line.startswith("Notes: ")]
     said = [
+        ("how sure", like_line(found.answer.get("like"))),
         ("quality", " ".join(line for line in why if line.startswith(("Quality", "What ")))),
         ("because", " ".join(line for line in why if not line.startswith(("Quality", "What ", "Notes")))),
         ("notes", " ".join(notes)),

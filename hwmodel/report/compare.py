@@ -17,6 +17,7 @@ from hwmodel.report.formats import (
     speedup_words,
     verdict_words,
 )
+from hwmodel.report.likeness import like_block
 from hwmodel.report.phrases import ENGLISH, heard, say, speaking
 from hwmodel.report.plan.grounds import command
 from hwmodel.solve.run.result import Band, Plan
@@ -54,6 +55,7 @@ def compare_blocks(plan: Plan) -> list[Block]:
                 life=life,
             )
         ),
+        like_block(plan.like),
         machine_table(plan.precisions),
         Heading(say("What it rests on")),
         evidence,

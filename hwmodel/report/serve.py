@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hwmodel.report import sheets
+from hwmodel.report.likeness import like_line
 from hwmodel.report.tables import record_table
 from hwmodel.solve.serve.ask import Served
 from hwmodel.units import format_duration
@@ -153,6 +154,9 @@ def headline(question: Any, answer: dict[str, Any]) -> str:
         said.append(
             f"Left out, for no price of them is known (--usd-per-hour gives one): {', '.join(answer['left_out'])}."
         )
+    sure = like_line(answer.get("like"))
+    if sure:
+        said.append(f"How sure: {sure} (each predicted without its model on this engine).")
     if answer.get("notes"):
         said.append("Notes: " + "; ".join(answer["notes"]) + ".")
     return "\n\n".join(line for line in said if line)

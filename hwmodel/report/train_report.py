@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hwmodel.catalog.safe_text import csv_text, markdown_safe
+from hwmodel.report.likeness import like_line
 from hwmodel.report.tables import table
 from hwmodel.report.words import duration
 from hwmodel.solve.train import GIB, TrainResult
@@ -78,7 +79,9 @@ def train_markdown(result: TrainResult) -> str:
     notes = [line for line in d["warnings"] if not line.startswith("does not fit")]
     if notes:
         lines += ["", "Notes:", *(f"- {line}" for line in notes)]
-    lines += ["", "The interval holds 80 % of measured runs left out of the fit. What the figures rest on:", ""]
+    sure = like_line(d["like"])
+    lines += ["", f"How sure: {sure} (each predicted without its source)." if sure else "", ""]
+    lines += ["What the figures rest on:", ""]
     for source in d["sources"]:
         place = f", {source['locator']}" if source["locator"] else ""
         lines.append(f"- {source['title']}{place}: {source['for']}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hwmodel.catalog.safe_text import csv_text
 from hwmodel.report import words
 from hwmodel.report.blocks import Block, Bullets, Heading, Table, markdown
+from hwmodel.report.likeness import like_block
 from hwmodel.report.phrases import ENGLISH, heard, say, speaking
 from hwmodel.report.plan.front import share
 from hwmodel.solve.plan.compare_values import Comparison
@@ -16,7 +17,14 @@ def values_blocks(found: Comparison) -> list[Block]:
     """Values side by side, the price of the differences, and the chance that one beats another."""
     title = f"{', '.join(map(_flag, found.options))}: {say(' beside ').join(found.values)}"
     notes = dict.fromkeys(line for one in found.plans for line in one.warnings)
-    return [Heading(title, 1), values_table(found), chances_table(found), Bullets([heard(line) for line in notes])]
+    sure = like_block(found.plans[0].like)
+    return [
+        Heading(title, 1),
+        values_table(found),
+        chances_table(found),
+        sure,
+        Bullets([heard(line) for line in notes]),
+    ]
 
 
 def values_table(found: Comparison) -> Table:

@@ -25,14 +25,15 @@ from hwmodel.predict.training import (
     predict_training,
     search_run,
 )
-from hwmodel.predict.uncertainty import MEMORY_HALF_WIDTH, is_mixture
+from hwmodel.predict.uncertainty import is_mixture, step_shares
 from hwmodel.solve.citations import training_sources
 from hwmodel.solve.plan.solver import setting_of
 from hwmodel.solve.question.request import Request
-from hwmodel.solve.question.setting import Fleeted, fleeted, step_width
+from hwmodel.solve.question.setting import Fleeted, fleeted, run_like, step_doubt
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.solve.run.solved import sized_shape
 from hwmodel.specs import Layout, MemoryTerms, Shape, Stack, StepTerms, Workload
+from hwmodel.specs.intervals import Ends
 
 GIB = 2.0**30
 ADAPTERS_BELOW = 0.5  # trainable share below which weights are frozen (as the physics has it)
@@ -53,12 +54,18 @@ class TrainResult(Shown, msgspec.Struct, frozen=True, kw_only=True):
 
     setting: Fleeted
     prediction: TrainingPrediction
-    half_width: float
+    doubt: Ends  # of the 80 % interval of a step
     flop_convention: str
     mfu: float
     near: tuple[Near, ...]
     searched: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def like(self) -> dict[str, Any] | None:
+        """Measured runs like this one, and how right they were predicted."""
+        found = run_like(self.setting, self.shape)
+        return None if found is None else msgspec.structs.asdict(found)
 
     @property
     def shape(self) -> Shape:
@@ -113,16 +120,16 @@ class TrainResult(Shown, msgspec.Struct, frozen=True, kw_only=True):
             "layout": layout_dict(self.layout, self.workload, self.setting.stack),
             "accelerators": self.accelerators,
             "idle_accelerators": 0,
-            "step_s": _band(one.step_s, self.half_width),
-            "tokens_per_s": _band(one.tokens_per_s, self.half_width),
-            "tokens_per_s_per_accelerator": _band(one.tokens_per_s_per_accelerator, self.half_width),
+            "step_s": _band(one.step_s, self.doubt),
+            "tokens_per_s": _band(one.tokens_per_s, self.doubt.flipped),
+            "tokens_per_s_per_accelerator": _band(one.tokens_per_s_per_accelerator, self.doubt.flipped),
             "step": {name: float(getattr(self.step, name)) * one.level for name in StepTerms.__struct_fields__},
             "binds": self.binds(),
             "mfu": {"value": self.mfu, "convention": self.flop_convention},
             "memory": {stage: memory_dict(terms) for stage, terms in self.memory.items()},
             "peak_memory_bytes": one.peak_bytes,
-            "allocated_memory_bytes": _band(one.allocated_bytes, MEMORY_HALF_WIDTH),
-            "reserved_memory_bytes": _band(one.reserved_bytes, MEMORY_HALF_WIDTH),
+            "allocated_memory_bytes": _band(one.allocated_bytes, one.memory_doubt),
+            "reserved_memory_bytes": _band(one.reserved_bytes, one.memory_doubt),
             "fullest_stage": self.fullest,
             "fits": self.fits,
             "fits_probability": one.fits_probability,
@@ -135,6 +142,7 @@ class TrainResult(Shown, msgspec.Struct, frozen=True, kw_only=True):
                 for n in self.near
             ],
             "searched": list(self.searched),
+            "like": self.like,
             "warnings": list(self.warnings),
             "sources": training_sources(self.setting),
         }
@@ -161,9 +169,9 @@ class TrainResult(Shown, msgspec.Struct, frozen=True, kw_only=True):
         return [{"term": name, "share": share} for name, share in shares if share > 0.005]
 
 
-def _band(value: float, half_width: float) -> dict[str, float]:
+def _band(value: float, doubt: Ends) -> dict[str, float]:
     """A value with its 80 % interval."""
-    low, high = around(value, half_width)
+    low, high = around(value, doubt)
     return {"value": value, "low": low, "high": high}
 
 
@@ -381,7 +389,7 @@ def _result(setting: Fleeted, r: Request, one: TrainingPrediction, warnings: lis
     return TrainResult(
         setting=setting,
         prediction=one,
-        half_width=step_width(setting, setting.precision, is_mixture(run.shape), run.accelerators),
+        doubt=step_doubt(setting, setting.precision, is_mixture(run.shape), run.accelerators, step_shares(one.step)),
         flop_convention=r.flop_convention,
         mfu=flop / (one.step_s * peak),
         near=_near(run, one.level),

@@ -97,7 +97,8 @@ class WholeRunConstants(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is billed beyond its steady hours and the failures of its fleet, in natural logs.
 
     `log_factor` is that of a run of `year` or later on `accelerators`; runs of each earlier year cost `per_year` more,
-    of each doubling of the fleet `per_doubling`. `log_spread` is the standard deviation between runs.
+    of each doubling of the fleet `per_doubling`. `log_spread` is the standard deviation between runs; those of less
+    than `spread_flop` scatter by `spread_per_decade` more for each factor of ten (added in quadrature).
     """
 
     log_factor: float
@@ -106,4 +107,6 @@ class WholeRunConstants(msgspec.Struct, frozen=True, kw_only=True):
     log_spread: float
     year: float
     accelerators: float
+    spread_per_decade: float = 0.0
+    spread_flop: float = 1e23
     fitted_on: str = ""

@@ -2,45 +2,63 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from hwmodel.ops import Num
 
+Z80 = 1.2815515655446008  # normal quantile of 0.9: half-width of an 80 % interval over its standard deviation
+
+
+class Ends(NamedTuple):
+    """Natural-log distances of the lower and the upper end of an 80 % interval from the prediction."""
+
+    down: Num
+    up: Num
+
+    @property
+    def flipped(self) -> Ends:
+        """The ends of the inverse: of a rate where these are of a time."""
+        return Ends(self.up, self.down)
+
+    @property
+    def half_width(self) -> Num:
+        """Half of the whole width."""
+        return 0.5 * (self.down + self.up)
+
+
+CERTAIN = Ends(0.0, 0.0)
+
 
 class Familiarity(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a case lies from what was measured; each field is 0 (measured) to 1 (never), or a number of factors.
+    """What is known of a prediction before it is measured, and its error goes by.
 
-    `source` 1: no run of the same source or cluster was measured. `stack`, `family`, `part`, `number_format`: 0 or 1.
-    `kind`: 1 for a mixture of experts, half more where the stack was never measured with one. `settings`: share of
-    settings that were searched because nobody stated them. `scale`: natural log of the accelerators beyond the largest
-    measured fleet. `level`: 1 where a measurement of the same source or cluster set the level.
+    `shares`: parts of the predicted quantity (0 to 1) that doubtful mechanisms make up: host, network, queue.
+    `distances`: how far the case lies from what was measured: 0 or 1, or a number of doublings. `known` 1: runs of its
+    source (or a measurement of its cluster) stand behind the prediction.
     """
 
-    source: Num = 0.0
-    stack: Num = 0.0
-    family: Num = 0.0
-    part: Num = 0.0
-    number_format: Num = 0.0
-    kind: Num = 0.0
-    settings: Num = 0.0
-    scale: Num = 0.0
-    level: Num = 0.0
+    shares: dict[str, Num]
+    distances: dict[str, Num]
+    known: Num = 0.0
 
 
 class IntervalConstants(msgspec.Struct, frozen=True, kw_only=True):
-    """Half-width of the 80 % interval of a fully measured case, in natural logs, and factors on it."""
+    """Doubts of one kind of quantity as standard deviations of natural logs.
 
-    seen: float = 0.13
-    source: float = 1.6
-    stack: float = 1.3
-    family: float = 1.6
-    part: float = 1.15
-    number_format: float = 1.3
-    kind: float = 1.3
-    settings: float = 1.3
-    scale: float = 1.1
-    level: float = 1.1
-    most: float = 1.2
+    `row`: scatter of runs of one source. `level`: of sources. `shares`: of the seconds (or bytes) of a mechanism.
+    `distances`: what each unit of distance adds. `known`: share of all but `row` that is left at a known source.
+    `scale`, `scale_known`: factors on both ends with which intervals of left-out sources, and of known ones, hold.
+    """
+
+    row: float
+    level: float
+    shares: dict[str, float]
+    distances: dict[str, float]
+    known: float = 0.5
+    scale: float = 1.0
+    scale_known: float = 1.0
 
 
 class FitConstants(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,8 +10,7 @@ import msgspec
 class ServingCalibration(msgspec.Struct, frozen=True, kw_only=True):
     """`shared` constants; `engines`: id -> constant -> value, `generic` for engines unknown; `old`: factors of engines
     before `old_before` (a year); `families`: of parts whose kernels the engines are not tuned for; `formats`: by
-    recipe; `launch`: settings of published launch recipes by engine and family; `intervals`: half-widths (natural
-    log) of 80 % intervals by stratum; and what all was fitted on."""
+    recipe; `launch`: settings of published launch recipes by engine and family; and what all was fitted on."""
 
     shared: dict[str, float]
     engines: dict[str, dict[str, float]]
@@ -21,7 +20,6 @@ class ServingCalibration(msgspec.Struct, frozen=True, kw_only=True):
     launch: dict[str, dict[str, dict[str, float]]] = {}
     old_before: float = 2025.0
     drift_from: float = 2025.9
-    intervals: dict[str, list[float]] = {}
     known: dict[str, list[str]] = {}
     parameters: list[dict[str, Any]] = []
     accuracy: dict[str, dict[str, float]] = {}

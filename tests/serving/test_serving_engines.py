@@ -93,7 +93,6 @@ def test_calibrate_serving_is_what_is_shipped(tmp_path) -> None:
     shipped = serving_calibration()
     for name in ("trtllm", "vllm", "sglang"):
         assert written.engines[name]["kernel_s"] == pytest.approx(shipped.engines[name]["kernel_s"], rel=0.1)
-    assert written.intervals == shipped.intervals
     assert list(written.engines["generic"]) == list(shipped.engines["generic"])  # the same bytes in any process
     with pytest.raises(InputError, match="drop --runs"):
         CliRunner().invoke(command, ["--serving", "--runs", "mine.csv"], catch_exceptions=False)

@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from hwmodel.specs.intervals import Familiarity, IntervalConstants
 from hwmodel.validation.board.board import Board, folds_of, runs_file, training_board, training_side
 from hwmodel.validation.board.files import validate_file
 from hwmodel.validation.board.ranking import failed_layouts, layout_choice
 from hwmodel.validation.board.score import interval_score, is_time
 from hwmodel.validation.board.show import as_csv, as_json, as_markdown
-from hwmodel.validation.fit.interval_fit import Residual, fit_widths
 from hwmodel.validation.rows.tables import Row, read_table
 
 
@@ -190,20 +188,6 @@ def test_interval_score_is_least_at_the_true_width() -> None:
     errors = [0.01 * k for k in range(-50, 51)]
     scores = {h: sum(interval_score(e, h) for e in errors) for h in (0.2, 0.3, 0.4, 0.45)}
     assert min(scores, key=scores.__getitem__) == 0.4
-
-
-def test_widths_cover_as_stated() -> None:
-    # 101 evenly spread errors of one source, twice as wide where the stack is new.
-    residuals = [
-        Residual(
-            source=f"s{k % 3}", log_error=(1.0 + new) * 0.002 * (k - 50), familiarity=Familiarity(stack=float(new))
-        )
-        for new in (0, 1)
-        for k in range(101)
-    ]
-    found = fit_widths(residuals, IntervalConstants(seen=0.1, stack=1.5))
-    assert found.seen == pytest.approx(0.08, rel=0.15)
-    assert found.stack == pytest.approx(2.0, rel=0.2)
 
 
 def test_whole_runs_left_out_beat_the_constant() -> None:

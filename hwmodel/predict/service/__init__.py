@@ -1,6 +1,6 @@
 """Serving: a stated setting -> latencies and rates under each regime of requests, its layouts, its intervals."""
 
-from hwmodel.predict.service.intervals import Familiarity, band, familiarity, half_width
+from hwmodel.predict.service.intervals import Covered, ServiceTraits, band, service_ends, traits_of
 from hwmodel.predict.service.regimes import REGIMES, open_at, serve
 from hwmodel.predict.service.setting import (
     AT_ONCE,
@@ -22,13 +22,14 @@ __all__ = [
     "REGIMES",
     "SATURATED",
     "STATIC",
-    "Familiarity",
+    "Covered",
     "ServiceSetting",
+    "ServiceTraits",
     "Worker",
     "band",
-    "familiarity",
-    "half_width",
     "on_layout",
     "open_at",
     "serve",
+    "service_ends",
+    "traits_of",
 ]

@@ -1,81 +1,195 @@
-"""Widths of the 80 % intervals of serving predictions: one look-up, for an answer of `serve` and for a row."""
+"""80 % intervals of serving predictions: one familiarity, for an answer of `serve` and for a row of the board."""
 
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import msgspec
 
+from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
+from hwmodel.catalog.stacks import interval_calibration
+from hwmodel.ops import Num, maximum, minimum
 from hwmodel.physics.columns import anywhere
+from hwmodel.physics.intervals import around, ends
+from hwmodel.physics.shape import parameters
+from hwmodel.predict.service.passes import prompt_s, step_terms
 from hwmodel.predict.service.setting import CLOSED, OPEN, ServiceSetting
 from hwmodel.specs.hardware import Part
-from hwmodel.specs.serving_calibration import ServingCalibration
+from hwmodel.specs.intervals import Ends, Familiarity
+from hwmodel.specs.serving import ServiceTerms
+from hwmodel.specs.shape import Shape
 
-WIDER_UNKNOWN = 1.4  # engines or families of parts that no fitted run covers
-# Families of parts without any measured run: no narrower than training finds of such parts (natural log).
-UNKNOWN_FAMILY = 0.3
-NARROWER_MEASURED = 0.85  # groups whose level a measured run has set
-UNKNOWN = 0.35  # a quantity that no fitted run covers
+TPOT, TTFT, THROUGHPUT = "tpot", "ttft", "throughput"
+NEVER = 3.0  # doublings that a size lies off where no model of its kind was measured on the engine
+FARTHEST = 4.0
 
 
-class Familiarity(msgspec.Struct, frozen=True, kw_only=True):
-    """What the errors of a prediction depend on: its regime, kind of model, engine, part and recipe; whether something
-    of it was never measured or not stated (`strange`: a shape made up from a size, one engine over several scale-up
-    domains, pools whose counts are open), and whether a measured run has set the level of its group."""
+class Covered(msgspec.Struct, frozen=True, kw_only=True):
+    """What the runs of a fit covered: the yardstick of familiarity. `sizes`: active parameters by engine and kind;
+    `models`: shapes by engine."""
+
+    families: frozenset[str] = frozenset()
+    parts: frozenset[str] = frozenset()
+    engine_parts: frozenset[str] = frozenset()
+    layouts: frozenset[str] = frozenset()
+    models: frozenset[str] = frozenset()
+    sizes: dict[str, tuple[float, ...]] = {}
+
+
+class ServiceTraits(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a serving setting decides how familiar it is.
+
+    `ranks`: whether attention is replicated and whether experts are spread. `searched`: the layout was not stated.
+    `strange`: something was never measured (one engine over several scale-up domains, pools whose counts are open, a
+    shape made up from a size).
+    """
 
     regime: str
-    experts: bool
     engine: str
-    vendor: str
+    part: str
     family: str
-    recipe: str
+    mixture: bool
+    params: float
+    active_params: float
+    ranks: tuple[bool, bool] = (False, False)
+    searched: bool = False
     strange: bool = False
-    measured: bool = False
 
-    def stratum(self, kind: str) -> str:
-        """Which errors of a quantity are alike: regime, dense models or mixtures, engine, format."""
-        engine = self.engine if self.vendor == "nvidia" else f"{self.engine} on {self.family}"
-        return f"{kind} | {self.regime} | {'experts' if self.experts else 'dense'} | {engine} | {self.recipe}"
+    @property
+    def kind_key(self) -> str:
+        """Engine and kind of model, as `Covered.sizes` has them."""
+        return f"{self.engine}|{'moe' if self.mixture else 'dense'}"
+
+    @property
+    def model_key(self) -> str:
+        """Engine and shape, as `Covered.models` has them."""
+        return f"{self.engine}|{self.params:.4g}|{self.active_params:.4g}"
+
+    @property
+    def engine_part(self) -> str:
+        """Engine and part, as `Covered.engine_parts` has them."""
+        return f"{self.engine}|{self.part}"
+
+    @property
+    def layout_key(self) -> str:
+        """Engine, kind, ranks and regime, as `Covered.layouts` has them. Open loops are closed ones at a rate: the same
+        passes and queues, and hardly one was published."""
+        words = [word for word, used in zip(("dp", "ep"), self.ranks, strict=True) if used]
+        return "|".join((self.kind_key, "+".join(words), CLOSED if self.regime == OPEN else self.regime))
 
 
-def familiarity(
-    regime: str, setting: ServiceSetting, engine: str, part: Part, recipe: str, made_up: bool = False
-) -> Familiarity:
-    """The familiarity of a setting on `part`."""
+def traits_of(
+    regime: str, setting: ServiceSetting, engine: str, part: Part, *, made_up: bool = False, searched: bool = False
+) -> ServiceTraits:
+    """The traits of a setting on `part`."""
     w, shape = setting.worker, setting.shape
     spans = anywhere(w.layout.accelerators > w.machine.network.domain)
     uncounted = setting.prefill is not None and anywhere(setting.prefill_workers * setting.decode_workers <= 0)
-    return Familiarity(
-        regime=regime, experts=any(anywhere(b.n_experts > 0) for b in shape.blocks), engine=engine, vendor=part.vendor,
-        family=part.family, recipe=recipe, strange=made_up or spans or uncounted,
+    total, active = _sizes(shape)
+    return ServiceTraits(
+        regime=regime, engine=engine, part=part.id, family=part.family,
+        mixture=any(anywhere(b.n_experts > 0) for b in shape.blocks),
+        params=total, active_params=active, ranks=(anywhere(w.layout.dp > 1), anywhere(w.layout.ep > 1)),
+        searched=searched, strange=made_up or spans or uncounted,
     )  # fmt: skip
 
 
-def wider(label: str) -> list[str]:
-    """The stratum and those that hold it, finest first, down to the quantity alone."""
-    words = label.split(" | ")
-    return [" | ".join(words[:n]) for n in range(len(words), 0, -1)]
+@cache
+def _sizes(shape: Shape) -> tuple[float, float]:
+    found = parameters(shape)
+    return float(found.total), float(found.active)
 
 
-def half_width(c: ServingCalibration, of: Familiarity, kind: str) -> float:
-    """Natural-log half-width of the 80 % interval of one predicted quantity.
-
-    The finest stratum with enough runs gives it. Latencies of open loops take the closed loop's: the same passes and
-    queues, and hardly an open one was published.
-    """
-    labels = wider(of.stratum(kind))
-    if of.regime == OPEN:
-        labels = labels[:-1] + wider(msgspec.structs.replace(of, regime=CLOSED).stratum(kind))
-    width = next((c.intervals[name][0] for name in labels if name in c.intervals), UNKNOWN)
-    family = of.family in c.known.get("families", [])
-    if not family or of.engine not in c.known.get("engines", []) or of.strange:
-        width *= WIDER_UNKNOWN
-    if not family:
-        width = max(width, UNKNOWN_FAMILY)
-    return width * (NARROWER_MEASURED if of.measured else 1.0)
+def covered_by(runs: list[ServiceTraits]) -> Covered:
+    """What the runs of a fit covered."""
+    sizes: dict[str, set[float]] = {}
+    for run in runs:
+        sizes.setdefault(run.kind_key, set()).add(round(run.active_params))
+    return Covered(
+        families=frozenset(run.family for run in runs),
+        parts=frozenset(run.part for run in runs),
+        engine_parts=frozenset(run.engine_part for run in runs),
+        layouts=frozenset(run.layout_key for run in runs),
+        models=frozenset(run.model_key for run in runs),
+        sizes={k: tuple(sorted(v)) for k, v in sizes.items()},
+    )
 
 
-def band(value: float, c: ServingCalibration, of: Familiarity, kind: str) -> dict[str, float]:
+@cache
+def shipped_covered() -> Covered:
+    """What the shipped fit covered."""
+    return msgspec.convert(read_calibration(calibrations_dir() / "intervals.yaml")["serving_covered"], Covered)
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """Shares that doubtful mechanisms have in one quantity, numbers or columns."""
+
+    host: Num = 0.0
+    network: Num = 0.0
+    experts: Num = 0.0
+    queue: Num = 0.0
+
+
+def parts_of(setting: ServiceSetting, terms: ServiceTerms, quantity: str) -> Parts:
+    """Shares of a quantity: the host, the network and experts of decode steps, and what requests wait for one another
+    (prompts between tokens; prompts ahead of one's own; the time that a saturated engine spends on them)."""
+    if quantity == TTFT:
+        return Parts(queue=1.0 - minimum(terms.prefill_s / maximum(terms.ttft_s, 1e-12), 1.0))
+    step = step_terms(setting, terms.running)
+    total = step.total_s
+    if quantity == TPOT:
+        alone = total * setting.drafting / setting.gain
+        waits = 1.0 - minimum(alone / maximum(terms.tpot_s, 1e-12), 1.0)
+    else:
+        waits = minimum(maximum(terms.utilisation, 0.0), 1.0)
+    rest = (1.0 - waits) / total
+    return Parts(
+        host=rest * step.host_s, network=rest * (step.tp_s + step.ep_s + step.pp_s), experts=rest * step.experts_s,
+        queue=waits,
+    )  # fmt: skip
+
+
+def service_familiarity(traits: ServiceTraits, parts: Parts, covered: Covered) -> Familiarity:
+    """What the error of a serving prediction goes by. Distances: doublings of the active parameters from the nearest
+    measured model of the kind on the engine; a family of parts, a part, an engine on a part, a layout without measured
+    runs; what was searched or strange."""
+    sizes = covered.sizes.get(traits.kind_key, ())
+    off = min((abs(math.log2(traits.active_params / size)) for size in sizes), default=NEVER)
+    return Familiarity(
+        known=float(traits.model_key in covered.models),
+        shares=msgspec.structs.asdict(parts),
+        distances={
+            "size": min(off, FARTHEST),
+            "family": float(traits.family not in covered.families),
+            "part": float(traits.part not in covered.parts),
+            "engine_part": float(traits.engine_part not in covered.engine_parts),
+            "layout": float(traits.layout_key not in covered.layouts),
+            "searched": float(traits.searched),
+            "strange": float(traits.strange),
+        },
+    )
+
+
+def service_ends(
+    traits: ServiceTraits, setting: ServiceSetting, terms: ServiceTerms, quantity: str, covered: Covered | None = None
+) -> Ends:
+    """Ends of the 80 % interval of one predicted quantity: of seconds, a throughput's too (flip them for the rate)."""
+    of = service_familiarity(traits, parts_of(setting, terms, quantity), covered or shipped_covered())
+    return ends(of, interval_calibration()[quantity])
+
+
+def band(value: float, doubt: Ends) -> dict[str, float]:
     """A value with the ends of its 80 % interval."""
-    factor = math.exp(half_width(c, of, kind))
-    return {"value": value, "low": value / factor, "high": value * factor}
+    low, high = around(value, doubt)
+    return {"value": value, "low": low, "high": high}
+
+
+def at_rest(setting: ServiceSetting, *, running: float, tpot_s: float, ttft_s: float, busy: float) -> ServiceTerms:
+    """Terms of a fleet that was chosen from a table: what `parts_of` asks of them."""
+    alone = float(prompt_s(setting.shape, setting.prefill or setting.worker, setting.load))
+    step = float(step_terms(setting, running).total_s)
+    return ServiceTerms(
+        ttft_s=ttft_s, tpot_s=tpot_s, request_s=ttft_s + tpot_s * float(setting.load.output_tokens), step_s=step,
+        prefill_s=alone, running=running, waiting=0.0, requests_per_s=0.0, utilisation=busy,
+    )  # fmt: skip

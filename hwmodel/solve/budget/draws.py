@@ -17,7 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel import laws
-from hwmodel.economics import Z80, at_rate, elapsed_over_productive, goodput, quantile_z, rent_drawn, share_below
+from hwmodel.economics import (
+    Z80,
+    at_rate,
+    elapsed_over_productive,
+    goodput,
+    quantile_z,
+    rent_drawn,
+    share_below,
+    whole_run_log_spread,
+)
 from hwmodel.laws.evidence import gap_band
 from hwmodel.ops import Num
 from hwmodel.solve.question.setting import Fleeted
@@ -73,7 +82,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     setting: Fleeted
     solved: Any  # Solved; any, because records of this kind are not imported at run time
     doubts: tuple[Doubt, ...]
-    step_log_sd: float
+    step_log_sds: tuple[float, float]  # below and above the prediction
     tokens: Callable[[Num], Num] | None = None  # factor on the tokens that reach the loss asked for
     gap: Callable[[Num], Num] | None = None  # share of the loss that the format costs
     loss: Callable[[Num], Num] | None = None
@@ -84,10 +93,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         n, used, size = float(fleet.accelerators), self.solved.used, self.solved.sized.n
         z = {name: at.get(name, 0.0) for name in ("step", "failures", "whole_run", "price", "drift", "law", "format")}
         more = self._tokens_factor(z)
-        days = value_of(answer.train_days) * more * np.exp(z["step"] * self.step_log_sd)
+        days = value_of(answer.train_days) * more * np.exp(z["step"] * self._step_log_sd(z["step"]))
         # The interval of the rates of failure is one of 80 %: its end is Z80 standard deviations away.
         share = goodput(float(used), size, at_rate(self.setting.reliability, np.asarray(z["failures"]) / Z80)).goodput
-        spread = self.setting.whole_run.log_spread
+        spread = whole_run_log_spread(float(answer.train_flop), self.setting.whole_run)
         elapsed = days * elapsed_over_productive(share, fleet.whole_run_log_factor(used), z["whole_run"], spread)
         hours = elapsed * 24.0 * n
         price = self.setting.price
@@ -103,6 +112,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
             cost_usd=cost, loss_nats=loss,
         )  # fmt: skip
 
+    def _step_log_sd(self, z: Num) -> Num:
+        """Standard deviation of the side that a deviate lies on: the doubt of a step reaches further up than down."""
+        below, above = self.step_log_sds
+        return np.where(np.asarray(z) > 0.0, above, below)
+
     def _tokens_factor(self, z: Deviates) -> Num:
         return 1.0 if self.tokens is None else self.tokens(z["law"])
 
@@ -115,10 +129,12 @@ def uncertain_run(setting: Fleeted, solved: Solved, model: LossModel) -> Run:
     """A solved plan with its doubts: the prediction of its step, its law, format, failures, whole runs and price."""
     step = value_of(solved.answer.train_days)
     days = solved.answer.train_days
-    sd = math.log(days.high / step) / Z80 if isinstance(days, Band) else 0.0
+    sds = (0.0, 0.0)
+    if isinstance(days, Band):
+        sds = math.log(step / days.low) / Z80, math.log(days.high / step) / Z80
     part, recipe = setting.part.id, setting.precision.id
     doubts = [Doubt("failures", "failures"), Doubt("whole_run", "whole_run")]
-    if sd > 0.0:
+    if sds[1] > 0.0:
         doubts.insert(0, Doubt("step", f"step {part} {recipe} {setting.stack.id}"))
     if setting.price is not None and setting.price.how != "given":
         doubts += [Doubt("price", f"price {part} {setting.price.kind}"), Doubt("drift", "drift")]
@@ -133,7 +149,7 @@ def uncertain_run(setting: Fleeted, solved: Solved, model: LossModel) -> Run:
     if gap is not None and loss is not None:
         doubts.append(Doubt("format", f"format {evidence_kind(setting.precision)}"))
     return Run(
-        setting=setting, solved=solved, doubts=tuple(doubts), step_log_sd=sd, tokens=tokens, gap=gap, loss=loss
+        setting=setting, solved=solved, doubts=tuple(doubts), step_log_sds=sds, tokens=tokens, gap=gap, loss=loss
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from hwmodel.economics import quantile_z
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.result import value_of
+from hwmodel.specs.intervals import CERTAIN
 from hwmodel.units import SECONDS_PER_DAY
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def _first_inside(solved: Solved, counts: list[int], limit_s: float, share: floa
         if rate <= 0:
             continue
         steady_s = value_of(solved.answer.train_days) * SECONDS_PER_DAY * value_of(solved.answer.tokens_per_s) / rate
-        if steady_s * fleet.elapsed_over_productive(solved.sized.n, quantile_z(share)) <= limit_s:
+        doubt = CERTAIN if given else fleet.doubt_of(evaluation, case)
+        if steady_s * fleet.elapsed_over_productive(solved.sized.n, doubt, quantile_z(share)) <= limit_s:
             return count
     return None

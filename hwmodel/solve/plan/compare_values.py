@@ -53,7 +53,8 @@ class Comparison(Shown, msgspec.Struct, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        plain: dict[str, Any] = msgspec.to_builtins({"option": self.option, "rows": self.rows, "chances": self.chances})
+        document = {"option": self.option, "rows": self.rows, "chances": self.chances, "like": self.plans[0].like}
+        plain: dict[str, Any] = msgspec.to_builtins(document)
         return plain
 
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwmodel import laws
-from hwmodel.economics import Z80
+from hwmodel.economics import Z80, whole_run_log_spread
 from hwmodel.physics.intervals import around
 from hwmodel.solve.life import demand
 from hwmodel.solve.life.demand import Life
-from hwmodel.solve.question.setting import step_width
 from hwmodel.solve.run.answers import flop_convention_rate
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.result import Band, value_of
 from hwmodel.solve.run.sizing import LossModel, Sized
+from hwmodel.specs.intervals import CERTAIN, Ends
 from hwmodel.units import SECONDS_PER_DAY
 
 if TYPE_CHECKING:
@@ -57,15 +57,15 @@ def fleet_curve(solved: Solved) -> list[dict[str, Any]]:
         own = Fleet(solved.fleet.setting, count)
         mfu = flop_convention_rate(own, solved.at, rate) if rate else None
         days = solved.sized.d / rate / SECONDS_PER_DAY if rate else None
-        width = step_width(own.setting, own.precision, own.mixture, count)
+        doubt = own.doubt_of(evaluation, case)
         rows.append(
             {
                 "accelerators": count,
                 "train_days": days,
-                "train_days_80": None if days is None else list(around(days, width)),
+                "train_days_80": None if days is None else list(around(days, doubt)),
                 "elapsed_days": _elapsed(own, solved, rate) if rate else None,
                 "mfu": mfu,
-                "mfu_80": None if mfu is None else list(around(mfu, width)),
+                "mfu_80": None if mfu is None else list(around(mfu, doubt.flipped)),
                 "idle_accelerators": int(count - used) if row >= 0 else None,
                 "batch_cap_binds": bool(row >= 0 and used < 0.95 * count),
             }
@@ -77,9 +77,10 @@ def _elapsed(fleet: Fleet, solved: Solved, tokens_per_s: float) -> Band:
     """Days billed at even odds, with the 80 % interval of the plan's own step and of whole runs."""
     days = solved.sized.d / tokens_per_s / SECONDS_PER_DAY
     own = solved.answer.train_days
-    step_log_sd = math.log(own.high / own.value) / Z80 if isinstance(own, Band) else 0.0
-    middle = days * fleet.elapsed_over_productive(solved.sized.n, 0.0, step_log_sd)
-    return Band.around(middle, Z80 * fleet.elapsed_log_sd(step_log_sd))
+    down, up = (math.log(own.value / own.low), math.log(own.high / own.value)) if isinstance(own, Band) else (0.0, 0.0)
+    spread = Z80 * float(whole_run_log_spread(solved.answer.train_flop, fleet.setting.whole_run))
+    middle = days * fleet.elapsed_over_productive(solved.sized.n, CERTAIN, 0.0)
+    return Band.around(middle, Ends(math.hypot(down, spread), math.hypot(up, spread)))
 
 
 def curves(model: LossModel, sized: Sized, solved: Solved | None, one: Life | None) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from hwmodel.errors import HwModelError
 from hwmodel.laws.evidence import GapBand, gap_band
 from hwmodel.physics.machine import format_peak
 from hwmodel.predict.search import choice
-from hwmodel.predict.uncertainty import is_mixture
+from hwmodel.predict.uncertainty import is_mixture, step_shares
 from hwmodel.solve.life.demand import Life
 from hwmodel.solve.plan import break_even
-from hwmodel.solve.question.setting import Fleeted, default_precision, step_width
+from hwmodel.solve.question.setting import Fleeted, default_precision, step_doubt
 from hwmodel.solve.run.answers import answer, plan_layout
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.pairs import KUMAR, SUN, evidence_kind, loss_gaps, published_speed, scenarios
@@ -66,12 +66,12 @@ def precision_row(setting: Fleeted, solved: Solved, precision: Precision) -> dic
     if best < 0:
         return {**row, "status": "unfit", "reason": "no layout fits"}
     found = choice(evaluation, best, fleet.machine, precision, setting.stack)
-    width = step_width(setting, precision, is_mixture(solved.at.shape), fleet.accelerators)
+    doubt = step_doubt(setting, precision, is_mixture(solved.at.shape), fleet.accelerators, step_shares(found.step))
     rate = None
     if setting.request.mfu is not None and precision.id != setting.precision.id:
         # An MFU given was reached in the plan's own format: it sets the level, the prediction the ratio to another.
         rate = found.tokens_per_s * value_of(solved.answer.tokens_per_s) / solved.choice.tokens_per_s
-    got = answer(fleet, solved.sized, solved.at, found, width, rate)
+    got = answer(fleet, solved.sized, solved.at, found, doubt, rate)
     return {
         **row,
         "status": "ok",

@@ -39,7 +39,7 @@ from hwmodel.solve.plan.precisions import precision_rows
 from hwmodel.solve.plan.prepared import Prepared
 from hwmodel.solve.question.measured import Predicted, with_level
 from hwmodel.solve.question.parse import parse_request
-from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve
+from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve, run_like
 from hwmodel.solve.run.answers import limits_used, plan_layout, unfleeted
 from hwmodel.solve.run.fleet import Fleet, fleet_for_budget, fleet_size
 from hwmodel.solve.run.power import accelerators_within, check_power
@@ -291,6 +291,7 @@ def run(prepared: Prepared) -> Plan:
         sources=sources(setting, solved),
         budget=of_answer(own),
         data=data(model, sized, value_of(own.cost_usd) if own.cost_usd is not None else None),
+        like=run_like(fleeted(setting), solved.at.shape) if solved is not None else None,
         margin=margin(setting, sized, value_of(own.cost_usd) if own.cost_usd is not None else None),
         reductions=reductions(setting, sides.LAWS_SHOWN),
         risk=risk(fleeted(setting), solved, model) if solved is not None else None,

@@ -13,8 +13,9 @@ from hwmodel.catalog.names import read_as
 from hwmodel.catalog.stacks import stack_named, training_stack
 from hwmodel.errors import InputError
 from hwmodel.physics.machine import machine as physics_machine
+from hwmodel.predict.likeness import like
 from hwmodel.predict.states import with_states
-from hwmodel.predict.uncertainty import TrainingTraits, blanks, step_log_half_width
+from hwmodel.predict.uncertainty import StepShares, TrainingTraits, blanks, is_mixture, step_ends
 from hwmodel.solve.question.rates import check_rates, known_kind, rate_of
 from hwmodel.solve.question.request import DEFAULT_LAW, Request
 from hwmodel.specs import (
@@ -28,7 +29,9 @@ from hwmodel.specs import (
     Shape,
     System,
 )
+from hwmodel.specs.accuracy import Like
 from hwmodel.specs.economics import WholeRunConstants, given_price
+from hwmodel.specs.intervals import Ends
 from hwmodel.specs.kernels import KernelCalibration, Machine
 from hwmodel.specs.stack import Stack
 from hwmodel.units import format_count
@@ -94,17 +97,26 @@ def fleeted(setting: Setting) -> Fleeted:
     raise InputError("no accelerator is named: add --gpus, like 1024xA100")
 
 
-def step_width(setting: Fleeted, precision: Precision, mixture: bool, accelerators: float) -> float:
-    """Half-width (natural log) of the 80 % interval of a step of this question."""
+def step_doubt(setting: Fleeted, precision: Precision, mixture: bool, accelerators: float, parts: StepShares) -> Ends:
+    """Ends of the 80 % interval (natural log of seconds) of a step of this question."""
     r = setting.request
     traits = TrainingTraits(
         part=setting.part.id, family=setting.part.family, stack=setting.stack.id, number_format=precision.gemm_format,
         mixture=mixture, accelerators=float(accelerators),
         blanks=blanks(frozenset(r.layout), batch=r.global_batch_seqs is not None,
                       shape=r.shape is not None or r.model is not None),
-        level=setting.measured_level is not None,
+        domain=float(setting.machine.network.domain), level=setting.measured_level is not None,
     )  # fmt: skip
-    return step_log_half_width(traits)
+    return step_ends(traits, parts)
+
+
+def run_like(setting: Fleeted, shape: Shape) -> Like | None:
+    """Measured runs like a run of `shape` on this part and stack, stated or searched as its layout is."""
+    stated = blanks(frozenset(setting.request.layout), batch=True, shape=True) == 0.0
+    return like(
+        "training" if stated else "searched", setting.part.id, setting.part.family, mixture=is_mixture(shape),
+        software=setting.stack.id,
+    )  # fmt: skip
 
 
 def default_precision(part: Part | None) -> str:

@@ -13,6 +13,7 @@ from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.result import Answer, PlanLayout, value_of
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.specs import Shape
+from hwmodel.specs.intervals import CERTAIN, Ends
 from hwmodel.units import JOULES_PER_KWH, SECONDS_PER_DAY
 
 
@@ -36,7 +37,7 @@ def unfleeted(sized: Sized, flop_params: float | None = None) -> Answer:
 
 
 def answer(
-    fleet: Fleet, sized: Sized, at: SizedShape, choice: Choice, log_half_width: float, rate: float | None = None
+    fleet: Fleet, sized: Sized, at: SizedShape, choice: Choice, doubt: Ends, rate: float | None = None
 ) -> Answer:
     """The whole answer for one choice. The interval of time carries through to hours, money and energy.
 
@@ -45,7 +46,7 @@ def answer(
     setting = fleet.setting
     given = None if rate else fleet.given_rate(at.flop_params, at.shape)
     rate = rate or given or choice.tokens_per_s * at.rate_scale / setting.level
-    found = bill(setting, rated(fleet, sized, at, rate, 0.0 if given else log_half_width, choice.idle_accelerators))
+    found = bill(setting, rated(fleet, sized, at, rate, CERTAIN if given else doubt, choice.idle_accelerators))
     return Answer(
         params=sized.params,
         tokens=sized.tokens,
@@ -68,15 +69,13 @@ def answer(
     )
 
 
-def rated(
-    fleet: Fleet, sized: Sized, at: SizedShape, tokens_per_s: float, log_half_width: float, idle: int = 0
-) -> Rated:
+def rated(fleet: Fleet, sized: Sized, at: SizedShape, tokens_per_s: float, doubt: Ends, idle: int = 0) -> Rated:
     """A sized run at a rate, as it is billed; `idle`: accelerators that wait beside it."""
     return Rated(
         accelerators=float(fleet.accelerators), used=float(fleet.accelerators - idle), params=sized.n, tokens=sized.d,
         six_nd_per_token=6.0 * at.flop_params,
         mfu_flop_per_token=mfu_flop_per_token(fleet.setting, at), tokens_per_s=tokens_per_s,
-        log_half_width=log_half_width, peak_flop_per_s=fleet.peak_flop_per_s,
+        doubt=doubt, peak_flop_per_s=fleet.peak_flop_per_s,
     )  # fmt: skip
 
 

@@ -9,13 +9,23 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.economics import Z80, elapsed_over_productive, energy, goodput, quantile_z, rent, whole_run_log_factor
-from hwmodel.ops import Num, exp, hypot, log
+from hwmodel.economics import (
+    Z80,
+    elapsed_over_productive,
+    energy,
+    goodput,
+    quantile_z,
+    rent,
+    whole_run_log_factor,
+    whole_run_log_spread,
+)
+from hwmodel.ops import Num, exp
 from hwmodel.physics.shape import parameters
 from hwmodel.solve.question.setting import Fleeted, Setting
 from hwmodel.solve.run.result import Band
 from hwmodel.specs import ReliabilityFacts, Shape
 from hwmodel.specs.economics import WholeRunConstants
+from hwmodel.specs.intervals import Ends
 from hwmodel.units import SECONDS_PER_DAY
 
 QUANTILES = (0.5, 0.8, 0.9)
@@ -45,7 +55,7 @@ def billed_hours(setting: Setting, shape: Shape) -> BilledHours:
 
 
 class Rated(msgspec.Struct, frozen=True, kw_only=True):
-    """Runs of one setting at a known rate; numbers or columns. `log_half_width`: of the 80 % interval of the rate."""
+    """Runs of one setting at a known rate; numbers or columns. `doubt`: ends of the 80 % interval of their seconds."""
 
     accelerators: Num  # billed
     used: Num  # of them, those that train: the others are idle, and fail nobody
@@ -54,7 +64,7 @@ class Rated(msgspec.Struct, frozen=True, kw_only=True):
     six_nd_per_token: Num  # FLOP that 6 N D counts a token: the draw of power goes by them
     mfu_flop_per_token: Num  # FLOP a token in the convention that MFU is printed in
     tokens_per_s: Num
-    log_half_width: Num
+    doubt: Ends
     peak_flop_per_s: float  # of one accelerator, in the format of the products
 
 
@@ -79,12 +89,12 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
 def bill(setting: Fleeted, run: Rated) -> Bill:
     """Steady days as days billed, with failures and the whole-run factor; the rate's interval carries through."""
     whole = setting.whole_run
-    days = Band.around(run.tokens / run.tokens_per_s / SECONDS_PER_DAY, run.log_half_width)
-    step_log_sd = log(days.high / days.value) / Z80
+    days = Band.around(run.tokens / run.tokens_per_s / SECONDS_PER_DAY, run.doubt)
     factor = whole_run_log_factor(run.used, setting.request.year or whole.year, whole)
     share = goodput(run.used, run.params, setting.reliability).goodput
-    log_sd = hypot(step_log_sd, whole.log_spread)
-    elapsed = Band.around(days.value * elapsed_over_productive(share, factor, 0.0, log_sd), Z80 * log_sd)
+    spread = Z80 * whole_run_log_spread(run.six_nd_per_token * run.tokens, whole)
+    billed = Band.around(elapsed_over_productive(share, factor, 0.0, 0.0), spread)
+    elapsed = days.times(billed)
     hours = elapsed.scaled(24.0 * run.accelerators)
     cost = _cost(setting, hours, elapsed.value * SECONDS_PER_DAY)
     z = quantile_z(setting.request.confidence)
@@ -96,13 +106,13 @@ def bill(setting: Fleeted, run: Rated) -> Bill:
         train_days=days,
         elapsed_days=elapsed.at(z),
         gpu_hours=hours.at(z),
-        mfu=Band.around(run.tokens_per_s * run.mfu_flop_per_token / peak, run.log_half_width),
-        tokens_per_s=Band.around(run.tokens_per_s, run.log_half_width),
+        mfu=Band.around(run.tokens_per_s * run.mfu_flop_per_token / peak, run.doubt.flipped),
+        tokens_per_s=Band.around(run.tokens_per_s, run.doubt.flipped),
         cost_usd=cost.at(z) if cost is not None else None,
         energy_mwh=drawn,
         co2e_t=drawn.scaled(used.kg_co2e / kwh),
         goodput=share,
-        whole_run_factor=Band.around(exp(factor), Z80 * whole.log_spread),
+        whole_run_factor=Band.around(exp(factor), spread),
         median_elapsed_days=elapsed,
         median_gpu_hours=hours,
         median_cost_usd=cost,

@@ -8,18 +8,26 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.economics import Z80, elapsed_over_productive, goodput, quantile_z, whole_run_log_factor
+from hwmodel.economics import (
+    Z80,
+    elapsed_over_productive,
+    goodput,
+    quantile_z,
+    whole_run_log_factor,
+    whole_run_log_spread,
+)
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws import batch as batch_laws
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.machine import format_peak
 from hwmodel.predict.layouts import Cases, policy
-from hwmodel.predict.search import Evaluation, evaluate
-from hwmodel.predict.uncertainty import is_mixture
-from hwmodel.solve.question.setting import Fleeted, Setting, step_width
+from hwmodel.predict.search import Evaluation, choice, evaluate
+from hwmodel.predict.uncertainty import StepShares, is_mixture, step_shares
+from hwmodel.solve.question.setting import Fleeted, Setting, step_doubt
 from hwmodel.solve.run.billing import billed_hours
 from hwmodel.solve.run.power import accelerators_within
 from hwmodel.specs import LawSpec, Precision, Shape
+from hwmodel.specs.intervals import CERTAIN, Ends
 from hwmodel.specs.kernels import Machine
 from hwmodel.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, format_count, format_duration
 
@@ -30,6 +38,7 @@ OPEN_FLEET_TIME_S = 90.0 * SECONDS_PER_DAY
 LADDER_STEP = 10.0**0.25
 LADDER_SPAN = (1e8, 3e13)
 TREND_TERMS = 3
+TOKENS_PER_PARAM = 20.0  # of a run whose tokens are open, where only its spread asks for them
 
 
 class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +95,7 @@ class Fleet:
         self.experts = experts  # above one: sizes are the active parameters of mixtures
         self._rates: dict[float, float] = {}
         self._trends: dict[tuple[float, float], Trend] = {}
+        self._doubts: dict[float, Ends] = {}
 
     @property
     def peak_flop_per_s(self) -> float:
@@ -176,12 +186,23 @@ class Fleet:
         shape = self.setting.shape()
         return self.experts > 1.0 or (shape is not None and is_mixture(shape))
 
-    @property
-    def step_log_sd(self) -> float:
-        """Standard deviation of the log of steady time; none where the user gives the utilisation."""
+    def doubt(self, params: float) -> Ends:
+        """Ends of the 80 % interval of steady time at the nearest rung of the ladder (of a step of products alone where
+        no layout fits); none where the user gives the utilisation."""
         if self.setting.request.mfu is not None:
-            return 0.0
-        return step_width(self.setting, self.precision, self.mixture, self.accelerators) / Z80
+            return CERTAIN
+        rung = LADDER_STEP ** round(math.log(min(max(params, LADDER_SPAN[0]), LADDER_SPAN[1])) / math.log(LADDER_STEP))
+        if rung not in self._doubts:
+            shape = shapes.with_experts(shapes.shape_for_params(rung), self.experts)
+            self._doubts[rung] = self.doubt_of(self.evaluate(shape, float(shapes.parameters(shape).active)), 0)
+        return self._doubts[rung]
+
+    def doubt_of(self, found: Evaluation, case: int) -> Ends:
+        """Ends of the 80 % interval of a step in the best layout of a case."""
+        row, parts = int(found.best[case]), StepShares()
+        if row >= 0:
+            parts = step_shares(choice(found, row, self.machine, self.precision, self.setting.stack).step)
+        return step_doubt(self.setting, self.precision, self.mixture, self.accelerators, parts)
 
     def whole_run_log_factor(self, used: int | None = None) -> float:
         """Median log of the hours billed over those of steady time and failures."""
@@ -189,18 +210,18 @@ class Fleet:
         c = self.setting.whole_run
         return float(whole_run_log_factor(float(used or self.accelerators), year or c.year, c))
 
-    def elapsed_log_sd(self, step_log_sd: float | None = None) -> float:
-        """Standard deviation of the log of elapsed time: that of the step and that between whole runs."""
-        step = self.step_log_sd if step_log_sd is None else step_log_sd
-        return math.hypot(step, self.setting.whole_run.log_spread)
-
     def elapsed_over_productive(
-        self, params: float, z: float | None = None, step_log_sd: float | None = None, used: int | None = None
+        self, params: float, doubt: Ends | None = None, z: float | None = None, used: int | None = None
     ) -> float:
-        """Elapsed over steady time at the confidence asked (or at the normal quantile `z`); `used`: accelerators that
-        train, all of them if not given."""
-        z = quantile_z(self.setting.request.confidence) if z is None else z
-        log_sd = self.elapsed_log_sd(step_log_sd)
+        """Elapsed over steady time at the confidence asked (or at the normal quantile `z`); `doubt` of the steady time,
+        where it is known; `used`: accelerators that train, all of them if not given."""
+        z, log_sd = quantile_z(self.setting.request.confidence) if z is None else z, 0.0
+        if z != 0.0:  # the median needs no spread
+            own = doubt or self.doubt(params)
+            side = own.up if z > 0.0 else own.down
+            tokens = self.setting.request.tokens or TOKENS_PER_PARAM * params
+            spread = whole_run_log_spread(6.0 * params * tokens, self.setting.whole_run)
+            log_sd = math.hypot(float(side) / Z80, float(spread))
         share, factor = self.goodput(params, used), self.whole_run_log_factor(used)
         return float(elapsed_over_productive(share, factor, z, log_sd))
 
@@ -269,16 +290,19 @@ class _Within(msgspec.Struct, frozen=True, kw_only=True):
         used = np.broadcast_to(np.asarray(evaluation.space.layout.accelerators), (evaluation.space.count,))
         for case, count in enumerate(counts):
             row = int(evaluation.best[case])
-            if row >= 0 and self._finishes(count, int(used[row]), evaluation.tokens_per_s(case)):
+            if row >= 0 and self._finishes(count, int(used[row]), evaluation, case):
                 return count
         return None
 
-    def _finishes(self, count: int, used: int, predicted: float) -> bool:
+    def _finishes(self, count: int, used: int, found: Evaluation, case: int) -> bool:
         """Whether a fleet is in time and within the money, at its predicted tokens a second or the --mfu given."""
         fleet = Fleet(self.setting, count)
         scale = float(shapes.parameters(self.shape).active) / self.flop_params
-        rate = fleet.given_rate(self.flop_params, self.shape) or predicted * scale / self.setting.level
-        elapsed_s = self.tokens / rate * fleet.elapsed_over_productive(self.params, used=used)
+        given = fleet.given_rate(self.flop_params, self.shape)
+        rate = given or found.tokens_per_s(case) * scale / self.setting.level
+        # The median needs no spread, and a spread the terms of the layout.
+        doubt = CERTAIN if given or self.setting.request.confidence == 0.5 else fleet.doubt_of(found, case)
+        elapsed_s = self.tokens / rate * fleet.elapsed_over_productive(self.params, doubt, used=used)
         budget = self.setting.request.budget_usd
         if budget is not None and count * elapsed_s * hourly_usd(self.setting) / SECONDS_PER_HOUR > budget:
             return False

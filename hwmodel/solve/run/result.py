@@ -10,6 +10,8 @@ from hwmodel import ops
 from hwmodel.answers import Shown
 from hwmodel.economics import Z80
 from hwmodel.physics.intervals import around
+from hwmodel.specs.accuracy import Like
+from hwmodel.specs.intervals import Ends
 
 
 class Band(msgspec.Struct, frozen=True):
@@ -20,9 +22,9 @@ class Band(msgspec.Struct, frozen=True):
     high: float
 
     @classmethod
-    def around(cls, value: Any, log_half_width: Any) -> Band:
-        """The band value * exp(-w) .. value * exp(+w)."""
-        return cls(value, *around(value, log_half_width))
+    def around(cls, value: Any, doubt: Any) -> Band:
+        """The band with the `Ends` of an interval, or with one half-width on both sides."""
+        return cls(value, *around(value, doubt if isinstance(doubt, Ends) else Ends(doubt, doubt)))
 
     def scaled(self, factor: Any) -> Band:
         """The band times a positive number that is certain."""
@@ -118,6 +120,7 @@ class Plan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     sources: list[dict[str, str]]
     budget: dict[str, Any] | None = None  # lines, contingency and cash flow of the run; None without a fleet
     data: Any | None = None  # epochs, effective tokens and the price of repeats, where distinct tokens are given
+    like: Like | None = None  # measured runs like this one, and how right they were predicted
     margin: dict[str, Any] | None = None  # what a tenth more compute buys, and the compute-optimal run of this loss
     reductions: list[Any] = []  # ways to the lower loss asked by --loss-factor, by law
     risk: Any = None  # budget.risk.Risk: chances of the limits, what drives the cost

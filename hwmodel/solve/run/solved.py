@@ -7,13 +7,14 @@ import msgspec
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.physics import shape as shapes
 from hwmodel.predict.search import Choice, Evaluation, choice, require_fit
-from hwmodel.predict.uncertainty import is_mixture
-from hwmodel.solve.question.setting import step_width
+from hwmodel.predict.uncertainty import is_mixture, step_shares
+from hwmodel.solve.question.setting import step_doubt
 from hwmodel.solve.run.answers import SizedShape, answer
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.result import Answer
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.specs import Shape
+from hwmodel.specs.intervals import Ends
 from hwmodel.units import format_count
 
 # A size is refused when the smallest model that can be built near it is so many times larger: as a run that a law
@@ -31,7 +32,7 @@ class Solved(msgspec.Struct, frozen=True, kw_only=True):
     evaluation: Evaluation
     choice: Choice
     answer: Answer
-    log_half_width: float
+    doubt: Ends  # of the 80 % interval of a step
 
     @property
     def used(self) -> int:
@@ -68,8 +69,8 @@ def on_fleet(fleet: Fleet, sized: Sized, shape: Shape | None = None) -> Solved:
     what = shape.name if shape is not None else f"a model of {format_count(sized.n)} parameters"
     row = require_fit(evaluation, 0, fleet.machine, what)
     best = choice(evaluation, row, fleet.machine, fleet.precision, fleet.setting.stack)
-    width = step_width(fleet.setting, fleet.precision, is_mixture(at.shape), fleet.accelerators)
+    doubt = step_doubt(fleet.setting, fleet.precision, is_mixture(at.shape), fleet.accelerators, step_shares(best.step))
     return Solved(
         sized=sized, at=at, fleet=fleet, evaluation=evaluation, choice=best,
-        answer=answer(fleet, sized, at, best, width), log_half_width=width,
+        answer=answer(fleet, sized, at, best, doubt), doubt=doubt,
     )  # fmt: skip

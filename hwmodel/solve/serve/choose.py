@@ -14,13 +14,14 @@ from hwmodel.catalog.engines import serving_calibration
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
-from hwmodel.predict.service.intervals import band, familiarity
+from hwmodel.predict.service.intervals import THROUGHPUT, TPOT, TTFT, at_rest, band, service_ends, traits_of
 from hwmodel.predict.service.layouts import check_sizes, column
 from hwmodel.predict.service.setting import DISAGGREGATED, OPEN, on_layout
 from hwmodel.solve.citations import service_sources
 from hwmodel.solve.question.rates import check_rates
 from hwmodel.solve.serve.fleet import Fleets, fleet_row, fleets, with_cached_input
 from hwmodel.solve.serve.infeasible import infeasible
+from hwmodel.solve.serve.likely import service_like
 from hwmodel.solve.serve.money import break_even, price_of
 from hwmodel.solve.serve.notes import ALL, named, notes, resolved, thin
 from hwmodel.solve.serve.pools import pools
@@ -184,6 +185,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
         "alternatives": _alternatives(first, rows),
         "pareto": _pareto(question, first, usable, catalog),
         "api": break_even(question, first),
+        "like": service_like(question, o.part, shape),
         "resolved": resolved(question, o.part, o.system),
         "rests_on": thin(o.part.id, o.machine, o.price),
         "notes": [*said, *shape.notes, *notes(o.part, o.system, o.machine, o.recipe, o.price)],
@@ -236,12 +238,17 @@ def _with_intervals(r: dict[str, Any], question: ServingQuestion, o: Options) ->
     """80 % intervals: latencies as measured runs of left-out models scatter, money with the engine's rate."""
     regime = OPEN if r["mode"] == "aggregated" else DISAGGREGATED
     layout = ServingLayout(**{name: r[name] for name in ("tp", "pp", "dp", "ep")})
-    of = familiarity(regime, on_layout(o.setting, layout), question.engine, o.part, o.recipe.id)
+    setting = on_layout(o.setting, layout)
+    of = traits_of(regime, setting, question.engine, o.part, searched=not sizes_of(question).any)
+    terms = at_rest(
+        setting, running=r["batch"], tpot_s=r["tpot_s"], ttft_s=r["ttft_s"], busy=r["prefill_share"]
+    )  # fmt: skip
+    doubts = {name: service_ends(of, setting, terms, name) for name in (TPOT, TTFT, THROUGHPUT)}
     out = dict(r)
-    for key, name in (("tpot_s", "tpot"), ("tpot_tail_s", "tpot"), ("ttft_s", "ttft"), ("ttft_tail_s", "ttft"),
-                      ("usd_per_million_input", "tpot"), ("usd_per_million_output", "tpot")):  # fmt: skip
+    for key, name in (("tpot_s", TPOT), ("tpot_tail_s", TPOT), ("ttft_s", TTFT), ("ttft_tail_s", TTFT),
+                      ("usd_per_million_input", THROUGHPUT), ("usd_per_million_output", THROUGHPUT)):  # fmt: skip
         if r[key] is not None:
-            out[key] = band(r[key], serving_calibration(), of, name)
+            out[key] = band(r[key], doubts[name])
     return out
 
 

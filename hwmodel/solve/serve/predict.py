@@ -10,11 +10,10 @@ import numpy as np
 
 from hwmodel.catalog import Catalog
 from hwmodel.catalog.calibrations import kernel_calibration
-from hwmodel.catalog.engines import serving_calibration
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.ops import Num
 from hwmodel.physics.machine import machine
-from hwmodel.predict.service.intervals import band, familiarity
+from hwmodel.predict.service.intervals import TPOT, TTFT, band, service_ends, traits_of
 from hwmodel.predict.service.layouts import Sizes, cells, check_sizes, column
 from hwmodel.predict.service.passes import held, room, step_terms, transfer_s
 from hwmodel.predict.service.regimes import paced, serve
@@ -22,6 +21,7 @@ from hwmodel.predict.service.search import best_layout, candidates, fitting, num
 from hwmodel.predict.service.setting import CLOSED, DISAGGREGATED, ServiceSetting, on_layout
 from hwmodel.solve.citations import service_sources
 from hwmodel.solve.serve.choose import check_context, engine_for
+from hwmodel.solve.serve.likely import service_like
 from hwmodel.solve.serve.money import Spent, money, price_of, share_of
 from hwmodel.solve.serve.notes import ALL, named, notes, resolved
 from hwmodel.solve.serve.question import Pool, ServingQuestion, sizes_of
@@ -64,17 +64,18 @@ def predict(
         setting = _laid_out(start, question, at.part.name, workers, prefill_tp, accelerators)
     n = 1.0 if accelerators is None else float(replicas(accelerators, setting.worker.layout))
     regime = CLOSED if setting.prefill is None else DISAGGREGATED
-    of = familiarity(regime, setting, question.engine, at.part, at.recipe.id)
+    searched = accelerators is not None and not sizes_of(question).any
+    of = traits_of(regime, setting, question.engine, at.part, searched=searched)
     setting = paced(setting) if setting.prefill is not None else setting
     s = serve(setting, regime)
-    c = serving_calibration()
     rate = clients / float(s.request_s)  # of a closed loop
     held_by = _split(setting, s, other.part.id) if setting.prefill is not None else _both(setting, s, n)
     layout = setting.worker.layout
     answer = {
         "part": at.part.id, "system": at.system.id, "precision": at.recipe.id,
         **{name: getattr(layout, name) for name in SIZES}, "clients": clients,
-        "ttft_s": band(float(s.ttft_s), c, of, "ttft"), "tpot_s": band(float(s.tpot_s), c, of, "tpot"),
+        "ttft_s": band(float(s.ttft_s), service_ends(of, setting, s, TTFT)),
+        "tpot_s": band(float(s.tpot_s), service_ends(of, setting, s, TPOT)),
         "request_s": float(s.request_s), "requests_per_s": rate,
         "output_tokens_per_s": rate * question.output_tokens,
         "total_tokens_per_s": rate * (question.output_tokens + question.prompt_tokens),
@@ -82,6 +83,7 @@ def predict(
     model = "" if question.shape is not None else question.model
     return {
         "answer": answer | _spent(question, at, other, answer, float(s.utilisation), rate, catalog),
+        "like": service_like(question, at.part, shape),
         "resolved": resolved(question, at.part, at.system),
         "notes": [*said, *shape.notes, *notes(at.part, at.system, setting.worker.machine, at.recipe, None)],
         "step": msgspec.to_builtins(step_terms(setting, answer["batch"])), "prefill_s": float(s.prefill_s),

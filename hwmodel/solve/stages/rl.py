@@ -31,6 +31,7 @@ from hwmodel.solve.stages.file import Stage
 from hwmodel.solve.stages.frame import Frame, duration_s, needs, number, rate, usd
 from hwmodel.solve.stages.lines import Line, added, of_bill, of_hours
 from hwmodel.specs import Shape
+from hwmodel.specs.intervals import Ends
 from hwmodel.specs.rl import Lengths, RlTerms
 from hwmodel.specs.serving import ServingLayout, ServingLoad
 
@@ -163,7 +164,7 @@ def _line(
         accelerators=one.training.accelerators, used=one.training.accelerators, params=params,
         tokens=tokens * steps, six_nd_per_token=6.0 * active,
         mfu_flop_per_token=6.0 * active, tokens_per_s=tokens / terms.total_s,
-        log_half_width=rl_calibration().log_half_width,
+        doubt=Ends(rl_calibration().log_half_width, rl_calibration().log_half_width),
         peak_flop_per_s=format_peak(setting.part, precision.gemm_format, precision.fallback_formats),
     )  # fmt: skip
     found = bill(setting, run)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from hwmodel.catalog.calibrations import kernel_calibration
-from hwmodel.catalog.engines import serving_calibration
 from hwmodel.errors import InputError
 from hwmodel.physics.machine import machine
 from hwmodel.physics.shape import shape_for_params
 from hwmodel.predict.formats import formats_of
-from hwmodel.predict.service import SATURATED, ServiceSetting, Worker, familiarity, half_width
+from hwmodel.predict.service import SATURATED, ServiceSetting, Worker, service_ends, traits_of
 from hwmodel.predict.service.cost import DEFAULT_TPOT_S
+from hwmodel.predict.service.intervals import THROUGHPUT, at_rest
 from hwmodel.solve.life.objective import prompt_and_output
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.result import Band
@@ -21,6 +21,7 @@ from hwmodel.solve.stages.file import Stage
 from hwmodel.solve.stages.frame import Frame, needs, number
 from hwmodel.solve.stages.lines import Line, of_hours
 from hwmodel.specs import Shape
+from hwmodel.specs.intervals import Ends
 from hwmodel.specs.serving import ServingCost, ServingLayout, ServingLoad
 
 ENGINE = "vllm"
@@ -73,21 +74,26 @@ def _served(
     engine = engine_for(ENGINE, setting.part.family, recipe.id)
     cost = serving_accelerator_seconds_per_token(shape, on, recipe, *lengths, engine=engine, tpot_limit_s=limit_s)
     seconds = prompts * float(cost.prompt_accelerator_s) + outputs * float(cost.output_accelerator_s)
-    width = _width(setting, shape, Worker(machine=on, formats=formats_of(shape, recipe), engine=engine,
-                                          layout=ServingLayout(tp=float(cost.tp))), recipe.id)  # fmt: skip
+    worker = Worker(
+        machine=on, formats=formats_of(shape, recipe), engine=engine, layout=ServingLayout(tp=float(cost.tp))
+    )
+    load = ServingLoad(prompt_tokens=lengths[0], output_tokens=lengths[1])
+    doubt = _doubt(setting, ServiceSetting(shape=shape, worker=worker, load=load), cost, prompts / max(outputs, 1.0))
     count = float(setting.request.gpus or 1)
     if float(cost.tp) > count:
         raise InputError(f"the model needs {float(cost.tp):g} accelerators to be served, the stage has {count:g}")
-    return of_hours(Band.around(seconds / 3600.0, width), setting, count, stage=stage.name, kind=stage.kind,
+    return of_hours(Band.around(seconds / 3600.0, doubt), setting, count, stage=stage.name, kind=stage.kind,
                     detail=_detail(cost, prompts, outputs, recipe.id))  # fmt: skip
 
 
-def _width(setting: Fleeted, shape: Shape, worker: Worker, recipe: str) -> float:
-    """Half-width of the rate of a saturated engine."""
-    service = ServiceSetting(shape=shape, worker=worker, load=ServingLoad(prompt_tokens=1.0, output_tokens=1.0))
-    made_up = setting.shape() is None
-    return half_width(serving_calibration(), familiarity(SATURATED, service, ENGINE, setting.part, recipe, made_up),
-                      "output_rate")  # fmt: skip
+def _doubt(setting: Fleeted, service: ServiceSetting, cost: ServingCost, prompts_per_output: float) -> Ends:
+    """Ends of the interval of the seconds of a saturated engine."""
+    prefill, decode = prompts_per_output * float(cost.prompt_accelerator_s), float(cost.output_accelerator_s)
+    terms = at_rest(
+        service, running=float(cost.batch), tpot_s=float(cost.tpot_s), ttft_s=0.0, busy=prefill / (prefill + decode)
+    )
+    traits = traits_of(SATURATED, service, ENGINE, setting.part, made_up=setting.shape() is None, searched=True)
+    return service_ends(traits, service, terms, THROUGHPUT)
 
 
 def _detail(cost: ServingCost, prompts: float, outputs: float, recipe: str) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from hwmodel.errors import InputError
 from hwmodel.physics.shape import parameters
 from hwmodel.predict.rl.phases import FORWARD_SHARE, forward_s
 from hwmodel.predict.training import TrainingRun, default_batch_seqs, predict_training
-from hwmodel.predict.uncertainty import is_mixture
+from hwmodel.predict.uncertainty import is_mixture, step_shares
 from hwmodel.solve.plan.solver import prepare
-from hwmodel.solve.question.setting import step_width
+from hwmodel.solve.question.setting import step_doubt
 from hwmodel.solve.run.answers import rated
 from hwmodel.solve.run.billing import bill
 from hwmodel.solve.run.result import Band, value_of
@@ -20,6 +20,7 @@ from hwmodel.solve.stages.file import Stage
 from hwmodel.solve.stages.frame import Frame, needs, number
 from hwmodel.solve.stages.lines import Line, joined, of_bill, of_hours, times
 from hwmodel.specs import Shape
+from hwmodel.specs.intervals import CERTAIN
 
 PREFERENCE_FACTOR = 1.0 + FORWARD_SHARE  # a frozen reference scores every token beside the update (arXiv 2305.18290)
 SIZED_BY = ("params", "model", "tokens", "flops", "time", "budget", "loss", "loss_like")
@@ -35,8 +36,8 @@ def _run(frame: Frame, options: dict[str, Any], name: str, kind: str) -> Line:
     solved = prepare(setting).solved
     assert solved is not None
     rate = value_of(solved.answer.tokens_per_s)
-    width = 0.0 if setting.request.mfu is not None else solved.log_half_width
-    found = bill(solved.fleet.setting, rated(solved.fleet, solved.sized, solved.at, rate, width))
+    doubt = CERTAIN if setting.request.mfu is not None else solved.doubt
+    found = bill(solved.fleet.setting, rated(solved.fleet, solved.sized, solved.at, rate, doubt))
     detail = {
         "params": value_of(solved.answer.params), "tokens": value_of(solved.answer.tokens),
         "mfu": value_of(solved.answer.mfu), "loss_nats": msgspec.to_builtins(solved.answer.loss_nats),
@@ -110,8 +111,8 @@ def _scored(frame: Frame, stage: Stage, fleet: str, tokens: float) -> Line:
     )  # fmt: skip
     found = predict_training(run)
     seconds = forward_s(found.step) * tokens / (run.global_batch_seqs * run.seq_len)
-    width = step_width(setting, setting.precision, is_mixture(shape), fleet_size)
-    hours = Band.around(seconds * fleet_size / 3600.0, width)
+    doubt = step_doubt(setting, setting.precision, is_mixture(shape), fleet_size, step_shares(found.step))
+    hours = Band.around(seconds * fleet_size / 3600.0, doubt)
     mfu = (
         2.0
         * float(parameters(shape).active)

@@ -15,7 +15,7 @@ from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.budget.limits import SLACK
 from hwmodel.solve.plan.solver import measured
 from hwmodel.solve.question.parse import QUANTITIES, read_request
-from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve, step_width
+from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve, step_doubt
 from hwmodel.solve.run.billing import Bill, Rated, bill
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.result import Band
@@ -24,6 +24,7 @@ from hwmodel.solve.sweep.searching import FIGURES, USED, WHAT, Key, Layouts, Sea
 from hwmodel.solve.sweep.space import Axis, Space, number_axes
 from hwmodel.solve.sweep.table import Table, blank_table, joined
 from hwmodel.specs import Shape
+from hwmodel.specs.intervals import CERTAIN, Ends
 from hwmodel.units import SECONDS_PER_DAY, format_duration, format_usd
 
 Floats = NDArray[np.float64]
@@ -223,14 +224,22 @@ class _Rows:
         given = fleet.given_rate(one.at.flop_params, one.at.shape)
         predicted = rates(float(setting.request.seq_len), self.figures) * one.at.rate_scale / setting.level
         rate = np.where(np.isfinite(predicted), given, np.nan) if given else predicted
-        width = 0.0 if given else step_width(setting, setting.precision, is_mixture(one.at.shape), self.accelerators)
+        doubt = CERTAIN if given else self._doubt()
         tokens = FIRST_TOKENS_PER_PARAM * one.params if self.closing.by_rate else one.tokens
         return Rated(
             accelerators=self.accelerators, used=np.prod(self.figures[:, USED], axis=1),
             params=one.params, tokens=np.full(len(self.points), tokens),
             six_nd_per_token=6.0 * one.at.flop_params, mfu_flop_per_token=one.mfu_flop_per_token, tokens_per_s=rate,
-            log_half_width=np.full(len(self.points), width), peak_flop_per_s=fleet.peak_flop_per_s,
+            doubt=doubt, peak_flop_per_s=fleet.peak_flop_per_s,
         )  # fmt: skip
+
+    def _doubt(self) -> Ends:
+        """Ends of the interval of each row's step."""
+        mixture = is_mixture(self.one.at.shape)
+        found = step_doubt(self.setting, self.setting.precision, mixture, self.accelerators, self.layouts.parts)
+        times = len(self.points) // self.count
+        down, up = (np.tile(np.broadcast_to(end, self.count), times) for end in found)
+        return Ends(down, up)
 
     def _limit(self, name: str) -> Any:
         """The time or money of each row; None where none is given."""

@@ -10,13 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.errors import HwModelError, InfeasibleError
+from hwmodel.physics.training import step
 from hwmodel.predict import recompute
 from hwmodel.predict.layouts import Cases, Policy, option_table, policy
+from hwmodel.predict.optimism import with_search
 from hwmodel.predict.search import Evaluation, evaluate, require_fit
+from hwmodel.predict.uncertainty import StepShares, step_shares
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.billing import BilledHours, billed_hours
 from hwmodel.solve.sweep.closing import Refused, refused
-from hwmodel.specs import Layout, Precision, Shape
+from hwmodel.specs import Layout, Precision, Shape, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
 
@@ -44,9 +47,11 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Layouts(msgspec.Struct, frozen=True, kw_only=True):
-    """Layouts of one case, a row each: figures in the order of FIGURES, and the words of what comes again."""
+    """Layouts of one case, a row each: figures in the order of FIGURES, what of their step is hard to tell, and the
+    words of what comes again."""
 
     figures: NDArray[np.float64]
+    parts: StepShares
     recompute: list[str]
     offload: list[str]
 
@@ -129,7 +134,16 @@ def _layouts(key: Key, found: Evaluation, rows: NDArray[np.int64], count: int) -
         figures[:, place] = column[rows] if isinstance(column, np.ndarray) and column.ndim else column
     figures[:, -1] = count
     again, offload = _words(key, layout, rows)
-    return Layouts(figures=figures, recompute=again, offload=offload)
+    return Layouts(figures=figures, parts=_parts(key, found, rows), recompute=again, offload=offload)
+
+
+def _parts(key: Key, found: Evaluation, rows: NDArray[np.int64]) -> StepShares:
+    """Shares of the steps of `rows`; what does not fit has none of interest."""
+    some = found.space.rows(rows)
+    load = Workload(seq_len=key.seq_len, global_batch_seqs=some.batch_seqs)
+    terms = step(key.shape, key.machine, key.precision, some.layout, load, key.stack)
+    parts = step_shares(with_search(terms, found.search_factor))
+    return StepShares(**{name: value + np.zeros(len(rows)) for name, value in msgspec.structs.asdict(parts).items()})
 
 
 def _words(key: Key, layout: Layout, rows: NDArray[np.int64]) -> tuple[list[str], list[str]]:

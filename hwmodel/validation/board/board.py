@@ -136,7 +136,7 @@ class Trainer:
         catalogs: Sequence[Path] = (),
     ) -> None:
         self.base = training_calibration()
-        self.widths: IntervalConstants = interval_calibration()
+        self.widths: IntervalConstants | None = interval_calibration().get("training")
         resolver = Resolver(load_catalog(catalogs), kernel_calibration())
         self.resolver = resolver
         self.rows = training_side(rows) if fitting and not pool_only else list(rows)

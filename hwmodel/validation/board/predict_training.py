@@ -12,16 +12,10 @@ from numpy.typing import NDArray
 from hwmodel.catalog.stacks import TrainingCalibration
 from hwmodel.physics.intervals import around
 from hwmodel.predict.training import TrainingPrediction
-from hwmodel.predict.uncertainty import (
-    MEMORY_HALF_WIDTH,
-    Known,
-    TrainingTraits,
-    blanks,
-    is_mixture,
-    step_log_half_width,
-)
-from hwmodel.specs.intervals import IntervalConstants
+from hwmodel.predict.uncertainty import Known, TrainingTraits, blanks, is_mixture, step_ends, step_shares
+from hwmodel.specs.intervals import Ends, IntervalConstants
 from hwmodel.validation.board.records import PREDICTED, REFUSED, RowPrediction
+from hwmodel.validation.board.score import is_time
 from hwmodel.validation.board.training import Prepared, model_flop_per_token, predicted, stacks_of
 from hwmodel.validation.rows.tables import Row, measured, text
 from hwmodel.validation.rows.training_rows import METRICS, Case
@@ -79,7 +73,7 @@ def traits_of(prepared: Prepared, place: int, fitted: Fitted | None = None, leve
         part=prepared.parts[place], family=family, stack=name, number_format=prepared.formats[place],
         mixture=is_mixture(case.shape), accelerators=case.n_accel,
         blanks=blanks(frozenset(run.fixed), batch=case.global_batch is not None, shape=case.shape_complete),
-        seen=seen, level=level,
+        domain=float(run.machine.network.domain), seen=seen, level=level,
     )  # fmt: skip
 
 
@@ -140,7 +134,7 @@ def predictions(
     prepared: Prepared,
     calibration: TrainingCalibration,
     fitted: Fitted,
-    widths: IntervalConstants,
+    widths: IntervalConstants | None,
     shifts: Sequence[float] | None = None,
     places: Sequence[int] | NDArray[np.intp] | None = None,
 ) -> list[RowPrediction]:
@@ -152,8 +146,8 @@ def predictions(
             out += _refusals(prepared.rows[place], prepared.reasons[place] or "no finite prediction")
             continue
         shift = shifts[place] if shifts is not None else 0.0
-        half = step_log_half_width(traits_of(prepared, place, fitted, shift != 0.0), fitted.known, widths)
-        out += _row(prepared, place, msgspec.structs.replace(one, level=math.exp(shift)), half)
+        doubt = step_ends(traits_of(prepared, place, fitted, shift != 0.0), step_shares(one.step), fitted.known, widths)
+        out += _row(prepared, place, msgspec.structs.replace(one, level=math.exp(shift)), doubt)
     return out
 
 
@@ -164,10 +158,17 @@ def _value(prepared: Prepared, place: int, metric: str, one: TrainingPrediction)
     if metric == "step_time_s":
         return one.step_s
     if metric == "peak_mem_gb":
-        # Gibibytes, as allocators print, unless the row says plainly that it counts decimal ones.
-        decimal = text(prepared.rows[place], "peak_mem_unit").lower() == "gb"
-        return _memory_bytes(case, one) / (1e9 if decimal else GIB)
+        return memory_value(prepared, place, one)
     return rate_to(metric, case, prepared, place, one.tokens_per_s_per_accelerator)
+
+
+def memory_value(prepared: Prepared, place: int, one: TrainingPrediction) -> float:
+    """Peak memory in the unit of the row: gibibytes, as allocators print, unless it says plainly that it counts decimal
+    ones."""
+    case = prepared.cases[place]
+    assert case is not None
+    decimal = text(prepared.rows[place], "peak_mem_unit").lower() == "gb"
+    return _memory_bytes(case, one) / (1e9 if decimal else GIB)
 
 
 def _memory_bytes(case: Case, one: TrainingPrediction) -> float:
@@ -176,13 +177,14 @@ def _memory_bytes(case: Case, one: TrainingPrediction) -> float:
     return kinds[case.memory_kind or ("reserved" if float(one.run.stack.logs_reserved) > 0 else "allocated")]
 
 
-def _row(prepared: Prepared, place: int, one: TrainingPrediction, half: float) -> list[RowPrediction]:
+def _row(prepared: Prepared, place: int, one: TrainingPrediction, doubt: Ends) -> list[RowPrediction]:
     case = prepared.cases[place]
     assert case is not None
     out = []
     for number, metric in enumerate(_asked(case)):
         value = _value(prepared, place, metric, one)
-        low, high = (None, None) if value is None else around(value, MEMORY_HALF_WIDTH if "mem" in metric else half)
+        of = one.memory_doubt if "mem" in metric else doubt if is_time(metric) else doubt.flipped
+        low, high = (None, None) if value is None else around(value, of)
         reason = "" if value is not None else "the tokens that the benchmark's target needs are not known"
         out.append(
             RowPrediction(
@@ -192,7 +194,8 @@ def _row(prepared: Prepared, place: int, one: TrainingPrediction, half: float) -
                 status=PREDICTED if value is not None else REFUSED, reason=reason,
                 baseline_key=f"{prepared.parts[place]}|{prepared.formats[place]}",
                 baseline_unit=_baseline_unit(metric, case, prepared, place), headline=number == 0, scored=case.scored,
-                family=prepared.families[place],
+                family=prepared.families[place], software=prepared.stack_keys[prepared.row_stack[place]][0],
+                mixture=is_mixture(case.shape),
             )
         )  # fmt: skip
     return out

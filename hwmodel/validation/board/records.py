@@ -32,6 +32,8 @@ class RowPrediction(msgspec.Struct, frozen=True, kw_only=True):
     baseline_key: str = ""
     baseline_unit: float | None = None
     family: str = ""
+    software: str = ""  # id of the training stack or of the engine
+    mixture: bool = False
     scored: bool = True  # the row counts in the summaries
     headline: bool = False  # counts in the overall mean: one quantity a row
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -13,12 +14,15 @@ from numpy.typing import NDArray
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
 from hwmodel.catalog.engines import serving_calibration
-from hwmodel.predict.service.intervals import half_width
+from hwmodel.catalog.stacks import interval_calibration
+from hwmodel.physics.intervals import around, ends
+from hwmodel.predict.service.intervals import THROUGHPUT, Covered, covered_by, service_familiarity, shipped_covered
+from hwmodel.specs.intervals import Familiarity
 from hwmodel.specs.serving_calibration import ServingCalibration
 from hwmodel.validation.board.records import PREDICTED, REFUSED, RowPrediction
 from hwmodel.validation.board.serving_baseline import roofline
 from hwmodel.validation.board.serving_bench import Case, Resolver, cases_of
-from hwmodel.validation.board.serving_predict import Questions, Table
+from hwmodel.validation.board.serving_predict import QUANTITIES, TIMES, Questions, Table
 from hwmodel.validation.fit.serving_fit import calibration_of, fit
 from hwmodel.validation.rows.serving_rows import RUN, Asked, Setting, family, is_scored, serving_setting
 from hwmodel.validation.rows.tables import CellError, Row, content, measured, read_table, text
@@ -72,6 +76,20 @@ class Book:
         scored = np.array([self.cases[place].setting.scored for place in self.questions.rows], dtype=bool)
         return np.asarray(scored & np.isfinite(self.measured))
 
+    def covered(self, use: NDArray[np.bool_]) -> Covered:
+        """What the runs behind the answers in `use` cover."""
+        places = sorted({int(place) for place in self.questions.rows[use]})
+        return covered_by([self.cases[place].traits for place in places])
+
+    def familiarities(self, c: ServingCalibration, covered: Covered, which: NDArray[np.intp]) -> list[Familiarity]:
+        """What the errors of the answers in `which` go by."""
+        parts = self.questions.parts(c)
+        out = []
+        for i in which:
+            traits = self.cases[int(self.questions.rows[i])].traits
+            out.append(service_familiarity(traits, parts[int(i)], covered))
+        return out
+
     def held(self, place: int, hold: str) -> str:
         """The value of a row that `hold` leaves out."""
         kind, row = self.rows[place]
@@ -117,12 +135,21 @@ def predict_rows(
     given = [(kind, row) for row in own or []]
     if not hold:
         book = Book(mine + given, catalogs)
-        answers = book.questions.answer(serving_calibration())
+        found = book.questions.answer(serving_calibration())
+        every = np.arange(len(found))
+        answers = Answers(found, book.familiarities(serving_calibration(), shipped_covered(), every))
     else:
         book = Book(mine + given + _others(rows + (own or [])), catalogs)
         answers = _left_out(book, len(mine), len(given), hold, folds, seed, progress or (lambda _: None))
-    shifts = _levels(book, range(len(mine), len(mine) + len(given)), answers)
+    shifts = _levels(book, range(len(mine), len(mine) + len(given)), answers.values)
     return [p for place in range(len(mine)) for p in _row_predictions(book, place, answers, shifts)]
+
+
+class Answers(NamedTuple):
+    """A value for each key of a book, and what its error goes by (None where it has no value)."""
+
+    values: NDArray[np.float64]
+    familiarities: Sequence[Familiarity | None]
 
 
 def _others(rows: list[Row]) -> list[tuple[str, Row]]:
@@ -134,7 +161,7 @@ def _others(rows: list[Row]) -> list[tuple[str, Row]]:
 
 def _left_out(
     book: Book, n_rows: int, n_given: int, hold: str, folds: int, seed: int, say: Callable[[str], None]
-) -> NDArray[np.float64]:
+) -> Answers:
     from hwmodel.validation.board.board import folds_of
 
     # Runs given for levels are predicted like the rows beside them and take no part in a fit.
@@ -142,13 +169,17 @@ def _left_out(
     values = np.array([book.held(int(place), hold) for place in book.questions.rows])
     inside = book.questions.rows < n_rows
     answers = np.full(len(values), np.nan)
+    familiar: list[Familiarity | None] = [None] * len(values)
     lots = folds_of(sorted(set(values[inside].tolist())), folds, seed)
     for number, lot in enumerate(lots, start=1):
         say(f"fold {number} of {len(lots)}: {', '.join(sorted(lot))[:60]}")
         left = np.isin(values, list(lot))
         found = calibration_of(fit(book.questions, book.measured, usable & ~left))
         answers[left] = book.questions.answer(found)[left]
-    return answers
+        places = np.flatnonzero(left)
+        for place, one in zip(places, book.familiarities(found, book.covered(usable & ~left), places), strict=True):
+            familiar[place] = one
+    return Answers(answers, familiar)
 
 
 def _levels(book: Book, given: range, answers: NDArray[np.float64]) -> dict[tuple[str, str], float]:
@@ -181,7 +212,7 @@ def _asked_of(book: Book, place: int) -> tuple[Asked, ...]:
 
 
 def _row_predictions(
-    book: Book, place: int, answers: NDArray[np.float64], shifts: dict[tuple[str, str], float]
+    book: Book, place: int, answers: Answers, shifts: dict[tuple[str, str], float]
 ) -> list[RowPrediction]:
     calibration = serving_calibration()
     kind, row = book.rows[place]
@@ -190,32 +221,37 @@ def _row_predictions(
     out = []
     for number, asked in enumerate(_asked_of(book, place)):
         i = book.index.get((place, asked.metric))
-        value = float(answers[i]) if i is not None else math.nan
+        value = float(answers.values[i]) if i is not None else math.nan
+        of = answers.familiarities[i] if i is not None else None
         base = RowPrediction(
             id=row["id"], source=source_of(kind, row, group), group=group, model=family(text(row, "model")),
             part=book.held(place, "part"), engine=book.held(place, "engine"), metric=asked.metric,
             measured=book.value(place, asked), predicted=None, low=None, high=None, status=REFUSED,
             reason=book.reasons[place] or "the load cannot be carried", family=case.part.family if case else "",
+            software=case.setting.engine if case else "", mixture=case is not None and case.traits.mixture,
             scored=is_scored(row), headline=number == 0,
         )  # fmt: skip
-        if case is None or not math.isfinite(value) or value <= 0:
+        if case is None or of is None or not math.isfinite(value) or value <= 0:
             out.append(base)
             continue
         shift = shifts.get((group, asked.kind), 0.0)
-        out.append(_predicted(base, case, asked, value * math.exp(shift), calibration, shift != 0.0))
+        if shift != 0.0:
+            of = msgspec.structs.replace(of, known=1.0)
+        out.append(_predicted(base, case, asked, value * math.exp(shift), calibration, of))
     return out
 
 
 def _predicted(
-    base: RowPrediction, case: Case, asked: Asked, value: float, c: ServingCalibration, measured_group: bool
+    base: RowPrediction, case: Case, asked: Asked, value: float, c: ServingCalibration, of: Familiarity
 ) -> RowPrediction:
-    half = half_width(c, msgspec.structs.replace(case.familiarity, measured=measured_group), asked.kind)
+    doubt = ends(of, interval_calibration()[QUANTITIES.get(asked.kind, THROUGHPUT)])
+    doubt = doubt if asked.kind in TIMES else doubt.flipped
     reason = case.note
-    low, high = value * math.exp(-half), value * math.exp(half)
+    low, high = around(value, doubt)
     if case.setting.speculation < 0 and asked.kind == "tpot":
         fast = value * c.shared.get("speculative_share", SPECULATIVE_SHARE)
         reason = f"speculative decoding is not stated: {value:.3g} without, {fast:.3g} with"
-        low, value = fast * math.exp(-half), math.sqrt(value * fast)
+        low, value = fast * math.exp(-doubt.down), math.sqrt(value * fast)
     return msgspec.structs.replace(
         base, predicted=value, low=low, high=high, status=PREDICTED, reason=reason,
         baseline_key=f"{case.part.id}|{case.recipe}", baseline_unit=roofline(case, asked),

@@ -17,7 +17,7 @@ from hwmodel.physics.machine import machine
 from hwmodel.physics.shape import shape_for_params
 from hwmodel.predict.columns import stack, stack_distinct
 from hwmodel.predict.formats import formats_of, with_cache
-from hwmodel.predict.service.intervals import Familiarity, familiarity
+from hwmodel.predict.service.intervals import ServiceTraits, traits_of
 from hwmodel.predict.service.layouts import Sizes, check_sizes, column
 from hwmodel.predict.service.passes import held, room
 from hwmodel.predict.service.search import candidates, numbers, replicas, shared
@@ -61,9 +61,9 @@ class Case(msgspec.Struct, kw_only=True):
         return self.service.shape
 
     @property
-    def familiarity(self) -> Familiarity:
+    def traits(self) -> ServiceTraits:
         s = self.setting
-        return familiarity(s.regime, self.service, s.engine, self.part, self.recipe, bool(self.note))
+        return traits_of(s.regime, self.service, s.engine, self.part, made_up=bool(self.note), searched=s.searched)
 
 
 class Bench(msgspec.Struct, kw_only=True):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.shape import forward_flop_per_token
 from hwmodel.predict.columns import gather, grouped_best, stack
+from hwmodel.predict.service.intervals import THROUGHPUT, TPOT, TTFT, Parts, parts_of
 from hwmodel.predict.service.regimes import serve
 from hwmodel.predict.service.setting import ServiceSetting
 from hwmodel.specs.serving import Engine, ServiceTerms
@@ -78,8 +79,14 @@ def quantities(b: Bench, s: ServiceTerms) -> dict[str, Column]:
     }
 
 
+# Which interval a quantity takes; rates and shares of the peak take a throughput's, of its seconds.
+QUANTITIES = {"ttft": TTFT, "tpot": TPOT, "request": TPOT}
 KINDS = ("ttft", "tpot", "request", "output_rate", "total_rate", "input_rate", "prefill_mfu")
 TIMES = ("ttft", "tpot", "request")
+
+
+def _columns(parts: Parts, count: int) -> dict[str, Column]:
+    return {name: np.asarray(value + np.zeros(count)) for name, value in msgspec.structs.asdict(parts).items()}
 
 
 class Questions:
@@ -120,6 +127,21 @@ class Questions:
         place, which, kind, factor = np.array(wanted, dtype=float).reshape(-1, 4).T
         group = np.array([number[case.row] for case in b.cases])
         return group, place.astype(int), np.stack([which, kind]).astype(int), factor
+
+    def parts(self, c: ServingCalibration) -> list[Parts]:
+        """For each key the shares that its doubtful mechanisms have in the answer."""
+        out = [Parts()] * len(self.keys)
+        for regime, (group, at, (row, _), _) in self._wanted.items():
+            b = self.table.benches[regime]
+            service = _with_engine(b.service, self.table.engines(regime, c))
+            terms = serve(service, regime)
+            rate = terms.requests_per_s * b.instances + np.zeros(len(group))
+            best = grouped_best(group, -np.nan_to_num(rate), int(group.max()) + 1)[row]
+            every = {name: _columns(parts_of(service, terms, name), len(group)) for name in (TTFT, TPOT, THROUGHPUT)}
+            for key, place in zip(at, best, strict=True):
+                columns = every[QUANTITIES.get(self.keys[key][1].kind, THROUGHPUT)]
+                out[key] = Parts(**{name: float(values[place]) for name, values in columns.items()})
+        return out
 
     def answer(self, c: ServingCalibration) -> Column:
         """One value for each key, in the unit asked; infinite where no layout carries the load."""

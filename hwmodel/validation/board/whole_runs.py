@@ -13,6 +13,7 @@ from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.errors import HwModelError
 from hwmodel.physics.machine import format_peak
 from hwmodel.physics.shape import flop_per_token, parameters
+from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.plan.prepared import Prepared
 from hwmodel.solve.plan.solver import prepare, setting_of
 from hwmodel.solve.run.answers import answer
@@ -20,6 +21,8 @@ from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.run.solved import Solved
 from hwmodel.specs.economics import WholeRunConstants
+from hwmodel.specs.hardware import Part
+from hwmodel.specs.intervals import Z80
 from hwmodel.units import SECONDS_PER_DAY
 from hwmodel.validation.board.records import PREDICTED, REFUSED, RowPrediction
 from hwmodel.validation.fit.whole_fit import YEAR, Steady, constants
@@ -58,13 +61,24 @@ def question_of(row: Row, resolver: Resolver) -> dict[str, Any]:
         question["precision"] = recipe_name("", part)
     named = _named(text(row, "model"), params, resolver)
     if named is not None:
-        return question | {"model": named}
+        stated = bool(text(row, "precision"))
+        return question | ({} if stated else _released(named, part, resolver)) | {"model": named}
     active = positive(row, "params_active") or params
     if active < DENSE_SHARE * params:
-        stated = {"params_total": repr(params), "params_active": repr(active), "ffn_kind": "swiglu"}
-        shape, _ = shape_of(stated)
+        sizes = {"params_total": repr(params), "params_active": repr(active), "ffn_kind": "swiglu"}
+        shape, _ = shape_of(sizes)
         return question | {"shape": msgspec.structs.replace(shape, name="the mixture")}
     return question | {"params": params}
+
+
+def _released(model: str, part: Part, resolver: Resolver) -> dict[str, str]:
+    """The 8-bit recipe in which the public configuration of a model releases its weights, where the part has it:
+    engineers who train in it release in it (DeepSeek-V3, arXiv 2412.19437); narrower releases are quantised later."""
+    entry = resolver.catalog.trained(model)
+    recipe = entry.released_in if entry is not None else ""
+    if not recipe.startswith("fp8") or not part.peak_dense_flop_per_s.get("fp8"):
+        return {}
+    return {"precision": recipe}
 
 
 SAME_SIZE = 0.05  # by which the parameters of a model of the catalog may differ from those that the row states
@@ -112,7 +126,7 @@ def solve_rows(rows: list[Row], resolver: Resolver, catalogs: Sequence[Path] = (
 def _billed_by(solved: Solved, c: WholeRunConstants) -> Solved:
     """The run as other whole-run constants bill it."""
     fleet = Fleet(msgspec.structs.replace(solved.fleet.setting, whole_run=c), solved.fleet.accelerators)
-    found = answer(fleet, solved.sized, solved.at, solved.choice, solved.log_half_width)
+    found = answer(fleet, solved.sized, solved.at, solved.choice, solved.doubt)
     return msgspec.structs.replace(solved, fleet=fleet, answer=found)
 
 
@@ -163,7 +177,7 @@ def steady_runs(runs: Sequence[WholeRun]) -> list[Steady]:
             Steady(
                 id=text(run.row, "id"), source=text(run.row, "source"), log_ratio=math.log(hours / predicted),
                 accelerators=float(solved.fleet.accelerators), year=positive(run.row, "year") or YEAR,
-                step_log_sd=solved.fleet.step_log_sd,
+                step_log_sd=float(solved.doubt.half_width) / Z80, flop=solved.answer.train_flop,
             )
         )  # fmt: skip
     return out
@@ -221,6 +235,9 @@ def _row(row: Row, metric: str, value: float, solved: Solved | None, reason: str
         status=REFUSED if band is None else PREDICTED, reason=reason if band is None else "",
         baseline_key=f"{part}|whole", baseline_unit=None if solved is None else _baseline_unit(solved, metric),
         headline=metric == METRICS[0], scored=_counts(row),
+        family="" if solved is None else solved.fleet.setting.part.family,
+        software="" if solved is None else solved.fleet.setting.stack.id,
+        mixture=solved is not None and is_mixture(solved.at.shape),
     )  # fmt: skip
 
 

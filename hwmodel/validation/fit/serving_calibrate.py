@@ -12,11 +12,9 @@ import yaml
 from numpy.typing import NDArray
 
 from hwmodel.catalog.calibrations import calibrations_dir
-from hwmodel.catalog.engines import serving_calibration
 from hwmodel.catalog.writing import write_whole
 from hwmodel.predict.service.setting import CLOSED
 from hwmodel.validation.board.serving import Book, shipped_rows
-from hwmodel.validation.board.serving_intervals import quantiles
 from hwmodel.validation.fit.serving_fit import PARAMETERS, calibration_of, error_by, fit
 from hwmodel.version import __version__
 
@@ -53,16 +51,13 @@ def figures(book: Book, errors: NDArray[np.float64]) -> dict[str, float]:
     return {name: round(error_by(errors[mask & good].tolist()), 4) for name, mask in groups.items()}
 
 
-def serving_document(say: Say, intervals: bool = True) -> dict[str, Any]:
-    """The content of serving.yaml: constants, priors, intervals (unless `intervals`: those there are) and accuracy."""
+def serving_document(say: Say, left_out: bool = True) -> dict[str, Any]:
+    """The content of serving.yaml: constants, priors and accuracy, with `left_out` that of models left out too."""
     book = Book(shipped_rows())
     usable = book.usable()
     values = fit(book.questions, book.measured, usable)
     inside = np.log(book.questions.answer(calibration_of(values)) / book.measured)
-    outside = left_out_errors(book, "model", say) if intervals else np.full(len(inside), np.nan)
-    cases = [book.cases[int(place)] for place in book.questions.rows]
-    strata = [c.familiarity.stratum(asked.kind) for c, (_, asked) in zip(cases, book.questions.keys, strict=True)]
-    good = usable & np.isfinite(outside)
+    outside = left_out_errors(book, "model", say) if left_out else inside
     scored = [c for c in book.cases.values() if c.setting.scored]
     known = {
         "engines": sorted({c.setting.engine for c in scored} - {"generic"}),
@@ -70,15 +65,12 @@ def serving_document(say: Say, intervals: bool = True) -> dict[str, Any]:
     }
     record = calibration_of(np.array([float(f"{v:.5g}") for v in values]), known)
     plain: dict[str, Any] = msgspec.to_builtins(record)
-    plain["intervals"] = quantiles([s for s, g in zip(strata, good, strict=True) if g], outside[good])
-    if not intervals:
-        plain["intervals"] = serving_calibration().intervals
     plain["code_version"] = __version__
     plain["fitted_on"] = (
         f"{int(usable.sum())} quantities of {len(scored)} runs (catalogs/runs/serving.csv, throughput.csv)"
     )
     plain["accuracy"] = {"in_sample": figures(book, inside)}
-    if intervals:
+    if left_out:
         plain["accuracy"]["model_left_out"] = figures(book, outside)
     plain["parameters"] = [
         {"name": p.name, "value": float(f"{v:.5g}"), "prior": p.prior, "prior_width_log": p.width, "low": p.low,
@@ -89,11 +81,16 @@ def serving_document(say: Say, intervals: bool = True) -> dict[str, Any]:
 
 
 def write(path: Path | None = None, say: Say | None = None, intervals: bool = True) -> dict[str, Any]:
-    """Fit and write serving.yaml; gives the accuracy."""
-    plain = serving_document(say or (lambda _: None), intervals)
+    """Fit and write serving.yaml, and with `intervals` the widths of serving; gives the accuracy."""
+    from hwmodel.validation.fit.interval_calibrate import calibrate_intervals
+
+    said = say or (lambda _: None)
+    plain = serving_document(said, left_out=intervals)
     target = path or calibrations_dir() / "serving.yaml"
     text = yaml.safe_dump(_rounded(plain), sort_keys=False, width=110)
     write_whole(target, "# Written by `hwmodel calibrate --serving`; facts about engines, not about parts.\n" + text)
+    if intervals:
+        calibrate_intervals(target.parent, said, ("serving",))
     return dict(plain["accuracy"])
 
 

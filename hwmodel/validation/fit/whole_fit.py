@@ -13,9 +13,10 @@ import yaml
 from numpy.typing import NDArray
 
 from hwmodel.catalog.writing import write_whole
-from hwmodel.economics import Z80
 from hwmodel.numerics import Problem, gauss_newton
 from hwmodel.specs.economics import WholeRunConstants
+from hwmodel.specs.intervals import Familiarity, IntervalConstants
+from hwmodel.validation.fit.interval_fit import Residual, fit_intervals
 from hwmodel.validation.fit.run_fit import CROWD
 from hwmodel.version import __version__
 
@@ -28,8 +29,10 @@ WIDTH = np.array([0.15, 0.05, 0.05])
 SCALE = 0.3  # log error beyond which a run loses weight (Cauchy): token counts of some are not those trained on
 PULL = 0.15  # of the priors, against all sources together
 YEAR, ACCELERATORS = 2025.0, 1024.0
-COVER = 0.8
 LEAST_SOURCES = 4
+SPREAD_FLOP = 1e23  # below it runs scatter more: repeated, cut short, counted in passes over their data
+LEAST_SPREAD = 0.05
+TEMPLATE = IntervalConstants(row=0.1, level=0.1, shares={}, distances={"small": 1.0})
 
 HEADER = """\
 # Hours billed over steady hours and failures, of whole published runs: natural logs. Written by
@@ -46,6 +49,7 @@ class Steady(msgspec.Struct, frozen=True, kw_only=True):
     accelerators: float
     year: float
     step_log_sd: float  # of the steady hours
+    flop: float = 1e24
 
 
 def _design(runs: Sequence[Steady]) -> Column:
@@ -82,31 +86,34 @@ def left_out(runs: Sequence[Steady]) -> Column:
     return errors
 
 
-def spread(runs: Sequence[Steady], errors: Column) -> float:
-    """Standard deviation between runs, beside that of the step: 80 % of runs lie inside, sources weighing alike.
+def residuals(runs: Sequence[Steady], errors: Column) -> list[Residual]:
+    """The runs as the estimator of every interval takes them."""
+    return [
+        Residual(
+            kind="whole", id=run.id, source=run.source, log_error=float(error),
+            familiarity=Familiarity(shares={}, distances={"small": max(math.log10(SPREAD_FLOP / run.flop), 0.0)}),
+        )
+        for run, error in zip(runs, errors, strict=True)
+    ]  # fmt: skip
 
-    The order statistic of conformal prediction over sources: ceil(0.8 (K + 1)) of K.
-    """
-    names = [run.source for run in runs]
-    weight = np.array([1.0 / names.count(name) for name in names])
-    sources = len(set(names))
-    share = min(1.0, math.ceil(COVER * (sources + 1)) / sources) if sources < 10 else COVER
-    share = 0.5 * (share + COVER)  # few sources: half way between the plain share and the safe one
-    order = np.argsort(np.abs(errors))
-    reached = np.cumsum(weight[order]) / weight.sum()
-    place = min(int(np.searchsorted(reached, share)), len(order) - 1)
-    half = float(np.abs(errors[order[place]]))
+
+def spread(runs: Sequence[Steady], errors: Column) -> tuple[float, float]:
+    """Standard deviation between runs, beside that of the step, and what a decade of FLOP below SPREAD_FLOP adds."""
+    c = fit_intervals(residuals(runs, errors), TEMPLATE)
     step = float(np.median([run.step_log_sd for run in runs]))
-    return math.sqrt(max((half / Z80) ** 2 - step**2, 0.05**2))
+    whole = c.scale * math.hypot(c.row, c.level)
+    return math.sqrt(max(whole**2 - step**2, LEAST_SPREAD**2)), c.scale * c.distances["small"]
 
 
 def constants(runs: Sequence[Steady]) -> WholeRunConstants:
     """The factor fitted on the runs, with the spread of those left out."""
     level, per_year, per_doubling = fit_factor(runs)
+    log_spread, per_decade = spread(runs, left_out(runs))
     return WholeRunConstants(
         log_factor=round(float(level), 4), per_year=round(float(per_year), 4),
         per_doubling=round(float(per_doubling), 4),
-        log_spread=round(spread(runs, left_out(runs)), 4), year=YEAR, accelerators=ACCELERATORS,
+        log_spread=round(log_spread, 4), year=YEAR, accelerators=ACCELERATORS,
+        spread_per_decade=round(per_decade, 4), spread_flop=SPREAD_FLOP,
         fitted_on=f"{len(runs)} whole runs of {len({run.source for run in runs})} sources",
     )  # fmt: skip
 

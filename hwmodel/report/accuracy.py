@@ -1,0 +1,53 @@
+"""How right predictions are, as a table for people and a document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hwmodel.report import sheets
+from hwmodel.report.likeness import QUANTITIES
+from hwmodel.solve.accuracy import Accuracy, Measured
+
+BELOW = (
+    "Each run was predicted by constants fitted without its source (serving: without its model on that engine). "
+    'Medians and shares weigh sources alike; "by rows" counts every run once. "Shipped" is the median error of the '
+    'shipped constants, which were fitted on these runs too; "constant" that of one utilisation a part and format, '
+    "fitted without the source."
+)
+
+
+def accuracy_rows(found: Accuracy) -> list[dict[str, Any]]:
+    """Rows for people: all sources of a kind first, then each."""
+    return [_row(one) for one in (*found.kinds, *found.by_source)]
+
+
+def _row(one: Measured) -> dict[str, Any]:
+    return {
+        "quantity": QUANTITIES[one.kind] if not one.source else f"  {one.source}",
+        "runs": f"{one.n:,}",
+        "sources": f"{one.sources}" if not one.source else "",
+        "median error": _percent(one.median_error),
+        "by rows": _percent(one.median_error_by_rows),
+        "80 % held": _percent(one.coverage),
+        "held by rows": _percent(one.coverage_by_rows),
+        "shipped": _percent(one.shipped),
+        "constant": "-" if one.constant is None else _percent(one.constant),
+    }
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.1f} %"
+
+
+def accuracy_text(found: Accuracy, form: str, columns: int | None = None) -> str:
+    """In a form (md, text, csv, json)."""
+    every = [*found.kinds, *found.by_source]
+    rows = [msgspec.structs.asdict(one) for one in every] if form == "csv" else accuracy_rows(found)
+    return sheets.render(rows, found.to_dict(), form, BELOW, _title(found), columns)
+
+
+def _title(found: Accuracy) -> str:
+    asked = ", ".join(f"{name} {value}" for name, value in found.asked.items())
+    return f"Runs like yours: {asked or 'every measured run'}"

@@ -1,0 +1,40 @@
+"""How right an answer is, in one line: measured runs like it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hwmodel.report.blocks import Text
+from hwmodel.report.phrases import heard
+from hwmodel.specs.accuracy import Like
+
+QUANTITIES = {
+    "training": "rates in a stated layout",
+    "searched": "rates in a searched layout",
+    "memory": "peaks of memory",
+    "tpot": "times a token",
+    "ttft": "times to the first token",
+    "throughput": "throughputs",
+    "whole": "hours billed",
+}
+
+
+def like_line(found: Like | dict[str, Any] | None) -> str:
+    """One line; empty where nothing like it was measured."""
+    if found is None:
+        return ""
+    one = found if isinstance(found, Like) else msgspec.convert(found, Like)
+    runs = "run" if one.n == 1 else "runs"
+    sources = "source" if one.sources == 1 else "sources"
+    return (
+        f"like {one.n:,} measured {runs} of {one.sources} {sources} ({QUANTITIES[one.kind]}; {one.of}): median error "
+        f"{100.0 * one.median_error:.0f} %, 80 % interval held {100.0 * one.coverage:.0f} %"
+    )
+
+
+def like_block(found: Like | dict[str, Any] | None) -> Text:
+    """The line as a paragraph of a report."""
+    line = like_line(found)
+    return Text(heard(f"How sure: {line}, each predicted without its source.") if line else "")

@@ -1,0 +1,38 @@
+"""How right predictions were on measured runs: a cell of the board, and what it says of a question like them."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class BoardCell(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs of one source, part, software, kind of model and format, each predicted without its source.
+
+    Errors are sizes of predicted over measured, less one, in thousandths: `left_out` by constants fitted without the
+    source, `shipped` by the shipped ones (in the same order), `constant` by one utilisation a part and format, fitted
+    without the source (runs that have one). `inside`: runs within the 80 % interval that was given without the source.
+    """
+
+    kind: str  # training, searched, memory, tpot, ttft, throughput, whole
+    source: str
+    part: str
+    family: str
+    software: str
+    mixture: bool
+    number_format: str
+    left_out: tuple[int, ...]
+    shipped: tuple[int, ...]
+    constant: tuple[int, ...]
+    inside: int
+
+
+class Like(msgspec.Struct, frozen=True, kw_only=True):
+    """Measured runs like a question: how many, of how many sources, their median error (of sources left out, sources
+    weighing alike) and the share that their 80 % intervals held. `of` says what they have in common."""
+
+    kind: str
+    of: str
+    n: int
+    sources: int
+    median_error: float
+    coverage: float

@@ -1,0 +1,148 @@
+"""Fits the intervals of every kind of quantity by one estimator and writes intervals.yaml."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import yaml
+
+from hwmodel.catalog.calibrations import calibrations_dir
+from hwmodel.catalog.stacks import interval_calibration
+from hwmodel.catalog.writing import write_whole
+from hwmodel.specs.intervals import Ends, IntervalConstants
+from hwmodel.validation.board.cells import Held, cells_of, held_whole_runs, shipped_predictions, write_cells
+from hwmodel.validation.fit.interval_fit import Residual, fit_intervals, left_out_ends
+from hwmodel.validation.fit.interval_score import figures
+from hwmodel.validation.fit.training_residuals import SEARCHED
+from hwmodel.validation.rows.tables import Row
+from hwmodel.version import __version__
+
+Say = Callable[[str], None]
+
+HEADER = """\
+# 80 % intervals by kind of quantity: doubts as standard deviations of natural logs (hwmodel/specs/intervals.py), fitted
+# on runs that were predicted without their source. `left_out`: how they hold where a source's own rows had no part in
+# them either. Written by `hwmodel calibrate --intervals`.
+"""
+
+# Priors. Shares: standard deviations of the seconds (or bytes) of a mechanism; host 1.0 and network 0.6 are the spreads
+# that the fit of the step gives them between sources, the others a half, three tenths of activations. Distances: in
+# units of the kind's own scatter between sources; a family of parts counts twice, waits of stages three times.
+_SERVICE = IntervalConstants(
+    row=0.1, level=0.1, shares={"host": 1.0, "network": 0.6, "experts": 0.5, "queue": 0.5}, known=0.5,
+    distances={"size": 0.5, "family": 2.0, "part": 1.5, "engine_part": 1.5, "layout": 1.0, "searched": 0.5,
+               "strange": 1.0},
+)  # fmt: skip
+TEMPLATES = {
+    "training": IntervalConstants(
+        row=0.1, level=0.1, shares={"host": 1.0, "network": 0.6}, known=0.5,
+        distances={"stages": 3.0, "stack": 1.0, "family": 2.0, "number_format": 1.0, "mixture": 1.5, "searched": 1.0,
+                   "scale": 0.5},
+    ),
+    "memory": IntervalConstants(
+        row=0.1, level=0.1, shares={"activations": 0.3, "reserve": 0.5}, known=0.5,
+        distances={"tensor_ranks": 1.0, "micro_batch": 1.0},
+    ),
+    "tpot": _SERVICE, "ttft": _SERVICE, "throughput": _SERVICE,
+}  # fmt: skip
+# Which measured quantity of a row a residual is of; "" is its headline. Serving residuals name their own.
+METRICS = {"training": "", "memory": "peak_mem_gb"}
+READ = {"training": ("training", "memory"), "serving": ("tpot", "ttft", "throughput")}
+
+
+def residuals_of(part: str, say: Say, rows: list[Row] | None = None, keep: Path | None = None) -> list[Residual]:
+    """Left-out residuals of training (with memory) or of serving; in the folder `keep` they lie under a name that says
+    what constants and runs they came of, and are read from there."""
+    file = None if keep is None else keep / f"residuals-{part}-{_digest()}.json"
+    if file is not None and file.is_file():
+        return msgspec.json.decode(file.read_bytes(), type=list[Residual])
+    found = _computed(part, say, rows)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(msgspec.json.encode(found))
+    return found
+
+
+def _computed(part: str, say: Say, rows: list[Row] | None) -> list[Residual]:
+    if part == "training":
+        from hwmodel.validation.board.board import runs_file
+        from hwmodel.validation.fit.training_residuals import training_residuals
+        from hwmodel.validation.rows.tables import read_table
+
+        return training_residuals(rows or read_table(runs_file())[1], say)
+    from hwmodel.validation.fit.serving_residuals import serving_residuals
+
+    return serving_residuals(say)
+
+
+def _covered() -> dict[str, Any]:
+    """What the published serving runs cover, sorted."""
+    from hwmodel.validation.board.serving import Book, shipped_rows
+
+    book = Book(shipped_rows())
+    plain: dict[str, Any] = msgspec.to_builtins(book.covered(book.usable()))
+    return {
+        name: sorted(value) if isinstance(value, list) else dict(sorted(value.items())) for name, value in plain.items()
+    }
+
+
+def _digest() -> str:
+    """Of what residuals come of: the code, the fitted constants but intervals.yaml, and the runs."""
+    digest = hashlib.blake2b(digest_size=8)
+    root = calibrations_dir().parent
+    code = Path(__file__).resolve().parents[2]
+    folders = (("physics", code), ("predict", code), ("validation", code), ("calibrations", root), ("runs", root))
+    for folder, base in folders:
+        for path in sorted((base / folder).rglob("*")):
+            if path.suffix in (".py", ".yaml", ".csv") and path.name not in ("intervals.yaml", "accuracy.yaml"):
+                digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def calibrate_intervals(
+    out: Path, say: Say, parts: Sequence[str] = tuple(READ), rows: list[Row] | None = None, keep: Path | None = None
+) -> dict[str, Any]:
+    """Fit the kinds of `parts`, keep the others as they stand, and write intervals.yaml; the figures of each kind."""
+    place = out / "intervals.yaml"
+    standing = place if place.is_file() else calibrations_dir() / "intervals.yaml"
+    document = yaml.safe_load(standing.read_text(encoding="utf-8")) if standing.is_file() else {}
+    kinds, held = dict(document.get("kinds", {})), dict(document.get("left_out", {}))
+    kept: list[Held] = []
+    for part in parts:
+        every = residuals_of(part, say, rows, keep)
+        for kind in READ[part]:
+            mine = [r for r in every if r.kind == kind]
+            say(f"{kind}: {len(mine)} residuals")
+            kinds[kind] = msgspec.to_builtins(fit_intervals(mine, TEMPLATES[kind]))
+            ends = left_out_ends(mine, TEMPLATES[kind])
+            held[kind] = figures(mine, ends)
+            kept += held_out(mine, ends)
+    covered = document.get("serving_covered")
+    if "serving" in parts or covered is None:
+        covered = _covered()
+    plain = {"code_version": __version__, "kinds": kinds, "serving_covered": covered, "left_out": held}
+    write_whole(place, HEADER + yaml.safe_dump(plain, sort_keys=False, width=120))
+    if set(parts) == set(READ):
+        interval_calibration.cache_clear()
+        shipped = shipped_predictions(say)
+        write_cells(cells_of([*kept, *held_whole_runs()], shipped), out / "accuracy.yaml")
+    return held
+
+
+def held_out(residuals: Sequence[Residual], ends: Ends) -> list[Held]:
+    """The rows whose source was left out, as the board keeps them; errors of throughputs and training in seconds."""
+    down, up = np.asarray(ends.down), np.asarray(ends.up)
+    return [
+        Held(
+            kind="searched" if r.id.endswith(SEARCHED) else r.kind, id=r.id.removesuffix(SEARCHED).partition(" ")[0],
+            metric=METRICS.get(r.kind, r.id.partition(" ")[2]), log_seconds=r.log_error,
+            inside=bool(-down[i] <= r.log_error <= up[i]),
+        )
+        for i, r in enumerate(residuals)
+        if not float(r.familiarity.known) > 0
+    ]  # fmt: skip
