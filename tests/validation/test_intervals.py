@@ -66,9 +66,8 @@ def test_names_of_sources_say_nothing() -> None:
 
 def test_one_wild_row_does_not_widen_everything() -> None:
     residuals = planted(sources=12)
-    wild = Residual(
-        kind="x", id="w", source="wild", log_error=8.0, familiarity=Familiarity(shares={"host": 0.0}, distances={"part": 0.0})
-    )  # fmt: skip
+    near = Familiarity(shares={"host": 0.0}, distances={"part": 0.0})
+    wild = Residual(kind="x", id="w", source="wild", log_error=8.0, familiarity=near)
     before, after = fit_intervals(residuals, TEMPLATE), fit_intervals([*residuals, wild], TEMPLATE)
     assert after.scale * after.level < 2.0 * before.scale * before.level
 
