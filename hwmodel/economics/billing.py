@@ -33,8 +33,7 @@ def whole_run_log_factor(accelerators: Num, year: Num, c: WholeRunConstants) -> 
 
 
 def whole_run_log_spread(train_flop: Num, c: WholeRunConstants) -> Num:
-    """Standard deviation of ln(hours billed) between whole runs of so many FLOP: small ones are repeated, cut short or
-    counted in passes over their data."""
+    """Standard deviation of ln(hours billed) between whole runs of so many FLOP."""
     decades = maximum(log(c.spread_flop / train_flop) / _LN10, 0.0)
     return hypot(c.log_spread, c.spread_per_decade * decades)
 

@@ -123,6 +123,15 @@ def solve_rows(rows: list[Row], resolver: Resolver, catalogs: Sequence[Path] = (
     return out
 
 
+# What a table says of tokens that it took from a data set.
+COUNTED_ONCE = "may be unique data"
+
+
+def tokens_of_data(row: Row) -> bool:
+    """Whether a row's own note doubts that its tokens are those trained on."""
+    return COUNTED_ONCE in text(row, "notes").lower()
+
+
 def _billed_by(solved: Solved, c: WholeRunConstants) -> Solved:
     """The run as other whole-run constants bill it."""
     fleet = Fleet(msgspec.structs.replace(solved.fleet.setting, whole_run=c), solved.fleet.accelerators)
@@ -147,6 +156,9 @@ def predict_rows(
             if source not in fits:
                 fits[source] = constants([one for one in steady if one.source != source])
             solved = _billed_by(solved, fits[source])
+        if solved is not None and tokens_of_data(run.row):
+            c = solved.fleet.setting.whole_run
+            solved = _billed_by(solved, msgspec.structs.replace(c, spread_per_decade=c.repeated_per_decade))
         out += _predictions(run.row, solved, run.reason)
     return _headlines(out)
 
@@ -178,6 +190,7 @@ def steady_runs(runs: Sequence[WholeRun]) -> list[Steady]:
                 id=text(run.row, "id"), source=text(run.row, "source"), log_ratio=math.log(hours / predicted),
                 accelerators=float(solved.fleet.accelerators), year=positive(run.row, "year") or YEAR,
                 step_log_sd=float(solved.doubt.half_width) / Z80, flop=solved.answer.train_flop,
+                repeated=tokens_of_data(run.row),
             )
         )  # fmt: skip
     return out

@@ -30,7 +30,7 @@ SCALE = 0.3  # log error beyond which a run loses weight (Cauchy): token counts 
 PULL = 0.15  # of the priors, against all sources together
 YEAR, ACCELERATORS = 2025.0, 1024.0
 LEAST_SOURCES = 4
-SPREAD_FLOP = 1e23  # below it runs scatter more: repeated, cut short, counted in passes over their data
+SPREAD_FLOP = 1e23  # below it runs repeat their data, and tokens counted once say less of their hours
 LEAST_SPREAD = 0.05
 TEMPLATE = IntervalConstants(row=0.1, level=0.1, shares={}, distances={"small": 1.0})
 
@@ -50,6 +50,7 @@ class Steady(msgspec.Struct, frozen=True, kw_only=True):
     year: float
     step_log_sd: float  # of the steady hours
     flop: float = 1e24
+    repeated: bool = False  # its tokens may be those of its data, each seen more than once
 
 
 def _design(runs: Sequence[Steady]) -> Column:
@@ -91,7 +92,7 @@ def residuals(runs: Sequence[Steady], errors: Column) -> list[Residual]:
     return [
         Residual(
             kind="whole", id=run.id, source=run.source, log_error=float(error),
-            familiarity=Familiarity(shares={}, distances={"small": max(math.log10(SPREAD_FLOP / run.flop), 0.0)}),
+            familiarity=Familiarity(shares={}, distances={"small": run.repeated * max(math.log10(SPREAD_FLOP / run.flop), 0.0)}),
         )
         for run, error in zip(runs, errors, strict=True)
     ]  # fmt: skip
@@ -113,7 +114,7 @@ def constants(runs: Sequence[Steady]) -> WholeRunConstants:
         log_factor=round(float(level), 4), per_year=round(float(per_year), 4),
         per_doubling=round(float(per_doubling), 4),
         log_spread=round(log_spread, 4), year=YEAR, accelerators=ACCELERATORS,
-        spread_per_decade=round(per_decade, 4), spread_flop=SPREAD_FLOP,
+        repeated_per_decade=round(per_decade, 4), spread_flop=SPREAD_FLOP,
         fitted_on=f"{len(runs)} whole runs of {len({run.source for run in runs})} sources",
     )  # fmt: skip
 
