@@ -98,8 +98,8 @@ class WholeRunConstants(msgspec.Struct, frozen=True, kw_only=True):
 
     `log_factor` is that of a run of `year` or later on `accelerators`; runs of each earlier year cost `per_year` more,
     of each doubling of the fleet `per_doubling`. `log_spread` is the standard deviation between runs; it grows by
-    `spread_per_decade` for each factor of ten below `spread_flop` (added in quadrature). That is zero where the tokens of
-    a run are known, and `repeated_per_decade` where they may be those of its data, which small runs repeat.
+    `spread_per_decade` for each factor of ten below `spread_flop` (added in quadrature). That is zero where the tokens
+    of a run are known, and `repeated_per_decade` where they may be those of its data, which small runs repeat.
     """
 
     log_factor: float

@@ -92,7 +92,9 @@ def residuals(runs: Sequence[Steady], errors: Column) -> list[Residual]:
     return [
         Residual(
             kind="whole", id=run.id, source=run.source, log_error=float(error),
-            familiarity=Familiarity(shares={}, distances={"small": run.repeated * max(math.log10(SPREAD_FLOP / run.flop), 0.0)}),
+            familiarity=Familiarity(
+                shares={}, distances={"small": run.repeated * max(math.log10(SPREAD_FLOP / run.flop), 0.0)}
+            ),
         )
         for run, error in zip(runs, errors, strict=True)
     ]  # fmt: skip
