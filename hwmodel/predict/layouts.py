@@ -32,6 +32,7 @@ CONTEXT_TOKENS_PER_RANK = 4096
 CONTEXT_OF_SMALL_BATCH = (1.0, 2.0, 4.0, 8.0)
 # Columns of the table of options; `mode` is a place in the policy's ways to recompute and to offload.
 SEARCHED = ("tp", "cp", "pp", "vpp", "ep", "etp", "micro_batch", "mode", "zero")
+SPLIT_COLUMNS = 4  # of them, those of a split
 FULL_SHARD = 3.0  # ZeRO stage at which weights are gathered for every layer and pass
 
 
@@ -228,12 +229,19 @@ def _option_table(limits: _Limits, p: Policy) -> NDArray[np.float64]:
     )
     alone = list(every)  # of one stage
     staged = [rest for rest in alone if _shards(2.0, rest[2], p)]  # the same of any number of stages beyond one
-    rows: list[Values] = []
-    for split in _splits(limits, p):
-        rests = alone if split[2] == 1 else staged
-        shared = product(experts, _expert_tensor(limits, split[0], p))
-        rows += [(*split, *ways, *rest) for ways, rest in product(shared, rests)]
-    table = np.array(rows, dtype=float).reshape(-1, len(SEARCHED))
+    splits = _splits(limits, p)
+    blocks: dict[tuple[float, bool], NDArray[np.float64]] = {}  # what follows a split, by what of it decides that
+    for split in splits:
+        kind = split[0], split[2] == 1
+        if kind not in blocks:
+            shared = product(experts, _expert_tensor(limits, split[0], p))
+            rows = [(*ways, *rest) for ways, rest in product(shared, alone if kind[1] else staged)]
+            blocks[kind] = np.array(rows, dtype=float).reshape(-1, len(SEARCHED) - SPLIT_COLUMNS)
+    following = [blocks[split[0], split[2] == 1] for split in splits]
+    if not following:
+        return np.empty((0, len(SEARCHED)))
+    leading = np.repeat(np.array(splits, dtype=float), [len(block) for block in following], axis=0)
+    table = np.hstack([leading, np.concatenate(following)])
     table.setflags(write=False)
     return table
 

@@ -60,7 +60,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
 def _batches(most: float) -> Column:
     steps = int(BATCH_STEPS_PER_DOUBLING * math.log2(most)) + 1
-    return np.unique(np.round(2.0 ** (np.arange(steps) / BATCH_STEPS_PER_DOUBLING)))
+    rising = np.round(2.0 ** (np.arange(steps) / BATCH_STEPS_PER_DOUBLING))
+    return rising[np.diff(rising, prepend=0.0) > 0.0]
 
 
 def loaded(s: ServiceSetting, tried: ServingLayout, spread: Spread) -> Loaded:
