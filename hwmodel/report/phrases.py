@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from hwmodel.errors import unknown
@@ -67,13 +67,20 @@ def heard(sentence: str) -> str:
 
 def catalog(language: str) -> Mapping[str, str]:
     """Template -> translation."""
-    found: Mapping[str, str] = import_module(f"hwmodel.report.phrases_{language}").PHRASES
-    return found
+    return _catalogs(language)["phrases"]
 
 
 def lower_catalog(language: str) -> Mapping[str, str]:
     """The same for sentences of lower layers."""
-    found: Mapping[str, str] = import_module(f"hwmodel.report.phrases_{language}").HEARD
+    return _catalogs(language)["heard"]
+
+
+@cache
+def _catalogs(language: str) -> dict[str, dict[str, str]]:
+    import json
+
+    text = Path(__file__).with_name(f"phrases_{language}.json").read_text(encoding="utf-8")
+    found: dict[str, dict[str, str]] = json.loads(text)
     return found
 
 
