@@ -6,7 +6,7 @@ from typing import Any
 
 from hwmodel.report import words
 from hwmodel.report.blocks import Block, Bullets, Heading, PageBreak, Picture, Table, Text
-from hwmodel.report.phrases import say
+from hwmodel.report.phrases import ENGLISH, say, spoken
 from hwmodel.report.words import DASH
 from hwmodel.solve.run.result import Answer, Plan, value_of
 
@@ -190,7 +190,7 @@ def risk_lines(plan: Plan) -> list[str]:
     if plan.risk is None:
         return []
     said = [f"{_driver_sentence(plan, one.driver)}: {swing(plan, one)}" for one in dearest(plan)[:RISKS_SHOWN]]
-    return [line[:1].upper() + line[1:] for line in said]
+    return said if spoken() != ENGLISH else [line[:1].upper() + line[1:] for line in said]
 
 
 def dearest(plan: Plan) -> list[Any]:
