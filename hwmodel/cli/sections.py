@@ -38,7 +38,7 @@ OTHER = "Options"
 RARE = frozenset((
     "nic_gbit_s", "start", "pue", "year", "seed", "reliability", "flop_convention", "gradient_dtype", "loss_factor",
     "samples", "distill", "prompt_output", "cp", "vpp", "etp", "micro_batch", "offload", "global_batch", "quiet",
-    "figures", "price_kind", "prices", "objective", "measured", "own",
+    "figures", "price_kind", "prices", "objective", "measured", "own", "lang",
 ))  # fmt: skip
 SHOWN = 40  # options; a command with more keeps the rare ones for --help-all
 ALL = "hwmodel.help_all"

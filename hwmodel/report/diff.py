@@ -1,0 +1,128 @@
+"""Two saved answers side by side: what was asked otherwise, what changed by how much, and whether it means anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from hwmodel.errors import InputError
+from hwmodel.report import words
+from hwmodel.report.blocks import Block, Heading, Table, Text, markdown
+from hwmodel.report.words import DASH
+
+# quantity of an answer -> how it reads
+SHOWN: dict[str, Any] = {
+    "params": words.count, "tokens": words.count, "train_flop": words.flop, "accelerators": words.plain,
+    "train_days": words.days, "elapsed_days": words.days, "gpu_hours": words.plain, "mfu": words.percent,
+    "tokens_per_s": words.count, "loss_nats": words.loss, "cost_usd": words.usd, "energy_mwh": words.energy,
+    "co2e_t": words.carbon, "peak_memory_bytes": words.memory, "goodput": words.percent,
+    "lifetime_cost": words.plain,
+}  # fmt: skip
+SAME = 1e-9  # relative change below which nothing changed
+VERDICTS = {
+    "within": "within both intervals",
+    "overlap": "intervals overlap",
+    "apart": "intervals do not meet",
+    "exact": "exact",
+}
+
+
+def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """What differs between two answers of `plan`: the question, what names were read as, and the figures.
+
+    Raises InputError where either is no answer of `plan`.
+    """
+    for one in (first, second):
+        if not isinstance(one.get("answer"), Mapping) or "train_flop" not in one["answer"]:
+            raise InputError("diff compares two answers of `hwmodel plan ... --format json`")
+    return {
+        "question": _changed(_options(first), _options(second)),
+        "resolved": _changed(first["resolved"], second["resolved"]),
+        "answer": [row for name in SHOWN for row in _row(name, first["answer"].get(name), second["answer"].get(name))],
+    }
+
+
+def _options(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Option -> value as asked; a repeated option's values together."""
+    found: dict[str, Any] = {}
+    for name, value in answer["request"]["options"]:
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+def _changed(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[dict[str, Any]]:
+    names = dict.fromkeys((*first, *second))
+    return [
+        {"name": name, "first": first.get(name), "second": second.get(name)}
+        for name in names
+        if first.get(name) != second.get(name)
+    ]
+
+
+def _row(name: str, first: Any, second: Any) -> list[dict[str, Any]]:
+    """The row of a quantity that changed; none where both are the same."""
+    a, b = _plain(first), _plain(second)
+    if a is None and b is None:
+        return []
+    if a is not None and b is not None and math.isclose(a, b, rel_tol=SAME):
+        return []
+    share = None if a is None or b is None or a == 0 else b / a - 1.0
+    return [{"name": name, "first": first, "second": second, "change": share, "verdict": _verdict(first, second)}]
+
+
+def _plain(value: Any) -> float | None:
+    found = value["value"] if isinstance(value, Mapping) else value
+    return None if found is None else float(found)
+
+
+def _verdict(first: Any, second: Any) -> str | None:
+    """Whether a change exceeds the doubt of the two figures; None where one of them is missing."""
+    if first is None or second is None:
+        return None
+    a, b = _ends(first), _ends(second)
+    if a[0] == a[2] and b[0] == b[2]:
+        return "exact"
+    if a[0] <= b[1] <= a[2] and b[0] <= a[1] <= b[2]:
+        return "within"
+    return "overlap" if a[0] <= b[2] and b[0] <= a[2] else "apart"
+
+
+def _ends(value: Any) -> tuple[float, float, float]:
+    """Low end, value and high end."""
+    if isinstance(value, Mapping):
+        return value["low"], value["value"], value["high"]
+    return value, value, value
+
+
+def diff_markdown(found: Mapping[str, Any], names: tuple[str, str]) -> str:
+    """The differences as a report."""
+    if not any(found.values()):
+        return f"# {names[0]} beside {names[1]}\n\nNothing differs.\n"
+    rows = [_cells(row) for row in found["answer"]]
+    header = ["", *names]
+    blocks: list[Block] = [
+        Heading(f"{names[0]} beside {names[1]}", 1),
+        Heading("Asked otherwise"), Table(header, _named(found["question"])),
+        Heading("Read or assumed otherwise"), Table(header, _named(found["resolved"])),
+        Heading("What changed"), Table([*header, "change", ""], rows),
+    ]  # fmt: skip
+    if not rows:
+        blocks.append(Text("No figure of the answer changed."))
+    return markdown(blocks, {})
+
+
+def _named(rows: list[dict[str, Any]]) -> list[list[str]]:
+    return [[row["name"].replace("_", " "), *(_word(row[side]) for side in ("first", "second"))] for row in rows]
+
+
+def _word(value: Any) -> str:
+    return DASH if value is None else str(value)
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    show = SHOWN[row["name"]]
+    values = [_plain(row[side]) for side in ("first", "second")]
+    change = DASH if row["change"] is None else f"{100 * row['change']:+.3g} %"
+    verdict = VERDICTS[row["verdict"]] if row["verdict"] else DASH
+    return [row["name"].replace("_", " "), *(DASH if v is None else show(v) for v in values), change, verdict]
