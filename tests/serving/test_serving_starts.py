@@ -112,6 +112,16 @@ def test_bits_of_a_release_are_its_format() -> None:
     assert recipe("deepseek-ai/DeepSeek-V3", "h200", "") == "fp8-block"
 
 
+def test_a_format_that_is_assumed_widens() -> None:
+    stated, blank = (
+        next(p for p in predict_rows("serving", [_row(precision=f, gemm_quant_mode=f)]) if p.metric == "tpot_ms")
+        for f in ("bf16", "")
+    )
+    assert blank.predicted == stated.predicted
+    assert blank.high > stated.high
+    assert "no format is stated" in blank.reason
+
+
 def test_matrix_units_that_mix_widths_widen_nothing() -> None:
     recipe, mxfp4 = CATALOG.serving_precision("mxfp4-a8"), CATALOG.serving_precision("mxfp4")
     b200, h200 = CATALOG.part("b200"), CATALOG.part("h200")

@@ -167,6 +167,8 @@ def cases_of(row: int, setting: Setting, resolver: Resolver) -> list[Case]:
     """The cases of one setting. Raises CellError where it cannot be expressed or does not fit."""
     shape, note = resolver.shape(setting.model, setting.params)
     part, recipe, found = resolver.machine(setting.part, resolver.released(setting), setting.cache)
+    if setting.recipe == RELEASED:
+        note = "; ".join(filter(None, (note, f"no format is stated: {recipe.id}, as released")))
     engine = engine_of(serving_calibration(), setting.engine, setting.year, part.family, recipe.id)
     worker = Worker(machine=found, formats=formats_of(shape, recipe), engine=engine, layout=setting.layout)
     service = ServiceSetting(
