@@ -10,6 +10,7 @@ the scatter grows with the gap there about as it does in the pairs, and a gap ca
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -192,6 +193,7 @@ def student_cdf(t: float, freedom: int) -> float:
     return 0.5 + 0.5 * inside
 
 
+@functools.cache
 def student_quantile(probability: float, freedom: int) -> float:
     """t with P(T <= t) = probability, by bisection."""
     if not 0.0 < probability < 1.0:

@@ -102,8 +102,11 @@ def lifetime_optimum(
     return option_optimum(Option(law=spec, train_cost=train_cost, serve_cost=serve_cost), loss, inference_tokens)
 
 
-def option_optimum(option: Option, loss: Num, inference_tokens: Num) -> Lifetime:
-    """The cheapest life under one option. InfeasibleError below the floor, or naming the limit that cannot be met."""
+def option_optimum(option: Option, loss: Num, inference_tokens: Num, narrowings: int = NARROWINGS) -> Lifetime:
+    """The cheapest life under one option, its size refined by so many `narrowings` of golden section.
+
+    InfeasibleError below the floor, or naming the limit that cannot be met.
+    """
     train, serve = option.train_cost, option.serve_cost
 
     def place(logit: Any) -> tuple[Any, Any]:
@@ -126,7 +129,7 @@ def option_optimum(option: Option, loss: Num, inference_tokens: Num) -> Lifetime
 
     restricted = bool(option.limits) or option.unique_tokens is not None or option.build is not None
     # What restricts may leave a thin range of sizes: a finer grid, the one that `_feasible` looks at.
-    logit = least(cost, LOW, HIGH, FINE_POINTS if restricted else POINTS, NARROWINGS)
+    logit = least(cost, LOW, HIGH, FINE_POINTS if restricted else POINTS, narrowings)
     if restricted:
         _feasible(option, allowed, logit)
     n, d = place(logit)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.answers import finite
+from hwmodel.api import views
 from hwmodel.errors import HwModelError, InputError
 from hwmodel.web.question import read_json, read_question
 
@@ -105,20 +106,19 @@ def as_report(verb: str, given: Mapping[str, Any]) -> Reply:
 
 
 def _markdown(verb: str, found: Any) -> str:
-    """The report of a result."""
+    """The report of a result: a plan and a comparison of formats are records of one kind, told apart by the verb."""
     from hwmodel import report
 
-    if verb == "train":
-        from hwmodel.report.train_report import train_markdown
+    if verb == "plan":
+        return report.plan_markdown(found)
+    if verb == "compare" and hasattr(found, "precisions"):
+        return report.compare_markdown(found)
+    JOINS[verb]()
+    return str(found.to_markdown())
 
-        return train_markdown(found)
-    if verb == "serve":
-        from hwmodel.report.serve import served_text
 
-        return served_text(found, "md")
-    if verb == "compare":
-        return report.compare_markdown(found) if hasattr(found, "precisions") else report.values_markdown(found)
-    return report.plan_markdown(found)
+# The API's own functions would read a model's file; a request must not, so the solver is called and only read alike.
+JOINS = {"compare": views.join_plan, "serve": views.join_serve, "train": views.join_train}
 
 
 def as_launch(verb: str, given: Mapping[str, Any]) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -17,7 +18,7 @@ from hwmodel.web.answers import INTERNAL, JSON, MEANING, STATUS, Job, Reply, ref
 from hwmodel.web.fields import VERBS
 from hwmodel.web.guard import Access, Asgi, Guard
 from hwmodel.web.limits import Limits
-from hwmodel.web.pool import Pool
+from hwmodel.web.pool import BUSY, OVER, Pool
 
 MEDIA = {
     ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
@@ -84,9 +85,22 @@ def _asked(pool: Pool, verb: str, form: str) -> Any:
         media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media != JSON:
             return respond(refusal(415, f"send the question as {JSON}", "bad input"))
-        return respond(await pool.ask(Job(verb=verb, form=form, body=await request.body())))
+        job = Job(verb=verb, form=form, body=await request.body())
+        asking, leaving = asyncio.ensure_future(pool.ask(job)), asyncio.ensure_future(_left(request))
+        await asyncio.wait({asking, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        leaving.cancel()
+        if not asking.done():
+            asking.cancel()
+            return respond(refusal(503, BUSY, OVER))  # nobody reads it
+        return respond(asking.result())
 
     return handle
+
+
+async def _left(request: Request) -> None:
+    """Until who asked closes the connection, as the page does when a slider has moved on."""
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
 
 
 def _readings() -> list[Route]:

@@ -12,7 +12,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     workers: int = max(1, min(8, os.cpu_count() or 1))
     answer_s: float = 4.0
-    queue_s: float = 20.0  # that a question may wait for a worker
+    queue_s: float = 30.0  # that a question may wait for a worker
     waiting: int = 256  # questions in the queue; more are turned away
     memory_bytes: int = 1 << 30  # of one worker, over what it holds when it starts
     body_bytes: int = 32_768

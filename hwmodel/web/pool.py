@@ -114,6 +114,15 @@ def _main_module_unnamed() -> Any:
         main.__dict__.update(kept)
 
 
+class Asked:
+    """A question on its way: how many wait for it, and whether a worker has begun."""
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[Reply] | None = None
+        self.waiting = 0
+        self.begun = False
+
+
 class Pool:
     """The workers, the queue before them, and the last answers."""
 
@@ -124,7 +133,7 @@ class Pool:
         self.threads = ThreadPoolExecutor(max_workers=limits.workers, thread_name_prefix="worker")
         self.idle: asyncio.Queue[Worker] = asyncio.Queue()
         self.waiting = 0
-        self.running: dict[Job, asyncio.Task[Reply]] = {}
+        self.running: dict[Job, Asked] = {}
         self.kept: OrderedDict[Job, Reply] = OrderedDict()
         self.kept_bytes = 0
 
@@ -146,13 +155,21 @@ class Pool:
         if job in self.kept:
             self.kept.move_to_end(job)
             return self.kept[job]
-        task = self.running.get(job)
-        if task is None:
-            task = self.running[job] = asyncio.create_task(self._worked_out(job))
-            task.add_done_callback(lambda _: self.running.pop(job, None))
-        return await asyncio.shield(task)
+        asked = self.running.get(job)
+        if asked is None:
+            asked = self.running[job] = Asked()
+            asked.task = asyncio.create_task(self._worked_out(job, asked))
+            asked.task.add_done_callback(lambda _: self.running.pop(job, None))
+        assert asked.task is not None
+        asked.waiting += 1
+        try:
+            return await asyncio.shield(asked.task)
+        finally:
+            asked.waiting -= 1
+            if asked.waiting == 0 and not asked.begun:
+                asked.task.cancel()  # all who asked have left before a worker was free
 
-    async def _worked_out(self, job: Job) -> Reply:
+    async def _worked_out(self, job: Job, asked: Asked) -> Reply:
         """A worker's reply, once one is free; a refusal where too many wait or the wait is too long."""
         if self.waiting >= self.limits.waiting:
             return refusal(503, BUSY, OVER)
@@ -163,6 +180,7 @@ class Pool:
             return refusal(503, BUSY, OVER)
         finally:
             self.waiting -= 1
+        asked.begun = True
         try:
             reply: Reply = await asyncio.get_running_loop().run_in_executor(self.threads, worker.ask, job)
         except RuntimeError:

@@ -79,7 +79,7 @@ def run(host: str, port: int, say: Callable[[str], None], limits: Limits | None 
     config = uvicorn.Config(
         application(access(host, token), limits), http=patient_protocol(limits), ws="none", loop="asyncio",
         lifespan="on", log_config=None, access_log=False, server_header=False, proxy_headers=False,
-        limit_concurrency=limits.connections, timeout_keep_alive=10, timeout_graceful_shutdown=2,
+        limit_concurrency=limits.connections, timeout_keep_alive=30, timeout_graceful_shutdown=2,
         h11_max_incomplete_event_size=HEAD_BYTES,
     )  # fmt: skip
     shown = f"[{host}]" if ":" in host else host

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import sys
@@ -19,7 +20,7 @@ from hwmodel.web.answers import Job, Reply, reply
 from hwmodel.web.app import page_files
 from hwmodel.web.guard import Access, access, refused
 from hwmodel.web.limits import Limits
-from hwmodel.web.pool import CROWDED, Worker, _context
+from hwmodel.web.pool import CROWDED, Pool, Worker, _context
 from hwmodel.web.question import read_json, read_question
 from hwmodel.web.server import bound
 
@@ -279,6 +280,41 @@ def test_a_question_that_takes_too_long_is_ended_and_the_next_is_answered(small:
     assert first.status == 422
     assert b"longer than 0.5 s" in first.body
     assert small.ask(Job(verb="plan", form="json", body=b'{"gpus": "8xH1"}')).status == 400
+
+
+def test_who_leaves_the_queue_costs_nothing_and_equal_questions_are_asked_once() -> None:
+    async def scene() -> tuple[list[Reply], int]:
+        pool = Pool(Limits(workers=1))
+        asked = []
+
+        class Slow(Worker):
+            def ask(self, job: Job) -> Reply:
+                asked.append(job)
+                time.sleep(0.2)
+                return Reply(status=200, body=job.body, exit_code=0)
+
+        pool.idle.put_nowait(Slow(None, Limits()))
+        jobs = [Job(verb="plan", form="json", body=text) for text in (b"1", b"2", b"2", b"3", b"4")]
+        tasks = [asyncio.create_task(pool.ask(job)) for job in jobs]
+        await asyncio.sleep(0.05)
+        tasks[3].cancel()  # the third question is still in the queue
+        tasks[1].cancel()  # the second has another who waits for it
+        kept = await asyncio.gather(*(tasks[i] for i in (0, 2, 4)))
+        kept.append(await pool.ask(jobs[0]))  # known by now
+        pool.threads.shutdown()
+        return kept, len(asked)
+
+    replies, asked = asyncio.run(scene())
+    assert [reply.body for reply in replies] == [b"1", b"2", b"4", b"1"]
+    assert asked == 3
+
+
+def test_a_full_queue_is_said_at_once() -> None:
+    async def scene() -> Reply:
+        pool = Pool(Limits(workers=1, waiting=0))
+        return await pool.ask(LONG)
+
+    assert asyncio.run(scene()).status == 503
 
 
 def test_a_worker_that_dies_is_replaced(small: Worker) -> None:

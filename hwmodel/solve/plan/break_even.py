@@ -18,6 +18,7 @@ from hwmodel.solve.run.result import Band, value_of
 from hwmodel.solve.run.sizing import LossModel, Sized
 
 LIFE_ROUNDS = 14  # halvings of the gap, on the log scale
+LIFE_NARROWINGS = 18  # of a size: its cost is flat at the best one, so that this gives it to nine digits
 SPEEDS = 9  # equally likely speed-ups that a probability is averaged over
 MANY_DEGREES = 400  # of a normal distribution, as Student's t
 SHARE_OF_DATA_TERM = 0.5  # beyond it the factor on the tokens explodes and says nothing
@@ -51,7 +52,7 @@ def gap_over_a_life(model: LossModel, life: Life, speedup: float) -> float | Non
     def pays(gap: float) -> bool:
         """Whether the life at a loss lower by `gap` still costs no more."""
         try:
-            found = option_optimum(option(model, of), life.loss - gap, life.demand)
+            found = option_optimum(option(model, of), life.loss - gap, life.demand, LIFE_NARROWINGS)
         except HwModelError:
             return False
         return float(found.total_cost) <= base
