@@ -67,3 +67,12 @@ def test_a_batch_in_tokens_costs_little_and_says_what_it_is() -> None:
     assert any("read as 1,152 sequences" in line for line in found.warnings)
     # What is given in sequences is meant.
     assert parse_request(gpus="384xH100", params="3B", global_batch="977").global_batch_seqs == 977
+
+
+def test_a_huge_batch_divides_as_quickly_as_a_small_one() -> None:
+    # Powers of two and divisors of the fleet are looked at, and nothing is counted up to the batch.
+    batch = dividing_batch(3.0e10 + 7.0, 512)
+    assert batch % 512 == 0
+    assert abs(batch / 3.0e10 - 1.0) <= 0.2
+    prime = 999_999_937  # its divisors are 1 and itself
+    assert dividing_batch(5.0e9, prime) == 5 * prime

@@ -282,6 +282,23 @@ def test_a_question_that_takes_too_long_is_ended_and_the_next_is_answered(small:
     assert small.ask(Job(verb="plan", form="json", body=b'{"gpus": "8xH1"}')).status == 400
 
 
+HOSTILE: list[tuple[str, dict[str, Any]]] = [
+    ("compare", {"gpus": ",".join(f"{64 * n}xH100" for n in range(1, 17)), "params": "1B,2B,3B,4B",
+                 "tokens": "1T,2T,3T,4T"}),
+    ("plan", {"gpus": "999999937xH100", "tokens": "1e20", "global_batch_tokens": "1e19"}),
+    ("plan", {"gpus": "1e9xH100", "params": "1e20", "tokens": "1e20"}),
+    ("serve", {"model": "deepseek-v3", "demand": "1e18 req/s", "parts": "all", "input": "1e18"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("verb", "question"), HOSTILE)
+def test_a_hostile_question_ends_in_one_line_of_4xx(server: Served, verb: str, question: dict[str, Any]) -> None:
+    got = server.post(f"/api/{verb}", question)
+    assert 400 <= got.status < 500
+    one_line(got)
+    assert server.post("/api/plan", PLAN).status == 200
+
+
 def test_who_leaves_the_queue_costs_nothing_and_equal_questions_are_asked_once() -> None:
     async def scene() -> tuple[list[Reply], int]:
         pool = Pool(Limits(workers=1))

@@ -222,7 +222,8 @@ def dividing_batch(seqs: float, gpus: int | None) -> float:
     a fifth, else of the largest grain that does (what divides the fleet, and powers of two)."""
     grains = {2**i for i in range(int(seqs).bit_length())}
     if gpus is not None:
-        grains |= {g for g in range(1, int(seqs) + 1) if gpus % g == 0}
+        low = {g for g in range(1, math.isqrt(gpus) + 1) if gpus % g == 0}
+        grains |= {g for g in low | {gpus // g for g in low} if g <= seqs}
     near = [g for g in grains if abs(round(seqs / g) * g / seqs - 1.0) <= DIVIDING_ERROR]
     grain = max(near, default=1, key=lambda g: (math.gcd(g, gpus) if gpus is not None else g, g))
     return float(max(1, round(seqs / grain) * grain))
