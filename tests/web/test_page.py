@@ -83,7 +83,7 @@ def set_field(page: Any, name: str, text: str) -> None:
 
 QUESTIONS = {
     "": ("Train .* parameters on 2T tokens on 512 × h100", 4),
-    FP8: ("fp8 is .* as fast", 6),
+    FP8: ("fp8 .* as fast", 6),
     "#compare?gpus=64xH100&params=1B,3B&tokens=200B": ("2 answers side by side", 0),
     "#serve?model=llama-3.1-8b&demand=20+req/s&parts=h100&ttft=1s": ("× h100-sxm5-80gb in", 0),
     "#serve?model=llama-3.1-8b&concurrency=8&parts=h100&precision=fp8": ("first token after", 1),
@@ -111,7 +111,7 @@ def test_numbers_are_those_of_the_api(open_page: Opener, server: Served) -> None
     assert page.inner_text('[data-number="params"] strong') == "3B"
     shown = page.inner_text('[data-number="mfu"]')
     assert f"{100 * mfu['value']:.3g} %" in shown
-    assert f"{100 * mfu['low']:.3g} % to {100 * mfu['high']:.3g} %" in shown
+    assert f"{100 * mfu['low']:.3g} to {100 * mfu['high']:.3g} %" in shown
     assert page.inner_text('[data-number="elapsed_days"] strong') in (
         f"{days['value']:.3g} days", f"{24 * days['value']:.3g} h")  # fmt: skip
 
@@ -342,5 +342,5 @@ def test_a_newcomer_gets_from_the_first_screen_to_format_and_size(open_page: Ope
         "document.querySelector('article').innerText.includes('at the least cost over the whole life')"
     )
     said = page.inner_text("article")
-    assert re.search(r"fp8 is 1\.\d+× as fast .* it (pays|is within noise|does not pay)", said)
+    assert re.search(r"fp8 (pays|is within noise|does not pay).* as fast", said)
     assert re.search(r"For this use, [\d.]+B parameters", said)

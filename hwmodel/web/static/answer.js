@@ -47,8 +47,16 @@ export function formatSentence(row) {
   if (row.verdict === "reference") return "";
   const pays = row.pays_up_to_share ? `; that pays for a loss gap of up to ${SHOW.share(row.pays_up_to_share.value)}` : "";
   const gap = row.loss_gap_share ? `, and published pairs lose ${SHOW.share(row.loss_gap_share.value)} (${interval(row.loss_gap_share, SHOW.share)})` : "";
-  const chance = row.probability_wins === null ? "" : `, with a probability of ${SHOW.share(row.probability_wins)}`;
-  return `${row.precision} is ${SHOW.factor(row.speedup.value)} as fast (${interval(row.speedup, SHOW.factor)})${pays}${gap}: it ${VERDICTS[row.verdict]}${chance}.`;
+  return `${row.precision} is ${SHOW.factor(row.speedup.value)} as fast (${interval(row.speedup, SHOW.factor)})${pays}${gap}: it ${VERDICTS[row.verdict]}${chance(row, ", with a probability of ")}.`;
+}
+
+const chance = (row, before, after = "") =>
+  (row.probability_wins === null ? "" : `${before}${Math.round(100 * row.probability_wins)} %${after}`);
+
+/** The verdict in a line: what stands first. */
+function verdict(row) {
+  if (row.status !== "ok" || row.verdict === "reference") return formatSentence(row);
+  return `${row.precision} ${VERDICTS[row.verdict]}${chance(row, " (", ")")}: ${SHOW.factor(row.speedup.value)} as fast.`;
 }
 
 const PLAN_NUMBERS = ["params", "tokens", "train_days", "elapsed_days", "cost_usd", "mfu", "loss_nats", "gpu_hours", "energy_mwh",
@@ -79,8 +87,8 @@ function comparison(d, form, runs) {
     const order = [...d.precisions].sort((a, b) => (b.probability_wins ?? -1) - (a.probability_wins ?? -1));
     const found = plan(d, form, runs);
     const sentences = order.map(formatSentence).filter(Boolean);
-    return { ...found, sentence: sentences[0] ?? "No other format can be run.",
-      more: [...sentences.slice(1), found.sentence, ...found.more.filter((line) => !sentences.includes(line))],
+    return { ...found, sentence: order.map(verdict).find(Boolean) ?? "No other format can be run.",
+      more: [...sentences, found.sentence, ...found.more.filter((line) => !sentences.includes(line))],
       figures: [pictures.formats(d), ...found.figures.filter((_, i) => i !== 1)], tables: [formatTable(d)] };
   }
   const names = d.option.split(",");

@@ -121,7 +121,7 @@ export function formats(answer) {
     row.tokens_factor ? stretch(`${row.precision}: training its loss needs`, row.tokens_factor, "needed") : null].filter(Boolean));
   const best = rows[0];
   const says = `A format pays where its speed-up lies beyond the training that its loss needs. ${best.precision} is `
-    + `${SHOW.factor(best.speedup.value)} as fast` + (best.probability_wins === null ? "." : ` and pays with a probability of ${SHOW.share(best.probability_wins)}.`);
+    + `${SHOW.factor(best.speedup.value)} as fast` + (best.probability_wins === null ? "." : ` and pays with a probability of ${Math.round(100 * best.probability_wins)} %.`);
   return figure("What a faster format buys, and what it costs", says, ranges(found, "Speed-up and training needed, 80 % intervals"), null);
 }
 

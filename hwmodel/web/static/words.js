@@ -56,10 +56,12 @@ export function shown(x, show) {
   return isKnown(x) ? show(value(x)) : "–";
 }
 
-/** "37 to 58 days", or nothing for a number that is certain. */
+/** "37 to 58 days" (a unit that both ends share is said once), or nothing for a number that is certain. */
 export function interval(x, show) {
   if (x === null || typeof x !== "object" || !(x.high > x.low)) return "";
-  return `${show(x.low)} to ${show(x.high)}`;
+  const unit = / \D.*$/.exec(show(x.high))?.[0] ?? "";
+  const low = show(x.low);
+  return `${unit && low.endsWith(unit) ? low.slice(0, -unit.length) : low} to ${show(x.high)}`;
 }
 
 /** What a name on the command line is called in a sentence: inference_tokens → inference tokens. */
