@@ -7,8 +7,11 @@ request never reaches the file system.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
+
+from hwmodel.api import options
 
 
 class Slider(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +65,8 @@ _ALL = (
           explains="Day by which it must have ended, or a time from its start, like 45d."),
     Field(name="start", label="Day of the start", section=GIVEN, example="2027-01-01",
           explains="Day on which it starts; today where nothing is said."),
+    Field(name="power", label="Power of the site", section=GIVEN, example="10MW",
+          explains="How many accelerators it carries at their rating and this PUE bounds the fleet."),
     Field(name="budget", label="Money allowed", section=GIVEN, example="$5M", first=True,
           explains="Dollars for the accelerators' rent, like $5M."),
     Field(name="system", label="Node and network", section=GIVEN, choices="systems", example="dgx-h100",
@@ -151,6 +156,9 @@ _ALL = (
           explains="nf4, int8 or bf16, of task lora."),
     Field(name="sequence_parallel", label="Sequence parallel", section=LAYOUT, flag=True,
           explains="Whether tensor-parallel ranks share norms and dropouts; empty: the software's habit."),
+    Field(name="searched", label="Settings a search chose", section=LAYOUT, example="tp,pp",
+          explains="Those of the settings given here that came from a search: the step then gets the search's optimism "
+          "added."),
     Field(name="stack", label="Training software", section=SOFTWARE, choices="stacks", example="megatron-bridge",
           explains="Whose habits set what overlaps and what is recomputed."),
     Field(name="year", label="Year of the software", section=SOFTWARE, example="2026",
@@ -215,13 +223,12 @@ _ALL = (
           explains="Dollars a million tokens in and out: from which demand does your own fleet pay?"),
 )  # fmt: skip
 
-FIELDS: Mapping[str, Field] = {field.name: field for field in _ALL}
 FILES = ("measured", "prices", "histogram", "catalogs", "catalog", "source", "from", "export", "out")
 
 _RUN = ("gpus", "system", "nic_gbit_s", "params", "model", "precision", "seq_len", "global_batch",
         "global_batch_tokens", "tp", "cp", "pp", "vpp", "ep", "etp", "micro_batch", "zero", "recompute", "offload",
         "optimizer", "gradient_dtype", "flop_convention", "stack", "year")  # fmt: skip
-_PLAN = (*_RUN, "time", "deadline", "start", "budget", "confidence", "flops", "tokens", "unique_tokens", "loss",
+_PLAN = (*_RUN, "time", "deadline", "start", "power", "budget", "confidence", "flops", "tokens", "unique_tokens", "loss",
          "loss_like", "loss_factor", "inference_tokens", "lifetime_budget", "serve", "samples", "moe", "distill",
          "prompt_output", "serving_precision", "mfu", "law", "objective", "usd_per_hour", "price_kind", "pue", "region",
          "reliability", "seed")  # fmt: skip
@@ -229,19 +236,40 @@ _SERVE = ("model", "parts", "precision", "demand", "input", "output", "ttft", "t
           "engine", "engine_date", "tp", "pp", "dp", "ep", "disaggregated", "pools", "prefill_tp", "prefill", "decode",
           "rounds", "max_running", "step_tokens", "prefix_hit", "draft_tokens", "acceptance", "peak_to_mean",
           "max_loss", "min_quality", "spares", "usd_per_hour", "price_kind", "api_price")  # fmt: skip
+_TRAIN = (*_RUN, "task", "rank", "base", "sequence_parallel", "searched")
+
+
+def _every(listed: tuple[str, ...], typed: Any) -> tuple[str, ...]:
+    """The fields listed, and behind them whatever else the Python API takes and is no file."""
+    known = getattr(typed, "__origin__", typed).__annotations__
+    return (*listed, *(name for name in known if name not in (*listed, *FILES, "shape")))
+
 
 VERBS: Mapping[str, Verb] = {
     verb.name: verb
     for verb in (
-        Verb(name="plan", asks="What should we train, for how long, at what cost?", fields=_PLAN,
-             start={"gpus": "512xH100", "tokens": "2T"}),
-        Verb(name="compare", asks="Which number format should we train in?", fields=_PLAN,
+        Verb(name="plan", asks="What should we train, for how long, at what cost?",
+             fields=_every(_PLAN, options.PlanOptions), start={"gpus": "512xH100", "tokens": "2T"}),
+        Verb(name="compare", asks="Which number format should we train in?",
+             fields=_every(_PLAN, options.CompareOptions),
              start={"gpus": "512xH100", "params": "70B", "tokens": "2T", "precision": "bf16,fp8"}),
-        Verb(name="serve", asks="What does it take to serve it?", fields=_SERVE,
+        Verb(name="serve", asks="What does it take to serve it?", fields=_every(_SERVE, options.ServeOptions),
              start={"model": "llama-3.1-70b", "demand": "200 req/s", "input": "1k", "output": "300", "ttft": "1s",
                     "tpot": "50ms"}),
         Verb(name="train", asks="How long does one layout take for a step?",
-             fields=(*_RUN, "task", "rank", "base", "sequence_parallel"),
+             fields=_every(_TRAIN, options.TrainOptions),
              start={"gpus": "512xH100", "model": "llama-3.1-70b"}),
     )
 }  # fmt: skip
+
+
+def _plain(name: str) -> Field:
+    """A field for an option that nobody has written about yet."""
+    words = f"The option --{name.replace('_', '-')} of the command line."
+    return Field(name=name, label=name.replace("_", " ").capitalize(), section=SOFTWARE, explains=words)
+
+
+_KNOWN = {field.name: field for field in _ALL}
+FIELDS: Mapping[str, Field] = {
+    name: _KNOWN.get(name) or _plain(name) for name in dict.fromkeys(n for verb in VERBS.values() for n in verb.fields)
+}

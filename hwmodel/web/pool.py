@@ -10,6 +10,7 @@ import sys
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -136,6 +137,7 @@ class Pool:
         self.running: dict[Job, Asked] = {}
         self.kept: OrderedDict[Job, Reply] = OrderedDict()
         self.kept_bytes = 0
+        self.day = date.today()
 
     async def start(self) -> None:
         """All workers, warm."""
@@ -152,6 +154,8 @@ class Pool:
 
     async def ask(self, job: Job) -> Reply:
         """The reply to a job: kept from before, shared with who asks the same now, or worked out."""
+        if self.day != date.today():  # a deadline counts from today
+            self.day, self.kept, self.kept_bytes = date.today(), OrderedDict(), 0
         if job in self.kept:
             self.kept.move_to_end(job)
             return self.kept[job]
