@@ -229,8 +229,8 @@ _RUN = ("gpus", "system", "nic_gbit_s", "params", "model", "precision", "seq_len
         "global_batch_tokens", "tp", "cp", "pp", "vpp", "ep", "etp", "micro_batch", "zero", "recompute", "offload",
         "optimizer", "gradient_dtype", "flop_convention", "stack", "year")  # fmt: skip
 _PLAN = (*_RUN, "time", "deadline", "start", "power", "budget", "confidence", "flops", "tokens", "unique_tokens",
-         "loss", "loss_like", "loss_factor", "inference_tokens", "lifetime_budget", "serve", "samples", "moe", "distill",
-         "prompt_output", "serving_precision", "mfu", "law", "objective", "usd_per_hour", "price_kind", "pue", "region",
+         "loss", "loss_like", "loss_factor", "inference_tokens", "lifetime_budget", "serve", "samples", "moe",
+         "distill", "prompt_output", "serving_precision", "mfu", "law", "objective", "usd_per_hour", "price_kind", "pue", "region",
          "reliability", "seed")  # fmt: skip
 _SERVE = ("model", "parts", "precision", "demand", "input", "output", "ttft", "tpot", "p", "concurrency", "gpus",
           "engine", "engine_date", "tp", "pp", "dp", "ep", "disaggregated", "pools", "prefill_tp", "prefill", "decode",
