@@ -230,8 +230,8 @@ _RUN = ("gpus", "system", "nic_gbit_s", "params", "model", "precision", "seq_len
         "optimizer", "gradient_dtype", "flop_convention", "stack", "year")  # fmt: skip
 _PLAN = (*_RUN, "time", "deadline", "start", "power", "budget", "confidence", "flops", "tokens", "unique_tokens",
          "loss", "loss_like", "loss_factor", "inference_tokens", "lifetime_budget", "serve", "samples", "moe",
-         "distill", "prompt_output", "serving_precision", "mfu", "law", "objective", "usd_per_hour", "price_kind", "pue",
-         "region", "reliability", "seed")  # fmt: skip
+         "distill", "prompt_output", "serving_precision", "mfu", "law", "objective", "usd_per_hour", "price_kind",
+         "pue", "region", "reliability", "seed")  # fmt: skip
 _SERVE = ("model", "parts", "precision", "demand", "input", "output", "ttft", "tpot", "p", "concurrency", "gpus",
           "engine", "engine_date", "tp", "pp", "dp", "ep", "disaggregated", "pools", "prefill_tp", "prefill", "decode",
           "rounds", "max_running", "step_tokens", "prefix_hit", "draft_tokens", "acceptance", "peak_to_mean",
