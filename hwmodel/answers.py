@@ -27,6 +27,7 @@ class Answer(Protocol):
     def to_markdown(self) -> str: ...
     def to_text(self, columns: int = 80) -> str: ...
     def to_csv(self) -> str: ...
+    def to_html(self) -> str: ...
     def to_frame(self, table: str | None = None) -> DataFrame: ...
 
 
@@ -37,6 +38,7 @@ class Views(NamedTuple):
     markdown: Callable[[Any], str]
     text: Callable[[Any, int], str]
     csv: Callable[[Any], str]
+    html: Callable[[Any], str]
     tables: Mapping[str, Callable[[Any], Rows]]  # the first is the one that stands for the whole
     frame: Callable[[Rows], Any]
     document: Callable[[Any], dict[str, Any]] | None = None  # where the record does not hold it itself
@@ -70,6 +72,10 @@ class Shown:
         """The figures, a row each."""
         return self._seen().csv(self)
 
+    def to_html(self) -> str:
+        """The report as one page, its pictures inside."""
+        return self._seen().html(self)
+
     def to_frame(self, table: str | None = None) -> DataFrame:
         """One of the result's tables as a pandas frame; bands are three columns (`x`, `x_low`, `x_high`).
 
@@ -91,8 +97,12 @@ class Shown:
         name = type(self).__name__
         return f"<{name}>" if self.views is None else f"<{name}: {self.views.line(self)}>"
 
-    def _repr_markdown_(self) -> str:
-        return repr(self) if self.views is None else self.to_markdown()
+    def _repr_html_(self) -> str:
+        """The page in a frame of its own, so that its style stays inside, for notebooks."""
+        import html
+
+        whole = repr(self) if self.views is None else self.to_html()
+        return f'<iframe srcdoc="{html.escape(whole)}" width="100%" height="640" style="border: 0"></iframe>'
 
 
 def json_text(data: object, *, sort_keys: bool = False) -> str:

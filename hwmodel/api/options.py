@@ -60,6 +60,7 @@ class TrainOptions(RunOptions[Quantity, str], total=False):
     rank: Quantity
     base: str
     sequence_parallel: bool
+    searched: str
     measured: str
 
 
@@ -69,6 +70,7 @@ class QuestionOptions(RunOptions[Q, W], Generic[Q, W], total=False):
     time: Q
     budget: Q
     deadline: str
+    power: Quantity
     start: str
     confidence: Quantity
     flops: Q

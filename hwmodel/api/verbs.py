@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hwmodel.solve.plan.compare_values import Comparison
     from hwmodel.solve.run.result import Plan
     from hwmodel.solve.serve.ask import Served
+    from hwmodel.solve.stages.solver import BudgetPlan
     from hwmodel.solve.train import TrainResult
     from hwmodel.validation.board.board import Board
 
@@ -59,6 +60,17 @@ def compare(**given: Unpack[CompareOptions]) -> Plan | Comparison:
         return compare_values(lists, **{name: value for name, value in asked.items() if name not in lists})
     named = asked.pop("precision", None) or "bf16,fp8"
     return formats(precision=named if isinstance(named, str) else ",".join(named), **asked)
+
+
+def budget(source: str | Path | Mapping[str, Any], **given: Unpack[PlanOptions]) -> BudgetPlan:
+    """A budget of stages: a plan file (YAML), or a mapping of the same keys; options stand for the shared ones.
+
+    Raises InputError for what cannot be read (file, line, nearest key), InfeasibleError where a stage has no answer.
+    """
+    from hwmodel.solve.stages.solver import budget as solve
+
+    views.join_budget()
+    return solve(source, **_plain(given))
 
 
 def train(**given: Unpack[TrainOptions]) -> TrainResult:

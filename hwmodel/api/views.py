@@ -26,7 +26,9 @@ def join_plan() -> None:
     from hwmodel.solve.plan.compare_values import Comparison
     from hwmodel.solve.run.result import Plan
 
-    Plan.views = _views(_plan_line, _plan_markdown, _plan_text, _report("plan", "plan_csv"), PLAN_TABLES)
+    Plan.views = _views(
+        _plan_line, _plan_markdown, _plan_text, _report("plan", "plan_csv"), PLAN_TABLES, html=_plan_html
+    )  # fmt: skip
     Comparison.views = _views(
         lambda found: f"{found.option}, {len(found.plans)} plans",
         _report("values", "values_markdown"), _report("cards", "values_card"), _report("values", "values_csv"),
@@ -49,6 +51,17 @@ def join_serve() -> None:
     from hwmodel.solve.serve.ask import Served
 
     Served.views = _views(_served_line, _served("md"), _report("cards", "serve_card"), _served("csv"), SERVED_TABLES)
+
+
+def join_budget() -> None:
+    """The views of a budget of stages."""
+    from hwmodel.solve.stages.solver import BudgetPlan
+
+    BudgetPlan.views = _views(
+        lambda found: f"{len(found.stages)} lines", _report("budget", "budget_markdown"),
+        _report("budget", "budget_card"), _report("budget", "budget_csv"),
+        {"lines": _list("budget", "lines"), "cash_flow": _list("budget", "cash_flow")},
+    )  # fmt: skip
 
 
 def join_fit() -> None:
@@ -100,8 +113,30 @@ def _views(
     csv: Callable[[Any], str],
     tables: dict[str, Callable[[Any], Rows]],
     document: Callable[[Any], dict[str, Any]] | None = None,
+    html: Callable[[Any], str] | None = None,
 ) -> Views:
-    return Views(line=line, markdown=markdown, text=text, csv=csv, tables=tables, frame=_frame, document=document)
+    page = html or (lambda found: _page(markdown(found)))
+    return Views(
+        line=line, markdown=markdown, text=text, csv=csv, html=page, tables=tables, frame=_frame, document=document
+    )  # fmt: skip
+
+
+def _page(markdown: str) -> str:
+    """A report as one HTML file."""
+    from hwmodel.report.html import page_of_markdown
+
+    return page_of_markdown(markdown)
+
+
+def _plan_html(found: Any) -> str:
+    """The report of a plan, or of its formats side by side, with its figures."""
+    from pathlib import Path
+
+    from hwmodel import report
+
+    if _compares(found):
+        return report.compare_html(found, report.pictures(report.compare_figures(found, Path("report"))), "en")
+    return report.plan_html(found, report.pictures(report.plan_figures(found, Path("report"), "svg")), "en")
 
 
 def _frame(rows: Rows) -> Any:

@@ -29,7 +29,7 @@ def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(cell.get("outputs") for cell in notebook["cells"])
     names: dict[str, Any] = {}
     shown = [run_cell("".join(cell["source"]), names) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert shown[0]._repr_markdown_().startswith("# ")
+    assert shown[0]._repr_html_().startswith("<iframe")
     assert set(shown[1].columns) >= {"value", "low", "high"}
     assert len(names["formats"].precisions) == 2
     assert names["level"].answer.train_days.high / names["level"].answer.train_days.low < (

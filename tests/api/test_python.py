@@ -17,6 +17,7 @@ from hwmodel.api import options
 from hwmodel.cli.main import main
 
 FLEET = {"gpus": "64xH100", "params": "8B", "tokens": "100B"}
+STAGES = {"gpus": "64xH100", "stages": [{"stage": "pre-training", "params": "8B", "tokens": "100B"}]}
 NAMES = {
     "Answer", "CatalogError", "HwModelError", "InfeasibleError", "InputError", "__version__", "catalog", "compare",
     "fit", "law", "load_catalog", "plan", "prices", "serve", "train", "validate",
@@ -32,7 +33,7 @@ def test_exported_names_are_pinned() -> None:
         hm.plam  # noqa: B018
 
 
-OF_FILES = {"fmt", "out", "quiet", "figures", "source", "export"}  # what only a command line has
+OF_FILES = {"fmt", "out", "quiet", "figures", "source", "export", "lang", "file", "own"}  # what only a command line has
 
 
 def _names(command: click.Command) -> set[str]:
@@ -66,7 +67,11 @@ def test_answers_show_themselves() -> None:
     assert plan.to_markdown().startswith("# ")
     assert len(plan.to_text().splitlines()) <= 24
     assert plan.to_csv().startswith("quantity,value,low,high")
-    assert plan._repr_markdown_() == plan.to_markdown()
+    page = plan.to_html()
+    assert page.startswith("<!DOCTYPE html>")
+    assert "data:image/svg" in page or "<svg" in page
+    assert 'src="http' not in page
+    assert plan._repr_html_().startswith('<iframe srcdoc="&lt;!DOCTYPE html&gt;')
 
 
 @pytest.mark.parametrize(
@@ -80,6 +85,7 @@ def test_answers_show_themselves() -> None:
         (lambda: hm.serve("llama-3.1-8b", demand="5 req/s", parts=["h100", "l40s"]), ["rows"]),
         (lambda: hm.law.optimum("besiroglu_2024", flops="1e23"), ["rows"]),
         (lambda: hm.validate("whole"), ["rows", "sources"]),
+        (lambda: hm.budget(STAGES), ["lines", "cash_flow"]),
     ],
 )  # fmt: skip
 def test_every_answer_gives_frames(ask: Any, tables: list[str]) -> None:
@@ -89,7 +95,7 @@ def test_every_answer_gives_frames(ask: Any, tables: list[str]) -> None:
         assert isinstance(frame, pandas.DataFrame)
         assert len(frame) > 0
         assert not any(isinstance(cell, dict) for cell in frame.iloc[0])
-    for text in (repr(found), found.to_markdown(), found.to_text(), found.to_csv(), found.to_json()):
+    for text in (repr(found), found.to_markdown(), found.to_text(), found.to_csv(), found.to_json(), found.to_html()):
         assert text
     with pytest.raises(hm.InputError, match="unknown table 'tabel'"):
         found.to_frame("tabel")

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.solve.question.setting import Fleeted
@@ -42,8 +43,10 @@ USUAL = {
 NOT_IN_RENT = {"storage": "storage", "egress": "egress"}
 
 
-class BudgetPlan(msgspec.Struct, frozen=True, kw_only=True):
+class BudgetPlan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """A budget of stages; `to_dict` is the JSON contract. `stages`: the lines with what each was computed from."""
+
+    __repr__ = Shown.__repr__
 
     request: dict[str, Any]
     resolved: dict[str, Any]
