@@ -40,7 +40,7 @@ def command() -> None:
     """Every point of a space of questions, as rows, winners and a Pareto front.
 
     \b
-    hwmodel sweep SPACE.yaml --out DIR --workers 2
+    hwmodel sweep SPACE.yaml --out DIR --workers 2     (all options: hwmodel sweep run --help)
     hwmodel sweep show DIR --top 20 --by cost_usd
     hwmodel sweep show DIR --pareto cost_usd,loss_nats --where "elapsed_days <= 60"
 
@@ -51,7 +51,7 @@ def command() -> None:
     """
 
 
-@command.command("run", cls=Sectioned, hidden=True)
+@command.command("run", cls=Sectioned, short_help="Answer every point of SPACE (the word `run` may be left out).")
 @click.argument("space", type=click.Path(path_type=Path))
 @click.option(
     "--out", "folder", metavar="DIR", required=True, type=click.Path(path_type=Path), help="Folder of the rows."
