@@ -231,6 +231,29 @@ def test_pools_that_no_job_can_use_are_refused(stages: list[dict[str, Any]], sai
         budget({"gpus": "512xH100+1024xA100", "stages": stages})
 
 
+def test_rollouts_and_updates_share_their_pool() -> None:
+    stage = {**RL, "gpus": "64xH100", "rollout_gpus": 32}
+    with pytest.raises(InputError, match="rollout_gpus 32 and 64 for the updates are more than the 64"):
+        budget({"gpus": "64xH100", "stages": [stage]})
+    with pytest.raises(InputError, match="no pool of a100-sxm4-80gb"):
+        budget({"gpus": "64xH100", "stages": [{**stage, "rollout_gpus": "8xA100"}]})
+    assert budget({"gpus": "96xH100", "stages": [stage]}).stages[0].detail["rollout_accelerators"] == 32
+
+
+def test_a_model_is_served_on_no_fewer_accelerators_than_hold_it() -> None:
+    stage = {
+        "stage": "evaluation",
+        "model": "DeepSeek-V3",
+        "questions": 1000,
+        "prompt_tokens": 100,
+        "output_tokens": 100,
+    }
+    with pytest.raises(InfeasibleError):
+        budget({"gpus": "8xH100", "stages": [stage]})
+    few, many = (budget({"gpus": f"{n}xH100", "stages": [stage]}).stages[0] for n in (32, 256))
+    assert value_of(few.gpu_hours) >= value_of(many.gpu_hours)
+
+
 def test_a_model_that_no_pool_holds_is_refused() -> None:
     stage = {"stage": "pre-training", "params": "400B", "tokens": "1T"}
     with pytest.raises(InfeasibleError, match="one job cannot span two parts"):

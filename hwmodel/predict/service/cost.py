@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from hwmodel.ops import Num, maximum, minimum, where
@@ -51,15 +52,18 @@ def cost_per_token(
     output_tokens: Num,
     tpot_limit_s: float = DEFAULT_TPOT_S,
     strict: bool = False,
+    most: float = SMOOTH.most,
 ) -> ServingCost:
     """The cheapest layout and batch for each size of `shape` (numbers, or columns of one dimension).
 
     Tries every layout of a ladder (`layouts.SMOOTH`), and batches from one to what the cache holds; keeps those whose
     decode step stays within `tpot_limit_s` or, unless `strict`, within a quarter of the fastest. `feasible` is 0 where
     none is left.
+    `most`: accelerators that one engine instance may take.
     Accelerator-seconds; multiply with a price or a power for money or energy.
     """
-    tried = layouts(shape, float(np.max(machine.network.domain)), space=SMOOTH)
+    space = msgspec.structs.replace(SMOOTH, most=min(most, SMOOTH.most))
+    tried = layouts(shape, float(np.max(machine.network.domain)), space=space)
     sizes = np.stack([tried.tp, tried.pp, tried.dp, tried.ep])
     tp, pp, dp, ep = np.repeat(sizes, len(BATCH_SHARES), axis=1)[:, :, None]
     share = np.tile(BATCH_SHARES, sizes.shape[1])[:, None]

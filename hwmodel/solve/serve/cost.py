@@ -31,6 +31,7 @@ def serving_accelerator_seconds_per_token(
     engine: Engine | None = None,
     tpot_limit_s: float = DEFAULT_TPOT_S,
     strict: bool = False,
+    most: float = SMOOTH.most,
 ) -> ServingCost:
     """`cost_per_token` for one shape, a column-valued shape or a sequence of shapes (a ladder of sizes).
 
@@ -49,6 +50,7 @@ def serving_accelerator_seconds_per_token(
         output_tokens,
         tpot_limit_s=tpot_limit_s,
         strict=strict,
+        most=most,
     )
     if not _any(cost.feasible):
         raise _no_size(columns, machine, recipe, engine, tpot_limit_s)

@@ -12,6 +12,7 @@ from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import fleeted, resolve
 from hwmodel.solve.run.power import accelerators_within, rated_site_w
 from hwmodel.solve.stages.file import BudgetFile, Stage
+from hwmodel.solve.stages.lines import Line
 from hwmodel.units import format_power, parse_fleet, parse_power_w
 
 
@@ -120,4 +121,21 @@ def check_used(pools: list[Pool], used: set[str]) -> None:
         raise InputError(
             f"no stage uses the pool {idle[0]}: drop it from gpus, or give a stage `gpus: {idle[0]}` (stages without "
             "one run where they cost least)"
+        )
+
+
+def check_rollouts(line: Line, pools: list[Pool]) -> None:
+    """Raises InputError where a pool of rollouts and the updates beside it are more than a pool of the budget has."""
+    part, count = line.detail.get("rollout_part"), line.detail.get("rollout_accelerators", 0)
+    pool = next((one for one in pools if one.part == part), None)
+    if part is None or not pools:
+        return
+    if pool is None:
+        raise InputError(f"rollout_gpus: the budget has no pool of {part}, but {', '.join(p.fleet for p in pools)}")
+    both = count + (line.accelerators or 0) * (line.part == part)
+    if both > pool.accelerators:
+        updates = "" if both == count else f" and {line.accelerators} for the updates"
+        raise InputError(
+            f"rollout_gpus {count}{updates} are more than the {pool.accelerators} of the pool of {part}: share it out, "
+            f"like `gpus: {pool.accelerators // 2}x{part}` and `rollout_gpus: {pool.accelerators // 2}`"
         )

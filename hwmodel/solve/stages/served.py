@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from hwmodel.catalog.calibrations import kernel_calibration
-from hwmodel.errors import InputError
 from hwmodel.physics.machine import machine
 from hwmodel.physics.shape import shape_for_params
 from hwmodel.predict.formats import formats_of
@@ -72,16 +71,16 @@ def _served(
     recipe = setting.serving_precision()
     on = machine(setting.part, setting.system, recipe, kernel_calibration())
     engine = engine_for(ENGINE, setting.part.family, recipe.id)
-    cost = serving_accelerator_seconds_per_token(shape, on, recipe, *lengths, engine=engine, tpot_limit_s=limit_s)
+    count = float(setting.request.gpus or 1)
+    cost = serving_accelerator_seconds_per_token(
+        shape, on, recipe, *lengths, engine=engine, tpot_limit_s=limit_s, most=count
+    )
     seconds = prompts * float(cost.prompt_accelerator_s) + outputs * float(cost.output_accelerator_s)
     worker = Worker(
         machine=on, formats=formats_of(shape, recipe), engine=engine, layout=ServingLayout(tp=float(cost.tp))
     )
     load = ServingLoad(prompt_tokens=lengths[0], output_tokens=lengths[1])
     doubt = _doubt(setting, ServiceSetting(shape=shape, worker=worker, load=load), cost, prompts / max(outputs, 1.0))
-    count = float(setting.request.gpus or 1)
-    if float(cost.tp) > count:
-        raise InputError(f"the model needs {float(cost.tp):g} accelerators to be served, the stage has {count:g}")
     return of_hours(Band.around(seconds / 3600.0, doubt), setting, count, stage=stage.name, kind=stage.kind,
                     detail=_detail(cost, prompts, outputs, recipe.id))  # fmt: skip
 

@@ -76,7 +76,9 @@ def budget(source: Path | str | Mapping[str, Any], **options: Any) -> BudgetPlan
     lines: list[Line] = []
     for stage in file.stages:
         with said_of(stage):
-            lines += _stage_lines(frame, stage, pools, lines)
+            found = _stage_lines(frame, stage, pools, lines)
+            pooling.check_rollouts(found[0], pools)
+            lines += found
     with said_in(file.name):
         if pools:
             pooling.check_used(pools, {line.part for line in lines if line.part} | _other_pools(lines))
