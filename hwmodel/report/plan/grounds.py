@@ -170,7 +170,7 @@ def _intervals(plan: Plan) -> str:
 
 
 _PRICES = re.compile(r"Dated prices of (.+)")
-TITLE_WORDS = 5  # of a title that has a locator to find it by
+TITLE_WORDS = 3  # of a title that has a locator to find it by
 
 
 def source_lines(plan: Plan) -> list[str]:
@@ -184,6 +184,8 @@ def source_lines(plan: Plan) -> list[str]:
         seller = _PRICES.fullmatch(title)
         if seller is not None:
             sellers.append(seller.group(1))
+        elif title.startswith("Derived from"):
+            continue  # figures whose own notes say how
         elif all("for comparison" in use for use in used.split(", ")):
             compared.append(place or title)
         else:
