@@ -44,6 +44,10 @@ FACILITY_REFINED: dict[str, tuple[str, str]] = {
 }
 
 
+WIDEST = 64.0  # bytes or bits of an element, far beyond fp64
+LARGEST = 1e6  # anything else that a recipe counts
+
+
 def read_precision(raw: Raw, kind: type[R], sources: Collection[str]) -> R:
     """A training or serving recipe. Raises FaultError."""
     fields = {k: v for k, v in raw.fields.items() if k not in ("source", "aliases", "notes")}
@@ -57,6 +61,10 @@ def read_precision(raw: Raw, kind: type[R], sources: Collection[str]) -> R:
     for name, value in fields.items():
         if isinstance(value, (int, float)) and not value >= 0.0:  # not a number fails every comparison
             raise FaultError((name,), f"must not be negative, is {value}")
+        most = WIDEST if name.endswith(("_bytes", "_bits")) else LARGEST
+        whole_tensor = name == "scale_block" and value == float("inf")
+        if isinstance(value, (int, float)) and value > most and not whole_tensor:
+            raise FaultError((name,), f"no format has so many: {value:.6g} (at most {most:g})")
     for name in (recipe.gemm_format, recipe.attention_format):
         if name not in FORMATS:
             raise FaultError(("gemm_format",), f"format {name!r} is none of {', '.join(FORMATS)}")

@@ -15,6 +15,7 @@ RECORD = (
     "id", "name", "aliases", "source", "locator", "status", "params", "active_params", "params_note",
     "max_seq_len", "shape", "not_modelled", "notes",
 )  # fmt: skip
+LARGEST = 1e15  # of any dimension or count of parameters
 SHAPE = ("d_model", "vocab", "blocks", "tied", "bias", "norm_bias", "qk_norm", "learned_positions",
          "lookup_params", "extra_params")  # fmt: skip
 BLOCK = tuple(Block.__struct_fields__)
@@ -29,6 +30,8 @@ def _numbers(fields: dict[str, Any], known: Collection[str], at: tuple[str | int
         value = float("inf") if raw == float("inf") and key == "window_tokens" else number(raw, (*at, key))
         if value < 0 and key != "extra_params":
             raise FaultError((*at, key), f"must not be negative, is {value:g}")
+        if LARGEST < abs(value) < float("inf"):
+            raise FaultError((*at, key), f"no model has so many: {value:g} (at most {LARGEST:g})")
         out[key] = value
     return out
 

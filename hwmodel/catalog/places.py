@@ -8,10 +8,13 @@ from pathlib import Path
 
 from hwmodel.errors import CatalogError, InputError
 
-FOLDERS = (
-    "accelerators", "systems", "precisions/training", "precisions/serving", "models", "laws", "reliability", "energy",
-    "prices", "precisions", "boxes",
-)  # fmt: skip
+# Folders that are read, and the endings of the files that are read in each.
+READ = {
+    "accelerators": (".yaml",), "systems": (".yaml",), "precisions/training": (".yaml",),
+    "precisions/serving": (".yaml",), "models": (".yaml", ".csv"), "laws": (".yaml",), "reliability": (".yaml",),
+    "energy": (".yaml", ".csv"), "prices": (".csv",), "precisions": (".csv",), "boxes": (".csv",),
+}  # fmt: skip
+FOLDERS = tuple(READ)
 COMPILED = "compiled"
 
 
@@ -65,16 +68,18 @@ def _is_folder(place: Path) -> bool:
 
 
 def _check_strays(root: Path) -> None:
-    """Raises CatalogError for a YAML file of an overlay that stands where nothing reads it."""
-    known = {*FOLDERS, *("precisions",), "schema", COMPILED}
-    for path in sorted([*root.rglob("*.yaml"), *root.rglob("*.yml")]):
-        folder = path.parent.relative_to(root).as_posix()
-        read = path.name == "sources.yaml" if folder == "." else folder in known and path.suffix == ".yaml"
-        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-        if not read and not hidden:
+    """Raises CatalogError for a YAML or CSV file of an overlay that stands where nothing reads it."""
+    for path in sorted(p for ending in ("yaml", "yml", "csv") for p in root.rglob(f"*.{ending}")):
+        inside = path.relative_to(root)
+        folder = inside.parent.as_posix()
+        read = path.name == "sources.yaml" if folder == "." else path.suffix in READ.get(folder, ())
+        aside = inside.parts[0] in ("schema", COMPILED) or any(part.startswith(".") for part in inside.parts)
+        if not read and not aside:
+            ending = ".csv" if path.suffix == ".csv" else ".yaml"
+            fitting = ", ".join(name for name, endings in READ.items() if ending in endings)
             raise CatalogError(
-                f"{path}: stands in no folder that is read; move it into one of {', '.join(FOLDERS)}"
-                + ("" if path.suffix == ".yaml" else " and end its name in .yaml")
+                f"{path}: nothing reads it there; move it into one of {fitting}"
+                + ("" if path.suffix == ending else f" and end its name in {ending}")
             )
 
 

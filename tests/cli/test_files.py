@@ -124,12 +124,24 @@ def test_calibrate_outside_a_checkout_asks_for_out(tmp_path: Path) -> None:
     assert "--out" in done.stderr
 
 
-@pytest.mark.parametrize("file", ["broken.yaml", "accelerator/typo.yaml", "systems/deep/x.yaml", "models/x.yml"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "broken.yaml",
+        "accelerator/typo.yaml",
+        "systems/deep/x.yaml",
+        "models/x.yml",
+        "precisions/x.yaml",
+        "price/x.csv",
+        "accelerators/x.csv",
+        "boxes/x.yaml",
+    ],
+)
 def test_a_file_that_nothing_reads_is_refused(tmp_path: Path, file: str) -> None:
     place = tmp_path / file
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text("- id: x\n", encoding="utf-8")
-    with pytest.raises(CatalogError, match="no folder that is read"):
+    with pytest.raises(CatalogError, match="nothing reads it there"):
         load_catalog((tmp_path,))
 
 
