@@ -40,4 +40,4 @@ described = schemathesis.openapi.from_dict(document())
 @each
 @pytest.mark.filterwarnings("ignore")
 def test_what_the_description_allows_is_answered_as_described(case: Any, server: Served) -> None:
-    case.call_and_validate(base_url=server.url.rstrip("/"), checks=CHECKS)
+    case.call_and_validate(base_url=server.url.rstrip("/"), checks=CHECKS, timeout=120)
