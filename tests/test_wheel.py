@@ -92,6 +92,6 @@ def test_readme_prints_the_figures_of_the_wheel(installed: Path, folder: Path) -
     for paragraph in paragraphs:
         assert paragraph.rstrip(".") in flat, paragraph
     rows = [line for line in quoted if line.startswith("|") and any(c.isdigit() for c in line)]
-    assert len(rows) >= 7
+    assert len(rows) >= 2
     for row in rows:
         assert row.replace(" ", "") in printed.replace(" ", ""), row

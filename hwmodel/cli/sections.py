@@ -39,6 +39,7 @@ RARE = frozenset((
     "nic_gbit_s", "start", "pue", "year", "seed", "reliability", "flop_convention", "gradient_dtype", "loss_factor",
     "samples", "distill", "prompt_output", "cp", "vpp", "etp", "micro_batch", "offload", "global_batch", "quiet",
     "figures", "price_kind", "prices", "objective", "measured", "own", "lang",
+    "rounds", "acceptance",
 ))  # fmt: skip
 SHOWN = 40  # options; a command with more keeps the rare ones for --help-all
 ALL = "hwmodel.help_all"

@@ -101,17 +101,18 @@ def _assumed(plan: Plan, *left: str) -> str:
 
 
 def _changes(plan: Plan) -> str:
-    """What moves the answer most, and the demand that would change the size."""
-    found = sorted(plan.alternatives.get("sensitivities", []), key=lambda row: -row["doubled_speedup"])
-    said = [
-        f"twice the {words.FACTOR_WORDS[one['factor']]}: {one['doubled_speedup']:.2f}x as fast" for one in found[:2]
-    ]
-    flip = plan.objectives["flip_inference_tokens"]
-    if plan.objectives["answered"] == "training_optimal" and flip is not None:
-        said.append(f"from about {words.count(flip)} tokens served on, a smaller model is cheaper over its life")
+    """The demand that would change the size, and what moves the answer most."""
+    said = []
     if plan.saving is not None:
         best = plan.objectives["deployment_optimal"]
         said.append(f"cheapest for its life: {words.count(best.params)} on {words.count(best.tokens)} tokens")
+    flip = plan.objectives["flip_inference_tokens"]
+    if plan.objectives["answered"] == "training_optimal" and flip is not None:
+        said.append(f"from about {words.count(flip)} tokens served on, a smaller model is cheaper over its life")
+    found = sorted(plan.alternatives.get("sensitivities", []), key=lambda row: -row["doubled_speedup"])
+    said += [
+        f"twice the {words.FACTOR_WORDS[one['factor']]}: {one['doubled_speedup']:.2f}x as fast" for one in found[:2]
+    ]
     return "; ".join(said)
 
 

@@ -103,8 +103,8 @@ def test_options_of_the_long_commands_stand_in_sections() -> None:
 
 
 def test_rare_options_are_options() -> None:
-    plan = importlib.import_module("hwmodel.cli.plan").command
-    assert {str(parameter.name) for parameter in plan.params} >= RARE
+    plan, serve = (importlib.import_module(f"hwmodel.cli.{name}").command for name in ("plan", "serve"))
+    assert {str(parameter.name) for parameter in (*plan.params, *serve.params)} >= RARE
     done = CliRunner().invoke(plan, ["--help-all"])
     assert done.exit_code == 0
     assert "--flop-convention" in done.output

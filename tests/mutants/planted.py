@@ -21,7 +21,7 @@ def _fault(file: str, right: str, wrong: str, tests: str = "") -> Fault:
 TRAINING, MEMORY, LAYER = "physics/training.py", "physics/memory.py", "physics/layer.py"
 PLANTED = (
     # Ten that nothing caught once.
-    _fault("solve/plan/solver.py", "correction /= used", "correction *= used"),
+    _fault("solve/plan/closing.py", "correction /= used", "correction *= used"),
     _fault("solve/question/parse.py", '"prompt_share": share / grown,', '"prompt_share": share,'),
     _fault("physics/serving_queue.py", "queue = minimum(0.5 *", "queue = maximum(0.5 *", "serving"),
     _fault("physics/serving_queue.py", "return 0.5 * service_s * waiting_share",
@@ -38,7 +38,7 @@ PLANTED = (
     _fault(TRAINING, "per_param = states + 2.0 * precision.gradient_bytes",
            "per_param = states + precision.gradient_bytes"),
     _fault(LAYER, "tokens * width * 16.0", "tokens * width * 8.0"),
-    _fault(TRAINING, "each = 2.0 * gather(w) + reduced", "each = gather(w) + reduced"),
+    _fault(TRAINING, "each = 2.0 * by_layer(w) + by_layer(g)", "each = by_layer(w) + by_layer(g)"),
     _fault(MEMORY, "chunks = (layout.vpp - 1.0) * layout.pp", "chunks = (layout.vpp + 1.0) * layout.pp"),
     _fault(LAYER, "elements = 10.0 * d / split", "elements = 6.0 * d / split"),
     _fault("economics/goodput.py", "sqrt(2.0 * write_s * mtbf_s)", "sqrt(write_s * mtbf_s)"),

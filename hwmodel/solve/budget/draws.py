@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 DRAWS = 4096
 GRID = 33  # points at which a quantile function without a closed form is computed
+MOST_TOKENS_FACTOR = 1e3  # a drawn law may reach the loss with no data at all: dear beyond any limit, but a number
 SPAN_Z = 3.5  # and how far out
 
 Deviates = Mapping[str, Num]
@@ -118,7 +119,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         return np.where(np.asarray(z) > 0.0, above, below)
 
     def _tokens_factor(self, z: Deviates) -> Num:
-        return 1.0 if self.tokens is None else self.tokens(z["law"])
+        return 1.0 if self.tokens is None else np.minimum(self.tokens(z["law"]), MOST_TOKENS_FACTOR)
 
     def drawn(self, seed: int) -> Outcome:
         """All doubts drawn together."""
