@@ -68,13 +68,17 @@ def _is_folder(place: Path) -> bool:
 
 
 def _check_strays(root: Path) -> None:
-    """Raises CatalogError for a YAML or CSV file of an overlay that stands where nothing reads it."""
+    """Raises CatalogError for a YAML or CSV file of an overlay that stands where nothing reads it.
+
+    A CSV beside the folders of an overlay is a table of the user's own, like measured runs, and none of its records.
+    """
     for path in sorted(p for ending in ("yaml", "yml", "csv") for p in root.rglob(f"*.{ending}")):
         inside = path.relative_to(root)
         folder = inside.parent.as_posix()
         read = path.name == "sources.yaml" if folder == "." else path.suffix in READ.get(folder, ())
         aside = inside.parts[0] in ("schema", COMPILED) or any(part.startswith(".") for part in inside.parts)
-        if not read and not aside:
+        own = path.suffix == ".csv" and folder == "."
+        if not read and not aside and not own:
             ending = ".csv" if path.suffix == ".csv" else ".yaml"
             fitting = ", ".join(name for name, endings in READ.items() if ending in endings)
             raise CatalogError(
