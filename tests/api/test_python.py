@@ -149,8 +149,9 @@ def test_a_frame_of_runs_is_fitted_and_validated(tmp_path: Path) -> None:
     assert len(found.to_frame()) > 3
     with pytest.raises(hm.InputError, match="the frame"):
         hm.fit(runs.drop(columns="loss"))
+    no_runs: Any = 3
     with pytest.raises(hm.InputError, match="CSV file or a pandas frame, not a int"):
-        hm.fit(3)  # type: ignore[arg-type]
+        hm.fit(no_runs)
 
 
 def test_a_catalog_gives_frames_of_its_records() -> None:

@@ -143,9 +143,8 @@ def objective_sentence(plan: Plan) -> str:
         return say("This is the cheapest model for its whole life, training and serving together.")
     flip = o["flip_inference_tokens"]
     if o["answered"] == "given":
-        said = say("The size is yours.")
-    else:
-        said = say("This is the size of the best training run; nothing served is counted.")
+        return say("The size is yours.")  # the table below says which sizes a demand would choose
+    said = say("This is the size of the best training run; nothing served is counted.")
     if flip is not None:
         said += say(
             " From about {tokens} served tokens on, a smaller one saves 5 % or more over its life.",

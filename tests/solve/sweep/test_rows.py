@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import hwmodel as hm
-from hwmodel.solve.run.result import Band
+from hwmodel.solve.run.result import Band, Plan
 from hwmodel.solve.sweep.keeping import best_rows, front_rows
 from hwmodel.solve.sweep.space import read_space
 
@@ -64,7 +64,7 @@ def number(value: Any) -> float:
     return value.value if isinstance(value, Band) else float(value)
 
 
-def same(row: dict[str, Any], plan: hm.solve.plan.solver.Plan) -> None:  # type: ignore[name-defined]
+def same(row: dict[str, Any], plan: Plan) -> None:
     """A row and a plan, figure by figure."""
     for name in COMPARED:
         theirs = getattr(plan.answer, name)
