@@ -42,6 +42,7 @@ class LayerTimes(msgspec.Struct, frozen=True, kw_only=True):
     memory_b: Num
     cast_f: Num
     cast_b: Num
+    cast_weights: Num  # to cast all weights once; `cast_f` holds them as often as a micro-batch casts them
     tp_f: Num
     tp_b: Num
     cp_f: Num
@@ -230,32 +231,24 @@ def _micro_batches(layout: Layout, workload: Workload) -> Num:
 
 
 def _casts(
-    shape: Shape,
-    block: Block,
-    tokens: Num,
-    layout: Layout,
-    workload: Workload,
-    precision: Precision,
-    machine: Machine,
-    stack: Stack,
-) -> tuple[Num, Num]:
-    """Seconds to cast and scale the operands of the products: inputs and weights forward, gradients backward, each once
-    for all the products that read it. Weights are cast once a step, or in each micro-batch where gathered anew.
+    shape: Shape, block: Block, tokens: Num, layout: Layout, precision: Precision, machine: Machine, stack: Stack
+) -> tuple[Num, Num, Num]:
+    """Seconds to cast and scale the operands of the products: inputs forward, gradients backward, each once for all the
+    products that read it; and those of one cast of the weights.
     """
     c = machine.gemm
     if not anywhere(c.cast_bytes > 0):
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     d, expert = shape.d_model, where(block.n_experts > 0, stack.expert_casts, 1.0)
     width = expert * shapes.ffn_active(block) * block.d_ff / layout.tp + block.d_ff_shared / layout.tp
     routed = where(block.n_experts > 0, expert * block.top_k, 1.0) * d
     inputs = d + routed + block.n_heads * shapes.value_head_dim(block) / layout.tp + width
     heads = (block.n_heads * block.head_dim + block.n_kv_heads * shapes.cached_width(block)) / layout.tp
     outputs = d + routed + heads + (1.0 + block.gated) * width
-    often = where(layout.zero > 2.5, 1.0, 1.0 / _micro_batches(layout, workload))
-    weights = often * _weights(shape, block, layout, expert)
-    forward = cast_s(tokens * inputs + weights, c) + 3.0 * c.cast_launch_s
     low = 1.0 - precision.bf16_layers
-    return low * forward, low * (cast_s(tokens * outputs, c) + 3.0 * c.cast_launch_s)
+    forward, backward = cast_s(tokens * inputs, c), cast_s(tokens * outputs, c)
+    weights = cast_s(_weights(shape, block, layout, expert), c) - c.cast_launch_s  # with the inputs, in one launch
+    return low * (forward + 3.0 * c.cast_launch_s), low * (backward + 3.0 * c.cast_launch_s), low * weights
 
 
 def _weights(shape: Shape, block: Block, layout: Layout, expert: Num) -> Num:
@@ -360,7 +353,7 @@ def _one_kind(
     attention_f, attention_b = _attention(block, layout, workload, machine, stack)
     scan_f, scan_b = _scan(block, tokens, layout, machine)
     memory_f, norms_f, activation_f = _traffic(shape, block, tokens, layout, precision, machine, stack)
-    cast_f, cast_b = _casts(shape, block, tokens, layout, workload, precision, machine, stack)
+    cast_f, cast_b, cast_weights = _casts(shape, block, tokens, layout, precision, machine, stack)
     tp = _tensor_parallel(shape, block, tokens, layout, precision, machine, stack)
     ep = _expert_parallel(shape, block, tokens, layout, precision, machine, stack)
     return {
@@ -372,6 +365,7 @@ def _one_kind(
         "memory_b": 2.0 * memory_f,
         "cast_f": cast_f,
         "cast_b": cast_b,
+        "cast_weights": cast_weights,
         "tp_f": tp,
         "tp_b": tp,
         "cp_f": _context_parallel(block, tokens, layout, precision, machine, stack, attention_f),
@@ -392,6 +386,22 @@ def layer_times(
 
     The machine's constants are taken under a long load: a training step heats the part like no benchmark burst does.
     """
+    return with_weight_casts(shared_times(shape, machine, precision, layout, workload, stack), layout, workload)
+
+
+def with_weight_casts(times: LayerTimes, layout: Layout, workload: Workload) -> LayerTimes:
+    """The times with the casts of weights: once a step, or in each micro-batch where weights are gathered anew."""
+    if not anywhere(times.cast_weights > 0):
+        return times
+    often = where(layout.zero > 2.5, 1.0, 1.0 / _micro_batches(layout, workload))
+    return msgspec.structs.replace(times, cast_f=times.cast_f + often * times.cast_weights)
+
+
+def shared_times(
+    shape: Shape, machine: Machine, precision: Precision, layout: Layout, workload: Workload, stack: Stack
+) -> LayerTimes:
+    """`layer_times` without the casts of weights: the part that layouts of one tp, cp, ep, etp and micro-batch share,
+    whatever their replicas, batch and ZeRO stage."""
     machine = sustained(machine)
     count = shapes.layers(shape)
     total: dict[str, Num] = {}

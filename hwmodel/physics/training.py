@@ -16,7 +16,7 @@ from hwmodel.physics import shape as shapes
 from hwmodel.physics.collectives import all_gather_s, point_to_point_s
 from hwmodel.physics.columns import anywhere, distinct, has_column, is_column, take
 from hwmodel.physics.kernels import memory_bound_s
-from hwmodel.physics.layer import LayerTimes, layer_times, slower_network
+from hwmodel.physics.layer import LayerTimes, layer_times, shared_times, slower_network, with_weight_casts
 from hwmodel.physics.memory import layer_activations
 from hwmodel.physics.stages import LayerShard, data_ranks, layer_shard, layers_per_stage, vocabulary_matrices
 from hwmodel.specs import Layout, Precision, Shape, Stack, StepTerms, Workload
@@ -91,9 +91,9 @@ def _layer_times(
     if found is None:
         return layer_times(shape, machine, precision, layout, workload, stack)
     first, inverse = found
-    few = layer_times(shape, machine, precision, take(layout, first), take(workload, first), stack)
+    few = shared_times(shape, machine, precision, take(layout, first), take(workload, first), stack)
     columns: LayerTimes = take(_read(few, layout), inverse)
-    return columns
+    return with_weight_casts(columns, layout, workload)
 
 
 def _read(times: LayerTimes, layout: Layout) -> LayerTimes:
