@@ -48,6 +48,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     searched: tuple[str, ...] = ()  # settings whose fixed values came out of a search
     modes: tuple[recompute.Mode, ...] = ((),)  # what is computed again or waits on the host, each with every other
     modes_of_mixtures: tuple[recompute.Mode, ...] = ((),)
+    modes_of_latent: tuple[recompute.Mode, ...] = ((),)  # of mixtures whose attention expands a latent cache
     exact: bool = False
     zero: Values = (1.0, FULL_SHARD)
     interleaves: bool = True
@@ -92,6 +93,7 @@ def policy(
         searched=searched,
         modes=modes(recompute.SEARCHED),
         modes_of_mixtures=modes(recompute.SEARCHED_OF_MIXTURES),
+        modes_of_latent=modes(recompute.SEARCHED_OF_LATENT),
         exact=exact,
         zero=(1.0, FULL_SHARD) if stack.id == GENERIC else (float(stack.default_zero),),
         interleaves=float(stack.default_vpp_layers) > 0,
@@ -144,6 +146,7 @@ class _Limits(msgspec.Struct, frozen=True, kw_only=True):
     layers: float
     heads: float
     experts: float
+    latent: bool
     seq_len: float
     fleet: float
     domain: float
@@ -157,6 +160,7 @@ def _limits(cases: Cases, domain: float) -> _Limits:
         layers=float(shape_physics.layers(cases.shape)),
         heads=min((float(block.n_heads) for block in blocks if block.n_heads > 0), default=1.0),
         experts=max((float(block.n_experts) for block in blocks), default=0.0),
+        latent=_latent(cases.shape),
         seq_len=float(cases.seq_len),
         fleet=fleet,
         domain=domain,
@@ -217,12 +221,20 @@ def _expert_tensor(limits: _Limits, tensor: float, p: Policy) -> Values:
 
 def modes_of(shape: Shape, p: Policy) -> tuple[recompute.Mode, ...]:
     """The ways to recompute and to offload that `mode` counts."""
-    return p.modes_of_mixtures if any(float(block.n_experts) > 0 for block in shape.blocks) else p.modes
+    return _modes(any(float(block.n_experts) > 0 for block in shape.blocks), _latent(shape), p)
+
+
+def _latent(shape: Shape) -> bool:
+    return any(float(block.kv_lora_rank) > 0 for block in shape.blocks)
+
+
+def _modes(mixture: bool, latent: bool, p: Policy) -> tuple[recompute.Mode, ...]:
+    return (p.modes_of_latent if latent else p.modes_of_mixtures) if mixture else p.modes
 
 
 @lru_cache(maxsize=256)
 def _option_table(limits: _Limits, p: Policy) -> NDArray[np.float64]:
-    modes = p.modes_of_mixtures if limits.experts > 0 else p.modes
+    modes = _modes(limits.experts > 0, limits.latent, p)
     experts = p.choices("ep", _expert_ways(limits))
     every = product(
         p.choices("micro_batch", MICRO_BATCH), (float(i) for i in range(len(modes))), p.choices("zero", p.zero)

@@ -29,6 +29,9 @@ NONE = "none"
 # What a search tries, from nothing to every layer; mixtures also their experts (with what is cheap beside them).
 SEARCHED = (NONE, "selective", "25%", "50%", "75%", "full")
 SEARCHED_OF_MIXTURES = (NONE, "selective", "layernorm,moe", "50%", "full")
+# Where attention expands a latent, its expansion frees most for the time it takes, with norms and the activations of
+# experts beside it (NVIDIA, Megatron-Bridge: activation recomputation).
+SEARCHED_OF_LATENT = (*SEARCHED_OF_MIXTURES, "mla_up_proj", "layernorm,moe_act,mla_up_proj")
 FIELDS = (LAYERS, *MODULES.values())
 
 

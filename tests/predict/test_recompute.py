@@ -11,7 +11,7 @@ from hwmodel.catalog.stacks import training_stack
 from hwmodel.errors import InputError
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
-from hwmodel.predict.layouts import Cases, layout_space, policy
+from hwmodel.predict.layouts import Cases, layout_space, modes_of, policy
 from hwmodel.predict.recompute import MODULES, OFFLOADS, offload_mode, offload_word, recompute_mode, recompute_word
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import fleeted, resolve
@@ -126,6 +126,19 @@ def test_the_space_holds_both_ways_to_share_experts() -> None:
     assert set(space.layout.etp) == {1.0, 4.0}
     ways = space.layout.tp * space.layout.cp * space.layout.dp
     assert (ways % (space.layout.ep * space.layout.etp) == 0).all()
+
+
+def test_a_search_repeats_the_expansion_of_latents() -> None:
+    """The mode is tried where attention has latents and nowhere else, and the search never ends below a stated word."""
+    usual = policy(SETTING.stack, {})
+    expansion = (("recompute_up_projections", 1.0),)
+    assert expansion in modes_of(CATALOG.model("deepseek-v3"), usual)
+    for model in ("mixtral-8x7b", "qwen3-235b-a22b", "llama-3.1-8b"):
+        assert expansion not in modes_of(CATALOG.model(model), usual)
+    run = {"gpus": "512xH100", "model": "deepseek-v3", "precision": "bf16", "global_batch": 4096, "seq_len": 4096}
+    searched = train(**run)
+    stated = [train(**run, recompute=word) for word in ("50%", "mla_up_proj")]
+    assert float(searched.step.total_s) <= min(float(one.step.total_s) for one in stated if one.fits) * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(
