@@ -349,6 +349,11 @@ def nodes(layout: Layout, machine: Machine) -> Num:
     return maximum(layout.accelerators / machine.network.domain, 1.0)
 
 
+def jitter(layout: Layout, machine: Machine, stack: Stack) -> Num:
+    """Share of a step that the slowest of many nodes adds: it grows with them until nodes as slow are replaced."""
+    return stack.jitter * log(minimum(nodes(layout, machine), stack.jitter_nodes)) / _LN2
+
+
 def step(
     shape: Shape, machine: Machine, precision: Precision, layout: Layout, workload: Workload, stack: Stack
 ) -> StepTerms:
@@ -381,6 +386,5 @@ def step(
     before: Num = 0.0
     for value in terms.values():
         before = before + value
-    # The slowest of many nodes is slower the more there are, until nodes as slow as that are replaced.
-    terms["jitter_s"] = before * stack.jitter * log(minimum(nodes(layout, machine), stack.jitter_nodes)) / _LN2
+    terms["jitter_s"] = before * jitter(layout, machine, stack)
     return StepTerms(**terms)

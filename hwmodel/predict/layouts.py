@@ -284,7 +284,7 @@ def _largest_divisor(count: float, at_most: Column) -> Column:
     return np.where(place >= 0, divisors[np.maximum(place, 0)], 0.0)
 
 
-def _expert_grain(ranks: Column, experts: Column) -> Column:
+def expert_grain(ranks: Column, experts: Column) -> Column:
     """Replicas come in multiples of this, so that expert-parallel groups divide the ranks of a stage."""
     groups = experts.astype(np.int64)
     return groups / np.gcd(groups, ranks.astype(np.int64))
@@ -339,7 +339,7 @@ def fuller(cases: Cases, space: Space, rounds_more: float) -> Space:
     """
     one = space.layout
     micro, dp = np.asarray(one.micro_batch), np.asarray(one.dp)
-    grain = _expert_grain(np.asarray(one.tp * one.cp), np.broadcast_to(one.ep * one.etp, dp.shape))
+    grain = expert_grain(np.asarray(one.tp * one.cp), np.broadcast_to(one.ep * one.etp, dp.shape))
     rounds = np.round(space.batch_seqs / (dp * micro)) + rounds_more
     fewer = np.floor(cases.batch_cap_seqs[space.case] / (micro * rounds) / grain) * grain
     layout = msgspec.structs.replace(one, dp=fewer)
@@ -350,7 +350,7 @@ def layout_space(cases: Cases, domain: float, p: Policy) -> Space:
     """All layouts that the cases admit: the options of the shape times each fleet, with the replicas that divide."""
     table = option_table(cases, domain, p)
     # Columns of the options; what is needed of every case and option is repeated, the rest gathered for what stays.
-    tp, cp, pp, vpp, ep, etp, micro_batch, mode, zero = table.T
+    tp, cp, pp, _, ep, etp, micro_batch, _, _ = table.T
     case = np.repeat(np.arange(cases.count), len(table))
     ways, micro = (np.tile(column, cases.count) for column in (tp * cp * pp, micro_batch))
     batch = cases.batch_cap_seqs[case]
@@ -358,17 +358,35 @@ def layout_space(cases: Cases, domain: float, p: Policy) -> Space:
         dp = cases.accelerators[case] / ways
         keep, micro = _whole_fleet(dp, micro, batch, p)
     else:
-        most, grain = np.floor(cases.accelerators[case] / ways), np.tile(_expert_grain(tp * cp, ep * etp), cases.count)
+        most, grain = np.floor(cases.accelerators[case] / ways), np.tile(expert_grain(tp * cp, ep * etp), cases.count)
         dp, batch = _data_parallel(most, grain, micro, batch, cases.batch_given)
         keep = (dp >= 1) & (batch >= 1)
     if p.exact and not p.trusts("ep"):
         keep &= np.mod(np.tile(tp * cp, cases.count) * dp, np.tile(ep * etp, cases.count)) == 0
     rows = np.flatnonzero(keep)
-    at = rows % max(1, len(table))
+    return space_of(cases, p, table, rows % max(1, len(table)), case[rows], dp[rows], micro[rows], batch[rows])
+
+
+def space_of(
+    cases: Cases, p: Policy, table: NDArray[np.float64], at: NDArray[np.int64], case: NDArray[np.int64], dp: Column,
+    micro: Column, batch: Column,
+) -> Space:  # fmt: skip
+    """Layouts from rows `at` of the table of options, each for its case with its replicas, micro-batch and batch."""
+    tp, cp, pp, vpp, ep, etp, _, mode, zero = table[at].T
     parallel = p.choices("sequence_parallel", (p.sequence_parallel,))[0]
     layout = Layout(
-        tp=tp[at], cp=cp[at], pp=pp[at], vpp=vpp[at], ep=ep[at], dp=dp[rows],
-        zero=zero[at], micro_batch=micro[rows], etp=etp[at] if np.any(etp[at] > 1) else 1.0,
-        sequence_parallel=np.where(tp[at] > 1, parallel, 0.0), **_mode_columns(mode[at], modes_of(cases.shape, p)),
+        tp=tp, cp=cp, pp=pp, vpp=vpp, ep=ep, dp=dp, zero=zero, micro_batch=micro,
+        etp=etp if np.any(etp > 1) else 1.0, sequence_parallel=np.where(tp > 1, parallel, 0.0),
+        **_mode_columns(mode, modes_of(cases.shape, p)),
     )  # fmt: skip
-    return Space(case=case[rows], layout=layout, batch_seqs=batch[rows])
+    return Space(case=case, layout=layout, batch_seqs=batch)
+
+
+def replicas(cases: Cases, ways: Column, micro: Column, grain: Column) -> tuple[Column, Column]:
+    """Replicas and batch [seqs] of kinds of options on each case: rows are kinds, columns are cases; where a kind does
+    not fit a case, less than one."""
+    kinds, count = len(ways), cases.count
+    most = np.floor(np.tile(cases.accelerators, kinds) / np.repeat(ways, count))
+    batch = np.tile(cases.batch_cap_seqs, kinds)
+    dp, filled = _data_parallel(most, np.repeat(grain, count), np.repeat(micro, count), batch, cases.batch_given)
+    return dp.reshape(kinds, count), filled.reshape(kinds, count)

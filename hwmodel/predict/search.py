@@ -84,15 +84,27 @@ def evaluate(
     `billed`: hours of a run over its steady ones, of jobs on so many accelerators each; without it steps decide.
     """
     space = layout_space(cases, float(machine.network.domain), policy)
-    step_s, memory_bytes = _timed(cases, space, machine, precision, stack)
+    step_s, memory_bytes = timed(cases, space, machine, precision, stack)
     if not (policy.exact or cases.batch_given):
-        more = _fuller(cases, space, step_s, machine)
+        more = fuller_layouts(cases, space, step_s, machine)
         if more.count:
-            more_s, more_bytes = _timed(cases, more, machine, precision, stack)
+            more_s, more_bytes = timed(cases, more, machine, precision, stack)
             space = space.joined(more)
             step_s, memory_bytes = np.append(step_s, more_s), np.append(memory_bytes, more_bytes)
+    return ranked(cases, space, step_s, memory_bytes, policy, billed)
+
+
+def ranked(
+    cases: Cases,
+    space: Space,
+    step_s: Column,
+    memory_bytes: Column,
+    policy: Policy,
+    billed: Callable[[Column], Column] | None,
+) -> Evaluation:
+    """Evaluated layouts with the optimism of their search, and the fastest of each case."""
     factor = search_factor(policy)
-    step_s *= factor
+    step_s = step_s * factor
     per_seq = step_s / np.maximum(space.batch_seqs, 1.0)
     if billed is not None:
         per_seq *= billed(np.broadcast_to(np.asarray(space.layout.accelerators), per_seq.shape))
@@ -102,19 +114,19 @@ def evaluate(
     )
 
 
-def _timed(cases: Cases, space: Space, machine: Machine, precision: Precision, stack: Stack) -> tuple[Column, Column]:
+def timed(cases: Cases, space: Space, machine: Machine, precision: Precision, stack: Stack) -> tuple[Column, Column]:
     """Seconds of a step (infinite where the layout does not fit) and bytes of the fullest stage, a row each."""
     step_s = np.full(space.count, np.inf)
     memory_bytes = np.full(space.count, np.inf)
     for start in range(0, space.count, BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
         part = space.rows(block)
-        workload = _load(cases, part.batch_seqs)
+        workload = load_of(cases, part.batch_seqs)
         memory_bytes[block] = peak_memory(cases.shape, precision, part.layout, workload, stack).total_bytes
         fits = np.flatnonzero(memory_bytes[block] <= usable_bytes(machine))
         if len(fits):
             rows = part.rows(fits)
-            load = _load(cases, rows.batch_seqs)
+            load = load_of(cases, rows.batch_seqs)
             terms = step(cases.shape, machine, precision, rows.layout, load, stack)
             step_s[start + fits] = terms.total_s
     return step_s, memory_bytes
@@ -126,7 +138,7 @@ FULLER_MAY_SAVE = 0.02
 FULLER_ROUNDS = (1.0, 2.0, 3.0)  # micro-batches more that are tried; beyond them steps grow faster than batches
 
 
-def _fuller(cases: Cases, space: Space, step_s: Column, machine: Machine) -> Space:
+def fuller_layouts(cases: Cases, space: Space, step_s: Column, machine: Machine) -> Space:
     """Layouts with fewer replicas that fill more of the batch and may beat the fastest of their case."""
     batch = np.maximum(space.batch_seqs, 1.0)
     per_seq = step_s / batch
@@ -155,7 +167,7 @@ def _least_seconds_of_micro_batch(cases: Cases, space: Space, machine: Machine) 
     return np.asarray(flop / (one.tp * one.cp * one.pp * machine.gemm.peak_flop_per_s))
 
 
-def _load(cases: Cases, batch_seqs: Any) -> Workload:
+def load_of(cases: Cases, batch_seqs: Any) -> Workload:
     return Workload(seq_len=cases.seq_len, global_batch_seqs=batch_seqs, trainable_fraction=cases.trainable_fraction)
 
 
@@ -171,7 +183,7 @@ def choice(evaluation: Evaluation, row: int, machine: Machine, precision: Precis
     shape = evaluation.cases.shape
     layout = row_of(evaluation.space.layout, row)
     batch = float(evaluation.space.batch_seqs[row])
-    load = _load(evaluation.cases, batch)
+    load = load_of(evaluation.cases, batch)
     terms = with_search(step(shape, machine, precision, layout, load, stack), evaluation.search_factor)
     fleet = int(evaluation.cases.accelerators[case])
     used = int(layout.accelerators)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hwmodel.errors import HwModelError, InfeasibleError
 from hwmodel.physics.training import step
 from hwmodel.predict import recompute
+from hwmodel.predict.fastest import Fastest, fastest
 from hwmodel.predict.layouts import Cases, Policy, option_table, policy
 from hwmodel.predict.optimism import with_search
 from hwmodel.predict.search import Evaluation, evaluate, require_fit
@@ -29,6 +30,7 @@ FIGURES = (*SIZES, "global_batch_seqs", "step_s", "peak_memory_bytes", "layouts"
 USED = [SIZES.index(name) for name in ("tp", "cp", "pp", "dp")]  # whose product is the accelerators that train
 WHAT = "{what}"  # stands for the model in a refusal that several points share
 MOST_ROWS = 1 << 18  # layouts in memory at once
+MOST_CASES = 1 << 10  # searched at once where only their winners are kept
 MOST_KEPT = 1 << 18  # searches whose winners are remembered
 Case = tuple[float, float]  # accelerators, cap of the batch
 
@@ -55,6 +57,15 @@ class Layouts(msgspec.Struct, frozen=True, kw_only=True):
     recompute: list[str]
     offload: list[str]
 
+    def rows(self) -> Iterable[Layouts]:
+        """Each row alone."""
+        parts = msgspec.structs.asdict(self.parts)
+        for i, (again, offload) in enumerate(zip(self.recompute, self.offload)):
+            yield Layouts(
+                figures=self.figures[i : i + 1], recompute=[again], offload=[offload],
+                parts=StepShares(**{name: value[i : i + 1] for name, value in parts.items()}),
+            )  # fmt: skip
+
 
 def key_of(setting: Fleeted, shape: Shape) -> Key:
     """The search of a shape under a setting."""
@@ -80,28 +91,48 @@ class Searches:
             self._found, self._kept = {}, 0
         known = self._found.setdefault(key, {})
         fresh = sorted({case for case in cases if case not in known})
-        for group in _batches(key, fresh):
+        for group in _batches(key, fresh, self.every):
             known |= self._evaluated(key, group)
         self._kept += len(fresh)
         return known
 
     def _evaluated(self, key: Key, group: list[Case]) -> dict[Case, Layouts | Refused]:
-        cases = _cases(key, group)
+        cases, asked = _cases(key, group), (key.machine, key.precision, key.stack, key.policy, key.billed)
         try:
-            found = evaluate(cases, key.machine, key.precision, key.stack, key.policy, key.billed)
+            if self.every:
+                return _every(key, evaluate(cases, *asked), group)
+            return _winners(key, fastest(cases, *asked), group)
         except HwModelError as error:
             return dict.fromkeys(group, refused(error))
-        counts = np.bincount(found.space.case, minlength=len(group))
-        return {case: self._of_case(key, found, place, int(counts[place])) for place, case in enumerate(group)}
 
-    def _of_case(self, key: Key, found: Evaluation, place: int, count: int) -> Layouts | Refused:
-        if self.every and count:
-            return _layouts(key, found, np.flatnonzero(found.space.case == place), count)
-        try:
-            row = require_fit(found, place, key.machine, WHAT)
-        except InfeasibleError as error:
-            return refused(error)
-        return _layouts(key, found, np.array([row]), count)
+
+def _every(key: Key, found: Evaluation, group: list[Case]) -> dict[Case, Layouts | Refused]:
+    """All layouts of each case."""
+    rows = [np.flatnonzero(found.space.case == place) for place in range(len(group))]
+    return {
+        case: _layouts(key, found, mine, len(mine)) if len(mine) else _refused(key, found, place)
+        for place, (case, mine) in enumerate(zip(group, rows))
+    }
+
+
+def _winners(key: Key, found: Fastest, group: list[Case]) -> dict[Case, Layouts | Refused]:
+    """The fastest layout of each case; their steps are told apart together."""
+    best = found.evaluation.best
+    fits = np.flatnonzero(best >= 0)
+    rows = iter(_layouts(key, found.evaluation, best[fits], found.layouts[fits]).rows())
+    return {
+        case: next(rows) if best[place] >= 0 else _refused(key, found.evaluation, place)
+        for place, case in enumerate(group)
+    }
+
+
+def _refused(key: Key, found: Evaluation, place: int) -> Refused:
+    """Why a case has no layout."""
+    try:
+        require_fit(found, place, key.machine, WHAT)
+    except InfeasibleError as error:
+        return refused(error)
+    raise AssertionError("a case without a layout has a reason")
 
 
 def _cases(key: Key, group: list[Case]) -> Cases:
@@ -111,21 +142,21 @@ def _cases(key: Key, group: list[Case]) -> Cases:
     )  # fmt: skip
 
 
-def _batches(key: Key, cases: list[Case]) -> Iterable[list[Case]]:
-    """Cases that may be searched together: so many that their layouts stay in memory, and, under a given batch, those
-    of one batch that are larger than it or not (which decides what the space holds)."""
+def _batches(key: Key, cases: list[Case], every: bool) -> Iterable[list[Case]]:
+    """Cases that may be searched together: so many that what is built of them stays in memory, and, under a given
+    batch, those of one batch that are larger than it or not (which decides what the space holds)."""
     groups: dict[tuple[float, bool], list[Case]] = {}
     for fleet, cap in cases:
         kind = (cap, fleet > cap) if key.batch_given else (0.0, False)
         groups.setdefault(kind, []).append((fleet, cap))
     for group in groups.values():
         rows = max(1, len(option_table(_cases(key, group), float(key.machine.network.domain), key.policy)))
-        most = max(1, MOST_ROWS // rows)
+        most = max(1, MOST_ROWS // rows) if every else MOST_CASES
         for start in range(0, len(group), most):
             yield group[start : start + most]
 
 
-def _layouts(key: Key, found: Evaluation, rows: NDArray[np.int64], count: int) -> Layouts:
+def _layouts(key: Key, found: Evaluation, rows: NDArray[np.int64], count: Any) -> Layouts:
     layout, total = found.space.layout, len(rows)
     figures = np.empty((total, len(FIGURES)))
     columns = [getattr(layout, name) for name in SIZES]
