@@ -177,7 +177,9 @@ def optimum(
         return _life(life_answer(spec, served, **asked, count=draws, seed=seed))
     found = answer(spec, **asked, count=draws, seed=seed, unique_tokens=unique)
     rows, document = answer_rows(found), answer_document(found)
-    if not laws.has_draws(spec):  # no band of its own: what other laws say is the doubt that can be shown
+    if (
+        not laws.has_draws(spec) and spec.family != "multimodal"
+    ):  # no band of its own: what other laws say is the doubt that can be shown
         beside = _beside(found, catalogs)
         document["ensemble"] = beside
         if beside is not None:

@@ -78,7 +78,40 @@ def _deepseek(c: Constants, flop: Num) -> Outputs:
     return {"learning_rate": rate, "batch_tokens": batch}
 
 
+def local_updates(c: Constants, params: Num, replicas: Num) -> Outputs:
+    """Loss and batch of M replicas that synchronise rarely, at 20 tokens a parameter: A N^-alpha M^beta.
+
+    Charles et al. 2025, arXiv 2503.09799.
+    """
+    return {
+        "loss_nats": c["A"] * params ** -c["alpha"] * replicas ** c["beta"],
+        "batch_tokens": c["k_batch"] * params ** c["batch_params"] * replicas ** c["batch_replicas"],
+    }
+
+
+def decay_timescale(c: Constants, params: Num, tokens: Num) -> Outputs:
+    """Best averaging time of AdamW as a share of the run, k (D/N)^a (arXiv 2505.13738).
+
+    It is B / (learning rate x weight decay x D) with B in tokens: it gives the product of rate and decay for a batch.
+    """
+    return {"timescale_share": c["k"] * (tokens / params) ** c["a"]}
+
+
 FORMS = by_name(
+    form_of(
+        "local_updates",
+        "size and replicas that synchronise rarely",
+        local_updates,
+        gives=("loss_nats", "batch_tokens"),
+        acts="level",
+    ),
+    form_of(
+        "decay_timescale",
+        "averaging time of weight decay by tokens a parameter",
+        decay_timescale,
+        gives=("timescale_share",),
+        acts="beside",
+    ),
     form_of(
         "critical_batch",
         "the largest batch that still pays, by size or by data",

@@ -1,10 +1,11 @@
-"""Mixtures of experts: Clark 2022, Krajewski 2024, Ludziejewski 2025 (joint), Abnar 2025 (sparsity)."""
+"""Mixtures of experts: Clark 2022, Krajewski 2024, Ludziejewski 2025 (joint), Abnar 2025 (sparsity), Tian 2025."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from hwmodel import ops
+from hwmodel.errors import InputError
 from hwmodel.laws import additive
 from hwmodel.laws.forms import Constants, Outputs, by_name, form_of
 from hwmodel.ops import Num
@@ -81,6 +82,20 @@ def sparsity_loss(c: Constants, params: Num, tokens: Num, sparsity: Num) -> Outp
     }
 
 
+def leverage(c: Constants, flop: Num, sparsity: Num, granularity: Num) -> Outputs:
+    """FLOPs of a dense model over those of a mixture of the same loss: Ah^(a + d log10 C + gamma g^2 + beta g).
+
+    g = log2 G and 1/Ah = 1/(A + 1/(1/As - 1/Am)) + 1/Am with A the active share (Tian et al. 2025, arXiv 2507.17702).
+    """
+    if isinstance(sparsity, float) and not 0.0 <= sparsity < 1.0:
+        raise InputError(f"sparsity is the share of experts that a token does not use, 0 to below 1, not {sparsity:g}")
+    active = 1.0 / (1.0 / (1.0 - sparsity + 1.0 / (1.0 / c["A_start"] - 1.0 / c["A_max"])) + 1.0 / c["A_max"])
+    g = ops.log(granularity) / ops.log(2.0)
+    power = c["a"] + c["d"] * ops.log(flop) / ops.log(10.0) + c["gamma"] * g * g + c["beta"] * g
+    gain = active**power
+    return {"compute_leverage": gain, "dense_equivalent_flop": gain * flop}
+
+
 def active_allocation(c: Constants, flop: Num) -> Outputs:
     """Active parameters and tokens by compute, with C = k1 Nact D + k2 D (Hunyuan-Large, arXiv 2411.02265)."""
     return {"params": c["k_params"] * flop ** c["a_params"], "tokens": c["k_tokens"] * flop ** c["a_tokens"]}
@@ -96,6 +111,13 @@ FORMS = by_name(
     ),
     form_of(
         "clark", "size and number of experts, logarithms to base ten", clark, gives=("loss_nats",), acts="experts_alone"
+    ),
+    form_of(
+        "leverage",
+        "dense compute over that of a mixture of the same loss",
+        leverage,
+        gives=("compute_leverage", "dense_equivalent_flop"),
+        acts="experts_alone",
     ),
     form_of("granular", "size, data and granularity of experts", granular, gives=("loss_nats",), acts="experts_alone"),
     form_of(

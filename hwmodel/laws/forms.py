@@ -60,7 +60,11 @@ INPUTS = {
     "inference_factor": "compute an answer over that of a reference",
     "params_factor": "parameters over those of a reference",
     "teacher_loss": "the teacher's loss [nats/token]",
-    "supervised_loss": "the student's loss without a teacher [nats/token]",
+    "replicas": "replicas that train apart and synchronise rarely",
+    "streams": "parallel streams through the same weights",
+    "gpu_hours": "training compute [GPU-hours]",
+    "midpoint_gpu_hours": "training compute at half of the gain [GPU-hours]",
+    "start_reward": "reward or pass rate before training, 0 to 1",
     "tokens_second": "training tokens of the second modality",
     "loss_second": "loss on the second modality alone [nats/token]",
 }
@@ -73,7 +77,7 @@ Acts = Literal[
     "base", "level", "training_bits", "float_format", "quantised_training", "after_training", "repeats", "experts",
     "experts_alone", "transfer", "beside", "unjudged",
 ]  # fmt: skip
-MAY_BE_ZERO = ("elo", "sparsity", "scale_block")
+MAY_BE_ZERO = ("elo", "sparsity", "scale_block", "start_reward")
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +155,7 @@ _HOMES = {
     "vocabulary_ratio": "powers",
     "allocation": "allocation",
     "active_allocation": "experts",
+    "leverage": "experts",
     "embedding_split": "kaplan",
     "overtraining": "inference",
     "size_overhead": "inference",
@@ -185,6 +190,12 @@ _HOMES = {
     "distillation": "open_forms",
     "mixed_modal": "open_forms",
     "saturating": "open_forms",
+    "saturating_flop": "open_forms",
+    "local_updates": "batch",
+    "decay_timescale": "batch",
+    "effective_params": "open_forms",
+    "parallel_streams": "inference",
+    "reward_sigmoid": "inference",
 }
 
 

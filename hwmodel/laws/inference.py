@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hwmodel import ops
-from hwmodel.errors import InfeasibleError
+from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws.forms import Constants, Outputs, by_name, form_of
 from hwmodel.ops import Num
 
@@ -66,7 +66,35 @@ def boardgames(c: Constants, train_flop_s: Num, elo: Num) -> Outputs:
     return {"test_flop_s": 10.0**exponent}
 
 
+def parallel_streams(c: Constants, params: Num, streams: Num) -> Outputs:
+    """Parameters that P streams through the same N weights are worth: N (1 + k ln P) (arXiv 2505.10475)."""
+    gain = 1.0 + c["k"] * ops.log(streams)
+    return {"dense_equivalent_params": params * gain, "dense_equivalent_per_parameter": gain, "flop_factor": streams}
+
+
+def reward_sigmoid(c: Constants, gpu_hours: Num, midpoint_gpu_hours: Num, start_reward: Num) -> Outputs:
+    """Reward after RL compute C: R0 + (A - R0) / (1 + (C_mid / C)^B) (Khatri et al. 2025, arXiv 2510.13786, eq. 1)."""
+    if isinstance(start_reward, float) and not 0.0 <= start_reward < c["A"]:
+        raise InputError(f"start_reward is a pass rate from 0 to below the asymptote {c['A']:g}, not {start_reward:g}")
+    share = 1.0 / (1.0 + (midpoint_gpu_hours / gpu_hours) ** c["B"])
+    return {"reward": start_reward + (c["A"] - start_reward) * share, "share_of_gain": share, "asymptote": c["A"]}
+
+
 FORMS = by_name(
+    form_of(
+        "parallel_streams",
+        "what parallel streams of the same weights are worth in parameters",
+        parallel_streams,
+        gives=("dense_equivalent_params", "dense_equivalent_per_parameter", "flop_factor"),
+        acts="experts_alone",
+    ),
+    form_of(
+        "reward_sigmoid",
+        "reward by compute of reinforcement learning",
+        reward_sigmoid,
+        gives=("reward", "share_of_gain", "asymptote"),
+        acts="beside",
+    ),
     form_of(
         "overtraining",
         "loss and downstream error at many tokens a parameter",

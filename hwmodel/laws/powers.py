@@ -9,8 +9,9 @@ from hwmodel.ops import Num
 
 
 def power_floor(c: Constants, x: Num) -> Num:
-    """L = L_inf + (x0 / x)^a, x in units of `unit` (1 unless given)."""
-    return c.get("L_inf", 0.0) + (c["x0"] * c.get("unit", 1.0) / x) ** c["a"]
+    """L = L_inf + (x0 / x)^a or L_inf + k x^-a, x in units of `unit` (1 unless given)."""
+    units = x / c.get("unit", 1.0)
+    return c.get("L_inf", 0.0) + (c["k"] * units ** -c["a"] if "k" in c else (c["x0"] / units) ** c["a"])
 
 
 def scaled_power(c: Constants, x: Num) -> Num:

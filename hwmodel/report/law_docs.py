@@ -29,6 +29,7 @@ FAMILIES = {
     "multimodal": "Several modalities",
     "vision": "Vision",
     "diffusion": "Diffusion",
+    "reinforcement": "Reinforcement learning",
     "downstream": "Abilities and downstream tasks",
     "trends": "Trends",
 }
@@ -38,9 +39,10 @@ _SYMBOLS = {
     "kv_bits": "P_kv", "post_bits": "P_post", "exponent_bits": "E_b", "mantissa_bits": "M_b", "scale_block": "B_s",
     "size_factor": "k_N", "compute_factor": "k_C", "finetune_characters": "D_F", "samples": "k",
     "answer_tokens": "k_t", "size_ratio": "M", "inference_ratio": "R", "days": "t", "train_flop_s": "C_train",
-    "elo": "Elo", "inference_factor": "k_I", "params_factor": "k_P", "teacher_loss": "L_T", "supervised_loss": "L_0",
+    "elo": "Elo", "inference_factor": "k_I", "params_factor": "k_P", "teacher_loss": "L_T", "replicas": "M",
     "tokens_second": "D_2", "loss_second": "L_2", "core_days": "C_d", "layers": "n_l", "width": "d_m", "seq_len": "s",
-    "vocabulary": "V", "heads": "n_h", "head_dim": "d_h",
+    "vocabulary": "V", "heads": "n_h", "head_dim": "d_h", "streams": "P", "gpu_hours": "H",
+    "midpoint_gpu_hours": "H_mid", "start_reward": "R_0",
 }  # fmt: skip
 
 

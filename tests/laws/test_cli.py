@@ -186,23 +186,17 @@ def test_few_distinct_tokens(run):
 def test_constants_of_ones_own_open_a_law_that_refuses(run, tmp_path):
     folder = tmp_path / "own" / "laws"
     folder.mkdir(parents=True)
-    (folder / "mine.yaml").write_text(
-        "id: mine\nextends: busbridge_distill_2025\nrefusal: ''\ntitle: Mine\n"
-        "constants: {c0: 2.5, c1: 300.0, d1: 1.3, f1: 0.05, A: 2000.0, alpha: 0.4, B: 10000.0, beta: 0.4, gamma: 0.7}\n"
-    )
-    code, out, _ = run(
-        "law", "eval", "mine", "--params", "1B", "--tokens", "100B", "--set", "teacher_loss=2.1",
-        "--set", "supervised_loss=2.4", "--catalog", str(tmp_path / "own"), "--format", "json",
+    start = "id: mine\nextends: aghajanyan_2023\nrefusal: ''\ntitle: Mine\n"
+    (folder / "mine.yaml").write_text(start + "constants: {A: 200.0, alpha: 0.3, B: 1000.0, beta: 0.3, C: 0.2}\n")
+    asked = (
+        "law", "eval", "mine", "--params", "1B", "--tokens", "100B", "--set", "tokens_second=5e10", "--set", "loss=2.4",
+        "--set", "loss_second=3.0", "--catalog", str(tmp_path / "own"), "--format", "json",
     )  # fmt: skip
+    code, out, _ = run(*asked)
     assert code == 0
-    assert json.loads(out)["loss_nats"] > 2.1
-    (folder / "mine.yaml").write_text(
-        "id: mine\nextends: busbridge_distill_2025\nrefusal: ''\ntitle: Mine\nconstants: {c0: 2.5}\n"
-    )
-    code, _, err = run(
-        "law", "eval", "mine", "--params", "1B", "--tokens", "100B", "--set", "teacher_loss=2.1",
-        "--set", "supervised_loss=2.4", "--catalog", str(tmp_path / "own"),
-    )  # fmt: skip
+    assert json.loads(out)["loss_nats"] == pytest.approx(2.7 - 0.2 + 200.0 / 1e9**0.3 + 1000.0 / 1.5e11**0.3)
+    (folder / "mine.yaml").write_text(start + "constants: {C: 2.5}\n")
+    code, _, err = run(*asked)
     assert code == 4
     assert "lacks the constant" in err
 

@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "laws"
 PLAUSIBLE = {"params": 1e9, "tokens": 3e10, "flop": 1e20, "loss": 2.5, "unique_tokens": 1e10, "experts": 8.0,
              "granularity": 4.0, "sparsity": 0.5, "weight_bits": 8.0, "activation_bits": 7.0, "kv_bits": 6.0,
              "post_bits": 4.0, "exponent_bits": 4.0, "mantissa_bits": 3.0, "scale_block": 128.0, "steps": 1e5,
-             "size_factor": 0.6, "days": 50.0, "elo": 1000.0}  # fmt: skip
+             "size_factor": 0.6, "days": 50.0, "elo": 1000.0, "start_reward": 0.25, "teacher_loss": 2.1}  # fmt: skip
 
 
 def test_committed_pages_are_current():
