@@ -63,7 +63,7 @@ def closed_loop(
     others = maximum(running - 1.0, 0.0)
     stall = engine.prefill_stall * service_s
     tpot = step_s / tokens_per_step + stall * minimum(others / output_tokens, most_prompts / tokens_per_step)
-    decode = maximum(output_tokens - 1.0, 1.0) * tpot
+    decode = maximum(output_tokens - 1.0, 0.0) * tpot
     # Clients that started together stay partly in step: a new prompt finds a share of the others before it, taken
     # together up to the tokens that a step may hold.
     together = service_s + step_s if bulk_s is None else bulk_s
@@ -163,7 +163,7 @@ def sent_at_once(
     return ServiceTerms(
         ttft_s=first,
         tpot_s=tpot,
-        request_s=first + maximum(output_tokens - 1.0, 1.0) * tpot,
+        request_s=first + maximum(output_tokens - 1.0, 0.0) * tpot,
         step_s=fixed + grown,
         prefill_s=bulk_s,
         running=running,
@@ -190,7 +190,7 @@ def pools(
     `step_s` is the decode step of one worker at its share of the clients that are not in prefill.
     """
     tpot = step_s / tokens_per_step
-    decode = maximum(output_tokens - 1.0, 1.0) * tpot
+    decode = maximum(output_tokens - 1.0, 0.0) * tpot
     unloaded = engine.request_s + prefill_alone_s + transfer_s + delay_steps(clients, engine) * step_s
     limit = prefill_workers / prefill_service_s
     rate = minimum(limit, clients / (unloaded + decode))
@@ -235,7 +235,7 @@ def open_loop_at(
     return ServiceTerms(
         ttft_s=first,
         tpot_s=tpot,
-        request_s=first + maximum(output_tokens - 1.0, 1.0) * tpot,
+        request_s=first + maximum(output_tokens - 1.0, 0.0) * tpot,
         step_s=step_s,
         prefill_s=first_s,
         running=batch,

@@ -35,6 +35,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     step_s: Column
     memory_bytes: Column
     search_factor: float  # on predicted seconds, in `step_s` and in every choice
+    billed_s: Column  # seconds a sequence as billed, failures of those that train included: what layouts are chosen by
     best: NDArray[np.int64]  # row of the fastest layout of each case, -1 where none fits
 
     def pick(self, case: int) -> int:
@@ -110,8 +111,9 @@ def ranked(
         per_seq *= billed(np.broadcast_to(np.asarray(space.layout.accelerators), per_seq.shape))
     best = grouped_best(space.case, per_seq, cases.count)
     return Evaluation(
-        cases=cases, space=space, step_s=step_s, memory_bytes=memory_bytes, search_factor=factor, best=best
-    )
+        cases=cases, space=space, step_s=step_s, memory_bytes=memory_bytes, search_factor=factor, billed_s=per_seq,
+        best=best,
+    )  # fmt: skip
 
 
 def timed(cases: Cases, space: Space, machine: Machine, precision: Precision, stack: Stack) -> tuple[Column, Column]:
@@ -201,28 +203,29 @@ def choice(evaluation: Evaluation, row: int, machine: Machine, precision: Precis
 
 
 def runners_up(evaluation: Evaluation, case: int, count: int = 3) -> list[int]:
-    """The next fastest rows of a case that differ from the winner, and from each other, in how the model is split."""
+    """The next best rows of a case that differ from the winner, and from each other, in how the model is split."""
     rows = np.flatnonzero((evaluation.space.case == case) & np.isfinite(evaluation.step_s))
-    rows = rows[np.argsort(evaluation.s_per_sequence[rows], kind="stable")]
-    seen: set[tuple[float, ...]] = set()
+    rows = rows[np.argsort(evaluation.billed_s[rows], kind="stable")]
+    seen = {_split(evaluation, int(evaluation.best[case]))}
     chosen: list[int] = []
-    layout = evaluation.space.layout
     for row in rows:
-        one = row_of(layout, int(row))
-        split = tuple(float(size) for size in (one.tp, one.cp, one.pp, one.ep, one.zero))
-        if split not in seen:
+        split = _split(evaluation, int(row))
+        if len(chosen) < count and split not in seen:
             seen.add(split)
             chosen.append(int(row))
-        if len(chosen) > count:
-            break
-    return chosen[1:]
+    return chosen
+
+
+def _split(evaluation: Evaluation, row: int) -> tuple[float, ...]:
+    one = row_of(evaluation.space.layout, row)
+    return tuple(float(size) for size in (one.tp, one.cp, one.pp, one.ep, one.zero))
 
 
 def pareto(evaluation: Evaluation, case: int) -> list[int]:
-    """Rows of a case that no other beats in time a sequence, memory and accelerators used, fastest first."""
+    """Rows of a case that no other beats in time a sequence as billed, memory and accelerators used, fastest first."""
     rows = np.flatnonzero((evaluation.space.case == case) & np.isfinite(evaluation.step_s))
     used = np.broadcast_to(np.asarray(evaluation.space.layout.accelerators), (evaluation.space.count,))
-    cost = np.stack([evaluation.s_per_sequence[rows], evaluation.memory_bytes[rows], used[rows]], axis=1)
+    cost = np.stack([evaluation.billed_s[rows], evaluation.memory_bytes[rows], used[rows]], axis=1)
     order = np.lexsort((cost[:, 2], cost[:, 1], cost[:, 0]))
     kept: list[int] = []
     front = np.empty((0, 3))

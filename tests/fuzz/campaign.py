@@ -27,7 +27,7 @@ from hwmodel.errors import CatalogError, InfeasibleError, InputError
 WHOLE = tuple(questions.QUESTIONS)
 KINDS = (*WHOLE, "cheap")
 ENDS = ("answered", "refused", "infeasible", "finding")
-TURN = {"plan": 25, "compare": 25, "train": 250, "serve": 250, "cheap": 5_000}  # inputs before the next kind's turn
+TURN = {"plan": 50, "compare": 50, "train": 50, "serve": 50, "cheap": 2_000}  # inputs before the next kind's turn
 Tally = dict[str, Any]
 
 

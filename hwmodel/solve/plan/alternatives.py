@@ -33,18 +33,23 @@ def _term_differences(best: Choice, other: Choice) -> list[tuple[str, float]]:
     return sorted(rows, key=lambda row: -row[1])
 
 
+def _slower(solved: Solved, row: int) -> float:
+    """How much longer a run takes in the layout of a row than in the one chosen, failures included."""
+    billed_s = solved.evaluation.billed_s
+    return float(billed_s[row] / billed_s[int(solved.evaluation.best[0])]) - 1.0
+
+
 def runner_up_rows(setting: Fleeted, solved: Solved) -> list[dict[str, Any]]:
     """The next best splits of the model and why each lost."""
     out = []
     for row in runners_up(solved.evaluation, 0):
         other = choice(solved.evaluation, row, solved.fleet.machine, solved.fleet.precision, setting.stack)
-        slower = (other.step_s / other.batch_seqs) / (solved.choice.step_s / solved.choice.batch_seqs) - 1.0
         worst, seconds = _term_differences(solved.choice, other)[0]
         share = seconds * solved.choice.batch_seqs / solved.choice.step_s
         out.append(
             {
                 "layout": plan_layout(other),
-                "slower_fraction": slower,
+                "slower_fraction": _slower(solved, row),
                 "peak_memory_bytes": float(other.memory.total_bytes),
                 "lost_by": worst,
                 "lost_fraction_of_step": share,
@@ -56,13 +61,12 @@ def runner_up_rows(setting: Fleeted, solved: Solved) -> list[dict[str, Any]]:
 def pareto_rows(solved: Solved) -> list[dict[str, Any]]:
     """Layouts that no other beats in time, memory and accelerators used."""
     out = []
-    best = solved.choice.step_s / solved.choice.batch_seqs
     for row in pareto(solved.evaluation, 0)[:PARETO_SHOWN]:
         one = choice(solved.evaluation, row, solved.fleet.machine, solved.fleet.precision, solved.fleet.setting.stack)
         out.append(
             {
                 "layout": plan_layout(one),
-                "slower_fraction": (one.step_s / one.batch_seqs) / best - 1.0,
+                "slower_fraction": _slower(solved, row),
                 "peak_memory_bytes": float(one.memory.total_bytes),
                 "accelerators": one.accelerators - one.idle_accelerators,
             }

@@ -82,11 +82,30 @@ def closed(setting: Setting, model: LossModel, shape: Shape | None, params: floa
         if inside:
             return _filled(setting, model, fleet, *max(inside, key=lambda pair: pair[0]))
         return min(candidates, key=lambda pair: pair[0])[1]
-    ready = [with_tokens(model, one, 1.0 / used) for used, one in candidates]
+    ready = [_at_the_limit(setting, model, shape, fleet, *one) for one in candidates]
     return min(ready, key=lambda one: value_of(one.loss) if one.loss is not None else abs(math.log(one.d / ready[0].d)))
 
 
 FILL_ROUNDS = 8
+TOKEN_ROUNDS = 4
+
+
+def _at_the_limit(
+    setting: Setting, model: LossModel, shape: Shape | None, fleet: Fleet, used: float, sized: Sized
+) -> Sized:
+    """A size that takes `used` of its time or money, on the tokens that take all of it.
+
+    At the median they are in proportion; at another confidence the spread goes by the run's FLOPs, so it is done again.
+    """
+    sized = with_tokens(model, sized, 1.0 / used)
+    if setting.request.confidence == 0.5:
+        return sized
+    for _ in range(TOKEN_ROUNDS):
+        used = limits_used(setting, on_fleet(fleet, sized, shape).answer)
+        if abs(used - 1.0) < LIMIT_TOLERANCE / 10.0:
+            break
+        sized = with_tokens(model, sized, 1.0 / used)
+    return sized
 
 
 def _filled(setting: Setting, model: LossModel, fleet: Fleet, used: float, sized: Sized) -> Sized:
