@@ -21,7 +21,9 @@ from hwmodel.errors import InputError
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from hwmodel.answers import Answer
     from hwmodel.catalog import Catalog
+    from hwmodel.report.explain import Explanation
     from hwmodel.solve.accuracy import Accuracy
     from hwmodel.solve.law.fit import Fitted
     from hwmodel.solve.plan.compare_values import Comparison
@@ -135,6 +137,21 @@ def accuracy(**given: Unpack[AccuracyOptions]) -> Accuracy:
 
     views.join_accuracy()
     return look_up(**given)
+
+
+def explain(answer: Answer | Mapping[str, Any] | str | Path, name: str) -> Explanation:
+    """Where a number of an answer comes from: its terms with formula, value, unit and source.
+
+    `answer`: what `plan`, `compare`, `train` or `serve` gave, its mapping, or the file that it was saved in. Raises
+    InputError, with the nearest names, for a number that it does not have.
+    """
+    from hwmodel.interop.export import read_answer
+    from hwmodel.report.explain import explain as walk
+
+    views.join_explain()
+    if isinstance(answer, (str, Path)):
+        return walk(read_answer(Path(answer)), name)
+    return walk(answer if isinstance(answer, Mapping) else answer.to_dict(), name)
 
 
 def load_catalog(overlays: Sequence[Path] = ()) -> Catalog:

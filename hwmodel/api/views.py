@@ -99,6 +99,19 @@ def join_accuracy() -> None:
     )  # fmt: skip
 
 
+def join_explain() -> None:
+    """The views of `explain`."""
+    from hwmodel.report import explain
+    from hwmodel.report.explain import Explanation
+
+    Explanation.views = _views(
+        explain.explained_line, explain.explained_markdown, explain.explained_text, explain.explained_csv,
+        {"terms": lambda found: [{k: v for k, v in one.items() if k not in ("inputs", "sources")}
+                                 for one in found.to_dict()["terms"]]},
+        html=explain.explained_html,
+    )  # fmt: skip
+
+
 def join_catalog() -> None:
     """The frames of a catalog."""
     from hwmodel.catalog import Catalog

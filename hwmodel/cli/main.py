@@ -23,6 +23,7 @@ COMMANDS = {
     "ui": "The same questions as a page in the browser, with a JSON API.",
     "sweep": "Every point of a space of questions: rows, winners, a Pareto front.",
     "diff": "What changed between two saved answers, and whether it exceeds their intervals.",
+    "explain": "Where a number of a saved answer comes from: formulas, values, sources.",
     "export": "Launch files of a saved answer: trainers, servers, schedulers.",
     "measured": "Your own job's log as the file of plan --measured.",
     "law": "List, show and evaluate scaling laws and their optima.",
@@ -38,7 +39,7 @@ COMMANDS = {
 
 SECTIONS = {
     "Answers": ("plan", "compare", "train", "serve", "sweep", "ui"),
-    "Before and after the run": ("diff", "export", "measured"),
+    "Before and after the run": ("diff", "explain", "export", "measured"),
     "Laws": ("law", "fit", "claims"),
     "Accuracy": ("accuracy", "validate", "calibrate"),
     "Facts and prices": ("catalog", "prices", "schema"),

@@ -49,8 +49,8 @@ def rent(accelerator_hours: Num, price: PriceSummary, duration_s: Num = 0.0) -> 
     """
     middle = price.median_usd_per_accelerator_hour
     drift = 0.0 if price.how == "given" else drift_log_half_width(price.age_days * SECONDS_PER_DAY, duration_s)
-    down = ops.sqrt(math.log(middle / price.low_usd_per_accelerator_hour) ** 2 + drift**2)
-    up = ops.sqrt(math.log(price.high_usd_per_accelerator_hour / middle) ** 2 + drift**2)
+    down = ops.sqrt(ops.log(middle / price.low_usd_per_accelerator_hour) ** 2 + drift**2)
+    up = ops.sqrt(ops.log(price.high_usd_per_accelerator_hour / middle) ** 2 + drift**2)
     return RentTerms(
         median_usd=accelerator_hours * middle,
         low_usd=accelerator_hours * middle * ops.exp(-down),

@@ -8,7 +8,7 @@ from hwmodel.economics import energy
 from hwmodel.physics import shape as shapes
 from hwmodel.predict.search import Choice
 from hwmodel.solve.question.setting import Fleeted, Setting
-from hwmodel.solve.run.billing import Rated, bill, quantiles
+from hwmodel.solve.run.billing import Rated, bill, quantiles, utilisation
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.result import Answer, PlanLayout, value_of
 from hwmodel.solve.run.sizing import Sized
@@ -90,12 +90,13 @@ def mfu_flop_per_token(setting: Setting, at: SizedShape) -> float:
 
 def flop_convention_rate(fleet: Fleet, at: SizedShape, tokens_per_s: float) -> float:
     """MFU: FLOPs in the convention of the request over the dense peak of the GEMM format, all accelerators counted."""
-    return tokens_per_s * mfu_flop_per_token(fleet.setting, at) / (fleet.accelerators * fleet.peak_flop_per_s)
+    per_token = mfu_flop_per_token(fleet.setting, at)
+    return float(utilisation(tokens_per_s, per_token, fleet.accelerators, fleet.peak_flop_per_s))
 
 
 def six_nd_share(fleet: Fleet, flop_per_token: float, tokens_per_s: float) -> float:
     """MFU in 6 N D, which the draw of power goes by whatever convention the report prints."""
-    return tokens_per_s * flop_per_token / (fleet.accelerators * fleet.peak_flop_per_s)
+    return float(utilisation(tokens_per_s, flop_per_token, fleet.accelerators, fleet.peak_flop_per_s))
 
 
 def limits_used(setting: Setting, found: Answer) -> float:

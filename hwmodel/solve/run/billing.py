@@ -86,27 +86,43 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     median_cost_usd: Band | None
 
 
+def steady_days(tokens: Num, tokens_per_s: Num) -> Num:
+    """Days that tokens take at a rate, without failures."""
+    return tokens / tokens_per_s / SECONDS_PER_DAY
+
+
+def utilisation(tokens_per_s: Num, flop_per_token: Num, accelerators: Num, peak_flop_per_s: Num) -> Num:
+    """MFU: FLOP counted a second over the dense peak of all accelerators."""
+    return tokens_per_s * flop_per_token / (accelerators * peak_flop_per_s)
+
+
+def billed_hours_of(elapsed_days: Num, accelerators: Num) -> Num:
+    """Accelerator-hours of a fleet over so many days."""
+    return elapsed_days * (24.0 * accelerators)
+
+
 def bill(setting: Fleeted, run: Rated) -> Bill:
     """Steady days as days billed, with failures and the whole-run factor; the rate's interval carries through."""
     whole = setting.whole_run
-    days = Band.around(run.tokens / run.tokens_per_s / SECONDS_PER_DAY, run.doubt)
+    days = Band.around(steady_days(run.tokens, run.tokens_per_s), run.doubt)
     factor = whole_run_log_factor(run.used, setting.request.year or whole.year, whole)
     share = goodput(run.used, run.params, setting.reliability).goodput
     spread = Z80 * whole_run_log_spread(run.six_nd_per_token * run.tokens, whole)
     billed = Band.around(elapsed_over_productive(share, factor, 0.0, 0.0), spread)
     elapsed = days.times(billed)
-    hours = elapsed.scaled(24.0 * run.accelerators)
+    hours = elapsed.scaled(billed_hours_of(1.0, run.accelerators))
     cost = _cost(setting, hours, elapsed.value * SECONDS_PER_DAY)
     z = quantile_z(setting.request.confidence)
-    peak = run.accelerators * run.peak_flop_per_s
-    used = energy(1.0, setting.part, setting.system, setting.energy, run.tokens_per_s * run.six_nd_per_token / peak)
+    fleet = (run.accelerators, run.peak_flop_per_s)
+    six_nd_mfu = utilisation(run.tokens_per_s, run.six_nd_per_token, *fleet)
+    used = energy(1.0, setting.part, setting.system, setting.energy, six_nd_mfu)
     kwh: Any = used.total_kwh
     drawn = Band.around(kwh / 1e3, ENERGY_LOG_HALF_WIDTH).times(hours.at(z))
     return Bill(
         train_days=days,
         elapsed_days=elapsed.at(z),
         gpu_hours=hours.at(z),
-        mfu=Band.around(run.tokens_per_s * run.mfu_flop_per_token / peak, run.doubt.flipped),
+        mfu=Band.around(utilisation(run.tokens_per_s, run.mfu_flop_per_token, *fleet), run.doubt.flipped),
         tokens_per_s=Band.around(run.tokens_per_s, run.doubt.flipped),
         cost_usd=cost.at(z) if cost is not None else None,
         energy_mwh=drawn,

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from hwmodel.catalog import Catalog
+from hwmodel.ops import Num, ceil
 from hwmodel.predict.service.layouts import cells, column
 from hwmodel.solve.serve.money import Spent, dollars, money, share_of
 from hwmodel.solve.serve.pools import Pools
@@ -45,11 +46,26 @@ class Fleets(msgspec.Struct, kw_only=True):
         return int(rows[order[0]])
 
 
+def replicas_for(peak_per_s: Num, rate_per_s: Num, spares: Num) -> Num:
+    """Engine instances that carry a peak demand, and spare ones."""
+    return ceil(peak_per_s / rate_per_s - 1e-9) + spares
+
+
+def headroom(peak_per_s: Num, rate_per_s: Num, replicas: Num, spares: Num) -> Num:
+    """What the replicas carry beyond the peak, over it, without the spare ones."""
+    return (replicas - spares) * rate_per_s / peak_per_s - 1.0
+
+
+def load(peak_per_s: Num, rate_per_s: Num, replicas: Num) -> Num:
+    """Share of what all replicas carry that the peak demand takes."""
+    return peak_per_s / (replicas * rate_per_s)
+
+
 def fleets(question: ServingQuestion, o: Options, pools: Pools | None) -> Fleets:
     """Replicas that carry the peak demand plus spares, for every configuration."""
     rate = o.at.requests_per_s if pools is None else pools.requests_per_s
     peak = question.rate * question.peak_to_mean
-    replicas = np.ceil(peak / rate - 1e-9) + question.spares
+    replicas = np.asarray(replicas_for(peak, rate, question.spares))
     n = replicas * o.at.layout.accelerators
     hourly = n * dollars(o.price)
     enough = n <= (question.decode.most if question.decode else math.inf)
@@ -73,14 +89,14 @@ def fleet_row(question: ServingQuestion, f: Fleets, i: int, catalog: Catalog) ->
     share = float(o.at.prefill_share[i])
     rate = float(f.requests_per_s[i])
     peak = question.rate * question.peak_to_mean
-    running = float(f.replicas[i]) - question.spares
     r = row(o, i) | {
         "mode": "aggregated" if f.pools is None else "disaggregated",
         "prefill": None if f.pools is None else _prefill_row(question, f.pools, int(f.pools.place[i])),
         "tpot_s": float(f.tpot_s[i]), "tpot_tail_s": float(f.tpot_tail_s[i]), "ttft_s": float(f.ttft_s[i]),
         "ttft_tail_s": float(f.ttft_tail_s[i]), "requests_per_s_per_replica": rate, "prefill_share": share,
         "replicas": int(f.replicas[i]), "spare_replicas": question.spares, "accelerators": float(f.accelerators[i]),
-        "headroom": running * rate / peak - 1.0, "load": peak / (float(f.replicas[i]) * rate),
+        "headroom": headroom(peak, rate, float(f.replicas[i]), question.spares),
+        "load": load(peak, rate, float(f.replicas[i])),
     }  # fmt: skip
     spent = [Spent(o.part, o.system, o.price, float(f.accelerators[i]))]
     if f.pools is not None:

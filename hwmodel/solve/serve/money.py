@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from hwmodel.catalog import Catalog
 from hwmodel.economics.energy import energy
+from hwmodel.ops import Num, maximum
 from hwmodel.solve.question.rates import rate_of
 from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.specs.economics import PriceSummary, given_price
@@ -50,6 +51,21 @@ def share_of(one: Spent, every: Sequence[Spent]) -> float:
     return one.usd_per_hour / total
 
 
+def usd_per_million(usd_per_hour: Num, share: Num, tokens_per_s: Num) -> Num:
+    """Dollars a million tokens of which a `share` of the fleet's hour pays."""
+    return usd_per_hour * share / (tokens_per_s * SECONDS_PER_HOUR) * 1e6
+
+
+def joules_per_token(watts: Num, share: Num, tokens_per_s: Num) -> Num:
+    """Energy of a token that takes a `share` of the fleet's time."""
+    return watts * share / tokens_per_s
+
+
+def computed_prompts(requests_per_s: Num, prompt_tokens: Num, hit_rate: Num) -> Num:
+    """Prompt tokens a second that no cache holds."""
+    return requests_per_s * prompt_tokens * maximum(1.0 - hit_rate, 1e-9)
+
+
 def money(
     question: ServingQuestion, spent: Sequence[Spent], share: float, requests_per_s: float, catalog: Catalog
 ) -> dict[str, Any]:
@@ -59,14 +75,14 @@ def money(
     drawn = [energy(s.accelerators, s.part, s.system, catalog.energy(system=s.system)) for s in spent]
     watts = sum(float(d.total_j) for d in drawn) / SECONDS_PER_HOUR
     asked = requests_per_s * question.prompt_tokens
-    prompts = asked * max(1.0 - question.hit_rate, 1e-9)
+    prompts = float(computed_prompts(requests_per_s, question.prompt_tokens, question.hit_rate))
     outputs = requests_per_s * question.output_tokens
     count = sum(s.accelerators for s in spent)
     prices = [s.price for s in spent if s.price is not None]
     dates = dict.fromkeys(date for price in prices for date in (price.first_date, price.last_date))
 
     def per_million(part_of: float, tokens_per_s: float) -> float | None:
-        return None if hourly is None else hourly * part_of / (tokens_per_s * SECONDS_PER_HOUR) * 1e6
+        return None if hourly is None else float(usd_per_million(hourly, part_of, tokens_per_s))
 
     return {
         "usd_per_hour": hourly,
@@ -78,8 +94,8 @@ def money(
         "price_dates": " to ".join(dates) if prices else None,
         "price_kind": prices[0].kind if prices else None,
         "watts": watts,
-        "joules_per_output_token": watts * (1.0 - share) / outputs,
-        "joules_per_input_token": watts * share / prompts,
+        "joules_per_output_token": joules_per_token(watts, 1.0 - share, outputs),
+        "joules_per_input_token": joules_per_token(watts, share, prompts),
     }
 
 

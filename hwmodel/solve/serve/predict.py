@@ -132,7 +132,7 @@ def _spent(
     if before:
         spent.append(of(other, before))
     share = share_of(spent[1], spent) if before else busy
-    return money(question, spent, share, rate, catalog)
+    return {"prefill_share": share} | money(question, spent, share, rate, catalog)
 
 
 def _two_pools(

@@ -1,0 +1,43 @@
+"""`hwmodel explain`: where a number of a saved answer comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hwmodel.answers import json_text
+from hwmodel.cli.output import check_writable, emit, form_of, table_columns
+
+FORMATS = ("md", "json", "csv", "text", "html")
+
+
+@click.command("explain")
+@click.argument("answer", type=click.Path(path_type=Path))
+@click.argument("name")
+@click.option("--format", "fmt", type=click.Choice(FORMATS), help="Default: text on a terminal, md elsewhere.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write here instead of to stdout.")
+def command(answer: Path, name: str, fmt: str | None, out: Path | None) -> None:
+    """The terms of a number of a saved answer: formula, values, units, sources, down to facts and fitted constants.
+
+    NAME is a key of the answer's JSON, like cost_usd, step.tp_s, quantiles.p90.cost_usd or precisions.fp8.speedup.
+
+    \b
+    hwmodel plan --gpus 512xH100 --tokens 2T --out a.json
+    hwmodel explain a.json cost_usd
+    hwmodel explain a.json step.gemm_s
+    """
+    from hwmodel.interop.export import read_answer
+    from hwmodel.report import explain as pages
+
+    check_writable(out)
+    form = form_of(fmt, out, FORMATS)
+    found = pages.explain(read_answer(answer), name)
+    if form == "json":
+        text = json_text(found.to_dict())
+    elif form == "text":
+        text = pages.explained_text(found, table_columns() or 80)
+    else:
+        show = {"md": pages.explained_markdown, "csv": pages.explained_csv, "html": pages.explained_html}[form]
+        text = show(found)
+    emit(text, out)

@@ -1,0 +1,128 @@
+"""A saved answer, its numbers by name, and the facts of the catalog that it was made from."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from hwmodel.catalog import load_catalog
+from hwmodel.catalog.calibrations import kernel_calibration
+from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.physics.machine import machine
+from hwmodel.solve.question.parse import read_request
+from hwmodel.solve.question.setting import Fleeted, Setting, resolve
+from hwmodel.specs.kernels import Machine
+
+# Options that bear on facts and constants; the others size a run.
+FACTS = (
+    "gpus", "system", "precision", "law", "stack", "year", "reliability", "region", "pue", "usd_per_hour",
+    "price_kind", "prices", "catalog", "optimizer", "gradient_dtype", "flop_convention", "seq_len", "nic_gbit_s",
+    "confidence",
+)  # fmt: skip
+BAND = {"value", "low", "high"}
+HOME = "answer."  # where a name without its place is looked for first
+
+
+class Answered:
+    """The JSON of an answer of `plan`, `compare`, `train` or `serve`."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
+
+    @cached_property
+    def numbers(self) -> dict[str, Any]:
+        """Every number of the answer by its dotted name: a float, or an interval."""
+        return dict(_numbers(self.document, ""))
+
+    def find(self, asked: str) -> str:
+        """The full name of a number. InputError, with the nearest names, where there is none or more than one."""
+        name = re.sub(r"\[(\w+)\]", r".\1", asked.strip())
+        for full in (name, HOME + name):
+            if full in self.numbers:
+                return full
+        ends = [full for full in self.numbers if full.endswith("." + name)]
+        if len(ends) == 1:
+            return ends[0]
+        if ends:
+            raise InputError(f"{asked!r} stands in {len(ends)} places of the answer: {_some(ends)}; name one")
+        raise UnknownNameError(f"the answer has no number {asked!r}; {self._near(name)}")
+
+    def _near(self, name: str) -> str:
+        short = {full.removeprefix(HOME): full for full in self.numbers}
+        by_end = {full.rsplit(".", 1)[-1]: full.removeprefix(HOME) for full in reversed(list(self.numbers))}
+        found = difflib.get_close_matches(name, [*short, *by_end], n=3, cutoff=0.5)
+        if found:
+            return "nearest: " + ", ".join(dict.fromkeys(by_end.get(one, one) for one in found))
+        return f"it has {_some(list(short))}"
+
+    def value(self, path: str) -> float | None:
+        """The plain number of a name; None where the answer does not have it."""
+        found = self.numbers.get(path)
+        return found["value"] if isinstance(found, Mapping) else found
+
+    def text(self, *path: str) -> str:
+        """A word of the answer; empty where it is not there."""
+        place: Any = self.document
+        for key in path:
+            place = place.get(key) if isinstance(place, Mapping) else None
+        return place if isinstance(place, str) else ""
+
+    @property
+    def serves(self) -> bool:
+        """Whether it is an answer of `serve`."""
+        return "request" in self.document and "percentile" in self.document["request"]
+
+    @cached_property
+    def setting(self) -> Setting:
+        """The facts behind an answer of `plan` or `train`. InputError where they cannot be read any more."""
+        given: dict[str, Any] = {}
+        for option, value in self.document["request"]["options"]:
+            name = option.removeprefix("--").replace("-", "_")
+            if name == "catalog":
+                given["catalogs"] = (*given.get("catalogs", ()), value)
+            elif name in FACTS:
+                given[name] = value
+        return resolve(read_request(**given))
+
+    @cached_property
+    def machine(self) -> Machine | None:
+        """The constants that its kernels ran with; None without accelerators."""
+        if not self.serves:
+            return None if self.fleeted is None else self.fleeted.machine
+        row, catalog = self.document["answer"], load_catalog()
+        part, system = catalog.part(row["part"]), catalog.system(row["system"])
+        return machine(part, system, catalog.serving_precision(row["precision"]), kernel_calibration())
+
+    @property
+    def fleeted(self) -> Fleeted | None:
+        """The same with accelerators; None without."""
+        return self.setting if isinstance(self.setting, Fleeted) else None
+
+
+def _numbers(place: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(place, Mapping):
+        if set(place) >= BAND and all(isinstance(place[end], (int, float)) for end in BAND):
+            yield path, place
+            return
+        for key, one in place.items():
+            yield from _numbers(one, f"{path}.{key}" if path else str(key))
+    elif isinstance(place, list):
+        for key, one in zip(_keys(place), place, strict=True):
+            yield from _numbers(one, f"{path}.{key}")
+    elif isinstance(place, (int, float)) and not isinstance(place, bool):
+        yield path, place
+
+
+def _keys(rows: list[Any]) -> list[str]:
+    """Rows by what their first word says (`precisions.fp8`), or by their place."""
+    words = [next((str(v) for v in row.values() if isinstance(v, str)), "") if isinstance(row, Mapping) else ""
+             for row in rows]  # fmt: skip
+    clear = len(set(words)) == len(words) and all(re.fullmatch(r"[\w/-]+", word) for word in words)
+    return words if clear else [str(i) for i in range(len(rows))]
+
+
+def _some(names: list[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

@@ -1,0 +1,28 @@
+"""What a number follows from: code that runs on the numbers and on symbols, and where each input stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """An input that does not stand in the answer: a fact of the catalog or a fitted constant."""
+
+    value: float
+    source: str
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """`run` gives the number from its inputs, floats or symbols; an input is a name of the answer or a fact."""
+
+    run: Callable[..., Any]
+    inputs: Mapping[str, str | Fact]
+    code: Any  # the function of the product that `run` calls
+
+
+def by(code: Callable[..., Any], run: Callable[..., Any] | None = None, /, **inputs: str | Fact) -> Rule:
+    """The rule of a function of the product, called as it is or by `run`."""
+    return Rule(run=run or code, inputs=inputs, code=code)

@@ -1,0 +1,215 @@
+"""What the numbers of `serve` follow from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hwmodel.catalog import load_catalog
+from hwmodel.economics import energy
+from hwmodel.report.explain.answered import Answered
+from hwmodel.report.explain.rule import Fact, Rule, by
+from hwmodel.solve.serve.fleet import headroom, load, replicas_for
+from hwmodel.solve.serve.money import computed_prompts, joules_per_token, usd_per_million
+from hwmodel.units import SECONDS_PER_HOUR
+
+ROWS = ("answer", "alternatives.", "pareto.")  # places whose rows have the keys of an answer
+
+
+def serving_rule(found: Answered, path: str) -> Rule | None:
+    """The rule of a number of `serve`; None where no one formula gives it."""
+    place, _, name = path.rpartition(".")
+    if not (place == "answer" or place.startswith(ROWS[1:])) or place.endswith(".prefill"):
+        return None
+    rule = RULES.get(name)
+    return None if rule is None else rule(found, place)
+
+
+def _asked(found: Answered, name: str) -> Fact:
+    return Fact(value=float(found.document["request"][name]), source="the question")
+
+
+def _rate(found: Answered, place: str) -> Fact | str:
+    """Requests a second: of a closed loop those carried, else the demand."""
+    return f"{place}.requests_per_s" if found.value(f"{place}.clients") is not None else _asked(found, "rate")
+
+
+def _usd_per_hour(_: Answered, place: str) -> Rule:
+    return by(
+        _fleet_price, accelerators=f"{place}.accelerators", usd_per_accelerator_hour=f"{place}.usd_per_accelerator_hour"
+    )
+
+
+def _fleet_price(accelerators: Any, usd_per_accelerator_hour: Any) -> Any:
+    """Dollars an hour of all accelerators."""
+    return accelerators * usd_per_accelerator_hour
+
+
+def _plain_money(found: Answered) -> bool:
+    """Whether no cached prompts take a share of the dollars."""
+    return not found.value("request.hit_rate")
+
+
+def _usd_all(found: Answered, place: str) -> Rule:
+    def run(usd_per_hour: Any, requests_per_s: Any, prompt_tokens: Any, output_tokens: Any) -> Any:
+        return usd_per_million(usd_per_hour, 1.0, requests_per_s * (prompt_tokens + output_tokens))
+
+    return by(
+        usd_per_million, run, usd_per_hour=f"{place}.usd_per_hour", requests_per_s=_rate(found, place),
+        prompt_tokens=_asked(found, "prompt_tokens"), output_tokens=_asked(found, "output_tokens"),
+    )  # fmt: skip
+
+
+def _usd_input(found: Answered, place: str) -> Rule | None:
+    if not _plain_money(found):
+        return None
+
+    def run(usd_per_hour: Any, prefill_share: Any, requests_per_s: Any, prompt_tokens: Any) -> Any:
+        return usd_per_million(usd_per_hour, prefill_share, requests_per_s * prompt_tokens)
+
+    return by(
+        usd_per_million, run, usd_per_hour=f"{place}.usd_per_hour", prefill_share=f"{place}.prefill_share",
+        requests_per_s=_rate(found, place), prompt_tokens=_asked(found, "prompt_tokens"),
+    )  # fmt: skip
+
+
+def _usd_output(found: Answered, place: str) -> Rule | None:
+    if not _plain_money(found):
+        return None
+
+    def run(usd_per_hour: Any, prefill_share: Any, requests_per_s: Any, output_tokens: Any) -> Any:
+        return usd_per_million(usd_per_hour, 1 - prefill_share, requests_per_s * output_tokens)
+
+    return by(
+        usd_per_million, run, usd_per_hour=f"{place}.usd_per_hour", prefill_share=f"{place}.prefill_share",
+        requests_per_s=_rate(found, place), output_tokens=_asked(found, "output_tokens"),
+    )  # fmt: skip
+
+
+def _joules_output(found: Answered, place: str) -> Rule:
+    def run(watts: Any, prefill_share: Any, requests_per_s: Any, output_tokens: Any) -> Any:
+        return joules_per_token(watts, 1 - prefill_share, requests_per_s * output_tokens)
+
+    return by(
+        joules_per_token, run, watts=f"{place}.watts", prefill_share=f"{place}.prefill_share",
+        requests_per_s=_rate(found, place), output_tokens=_asked(found, "output_tokens"),
+    )  # fmt: skip
+
+
+def _joules_input(found: Answered, place: str) -> Rule:
+    def run(watts: Any, prefill_share: Any, requests_per_s: Any, prompt_tokens: Any, hit_rate: Any) -> Any:
+        return joules_per_token(watts, prefill_share, computed_prompts(requests_per_s, prompt_tokens, hit_rate))
+
+    return by(
+        joules_per_token, run, watts=f"{place}.watts", prefill_share=f"{place}.prefill_share",
+        requests_per_s=_rate(found, place), prompt_tokens=_asked(found, "prompt_tokens"),
+        hit_rate=_asked(found, "hit_rate"),
+    )  # fmt: skip
+
+
+def _watts(found: Answered, place: str) -> Rule | None:
+    """Of a fleet on one part: its accelerators at the power of the site."""
+    row = _row(found, place)
+    pool = row.get("prefill")
+    if pool and pool.get("part") != row["part"]:
+        return None
+    catalog = load_catalog()
+    part, system = catalog.part(row["part"]), catalog.system(row["system"])
+    one = float(energy(1.0, part, system, catalog.energy(system=system)).total_j) / SECONDS_PER_HOUR
+    return by(
+        _fleet_power, accelerators=f"{place}.accelerators",
+        site_w_per_accelerator=Fact(value=one, source=f"power of {part.id} in {system.id} with its share of the site"),
+    )  # fmt: skip
+
+
+def _fleet_power(accelerators: Any, site_w_per_accelerator: Any) -> Any:
+    """Power of all accelerators with what stands around them [W]."""
+    return accelerators * site_w_per_accelerator
+
+
+def _row(found: Answered, place: str) -> dict[str, Any]:
+    """The mapping at a place of the answer."""
+    at: Any = found.document
+    for key in place.split("."):
+        at = at[int(key)] if isinstance(at, list) and key.isdigit() else at[key]
+    return dict(at)
+
+
+def _replicas(found: Answered, place: str) -> Rule | None:
+    if found.value(f"{place}.requests_per_s_per_replica") is None:
+        return None
+
+    def run(rate: Any, peak_to_mean: Any, requests_per_s_per_replica: Any, spares: Any) -> Any:
+        return replicas_for(rate * peak_to_mean, requests_per_s_per_replica, spares)
+
+    return by(replicas_for, run, **_demand(found, place), spares=f"{place}.spare_replicas")
+
+
+def _demand(found: Answered, place: str) -> dict[str, str | Fact]:
+    return {
+        "rate": _asked(found, "rate"), "peak_to_mean": _asked(found, "peak_to_mean"),
+        "requests_per_s_per_replica": f"{place}.requests_per_s_per_replica",
+    }  # fmt: skip
+
+
+def _load(found: Answered, place: str) -> Rule:
+    def run(rate: Any, peak_to_mean: Any, requests_per_s_per_replica: Any, replicas: Any) -> Any:
+        return load(rate * peak_to_mean, requests_per_s_per_replica, replicas)
+
+    return by(load, run, **_demand(found, place), replicas=f"{place}.replicas")
+
+
+def _headroom(found: Answered, place: str) -> Rule:
+    def run(rate: Any, peak_to_mean: Any, requests_per_s_per_replica: Any, replicas: Any, spares: Any) -> Any:
+        return headroom(rate * peak_to_mean, requests_per_s_per_replica, replicas, spares)
+
+    return by(headroom, run, **_demand(found, place), replicas=f"{place}.replicas", spares=f"{place}.spare_replicas")
+
+
+def _accelerators(found: Answered, place: str) -> Rule | None:
+    if found.value(f"{place}.accelerators_per_replica") is None:
+        return None
+    inputs = {"replicas": f"{place}.replicas", "accelerators_per_replica": f"{place}.accelerators_per_replica"}
+    if found.value(f"{place}.prefill.accelerators") is None:
+        return by(_whole_fleet, **inputs)
+    return by(_whole_fleet, **inputs, prefill_accelerators=f"{place}.prefill.accelerators")
+
+
+def _whole_fleet(replicas: Any, accelerators_per_replica: Any, prefill_accelerators: Any = 0) -> Any:
+    """Accelerators of all replicas, and of the prefill pool beside them."""
+    return replicas * accelerators_per_replica + prefill_accelerators
+
+
+def _requests(found: Answered, place: str) -> Rule | None:
+    if found.value(f"{place}.clients") is None:
+        return None
+    return by(_closed_loop, clients=f"{place}.clients", request_s=f"{place}.request_s")
+
+
+def _closed_loop(clients: Any, request_s: Any) -> Any:
+    """Requests a second of clients that ask again as soon as they are answered."""
+    return clients / request_s
+
+
+def _output_rate(found: Answered, place: str) -> Rule:
+    return by(_token_rate, requests_per_s=f"{place}.requests_per_s", tokens=_asked(found, "output_tokens"))
+
+
+def _total_rate(found: Answered, place: str) -> Rule:
+    whole = _asked(found, "output_tokens").value + _asked(found, "prompt_tokens").value
+    tokens = Fact(value=whole, source="the question: prompt and output tokens")
+    return by(_token_rate, requests_per_s=f"{place}.requests_per_s", tokens=tokens)
+
+
+def _token_rate(requests_per_s: Any, tokens: Any) -> Any:
+    """Tokens a second of so many requests."""
+    return requests_per_s * tokens
+
+
+RULES: dict[str, Callable[[Answered, str], Rule | None]] = {
+    "usd_per_hour": _usd_per_hour, "usd_per_million_tokens": _usd_all, "usd_per_million_input": _usd_input,
+    "usd_per_million_output": _usd_output, "joules_per_output_token": _joules_output,
+    "joules_per_input_token": _joules_input, "watts": _watts, "replicas": _replicas, "load": _load,
+    "headroom": _headroom, "accelerators": _accelerators, "requests_per_s": _requests,
+    "output_tokens_per_s": _output_rate, "total_tokens_per_s": _total_rate,
+}  # fmt: skip

@@ -1,0 +1,230 @@
+"""From a number of an answer down to what it is made of: a term each, with formula, value, unit and source."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from hwmodel.answers import Shown
+from hwmodel.report.explain.answered import Answered
+from hwmodel.report.explain.kernels import KERNELS, TERMS, KernelTerm
+from hwmodel.report.explain.rule import Fact, Rule
+from hwmodel.report.explain.serving import serving_rule
+from hwmodel.report.explain.symbols import formula, formula_of, names_in, on_symbols
+from hwmodel.report.explain.training import training_rule
+from hwmodel.report.meanings import MEANINGS, Meaning
+from hwmodel.report.words import TERM_WORDS
+
+SAME = 1e-6  # relative difference up to which a formula gives the number of the answer
+SOURCES_SHOWN = 3
+GIVEN = {"accelerators": "gpus"}  # numbers of an answer that the question calls otherwise
+
+
+class Term(msgspec.Struct, frozen=True, kw_only=True):
+    """One quantity: its value with the interval where it has one, what it is, and what it follows from."""
+
+    name: str
+    label: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    formula: str = ""
+    inputs: dict[str, str] = {}  # symbol of the formula -> name of its term
+    again: float | None = None  # what the formula gives with the values of its inputs; None for one kernel of many
+    how: str = ""
+    code: str = ""
+    sources: tuple[str, ...] = ()
+
+
+class Explanation(Shown, msgspec.Struct, frozen=True, kw_only=True):
+    """A number of an answer and all that it follows from, the number first."""
+
+    __repr__ = Shown.__repr__
+
+    name: str
+    terms: tuple[Term, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+
+def explain(document: Mapping[str, Any], name: str) -> Explanation:
+    """The terms behind a number of an answer (`plan`, `compare`, `train` or `serve`, as a mapping).
+
+    Raises InputError, with the nearest names, for a number that the answer does not have.
+    """
+    found = Answered(document)
+    first = found.find(name)
+    terms: dict[str, Term] = {}
+    wanted = [first]
+    while wanted:
+        path = wanted.pop(0)
+        if path in terms:
+            continue
+        terms[path], more = _term(found, path)
+        for one, fact in more.items():
+            if isinstance(fact, str):
+                wanted.append(fact)
+            else:
+                terms.setdefault(one, _fact(one, fact))
+    return Explanation(name=first, terms=tuple(terms.values()))
+
+
+def _term(found: Answered, path: str) -> tuple[Term, dict[str, str | Fact]]:
+    """A number of the answer, and the inputs of its formula by the name of their terms."""
+    rule = serving_rule(found, path) if found.serves else training_rule(found, path)
+    if rule is not None:
+        derived = _derived(found, path, rule)
+        if derived is not None:
+            return derived
+    kernel = _kernel(path)
+    return _of_kernel(found, path, kernel) if kernel is not None else (_leaf(found, path), {})
+
+
+def _derived(found: Answered, path: str, rule: Rule) -> tuple[Term, dict[str, str | Fact]] | None:
+    """The number by its rule; None where the answer lacks an input, or was made in another way."""
+    values = {one: at.value if isinstance(at, Fact) else found.value(at) for one, at in rule.inputs.items()}
+    stored = found.value(path)
+    if any(value is None for value in values.values()) or stored is None:
+        return None
+    again = float(rule.run(**values))
+    if not math.isclose(again, stored, rel_tol=SAME, abs_tol=1e-12):
+        return None
+    expression = on_symbols(rule.run, rule.inputs)
+    used = names_in(expression)
+    named = {one: at if isinstance(at, str) else f"{path}.{one}" for one, at in rule.inputs.items() if one in used}
+    more = {named[one]: rule.inputs[one] for one in named}
+    text = formula_of(expression, path.rsplit(".", 1)[-1])
+    return _leaf(found, path, formula=text, inputs=named, again=again, code=_code(rule.code)), more
+
+
+def _leaf(found: Answered, path: str, code: str = "", **more: Any) -> Term:
+    """A number as the answer states it, with what the reports say of it."""
+    name = path.rsplit(".", 1)[-1]
+    value = found.numbers[path]
+    band = value if isinstance(value, Mapping) else {"value": value, "low": None, "high": None}
+    known = MEANINGS.get(name)
+    certain = band["low"] == band["high"]
+    return Term(
+        name=path, label=_label(name, known), value=float(band["value"]),
+        low=None if certain else band["low"], high=None if certain else band["high"], unit=unit_of(path, known),
+        how=_how(found, path, known), code=code or (f"hwmodel/{known.code}" if known is not None else ""),
+        sources=_sources(found, known), **more,
+    )  # fmt: skip
+
+
+def _label(name: str, known: Meaning | None) -> str:
+    if known is not None:
+        return known.label
+    return TERM_WORDS.get(name, name.replace("_", " "))
+
+
+def _how(found: Answered, path: str, known: Meaning | None) -> str:
+    """How it was found, where the answer says so; else how such a number is worked out."""
+    solved = found.document.get("solved") or {}
+    name = path.rsplit(".", 1)[-1]
+    if path == f"answer.{name}" and name in solved:
+        return str(solved[name])
+    if path.startswith("money.price."):
+        return _price_words(found)
+    given = (found.document.get("request") or {}).get("given") or {}
+    if path in (f"answer.{name}", f"request.given.{name}") and GIVEN.get(name, name) in given:
+        return "given in the question"
+    if name == "usd_per_accelerator_hour" and found.serves:
+        row = found.document["answer"]
+        return f"{row['price_kind']} quotes of {row['price_dates']}" if row.get("price_dates") else "given"
+    return known.formula if known is not None else ""
+
+
+def _price_words(found: Answered) -> str:
+    price = found.document["money"]["price"]
+    if price["kind"] == "given":
+        return "given in the question"
+    who = ", ".join(price["providers"])
+    return (
+        f"{price['n_quotes']} {price['provider_class']} quotes of {price['first_date']} to {price['last_date']}: {who}"
+    )
+
+
+def _sources(found: Answered, known: Meaning | None) -> tuple[str, ...]:
+    """Titles of the answer's sources that feed such a number, a few."""
+    if known is None:
+        return ()
+    fed = [
+        f"{one['title']} ({one['locator']})" if one.get("locator") else one["title"]
+        for one in found.document.get("sources") or () if any(word in one["for"] for word in known.sources)
+    ]  # fmt: skip
+    return (*fed[:SOURCES_SHOWN], f"and {len(fed) - SOURCES_SHOWN} more") if len(fed) > SOURCES_SHOWN else tuple(fed)
+
+
+UNITS = {
+    "usd_per_accelerator_hour": "USD/h", "usd_per_hour": "USD/h", "flop_per_s": "FLOP/s", "bytes_per_s": "B/s",
+    "tokens_per_s": "tokens/s", "requests_per_s": "requests/s", "kg_co2e_per_kwh": "kg/kWh", "flop_per_token": "FLOP",
+    "per_accelerator_hour": "1/h", "per_hour": "1/h", "bytes_per_param": "B", "per_million_tokens": "USD",
+    "per_million_input": "USD", "per_million_output": "USD", "usd": "USD", "bytes": "B", "days": "days", "nats": "nats",
+    "flop": "FLOP", "mwh": "MWh", "watts": "W", "hours": "h", "t_co2e": "t", "co2e_t": "t", "s": "s", "w": "W",
+    "w_per_accelerator": "W", "joules_per_output_token": "J", "joules_per_input_token": "J",
+}  # fmt: skip
+SHOWN_UNITS = {
+    "count": "", "flop": "FLOP", "nats": "nats", "days": "days", "hours": "h", "usd": "USD", "share": "", "mwh": "MWh",
+    "tonnes": "t", "bytes": "B", "factor": "", "objective": "", "seconds": "s", "joules": "J",
+}  # fmt: skip
+
+
+def unit_of(path: str, known: Meaning | None = None) -> str:
+    """The unit that a name ends with, or that its meaning states; empty for counts and ratios."""
+    words = path.rsplit(".", 1)[-1].split("_")
+    ends = ("_".join(words[i:]) for i in range(len(words)))
+    found = next((UNITS[end] for end in ends if end in UNITS), "")
+    return found or (SHOWN_UNITS.get(known.unit, "") if known is not None else "")
+
+
+def _fact(name: str, fact: Fact) -> Term:
+    return Term(name=name, label=name.replace("_", " "), value=fact.value, unit=unit_of(name), how=fact.source, code="")
+
+
+def _code(function: Any) -> str:
+    """Where a function stands: `economics/billing.py: elapsed_over_productive`."""
+    module = inspect.getmodule(function)
+    place = "" if module is None else module.__name__.removeprefix("hwmodel.").replace(".", "/") + ".py: "
+    return f"hwmodel/{place}{function.__qualname__}"
+
+
+def _kernel(path: str) -> KernelTerm | None:
+    """The kind of kernel behind a term of the step."""
+    place, _, name = path.rpartition(".")
+    return next((one for one in TERMS if one.name == name), None) if place == "step" else None
+
+
+def _of_kernel(found: Answered, path: str, kernel: KernelTerm) -> tuple[Term, dict[str, str | Fact]]:
+    """A term of the step: what it sums, and the formula of one of its kernels with the constants of this machine."""
+    of_one = kernel.symbolic is not None and found.value(path)
+    how = kernel.what + (" (the formula is that of one of its kernels)" if of_one else "")
+    code = _code(kernel.function) if kernel.function is not None else ""
+    term = _leaf(found, path, code)
+    term = msgspec.structs.replace(term, how=how, sources=(kernel.source,))
+    if kernel.symbolic is None or not term.value:
+        return term, {}
+    expression = kernel.symbolic()
+    constants = _constants(found, kernel.name, names_in(expression))
+    named = {name: f"{kernel.name}.{name}" for name in constants}
+    term = msgspec.structs.replace(term, formula=formula(expression), inputs=named)
+    return term, {named[name]: fact for name, fact in constants.items()}
+
+
+def _constants(found: Answered, term: str, names: set[str]) -> dict[str, Fact]:
+    """The constants of a kernel's formula on the machine of the answer."""
+    place = KERNELS.get(term, "")
+    if found.machine is None or not place or (place == "stack" and found.serves):
+        return {}
+    holder = found.setting.stack if place == "stack" else getattr(found.machine, place)
+    source = f"stack {holder.id}" if place == "stack" else f"{place} constants of {found.machine.part}"
+    fields = [name for name in holder.__struct_fields__ if name in names]
+    return {name: Fact(value=float(getattr(holder, name)), source=source) for name in fields}
