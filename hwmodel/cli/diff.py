@@ -7,15 +7,17 @@ from pathlib import Path
 import click
 
 from hwmodel.answers import json_text
-from hwmodel.cli.output import check_writable, emit
+from hwmodel.cli.output import check_writable, emit, form_of, table_columns
+
+FORMATS = ("md", "json", "text", "html")
 
 
 @click.command("diff")
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
-@click.option("--format", "fmt", type=click.Choice(["md", "json", "html"]), default="md", show_default=True)
+@click.option("--format", "fmt", type=click.Choice(FORMATS), help="Default: text on a terminal, md elsewhere.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write here instead of to stdout.")
-def command(first: Path, second: Path, fmt: str, out: Path | None) -> None:
+def command(first: Path, second: Path, fmt: str | None, out: Path | None) -> None:
     """What two answers of `plan` differ in, by how much, and whether within their intervals.
 
     \b
@@ -24,13 +26,15 @@ def command(first: Path, second: Path, fmt: str, out: Path | None) -> None:
     hwmodel diff a.json b.json
     """
     from hwmodel.interop.export import read_answer
-    from hwmodel.report.diff import diff_markdown, differences
+    from hwmodel.report.diff import diff_html, diff_markdown, diff_text, differences
 
     check_writable(out)
+    form, names = form_of(fmt, out, FORMATS), (first.name, second.name)
     found = differences(read_answer(first), read_answer(second))
-    text = json_text(found) if fmt == "json" else diff_markdown(found, (first.name, second.name))
-    if fmt == "html":
-        from hwmodel.report.html import page_of_markdown
-
-        text = page_of_markdown(text)
+    if form == "json":
+        text = json_text(found)
+    elif form == "text":
+        text = diff_text(found, names, table_columns())
+    else:
+        text = diff_html(found, names) if form == "html" else diff_markdown(found, names)
     emit(text, out)

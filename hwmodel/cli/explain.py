@@ -36,7 +36,7 @@ def command(answer: Path, name: str, fmt: str | None, out: Path | None) -> None:
     if form == "json":
         text = json_text(found.to_dict())
     elif form == "text":
-        text = pages.explained_text(found, table_columns() or 80)
+        text = pages.explained_text(found, table_columns())
     else:
         show = {"md": pages.explained_markdown, "csv": pages.explained_csv, "html": pages.explained_html}[form]
         text = show(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -89,6 +90,30 @@ def markdown(blocks: Sequence[Block], figures: Mapping[str, str]) -> str:
     """Markdown; `figures` maps the name of a picture to its file."""
     parts = [_markdown(block, figures) for block in shown(blocks, figures)]
     return markdown_safe("\n\n".join(part for part in parts if part) + "\n")
+
+
+def plain_text(blocks: Sequence[Block], columns: int | None = None) -> str:
+    """For a terminal: headings underlined, code indented, tables in columns, paragraphs within the width."""
+    parts = [_plain(block, columns) for block in shown(blocks, {})]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _plain(block: Block, columns: int | None) -> str:
+    if isinstance(block, Heading):
+        return f"{block.text}\n{'-' * min(len(block.text), columns or len(block.text))}"
+    if isinstance(block, Table):
+        return table(block.header, block.rows, "text", columns)
+    if isinstance(block, Code):
+        return "\n".join(f"    {line}" for line in block.text.splitlines())
+    if isinstance(block, Bullets):
+        return "\n".join(_filled(f"- {item}", columns, "  ") for item in block.items)
+    return _filled(block.text, columns) if isinstance(block, Text) else ""
+
+
+def _filled(text: str, columns: int | None, indent: str = "") -> str:
+    """A paragraph without the marks of Markdown, wrapped where a width is given."""
+    bare = text.replace("**", "").replace("`", "")
+    return bare if columns is None else textwrap.fill(bare, columns, subsequent_indent=indent)
 
 
 def _markdown(block: Block, figures: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from hwmodel.errors import InputError
 from hwmodel.report import words
-from hwmodel.report.blocks import Block, Heading, Table, Text, markdown
+from hwmodel.report.blocks import Block, Heading, Table, Text, markdown, plain_text
 from hwmodel.report.words import DASH
 
 # quantity of an answer -> how it reads
@@ -97,8 +97,24 @@ def _ends(value: Any) -> tuple[float, float, float]:
 
 def diff_markdown(found: Mapping[str, Any], names: tuple[str, str]) -> str:
     """The differences as a report."""
+    return markdown(_blocks(found, names), {})
+
+
+def diff_text(found: Mapping[str, Any], names: tuple[str, str], columns: int | None = None) -> str:
+    """The same for a terminal of so many columns."""
+    return plain_text(_blocks(found, names), columns)
+
+
+def diff_html(found: Mapping[str, Any], names: tuple[str, str]) -> str:
+    """The same as one HTML file."""
+    from hwmodel.report.html import page
+
+    return page(_blocks(found, names), {}, "en")
+
+
+def _blocks(found: Mapping[str, Any], names: tuple[str, str]) -> list[Block]:
     if not any(found.values()):
-        return f"# {names[0]} beside {names[1]}\n\nNothing differs.\n"
+        return [Heading(f"{names[0]} beside {names[1]}", 1), Text("Nothing differs.")]
     rows = [_cells(row) for row in found["answer"]]
     header = ["", *names]
     blocks: list[Block] = [
@@ -109,7 +125,7 @@ def diff_markdown(found: Mapping[str, Any], names: tuple[str, str]) -> str:
     ]  # fmt: skip
     if not rows:
         blocks.append(Text("No figure of the answer changed."))
-    return markdown(blocks, {})
+    return blocks
 
 
 def _named(rows: list[dict[str, Any]]) -> list[list[str]]:

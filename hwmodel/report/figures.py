@@ -9,7 +9,7 @@ from typing import Any
 
 from hwmodel.errors import InputError
 from hwmodel.report.phrases import ENGLISH, say, speaking, spoken
-from hwmodel.report.published import published_mfu
+from hwmodel.report.published import published_beside
 from hwmodel.report.words import TERM_WORDS, cost, count, number
 from hwmodel.solve.run.result import Band, Plan
 
@@ -133,7 +133,7 @@ def fleet_figure(plan: Plan) -> Any:
         ends = ([100 * row["mfu"] * end for row in rows] for end in (low, high))
         right.fill_between(counts, *ends, color=BAND)
     right.plot(counts, [100 * row["mfu"] for row in rows], color=ACCENT, label=say("predicted"))
-    published = published_mfu(plan.resolved["accelerator"], plan.resolved["precision"])
+    published = published_beside(plan)
     if published:
         right.plot([n for n, _ in published], [100 * m for _, m in published], ".", color=INK, alpha=0.5,
                    label=say("published runs"))  # fmt: skip

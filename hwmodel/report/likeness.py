@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.report.blocks import Text
-from hwmodel.report.phrases import heard
+from hwmodel.report.phrases import heard, say
 from hwmodel.specs.accuracy import Like
 
 QUANTITIES = {
@@ -26,15 +26,18 @@ def like_line(found: Like | dict[str, Any] | None) -> str:
     if found is None:
         return ""
     one = found if isinstance(found, Like) else msgspec.convert(found, Like)
-    runs = "run" if one.n == 1 else "runs"
-    sources = "source" if one.sources == 1 else "sources"
-    return (
-        f"like {one.n:,} measured {runs} of {one.sources} {sources} ({QUANTITIES[one.kind]}; {one.of}): median error "
-        f"{100.0 * one.median_error:.0f} %, 80 % interval held {100.0 * one.coverage:.0f} %"
+    return say(
+        "like {runs} of {sources} ({kind}; {of}): median error {error} %, 80 % interval held {share} %",
+        runs=say("one measured run") if one.n == 1 else say("{count} measured runs", count=f"{one.n:,}"),
+        sources=say("one source") if one.sources == 1 else say("{count} sources", count=one.sources),
+        kind=say(QUANTITIES[one.kind]),
+        of=heard(one.of),
+        error=f"{100.0 * one.median_error:.0f}",
+        share=f"{100.0 * one.coverage:.0f}",
     )
 
 
 def like_block(found: Like | dict[str, Any] | None) -> Text:
     """The line as a paragraph of a report."""
     line = like_line(found)
-    return Text(heard(f"How sure: {line}, each predicted without its source.") if line else "")
+    return Text(say("Measured: {line}, each predicted without its source.", line=line) if line else "")

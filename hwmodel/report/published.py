@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import csv
+from functools import cache
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.errors import HwModelError
 from hwmodel.physics.machine import format_peak
+from hwmodel.solve.run.result import Plan
 
 ROWS = "runs/training.csv"
 
 
+def published_beside(plan: Plan) -> list[tuple[float, float]]:
+    """The published runs that stand in the picture of a plan's fleets: those within its accelerators."""
+    counts = [row["accelerators"] for row in plan.curves.get("accelerators", []) if row["train_days"] is not None]
+    found = published_mfu(plan.resolved["accelerator"], plan.resolved["precision"]) if counts else []
+    return [(count, mfu) for count, mfu in found if min(counts) <= count <= max(counts)]
+
+
+@cache
 def published_mfu(part_id: str, precision: str) -> list[tuple[float, float]]:
     """(Accelerators, MFU in 6 N D over the dense peak) of runs on a part in a format: the fastest of each
     model, fleet and source; empty where none is published."""

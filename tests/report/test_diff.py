@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from hwmodel.cli.main import cli
 from hwmodel.errors import InputError
-from hwmodel.report.diff import diff_markdown, differences
+from hwmodel.report.diff import diff_markdown, diff_text, differences
 
 
 def saved(value: float, low: float, high: float, **answer: object) -> dict[str, object]:
@@ -80,3 +80,13 @@ def test_two_plans_on_the_command_line(tmp_path: Path) -> None:
     assert rows["accelerators"]["change"] == 1.0
     assert rows["train_days"]["change"] < -0.4
     assert "tokens" not in rows
+
+
+def test_the_same_differences_for_a_terminal() -> None:
+    found = differences(saved(10.0, 8.0, 12.0), saved(30.0, 25.0, 40.0))
+    said = diff_text(found, ("a.json", "b.json"), 60)
+    assert "cost usd" in said
+    assert "+200 %" in said
+    assert "|" not in said
+    assert max(map(len, said.splitlines())) <= 60
+    assert "Nothing differs." in diff_text({"question": [], "resolved": [], "answer": []}, ("a", "b"))

@@ -88,3 +88,21 @@ def test_a_section_without_news_is_not_there() -> None:
     headings = [block.text for block in plan_blocks(plan) if type(block).__name__ == "Heading"]
     assert "How to pay?" not in headings
     assert "In which layout?" not in headings
+
+
+def test_published_runs_are_promised_where_they_are_drawn() -> None:
+    """The caption follows the picture: an A100 has runs within its fleets, a part without any promises none."""
+    from hwmodel.report.blocks import Picture
+    from hwmodel.report.published import published_beside
+
+    for gpus, drawn in (("1024xA100", True), ("64xgaudi3", False), ("384xMI325X", False)):
+        plan = hm.plan(gpus=gpus, params="8B", tokens="1T")
+        (caption,) = [b.caption for b in plan_blocks(plan) if isinstance(b, Picture) and b.name == "fleet"]
+        assert bool(published_beside(plan)) is drawn
+        assert ("published runs" in caption) is drawn
+
+
+def test_the_nearest_measured_runs_stand_once_and_on_page_one() -> None:
+    text = plan_markdown(hm.plan(**FIXED))
+    assert text.count("each predicted without its source") == 1
+    assert "each predicted without its source" in text.split("\n## ")[0]

@@ -99,7 +99,7 @@ def test_every_answer_says_how_right_the_like_of_it_was() -> None:
     plan = hm.plan(gpus="64xH100", params="8B", tokens="100B")
     assert set(plan.to_dict()["like"]) == keys
     assert plan.like.kind == "searched"
-    assert "How sure: like" in plan.to_markdown()
+    assert "Measured: like" in plan.to_markdown().split("\n## ")[0]
     train = hm.train(gpus="8xH100", model="llama-3.1-8b", tp=8, pp=1, micro_batch=1, global_batch=64)
     assert train.to_dict()["like"]["kind"] == "training"
     assert "How sure: like" in train.to_markdown()

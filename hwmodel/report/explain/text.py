@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from hwmodel.report.blocks import Block, Code, Heading, Table, Text, markdown
+from hwmodel.report.blocks import Block, Code, Heading, Table, Text, markdown, plain_text
 from hwmodel.report.explain.walk import Explanation, Term
-from hwmodel.report.tables import table
 
 
 def explained_markdown(found: Explanation) -> str:
@@ -19,19 +18,9 @@ def explained_html(found: Explanation) -> str:
     return page(_blocks(found), {}, "en")
 
 
-def explained_text(found: Explanation, _columns: int = 80) -> str:
+def explained_text(found: Explanation, columns: int | None = 80) -> str:
     """The explanation for a terminal: formulas indented, values in columns."""
-    out: list[str] = []
-    for block in _blocks(found):
-        if isinstance(block, Heading):
-            out.append(block.text + "\n" + "-" * len(block.text))
-        elif isinstance(block, Text):
-            out.append(block.text.replace("**", "").replace("`", ""))
-        elif isinstance(block, Code):
-            out.append("\n".join("    " + line for line in block.text.splitlines()))
-        elif isinstance(block, Table):
-            out.append(table(block.header, block.rows, "text"))
-    return "\n\n".join(out) + "\n"
+    return plain_text(_blocks(found), columns)
 
 
 def explained_csv(found: Explanation) -> str:

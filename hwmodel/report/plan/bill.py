@@ -8,7 +8,6 @@ from hwmodel.report import words
 from hwmodel.report.blocks import Block, Heading, Table, Text
 from hwmodel.report.energy import energy_lines
 from hwmodel.report.failures import failures_line
-from hwmodel.report.likeness import like_block
 from hwmodel.report.phrases import heard, say
 from hwmodel.report.plan.front import RISKS_SHOWN, dearest, swing
 from hwmodel.report.prices import price_line
@@ -43,7 +42,7 @@ def bill(plan: Plan) -> list[Block]:
     blocks: list[Block] = [Heading(say("How long and how much, and what moves it?"))]
     if plan.answer.quantiles is not None:
         blocks += [lines_table(plan), Text(_billed(plan)), Text(_others(plan))]
-    blocks += [Heading(say("The answer in figures"), 3), figures_table(plan), like_block(plan.like)]
+    blocks += [Heading(say("The answer in figures"), 3), figures_table(plan)]
     if plan.money is None:
         return blocks
     blocks.append(Heading(say("How to pay?")))

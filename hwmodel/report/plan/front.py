@@ -6,6 +6,7 @@ from typing import Any
 
 from hwmodel.report import words
 from hwmodel.report.blocks import Block, Bullets, Heading, PageBreak, Picture, Table, Text
+from hwmodel.report.likeness import like_block
 from hwmodel.report.phrases import ENGLISH, say, spoken
 from hwmodel.report.words import DASH
 from hwmodel.solve.run.result import Answer, Plan, value_of
@@ -23,7 +24,7 @@ def front_page(plan: Plan) -> list[Block]:
         size=words.count(a.params),
         tokens=words.count(a.tokens),
     )
-    blocks: list[Block] = [Heading(title, 1), Text(" ".join(answer_sentences(plan)))]
+    blocks: list[Block] = [Heading(title, 1), Text(" ".join(answer_sentences(plan))), like_block(plan.like)]
     blocks += [Text(objective_sentence(plan)), objective_table(plan)]
     if risk_lines(plan):
         blocks += [Text(say("**What could go wrong, dearest first** (each alone, one time in ten):"))]

@@ -8,6 +8,7 @@ from hwmodel.report import words
 from hwmodel.report.blocks import Block, Heading, Picture, Table, Text
 from hwmodel.report.formats import precision_table
 from hwmodel.report.phrases import say
+from hwmodel.report.published import published_beside
 from hwmodel.report.words import FACTOR_WORDS, TERM_WORDS
 from hwmodel.solve.run.result import Plan
 
@@ -31,7 +32,8 @@ def machine(plan: Plan) -> list[Block]:
 
 
 def _fleet(plan: Plan) -> list[Block]:
-    caption = say("Elapsed days and MFU against accelerators, with published runs on this part")
+    published = say(", with published runs on this part") if published_beside(plan) else ""
+    caption = say("Elapsed days and MFU against accelerators{published}", published=published)
     blocks: list[Block] = [Heading(say("On how many accelerators?"))]
     blocks.append(Picture("fleet", caption, instead=fleet_table(plan)))
     slow = plan.alternatives.get("slowest_network")
