@@ -12,7 +12,9 @@ import msgspec
 import numpy as np
 
 from hwmodel.physics.memory import peak_memory
-from hwmodel.predict.bound import SLACK, Floats, Grid, Index, grid, memory_floor, time_floor
+from hwmodel.predict.bound import SLACK, Floats, Grid, Index, grid, likely, memory_floor, time_floor
+from hwmodel.predict.compiled import candidates
+from hwmodel.predict.kernel import Bound, bound_kernel
 from hwmodel.predict.layouts import Cases, Policy, Space
 from hwmodel.predict.search import (
     FULLER_MAY_SAVE,
@@ -74,17 +76,27 @@ def fastest(
     policy: Policy,
     billed: Callable[[Floats], Floats] | None = None,
     keep: int = 1,
+    *,
+    compiled: bool = False,
+    leanest: bool = True,
 ) -> Fastest:
-    """What `search.evaluate` finds best, and the `keep` best, of each case; where nothing fits, the leanest too."""
+    """What `search.evaluate` finds best, and the `keep` best, of each case; where nothing fits, the `leanest` too.
+
+    `compiled`: one winner a case by the compiled search, where a compiler is; the answers are the same.
+    """
     if policy.exact or cases.count < FEW_CASES:
         found = evaluate(cases, machine, precision, stack, policy, billed)
         counts = np.bincount(found.space.case, minlength=cases.count)
         return Fastest(evaluation=found, layouts=counts, tally=Tally(evaluated=found.space.count))
     whole = grid(cases, float(machine.network.domain), policy)
     search = _Search(whole, machine, precision, stack, billed, keep)
-    order = np.argsort(cases.accelerators, kind="stable")
-    for start in range(0, cases.count, CASES_A_BLOCK):
-        search.block(order[start : start + CASES_A_BLOCK])
+    kernel = bound_kernel(whole, machine, precision, stack) if compiled and keep == 1 else None
+    if kernel is not None:
+        search.compiled(kernel)
+    else:
+        search.in_numpy()
+    if leanest:
+        search.leanest()
     return search.found()
 
 
@@ -96,45 +108,91 @@ class _Search:
         self.grid, self.machine, self.precision, self.stack = g, machine, precision, stack
         self.floor = time_floor(g, machine, precision, stack)
         self.billed = billed
-        cap, batch = g.cases.batch_cap_seqs[:, None], np.maximum(g.batch_seqs, 1.0)
-        self.bill = np.ones_like(batch) if billed is None else billed(g.ways * np.maximum(g.dp, 1.0))
-        # A layout that leaves a part of its cap may call for one with fewer replicas (search.fuller_layouts).
-        self.room = np.where((cap > batch) & (not g.cases.batch_given), cap / batch, 0.0) / (1.0 - FULLER_MAY_SAVE)
+        self.bill = np.ones_like(g.dp) if billed is None else billed(g.ways * np.maximum(g.dp, 1.0))
+        self.room = _room(g)
         self.best = np.full((g.cases.count, keep), np.inf)  # billed seconds a sequence, least first
         self.quickest = np.full(g.cases.count, np.inf)  # the least that is not billed
         self.rows: list[Index] = []
         self.step_s: list[Floats] = []
         self.bytes: list[Floats] = []
         self.by_memory = 0
+        self.evaluated = 0
+        self.more: tuple[Space, Index] | None = None  # layouts with fewer replicas, and how many of each case there are
+
+    def in_numpy(self) -> None:
+        """Search by the text of the physics."""
+        order = np.argsort(self.grid.cases.accelerators, kind="stable")
+        for start in range(0, len(order), CASES_A_BLOCK):
+            self.block(order[start : start + CASES_A_BLOCK])
+
+    def compiled(self, kernel: Bound) -> None:
+        """Search by a kernel; what lies within rounding of the best is left for the text."""
+        g, every = self.grid, np.arange(self.grid.cases.count)
+        options, _ = self._that_may_fit(every)
+        usable = usable_bytes(self.machine)
+        found = candidates(g, self.floor, self.bill, self.room, kernel, options, usable)
+        order = np.lexsort((found.option, found.case))
+        option, case = found.option[order], found.case[order]
+        step_s = np.where(found.held_bytes <= usable, found.step_s, np.inf)[order]
+        space, best = g.layouts(option, case), found.best
+        billed = step_s / space.batch_seqs * self.bill[case, g.kind[option]]
+        self.evaluated = found.evaluated
+        if not g.cases.batch_given:
+            best = self._compiled_more(kernel, option, space, step_s, best)
+        near = billed <= best[case] * (1.0 + SLACK)
+        self._evaluate(option[near], case[near])
+
+    def _compiled_more(self, kernel: Bound, option: Index, space: Space, step_s: Floats, best: Floats) -> Floats:
+        """The layouts with fewer replicas that candidates call for, those near the best kept; and the best of all."""
+        more, of = fuller_layouts(self.grid.cases, space, step_s, self.machine)
+        option, dp = option[of], np.asarray(more.layout.dp, dtype=float)
+        order = np.argsort(option, kind="stable")  # the kernel takes runs of one option
+        more_s, held = np.empty(len(of)), np.empty(len(of))
+        more_s[order], held[order] = kernel.rows(option[order], dp[order], more.batch_seqs[order])
+        kind = self.grid.kind[option]
+        seconds = np.where(held <= usable_bytes(self.machine) * (1.0 + SLACK), more_s / more.batch_seqs, np.inf)
+        if self.billed is not None:
+            seconds = seconds * self.billed(self.grid.ways[kind] * dp)
+        best = best.copy()
+        np.minimum.at(best, more.case, seconds)
+        near = seconds <= best[more.case] * (1.0 + SLACK)
+        self.more = more.rows(near), np.bincount(more.case, minlength=self.grid.cases.count)
+        return best
+
+    def _that_may_fit(self, cases: Index) -> tuple[Index, Floats]:
+        """Options whose floor of memory is not above what may be filled on some cases, and that floor of all."""
+        g = self.grid
+        part = msgspec.structs.replace(g, dp=g.dp[cases], batch_seqs=g.batch_seqs[cases])
+        held = memory_floor(part, self.precision, self.stack)
+        fits = held <= usable_bytes(self.machine)
+        admitted = (g.dp[cases] > 0).sum(axis=0)[g.kind]
+        self.by_memory += int(admitted[~fits].sum())
+        return np.flatnonzero(fits), held
+
+    def leanest(self) -> None:
+        """Memory of the leanest layout of each case in which nothing fits."""
+        cases = np.flatnonzero(~np.isfinite(self.best[:, 0]))
+        for start in range(0, len(cases), CASES_A_BLOCK):
+            some = cases[start : start + CASES_A_BLOCK]
+            part = msgspec.structs.replace(self.grid, dp=self.grid.dp[some], batch_seqs=self.grid.batch_seqs[some])
+            floor = memory_floor(part, self.precision, self.stack)
+            for case in some:
+                self._leanest(int(case), floor)
 
     def block(self, cases: Index) -> None:
         """Search some cases, in rounds of ever more options, those of the least floor of time first."""
-        g, floor = self.grid, self.floor
-        part = msgspec.structs.replace(g, dp=g.dp[cases], batch_seqs=g.batch_seqs[cases])
-        held = memory_floor(part, self.precision, self.stack)
-        may_fit = np.flatnonzero(held <= usable_bytes(self.machine))
-        self.by_memory += int(self._admitted(cases).sum() - self._admitted(cases)[may_fit].sum())
-        middle = cases[len(cases) // 2]
-        kinds = g.kind[may_fit]
-        likely = (
-            floor.stage_s[may_fit] * floor.rounds[middle, kinds] + floor.once_s[may_fit] * floor.share[middle, kinds]
-        )
-        options = may_fit[np.argsort(likely, kind="stable")]
+        options, _ = self._that_may_fit(cases)
+        options = options[np.argsort(likely(self.grid, self.floor, options, cases), kind="stable")]
         for some in _rounds(options):
             self._evaluate(*self._below_bar(cases, some))
-        for case in cases[~np.isfinite(self.best[cases, 0])]:
-            self._leanest(int(case), held)
-
-    def _admitted(self, cases: Index) -> Index:
-        """Cases of the block that admit each option."""
-        counts: Index = (self.grid.dp[cases] > 0).sum(axis=0)[self.grid.kind]
-        return counts
 
     def _below_bar(self, cases: Index, options: Index) -> tuple[Index, Index]:
         """Options and cases whose floor of time may still win."""
         kind, floor = self.grid.kind[options], self.floor
         best, quickest = self.best[cases, -1:], self.quickest[cases, None]
-        bar = np.maximum(best / self.bill[cases], np.where(self.room[cases] > 0, quickest, 0.0) * self.room[cases])
+        bar = best / self.bill[cases]
+        if not self.grid.cases.batch_given:
+            bar = np.maximum(bar, quickest * self.room[cases])
         bar = np.minimum(bar * (1.0 + SLACK), NONE)
         least = np.take(floor.rounds[cases], kind, axis=1) * floor.stage_s[options]
         least += np.take(floor.share[cases], kind, axis=1) * floor.once_s[options]
@@ -179,19 +237,36 @@ class _Search:
         width = max(1, len(g.options))
         space = g.layouts(rows % width, rows // width)
         counts = (g.dp > 0) @ np.bincount(g.kind, minlength=g.dp.shape[1])
-        evaluated, total = len(rows), int(counts.sum())
-        if not g.cases.batch_given:
-            more = fuller_layouts(g.cases, space, step_s, self.machine)
-            if more.count:
-                more_s, more_bytes = timed(g.cases, more, self.machine, self.precision, self.stack)
-                space, step_s, held = space.joined(more), np.append(step_s, more_s), np.append(held, more_bytes)
-                counts = counts + np.bincount(more.case, minlength=g.cases.count)
-                evaluated, total = evaluated + more.count, total + more.count
+        evaluated = self.evaluated or len(rows)
+        more, fuller = self.more or self._more(space, step_s)
+        if more.count:
+            more_s, more_bytes = timed(g.cases, more, self.machine, self.precision, self.stack)
+            space, step_s, held = space.joined(more), np.append(step_s, more_s), np.append(held, more_bytes)
+        total, evaluated = int(counts.sum()) + int(fuller.sum()), evaluated + int(fuller.sum())
+        counts = counts + fuller
         tally = Tally(evaluated=evaluated, by_memory=self.by_memory, by_time=total - evaluated - self.by_memory)
         return Fastest(evaluation=self._evaluation(space, step_s, held), layouts=counts, tally=tally)
 
+    def _more(self, space: Space, step_s: Floats) -> tuple[Space, Index]:
+        """Layouts with fewer replicas that fill more of a batch, and how many of each case."""
+        none = space.rows(slice(0)), np.zeros(self.grid.cases.count, dtype=np.int64)
+        if self.grid.cases.batch_given:
+            return none
+        more, _ = fuller_layouts(self.grid.cases, space, step_s, self.machine)
+        return more, np.bincount(more.case, minlength=self.grid.cases.count)
+
     def _evaluation(self, space: Space, step_s: Floats, held: Floats) -> Evaluation:
         return ranked(self.grid.cases, space, step_s, held, self.grid.policy, self.billed)
+
+
+def _room(g: Grid) -> Floats:
+    """Seconds a sequence over the least of its case up to which a layout counts: it may be that least, or may leave a
+    part of its cap of the batch and call for one with fewer replicas (`search.fuller_layouts`). 0 where the batch is
+    given, and only what is billed counts."""
+    if g.cases.batch_given:
+        return np.zeros_like(g.dp)
+    room = g.cases.batch_cap_seqs[:, None] / np.maximum(g.batch_seqs, 1.0)
+    return np.where(room > 1.0, room / (1.0 - FULLER_MAY_SAVE), 1.0)
 
 
 def _rounds(options: Index) -> Iterator[Index]:

@@ -298,9 +298,10 @@ def _data_parallel(dp_most: Column, grain: Column, micro: Column, batch: Column,
         per_step = np.maximum(dp * micro, 1.0)
         return dp, np.floor(batch / per_step) * per_step
     dp = np.zeros_like(dp_most)
-    for b, share in {(float(b), float(s)) for b, s in zip(batch, micro * grain)}:
-        rows = (batch == b) & (micro * grain == share)
+    shares = micro * grain
+    for b, share in product(np.unique(batch), np.unique(shares)):
         if b % share == 0:
+            rows = (batch == b) & (shares == share)
             dp[rows] = _largest_divisor(b / share, np.floor(dp_most[rows] / grain[rows])) * grain[rows]
     return dp, batch
 

@@ -87,7 +87,7 @@ def evaluate(
     space = layout_space(cases, float(machine.network.domain), policy)
     step_s, memory_bytes = timed(cases, space, machine, precision, stack)
     if not (policy.exact or cases.batch_given):
-        more = fuller_layouts(cases, space, step_s, machine)
+        more, _ = fuller_layouts(cases, space, step_s, machine)
         if more.count:
             more_s, more_bytes = timed(cases, more, machine, precision, stack)
             space = space.joined(more)
@@ -140,8 +140,9 @@ FULLER_MAY_SAVE = 0.02
 FULLER_ROUNDS = (1.0, 2.0, 3.0)  # micro-batches more that are tried; beyond them steps grow faster than batches
 
 
-def fuller_layouts(cases: Cases, space: Space, step_s: Column, machine: Machine) -> Space:
-    """Layouts with fewer replicas that fill more of the batch and may beat the fastest of their case."""
+def fuller_layouts(cases: Cases, space: Space, step_s: Column, machine: Machine) -> tuple[Space, NDArray[np.int64]]:
+    """Layouts with fewer replicas that fill more of the batch and may beat the fastest of their case; and the rows of
+    `space` that they come from."""
     batch = np.maximum(space.batch_seqs, 1.0)
     per_seq = step_s / batch
     best = np.full(cases.count, np.inf)
@@ -151,13 +152,14 @@ def fuller_layouts(cases: Cases, space: Space, step_s: Column, machine: Machine)
     near, bar = space.rows(rows), best[space.case[rows]]
     least_s = (1.0 - FULLER_MAY_SAVE) * step_s[rows]
     round_s = _least_seconds_of_micro_batch(cases, near, machine)
-    found = space.rows(slice(0))
+    found, of = space.rows(slice(0)), rows[:0]
     for more in FULLER_ROUNDS if near.count else ():
         one = fuller(cases, near, more)
         filled = np.maximum(one.batch_seqs, 1.0)
         may_win = (filled > near.batch_seqs) & (least_s + more * round_s < bar * filled)
-        found = found.joined(one.rows(may_win)) if may_win.any() else found
-    return found
+        if may_win.any():
+            found, of = found.joined(one.rows(may_win)), np.append(of, rows[may_win])
+    return found, of
 
 
 def _least_seconds_of_micro_batch(cases: Cases, space: Space, machine: Machine) -> Column:

@@ -2,54 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 import numpy as np
 import pytest
 
 from hwmodel.predict.fastest import fastest
-from hwmodel.predict.layouts import Cases, policy
+from hwmodel.predict.layouts import policy
 from hwmodel.predict.search import Evaluation, evaluate, usable_bytes
-from hwmodel.solve.question.parse import parse_request
-from hwmodel.solve.question.setting import Fleeted, resolve
 from hwmodel.solve.run.billing import billed_hours
-
-
-@dataclass(frozen=True)
-class Question:
-    """A model on many fleets of a part; `batch` is given or, with `capped`, the most."""
-
-    part: str
-    model: str
-    precision: str
-    batch: float
-    capped: bool = True
-
-    @property
-    def setting(self) -> Fleeted:
-        """What it resolves to."""
-        found = resolve(parse_request(gpus=f"64x{self.part}", tokens="1T", model=self.model, precision=self.precision))
-        assert isinstance(found, Fleeted)
-        return found
-
-    def cases(self, setting: Fleeted, fleets: list[float]) -> Cases:
-        """Its fleets, not in order."""
-        shape = setting.shape()
-        assert shape is not None
-        return Cases(shape=shape, accelerators=np.array(fleets), batch_cap_seqs=np.full(len(fleets), self.batch),
-                     batch_given=not self.capped, seq_len=4096.0)  # fmt: skip
-
-
-FLEETS = [float(n) for n in (4096, 8, 24, 129, 216, 512, 1000, 1024, 2000, 6144, 3, 1536)]
-QUESTIONS = [
-    Question("H100", "llama-3.1-70b", "bf16", 4096.0),
-    Question("H100", "llama-3.1-70b", "fp8", 216.0),
-    Question("A100", "mixtral-8x7b", "bf16", 1024.0),
-    Question("B200", "deepseek-v3", "mxfp8", 15_360.0),
-    Question("TPU v5p", "llama-3.1-8b", "bf16", 1000.0),
-    Question("H100", "llama-3.1-70b", "bf16", 1536.0, capped=False),
-]
+from tests.predict.fleets import FLEETS, NAMES, QUESTIONS, Question
 
 
 def best(found: Evaluation, case: int, count: int, bill: np.ndarray) -> list[float]:
@@ -58,7 +19,7 @@ def best(found: Evaluation, case: int, count: int, bill: np.ndarray) -> list[flo
     return np.sort((found.s_per_sequence * bill)[mine])[:count].tolist()
 
 
-@pytest.mark.parametrize("asked", QUESTIONS, ids=lambda q: f"{q.model}-{q.part}-{q.precision}-{q.capped}")
+@pytest.mark.parametrize("asked", QUESTIONS, ids=NAMES)
 @pytest.mark.parametrize("billed", [False, True])
 def test_winners_of_the_whole_space(asked: Question, billed: bool) -> None:
     setting = asked.setting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -31,6 +32,8 @@ USED = [SIZES.index(name) for name in ("tp", "cp", "pp", "dp")]  # whose product
 WHAT = "{what}"  # stands for the model in a refusal that several points share
 MOST_ROWS = 1 << 18  # layouts in memory at once
 MOST_CASES = 1 << 10  # searched at once where only their winners are kept
+# Layouts after which a search is compiled: as long takes the text for them as a compiler for the kernel.
+COMPILED_AFTER = 10_000_000
 MOST_KEPT = 1 << 18  # searches whose winners are remembered
 Case = tuple[float, float]  # accelerators, cap of the batch
 
@@ -84,6 +87,7 @@ class Searches:
         self.every = every
         self._found: dict[Key, dict[Case, Layouts | Refused]] = {}
         self._kept = 0
+        self._searched: Counter[tuple[Any, ...]] = Counter()  # layouts, by what one kernel serves
 
     def find(self, key: Key, cases: Iterable[Case]) -> dict[Case, Layouts | Refused]:
         """The layouts of each case."""
@@ -101,7 +105,10 @@ class Searches:
         try:
             if self.every:
                 return _every(key, evaluate(cases, *asked), group)
-            return _winners(key, fastest(cases, *asked), group)
+            kind = (key.machine, key.precision, key.stack, key.policy, len(key.shape.blocks))
+            found = fastest(cases, *asked, compiled=self._searched[kind] > COMPILED_AFTER)
+            self._searched[kind] += found.tally.layouts
+            return _winners(key, found, group)
         except HwModelError as error:
             return dict.fromkeys(group, refused(error))
 

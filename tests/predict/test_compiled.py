@@ -1,0 +1,142 @@
+"""The traced physics and the compiled search against the text of the physics."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from hwmodel.physics.memory import peak_memory
+from hwmodel.physics.training import step
+from hwmodel.predict import compiler, search_in_c
+from hwmodel.predict.bound import grid
+from hwmodel.predict.fastest import fastest
+from hwmodel.predict.kernel import RECORDS, bound_kernel, option_columns, traced_search
+from hwmodel.predict.layouts import policy
+from hwmodel.predict.search import evaluate
+from hwmodel.solve.run.billing import billed_hours
+from hwmodel.specs import Workload
+from hwmodel.trace import Program, numbers
+from tests.predict.fleets import FLEETS, NAMES, QUESTIONS, Question
+
+COMPILES = pytest.mark.skipif(compiler.compiler() is None, reason="no C compiler on this machine")
+
+
+def drawn(asked: Question):
+    """A grid of a question, and layouts of it drawn at random with their options."""
+    setting = asked.setting
+    cases = asked.cases(setting, FLEETS)
+    g = grid(cases, float(setting.machine.network.domain), policy(setting.stack, {}))
+    case, option = np.nonzero(g.dp[:, g.kind] > 0)
+    some = np.random.default_rng(1).integers(0, len(case), 3000)
+    option, case = option[some], case[some]
+    space = g.layouts(option, case)
+    load = Workload(seq_len=cases.seq_len, global_batch_seqs=space.batch_seqs)
+    seconds = step(cases.shape, setting.machine, setting.precision, space.layout, load, setting.stack).total_s
+    held = peak_memory(cases.shape, setting.precision, space.layout, load, setting.stack).total_bytes
+    return setting, g, option, space, seconds, held
+
+
+@pytest.mark.parametrize("asked", QUESTIONS, ids=NAMES)
+def test_the_graph_is_the_text_to_the_bit(asked: Question) -> None:
+    setting, g, option, space, seconds, held = drawn(asked)
+    records = dict(zip(RECORDS, (g.cases.shape, setting.machine, setting.precision, setting.stack)))
+    columns = option_columns(g)
+    graph, step_place, held_place = traced_search(records, columns, 1.0)
+    given = {name: value for kind, one in records.items() for name, value in numbers(one, f"{kind}.").items()}
+    given |= {f"layout.{n}": v[option] if isinstance(v, np.ndarray) else v for n, v in columns.items()}
+    given |= {"seq_len": 4096.0, "dp": np.asarray(space.layout.dp), "batch": space.batch_seqs}
+    found = Program(graph, [step_place, held_place])(given)
+    assert np.array_equal(found[0], seconds)
+    assert np.array_equal(found[1], held)
+
+
+def test_most_of_the_physics_does_not_know_the_fleet() -> None:
+    setting, g, *_ = drawn(QUESTIONS[0])
+    records = dict(zip(RECORDS, (g.cases.shape, setting.machine, setting.precision, setting.stack)))
+    graph, step_place, held_place = traced_search(records, option_columns(g), 1.0)
+    needed = [graph.levels[place] for place in graph.needed((step_place, held_place), 0)]
+    assert needed.count(2) < 0.3 * len(needed)
+
+
+@COMPILES
+@pytest.mark.parametrize("asked", QUESTIONS, ids=NAMES)
+def test_compiled_layouts_are_the_text(asked: Question) -> None:
+    setting, g, option, space, seconds, held = drawn(asked)
+    kernel = bound_kernel(g, setting.machine, setting.precision, setting.stack)
+    assert kernel is not None
+    dp = np.ascontiguousarray(space.layout.dp)
+    found = kernel.rows(option, dp, space.batch_seqs)
+    assert found[0] == pytest.approx(seconds, rel=1e-12)
+    assert found[1] == pytest.approx(held, rel=1e-12)
+
+
+@COMPILES
+@pytest.mark.parametrize("billed", [False, True])
+@pytest.mark.parametrize("asked", QUESTIONS, ids=NAMES)
+def test_compiled_winners_are_those_of_the_whole_space(asked: Question, billed: bool) -> None:
+    setting = asked.setting
+    cases = asked.cases(setting, FLEETS)
+    bill = billed_hours(setting, cases.shape) if billed else None
+    common = (cases, setting.machine, setting.precision, setting.stack, policy(setting.stack, {}), bill)
+    whole, few = evaluate(*common), fastest(*common, compiled=True)
+    assert few.evaluation.space.count < 0.02 * whole.space.count + 64 * cases.count
+    assert few.tally.layouts == whole.space.count
+    assert np.array_equal(few.layouts, np.bincount(whole.space.case, minlength=cases.count))
+    for case in range(cases.count):
+        row, other = int(whole.best[case]), int(few.evaluation.best[case])
+        assert (row < 0) == (other < 0)
+        if row < 0:
+            continue
+        assert whole.step_s[row] == few.evaluation.step_s[other]
+        one, same = whole.space.rows(np.array([row])), few.evaluation.space.rows(np.array([other]))
+        for name in one.layout.__struct_fields__:
+            assert np.asarray(getattr(one.layout, name)) == np.asarray(getattr(same.layout, name)), name
+
+
+@COMPILES
+def test_a_small_return_space_is_filled_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hwmodel.predict import compiled
+
+    setting = QUESTIONS[0].setting
+    cases = QUESTIONS[0].cases(setting, FLEETS)
+    common = (cases, setting.machine, setting.precision, setting.stack, policy(setting.stack, {}))
+    many = fastest(*common, compiled=True)
+    monkeypatch.setattr(compiled, "SPACE", 1)
+    few = fastest(*common, compiled=True)
+    assert few.tally == many.tally
+    assert np.array_equal(few.evaluation.step_s, many.evaluation.step_s)
+
+
+def test_without_a_compiler_the_text_searches(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    for setting in ("", "no-such-compiler", "false"):  # none wanted, none there, one that fails
+        monkeypatch.setenv(compiler.OFF, setting)
+        compiler.compiler.cache_clear()
+        assert compiler.load("whole wrong(void)", tmp_path) is None
+    monkeypatch.undo()
+    compiler.compiler.cache_clear()
+    assert not list(tmp_path.iterdir())
+
+
+@COMPILES
+def test_a_spoilt_library_is_not_used(tmp_path) -> None:
+    text = "double twice(double x) { return 2.0 * x; }"
+    assert compiler.load(text, tmp_path) is not None
+    (made,) = tmp_path.iterdir()
+    made.unlink()  # not written over: this process has it mapped
+    made.write_bytes(b"not a library")
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, pathlib; from hwmodel.predict import compiler; "
+         "print(compiler.load(sys.argv[1], pathlib.Path(sys.argv[2])))", text, str(tmp_path)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "None" not in done.stdout
+
+
+def test_every_operation_has_a_c_spelling() -> None:
+    from hwmodel.trace import FUNCTIONS
+
+    spelt = {*search_in_c.INFIX, *search_in_c.CALLS, "where", "maximum", "minimum"}
+    assert spelt == set(FUNCTIONS)
