@@ -14,7 +14,7 @@ DOCS = Path(__file__).resolve().parent
 PACKAGE = DOCS.parent / "hwmodel"
 ROWS = (
     ("cli",), ("web",), ("api",), ("validation",), ("report", "interop"), ("solve",), ("predict",),
-    ("catalog", "laws", "economics", "physics"), ("specs",), ("numerics", "answers"), ("units", "ops"),
+    ("catalog", "laws", "economics", "physics"), ("specs",), ("numerics", "answers", "trace"), ("units", "ops"),
     ("errors", "version"),
 )  # fmt: skip
 WHAT = {
@@ -25,6 +25,7 @@ WHAT = {
     "laws": "loss from size, data, bits", "economics": "rent, energy, failures",
     "physics": "seconds and bytes from specs",
     "specs": "the records that all share", "numerics": "root, minimum, fit", "answers": "what every answer can do",
+    "trace": "the physics as a graph",
     "units": "reading and writing quantities", "ops": "one text for numbers, columns, symbols",
     "errors": "errors and exit codes", "version": "the version",
 }  # fmt: skip
