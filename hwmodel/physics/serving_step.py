@@ -285,14 +285,26 @@ def scalings_per_layer(block: Block) -> Num:
     return attention + network
 
 
-def kernels(shape: Shape, formats: ServingFormats | None = None) -> Num:
-    """Kernels launched in one pass over the model."""
+def unfused_per_layer(block: Block, engine: Engine, tp: Num) -> Num:
+    """Kernels of one layer that an engine launches and one that fuses all it can does not: the two norms, which ride on
+    the sums of tensor-parallel ranks where there are any, and parts of attention."""
+    norms = where(tp > 1.0, engine.norms_apart, 1.0)
+    mixers = only((block.n_heads > 0) | (block.mixer_params > 0), 1.0) + only(
+        (block.d_ff > 0) | (block.n_experts > 0), 1.0
+    )
+    return norms * mixers + only(block.n_heads > 0, engine.attention_apart)
+
+
+def kernels(shape: Shape, formats: ServingFormats | None = None, engine: Engine | None = None, tp: Num = 2.0) -> Num:
+    """Kernels launched in one pass over the model; without an `engine` those of one that fuses all it can."""
     total: Num = 5.0
     scaled: Num = 0.0 if formats is None else formats.scaled_blocks
     for block in shape.blocks:
         one = kernels_per_layer(block)
         if not absent(scaled):
             one = one + scaled * scalings_per_layer(block)
+        if engine is not None:
+            one = one + unfused_per_layer(block, engine, tp)
         total = total + block.count * one
     return total
 
@@ -408,6 +420,6 @@ def pass_terms(
         tp_s=pace * tp_s,
         ep_s=pace * ep_s,
         pp_s=hops_s(shape, p, layout, m),
-        kernel_gap_s=engine.kernel_s * kernels(shape, formats),
+        kernel_gap_s=engine.kernel_s * kernels(shape, formats, engine, layout.tp),
         host_s=engine.step_s + engine.sequence_s * p.sequences,
     )

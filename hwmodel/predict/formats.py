@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from hwmodel.errors import unknown
+from hwmodel.catalog import Catalog
+from hwmodel.errors import HwModelError, unknown
 from hwmodel.physics.columns import anywhere
 from hwmodel.specs.formats import ELEMENT_BYTES
+from hwmodel.specs.hardware import Part
 from hwmodel.specs.precision import ServingPrecision
 from hwmodel.specs.serving import ServingFormats
 from hwmodel.specs.shape import Shape
@@ -14,7 +16,10 @@ from hwmodel.specs.shape import Shape
 # Recipes whose weights take less keep the attention and shared layers of a mixture of experts in 16 bits.
 FOUR_BIT_BYTES = 0.9
 
-__all__ = ["ELEMENT_BYTES", "element_bytes", "formats_of", "with_cache"]
+# Recipes that are called by their bits, by the recipe of so many bits that a model may have been released in.
+SAME_BITS = {"mxfp4": ("nvfp4", "mxfp4-a4"), "fp8-block": ("fp8",)}
+
+__all__ = ["ELEMENT_BYTES", "as_released", "element_bytes", "formats_of", "release_of", "with_cache"]
 
 
 def element_bytes(name: str) -> float:
@@ -47,3 +52,23 @@ def formats_of(shape: Shape, recipe: ServingPrecision) -> ServingFormats:
 def with_cache(recipe: ServingPrecision, cache_format: str) -> ServingPrecision:
     """The recipe with its key-value cache in another format (empty: its own)."""
     return msgspec.structs.replace(recipe, kv_bytes=element_bytes(cache_format)) if cache_format else recipe
+
+
+def release_of(catalog: Catalog, model: str) -> str:
+    """The recipe that a named model was released in; empty where it is 16 bits, or nothing is known of the model."""
+    try:
+        trained = catalog.trained(model)
+    except HwModelError:
+        return ""
+    return trained.released_in if trained is not None else ""
+
+
+def as_released(recipe: str, release: str, part: Part | None = None) -> str:
+    """The recipe that `recipe` stands for with a model released in `release`: so many bits of a model that was released
+    in as many are those of its release (FP8 of DeepSeek-V3 is FP8 in blocks).
+
+    Four-bit weights of such a release meet 8-bit activations where the matrix units of `part` take both.
+    """
+    if recipe not in SAME_BITS.get(release, ()):
+        return recipe
+    return "mxfp4-a8" if release == "mxfp4" and part and part.peak_dense_flop_per_s.get("mxfp4") else release

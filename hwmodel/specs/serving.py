@@ -88,6 +88,8 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     attention_level: Num = 1.0  # the same of attention over the cache
     kv_reread: Num = 0.0  # exponent of the query heads that share a key-value head by which its cache is read again
     kernel_s: Num = 4.0e-6  # gap and tail of one kernel of a captured graph
+    norms_apart: Num = 0.0  # 1: a layer's two norms are kernels beside the sums of its ranks, 0: they ride on them
+    attention_apart: Num = 0.0  # kernels of attention that others fuse: writing the cache, scaling what comes out
     step_s: Num = 3.0e-4  # scheduling, sampling and detokenising one step
     sequence_s: Num = 5.0e-6  # the same a running sequence
     collective_s: Num = 5.0e-6  # wait for the last of eight ranks in a collective; grows with log2(ranks)

@@ -6,7 +6,7 @@ import pytest
 
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
-from hwmodel.predict.formats import ELEMENT_BYTES, element_bytes, formats_of, with_cache
+from hwmodel.predict.formats import ELEMENT_BYTES, as_released, element_bytes, formats_of, release_of, with_cache
 
 CATALOG = load_catalog()
 
@@ -39,3 +39,15 @@ def test_a_stated_cache_takes_the_place_of_the_recipes() -> None:
     four = CATALOG.serving_precision("nvfp4")
     assert formats_of(CATALOG.model("deepseek-v3"), four).experts_only == 1.0
     assert formats_of(CATALOG.model("llama-3.1-8b"), four).experts_only == 0.0
+
+
+def test_so_many_bits_are_those_of_the_release() -> None:
+    """FP8 of DeepSeek-V3 is FP8 in blocks; four bits of gpt-oss are MXFP4, with 8-bit activations where a part takes
+    both; a model released in 16 bits, one unknown and other recipes stay as they are."""
+    b200, h100 = CATALOG.part("b200"), CATALOG.part("h100")
+    assert as_released("fp8", release_of(CATALOG, "deepseek-v3"), h100) == "fp8-block"
+    assert as_released("nvfp4", release_of(CATALOG, "gpt-oss-120b"), b200) == "mxfp4-a8"
+    assert as_released("nvfp4", release_of(CATALOG, "gpt-oss-120b"), h100) == "mxfp4"
+    assert as_released("nvfp4", release_of(CATALOG, "deepseek-v3"), b200) == "nvfp4"
+    assert as_released("fp8", release_of(CATALOG, "llama-3.1-70b"), h100) == "fp8"
+    assert release_of(CATALOG, "no-such-model") == ""

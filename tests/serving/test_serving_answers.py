@@ -33,10 +33,11 @@ def refused(text: str) -> HwModelError:
     return caught.value
 
 
-def test_a_million_tokens_are_read_faster_by_ranks_than_by_heads() -> None:
+@pytest.mark.parametrize("output", [100, 300, 1000])
+def test_a_million_tokens_are_read_faster_by_ranks_than_by_heads(output: int) -> None:
     """vllm-project/recipes#762: DeepSeek-V4-Flash, 8 x B200, eight clients: 85 s under DP8, 315 s under TP8. Every
     tensor-parallel rank scores all entries for the selection; attention-data ranks take a prompt each."""
-    flash = "--model deepseek-v4-flash --part b200 --precision fp8 --concurrency 8 --input 1000000 --output 300"
+    flash = f"--model deepseek-v4-flash --part b200 --precision fp8 --concurrency 8 --input 1000000 --output {output}"
     ranks = ask(f"{flash} --dp 8 --ep 8")["ttft_s"]["value"]
     heads = ask(f"{flash} --tp 8")["ttft_s"]["value"]
     assert ranks < heads
@@ -107,6 +108,16 @@ def test_an_indexer_is_cache_and_launches() -> None:
     assert kv_bytes_per_token(with_index, 2.0) == 61 * (576 + 128) * 2.0
     assert kv_bytes_per_token(without, 2.0) == 61 * 576 * 2.0
     assert kernels(with_index) - kernels(without) == 61 * 15
+
+
+def test_a_release_is_served_as_released() -> None:
+    """One reading for `serve` and for a row: FP8 of DeepSeek-V3 runs in blocks, chosen, predicted, and said so."""
+    at = "--model deepseek-v3 --precision fp8 --tp 8"
+    assert ask(f"{at} --part h200 --concurrency 8")["precision"] == "fp8-block"
+    assert ask(f"{at} --parts h200 --demand 1/s")["precision"] == "fp8-block"
+    assert ask("--model llama-3.1-70b --precision fp8 --tp 8 --part h200 --concurrency 8")["precision"] == "fp8"
+    said = CliRunner().invoke(command, [*at.split(), "--part", "h200", "--concurrency", "8"])
+    assert "fp8 of deepseek-v3 is fp8-block, as it was released" in said.output
 
 
 def test_block_scales_are_kernels_of_their_own() -> None:

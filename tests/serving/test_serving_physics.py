@@ -26,7 +26,7 @@ from hwmodel.physics.serving import (
     weights_bytes,
 )
 from hwmodel.physics.serving_queue import closed_loop, open_loop_at, pools, running_at, sent_at_once
-from hwmodel.physics.serving_step import touched_experts
+from hwmodel.physics.serving_step import kernels, touched_experts, unfused_per_layer
 from hwmodel.physics.shape import forward_flop_per_token
 from hwmodel.predict.columns import stack
 from hwmodel.predict.formats import formats_of
@@ -282,3 +282,22 @@ def test_requests_sent_at_once_wait_for_half_of_all_prompts() -> None:
     assert twice.waiting == 500.0
     assert twice.ttft_s > 2.0 * one.ttft_s
     assert twice.requests_per_s > one.requests_per_s  # the tail of the last answers is paid once
+
+
+def test_kernels_that_an_engine_does_not_fuse_by_hand() -> None:
+    """A layer's two norms are kernels of their own where they ride on no sum: in an engine that does not fuse them, or
+    on one rank; a cache written apart is one more in each layer of attention."""
+    shape = load_catalog().model("llama-3.1-70b")
+    fused, apart = Engine(norms_apart=0.0, attention_apart=0.0), Engine(norms_apart=1.0, attention_apart=2.0)
+    assert kernels(shape, None, fused, 8.0) == kernels(shape) == 80 * 7 + 5
+    assert kernels(shape, None, fused, 1.0) == 80 * 9 + 5
+    assert kernels(shape, None, apart, 8.0) == 80 * 11 + 5
+    assert kernels(shape, None, apart, 1.0) == 80 * 11 + 5
+    attention_only = load_catalog().model("nemotron-h-56b")
+    tallies = [float(unfused_per_layer(b, apart, 8.0)) for b in attention_only.blocks]
+    assert all(0.0 < t <= 4.0 for t in tallies)
+    step = [
+        decode_step_s(shape, *_of("llama-3.1-70b", "h200", "fp8")[1:3], ServingLayout(tp=8.0), e, 8.0, 1000.0)
+        for e in (fused, apart)
+    ]
+    assert step[1] - step[0] == pytest.approx(80 * 4 * fused.kernel_s)

@@ -23,7 +23,7 @@ from hwmodel.solve.serve.fleet import Fleets, fleet_row, fleets, with_cached_inp
 from hwmodel.solve.serve.infeasible import infeasible
 from hwmodel.solve.serve.likely import service_like
 from hwmodel.solve.serve.money import break_even, price_of
-from hwmodel.solve.serve.notes import ALL, named, notes, resolved, thin
+from hwmodel.solve.serve.notes import ALL, meant, named, notes, resolved, thin
 from hwmodel.solve.serve.pools import pools
 from hwmodel.solve.serve.quality import bits_of, quality_table, shape_quality, within
 from hwmodel.solve.serve.question import ServingQuestion, sizes_of
@@ -102,11 +102,12 @@ def _formats_of(part: Part) -> str:
 
 
 def _recipes(question: ServingQuestion, part: Part, catalog: Catalog) -> list[ServingPrecision]:
-    """The recipes asked for, or the usual ones, in fp16 on a part without bf16."""
-    if question.precisions:
-        return [catalog.serving_precision(p) for p in question.precisions]
+    """The recipes asked for, or the usual ones (in fp16 on a part without bf16); as the model was released, where that
+    is in so many bits."""
     first = "bf16" if part.peak_dense_flop_per_s.get("bf16") else "fp16"
-    return [catalog.serving_precision(first if p == "bf16" else p) for p in DEFAULT_PRECISIONS]
+    usual = tuple(first if p == "bf16" else p for p in DEFAULT_PRECISIONS)
+    names = [meant(question, p, part, catalog) for p in question.precisions or usual]
+    return [catalog.serving_precision(p) for p in dict.fromkeys(names)]
 
 
 def _good_recipes(question: ServingQuestion, part: Part, shape: Shape, catalog: Catalog) -> list[ServingPrecision]:

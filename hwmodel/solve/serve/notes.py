@@ -6,6 +6,7 @@ import msgspec
 
 from hwmodel.catalog import Catalog
 from hwmodel.catalog.names import fold, read_as, resolve
+from hwmodel.predict.formats import as_released, release_of
 from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.specs import PriceSummary
 from hwmodel.specs.hardware import Part, System
@@ -64,12 +65,23 @@ def named(question: ServingQuestion, catalog: Catalog) -> tuple[ServingQuestion,
     recipes = [catalog.serving_precision(name) for name in question.precisions]
     for name, recipe in zip(question.precisions, recipes, strict=True):
         said += read_as(name, recipe.id, recipe.title)
+        said += _as_released(msgspec.structs.replace(question, model=model), recipe.id, catalog)
     engine = resolve(
         "engine", question.engine, {fold(e): e for e in ENGINES} | {fold(a): e for a, e in ENGINE_ALIASES.items()}
     )
     precisions = tuple(dict.fromkeys(recipe.id for recipe in recipes))
     known = msgspec.structs.replace(question, model=model, parts=parts, precisions=precisions, engine=engine)
     return known, [*said, *read_as(question.engine, engine)]
+
+
+def meant(question: ServingQuestion, recipe: str, part: Part | None, catalog: Catalog) -> str:
+    """The recipe that a name of so many bits means for the model of a question on a part."""
+    return recipe if question.shape is not None else as_released(recipe, release_of(catalog, question.model), part)
+
+
+def _as_released(question: ServingQuestion, recipe: str, catalog: Catalog) -> list[str]:
+    own = meant(question, recipe, None, catalog)
+    return [] if own == recipe else [f"{recipe} of {question.model} is {own}, as it was released"]
 
 
 def resolved(question: ServingQuestion, part: Part, system: System) -> dict[str, str]:

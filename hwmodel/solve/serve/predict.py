@@ -23,7 +23,7 @@ from hwmodel.solve.citations import service_sources
 from hwmodel.solve.serve.choose import check_context, engine_for
 from hwmodel.solve.serve.likely import service_like
 from hwmodel.solve.serve.money import Spent, money, price_of, share_of
-from hwmodel.solve.serve.notes import ALL, named, notes, resolved
+from hwmodel.solve.serve.notes import ALL, meant, named, notes, resolved
 from hwmodel.solve.serve.question import Pool, ServingQuestion, sizes_of
 from hwmodel.solve.serve.table import setting_of
 from hwmodel.specs.hardware import Part, System
@@ -112,7 +112,7 @@ def _equipped(question: ServingQuestion, catalog: Catalog, shape: Shape, name: s
     names = question.precisions or ("bf16" if part.peak_dense_flop_per_s.get("bf16") else "fp16",)
     if len(names) != 1:
         raise InputError("a prediction takes one --precision, like --precision fp8")
-    recipe = catalog.serving_precision(names[0])
+    recipe = catalog.serving_precision(meant(question, names[0], part, catalog))
     m = machine(part, system, recipe, kernel_calibration())
     engine = engine_for(question.engine, part.family, recipe.id, question.engine_year)
     return _Equipped(part, system, recipe, setting_of(question, shape, m, recipe, engine))

@@ -16,7 +16,7 @@ from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
 from hwmodel.physics.shape import shape_for_params
 from hwmodel.predict.columns import stack, stack_distinct
-from hwmodel.predict.formats import formats_of, with_cache
+from hwmodel.predict.formats import SAME_BITS, as_released, formats_of, release_of, with_cache
 from hwmodel.predict.service.intervals import ServiceTraits, traits_of
 from hwmodel.predict.service.layouts import Sizes, check_sizes, column
 from hwmodel.predict.service.passes import held, room
@@ -39,10 +39,6 @@ FALLBACKS = {
     "nvfp4": ("mxfp4-a4", "mxfp4"), "w4a8": ("w4a16",), "mxfp4-a4": ("mxfp4",), "fp8": ("w8a16",), "int8": ("w8a16",),
     "bf16": ("fp16",), "fp16": ("bf16",),
 }  # fmt: skip
-
-
-# Formats that rows call by their bits, by the format that the model was released in.
-SAME_BITS = {"mxfp4": ("nvfp4", "mxfp4-a4"), "fp8-block": ("fp8",)}
 
 
 class Case(msgspec.Struct, kw_only=True):
@@ -121,20 +117,16 @@ class Resolver:
         return made, f"{name} is not in the catalog: a usual shape of its size"
 
     def released(self, setting: Setting) -> str:
-        """The recipe of a row: so many bits of a model that was released in as many are those of its release, and a row
-        that states no format runs the release (16 bits where nothing else is known of it)."""
+        """The recipe of a row; one that states no format runs the release (16 bits where nothing else is known)."""
+        release = release_of(self.catalog, setting.model.rsplit("/", 1)[-1])
         try:
-            trained = self.catalog.trained(setting.model.rsplit("/", 1)[-1])
             part = find_part(self.catalog, setting.part)
         except HwModelError:
-            trained, part = None, None
-        own = trained.released_in if trained is not None else ""
-        if setting.recipe == RELEASED:
-            own = own or "bf16"
-        elif setting.recipe not in SAME_BITS.get(own, ()):
-            return setting.recipe
-        # Four-bit weights meet 8-bit activations where the matrix units take both.
-        return "mxfp4-a8" if own == "mxfp4" and part and part.peak_dense_flop_per_s.get("mxfp4") else own
+            part = None
+        if setting.recipe != RELEASED:
+            return as_released(setting.recipe, release, part)
+        bits = SAME_BITS.get(release)
+        return as_released(bits[0], release, part) if bits else release or "bf16"
 
     def machine(self, part_name: str, recipe: str, cache: str = "") -> tuple[Part, ServingPrecision, Machine]:
         """The part, the recipe it runs (fallbacks where the hardware lacks a format) with its cache in the format

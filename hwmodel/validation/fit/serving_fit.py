@@ -88,7 +88,13 @@ PARAMETERS: tuple[Parameter, ...] = (
     _one("family:cdna", "kernel_factor", 1.9, 0.2, 0.7, 5.0, "kernel gap over that of the parts engines are tuned for"),
 )  # fmt: skip
 
-# Settings that engines document, not fitted: shares of memory for the cache and what a running request holds of it.
+# Settings that engines document, not fitted: shares of memory for the cache, what a running request holds of it, and
+# kernels that they fuse. TensorRT-LLM sums, adds the residual, norms and scales in one kernel (AllReduceFusionOp), and
+# writes the cache as it rotates. In vLLM norms ride on the sums where `fuse_allreduce_rms` is set (off by default in
+# 2025, set by its recipes for Blackwell), rotating and writing the cache are two kernels on NVIDIA, and scaling what
+# attention gives is a third unless `fuse_attn_quant` is set (docs.vllm.ai: v0.18.2 design/fusions, v0.14.1
+# api/vllm/config/vllm; vllm-project/vllm#25689). SGLang writes the cache apart, and fuses norms where
+# `--enable-flashinfer-allreduce-fusion` is set (its recipes for Blackwell). Others: half of that.
 SETTINGS: dict[str, dict[str, float]] = {
     # attention_dp_config {enable_balance: true, timeout_iters: 60} of launch recipes with attention-data ranks
     # (SemiAnalysisAI/InferenceX benchmarks/dsr1_fp8_b200_trt_slurm.sh, dsr1_fp8_h200_trt_slurm.sh).
@@ -98,11 +104,22 @@ SETTINGS: dict[str, dict[str, float]] = {
         "free_fraction": 0.9,
         "reserve_bytes": 3e9,
         "kv_output_share": 1.0,
+        "norms_apart": 0.0,
+        "attention_apart": 0.0,
     },
-    "vllm": {"memory_fraction": 0.9, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.5},
-    "sglang": {"memory_fraction": 0.88, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.5},
-    "generic": {"memory_fraction": 0.9, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.75},
-}
+    "vllm": {
+        "memory_fraction": 0.9, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.5,
+        "norms_apart": 1.0, "attention_apart": 2.0,
+    },
+    "sglang": {
+        "memory_fraction": 0.88, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.5,
+        "norms_apart": 1.0, "attention_apart": 1.0,
+    },
+    "generic": {
+        "memory_fraction": 0.9, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.75,
+        "norms_apart": 0.5, "attention_apart": 1.0,
+    },
+}  # fmt: skip
 # Recipes that share one level: four-bit matrix units, and narrow weights widened on the way into wider ones.
 KINDS = {
     "fp8": ("fp8", "fp8-kv16", "fp8-ffn", "fp8-block", "mxfp8"),
@@ -112,8 +129,13 @@ KINDS = {
 # Families whose engines compile a whole step into one program: no launches between kernels (unconfirmed, not fitted).
 COMPILED = {"tpu": {"kernel_factor": 0.25}, "trainium": {"kernel_factor": 0.25}}
 # Launch recipes: SGLang on Blackwell looks for requests every 10 steps, every 30 from 16 clients on
-# (SemiAnalysisAI/InferenceX benchmarks/dsr1_fp4_b200_slurm.sh, dsr1_fp8_b200_slurm.sh: --scheduler-recv-interval).
-LAUNCH = {"sglang": {"blackwell": {"poll_steps": 10.0, "poll_steps_many": 30.0}}}
+# (SemiAnalysisAI/InferenceX benchmarks/dsr1_fp4_b200_slurm.sh, dsr1_fp8_b200_slurm.sh: --scheduler-recv-interval), and
+# norms ride on the sums there (--enable-flashinfer-allreduce-fusion; vLLM's 70b_fp8_b200_docker.sh and
+# gptoss_fp4_b200_docker.sh: fuse_allreduce_rms, enable_attn_fusion).
+LAUNCH = {
+    "sglang": {"blackwell": {"poll_steps": 10.0, "poll_steps_many": 30.0, "norms_apart": 0.0}},
+    "vllm": {"blackwell": {"norms_apart": 0.0, "attention_apart": 1.0}},
+}
 ITERATIONS = 12
 
 
