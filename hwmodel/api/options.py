@@ -84,7 +84,8 @@ class QuestionOptions(RunOptions[Q, W], Generic[Q, W], total=False):
     serve: str
     samples: Quantity
     moe: bool | str
-    distill: bool
+    distill: bool | str
+    sparsity: Quantity
     prompt_output: str
     serving_precision: str
     mfu: Quantity

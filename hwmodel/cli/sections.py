@@ -19,7 +19,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Use after training": (
         "inference_tokens", "serve", "lifetime_budget", "prompt_output", "serving_precision", "samples", "moe",
-        "distill", "objective",
+        "distill", "sparsity", "objective",
     ),
     "Layout and batch": (
         "precision", "seq_len", "global_batch", "global_batch_tokens", "micro_batch", "tp", "plain", "cp", "pp", "vpp",
@@ -37,8 +37,8 @@ OTHER = "Options"
 # What only refines: shown by --help-all, and better kept in a plan file than typed.
 RARE = frozenset((
     "nic_gbit_s", "start", "pue", "year", "seed", "reliability", "flop_convention", "gradient_dtype", "loss_factor",
-    "samples", "distill", "prompt_output", "cp", "vpp", "etp", "micro_batch", "offload", "global_batch", "quiet",
-    "figures", "price_kind", "prices", "objective", "measured", "own", "lang",
+    "samples", "distill", "sparsity", "prompt_output", "cp", "vpp", "etp", "micro_batch", "offload", "global_batch",
+    "quiet", "figures", "price_kind", "prices", "objective", "measured", "own", "lang",
     "rounds", "acceptance",
 ))  # fmt: skip
 SHOWN = 40  # options; a command with more keeps the rare ones for --help-all

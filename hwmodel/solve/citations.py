@@ -9,8 +9,10 @@ from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.catalog.engines import serving_calibration
 from hwmodel.catalog.stacks import training_calibration
 from hwmodel.errors import HwModelError
+from hwmodel.solve.life.distilled import DISTILLATION_LAW
 from hwmodel.solve.life.mixtures import EXPERTS_LAW
 from hwmodel.solve.life.objective import default_objective
+from hwmodel.solve.life.sparse import SPARSE_LAW
 from hwmodel.solve.plan.precisions import KUMAR, REPEATS, SUN, supported
 from hwmodel.solve.plan.sides import LAWS_SHOWN
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
@@ -86,6 +88,10 @@ def _law_sources(setting: Setting, on_fleet: bool) -> list[Use]:
         uses.append((REPEATS, "worth of repeated tokens"))
     if r.experts:
         uses.append((EXPERTS_LAW, "loss of mixtures of experts"))
+    if r.distill:
+        uses.append((DISTILLATION_LAW, "what a student gains from its teacher"))
+    if r.sparsity is not None:
+        uses.append((SPARSE_LAW, "worth of parameters among zeros"))
     uses += [(law, f"law {law} for comparison") for law in LAWS_SHOWN if law != setting.law.id]
     return [(setting.catalog.law(law).source, what) for law, what in uses]
 

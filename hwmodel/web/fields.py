@@ -94,8 +94,10 @@ _ALL = (
           explains="The published fit that turns size and tokens into loss."),
     Field(name="moe", label="Also mixtures of experts", section=MODEL, example="8,16",
           explains="Numbers of experts to try for the same loss and demand, from 2 to 32, or `all`."),
-    Field(name="distill", label="Also distillation", section=MODEL, flag=True,
-          explains="A student of a larger teacher; no law with published constants says enough yet."),
+    Field(name="distill", label="Also distillation", section=MODEL, example="70B@15T",
+          explains="Size and tokens of a teacher that is there, or `any`: a student beside training outright."),
+    Field(name="sparsity", label="Share of zero weights", section=MODEL, example="75%",
+          explains="Also a sparse model: what its parameters are worth, for models as small as the law's runs."),
     Field(name="precision", label="Number format", section=MODEL, choices="recipes", many=True, example="bf16",
           first=True, explains="Training recipe: bf16 is usual, fp8 faster where there is. Compare takes several."),
     Field(name="inference_tokens", label="Tokens served over its life", section=USE, example="20T", first=True,
@@ -230,8 +232,8 @@ _RUN = ("gpus", "system", "nic_gbit_s", "params", "model", "precision", "seq_len
         "optimizer", "gradient_dtype", "flop_convention", "stack", "year")  # fmt: skip
 _PLAN = (*_RUN, "time", "deadline", "start", "power", "budget", "confidence", "flops", "tokens", "unique_tokens",
          "loss", "loss_like", "loss_factor", "inference_tokens", "lifetime_budget", "serve", "samples", "moe",
-         "distill", "prompt_output", "serving_precision", "mfu", "law", "objective", "usd_per_hour", "price_kind",
-         "pue", "region", "reliability", "seed")  # fmt: skip
+         "distill", "sparsity", "prompt_output", "serving_precision", "mfu", "law", "objective", "usd_per_hour",
+         "price_kind", "pue", "region", "reliability", "seed")  # fmt: skip
 _SERVE = ("model", "parts", "precision", "demand", "input", "output", "ttft", "tpot", "p", "concurrency", "gpus",
           "engine", "engine_date", "tp", "pp", "dp", "ep", "disaggregated", "pools", "prefill_tp", "prefill", "decode",
           "rounds", "max_running", "step_tokens", "prefix_hit", "draft_tokens", "acceptance", "peak_to_mean",

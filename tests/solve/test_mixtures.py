@@ -1,4 +1,4 @@
-"""`plan --moe`: mixtures of experts against a dense model over a whole life; `--distill` refused."""
+"""`plan --moe`: mixtures of experts against a dense model over a whole life."""
 
 from __future__ import annotations
 
@@ -81,7 +81,6 @@ def test_without_a_fleet_flops_decide() -> None:
         ({"moe": "64", "inference_tokens": "1T"}, "2 to 32"),
         ({"moe": "some", "inference_tokens": "1T"}, "2 to 32"),
         ({"moe": "8", "inference_tokens": "1T", "unique_tokens": "100B"}, "repeated data"),
-        ({"distill": True, "inference_tokens": "1T"}, "constants were not obtained"),
     ],
 )
 def test_what_is_not_sourced_is_refused(given: dict, words: str) -> None:

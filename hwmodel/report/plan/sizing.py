@@ -9,6 +9,7 @@ from hwmodel.report.blocks import Block, Heading, Table, Text
 from hwmodel.report.data import data_line
 from hwmodel.report.formats import fixed_table, serving_table
 from hwmodel.report.phrases import heard, say
+from hwmodel.report.plan.other_ways import distillation_section, sparsity_section
 from hwmodel.report.words import DASH, interval
 from hwmodel.solve.run.result import Plan
 
@@ -20,7 +21,8 @@ WAY_WORDS = {"params": "size alone", "tokens": "data alone", "both": "both, chea
 
 def sizing(plan: Plan) -> list[Block]:
     """Everything about the size."""
-    return [*law_section(plan), *use_section(plan), *experts_section(plan)]
+    asked = [*experts_section(plan), *distillation_section(plan), *sparsity_section(plan)]
+    return [*law_section(plan), *use_section(plan), *asked]
 
 
 def law_section(plan: Plan) -> list[Block]:

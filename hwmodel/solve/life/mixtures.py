@@ -28,7 +28,6 @@ from hwmodel.solve.run.sizing import LossModel
 from hwmodel.specs import LawSpec, Shape
 
 EXPERTS_LAW = "ludziejewski_2025"
-DISTILLATION_LAW = "busbridge_distill_2025"
 
 
 class Mixture(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,16 +42,6 @@ class Mixture(msgspec.Struct, frozen=True, kw_only=True):
     lifetime_cost: float
     saving: float  # against the dense deployment-optimal choice
     decades_outside: float  # of the law of experts
-
-
-def refuse_distillation(setting: Setting) -> None:
-    """Raises InputError: no law of distillation has published constants that are sourced here."""
-    law = setting.catalog.law(DISTILLATION_LAW)
-    why = law.refusal.rsplit("; ", 1)[-1] if law.refusal else "what its teacher costs is not part of the objective yet"
-    raise InputError(
-        f"--distill: {law.title} ({law.id}) say what a student gains from its teacher, but {why}; without them no loss "
-        "of a student can be held, so train it on its own (drop --distill)"
-    )
 
 
 def check_mixtures(setting: Setting) -> LawSpec:

@@ -15,10 +15,12 @@ from hwmodel.solve.budget.limits import check_limits
 from hwmodel.solve.budget.risk import risk
 from hwmodel.solve.citations import sources
 from hwmodel.solve.life.demand import Life, life, regret_band
+from hwmodel.solve.life.distilled import check_distillation, distilled
 from hwmodel.solve.life.lifetime_budget import Paid, paid_loss, with_paid_loss
-from hwmodel.solve.life.mixtures import check_mixtures, mixture_shape, mixtures, refuse_distillation
+from hwmodel.solve.life.mixtures import check_mixtures, mixture_shape, mixtures
 from hwmodel.solve.life.objective import costs, default_objective
 from hwmodel.solve.life.serving_formats import serving_rows
+from hwmodel.solve.life.sparse import sparse_model
 from hwmodel.solve.life.whole_life import compute_band, within_limits
 from hwmodel.solve.plan import sides
 from hwmodel.solve.plan.alternatives import alternatives
@@ -104,7 +106,7 @@ def prepare(setting: Setting) -> Prepared:
     """Close size, tokens and fleet, and find the best layout. Raises InfeasibleError where a limit is broken."""
     r = setting.request
     if r.distill:
-        refuse_distillation(setting)
+        check_distillation(setting)
     if r.experts:
         check_mixtures(setting)
     model = loss_model_of(setting)
@@ -285,6 +287,10 @@ def run(prepared: Prepared) -> Plan:
         money=money(fleeted(setting), solved) if solved is not None else None,
         warnings=sides.warnings(setting, sized, solved),
         mixtures=_mixtures(prepared) if setting.request.experts else None,
+        distillation=distilled(setting, model, solved.fleet if solved else None, sized)
+        if setting.request.distill
+        else None,
+        sparsity=sparse_model(setting, model, sized) if setting.request.sparsity is not None else None,
         serving_formats=serving_rows(setting, model, solved.fleet if solved else None, lifetime, sized)
         if lifetime
         else [],

@@ -154,14 +154,46 @@ def _demand(given: dict[str, Any], fields: dict[str, Any]) -> None:
 
 
 def _ways(given: dict[str, Any], fields: dict[str, Any]) -> None:
-    """--moe and --distill: other ways to the same loss than a dense model trained on its own."""
+    """--moe, --distill and --sparsity: other ways to the same loss than a dense model trained on its own."""
     moe = given.pop("moe", None)
-    fields["distill"] = bool(given.pop("distill", False))
+    fields |= teacher_asked(given.pop("distill", None))
+    fields["sparsity"] = sparsity_asked(given.pop("sparsity", None))
     if moe is None or moe is False:
         return
     if fields.get("inference_tokens") is None:
         raise InputError("--moe compares lifetimes: add the demand (--inference-tokens or --serve)")
     fields["experts"] = experts_asked(moe)
+
+
+ANY_TEACHER = "any"
+
+
+def teacher_asked(text: Any) -> dict[str, Any]:
+    """--distill: nothing (or `any`) for the best teachers, or N@D of one that is there."""
+    if text is None or text is False:
+        return {"distill": False}
+    if text is True or str(text).strip().lower() == ANY_TEACHER:
+        return {"distill": True}
+    try:
+        return {"distill": True, "teacher": _loss_like(text)}
+    except InputError:
+        raise InputError(
+            f"cannot read --distill {text!r}; give the teacher's size and tokens like 70B@15T, or nothing for the best"
+        ) from None
+
+
+MOST_ZEROS = 0.875  # of the sparsest runs behind the law of sparsity
+
+
+def sparsity_asked(text: Any) -> float | None:
+    """--sparsity: the share of the weights that are zero. InputError beyond what the law was fitted on."""
+    share = quantity(text, units.parse_fraction, "--sparsity")
+    if share is not None and not 0.0 < share <= MOST_ZEROS:
+        raise InputError(
+            f"--sparsity is the share of weights that are zero, above 0 to {MOST_ZEROS:.1%} (the sparsest runs behind "
+            f"the law), like 75%; got {text!r}"
+        )
+    return share
 
 
 EXPERTS_TRIED = (2.0, 4.0, 8.0, 16.0, 32.0)  # those of the runs behind the law of experts
@@ -336,8 +368,8 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 # Every option of a plan but its shape, by the names of the command line.
 OPTIONS = (
     *QUANTITIES, *_VERBATIM, *LAYOUT_KEYS, "recompute", "offload", "gpus", "usd_per_hour", "seq_len", "serve",
-    "samples", "moe", "distill", "global_batch", "global_batch_tokens", "nic_gbit_s", "loss_like", "prompt_output",
-    "catalogs", "seed", "confidence", "year", "deadline", "start", "pue",
+    "samples", "moe", "distill", "sparsity", "global_batch", "global_batch_tokens", "nic_gbit_s", "loss_like",
+    "prompt_output", "catalogs", "seed", "confidence", "year", "deadline", "start", "pue",
 )  # fmt: skip
 
 

@@ -45,6 +45,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     samples: float = 1.0
     experts: tuple[float, ...] = ()  # numbers of experts to try beside a dense model
     distill: bool = False
+    teacher: tuple[float, float] | None = None  # parameters and tokens of a teacher that is there, with --distill
+    sparsity: float | None = None  # share of the weights that are zero
     prompt_share: float = DEFAULT_PROMPT_SHARE
     precision: str | None = None
     serving_precision: str | None = None

@@ -124,6 +124,8 @@ class Plan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     margin: dict[str, Any] | None = None  # what a tenth more compute buys, and the compute-optimal run of this loss
     reductions: list[Any] = []  # ways to the lower loss asked by --loss-factor, by law
     risk: Any = None  # budget.risk.Risk: chances of the limits, what drives the cost
+    distillation: Any = None  # life.distilled.Distilled: a student of a teacher beside training outright
+    sparsity: Any = None  # life.sparse.SparseModel: what zeros among the weights are worth
     horizons: list[Any] = []  # best runs of a fleet alone, over several times
 
     def to_dict(self) -> dict[str, Any]:

@@ -98,7 +98,7 @@ STORAGE = {"tb": "kept on average", "usd_per_tb_month": "its price"}
 EGRESS = {"tb": "moved out", "usd_per_tb": "its price"}
 PARTS: dict[str, dict[str, str]] = {"own": OWN, "spot": SPOT, "storage": STORAGE, "egress": EGRESS}
 # Options of `plan` that mean nothing in a file of stages, or would ask each stage a question of another kind.
-NOT_OF_STAGES = frozenset({"power", "moe", "distill", "samples", "lifetime_budget", "objective"})
+NOT_OF_STAGES = frozenset({"power", "moe", "distill", "sparsity", "samples", "lifetime_budget", "objective"})
 OF_PLAN = tuple(name for name in OPTIONS if name not in NOT_OF_STAGES)
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"

@@ -93,7 +93,9 @@ def distillation(frame: Frame, stage: Stage, fleet: str) -> Line:
     return joined(
         [line, scored],
         detail={**line.detail, "teacher": str(stage.own["teacher"]), "teacher_gpu_hours": value_of(scored.gpu_hours)},
-        not_counted=("what the student gains: the law of distillation has no published constants",),
+        not_counted=(
+            "what the student gains: `hwmodel plan --distill` says it for pre-training (busbridge_distill_2025)",
+        ),
     )
 
 

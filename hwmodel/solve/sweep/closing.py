@@ -58,7 +58,7 @@ def refused(error: HwModelError) -> Refused:
 def closes_at_once(setting: Setting) -> bool:
     """Whether size and tokens follow without a search over layouts, so that points of this kind go in columns."""
     r = setting.request
-    if r.inference_tokens is not None or r.lifetime_budget_usd is not None or r.distill or r.experts:
+    if r.inference_tokens is not None or r.lifetime_budget_usd is not None or r.distill or r.experts or r.sparsity:
         return False
     if setting.part is not None and r.gpus is None:
         return False  # the count is solved
