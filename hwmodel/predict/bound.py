@@ -50,6 +50,13 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
         dp, batch = self.dp[case, kind], self.batch_seqs[case, kind]
         return space_of(self.cases, self.policy, self.options, option, case, dp, self.micro_batch[kind], batch)
 
+    def option_layouts(self) -> Layout:
+        """The options with one replica."""
+        every, one = np.arange(len(self.options)), np.ones(len(self.options))
+        micro = self.options[:, MICRO_BATCH]
+        layout: Layout = space_of(self.cases, self.policy, self.options, every, every, one, micro, one).layout
+        return layout
+
 
 def grid(cases: Cases, domain: float, p: Policy) -> Grid:
     """The space of `layouts.layout_space` for fleets that may idle, as a grid."""
@@ -97,16 +104,13 @@ def likely(g: Grid, floor: TimeFloor, options: Index, cases: Index) -> Floats:
 
 
 def _option_seconds(g: Grid, machine: Machine, precision: Precision, stack: Stack) -> tuple[Floats, Floats]:
-    count = len(g.options)
-    every, one = np.arange(count), np.ones(count)
-    micro = g.options[:, MICRO_BATCH]
-    layout = space_of(g.cases, g.policy, g.options, every, every, one, micro, micro * MANY).layout
-    load = _load(g.cases, micro * MANY)
-    terms = step(g.cases.shape, machine, precision, layout, load, stack)
+    none = np.zeros(len(g.options))
+    load = _load(g.cases, g.options[:, MICRO_BATCH] * MANY)
+    terms = step(g.cases.shape, machine, precision, g.option_layouts(), load, stack)
     often: Any = -float(stack.step_s)
     for name in A_MICRO_BATCH:
         often = often + getattr(terms, name)
-    return often / MANY + 0.0 * one, terms.pp_bubble_s + float(stack.step_s) + 0.0 * one
+    return often / MANY + none, terms.pp_bubble_s + float(stack.step_s) + none
 
 
 def memory_floor(g: Grid, precision: Precision, stack: Stack) -> Floats:

@@ -31,25 +31,35 @@ class Candidates(msgspec.Struct, frozen=True, kw_only=True):
     evaluated: int
 
 
-def candidates(
-    g: Grid, floor: TimeFloor, bill: Floats, room: Floats, kernel: Bound, options: Index, usable: float
-) -> Candidates:
-    """Search `options` on all cases; arguments a row a case and a column a kind, as in the grid."""
+class Bars(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides which layouts matter, beside the floor of time: of each case and kind how much longer than steady a
+    run is billed, and its room (see `fastest`); of each option the least seconds of one micro-batch more; bytes that
+    may be filled."""
+
+    bill: Floats
+    room: Floats
+    again_s: Floats
+    usable_bytes: float
+
+
+def candidates(g: Grid, floor: TimeFloor, bars: Bars, kernel: Bound, options: Index) -> Candidates:
+    """Search `options` on all cases."""
     best, quickest = np.full(g.cases.count, NEVER), np.full(g.cases.count, NEVER)
     parts, evaluated = [_empty(0)], 0
     order = np.argsort(g.cases.accelerators, kind="stable")
     for start in range(0, g.cases.count, CASES_A_BLOCK):
         cases = order[start : start + CASES_A_BLOCK]
         tables = [np.ascontiguousarray(table[cases].T)
-                  for table in (g.dp, g.batch_seqs, floor.rounds, floor.share, bill, room)]  # fmt: skip
-        bars = best[cases], quickest[cases]
+                  for table in (g.dp, g.batch_seqs, floor.rounds, floor.share, bars.bill, bars.room)]  # fmt: skip
+        least = best[cases], quickest[cases]
         ordered = options[np.argsort(likely(g, floor, options, cases), kind="stable")]
-        found, count = _search(g, floor, kernel, ordered, tables, bars, usable)
-        best[cases], quickest[cases] = bars
+        found, count = _search(g, floor, bars, kernel, ordered, tables, least)
+        best[cases], quickest[cases] = least
         kind = g.kind[found.option]
-        seconds = found.step_s / tables[1][kind, found.case]
-        wins = seconds * tables[4][kind, found.case] <= bars[0][found.case] * (1.0 + SLACK)
-        fills = seconds <= bars[1][found.case] * tables[5][kind, found.case] * (1.0 + SLACK)
+        batch, bill, room = (table[kind, found.case] for table in (tables[1], tables[4], tables[5]))
+        wins = found.step_s * bill <= least[0][found.case] * batch * (1.0 + SLACK)
+        filled = found.step_s + bars.again_s[found.option]
+        fills = (room > 1.0) & (filled <= least[1][found.case] * room * batch * (1.0 + SLACK))
         rows = np.flatnonzero(wins | fills)
         kept = _Found(found.option[rows], cases[found.case[rows]], found.step_s[rows], found.held_bytes[rows])
         parts.append(kept)
@@ -87,11 +97,11 @@ def _joined(parts: list[_Found]) -> _Found:
 
 
 def _search(
-    g: Grid, floor: TimeFloor, kernel: Bound, options: Index, tables: list[Floats], bars: tuple[Floats, Floats],
-    usable: float,
+    g: Grid, floor: TimeFloor, bars: Bars, kernel: Bound, options: Index, tables: list[Floats],
+    least: tuple[Floats, Floats],
 ) -> tuple[_Found, int]:  # fmt: skip
     """What the compiled text hands back of one block of cases, and how many layouts it evaluated."""
-    count = len(bars[0])
+    count = len(least[0])
     room = _empty(max(SPACE, count))
     following, evaluated = ctypes.c_longlong(0), ctypes.c_longlong(0)
     parts = [_empty(0)]
@@ -99,9 +109,9 @@ def _search(
         found = kernel.library.search(
             at(kernel.constants), at(kernel.options), whole(kernel.options.shape[1]), at(options), whole(len(options)),
             ctypes.byref(following), at(g.kind), at(floor.stage_s), at(floor.once_s), whole(count),
-            *(at(table) for table in tables), ctypes.c_double(usable), ctypes.c_double(1.0 + SLACK),
-            at(bars[0]), at(bars[1]), whole(len(room.option)), at(room.option), at(room.case), at(room.step_s),
-            at(room.held_bytes), ctypes.byref(evaluated),
+            *(at(table) for table in (*tables, bars.again_s)), ctypes.c_double(bars.usable_bytes),
+            ctypes.c_double(1.0 + SLACK), at(least[0]), at(least[1]), whole(len(room.option)), at(room.option),
+            at(room.case), at(room.step_s), at(room.held_bytes), ctypes.byref(evaluated),
         )  # fmt: skip
         parts.append(room.first(found))
     return _joined(parts), evaluated.value

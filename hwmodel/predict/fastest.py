@@ -13,7 +13,7 @@ import numpy as np
 
 from hwmodel.physics.memory import peak_memory
 from hwmodel.predict.bound import SLACK, Floats, Grid, Index, grid, likely, memory_floor, time_floor
-from hwmodel.predict.compiled import candidates
+from hwmodel.predict.compiled import Bars, Candidates, candidates
 from hwmodel.predict.kernel import Bound, bound_kernel
 from hwmodel.predict.layouts import Cases, Policy, Space
 from hwmodel.predict.search import (
@@ -21,6 +21,7 @@ from hwmodel.predict.search import (
     Evaluation,
     evaluate,
     fuller_layouts,
+    least_seconds_of_micro_batch,
     load_of,
     ranked,
     timed,
@@ -130,7 +131,9 @@ class _Search:
         g, every = self.grid, np.arange(self.grid.cases.count)
         options, _ = self._that_may_fit(every)
         usable = usable_bytes(self.machine)
-        found = candidates(g, self.floor, self.bill, self.room, kernel, options, usable)
+        again_s = least_seconds_of_micro_batch(g.cases, g.option_layouts(), self.machine) / (1.0 - FULLER_MAY_SAVE)
+        bars = Bars(bill=self.bill, room=self.room, again_s=again_s, usable_bytes=usable)
+        found = candidates(g, self.floor, bars, kernel, options)
         order = np.lexsort((found.option, found.case))
         option, case = found.option[order], found.case[order]
         step_s = np.where(found.held_bytes <= usable, found.step_s, np.inf)[order]
@@ -138,13 +141,13 @@ class _Search:
         billed = step_s / space.batch_seqs * self.bill[case, g.kind[option]]
         self.evaluated = found.evaluated
         if not g.cases.batch_given:
-            best = self._compiled_more(kernel, option, space, step_s, best)
+            best = self._compiled_more(kernel, found, option, space, step_s)
         near = billed <= best[case] * (1.0 + SLACK)
         self._evaluate(option[near], case[near])
 
-    def _compiled_more(self, kernel: Bound, option: Index, space: Space, step_s: Floats, best: Floats) -> Floats:
+    def _compiled_more(self, kernel: Bound, found: Candidates, option: Index, space: Space, step_s: Floats) -> Floats:
         """The layouts with fewer replicas that candidates call for, those near the best kept; and the best of all."""
-        more, of = fuller_layouts(self.grid.cases, space, step_s, self.machine)
+        more, of = fuller_layouts(self.grid.cases, space, step_s, self.machine, found.quickest)
         option, dp = option[of], np.asarray(more.layout.dp, dtype=float)
         order = np.argsort(option, kind="stable")  # the kernel takes runs of one option
         more_s, held = np.empty(len(of)), np.empty(len(of))
@@ -153,7 +156,7 @@ class _Search:
         seconds = np.where(held <= usable_bytes(self.machine) * (1.0 + SLACK), more_s / more.batch_seqs, np.inf)
         if self.billed is not None:
             seconds = seconds * self.billed(self.grid.ways[kind] * dp)
-        best = best.copy()
+        best = found.best.copy()
         np.minimum.at(best, more.case, seconds)
         near = seconds <= best[more.case] * (1.0 + SLACK)
         self.more = more.rows(near), np.bincount(more.case, minlength=self.grid.cases.count)

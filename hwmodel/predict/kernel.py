@@ -18,8 +18,7 @@ from hwmodel.catalog.places import cache_dir
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
 from hwmodel.predict import compiler, search_in_c
-from hwmodel.predict.bound import MICRO_BATCH, Floats, Grid, Index
-from hwmodel.predict.layouts import space_of
+from hwmodel.predict.bound import Floats, Grid, Index
 from hwmodel.specs import Layout, Precision, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
@@ -99,15 +98,13 @@ _KERNELS: dict[Any, Kernel | str] = {}
 
 def option_columns(g: Grid) -> dict[str, Any]:
     """The settings of a layout that an option decides: a number where all options agree on one that is baked."""
-    every, one = np.arange(len(g.options)), np.ones(len(g.options))
-    layout = space_of(g.cases, g.policy, g.options, every, every, one, g.options[:, MICRO_BATCH], one).layout
-    found = {}
+    layout, found, none = g.option_layouts(), {}, np.zeros(len(g.options))
     for name in Layout.__struct_fields__:
         value = getattr(layout, name)
         alike = not isinstance(value, np.ndarray) or bool((value == value[0]).all())
         number = float(np.ravel(value)[0])
         if name != "dp":
-            found[name] = number if alike and number in BAKED else value + np.zeros(len(every))
+            found[name] = number if alike and number in BAKED else value + none
     return found
 
 

@@ -140,18 +140,21 @@ FULLER_MAY_SAVE = 0.02
 FULLER_ROUNDS = (1.0, 2.0, 3.0)  # micro-batches more that are tried; beyond them steps grow faster than batches
 
 
-def fuller_layouts(cases: Cases, space: Space, step_s: Column, machine: Machine) -> tuple[Space, NDArray[np.int64]]:
+def fuller_layouts(
+    cases: Cases, space: Space, step_s: Column, machine: Machine, best: Column | None = None
+) -> tuple[Space, NDArray[np.int64]]:
     """Layouts with fewer replicas that fill more of the batch and may beat the fastest of their case; and the rows of
-    `space` that they come from."""
+    `space` that they come from. `best`: least seconds a sequence of each case, where `space` is not all of it."""
     batch = np.maximum(space.batch_seqs, 1.0)
     per_seq = step_s / batch
-    best = np.full(cases.count, np.inf)
-    np.minimum.at(best, space.case, per_seq)
+    if best is None:
+        best = np.full(cases.count, np.inf)
+        np.minimum.at(best, space.case, per_seq)
     room = cases.batch_cap_seqs[space.case] / batch
     rows = np.flatnonzero((room > 1.0) & (per_seq * (1.0 - FULLER_MAY_SAVE) <= best[space.case] * room))
     near, bar = space.rows(rows), best[space.case[rows]]
     least_s = (1.0 - FULLER_MAY_SAVE) * step_s[rows]
-    round_s = _least_seconds_of_micro_batch(cases, near, machine)
+    round_s = least_seconds_of_micro_batch(cases, near.layout, machine)
     found, of = space.rows(slice(0)), rows[:0]
     for more in FULLER_ROUNDS if near.count else ():
         one = fuller(cases, near, more)
@@ -162,10 +165,9 @@ def fuller_layouts(cases: Cases, space: Space, step_s: Column, machine: Machine)
     return found, of
 
 
-def _least_seconds_of_micro_batch(cases: Cases, space: Space, machine: Machine) -> Column:
+def least_seconds_of_micro_batch(cases: Cases, one: Layout, machine: Machine) -> Column:
     """Seconds of the products of a micro-batch at peak: 2 N FLOPs a token forward, as many for the gradients of its
     inputs and of the weights that train."""
-    one = space.layout
     per_token = (4.0 + 2.0 * cases.trainable_fraction) * float(parameters(cases.shape).matmul_active)
     flop = per_token * cases.seq_len * one.micro_batch
     return np.asarray(flop / (one.tp * one.cp * one.pp * machine.gemm.peak_flop_per_s))

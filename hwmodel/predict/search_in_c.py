@@ -58,13 +58,14 @@ void rows(const double *u, const double *p, whole width, whole n, const whole *o
 }
 
 /* Options times cases. What may win, or may call for a layout with fewer replicas, is handed back; `best` and
-   `quickest` [seconds a sequence, billed and not] fall as layouts are found. Returns how many were handed back; `next`
+   `quickest` [seconds a sequence, billed and not] fall as layouts are found; `again` is what one more micro-batch takes
+   at least. Returns how many were handed back; `next`
    is the option to go on with, the first whose cases might not all have had room. */
 whole search(const double *u, const double *p, whole width, const whole *order, whole options, whole *next,
             const whole *kind, const double *stage, const double *once, whole cases, const double *dp,
             const double *batch, const double *rounds, const double *share, const double *bill, const double *room,
-            double usable, double slack, double *best, double *quickest, whole space, whole *found_option,
-            whole *found_case, double *found_step, double *found_bytes, whole *evaluated)
+            const double *again, double usable, double slack, double *best, double *quickest, whole space,
+            whole *found_option, whole *found_case, double *found_step, double *found_bytes, whole *evaluated)
 {
     double dps[BLOCK], batches[BLOCK], steps[BLOCK], bytes[BLOCK];
     whole below[BLOCK], picked[BLOCK], found = 0, o;
@@ -97,15 +98,15 @@ whole search(const double *u, const double *p, whole width, const whole *order, 
             for (whole i = 0; i < count; i++) {
                 const whole j = picked[i];
                 const double seconds = steps[i] / batches[i], billed = seconds * b[j];
+                const double filled = (steps[i] + again[option]) / batches[i];
                 if (!(bytes[i] <= usable * slack)) continue;
-                if (billed > least[j] * slack && seconds > quick[j] * m[j] * slack) continue;
+                if (bytes[i] <= usable && seconds < quick[j]) quick[j] = seconds;
+                if (billed > least[j] * slack && (m[j] <= 1.0 || filled > quick[j] * m[j] * slack)) continue;
                 found_option[found] = option;
                 found_case[found] = start + j;
                 found_step[found] = steps[i];
                 found_bytes[found++] = bytes[i];
-                if (bytes[i] > usable) continue;
-                if (billed < least[j]) least[j] = billed;
-                if (seconds < quick[j]) quick[j] = seconds;
+                if (bytes[i] <= usable && billed < least[j]) least[j] = billed;
             }
         }
     }

@@ -1,0 +1,189 @@
+"""How far the layout search is from the machine's limit, and one joint search of 10^11 layouts.
+
+OMP_NUM_THREADS=1 python benchmarks/limit.py [--workers 2] [--sizes 600] [--every 1] [--rates | --joint]
+
+First the rates of the ways to search, in one run: every layout evaluated, floors in NumPy, the compiled search. Then
+shape x layout x fleet x format: the fastest layout of every model size, on every fleet of whole nodes, in every format
+of a part, with how many layouts were evaluated and how many excluded by which floor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwmodel.physics import shape as shapes
+from hwmodel.predict.compiler import compiler
+from hwmodel.predict.fastest import Tally, fastest
+from hwmodel.predict.layouts import Cases, policy
+from hwmodel.predict.search import evaluate
+from hwmodel.solve.question.parse import parse_request
+from hwmodel.solve.question.setting import Fleeted, resolve
+from hwmodel.specs import Shape
+
+PART, NODE = "B200", 8
+FORMATS = ("bf16", "fp8", "mxfp8", "nvfp4")
+SIZES = (1e9, 1e12)
+LARGEST_FLEET = 131_072
+BATCH_SEQS, SEQ_LEN = 4096.0, 4096.0
+QUESTIONS = (
+    ("llama-3.1-70b", "H100", "bf16"), ("mixtral-8x7b", "A100", "bf16"), ("llama-3.1-405b", "H100", "fp8"),
+    ("deepseek-v3", "H100", "fp8"),
+)  # fmt: skip
+
+
+def setting_of(part: str, number_format: str, model: str | None = None) -> Fleeted:
+    """Machine, recipe and stack of a question."""
+    given = {} if model is None else {"model": model}
+    found = resolve(parse_request(gpus=f"64x{part}", tokens="1T", precision=number_format, **given))
+    assert isinstance(found, Fleeted)
+    return found
+
+
+def cases_of(shape: Shape, fleets: Iterable[float]) -> Cases:
+    """A shape on many fleets under one cap of the batch."""
+    sizes = np.array(list(fleets), dtype=float)
+    return Cases(shape=shape, accelerators=sizes, batch_cap_seqs=np.full(len(sizes), BATCH_SEQS), batch_given=False,
+                 seq_len=SEQ_LEN)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Task:
+    """One shape in one format on some fleets."""
+
+    shape: Shape
+    number_format: str
+    fleets: tuple[float, ...]
+    part: str = PART
+
+
+@dataclass(frozen=True)
+class Best:
+    """The layout of a task with the most FLOP/s (6 N a token) an accelerator of the fleet."""
+
+    flop_per_s: float
+    params: float
+    accelerators: int
+    number_format: str
+    layout: str
+
+
+def searched(task: Task, compiled: bool = True) -> tuple[Tally, Best | None, np.ndarray]:
+    """How a task's layouts were dealt with, the best of all its fleets, and seconds a sequence of each fleet's best."""
+    setting = setting_of(task.part, task.number_format)
+    cases = cases_of(task.shape, task.fleets)
+    fixed = policy(setting.stack, {})
+    found = fastest(cases, setting.machine, setting.precision, setting.stack, fixed, compiled=compiled, leanest=False)
+    rows = found.evaluation.best
+    fits = np.flatnonzero(rows >= 0)
+    seconds = np.full(cases.count, np.inf)
+    seconds[fits] = found.evaluation.s_per_sequence[rows[fits]]
+    if not len(fits):
+        return found.tally, None, seconds
+    params = float(shapes.parameters(task.shape).active)
+    rate = 6.0 * params * SEQ_LEN / seconds / cases.accelerators
+    case = int(np.argmax(rate))
+    one = found.evaluation.space.rows(np.array([rows[case]])).layout
+    sizes = " ".join(f"{n} {float(np.ravel(getattr(one, n))[0]):g}" for n in ("tp", "cp", "pp", "vpp", "dp", "zero"))
+    best = Best(float(rate[case]), params, int(cases.accelerators[case]), task.number_format, sizes)
+    return found.tally, best, seconds
+
+
+def tasks(sizes: int, largest: int = LARGEST_FLEET) -> list[Task]:
+    """Every distinct buildable shape near so many sizes, in every format."""
+    found = {shapes.shape_for_params(float(n)): None for n in np.geomspace(*SIZES, sizes)}
+    fleets = tuple(float(n) for n in range(NODE, largest + 1, NODE))
+    return [Task(shape, name, fleets) for shape in found for name in FORMATS]
+
+
+def joint(asked: list[Task], workers: int) -> tuple[Tally, list[Best]]:
+    """All tasks, and the five best of them."""
+    total, best = Tally(), []
+    with ProcessPoolExecutor(workers) as pool:
+        for tally, one, _ in pool.map(searched, asked, chunksize=8):
+            total = total.plus(tally)
+            best = sorted([*best, *([] if one is None else [one])], key=lambda b: -b.flop_per_s)[:5]
+    return total, best
+
+
+def timed(work: Callable[[], Any], repeats: int = 3) -> tuple[Any, float]:
+    """The result and the least processor seconds over the repeats."""
+    least, found = np.inf, None
+    for _ in range(repeats):
+        begin = time.process_time()
+        found = work()
+        least = min(least, time.process_time() - begin)
+    return found, float(least)
+
+
+def rates(fleets: int) -> None:
+    """The three ways on the same layouts, in processor time of one core."""
+    print(f"{fleets} fleets of {NODE} to {NODE * fleets} accelerators, millions of layouts a second on one core:")
+    for model, part, number_format in QUESTIONS:
+        setting = setting_of(part, number_format, model)
+        shape = setting.shape()
+        assert shape is not None
+        few = cases_of(shape, np.arange(1.0, fleets + 1, max(1, fleets // 24)) * NODE)
+        many = cases_of(shape, np.arange(1.0, fleets + 1) * NODE)
+        rest = (setting.machine, setting.precision, setting.stack, policy(setting.stack, {}))
+        every, every_s = timed(lambda c=few, r=rest: evaluate(c, *r), 2)
+        floors, floors_s = timed(lambda c=many, r=rest: fastest(c, *r, leanest=False), 1)
+        made, made_s = timed(lambda c=many, r=rest: fastest(c, *r, compiled=True, leanest=False))
+        plain, by_floors, by_kernel = (
+            one / seconds / 1e6
+            for one, seconds in (
+                (every.space.count, every_s), (floors.tally.layouts, floors_s), (made.tally.layouts, made_s),
+            )
+        )  # fmt: skip
+        t = made.tally
+        print(
+            f"{model:<16}{part:<6}{number_format:<6}{t.layouts:>12,}: every one {plain:.2f}, floors in NumPy "
+            f"{by_floors:.1f}, compiled {by_kernel:.0f} ({by_kernel / plain:.0f} times); evaluated "
+            f"{t.evaluated / t.layouts:.2%}, excluded by memory {t.by_memory / t.layouts:.0%}, by time "
+            f"{t.by_time / t.layouts:.0%}"
+        )
+
+
+def main() -> None:
+    """Print the rates, then the joint search."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--sizes", type=int, default=600, help="model sizes from 1B to 1T")
+    parser.add_argument("--every", type=int, default=1, help="search every N-th shape and format only")
+    parser.add_argument("--rates", action="store_true", help="the rates alone")
+    parser.add_argument("--joint", action="store_true", help="the joint search alone")
+    given = parser.parse_args()
+    print(f"compiler: {compiler() or 'none, the text searches'}")
+    for fleets in () if given.joint else (256, 4096):
+        rates(fleets)
+    if given.rates:
+        return
+    asked = tasks(given.sizes)[:: given.every]
+    begin, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    total, best = joint(asked, given.workers)
+    took, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(
+        f"{len(asked):,} shapes in a format x {len(asked[0].fleets):,} fleets x layouts = "
+        f"{total.layouts:.4g} in {took:,.0f} s on {given.workers} workers ({cpu:,.0f} s of processor, "
+        f"{total.layouts / cpu / 1e6:.0f} M/s a core, {after.ru_maxrss / 1024:.0f} MiB each)"
+    )
+    for name, count in (("evaluated", total.evaluated), ("excluded by the floor of memory", total.by_memory),
+                        ("excluded by the floor of time", total.by_time)):  # fmt: skip
+        print(f"  {name}: {count:,} ({count / total.layouts:.3%})")
+    for one in best:
+        print(f"  {one.flop_per_s / 1e12:.0f} TFLOP/s: {one.params / 1e9:.1f}B on {one.accelerators} in "
+              f"{one.number_format}: {one.layout}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()
