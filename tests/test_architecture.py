@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
@@ -43,3 +44,18 @@ def test_the_page_is_current(drawing: ModuleType) -> None:
     for name in ("cli/plan.py", "solve/question/parse.py", "predict/layouts.py", "solve/run/answers.py"):
         assert f"`{name}`" in page.read_text(encoding="utf-8")
         assert (ROOT / "hwmodel" / name).exists()
+
+
+# Where a parallel dimension stands by name: its field and words, its choices, its option, what it may not be when it
+# is given; and the physics of what it costs. Files of other tools and published rows have names of their own.
+DIMENSION = {"specs/layout.py", "predict/layouts.py", "api/options.py", "predict/given_layout.py"}
+
+
+def test_a_parallel_dimension_stands_in_four_files_beside_its_physics() -> None:
+    named = {
+        path.relative_to(ROOT / "hwmodel").as_posix()
+        for path in (ROOT / "hwmodel").rglob("*.py")
+        if re.search(r"\betp\b", path.read_text(encoding="utf-8"))
+    }
+    elsewhere = {name for name in named if not name.startswith(("physics/", "interop/", "validation/"))}
+    assert elsewhere <= DIMENSION

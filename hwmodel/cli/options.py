@@ -11,6 +11,7 @@ import click
 
 from hwmodel.cli.output import FORMATS, check_writable, form_of
 from hwmodel.errors import InputError
+from hwmodel.specs.layout import ASKED, SIZES
 
 Command = Callable[..., Any]
 
@@ -93,14 +94,7 @@ QUESTION = [
     click.option("--seq-len", metavar="TOKENS", help="Sequence length (default 4096)."),
     click.option("--global-batch", metavar="SEQS", help="Sequences a step (default: up to the critical batch)."),
     click.option("--global-batch-tokens", metavar="TOKENS", help="The same in tokens."),
-    click.option("--tp", help="Tensor-parallel size."),
-    click.option("--cp", help="Context-parallel size."),
-    click.option("--pp", help="Pipeline-parallel size."),
-    click.option("--vpp", help="Virtual pipeline stages a rank."),
-    click.option("--ep", help="Expert-parallel size."),
-    click.option("--etp", help="Tensor-parallel size inside an expert."),
-    click.option("--micro-batch", help="Sequences of one micro-batch."),
-    click.option("--zero", help="ZeRO stage, 0 to 3."),
+    *(click.option(f"--{s.name.replace('_', '-')}", s.name, help=f"{s.meaning}.") for s in SIZES if s.asked),
     click.option("--recompute", help="none, selective, full, 50% (of the layers), or modules (layernorm,moe_act)."),
     click.option("--offload", help="To host memory: activations, optimizer, or both with a comma (default none)."),
     click.option("--optimizer", help="adam (default), adam8bit, adam-bf16 (pure), muon or sgd."),
@@ -134,9 +128,8 @@ def _name(option: Callable[[Command], Command]) -> str:
 
 # Those that describe one run: its hardware, model, layout and software.
 _RUN = (
-    "gpus", "system", "nic_gbit_s", "params", "model", "seq_len", "global_batch", "global_batch_tokens", "tp", "cp",
-    "pp", "vpp", "ep", "etp", "micro_batch", "zero", "recompute", "offload", "optimizer", "gradient_dtype",
-    "flop_convention", "stack", "year", "catalogs",
+    "gpus", "system", "nic_gbit_s", "params", "model", "seq_len", "global_batch", "global_batch_tokens", *ASKED,
+    "recompute", "offload", "optimizer", "gradient_dtype", "flop_convention", "stack", "year", "catalogs",
 )  # fmt: skip
 RUN = [option for option in QUESTION if _name(option) in _RUN]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from hwmodel.specs.layout import NAMES, SIZES
+
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Hardware, time and money": (
         "gpus", "parts", "system", "nic_gbit_s", "time", "deadline", "start", "budget", "own", "power", "confidence",
@@ -22,8 +24,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "distill", "sparsity", "objective",
     ),
     "Layout and batch": (
-        "precision", "seq_len", "global_batch", "global_batch_tokens", "micro_batch", "tp", "plain", "cp", "pp", "vpp",
-        "searched", "dp", "ep", "etp", "zero", "recompute", "offload", "disaggregated", "prefill", "decode", "pools",
+        "precision", "seq_len", "global_batch", "global_batch_tokens", *NAMES, "plain", "searched", "recompute",
+        "offload", "disaggregated", "prefill", "decode", "pools",
         "prefill_tp", "max_running", "step_tokens",
     ),
     "Software and your own measurements": (
@@ -37,8 +39,8 @@ OTHER = "Options"
 # What only refines: shown by --help-all, and better kept in a plan file than typed.
 RARE = frozenset((
     "nic_gbit_s", "start", "pue", "year", "seed", "reliability", "flop_convention", "gradient_dtype", "loss_factor",
-    "samples", "distill", "sparsity", "prompt_output", "cp", "vpp", "etp", "micro_batch", "offload", "global_batch",
-    "quiet", "figures", "price_kind", "prices", "objective", "measured", "own", "lang",
+    "samples", "distill", "sparsity", "prompt_output", *(size.name for size in SIZES if size.refines), "offload",
+    "global_batch", "quiet", "figures", "price_kind", "prices", "objective", "measured", "own", "lang",
     "rounds", "acceptance",
 ))  # fmt: skip
 SHOWN = 40  # options; a command with more keeps the rare ones for --help-all

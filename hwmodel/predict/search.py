@@ -20,6 +20,7 @@ from hwmodel.predict.optimism import search_factor, with_search
 from hwmodel.predict.recompute import offload_word, recompute_word
 from hwmodel.specs import Layout, MemoryTerms, Precision, StepTerms, Workload
 from hwmodel.specs.kernels import Machine
+from hwmodel.specs.layout import ASKED, PlanLayout, plan_layout
 from hwmodel.specs.stack import Stack
 from hwmodel.units import format_bytes
 
@@ -70,6 +71,11 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def step_s(self) -> float:
         return float(self.step.total_s)
+
+    @property
+    def shown(self) -> PlanLayout:
+        """The layout as an answer shows it."""
+        return plan_layout(self.layout, self.batch_seqs, self.recompute, self.offload)
 
 
 def evaluate(
@@ -250,10 +256,10 @@ def require_fit(evaluation: Evaluation, case: int, machine: Machine, what: str) 
     if len(mine) == 0:
         shape = evaluation.cases.shape
         heads = min((int(block.n_heads) for block in shape.blocks if block.n_heads > 0), default=1)
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in ASKED if name != "zero")
         raise InfeasibleError(
             f"no layout of {what} on {fleet} x {machine.part} divides: {heads} heads, {int(layers(shape))} layers, the "
-            "batch and the given parallel sizes leave none; free one of --tp, --cp, --pp, --vpp, --ep, --etp, "
-            "--micro-batch or --global-batch",
+            f"batch and the given parallel sizes leave none; free one of {options} or --global-batch",
             binding="layout",
             remedy="free a parallel size",
         )

@@ -15,6 +15,7 @@ from hwmodel.solve.plan.compare_values import Comparison
 from hwmodel.solve.run.result import Plan
 from hwmodel.solve.serve.ask import Served
 from hwmodel.solve.train import TrainResult
+from hwmodel.specs.layout import layout_line
 
 WHOLE = "The whole answer: --format md, --out FILE.md or --format json"
 
@@ -132,10 +133,9 @@ def train_card(found: TrainResult, columns: int = COLUMNS) -> str:
         *((f"  {TERM_WORDS[one['term']]}", words.duration(one["share"] * d["step_s"]["value"]),
            f"{words.percent(one['share'])} of the step") for one in d["binds"][:6]),
     ]  # fmt: skip
-    sizes = ", ".join(f"{name} {layout[name]:g}" for name in ("tp", "cp", "pp", "vpp", "ep", "dp", "zero"))
     said = [
-        ("layout", f"{sizes}, micro-batch {layout['micro_batch']:g}, recompute {layout['recompute']}, "
-                   f"global batch {layout['global_batch_seqs']:g} sequences"),
+        ("layout", f"{layout_line(layout)}, recompute {layout['recompute']}, global batch "
+                   f" {layout['global_batch_seqs']:g} sequences"),
         ("chosen", ", ".join(d["searched"])),
         ("how sure", like_line(d["like"])),
         ("assumed", f"{r['precision']}, {r['system']}, {r['stack']} stack"),

@@ -6,6 +6,7 @@ import shlex
 
 from hwmodel.predict.optimism import SPLITS
 from hwmodel.solve.run.result import Plan, value_of
+from hwmodel.specs.layout import SIZES
 
 # Options of a plan that mean the same to `train`; what the plan solved follows from its answer.
 CARRIED = (
@@ -28,14 +29,10 @@ def layout_command(plan: Plan) -> str | None:
     if plan.resolved["model"] is None:
         words += ["--params", f"{value_of(plan.answer.params):.17g}"]
     layout = plan.layout
-    sizes = {
-        "tp": layout.tp, "cp": layout.cp, "pp": layout.pp, "vpp": layout.vpp, "micro-batch": layout.micro_batch,
-        "zero": layout.zero, "recompute": layout.recompute, "offload": layout.offload,
-        "global-batch": layout.global_batch_seqs,
-    }  # fmt: skip
-    if plan.shape is not None and plan.shape["n_experts"] > 1:
-        sizes |= {"ep": layout.ep, "etp": layout.etp}
-    words += [word for name, value in sizes.items() for word in (f"--{name}", str(value))]
+    mixture = plan.shape is not None and plan.shape["n_experts"] > 1
+    sizes = {size.name: getattr(layout, size.name) for size in SIZES if size.asked and (mixture or not size.experts)}
+    sizes |= {"recompute": layout.recompute, "offload": layout.offload, "global_batch": layout.global_batch_seqs}
+    words += [word for name, value in sizes.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     stated = {name for name, _ in options}
     found = [name for name in SPLITS if f"--{name.replace('_', '-')}" not in stated]
     return shlex.join(["hwmodel", "train", *words, *(["--searched", ",".join(found)] if found else [])])

@@ -10,6 +10,7 @@ from hwmodel.report.tables import table
 from hwmodel.report.words import duration
 from hwmodel.solve.train import GIB, TrainResult
 from hwmodel.specs import MemoryTerms
+from hwmodel.specs.layout import layout_line
 from hwmodel.version import __version__
 
 TERM_NAMES = {
@@ -35,10 +36,8 @@ TERM_NAMES = {
 
 def _layout_line(layout: dict[str, Any]) -> str:
     """A layout in a line, under the names of the command line."""
-    names = ("tp", "cp", "pp", "vpp", "ep", "etp", "dp", "zero", "micro_batch")
-    sizes = ", ".join(f"{name} {layout[name]:g}" for name in names if name != "etp" or layout[name] > 1)
     offload = "" if layout["offload"] == "none" else f", offload {layout['offload']}"
-    return f"{sizes}, recompute {layout['recompute']}{offload}"
+    return f"{layout_line(layout)}, recompute {layout['recompute']}{offload}"
 
 
 def _ms(value: float) -> str:

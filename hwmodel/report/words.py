@@ -6,7 +6,8 @@ from typing import Any
 
 from hwmodel import units
 from hwmodel.report.phrases import say
-from hwmodel.solve.run.result import Band, PlanLayout
+from hwmodel.solve.run.result import Band
+from hwmodel.specs.layout import SIZES, PlanLayout
 
 DASH = "-"
 
@@ -131,21 +132,23 @@ def interval(value: Any, show: Any) -> str:
     return say("{low} to {high}", low=show(value.low), high=show(value.high))
 
 
+# Sizes that are said of the one before them.
+JOINED = {size.name: size.words for size in SIZES if size.words.startswith(" ")}
+
+
 def layout_words(layout: PlanLayout | None) -> str:
     """`TP 8, PP 4 (x2 virtual), DP 32, ZeRO 1, micro-batch 2, full recompute`."""
     if layout is None:
         return DASH
-    parts = [f"TP {layout.tp}"]
-    if layout.cp > 1:
-        parts.append(f"CP {layout.cp}")
-    parts.append(
-        f"PP {layout.pp}" + (say(" ({count} virtual stages a rank)", count=layout.vpp) if layout.vpp > 1 else "")
-    )
-    if layout.ep > 1:
-        parts.append(f"EP {layout.ep}")
-    if layout.etp > 1:
-        parts.append(f"ETP {layout.etp}")
-    parts += [f"DP {layout.dp}", f"ZeRO {layout.zero}", f"micro-batch {layout.micro_batch}"]
+    parts: list[str] = []
+    for size in SIZES:
+        count = getattr(layout, size.name)
+        if not size.always and count <= 1:
+            continue
+        if size.name in JOINED:
+            parts[-1] += say(JOINED[size.name], count=count)
+        else:
+            parts.append(size.words.format(count=count))
     parts.append(_recompute(layout.recompute))
     if layout.offload != "none":
         parts.append(say("{what} in host memory", what=layout.offload))

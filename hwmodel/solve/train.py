@@ -10,8 +10,9 @@ import msgspec
 from hwmodel.answers import Shown
 from hwmodel.errors import InputError
 from hwmodel.physics.intervals import around
-from hwmodel.physics.shape import flop_per_token, layers, parameters
+from hwmodel.physics.shape import flop_per_token, parameters
 from hwmodel.physics.training import micro_batches
+from hwmodel.predict.given_layout import check_given
 from hwmodel.predict.layouts import SEARCHED
 from hwmodel.predict.optimism import SPLITS, search_factor
 from hwmodel.predict.recompute import NONE, offload_word, recompute_word
@@ -34,6 +35,7 @@ from hwmodel.solve.run.sizing import Sized
 from hwmodel.solve.run.solved import sized_shape
 from hwmodel.specs import Layout, MemoryTerms, Shape, Stack, StepTerms, Workload
 from hwmodel.specs.intervals import Ends
+from hwmodel.specs.layout import RARE, sizes_of
 
 GIB = 2.0**30
 ADAPTERS_BELOW = 0.5  # trainable share below which weights are frozen (as the physics has it)
@@ -177,8 +179,8 @@ def _band(value: float, doubt: Ends) -> dict[str, float]:
 
 def layout_dict(layout: Layout, workload: Workload, stack: Stack) -> dict[str, Any]:
     """A layout under the names of the command line."""
-    names = ("tp", "cp", "pp", "vpp", "ep", "etp", "dp", "zero", "micro_batch", "sequence_parallel")
-    return {name: float(getattr(layout, name)) for name in names} | {
+    return {name: float(size) for name, size in sizes_of(layout).items()} | {
+        "sequence_parallel": float(layout.sequence_parallel),
         "recompute": recompute_word(layout, stack),
         "offload": offload_word(layout),
         "global_batch_seqs": float(workload.global_batch_seqs),
@@ -199,65 +201,6 @@ def _shape(setting: Fleeted, r: Request) -> Shape:
     assert r.params is not None
     sized = Sized(params=r.params, tokens=1.0, loss=None, solved={})
     return sized_shape(sized, None, timed=True).shape
-
-
-def _check(shape: Shape, fleet: int, layout: dict[str, float], batch: float | None) -> list[str]:
-    """Raise InputError for a layout that cannot be; return notes on what is allowed but uneven."""
-    notes = []
-    tp, cp, pp = (layout.get(name, 1.0) for name in ("tp", "cp", "pp"))
-    heads = min((float(b.n_heads) for b in shape.blocks if b.n_heads > 0), default=tp)
-    if heads % tp:
-        ways = [t for t in (1, 2, 4, 8, 16, 32) if heads % t == 0]
-        raise InputError(f"--tp {tp:g} does not divide the {heads:g} heads; use one of {ways}")
-    if fleet % (tp * cp * pp):
-        raise InputError(
-            f"tp {tp:g} x cp {cp:g} x pp {pp:g} = {tp * cp * pp:g} does not divide {fleet} accelerators; "
-            f"take a fleet that is a multiple of it, like {int(tp * cp * pp) * max(1, round(fleet / (tp * cp * pp)))}"
-        )
-    depth = float(layers(shape))
-    if pp > depth:
-        raise InputError(f"--pp {pp:g} is more than the {depth:g} layers; use at most {depth:g}")
-    if depth % pp:
-        notes.append(
-            f"{depth:g} layers on {pp:g} stages are uneven: up to {math.ceil(depth / pp)} a stage, fewer at the ends"
-        )
-    if "vpp" in layout and layout["vpp"] > max(1.0, math.ceil(depth / pp)):
-        raise InputError(f"--vpp {layout['vpp']:g} is more than the {math.ceil(depth / pp)} layers of a stage")
-    experts = max(float(b.n_experts) for b in shape.blocks)
-    if layout.get("ep", 1.0) > 1 and experts == 0:
-        raise InputError(f"--ep {layout['ep']:g}: the model has no experts; drop --ep, or name a mixture with --model")
-    if layout.get("ep", 1.0) > 1 and experts % layout["ep"]:
-        raise InputError(f"--ep {layout['ep']:g} does not divide the {experts:g} experts of the model")
-    if "etp" in layout:
-        _check_expert_tensor(layout["etp"], tp if "tp" in layout else layout["etp"], experts)
-    dp = fleet / (tp * cp * pp)
-    micro = layout.get("micro_batch")
-    if batch is not None and micro is not None and batch % (micro * dp):
-        raise InputError(
-            f"--global-batch {batch:g} is no multiple of micro-batch {micro:g} x dp {dp:g} = {micro * dp:g} sequences; "
-            f"use {micro * dp * max(1, round(batch / (micro * dp))):g}"
-        )
-    return notes
-
-
-def _check_expert_tensor(etp: float, tp: float, experts: float) -> None:
-    """Raise InputError for ranks that cannot share an expert."""
-    if etp > 1 and experts == 0:
-        raise InputError(f"--etp {etp:g}: the model has no experts; drop --etp, or name a mixture with --model")
-    if tp % etp:
-        raise InputError(f"--etp {etp:g} does not divide --tp {tp:g}; use 1 or {tp:g}")
-
-
-def _ranks(layout: dict[str, float], fleet: int) -> None:
-    """Raise InputError for experts and virtual stages that the given sizes leave no room for."""
-    tp, cp, pp = (layout.get(name, 1.0) for name in ("tp", "cp", "pp"))
-    ranks = fleet / pp if "pp" in layout else float(fleet)
-    if layout.get("ep", 1.0) > ranks:
-        raise InputError(f"--ep {layout['ep']:g} is more than the {ranks:g} ranks of one stage")
-    if layout.get("vpp", 1.0) > 1.0 and pp == 1.0:
-        raise InputError(f"--vpp {layout['vpp']:g} splits the stages of a pipeline: add --pp of 2 or more")
-    if tp * cp * pp > fleet:
-        raise InputError(f"tp {tp:g} x cp {cp:g} x pp {pp:g} is more than {fleet} accelerators")
 
 
 def train(
@@ -313,8 +256,7 @@ def _run(
 ) -> tuple[TrainingRun, list[str]]:
     """The run that the options describe, and what is to be said of it."""
     shape, batch = _shape(setting, r), r.global_batch_seqs
-    warnings = [*setting.notes, *_check(shape, gpus, r.layout, batch)]
-    _ranks(r.layout, gpus)
+    warnings = [*setting.notes, *check_given(shape, gpus, r.layout, batch)]
     fixed: dict[str, float | tuple[float, ...]] = {**r.layout}
     if sequence_parallel is not None:
         fixed["sequence_parallel"] = float(sequence_parallel)
@@ -356,7 +298,8 @@ def _doubts(one: TrainingPrediction) -> list[str]:
 
 def _searched(shape: Shape, r: Request) -> tuple[str, ...]:
     """Settings that the search chose."""
-    names = [("recompute" if name == "mode" else name) for name in SEARCHED if name != "etp" or is_mixture(shape)]
+    left = () if is_mixture(shape) else RARE
+    names = [("recompute" if name == "mode" else name) for name in SEARCHED if name not in left]
     return tuple(name for name in names if name not in r.layout and not (name == "recompute" and r.again))
 
 

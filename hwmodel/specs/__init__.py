@@ -11,11 +11,12 @@ from hwmodel.specs.kernels import (
     Network,
 )
 from hwmodel.specs.law import LawSpec
+from hwmodel.specs.layout import Layout
 from hwmodel.specs.precision import Precision, ServingPrecision
 from hwmodel.specs.provenance import Source, Sourced
 from hwmodel.specs.shape import Block, ParameterTerms, Shape
 from hwmodel.specs.stack import Stack
-from hwmodel.specs.training import Layout, MemoryTerms, StepTerms, Workload
+from hwmodel.specs.training import MemoryTerms, StepTerms, Workload
 
 __all__ = [
     "AttentionConstants",

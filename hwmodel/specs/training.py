@@ -1,4 +1,4 @@
-"""A training step: how it is laid out, and the terms that its time and memory are made of."""
+"""A training step: what it processes, and the terms that its time and memory are made of."""
 
 from __future__ import annotations
 
@@ -13,42 +13,6 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     seq_len: Num
     global_batch_seqs: Num
     trainable_fraction: Num = 1.0
-
-
-class Layout(msgspec.Struct, frozen=True, kw_only=True):
-    """How a step is spread over accelerators; every field is a number or a column of numbers.
-
-    The fleet is tp * cp * pp * dp; experts are sharded `ep` ways inside dp * cp (and `etp` inside tp).
-    `zero` is the ZeRO stage (0: all replicated, 1: optimizer, 2: and gradients, 3: and weights, as FSDP).
-    What the backward pass computes again instead of keeping it: `recompute_layers`, a share of the layers, whole; of
-    the other layers the modules that are 1. `offload_` 1: kept in host memory, activations between the passes,
-    optimizer states always.
-    """
-
-    tp: Num = 1.0
-    cp: Num = 1.0
-    pp: Num = 1.0
-    vpp: Num = 1.0
-    ep: Num = 1.0
-    etp: Num = 1.0
-    dp: Num = 1.0
-    zero: Num = 1.0
-    micro_batch: Num = 1.0
-    sequence_parallel: Num = 1.0
-    recompute_layers: Num = 0.0
-    recompute_norms: Num = 0.0
-    recompute_activation: Num = 0.0
-    recompute_attention: Num = 0.0  # the attention core
-    recompute_up_projections: Num = 0.0  # from latents to heads (multi-head latent attention)
-    recompute_mlp: Num = 0.0  # the whole dense feed-forward network
-    recompute_shared_experts: Num = 0.0
-    recompute_experts: Num = 0.0  # routed experts with their router, dispatch and combine
-    offload_activations: Num = 0.0
-    offload_optimizer: Num = 0.0
-
-    @property
-    def accelerators(self) -> Num:
-        return self.tp * self.cp * self.pp * self.dp
 
 
 class StepTerms(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.api import options
+from hwmodel.specs.layout import ASKED, SIZES
 
 
 class Slider(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,19 +132,10 @@ _ALL = (
           explains="Sequences of one step over all accelerators; empty takes up to the critical batch."),
     Field(name="global_batch_tokens", label="Batch (tokens)", section=LAYOUT, example="4M",
           explains="The same in tokens: give one of the two."),
-    Field(name="tp", label="Tensor parallel", section=LAYOUT, example="8", explains=SIZE + " Splits every product."),
-    Field(name="cp", label="Context parallel", section=LAYOUT, example="1", explains=SIZE + " Splits long sequences."),
-    Field(name="pp", label="Pipeline parallel", section=LAYOUT, example="4", explains=SIZE + " Splits the layers."),
-    Field(name="vpp", label="Virtual stages", section=LAYOUT, example="2",
-          explains="Pieces that each pipeline rank holds: more of them shorten the bubble."),
+    *(Field(name=s.name, label=s.label, section=LAYOUT, example=s.example,
+            explains=f"{SIZE} {s.explains}" if s.meaning.endswith("size") else s.explains) for s in SIZES if s.asked),
     Field(name="dp", label="Data parallel attention", section=LAYOUT, example="8",
           explains="Copies of the attention layers beside shared experts, when serving."),
-    Field(name="ep", label="Expert parallel", section=LAYOUT, example="8", explains=SIZE + " Splits the experts."),
-    Field(name="etp", label="Tensor parallel inside an expert", section=LAYOUT, example="1", explains=SIZE),
-    Field(name="micro_batch", label="Micro-batch (sequences)", section=LAYOUT, example="1",
-          explains="Sequences that one replica takes at once."),
-    Field(name="zero", label="ZeRO stage", section=LAYOUT, example="1",
-          explains="What replicas share: 0 nothing, 1 optimizer, 2 also gradients, 3 also weights."),
     Field(name="recompute", label="Recomputation", section=LAYOUT, choices="recompute", many=True, example="selective",
           explains="What is computed twice to save memory: none, selective, full, a share like 50%, or modules."),
     Field(name="offload", label="Offload to the host", section=LAYOUT, choices="offloads", many=True, example="none",
@@ -228,8 +220,8 @@ _ALL = (
 FILES = ("measured", "prices", "histogram", "catalogs", "catalog", "source", "from", "export", "out")
 
 _RUN = ("gpus", "system", "nic_gbit_s", "params", "model", "precision", "seq_len", "global_batch",
-        "global_batch_tokens", "tp", "cp", "pp", "vpp", "ep", "etp", "micro_batch", "zero", "recompute", "offload",
-        "optimizer", "gradient_dtype", "flop_convention", "stack", "year")  # fmt: skip
+        "global_batch_tokens", *ASKED, "recompute", "offload", "optimizer",
+         "gradient_dtype", "flop_convention", "stack", "year")  # fmt: skip
 _PLAN = (*_RUN, "time", "deadline", "start", "power", "budget", "confidence", "flops", "tokens", "unique_tokens",
          "loss", "loss_like", "loss_factor", "inference_tokens", "lifetime_budget", "serve", "samples", "moe",
          "distill", "sparsity", "prompt_output", "serving_precision", "mfu", "law", "objective", "usd_per_hour",

@@ -9,7 +9,6 @@ from typing import Any
 from hwmodel.errors import InputError
 from hwmodel.interop.export.parts_of_shape import same_shape
 from hwmodel.interop.launch_in.record import Read
-from hwmodel.solve.question.request import LAYOUT_KEYS
 from hwmodel.specs import Shape
 from hwmodel.units import parse_fleet
 
@@ -28,14 +27,7 @@ def question(read: Read, given: dict[str, Any], models: Sequence[Shape]) -> dict
     if per_replica is not None and "global_batch" not in options and given.get("global_batch") is None:
         ranks = math.prod(int(options.get(name, 1)) for name in ("tp", "cp", "pp"))
         options["global_batch"] = per_replica * max(1, parse_fleet(options["gpus"])[0] // ranks)
-    etp = int(options.pop("etp", 1))
-    if "etp" in LAYOUT_KEYS:
-        options["etp"] = etp
-    elif etp != 1:
-        raise InputError(
-            f"{read.path}: experts are split over {etp} tensor-parallel ranks, which is not predicted; set "
-            "--expert-tensor-parallel-size 1"
-        )
+    options["etp"] = int(options.get("etp", 1))
     if given.get("model") is None and given.get("params") is None:
         options |= _model(read, models)
     out = options | {

@@ -11,7 +11,6 @@ from hwmodel.errors import HwModelError
 from hwmodel.physics.machine import machine as physics_machine
 from hwmodel.predict.search import Choice, choice, pareto, runners_up
 from hwmodel.solve.question.setting import Fleeted
-from hwmodel.solve.run.answers import plan_layout
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.specs import Part, System
 
@@ -48,7 +47,7 @@ def runner_up_rows(setting: Fleeted, solved: Solved) -> list[dict[str, Any]]:
         share = seconds * solved.choice.batch_seqs / solved.choice.step_s
         out.append(
             {
-                "layout": plan_layout(other),
+                "layout": other.shown,
                 "slower_fraction": _slower(solved, row),
                 "peak_memory_bytes": float(other.memory.total_bytes),
                 "lost_by": worst,
@@ -65,7 +64,7 @@ def pareto_rows(solved: Solved) -> list[dict[str, Any]]:
         one = choice(solved.evaluation, row, solved.fleet.machine, solved.fleet.precision, solved.fleet.setting.stack)
         out.append(
             {
-                "layout": plan_layout(one),
+                "layout": one.shown,
                 "slower_fraction": _slower(solved, row),
                 "peak_memory_bytes": float(one.memory.total_bytes),
                 "accelerators": one.accelerators - one.idle_accelerators,

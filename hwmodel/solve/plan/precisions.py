@@ -14,7 +14,7 @@ from hwmodel.predict.uncertainty import is_mixture, step_shares
 from hwmodel.solve.life.demand import Life
 from hwmodel.solve.plan import break_even
 from hwmodel.solve.question.setting import Fleeted, default_precision, step_doubt
-from hwmodel.solve.run.answers import answer, plan_layout
+from hwmodel.solve.run.answers import answer
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.pairs import KUMAR, SUN, evidence_kind, loss_gaps, published_speed, scenarios
 from hwmodel.solve.run.result import Band, value_of
@@ -82,7 +82,7 @@ def precision_row(setting: Fleeted, solved: Solved, precision: Precision) -> dic
         "peak_memory_bytes": got.peak_memory_bytes,
         "cost_usd": got.cost_usd,
         "energy_mwh": got.energy_mwh,
-        "layout": plan_layout(found),
+        "layout": found.shown,
         "bf16_layers": precision.bf16_layers,
     }
 

@@ -42,7 +42,7 @@ from hwmodel.solve.plan.prepared import Prepared
 from hwmodel.solve.question.measured import Predicted, with_level
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve, run_like
-from hwmodel.solve.run.answers import limits_used, plan_layout, unfleeted
+from hwmodel.solve.run.answers import limits_used, unfleeted
 from hwmodel.solve.run.fleet import Fleet, fleet_for_budget, fleet_size
 from hwmodel.solve.run.power import accelerators_within, check_power
 from hwmodel.solve.run.result import Plan, value_of
@@ -275,7 +275,7 @@ def run(prepared: Prepared) -> Plan:
         regret_band=compute_band(setting, model, sized) if lifetime is None else regret_band(model, lifetime),
         laws=sides.law_rows(setting, sized),
         saving=saving,
-        layout=plan_layout(solved.choice) if solved is not None else None,
+        layout=solved.choice.shown if solved is not None else None,
         step=sides.terms(solved.choice.step, "total_s") if solved is not None else None,
         memory=sides.terms(solved.choice.memory, "total_bytes") if solved is not None else None,
         shape=sides.shape_table(built, setting.request.seq_len),
@@ -336,7 +336,7 @@ def _mixtures(prepared: Prepared) -> dict[str, Any]:
     except InfeasibleError as error:
         return {**found, "answer": None, "refused": {**found["refused"], "training": str(error)}}
     one = msgspec.structs.replace(solved.answer, lifetime_cost=best.lifetime_cost)
-    return {**found, "answer": one, "layout": plan_layout(solved.choice)}
+    return {**found, "answer": one, "layout": solved.choice.shown}
 
 
 def _resolved(setting: Setting) -> dict[str, Any]:

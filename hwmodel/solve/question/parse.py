@@ -16,11 +16,11 @@ from hwmodel.solve.question.rates import Rates, parse_rates
 from hwmodel.solve.question.request import (
     DEFAULT_PROMPT_SHARE,
     DEFAULT_SEQ_LEN,
-    LAYOUT_KEYS,
     Request,
 )
 from hwmodel.solve.question.service import parse_service
 from hwmodel.specs import Stack
+from hwmodel.specs.layout import ASKED
 
 
 def _again(given: dict[str, Any], fields: dict[str, Any]) -> None:
@@ -217,7 +217,7 @@ def experts_asked(text: Any) -> tuple[float, ...]:
 def _layout(given: dict[str, Any]) -> dict[str, float]:
     """The parallel sizes and modes that are given."""
     layout: dict[str, float] = {}
-    for key in LAYOUT_KEYS:
+    for key in ASKED:
         value = given.pop(key, None)
         if value is None:
             continue
@@ -367,7 +367,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 # Every option of a plan but its shape, by the names of the command line.
 OPTIONS = (
-    *QUANTITIES, *_VERBATIM, *LAYOUT_KEYS, "recompute", "offload", "gpus", "usd_per_hour", "seq_len", "serve",
+    *QUANTITIES, *_VERBATIM, *ASKED, "recompute", "offload", "gpus", "usd_per_hour", "seq_len", "serve",
     "samples", "moe", "distill", "sparsity", "global_batch", "global_batch_tokens", "nic_gbit_s", "loss_like",
     "prompt_output", "catalogs", "seed", "confidence", "year", "deadline", "start", "pue",
 )  # fmt: skip

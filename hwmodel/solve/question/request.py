@@ -14,7 +14,6 @@ from hwmodel.specs import Shape
 DEFAULT_SEQ_LEN = 4096
 DEFAULT_LAW = "besiroglu_2024"
 DEFAULT_PROMPT_SHARE = 0.75  # prompt : output = 3 : 1
-LAYOUT_KEYS = ("tp", "cp", "pp", "vpp", "ep", "etp", "micro_batch", "zero")
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +62,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     reliability: str | None = None
     stack: str = ""  # the usual one of the part
     measured: str | None = None
-    layout: dict[str, float] = {}  # tp, cp, pp, vpp, ep, etp, micro_batch, zero as given
+    layout: dict[str, float] = {}  # sizes of specs.layout that are given
     recompute: str | None = None  # words of predict.recompute, as the next
     offload: str | None = None
     optimizer: str | None = None  # of predict.states, as the next

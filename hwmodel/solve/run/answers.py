@@ -10,7 +10,7 @@ from hwmodel.predict.search import Choice
 from hwmodel.solve.question.setting import Fleeted, Setting
 from hwmodel.solve.run.billing import Rated, bill, quantiles, utilisation
 from hwmodel.solve.run.fleet import Fleet
-from hwmodel.solve.run.result import Answer, PlanLayout, value_of
+from hwmodel.solve.run.result import Answer, value_of
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.specs import Shape
 from hwmodel.specs.intervals import CERTAIN, Ends
@@ -107,17 +107,6 @@ def limits_used(setting: Setting, found: Answer) -> float:
     if r.budget_usd is not None and found.cost_usd is not None:
         shares.append(value_of(found.cost_usd) / r.budget_usd)
     return max(shares)
-
-
-def plan_layout(choice: Choice) -> PlanLayout:
-    """The layout of a choice in whole numbers."""
-    one = choice.layout
-    return PlanLayout(
-        tp=int(one.tp), cp=int(one.cp), pp=int(one.pp), vpp=int(one.vpp), ep=int(one.ep), etp=int(one.etp),
-        dp=int(one.dp),
-        zero=int(one.zero), micro_batch=int(one.micro_batch), global_batch_seqs=int(choice.batch_seqs),
-        recompute=choice.recompute, offload=choice.offload,
-    )  # fmt: skip
 
 
 def kwh_per_accelerator_hour(setting: Fleeted) -> float:

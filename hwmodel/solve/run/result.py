@@ -12,6 +12,7 @@ from hwmodel.economics import Z80
 from hwmodel.physics.intervals import around
 from hwmodel.specs.accuracy import Like
 from hwmodel.specs.intervals import Ends
+from hwmodel.specs.layout import PlanLayout
 
 
 class Band(msgspec.Struct, frozen=True):
@@ -73,23 +74,6 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     whole_run_factor: Value = None  # hours billed over those of steady time and failures
     quantiles: dict[str, dict[str, Value]] | None = None  # p50, p80, p90 of hours, days and money
     lifetime_cost: float | None = None  # in the unit of the objective, where demand is given
-
-
-class PlanLayout(msgspec.Struct, frozen=True, kw_only=True):
-    """How the winner is spread."""
-
-    tp: int
-    cp: int
-    pp: int
-    vpp: int
-    ep: int
-    etp: int
-    dp: int
-    zero: int
-    micro_batch: int
-    global_batch_seqs: int
-    recompute: str
-    offload: str
 
 
 class Plan(Shown, msgspec.Struct, frozen=True, kw_only=True):

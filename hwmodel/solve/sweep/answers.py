@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from hwmodel.specs.layout import SIZES
+
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
     """One answer. `kind`: number, whole or text; `largest`: more is better; `banded`: its ends may be kept."""
@@ -35,15 +37,7 @@ PLAN: dict[str, Column] = {
     "step_s": Column(unit="s", meaning="one optimizer step"),
     "peak_memory_bytes": Column(unit="B", meaning="fullest accelerator"),
     "layouts": Column(unit="1", meaning="layouts that the point admits", kind="whole"),
-    "tp": Column(unit="1", meaning="tensor-parallel size", kind="whole"),
-    "cp": Column(unit="1", meaning="context-parallel size", kind="whole"),
-    "pp": Column(unit="1", meaning="pipeline stages", kind="whole"),
-    "vpp": Column(unit="1", meaning="virtual stages a rank", kind="whole"),
-    "ep": Column(unit="1", meaning="expert-parallel size", kind="whole"),
-    "etp": Column(unit="1", meaning="tensor-parallel size inside an expert", kind="whole"),
-    "dp": Column(unit="1", meaning="replicas", kind="whole"),
-    "zero": Column(unit="1", meaning="ZeRO stage", kind="whole"),
-    "micro_batch": Column(unit="1", meaning="sequences of a micro-batch"),
+    **{size.name: Column(unit="1", meaning=size.meaning, kind="whole") for size in SIZES},
     "global_batch_seqs": Column(unit="1", meaning="sequences of a step"),
     "recompute": Column(unit="", meaning="what the backward pass computes again", kind="text"),
     "offload": Column(unit="", meaning="what waits in host memory", kind="text"),

@@ -23,12 +23,12 @@ from hwmodel.solve.run.billing import BilledHours, billed_hours
 from hwmodel.solve.sweep.closing import Refused, refused
 from hwmodel.specs import Layout, Precision, Shape, Workload
 from hwmodel.specs.kernels import Machine
+from hwmodel.specs.layout import NAMES, SPLITS
 from hwmodel.specs.stack import Stack
 
 # Layout columns of a found row, then the batch, step, memory and the number of layouts that the case admits.
-SIZES = ("tp", "cp", "pp", "vpp", "ep", "etp", "dp", "zero", "micro_batch")
-FIGURES = (*SIZES, "global_batch_seqs", "step_s", "peak_memory_bytes", "layouts")
-USED = [SIZES.index(name) for name in ("tp", "cp", "pp", "dp")]  # whose product is the accelerators that train
+FIGURES = (*NAMES, "global_batch_seqs", "step_s", "peak_memory_bytes", "layouts")
+USED = [NAMES.index(name) for name in SPLITS]  # whose product is the accelerators that train
 WHAT = "{what}"  # stands for the model in a refusal that several points share
 MOST_ROWS = 1 << 18  # layouts in memory at once
 MOST_CASES = 1 << 10  # searched at once where only their winners are kept
@@ -166,7 +166,7 @@ def _batches(key: Key, cases: list[Case], every: bool) -> Iterable[list[Case]]:
 def _layouts(key: Key, found: Evaluation, rows: NDArray[np.int64], count: Any) -> Layouts:
     layout, total = found.space.layout, len(rows)
     figures = np.empty((total, len(FIGURES)))
-    columns = [getattr(layout, name) for name in SIZES]
+    columns = [getattr(layout, name) for name in NAMES]
     columns += [found.space.batch_seqs, found.step_s, found.memory_bytes]
     for place, column in enumerate(columns):
         figures[:, place] = column[rows] if isinstance(column, np.ndarray) and column.ndim else column

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.sweep.closing import Refused
+from hwmodel.specs.layout import NAMES
 
 
 class Table(msgspec.Struct, kw_only=True):
@@ -75,9 +76,13 @@ class Table(msgspec.Struct, kw_only=True):
 
 # What a layout that does not fit still says of itself.
 KEPT_OF_REFUSED = (
-    "params", "accelerators", "tp", "cp", "pp", "vpp", "ep", "etp", "dp", "zero", "micro_batch", "global_batch_seqs",
-    "peak_memory_bytes", "layouts",
-)  # fmt: skip
+    "params",
+    "accelerators",
+    *NAMES,
+    "global_batch_seqs",
+    "peak_memory_bytes",
+    "layouts",
+)
 
 
 def blank_table(points: NDArray[np.int64], why: Refused | None) -> Table:

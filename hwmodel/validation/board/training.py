@@ -21,6 +21,7 @@ from hwmodel.predict.training import (
     run_space,
 )
 from hwmodel.specs import Stack
+from hwmodel.specs.layout import sizes_of
 from hwmodel.validation.rows.machines import Resolver
 from hwmodel.validation.rows.tables import CellError, Row
 from hwmodel.validation.rows.training_rows import Case, case_of
@@ -61,8 +62,8 @@ class _Ready(msgspec.Struct, kw_only=True):
 
 def _fixed(case: Case) -> dict[str, float | tuple[float, ...]]:
     """The settings of the layout that a row states, with the values that they may take."""
-    sizes = {name: getattr(case, name) for name in ("tp", "cp", "pp", "vpp", "ep", "etp", "dp", "micro_batch", "zero")}
-    fixed: dict[str, float | tuple[float, ...]] = {name: v for name, v in sizes.items() if v is not None}
+    stated = {name: value for name, value in sizes_of(case).items() if value is not None}
+    fixed: dict[str, float | tuple[float, ...]] = dict(stated)
     if case.vpp is not None:
         fixed["vpp"] = max(case.vpp, 1.0)
     if case.sequence_parallel is not None:
