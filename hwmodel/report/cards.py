@@ -94,26 +94,25 @@ def _assumed(plan: Plan, *left: str) -> str:
     said = [
         str(value) for name, value in named if name not in (*given, *left) and value and not str(value).startswith(" ")
     ]
-    price = (plan.money or {}).get("price")
+    price = plan.money.price if plan.money is not None else None
     if price and "usd_per_hour" not in given:
-        rate = words.usd(price["median_usd_per_accelerator_hour"])
-        said.append(f"{rate} an accelerator-hour ({price['n_quotes']} quotes)")
+        rate = words.usd(price.median_usd_per_accelerator_hour)
+        said.append(f"{rate} an accelerator-hour ({price.n_quotes} quotes)")
     return ", ".join(said)
 
 
 def _changes(plan: Plan) -> str:
     """The demand that would change the size, and what moves the answer most."""
     said = []
-    if plan.saving is not None:
-        best = plan.objectives["deployment_optimal"]
+    best = plan.objectives.deployment_optimal
+    if best is not None:
         said.append(f"cheapest for its life: {words.count(best.params)} on {words.count(best.tokens)} tokens")
-    flip = plan.objectives["flip_inference_tokens"]
-    if plan.objectives["answered"] == "training_optimal" and flip is not None:
+    flip = plan.objectives.flip_inference_tokens
+    if plan.objectives.answered == "training_optimal" and flip is not None:
         said.append(f"from about {words.count(flip)} tokens served on, a smaller model is cheaper over its life")
-    found = sorted(plan.alternatives.get("sensitivities", []), key=lambda row: -row["doubled_speedup"])
-    said += [
-        f"twice the {words.FACTOR_WORDS[one['factor']]}: {one['doubled_speedup']:.2f}x as fast" for one in found[:2]
-    ]
+    every = plan.alternatives.sensitivities if plan.alternatives is not None else []
+    found = sorted(every, key=lambda row: -row.doubled_speedup)
+    said += [f"twice the {words.FACTOR_WORDS[one.factor]}: {one.doubled_speedup:.2f}x as fast" for one in found[:2]]
     return "; ".join(said)
 
 

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hwmodel.report.phrases import say
+from hwmodel.solve.run.records import Failures
 from hwmodel.units import format_bytes, format_count, format_duration
 
 
-def failures_line(lost: dict[str, Any]) -> str:
+def failures_line(lost: Failures) -> str:
     """The line of the report."""
-    share = lost["goodput"]
-    seen = lost["interruptions_expected"]
+    share = lost.goodput
+    seen = lost.interruptions_expected
     span = ""
-    if share["low"] != share["high"]:
+    if share.low != share.high:
         span = say(
             " ({rarely} to {often}; goodput {low} to {high} %)",
-            rarely=format_duration(lost["mtbf_low_s"]),
-            often=format_duration(lost["mtbf_high_s"]),
-            low=f"{100 * share['low']:.1f}",
-            high=f"{100 * share['high']:.1f}",
+            rarely=format_duration(lost.mtbf_low_s),
+            often=format_duration(lost.mtbf_high_s),
+            low=f"{100 * share.low:.1f}",
+            high=f"{100 * share.high:.1f}",
         )
     return say(
         "Failures, as on {fleet}: one every {mtbf}{span}, about {times} in the run; a restart takes {restart}, a "
         "checkpoint "
         "of {size} every {interval}.",
-        fleet=lost["fleet"],
-        mtbf=format_duration(lost["mtbf_s"]),
+        fleet=lost.fleet,
+        mtbf=format_duration(lost.mtbf_s),
         span=span,
         times=format_count(seen) if seen >= 1000 else f"{seen:.3g}",
-        restart=format_duration(lost["restart_s"]),
-        size=format_bytes(lost["checkpoint_bytes"]),
-        interval=format_duration(lost["checkpoint_interval_s"]),
+        restart=format_duration(lost.restart_s),
+        size=format_bytes(lost.checkpoint_bytes),
+        interval=format_duration(lost.checkpoint_interval_s),
     )

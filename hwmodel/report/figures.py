@@ -35,12 +35,12 @@ def axes_of(title: str, pad: float = 6.0) -> tuple[Any, Any]:
 
 def size_figure(plan: Plan) -> Any:
     """Loss against size at the plan's compute, with the band of sizes that waste at most 5 %."""
-    points = [(row["params"], row["loss_nats"]) for row in plan.curves["size"]]
+    points = [(row.params, row.loss_nats) for row in plan.curves.size]
     every = 10  # points to a tick
     figure, axes = axes_of(say("Loss against size at this compute"), pad=22.0)  # the legend stands under the title
     axes.plot([size for size, _ in points], [value for _, value in points], color=ACCENT)
     if plan.regret_band:
-        low, high = plan.regret_band["params_low"], plan.regret_band["params_high"]
+        low, high = plan.regret_band.params_low, plan.regret_band.params_high
         axes.axvspan(low, high, color=BAND, zorder=0, label=say("wastes at most 5 % of the compute"))
     axes.axvline(number(plan.answer.params) or 1.0, color=INK, linestyle="--", linewidth=1, label=say("this plan"))
     axes.set_xscale("log")
@@ -87,9 +87,9 @@ def sizes_figure(plan: Plan) -> Any:
     axes.minorticks_off()
     sizes, costs = (_ticks(axis.get_view_interval()) for axis in (axes.xaxis, axes.yaxis))
     axes.set_xticks(sizes, [count(t) for t in sizes])
-    axes.set_yticks(costs, [cost(t, o["demand_unit"]) for t in costs])
+    axes.set_yticks(costs, [cost(t, o.demand_unit) for t in costs])
     axes.set_xlabel(say("parameters"))
-    axes.set_ylabel(say("cost ({unit})", unit=o["demand_unit"]))
+    axes.set_ylabel(say("cost ({unit})", unit=o.demand_unit))
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=5, frameon=False, fontsize=8)
     return figure
 
@@ -100,14 +100,14 @@ Curve = list[tuple[float, float]]
 def _demand_curves(plan: Plan) -> tuple[list[tuple[float, Curve]], float]:
     """(Demand, curve of size and cost) of training alone, of usual demands, and of the one asked; and which that is."""
     usual = {
-        float(one["inference_tokens"]): [(p["params"], p["lifetime_cost"]) for p in one["points"]]
-        for one in plan.objectives["demand_sizes"]
+        float(one.inference_tokens): [(p.params, p.lifetime_cost) for p in one.points]
+        for one in plan.objectives.demand_sizes
     }
     asked = plan.request["given"].get("inference_tokens")
-    if asked is None or not plan.curves.get("lifetime"):
+    if asked is None or not plan.curves.lifetime:
         return sorted(usual.items()), USUAL_DEMAND
     kept = {demand: curve for demand, curve in usual.items() if demand == ALONE or not 0.2 < demand / asked < 5.0}
-    kept[float(asked)] = [(row["params"], row["lifetime_cost"]) for row in plan.curves["lifetime"]]
+    kept[float(asked)] = [(row.params, row.lifetime_cost) for row in plan.curves.lifetime]
     return sorted(kept.items()), float(asked)
 
 
@@ -121,18 +121,20 @@ def _interpolated(curve: Curve, size: float) -> float:
 
 def fleet_figure(plan: Plan) -> Any:
     """Elapsed days with their 80 % interval, and MFU with published runs on the same part, against accelerators."""
-    rows = [row for row in plan.curves["accelerators"] if row["train_days"] is not None]
+    rows = [
+        (one.accelerators, one.elapsed_days, one.mfu) for one in plan.curves.accelerators
+        if one.elapsed_days is not None and one.mfu is not None
+    ]  # fmt: skip
     _, (left, right) = _panels()
-    counts = [row["accelerators"] for row in rows]
-    days = [row["elapsed_days"] for row in rows]
+    counts, days = [count for count, _, _ in rows], [elapsed for _, elapsed, _ in rows]
     left.fill_between(counts, [d.low for d in days], [d.high for d in days], color=BAND, label="80 %")
     left.plot(counts, [d.value for d in days], color=ACCENT, label=say("even odds"))
-    mfu = plan.answer.mfu
-    if isinstance(mfu, Band):
-        low, high = mfu.low / mfu.value, mfu.high / mfu.value
-        ends = ([100 * row["mfu"] * end for row in rows] for end in (low, high))
+    own = plan.answer.mfu
+    if isinstance(own, Band):
+        low, high = own.low / own.value, own.high / own.value
+        ends = ([100 * mfu * end for _, _, mfu in rows] for end in (low, high))
         right.fill_between(counts, *ends, color=BAND)
-    right.plot(counts, [100 * row["mfu"] for row in rows], color=ACCENT, label=say("predicted"))
+    right.plot(counts, [100 * mfu for _, _, mfu in rows], color=ACCENT, label=say("predicted"))
     published = published_beside(plan)
     if published:
         right.plot([n for n, _ in published], [100 * m for _, m in published], ".", color=INK, alpha=0.5,
@@ -212,11 +214,11 @@ def plan_figures(plan: Plan, out: Path, kind: str = "svg", language: str = ENGLI
     """The figures that this plan has: name -> (file beside `out`, figure). Nothing is written yet."""
     drawn = {}
     with speaking(language):
-        if plan.objectives["demand_sizes"]:
+        if plan.objectives.demand_sizes:
             drawn["sizes"] = sizes_figure(plan)
-        elif plan.curves["size"]:
+        elif plan.curves.size:
             drawn["size"] = size_figure(plan)
-        if plan.curves["accelerators"]:
+        if plan.curves.accelerators:
             drawn["fleet"] = fleet_figure(plan)
     return {name: (out.with_name(f"{out.stem}-{name}.{kind}"), figure) for name, figure in drawn.items()}
 

@@ -254,4 +254,4 @@ def score_words(score: Band) -> str:
 
 
 def _life(plan: Plan, cost: float | None) -> str:
-    return words.cost(cost, plan.saving["unit"] if plan.saving else "")
+    return words.cost(cost, plan.saving.unit if plan.saving else "")

@@ -29,7 +29,7 @@ def layout_command(plan: Plan) -> str | None:
     if plan.resolved["model"] is None:
         words += ["--params", f"{value_of(plan.answer.params):.17g}"]
     layout = plan.layout
-    mixture = plan.shape is not None and plan.shape["n_experts"] > 1
+    mixture = plan.shape is not None and plan.shape.n_experts > 1
     sizes = {size.name: getattr(layout, size.name) for size in SIZES if size.asked and (mixture or not size.experts)}
     sizes |= {"recompute": layout.recompute, "offload": layout.offload, "global_batch": layout.global_batch_seqs}
     words += [word for name, value in sizes.items() for word in (f"--{name.replace('_', '-')}", str(value))]

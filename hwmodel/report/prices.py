@@ -7,6 +7,7 @@ from typing import Any
 from hwmodel.catalog import Catalog
 from hwmodel.catalog.prices import counts
 from hwmodel.report.phrases import heard, say
+from hwmodel.solve.run.records import Rented, YearPrice
 from hwmodel.specs import PriceQuote, PriceSummary
 from hwmodel.specs.economics import ClassMedian
 
@@ -24,69 +25,67 @@ def dollars(value: float) -> str:
     return f"${value:.2f}" if value >= 0.995 else f"${value:.3g}"
 
 
-def price_line(price: dict[str, Any]) -> str:
+def price_line(price: Rented) -> str:
     """The rent of an accelerator-hour with all that a reader must know of it."""
-    middle = dollars(price["median_usd_per_accelerator_hour"])
-    if price["how"] == "given":
+    middle = dollars(price.median_usd_per_accelerator_hour)
+    if price.how == "given":
         return say("Rent: {usd} an accelerator-hour, as given.", usd=middle)
-    what = " ".join(filter(None, (heard(price["provider_class"]), heard(price["kind"].replace("_", " ")))))
+    what = " ".join(filter(None, (heard(price.provider_class), heard(price.kind.replace("_", " ")))))
     said = [
         say(
             "Rent: {what}, {how} {usd} an accelerator-hour{range}, {read}",
             what=what,
-            how=say(HOW[price["how"]]),
+            how=say(HOW[price.how]),
             usd=middle,
             range=_range(price),
             read=_read(price),
         )
     ]
-    said += [_other(one) for one in price["other_classes"]]
-    if price["one_year"]:
-        said.append(_year(price["one_year"]))
+    said += [_other(one) for one in price.other_classes]
+    if price.one_year:
+        said.append(_year(price.one_year))
     walked = say(" Prices walked by 30 % either way in half a year (2026: up); no fall is assumed.")
     return say("; ").join(said) + say(".") + walked
 
 
-def _range(price: dict[str, Any]) -> str:
-    low, high = price["low_usd_per_accelerator_hour"], price["high_usd_per_accelerator_hour"]
+def _range(price: Rented) -> str:
+    low, high = price.low_usd_per_accelerator_hour, price.high_usd_per_accelerator_hour
     if low == high:
         return ""
     ends = {"low": dollars(low), "high": dollars(high)}
-    if price["how"] == "market":
+    if price.how == "market":
         return say(" (p10 to p90 {low} to {high})", **ends)
-    return say(" (80 % {low} to {high})", **ends) if price["how"] == "ratio" else say(" ({low} to {high})", **ends)
+    return say(" (80 % {low} to {high})", **ends) if price.how == "ratio" else say(" ({low} to {high})", **ends)
 
 
-def _read(price: dict[str, Any]) -> str:
+def _read(price: Rented) -> str:
     """How many quotes, of when, and whose: each with its price where they are few."""
-    dates = say(" to ").join(dict.fromkeys((price["first_date"], price["last_date"])))
-    if price["quotes"]:
-        return ", ".join(
-            f"{q['provider']} {dollars(q['usd_per_accelerator_hour'])} ({q['date']})" for q in price["quotes"]
-        )
-    return say("{count} providers of {dates}", count=price["n_quotes"], dates=dates)
+    dates = say(" to ").join(dict.fromkeys((price.first_date, price.last_date)))
+    if price.quotes:
+        return ", ".join(f"{q.provider} {dollars(q.usd_per_accelerator_hour)} ({q.date})" for q in price.quotes)
+    return say("{count} providers of {dates}", count=price.n_quotes, dates=dates)
 
 
-def _other(one: dict[str, Any]) -> str:
-    middle = dollars(one["median_usd_per_accelerator_hour"])
-    return say("{group} {usd} ({count})", group=heard(one["provider_class"]), usd=middle, count=one["n_quotes"])
+def _other(one: ClassMedian) -> str:
+    middle = dollars(one.median_usd_per_accelerator_hour)
+    return say("{group} {usd} ({count})", group=heard(one.provider_class), usd=middle, count=one.n_quotes)
 
 
-def _year(year: dict[str, Any]) -> str:
-    if year["providers"]:
-        how = say("published by {sellers}, {date}", sellers=", ".join(year["providers"]), date=year["last_date"])
+def _year(year: YearPrice) -> str:
+    if year.providers:
+        how = say("published by {sellers}, {date}", sellers=", ".join(year.providers), date=year.last_date)
     else:
         how = say("by the ratio of published pairs")
     return say(
         "for a year {usd}{span} ({how})",
-        usd=dollars(year["median_usd_per_accelerator_hour"]),
+        usd=dollars(year.median_usd_per_accelerator_hour),
         span=_span(year),
         how=how,
     )
 
 
-def _span(year: dict[str, Any]) -> str:
-    low, high = year["low_usd_per_accelerator_hour"], year["high_usd_per_accelerator_hour"]
+def _span(year: YearPrice) -> str:
+    low, high = year.low_usd_per_accelerator_hour, year.high_usd_per_accelerator_hour
     return "" if low == high else say(", {low} to {high}", low=dollars(low), high=dollars(high))
 
 

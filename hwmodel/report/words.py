@@ -168,8 +168,8 @@ def _recompute(mode: str) -> str:
     )
 
 
-def cost(value: float | None, unit: str) -> str:
+def cost(value: float | None, unit: str | None) -> str:
     """A cost in the unit of an objective: `$2.1M`, `3e+23 FLOP`."""
     if value is None:
         return DASH
-    return usd(value) if unit == "USD" else f"{value:.3g} {unit}"
+    return usd(value) if unit == "USD" else f"{value:.3g} {unit or ''}".rstrip()

@@ -95,16 +95,16 @@ def test_metered_runs(row: dict[str, str]) -> None:
 
 def test_a_plan_states_what_papers_would_print_and_what_is_not_counted() -> None:
     found = hm.plan(gpus="64xH100", params="8B", tokens="1T", region="France")
-    used = found.money["energy"]
+    used = found.money.energy
     hours = value_of(found.answer.gpu_hours)
-    assert used["paper_convention_mwh"] == pytest.approx(hours * 0.7 * used["pue"] / 1e3)
-    total = used["chip_mwh"] + used["server_mwh"] + used["facility_mwh"]
+    assert used.paper_convention_mwh == pytest.approx(hours * 0.7 * used.pue / 1e3)
+    total = used.chip_mwh + used.server_mwh + used.facility_mwh
     assert value_of(found.answer.energy_mwh) == pytest.approx(total)
     sure = hm.plan(gpus="64xH100", params="8B", tokens="1T", confidence="80%")
-    parts = [sure.money["energy"][name] for name in ("chip_mwh", "server_mwh", "facility_mwh")]
+    parts = [getattr(sure.money.energy, name) for name in ("chip_mwh", "server_mwh", "facility_mwh")]
     assert value_of(sure.answer.energy_mwh) == pytest.approx(sum(parts))  # of the hours that are billed at that
-    assert value_of(found.answer.co2e_t) == pytest.approx(used["grid_t_co2e"] + used["embodied_t_co2e"])
-    assert used["market_t_co2e"] is None
+    assert value_of(found.answer.co2e_t) == pytest.approx(used.grid_t_co2e + used.embodied_t_co2e)
+    assert used.market_t_co2e is None
     said = energy_lines(used)
     assert "no contract is given" in said
     assert "power stations are not counted" in said

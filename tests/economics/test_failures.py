@@ -87,10 +87,10 @@ def test_spares_are_a_poisson_quantile() -> None:
 
 def test_a_plan_takes_the_fleet_it_is_given() -> None:
     run = {"gpus": "1024xA100", "params": "7B", "tokens": "1T"}
-    default, worse = hm.plan(**run).money["goodput"], hm.plan(**run, reliability="opt-175b").money["goodput"]
-    assert (default["fleet"], worse["fleet"]) == ("published-fleets", "opt-175b")
-    assert worse["goodput"]["value"] == worse["goodput"]["low"] == worse["goodput"]["high"]
-    assert default["goodput"]["low"] < default["goodput"]["value"] < default["goodput"]["high"] < 1.0
-    assert worse["checkpoint_bytes"] == pytest.approx(12 * 7e9, rel=0.02)
+    default, worse = hm.plan(**run).money.goodput, hm.plan(**run, reliability="opt-175b").money.goodput
+    assert (default.fleet, worse.fleet) == ("published-fleets", "opt-175b")
+    assert worse.goodput.value == worse.goodput.low == worse.goodput.high
+    assert default.goodput.low < default.goodput.value < default.goodput.high < 1.0
+    assert worse.checkpoint_bytes == pytest.approx(12 * 7e9, rel=0.02)
     with pytest.raises(InputError, match="meta-rsc-1"):
         hm.plan(**run, reliability="meta-rsc-9")

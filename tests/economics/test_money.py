@@ -149,16 +149,16 @@ def test_a_commitment_pays_every_hour_of_its_term() -> None:
 
 def test_spot_against_on_demand_against_three_years_owned() -> None:
     plan = hm.plan(gpus="2048xH100", params="70B", tokens="2T")
-    rows = {row["way"]: row for row in plan.money["ways"]}
+    rows = {row.way: row for row in plan.money.ways}
     assert list(rows) == ["on_demand", "spot", "reserved_1y", "owned_3y"]
-    assert rows["spot"]["run_usd"] < rows["on_demand"]["run_usd"]
-    assert rows["reserved_1y"]["committed_usd"] > rows["reserved_1y"]["run_usd"]
+    assert rows["spot"].run_usd < rows["on_demand"].run_usd
+    assert rows["reserved_1y"].committed_usd > rows["reserved_1y"].run_usd
     own = rows["owned_3y"]
-    assert own["committed_usd"] == pytest.approx(sum(own["capex_lines"].values()))
-    assert 0 < own["break_even"] < 1
-    assert own["not_counted"] == ["storage", "site", "staff", "cost of capital"]
-    table = ways_table(plan.money["ways"])
+    assert own.committed_usd == pytest.approx(sum(msgspec.structs.astuple(own.capex_lines)))
+    assert 0 < own.break_even < 1
+    assert own.not_counted == ["storage", "site", "staff", "cost of capital"]
+    table = ways_table(plan.money.ways)
     assert "owned for three years" in [row[0] for row in table.rows]
     assert any("one preemption of the whole job every" in row[-1] for row in table.rows)
-    given = hm.plan(gpus="64xgaudi3", params="8B", tokens="1T", usd_per_hour="2").money["ways"]
-    assert [row["way"] for row in given] == ["given", "owned_3y"]
+    given = hm.plan(gpus="64xgaudi3", params="8B", tokens="1T", usd_per_hour="2").money.ways
+    assert [row.way for row in given] == ["given", "owned_3y"]

@@ -16,8 +16,8 @@ LAW = load_catalog().law("cbs_zhang_2024")
 def test_an_8b_on_15t_tokens_takes_the_batch_of_its_data() -> None:
     found = plan(gpus="1024xB200", params="8B", tokens="15T")
     assert found.batch is not None
-    assert found.batch["global_batch_tokens"] >= 16e6
-    assert found.batch["cap_seqs"] * 4096 == pytest.approx(float(critical_batch_tokens(LAW, 8e9, 15e12)))
+    assert found.batch.global_batch_tokens >= 16e6
+    assert found.batch.cap_seqs * 4096 == pytest.approx(float(critical_batch_tokens(LAW, 8e9, 15e12)))
     assert found.layout is not None
     assert found.layout.pp == 1
 
@@ -26,7 +26,7 @@ def test_without_tokens_the_size_sets_the_cap() -> None:
     found = plan(gpus="64xH100", time="30d")
     assert found.batch is not None
     size = value_of(found.answer.params)
-    assert found.batch["cap_seqs"] * 4096 == pytest.approx(float(critical_batch_tokens(LAW, size)), rel=1e-6)
+    assert found.batch.cap_seqs * 4096 == pytest.approx(float(critical_batch_tokens(LAW, size)), rel=1e-6)
 
 
 def test_tokens_of_a_batch() -> None:
@@ -38,12 +38,12 @@ def test_tokens_of_a_batch() -> None:
 def test_the_cap_says_what_it_costs() -> None:
     found = plan(gpus="512xH100", params="3B", tokens="60B")
     assert found.batch is not None
-    rows = {round(one["tokens_factor"], 3): one for one in found.batch["trade"]}
+    rows = {round(one["tokens_factor"], 3): one for one in found.batch.trade}
     assert any(one["days_factor"] == pytest.approx(1.0, rel=1e-6) for one in rows.values())
-    batches = [one["global_batch_seqs"] for one in found.batch["trade"]]
+    batches = [one["global_batch_seqs"] for one in found.batch.trade]
     assert batches == sorted(batches)
     assert batches[-1] > batches[0]
-    factors = [one["tokens_factor"] for one in found.batch["trade"]]
+    factors = [one["tokens_factor"] for one in found.batch.trade]
     assert factors == sorted(factors)
     given = plan(gpus="512xH100", params="3B", tokens="60B", global_batch=512).batch
     assert given is not None

@@ -65,8 +65,8 @@ def test_a_lifetime_budget_within_a_time() -> None:
     assert tight.lifetime_cost <= 5e6
     assert tight.loss_nats.value > free.loss_nats.value
     both = hm.plan(**LIFE, time="30d").objectives
-    for name in ("training_optimal", "deployment_optimal"):
-        assert both[name].elapsed_days.value <= 30.0 * (1 + 1e-6)
+    for one in (both.training_optimal, both.deployment_optimal):
+        assert one.elapsed_days.value <= 30.0 * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("time", ["20d", "45d"])

@@ -38,9 +38,9 @@ def test_a_tenth_more_compute() -> None:
     found = plan(gpus="64xH100", tokens="300B")
     n, d = value_of(found.answer.params), value_of(found.answer.tokens)
     gained = float(laws.loss(LAW, n, d) - laws.loss(LAW, n * 1.1**0.5, d * 1.1**0.5))
-    assert found.margin["nats_gained"] == pytest.approx(gained)
-    assert found.margin["nats_per_usd"] == pytest.approx(gained / (0.1 * value_of(found.answer.cost_usd)))
-    best = laws.loss(LAW, found.margin["anchor_params"], found.margin["anchor_tokens"])
+    assert found.margin.nats_gained == pytest.approx(gained)
+    assert found.margin.nats_per_usd == pytest.approx(gained / (0.1 * value_of(found.answer.cost_usd)))
+    best = laws.loss(LAW, found.margin.anchor_params, found.margin.anchor_tokens)
     assert float(best) == pytest.approx(value_of(found.answer.loss_nats))
 
 

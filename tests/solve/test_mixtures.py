@@ -44,24 +44,24 @@ def test_experts_share_a_shape() -> None:
 def test_mixtures_beside_dense() -> None:
     found = hm.plan(**ASK, inference_tokens="20T", moe="4,32")
     m = found.mixtures
-    dense, four, most = m["rows"]
+    dense, four, most = m.rows
     assert (dense.experts, four.experts, most.experts) == (1.0, 4.0, 32.0)
-    assert dense.lifetime_cost == pytest.approx(found.saving["lifetime_cost"])
-    for row in m["rows"]:
+    assert dense.lifetime_cost == pytest.approx(found.saving.lifetime_cost)
+    for row in m.rows:
         assert row.lifetime_cost == pytest.approx(row.train_cost + row.serve_cost)
         assert row.saving == pytest.approx(1.0 - row.lifetime_cost / dense.lifetime_cost)
     # More experts: fewer active parameters for the same loss, more of them in memory.
     assert dense.params_active > four.params_active > most.params_active
     assert dense.params < four.params < most.params
-    assert m["winner_experts"] == min(m["rows"], key=lambda row: row.lifetime_cost).experts
+    assert m.winner_experts == min(m.rows, key=lambda row: row.lifetime_cost).experts
     # The loss is that of the plan, by way of the dense equivalent.
     catalog = load_catalog()
-    equal = dense_equivalent(catalog.law(m["law"]).constants, most.params_active, most.tokens, 32.0)
+    equal = dense_equivalent(catalog.law(m.law).constants, most.params_active, most.tokens, 32.0)
     loss = laws.loss(catalog.law("besiroglu_2024"), equal, most.tokens)
     assert loss == pytest.approx(laws.loss(catalog.law("besiroglu_2024"), 7e10, 1.4e12), rel=1e-6)
-    if m["winner_experts"] > 1:
-        assert m["saving"].low <= m["saving"].value <= m["saving"].high
-        assert m["answer"].accelerators == 512
+    if m.winner_experts > 1:
+        assert m.saving.low <= m.saving.value <= m.saving.high
+        assert m.answer.accelerators == 512
     assert "decades beyond its runs" in plan_markdown(found)
     assert "cheapest for its life" in plan_card(found)
     assert "experts win" in plan_card(found) or "dense model wins" in plan_card(found)
@@ -69,9 +69,9 @@ def test_mixtures_beside_dense() -> None:
 
 def test_without_a_fleet_flops_decide() -> None:
     m = hm.plan(loss_like="70B@1.4T", inference_tokens="20T", moe=True).mixtures
-    costs = [row.lifetime_cost for row in m["rows"]]
+    costs = [row.lifetime_cost for row in m.rows]
     assert costs == sorted(costs, reverse=True)  # FLOPs count active parameters alone
-    assert m["answer"] is None
+    assert m.answer is None
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_what_is_not_sourced_is_refused(given: dict, words: str) -> None:
 
 def test_sizes_that_miss_the_latency_have_no_cost() -> None:
     found = hm.plan(**ASK, serve="200 req/s, 1k in, 300 out, 2 years, tpot 8ms")
-    assert found.saving["value"] is None
-    assert found.saving["training_optimal_lifetime_cost"] is None
+    assert found.saving.value is None
+    assert found.saving.training_optimal_lifetime_cost is None
     assert "cannot be served" in plan_markdown(found)
     with pytest.raises(InfeasibleError, match="longer TPOT"):
         hm.plan(**ASK, serve="200 req/s, 1k in, 300 out, 2 years, tpot 1ms")
@@ -99,8 +99,8 @@ def test_sizes_that_miss_the_latency_have_no_cost() -> None:
 
 def test_the_optimum_falls_smoothly_with_demand() -> None:
     """No size is sticky: neither rungs of the training ladder nor steps of rounded shapes hold the optimum fast."""
-    curve = hm.plan(**ASK, inference_tokens="2T").curves["demand"]
-    sizes = np.array([row["params"] for row in curve])
+    curve = hm.plan(**ASK, inference_tokens="2T").curves.demand
+    sizes = np.array([row.params for row in curve])
     assert (np.diff(sizes) < 0).all()
     assert (np.abs(np.diff(np.log(sizes))) < 0.35).all()
 
@@ -119,8 +119,8 @@ def test_four_bit_serving_pays_a_measured_loss() -> None:
 
 
 def test_cost_grows_with_size_beyond_the_ladder() -> None:
-    curve = hm.plan(gpus="1024xB200", loss_like="8B@15T", inference_tokens="100T").curves["lifetime"]
-    large = [row["lifetime_cost"] for row in curve if row["params"] > 1e11]
+    curve = hm.plan(gpus="1024xB200", loss_like="8B@15T", inference_tokens="100T").curves.lifetime
+    large = [row.lifetime_cost for row in curve if row.params > 1e11]
     assert len(large) > 3
     assert large == sorted(large)
     assert large[-1] > 2.0 * large[0]
@@ -130,9 +130,9 @@ def test_serving_formats_side_by_side() -> None:
     found = hm.plan(**ASK, inference_tokens="20T")
     rows = {row["serving_precision"]: row for row in found.serving_formats}
     assert next(iter(rows)) == "bf16"
-    assert rows["bf16"]["lifetime_cost"] == pytest.approx(found.saving["lifetime_cost"])
+    assert rows["bf16"]["lifetime_cost"] == pytest.approx(found.saving.lifetime_cost)
     assert rows["bf16"]["loss_paid_nats"] == 0.0 < rows["fp8"]["loss_paid_nats"] < rows["w4a16"]["loss_paid_nats"]
-    asked = hm.plan(**ASK, inference_tokens="20T", serving_precision="fp8").saving["lifetime_cost"]
+    asked = hm.plan(**ASK, inference_tokens="20T", serving_precision="fp8").saving.lifetime_cost
     assert rows["fp8"]["lifetime_cost"] == pytest.approx(asked, rel=0.02)
     assert "served in" in plan_markdown(found)
     assert "nvfp4" not in rows  # Hopper lacks it
@@ -142,11 +142,11 @@ def test_serving_formats_side_by_side() -> None:
 def test_a_lifetime_budget_buys_the_least_loss() -> None:
     """The dual of the cheapest life: the money of a loss buys that loss back, and more money buys less loss."""
     like = hm.plan(**ASK, inference_tokens="20T")
-    usd = like.saving["lifetime_cost"]
+    usd = like.saving.lifetime_cost
     found = hm.plan(gpus="512xH100", inference_tokens="20T", lifetime_budget=usd)
     assert value_of(found.answer.loss_nats) == pytest.approx(value_of(like.answer.loss_nats), abs=0.002)
     assert value_of(found.answer.params) == pytest.approx(value_of(like.answer.params), rel=0.1)
-    assert found.saving["lifetime_cost"] == pytest.approx(usd, rel=0.05)
+    assert found.saving.lifetime_cost == pytest.approx(usd, rel=0.05)
     assert "loss" not in found.request["given"]
     more = hm.plan(gpus="512xH100", inference_tokens="20T", lifetime_budget=4 * usd)
     assert value_of(more.answer.loss_nats) < value_of(found.answer.loss_nats)

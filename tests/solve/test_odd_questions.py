@@ -91,9 +91,9 @@ def test_a_given_mfu_sets_the_level_and_not_the_ratio_of_formats() -> None:
     free, held = hm.plan(**question), hm.plan(**question, mfu="40%")
     assert _rows(held)["fp8"]["speedup"].value == pytest.approx(_rows(free)["fp8"]["speedup"].value, rel=1e-9)
     assert value_of(_rows(held)["bf16"]["mfu"]) == pytest.approx(0.4)
-    own = next(row for row in held.curves["accelerators"] if row["accelerators"] == 64)
-    assert own["mfu"] == pytest.approx(0.4)
-    assert own["train_days"] == pytest.approx(value_of(held.answer.train_days))
+    own = next(row for row in held.curves.accelerators if row.accelerators == 64)
+    assert own.mfu == pytest.approx(0.4)
+    assert own.train_days == pytest.approx(value_of(held.answer.train_days))
     assert "follow the MFU that was given" in report.plan_markdown(held, {})
     assert "follow the MFU that was given" not in report.plan_markdown(free, {})
 
@@ -172,7 +172,7 @@ def test_both_fit_ranges_agree(capsys: pytest.CaptureFixture[str]) -> None:
     plan = hm.plan(flops="5.76e23")
     main(["law", "optimum", "besiroglu_2024", "--flops", "5.76e23", "--format", "json"])
     told = json.loads(capsys.readouterr().out)
-    assert plan.laws[0]["decades_outside_fit"] == pytest.approx(told["decades_outside_fit"])
+    assert plan.laws[0].decades_outside_fit == pytest.approx(told["decades_outside_fit"])
 
 
 @pytest.mark.parametrize("more", [{}, {"params": "70B"}, {"tokens": "2T"}, {"inference_tokens": "2T"}])
@@ -187,8 +187,8 @@ def test_a_loss_target_holds_on_few_distinct_tokens(more: dict[str, str]) -> Non
 def test_repeats_with_demand_answer_though_some_draws_cannot() -> None:
     plan = hm.plan(loss_like="70B@1.4T", inference_tokens="2T", unique_tokens="150B")
     assert plan.saving is not None
-    assert 0.0 <= plan.saving["value"] < 0.2
-    best = plan.objectives["training_optimal"]
+    assert 0.0 <= plan.saving.value < 0.2
+    best = plan.objectives.training_optimal
     assert value_of(best.tokens) > 1.34e12  # repeats are worth less than the fresh 1.34T
 
 
@@ -196,7 +196,7 @@ def test_repeats_with_demand_answer_though_some_draws_cannot() -> None:
 def test_a_life_never_costs_more_than_the_training_optimum(recipe: str) -> None:
     plan = hm.plan(gpus="64xH100", params="7B", tokens="1T", inference_tokens="1T", serving_precision=recipe)
     assert plan.saving is not None
-    assert plan.saving["value"] >= -1e-3  # both pay for the loss that the recipe costs
+    assert plan.saving.value >= -1e-3  # both pay for the loss that the recipe costs
 
 
 def test_given_flops_bind_under_kaplan_too() -> None:

@@ -21,7 +21,7 @@ def test_main_job() -> None:
     assert number(a.params) == pytest.approx(76.6e9, rel=0.002)
     assert plan.resolved["accelerator"] == "a100-sxm4-80gb"
     assert plan.resolved["system"] == "dgx-a100-80gb"
-    rows = {row["law"]: row["params"] for row in plan.laws}
+    rows = {row.law: row.params for row in plan.laws}
     assert rows["besiroglu_2024/exact"] == pytest.approx(78.4e9, rel=0.002)
     assert rows["chinchilla_2022/approach1"] == pytest.approx(67.1e9, rel=0.002)
     assert rows["chinchilla_2022/approach2"] == pytest.approx(58.8e9, rel=0.002)
@@ -60,7 +60,7 @@ def test_four_planning_questions() -> None:
 
 def test_flop_budget_side_by_side() -> None:
     plan = hm.plan(flops="5.76e23")
-    rows = {row["law"]: row["params"] for row in plan.laws}
+    rows = {row.law: row.params for row in plan.laws}
     assert number(plan.answer.params) == pytest.approx(72.4e9, rel=0.002)
     assert rows["besiroglu_2024/exact"] == pytest.approx(73.2e9, rel=0.002)
     assert rows["chinchilla_2022/approach1"] == pytest.approx(67.8e9, rel=0.002)
@@ -81,20 +81,20 @@ def test_flops_on_a_fleet() -> None:
 )
 def test_deployment_optimal_in_flops(demand: str, params: float, tokens: float, saved: float) -> None:
     plan = hm.plan(loss_like="70B@1.4T", inference_tokens=demand)
-    best = plan.objectives["deployment_optimal"]
+    best = plan.objectives.deployment_optimal
     assert number(best.params) == pytest.approx(params, rel=0.002)
     assert number(best.tokens) == pytest.approx(tokens, rel=0.003)
     assert number(plan.answer.params) == number(best.params)
     assert plan.saving is not None
-    assert plan.saving["value"] == pytest.approx(saved, abs=0.001)
-    assert plan.saving["low"] < saved < plan.saving["high"]
+    assert plan.saving.value == pytest.approx(saved, abs=0.001)
+    assert plan.saving.low < saved < plan.saving.high
     assert plan.regret_band is not None
-    assert plan.regret_band["params_low"] < params < plan.regret_band["params_high"]
+    assert plan.regret_band.params_low < params < plan.regret_band.params_high
 
 
 def test_deployment_optimal_in_dollars_uses_the_engine() -> None:
     plan = hm.plan(gpus="512xH100", loss_like="70B@1.4T", inference_tokens="20T", usd_per_hour="2.5")
-    best, train = plan.objectives["deployment_optimal"], plan.objectives["training_optimal"]
+    best, train = plan.objectives.deployment_optimal, plan.objectives.training_optimal
     assert plan.resolved["objective"] == "usd"
     assert number(best.params) < 0.8 * number(train.params)
     assert best.lifetime_cost < train.lifetime_cost

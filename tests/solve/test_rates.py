@@ -53,7 +53,7 @@ def test_fleets_side_by_side_pay_their_own_price() -> None:
     for plan, usd in zip(found.plans, (3.0, 1.0), strict=True):
         assert value_of(plan.answer.cost_usd) == pytest.approx(usd * value_of(plan.answer.gpu_hours))
     part = compare_values({"gpus": ["64xH100", "64xA100"]}, params="8B", tokens="100B", usd_per_hour="h100=3")
-    assert part.plans[1].money["price"]["how"] == "market"
+    assert part.plans[1].money.price.how == "market"
     with pytest.raises(InputError, match="prices b200"):
         compare_values({"gpus": ["64xH100", "64xA100"]}, params="8B", tokens="100B", usd_per_hour="b200=3")
 
@@ -67,10 +67,10 @@ def test_a_life_in_dollars_needs_a_price() -> None:
 
 
 def test_every_price_of_a_plan_says_what_it_rests_on() -> None:
-    price = hm.plan(**{**RUN, "gpus": "64xGB200"}).money["price"]
-    assert (price["how"], price["provider_class"]) == ("one_seller", "neocloud")
-    assert [q["provider"] for q in price["quotes"]] == ["CoreWeave"]
-    assert {o["provider_class"] for o in price["other_classes"]} == {"hyperscaler", "marketplace"}
-    assert price["one_year"]["how"] == "ratio"
-    year = hm.plan(**RUN, price_kind="reserved_1y").money["price"]
+    price = hm.plan(**{**RUN, "gpus": "64xGB200"}).money.price
+    assert (price.how, price.provider_class) == ("one_seller", "neocloud")
+    assert [q.provider for q in price.quotes] == ["CoreWeave"]
+    assert {o.provider_class for o in price.other_classes} == {"hyperscaler", "marketplace"}
+    assert price.one_year.how == "ratio"
+    year = hm.plan(**RUN, price_kind="reserved_1y").money.price
     assert (year["kind"], year["how"], year["one_year"]) == ("reserved_1y", "ratio", None)

@@ -61,7 +61,7 @@ def test_fewer_bits_in_service_cost_training() -> None:
     plain, eight = (hm.plan(**question, serving_precision=p) for p in ("bf16", "fp8"))
     assert eight.saving is not None
     assert plain.saving is not None
-    assert "nats at 70B on 15T" in eight.saving["note"]
-    assert "nats" not in plain.saving["note"]
+    assert "nats at 70B on 15T" in eight.saving.note
+    assert "nats" not in plain.saving.note
     # Serving in eight bits is cheaper a token, training away its loss is not free; both are inside one objective.
-    assert eight.saving["lifetime_cost"] != pytest.approx(plain.saving["lifetime_cost"], rel=1e-3)
+    assert eight.saving.lifetime_cost != pytest.approx(plain.saving.lifetime_cost, rel=1e-3)

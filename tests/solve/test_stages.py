@@ -280,7 +280,7 @@ def test_a_plan_within_a_power() -> None:
     assert timed.accelerators is not None
     assert timed.accelerators < most
     found = hm.plan(gpus="512xH100", power="10MW", time="60d")
-    assert found.money["energy"]["rated_site_w"] == pytest.approx(512 * each)
+    assert found.money.energy.rated_site_w == pytest.approx(512 * each)
     refused = run("plan", "--gpus", "8192xH100", "--power", "10MW", "--tokens", "1T")
     assert (refused.returncode, len(refused.stderr.strip().splitlines())) == (3, 1)
     assert f"at most {most:,} of them" in refused.stderr

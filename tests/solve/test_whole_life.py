@@ -30,8 +30,8 @@ def same_loss_tokens(n: Any, loss: float) -> Any:
 def test_the_default_rows_are_the_cheapest_lives_of_a_grid(row: int) -> None:
     """Without a price costs are 6 N D + 2 N a token: a fine grid finds the same size and cost, demand by demand."""
     found = plan(tokens="1.4T")
-    one = found.objectives["demand_curve"][row]
-    assert found.objectives["demand_unit"] == "FLOP"
+    one = found.objectives.demand_curve[row]
+    assert found.objectives.demand_unit == "FLOP"
     n = np.geomspace(1e9, 3e11, 40_001)
     cost = 6 * n * same_loss_tokens(n, value_of(found.answer.loss_nats)) + 2 * n * one.inference_tokens
     best = int(np.argmin(cost))
@@ -42,11 +42,11 @@ def test_the_default_rows_are_the_cheapest_lives_of_a_grid(row: int) -> None:
 
 def test_demand_makes_models_smaller_and_the_flip_is_where_five_percent_are_saved() -> None:
     o = plan(tokens="1.4T").objectives
-    sizes = [row.params for row in o["demand_curve"]]
+    sizes = [row.params for row in o.demand_curve]
     assert sizes == sorted(sizes, reverse=True)
-    assert o["demand_curve"][1].saving < 0.05 < o["demand_curve"][2].saving
-    assert o["demand_curve"][1].inference_tokens < o["flip_inference_tokens"] < o["demand_curve"][2].inference_tokens
-    assert o["demand_curve"][1].params < 0.9 * value_of(o["training_optimal"].params)  # from 1T on the two differ
+    assert o.demand_curve[1].saving < 0.05 < o.demand_curve[2].saving
+    assert o.demand_curve[1].inference_tokens < o.flip_inference_tokens < o.demand_curve[2].inference_tokens
+    assert o.demand_curve[1].params < 0.9 * value_of(o.training_optimal.params)  # from 1T on the two differ
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,10 @@ def test_demand_makes_models_smaller_and_the_flip_is_where_five_percent_are_save
 )
 def test_the_report_says_which_objective_it_answers(question: dict[str, str], answered: str) -> None:
     o = plan(**question).objectives
-    assert o["answered"] == answered
-    assert (o["given"] is not None) == (answered == "given")
-    assert (o["deployment_optimal"] is None) == ("inference_tokens" not in question)
-    assert len(o["demand_curve"]) == 4
+    assert o.answered == answered
+    assert (o.given is not None) == (answered == "given")
+    assert (o.deployment_optimal is None) == ("inference_tokens" not in question)
+    assert len(o.demand_curve) == 4
 
 
 def test_a_demand_binds_within_the_time_given() -> None:
@@ -71,8 +71,8 @@ def test_a_demand_binds_within_the_time_given() -> None:
     plans = [plan(gpus="1024xH100", time="30d", inference_tokens=d) for d in ("1T", "30T", "1000T")]
     for one in plans:
         assert value_of(one.answer.elapsed_days) == pytest.approx(30.0, rel=3e-3)
-        assert value_of(one.objectives["training_optimal"].elapsed_days) <= 30.0 * 1.005
-        assert value_of(one.objectives["deployment_optimal"].elapsed_days) <= 30.0 * 1.005
+        assert value_of(one.objectives.training_optimal.elapsed_days) <= 30.0 * 1.005
+        assert value_of(one.objectives.deployment_optimal.elapsed_days) <= 30.0 * 1.005
     sizes = [value_of(one.answer.params) for one in plans]
     losses = [value_of(one.answer.loss_nats) for one in plans]
     assert sizes == sorted(sizes, reverse=True)
@@ -129,23 +129,23 @@ def test_without_repeats_the_band_is_the_law_s_own() -> None:
 def test_a_plan_lies_inside_its_own_band(question: dict[str, str]) -> None:
     found = plan(**question)
     assert found.regret_band is not None
-    assert found.regret_band["params_low"] < value_of(found.answer.params) < found.regret_band["params_high"]
+    assert found.regret_band.params_low < value_of(found.answer.params) < found.regret_band.params_high
 
 
 def test_the_band_of_a_life_costs_five_percent_more_at_its_ends() -> None:
     found = plan(loss_like="13B@600B", inference_tokens="20T")
     assert found.regret_band is not None
     loss = value_of(found.answer.loss_nats)
-    least = found.saving["lifetime_cost"]
+    least = found.saving.lifetime_cost
     for end in ("params_low", "params_high"):
-        n = found.regret_band[end]
+        n = getattr(found.regret_band, end)
         cost = 6 * n * float(same_loss_tokens(n, loss)) + 2 * n * 20e12
         assert cost * 0.95 == pytest.approx(least, rel=1e-5)
 
 
 def test_laws_disagree_about_life_too() -> None:
-    rows = plan(loss_like="70B@1.4T", inference_tokens="20T").objectives["by_law"]
-    sizes = {row["law"]: row["params"] for row in rows if not row["reason"]}
+    rows = plan(loss_like="70B@1.4T", inference_tokens="20T").objectives.by_law
+    sizes = {row.law: row.params for row in rows if not row.reason}
     assert len(sizes) >= 4
     assert max(sizes.values()) / min(sizes.values()) > 1.3
     assert all(math.isfinite(size) for size in sizes.values())

@@ -46,11 +46,11 @@ def bill(plan: Plan) -> list[Block]:
     if plan.money is None:
         return blocks
     blocks.append(Heading(say("How to pay?")))
-    if plan.money["price"]:
-        blocks.append(Text(price_line(plan.money["price"])))
-    blocks.append(ways_table(plan.money["ways"]))
+    if plan.money.price:
+        blocks.append(Text(price_line(plan.money.price)))
+    blocks.append(ways_table(plan.money.ways))
     blocks.append(Heading(say("Energy, carbon, failures")))
-    return [*blocks, Text(energy_lines(plan.money["energy"])), Text(failures_line(plan.money["goodput"]))]
+    return [*blocks, Text(energy_lines(plan.money.energy)), Text(failures_line(plan.money.goodput))]
 
 
 def lines_table(plan: Plan) -> Table:

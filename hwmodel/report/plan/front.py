@@ -140,10 +140,10 @@ def share(chance: float) -> str:
 def objective_sentence(plan: Plan) -> str:
     """Which objective the answer serves, and where a demand would change it."""
     o = plan.objectives
-    if o["answered"] == "deployment_optimal":
+    if o.answered == "deployment_optimal":
         return say("This is the cheapest model for its whole life, training and serving together.")
-    flip = o["flip_inference_tokens"]
-    if o["answered"] == "given":
+    flip = o.flip_inference_tokens
+    if o.answered == "given":
         return say("The size is yours.")  # the table below says which sizes a demand would choose
     said = say("This is the size of the best training run; nothing served is counted.")
     if flip is not None:
@@ -159,19 +159,19 @@ def objective_table(plan: Plan) -> Table:
     o = plan.objectives
     header = [say("best for"), say("parameters"), say("tokens"), say("training"), say("whole life")]
     rows = []
-    train, deploy, given = (o[name] for name in ("training_optimal", "deployment_optimal", "given"))
+    train, deploy, given = o.training_optimal, o.deployment_optimal, o.given
     if given is not None:
         rows.append(_objective_row(plan, say("yours"), given))
-    if train is not None and train is not given and (given is None or deploy is not None):
+    if train is not given and (given is None or deploy is not None):
         rows.append(_objective_row(plan, say("training alone"), train))
     if deploy is not None:
         served = words.count(plan.request["given"]["inference_tokens"])
         rows.append(_objective_row(plan, say("training and serving {tokens} tokens", tokens=served), deploy))
         return Table(header, rows)
-    usual = [one for one in o["demand_curve"] if one.inference_tokens == USUAL_DEMAND]
+    usual = [one for one in o.demand_curve if one.inference_tokens == USUAL_DEMAND]
     for one in usual:
         label = say("training and serving {tokens} tokens", tokens=words.count(one.inference_tokens))
-        costs = [words.cost(one.train_cost, o["demand_unit"]), words.cost(one.lifetime_cost, o["demand_unit"])]
+        costs = [words.cost(one.train_cost, o.demand_unit), words.cost(one.lifetime_cost, o.demand_unit)]
         rows.append([label, words.count(one.params), words.count(one.tokens), *costs])
     return Table(header, rows if len(rows) > 1 else [])
 
@@ -179,9 +179,9 @@ def objective_table(plan: Plan) -> Table:
 def _objective_row(plan: Plan, label: str, one: Answer) -> list[str]:
     spent = words.usd(one.cost_usd) if one.cost_usd is not None else f"{words.count(one.train_flop)} FLOP"
     cost = one.lifetime_cost
-    if plan.saving and one is plan.objectives["given"]:
-        cost = plan.saving["this_plan_lifetime_cost"]
-    life = words.cost(cost, plan.saving["unit"]) if plan.saving else DASH
+    if plan.saving and one is plan.objectives.given:
+        cost = plan.saving.this_plan_lifetime_cost
+    life = words.cost(cost, plan.saving.unit) if plan.saving else DASH
     return [label, words.count(one.params), words.count(one.tokens), spent, life]
 
 
@@ -227,18 +227,18 @@ def swing(plan: Plan, one: Any) -> str:
 
 def _driver_sentence(plan: Plan, driver: str) -> str:
     """What goes wrong, in the words of this plan."""
-    price = (plan.money or {}).get("price") or {}
+    price = plan.money.price if plan.money is not None else None
     if driver == "step":
         return say(
             "steps on {part} in {precision} are slower than predicted",
             part=plan.resolved["accelerator"],
             precision=plan.resolved["precision"],
         )
-    if driver == "price":
+    if driver == "price" and price is not None:
         return say(
             "an hour costs {high} instead of {middle}",
-            high=words.usd(price["high_usd_per_accelerator_hour"]),
-            middle=words.usd(price["median_usd_per_accelerator_hour"]),
+            high=words.usd(price.high_usd_per_accelerator_hour),
+            middle=words.usd(price.median_usd_per_accelerator_hour),
         )
     return say(DRIVER_SENTENCES[driver])
 
@@ -310,16 +310,16 @@ def _format_decision(plan: Plan) -> list[str]:
 
 def _commitment(plan: Plan) -> list[str]:
     """A year's commitment against on demand."""
-    ways = {row["way"]: row for row in (plan.money or {}).get("ways") or []}
+    ways = {row.way: row for row in plan.money.ways} if plan.money is not None else {}
     year, free = ways.get("reserved_1y"), ways.get("on_demand")
-    if year is None or free is None or year["run_usd"] >= free["run_usd"]:
+    if year is None or free is None or year.break_even is None or year.run_usd >= free.run_usd:
         return []
     return [
         say(
             "Committing for a year: {usd} for this run instead of {free}, if {share} of the year's hours are used.",
-            usd=words.usd(year["run_usd"]),
-            free=words.usd(free["run_usd"]),
-            share=f"{100 * year['break_even']:.0f} %",
+            usd=words.usd(year.run_usd),
+            free=words.usd(free.run_usd),
+            share=f"{100 * year.break_even:.0f} %",
         )
     ]
 
@@ -337,6 +337,6 @@ def _certainty(plan: Plan) -> list[str]:
 
 def picture(plan: Plan) -> Picture:
     """The one picture: lifetime cost against size; without demands the loss against size."""
-    if plan.objectives["demand_sizes"]:
+    if plan.objectives.demand_sizes:
         return Picture("sizes", say("Lifetime cost against size at this loss: the optima (dots) and this plan (cross)"))
     return Picture("size", say("Loss against size at this compute, the sizes that waste at most 5 %, and this plan"))

@@ -36,17 +36,17 @@ def _fleet(plan: Plan) -> list[Block]:
     caption = say("Elapsed days and MFU against accelerators{published}", published=published)
     blocks: list[Block] = [Heading(say("On how many accelerators?"))]
     blocks.append(Picture("fleet", caption, instead=fleet_table(plan)))
-    slow = plan.alternatives.get("slowest_network")
+    slow = plan.alternatives.slowest_network if plan.alternatives is not None else None
     if slow:
-        times = f"{slow['slowdown']:.2f}" if slow["slowdown"] else say("no layout; times")
+        times = f"{slow.slowdown:.2f}" if slow.slowdown else say("no layout; times")
         blocks.append(
             Text(
                 say(
                     "On the slowest listed network of this part ({system}, {rate} Gbit/s an accelerator) it takes "
                     "{times} times as "
                     "long.",
-                    system=slow["system"],
-                    rate=f"{slow['nic_uni_bytes_per_s'] * 8 / 1e9:g}",
+                    system=slow.system,
+                    rate=f"{slow.nic_uni_bytes_per_s * 8 / 1e9:g}",
                     times=times,
                 )
             )
@@ -57,33 +57,34 @@ def _fleet(plan: Plan) -> list[Block]:
 def fleet_table(plan: Plan) -> Table:
     """Time against accelerators at the same size and tokens."""
     rows = []
-    for row in plan.curves.get("accelerators", []):
-        state = say("does not fit") if row["train_days"] is None else ""
-        if row["batch_cap_binds"]:
-            state = say("critical batch binds: {idle} idle", idle=f"{row['idle_accelerators']:,}")
-        rows.append([f"{row['accelerators']:,}", words.days(row["train_days"]), words.percent(row["mfu"]), state])
+    for row in plan.curves.accelerators:
+        state = say("does not fit") if row.train_days is None else ""
+        if row.batch_cap_binds:
+            state = say("critical batch binds: {idle} idle", idle=f"{row.idle_accelerators:,}")
+        rows.append([f"{row.accelerators:,}", words.days(row.train_days), words.percent(row.mfu), state])
     return Table([say("accelerators"), say("productive time"), "MFU", ""], rows)
 
 
 def _layout(plan: Plan) -> list[Block]:
     assert plan.layout is not None
     assert plan.batch is not None
+    assert plan.alternatives is not None
     said = say(
         "**Layout.** {layout}; global batch {seqs} sequences ({tokens} tokens), {steps} steps",
-        steps=words.plain(plan.batch["steps"]),
+        steps=words.plain(plan.batch.steps),
         layout=words.layout_words(plan.layout),
         seqs=words.plain(plan.layout.global_batch_seqs),
-        tokens=words.count(plan.batch["global_batch_tokens"]),
+        tokens=words.count(plan.batch.global_batch_tokens),
     )
     if plan.answer.idle_accelerators:
         said += say("; {idle} accelerators idle", idle=words.plain(plan.answer.idle_accelerators))
     said += say(
         ". {fitting} of {searched} layouts fit.",
-        fitting=words.plain(plan.alternatives["fitting_layouts"]),
-        searched=words.plain(plan.alternatives["searched_layouts"]),
+        fitting=words.plain(plan.alternatives.fitting_layouts),
+        searched=words.plain(plan.alternatives.searched_layouts),
     )
-    beyond = say(", extrapolated") if plan.batch["cap_outside_fit_range"] else ""
-    critical = {"seqs": words.plain(plan.batch["cap_seqs"]), "law": plan.batch["cap_law"], "beyond": beyond}
+    beyond = say(", extrapolated") if plan.batch.cap_outside_fit_range else ""
+    critical = {"seqs": words.plain(plan.batch.cap_seqs), "law": plan.batch.cap_law, "beyond": beyond}
     said += say(" The critical batch is about {seqs} sequences ({law}{beyond}).", **critical)
     return [Text(said), Text(runner_sentence(plan)), Text(shape_sentence(plan))]
 
@@ -93,14 +94,14 @@ def shape_sentence(plan: Plan) -> str:
     s = plan.shape
     assert s is not None
     plain = {
-        name: words.plain(s[name])
+        name: words.plain(getattr(s, name))
         for name in ("layers", "d_model", "n_heads", "head_dim", "n_kv_heads", "d_ff", "vocab")
     }
     attending = ""
-    if s["attention_layers"] != s["layers"]:
-        attending = say(", {count} of which attend", count=words.plain(s["attention_layers"]))
-    experts = say(" in {count} experts", count=words.plain(s["n_experts"])) if s["n_experts"] > 1 else ""
-    active = say(", {count} active", count=words.count(s["params_active"])) if s["params_active"] != s["params"] else ""
+    if s.attention_layers != s.layers:
+        attending = say(", {count} of which attend", count=words.plain(s.attention_layers))
+    experts = say(" in {count} experts", count=words.plain(s.n_experts)) if s.n_experts > 1 else ""
+    active = say(", {count} active", count=words.count(s.params_active)) if s.params_active != s.params else ""
     return say(
         "**Shape.** {layers} layers of width {d_model}{attending}, {n_heads} heads of {head_dim} ({n_kv_heads} "
         "key-value), "
@@ -108,19 +109,19 @@ def shape_sentence(plan: Plan) -> str:
         attending=attending,
         experts=experts,
         active=active,
-        size=words.count(s["params"]),
+        size=words.count(s.params),
         **plain,
     )
 
 
 def runner_sentence(plan: Plan) -> str:
     """The layout that nearly won and what it lost by; empty where no other fits."""
-    for row in plan.alternatives.get("layouts", [])[:1]:
+    for row in plan.alternatives.layouts[:1] if plan.alternatives is not None else []:
         return say(
             "Next best: {layout}, {slower} slower for {term}.",
-            layout=words.layout_words(row["layout"]),
-            slower=f"{100 * row['slower_fraction']:.1f}%",
-            term=say(TERM_WORDS[row["lost_by"]]),
+            layout=words.layout_words(row.layout),
+            slower=f"{100 * row.slower_fraction:.1f}%",
+            term=say(TERM_WORDS[row.lost_by]),
         )
     return ""
 
@@ -158,16 +159,16 @@ def _formats(plan: Plan) -> list[Block]:
 
 def _changes(plan: Plan) -> list[Block]:
     """What a doubling of each factor does, layout searched anew; factors without effect are one sentence."""
-    found = plan.alternatives.get("sensitivities", [])
-    moving = [row for row in found if abs(row["elasticity"]) >= MOVES]
-    still = [say(FACTOR_WORDS[row["factor"]]) for row in found if abs(row["elasticity"]) < MOVES]
+    found = plan.alternatives.sensitivities if plan.alternatives is not None else []
+    moving = [row for row in found if abs(row.elasticity) >= MOVES]
+    still = [say(FACTOR_WORDS[row.factor]) for row in found if abs(row.elasticity) < MOVES]
     said = [
         say(
             "twice the {factor}: {speed} as fast",
-            factor=say(FACTOR_WORDS[row["factor"]]),
-            speed=f"{row['doubled_speedup']:.2f}x",
+            factor=say(FACTOR_WORDS[row.factor]),
+            speed=f"{row.doubled_speedup:.2f}x",
         )
-        for row in sorted(moving, key=lambda row: -row["doubled_speedup"])
+        for row in sorted(moving, key=lambda row: -row.doubled_speedup)
     ]
     if still:
         said.append(say("no change from {factors}", factors=say(", ").join(still)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hwmodel.report import words
 from hwmodel.report.blocks import Block, Heading, Table, Text
 from hwmodel.report.data import data_line
@@ -11,6 +9,7 @@ from hwmodel.report.formats import fixed_table, serving_table
 from hwmodel.report.phrases import heard, say
 from hwmodel.report.plan.other_ways import distillation_section, sparsity_section
 from hwmodel.report.words import DASH, interval
+from hwmodel.solve.run.records import LawRow
 from hwmodel.solve.run.result import Plan
 
 # Laws whose own answer lies so many powers of ten beyond their runs stand on their own page (`hwmodel law show`).
@@ -40,7 +39,7 @@ def law_section(plan: Plan) -> list[Block]:
 def _regret_sentence(plan: Plan) -> str:
     band = plan.regret_band
     assert band is not None
-    low, high = words.count(band["params_low"]), words.count(band["params_high"])
+    low, high = words.count(band.params_low), words.count(band.params_high)
     if plan.saving:
         return say(
             "Sizes from {low} to {high} at this loss waste at most 5 % of the lifetime cost.", low=low, high=high
@@ -49,7 +48,7 @@ def _regret_sentence(plan: Plan) -> str:
         "Sizes from {low} to {high}, each on the tokens that {flop} FLOP give it, waste at most 5 %.",
         low=low,
         high=high,
-        flop=words.count(band["flop"]),
+        flop=words.count(band.flop),
     )
 
 
@@ -63,7 +62,7 @@ def law_question(plan: Plan) -> str:
     return say("to train with {flop} FLOP, serving left aside", flop=words.count(plan.answer.train_flop))
 
 
-def _near_and_far(plan: Plan) -> tuple[list[dict[str, Any]], list[str]]:
+def _near_and_far(plan: Plan) -> tuple[list[LawRow], list[str]]:
     """The laws that answer the same question near their runs, and the ids of the others.
 
     A variant of the plan's own law says what it says; one that counts other parameters or tokens is not beside it.
@@ -71,13 +70,13 @@ def _near_and_far(plan: Plan) -> tuple[list[dict[str, Any]], list[str]]:
     near, far = [], []
     own = plan.resolved["law"]
     for row in plan.laws:
-        if row["law"] != own and row["law"].split("/")[0] == own.split("/")[0]:
+        if row.law != own and row.law.split("/")[0] == own.split("/")[0]:
             continue
-        counted = row["params"] is not None and row["params_convention"] == "total"
-        if row["law"] == own or (counted and row["decades_outside_fit"] <= FAR_DECADES):
+        beyond = row.decades_outside_fit if row.params_convention == "total" else None
+        if row.law == own or (beyond is not None and beyond <= FAR_DECADES):
             near.append(row)
         else:
-            far.append(row["law"])
+            far.append(row.law)
     return near, far
 
 
@@ -85,10 +84,10 @@ def law_table(plan: Plan) -> Table:
     """The laws side by side."""
     rows = []
     for row in _near_and_far(plan)[0]:
-        if row["params"] is None:
-            rows.append([row["law"], DASH, DASH])
+        if row.params is None:
+            rows.append([row.law, DASH, DASH])
         else:
-            rows.append([row["law"], words.count(row["params"]), words.count(row["tokens"])])
+            rows.append([row.law, words.count(row.params), words.count(row.tokens)])
     return Table([say("law"), say("parameters"), say("tokens")], rows)
 
 
@@ -107,13 +106,13 @@ def margin_sentence(plan: Plan) -> str:
         "Trained compute-optimally, this loss takes {size} parameters on {tokens} tokens; a tenth more compute "
         "lowers it by "
         "{nats} nats",
-        size=words.count(m["anchor_params"]),
-        tokens=words.count(m["anchor_tokens"]),
-        nats=f"{m['nats_gained']:.4f}",
+        size=words.count(m.anchor_params),
+        tokens=words.count(m.anchor_tokens),
+        nats=f"{m.nats_gained:.4f}",
     )
-    if not m["nats_per_usd"]:
+    if not m.nats_per_usd:
         return said + say(".")
-    return said + say(", the next $1M by {nats}.", nats=f"{m['nats_per_usd'] * 1e6:.4f}")
+    return said + say(", the next $1M by {nats}.", nats=f"{m.nats_per_usd * 1e6:.4f}")
 
 
 def reduction_table(plan: Plan) -> Table:
@@ -163,10 +162,10 @@ def use_section(plan: Plan) -> list[Block]:
     blocks: list[Block] = [Heading(say("How large, given its use?"))]
     if plan.saving is not None:
         blocks.append(Text(saving_sentence(plan)))
-    blocks += [usual_table(plan), Text(say("Costs count {note}.", note=heard(plan.objectives["demand_note"])))]
+    blocks += [usual_table(plan), Text(say("Costs count {note}.", note=heard(plan.objectives.demand_note)))]
     blocks.append(Text(_by_law(plan)))
     fixed, served = fixed_table(plan), serving_table(plan)
-    if fixed.rows and plan.objectives["given"] is not None:
+    if fixed.rows and plan.objectives.given is not None:
         blocks += [Text(say("This very model, quantised after training:")), fixed]
     elif served.rows and plan.mixtures is None:
         said = say("The same loss and demand in each serving format; what the bits cost in loss is trained away:")
@@ -182,10 +181,10 @@ def usual_table(plan: Plan) -> Table:
             words.count(row.inference_tokens),
             words.count(row.params),
             words.count(row.tokens),
-            words.cost(row.lifetime_cost, o["demand_unit"]),
+            words.cost(row.lifetime_cost, o.demand_unit),
             words.percent(row.saving) if row.saving is not None else DASH,
         ]
-        for row in o["demand_curve"]
+        for row in o.demand_curve
     ]
     header = [say("tokens served"), say("parameters"), say("tokens"), say("whole life"), say("saved by the size")]
     return Table(header, rows)
@@ -195,17 +194,17 @@ def saving_sentence(plan: Plan) -> str:
     """What the cheapest life saves against the training-optimal size."""
     s = plan.saving
     assert s is not None
-    if s["value"] is None:
+    if s.value is None:
         return say("The training-optimal size of this loss cannot be served within the limits on this part at all.")
     spread = ""
-    if s["low"] is not None:
-        spread = say(" ({low} to {high})", low=words.percent(s["low"]), high=words.percent(s["high"]))
+    if s.low is not None:
+        spread = say(" ({low} to {high})", low=words.percent(s.low), high=words.percent(s.high))
     said = say(
         "The cheapest life saves {saved}{spread} against the training-optimal size of the same loss.",
-        saved=words.percent(s["value"]),
+        saved=words.percent(s.value),
         spread=spread,
     )
-    flip = plan.curves.get("flip_inference_tokens")
+    flip = plan.curves.flip_inference_tokens
     if flip is not None:
         said += say(" Beyond about {tokens} served tokens that size wastes 5 %.", tokens=words.count(flip))
     return said
@@ -213,15 +212,15 @@ def saving_sentence(plan: Plan) -> str:
 
 def _by_law(plan: Plan) -> str:
     """The cheapest life by each other law, in a line."""
-    rows = [row for row in plan.objectives["by_law"][1:] if not row["reason"]]
+    rows = [row for row in plan.objectives.by_law[1:] if not row.reason]
     if not rows:
         return ""
     listed = say(", ").join(
         say(
             "{law} {size} on {tokens}",
-            law=row["law"],
-            size=words.count(row["params"]),
-            tokens=words.count(row["tokens"]),
+            law=row.law,
+            size=words.count(row.params),
+            tokens=words.count(row.tokens),
         )
         for row in rows
     )
@@ -230,17 +229,17 @@ def _by_law(plan: Plan) -> str:
 
 def life_words(plan: Plan, cost: float | None) -> str:
     """A lifetime cost in the unit of the objective."""
-    return words.cost(cost, plan.saving["unit"] if plan.saving else "")
+    return words.cost(cost, plan.saving.unit if plan.saving else "")
 
 
 def experts_section(plan: Plan) -> list[Block]:
     """Dense or experts, where it was asked."""
     if plan.mixtures is None:
         return []
-    note = heard(plan.mixtures["note"])
+    note = heard(plan.mixtures.note)
     refused = [
         say("{experts} experts: {reason}.", experts=experts, reason=heard(reason))
-        for experts, reason in plan.mixtures["refused"].items()
+        for experts, reason in plan.mixtures.refused.items()
     ]
     blocks: list[Block] = [
         Heading(say("Dense, or a mixture of experts?")),
@@ -255,12 +254,12 @@ def mixture_sentence(plan: Plan) -> str:
     m = plan.mixtures
     if m is None:
         return ""
-    dense, others = m["rows"][0], m["rows"][1:]
+    dense, others = m.rows[0], m.rows[1:]
     if not others:
         return say("No mixture of experts is possible here; the dense model stands.")
     best = min(others, key=lambda row: row.lifetime_cost)
     costs = {"cost": life_words(plan, best.lifetime_cost), "dense": life_words(plan, dense.lifetime_cost)}
-    if m["winner_experts"] <= 1:
+    if m.winner_experts <= 1:
         text = say(
             "**The dense model wins.** The cheapest mixture ({experts} experts) costs {cost} over its life against "
             "{dense}: "
@@ -270,7 +269,7 @@ def mixture_sentence(plan: Plan) -> str:
             **costs,
         )
     else:
-        spread = interval(m["saving"], words.percent)
+        spread = interval(m.saving, words.percent)
         text = say(
             "**{experts} experts win.** A mixture of {size} parameters, {active} active, costs {cost} over its "
             "life against "
@@ -282,8 +281,8 @@ def mixture_sentence(plan: Plan) -> str:
             spread="" if spread == DASH else f" ({spread})",
             **costs,
         )
-        if m["answer"] is not None:
-            a, layout = m["answer"], words.layout_words(m["layout"])
+        if m.answer is not None:
+            a, layout = m.answer, words.layout_words(m.layout)
             text += say(
                 " It trains in {days} for {usd} ({layout}).",
                 days=words.days(a.train_days),
@@ -294,7 +293,7 @@ def mixture_sentence(plan: Plan) -> str:
     if far > EXPERT_DECADES:
         text += say(
             " {law} is taken up to {far} decades beyond its runs: read this as a direction, not a figure.",
-            law=m["law"],
+            law=m.law,
             far=f"{far:.1f}",
         )
     return text
@@ -303,7 +302,7 @@ def mixture_sentence(plan: Plan) -> str:
 def mixture_table(plan: Plan) -> Table:
     """Numbers of experts side by side."""
     rows = []
-    for row in plan.mixtures["rows"] if plan.mixtures else []:
+    for row in plan.mixtures.rows if plan.mixtures else []:
         name = say("dense") if row.experts <= 1 else f"{row.experts:g}"
         costs = [life_words(plan, cost) for cost in (row.train_cost, row.serve_cost, row.lifetime_cost)]
         sizes = [words.count(row.params), words.count(row.params_active), words.count(row.tokens)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +15,7 @@ from hwmodel.errors import InfeasibleError
 from hwmodel.laws.lifetime import FINE_POINTS, HIGH, LOW, Lifetime, Option, option_optimum, placed
 from hwmodel.numerics import falls_at, least
 from hwmodel.solve.life.objective import Costs
+from hwmodel.solve.run.records import DemandPoint, LifePoint, RegretBand
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.run.sizing import LossModel
 
@@ -91,20 +92,20 @@ def life(
     )  # fmt: skip
 
 
-def size_curve(model: LossModel, one: Life) -> list[dict[str, float]]:
+def size_curve(model: LossModel, one: Life) -> list[LifePoint]:
     """Lifetime cost of sizes that all reach the plan's loss, with its repeats and what the serving recipe costs."""
     shares = np.linspace(*SHARES_OF_SIZE_TERM, SIZE_POINTS)
     params, tokens = (np.asarray(column) for column in placed(option(model, one.costs), one.loss, shares))
     cost = np.asarray(one.cost(params, tokens))
     order = np.argsort(params)
     return [
-        {"params": float(params[i]), "tokens": float(tokens[i]), "lifetime_cost": float(cost[i])}
+        LifePoint(params=float(params[i]), tokens=float(tokens[i]), lifetime_cost=float(cost[i]))
         for i in order
         if np.isfinite(cost[i]) and params[i] > 0
     ]
 
 
-def regret_band(model: LossModel, one: Life, waste: float = WASTE) -> dict[str, float]:
+def regret_band(model: LossModel, one: Life, waste: float = WASTE) -> RegretBand:
     """Smallest and largest size at the plan's loss that waste at most this share of the least lifetime cost.
 
     Sizes run along the curve of this loss (repeats and the serving recipe's penalty counted): two roots beside the
@@ -123,30 +124,30 @@ def regret_band(model: LossModel, one: Life, waste: float = WASTE) -> dict[str, 
     # The size term's share falls as the size grows.
     large = falls_at(wastes, LOW, best)
     small = falls_at(lambda x: not wastes(x), best, HIGH)
-    return {"params_low": float(size(small)[0]), "params_high": float(size(large)[0]), "waste": waste}
+    return RegretBand(params_low=float(size(small)[0]), params_high=float(size(large)[0]), waste=waste)
 
 
-def demand_curve(model: LossModel, one: Life) -> list[dict[str, Any]]:
+def demand_curve(model: LossModel, one: Life) -> list[DemandPoint]:
     """The optimum and its saving against demand, from a hundredth of the demand asked to ten times it."""
     rows = []
     for factor in DEMANDS:
         found = option_optimum(option(model, one.costs), one.loss, one.demand * factor)
         rows.append(
-            {
-                "inference_tokens": one.demand * factor,
-                "params": float(found.params),
-                "tokens": float(found.tokens),
-                "saving": float(found.saved_fraction) if np.isfinite(found.training_optimal_cost) else None,
-            }
+            DemandPoint(
+                inference_tokens=one.demand * factor,
+                params=float(found.params),
+                tokens=float(found.tokens),
+                saving=float(found.saved_fraction) if np.isfinite(found.training_optimal_cost) else None,
+            )
         )
     return rows
 
 
-def flip_demand(curve: list[dict[str, Any]], waste: float = WASTE) -> float | None:
+def flip_demand(curve: Sequence[DemandPoint], waste: float = WASTE) -> float | None:
     """Served tokens beyond which the training-optimal size wastes more than this share; None if never on the curve."""
     for low, high in pairwise(curve):
-        if low["saving"] is not None and high["saving"] is not None and low["saving"] < waste <= high["saving"]:
-            share = (waste - low["saving"]) / (high["saving"] - low["saving"])
-            a, b = math.log(low["inference_tokens"]), math.log(high["inference_tokens"])
+        if low.saving is not None and high.saving is not None and low.saving < waste <= high.saving:
+            share = (waste - low.saving) / (high.saving - low.saving)
+            a, b = math.log(low.inference_tokens), math.log(high.inference_tokens)
             return math.exp(a + share * (b - a))
     return None

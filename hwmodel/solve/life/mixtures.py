@@ -23,25 +23,12 @@ from hwmodel.solve.life.demand import option as dense_option
 from hwmodel.solve.life.objective import Costs, costs
 from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.fleet import Fleet
-from hwmodel.solve.run.result import Band
+from hwmodel.solve.run.records import Mixture
+from hwmodel.solve.run.result import Band, Mixtures
 from hwmodel.solve.run.sizing import LossModel
 from hwmodel.specs import LawSpec, Shape
 
 EXPERTS_LAW = "ludziejewski_2025"
-
-
-class Mixture(msgspec.Struct, frozen=True, kw_only=True):
-    """The cheapest life with one number of experts; `params` count all, `params_active` those of one token."""
-
-    experts: float
-    params: float
-    params_active: float
-    tokens: float
-    train_cost: float
-    serve_cost: float
-    lifetime_cost: float
-    saving: float  # against the dense deployment-optimal choice
-    decades_outside: float  # of the law of experts
 
 
 def check_mixtures(setting: Setting) -> LawSpec:
@@ -63,7 +50,7 @@ def _option(model: LossModel, of: Costs, law: LawSpec, experts: float, drawn: An
     return msgspec.structs.replace(dense_option(model, of, drawn), build=build, label=f"{experts:g} experts")
 
 
-def mixtures(setting: Setting, model: LossModel, fleet: Fleet | None, dense: Life) -> dict[str, Any]:
+def mixtures(setting: Setting, model: LossModel, fleet: Fleet | None, dense: Life) -> Mixtures:
     """A row for each number of experts beside the dense one, the cheapest of all, and its saving with its band."""
     law = check_mixtures(setting)
     rows = [_dense_row(dense.found)]
@@ -84,17 +71,17 @@ def mixtures(setting: Setting, model: LossModel, fleet: Fleet | None, dense: Lif
     saving = None
     if best.experts > 1:
         saving = Band(best.saving, *_saving_band(model, law, dense, best, found[best.experts][1]))
-    return {
-        "law": law.id,
-        "rows": rows,
-        "refused": out,
-        "winner_experts": best.experts,
-        "saving": saving,
-        "unit": dense.costs.unit,
-        "note": "one active expert a token in every layer, each as wide as the dense network (as in the law's runs); "
+    return Mixtures(
+        law=law.id,
+        rows=rows,
+        refused=out,
+        winner_experts=best.experts,
+        saving=saving,
+        unit=dense.costs.unit,
+        note="one active expert a token in every layer, each as wide as the dense network (as in the law's runs); "
         f"the loss as a dense equivalent; {law.id} has no published covariance, so the interval is that of "
         f"{model.law.id}",
-    }
+    )
 
 
 def _dense_row(life: Lifetime) -> Mixture:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,6 +15,7 @@ from hwmodel.solve.life.demand import Life, flip_demand, option
 from hwmodel.solve.life.objective import Costs, costs
 from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.fleet import Fleet
+from hwmodel.solve.run.records import DemandCurve, DemandPoint, DemandRow, LawLife, LifePoint, RegretBand
 from hwmodel.solve.run.result import value_of
 from hwmodel.solve.run.sizing import LossModel, Sized
 
@@ -28,18 +28,6 @@ WASTE = 0.05
 COLUMNS = ("params", "tokens", "train_cost", "serve_cost", "training_optimal_cost")
 
 
-class DemandRow(msgspec.Struct, frozen=True, kw_only=True):
-    """The cheapest life at the plan's loss for one demand, in the objective's unit."""
-
-    inference_tokens: float
-    params: float
-    tokens: float
-    train_cost: float
-    serve_cost: float
-    lifetime_cost: float
-    saving: float | None  # against the training-optimal size; None where that cannot be served
-
-
 class WholeLife(msgspec.Struct, frozen=True, kw_only=True):
     """What usual demands make of the size, at the loss of the plan."""
 
@@ -47,7 +35,7 @@ class WholeLife(msgspec.Struct, frozen=True, kw_only=True):
     flip_inference_tokens: float | None  # beyond it the training optimum wastes 5 %
     unit: str
     note: str
-    curves: list[dict[str, Any]]  # lifetime cost against size, a curve a demand (0: training alone)
+    curves: list[DemandCurve]  # lifetime cost against size, a curve a demand (0: training alone)
 
 
 def usual_costs(setting: Setting, fleet: Fleet | None, params: float) -> Costs:
@@ -74,7 +62,10 @@ def whole_life(
         many = demand_rows(way, loss, FLIP_DEMANDS)
     except HwModelError:
         return None
-    plain = [{"inference_tokens": row.inference_tokens, "saving": row.saving} for row in many]
+    plain = [
+        DemandPoint(inference_tokens=r.inference_tokens, params=r.params, tokens=r.tokens, saving=r.saving)
+        for r in many
+    ]
     return WholeLife(
         rows=rows, flip_inference_tokens=flip_demand(plain), unit=of.unit, note=of.note,
         curves=[_curve(way, loss, demand) for demand in (0.0, *DEMANDS[1:])],
@@ -101,20 +92,20 @@ def demand_rows(way: Option, loss: float, demands: tuple[float, ...]) -> list[De
     return rows
 
 
-def _curve(way: Option, loss: float, demand: float) -> dict[str, Any]:
+def _curve(way: Option, loss: float, demand: float) -> DemandCurve:
     """Lifetime cost of sizes that all reach the loss, smallest first."""
     params, tokens = (np.asarray(x) for x in placed(way, loss, np.linspace(*DRAWN_SHARES, DRAWN_POINTS)))
     with np.errstate(invalid="ignore", over="ignore"):
         cost = np.asarray(way.train_cost(params, tokens)) + demand * np.asarray(way.serve_cost(params))
     points = [
-        {"params": float(params[i]), "tokens": float(tokens[i]), "lifetime_cost": float(cost[i])}
+        LifePoint(params=float(params[i]), tokens=float(tokens[i]), lifetime_cost=float(cost[i]))
         for i in np.argsort(params)
         if math.isfinite(cost[i]) and params[i] > 0
     ]
-    return {"inference_tokens": demand, "points": points}
+    return DemandCurve(inference_tokens=demand, points=points)
 
 
-def compute_band(setting: Setting, model: LossModel, sized: Sized) -> dict[str, float] | None:
+def compute_band(setting: Setting, model: LossModel, sized: Sized) -> RegretBand | None:
     """Sizes that waste at most 5 % of the compute of this plan, with the repeats of its data; tokens are released.
 
     A size that time or money on a fleet closed wastes nothing: larger models may run at a higher share of peak.
@@ -129,12 +120,12 @@ def compute_band(setting: Setting, model: LossModel, sized: Sized) -> dict[str, 
         low, high = budget_band(way, flop, WASTE)
     if sized.closed_by == "fleet" and {"params", "tokens"} <= sized.solved.keys():
         high = max(high, sized.n)
-    return {"params_low": low, "params_high": high, "waste": WASTE, "flop": flop}
+    return RegretBand(params_low=low, params_high=high, waste=WASTE, flop=flop)
 
 
-def law_choices(setting: Setting, names: tuple[str, ...], life: Life, sized: Sized) -> list[dict[str, Any]]:
+def law_choices(setting: Setting, names: tuple[str, ...], life: Life, sized: Sized) -> list[LawLife]:
     """The cheapest life by each law, at the loss that it gives this plan's size and tokens, in the same costs."""
-    rows: list[dict[str, Any]] = []
+    rows: list[LawLife] = []
     for name in dict.fromkeys((setting.law.id, *names)):
         law = setting.catalog.law(name)
         try:
@@ -143,12 +134,11 @@ def law_choices(setting: Setting, names: tuple[str, ...], life: Life, sized: Siz
             found = option_optimum(way, loss, life.demand)
             saving = float(found.saved_fraction) if math.isfinite(float(found.training_optimal_cost)) else None
             rows.append(
-                {"law": name, "params": float(found.params), "tokens": float(found.tokens),
-                 "training_optimal_params": float(found.training_optimal_params), "saving": saving, "reason": ""}
+                LawLife(law=name, params=float(found.params), tokens=float(found.tokens),
+                        training_optimal_params=float(found.training_optimal_params), saving=saving)
             )  # fmt: skip
         except HwModelError as error:
-            rows.append({"law": name, "params": None, "tokens": None, "training_optimal_params": None, "saving": None,
-                         "reason": str(error)})  # fmt: skip
+            rows.append(LawLife(law=name, reason=str(error)))
     return rows
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,6 +12,7 @@ from hwmodel.physics.machine import machine as physics_machine
 from hwmodel.predict.search import Choice, choice, pareto, runners_up
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.fleet import Fleet
+from hwmodel.solve.run.records import Alternatives, OtherLayout, ParetoLayout, Sensitivity, SlowestNetwork
 from hwmodel.specs import Part, System
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _slower(solved: Solved, row: int) -> float:
     return float(billed_s[row] / billed_s[int(solved.evaluation.best[0])]) - 1.0
 
 
-def runner_up_rows(setting: Fleeted, solved: Solved) -> list[dict[str, Any]]:
+def runner_up_rows(setting: Fleeted, solved: Solved) -> list[OtherLayout]:
     """The next best splits of the model and why each lost."""
     out = []
     for row in runners_up(solved.evaluation, 0):
@@ -46,34 +47,34 @@ def runner_up_rows(setting: Fleeted, solved: Solved) -> list[dict[str, Any]]:
         worst, seconds = _term_differences(solved.choice, other)[0]
         share = seconds * solved.choice.batch_seqs / solved.choice.step_s
         out.append(
-            {
-                "layout": other.shown,
-                "slower_fraction": _slower(solved, row),
-                "peak_memory_bytes": float(other.memory.total_bytes),
-                "lost_by": worst,
-                "lost_fraction_of_step": share,
-            }
+            OtherLayout(
+                layout=other.shown,
+                slower_fraction=_slower(solved, row),
+                peak_memory_bytes=float(other.memory.total_bytes),
+                lost_by=worst,
+                lost_fraction_of_step=share,
+            )
         )
     return out
 
 
-def pareto_rows(solved: Solved) -> list[dict[str, Any]]:
+def pareto_rows(solved: Solved) -> list[ParetoLayout]:
     """Layouts that no other beats in time, memory and accelerators used."""
     out = []
     for row in pareto(solved.evaluation, 0)[:PARETO_SHOWN]:
         one = choice(solved.evaluation, row, solved.fleet.machine, solved.fleet.precision, solved.fleet.setting.stack)
         out.append(
-            {
-                "layout": one.shown,
-                "slower_fraction": _slower(solved, row),
-                "peak_memory_bytes": float(one.memory.total_bytes),
-                "accelerators": one.accelerators - one.idle_accelerators,
-            }
+            ParetoLayout(
+                layout=one.shown,
+                slower_fraction=_slower(solved, row),
+                peak_memory_bytes=float(one.memory.total_bytes),
+                accelerators=one.accelerators - one.idle_accelerators,
+            )
         )
     return out
 
 
-def slowest_network(setting: Fleeted, solved: Solved) -> dict[str, Any] | None:
+def slowest_network(setting: Fleeted, solved: Solved) -> SlowestNetwork | None:
     """The same plan on the slowest listed network of the part; None where it stands on that one already."""
     listed = [s for s in setting.catalog.systems_of(setting.part.id) if s.nic_uni_bytes_per_s > 0]
     if not listed:
@@ -82,11 +83,11 @@ def slowest_network(setting: Fleeted, solved: Solved) -> dict[str, Any] | None:
     if slowest.nic_uni_bytes_per_s >= setting.system.nic_uni_bytes_per_s:
         return None
     rate = _best_rate(setting, solved, setting.part, slowest)
-    return {
-        "system": slowest.id,
-        "nic_uni_bytes_per_s": slowest.nic_uni_bytes_per_s,
-        "slowdown": solved.choice.tokens_per_s / rate if rate else None,
-    }
+    return SlowestNetwork(
+        system=slowest.id,
+        nic_uni_bytes_per_s=slowest.nic_uni_bytes_per_s,
+        slowdown=solved.choice.tokens_per_s / rate if rate else None,
+    )
 
 
 def _best_rate(setting: Fleeted, solved: Solved, part: Part, system: System) -> float:
@@ -97,7 +98,7 @@ def _best_rate(setting: Fleeted, solved: Solved, part: Part, system: System) -> 
     return fleet.evaluate(solved.at.shape, solved.sized.n).tokens_per_s(0)
 
 
-def sensitivities(setting: Fleeted, solved: Solved) -> list[dict[str, Any]]:
+def sensitivities(setting: Fleeted, solved: Solved) -> list[Sensitivity]:
     """How training time answers to each factor doubled, the layout chosen anew; elasticity = d log time / d log x."""
     part, system = setting.part, setting.system
     replace = msgspec.structs.replace
@@ -116,7 +117,8 @@ def sensitivities(setting: Fleeted, solved: Solved) -> list[dict[str, Any]]:
         except HwModelError:
             continue
         speedup = rate / solved.choice.tokens_per_s
-        rows.append({"factor": name, "doubled_speedup": speedup, "elasticity": -math.log(speedup) / math.log(STEP)})
+        elasticity = -math.log(speedup) / math.log(STEP)
+        rows.append(Sensitivity(factor=name, doubled_speedup=speedup, elasticity=elasticity))
     return rows
 
 
@@ -125,13 +127,13 @@ def _more_memory(part: Part) -> Part:
     return msgspec.structs.replace(part, hbm_bytes=part.hbm_bytes * STEP, usable_hbm_bytes=usable)
 
 
-def alternatives(setting: Fleeted, solved: Solved) -> dict[str, Any]:
+def alternatives(setting: Fleeted, solved: Solved) -> Alternatives:
     """Runner-up layouts, the Pareto set, the slowest network, and sensitivities."""
-    return {
-        "layouts": runner_up_rows(setting, solved),
-        "pareto": pareto_rows(solved),
-        "searched_layouts": solved.evaluation.space.count,
-        "fitting_layouts": int((solved.evaluation.step_s < math.inf).sum()),
-        "slowest_network": slowest_network(setting, solved),
-        "sensitivities": sensitivities(setting, solved),
-    }
+    return Alternatives(
+        layouts=runner_up_rows(setting, solved),
+        pareto=pareto_rows(solved),
+        searched_layouts=solved.evaluation.space.count,
+        fitting_layouts=int((solved.evaluation.step_s < math.inf).sum()),
+        slowest_network=slowest_network(setting, solved),
+        sensitivities=sensitivities(setting, solved),
+    )

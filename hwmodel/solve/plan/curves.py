@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from hwmodel.solve.life import demand
 from hwmodel.solve.life.demand import Life
 from hwmodel.solve.run.answers import flop_convention_rate
 from hwmodel.solve.run.fleet import Fleet
+from hwmodel.solve.run.records import Curves, FleetPoint, SizePoint
 from hwmodel.solve.run.result import Band, value_of
 from hwmodel.solve.run.sizing import LossModel, Sized
 from hwmodel.specs.intervals import CERTAIN, Ends
@@ -27,7 +28,7 @@ SIZE_POINTS = 41
 FLEET_FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 
-def size_curve(model: LossModel, sized: Sized) -> list[dict[str, float]]:
+def size_curve(model: LossModel, sized: Sized) -> list[SizePoint]:
     """Loss against size at the compute of this plan: what missing the best size costs."""
     if not laws.has_loss(model.law) or sized.loss is None:
         return []
@@ -37,12 +38,12 @@ def size_curve(model: LossModel, sized: Sized) -> list[dict[str, float]]:
     losses = np.asarray(model.loss(sizes, flop / (6.0 * sizes)))
     wasted = np.asarray(laws.regret(model.law, sizes, flop))
     return [
-        {"params": float(n), "tokens": float(flop / (6.0 * n)), "loss_nats": float(v), "wasted": float(w)}
+        SizePoint(params=float(n), tokens=float(flop / (6.0 * n)), loss_nats=float(v), wasted=float(w))
         for n, v, w in zip(sizes, losses, wasted)
     ]
 
 
-def fleet_curve(solved: Solved) -> list[dict[str, Any]]:
+def fleet_curve(solved: Solved) -> list[FleetPoint]:
     """Training time against accelerators at the same size and tokens, until the critical batch leaves some idle."""
     now = solved.fleet.accelerators
     counts = sorted({max(1, int(now * factor)) for factor in FLEET_FACTORS})
@@ -59,16 +60,16 @@ def fleet_curve(solved: Solved) -> list[dict[str, Any]]:
         days = solved.sized.d / rate / SECONDS_PER_DAY if rate else None
         doubt = own.doubt_of(evaluation, case)
         rows.append(
-            {
-                "accelerators": count,
-                "train_days": days,
-                "train_days_80": None if days is None else list(around(days, doubt)),
-                "elapsed_days": _elapsed(own, solved, rate) if rate else None,
-                "mfu": mfu,
-                "mfu_80": None if mfu is None else list(around(mfu, doubt.flipped)),
-                "idle_accelerators": int(count - used) if row >= 0 else None,
-                "batch_cap_binds": bool(row >= 0 and used < 0.95 * count),
-            }
+            FleetPoint(
+                accelerators=count,
+                train_days=days,
+                train_days_80=None if days is None else list(around(days, doubt)),
+                elapsed_days=_elapsed(own, solved, rate) if rate else None,
+                mfu=mfu,
+                mfu_80=None if mfu is None else list(around(mfu, doubt.flipped)),
+                idle_accelerators=int(count - used) if row >= 0 else None,
+                batch_cap_binds=bool(row >= 0 and used < 0.95 * count),
+            )
         )
     return rows
 
@@ -83,15 +84,13 @@ def _elapsed(fleet: Fleet, solved: Solved, tokens_per_s: float) -> Band:
     return Band.around(middle, Ends(math.hypot(down, spread), math.hypot(up, spread)))
 
 
-def curves(model: LossModel, sized: Sized, solved: Solved | None, one: Life | None) -> dict[str, Any]:
+def curves(model: LossModel, sized: Sized, solved: Solved | None, one: Life | None) -> Curves:
     """All curves that this plan has."""
-    out: dict[str, Any] = {
-        "size": size_curve(model, sized),
-        "accelerators": fleet_curve(solved) if solved is not None else [],
-    }
-    if one is not None:
-        by_demand = demand.demand_curve(model, one)
-        out["lifetime"] = demand.size_curve(model, one)
-        out["demand"] = by_demand
-        out["flip_inference_tokens"] = demand.flip_demand(by_demand)
-    return out
+    of_size, of_fleet = size_curve(model, sized), fleet_curve(solved) if solved is not None else []
+    if one is None:
+        return Curves(size=of_size, accelerators=of_fleet)
+    by_demand = demand.demand_curve(model, one)
+    return Curves(
+        size=of_size, accelerators=of_fleet, lifetime=demand.size_curve(model, one), demand=by_demand,
+        flip_inference_tokens=demand.flip_demand(by_demand),
+    )  # fmt: skip

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
 from hwmodel import laws
 from hwmodel.errors import HwModelError
 from hwmodel.solve.question.setting import Setting
+from hwmodel.solve.run.records import Margin
 from hwmodel.solve.run.result import value_of
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.specs import LawSpec
@@ -95,7 +95,7 @@ def reachable(setting: Setting) -> str:
 WAYS = {"params": "size alone", "tokens": "data alone", "both": "both"}
 
 
-def margin(setting: Setting, sized: Sized, cost_usd: float | None) -> dict[str, Any] | None:
+def margin(setting: Setting, sized: Sized, cost_usd: float | None) -> Margin | None:
     """The compute-optimal run of the plan's loss, and what a tenth more compute buys; None without a loss."""
     if sized.loss is None or not laws.has_loss(setting.law):
         return None
@@ -103,14 +103,14 @@ def margin(setting: Setting, sized: Sized, cost_usd: float | None) -> dict[str, 
     best = laws.optimum_for_loss(setting.law, loss)
     more = float(laws.loss(setting.law, sized.n * MORE**0.5, sized.d * MORE**0.5))
     gained = float(laws.loss(setting.law, sized.n, sized.d)) - more
-    return {
-        "anchor_params": float(best.params),
-        "anchor_tokens": float(best.tokens),
-        "anchor_flop_share": 6.0 * float(best.params) * float(best.tokens) / flop,
-        "more_compute": MORE,
-        "nats_gained": gained,
-        "nats_per_usd": gained / ((MORE - 1.0) * cost_usd) if cost_usd else None,
-    }
+    return Margin(
+        anchor_params=float(best.params),
+        anchor_tokens=float(best.tokens),
+        anchor_flop_share=6.0 * float(best.params) * float(best.tokens) / flop,
+        more_compute=MORE,
+        nats_gained=gained,
+        nats_per_usd=gained / ((MORE - 1.0) * cost_usd) if cost_usd else None,
+    )
 
 
 HORIZONS_S = tuple(days * SECONDS_PER_DAY for days in (7.0, 30.0, 90.0, 180.0))

@@ -14,7 +14,8 @@ from hwmodel.solve.plan.prepared import Prepared
 from hwmodel.solve.plan.sides import LAWS_SHOWN
 from hwmodel.solve.run.answers import unfleeted
 from hwmodel.solve.run.fleet import Fleet
-from hwmodel.solve.run.result import Answer
+from hwmodel.solve.run.records import Saving
+from hwmodel.solve.run.result import Answer, Objectives
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.solve.run.solved import on_fleet
 
@@ -49,66 +50,73 @@ def _answered(prepared: Prepared) -> str:
     return DEPLOYMENT if free else TRAINING
 
 
-def objective_answers(prepared: Prepared) -> tuple[dict[str, Any], dict[str, Any] | None]:
+def objective_answers(prepared: Prepared) -> tuple[Objectives, Saving | None]:
     """The training- and the deployment-optimal plan, the given one, the demand rows; and the saving over a life."""
     setting, sized, lifetime = prepared.setting, prepared.sized, prepared.lifetime
     fleet = prepared.solved.fleet if prepared.solved is not None else None
     usual = whole_life(setting, prepared.model, fleet, sized, lifetime)
     answered = _answered(prepared)
-    head: dict[str, Any] = {
-        "objective": default_objective(setting),
-        "answered": answered,
-        "same_loss": prepared.best is None,
-        "given": _own(prepared) if answered == GIVEN else None,
-        "demand_curve": usual.rows if usual else [],
-        "flip_inference_tokens": usual.flip_inference_tokens if usual else None,
-        "demand_unit": usual.unit if usual else None,
-        "demand_note": usual.note if usual else "the law gives this model no loss to hold while its size is traded",
-        "demand_sizes": usual.curves if usual else [],
-        "by_law": law_choices(setting, LAWS_SHOWN, lifetime, sized) if lifetime else [],
-    }
-    if lifetime is None:
-        best = {TRAINING: _own(prepared), DEPLOYMENT: None}
-        return head | best | {"note": "no demand is given: training-optimal is the case without one"}, None
-    return head | _both(prepared, fleet) | {"note": _held(prepared)}, _saving(prepared)
+    training, deployment = _both(prepared, fleet)
+    found = Objectives(
+        objective=default_objective(setting),
+        answered=answered,
+        same_loss=prepared.best is None,
+        given=_own(prepared) if answered == GIVEN else None,
+        demand_curve=usual.rows if usual else [],
+        flip_inference_tokens=usual.flip_inference_tokens if usual else None,
+        demand_unit=usual.unit if usual else None,
+        demand_note=usual.note if usual else "the law gives this model no loss to hold while its size is traded",
+        demand_sizes=usual.curves if usual else [],
+        by_law=law_choices(setting, LAWS_SHOWN, lifetime, sized) if lifetime else [],
+        training_optimal=training,
+        deployment_optimal=deployment,
+        note=_held(prepared),
+    )
+    return found, _saving(prepared)
 
 
 def _held(prepared: Prepared) -> str:
+    if prepared.lifetime is None:
+        return "no demand is given: training-optimal is the case without one"
     if prepared.best is not None:
         return "both keep to the time and money given; the loss of the deployment-optimal one is what that leaves"
     return "both hold the loss of this plan and release its tokens"
 
 
-def _both(prepared: Prepared, fleet: Fleet | None) -> dict[str, Answer]:
-    """Both optima as answers with their lifetime cost: at one loss, or (within limits) each at its own."""
+def _both(prepared: Prepared, fleet: Fleet | None) -> tuple[Answer, Answer | None]:
+    """Both optima as answers with their lifetime cost: at one loss, or (within limits) each at its own; without a
+    demand the plan's own answer alone."""
     lifetime = prepared.lifetime
-    assert lifetime is not None
+    if lifetime is None:
+        return _own(prepared), None
     found = lifetime.found
     n, d = float(found.training_optimal_params), float(found.training_optimal_tokens)
     train = prepared.best or Sized(params=n, tokens=d, loss=lifetime.loss, solved={})
     n, d = float(found.params), float(found.tokens)
     deploy = prepared.sized if prepared.best is not None else Sized(params=n, tokens=d, loss=lifetime.loss, solved={})
-    out = {}
-    for name, run in ((TRAINING, train), (DEPLOYMENT, deploy)):
+
+    def one(run: Sized) -> Answer:
         cost = finite(lifetime.cost(run.n, run.d))
-        out[name] = msgspec.structs.replace(_answer_of(fleet, run), lifetime_cost=cost)
-    return out
+        return msgspec.structs.replace(_answer_of(fleet, run), lifetime_cost=cost)
+
+    return one(train), one(deploy)
 
 
-def _saving(prepared: Prepared) -> dict[str, Any]:
+def _saving(prepared: Prepared) -> Saving | None:
     """What the cheapest life saves against the training optimum of the same loss."""
     lifetime, sized = prepared.lifetime, prepared.sized
-    assert lifetime is not None
+    if lifetime is None:
+        return None
     found, of = lifetime.found, lifetime.costs
     served = math.isfinite(float(found.training_optimal_cost))
-    return {
-        "objective": of.objective,
-        "unit": of.unit,
-        "value": float(found.saved_fraction) if served else None,
-        "low": lifetime.saving.low if lifetime.saving else None,
-        "high": lifetime.saving.high if lifetime.saving else None,
-        "lifetime_cost": float(found.total_cost),
-        "training_optimal_lifetime_cost": finite(found.training_optimal_cost),
-        "this_plan_lifetime_cost": finite(lifetime.cost(sized.n, sized.d)),
-        "note": of.note,
-    }
+    return Saving(
+        objective=of.objective,
+        unit=of.unit,
+        value=float(found.saved_fraction) if served else None,
+        low=lifetime.saving.low if lifetime.saving else None,
+        high=lifetime.saving.high if lifetime.saving else None,
+        lifetime_cost=float(found.total_cost),
+        training_optimal_lifetime_cost=finite(found.training_optimal_cost),
+        this_plan_lifetime_cost=finite(lifetime.cost(sized.n, sized.d)),
+        note=of.note,
+    )

@@ -13,6 +13,7 @@ from hwmodel.physics import shape as shapes
 from hwmodel.solve.plan.data import data_warnings
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
 from hwmodel.solve.run.fleet import CRITICAL_BATCH_LAW, OPEN_FLEET_TIME_S
+from hwmodel.solve.run.records import BatchTrade, BatchUsed, BuiltShape, LawRow
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.specs import LawSpec, Shape
 from hwmodel.specs.law import Total
@@ -59,7 +60,7 @@ def _defaults(setting: Setting) -> dict[str, Any]:
     }
 
 
-def law_rows(setting: Setting, sized: Sized) -> list[dict[str, Any]]:
+def law_rows(setting: Setting, sized: Sized) -> list[LawRow]:
     """What each law says to the same question: its own convention, converted to total parameters, and its loss."""
     r = setting.request
     rows = []
@@ -68,13 +69,11 @@ def law_rows(setting: Setting, sized: Sized) -> list[dict[str, Any]]:
         try:
             rows.append(_law_row(law, r.tokens, r.params, r.flop, sized))
         except HwModelError as error:
-            rows.append({"law": law_id, "params": None, "tokens": None, "loss_nats": None, "reason": str(error)})
+            rows.append(LawRow(law=law_id, reason=str(error)))
     return rows
 
 
-def _law_row(
-    law: LawSpec, tokens: float | None, params: float | None, flop: float | None, sized: Sized
-) -> dict[str, Any]:
+def _law_row(law: LawSpec, tokens: float | None, params: float | None, flop: float | None, sized: Sized) -> LawRow:
     if tokens is not None and params is None and flop is None:
         best = laws.optimum_for_tokens(law, tokens)
     elif params is not None and tokens is None and flop is None:
@@ -83,17 +82,17 @@ def _law_row(
         best = laws.optimum_for_flop(law, flop if flop is not None else 6.0 * sized.n * sized.d)
     own = float(best.params)
     total = float(laws.convert(best.count, Total).value) if best.params_convention == "non_embedding" else own
-    return {
-        "law": law.id,
-        "params": own,
-        "params_convention": best.params_convention,
-        "params_total": total,
-        "tokens": float(best.tokens),
-        "loss_nats": None if best.loss is None else float(best.loss),
-        "decades_outside_fit": laws.decades_outside(
+    return LawRow(
+        law=law.id,
+        params=own,
+        params_convention=best.params_convention,
+        params_total=total,
+        tokens=float(best.tokens),
+        loss_nats=None if best.loss is None else float(best.loss),
+        decades_outside_fit=laws.decades_outside(
             law, params=own, tokens=float(best.tokens), flop=None if best.flop is None else float(best.flop)
         ),
-    }
+    )
 
 
 def terms(record: Any, total: str) -> dict[str, float]:
@@ -103,7 +102,7 @@ def terms(record: Any, total: str) -> dict[str, float]:
     return out
 
 
-def shape_table(shape: Shape, seq_len: float) -> dict[str, Any]:
+def shape_table(shape: Shape, seq_len: float) -> BuiltShape:
     """The architecture that a plan stands on, and its own parameter counts.
 
     Heads are those of the first layers that attend, `d_ff` that of an expert where there are experts.
@@ -111,47 +110,47 @@ def shape_table(shape: Shape, seq_len: float) -> dict[str, Any]:
     counts = shapes.parameters(shape)
     attending = [b for b in shape.blocks if b.n_heads > 0] or list(shape.blocks)
     first, network = attending[0], max(shape.blocks, key=lambda b: (float(b.n_experts), float(b.d_ff)))
-    return {
-        "name": shape.name,
-        "params": float(counts.total),
-        "params_active": float(counts.active),
-        "params_non_embedding": float(counts.non_embedding),
-        "layers": float(shapes.layers(shape)),
-        "d_model": float(shape.d_model),
-        "n_heads": float(first.n_heads),
-        "n_kv_heads": float(first.n_kv_heads),
-        "head_dim": float(first.head_dim),
-        "attention_layers": float(sum(float(b.count) for b in shape.blocks if b.n_heads > 0)),
-        "d_ff": float(network.d_ff),
-        "n_experts": float(max(float(b.n_experts) for b in shape.blocks)),
-        "vocab": float(shape.vocab),
-        "train_flop_per_token_causal": float(shapes.flop_per_token(shape, seq_len, "causal")),
-    }
+    return BuiltShape(
+        name=shape.name,
+        params=float(counts.total),
+        params_active=float(counts.active),
+        params_non_embedding=float(counts.non_embedding),
+        layers=float(shapes.layers(shape)),
+        d_model=float(shape.d_model),
+        n_heads=float(first.n_heads),
+        n_kv_heads=float(first.n_kv_heads),
+        head_dim=float(first.head_dim),
+        attention_layers=float(sum(float(b.count) for b in shape.blocks if b.n_heads > 0)),
+        d_ff=float(network.d_ff),
+        n_experts=float(max(float(b.n_experts) for b in shape.blocks)),
+        vocab=float(shape.vocab),
+        train_flop_per_token_causal=float(shapes.flop_per_token(shape, seq_len, "causal")),
+    )
 
 
-def batch(setting: Setting, solved: Solved) -> dict[str, Any]:
+def batch(setting: Setting, solved: Solved) -> BatchUsed:
     """The global batch and the critical one that caps it."""
     r = setting.request
     law = setting.catalog.law(CRITICAL_BATCH_LAW)
     cap = solved.fleet.batch.critical_tokens(solved.sized.n) / r.seq_len
     by = solved.sized.n if r.tokens is None else r.tokens / law.constants["tokens_per_param"]
     seqs = solved.choice.batch_seqs
-    return {
-        "global_batch_seqs": seqs,
-        "global_batch_tokens": seqs * r.seq_len,
-        "cap_seqs": cap,
-        "cap_law": law.id,
-        "cap_outside_fit_range": bool(batch_laws.critical_batch_outside(law, by)),
-        "steps": float(batch_laws.steps_for_batch(seqs * r.seq_len, solved.sized.d)),
-        "given": r.global_batch_seqs is not None,
-        "trade": [] if r.global_batch_seqs is not None else _trade(solved, cap),
-    }
+    return BatchUsed(
+        global_batch_seqs=seqs,
+        global_batch_tokens=seqs * r.seq_len,
+        cap_seqs=cap,
+        cap_law=law.id,
+        cap_outside_fit_range=bool(batch_laws.critical_batch_outside(law, by)),
+        steps=float(batch_laws.steps_for_batch(seqs * r.seq_len, solved.sized.d)),
+        given=r.global_batch_seqs is not None,
+        trade=[] if r.global_batch_seqs is not None else _trade(solved, cap),
+    )
 
 
 BATCH_CAPS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
-def _trade(solved: Solved, cap: float) -> list[dict[str, float]]:
+def _trade(solved: Solved, cap: float) -> list[BatchTrade]:
     """Batch against time: under each cap the batch used, the tokens that the same loss then needs over those at the
     critical batch, and the days of training with them over those of the plan."""
     fleet, n = solved.fleet, solved.sized.n
@@ -163,7 +162,7 @@ def _trade(solved: Solved, cap: float) -> list[dict[str, float]]:
             seqs = float(found.space.batch_seqs[row])
             more = float(batch_laws.tokens_factor(seqs, cap) / batch_laws.tokens_factor(solved.choice.batch_seqs, cap))
             slower = solved.choice.tokens_per_s / found.tokens_per_s(case)
-            rows.append({"global_batch_seqs": seqs, "tokens_factor": more, "days_factor": more * slower})
+            rows.append(BatchTrade(global_batch_seqs=seqs, tokens_factor=more, days_factor=more * slower))
     return rows
 
 

@@ -45,7 +45,7 @@ from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve, r
 from hwmodel.solve.run.answers import limits_used, unfleeted
 from hwmodel.solve.run.fleet import Fleet, fleet_for_budget, fleet_size
 from hwmodel.solve.run.power import accelerators_within, check_power
-from hwmodel.solve.run.result import Plan, value_of
+from hwmodel.solve.run.result import Mixtures, Plan, value_of
 from hwmodel.solve.run.sizing import DRAWS, LossModel, Sized, loss_model
 from hwmodel.solve.run.solved import on_fleet, sized_shape
 from hwmodel.solve.stages.plain import of_answer
@@ -282,7 +282,7 @@ def run(prepared: Prepared) -> Plan:
         batch=sides.batch(setting, solved) if solved is not None else None,
         objectives=objectives,
         precisions=precision_rows(fleeted(setting), solved, model, lifetime) if solved is not None else [],
-        alternatives=alternatives(fleeted(setting), solved) if solved is not None else {},
+        alternatives=alternatives(fleeted(setting), solved) if solved is not None else None,
         curves=drawn,
         money=money(fleeted(setting), solved) if solved is not None else None,
         warnings=sides.warnings(setting, sized, solved),
@@ -322,21 +322,21 @@ def _horizons(setting: Setting) -> list[Horizon]:
     return rows
 
 
-def _mixtures(prepared: Prepared) -> dict[str, Any]:
+def _mixtures(prepared: Prepared) -> Mixtures:
     """Experts beside dense over the life of this plan, with the training run of the winner."""
     assert prepared.lifetime is not None
     fleet = prepared.solved.fleet if prepared.solved is not None else None
     found = mixtures(prepared.setting, prepared.model, fleet, prepared.lifetime)
-    best = next(row for row in found["rows"] if row.experts == found["winner_experts"])
+    best = next(row for row in found.rows if row.experts == found.winner_experts)
     if best.experts <= 1 or fleet is None:
-        return {**found, "answer": None}
+        return found
     run = Sized(params=best.params, tokens=best.tokens, loss=prepared.lifetime.loss, solved={})
     try:
         solved = on_fleet(fleet, run, mixture_shape(best))
     except InfeasibleError as error:
-        return {**found, "answer": None, "refused": {**found["refused"], "training": str(error)}}
+        return msgspec.structs.replace(found, refused={**found.refused, "training": str(error)})
     one = msgspec.structs.replace(solved.answer, lifetime_cost=best.lifetime_cost)
-    return {**found, "answer": one, "layout": solved.choice.shown}
+    return msgspec.structs.replace(found, answer=one, layout=solved.choice.shown)
 
 
 def _resolved(setting: Setting) -> dict[str, Any]:

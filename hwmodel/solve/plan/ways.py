@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hwmodel.economics import (
     Cluster,
@@ -16,6 +16,7 @@ from hwmodel.economics import (
     worth,
 )
 from hwmodel.solve.question.setting import Fleeted
+from hwmodel.solve.run.records import CapexLines, Way
 
 if TYPE_CHECKING:
     from hwmodel.solve.run.solved import Solved
@@ -24,13 +25,13 @@ OWN_NOT_COUNTED = ("storage", "site", "staff", "cost of capital")
 SPOT_NOT_COUNTED = ("preemptions", "waits for capacity")
 
 
-def ways(setting: Fleeted, solved: Solved, hours: float, purchase_usd: float | None) -> list[dict[str, Any]]:
+def ways(setting: Fleeted, solved: Solved, hours: float, purchase_usd: float | None) -> list[Way]:
     """A row a way that has a price: dollars an hour and of the run, what is committed, where it breaks even."""
     price = setting.price
     if price is None:
         return []
     usd = price.median_usd_per_accelerator_hour
-    rows = [_row(price.kind, usd, hours * usd)]
+    rows = [Way(way=price.kind, usd_per_accelerator_hour=usd, run_usd=hours * usd)]
     if price.kind == "on_demand" and setting.request.prices is None:
         rows += [row for row in (_spot(setting, solved, hours), _year(setting, solved, hours)) if row]
     if purchase_usd is not None:
@@ -38,18 +39,7 @@ def ways(setting: Fleeted, solved: Solved, hours: float, purchase_usd: float | N
     return rows
 
 
-def _row(way: str, usd: float, run_usd: float, **more: Any) -> dict[str, Any]:
-    blank: dict[str, Any] = {
-        "committed_usd": None,
-        "break_even": None,
-        "break_even_of": "",
-        "not_counted": [],
-        "flag": "",
-    }
-    return {"way": way, "usd_per_accelerator_hour": usd, "run_usd": run_usd, **blank, **more}
-
-
-def _spot(setting: Fleeted, solved: Solved, hours: float) -> dict[str, Any] | None:
+def _spot(setting: Fleeted, solved: Solved, hours: float) -> Way | None:
     """Spot at its price, and the preemptions an hour up to which it is the cheaper way; nobody publishes their rate."""
     assert setting.price is not None
     found = setting.catalog.price_summary(setting.part.id, "spot", setting.price.provider_class)
@@ -60,13 +50,14 @@ def _spot(setting: Fleeted, solved: Solved, hours: float) -> dict[str, Any] | No
     rate = break_even_preemptions_per_hour(
         float(solved.fleet.accelerators), solved.sized.n, min(share, 1.0), setting.reliability
     )
-    return _row(
-        "spot", usd, hours * usd, break_even=rate, break_even_of="preemptions_per_hour",
+    return Way(
+        way="spot", usd_per_accelerator_hour=usd, run_usd=hours * usd,
+        break_even=rate, break_even_of="preemptions_per_hour",
         not_counted=list(SPOT_NOT_COUNTED), flag=found.flag,
     )  # fmt: skip
 
 
-def _year(setting: Fleeted, solved: Solved, hours: float) -> dict[str, Any] | None:
+def _year(setting: Fleeted, solved: Solved, hours: float) -> Way | None:
     """The fleet committed for a year: all of its hours are paid."""
     assert setting.price is not None
     found = setting.catalog.price_summary(setting.part.id, "reserved_1y", setting.price.provider_class)
@@ -74,8 +65,9 @@ def _year(setting: Fleeted, solved: Solved, hours: float) -> dict[str, Any] | No
         return None
     usd = found.median_usd_per_accelerator_hour
     terms = commitment(hours, float(solved.fleet.accelerators), usd, setting.price.median_usd_per_accelerator_hour)
-    return _row(
-        "reserved_1y", usd, hours * usd, committed_usd=terms.committed_usd, break_even=terms.break_even_share,
+    return Way(
+        way="reserved_1y", usd_per_accelerator_hour=usd, run_usd=hours * usd,
+        committed_usd=terms.committed_usd, break_even=terms.break_even_share,
         break_even_of="share_of_the_year", flag=found.flag,
     )  # fmt: skip
 
@@ -91,17 +83,19 @@ def cluster_of(setting: Fleeted, accelerators: float, purchase_usd: float) -> Cl
     )  # fmt: skip
 
 
-def _own(setting: Fleeted, solved: Solved, hours: float, purchase_usd: float) -> dict[str, Any]:
+def _own(setting: Fleeted, solved: Solved, hours: float, purchase_usd: float) -> Way:
     """Three years owned at full use: the run bears its share of the hours."""
     assert setting.price is not None
     cluster = cluster_of(setting, float(solved.fleet.accelerators), purchase_usd)
     usd, rent = owned_usd_per_hour(cluster, 1.0), setting.price.median_usd_per_accelerator_hour
     lines = capex(cluster)
-    return _row(
-        "owned_3y", usd, hours * usd, committed_usd=lines.total_usd,
+    return Way(
+        way="owned_3y", usd_per_accelerator_hour=usd, run_usd=hours * usd,
+        committed_usd=lines.total_usd,
         break_even=break_even_utilisation(cluster, rent), break_even_of="utilisation",
         break_even_months=break_even_months(cluster, rent), not_counted=list(OWN_NOT_COUNTED),
-        capex_lines={"accelerators_usd": lines.accelerators_usd, "servers_usd": lines.servers_usd,
-                     "network_usd": lines.network_usd},
+        capex_lines=CapexLines(
+            accelerators_usd=lines.accelerators_usd, servers_usd=lines.servers_usd, network_usd=lines.network_usd
+        ),
         worth_at_end_usd=worth(lines.hardware_usd, cluster.life_months),
     )  # fmt: skip

@@ -163,10 +163,10 @@ def place_rows() -> list[dict[str, Any]]:
     for place in PLACES:
         found = plan(gpus="512xH100", model="Qwen3-32B", tokens="1T", region=place)
         assert found.money is not None
-        used = found.money["energy"]
+        used = found.money.energy
         out.append({
-            "place": place, "grid": used["grid_region"], "mwh": value_of(found.answer.energy_mwh),
-            "t": value_of(found.answer.co2e_t), "g_per_kwh": 1e3 * used["grid_kg_co2e_per_kwh"],
+            "place": place, "grid": used.grid_region, "mwh": value_of(found.answer.energy_mwh),
+            "t": value_of(found.answer.co2e_t), "g_per_kwh": 1e3 * used.grid_kg_co2e_per_kwh,
         })  # fmt: skip
     return out
 
