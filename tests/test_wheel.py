@@ -20,9 +20,9 @@ CODE = "import hwmodel, sys; print(hwmodel.__file__, file=sys.stderr); from hwmo
 MAIN_JOB = ["plan", "--gpus", "1024xA100", "--tokens", "1.4T"]
 
 
-def readme_commands() -> list[tuple[list[str], str]]:
-    """Every `hwmodel ...` line of README's code blocks: its words and the comment behind it."""
-    blocks = re.findall(r"^```\w*\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def commands_of(page: str) -> list[tuple[list[str], str]]:
+    """Every `hwmodel ...` line of the code blocks of a page: its words and the comment behind it."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines() if line.startswith("hwmodel ")]
     return [(shlex.split(line, comments=True)[1:], line.partition(" # ")[2]) for line in lines]
 
@@ -72,14 +72,22 @@ def from_checkout(words: list[str]) -> str:
 
 
 def test_every_command_of_readme_answers_alike_from_wheel_and_checkout(installed: Path, folder: Path) -> None:
-    found = readme_commands()
-    assert len(found) >= 10
+    found = commands_of(README)
+    assert len(found) >= 5
     assert MAIN_JOB in [words for words, _ in found] or " ".join(MAIN_JOB) in README
     for words, comment in [(MAIN_JOB, ""), *found]:
         printed = from_wheel(installed, folder, words)
         assert printed == from_checkout(words), words
         for amount in re.findall(r"\$\d[\d.]*[kMB]?", comment):
             assert amount.lstrip("$") in printed, (words, amount)
+
+
+@pytest.mark.parametrize("page", ["tutorial", "how-to"])
+def test_every_command_of_the_guides_runs_from_the_wheel(installed: Path, folder: Path, page: str) -> None:
+    found = commands_of((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
+    assert len(found) >= 12
+    for words, _ in found:
+        assert from_wheel(installed, folder, words) or "--out" in words, words
 
 
 def test_readme_prints_the_figures_of_the_wheel(installed: Path, folder: Path) -> None:
