@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 from collections import Counter
@@ -59,3 +60,35 @@ def test_a_parallel_dimension_stands_in_four_files_beside_its_physics() -> None:
     }
     elsewhere = {name for name in named if not name.startswith(("physics/", "interop/", "validation/"))}
     assert elsewhere <= DIMENSION
+
+
+def _imports() -> dict[str, set[str]]:
+    """Every module with the modules that it imports: at the top, lazily, and for type checking."""
+    places = {}
+    for path in (ROOT / "hwmodel").rglob("*.py"):
+        words = path.relative_to(ROOT).with_suffix("").parts
+        places[".".join(words[:-1] if words[-1] == "__init__" else words)] = path
+    found: dict[str, set[str]] = {name: set() for name in places}
+    for name, path in places.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                wanted = {f"{node.module}.{alias.name}" for alias in node.names}
+                found[name] |= {one if one in places else node.module for one in wanted} & (places.keys() - {name})
+    return found
+
+
+def _circles(imports: dict[str, set[str]]) -> set[str]:
+    """Modules that lie on a circle: what is left when those without imports are taken away, again and again."""
+    left = {name: set(wanted) for name, wanted in imports.items()}
+    while True:
+        done = {name for name, wanted in left.items() if not wanted}
+        if not done:
+            break
+        left = {name: wanted - done for name, wanted in left.items() if name not in done}
+    wanted_by = {one for wanted in left.values() for one in wanted}
+    return {name for name in left if name in wanted_by}
+
+
+def test_no_module_imports_itself_by_a_detour() -> None:
+    assert _circles(_imports()) == set()
+    assert _circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) >= {"b", "c"}

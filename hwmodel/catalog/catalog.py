@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from hwmodel.catalog import compiled as store
 from hwmodel.catalog import prices as pricing
+from hwmodel.catalog import stored as store
+from hwmodel.catalog.compiled import Compiled, Provenance
 from hwmodel.catalog.entries import Box, Facility, ModelEntry, Region
 from hwmodel.catalog.names import fold, not_exact, plain, resolve
 from hwmodel.catalog.nodes import node_of
@@ -38,7 +39,7 @@ class Catalog:
 
     frame_of: ClassVar[Callable[[Catalog, str], Any] | None] = None  # lent by the Python API
 
-    def __init__(self, data: store.Compiled, roots: tuple[Path, ...], keys: store.Keys) -> None:
+    def __init__(self, data: Compiled, roots: tuple[Path, ...], keys: store.Keys) -> None:
         self.data = data
         self.roots = roots
         self.content_hash = keys.content
@@ -292,7 +293,7 @@ class Catalog:
     # --- provenance
 
     @cached_property
-    def _provenance(self) -> store.Provenance:
+    def _provenance(self) -> Provenance:
         return store.load_provenance(self.roots, self._keys)
 
     def provenance(self, kind: str, record_id: str) -> dict[str, Sourced]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from hwmodel.catalog import compiled
+from hwmodel.catalog import stored
 from hwmodel.catalog.build import build
 from hwmodel.catalog.places import COMPILED, listed
 from hwmodel.errors import CatalogError
@@ -36,7 +36,7 @@ def compile_into(root: Path) -> list[Path]:
     if barred:
         name, sources = next(iter(barred.items()))
         raise CatalogError(f"{name}: rows of {sources[0]} may not be passed on: keep them in an overlay")
-    keys = compiled.keys_of((root,))
+    keys = stored.keys_of((root,))
     encoded, provenance = build((root,))
     folder = root / COMPILED
     folder.mkdir(exist_ok=True)

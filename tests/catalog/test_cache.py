@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.catalog import compiled, load_catalog
+from hwmodel.catalog import compiled, load_catalog, stored
 from hwmodel.catalog.build import build
 from hwmodel.catalog.places import catalog_roots
 
@@ -36,7 +36,7 @@ def test_loading_takes_milliseconds() -> None:
     times = []
     for _ in range(9):
         begin = time.perf_counter()
-        found = compiled.load(roots, compiled.keys_of(roots))
+        found = stored.load(roots, stored.keys_of(roots))
         _ = found.parts["a100-sxm4-80gb"], found.systems["dgx-a100-80gb"], found.prices["a100-sxm4-80gb"]
         times.append(time.perf_counter() - begin)
     assert statistics.median(times) < 0.045
@@ -45,9 +45,9 @@ def test_loading_takes_milliseconds() -> None:
 def test_cached_and_fresh_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     roots = catalog_roots()
-    first = compiled.load(roots, compiled.keys_of(roots))
+    first = stored.load(roots, stored.keys_of(roots))
     assert list((tmp_path / "hwmodel").glob("catalog-*.msgpack"))
-    second = compiled.load(roots, compiled.keys_of(roots))
+    second = stored.load(roots, stored.keys_of(roots))
     for section in compiled.SECTIONS:
         a, b = getattr(first, section), getattr(second, section)
         assert {k: a[k] for k in a} == {k: b[k] for k in b}
@@ -73,16 +73,16 @@ def test_the_version_does_not_depend_on_the_place(tmp_path: Path) -> None:
         folder = tmp_path / name / "accelerators"
         folder.mkdir(parents=True)
         (folder / "x.yaml").write_text("[]")
-    assert compiled.keys_of((tmp_path / "a",)).content == compiled.keys_of((tmp_path / "b",)).content
+    assert stored.keys_of((tmp_path / "a",)).content == stored.keys_of((tmp_path / "b",)).content
 
 
 def test_a_damaged_cache_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     roots = catalog_roots()
-    compiled.load(roots, compiled.keys_of(roots))
+    stored.load(roots, stored.keys_of(roots))
     for path in (tmp_path / "hwmodel").iterdir():
         path.write_bytes(b"\x93damaged")
-    assert compiled.load(roots, compiled.keys_of(roots)).parts["l4"].tdp_w == 72
+    assert stored.load(roots, stored.keys_of(roots)).parts["l4"].tdp_w == 72
 
 
 def test_an_unwritable_cache_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def test_an_unwritable_cache_is_no_error(tmp_path: Path, monkeypatch: pytest.Mon
     blocked.write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
     roots = catalog_roots()
-    assert compiled.load(roots, compiled.keys_of(roots)).parts["l4"].tdp_w == 72
+    assert stored.load(roots, stored.keys_of(roots)).parts["l4"].tdp_w == 72
 
 
 def test_building_is_deterministic() -> None:
