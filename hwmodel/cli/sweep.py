@@ -20,7 +20,7 @@ from hwmodel.errors import InputError
 
 if TYPE_CHECKING:
     from hwmodel.solve.sweep.run import Progress
-    from hwmodel.solve.sweep.show import Rows, Shown
+    from hwmodel.solve.sweep.show import Rows, Selected
 
 OWN = ("run", "show")
 
@@ -163,7 +163,9 @@ def _columns(rows: Rows, given: str | None, names: list[str]) -> list[str]:
     return wanted
 
 
-def _emit(rows: Rows, found: Shown, columns: list[str], shown: str, out: Path | None, drawn: dict[Path, bytes]) -> None:
+def _emit(
+    rows: Rows, found: Selected, columns: list[str], shown: str, out: Path | None, drawn: dict[Path, bytes]
+) -> None:
     from hwmodel.report.sweep import shown_text
 
     if shown == "json":
@@ -179,7 +181,7 @@ def _units(rows: Rows) -> dict[str, str]:
     return {name: column.unit for name, column in known_columns(rows.space.ask).items()}
 
 
-def _front_figure(rows: Rows, names: list[str], found: Shown, out: Path) -> dict[Path, bytes]:
+def _front_figure(rows: Rows, names: list[str], found: Selected, out: Path) -> dict[Path, bytes]:
     from hwmodel.report.figures import figure_files
     from hwmodel.report.sweep_figures import front_figure
 

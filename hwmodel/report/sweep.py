@@ -9,7 +9,7 @@ from typing import Any
 
 from hwmodel.catalog.safe_text import csv_text, markdown_safe
 from hwmodel.report.tables import Form, record_cells, table
-from hwmodel.solve.sweep.show import Shown
+from hwmodel.solve.sweep.show import Selected
 from hwmodel.units import format_bytes, format_count, format_duration, format_usd
 
 DIGITS = 4
@@ -53,7 +53,7 @@ def shown_columns(axes: Sequence[str], ask: str, extra: Sequence[str], names: Se
     return [n for n in dict.fromkeys([*axes, *extra, *SHOWN[ask]]) if n in names]
 
 
-def shown_text(shown: Shown, columns: Sequence[str], fmt: str) -> str:
+def shown_text(shown: Selected, columns: Sequence[str], fmt: str) -> str:
     """The rows of a question to a sweep, as a table or as CSV with every column."""
     if fmt == "csv":
         return csv_text(*record_cells([{name: row[name] for name in shown.columns} for row in shown.rows]))

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 import hwmodel
-from hwmodel.solve.run.result import Answer, Plan
+from hwmodel.solve.run.result import Plan, RunAnswer
 from hwmodel.web.answers import JSON, MARKDOWN, MEANING, STATUS, ZIP
 from hwmodel.web.fields import FIELDS, VERBS, Verb
 from hwmodel.web.question import MOST_CHARACTERS
@@ -55,7 +55,7 @@ def document() -> Schema:
 
 def schemas() -> dict[str, Schema]:
     """All named schemas: a question and an answer a verb, the records in them, and errors."""
-    (plan, row), records = msgspec.json.schema_components((Plan, Answer), ref_template=REFS)
+    (plan, row), records = msgspec.json.schema_components((Plan, RunAnswer), ref_template=REFS)
     found: dict[str, Schema] = {**records, "Error": _error()}
     for verb in VERBS.values():
         found[f"{verb.name}_question"] = question_schema(verb)

@@ -10,7 +10,7 @@ import pytest
 import hwmodel
 from hwmodel.report.meanings import MEANINGS, TERMS
 from hwmodel.report.words import TERM_WORDS
-from hwmodel.solve.run.result import Answer
+from hwmodel.solve.run.result import RunAnswer
 from hwmodel.specs import MemoryTerms, StepTerms
 
 PACKAGE = Path(hwmodel.__file__).parent
@@ -18,7 +18,7 @@ COUNTED = {"idle_accelerators"}  # said beside the fleet
 
 
 def test_every_number_of_an_answer_has_a_meaning() -> None:
-    assert set(Answer.__struct_fields__) - COUNTED <= set(MEANINGS)
+    assert set(RunAnswer.__struct_fields__) - COUNTED <= set(MEANINGS)
     for meaning in MEANINGS.values():
         assert meaning.label
         assert len(meaning.formula) > 8

@@ -9,7 +9,7 @@ from hwmodel.report.blocks import Block, Bullets, Heading, PageBreak, Picture, T
 from hwmodel.report.likeness import like_block
 from hwmodel.report.phrases import ENGLISH, say, spoken
 from hwmodel.report.words import DASH
-from hwmodel.solve.run.result import Answer, Plan, value_of
+from hwmodel.solve.run.result import Plan, RunAnswer, value_of
 
 RISKS_SHOWN = 3
 DECISIONS_SHOWN = 3
@@ -176,7 +176,7 @@ def objective_table(plan: Plan) -> Table:
     return Table(header, rows if len(rows) > 1 else [])
 
 
-def _objective_row(plan: Plan, label: str, one: Answer) -> list[str]:
+def _objective_row(plan: Plan, label: str, one: RunAnswer) -> list[str]:
     spent = words.usd(one.cost_usd) if one.cost_usd is not None else f"{words.count(one.train_flop)} FLOP"
     cost = one.lifetime_cost
     if plan.saving and one is plan.objectives.given:

@@ -16,7 +16,7 @@ from hwmodel.solve.budget.beats import Beats, pairwise
 from hwmodel.solve.plan.solver import setting_of, solve_drawn
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.rates import Rates, check_rates, parse_rates, rates_for
-from hwmodel.solve.run.result import Answer, Plan, value_of
+from hwmodel.solve.run.result import Plan, RunAnswer, value_of
 
 COMPARABLE = ("params", "gpus", "system", "law", "tokens", "model", "seq_len", "flops", "time", "budget", "precision")
 MOST_PLANS = 256  # of one comparison: about a minute; `sweep` is for more
@@ -58,7 +58,7 @@ class Comparison(Shown, msgspec.Struct, frozen=True, kw_only=True):
         return plain
 
 
-def differences(first: Answer, other: Answer) -> dict[str, float | None]:
+def differences(first: RunAnswer, other: RunAnswer) -> dict[str, float | None]:
     """Loss gained over the first [nats/token], and what the gain costs: FLOP and USD more a nat."""
     if first.loss_nats is None or other.loss_nats is None:
         return {"loss_gain_nats": None, "flop_per_nat": None, "usd_per_nat": None}

@@ -15,7 +15,7 @@ from hwmodel.solve.plan.sides import LAWS_SHOWN
 from hwmodel.solve.run.answers import unfleeted
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.records import Saving
-from hwmodel.solve.run.result import Answer, Objectives
+from hwmodel.solve.run.result import Objectives, RunAnswer
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.solve.run.solved import on_fleet
 
@@ -27,7 +27,7 @@ def finite(cost: Any) -> float | None:
     return float(cost) if math.isfinite(float(cost)) else None
 
 
-def _answer_of(fleet: Fleet | None, run: Sized) -> Answer:
+def _answer_of(fleet: Fleet | None, run: Sized) -> RunAnswer:
     if fleet is None:
         return unfleeted(run)
     try:
@@ -36,7 +36,7 @@ def _answer_of(fleet: Fleet | None, run: Sized) -> Answer:
         return unfleeted(run)
 
 
-def _own(prepared: Prepared) -> Answer:
+def _own(prepared: Prepared) -> RunAnswer:
     """The plan's own answer."""
     return prepared.solved.answer if prepared.solved is not None else unfleeted(prepared.sized)
 
@@ -83,7 +83,7 @@ def _held(prepared: Prepared) -> str:
     return "both hold the loss of this plan and release its tokens"
 
 
-def _both(prepared: Prepared, fleet: Fleet | None) -> tuple[Answer, Answer | None]:
+def _both(prepared: Prepared, fleet: Fleet | None) -> tuple[RunAnswer, RunAnswer | None]:
     """Both optima as answers with their lifetime cost: at one loss, or (within limits) each at its own; without a
     demand the plan's own answer alone."""
     lifetime = prepared.lifetime
@@ -95,7 +95,7 @@ def _both(prepared: Prepared, fleet: Fleet | None) -> tuple[Answer, Answer | Non
     n, d = float(found.params), float(found.tokens)
     deploy = prepared.sized if prepared.best is not None else Sized(params=n, tokens=d, loss=lifetime.loss, solved={})
 
-    def one(run: Sized) -> Answer:
+    def one(run: Sized) -> RunAnswer:
         cost = finite(lifetime.cost(run.n, run.d))
         return msgspec.structs.replace(_answer_of(fleet, run), lifetime_cost=cost)
 

@@ -10,7 +10,7 @@ from hwmodel.predict.search import Choice
 from hwmodel.solve.question.setting import Fleeted, Setting
 from hwmodel.solve.run.billing import Rated, bill, quantiles, utilisation
 from hwmodel.solve.run.fleet import Fleet
-from hwmodel.solve.run.result import Answer, value_of
+from hwmodel.solve.run.result import RunAnswer, value_of
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.specs import Shape
 from hwmodel.specs.intervals import CERTAIN, Ends
@@ -30,15 +30,15 @@ class SizedShape(msgspec.Struct, frozen=True, kw_only=True):
         return float(shapes.parameters(self.shape).active) / self.flop_params
 
 
-def unfleeted(sized: Sized, flop_params: float | None = None) -> Answer:
+def unfleeted(sized: Sized, flop_params: float | None = None) -> RunAnswer:
     """The part of an answer that needs no accelerators."""
     n = flop_params or sized.n
-    return Answer(params=sized.params, tokens=sized.tokens, train_flop=6.0 * n * sized.d, loss_nats=sized.loss)
+    return RunAnswer(params=sized.params, tokens=sized.tokens, train_flop=6.0 * n * sized.d, loss_nats=sized.loss)
 
 
 def answer(
     fleet: Fleet, sized: Sized, at: SizedShape, choice: Choice, doubt: Ends, rate: float | None = None
-) -> Answer:
+) -> RunAnswer:
     """The whole answer for one choice. The interval of time carries through to hours, money and energy.
 
     `rate` [tokens/s] stands where something else than the prediction or the user's --mfu sets the speed.
@@ -47,7 +47,7 @@ def answer(
     given = None if rate else fleet.given_rate(at.flop_params, at.shape)
     rate = rate or given or choice.tokens_per_s * at.rate_scale / setting.level
     found = bill(setting, rated(fleet, sized, at, rate, CERTAIN if given else doubt, choice.idle_accelerators))
-    return Answer(
+    return RunAnswer(
         params=sized.params,
         tokens=sized.tokens,
         train_flop=6.0 * at.flop_params * sized.d,
@@ -99,7 +99,7 @@ def six_nd_share(fleet: Fleet, flop_per_token: float, tokens_per_s: float) -> fl
     return float(utilisation(tokens_per_s, flop_per_token, fleet.accelerators, fleet.peak_flop_per_s))
 
 
-def limits_used(setting: Setting, found: Answer) -> float:
+def limits_used(setting: Setting, found: RunAnswer) -> float:
     """Share of the time or of the money given that the answer takes, whichever is more; 0 where neither is given."""
     r, shares = setting.request, [0.0]
     if r.time_s is not None:

@@ -26,10 +26,10 @@ from hwmodel.solve.run.records import (
 from hwmodel.specs.accuracy import Like
 from hwmodel.specs.layout import PlanLayout
 
-__all__ = ["Answer", "Band", "FormatPlan", "Mixtures", "Objectives", "Plan", "Value", "value_of"]
+__all__ = ["Band", "FormatPlan", "Mixtures", "Objectives", "Plan", "RunAnswer", "Value", "value_of"]
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class RunAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A plan in numbers. Without accelerators everything that needs a fleet is None."""
 
     params: Value
@@ -59,15 +59,15 @@ class Objectives(msgspec.Struct, frozen=True, kw_only=True):
     objective: str
     answered: str  # which of them the headline is
     same_loss: bool
-    given: Answer | None
+    given: RunAnswer | None
     demand_curve: list[DemandRow]
     flip_inference_tokens: float | None  # beyond it the training optimum wastes 5 % of a life
     demand_unit: str | None
     demand_note: str
     demand_sizes: list[DemandCurve]
     by_law: list[LawLife]
-    training_optimal: Answer
-    deployment_optimal: Answer | None
+    training_optimal: RunAnswer
+    deployment_optimal: RunAnswer | None
     note: str
 
 
@@ -81,7 +81,7 @@ class Mixtures(msgspec.Struct, frozen=True, kw_only=True):
     saving: Band | None
     unit: str
     note: str
-    answer: Answer | None = None
+    answer: RunAnswer | None = None
     layout: PlanLayout | None = None
 
 
@@ -93,7 +93,7 @@ class Plan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     request: dict[str, Any]
     resolved: dict[str, Any]
     solved: dict[str, str]  # quantity -> how it was found
-    answer: Answer
+    answer: RunAnswer
     regret_band: RegretBand | None
     laws: list[LawRow]
     saving: Saving | None

@@ -11,7 +11,7 @@ from hwmodel.predict.uncertainty import is_mixture, step_shares
 from hwmodel.solve.question.setting import step_doubt
 from hwmodel.solve.run.answers import SizedShape, answer
 from hwmodel.solve.run.fleet import Fleet
-from hwmodel.solve.run.result import Answer
+from hwmodel.solve.run.result import RunAnswer
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.specs import Shape
 from hwmodel.specs.intervals import Ends
@@ -31,7 +31,7 @@ class Solved(msgspec.Struct, frozen=True, kw_only=True):
     fleet: Fleet
     evaluation: Evaluation
     choice: Choice
-    answer: Answer
+    answer: RunAnswer
     doubt: Ends  # of the 80 % interval of a step
 
     @property

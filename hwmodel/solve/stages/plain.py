@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from hwmodel.solve.run.result import Answer, Band
+from hwmodel.solve.run.result import Band, RunAnswer
 from hwmodel.solve.stages.cash import monthly, schedule
 from hwmodel.solve.stages.lines import COMPUTED, NOT_COUNTED, Line
 
@@ -16,7 +16,7 @@ REST = ("ablations and scaling runs", "post-training", "evaluation", "failed run
 WHY = "what the run lacks to be enough in 80 % of cases"
 
 
-def of_answer(answer: Answer) -> dict[str, Any] | None:
+def of_answer(answer: RunAnswer) -> dict[str, Any] | None:
     """The `budget` of the JSON contract for one run; None without a fleet."""
     if answer.gpu_hours is None or answer.quantiles is None:
         return None

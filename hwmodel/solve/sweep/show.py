@@ -20,7 +20,7 @@ from hwmodel.solve.sweep.space import MOST_PARETO, MOST_TOP, Space
 Record = dict[str, Any]
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
+class Selected(msgspec.Struct, frozen=True, kw_only=True):
     """Rows that a question to a sweep finds, in its order."""
 
     columns: tuple[str, ...]
@@ -49,7 +49,7 @@ class Rows:
         self._base = extra("duckdb", "duckdb").connect()
         self.names = (*ALWAYS, *self.space.column_names())
 
-    def best(self, count: int, by: str | None = None, where: str | None = None) -> Shown:
+    def best(self, count: int, by: str | None = None, where: str | None = None) -> Selected:
         """The best rows by an answer (the first that the sweep keeps the best of).
 
         A constraint on status, binding or reason finds rows without an answer too, in the order of their points.
@@ -64,7 +64,7 @@ class Rows:
         order = f'"{by}" {way}, point, file_row_number'
         return self._rows(f'{self._where(where)} AND "{by}" IS NOT NULL ORDER BY {order} LIMIT {count}')
 
-    def front(self, names: Sequence[str], where: str | None = None) -> Shown:
+    def front(self, names: Sequence[str], where: str | None = None) -> Selected:
         """The rows that no other beats in every one of the answers, by the first of them."""
         if not 2 <= len(set(names)) <= MOST_PARETO:
             raise InputError(f"--pareto takes 2 to {MOST_PARETO} answers, like cost_usd,loss_nats")
@@ -77,7 +77,7 @@ class Rows:
         costs = np.stack([s * np.ma.filled(found[n].astype(float), np.nan) for s, n in zip(signs, names)], axis=1)
         rows = front_rows(costs)
         if not len(rows):
-            return Shown(columns=self.names, rows=[])
+            return Selected(columns=self.names, rows=[])
         pairs = ", ".join(f"({_text(found['filename'][row])}, {int(found['row'][row])})" for row in rows)
         order = f"{quoted}, point, file_row_number"
         return self._rows(f"WHERE (filename, file_row_number) IN ({pairs}) ORDER BY {order}")
@@ -135,10 +135,10 @@ class Rows:
         files = ", ".join(map(_text, self._files))
         return f"read_parquet([{files}], filename=true, file_row_number=true)"
 
-    def _rows(self, rest: str) -> Shown:
+    def _rows(self, rest: str) -> Selected:
         quoted = ", ".join(f'"{name}"' for name in self.names)
         found = self._run(f"SELECT {quoted} FROM {self._source()} {rest}").fetchall()
-        return Shown(columns=self.names, rows=[dict(zip(self.names, row)) for row in found])
+        return Selected(columns=self.names, rows=[dict(zip(self.names, row)) for row in found])
 
     def _run(self, query: str) -> Any:
         duckdb = extra("duckdb", "duckdb")
