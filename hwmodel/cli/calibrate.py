@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from hwmodel.answers import json_text
-from hwmodel.cli.output import emit, note, write_texts
+from hwmodel.cli.output import emit, write_texts
+from hwmodel.cli.progress import lines
 
 _CORPUS = 4  # a file of at least so many sources is a corpus to fit on; fewer are runs of one cluster
 
@@ -80,10 +81,7 @@ def command(
         else:
             raise InputError("calibrate writes constants: outside a checkout of hwmodel name a folder with --out DIR")
 
-    def say(line: str) -> None:
-        """Progress on stderr."""
-        note(line, quiet=quiet)
-
+    say = lines(quiet)
     if kernels is not None:
         from hwmodel.validation.kernels.fit import calibrate_kernels
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from hwmodel.cli.options import QUIET, TABLE, pairs, with_options
 from hwmodel.cli.output import check_writable, emit, note, write_text
+from hwmodel.cli.progress import stages
 
 if TYPE_CHECKING:
     from hwmodel.interop.loss_runs import LossRuns
@@ -143,23 +143,8 @@ def _fit(table: LossRuns, form: str, options: dict[str, Any], quiet: bool) -> Fi
 
         base = laws.additive_terms(load_catalog().law(options["base"]))
     return fit_runs(
-        table, form, base=base, bootstraps=options["bootstraps"], seed=options["seed"], progress=_progress(quiet)
+        table, form, base=base, bootstraps=options["bootstraps"], seed=options["seed"], progress=stages(quiet)
     )
-
-
-def _progress(quiet: bool) -> Callable[[str, int, int], None] | None:
-    """What draws a bar on stderr, where that is a terminal."""
-    import sys
-
-    if quiet or not sys.stderr.isatty():
-        return None
-
-    def tell(stage: str, done: int, of: int) -> None:
-        """Draw the bar of a stage anew; a full one ends its line."""
-        filled = 30 * done // of
-        click.echo(f"\r{stage:10s} [{'#' * filled}{' ' * (30 - filled)}] {done}/{of}", nl=done == of, err=True)
-
-    return tell
 
 
 def _predict(fitted: Fitted, options: dict[str, Any], document: dict[str, Any], rows: list[dict[str, Any]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from hwmodel.answers import json_text
 from hwmodel.cli.group import Group
 from hwmodel.cli.options import FORMAT, OUT, QUIET
 from hwmodel.cli.output import emit, form_of, note
+from hwmodel.cli.progress import Bar, bars_are_drawn
 from hwmodel.cli.sections import Sectioned
 from hwmodel.errors import InputError
 
@@ -86,29 +86,16 @@ def run(
 
 
 def _progress(quiet: bool) -> Callable[[Progress], None] | None:
-    """A line that is written over on a terminal: share done, points a second, and how long is left."""
-    if quiet or not sys.stderr.isatty():
+    """A bar of the points done, with those a second."""
+    if not bars_are_drawn(quiet):
         return None
-    start, last = time.monotonic(), [0.0]
+    bar, start = Bar(), time.monotonic()
 
     def told(p: Progress) -> None:
-        now = time.monotonic()
-        ended = p.shards == p.of_shards
-        if now - last[0] < 0.2 and not ended:
-            return
-        last[0] = now
-        rate = p.points_here / max(now - start, 1e-9)
-        left = (p.of_points - p.points) / max(rate, 1e-9)
-        bar = "#" * round(30 * p.points / p.of_points)
-        text = f"[{bar:<30}] {100 * p.points / p.of_points:3.0f} %  {rate:,.0f} points/s  {_clock(left)} left"
-        click.echo(f"\r{text:<79}" + ("\n" if ended else ""), nl=False, err=True)
+        rate = p.points_here / max(time.monotonic() - start, 1e-9)
+        bar.draw("", p.points / p.of_points, f"{rate:,.0f} points/s", ended=p.shards == p.of_shards)
 
     return told
-
-
-def _clock(seconds: float) -> str:
-    hours, rest = divmod(int(seconds), 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
 
 
 @command.command("show", cls=Sectioned)

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from hwmodel.cli.options import CATALOG, RESULT, with_options
-from hwmodel.cli.output import emit, note
+from hwmodel.cli.output import emit
+from hwmodel.cli.progress import lines
 
 
 @click.command()
@@ -49,5 +50,5 @@ def command(
         raise InputError("--folds cuts what is held out into lots: add --leave-out, like --leave-out group")
     if folds == 1 or folds < 0 or seed < 0:
         raise InputError("--folds: 0 (one value at a time) or at least 2; --seed: not negative")
-    board = validate_file(file, hold, folds, seed, measured, lambda line: note(line, quiet=quiet), catalogs)
+    board = validate_file(file, hold, folds, seed, measured, lines(quiet), catalogs)
     emit({"json": as_json, "csv": as_csv}.get(fmt, as_markdown)(board), out)
