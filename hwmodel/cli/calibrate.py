@@ -10,7 +10,7 @@ import click
 
 from hwmodel.answers import json_text
 from hwmodel.cli.output import emit, write_texts
-from hwmodel.cli.progress import lines
+from hwmodel.cli.progress import lines, steps
 
 _CORPUS = 4  # a file of at least so many sources is a corpus to fit on; fewer are runs of one cluster
 
@@ -83,9 +83,9 @@ def command(
 
     say = lines(quiet)
     if kernels is not None:
-        from hwmodel.validation.kernels.fit import calibrate_kernels
+        from hwmodel.validation.kernels.fit import STEPS, calibrate_kernels
 
-        calibrate_kernels(kernels, place, (lambda _: None) if quiet else None)
+        calibrate_kernels(kernels, place, steps(STEPS, quiet))
         say(f"kernel constants written to {place}")
     if quantised:
         _quantised(place)

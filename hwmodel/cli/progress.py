@@ -57,6 +57,19 @@ def stages(quiet: bool) -> Callable[[str, int, int], None] | None:
     return tell
 
 
+def steps(of: int, quiet: bool) -> Callable[[str], None]:
+    """A bar of so many steps, each told with its name."""
+    if not bars_are_drawn(quiet):
+        return lambda _: None
+    bar, done = Bar(), [0]
+
+    def tell(step: str) -> None:
+        done[0] += 1
+        bar.draw("", done[0] / of, f"{done[0]}/{of} {step:.30}", ended=done[0] == of)
+
+    return tell
+
+
 def lines(quiet: bool) -> Callable[[str], None]:
     """Notes; those that count (`fold 2 of 5: ...`) say how long the rest takes at the pace so far."""
     start = time.monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,19 +91,6 @@ def weight_only_task(directory: Path) -> Task:
     return Task("weight_only", rows, laws.weight_only, bounds, ("m", "n", "k"))
 
 
-def bar(total: int) -> Progress:
-    """A progress bar on stderr."""
-    state = {"done": 0}
-
-    def step(text: str) -> None:
-        state["done"] += 1
-        filled = int(30 * state["done"] / total)
-        end = "\n" if state["done"] == total else ""
-        print(f"\r[{'#' * filled}{'.' * (30 - filled)}] {state['done']}/{total} {text:40.40}", end=end, file=sys.stderr)
-
-    return step
-
-
 def run_all(directory: Path, step: Progress) -> tuple[dict[str, Task], dict[str, Report]]:
     """All tasks fitted, with their held-out errors by task and `family format`."""
     makers = (gemm_task, prefill_task, decode_task, mla_task, moe_task, move_task, weight_only_task)
@@ -123,21 +109,20 @@ def run_all(directory: Path, step: Progress) -> tuple[dict[str, Task], dict[str,
     return done, reports
 
 
-STEPS = 48
+STEPS = 48  # of all kernel tables together, as `step` is told of them
 
 
-def calibrate_kernels(directory: Path, out: Path, step: Progress | None = None) -> dict[str, Report]:
+def calibrate_kernels(directory: Path, out: Path, step: Progress = lambda _: None) -> dict[str, Report]:
     """Fits all kernel and collective constants on the tables in `directory`, writes kernels.yaml,
     kernels_residuals.yaml and collectives.yaml to `out`; returns the held-out errors by task. Deterministic."""
     from hwmodel.validation.kernels.checks import checks
     from hwmodel.validation.kernels.collectives import calibrate_collectives
     from hwmodel.validation.kernels.write import write
 
-    tell = step or bar(STEPS)
-    done, reports = run_all(Path(directory), tell)
+    done, reports = run_all(Path(directory), step)
     reports["checks"] = checks(Path(directory), done)
-    tell("checks")
+    step("checks")
     write(Path(out), done, reports)
     reports["collectives"] = calibrate_collectives(Path(directory), Path(out))
-    tell("collectives")
+    step("collectives")
     return reports
