@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
 from hwmodel.answers import json_text
 from hwmodel.cli.output import emit, write_texts
 from hwmodel.cli.progress import lines, steps
+from hwmodel.errors import InputError
+
+Say = Callable[[str], None]
 
 _CORPUS = 4  # a file of at least so many sources is a corpus to fit on; fewer are runs of one cluster
 
@@ -52,36 +54,19 @@ def command(
     A file of your own runs (one cluster) writes nothing unless --out is given: it prints the level of your cluster and
     the error before and after.
     """
-    from hwmodel.catalog.calibrations import writable_dir
-    from hwmodel.errors import InputError
     from hwmodel.validation.board.files import own_rows, runs_file
-    from hwmodel.validation.fit.calibrate import calibrate_runs, cluster_level
 
-    place = out or writable_dir()
-    if kernels is not None and not kernels.is_dir():
-        raise InputError(f"--kernels {kernels}: no such folder; name one with tables such as gemm.parquet")
-    if out is not None and out.exists() and not out.is_dir():
-        raise InputError(f"--out {out} is a file; name a folder")
     asked = {"--quantised": quantised, "--casts": casts, "--serving": serving, "--intervals": intervals}
     _check_alone(asked, runs)
-    if residuals is not None and not intervals:
-        raise InputError("--residuals keeps what --intervals is fitted on: add --intervals")
-    if residuals is not None and residuals.exists() and not residuals.is_dir():
-        raise InputError(f"--residuals {residuals} is a file; name a folder")
+    _check_folders(kernels, out, residuals, intervals)
     kind, rows = own_rows(runs or runs_file())
     if kind not in ("training", "whole", "rl"):
         raise InputError(
             f"--runs {runs} holds {kind} rows; calibrate takes training, whole and rl rows (serving engines are "
             "fitted on the published runs: --serving; your own runs move a group's level: validate --measured)"
         )
-
-    if place is None:
-        if kernels is None and not any(asked.values()) and kind == "training" and _is_cluster(rows):
-            place = Path()  # a cluster's level goes to stdout
-        else:
-            raise InputError("calibrate writes constants: outside a checkout of hwmodel name a folder with --out DIR")
-
-    say = lines(quiet)
+    own = kernels is None and not any(asked.values()) and kind == "training" and _is_cluster(rows)
+    place, say = _place(out, own), lines(quiet)
     if kernels is not None:
         from hwmodel.validation.kernels.fit import STEPS, calibrate_kernels
 
@@ -92,10 +77,7 @@ def command(
     elif casts:
         _casts(place, say)
     elif intervals:
-        from hwmodel.validation.fit.interval_calibrate import calibrate_intervals
-
-        place.mkdir(parents=True, exist_ok=True)
-        emit(json_text(calibrate_intervals(place, say, keep=residuals)), None)
+        _intervals(place, say, residuals)
     elif kind == "whole":
         _whole(rows, place)
     elif kind == "rl":
@@ -103,9 +85,47 @@ def command(
     elif serving:
         _serving(place, say, intervals=not no_intervals)
     elif _is_cluster(rows):
-        _cluster(cluster_level(rows, say), runs, out)
+        _cluster(rows, say, runs, out)
     else:
-        emit(json_text(calibrate_runs(rows, place, say, intervals=not no_intervals)), None)
+        _training(rows, place, say, intervals=not no_intervals)
+
+
+def _check_folders(kernels: Path | None, out: Path | None, residuals: Path | None, intervals: bool) -> None:
+    """Raises InputError for tables that are not there, and for files where folders are written."""
+    if kernels is not None and not kernels.is_dir():
+        raise InputError(f"--kernels {kernels}: no such folder; name one with tables such as gemm.parquet")
+    if residuals is not None and not intervals:
+        raise InputError("--residuals keeps what --intervals is fitted on: add --intervals")
+    for name, folder in (("--out", out), ("--residuals", residuals)):
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise InputError(f"{name} {folder} is a file; name a folder")
+
+
+def _place(out: Path | None, own: bool) -> Path:
+    """Where constants are written; those of one's `own` cluster go to stdout unless a folder is named."""
+    from hwmodel.catalog.calibrations import writable_dir
+
+    place = out or writable_dir()
+    if place is not None:
+        return place
+    if own:
+        return Path()
+    raise InputError("calibrate writes constants: outside a checkout of hwmodel name a folder with --out DIR")
+
+
+def _training(rows: list[dict[str, str]], place: Path, say: Say, intervals: bool) -> None:
+    """Fit and write training.yaml."""
+    from hwmodel.validation.fit.calibrate import calibrate_runs
+
+    emit(json_text(calibrate_runs(rows, place, say, intervals=intervals)), None)
+
+
+def _intervals(place: Path, say: Say, residuals: Path | None) -> None:
+    """Fit and write the 80 % intervals of every kind of quantity."""
+    from hwmodel.validation.fit.interval_calibrate import calibrate_intervals
+
+    place.mkdir(parents=True, exist_ok=True)
+    emit(json_text(calibrate_intervals(place, say, keep=residuals)), None)
 
 
 def _is_cluster(rows: list[dict[str, str]]) -> bool:
@@ -115,8 +135,6 @@ def _is_cluster(rows: list[dict[str, str]]) -> bool:
 
 def _check_alone(fits: dict[str, bool], runs: Path | None) -> None:
     """Raises InputError for two fits at once, or one of them with runs that it does not read."""
-    from hwmodel.errors import InputError
-
     alone = [name for name, asked in fits.items() if asked]
     if len(alone) > 1 or (alone and alone[0] != "--serving" and runs is not None):
         raise InputError(f"{alone[0]} fits rows of its own: drop {alone[1] if len(alone) > 1 else '--runs'}")
@@ -128,7 +146,6 @@ def _whole(rows: list[dict[str, str]], place: Path) -> None:
     """Fit and write whole_runs.yaml."""
     from hwmodel.catalog import load_catalog
     from hwmodel.catalog.calibrations import kernel_calibration
-    from hwmodel.errors import InputError
     from hwmodel.validation.board.whole_runs import solve_rows, steady_runs
     from hwmodel.validation.fit.whole_fit import LEAST_SOURCES, constants, write
     from hwmodel.validation.rows.machines import Resolver
@@ -148,7 +165,6 @@ def _rl(rows: list[dict[str, str]], place: Path) -> None:
     """Fit and write rl.yaml."""
     from hwmodel.catalog import load_catalog
     from hwmodel.catalog.calibrations import kernel_calibration
-    from hwmodel.errors import InputError
     from hwmodel.validation.fit.rl_fit import LEAST_SOURCES, Corpus, constants, write
     from hwmodel.validation.rows.machines import Resolver
 
@@ -163,10 +179,11 @@ def _rl(rows: list[dict[str, str]], place: Path) -> None:
     emit(json_text({"fitted_on": found.fitted_on, "log_half_width": found.log_half_width, "file": file}), None)
 
 
-def _cluster(level: dict[str, Any], runs: Path | None, out: Path | None) -> None:
+def _cluster(rows: list[dict[str, str]], say: Say, runs: Path | None, out: Path | None) -> None:
     """The level of one cluster, to stdout or into a folder."""
-    from hwmodel.errors import InputError
+    from hwmodel.validation.fit.calibrate import cluster_level
 
+    level = cluster_level(rows, say)
     if not level["runs"]:
         row, reason = next(iter(level["refused"].items()))
         raise InputError(f"--runs {runs}: no row can be predicted; row {row}: {reason}")
@@ -176,7 +193,7 @@ def _cluster(level: dict[str, Any], runs: Path | None, out: Path | None) -> None
         write_texts(out, {"cluster.json": json_text(level) + "\n"})
 
 
-def _serving(place: Path, say: Callable[[str], None], *, intervals: bool) -> None:
+def _serving(place: Path, say: Say, *, intervals: bool) -> None:
     """Fit and write serving.yaml."""
     from hwmodel.validation.fit.serving_calibrate import write
 
@@ -193,7 +210,7 @@ def _quantised(place: Path) -> None:
     emit(json_text({"accuracy": write(place), "file": str(place / "quantised.yaml")}), None)
 
 
-def _casts(place: Path, say: Callable[[str], None]) -> None:
+def _casts(place: Path, say: Say) -> None:
     """Fit and write casts.yaml."""
     from hwmodel.validation.fit.cast_fit import write
     from hwmodel.validation.fit.pair_folds import left_out_of_all
