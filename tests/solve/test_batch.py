@@ -38,16 +38,16 @@ def test_tokens_of_a_batch() -> None:
 def test_the_cap_says_what_it_costs() -> None:
     found = plan(gpus="512xH100", params="3B", tokens="60B")
     assert found.batch is not None
-    rows = {round(one["tokens_factor"], 3): one for one in found.batch.trade}
-    assert any(one["days_factor"] == pytest.approx(1.0, rel=1e-6) for one in rows.values())
-    batches = [one["global_batch_seqs"] for one in found.batch.trade]
+    rows = {round(one.tokens_factor, 3): one for one in found.batch.trade}
+    assert any(one.days_factor == pytest.approx(1.0, rel=1e-6) for one in rows.values())
+    batches = [one.global_batch_seqs for one in found.batch.trade]
     assert batches == sorted(batches)
     assert batches[-1] > batches[0]
-    factors = [one["tokens_factor"] for one in found.batch.trade]
+    factors = [one.tokens_factor for one in found.batch.trade]
     assert factors == sorted(factors)
     given = plan(gpus="512xH100", params="3B", tokens="60B", global_batch=512).batch
     assert given is not None
-    assert given["trade"] == []
+    assert given.trade == []
 
 
 @pytest.mark.parametrize(

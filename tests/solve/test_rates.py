@@ -73,4 +73,4 @@ def test_every_price_of_a_plan_says_what_it_rests_on() -> None:
     assert {o.provider_class for o in price.other_classes} == {"hyperscaler", "marketplace"}
     assert price.one_year.how == "ratio"
     year = hm.plan(**RUN, price_kind="reserved_1y").money.price
-    assert (year["kind"], year["how"], year["one_year"]) == ("reserved_1y", "ratio", None)
+    assert (year.kind, year.how, year.one_year) == ("reserved_1y", "ratio", None)
