@@ -19,6 +19,13 @@ from hwmodel.specs.shape import Block, Shape
 
 TIGHT_FRACTION, TIGHT_RESERVE_BYTES, TIGHT_POOL = 0.97, 1.5e9, 0.05
 
+# 80 % ends of what an engine leaves for the cache. Loaded weights: within 2 % of those counted
+# (vllm-project/vllm#27508). The share of the memory that engines are started with: 0.82 to 0.95 in launch scripts of
+# one benchmark (SemiAnalysisAI/InferenceX, benchmarks/dsr1_fp8_b200.sh). What they reserve for activations, graphs and
+# communicators goes by tokens a step and captured batches: from half of what their documents say to twice it
+# (unconfirmed).
+WEIGHTS_DOUBT, FRACTION_DOUBT, RESERVE_FACTOR = 0.02, 0.065, 2.0
+
 
 def _layer_kv_elements(block: Block, tp: Num) -> Num:
     """Cache elements a token of one layer on one rank; the latent of MLA and index keys are held by every
@@ -121,6 +128,15 @@ def pool_bytes(weights: Num, engine: Engine, hbm_bytes: Num) -> Num:
     usual = (hbm_bytes * engine.memory_fraction - weights - engine.reserve_bytes) * engine.free_fraction
     trimmed = hbm_bytes * TIGHT_FRACTION - weights - TIGHT_RESERVE_BYTES
     return maximum(usual, minimum(trimmed, TIGHT_POOL * hbm_bytes))
+
+
+def pool_ends(m: ServingMemory, hbm_bytes: Num) -> tuple[Num, Num]:
+    """80 % interval of the bytes left for the cache on one accelerator: loaded weights, the share of the memory that is
+    used and what is reserved of it are doubtful independently of each other."""
+    shared = (WEIGHTS_DOUBT * m.weights_bytes) ** 2 + (FRACTION_DOUBT * hbm_bytes) ** 2
+    more, less = (RESERVE_FACTOR - 1.0) * m.reserve_bytes, (1.0 - 1.0 / RESERVE_FACTOR) * m.reserve_bytes
+    low = m.kv_pool_bytes - (shared + more**2) ** 0.5
+    return low, minimum(m.kv_pool_bytes + (shared + less**2) ** 0.5, maximum(hbm_bytes - m.weights_bytes, 0.0))
 
 
 def kv_pool_bytes(shape: Shape, formats: ServingFormats, layout: ServingLayout, engine: Engine, hbm_bytes: Num) -> Num:

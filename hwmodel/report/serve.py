@@ -22,7 +22,7 @@ COLUMNS = (
 PREDICTED = (
     *(c for c in COLUMNS[:8]), ("prefill", "prefill pool", "pool"), ("accelerators", "accelerators", "n"),
     ("ttft_s", "TTFT", "s"), ("tpot_s", "TPOT", "s"), ("requests_per_s", "req/s", "2"),
-    ("output_tokens_per_s", "tokens/s out", "n"), ("cache_requests", "requests the cache holds", "n"),
+    ("output_tokens_per_s", "tokens/s out", "n"), ("cache_requests", "requests the cache holds", "held"),
 )  # fmt: skip
 TERMS = {
     "gemm_s": "dense products", "experts_s": "experts", "attention_s": "attention over the cache",
@@ -37,6 +37,8 @@ def _number(value: Any, unit: str) -> str:
         return "-"
     if unit == "pool":
         return f"{value['workers']:g} x {value['accelerators'] / value['workers']:g}"
+    if unit == "held":
+        return _held(value)
     if isinstance(value, dict):
         value = value["value"]
     if unit == "s":
@@ -52,6 +54,12 @@ def _seconds(value: Any) -> str:
     if not isinstance(value, dict):
         return format_duration(value)
     return f"{format_duration(value['value'])} ({format_duration(value['low'])} to {format_duration(value['high'])})"
+
+
+def _held(value: dict[str, float]) -> str:
+    """Requests in a cache with their interval: whole ones, or two digits where it holds few."""
+    digits = ",.0f" if value["value"] >= 10.0 else ".2g"
+    return f"{value['value']:{digits}} ({value['low']:{digits}} to {value['high']:{digits}})"
 
 
 def _usd(value: Any) -> str:
@@ -202,8 +210,8 @@ def _prediction(question: Any, r: dict[str, Any]) -> str:
     return (
         f"{_lengths(question)}, {clients} in a closed loop on {at}: TTFT {_seconds(r['ttft_s'])}, "
         f"TPOT {_seconds(r['tpot_s'])}; {r['output_tokens_per_s']:,.0f} output tokens/s, "
-        f"{r['total_tokens_per_s']:,.0f} in and out; {_spent(r)}. Means; 80 % intervals in brackets."
-        + _limits(question, r)
+        f"{r['total_tokens_per_s']:,.0f} in and out; {_spent(r)}. The cache of a worker holds "
+        f"{_held(r['cache_requests'])} requests. Means; 80 % intervals in brackets." + _limits(question, r)
     )
 
 

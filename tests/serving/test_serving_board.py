@@ -56,6 +56,23 @@ def test_accuracy_of_throughput() -> None:
     assert np.median(apes[True]) < 0.20
 
 
+def test_drafts_that_a_row_states_go_the_way_of_serve(rows) -> None:
+    """Stated drafts are predicted as `serve --draft-tokens` does; a row that does not say lies between both modes."""
+    row = next(
+        r for r in rows if r["model"].endswith("DeepSeek-V3") and r["mode"] == "agg" and r["backend"] == "trtllm"
+    )
+    found = {}
+    for name, change in {
+        "none": {"draft_tokens": "0"}, "three": {"draft_tokens": "3"}, "open": {"mtp_known": "False"}, "plain": {},
+    }.items():  # fmt: skip
+        found[name] = {p.metric: p.predicted for p in predict_rows("serving", [row | change])}
+    assert found["none"] == found["plain"]
+    assert found["three"]["tpot_ms"] < 0.75 * found["none"]["tpot_ms"]
+    between = (found["none"]["ttft_ms"] * found["three"]["ttft_ms"]) ** 0.5
+    assert found["open"]["ttft_ms"] == pytest.approx(between)
+    assert found["three"]["tpot_ms"] < found["open"]["tpot_ms"] < found["none"]["tpot_ms"]
+
+
 def test_a_prediction_never_reads_the_result(rows) -> None:
     some = rows[::40]
     changed = [r | {"ttft_ms": "7", "tpot_ms": "3"} for r in some]

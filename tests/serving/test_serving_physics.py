@@ -25,12 +25,13 @@ from hwmodel.physics.serving import (
     tokens_per_step,
     weights_bytes,
 )
+from hwmodel.physics.serving_memory import pool_ends
 from hwmodel.physics.serving_queue import closed_loop, open_loop_at, pools, running_at, sent_at_once
 from hwmodel.physics.serving_step import kernels, touched_experts, unfused_per_layer
 from hwmodel.physics.shape import forward_flop_per_token
 from hwmodel.predict.columns import stack
 from hwmodel.predict.formats import formats_of
-from hwmodel.specs.serving import Engine, ServingLayout, ServingLoad, Speculation
+from hwmodel.specs.serving import Engine, ServingLayout, ServingLoad, ServingMemory, Speculation
 
 MODELS = ("llama-3.1-8b", "llama-3.1-70b", "deepseek-v3", "gpt-oss-120b", "mixtral-8x7b", "llama-2-7b")
 
@@ -301,3 +302,15 @@ def test_kernels_that_an_engine_does_not_fuse_by_hand() -> None:
         for e in (fused, apart)
     ]
     assert step[1] - step[0] == pytest.approx(80 * 4 * fused.kernel_s)
+
+
+def test_what_the_cache_holds_is_doubtful_by_hand() -> None:
+    """80 GB with 50 GB of weights and 4 GB reserved, 18 GB left: weights to 1 GB, the share of the memory to 5.2, the
+    reserve to 4 more or 2 less. No cache is larger than what the weights leave."""
+    m = ServingMemory(
+        weights_bytes=50e9, reserve_bytes=4e9, kv_pool_bytes=18e9, kv_bytes_per_token=1.0, state_bytes_per_sequence=0.0
+    )
+    low, high = pool_ends(m, 80e9)
+    assert low == pytest.approx(18e9 - 1e9 * (1.0 + 5.2**2 + 4.0**2) ** 0.5)
+    assert high == pytest.approx(18e9 + 1e9 * (1.0 + 5.2**2 + 2.0**2) ** 0.5)
+    assert pool_ends(m, 70e9)[1] == pytest.approx(20e9)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from hwmodel.ops import Num, maximum, minimum
 from hwmodel.physics.serving import (
     bulk_prompt_s,
@@ -15,6 +17,7 @@ from hwmodel.physics.serving import (
     prefill_s,
     sequences_that_fit,
 )
+from hwmodel.physics.serving_memory import pool_ends
 from hwmodel.predict.service.setting import ServiceSetting, Worker
 from hwmodel.specs.serving import DecodeTerms, ServingLoad, ServingMemory
 from hwmodel.specs.shape import Shape
@@ -29,6 +32,16 @@ def held(setting: ServiceSetting) -> ServingMemory:
 def room(setting: ServiceSetting) -> Num:
     """Requests whose cache one engine instance holds at once; below one where not even one fits."""
     return sequences_that_fit(held(setting), setting.load, setting.worker.layout, setting.worker.engine)
+
+
+def room_ends(setting: ServiceSetting) -> tuple[Num, Num]:
+    """80 % interval of `room`."""
+    w, of = setting.worker, held(setting)
+    low, high = (
+        sequences_that_fit(msgspec.structs.replace(of, kv_pool_bytes=pool), setting.load, w.layout, w.engine)
+        for pool in pool_ends(of, w.machine.hbm_bytes)
+    )
+    return low, high
 
 
 def capacity(setting: ServiceSetting) -> Num:

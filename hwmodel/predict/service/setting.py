@@ -14,6 +14,14 @@ from hwmodel.specs.shape import Shape
 CLOSED, STATIC, SATURATED, OPEN = "closed loop", "static batch", "saturated", "open loop"
 AT_ONCE, DISAGGREGATED = "sent at once", "disaggregated"
 
+# Where nothing is stated of drafts: the share of them that is accepted, and what drafting one costs in steps.
+ACCEPTANCE, DRAFT_SHARE = 0.7, 0.05
+
+
+def drafts_of(draft_tokens: Num) -> Speculation:
+    """So many drafts a step, nothing else known of them."""
+    return Speculation(draft_tokens=draft_tokens, acceptance=ACCEPTANCE, draft_share=DRAFT_SHARE)
+
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """One engine instance: the machine it runs on, in which formats, by which engine, in which layout."""

@@ -278,7 +278,8 @@ def _pareto(question: ServingQuestion, first: dict[str, Any], usable: list[Fleet
     time = np.concatenate([np.where(f.meets, f.tpot_tail_s, np.inf) for f in usable])
     ends = np.cumsum([len(f.meets) for f in usable])
     out, best = [first], first["tpot_tail_s"]
-    order = np.lexsort((time, cost))
+    rows = np.flatnonzero(time < best * FRONT_STEP)  # no other row comes clearly sooner, or hides one that does
+    order = rows[np.lexsort((time[rows], cost[rows]))]
     sooner = order[time[order] < np.minimum.accumulate(np.r_[np.inf, time[order][:-1]])]
     for k in sooner:
         if time[k] < best * FRONT_STEP and len(out) < FRONT_MOST:

@@ -40,10 +40,12 @@ class Fleets(msgspec.Struct, kw_only=True):
         rows = np.flatnonzero(self.meets & among)
         if not len(rows):
             return None
-        money = np.nan_to_num(self.usd_per_hour[rows], nan=0.0)
-        stages = column(self.options.at.layout.pp)[rows] > 1
-        order = np.lexsort((self.tpot_tail_s[rows], stages, np.round(self.accelerators[rows]), np.round(money, 6)))
-        return int(rows[order[0]])
+        money = np.round(np.nan_to_num(self.usd_per_hour, nan=0.0), 6)
+        stages = column(self.options.at.layout.pp) > 1
+        for wanted in (money, np.round(self.accelerators), stages):
+            mine = wanted[rows]
+            rows = rows[mine == mine.min()]
+        return int(rows[np.argmin(self.tpot_tail_s[rows])])
 
 
 def replicas_for(peak_per_s: Num, rate_per_s: Num, spares: Num) -> Num:

@@ -30,6 +30,15 @@ def notes(
     return said
 
 
+def tight(holds: dict[str, float]) -> list[str]:
+    """A line where it is open whether the cache holds one request."""
+    if holds["low"] >= 1.0:
+        return []
+    return [
+        f"it may not fit: the cache holds {holds['low']:.2g} to {holds['high']:.2g} requests, by the engine's settings"
+    ]
+
+
 def thin(part: str, machine: Machine, price: PriceSummary | None) -> dict[str, list[str]]:
     """part -> what its choice rests on where that is little: a few quotes, kernels that were never measured on it."""
     found = []

@@ -23,9 +23,9 @@ from hwmodel.solve.citations import service_sources
 from hwmodel.solve.serve.choose import check_context, engine_for
 from hwmodel.solve.serve.likely import service_like
 from hwmodel.solve.serve.money import Spent, money, price_of, share_of
-from hwmodel.solve.serve.notes import ALL, meant, named, notes, resolved
+from hwmodel.solve.serve.notes import ALL, meant, named, notes, resolved, tight
 from hwmodel.solve.serve.question import Pool, ServingQuestion, sizes_of
-from hwmodel.solve.serve.table import setting_of
+from hwmodel.solve.serve.table import cache_requests, setting_of
 from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.precision import ServingPrecision
 from hwmodel.specs.serving import ServiceTerms, ServingLayout
@@ -85,7 +85,8 @@ def predict(
         "answer": answer | _spent(question, at, other, answer, float(s.utilisation), rate, catalog),
         "like": service_like(question, at.part, shape),
         "resolved": resolved(question, at.part, at.system),
-        "notes": [*said, *shape.notes, *notes(at.part, at.system, setting.worker.machine, at.recipe, None)],
+        "notes": [*said, *shape.notes, *notes(at.part, at.system, setting.worker.machine, at.recipe, None),
+                  *tight(answer["cache_requests"])],
         "step": msgspec.to_builtins(step_terms(setting, answer["batch"])), "prefill_s": float(s.prefill_s),
         "sources": service_sources(catalog, model, at.part.id, at.system.id, at.recipe, None),
     }  # fmt: skip
@@ -238,7 +239,7 @@ def _split(s: ServiceSetting, found: ServiceTerms, part: str) -> dict[str, Any]:
 def _holds(s: ServiceSetting, batch: Num) -> dict[str, Any]:
     memory = held(s)
     return {
-        "batch": float(batch), "cache_requests": float(room(s)), "kv_pool_bytes": float(memory.kv_pool_bytes),
+        "batch": float(batch), "cache_requests": cache_requests(s), "kv_pool_bytes": float(memory.kv_pool_bytes),
         "weights_bytes": float(memory.weights_bytes),
     }  # fmt: skip
 
@@ -255,11 +256,17 @@ def _does_not_fit(s: ServiceSetting, question: ServingQuestion, part: str) -> In
     return InfeasibleError(
         f"{question.model} does not fit {s.worker.layout.accelerators:g} x {part}: "
         f"{float(memory.weights_bytes) / 1e9:.0f} GB of weights on each accelerator of {hbm / 1e9:.0f} GB"
-        + (f", {lacking / 1e9:.0f} GB are missing" if lacking else " leave no room for one request")
+        + (f", {lacking / 1e9:.0f} GB are missing" if lacking else f" leave no room for one request{_at_best(s)}")
         + f"; try {wider or 'a part with more memory'} or a smaller format",
         binding="memory",
         remedy=wider or "a part with more memory",
     )
+
+
+def _at_best(s: ServiceSetting) -> str:
+    """What other settings of the engine would leave room for, where that may be a request."""
+    high = cache_requests(s)["high"]
+    return f" (usual settings; {high:.2g} where the engine is started with more of the memory)" if high >= 1.0 else ""
 
 
 def _smallest_that_fits(s: ServiceSetting) -> str:

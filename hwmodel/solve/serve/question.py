@@ -10,6 +10,7 @@ import msgspec
 
 from hwmodel.errors import InputError
 from hwmodel.predict.service.layouts import Sizes
+from hwmodel.predict.service.setting import ACCEPTANCE, DRAFT_SHARE
 from hwmodel.specs.serving import Speculation
 from hwmodel.specs.shape import Shape
 
@@ -80,8 +81,8 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
     price_kind: str | None = None  # kind of quote; None: on demand
     price_file: str | None = None  # the user's own quotes
     draft_tokens: float = 0.0
-    acceptance: float = 0.7
-    draft_share: float = 0.05
+    acceptance: float = ACCEPTANCE
+    draft_share: float = DRAFT_SHARE
     lengths: Lengths | None = None  # a histogram; prompt and output tokens are its means
     prefill: Pool | None = None  # accelerators of a prefill pool of their own part; then `decode` has the other pool
     decode: Pool | None = None

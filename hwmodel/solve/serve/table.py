@@ -9,7 +9,8 @@ import msgspec
 from hwmodel.predict.formats import formats_of
 from hwmodel.predict.service.arrivals import Column, Loaded, Spread, loaded
 from hwmodel.predict.service.layouts import layouts, rows_of
-from hwmodel.predict.service.setting import ServiceSetting, Worker
+from hwmodel.predict.service.passes import room, room_ends
+from hwmodel.predict.service.setting import ServiceSetting, Worker, on_layout
 from hwmodel.solve.serve.question import ServingQuestion, sizes_of
 from hwmodel.specs.economics import PriceSummary
 from hwmodel.specs.hardware import Part, System
@@ -90,8 +91,14 @@ def row(o: Options, i: int) -> dict[str, Any]:
         "part": o.part.id, "system": o.system.id, "precision": o.recipe.id,
         "tp": float(one.tp), "pp": float(one.pp), "dp": float(one.dp), "ep": float(one.ep),
         "accelerators_per_replica": float(one.accelerators), "batch": float(o.at.batch[i]),
-        "cache_requests": float(o.at.room[i]),
+        "cache_requests": cache_requests(on_layout(o.setting, one)),
     }  # fmt: skip
 
 
-__all__ = ["Column", "Options", "load_of", "options", "row", "setting_of", "spread_of"]
+def cache_requests(s: ServiceSetting) -> dict[str, float]:
+    """Requests whose cache one engine instance holds at once, with its 80 % interval."""
+    low, high = room_ends(s)
+    return {"value": float(room(s)), "low": float(low), "high": float(high)}
+
+
+__all__ = ["Column", "Options", "cache_requests", "load_of", "options", "row", "setting_of", "spread_of"]

@@ -21,7 +21,7 @@ from hwmodel.specs.intervals import Familiarity
 from hwmodel.specs.serving_calibration import ServingCalibration
 from hwmodel.validation.board.records import PREDICTED, REFUSED, RowPrediction
 from hwmodel.validation.board.serving_baseline import roofline
-from hwmodel.validation.board.serving_bench import Case, Resolver, cases_of
+from hwmodel.validation.board.serving_bench import Case, Resolver, cases_of, usually_drafting
 from hwmodel.validation.board.serving_predict import QUANTITIES, TIMES, Questions, Table
 from hwmodel.validation.fit.serving_fit import calibration_of, fit
 from hwmodel.validation.rows.serving_rows import RUN, Asked, Setting, family, is_scored, serving_setting
@@ -61,9 +61,23 @@ class Book:
             self.reasons.append("")
             self.cases[place] = mine[0]
             cases += mine
+        self._open = [c for c in cases if c.setting.draft_tokens < 0]
         self.questions = Questions(Table(cases))
         self.measured = np.array([self.value(place, asked) for place, asked in self.questions.keys])
         self.index = {(place, asked.metric): i for i, (place, asked) in enumerate(self.questions.keys)}
+
+    def answers(self, c: ServingCalibration) -> NDArray[np.float64]:
+        """A value for every key. A first token of a row that does not say whether it drafts lies in the geometric
+        middle of both modes."""
+        found = self.questions.answer(c)
+        if not self._open:
+            return found
+        drafted = Questions(Table([usually_drafting(case) for case in self._open]))
+        for (place, asked), value in zip(drafted.keys, drafted.answer(c), strict=True):
+            if asked.kind == "ttft":
+                i = self.index[place, asked.metric]
+                found[i] = math.sqrt(found[i] * value)
+        return found
 
     def value(self, place: int, asked: Asked) -> float:
         """What the row measured."""
@@ -135,7 +149,7 @@ def predict_rows(
     given = [(kind, row) for row in own or []]
     if not hold:
         book = Book(mine + given, catalogs)
-        found = book.questions.answer(serving_calibration())
+        found = book.answers(serving_calibration())
         every = np.arange(len(found))
         answers = Answers(found, book.familiarities(serving_calibration(), shipped_covered(), every))
     else:
@@ -175,7 +189,7 @@ def _left_out(
         say(f"fold {number} of {len(lots)}: {', '.join(sorted(lot))[:60]}")
         left = np.isin(values, list(lot))
         found = calibration_of(fit(book.questions, book.measured, usable & ~left))
-        answers[left] = book.questions.answer(found)[left]
+        answers[left] = book.answers(found)[left]
         places = np.flatnonzero(left)
         for place, one in zip(places, book.familiarities(found, book.covered(usable & ~left), places), strict=True):
             familiar[place] = one
@@ -248,7 +262,7 @@ def _predicted(
     doubt = doubt if asked.kind in TIMES else doubt.flipped
     reason = case.note
     low, high = around(value, doubt)
-    if case.setting.speculation < 0 and asked.kind == "tpot":
+    if case.setting.draft_tokens < 0 and asked.kind == "tpot":
         fast = value * c.shared.get("speculative_share", SPECULATIVE_SHARE)
         reason = f"speculative decoding is not stated: {value:.3g} without, {fast:.3g} with"
         low, value = fast * math.exp(-doubt.down), math.sqrt(value * fast)

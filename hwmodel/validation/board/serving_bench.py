@@ -21,11 +21,11 @@ from hwmodel.predict.service.intervals import ServiceTraits, traits_of
 from hwmodel.predict.service.layouts import Sizes, check_sizes, column
 from hwmodel.predict.service.passes import held, room
 from hwmodel.predict.service.search import candidates, numbers, replicas, shared
-from hwmodel.predict.service.setting import ServiceSetting, Worker, on_layout
+from hwmodel.predict.service.setting import ServiceSetting, Worker, drafts_of, on_layout
 from hwmodel.specs.hardware import Part
 from hwmodel.specs.kernels import KernelCalibration, Machine
 from hwmodel.specs.precision import ServingPrecision
-from hwmodel.specs.serving import ServingLayout
+from hwmodel.specs.serving import ServingLayout, Speculation
 from hwmodel.specs.shape import Shape
 from hwmodel.validation.rows.machines import find_part
 from hwmodel.validation.rows.serving_rows import RELEASED, Setting, family
@@ -60,6 +60,13 @@ class Case(msgspec.Struct, kw_only=True):
     def traits(self) -> ServiceTraits:
         s = self.setting
         return traits_of(s.regime, self.service, s.engine, self.part, made_up=bool(self.note), searched=s.searched)
+
+
+def usually_drafting(case: Case) -> Case:
+    """The case with as many drafts as launch recipes take: three, one where attention-data ranks share the batch
+    (SemiAnalysisAI/InferenceX, benchmarks/dsr1_fp8_h200_trt_mtp_slurm.sh and its kin)."""
+    drafts = drafts_of(1.0 if case.setting.layout.dp > 1 else 3.0)
+    return msgspec.structs.replace(case, service=msgspec.structs.replace(case.service, drafts=drafts))
 
 
 class Bench(msgspec.Struct, kw_only=True):
@@ -166,6 +173,7 @@ def cases_of(row: int, setting: Setting, resolver: Resolver) -> list[Case]:
     service = ServiceSetting(
         shape=shape, worker=worker, load=setting.load, clients=setting.concurrency, rate=setting.rate,
         limited=setting.limited, prefill_workers=setting.prefill_workers, decode_workers=setting.decode_workers,
+        drafts=drafts_of(setting.draft_tokens) if setting.draft_tokens > 0 else Speculation(),
     )  # fmt: skip
     if setting.prefill_layout is not None:
         before = msgspec.structs.replace(worker, layout=setting.prefill_layout)

@@ -59,7 +59,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """What one row ran. `concurrency` counts the requests of one engine instance; `replicas` instances share the
     accelerators. A layout is `searched` where none is stated: its `pp` alone may be (0: not). `year` 0: not stated, as
-    today. `speculation`: 0 no, 1 yes, -1 not stated."""
+    today. `draft_tokens` a step; below zero: not stated."""
 
     id: str
     source: str
@@ -79,7 +79,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     asked: tuple[Asked, ...]
     replicas: float = 1.0
     rate: float = 0.0
-    speculation: float = 0.0
+    draft_tokens: float = 0.0
     limited: float = 0.0  # 1: the rate of an open loop whose slowest requests must keep to limits, not all that fits
     scored: bool = True
     searched: bool = False
@@ -200,6 +200,14 @@ def _serving_asked(row: Row) -> tuple[Asked, ...]:
     return tuple(Asked(metric=m, kind=k) for m, k in kinds if measured(row, m) is not None)
 
 
+def _drafts(row: Row) -> float:
+    """Drafts a step: as stated, none where the row is known to say what matters, below zero where it is not."""
+    stated = number(row, "draft_tokens")
+    if stated is not None:
+        return stated
+    return 0.0 if not text(row, "mtp_known") or _flag(row, "mtp_known") else -1.0
+
+
 def serving_setting(row: Row) -> Setting:
     """A row of a serving file. Raises CellError for cells that cannot be read."""
     weights = recipe_name(text(row, "gemm_quant_mode"), text(row, "precision") or RELEASED)
@@ -218,7 +226,6 @@ def serving_setting(row: Row) -> Setting:
     # A concurrency that many instances share shows in the batch of one attention rank.
     per_rank = (batch or concurrency) * max(number(row, "attention_dp_size") or 1.0, 1.0)
     replicas = max(1.0, round(concurrency / per_rank)) if per_rank and not disagg else 1.0
-    mtp_known = _flag(row, "mtp_known") if text(row, "mtp_known") else True
     prompt, output = positive(row, "input_len"), positive(row, "output_len")
     if prompt is None or output is None:
         raise CellError("input_len or output_len is not stated")
@@ -250,7 +257,7 @@ def serving_setting(row: Row) -> Setting:
         accelerators=total if disagg else ranks * replicas,
         asked=_serving_asked(row),
         replicas=replicas,
-        speculation=0.0 if mtp_known else -1.0,
+        draft_tokens=_drafts(row),
         scored=is_scored(row),
         searched=searched,
         settings=settings,
