@@ -32,7 +32,7 @@ MODULES = ("up_projections", "mlp", "shared_experts", "experts")  # of `shapes.m
 
 
 class LayerTimes(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of one (mean) layer a micro-batch, exposed; `_f` forward, `_b` backward. `head_s`: logits and loss."""
+    """Seconds of one (mean) layer a micro-batch, exposed; `_f` forward, `_b` backward."""
 
     gemm_f: Num
     gemm_b: Num
@@ -56,7 +56,8 @@ class LayerTimes(msgspec.Struct, frozen=True, kw_only=True):
     mlp_f: Num
     shared_experts_f: Num
     experts_f: Num
-    head_s: Num
+    head_s: Num  # products of the logits of a micro-batch
+    loss_s: Num  # bytes of the loss
 
 
 def _product(m: Num, n: Num, k: Num, c: GemmConstants, trainable: Any) -> tuple[Num, Num]:
@@ -72,10 +73,14 @@ def _grouped(rows: Num, n: Num, k: Num, experts: Num, c: GemmConstants, trainabl
 
 
 def expert_constants(c: GemmConstants, stack: Stack) -> GemmConstants:
-    """Constants of the experts' products: training loops over large ones, unlike the fused kernels of serving."""
+    """Constants of the experts' products: training loops over large ones, unlike the fused kernels of serving.
+
+    Their efficiency is one for all stacks: the level that a step multiplies products with is undone here, because it is
+    that of the dense kernels.
+    """
     if not anywhere(stack.grouped > 0):
         return c
-    efficiency = where(stack.grouped > 0, stack.grouped, c.group_efficiency)
+    efficiency = where(stack.grouped > 0, stack.grouped * stack.level, c.group_efficiency)
     return msgspec.structs.replace(c, group_efficiency=efficiency)
 
 
@@ -329,12 +334,17 @@ def _expert_parallel(
 
 
 def head_s(shape: Shape, tokens: Num, tp: Num, machine: Machine, stack: Stack, trainable: Any) -> Num:
-    """Seconds of logits and loss of one micro-batch, forward and backward, on the stage that holds them."""
-    width = ceil(shape.vocab / tp)
-    forward, backward = _product(tokens, width, shape.d_model, machine.gemm_high, trainable)
-    # fp32 logits written, read twice for the loss, gradient written and read in 16 bit.
-    loss = memory_bound_s(tokens * width * 16.0, machine.memory)
-    return (forward + backward) * stack.sustained_high + loss
+    """Seconds of the products of one micro-batch's logits, forward and backward, on the stage that holds them."""
+    forward, backward = _product(tokens, ceil(shape.vocab / tp), shape.d_model, machine.gemm_high, trainable)
+    return (forward + backward) * stack.sustained_high
+
+
+def loss_s(shape: Shape, tokens: Num, tp: Num, machine: Machine) -> Num:
+    """Seconds of the loss of one micro-batch, forward and backward.
+
+    Its fp32 logits are written, read twice, and their gradient is written and read in 16 bits.
+    """
+    return memory_bound_s(tokens * ceil(shape.vocab / tp) * 16.0, machine.memory)
 
 
 def _launches(block: Block, layout: Layout, stack: Stack) -> Num:
@@ -412,4 +422,4 @@ def shared_times(
     tokens = layout.micro_batch * workload.seq_len / layout.cp
     trainable = where(workload.trainable_fraction < 0.5, 0.0, 1.0)
     head = head_s(shape, tokens, layout.tp, machine, stack, trainable)
-    return LayerTimes(head_s=head, **total)
+    return LayerTimes(head_s=head, loss_s=loss_s(shape, tokens, layout.tp, machine), **total)

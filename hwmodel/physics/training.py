@@ -27,9 +27,10 @@ _TINY = 1e-30
 
 
 class _Again(msgspec.Struct, frozen=True, kw_only=True):
-    """What the backward pass computes again: seconds of device work, and shares of a layer's traffic and launches."""
+    """What the backward pass computes again: seconds on the device, and shares of a layer's traffic and launches."""
 
-    device_s: Num
+    products_s: Num  # seconds of products and attention
+    bytes_s: Num  # seconds of casts and of what only moves bytes
     attention: Num  # share of the attention core
     network: Num  # share of the feed-forward network's tensor-parallel transfers
     experts: Num  # share of dispatch and combine
@@ -38,39 +39,46 @@ class _Again(msgspec.Struct, frozen=True, kw_only=True):
 
 # What one module's repetition takes, by the field of the layout and the times of a layer that it adds.
 _REPEATED = (
-    ("recompute_norms", "norms_f"),
     ("recompute_attention", "attention_f"),
     ("recompute_up_projections", "up_projections_f"),
     ("recompute_shared_experts", "shared_experts_f"),
+    ("recompute_mlp", "mlp_f"),
+    ("recompute_experts", "experts_f"),
 )
-_NETWORKS = (("recompute_mlp", "mlp_f"), ("recompute_experts", "experts_f"))
 _ALWAYS = ("attention_f",)  # times that are read whatever is computed again
 _NETWORK_CASTS = 0.5  # of a layer's casts, those of its feed-forward network (half of its products' operands)
+
+
+def _repeated(layout: Layout, times: LayerTimes) -> tuple[Num, Num]:
+    """Seconds of the named modules that are computed again: of their products and attention, and of their bytes."""
+    products: Num = 0.0
+    moved: Num = 0.0
+    for field, time in _REPEATED:
+        if anywhere(getattr(layout, field) > 0):
+            products = products + getattr(layout, field) * getattr(times, time)
+    if anywhere(layout.recompute_norms > 0):
+        moved = moved + layout.recompute_norms * times.norms_f
+    casts = layout.recompute_mlp + layout.recompute_experts
+    if anywhere(casts > 0):
+        moved = moved + casts * _NETWORK_CASTS * times.cast_f
+    activation = maximum(layout.recompute_activation, maximum(layout.recompute_mlp, layout.recompute_experts))
+    if anywhere(activation > 0):
+        moved = moved + activation * times.activation_f
+    return products, moved
 
 
 def _recompute(layout: Layout, times: LayerTimes) -> _Again:
     """Seconds and shares that recomputation repeats: whole layers, and the named modules of the others."""
     layers = layout.recompute_layers
-    modules: Num = 0.0
-    for field, time in _REPEATED:
-        if anywhere(getattr(layout, field) > 0):
-            modules = modules + getattr(layout, field) * getattr(times, time)
-    mlp, experts = layout.recompute_mlp, layout.recompute_experts
-    if anywhere(mlp > 0):
-        modules = modules + mlp * (times.mlp_f + _NETWORK_CASTS * times.cast_f)
-    if anywhere(experts > 0):
-        modules = modules + experts * (times.experts_f + _NETWORK_CASTS * times.cast_f)
-    network = maximum(mlp, experts)
-    activation = maximum(layout.recompute_activation, network)
-    if anywhere(activation > 0):
-        modules = modules + activation * times.activation_f
-    whole = times.gemm_f + times.cast_f + times.attention_f + times.memory_f
     others = 1.0 - layers
+    products, moved = _repeated(layout, times)
+    network = maximum(layout.recompute_mlp, layout.recompute_experts)
     return _Again(
-        device_s=layers * whole + others * modules,
+        products_s=layers * (times.gemm_f + times.attention_f) + others * products,
+        bytes_s=layers * (times.cast_f + times.memory_f) + others * moved,
         attention=layers + others * layout.recompute_attention,
         network=layers + others * 0.5 * network,
-        experts=layers + others * experts,
+        experts=layers + others * layout.recompute_experts,
         layers=layers + others * 0.5 * network,
     )
 
@@ -100,7 +108,7 @@ def _read(times: LayerTimes, layout: Layout) -> LayerTimes:
     """The times without those of modules that no layout computes again, so that they are not gathered."""
     unread = [
         time
-        for field, time in (*_REPEATED, *_NETWORKS)
+        for field, time in (*_REPEATED, ("recompute_norms", "norms_f"))
         if time not in _ALWAYS and not anywhere(getattr(layout, field) > 0)
     ]
     if not anywhere((layout.recompute_activation + layout.recompute_mlp + layout.recompute_experts) > 0):
@@ -189,39 +197,40 @@ def _micro_batch(
     stages = layers_per_stage(shape, layout, stack)
     accumulate = _accumulate_s(shard, precision, machine, stack) * trainable
     memory = times.memory_f + times.memory_b + accumulate
-    repeated = again.device_s
+    repeated = again.products_s * stack.level + again.bytes_s
     tp = times.tp_f + times.tp_b + again.network * times.tp_f
     cp = times.cp_f + times.cp_b + again.attention * times.cp_f
-    gemm = times.gemm_f + times.gemm_b
-    attention = times.attention_f + times.attention_b
+    # The level of a stack is that of its products and attention: bytes and transfers have laws of their own.
+    gemm = (times.gemm_f + times.gemm_b) * stack.level
+    attention = (times.attention_f + times.attention_b) * stack.level
     cast = times.cast_f + times.cast_b + _widen_s(shard, precision, machine, again)
     ep = _expert_traffic_s(times, again, gemm + attention + memory + cast, machine, layout, stack)
-    device = (gemm + attention + memory + cast + repeated + tp + cp + ep) * stack.level
+    device = gemm + attention + memory + cast + repeated + tp + cp + ep
     launches = times.launches_f * (1.0 + stack.host_backward + again.layers)
     layer_host = _host_s(device, launches, layout, stack)
     layer = device + layer_host
-    head = times.head_s * stack.level
+    head = times.head_s * stack.level + times.loss_s
     # The slowest stage decides: the last one with the head, or a middle one with more layers.
     last = stages.last * layer + head
     middle = stages.middle * layer
     alone = layout.pp < 1.5
     on_last = where(alone | (last >= middle), 1.0, 0.0)
     count = where(on_last > 0, stages.last, stages.middle)
-    scale = count * stack.level
-    backward = times.gemm_b + times.attention_b + times.memory_b + times.cast_b + times.tp_b + times.ep_b
+    backward = (times.gemm_b + times.attention_b) * stack.level
+    backward = backward + times.memory_b + times.cast_b + times.tp_b + times.ep_b
     mean = (shapes.layers(shape) * layer + head) / layout.pp
     return _MicroBatch(
-        gemm=gemm * scale,
-        attention=attention * scale,
-        memory=memory * scale,
-        cast=cast * scale,
+        gemm=gemm * count,
+        attention=attention * count,
+        memory=memory * count,
+        cast=cast * count,
         head=head * on_last,
-        recompute=repeated * scale,
-        tp=tp * scale,
-        cp=cp * scale,
-        ep=ep * scale,
+        recompute=repeated * count,
+        tp=tp * count,
+        cp=cp * count,
+        ep=ep * count,
         host=layer_host * count,
-        backward=backward * scale + layer_host * count * 0.6,
+        backward=(backward + layer_host * 0.6) * count,
         mean_stage=mean,
     )
 
