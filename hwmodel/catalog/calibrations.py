@@ -93,3 +93,9 @@ def rl_calibration(directory: Path | None = None) -> RlConstants:
 def speedup_log_half_width(directory: Path | None = None) -> float:
     """Half-width (natural log) of the 80 % interval of one recipe's speed over another's in the same run."""
     return float(read_calibration((directory or calibrations_dir()) / "casts.yaml")["speedup_log_half_width"])
+
+
+@cache
+def speedups_in_pairs(directory: Path | None = None) -> dict[str, float]:
+    """Median speed-up of each recipe as predicted in the settings of the published pairs (`casts.yaml`)."""
+    return dict(read_calibration((directory or calibrations_dir()) / "casts.yaml")["in_pairs"])

@@ -73,14 +73,10 @@ def _grouped(rows: Num, n: Num, k: Num, experts: Num, c: GemmConstants, trainabl
 
 
 def expert_constants(c: GemmConstants, stack: Stack) -> GemmConstants:
-    """Constants of the experts' products: training loops over large ones, unlike the fused kernels of serving.
-
-    Their efficiency is one for all stacks: the level that a step multiplies products with is undone here, because it is
-    that of the dense kernels.
-    """
+    """Constants of the experts' products: training loops over large ones, unlike the fused kernels of serving."""
     if not anywhere(stack.grouped > 0):
         return c
-    efficiency = where(stack.grouped > 0, stack.grouped * stack.level, c.group_efficiency)
+    efficiency = where(stack.grouped > 0, stack.grouped, c.group_efficiency)
     return msgspec.structs.replace(c, group_efficiency=efficiency)
 
 
@@ -108,7 +104,9 @@ def _matrix_times(
     if matrix.kind == "experts":
         rows, local = expert_rows(block, tokens, layout)
         forward, backward = _grouped(rows, n, k, local, expert_constants(c, stack), trainable)
-        forward, backward = forward * stack.imbalance, backward * stack.imbalance
+        # The level that a step multiplies products with is that of a stack's dense ones: it is undone here.
+        slower = stack.imbalance / stack.level
+        forward, backward = forward * slower, backward * slower
     elif matrix.kind == "groups":
         forward, backward = _grouped(tokens, n, k, matrix.copies, c, trainable)
     elif matrix.kind == "router":

@@ -122,9 +122,9 @@ def _beyond_published(row: dict[str, Any]) -> str:
     if found is None or found["low"] <= row["speedup"].value <= found["high"]:
         return ""
     side = "above" if row["speedup"].value > found["high"] else "below"
-    return (
-        f" as predicted, {side} each of {found['pairs']} published pairs ({found['low']:.2f} to {found['high']:.2f}x),"
-    )
+    own = "" if found["predicted"] is None else f"; in the settings of pairs the model says {found['predicted']:.2f}x"
+    span = f"{found['low']:.2f} to {found['high']:.2f}x"
+    return f" as predicted, {side} each of {found['pairs']} published pairs ({span}{own})"
 
 
 def compare_csv(plan: Plan) -> str:

@@ -37,7 +37,7 @@ PLANTED = (
     _fault(TRAINING, "2.0 * (layout.pp - 1.0)\n", "1.0 * (layout.pp - 1.0)\n"),
     _fault(TRAINING, "per_param = states + 2.0 * precision.gradient_bytes",
            "per_param = states + precision.gradient_bytes"),
-    _fault(LAYER, "tokens * width * 16.0", "tokens * width * 8.0"),
+    _fault(LAYER, "ceil(shape.vocab / tp) * 16.0", "ceil(shape.vocab / tp) * 8.0"),
     _fault(TRAINING, "each = 2.0 * by_layer(w) + by_layer(g)", "each = by_layer(w) + by_layer(g)"),
     _fault(MEMORY, "chunks = (layout.vpp - 1.0) * layout.pp", "chunks = (layout.vpp + 1.0) * layout.pp"),
     _fault(LAYER, "elements = 10.0 * d / split", "elements = 6.0 * d / split"),

@@ -89,3 +89,21 @@ def test_jitter_grows_with_the_nodes_until_it_saturates() -> None:
     assert small == pytest.approx(3.0 * STACK.jitter, rel=1e-6)
     assert large == pytest.approx(8.0 * STACK.jitter, rel=1e-6)
     assert huge == pytest.approx(large, rel=1e-6)
+
+
+@pytest.mark.parametrize("level", [0.7, 1.0, 1.5])
+def test_a_level_scales_dense_products_and_attention_and_nothing_else(level: float) -> None:
+    # The host launches in no time here, and nothing hides under compute.
+    quick = msgspec.structs.replace(STACK, host_op_s=0.0, step_s=0.0, jitter=0.0, ep_overlap=0.0)
+    plain, moved = (terms(stack=msgspec.structs.replace(quick, level=one)) for one in (1.0, level))
+    assert moved.attention_s == pytest.approx(level * float(plain.attention_s))
+    for name in ("memory_bound_s", "cast_s", "ep_s", "optimizer_s", "pp_transfer_s"):
+        assert getattr(moved, name) == pytest.approx(float(getattr(plain, name))), name
+    times = layer_times(V3, MACHINE, FP8, WIDE, LOAD, quick)
+    dense = layer_times(V3, MACHINE, FP8, WIDE, LOAD, msgspec.structs.replace(quick, level=level))
+    # The experts' own times are divided by the level that the step multiplies with (the router among them is dense).
+    assert level * float(dense.experts_f) == pytest.approx(float(times.experts_f), rel=5e-3)
+    rest = (float(times.gemm_f) - float(times.experts_f), float(dense.gemm_f) - float(dense.experts_f))
+    assert rest[0] == pytest.approx(rest[1])
+    assert (moved.gemm_s - plain.gemm_s) * (level - 1.0) >= 0.0
+    assert abs(moved.gemm_s / plain.gemm_s - 1.0) < abs(level - 1.0) or level == 1.0

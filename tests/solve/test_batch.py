@@ -6,8 +6,10 @@ import pytest
 
 from hwmodel.catalog import load_catalog
 from hwmodel.laws.batch import critical_batch_tokens, tokens_factor
+from hwmodel.solve.plan.sides import cheapest_batch
 from hwmodel.solve.plan.solver import plan
 from hwmodel.solve.question.parse import dividing_batch, parse_request
+from hwmodel.solve.run.records import BatchTrade
 from hwmodel.solve.run.result import value_of
 
 LAW = load_catalog().law("cbs_zhang_2024")
@@ -76,3 +78,37 @@ def test_a_huge_batch_divides_as_quickly_as_a_small_one() -> None:
     assert abs(batch / 3.0e10 - 1.0) <= 0.2
     prime = 999_999_937  # its divisors are 1 and itself
     assert dividing_batch(5.0e9, prime) == 5 * prime
+
+
+def test_a_batch_that_is_cheaper_at_the_same_loss_is_said_in_both_directions() -> None:
+    few = plan(gpus="64xH100", params="7B", tokens="1T")
+    assert few.batch is not None
+    assert few.batch.cheapest is not None
+    assert few.batch.cheapest == min(few.batch.trade, key=lambda row: row.days_factor)
+    assert few.batch.cheapest.global_batch_seqs < few.batch.global_batch_seqs
+    many = plan(gpus="4096xH100", params="7B", tokens="140B")
+    assert many.batch is not None
+    assert many.batch.cheapest is not None
+    assert many.batch.cheapest.global_batch_seqs > many.batch.cap_seqs
+    assert many.batch.cheapest.tokens_factor > 1.0
+    assert cheapest_batch([BatchTrade(global_batch_seqs=8.0, tokens_factor=0.98, days_factor=0.98)]) is None
+    assert cheapest_batch([]) is None
+
+
+def test_tokens_that_are_solved_set_the_critical_batch_too() -> None:
+    found = plan(gpus="1024xB200", params="8B", time="30d")
+    assert found.batch is not None
+    tokens = value_of(found.answer.tokens)
+    assert tokens > 100 * 8e9
+    # The tokens that capped the batch are those before the batch was raised: a little fewer.
+    capped = found.batch.cap_seqs * 4096
+    assert float(critical_batch_tokens(LAW, 8e9)) * 2 < capped <= float(critical_batch_tokens(LAW, 8e9, tokens)) * 1.001
+    assert capped == pytest.approx(float(critical_batch_tokens(LAW, 8e9, tokens)), rel=0.1)
+    assert value_of(found.answer.elapsed_days) <= 30.0 * (1 + 1e-6)
+
+
+def test_a_given_batch_is_held_against_the_critical_one_of_the_tokens_that_it_sees() -> None:
+    found = plan(gpus="1024xB200", params="8B", time="30d", global_batch=4096)
+    assert not any("exceeds the critical batch" in line for line in found.warnings)
+    assert found.batch is not None
+    assert found.batch.cap_seqs > 4096

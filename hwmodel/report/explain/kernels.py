@@ -99,7 +99,7 @@ TERMS: tuple[KernelTerm, ...] = tuple(
     for name, what, function, symbolic, source in (
         ("gemm_s", "matrix products: area with ragged edges over the chip, or bytes", kernels.gemm_s, _gemm,
          "docs/kernels.md: aiconfigurator-core 0.12.0 kernel tables, shapes held out"),
-        ("gemm_s (experts)", "products of the experts of a rank in one launch, at `grouped` of plain ones",
+        ("gemm_s (experts)", "products of the experts of a rank in one launch, at `grouped` of plain ones, whatever the level of the stack",
          kernels.grouped_gemm_s, _grouped, "the same tables; `grouped` fitted on runs"),
         ("attention_s", "fused causal attention, forward; the backward pass has 2.5 times its FLOPs",
          kernels.attention_forward_s, None, "arXiv 2307.08691 section 3.1; docs/kernels.md"),
@@ -111,7 +111,7 @@ TERMS: tuple[KernelTerm, ...] = tuple(
          kernels.memory_bound_s, _memory, "docs/kernels.md; passes fitted on runs"),
         ("cast_s", "scaling and casting operands of narrow products", kernels.cast_s, _cast,
          "catalogs/calibrations/casts.yaml: fitted on published pairs of speed"),
-        ("logits_s", "head and loss, forward and backward, on the stage that holds them", layer.head_s, None,
+        ("logits_s", "products of the logits and bytes of the loss, on the stage that holds them", layer.head_s, None,
          "as gemm_s"),
         ("recompute_s", "what the backward pass computes again, by module", training._recompute, None,
          "arXiv 2205.05198; Megatron-Core --recompute-modules"),

@@ -86,6 +86,13 @@ def _layout(plan: Plan) -> list[Block]:
     beyond = say(", extrapolated") if plan.batch.cap_outside_fit_range else ""
     critical = {"seqs": words.plain(plan.batch.cap_seqs), "law": plan.batch.cap_law, "beyond": beyond}
     said += say(" The critical batch is about {seqs} sequences ({law}{beyond}).", **critical)
+    if other := plan.batch.cheapest:
+        said += say(
+            " With {seqs} sequences the same loss takes {tokens} of the tokens and {days} of the days.",
+            seqs=words.plain(other.global_batch_seqs),
+            tokens=words.percent(other.tokens_factor),
+            days=words.percent(other.days_factor),
+        )
     return [Text(said), Text(runner_sentence(plan)), Text(shape_sentence(plan))]
 
 

@@ -93,7 +93,7 @@ def slowest_network(setting: Fleeted, solved: Solved) -> SlowestNetwork | None:
 def _best_rate(setting: Fleeted, solved: Solved, part: Part, system: System) -> float:
     fleet = Fleet(
         setting, solved.fleet.accelerators, solved.fleet.precision,
-        physics_machine(part, system, solved.fleet.precision, setting.kernels()),
+        physics_machine(part, system, solved.fleet.precision, setting.kernels()), batch=solved.fleet.batch,
     )  # fmt: skip
     return fleet.evaluate(solved.at.shape, solved.sized.n).tokens_per_s(0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import msgspec
@@ -12,7 +13,7 @@ from hwmodel.physics import shape as shapes
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.answers import limits_used
-from hwmodel.solve.run.fleet import Fleet
+from hwmodel.solve.run.fleet import Fleet, batch_policy
 from hwmodel.solve.run.result import Band, value_of
 from hwmodel.solve.run.sizing import GIVEN, ClosedBy, LossModel, Sized, TokensOfSize, size
 from hwmodel.solve.run.solved import on_fleet
@@ -21,6 +22,24 @@ from hwmodel.specs import Shape
 # Rounds in which size and layout are brought to agree when time or money closes the plan, and how closely.
 CLOSING_ROUNDS = 4
 CLOSING_TOLERANCE = 0.002
+
+
+# Critical batches of a run's own tokens and of those taken for them that differ by less are one; rounds to meet in.
+NEAR_BATCHES = 1.1
+BATCH_ROUNDS = 3
+
+
+def of_own_batch(fleet: Fleet, sized: Sized, again: Callable[[], Sized]) -> Sized:
+    """The run under the critical batch of the tokens that were solved, where these set another than its size does;
+    `again` closes it anew, where the fleet's speed decides it."""
+    for _ in range(BATCH_ROUNDS):
+        own = batch_policy(fleet.setting).seeing(sized.d).critical_tokens(sized.n)
+        taken = fleet.batch.critical_tokens(sized.n)
+        if fleet.batch.given_seqs is not None or abs(math.log(own / taken)) < math.log(NEAR_BATCHES):
+            break
+        fleet.see(sized.d)
+        sized = again() if sized.closed_by == "fleet" else sized
+    return sized
 
 
 def size_of(

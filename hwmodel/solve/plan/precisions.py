@@ -58,7 +58,8 @@ def precision_row(setting: Fleeted, solved: Solved, precision: Precision) -> dic
     if missing is not None:
         return {**row, "status": "lacking", "reason": missing}
     try:
-        fleet = Fleet(setting, solved.fleet.accelerators, precision, setting.machine_for(precision))
+        machine, rule = setting.machine_for(precision), solved.fleet.batch
+        fleet = Fleet(setting, solved.fleet.accelerators, precision, machine, batch=rule)
         evaluation = fleet.evaluate(solved.at.shape, solved.sized.n)
     except HwModelError as error:
         return {**row, "status": "unfit", "reason": str(error)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hwmodel import laws
@@ -12,7 +13,7 @@ from hwmodel.laws import batch as batch_laws
 from hwmodel.physics import shape as shapes
 from hwmodel.solve.plan.data import data_warnings
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
-from hwmodel.solve.run.fleet import CRITICAL_BATCH_LAW, OPEN_FLEET_TIME_S
+from hwmodel.solve.run.fleet import CRITICAL_BATCH_LAW, OPEN_FLEET_TIME_S, BatchPolicy
 from hwmodel.solve.run.records import BatchTrade, BatchUsed, BuiltShape, LawRow
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.specs import LawSpec, Shape
@@ -128,13 +129,20 @@ def shape_table(shape: Shape, seq_len: float) -> BuiltShape:
     )
 
 
+def _batch_rule(solved: Solved) -> BatchPolicy:
+    """The rule of the batch; a batch that is given is held against the critical one of the run's own tokens."""
+    rule = solved.fleet.batch
+    return rule if rule.given_seqs is None else rule.seeing(solved.sized.d)
+
+
 def batch(setting: Setting, solved: Solved) -> BatchUsed:
     """The global batch and the critical one that caps it."""
     r = setting.request
-    law = setting.catalog.law(CRITICAL_BATCH_LAW)
-    cap = solved.fleet.batch.critical_tokens(solved.sized.n) / r.seq_len
-    by = solved.sized.n if r.tokens is None else r.tokens / law.constants["tokens_per_param"]
+    law, rule = setting.catalog.law(CRITICAL_BATCH_LAW), _batch_rule(solved)
+    cap, seen = rule.critical_tokens(solved.sized.n) / r.seq_len, rule.tokens
+    by = solved.sized.n if seen is None else seen / law.constants["tokens_per_param"]
     seqs = solved.choice.batch_seqs
+    trade = [] if r.global_batch_seqs is not None else _trade(solved, cap)
     return BatchUsed(
         global_batch_seqs=seqs,
         global_batch_tokens=seqs * r.seq_len,
@@ -143,16 +151,18 @@ def batch(setting: Setting, solved: Solved) -> BatchUsed:
         cap_outside_fit_range=bool(batch_laws.critical_batch_outside(law, by)),
         steps=float(batch_laws.steps_for_batch(seqs * r.seq_len, solved.sized.d)),
         given=r.global_batch_seqs is not None,
-        trade=[] if r.global_batch_seqs is not None else _trade(solved, cap),
+        trade=trade,
+        cheapest=cheapest_batch(trade),
     )
 
 
 BATCH_CAPS = (0.25, 0.5, 1.0, 2.0, 4.0)
+WORTH_SAYING = 0.03  # of the time that another batch saves at the same loss
 
 
 def _trade(solved: Solved, cap: float) -> list[BatchTrade]:
-    """Batch against time: under each cap the batch used, the tokens that the same loss then needs over those at the
-    critical batch, and the days of training with them over those of the plan."""
+    """Batch against time: under each cap the batch used, the tokens that the same loss then needs over those of the
+    plan's batch, and the days of training with them over those of the plan."""
     fleet, n = solved.fleet, solved.sized.n
     found = fleet.evaluate(solved.at.shape, n, caps=BATCH_CAPS)
     rows = []
@@ -164,6 +174,16 @@ def _trade(solved: Solved, cap: float) -> list[BatchTrade]:
             slower = solved.choice.tokens_per_s / found.tokens_per_s(case)
             rows.append(BatchTrade(global_batch_seqs=seqs, tokens_factor=more, days_factor=more * slower))
     return rows
+
+
+def cheapest_batch(trade: Sequence[BatchTrade]) -> BatchTrade | None:
+    """The batch that reaches the plan's loss in the least accelerator-time, where it saves enough to say so.
+
+    The plan trains on the tokens that were asked for, and takes what is fastest for these up to the critical batch;
+    another batch needs other tokens.
+    """
+    best = min(trade, key=lambda row: row.days_factor, default=None)
+    return best if best is not None and best.days_factor < 1.0 - WORTH_SAYING else None
 
 
 def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]:
@@ -207,7 +227,7 @@ def _held_back(setting: Setting, sized: Sized) -> list[str]:
 def _fleet_warnings(setting: Fleeted, solved: Solved) -> list[str]:
     said = []
     law = setting.catalog.law(CRITICAL_BATCH_LAW)
-    cap = solved.fleet.batch.critical_tokens(solved.sized.n) / setting.request.seq_len
+    cap = _batch_rule(solved).critical_tokens(solved.sized.n) / setting.request.seq_len
     if setting.request.global_batch_seqs is not None and solved.choice.batch_seqs > cap * 1.001:
         said.append(
             f"the global batch given, {solved.choice.batch_seqs:.0f} sequences, exceeds the critical batch of about "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from hwmodel.solve.plan.closing import (
     LIMIT_TOLERANCE,
     NEAR_LIMIT,
     closed,
+    of_own_batch,
     with_tokens,
 )
 from hwmodel.solve.plan.curves import curves
@@ -120,6 +122,8 @@ def prepare(setting: Setting) -> Prepared:
     sized = filled or closed(setting, model, shape, params, fleet)
     if fleet is None and isinstance(setting, Fleeted):
         fleet = Fleet(setting, fleet_size(setting, *_run(sized, shape)))
+    if fleet is not None and filled is None:
+        sized = of_own_batch(fleet, sized, partial(closed, setting, model, shape, params, fleet))
     lifetime = _lifetime(setting, model, fleet, sized, paid)
     if lifetime is not None and r.has_loss_target and params is None and r.tokens is None and filled is None:
         how = "least loss for the lifetime budget" if r.lifetime_budget_usd else "least lifetime cost at this loss"

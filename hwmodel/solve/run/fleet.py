@@ -42,8 +42,8 @@ TOKENS_PER_PARAM = 20.0  # of a run whose tokens are open, where only its spread
 
 
 class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """The global batch [sequences]: given, or capped by the critical batch of the data where the tokens are known, else
-    of a size at 20 tokens a parameter (the data are what sets it: arXiv 2410.21676)."""
+    """The global batch [sequences]: given, or capped by the critical batch of the data where the tokens are known or
+    solved (`seeing`), else of a size at 20 tokens a parameter (the data set it: arXiv 2410.21676)."""
 
     law: LawSpec
     seq_len: float
@@ -59,6 +59,10 @@ class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
     def critical_tokens(self, params: float) -> float:
         """The critical batch [tokens]."""
         return float(batch_laws.critical_batch_tokens(self.law, params, self.tokens))
+
+    def seeing(self, tokens: float) -> BatchPolicy:
+        """The rule for a run on so many tokens, unless the question states its own."""
+        return msgspec.structs.replace(self, tokens=self.tokens or tokens)
 
 
 class Trend:
@@ -86,16 +90,22 @@ class Fleet:
     """`accelerators` of one part, computing; evaluations of sizes are kept, for a plan asks for the same ones often."""
 
     def __init__(self, setting: Fleeted, accelerators: int, precision: Precision | None = None,
-                 machine: Machine | None = None, experts: float = 1.0) -> None:  # fmt: skip
+                 machine: Machine | None = None, experts: float = 1.0,
+                 batch: BatchPolicy | None = None) -> None:  # fmt: skip
         self.setting = setting
         self.accelerators = accelerators
         self.precision = precision or setting.precision
         self.machine = machine or setting.machine
-        self.batch = batch_policy(setting)
+        self.batch = batch or batch_policy(setting)
         self.experts = experts  # above one: sizes are the active parameters of mixtures
         self._rates: dict[float, float] = {}
         self._trends: dict[tuple[float, float], Trend] = {}
         self._doubts: dict[float, Ends] = {}
+
+    def see(self, tokens: float) -> None:
+        """Take the batch of a run on so many tokens from here on; what was evaluated before is forgotten."""
+        self.batch = batch_policy(self.setting).seeing(tokens)
+        self._rates, self._trends, self._doubts = {}, {}, {}
 
     @property
     def peak_flop_per_s(self) -> float:
@@ -285,7 +295,7 @@ class _Within(msgspec.Struct, frozen=True, kw_only=True):
 
     def first(self, counts: list[int]) -> int | None:
         """The first of some fleets, in the order given, that finishes; None where none does."""
-        probe = Fleet(self.setting, max(counts))
+        probe = Fleet(self.setting, max(counts), batch=batch_policy(self.setting).seeing(self.tokens))
         evaluation = probe.evaluate(self.shape, self.params, counts)
         used = np.broadcast_to(np.asarray(evaluation.space.layout.accelerators), (evaluation.space.count,))
         for case, count in enumerate(counts):

@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from hwmodel.catalog import Catalog
+from hwmodel.catalog.calibrations import speedups_in_pairs
 from hwmodel.errors import InputError
 from hwmodel.laws.evidence import Gap
 from hwmodel.laws.precision import PrecisionPenalty, training_penalty
@@ -50,8 +51,9 @@ def loss_gaps(pairs: Iterable[PrecisionPair]) -> Mapping[str, list[Gap]]:
     return found
 
 
-def published_speed(pairs: Iterable[PrecisionPair], precision: Precision) -> dict[str, float] | None:
-    """Measured end-to-end speed-ups of a recipe over 16 bits: number of pairs and sources, median and range."""
+def published_speed(pairs: Iterable[PrecisionPair], precision: Precision) -> dict[str, float | None] | None:
+    """Measured end-to-end speed-ups of a recipe over 16 bits: number of pairs and sources, median and range, and the
+    median that is predicted in the settings of those pairs whose setting is known."""
     own = [
         pair for pair in pairs
         if pair.metric == SPEED_METRIC and pair.baseline == "bf16" and _recipe_of(pair) == precision.id
@@ -61,7 +63,7 @@ def published_speed(pairs: Iterable[PrecisionPair], precision: Precision) -> dic
     values = [1.0 + pair.change for pair in own]
     return {
         "pairs": len(own), "sources": len({pair.publication for pair in own}), "median": median(values),
-        "low": min(values), "high": max(values),
+        "low": min(values), "high": max(values), "predicted": speedups_in_pairs().get(precision.id),
     }  # fmt: skip
 
 

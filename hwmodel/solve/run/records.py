@@ -98,6 +98,7 @@ class BatchUsed(msgspec.Struct, frozen=True, kw_only=True):
     steps: float
     given: bool
     trade: list[BatchTrade]
+    cheapest: BatchTrade | None = None  # of them, the one that reaches the same loss soonest, where it saves enough
 
 
 class SizePoint(msgspec.Struct, frozen=True, kw_only=True):

@@ -178,10 +178,19 @@ def document(errors: dict[str, list[float]]) -> dict[str, Any]:
             "one traffic for every recipe": _figures(_at(pairs, single)),
             "counted, not fitted": _figures(_at(pairs, COUNTED)),
         },
+        "in_pairs": _in_pairs(pairs, constants),
         "left_out": errors,
         "residuals": {pair.id: pair.error(constants[pair.kind]) for pair in pairs},
         "code_version": __version__,
     }
+
+
+def _in_pairs(pairs: Sequence[SpeedPair], constants: dict[str, float]) -> dict[str, float]:
+    """Median predicted speed-up of each recipe in the settings of its pairs: what tells a layout from a recipe."""
+    found: dict[str, list[float]] = {}
+    for pair in pairs:
+        found.setdefault(pair.recipe, []).append(pair.measured / math.exp(pair.error(constants[pair.kind])))
+    return {recipe: median(values) for recipe, values in found.items()}
 
 
 def _at(pairs: Sequence[SpeedPair], constants: dict[str, float]) -> dict[str, list[float]]:

@@ -70,7 +70,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     _generic("host_op_s", 8e-6, 0.4, 1e-6, 4e-5, "host time to launch one kernel"),
     _generic("tp_overlap", 0.25, 0.15, 0.0, 0.9, "tensor-parallel communication hidden under products"),
     _generic("fsdp_overlap", 0.85, 0.15, 0.0, 1.0, "share of a pass that hides gathering of sharded weights"),
-    _generic("jitter", 0.01, 0.006, 0.0, 0.05, "slowdown a doubling of the number of nodes"),
+    _generic("jitter", 0.003, 0.003, 0.0, 0.05, "slowdown a doubling of the number of nodes, any cluster"),
     _generic("memory_passes", 1.2, 0.2, 0.6, 3.0, "traffic of element-wise operations over the fused minimum"),
     _generic("score_passes", 5.0, 0.3, 1.0, 12.0, "times that unfused attention moves each score forward"),
     _generic("attention_backward", 1.1, 0.15, 0.7, 2.0, "time of attention's backward pass over the kernel law's"),
@@ -117,6 +117,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "the same under Megatron-DeepSpeed, less that of eager programs",
     ),
     _stack("nanotron", "host_pipeline", 2.0, 0.5, 1.0, 12.0, "launch cost with pipeline and tensor ranks, nanotron"),
+    _stack("nanotron", "jitter", 0.01, 0.01, 0.0, 0.1, "the same of the cluster of nanotron's grid"),
     _stack("nanotron", "contention", 0.1, 0.1, 0.0, 0.6, "network time added by a doubling of the nodes, nanotron"),
     _stack("nanotron", "network_fraction", 0.8, 0.3, 0.1, 1.5, "network of the nanotron cluster over benchmarks"),
 )
