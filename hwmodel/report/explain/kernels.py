@@ -99,7 +99,8 @@ TERMS: tuple[KernelTerm, ...] = tuple(
     for name, what, function, symbolic, source in (
         ("gemm_s", "matrix products: area with ragged edges over the chip, or bytes", kernels.gemm_s, _gemm,
          "docs/kernels.md: aiconfigurator-core 0.12.0 kernel tables, shapes held out"),
-        ("gemm_s (experts)", "products of the experts of a rank in one launch, at `grouped` of plain ones, whatever the level of the stack",
+        ("gemm_s (experts)", "products of the experts of a rank in one launch, at `grouped` of plain ones "
+         "whatever the level of the stack",
          kernels.grouped_gemm_s, _grouped, "the same tables; `grouped` fitted on runs"),
         ("attention_s", "fused causal attention, forward; the backward pass has 2.5 times its FLOPs",
          kernels.attention_forward_s, None, "arXiv 2307.08691 section 3.1; docs/kernels.md"),
