@@ -7,14 +7,13 @@ stays the way to an answer that also shows who came next.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from hwmodel.physics.memory import peak_memory
 from hwmodel.predict.bound import SLACK, Floats, Grid, Index, grid, likely, memory_floor, time_floor
-from hwmodel.predict.compiled import Bars, Candidates, candidates
-from hwmodel.predict.kernel import Bound, bound_kernel
 from hwmodel.predict.layouts import Cases, Policy, Space
 from hwmodel.predict.search import (
     FULLER_MAY_SAVE,
@@ -30,6 +29,10 @@ from hwmodel.predict.search import (
 from hwmodel.specs import Precision
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
+
+if TYPE_CHECKING:
+    from hwmodel.predict.compiled import Candidates
+    from hwmodel.predict.kernel import Bound
 
 FEW_CASES = 6  # below, floors cost more than they save
 CASES_A_BLOCK = 64  # fleets of like size share a floor of memory
@@ -91,7 +94,7 @@ def fastest(
         return Fastest(evaluation=found, layouts=counts, tally=Tally(evaluated=found.space.count))
     whole = grid(cases, float(machine.network.domain), policy)
     search = _Search(whole, machine, precision, stack, billed, keep)
-    kernel = bound_kernel(whole, machine, precision, stack) if compiled and keep == 1 else None
+    kernel = _kernel(whole, machine, precision, stack) if compiled and keep == 1 else None
     if kernel is not None:
         search.compiled(kernel)
     else:
@@ -99,6 +102,12 @@ def fastest(
     if leanest:
         search.leanest()
     return search.found()
+
+
+def _kernel(g: Grid, machine: Machine, precision: Precision, stack: Stack) -> Bound | None:
+    from hwmodel.predict.kernel import bound_kernel  # a plan needs no compiler, and does not wait for its imports
+
+    return bound_kernel(g, machine, precision, stack)
 
 
 class _Search:
@@ -128,6 +137,8 @@ class _Search:
 
     def compiled(self, kernel: Bound) -> None:
         """Search by a kernel; what lies within rounding of the best is left for the text."""
+        from hwmodel.predict.compiled import Bars, candidates
+
         g, every = self.grid, np.arange(self.grid.cases.count)
         options, _ = self._that_may_fit(every)
         usable = usable_bytes(self.machine)

@@ -20,6 +20,7 @@ from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws import batch as batch_laws
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.machine import format_peak
+from hwmodel.predict.fastest import fastest
 from hwmodel.predict.layouts import Cases, policy
 from hwmodel.predict.search import Evaluation, choice, evaluate
 from hwmodel.predict.uncertainty import StepShares, is_mixture, step_shares
@@ -115,8 +116,8 @@ class Fleet:
     def evaluate(
         self, shape: Shape, params: float, accelerators: list[int] | None = None, caps: tuple[float, ...] = (1.0,)
     ) -> Evaluation:
-        """All layouts of a shape on this fleet, or on several fleets of its part; or under caps of the batch in
-        factors of the usual one."""
+        """All layouts of a shape on this fleet, or under caps of the batch in factors of the usual one; on several
+        fleets of its part those that may be the fastest of one."""
         fleets = np.repeat(np.array(accelerators or [self.accelerators], dtype=float), len(caps))
         cap = np.maximum(np.floor(self.batch.seqs(params) * np.array(caps)), 1.0)
         cases = Cases(
@@ -129,7 +130,8 @@ class Fleet:
         r = self.setting.request
         fixed = policy(self.setting.stack, r.layout, again=r.again, offload=r.offloads)
         billed = billed_hours(self.setting, shape)
-        return evaluate(cases, self.machine, self.precision, self.setting.stack, fixed, billed)
+        question = (cases, self.machine, self.precision, self.setting.stack, fixed, billed)
+        return fastest(*question).evaluation if accelerators else evaluate(*question)
 
     def given_rate(self, params: float, shape: Shape | None = None) -> float | None:
         """Tokens a second by the user's --mfu, None without it; `shape` is the model's own where there is one."""
