@@ -264,6 +264,7 @@ TRAIN_TABLES: dict[str, Callable[[Any], Rows]] = {
 }
 SERVED_TABLES: dict[str, Callable[[Any], Rows]] = {
     "rows": lambda found: _served_rows(found),
+    "fixed": _list("fixed"),
     "step": _terms("step"),
     "sources": _list("sources"),
 }

@@ -59,7 +59,7 @@ def _written(found: Any, fmt: str, out: Path | None, language: str) -> tuple[str
     if fmt == "csv":
         return report.compare_csv(found), {}
     if fmt == "text":
-        return report.compare_card(found, terminal_columns()), {}
+        return report.compare_card(found, terminal_columns(), language), {}
     with_figure = fmt == "html" or (out is not None and not is_special(out))
     drawn = report.compare_figures(found, out or Path("report"), language=language) if with_figure else {}
     if fmt == "html":
@@ -77,5 +77,5 @@ def _values_written(table: Any, fmt: str, language: str) -> str:
     if fmt == "csv":
         return report.values_csv(table)
     if fmt == "text":
-        return report.values_card(table, terminal_columns())
+        return report.values_card(table, terminal_columns(), language)
     return report.values_html(table, language) if fmt == "html" else report.values_markdown(table, language)

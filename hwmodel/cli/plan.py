@@ -75,7 +75,7 @@ def _written(found: Any, fmt: str, out: Path | None, figures: str, language: str
     if fmt == "csv":
         return report.plan_csv(found), {}
     if fmt == "text":
-        return report.plan_card(found, terminal_columns()), {}
+        return report.plan_card(found, terminal_columns(), language), {}
     with_figures = figures != "none" and (fmt == "html" or (out is not None and not is_special(out)))
     drawn = report.plan_figures(found, out or Path("report"), figures, language) if with_figures else {}
     if fmt == "html":

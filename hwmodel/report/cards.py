@@ -2,61 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from hwmodel.report import serve, words
 from hwmodel.report.card import COLUMNS, card
 from hwmodel.report.compare import winner
-from hwmodel.report.formats import VERDICTS, share_words, speedup_words
+from hwmodel.report.formats import STATUS_WORDS, VERDICTS, share_words, speedup_words
 from hwmodel.report.likeness import like_line
+from hwmodel.report.phrases import ENGLISH, heard, say, speaking
 from hwmodel.report.plan import mixture_sentence
-from hwmodel.report.words import DASH, TERM_WORDS, interval
+from hwmodel.report.words import DASH, FACTOR_WORDS, TERM_WORDS, interval
 from hwmodel.solve.plan.compare_values import Comparison
-from hwmodel.solve.run.result import Plan
+from hwmodel.solve.run.result import Plan, RunAnswer
 from hwmodel.solve.serve.ask import Served
 from hwmodel.solve.train import TrainResult
 from hwmodel.specs.layout import layout_line
 
 WHOLE = "The whole answer: --format md, --out FILE.md or --format json"
 
-PLAN_ROWS: list[tuple[str, str, Any]] = [
-    ("parameters", "params", words.count),
-    ("tokens", "tokens", words.count),
-    ("training compute", "train_flop", lambda v: f"{words.number(v):.3g} FLOP"),
-    ("productive time", "train_days", words.days),
-    ("elapsed time billed", "elapsed_days", words.days),
-    ("accelerator-hours billed", "gpu_hours", words.plain),
-    ("MFU", "mfu", words.percent),
-    ("loss, nats a token", "loss_nats", words.loss),
-    ("rent", "cost_usd", words.usd),
-    ("energy", "energy_mwh", lambda v: f"{words.plain(v)} MWh"),
-    ("fullest accelerator", "peak_memory_bytes", words.memory),
-]
+PLAN_LABELS = {
+    "params": "parameters",
+    "tokens": "tokens",
+    "train_flop": "training compute",
+    "train_days": "productive time",
+    "elapsed_days": "elapsed time billed",
+    "gpu_hours": "accelerator-hours billed",
+    "mfu": "MFU",
+    "loss_nats": "loss, nats a token",
+    "cost_usd": "rent",
+    "energy_mwh": "energy",
+    "peak_memory_bytes": "fullest accelerator",
+}
+PLAN_ROWS: dict[str, Any] = {
+    "params": words.count,
+    "tokens": words.count,
+    "train_flop": lambda v: f"{words.number(v):.3g} FLOP",
+    "train_days": words.days,
+    "elapsed_days": words.days,
+    "gpu_hours": words.plain,
+    "mfu": words.percent,
+    "loss_nats": words.loss,
+    "cost_usd": words.usd,
+    "energy_mwh": lambda v: f"{words.plain(v)} MWh",
+    "peak_memory_bytes": words.memory,
+}
 
 
-def plan_card(plan: Plan, columns: int = COLUMNS) -> str:
+def plan_card(plan: Plan, columns: int = COLUMNS, language: str = ENGLISH) -> str:
     """The answer of `plan` on one screen."""
-    rows = [
-        (label, show(value), _spread(value, show))
-        for label, name, show in PLAN_ROWS
-        if (value := getattr(plan.answer, name)) is not None
-    ]
-    said = [
-        ("layout", words.layout_words(plan.layout) if plan.layout is not None else ""),
-        ("how sure", like_line(plan.like)),
-        ("certain", _certain(plan)),
-        ("assumed", _assumed(plan)),
-        ("change", _changes(plan)),
-        ("experts", mixture_sentence(plan).replace("**", "")),
-        ("notes", "; ".join(plan.warnings)),
-    ]
-    return card(plan_headline(plan), rows, said, columns, WHOLE)
+    with speaking(language):
+        rows = [
+            (say(PLAN_LABELS[name]), show(value), _spread(value, show))
+            for name, show in PLAN_ROWS.items()
+            if (value := getattr(plan.answer, name)) is not None
+        ]
+        said = [
+            (say("layout"), words.layout_words(plan.layout) if plan.layout is not None else ""),
+            (say("how sure"), like_line(plan.like)),
+            (say("certain"), _certain(plan)),
+            (say("assumed"), _assumed(plan)),
+            (say("change"), _changes(plan)),
+            (say("experts"), mixture_sentence(plan).replace("**", "")),
+            (say("notes"), _notes(plan.warnings)),
+        ]
+        return card(plan_headline(plan), rows, said, columns, say(WHOLE))
+
+
+def _notes(warnings: Iterable[str]) -> str:
+    return say("; ").join(heard(line) for line in warnings)
 
 
 def plan_headline(plan: Plan) -> str:
     """What to train, on what."""
     a, r = plan.answer, plan.resolved
-    what = f"{r['model'] or 'A model'} of {words.count(a.params)} parameters on {words.count(a.tokens)} tokens"
+    what = say(
+        "{model} of {size} parameters on {tokens} tokens",
+        model=r["model"] or say("A model"), size=words.count(a.params), tokens=words.count(a.tokens),
+    )  # fmt: skip
     if a.accelerators is None:
         return f"{what}: {a.train_flop:.3g} FLOP"
     rent = f", {words.usd(a.cost_usd)}" if a.cost_usd is not None else ""
@@ -76,29 +99,28 @@ def _certain(plan: Plan) -> str:
     said = []
     for name in ("p80", "p90"):
         q = plan.answer.quantiles[name]
-        cost = f" and {words.usd(q['cost_usd'])}" if q["cost_usd"] is not None else ""
+        cost = say(" and {usd}", usd=words.usd(q["cost_usd"])) if q["cost_usd"] is not None else ""
         said.append(f"{name[1:]} %: {words.days(q['elapsed_days'])}{cost}")
-    return "enough with " + ", with ".join(said)
+    return say("enough with {certain}", certain=say(", with ").join(said))
 
 
 def _assumed(plan: Plan, *left: str) -> str:
     """What the question left open and how it was filled, but for what was `left` to be compared."""
     given, r = plan.request["given"], plan.resolved
+    length = plan.request["defaults"].get("seq_len")
     named = [
         ("precision", r["precision"]),
         ("law", r["law"]),
-        ("seq_len", f"{plan.request['defaults'].get('seq_len') or ''} tokens a sequence"),
+        ("seq_len", say("{length} tokens a sequence", length=length) if length else ""),
         ("system", r["system"]),
-        ("stack", f"{r['stack']} stack" if r["stack"] else ""),
+        ("stack", say("{name} stack", name=r["stack"]) if r["stack"] else ""),
     ]
-    said = [
-        str(value) for name, value in named if name not in (*given, *left) and value and not str(value).startswith(" ")
-    ]
+    said = [str(value) for name, value in named if name not in (*given, *left) and value]
     price = plan.money.price if plan.money is not None else None
     if price and "usd_per_hour" not in given:
         rate = words.usd(price.median_usd_per_accelerator_hour)
-        said.append(f"{rate} an accelerator-hour ({price.n_quotes} quotes)")
-    return ", ".join(said)
+        said.append(say("{usd} an accelerator-hour ({quotes} quotes)", usd=rate, quotes=price.n_quotes))
+    return say(", ").join(said)
 
 
 def _changes(plan: Plan) -> str:
@@ -106,14 +128,19 @@ def _changes(plan: Plan) -> str:
     said = []
     best = plan.objectives.deployment_optimal
     if best is not None:
-        said.append(f"cheapest for its life: {words.count(best.params)} on {words.count(best.tokens)} tokens")
+        size, tokens = words.count(best.params), words.count(best.tokens)
+        said.append(say("cheapest for its life: {size} on {tokens} tokens", size=size, tokens=tokens))
     flip = plan.objectives.flip_inference_tokens
     if plan.objectives.answered == "training_optimal" and flip is not None:
-        said.append(f"from about {words.count(flip)} tokens served on, a smaller model is cheaper over its life")
+        served = words.count(flip)
+        said.append(
+            say("from about {tokens} tokens served on, a smaller model is cheaper over its life", tokens=served)
+        )
     every = plan.alternatives.sensitivities if plan.alternatives is not None else []
-    found = sorted(every, key=lambda row: -row.doubled_speedup)
-    said += [f"twice the {words.FACTOR_WORDS[one.factor]}: {one.doubled_speedup:.2f}x as fast" for one in found[:2]]
-    return "; ".join(said)
+    for one in sorted(every, key=lambda row: -row.doubled_speedup)[:2]:
+        factor, times = say(FACTOR_WORDS[one.factor]), f"{one.doubled_speedup:.2f}"
+        said.append(say("twice the {factor}: {times}x as fast", factor=factor, times=times))
+    return say("; ").join(said)
 
 
 def train_card(found: TrainResult, columns: int = COLUMNS) -> str:
@@ -148,52 +175,55 @@ def _ends(band: dict[str, float], show: Any) -> str:
     return f"({show(band['low'])} to {show(band['high'])})"
 
 
-def compare_card(plan: Plan, columns: int = COLUMNS) -> str:
+def compare_card(plan: Plan, columns: int = COLUMNS, language: str = ENGLISH) -> str:
     """Formats side by side on one screen: time, speed-up, verdict."""
-    rows, verdicts, gaps = [], [], []
-    for row in plan.precisions:
-        if row["status"] != "ok":
-            rows.append((row["precision"], row["status"], row["reason"]))
-            continue
-        rent = f", {words.usd(row['cost_usd'])}" if row["cost_usd"] is not None else ""
-        rows.append((row["precision"], words.days(row["train_days"]), f"{speedup_words(row['speedup'])}{rent}"))
-        if row["verdict"] != "reference":
-            verdicts.append(f"{row['precision']}: {VERDICTS[row['verdict']]}")
-            gaps.append(f"{row['precision']}: {share_words(row['loss_gap_share'])}")
-    said = [
-        ("verdict", "; ".join(verdicts)),
-        ("how sure", like_line(plan.like)),
-        ("loss gap", "; ".join(gaps) + " (published pairs)" if gaps else ""),
-        ("assumed", _assumed(plan, "precision")),
-        ("notes", "; ".join(plan.warnings)),
-    ]
-    return card(winner(plan), rows, said, columns, WHOLE)
+    with speaking(language):
+        rows, verdicts, gaps = [], [], []
+        for row in plan.precisions:
+            if row["status"] != "ok":
+                rows.append((row["precision"], say(STATUS_WORDS[row["status"]]), heard(row["reason"])))
+                continue
+            rent = f", {words.usd(row['cost_usd'])}" if row["cost_usd"] is not None else ""
+            rows.append((row["precision"], words.days(row["train_days"]), f"{speedup_words(row['speedup'])}{rent}"))
+            if row["verdict"] != "reference":
+                verdicts.append(f"{row['precision']}: {say(VERDICTS[row['verdict']])}")
+                gaps.append(f"{row['precision']}: {share_words(row['loss_gap_share'])}")
+        published = say("{gaps} (published pairs)", gaps=say("; ").join(gaps)) if gaps else ""
+        said = [
+            (say("verdict"), say("; ").join(verdicts)),
+            (say("how sure"), like_line(plan.like)),
+            (say("loss gap"), published),
+            (say("assumed"), _assumed(plan, "precision")),
+            (say("notes"), _notes(plan.warnings)),
+        ]
+        return card(winner(plan), rows, said, columns, say(WHOLE))
 
 
-def values_card(found: Comparison, columns: int = COLUMNS) -> str:
+def values_card(found: Comparison, columns: int = COLUMNS, language: str = ENGLISH) -> str:
     """Several values of one option on one screen."""
-    rows = []
-    for value, one in zip(found.values, found.plans, strict=True):
-        a = one.answer
-        size = f"{words.count(a.params)} on {words.count(a.tokens)}"
-        time = f", {words.days(a.elapsed_days)}" if a.elapsed_days is not None else ""
-        rent = f", {words.usd(a.cost_usd)}" if a.cost_usd is not None else ""
-        loss = f", loss {words.loss(a.loss_nats)}" if a.loss_nats is not None else ""
-        rows.append((value, size, f"{time}{rent}{loss}"[2:]))
-    notes = dict.fromkeys(line for one in found.plans for line in one.warnings)
-    options = ", ".join(f"--{name.replace('_', '-')}" for name in found.options)
-    head = f"{options}: {' beside '.join(found.values)}"
-    return card(
-        head,
-        rows,
-        [
-            ("how sure", like_line(found.plans[0].like)),
-            ("assumed", _assumed(found.plans[0], *found.options)),
-            ("notes", "; ".join(notes)),
-        ],
-        columns,
-        WHOLE,
-    )
+    with speaking(language):
+        rows = [(value, *_value_cells(one.answer)) for value, one in zip(found.values, found.plans, strict=True)]
+        notes = dict.fromkeys(line for one in found.plans for line in one.warnings)
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in found.options)
+        said = [
+            (say("how sure"), like_line(found.plans[0].like)),
+            (say("assumed"), _assumed(found.plans[0], *found.options)),
+            (say("notes"), _notes(notes)),
+        ]
+        return card(f"{options}: {say(' beside ').join(found.values)}", rows, said, columns, say(WHOLE))
+
+
+def _value_cells(a: RunAnswer) -> tuple[str, str]:
+    """Size and tokens; time, rent and loss."""
+    said = []
+    if a.elapsed_days is not None:
+        said.append(words.days(a.elapsed_days))
+    if a.cost_usd is not None:
+        said.append(words.usd(a.cost_usd))
+    if a.loss_nats is not None:
+        said.append(say("loss {loss}", loss=words.loss(a.loss_nats)))
+    size = say("{size} on {tokens}", size=words.count(a.params), tokens=words.count(a.tokens))
+    return size, say(", ").join(said)
 
 
 def serve_card(found: Served, columns: int = COLUMNS) -> str:

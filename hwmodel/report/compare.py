@@ -7,9 +7,11 @@ from typing import Any
 
 from hwmodel.catalog.safe_text import csv_text
 from hwmodel.report import words
-from hwmodel.report.blocks import Block, Bullets, Code, Heading, Picture, Text, markdown
+from hwmodel.report.blocks import Block, Bullets, Code, Heading, Picture, Table, Text, markdown
+from hwmodel.report.chances import chances_table
 from hwmodel.report.formats import (
     KIND_WORDS,
+    VERDICTS,
     evidence_table,
     machine_table,
     precision_table,
@@ -56,6 +58,19 @@ def compare_blocks(plan: Plan) -> list[Block]:
             )
         ),
         like_block(plan.like),
+        Heading(say("Under each objective")),
+        objectives_table(plan.precisions),
+        Text(
+            say(
+                "How many times as much the reference takes, and whether that pays for the loss gap at this size. A "
+                "format changes no FLOPs: counted in them alone, no gap is paid for."
+            )
+            if objectives_table(plan.precisions).rows
+            else ""
+        ),
+        Heading(say("Which beats which, drawn together")),
+        chances_table(getattr(plan, "chances", ())),
+        Heading(say("On the machine")),
         machine_table(plan.precisions),
         Heading(say("What it rests on")),
         evidence,
@@ -93,38 +108,86 @@ def winner(plan: Plan) -> str:
     """One sentence for each format that a lead can repeat, the likeliest to win first."""
     rows = [row for row in plan.precisions if row["status"] == "ok"]
     if not rows:
-        return "No format fits."
+        return say("No format fits.")
     others = [row for row in rows if row["verdict"] != "reference"]
     if not others:
-        return f"Only {rows[0]['precision']} can be run: nothing to compare it with."
+        return say("Only {format} can be run: nothing to compare it with.", format=rows[0]["precision"])
     order = sorted(others, key=lambda row: -(row["probability_wins"] if row["probability_wins"] is not None else -1.0))
-    return " ".join(sentence(row) for row in order)
+    return say(" ").join(sentence(row) for row in order)
 
 
 def sentence(row: dict[str, Any]) -> str:
     """`fp8 is 1.27x faster ..., which pays for a gap of up to 0.13 %; published pairs ...: undecided (51 %).`"""
-    name, faster = row["precision"], speedup_words(row["speedup"]) + " as fast"
-    faster += _beyond_published(row)
+    faster = say("{speed} as fast", speed=speedup_words(row["speedup"])) + _beyond_published(row)
+    gap = share_words(row["loss_gap_share"])
     if row["pays_up_to_share"] is None:
-        gap = share_words(row["loss_gap_share"])
-        measured = f", its loss gap {gap} in published pairs" if row["loss_gap_share"] is not None else ""
-        return f"{name} is {faster}{measured}; whether that pays is {verdict_words(row)}."
-    found, chance = row["evidence"], 100 * row["probability_wins"]
-    paid = f"which pays for a loss gap of up to {100 * row['pays_up_to_share'].value:.2f} %"
-    pairs = f"{found['pairs']} published pairs of {KIND_WORDS[found['kind']]} in {found['sources']} sources"
-    said = f"{pairs} say {share_words(row['loss_gap_share'])}"
-    return f"{name} is {faster}, {paid}; {said}: {verdict_words(row)} (P of winning {chance:.0f} %)."
+        measured = say(", its loss gap {gap} in published pairs", gap=gap) if row["loss_gap_share"] is not None else ""
+        return say(
+            "{format} is {faster}{measured}; whether that pays is {verdict}.",
+            format=row["precision"], faster=faster, measured=measured, verdict=verdict_words(row),
+        )  # fmt: skip
+    found = row["evidence"]
+    return say(
+        "{format} is {faster}, which pays for a loss gap of up to {paid} %; {pairs} published pairs of {kind} in "
+        "{sources} sources say {gap}: {verdict} (P of winning {chance} %){against}.",
+        format=row["precision"], faster=faster, paid=f"{100 * row['pays_up_to_share'].value:.2f}",
+        pairs=found["pairs"], kind=say(KIND_WORDS[found["kind"]]), sources=found["sources"], gap=gap,
+        verdict=verdict_words(row), chance=f"{100 * row['probability_wins']:.0f}", against=_against(row),
+    )  # fmt: skip
 
 
 def _beyond_published(row: dict[str, Any]) -> str:
-    """What to say of a predicted speed-up that no published pair of its recipe reaches."""
+    """What to say of a predicted speed-up that no published pair of its recipe reaches, and of a verdict that would be
+    another at their median."""
     found = row["speedup_published"]
     if found is None or found["low"] <= row["speedup"].value <= found["high"]:
         return ""
-    side = "above" if row["speedup"].value > found["high"] else "below"
-    own = "" if found["predicted"] is None else f"; in the settings of pairs the model says {found['predicted']:.2f}x"
-    span = f"{found['low']:.2f} to {found['high']:.2f}x"
-    return f" as predicted, {side} each of {found['pairs']} published pairs ({span}{own})"
+    above = row["speedup"].value > found["high"]
+    own = ""
+    if found["predicted"] is not None:
+        own = say("; in the settings of pairs the model says {own}x", own=f"{found['predicted']:.2f}")
+    span = {"pairs": found["pairs"], "low": f"{found['low']:.2f}", "high": f"{found['high']:.2f}", "own": own}
+    said = (
+        say(" as predicted, above each of {pairs} published pairs ({low} to {high}x{own})", **span)
+        if above
+        else say(" as predicted, below each of {pairs} published pairs ({low} to {high}x{own})", **span)
+    )
+    at = row["verdict_at_published"]
+    if at is None or at == row["verdict"]:
+        return said
+    return said + say(" (at their median of {median}x: {verdict})", median=f"{found['median']:.2f}",
+                      verdict=say(VERDICTS[at]))  # fmt: skip
+
+
+def _against(row: dict[str, Any]) -> str:
+    """Published pairs that say otherwise than the verdict."""
+    found = row["against"]
+    if found is None:
+        return ""
+    more = row["verdict"] == "pays"
+    furthest = f"{100 * found['furthest_share']:.2f}"
+    told = {"pairs": found["pairs"], "of": found["of"], "share": furthest, "sources": ", ".join(found["sources"][:3])}
+    if more:
+        return say("; {pairs} of {of} pairs lost more than that, up to {share} % ({sources})", **told)
+    return say("; {pairs} of {of} pairs lost less than that, down to {share} % ({sources})", **told)
+
+
+OBJECTIVE_WORDS = {"usd": "dollars", "kwh": "energy", "co2e": "carbon", "flops": "FLOPs"}
+
+
+def objectives_table(rows: list[dict[str, Any]]) -> Table:
+    """The verdict under each objective: how many times cheaper a format is in it, and whether that pays for its gap."""
+    judged = [row for row in rows if row["status"] == "ok" and row["verdicts"]]
+    names = [name for name in OBJECTIVE_WORDS if any(name in row["verdicts"] for row in judged)]
+    header = [say("precision"), *(say(OBJECTIVE_WORDS[name]) for name in names)]
+    cells = [[row["precision"], *(_judged(row["verdicts"].get(name)) for name in names)] for row in judged]
+    return Table(header, cells)
+
+
+def _judged(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return words.DASH
+    return f"{found['times_cheaper'].value:.2f}x: {say(VERDICTS[found['verdict']])}"
 
 
 def compare_csv(plan: Plan) -> str:

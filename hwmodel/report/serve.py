@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hwmodel.report import sheets
+from hwmodel.report.formats import loss_words, score_words
 from hwmodel.report.likeness import like_line
 from hwmodel.report.tables import record_table
 from hwmodel.solve.serve.ask import Served
@@ -89,15 +90,49 @@ def below(answer: dict[str, Any], form: str) -> str | None:
     """Where the time of a predicted decode step goes, and what the figures rest on (in Markdown)."""
     if form not in ("md", "text"):
         return None
-    parts = [_step_table(answer, form)] if "step" in answer else []
+    parts = [_fixed(answer, form), _step_table(answer, form) if "step" in answer else ""]
     if form == "md":
         parts.append("\n".join(["What the figures rest on:", "", *(_source_line(s) for s in answer["sources"])]))
-    return "\n\n".join(parts) or None
+    return "\n\n".join(part for part in parts if part) or None
 
 
 def _source_line(source: dict[str, str]) -> str:
     place = f", {source['locator']}" if source["locator"] else ""
     return f"- {source['title']}{place}: {source['for']}"
+
+
+def fixed_table(answer: dict[str, Any]) -> list[dict[str, str]]:
+    """The same model in each serving recipe: what it loses, what that does to benchmarks, what it saves."""
+    rows, of = answer.get("fixed") or [], "clients" not in answer["answer"]
+    if len(rows) < 2:
+        return []
+    out = []
+    for row in rows:
+        known = row.status == "ok"
+        name = row.precision + ("" if row.measured else " (unmeasured)") + ("" if row.allowed else " (beyond limits)")
+        cells = {
+            f"served in, on {answer['answer']['part']}": name,
+            "loss (nats a token)": loss_words(row.loss_nats),
+            "benchmark average kept": score_words(row.retained_score),
+        }
+        if of:
+            cells["accelerators"] = f"{row.accelerators:,.0f}" if known else ""
+            cells["$/h"] = _number(row.usd_per_hour, "2") if known else ""
+        cells["$/M tokens"] = _number(row.usd_per_million_tokens, "2") if known else ""
+        cells["saved"] = "-" if row.saving_share is None else f"{100 * row.saving_share:+.0f}%"
+        cells["note"] = "released so" if row.native else row.reason
+        out.append(cells)
+    return out if any(cells["note"] for cells in out) else [{k: v for k, v in c.items() if k != "note"} for c in out]
+
+
+def _fixed(answer: dict[str, Any], form: str) -> str:
+    """The table with what it says, as the report prints it."""
+    rows = fixed_table(answer)
+    if not rows:
+        return ""
+    kept = "the cheapest fleet for the demand in each" if "clients" not in answer["answer"] else "this configuration"
+    said = f"The same model, quantised and not trained further; {kept}. Loss with its 80 % interval."
+    return f"{said}\n\n{record_table(rows, 'md' if form == 'md' else 'text')}"
 
 
 def _step_table(answer: dict[str, Any], form: str) -> str:

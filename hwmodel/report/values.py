@@ -5,9 +5,9 @@ from __future__ import annotations
 from hwmodel.catalog.safe_text import csv_text
 from hwmodel.report import words
 from hwmodel.report.blocks import Block, Bullets, Heading, Table, markdown
+from hwmodel.report.chances import chances_table
 from hwmodel.report.likeness import like_block
 from hwmodel.report.phrases import ENGLISH, heard, say, speaking
-from hwmodel.report.plan.front import share
 from hwmodel.solve.plan.compare_values import Comparison
 
 CSV_ANSWER = ("params", "tokens", "train_flop", "accelerators", "train_days", "mfu", "cost_usd", "loss_nats")
@@ -21,7 +21,7 @@ def values_blocks(found: Comparison) -> list[Block]:
     return [
         Heading(title, 1),
         values_table(found),
-        chances_table(found),
+        chances_table(found.chances),
         sure,
         Bullets([heard(line) for line in notes]),
     ]
@@ -61,16 +61,6 @@ def values_html(found: Comparison, language: str = ENGLISH) -> str:
 
     with speaking(language):
         return page(values_blocks(found), {}, language)
-
-
-def chances_table(found: Comparison) -> Table:
-    """The chance that one value beats another in money, time and loss; no rows without fleets."""
-    rows = [
-        [say("{value} against {other}", value=one.value, other=one.other),
-         *(words.DASH if chance is None else share(chance) for chance in (one.cheaper, one.sooner, one.lower_loss))]
-        for one in found.chances
-    ]  # fmt: skip
-    return Table([say("the chance that"), say("is cheaper"), say("ends sooner"), say("has the lower loss")], rows)
 
 
 def values_csv(found: Comparison) -> str:

@@ -11,7 +11,16 @@ import pytest
 
 import hwmodel as hm
 from hwmodel.errors import InputError
-from hwmodel.report import plan_html, plan_markdown
+from hwmodel.report import (
+    compare_card,
+    compare_markdown,
+    plan_card,
+    plan_html,
+    plan_markdown,
+    values_card,
+    values_markdown,
+)
+from hwmodel.report.card import width
 from hwmodel.report.phrases import LANGUAGES, catalog, heard, known_language, lower_catalog, say, speaking
 
 REPORT = Path(__file__).resolve().parents[2] / "hwmodel" / "report"
@@ -34,6 +43,8 @@ def _templates(node: ast.expr, module: str) -> set[str]:
         return {str(node.value)}
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
         return set(getattr(import_module(module), node.value.id).values())
+    if isinstance(node, ast.Name) and node.id.isupper():
+        return {getattr(import_module(module), node.id)}
     assert ast.unparse(node) == "label", ast.unparse(node)  # of FIGURES
     return {label for label, _, _ in import_module(module).FIGURES}
 
@@ -77,3 +88,88 @@ def test_an_unknown_language_is_refused() -> None:
         known_language("fr")
     assert known_language(None) == "en"
     assert known_language("ZH") == "zh"
+
+
+# Functions below the reports whose sentences reach a reader: warnings, notes, reasons of rows and of verdicts.
+TELLERS = {
+    "hwmodel.solve.plan.sides": ("warnings", "_held_back", "_fleet_warnings"),
+    "hwmodel.solve.plan.data": ("data_warnings",),
+    "hwmodel.solve.plan.precisions": ("_format_run", "_against"),
+    "hwmodel.solve.question.setting": ("_hardware", "_batch_note"),
+    "hwmodel.catalog.names": ("read_as",),
+    "hwmodel.catalog.prices": ("_scarce", "_aged", "by_ratio", "_block"),
+    "hwmodel.economics.energy": ("_unrated",),
+    "hwmodel.physics.machine": ("format_peak",),
+}
+ENGLISH_RUN = re.compile(r"(?:\b[a-z]{3,}\b[ ,]*){3,}")
+
+
+def told() -> list[str]:
+    """Every sentence that they can say, with `X` for what is filled in; errors that they raise are not among them."""
+    found = []
+    for module, names in TELLERS.items():
+        source = Path(str(import_module(module).__file__)).read_text(encoding="utf-8")
+        functions = {node.name: node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)}
+        for name in names:
+            body = functions[name].body
+            whole = body[1:] if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) else body
+            raised = module != "hwmodel.physics.machine"  # its refusal is the reason of a row
+            found += [text for node in whole for text in _sentences(node, skip_raised=raised)]
+    return found
+
+
+def _sentences(node: ast.AST, *, skip_raised: bool) -> list[str]:
+    if (skip_raised and isinstance(node, ast.Raise)) or (
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    ):
+        return []  # the second: what a function says of itself
+    if isinstance(node, ast.JoinedStr):
+        parts = [p.value if isinstance(p, ast.Constant) else "X" for p in node.values]
+        text = "".join(str(part) for part in parts)
+        return [text] if len(re.findall(r"[a-z]{2,}", text)) >= 3 else []
+    if isinstance(node, ast.Constant):
+        text = str(node.value)
+        return [text] if isinstance(node.value, str) and len(re.findall(r"[a-z]{2,}", text)) >= 5 else []
+    return [text for child in ast.iter_child_nodes(node) for text in _sentences(child, skip_raised=skip_raised)]
+
+
+@pytest.mark.parametrize("language", [name for name in LANGUAGES if name != "en"])
+def test_warnings_of_lower_layers_are_translated(language: str) -> None:
+    assert len(told()) > 20
+    with speaking(language):
+        left = [text for text in told() if ENGLISH_RUN.search(heard(text))]
+    assert left == []
+
+
+QUESTIONS = [
+    {"gpus": "1024xA100", "tokens": "1.4T"},
+    {"gpus": "100xA100"},
+    {"gpus": "64xtpuv5p", "params": "8B", "tokens": "1T"},
+    {"gpus": "64xgaudi3", "params": "8B", "tokens": "300B"},
+    {"gpus": "384xMI325X", "params": "24B", "tokens": "60T"},
+    {"gpus": "520xH100", "params": "8B", "tokens": "1T", "global_batch": "4096", "tp": "8", "pp": "4"},
+    {"gpus": "H100", "budget": "$3M"},
+    {"gpus": "64xB200", "params": "1B", "tokens": "20T", "global_batch_tokens": "4M"},
+]
+
+
+@pytest.mark.parametrize("given", QUESTIONS, ids=lambda given: " ".join(given.values()))
+def test_cards_and_comparisons_in_chinese_hold_no_english_sentence(given: dict[str, str]) -> None:
+    plan = hm.plan(**given)
+    shown = plan_card(plan, 100, "zh")
+    assert not ENGLISH_RUN.search(shown), ENGLISH_RUN.findall(shown)
+    assert plan_card(plan, 100) == plan_card(plan, 100, "en")
+    assert max(map(width, shown.splitlines())) <= 100
+    part = given["gpus"]
+    if part[0].isdigit():
+        compared = hm.compare(**{**given, "precision": "bf16,fp8,nvfp4"})
+        text = compare_markdown(compared, language="zh").split("```")[0]
+        body = text.split("依据")[0]
+        assert not ENGLISH_RUN.search(body), ENGLISH_RUN.findall(body)
+        assert not ENGLISH_RUN.search(compare_card(compared, 100, "zh"))
+
+
+def test_values_side_by_side_in_chinese() -> None:
+    found = hm.compare(gpus="512xH100,256xB200", params="8B", tokens="1T")
+    assert not ENGLISH_RUN.search(values_card(found, 90, "zh"))
+    assert not ENGLISH_RUN.search(values_markdown(found, "zh"))

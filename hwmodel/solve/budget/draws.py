@@ -43,6 +43,8 @@ GRID = 33  # points at which a quantile function without a closed form is comput
 MOST_TOKENS_FACTOR = 1e3  # a drawn law may reach the loss with no data at all: dear beyond any limit, but a number
 SPAN_Z = 3.5  # and how far out
 
+DOUBTS = ("step", "ratio", "failures", "whole_run", "price", "drift", "law", "format")
+
 Deviates = Mapping[str, Num]
 
 
@@ -84,6 +86,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     solved: Any  # Solved; any, because records of this kind are not imported at run time
     doubts: tuple[Doubt, ...]
     step_log_sds: tuple[float, float]  # below and above the prediction
+    ratio_log_sd: float = 0.0  # of the speed against that of another format, whose step doubt this run shares
     tokens: Callable[[Num], Num] | None = None  # factor on the tokens that reach the loss asked for
     gap: Callable[[Num], Num] | None = None  # share of the loss that the format costs
     loss: Callable[[Num], Num] | None = None
@@ -92,9 +95,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         """Hours, days, dollars and loss where each doubt takes the standard normal value (or draws) of `at`."""
         answer, fleet = self.solved.answer, self.solved.fleet
         n, used, size = float(fleet.accelerators), self.solved.used, self.solved.sized.n
-        z = {name: at.get(name, 0.0) for name in ("step", "failures", "whole_run", "price", "drift", "law", "format")}
+        z = {name: at.get(name, 0.0) for name in DOUBTS}
         more = self._tokens_factor(z)
-        days = value_of(answer.train_days) * more * np.exp(z["step"] * self._step_log_sd(z["step"]))
+        slower = z["step"] * self._step_log_sd(z["step"]) + z["ratio"] * self.ratio_log_sd
+        days = value_of(answer.train_days) * more * np.exp(slower)
         # The interval of the rates of failure is one of 80 %: its end is Z80 standard deviations away.
         share = goodput(float(used), size, at_rate(self.setting.reliability, np.asarray(z["failures"]) / Z80)).goodput
         spread = whole_run_log_spread(float(answer.train_flop), self.setting.whole_run)

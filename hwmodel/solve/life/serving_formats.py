@@ -15,9 +15,7 @@ from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.run.sizing import LossModel, Sized
-from hwmodel.solve.serve.quality import quality
-
-RECIPES = ("bf16", "fp16", "bf16-kv8", "fp8", "int8", "w8a16", "w4a16", "w4a8", "nvfp4", "mxfp4-a4")
+from hwmodel.solve.serve.quality import USUAL_RECIPES, quality
 
 
 class FixedSize(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +38,7 @@ def serving_rows(
         return []
     own = setting.serving_precision().id
     rows = [_row(own, life, life.costs.penalty, fixed_size(setting, own, life.costs, life.demand, sized))]
-    for name in RECIPES:
+    for name in USUAL_RECIPES:
         recipe = setting.catalog.serving_precision(name)
         if name == own or not setting.part.peak_dense_flop_per_s.get(recipe.gemm_format):
             continue

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.solve.plan.precisions import lacking, precision_rows
+from hwmodel.solve.budget.formats import format_chances
+from hwmodel.solve.plan.precisions import format_runs, lacking, reference, rows_of
 from hwmodel.solve.plan.solver import prepare, run, setting_of
 from hwmodel.solve.question.setting import Fleeted, fleeted
 from hwmodel.solve.run.result import FormatPlan
@@ -28,8 +29,11 @@ def compare(precision: str = "bf16,fp8", **given: Any) -> FormatPlan:
     solved = prepared.solved
     if solved is None:
         raise InputError("compare needs a fleet: add --gpus, like 512xH100")
-    rows = precision_rows(setting, solved, prepared.model, prepared.lifetime, wanted)
-    return FormatPlan(**{**msgspec.structs.asdict(run(prepared)), "precisions": rows})
+    runs = format_runs(setting, solved, wanted)
+    rows = rows_of(setting, solved, prepared.model, prepared.lifetime, runs)
+    against = reference(runs)
+    chances = format_chances(setting, prepared.model, against, runs) if against is not None else ()
+    return FormatPlan(**{**msgspec.structs.asdict(run(prepared)), "precisions": rows, "chances": chances})
 
 
 def _first(setting: Fleeted, wanted: list[Precision]) -> Precision:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import msgspec
 
 from hwmodel.catalog.calibrations import speedup_log_half_width
 from hwmodel.errors import HwModelError
@@ -19,13 +21,11 @@ from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.pairs import KUMAR, SUN, evidence_kind, loss_gaps, published_speed, scenarios
 from hwmodel.solve.run.result import Band, value_of
 from hwmodel.solve.run.sizing import LossModel, Sized
+from hwmodel.solve.run.solved import Solved
 from hwmodel.solve.serve.quality import quality
 from hwmodel.specs import Precision, ServingPrecision
 
-if TYPE_CHECKING:
-    from hwmodel.solve.run.solved import Solved
-
-__all__ = ["KUMAR", "REPEATS", "SUN", "precision_row", "precision_rows", "supported"]
+__all__ = ["KUMAR", "REPEATS", "SUN", "FormatRun", "format_runs", "precision_rows", "rows_of", "supported"]
 
 REPEATS = "muennighoff_2023"
 # Recipes that a plan leaves to `compare`: variants of one that it shows, and those that no production run has used.
@@ -51,21 +51,33 @@ def lacking(setting: Fleeted, precision: Precision) -> str | None:
     return None
 
 
-def precision_row(setting: Fleeted, solved: Solved, precision: Precision) -> dict[str, Any]:
-    """One precision of a comparison: the layout is chosen anew. `lacking` and `unfit` rows say why."""
-    row: dict[str, Any] = {"precision": precision.id, "title": precision.title}
+class FormatRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A recipe of a comparison, and the run of the plan in it; without one, why (`status`: lacking | unfit)."""
+
+    recipe: Precision
+    run: Solved | None = None
+    status: str = "ok"
+    reason: str = ""
+
+
+def format_runs(setting: Fleeted, solved: Solved, recipes: list[Precision]) -> list[FormatRun]:
+    """The run of a plan in each recipe; its layout is chosen anew."""
+    return [_format_run(setting, solved, one) for one in recipes]
+
+
+def _format_run(setting: Fleeted, solved: Solved, precision: Precision) -> FormatRun:
     missing = lacking(setting, precision)
     if missing is not None:
-        return {**row, "status": "lacking", "reason": missing}
+        return FormatRun(recipe=precision, status="lacking", reason=missing)
     try:
         machine, rule = setting.machine_for(precision), solved.fleet.batch
         fleet = Fleet(setting, solved.fleet.accelerators, precision, machine, batch=rule)
         evaluation = fleet.evaluate(solved.at.shape, solved.sized.n)
     except HwModelError as error:
-        return {**row, "status": "unfit", "reason": str(error)}
+        return FormatRun(recipe=precision, status="unfit", reason=str(error))
     best = int(evaluation.best[0])
     if best < 0:
-        return {**row, "status": "unfit", "reason": "no layout fits"}
+        return FormatRun(recipe=precision, status="unfit", reason="no layout fits")
     found = choice(evaluation, best, fleet.machine, precision, setting.stack)
     doubt = step_doubt(setting, precision, is_mixture(solved.at.shape), fleet.accelerators, step_shares(found.step))
     rate = None
@@ -73,18 +85,30 @@ def precision_row(setting: Fleeted, solved: Solved, precision: Precision) -> dic
         # An MFU given was reached in the plan's own format: it sets the level, the prediction the ratio to another.
         rate = found.tokens_per_s * value_of(solved.answer.tokens_per_s) / solved.choice.tokens_per_s
     got = answer(fleet, solved.sized, solved.at, found, doubt, rate)
+    return FormatRun(
+        recipe=precision,
+        run=msgspec.structs.replace(solved, fleet=fleet, evaluation=evaluation, choice=found, answer=got, doubt=doubt),
+    )
+
+
+def _row(setting: Fleeted, one: FormatRun) -> dict[str, Any]:
+    """One precision of a comparison; `lacking` and `unfit` rows say why."""
+    row: dict[str, Any] = {"precision": one.recipe.id, "title": one.recipe.title, "status": one.status}
+    if one.run is None:
+        return {**row, "reason": one.reason}
+    got = one.run.answer
     return {
         **row,
-        "status": "ok",
         "train_days": got.train_days,
         "tokens_per_s": got.tokens_per_s,
         "mfu": got.mfu,
-        "mfu_of_16_bit_peak": _mfu_of_reference(setting, fleet, got.mfu),
+        "mfu_of_16_bit_peak": _mfu_of_reference(setting, one.run.fleet, got.mfu),
         "peak_memory_bytes": got.peak_memory_bytes,
         "cost_usd": got.cost_usd,
         "energy_mwh": got.energy_mwh,
-        "layout": found.shown,
-        "bf16_layers": precision.bf16_layers,
+        "co2e_t": got.co2e_t,
+        "layout": one.run.choice.shown,
+        "bf16_layers": one.recipe.bf16_layers,
     }
 
 
@@ -95,17 +119,29 @@ def _mfu_of_reference(setting: Fleeted, fleet: Fleet, mfu: Any) -> Band:
     return found
 
 
-def precision_rows(
-    setting: Fleeted, solved: Solved, model: LossModel, lifetime: Life | None, wanted: list[Precision] | None = None
+def precision_rows(setting: Fleeted, solved: Solved, model: LossModel, lifetime: Life | None) -> list[dict[str, Any]]:
+    """The rows of the recipes that the part computes in."""
+    return rows_of(setting, solved, model, lifetime, format_runs(setting, solved, supported(setting)))
+
+
+def reference(runs: list[FormatRun]) -> FormatRun | None:
+    """What others are measured against: the first recipe of 16 bits with full optimizer states, else the first that
+    fits; None where none does."""
+    fitting = [one for one in runs if one.run is not None]
+    return next((one for one in fitting if evidence_kind(one.recipe) == "16-bit"), fitting[0] if fitting else None)
+
+
+def rows_of(
+    setting: Fleeted, solved: Solved, model: LossModel, lifetime: Life | None, runs: list[FormatRun]
 ) -> list[dict[str, Any]]:
     """A row each: the speed-up over the reference, the gap of published pairs, what gap the speed-up pays for, and the
-    verdict. The reference is the first recipe of 16 bits with full optimizer states, else the first that fits."""
-    recipes = wanted or supported(setting)
-    rows = [precision_row(setting, solved, p) for p in recipes]
-    fitting = [(row, p) for row, p in zip(rows, recipes, strict=True) if row["status"] == "ok"]
-    if not fitting:
+    verdict."""
+    rows = [_row(setting, one) for one in runs]
+    first = reference(runs)
+    if first is None:
         return rows
-    base, base_recipe = next(((row, p) for row, p in fitting if evidence_kind(p) == "16-bit"), fitting[0])
+    fitting = [(row, one.recipe) for row, one in zip(rows, runs, strict=True) if one.run is not None]
+    base, base_recipe = next((row, recipe) for row, recipe in fitting if recipe is first.recipe)
     for row, precision in fitting:
         row.update(_against(setting, solved, model, lifetime, row, precision, base, base_recipe))
     return rows
@@ -137,6 +173,9 @@ def _against(
         "verdict": "reference" if row is base else "unknown",
         "verdict_free": "reference" if row is base else "unknown",
         "verdict_reason": "",
+        "verdicts": {},
+        "verdict_at_published": None,
+        "against": None,
     }
     if row is base:
         return out
@@ -149,7 +188,53 @@ def _against(
     if loss is None:
         law = setting.law.id
         return {**out, "verdict_reason": f"{law} gives this model no loss: what the time saved is worth is not known"}
-    return {**out, **_break_even(model, lifetime, sized, loss, speedup, band, out["loss_gap_share"])}
+    found = _break_even(model, lifetime, sized, loss, speedup, band, out["loss_gap_share"])
+    verdicts = _verdicts(model, sized, loss, row, base, out["loss_gap_share"])
+    against = contradicting(_gaps(setting)[kind], found["verdict"], found["pays_up_to_share"].value)
+    measured = out["speedup_published"]
+    if measured is not None:  # what the verdict would be were the run as fast as published ones
+        paid = break_even.gap_at_fixed_size(model, sized.n, sized.d, measured["median"]) / loss
+        found["verdict_at_published"] = break_even.verdict(out["loss_gap_share"], paid)
+    return {**out, **found, "verdicts": verdicts, "against": against}
+
+
+# What each objective counts of a run; FLOPs are the same in every format, so that a gap is never paid for in them.
+OBJECTIVES = {"usd": "cost_usd", "kwh": "energy_mwh", "co2e": "co2e_t", "flops": None}
+
+
+def _verdicts(
+    model: LossModel, sized: Sized, loss: float, row: dict[str, Any], base: dict[str, Any], gap: Band
+) -> dict[str, Any]:
+    """Under each objective: how many times as much the reference costs, the gap that this pays for at the size asked
+    (as a share of the loss), and the verdict; objectives without figures (no price) are left out."""
+    found = {}
+    for objective, name in OBJECTIVES.items():
+        if name is not None and (row[name] is None or base[name] is None):
+            continue
+        ratio = 1.0 if name is None else value_of(base[name]) / value_of(row[name])
+        saved = Band(1.0, 1.0, 1.0) if name is None else Band.around(ratio, speedup_log_half_width())
+        paid = break_even.over_band(saved, lambda s: break_even.gap_at_fixed_size(model, sized.n, sized.d, s) / loss)
+        assert paid is not None
+        verdict = break_even.verdict(gap, paid.value)
+        found[objective] = {"times_cheaper": saved, "pays_up_to_share": paid, "verdict": verdict}
+    return found
+
+
+def contradicting(gaps: Any, verdict: str, pays_up_to: float) -> dict[str, Any] | None:
+    """Published pairs of the same kind of recipe that say otherwise than a clear verdict: those that lost more than a
+    paying format may, or less than one that does not pay; None where there are none."""
+    if verdict == "pays":
+        other = [gap for gap in gaps if gap.low > pays_up_to]
+        furthest = max((gap.low for gap in other), default=0.0)
+    elif verdict == "does_not_pay":
+        other = [gap for gap in gaps if gap.high < pays_up_to]
+        furthest = min((gap.high for gap in other), default=0.0)
+    else:
+        return None
+    if not other:
+        return None
+    sources = sorted({gap.source for gap in other})
+    return {"pairs": len(other), "of": len(gaps), "furthest_share": furthest, "sources": sources}
 
 
 def _speedup(setting: Fleeted, row: dict[str, Any], base: dict[str, Any]) -> Band:

@@ -131,3 +131,5 @@ class FormatPlan(Plan, frozen=True, kw_only=True):
     """The same run in several formats: a plan in the first of them, read as a comparison of its `precisions`."""
 
     __repr__ = Shown.__repr__
+
+    chances: tuple[Any, ...] = ()  # budget.beats.Beats of each two formats

@@ -13,6 +13,7 @@ from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.solve.question.rates import known_kind, parse_rates
 from hwmodel.solve.serve.choose import choose
+from hwmodel.solve.serve.fixed import chosen_rows, predicted_rows
 from hwmodel.solve.serve.predict import predict
 from hwmodel.solve.serve.question import ServingQuestion, read_date, read_histogram, read_pool
 from hwmodel.specs.shape import Shape
@@ -29,7 +30,8 @@ class Served(Shown, msgspec.Struct, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document: request, resolved names, answer."""
-        return {"request": _request(self.question), **self.answer}
+        plain: dict[str, Any] = msgspec.to_builtins({"request": _request(self.question), **self.answer})
+        return plain
 
 
 def _request(question: ServingQuestion) -> dict[str, Any]:
@@ -84,10 +86,12 @@ def serve(
     question = read_question(model, demand, **(given if part is None else {**given, "parts": part}))
     catalog = load_catalog(tuple(catalogs))
     if concurrency is None:
-        return Served(question=question, answer=choose(question, catalog))
+        answer = choose(question, catalog)
+        return Served(question=question, answer=answer | {"fixed": chosen_rows(question, answer, catalog)})
     clients = parse_count(_text(concurrency), "--concurrency")
-    answer = predict(question, catalog, clients, _workers(pools), _number(prefill_tp, "--prefill-tp"), fleet)
-    return Served(question=question, answer=answer)
+    how = (clients, _workers(pools), _number(prefill_tp, "--prefill-tp"), fleet)
+    answer = predict(question, catalog, *how)
+    return Served(question=question, answer=answer | {"fixed": predicted_rows(question, answer, catalog, *how)})
 
 
 def read_question(

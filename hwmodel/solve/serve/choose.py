@@ -61,15 +61,9 @@ def tables(question: ServingQuestion, shape: Shape, catalog: Catalog) -> list[Op
         check_rates(question.prices, [catalog.part(name).id for name in question.parts], catalog)
     for name in _parts(question, catalog):
         part = catalog.part(name)
-        system = catalog.default_system(part.id)
-        price = price_of(question, part.id, catalog)
         for recipe in _good_recipes(question, part, shape, catalog):
-            if not part.peak_dense_flop_per_s.get(recipe.gemm_format):
-                continue
-            m = machine(part, system, recipe, kernel_calibration())
-            engine = engine_for(question.engine, part.family, recipe.id, question.engine_year)
-            found = options(shape, part, system, m, recipe, engine, question)
-            out.append(msgspec.structs.replace(found, price=price))
+            if part.peak_dense_flop_per_s.get(recipe.gemm_format):
+                out.append(_options(question, shape, part, recipe, catalog))
     if not out:
         asked = ", ".join(question.precisions or DEFAULT_PRECISIONS)
         has = "; ".join(_formats_of(catalog.part(p)) for p in _parts(question, catalog))
@@ -208,6 +202,32 @@ def _qualities(question: ServingQuestion, shape: Shape, catalog: Catalog, rows: 
         name: None if bits_of(recipe).full else quality_table(shape_quality(catalog, recipe, model, shape))
         for name, recipe in recipes.items()
     }
+
+
+def cheapest_on(
+    question: ServingQuestion, first: dict[str, Any], recipe: ServingPrecision, catalog: Catalog
+) -> dict[str, Any]:
+    """The cheapest fleet that meets the limits in a recipe, on the parts of an answer. InfeasibleError where none."""
+    shape = question.shape or catalog.model(question.model)
+    names = dict.fromkeys([(first["prefill"] or first)["part"], first["part"]])
+    found = [_options(question, shape, catalog.part(name), recipe, catalog) for name in names]
+    every = _every_fleet(question, found, catalog)
+    usable = [f for f in every if f.meets.any()]
+    if not usable:
+        raise infeasible(question, found, every)
+    best = min(((f, f.best()) for f in usable), key=lambda at: _rank(*at))
+    return fleet_row(question, best[0], _index(best[1]), catalog)
+
+
+def _options(
+    question: ServingQuestion, shape: Shape, part: Part, recipe: ServingPrecision, catalog: Catalog
+) -> Options:
+    """The configurations of one part in one recipe, with its price."""
+    system = catalog.default_system(part.id)
+    m = machine(part, system, recipe, kernel_calibration())
+    engine = engine_for(question.engine, part.family, recipe.id, question.engine_year)
+    found = options(shape, part, system, m, recipe, engine, question)
+    return msgspec.structs.replace(found, price=price_of(question, part.id, catalog))
 
 
 def _index(i: int | None) -> int:

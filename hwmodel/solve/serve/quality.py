@@ -19,6 +19,8 @@ from hwmodel.specs.quantised import QuantisedRow, TrainedModel
 from hwmodel.specs.shape import Shape
 
 WEIGHT_TOLERANCE_BITS = 0.6  # groups of 32 to per channel, with and without zero points
+# Serving recipes that a table of one model holds.
+USUAL_RECIPES = ("bf16", "fp16", "bf16-kv8", "fp8", "int8", "w8a16", "w4a16", "w4a8", "nvfp4", "mxfp4-a4")
 DEFAULT_TOKENS_PER_PARAM = 300.0  # of a model whose training is not known; the interval is wider there
 
 

@@ -1,0 +1,136 @@
+"""The model as it is in each serving recipe on the part of an answer: what it loses, and what that saves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from hwmodel.catalog import Catalog
+from hwmodel.errors import HwModelError
+from hwmodel.solve.run.result import Band
+from hwmodel.solve.serve.choose import cheapest_on
+from hwmodel.solve.serve.predict import Workers, predict
+from hwmodel.solve.serve.quality import USUAL_RECIPES, Quality, bits_of, shape_quality, within
+from hwmodel.solve.serve.question import ServingQuestion
+from hwmodel.specs.precision import ServingPrecision
+
+SIZES = ("tp", "pp", "dp", "ep")
+
+
+class FixedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One recipe. `status`: ok | lacking | unfit, with the reason; `saving_share` of what the first recipe in 16 bits
+    costs (dollars, else accelerators); `allowed` says whether it keeps --max-loss and --min-quality."""
+
+    precision: str
+    status: str
+    loss_nats: Band
+    retained_score: Band
+    measured: bool
+    native: bool
+    tokens_known: bool
+    allowed: bool
+    reason: str = ""
+    accelerators: float | None = None
+    usd_per_hour: float | None = None
+    usd_per_million_tokens: float | None = None
+    saving_share: float | None = None
+
+
+def chosen_rows(question: ServingQuestion, answer: dict[str, Any], catalog: Catalog) -> list[FixedRow]:
+    """The cheapest fleet for the same demand and limits in each recipe, on the part of the answer."""
+    first = answer["answer"]
+
+    def fleet(recipe: ServingPrecision) -> dict[str, Any]:
+        return cheapest_on(question, first, recipe, catalog)
+
+    return _rows(question, first, catalog, fleet, question.precisions)
+
+
+def predicted_rows(
+    question: ServingQuestion, answer: dict[str, Any], catalog: Catalog, clients: float, workers: Workers | None,
+    prefill_tp: float | None, accelerators: float | None,
+) -> list[FixedRow]:  # fmt: skip
+    """The same configuration and clients in each recipe."""
+    first = answer["answer"]
+    sizes = {} if first["prefill"] else {name: first[name] for name in SIZES}
+
+    def engine(recipe: ServingPrecision) -> dict[str, Any]:
+        asked = msgspec.structs.replace(question, precisions=(recipe.id,), **sizes)
+        found: dict[str, Any] = predict(asked, catalog, clients, workers, prefill_tp, accelerators)["answer"]
+        return found
+
+    return _rows(question, first, catalog, engine, ())
+
+
+def _rows(
+    question: ServingQuestion,
+    first: dict[str, Any],
+    catalog: Catalog,
+    run: Callable[[ServingPrecision], dict[str, Any]],
+    named: tuple[str, ...],
+) -> list[FixedRow]:
+    """A row for each recipe `named`, or each usual one that the part computes in."""
+    shape = question.shape or catalog.model(question.model)
+    model = "" if question.shape is not None else question.model
+    part, rows = catalog.part(first["part"]), []
+    for recipe in _recipes(named, first, catalog):
+        one = shape_quality(catalog, recipe, model, shape)
+        if not part.peak_dense_flop_per_s.get(recipe.gemm_format):
+            if named:
+                rows.append(_row(question, one, "lacking", reason=f"{part.id} has no {recipe.gemm_format}"))
+            continue
+        try:
+            found = first if recipe.id == first["precision"] else run(recipe)
+        except HwModelError as error:
+            rows.append(_row(question, one, "unfit", reason=str(error)))
+            continue
+        rows.append(_row(question, one, "ok", **_costs(found)))
+    return _with_savings(rows, catalog)
+
+
+def _recipes(named: tuple[str, ...], first: dict[str, Any], catalog: Catalog) -> list[ServingPrecision]:
+    """Sixteen bits first, as what the others are measured against; then those asked for, or the usual ones."""
+    has_bf16 = catalog.part(first["part"]).peak_dense_flop_per_s.get("bf16")
+    plain = "bf16" if has_bf16 else "fp16"
+    others = named or tuple(name for name in USUAL_RECIPES if name not in ("bf16", "fp16"))
+    names = dict.fromkeys(catalog.serving_precision(name).id for name in (plain, *others, first["precision"]))
+    return [catalog.serving_precision(name) for name in names]
+
+
+def _row(question: ServingQuestion, one: Quality, status: str, **more: Any) -> FixedRow:
+    return FixedRow(
+        precision=one.recipe, status=status, loss_nats=one.loss_nats, retained_score=one.retained_score,
+        measured=one.measured, native=one.native, tokens_known=one.tokens_known,
+        allowed=within(one, question.max_loss_nats, question.min_quality), **more,
+    )  # fmt: skip
+
+
+def _costs(found: dict[str, Any]) -> dict[str, Any]:
+    """What a fleet or a configuration costs, as plain numbers."""
+    million = found["usd_per_million_tokens"]
+    return {
+        "accelerators": float(found["accelerators"]), "usd_per_hour": found["usd_per_hour"],
+        "usd_per_million_tokens": million["value"] if isinstance(million, dict) else million,
+    }  # fmt: skip
+
+
+def _with_savings(rows: list[FixedRow], catalog: Catalog) -> list[FixedRow]:
+    """The rows with what each saves over the first in 16 bits; without one that fits, none says."""
+    base = next((r for r in rows if r.status == "ok" and bits_of(catalog.serving_precision(r.precision)).full), None)
+    if base is None:
+        return rows
+    whole = _cost(base)
+    return [
+        r if r.status != "ok" or math.isnan(whole) else msgspec.structs.replace(r, saving_share=1.0 - _cost(r) / whole)
+        for r in rows
+    ]
+
+
+def _cost(row: FixedRow) -> float:
+    """Dollars a million tokens; accelerators for the same demand where no price is known."""
+    if row.usd_per_million_tokens is not None:
+        return row.usd_per_million_tokens
+    return row.accelerators if row.accelerators is not None else math.nan
