@@ -6,6 +6,7 @@ The comparison is by numbers: the same tables with figures that agree to one in 
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import textwrap
@@ -17,6 +18,7 @@ from hwmodel.report import (
     budget_markdown,
     compare_figures,
     compare_markdown,
+    diff,
     figure_files,
     plan_figures,
     plan_markdown,
@@ -32,6 +34,38 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "512xH100-life-30d-5M": {"gpus": "512xH100", "inference_tokens": "5T", "lifetime_budget": "$5M", "time": "30d"},
     "1024xB200-tenth-less-loss": {"gpus": "1024xB200", "loss_like": "3B@60B", "loss_factor": "0.9"},
     "quantising-llama-2-70b": {"gpus": "2048xB200", "params": "70B", "tokens": "2T", "inference_tokens": "10T"},
+    "512xH100-2T-deadline-45d": {
+        "gpus": "512xH100",
+        "tokens": "2T",
+        "deadline": "45d",
+        "start": "2027-01-01",
+        "confidence": "90%",
+    },
+    "512xH100-40B-budget-1.5M": {"gpus": "512xH100", "params": "40B", "tokens": "2T", "budget": "$1.5M"},
+}
+# The same report in another language.
+TRANSLATED = {"1024xA100-1.4T-zh": ("1024xA100-1.4T", "zh")}
+# What changed between two answers.
+DIFFERENCES = {"diff-512xH100-256xB200": ({"gpus": "512xH100", "params": "40B", "tokens": "2T"},
+                                          {"gpus": "256xB200", "params": "40B", "tokens": "2T"})}  # fmt: skip
+# Several values of options, with a price each.
+VALUES: dict[str, dict[str, str]] = {
+    "fleets-1024xA100-512xH100-256xB200": {
+        "gpus": "1024xA100,512xH100,256xB200",
+        "params": "40B",
+        "tokens": "2T",
+        "usd_per_hour": "a100=1.9,h100=2.9,b200=4.8",
+    },
+}
+# Serving fleets, with the model in each recipe at its own size.
+SERVED: dict[str, dict[str, str]] = {
+    "quantising-llama-3.1-70b-h200": {
+        "model": "llama-3.1-70b",
+        "demand": "200 req/s",
+        "parts": "h200",
+        "ttft": "1s",
+        "tpot": "50ms",
+    },
 }
 # Which precision: the same run in each format.
 COMPARISONS: dict[str, dict[str, str]] = {
@@ -43,6 +77,7 @@ COMPARISONS: dict[str, dict[str, str]] = {
 # Plan files that stand beside their reports.
 BUDGETS = ("seven-stages-rl-32B", "site-of-10MW", "own-2048xH100", "pools-512xH100-1024xA100")
 RECIPES = "bf16,fp8,mxfp8,nvfp4"
+EVERY = (*EXAMPLES, *TRANSLATED, *COMPARISONS, *VALUES, *DIFFERENCES, *SERVED, *BUDGETS)
 NUMBER = re.compile(r"\d[\d,]*\.?\d*(?:e[+-]?\d+)?")
 
 
@@ -55,9 +90,18 @@ def made(name: str) -> tuple[str, dict[str, Any]]:
         compared = hm.compare(**COMPARISONS[name], precision=RECIPES)
         drawn = compare_figures(compared, path)
         return compare_markdown(compared, next((file.name for file, _ in drawn.values()), "")), drawn
-    found = hm.plan(**EXAMPLES[name])
-    drawn = plan_figures(found, path)
-    return plan_markdown(found, {key: file.name for key, (file, _) in drawn.items()}), drawn
+    if name in DIFFERENCES:
+        first, second = DIFFERENCES[name]
+        found = diff.differences(*(json.loads(hm.plan(**options).to_json()) for options in (first, second)))
+        return diff.diff_markdown(found, (first["gpus"], second["gpus"])), {}
+    if name in VALUES:
+        return hm.compare(**VALUES[name]).to_markdown(), {}
+    if name in SERVED:
+        return hm.serve(**SERVED[name]).to_markdown(), {}
+    asked, language = TRANSLATED.get(name, (name, "en"))
+    plan = hm.plan(**EXAMPLES[asked])
+    drawn = plan_figures(plan, path, language=language)
+    return plan_markdown(plan, {key: file.name for key, (file, _) in drawn.items()}, language), drawn
 
 
 def write(name: str) -> None:
@@ -113,13 +157,13 @@ def differences(name: str) -> list[str]:
 def main() -> int:
     """Exit 1 when --check finds a difference."""
     if "--check" not in sys.argv[1:]:
-        for name in (*EXAMPLES, *COMPARISONS, *BUDGETS):
+        for name in EVERY:
             write(name)
         readme = HERE.parent / "README.md"
         quoted = (HERE / f"{next(iter(EXAMPLES))}.md").read_text(encoding="utf-8")
         readme.write_text(requoted(readme.read_text(encoding="utf-8"), quoted), encoding="utf-8")
         return 0
-    found = [line for name in (*EXAMPLES, *COMPARISONS, *BUDGETS) for line in differences(name)]
+    found = [line for name in EVERY for line in differences(name)]
     print("\n".join(found) or "reports agree")
     return 1 if found else 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -78,7 +79,7 @@ def test_every_command_of_readme_answers_alike_from_wheel_and_checkout(installed
     for words, comment in [(MAIN_JOB, ""), *found]:
         printed = from_wheel(installed, folder, words)
         assert printed == from_checkout(words), words
-        for amount in re.findall(r"\$\d[\d.]*[kMB]?", comment):
+        for amount in re.findall(r"\$?\d[\d.,]*\d|\$?\d", re.sub(r"\b[A-Za-z]+\d+\b", "", comment)):
             assert amount.lstrip("$") in printed, (words, amount)
 
 
@@ -103,3 +104,19 @@ def test_readme_prints_the_figures_of_the_wheel(installed: Path, folder: Path) -
     assert len(rows) >= 2
     for row in rows:
         assert row.replace(" ", "") in printed.replace(" ", ""), row
+
+
+# Rows of README's table of accuracy, by how they begin, and the command that measures them: its mean over sources and
+# that of one constant.
+MEASURED = {
+    "| hours of whole runs, a source left out": ["validate", "whole", "--leave-out", "source"],
+}
+
+
+@pytest.mark.parametrize("row", MEASURED)
+def test_readme_prints_the_accuracy_that_its_commands_measure(row: str, installed: Path, folder: Path) -> None:
+    (line,) = [line for line in README.splitlines() if line.startswith(row)]
+    stated = [float(cell) for cell in line.split("|")[2:4]]
+    overall = json.loads(from_wheel(installed, folder, [*MEASURED[row], "--format", "json"]))["overall"]
+    measured = [100.0 * overall[key] for key in ("mean_of_source_medians", "baseline_mean_of_source_medians")]
+    assert measured == pytest.approx(stated, abs=0.051)

@@ -50,8 +50,8 @@ def compare_blocks(plan: Plan) -> list[Block]:
                 "Same size, tokens and fleet in each row; the layout is chosen anew for each format. The loss gap "
                 "is that of published "
                 "recipes against 16 bits on the same model, data and tokens; the 80 % interval is that of a source "
-                "not seen, and a single pair resolves about 0.1 %. *Pays up to* is the gap that the time saved regains "
-                "at the same size, and with "
+                "not seen, and a single pair resolves about 0.1 %. **Pays up to** is the gap that the time saved "
+                "regains at the same size, and with "
                 "size and tokens free{life}. Downstream scores are equal within noise at gaps of a few tenths of a "
                 "percent.",
                 life=life,
@@ -187,7 +187,7 @@ def objectives_table(rows: list[dict[str, Any]]) -> Table:
 def _judged(found: dict[str, Any] | None) -> str:
     if found is None:
         return words.DASH
-    return f"{found['times_cheaper'].value:.2f}x: {say(VERDICTS[found['verdict']])}"
+    return f"{say(VERDICTS[found['verdict']])} ({found['times_cheaper'].value:.2f}x)"
 
 
 def compare_csv(plan: Plan) -> str:

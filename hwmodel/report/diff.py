@@ -118,7 +118,7 @@ def _blocks(found: Mapping[str, Any], names: tuple[str, str]) -> list[Block]:
     rows = [_cells(row) for row in found["answer"]]
     header = ["", *names]
     blocks: list[Block] = [
-        Heading(f"{names[0]} beside {names[1]}", 1),
+        Heading(f"{names[0]} beside {names[1]}", 1), Text(_counted(found["answer"])),
         Heading("Asked otherwise"), Table(header, _named(found["question"])),
         Heading("Read or assumed otherwise"), Table(header, _named(found["resolved"])),
         Heading("What changed"), Table([*header, "change", ""], rows),
@@ -126,6 +126,15 @@ def _blocks(found: Mapping[str, Any], names: tuple[str, str]) -> list[Block]:
     if not rows:
         blocks.append(Text("No figure of the answer changed."))
     return blocks
+
+
+def _counted(rows: list[dict[str, Any]]) -> str:
+    """How many figures changed, and how many of them beyond their doubt."""
+    if not rows:
+        return ""
+    apart = sum(row["verdict"] == "apart" for row in rows)
+    within = sum(row["verdict"] == "within" for row in rows)
+    return f"{len(rows)} figures changed: {within} within both intervals, {apart} by more than both intervals hold."
 
 
 def _named(rows: list[dict[str, Any]]) -> list[list[str]]:

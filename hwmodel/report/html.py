@@ -20,10 +20,12 @@ table { border-collapse: collapse; font-size: .9rem; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
 th { border-bottom: 2px solid #999; }
 td[style*="right"], th[style*="right"] { white-space: nowrap; font-variant-numeric: tabular-nums; }
+td:last-child:not([style*="right"]) { min-width: 9rem; }
 figure { margin: 1rem 0; background: #fff; } figure img { width: 100%; height: auto; max-width: 44rem; }
 figcaption { font-size: .85rem; color: #555; }
 pre { overflow-x: auto; padding: .6rem; background: #f4f4f4; } code { overflow-wrap: anywhere; }
 li { margin: .25rem 0; overflow-wrap: anywhere; }
+@media (min-width: 78rem) { .wide { margin-right: -11rem; } }
 @media (max-width: 30rem) { body { font-size: 15px; padding: .6rem; } th, td { padding: .2rem .4rem; } }
 @media (prefers-color-scheme: dark) {
   body { color: #ddd; background: #181818; } th, td { border-color: #444; } pre { background: #262626; }
@@ -31,7 +33,9 @@ li { margin: .25rem 0; overflow-wrap: anywhere; }
 }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; color: #000; background: #fff; }
-  .wide { overflow: visible; } table { font-size: 8.5pt; } tr, figure, li { break-inside: avoid; }
+  .wide { overflow: visible; margin-right: 0; } td[style*="right"] { white-space: normal; }
+  td:last-child:not([style*="right"]) { min-width: 0; }
+  table { font-size: 8.5pt; } tr, figure, li { break-inside: avoid; }
   h2 { break-after: avoid; } .turn { break-after: page; } pre { white-space: pre-wrap; }
 }
 """

@@ -9,6 +9,8 @@ from hwmodel.report.chances import chances_table
 from hwmodel.report.likeness import like_block
 from hwmodel.report.phrases import ENGLISH, heard, say, speaking
 from hwmodel.solve.plan.compare_values import Comparison
+from hwmodel.solve.plan.gain import Gain
+from hwmodel.solve.run.result import Band
 
 CSV_ANSWER = ("params", "tokens", "train_flop", "accelerators", "train_days", "mfu", "cost_usd", "loss_nats")
 
@@ -38,10 +40,27 @@ def values_table(found: Comparison) -> Table:
         price = say("{flop} FLOP a nat", flop=f"{row['flop_per_nat']:.3g}") if row["flop_per_nat"] else words.DASH
         if row["usd_per_nat"]:
             price += say(", {usd} a nat", usd=words.usd(row["usd_per_nat"]))
-        gain = f"{row['loss_gain_nats']:.3f}" if row["loss_gain_nats"] else words.DASH
+        gain = gain_words(row["gain"])
         size = [*case, words.count(a.params), words.count(a.tokens), f"{a.train_flop:.3g}"]
         rows.append([*size, words.days(a.train_days), words.usd(a.cost_usd), words.loss(a.loss_nats), gain, price])
     return Table(header, rows)
+
+
+def gain_words(found: Gain | None) -> str:
+    """`0.043 nats (0.040 to 0.047), 2.1 %, as 1.8x the compute (1.7 to 2.0)`."""
+    if found is None or found.nats.value == 0.0:
+        return words.DASH
+    nats = say("{value} nats ({low} to {high})", **_ends(found.nats, "{:.3f}"))
+    share = f"{100 * found.share.value:.2g} %"
+    if found.compute_equivalent is None:
+        return f"{nats}, {share}"
+    worth = say("as {value}x the compute ({low} to {high})", **_ends(found.compute_equivalent, "{:.3g}"))
+    return say(", ").join((nats, share, worth))
+
+
+def _ends(band: Band, form: str) -> dict[str, str]:
+    """The three numbers of a band in a form."""
+    return {name: form.format(getattr(band, name)) for name in ("value", "low", "high")}
 
 
 def _flag(option: str) -> str:

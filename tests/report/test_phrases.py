@@ -94,6 +94,7 @@ def test_an_unknown_language_is_refused() -> None:
 TELLERS = {
     "hwmodel.solve.plan.sides": ("warnings", "_held_back", "_fleet_warnings"),
     "hwmodel.solve.plan.data": ("data_warnings",),
+    "hwmodel.solve.life.mixture_loss": ("mixture_line", "departures"),
     "hwmodel.solve.plan.precisions": ("_format_run", "_against"),
     "hwmodel.solve.question.setting": ("_hardware", "_batch_note"),
     "hwmodel.catalog.names": ("read_as",),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,9 @@ from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws.experts import active_for_dense, dense_equivalent, joint_moe
 from hwmodel.physics.shape import parameters, shape_for_params, smooth_shapes, with_experts
 from hwmodel.report import plan_card, plan_markdown
+from hwmodel.solve.life.mixture_loss import mixture_line
+from hwmodel.solve.question.parse import parse_request
+from hwmodel.solve.question.setting import resolve
 from hwmodel.solve.run.result import value_of
 
 ASK = {"gpus": "512xH100", "loss_like": "70B@1.4T"}
@@ -165,3 +170,45 @@ def test_a_lifetime_budget_buys_the_least_loss() -> None:
 def test_lifetime_budgets_that_cannot_be(given: dict, kind: type[Exception], words: str) -> None:
     with pytest.raises(kind, match=words):
         hm.plan(**{"gpus": "512xH100", **given})
+
+
+def test_a_mixture_outside_the_law_of_experts_says_what_of_it_is() -> None:
+    shared = "a shared one stands beside them"
+    for model, words in (("mixtral-8x7b", ["2 are active"]), ("llama-4-scout", [shared]),
+                         ("deepseek-v3", ["8 are active", shared, "3 of 61 layers have none"])):  # fmt: skip
+        (line,) = [w for w in hm.plan(model=model, tokens="1T").warnings if w.startswith("no loss is given")]
+        for word in words:
+            assert word in line
+        assert "ludziejewski_2025" in line
+    assert not any("no loss is given" in w for w in hm.plan(params="8B", tokens="1T").warnings)
+
+
+def test_a_mixture_of_the_laws_own_kind_has_the_loss_of_its_dense_equivalent() -> None:
+    """One active expert of eight in every layer, by the two laws typed again: L_base(N_eq, D)."""
+    shape = with_experts(shape_for_params(3e9), 8.0)
+    line = mixture_line(resolve(parse_request(params="3B", tokens="1T")), shape, 1e12)
+    c = load_catalog().law("ludziejewski_2025").constants
+
+    def terms(experts: float) -> tuple[float, float, float, float]:
+        start = 1.0 / c["E_start"] - 1.0 / c["E_max"]
+        e = 1.0 / (1.0 / (experts - 1.0 + 1.0 / start) + 1.0 / c["E_max"])
+        log_e = math.log(e)
+        return (c["a"] * e ** c["delta"], c["alpha"] + c["gamma"] * log_e, c["b"] * e ** c["omega"],
+                c["beta"] + c["zeta"] * log_e)  # fmt: skip
+
+    active = float(parameters(shape).active)
+    a, alpha, b, beta = terms(8.0)
+    target = a * active**alpha + b * 1e12**beta
+    a1, alpha1, b1, beta1 = terms(1.0)
+    dense = ((target - b1 * 1e12**beta1) / a1) ** (1.0 / alpha1)
+    loss = 1.81686 + 482.00572 * dense**-0.34781303 + 2085.43420 * 1e12**-0.36585412
+    assert f"a loss of {loss:.3f} nats" in line
+    assert dense > active
+
+
+def test_answers_a_prompt_say_that_no_coverage_law_knows_sizes() -> None:
+    asked = {"gpus": "512xH100", "loss_like": "8B@2T", "inference_tokens": "1T"}
+    said = [w for w in hm.plan(**asked, samples=16).warnings if "16 answers a prompt" in w]
+    assert len(said) == 1
+    assert "brown_monkeys_2024" in said[0]
+    assert not any("answers a prompt" in w for w in hm.plan(**asked).warnings)

@@ -13,9 +13,11 @@ from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.solve.budget.beats import Beats, pairwise
-from hwmodel.solve.plan.solver import setting_of, solve_drawn
+from hwmodel.solve.plan.gain import Gain, gain
+from hwmodel.solve.plan.solver import loss_model_of, setting_of, solve_drawn
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.rates import Rates, check_rates, parse_rates, rates_for
+from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.result import Plan, RunAnswer, value_of
 
 COMPARABLE = ("params", "gpus", "system", "law", "tokens", "model", "seq_len", "flops", "time", "budget", "precision")
@@ -30,6 +32,7 @@ class Comparison(Shown, msgspec.Struct, frozen=True, kw_only=True):
     options: tuple[str, ...]
     cases: tuple[tuple[str, ...], ...]  # a value of each option
     plans: tuple[Plan, ...]
+    gains: tuple[Gain | None, ...] = ()  # of each over the first; None without a loss, or under another law
     chances: tuple[Beats, ...] = ()  # of each two, or of the first and each other where they are many
 
     @property
@@ -47,8 +50,13 @@ class Comparison(Shown, msgspec.Struct, frozen=True, kw_only=True):
         """A row a plan: its values, the answer, and its differences to the first."""
         first = self.plans[0].answer
         return [
-            {**dict(zip(self.options, case, strict=True)), "answer": one.answer, **differences(first, one.answer)}
-            for case, one in zip(self.cases, self.plans, strict=True)
+            {
+                **dict(zip(self.options, case, strict=True)),
+                "answer": one.answer,
+                **differences(first, one.answer),
+                "gain": found,
+            }
+            for case, one, found in zip(self.cases, self.plans, self.gains, strict=True)
         ]
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,15 +118,26 @@ def compare_values(lists: dict[str, list[Any]], **given: Any) -> Comparison:
     rates = parse_rates(given.pop("usd_per_hour", None))
     fleets = lists.get("gpus", [given.get("gpus")])
     priced = dict(zip(map(str, fleets), _rates_of_each(fleets, rates, given.get("catalogs") or ()), strict=True))
-    solved = []
+    solved, settings = [], []
     for case in cases:
         values = dict(zip(lists, case, strict=True))
         more = priced[str(values.get("gpus", given.get("gpus")))]
-        solved.append(solve_drawn(setting_of(**{**given, **values, **more})))
+        settings.append(setting_of(**{**given, **values, **more}))
+        solved.append(solve_drawn(settings[-1]))
     shown = tuple(tuple(map(str, case)) for case in cases)
     chances = pairwise([" ".join(case) for case in shown], [drawn for _, drawn in solved])
     plans = tuple(one for one, _ in solved)
-    return Comparison(options=tuple(lists), cases=shown, plans=plans, chances=chances)
+    gains = _gains(settings, plans)
+    return Comparison(options=tuple(lists), cases=shown, plans=plans, gains=gains, chances=chances)
+
+
+def _gains(settings: list[Setting], plans: tuple[Plan, ...]) -> tuple[Gain | None, ...]:
+    """What each plan gains over the first, where both stand under one law."""
+    model = loss_model_of(settings[0])
+    return tuple(
+        gain(model, plans[0].answer, one.answer) if i and at.law.id == settings[0].law.id else None
+        for i, (at, one) in enumerate(zip(settings, plans, strict=True))
+    )
 
 
 def _rates_of_each(fleets: list[Any], rates: Rates, folders: Any) -> list[dict[str, Any]]:

@@ -11,6 +11,8 @@ from hwmodel.economics.goodput import LOWEST_GOODPUT
 from hwmodel.errors import HwModelError
 from hwmodel.laws import batch as batch_laws
 from hwmodel.physics import shape as shapes
+from hwmodel.predict.uncertainty import is_mixture
+from hwmodel.solve.life.mixture_loss import mixture_line
 from hwmodel.solve.plan.data import data_warnings
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
 from hwmodel.solve.run.fleet import CRITICAL_BATCH_LAW, OPEN_FLEET_TIME_S, BatchPolicy
@@ -23,6 +25,7 @@ from hwmodel.units import format_count, format_duration
 if TYPE_CHECKING:
     from hwmodel.solve.run.solved import Solved
 
+COVERAGE_LAW = "brown_monkeys_2024"  # arXiv 2407.21787: fits stand in its figures, no table of constants is printed
 LAWS_SHOWN = (
     "besiroglu_2024",
     "besiroglu_2024/exact",
@@ -201,6 +204,15 @@ def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]
         said.append(
             f"{setting.law.id} was fitted on {than} runs: {format_count(sized.n)} parameters on "
             f"{format_count(sized.d)} tokens lie {abs(outside):.1f} decades outside"
+        )
+    shape = setting.shape()
+    if sized.loss is None and shape is not None and is_mixture(shape) and laws.has_loss(setting.law):
+        said.append(mixture_line(setting, shape, sized.d))
+    if r.samples > 1.0:
+        said.append(
+            f"what {r.samples:g} answers a prompt gain is not counted, only what they cost: {COVERAGE_LAW} gives the "
+            "coverage exp(a k^b) by model and benchmark, and nobody has published a and b by size; two points of your "
+            "own fix them"
         )
     active = solved.at.flop_params if solved is not None else None
     said += data_warnings(sized, r.unique_tokens, active)

@@ -146,21 +146,38 @@ def predict_rows(
 
     With `leave_out_source` the factor of each run is that of the runs of the other sources, these rows' and shipped.
     """
-    runs = solve_rows(rows, resolver, catalogs)
+    runs = left_out_runs(rows, resolver, catalogs) if leave_out_source else solve_rows(rows, resolver, catalogs)
     out: list[RowPrediction] = []
-    fits: dict[str, WholeRunConstants] = {}
-    steady = fitting_side(runs, resolver, catalogs) if leave_out_source else []
-    for run in runs:
-        solved, source = run.solved, text(run.row, "source")
-        if solved is not None and leave_out_source:
-            if source not in fits:
-                fits[source] = constants([one for one in steady if one.source != source])
-            solved = _billed_by(solved, fits[source])
-        if solved is not None and tokens_of_data(run.row):
-            c = solved.fleet.setting.whole_run
-            solved = _billed_by(solved, msgspec.structs.replace(c, spread_per_decade=c.repeated_per_decade))
-        out += _predictions(run.row, solved, run.reason)
+    for run in runs if leave_out_source else list(map(_with_repeats, runs)):
+        out += _predictions(run.row, run.solved, run.reason)
     return _headlines(out)
+
+
+def left_out_runs(rows: list[Row], resolver: Resolver, catalogs: Sequence[Path] = ()) -> list[WholeRun]:
+    """Every run billed by the factor of the runs of the other sources."""
+    runs = solve_rows(rows, resolver, catalogs)
+    fits: dict[str, WholeRunConstants] = {}
+    steady = fitting_side(runs, resolver, catalogs)
+    out = []
+    for run in runs:
+        source = text(run.row, "source")
+        if run.solved is not None and source not in fits:
+            fits[source] = constants([one for one in steady if one.source != source])
+        billed = run if run.solved is None else _of(run, _billed_by(run.solved, fits[source]))
+        out.append(_with_repeats(billed))
+    return out
+
+
+def _of(run: WholeRun, solved: Solved) -> WholeRun:
+    return msgspec.structs.replace(run, solved=solved)
+
+
+def _with_repeats(run: WholeRun) -> WholeRun:
+    """A run whose tokens may be those of its data has the spread of runs that may repeat them."""
+    if run.solved is None or not tokens_of_data(run.row):
+        return run
+    c = run.solved.fleet.setting.whole_run
+    return _of(run, _billed_by(run.solved, msgspec.structs.replace(c, spread_per_decade=c.repeated_per_decade)))
 
 
 def runs_file() -> Path:
