@@ -13,6 +13,7 @@ import msgspec
 from hwmodel.catalog import prices as pricing
 from hwmodel.catalog import stored as store
 from hwmodel.catalog.compiled import Compiled, Provenance
+from hwmodel.catalog.continents import ELSEWHERE, continent, quotes_in
 from hwmodel.catalog.entries import Box, Facility, ModelEntry, Region
 from hwmodel.catalog.names import fold, not_exact, plain, resolve
 from hwmodel.catalog.nodes import node_of
@@ -187,19 +188,22 @@ class Catalog:
         kind: str | None = None,
         provider_class: str = "",
         file: Path | str | None = None,
+        region: str | None = None,
     ) -> PriceSummary | None:
         """What an hour costs, by the rule of `hwmodel.catalog.prices`; `file` puts a user's own quotes first.
+
+        With `region` only the quotes that can be had on its continent count, where there are any.
 
         A user's file wins whole: where it quotes the part by the hour, nothing else is mixed in. Raises InputError
         where it holds other kinds than the one asked.
         """
         known = self.data.names["accelerator"].get(fold(part_id), part_id)
         if file is None:
-            return self._shipped_price(known, kind, provider_class)
+            return self._shipped_price(known, kind, provider_class, region)
         own = [q for q in self.quotes_of(file) if q.part == known and q.usd_per_accelerator_hour]
         if own:
             return pricing.own_summary(known, own, self._own_kind(own, kind, file))
-        found = self._shipped_price(known, kind, provider_class)
+        found = self._shipped_price(known, kind, provider_class, region)
         said = f"{file} quotes no hour of {known}: the catalog's quotes"
         return (
             None if found is None else msgspec.structs.replace(found, flag="; ".join(filter(None, (said, found.flag))))
@@ -218,9 +222,23 @@ class Catalog:
             f"{kind or pricing.DEFAULT_KIND}: name one with --price-kind, like --price-kind {kinds[0]}"
         )
 
-    def _shipped_price(self, part: str, kind: str | None, provider_class: str) -> PriceSummary | None:
+    def _shipped_price(
+        self, part: str, kind: str | None, provider_class: str, region: str | None
+    ) -> PriceSummary | None:
+        """The price by the catalog's quotes: on the continent of a region, or of all where nobody sells it there."""
         own = self.data.prices.get(part, ())
-        return pricing.price_of(part, own, self.every_quote, self.prices_as_of, kind, provider_class) if own else None
+        if not own:
+            return None
+        found = pricing.price_of(part, own, self.every_quote, self.prices_as_of, kind, provider_class)
+        if region is None or found is None:
+            return found
+        place = continent(self.region(region).id, self.region(region).name)
+        there = quotes_in(own, place)
+        local = pricing.price_of(part, there, self.every_quote, self.prices_as_of, kind, found.provider_class)
+        said = f"quotes that can be had in {place}" if place != ELSEWHERE else "quotes that name no continent"
+        if local is None:
+            local, said = found, f"nobody quotes it for {place}: the prices of other places"
+        return msgspec.structs.replace(local, place=place, flag="; ".join(filter(None, (said, local.flag))))
 
     @cached_property
     def prices_as_of(self) -> str:

@@ -112,7 +112,7 @@ QUESTION = [
     click.option("--price-kind", help="Kind of quote: on_demand, spot, reserved_1y ..."),
     click.option("--prices", metavar="FILE", help="Your own quotes (CSV)."),
     click.option("--pue", metavar="RATIO", help="Power of the site over that of its machines, like 1.2."),
-    click.option("--region", help="Grid region for carbon: a country, a cloud region, a place like Oregon."),
+    click.option("--region", help="Region of grid and prices: a country, a cloud region, a place like Oregon."),
     click.option("--reliability", metavar="FLEET", help="Failures as on this fleet (`hwmodel catalog list fleets`)."),
     click.option("--measured", metavar="FILE", help="A measured run of yours that sets the level of the prediction."),
     CATALOG,

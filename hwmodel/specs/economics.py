@@ -51,6 +51,7 @@ class PriceSummary(msgspec.Struct, frozen=True, kw_only=True):
     other_classes: tuple[ClassMedian, ...] = ()
     age_days: int = 0  # of the newest quote, beside the newest of the catalog
     flag: str = ""  # what a reader must know of it
+    place: str = ""  # the continent whose quotes count, where a region was given
 
 
 def given_price(part: str, usd_per_accelerator_hour: float) -> PriceSummary:

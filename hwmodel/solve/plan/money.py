@@ -59,6 +59,7 @@ def _rented(setting: Fleeted, hours: float) -> Rented | None:
         other_classes=price.other_classes,
         one_year=_one_year(setting, price),
         flag=price.flag,
+        place=price.place,
         rent_usd=float(rent(hours, price).median_usd),
     )
 
@@ -75,7 +76,9 @@ def _one_year(setting: Fleeted, price: PriceSummary) -> YearPrice | None:
     """The same part committed for a year, beside its on-demand price; None where that is not what was asked."""
     if price.kind != "on_demand" or setting.request.prices is not None:
         return None
-    found = setting.catalog.price_summary(price.part, "reserved_1y", price.provider_class)
+    found = setting.catalog.price_summary(
+        price.part, "reserved_1y", price.provider_class, region=setting.request.region
+    )
     if found is None:
         return None
     return YearPrice(

@@ -42,7 +42,9 @@ def ways(setting: Fleeted, solved: Solved, hours: float, purchase_usd: float | N
 def _spot(setting: Fleeted, solved: Solved, hours: float) -> Way | None:
     """Spot at its price, and the preemptions an hour up to which it is the cheaper way; nobody publishes their rate."""
     assert setting.price is not None
-    found = setting.catalog.price_summary(setting.part.id, "spot", setting.price.provider_class)
+    found = setting.catalog.price_summary(
+        setting.part.id, "spot", setting.price.provider_class, region=setting.request.region
+    )
     if found is None:
         return None
     usd = found.median_usd_per_accelerator_hour
@@ -60,7 +62,9 @@ def _spot(setting: Fleeted, solved: Solved, hours: float) -> Way | None:
 def _year(setting: Fleeted, solved: Solved, hours: float) -> Way | None:
     """The fleet committed for a year: all of its hours are paid."""
     assert setting.price is not None
-    found = setting.catalog.price_summary(setting.part.id, "reserved_1y", setting.price.provider_class)
+    found = setting.catalog.price_summary(
+        setting.part.id, "reserved_1y", setting.price.provider_class, region=setting.request.region
+    )
     if found is None:
         return None
     usd = found.median_usd_per_accelerator_hour

@@ -227,7 +227,7 @@ def _price(r: Request, catalog: Catalog, part: Part | None) -> PriceSummary | No
     stated = rate_of(r.usd_per_hour, part.id, catalog)
     if stated is not None:
         return given_price(part.id, stated)
-    return catalog.price_summary(part.id, known_kind(r.price_kind), file=r.prices)
+    return catalog.price_summary(part.id, known_kind(r.price_kind), file=r.prices, region=r.region)
 
 
 def resolve(request: Request, catalog: Catalog | None = None) -> Setting:

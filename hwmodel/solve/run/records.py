@@ -279,6 +279,7 @@ class Rented(msgspec.Struct, frozen=True, kw_only=True):
     other_classes: tuple[ClassMedian, ...]
     one_year: YearPrice | None
     flag: str
+    place: str  # the continent whose quotes count, where a region was given
     rent_usd: float
 
 

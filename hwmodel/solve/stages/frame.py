@@ -46,7 +46,9 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         rate = facts.software_interruptions_per_hour + self.spot.preemptions_per_hour
         price = setting.price
         if not setting.request.usd_per_hour and setting.request.price_kind is None:
-            price = self.catalog.price_summary(setting.part.id, "spot", file=setting.request.prices)
+            price = self.catalog.price_summary(
+                setting.part.id, "spot", file=setting.request.prices, region=setting.request.region
+            )
         return msgspec.structs.replace(
             setting, price=price, reliability=msgspec.structs.replace(facts, software_interruptions_per_hour=rate)
         )
