@@ -343,6 +343,47 @@ def test_spot_needs_its_rate_and_costs_time() -> None:
         budget({**given, "spot": {"wait": "1h"}})
 
 
+def test_committed_pools_pay_every_hour_of_their_terms() -> None:
+    """64 accelerators for a year are 64 x 8,766 hours, worked or not; a second year where the stages need it."""
+    asked = {"gpus": "64xH100", "usd_per_hour": 2, "commit": {"term": "1 year"}}
+    found = budget({**asked, "stages": [PRETRAIN]})
+    idle = next(line for line in found.stages if line.kind == "commitment")
+    assert found.budget["cost_usd"].value == pytest.approx(64 * 8766 * 2)
+    assert idle.detail["committed_usd"] == pytest.approx(64 * 8766 * 2)
+    assert idle.detail["used_share"] == pytest.approx(found.stages[0].gpu_hours.value / (64 * 8766))
+    flow = found.budget["cash_flow"]
+    assert sum(row["usd"] for row in flow) == pytest.approx(found.budget["total_usd"])
+    assert flow[5]["usd"] == pytest.approx(64 * 8766 * 2 / 12)
+    longer = budget({**asked, "stages": [{**PRETRAIN, "tokens": "20T"}]})
+    years = longer.budget["cost_usd"].value / (64 * 8766 * 2)
+    assert years == pytest.approx(round(years))
+    assert years >= 2
+
+
+def test_a_commitment_is_paid_at_its_quotes() -> None:
+    asked = {"gpus": "64xH100", "stages": [PRETRAIN]}
+    free, year = budget(asked), budget({**asked, "commit": {}})
+    assert year.stages[0].cost_usd.value < free.stages[0].cost_usd.value
+    assert year.stages[0].gpu_hours == free.stages[0].gpu_hours
+    idle = next(line for line in year.stages if line.kind == "commitment")
+    assert 0.4 < idle.detail["break_even_share"] < 1.0
+    assert "of the committed hours are used" in budget_markdown(year)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"commit": {"term": "5 years"}}, "is not sold"),
+        ({"commit": {}, "own": {}}, "two ways to pay"),
+        ({"commit": {}, "price_kind": "spot"}, "drop price_kind"),
+        ({"commit": {"trem": "1 year"}}, "nearest: term"),
+    ],
+)
+def test_commitments_that_mean_nothing_are_refused(more: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        budget({"gpus": "64xH100", "stages": [PRETRAIN], **more})
+
+
 def test_owned_pools() -> None:
     """Four months of use and none after: the budget carries the whole purchase, less what it is sold for."""
     own = {"purchase_usd": 30_000, "life": "3 years", "staff_usd_per_year": 500_000, "cost_of_capital": "8%"}

@@ -76,6 +76,7 @@ TOP: dict[str, str] = {
     "contingency": "a share or an amount on top of all lines, with `contingency_why`",
     "contingency_why": "the reason of the contingency",
     "spot": "spot capacity: `preemptions_per_hour` of a whole job, `wait` for new capacity",
+    "commit": "accelerators committed for whole terms, every hour paid: `term` of 1 year or 3 years",
     "own": "accelerators bought: see OWN",
     "storage": "`tb` kept, `usd_per_tb_month`",
     "egress": "`tb` moved out, `usd_per_tb`",
@@ -94,9 +95,10 @@ OWN = {
     "utilisation_after": "share of the hours used after the stages",
 }
 SPOT = {"preemptions_per_hour": "of a whole job", "wait": "for new capacity, like 30min"}
+COMMIT = {"term": "1 year (default) or 3 years; its price is that of the quotes, or usd_per_hour"}
 STORAGE = {"tb": "kept on average", "usd_per_tb_month": "its price"}
 EGRESS = {"tb": "moved out", "usd_per_tb": "its price"}
-PARTS: dict[str, dict[str, str]] = {"own": OWN, "spot": SPOT, "storage": STORAGE, "egress": EGRESS}
+PARTS: dict[str, dict[str, str]] = {"own": OWN, "spot": SPOT, "commit": COMMIT, "storage": STORAGE, "egress": EGRESS}
 # Options of `plan` that mean nothing in a file of stages, or would ask each stage a question of another kind.
 NOT_OF_STAGES = frozenset({"power", "moe", "distill", "sparsity", "samples", "lifetime_budget", "objective"})
 OF_PLAN = tuple(name for name in OPTIONS if name not in NOT_OF_STAGES)

@@ -15,6 +15,7 @@ from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.stages import pools as pooling
 from hwmodel.solve.stages.cash import DAYS_PER_MONTH, Slot, monthly, schedule
+from hwmodel.solve.stages.committed import committed_file, idle_line, is_committed, paid_evenly, years_of
 from hwmodel.solve.stages.entered import entered, not_counted, share_of_pretraining, spares
 from hwmodel.solve.stages.file import BudgetFile, Stage, read_budget, said_in, said_of
 from hwmodel.solve.stages.frame import Frame, rate, share, spot_of, usd
@@ -69,6 +70,8 @@ def budget(source: Path | str | Mapping[str, Any], **options: Any) -> BudgetPlan
     Raises InputError for what cannot be read (file, line, nearest key), InfeasibleError where a stage has no answer.
     """
     file = _with_options(read_budget(source), options)
+    with said_in(file.name):
+        file = committed_file(file)
     catalog = load_catalog(tuple(Path(folder) for folder in _folders(file)))
     with said_in(file.name):
         frame = Frame(file=file, catalog=catalog, spot=spot_of(file.top))
@@ -210,19 +213,32 @@ def _whole(frame: Frame, pools: list[pooling.Pool], lines: list[Line]) -> Budget
         rates = {one.part: one.usd_per_accelerator_hour for one in bought}
         lines = [priced(line, rates[line.part]) if line.part in rates else line for line in lines]
         slots = schedule(lines)
+    idle = _idle(frame, pools, lines, slots)
     extras = [line for name in NOT_IN_RENT if (line := _extra(name, top, slots)) is not None]
     absent = _absent(lines, top)
-    every = [*lines, *extras, *absent]
+    every = [*lines, *idle, *extras, *absent]
     contingency = _contingency(top, every)
     return BudgetPlan(
         request={"file": frame.file.name, **frame.file.options, **top,
                  "stages": [{"stage": s.name, "kind": s.kind, **s.own, **s.options} for s in frame.file.stages]},
         resolved={"catalog_version": frame.catalog.version, "hwmodel_version": __version__,
                   "pools": [pool.fleet for pool in pools]},
-        budget=_record(every, contingency, _flow(slots, extras, bought, contingency["usd"])),
+        budget=_record(every, contingency, _flow(slots, extras, bought, idle, contingency["usd"])),
         stages=every, pools=[_pool_row(pool, lines) for pool in pools], post_training=_post_training(lines),
         own=bought, warnings=_warnings(lines),
     )  # fmt: skip
+
+
+def _idle(frame: Frame, pools: list[pooling.Pool], lines: list[Line], slots: list[Slot]) -> list[Line]:
+    """The hours of committed pools that no stage uses, a line for each pool."""
+    if "commit" not in frame.file.top:
+        return []
+    apart = next((line for line in lines if line.detail.get("rollout_part", line.part) != line.part), None)
+    if apart is not None:
+        raise InputError(f"commit cannot divide the hours of {apart.stage!r} between two parts: enter its cost_usd")
+    years = years_of(frame.file.top["commit"])
+    found = [idle_line(years, _pool_setting(frame, p), p.accelerators, slots) for p in _owned_pools(pools, lines)]
+    return [line for line in found if line.cost_usd is not None and line.cost_usd.value > 0.0]
 
 
 def _owned_pools(pools: list[pooling.Pool], lines: list[Line]) -> list[pooling.Pool]:
@@ -310,13 +326,17 @@ def _record(lines: list[Line], contingency: dict[str, Any], flow: list[dict[str,
     }  # fmt: skip
 
 
-def _flow(slots: list[Slot], extras: list[Line], bought: list[Owned], contingency_usd: float) -> list[dict[str, float]]:
-    """Money out by month. Owned pools are paid as they fall due: the purchase in month 0, power and staff over the
-    life, what they are sold for at its end; the contingency follows the last stage."""
+def _flow(
+    slots: list[Slot], extras: list[Line], bought: list[Owned], idle: list[Line], contingency_usd: float
+) -> list[dict[str, float]]:
+    """Money out by month. Commitments are paid evenly over their terms. Owned pools are paid as they fall due: the
+    purchase in month 0, power and staff over the life, what they are sold for at its end; the contingency follows the
+    last stage."""
     parts = {one.part for one in bought}
-    rented = [slot for slot in slots if slot.line.part not in parts]
+    rented = [slot for slot in slots if slot.line.part not in parts and not (idle and is_committed(slot.line))]
     end = max((slot.end_days for slot in slots), default=0.0)
     more = [(0.0, end, line.cost_usd.value) for line in extras if line.cost_usd is not None]
+    more += paid_evenly(idle, slots)
     if contingency_usd:
         last = max(end - 1e-6, 0.0)
         more.append((last, last, contingency_usd))
