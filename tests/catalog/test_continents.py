@@ -37,9 +37,9 @@ def test_a_plan_pays_the_price_of_its_region() -> None:
     prices = [a.answer.cost_usd for a in (anywhere, america, europe)]
     assert len({round(value_of(p)) for p in prices}) == 3
     assert value_of(anywhere.answer.gpu_hours) == value_of(europe.answer.gpu_hours)
-    assert america.money["price"]["place"] == US
-    assert anywhere.money["price"]["place"] == ""
-    assert "quotes that can be had in Europe" in europe.money["price"]["flag"]
+    assert america.money.price.place == US
+    assert anywhere.money.price.place == ""
+    assert "quotes that can be had in Europe" in europe.money.price.flag
 
 
 def test_a_given_price_is_of_every_region() -> None:
