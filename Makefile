@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: site mutants plan ui test lint types contracts check reports docs verify stress bench clean
+.PHONY: model-files fuzz site mutants plan ui test lint types contracts check reports docs verify stress bench clean
 
 plan: $(STAMP)
 	$(BIN)/hwmodel plan --gpus 1024xA100 --tokens 1.4T --out plan.md
@@ -51,6 +51,14 @@ verify: $(STAMP)
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --ignore-requires-python \
 			--upgrade --target $(VERIFY)/$${each%%==*} $$each || exit 1; done
 	HWMODEL_VERIFY_SITE=$(VERIFY) $(BIN)/python -m pytest -q tests/interop
+
+# Model files drawn from a seed, counted by the classes of transformers, against our readers (about 1 GB).
+model-files: $(STAMP)
+	test -x build/classes/bin/python || $(PYTHON) -m venv build/classes
+	build/classes/bin/python -m pip install --quiet torch transformers==5.24.0
+	build/classes/bin/python tests/golden/draw_model_files.py --seed $(or $(SEED),0) --each $(or $(EACH),3) \
+		> build/drawn-$(or $(SEED),0).jsonl
+	HWMODEL_DRAWN=build/drawn-$(or $(SEED),0).jsonl $(BIN)/python -m pytest -q tests/interop/test_families.py -k drawn_files
 
 # Ten thousand questions drawn from the API's description and fifty users at once; sweeps whose processes are killed,
 # 20 times each kind.

@@ -5,10 +5,17 @@ from __future__ import annotations
 from hwmodel.interop.hf_config import Config
 from hwmodel.interop.hf_families import Family
 from hwmodel.interop.hf_fields import Fields, add, head_width, heads, width
-from hwmodel.interop.hf_kinds import INDEXED, SLIDING
+from hwmodel.interop.hf_kinds import INDEX_KEYS, INDEXED, SLIDING
 
 WINDOW = ("sliding_window", "attention_chunk_size", "sliding_window_size", "attention_window_size", "window_size",
           "local_attention")  # fmt: skip
+
+
+def window(c: Config) -> int:
+    """Tokens that a layer within a window attends to."""
+    if not c.has(*WINDOW):
+        raise c.fail("some layers attend within a window, but no sliding_window says how wide; add the key")
+    return c.number(*WINDOW)
 
 
 def kv_heads(c: Config, kind: str) -> int:
@@ -39,6 +46,9 @@ def biases(c: Config, family: Family, query: float, key_value: float) -> float:
     if family.bias == "all":
         # Counted with all products; attention alone may say that it has none.
         return 0.0 if c.flag("attention_bias", default=True) else -(query + key_value + width(c))
+    if family.bias == "networks":
+        c.flag("attention_bias")  # says nothing of these
+        return 0.0
     if family.bias != "config":
         return (query + key_value) * c.flag("attention_bias", "qkv_bias", default=family.bias == "qkv")
     everywhere = c.flag("bias") or c.flag("use_bias")
@@ -78,6 +88,16 @@ def gate(c: Config, family: Family, fields: Fields) -> float:
     return 0.0 if gating is False else width(c) * fields["n_heads"] * each
 
 
+# Kinds whose gate comes out of a product that has the biases of the queries (modeling_qwen3_next.py: one product for
+# both; modeling_hrm_text.py).
+BIASED_GATES = ("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text", "hrm_text")
+
+
+def gate_biases(c: Config, kind: str, fields: Fields) -> float:
+    """Biases of the gate on what attention gives."""
+    return kind in BIASED_GATES and c.flag("attention_bias") and fields["n_heads"] * fields["head_dim"]
+
+
 def indexer(c: Config, fields: Fields, rank: float) -> None:
     """The indexer that selects the tokens a query attends to: its projections and how many it selects."""
     n, dim = c.number("index_n_heads"), c.number("index_head_dim")
@@ -105,12 +125,15 @@ def latent(c: Config, layer: int, *, indexed: bool) -> Fields:
     return fields
 
 
+SELECTED_BELOW = 128  # tokens an entry from which on all entries are attended to
+
+
 def compressed(c: Config, ratio: int) -> Fields:
     """DeepSeek-V4: one shared key-value head, grouped output, and a compressor of the distant context.
 
     The local window beside the compressed entries is counted with the entries that a query selects.
     """
-    d, dim, rank, window = width(c), head_width(c), c.number("q_lora_rank"), c.number("sliding_window")
+    d, dim, rank, near = width(c), head_width(c), c.number("q_lora_rank"), c.number("sliding_window")
     fields: Fields = {
         "n_heads": heads(c), "n_kv_heads": 1, "head_dim": dim, "shared_kv": 1, "q_lora_rank": rank,
         "o_lora_rank": c.number("o_lora_rank"), "o_groups": c.number("o_groups"),
@@ -118,15 +141,15 @@ def compressed(c: Config, ratio: int) -> Fields:
     }  # fmt: skip
     c.raw("num_key_value_heads", "qk_rope_head_dim")
     if ratio == 0:
-        fields["window_tokens"] = window
+        fields["window_tokens"] = near
         return fields
     fields["kv_compression"] = ratio
-    selects = ratio < 128
+    selects = ratio < SELECTED_BELOW
     copies = 2 if selects else 1
     add(fields, mixer_params=2 * copies * d * dim, extra_params=copies * ratio * dim + dim)
     if selects:
         n, inner = c.number("index_n_heads"), c.number("index_head_dim")
-        fields |= {"select_tokens": c.number("index_topk") + window, "index_heads": n, "index_dim": inner}
+        fields |= {"select_tokens": c.number("index_topk") + near, "index_heads": n, "index_dim": inner}
         add(fields, mixer_params=4 * d * inner + rank * n * inner + d * n, extra_params=2 * ratio * inner + inner)
     return fields
 
@@ -147,7 +170,10 @@ def compression_ratios(c: Config) -> list[int] | None:
     words = c.per_layer("layer_types", n)
     if words is None or any(not isinstance(w, str) or w not in known for w in words):
         raise c.fail("layer_types: a kind of layer that compress_rates does not name")
-    return [known[str(w)] for w in words]
+    found = [known[str(w)] for w in words]
+    if all(ratio == 0 or ratio >= SELECTED_BELOW for ratio in found):
+        c.seen.update(INDEX_KEYS)
+    return found
 
 
 def grouped(c: Config, kind: str, local: bool) -> Fields:
@@ -177,18 +203,18 @@ def softmax(c: Config, family: Family, kind: str, layer: int, mixer: str, *, bor
     if c.has("kv_lora_rank"):
         fields = latent(c, layer, indexed=mixer == INDEXED)
         if local:
-            fields["window_tokens"] = c.number(*WINDOW)
+            fields["window_tokens"] = window(c)
         return add(fields, mixer_params=gate(c, family, fields), extra_params=sinks(c, family, kind, fields, local))
     fields = grouped(c, kind, local)
     if local:
-        fields["window_tokens"] = c.number(*WINDOW)
+        fields["window_tokens"] = window(c)
     if borrows:
         fields["borrows_kv"] = 1.0
     keys = fields["n_kv_heads"] * (1.0 - fields.get("borrows_kv", 0.0))
     values = keys * (1.0 - fields.get("v_from_k", 0.0)) * (fields.get("v_head_dim") or fields["head_dim"])
     query = fields["n_heads"] * fields["head_dim"]
     extra = biases(c, family, query, keys * fields["head_dim"] + values) + norms(c, family, fields)
-    extra += sinks(c, family, kind, fields, local)
+    extra += sinks(c, family, kind, fields, local) + gate_biases(c, kind, fields)
     if norms(c, family, fields) and (kind in WHOLE_NORM or c.raw("qk_norm_type") == "per_layer"):
         fields["whole_qk_norm"] = 1.0
     return add(fields, mixer_params=gate(c, family, fields), extra_params=extra)

@@ -17,23 +17,25 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     """Conventions of one family of decoders.
 
     `gated`: the feed-forward network has three matrices. `bias`: none | all | qkv | mlp | config (the keys
-    `attention_bias`, `mlp_bias` and their like); `out_bias` False where `attention_bias` leaves the output projection
-    out. `qk_norm`: none | head (one scale vector a head size) | full (over all heads); `qk_norm_key` names the key
-    that turns it on. `norms` counts the norm vectors of a layer as wide as the model, `final_norm` 0 where there is
-    none behind the last. `router_bias`: each expert has a correction bias. `shared_gate`: the shared expert is gated
-    by a vector. `output_gate`: what attention gives is gated a channel or a head. `linear`: the mixer that the word
-    "linear_attention" means. Where the file does not list the kinds of layers: every `window_every`-th layer is full
-    (0: none, 1: all), the `window_offset`-th of each such group (-1: the last), and the first or last of all with
-    `first_full`, `last_full`;
-    every `full_every`-th attends where others have linear mixers; `dense_first` layers come before those with experts;
-    `listed` 1 where only a list can say.
+    `attention_bias`, `mlp_bias` and their like) | networks (`mlp_bias` alone, attention has none); `out_bias` False
+    where `attention_bias` leaves the output projection out, `mlp_bias` False where the networks have none whatever it
+    says; `conv_bias` True where the convolution of a scan always has one. `qk_norm`: none | head (one scale vector a
+    head size) | full (over all heads); `qk_norm_key` names the key that turns it on. `norms` counts the norm vectors of
+    a layer as wide as the model, `final_norm` 0 where there is none behind the last. `router_bias`: each expert has a
+    correction bias. `shared_gate`: the shared expert is gated by a vector. `output_gate`: what attention gives is gated
+    a channel or a head. `linear`: the mixer that the word "linear_attention" means. Where the file does not list the
+    kinds of layers: every `window_every`-th layer is full (0: none, 1: all), the `window_offset`-th of each such group
+    (-1: the last), and the first or last of all with `first_full`, `last_full`; every `full_every`-th attends where
+    others have linear mixers; `dense_first` layers come before those with experts; `listed` 1 where only a list says.
     `d_ff_ratio`: width of the network in model widths where the file leaves it open; `glu_width` 2 where the stated
     width counts both halves of a gated network.
     """
 
     gated: bool = True
-    bias: Literal["none", "all", "qkv", "mlp", "config"] = "config"
+    bias: Literal["none", "all", "qkv", "mlp", "config", "networks"] = "config"
     out_bias: bool = True
+    mlp_bias: bool = True
+    conv_bias: bool = False
     norm_bias: bool = False
     qk_norm: Literal["none", "head", "full"] = "none"
     qk_norm_key: str = ""
@@ -74,7 +76,7 @@ FAMILIES: dict[str, Family] = {
     **dict.fromkeys(
         ("llama", "mistral", "ministral", "ministral3", "mixtral", "phi3", "phi4_multimodal", "deepseek_v2", "exaone",
          "llama4_text", "granite", "granitemoe", "granitemoeshared", "granitemoehybrid", "seed_oss", "smollm3",
-         "internlm2", "internlm3", "hyperclovax", "helium", "aria_text", "minicpm3", "youtu", "solar_open",
+         "internlm2", "internlm3", "hyperclovax", "aria_text", "minicpm3", "youtu", "solar_open",
          "iquestcoder", "emu3_text_model", "baichuan", "nemotron-nas", "sarvam_mla"),
         PLAIN,
     ),
@@ -141,17 +143,18 @@ FAMILIES: dict[str, Family] = {
     "cohere2": Family(tied=True, norms=1, window_every=4),
     "cohere2_moe": Family(tied=True, norms=1, window_every=4),
     "glm": Family(out_bias=False),
+    "helium": Family(out_bias=False),
     "glm4": Family(out_bias=False, norms=4),
     "glm4_moe": Family(out_bias=False, router_bias=True, qk_norm="head", qk_norm_key="use_qk_norm"),
     "glm4_moe_lite": change(_ROUTED, dense_first=1),
-    "glm_moe_dsa": change(_ROUTED, dense_first=3),
+    "glm_moe_dsa": change(_ROUTED, dense_first=3, mlp_bias=False),
     "deepseek_v3": _ROUTED,
-    "deepseek_v32": change(_ROUTED, dense_first=3),
+    "deepseek_v32": change(_ROUTED, dense_first=3, mlp_bias=False),
     "deepseek_v4": _ROUTED,
     "kimi_k2": _ROUTED,
     "dots1": Family(qk_norm="head", router_bias=True),
     "axk2": Family(dense_first=1),
-    "dots3_note_text": Family(output_gate="head", dense_first=1),
+    "dots3_note_text": Family(output_gate="head", dense_first=1, mlp_bias=False),
     "longcat_flash": PLAIN,
     "hy_v3": change(_HEADS, dense_first=1),
     "hy_v4": Family(output_gate="channel", sinks=True, dense_first=1),
@@ -170,7 +173,7 @@ FAMILIES: dict[str, Family] = {
     "mimo_v2_flash": Family(router_bias=True, sinks=True, window_every=6, first_full=True, dense_first=1),
     "bailing_moe": Family(qk_norm="head", qk_norm_key="use_qk_norm", router_bias=True),
     "bailing_moe_v2": Family(qk_norm="head", qk_norm_key="use_qk_norm", router_bias=True),
-    "sarvam_moe": Family(qk_norm="head", router_bias=True),
+    "sarvam_moe": Family(qk_norm="head", router_bias=True, out_bias=False),
     "mellum": change(_HEADS, window_every=1),
     "beam": Family(qk_norm="head", norms=4, output_gate="channel", window_every=6, last_full=True, dense_first=3),
     "flint": Family(qk_norm="head", sinks=True, listed=True),
@@ -195,16 +198,16 @@ FAMILIES: dict[str, Family] = {
     "lfm3": Family(tied=True, qk_norm="head", norms=4, output_gate="head"),
     "kimi_linear": Family(linear="kda", router_bias=True),
     "bailing_hybrid": Family(linear="kda", router_bias=True, output_gate="head"),
-    "nemotron_h": Family(gated=False, router_bias=True, linear="mamba2"),
+    "nemotron_h": Family(gated=False, bias="networks", router_bias=True, linear="mamba2"),
     "bamba": Family(linear="mamba2"),
     "falcon_h1": Family(linear="mamba2"),
     "jamba": Family(linear="mamba1"),
     "zamba": Family(tied=True, linear="mamba1"),
-    "zamba2": Family(tied=True, linear="mamba2", listed=True),
+    "zamba2": Family(tied=True, linear="mamba2", listed=True, conv_bias=True),
     "mamba": Family(tied=True, norms=1, linear="mamba1"),
     "falcon_mamba": Family(tied=True, norms=1, linear="mamba1"),
     "mamba2": Family(norms=1, linear="mamba2"),
-    "xlstm": Family(linear="mlstm", bias="none"),
+    "xlstm": Family(linear="mlstm"),
     "rwkv": Family(gated=False, norm_bias=True, linear="rwkv", bias="none"),
 }  # fmt: skip
 
@@ -218,6 +221,14 @@ SAME_AS: dict[str, str] = {
     "gemma3": "gemma3_text", "gemma3n": "gemma3n_text", "gemma4": "gemma4_text", "qwen3_5": "qwen3_5_text",
     "qwen3_5_moe": "qwen3_5_moe_text", "llama4": "llama4_text", "step3p5": "step3p7",
 }  # fmt: skip
+
+
+def stated(c: Config, family: Family) -> Family:
+    """The conventions of a family where a file of it says otherwise."""
+    if c.flag("norm_bias"):
+        return change(family, norm_bias=True)
+    return family
+
 
 # Keys of parts that one family alone has: an unknown type that has them is no plain decoder.
 OF_ONE_FAMILY = (

@@ -109,9 +109,9 @@ IGNORED_ENDINGS: tuple[str, ...] = ("_token_id", "_token_index", "_token_ids")
 ASSUMED: dict[str, object] = {
     "use_gated_activation": True, "block_use_swiglu": True, "use_parallel_block": True, "use_parallel_embedding": True,
     "mamba_use_mlp": True, "no_bias": True, "do_layer_norm_before": True, "layer_norm_elementwise_affine": True,
-    "mlp_type": "default", "use_cla": False, "use_sandwich_norm": True, "use_rmsnorm": True,
+    "mlp_type": "default", "use_cla": False, "use_rmsnorm": True,
     "moe_router_enable_shared_expert": True, "ffn_with_glu": True, "qk_ln": False, "add_out_norm": True,
-    "altup_correct_scale": True, "decoder_bias": True,
+    "altup_correct_scale": True,
 }  # fmt: skip
 
 # Parts beside the language model that are left out, in the words of the note.

@@ -152,6 +152,12 @@ def _by_window(c: Config, kind: str, family: Family, n: int) -> list[str]:
 
 # What matters only where some layer has a dense network.
 DENSE_KEYS = ("intermediate_size", "intermediate_size_mlp", "dense_intermediate_size", "prefix_dense_intermediate_size")
+# What matters only where some layer has experts.
+EXPERT_KEYS = ("moe_intermediate_size", "expert_ffn_hidden_size", "moe_ffn_hidden_size", "expert_intermediate_size",
+               "num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k", "top_k_experts",
+               "n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "shared_expert_intermediate_size",
+               "moe_shared_expert_intermediate_size", "n_group", "num_expert_group", "topk_group",
+               "moe_latent_size", "use_expert_bias")  # fmt: skip
 # What says less than a list of every layer's kind, and what matters only where some layer has a window.
 BEHIND_A_LIST = ("sliding_window_pattern", "full_attention_interval", "layer_group_size", "attn_layer_period",
                  "attn_layer_offset", "global_attn_every_n_layers", "max_window_layers", "full_attn_idxs",
@@ -161,6 +167,11 @@ WINDOW_KEYS = ("sliding_window", "sliding_window_size", "window_size", "attentio
                "swa_head_dim", "swa_num_key_value_heads", "swa_num_attention_heads", "swa_v_head_dim")  # fmt: skip
 ATTENTION_KEYS = ("num_attention_heads", "num_key_value_heads", "head_dim", "v_head_dim", "attention_bias",
                   "kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "qk_head_dim")  # fmt: skip
+# What matters only where some layer has a linear mixer.
+LINEAR_KEYS = ("linear_conv_kernel_dim", "linear_head_dim", "linear_num_heads", "short_conv_kernel_size",
+               "linear_key_head_dim", "linear_value_head_dim", "linear_num_key_heads", "linear_num_value_heads",
+               "mamba_d_state", "mamba_d_conv", "mamba_expand", "mamba_n_groups", "mamba_n_heads",
+               "mamba_d_head")  # fmt: skip
 INDEX_KEYS = {"index_topk", "index_n_heads", "index_head_dim", "index_block_size", "index_topk_blocks",
               "index_local_blocks"}  # fmt: skip
 ALL_ALIKE = {"falcon_h1": BOTH, "granitemoehybrid": LINEAR, "bamba": LINEAR, "mamba": LINEAR, "falcon_mamba": LINEAR,
@@ -186,6 +197,8 @@ def _mixers(c: Config, kind: str, family: Family) -> list[str]:
         found = _words(c, kind, *listed, MIXER_WORDS)
         if SLIDING not in found:
             c.seen.update(WINDOW_KEYS)
+        if not {LINEAR, BOTH} & set(found):
+            c.seen.update(LINEAR_KEYS)
         if CONV not in found:
             c.seen.update(("conv_L_cache", "conv_bias"))
         if not {FULL, INDEXED, SLIDING, BOTH} & set(found):
@@ -214,8 +227,8 @@ def _routed_from_keys(c: Config, n: int, dense_first: int) -> list[bool]:
     last = c.number("moe_layer_end_index", default=n - 1, low=-1, high=n)
     step = c.number("moe_layer_freq", "decoder_sparse_step", "interleave_moe_layer_step", "moe_layer_interval",
                     "expert_layer_period", default=1)  # fmt: skip
-    from_start = c.has("first_k_dense_replace", "moe_layer_start_index")
-    offset = c.count("expert_layer_offset", default=0 if from_start else step - 1)
+    # DeepSeek counts every `moe_layer_freq`-th layer from the first, all others the last of each group.
+    offset = c.count("expert_layer_offset", default=0 if c.has("first_k_dense_replace") else step - 1)
     dense = c.indices("mlp_only_layers", n) or set()
     last = n - 1 if last < 0 else last
     return [first <= i <= last and i % step == offset % step and i not in dense for i in range(n)]
@@ -262,5 +275,7 @@ def kinds(c: Config, kind: str, family: Family, n_experts: int) -> list[Kind]:
     found = networks(c, n_experts, family.dense_first)
     if DENSE not in found:
         c.seen.update(DENSE_KEYS)
+    if ROUTED not in found:
+        c.seen.update(EXPERT_KEYS)
     pairs = zip(mixers(c, kind, family), found, strict=True)
     return [Kind(mixer, network, i >= n - borrowed) for i, (mixer, network) in enumerate(pairs)]

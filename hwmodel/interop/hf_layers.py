@@ -83,7 +83,8 @@ def _network(c: Config, family: Family, kind: str, i: int, what: Kind, n_experts
 def _norms(c: Config, family: Family, what: Kind) -> Fields:
     """Norm vectors of a layer beyond one for its mixer and one for its network."""
     both = what.mixer != NONE and what.network != NONE
-    more = family.norms - 2 if both else (family.norms + 1) // 2 - 1
+    count = family.norms if c.flag("use_sandwich_norm", default=True) else min(family.norms, 2)
+    more = count - 2 if both else (count + 1) // 2 - 1
     return {"extra_params": float(more * width(c) * (1 + family.norm_bias))}
 
 
@@ -183,7 +184,8 @@ def _shared_attention(c: Config, kind: str, family: Family) -> Iterator[Layer]:
         add(own, mixer_params=rank * (d + 2 * ffn["d_ff"]))
         if c.flag("use_shared_attention_adapter"):
             add(own, mixer_params=3 * rank * (2 * d + core["n_heads"] * core["head_dim"]))
-    block = merged(core, ffn, {"mixer_params": d * projected, "extra_params": d})
+    biases = c.flag("add_bias_linear") * ((1 + family.gated) * ffn["d_ff"] + d)
+    block = merged(core, ffn, {"mixer_params": d * projected, "extra_params": d + biases})
     for i in range(len(found)):
         scan = mixer.linear(c, family, kind)
         if i in places:

@@ -72,7 +72,7 @@ def _inner(c: Config, *stated: str) -> int:
     return int(c.factor("mamba_expand" if c.has("mamba_expand") else "expand", 2.0) * width(c))
 
 
-def mamba2(c: Config) -> Fields:
+def mamba2(c: Config, family: Family) -> Fields:
     """Mamba-2 state-space mixer: a state of channels by `state` a head, groups of shared inputs."""
     n = c.number("mamba_num_heads", "mamba_n_heads", "n_mamba_heads", "num_heads", high=100_000)
     dim = c.raw("mamba_head_dim", "mamba_d_head", "mamba_headdim")
@@ -82,8 +82,9 @@ def mamba2(c: Config) -> Fields:
     groups = c.number("mamba_n_groups", "mamba_ngroups", "n_groups", default=1, high=100_000)
     state = c.number("mamba_d_state", "ssm_state_size", "state_size", high=100_000)
     d, kernel, channels = width(c), _conv_kernel(c), wide + 2 * groups * state
-    bias = channels if c.flag("use_conv_bias", "mamba_conv_bias", default=True) else 0
-    biased = c.flag("mamba_proj_bias", "add_bias_linear") or c.flag("use_bias")
+    bias = channels if c.flag("use_conv_bias", "mamba_conv_bias", default=True) or family.conv_bias else 0
+    named = c.flag("mamba_proj_bias", "add_bias_linear") and family.bias != "networks"  # Nemotron-H reads the other
+    biased = named or c.flag("use_bias")
     bias += biased * (wide + channels + n) + c.flag("projectors_bias", default=biased) * d
     norm = wide if c.flag("mamba_rms_norm", default=True) else 0
     products = d * (wide + channels + n) + wide * d
@@ -130,7 +131,9 @@ def matrix_lstm(c: Config) -> Fields:
     keys, values = int(c.factor("qk_dim_factor", 0.5) * d), int(c.factor("v_dim_factor", 1.0) * d)
     products = d * (2 * keys + 2 * values + 2 * n) + values * d
     state = keys * values / n
-    return _mixer(products, _SCAN_FLOP * state, state, 2 * n + values, 0, 0) | {
+    # With biases: those of the products that have none else, of the norm of heads and of both norms of the layer.
+    biases = 2 * keys + 3 * values + 3 * d if c.flag("use_bias") else 0
+    return _mixer(products, _SCAN_FLOP * state, state, 2 * n + values + biases, 0, 0) | {
         "mixer_state_elements": state + keys + n
     }
 
@@ -151,7 +154,7 @@ def linear(c: Config, family: Family, kind: str) -> Fields:
     """The mixer that words such as "linear_attention" mean in this file: by its family, else by its keys."""
     makers: dict[str, Callable[[], Fields]] = {
         "delta": lambda: delta(c), "kda": lambda: kda(c), "lightning": lambda: lightning(c),
-        "mamba2": lambda: mamba2(c), "mamba1": lambda: mamba1(c, kind), "mlstm": lambda: matrix_lstm(c),
+        "mamba2": lambda: mamba2(c, family), "mamba1": lambda: mamba1(c, kind), "mlstm": lambda: matrix_lstm(c),
         "rwkv": lambda: rwkv(c),
     }  # fmt: skip
     return makers[family.linear or _by_keys(c)]()

@@ -79,9 +79,9 @@ def _adjusted(c: Config, stated: int) -> int:
 
 def biases(c: Config, family: Family, d_ff: float) -> float:
     """Biases of a dense network."""
-    on = family.bias == "mlp" or (
-        family.bias == "config" and (c.flag("mlp_bias", "use_mlp_bias") or c.flag("bias") or c.flag("use_bias"))
-    )
+    stated = family.mlp_bias and c.flag("mlp_bias", "use_mlp_bias")
+    everywhere = family.bias == "config" and (c.flag("bias") or c.flag("use_bias"))
+    on = family.bias == "mlp" or everywhere or (family.bias in ("config", "networks") and stated)
     return (1 + family.gated) * d_ff + width(c) if on else 0.0
 
 
@@ -146,6 +146,8 @@ def experts(c: Config, family: Family, kind: str, n: int, layer: int) -> Fields:
         # Experts work in a narrower space: as wide as `latent` instead of the model, with a product in and one out.
         fields["d_ff"] = expert * latent / width(c)
         add(fields, d_ff_shared=2 * latent / (2 + family.gated))
+    if shared:  # routed experts have no biases
+        add(fields, extra_params=biases(c, family, shared))
     if c.flag("use_expert_bias", "moe_router_enable_expert_bias", default=family.router_bias):
         add(fields, extra_params=n)
     if family.shared_gate and shared:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from hwmodel.interop.hf_config import Config
 from hwmodel.interop.hf_fields import Fields, width
-from hwmodel.interop.hf_kinds import FULL, NONE, ROUTED, Kind
+from hwmodel.interop.hf_kinds import FULL, INDEX_KEYS, NONE, ROUTED, Kind
 from hwmodel.interop.hf_networks import EXPERTS
 
 Part = Callable[[Config, int, Kind, Fields], Fields]
@@ -25,8 +25,11 @@ def hyper_connections(c: Config, i: int, kind: Kind, fields: Fields) -> Fields:
 def light_connections(c: Config, i: int, kind: Kind, fields: Fields) -> Fields:
     """Parallel residual streams of HY-V4, which mix by two numbers a stream."""
     c.per_layer("indexer_types", c.layers())
-    if not c.has("indexer_types"):
+    stated = c.raw("indexer_types")
+    if stated is None:
         raise c.missing("indexer_types")
+    if all(word == "shared" for word in stated):
+        c.seen.update(INDEX_KEYS)
     streams = c.count("hc_mult")
     rows = 2 * streams
     return {"mixer_params": 2 * rows * streams * width(c), "extra_params": 2 * (rows + 2) if streams else 0}
@@ -204,7 +207,7 @@ def outside(c: Config, kind: str, vocab: int) -> float:
     if streams:
         return streams * streams * d + streams + 1
     if kind == "modernbert-decoder":  # a dense product before the head, whose first layer has one norm less
-        return d * d + vocab
+        return d * d + vocab * c.flag("decoder_bias", default=True)
     if kind in ("moshi", "gpt_neox_japanese", "inkling2_text", "inkling2_loop_text", "hrm_text"):
         return d
     if kind == "mllama_text_model":  # eight more rows of the embedding
@@ -234,7 +237,8 @@ def passes(c: Config, kind: str, i: int) -> int:
         return c.number("n_recurrent_loops", default=1, high=1000) if first <= i < first + inner else 1
     if c.has("loop_num_passes"):
         c.raw("loop_gate_rank")
-        start, end = c.number("loop_layer_index_start", low=0), c.number("loop_layer_index_end", low=0)
+        start = c.number("loop_layer_index_start", low=0, high=c.layers())
+        end = c.number("loop_layer_index_end", low=0, high=c.layers())
         inside = start <= i < end
         return c.number("loop_num_passes", high=1000) if inside else 1
     return 1

@@ -14,7 +14,7 @@ import msgspec
 from hwmodel.errors import InputError
 from hwmodel.interop import hf_guard as guard
 from hwmodel.interop.hf_config import Config, config_path, load_json
-from hwmodel.interop.hf_families import FAMILIES, OF_ONE_FAMILY, SAME_AS, Family, guessed
+from hwmodel.interop.hf_families import FAMILIES, OF_ONE_FAMILY, SAME_AS, Family, guessed, stated
 from hwmodel.interop.hf_fields import Fields, width
 from hwmodel.interop.hf_kinds import LAYER_LISTS
 from hwmodel.interop.hf_layers import Layer, layers
@@ -74,7 +74,7 @@ def _family(outer: Config, c: Config, notes: list[str]) -> tuple[str, Family]:
         raise c.fail("no model_type: not a Hugging Face config.json, or a truncated one")
     kind = SAME_AS.get(kind, kind)
     if kind in FAMILIES:
-        return kind, FAMILIES[kind]
+        return kind, stated(c, FAMILIES[kind])
     for aliases in NEEDED:
         if not c.has(*aliases):
             raise c.missing(*aliases)
@@ -127,7 +127,8 @@ def _extra(outer: Config, c: Config, kind: str, family: Family, vocab: int) -> f
     """Parameters outside the layers that no other field counts."""
     d = width(c)
     both = 1 + family.norm_bias
-    extra = float(vocab if family.head_bias or c.flag("lm_head_bias") else 0)
+    head_bias = family.head_bias or c.flag("lm_head_bias") or (kind == "ernie4_5_moe" and c.flag("use_bias"))
+    extra = float(vocab if head_bias else 0)
     extra += d * both * (family.embedding_norm + family.final_norm - 1)
     head = c.number("unpadded_vocab_size", default=vocab)
     return extra + outside(c, kind, vocab) + (head - vocab) * d + _drafter(outer, d)
