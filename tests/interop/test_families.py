@@ -15,7 +15,7 @@ from hwmodel.errors import HwModelError, InputError
 from hwmodel.interop import hf_guard
 from hwmodel.interop.hf_families import FAMILIES, SAME_AS
 from hwmodel.interop.hf_ignored import ASSUMED, IGNORED, NOTED
-from hwmodel.interop.hf_others import NOT_DECODERS
+from hwmodel.interop.hf_others import NOT_DECODERS, NOT_MODELLED
 from hwmodel.interop.huggingface import Imported, from_dict, read_config
 from hwmodel.physics.serving_memory import kv_bytes_per_token, state_bytes_per_sequence
 from hwmodel.physics.shape import layers, parameters
@@ -118,7 +118,8 @@ def test_drawn_files_of_every_family() -> None:
     """Files drawn from a seed, each counted by its class (`make model-files` draws others)."""
     drawn = os.environ.get("HWMODEL_DRAWN", GOLDEN / "hf_drawn.jsonl")
     rows = [json.loads(line) for line in Path(drawn).read_text().splitlines()]
-    others = [row for row in rows if named(row) not in NOT_DECODERS]
+    apart = NOT_DECODERS | NOT_MODELLED
+    others = [row for row in rows if named(row) not in apart]
     states = {id(row): outcome(row) for row in others}
     off = [(named(row), why) for row in others for state, why in [states[id(row)]] if state == "wrong"]
     # The class's buffers (correction biases) are no parameters of it: a ten-thousandth in small models.
@@ -127,8 +128,10 @@ def test_drawn_files_of_every_family() -> None:
     assert [why for why in refused if not any(reason in why for reason in DRAWN_REFUSED)] == []
     assert len(refused) <= 0.01 * len(others) + 1
     for row in rows:
-        if named(row) in NOT_DECODERS:
-            assert outcome(row)[0] == "refused"
+        if named(row) in apart:
+            state, why = outcome(row)
+            assert state == "refused"
+            assert apart[named(row)] in why
 
 
 def nearly(found: str) -> bool:

@@ -108,7 +108,8 @@ def _curve(way: Option, loss: float, demand: float) -> DemandCurve:
 def compute_band(setting: Setting, model: LossModel, sized: Sized) -> RegretBand | None:
     """Sizes that waste at most 5 % of the compute of this plan, with the repeats of its data; tokens are released.
 
-    A size that time or money on a fleet closed wastes nothing: larger models may run at a higher share of peak.
+    A size that time or money on a fleet closed wastes nothing: larger models may run at a higher share of peak. None
+    where the law allots its compute otherwise than its own loss would (Kaplan's smallest compute).
     """
     if not laws.has_loss(setting.law) or sized.loss is None:
         return None
@@ -118,9 +119,19 @@ def compute_band(setting: Setting, model: LossModel, sized: Sized) -> RegretBand
     else:
         way = Option(law=model.law, unique_tokens=model.unique_tokens, repeats=model.repetition)
         low, high = budget_band(way, flop, WASTE)
+    if own_allocation(setting, sized):
+        return None
     if sized.closed_by == "fleet" and {"params", "tokens"} <= sized.solved.keys():
         high = max(high, sized.n)
     return RegretBand(params_low=low, params_high=high, waste=WASTE, flop=flop)
+
+
+def own_allocation(setting: Setting, sized: Sized) -> bool:
+    """Whether the size that the law allots to these FLOPs wastes more than WASTE of them by the law's own loss."""
+    if setting.request.flop is None or "params" not in sized.solved or "tokens" not in sized.solved:
+        return False
+    low, high = (float(end) for end in laws.regret_band(setting.law, 6.0 * sized.n * sized.d))
+    return setting.request.unique_tokens is None and not low <= sized.n <= high
 
 
 def law_choices(setting: Setting, names: tuple[str, ...], life: Life, sized: Sized) -> list[LawLife]:

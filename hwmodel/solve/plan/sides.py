@@ -13,6 +13,7 @@ from hwmodel.laws import batch as batch_laws
 from hwmodel.physics import shape as shapes
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.life.mixture_loss import mixture_line
+from hwmodel.solve.life.whole_life import own_allocation
 from hwmodel.solve.plan.data import data_warnings
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
 from hwmodel.solve.run.fleet import CRITICAL_BATCH_LAW, OPEN_FLEET_TIME_S, BatchPolicy
@@ -213,6 +214,10 @@ def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]
             f"what {r.samples:g} answers a prompt gain is not counted, only what they cost: {COVERAGE_LAW} gives the "
             "coverage exp(a k^b) by model and benchmark, and nobody has published a and b by size; two points of your "
             "own fix them"
+        )
+    if laws.has_loss(setting.law) and sized.loss is not None and own_allocation(setting, sized):
+        said.append(
+            f"{setting.law.id} allots these FLOPs otherwise than its own loss at 6 N D would: no band of sizes is shown"
         )
     active = solved.at.flop_params if solved is not None else None
     said += data_warnings(sized, r.unique_tokens, active)
