@@ -31,6 +31,8 @@ def with_launch_file(
     read = read_launch(source)
     catalog = load_catalog(tuple(given.get("catalogs") or ()))
     out = question(read, given, [entry.shape for entry in catalog.models() if entry.shape is not None])
+    if tokens:  # a plan: its layout is taken as given
+        out.pop("searched", None)
     if tokens and read.steps and not any(out.get(name) for name in ("tokens", "time", "budget", "flops", "loss")):
         out["tokens"] = str(read.steps * int(out["global_batch"]) * int(out.get("seq_len", 4096)))
     said = ", ".join(

@@ -31,6 +31,11 @@ def search_factor(policy: Policy) -> float:
     return math.exp(search_optimism() * open_share(policy))
 
 
+def longer() -> float:
+    """By what share a step takes longer in a layout that a search chose from end to end."""
+    return math.expm1(search_optimism())
+
+
 def with_search(terms: StepTerms, factor: Num) -> StepTerms:
     """The terms of a step with what a search adds."""
     return msgspec.structs.replace(terms, search_s=terms.total_s * (factor - 1.0))

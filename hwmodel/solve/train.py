@@ -14,7 +14,7 @@ from hwmodel.physics.shape import flop_per_token, parameters
 from hwmodel.physics.training import micro_batches
 from hwmodel.predict.given_layout import check_given
 from hwmodel.predict.layouts import SEARCHED
-from hwmodel.predict.optimism import SPLITS, search_factor
+from hwmodel.predict.optimism import SPLITS, longer, open_share, search_factor
 from hwmodel.predict.recompute import NONE, offload_word, recompute_word
 from hwmodel.predict.search import choice, runners_up
 from hwmodel.predict.states import adapter_fraction, with_states
@@ -328,6 +328,12 @@ def _result(setting: Fleeted, r: Request, one: TrainingPrediction, warnings: lis
     if run.trainable_fraction < ADAPTERS_BELOW:  # frozen weights get no gradient: 4 N FLOPs a token instead of 6 N
         flop *= 4.0 / 6.0
         warnings = [*warnings, "MFU counts 4 N FLOPs a token: frozen weights have no gradient"]
+    if open_share(run.policy) == 0.0:
+        than = f"{100 * longer():.0f} % longer"
+        warnings = [
+            *warnings,
+            f"layout taken as given: one that a search chose (`plan` prints --searched) takes {than}",
+        ]
     peak = run.accelerators * float(run.machine.gemm.peak_flop_per_s)
     return TrainResult(
         setting=setting,

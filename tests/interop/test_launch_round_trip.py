@@ -11,6 +11,7 @@ import pytest
 
 from hwmodel.errors import InputError
 from hwmodel.interop.export.settings import FIELDS, SETTINGS
+from hwmodel.solve.plan.solver import plan
 from hwmodel.solve.train import TrainResult, layout_dict
 from hwmodel.specs import Layout
 
@@ -99,3 +100,18 @@ def test_every_field_of_a_layout_is_a_setting() -> None:
 def test_every_key_of_an_answers_layout_is_a_setting(random_answers: list[tuple[dict[str, str], TrainResult]]) -> None:
     found = random_answers[0][1]
     assert set(layout_dict(found.layout, found.workload, found.setting.stack)) <= set(SETTINGS)
+
+
+@pytest.mark.parametrize("target", ["megatron", "maxtext", "torchtitan"])
+@pytest.mark.parametrize("asked", [{}, {"tp": "2"}, {"tp": "1", "pp": "1", "micro_batch": "1"}], ids=str)
+def test_a_plan_read_back_takes_the_time_that_it_prints(
+    target: str, asked: dict[str, str], there_and_back: Back
+) -> None:
+    """The optimism of the search that chose its layout is in the file as it is in the plan."""
+    found = plan(gpus="64xH100", model="llama-3.1-8b", tokens="100B", pp=asked.get("pp", "1"), recompute="none", **{
+        name: value for name, value in asked.items() if name != "pp"
+    })  # fmt: skip
+    assert found.step is not None
+    again = there_and_back(json.loads(found.to_json()), target, OPENS[target][0])
+    assert again.to_dict()["step_s"]["value"] == pytest.approx(found.step["total_s"], rel=1e-12)
+    assert any("layout taken as given" in line for line in again.warnings) == (len(asked) == 3)

@@ -14,6 +14,7 @@ from hwmodel.interop.export.launch import Header, Training
 from hwmodel.interop.export.settings import checked
 from hwmodel.interop.huggingface import read_config
 from hwmodel.physics.shape import parameters, shape_for_params
+from hwmodel.predict.optimism import SPLITS
 from hwmodel.specs import Block, Shape
 from hwmodel.units import format_bytes, format_count, format_duration, format_fraction, parse_count
 
@@ -71,10 +72,20 @@ def training_launch(data: Mapping[str, Any], where: str) -> Training:
                 ("gpus", f"{used}x{part.id}"), ("model", shape.name), ("system", system.id),
                 ("stack", str(resolved["stack"])),
                 *((name.lstrip("-").replace("-", "_"), value) for name, value in options if name in FACTS),
+                *_searched(data, options),
                 *((("trainable_fraction", f"{fraction:g}"),) if fraction != 1.0 else ()),
             ),
         ),
     )  # fmt: skip
+
+
+def _searched(data: Mapping[str, Any], options: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The settings that a search chose: its optimism is in the predicted step, and where the file is read back."""
+    if not (data.get("step") or {}).get("search_s"):
+        return []
+    stated, named = {name for name, _ in options}, dict(options).get("--searched", "")
+    found = [name for name in SPLITS if f"--{name.replace('_', '-')}" not in stated or name in named]
+    return [("searched", ",".join(found))]
 
 
 def command_of(data: Mapping[str, Any], options: list[tuple[str, str]]) -> str:

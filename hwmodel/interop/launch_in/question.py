@@ -22,6 +22,9 @@ def question(read: Read, given: dict[str, Any], models: Sequence[Shape]) -> dict
     options = {name: value for name, value in read.options.items() if value is not None}
     options.pop("trainable_fraction", None)
     options.setdefault("offload", "none")
+    if "searched" in options:  # of the settings that the file has, those that a search chose
+        kept = [name for name in str(options.pop("searched")).split(",") if name in options]
+        options |= {"searched": ",".join(kept)} if kept else {}
     per_replica = options.pop("batch_per_replica", None)
     options["gpus"] = _fleet(read, options.pop("accelerators", None), given.get("gpus"))
     if per_replica is not None and "global_batch" not in options and given.get("global_batch") is None:
