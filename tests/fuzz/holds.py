@@ -140,7 +140,7 @@ def compare(asked: Asked, draw: float) -> None:
     elif draw < 0.2:
         same_answer("compare", asked, data)
     elif draw < 0.3 and "answer" in data:
-        first = str(asked["precision"]).split(",")[0]
+        first = str(asked.get("precision") or "bf16").split(",")[0]
         alone = hm.plan(**{**asked, "precision": first}).to_dict()
         row = next(row for row in data["precisions"] if row["precision"] == data["resolved"]["precision"])
         near(number(row["train_days"]), number(alone["answer"]["train_days"]), "a row and its plan", 1e-6)

@@ -261,6 +261,17 @@ def dividing_batch(seqs: float, gpus: int | None) -> float:
     return float(max(1, round(seqs / grain) * grain))
 
 
+LEAST_UTILISATION = 1e-6  # of the peak: a run below it never ends
+
+
+def _utilisation(text: str, what: str) -> float:
+    """A share of the peak that a run may reach."""
+    value = units.parse_fraction(text, what)
+    if value < LEAST_UTILISATION:
+        raise InputError(f"{what} {text!r} is next to nothing of the peak; give at least {LEAST_UTILISATION:.4%}")
+    return value
+
+
 QUANTITIES = {
     "time": ("time_s", units.parse_duration_s),
     "budget": ("budget_usd", units.parse_usd),
@@ -272,7 +283,7 @@ QUANTITIES = {
     "inference_tokens": ("inference_tokens", units.parse_count),
     "loss": ("loss", units.parse_positive),
     "loss_factor": ("loss_factor", units.parse_positive),
-    "mfu": ("mfu", units.parse_fraction),
+    "mfu": ("mfu", _utilisation),
     "lifetime_budget": ("lifetime_budget_usd", units.parse_usd),
 }
 _VERBATIM = ("system", "model", "precision", "serving_precision", "law", "objective", "price_kind", "region", "stack",

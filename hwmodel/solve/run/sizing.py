@@ -82,9 +82,19 @@ class LossModel(msgspec.Struct, frozen=True, kw_only=True):
 def loss_model(
     law: LawSpec, repetition: LawSpec | None, unique_tokens: float | None, seed: int, draws: int = DRAWS
 ) -> LossModel:
-    """A loss model with its draws (none: without a band)."""
+    """A loss model with its draws (none: without a band). InputError where data repeats under a law without terms."""
+    if unique_tokens is not None and repetition is not None and laws.has_loss(law):
+        _need_terms(law)
     drawn = laws.draws(law, draws, seed) if draws and laws.has_draws(law) else None
     return LossModel(law=law, drawn=drawn, repetition=repetition, unique_tokens=unique_tokens)
+
+
+def _need_terms(law: LawSpec) -> None:
+    """What repeats are worth was fitted beside a law with a term in N and one in D."""
+    try:
+        laws.additive_terms(law)
+    except InputError as error:
+        raise InputError(f"--unique-tokens: {error}; take --law besiroglu_2024") from error
 
 
 def loss_target(r: Request, model: LossModel) -> float | None:
