@@ -22,6 +22,12 @@ from hwmodel.specs import Shape
 MEASURED_KEYS = ("tokens_per_s", "step_time")
 
 
+def _tokens_per_s(text: str) -> float:
+    """A rate, which need not be a whole number: `36562.5`, or as counts are written, `700k`."""
+    plain = text.replace(".", "", 1).isdigit()
+    return units.parse_positive(text, "tokens_per_s") if plain else units.parse_count(text, "tokens_per_s")
+
+
 def read_run(path: Path) -> tuple[dict[str, Any], float | None, float | None]:
     """The run's options, measured tokens a second and measured step seconds. InputError for anything amiss."""
     if not str(path) or not path.is_file():
@@ -38,7 +44,7 @@ def read_run(path: Path) -> tuple[dict[str, Any], float | None, float | None]:
     if "gpus" not in options or not ("model" in options or "params" in options):
         raise InputError(f"--measured {path}: say which run it was: gpus, and model or params")
     seconds = units.parse_duration_s(str(step), "step_time") if step is not None else None
-    tokens = units.parse_count(str(rate), "tokens_per_s") if rate is not None else None
+    tokens = _tokens_per_s(str(rate)) if rate is not None else None
     return options, tokens, seconds
 
 
