@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from functools import cache
 
-from hwmodel.catalog import load_catalog
+from hwmodel.catalog import Catalog, load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.errors import HwModelError
 from hwmodel.physics.machine import format_peak
@@ -33,7 +33,7 @@ def published_mfu(part_id: str, precision: str) -> list[tuple[float, float]]:
         for row in csv.DictReader(file):
             if row["precision"] != precision or not row["tokens_per_s_per_accel"] or not row["params_active"]:
                 continue
-            if row["score"] == "no" or not row["n_accel"] or not _same(row["accelerator"], part_id):
+            if row["score"] == "no" or not row["n_accel"] or not _same(catalog, row["accelerator"], part_id):
                 continue
             count = float(row["n_accel"])
             mfu = 6.0 * float(row["params_active"]) * float(row["tokens_per_s_per_accel"]) / peak
@@ -42,9 +42,9 @@ def published_mfu(part_id: str, precision: str) -> list[tuple[float, float]]:
     return sorted((count, mfu) for (_, _, count), mfu in best.items())
 
 
-def _same(name: str, part_id: str) -> bool:
+def _same(catalog: Catalog, name: str, part_id: str) -> bool:
     """Whether a name in the table is this part."""
     try:
-        return load_catalog().part(name).id == part_id
+        return catalog.part(name).id == part_id
     except HwModelError:
         return False
