@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import jitter, micro_batches, step
-from hwmodel.predict.layouts import Cases, Policy, expert_grain, option_table, replicas, space_of
+from hwmodel.predict.layouts import Cases, Policy, kinds_of, option_table, replicas, space_of
 from hwmodel.specs import Layout, Precision, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
@@ -61,9 +61,7 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
 def grid(cases: Cases, domain: float, p: Policy) -> Grid:
     """The space of `layouts.layout_space` for fleets that may idle, as a grid."""
     options = option_table(cases, domain, p)
-    tp, cp, pp, _, ep, etp, micro, _, _ = options.T
-    keys = np.stack([tp * cp * pp, micro, expert_grain(tp * cp, ep * etp)])
-    kinds, kind = np.unique(keys, axis=1, return_inverse=True)
+    kinds, kind = np.unique(kinds_of(options), axis=1, return_inverse=True)
     dp, batch = replicas(cases, *kinds)
     fits = (dp >= 1) & (batch >= 1)
     return Grid(

@@ -383,6 +383,12 @@ def space_of(
     return Space(case=case, layout=layout, batch_seqs=batch)
 
 
+def kinds_of(table: NDArray[np.float64]) -> Column:
+    """What of each option decides its replicas on a fleet: accelerators of one, sequences of a micro-batch, grain."""
+    tp, cp, pp, _, ep, etp, micro, _, _ = table.T
+    return np.stack([tp * cp * pp, micro, expert_grain(tp * cp, ep * etp)])
+
+
 def replicas(cases: Cases, ways: Column, micro: Column, grain: Column) -> tuple[Column, Column]:
     """Replicas and batch [seqs] of kinds of options on each case: rows are kinds, columns are cases; where a kind does
     not fit a case, less than one."""
