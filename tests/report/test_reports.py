@@ -11,6 +11,7 @@ import pytest
 
 import hwmodel as hm
 from hwmodel.report import compare_markdown, plan_markdown
+from hwmodel.report.diff import VERDICTS
 from hwmodel.report.tables import table
 
 REPORTS = Path(__file__).resolve().parents[2] / "reports"
@@ -73,7 +74,10 @@ def test_what_two_leads_ask_is_answered() -> None:
     assert "To keep the budget of $1.5M with 80 %, take $" in broken
     changed = read("diff-512xH100-256xB200")
     assert "| cost usd |" in changed
-    assert "intervals overlap" in changed or "intervals do not meet" in changed
+    rows = [line for line in changed.split("## What changed")[1].splitlines() if line.startswith("|")][2:]
+    assert len(rows) >= 8
+    for line in rows:
+        assert line.split("|")[-2].strip() in (*VERDICTS.values(), "-"), line
     english, chinese = read("1024xA100-1.4T"), read("1024xA100-1.4T-zh")
     assert "训练" in chinese
     figures = re.compile(r"\$\d[\d.]*[kMB]?")
