@@ -112,12 +112,16 @@ def test_pipeline_hops() -> None:
 
 
 def test_gaps_between_kernels() -> None:
-    # Five for the pass; a layer has four of attention and three of the network, or nine of experts.
-    assert decode(kernel_s=1e-6).kernel_gap_s == pytest.approx((5 + 4 * 7) * 1e-6, rel=1e-12)
-    assert decode(shape=EXPERTS, kernel_s=1e-6).kernel_gap_s == pytest.approx((5 + 4 * 13) * 1e-6, rel=1e-12)
+    # Five for the pass; a layer has two norms, four of attention and three of the network, or nine of experts.
+    assert decode(kernel_s=1e-6).kernel_gap_s == pytest.approx((5 + 4 * 9) * 1e-6, rel=1e-12)
+    assert decode(shape=EXPERTS, kernel_s=1e-6).kernel_gap_s == pytest.approx((5 + 4 * 15) * 1e-6, rel=1e-12)
+    # Norms ride on the sums of several ranks, where the engine fuses them.
+    split = ServingLayout(tp=2.0)
+    assert decode(split, kernel_s=1e-6).kernel_gap_s == pytest.approx((5 + 4 * 7) * 1e-6, rel=1e-12)
+    assert decode(split, kernel_s=1e-6, norms_apart=1.0).kernel_gap_s == pytest.approx((5 + 4 * 9) * 1e-6, rel=1e-12)
     # Block scales: a kernel before each of four products.
     scaled = decode(formats=ServingFormats(scaled_blocks=1.0), kernel_s=1e-6)
-    assert scaled.kernel_gap_s == pytest.approx((5 + 4 * 11) * 1e-6, rel=1e-12)
+    assert scaled.kernel_gap_s == pytest.approx((5 + 4 * 13) * 1e-6, rel=1e-12)
 
 
 def test_host() -> None:

@@ -17,6 +17,7 @@ from hwmodel.errors import HwModelError
 from hwmodel.physics.shape import parameters
 from hwmodel.predict.training import run_space
 from hwmodel.solve.plan.solver import plan
+from hwmodel.solve.run.records import BuiltShape
 from hwmodel.solve.train import train
 from hwmodel.specs import Block, Shape
 from hwmodel.validation.board.board import training_board
@@ -174,7 +175,7 @@ def test_the_pick_of_plan_is_in_the_set_that_validate_searches(question: dict[st
     assert here.any()
 
 
-def _columns(table: dict[str, Any] | None, shape: Shape | None) -> Row:
+def _columns(table: BuiltShape | None, shape: Shape | None) -> Row:
     """Shape columns of a row from the plan's own table."""
     assert table is not None
     if shape is not None:
@@ -185,8 +186,8 @@ def _columns(table: dict[str, Any] | None, shape: Shape | None) -> Row:
             "n_experts": f"{block.n_experts:g}", "top_k": f"{block.top_k:g}",
         }  # fmt: skip
     return {
-        "n_layers": str(table["layers"]), "d_model": str(table["d_model"]), "n_heads": str(table["n_heads"]),
-        "n_kv_heads": str(table["n_kv_heads"]), "d_ff": str(table["d_ff"]), "vocab": str(table["vocab"]),
+        "n_layers": str(table.layers), "d_model": str(table.d_model), "n_heads": str(table.n_heads),
+        "n_kv_heads": str(table.n_kv_heads), "d_ff": str(table.d_ff), "vocab": str(table.vocab),
     }  # fmt: skip
 
 
