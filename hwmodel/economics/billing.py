@@ -35,7 +35,7 @@ def whole_run_log_factor(accelerators: Num, year: Num, c: WholeRunConstants) -> 
 def whole_run_log_spread(train_flop: Num, c: WholeRunConstants) -> Num:
     """Standard deviation of ln(hours billed) between whole runs of so many FLOP."""
     decades = maximum(log(c.spread_flop / train_flop) / _LN10, 0.0)
-    return hypot(c.log_spread, c.spread_per_decade * decades)
+    return hypot(c.log_spread, c.repeated * hypot(c.repeated_log_sd, c.repeated_per_decade * decades))
 
 
 def elapsed_over_productive(goodput: Num, log_factor: Num, z: Num, log_sd: Num) -> Num:

@@ -98,9 +98,9 @@ class WholeRunConstants(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is billed beyond its steady hours and the failures of its fleet, in natural logs.
 
     `log_factor` is that of a run of `year` or later on `accelerators`; runs of each earlier year cost `per_year` more,
-    of each doubling of the fleet `per_doubling`. `log_spread` is the standard deviation between runs; it grows by
-    `spread_per_decade` for each factor of ten below `spread_flop` (added in quadrature). That is zero where the tokens
-    of a run are known, and `repeated_per_decade` where they may be those of its data, which small runs repeat.
+    of each doubling of the fleet `per_doubling`. `log_spread` is the standard deviation between runs. Where the tokens
+    of a run may be those of its data (`repeated` 1), seen more than once, `repeated_log_sd` is added in quadrature, and
+    `repeated_per_decade` for each factor of ten below `spread_flop`: small runs repeat their data most.
     """
 
     log_factor: float
@@ -109,7 +109,8 @@ class WholeRunConstants(msgspec.Struct, frozen=True, kw_only=True):
     log_spread: float
     year: float
     accelerators: float
-    spread_per_decade: float = 0.0
+    repeated: float = 0.0
+    repeated_log_sd: float = 0.0
     repeated_per_decade: float = 0.0
     spread_flop: float = 1e23
     fitted_on: str = ""

@@ -61,8 +61,8 @@ def test_risks_stand_in_order_of_money_and_are_those_of_the_draws() -> None:
     over = [one.usd_high - middle for one in dearest(plan)]
     assert over == sorted(over, reverse=True)
     assert len(risk_lines(plan)) == 3
-    # Whole runs scatter by far the most, and the picture of a run whose price is given has no price to fear.
-    assert risk_lines(plan)[0].startswith("Evaluations, reruns")
+    # Whole runs and the step scatter most, and the picture of a run whose price is given has no price to fear.
+    assert any(line.startswith("Evaluations, reruns") for line in risk_lines(plan)[:2])
     assert not any("hour costs" in line for line in risk_lines(hm.plan(**FIXED, usd_per_hour="3")))
 
 

@@ -176,8 +176,7 @@ def _with_repeats(run: WholeRun) -> WholeRun:
     """A run whose tokens may be those of its data has the spread of runs that may repeat them."""
     if run.solved is None or not tokens_of_data(run.row):
         return run
-    c = run.solved.fleet.setting.whole_run
-    return _of(run, _billed_by(run.solved, msgspec.structs.replace(c, spread_per_decade=c.repeated_per_decade)))
+    return _of(run, _billed_by(run.solved, msgspec.structs.replace(run.solved.fleet.setting.whole_run, repeated=1.0)))
 
 
 def runs_file() -> Path:

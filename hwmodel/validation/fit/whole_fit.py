@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hwmodel.catalog.writing import write_whole
 from hwmodel.numerics import Problem, gauss_newton
 from hwmodel.specs.economics import WholeRunConstants
-from hwmodel.specs.intervals import Familiarity, IntervalConstants
+from hwmodel.specs.intervals import Z80, Familiarity, IntervalConstants
 from hwmodel.validation.fit.interval_fit import Residual, fit_intervals
 from hwmodel.validation.fit.run_fit import CROWD
 from hwmodel.version import __version__
@@ -32,7 +32,9 @@ YEAR, ACCELERATORS = 2025.0, 1024.0
 LEAST_SOURCES = 4
 SPREAD_FLOP = 1e23  # below it runs repeat their data, and tokens counted once say less of their hours
 LEAST_SPREAD = 0.05
-TEMPLATE = IntervalConstants(row=0.1, level=0.1, shares={}, distances={"small": 1.0})
+# Four in five runs see their data once to four times: more is hardly ever worth it (arXiv 2305.16264).
+REPEATED = math.log(4.0) / (2.0 * Z80)
+TEMPLATE = IntervalConstants(row=0.1, level=0.1, shares={"repeated": REPEATED}, distances={"small": 1.0})
 
 HEADER = """\
 # Hours billed over steady hours and failures, of whole published runs: natural logs. Written by
@@ -93,30 +95,32 @@ def residuals(runs: Sequence[Steady], errors: Column) -> list[Residual]:
         Residual(
             kind="whole", id=run.id, source=run.source, log_error=float(error),
             familiarity=Familiarity(
-                shares={}, distances={"small": run.repeated * max(math.log10(SPREAD_FLOP / run.flop), 0.0)}
+                shares={"repeated": float(run.repeated)},
+                distances={"small": run.repeated * max(math.log10(SPREAD_FLOP / run.flop), 0.0)},
             ),
         )
         for run, error in zip(runs, errors, strict=True)
     ]  # fmt: skip
 
 
-def spread(runs: Sequence[Steady], errors: Column) -> tuple[float, float]:
-    """Standard deviation between runs, beside that of the step, and what a decade of FLOP below SPREAD_FLOP adds."""
+def spread(runs: Sequence[Steady], errors: Column) -> tuple[float, float, float]:
+    """Standard deviation between runs, beside that of the step; what tokens that may be repeated add, and what a decade
+    of FLOP below SPREAD_FLOP adds to these."""
     c = fit_intervals(residuals(runs, errors), TEMPLATE)
     step = float(np.median([run.step_log_sd for run in runs]))
     whole = c.scale * math.hypot(c.row, c.level)
-    return math.sqrt(max(whole**2 - step**2, LEAST_SPREAD**2)), c.scale * c.distances["small"]
+    return math.sqrt(max(whole**2 - step**2, LEAST_SPREAD**2)), c.scale * c.shares["repeated"], c.scale * c.distances["small"]
 
 
 def constants(runs: Sequence[Steady]) -> WholeRunConstants:
     """The factor fitted on the runs, with the spread of those left out."""
     level, per_year, per_doubling = fit_factor(runs)
-    log_spread, per_decade = spread(runs, left_out(runs))
+    log_spread, repeated, per_decade = spread(runs, left_out(runs))
     return WholeRunConstants(
         log_factor=round(float(level), 4), per_year=round(float(per_year), 4),
         per_doubling=round(float(per_doubling), 4),
         log_spread=round(log_spread, 4), year=YEAR, accelerators=ACCELERATORS,
-        repeated_per_decade=round(per_decade, 4), spread_flop=SPREAD_FLOP,
+        repeated_log_sd=round(repeated, 4), repeated_per_decade=round(per_decade, 4), spread_flop=SPREAD_FLOP,
         fitted_on=f"{len(runs)} whole runs of {len({run.source for run in runs})} sources",
     )  # fmt: skip
 
