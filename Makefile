@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: model-files fuzz site mutants plan ui test lint types contracts check reports docs verify stress bench clean
+.PHONY: board model-files fuzz site mutants plan ui test lint types contracts check reports docs verify stress bench clean
 
 plan: $(STAMP)
 	$(BIN)/hwmodel plan --gpus 1024xA100 --tokens 1.4T --out plan.md
@@ -38,6 +38,8 @@ docs: $(STAMP)
 	$(BIN)/hwmodel catalog docs
 	$(BIN)/hwmodel law docs docs/laws
 	$(BIN)/python -m hwmodel.validation.board.published_page
+	$(BIN)/python -m hwmodel.validation.board.accuracy_page
+	$(BIN)/python -m hwmodel.validation.board.training_numbers
 	$(BIN)/python docs/cli_reference.py
 	$(BIN)/python docs/draw_architecture.py
 	$(BIN)/python docs/step.py
@@ -80,6 +82,10 @@ $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	touch $@
+
+# The errors of single runs by this version, which the tests hold later ones to.
+board: $(STAMP)
+	$(BIN)/python -m hwmodel.validation.board.single_runs
 
 # Faults planted one at a time; each must die in the tests of its folder (docs/testing.md). Takes half an hour.
 mutants: $(STAMP)

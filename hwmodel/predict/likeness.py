@@ -18,7 +18,7 @@ def summary(cells: Sequence[BoardCell], kind: str, of: str) -> Like:
     errors: dict[str, list[int]] = {}
     inside: dict[str, int] = {}
     for cell in cells:
-        errors.setdefault(cell.source, []).extend(cell.left_out)
+        errors.setdefault(cell.source, []).extend(map(abs, cell.left_out))
         inside[cell.source] = inside.get(cell.source, 0) + cell.inside
     return Like(
         kind=kind, of=of, n=sum(map(len, errors.values())), sources=len(errors),

@@ -28,16 +28,17 @@ def _row(one: Measured) -> dict[str, Any]:
         "quantity": QUANTITIES[one.kind] if not one.source else f"  {one.source}",
         "runs": f"{one.n:,}",
         "sources": f"{one.sources}" if not one.source else "",
-        "median error": _percent(one.median_error),
-        "by rows": _percent(one.median_error_by_rows),
-        "80 % held": _percent(one.coverage),
-        "held by rows": _percent(one.coverage_by_rows),
-        "shipped": _percent(one.shipped),
-        "constant": "-" if one.constant is None else _percent(one.constant),
+        "median error": percent(one.median_error),
+        "by rows": percent(one.median_error_by_rows),
+        "80 % held": percent(one.coverage),
+        "held by rows": percent(one.coverage_by_rows),
+        "shipped": "-" if one.shipped is None else percent(one.shipped),
+        "constant": "-" if one.constant is None else percent(one.constant),
     }
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share as people read it."""
     return f"{100.0 * share:.1f} %"
 
 

@@ -18,6 +18,7 @@ QUANTITIES = {
     "ttft": "times to the first token",
     "throughput": "throughputs",
     "whole": "hours billed",
+    "rl": "steps of reinforcement learning",
 }
 
 

@@ -17,15 +17,15 @@ from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.specs.accuracy import BoardCell, Like
 
 # What is predicted of a measured run; `training` and `serving` asked for as a whole hold several.
-KINDS = ("training", "searched", "memory", "tpot", "ttft", "throughput", "whole")
+KINDS = ("training", "searched", "memory", "tpot", "ttft", "throughput", "whole", "rl")
 TOGETHER: dict[str, tuple[str, ...]] = {"serving": ("tpot", "ttft", "throughput"), "all": KINDS}
 MODELS = ("moe", "dense")
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """Figures of one kind of quantity over the runs asked for. Errors are fractions, of sources left out; means over
-    sources, and by rows beside them. `shipped`: by the shipped constants, fitted on these runs too; `constant`: by one
-    utilisation a part and format, without the source (None where there is none)."""
+    sources, and by rows beside them. `shipped`: by the shipped constants, fitted on these runs too (None of searched
+    layouts); `constant`: by one utilisation a part and format, without the source (None where there is none)."""
 
     kind: str
     source: str  # "" for all of them
@@ -35,7 +35,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     median_error_by_rows: float
     coverage: float
     coverage_by_rows: float
-    shipped: float
+    shipped: float | None
     constant: float | None
 
 
@@ -130,13 +130,13 @@ def _by_source(cells: list[BoardCell]) -> tuple[Measured, ...]:
 
 def _measured(kind: str, source: str, cells: list[BoardCell]) -> Measured:
     found: Like = summary(cells, kind, "")
-    errors = [error for cell in cells for error in cell.left_out]
+    errors = [abs(error) for cell in cells for error in cell.left_out]
     constant = _sources_alike(cells, "constant")
     return Measured(
         kind=kind, source=source, n=found.n, sources=found.sources, median_error=found.median_error,
         median_error_by_rows=_middle(errors) / 1e3, coverage=found.coverage,
         coverage_by_rows=sum(cell.inside for cell in cells) / len(errors),
-        shipped=_sources_alike(cells, "shipped") or 0.0, constant=constant,
+        shipped=_sources_alike(cells, "shipped"), constant=constant,
     )  # fmt: skip
 
 
@@ -144,7 +144,7 @@ def _sources_alike(cells: list[BoardCell], field: str) -> float | None:
     """Mean over sources of the median of a list of errors; None where no source has any."""
     errors: dict[str, list[int]] = {}
     for cell in cells:
-        errors.setdefault(cell.source, []).extend(getattr(cell, field))
+        errors.setdefault(cell.source, []).extend(map(abs, getattr(cell, field)))
     medians = [_middle(values) / 1e3 for values in errors.values() if values]
     return mean(medians) if medians else None
 

@@ -8,12 +8,13 @@ import msgspec
 class BoardCell(msgspec.Struct, frozen=True, kw_only=True):
     """Runs of one source, part, software, kind of model and format, each predicted without its source.
 
-    Errors are sizes of predicted over measured, less one, in thousandths: `left_out` by constants fitted without the
-    source, `shipped` by the shipped ones (in the same order), `constant` by one utilisation a part and format, fitted
-    without the source (runs that have one). `inside`: runs within the 80 % interval that was given without the source.
+    Errors are predicted over measured, less one, in thousandths: `left_out` by constants fitted without the source (of
+    a latency: without its model on its engine), `shipped` by the shipped ones (in the same order; none of a searched
+    layout), `constant` by one utilisation a part and format, fitted without the same (runs that have one). `inside`:
+    runs within the 80 % interval that was then given.
     """
 
-    kind: str  # training, searched, memory, tpot, ttft, throughput, whole
+    kind: str  # training, searched, memory, tpot, ttft, throughput, whole, rl
     source: str
     part: str
     family: str

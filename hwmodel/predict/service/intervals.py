@@ -13,11 +13,11 @@ from hwmodel.ops import Num, maximum, minimum
 from hwmodel.physics.columns import anywhere
 from hwmodel.physics.intervals import around, ends
 from hwmodel.physics.shape import parameters
-from hwmodel.predict.service.passes import prompt_s, step_terms
+from hwmodel.predict.service.passes import prompt_s, prompt_terms, step_terms
 from hwmodel.predict.service.setting import CLOSED, OPEN, ServiceSetting
 from hwmodel.specs.hardware import Part
 from hwmodel.specs.intervals import Ends, Familiarity
-from hwmodel.specs.serving import ServiceTerms
+from hwmodel.specs.serving import DecodeTerms, ServiceTerms
 from hwmodel.specs.shape import Shape
 
 TPOT, TTFT, THROUGHPUT = "tpot", "ttft", "throughput"
@@ -123,31 +123,35 @@ def shipped_covered() -> Covered:
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """Shares that doubtful mechanisms have in one quantity, numbers or columns."""
+    """Shares that doubtful mechanisms have in one quantity, numbers or columns.
 
-    host: Num = 0.0
-    network: Num = 0.0
+    `experts`: their grouped products; `other`: what is no product of matrices (attention, element-wise kernels and the
+    gaps between them, collectives, the host), for products are measured best; `queue`: waits for other requests.
+    """
+
     experts: Num = 0.0
+    other: Num = 0.0
     queue: Num = 0.0
 
 
 def parts_of(setting: ServiceSetting, terms: ServiceTerms, quantity: str) -> Parts:
-    """Shares of a quantity: the host, the network and experts of decode steps, and what requests wait for one another
-    (prompts between tokens; prompts ahead of one's own; the time that a saturated engine spends on them)."""
+    """Shares of a quantity: of decode steps (of the prompt's pass, for a first token), and what requests wait for one
+    another (prompts between tokens; prompts ahead of one's own; the time that a saturated engine spends on them)."""
     if quantity == TTFT:
-        return Parts(queue=1.0 - minimum(terms.prefill_s / maximum(terms.ttft_s, 1e-12), 1.0))
+        worker = setting.prefill or setting.worker
+        waits = 1.0 - minimum(terms.prefill_s / maximum(terms.ttft_s, 1e-12), 1.0)
+        return _parts(prompt_terms(setting.shape, worker, setting.load), waits)
     step = step_terms(setting, terms.running)
-    total = step.total_s
     if quantity == TPOT:
-        alone = total * setting.drafting / setting.gain
-        waits = 1.0 - minimum(alone / maximum(terms.tpot_s, 1e-12), 1.0)
-    else:
-        waits = minimum(maximum(terms.utilisation, 0.0), 1.0)
-    rest = (1.0 - waits) / total
-    return Parts(
-        host=rest * step.host_s, network=rest * (step.tp_s + step.ep_s + step.pp_s), experts=rest * step.experts_s,
-        queue=waits,
-    )  # fmt: skip
+        alone = step.total_s * setting.drafting / setting.gain
+        return _parts(step, 1.0 - minimum(alone / maximum(terms.tpot_s, 1e-12), 1.0))
+    return _parts(step, minimum(maximum(terms.utilisation, 0.0), 1.0))
+
+
+def _parts(step: DecodeTerms, waits: Num) -> Parts:
+    """The shares of a pass that stands beside waits."""
+    rest = (1.0 - waits) / step.total_s
+    return Parts(experts=rest * step.experts_s, other=rest * (step.total_s - step.gemm_s - step.experts_s), queue=waits)
 
 
 def service_familiarity(traits: ServiceTraits, parts: Parts, covered: Covered) -> Familiarity:

@@ -15,6 +15,7 @@ from hwmodel.physics.serving import (
     memory,
     mixed_terms,
     prefill_s,
+    prefill_terms,
     sequences_that_fit,
 )
 from hwmodel.physics.serving_memory import pool_ends
@@ -104,6 +105,11 @@ def bulk_s(setting: ServiceSetting, running: Num) -> Num:
     w = setting.worker
     at = (setting.shape, w.machine, w.formats, w.layout, w.engine, running, setting.load, setting.verified)
     return bulk_prompt_s(*at) * setting.drafting
+
+
+def prompt_terms(shape: Shape, w: Worker, load: ServingLoad) -> DecodeTerms:
+    """Terms of the pass of one prompt on each attention rank, nothing decoding."""
+    return prefill_terms(shape, w.machine, w.formats, w.layout, w.engine, load.new_tokens, load.prompt_tokens)
 
 
 def prompt_s(shape: Shape, w: Worker, load: ServingLoad, prompts: Num = 1.0) -> Num:

@@ -1,363 +1,167 @@
-"""The page docs/accuracy.md: the board and its figures, layout choice, failed layouts, constants, ablation."""
+"""The page docs/accuracy.md and its figure: every kind of prediction beside what was measured, with both weightings.
+
+It is a function of what `hwmodel calibrate` committed, so that a test can hold the page to it: `python -m
+hwmodel.validation.board.accuracy_page`. What training alone has to say stands in docs/accuracy-training.md.
+"""
 
 from __future__ import annotations
 
-import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hwmodel.catalog.stacks import memory_calibration, search_optimism, training_calibration
-from hwmodel.validation.board.board import Board, Trainer, runs_file, training_board
-from hwmodel.validation.board.one_run import given_one
-from hwmodel.validation.board.ranking import failed_layouts, layout_choice
-from hwmodel.validation.board.records import RowPrediction
-from hwmodel.validation.board.searched import searched_layouts
-from hwmodel.validation.fit.memory_fit import outcomes, reliability
-from hwmodel.validation.fit.run_parameters import PARAMETERS
-from hwmodel.validation.rows.tables import number, read_table, text
+from hwmodel.catalog.accuracy import board_cells
+from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
+from hwmodel.report.accuracy import percent
+from hwmodel.report.boxes import Row, boxes_svg
+from hwmodel.report.likeness import QUANTITIES
+from hwmodel.report.tables import table
+from hwmodel.solve.accuracy import KINDS, Measured, accuracy
+from hwmodel.specs.accuracy import BoardCell
 
-_COLOURS = (
-    "#1b6ca8",
-    "#d1495b",
-    "#66a182",
-    "#edae49",
-    "#8d6a9f",
-    "#30638e",
-    "#bc5090",
-    "#5f6b6d",
-    "#003d5b",
-    "#a4243b",
-)
+ROOT = Path(__file__).resolve().parents[3]  # of the checkout, whose docs the page stands in
+PAGE, FIGURE = ROOT / "docs" / "accuracy.md", ROOT / "docs" / "figures" / "accuracy-boxes.svg"
 
+HEAD = """\
+# How right it is
 
-def scatter(rows: list[RowPrediction], by: str, title: str) -> str:
-    """Predicted against measured rates as an SVG, coloured by a field of the rows."""
-    import matplotlib
+Written by `python -m hwmodel.validation.board.accuracy_page` from what `hwmodel calibrate` committed
+(`catalogs/calibrations`); a test holds the page to it, and another each single run to its committed error
+(`tests/golden/single_runs.csv`). `hwmodel accuracy --part b200 --model moe` cuts the same board as you ask.
+"""
 
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "hwmodel"
-    from matplotlib import pyplot
+ERRORS = """\
+## Errors
 
-    figure, axes = pyplot.subplots(figsize=(7.2, 5.6))
-    groups: dict[str, list[RowPrediction]] = {}
-    for row in rows:
-        groups.setdefault(str(getattr(row, by)), []).append(row)
-    for place, (name, items) in enumerate(sorted(groups.items(), key=lambda item: -len(item[1]))):
-        axes.scatter(
-            [r.measured for r in items],
-            [r.predicted or 0.0 for r in items],
-            s=9,
-            alpha=0.7,
-            color=_COLOURS[place % len(_COLOURS)],
-            marker="osD^v"[place // len(_COLOURS) % 5],
-            label=f"{name} ({len(items)})",
-            linewidths=0,
-        )
-    low = min(r.measured for r in rows) / 2
-    high = max(r.measured for r in rows) * 2
-    axes.plot([low, high], [low, high], color="#444444", linewidth=0.8)
-    axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), title=title)
-    axes.set(xlabel="measured tokens/s an accelerator", ylabel="predicted")
-    axes.legend(fontsize=6, loc="upper left", frameon=False)
-    figure.tight_layout()
-    import io
+Every run is predicted by constants fitted, from their priors, without its source; a latency without its model on its
+engine. Sizes of predicted over measured less one, in percent: the median of each source, then the mean over sources,
+each weighing alike whether it holds one run or eight hundred; beside it the median over all runs. *Shipped*: the
+constants as shipped, which were fitted on these runs too. *Constant*: one utilisation for each part and format, fitted
+without the same source: a spreadsheet's way.
+"""
 
-    stream = io.StringIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None})
-    pyplot.close(figure)
-    return stream.getvalue()
+INTERVALS = """\
+## 80 % intervals
 
+The widths of each row come of constants fitted without its source (a latency's without its model on its engine, a peak
+of memory's without its model in its source). *Held*: the share of runs inside, sources weighing alike, and by rows.
+*Width against error*: rank correlation of the width and the size of the error; where it is near nought, a wide interval
+warns of nothing. *Score*: the interval score of Winkler, the width and ten times what lies outside, in natural logs,
+mean over sources, less is better; beside it that of one width for all and that of the constant with one width, each
+chosen without the source.
+"""
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100.0 * value:.1f}"
+FIGURE_WORDS = """\
+![Predicted over measured by kind and source, each run predicted without its source](figures/accuracy-boxes.svg)
 
-
-def _table(board: Board, held: Board | None) -> list[str]:
-    lines = ["| source | rows | median | mean | signed | constant | source left out | covered |"]
-    lines.append("|---|--:|--:|--:|--:|--:|--:|--:|")
-    for source, metrics in board.by_source.items():
-        name = "tokens_per_s_per_accel" if "tokens_per_s_per_accel" in metrics else next(iter(metrics))
-        s = metrics[name]
-        other = held.by_source.get(source, {}).get(name) if held is not None else None
-        left, covered = (other.median_ape, other.coverage_80) if other is not None else (None, None)
-        lines.append(
-            f"| {source} | {s.n} | {_percent(s.median_ape)} | {_percent(s.mape)} | {_percent(s.median_signed)} |"
-            f" {_percent(s.baseline_median_ape)} | {_percent(left)} | {_percent(covered)} |"
-        )
-    return lines
-
-
-def _memory(board: Board) -> list[str]:
-    lines = ["| source | rows | median error of peak memory, % |", "|---|--:|--:|"]
-    for source, metrics in board.by_source.items():
-        if "peak_mem_gb" in metrics:
-            s = metrics["peak_mem_gb"]
-            lines.append(f"| {source} | {s.n} | {_percent(s.median_ape)} |")
-    return lines
-
-
-def _constants(values: dict[str, float]) -> list[str]:
-    lines = ["| constant | prior | fitted | bounds | meaning |", "|---|--:|--:|---|---|"]
-    for p in PARAMETERS:
-        value = values.get(p.name, p.prior)
-        lines.append(f"| {p.name} | {p.prior:g} | {value:.3g} | {p.low:g} to {p.high:g} | {p.meaning} |")
-    return lines
-
-
-def _head(board: Board, source: Board) -> list[str]:
-    return [
-        "# Accuracy of training predictions",
-        "",
-        "Generated by `python -m hwmodel.validation.board.accuracy_page`; do not edit. Errors are of tokens a second",
-        "and accelerator (step time where no rate is published), in percent; `signed` is predicted over measured less",
-        "one.",
-        "`constant` is one utilisation for each accelerator and format, fitted on the very rows. `source left out`:",
-        "every constant fitted again, from its prior, without a row of that source; `covered`: share of its rows",
-        "inside the 80 % interval that was then given.",
-        "",
-        *_table(board, source),
-        "",
-    ]
-
-
-def _means(board: Board, source: Board, group: Board, extra: dict[str, Any]) -> list[str]:
-    rows = [
-        ("in sample", *_both(board)),
-        ("(source, model) groups left out, 5 folds", *_both(group)),
-        ("source left out", *_both(source)),
-        ("source left out, nanotron apart", extra["source_without_nanotron"], extra["constant_without_nanotron"]),
-        ("source left out, one of its rows given, mean over the row", extra["given"], None),
-        ("the same, nanotron apart", extra["given_without_nanotron"], None),
-    ]
-    return [
-        "| mean over sources of the median error, % | model | constant |",
-        "|---|--:|--:|",
-        *(f"| {name} | {_percent(own)} | {_percent(constant)} |" for name, own, constant in rows),
-        "",
-    ]
-
-
-def _both(board: Board) -> tuple[float | None, float | None]:
-    return board.overall["mean_of_source_medians"], board.overall["baseline_mean_of_source_medians"]
-
-
-def _parts_of_sources(board: Board, group: Board, source: Board, experts: frozenset[str]) -> list[str]:
-    """Kinds of rows that a source's median hides."""
-
-    def median(rows: list[RowPrediction], source: str, kind: str) -> float | None:
-        """Median absolute relative error of the scored rows of a source and kind ("": any); None without rows."""
-        apes = [
-            abs(r.predicted / r.measured - 1.0)
-            for r in rows
-            if r.scored and r.headline and r.predicted and source in r.source and kind in (_kind(r, experts), "")
-        ]
-        return sorted(apes)[len(apes) // 2] if apes else None
-
-    wanted = [("Megatron-Bridge", "dense"), ("Megatron-Bridge", "experts"), ("vTrain multi", ""), ("vTrain single", "")]
-    return [
-        "| rows | in sample | groups left out | source left out |",
-        "|---|--:|--:|--:|",
-        *(
-            f"| {name}{', ' + kind if kind else ''} | {_percent(median(board.rows, name, kind))} |"
-            f" {_percent(median(group.rows, name, kind))} | {_percent(median(source.rows, name, kind))} |"
-            for name, kind in wanted
-        ),
-        "",
-    ]
-
-
-def _kind(row: RowPrediction, experts: frozenset[str]) -> str:
-    return "experts" if row.id in experts else "dense"
-
-
-def _intervals(source: Board, group: Board) -> list[str]:
-    return [
-        f"80 % intervals, source left out: {_percent(source.overall['coverage_80'])} % covered in the mean over"
-        f" sources, median half-width {source.overall['median_log_half_width']:.2f} (natural log); groups left out:"
-        f" {_percent(group.overall['coverage_80'])} %, {group.overall['median_log_half_width']:.2f}.",
-        "",
-        "![by source](figures/accuracy-by-source.svg)",
-        "",
-        "![by part](figures/accuracy-by-part.svg)",
-        "",
-    ]
-
-
-def _reliability(rows: list[dict[str, float]]) -> list[str]:
-    """Layouts that ran by their predicted fill, beside the probability that was said."""
-    lines = ["| predicted fill | layouts | said to run, % | ran, % |", "|---|--:|--:|--:|"]
-    for one in rows:
-        ends = f"{one['from']:g} and more" if math.isinf(one["to"]) else f"{one['from']:g} to {one['to']:g}"
-        lines.append(f"| {ends} | {one['layouts']:.0f} | {_percent(one['said'])} | {_percent(one['ran'])} |")
-    most = memory_calibration().most_full
-    return [
-        "Whether a layout starts, by its predicted peak over the memory (layouts that ran and layouts that did not; a",
-        "tenth fails whatever it fills, for other causes). A plan fills at most"
-        f" {_percent(most)} %: what fits with {_percent(memory_calibration().least)} %.",
-        "",
-        *lines,
-        "",
-    ]
-
-
-def _layouts(board: Board, choice: dict[str, float], failed: dict[str, float]) -> list[str]:
-    return [
-        "## Layouts and memory",
-        "",
-        f"On the nanotron grid (H100, {choice['pairs']:.0f} model and fleet pairs) the layout predicted fastest runs"
-        f" at {_percent(choice['median_speed_of_pick'])} % of the best measured speed in the median (lower quartile"
-        f" {_percent(choice['quartile_speed_of_pick'])} %); rank correlation {choice['median_rank_correlation']:.2f},"
-        f" and {choice['median_rank_correlation_clean']:.2f} without the runs measured at less than half the predicted"
-        f" speed. Of {failed['failed']:.0f} layouts that gave no result,"
-        f" {_percent(failed['failed_predicted_over'])} % are predicted over the memory, of the"
-        f" {failed['successful']:.0f} that ran {_percent(failed['successful_predicted_over'])} %; area under the"
-        f" curve {failed['auc']:.3f}.",
-        "",
-        "A fifth of the nanotron runs with pipelines carry a second or more a micro-batch that their neighbours do",
-        "not (its rate grows with the fleet, its cause is not known); nothing here is fitted to them. They are the",
-        "mean error of that source, and what keeps its rank correlation low.",
-        "",
-        *_memory(board),
-        "",
-    ]
-
-
-def _searched(found: list[dict[str, Any]]) -> list[str]:
-    mean, signed = _mean([row["searched_abs"] for row in found]), _mean([row["searched"] for row in found])
-    taken = math.exp(search_optimism())
-    without = _mean([(1.0 + row["searched"]) * taken - 1.0 for row in found])
-    return [
-        "## Layouts searched",
-        "",
-        "What `plan` does: the published layout is blanked, ours is searched. Signed median error of the rate with the",
-        "layout as printed and as searched, and the median size of the latter; sources that print a grid of layouts",
-        f"are left out. Mean over sources of the last column: {_percent(mean)} %; of the signed one"
-        f" {100.0 * signed:+.1f} %,",
-        f"and {100.0 * without:+.1f} % without the optimism of the search, {100.0 * (taken - 1.0):.1f} % of a step"
-        " (`predict/optimism.py`).",
-        "",
-        "| source | rows | printed | searched | size |",
-        "|---|--:|--:|--:|--:|",
-        *(
-            f"| {row['source']} | {row['rows']:.0f} | {_percent(row['printed'])} | {_percent(row['searched'])} |"
-            f" {_percent(row['searched_abs'])} |"
-            for row in found
-        ),
-        "",
-    ]
-
-
-def _ablation(ablation: list[dict[str, Any]]) -> list[str]:
-    first = ablation[0]["mean"]
-    return [
-        "## Ablation",
-        "",
-        "Each term removed and all fitted again, on the runs alone; mean over sources of the median error, %.",
-        "",
-        "| removed | in sample | change |",
-        "|---|--:|--:|",
-        *(f"| {a['name']} | {_percent(a['mean'])} | {100 * (a['mean'] - first):+.1f} |" for a in ablation),
-        "",
-    ]
-
-
-WEAK = """\
-## Where it is weak
-
-Mixtures of experts: the same configuration gains up to 1.8 times over eight months of releases. Parts without runs
-of their own (V100, Gaudi, Trainium, MI300) take the constants of their kin and a wider interval. Pipelines of the
-nanotron grid at 256 accelerators and more. Large models under Megatron-DeepSpeed on many nodes (vTrain) are
-predicted 6 % too slow: its small models on one node, host-bound in part, set the level that they share.
-Choices made with residuals in sight, which leaving out does not undo: the habits of stacks (`stacks.yaml`, among
-them `dp_overlap` of nanotron and the version of Megatron-Bridge with graphs), the forms of the terms, the priors.
+Boxes hold the middle half of a source's runs, whiskers the middle 80 %; above 1 more was predicted than measured, of
+rates, seconds, bytes or hours as the source prints them.
 """
 
 
-def page(board: Board, source: Board, group: Board, extra: dict[str, Any], ablation: list[dict[str, Any]]) -> str:
+def page() -> str:
     """The Markdown of the page."""
-    lines = [
-        *_head(board, source),
-        *_means(board, source, group, extra),
-        *_parts_of_sources(board, group, source, extra["experts"]),
-        *_intervals(source, group),
-        *_layouts(board, extra["choice"], extra["failed"]),
-        *_reliability(extra["reliability"]),
-        *_searched(extra["searched"]),
-        "## Constants fitted on runs",
-        "",
-        *_constants(extra["values"]),
-        "",
-        *_ablation(ablation),
-        WEAK,
-    ]
-    return "\n".join(lines)
+    found = accuracy()
+    return "\n".join((
+        HEAD, FIGURE_WORDS, ERRORS, _errors(found.kinds), "", INTERVALS, _intervals(), "", "## Beside the board", "",
+        _others(), "", "## By source", "", *_sources(found.by_source),
+    ))  # fmt: skip
 
 
-def _fitted_values() -> dict[str, float]:
-    calibration = training_calibration()
-    values = {}
-    for p in PARAMETERS:
-        kind, _, key = p.place.partition(":")
-        table = {"generic": {"": calibration.generic}, "family": calibration.families, "stack": calibration.fitted}
-        values[p.name] = table[kind].get(key, {}).get(p.field, p.prior)
-    return values
+def _errors(kinds: Sequence[Measured]) -> str:
+    rows = [
+        [QUANTITIES[one.kind], f"{one.n:,}", str(one.sources), _p(one.median_error), _p(one.median_error_by_rows),
+         _p(one.shipped), _p(one.constant)]
+        for one in kinds
+    ]  # fmt: skip
+    return table(["quantity", "runs", "sources", "source left out", "by rows", "shipped", "constant"], rows)
 
 
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
+def _p(share: float | None) -> str:
+    return "-" if share is None else percent(share).removesuffix(" %")
 
 
-def main(root: Path, progress: Any = print) -> None:
-    """Compute the boards and write docs/accuracy.md, its figures and its numbers under `root`."""
-    from hwmodel.validation.board.ablation import ablate
-
-    _, rows = read_table(runs_file())
-    board = training_board(rows)
-    trainer = Trainer(rows, fitting=True)
-    group = training_board(rows, "group", 5, 0, progress=progress, trainer=trainer)
-    source = training_board(rows, "source", progress=progress, trainer=trainer)
-    given = given_one(trainer)
-    fleets = {row["id"]: float(row["n_accel"]) for row in rows}
-    grid = [row for row in board.rows if "nanotron" in row.source]
-    heads = {s: m.get("tokens_per_s_per_accel") or next(iter(m.values())) for s, m in source.by_source.items()}
-    apart = [h for s, h in heads.items() if "nanotron" not in s]
-    extra = {
-        "choice": layout_choice(grid, fleets),
-        "failed": failed_layouts(rows),
-        "searched": searched_layouts(rows),
-        "reliability": reliability(*outcomes(rows), memory_calibration()),
-        "values": _fitted_values(),
-        "source_without_nanotron": _mean([h.median_ape or 0.0 for h in apart]),
-        "constant_without_nanotron": _mean([h.baseline_median_ape or 0.0 for h in apart]),
-        "given": _mean(list(given.values())),
-        "given_without_nanotron": _mean([v for s, v in given.items() if "nanotron" not in s]),
-        "experts": frozenset(text(row, "id") for row in rows if number(row, "n_experts")),
-    }
-    figures = root / "docs" / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
-    shown = [r for r in board.rows if r.scored and r.headline and r.predicted and math.isfinite(r.predicted)]
-    for by in ("source", "part"):
-        title = f"Training rate, predicted against measured, by {by}"
-        (figures / f"accuracy-by-{by}.svg").write_text(scatter(shown, by, title), encoding="utf-8")
-    ablation = ablate(rows, progress)
-    markdown = page(board, source, group, extra, ablation)
-    (root / "docs" / "accuracy.md").write_text(markdown, encoding="utf-8")
-    numbers: dict[str, Any] = {
-        "in_sample": board.overall,
-        "group": group.overall,
-        "source": source.overall,
-        "ablation": ablation,
-    }
-    numbers |= {"given_one_row": given, "searched": extra["searched"]}
-    (root / "docs" / "figures" / "accuracy.json").write_text(
-        json.dumps(numbers | {"choice": extra["choice"], "failed": extra["failed"]}, indent=1, sort_keys=True) + "\n",
-        encoding="utf-8",
-    )
+def _intervals() -> str:
+    held = read_calibration(calibrations_dir() / "intervals.yaml")["left_out"]
+    rows = [_interval(kind, held[kind]["new_source"]) for kind in KINDS if kind in held]
+    head = ["quantity", "sources", "held", "by rows", "half-width", "width against error", "score", "one width",
+            "constant"]  # fmt: skip
+    return table(head, rows)
 
 
-ROOT = Path(__file__).resolve().parents[3]  # of the checkout, whose docs the page stands in
+def _interval(kind: str, of: dict[str, Any]) -> list[str]:
+    constant = of.get("constant_interval_score")
+    return [
+        QUANTITIES[kind], str(of["sources"]), _p(of["coverage"]), _p(of["coverage_by_rows"]),
+        f"{of['median_half_width']:.2f}", f"{of['rank_correlation']:.2f}", f"{of['interval_score']:.2f}",
+        f"{of['one_width_interval_score']:.2f}", "-" if constant is None else f"{constant:.2f}",
+    ]  # fmt: skip
+
+
+def _others() -> str:
+    """What has no row on the board: pairs of formats, quantised models, energy."""
+    casts = read_calibration(calibrations_dir() / "casts.yaml")
+    speed = casts["accuracy"]["source left out of all fits"]
+    quantised = read_calibration(calibrations_dir() / "quantised.yaml")
+    lost = quantised["accuracy"]["all constants"]
+    rows = [
+        ["speed-up of training by a narrower format", "source left out", casts["fitted_on"],
+         f"median {_p(math.expm1(speed['median_abs_log']))} %, 80 % within {_p(math.expm1(speed['half_width_80']))} %"],
+        ["loss of a quantised model", "source left out", quantised["constants"]["fitted_on"],
+         f"median a factor of {math.exp(lost['median_abs_log']):.2f}, 80 % within"
+         f" {math.exp(1.2816 * lost['sd_of_80_percent']):.2f}"],
+        ["energy, interruptions, owned cost", "beside the published ones", "[published runs](published.md)", ""],
+        ["kernels and collectives", "shapes held out", "[kernels](kernels.md)", ""],
+        ["scaling laws", "runs held out", "[fitting](fitting.md)", ""],
+    ]  # fmt: skip
+    return table(["what", "how it was held", "measured on", "error"], rows)
+
+
+def _sources(every: Sequence[Measured]) -> list[str]:
+    lines: list[str] = []
+    for kind in KINDS:
+        rows = [
+            [one.source, f"{one.n:,}", _p(one.median_error), _p(one.coverage), _p(one.shipped), _p(one.constant)]
+            for one in every
+            if one.kind == kind
+        ]
+        head = ["source", "runs", "source left out", "held", "shipped", "constant"]
+        lines += [f"### {QUANTITIES[kind].capitalize()}", "", table(head, rows), ""]
+    return lines
+
+
+def box_rows(cells: Sequence[BoardCell]) -> list[Row]:
+    """A heading a kind, then its sources with their ratios, the source with the most runs first; grids of latencies by
+    model and engine."""
+    rows: list[Row] = []
+    for kind in KINDS:
+        ratios: dict[str, list[float]] = {}
+        for cell in cells:
+            if cell.kind == kind:
+                ratios.setdefault(_named(cell.source), []).extend(1.0 + off / 1e3 for off in cell.left_out)
+        rows.append(Row(name=QUANTITIES[kind]))
+        rows += [Row(name=name, ratios=found) for name, found in sorted(ratios.items(), key=lambda one: -len(one[1]))]
+    return rows
+
+
+def _named(source: str) -> str:
+    """A source; of a grid (model | part | engine | mode) the model without its owner, and the engine."""
+    fields = source.split(" | ")
+    return source if len(fields) < 3 else f"{fields[0].rpartition('/')[2]}, {fields[2]}"
+
+
+def figure() -> str:
+    """The SVG of the page and of README."""
+    title = "Predicted over measured, each run predicted without its source"
+    return boxes_svg(box_rows(board_cells()), title, "predicted / measured")
+
+
+def main() -> None:
+    """Write the page and its figure into the checkout."""
+    PAGE.write_text(page(), encoding="utf-8")
+    FIGURE.write_text(figure(), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(ROOT)
+    main()

@@ -1,5 +1,5 @@
 """The board in cells: every measured run as predicted without its source, by the shipped constants and by a constant
-utilisation, with what it ran on. Written as accuracy.yaml, which answers read."""
+utilisation, with what it ran on. Written as accuracy.yaml, which answers and docs/accuracy.md read."""
 
 from __future__ import annotations
 
@@ -19,75 +19,105 @@ from hwmodel.validation.board.score import constant_prediction, fit_constants, i
 from hwmodel.version import __version__
 
 HEADER = """\
-# Measured runs in cells: kind, source, part, family, software, mixture, format, then errors in thousandths without the
-# source, by the shipped constants, by a constant utilisation without the source; runs inside their 80 % interval.
-# Written by `hwmodel calibrate --intervals`; answers say from it how right they are, docs/accuracy.md shows it.
+# Measured runs in cells: kind, source, part, family, software, mixture, format, then predicted over measured less one,
+# in thousandths: without the source, by the shipped constants, by a constant utilisation without the source; at last
+# how many lie inside their 80 % interval. Written by `hwmodel calibrate --intervals`, for answers and docs/accuracy.md.
 """
 MOST = 99_999  # thousandths: an error a hundred times the value says no more
+# Kinds whose boards leave sources out by themselves, and their files; the others come of residuals of the fits.
+BY_BOARD = {"whole": "whole", "rl": "rl_steps"}
+FILES = ("training", "serving", "throughput", *BY_BOARD.values())
+SEARCHED = "searched"  # its rows are those of training, which the shipped constants answer as printed
+FORMLESS = tuple(BY_BOARD)  # kinds whose rows name no number format
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """One measured quantity of a row as predicted without its source."""
+    """One measured quantity of a row as predicted without its source, with the ends of the interval then given."""
 
     kind: str
     id: str
     metric: str  # "": the headline of the row
+    left: str  # what had no part in the fit: the source; for a latency its model on its engine
     log_seconds: float  # of measured over predicted; of seconds where a rate was measured
-    inside: bool
+    down: float  # natural logs of predicted over low and of high over predicted, of seconds too
+    up: float
+
+    @property
+    def inside(self) -> bool:
+        """Whether the measured value lies in the interval."""
+        return -self.down <= self.log_seconds <= self.up
+
+
+Pair = tuple[Held, RowPrediction]
+Key = tuple[str, str, str]  # kind, id, metric
+
+
+def key_of(one: Held) -> Key:
+    """What tells a measured quantity from all others."""
+    return one.kind, one.id, one.metric
+
+
+def paired(held: Sequence[Held], predictions: Iterable[RowPrediction]) -> list[Pair]:
+    """The held-out quantities that the shipped constants answer too, each with that answer."""
+    every = list(predictions)
+    shipped = {(row.id, row.metric): row for row in every} | {(row.id, ""): row for row in every if row.headline}
+    found = ((one, shipped.get((one.id, one.metric))) for one in held)
+    return [(one, row) for one, row in found if row is not None and row.predicted is not None]
+
+
+def _in_seconds(row: RowPrediction) -> bool:
+    return is_time(row.metric) or row.metric == "peak_mem_gb"
+
+
+def constant_errors(pairs: Sequence[Pair]) -> dict[Key, float]:
+    """Log of measured over what one utilisation a part and format says (of seconds, as `log_seconds`), for each kind
+    fitted without what the prediction left out too; only what has a utilisation."""
+    out: dict[Key, float] = {}
+    for kind in {one.kind for one, _ in pairs}:
+        mine = [(one, msgspec.structs.replace(row, headline=True)) for one, row in pairs if one.kind == kind]
+        for left in {one.left for one, _ in mine}:
+            constants = fit_constants([row for one, row in mine if one.left != left])
+            for one, row in mine:
+                value = constant_prediction(row, constants) if one.left == left else None
+                if value is not None:
+                    error = math.log(row.measured / value)
+                    out[key_of(one)] = error if _in_seconds(row) else -error
+    return out
+
+
+def cells_of(pairs: Sequence[Pair], constant: dict[Key, float]) -> list[BoardCell]:
+    """The held-out errors beside those of the shipped constants and of one utilisation, by cell."""
+    groups: dict[tuple[object, ...], list[Pair]] = {}
+    for one, row in pairs:
+        fmt = "" if one.kind in FORMLESS else row.baseline_key.rpartition("|")[2]
+        key = (one.kind, row.source, row.part, row.family, row.software, row.mixture, fmt)
+        groups.setdefault(key, []).append((one, row))
+    return [_cell(key, mine, constant) for key, mine in sorted(groups.items(), key=lambda item: str(item[0]))]
 
 
 def _thousandths(error: float) -> int:
     return min(round(1e3 * error), MOST)
 
 
-def cells_of(held: Sequence[Held], predictions: Iterable[RowPrediction]) -> list[BoardCell]:
-    """The held-out errors beside those of the shipped constants, by cell."""
-    every = list(predictions)
-    shipped = {(row.id, row.metric): row for row in every} | {(row.id, ""): row for row in every if row.headline}
-    constant = _constant_errors(every)
-    groups: dict[tuple[object, ...], list[tuple[Held, RowPrediction]]] = {}
-    for one in held:
-        row = shipped.get((one.id, one.metric))
-        if row is None or row.predicted is None:
-            continue
-        fmt = row.baseline_key.rpartition("|")[2]
-        key = (one.kind, row.source, row.part, row.family, row.software, row.mixture, fmt)
-        groups.setdefault(key, []).append((one, row))
-    return [_cell(key, pairs, constant) for key, pairs in sorted(groups.items(), key=lambda item: str(item[0]))]
+def _off(log_seconds: float, row: RowPrediction) -> int:
+    """Predicted over measured less one, in the metric of the row."""
+    return _thousandths(math.expm1(min(-log_seconds if _in_seconds(row) else log_seconds, math.log(MOST))))
 
 
-def _ape(one: Held, row: RowPrediction) -> float:
-    """Size of predicted over measured, less one."""
-    seconds = is_time(row.metric) or row.metric == "peak_mem_gb"
-    return abs(math.expm1(-one.log_seconds if seconds else one.log_seconds))
+def _shipped(row: RowPrediction) -> int:
+    return _thousandths((row.predicted or 0.0) / row.measured - 1.0)
 
 
-def _cell(
-    key: tuple[object, ...], pairs: list[tuple[Held, RowPrediction]], constant: dict[tuple[str, str], float]
-) -> BoardCell:
+def _cell(key: tuple[object, ...], pairs: list[Pair], constant: dict[Key, float]) -> BoardCell:
     names = ("kind", "source", "part", "family", "software", "mixture", "number_format")
     fields: dict[str, object] = dict(zip(names, key, strict=True))
-    own = [constant[row.id, row.metric] for _, row in pairs if (row.id, row.metric) in constant]
     fields |= {
-        "left_out": [_thousandths(_ape(one, row)) for one, row in pairs],
-        "shipped": [_thousandths(abs((row.predicted or 0.0) / row.measured - 1.0)) for _, row in pairs],
-        "constant": [_thousandths(error) for error in own],
+        "left_out": [_off(one.log_seconds, row) for one, row in pairs],
+        "shipped": [_shipped(row) for one, row in pairs if one.kind != SEARCHED],
+        "constant": [_off(constant[key_of(one)], row) for one, row in pairs if key_of(one) in constant],
         "inside": sum(one.inside for one, _ in pairs),
     }
     return msgspec.convert(fields, BoardCell)
-
-
-def _constant_errors(rows: list[RowPrediction]) -> dict[tuple[str, str], float]:
-    """Error of one utilisation a part and format on each headline quantity, fitted without the row's source."""
-    scored = [row for row in rows if row.scored and row.headline and row.baseline_unit]
-    out = {}
-    for source in {row.source for row in scored}:
-        constants = fit_constants([row for row in scored if row.source != source])
-        for row in scored:
-            value = constant_prediction(row, constants) if row.source == source else None
-            if value is not None:
-                out[row.id, row.metric] = abs(value / row.measured - 1.0)
-    return out
 
 
 def write_cells(cells: Sequence[BoardCell], path: Path) -> None:
@@ -99,23 +129,27 @@ def write_cells(cells: Sequence[BoardCell], path: Path) -> None:
     write_whole(path, f"{HEADER}code_version: {__version__}\ncells:\n{body}")
 
 
-def held_whole_runs() -> list[Held]:
-    """Whole runs by a factor fitted without their source."""
-    board = validate_file(runs_file().with_name("whole.csv"), "source")
+def held_boards() -> list[Held]:
+    """Whole runs and steps of reinforcement learning by constants fitted without their source."""
+    return [one for kind, name in BY_BOARD.items() for one in _held(kind, runs_file().with_name(f"{name}.csv"))]
+
+
+def _held(kind: str, path: Path) -> list[Held]:
     return [
         Held(
-            kind="whole", id=row.id, metric=row.metric, log_seconds=math.log(row.measured / row.predicted),
-            inside=(row.low or 0.0) <= row.measured <= (row.high or math.inf),
+            kind=kind, id=row.id, metric=row.metric, left=row.source,
+            log_seconds=math.log(row.measured / row.predicted),
+            down=math.log(row.predicted / row.low), up=math.log(row.high / row.predicted),
         )
-        for row in board.rows
-        if row.scored and row.headline and row.predicted
+        for row in validate_file(path, "source").rows
+        if row.scored and row.headline and row.predicted and row.low and row.high
     ]  # fmt: skip
 
 
-def shipped_predictions(say: Callable[[str], None]) -> list[RowPrediction]:
-    """Every shipped run by the shipped constants."""
-    out: list[RowPrediction] = []
-    for kind in ("training", "serving", "throughput", "whole"):
-        say(f"board: {kind} runs by the shipped constants")
-        out += validate_file(runs_file().with_name(f"{kind}.csv")).rows
+def shipped_predictions(say: Callable[[str], None]) -> dict[str, list[RowPrediction]]:
+    """Every shipped run by the shipped constants, by the name of its file."""
+    out = {}
+    for name in FILES:
+        say(f"board: {name} runs by the shipped constants")
+        out[name] = validate_file(runs_file().with_name(f"{name}.csv")).rows
     return out

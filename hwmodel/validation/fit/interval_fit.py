@@ -77,7 +77,8 @@ def scores(error: Column, found: Ends, cap: float = math.inf) -> Column:
     """Interval score of each row: the width, and 2/0.2 of what lies outside."""
     outside = np.maximum(error - found.up, 0.0) + np.maximum(-error - found.down, 0.0)
     width = found.up + found.down
-    return np.asarray(width + (2.0 / MISS) * np.minimum(outside, cap * 0.5 * width))
+    counted = outside if math.isinf(cap) else np.minimum(outside, cap * 0.5 * width)
+    return np.asarray(width + (2.0 / MISS) * counted)
 
 
 class _Coded:

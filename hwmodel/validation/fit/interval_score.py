@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from hwmodel.specs.intervals import Ends
+from hwmodel.specs.intervals import Ends, Familiarity
+from hwmodel.validation.board.cells import Held, Key, key_of
 from hwmodel.validation.board.score import MISS
 from hwmodel.validation.fit.interval_fit import Column, Residual, errors_of, scores, weights
 
@@ -74,6 +75,29 @@ def figures(residuals: Sequence[Residual], ends: Ends) -> dict[str, Any]:
         mine = [r for r, kept in zip(residuals, here) if kept]
         rival = held(mine, one_width(mine))
         out[name] = held(mine, Ends(np.asarray(ends.down)[here], np.asarray(ends.up)[here])) | {
-            f"one_width_{key}": rival[key] for key in ("coverage", "interval_score", "interval_score_by_rows")
+            f"one_width_{key}": rival[key] for key in RIVAL
         }
     return out
+
+
+NEW = Familiarity(shares={}, distances={})
+RIVAL = ("coverage", "interval_score", "interval_score_by_rows")
+
+
+def board_figures(mine: Sequence[Held], constant: Mapping[Key, float]) -> dict[str, Any]:
+    """How the ends of rows held out hold, beside one width for all and beside the constant's errors with one width."""
+    rows = [_residual(one, one.log_seconds) for one in mine]
+    found = held(rows, Ends(np.array([one.down for one in mine]), np.array([one.up for one in mine])))
+    known = [_residual(one, constant[key_of(one)]) for one in mine if key_of(one) in constant]
+    return found | _rival("one_width", rows) | _rival("constant", known)
+
+
+def _residual(one: Held, log_error: float) -> Residual:
+    return Residual(kind=one.kind, id=one.id, source=one.left, log_error=log_error, familiarity=NEW)
+
+
+def _rival(name: str, rows: Sequence[Residual]) -> dict[str, Any]:
+    if not rows:
+        return {}
+    of = held(rows, one_width(rows))
+    return {f"{name}_{key}": of[key] for key in RIVAL} | ({} if name == "one_width" else {f"{name}_rows": of["rows"]})

@@ -109,7 +109,11 @@ def spread(runs: Sequence[Steady], errors: Column) -> tuple[float, float, float]
     c = fit_intervals(residuals(runs, errors), TEMPLATE)
     step = float(np.median([run.step_log_sd for run in runs]))
     whole = c.scale * math.hypot(c.row, c.level)
-    return math.sqrt(max(whole**2 - step**2, LEAST_SPREAD**2)), c.scale * c.shares["repeated"], c.scale * c.distances["small"]
+    return (
+        math.sqrt(max(whole**2 - step**2, LEAST_SPREAD**2)),
+        c.scale * c.shares["repeated"],
+        c.scale * c.distances["small"],
+    )
 
 
 def constants(runs: Sequence[Steady]) -> WholeRunConstants:

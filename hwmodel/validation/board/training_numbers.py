@@ -1,0 +1,175 @@
+"""What only training's page holds: runs in and out of the fit, layout choice, failed layouts, searches, ablation.
+
+`python -m hwmodel.validation.board.training_numbers` writes docs/figures/accuracy.json and renders
+docs/accuracy-training.md from it; with `--refit` it also takes what needs dozens of fits (half an hour), which
+otherwise stays as it was, with the constants it was taken beside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+from statistics import median
+from typing import Any
+
+import msgspec
+
+from hwmodel.catalog.accuracy import board_cells
+from hwmodel.catalog.calibrations import calibrations_dir
+from hwmodel.catalog.stacks import memory_calibration, search_optimism, training_calibration
+from hwmodel.specs.accuracy import BoardCell
+from hwmodel.validation.board.board import Board, Trainer, runs_file, training_board
+from hwmodel.validation.board.one_run import given_one
+from hwmodel.validation.board.ranking import failed_layouts, layout_choice
+from hwmodel.validation.board.records import RowPrediction
+from hwmodel.validation.board.score import Summary
+from hwmodel.validation.board.searched import searched_layouts
+from hwmodel.validation.board.training_page import NUMBERS, SLOW_GRID, numbers, write_page
+from hwmodel.validation.fit.memory_fit import outcomes, reliability
+from hwmodel.validation.fit.run_parameters import PARAMETERS
+from hwmodel.validation.rows.tables import Row, number, read_table, text
+
+RATE = "tokens_per_s_per_accel"
+# Kinds of rows that the median of their source hides.
+HIDDEN = (("Megatron-Bridge", "dense"), ("Megatron-Bridge", "experts"), ("vTrain multi", ""), ("vTrain single", ""))
+
+
+def measure(rows: list[Row]) -> dict[str, Any]:
+    """The numbers that need no fit, as plain JSON; sources left out are those of the committed board."""
+    board = training_board(rows)
+    return {
+        "in_sample": board.overall,
+        "by_source": _by_source(board),
+        "hidden": _hidden(board, rows),
+        "choice": layout_choice(_grid(board), {row["id"]: float(row["n_accel"]) for row in rows}),
+        "failed": failed_layouts(rows),
+        "memory": _memory(board),
+        "reliability": reliability(*outcomes(rows), memory_calibration()),
+        "most_full": memory_calibration().most_full,
+        "least": memory_calibration().least,
+        "searched": searched_layouts(rows),
+        "optimism": search_optimism(),
+        "values": _fitted_values(),
+        "constants": constants_digest(),
+    }
+
+
+def refits(rows: list[Row], progress: Any = print) -> dict[str, Any]:
+    """The numbers that dozens of fits give, beside the constants of this version."""
+    from hwmodel.validation.board.ablation import ablate
+
+    trainer = Trainer(rows, fitting=True)
+    return {
+        "constants": constants_digest(),
+        "group": training_board(rows, "group", 5, 0, progress=progress, trainer=trainer).overall,
+        "given_one_row": given_one(trainer),
+        "ablation": ablate(rows, progress),
+    }
+
+
+def constants_digest() -> str:
+    """Of the fitted constants of training: tells whether numbers were taken beside the same."""
+    return hashlib.blake2b((calibrations_dir() / "training.yaml").read_bytes(), digest_size=4).hexdigest()
+
+
+def _head(metrics: dict[str, Summary]) -> Summary:
+    return metrics[RATE] if RATE in metrics else next(iter(metrics.values()))
+
+
+def _cells(source: str, mixture: bool | None = None) -> list[BoardCell]:
+    """Training's cells of sources whose name holds `source`, of one kind of model or of both."""
+    return [
+        cell
+        for cell in board_cells()
+        if cell.kind == "training" and source in cell.source and mixture in (None, cell.mixture)
+    ]
+
+
+def _left_out(cells: list[BoardCell]) -> float | None:
+    errors = [abs(error) / 1e3 for cell in cells for error in cell.left_out]
+    return median(errors) if errors else None
+
+
+def _by_source(board: Board) -> list[dict[str, Any]]:
+    out = []
+    for name, metrics in board.by_source.items():
+        own, cells = _head(metrics), [cell for cell in _cells(name) if cell.source == name]
+        held = sum(len(cell.left_out) for cell in cells)
+        out.append({
+            "source": name, "rows": own.n, "median": own.median_ape, "mean": own.mape, "signed": own.median_signed,
+            "constant": own.baseline_median_ape, "left_out": _left_out(cells),
+            "covered": sum(cell.inside for cell in cells) / held if held else None,
+        })  # fmt: skip
+    return out
+
+
+def _hidden(board: Board, rows: list[Row]) -> list[dict[str, Any]]:
+    experts = frozenset(text(row, "id") for row in rows if number(row, "n_experts"))
+    return [
+        {
+            "name": f"{source}{', ' + kind if kind else ''}",
+            "in_sample": _median(board.rows, source, kind, experts),
+            "left_out": _left_out(_cells(source, kind == "experts" if kind else None)),
+        }
+        for source, kind in HIDDEN
+    ]
+
+
+def _median(rows: list[RowPrediction], source: str, kind: str, experts: frozenset[str]) -> float | None:
+    """Median absolute relative error of the scored rows of a source and kind ("": any); None without rows."""
+    apes = sorted(
+        abs(r.predicted / r.measured - 1.0)
+        for r in rows
+        if r.scored and r.headline and r.predicted and source in r.source
+        and kind in ("experts" if r.id in experts else "dense", "")
+    )  # fmt: skip
+    return apes[len(apes) // 2] if apes else None
+
+
+def _grid(board: Board) -> list[RowPrediction]:
+    return [row for row in board.rows if SLOW_GRID in row.source]
+
+
+def _memory(board: Board) -> list[dict[str, Any]]:
+    return [
+        {"source": source, "rows": metrics["peak_mem_gb"].n, "median": metrics["peak_mem_gb"].median_ape}
+        for source, metrics in board.by_source.items()
+        if "peak_mem_gb" in metrics
+    ]
+
+
+def _fitted_values() -> list[dict[str, Any]]:
+    calibration = training_calibration()
+    out = []
+    for p in PARAMETERS:
+        kind, _, key = p.place.partition(":")
+        table = {"generic": {"": calibration.generic}, "family": calibration.families, "stack": calibration.fitted}
+        out.append({
+            "name": p.name, "prior": p.prior, "fitted": table[kind].get(key, {}).get(p.field, p.prior), "low": p.low,
+            "high": p.high, "meaning": p.meaning,
+        })  # fmt: skip
+    return out
+
+
+def _plain(value: Any) -> Any:
+    """Six digits, which the page needs, and no infinity, which JSON lacks."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def main(again: bool) -> None:
+    """Measure, and write the numbers and the page into the checkout."""
+    _, rows = read_table(runs_file())
+    slow = refits(rows) if again else numbers()["refits"]
+    plain = _plain(msgspec.to_builtins(measure(rows) | {"refits": slow}))
+    NUMBERS.write_text(json.dumps(plain, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_page()
+
+
+if __name__ == "__main__":
+    main("--refit" in sys.argv[1:])

@@ -1,0 +1,177 @@
+"""Renders docs/accuracy-training.md from docs/figures/accuracy.json (`training_numbers` measures them)."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from hwmodel.report.tables import table
+from hwmodel.validation.board.accuracy_page import ROOT
+
+NUMBERS, PAGE = ROOT / "docs" / "figures" / "accuracy.json", ROOT / "docs" / "accuracy-training.md"
+
+HEAD = """\
+# Accuracy of training predictions
+
+Written by `python -m hwmodel.validation.board.training_numbers`, all kinds of predictions: [accuracy](accuracy.md).
+Errors are of tokens a second and accelerator (step time where no rate is published), in percent; `signed` is predicted
+over measured less one. `constant` is one utilisation for each accelerator and format, fitted on the very rows.
+`source left out`: every constant fitted again, from its prior, without a row of that source; `covered`: share of its
+rows inside the 80 % interval that was then given.
+"""
+
+WEAK = """\
+## Where it is weak
+
+Mixtures of experts: the same configuration gains up to 1.8 times over eight months of releases. Parts without runs
+of their own (V100, Gaudi, Trainium, MI300) take the constants of their kin and a wider interval. Pipelines of the
+nanotron grid at 256 accelerators and more. Choices made with residuals in sight, which leaving out does not undo: the
+habits of stacks (`stacks.yaml`, among them `dp_overlap` of nanotron and the version of Megatron-Bridge with graphs),
+the forms of the terms, the priors.
+"""
+
+SLOW = """\
+A fifth of the nanotron runs with pipelines carry a second or more a micro-batch that their neighbours do not (its rate
+grows with the fleet, its cause is not known); nothing here is fitted to them. They are the mean error of that source,
+and what keeps its rank correlation low.
+"""
+
+SLOW_GRID = "nanotron"
+
+Numbers = dict[str, Any]
+
+
+def page(n: Numbers) -> str:
+    """The Markdown of the page."""
+    return "\n".join((
+        HEAD, _sources(n), "", _means(n), "", _hidden(n), "", "## Layouts and memory", "",
+        _layouts(n), "", SLOW, _memory(n), "", _reliability(n), "", "## Layouts searched", "", _searched(n), "",
+        "## Constants fitted on runs", "", _constants(n), "", "## Ablation", "", _ablation(n), "", WEAK,
+    ))  # fmt: skip
+
+
+def _p(value: float | None) -> str:
+    return "-" if value is None else f"{100.0 * value:.1f}"
+
+
+def _sources(n: Numbers) -> str:
+    keys = ("median", "mean", "signed", "constant", "left_out", "covered")
+    rows = [[row["source"], str(row["rows"]), *(_p(row[key]) for key in keys)] for row in n["by_source"]]
+    return table(["source", "rows", "median", "mean", "signed", "constant", "source left out", "covered"], rows)
+
+
+def _mean(values: list[float | None], names: list[str], without: str = "") -> float | None:
+    kept = [value for value, name in zip(values, names, strict=True) if value is not None]
+    if without:
+        kept = [v for v, name in zip(values, names, strict=True) if v is not None and without not in name]
+    return sum(kept) / len(kept) if kept else None
+
+
+def _means(n: Numbers) -> str:
+    names = [row["source"] for row in n["by_source"]]
+    columns = {key: [row[key] for row in n["by_source"]] for key in ("median", "left_out", "constant")}
+    given = n["refits"]["given_one_row"]
+    own, at = list(given.values()), list(given)
+    rows = [
+        ["in sample", _p(_mean(columns["median"], names)), _p(_mean(columns["constant"], names))],
+        ["(source, model) groups left out, 5 folds *", _p(n["refits"]["group"]["mean_of_source_medians"]), "-"],
+        ["source left out", _p(_mean(columns["left_out"], names)), "-"],
+        ["source left out, nanotron apart", _p(_mean(columns["left_out"], names, SLOW_GRID)), "-"],
+        ["source left out, one of its rows given, mean over the row *", _p(_mean(own, at)), "-"],
+        ["the same, nanotron apart *", _p(_mean(own, at, SLOW_GRID)), "-"],
+    ]
+    return table(["mean over sources of the median error, %", "model", "constant"], rows) + "\n\n" + _taken(n)
+
+
+def _taken(n: Numbers) -> str:
+    """Whether what needs many fits was taken beside the constants of this version."""
+    same = n["refits"]["constants"] == n["constants"]
+    beside = "beside the constants of this version" if same else "before the last fit of the constants"
+    return f"What has a star, and the ablation, takes dozens of fits and was taken {beside}."
+
+
+def _hidden(n: Numbers) -> str:
+    rows = [[row["name"], _p(row["in_sample"]), _p(row["left_out"])] for row in n["hidden"]]
+    return table(["rows", "in sample", "source left out"], rows)
+
+
+def _layouts(n: Numbers) -> str:
+    choice, failed = n["choice"], n["failed"]
+    return (
+        f"On the nanotron grid (H100, {choice['pairs']:.0f} model and fleet pairs) the layout predicted fastest runs at"
+        f" {_p(choice['median_speed_of_pick'])} % of the best measured speed in the median (lower quartile"
+        f" {_p(choice['quartile_speed_of_pick'])} %); rank correlation {choice['median_rank_correlation']:.2f}, and"
+        f" {choice['median_rank_correlation_clean']:.2f} without the runs measured at less than half the predicted"
+        f" speed. Of {failed['failed']:.0f} layouts that gave no result, {_p(failed['failed_predicted_over'])} % are"
+        f" predicted over the memory, of the {failed['successful']:.0f} that ran"
+        f" {_p(failed['successful_predicted_over'])} %; area under the curve {failed['auc']:.3f}."
+    )
+
+
+def _memory(n: Numbers) -> str:
+    rows = [[row["source"], str(row["rows"]), _p(row["median"])] for row in n["memory"]]
+    return table(["source", "rows", "median error of peak memory, %"], rows)
+
+
+def _reliability(n: Numbers) -> str:
+    """Layouts that ran by their predicted fill, beside the probability that was said."""
+    rows = []
+    for one in n["reliability"]:
+        ends = f"{one['from']:g} and more" if one["to"] is None else f"{one['from']:g} to {one['to']:g}"
+        rows.append([ends, f"{one['layouts']:.0f}", _p(one["said"]), _p(one["ran"])])
+    words = (
+        "Whether a layout starts, by its predicted peak over the memory (layouts that ran and layouts that did not; a"
+        " tenth fails whatever it fills, for other causes). A plan fills at most"
+        f" {_p(n['most_full'])} %: what fits with {_p(n['least'])} %.\n\n"
+    )
+    return words + table(["predicted fill", "layouts", "said to run, %", "ran, %"], rows)
+
+
+def _searched(n: Numbers) -> str:
+    found, taken = n["searched"], math.exp(n["optimism"])
+    size, signed = (sum(row[key] for row in found) / len(found) for key in ("searched_abs", "searched"))
+    without = sum((1.0 + row["searched"]) * taken - 1.0 for row in found) / len(found)
+    rows = [
+        [row["source"], f"{row['rows']:.0f}", *(_p(row[key]) for key in ("printed", "searched", "searched_abs"))]
+        for row in found
+    ]
+    words = (
+        "What `plan` does: the published layout is blanked, ours is searched. Signed median error of the rate with the"
+        " layout as printed and as searched, and the median size of the latter; sources that print a grid of layouts"
+        f" are left out. Mean over sources of the last column: {_p(size)} %; of the signed one {100.0 * signed:+.1f} %,"
+        f" and {100.0 * without:+.1f} % without the optimism of the search, {100.0 * (taken - 1.0):.1f} % of a step"
+        " (`predict/optimism.py`).\n\n"
+    )
+    return words + table(["source", "rows", "printed", "searched", "size"], rows)
+
+
+def _constants(n: Numbers) -> str:
+    rows = [
+        [one["name"], f"{one['prior']:g}", f"{one['fitted']:.3g}", f"{one['low']:g} to {one['high']:g}", one["meaning"]]
+        for one in n["values"]
+    ]
+    return table(["constant", "prior", "fitted", "bounds", "meaning"], rows)
+
+
+def _ablation(n: Numbers) -> str:
+    found = n["refits"]["ablation"]
+    first = found[0]["mean"]
+    rows = [[one["name"], _p(one["mean"]), f"{100.0 * (one['mean'] - first):+.1f}"] for one in found]
+    words = "Each term removed and all fitted again, on the runs alone; mean over sources of the median error, %.\n\n"
+    return words + table(["removed", "in sample", "change"], rows)
+
+
+def numbers() -> Numbers:
+    """The numbers as they are committed."""
+    found: Numbers = json.loads(NUMBERS.read_text(encoding="utf-8"))
+    return found
+
+
+def write_page() -> None:
+    """Render the page from the committed numbers."""
+    PAGE.write_text(page(numbers()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_page()
