@@ -11,7 +11,7 @@ from hwmodel.specs.intervals import Ends, Familiarity, IntervalConstants
 from hwmodel.validation.fit.interval_fit import Residual, fit_intervals, left_out_ends, prior_of, scatter
 from hwmodel.validation.fit.interval_score import figures, held, one_width, rank_correlation
 
-TEMPLATE = IntervalConstants(row=0.1, level=0.1, shares={"host": 1.0}, distances={"part": 1.0})
+TEMPLATE = IntervalConstants(row=0.1, level=0.1, shares={"host": 1.0}, distances={"part": 2.0})
 
 
 def planted(seed: int = 0, sources: int = 20, rows: int = 40) -> list[Residual]:
@@ -32,7 +32,7 @@ def test_the_scatter_of_rows_and_of_sources_is_told_apart() -> None:
     row, level = scatter(near)
     assert row == pytest.approx(0.05, rel=0.15)
     assert level == pytest.approx(0.1, rel=0.4)
-    assert prior_of(near, TEMPLATE).distances["part"] == pytest.approx(level)
+    assert prior_of(near, TEMPLATE).distances["part"] == pytest.approx(2.0 * level)
 
 
 def test_intervals_of_left_out_sources_hold_and_beat_one_width() -> None:

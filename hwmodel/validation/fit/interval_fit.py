@@ -22,7 +22,7 @@ from hwmodel.validation.board.score import MISS
 
 Column = NDArray[np.float64]
 CROWD = 0.7  # rows of a source together weigh n^(1 - CROWD): a lone row says less of its source than a hundred
-PULL = 0.1  # of one prior standard deviation (a factor of e) of one doubt, against the mean score
+PULL = 0.4  # of one prior standard deviation (a factor of e) of one doubt, against the mean score
 MOST_MISSED = 3.0  # an error that no width explains (a slow mode) counts up to so many half-widths
 COVER = 1.0 - MISS
 MAD = 1.4826  # a normal standard deviation over its median absolute deviation
