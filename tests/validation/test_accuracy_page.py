@@ -23,7 +23,8 @@ AGAIN = "python -m hwmodel.validation.board.accuracy_page"
 
 def test_the_page_is_what_was_committed() -> None:
     assert accuracy_page.PAGE.read_text(encoding="utf-8") == accuracy_page.page(), AGAIN
-    assert accuracy_page.FIGURE.read_text(encoding="utf-8") == accuracy_page.figure(), AGAIN
+    for name, drawn in accuracy_page.figures().items():
+        assert (accuracy_page.FIGURES / name).read_text(encoding="utf-8") == drawn, AGAIN
 
 
 def test_the_page_of_training_is_what_its_numbers_say() -> None:
@@ -39,8 +40,11 @@ def test_every_kind_stands_on_the_page_with_both_weightings() -> None:
 
 
 def test_the_figure_is_small_and_names_every_source() -> None:
-    drawn = accuracy_page.figure()
+    drawn, readme = accuracy_page.figures()["accuracy-boxes.svg"], accuracy_page.figures()["accuracy-by-source.svg"]
     assert len(drawn) < 80_000
+    assert readme.count("<rect") == 1 + sum(
+        bool(row.ratios) for row in accuracy_page.box_rows(board_cells(), ["training"])
+    )
     root = ET.fromstring(drawn)
     words = [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert set(QUANTITIES.values()) <= set(words)

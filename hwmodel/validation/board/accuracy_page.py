@@ -21,7 +21,12 @@ from hwmodel.solve.accuracy import KINDS, Measured, accuracy
 from hwmodel.specs.accuracy import BoardCell
 
 ROOT = Path(__file__).resolve().parents[3]  # of the checkout, whose docs the page stands in
-PAGE, FIGURE = ROOT / "docs" / "accuracy.md", ROOT / "docs" / "figures" / "accuracy-boxes.svg"
+PAGE, FIGURES = ROOT / "docs" / "accuracy.md", ROOT / "docs" / "figures"
+# Figures by file: the kinds they hold, and what they are called. README shows the first.
+DRAWN = {
+    "accuracy-by-source.svg": (("training",), "Training speed, predicted over measured, each run without its source"),
+    "accuracy-boxes.svg": (KINDS, "Predicted over measured, each run predicted without its source"),
+}
 
 HEAD = """\
 # How right it is
@@ -131,16 +136,16 @@ def _sources(every: Sequence[Measured]) -> list[str]:
     return lines
 
 
-def box_rows(cells: Sequence[BoardCell]) -> list[Row]:
+def box_rows(cells: Sequence[BoardCell], kinds: Sequence[str] = KINDS) -> list[Row]:
     """A heading a kind, then its sources with their ratios, the source with the most runs first; grids of latencies by
     model and engine."""
     rows: list[Row] = []
-    for kind in KINDS:
+    for kind in kinds:
         ratios: dict[str, list[float]] = {}
         for cell in cells:
             if cell.kind == kind:
                 ratios.setdefault(_named(cell.source), []).extend(1.0 + off / 1e3 for off in cell.left_out)
-        rows.append(Row(name=QUANTITIES[kind]))
+        rows += [Row(name=QUANTITIES[kind])] if len(kinds) > 1 else []
         rows += [Row(name=name, ratios=found) for name, found in sorted(ratios.items(), key=lambda one: -len(one[1]))]
     return rows
 
@@ -151,16 +156,19 @@ def _named(source: str) -> str:
     return source if len(fields) < 3 else f"{fields[0].rpartition('/')[2]}, {fields[2]}"
 
 
-def figure() -> str:
-    """The SVG of the page and of README."""
-    title = "Predicted over measured, each run predicted without its source"
-    return boxes_svg(box_rows(board_cells()), title, "predicted / measured")
+def figures() -> dict[str, str]:
+    """The SVGs of the page and of README, by file."""
+    cells = board_cells()
+    return {
+        name: boxes_svg(box_rows(cells, kinds), title, "predicted / measured") for name, (kinds, title) in DRAWN.items()
+    }
 
 
 def main() -> None:
-    """Write the page and its figure into the checkout."""
+    """Write the page and its figures into the checkout."""
     PAGE.write_text(page(), encoding="utf-8")
-    FIGURE.write_text(figure(), encoding="utf-8")
+    for name, drawn in figures().items():
+        (FIGURES / name).write_text(drawn, encoding="utf-8")
 
 
 if __name__ == "__main__":

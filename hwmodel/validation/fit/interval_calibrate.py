@@ -43,8 +43,8 @@ HEADER = """\
 # Those that differ from one were chosen on left-out runs for their interval score: of training the host's 1.5 and the
 # network's 0.9, stages that wait 4, a family of parts 2, a search 0.5, a number format 0.3; of serving a doubling of
 # the size 3, an engine never measured on the part, and a layout, 2 each (a family of parts 6, of which hardly a row
-# speaks); of first tokens, which go by how an engine
-# admits requests, the queue's 0.8, the size 2, the part 3, an engine on it 6, the layout 4.
+# speaks); of first tokens, which go by how an engine admits requests, the queue's 0.8, the size 2, the part 3, an
+# engine on it 6, the layout 4.
 _SERVICE = IntervalConstants(
     row=0.1, level=0.1, shares={"experts": 0.5, "other": 0.3, "queue": 0.5}, known=0.5,
     distances={"size": 3.0, "family": 6.0, "part": 1.5, "engine_part": 2.0, "layout": 2.0, "searched": 0.5,
