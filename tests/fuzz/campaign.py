@@ -20,14 +20,26 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import cheap
 import holds
+import others
 import questions
 
 from hwmodel.errors import CatalogError, InfeasibleError, InputError
 
-WHOLE = tuple(questions.QUESTIONS)
-KINDS = (*WHOLE, "cheap")
+QUESTIONS = questions.QUESTIONS | others.QUESTIONS
+HOLDS = holds.HOLDS | others.HOLDS
+KINDS = (*QUESTIONS, "cheap")
 ENDS = ("answered", "refused", "infeasible", "finding")
-TURN = {"plan": 50, "compare": 50, "train": 50, "serve": 50, "cheap": 2_000}  # inputs before the next kind's turn
+TURN = {
+    "plan": 50,
+    "compare": 50,
+    "train": 50,
+    "serve": 50,
+    "sweep": 1,
+    "export": 10,
+    "fit": 1,
+    "validate": 10,
+    "cheap": 2_000,
+}  # inputs before the next kind's turn; fmt: skip
 Tally = dict[str, Any]
 
 
@@ -52,8 +64,8 @@ def one(kind: str, number: int) -> tuple[str, Any]:
     if kind == "cheap":
         act = draw.choice(cheap.KINDS)
         return outcome(partial(act, draw)), act.__name__
-    asked = questions.QUESTIONS[kind](draw)
-    return outcome(partial(holds.HOLDS[kind], asked, draw.random())), asked
+    asked = QUESTIONS[kind](draw)
+    return outcome(partial(HOLDS[kind], asked, draw.random())), asked
 
 
 def run(kind: str, seed: int, count: int, tally: Tally | None = None) -> Tally:

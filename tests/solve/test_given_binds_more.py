@@ -77,6 +77,15 @@ def test_an_extreme_number_answers_or_refuses(seed: int) -> None:
     assert found is None or 0 < value_of(found.answer.tokens) < float("inf")
 
 
+@pytest.mark.parametrize("confidence", ["60%", "80%", "90%"])
+@pytest.mark.parametrize("law", ["besiroglu_2024", "kaplan_2020/L_ND"])
+@pytest.mark.parametrize(("gpus", "usd"), [("2xGB200-NVL72", 1e9), ("1xmi325x-256gb", 100.0), ("16384xB200", 3e10)])
+def test_money_is_used_up_at_any_confidence(gpus: str, usd: float, law: str, confidence: str) -> None:
+    """The spread of a run goes by its FLOPs, so that its tokens are closed in on: extreme budgets, both ways."""
+    found = hm.plan(gpus=gpus, budget=f"${usd:.0f}", law=law, confidence=confidence).answer
+    assert value_of(found.cost_usd) == pytest.approx(usd, rel=1e-6)
+
+
 @pytest.mark.parametrize("law", ["kaplan_2020/L_ND"])
 @pytest.mark.parametrize("asked", [{"tokens": "1T"}, {"loss": "2.2"}, {"time": "30d"}], ids=str)
 def test_repeats_under_a_law_without_terms_are_refused(law: str, asked: dict[str, str]) -> None:

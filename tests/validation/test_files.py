@@ -8,7 +8,7 @@ import pytest
 
 from hwmodel.validation.board.files import validate_file
 from hwmodel.validation.board.serving import predict_rows, shipped_rows
-from hwmodel.validation.rows.tables import Row
+from hwmodel.validation.rows.tables import CellError, Row, positive
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +104,9 @@ def test_a_blank_serving_layout_is_searched(tmp_path: Path) -> None:
     (one,) = validate_file(write(tmp_path / "one.csv", [row | {"n_accel": "1"}])).rows
     assert one.status == "refused"
     assert "hold the weights" in one.reason
+
+
+@pytest.mark.parametrize("value", ["1e308", "1e61"])
+def test_a_cell_beyond_any_run_is_no_number(value: str) -> None:
+    with pytest.raises(CellError, match="beyond any run"):
+        positive({"seq_len": value}, "seq_len")

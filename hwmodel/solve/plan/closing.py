@@ -106,7 +106,7 @@ def closed(setting: Setting, model: LossModel, shape: Shape | None, params: floa
 
 
 FILL_ROUNDS = 8
-TOKEN_ROUNDS = 4
+TOKEN_ROUNDS = 12
 
 
 def _at_the_limit(
@@ -114,17 +114,20 @@ def _at_the_limit(
 ) -> Sized:
     """A size that takes `used` of its time or money, on the tokens that take all of it.
 
-    At the median they are in proportion; at another confidence the spread goes by the run's FLOPs, so it is done again.
+    At the median they are in proportion; at another confidence the spread goes by the run's FLOPs: secants of logs.
     """
-    sized = with_tokens(model, sized, 1.0 / used)
+    slope, found = 1.0, with_tokens(model, sized, 1.0 / used)
     if setting.request.confidence == 0.5:
-        return sized
+        return found
     for _ in range(TOKEN_ROUNDS):
-        used = limits_used(setting, on_fleet(fleet, sized, shape).answer)
-        if abs(used - 1.0) < LIMIT_TOLERANCE / 10.0:
+        share = limits_used(setting, on_fleet(fleet, found, shape).answer)
+        if abs(share - 1.0) < LIMIT_TOLERANCE / 10.0:
             break
-        sized = with_tokens(model, sized, 1.0 / used)
-    return sized
+        if found.d != sized.d and share != used:
+            slope = math.log(share / used) / math.log(found.d / sized.d)
+        used, sized = share, found
+        found = with_tokens(model, found, share ** (-1.0 / slope))
+    return found
 
 
 def _filled(setting: Setting, model: LossModel, fleet: Fleet, used: float, sized: Sized) -> Sized:

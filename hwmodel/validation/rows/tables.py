@@ -76,6 +76,9 @@ def stated(row: Row, name: str) -> str:
     return value if value.lower() == "none" else text(row, name)
 
 
+LARGEST = 1e60  # of any quantity of a run, FLOPs of the largest included
+
+
 def number(row: Row, name: str) -> float | None:
     """The cell as a finite number; None for a blank or missing one; CellError for anything else."""
     cell = text(row, name)
@@ -87,6 +90,8 @@ def number(row: Row, name: str) -> float | None:
         raise CellError(f"{name} is not a number: {cell!r}") from error
     if not math.isfinite(value):
         raise CellError(f"{name} is not finite: {cell!r}")
+    if abs(value) > LARGEST:
+        raise CellError(f"{name} is {value:g}, beyond any run")
     return value
 
 
