@@ -27,7 +27,8 @@ def published_mfu(part_id: str, precision: str) -> list[tuple[float, float]]:
     model, fleet and source; empty where none is published."""
     catalog = load_catalog()
     part = catalog.part(part_id)
-    peak = format_peak(part, catalog.precision(precision).gemm_format)
+    recipe = catalog.precision(precision)
+    peak = format_peak(part, recipe.gemm_format, recipe.fallback_formats)
     best: dict[tuple[str, str, float], float] = {}
     with (calibrations_dir().parent / ROWS).open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):

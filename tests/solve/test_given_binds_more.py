@@ -112,3 +112,9 @@ def test_the_next_best_layout_is_not_the_one_chosen(asked: dict[str, str]) -> No
     for row in found.to_dict()["alternatives"]["layouts"]:
         assert row["slower_fraction"] >= 0.0
         assert any(row["layout"][name] != getattr(found.layout, name) for name in ("tp", "cp", "pp", "ep", "zero"))
+
+
+@pytest.mark.parametrize("gpus", ["2xtpu-v6e", "8xH100"])
+def test_a_format_that_falls_back_is_reported_as_it_is_answered(gpus: str) -> None:
+    found = answered({"gpus": gpus, "precision": "mxfp8", "params": "1B", "tokens": "10B"})
+    assert found is None or found.to_markdown().startswith("# Training budget")
