@@ -188,12 +188,12 @@ def share_words(share: Band | None) -> str:
 
 
 def paid_words(row: dict[str, Any]) -> str:
-    """`0.13 %; 0.43 % with size and tokens free`."""
+    """`0.13 %; 0.43 % free`: with size and tokens free, where that is another figure."""
     paid, free = row["pays_up_to_share"], row["pays_up_to_share_free"]
     if paid is None:
         return words.DASH
-    more = "" if free is None else say("; {share} % free", share=f"{100 * free.value:.2f}")
-    return f"{100 * paid.value:.2f} %{more}"
+    fixed, other = f"{100 * paid.value:.2f}", None if free is None else f"{100 * free.value:.2f}"
+    return f"{fixed} %" + ("" if other in (None, fixed) else say("; {share} % free", share=other))
 
 
 def serving_table(plan: Plan) -> Table:

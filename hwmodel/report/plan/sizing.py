@@ -211,8 +211,9 @@ def saving_sentence(plan: Plan) -> str:
 
 
 def _by_law(plan: Plan) -> str:
-    """The cheapest life by each other law, in a line."""
-    rows = [row for row in plan.objectives.by_law[1:] if not row.reason]
+    """The cheapest life by each other law, in a line; a variant of the plan's own law says what it says."""
+    own = plan.resolved["law"].split("/")[0]
+    rows = [row for row in plan.objectives.by_law[1:] if not row.reason and row.law.split("/")[0] != own]
     if not rows:
         return ""
     listed = say(", ").join(
