@@ -24,10 +24,12 @@ def published_beside(plan: Plan) -> list[tuple[float, float]]:
 @cache
 def published_mfu(part_id: str, precision: str) -> list[tuple[float, float]]:
     """(Accelerators, MFU in 6 N D over the dense peak) of runs on a part in a format: the fastest of each
-    model, fleet and source; empty where none is published."""
+    model, fleet and source; empty where none is published, as for parts and recipes of the user's own."""
     catalog = load_catalog()
-    part = catalog.part(part_id)
-    recipe = catalog.precision(precision)
+    try:
+        part, recipe = catalog.part(part_id), catalog.precision(precision)
+    except HwModelError:
+        return []
     peak = format_peak(part, recipe.gemm_format, recipe.fallback_formats)
     best: dict[tuple[str, str, float], float] = {}
     with (calibrations_dir().parent / ROWS).open(newline="", encoding="utf-8") as file:
