@@ -13,7 +13,7 @@ from hwmodel.physics import shape as shapes
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.answers import limits_used
-from hwmodel.solve.run.fleet import Fleet, batch_policy
+from hwmodel.solve.run.fleet import BatchPolicy, Fleet, batch_policy
 from hwmodel.solve.run.result import Band, value_of
 from hwmodel.solve.run.sizing import GIVEN, ClosedBy, LossModel, Sized, TokensOfSize, size
 from hwmodel.solve.run.solved import on_fleet
@@ -29,13 +29,18 @@ NEAR_BATCHES = 1.1
 BATCH_ROUNDS = 3
 
 
+def batch_of(taken: BatchPolicy, setting: Setting, params: float, tokens: float) -> BatchPolicy:
+    """The batch rule of a run on so many tokens, or the one that was taken where that is near enough."""
+    own = batch_policy(setting).seeing(tokens)
+    apart = abs(math.log(own.critical_tokens(params) / taken.critical_tokens(params)))
+    return taken if taken.given_seqs is not None or apart < math.log(NEAR_BATCHES) else own
+
+
 def of_own_batch(fleet: Fleet, sized: Sized, again: Callable[[], Sized]) -> Sized:
     """The run under the critical batch of the tokens that were solved, where these set another than its size does;
     `again` closes it anew, where the fleet's speed decides it."""
     for _ in range(BATCH_ROUNDS):
-        own = batch_policy(fleet.setting).seeing(sized.d).critical_tokens(sized.n)
-        taken = fleet.batch.critical_tokens(sized.n)
-        if fleet.batch.given_seqs is not None or abs(math.log(own / taken)) < math.log(NEAR_BATCHES):
+        if batch_of(fleet.batch, fleet.setting, sized.n, sized.d) is fleet.batch:
             break
         fleet.see(sized.d)
         sized = again() if sized.closed_by == "fleet" else sized

@@ -58,9 +58,9 @@ def _number(value: Any, read: Any, what: str) -> float:
         raise InputError(f"{what} must be a number or a text like '70B', got {shown[:60]!r}") from None
     if isinstance(value, bool) or not 0 < number < math.inf:
         raise InputError(f"{what} must be a number above zero, got {value!r}")
-    if read is units.parse_fraction and number > 1:
+    if read in (units.parse_fraction, _utilisation) and number > 1:
         raise InputError(f"{what} must lie above 0 and at most 1, got {value!r}")
-    return number
+    return _reachable(number, value, what) if read is _utilisation else number
 
 
 def _whole(value: Any, what: str) -> int:
@@ -266,10 +266,14 @@ LEAST_UTILISATION = 1e-6  # of the peak: a run below it never ends
 
 def _utilisation(text: str, what: str) -> float:
     """A share of the peak that a run may reach."""
-    value = units.parse_fraction(text, what)
-    if value < LEAST_UTILISATION:
-        raise InputError(f"{what} {text!r} is next to nothing of the peak; give at least {LEAST_UTILISATION:.4%}")
-    return value
+    return _reachable(units.parse_fraction(text, what), text, what)
+
+
+def _reachable(share: float, given: Any, what: str) -> float:
+    """Raises InputError for next to nothing of the peak."""
+    if share < LEAST_UTILISATION:
+        raise InputError(f"{what} {given!r} is next to nothing of the peak; give at least {LEAST_UTILISATION:.4%}")
+    return share
 
 
 QUANTITIES = {

@@ -12,13 +12,13 @@ from hwmodel import laws
 from hwmodel.errors import HwModelError, InfeasibleError
 from hwmodel.physics import shape as shapes
 from hwmodel.predict.uncertainty import is_mixture
-from hwmodel.solve.plan.closing import size_of
+from hwmodel.solve.plan.closing import batch_of, size_of
 from hwmodel.solve.plan.objectives import finite
 from hwmodel.solve.plan.solver import loss_model_of, prepare
 from hwmodel.solve.question.contradictions import check_contradictions
 from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.answers import SizedShape, mfu_flop_per_token
-from hwmodel.solve.run.fleet import batch_policy
+from hwmodel.solve.run.fleet import BatchPolicy, batch_policy
 from hwmodel.solve.run.result import Band, Value, value_of
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.solve.run.solved import sized_shape
@@ -33,11 +33,16 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
     params: float
     tokens: float
     loss: tuple[float, float, float]  # value and 80 % ends; nan where there is none
-    batch_cap_seqs: float
+    batch: BatchPolicy
     mfu_flop_per_token: float
     what: str  # the model, for refusals
     accelerators: int | None = None
     lifetime_cost: float = math.nan
+
+    @property
+    def batch_cap_seqs(self) -> float:
+        """Sequences of the largest batch."""
+        return self.batch.seqs(self.params)
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,10 +128,12 @@ class Closing:
 
 def _record(setting: Setting, sized: Sized, shape: Shape | None) -> Closed:
     at = sized_shape(sized, shape)
-    size = value_of(sized.params)
+    size, tokens, batch = value_of(sized.params), value_of(sized.tokens), batch_policy(setting)
+    if not math.isnan(tokens):
+        batch = batch_of(batch, setting, size, tokens)
     return Closed(
-        at=at, params=size, tokens=value_of(sized.tokens), loss=_three(sized.loss),
-        batch_cap_seqs=batch_policy(setting).seqs(size), mfu_flop_per_token=mfu_flop_per_token(setting, at),
+        at=at, params=size, tokens=tokens, loss=_three(sized.loss), batch=batch,
+        mfu_flop_per_token=mfu_flop_per_token(setting, at),
         what=shape.name if shape is not None else f"a model of {format_count(size)} parameters",
     )  # fmt: skip
 
@@ -144,5 +151,7 @@ def _prepared(setting: Setting) -> Closed:
     if found.lifetime is not None:
         cost = finite(found.lifetime.cost(found.sized.n, found.sized.d)) or math.nan
     one = _record(setting, found.sized, found.shape)
-    fleet = found.solved.fleet.accelerators if found.solved is not None else None
-    return msgspec.structs.replace(one, accelerators=fleet, lifetime_cost=cost)
+    if found.solved is None:
+        return msgspec.structs.replace(one, lifetime_cost=cost)
+    fleet = found.solved.fleet
+    return msgspec.structs.replace(one, accelerators=fleet.accelerators, batch=fleet.batch, lifetime_cost=cost)

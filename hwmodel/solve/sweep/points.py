@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -13,11 +14,12 @@ from hwmodel.catalog import Catalog, load_catalog
 from hwmodel.errors import HwModelError
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.budget.limits import SLACK
+from hwmodel.solve.plan.closing import BATCH_ROUNDS, batch_of
 from hwmodel.solve.plan.solver import measured
 from hwmodel.solve.question.parse import QUANTITIES, read_request
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve, step_doubt
 from hwmodel.solve.run.billing import Bill, Rated, bill
-from hwmodel.solve.run.fleet import Fleet
+from hwmodel.solve.run.fleet import BatchPolicy, Fleet
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.sweep.closing import Closed, Closing, Refused, refused
 from hwmodel.solve.sweep.searching import FIGURES, USED, WHAT, Key, Layouts, Searches, key_of, rates
@@ -56,12 +58,22 @@ class Plans:
             closing = self._closing(first)
             quantities = {axis: np.array(axis.values, dtype=float)[places[axis.name][index]] for axis in self.numbers}
             tables.append(_Group(closing, points[index], quantities, self.searches))
+        found = self._found(tables)
+        for _ in range(BATCH_ROUNDS):
+            moved = [one for one in tables if one.rebatched(found)]
+            if not moved:
+                break
+            for key, layouts in self._found(moved).items():
+                found[key] = {**found[key], **layouts}
+        return joined([one.table(found) for one in tables])
+
+    def _found(self, tables: list[_Group]) -> dict[Any, dict[Any, Layouts | Refused]]:
+        """The searches that the groups need, each once."""
         asked: dict[Any, set[Any]] = {}
         for one in tables:
             for key, case in one.asked():
                 asked.setdefault(key, set()).add(case)
-        found = {key: self.searches.find(key, cases) for key, cases in asked.items()}
-        return joined([one.table(found) for one in tables])
+        return {key: self.searches.find(key, cases) for key, cases in asked.items()}
 
     def _closing(self, first: dict[str, int]) -> Closing | Refused:
         code = tuple(first[axis.name] for axis in self.others)
@@ -158,19 +170,64 @@ class _Group:
             parts.append(self._closed_rows(one, index, found))
         return joined(parts)
 
+    def rebatched(self, found: dict[Any, dict[Any, Layouts | Refused]]) -> bool:
+        """Whether the tokens that a rate closes set another batch than was searched, as `plan` asks of its own
+        (`of_own_batch`): then those points ask for theirs."""
+        if not isinstance(self.closing, Closing) or not self.closing.by_rate:
+            return False
+        if not isinstance(self.closing.setting, Fleeted):
+            return False
+        places: dict[tuple[int, float | None], int] = {}
+        closed: list[Closed | Refused] = []
+        which = self.which.copy()
+        for place, one in enumerate(self.closed):
+            for point, batch in self._batches(one, np.flatnonzero(self.which == place), found):
+                key = (place, None if batch is None else batch.tokens)
+                if key not in places:
+                    places[key] = len(closed)
+                    kept = batch is None or isinstance(one, Refused)
+                    closed.append(one if kept else msgspec.structs.replace(one, batch=batch))
+                which[point] = places[key]
+        moved = any(batch is not None for _, batch in places)
+        self.closed, self.which = closed, which
+        return moved
+
+    def _batches(
+        self, one: Closed | Refused, index: Index, found: dict[Any, Any]
+    ) -> Iterator[tuple[int, BatchPolicy | None]]:
+        """Each point with the batch that its tokens set, None where it has the one that was searched."""
+        rows = None if isinstance(one, Refused) else self._rows(one, index, found)
+        tokens = None if rows is None else rows.most_tokens()
+        for place, point in enumerate(index):
+            batch = None
+            if tokens is not None and not isinstance(one, Refused) and tokens[place] >= 1.0:
+                assert isinstance(self.closing, Closing)
+                own = batch_of(one.batch, self.closing.setting, one.params, float(tokens[place]))
+                batch = None if own is one.batch else own
+            yield int(point), batch
+
+    def _rows(self, one: Closed, index: Index, found: dict[Any, Any]) -> _Rows | None:
+        """The points of one closed run with its layouts; None where it has none."""
+        assert isinstance(self.closing, Closing)
+        layouts = found[self._key(one.at.shape)][self._case(one)]
+        if isinstance(layouts, Refused):
+            return None
+        setting = fleeted(self.closing.setting)
+        limits = {name: values[index] for name, values in self.quantities.items() if name in LIMITS}
+        return _Rows(self.closing, setting, one, layouts, self.points[index], limits, self._case(one)[0])
+
     def _closed_rows(self, one: Closed | Refused, index: Index, found: dict[Any, Any]) -> Table:
         points = self.points[index]
         if isinstance(one, Refused):
             return blank_table(points, one)
         assert isinstance(self.closing, Closing)
-        setting = self.closing.setting
-        if not isinstance(setting, Fleeted):
+        if not isinstance(self.closing.setting, Fleeted):
             return _unfleeted(points, one)
-        layouts = found[self._key(one.at.shape)][self._case(one)]
-        if isinstance(layouts, Refused):
-            return blank_table(points, msgspec.structs.replace(layouts, reason=layouts.reason.replace(WHAT, one.what)))
-        limits = {name: values[index] for name, values in self.quantities.items() if name in LIMITS}
-        return _Rows(self.closing, setting, one, layouts, points, limits, self._case(one)[0]).table()
+        rows = self._rows(one, index, found)
+        if rows is not None:
+            return rows.table()
+        why = found[self._key(one.at.shape)][self._case(one)]
+        return blank_table(points, msgspec.structs.replace(why, reason=why.reason.replace(WHAT, one.what)))
 
 
 def _unfleeted(points: Index, one: Closed) -> Table:
@@ -207,16 +264,26 @@ class _Rows:
 
     def table(self) -> Table:
         """The rows, those that break a limit with the reason and no figures."""
-        run = self._rated()
-        found = bill(self.setting, run)
-        if self.closing.by_rate:
-            share = self._used(found)
-            run = msgspec.structs.replace(run, tokens=run.tokens / share)
-            found = bill(self.setting, run)
+        run, found = self._billed()
         table = blank_table(self.points, None)
         self._fill(table, run, found)
         self._refuse(table, run, found)
         return table
+
+    def _billed(self) -> tuple[Rated, Bill]:
+        """The runs with what they are billed, their tokens brought to the limit where it closes them."""
+        run = self._rated()
+        found = bill(self.setting, run)
+        if self.closing.by_rate:
+            run = msgspec.structs.replace(run, tokens=run.tokens / self._used(found))
+            found = bill(self.setting, run)
+        return run, found
+
+    def most_tokens(self) -> Floats:
+        """The tokens of each point in its fastest layout; 0 where none runs."""
+        tokens = np.asarray(self._billed()[0].tokens, dtype=float).reshape(-1, self.count)
+        most: Floats = np.nan_to_num(tokens).max(axis=1)
+        return most
 
     def _rated(self) -> Rated:
         one, setting = self.one, self.setting
