@@ -54,6 +54,7 @@ class LazyGroup(Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of a name, its module imported now; with completed values where a shell asks for them."""
         if name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"hwmodel.cli.{name}").command

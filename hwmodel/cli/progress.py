@@ -52,6 +52,7 @@ def stages(quiet: bool) -> Callable[[str, int, int], None] | None:
     bars: dict[str, Bar] = {}
 
     def tell(stage: str, done: int, of: int) -> None:
+        """So much of a stage is done."""
         bars.setdefault(stage, Bar()).draw(f"{stage:10s}", done / of, ended=done == of)
 
     return tell
@@ -64,6 +65,7 @@ def steps(of: int, quiet: bool) -> Callable[[str], None]:
     bar, done = Bar(), [0]
 
     def tell(step: str) -> None:
+        """One more step is done."""
         done[0] += 1
         bar.draw("", done[0] / of, f"{done[0]}/{of} {step:.30}", ended=done[0] == of)
 
@@ -75,6 +77,7 @@ def lines(quiet: bool) -> Callable[[str], None]:
     start = time.monotonic()
 
     def tell(line: str) -> None:
+        """A note, with the time left where it counts."""
         counted = COUNTS.search(line)
         done = int(counted.group(1)) - 1 if counted else 0
         if counted and done > 0:

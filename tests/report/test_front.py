@@ -9,7 +9,7 @@ import pytest
 import hwmodel as hm
 from hwmodel.report import plan_html, plan_markdown
 from hwmodel.report.plan import plan_blocks
-from hwmodel.report.plan.front import answer_sentences, dearest, decisions, risk_lines
+from hwmodel.report.plan.front import answer_sentences, dearest, decisions, objective_sentence, risk_lines
 from hwmodel.report.plan.grounds import ranked_warnings, warning_usd
 
 FIXED = {"gpus": "512xH100", "params": "40B", "tokens": "2T"}
@@ -42,6 +42,12 @@ def test_every_question_has_its_pages(given: dict[str, str]) -> None:
     page = plan_html(plan)
     for _, heading in re.findall(r"(?m)^(#+) (.+)$", text):
         assert heading.split("`")[0][:20] in page
+
+
+def test_a_demand_beside_given_tokens_is_counted_in_the_table() -> None:
+    said = objective_sentence(hm.plan(gpus="320xMI300X", tokens="3T", inference_tokens="4T"))
+    assert "the table below counts what is served too" in said
+    assert "nothing served" in objective_sentence(hm.plan(gpus="320xMI300X", tokens="3T"))
 
 
 def test_the_answer_states_both_certainties_and_the_chance_of_a_limit() -> None:

@@ -145,7 +145,10 @@ def objective_sentence(plan: Plan) -> str:
     flip = o.flip_inference_tokens
     if o.answered == "given":
         return say("The size is yours.")  # the table below says which sizes a demand would choose
-    said = say("This is the size of the best training run; nothing served is counted.")
+    if o.deployment_optimal is not None:
+        said = say("This is the size of the best training run; the table below counts what is served too.")
+    else:
+        said = say("This is the size of the best training run; nothing served is counted.")
     if flip is not None:
         said += say(
             " From about {tokens} served tokens on, a smaller one saves 5 % or more over its life.",

@@ -32,6 +32,7 @@ def gain(model: LossModel, first: RunAnswer, other: RunAnswer) -> Gain | None:
     drawn = of[1] if model.drawn is not None else None
 
     def band(place: int) -> Band | None:
+        """One of the three figures with the 80 % interval of the law's draws, which holds it."""
         value = of[0][place]
         if value is None:
             return None
