@@ -47,7 +47,7 @@ def fit_runs(
             progress=progress,
         )  # fmt: skip
     if isinstance(fit, LossFit):
-        warnings = [*fit.warnings, *hangs_on(runs, fit, form), *warnings]
+        warnings = [*fit.warnings, *hangs_on(runs, fit, form), *unbounded(fit), *warnings]
     columns = tuple(TakenColumn(quantity=c.quantity, header=c.header, unit=c.unit) for c in runs.taken)
     return Fitted(
         fit=fit,
@@ -57,6 +57,12 @@ def fit_runs(
         params_convention=runs.convention,
         notes=runs.notes,
     )
+
+
+def unbounded(fit: LossFit) -> list[str]:
+    """Warnings of constants that some resamplings of the runs do not bound."""
+    names = [name for name, error in fit.standard_errors.items() if error is None]
+    return [f"{name} is not identified: some resamplings of the runs leave it unbounded" for name in names]
 
 
 def _form(runs: LossRuns) -> str:

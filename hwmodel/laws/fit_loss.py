@@ -69,25 +69,36 @@ class LossFit(msgspec.Struct, frozen=True, kw_only=True):
         return np.cov(self.draws.T)
 
     @property
-    def intervals(self) -> dict[str, tuple[float, float]]:
-        """80 % intervals of the linear constants: quantiles of the draws (A and B are skewed, so no plus-minus)."""
+    def intervals(self) -> dict[str, tuple[float | None, float | None]]:
+        """80 % intervals of the linear constants: quantiles of the draws (A and B are skewed, so no plus-minus).
+
+        None is an end that the runs leave open: beyond the largest float.
+        """
         low, high = np.quantile(self.draws, (0.1, 0.9), axis=0)
         return {
-            n.removeprefix("log_"): (_linear(n, float(a)), _linear(n, float(b)))
+            n.removeprefix("log_"): (_held(_linear(n, float(a))), _held(_linear(n, float(b))))
             for n, a, b in zip(self.names, low, high)
         }
 
     @property
-    def standard_errors(self) -> dict[str, float]:
-        """Bootstrap standard errors of the linear constants."""
+    def standard_errors(self) -> dict[str, float | None]:
+        """Bootstrap standard errors of the linear constants; None where some draws leave the constant unbounded."""
         logs = [n.startswith("log_") for n in self.names]
-        linear = np.where(logs, np.exp(np.where(logs, self.draws, 0.0)), self.draws)
-        return {n.removeprefix("log_"): float(s) for n, s in zip(self.names, linear.std(axis=0))}
+        with np.errstate(over="ignore", invalid="ignore"):
+            linear = np.where(logs, np.exp(np.where(logs, self.draws, 0.0)), self.draws)
+            spread = linear.std(axis=0)
+        return {n.removeprefix("log_"): _held(float(s)) for n, s in zip(self.names, spread)}
 
 
 def _linear(name: str, value: float) -> float:
-    """A constant itself, also where its logarithm is fitted."""
-    return float(np.exp(value)) if name.startswith("log_") else value
+    """A constant itself, also where its logarithm is fitted; infinite where it exceeds the largest float."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(value)) if name.startswith("log_") else value
+
+
+def _held(value: float) -> float | None:
+    """A finite figure, or None: infinity is no figure of JSON."""
+    return value if math.isfinite(value) else None
 
 
 def additive_model(params: Array, tokens: Array, loss: Array) -> LogSum:

@@ -131,10 +131,7 @@ def _loss(fit: LossFit) -> tuple[dict[str, Any], Rows]:
         "ranges": {name: list(span) for name, span in fit.ranges.items()},
     }
     spans = fit.intervals
-    rows = [
-        {"quantity": n, "value": f"{v:.6g}", "spread": f"{spans[n][0]:.4g} to {spans[n][1]:.4g} (80 %)"}
-        for n, v in fit.constants.items()
-    ]
+    rows = [{"quantity": n, "value": f"{v:.6g}", "spread": _ends(*spans[n])} for n, v in fit.constants.items()]
     rows += [
         {"quantity": "objective", "value": f"{fit.objective:.8g}", "spread": f"{fit.points} runs"},
         {"quantity": "floor, profile likelihood", "value": floor.said(), "spread": "80 %" if floor.identified else ""},

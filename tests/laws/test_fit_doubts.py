@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from hwmodel.catalog.laws import read_law, write_law
 from hwmodel.errors import InputError
+from hwmodel.interop.fit_runs import Fitted, unbounded
 from hwmodel.laws import evaluate
 from hwmodel.laws.data import repeated_loss
 from hwmodel.laws.fit_floor import floor_profile, score_scale
@@ -18,6 +21,7 @@ from hwmodel.laws.fit_loss import additive_model, fit_additive
 from hwmodel.laws.fit_repeats import fit_repeats
 from hwmodel.laws.fit_slices import fit_isoflop
 from hwmodel.laws.fitting import DELTA, minimise
+from hwmodel.report.fit_text import describe
 from hwmodel.solve.law.fit import Watched, prediction, to_law, watch_pattern
 
 DATA = Path(__file__).parents[1] / "data"
@@ -72,6 +76,25 @@ def test_a_floor_that_the_runs_leave_open_is_not_an_interval():
     assert "not identified" in fit.floor_interval.said()
     assert "0.0000" not in fit.floor_interval.said()
     assert any("floor is not identified" in w for w in fit.warnings)
+
+
+def test_a_constant_that_resamplings_leaveunbounded_has_no_error_of_its_own():
+    """Two draws at the fit and one e^10000 times it, beyond the largest float, as is their ninth decile."""
+    rng = np.random.default_rng(5)
+    n, d = 10 ** rng.uniform(7, 9.7, 23), 10 ** rng.uniform(9, 11.5, 23)
+    fit = fit_additive(n, d, _loss(n, d) * np.exp(0.001 * rng.standard_normal(23)), bootstraps=20)
+    row = fit.theta[:5]
+    wild = msgspec.structs.replace(fit, draws=np.array([row, row, row + np.array([0, 1e4, 0, 0, 0])]))
+    assert wild.standard_errors["B"] is None
+    assert wild.standard_errors["A"] == pytest.approx(0.0, abs=1e-9)
+    assert wild.intervals["B"] == (pytest.approx(fit.constants["B"]), None)
+    assert unbounded(wild) == ["B is not identified: some resamplings of the runs leave it unbounded"]
+    assert unbounded(fit) == []
+    document, rows = describe(
+        Fitted(fit=wild, form="additive", warnings=(), columns=(), params_convention="total", notes=())
+    )
+    assert json.dumps(document, allow_nan=False)
+    assert next(row["spread"] for row in rows if row["quantity"] == "B").endswith("open upwards")
 
 
 def test_five_runs_of_245_decide_the_exponent_of_data():

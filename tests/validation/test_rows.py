@@ -15,6 +15,7 @@ from hwmodel.predict.training import run_space
 from hwmodel.validation.board.training import Prepared, predicted, prepare, sequence_s, stacks_of
 from hwmodel.validation.rows.machines import Resolver, fabric_of, nic_gbit_per_accelerator, recipe_name
 from hwmodel.validation.rows.tables import CellError, read_table
+from hwmodel.validation.rows.throughput_rows import throughput_setting
 from hwmodel.validation.rows.training_rows import case_of, recompute_words, zero_stage
 
 ROW = {
@@ -184,3 +185,33 @@ def test_cells_as_spreadsheets_write_them(tmp_path: Path) -> None:
     assert case.recompute == ("none",)
     with pytest.raises(CellError, match="d_model is not a number"):
         case_of(ROW | {"d_model": "40,96"})
+
+
+THROUGHPUT = {"id": "t", "source": "s", "model": "Llama-3.1-8B", "n_accel": "1", "accelerator": "h100-sxm5-80gb",
+              "weight_precision": "bf16", "tp": "1", "pp": "1", "batch_or_concurrency": "8", "input_len": "128",
+              "output_len": "64", "metric": "tokens/s", "value": "100"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"input_len": "0"}, "input_len must be above zero"),
+        ({"input_len": "0.0 ctx"}, "input_len must be above zero"),
+        ({"input_len": "0 new + 64 cached"}, "input_len must be above zero"),
+        ({"input_len": "1.2.3"}, "input_len is not a number"),
+        ({"input_len": "9" * 70}, "beyond any run"),
+        ({"output_len": "0"}, "output_len must be above zero"),
+        ({"output_len": "x"}, "output_len is not a number"),
+        ({"output_len": "1..5"}, "output_len is not a number"),
+        ({"batch_or_concurrency": "0"}, "batch_or_concurrency must be above zero"),
+        ({"batch_or_concurrency": "qps=0"}, "batch_or_concurrency must be above zero"),
+        ({"batch_or_concurrency": "1.2.3"}, "batch_or_concurrency is not a number"),
+        ({"batch_or_concurrency": "0 / GPU"}, "batch_or_concurrency must be above zero"),
+        ({"batch_or_concurrency": "many"}, "not stated as a batch"),
+    ],
+)
+def test_lengths_and_loads_of_throughput_rows_are_numbers_above_zero(change: dict[str, str], reason: str) -> None:
+    assert throughput_setting(THROUGHPUT).load.prompt_tokens == 128
+    assert throughput_setting(THROUGHPUT | {"input_len": "64 new + 1920 cached"}).load.new_tokens == 64
+    with pytest.raises(CellError, match=reason):
+        throughput_setting(THROUGHPUT | change)

@@ -42,15 +42,23 @@ def _lengths(row: Row) -> ServingLoad:
             if f"bench {name}" in notes or f"bench {name.replace('.', '_')}" in notes:
                 return ServingLoad(prompt_tokens=prompt, output_tokens=output)
         raise CellError("the lengths of the data set are not stated")
-    cached = re.match(r"(\d+) new \+ (\d+) cached", words)
-    output_tokens = float(out) if re.fullmatch(r"[\d.]+", out) else 1.0
+    output_tokens = 1.0 if not out else _count(out, "output_len")
+    cached = re.fullmatch(r"(\d+) new \+ (\d+) cached", words)
     if cached:
-        new, old = float(cached[1]), float(cached[2])
+        new, old = _count(cached[1], "input_len"), float(cached[2])
         return ServingLoad(prompt_tokens=new + old, output_tokens=output_tokens, cached_tokens=old)
-    plain = re.match(r"([\d.]+)( ctx)?$", words)
+    plain = re.fullmatch(r"([\d.,]+)( ctx)?", words)
     if not plain:
         raise CellError(f"the prompt length is not stated ({words or 'blank'})")
-    return ServingLoad(prompt_tokens=float(plain[1]), output_tokens=output_tokens)
+    return ServingLoad(prompt_tokens=_count(plain[1], "input_len"), output_tokens=output_tokens)
+
+
+def _count(words: str, name: str) -> float:
+    """A number of tokens, requests or a rate that stands in a cell among words: above zero."""
+    value = positive({name: words}, name)
+    if value is None:
+        raise CellError(f"{name} is not stated ({words})")
+    return value
 
 
 def _throughput_asked(row: Row, load: ServingLoad) -> Asked:
@@ -77,7 +85,7 @@ def _regime(row: Row, accelerators: float) -> tuple[str, float, float]:
     notes = text(row, "notes").lower()
     rate = re.match(r"qps=([\d.]+)$", words)
     if rate:
-        return OPEN, 0.0, float(rate[1])
+        return OPEN, 0.0, _count(rate[1], "batch_or_concurrency")
     sent = re.search(r"(\d+) requests", notes)
     if words == "qps=inf" and sent:
         return AT_ONCE, float(sent[1]), 0.0
@@ -87,9 +95,9 @@ def _regime(row: Row, accelerators: float) -> tuple[str, float, float]:
         stated = re.search(r"batch (\d+)", notes)
         return STATIC, float(stated[1]) if stated else 1.0, 0.0
     each = re.fullmatch(r"([\d.]+) ?/ ?gpu", words)
-    load = float(each[1]) * accelerators if each else float(words) if re.fullmatch(r"[\d.]+", words) else 0.0
-    if not load:
+    if not each and not re.fullmatch(r"[\d.]+", words):
         raise CellError(f"the load {words!r} is not stated as a batch, a rate or saturation")
+    load = _count(each[1], "batch_or_concurrency") * accelerators if each else _count(words, "batch_or_concurrency")
     still = re.search(r"(in-flight|inflight|continuous) batching (is )?(off|disabled)|static batch", notes)
     return (CLOSED if each or "requests" in notes else STATIC) if not still else STATIC, load, 0.0
 
