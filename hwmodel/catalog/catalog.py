@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 DEFAULT_REGION = "USA"
+PART_HINT = (
+    "no part, node or instance type is spelled like it: count the accelerators themselves, like 16xh100-sxm5-80gb "
+    "(hwmodel catalog list accelerators)"
+)
 REGION_HINT = "name a country (USA), a state or province (us-va, ca-qc, cn-bj) or a cloud region (us-east-1, eastus)"
 
 
@@ -61,8 +65,22 @@ class Catalog:
     # --- hardware
 
     def part(self, name: str) -> Part:
-        """The accelerator that `name` means (`A100` is the 80 GB SXM part)."""
-        return self.data.parts[resolve("accelerator", name, self.data.names["accelerator"])]
+        """The accelerator that `name` means (`A100` is the 80 GB SXM part).
+
+        UnknownNameError names the nearest parts, nodes and instance types.
+        """
+        names = self.data.names["accelerator"]
+        found = names.get(fold(name))
+        if found is None:
+            box = self.data.boxes.get(self.data.names["box"].get(fold(name), ""))
+            if box is not None and box.kind != "slice":
+                held_in = f"{box.accelerators:g} x {box.part}"
+                raise InputError(
+                    f"{name!r} is a whole {box.kind} ({held_in}); here the part alone is named: {box.part}"
+                )
+            held = {key: box for key, box in self.data.names["box"].items() if self.data.boxes[box].kind != "slice"}
+            raise not_exact("accelerator", name, held | names, "", fold(name), PART_HINT)
+        return self.data.parts[found]
 
     def parts(self) -> list[Part]:
         """Every accelerator, by id."""

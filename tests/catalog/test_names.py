@@ -117,6 +117,12 @@ def test_no_cut_or_changed_name_resolves_elsewhere(kind: str) -> None:
         ("8xHGX_H100", 64, "h100-sxm5-80gb", "dgx-h100"),
         ("64xGB200-NVL72", 4608, "gb200", "gb200-nvl72"),
         ("3xtrn1.32xlarge", 48, "trainium1", "aws-trn1-32xlarge"),
+        ("2xp6e-gb200.36xlarge", 8, "gb200", "gb200-nvl72"),
+        ("2xa4x-maxgpu-4g-metal", 8, "gb300", "gb300-nvl72"),
+        ("3xct6e-standard-8t", 24, "tpu-v6e", "tpu-v6e-pod"),
+        ("2xa2-megagpu-16g", 32, "a100-sxm4-40gb", "dgx-a100-40gb"),
+        ("2xBM.GPU.MI300X.8", 16, "mi300x-192gb", "mi300x-platform"),
+        ("4xStandard_NC80adis_H100_v5", 8, "h100-nvl-94gb", "h100-nvl-94gb-node"),
     ],
 )
 def test_clouds_names_are_counted_and_said(gpus: str, count: int, part: str, system: str) -> None:
@@ -136,6 +142,9 @@ def test_clouds_names_are_counted_and_said(gpus: str, count: int, part: str, sys
         ({"gpus": "v4-7"}, "3.5 accelerators"),
         ({"gpus": "8xdgx-h100", "system": "gcp-a3-high"}, "give one of them"),
         ({"gpus": "8xhgx-h20"}, "h20-96gb"),
+        ({"gpus": "4xg7e.48xlarge"}, "nearest: g6e.48xlarge"),
+        ({"gpus": "4xdgx"}, "could be dgx-1-v100"),
+        ({"gpus": "4xZZZ"}, "count the accelerators themselves"),
     ],
 )
 def test_what_counts_no_accelerators_is_refused(given: dict[str, str], says: str) -> None:
@@ -171,3 +180,8 @@ def test_serve_says_it_too() -> None:
 
 def test_a_name_may_mean_two_places_only_by_their_longer_names() -> None:
     assert CATALOG.region("us-ga").name == CATALOG.region("GEO").name == "Georgia"
+
+
+def test_a_box_where_a_part_is_named_says_which_part() -> None:
+    with pytest.raises(InputError, match=r"whole instance \(12 x inferentia2\); here the part alone is named"):
+        CATALOG.part("inf2.48xlarge")
