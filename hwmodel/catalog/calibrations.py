@@ -86,7 +86,7 @@ def whole_run_calibration(directory: Path | None = None) -> WholeRunConstants:
 def rl_calibration(directory: Path | None = None) -> RlConstants:
     """What steps of reinforcement learning take beside serving and training (`rl.yaml`)."""
     data = read_calibration((directory or calibrations_dir()) / "rl.yaml")
-    return RlConstants(**data["constants"], fitted_on=str(data.get("fitted_on", "")))
+    return msgspec.convert(data["constants"] | {"fitted_on": str(data.get("fitted_on", ""))}, RlConstants)
 
 
 @cache

@@ -163,6 +163,8 @@ def _whole(rows: list[dict[str, str]], place: Path) -> None:
 
 def _rl(rows: list[dict[str, str]], place: Path) -> None:
     """Fit and write rl.yaml."""
+    import msgspec
+
     from hwmodel.catalog import load_catalog
     from hwmodel.catalog.calibrations import kernel_calibration
     from hwmodel.validation.fit.rl_fit import LEAST_SOURCES, Corpus, constants, write
@@ -176,7 +178,7 @@ def _rl(rows: list[dict[str, str]], place: Path) -> None:
     found, errors = constants(corpus)
     write(found, errors, place)
     file = str(place / "rl.yaml")
-    emit(json_text({"fitted_on": found.fitted_on, "log_half_width": found.log_half_width, "file": file}), None)
+    emit(json_text({"fitted_on": found.fitted_on, "widths": msgspec.to_builtins(found.widths), "file": file}), None)
 
 
 def _cluster(rows: list[dict[str, str]], say: Say, runs: Path | None, out: Path | None) -> None:

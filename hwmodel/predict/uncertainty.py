@@ -86,10 +86,12 @@ def blanks(stated: frozenset[str], *, batch: bool, shape: bool) -> float:
 
 class StepShares(msgspec.Struct, frozen=True, kw_only=True):
     """Parts of a step that are hard to tell, as shares of it (numbers or columns): launches on the host, exposed
-    communication, and what stages of a pipeline wait for one another and send."""
+    communication, what ranks wait for the slowest of them, and what stages of a pipeline wait for one another and
+    send."""
 
     host: Num = 0.0
     network: Num = 0.0
+    jitter: Num = 0.0
     stages: Num = 0.0
 
 
@@ -100,20 +102,22 @@ def step_shares(step: StepTerms) -> StepShares:
     for name in TRAFFIC:
         traffic = traffic + getattr(step, name)
     return StepShares(
-        host=step.host_s / total, network=traffic / total, stages=(step.pp_transfer_s + step.pp_bubble_s) / total
-    )
+        host=step.host_s / total, network=traffic / total, jitter=step.jitter_s / total,
+        stages=(step.pp_transfer_s + step.pp_bubble_s) / total,
+    )  # fmt: skip
 
 
 def step_familiarity(traits: TrainingTraits, known: Known, parts: StepShares) -> Familiarity:
     """What the error of a predicted step goes by.
 
-    Shares of the step: launches on the host, exposed communication. Distances: a stack, a family of parts or a number
-    format without measured runs, a mixture of experts, settings left to a search, fleets beyond the largest measured,
-    and stages that exchange over the network: their waits, times the doublings of scale-up domains.
+    Shares of the step: launches on the host, exposed communication, waits for the slowest rank. Distances: a stack, a
+    family of parts or a number format without measured runs, a mixture of experts, settings left to a search, fleets
+    beyond the largest measured, and stages that exchange over the network: their waits, times the doublings of
+    scale-up domains.
     """
     return Familiarity(
         known=traits.known,
-        shares={"host": parts.host, "network": parts.network},
+        shares={"host": parts.host, "network": parts.network, "jitter": parts.jitter},
         distances={
             "stages": parts.stages * math.log2(max(traits.accelerators / traits.domain, 1.0)),
             "stack": float(traits.stack not in known.stacks),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from hwmodel.specs.intervals import IntervalConstants
+
 
 class Lengths(msgspec.Struct, frozen=True, kw_only=True):
     """Response lengths as a histogram: `tokens` ascending, each the length of its share of the rollouts."""
@@ -26,8 +28,7 @@ class RlConstants(msgspec.Struct, frozen=True, kw_only=True):
     """What published steps take beside the predictions of serving and training (`hwmodel calibrate --rl`).
 
     `length_log_sd`: of responses that a mean alone describes, log-normal up to their limit. `length_share`: mean over
-    limit where the limit alone is known. Half-widths are natural logs of 80 % intervals of steps whose source was left
-    out of the fit: of steps whose mean length is stated, and of those whose limit alone is.
+    limit where the limit alone is known. `widths`: doubts of a step and of its phases, for 80 % intervals.
     """
 
     rollout_level: float  # seconds of rollouts over those of the serving model
@@ -37,8 +38,7 @@ class RlConstants(msgspec.Struct, frozen=True, kw_only=True):
     switch_bytes_per_s: float  # an accelerator of one pool: weights and optimizer states out to the host and back
     length_log_sd: float
     length_share: float
-    log_half_width: float
-    open_log_half_width: float
+    widths: IntervalConstants
     fitted_on: str = ""
 
 

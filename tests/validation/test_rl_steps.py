@@ -6,13 +6,16 @@ import math
 from pathlib import Path
 from statistics import median
 
+import msgspec
 import pytest
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration, rl_calibration
+from hwmodel.predict.rl import rl_ends
+from hwmodel.specs.rl import RlTerms
 from hwmodel.validation.board.files import own_rows, validate_file
 from hwmodel.validation.board.rl_steps import predict_rows, runs_file
-from hwmodel.validation.fit.rl_fit import Corpus, fit, half_width
+from hwmodel.validation.fit.rl_fit import WIDTHS, Corpus, fit
 from hwmodel.validation.rows.machines import Resolver
 from hwmodel.validation.rows.rl_rows import lag_of, layout_of, mean_length, pools_of, read_row, scored_passes, seconds
 from hwmodel.validation.rows.tables import Row
@@ -88,10 +91,19 @@ def test_blank_settings_are_refused_and_reports_not_scored(resolver: Resolver) -
     assert misfit.scored
 
 
-def test_half_width_weighs_sources_alike() -> None:
-    errors = [0.1] * 8 + [1.0, 0.9]
-    assert half_width(errors, ["a"] * 8 + ["b", "c"]) == pytest.approx(1.0)
-    assert half_width([0.1] * 9 + [1.0], ["a"] * 10) == pytest.approx(0.1)
+def test_a_phase_that_makes_up_more_of_a_step_makes_it_wider() -> None:
+    """By hand: 1.2816 x sqrt(row^2 + level^2) and ln(1 + share (e^(1.2816 x 0.3) - 1)) in quadrature."""
+    c = msgspec.structs.replace(rl_calibration(), widths=msgspec.structs.replace(WIDTHS, row=0.1, level=0.2))
+    terms = RlTerms(rollout_s=60.0, verifier_s=0.0, logprob_s=10.0, update_s=20.0, sync_s=5.0, switch_s=5.0,
+                    other_s=0.0, hidden_s=0.0)  # fmt: skip
+    z = 1.2815515655446008
+    grown = [math.log(1.0 + share * (math.exp(z * 0.3) - 1.0)) for share in (0.6, 0.3, 0.1)]
+    plain = (z * 0.1) ** 2 + (z * 0.2) ** 2
+    assert rl_ends(terms, c).up == pytest.approx(math.sqrt(plain + sum(g * g for g in grown)))
+    unstated = math.sqrt(plain + z * z + sum(g * g for g in grown))  # WIDTHS: a length not stated is one whole log
+    assert rl_ends(terms, c, length_stated=False).up == pytest.approx(unstated)
+    hidden = msgspec.structs.replace(terms, hidden_s=30.0)  # of pools that overlap either may turn out the longer
+    assert rl_ends(hidden, c).up > rl_ends(terms, c).up
 
 
 def test_published_steps_with_their_source_left_out() -> None:
@@ -113,8 +125,6 @@ def test_constants_are_those_of_the_shipped_rows(resolver: Resolver) -> None:
 
 def test_levels_are_recovered_from_steps_made_with_them(resolver: Resolver) -> None:
     """Steps whose seconds our own model made with other levels give those levels back."""
-    import msgspec
-
     from hwmodel.predict.rl import phases, step_terms
     from hwmodel.validation.fit.rl_fit import prior_constants
 

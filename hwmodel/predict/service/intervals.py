@@ -6,6 +6,7 @@ import math
 from functools import cache
 
 import msgspec
+import numpy as np
 
 from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
 from hwmodel.catalog.stacks import interval_calibration
@@ -55,6 +56,7 @@ class ServiceTraits(msgspec.Struct, frozen=True, kw_only=True):
     ranks: tuple[bool, bool] = (False, False)
     searched: bool = False
     strange: bool = False
+    cuts: float = 0.0  # doublings of the accelerators that a pass over a prompt is cut over
 
     @property
     def kind_key(self) -> str:
@@ -87,12 +89,18 @@ def traits_of(
     spans = anywhere(w.layout.accelerators > w.machine.network.domain)
     uncounted = setting.prefill is not None and anywhere(setting.prefill_workers * setting.decode_workers <= 0)
     total, active = _sizes(shape)
+    reading = setting.prefill or w
     return ServiceTraits(
         regime=regime, engine=engine, part=part.id, family=part.family,
         mixture=any(anywhere(b.n_experts > 0) for b in shape.blocks),
         params=total, active_params=active, ranks=(anywhere(w.layout.dp > 1), anywhere(w.layout.ep > 1)),
-        searched=searched, strange=made_up or spans or uncounted,
+        searched=searched, strange=made_up or spans or uncounted, cuts=_cuts(reading.layout.accelerators),
     )  # fmt: skip
+
+
+def _cuts(accelerators: Num) -> float:
+    """Doublings of a count; of a column's largest."""
+    return math.log2(max(float(np.max(accelerators)), 1.0))
 
 
 @cache
@@ -157,7 +165,7 @@ def _parts(step: DecodeTerms, waits: Num) -> Parts:
 def service_familiarity(traits: ServiceTraits, parts: Parts, covered: Covered) -> Familiarity:
     """What the error of a serving prediction goes by. Distances: doublings of the active parameters from the nearest
     measured model of the kind on the engine; a family of parts, a part, an engine on a part, a layout without measured
-    runs; what was searched or strange."""
+    runs; what was searched or strange; of first tokens, over how many accelerators the prompt is cut."""
     sizes = covered.sizes.get(traits.kind_key, ())
     off = min((abs(math.log2(traits.active_params / size)) for size in sizes), default=NEVER)
     return Familiarity(
@@ -171,6 +179,7 @@ def service_familiarity(traits: ServiceTraits, parts: Parts, covered: Covered) -
             "layout": float(traits.layout_key not in covered.layouts),
             "searched": float(traits.searched),
             "strange": float(traits.strange),
+            "cuts": traits.cuts,
         },
     )
 

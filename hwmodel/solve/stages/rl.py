@@ -19,6 +19,7 @@ from hwmodel.predict.rl import (
     lengths_from_histogram,
     lengths_of,
     phases,
+    rl_ends,
     rollout_worker,
     step_terms,
     with_lengths,
@@ -31,7 +32,6 @@ from hwmodel.solve.stages.file import Stage
 from hwmodel.solve.stages.frame import Frame, duration_s, needs, number, rate, usd
 from hwmodel.solve.stages.lines import Line, added, of_bill, of_hours
 from hwmodel.specs import Shape
-from hwmodel.specs.intervals import Ends
 from hwmodel.specs.rl import Lengths, RlTerms
 from hwmodel.specs.serving import ServingLayout, ServingLoad
 
@@ -164,7 +164,7 @@ def _line(
         accelerators=one.training.accelerators, used=one.training.accelerators, params=params,
         tokens=tokens * steps, six_nd_per_token=6.0 * active,
         mfu_flop_per_token=6.0 * active, tokens_per_s=tokens / terms.total_s,
-        doubt=Ends(rl_calibration().log_half_width, rl_calibration().log_half_width),
+        doubt=rl_ends(terms, rl_calibration()),
         peak_flop_per_s=format_peak(setting.part, precision.gemm_format, precision.fallback_formats),
     )  # fmt: skip
     found = bill(setting, run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,12 +9,15 @@ import msgspec
 
 from hwmodel.catalog.calibrations import calibrations_dir, rl_calibration
 from hwmodel.errors import HwModelError
+from hwmodel.physics.intervals import around, ends
 from hwmodel.physics.machine import format_peak
 from hwmodel.physics.shape import parameters
-from hwmodel.predict.rl import RlPhases, phases, step_terms
-from hwmodel.specs.rl import RlConstants
+from hwmodel.predict.rl import phases, rl_ends, rl_familiarity, step_terms
+from hwmodel.specs.intervals import Ends
+from hwmodel.specs.rl import RlConstants, RlTerms
 from hwmodel.validation.board.records import PREDICTED, REFUSED, RowPrediction
-from hwmodel.validation.fit.rl_fit import Corpus, counts, fit, step_errors, with_widths
+from hwmodel.validation.fit.interval_fit import fit_intervals
+from hwmodel.validation.fit.rl_fit import WIDTHS, Corpus, counts, fit, left_out, residuals
 from hwmodel.validation.rows.machines import Resolver
 from hwmodel.validation.rows.rl_rows import RlRow, seconds, sync_bytes, try_row
 from hwmodel.validation.rows.tables import CellError, Row, read_table, text
@@ -24,6 +26,8 @@ STEP = "seconds_per_step"
 # Phases that a row prints, beside those of one pool: rows of two pools print what one waits for the other.
 ONE_POOL = {"rollout_s": "rollout_s", "logprob_s": "logprob_s", "update_s": "update_s"}
 SYNC = "weight_sync_s"
+# The share of a step (see `rl_familiarity`) that a time printed alone is.
+PHASE = {SYNC: "moves", "rollout_s": "rollouts", "logprob_s": "updates", "update_s": "updates"}
 FLOP_PER_PARAM = 10.0  # 6 of the update, 4 of two scoring passes; rollouts are not counted
 NOT_PRINTED = "not scored: a user's report, or read second-hand"
 
@@ -50,21 +54,13 @@ def _by_value(rows: Sequence[Row], resolver: Resolver, hold: str) -> dict[str, R
     shipped = [row | {"id": f"shipped-{i}"} for i, row in enumerate(read_table(runs_file())[1])]
     corpus = Corpus([*rows, *(row for row in shipped if content_key(row) not in names)], resolver)
     values = [_held(row, hold) for row in corpus.rows]
-    sources = [text(row, "source") for row in corpus.rows]
-    out = {}
+    by = left_out(corpus, values)
+    errors, out = residuals(corpus, values, by), {}
     for value in sorted({_held(row, hold) for row in rows}):
-        c = fit(corpus, [one != value for one in values]).constants
-        # In-sample errors of the rest: too narrow where few sources are left, so never below the shipped widths.
-        errors = [e for e in step_errors(corpus, values, dict.fromkeys(values, c)) if values[e[0]] != value]
-        out[value] = _no_narrower(with_widths(c, corpus, sources, errors), rl_calibration())
+        c = by.get(value) or fit(corpus, [one != value for one in values]).constants
+        rest = [one for one in errors if one.source != value]
+        out[value] = msgspec.structs.replace(c, widths=fit_intervals(rest, WIDTHS) if rest else WIDTHS)
     return out
-
-
-def _no_narrower(c: RlConstants, shipped: RlConstants) -> RlConstants:
-    return msgspec.structs.replace(
-        c, log_half_width=max(c.log_half_width, shipped.log_half_width),
-        open_log_half_width=max(c.open_log_half_width, shipped.open_log_half_width),
-    )  # fmt: skip
 
 
 def content_key(row: Row) -> tuple[str, ...]:
@@ -89,16 +85,16 @@ def _predictions(row: Row, resolver: Resolver, c: RlConstants) -> list[RowPredic
     if not asked:
         return []
     read, reason = try_row(row, resolver, c)
-    found: RlPhases | None = None
+    found: RlTerms | None = None
     if read is not None:
         try:
-            found = phases(read.setting)
+            found = step_terms(phases(read.setting), c)
         except HwModelError as error:
             reason = str(error)
     return [_row(row, name, value, read, found, c, resolver, reason) for name, value in asked]
 
 
-def _predicted(name: str, row: Row, found: RlPhases | None, c: RlConstants, resolver: Resolver) -> float | None:
+def _predicted(name: str, row: Row, found: RlTerms | None, c: RlConstants, resolver: Resolver) -> float | None:
     if name == SYNC:
         try:
             return sync_bytes(row, resolver) / c.sync_bytes_per_s
@@ -106,24 +102,31 @@ def _predicted(name: str, row: Row, found: RlPhases | None, c: RlConstants, reso
             return None
     if found is None:
         return None
-    terms = step_terms(found, c)
-    return terms.total_s if name == STEP else float(getattr(terms, ONE_POOL[name]))
+    return found.total_s if name == STEP else float(getattr(found, ONE_POOL[name]))
+
+
+def _ends(name: str, found: RlTerms | None, c: RlConstants, *, length_stated: bool) -> Ends:
+    """Of a step; a phase that is printed alone is a step of that phase."""
+    if name == STEP and found is not None:
+        return rl_ends(found, c, length_stated=length_stated)
+    return ends(rl_familiarity({PHASE[name]: 1.0}, length_stated=length_stated), c.widths)
 
 
 def _row(
-    row: Row, name: str, value: float, read: RlRow | None, found: RlPhases | None, c: RlConstants, resolver: Resolver,
+    row: Row, name: str, value: float, read: RlRow | None, found: RlTerms | None, c: RlConstants, resolver: Resolver,
     reason: str,
 ) -> RowPrediction:  # fmt: skip
     predicted = _predicted(name, row, found, c, resolver)
-    width = c.log_half_width if read is not None and read.length_stated else c.open_log_half_width
+    low = high = None
+    if predicted is not None:
+        low, high = around(predicted, _ends(name, found, c, length_stated=read is not None and read.length_stated))
     open_setting = predicted is None and "blank" in reason
     scored = counts(row) and not open_setting
     said = reason if predicted is None else ("" if counts(row) else NOT_PRINTED)
     return RowPrediction(
         id=text(row, "id"), source=text(row, "source"), group=publisher(row), model=text(row, "model"),
         part=read.part.id if read is not None else text(row, "part"), engine=text(row, "framework"), metric=name,
-        measured=value, predicted=predicted, low=None if predicted is None else predicted * math.exp(-width),
-        high=None if predicted is None else predicted * math.exp(width),
+        measured=value, predicted=predicted, low=low, high=high,
         status=REFUSED if predicted is None else PREDICTED, reason=said,
         baseline_key=f"{read.part.id if read is not None else ''}|rl",
         baseline_unit=_ideal_s(read) if read is not None and name == STEP else None,

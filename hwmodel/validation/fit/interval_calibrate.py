@@ -40,11 +40,12 @@ HEADER = """\
 
 # Priors. Shares: standard deviations of the seconds (or bytes) of a mechanism; experts' kernels and queues a half, what
 # is no product of matrices three tenths, as activations. Distances: in units of the kind's own scatter between sources.
-# Those that differ from one were chosen on left-out runs for their interval score: of training the host's 1.5 and the
-# network's 0.9, stages that wait 4, a family of parts 2, a search 0.5, a number format 0.3; of serving a doubling of
+# Those that differ from one were chosen on left-out runs for their interval score: of training the host's 2, the
+# slowest rank's 2 and the network's 1.2, stages that wait 4, experts 2, a family of parts 2, a search 0.5, a number
+# format 0.3; of serving a doubling of
 # the size 3, an engine never measured on the part, and a layout, 2 each (a family of parts 6, of which hardly a row
 # speaks); of first tokens, which go by how an engine admits requests, the queue's 0.8, the size 2, the part 3, an
-# engine on it 6, the layout 4.
+# engine on it 6, the layout 4, a doubling of the accelerators that a prompt is cut over 0.8.
 _SERVICE = IntervalConstants(
     row=0.1, level=0.1, shares={"experts": 0.5, "other": 0.3, "queue": 0.5}, known=0.5,
     distances={"size": 3.0, "family": 6.0, "part": 1.5, "engine_part": 2.0, "layout": 2.0, "searched": 0.5,
@@ -52,12 +53,12 @@ _SERVICE = IntervalConstants(
 )  # fmt: skip
 _FIRST = msgspec.structs.replace(
     _SERVICE, shares=_SERVICE.shares | {"queue": 0.8},
-    distances=_SERVICE.distances | {"size": 2.0, "part": 3.0, "engine_part": 6.0, "layout": 4.0},
+    distances=_SERVICE.distances | {"size": 2.0, "part": 3.0, "engine_part": 6.0, "layout": 4.0, "cuts": 0.8},
 )  # fmt: skip
 TEMPLATES = {
     "training": IntervalConstants(
-        row=0.1, level=0.1, shares={"host": 1.5, "network": 0.9}, known=0.5,
-        distances={"stages": 4.0, "stack": 1.0, "family": 2.0, "number_format": 0.3, "mixture": 1.5, "searched": 0.5,
+        row=0.1, level=0.1, shares={"host": 2.0, "network": 1.2, "jitter": 2.0}, known=0.5,
+        distances={"stages": 4.0, "stack": 1.0, "family": 2.0, "number_format": 0.3, "mixture": 2.0, "searched": 0.5,
                    "scale": 0.5},
     ),
     "memory": IntervalConstants(

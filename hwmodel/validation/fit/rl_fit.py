@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from hwmodel.catalog.writing import write_whole
 from hwmodel.errors import HwModelError
 from hwmodel.numerics import Problem, gauss_newton
-from hwmodel.predict.rl import RlPhases, phases, step_terms
+from hwmodel.predict.rl import RlPhases, phase_shares, phases, rl_familiarity, step_terms
+from hwmodel.specs.intervals import IntervalConstants
 from hwmodel.specs.rl import RlConstants
+from hwmodel.validation.fit.interval_fit import Residual, fit_intervals
 from hwmodel.validation.fit.run_fit import CROWD
 from hwmodel.validation.rows.machines import Resolver
 from hwmodel.validation.rows.rl_rows import read_row, seconds, sync_bytes
@@ -34,12 +36,17 @@ SYNC_BYTES_PER_S = 4e9
 WIDTH = np.array([0.3, 0.3, 1.0, 0.7])
 SPREADS = (0.8, 1.0, 1.2, 1.4)  # of log lengths, tried in turn
 SHARES = (0.14, 0.2, 0.28, 0.4, 0.56)  # mean response over its limit where the limit alone is stated, tried in turn
-SCALE, PULL, COVER = 0.25, 0.1, 0.8
+SCALE, PULL = 0.25, 0.1
+# Priors of the widths (natural logs): three tenths of the seconds of each phase, as activations and kernels that are no
+# products of matrices have elsewhere; a mean response taken of its limit, one scatter between sources.
+WIDTHS = IntervalConstants(
+    row=0.1, level=0.1, shares={"rollouts": 0.3, "updates": 0.3, "moves": 0.3}, distances={"length": 1.0}
+)
 LEAST_SOURCES = 3
 PHASES = {"rollout_s": "rollout_s", "logprob_s": "logprob_s", "update_s": "update_s"}
 HEADER = """\
 # Steps of reinforcement learning beside the predictions of serving and training. Written by `hwmodel calibrate --runs
-# catalogs/runs/rl_steps.csv`; half-widths come from steps whose source was left out of the fit.
+# catalogs/runs/rl_steps.csv`; widths come from steps whose source was left out of the fit.
 """
 
 
@@ -113,8 +120,7 @@ def prior_constants() -> RlConstants:
     """The constants before any row is seen."""
     known: dict[str, Any] = dict(PRIOR)
     return RlConstants(
-        **known, sync_bytes_per_s=SYNC_BYTES_PER_S, length_log_sd=SPREADS[0], length_share=SHARES[-1],
-        log_half_width=math.log(2.0), open_log_half_width=math.log(3.0),
+        **known, sync_bytes_per_s=SYNC_BYTES_PER_S, length_log_sd=SPREADS[0], length_share=SHARES[-1], widths=WIDTHS,
     )  # fmt: skip
 
 
@@ -183,52 +189,34 @@ def left_out(corpus: Corpus, names: Sequence[str]) -> dict[str, RlConstants]:
     return {name: fit(corpus, [one != name for one in names]).constants for name in sorted(known)}
 
 
-def step_errors(corpus: Corpus, names: Sequence[str], by: dict[str, RlConstants]) -> list[tuple[int, float, bool]]:
-    """Row, log error of its step by the constants without it, and whether its mean length is stated."""
+def residuals(corpus: Corpus, names: Sequence[str], by: dict[str, RlConstants]) -> list[Residual]:
+    """Errors of the steps, each by the constants without its name, and what they go by."""
     out = []
     for t in corpus.targets:
         c = by[names[t.row]]
         kept = corpus.phases(t.row, c.length_log_sd, c.length_share)
-        if t.phase == "total_s" and kept is not None:
-            out.append((t.row, math.log(step_terms(kept[0], c).total_s) - t.log_s, kept[1]))
+        if t.phase != "total_s" or kept is None:
+            continue
+        terms, row = step_terms(kept[0], c), corpus.rows[t.row]
+        of = rl_familiarity(phase_shares(terms), length_stated=kept[1])
+        out.append(Residual(kind="rl", id=text(row, "id"), source=names[t.row],
+                            log_error=t.log_s - math.log(terms.total_s), familiarity=of))  # fmt: skip
     return out
 
 
-def half_width(errors: Sequence[float], names: Sequence[str]) -> float:
-    """Width that holds 80 % of the errors, sources weighing alike."""
-    sizes = np.abs(np.array(errors))
-    weight = np.array([1.0 / names.count(name) for name in names])
-    order = np.argsort(sizes)
-    reached = np.cumsum(weight[order]) / weight.sum()
-    return float(sizes[order[min(int(np.searchsorted(reached, COVER)), len(order) - 1)]])
-
-
-def with_widths(
-    c: RlConstants, corpus: Corpus, names: Sequence[str], errors: list[tuple[int, float, bool]]
-) -> RlConstants:
-    """The constants with half-widths from errors of sources left out."""
-
-    def width(stated: bool) -> float:
-        mine = [(e, names[row]) for row, e, known in errors if known == stated]
-        return round(half_width([e for e, _ in mine], [n for _, n in mine]), 3) if mine else math.log(3.0)
-
-    stated = width(True)
-    return msgspec.structs.replace(c, log_half_width=stated, open_log_half_width=max(width(False), stated))
-
-
 def constants(corpus: Corpus) -> tuple[RlConstants, dict[str, float]]:
-    """The shipped constants, and the left-out log error of every step."""
+    """The shipped constants, and the left-out log error (of predicted over measured) of every step."""
     names = [text(row, "source") for row in corpus.rows]
-    errors = step_errors(corpus, names, left_out(corpus, names))
+    errors = residuals(corpus, names, left_out(corpus, names))
     every = fit(corpus, [True] * len(corpus.rows)).constants
-    rows = {names[row] for row, _, _ in errors}
-    fitted_on = f"{len(errors)} steps of {len(rows)} sources"
-    found = with_widths(msgspec.structs.replace(every, fitted_on=fitted_on), corpus, names, errors)
-    return _rounded(found), {text(corpus.rows[row], "id"): round(e, 3) for row, e, _ in errors}
+    fitted_on = f"{len(errors)} steps of {len({r.source for r in errors})} sources"
+    found = msgspec.structs.replace(every, fitted_on=fitted_on, widths=fit_intervals(errors, WIDTHS))
+    return _rounded(found), {r.id: round(-r.log_error, 3) for r in errors}
 
 
 def _rounded(c: RlConstants) -> RlConstants:
-    values = {name: float(f"{getattr(c, name):.4g}") for name in c.__struct_fields__ if name != "fitted_on"}
+    kept = ("widths", "fitted_on")
+    values = {name: float(f"{getattr(c, name):.4g}") for name in c.__struct_fields__ if name not in kept}
     return msgspec.structs.replace(c, **values)
 
 
