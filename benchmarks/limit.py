@@ -22,7 +22,8 @@ import numpy as np
 
 from hwmodel.physics import shape as shapes
 from hwmodel.predict.compiler import compiler
-from hwmodel.predict.fastest import Tally, fastest
+from hwmodel.predict.fastest import Fastest, fastest, fronts
+from hwmodel.predict.floor_search import Tally
 from hwmodel.predict.layouts import Cases, policy
 from hwmodel.predict.search import evaluate
 from hwmodel.solve.question.parse import parse_request
@@ -114,18 +115,44 @@ def joint(asked: list[Task], workers: int) -> tuple[Tally, list[Best]]:
     return total, best
 
 
-def timed(work: Callable[[], Any], repeats: int = 3) -> tuple[Any, float]:
-    """The result and the least processor seconds over the repeats."""
-    least, found = np.inf, None
+def rate(work: Callable[[], Fastest], repeats: int = 2) -> tuple[float, Tally]:
+    """Millions of layouts decided a second of processor time, the best of the repeats, and what became of them."""
+    least, tally = np.inf, Tally()
     for _ in range(repeats):
         begin = time.process_time()
-        found = work()
+        tally = work().tally
         least = min(least, time.process_time() - begin)
-    return found, float(least)
+    return tally.layouts / float(least) / 1e6, tally
+
+
+def ways(cases: Cases, of_fronts: Cases, asked: tuple[Any, ...]) -> str:
+    """The rates of one question in words."""
+    plain = evaluate_rate(of_fronts, asked)
+    floors, _ = rate(lambda: fastest(cases, *asked, leanest=False), 1)
+    made, tally = rate(lambda: fastest(cases, *asked, compiled=True, leanest=False), 3)
+    ten, _ = rate(lambda: fastest(cases, *asked, None, 10, compiled=True, leanest=False))
+    front, of_front = rate(lambda: fronts(of_fronts, *asked, compiled=True))
+    by = {name: f"{getattr(tally, name) / tally.layouts:.1%}" for name in ("evaluated", "by_memory", "by_time")}
+    return (
+        f"{tally.layouts:>12,}: every one {plain:.2f}, floors in NumPy {floors:.1f}, compiled {made:.0f} "
+        f"({made / plain:.0f} times), the ten fastest {ten:.0f}, fronts {front:.1f}; "
+        f"evaluated {by['evaluated']}, excluded by memory {by['by_memory']}, by time {by['by_time']}; "
+        f"of the fronts evaluated {of_front.evaluated / of_front.layouts:.0%}"
+    )
+
+
+def evaluate_rate(cases: Cases, asked: tuple[Any, ...]) -> float:
+    """Millions of layouts evaluated a second, one after another."""
+
+    def every() -> Fastest:
+        found = evaluate(cases, *asked)
+        return Fastest(evaluation=found, layouts=np.empty(0), tally=Tally(evaluated=found.space.count))
+
+    return rate(every)[0]
 
 
 def rates(fleets: int) -> None:
-    """The three ways on the same layouts, in processor time of one core."""
+    """The ways on the same layouts, in processor time of one core; fronts and every layout on 24 of the fleets."""
     print(f"{fleets} fleets of {NODE} to {NODE * fleets} accelerators, millions of layouts a second on one core:")
     for model, part, number_format in QUESTIONS:
         setting = setting_of(part, number_format, model)
@@ -133,23 +160,8 @@ def rates(fleets: int) -> None:
         assert shape is not None
         few = cases_of(shape, np.arange(1.0, fleets + 1, max(1, fleets // 24)) * NODE)
         many = cases_of(shape, np.arange(1.0, fleets + 1) * NODE)
-        rest = (setting.machine, setting.precision, setting.stack, policy(setting.stack, {}))
-        every, every_s = timed(lambda c=few, r=rest: evaluate(c, *r), 2)
-        floors, floors_s = timed(lambda c=many, r=rest: fastest(c, *r, leanest=False), 1)
-        made, made_s = timed(lambda c=many, r=rest: fastest(c, *r, compiled=True, leanest=False))
-        plain, by_floors, by_kernel = (
-            one / seconds / 1e6
-            for one, seconds in (
-                (every.space.count, every_s), (floors.tally.layouts, floors_s), (made.tally.layouts, made_s),
-            )
-        )  # fmt: skip
-        t = made.tally
-        print(
-            f"{model:<16}{part:<6}{number_format:<6}{t.layouts:>12,}: every one {plain:.2f}, floors in NumPy "
-            f"{by_floors:.1f}, compiled {by_kernel:.0f} ({by_kernel / plain:.0f} times); evaluated "
-            f"{t.evaluated / t.layouts:.2%}, excluded by memory {t.by_memory / t.layouts:.0%}, by time "
-            f"{t.by_time / t.layouts:.0%}"
-        )
+        asked = (setting.machine, setting.precision, setting.stack, policy(setting.stack, {}))
+        print(f"{model:<16}{part:<6}{number_format:<6}{ways(many, few, asked)}")
 
 
 def main() -> None:

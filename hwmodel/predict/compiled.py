@@ -1,7 +1,7 @@
-"""The compiled search over options and cases: what may win, and what may call for a layout with fewer replicas.
+"""The compiled search over options and cases: what may be asked for, and what calls for a layout with fewer replicas.
 
-It only excludes. Its seconds agree with the text of the physics to rounding, and what lies within rounding of a winner
-is handed back, so that the text decides: answers do not depend on whether a machine has a compiler.
+It only excludes. Its seconds agree with the text of the physics to rounding, and what lies within rounding of what is
+asked for is handed back, so that the text decides: answers do not depend on whether a machine has a compiler.
 """
 
 from __future__ import annotations
@@ -13,60 +13,53 @@ import numpy as np
 
 from hwmodel.predict.bound import SLACK, Floats, Grid, Index, TimeFloor, likely
 from hwmodel.predict.kernel import Bound, at, whole
+from hwmodel.predict.wanted import FRONT_SIZE, NONE, Wanted
 
 CASES_A_BLOCK = 512
 SPACE = 1 << 18  # candidates handed back at once
-NEVER = 1e300  # seconds that everything is below
 
 
 class Candidates(msgspec.Struct, frozen=True, kw_only=True):
-    """Layouts that may matter, and the least seconds a sequence of each case: billed, and not."""
+    """Layouts that may matter, and the least seconds a sequence of each case, not billed."""
 
     option: Index
     case: Index
     step_s: Floats
     held_bytes: Floats
-    best: Floats
     quickest: Floats
     evaluated: int
 
 
 class Bars(msgspec.Struct, frozen=True, kw_only=True):
     """What decides which layouts matter, beside the floor of time: of each case and kind how much longer than steady a
-    run is billed, and its room (see `fastest`); of each option the least seconds of one micro-batch more; bytes that
-    may be filled."""
+    run is billed, and its room (see `floor_search`); of each option the least seconds of one micro-batch more and the
+    floor of bytes; bytes that may be filled."""
 
     bill: Floats
     room: Floats
     again_s: Floats
+    lean: Floats
     usable_bytes: float
 
 
-def candidates(g: Grid, floor: TimeFloor, bars: Bars, kernel: Bound, options: Index) -> Candidates:
-    """Search `options` on all cases."""
-    best, quickest = np.full(g.cases.count, NEVER), np.full(g.cases.count, NEVER)
+def candidates(g: Grid, floor: TimeFloor, bars: Bars, kernel: Bound, options: Index, wanted: Wanted) -> Candidates:
+    """Search `options` on all cases; `wanted` learns what was found."""
+    quickest = np.full(g.cases.count, NONE)
     parts, evaluated = [_empty(0)], 0
     order = np.argsort(g.cases.accelerators, kind="stable")
     for start in range(0, g.cases.count, CASES_A_BLOCK):
         cases = order[start : start + CASES_A_BLOCK]
-        tables = [np.ascontiguousarray(table[cases].T)
-                  for table in (g.dp, g.batch_seqs, floor.rounds, floor.share, bars.bill, bars.room)]  # fmt: skip
-        least = best[cases], quickest[cases]
         ordered = options[np.argsort(likely(g, floor, options, cases), kind="stable")]
-        found, count = _search(g, floor, bars, kernel, ordered, tables, least)
-        best[cases], quickest[cases] = least
-        kind = g.kind[found.option]
-        batch, bill, room = (table[kind, found.case] for table in (tables[1], tables[4], tables[5]))
-        wins = found.step_s * bill <= least[0][found.case] * batch * (1.0 + SLACK)
-        filled = found.step_s + bars.again_s[found.option]
-        fills = (room > 1.0) & (filled <= least[1][found.case] * room * batch * (1.0 + SLACK))
-        rows = np.flatnonzero(wins | fills)
-        kept = _Found(found.option[rows], cases[found.case[rows]], found.step_s[rows], found.held_bytes[rows])
-        parts.append(kept)
+        block = _Block(g, floor, bars, cases, wanted)
+        found, count = block.search(kernel, ordered)
+        quickest[cases] = block.quickest
+        wanted.take(cases, block.wanted)
+        kept = found.rows(block.still_open(found))
+        parts.append(msgspec.structs.replace(kept, case=cases[kept.case]))
         evaluated += count
     every = _joined(parts)
     return Candidates(option=every.option, case=every.case, step_s=every.step_s, held_bytes=every.held_bytes,
-                      best=best, quickest=quickest, evaluated=evaluated)  # fmt: skip
+                      quickest=quickest, evaluated=evaluated)  # fmt: skip
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -77,9 +70,8 @@ class _Found(msgspec.Struct, frozen=True):
     step_s: Floats
     held_bytes: Floats
 
-    def first(self, count: int) -> _Found:
-        """A copy of the first rows."""
-        some = slice(0, count)
+    def rows(self, some: Index | slice) -> _Found:
+        """A copy of some rows."""
         return _Found(
             self.option[some].copy(), self.case[some].copy(), self.step_s[some].copy(), self.held_bytes[some].copy()
         )
@@ -96,22 +88,45 @@ def _joined(parts: list[_Found]) -> _Found:
     )  # fmt: skip
 
 
-def _search(
-    g: Grid, floor: TimeFloor, bars: Bars, kernel: Bound, options: Index, tables: list[Floats],
-    least: tuple[Floats, Floats],
-) -> tuple[_Found, int]:  # fmt: skip
-    """What the compiled text hands back of one block of cases, and how many layouts it evaluated."""
-    count = len(least[0])
-    room = _empty(max(SPACE, count))
-    following, evaluated = ctypes.c_longlong(0), ctypes.c_longlong(0)
-    parts = [_empty(0)]
-    while following.value < len(options):
-        found = kernel.library.search(
-            at(kernel.constants), at(kernel.options), whole(kernel.options.shape[1]), at(options), whole(len(options)),
-            ctypes.byref(following), at(g.kind), at(floor.stage_s), at(floor.once_s), whole(count),
-            *(at(table) for table in (*tables, bars.again_s)), ctypes.c_double(bars.usable_bytes),
-            ctypes.c_double(1.0 + SLACK), at(least[0]), at(least[1]), whole(len(room.option)), at(room.option),
-            at(room.case), at(room.step_s), at(room.held_bytes), ctypes.byref(evaluated),
-        )  # fmt: skip
-        parts.append(room.first(found))
-    return _joined(parts), evaluated.value
+class _Block:
+    """Cases that are searched together: their tables, a row a kind, and the bars that fall meanwhile."""
+
+    def __init__(self, g: Grid, floor: TimeFloor, bars: Bars, cases: Index, wanted: Wanted) -> None:
+        self.kind, self.ways, self.floor, self.bars = g.kind, np.ascontiguousarray(g.ways), floor, bars
+        self.dp, self.batch, self.rounds, self.share, self.bill, self.room = (
+            np.ascontiguousarray(table[cases].T)
+            for table in (g.dp, g.batch_seqs, floor.rounds, floor.share, bars.bill, bars.room)
+        )
+        self.count = len(cases)
+        self.quickest = np.full(self.count, NONE)
+        self.wanted = wanted.blank(self.count)
+
+    def search(self, kernel: Bound, options: Index) -> tuple[_Found, int]:
+        """What the compiled text hands back, and how many layouts it evaluated."""
+        wanted, bar = self.wanted, np.full(self.count, NONE)
+        room, floor, bars = _empty(max(SPACE, self.count)), self.floor, self.bars
+        following, evaluated = ctypes.c_longlong(0), ctypes.c_longlong(0)
+        parts = [_empty(0)]
+        while following.value < len(options):
+            found = kernel.library.search(
+                at(kernel.constants), at(kernel.options), whole(kernel.options.shape[1]), at(options),
+                whole(len(options)), ctypes.byref(following), at(self.kind), at(self.ways), at(floor.stage_s),
+                at(floor.once_s), at(bars.lean), at(bars.again_s), whole(self.count), at(self.dp), at(self.batch),
+                at(self.rounds), at(self.share), at(self.bill), at(self.room), ctypes.c_double(bars.usable_bytes),
+                ctypes.c_double(1.0 + SLACK), whole(wanted.keep), at(wanted.best), at(bar), at(wanted.points),
+                at(wanted.sizes), whole(FRONT_SIZE), at(self.quickest), whole(len(room.option)), at(room.option),
+                at(room.case), at(room.step_s), at(room.held_bytes), ctypes.byref(evaluated),
+            )  # fmt: skip
+            parts.append(room.rows(slice(0, found)))
+        return _joined(parts), evaluated.value
+
+    def still_open(self, found: _Found) -> Index:
+        """Rows that may matter now that all bars have fallen."""
+        kind = self.kind[found.option]
+        dp, batch, bill, room = (table[kind, found.case] for table in (self.dp, self.batch, self.bill, self.room))
+        seconds = found.step_s * bill / batch
+        filled = found.step_s + self.bars.again_s[found.option]
+        fills = (room > 1.0) & (filled <= self.quickest[found.case] * room * batch * (1.0 + SLACK))
+        asked = seconds <= self.wanted.bar(found.case) * (1.0 + SLACK)
+        asked &= self.wanted.open(found.case, seconds, found.held_bytes / (1.0 + SLACK), self.ways[kind] * dp)
+        return np.flatnonzero(asked | fills)

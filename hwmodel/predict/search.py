@@ -231,18 +231,25 @@ def _split(evaluation: Evaluation, row: int) -> tuple[float, ...]:
     return tuple(float(size) for size in (one.tp, one.cp, one.pp, one.ep, one.zero))
 
 
+def few_of(evaluation: Evaluation, case: int, count: int) -> list[int]:
+    """Rows of the fastest layouts of a case as billed, the earlier of equal ones first."""
+    mine = np.flatnonzero((evaluation.space.case == case) & np.isfinite(evaluation.billed_s))
+    found: list[int] = mine[np.argsort(evaluation.billed_s[mine], kind="stable")][:count].tolist()
+    return found
+
+
 def pareto(evaluation: Evaluation, case: int) -> list[int]:
     """Rows of a case that no other beats in time a sequence as billed, memory and accelerators used, fastest first."""
     rows = np.flatnonzero((evaluation.space.case == case) & np.isfinite(evaluation.step_s))
     used = np.broadcast_to(np.asarray(evaluation.space.layout.accelerators), (evaluation.space.count,))
     cost = np.stack([evaluation.billed_s[rows], evaluation.memory_bytes[rows], used[rows]], axis=1)
     order = np.lexsort((cost[:, 2], cost[:, 1], cost[:, 0]))
+    rows, cost = rows[order], cost[order]
     kept: list[int] = []
-    front = np.empty((0, 3))
-    for i in order:
-        if not np.any(np.all(front <= cost[i], axis=1)):
-            kept.append(int(rows[i]))
-            front = np.vstack([front, cost[i]])
+    while len(rows):  # the first of the rest is beaten by none of it: what came before it was taken out with its own
+        kept.append(int(rows[0]))
+        left = np.any(cost < cost[0], axis=1)
+        rows, cost = rows[left], cost[left]
     return kept
 
 

@@ -1,13 +1,14 @@
 """A traced graph as C: the loop over layouts on many fleets, whose lower levels come in as numbers.
 
-Two ways in: `rows` evaluates layouts, `search` goes through options and cases, leaves out what the floor of time
-excludes, evaluates the rest and hands back what may win. Conditions from outside the loop stay doubles and are compared
+Two ways in: `rows` evaluates layouts, `search` goes through options and cases, leaves out what the floors exclude,
+evaluates the rest and hands back what may be asked for. Conditions from outside the loop stay doubles and are compared
 in it: compilers vectorise choices between values, not branches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from hwmodel.trace import CONDITIONS, CONSTANT, ROW, Graph
 
@@ -16,104 +17,8 @@ INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=", 
 CALLS = {"ceil": "__builtin_ceil", "floor": "__builtin_floor", "sqrt": "__builtin_sqrt", "exp": "exp", "log": "log",
          "power": "pow", "hypot": "hypot"}  # fmt: skip
 
-HEAD = """
-#ifdef VECTOR_LIBRARY
-#pragma omp declare simd notinbranch
-double log(double);
-#pragma omp declare simd notinbranch
-double exp(double);
-#pragma omp declare simd notinbranch
-double pow(double, double);
-#else
-double log(double);
-double exp(double);
-double pow(double, double);
-#endif
-double hypot(double, double);
-
-typedef long long whole;
-#define BLOCK 64
-
-static void one_option(const double *restrict u, const double *restrict p, whole n, const double *restrict dps,
-                       const double *restrict batches, double *restrict steps, double *restrict bytes)
-{
-"""
-LOOP = """
-#pragma omp simd
-    for (whole i = 0; i < n; i++) {
-        const double dp = dps[i], batch = batches[i];
-"""
-TAIL = """
-    }
-}
-
-/* Layouts one by one, runs of one option together. */
-void rows(const double *u, const double *p, whole width, whole n, const whole *option, const double *dp,
-          const double *batch, double *step, double *bytes)
-{
-    for (whole start = 0, end; start < n; start = end) {
-        for (end = start + 1; end < n && option[end] == option[start]; end++) {}
-        one_option(u, p + option[start] * width, end - start, dp + start, batch + start, step + start, bytes + start);
-    }
-}
-
-/* Options times cases. What may win, or may call for a layout with fewer replicas, is handed back; `best` and
-   `quickest` [seconds a sequence, billed and not] fall as layouts are found; `again` is what one more micro-batch takes
-   at least. Returns how many were handed back; `next`
-   is the option to go on with, the first whose cases might not all have had room. */
-whole search(const double *u, const double *p, whole width, const whole *order, whole options, whole *next,
-            const whole *kind, const double *stage, const double *once, whole cases, const double *dp,
-            const double *batch, const double *rounds, const double *share, const double *bill, const double *room,
-            const double *again, double usable, double slack, double *best, double *quickest, whole space,
-            whole *found_option, whole *found_case, double *found_step, double *found_bytes, whole *evaluated)
-{
-    double dps[BLOCK], batches[BLOCK], steps[BLOCK], bytes[BLOCK];
-    whole below[BLOCK], picked[BLOCK], found = 0, o;
-    for (o = *next; o < options && found + cases <= space; o++) {
-        const whole option = order[o];
-        const double s = stage[option], c = once[option];
-        for (whole start = 0; start < cases; start += BLOCK) {
-            const whole first = kind[option] * cases + start, n = cases - start < BLOCK ? cases - start : BLOCK;
-            const double *restrict r = rounds + first, *restrict h = share + first;
-            const double *restrict b = bill + first, *restrict m = room + first;
-            double *restrict least = best + start, *restrict quick = quickest + start;
-            whole hits = 0, count = 0;
-#pragma omp simd reduction(+ : hits)
-            for (whole i = 0; i < n; i++) {
-                const double floor = s * r[i] + c * h[i];
-                below[i] = (floor * b[i] <= least[i]) | (floor <= quick[i] * m[i]);
-                hits += below[i];
-            }
-            if (!hits) continue;
-            for (whole i = 0; i < n; i++) {
-                picked[count] = i;
-                count += below[i];
-            }
-            for (whole i = 0; i < count; i++) {
-                dps[i] = dp[first + picked[i]];
-                batches[i] = batch[first + picked[i]];
-            }
-            one_option(u, p + option * width, count, dps, batches, steps, bytes);
-            *evaluated += count;
-            for (whole i = 0; i < count; i++) {
-                const whole j = picked[i];
-                const double seconds = steps[i] / batches[i], billed = seconds * b[j];
-                const double filled = (steps[i] + again[option]) / batches[i];
-                if (!(bytes[i] <= usable * slack)) continue;
-                if (bytes[i] <= usable && seconds < quick[j]) quick[j] = seconds;
-                if (billed > least[j] * slack && (m[j] <= 1.0 || filled > quick[j] * m[j] * slack)) continue;
-                found_option[found] = option;
-                found_case[found] = start + j;
-                found_step[found] = steps[i];
-                found_bytes[found++] = bytes[i];
-                if (bytes[i] <= usable && billed < least[j]) least[j] = billed;
-            }
-        }
-    }
-    *next = o;
-    return found;
-}
-"""
+LOOP = Path(__file__).with_name("search.c")  # what surrounds the graph
+GIVEN, INSIDE = "@GIVEN@", "@INSIDE@"
 
 
 def source(graph: Graph, step: int, held: int) -> tuple[str, list[int], list[int]]:
@@ -127,7 +32,8 @@ def source(graph: Graph, step: int, held: int) -> tuple[str, list[int], list[int
     lines += [f"    const double {writer.name(place)} = p[{i}];" for i, place in enumerate(options)]
     inside = [f"        {line}" for place in needed if (line := writer.line(place))]
     ends = [f"        steps[i] = {writer.value(step)};", f"        bytes[i] = {writer.value(held)};"]
-    return HEAD + "\n".join(lines) + LOOP + "\n".join(inside + ends) + TAIL, constants, options
+    text = LOOP.read_text(encoding="utf-8").replace(GIVEN, "\n".join(lines)).replace(INSIDE, "\n".join(inside + ends))
+    return text, constants, options
 
 
 class _Writer:

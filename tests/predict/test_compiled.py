@@ -11,11 +11,12 @@ import pytest
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
 from hwmodel.predict import compiler, search_in_c
+from hwmodel.predict import fastest as searches
 from hwmodel.predict.bound import grid
-from hwmodel.predict.fastest import fastest
+from hwmodel.predict.fastest import fastest, fronts
 from hwmodel.predict.kernel import RECORDS, bound_kernel, option_columns, traced_search
 from hwmodel.predict.layouts import policy
-from hwmodel.predict.search import evaluate
+from hwmodel.predict.search import Evaluation, evaluate, few_of, pareto
 from hwmodel.solve.run.billing import billed_hours
 from hwmodel.specs import Workload
 from hwmodel.trace import Program, numbers
@@ -94,6 +95,81 @@ def test_compiled_winners_are_those_of_the_whole_space(asked: Question, billed: 
         one, same = whole.space.rows(np.array([row])), few.evaluation.space.rows(np.array([other]))
         for name in one.layout.__struct_fields__:
             assert np.asarray(getattr(one.layout, name)) == np.asarray(getattr(same.layout, name)), name
+
+
+def rows_of(found: Evaluation, rows: list[int]) -> list[tuple[float, ...]]:
+    """Layouts with their figures, to the bit."""
+    some = found.space.rows(np.array(rows, dtype=np.int64))
+    layout = [np.broadcast_to(getattr(some.layout, n), len(rows)) for n in some.layout.__struct_fields__]
+    figures = [found.billed_s[rows], found.step_s[rows], found.memory_bytes[rows], some.batch_seqs]
+    return list(zip(*(column.tolist() for column in (*layout, *figures))))
+
+
+@COMPILES
+@pytest.mark.parametrize("billed", [False, True])
+@pytest.mark.parametrize("asked", QUESTIONS, ids=NAMES)
+def test_compiled_few_and_fronts_are_those_of_the_whole_space(asked: Question, billed: bool) -> None:
+    setting = asked.setting
+    cases = asked.cases(setting, FLEETS)
+    bill = billed_hours(setting, cases.shape) if billed else None
+    common = (cases, setting.machine, setting.precision, setting.stack, policy(setting.stack, {}), bill)
+    whole, few, front = evaluate(*common), fastest(*common, keep=7, compiled=True), fronts(*common, compiled=True)
+    for found in (few, front):
+        assert found.tally.layouts == whole.space.count
+        assert found.tally.evaluated < 0.5 * whole.space.count
+        assert np.array_equal(found.layouts, np.bincount(whole.space.case, minlength=cases.count))
+    for case in range(cases.count):
+        best = few_of(whole, case, 7)
+        assert rows_of(few.evaluation, few_of(few.evaluation, case, 7)) == rows_of(whole, best)
+        assert rows_of(front.evaluation, pareto(front.evaluation, case)) == rows_of(whole, pareto(whole, case))
+
+
+@pytest.mark.parametrize("compiled", [pytest.param(True, marks=COMPILES), False])
+def test_blocks_of_fleets_change_nothing(monkeypatch: pytest.MonkeyPatch, compiled: bool) -> None:
+    """Nor do fleets out of order, blocks without a layout that fits, and the layouts with fewer replicas."""
+    setting = QUESTIONS[1].setting
+    cases = QUESTIONS[1].cases(setting, FLEETS)
+    common = (cases, setting.machine, setting.precision, setting.stack, policy(setting.stack, {}))
+    whole = evaluate(*common)
+    monkeypatch.setattr(searches, "MOST_CASES", 7)
+    monkeypatch.setattr(searches, "MOST_ROWS", 20_000)
+    few, front = fastest(*common, keep=3, compiled=compiled), fronts(*common, compiled=compiled)
+    assert few.tally.layouts == front.tally.layouts == whole.space.count
+    for case in range(cases.count):
+        assert few.layouts[case] == front.layouts[case] == np.sum(whole.space.case == case)
+        assert rows_of(few.evaluation, few_of(few.evaluation, case, 3)) == rows_of(whole, few_of(whole, case, 3))
+        assert rows_of(front.evaluation, pareto(front.evaluation, case)) == rows_of(whole, pareto(whole, case))
+        row, leanest = whole.pick(case), front.evaluation.pick(case)
+        assert row >= 0 or leanest < 0
+        assert row < 0 or whole.memory_bytes[row] == front.evaluation.memory_bytes[leanest]
+
+
+@COMPILES
+def test_a_full_front_excludes_less_and_nothing_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hwmodel.predict import compiled, wanted
+
+    setting = QUESTIONS[0].setting
+    cases = QUESTIONS[0].cases(setting, FLEETS)
+    common = (cases, setting.machine, setting.precision, setting.stack, policy(setting.stack, {}))
+    large = fronts(*common, compiled=True)
+    for module in (compiled, wanted):
+        monkeypatch.setattr(module, "FRONT_SIZE", 5)
+    small = fronts(*common, compiled=True)
+    assert small.tally.evaluated > large.tally.evaluated
+    for case in range(cases.count):
+        one, same = (rows_of(f.evaluation, pareto(f.evaluation, case)) for f in (large, small))
+        assert one == same
+
+
+@COMPILES
+def test_a_front_that_drops_too_much_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison above dies of a floor of memory that is a quarter too high."""
+    from hwmodel.predict import floor_search
+
+    true = floor_search.memory_floor
+    monkeypatch.setattr(floor_search, "memory_floor", lambda *given: 1.25 * true(*given))
+    with pytest.raises(AssertionError):
+        test_compiled_few_and_fronts_are_those_of_the_whole_space(QUESTIONS[0], billed=False)
 
 
 @COMPILES

@@ -51,7 +51,7 @@ def test_winners_of_the_whole_space(asked: Question, billed: bool) -> None:
 
 def test_a_bound_that_claims_too_much_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison above dies of a floor that is a tenth too high."""
-    from hwmodel.predict import fastest as module
+    from hwmodel.predict import floor_search as module
 
     true = module.time_floor
 

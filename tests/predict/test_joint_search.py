@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwmodel.predict.fastest import Tally
+from hwmodel.predict.floor_search import Tally
 from hwmodel.predict.layouts import policy
 from hwmodel.predict.search import evaluate
 

@@ -45,7 +45,7 @@ class Plans:
         self.space = space
         self.numbers = number_axes(space)
         self.others = tuple(axis for axis in space.axes if axis not in self.numbers)
-        self.searches = Searches(every=space.layouts == "all")
+        self.searches = Searches(space.layouts)
         self._catalog: Catalog | None = None
         self._settings: dict[tuple[int, ...], Closing | Refused] = {}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,10 +14,10 @@ from numpy.typing import NDArray
 from hwmodel.errors import HwModelError, InfeasibleError
 from hwmodel.physics.training import step
 from hwmodel.predict import recompute
-from hwmodel.predict.fastest import Fastest, fastest
+from hwmodel.predict.fastest import Fastest, fastest, fronts
 from hwmodel.predict.layouts import Cases, Policy, option_table, policy
 from hwmodel.predict.optimism import with_search
-from hwmodel.predict.search import Evaluation, evaluate, require_fit
+from hwmodel.predict.search import Evaluation, evaluate, few_of, pareto, require_fit
 from hwmodel.predict.uncertainty import StepShares, step_shares
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.billing import BilledHours, billed_hours
@@ -36,6 +37,7 @@ MOST_CASES = 1 << 10  # searched at once where only their winners are kept
 COMPILED_AFTER = 10_000_000
 MOST_KEPT = 1 << 18  # searches whose winners are remembered
 Case = tuple[float, float]  # accelerators, cap of the batch
+Asked = tuple[Machine, Precision, Stack, Policy, BilledHours]
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -81,17 +83,18 @@ def key_of(setting: Fleeted, shape: Shape) -> Key:
 
 
 class Searches:
-    """Winners of searches already made (or every layout, where all are asked for)."""
+    """Layouts of searches already made: the best of each case, or as many as a space asks for (see `Space.layouts`)."""
 
-    def __init__(self, every: bool) -> None:
-        self.every = every
+    def __init__(self, layouts: str) -> None:
+        self.layouts = layouts
+        self.every = layouts == "all"
         self._found: dict[Key, dict[Case, Layouts | Refused]] = {}
         self._kept = 0
         self._searched: Counter[tuple[Any, ...]] = Counter()  # layouts, by what one kernel serves
 
     def find(self, key: Key, cases: Iterable[Case]) -> dict[Case, Layouts | Refused]:
         """The layouts of each case."""
-        if self._kept > MOST_KEPT or self.every:
+        if self._kept > MOST_KEPT or self.layouts != "best":
             self._found, self._kept = {}, 0
         known = self._found.setdefault(key, {})
         fresh = sorted({case for case in cases if case not in known})
@@ -104,21 +107,45 @@ class Searches:
         cases, asked = _cases(key, group), (key.machine, key.precision, key.stack, key.policy, key.billed)
         try:
             if self.every:
-                return _every(key, evaluate(cases, *asked), group)
-            kind = (key.machine, key.precision, key.stack, key.policy, len(key.shape.blocks))
-            found = fastest(cases, *asked, compiled=self._searched[kind] > COMPILED_AFTER)
-            self._searched[kind] += found.tally.layouts
-            return _winners(key, found, group)
+                whole = evaluate(cases, *asked)
+                counts = np.bincount(whole.space.case, minlength=cases.count)
+                return _several(key, whole, counts, group, _all_of)
+            return self._searched_for(key, cases, asked, group)
         except HwModelError as error:
             return dict.fromkeys(group, refused(error))
 
+    def _searched_for(self, key: Key, cases: Cases, asked: Asked, group: list[Case]) -> dict[Case, Layouts | Refused]:
+        """The layouts asked for of each case, those that floors exclude never evaluated."""
+        kind = (key.machine, key.precision, key.stack, key.policy, len(key.shape.blocks))
+        compiled = self._searched[kind] > COMPILED_AFTER
+        if self.layouts == "front":
+            found, rows = fronts(cases, *asked, compiled=compiled), pareto
+        else:
+            few = 1 if self.layouts == "best" else int(self.layouts)
+            found, rows = fastest(cases, *asked, few, compiled=compiled), partial(few_of, count=few)
+        self._searched[kind] += found.tally.layouts
+        if self.layouts == "best":
+            return _winners(key, found, group)
+        return _several(key, found.evaluation, found.layouts, group, rows)
 
-def _every(key: Key, found: Evaluation, group: list[Case]) -> dict[Case, Layouts | Refused]:
-    """All layouts of each case."""
-    rows = [np.flatnonzero(found.space.case == place) for place in range(len(group))]
+
+def _all_of(found: Evaluation, case: int) -> NDArray[np.int64]:
+    """Rows of all layouts of a case, those too that do not fit."""
+    return np.flatnonzero(found.space.case == case)
+
+
+def _several(
+    key: Key,
+    found: Evaluation,
+    counts: NDArray[np.int64],
+    group: list[Case],
+    rows: Callable[[Evaluation, int], Any],
+) -> dict[Case, Layouts | Refused]:
+    """Some layouts of each case."""
+    each = [np.array(rows(found, place), dtype=np.int64) for place in range(len(group))]
     return {
-        case: _layouts(key, found, mine, len(mine)) if len(mine) else _refused(key, found, place)
-        for place, (case, mine) in enumerate(zip(group, rows))
+        case: _layouts(key, found, mine, counts[place]) if len(mine) else _refused(key, found, place)
+        for place, (case, mine) in enumerate(zip(group, each))
     }
 
 

@@ -20,7 +20,7 @@ MOST_POINTS = 10**12
 MOST_BYTES = 4_000_000
 # Shards: so many at least, for workers to share and for an interruption to lose little, and none beyond so many points.
 SHARDS, MOST_SHARD_POINTS, SEARCHED_SHARD_POINTS, SHARD_LAYOUT_POINTS = 64, 1 << 16, 1 << 12, 64
-MOST_PARETO, MOST_TOP, MOST_DRAWS = 4, 10_000, 100_000
+MOST_PARETO, MOST_TOP, MOST_DRAWS, MOST_FASTEST = 4, 10_000, 100_000, 1000
 # Options that change what a run costs and hardly which layout is best.
 CHEAP = ("region", "reliability", "confidence", "price_kind", "prices", "usd_per_hour", "time", "budget")
 SERVE_OPTIONS = (
@@ -29,6 +29,7 @@ SERVE_OPTIONS = (
     "decode", "prefix_hit", "draft_tokens", "acceptance", "peak_to_mean", "max_loss", "min_quality", "spares",
     "usd_per_hour", "price_kind", "prices", "rounds", "max_running", "step_tokens", "api_price", "catalogs",
 )  # fmt: skip
+LAYOUTS = ("best", "front", "all")  # of a point that are rows, or how many of the fastest
 ASKS = {"plan": OPTIONS, "serve": SERVE_OPTIONS}
 # Names under which the quantities of axes stand in rows, where they are not the option's own.
 COLUMN_OF = {"flops": "flop", "time": "time_s", "budget": "budget_usd", "loss": "loss"}
@@ -76,7 +77,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
     axes: tuple[Axis, ...]
     where: tuple[str, ...]
     keep: Keep
-    layouts: str
+    layouts: str  # of each point: best, front, all, or how many of the fastest
     draws: int
     shard_points: int
 
@@ -142,9 +143,9 @@ def _space(data: dict[str, Any], folder: Path) -> Space:
     ask = _one_of(data.get("ask", "plan"), ASKS, "ask")
     base = _options(data.get("base") or {}, ask, "base")
     axes = _axes(_options(data.get("axes") or {}, ask, "axes"), base, folder)
-    layouts = _one_of(data.get("layouts", "best"), ("best", "all"), "layouts")
-    if layouts == "all" and ask != "plan":
-        raise InputError("layouts: all belongs to ask: plan")
+    layouts = _layouts(data.get("layouts", "best"))
+    if layouts != "best" and ask != "plan":
+        raise InputError(f"layouts: {layouts} belongs to ask: plan")
     where = data.get("where") or ()
     space = Space(
         ask=ask, base=base, axes=axes, layouts=layouts, keep=_keep(data.get("keep") or {}, ask, axes),
@@ -169,6 +170,13 @@ def _shard_points(space: Space) -> int:
         cheap = math.prod(len(axis.values) for axis in space.axes if axis.name in CHEAP)
         most = min(MOST_SHARD_POINTS, SEARCHED_SHARD_POINTS * cheap)
     return max(1, min(most, -(-space.points // SHARDS)))
+
+
+def _layouts(given: Any) -> str:
+    """Which layouts of a point are rows: one of LAYOUTS, or how many of the fastest."""
+    if isinstance(given, int) and not isinstance(given, bool):
+        return str(_whole(given, "layouts", 1, MOST_FASTEST))
+    return _one_of(given, LAYOUTS, "layouts")
 
 
 def _one_of(value: Any, known: Any, where: str) -> str:

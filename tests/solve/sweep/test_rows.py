@@ -217,6 +217,40 @@ def test_every_layout_is_a_row_and_the_best_of_them_the_point() -> None:
     assert {row["binding"] for row in every if row["status"] != "ok"} == {"memory"}
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_fastest_layouts_and_the_front_are_rows_of_all(monkeypatch: pytest.MonkeyPatch, compiled: bool) -> None:
+    monkeypatch.setattr("hwmodel.solve.sweep.searching.COMPILED_AFTER", -1 if compiled else 10**12)
+    axes = {"gpus": [f"{n}xH100" for n in (8, 16, 24, 40, 64, 96, 128)], "params": ["3B"]}
+    every, five, front = (
+        rows_of({"base": {"tokens": "1T"}, "axes": axes, "layouts": which}) for which in ("all", 5, "front")
+    )
+    for point in range(7):
+        all_of, some, best = ([r for r in rows if r["point"] == point] for rows in (every, five, front))
+        ok = [row for row in all_of if row["status"] == "ok"]
+        fastest = sorted(ok, key=lambda row: row["elapsed_days"])  # as billed, failures counted
+        assert [row["elapsed_days"] for row in some] == [row["elapsed_days"] for row in fastest[:5]]
+        assert {row["layouts"] for row in (*some, *best)} == {len(all_of)}
+
+        def costs(row: dict[str, Any]) -> tuple[float, ...]:
+            used = row["accelerators"] - row["idle_accelerators"]
+            return row["elapsed_days"], row["peak_memory_bytes"], used
+
+        beaten = [
+            row
+            for row in best
+            if any(all(a <= b for a, b in zip(costs(other), costs(row))) and costs(other) != costs(row) for other in ok)
+        ]
+        assert not beaten
+        assert best[0]["elapsed_days"] == fastest[0]["elapsed_days"]
+        kept = {costs(row) for row in best}
+        missed = [
+            row
+            for row in ok
+            if costs(row) not in kept and not any(all(a <= b for a, b in zip(known, costs(row))) for known in kept)
+        ]
+        assert not missed
+
+
 def test_winners_are_those_of_all_rows() -> None:
     space = {
         "base": {},

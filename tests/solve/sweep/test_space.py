@@ -67,6 +67,8 @@ def test_cheap_axes_vary_fastest_and_shards_cover_every_point_once() -> None:
         ({"axes": {"params": {"file": "nowhere.txt"}}}, "cannot read nowhere.txt"),
         ({"where": "parms > 1"}, "unknown name 'parms'"),
         ({"layouts": "some"}, "unknown value of layouts 'some'"),
+        ({"layouts": 0}, "layouts must be a whole number from 1"),
+        ({"layouts": True}, "unknown value of layouts 'True'"),
         ({"keep": {"topp": 3}}, "unknown key 'topp' in keep; nearest: top"),
         ({"keep": {"top": {"cost": 3}}}, "unknown answer 'cost' in keep.top; nearest: cost_usd"),
         ({"keep": {"pareto": ["cost_usd"]}}, "2 to 4"),

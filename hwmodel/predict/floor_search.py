@@ -1,0 +1,255 @@
+"""One search behind floors: options in the order of their promise, each evaluated only where its floors may still win.
+
+By the text of the physics in rounds, or by a kernel that hands back what may be asked for (see `compiled`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from hwmodel.physics.memory import peak_memory
+from hwmodel.predict.bound import SLACK, Floats, Grid, Index, likely, memory_floor, time_floor
+from hwmodel.predict.layouts import Space
+from hwmodel.predict.search import (
+    FULLER_MAY_SAVE,
+    Evaluation,
+    fuller_layouts,
+    least_seconds_of_micro_batch,
+    load_of,
+    ranked,
+    timed,
+    usable_bytes,
+)
+from hwmodel.predict.wanted import NONE, Few, Wanted
+from hwmodel.specs import Precision
+from hwmodel.specs.kernels import Machine
+from hwmodel.specs.stack import Stack
+
+if TYPE_CHECKING:
+    from hwmodel.predict.compiled import Candidates
+    from hwmodel.predict.kernel import Bound
+
+CASES_A_BLOCK = 64  # fleets of like size share a floor of memory
+FIRST_OPTIONS = 16  # that are tried on every case, those of the least floor; then eight times as many, and so on
+WIDER = 8
+MOST_OPTIONS = 2048  # of a round
+LEANEST = 64  # options whose memory is looked at first where nothing fits
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """Layouts by what became of them; they sum to all that the cases admit."""
+
+    evaluated: int = 0
+    by_memory: int = 0  # excluded by the floor of memory
+    by_time: int = 0  # excluded by the floor of time, for a front together with that of memory
+
+    @property
+    def layouts(self) -> int:
+        """All of them."""
+        return self.evaluated + self.by_memory + self.by_time
+
+    def plus(self, other: Tally) -> Tally:
+        """Both together."""
+        return Tally(
+            evaluated=self.evaluated + other.evaluated,
+            by_memory=self.by_memory + other.by_memory,
+            by_time=self.by_time + other.by_time,
+        )
+
+
+class FloorSearch:
+    """What was evaluated so far, and the bars that it sets for the rest."""
+
+    def __init__(self, g: Grid, machine: Machine, precision: Precision, stack: Stack,
+                 billed: Callable[[Floats], Floats] | None) -> None:  # fmt: skip
+        self.grid, self.machine, self.precision, self.stack = g, machine, precision, stack
+        self.floor = time_floor(g, machine, precision, stack)
+        self.billed = billed
+        self.bill = np.ones_like(g.dp) if billed is None else billed(g.ways * np.maximum(g.dp, 1.0))
+        self.room = _room(g)
+        self.quickest = np.full(g.cases.count, np.inf)  # least seconds a sequence, not billed
+        self.rows: list[Index] = []
+        self.step_s: list[Floats] = []
+        self.bytes: list[Floats] = []
+        self.by_memory = 0
+        self.evaluated = 0
+        self.more: tuple[Space, Index] | None = None  # layouts with fewer replicas, and how many of each case there are
+
+    # --- by the text
+
+    def in_numpy(self, wanted: Few) -> None:
+        """Search by the text of the physics."""
+        order = np.argsort(self.grid.cases.accelerators, kind="stable")
+        for start in range(0, len(order), CASES_A_BLOCK):
+            self._block(order[start : start + CASES_A_BLOCK], wanted)
+
+    def _block(self, cases: Index, wanted: Few) -> None:
+        """Search some cases, in rounds of ever more options, those of the least floor of time first."""
+        options, _ = self._that_may_fit(cases)
+        options = options[np.argsort(likely(self.grid, self.floor, options, cases), kind="stable")]
+        for some in _rounds(options):
+            option, case = self._below_bar(cases, some, wanted)
+            if len(option):
+                seconds = self._evaluate(option, case)
+                wanted.learn(case, seconds * self.bill[case, self.grid.kind[option]])
+
+    def _that_may_fit(self, cases: Index) -> tuple[Index, Floats]:
+        """Options whose floor of memory is not above what may be filled on some cases, and that floor of all."""
+        g = self.grid
+        held = memory_floor(_on(g, cases), self.precision, self.stack)
+        fits = held <= usable_bytes(self.machine)
+        admitted = (g.dp[cases] > 0).sum(axis=0)[g.kind]
+        self.by_memory += int(admitted[~fits].sum())
+        return np.flatnonzero(fits), held
+
+    def _below_bar(self, cases: Index, options: Index, wanted: Few) -> tuple[Index, Index]:
+        """Options and cases whose floor of time leaves open that they are asked for."""
+        kind, floor = self.grid.kind[options], self.floor
+        bar = wanted.bar(cases)[:, None] / self.bill[cases]
+        if not self.grid.cases.batch_given:
+            bar = np.maximum(bar, self.quickest[cases, None] * self.room[cases])
+        bar = np.minimum(bar * (1.0 + SLACK), NONE)
+        least = np.take(floor.rounds[cases], kind, axis=1) * floor.stage_s[options]
+        least += np.take(floor.share[cases], kind, axis=1) * floor.once_s[options]
+        place, option = np.nonzero(least <= np.take(bar, kind, axis=1))
+        return options[option], cases[place]
+
+    def _evaluate(self, option: Index, case: Index) -> Floats:
+        """Seconds a sequence of layouts by the text, noted with their memory."""
+        space = self.grid.layouts(option, case)
+        step_s, held = timed(self.grid.cases, space, self.machine, self.precision, self.stack)
+        self._add(option, case, step_s, held)
+        seconds: Floats = step_s / space.batch_seqs
+        np.minimum.at(self.quickest, case, seconds)
+        return seconds
+
+    def _add(self, option: Index, case: Index, step_s: Floats, held: Floats) -> None:
+        self.rows.append(case * len(self.grid.options) + option)
+        self.step_s.append(step_s)
+        self.bytes.append(held)
+
+    # --- by a kernel
+
+    def compiled(self, kernel: Bound, wanted: Wanted) -> None:
+        """Search by a kernel; what lies within rounding of what is asked for is left for the text."""
+        from hwmodel.predict.compiled import Bars, candidates
+
+        g, every = self.grid, np.arange(self.grid.cases.count)
+        options, lean = self._that_may_fit(every)
+        again_s = least_seconds_of_micro_batch(g.cases, g.option_layouts(), self.machine) / (1.0 - FULLER_MAY_SAVE)
+        bars = Bars(bill=self.bill, room=self.room, again_s=again_s, usable_bytes=usable_bytes(self.machine), lean=lean)
+        found = candidates(g, self.floor, bars, kernel, options, wanted)
+        order = np.lexsort((found.option, found.case))
+        option, case = found.option[order], found.case[order]
+        self.evaluated = found.evaluated
+        if isinstance(wanted, Few):
+            step_s = np.where(found.held_bytes <= bars.usable_bytes, found.step_s, np.inf)[order]
+            near = self._near(wanted, kernel, option, case, step_s, found)
+            option, case = option[near], case[near]
+        self._evaluate(option, case)
+
+    def _near(self, wanted: Few, kernel: Bound, option: Index, case: Index, step_s: Floats, found: Candidates) -> Index:
+        """Candidates within rounding of the few fastest, those with fewer replicas counted among these."""
+        g = self.grid
+        space = g.layouts(option, case)
+        if not g.cases.batch_given:
+            self._compiled_more(wanted, kernel, found, option, space, step_s)
+        billed = step_s / space.batch_seqs * self.bill[case, g.kind[option]]
+        return np.flatnonzero(billed <= wanted.bar(case) * (1.0 + SLACK))
+
+    def _compiled_more(
+        self, wanted: Few, kernel: Bound, found: Candidates, option: Index, space: Space, step_s: Floats
+    ) -> None:
+        """The layouts with fewer replicas that candidates call for, those near the few fastest kept."""
+        more, of = fuller_layouts(self.grid.cases, space, step_s, self.machine, found.quickest)
+        option, dp = option[of], np.asarray(more.layout.dp, dtype=float)
+        order = np.argsort(option, kind="stable")  # the kernel takes runs of one option
+        more_s, held = np.empty(len(of)), np.empty(len(of))
+        more_s[order], held[order] = kernel.rows(option[order], dp[order], more.batch_seqs[order])
+        seconds = np.where(held <= usable_bytes(self.machine) * (1.0 + SLACK), more_s / more.batch_seqs, np.inf)
+        if self.billed is not None:
+            seconds = seconds * self.billed(self.grid.ways[self.grid.kind[option]] * dp)
+        wanted.learn(more.case, seconds)
+        near = seconds <= wanted.bar(more.case) * (1.0 + SLACK)
+        self.more = more.rows(near), np.bincount(more.case, minlength=self.grid.cases.count)
+
+    # --- where nothing fits
+
+    def leanest(self) -> None:
+        """Memory of the leanest layout of each case in which nothing fits."""
+        cases = np.flatnonzero(~np.isfinite(self.quickest))
+        for start in range(0, len(cases), CASES_A_BLOCK):
+            some = cases[start : start + CASES_A_BLOCK]
+            floor = memory_floor(_on(self.grid, some), self.precision, self.stack)
+            for case in some:
+                self._leanest(int(case), floor)
+
+    def _leanest(self, case: int, floor: Floats) -> None:
+        g = self.grid
+        mine = np.flatnonzero(g.dp[case, g.kind] > 0)
+        mine = mine[np.argsort(floor[mine], kind="stable")]
+        least, seen = np.inf, 0
+        while seen < len(mine) and floor[mine[seen]] <= least:
+            some = mine[seen : seen + LEANEST]
+            space = g.layouts(some, np.full(len(some), case))
+            load = load_of(g.cases, space.batch_seqs)
+            held = peak_memory(g.cases.shape, self.precision, space.layout, load, self.stack).total_bytes
+            held = held + np.zeros(len(some))
+            self._add(some, np.full(len(some), case), np.full(len(some), np.inf), held)
+            least, seen = min(least, float(held.min())), seen + LEANEST
+
+    # --- what was found
+
+    def found(self) -> tuple[Evaluation, Index, Tally]:
+        """All that was evaluated, in order, with the layouts that fill more of a batch; how many layouts each case
+        admits; what became of them."""
+        g = self.grid
+        rows, first = np.unique(np.concatenate([np.empty(0, np.int64), *self.rows]), return_index=True)
+        step_s, held = (np.concatenate([np.empty(0), *one])[first] for one in (self.step_s, self.bytes))
+        width = max(1, len(g.options))
+        space = g.layouts(rows % width, rows // width)
+        counts = (g.dp > 0) @ np.bincount(g.kind, minlength=g.dp.shape[1])
+        more, fuller = self.more or self._more(space, step_s)
+        if more.count:
+            more_s, more_bytes = timed(g.cases, more, self.machine, self.precision, self.stack)
+            space, step_s, held = space.joined(more), np.append(step_s, more_s), np.append(held, more_bytes)
+        evaluated = (self.evaluated or len(rows)) + int(fuller.sum())
+        counts = counts + fuller
+        by_time = int(counts.sum()) - evaluated - self.by_memory
+        tally = Tally(evaluated=evaluated, by_memory=self.by_memory, by_time=by_time)
+        return ranked(g.cases, space, step_s, held, g.policy, self.billed), counts, tally
+
+    def _more(self, space: Space, step_s: Floats) -> tuple[Space, Index]:
+        """Layouts with fewer replicas that fill more of a batch, and how many of each case."""
+        none = space.rows(slice(0)), np.zeros(self.grid.cases.count, dtype=np.int64)
+        if self.grid.cases.batch_given:
+            return none
+        more, _ = fuller_layouts(self.grid.cases, space, step_s, self.machine)
+        return more, np.bincount(more.case, minlength=self.grid.cases.count)
+
+
+def _on(g: Grid, cases: Index) -> Grid:
+    """The grid on some of its cases."""
+    return msgspec.structs.replace(g, dp=g.dp[cases], batch_seqs=g.batch_seqs[cases])
+
+
+def _room(g: Grid) -> Floats:
+    """Seconds a sequence over the least of its case up to which a layout counts: it may be that least, or may leave a
+    part of its cap of the batch and call for one with fewer replicas (`search.fuller_layouts`). 0 where the batch is
+    given, and only what is billed counts."""
+    if g.cases.batch_given:
+        return np.zeros_like(g.dp)
+    room = g.cases.batch_cap_seqs[:, None] / np.maximum(g.batch_seqs, 1.0)
+    return np.where(room > 1.0, room / (1.0 - FULLER_MAY_SAVE), 1.0)
+
+
+def _rounds(options: Index) -> Iterator[Index]:
+    """The options in parts, each so many times longer than the one before."""
+    start, count = 0, FIRST_OPTIONS
+    while start < len(options):
+        yield options[start : start + count]
+        start, count = start + count, min(count * WIDER, MOST_OPTIONS)
