@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ THINNED_STARTS = 11  # every so many of the starts are used for a fit to a part 
 DISCREPANCY = 3.0
 HELD_OUT = 0.3  # share of the runs, the dearest, that the rest predicts
 MANY = 1500  # points beyond which the grid of starts runs on a random part of them
+FEWEST = 20  # draws below which one may well make most of a spread
 THIN = 0.1  # natural-log spread off the best line below which runs count as lying on one line
 
 
@@ -72,7 +74,7 @@ class LossFit(msgspec.Struct, frozen=True, kw_only=True):
     def intervals(self) -> dict[str, tuple[float | None, float | None]]:
         """80 % intervals of the linear constants: quantiles of the draws (A and B are skewed, so no plus-minus).
 
-        None is an end that the runs leave open: beyond the largest float.
+        An end is None where a tenth of the resamples run away beyond any number: the runs leave it open.
         """
         low, high = np.quantile(self.draws, (0.1, 0.9), axis=0)
         return {
@@ -82,23 +84,36 @@ class LossFit(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def standard_errors(self) -> dict[str, float | None]:
-        """Bootstrap standard errors of the linear constants; None where some draws leave the constant unbounded."""
-        logs = [n.startswith("log_") for n in self.names]
-        with np.errstate(over="ignore", invalid="ignore"):
-            linear = np.where(logs, np.exp(np.where(logs, self.draws, 0.0)), self.draws)
-            spread = linear.std(axis=0)
-        return {n.removeprefix("log_"): _held(float(s)) for n, s in zip(self.names, spread)}
+        """Bootstrap standard errors of the linear constants; None where a single resample makes most of one.
+
+        A constant whose logarithm is fitted has no linear spread when some resamples run away (B and beta grow
+        together without end where few runs show the data term): its interval is what can be read.
+        """
+        return {n.removeprefix("log_"): _spread(n, column) for n, column in zip(self.names, self.draws.T)}
 
 
 def _linear(name: str, value: float) -> float:
-    """A constant itself, also where its logarithm is fitted; infinite where it exceeds the largest float."""
-    with np.errstate(over="ignore"):
-        return float(np.exp(value)) if name.startswith("log_") else value
+    """A constant itself, also where its logarithm is fitted; infinite beyond the largest number."""
+    if not name.startswith("log_"):
+        return value
+    return math.exp(value) if value < math.log(sys.float_info.max) else math.inf
 
 
 def _held(value: float) -> float | None:
     """A finite figure, or None: infinity is no figure of JSON."""
     return value if math.isfinite(value) else None
+
+
+def _spread(name: str, column: Array) -> float | None:
+    """Standard deviation of the draws of a constant, or None where one draw makes more than half of its square."""
+    drawn = np.array([_linear(name, float(v)) for v in column])
+    largest = float(np.abs(drawn).max())
+    if not 0.0 < largest < math.inf:
+        return None if largest else 0.0
+    scaled = drawn / largest  # squares of large numbers overflow
+    squares = (scaled - scaled.mean()) ** 2
+    alone = len(drawn) >= FEWEST and float(squares.max()) > 0.5 * float(squares.sum()) > 0.0
+    return None if alone else float(np.sqrt(squares.mean())) * largest
 
 
 def additive_model(params: Array, tokens: Array, loss: Array) -> LogSum:
@@ -161,6 +176,8 @@ def fit_additive(
             theta=np.append(fit.theta, fit.theta[3]),
             draws=np.column_stack([fit.draws, fit.draws[:, 3]]),
         )
+    if not all(map(math.isfinite, fit.constants.values())):
+        raise InputError("these runs do not identify the law: one of its terms runs away (too few runs show it)")
     if min(fit.theta[3], fit.theta[4]) <= 0.0:
         raise InputError("these runs do not identify the law: the best exponent of size or data is not positive")
     if not held_out:
@@ -304,6 +321,10 @@ def _doubts(model: LogSum, theta: Array, draws: Array, interval: FloorInterval) 
     for i, name in enumerate(names):
         if not name.startswith("log_") and spread[i] > 0.5 * abs(theta[i]):
             notes.append(f"{name} is weakly identified: {theta[i]:.3g} with a standard error of {spread[i]:.2g}")
+    for name, column in zip(names, draws.T):
+        if _spread(name, column) is None:
+            notes.append(f"{name.removeprefix('log_')} has no standard error: single resamples run away with it, for "
+                         "few runs show its term; read its interval")  # fmt: skip
     if not interval.identified:
         notes.append("the floor is not identified by these runs: do not read losses far beyond them")
     return tuple(notes)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 DELTA = 1e-3
-CHUNK_CELLS = 120_000  # rows x points at a time: the work arrays stay in cache, and in memory for large sets
+CHUNK_CELLS = 60_000  # rows x points at a time: the work arrays stay in cache, and in memory for large sets
 
 Weights = Array | Callable[[int], Array]  # rows x points, or the next so many rows of them
 
@@ -34,14 +34,19 @@ class LogSum(msgspec.Struct, frozen=True, kw_only=True):
         top = logs[0]
         for other in logs[1:]:
             top = np.maximum(top, other)
-        parts = [np.exp(np.maximum(value - top, -700.0)) for value in logs]
+        parts = [value - top for value in logs]
+        for part in parts:
+            np.maximum(part, -700.0, out=part)
+            np.exp(part, out=part)
         total = parts[0] + parts[1]
         for part in parts[2:]:
             total += part
         inverse = 1.0 / total
         for part in parts:
             part *= inverse
-        residual: Array = top + np.log(total) - self.target
+        residual: Array = np.log(total, out=total)
+        residual += top
+        residual -= self.target
         return parts, residual
 
     def jacobian(self, parts: Sequence[Array], fixed: Sequence[int]) -> Array:
@@ -61,6 +66,53 @@ class LogSum(msgspec.Struct, frozen=True, kw_only=True):
         for index in fixed:
             jacobian[:, index] = 0.0
         return jacobian
+
+
+class Products(msgspec.Struct, frozen=True, kw_only=True):
+    """The columns of each term, and their products for each two terms: what a normal matrix is made of.
+
+    An entry is a sum over points of (share of one term) x (share of another) x (product of two columns), so that one
+    small matrix product gives those of two terms, and no derivative of every point by every parameter is stored.
+    """
+
+    indices: tuple[tuple[int, ...], ...]  # of each term's parameters
+    columns: tuple[Any, ...]  # of each term: points x its parameters
+    pairs: tuple[tuple[int, int, Any], ...]  # (term, other, points x products of their columns)
+
+    @classmethod
+    def of(cls, model: LogSum) -> Products:
+        """Those of a model, made once a descent."""
+        points = len(model.target)
+        columns = [
+            np.stack([np.broadcast_to(np.asarray(c, dtype=np.float64), points) for _, c in term], axis=1)
+            for term in model.terms
+        ]
+        pairs = tuple(
+            (k, m, np.einsum("pi,pj->pij", columns[k], columns[m]).reshape(points, -1))
+            for k in range(len(columns))
+            for m in range(k, len(columns))
+        )
+        indices = tuple(tuple(index for index, _ in term) for term in model.terms)
+        return cls(indices=indices, columns=tuple(columns), pairs=pairs)
+
+    def slope_and_curvature(
+        self, count: int, parts: Sequence[Array], slope: Array, bend: Array
+    ) -> tuple[Array, Array]:
+        """(gradient, normal matrix) of each row, `slope` and `bend` weighing the points."""
+        gradient, normal = np.zeros((len(slope), count)), np.zeros((len(slope), count, count))
+        for part, places, column in zip(parts, self.indices, self.columns):
+            sums = (slope * part) @ column
+            for i, place in enumerate(places):
+                gradient[:, place] += sums[:, i]
+        bent = [bend * part for part in parts]
+        for k, m, column in self.pairs:
+            sums = ((bent[k] * parts[m]) @ column).reshape(len(slope), len(self.indices[k]), -1)
+            for i, first in enumerate(self.indices[k]):
+                for j, second in enumerate(self.indices[m]):
+                    normal[:, first, second] += sums[:, i, j]
+                    if k != m:
+                        normal[:, second, first] += sums[:, i, j]
+        return gradient, normal
 
 
 def _linear(theta: Array, term: tuple[tuple[int, Any], ...]) -> Array:
@@ -146,12 +198,13 @@ def _descend(
     it falls as steps succeed and rises when one fails.
     """
     count = len(theta)
+    products = Products.of(model)
     parts, residual = model.shares(theta)
     rows = _Rows(np.arange(count), theta.copy(), weights, parts, residual, _huber(residual, weights),
                  np.full(count, 1e-3), np.ones(count))  # fmt: skip
     value = rows.value.copy()
     for _ in range(iterations):
-        step = _step(model, rows, fixed)
+        step = _step(model, products, rows, fixed)
         trial = rows.theta + step
         parts, residual = model.shares(trial)
         fresh = _huber(residual, rows.weights)
@@ -181,18 +234,19 @@ def _accept(rows: _Rows, better: Any, trial: Array, parts: list[Array], residual
         old[better] = new[better]
 
 
-def _step(model: LogSum, rows: _Rows, fixed: tuple[int, ...]) -> Array:
+def _step(model: LogSum, products: Products, rows: _Rows, fixed: tuple[int, ...]) -> Array:
     size = np.abs(rows.residual)
     slope = np.clip(rows.residual, -DELTA, DELTA)
     bend = np.where(size < DELTA, 1.0, rows.soft[:, None] * DELTA / np.maximum(size, DELTA))
     if rows.weights is not None:
-        slope, bend = slope * rows.weights, bend * rows.weights
-    jacobian = model.jacobian(rows.parts, fixed)
-    gradient = np.matmul(jacobian, slope[..., None])[..., 0]
-    hessian = np.matmul(jacobian * bend[:, None, :], jacobian.transpose(0, 2, 1))
+        slope *= rows.weights
+        bend *= rows.weights
+    gradient, hessian = products.slope_and_curvature(len(model.names), rows.parts, slope, bend)
+    held = list(fixed)
+    gradient[:, held] = hessian[:, held, :] = hessian[:, :, held] = 0.0
     diagonal = np.einsum("bii->bi", hessian)
     lift = rows.damping[:, None] * diagonal + 1e-15
-    lift[:, list(fixed)] += 1.0
+    lift[:, held] += 1.0
     step: Array = np.linalg.solve(hessian + lift[:, :, None] * np.eye(lift.shape[1]), -gradient[..., None])[..., 0]
     return step
 

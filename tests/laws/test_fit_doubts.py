@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+import random
 from pathlib import Path
 
 import msgspec
@@ -17,7 +19,7 @@ from hwmodel.laws import evaluate
 from hwmodel.laws.data import repeated_loss
 from hwmodel.laws.fit_floor import floor_profile, score_scale
 from hwmodel.laws.fit_leverage import leverage, said
-from hwmodel.laws.fit_loss import additive_model, fit_additive
+from hwmodel.laws.fit_loss import _spread, additive_model, fit_additive
 from hwmodel.laws.fit_repeats import fit_repeats
 from hwmodel.laws.fit_slices import fit_isoflop
 from hwmodel.laws.fitting import DELTA, minimise
@@ -218,3 +220,28 @@ def test_patterns_of_a_running_loss(gaps, inside, pattern):
         for i, (gap, ok) in enumerate(zip(gaps, inside))
     ]  # fmt: skip
     assert watch_pattern(points) == pattern
+
+
+def test_a_constant_that_runs_away_in_a_resample_has_no_standard_error():
+    """23 runs of which few show the data term: in some resamples B and beta grow without end."""
+    inner = random.Random(625663)
+    runs = []
+    for _ in range(23):
+        n, d = 10 ** inner.uniform(7, 9.7), 10 ** inner.uniform(9, 11.5)
+        loss = 1.9559073388807242 + 400 / n**0.2641890475436859 + 400 / d**0.44258311501952124
+        runs.append((n, d, loss * math.exp(inner.gauss(0, 0.006314295788831046))))
+    fit = fit_additive(*np.array(runs).T, bootstraps=40)
+    assert fit.draws[:, 1].max() > 709  # B of that resample is no number
+    assert fit.standard_errors["B"] is None
+    assert all(fit.standard_errors[name] > 0 for name in ("E", "alpha"))
+    assert any("B has no standard error" in w for w in fit.warnings)
+
+
+def test_standard_errors_are_the_spread_of_the_draws_unless_one_makes_it():
+    assert _spread("beta", np.array([0.3, 0.5, 0.4])) == pytest.approx(np.std([0.3, 0.5, 0.4]))
+    assert _spread("log_B", np.log([300.0, 500.0, 400.0])) == pytest.approx(np.std([300.0, 500.0, 400.0]))
+    assert _spread("log_B", np.array([6.0] * 30 + [400.0])) is None  # one of 31 is all of it
+    assert _spread("log_B", np.array([6.0] * 30 + [800.0])) is None
+    assert _spread("beta", np.zeros(5)) == 0.0
+    # hardly above the largest square: two of the same size make half each
+    assert _spread("log_B", np.log([1.0, 1.0, 1.0, 9.0, 9.0])) == pytest.approx(np.std([1, 1, 1, 9, 9]))
