@@ -12,15 +12,12 @@ import msgspec
 import numpy as np
 
 from hwmodel.errors import InputError
+from hwmodel.laws.fit_beyond import CENTRE, SPREAD, form_miss
 from hwmodel.laws.fit_floor import FloorInterval, floor_profile
 from hwmodel.laws.fitting import DELTA, Array, LogSum, minimise, resampler
 
 Progress = Callable[[str, int, int], None]
 THINNED_STARTS = 11  # every so many of the starts are used for a fit to a part of the runs
-# What the form gets wrong beyond the runs, in residual standard deviations of log loss a decade of N, D or C: the
-# cheaper 70 % of the runs of five papers predict the dearest 30 %, and their intervals then hold 80 % of them, each
-# paper counting alike (benchmarks/fit_coverage.py prints each).
-DISCREPANCY = 3.0
 HELD_OUT = 0.3  # share of the runs, the dearest, that the rest predicts
 MANY = 1500  # points beyond which the grid of starts runs on a random part of them
 FEWEST = 20  # draws below which one may well make most of a spread
@@ -57,8 +54,13 @@ class LossFit(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def discrepancy(self) -> float:
-        """Standard deviation of log loss that a decade beyond the runs adds: the form may be wrong there."""
-        return DISCREPANCY * self.residual_sd
+        """Standard deviation of log loss that the first decade beyond the runs adds: the form may be wrong there."""
+        return SPREAD * self.residual_sd
+
+    @property
+    def discrepancy_centre(self) -> float:
+        """Where that doubt is centred, in log loss: dearer runs mostly come in below the forecast of cheaper ones."""
+        return CENTRE * self.residual_sd
 
     @property
     def constants(self) -> dict[str, float]:
@@ -186,11 +188,12 @@ def fit_additive(
 
 
 def predict_the_dearest(
-    params: Array, tokens: Array, loss: Array, *, tied: bool = False, seed: int = 42, level: float = 0.8
-) -> HeldOut | None:
-    """The dearest 30 % of the runs as predicted by the others alone; None where those do not identify the law."""
+    params: Array, tokens: Array, loss: Array, *, tied: bool = False, seed: int = 42, level: float = 0.8,
+    share: float = HELD_OUT,
+) -> HeldOut | None:  # fmt: skip
+    """The dearest `share` of the runs as predicted by the others alone; None where those do not identify the law."""
     order = np.argsort(params * tokens)
-    known, later = np.split(order, [round((1.0 - HELD_OUT) * len(order))])
+    known, later = np.split(order, [round((1.0 - share) * len(order))])
     if len(known) < 12 or len(later) < 3:
         return None
     try:
@@ -349,7 +352,7 @@ def predict(
 ) -> tuple[Array, Array, Array]:
     """(loss, low, high) of new runs: joint draws of the constants, the runs' scatter, and what the form may miss.
 
-    The last grows with the decades beyond the runs (see DISCREPANCY): a bootstrap knows nothing of a wrong form.
+    The last grows with the decades beyond the runs (see `fit_beyond`): a bootstrap knows nothing of a wrong form.
     """
     given = {"params": params, "tokens": tokens, "flop": flop}
     if fit.form == "additive":
@@ -364,6 +367,7 @@ def predict(
     scale = np.sqrt(fit.points / max(1.0, fit.points - len(fit.names)))
     rng = np.random.default_rng(0)
     noise = rng.choice(-fit.residuals * scale, size=drawn.shape)
-    form = fit.discrepancy * np.atleast_1d(decades_outside(fit.ranges, **given)) * rng.standard_normal((len(drawn), 1))
+    far = np.atleast_1d(decades_outside(fit.ranges, **given))
+    form = form_miss(fit.residual_sd, far, rng.standard_normal((len(drawn), 1)))
     low, high = np.quantile(drawn - drawn.mean(axis=0) + noise + form, (0.5 - level / 2, 0.5 + level / 2), axis=0)
     return np.exp(middle), np.exp(middle + low), np.exp(middle + high)

@@ -10,6 +10,7 @@ import numpy as np
 
 from hwmodel.errors import InputError
 from hwmodel.laws.data import repeated_loss
+from hwmodel.laws.fit_beyond import form_miss
 from hwmodel.laws.fitting import DELTA, Array
 
 REPEATS = 1.5  # epochs from which a run says something about repeats
@@ -89,12 +90,12 @@ def fit_repeats(
 
 
 def predict_repeated(
-    fit: RepeatFit, level: float, params: float, tokens: float, unique_tokens: float, decades: float, discrepancy: float
+    fit: RepeatFit, level: float, params: float, tokens: float, unique_tokens: float, decades: float
 ) -> tuple[float, float, float]:
     """(loss, low, high) of one run on repeated data: resampled decays, the runs' scatter about the base, and the form.
 
-    `discrepancy` residual standard deviations a decade beyond the runs, as in `fit_loss.predict`. The level of the
-    base is moved to that of the runs (their median residual): levels do not transfer, ratios do.
+    What the form misses `decades` beyond the runs is that of `fit_loss.predict`. The level of the base is moved to
+    that of the runs (their median residual): levels do not transfer, ratios do.
     """
     rd, rn = fit.draws.T if len(fit.draws) else np.array([[fit.rd_star], [fit.rn_star]])
     drawn = _predicted(fit.base, rd, rn, params, tokens, unique_tokens)
@@ -104,7 +105,7 @@ def predict_repeated(
     rng = np.random.default_rng(0)
     shift = float(np.median(fit.residuals))
     off = drawn - float(np.median(drawn)) - rng.choice(fit.residuals - shift, size=(400, len(drawn)))
-    off = off + discrepancy * fit.residual_sd * decades * rng.standard_normal(off.shape)
+    off = off + form_miss(fit.residual_sd, decades, rng.standard_normal(off.shape))
     low, high = np.quantile(off, (0.5 - level / 2, 0.5 + level / 2))
     level_of_runs = middle - shift
     return float(np.exp(level_of_runs)), float(np.exp(level_of_runs + low)), float(np.exp(level_of_runs + high))

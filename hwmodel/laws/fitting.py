@@ -95,9 +95,7 @@ class Products(msgspec.Struct, frozen=True, kw_only=True):
         indices = tuple(tuple(index for index, _ in term) for term in model.terms)
         return cls(indices=indices, columns=tuple(columns), pairs=pairs)
 
-    def slope_and_curvature(
-        self, count: int, parts: Sequence[Array], slope: Array, bend: Array
-    ) -> tuple[Array, Array]:
+    def slope_and_curvature(self, count: int, parts: Sequence[Array], slope: Array, bend: Array) -> tuple[Array, Array]:
         """(gradient, normal matrix) of each row, `slope` and `bend` weighing the points."""
         gradient, normal = np.zeros((len(slope), count)), np.zeros((len(slope), count, count))
         for part, places, column in zip(parts, self.indices, self.columns):

@@ -127,6 +127,7 @@ def _loss(fit: LossFit) -> tuple[dict[str, Any], Rows]:
         "floor_interval": {"low": floor.low, "high": floor.high, "identified": floor.identified},
         "residual_sd": fit.residual_sd,
         "discrepancy_per_decade": fit.discrepancy,
+        "discrepancy_centre": fit.discrepancy_centre,
         "held_out": None if held is None else msgspec.to_builtins(held),
         "ranges": {name: list(span) for name, span in fit.ranges.items()},
     }
@@ -136,8 +137,8 @@ def _loss(fit: LossFit) -> tuple[dict[str, Any], Rows]:
         {"quantity": "objective", "value": f"{fit.objective:.8g}", "spread": f"{fit.points} runs"},
         {"quantity": "floor, profile likelihood", "value": floor.said(), "spread": "80 %" if floor.identified else ""},
         {"quantity": "scatter of log loss", "value": f"{fit.residual_sd:.3g}", "spread": "robust sd"},
-        {"quantity": "doubt of the form beyond them", "value": f"{100 * fit.discrepancy:.2g} % of the loss a decade",
-         "spread": "standard deviation, in the intervals of --at"},
+        {"quantity": "doubt of the form beyond them", "value": f"{100 * fit.discrepancy:.2g} % of the loss at a decade",
+         "spread": f"sd, about {100 * fit.discrepancy_centre:+.2g} %; grows as its root; in the intervals of --at"},
     ]  # fmt: skip
     if held is not None:
         rows.append(

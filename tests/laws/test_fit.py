@@ -342,10 +342,10 @@ def test_intervals_widen_beyond_the_runs_where_the_bootstrap_alone_fails(chinchi
 def test_what_the_docs_say_of_the_dearest_runs(chinchilla):
     held = predict_the_dearest(*chinchilla)
     assert held.runs == 72
-    assert 0.5 < held.covered < 0.7  # measured: 60 %, and said so
+    assert 0.65 < held.covered < 0.9  # measured: 74 %
     assert 0.005 < held.median_error < 0.015  # the cheaper runs predict too high a loss
     n, d, loss = _columns("beyond_chinchilla_runs.csv", "n_params", "tokens", "loss_smoothed")
-    assert predict_the_dearest(n, d, loss).covered > 0.55
+    assert predict_the_dearest(n, d, loss).covered > 0.65
     for data in ("c4_original", "rpj", "rw_original"):
         n, d, loss = _columns("overtraining_runs.csv", "n_params", "tokens", "loss_c4_eval", train_data=data)
         assert predict_the_dearest(n, d, loss, tied=True).covered >= 0.8

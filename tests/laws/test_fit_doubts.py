@@ -17,9 +17,10 @@ from hwmodel.errors import InputError
 from hwmodel.interop.fit_runs import Fitted, unbounded
 from hwmodel.laws import evaluate
 from hwmodel.laws.data import repeated_loss
+from hwmodel.laws.fit_beyond import form_miss
 from hwmodel.laws.fit_floor import floor_profile, score_scale
 from hwmodel.laws.fit_leverage import leverage, said
-from hwmodel.laws.fit_loss import _spread, additive_model, fit_additive
+from hwmodel.laws.fit_loss import _spread, additive_model, fit_additive, predict_the_dearest
 from hwmodel.laws.fit_repeats import fit_repeats
 from hwmodel.laws.fit_slices import fit_isoflop
 from hwmodel.laws.fitting import DELTA, minimise
@@ -245,3 +246,20 @@ def test_standard_errors_are_the_spread_of_the_draws_unless_one_makes_it():
     assert _spread("beta", np.zeros(5)) == 0.0
     # hardly above the largest square: two of the same size make half each
     assert _spread("log_B", np.log([1.0, 1.0, 1.0, 9.0, 9.0])) == pytest.approx(np.std([1, 1, 1, 9, 9]))
+
+
+def test_what_a_form_misses_is_centred_below_and_grows_as_the_root_of_the_distance():
+    assert form_miss(0.004, 1.0, 0.0) == pytest.approx(-0.004)  # one residual standard deviation at a decade
+    assert form_miss(0.004, 4.0, 0.0) == pytest.approx(-0.008)
+    assert form_miss(0.004, 1.0, 2.0) == pytest.approx(0.004 * (-1.0 + 2 * 2.5))
+    assert form_miss(0.004, 0.0, 3.0) == 0.0  # nothing inside the runs
+
+
+def test_dearer_runs_of_five_papers_lie_in_their_intervals_at_every_split():
+    """Papers weigh alike, as the promise is made: the cheaper half of each paper's runs predicts the dearer half."""
+    held = []
+    for sets in papers().values():
+        found = [predict_the_dearest(n, d, loss, tied=tied, share=0.5) for n, d, loss, tied in sets]
+        held.append(np.mean([one.covered for one in found if one is not None]))
+    assert 0.72 <= np.mean(held) <= 0.9
+    assert min(held) >= 0.55

@@ -10,7 +10,7 @@ import numpy as np
 
 from hwmodel.answers import Shown
 from hwmodel.errors import InputError
-from hwmodel.laws.fit_loss import DISCREPANCY, LossFit, decades_outside, predict
+from hwmodel.laws.fit_loss import LossFit, decades_outside, predict
 from hwmodel.laws.fit_repeats import RepeatFit, predict_repeated
 from hwmodel.laws.fit_slices import AllocationFit
 from hwmodel.specs.law import LawSpec
@@ -142,9 +142,7 @@ def _of_repeats(fit: RepeatFit, level: float, target: dict[str, float]) -> Predi
         )
     known = _known(target, sized=True)
     far = float(decades_outside(fit.ranges, **known))
-    middle, low, high = predict_repeated(
-        fit, level, target["params"], target["tokens"], target["unique_tokens"], far, DISCREPANCY
-    )
+    middle, low, high = predict_repeated(fit, level, target["params"], target["tokens"], target["unique_tokens"], far)
     return Prediction(**known, loss_nats=middle, low=low, high=high, level=level, decades_outside_fit=far)
 
 
