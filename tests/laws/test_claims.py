@@ -14,10 +14,12 @@ from hwmodel.cli.claims import command
 from hwmodel.errors import InputError
 from hwmodel.validation.claims.check import judge, read_claims
 from hwmodel.validation.claims.phrases import find_claims
+from hwmodel.validation.claims.spelled import written_out
 from hwmodel.validation.claims.text import passages, value_of
 
 EXPECTED = yaml.safe_load((Path(__file__).parents[1] / "data" / "claims_expected.yaml").read_text())
 TEXTS = yaml.safe_load((Path(__file__).parents[1] / "data" / "claim_texts.yaml").read_text())
+MORE = yaml.safe_load((Path(__file__).parents[1] / "data" / "claim_texts_more.yaml").read_text())
 CLAIMS = {c.id: c for c in read_claims()}
 LAW = load_catalog().law
 
@@ -68,7 +70,7 @@ def test_claims_are_found_with_their_lines():
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("number", sorted(TEXTS))
 def test_paraphrases_are_found(number, language):
-    for text in TEXTS[number].get(language, ()):
+    for text in (*TEXTS[number].get(language, ()), *MORE[number][language]):
         assert number in [m.finding.id for m in _found(text)], text
 
 
@@ -89,9 +91,11 @@ def test_one_text_that_makes_all_claims(language):
     assert len(own) == len({m.finding.id for m in own})
 
 
-@pytest.mark.parametrize("name", ["tests/data/claim_prose.md", "README.md", "docs/tutorial.md", "docs/model.md",
-                                  "docs/fitting.md", "docs/serving.md",
-                                  "docs/choosing-a-size-for-life.md"])  # fmt: skip
+PROSE = ("tests/data/claim_prose.md", "tests/data/claim_right.md", "README.md", "docs/tutorial.md", "docs/model.md",
+         "docs/fitting.md", "docs/serving.md", "docs/choosing-a-size-for-life.md")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PROSE)
 def test_ordinary_prose_has_no_findings(name):
     text = (Path(__file__).parents[2] / name).read_text()
     assert [(m.finding.id, m.line, m.text) for m in _found(text)] == []
@@ -117,6 +121,45 @@ def test_a_refuted_claim_is_no_finding():
 def test_right_claims_are_listed_as_right_and_as_wrong_when_their_number_is():
     assert [m.finding.verdict for m in _found("MT-NLG has 530B parameters and saw 270B tokens.")] == ["right"]
     assert [m.finding.verdict for m in _found("MT-NLG has 530B parameters and saw 2.7T tokens.")] == ["wrong"]
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [("sixty-four TPU v2", "64 TPU v2"), ("one hundred and forty billion tokens", "140 billion tokens"),
+     ("two to three days", "two to three days"), ("One of two models", "One of two models"),
+     ("at roughly one half.", "at roughly 0.5."), ("one half of the model", "one half of the model"),
+     ("an 80-gigabyte card", "an 80 GB card"), ("6.7 terabytes per second", "6.7 TB/s"), ("58 percent", "58 %"),
+     ("nineteen ninety-five", "nineteen ninety-five"), ("two hundred fifty-six GPUs", "256 GPUs"),
+     ("twenty twenty-two", "twenty twenty-two"), ("ten times", "ten times"), ("四百多个", "400多个"),
+     ("一千四百亿", "1400亿"), ("七千万到一千六百亿", "7000万到1600亿"), ("两三天", "两三天"), ("五辆", "五辆"),
+     ("千亿参数", "千亿参数"), ("一一对应", "一一对应"), ("百分之五十八", "58%"), ("三千零七倍", "3007倍"),
+     ("2.6 兆字节", "2.6 MB"), ("二分之一左右", "0.5左右")],
+)  # fmt: skip
+def test_numbers_and_units_in_words_become_digits(text, plain):
+    assert written_out(text) == plain
+
+
+TABLE = """| Model | Chips | Days |
+|---|---|---|
+| BERT-base | 64 TPU v2 | 4 |
+| PaLM 540B | 6144 TPU v4 | 64 |
+"""
+
+
+def test_a_row_of_a_table_is_read_with_its_headings():
+    found = passages(TABLE)
+    assert [(p.line, p.text) for p in found["sentence"]] == [
+        (3, "Model: BERT-base, Chips: 64 TPU v2, Days: 4"), (4, "Model: PaLM 540B, Chips: 6144 TPU v4, Days: 64"),
+    ]  # fmt: skip
+    assert [(m.finding.id, m.line) for m in _found(TABLE)] == [(21, 3)]
+
+
+@pytest.mark.parametrize("intro", ["For PaLM 540B they used:\n", "### PaLM 540B\n\n", "PaLM 540B:\n\n"])
+def test_an_item_of_a_list_is_read_with_what_introduces_it(intro):
+    wrong = _found(f"{intro}- 2.5e24 FLOP\n- 64 TPU v4\n- two months\n")
+    assert [m.finding.id for m in wrong] == [22]
+    assert _found(f"{intro}- 2.5e24 FLOP\n- 6144 TPU v4\n") == []
+    assert _found("- 64 TPU v4\n- two months\n") == []  # of what, it does not say
 
 
 @pytest.mark.parametrize(

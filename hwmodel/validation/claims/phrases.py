@@ -52,6 +52,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     """A passage that makes a known claim, judged with the numbers that it states."""
 
     line: int
+    last: int  # line that the passage ends on
     text: str
     finding: Finding
     stated: dict[str, Any]  # inputs of the claim that the passage states
@@ -112,18 +113,20 @@ def find_claims(text: str, claims: Sequence[Claim], law: Lookup, path: Path | No
             if finding is not None:
                 values = {name: number.value for name, number in stated.items()} | phrase.set
                 found[claim.id, piece.line] = Match(
-                    line=piece.line, text=_short(piece.text), finding=finding, stated=values
+                    line=piece.line, last=piece.last, text=_short(piece.text), finding=finding, stated=values
                 )
     return sorted(_once(found), key=lambda m: (m.line, m.finding.id))
 
 
 def _once(found: Mapping[tuple[int, int], Match]) -> list[Match]:
-    """One match a claim and place: neighbours of a pair that both hold it count once."""
+    """One match a claim and place: passages of a claim that overlap or follow each other closely count once."""
     kept: list[Match] = []
+    ends: dict[int, int] = {}
     for (claim, line), match in sorted(found.items()):
-        last = kept[-1] if kept else None
-        if last is not None and last.finding.id == claim and line - last.line <= 1:
+        if claim in ends and line - ends[claim] <= 1:
+            ends[claim] = max(ends[claim], match.last)
             continue
+        ends[claim] = max(line, match.last)
         kept.append(match)
     return kept
 

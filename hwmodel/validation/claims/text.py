@@ -8,6 +8,8 @@ from itertools import pairwise
 
 import msgspec
 
+from hwmodel.validation.claims.spelled import written_out
+
 # magnitudes by how they are written; Chinese ones count by ten thousands
 MAGNITUDES = {
     "k": 1e3, "thousand": 1e3, "m": 1e6, "mn": 1e6, "million": 1e6, "b": 1e9, "bn": 1e9, "billion": 1e9, "t": 1e12,
@@ -21,14 +23,15 @@ WORDS = {
     "thousand": 1e3, "a thousand": 1e3, "one thousand": 1e3, "一千": 1e3, "上千": 1e3, "千": 1e3, "十": 10,
     "二十": 20, "四": 4, "百": 100, "一百": 100, "七千万": 7e7,
 }  # fmt: skip
-_SCI = r"\d[\d,]*(?:\.\d+)?\s*(?:e\+?\d+|[×x*·]\s*10\s*\^?\s*\d+)|10\s*\^\s*\d+"
+_NUM = r"\d(?:[\d,]*\d)?(?:\.\d+)?"  # a comma after a number is none of it
+_SCI = rf"{_NUM}\s*(?:e\+?\d+|[×x*·]\s*10\s*\^?\s*\d+)|10\s*\^\s*\d+"
 _MAG = r"(?:[KMBT]\b|bn\b|million|billion|trillion|万亿|千亿|百亿|十亿|百万|千万|亿|万)"
 # what <num>, <mag>, <sci> and <qty> stand for in the patterns of claims
 PATTERNS = {
     "sci": _SCI,
-    "num": r"\d[\d,]*(?:\.\d+)?(?:\s*(?:e[+-]?\d+|[×x*·]\s*10\s*\^?\s*-?\d+))?|10\s*\^\s*\d+",
+    "num": rf"{_NUM}(?:\s*(?:e[+-]?\d+|[×x*·]\s*10\s*\^?\s*-?\d+))?|10\s*\^\s*\d+",
     "mag": _MAG,
-    "qty": rf"{_SCI}|\d[\d,]*(?:\.\d+)?\s*{_MAG}",
+    "qty": rf"{_SCI}|{_NUM}\s*{_MAG}",
 }
 _POWER = re.compile(r"\s*(?:[×x*·]\s*10\s*\^?|e\+?)\s*(-?\d+)", re.IGNORECASE)
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
@@ -44,11 +47,17 @@ _END = re.compile(
 )
 
 
+_ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,2}[.)])\s+")
+_RULE = re.compile(r"\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*")
+LIST = 240  # characters up to which a list is also one passage
+
+
 class Passage(msgspec.Struct, frozen=True, kw_only=True):
-    """A piece of the text, made plain, and the line it starts on."""
+    """A piece of the text, made plain, and the lines it stands on."""
 
     line: int
     text: str
+    last: int
 
 
 def normal(text: str) -> str:
@@ -62,17 +71,74 @@ def normal(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).translate(_DASHES)
     for mark, stand_in in keep.items():
         text = text.replace(stand_in, mark)
+    text = written_out(text)
     return re.sub(r"\*\*(?=\w)|(?<=\w)\*\*(?!\s*\(?-?[\d.])|__|`", "", text)
 
 
 def passages(text: str) -> dict[str, list[Passage]]:
-    """The text as its sentences, as pairs of neighbours, and as paragraphs."""
+    """The text as its sentences, as pairs of neighbours, and as paragraphs.
+
+    A row of a table is a sentence with its headings before its cells; an item of a list stands alone, with what
+    introduces the list, and, where the list is short, with all of it.
+    """
     found: dict[str, list[Passage]] = {"sentence": [], "pair": [], "paragraph": []}
-    for line, paragraph in _paragraphs(normal(text)):
-        sentences = _sentences(line, paragraph)
-        found["sentence"] += sentences
-        found["pair"] += [Passage(line=a.line, text=f"{a.text} {b.text}") for a, b in pairwise(sentences)] or sentences
-        found["paragraph"].append(Passage(line=line, text=" ".join(paragraph.split())))
+    intro = ""
+    for line, lines in _paragraphs(normal(text)):
+        rows = _table(line, lines)
+        sentences = rows or _sentences(line, "\n".join(lines))
+        listed = [] if rows else _introduced(line, lines, intro)
+        found["sentence"] += [*sentences, *listed]
+        two = [] if rows else pairwise(sentences)
+        pairs = [Passage(line=a.line, text=f"{a.text} {b.text}", last=b.last) for a, b in two]
+        found["pair"] += pairs or [*sentences, *listed]
+        whole = " ".join(row.text for row in rows) if rows else " ".join("\n".join(lines).split())
+        found["paragraph"].append(Passage(line=line, text=whole, last=line + len(lines) - 1))
+        intro = lines[-1].strip(" #:：") if len(lines) == 1 and (lines[0].startswith("#") or _leads(lines[0])) else ""
+    return found
+
+
+def _leads(line: str) -> bool:
+    """Whether a line announces what follows it."""
+    return line.rstrip().endswith((":", "："))
+
+
+def _table(line: int, lines: list[str]) -> list[Passage]:
+    """The rows of a table as sentences, `heading: cell` for `heading: cell`; none where the lines are no table."""
+    rule = next((i for i, text in enumerate(lines) if i and "|" in text and _RULE.fullmatch(text)), None)
+    if rule != 1:
+        return []
+    heads = _cells(lines[0])
+    return [
+        Passage(
+            line=line + i, last=line + i,
+            text=", ".join(f"{head}: {cell}" if head else cell for head, cell in zip(heads, _cells(text)) if cell),
+        )
+        for i, text in enumerate(lines)
+        if i > rule and "|" in text
+    ]  # fmt: skip
+
+
+def _cells(row: str) -> list[str]:
+    return [" ".join(cell.split()) for cell in row.strip().removeprefix("|").removesuffix("|").split("|")]
+
+
+def _introduced(line: int, lines: list[str], intro: str) -> list[Passage]:
+    """The items of a list with what introduces them, and a short list as one passage."""
+    first = next((i for i, text in enumerate(lines) if _ITEM.match(text)), None)
+    if first is None:
+        return []
+    if first and _leads(lines[first - 1]):
+        intro = lines[first - 1].strip(" :：")
+    items: list[tuple[int, str]] = []
+    for i, text in enumerate(lines[first:], first):
+        if (mark := _ITEM.match(text)) is not None:
+            items.append((line + i, text[mark.end() :].strip()))
+        else:
+            items[-1] = (items[-1][0], f"{items[-1][1]} {text.strip()}")
+    whole = f"{intro}: {', '.join(text.rstrip('.;；。') for _, text in items)}"
+    found = [Passage(line=at, last=at, text=f"{intro}: {text}") for at, text in items] if intro else []
+    if len(items) > 1 and len(whole) <= LIST:
+        found.append(Passage(line=line + first, last=line + len(lines) - 1, text=whole))
     return found
 
 
@@ -83,14 +149,16 @@ def _sentences(line: int, paragraph: str) -> list[Passage]:
         piece = paragraph[start:end]
         if piece.strip():
             blank = len(piece) - len(piece.lstrip())
-            found.append(Passage(line=line + paragraph[: start + blank].count("\n"), text=" ".join(piece.split())))
+            first = line + paragraph[: start + blank].count("\n")
+            last = first + piece.strip().count("\n")
+            found.append(Passage(line=first, text=" ".join(piece.split()), last=last))
         start = end
     return found
 
 
-def _paragraphs(text: str) -> list[tuple[int, str]]:
-    """(line of its start, text) of each paragraph."""
-    paragraphs: list[tuple[int, str]] = []
+def _paragraphs(text: str) -> list[tuple[int, list[str]]]:
+    """(line of its start, lines) of each paragraph."""
+    paragraphs: list[tuple[int, list[str]]] = []
     start, lines = 1, list[str]()
     for number, line in enumerate([*text.splitlines(), ""], 1):
         if line.strip():
@@ -98,7 +166,7 @@ def _paragraphs(text: str) -> list[tuple[int, str]]:
                 start = number
             lines.append(line)
         elif lines:
-            paragraphs.append((start, "\n".join(lines)))
+            paragraphs.append((start, lines))
             lines = []
     return paragraphs
 
