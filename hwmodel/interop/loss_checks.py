@@ -33,6 +33,7 @@ PROTOCOL = re.compile(
 NAMES = re.compile(
     r"(run|id|name|row|index|model|arch.*|url|notes?|source|comment|date|seed|.*_id|.*_name)", re.IGNORECASE
 )
+STATUS = re.compile(r"status|state|finished|done|completed?|converged", re.IGNORECASE)
 RUN_NAMES = re.compile(r"(run|run_?id|run_?name|experiment|exp|name|id)", re.IGNORECASE)
 
 
@@ -107,7 +108,7 @@ def _settings(runs: LossRuns) -> list[str]:
     warnings = []
     for name, cells in runs.others.items():
         counts = Counter(cell for cell in cells if cell)
-        if len(counts) < 2 or NAMES.fullmatch(name) or "loss" in name.lower():
+        if len(counts) < 2 or NAMES.fullmatch(name) or STATUS.fullmatch(name) or "loss" in name.lower():
             continue
         numeric = all(_is_number(cell) for cell in counts)
         if numeric and not PROTOCOL.fullmatch(name):
@@ -169,7 +170,7 @@ def _unfinished(runs: LossRuns) -> list[str]:
     above = "a loss before the learning rate has decayed lies above the law; leave them out with --where"
     warnings = []
     for name, cells in runs.others.items():
-        if re.fullmatch(r"status|state|finished|done|completed?|converged", name, re.IGNORECASE):
+        if STATUS.fullmatch(name):
             open_ones = Counter(cell for cell in cells if cell.lower() not in DONE)
             if open_ones:
                 values = ", ".join(value for value, _ in open_ones.most_common(3))
