@@ -1,14 +1,15 @@
 """Plant faults one at a time, run the tests of the touched folder: `python -m tests.mutants [--seed 0] [--drawn 20]`.
 
 A fault that the tests let live is a hole in them: the exit status is 1, and the table names it. Not a part of CI.
+What was run is kept in `build/mutants`; with `--minutes` a run ends between two faults (exit status 3) and the next one
+goes on. A kept outcome counts for as long as neither the package nor the tests that judged it have changed; the dead
+stay dead, since tests are only added: `--again` forgets them.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import subprocess
+import json
 import sys
 import tempfile
 import time
@@ -16,44 +17,41 @@ from pathlib import Path
 
 from tests.mutants.drawn import drawn
 from tests.mutants.planted import PLANTED, Fault
+from tests.mutants.trial import ROOT, Outcome, copy_tree, tried
 
-ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("hwmodel", "tests", "catalogs", "pyproject.toml", "README.md", "docs", "reports", "benchmarks", "examples",
-          "CHANGELOG.md", "hatch_build.py")  # fmt: skip
-
-
-def copy_tree(place: Path) -> None:
-    """What tests need, without caches."""
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, place / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-        elif source.exists():
-            shutil.copy(source, place / name)
-
-
-def dies(place: Path, fault: Fault) -> tuple[str, float]:
-    """`dead`, `alive` or `stale` (the right text is gone or not unique), and seconds."""
-    path = place / "hwmodel" / fault.file
-    source = path.read_text(encoding="utf-8")
-    if source.count(fault.right) != 1:
-        return "stale", 0.0
-    path.write_text(source.replace(fault.right, fault.wrong), encoding="utf-8")
-    began = time.monotonic()
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"tests/{fault.tests}"],
-            cwd=place, env={**os.environ, "PYTHONPATH": str(place)}, capture_output=True, timeout=1800,
-        )  # fmt: skip
-    finally:
-        path.write_text(source, encoding="utf-8")
-    return ("dead" if done.returncode == 1 else "alive" if done.returncode == 0 else "broken"), time.monotonic() - began
+UNFINISHED = 3
+KEPT = ROOT / "build" / "mutants"
 
 
 def shown(fault: Fault) -> str:
-    """The fault in a cell."""
-    cut = [" ".join(text.split()).replace("|", "\\|")[:70] for text in (fault.right, fault.wrong)]
+    """The fault in a cell: what differs, with a little on both sides."""
+    right, wrong = (" ".join(text.split()) for text in (fault.right, fault.wrong))
+    first = next((i for i, pair in enumerate(zip(right, wrong, strict=False)) if pair[0] != pair[1]), 0)
+    start = max(0, first - 30)
+    cut = [text[start : start + 70].replace("|", "\\|") for text in (right, wrong)]
     return f"`{cut[0]}` -> `{cut[1]}`"
+
+
+def table(results: list[tuple[str, Fault, Outcome]], seed: int) -> str:
+    """What was run, in Markdown."""
+    lines = ["| fault | in | kind | tests | outcome |", "|---|---|---|---|---|"]
+    for kind, fault, got in results:
+        lines.append(f"| {shown(fault)} | {fault.file} | {kind} | tests/{fault.tests} | {got.word} ({got.by}) |")
+    dead = sum(got.word == "dead" for _, _, got in results)
+    return "\n".join([*lines, "", f"{dead} of {len(results)} dead, seed {seed}"])
+
+
+def key_of(fault: Fault) -> str:
+    """What tells one fault from another in the file of outcomes."""
+    return f"{fault.file}|{fault.right}|{fault.wrong}"
+
+
+def read_kept(path: Path) -> dict[str, Outcome]:
+    """The dead of earlier turns; who lived is tried again."""
+    if not path.exists():
+        return {}
+    kept = {key: Outcome(*one) for key, one in json.loads(path.read_text(encoding="utf-8")).items()}
+    return {key: one for key, one in kept.items() if one.word == "dead"}
 
 
 def main() -> int:
@@ -61,24 +59,30 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--drawn", type=int, default=20)
-    parser.add_argument("--only", default="", help="planted or drawn alone")
+    parser.add_argument("--only", choices=("planted", "drawn"))
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="end between two faults after so long")
+    parser.add_argument("--again", action="store_true", help="forget what was run before")
     asked = parser.parse_args()
     faults = [("planted", one) for one in PLANTED if asked.only != "drawn"]
     faults += [("drawn", one) for one in drawn(ROOT / "hwmodel", asked.seed, asked.drawn) if asked.only != "planted"]
-    lived = 0
-    print("| fault | in | kind | tests | outcome |\n|---|---|---|---|---|")
+    path = KEPT / f"seed-{asked.seed}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = {} if asked.again else read_kept(path)
+    stop = time.monotonic() + 60.0 * asked.minutes
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        copy_tree(place)
-        for kind, fault in faults:
-            outcome, seconds = dies(place, fault)
-            lived += outcome != "dead"
-            print(
-                f"| {shown(fault)} | {fault.file} | {kind} | tests/{fault.tests} | {outcome} ({seconds:.0f} s) |",
-                flush=True,
-            )
-    print(f"\n{len(faults) - lived} of {len(faults)} dead, seed {asked.seed}")
-    return 1 if lived else 0
+        copy_tree(Path(folder))
+        for _, fault in faults:
+            if key_of(fault) in kept:
+                continue
+            if time.monotonic() > stop:
+                print(f"{len(kept)} faults run; the same command goes on", file=sys.stderr)
+                return UNFINISHED
+            kept[key_of(fault)] = tried(Path(folder), fault)
+            print(kept[key_of(fault)].word, shown(fault), file=sys.stderr, flush=True)
+            path.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+    results = [(kind, fault, kept[key_of(fault)]) for kind, fault in faults]
+    print(table(results, asked.seed))
+    return int(any(got.word != "dead" for _, _, got in results))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,14 @@ from pathlib import Path
 
 from tests.mutants.planted import Fault
 
-FILES = ("physics/training.py", "physics/memory.py", "physics/layer.py", "physics/kernels.py", "physics/collectives.py",
-         "economics/goodput.py", "economics/energy.py", "economics/ownership.py", "economics/renting.py")  # fmt: skip
+TRAINING, SERVING, MONEY = "physics", "physics serving", "economics"  # whose tests must notice
+FILES = {
+    "physics/training.py": TRAINING, "physics/memory.py": TRAINING, "physics/layer.py": TRAINING,
+    "physics/kernels.py": TRAINING, "physics/collectives.py": TRAINING, "physics/shape.py": TRAINING,
+    "physics/serving_step.py": SERVING, "physics/serving_memory.py": SERVING, "physics/serving_queue.py": SERVING,
+    "economics/goodput.py": MONEY, "economics/energy.py": MONEY, "economics/ownership.py": MONEY,
+    "economics/renting.py": MONEY,
+}  # fmt: skip
 SWAPPED = {"minimum": "maximum", "maximum": "minimum"}
 
 
@@ -44,21 +50,19 @@ def places(source: str) -> Iterator[tuple[int, int, str]]:
                 yield start, end, text[kept[0] : kept[1]].decode()
 
 
+def _as_lines(source: str, start: int, end: int, wrong: str) -> tuple[str, str]:
+    """The whole lines that hold a place, as they stand and with the wrong text."""
+    text = source.encode()
+    line = text.rfind(b"\n", 0, start) + 1
+    stop = text.find(b"\n", end)
+    return text[line:stop].decode(), (text[line:start] + wrong.encode() + text[end:stop]).decode()
+
+
 def drawn(package: Path, seed: int, count: int) -> list[Fault]:
     """`count` faults in lines of the physics and the economics, the same for the same seed and sources."""
-    rng = random.Random(seed)
     found = []
-    for file in FILES:
+    for file, tests in FILES.items():
         source = (package / file).read_text(encoding="utf-8")
-        for start, end, wrong in places(source):
-            found.append((file, source, start, end, wrong))
-    chosen = rng.sample(found, min(count, len(found)))
-    faults = []
-    for file, source, start, end, wrong in chosen:
-        text = source.encode()
-        line = text.rfind(b"\n", 0, start) + 1
-        stop = text.find(b"\n", end)
-        right = text[line:stop].decode()
-        changed = (text[line:start] + wrong.encode() + text[end:stop]).decode()
-        faults.append(Fault(file, right, changed, file.split("/")[0]))
-    return faults
+        pairs = {_as_lines(source, *place) for place in places(source)}
+        found += [Fault(file, *pair, tests) for pair in sorted(pairs) if source.count(pair[0]) == 1]
+    return random.Random(seed).sample(found, min(count, len(found)))

@@ -11,7 +11,7 @@ class Fault(NamedTuple):
     file: str  # below hwmodel/
     right: str
     wrong: str
-    tests: str  # below tests/
+    tests: str  # folders below tests/, apart by a space
 
 
 def _fault(file: str, right: str, wrong: str, tests: str = "") -> Fault:
@@ -23,9 +23,9 @@ PLANTED = (
     # Ten that nothing caught once.
     _fault("solve/plan/closing.py", "correction /= used", "correction *= used"),
     _fault("solve/question/parse.py", '"prompt_share": share / grown,', '"prompt_share": share,'),
-    _fault("physics/serving_queue.py", "queue = minimum(0.5 *", "queue = maximum(0.5 *", "serving"),
+    _fault("physics/serving_queue.py", "queue = minimum(0.5 *", "queue = maximum(0.5 *", "physics serving"),
     _fault("physics/serving_queue.py", "return 0.5 * service_s * waiting_share",
-           "return 1.0 * service_s * waiting_share", "serving"),
+           "return 1.0 * service_s * waiting_share", "physics serving"),
     _fault("predict/service/cost.py", "prompts * layout.dp * layout.pp)", "prompts * layout.pp)", "serving"),
     _fault(LAYER, '"cp_b": _context_parallel(block, 2.0 * tokens,', '"cp_b": _context_parallel(block, 1.0 * tokens,'),
     _fault("physics/collectives.py", "where(net.torus > 0, 2.0 * net.torus_axes, 1.0)",

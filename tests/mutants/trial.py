@@ -1,0 +1,86 @@
+"""One fault planted in a copy of the tree, and the tests of the touched folder run on it, the nearest first."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.mutants.planted import Fault
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("hwmodel", "tests", "catalogs", "pyproject.toml", "README.md", "docs", "reports", "benchmarks", "examples",
+          "CHANGELOG.md", "hatch_build.py")  # fmt: skip
+LONGEST_S = 600  # a fault that makes the tests run on for ever is noticed too
+
+
+class Outcome(NamedTuple):
+    """`dead`, `alive`, `stale` (the right text is gone or not unique) or `broken` (pytest itself failed), and the test
+    that noticed."""
+
+    word: str
+    by: str
+
+
+def copy_tree(place: Path) -> None:
+    """What tests need, without caches."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, place / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        elif source.exists():
+            shutil.copy(source, place / name)
+
+
+def names_near(source: str, right: str) -> list[str]:
+    """Names of the functions that hold a text, the innermost first."""
+    line = source[: source.index(right) + len(right) - len(right.lstrip())].count("\n") + 1
+    holding = [
+        node for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef) and node.lineno <= line <= (node.end_lineno or line)
+    ]  # fmt: skip
+    return [node.name for node in sorted(holding, key=lambda node: -node.lineno)]
+
+
+def arranged(tests: Path, names: list[str], module: str) -> list[Path]:
+    """Test files of a folder (or the one file), those that speak of the function or its module first."""
+    if tests.is_file():
+        return [tests]
+
+    def distance(path: Path) -> tuple[bool, bool, bool, str]:
+        text = path.read_text(encoding="utf-8")
+        said = [re.search(rf"\b{re.escape(name.lstrip('_'))}\b", text) is not None for name in (*names, module)]
+        return (not any(said[:-1]), "by_hand" not in path.name, not said[-1], path.as_posix())
+
+    return sorted(tests.rglob("test_*.py"), key=distance)
+
+
+def tried(place: Path, fault: Fault) -> Outcome:
+    """Plants a fault in the tree at `place`, runs the tests until one notices, and takes it out again."""
+    path = place / "hwmodel" / fault.file
+    source = path.read_text(encoding="utf-8")
+    if source.count(fault.right) != 1:
+        return Outcome("stale", "not once in the file")
+    files = [
+        file.relative_to(place).as_posix()
+        for folder in fault.tests.split()
+        for file in arranged(place / "tests" / folder, names_near(source, fault.right), path.stem)
+    ]
+    path.write_text(source.replace(fault.right, fault.wrong), encoding="utf-8")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=no", *files],
+            cwd=place, env={**os.environ, "PYTHONPATH": str(place)}, capture_output=True, text=True, timeout=LONGEST_S,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return Outcome("dead", f"no answer in {LONGEST_S} s")
+    finally:
+        path.write_text(source, encoding="utf-8")
+    noticed = re.search(r"^(?:FAILED|ERROR) (?:tests/)?(\S+)", done.stdout, re.MULTILINE)
+    word = {0: "alive", 1: "dead", 2: "dead"}.get(done.returncode, "broken")
+    return Outcome(word, noticed.group(1).split("[")[0] if noticed else f"exit {done.returncode}")
