@@ -180,14 +180,14 @@ def compare_card(plan: Plan, columns: int = COLUMNS, language: str = ENGLISH) ->
     with speaking(language):
         rows, verdicts, gaps = [], [], []
         for row in plan.precisions:
-            if row["status"] != "ok":
-                rows.append((row["precision"], say(STATUS_WORDS[row["status"]]), heard(row["reason"])))
+            if row.status != "ok":
+                rows.append((row.precision, say(STATUS_WORDS[row.status]), heard(row.reason)))
                 continue
-            rent = f", {words.usd(row['cost_usd'])}" if row["cost_usd"] is not None else ""
-            rows.append((row["precision"], words.days(row["train_days"]), f"{speedup_words(row['speedup'])}{rent}"))
-            if row["verdict"] != "reference":
-                verdicts.append(f"{row['precision']}: {say(VERDICTS[row['verdict']])}")
-                gaps.append(f"{row['precision']}: {share_words(row['loss_gap_share'])}")
+            rent = f", {words.usd(row.cost_usd)}" if row.cost_usd is not None else ""
+            rows.append((row.precision, words.days(row.train_days), f"{speedup_words(row.speedup)}{rent}"))
+            if row.verdict != "reference":
+                verdicts.append(f"{row.precision}: {say(VERDICTS[row.verdict])}")
+                gaps.append(f"{row.precision}: {share_words(row.loss_gap_share)}")
         published = say("{gaps} (published pairs)", gaps=say("; ").join(gaps)) if gaps else ""
         said = [
             (say("verdict"), say("; ").join(verdicts)),

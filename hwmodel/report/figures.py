@@ -182,29 +182,35 @@ def step_figure(plan: Plan) -> Any:
 
 def speedup_figure(plan: Plan) -> Any:
     """The band of each format's speed-up beside the band of speed-ups that its measured loss needs to be regained."""
-    rows = [row for row in plan.precisions if row["status"] == "ok" and row["tokens_factor"] is not None]
-    rows = [row for row in rows if row["verdict"] != "reference"]
+    rows = _both_bands(plan)
     figure, axes = axes_of(say("Speed-up against the one that pays for the measured loss"), pad=22.0)
-    for place, row in enumerate(rows):
-        needed, fast = row["tokens_factor"], row["speedup"]
+    for place, (_, needed, fast) in enumerate(rows):
         axes.barh(place + 0.17, needed.high - needed.low, left=needed.low, height=0.28, color=BAND,
                   label=say("tokens that the loss gap needs (80 %)") if place == 0 else None)  # fmt: skip
         axes.plot([needed.value], [place + 0.17], "|", color=INK, markersize=12)
         axes.barh(place - 0.17, fast.high - fast.low, left=fast.low, height=0.28, color=ACCENT,
                   label=say("speed-up (80 %)") if place == 0 else None)  # fmt: skip
         axes.plot([fast.value], [place - 0.17], "|", color=INK, markersize=12)
-    axes.set_yticks(range(len(rows)), [row["precision"] for row in rows])
-    shown = [min(row["tokens_factor"].high, 4.0) for row in rows] + [row["speedup"].high for row in rows]
+    axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+    shown = [high for _, needed, fast in rows for high in (min(needed.high, 4.0), fast.high)]
     axes.set_xlim(0.9, max(shown) * 1.05)
     axes.set_xlabel(say("times the reference"))
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False)
     return figure
 
 
+def _both_bands(plan: Plan) -> list[tuple[str, Band, Band]]:
+    """(format, tokens that its gap needs, speed-up) of each format beside the reference that has both bands."""
+    return [
+        (row.precision, row.tokens_factor, row.speedup)
+        for row in plan.precisions
+        if row.judged and row.tokens_factor is not None and row.speedup is not None
+    ]
+
+
 def compare_figures(plan: Plan, out: Path, kind: str = "svg", language: str = ENGLISH) -> dict[str, tuple[Path, Any]]:
     """The figure of a comparison, where a format has both bands."""
-    ready = [row for row in plan.precisions if row["status"] == "ok" and row["tokens_factor"] is not None]
-    if not any(row["verdict"] != "reference" for row in ready):
+    if not _both_bands(plan):
         return {}
     with speaking(language):
         return {"speedup": (out.with_name(f"{out.stem}-speedup.{kind}"), speedup_figure(plan))}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hwmodel.report import words
 from hwmodel.report.blocks import Table
 from hwmodel.report.phrases import heard, say
+from hwmodel.solve.run.format_records import FormatRow, Scenario
 from hwmodel.solve.run.result import Band, Plan
 
 VERDICTS = {
@@ -28,7 +27,7 @@ DEAREST = 1.5  # times the whole life in the first format, beyond which a servin
 LAW_WORDS = {"kumar_2024": "Kumar et al. 2024", "sun_2025": "Sun et al. 2025"}
 
 
-def precision_table(rows: list[dict[str, Any]]) -> Table:
+def precision_table(rows: list[FormatRow]) -> Table:
     """Formats side by side: speed, loss, what pays."""
     header = [
         say("precision"),
@@ -43,23 +42,23 @@ def precision_table(rows: list[dict[str, Any]]) -> Table:
     return Table(header, [_precision_cells(row) for row in rows])
 
 
-def _precision_cells(row: dict[str, Any]) -> list[str]:
-    if row["status"] != "ok":
-        return [row["precision"], say(STATUS_WORDS[row["status"]]), "", "", "", "", "", heard(row["reason"])]
-    chance = row["probability_wins"]
+def _precision_cells(row: FormatRow) -> list[str]:
+    if row.status != "ok":
+        return [row.precision, say(STATUS_WORDS[row.status]), "", "", "", "", "", heard(row.reason)]
+    chance = row.probability_wins
     return [
-        row["precision"],
-        words.days(row["train_days"]),
-        speedup_words(row["speedup"]),
-        words.usd(row["cost_usd"]),
-        share_words(row["loss_gap_share"]),
+        row.precision,
+        words.days(row.train_days),
+        speedup_words(row.speedup),
+        words.usd(row.cost_usd),
+        share_words(row.loss_gap_share),
         paid_words(row),
         words.DASH if chance is None else f"{100 * chance:.0f} %",
         verdict_words(row),
     ]
 
 
-def machine_table(rows: list[dict[str, Any]]) -> Table:
+def machine_table(rows: list[FormatRow]) -> Table:
     """What each format does to the machine: rate, utilisation, memory, layout, energy."""
     header = [
         say("precision"),
@@ -72,49 +71,49 @@ def machine_table(rows: list[dict[str, Any]]) -> Table:
     ]
     cells = [
         [
-            row["precision"],
-            words.count(row["tokens_per_s"]),
-            words.percent(row["mfu_of_16_bit_peak"]),
-            words.percent(row["mfu"]),
-            words.memory(row["peak_memory_bytes"]),
-            f"{words.plain(row['energy_mwh'])} MWh",
-            words.layout_words(row["layout"]),
+            row.precision,
+            words.count(row.tokens_per_s),
+            words.percent(row.mfu_of_16_bit_peak),
+            words.percent(row.mfu),
+            words.memory(row.peak_memory_bytes),
+            f"{words.plain(row.energy_mwh)} MWh",
+            words.layout_words(row.layout),
         ]
         for row in rows
-        if row["status"] == "ok"
+        if row.status == "ok"
     ]
     return Table(header, cells)
 
 
-def evidence_table(rows: list[dict[str, Any]]) -> Table:
+def evidence_table(rows: list[FormatRow]) -> Table:
     """What the loss gap of each format rests on, with the laws beside it."""
     cells = []
     for row in rows:
-        if row["status"] != "ok" or row["verdict"] == "reference":
+        if row.status != "ok" or row.verdict == "reference":
             continue
-        found, speed = row["evidence"], row["speedup_published"]
+        found, speed = row.evidence, row.speedup_published
         pairs = words.DASH
         if found is not None:
-            beyond = say("; this run lies beyond") if found["beyond"] else ""
+            beyond = say("; this run lies beyond") if found.beyond else ""
             pairs = say(
                 "{kind}: {pairs} pairs, {sources} sources, up to {size} and {tokens} tokens{beyond}",
-                kind=say(KIND_WORDS[found["kind"]]),
-                pairs=found["pairs"],
-                sources=found["sources"],
-                size=words.count(found["largest_params"]),
-                tokens=words.count(found["largest_tokens"]),
+                kind=say(KIND_WORDS[found.kind]),
+                pairs=found.pairs,
+                sources=found.sources,
+                size=words.count(found.largest_params),
+                tokens=words.count(found.largest_tokens),
                 beyond=beyond,
             )
         timed = words.DASH
         if speed is not None:
             timed = say(
                 "{median}x ({low} to {high}, {pairs} pairs)",
-                median=f"{speed['median']:.2f}",
-                pairs=speed["pairs"],
-                low=f"{speed['low']:.2f}",
-                high=f"{speed['high']:.2f}",
+                median=f"{speed.median:.2f}",
+                pairs=speed.pairs,
+                low=f"{speed.low:.2f}",
+                high=f"{speed.high:.2f}",
             )
-        cells.append([row["precision"], pairs, timed, scenario_words(row["scenarios"]), served_words(row)])
+        cells.append([row.precision, pairs, timed, scenario_words(row.scenarios), served_words(row)])
     header = [
         say("precision"),
         say("published pairs of loss"),
@@ -125,51 +124,53 @@ def evidence_table(rows: list[dict[str, Any]]) -> Table:
     return Table(header, cells)
 
 
-def scenario_words(found: dict[str, Any]) -> str:
+def scenario_words(found: dict[str, Scenario]) -> str:
     """`Kumar et al. 2024: 0.24 to 0.55 % (7.0 times 16 measured pairs)`."""
     said = []
     for law, one in found.items():
         span = (
-            f"{100 * one['low']:.2f}"
-            if one["low"] == one["high"]
-            else say("{low} to {high}", low=f"{100 * one['low']:.2f}", high=f"{100 * one['high']:.2f}")
+            f"{100 * one.low:.2f}"
+            if one.low == one.high
+            else say("{low} to {high}", low=f"{100 * one.low:.2f}", high=f"{100 * one.high:.2f}")
         )
-        ratio, checked = one["ratio_to_pairs"], ""
+        ratio, checked = one.ratio_to_pairs, ""
         if ratio is not None:
-            where = say("in its range") if one["pairs_inside_fit"] else say("outside its range")
+            where = say("in its range") if one.pairs_inside_fit else say("outside its range")
             checked = say(
                 " ({ratio} times the median of {pairs} pairs {where})",
                 ratio=f"{ratio:.2g}",
-                pairs=one["pairs"],
+                pairs=one.pairs,
                 where=where,
             )
         said.append(f"{LAW_WORDS[law]}: {span} %{checked}")
     return "; ".join(said) or words.DASH
 
 
-def served_words(row: dict[str, Any]) -> str:
+def served_words(row: FormatRow) -> str:
     """What serving in the same format loses, against quantising a model trained in 16 bits."""
-    found = row["served_in"]
+    found = row.served_in
     if found is None:
         return words.DASH
-    after = loss_words(found["quantising_loss_nats"])
+    after = loss_words(found.quantising_loss_nats)
     return say(
-        "{format}: no further loss (quantised from 16 bits: {after})", format=found["serving_precision"], after=after
+        "{format}: no further loss (quantised from 16 bits: {after})", format=found.serving_precision, after=after
     )
 
 
-def verdict_words(row: dict[str, Any]) -> str:
+def verdict_words(row: FormatRow) -> str:
     """The verdict at the size asked, and with size and tokens free where that differs."""
-    said = say(VERDICTS[row["verdict"]])
-    if row["verdict"] == "unknown" and row["verdict_reason"]:
-        return say("unknown: {reason}", reason=heard(row["verdict_reason"]))
-    if row["verdict_free"] not in (row["verdict"], "unknown"):
-        said += say("; with size and tokens free {verdict}", verdict=say(VERDICTS[row["verdict_free"]]))
+    said = say(VERDICTS[row.verdict])
+    if row.verdict == "unknown" and row.verdict_reason:
+        return say("unknown: {reason}", reason=heard(row.verdict_reason))
+    if row.verdict_free not in (row.verdict, "unknown"):
+        said += say("; with size and tokens free {verdict}", verdict=say(VERDICTS[row.verdict_free]))
     return said
 
 
-def speedup_words(speedup: Band) -> str:
+def speedup_words(speedup: Band | None) -> str:
     """`1.27x (1.15 to 1.41)`."""
+    if speedup is None:
+        return words.DASH
     if speedup.low == speedup.high:
         return f"{speedup.value:.2f}x"
     return say(
@@ -187,9 +188,9 @@ def share_words(share: Band | None) -> str:
     return say("{value} % ({low} to {high})", value=f"{100 * share.value:.2f}", **ends)
 
 
-def paid_words(row: dict[str, Any]) -> str:
+def paid_words(row: FormatRow) -> str:
     """`0.13 %; 0.43 % free`: with size and tokens free, where that is another figure."""
-    paid, free = row["pays_up_to_share"], row["pays_up_to_share_free"]
+    paid, free = row.pays_up_to_share, row.pays_up_to_share_free
     if paid is None:
         return words.DASH
     fixed, other = f"{100 * paid.value:.2f}", None if free is None else f"{100 * free.value:.2f}"
@@ -198,15 +199,17 @@ def paid_words(row: dict[str, Any]) -> str:
 
 def serving_table(plan: Plan) -> Table:
     """Serving formats side by side, each with the size and the tokens that suit it."""
-    kept = [row for row in plan.serving_formats if not row["reason"]]
-    kept = [row for row in kept if row["lifetime_cost"] <= DEAREST * kept[0]["lifetime_cost"]]
+    lives = [row for row in plan.serving_formats if row.lifetime_cost is not None]
+    first = lives[0].lifetime_cost if lives else None
     rows = []
-    for row in kept:
-        more = row["lifetime_cost"] / kept[0]["lifetime_cost"] - 1.0
-        costs = [_life(plan, row[name]) for name in ("train_cost", "serve_cost", "lifetime_cost")]
-        sizes = [words.count(row["params"]), words.count(row["tokens"])]
-        change = f"{100 * more:+.1f}%" if row is not kept[0] else words.DASH
-        rows.append([row["serving_precision"], *sizes, f"{row['loss_paid_nats']:.4f}", *costs, change])
+    for row in lives:
+        more = (row.lifetime_cost or 0.0) / (first or 1.0) - 1.0
+        if more > DEAREST - 1.0:
+            continue
+        costs = [_life(plan, cost) for cost in (row.train_cost, row.serve_cost, row.lifetime_cost)]
+        sizes = [words.count(row.params), words.count(row.tokens)]
+        change = words.DASH if row is lives[0] else f"{100 * more:+.1f}%"
+        rows.append([row.serving_precision, *sizes, f"{row.loss_paid_nats:.4f}", *costs, change])
     header = [
         say("served in"),
         say("parameters"),
@@ -224,11 +227,11 @@ def fixed_table(plan: Plan) -> Table:
     """The same model served in each format: what it loses, what that does to benchmarks, what it saves."""
     rows = []
     for row in plan.serving_formats:
-        if "fixed" not in row:
+        one = row.fixed
+        if one is None:
             continue
-        one = row["fixed"]
         saved = words.DASH if one.saving_share is None else f"{100 * one.saving_share:+.0f}%"
-        name = row["serving_precision"] + ("" if one.measured else say(" (unmeasured)"))
+        name = row.serving_precision + ("" if one.measured else say(" (unmeasured)"))
         rows.append(
             [name, loss_words(one.loss_nats), score_words(one.retained_score), _life(plan, one.serve_cost), saved]
         )

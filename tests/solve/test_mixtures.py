@@ -114,13 +114,13 @@ def test_four_bit_serving_pays_a_measured_loss() -> None:
     """Bits of weights, activations and cache are charged: W4A4 costs more than W4A16, and training regains it."""
     ask = {"gpus": "1024xB200", "loss_like": "8B@15T", "inference_tokens": "100T"}
     found = hm.plan(**ask)
-    rows = {row["serving_precision"]: row for row in found.serving_formats}
-    four, weights = rows["nvfp4"]["fixed"], rows["w4a16"]["fixed"]
-    assert four.loss_nats.value > weights.loss_nats.value > rows["w8a16"]["fixed"].loss_nats.value > 0.0
+    rows = {row.serving_precision: row for row in found.serving_formats}
+    four, weights = rows["nvfp4"].fixed, rows["w4a16"].fixed
+    assert four.loss_nats.value > weights.loss_nats.value > rows["w8a16"].fixed.loss_nats.value > 0.0
     assert four.loss_nats.low < four.loss_nats.value < four.loss_nats.high
     assert four.saving_share > weights.saving_share
-    assert rows["bf16"]["fixed"].loss_nats.high == 0.0
-    assert rows["nvfp4"]["params"] > rows["bf16"]["params"]  # more parameters or tokens train the loss away
+    assert rows["bf16"].fixed.loss_nats.high == 0.0
+    assert rows["nvfp4"].params > rows["bf16"].params  # more parameters or tokens train the loss away
 
 
 def test_cost_grows_with_size_beyond_the_ladder() -> None:
@@ -133,12 +133,12 @@ def test_cost_grows_with_size_beyond_the_ladder() -> None:
 
 def test_serving_formats_side_by_side() -> None:
     found = hm.plan(**ASK, inference_tokens="20T")
-    rows = {row["serving_precision"]: row for row in found.serving_formats}
+    rows = {row.serving_precision: row for row in found.serving_formats}
     assert next(iter(rows)) == "bf16"
-    assert rows["bf16"]["lifetime_cost"] == pytest.approx(found.saving.lifetime_cost)
-    assert rows["bf16"]["loss_paid_nats"] == 0.0 < rows["fp8"]["loss_paid_nats"] < rows["w4a16"]["loss_paid_nats"]
+    assert rows["bf16"].lifetime_cost == pytest.approx(found.saving.lifetime_cost)
+    assert rows["bf16"].loss_paid_nats == 0.0 < rows["fp8"].loss_paid_nats < rows["w4a16"].loss_paid_nats
     asked = hm.plan(**ASK, inference_tokens="20T", serving_precision="fp8").saving.lifetime_cost
-    assert rows["fp8"]["lifetime_cost"] == pytest.approx(asked, rel=0.02)
+    assert rows["fp8"].lifetime_cost == pytest.approx(asked, rel=0.02)
     assert "served in" in plan_markdown(found)
     assert "nvfp4" not in rows  # Hopper lacks it
     assert hm.plan(loss_like="70B@1.4T", inference_tokens="20T").serving_formats == []

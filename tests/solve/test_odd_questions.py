@@ -13,6 +13,7 @@ from hwmodel import laws, report
 from hwmodel.cli.main import main
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.solve.plan.compare_values import compare_values, listed_options
+from hwmodel.solve.run.format_records import FormatRow
 from hwmodel.solve.run.result import Plan, value_of
 
 MIXTURE = {"gpus": "64xH100", "model": "mixtral-8x7b"}
@@ -83,15 +84,15 @@ def test_fit_range_says_on_which_side() -> None:
     assert not any("fitted on larger" in line or "fitted on smaller" in line for line in mixture.warnings)
 
 
-def _rows(plan: Plan) -> dict[str, dict[str, Any]]:
-    return {row["precision"]: row for row in plan.precisions}
+def _rows(plan: Plan) -> dict[str, FormatRow]:
+    return {row.precision: row for row in plan.precisions}
 
 
 def test_a_given_mfu_sets_the_level_and_not_the_ratio_of_formats() -> None:
     question = {"gpus": "64xH100", "params": "13B", "tokens": "1T"}
     free, held = hm.plan(**question), hm.plan(**question, mfu="40%")
-    assert _rows(held)["fp8"]["speedup"].value == pytest.approx(_rows(free)["fp8"]["speedup"].value, rel=1e-9)
-    assert value_of(_rows(held)["bf16"]["mfu"]) == pytest.approx(0.4)
+    assert _rows(held)["fp8"].speedup.value == pytest.approx(_rows(free)["fp8"].speedup.value, rel=1e-9)
+    assert value_of(_rows(held)["bf16"].mfu) == pytest.approx(0.4)
     own = next(row for row in held.curves.accelerators if row.accelerators == 64)
     assert own.mfu == pytest.approx(0.4)
     assert own.train_days == pytest.approx(value_of(held.answer.train_days))
@@ -113,9 +114,9 @@ def test_an_open_fleet_of_a_mixture_counts_active_parameters() -> None:
 def test_the_reference_of_formats_is_the_one_without_a_penalty() -> None:
     question = {"gpus": "64xH100", "params": "13B", "tokens": "1T"}
     one, other = (hm.compare(**question, precision=names) for names in ("bf16,fp8", "fp8,bf16"))
-    assert _rows(one)["fp8"]["verdict"] == _rows(other)["fp8"]["verdict"]
-    assert _rows(other)["bf16"]["verdict"] == "reference"
-    assert _rows(other)["fp8"]["speedup"].value == pytest.approx(_rows(one)["fp8"]["speedup"].value)
+    assert _rows(one)["fp8"].verdict == _rows(other)["fp8"].verdict
+    assert _rows(other)["bf16"].verdict == "reference"
+    assert _rows(other)["fp8"].speedup.value == pytest.approx(_rows(one)["fp8"].speedup.value)
     assert report.compare_card(one).splitlines()[0] == report.compare_card(other).splitlines()[0]
     with pytest.raises(InputError, match="names bf16 twice"):
         hm.compare(**question, precision="bf16,bf16")
@@ -216,13 +217,13 @@ def test_a_service_of_one_year() -> None:
 def test_regaining_a_loss_on_repeated_data_takes_more_tokens_than_on_fresh() -> None:
     question = {"gpus": "96xH100", "params": "33B", "tokens": "3T"}
     fresh, repeated = (hm.compare(**question, **more).precisions[1] for more in ({}, {"unique_tokens": "800B"}))
-    assert fresh["pays_up_to_share"].value > repeated["pays_up_to_share"].value > 0.0
+    assert fresh.pays_up_to_share.value > repeated.pays_up_to_share.value > 0.0
     # three epochs and a bit: what repeats can still give is no room for the band of gaps
-    assert fresh["tokens_factor"].value > 1.0
-    assert repeated["tokens_factor"] is None or repeated["tokens_factor"].value > fresh["tokens_factor"].value
+    assert fresh.tokens_factor.value > 1.0
+    assert repeated.tokens_factor is None or repeated.tokens_factor.value > fresh.tokens_factor.value
 
 
 def test_formats_that_the_part_lacks_are_no_rows_of_its_report() -> None:
     rows = hm.plan(gpus="64xMI300X", params="8B", tokens="100B").precisions
-    assert {row["status"] for row in rows} == {"ok"}
-    assert "mxfp8" not in {row["precision"] for row in rows}
+    assert {row.status for row in rows} == {"ok"}
+    assert "mxfp8" not in {row.precision for row in rows}

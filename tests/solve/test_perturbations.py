@@ -92,7 +92,7 @@ def test_time_falls_and_efficiency_falls_with_more_accelerators() -> None:
 def test_fp8_pays_more_at_70b_than_at_1b() -> None:
     def gain(params: str, gpus: str) -> float:
         rows = hm.compare(gpus=gpus, params=params, tokens="100B", precision="bf16,fp8").precisions
-        return float(rows[1]["speedup"].value)
+        return float(rows[1].speedup.value)
 
     assert gain("70B", "512xH100") > gain("1B", "64xH100") + 0.05
 

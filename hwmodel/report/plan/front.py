@@ -295,18 +295,18 @@ def _format_decision(plan: Plan) -> list[str]:
     rows = [
         row
         for row in plan.precisions
-        if row["status"] == "ok" and row["precision"] != own and row["verdict"] in ("pays", "pays_unless_at_the_top")
+        if row.status == "ok" and row.precision != own and row.verdict in ("pays", "pays_unless_at_the_top")
     ]
     if not rows:
         return []
-    best = max(rows, key=lambda row: row["probability_wins"] or 0.0)
+    best = max(rows, key=lambda row: row.probability_wins or 0.0)
     return [
         say(
             "{format} instead of {own}: {speed} as fast, which pays for its loss with {chance}.",
-            format=best["precision"],
+            format=best.precision,
             own=own,
-            speed=f"{best['speedup'].value:.2f}x",
-            chance=share(best["probability_wins"] or 0.0),
+            speed=f"{value_of(best.speedup):.2f}x",
+            chance=share(best.probability_wins or 0.0),
         )
     ]
 

@@ -13,24 +13,14 @@ from hwmodel.solve.life.demand import Life, option
 from hwmodel.solve.life.objective import Costs, costs
 from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.fleet import Fleet
-from hwmodel.solve.run.result import Band
+from hwmodel.solve.run.format_records import FixedSize, ServingFormatRow
 from hwmodel.solve.run.sizing import LossModel, Sized
 from hwmodel.solve.serve.quality import USUAL_RECIPES, quality
 
 
-class FixedSize(msgspec.Struct, frozen=True, kw_only=True):
-    """The model of the plan as it is, served in one recipe: what it loses and what serving it costs."""
-
-    loss_nats: Band
-    retained_score: Band
-    measured: bool
-    serve_cost: float
-    saving_share: float | None  # of the cost of serving in 16 bits
-
-
 def serving_rows(
     setting: Setting, model: LossModel, fleet: Fleet | None, life: Life, sized: Sized
-) -> list[dict[str, Any]]:
+) -> list[ServingFormatRow]:
     """A row for each usual serving recipe that the part computes in, the plan's own first; none for FLOPs, which do
     not tell formats apart. Each says what the life costs at the same loss, its size and tokens chosen anew, and under
     `fixed` what the plan's own model loses and saves."""
@@ -50,7 +40,7 @@ def serving_rows(
             found = option_optimum(option(model, of), life.loss, life.demand)
             fixed = fixed_size(setting, name, of, life.demand, sized)
         except HwModelError as error:
-            rows.append({"serving_precision": name, "reason": str(error)})
+            rows.append(ServingFormatRow(serving_precision=name, reason=str(error)))
             continue
         if np.isfinite(found.total_cost):
             rows.append(_row(name, msgspec.structs.replace(life, found=found), of.penalty, fixed))
@@ -67,28 +57,24 @@ def fixed_size(setting: Setting, name: str, of: Costs, demand: float, sized: Siz
     )  # fmt: skip
 
 
-def _with_savings(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_savings(rows: list[ServingFormatRow]) -> list[ServingFormatRow]:
     """The rows with what each saves over the one in 16 bits, where that is among them."""
-    fixed = {row["serving_precision"]: row["fixed"] for row in rows if "fixed" in row}
-    base = next((fixed[name] for name in ("bf16", "fp16") if name in fixed), None)
-    for row in rows:
-        if base is not None and "fixed" in row and np.isfinite(base.serve_cost):
-            saved = 1.0 - row["fixed"].serve_cost / base.serve_cost
-            row["fixed"] = msgspec.structs.replace(row["fixed"], saving_share=saved)
-    return rows
+    whole = {row.serving_precision: row.fixed.serve_cost for row in rows if row.fixed is not None}
+    base = next((whole[name] for name in ("bf16", "fp16") if name in whole), np.nan)
+    return [_with_saving(row, base) for row in rows] if np.isfinite(base) else rows
 
 
-def _row(name: str, life: Life, penalty: Any, fixed: FixedSize) -> dict[str, Any]:
+def _with_saving(row: ServingFormatRow, base: float) -> ServingFormatRow:
+    if row.fixed is None:
+        return row
+    fixed = msgspec.structs.replace(row.fixed, saving_share=1.0 - row.fixed.serve_cost / base)
+    return msgspec.structs.replace(row, fixed=fixed)
+
+
+def _row(name: str, life: Life, penalty: Any, fixed: FixedSize) -> ServingFormatRow:
     one = life.found
-    paid = 0.0 if penalty is None else float(penalty(one.params, one.tokens))
-    return {
-        "serving_precision": name,
-        "params": float(one.params),
-        "tokens": float(one.tokens),
-        "train_cost": float(one.train_cost),
-        "serve_cost": float(one.serve_cost),
-        "lifetime_cost": float(one.total_cost),
-        "loss_paid_nats": paid,
-        "fixed": fixed,
-        "reason": "",
-    }
+    return ServingFormatRow(
+        serving_precision=name, params=float(one.params), tokens=float(one.tokens), train_cost=float(one.train_cost),
+        serve_cost=float(one.serve_cost), lifetime_cost=float(one.total_cost),
+        loss_paid_nats=0.0 if penalty is None else float(penalty(one.params, one.tokens)), fixed=fixed,
+    )  # fmt: skip

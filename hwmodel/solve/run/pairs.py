@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from statistics import median
-from typing import Any
 
 from hwmodel.catalog import Catalog
 from hwmodel.catalog.calibrations import speedups_in_pairs
@@ -12,6 +11,8 @@ from hwmodel.errors import InputError
 from hwmodel.laws.evidence import Gap
 from hwmodel.laws.precision import PrecisionPenalty, training_penalty
 from hwmodel.solve.question.setting import Fleeted
+from hwmodel.solve.run.band import Band
+from hwmodel.solve.run.format_records import PublishedSpeed, Scenario
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.specs import Precision
 from hwmodel.specs.evidence import SPEED_METRIC, PrecisionPair
@@ -51,7 +52,7 @@ def loss_gaps(pairs: Iterable[PrecisionPair]) -> Mapping[str, list[Gap]]:
     return found
 
 
-def published_speed(pairs: Iterable[PrecisionPair], precision: Precision) -> dict[str, float | None] | None:
+def published_speed(pairs: Iterable[PrecisionPair], precision: Precision) -> PublishedSpeed | None:
     """Measured end-to-end speed-ups of a recipe over 16 bits: number of pairs and sources, median and range, and the
     median that is predicted in the settings of those pairs whose setting is known."""
     own = [
@@ -61,17 +62,17 @@ def published_speed(pairs: Iterable[PrecisionPair], precision: Precision) -> dic
     if not own:
         return None
     values = [1.0 + pair.change for pair in own]
-    return {
-        "pairs": len(own), "sources": len({pair.publication for pair in own}), "median": median(values),
-        "low": min(values), "high": max(values), "predicted": speedups_in_pairs().get(precision.id),
-    }  # fmt: skip
+    return PublishedSpeed(
+        pairs=len(own), sources=len({pair.publication for pair in own}), median=median(values), low=min(values),
+        high=max(values), predicted=speedups_in_pairs().get(precision.id),
+    )  # fmt: skip
 
 
 def _recipe_of(pair: PrecisionPair) -> str:
     return RECIPE_OF.get(pair.format, pair.format)
 
 
-def scenarios(setting: Fleeted, precision: Precision, sized: Sized) -> dict[str, Any]:
+def scenarios(setting: Fleeted, precision: Precision, sized: Sized) -> dict[str, Scenario]:
     """What the precision laws say of the gap, as shares of the loss, each with what it was fitted on and its
     ratio to the pairs of as many bits; they stand beside the verdict and never enter it."""
     if not precision.quantised or sized.loss is None:
@@ -82,10 +83,10 @@ def scenarios(setting: Fleeted, precision: Precision, sized: Sized) -> dict[str,
         return {}
     loss = sized.loss if isinstance(sized.loss, float) else sized.loss.value
     own, base = float(found.kumar_own) / loss, float(found.factor_in_base) / loss
-    out = {KUMAR: {"value": base, "low": min(own, base), "high": max(own, base), **_about(catalog, KUMAR, kind)}}
+    out = {KUMAR: _scenario(catalog, KUMAR, kind, Band(base, min(own, base), max(own, base)))}
     if found.sun is not None:
         sun = float(found.sun) / loss
-        out[SUN] = {"value": sun, "low": sun, "high": sun, **_about(catalog, SUN, kind)}
+        out[SUN] = _scenario(catalog, SUN, kind, Band(sun, sun, sun))
     return out
 
 
@@ -107,8 +108,9 @@ FOUR_BITS = ("nvfp4-part", "nvfp4-full", "mxfp4")
 SAME_BITS = {"fp8": ("fp8",), **dict.fromkeys(FOUR_BITS, FOUR_BITS)}
 
 
-def _about(catalog: Catalog, law: str, kind: str) -> dict[str, Any]:
-    """Range of a law's own runs, and the median of the law over measured pairs of a kind inside it (else anywhere)."""
+def _scenario(catalog: Catalog, law: str, kind: str, share: Band) -> Scenario:
+    """A law's gap with the range of its own runs, and the median of the law over measured pairs of a kind inside that
+    range (else anywhere)."""
     spec = catalog.law(law)
     inside: list[float] = []
     outside: list[float] = []
@@ -119,13 +121,10 @@ def _about(catalog: Catalog, law: str, kind: str) -> dict[str, Any]:
         own = _within(spec.fit_params, pair.params) and (pair.tokens is None or _within(spec.fit_tokens, pair.tokens))
         (inside if own else outside).append(ratio)
     kept = inside or outside
-    return {
-        "fit_params": spec.fit_params,
-        "fit_tokens": spec.fit_tokens,
-        "ratio_to_pairs": median(kept) if kept else None,
-        "pairs": len(kept),
-        "pairs_inside_fit": bool(inside),
-    }
+    return Scenario(
+        value=share.value, low=share.low, high=share.high, fit_params=spec.fit_params, fit_tokens=spec.fit_tokens,
+        ratio_to_pairs=median(kept) if kept else None, pairs=len(kept), pairs_inside_fit=bool(inside),
+    )  # fmt: skip
 
 
 def _within(span: tuple[float, float] | None, value: float) -> bool:

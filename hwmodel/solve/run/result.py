@@ -8,6 +8,7 @@ import msgspec
 
 from hwmodel.answers import Shown
 from hwmodel.solve.run.band import Band, Value, value_of
+from hwmodel.solve.run.format_records import FormatRow, ServingFormatRow
 from hwmodel.solve.run.records import (
     Alternatives,
     BatchUsed,
@@ -103,13 +104,13 @@ class Plan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     shape: BuiltShape | None
     batch: BatchUsed | None
     objectives: Objectives
-    precisions: list[dict[str, Any]]
+    precisions: list[FormatRow]
     alternatives: Alternatives | None  # None without a fleet, as money
     curves: Curves
     money: Money | None
     warnings: list[str]
     mixtures: Mixtures | None  # experts beside dense, for the same loss and demand
-    serving_formats: list[dict[str, Any]]  # the same life in each serving format
+    serving_formats: list[ServingFormatRow]  # the same life in each serving format
     sources: list[dict[str, str]]
     budget: dict[str, Any] | None = None  # lines, contingency and cash flow of the run; None without a fleet
     data: Any | None = None  # epochs, effective tokens and the price of repeats, where distinct tokens are given
