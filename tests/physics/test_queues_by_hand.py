@@ -1,0 +1,143 @@
+"""One hand-worked case for each regime of requests: who waits how long, in seconds worked out in the comments."""
+
+from __future__ import annotations
+
+import pytest
+
+from hwmodel.physics import serving_queue as queue
+from hwmodel.specs.serving import Engine
+
+# A fixed 10 ms, two steps until a token streams, half a prefill stalls the others, three times the usual burst.
+ENGINE = Engine(request_s=0.01, stream_steps=2.0, prefill_stall=0.5, burst=3.0)
+
+
+def near(value: float) -> object:
+    return pytest.approx(value, rel=1e-9)
+
+
+def test_a_closed_loop_with_more_clients_than_places() -> None:
+    """Eleven clients, five places; a step of 20 ms makes two tokens, a prompt takes 100 ms alone and 60 of others."""
+    found = queue.closed_loop(0.02, 0.1, 0.06, 5.0, 11.0, 101.0, 2.0, ENGINE)
+    # Four others stall each 30 ms once in 101 tokens.
+    tpot = 0.01 + 0.03 * 4 / 101
+    assert found.tpot_s == near(tpot)
+    # 10 ms, 100 ms and two steps; of the first of ten rounds 3 x half of four prompts of 60 + 20 ms stand before.
+    unloaded, start = 0.15, 3 * 0.5 / 10 * 4 * 0.08
+    busy = 4 * 0.03 / (unloaded + 100 * tpot)
+    later = 0.9 * 0.5 * 0.03 * busy / (1 - busy)  # one server in nine of ten rounds
+    inside = unloaded + start + later + 100 * tpot
+    assert found.requests_per_s == near(5 / inside)
+    assert found.ttft_s == near(unloaded + start + later + 6 / 5 * inside)  # six wait for five places
+    assert found.request_s == near(11 / 5 * inside)
+    assert (found.running, found.waiting) == (5.0, 6.0)
+    assert found.utilisation == near(5 / inside * 0.06)
+
+
+def test_a_closed_loop_whose_steps_are_full_of_prompts() -> None:
+    """A step takes a fiftieth of a prompt: TPOT stands at a step full of prompt, the others wait for a first token."""
+    found = queue.closed_loop(0.02, 0.1, 0.06, 5.0, 5.0, 101.0, 2.0, ENGINE, most_prompts=0.02)
+    assert found.tpot_s == near(0.01 + 0.03 * 0.01)
+    assert found.ttft_s == near(5 * (0.02 / 0.02 + 0.03) - 1.03)  # Little's law
+    assert found.waiting == 0.0
+
+
+def test_a_round_of_attention_ranks_ends_by_coupons_or_by_its_limit() -> None:
+    # Two ranks need 2 (ln 2 + 0.577) = 2.5403 prompts; at one a step the first waits all of it, the others half.
+    waits = queue.balance_wait_steps(1.0, 2.0, Engine(balance_steps=10.0))
+    assert waits == pytest.approx(2.540294 * (1 + 0.5 * 2.540294) / (1 + 2.540294), rel=1e-6)
+    assert queue.balance_wait_steps(1.0, 2.0, Engine(balance_steps=2.0)) == near(2 * (1 + 0.5 * 2) / 3)
+    assert queue.balance_wait_steps(1.0, 1.0, Engine(balance_steps=2.0)) == 0.0
+
+
+def test_steps_before_a_prompt_is_taken_up() -> None:
+    engine = Engine(stream_steps=2.0, poll_steps=4.0, poll_steps_many=8.0, batch_wait_steps=1.0)
+    assert queue.delay_steps(1.0, engine) == near(2 + 0.5 * 3 + 1)
+    assert queue.delay_steps(1e6, engine) == near(2 + 0.5 * 7 + 1)
+
+
+def test_a_batch_that_starts_and_ends_together() -> None:
+    found = queue.static_batch(0.02, 0.5, 4.0, 101.0)
+    assert found.request_s == near(0.5 + 100 * 0.02)
+    assert found.requests_per_s == near(4 / 2.5)
+    assert found.utilisation == near(0.5 / 2.5)
+
+
+def test_an_engine_that_is_never_empty() -> None:
+    """Eight places, 100 tokens an answer: each token waits 10 ms and a hundredth of eight stalls of 30 ms."""
+    found = queue.saturated(0.02, 0.05, 0.06, 8.0, 100.0, 2.0, ENGINE, 0.9)
+    tpot = 0.01 + 0.03 * 8 / 100
+    assert found.tpot_s == near(tpot)
+    assert found.requests_per_s == near(0.9 * 8 / (100 * tpot))
+    assert found.request_s == near(0.05 + 100 * tpot)
+    assert found.utilisation == near(0.9 * 8 / (100 * tpot) * 0.03)
+
+
+def test_requests_sent_at_once() -> None:
+    """Ten requests, four places, 100 tokens; a step of 10 ms and 4 more when full; a prompt of 50 ms stalls by half."""
+    found = queue.sent_at_once((0.01, 0.004), 0.05, 4.0, 10.0, 100.0, ENGINE)
+    prompts, longest = 0.5 * 4 * 0.05, queue.LONGEST
+    assert found.tpot_s == near(0.01 + 0.002 + 0.5 * prompts / 100)
+    inside = prompts + 100 * (longest * 0.01 + 0.004)
+    wait = 0.5 * (10 / 4 - 1) * inside
+    assert found.ttft_s == near(0.01 + 0.5 * prompts + 2 * 0.014 + wait)
+    assert found.request_s == near(found.ttft_s + 99 * found.tpot_s)
+    assert found.requests_per_s == near(10 / (prompts * 2.5 + 100 * (longest * 0.01 + 0.004 * 2.5)))
+    assert found.utilisation == near(prompts / inside)
+    assert (found.running, found.waiting) == (4.0, 6.0)
+
+
+POOLS = {"prefill_alone_s": 0.1, "prefill_workers": 2.0, "step_s": 0.02, "transfer_s": 0.01, "clients": 8.0,
+         "output_tokens": 101.0, "tokens_per_step": 2.0, "engine": ENGINE}  # fmt: skip
+
+
+def test_pools_whose_decode_workers_set_the_rate() -> None:
+    """Eight clients: 10 + 100 + 10 ms and two steps until a token, 1 s of tokens; two workers of 50 ms a prompt."""
+    found = queue.pools(prefill_service_s=0.05, **POOLS)
+    rate = 8 / 1.16
+    busy = rate / 40
+    wait = 0.5 * 0.05 * busy / (1 - busy)
+    assert found.requests_per_s == near(rate)
+    assert found.ttft_s == near(0.16 + wait + 3 * 0.5 / 10 * 0.05 * 3)  # three others a worker
+    assert found.request_s == near(found.ttft_s + 1.0)
+    assert (found.running, found.waiting, found.utilisation) == (near(rate), near(0.0), near(busy))
+
+
+def test_pools_whose_prefill_workers_set_the_rate() -> None:
+    """Half a second a prompt: four a second; the queue is at most half of the three others, not that of 98 % load."""
+    found = queue.pools(prefill_service_s=0.5, **POOLS)
+    assert found.requests_per_s == 4.0
+    assert found.ttft_s == near(0.16 + 0.5 * 0.5 * 3 + 3 * 0.5 / 10 * 0.5 * 3)
+    assert found.waiting == near(8 - 4 * 1.16)
+    # A second each: two a second, and eight clients less those that decode must wait for a first token.
+    assert queue.pools(prefill_service_s=1.0, **POOLS).ttft_s == near(8 / 2 - 1.0)
+
+
+def test_an_open_loop_at_a_batch() -> None:
+    found = queue.open_loop_at(0.02, 0.1, 0.06, 8.0, 101.0, 2.0, ENGINE)
+    tpot = 0.01 + 0.03 * 8 / 101
+    rate = 8 / (101 * tpot)
+    busy = rate * 0.03
+    wait = 0.5 * 0.03 * busy / (1 - busy)
+    assert found.requests_per_s == near(rate)
+    assert found.ttft_s == near(0.01 + 0.1 + 2 * 0.02 + wait)
+    assert found.request_s == near(found.ttft_s + 100 * tpot)
+    assert found.waiting == near(rate * wait)
+
+
+def test_how_many_run_at_a_rate() -> None:
+    """Two a second, 100 tokens, two a step: busy 6 %, 100 / 0.94 steps a second; a step of 4 ms and 0.1 a sequence."""
+    running, carried = queue.running_at((0.004, 0.0001), 0.06, 2.0, 100.0, 2.0, ENGINE)
+    load = 2 * 100 / (2 * 0.94)
+    assert running == near(load * 0.004 / (1 - load * 0.0001))
+    assert carried == 1.0
+    assert queue.running_at((0.004, 0.01), 0.06, 2.0, 100.0, 2.0, ENGINE)[1] == 0.0  # steps grow faster than they end
+    assert queue.running_at((0.004, 0.0001), 1.0, 2.0, 100.0, 2.0, ENGINE)[1] == 0.0  # prompts take all the time
+
+
+def test_waits_of_several_servers_and_their_tail() -> None:
+    # Three servers, each 90 % busy: sqrt(2 x 4) - 1 = 1.828427 powers of 0.9.
+    share = 0.9**1.8284271247461903
+    assert queue.waiting_share(0.9, 3.0) == near(share)
+    assert queue.queue_wait_s(2.0, 0.9, 3.0) == near(0.5 * 2 * share / (3 * 0.1))
+    assert queue.queue_wait_tail_s(2.0, 0.9, 0.95, 3.0) == pytest.approx(1.0 / 0.3 * 2.80308825, rel=1e-6)
+    assert queue.queue_wait_tail_s(2.0, 0.01, 0.95, 3.0) == 0.0  # fewer than a twentieth wait at all
