@@ -277,14 +277,14 @@ def _train_line(found: Any) -> str:
 
 
 def _served_line(found: Any) -> str:
-    a = found.answer["answer"]
-    return f"{a['accelerators']:,.0f} x {a['part']} in {a['precision']}"
+    a = found.answer
+    return f"{a.accelerators:,.0f} x {a.part} in {a.precision}"
 
 
 def _served_rows(found: Any) -> Rows:
     from hwmodel.report.serve import plain_rows
 
-    return plain_rows(found.answer)
+    return plain_rows(found.found)
 
 
 def _served(form: str) -> Callable[[Any], str]:

@@ -14,7 +14,7 @@ from hwmodel.report.phrases import ENGLISH, heard, say, speaking
 from hwmodel.report.plan import mixture_sentence
 from hwmodel.report.words import DASH, FACTOR_WORDS, TERM_WORDS, interval
 from hwmodel.solve.plan.compare_values import Comparison
-from hwmodel.solve.run.result import Plan, RunAnswer
+from hwmodel.solve.run.result import Band, Plan, RunAnswer, value_of
 from hwmodel.solve.serve.ask import Served
 from hwmodel.solve.train import TrainResult
 from hwmodel.specs.layout import layout_line
@@ -228,7 +228,7 @@ def _value_cells(a: RunAnswer) -> tuple[str, str]:
 
 def serve_card(found: Served, columns: int = COLUMNS) -> str:
     """A serving fleet, or one configuration, on one screen."""
-    a, q = found.answer["answer"], found.question
+    a, q = found.answer, found.question
     p = f"p{100 * q.percentile:g}"
     shown: list[tuple[str, str, Any]] = [
         ("TTFT, mean", "ttft_s", words.duration), (f"TTFT, {p}", "ttft_tail_s", words.duration),
@@ -242,14 +242,14 @@ def serve_card(found: Served, columns: int = COLUMNS) -> str:
     ]  # fmt: skip
     rows = []
     for label, name, show in shown:
-        value = a.get(name)
+        value = getattr(a, name, None)
         if value is not None:
-            banded = isinstance(value, dict)
-            rows.append((label, show(value["value"] if banded else value), _ends(value, show) if banded else ""))
-    lead, *why = serve.headline(q, found.answer).split("\n\n")
+            ends = f"({show(value.low)} to {show(value.high)})" if isinstance(value, Band) else ""
+            rows.append((label, show(value_of(value)), ends))
+    lead, *why = serve.headline(q, found.found).split("\n\n")
     notes = [line.removeprefix("Notes: ") for line in why if line.startswith("Notes: ")]
     said = [
-        ("how sure", like_line(found.answer.get("like"))),
+        ("how sure", like_line(found.found.like)),
         ("quality", " ".join(line for line in why if line.startswith(("Quality", "What ")))),
         ("because", " ".join(line for line in why if not line.startswith(("Quality", "What ", "Notes")))),
         ("notes", " ".join(notes)),

@@ -54,7 +54,7 @@ def service_sources(
     if price is not None and price.kind != "given":
         wanted += _quote_sources(catalog, part_id, price)
     quality = measured_quality(recipe.id)
-    wanted += [(source, f"measured loss of {recipe.id}") for source in (quality["sources"] if quality else [])]
+    wanted += [(source, f"measured loss of {recipe.id}") for source in (quality.sources if quality else [])]
     fits = (("kernels and collectives", kernel_calibration().fitted_on), ("engines", serving_calibration().fitted_on))
     wanted += [(fitted_on, f"constants of {what}") for what, fitted_on in fits if fitted_on]
     return _grouped(catalog, wanted)
@@ -125,7 +125,7 @@ def _life_sources(setting: Setting) -> list[Use]:
     recipe = setting.serving_precision()
     quality = measured_quality(recipe.id)
     if quality is not None:
-        uses += [(source, f"measured loss of {recipe.id}") for source in quality["sources"]]
+        uses += [(source, f"measured loss of {recipe.id}") for source in quality.sources]
         uses.append((setting.catalog.law(KUMAR).source, f"exponents of size and tokens in the loss of {recipe.id}"))
     return uses
 

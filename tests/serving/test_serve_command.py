@@ -131,9 +131,9 @@ def test_cost_ladder() -> None:
 def test_measured_quality_beside_the_format() -> None:
     assert measured_quality("bf16") is None
     four, eight = measured_quality("w4a16"), measured_quality("fp8")
-    assert four["loss_increase_nats"]["value"] > eight["loss_increase_nats"]["value"] > 0.0
-    assert four["perplexity_increase"]["n"] >= 20
-    assert abs(measured_quality("w4a8")["accuracy_drop"]["value"]) < 0.1
+    assert four.loss_increase_nats.value > eight.loss_increase_nats.value > 0.0
+    assert four.perplexity_increase.n >= 20
+    assert abs(measured_quality("w4a8").accuracy_drop.value) < 0.1
 
 
 def test_accepted_drafts_speed_decoding_up() -> None:

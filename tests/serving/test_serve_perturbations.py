@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from hwmodel.catalog import load_catalog
+from hwmodel.solve.run.band import value_of
 from hwmodel.solve.serve.choose import choose
 from hwmodel.solve.serve.question import ServingQuestion
+from hwmodel.solve.serve.records import FleetRow
 
 CATALOG = load_catalog()
 BASE = {
@@ -19,12 +21,12 @@ BASE = {
 }  # fmt: skip
 
 
-def fleet(**changes: Any) -> dict[str, Any]:
-    return choose(ServingQuestion(**{**BASE, **changes}), CATALOG)["answer"]
+def fleet(**changes: Any) -> FleetRow:
+    return choose(ServingQuestion(**{**BASE, **changes}), CATALOG).answer
 
 
 def cost(**changes: Any) -> float:
-    return float(fleet(**changes)["usd_per_hour"])
+    return value_of(fleet(**changes).usd_per_hour)
 
 
 def test_demand_costs_in_proportion() -> None:
@@ -65,25 +67,25 @@ def test_half_the_bandwidth_costs_more_and_half_the_price_half_as_much(tmp_path:
     for part in ("h200", "h200-half"):
         question = ServingQuestion(**{**BASE, "parts": (part,), "prices": (("", 3.0),)})
         found = choose(question, catalog)
-        costs[part], notes[part] = found["answer"]["usd_per_hour"], " ".join(found["notes"])
+        costs[part], notes[part] = found.answer.usd_per_hour, " ".join(found.notes)
     assert 1.1 < costs["h200-half"] / costs["h200"] < 2.0
     assert "hbm_bytes_per_s" in notes["h200-half"]
     assert "not measured" in notes["h200-half"]
     cheap = ServingQuestion(**{**BASE, "parts": ("h200",), "prices": (("h200", 1.5),)})
-    assert choose(cheap, catalog)["answer"]["usd_per_hour"] == pytest.approx(0.5 * costs["h200"])
+    assert choose(cheap, catalog).answer.usd_per_hour == pytest.approx(0.5 * costs["h200"])
 
 
 def test_the_tail_is_never_below_the_mean() -> None:
     for rate in (0.01, 1.0, 100.0):
         a = fleet(rate=rate, tpot_s=float("inf"), ttft_s=float("inf"))
-        assert a["ttft_tail_s"]["value"] >= a["ttft_s"]["value"]
-        assert a["tpot_tail_s"]["value"] >= a["tpot_s"]["value"]
+        assert value_of(a.ttft_tail_s) >= value_of(a.ttft_s)
+        assert value_of(a.tpot_tail_s) >= value_of(a.tpot_s)
 
 
 def test_one_token_in_and_out_is_no_paradox() -> None:
     """Where a prompt adds nothing to a step it costs nothing, never less."""
     for recipe in ("w4a16", "fp8", "bf16"):
         a = fleet(prompt_tokens=1.0, output_tokens=1.0, rate=10.0, precisions=(recipe,))
-        assert a["tpot_s"]["value"] > 0.0
-        assert a["headroom"] >= 0.0
-        assert a["replicas"] >= 2
+        assert value_of(a.tpot_s) > 0.0
+        assert a.headroom >= 0.0
+        assert a.replicas >= 2

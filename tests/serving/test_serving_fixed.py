@@ -11,7 +11,7 @@ DEMAND = {"model": "llama-3.1-70b", "demand": "40 req/s", "ttft": "2s", "tpot": 
 
 
 def fixed(**asked: object) -> dict[str, FixedRow]:
-    return {row.precision: row for row in hm.serve(**asked).answer["fixed"]}
+    return {row.precision: row for row in hm.serve(**asked).found.fixed}
 
 
 def test_each_recipe_costs_what_it_costs_alone() -> None:
@@ -19,10 +19,10 @@ def test_each_recipe_costs_what_it_costs_alone() -> None:
     assert next(iter(rows)) == "bf16"
     assert len(rows) >= 6
     for name in ("bf16", "fp8", "w4a16", "bf16-kv8"):
-        alone = hm.serve(**DEMAND, precision=name).answer["answer"]
-        assert rows[name].usd_per_hour == pytest.approx(alone["usd_per_hour"], rel=1e-9), name
-        assert rows[name].accelerators == alone["accelerators"]
-        assert rows[name].saving_share == pytest.approx(1.0 - alone["usd_per_hour"] / rows["bf16"].usd_per_hour)
+        alone = hm.serve(**DEMAND, precision=name).answer
+        assert rows[name].usd_per_hour == pytest.approx(alone.usd_per_hour, rel=1e-9), name
+        assert rows[name].accelerators == alone.accelerators
+        assert rows[name].saving_share == pytest.approx(1.0 - alone.usd_per_hour / rows["bf16"].usd_per_hour)
 
 
 def test_losses_come_with_intervals_and_grow_as_bits_fall() -> None:
@@ -41,8 +41,8 @@ def test_one_configuration_in_each_recipe() -> None:
     asked = {"model": "llama-3.1-8b", "parts": "h100", "concurrency": 32}
     rows = fixed(**asked, precision="fp8")
     for name in ("bf16", "fp8", "w4a16"):
-        alone = hm.serve(**asked, precision=name).answer["answer"]
-        assert rows[name].usd_per_million_tokens == pytest.approx(alone["usd_per_million_tokens"], rel=1e-9)
+        alone = hm.serve(**asked, precision=name).answer
+        assert rows[name].usd_per_million_tokens == pytest.approx(alone.usd_per_million_tokens, rel=1e-9)
 
 
 def test_what_does_not_fit_what_lacks_and_what_limits_exclude_is_said() -> None:

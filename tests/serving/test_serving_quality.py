@@ -79,13 +79,12 @@ def test_published_rows_of_a_recipe_are_those_of_its_bits():
     for name in ("w8a16", "int8", "fp8", "w4a16", "nvfp4", "bf16-kv8"):
         found = published(recipe(name))
         assert found is not None, name
-        assert found["sources"]
+        assert found.sources
     assert published(recipe("bf16")) is None
     assert measured_quality("no-such-recipe") is None
     # the loss of W8A8 is not that of 8-bit weights
     assert (
-        published(recipe("w8a16"))["loss_increase_nats"]["value"]
-        < 0.2 * (published(recipe("int8"))["loss_increase_nats"]["value"])
+        published(recipe("w8a16")).loss_increase_nats.value < 0.2 * published(recipe("int8")).loss_increase_nats.value
     )
 
 
@@ -110,10 +109,10 @@ def test_limits_on_quality_bind():
                                       parts=("h100",), **more), CATALOG)  # fmt: skip
 
     free, bound = chosen(), chosen(max_loss_nats=0.001)
-    assert free["answer"]["precision"] != "bf16"
-    assert bound["answer"]["precision"] == "bf16"
-    assert chosen(min_quality=0.9999)["answer"]["precision"] == "bf16"
-    assert free["quality"][free["answer"]["precision"]]["loss_nats"]["value"] > 0.001
+    assert free.answer.precision != "bf16"
+    assert bound.answer.precision == "bf16"
+    assert chosen(min_quality=0.9999).answer.precision == "bf16"
+    assert free.quality[free.answer.precision].loss_nats.value > 0.001
     with pytest.raises(InfeasibleError, match="loses so little") as error:
         chosen(max_loss_nats=0.001, precisions=("fp8", "w4a16"))
     assert error.value.binding == "quality"

@@ -1,6 +1,6 @@
 """Serving: a stated setting -> latencies and rates under each regime of requests, its layouts, its intervals."""
 
-from hwmodel.predict.service.intervals import Covered, ServiceTraits, band, service_ends, traits_of
+from hwmodel.predict.service.intervals import Covered, ServiceTraits, service_ends, traits_of
 from hwmodel.predict.service.regimes import REGIMES, open_at, serve
 from hwmodel.predict.service.setting import (
     AT_ONCE,
@@ -26,7 +26,6 @@ __all__ = [
     "ServiceSetting",
     "ServiceTraits",
     "Worker",
-    "band",
     "on_layout",
     "open_at",
     "serve",

@@ -12,7 +12,7 @@ from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
 from hwmodel.catalog.stacks import interval_calibration
 from hwmodel.ops import Num, maximum, minimum
 from hwmodel.physics.columns import anywhere
-from hwmodel.physics.intervals import around, ends
+from hwmodel.physics.intervals import ends
 from hwmodel.physics.shape import parameters
 from hwmodel.predict.service.passes import prompt_s, prompt_terms, step_terms
 from hwmodel.predict.service.setting import CLOSED, OPEN, ServiceSetting
@@ -190,12 +190,6 @@ def service_ends(
     """Ends of the 80 % interval of one predicted quantity: of seconds, a throughput's too (flip them for the rate)."""
     of = service_familiarity(traits, parts_of(setting, terms, quantity), covered or shipped_covered())
     return ends(of, interval_calibration()[quantity])
-
-
-def band(value: float, doubt: Ends) -> dict[str, float]:
-    """A value with the ends of its 80 % interval."""
-    low, high = around(value, doubt)
-    return {"value": value, "low": low, "high": high}
 
 
 def at_rest(setting: ServiceSetting, *, running: float, tpot_s: float, ttft_s: float, busy: float) -> ServiceTerms:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict, replace
 
 from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
@@ -16,6 +17,7 @@ from hwmodel.solve.serve.choose import choose
 from hwmodel.solve.serve.fixed import chosen_rows, predicted_rows
 from hwmodel.solve.serve.predict import predict
 from hwmodel.solve.serve.question import ServingQuestion, read_date, read_histogram, read_pool
+from hwmodel.solve.serve.records import EngineFound, FleetFound, FleetRow, PredictedRow
 from hwmodel.specs.shape import Shape
 from hwmodel.units import parse_count, parse_duration_s, parse_fleet, parse_fraction, parse_positive, parse_usd
 
@@ -26,11 +28,16 @@ class Served(Shown, msgspec.Struct, frozen=True, kw_only=True):
     __repr__ = Shown.__repr__
 
     question: ServingQuestion
-    answer: dict[str, Any]
+    found: FleetFound | EngineFound
+
+    @property
+    def answer(self) -> FleetRow | PredictedRow:
+        """The fleet chosen, or the configuration predicted."""
+        return self.found.answer
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document: request, resolved names, answer."""
-        plain: dict[str, Any] = msgspec.to_builtins({"request": _request(self.question), **self.answer})
+        plain: dict[str, Any] = msgspec.to_builtins({"request": _request(self.question), **asdict(self.found)})
         return plain
 
 
@@ -86,12 +93,12 @@ def serve(
     question = read_question(model, demand, **(given if part is None else {**given, "parts": part}))
     catalog = load_catalog(tuple(catalogs))
     if concurrency is None:
-        answer = choose(question, catalog)
-        return Served(question=question, answer=answer | {"fixed": chosen_rows(question, answer, catalog)})
+        chosen = choose(question, catalog)
+        return Served(question=question, found=replace(chosen, fixed=chosen_rows(question, chosen, catalog)))
     clients = parse_count(_text(concurrency), "--concurrency")
     how = (clients, _workers(pools), _number(prefill_tp, "--prefill-tp"), fleet)
-    answer = predict(question, catalog, *how)
-    return Served(question=question, answer=answer | {"fixed": predicted_rows(question, answer, catalog, *how)})
+    found = predict(question, catalog, *how)
+    return Served(question=question, found=replace(found, fixed=predicted_rows(question, found, catalog, *how)))
 
 
 def read_question(

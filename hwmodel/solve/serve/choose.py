@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,29 +13,36 @@ from hwmodel.catalog.engines import serving_calibration
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
-from hwmodel.predict.service.intervals import THROUGHPUT, TPOT, TTFT, at_rest, band, service_ends, traits_of
+from hwmodel.predict.service.intervals import THROUGHPUT, TPOT, TTFT, at_rest, service_ends, traits_of
 from hwmodel.predict.service.layouts import check_sizes, column
 from hwmodel.predict.service.setting import DISAGGREGATED, OPEN, on_layout
 from hwmodel.solve.citations import service_sources
 from hwmodel.solve.question.rates import check_rates
+from hwmodel.solve.run.band import Band, value_of
 from hwmodel.solve.serve.fleet import Fleets, fleet_row, fleets, with_cached_input
 from hwmodel.solve.serve.infeasible import infeasible
 from hwmodel.solve.serve.likely import service_like
 from hwmodel.solve.serve.money import break_even, price_of
 from hwmodel.solve.serve.notes import ALL, meant, named, notes, resolved, thin
 from hwmodel.solve.serve.pools import pools
-from hwmodel.solve.serve.quality import bits_of, quality_table, shape_quality, within
+from hwmodel.solve.serve.quality import bits_of, quality_row, shape_quality, within
 from hwmodel.solve.serve.question import ServingQuestion, sizes_of
 from hwmodel.solve.serve.reasons import reasons
+from hwmodel.solve.serve.records import FleetFound, FleetRow, QualityRow
 from hwmodel.solve.serve.table import Options, options
 from hwmodel.specs.hardware import Part
 from hwmodel.specs.precision import ServingPrecision
-from hwmodel.specs.serving import Engine, ServingLayout
+from hwmodel.specs.serving import Engine
 from hwmodel.specs.shape import Shape
 
 DEFAULT_PARTS = ("h100", "h200", "b200", "gb200", "mi300x", "l40s", "rtx-5090")
 DEFAULT_PRECISIONS = ("bf16", "fp8", "nvfp4", "w4a16")
 FRONT_STEP, FRONT_MOST = 0.85, 8
+# Figures of a fleet that get an interval, and the quantity whose measured runs give it.
+UNCERTAIN = {
+    "tpot_s": TPOT, "tpot_tail_s": TPOT, "ttft_s": TTFT, "ttft_tail_s": TTFT, "usd_per_million_input": THROUGHPUT,
+    "usd_per_million_output": THROUGHPUT,
+}  # fmt: skip
 
 
 def engine_for(name: str, family: str, recipe: str, year: float = 0.0) -> Engine:
@@ -154,7 +160,7 @@ def _two_parts(question: ServingQuestion, found: list[Options], catalog: Catalog
     return out
 
 
-def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
+def choose(question: ServingQuestion, catalog: Catalog) -> FleetFound:
     """The cheapest fleet that meets the limits, with alternatives and the Pareto front of latency and cost.
 
     Raises InfeasibleError naming the limit that binds and the smallest change that helps.
@@ -173,43 +179,43 @@ def choose(question: ServingQuestion, catalog: Catalog) -> dict[str, Any]:
     rows = _rows(question, usable, catalog)
     o = winner[0].options
     first = fleet_row(question, winner[0], _index(winner[1]), catalog)
-    return {
-        "answer": _with_intervals(with_cached_input(question, shape, winner[0], _index(winner[1]), first), question, o),
-        "why": reasons(question, first, winner[0], usable, every, catalog),
-        "quality": _qualities(question, shape, catalog, rows),
-        "alternatives": _alternatives(first, rows),
-        "pareto": _pareto(question, first, usable, catalog),
-        "api": break_even(question, first),
-        "like": service_like(question, o.part, shape),
-        "resolved": resolved(question, o.part, o.system),
-        "rests_on": thin(o.part.id, o.machine, o.price),
-        "notes": [*said, *shape.notes, *notes(o.part, o.system, o.machine, o.recipe, o.price)],
-        "left_out": _unpriced(question, priced, every, catalog),
-        "sources": service_sources(catalog, _named(question), o.part.id, o.system.id, o.recipe, o.price),
-    }
+    return FleetFound(
+        answer=_with_intervals(with_cached_input(question, shape, winner[0], _index(winner[1]), first), question, o),
+        why=reasons(question, first, winner[0], usable, every, catalog),
+        quality=_qualities(question, shape, catalog, rows),
+        alternatives=_alternatives(first, rows),
+        pareto=_pareto(question, first, usable, catalog),
+        api=break_even(question, first),
+        like=service_like(question, o.part, shape),
+        resolved=resolved(question, o.part, o.system),
+        rests_on=thin(o.part.id, o.machine, o.price),
+        notes=[*said, *shape.notes, *notes(o.part, o.system, o.machine, o.recipe, o.price)],
+        left_out=_unpriced(question, priced, every, catalog),
+        sources=service_sources(catalog, _named(question), o.part.id, o.system.id, o.recipe, o.price),
+    )
 
 
 def _named(question: ServingQuestion) -> str:
     return "" if question.shape is not None else question.model
 
 
-def _qualities(question: ServingQuestion, shape: Shape, catalog: Catalog, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _qualities(
+    question: ServingQuestion, shape: Shape, catalog: Catalog, rows: list[FleetRow]
+) -> dict[str, QualityRow | None]:
     """What each recipe shown loses: this model by bits, size and training, and what was published in its bits."""
     model = "" if question.shape is not None else question.model
-    names = dict.fromkeys(r["precision"] for r in rows)
+    names = dict.fromkeys(r.precision for r in rows)
     recipes = {name: catalog.serving_precision(name) for name in names}
     return {
-        name: None if bits_of(recipe).full else quality_table(shape_quality(catalog, recipe, model, shape))
+        name: None if bits_of(recipe).full else quality_row(shape_quality(catalog, recipe, model, shape))
         for name, recipe in recipes.items()
     }
 
 
-def cheapest_on(
-    question: ServingQuestion, first: dict[str, Any], recipe: ServingPrecision, catalog: Catalog
-) -> dict[str, Any]:
+def cheapest_on(question: ServingQuestion, first: FleetRow, recipe: ServingPrecision, catalog: Catalog) -> FleetRow:
     """The cheapest fleet that meets the limits in a recipe, on the parts of an answer. InfeasibleError where none."""
     shape = question.shape or catalog.model(question.model)
-    names = dict.fromkeys([(first["prefill"] or first)["part"], first["part"]])
+    names = dict.fromkeys([(first.prefill or first).part, first.part])
     found = [_options(question, shape, catalog.part(name), recipe, catalog) for name in names]
     every = _every_fleet(question, found, catalog)
     usable = [f for f in every if f.meets.any()]
@@ -245,7 +251,7 @@ def _rank(f: Fleets, i: int | None) -> tuple[float, ...]:
     return (money, float(f.accelerators[i]), float(f.pools is not None), staged, float(f.tpot_tail_s[i]))
 
 
-def _rows(question: ServingQuestion, usable: list[Fleets], catalog: Catalog) -> list[dict[str, Any]]:
+def _rows(question: ServingQuestion, usable: list[Fleets], catalog: Catalog) -> list[FleetRow]:
     """The best of each part, recipe and mode, and the best without stages where that has some; cheapest first."""
     picked = []
     for f in usable:
@@ -255,49 +261,48 @@ def _rows(question: ServingQuestion, usable: list[Fleets], catalog: Catalog) -> 
     return [fleet_row(question, f, _index(i), catalog) for f, i in picked]
 
 
-def _with_intervals(r: dict[str, Any], question: ServingQuestion, o: Options) -> dict[str, Any]:
+def _with_intervals(r: FleetRow, question: ServingQuestion, o: Options) -> FleetRow:
     """80 % intervals: latencies as measured runs of left-out models scatter, money with the engine's rate."""
-    regime = OPEN if r["mode"] == "aggregated" else DISAGGREGATED
-    layout = ServingLayout(**{name: r[name] for name in ("tp", "pp", "dp", "ep")})
-    setting = on_layout(o.setting, layout)
+    regime = OPEN if r.mode == "aggregated" else DISAGGREGATED
+    setting = on_layout(o.setting, r.layout)
     of = traits_of(regime, setting, question.engine, o.part, searched=not sizes_of(question).any)
     terms = at_rest(
-        setting, running=r["batch"], tpot_s=r["tpot_s"], ttft_s=r["ttft_s"], busy=r["prefill_share"]
+        setting, running=r.batch, tpot_s=value_of(r.tpot_s), ttft_s=value_of(r.ttft_s), busy=r.prefill_share
     )  # fmt: skip
     doubts = {name: service_ends(of, setting, terms, name) for name in (TPOT, TTFT, THROUGHPUT)}
-    out = dict(r)
-    for key, name in (("tpot_s", TPOT), ("tpot_tail_s", TPOT), ("ttft_s", TTFT), ("ttft_tail_s", TTFT),
-                      ("usd_per_million_input", THROUGHPUT), ("usd_per_million_output", THROUGHPUT)):  # fmt: skip
-        if r[key] is not None:
-            out[key] = band(r[key], doubts[name])
-    return out
+    banded = {
+        key: Band.around(getattr(r, key), doubts[name])
+        for key, name in UNCERTAIN.items()
+        if getattr(r, key) is not None
+    }
+    return msgspec.structs.replace(r, **banded)
 
 
-def _alternatives(first: dict[str, Any], rows: list[dict[str, Any]], most: int = 8) -> list[dict[str, Any]]:
+def _alternatives(first: FleetRow, rows: list[FleetRow], most: int = 8) -> list[FleetRow]:
     """The cheapest of each other part and recipe, and first of all the cheapest of the other mode and of the plain
     layouts that the winner is not one of."""
-    out: list[dict[str, Any]] = []
-    for other in (lambda r: r["mode"] != first["mode"], lambda r: (r["pp"] > 1) != (first["pp"] > 1)):
-        for r in filter(other, rows):
-            if r not in out:
-                out.append(r)
-            break
-    seen = {(first["part"], first["precision"])}
+    plainer = (lambda r: r.mode != first.mode, lambda r: (r.pp > 1) != (first.pp > 1))
+    out: list[FleetRow] = []
+    for other in plainer:
+        r = next(filter(other, rows), None)
+        if r is not None and r not in out:
+            out.append(r)
+    seen = {(first.part, first.precision)}
     for r in rows:
-        key = (r["part"], r["precision"])
+        key = (r.part, r.precision)
         if key not in seen:
             seen.add(key)
             if r not in out:
                 out.append(r)
-    return sorted(out[:most], key=lambda r: (r["usd_per_hour"] or 0.0, r["accelerators"]))
+    return sorted(out[:most], key=lambda r: (r.usd_per_hour or 0.0, r.accelerators))
 
 
-def _pareto(question: ServingQuestion, first: dict[str, Any], usable: list[Fleets], catalog: Catalog) -> list[Any]:
+def _pareto(question: ServingQuestion, first: FleetRow, usable: list[Fleets], catalog: Catalog) -> list[FleetRow]:
     """From the answer on, fleets that cost more and whose tokens come clearly sooner; nothing beats them in both."""
     cost = np.concatenate([np.nan_to_num(f.usd_per_hour, nan=0.0) + 1e-9 * f.accelerators for f in usable])
     time = np.concatenate([np.where(f.meets, f.tpot_tail_s, np.inf) for f in usable])
     ends = np.cumsum([len(f.meets) for f in usable])
-    out, best = [first], first["tpot_tail_s"]
+    out, best = [first], value_of(first.tpot_tail_s)
     rows = np.flatnonzero(time < best * FRONT_STEP)  # no other row comes clearly sooner, or hides one that does
     order = rows[np.lexsort((time[rows], cost[rows]))]
     sooner = order[time[order] < np.minimum.accumulate(np.r_[np.inf, time[order][:-1]])]

@@ -10,72 +10,50 @@ import msgspec
 
 from hwmodel.catalog import Catalog
 from hwmodel.errors import HwModelError
-from hwmodel.solve.run.result import Band
 from hwmodel.solve.serve.choose import cheapest_on
 from hwmodel.solve.serve.predict import Workers, predict
 from hwmodel.solve.serve.quality import USUAL_RECIPES, Quality, bits_of, shape_quality, within
 from hwmodel.solve.serve.question import ServingQuestion
+from hwmodel.solve.serve.records import SIZES, EngineFound, EngineRow, FixedRow, FleetFound
 from hwmodel.specs.precision import ServingPrecision
 
-SIZES = ("tp", "pp", "dp", "ep")
 
-
-class FixedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One recipe. `status`: ok | lacking | unfit, with the reason; `saving_share` of what the first recipe in 16 bits
-    costs (dollars, else accelerators); `allowed` says whether it keeps --max-loss and --min-quality."""
-
-    precision: str
-    status: str
-    loss_nats: Band
-    retained_score: Band
-    measured: bool
-    native: bool
-    tokens_known: bool
-    allowed: bool
-    reason: str = ""
-    accelerators: float | None = None
-    usd_per_hour: float | None = None
-    usd_per_million_tokens: float | None = None
-    saving_share: float | None = None
-
-
-def chosen_rows(question: ServingQuestion, answer: dict[str, Any], catalog: Catalog) -> list[FixedRow]:
+def chosen_rows(question: ServingQuestion, answer: FleetFound, catalog: Catalog) -> list[FixedRow]:
     """The cheapest fleet for the same demand and limits in each recipe, on the part of the answer."""
-    first = answer["answer"]
+    first = answer.answer
 
-    def fleet(recipe: ServingPrecision) -> dict[str, Any]:
+    def fleet(recipe: ServingPrecision) -> EngineRow:
         return cheapest_on(question, first, recipe, catalog)
 
     return _rows(question, first, catalog, fleet, question.precisions)
 
 
 def predicted_rows(
-    question: ServingQuestion, answer: dict[str, Any], catalog: Catalog, clients: float, workers: Workers | None,
+    question: ServingQuestion, answer: EngineFound, catalog: Catalog, clients: float, workers: Workers | None,
     prefill_tp: float | None, accelerators: float | None,
 ) -> list[FixedRow]:  # fmt: skip
     """The same configuration and clients in each recipe."""
-    first = answer["answer"]
-    sizes = {} if first["prefill"] else {name: first[name] for name in SIZES}
+    first = answer.answer
+    sizes = {} if first.prefill else {name: getattr(first, name) for name in SIZES}
 
-    def engine(recipe: ServingPrecision) -> dict[str, Any]:
+    def engine(recipe: ServingPrecision) -> EngineRow:
         asked = msgspec.structs.replace(question, precisions=(recipe.id,), **sizes)
-        found: dict[str, Any] = predict(asked, catalog, clients, workers, prefill_tp, accelerators)["answer"]
-        return found
+        return predict(asked, catalog, clients, workers, prefill_tp, accelerators).answer
 
     return _rows(question, first, catalog, engine, ())
 
 
 def _rows(
     question: ServingQuestion,
-    first: dict[str, Any],
+    first: EngineRow,
     catalog: Catalog,
-    run: Callable[[ServingPrecision], dict[str, Any]],
+    run: Callable[[ServingPrecision], EngineRow],
     named: tuple[str, ...],
 ) -> list[FixedRow]:
     """A row for each recipe `named`, or each usual one that the part computes in."""
     shape = question.shape or catalog.model(question.model)
     model = "" if question.shape is not None else question.model
-    part, rows = catalog.part(first["part"]), []
+    part, rows = catalog.part(first.part), []
     for recipe in _recipes(named, first, catalog):
         one = shape_quality(catalog, recipe, model, shape)
         if not part.peak_dense_flop_per_s.get(recipe.gemm_format):
@@ -83,20 +61,21 @@ def _rows(
                 rows.append(_row(question, one, "lacking", reason=f"{part.id} has no {recipe.gemm_format}"))
             continue
         try:
-            found = first if recipe.id == first["precision"] else run(recipe)
+            found = first if recipe.id == first.precision else run(recipe)
         except HwModelError as error:
             rows.append(_row(question, one, "unfit", reason=str(error)))
             continue
-        rows.append(_row(question, one, "ok", **_costs(found)))
+        rows.append(_row(question, one, "ok", accelerators=found.accelerators, usd_per_hour=found.usd_per_hour,
+                         usd_per_million_tokens=found.usd_per_million_tokens))  # fmt: skip
     return _with_savings(rows, catalog)
 
 
-def _recipes(named: tuple[str, ...], first: dict[str, Any], catalog: Catalog) -> list[ServingPrecision]:
+def _recipes(named: tuple[str, ...], first: EngineRow, catalog: Catalog) -> list[ServingPrecision]:
     """Sixteen bits first, as what the others are measured against; then those asked for, or the usual ones."""
-    has_bf16 = catalog.part(first["part"]).peak_dense_flop_per_s.get("bf16")
+    has_bf16 = catalog.part(first.part).peak_dense_flop_per_s.get("bf16")
     plain = "bf16" if has_bf16 else "fp16"
     others = named or tuple(name for name in USUAL_RECIPES if name not in ("bf16", "fp16"))
-    names = dict.fromkeys(catalog.serving_precision(name).id for name in (plain, *others, first["precision"]))
+    names = dict.fromkeys(catalog.serving_precision(name).id for name in (plain, *others, first.precision))
     return [catalog.serving_precision(name) for name in names]
 
 
@@ -106,15 +85,6 @@ def _row(question: ServingQuestion, one: Quality, status: str, **more: Any) -> F
         measured=one.measured, native=one.native, tokens_known=one.tokens_known,
         allowed=within(one, question.max_loss_nats, question.min_quality), **more,
     )  # fmt: skip
-
-
-def _costs(found: dict[str, Any]) -> dict[str, Any]:
-    """What a fleet or a configuration costs, as plain numbers."""
-    million = found["usd_per_million_tokens"]
-    return {
-        "accelerators": float(found["accelerators"]), "usd_per_hour": found["usd_per_hour"],
-        "usd_per_million_tokens": million["value"] if isinstance(million, dict) else million,
-    }  # fmt: skip
 
 
 def _with_savings(rows: list[FixedRow], catalog: Catalog) -> list[FixedRow]:

@@ -7,14 +7,17 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec.structs import asdict
 
 from hwmodel.catalog import Catalog
 from hwmodel.ops import Num, ceil
 from hwmodel.predict.service.layouts import cells, column
+from hwmodel.solve.run.band import value_of
 from hwmodel.solve.serve.money import Spent, dollars, money, share_of
 from hwmodel.solve.serve.pools import Pools
 from hwmodel.solve.serve.question import ServingQuestion
-from hwmodel.solve.serve.table import Column, Options, options, row
+from hwmodel.solve.serve.records import SIZES, FleetRow, PrefillPool
+from hwmodel.solve.serve.table import Column, Options, engine_cells, options
 from hwmodel.specs import Shape
 from hwmodel.units import SECONDS_PER_HOUR
 
@@ -85,60 +88,60 @@ def fleets(question: ServingQuestion, o: Options, pools: Pools | None) -> Fleets
     )  # fmt: skip
 
 
-def fleet_row(question: ServingQuestion, f: Fleets, i: int, catalog: Catalog) -> dict[str, Any]:
-    """One fleet as plain values: sizes, latencies, money, energy."""
+def fleet_row(question: ServingQuestion, f: Fleets, i: int, catalog: Catalog) -> FleetRow:
+    """One fleet: sizes, latencies, money, energy."""
     o = f.options
     share = float(o.at.prefill_share[i])
     rate = float(f.requests_per_s[i])
     peak = question.rate * question.peak_to_mean
-    r = row(o, i) | {
-        "mode": "aggregated" if f.pools is None else "disaggregated",
-        "prefill": None if f.pools is None else _prefill_row(question, f.pools, int(f.pools.place[i])),
-        "tpot_s": float(f.tpot_s[i]), "tpot_tail_s": float(f.tpot_tail_s[i]), "ttft_s": float(f.ttft_s[i]),
-        "ttft_tail_s": float(f.ttft_tail_s[i]), "requests_per_s_per_replica": rate, "prefill_share": share,
-        "replicas": int(f.replicas[i]), "spare_replicas": question.spares, "accelerators": float(f.accelerators[i]),
-        "headroom": headroom(peak, rate, float(f.replicas[i]), question.spares),
-        "load": load(peak, rate, float(f.replicas[i])),
-    }  # fmt: skip
     spent = [Spent(o.part, o.system, o.price, float(f.accelerators[i]))]
     if f.pools is not None:
         p, before = f.pools.prefill.options, float(f.pools.prefill.accelerators[f.pools.place[i]])
         spent = [Spent(o.part, o.system, o.price, float(f.accelerators[i]) - before)]
         spent.append(Spent(p.part, p.system, p.price, before))
         share = share_of(spent[1], spent)
-    return r | {"prefill_share": share} | money(question, spent, share, question.rate, catalog)
+    return FleetRow(
+        **engine_cells(o, i), **asdict(money(question, spent, share, question.rate, catalog)),
+        mode="aggregated" if f.pools is None else "disaggregated",
+        prefill=None if f.pools is None else _prefill_pool(question, f.pools, int(f.pools.place[i])),
+        tpot_s=float(f.tpot_s[i]), tpot_tail_s=float(f.tpot_tail_s[i]), ttft_s=float(f.ttft_s[i]),
+        ttft_tail_s=float(f.ttft_tail_s[i]), requests_per_s_per_replica=rate, prefill_share=share,
+        replicas=int(f.replicas[i]), spare_replicas=question.spares, accelerators=float(f.accelerators[i]),
+        headroom=float(headroom(peak, rate, float(f.replicas[i]), question.spares)),
+        load=float(load(peak, rate, float(f.replicas[i]))),
+    )  # fmt: skip
 
 
-def with_cached_input(question: ServingQuestion, shape: Shape, f: Fleets, i: int, r: dict[str, Any]) -> dict[str, Any]:
+def with_cached_input(question: ServingQuestion, shape: Shape, f: Fleets, i: int, r: FleetRow) -> FleetRow:
     """The fleet with a price for prompt tokens found in a cache: what holding and attending to them costs.
 
     The same engine and batch would answer so many more requests did prompts hold their new tokens alone; the dollars
     of that share of the time are the cached tokens', and the others pay the rest.
     """
-    if not question.hit_rate or r["usd_per_hour"] is None:
+    if not question.hit_rate or r.usd_per_hour is None:
         return r
     o = f.options
-    sizes = {name: float(column(getattr(o.at.layout, name))[i]) for name in ("tp", "pp", "dp", "ep")}
+    sizes = {name: float(column(getattr(o.at.layout, name))[i]) for name in SIZES}
     bare = msgspec.structs.replace(
         question, prompt_tokens=question.prompt_tokens * (1.0 - question.hit_rate), hit_rate=0.0, lengths=None, **sizes
     )
     alone = options(shape, o.part, o.system, o.machine, o.recipe, o.setting.worker.engine, bare).at
     j = int(np.flatnonzero(alone.batch == o.at.batch[i])[0])
     times = (o.at.step_s[i], alone.step_s[j]) if f.pools else (o.at.tpot_s[i], alone.tpot_s[j])
-    share = max(1.0 - float(times[1] / times[0]), 0.0) * (1.0 if f.pools is None else 1.0 - r["prefill_share"])
+    share = max(1.0 - float(times[1] / times[0]), 0.0) * (1.0 if f.pools is None else 1.0 - r.prefill_share)
     cached = question.rate * question.prompt_tokens * question.hit_rate * SECONDS_PER_HOUR / 1e6
-    rest = {name: r[name] * (1.0 - share) for name in ("usd_per_million_input", "usd_per_million_output")}
-    return r | rest | {"usd_per_million_cached_input": r["usd_per_hour"] * share / cached}
+    return msgspec.structs.replace(
+        r, usd_per_million_input=value_of(r.usd_per_million_input) * (1.0 - share),
+        usd_per_million_output=value_of(r.usd_per_million_output) * (1.0 - share),
+        usd_per_million_cached_input=r.usd_per_hour * share / cached,
+    )  # fmt: skip
 
 
-def _prefill_row(question: ServingQuestion, p: Pools, k: int) -> dict[str, Any]:
+def _prefill_pool(question: ServingQuestion, p: Pools, k: int) -> PrefillPool:
     one = p.prefill
-    return cells(one.layout, k) | {
-        "part": one.options.part.id,
-        "workers": int(one.workers[k]) + question.spares,
-        "spare_workers": question.spares,
-        "accelerators_per_worker": float(one.accelerators[k] / (one.workers[k] + question.spares)),
-        "accelerators": float(one.accelerators[k]),
-        "busy": float(one.busy[k]),
-        "cache_transfer_s": float(one.transfer_s[k]),
-    }
+    return PrefillPool(
+        **cells(one.layout, k), part=one.options.part.id, workers=int(one.workers[k]) + question.spares,
+        spare_workers=question.spares, accelerators=float(one.accelerators[k]),
+        accelerators_per_worker=float(one.accelerators[k] / (one.workers[k] + question.spares)),
+        busy=float(one.busy[k]), cache_transfer_s=float(one.transfer_s[k]),
+    )  # fmt: skip

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hwmodel.catalog import Catalog
 from hwmodel.economics.energy import energy
 from hwmodel.ops import Num, maximum
 from hwmodel.solve.question.rates import rate_of
 from hwmodel.solve.serve.question import ServingQuestion
+from hwmodel.solve.serve.records import ApiOffer, Bill, FleetRow
 from hwmodel.specs.economics import PriceSummary, given_price
 from hwmodel.specs.hardware import Part, System
 from hwmodel.units import SECONDS_PER_HOUR
@@ -68,7 +69,7 @@ def computed_prompts(requests_per_s: Num, prompt_tokens: Num, hit_rate: Num) -> 
 
 def money(
     question: ServingQuestion, spent: Sequence[Spent], share: float, requests_per_s: float, catalog: Catalog
-) -> dict[str, Any]:
+) -> Bill:
     """Dollars and joules of serving `requests_per_s`, a `share` of them for prompts, the rest for output."""
     total = sum(s.usd_per_hour for s in spent)
     hourly = None if math.isnan(total) else total
@@ -84,45 +85,45 @@ def money(
     def per_million(part_of: float, tokens_per_s: float) -> float | None:
         return None if hourly is None else float(usd_per_million(hourly, part_of, tokens_per_s))
 
-    return {
-        "usd_per_hour": hourly,
-        "usd_per_million_tokens": per_million(1.0, asked + outputs),
-        "usd_per_million_input": per_million(share, prompts),
-        "usd_per_million_cached_input": None,
-        "usd_per_million_output": per_million(1.0 - share, outputs),
-        "usd_per_accelerator_hour": None if hourly is None else hourly / count,
-        "price_dates": " to ".join(dates) if prices else None,
-        "price_kind": prices[0].kind if prices else None,
-        "watts": watts,
-        "joules_per_output_token": joules_per_token(watts, 1.0 - share, outputs),
-        "joules_per_input_token": joules_per_token(watts, share, prompts),
-    }
+    return Bill(
+        usd_per_hour=hourly,
+        usd_per_million_tokens=per_million(1.0, asked + outputs),
+        usd_per_million_input=per_million(share, prompts),
+        usd_per_million_cached_input=None,
+        usd_per_million_output=per_million(1.0 - share, outputs),
+        usd_per_accelerator_hour=None if hourly is None else hourly / count,
+        price_dates=" to ".join(dates) if prices else None,
+        price_kind=prices[0].kind if prices else None,
+        watts=watts,
+        joules_per_output_token=float(joules_per_token(watts, 1.0 - share, outputs)),
+        joules_per_input_token=float(joules_per_token(watts, share, prompts)),
+    )
 
 
-def break_even(question: ServingQuestion, r: dict[str, Any]) -> dict[str, Any] | None:
+def break_even(question: ServingQuestion, r: FleetRow) -> ApiOffer | None:
     """The demand from which a fleet in the answer's proportions costs less than an offer by the token: its requests a
     second, and what the offer asks for the demand of the question. None without an offer or a price.
 
     Below it the spares and the last replica cost more than the offer; `requests_per_s` is None where the offer is
     cheaper than a full fleet, whatever the demand.
     """
-    if question.api_price is None or r["usd_per_hour"] is None:
+    if question.api_price is None or r.usd_per_hour is None:
         return None
     prompt_usd, output_usd = (p / 1e6 for p in question.api_price)
     request_usd = question.prompt_tokens * prompt_usd + question.output_tokens * output_usd
-    carried = (r["replicas"] - r["spare_replicas"]) * r["requests_per_s_per_replica"] / question.peak_to_mean
-    one_replica = r["usd_per_hour"] / r["replicas"]
+    carried = (r.replicas - r.spare_replicas) * r.requests_per_s_per_replica / question.peak_to_mean
+    one_replica = r.usd_per_hour / r.replicas
     found = None
-    for replicas in range(1 + r["spare_replicas"], 100_000):
+    for replicas in range(1 + r.spare_replicas, 100_000):
         needed = replicas * one_replica / (SECONDS_PER_HOUR * request_usd)
-        able = (replicas - r["spare_replicas"]) * carried / (r["replicas"] - r["spare_replicas"])
+        able = (replicas - r.spare_replicas) * carried / (r.replicas - r.spare_replicas)
         if needed <= able:
             found = needed
             break
     tokens = question.prompt_tokens + question.output_tokens
-    return {
-        "requests_per_s": found,
-        "tokens_per_day": None if found is None else found * 24.0 * SECONDS_PER_HOUR * tokens,
-        "api_usd_per_hour": question.rate * SECONDS_PER_HOUR * request_usd,
-        "api_usd_per_million_tokens": 1e6 * request_usd / tokens,
-    }
+    return ApiOffer(
+        requests_per_s=found,
+        tokens_per_day=None if found is None else found * 24.0 * SECONDS_PER_HOUR * tokens,
+        api_usd_per_hour=question.rate * SECONDS_PER_HOUR * request_usd,
+        api_usd_per_million_tokens=1e6 * request_usd / tokens,
+    )

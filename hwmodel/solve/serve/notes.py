@@ -7,7 +7,9 @@ import msgspec
 from hwmodel.catalog import Catalog
 from hwmodel.catalog.names import fold, read_as, resolve
 from hwmodel.predict.formats import as_released, release_of
+from hwmodel.solve.run.band import Band
 from hwmodel.solve.serve.question import ServingQuestion
+from hwmodel.solve.serve.records import Names
 from hwmodel.specs import PriceSummary
 from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.kernels import Machine
@@ -30,13 +32,11 @@ def notes(
     return said
 
 
-def tight(holds: dict[str, float]) -> list[str]:
+def tight(holds: Band) -> list[str]:
     """A line where it is open whether the cache holds one request."""
-    if holds["low"] >= 1.0:
+    if holds.low >= 1.0:
         return []
-    return [
-        f"it may not fit: the cache holds {holds['low']:.2g} to {holds['high']:.2g} requests, by the engine's settings"
-    ]
+    return [f"it may not fit: the cache holds {holds.low:.2g} to {holds.high:.2g} requests, by the engine's settings"]
 
 
 def thin(part: str, machine: Machine, price: PriceSummary | None) -> dict[str, list[str]]:
@@ -93,6 +93,6 @@ def _as_released(question: ServingQuestion, recipe: str, catalog: Catalog) -> li
     return [] if own == recipe else [f"{recipe} of {question.model} is {own}, as it was released"]
 
 
-def resolved(question: ServingQuestion, part: Part, system: System) -> dict[str, str]:
+def resolved(question: ServingQuestion, part: Part, system: System) -> Names:
     """Ids of what the answer is about."""
-    return {"accelerator": part.id, "system": system.id, "model": question.model, "engine": question.engine}
+    return Names(accelerator=part.id, system=system.id, model=question.model, engine=question.engine)

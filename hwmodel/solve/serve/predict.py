@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from msgspec.structs import asdict
 
 from hwmodel.catalog import Catalog
 from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.ops import Num
 from hwmodel.physics.machine import machine
-from hwmodel.predict.service.intervals import TPOT, TTFT, band, service_ends, traits_of
+from hwmodel.predict.service.intervals import TPOT, TTFT, service_ends, traits_of
 from hwmodel.predict.service.layouts import Sizes, cells, check_sizes, column
 from hwmodel.predict.service.passes import held, room, step_terms, transfer_s
 from hwmodel.predict.service.regimes import paced, serve
 from hwmodel.predict.service.search import best_layout, candidates, fitting, numbers, replicas, shared
 from hwmodel.predict.service.setting import CLOSED, DISAGGREGATED, ServiceSetting, on_layout
 from hwmodel.solve.citations import service_sources
+from hwmodel.solve.run.band import Band
 from hwmodel.solve.serve.choose import check_context, engine_for
 from hwmodel.solve.serve.likely import service_like
 from hwmodel.solve.serve.money import Spent, money, price_of, share_of
 from hwmodel.solve.serve.notes import ALL, meant, named, notes, resolved, tight
 from hwmodel.solve.serve.question import Pool, ServingQuestion, sizes_of
+from hwmodel.solve.serve.records import SIZES, Bill, EngineFound, PredictedRow, PrefillPool
 from hwmodel.solve.serve.table import cache_requests, setting_of
 from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.precision import ServingPrecision
@@ -32,7 +35,6 @@ from hwmodel.specs.serving import ServiceTerms, ServingLayout
 from hwmodel.specs.shape import Shape
 
 Workers = tuple[int, int]  # prefill, decode
-SIZES = ("tp", "pp", "dp", "ep")
 
 
 def predict(
@@ -42,7 +44,7 @@ def predict(
     workers: Workers | None = None,
     prefill_tp: float | None = None,
     accelerators: float | None = None,
-) -> dict[str, Any]:
+) -> EngineFound:
     """Prediction of one configuration: an engine that does both, or pools of prefill and decode `workers`.
 
     The layout is the one given, or with `accelerators` the best on so many; pools whose workers are not given are as
@@ -70,26 +72,28 @@ def predict(
     s = serve(setting, regime)
     rate = clients / float(s.request_s)  # of a closed loop
     held_by = _split(setting, s, other.part.id) if setting.prefill is not None else _both(setting, s, n)
+    share, bill = _spent(question, at, other, held_by, float(s.utilisation), rate, catalog)
     layout = setting.worker.layout
-    answer = {
-        "part": at.part.id, "system": at.system.id, "precision": at.recipe.id,
-        **{name: getattr(layout, name) for name in SIZES}, "clients": clients,
-        "ttft_s": band(float(s.ttft_s), service_ends(of, setting, s, TTFT)),
-        "tpot_s": band(float(s.tpot_s), service_ends(of, setting, s, TPOT)),
-        "request_s": float(s.request_s), "requests_per_s": rate,
-        "output_tokens_per_s": rate * question.output_tokens,
-        "total_tokens_per_s": rate * (question.output_tokens + question.prompt_tokens),
-    } | held_by  # fmt: skip
+    answer = PredictedRow(
+        part=at.part.id, system=at.system.id, precision=at.recipe.id,
+        **{name: getattr(layout, name) for name in SIZES}, clients=clients,
+        ttft_s=Band.around(float(s.ttft_s), service_ends(of, setting, s, TTFT)),
+        tpot_s=Band.around(float(s.tpot_s), service_ends(of, setting, s, TPOT)),
+        request_s=float(s.request_s), requests_per_s=rate,
+        output_tokens_per_s=rate * question.output_tokens,
+        total_tokens_per_s=rate * (question.output_tokens + question.prompt_tokens), prefill_share=share,
+        **held_by._asdict(), **asdict(bill),
+    )  # fmt: skip
     model = "" if question.shape is not None else question.model
-    return {
-        "answer": answer | _spent(question, at, other, answer, float(s.utilisation), rate, catalog),
-        "like": service_like(question, at.part, shape),
-        "resolved": resolved(question, at.part, at.system),
-        "notes": [*said, *shape.notes, *notes(at.part, at.system, setting.worker.machine, at.recipe, None),
-                  *tight(answer["cache_requests"])],
-        "step": msgspec.to_builtins(step_terms(setting, answer["batch"])), "prefill_s": float(s.prefill_s),
-        "sources": service_sources(catalog, model, at.part.id, at.system.id, at.recipe, None),
-    }  # fmt: skip
+    return EngineFound(
+        answer=answer,
+        like=service_like(question, at.part, shape),
+        resolved=resolved(question, at.part, at.system),
+        notes=[*said, *shape.notes, *notes(at.part, at.system, setting.worker.machine, at.recipe, None),
+               *tight(answer.cache_requests)],
+        step=msgspec.to_builtins(step_terms(setting, answer.batch)), prefill_s=float(s.prefill_s),
+        sources=service_sources(catalog, model, at.part.id, at.system.id, at.recipe, None),
+    )  # fmt: skip
 
 
 class _Equipped(NamedTuple):
@@ -120,20 +124,20 @@ def _equipped(question: ServingQuestion, catalog: Catalog, shape: Shape, name: s
 
 
 def _spent(
-    question: ServingQuestion, at: _Equipped, other: _Equipped, answer: dict[str, Any], busy: float, rate: float,
+    question: ServingQuestion, at: _Equipped, other: _Equipped, held_by: _Held, busy: float, rate: float,
     catalog: Catalog,
-) -> dict[str, Any]:  # fmt: skip
-    """Dollars and joules of the accelerators of an answer at the rate that they carry."""
+) -> tuple[float, Bill]:  # fmt: skip
+    """The share of the accelerators' hour that prompts take, and their dollars and joules at the rate they carry."""
 
     def of(one: _Equipped, accelerators: float) -> Spent:
         return Spent(one.part, one.system, price_of(question, one.part.id, catalog), accelerators)
 
-    before = answer["prefill"]["accelerators"] if answer["prefill"] else 0.0
-    spent = [of(at, answer["accelerators"] - before)]
+    before = held_by.prefill.accelerators if held_by.prefill else 0.0
+    spent = [of(at, held_by.accelerators - before)]
     if before:
         spent.append(of(other, before))
     share = share_of(spent[1], spent) if before else busy
-    return {"prefill_share": share} | money(question, spent, share, rate, catalog)
+    return share, money(question, spent, share, rate, catalog)
 
 
 def _two_pools(
@@ -212,36 +216,43 @@ def _check_layout(
         raise InputError("--prefill-tp is the size of prefill workers: add --pools, like --pools 2:3")
 
 
-def _both(s: ServiceSetting, found: ServiceTerms, instances: float) -> dict[str, Any]:
+class _Held(NamedTuple):
+    """Engine instances or pools, and what one instance holds at its batch: fields of a `PredictedRow`."""
+
+    mode: str
+    prefill: PrefillPool | None
+    replicas: int
+    accelerators: float
+    batch: float
+    cache_requests: Band
+    kv_pool_bytes: float
+    weights_bytes: float
+
+
+def _both(s: ServiceSetting, found: ServiceTerms, instances: float) -> _Held:
     """What an engine that prefills and decodes holds."""
-    return {
-        "mode": "aggregated", "prefill": None, "replicas": instances,
-        "accelerators": instances * s.worker.layout.accelerators,
-    } | _holds(s, found.running)  # fmt: skip
+    total = instances * float(s.worker.layout.accelerators)
+    return _Held("aggregated", None, int(instances), total, *_holds(s, found.running))
 
 
-def _split(s: ServiceSetting, found: ServiceTerms, part: str) -> dict[str, Any]:
+def _split(s: ServiceSetting, found: ServiceTerms, part: str) -> _Held:
     """What pools of prefill and of decode workers hold."""
     assert s.prefill is not None
     before, workers = s.prefill.layout, int(s.prefill_workers)
-    pool = {
-        "part": part, "workers": workers, **{name: getattr(before, name) for name in SIZES},
-        "accelerators": workers * before.accelerators,
-        "cache_transfer_s": float(transfer_s(s.shape, s.prefill, s.load)),
-    }  # fmt: skip
-    total = pool["accelerators"] + s.decode_workers * s.worker.layout.accelerators
-    batch = float(min(max(found.running / s.decode_workers, 1.0), room(s)))
-    return {
-        "mode": "disaggregated", "prefill": pool, "replicas": int(s.decode_workers), "accelerators": total,
-    } | _holds(s, batch)  # fmt: skip
+    pool = PrefillPool(
+        part=part, workers=workers, **{name: getattr(before, name) for name in SIZES},
+        accelerators_per_worker=float(before.accelerators), accelerators=workers * float(before.accelerators),
+        cache_transfer_s=float(transfer_s(s.shape, s.prefill, s.load)),
+    )  # fmt: skip
+    total = pool.accelerators + float(s.decode_workers * s.worker.layout.accelerators)
+    batch = min(max(found.running / s.decode_workers, 1.0), room(s))
+    return _Held("disaggregated", pool, int(s.decode_workers), total, *_holds(s, batch))
 
 
-def _holds(s: ServiceSetting, batch: Num) -> dict[str, Any]:
+def _holds(s: ServiceSetting, batch: Num) -> tuple[float, Band, float, float]:
+    """Batch, requests in the cache, bytes of the cache and of weights."""
     memory = held(s)
-    return {
-        "batch": float(batch), "cache_requests": cache_requests(s), "kv_pool_bytes": float(memory.kv_pool_bytes),
-        "weights_bytes": float(memory.weights_bytes),
-    }  # fmt: skip
+    return float(batch), cache_requests(s), float(memory.kv_pool_bytes), float(memory.weights_bytes)
 
 
 def _check_room(s: ServiceSetting, question: ServingQuestion, part: str) -> None:
@@ -265,7 +276,7 @@ def _does_not_fit(s: ServiceSetting, question: ServingQuestion, part: str) -> In
 
 def _at_best(s: ServiceSetting) -> str:
     """What other settings of the engine would leave room for, where that may be a request."""
-    high = cache_requests(s)["high"]
+    high = cache_requests(s).high
     return f" (usual settings; {high:.2g} where the engine is started with more of the memory)" if high >= 1.0 else ""
 
 

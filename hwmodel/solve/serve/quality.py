@@ -14,6 +14,7 @@ from hwmodel.errors import InputError
 from hwmodel.laws.quantised import FULL_BITS, log_half_width, quantised_nats, retained_score
 from hwmodel.physics.shape import parameters
 from hwmodel.solve.run.result import Band
+from hwmodel.solve.serve.records import Published, QualityRow, Spread
 from hwmodel.specs import ServingPrecision
 from hwmodel.specs.quantised import QuantisedRow, TrainedModel
 from hwmodel.specs.shape import Shape
@@ -50,7 +51,7 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
     native: bool
     tokens_known: bool
     half_width_log: float
-    published: dict[str, Any] | None  # medians over models of what was measured in these bits
+    published: Published | None  # medians over models of what was measured in these bits
     sources: list[str]
 
 
@@ -83,7 +84,7 @@ def _near(one: float, other: float) -> bool:
     return abs(one - other) <= 1.0
 
 
-def published(recipe: ServingPrecision) -> dict[str, Any] | None:
+def published(recipe: ServingPrecision) -> Published | None:
     """What was measured in a recipe's bits: nats a token and benchmark scores lost, one vote a source and model."""
     bits = bits_of(recipe)
     if bits.full:
@@ -93,13 +94,11 @@ def published(recipe: ServingPrecision) -> dict[str, Any] | None:
     kept = _by_model(rows, "recovery")
     if not losses and not kept:
         return None
-    out: dict[str, Any] = {"sources": sorted({row.source for row in rows})}
-    if losses:
-        out["loss_increase_nats"] = _spread(losses)
-        out["perplexity_increase"] = _spread([float(np.expm1(nats)) for nats in losses])
-    if kept:
-        out["accuracy_drop"] = _spread([1.0 - score for score in kept])
-    return out
+    return Published(
+        sources=sorted({row.source for row in rows}), loss_increase_nats=_spread(losses),
+        perplexity_increase=_spread([float(np.expm1(nats)) for nats in losses]),
+        accuracy_drop=_spread([1.0 - score for score in kept]),
+    )  # fmt: skip
 
 
 def _by_model(rows: list[QuantisedRow], field: str) -> list[float]:
@@ -111,11 +110,13 @@ def _by_model(rows: list[QuantisedRow], field: str) -> list[float]:
     return [median(values) for values in grouped.values()]
 
 
-def _spread(values: list[float]) -> dict[str, float]:
-    return {"value": median(values), "low": min(values), "high": max(values), "n": float(len(values))}
+def _spread(values: list[float]) -> Spread | None:
+    if not values:
+        return None
+    return Spread(value=median(values), low=min(values), high=max(values), n=float(len(values)))
 
 
-def measured_quality(recipe: str, catalog: Catalog | None = None) -> dict[str, Any] | None:
+def measured_quality(recipe: str, catalog: Catalog | None = None) -> Published | None:
     """`published` of a recipe by its id; None for 16 bits, for what nobody published and for names that are no
     recipe.
     """
@@ -154,7 +155,7 @@ def quality(
     return Quality(
         recipe=recipe.id, loss_nats=loss, retained_score=Band(*kept), measured=bits.full or found is not None,
         native=native, tokens_known=tokens is not None, half_width_log=width, published=found,
-        sources=found["sources"] if found else [],
+        sources=found.sources if found else [],
     )  # fmt: skip
 
 
@@ -195,13 +196,10 @@ def within(found: Quality, max_loss_nats: float | None, min_score: float | None)
     return not loses and (min_score is None or found.retained_score.value >= min_score)
 
 
-def quality_table(found: Quality) -> dict[str, Any]:
+def quality_row(found: Quality) -> QualityRow:
     """What was published in a recipe's bits, with the loss and score of this model beside it."""
-    return {
-        **(found.published or {}),
-        "loss_nats": msgspec.to_builtins(found.loss_nats),
-        "retained_score": msgspec.to_builtins(found.retained_score),
-        "measured": found.measured,
-        "native": found.native,
-        "tokens_known": found.tokens_known,
-    }
+    return QualityRow(
+        **msgspec.structs.asdict(found.published or Published()), loss_nats=found.loss_nats,
+        retained_score=found.retained_score, measured=found.measured, native=found.native,
+        tokens_known=found.tokens_known,
+    )  # fmt: skip

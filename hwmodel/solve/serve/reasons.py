@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from hwmodel.catalog import Catalog
 from hwmodel.predict.service.layouts import column
+from hwmodel.solve.run.band import value_of
 from hwmodel.solve.serve.fleet import Fleets, fleet_row
 from hwmodel.solve.serve.question import ServingQuestion
+from hwmodel.solve.serve.records import SIZES, FleetRow
 
 UNTESTED = "No measured run of the board has stages: the intervals are not tested on them."
 
 
 def reasons(
     question: ServingQuestion,
-    first: dict[str, Any],
+    first: FleetRow,
     winner: Fleets,
     usable: list[Fleets],
     every: list[Fleets],
@@ -24,43 +24,45 @@ def reasons(
 ) -> list[str]:
     """A sentence for each way in which the answer is not the plain one, and for the mode that lost."""
     out = []
-    if first["mode"] == "disaggregated":
+    if first.mode == "disaggregated":
         out.append(_pools_won(question, first, winner, usable, every, catalog))
     elif question.disaggregated is None:
         out.append(_pools_lost(question, first, usable, catalog))
-    if first["pp"] > 1:
+    if first.pp > 1:
         out.append(_stages_won(question, first, winner, usable, catalog))
     return [line for line in out if line]
 
 
-def _cheapest(question: ServingQuestion, found: list[Fleets], catalog: Catalog, flat: bool = False) -> Any:
+def _cheapest(question: ServingQuestion, found: list[Fleets], catalog: Catalog, flat: bool = False) -> FleetRow | None:
     rows = []
     for f in found:
         i = f.best(column(f.options.at.layout.pp) == 1 if flat else True)
         if i is not None:
             rows.append(fleet_row(question, f, i, catalog))
-    return min(rows, key=lambda r: (r["usd_per_hour"] or 0.0, r["accelerators"])) if rows else None
+    return min(rows, key=lambda r: (r.usd_per_hour or 0.0, r.accelerators)) if rows else None
 
 
-def _dearer(first: dict[str, Any], other: dict[str, Any]) -> str:
+def _dearer(first: FleetRow, other: FleetRow) -> str:
     """By how much another fleet costs more."""
-    key = "accelerators" if first["usd_per_hour"] is None else "usd_per_hour"
-    more = 100.0 * (other[key] / first[key] - 1.0)
-    amount = f"{other[key]:,.0f} accelerators" if key == "accelerators" else f"${other[key]:,.2f} an hour"
-    return f"{amount} ({more:+.0f} %)" if round(more) else f"as much ({amount})"
+    if first.usd_per_hour is None or other.usd_per_hour is None:
+        more, amount = other.accelerators / first.accelerators, f"{other.accelerators:,.0f} accelerators"
+    else:
+        more, amount = other.usd_per_hour / first.usd_per_hour, f"${other.usd_per_hour:,.2f} an hour"
+    percent = 100.0 * (more - 1.0)
+    return f"{amount} ({percent:+.0f} %)" if round(percent) else f"as much ({amount})"
 
 
-def _takes(first: dict[str, Any]) -> str:
-    return "take" if first["usd_per_hour"] is None else "cost"
+def _takes(first: FleetRow) -> str:
+    return "take" if first.usd_per_hour is None else "cost"
 
 
-def _named(r: dict[str, Any]) -> str:
-    return f"{r['part']} in {r['precision']}"
+def _named(r: FleetRow) -> str:
+    return f"{r.part} in {r.precision}"
 
 
 def _pools_won(
     question: ServingQuestion,
-    first: dict[str, Any],
+    first: FleetRow,
     winner: Fleets,
     usable: list[Fleets],
     every: list[Fleets],
@@ -77,46 +79,46 @@ def _pools_won(
     )
 
 
-def _stalls(question: ServingQuestion, first: dict[str, Any], winner: Fleets, every: list[Fleets]) -> str:
+def _stalls(question: ServingQuestion, first: FleetRow, winner: Fleets, every: list[Fleets]) -> str:
     """What prefills between its tokens would do to the same engine at the same batch."""
     for f in every:
         if f.options is winner.options and f.pools is None:
             same = np.ones(len(f.meets), dtype=bool)
-            for name in ("tp", "pp", "dp", "ep"):
-                same &= getattr(f.options.at.layout, name) == first[name]
-            i = int(np.flatnonzero(same & (f.options.at.batch == first["batch"]))[0])
+            for name in SIZES:
+                same &= getattr(f.options.at.layout, name) == getattr(first, name)
+            i = int(np.flatnonzero(same & (f.options.at.batch == first.batch))[0])
             p = f"p{100 * question.percentile:g}"
             return (
-                f"prefills between its tokens would raise {p} TPOT from {1e3 * first['tpot_tail_s']:.3g} to "
+                f"prefills between its tokens would raise {p} TPOT from {1e3 * value_of(first.tpot_tail_s):.3g} to "
                 f"{1e3 * float(f.tpot_tail_s[i]):.3g} ms at the same batch."
             )
     return "prefills delay the tokens of the others."
 
 
-def _pools_lost(question: ServingQuestion, first: dict[str, Any], usable: list[Fleets], catalog: Catalog) -> str:
+def _pools_lost(question: ServingQuestion, first: FleetRow, usable: list[Fleets], catalog: Catalog) -> str:
     rival = _cheapest(question, [f for f in usable if f.pools is not None], catalog)
-    if rival is None:
+    if rival is None or rival.prefill is None:
         return ""
-    p = rival["prefill"]
+    p = rival.prefill
     return (
-        f"Separate pools ({p['workers']:,} x {p['accelerators_per_worker']:g} for prefill, {rival['replicas']:,} x "
-        f"{rival['accelerators_per_replica']:g} for decode, {_named(rival)}) would {_takes(first)} "
+        f"Separate pools ({p.workers:,} x {p.accelerators_per_worker:g} for prefill, {rival.replicas:,} x "
+        f"{rival.accelerators_per_replica:g} for decode, {_named(rival)}) would {_takes(first)} "
         f"{_dearer(first, rival)}."
     )
 
 
 def _stages_won(
-    question: ServingQuestion, first: dict[str, Any], winner: Fleets, usable: list[Fleets], catalog: Catalog
+    question: ServingQuestion, first: FleetRow, winner: Fleets, usable: list[Fleets], catalog: Catalog
 ) -> str:
     if question.pp is not None:
-        return f"{first['pp']:g} pipeline stages, as asked. {UNTESTED}"
-    own = _cheapest(question, [f for f in usable if f.options.part.id == first["part"]], catalog, flat=True)
+        return f"{first.pp:g} pipeline stages, as asked. {UNTESTED}"
+    own = _cheapest(question, [f for f in usable if f.options.part.id == first.part], catalog, flat=True)
     if own is None:
         domain = float(winner.options.machine.network.domain)
         return (
-            f"Pipeline stages, for no layout without them holds the model and meets the limits on {first['part']} "
+            f"Pipeline stages, for no layout without them holds the model and meets the limits on {first.part} "
             f"(scale-up domain of {domain:g}). {UNTESTED}"
         )
-    rival = _cheapest(question, usable, catalog, flat=True)
+    rival = _cheapest(question, usable, catalog, flat=True) or own
     what = f"the cheapest fleet without them ({_named(rival)}) {_takes(first)}s {_dearer(first, rival)}"
     return f"Pipeline stages, for {what}. {UNTESTED}"

@@ -11,6 +11,7 @@ from hwmodel.predict.service.arrivals import Column, Loaded, Spread, loaded
 from hwmodel.predict.service.layouts import layouts, rows_of
 from hwmodel.predict.service.passes import room, room_ends
 from hwmodel.predict.service.setting import ServiceSetting, Worker, on_layout
+from hwmodel.solve.run.band import Band
 from hwmodel.solve.serve.question import ServingQuestion, sizes_of
 from hwmodel.specs.economics import PriceSummary
 from hwmodel.specs.hardware import Part, System
@@ -84,8 +85,8 @@ def options(
     )  # fmt: skip
 
 
-def row(o: Options, i: int) -> dict[str, Any]:
-    """What one engine instance is and holds, as plain values."""
+def engine_cells(o: Options, i: int) -> dict[str, Any]:
+    """What one engine instance is and holds: fields of an `EngineRow`."""
     one = rows_of(o.at.layout, i)
     return {
         "part": o.part.id, "system": o.system.id, "precision": o.recipe.id,
@@ -95,10 +96,10 @@ def row(o: Options, i: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def cache_requests(s: ServiceSetting) -> dict[str, float]:
+def cache_requests(s: ServiceSetting) -> Band:
     """Requests whose cache one engine instance holds at once, with its 80 % interval."""
     low, high = room_ends(s)
-    return {"value": float(room(s)), "low": float(low), "high": float(high)}
+    return Band(float(room(s)), float(low), float(high))
 
 
-__all__ = ["Column", "Options", "cache_requests", "load_of", "options", "row", "setting_of", "spread_of"]
+__all__ = ["Column", "Options", "cache_requests", "engine_cells", "load_of", "options", "setting_of", "spread_of"]

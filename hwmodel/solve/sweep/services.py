@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import HwModelError
+from hwmodel.solve.run.band import Band
 from hwmodel.solve.serve.ask import read_question, serve
 from hwmodel.solve.serve.notes import ALL
+from hwmodel.solve.serve.records import FleetRow, PredictedRow
 from hwmodel.solve.sweep.answers import SERVE
 from hwmodel.solve.sweep.closing import refused
 from hwmodel.solve.sweep.space import Space
@@ -34,11 +36,10 @@ class Services:
         places = np.stack(np.unravel_index(points, self.space.dimensions), axis=1)
         return joined([self._row(int(point), place) for point, place in zip(points, places)])
 
-    def answer(self, places: Any) -> dict[str, Any]:
+    def answer(self, places: Any) -> FleetRow | PredictedRow:
         """The answer of one point. Raises InputError and InfeasibleError as `serve` does."""
         chosen = {axis.name: axis.values[int(place)] for axis, place in zip(self.space.axes, places)}
-        found: dict[str, Any] = serve(**{**self.space.base, **chosen}).answer["answer"]
-        return found
+        return serve(**{**self.space.base, **chosen}).answer
 
     def _row(self, point: int, places: Any) -> Table:
         at = np.array([point], dtype=np.int64)
@@ -51,9 +52,8 @@ class Services:
             value = _figure(found, name)
             if column.kind == "text":
                 table.text(name, None if value is None else str(value))
-            elif isinstance(value, dict):
-                for end, key in (("", "value"), ("_low", "low"), ("_high", "high")):
-                    table.fill(name + end, value[key])
+            elif isinstance(value, Band):
+                table.band(name, value)
             else:
                 table.fill(name, math.nan if value is None else float(value))
         return table
@@ -73,9 +73,8 @@ def check_names(options: dict[str, Any]) -> None:
     catalog.model(question.model)
 
 
-def _figure(found: dict[str, Any], name: str) -> Any:
-    """A figure of the answer, or of its prefill pool."""
-    pool = found.get("prefill")
-    if name.startswith(PREFILL) and name not in found:
-        return pool.get(name.removeprefix(PREFILL)) if isinstance(pool, dict) else None
-    return found.get(name)
+def _figure(found: FleetRow | PredictedRow, name: str) -> Any:
+    """A figure of the answer, or of its prefill pool; None where it has none."""
+    if name.startswith(PREFILL) and not hasattr(found, name):
+        return getattr(found.prefill, name.removeprefix(PREFILL), None)
+    return getattr(found, name, None)

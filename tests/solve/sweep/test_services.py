@@ -26,11 +26,11 @@ def test_prefill_and_decode_on_different_parts() -> None:
                 serve(**question)
             assert str(error.value) == row["reason"]
             continue
-        answer = serve(**question).answer["answer"]
-        assert row["usd_per_hour"] == answer["usd_per_hour"]
-        assert row["tpot_s"] == answer["tpot_s"]["value"]
-        assert row["prefill_part"] == answer["prefill"]["part"]
-        assert row["accelerators"] == answer["accelerators"]
+        answer = serve(**question).answer
+        assert row["usd_per_hour"] == answer.usd_per_hour
+        assert row["tpot_s"] == answer.tpot_s.value
+        assert row["prefill_part"] == answer.prefill.part
+        assert row["accelerators"] == answer.accelerators
     assert any(row["status"] == "ok" for row in rows)
 
 

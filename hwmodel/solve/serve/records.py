@@ -1,0 +1,196 @@
+"""What a serving question answers, as records: a fleet chosen, or one configuration predicted, with what stands beside.
+
+Fields are the JSON contract: each has one type whatever was given, None for what is not known or not asked. Seconds,
+bytes, dollars, watts and joules; an uncertain value is a `Band`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hwmodel.solve.run.band import Band, Value
+from hwmodel.specs.accuracy import Like
+from hwmodel.specs.serving import ServingLayout
+
+SIZES = ("tp", "pp", "dp", "ep")
+
+
+class PrefillPool(msgspec.Struct, frozen=True, kw_only=True):
+    """The pool that prefills where another decodes; `busy` is a worker's share of its time at the peak demand (None:
+    of clients in a closed loop)."""
+
+    part: str
+    tp: float
+    pp: float
+    dp: float
+    ep: float
+    workers: int  # spares counted
+    spare_workers: int = 0
+    accelerators_per_worker: float
+    accelerators: float
+    busy: float | None = None
+    cache_transfer_s: float
+
+
+class Bill(msgspec.Struct, frozen=True, kw_only=True):
+    """Dollars and joules of serving at a rate; dollars are None where nobody names a price."""
+
+    usd_per_hour: float | None
+    usd_per_million_tokens: float | None
+    usd_per_million_input: Value
+    usd_per_million_cached_input: float | None
+    usd_per_million_output: Value
+    usd_per_accelerator_hour: float | None
+    price_dates: str | None
+    price_kind: str | None
+    watts: float
+    joules_per_output_token: float
+    joules_per_input_token: float
+
+
+class EngineRow(Bill, frozen=True, kw_only=True):
+    """An engine in one configuration, how many of it, its latencies and its bill. `mode`: aggregated (one engine does
+    both) or disaggregated (`prefill` is the other pool)."""
+
+    part: str
+    system: str
+    precision: str
+    tp: float
+    pp: float
+    dp: float
+    ep: float
+    batch: float
+    cache_requests: Band  # that the cache of one engine instance holds at once
+    mode: str
+    prefill: PrefillPool | None
+    replicas: int
+    accelerators: float
+    ttft_s: Value
+    tpot_s: Value
+    prefill_share: float  # of the fleet's hour that prompts take
+
+    @property
+    def layout(self) -> ServingLayout:
+        """The sizes of one engine instance."""
+        return ServingLayout(tp=self.tp, pp=self.pp, dp=self.dp, ep=self.ep)
+
+
+class FleetRow(EngineRow, frozen=True, kw_only=True):
+    """A fleet for a demand; tails are those of the percentile asked."""
+
+    accelerators_per_replica: float
+    ttft_tail_s: Value
+    tpot_tail_s: Value
+    requests_per_s_per_replica: float
+    spare_replicas: int
+    headroom: float  # carried beyond the peak demand, over it, without spares
+    load: float  # share of what all replicas carry that the peak takes
+
+
+class PredictedRow(EngineRow, frozen=True, kw_only=True):
+    """A configuration under so many clients in a closed loop."""
+
+    clients: float
+    request_s: float
+    requests_per_s: float
+    output_tokens_per_s: float
+    total_tokens_per_s: float
+    kv_pool_bytes: float
+    weights_bytes: float
+
+
+class Spread(msgspec.Struct, frozen=True, kw_only=True):
+    """Median and range over `n` models."""
+
+    value: float
+    low: float
+    high: float
+    n: float
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured in a recipe's bits, one vote a source and model; None where nobody measured that."""
+
+    sources: list[str] = []
+    loss_increase_nats: Spread | None = None
+    perplexity_increase: Spread | None = None
+    accuracy_drop: Spread | None = None
+
+
+class QualityRow(Published, frozen=True, kw_only=True):
+    """What a recipe loses on the model asked, with what was published in its bits."""
+
+    loss_nats: Band
+    retained_score: Band
+    measured: bool
+    native: bool
+    tokens_known: bool
+
+
+class FixedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The model as it is in one recipe. `status`: ok | lacking | unfit, with the reason; `saving_share` of what the
+    first recipe in 16 bits costs (dollars, else accelerators); `allowed`: whether it keeps --max-loss and
+    --min-quality."""
+
+    precision: str
+    status: str
+    loss_nats: Band
+    retained_score: Band
+    measured: bool
+    native: bool
+    tokens_known: bool
+    allowed: bool
+    reason: str = ""
+    accelerators: float | None = None
+    usd_per_hour: float | None = None
+    usd_per_million_tokens: float | None = None
+    saving_share: float | None = None
+
+
+class ApiOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """An offer by the token: its price of the demand, and the demand from which a fleet costs less (None: never)."""
+
+    requests_per_s: float | None
+    tokens_per_day: float | None
+    api_usd_per_hour: float
+    api_usd_per_million_tokens: float
+
+
+class Names(msgspec.Struct, frozen=True, kw_only=True):
+    """Ids of what an answer is about."""
+
+    accelerator: str
+    system: str
+    model: str
+    engine: str
+
+
+class EngineFound(msgspec.Struct, frozen=True, kw_only=True):
+    """One configuration predicted: the row, the terms of its decode step, and what it rests on."""
+
+    answer: PredictedRow
+    step: dict[str, float]
+    prefill_s: float
+    like: Like | None
+    resolved: Names
+    notes: list[str]
+    sources: list[dict[str, str]]
+    fixed: list[FixedRow] = []
+
+
+class FleetFound(msgspec.Struct, frozen=True, kw_only=True):
+    """A fleet chosen: the row, why, what else was considered, and what it rests on."""
+
+    answer: FleetRow
+    why: list[str]
+    quality: dict[str, QualityRow | None]  # by recipe shown; None: in 16 bits
+    alternatives: list[FleetRow]
+    pareto: list[FleetRow]  # from the answer on, dearer and sooner
+    api: ApiOffer | None
+    like: Like | None
+    resolved: Names
+    rests_on: dict[str, list[str]]  # by part
+    notes: list[str]
+    left_out: list[str]
+    sources: list[dict[str, str]]
+    fixed: list[FixedRow] = []
