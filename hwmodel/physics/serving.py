@@ -36,6 +36,7 @@ __all__ = [
     "prefill_terms",
     "sequences_that_fit",
     "state_bytes_per_sequence",
+    "step_budget",
     "tokens_per_step",
     "weights_bytes",
 ]
@@ -121,6 +122,18 @@ def mixed_terms(
     return pass_terms(shape, formats, p, layout, engine, machine)
 
 
+# What launch recipes that take a whole prompt into a step add to its tokens: the largest batch that they capture and
+# 1,500 (ai-dynamo/aiconfigurator, generator/rule_plugin/{vllm,trtllm}.rule: max_batch_size + isl + 1500 at a batch of
+# 512; SemiAnalysisAI/InferenceX, benchmarks/dsr1_*_trt.sh: the greater of 8,192 and concurrency + isl + 64).
+BESIDE_A_PROMPT = 2012.0
+
+
+def step_budget(engine: Engine, new_tokens: Num) -> Num:
+    """Prompt tokens that an attention rank takes into one step where prompts have `new_tokens`."""
+    whole = minimum(new_tokens + BESIDE_A_PROMPT, engine.whole_prompt_tokens)
+    return maximum(engine.step_tokens, whole)
+
+
 def bulk_prompt_s(
     shape: Shape,
     machine: Machine,
@@ -131,14 +144,17 @@ def bulk_prompt_s(
     load: ServingLoad,
     verified: Num = 1.0,
 ) -> Num:
-    """Seconds that one prompt costs those behind it where many wait: they share steps of `engine.step_tokens` tokens.
+    """Seconds that one prompt costs those behind it where many wait: they share steps of `step_budget` tokens.
 
-    Ranks of attention-data parallelism step together: prompts that come apart find few of them free at once.
+    Ranks of attention-data parallelism step together: prompts that come apart find few of them free at once, but wait
+    for one step, not for all those of a longer prompt.
     """
-    together = maximum(engine.step_tokens / load.new_tokens, 1.0)
+    share = step_budget(engine, load.new_tokens) / load.new_tokens
+    together = maximum(share, 1.0)
     full = mixed_terms(shape, machine, formats, layout, engine, batch, load, together, verified).total_s
     full = maximum(full, first_token_host_s(shape, engine))
-    return full / (together * layout.dp**0.5 * layout.pp)
+    apart = 1.0 + (layout.dp**0.5 - 1.0) * minimum(share, 1.0)
+    return full * apart / (together * layout.dp * layout.pp)
 
 
 def first_token_host_s(shape: Shape, engine: Engine) -> Num:
@@ -148,11 +164,11 @@ def first_token_host_s(shape: Shape, engine: Engine) -> Num:
 
 def first_pass_s(shape: Shape, engine: Engine, pass_s: Num, new_tokens: Num = 1.0) -> Num:
     """Seconds of passes of `pass_s` in all that compute a first token, their kernels launched one by one: one for each
-    chunk of `engine.step_tokens` of the prompt's `new_tokens`.
+    chunk of `step_budget` of the prompt's `new_tokens`.
 
     The host runs ahead of the accelerator: half of the shorter of the two hides behind the longer.
     """
-    host = first_token_host_s(shape, engine) * ceil(new_tokens / engine.step_tokens)
+    host = first_token_host_s(shape, engine) * ceil(new_tokens / step_budget(engine, new_tokens))
     return maximum(pass_s, host) + 0.5 * minimum(pass_s, host)
 
 

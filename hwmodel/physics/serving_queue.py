@@ -67,14 +67,17 @@ def closed_loop(
     # Clients that started together stay partly in step: a new prompt finds a share of the others before it, taken
     # together up to the tokens that a step may hold.
     together = service_s + step_s if bulk_s is None else bulk_s
-    start = engine.burst * 0.5 / rounds * others * together
-    unloaded = engine.request_s + alone_s + delay_steps(clients, engine) * step_s
-    unloaded = unloaded + balance_wait_steps(running * tokens_per_step / output_tokens, ranks, engine) * step_s
+    ahead = 0.5 * maximum(running - ranks, 0.0) * together
+    start = engine.burst / rounds * ahead
+    turn_s = tpot * tokens_per_step
+    unloaded = engine.request_s + alone_s + delay_steps(clients, engine) * turn_s
+    unloaded = unloaded + balance_wait_steps(running * tokens_per_step / output_tokens, ranks, engine) * turn_s
     busy = minimum(others * stall / (unloaded + decode), 0.95)
-    later = (1.0 - 1.0 / rounds) * minimum(queue_wait_s(stall, busy), 0.5 * others * together)
+    later = (1.0 - 1.0 / rounds) * minimum(queue_wait_s(stall, busy), ahead)
     first = unloaded + start + later
-    # Little's law at one full step for so many prompts.
-    first = maximum(first, running * (step_s / most_prompts + stall) - decode)
+    # Little's law at one full step for so many prompts; those of the first round find half of the others before them.
+    turn = step_s / most_prompts + stall
+    first = maximum(first, running * turn - decode - 0.5 / rounds * others * turn)
     inside = first + decode
     overflow = (clients / running - 1.0) * inside
     rate = running / inside
@@ -231,7 +234,7 @@ def open_loop_at(
     tpot = step_s / tokens_per_step + stall * batch / output_tokens
     rate = batch / (output_tokens * tpot)
     busy = minimum(rate * stall, BUSIEST)
-    first = engine.request_s + first_s + engine.stream_steps * step_s + queue_wait_s(stall, busy)
+    first = engine.request_s + first_s + engine.stream_steps * tpot * tokens_per_step + queue_wait_s(stall, busy)
     return ServiceTerms(
         ttft_s=first,
         tpot_s=tpot,

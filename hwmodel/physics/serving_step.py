@@ -119,17 +119,19 @@ def attention_core_s(
         at = (p.prompts, p.new_tokens, p.seen, heads, kv_heads, block.head_dim, v_dim)
         total = attention_forward_s(*at, reach, c, *packed)
     if not absent(p.sequences):
-        rows, context = p.sequences * p.verified / split, minimum(p.context, reach) / block.kv_compression
+        rows, context = p.sequences / split, minimum(p.context, reach) / block.kv_compression
         # Kernels that take one query head at a time read the cache of a group again for each, partly from near caches.
         read = kv_heads if absent(reread) else kv_heads * maximum(heads / maximum(kv_heads, 1e-9), 1.0) ** reread
+        # The tokens of one sequence that are verified together read its cache once, like so many more heads.
+        queries = heads * split * p.verified
         core: Num = 0.0
         latent = block.kv_lora_rank > 0
         if not everywhere(latent):
-            widths = (heads * split, read, block.head_dim, v_dim)
+            widths = (queries, read, block.head_dim, v_dim)
             core = attention_decode_s(rows, context, *widths, kv_bytes, c, block.shared_kv)
         if anywhere(latent):
             ranks = (block.kv_lora_rank, block.rope_dim)
-            core = where(latent, mla_decode_s(rows, context, heads * split, *ranks, kv_bytes, c), core)
+            core = where(latent, mla_decode_s(rows, context, queries, *ranks, kv_bytes, c), core)
         total = total + core
     return only(block.n_heads > 0, total)
 
@@ -148,7 +150,7 @@ def index_scores_s(block: Block, p: Pass, kv_bytes: Num, machine: Machine) -> Nu
         total = attention_forward_s(*at)
     if not absent(p.sequences):
         entries = minimum(p.context, block.window_tokens) / block.kv_compression
-        total = total + attention_decode_s(p.sequences * p.verified, entries, heads, 1.0, dim, 0.0, kv_bytes, c)
+        total = total + attention_decode_s(p.sequences, entries, heads * p.verified, 1.0, dim, 0.0, kv_bytes, c)
     return only(block.index_heads > 0, total)
 
 

@@ -18,6 +18,12 @@ FOUR_BIT_BYTES = 0.9
 
 # Recipes that are called by their bits, by the recipe of so many bits that a model may have been released in.
 SAME_BITS = {"mxfp4": ("nvfp4", "mxfp4-a4"), "fp8-block": ("fp8",)}
+# Recipes whose cache has 16 bits, by the same with 8 bits; and the engines whose launch recipes set it with an 8-bit
+# model (on families of parts; none named: on all). TensorRT-LLM: kv_cache_config {dtype: fp8} of every recipe; SGLang
+# on Blackwell: --kv-cache-dtype fp8_e4m3 with its trtllm_mla kernels, on Hopper nothing (SemiAnalysisAI/InferenceX,
+# benchmarks/single_node/dsr1_fp8_{b200,b200_trt,h200,h200_trt}.sh).
+EIGHT_BIT_CACHE = {"fp8-block": "fp8-block-kv8"}
+KEEP_EIGHT_BITS: dict[str, tuple[str, ...]] = {"trtllm": (), "sglang": ("blackwell",)}
 
 __all__ = ["ELEMENT_BYTES", "as_released", "element_bytes", "formats_of", "release_of", "with_cache"]
 
@@ -63,12 +69,17 @@ def release_of(catalog: Catalog, model: str) -> str:
     return trained.released_in if trained is not None else ""
 
 
-def as_released(recipe: str, release: str, part: Part | None = None) -> str:
+def as_released(recipe: str, release: str, part: Part | None = None, engine: str = "") -> str:
     """The recipe that `recipe` stands for with a model released in `release`: so many bits of a model that was released
     in as many are those of its release (FP8 of DeepSeek-V3 is FP8 in blocks).
 
-    Four-bit weights of such a release meet 8-bit activations where the matrix units of `part` take both.
+    Four-bit weights of such a release meet 8-bit activations where the matrix units of `part` take both; an `engine`
+    whose launch recipes keep the cache in 8 bits on such a part keeps it so.
     """
     if recipe not in SAME_BITS.get(release, ()):
         return recipe
-    return "mxfp4-a8" if release == "mxfp4" and part and part.peak_dense_flop_per_s.get("mxfp4") else release
+    if release == "mxfp4" and part and part.peak_dense_flop_per_s.get("mxfp4"):
+        return "mxfp4-a8"
+    families = KEEP_EIGHT_BITS.get(engine)
+    kept = families is not None and (not families or (part is not None and part.family in families))
+    return EIGHT_BIT_CACHE.get(release, release) if kept else release

@@ -109,6 +109,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     free_fraction: Num = 1.0  # of what is free after loading that the cache takes
     reserve_bytes: Num = 4.0e9  # activations, graphs, communicators
     step_tokens: Num = 8192.0  # prompt tokens that an attention rank takes into one step
+    whole_prompt_tokens: Num = 0.0  # up to which launch recipes widen a step, so that it takes in a whole prompt
     max_running: Num = 2048.0  # requests that one attention rank decodes at once (TensorRT-LLM's max_batch_size)
     limited_share: Num = 0.92  # of the rate that fills an engine, where no request may exceed limits on latency
     kv_output_share: Num = 0.5  # output tokens that a running request holds in the cache, as a share of all

@@ -213,7 +213,7 @@ def test_open_loop_stands_still_beyond_its_capacity() -> None:
     # By hand: busy 5 x 0.02 = 0.1 (stall 1), load 5 x 300 / 0.9, running = load x 0.01 / (1 - load x 1e-4).
     assert running == pytest.approx((1500.0 / 0.9) * 0.01 / (1.0 - (1500.0 / 0.9) * 1e-4))
     wait = 0.5 * 0.02 * 0.1 / 0.9  # M/D/1
-    assert calm.ttft_s == pytest.approx(engine.request_s + 0.1 + engine.stream_steps * calm.step_s + wait)
+    assert calm.ttft_s == pytest.approx(engine.request_s + 0.1 + engine.stream_steps * calm.tpot_s + wait)
     assert running_at((0.01, 1e-4), 0.02, 60.0, 300.0, 1.0, engine)[1] == 0.0
 
 

@@ -86,7 +86,7 @@ def _ttft(row: dict[str, str]) -> float:
 def test_rows_state_their_start_and_settings() -> None:
     setting = serving_setting(_row(rounds="1", step_tokens="1152", batch_wait_steps="20"))
     assert setting.load.rounds == 1.0
-    assert setting.settings == {"step_tokens": 1152.0, "batch_wait_steps": 20.0}
+    assert setting.settings == {"step_tokens": 1152.0, "batch_wait_steps": 20.0, "whole_prompt_tokens": 0.0}
     plain = _ttft(_row())
     assert _ttft(_row(rounds="10")) == plain
     assert _ttft(_row(rounds="1")) > plain

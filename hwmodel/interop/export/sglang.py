@@ -13,6 +13,9 @@ RECIPES = {
     "fp8": Quantised(quantization="fp8", kv="fp8_e4m3"),
     "fp8-kv16": Quantised(quantization="fp8"),
     "fp8-block": Quantised(checkpoint="an FP8 checkpoint with scales of 128 x 128, like that of DeepSeek-V3"),
+    "fp8-block-kv8": Quantised(
+        kv="fp8_e4m3", checkpoint="an FP8 checkpoint with scales of 128 x 128, like that of DeepSeek-V3"
+    ),
     "mxfp8": Quantised(quantization="mxfp8", kv="fp8_e4m3"),
     "int8": Quantised(quantization="w8a8_int8", checkpoint="a W8A8 INT8 checkpoint"),
     "w4a16": Quantised(quantization="awq_marlin", checkpoint="an AWQ checkpoint in groups of 128"),

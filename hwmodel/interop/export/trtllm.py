@@ -13,6 +13,9 @@ RECIPES = {
     "fp8": Quantised(kv="fp8", checkpoint="an FP8 checkpoint (ModelOpt)"),
     "fp8-kv16": Quantised(checkpoint="an FP8 checkpoint (ModelOpt)"),
     "fp8-block": Quantised(checkpoint="an FP8 checkpoint with scales of 128 x 128, like that of DeepSeek-V3"),
+    "fp8-block-kv8": Quantised(
+        kv="fp8", checkpoint="an FP8 checkpoint with scales of 128 x 128, like that of DeepSeek-V3"
+    ),
     "w4a16": Quantised(checkpoint="an AWQ checkpoint (ModelOpt)"),
     "w4a8": Quantised(kv="fp8", checkpoint="a W4A8 AWQ checkpoint (ModelOpt)"),
     "nvfp4": Quantised(kv="fp8", checkpoint="an NVFP4 checkpoint (ModelOpt)"),

@@ -16,6 +16,7 @@ RECIPES = {
     "fp8": Quantised(quantization="fp8", kv="fp8"),
     "fp8-kv16": Quantised(quantization="fp8"),
     "fp8-block": Quantised(quantization="fp8_per_block"),
+    "fp8-block-kv8": Quantised(quantization="fp8_per_block", kv="fp8"),
     "mxfp8": Quantised(quantization="mxfp8", kv="fp8"),
     "int8": Quantised(quantization="compressed-tensors", checkpoint="a W8A8 INT8 checkpoint (compressed-tensors)"),
     "w8a16": Quantised(quantization="int8_per_channel_weight_only"),

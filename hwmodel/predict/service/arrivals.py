@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.physics.serving import first_pass_s
+from hwmodel.physics.serving import first_pass_s, step_budget
 from hwmodel.physics.serving_queue import open_loop_at, queue_wait_s, queue_wait_tail_s
 from hwmodel.predict.service.layouts import column, rows_of
 from hwmodel.predict.service.passes import mixed_s, most_prompts, passes, prompt_s, room, transfer_s
@@ -94,7 +94,7 @@ def _at(s: ServiceSetting, layout: ServingLayout, batch: Column, places: Column,
     mean = open_loop_at(step, first, service, batch, output, gain, engine)
     stall, busy = engine.prefill_stall * service, column(mean.utilisation)
     factor = 1.0 + spread.prompt_variance  # waits grow with the second moment of what is waited for
-    alone = engine.request_s + first + engine.stream_steps * step
+    alone = engine.request_s + first + engine.stream_steps * column(mean.tpot_s) * gain
     ttft = alone + factor * column(queue_wait_s(stall, busy))
     late = alone + (mixed_tail - mixed) + factor * column(queue_wait_tail_s(stall, busy, spread.percentile))
     if spread.longer is not None:
@@ -130,7 +130,7 @@ def prefilled(
     run, moved = column(prompt_s(shape, w, load)), column(transfer_s(shape, w, load))
     alone = first_pass_s(shape, w.engine, run, load.new_tokens) + moved
     service = run / layout.pp
-    together = max(float(w.engine.step_tokens / load.new_tokens), 1.0)
+    together = max(float(step_budget(w.engine, load.new_tokens) / load.new_tokens), 1.0)
     least = np.minimum(column(prompt_s(shape, w, load, together)) / (together * layout.pp), service)
     fewest = np.maximum(np.ceil(rate * least / (layout.dp * most_busy)), 1.0)
     workers = np.ceil(fewest * np.asarray(growth)[:, None])

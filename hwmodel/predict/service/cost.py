@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from hwmodel.ops import Num, maximum, minimum, where
-from hwmodel.physics.serving import decode_step_s, memory, prefill_s, sequences_that_fit
+from hwmodel.physics.serving import decode_step_s, memory, prefill_s, sequences_that_fit, step_budget
 from hwmodel.predict.service.layouts import SMOOTH, layouts
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.serving import Engine, ServingCost, ServingFormats, ServingLayout, ServingLoad
@@ -36,7 +36,7 @@ def cost_table(
     room = sequences_that_fit(held, load, layout, engine)
     batch = maximum(minimum(room, engine.max_running * layout.dp) * batch_share, 1.0)
     step = decode_step_s(shape, machine, formats, layout, engine, batch, load.mean_context)
-    prompts = maximum(engine.step_tokens / load.new_tokens, 1.0)
+    prompts = maximum(step_budget(engine, load.new_tokens) / load.new_tokens, 1.0)
     prefill = prefill_s(shape, machine, formats, layout, engine, load.new_tokens, load.prompt_tokens, prompts)
     n = layout.accelerators
     prompt_s = n * prefill / (load.prompt_tokens * prompts * layout.dp * layout.pp)

@@ -17,6 +17,7 @@ from hwmodel.physics.serving import (
     prefill_s,
     prefill_terms,
     sequences_that_fit,
+    step_budget,
 )
 from hwmodel.physics.serving_memory import pool_ends
 from hwmodel.predict.service.setting import ServiceSetting, Worker
@@ -54,12 +55,15 @@ def capacity(setting: ServiceSetting) -> Num:
 def most_prompts(setting: ServiceSetting) -> Num:
     """Prompts that the ranks and stages of one engine instance take in while each request gains a step's tokens."""
     w = setting.worker
-    return w.engine.step_tokens / setting.load.new_tokens * w.layout.dp * w.layout.pp
+    new = setting.load.new_tokens
+    return step_budget(w.engine, new) / new * w.layout.dp * w.layout.pp
 
 
 def decoding(setting: ServiceSetting, running: Num) -> Num:
-    """Of `running` requests those that decode at once: prompts come in no faster than steps take them."""
-    return maximum(minimum(running, setting.load.output_tokens * most_prompts(setting) / setting.gain), 1.0)
+    """Of `running` requests those that decode at once: prompts come in no faster than steps take them, and the first
+    token of each comes with its prompt."""
+    later = maximum(setting.load.output_tokens - 1.0, 0.0)
+    return maximum(minimum(running, later * most_prompts(setting) / setting.gain), 1.0)
 
 
 def step_terms(setting: ServiceSetting, running: Num) -> DecodeTerms:

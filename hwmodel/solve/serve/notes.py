@@ -71,13 +71,13 @@ def named(question: ServingQuestion, catalog: Catalog) -> tuple[ServingQuestion,
         found = [catalog.part(name) for name in parts]
         said += [line for name, part in zip(parts, found, strict=True) for line in read_as(name, part.id, part.name)]
         parts = tuple(dict.fromkeys(part.id for part in found))
-    recipes = [catalog.serving_precision(name) for name in question.precisions]
-    for name, recipe in zip(question.precisions, recipes, strict=True):
-        said += read_as(name, recipe.id, recipe.title)
-        said += _as_released(msgspec.structs.replace(question, model=model), recipe.id, catalog)
     engine = resolve(
         "engine", question.engine, {fold(e): e for e in ENGINES} | {fold(a): e for a, e in ENGINE_ALIASES.items()}
     )
+    recipes = [catalog.serving_precision(name) for name in question.precisions]
+    for name, recipe in zip(question.precisions, recipes, strict=True):
+        said += read_as(name, recipe.id, recipe.title)
+        said += _as_released(msgspec.structs.replace(question, model=model, engine=engine), recipe.id, catalog)
     precisions = tuple(dict.fromkeys(recipe.id for recipe in recipes))
     known = msgspec.structs.replace(question, model=model, parts=parts, precisions=precisions, engine=engine)
     return known, [*said, *read_as(question.engine, engine)]
@@ -85,7 +85,9 @@ def named(question: ServingQuestion, catalog: Catalog) -> tuple[ServingQuestion,
 
 def meant(question: ServingQuestion, recipe: str, part: Part | None, catalog: Catalog) -> str:
     """The recipe that a name of so many bits means for the model of a question on a part."""
-    return recipe if question.shape is not None else as_released(recipe, release_of(catalog, question.model), part)
+    if question.shape is not None:
+        return recipe
+    return as_released(recipe, release_of(catalog, question.model), part, question.engine)
 
 
 def _as_released(question: ServingQuestion, recipe: str, catalog: Catalog) -> list[str]:

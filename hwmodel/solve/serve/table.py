@@ -61,7 +61,8 @@ def setting_of(
     question: ServingQuestion, shape: Shape, machine: Machine, recipe: ServingPrecision, engine: Engine
 ) -> ServiceSetting:
     """One engine instance under the load and the caps of a question, its layout that of a single accelerator."""
-    caps = {"max_running": question.max_running, "step_tokens": question.step_tokens}
+    own = 0.0 if question.step_tokens is not None else None  # what is stated is not widened
+    caps = {"max_running": question.max_running, "step_tokens": question.step_tokens, "whole_prompt_tokens": own}
     engine = msgspec.structs.replace(engine, **{name: value for name, value in caps.items() if value is not None})
     worker = Worker(machine=machine, formats=formats_of(shape, recipe), engine=engine, layout=ServingLayout())
     return ServiceSetting(shape=shape, worker=worker, load=load_of(question), drafts=question.speculation)

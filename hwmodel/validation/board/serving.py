@@ -21,7 +21,7 @@ from hwmodel.specs.intervals import Familiarity
 from hwmodel.specs.serving_calibration import ServingCalibration
 from hwmodel.validation.board.records import PREDICTED, REFUSED, RowPrediction
 from hwmodel.validation.board.serving_baseline import roofline
-from hwmodel.validation.board.serving_bench import Case, Resolver, cases_of, usually_drafting
+from hwmodel.validation.board.serving_bench import Case, Resolver, cases_of, drafting_share, usually_drafting
 from hwmodel.validation.board.serving_predict import QUANTITIES, TIMES, Questions, Table
 from hwmodel.validation.fit.serving_fit import calibration_of, fit
 from hwmodel.validation.rows.serving_rows import RUN, Asked, Setting, family, is_scored, serving_setting
@@ -34,8 +34,6 @@ READERS = {"serving": serving_setting, "throughput": throughput_setting}
 # queue rather than of its group.
 READING_DOUBT = {"tpot": 1.2, "ttft": 1.0}
 READING_REACH = {"ttft": 1.0}
-# TPOT with multi-token prediction over that without: the two modes of rows that do not say which (0.57 to 0.60).
-SPECULATIVE_SHARE = 0.57
 
 
 class Book:
@@ -66,18 +64,27 @@ class Book:
         self.measured = np.array([self.value(place, asked) for place, asked in self.questions.keys])
         self.index = {(place, asked.metric): i for i, (place, asked) in enumerate(self.questions.keys)}
 
-    def answers(self, c: ServingCalibration) -> NDArray[np.float64]:
-        """A value for every key. A first token of a row that does not say whether it drafts lies in the geometric
-        middle of both modes."""
-        found = self.questions.answer(c)
-        if not self._open:
-            return found
-        drafted = Questions(Table([usually_drafting(case) for case in self._open]))
-        for (place, asked), value in zip(drafted.keys, drafted.answer(c), strict=True):
-            if asked.kind == "ttft":
-                i = self.index[place, asked.metric]
-                found[i] = math.sqrt(found[i] * value)
-        return found
+    def answers(self, c: ServingCalibration) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """A value for every key; and beside it the ends that its row leaves open, as natural logs over it (below,
+        above). A row that does not say whether it drafts gets the mean of the logs of both modes, each weighed by how
+        likely it is, and the ends of both."""
+        plain, drafted = self._modes(c)
+        share = np.array([drafting_share(self.cases[int(place)].setting) for place in self.questions.rows])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.nan_to_num(np.log(drafted / plain), posinf=0.0, neginf=0.0)
+        middle = share * ratio
+        return plain * np.exp(middle), np.stack([np.minimum(ratio, 0.0) - middle, np.maximum(ratio, 0.0) - middle])
+
+    def _modes(self, c: ServingCalibration) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """A value for every key as its row states it, and with the usual drafts where it does not say whether it
+        drafts."""
+        plain = self.questions.answer(c)
+        drafted = plain.copy()
+        if self._open:
+            usual = Questions(Table([usually_drafting(case) for case in self._open]))
+            places = [self.index[place, asked.metric] for place, asked in usual.keys]
+            drafted[places] = usual.answer(c)
+        return plain, drafted
 
     def value(self, place: int, asked: Asked) -> float:
         """What the row measured."""
@@ -149,9 +156,9 @@ def predict_rows(
     given = [(kind, row) for row in own or []]
     if not hold:
         book = Book(mine + given, catalogs)
-        found = book.answers(serving_calibration())
+        found, apart = book.answers(serving_calibration())
         every = np.arange(len(found))
-        answers = Answers(found, book.familiarities(serving_calibration(), shipped_covered(), every))
+        answers = Answers(found, apart, book.familiarities(serving_calibration(), shipped_covered(), every))
     else:
         book = Book(mine + given + _others(rows + (own or [])), catalogs)
         answers = _left_out(book, len(mine), len(given), hold, folds, seed, progress or (lambda _: None))
@@ -160,9 +167,11 @@ def predict_rows(
 
 
 class Answers(NamedTuple):
-    """A value for each key of a book, and what its error goes by (None where it has no value)."""
+    """A value for each key of a book, the ends that its row leaves open (natural logs over it), and what its error goes
+    by (None where it has no value)."""
 
     values: NDArray[np.float64]
+    apart: NDArray[np.float64]
     familiarities: Sequence[Familiarity | None]
 
 
@@ -182,18 +191,19 @@ def _left_out(
     usable = book.usable() & ((book.questions.rows < n_rows) | (book.questions.rows >= n_rows + n_given))
     values = np.array([book.held(int(place), hold) for place in book.questions.rows])
     inside = book.questions.rows < n_rows
-    answers = np.full(len(values), np.nan)
+    answers, apart = np.full(len(values), np.nan), np.zeros((2, len(values)))
     familiar: list[Familiarity | None] = [None] * len(values)
     lots = folds_of(sorted(set(values[inside].tolist())), folds, seed)
     for number, lot in enumerate(lots, start=1):
         say(f"fold {number} of {len(lots)}: {', '.join(sorted(lot))[:60]}")
         left = np.isin(values, list(lot))
         found = calibration_of(fit(book.questions, book.measured, usable & ~left))
-        answers[left] = book.answers(found)[left]
+        every, ends_of = book.answers(found)
+        answers[left], apart[:, left] = every[left], ends_of[:, left]
         places = np.flatnonzero(left)
         for place, one in zip(places, book.familiarities(found, book.covered(usable & ~left), places), strict=True):
             familiar[place] = one
-    return Answers(answers, familiar)
+    return Answers(answers, apart, familiar)
 
 
 def _levels(book: Book, given: range, answers: NDArray[np.float64]) -> dict[tuple[str, str], float]:
@@ -228,7 +238,6 @@ def _asked_of(book: Book, place: int) -> tuple[Asked, ...]:
 def _row_predictions(
     book: Book, place: int, answers: Answers, shifts: dict[tuple[str, str], float]
 ) -> list[RowPrediction]:
-    calibration = serving_calibration()
     kind, row = book.rows[place]
     case = book.cases.get(place)
     group = book.held(place, "group")
@@ -251,21 +260,22 @@ def _row_predictions(
         shift = shifts.get((group, asked.kind), 0.0)
         if shift != 0.0:
             of = msgspec.structs.replace(of, known=1.0)
-        out.append(_predicted(base, case, asked, value * math.exp(shift), calibration, of))
+        assert i is not None
+        out.append(_predicted(base, case, asked, value * math.exp(shift), answers.apart[:, i], of))
     return out
 
 
 def _predicted(
-    base: RowPrediction, case: Case, asked: Asked, value: float, c: ServingCalibration, of: Familiarity
+    base: RowPrediction, case: Case, asked: Asked, value: float, apart: NDArray[np.float64], of: Familiarity
 ) -> RowPrediction:
     doubt = ends(of, interval_calibration()[QUANTITIES.get(asked.kind, THROUGHPUT)])
     doubt = doubt if asked.kind in TIMES else doubt.flipped
     reason = case.note
     low, high = around(value, doubt)
-    if case.setting.draft_tokens < 0 and asked.kind == "tpot":
-        fast = value * c.shared.get("speculative_share", SPECULATIVE_SHARE)
-        reason = f"speculative decoding is not stated: {value:.3g} without, {fast:.3g} with"
-        low, value = fast * math.exp(-doubt.down), math.sqrt(value * fast)
+    if case.setting.draft_tokens < 0:
+        below, above = (math.exp(end) for end in apart.tolist())
+        low, high = low * below, high * above
+        reason = f"speculative decoding is not stated: {value * below:.3g} to {value * above:.3g}"
     return msgspec.structs.replace(
         base, predicted=value, low=low, high=high, status=PREDICTED, reason=reason,
         baseline_key=f"{case.part.id}|{case.recipe}", baseline_unit=roofline(case, asked),

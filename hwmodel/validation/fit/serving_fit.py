@@ -95,6 +95,9 @@ PARAMETERS: tuple[Parameter, ...] = (
 # attention gives is a third unless `fuse_attn_quant` is set (docs.vllm.ai: v0.18.2 design/fusions, v0.14.1
 # api/vllm/config/vllm; vllm-project/vllm#25689). SGLang writes the cache apart, and fuses norms where
 # `--enable-flashinfer-allreduce-fusion` is set (its recipes for Blackwell). Others: half of that.
+# Recipes of vLLM and TensorRT-LLM let a step take in a whole prompt (`physics.serving.step_budget`), up to the 16,384
+# tokens of vLLM's offline default (LLM_CLASS); SGLang's chunk stays its own.
+WHOLE_PROMPT_TOKENS = 16384.0
 SETTINGS: dict[str, dict[str, float]] = {
     # attention_dp_config {enable_balance: true, timeout_iters: 60} of launch recipes with attention-data ranks
     # (SemiAnalysisAI/InferenceX benchmarks/dsr1_fp8_b200_trt_slurm.sh, dsr1_fp8_h200_trt_slurm.sh).
@@ -106,10 +109,11 @@ SETTINGS: dict[str, dict[str, float]] = {
         "kv_output_share": 1.0,
         "norms_apart": 0.0,
         "attention_apart": 0.0,
+        "whole_prompt_tokens": WHOLE_PROMPT_TOKENS,
     },
     "vllm": {
         "memory_fraction": 0.9, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.5,
-        "norms_apart": 1.0, "attention_apart": 2.0,
+        "norms_apart": 1.0, "attention_apart": 2.0, "whole_prompt_tokens": WHOLE_PROMPT_TOKENS,
     },
     "sglang": {
         "memory_fraction": 0.88, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.5,
@@ -117,12 +121,12 @@ SETTINGS: dict[str, dict[str, float]] = {
     },
     "generic": {
         "memory_fraction": 0.9, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.75,
-        "norms_apart": 0.5, "attention_apart": 1.0,
+        "norms_apart": 0.5, "attention_apart": 1.0, "whole_prompt_tokens": WHOLE_PROMPT_TOKENS,
     },
 }  # fmt: skip
 # Recipes that share one level: four-bit matrix units, and narrow weights widened on the way into wider ones.
 KINDS = {
-    "fp8": ("fp8", "fp8-kv16", "fp8-ffn", "fp8-block", "mxfp8"),
+    "fp8": ("fp8", "fp8-kv16", "fp8-ffn", "fp8-block", "fp8-block-kv8", "mxfp8"),
     "four-bit": ("nvfp4", "mxfp4-a4", "mxfp4-a8"),
     "widened": ("mxfp4", "w4a16", "w8a16", "w8a16-kv8", "w4a8", "w4a8kv4"),
 }

@@ -236,6 +236,8 @@ def serving_setting(row: Row) -> Setting:
     if rounds:
         load = msgspec.structs.replace(load, rounds=rounds)
     settings = {name: value for name in ENGINE_SETTINGS if (value := positive(row, name))}
+    if "step_tokens" in settings:
+        settings["whole_prompt_tokens"] = 0.0  # what is stated is not widened
     engine = engine_name(text(row, "backend") or text(row, "framework"))
     total = workers * ranks + (prefill_workers * float(prefill_layout.accelerators) if prefill_layout else 0.0)
     return Setting(
