@@ -66,7 +66,7 @@ def test_full_steps_by_hand() -> None:
     engine = Engine(prefill_stall=1.0, burst=0.0, request_s=0.0, stream_steps=0.0)
     s = closed_loop(0.01, 0.2, 0.2, 1e9, 40.0, 10.0, 1.0, engine, most_prompts=0.5)
     assert s.tpot_s == pytest.approx(0.01 + 0.5 * 0.2)
-    # Of ten rounds all but the first stand behind 39 others, each for its turn of 0.22 s; the first behind half of them.
+    # Of ten rounds all but the first stand behind 39 others, each for 0.22 s; the first behind half of them.
     assert s.ttft_s == pytest.approx(40.0 * 0.22 - 9.0 * 0.11 - 0.05 * 39.0 * 0.22)
     assert s.requests_per_s == pytest.approx(40.0 / (40.0 * 0.22 - 0.05 * 39.0 * 0.22))
     free = closed_loop(0.01, 0.2, 0.2, 1e9, 2.0, 10.0, 1.0, engine, most_prompts=0.5, rounds=1.0)
@@ -223,3 +223,12 @@ def test_an_offer_by_the_token_breaks_even() -> None:
         command, [*text.split(), "--api-price", "0.001,0.001", "--format", "json"], catch_exceptions=False
     )
     assert json.loads(cheap.stdout)["api"]["requests_per_s"] is None
+
+
+@pytest.mark.parametrize("output", [1, 2, 64])
+@pytest.mark.parametrize("clients", [8, 256])
+def test_a_longer_prompt_comes_no_sooner(output: int, clients: int) -> None:
+    """However many wait: where steps are full of prompt the first token waits for such steps, not for empty ones."""
+    text = f"--model gpt-h1024-l12 --part mi300x --precision bf16 --engine sglang --concurrency {clients}"
+    times = [ask(f"{text} --output {output} --input {n}")["ttft_s"]["value"] for n in (8, 16, 32, 100, 500, 900)]
+    assert times == sorted(times)

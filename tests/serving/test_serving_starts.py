@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,11 +13,11 @@ from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
 from hwmodel.catalog.engines import serving_calibration
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine, takes_mixed
-from hwmodel.physics.serving import decode_terms, weights_bytes
+from hwmodel.physics.serving import bulk_prompt_s, decode_terms, mixed_terms, weights_bytes
 from hwmodel.physics.serving_queue import balance_wait_steps, closed_loop, delay_steps
-from hwmodel.physics.serving_step import captured, padded_sides, sum_s
+from hwmodel.physics.serving_step import Pass, attention_core_s, captured, padded_sides, sum_s
 from hwmodel.predict.formats import formats_of
-from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout
+from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad
 from hwmodel.validation.board.serving import predict_rows
 from hwmodel.validation.board.serving_bench import Resolver
 from hwmodel.validation.rows.serving_rows import serving_setting
@@ -97,19 +98,23 @@ def test_rows_state_their_start_and_settings() -> None:
 def test_bits_of_a_release_are_its_format() -> None:
     resolver = Resolver(CATALOG, kernel_calibration())
 
-    def recipe(model: str, part: str, bits: str) -> str:
-        cells = {"model": model, "accelerator": part, "gemm_quant_mode": bits, "precision": ""}
+    def recipe(model: str, part: str, bits: str, engine: str = "trtllm") -> str:
+        cells = {"model": model, "accelerator": part, "gemm_quant_mode": bits, "precision": "", "backend": engine}
         return resolver.released(serving_setting(_row(**cells)))
 
     assert recipe("openai/gpt-oss-120b", "b200", "nvfp4") == "mxfp4-a8"
     assert recipe("openai/gpt-oss-120b", "h200", "nvfp4") == "mxfp4"
     assert recipe("openai/gpt-oss-120b", "b200", "fp8") == "fp8"
-    assert recipe("deepseek-ai/DeepSeek-V3", "h200", "fp8") == "fp8-block"
+    # Launch recipes of TensorRT-LLM keep the cache of an 8-bit model in 8 bits, those of SGLang on Blackwell alone.
+    assert recipe("deepseek-ai/DeepSeek-V3", "h200", "fp8") == "fp8-block-kv8"
+    assert recipe("deepseek-ai/DeepSeek-V3", "h200", "fp8", "sglang") == "fp8-block"
+    assert recipe("deepseek-ai/DeepSeek-V3", "b200", "fp8", "sglang") == "fp8-block-kv8"
+    assert recipe("deepseek-ai/DeepSeek-V3", "b200", "fp8", "vllm") == "fp8-block"
     assert recipe("deepseek-ai/DeepSeek-V3", "b200", "nvfp4") == "nvfp4"
     assert recipe("meta-llama/Llama-3.1-70B", "b200", "nvfp4") == "nvfp4"
     # A row that states no format runs the model as it was released.
     assert recipe("meta-llama/Llama-3.1-70B", "b200", "") == "bf16"
-    assert recipe("deepseek-ai/DeepSeek-V3", "h200", "") == "fp8-block"
+    assert recipe("deepseek-ai/DeepSeek-V3", "h200", "") == "fp8-block-kv8"
 
 
 def test_a_format_that_is_assumed_widens() -> None:
@@ -190,3 +195,53 @@ def test_experts_are_copied_until_they_divide() -> None:
     odd = next(r for r in ROWS if r["mode"] == "disagg" and "DeepSeek" in r["model"])
     odd |= {f"decode_{k}": v for k, v in {"tp_size": "72", "moe_tp_size": "1", "moe_ep_size": "72"}.items()}
     assert all(p.predicted for p in predict_rows("serving", [odd]))
+
+
+def test_rows_that_do_not_say_whether_they_draft() -> None:
+    """Between both modes, weighed by how many such runs draft; as stated before recipes drafted at all."""
+    row = next(r for r in ROWS if "DeepSeek-V3" in r["model"] and r["backend"] == "trtllm" and r["mode"] == "agg")
+
+    def times(**cells: str) -> dict[str, Any]:
+        return {p.metric: p for p in predict_rows("serving", [row | cells])}
+
+    dated = {"measured_on": "2026-02-06"}
+    plain, drafted, open_ = times(**dated), times(**dated, draft_tokens="3"), times(**dated, mtp_known="False")
+    assert drafted["tpot_ms"].predicted < open_["tpot_ms"].predicted < plain["tpot_ms"].predicted
+    assert open_["tpot_ms"].low < drafted["tpot_ms"].predicted
+    assert open_["tpot_ms"].high > plain["tpot_ms"].predicted
+    assert "not stated" in open_["tpot_ms"].reason
+    early = {"measured_on": "2025-06-01"}
+    assert times(**early, mtp_known="False")["tpot_ms"].predicted == times(**early)["tpot_ms"].predicted
+
+
+def test_verified_tokens_of_a_sequence_share_its_cache() -> None:
+    """Two tokens of a sequence that pass together read its cache once; two sequences read two."""
+    shape, recipe = CATALOG.model("deepseek-v3"), CATALOG.serving_precision("fp8-block")
+    part = CATALOG.part("h200")
+    at = machine(part, CATALOG.default_system(part.id), recipe, kernel_calibration())
+    block = shape.blocks[-1]
+
+    def core(sequences: float, verified: float) -> float:
+        p = Pass(sequences, 65536.0, 0.0, 0.0, 0.0, verified)
+        return float(attention_core_s(block, p, ServingLayout(tp=8.0), 2.0, at))
+
+    assert core(32.0, 2.0) == pytest.approx(core(32.0, 1.0), rel=0.1)
+    assert core(64.0, 1.0) > 1.6 * core(32.0, 2.0)
+
+
+def test_a_prompt_of_many_steps_is_read_beside_others() -> None:
+    """Ranks that step together take short prompts at the root of their number, long ones side by side."""
+    shape, recipe = CATALOG.model("deepseek-v3"), CATALOG.serving_precision("fp8-block")
+    part = CATALOG.part("h200")
+    at = machine(part, CATALOG.default_system(part.id), recipe, kernel_calibration())
+    engine = Engine()
+
+    def gained(prompt: float) -> float:
+        load = ServingLoad(prompt_tokens=prompt, output_tokens=100.0)
+        wide = ServingLayout(dp=4.0, ep=4.0)
+        whole = mixed_terms(shape, at, formats_of(shape, recipe), wide, engine, 4.0, load, max(8192.0 / prompt, 1.0))
+        each = float(whole.total_s) / max(8192.0 / prompt, 1.0)
+        return each / float(bulk_prompt_s(shape, at, formats_of(shape, recipe), wide, engine, 4.0, load))
+
+    assert gained(8192.0) == pytest.approx(2.0)
+    assert gained(81920.0) == pytest.approx(4.0 / 1.1)

@@ -28,15 +28,17 @@ def serving_rows(
         return []
     own = setting.serving_precision().id
     rows = [_row(own, life, life.costs.penalty, fixed_size(setting, own, life.costs, life.demand, sized))]
-    for name in USUAL_RECIPES:
-        recipe = setting.catalog.serving_precision(name)
+    for usual in USUAL_RECIPES:
+        if usual == "fp16" and setting.part.peak_dense_flop_per_s.get("bf16"):
+            continue
+        request = msgspec.structs.replace(setting.request, serving_precision=usual)
+        served = msgspec.structs.replace(setting, request=request)
+        recipe = served.serving_precision()
+        name = recipe.id
         if name == own or not setting.part.peak_dense_flop_per_s.get(recipe.gemm_format):
             continue
-        if name == "fp16" and setting.part.peak_dense_flop_per_s.get("bf16"):
-            continue
-        request = msgspec.structs.replace(setting.request, serving_precision=name)
         try:
-            of = costs(msgspec.structs.replace(setting, request=request), fleet, float(life.found.params))
+            of = costs(served, fleet, float(life.found.params))
             found = option_optimum(option(model, of), life.loss, life.demand)
             fixed = fixed_size(setting, name, of, life.demand, sized)
         except HwModelError as error:

@@ -13,6 +13,7 @@ from hwmodel.catalog.names import read_as
 from hwmodel.catalog.stacks import stack_named, training_stack
 from hwmodel.errors import InputError
 from hwmodel.physics.machine import machine as physics_machine
+from hwmodel.predict.formats import as_released, release_of
 from hwmodel.predict.likeness import like
 from hwmodel.predict.states import with_states
 from hwmodel.predict.uncertainty import StepShares, TrainingTraits, blanks, is_mixture, step_ends
@@ -72,8 +73,12 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         return kernel_calibration()
 
     def serving_precision(self) -> ServingPrecision:
-        """The serving recipe asked for, or bf16 (fp16 on a part without it)."""
-        name = self.request.serving_precision or default_precision(self.part)
+        """The serving recipe asked for, or bf16 (fp16 on a part without it); as the model that is named was released,
+        where that is in so many bits."""
+        r = self.request
+        name = self.catalog.serving_precision(r.serving_precision or default_precision(self.part)).id
+        if r.shape is None and r.model is not None:
+            name = as_released(name, release_of(self.catalog, r.model), self.part)
         recipe: ServingPrecision = self.catalog.serving_precision(name)
         return recipe
 
