@@ -73,10 +73,8 @@ def served(ask: dict[str, Any]) -> dict[str, dict[str, float]] | None:
         )
     except HwModelError:
         return None
-    a = found["answer"]
-    return {
-        f"{kind}_ms": {end: 1e3 * a[f"{kind}_s"][end] for end in ("value", "low", "high")} for kind in ("ttft", "tpot")
-    }
+    times = {"ttft_ms": found.answer.ttft_s, "tpot_ms": found.answer.tpot_s}
+    return {name: {end: 1e3 * getattr(time, end) for end in ("value", "low", "high")} for name, time in times.items()}
 
 
 def validated(ask: dict[str, Any]) -> dict[str, dict[str, float]] | None:
