@@ -9,10 +9,11 @@ from hwmodel.report import words
 from hwmodel.report.card import COLUMNS, card
 from hwmodel.report.tables import table
 from hwmodel.report.words import DASH, interval
+from hwmodel.solve.run.budget_records import CashMonth
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.stages.lines import COMPUTED, NOT_COUNTED, Line
 from hwmodel.solve.stages.own import Owned
-from hwmodel.solve.stages.solver import BudgetPlan
+from hwmodel.solve.stages.solver import BudgetPlan, PostTraining
 from hwmodel.units import format_count, format_duration, format_power, format_usd
 
 HOWS = {"computed": "computed", "entered": "entered", "not_counted": "not counted"}
@@ -31,8 +32,8 @@ def budget_markdown(found: BudgetPlan) -> str:
         _title(found), _answer(found),
         "## Stages", lines_table(found.stages), _notes(found.stages), _not_counted(found),
         "## Pools", pools_table(found), "## Steps of reinforcement learning", _rl(found.stages),
-        "## Bought", "\n\n".join(map(_owned, found.own)), "## Cash flow", cash_table(found.budget["cash_flow"]),
-        f"hwmodel {found.resolved['hwmodel_version']}, catalog {found.resolved['catalog_version']}",
+        "## Bought", "\n\n".join(map(_owned, found.own)), "## Cash flow", cash_table(found.budget.cash_flow),
+        f"hwmodel {found.resolved.hwmodel_version}, catalog {found.resolved.catalog_version}",
     ]  # fmt: skip
     kept: list[str] = []
     for i, part in enumerate(parts):
@@ -50,31 +51,31 @@ def _title(found: BudgetPlan) -> str:
 def _answer(found: BudgetPlan) -> str:
     b = found.budget
     said = []
-    if b["cost_usd"] is not None:
+    if b.cost_usd is not None:
         said.append(
-            f"**{words.usd(b['cost_usd'])}** ({interval(b['cost_usd'], words.usd)}) for "
-            f"{words.plain(b['gpu_hours'])} accelerator-hours, and {format_usd(b['contingency_usd'])} contingency "
-            f"({b['contingency_why']}): {format_usd(b['total_usd'])} in all."
+            f"**{words.usd(b.cost_usd)}** ({interval(b.cost_usd, words.usd)}) for "
+            f"{words.plain(b.gpu_hours)} accelerator-hours, and {format_usd(b.contingency_usd)} contingency "
+            f"({b.contingency_why}): {words.usd(b.total_usd)} in all."
         )
-    elif b["gpu_hours"] is not None:
-        said.append(f"**{words.plain(b['gpu_hours'])} accelerator-hours**; no price is known.")
-    if b["energy_mwh"] is not None:
-        said.append(f"{words.plain(b['energy_mwh'])} MWh, {words.plain(b['co2e_t'])} t CO2e.")
+    elif b.gpu_hours is not None:
+        said.append(f"**{words.plain(b.gpu_hours)} accelerator-hours**; no price is known.")
+    if b.energy_mwh is not None:
+        said.append(f"{words.plain(b.energy_mwh)} MWh, {words.plain(b.co2e_t)} t CO2e.")
     return " ".join([*said, outspends(found.post_training), *(f"{line}." for line in found.warnings)]).strip()
 
 
-def outspends(beside: dict[str, Any] | None) -> str:
+def outspends(beside: PostTraining | None) -> str:
     """When post-training takes more than pre-training; empty where either is missing."""
     if beside is None:
         return ""
-    said = f"Post-training takes {beside['over_pretraining']:.2g} times what pre-training does"
-    at = beside["rl_steps_at_parity"]
+    said = f"Post-training takes {beside.over_pretraining:.2g} times what pre-training does"
+    at = beside.rl_steps_at_parity
     if at is None:
         return f"{said}."
     if at == 0.0:
         return f"{said}: it does so without a step of reinforcement learning."
-    more = "it outspends it from" if beside["over_pretraining"] <= 1.0 else "it has done so since"
-    planned = format_count(beside["rl_steps"])
+    more = "it outspends it from" if beside.over_pretraining <= 1.0 else "it has done so since"
+    planned = format_count(beside.rl_steps or 0.0)
     return f"{said}; {more} {format_count(at)} steps of reinforcement learning ({planned} planned)."
 
 
@@ -104,7 +105,7 @@ def _notes(lines: list[Line]) -> str:
 
 
 def _not_counted(found: BudgetPlan) -> str:
-    left = found.budget["not_counted"]
+    left = found.budget.not_counted
     return f"Not counted: {', '.join(left)}." if left else ""
 
 
@@ -113,8 +114,8 @@ def pools_table(found: BudgetPlan) -> str:
     if not found.pools:
         return ""
     rows = [
-        [f"{one['accelerators']:,} x {one['part']}", format_power(one["rated_site_w"]),
-         words.plain(one["gpu_hours"]), ", ".join(one["stages"])]
+        [f"{one.accelerators:,} x {one.part}", format_power(one.rated_site_w),
+         words.plain(one.gpu_hours), ", ".join(one.stages)]
         for one in found.pools
     ]  # fmt: skip
     return table(["pool", "power at its rating, with servers and PUE", "accelerator-hours", "stages"], rows)
@@ -166,7 +167,7 @@ def _owned(one: Owned) -> str:
     )
 
 
-def cash_table(flow: list[dict[str, float]]) -> str:
+def cash_table(flow: list[CashMonth]) -> str:
     """Money by month; runs of the same amount as one row."""
     rows: list[list[str]] = []
     for first, last, money in _runs(flow):
@@ -174,10 +175,10 @@ def cash_table(flow: list[dict[str, float]]) -> str:
     return table(["month", "money"], rows) if rows else ""
 
 
-def _runs(flow: list[dict[str, float]]) -> list[tuple[int, int, float]]:
+def _runs(flow: list[CashMonth]) -> list[tuple[int, int, float]]:
     out: list[tuple[int, int, float]] = []
     for row in flow:
-        month, money = int(row["month"]), row["usd"]
+        month, money = row.month, row.usd
         if out and format_usd(out[-1][2]) == format_usd(money) and out[-1][1] == month - 1:
             out[-1] = (out[-1][0], month, out[-1][2])
         else:
@@ -215,8 +216,8 @@ def budget_card(found: BudgetPlan, columns: int = COLUMNS) -> str:
         if line.cost_usd or line.gpu_hours
     ]  # fmt: skip
     b = found.budget
-    rows.append(("contingency", format_usd(b["contingency_usd"]), ""))
-    said = [("post", outspends(found.post_training)), ("left out", ", ".join(b["not_counted"])),
+    rows.append(("contingency", format_usd(b.contingency_usd), ""))
+    said = [("post", outspends(found.post_training)), ("left out", ", ".join(b.not_counted)),
             ("notes", "; ".join(found.warnings))]  # fmt: skip
-    head = f"A budget of {format_usd(b['total_usd'])}" if b["total_usd"] is not None else "A budget in hours"
+    head = f"A budget of {format_usd(b.total_usd)}" if b.total_usd is not None else "A budget in hours"
     return card(head, rows, said, columns, "The whole answer: --format md, --out FILE.md or --format json")

@@ -78,12 +78,12 @@ def plan_headline(plan: Plan) -> str:
     a, r = plan.answer, plan.resolved
     what = say(
         "{model} of {size} parameters on {tokens} tokens",
-        model=r["model"] or say("A model"), size=words.count(a.params), tokens=words.count(a.tokens),
+        model=r.model or say("A model"), size=words.count(a.params), tokens=words.count(a.tokens),
     )  # fmt: skip
     if a.accelerators is None:
         return f"{what}: {a.train_flop:.3g} FLOP"
     rent = f", {words.usd(a.cost_usd)}" if a.cost_usd is not None else ""
-    return f"{what}, {a.accelerators:,} x {r['accelerator']}, {r['precision']}: {words.days(a.elapsed_days)}{rent}"
+    return f"{what}, {a.accelerators:,} x {r.accelerator}, {r.precision}: {words.days(a.elapsed_days)}{rent}"
 
 
 def _spread(value: Any, show: Any) -> str:
@@ -109,11 +109,11 @@ def _assumed(plan: Plan, *left: str) -> str:
     given, r = plan.request["given"], plan.resolved
     length = plan.request["defaults"].get("seq_len")
     named = [
-        ("precision", r["precision"]),
-        ("law", r["law"]),
+        ("precision", r.precision),
+        ("law", r.law),
         ("seq_len", say("{length} tokens a sequence", length=length) if length else ""),
-        ("system", r["system"]),
-        ("stack", say("{name} stack", name=r["stack"]) if r["stack"] else ""),
+        ("system", r.system),
+        ("stack", say("{name} stack", name=r.stack) if r.stack else ""),
     ]
     said = [str(value) for name, value in named if name not in (*given, *left) and value]
     price = plan.money.price if plan.money is not None else None

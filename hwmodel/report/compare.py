@@ -36,7 +36,7 @@ def compare_blocks(plan: Plan) -> list[Block]:
         size=words.count(plan.answer.params),
         tokens=words.count(plan.answer.tokens),
         count=words.plain(plan.answer.accelerators),
-        part=plan.resolved["accelerator"],
+        part=plan.resolved.accelerator,
     )
     life = say(" over the life asked") if plan.saving else ""
     evidence = evidence_table(plan.precisions)

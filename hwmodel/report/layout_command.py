@@ -24,9 +24,9 @@ def layout_command(plan: Plan) -> str | None:
     if plan.layout is None or any(name in LEVELS for name, _ in options):
         return None
     used = int((plan.answer.accelerators or 0) - (plan.answer.idle_accelerators or 0))
-    words = ["--gpus", f"{used}x{plan.resolved['accelerator']}", "--system", plan.resolved["system"]]
+    words = ["--gpus", f"{used}x{plan.resolved.accelerator}", "--system", str(plan.resolved.system)]
     words += [word for name, value in options if name in CARRIED for word in (name, value)]
-    if plan.resolved["model"] is None:
+    if plan.resolved.model is None:
         words += ["--params", f"{value_of(plan.answer.params):.17g}"]
     layout = plan.layout
     mixture = plan.shape is not None and plan.shape.n_experts > 1

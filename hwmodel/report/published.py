@@ -17,7 +17,7 @@ ROWS = "runs/training.csv"
 def published_beside(plan: Plan) -> list[tuple[float, float]]:
     """The published runs that stand in the picture of a plan's fleets: those within its accelerators."""
     counts = [row.accelerators for row in plan.curves.accelerators if row.train_days is not None]
-    found = published_mfu(plan.resolved["accelerator"], plan.resolved["precision"]) if counts else []
+    found = published_mfu(plan.resolved.accelerator, plan.resolved.precision) if counts else []
     return [(count, mfu) for count, mfu in found if min(counts) <= count <= max(counts)]
 
 

@@ -18,8 +18,8 @@ def test_days_between_two_dates_bind_like_time() -> None:
     timed = hm.plan(**FLEET, time="90d")
     assert dated.answer == timed.answer
     assert dated.risk.limits == timed.risk.limits
-    assert dated.resolved["start"] == "2026-12-01"
-    assert dated.resolved["deadline"] == "2027-03-01"
+    assert dated.resolved.start == "2026-12-01"
+    assert dated.resolved.deadline == "2027-03-01"
 
 
 def test_a_leap_day_counts() -> None:

@@ -19,8 +19,8 @@ def test_main_job() -> None:
     plan = hm.plan(gpus="1024xA100", tokens="1.4T")
     a = plan.answer
     assert number(a.params) == pytest.approx(76.6e9, rel=0.002)
-    assert plan.resolved["accelerator"] == "a100-sxm4-80gb"
-    assert plan.resolved["system"] == "dgx-a100-80gb"
+    assert plan.resolved.accelerator == "a100-sxm4-80gb"
+    assert plan.resolved.system == "dgx-a100-80gb"
     rows = {row.law: row.params for row in plan.laws}
     assert rows["besiroglu_2024/exact"] == pytest.approx(78.4e9, rel=0.002)
     assert rows["chinchilla_2022/approach1"] == pytest.approx(67.1e9, rel=0.002)
@@ -95,7 +95,7 @@ def test_deployment_optimal_in_flops(demand: str, params: float, tokens: float, 
 def test_deployment_optimal_in_dollars_uses_the_engine() -> None:
     plan = hm.plan(gpus="512xH100", loss_like="70B@1.4T", inference_tokens="20T", usd_per_hour="2.5")
     best, train = plan.objectives.deployment_optimal, plan.objectives.training_optimal
-    assert plan.resolved["objective"] == "usd"
+    assert plan.resolved.objective == "usd"
     assert number(best.params) < 0.8 * number(train.params)
     assert best.lifetime_cost < train.lifetime_cost
     assert number(best.train_days) > number(train.train_days)

@@ -62,8 +62,8 @@ def test_a_life_in_dollars_needs_a_price() -> None:
     life = {"gpus": "64xgaudi3", "params": "8B", "tokens": "1T", "inference_tokens": "1T"}
     with pytest.raises(InputError, match="no price of gaudi3 is known: give one with --usd-per-hour"):
         hm.plan(**life)
-    assert hm.plan(**life, objective="flops").resolved["objective"] == "flops"
-    assert hm.plan(**life, usd_per_hour="gaudi3=2").resolved["objective"] == "usd"
+    assert hm.plan(**life, objective="flops").resolved.objective == "flops"
+    assert hm.plan(**life, usd_per_hour="gaudi3=2").resolved.objective == "usd"
 
 
 def test_every_price_of_a_plan_says_what_it_rests_on() -> None:

@@ -81,7 +81,7 @@ def _billed(plan: Plan) -> str:
         cost=cost,
         goodput=words.percent(a.goodput),
         factor=f"{words.number(a.whole_run_factor):.2f}",
-        fit=heard(plan.resolved["whole_run_fit"]),
+        fit=heard(plan.resolved.whole_run_fit),
         span=interval(a.whole_run_factor, lambda v: f"{v:.2f}"),
     )
     if plan.request["confidence"] != 0.5:

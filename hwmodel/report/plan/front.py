@@ -48,7 +48,7 @@ def _what(plan: Plan) -> str:
     if a.loss_nats is not None:
         loss = say(", to a loss of about {loss} nats a token", loss=f"{words.number(a.loss_nats):.3f}")
     size, tokens = words.count(a.params), words.count(a.tokens)
-    model = f"{r['model']} ({size})" if r["model"] else say("a model of {size} parameters", size=size)
+    model = f"{r.model} ({size})" if r.model else say("a model of {size} parameters", size=size)
     if a.accelerators is None:
         return say(
             "**Train {model} on {tokens} tokens**: {flop} FLOP{loss}.",
@@ -62,8 +62,8 @@ def _what(plan: Plan) -> str:
         model=model,
         tokens=tokens,
         count=f"{a.accelerators:,}",
-        part=r["accelerator"],
-        precision=r["precision"],
+        part=r.accelerator,
+        precision=r.precision,
         loss=loss,
         mfu=words.percent(a.mfu),
     )
@@ -119,13 +119,13 @@ def limit_words(plan: Plan, limit: Any) -> str:
     """A limit by its name: `the deadline of 2027-03-01`, `30 days`, `the budget of $3M`."""
     if limit.name == "budget":
         return say("the budget of {usd}", usd=words.usd(limit.limit))
-    ends = plan.resolved.get("deadline")
+    ends = plan.resolved.deadline
     if ends is not None:
         return say(
             "the deadline {date} ({days} from {start})",
             date=ends,
             days=words.days(limit.limit),
-            start=plan.resolved["start"],
+            start=plan.resolved.start,
         )
     return say("the limit of {days}", days=words.days(limit.limit))
 
@@ -234,8 +234,8 @@ def _driver_sentence(plan: Plan, driver: str) -> str:
     if driver == "step":
         return say(
             "steps on {part} in {precision} are slower than predicted",
-            part=plan.resolved["accelerator"],
-            precision=plan.resolved["precision"],
+            part=plan.resolved.accelerator,
+            precision=plan.resolved.precision,
         )
     if driver == "price" and price is not None:
         return say(
@@ -291,7 +291,7 @@ def _limit_decisions(plan: Plan) -> list[str]:
 
 def _format_decision(plan: Plan) -> list[str]:
     """The cheaper format that pays for its loss, if any."""
-    own = plan.resolved["precision"]
+    own = plan.resolved.precision
     rows = [
         row
         for row in plan.precisions

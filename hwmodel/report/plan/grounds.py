@@ -79,7 +79,7 @@ def grounds(plan: Plan) -> list[Block]:
         Text(_intervals(plan)),
         Bullets(source_lines(plan)),
         Code("\n".join(filter(None, (command(plan), layout_command(plan))))),
-        Text(f"hwmodel {plan.resolved['hwmodel_version']}, catalog {plan.resolved['catalog_version']}"),
+        Text(f"hwmodel {plan.resolved.hwmodel_version}, catalog {plan.resolved.catalog_version}"),
     ]
 
 

@@ -68,7 +68,7 @@ def _near_and_far(plan: Plan) -> tuple[list[LawRow], list[str]]:
     A variant of the plan's own law says what it says; one that counts other parameters or tokens is not beside it.
     """
     near, far = [], []
-    own = plan.resolved["law"]
+    own = plan.resolved.law
     for row in plan.laws:
         if row.law != own and row.law.split("/")[0] == own.split("/")[0]:
             continue
@@ -212,7 +212,7 @@ def saving_sentence(plan: Plan) -> str:
 
 def _by_law(plan: Plan) -> str:
     """The cheapest life by each other law, in a line; a variant of the plan's own law says what it says."""
-    own = plan.resolved["law"].split("/")[0]
+    own = plan.resolved.law.split("/")[0]
     rows = [row for row in plan.objectives.by_law[1:] if not row.reason and row.law.split("/")[0] != own]
     if not rows:
         return ""

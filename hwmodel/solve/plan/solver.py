@@ -47,7 +47,7 @@ from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve, r
 from hwmodel.solve.run.answers import limits_used, unfleeted
 from hwmodel.solve.run.fleet import Fleet, fleet_for_budget, fleet_size
 from hwmodel.solve.run.power import accelerators_within, check_power
-from hwmodel.solve.run.result import Mixtures, Plan, value_of
+from hwmodel.solve.run.result import Mixtures, Plan, Resolved, value_of
 from hwmodel.solve.run.sizing import DRAWS, LossModel, Sized, loss_model
 from hwmodel.solve.run.solved import on_fleet, sized_shape
 from hwmodel.solve.stages.plain import of_answer
@@ -343,20 +343,20 @@ def _mixtures(prepared: Prepared) -> Mixtures:
     return msgspec.structs.replace(found, answer=one, layout=solved.choice.shown)
 
 
-def _resolved(setting: Setting) -> dict[str, Any]:
-    return {
-        "accelerator": setting.part.id if setting.part else None,
-        "system": setting.system.id if setting.system else None,
-        "nic_uni_bytes_per_s": setting.system.nic_uni_bytes_per_s if setting.system else None,
-        "law": setting.law.id,
-        "model": setting.request.shape.name if setting.request.shape else setting.request.model,
-        "precision": setting.precision.id,
-        "stack": setting.stack.id,
-        "objective": default_objective(setting),
-        "start": setting.request.start,
-        "deadline": setting.request.deadline,
-        "catalog_version": setting.catalog.version,
-        "hwmodel_version": __version__,
-        "whole_run_fit": setting.whole_run.fitted_on,
-        "kernel_constants": setting.machine.provenance if setting.machine else None,
-    }
+def _resolved(setting: Setting) -> Resolved:
+    return Resolved(
+        accelerator=setting.part.id if setting.part else None,
+        system=setting.system.id if setting.system else None,
+        nic_uni_bytes_per_s=setting.system.nic_uni_bytes_per_s if setting.system else None,
+        law=setting.law.id,
+        model=setting.request.shape.name if setting.request.shape else setting.request.model,
+        precision=setting.precision.id,
+        stack=setting.stack.id,
+        objective=default_objective(setting),
+        start=setting.request.start,
+        deadline=setting.request.deadline,
+        catalog_version=setting.catalog.version,
+        hwmodel_version=__version__,
+        whole_run_fit=setting.whole_run.fitted_on,
+        kernel_constants=setting.machine.provenance if setting.machine else None,
+    )

@@ -8,6 +8,7 @@ import msgspec
 
 from hwmodel.answers import Shown
 from hwmodel.solve.run.band import Band, Value, value_of
+from hwmodel.solve.run.budget_records import Budget
 from hwmodel.solve.run.format_records import FormatRow, ServingFormatRow
 from hwmodel.solve.run.records import (
     Alternatives,
@@ -27,7 +28,7 @@ from hwmodel.solve.run.records import (
 from hwmodel.specs.accuracy import Like
 from hwmodel.specs.layout import PlanLayout
 
-__all__ = ["Band", "FormatPlan", "Mixtures", "Objectives", "Plan", "RunAnswer", "Value", "value_of"]
+__all__ = ["Band", "FormatPlan", "Mixtures", "Objectives", "Plan", "Resolved", "RunAnswer", "Value", "value_of"]
 
 
 class RunAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,13 +87,32 @@ class Mixtures(msgspec.Struct, frozen=True, kw_only=True):
     layout: PlanLayout | None = None
 
 
+class Resolved(msgspec.Struct, frozen=True, kw_only=True):
+    """Ids of what the names of a question stood for, and where constants and facts come from; None without a fleet."""
+
+    accelerator: str | None
+    system: str | None
+    nic_uni_bytes_per_s: float | None
+    law: str
+    model: str | None
+    precision: str
+    stack: str
+    objective: str
+    start: str | None
+    deadline: str | None
+    catalog_version: str
+    hwmodel_version: str
+    whole_run_fit: str
+    kernel_constants: str | None
+
+
 class Plan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """The answer with its reasons; `to_dict` is the JSON contract."""
 
     __repr__ = Shown.__repr__
 
     request: dict[str, Any]
-    resolved: dict[str, Any]
+    resolved: Resolved
     solved: dict[str, str]  # quantity -> how it was found
     answer: RunAnswer
     regret_band: RegretBand | None
@@ -112,7 +132,7 @@ class Plan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     mixtures: Mixtures | None  # experts beside dense, for the same loss and demand
     serving_formats: list[ServingFormatRow]  # the same life in each serving format
     sources: list[dict[str, str]]
-    budget: dict[str, Any] | None = None  # lines, contingency and cash flow of the run; None without a fleet
+    budget: Budget | None = None  # None without a fleet
     data: Any | None = None  # epochs, effective tokens and the price of repeats, where distinct tokens are given
     like: Like | None = None  # measured runs like this one, and how right they were predicted
     margin: Margin | None = None  # what a tenth more compute buys, and the compute-optimal run of this loss

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from hwmodel.solve.run.budget_records import CashMonth
 from hwmodel.solve.stages.lines import Line
 from hwmodel.units import HOURS_PER_YEAR
 
@@ -35,7 +36,7 @@ def schedule(lines: Sequence[Line]) -> list[Slot]:
     return out
 
 
-def monthly(slots: Sequence[Slot], extra_usd: Sequence[tuple[float, float, float]] = ()) -> list[dict[str, float]]:
+def monthly(slots: Sequence[Slot], extra_usd: Sequence[tuple[float, float, float]] = ()) -> list[CashMonth]:
     """Money by month, the first one 1: each line spread evenly over its days, `extra_usd` (start, end, money) too."""
     spans = [(s.start_days, s.end_days, s.line.cost_usd.value) for s in slots if s.line.cost_usd is not None]
     paid: dict[int, float] = {}
@@ -43,7 +44,7 @@ def monthly(slots: Sequence[Slot], extra_usd: Sequence[tuple[float, float, float
         for month, amount in _spread(start, end, money):
             paid[month] = paid.get(month, 0.0) + amount
     last = max(paid, default=0)
-    return [{"month": month, "usd": paid.get(month, 0.0)} for month in range(1, last + 1)]
+    return [CashMonth(month=month, usd=paid.get(month, 0.0)) for month in range(1, last + 1)]
 
 
 def _spread(start_days: float, end_days: float, money: float) -> list[tuple[int, float]]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from hwmodel.economics import Z80, energy, quantile_z, rent
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.billing import ENERGY_LOG_HALF_WIDTH, Bill
+from hwmodel.solve.run.budget_records import BudgetLine, How
 from hwmodel.solve.run.result import Band
 from hwmodel.units import SECONDS_PER_DAY
 
-How = Literal["computed", "entered", "not_counted"]
 COMPUTED: How = "computed"
 ENTERED: How = "entered"
 NOT_COUNTED: How = "not_counted"
@@ -36,6 +36,11 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     detail: dict[str, Any] = {}
     not_counted: tuple[str, ...] = ()
     note: str = ""
+
+    @property
+    def row(self) -> BudgetLine:
+        """The line as a budget lists it."""
+        return BudgetLine(stage=self.stage, gpu_hours=self.gpu_hours, cost_usd=self.cost_usd, how=self.how)
 
 
 def of_bill(found: Bill, setting: Fleeted, accelerators: float, **more: Any) -> Line:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -12,6 +12,7 @@ from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.solve.question.setting import Fleeted
+from hwmodel.solve.run.budget_records import Budget, CashMonth
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.stages import pools as pooling
 from hwmodel.solve.stages.cash import DAYS_PER_MONTH, Slot, monthly, schedule
@@ -44,17 +45,54 @@ USUAL = {
 NOT_IN_RENT = {"storage": "storage", "egress": "egress"}
 
 
+class StageNames(msgspec.Struct, frozen=True, kw_only=True):
+    """Versions, and the pools as they were read."""
+
+    catalog_version: str
+    hwmodel_version: str
+    pools: list[str]
+
+
+class PoolRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool of accelerators: its power at the rating, and the hours and names of the stages on it."""
+
+    part: str
+    accelerators: int
+    rated_site_w: float
+    gpu_hours: float
+    stages: list[str]
+
+
+class PostTraining(msgspec.Struct, frozen=True, kw_only=True):
+    """Post-training beside pre-training in dollars (hours, where a price is missing), and the steps of reinforcement
+    learning from which it outspends it."""
+
+    unit: str
+    pretraining: float
+    post_training: float
+    over_pretraining: float
+    rl_steps: float | None
+    rl_steps_at_parity: float | None
+
+
+class Contingency(NamedTuple):
+    """Money set aside, and why so much."""
+
+    usd: float
+    why: str
+
+
 class BudgetPlan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """A budget of stages; `to_dict` is the JSON contract. `stages`: the lines with what each was computed from."""
 
     __repr__ = Shown.__repr__
 
     request: dict[str, Any]
-    resolved: dict[str, Any]
-    budget: dict[str, Any]
+    resolved: StageNames
+    budget: Budget
     stages: list[Line]
-    pools: list[dict[str, Any]]
-    post_training: dict[str, Any] | None
+    pools: list[PoolRow]
+    post_training: PostTraining | None
     own: list[Owned]
     warnings: list[str]
 
@@ -221,9 +259,9 @@ def _whole(frame: Frame, pools: list[pooling.Pool], lines: list[Line]) -> Budget
     return BudgetPlan(
         request={"file": frame.file.name, **frame.file.options, **top,
                  "stages": [{"stage": s.name, "kind": s.kind, **s.own, **s.options} for s in frame.file.stages]},
-        resolved={"catalog_version": frame.catalog.version, "hwmodel_version": __version__,
-                  "pools": [pool.fleet for pool in pools]},
-        budget=_record(every, contingency, _flow(slots, extras, bought, idle, contingency["usd"])),
+        resolved=StageNames(catalog_version=frame.catalog.version, hwmodel_version=__version__,
+                            pools=[pool.fleet for pool in pools]),
+        budget=_budget(every, contingency, _flow(slots, extras, bought, idle, contingency.usd)),
         stages=every, pools=[_pool_row(pool, lines) for pool in pools], post_training=_post_training(lines),
         own=bought, warnings=_warnings(lines),
     )  # fmt: skip
@@ -259,12 +297,12 @@ def _pool_setting(frame: Frame, pool: pooling.Pool) -> Fleeted:
     return frame.setting({**shared, "gpus": pool.fleet, "params": "1B", "tokens": "1B"})
 
 
-def _pool_row(pool: pooling.Pool, lines: list[Line]) -> dict[str, Any]:
+def _pool_row(pool: pooling.Pool, lines: list[Line]) -> PoolRow:
     used = [line.gpu_hours.value for line in lines if line.part == pool.part and line.gpu_hours is not None]
-    return {
-        "part": pool.part, "accelerators": pool.accelerators, "rated_site_w": pool.accelerators * pool.rated_w,
-        "gpu_hours": sum(used), "stages": [line.stage for line in lines if line.part == pool.part],
-    }  # fmt: skip
+    return PoolRow(
+        part=pool.part, accelerators=pool.accelerators, rated_site_w=pool.accelerators * pool.rated_w,
+        gpu_hours=sum(used), stages=[line.stage for line in lines if line.part == pool.part],
+    )  # fmt: skip
 
 
 def _extra(name: str, top: dict[str, Any], slots: list[Slot]) -> Line | None:
@@ -288,7 +326,7 @@ def _absent(lines: list[Line], top: dict[str, Any]) -> list[Line]:
     return usual + [not_counted(said, name) for name, said in NOT_IN_RENT.items() if name not in top]
 
 
-def _contingency(top: dict[str, Any], lines: list[Line]) -> dict[str, Any]:
+def _contingency(top: dict[str, Any], lines: list[Line]) -> Contingency:
     """As entered, or what the computed lines lack to be enough in 80 % of cases, their errors taken as one."""
     total = added([line.cost_usd for line in lines if line.cost_usd is not None])
     if "contingency" in top:
@@ -296,7 +334,7 @@ def _contingency(top: dict[str, Any], lines: list[Line]) -> dict[str, Any]:
         why = str(top.get("contingency_why", "as entered"))
         relative = "%" in text or (isinstance(top["contingency"], float) and top["contingency"] < 1.0)
         money = share(text, "contingency") * (total.value if total else 0.0) if relative else usd(text, "contingency")
-        return {"usd": money, "why": why, "how": "entered"}
+        return Contingency(money, why)
     if "contingency_why" in top:
         raise InputError("contingency_why gives the reason of a contingency: add `contingency: 15%` or an amount")
     safe = sum(
@@ -305,30 +343,27 @@ def _contingency(top: dict[str, Any], lines: list[Line]) -> dict[str, Any]:
         if line.safe_cost_usd is not None and line.cost_usd is not None
     )
     why = "what the computed lines lack to be enough in 80 % of cases, their errors taken as one and the same"
-    return {"usd": max(safe, 0.0), "why": why, "how": COMPUTED}
+    return Contingency(max(safe, 0.0), why)
 
 
-def _record(lines: list[Line], contingency: dict[str, Any], flow: list[dict[str, float]]) -> dict[str, Any]:
-    """The `budget` of the JSON contract."""
+def _budget(lines: list[Line], contingency: Contingency, flow: list[CashMonth]) -> Budget:
+    """The lines with their sum."""
     hours = added([line.gpu_hours for line in lines if line.gpu_hours is not None])
     money = added([line.cost_usd for line in lines if line.cost_usd is not None])
-    rows = [
-        {"stage": line.stage, "gpu_hours": line.gpu_hours, "cost_usd": line.cost_usd, "how": line.how} for line in lines
-    ]
-    return {
-        "lines": rows, "gpu_hours": hours, "cost_usd": money, "contingency_usd": contingency["usd"],
-        "contingency_why": contingency["why"],
-        "total_usd": None if money is None else money.value + contingency["usd"], "cash_flow": flow,
-        "not_counted": [line.stage for line in lines if line.how == NOT_COUNTED]
+    return Budget(
+        lines=[line.row for line in lines], gpu_hours=hours, cost_usd=money, contingency_usd=contingency.usd,
+        contingency_why=contingency.why,
+        total_usd=None if money is None else money.value + contingency.usd, cash_flow=flow,
+        not_counted=[line.stage for line in lines if line.how == NOT_COUNTED]
         + [f"{term} of {line.stage}" for line in lines for term in line.not_counted],
-        "energy_mwh": added([line.energy_mwh for line in lines if line.energy_mwh is not None]),
-        "co2e_t": added([line.co2e_t for line in lines if line.co2e_t is not None]),
-    }  # fmt: skip
+        energy_mwh=added([line.energy_mwh for line in lines if line.energy_mwh is not None]),
+        co2e_t=added([line.co2e_t for line in lines if line.co2e_t is not None]),
+    )  # fmt: skip
 
 
 def _flow(
     slots: list[Slot], extras: list[Line], bought: list[Owned], idle: list[Line], contingency_usd: float
-) -> list[dict[str, float]]:
+) -> list[CashMonth]:
     """Money out by month. Commitments are paid evenly over their terms. Owned pools are paid as they fall due: the
     purchase in month 0, power and staff over the life, what they are sold for at its end; the contingency follows the
     last stage."""
@@ -340,15 +375,15 @@ def _flow(
     if contingency_usd:
         last = max(end - 1e-6, 0.0)
         more.append((last, last, contingency_usd))
-    paid = {int(row["month"]): row["usd"] for row in monthly(rented, more)}
+    paid = {row.month: row.usd for row in monthly(rented, more)}
     for one in bought:
         for month, money in enumerate(one.monthly_usd):
             paid[month] = paid.get(month, 0.0) - money
     first, last_month = min(paid, default=1), max(paid, default=0)
-    return [{"month": month, "usd": paid.get(month, 0.0)} for month in range(first, last_month + 1)]
+    return [CashMonth(month=month, usd=paid.get(month, 0.0)) for month in range(first, last_month + 1)]
 
 
-def _post_training(lines: list[Line]) -> dict[str, Any] | None:
+def _post_training(lines: list[Line]) -> PostTraining | None:
     """Post-training beside pre-training, and the steps of reinforcement learning from which it outspends it."""
     unit = "usd" if all(line.cost_usd is not None for line in lines if line.gpu_hours is not None) else "gpu_hours"
 
@@ -364,8 +399,10 @@ def _post_training(lines: list[Line]) -> dict[str, Any] | None:
     if rl is not None:
         mine = _price(rl) if unit == "usd" else (rl.gpu_hours.value if rl.gpu_hours else 0.0)
         steps = max(before - (after - mine), 0.0) / (mine / rl.detail["steps"])
-    return {"unit": unit, "pretraining": before, "post_training": after, "over_pretraining": after / before,
-            "rl_steps": None if rl is None else rl.detail["steps"], "rl_steps_at_parity": steps}  # fmt: skip
+    return PostTraining(
+        unit=unit, pretraining=before, post_training=after, over_pretraining=after / before,
+        rl_steps=None if rl is None else rl.detail["steps"], rl_steps_at_parity=steps,
+    )  # fmt: skip
 
 
 def _warnings(lines: list[Line]) -> list[str]:
