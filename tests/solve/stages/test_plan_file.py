@@ -1,0 +1,103 @@
+"""The plan file itself: errors in one line, options beside it, its schema, and the reports of its answer."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import hwmodel as hm
+from hwmodel.report import budget_card, budget_csv, budget_markdown
+from hwmodel.solve.stages.keys import OF_PLAN, schema
+from hwmodel.solve.stages.solver import budget
+from tests.solve.stages.budgets import FIVE, command
+
+ERRORS = [
+    ("gpus: 8xH100\nstages:\n  - {stage: pretrain, tokns: 1T}\n", r":3: unknown key 'tokns'.*nearest: tokens"),
+    ("gpus: 8xH100\nregoin: France\nstages:\n  - {stage: pretrain}\n", r":2: unknown key 'regoin'.*nearest: region"),
+    ("gpus: 8xH100\nstages:\n  - {stage: rl, params: 8B}\n", "needs steps, prompts, samples_per_prompt"),
+    ("gpus: 8xH100\nstages:\n  - {stage: rlx, params: 8B}\n", "no kind of stage is called 'rlx'; nearest: rl"),
+    ("gpus: 8xH100\nstages: []\n", "no stages"),
+    ("gpus: 8xH100\nstages:\n  - {params: 8B}\n", "needs its name"),
+    ("gpus: 8xH100\nstages:\n  - {stage: sft, model: Qwen3-8B}\n", "needs examples, example_tokens"),
+    ("gpus: 8xH100\nstages:\n  - {stage: context, params: 8B, tokens: 1B}\n", "needs seq_len"),
+    ("gpus: 8xH100\nstages:\n  - {stage: sft, params: 8B, tokens: 1B, gpu_hours: 5}\n", "would be computed from"),
+    ("gpus: 8xH100\nstages:\n  - {stage: failed, share: 10%}\n", "put the stage after it"),
+    ("gpus: 8xH100\nregion: Frnce\nstages:\n  - {stage: x, cost_usd: 1}\n", "unknown region 'Frnce'; nearest: FRA"),
+    ("gpus: 8xH100\nown: {purchas_usd: 5}\nstages:\n  - {stage: x, cost_usd: 1}\n", "nearest: purchase_usd"),
+    ("gpus: 8xH100\nstages:\n  - {stage: evaluation, gpu_hours: -5}\n", "gpu_hours"),
+    ("gpus: [\n", "not YAML"),
+    ("- a\n", "no mapping of keys"),
+    ("gpus: 8xH100\nstages:\n  - {stage: sft, model: Qwen3-8B, tokens: }\n", "tokens is empty"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "said"), ERRORS)
+def test_a_bad_file_is_one_line_and_exit_2(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "budget.yaml"
+    path.write_text(text, encoding="utf-8")
+    found = command("plan", str(path))
+    assert found.returncode == 2, found.stdout
+    assert re.search(said, found.stderr), found.stderr
+    assert len(found.stderr.strip().splitlines()) == 1
+
+
+def test_a_missing_file_and_options_beside_it(tmp_path: Path) -> None:
+    found = command("plan", "nothing.yaml")
+    assert (found.returncode, len(found.stderr.strip().splitlines())) == (2, 1)
+    path = tmp_path / "b.yaml"
+    path.write_text(json.dumps(FIVE), encoding="utf-8")
+    found = command("plan", str(path), "--region", "Poland", "--format", "json")
+    plain = json.loads(found.stdout)
+    assert plain["request"]["region"] == "Poland"
+    assert set(plain["budget"]["lines"][0]) == {"stage", "gpu_hours", "cost_usd", "how"}
+    assert set(plain["budget"]["cash_flow"][0]) == {"month", "usd"}
+    assert plain["budget"]["contingency_usd"] > 0
+    refused = command("plan", str(path), "--moe", "8")
+    assert (refused.returncode, "means nothing beside a plan file" in refused.stderr) == (2, True)
+
+
+def test_a_budget_reads_the_same_as_a_mapping_and_is_not_changed_by_it(tmp_path: Path) -> None:
+    given = copy.deepcopy(FIVE)
+    path = tmp_path / "b.yaml"
+    path.write_text(json.dumps(FIVE), encoding="utf-8")
+    assert budget(given).budget == budget(path).budget
+    assert given == FIVE
+
+
+def test_reports_say_what_stands_in_the_answer() -> None:
+    found = budget({**FIVE, "own": {"purchase_usd": 30_000}})
+    text = budget_markdown(found)
+    for said in (
+        "## Stages",
+        "not counted",
+        "steps of reinforcement learning",
+        "## Bought",
+        "## Cash flow",
+        "Not counted:",
+    ):
+        assert said in text, said
+    assert all(len(row) <= 80 for row in budget_card(found, 80).splitlines())
+    assert len(budget_csv(found).splitlines()) == 1 + len(found.stages)
+
+
+def test_the_schema_is_that_of_the_tree_and_of_the_keys() -> None:
+    stored = json.loads((Path(__file__).parents[3] / "catalogs/schema/plan.schema.json").read_text(encoding="utf-8"))
+    assert stored == schema()
+    stage = stored["properties"]["stages"]["items"]["properties"]
+    assert {"steps", "rollout_gpus", "verifier_usd_per_rollout", *OF_PLAN} <= set(stage)
+    assert not stored["additionalProperties"]
+
+
+def test_every_plan_carries_its_budget() -> None:
+    found = hm.plan(gpus="64xH100", params="8B", tokens="100B").to_dict()
+    first = found["budget"]["lines"][0]
+    assert first["cost_usd"] == found["answer"]["cost_usd"]
+    assert sum(row["usd"] for row in found["budget"]["cash_flow"]) == pytest.approx(
+        first["cost_usd"]["value"] + found["budget"]["contingency_usd"]
+    )
+    assert {row["how"] for row in found["budget"]["lines"][1:]} == {"not_counted"}
+    assert hm.plan(tokens="1T").budget is None
