@@ -115,14 +115,14 @@ def _place(out: Path | None, own: bool) -> Path:
 
 def _training(rows: list[dict[str, str]], place: Path, say: Say, intervals: bool) -> None:
     """Fit and write training.yaml."""
-    from hwmodel.validation.fit.calibrate import calibrate_runs
+    from hwmodel.validation.calibrate.training import calibrate_runs
 
     emit(json_text(calibrate_runs(rows, place, say, intervals=intervals)), None)
 
 
 def _intervals(place: Path, say: Say, residuals: Path | None) -> None:
     """Fit and write the 80 % intervals of every kind of quantity."""
-    from hwmodel.validation.fit.interval_calibrate import calibrate_intervals
+    from hwmodel.validation.calibrate.interval_calibrate import calibrate_intervals
 
     place.mkdir(parents=True, exist_ok=True)
     emit(json_text(calibrate_intervals(place, say, keep=residuals)), None)
@@ -183,7 +183,7 @@ def _rl(rows: list[dict[str, str]], place: Path) -> None:
 
 def _cluster(rows: list[dict[str, str]], say: Say, runs: Path | None, out: Path | None) -> None:
     """The level of one cluster, to stdout or into a folder."""
-    from hwmodel.validation.fit.calibrate import cluster_level
+    from hwmodel.validation.calibrate.training import cluster_level
 
     level = cluster_level(rows, say)
     if not level["runs"]:
@@ -197,7 +197,7 @@ def _cluster(rows: list[dict[str, str]], say: Say, runs: Path | None, out: Path 
 
 def _serving(place: Path, say: Say, *, intervals: bool) -> None:
     """Fit and write serving.yaml."""
-    from hwmodel.validation.fit.serving_calibrate import write
+    from hwmodel.validation.calibrate.serving_calibrate import write
 
     place.mkdir(parents=True, exist_ok=True)
     accuracy = write(place / "serving.yaml", say, intervals=intervals)
@@ -214,8 +214,8 @@ def _quantised(place: Path) -> None:
 
 def _casts(place: Path, say: Say) -> None:
     """Fit and write casts.yaml."""
+    from hwmodel.validation.calibrate.pair_folds import left_out_of_all
     from hwmodel.validation.fit.cast_fit import write
-    from hwmodel.validation.fit.pair_folds import left_out_of_all
 
     place.mkdir(parents=True, exist_ok=True)
     emit(json_text({"accuracy": write(left_out_of_all(say), place), "file": str(place / "casts.yaml")}), None)

@@ -21,7 +21,7 @@ from hwmodel.solve.serve.predict import predict
 from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.specs.serving import ServingLayout
 from hwmodel.validation.board.serving import predict_rows
-from hwmodel.validation.board.serving_bench import Resolver
+from hwmodel.validation.predicted.serving_bench import Resolver
 from hwmodel.validation.rows.serving_rows import serving_setting
 
 CATALOG = load_catalog()

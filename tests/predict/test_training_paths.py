@@ -21,8 +21,8 @@ from hwmodel.solve.run.records import BuiltShape
 from hwmodel.solve.train import train
 from hwmodel.specs import Block, Shape
 from hwmodel.validation.board.board import training_board
-from hwmodel.validation.board.training import prepare
 from hwmodel.validation.board.whole_runs import predict_rows
+from hwmodel.validation.predicted.training import prepare
 from hwmodel.validation.rows.machines import Resolver
 from hwmodel.validation.rows.tables import Row
 

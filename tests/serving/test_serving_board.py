@@ -9,7 +9,7 @@ from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
 from hwmodel.predict.service import AT_ONCE, OPEN
 from hwmodel.validation.board.serving import predict_rows
-from hwmodel.validation.board.serving_bench import Resolver
+from hwmodel.validation.predicted.serving_bench import Resolver
 from hwmodel.validation.rows.serving_rows import (
     aggregated_layout,
     family,

@@ -19,7 +19,7 @@ from hwmodel.physics.serving_step import Pass, attention_core_s, captured, padde
 from hwmodel.predict.formats import formats_of
 from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad
 from hwmodel.validation.board.serving import predict_rows
-from hwmodel.validation.board.serving_bench import Resolver
+from hwmodel.validation.predicted.serving_bench import Resolver
 from hwmodel.validation.rows.serving_rows import serving_setting
 from hwmodel.validation.rows.tables import read_table
 

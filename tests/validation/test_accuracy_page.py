@@ -15,8 +15,8 @@ from hwmodel.report.likeness import QUANTITIES
 from hwmodel.solve.accuracy import KINDS
 from hwmodel.validation.board import accuracy_page, training_page
 from hwmodel.validation.board.cells import Held, cells_of, constant_errors, key_of, paired
-from hwmodel.validation.board.records import RowPrediction
-from hwmodel.validation.fit.interval_score import board_figures
+from hwmodel.validation.calibrate.interval_score import board_figures
+from hwmodel.validation.predicted.records import RowPrediction
 
 AGAIN = "python -m hwmodel.validation.board.accuracy_page"
 

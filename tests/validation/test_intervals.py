@@ -8,8 +8,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from hwmodel.specs.intervals import Ends, Familiarity, IntervalConstants
+from hwmodel.validation.calibrate.interval_score import figures, held, one_width, rank_correlation
 from hwmodel.validation.fit.interval_fit import Residual, fit_intervals, left_out_ends, prior_of, scatter
-from hwmodel.validation.fit.interval_score import figures, held, one_width, rank_correlation
 
 TEMPLATE = IntervalConstants(row=0.1, level=0.1, shares={"host": 1.0}, distances={"part": 2.0})
 

@@ -12,7 +12,7 @@ from hwmodel.catalog.stacks import TrainingCalibration, stack_id, training_calib
 from hwmodel.errors import InputError
 from hwmodel.physics.shape import parameters
 from hwmodel.predict.training import run_space
-from hwmodel.validation.board.training import Prepared, predicted, prepare, sequence_s, stacks_of
+from hwmodel.validation.predicted.training import Prepared, predicted, prepare, sequence_s, stacks_of
 from hwmodel.validation.rows.machines import Resolver, fabric_of, nic_gbit_per_accelerator, recipe_name
 from hwmodel.validation.rows.tables import CellError, read_table
 from hwmodel.validation.rows.throughput_rows import throughput_setting

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from hwmodel.validation.board.cells import shipped_predictions
-from hwmodel.validation.board.records import RowPrediction
 from hwmodel.validation.board.single_runs import Run, board_text, committed, errors_of, grown, said
+from hwmodel.validation.predicted.records import RowPrediction
 
 RUN = Run("training", "a", "step_time_s")
 MEND = (

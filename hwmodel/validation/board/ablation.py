@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 
 from hwmodel.specs import Stack
-from hwmodel.validation.board import training
 from hwmodel.validation.board.board import Trainer
 from hwmodel.validation.fit.run_fit import fit_runs, measured_sequence_s
 from hwmodel.validation.fit.run_parameters import PARAMETERS, with_values
+from hwmodel.validation.predicted import training
 from hwmodel.validation.rows.tables import Row
 
 # Fields of the stack that switch a term off, for every stack alike.

@@ -18,15 +18,22 @@ from hwmodel.catalog.stacks import TrainingCalibration, interval_calibration, tr
 from hwmodel.errors import InputError
 from hwmodel.predict.uncertainty import shipped_known
 from hwmodel.specs.intervals import IntervalConstants
-from hwmodel.validation.board import targets
 from hwmodel.validation.board.measured import level_shifts
-from hwmodel.validation.board.predict_training import Cluster, Fitted, cluster_of, fitted_on, predictions
-from hwmodel.validation.board.records import RowPrediction, without_given
-from hwmodel.validation.board.score import Constants, Summary, constant_prediction, fit_constants, overall, summarise
-from hwmodel.validation.board.training import Prepared, prepare
 from hwmodel.validation.fit.pair_residuals import SpeedResiduals, speed_residuals
 from hwmodel.validation.fit.run_fit import Fit, fit_runs, measured_sequence_s
 from hwmodel.validation.fit.run_parameters import with_values
+from hwmodel.validation.predicted import targets
+from hwmodel.validation.predicted.predict_training import Cluster, Fitted, cluster_of, fitted_on, predictions
+from hwmodel.validation.predicted.records import RowPrediction, without_given
+from hwmodel.validation.predicted.score import (
+    Constants,
+    Summary,
+    constant_prediction,
+    fit_constants,
+    overall,
+    summarise,
+)
+from hwmodel.validation.predicted.training import Prepared, prepare
 from hwmodel.validation.rows.machines import Resolver
 from hwmodel.validation.rows.tables import Row, content, read_table, text
 from hwmodel.validation.rows.training_rows import RUN

@@ -14,8 +14,8 @@ from hwmodel.catalog.writing import write_whole
 from hwmodel.specs.accuracy import BoardCell
 from hwmodel.validation.board.board import runs_file
 from hwmodel.validation.board.files import validate_file
-from hwmodel.validation.board.records import RowPrediction
-from hwmodel.validation.board.score import constant_prediction, fit_constants, is_time
+from hwmodel.validation.predicted.records import RowPrediction
+from hwmodel.validation.predicted.score import constant_prediction, fit_constants, is_time
 from hwmodel.version import __version__
 
 HEADER = """\

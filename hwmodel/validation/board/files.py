@@ -7,8 +7,8 @@ from pathlib import Path
 
 from hwmodel.errors import InputError
 from hwmodel.validation.board.board import HOLDS, Board, Progress, Trainer, runs_file, summaries_of, training_board
-from hwmodel.validation.board.records import RowPrediction, without_given
-from hwmodel.validation.board.score import fit_constants
+from hwmodel.validation.predicted.records import RowPrediction, without_given
+from hwmodel.validation.predicted.score import fit_constants
 from hwmodel.validation.rows.tables import Row, content, read_table, text
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from hwmodel.catalog.stacks import TrainingCalibration
 from hwmodel.predict.training import TrainingPrediction
-from hwmodel.validation.board.training import Prepared, predicted, sequence_s, stacks_of
 from hwmodel.validation.fit.run_fit import measured_sequence_s
+from hwmodel.validation.predicted.training import Prepared, predicted, sequence_s, stacks_of
 from hwmodel.validation.rows.training_rows import Case
 
 # Spread of levels between sources and of rows within one (natural logs), from sources left out of the fit.

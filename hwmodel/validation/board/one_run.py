@@ -6,8 +6,8 @@ import numpy as np
 
 from hwmodel.validation.board.board import Trainer
 from hwmodel.validation.board.measured import Shares, expected_shift, spreads
-from hwmodel.validation.board.training import predicted, sequence_s, stacks_of
 from hwmodel.validation.fit.run_fit import measured_sequence_s
+from hwmodel.validation.predicted.training import predicted, sequence_s, stacks_of
 
 MOST_CHOICES = 60  # rows of a source that are given in turn: an even selection of the larger sources
 

@@ -15,9 +15,9 @@ from hwmodel.physics.shape import parameters
 from hwmodel.predict.rl import phases, rl_ends, rl_familiarity, step_terms
 from hwmodel.specs.intervals import Ends
 from hwmodel.specs.rl import RlConstants, RlTerms
-from hwmodel.validation.board.records import PREDICTED, REFUSED, RowPrediction
 from hwmodel.validation.fit.interval_fit import fit_intervals
 from hwmodel.validation.fit.rl_fit import WIDTHS, Corpus, counts, fit, left_out, residuals
+from hwmodel.validation.predicted.records import PREDICTED, REFUSED, RowPrediction
 from hwmodel.validation.rows.machines import Resolver
 from hwmodel.validation.rows.rl_rows import RlRow, seconds, sync_bytes, try_row
 from hwmodel.validation.rows.tables import CellError, Row, read_table, text

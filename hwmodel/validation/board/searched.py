@@ -14,8 +14,8 @@ import yaml
 from hwmodel.catalog.stacks import TrainingCalibration
 from hwmodel.predict.optimism import search_factor
 from hwmodel.validation.board.board import Trainer
-from hwmodel.validation.board.training import predicted, sequence_s, stacks_of
 from hwmodel.validation.fit.run_fit import measured_sequence_s
+from hwmodel.validation.predicted.training import predicted, sequence_s, stacks_of
 from hwmodel.validation.rows.tables import Row
 
 LAYOUT = (

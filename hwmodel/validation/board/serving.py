@@ -19,11 +19,11 @@ from hwmodel.physics.intervals import around, ends
 from hwmodel.predict.service.intervals import THROUGHPUT, Covered, covered_by, service_familiarity, shipped_covered
 from hwmodel.specs.intervals import Familiarity
 from hwmodel.specs.serving_calibration import ServingCalibration
-from hwmodel.validation.board.records import PREDICTED, REFUSED, RowPrediction
-from hwmodel.validation.board.serving_baseline import roofline
-from hwmodel.validation.board.serving_bench import Case, Resolver, cases_of, drafting_share, usually_drafting
-from hwmodel.validation.board.serving_predict import QUANTITIES, TIMES, Questions, Table
 from hwmodel.validation.fit.serving_fit import calibration_of, fit
+from hwmodel.validation.predicted.records import PREDICTED, REFUSED, RowPrediction
+from hwmodel.validation.predicted.serving_baseline import roofline
+from hwmodel.validation.predicted.serving_bench import Case, Resolver, cases_of, drafting_share, usually_drafting
+from hwmodel.validation.predicted.serving_predict import QUANTITIES, TIMES, Questions, Table
 from hwmodel.validation.rows.serving_rows import RUN, Asked, Setting, family, is_scored, serving_setting
 from hwmodel.validation.rows.tables import CellError, Row, content, measured, read_table, text
 from hwmodel.validation.rows.throughput_rows import throughput_setting

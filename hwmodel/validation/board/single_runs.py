@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from hwmodel.catalog.safe_text import csv_text
 from hwmodel.validation.board.cells import shipped_predictions
-from hwmodel.validation.board.records import RowPrediction
-from hwmodel.validation.board.score import REFUSED_APE
+from hwmodel.validation.predicted.records import RowPrediction
+from hwmodel.validation.predicted.score import REFUSED_APE
 
 BOARD = Path(__file__).resolve().parents[3] / "tests" / "golden" / "single_runs.csv"
 POINTS, SHARE = 0.02, 0.10  # an error that grows by both is one that must be explained

@@ -22,13 +22,13 @@ from hwmodel.catalog.stacks import memory_calibration, search_optimism, training
 from hwmodel.specs.accuracy import BoardCell
 from hwmodel.validation.board.board import Board, Trainer, runs_file, training_board
 from hwmodel.validation.board.one_run import given_one
-from hwmodel.validation.board.ranking import failed_layouts, layout_choice
-from hwmodel.validation.board.records import RowPrediction
-from hwmodel.validation.board.score import Summary
 from hwmodel.validation.board.searched import searched_layouts
 from hwmodel.validation.board.training_page import NUMBERS, SLOW_GRID, numbers, write_page
 from hwmodel.validation.fit.memory_fit import outcomes, reliability
 from hwmodel.validation.fit.run_parameters import PARAMETERS
+from hwmodel.validation.predicted.ranking import failed_layouts, layout_choice
+from hwmodel.validation.predicted.records import RowPrediction
+from hwmodel.validation.predicted.score import Summary
 from hwmodel.validation.rows.tables import Row, number, read_table, text
 
 RATE = "tokens_per_s_per_accel"

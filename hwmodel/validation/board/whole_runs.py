@@ -24,8 +24,8 @@ from hwmodel.specs.economics import WholeRunConstants
 from hwmodel.specs.hardware import Part
 from hwmodel.specs.intervals import Z80
 from hwmodel.units import SECONDS_PER_DAY
-from hwmodel.validation.board.records import PREDICTED, REFUSED, RowPrediction
 from hwmodel.validation.fit.whole_fit import YEAR, Steady, constants
+from hwmodel.validation.predicted.records import PREDICTED, REFUSED, RowPrediction
 from hwmodel.validation.rows.machines import Resolver, recipe_name
 from hwmodel.validation.rows.tables import CellError, Row, measured, positive, read_table, text
 from hwmodel.validation.rows.training_rows import shape_of

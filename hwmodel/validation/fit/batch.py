@@ -16,7 +16,7 @@ from hwmodel.predict.search import usable_bytes
 from hwmodel.predict.training import run_space
 from hwmodel.specs import Layout, Precision, Shape, Stack, Workload
 from hwmodel.specs.kernels import Machine
-from hwmodel.validation.board.training import Column, Prepared
+from hwmodel.validation.predicted.training import Column, Prepared
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):

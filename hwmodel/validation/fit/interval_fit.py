@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hwmodel.ops import Num
 from hwmodel.physics.intervals import ends
 from hwmodel.specs.intervals import Ends, Familiarity, IntervalConstants
-from hwmodel.validation.board.score import MISS
+from hwmodel.validation.predicted.score import MISS
 
 Column = NDArray[np.float64]
 CROWD = 0.7  # rows of a source together weigh n^(1 - CROWD): a lone row says less of its source than a hundred

@@ -11,7 +11,7 @@ import yaml
 from numpy.typing import NDArray
 
 from hwmodel.specs.intervals import FitConstants, fits_probability
-from hwmodel.validation.board.ranking import failed_file, fill
+from hwmodel.validation.predicted.ranking import failed_file, fill
 from hwmodel.validation.rows.tables import Row, read_table
 
 HEADER = """\

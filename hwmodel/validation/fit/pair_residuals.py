@@ -11,9 +11,9 @@ import numpy as np
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.stacks import training_calibration
-from hwmodel.validation.board.training import Column, Prepared, StackKey, stacks_of
 from hwmodel.validation.fit.batch import Batch, batch_of, pruned
 from hwmodel.validation.fit.cast_fit import pair_rows, pair_run, pair_stack
+from hwmodel.validation.predicted.training import Column, Prepared, StackKey, stacks_of
 
 NEAR = 1.02  # as `batch.NEAR`; both sides of a pair move alike, so that few layouts may become the best
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from hwmodel.catalog.stacks import TrainingCalibration
 from hwmodel.numerics import Problem, gauss_newton
 from hwmodel.specs import Stack
-from hwmodel.validation.board.training import Column, Prepared, stacks_of
 from hwmodel.validation.fit.batch import Batch, batch_of, outcome, pruned
 from hwmodel.validation.fit.pair_residuals import SpeedResiduals
 from hwmodel.validation.fit.run_parameters import PARAMETERS, Parameter, with_values
+from hwmodel.validation.predicted.training import Column, Prepared, stacks_of
 
 SCALE = 0.12  # log error beyond which a row loses weight (Cauchy)
 CROWD = 0.85  # rows of a source together weigh n^(1 - CROWD)

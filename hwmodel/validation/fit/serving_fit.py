@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hwmodel.numerics import Problem, gauss_newton
 from hwmodel.specs.serving_calibration import ServingCalibration
-from hwmodel.validation.board.serving_predict import Questions
+from hwmodel.validation.predicted.serving_predict import Questions
 
 Column = NDArray[np.float64]
 NAMED = ("trtllm", "sglang", "vllm")

@@ -24,9 +24,9 @@ from hwmodel.validation.board.cells import (
     shipped_predictions,
     write_cells,
 )
+from hwmodel.validation.calibrate.interval_score import board_figures, figures
+from hwmodel.validation.calibrate.training_residuals import SEARCHED
 from hwmodel.validation.fit.interval_fit import Residual, fit_intervals, left_out_ends
-from hwmodel.validation.fit.interval_score import board_figures, figures
-from hwmodel.validation.fit.training_residuals import SEARCHED
 from hwmodel.validation.rows.tables import Row
 from hwmodel.version import __version__
 
@@ -88,11 +88,11 @@ def residuals_of(part: str, say: Say, rows: list[Row] | None = None, keep: Path 
 def _computed(part: str, say: Say, rows: list[Row] | None) -> list[Residual]:
     if part == "training":
         from hwmodel.validation.board.board import runs_file
-        from hwmodel.validation.fit.training_residuals import training_residuals
+        from hwmodel.validation.calibrate.training_residuals import training_residuals
         from hwmodel.validation.rows.tables import read_table
 
         return training_residuals(rows or read_table(runs_file())[1], say)
-    from hwmodel.validation.fit.serving_residuals import serving_residuals
+    from hwmodel.validation.calibrate.serving_residuals import serving_residuals
 
     return serving_residuals(say)
 

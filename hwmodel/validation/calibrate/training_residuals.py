@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from hwmodel.predict.training import TrainingPrediction
 from hwmodel.predict.uncertainty import memory_familiarity, step_familiarity, step_shares
 from hwmodel.validation.board.board import Progress, Trainer, folds_of
-from hwmodel.validation.board.predict_training import Fitted, fitted_on, memory_value, traits_of
 from hwmodel.validation.board.searched import LAYOUT, tuned
-from hwmodel.validation.board.training import Prepared, predicted, prepare, stacks_of
 from hwmodel.validation.fit.interval_fit import Residual
 from hwmodel.validation.fit.run_fit import measured_sequence_s
+from hwmodel.validation.predicted.predict_training import Fitted, fitted_on, memory_value, traits_of
+from hwmodel.validation.predicted.training import Prepared, predicted, prepare, stacks_of
 from hwmodel.validation.rows.tables import Row, text
 
 FOLDS = 5

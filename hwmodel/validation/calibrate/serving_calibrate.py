@@ -82,7 +82,7 @@ def serving_document(say: Say, left_out: bool = True) -> dict[str, Any]:
 
 def write(path: Path | None = None, say: Say | None = None, intervals: bool = True) -> dict[str, Any]:
     """Fit and write serving.yaml, and with `intervals` the widths of serving; gives the accuracy."""
-    from hwmodel.validation.fit.interval_calibrate import calibrate_intervals
+    from hwmodel.validation.calibrate.interval_calibrate import calibrate_intervals
 
     said = say or (lambda _: None)
     plain = serving_document(said, left_out=intervals)

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.validation.board import targets
 from hwmodel.validation.board.board import Trainer
-from hwmodel.validation.board.predict_training import fitted_on
 from hwmodel.validation.board.searched import calibrate_optimism
-from hwmodel.validation.board.training import predicted, sequence_s, stacks_of
-from hwmodel.validation.fit.calibration_files import training_document, write_training
-from hwmodel.validation.fit.interval_calibrate import calibrate_intervals
+from hwmodel.validation.calibrate.calibration_files import training_document, write_training
+from hwmodel.validation.calibrate.interval_calibrate import calibrate_intervals
+from hwmodel.validation.calibrate.training_residuals import labels_of
 from hwmodel.validation.fit.memory_fit import calibrate_memory
 from hwmodel.validation.fit.run_fit import measured_sequence_s
-from hwmodel.validation.fit.training_residuals import labels_of
+from hwmodel.validation.predicted import targets
+from hwmodel.validation.predicted.predict_training import fitted_on
+from hwmodel.validation.predicted.training import predicted, sequence_s, stacks_of
 from hwmodel.validation.rows.tables import Row
 
 Progress = Callable[[str], None]

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from hwmodel.validation.board.records import PREDICTED, RowPrediction
+from hwmodel.validation.predicted.records import PREDICTED, RowPrediction
 
 MISS = 0.2  # share of cases that an 80 % interval may miss
 REFUSED_APE = 1.0  # a refused row counts as this far off

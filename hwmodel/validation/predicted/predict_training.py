@@ -14,9 +14,9 @@ from hwmodel.physics.intervals import around
 from hwmodel.predict.training import TrainingPrediction
 from hwmodel.predict.uncertainty import Known, TrainingTraits, blanks, is_mixture, step_ends, step_shares
 from hwmodel.specs.intervals import Ends, IntervalConstants
-from hwmodel.validation.board.records import PREDICTED, REFUSED, RowPrediction
-from hwmodel.validation.board.score import is_time
-from hwmodel.validation.board.training import Prepared, model_flop_per_token, predicted, stacks_of
+from hwmodel.validation.predicted.records import PREDICTED, REFUSED, RowPrediction
+from hwmodel.validation.predicted.score import is_time
+from hwmodel.validation.predicted.training import Prepared, model_flop_per_token, predicted, stacks_of
 from hwmodel.validation.rows.tables import Row, measured, text
 from hwmodel.validation.rows.training_rows import METRICS, Case
 

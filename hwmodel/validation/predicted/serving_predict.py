@@ -17,7 +17,7 @@ from hwmodel.predict.service.regimes import serve
 from hwmodel.predict.service.setting import ServiceSetting
 from hwmodel.specs.serving import Engine, ServiceTerms
 from hwmodel.specs.serving_calibration import ServingCalibration
-from hwmodel.validation.board.serving_bench import Bench, Case, bench
+from hwmodel.validation.predicted.serving_bench import Bench, Case, bench
 from hwmodel.validation.rows.serving_rows import Asked
 
 Column = NDArray[np.float64]

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from hwmodel.predict.service.intervals import THROUGHPUT
 from hwmodel.validation.board.board import folds_of
 from hwmodel.validation.board.serving import Book, shipped_rows
-from hwmodel.validation.board.serving_predict import QUANTITIES, TIMES
 from hwmodel.validation.fit.interval_fit import Residual
 from hwmodel.validation.fit.serving_fit import calibration_of, fit
+from hwmodel.validation.predicted.serving_predict import QUANTITIES, TIMES
 from hwmodel.validation.rows.serving_rows import family
 from hwmodel.validation.rows.tables import text
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from hwmodel.specs.intervals import Ends, Familiarity
 from hwmodel.validation.board.cells import Held, Key, key_of
-from hwmodel.validation.board.score import MISS
 from hwmodel.validation.fit.interval_fit import Column, Residual, errors_of, scores, weights
+from hwmodel.validation.predicted.score import MISS
 
 
 def ranks(values: Column) -> Column:

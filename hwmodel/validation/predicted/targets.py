@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.physics.shape import layers
-from hwmodel.validation.board.training import Prepared
+from hwmodel.validation.predicted.training import Prepared
 from hwmodel.validation.rows.training_rows import Case
 
 Key = tuple[str, float, float, float]

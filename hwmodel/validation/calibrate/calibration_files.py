@@ -9,9 +9,9 @@ import yaml
 
 from hwmodel.catalog.writing import write_whole
 from hwmodel.predict.uncertainty import Known
-from hwmodel.validation.board import targets
 from hwmodel.validation.fit.run_fit import Fit
 from hwmodel.validation.fit.run_parameters import PARAMETERS
+from hwmodel.validation.predicted import targets
 from hwmodel.version import __version__
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
 from hwmodel.catalog.stacks import training_calibration
-from hwmodel.validation.board.records import RowPrediction
-from hwmodel.validation.board.training import predicted, prepare, stacks_of
+from hwmodel.validation.predicted.records import RowPrediction
+from hwmodel.validation.predicted.training import predicted, prepare, stacks_of
 from hwmodel.validation.rows.machines import Resolver
 from hwmodel.validation.rows.tables import Row, read_table
 

@@ -1,0 +1,2 @@
+"""Rows of measured runs predicted at given constants, and how far off that is: nothing is fitted here, and no file of
+runs is gone through (`board`)."""
