@@ -10,8 +10,8 @@ from hwmodel.report.card import COLUMNS, card
 from hwmodel.report.tables import table
 from hwmodel.report.words import DASH, interval
 from hwmodel.solve.run.budget_records import CashMonth
+from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, Line
 from hwmodel.solve.run.result import Band
-from hwmodel.solve.stages.lines import COMPUTED, NOT_COUNTED, Line
 from hwmodel.solve.stages.own import Owned
 from hwmodel.solve.stages.solver import BudgetPlan, PostTraining
 from hwmodel.units import format_count, format_duration, format_power, format_usd

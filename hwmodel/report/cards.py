@@ -10,8 +10,8 @@ from hwmodel.report.card import COLUMNS, card
 from hwmodel.report.compare import winner
 from hwmodel.report.formats import STATUS_WORDS, VERDICTS, share_words, speedup_words
 from hwmodel.report.likeness import like_line
+from hwmodel.report.mixtures import mixture_sentence
 from hwmodel.report.phrases import ENGLISH, heard, say, speaking
-from hwmodel.report.plan import mixture_sentence
 from hwmodel.report.words import DASH, FACTOR_WORDS, TERM_WORDS, interval
 from hwmodel.solve.plan.compare_values import Comparison
 from hwmodel.solve.run.result import Band, Plan, RunAnswer, value_of

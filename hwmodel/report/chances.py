@@ -7,8 +7,14 @@ from collections.abc import Sequence
 from hwmodel.report import words
 from hwmodel.report.blocks import Table
 from hwmodel.report.phrases import say
-from hwmodel.report.plan.front import share
 from hwmodel.solve.budget.beats import Beats
+
+
+def share(chance: float) -> str:
+    """`48 %`; what is as good as sure or impossible says so."""
+    if chance < 0.005:
+        return say("under 1 %")
+    return say("over 99 %") if chance > 0.995 else f"{100 * chance:.0f} %"
 
 
 def chances_table(chances: Sequence[Beats]) -> Table:

@@ -8,6 +8,7 @@ from hwmodel.catalog.safe_text import csv_text
 from hwmodel.report import words
 from hwmodel.report.blocks import Block, Bullets, Code, Heading, Picture, Table, Text, markdown
 from hwmodel.report.chances import chances_table
+from hwmodel.report.commands import command
 from hwmodel.report.formats import (
     KIND_WORDS,
     VERDICTS,
@@ -20,7 +21,6 @@ from hwmodel.report.formats import (
 )
 from hwmodel.report.likeness import like_block
 from hwmodel.report.phrases import ENGLISH, heard, say, speaking
-from hwmodel.report.plan.grounds import command
 from hwmodel.solve.run.format_records import FormatRow, ObjectiveVerdict
 from hwmodel.solve.run.result import Band, Plan
 

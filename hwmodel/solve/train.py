@@ -27,7 +27,7 @@ from hwmodel.predict.training import (
     search_run,
 )
 from hwmodel.predict.uncertainty import is_mixture, step_shares
-from hwmodel.solve.citations import training_sources
+from hwmodel.solve.plan.citations import training_sources
 from hwmodel.solve.plan.solver import setting_of
 from hwmodel.solve.question.request import Request
 from hwmodel.solve.question.setting import Fleeted, fleeted, run_like, step_doubt

@@ -14,7 +14,7 @@ import hwmodel as hm
 from hwmodel import units
 from hwmodel.errors import HwModelError, InfeasibleError
 from hwmodel.report import words
-from hwmodel.report.layout_command import layout_command
+from hwmodel.report.commands import layout_command
 
 
 def _within(asked: Asked, answer: dict[str, Any]) -> None:

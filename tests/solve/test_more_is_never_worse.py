@@ -15,7 +15,7 @@ from hwmodel.catalog import load_catalog
 from hwmodel.cli.main import cli
 from hwmodel.errors import HwModelError
 from hwmodel.physics.shape import parameters, shape_for_params
-from hwmodel.report.layout_command import layout_command
+from hwmodel.report.commands import layout_command
 from hwmodel.report.plan import plan_markdown
 from hwmodel.solve.plan.solver import plan, setting_of
 from hwmodel.solve.run.fleet import Fleet

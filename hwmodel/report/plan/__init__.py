@@ -9,12 +9,12 @@ from hwmodel.report.blocks import Block, markdown
 from hwmodel.report.phrases import ENGLISH, speaking
 from hwmodel.report.plan.bill import bill
 from hwmodel.report.plan.front import front_page
-from hwmodel.report.plan.grounds import command, grounds
+from hwmodel.report.plan.grounds import grounds
 from hwmodel.report.plan.machine import machine
-from hwmodel.report.plan.sizing import mixture_sentence, sizing
+from hwmodel.report.plan.sizing import sizing
 from hwmodel.solve.run.result import Band, Plan
 
-__all__ = ["command", "mixture_sentence", "plan_blocks", "plan_csv", "plan_html", "plan_markdown"]
+__all__ = ["plan_blocks", "plan_csv", "plan_html", "plan_markdown"]
 
 
 def plan_blocks(plan: Plan) -> list[Block]:

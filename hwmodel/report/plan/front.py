@@ -6,6 +6,7 @@ from typing import Any
 
 from hwmodel.report import words
 from hwmodel.report.blocks import Block, Bullets, Heading, PageBreak, Picture, Table, Text
+from hwmodel.report.chances import share
 from hwmodel.report.likeness import like_block
 from hwmodel.report.phrases import ENGLISH, say, spoken
 from hwmodel.report.words import DASH
@@ -128,13 +129,6 @@ def limit_words(plan: Plan, limit: Any) -> str:
             start=plan.resolved.start,
         )
     return say("the limit of {days}", days=words.days(limit.limit))
-
-
-def share(chance: float) -> str:
-    """`48 %`; what is as good as sure or impossible says so."""
-    if chance < 0.005:
-        return say("under 1 %")
-    return say("over 99 %") if chance > 0.995 else f"{100 * chance:.0f} %"
 
 
 def objective_sentence(plan: Plan) -> str:

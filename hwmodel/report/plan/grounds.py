@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import Any
 
 from hwmodel.report import words
 from hwmodel.report.blocks import Block, Bullets, Code, Heading, Table, Text
-from hwmodel.report.layout_command import layout_command
+from hwmodel.report.commands import command, layout_command
 from hwmodel.report.phrases import heard, say
 from hwmodel.report.plan.front import dearest
 from hwmodel.solve.run.result import Plan, value_of
@@ -203,13 +202,3 @@ def _cited(title: str, place: str) -> str:
     short = title.split(": ")[0].split()
     name = " ".join(short[:TITLE_WORDS]) + (" ..." if len(short) > TITLE_WORDS else "")
     return f"{name}, {re.split(r'; | as | Table', place)[0].rstrip(',')}"
-
-
-def command(plan: Plan, name: str = "plan", precisions: list[str] | None = None) -> str:
-    """The command line that reproduces this plan, or its comparison of several formats."""
-    options = [
-        (option, value) for option, value in plan.request["options"] if not precisions or option != "--precision"
-    ]
-    if precisions:
-        options.append(("--precision", ",".join(precisions)))
-    return shlex.join(["hwmodel", name, *(word for pair in options for word in pair)])

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.solve.budget.formats import format_chances
+from hwmodel.solve.plan.format_chances import format_chances
 from hwmodel.solve.plan.precisions import format_runs, lacking, reference, rows_of
 from hwmodel.solve.plan.solver import prepare, run, setting_of
 from hwmodel.solve.question.setting import Fleeted, fleeted

@@ -14,7 +14,6 @@ from hwmodel.physics import shape as shapes
 from hwmodel.solve.budget.draws import Outcome, uncertain_run
 from hwmodel.solve.budget.limits import check_limits
 from hwmodel.solve.budget.risk import risk
-from hwmodel.solve.citations import sources
 from hwmodel.solve.life.demand import Life, life, regret_band
 from hwmodel.solve.life.distilled import check_distillation, distilled
 from hwmodel.solve.life.lifetime_budget import Paid, paid_loss, with_paid_loss
@@ -25,6 +24,7 @@ from hwmodel.solve.life.sparse import sparse_model
 from hwmodel.solve.life.whole_life import compute_band, within_limits
 from hwmodel.solve.plan import sides
 from hwmodel.solve.plan.alternatives import alternatives
+from hwmodel.solve.plan.citations import sources
 from hwmodel.solve.plan.closing import (
     CLOSING_ROUNDS,
     CLOSING_TOLERANCE,
@@ -39,6 +39,7 @@ from hwmodel.solve.plan.data import data
 from hwmodel.solve.plan.margin import HORIZONS_S, Horizon, margin, reachable, reductions
 from hwmodel.solve.plan.money import money
 from hwmodel.solve.plan.objectives import finite, objective_answers
+from hwmodel.solve.plan.own_budget import of_answer
 from hwmodel.solve.plan.precisions import precision_rows
 from hwmodel.solve.plan.prepared import Prepared
 from hwmodel.solve.question.measured import Predicted, with_level
@@ -50,7 +51,6 @@ from hwmodel.solve.run.power import accelerators_within, check_power
 from hwmodel.solve.run.result import Mixtures, Plan, Resolved, value_of
 from hwmodel.solve.run.sizing import DRAWS, LossModel, Sized, loss_model
 from hwmodel.solve.run.solved import on_fleet, sized_shape
-from hwmodel.solve.stages.plain import of_answer
 from hwmodel.specs import Shape
 from hwmodel.version import __version__
 

@@ -16,9 +16,9 @@ from hwmodel.physics.machine import machine
 from hwmodel.predict.service.intervals import THROUGHPUT, TPOT, TTFT, at_rest, service_ends, traits_of
 from hwmodel.predict.service.layouts import check_sizes, column
 from hwmodel.predict.service.setting import DISAGGREGATED, OPEN, on_layout
-from hwmodel.solve.citations import service_sources
 from hwmodel.solve.question.rates import check_rates
 from hwmodel.solve.run.band import Band, value_of
+from hwmodel.solve.serve.citations import service_sources
 from hwmodel.solve.serve.fleet import Fleets, fleet_row, fleets, with_cached_input
 from hwmodel.solve.serve.infeasible import infeasible
 from hwmodel.solve.serve.likely import service_like

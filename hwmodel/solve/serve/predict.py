@@ -20,9 +20,9 @@ from hwmodel.predict.service.passes import held, room, step_terms, transfer_s
 from hwmodel.predict.service.regimes import paced, serve
 from hwmodel.predict.service.search import best_layout, candidates, fitting, numbers, replicas, shared
 from hwmodel.predict.service.setting import CLOSED, DISAGGREGATED, ServiceSetting, on_layout
-from hwmodel.solve.citations import service_sources
 from hwmodel.solve.run.band import Band
 from hwmodel.solve.serve.choose import check_context, engine_for
+from hwmodel.solve.serve.citations import service_sources
 from hwmodel.solve.serve.likely import service_like
 from hwmodel.solve.serve.money import Spent, money, price_of, share_of
 from hwmodel.solve.serve.notes import ALL, meant, named, notes, resolved, tight

@@ -10,10 +10,10 @@ import msgspec
 from hwmodel.economics import commitment
 from hwmodel.errors import InputError
 from hwmodel.solve.question.setting import Fleeted
-from hwmodel.solve.stages.cash import Slot
+from hwmodel.solve.run.cash import Slot
+from hwmodel.solve.run.lines import COMPUTED, Line, certain, cost_of
 from hwmodel.solve.stages.file import BudgetFile
 from hwmodel.solve.stages.frame import duration_s
-from hwmodel.solve.stages.lines import COMPUTED, Line, certain, cost_of
 from hwmodel.units import HOURS_PER_YEAR, SECONDS_PER_HOUR
 
 # Years of a term -> the kind of quote that it is paid by.

@@ -9,9 +9,9 @@ import msgspec
 from hwmodel.economics import spares_needed
 from hwmodel.errors import InputError
 from hwmodel.solve.question.setting import Fleeted
+from hwmodel.solve.run.lines import ENTERED, NOT_COUNTED, Line, added, certain, of_hours, times
 from hwmodel.solve.stages.file import Stage
 from hwmodel.solve.stages.frame import Frame, duration_s, number, share, usd
-from hwmodel.solve.stages.lines import ENTERED, NOT_COUNTED, Line, added, certain, of_hours, times
 
 # Shared options that price accelerators and say where and how they fail.
 SHARED = ("region", "pue", "usd_per_hour", "prices", "price_kind", "reliability")

@@ -24,9 +24,9 @@ from hwmodel.economics import (
 from hwmodel.errors import InputError
 from hwmodel.solve.plan.money import purchase_usd
 from hwmodel.solve.question.setting import Fleeted
-from hwmodel.solve.stages.cash import DAYS_PER_MONTH, Slot
+from hwmodel.solve.run.cash import DAYS_PER_MONTH, Slot
+from hwmodel.solve.run.lines import SAFE, Line
 from hwmodel.solve.stages.frame import duration_s, share, usd
-from hwmodel.solve.stages.lines import SAFE, Line
 from hwmodel.units import SECONDS_PER_DAY, format_duration, parse_fraction
 
 DEFAULT_LIFE_MONTHS = 36

@@ -10,9 +10,9 @@ from hwmodel.catalog import Catalog
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import fleeted, resolve
+from hwmodel.solve.run.lines import Line
 from hwmodel.solve.run.power import accelerators_within, rated_site_w
 from hwmodel.solve.stages.file import BudgetFile, Stage
-from hwmodel.solve.stages.lines import Line
 from hwmodel.units import format_power, parse_fleet, parse_power_w
 
 

@@ -28,9 +28,9 @@ from hwmodel.predict.service.setting import ServiceSetting, Worker
 from hwmodel.predict.training import TrainingRun
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.billing import Rated, bill
+from hwmodel.solve.run.lines import Line, added, of_bill, of_hours
 from hwmodel.solve.stages.file import Stage
 from hwmodel.solve.stages.frame import Frame, duration_s, needs, number, rate, usd
-from hwmodel.solve.stages.lines import Line, added, of_bill, of_hours
 from hwmodel.specs import Shape
 from hwmodel.specs.rl import Lengths, RlTerms
 from hwmodel.specs.serving import ServingLayout, ServingLoad

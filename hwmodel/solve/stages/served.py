@@ -13,12 +13,12 @@ from hwmodel.predict.service.cost import DEFAULT_TPOT_S
 from hwmodel.predict.service.intervals import THROUGHPUT, at_rest
 from hwmodel.solve.life.objective import prompt_and_output
 from hwmodel.solve.question.setting import Fleeted
+from hwmodel.solve.run.lines import Line, of_hours
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.serve.choose import engine_for
 from hwmodel.solve.serve.face import serving_accelerator_seconds_per_token
 from hwmodel.solve.stages.file import Stage
 from hwmodel.solve.stages.frame import Frame, needs, number
-from hwmodel.solve.stages.lines import Line, of_hours
 from hwmodel.specs import Shape
 from hwmodel.specs.intervals import Ends
 from hwmodel.specs.serving import ServingCost, ServingLayout, ServingLoad

@@ -13,15 +13,15 @@ from hwmodel.catalog import load_catalog
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.budget_records import Budget, CashMonth
+from hwmodel.solve.run.cash import DAYS_PER_MONTH, Slot, monthly, schedule
+from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, Line, added
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.stages import pools as pooling
-from hwmodel.solve.stages.cash import DAYS_PER_MONTH, Slot, monthly, schedule
 from hwmodel.solve.stages.committed import committed_file, idle_line, is_committed, paid_evenly, years_of
 from hwmodel.solve.stages.entered import entered, not_counted, share_of_pretraining, spares
 from hwmodel.solve.stages.file import BudgetFile, Stage, read_budget, said_in, said_of
 from hwmodel.solve.stages.frame import Frame, rate, share, spot_of, usd
 from hwmodel.solve.stages.keys import OF_PLAN, TOP
-from hwmodel.solve.stages.lines import COMPUTED, NOT_COUNTED, Line, added
 from hwmodel.solve.stages.own import Owned, owned, priced
 from hwmodel.solve.stages.rl import reinforcement
 from hwmodel.solve.stages.served import evaluation, serving

@@ -15,10 +15,10 @@ from hwmodel.solve.plan.solver import prepare
 from hwmodel.solve.question.setting import step_doubt
 from hwmodel.solve.run.answers import rated
 from hwmodel.solve.run.billing import bill
+from hwmodel.solve.run.lines import Line, joined, of_bill, of_hours, times
 from hwmodel.solve.run.result import Band, value_of
 from hwmodel.solve.stages.file import Stage
 from hwmodel.solve.stages.frame import Frame, needs, number
-from hwmodel.solve.stages.lines import Line, joined, of_bill, of_hours, times
 from hwmodel.specs import Shape
 from hwmodel.specs.intervals import CERTAIN
 

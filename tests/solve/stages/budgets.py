@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
-from hwmodel.solve.stages.lines import Line
+from hwmodel.solve.run.lines import Line
 from hwmodel.solve.stages.solver import BudgetPlan
 
 PRETRAIN = {"stage": "pre-training", "params": "8B", "tokens": "200B"}

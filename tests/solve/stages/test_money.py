@@ -10,9 +10,9 @@ import hwmodel as hm
 from hwmodel.economics import present_value
 from hwmodel.errors import InputError
 from hwmodel.report import budget_markdown
+from hwmodel.solve.run.cash import DAYS_PER_MONTH, monthly, schedule
+from hwmodel.solve.run.lines import Line
 from hwmodel.solve.run.result import Band, value_of
-from hwmodel.solve.stages.cash import DAYS_PER_MONTH, monthly, schedule
-from hwmodel.solve.stages.lines import Line
 from hwmodel.solve.stages.solver import budget
 from tests.solve.stages.budgets import FIVE, PRETRAIN, line
 

@@ -10,8 +10,8 @@ import pytest
 
 import hwmodel as hm
 from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.solve.run.cash import schedule
 from hwmodel.solve.run.result import value_of
-from hwmodel.solve.stages.cash import schedule
 from hwmodel.solve.stages.solver import budget
 from tests.solve.stages.budgets import PRETRAIN, RL, command, line
 

@@ -9,8 +9,8 @@ import pytest
 import hwmodel as hm
 from hwmodel.economics import spares_needed
 from hwmodel.errors import InputError
+from hwmodel.solve.run.cash import DAYS_PER_MONTH, schedule
 from hwmodel.solve.run.result import value_of
-from hwmodel.solve.stages.cash import DAYS_PER_MONTH, schedule
 from hwmodel.solve.stages.solver import budget
 from tests.solve.stages.budgets import FIVE, PRETRAIN, RL, line, with_stage
 

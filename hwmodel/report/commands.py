@@ -1,4 +1,4 @@
-"""The command that runs the layout of a plan by itself, and gives its step again."""
+"""Command lines that give a plan again, or its layout by itself."""
 
 from __future__ import annotations
 
@@ -36,3 +36,13 @@ def layout_command(plan: Plan) -> str | None:
     stated = {name for name, _ in options}
     found = [name for name in SPLITS if f"--{name.replace('_', '-')}" not in stated]
     return shlex.join(["hwmodel", "train", *words, *(["--searched", ",".join(found)] if found else [])])
+
+
+def command(plan: Plan, name: str = "plan", precisions: list[str] | None = None) -> str:
+    """The command line that reproduces this plan, or its comparison of several formats."""
+    options = [
+        (option, value) for option, value in plan.request["options"] if not precisions or option != "--precision"
+    ]
+    if precisions:
+        options.append(("--precision", ",".join(precisions)))
+    return shlex.join(["hwmodel", name, *(word for pair in options for word in pair)])

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from hwmodel.solve.run.budget_records import CashMonth
-from hwmodel.solve.stages.lines import Line
+from hwmodel.solve.run.lines import Line
 from hwmodel.units import HOURS_PER_YEAR
 
 DAYS_PER_MONTH = HOURS_PER_YEAR / 24.0 / 12.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from hwmodel.solve.run.budget_records import Budget
+from hwmodel.solve.run.cash import monthly, schedule
+from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, Line
 from hwmodel.solve.run.result import Band, RunAnswer
-from hwmodel.solve.stages.cash import monthly, schedule
-from hwmodel.solve.stages.lines import COMPUTED, NOT_COUNTED, Line
 
 RUN = "pre-training"
 REST = ("ablations and scaling runs", "post-training", "evaluation", "failed runs and rewinds", "serving", "storage",
