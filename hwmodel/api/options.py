@@ -45,6 +45,7 @@ class RunOptions(TypedDict, Generic[Q, W], total=False):
     zero: Quantity
     recompute: str
     offload: str
+    schedule: str
     optimizer: str
     gradient_dtype: str
     flop_convention: str

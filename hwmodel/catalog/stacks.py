@@ -13,6 +13,7 @@ import msgspec
 from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
 from hwmodel.catalog.names import fold, resolve
 from hwmodel.specs.intervals import FitConstants, IntervalConstants
+from hwmodel.specs.layout import SCHEDULES
 from hwmodel.specs.stack import GENERIC, Stack
 
 DRIFT_FROM = 2025.0  # year whose software has the level as fitted, without drift
@@ -125,14 +126,14 @@ def build_stack(
     )
     values["attention_generation"] = generation if year is not None else 3.0
     entry = next((e for e in calibration.stacks if e["id"] == name), None)
-    title = "any stack of its year"
+    title, schedules = "any stack of its year", SCHEDULES[:1]
     if entry is not None:
         values |= entry["constants"]
-        title = entry["title"]
+        title, schedules = entry["title"], tuple(entry.get("schedules", schedules))
     own = _fitted(name, entry or {}, year, calibration) if level_known else {}
     level = own.get("level", 1.0) * values.get("level", 1.0)
     values |= own | {"level": level} | _family(family, calibration)
-    return Stack(id=name, title=title, year=year or 0.0, **values)
+    return Stack(id=name, title=title, year=year or 0.0, schedules=schedules, **values)
 
 
 def stack_named(name: str) -> str:

@@ -97,6 +97,7 @@ QUESTION = [
     *(click.option(f"--{s.name.replace('_', '-')}", s.name, help=f"{s.meaning}.") for s in SIZES if s.asked),
     click.option("--recompute", help="none, selective, full, 50% (of the layers), or modules (layernorm,moe_act)."),
     click.option("--offload", help="To host memory: activations, optimizer, or both with a comma (default none)."),
+    click.option("--schedule", help="Of a pipeline: 1f1b, zb-h1, zb-h2, dualpipe or dualpipev, one or several."),
     click.option("--optimizer", help="adam (default), adam8bit, adam-bf16 (pure), muon or sgd."),
     click.option("--gradient-dtype", help="Format that gradients are accumulated in: fp32 or bf16."),
     click.option("--mfu", metavar="SHARE", help="Use this MFU instead of predicting it, like 45%."),
@@ -129,7 +130,7 @@ def _name(option: Callable[[Command], Command]) -> str:
 # Those that describe one run: its hardware, model, layout and software.
 _RUN = (
     "gpus", "system", "nic_gbit_s", "params", "model", "seq_len", "global_batch", "global_batch_tokens", *ASKED,
-    "recompute", "offload", "optimizer", "gradient_dtype", "flop_convention", "stack", "year", "catalogs",
+    "recompute", "offload", "schedule", "optimizer", "gradient_dtype", "flop_convention", "stack", "year", "catalogs",
 )  # fmt: skip
 RUN = [option for option in QUESTION if _name(option) in _RUN]
 

@@ -25,7 +25,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Layout and batch": (
         "precision", "seq_len", "global_batch", "global_batch_tokens", *NAMES, "plain", "searched", "recompute",
-        "offload", "disaggregated", "prefill", "decode", "pools",
+        "offload", "schedule", "disaggregated", "prefill", "decode", "pools",
         "prefill_tp", "max_running", "step_tokens",
     ),
     "Software and your own measurements": (
@@ -40,6 +40,7 @@ OTHER = "Options"
 RARE = frozenset((
     "nic_gbit_s", "start", "pue", "year", "seed", "reliability", "flop_convention", "gradient_dtype", "loss_factor",
     "samples", "distill", "sparsity", "prompt_output", *(size.name for size in SIZES if size.refines), "offload",
+    "schedule",
     "global_batch", "quiet", "figures", "price_kind", "prices", "objective", "measured", "own", "lang",
     "rounds", "acceptance",
 ))  # fmt: skip

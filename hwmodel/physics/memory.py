@@ -1,7 +1,7 @@
 """Bytes at the peak of a training step on one accelerator, by pipeline stage.
 
 Weights, gradients and optimizer states follow the ZeRO stage; activations follow what the backward pass needs (arXiv
-2205.05198), with the micro-batches in flight under 1F1B; logits, gathered weights and waste come on top.
+2205.05198), with the micro-batches in flight under the schedule; logits, gathered weights and waste come on top.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import msgspec
 from hwmodel.ops import Num, ceil, maximum, minimum, where
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.columns import anywhere
+from hwmodel.physics.schedule import copies, ends_meet, holds_head, in_flight
 from hwmodel.physics.stages import LayerShard, data_ranks, layer_shard, layers_per_stage, vocabulary_matrices
 from hwmodel.specs import Block, Layout, MemoryTerms, Precision, Shape, Stack, Workload
 
@@ -54,7 +55,8 @@ def _layer_bytes_per_token(
     moe = block.n_experts > 0
     routed = where(moe, block.top_k * block.d_ff * stack.imbalance, block.d_ff) / layout.tp
     permuted = where(moe, block.top_k * 2.0 * d * a * layout.etp / layout.tp, 0.0)
-    wide, shared = (1.0 + block.gated) * r + a, block.d_ff_shared / layout.tp
+    entered = where(stack.narrow_saved > 0, minimum(a, r), r)
+    wide, shared = (1.0 + block.gated) * entered + a, block.d_ff_shared / layout.tp
     network = routed * wide + permuted
     outputs = 2.0 * a * d / split
     whole = 2.0 * r * d / split + outputs + expanded + heads * returned + latents + network + shared * wide + scores
@@ -106,15 +108,6 @@ def layer_activations(
     return kept, work
 
 
-def _in_flight(stage: str, layout: Layout, m: Num, stack: Stack) -> Num:
-    """Micro-batches whose activations a stage holds, in units of all its layers (1F1B; interleaving adds)."""
-    behind = {"first": layout.pp, "middle": maximum(layout.pp - 1.0, 1.0), "last": 1.0 + 0.0 * layout.pp}[stage]
-    # With v chunks a rank starts (v - 1) p + 2 (p - rank - 1) + 1 of them before its first backward pass.
-    chunks = (layout.vpp - 1.0) * layout.pp + 2.0 * (behind - 1.0) + 1.0
-    held = where(layout.vpp > 1.0, chunks / layout.vpp, behind * where(layout.pp > 1.0, stack.in_flight, 1.0))
-    return minimum(held, m)
-
-
 def _states(
     layers_here: Num,
     outside: Num,
@@ -125,8 +118,9 @@ def _states(
     trainable: Num,
 ) -> tuple[Num, Num, Num, Num]:
     """Bytes of weights, gradients, optimizer states and of gathered or spare copies on one rank."""
-    dense = layers_here * (shard.dense + shard.vectors) + outside
-    experts = layers_here * shard.experts
+    held_layers = layers_here * copies(layout)
+    dense = held_layers * (shard.dense + shard.vectors) + outside
+    experts = held_layers * shard.experts
     dense_ranks, expert_ranks = data_ranks(layout)
 
     def held(from_stage: float) -> Num:
@@ -162,24 +156,24 @@ def _stage_memory(
     saved: tuple[Num, Num],
 ) -> MemoryTerms:
     single = layout.pp < 1.5
+    head = holds_head(stage, layout)
     ends = vocabulary_matrices(shape, layout)
-    matrices = ends if stage != "middle" else where(single, ends, 0.0)
-    tables = shard.lookup if stage == "first" else where(single, shard.lookup, 0.0)
-    has_head = {"first": where(single, 1.0, 0.0), "middle": where(single, 1.0, 0.0), "last": 1.0 + 0.0 * layout.pp}
+    matrices = ends if stage == "first" else ends * head
+    tables = shard.lookup if stage == "first" else where(single | (ends_meet(layout) & (head > 0)), shard.lookup, 0.0)
     trainable = minimum(workload.trainable_fraction, 1.0)
     outside = matrices * shard.vocabulary + tables
     weights, gradients, optimizer, buffers = _states(layers_here, outside, shard, layout, precision, stack, trainable)
     tokens = layout.micro_batch * workload.seq_len / layout.cp
     m = maximum(workload.global_batch_seqs / (layout.micro_batch * layout.dp), 1.0)
     kept, work = saved
-    here = layers_here * _in_flight(stage, layout, m, stack)
+    here = layers_here * in_flight(stage, layout, m, stack)
     if anywhere(layout.offload_activations > 0):
         here = where(layout.offload_activations > 0, minimum(here, OFFLOAD_LAYERS), here)
     activations = tokens * (kept * here + work) * stack.activation_overhead
     each = stack.logits_bytes
     if anywhere(stack.logits_sharded_bytes > 0):
         each = where((layout.zero > 2.5) & (stack.logits_sharded_bytes > 0), stack.logits_sharded_bytes, each)
-    logits = has_head[stage] * tokens * ceil(shape.vocab / layout.tp) * each
+    logits = head * tokens * ceil(shape.vocab / layout.tp) * each
     # A sequence-parallel rank gathers its whole input before each product.
     gathers = layout.sequence_parallel * (layout.tp - 1.0) > 0
     gathered = where(gathers, tokens * shape.d_model * stack.gathered_bytes, 0.0)

@@ -7,6 +7,7 @@ import msgspec
 from hwmodel.ops import Num, ceil, maximum, minimum, where
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.columns import anywhere
+from hwmodel.physics.schedule import copies, ends_meet
 from hwmodel.specs import Layout, Shape, Stack
 
 
@@ -83,12 +84,13 @@ def layer_shard(shape: Shape, layout: Layout) -> LayerShard:
 
 
 def vocabulary_matrices(shape: Shape, layout: Layout) -> Num:
-    """Matrices of the vocabulary on an end stage: the embedding or the head, and on a single stage both (one where
-    they are tied)."""
-    return where(layout.pp > 1.5, 1.0, 2.0 - shape.tied)
+    """Matrices of the vocabulary on an end stage: the embedding or the head, and on a single stage, or where the ends
+    of a pipeline meet, both (one where they are tied)."""
+    both = 2.0 - shape.tied
+    return where(layout.pp > 1.5, where(ends_meet(layout), both, 1.0), both)
 
 
 def data_ranks(layout: Layout) -> tuple[Num, Num]:
     """Ranks that hold copies of one dense shard, and of one expert shard."""
-    dense = layout.dp * layout.cp
+    dense = layout.dp * layout.cp * copies(layout)
     return dense, maximum(dense * layout.tp / (layout.ep * layout.etp), 1.0)

@@ -18,69 +18,14 @@ from hwmodel.physics.columns import anywhere, distinct, has_column, is_column, t
 from hwmodel.physics.kernels import memory_bound_s
 from hwmodel.physics.layer import LayerTimes, layer_times, shared_times, slower_network, with_weight_casts
 from hwmodel.physics.memory import layer_activations
+from hwmodel.physics.recomputed import ALWAYS, REPEATED, Again, recomputed
+from hwmodel.physics.schedule import bubble_s, copies, head_share, other_than_1f1b, pairs_passes
 from hwmodel.physics.stages import LayerShard, data_ranks, layer_shard, layers_per_stage, vocabulary_matrices
 from hwmodel.specs import Layout, Precision, Shape, Stack, StepTerms, Workload
 from hwmodel.specs.kernels import Machine
 
 _LN2 = 0.6931471805599453
 _TINY = 1e-30
-
-
-class _Again(msgspec.Struct, frozen=True, kw_only=True):
-    """What the backward pass computes again: seconds on the device, and shares of a layer's traffic and launches."""
-
-    products_s: Num  # seconds of products and attention
-    bytes_s: Num  # seconds of casts and of what only moves bytes
-    attention: Num  # share of the attention core
-    network: Num  # share of the feed-forward network's tensor-parallel transfers
-    experts: Num  # share of dispatch and combine
-    layers: Num  # share of the layers whose forward pass is launched again
-
-
-# What one module's repetition takes, by the field of the layout and the times of a layer that it adds.
-_REPEATED = (
-    ("recompute_attention", "attention_f"),
-    ("recompute_up_projections", "up_projections_f"),
-    ("recompute_shared_experts", "shared_experts_f"),
-    ("recompute_mlp", "mlp_f"),
-    ("recompute_experts", "experts_f"),
-)
-_ALWAYS = ("attention_f",)  # times that are read whatever is computed again
-_NETWORK_CASTS = 0.5  # of a layer's casts, those of its feed-forward network (half of its products' operands)
-
-
-def _repeated(layout: Layout, times: LayerTimes) -> tuple[Num, Num]:
-    """Seconds of the named modules that are computed again: of their products and attention, and of their bytes."""
-    products: Num = 0.0
-    moved: Num = 0.0
-    for field, time in _REPEATED:
-        if anywhere(getattr(layout, field) > 0):
-            products = products + getattr(layout, field) * getattr(times, time)
-    if anywhere(layout.recompute_norms > 0):
-        moved = moved + layout.recompute_norms * times.norms_f
-    casts = layout.recompute_mlp + layout.recompute_experts
-    if anywhere(casts > 0):
-        moved = moved + casts * _NETWORK_CASTS * times.cast_f
-    activation = maximum(layout.recompute_activation, maximum(layout.recompute_mlp, layout.recompute_experts))
-    if anywhere(activation > 0):
-        moved = moved + activation * times.activation_f
-    return products, moved
-
-
-def _recompute(layout: Layout, times: LayerTimes) -> _Again:
-    """Seconds and shares that recomputation repeats: whole layers, and the named modules of the others."""
-    layers = layout.recompute_layers
-    others = 1.0 - layers
-    products, moved = _repeated(layout, times)
-    network = maximum(layout.recompute_mlp, layout.recompute_experts)
-    return _Again(
-        products_s=layers * (times.gemm_f + times.attention_f) + others * products,
-        bytes_s=layers * (times.cast_f + times.memory_f) + others * moved,
-        attention=layers + others * layout.recompute_attention,
-        network=layers + others * 0.5 * network,
-        experts=layers + others * layout.recompute_experts,
-        layers=layers + others * 0.5 * network,
-    )
 
 
 def micro_batches(layout: Layout, workload: Workload) -> Num:
@@ -108,8 +53,8 @@ def _read(times: LayerTimes, layout: Layout) -> LayerTimes:
     """The times without those of modules that no layout computes again, so that they are not gathered."""
     unread = [
         time
-        for field, time in (*_REPEATED, ("recompute_norms", "norms_f"))
-        if time not in _ALWAYS and not anywhere(getattr(layout, field) > 0)
+        for field, time in (*REPEATED, ("recompute_norms", "norms_f"))
+        if time not in ALWAYS and not anywhere(getattr(layout, field) > 0)
     ]
     if not anywhere((layout.recompute_activation + layout.recompute_mlp + layout.recompute_experts) > 0):
         unread.append("activation_f")
@@ -131,6 +76,8 @@ class _MicroBatch(msgspec.Struct, frozen=True, kw_only=True):
     host: Num  # what the launches add to all these
     backward: Num  # device seconds of the backward pass (a window for communication)
     mean_stage: Num  # seconds of the mean stage
+    mean_backward: Num  # of them the backward pass
+    mean_weights: Num  # of that the gradients of weights
 
     @property
     def total(self) -> Num:
@@ -152,19 +99,19 @@ def _host_s(device: Num, launches: Num, layout: Layout, stack: Stack) -> Num:
 
 
 def _expert_traffic_s(
-    times: LayerTimes, again: _Again, compute: Num, machine: Machine, layout: Layout, stack: Stack
+    times: LayerTimes, again: Again, compute: Num, machine: Machine, layout: Layout, stack: Stack
 ) -> Num:
     """Exposed seconds of a layer's dispatch and combine.
 
-    Interleaved stages have another micro-batch at hand to compute meanwhile (arXiv 2412.19437 section 3.2.1);
-    schedules do so where the traffic leaves the scale-up domain.
+    Schedules that pair passes have another micro-batch at hand to compute meanwhile (arXiv 2412.19437 section 3.2.1);
+    interleaved stages too, which use it where the traffic leaves the scale-up domain.
     """
     whole = times.ep_f + times.ep_b + again.experts * times.ep_f
     if not anywhere(layout.ep > 1.0):
         return whole
     crosses = layout.ep * where(layout.etp > 1.0, layout.tp, 1.0) > machine.network.domain
     interleaved = (layout.pp > 1.5) & (layout.vpp > 1.5) & crosses
-    hides = interleaved | (stack.ep_always > 0)
+    hides = interleaved | pairs_passes(layout) | (stack.ep_always > 0)
     exposed = maximum(whole - stack.ep_overlap * compute, stack.dp_floor * whole)
     return where(hides, exposed, whole)
 
@@ -176,7 +123,7 @@ def _accumulate_s(shard: LayerShard, precision: Precision, machine: Machine, sta
     return 2.0 * width * shard.layer * stack.accumulate_passes / rate
 
 
-def _widen_s(shard: LayerShard, precision: Precision, machine: Machine, again: _Again) -> Num:
+def _widen_s(shard: LayerShard, precision: Precision, machine: Machine, again: Again) -> Num:
     """Seconds to widen one layer's narrow weights for the forward pass, the backward one, and what comes again."""
     if not anywhere(precision.widen_bytes > 0):
         return 0.0
@@ -193,7 +140,7 @@ def _micro_batch(
     shard: LayerShard,
     trainable: Num,
 ) -> _MicroBatch:
-    again = _recompute(layout, times)
+    again = recomputed(layout, times)
     stages = layers_per_stage(shape, layout, stack)
     accumulate = _accumulate_s(shard, precision, machine, stack) * trainable
     memory = times.memory_f + times.memory_b + accumulate
@@ -211,27 +158,36 @@ def _micro_batch(
     layer = device + layer_host
     head = times.head_s * stack.level + times.loss_s
     # The slowest stage decides: the last one with the head, or a middle one with more layers.
-    last = stages.last * layer + head
+    last = stages.last * layer + head * head_share(layout)
     middle = stages.middle * layer
     alone = layout.pp < 1.5
     on_last = where(alone | (last >= middle), 1.0, 0.0)
     count = where(on_last > 0, stages.last, stages.middle)
     backward = (times.gemm_b + times.attention_b) * stack.level
     backward = backward + times.memory_b + times.cast_b + times.tp_b + times.ep_b
-    mean = (shapes.layers(shape) * layer + head) / layout.pp
+    depth = shapes.layers(shape)
+    mean_backward: Num = 0.0
+    mean_weights: Num = 0.0
+    if other_than_1f1b(layout):
+        again_b = repeated + again.network * times.tp_f + again.attention * times.cp_f
+        mean_backward = (depth * (backward + again_b + layer_host * 0.6) + head * 2.0 / 3.0) / layout.pp
+        # Of three products of a layer and of the head, forward and backward, one makes the gradient of weights.
+        mean_weights = trainable * (depth * 0.5 * times.gemm_b * stack.level + head / 3.0) / layout.pp
     return _MicroBatch(
         gemm=gemm * count,
         attention=attention * count,
         memory=memory * count,
         cast=cast * count,
-        head=head * on_last,
+        head=head * head_share(layout) * on_last,
         recompute=repeated * count,
         tp=tp * count,
         cp=cp * count,
         ep=ep * count,
         host=layer_host * count,
         backward=(backward + layer_host * 0.6) * count,
-        mean_stage=mean,
+        mean_stage=(depth * layer + head) / layout.pp,
+        mean_backward=mean_backward,
+        mean_weights=mean_weights,
     )
 
 
@@ -251,7 +207,7 @@ def _data_parallel_s(
         return 0.0
     net = machine.network
     stages = layers_per_stage(shape, layout, stack)
-    count = maximum(stages.middle, stages.last)
+    count = maximum(stages.middle, stages.last) * copies(layout)
     dense_ranks, expert_ranks = data_ranks(layout)
     dense = count * (shard.dense + shard.vectors) + vocabulary_matrices(shape, layout) * shard.vocabulary + shard.lookup
     near = minimum(dense_ranks, maximum(net.domain / layout.tp, 1.0))
@@ -301,9 +257,10 @@ def _owned(shape: Shape, layout: Layout, stack: Stack, shard: LayerShard) -> Num
     dense_ranks, expert_ranks = data_ranks(layout)
     sharded = where(layout.zero > 0.5, 1.0, 0.0)
     vocabulary = vocabulary_matrices(shape, layout) * shard.vocabulary + shard.lookup
-    dense = stages.middle * (shard.dense + shard.vectors) + vocabulary
+    middle = stages.middle * copies(layout)
+    dense = middle * (shard.dense + shard.vectors) + vocabulary
     owned = dense / where(sharded > 0, dense_ranks, 1.0)
-    return owned + stages.middle * shard.experts / where(sharded > 0, expert_ranks, 1.0)
+    return owned + middle * shard.experts / where(sharded > 0, expert_ranks, 1.0)
 
 
 def _optimizer_s(machine: Machine, precision: Precision, layout: Layout, owned: Num) -> Num:
@@ -374,7 +331,7 @@ def step(
     micro = _micro_batch(shape, machine, precision, layout, stack, times, shard, trainable)
     owned = _owned(shape, layout, stack, shard) * trainable
     saved = _saved_bytes(shape, precision, layout, workload, stack)
-    bubble = stack.bubble * (layout.pp - 1.0) / layout.vpp * micro.mean_stage
+    bubble = stack.bubble * bubble_s(layout, m, micro.mean_stage, micro.mean_backward, micro.mean_weights)
     terms: dict[str, Any] = {
         "gemm_s": m * micro.gemm,
         "attention_s": m * micro.attention,

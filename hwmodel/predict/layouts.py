@@ -16,7 +16,9 @@ from hwmodel.physics import shape as shape_physics
 from hwmodel.physics.columns import take
 from hwmodel.predict import recompute
 from hwmodel.predict.columns import joined
+from hwmodel.predict.schedules import interleaves, of_pipeline, schedules_of, virtual_stages
 from hwmodel.specs import Layout, Shape
+from hwmodel.specs.layout import ONE_F_ONE_B
 from hwmodel.specs.stack import GENERIC, Stack
 
 Column = NDArray[np.float64]
@@ -31,7 +33,7 @@ CONTEXT_TOKENS_PER_RANK = 4096
 # A fleet larger than its batch must split sequences too, into at most so many parts.
 CONTEXT_OF_SMALL_BATCH = (1.0, 2.0, 4.0, 8.0)
 # Columns of the table of options; `mode` is a place in the policy's ways to recompute and to offload.
-SEARCHED = ("tp", "cp", "pp", "vpp", "ep", "etp", "micro_batch", "mode", "zero")
+SEARCHED = ("tp", "cp", "pp", "vpp", "ep", "etp", "micro_batch", "mode", "zero", "schedule")
 SPLIT_COLUMNS = 4  # of them, those of a split
 FULL_SHARD = 3.0  # ZeRO stage at which weights are gathered for every layer and pass
 
@@ -51,8 +53,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     modes_of_latent: tuple[recompute.Mode, ...] = ((),)  # of mixtures whose attention expands a latent cache
     exact: bool = False
     zero: Values = (1.0, FULL_SHARD)
-    interleaves: bool = True
+    virtual: Values = VIRTUAL  # stages a rank that schedules interleave
     sequence_parallel: float = 1.0
+    schedules: Values = (ONE_F_ONE_B,)
 
     def stated(self, name: str) -> bool:
         """Whether the question fixes a setting."""
@@ -73,12 +76,14 @@ def policy(
     *,
     again: tuple[str, ...] = (),
     offload: tuple[str, ...] = (recompute.NONE,),
+    schedules: tuple[str, ...] = (),
     exact: bool = False,
     searched: tuple[str, ...] = (),
 ) -> Policy:
     """The policy of a question under the habits of a stack. The generic stack shards either way, others as they do.
 
-    `again`: the words of `--recompute` that are tried (none: the usual ones); `offload`: those of `--offload`.
+    `again`: the words of `--recompute` that are tried (none: the usual ones); `offload`: those of `--offload`;
+    `schedules`: those of `--schedule` (none: what the stack has).
     """
 
     def modes(words: tuple[str, ...]) -> tuple[recompute.Mode, ...]:
@@ -96,7 +101,8 @@ def policy(
         modes_of_latent=modes(recompute.SEARCHED_OF_LATENT),
         exact=exact,
         zero=(1.0, FULL_SHARD) if stack.id == GENERIC else (float(stack.default_zero),),
-        interleaves=float(stack.default_vpp_layers) > 0,
+        virtual=VIRTUAL if float(stack.default_vpp_layers) > 0 else (1.0,),
+        schedules=schedules_of(",".join(schedules or stack.schedules)),
         sequence_parallel=float(stack.default_sequence_parallel),
     )
 
@@ -195,12 +201,12 @@ def _splits(limits: _Limits, p: Policy) -> list[Values]:
     def virtual(s: float, v: float) -> bool:
         if s == 1:  # a run that states both is taken at its word
             return v == 1 or (p.trusts("vpp") and p.stated("pp"))
-        return v == 1 or p.trusts("vpp") or _interleaves(limits.layers, s * v)
+        return v == 1 or p.trusts("vpp") or interleaves(limits.layers, s * v)
 
     tensors = [t for t in p.choices("tp", TENSOR) if tensor(t)]
     contexts = [c for c in p.choices("cp", _context(limits)) if p.trusts("cp") or limits.seq_len % c == 0]
     pipelines = [s for s in p.choices("pp", PIPELINE) if stages(s)]
-    virtuals = p.choices("vpp", VIRTUAL if p.interleaves else (1.0,))
+    virtuals = p.choices("vpp", virtual_stages(p.schedules, p.virtual))
     return [
         (t, c, s, v)
         for t, c, s, v in product(tensors, contexts, pipelines, virtuals)
@@ -236,20 +242,20 @@ def _modes(mixture: bool, latent: bool, p: Policy) -> tuple[recompute.Mode, ...]
 def _option_table(limits: _Limits, p: Policy) -> NDArray[np.float64]:
     modes = _modes(limits.experts > 0, limits.latent, p)
     experts = p.choices("ep", _expert_ways(limits))
-    every = product(
-        p.choices("micro_batch", MICRO_BATCH), (float(i) for i in range(len(modes))), p.choices("zero", p.zero)
-    )
-    alone = list(every)  # of one stage
+    places = [float(i) for i in range(len(modes))]
+    alone = list(product(p.choices("micro_batch", MICRO_BATCH), places, p.choices("zero", p.zero)))  # of one stage
     staged = [rest for rest in alone if _shards(2.0, rest[2], p)]  # the same of any number of stages beyond one
     splits = _splits(limits, p)
-    blocks: dict[tuple[float, bool], NDArray[np.float64]] = {}  # what follows a split, by what of it decides that
-    for split in splits:
-        kind = split[0], split[2] == 1
+    blocks: dict[tuple[float, Values, bool], NDArray[np.float64]] = {}  # what follows a split, by what decides it
+    interleaved = p.choices("vpp", p.virtual)
+    kinds = [(t, of_pipeline(p.schedules, s, v, interleaved), s == 1) for t, _, s, v in splits]
+    for kind in kinds:
         if kind not in blocks:
-            shared = product(experts, _expert_tensor(limits, split[0], p))
-            rows = [(*ways, *rest) for ways, rest in product(shared, alone if kind[1] else staged)]
+            shared = product(experts, _expert_tensor(limits, kind[0], p))
+            every = product(shared, alone if kind[2] else staged, kind[1])
+            rows = [(*ways, *rest, schedule) for ways, rest, schedule in every]
             blocks[kind] = np.array(rows, dtype=float).reshape(-1, len(SEARCHED) - SPLIT_COLUMNS)
-    following = [blocks[split[0], split[2] == 1] for split in splits]
+    following = [blocks[kind] for kind in kinds]
     if not following:
         return np.empty((0, len(SEARCHED)))
     leading = np.repeat(np.array(splits, dtype=float), [len(block) for block in following], axis=0)
@@ -264,15 +270,6 @@ def option_table(cases: Cases, domain: float, p: Policy) -> NDArray[np.float64]:
     Columns as in SEARCHED.
     """
     return _option_table(_limits(cases, domain), p)
-
-
-# Layers missing from the last virtual stages (first and last often carry one less), as a share of all layers.
-UNEVEN_SHARE = 0.05
-
-
-def _interleaves(layers: float, chunks: float) -> bool:
-    """Whether so many virtual stages of equal depth hold the layers, but for a few missing at the ends."""
-    return chunks <= layers and math.ceil(layers / chunks) * chunks - layers <= UNEVEN_SHARE * layers
 
 
 def _largest_divisor(count: float, at_most: Column) -> Column:
@@ -351,7 +348,7 @@ def layout_space(cases: Cases, domain: float, p: Policy) -> Space:
     """All layouts that the cases admit: the options of the shape times each fleet, with the replicas that divide."""
     table = option_table(cases, domain, p)
     # Columns of the options; what is needed of every case and option is repeated, the rest gathered for what stays.
-    tp, cp, pp, _, ep, etp, micro_batch, _, _ = table.T
+    tp, cp, pp, _, ep, etp, micro_batch, *_ = table.T
     case = np.repeat(np.arange(cases.count), len(table))
     ways, micro = (np.tile(column, cases.count) for column in (tp * cp * pp, micro_batch))
     batch = cases.batch_cap_seqs[case]
@@ -373,11 +370,12 @@ def space_of(
     micro: Column, batch: Column,
 ) -> Space:  # fmt: skip
     """Layouts from rows `at` of the table of options, each for its case with its replicas, micro-batch and batch."""
-    tp, cp, pp, vpp, ep, etp, _, mode, zero = table[at].T
+    tp, cp, pp, vpp, ep, etp, _, mode, zero, schedule = table[at].T
     parallel = p.choices("sequence_parallel", (p.sequence_parallel,))[0]
     layout = Layout(
         tp=tp, cp=cp, pp=pp, vpp=vpp, ep=ep, dp=dp, zero=zero, micro_batch=micro,
-        etp=etp if np.any(etp > 1) else 1.0, sequence_parallel=np.where(tp > 1, parallel, 0.0),
+        etp=etp if np.any(etp > 1) else 1.0, schedule=schedule if np.any(schedule > 0) else ONE_F_ONE_B,
+        sequence_parallel=np.where(tp > 1, parallel, 0.0),
         **_mode_columns(mode, modes_of(cases.shape, p)),
     )  # fmt: skip
     return Space(case=case, layout=layout, batch_seqs=batch)
@@ -385,7 +383,7 @@ def space_of(
 
 def kinds_of(table: NDArray[np.float64]) -> Column:
     """What of each option decides its replicas on a fleet: accelerators of one, sequences of a micro-batch, grain."""
-    tp, cp, pp, _, ep, etp, micro, _, _ = table.T
+    tp, cp, pp, _, ep, etp, micro, *_ = table.T
     return np.stack([tp * cp * pp, micro, expert_grain(tp * cp, ep * etp)])
 
 

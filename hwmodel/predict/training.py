@@ -31,8 +31,9 @@ DEFAULT_BATCH_TOKENS = 4e6
 class TrainingRun(msgspec.Struct, frozen=True, kw_only=True):
     """One optimizer step on a fleet. `fixed`: settings of the layout with the values that they may take.
 
-    `again`, `offload`: words of `--recompute` (none: the usual ones are searched) and of `--offload`. `searched`: what
-    of `fixed` came out of a search, whose optimism is then added.
+    `again`, `offload`, `schedules`: words of `--recompute` (none: the usual ones are searched), of `--offload` and of
+    `--schedule` (none: those of the stack). `searched`: what of `fixed` came out of a search, whose optimism is then
+    added.
     """
 
     shape: Shape
@@ -45,14 +46,15 @@ class TrainingRun(msgspec.Struct, frozen=True, kw_only=True):
     fixed: dict[str, float | tuple[float, ...]] = {}
     again: tuple[str, ...] = ()
     offload: tuple[str, ...] = (NONE,)
+    schedules: tuple[str, ...] = ()
     trainable_fraction: float = 1.0
     searched: tuple[str, ...] = ()
 
     @property
     def policy(self) -> Policy:
         """What the run fixes, under the habits of its stack."""
-        return policy(self.stack, self.fixed, again=self.again, offload=self.offload, exact=True,
-                      searched=self.searched)  # fmt: skip
+        return policy(self.stack, self.fixed, again=self.again, offload=self.offload, schedules=self.schedules,
+                      exact=True, searched=self.searched)  # fmt: skip
 
     @property
     def cases(self) -> Cases:

@@ -6,7 +6,7 @@ import shlex
 
 from hwmodel.predict.optimism import SPLITS
 from hwmodel.solve.run.result import Plan, value_of
-from hwmodel.specs.layout import SIZES
+from hwmodel.specs.layout import SCHEDULES, SIZES
 
 # Options of a plan that mean the same to `train`; what the plan solved follows from its answer.
 CARRIED = (
@@ -32,6 +32,8 @@ def layout_command(plan: Plan) -> str | None:
     mixture = plan.shape is not None and plan.shape.n_experts > 1
     sizes = {size.name: getattr(layout, size.name) for size in SIZES if size.asked and (mixture or not size.experts)}
     sizes |= {"recompute": layout.recompute, "offload": layout.offload, "global_batch": layout.global_batch_seqs}
+    if layout.schedule != SCHEDULES[0]:
+        sizes["schedule"] = layout.schedule
     words += [word for name, value in sizes.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     stated = {name for name, _ in options}
     found = [name for name in SPLITS if f"--{name.replace('_', '-')}" not in stated]

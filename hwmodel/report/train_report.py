@@ -10,7 +10,7 @@ from hwmodel.report.tables import table
 from hwmodel.report.words import duration
 from hwmodel.solve.train import GIB, TrainResult
 from hwmodel.specs import MemoryTerms
-from hwmodel.specs.layout import layout_line
+from hwmodel.specs.layout import SCHEDULES, layout_line
 from hwmodel.version import __version__
 
 TERM_NAMES = {
@@ -37,7 +37,8 @@ TERM_NAMES = {
 def _layout_line(layout: dict[str, Any]) -> str:
     """A layout in a line, under the names of the command line."""
     offload = "" if layout["offload"] == "none" else f", offload {layout['offload']}"
-    return f"{layout_line(layout)}, recompute {layout['recompute']}{offload}"
+    schedule = "" if layout["schedule"] == SCHEDULES[0] else f", schedule {layout['schedule']}"
+    return f"{layout_line(layout)}, recompute {layout['recompute']}{offload}{schedule}"
 
 
 def _ms(value: float) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from hwmodel import units
 from hwmodel.report.phrases import say
 from hwmodel.solve.run.result import Band
-from hwmodel.specs.layout import SIZES, PlanLayout
+from hwmodel.specs.layout import SCHEDULES, SIZES, PlanLayout
 
 DASH = "-"
 
@@ -152,6 +152,8 @@ def layout_words(layout: PlanLayout | None) -> str:
     parts.append(_recompute(layout.recompute))
     if layout.offload != "none":
         parts.append(say("{what} in host memory", what=layout.offload))
+    if layout.schedule != SCHEDULES[0]:
+        parts.append(say("schedule {name}", name=layout.schedule))
     return ", ".join(parts)
 
 

@@ -35,7 +35,7 @@ from hwmodel.solve.run.sizing import Sized
 from hwmodel.solve.run.solved import sized_shape
 from hwmodel.specs import Layout, MemoryTerms, Shape, Stack, StepTerms, Workload
 from hwmodel.specs.intervals import Ends
-from hwmodel.specs.layout import RARE, sizes_of
+from hwmodel.specs.layout import RARE, schedule_word, sizes_of
 
 GIB = 2.0**30
 ADAPTERS_BELOW = 0.5  # trainable share below which weights are frozen (as the physics has it)
@@ -183,6 +183,7 @@ def layout_dict(layout: Layout, workload: Workload, stack: Stack) -> dict[str, A
         "sequence_parallel": float(layout.sequence_parallel),
         "recompute": recompute_word(layout, stack),
         "offload": offload_word(layout),
+        "schedule": schedule_word(layout),
         "global_batch_seqs": float(workload.global_batch_seqs),
     }
 
@@ -266,7 +267,7 @@ def _run(
     run = TrainingRun(
         shape=shape, machine=setting.machine, precision=setting.precision, stack=setting.stack,
         accelerators=float(gpus), seq_len=float(r.seq_len), global_batch_seqs=batch, fixed=fixed,
-        again=r.again, offload=r.offloads, trainable_fraction=trainable,
+        again=r.again, offload=r.offloads, schedules=r.schedules, trainable_fraction=trainable,
     )  # fmt: skip
     return run, warnings
 
@@ -298,14 +299,14 @@ def _doubts(one: TrainingPrediction) -> list[str]:
 
 def _searched(shape: Shape, r: Request) -> tuple[str, ...]:
     """Settings that the search chose."""
-    left = () if is_mixture(shape) else RARE
+    left = (*(() if is_mixture(shape) else RARE), "schedule")
     names = [("recompute" if name == "mode" else name) for name in SEARCHED if name not in left]
     return tuple(name for name in names if name not in r.layout and not (name == "recompute" and r.again))
 
 
 def _near(run: TrainingRun, level: float) -> tuple[Near, ...]:
     """The fastest layouts of the same fleet and batch, were the layout free."""
-    free = msgspec.structs.replace(run, fixed={}, again=(), offload=(NONE,))
+    free = msgspec.structs.replace(run, fixed={}, again=(), offload=(NONE,), schedules=())
     found = search_run(free)
     if int(found.best[0]) < 0:
         return ()

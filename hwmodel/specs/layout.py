@@ -13,6 +13,11 @@ import msgspec
 
 from hwmodel.ops import Num
 
+# Pipeline schedules by the words of `--schedule`; a layout holds the place of its own (`physics.schedule` has what each
+# costs). Interleaving is 1F1B with virtual stages.
+SCHEDULES = ("1f1b", "zb-h1", "zb-h2", "dualpipe", "dualpipev")
+ONE_F_ONE_B, ZB_H1, ZB_H2, DUALPIPE, DUALPIPE_V = (float(place) for place in range(len(SCHEDULES)))
+
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """How a step is spread over accelerators; every field is a number or a column of numbers.
@@ -34,6 +39,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     zero: Num = 1.0
     micro_batch: Num = 1.0
     sequence_parallel: Num = 1.0
+    schedule: Num = ONE_F_ONE_B  # place in SCHEDULES
     recompute_layers: Num = 0.0
     recompute_norms: Num = 0.0
     recompute_activation: Num = 0.0
@@ -65,6 +71,7 @@ class PlanLayout(msgspec.Struct, frozen=True, kw_only=True):
     global_batch_seqs: int
     recompute: str
     offload: str
+    schedule: str
 
 
 class Size(NamedTuple):
@@ -125,7 +132,15 @@ def sizes_of(layout: object) -> dict[str, Any]:
 def plan_layout(layout: Layout, global_batch_seqs: float, recompute: str, offload: str) -> PlanLayout:
     """One layout in whole numbers."""
     whole = {name: int(size) for name, size in sizes_of(layout).items()}
-    return PlanLayout(**whole, global_batch_seqs=int(global_batch_seqs), recompute=recompute, offload=offload)
+    return PlanLayout(
+        **whole, global_batch_seqs=int(global_batch_seqs), recompute=recompute, offload=offload,
+        schedule=schedule_word(layout),
+    )  # fmt: skip
+
+
+def schedule_word(layout: Layout) -> str:
+    """The word of `--schedule` that a layout runs."""
+    return SCHEDULES[int(layout.schedule)]
 
 
 def layout_line(layout: Mapping[str, float]) -> str:

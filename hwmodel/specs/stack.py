@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hwmodel.ops import Num
+from hwmodel.specs.layout import SCHEDULES
 
 GENERIC = "generic"  # the stack that stands for any of its year
 
@@ -66,7 +67,8 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     jitter_nodes: Num = 256.0  # nodes beyond which it grows no more (runs of 512 to 1,344 nodes are no slower)
 
     # Habits.
-    bubble: Num = 1.0  # share of the 1F1B bubble that the schedule leaves (zero-bubble: about a third)
+    bubble: Num = 1.0  # idle time of a pipeline over that of its schedule
+    schedules: tuple[str, ...] = SCHEDULES[:1]  # pipeline schedules that it has, by the words of `--schedule`
     head_balanced: Num = 0.0  # 1: layers are moved off the stage that holds the head
     default_zero: Num = 1.0
     default_vpp_layers: Num = 0.0  # layers of one virtual stage where unstated; 0: no interleaving
@@ -78,6 +80,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     # Memory.
     in_flight: Num = 1.0  # micro-batches kept over those that 1F1B needs
     activation_overhead: Num = 1.0  # saved activations over the sum of their tensors
+    narrow_saved: Num = 0.0  # 1: what enters the activation of a feed-forward network is kept in the products' format
     workspace_layers: Num = 0.25  # gradients and temporaries of the backward pass, in layers' worth of activations
     gathered_bytes: Num = 4.0  # an element of the inputs that sequence-parallel ranks gather before a product
     logits_bytes: Num = 6.0  # bytes kept for one logit at the peak

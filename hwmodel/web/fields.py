@@ -140,6 +140,8 @@ _ALL = (
           explains="What is computed twice to save memory: none, selective, full, a share like 50%, or modules."),
     Field(name="offload", label="Offload to the host", section=LAYOUT, choices="offloads", many=True, example="none",
           explains="What waits in the host's memory."),
+    Field(name="schedule", label="Pipeline schedule", section=LAYOUT, choices="schedules", many=True, example="1f1b",
+          explains="What fills the time in which stages of a pipeline wait for each other."),
     Field(name="optimizer", label="Optimizer", section=LAYOUT, example="adam",
           explains="adam, adam8bit, adam-bf16, muon or sgd: how many bytes a parameter takes."),
     Field(name="gradient_dtype", label="Gradients kept in", section=LAYOUT, example="fp32", explains="fp32 or bf16."),
@@ -220,7 +222,7 @@ _ALL = (
 FILES = ("measured", "prices", "histogram", "catalogs", "catalog", "source", "from", "export", "out")
 
 _RUN = ("gpus", "system", "nic_gbit_s", "params", "model", "precision", "seq_len", "global_batch",
-        "global_batch_tokens", *ASKED, "recompute", "offload", "optimizer",
+        "global_batch_tokens", *ASKED, "recompute", "offload", "schedule", "optimizer",
          "gradient_dtype", "flop_convention", "stack", "year")  # fmt: skip
 _PLAN = (*_RUN, "time", "deadline", "start", "power", "budget", "confidence", "flops", "tokens", "unique_tokens",
          "loss", "loss_like", "loss_factor", "inference_tokens", "lifetime_budget", "serve", "samples", "moe",

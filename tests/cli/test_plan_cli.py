@@ -37,7 +37,7 @@ def test_json_contract() -> None:
         assert key in answer
     assert set(answer["train_days"]) == {"value", "low", "high"}
     assert set(plan["layout"]) == {"tp", "cp", "pp", "vpp", "ep", "etp", "dp", "zero", "micro_batch",
-                                   "global_batch_seqs", "recompute", "offload"}  # fmt: skip
+                                   "global_batch_seqs", "recompute", "offload", "schedule"}  # fmt: skip
     terms = {k: v for k, v in plan["step"].items() if k != "total_s"}
     assert sum(terms.values()) == pytest.approx(plan["step"]["total_s"])
     assert set(plan["objectives"]) >= {"training_optimal", "deployment_optimal"}

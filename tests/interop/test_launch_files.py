@@ -288,6 +288,23 @@ def test_states_on_the_host_are_what_the_tool_asks_for(target: str, file: str, l
             launch_files(unsharded, (target,), "x")
 
 
+@pytest.mark.parametrize(
+    ("schedule", "vpp", "name"),
+    [("1f1b", "1", "1F1B"), ("1f1b", "2", "Interleaved1F1B"), ("zb-h1", "2", "InterleavedZeroBubble"),
+     ("dualpipev", "2", "DualPipeV")],
+)  # fmt: skip
+def test_schedules_under_the_names_of_torchtitan(schedule: str, vpp: str, name: str) -> None:
+    from hwmodel.solve.train import train
+
+    given = {"model": "llama-3.1-8b", "gpus": "16xH100", "tp": "1", "pp": "4", "zero": "2", "global_batch": "64",
+             "micro_batch": "1"}  # fmt: skip
+    answer = json.loads(json.dumps(train(**given, schedule=schedule, vpp=vpp).to_dict())) | {"fits": True}
+    found = launch_files(answer, ("torchtitan",), "x").files["torchtitan_config.py"]
+    assert f"pipeline_parallel_schedule='{name}'" in found.replace('"', "'")
+    other = launch_files(answer, ("megatron",), "x").files["megatron.sh"]
+    assert ("1F1B: a longer bubble" in other) == (schedule != "1f1b")
+
+
 def test_a_model_that_changed_since_is_refused(answers: Answers) -> None:
     answer = answers["dense-70b"]
     other = answer | {"shape": answer["shape"] | {"params": 69e9}}

@@ -19,6 +19,7 @@ def _fault(file: str, right: str, wrong: str, tests: str = "") -> Fault:
 
 
 TRAINING, MEMORY, LAYER = "physics/training.py", "physics/memory.py", "physics/layer.py"
+SCHEDULE = "physics/schedule.py"
 PLANTED = (
     # Ten that nothing caught once.
     _fault("solve/plan/closing.py", "correction /= used", "correction *= used"),
@@ -39,13 +40,13 @@ PLANTED = (
            "per_param = states + precision.gradient_bytes"),
     _fault(LAYER, "ceil(shape.vocab / tp) * 16.0", "ceil(shape.vocab / tp) * 8.0"),
     _fault(TRAINING, "each = 2.0 * by_layer(w) + by_layer(g)", "each = by_layer(w) + by_layer(g)"),
-    _fault(MEMORY, "chunks = (layout.vpp - 1.0) * layout.pp", "chunks = (layout.vpp + 1.0) * layout.pp"),
+    _fault(SCHEDULE, "chunks = (layout.vpp - 1.0) * layout.pp", "chunks = (layout.vpp + 1.0) * layout.pp"),
     _fault(LAYER, "elements = 10.0 * d / split", "elements = 6.0 * d / split"),
     _fault("economics/goodput.py", "sqrt(2.0 * write_s * mtbf_s)", "sqrt(write_s * mtbf_s)"),
     _fault("economics/goodput.py", "facts.interruptions_per_accelerator_hour * accelerators +",
            "facts.interruptions_per_accelerator_hour +"),
     _fault("economics/energy.py", "(facts.load_fraction - facts.idle_fraction) * busy", "facts.load_fraction * busy"),
-    _fault(TRAINING, "stack.bubble * (layout.pp - 1.0) / layout.vpp", "stack.bubble * layout.pp / layout.vpp"),
+    _fault(SCHEDULE, "behind = layout.pp - 1.0\n    plain", "behind = layout.pp\n    plain"),
     _fault(TRAINING, "2.0 * m * layout.vpp * (1.0 - stack.pp_overlap)", "2.0 * m * layout.vpp * stack.pp_overlap"),
-    _fault(MEMORY, "here = layers_here * _in_flight(stage, layout, m, stack)", "here = layers_here * m"),
+    _fault(MEMORY, "here = layers_here * in_flight(stage, layout, m, stack)", "here = layers_here * m"),
 )  # fmt: skip

@@ -51,7 +51,7 @@ def test_columns_equal_numbers_for_every_layout() -> None:
         "zero": [0.0, 1, 2, 3], "micro_batch": [1.0, 2, 4], "recompute_layers": [0.0, 0.5, 1],
         "recompute_norms": [0.0, 1], "recompute_mlp": [0.0, 1],
         "offload_activations": [0.0, 1], "offload_optimizer": [0.0, 1],
-        "sequence_parallel": [0.0, 1],
+        "sequence_parallel": [0.0, 1], "schedule": [0.0, 1, 2, 3, 4],
     }  # fmt: skip
     columns = {name: rng.choice(values, n) for name, values in pick.items()}
     together = step(LLAMA, H100, BF16, Layout(**columns), LOAD, STACK)

@@ -8,7 +8,7 @@ from typing import Any
 
 from hwmodel.errors import InputError
 from hwmodel.interop.export.hf_shape import hf_config
-from hwmodel.interop.export.launch import Training, Unexpressed
+from hwmodel.interop.export.launch import Training, Unexpressed, schedule_left
 from hwmodel.interop.export.names import Names
 
 SCRIPT = "run_clm.py"
@@ -57,7 +57,8 @@ def recompute(launch: Training, target: str, moves: str = "none") -> tuple[bool,
     """
     mode, host = launch.word("recompute"), launch.word("offload")
     reason = f"{target} moves the weights of a shard with its states: add its own offload of what you want moved"
-    left = [] if host in ("none", moves) else [Unexpressed("offload", host, reason)]
+    left = list(schedule_left(launch, target))
+    left += [] if host in ("none", moves) else [Unexpressed("offload", host, reason)]
     if mode in ("none", "full"):
         return mode == "full", left
     every = f"{target} recomputes every layer or none: written as every layer"

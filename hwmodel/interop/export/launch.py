@@ -10,6 +10,7 @@ from hwmodel.errors import InputError
 from hwmodel.interop.export.settings import Value
 from hwmodel.physics.shape import layers
 from hwmodel.specs import Part, Shape, System
+from hwmodel.specs.layout import SCHEDULES
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,3 +173,9 @@ def header_lines(launch: Training | Serving, verified: str, written: Written) ->
 def commented(lines: list[str], sign: str = "#") -> str:
     """Lines as comments."""
     return "".join(f"{sign} {line}".rstrip() + "\n" for line in lines)
+
+
+def schedule_left(launch: Training, target: str) -> tuple[Unexpressed, ...]:
+    """A pipeline schedule that a target has no setting for: it runs 1F1B, interleaved where --vpp is above 1."""
+    word = launch.word("schedule")
+    return () if word == SCHEDULES[0] else (Unexpressed("schedule", word, f"{target} runs 1F1B: a longer bubble"),)

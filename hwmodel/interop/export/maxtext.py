@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from hwmodel.errors import InputError
-from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines
+from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines, schedule_left
 from hwmodel.interop.export.maxtext_shape import shape_settings
 from hwmodel.interop.export.names import names_of
 
@@ -92,7 +92,7 @@ def _settings(launch: Training) -> tuple[Settings, tuple[Unexpressed, ...]]:
         left.append(
             Unexpressed("offload", launch.word("offload"), "maxtext moves tensors by name under remat_policy custom")
         )
-    return settings, tuple(left)
+    return settings, (*left, *schedule_left(launch, "maxtext"))
 
 
 def _batch(launch: Training) -> Settings:

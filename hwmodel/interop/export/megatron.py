@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from hwmodel.errors import InputError
-from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines
+from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines, schedule_left
 from hwmodel.interop.export.megatron_shape import Flags, shape_flags
 from hwmodel.interop.export.names import Names, names_of
 from hwmodel.predict.recompute import MODULES
@@ -56,7 +56,7 @@ def arguments(launch: Training) -> tuple[Flags, tuple[Unexpressed, ...]]:
         flags["--max-position-embeddings"] = launch.number("seq_len")
     again, unexpressed = recompute_flags(launch)
     host, left = offload_flags(launch)
-    return flags | PRECISIONS[precision] | again | host, unexpressed + left
+    return flags | PRECISIONS[precision] | again | host, unexpressed + left + schedule_left(launch, "megatron")
 
 
 def _parallel(launch: Training) -> Flags:

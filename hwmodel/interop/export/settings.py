@@ -14,6 +14,7 @@ import msgspec
 
 from hwmodel.errors import InputError
 from hwmodel.predict import recompute
+from hwmodel.specs.layout import SCHEDULES
 
 Value = float | str
 
@@ -44,6 +45,10 @@ SETTINGS: dict[str, Setting] = {
     "offload": Setting(
         meaning="what waits in host memory: none, activations, optimizer, or both",
         default="none", samples=("none", "optimizer"),
+    ),
+    "schedule": Setting(
+        meaning="schedule of a pipeline: 1f1b (interleaved where vpp is above 1), zb-h1, zb-h2, dualpipe or dualpipev",
+        default=SCHEDULES[0], samples=("1f1b", "dualpipev"),
     ),
     "sequence_parallel": Setting(
         meaning="1: norms and residuals are split over the tensor-parallel ranks", default=1.0, samples=(0.0, 1.0)

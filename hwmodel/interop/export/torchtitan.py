@@ -99,12 +99,15 @@ def parallel_fields(launch: Training) -> tuple[Fields, list[Unexpressed]]:
     }
     if launch.number("pp") > 1:
         fields |= _pipeline(launch.layers, launch.number("pp"), launch.number("vpp"))
+        name, doubt = _schedule(launch)
+        fields["pipeline_parallel_schedule"] = name
+        left += doubt
         fields["pipeline_parallel_microbatch_size"] = launch.number("micro_batch")
     return fields, left
 
 
 def _pipeline(depth: int, pp: int, vpp: int) -> Fields:
-    """The schedule, and layers a stage such that torchtitan counts as many stages: what is missing goes to the ends."""
+    """Layers a stage such that torchtitan counts as many stages: what is missing goes to the ends."""
     stages = pp * vpp
     counts = stage_layers(depth, stages)
     each = max(counts)
@@ -117,11 +120,25 @@ def _pipeline(depth: int, pp: int, vpp: int) -> Fields:
             f"that divide {depth} more evenly"
         )
     return {
-        "pipeline_parallel_schedule": "Interleaved1F1B" if vpp > 1 else "1F1B",
         "pipeline_parallel_layers_per_stage": math.ceil((depth + missing) / stages),
         "pipeline_parallel_first_stage_less_layers": first,
         "pipeline_parallel_last_stage_less_layers": last,
     }
+
+
+# What torch.distributed.pipelining calls the schedules, without and with virtual stages.
+SCHEDULED = {"1f1b": ("1F1B", "Interleaved1F1B"), "zb-h1": (None, "InterleavedZeroBubble"),
+             "dualpipev": (None, "DualPipeV")}  # fmt: skip
+
+
+def _schedule(launch: Training) -> tuple[str, list[Unexpressed]]:
+    """The pipeline's schedule; one that torchtitan has not is written as 1F1B."""
+    word, chunks = launch.word("schedule"), int(launch.number("vpp") > 1)
+    name = SCHEDULED.get(word, (None, None))[chunks]
+    if name is not None:
+        return name, []
+    plain = str(SCHEDULED["1f1b"][chunks])
+    return plain, [Unexpressed("schedule", word, f"torchtitan has none with --vpp {launch.number('vpp')}: {plain}")]
 
 
 def _policy(launch: Training) -> tuple[str, list[Unexpressed]]:

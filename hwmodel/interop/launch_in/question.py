@@ -10,6 +10,7 @@ from hwmodel.errors import InputError
 from hwmodel.interop.export.parts_of_shape import same_shape
 from hwmodel.interop.launch_in.record import Read
 from hwmodel.specs import Shape
+from hwmodel.specs.layout import SCHEDULES
 from hwmodel.units import parse_fleet
 
 
@@ -22,6 +23,7 @@ def question(read: Read, given: dict[str, Any], models: Sequence[Shape]) -> dict
     options = {name: value for name, value in read.options.items() if value is not None}
     options.pop("trainable_fraction", None)
     options.setdefault("offload", "none")
+    options.setdefault("schedule", SCHEDULES[0])
     if "searched" in options:  # of the settings that the file has, those that a search chose
         kept = [name for name in str(options.pop("searched")).split(",") if name in options]
         options |= {"searched": ",".join(kept)} if kept else {}

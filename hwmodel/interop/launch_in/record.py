@@ -66,7 +66,7 @@ def unfit(name: str, names: Names, path: Path) -> InputError:
 # Options that a comment may hold: the hardware, the model's name, and what a tool has no setting for.
 NOTED = frozenset(
     ("gpus", "system", "model", "stack", "searched", "nic_gbit_s", "flop_convention", "optimizer", "gradient_dtype",
-     "offload", *(OPTION.get(name, name) for name in SETTINGS if name != "sequence_parallel"))
+     "offload", "schedule", *(OPTION.get(name, name) for name in SETTINGS if name != "sequence_parallel"))
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
 from hwmodel.interop.launch_in.titan_source import python_settings, toml_settings
 from hwmodel.physics.shape import layers
 from hwmodel.specs import Block, Shape
+from hwmodel.specs.layout import SCHEDULES
 
 Settings = dict[str, Any]
 READ_PYTHON = {"TrainingConfig": "training.", "ParallelismConfig": "parallelism."}
@@ -25,6 +26,7 @@ CONVERTERS = {
 GROUPED = ("quantize.grouped_mm.float8", "quantize.grouped_mm.mx", "quantize.moe.float8", "quantize.moe.mx")
 SINGLE_STAGE = ("1F1B", "GPipe")
 INTERLEAVED = ("Interleaved1F1B", "InterleavedGPipe", "LoopedBFS")
+OTHERS = {"InterleavedZeroBubble": "zb-h1", "DualPipeV": "dualpipev"}  # by the words of --schedule
 
 
 def reads(text: str) -> bool:
@@ -74,6 +76,7 @@ def _options(s: Settings, shape: Shape | None, path: Path) -> dict[str, Any]:
         "vpp": _virtual(s, shape, pp, path), "ep": degree("expert_parallel_degree"),
         "etp": degree("expert_tensor_parallel_degree"), "zero": _zero(s, pp, path),
         "micro_batch": degree("pipeline_parallel_microbatch_size") if pp > 1 else local,
+        "schedule": OTHERS.get(_schedule(s, path), SCHEDULES[0]) if pp > 1 else SCHEDULES[0],
         "recompute": _recompute(s, path), "precision": _precision(s, path),
         "seq_len": int(s.get("training.seq_len", 2048)),
     }  # fmt: skip
@@ -121,16 +124,23 @@ def _precision(s: Settings, path: Path) -> str:
     return "tf32" if s.get("training.mixed_precision_param", "bfloat16") == "float32" else "bf16"
 
 
+def _schedule(s: Settings, path: Path) -> str:
+    """The pipeline's schedule as torchtitan spells it. InputError for one that is not predicted."""
+    given = str(s.get("parallelism.pipeline_parallel_schedule", "1F1B"))
+    known = {name.lower(): name for name in (*SINGLE_STAGE, *INTERLEAVED, *OTHERS)}
+    if given.lower() not in known:
+        raise InputError(f"{path}: pipeline schedule {given} is not predicted; {', '.join(known.values())} are")
+    return known[given.lower()]
+
+
 def _virtual(s: Settings, shape: Shape | None, pp: int, path: Path) -> int:
     """Virtual stages a rank, as torchtitan counts them from the layers of a stage."""
-    schedule = str(s.get("parallelism.pipeline_parallel_schedule", "1F1B"))
+    schedule = _schedule(s, path)
     if pp == 1:
         return 1
-    if schedule.lower() not in {word.lower() for word in (*SINGLE_STAGE, *INTERLEAVED)}:
-        raise InputError(f"{path}: pipeline schedule {schedule} is not predicted; 1F1B and Interleaved1F1B are")
     each = s.get("parallelism.pipeline_parallel_layers_per_stage")
     if each is None:
-        return 2 if schedule in INTERLEAVED else 1
+        return 2 if schedule in (*INTERLEAVED, *OTHERS) else 1
     if shape is None:
         raise InputError(f"{path}: pipeline_parallel_layers_per_stage needs the model; torchtitan's flavors are known")
     first = int(s.get("parallelism.pipeline_parallel_first_stage_less_layers", 1))

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.ops import maximum
-from hwmodel.physics import collectives, kernels, layer, training
+from hwmodel.physics import collectives, kernels, layer, recomputed, schedule, training
 from hwmodel.report.explain.symbols import record, symbol
 from hwmodel.specs import Layout, Stack
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, MemoryConstants, Network
@@ -89,6 +89,11 @@ def _host() -> Any:
     return training._host_s(device, launches, layout, stack)
 
 
+def _bubble() -> Any:
+    pp, vpp, m, whole, backward, weights = names("pp", "vpp", "micro_batches", "stage_s", "backward_s", "weights_s")
+    return schedule.bubble_s(record(Layout, pp=pp, vpp=vpp, schedule=0.0), m, whole, backward, weights)
+
+
 def _contention() -> Any:
     (domains,) = names("domains")
     return layer.slower_network(domains, record(Stack, id="", title="", unconfirmed=()))
@@ -114,7 +119,7 @@ TERMS: tuple[KernelTerm, ...] = tuple(
          "catalogs/calibrations/casts.yaml: fitted on published pairs of speed"),
         ("logits_s", "products of the logits and bytes of the loss, on the stage that holds them", layer.head_s, None,
          "as gemm_s"),
-        ("recompute_s", "what the backward pass computes again, by module", training._recompute, None,
+        ("recompute_s", "what the backward pass computes again, by module", recomputed.recomputed, None,
          "arXiv 2205.05198; Megatron-Core --recompute-modules"),
         ("tp_s", "all-gathers and reduce-scatters of tensor parallelism, less what products hide",
          collectives.all_gather_s, _gather, "docs/kernels.md; arXiv 2205.05198 section 4"),
@@ -122,8 +127,8 @@ TERMS: tuple[KernelTerm, ...] = tuple(
          "arXiv 2310.01889"),
         ("ep_s", "dispatch and combine of experts: a token once to each domain that holds one of its experts",
          layer._expert_parallel, None, "arXiv 2412.19437 section 3.2"),
-        ("pp_bubble_s", "(pp - 1) / vpp micro-batches of the mean stage", training.step, None,
-         "arXiv 2104.04473 section 2.2"),
+        ("pp_bubble_s", "what the schedule leaves idle: (pp - 1) / vpp micro-batches of the mean stage under 1F1B",
+         schedule.bubble_s, _bubble, "arXiv 2104.04473 section 2.2; arXiv 2401.10241; arXiv 2412.19437 table 2"),
         ("pp_transfer_s", "activations and gradients between stages", training._transfer_s, None,
          "arXiv 2104.04473 section 4.1"),
         ("dp_exposed_s", "gradients and weights over data-parallel ranks, less what the backward pass hides; ZeRO 3 "

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from hwmodel.specs.layout import SCHEDULES
+
 Named = Iterable[tuple[str, str]]  # a value, and what it is
 Source = Callable[[Any], Named]
 
@@ -105,3 +107,4 @@ def words(*names: str) -> Source:
 tasks = words("pretrain", "sft", "lora")
 engines = words("generic", "trtllm", "vllm", "sglang")
 offloads = words("none", "activations", "optimizer")
+schedules = words(*SCHEDULES)

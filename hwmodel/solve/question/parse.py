@@ -11,6 +11,7 @@ import numpy as np
 from hwmodel import units
 from hwmodel.errors import InputError, unknown
 from hwmodel.predict.recompute import offload_mode, recompute_mode
+from hwmodel.predict.schedules import schedules_of
 from hwmodel.solve.question.contradictions import check_contradictions
 from hwmodel.solve.question.rates import Rates, parse_rates
 from hwmodel.solve.question.request import (
@@ -24,8 +25,13 @@ from hwmodel.specs.layout import ASKED
 
 
 def _again(given: dict[str, Any], fields: dict[str, Any]) -> None:
-    """What is computed again and what waits on the host, checked."""
-    for name, read in (("recompute", lambda word: recompute_mode(word, Stack())), ("offload", offload_mode)):
+    """What is computed again, what waits on the host and how a pipeline is scheduled, checked."""
+    readers = {
+        "recompute": lambda word: recompute_mode(word, Stack()),
+        "offload": offload_mode,
+        "schedule": schedules_of,
+    }
+    for name, read in readers.items():
         if name in given:
             fields[name] = str(given.pop(name))
             read(fields[name])
@@ -382,7 +388,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 # Every option of a plan but its shape, by the names of the command line.
 OPTIONS = (
-    *QUANTITIES, *_VERBATIM, *ASKED, "recompute", "offload", "gpus", "usd_per_hour", "seq_len", "serve",
+    *QUANTITIES, *_VERBATIM, *ASKED, "recompute", "offload", "schedule", "gpus", "usd_per_hour", "seq_len", "serve",
     "samples", "moe", "distill", "sparsity", "global_batch", "global_batch_tokens", "nic_gbit_s", "loss_like",
     "prompt_output", "catalogs", "seed", "confidence", "year", "deadline", "start", "pue",
 )  # fmt: skip

@@ -65,6 +65,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     layout: dict[str, float] = {}  # sizes of specs.layout that are given
     recompute: str | None = None  # words of predict.recompute, as the next
     offload: str | None = None
+    schedule: str | None = None  # words of specs.layout.SCHEDULES
     optimizer: str | None = None  # of predict.states, as the next
     gradient_dtype: str | None = None
     catalogs: tuple[str, ...] = ()
@@ -94,6 +95,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     def offloads(self) -> tuple[str, ...]:
         """The words of --offload that a search tries."""
         return (self.offload or NONE,)
+
+    @property
+    def schedules(self) -> tuple[str, ...]:
+        """The words of --schedule that a search tries; empty: those of the stack."""
+        return () if self.schedule is None else (self.schedule,)
 
     @property
     def has_loss_target(self) -> bool:

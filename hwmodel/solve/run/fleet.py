@@ -128,7 +128,7 @@ class Fleet:
             seq_len=float(self.setting.request.seq_len),
         )
         r = self.setting.request
-        fixed = policy(self.setting.stack, r.layout, again=r.again, offload=r.offloads)
+        fixed = policy(self.setting.stack, r.layout, again=r.again, offload=r.offloads, schedules=r.schedules)
         billed = billed_hours(self.setting, shape)
         question = (cases, self.machine, self.precision, self.setting.stack, fixed, billed)
         return fastest(*question).evaluation if accelerators else evaluate(*question)

@@ -132,7 +132,7 @@ def _step(stage: Stage, setting: Fleeted, rollouts: Fleeted | None, shape: Shape
         shape=shape, machine=setting.machine, precision=setting.precision, stack=setting.stack,
         accelerators=float(r.gpus or 1), seq_len=float(round(lengths.mean + prompt)),
         global_batch_seqs=float(max(round(prompts * samples / updates), 1)), fixed=dict(r.layout), again=r.again,
-        offload=r.offloads,
+        offload=r.offloads, schedules=r.schedules,
     )  # fmt: skip
     lag = own.get("lag")
     return RlSetting(

@@ -41,6 +41,7 @@ PLAN: dict[str, Column] = {
     "global_batch_seqs": Column(unit="1", meaning="sequences of a step"),
     "recompute": Column(unit="", meaning="what the backward pass computes again", kind="text"),
     "offload": Column(unit="", meaning="what waits in host memory", kind="text"),
+    "schedule": Column(unit="", meaning="schedule of the pipeline", kind="text"),
     "accelerator": Column(unit="", meaning="part", kind="text"),
     "system": Column(unit="", meaning="node and network", kind="text"),
 }  # fmt: skip

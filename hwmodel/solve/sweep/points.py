@@ -341,7 +341,11 @@ class _Rows:
             self._loss_ends(table, run)
         else:
             table.band("loss_nats", Band(*one.loss))
-        for name, words in (("recompute", self.layouts.recompute), ("offload", self.layouts.offload)):
+        for name, words in (
+            ("recompute", self.layouts.recompute),
+            ("offload", self.layouts.offload),
+            ("schedule", self.layouts.schedule),
+        ):
             table.texts[name] = np.tile(np.array(words, dtype=object), len(self.points) // self.count)
         table.text("accelerator", self.setting.part.id)
         table.text("system", self.setting.system.id)

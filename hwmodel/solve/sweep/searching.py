@@ -24,7 +24,7 @@ from hwmodel.solve.run.billing import BilledHours, billed_hours
 from hwmodel.solve.sweep.closing import Refused, refused
 from hwmodel.specs import Layout, Precision, Shape, Workload
 from hwmodel.specs.kernels import Machine
-from hwmodel.specs.layout import NAMES, SPLITS
+from hwmodel.specs.layout import NAMES, SPLITS, schedule_word
 from hwmodel.specs.stack import Stack
 
 # Layout columns of a found row, then the batch, step, memory and the number of layouts that the case admits.
@@ -61,13 +61,15 @@ class Layouts(msgspec.Struct, frozen=True, kw_only=True):
     parts: StepShares
     recompute: list[str]
     offload: list[str]
+    schedule: list[str]
 
     def rows(self) -> Iterable[Layouts]:
         """Each row alone."""
         parts = msgspec.structs.asdict(self.parts)
-        for i, (again, offload) in enumerate(zip(self.recompute, self.offload)):
+        for i, words in enumerate(zip(self.recompute, self.offload, self.schedule)):
             yield Layouts(
-                figures=self.figures[i : i + 1], recompute=[again], offload=[offload],
+                figures=self.figures[i : i + 1], recompute=[words[0]], offload=[words[1]],
+                schedule=[words[2]],
                 parts=StepShares(**{name: value[i : i + 1] for name, value in parts.items()}),
             )  # fmt: skip
 
@@ -75,7 +77,7 @@ class Layouts(msgspec.Struct, frozen=True, kw_only=True):
 def key_of(setting: Fleeted, shape: Shape) -> Key:
     """The search of a shape under a setting."""
     r = setting.request
-    fixed = policy(setting.stack, r.layout, again=r.again, offload=r.offloads)
+    fixed = policy(setting.stack, r.layout, again=r.again, offload=r.offloads, schedules=r.schedules)
     return Key(
         shape, setting.machine, setting.precision, setting.stack, fixed, float(r.seq_len),
         r.global_batch_seqs is not None, billed_hours(setting, shape),
@@ -198,8 +200,9 @@ def _layouts(key: Key, found: Evaluation, rows: NDArray[np.int64], count: Any) -
     for place, column in enumerate(columns):
         figures[:, place] = column[rows] if isinstance(column, np.ndarray) and column.ndim else column
     figures[:, -1] = count
-    again, offload = _words(key, layout, rows)
-    return Layouts(figures=figures, parts=_parts(key, found, rows), recompute=again, offload=offload)
+    again, offload, schedule = _words(key, layout, rows)
+    return Layouts(figures=figures, parts=_parts(key, found, rows), recompute=again, offload=offload,
+                   schedule=schedule)  # fmt: skip
 
 
 def _parts(key: Key, found: Evaluation, rows: NDArray[np.int64]) -> StepShares:
@@ -211,18 +214,21 @@ def _parts(key: Key, found: Evaluation, rows: NDArray[np.int64]) -> StepShares:
     return StepShares(**{name: value + np.zeros(len(rows)) for name, value in msgspec.structs.asdict(parts).items()})
 
 
-def _words(key: Key, layout: Layout, rows: NDArray[np.int64]) -> tuple[list[str], list[str]]:
-    """What each row computes again and moves to the host, in the words of the options."""
-    names = (*recompute.FIELDS, *recompute.OFFLOADS.values())
+def _words(key: Key, layout: Layout, rows: NDArray[np.int64]) -> tuple[list[str], list[str], list[str]]:
+    """What each row computes again and moves to the host, and its schedule, in the words of the options."""
+    names = (*recompute.FIELDS, *recompute.OFFLOADS.values(), "schedule")
     fields = np.empty((len(rows), len(names)))
     for place, name in enumerate(names):
         column: Any = getattr(layout, name)
         fields[:, place] = column[rows] if isinstance(column, np.ndarray) and column.ndim else column
     kinds, which = np.unique(fields, axis=0, return_inverse=True)
     ones = [Layout(**dict(zip(names, map(float, kind)))) for kind in kinds]
-    words = [(recompute.recompute_word(one, key.stack), recompute.offload_word(one)) for one in ones]
+    words = [
+        (recompute.recompute_word(one, key.stack), recompute.offload_word(one), schedule_word(one)) for one in ones
+    ]
     chosen = [words[place] for place in which.ravel()]
-    return [again for again, _ in chosen], [offload for _, offload in chosen]
+    again, offload, schedule = (list(kind) for kind in zip(*chosen)) if chosen else ([], [], [])
+    return again, offload, schedule
 
 
 def rates(seq_len: float, figures: NDArray[np.float64]) -> NDArray[np.float64]:
