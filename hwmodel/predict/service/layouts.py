@@ -83,6 +83,7 @@ def layouts(shape: Shape, domain: float, given: Sizes | None = None, space: Spac
     """Candidates as columns: tensor parallelism inside the domain, pipeline stages, and for experts also attention-data
     parallelism over one or several domains. Columns are empty where the given sizes leave none."""
     given = given or Sizes()
+    fixed = given.any
     routed = max(float(np.max(b.n_experts)) for b in shape.blocks)
     wide = (given.tp,) if given.tp else tuple(t for t in space.tensor if t <= domain and _whole(shape, t, space))
     stages = space.pipeline_of_experts if routed else space.pipeline
@@ -92,7 +93,7 @@ def layouts(shape: Shape, domain: float, given: Sizes | None = None, space: Spac
         (t, p, d, e)
         for t, p, d in product(wide, deep, ranks)
         for e in _experts(t, d, routed, given.ep, space)
-        if given.any or t * p * d <= space.most
+        if fixed or t * p * d <= space.most
     ]
     tp, pp, dp, ep = np.array(rows, dtype=float).reshape(-1, 4).T
     return ServingLayout(tp=tp, pp=pp, dp=dp, ep=ep)

@@ -36,14 +36,14 @@ def room(setting: ServiceSetting) -> Num:
     return sequences_that_fit(held(setting), setting.load, setting.worker.layout, setting.worker.engine)
 
 
-def room_ends(setting: ServiceSetting) -> tuple[Num, Num]:
-    """80 % interval of `room`."""
+def room_ends(setting: ServiceSetting) -> tuple[Num, Num, Num]:
+    """`room`, and the ends of its 80 % interval."""
     w, of = setting.worker, held(setting)
-    low, high = (
+    middle, low, high = (
         sequences_that_fit(msgspec.structs.replace(of, kv_pool_bytes=pool), setting.load, w.layout, w.engine)
-        for pool in pool_ends(of, w.machine.hbm_bytes)
+        for pool in (of.kv_pool_bytes, *pool_ends(of, w.machine.hbm_bytes))
     )
-    return low, high
+    return middle, low, high
 
 
 def capacity(setting: ServiceSetting) -> Num:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from statistics import median
 from typing import Any
 
@@ -87,8 +88,11 @@ def _near(one: float, other: float) -> bool:
 def published(recipe: ServingPrecision) -> Published | None:
     """What was measured in a recipe's bits: nats a token and benchmark scores lost, one vote a source and model."""
     bits = bits_of(recipe)
-    if bits.full:
-        return None
+    return None if bits.full else _published(bits)
+
+
+@cache
+def _published(bits: Bits) -> Published | None:
     rows = [row for row in quantised_rows() if not row.why_not_counted and _same_bits(row, bits)]
     losses = _by_model(rows, "nats_per_token")
     kept = _by_model(rows, "recovery")

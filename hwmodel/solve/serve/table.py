@@ -9,7 +9,7 @@ import msgspec
 from hwmodel.predict.formats import formats_of
 from hwmodel.predict.service.arrivals import Column, Loaded, Spread, loaded
 from hwmodel.predict.service.layouts import layouts, rows_of
-from hwmodel.predict.service.passes import room, room_ends
+from hwmodel.predict.service.passes import room_ends
 from hwmodel.predict.service.setting import ServiceSetting, Worker, on_layout
 from hwmodel.solve.run.band import Band
 from hwmodel.solve.serve.question import ServingQuestion, sizes_of
@@ -99,8 +99,8 @@ def engine_cells(o: Options, i: int) -> dict[str, Any]:
 
 def cache_requests(s: ServiceSetting) -> Band:
     """Requests whose cache one engine instance holds at once, with its 80 % interval."""
-    low, high = room_ends(s)
-    return Band(float(room(s)), float(low), float(high))
+    middle, low, high = room_ends(s)
+    return Band(float(middle), float(low), float(high))
 
 
 __all__ = ["Column", "Options", "cache_requests", "engine_cells", "load_of", "options", "setting_of", "spread_of"]
