@@ -17,8 +17,11 @@ from hwmodel.physics.serving import bulk_prompt_s, decode_terms, mixed_terms, we
 from hwmodel.physics.serving_queue import balance_wait_steps, closed_loop, delay_steps
 from hwmodel.physics.serving_step import Pass, attention_core_s, captured, padded_sides, sum_s
 from hwmodel.predict.formats import formats_of
+from hwmodel.solve.serve.predict import predict
+from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad
-from hwmodel.validation.board.serving import predict_rows
+from hwmodel.validation.board.serving import Book, predict_rows
+from hwmodel.validation.fit.serving_fit import fit
 from hwmodel.validation.predicted.serving_bench import Resolver
 from hwmodel.validation.rows.serving_rows import serving_setting
 from hwmodel.validation.rows.tables import read_table
@@ -245,3 +248,35 @@ def test_a_prompt_of_many_steps_is_read_beside_others() -> None:
 
     assert gained(8192.0) == pytest.approx(2.0)
     assert gained(81920.0) == pytest.approx(4.0 / 1.1)
+
+
+def test_names_and_sources_move_nothing() -> None:
+    """The same runs under other ids, groups and sources, of models under names of their own: the same predictions,
+    and the same constants fitted on them."""
+    known = [r for r in ROWS if r["mode"] == "agg"][::40]
+    renamed = [
+        r | {"id": f"run {i}", "source": "someone", "measured_by": "", "group": f"group {i % 3}", "notes": ""}
+        for i, r in enumerate(known)
+    ]
+    assert len({r["model"] for r in known}) >= 3
+    one, other = predict_rows("serving", known), predict_rows("serving", renamed)
+    assert [(p.metric, p.predicted, p.low, p.high) for p in one] == [
+        (p.metric, p.predicted, p.low, p.high) for p in other
+    ]
+    fitted = []
+    for rows in (known, renamed):
+        book = Book([("serving", r) for r in rows])
+        fitted.append(fit(book.questions, book.measured, book.usable(), iterations=2).tolist())
+    assert fitted[0] == fitted[1]
+
+
+def test_a_model_by_another_name_is_served_alike() -> None:
+    """A shape at hand is served as the model of that shape: nothing hangs on what it is called."""
+    known = ServingQuestion(
+        model="llama-3.1-70b", parts=("h200",), precisions=("fp8",), engine="vllm", prompt_tokens=1024.0,
+        output_tokens=1024.0, rate=1.0, tp=4.0,
+    )  # fmt: skip
+    shape = msgspec.structs.replace(CATALOG.model("llama-3.1-70b"), name="a model of their own")
+    named, own = (predict(q, CATALOG, 16.0) for q in (known, msgspec.structs.replace(known, model="", shape=shape)))
+    assert own.answer.tpot_s.value == named.answer.tpot_s.value
+    assert own.answer.ttft_s.value == named.answer.ttft_s.value
