@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hwmodel.catalog import Catalog
-from hwmodel.errors import HwModelError
 from hwmodel.specs.economics import PriceSummary
 
 Use = tuple[str, str]  # a source and what it gave
@@ -28,9 +27,8 @@ def grouped(catalog: Catalog, wanted: list[Use]) -> list[dict[str, str]]:
 def _source_row(catalog: Catalog, source: str, uses: list[str]) -> dict[str, str]:
     """The catalog's record of a source; what is in none stands by its own words."""
     row = {"id": source, "for": ", ".join(uses), "title": source, "locator": "", "licence": ""}
-    try:
-        record = catalog.source(source)
-    except HwModelError:
+    record = catalog.data.sources.get(source)
+    if record is None:
         return row
     return {**row, "title": record.title, "locator": record.locator, "licence": record.licence}
 
