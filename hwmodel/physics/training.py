@@ -61,7 +61,7 @@ def _read(times: LayerTimes, layout: Layout) -> LayerTimes:
     return msgspec.structs.replace(times, **dict.fromkeys(unread, 0.0))
 
 
-class _MicroBatch(msgspec.Struct, frozen=True, kw_only=True):
+class MicroBatch(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds a micro-batch spends on the slowest stage, by kind, all layers of that stage together."""
 
     gemm: Num
@@ -78,6 +78,9 @@ class _MicroBatch(msgspec.Struct, frozen=True, kw_only=True):
     mean_stage: Num  # seconds of the mean stage
     mean_backward: Num  # of them the backward pass
     mean_weights: Num  # of that the gradients of weights
+    layers: Num  # on the slowest stage
+    layer_device: Num  # seconds of one layer on the device, host apart
+    launches: Num  # kernels of one layer, forward and backward
 
     @property
     def total(self) -> Num:
@@ -130,7 +133,7 @@ def _widen_s(shard: LayerShard, precision: Precision, machine: Machine, again: A
     return memory_bound_s(precision.widen_bytes * shard.layer, machine.memory) * (2.0 + again.layers)
 
 
-def _micro_batch(
+def micro_batch(
     shape: Shape,
     machine: Machine,
     precision: Precision,
@@ -139,7 +142,7 @@ def _micro_batch(
     times: LayerTimes,
     shard: LayerShard,
     trainable: Num,
-) -> _MicroBatch:
+) -> MicroBatch:
     again = recomputed(layout, times)
     stages = layers_per_stage(shape, layout, stack)
     accumulate = _accumulate_s(shard, precision, machine, stack) * trainable
@@ -173,7 +176,7 @@ def _micro_batch(
         mean_backward = (depth * (backward + again_b + layer_host * 0.6) + head * 2.0 / 3.0) / layout.pp
         # Of three products of a layer and of the head, forward and backward, one makes the gradient of weights.
         mean_weights = trainable * (depth * 0.5 * times.gemm_b * stack.level + head / 3.0) / layout.pp
-    return _MicroBatch(
+    return MicroBatch(
         gemm=gemm * count,
         attention=attention * count,
         memory=memory * count,
@@ -188,7 +191,27 @@ def _micro_batch(
         mean_stage=(depth * layer + head) / layout.pp,
         mean_backward=mean_backward,
         mean_weights=mean_weights,
+        layers=count,
+        layer_device=device,
+        launches=launches,
     )
+
+
+class DataParallel(msgspec.Struct, frozen=True, kw_only=True):
+    """Gradient reduction and weight gathering over the data-parallel ranks, and what hides them, in seconds."""
+
+    volume_s: Num  # each time, were nothing hidden
+    window_s: Num  # of compute that it may hide under
+    times: Num  # how often in a step
+    floor: Num  # share of it that is never hidden
+
+    @property
+    def exposed_s(self) -> Num:
+        """What a step waits for: the volume less the window, with a soft corner, and never below the floor."""
+        hidden = self.volume_s - self.window_s
+        edge = 0.1 * self.volume_s
+        soft = 0.5 * (hidden + sqrt(hidden * hidden + edge * edge)) * (1.0 - self.floor)
+        return (self.floor * self.volume_s + soft) * self.times
 
 
 def _data_parallel_s(
@@ -198,13 +221,29 @@ def _data_parallel_s(
     layout: Layout,
     stack: Stack,
     shard: LayerShard,
-    micro: _MicroBatch,
+    micro: MicroBatch,
     m: Num,
     trainable: Num,
 ) -> Num:
     """Exposed seconds a step of gradient reduction and weight gathering over the data-parallel ranks."""
     if not anywhere(layout.dp * layout.cp > 1.0):
         return 0.0
+    found = data_parallel(shape, machine, precision, layout, stack, shard, micro, m, trainable)
+    return where(data_ranks(layout)[0] > 1.0, found.exposed_s, 0.0)
+
+
+def data_parallel(
+    shape: Shape,
+    machine: Machine,
+    precision: Precision,
+    layout: Layout,
+    stack: Stack,
+    shard: LayerShard,
+    micro: MicroBatch,
+    m: Num,
+    trainable: Num,
+) -> DataParallel:
+    """What the data-parallel ranks exchange in a step, and the window that it has."""
     net = machine.network
     stages = layers_per_stage(shape, layout, stack)
     count = maximum(stages.middle, stages.last) * copies(layout)
@@ -244,11 +283,7 @@ def _data_parallel_s(
     window = where(full_shard, stack.fsdp_overlap * micro.total, overlap * micro.backward)
     volume = where(full_shard, each, once)
     volume = volume * where(dense_ranks > near, slower_network(dense_ranks / near, stack), 1.0)
-    hidden = volume - window
-    floor = stack.dp_floor * volume
-    edge = 0.1 * volume
-    exposed = floor + 0.5 * (hidden + sqrt(hidden * hidden + edge * edge)) * (1.0 - stack.dp_floor)
-    return where(dense_ranks > 1.0, exposed * times, 0.0)
+    return DataParallel(volume_s=volume, window_s=window, times=times, floor=stack.dp_floor)
 
 
 def _owned(shape: Shape, layout: Layout, stack: Stack, shard: LayerShard) -> Num:
@@ -328,7 +363,7 @@ def step(
     shard = layer_shard(shape, layout)
     trainable = minimum(workload.trainable_fraction, 1.0)
     m = micro_batches(layout, workload)
-    micro = _micro_batch(shape, machine, precision, layout, stack, times, shard, trainable)
+    micro = micro_batch(shape, machine, precision, layout, stack, times, shard, trainable)
     owned = _owned(shape, layout, stack, shard) * trainable
     saved = _saved_bytes(shape, precision, layout, workload, stack)
     bubble = stack.bubble * bubble_s(layout, m, micro.mean_stage, micro.mean_backward, micro.mean_weights)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 
 from hwmodel.predict.optimism import SPLITS
 from hwmodel.solve.run.result import Plan, value_of
@@ -20,24 +24,47 @@ LEVELS = ("--mfu", "--measured")
 def layout_command(plan: Plan) -> str | None:
     """`hwmodel train` in the layout of the plan, on the accelerators that it uses; None where a user's own level sets
     the speed or there is no layout."""
-    options = [tuple(pair) for pair in plan.request["options"]]
-    if plan.layout is None or any(name in LEVELS for name, _ in options):
+    found = layout_options(_document(plan))
+    if found is None:
         return None
-    used = int((plan.answer.accelerators or 0) - (plan.answer.idle_accelerators or 0))
-    words = ["--gpus", f"{used}x{plan.resolved.accelerator}", "--system", str(plan.resolved.system)]
-    words += [word for name, value in options if name in CARRIED for word in (name, value)]
-    if plan.resolved.model is None:
-        words += ["--params", f"{value_of(plan.answer.params):.17g}"]
-    layout = plan.layout
-    mixture = plan.shape is not None and plan.shape.n_experts > 1
-    sizes = {size.name: getattr(layout, size.name) for size in SIZES if size.asked and (mixture or not size.experts)}
-    sizes |= {"recompute": layout.recompute, "offload": layout.offload, "global_batch": layout.global_batch_seqs}
-    if layout.schedule != SCHEDULES[0]:
-        sizes["schedule"] = layout.schedule
-    words += [word for name, value in sizes.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    return shlex.join(["hwmodel", "train", *(word for name, value in found for word in (name, value))])
+
+
+def _document(plan: Plan) -> dict[str, Any]:
+    """What the options of `train` follow from, under the keys of the JSON."""
+    a = plan.answer
+    return {
+        "request": plan.request, "resolved": msgspec.structs.asdict(plan.resolved),
+        "layout": None if plan.layout is None else msgspec.structs.asdict(plan.layout),
+        "shape": None if plan.shape is None else {"n_experts": plan.shape.n_experts},
+        "answer": {
+            "params": value_of(a.params), "accelerators": a.accelerators, "idle_accelerators": a.idle_accelerators
+        },
+    }  # fmt: skip
+
+
+def layout_options(document: Mapping[str, Any]) -> list[tuple[str, str]] | None:
+    """The options of `train` that give the step of a plan again, from its JSON; None where there are none."""
+    options = [(str(name), str(value)) for name, value in document["request"]["options"]]
+    layout, answer, resolved = document["layout"], document["answer"], document["resolved"]
+    if layout is None or any(name in LEVELS for name, _ in options):
+        return None
+    used = int((answer["accelerators"] or 0) - (answer["idle_accelerators"] or 0))
+    found = [("--gpus", f"{used}x{resolved['accelerator']}"), ("--system", str(resolved["system"]))]
+    found += [(name, value) for name, value in options if name in CARRIED]
+    if resolved["model"] is None:
+        params = answer["params"]
+        found.append(("--params", f"{params['value'] if isinstance(params, Mapping) else params:.17g}"))
+    mixture = document["shape"] is not None and document["shape"]["n_experts"] > 1
+    sizes = {size.name: layout[size.name] for size in SIZES if size.asked and (mixture or not size.experts)}
+    sizes |= {"recompute": layout["recompute"], "offload": layout["offload"]}
+    sizes |= {"global_batch": layout["global_batch_seqs"]}
+    if layout["schedule"] != SCHEDULES[0]:
+        sizes["schedule"] = layout["schedule"]
+    found += [(f"--{name.replace('_', '-')}", str(value)) for name, value in sizes.items()]
     stated = {name for name, _ in options}
-    found = [name for name in SPLITS if f"--{name.replace('_', '-')}" not in stated]
-    return shlex.join(["hwmodel", "train", *words, *(["--searched", ",".join(found)] if found else [])])
+    searched = [name for name in SPLITS if f"--{name.replace('_', '-')}" not in stated]
+    return [*found, ("--searched", ",".join(searched))] if searched else found
 
 
 def command(plan: Plan, name: str = "plan", precisions: list[str] | None = None) -> str:

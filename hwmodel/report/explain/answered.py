@@ -12,6 +12,7 @@ from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.physics.machine import machine
+from hwmodel.report.explain.rerun import Rerun, rerun
 from hwmodel.solve.question.parse import read_request
 from hwmodel.solve.question.setting import Fleeted, Setting, resolve
 from hwmodel.specs.kernels import Machine
@@ -95,6 +96,11 @@ class Answered:
         row, catalog = self.document["answer"], load_catalog()
         part, system = catalog.part(row["part"]), catalog.system(row["system"])
         return machine(part, system, catalog.serving_precision(row["precision"]), kernel_calibration())
+
+    @cached_property
+    def step(self) -> Rerun | None:
+        """Its training step, predicted again; None where it has none, or the catalog has moved on."""
+        return rerun(self.document, self.value)
 
     @property
     def fleeted(self) -> Fleeted | None:

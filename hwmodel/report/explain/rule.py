@@ -9,10 +9,13 @@ import msgspec
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """An input that does not stand in the answer: a fact of the catalog or a fitted constant."""
+    """An input that does not stand in the answer: a fact of the catalog, a fitted constant, or a part of a sum, which
+    has a rule of its own."""
 
     value: float
     source: str
+    rule: Rule | None = None
+    name: str = ""  # of its term, where several formulas share it; else it is named after the one that it enters
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):

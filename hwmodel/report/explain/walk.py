@@ -14,6 +14,7 @@ from hwmodel.report.explain.answered import Answered
 from hwmodel.report.explain.kernels import KERNELS, TERMS, KernelTerm
 from hwmodel.report.explain.rule import Fact, Rule
 from hwmodel.report.explain.serving import serving_rule
+from hwmodel.report.explain.steps import step_rule
 from hwmodel.report.explain.symbols import formula, formula_of, names_in, on_symbols
 from hwmodel.report.explain.training import training_rule
 from hwmodel.report.meanings import MEANINGS, Meaning
@@ -63,46 +64,57 @@ def explain(document: Mapping[str, Any], name: str) -> Explanation:
     found = Answered(document)
     first = found.find(name)
     terms: dict[str, Term] = {}
-    wanted = [first]
+    wanted: list[tuple[str, str | Fact]] = [(first, first)]
     while wanted:
-        path = wanted.pop(0)
+        path, at = wanted.pop(0)
         if path in terms:
             continue
-        terms[path], more = _term(found, path)
-        for one, fact in more.items():
-            if isinstance(fact, str):
-                wanted.append(fact)
-            else:
-                terms.setdefault(one, _fact(one, fact))
+        terms[path], more = _fact(found, path, at) if isinstance(at, Fact) else _term(found, path)
+        parts = [(one, fact) for one, fact in more.items() if isinstance(fact, Fact)]
+        wanted = [*parts, *wanted, *((fact, fact) for fact in more.values() if isinstance(fact, str))]
     return Explanation(name=first, terms=tuple(terms.values()))
 
 
-def _term(found: Answered, path: str) -> tuple[Term, dict[str, str | Fact]]:
-    """A number of the answer, and the inputs of its formula by the name of their terms."""
+More = dict[str, str | Fact]  # inputs of a formula by the name of their terms
+
+
+def _term(found: Answered, path: str) -> tuple[Term, More]:
+    """A number of the answer, and the inputs of its formula."""
     rule = serving_rule(found, path) if found.serves else training_rule(found, path)
-    if rule is not None:
-        derived = _derived(found, path, rule)
-        if derived is not None:
-            return derived
     kernel = _kernel(path)
-    return _of_kernel(found, path, kernel) if kernel is not None else (_leaf(found, path), {})
-
-
-def _derived(found: Answered, path: str, rule: Rule) -> tuple[Term, dict[str, str | Fact]] | None:
-    """The number by its rule; None where the answer lacks an input, or was made in another way."""
-    values = {one: at.value if isinstance(at, Fact) else found.value(at) for one, at in rule.inputs.items()}
+    if rule is None and kernel is not None and (step := found.step) is not None:
+        rule = step_rule(found, step, kernel.name)
     stored = found.value(path)
-    if any(value is None for value in values.values()) or stored is None:
+    by_rule = None if rule is None or stored is None else _derived(found, path, stored, rule)
+    if by_rule is None:
+        return _of_kernel(found, path, kernel) if kernel is not None else (_leaf(found, path), {})
+    shown, more = by_rule
+    term = _leaf(found, path, **shown)
+    if kernel is not None:
+        term = msgspec.structs.replace(term, how=kernel.what, sources=(kernel.source,))
+    return term, more
+
+
+def _derived(found: Answered, path: str, stored: float, rule: Rule) -> tuple[dict[str, Any], More] | None:
+    """Formula, inputs and value of a number by its rule; None where the answer lacks an input, or was made in another
+    way."""
+    values = {one: at.value if isinstance(at, Fact) else found.value(at) for one, at in rule.inputs.items()}
+    if any(value is None for value in values.values()):
         return None
     again = float(rule.run(**values))
     if not math.isclose(again, stored, rel_tol=SAME, abs_tol=1e-12):
         return None
     expression = on_symbols(rule.run, rule.inputs)
     used = names_in(expression)
-    named = {one: at if isinstance(at, str) else f"{path}.{one}" for one, at in rule.inputs.items() if one in used}
+    named = {one: _name_of(path, one, at) for one, at in rule.inputs.items() if one in used}
     more = {named[one]: rule.inputs[one] for one in named}
     text = formula_of(expression, path.rsplit(".", 1)[-1])
-    return _leaf(found, path, formula=text, inputs=named, again=again, code=_code(rule.code)), more
+    return {"formula": text, "inputs": named, "again": again, "code": _code(rule.code)}, more
+
+
+def _name_of(path: str, symbol: str, at: str | Fact) -> str:
+    """The term that an input of the formula of `path` stands in."""
+    return at if isinstance(at, str) else at.name or f"{path}.{symbol}"
 
 
 def _leaf(found: Answered, path: str, code: str = "", **more: Any) -> Term:
@@ -186,8 +198,12 @@ def unit_of(path: str, known: Meaning | None = None) -> str:
     return found or (SHOWN_UNITS.get(known.unit, "") if known is not None else "")
 
 
-def _fact(name: str, fact: Fact) -> Term:
-    return Term(name=name, label=name.replace("_", " "), value=fact.value, unit=unit_of(name), how=fact.source, code="")
+def _fact(found: Answered, name: str, fact: Fact) -> tuple[Term, More]:
+    """An input that the answer does not state, with its own rule where it has one."""
+    by_rule = None if fact.rule is None else _derived(found, name, fact.value, fact.rule)
+    shown, more = by_rule or ({}, {})
+    label = name.rsplit(".", 1)[-1].removesuffix("_s").replace("_", " ")
+    return Term(name=name, label=label, value=fact.value, unit=unit_of(name), how=fact.source, **shown), more
 
 
 def _code(function: Any) -> str:

@@ -1,0 +1,132 @@
+"""The step of a saved answer, predicted again: what its terms are made of does not stand in the answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from hwmodel.errors import HwModelError
+from hwmodel.physics import layer, stages, training
+from hwmodel.physics.machine import sustained
+from hwmodel.predict.training import TrainingPrediction, with_layout
+from hwmodel.report.commands import LEVELS, layout_options
+from hwmodel.solve.train import train
+from hwmodel.specs import StepTerms
+from hwmodel.specs.kernels import Machine
+from hwmodel.specs.layout import SIZES
+
+SAME = 1e-6  # relative difference of a term up to which the step is that of the answer
+
+
+class Rerun:
+    """One step, with the records that the physics makes of it on the way."""
+
+    def __init__(self, one: TrainingPrediction) -> None:
+        self.one, self.run, self.layout = one, one.run, one.layout
+        self.stack, self.precision, self.workload = self.run.stack, self.run.precision, self.run.workload
+
+    @cached_property
+    def machine(self) -> Machine:
+        """Constants of a long load, as in training."""
+        return sustained(self.run.machine)
+
+    @cached_property
+    def times(self) -> layer.LayerTimes:
+        """Seconds of the mean layer."""
+        return layer.layer_times(
+            self.run.shape, self.run.machine, self.precision, self.layout, self.workload, self.stack
+        )
+
+    @cached_property
+    def shard(self) -> stages.LayerShard:
+        """Parameters of a layer on one rank."""
+        return stages.layer_shard(self.run.shape, self.layout)
+
+    @property
+    def trainable(self) -> float:
+        """Share of the parameters that are trained."""
+        return min(float(self.run.trainable_fraction), 1.0)
+
+    @cached_property
+    def micro(self) -> training.MicroBatch:
+        """A micro-batch on the slowest stage."""
+        return training.micro_batch(
+            self.run.shape, self.run.machine, self.precision, self.layout, self.stack, self.times, self.shard,
+            self.trainable,
+        )  # fmt: skip
+
+    @cached_property
+    def again(self) -> Any:
+        """What is computed again."""
+        return training.recomputed(self.layout, self.times)
+
+    @property
+    def micro_batches(self) -> float:
+        """Of one pipeline in a step."""
+        return float(training.micro_batches(self.layout, self.workload))
+
+    @property
+    def tokens(self) -> float:
+        """Tokens of a micro-batch on one rank."""
+        return float(self.layout.micro_batch * self.workload.seq_len / self.layout.cp)
+
+
+def rerun(document: Mapping[str, Any], value: Callable[[str], float | None]) -> Rerun | None:
+    """The step of an answer of `plan` or `train`; None where it has none, a measured level, or other constants now.
+    `value` gives its plain numbers by name."""
+    options = _options(document)
+    if options is None or any(name in LEVELS for name, _ in options):
+        return None
+    given: dict[str, Any] = {
+        name.removeprefix("--").replace("-", "_"): value for name, value in options if name != "--catalog"
+    }
+    given["sequence_parallel"] = _sequence_parallel(document)
+    given["catalogs"] = tuple(value for name, value in options if name == "--catalog")
+    try:
+        one = train(**given).prediction
+    except HwModelError:
+        return None
+    share = document["request"].get("trainable_fraction", 1.0)
+    if share != 1.0:
+        one = with_layout(msgspec.structs.replace(one.run, trainable_fraction=share), one.layout)
+    return Rerun(one) if _same(value, one) else None
+
+
+def _sequence_parallel(document: Mapping[str, Any]) -> bool | None:
+    """As the layout of `train` has it; a plan follows its stack."""
+    used = (document.get("layout") or {}).get("sequence_parallel")
+    return None if used is None else used > 0
+
+
+def _options(document: Mapping[str, Any]) -> list[tuple[str, str]] | None:
+    """The options of `train` in the layout of the answer."""
+    if "answer" in document:
+        return layout_options(document) if "shape" in document else None
+    if document.get("layout") is None:
+        return None
+    asked = {str(name): str(value) for name, value in document["request"]["options"]}
+    layout = document["layout"]
+    asked.pop("--global-batch-tokens", None)
+    sizes = {
+        size.name: layout[size.name] for size in SIZES if size.asked and (not size.experts or layout[size.name] > 1)
+    }
+    sizes |= {"recompute": layout["recompute"], "offload": layout["offload"]}
+    sizes |= {"global_batch": layout["global_batch_seqs"]}
+    return list((asked | {f"--{name.replace('_', '-')}": _whole(value) for name, value in sizes.items()}).items())
+
+
+def _whole(value: Any) -> str:
+    return f"{value:.17g}" if isinstance(value, (int, float)) else str(value)
+
+
+def _same(value: Callable[[str], float | None], one: TrainingPrediction) -> bool:
+    """Whether the terms are those of the answer; what a search adds is told from the others."""
+    pairs = [
+        (value(f"step.{name}"), float(getattr(one.step, name)))
+        for name in StepTerms.__struct_fields__ if name != "search_s"
+    ]  # fmt: skip
+    return all(a is not None and math.isclose(a, b, rel_tol=SAME, abs_tol=1e-12) for a, b in pairs)

@@ -1,0 +1,279 @@
+"""What each term of a training step follows from: micro-batches, layers, and the kernels of one layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from hwmodel.catalog.stacks import search_optimism
+from hwmodel.ops import exp, log, maximum, minimum
+from hwmodel.physics import layer, training
+from hwmodel.predict.optimism import SPLITS, with_search
+from hwmodel.report.explain.answered import Answered
+from hwmodel.report.explain.exchanges import EXCHANGES
+from hwmodel.report.explain.parts import micro_batches, repeated, stack
+from hwmodel.report.explain.products import products
+from hwmodel.report.explain.rerun import Rerun
+from hwmodel.report.explain.rule import Fact, Rule, by
+from hwmodel.specs import StepTerms
+
+
+def step_rule(found: Answered, step: Rerun, name: str) -> Rule | None:
+    """The rule of a term of the step; None where it is nothing, or one formula does not give it."""
+    if name == "jitter_s":
+        return _jitter(found, step)
+    if name == "search_s":
+        return _search(found)
+    own = TERMS.get(name)
+    return own(step) if own is not None and found.value(f"step.{name}") else None
+
+
+def _gemm(step: Rerun) -> Rule:
+    def run(micro_batches: Any, layers: Any, forward_s: Any, backward_s: Any, level: Any) -> Any:
+        return micro_batches * layers * (forward_s + backward_s) * level
+
+    forward, backward = products(step)
+    return by(training.micro_batch, run, **repeated(step), forward_s=forward, backward_s=backward,
+              level=stack(step, "level"))  # fmt: skip
+
+
+def _attention(step: Rerun) -> Rule:
+    def run(micro_batches: Any, layers: Any, forward_s: Any, backward_s: Any, level: Any) -> Any:
+        return micro_batches * layers * (forward_s + backward_s) * level
+
+    t = step.times
+    heads = max(float(block.n_heads) for block in step.run.shape.blocks)
+    said = f"causal attention of {heads:g} heads (TP {float(step.layout.tp):g}) over {step.tokens:,.0f} tokens, a layer"
+    return by(
+        layer._attention, run, **repeated(step), forward_s=Fact(value=float(t.attention_f), source=said),
+        backward_s=Fact(value=float(t.attention_b), source=f"five products instead of two; {said}"),
+        level=stack(step, "level"),
+    )  # fmt: skip
+
+
+def _memory(step: Rerun) -> Rule:
+    def run(micro_batches: Any, layers: Any, forward_s: Any, backward_s: Any, accumulate_s: Any) -> Any:
+        return micro_batches * layers * (forward_s + backward_s + accumulate_s)
+
+    said = "norms, residuals, rotary embedding, activation, permutation of a layer"
+    return by(
+        layer._traffic, run, **repeated(step), forward_s=Fact(value=float(step.times.memory_f), source=said),
+        backward_s=Fact(value=float(step.times.memory_b), source=f"twice the bytes: {said}"),
+        accumulate_s=_accumulate(step),
+    )  # fmt: skip
+
+
+def _accumulate(step: Rerun) -> Fact:
+    """Adding a layer's gradients to their accumulator."""
+    value = float(training._accumulate_s(step.shard, step.precision, step.machine, step.stack)) * step.trainable
+    width = float(step.stack.gradient_bytes) or float(step.precision.gradient_bytes)
+
+    def run(
+        params: Any, gradient_bytes: Any, passes: Any, trainable: Any, hbm_bytes_per_s: Any, hbm_fraction: Any
+    ) -> Any:
+        return 2.0 * gradient_bytes * params * passes * trainable / (hbm_bytes_per_s * hbm_fraction)
+
+    rule = by(
+        training._accumulate_s, run, params=Fact(value=float(step.shard.layer), source="of a layer on one rank"),
+        gradient_bytes=Fact(value=width, source="bytes of a gradient in the accumulator"),
+        passes=stack(step, "accumulate_passes"),
+        trainable=Fact(value=step.trainable, source="share of the parameters that are trained"), **memory(step),
+    )  # fmt: skip
+    return Fact(value=value, source="gradients added to their accumulator, a layer", rule=rule)
+
+
+def memory(step: Rerun) -> dict[str, Fact]:
+    """Constants of what only moves bytes."""
+    said = f"memory constants of {step.machine.part}"
+    return {one: Fact(value=float(getattr(step.machine.memory, one)), source=said)
+            for one in ("hbm_bytes_per_s", "hbm_fraction")}  # fmt: skip
+
+
+def _launch(step: Rerun) -> Fact:
+    return Fact(value=float(step.machine.memory.launch_s), source=f"memory constants of {step.machine.part}")
+
+
+def _moved_s(launch_s: Any, size_bytes: Any, hbm_bytes_per_s: Any, hbm_fraction: Any) -> Any:
+    return launch_s + size_bytes / (hbm_bytes_per_s * hbm_fraction)
+
+
+def _casts(step: Rerun) -> Rule:
+    def run(micro_batches: Any, layers: Any, forward_s: Any, backward_s: Any, widen_s: Any) -> Any:
+        return micro_batches * layers * (forward_s + backward_s + widen_s)
+
+    widen = float(training._widen_s(step.shard, step.precision, step.machine, step.again))
+    return by(
+        layer._casts, run, **repeated(step),
+        forward_s=Fact(value=float(step.times.cast_f), source="inputs and weights of a layer, cast and scaled"),
+        backward_s=Fact(value=float(step.times.cast_b), source="gradients of a layer, cast and scaled"),
+        widen_s=Fact(value=widen, source="narrow weights widened before their products"),
+    )  # fmt: skip
+
+
+def _logits(step: Rerun) -> Rule:
+    def run(micro_batches: Any, products_s: Any, level: Any, loss_s: Any) -> Any:
+        return micro_batches * (products_s * level + loss_s)
+
+    vocabulary = float(step.run.shape.vocab)
+    said = f"logits of {step.tokens:,.0f} tokens over {vocabulary:,.0f} words, forward and backward"
+    loss = by(
+        layer.loss_s, _moved_s, launch_s=_launch(step), **memory(step),
+        size_bytes=Fact(
+            value=step.tokens * math.ceil(vocabulary / float(step.layout.tp)) * 16.0,
+            source="fp32 logits written, read twice, their gradient written and read in 16 bits",
+        ),
+    )  # fmt: skip
+    return by(
+        layer.head_s, run, micro_batches=micro_batches(step),
+        products_s=Fact(value=float(step.times.head_s), source=said), level=stack(step, "level"),
+        loss_s=Fact(value=float(step.times.loss_s), source="bytes of the loss of a micro-batch", rule=loss),
+    )  # fmt: skip
+
+
+def _again(step: Rerun) -> Rule:
+    def run(micro_batches: Any, layers: Any, products_s: Any, level: Any, bytes_s: Any) -> Any:
+        return micro_batches * layers * (products_s * level + bytes_s)
+
+    return by(
+        training.recomputed, run, **repeated(step), level=stack(step, "level"),
+        products_s=Fact(value=float(step.again.products_s), source="products and attention computed again, a layer"),
+        bytes_s=Fact(value=float(step.again.bytes_s), source="casts and memory traffic that come again, a layer"),
+    )  # fmt: skip
+
+
+def _bubble(step: Rerun) -> Rule:
+    def run(bubble: Any, pp: Any, vpp: Any, mean_stage_s: Any) -> Any:
+        return bubble * (pp - 1.0) / vpp * mean_stage_s
+
+    mean = Fact(value=float(step.micro.mean_stage), source="a micro-batch on the mean stage, all its terms together")
+    return by(
+        training.step, run, bubble=stack(step, "bubble"), pp="layout.pp", vpp="layout.vpp", mean_stage_s=mean
+    )  # fmt: skip
+
+
+def _owned(step: Rerun) -> Fact:
+    """Parameters whose optimizer states one rank holds."""
+    owned = float(training._owned(step.run.shape, step.layout, step.stack, step.shard))
+    return Fact(value=owned * step.trainable, source="whose states one rank holds")
+
+
+def _optimizer(step: Rerun) -> Rule:
+    p = step.precision
+    width = 2.0 * float(p.master_bytes + p.moment_bytes) + float(p.mean_weight_bytes) + 2.0 * float(p.gradient_bytes)
+
+    def run(
+        launch_s: Any, owned_params: Any, bytes_per_param: Any, on_device: Any, hbm_bytes_per_s: Any, hbm_fraction: Any
+    ) -> Any:
+        return _moved_s(launch_s, owned_params * bytes_per_param, hbm_bytes_per_s, hbm_fraction) * on_device
+
+    return by(
+        training._optimizer_s, run, launch_s=_launch(step), **memory(step),
+        owned_params=_owned(step),
+        bytes_per_param=Fact(value=width, source=f"states read and written, gradients read, weights written: {p.id}"),
+        on_device=Fact(value=1.0 - float(step.layout.offload_optimizer), source="share that is not on the host"),
+    )  # fmt: skip
+
+
+def _offload(step: Rerun) -> Rule:
+    """What the host link and the host's cores make a step wait for."""
+    lay, s, p = step.layout, step.stack, step.precision
+    saved = float(training._saved_bytes(step.run.shape, p, lay, step.workload, s))
+
+    def run(
+        activations: Any, micro_batches: Any, saved_bytes: Any, host_link_bytes_per_s: Any, compute_s: Any,
+        optimizer: Any, owned_params: Any, bytes_per_param: Any, host_adam_params_per_s: Any,
+    ) -> Any:  # fmt: skip
+        waits = activations * micro_batches * maximum(2.0 * saved_bytes / host_link_bytes_per_s - compute_s, 0.0)
+        each = bytes_per_param / host_link_bytes_per_s + 1.0 / host_adam_params_per_s
+        return waits + optimizer * owned_params * each
+
+    link = Fact(value=float(step.machine.host_link_bytes_per_s), source=f"host link of {step.machine.part}")
+    return by(
+        training._offload_s, run, micro_batches=micro_batches(step), host_link_bytes_per_s=link,
+        activations=Fact(value=float(lay.offload_activations), source="1 where they wait in host memory"),
+        optimizer=Fact(value=float(lay.offload_optimizer), source="1 where its states are on the host"),
+        saved_bytes=Fact(value=saved, source="activations that a micro-batch leaves"), owned_params=_owned(step),
+        compute_s=Fact(value=float(step.micro.total), source="a micro-batch on the slowest stage"),
+        bytes_per_param=Fact(value=float(p.gradient_bytes + p.weight_bytes), source="gradients out, weights back"),
+        host_adam_params_per_s=stack(step, "host_adam_params_per_s"),
+    )  # fmt: skip
+
+
+def _host(step: Rerun) -> Rule:
+    def run(micro_batches: Any, layers: Any, layer_s: Any, step_s: Any) -> Any:
+        return micro_batches * layers * layer_s + step_s
+
+    m = step.micro
+    one = Fact(
+        value=float(m.host) / float(m.layers) if float(m.layers) else 0.0, rule=_host_layer(step),
+        source="what launches add to a layer: the longer of host and device, and a part of the shorter",
+    )  # fmt: skip
+    return by(training._host_s, run, **repeated(step), layer_s=one, step_s=stack(step, "step_s"))
+
+
+def _host_layer(step: Rerun) -> Rule:
+    """The host beside the device in one layer."""
+    tp, pp = float(step.layout.tp), float(step.layout.pp)
+    pipeline = float(step.stack.host_pipeline) if tp > 1.0 and pp > 1.0 else 1.0
+
+    def run(
+        device_s: Any, launches: Any, host_op_s: Any, host_tensor: Any, tp: Any, pipeline: Any, host_mixed: Any
+    ) -> Any:
+        host = launches * host_op_s * (1.0 + host_tensor * (tp - 1.0)) * pipeline
+        longer, shorter = maximum(device_s, host), minimum(device_s, host)
+        return longer - device_s + host_mixed * shorter * shorter / longer
+
+    return by(
+        training._host_s, run, device_s=Fact(value=float(step.micro.layer_device), source="a layer on the device"),
+        launches=Fact(value=float(step.micro.launches), source="kernels of a layer, forward and backward"),
+        pipeline=Fact(value=pipeline, source=f"stack {step.stack.id}: tensor and pipeline parallelism together"),
+        tp="layout.tp", **{name: stack(step, name) for name in ("host_op_s", "host_tensor", "host_mixed")},
+    )  # fmt: skip
+
+
+def _before(found: Answered, *last: str) -> list[str]:
+    """The terms that there are, but for the last ones."""
+    return [name for name in StepTerms.__struct_fields__ if name not in last and found.value(f"step.{name}")]
+
+
+def _jitter(found: Answered, step: Rerun) -> Rule | None:
+    """What the slowest of many nodes adds to all terms before it."""
+    if not found.value("step.jitter_s"):
+        return None
+    before = _before(found, "jitter_s", "search_s")
+    spanned = float(minimum(training.nodes(step.layout, step.machine), step.stack.jitter_nodes))
+
+    def run(jitter: Any, domains: Any, **terms: Any) -> Any:
+        return sum(terms.values()) * jitter * log(domains) / math.log(2.0)
+
+    domains = Fact(value=spanned, source="scale-up domains of the fleet, at most those of a stack's jitter_nodes")
+    return by(training.jitter, run, jitter=stack(step, "jitter"), domains=domains,
+              **{name: f"step.{name}" for name in before})  # fmt: skip
+
+
+def _search(found: Answered) -> Rule | None:
+    """What a layout that a search chose is slower by, from the share of its sizes that were open."""
+    before = _before(found, "search_s")
+    total = sum(found.value(f"step.{name}") or 0.0 for name in before)
+    added = found.value("step.search_s")
+    if not added or total <= 0.0:
+        return None
+    share = math.log1p(added / total) / search_optimism()
+
+    def run(optimism: Any, open_share: Any, **terms: Any) -> Any:
+        return sum(terms.values()) * (exp(optimism * open_share) - 1.0)
+
+    said = f"of {', '.join(SPLITS)}, those that the question left open or took from a search"
+    return by(
+        with_search, run,
+        optimism=Fact(value=search_optimism(), source="catalogs/calibrations/searched.yaml: a logarithm of seconds"),
+        open_share=Fact(value=round(3.0 * share) / 3.0, source=said), **{name: f"step.{name}" for name in before},
+    )  # fmt: skip
+
+
+TERMS: dict[str, Callable[[Rerun], Rule]] = {
+    "gemm_s": _gemm, "attention_s": _attention, "memory_bound_s": _memory, "cast_s": _casts, "logits_s": _logits,
+    "recompute_s": _again, "pp_bubble_s": _bubble, "optimizer_s": _optimizer, "offload_s": _offload, "host_s": _host,
+    **EXCHANGES,
+}  # fmt: skip
