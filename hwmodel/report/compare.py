@@ -17,7 +17,6 @@ from hwmodel.report.formats import (
     precision_table,
     share_words,
     speedup_words,
-    verdict_words,
 )
 from hwmodel.report.likeness import like_block
 from hwmodel.report.phrases import ENGLISH, heard, say, speaking
@@ -42,8 +41,9 @@ def compare_blocks(plan: Plan) -> list[Block]:
     evidence = evidence_table(plan.precisions)
     return [
         Heading(title, 1),
-        Text(winner(plan)),
+        Text(f"**{winner(plan)}**"),
         precision_table(plan.precisions),
+        *reasons(plan),
         Picture("speedup", say("Speed-up of each format against the one that its measured loss needs")),
         Text(
             say(
@@ -51,9 +51,9 @@ def compare_blocks(plan: Plan) -> list[Block]:
                 "is that of published "
                 "recipes against 16 bits on the same model, data and tokens; the 80 % interval is that of a source "
                 "not seen, and a single pair resolves about 0.1 %. **Pays up to** is the gap that the time saved "
-                "regains at the same size, and with "
-                "size and tokens free{life}. Downstream scores are equal within noise at gaps of a few tenths of a "
-                "percent.",
+                "regains by more training at the same size, and with "
+                "size and tokens free{life}. **P(wins)** is the chance that the time saved is worth more than the "
+                "loss. Downstream scores are equal within noise at gaps of a few tenths of a percent.",
                 life=life,
             )
         ),
@@ -105,57 +105,114 @@ def compare_html(plan: Plan, pictures: Mapping[str, bytes] | None = None, langua
 
 
 def winner(plan: Plan) -> str:
-    """One sentence for each format that a lead can repeat, the likeliest to win first."""
+    """What to do, in a sentence that a lead can repeat."""
     rows = [row for row in plan.precisions if row.status == "ok"]
     if not rows:
         return say("No format fits.")
     others = [row for row in rows if row.judged]
     if not others:
         return say("Only {format} can be run: nothing to compare it with.", format=rows[0].precision)
-    order = sorted(others, key=lambda row: -(row.probability_wins if row.probability_wins is not None else -1.0))
-    return say(" ").join(sentence(row) for row in order)
+    best = _likeliest(others)[0]
+    base = next((row for row in rows if row.verdict == "reference"), None)
+    told = {"format": best.precision, "runs": _run_words(best), "base": base.precision if base else "",
+            "instead": _run_words(base) if base else ""}  # fmt: skip
+    if best.probability_wins is None:
+        fastest = min(others, key=lambda row: words.number(row.train_days) or 0.0)
+        told |= {"format": fastest.precision, "runs": _run_words(fastest)}
+        if base is None:
+            return say("{format} is fastest: {runs}. No recipe of 16 bits stands beside it to measure against.", **told)
+        return say("{format} is fastest, {runs} instead of {instead} in {base}; what its loss gap costs is not known.",
+                   **told)  # fmt: skip
+    told["chance"] = f"{100 * best.probability_wins:.0f}"
+    said = say(LEADS[best.verdict], **told)
+    at = best.verdict_at_published
+    if at is not None and at != best.verdict:
+        said += say(" ") + say("At the speed-ups that others published: {verdict}.", verdict=say(VERDICTS[at]))
+    return said
+
+
+LEADS = {
+    "pays": "Train in {format}: {runs} instead of {instead} in {base}; with {chance} % the time saved is worth more "
+    "than the loss.",
+    "pays_unless_at_the_top": "Train in {format}, unless its loss comes out at the top of what was published: {runs} "
+    "instead of {instead} in {base}; with {chance} % the time saved is worth more than the loss.",
+    "within_noise": "Undecided: {format} takes {runs} instead of {instead} in {base}, and whether that is worth its "
+    "loss lies within the noise of published pairs ({chance} % that it is).",
+    "does_not_pay": "Stay with {base}: {format} comes nearest, {runs} instead of {instead}, and only with {chance} % "
+    "is the time saved worth more than the loss.",
+}
+
+
+def _run_words(row: FormatRow) -> str:
+    """`3.83 days and $95.3k`."""
+    if row.cost_usd is None:
+        return words.days(row.train_days)
+    return say("{days} and {usd}", days=words.days(row.train_days), usd=words.usd(row.cost_usd))
+
+
+def _likeliest(rows: list[FormatRow]) -> list[FormatRow]:
+    """The likeliest to win first."""
+    return sorted(rows, key=lambda row: -(row.probability_wins if row.probability_wins is not None else -1.0))
+
+
+def reasons(plan: Plan) -> list[Block]:
+    """Why, a line a format, and once why a verdict is unknown."""
+    rows = [row for row in plan.precisions if row.judged]
+    unknown = dict.fromkeys(row.verdict_reason for row in rows if row.verdict == "unknown")
+    why = [say("Unknown, for {reason}.", reason=heard(one)) for one in unknown if one]
+    return [Bullets([sentence(row) for row in _likeliest(rows)]), *(Text(one) for one in why)]
 
 
 def sentence(row: FormatRow) -> str:
-    """`fp8 is 1.27x faster ..., which pays for a gap of up to 0.13 %; published pairs ...: undecided (51 %).`"""
-    faster = say("{speed} as fast", speed=speedup_words(row.speedup)) + _beyond_published(row)
-    gap = share_words(row.loss_gap_share)
-    paid, found, chance = row.pays_up_to_share, row.evidence, row.probability_wins
-    if paid is None or found is None or chance is None:
-        measured = say(", its loss gap {gap} in published pairs", gap=gap) if row.loss_gap_share is not None else ""
-        return say(
-            "{format} is {faster}{measured}; whether that pays is {verdict}.",
-            format=row.precision, faster=faster, measured=measured, verdict=verdict_words(row),
-        )  # fmt: skip
-    return say(
-        "{format} is {faster}, which pays for a loss gap of up to {paid} %; {pairs} published pairs of {kind} in "
-        "{sources} sources say {gap}: {verdict} (P of winning {chance} %){against}.",
-        format=row.precision, faster=faster, paid=f"{100 * paid.value:.2f}",
-        pairs=found.pairs, kind=say(KIND_WORDS[found.kind]), sources=found.sources, gap=gap,
-        verdict=verdict_words(row), chance=f"{100 * chance:.0f}", against=_against(row),
-    )  # fmt: skip
+    """`**fp8: undecided (51 %).** 1.27x (1.15 to 1.41) as fast is predicted, which pays for ...; pairs lost ...`"""
+    judged, gap = say(VERDICTS[row.verdict]), share_words(row.loss_gap_share)
+    if row.probability_wins is not None:
+        judged += say(" ({chance} %)", chance=f"{100 * row.probability_wins:.0f}")
+    said = [say("**{format}: {verdict}.**", format=row.precision, verdict=judged)]
+    found, faster = row.evidence, speedup_words(row.speedup)
+    if row.pays_up_to_share is not None:
+        paid = f"{100 * row.pays_up_to_share.value:.2f}"
+        said.append(say("{faster} as fast is predicted, which pays for a loss gap of up to {paid} %;", faster=faster,
+                        paid=paid))  # fmt: skip
+    else:
+        said.append(say("{faster} as fast is predicted;", faster=faster))
+    if found is not None:
+        said.append(say("{pairs} published pairs of {kind} in {sources} sources lost {gap}{against}.", gap=gap,
+                        pairs=found.pairs, kind=say(KIND_WORDS[found.kind]), sources=found.sources,
+                        against=_against(row)))  # fmt: skip
+    else:
+        said.append(say("no published pair says what it loses."))
+    if row.verdict_free not in (row.verdict, "unknown"):
+        said.append(say("With size and tokens free it {verdict}.", verdict=say(FREE[row.verdict_free])))
+    return say(" ").join([*said, *_beyond_published(row)])
 
 
-def _beyond_published(row: FormatRow) -> str:
+FREE = {
+    "pays": "pays",
+    "pays_unless_at_the_top": "pays, unless its loss lies at the band's top",
+    "within_noise": "is undecided",
+    "does_not_pay": "does not pay",
+}
+
+
+def _beyond_published(row: FormatRow) -> list[str]:
     """What to say of a predicted speed-up that no published pair of its recipe reaches, and of a verdict that would be
     another at their median."""
     found, own_speed = row.speedup_published, row.speedup
     if found is None or own_speed is None or found.low <= own_speed.value <= found.high:
-        return ""
-    own = ""
+        return []
+    span = {"pairs": found.pairs, "low": f"{found.low:.2f}", "high": f"{found.high:.2f}",
+            "median": f"{found.median:.2f}"}  # fmt: skip
+    if own_speed.value > found.high:
+        said = [say("Faster than all {pairs} published runs of it ({low} to {high}x, median {median}x).", **span)]
+    else:
+        said = [say("Slower than all {pairs} published runs of it ({low} to {high}x, median {median}x).", **span)]
     if found.predicted is not None:
-        own = say("; in the settings of pairs the model says {own}x", own=f"{found.predicted:.2f}")
-    span = {"pairs": found.pairs, "low": f"{found.low:.2f}", "high": f"{found.high:.2f}", "own": own}
-    said = (
-        say(" as predicted, above each of {pairs} published pairs ({low} to {high}x{own})", **span)
-        if own_speed.value > found.high
-        else say(" as predicted, below each of {pairs} published pairs ({low} to {high}x{own})", **span)
-    )
+        said.append(say("In their settings the model says {own}x: this one differs.", own=f"{found.predicted:.2f}"))
     at = row.verdict_at_published
-    if at is None or at == row.verdict:
-        return said
-    return said + say(" (at their median of {median}x: {verdict})", median=f"{found.median:.2f}",
-                      verdict=say(VERDICTS[at]))  # fmt: skip
+    if at is not None and at != row.verdict:
+        said.append(say("At their median it {verdict}.", verdict=say(FREE[at])))
+    return said
 
 
 def _against(row: FormatRow) -> str:
@@ -167,8 +224,8 @@ def _against(row: FormatRow) -> str:
     furthest = f"{100 * found.furthest_share:.2f}"
     told = {"pairs": found.pairs, "of": found.of, "share": furthest, "sources": ", ".join(found.sources[:3])}
     if more:
-        return say("; {pairs} of {of} pairs lost more than that, up to {share} % ({sources})", **told)
-    return say("; {pairs} of {of} pairs lost less than that, down to {share} % ({sources})", **told)
+        return say(" ({pairs} of {of} lost more than that, up to {share} %: {sources})", **told)
+    return say(" ({pairs} of {of} lost less than that, down to {share} %: {sources})", **told)
 
 
 OBJECTIVE_WORDS = {"usd": "dollars", "kwh": "energy", "co2e": "carbon", "flops": "FLOPs"}

@@ -160,8 +160,6 @@ def served_words(row: FormatRow) -> str:
 def verdict_words(row: FormatRow) -> str:
     """The verdict at the size asked, and with size and tokens free where that differs."""
     said = say(VERDICTS[row.verdict])
-    if row.verdict == "unknown" and row.verdict_reason:
-        return say("unknown: {reason}", reason=heard(row.verdict_reason))
     if row.verdict_free not in (row.verdict, "unknown"):
         said += say("; with size and tokens free {verdict}", verdict=say(VERDICTS[row.verdict_free]))
     return said

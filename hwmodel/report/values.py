@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from hwmodel.catalog.safe_text import csv_text
 from hwmodel.report import words
-from hwmodel.report.blocks import Block, Bullets, Heading, Table, markdown
+from hwmodel.report.blocks import Block, Bullets, Heading, Table, Text, markdown
 from hwmodel.report.chances import chances_table
-from hwmodel.report.likeness import like_block
+from hwmodel.report.likeness import like_line
 from hwmodel.report.phrases import ENGLISH, heard, say, speaking
 from hwmodel.solve.plan.compare_values import Comparison
 from hwmodel.solve.plan.gain import Gain
-from hwmodel.solve.run.result import Band
+from hwmodel.solve.run.result import Band, Plan
 
 CSV_ANSWER = ("params", "tokens", "train_flop", "accelerators", "train_days", "mfu", "cost_usd", "loss_nats")
 
@@ -19,12 +22,13 @@ def values_blocks(found: Comparison) -> list[Block]:
     """Values side by side, the price of the differences, and the chance that one beats another."""
     title = f"{', '.join(map(_flag, found.options))}: {say(' beside ').join(found.values)}"
     notes = dict.fromkeys(line for one in found.plans for line in one.warnings)
-    sure = like_block(found.plans[0].like)
+    sure = dict.fromkeys(like_line(one.like) for one in found.plans)
+    measured = [say("Measured: {line}, each predicted without its source.", line=line) for line in sure if line]
     return [
         Heading(title, 1),
         values_table(found),
         chances_table(found.chances),
-        sure,
+        *(Text(line) for line in measured),
         Bullets([heard(line) for line in notes]),
     ]
 
@@ -33,17 +37,35 @@ def values_table(found: Comparison) -> Table:
     """A row a value."""
     # `--time 10d,30d` beside the training time that comes out, `--tokens` beside tokens: the option is what was given.
     header = [*map(_flag, found.options), say("parameters"), say("tokens"), say("training FLOP"), say("training time"),
-              say("rent"), say("loss (nats/token)"), say("gain"), say("price of the gain")]  # fmt: skip
+              say("an accelerator-hour"), say("rent"), say("loss (nats/token)"), say("gain"),
+              say("price of the gain")]  # fmt: skip
     rows = []
-    for row, case in zip(found.rows, found.cases, strict=True):
+    for row, case, plan in zip(found.rows, found.cases, found.plans, strict=True):
         a = row["answer"]
-        price = say("{flop} FLOP a nat", flop=f"{row['flop_per_nat']:.3g}") if row["flop_per_nat"] else words.DASH
-        if row["usd_per_nat"]:
-            price += say(", {usd} a nat", usd=words.usd(row["usd_per_nat"]))
-        gain = gain_words(row["gain"])
-        size = [*case, words.count(a.params), words.count(a.tokens), f"{a.train_flop:.3g}"]
-        rows.append([*size, words.days(a.train_days), words.usd(a.cost_usd), words.loss(a.loss_nats), gain, price])
-    return Table(header, rows)
+        size = [*case, words.count(a.params), words.count(a.tokens), f"{a.train_flop:.3g}", words.days(a.train_days)]
+        money = [words.usd(_hourly(plan)), words.usd(a.cost_usd)]
+        rows.append([*size, *money, words.loss(a.loss_nats), gain_words(row["gain"]), _price_words(row)])
+    return _without_empty(header, rows, len(found.options))
+
+
+def _hourly(plan: Plan) -> float | None:
+    """What an accelerator-hour costs."""
+    price = plan.money.price if plan.money is not None else None
+    return None if price is None else price.median_usd_per_accelerator_hour
+
+
+def _price_words(row: Mapping[str, Any]) -> str:
+    """Compute and money for a nat less."""
+    if not row["flop_per_nat"]:
+        return words.DASH
+    price = say("{flop} FLOP a nat", flop=f"{row['flop_per_nat']:.3g}")
+    return price + (say(", {usd} a nat", usd=words.usd(row["usd_per_nat"])) if row["usd_per_nat"] else "")
+
+
+def _without_empty(header: list[str], rows: list[list[str]], kept: int) -> Table:
+    """The table without columns, but for the first ones, that say nothing in any row."""
+    told = [i for i in range(len(header)) if i < kept or any(row[i] != words.DASH for row in rows)]
+    return Table([header[i] for i in told], [[row[i] for i in told] for row in rows])
 
 
 def gain_words(found: Gain | None) -> str:
