@@ -282,7 +282,7 @@ def _served_line(found: Any) -> str:
 
 
 def _served_rows(found: Any) -> Rows:
-    from hwmodel.report.serve import plain_rows
+    from hwmodel.report.serve_tables import plain_rows
 
     return plain_rows(found.found)
 

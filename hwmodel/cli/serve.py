@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hwmodel.cli.launch_files import EXPORT, export_answer
-from hwmodel.cli.options import RESULT, with_options
+from hwmodel.cli.options import REPORT, with_options
 from hwmodel.cli.output import emit, terminal_columns
 from hwmodel.cli.sections import Sectioned
 
@@ -66,7 +66,7 @@ from hwmodel.cli.sections import Sectioned
 @click.option("--price-kind", help="Kind of quote: on_demand, spot, reserved_1y ...")
 @click.option("--prices", metavar="FILE", help="Your own quotes (CSV).")
 @click.option("--catalog", "catalogs", multiple=True, type=click.Path(path_type=Path), help="Overlay (repeatable).")
-@with_options(RESULT)
+@with_options(REPORT)
 @EXPORT
 def command(
     model: str,
@@ -75,6 +75,7 @@ def command(
     fmt: str,
     out: Path | None,
     quiet: bool,
+    lang: str | None,
     export: str | None,
     **given: Any,
 ) -> None:
@@ -89,7 +90,10 @@ def command(
     hwmodel serve --model llama-3.1-70b --part h200 --precision fp8 --tp 8 --concurrency 64
     """
     from hwmodel.cli.models import with_model_file
+    from hwmodel.report.phrases import known_language
     from hwmodel.solve.serve.ask import serve
+
+    language = known_language(lang)
 
     names = {"prompt": "input", "percentile": "p"}
     asked = {names.get(name, name): value for name, value in given.items()}
@@ -98,5 +102,6 @@ def command(
     from hwmodel.report.cards import serve_card
     from hwmodel.report.serve import served_text
 
-    emit(serve_card(found, terminal_columns()) if fmt == "text" else served_text(found, fmt), out)
+    card = fmt == "text"
+    emit(serve_card(found, terminal_columns(), language) if card else served_text(found, fmt, language), out)
     export_answer(found.to_dict(), export, quiet=quiet)

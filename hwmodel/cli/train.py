@@ -10,14 +10,14 @@ import click
 from hwmodel.answers import json_text
 from hwmodel.cli.launch_files import EXPORT, FROM, export_answer, sequence_parallel_of, with_launch_file
 from hwmodel.cli.models import with_model_file
-from hwmodel.cli.options import RESULT, RUN, with_options
+from hwmodel.cli.options import REPORT, RUN, with_options
 from hwmodel.cli.output import emit, terminal_columns
 from hwmodel.cli.sections import Sectioned
 from hwmodel.errors import InfeasibleError
 
 
 @click.command("train", cls=Sectioned)
-@with_options([*RUN, click.option("--precision", help="Training recipe, like bf16 or fp8."), *RESULT])
+@with_options([*RUN, click.option("--precision", help="Training recipe, like bf16 or fp8."), *REPORT])
 @click.option("--task", type=click.Choice(["pretrain", "sft", "lora"]), default="pretrain", show_default=True)
 @click.option("--rank", type=float, help="Rank of the adapters of --task lora (default: a hundredth of the model).")
 @click.option("--base", help="Format of the frozen weights under --task lora: nf4, int8 or bf16.")
@@ -29,6 +29,7 @@ def command(
     fmt: str,
     out: Path | None,
     quiet: bool,
+    lang: str | None,
     task: str,
     plain: bool,
     source: Path | None,
@@ -45,9 +46,11 @@ def command(
     hwmodel train --from pretrain.sh --gpus 64xH100
     """
     from hwmodel.report.cards import train_card
-    from hwmodel.report.train_report import train_csv, train_markdown
+    from hwmodel.report.phrases import known_language
+    from hwmodel.report.train_report import train_csv, train_html, train_markdown
     from hwmodel.solve.train import train
 
+    language = known_language(lang)
     given = with_launch_file(given, source, quiet=quiet)
     split = False if plain else sequence_parallel_of(source)
     found = train(task=task, sequence_parallel=split, **with_model_file(given, quiet=quiet))
@@ -56,9 +59,9 @@ def command(
     elif fmt == "csv":
         text = train_csv(found)
     elif fmt == "text":
-        text = train_card(found, terminal_columns())
+        text = train_card(found, terminal_columns(), language)
     else:
-        text = train_markdown(found)
+        text = (train_html if fmt == "html" else train_markdown)(found, language)
     emit(text, out)
     export_answer(found.to_dict(), export, quiet=quiet)
     if not found.fits:

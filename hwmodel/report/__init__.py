@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hwmodel.report.budget import budget_card, budget_csv, budget_markdown
-    from hwmodel.report.cards import compare_card, plan_card, train_card, values_card
+    from hwmodel.report.cards import compare_card, plan_card, serve_card, train_card, values_card
     from hwmodel.report.compare import compare_csv, compare_html, compare_markdown
     from hwmodel.report.figures import compare_figures, figure_files, pictures, plan_figures
     from hwmodel.report.plan import plan_csv, plan_html, plan_markdown
@@ -27,6 +27,7 @@ _HOMES = {
     "plan_figures": "figures",
     "plan_markdown": "plan",
     "plan_card": "cards",
+    "serve_card": "cards",
     "train_card": "cards",
     "figure_files": "figures",
     "values_csv": "values",
@@ -50,6 +51,7 @@ __all__ = [
     "plan_figures",
     "plan_html",
     "plan_markdown",
+    "serve_card",
     "train_card",
     "values_card",
     "values_csv",

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from hwmodel.report import serve, words
+from hwmodel.report import words
 from hwmodel.report.card import COLUMNS, card
 from hwmodel.report.compare import winner
 from hwmodel.report.formats import STATUS_WORDS, VERDICTS, share_words, speedup_words
 from hwmodel.report.likeness import like_line
 from hwmodel.report.mixtures import mixture_sentence
 from hwmodel.report.phrases import ENGLISH, heard, say, speaking
+from hwmodel.report.serve import why
+from hwmodel.report.serve_tables import figure_rows
+from hwmodel.report.serve_words import front_words, quality_words, title
+from hwmodel.report.train_report import layout_words
 from hwmodel.report.words import DASH, FACTOR_WORDS, TERM_WORDS, interval
 from hwmodel.solve.plan.compare_values import Comparison
-from hwmodel.solve.run.result import Band, Plan, RunAnswer, value_of
+from hwmodel.solve.run.result import Plan, RunAnswer
 from hwmodel.solve.serve.ask import Served
+from hwmodel.solve.serve.records import FleetFound
 from hwmodel.solve.train import TrainResult
-from hwmodel.specs.layout import layout_line
 
 WHOLE = "The whole answer: --format md, --out FILE.md or --format json"
 
@@ -143,36 +147,48 @@ def _changes(plan: Plan) -> str:
     return say("; ").join(said)
 
 
-def train_card(found: TrainResult, columns: int = COLUMNS) -> str:
+def train_card(found: TrainResult, columns: int = COLUMNS, language: str = ENGLISH) -> str:
     """The prediction of `train` on one screen."""
-    d = found.to_dict()
-    r, layout, rate = d["resolved"], d["layout"], d["tokens_per_s_per_accelerator"]
-    rows = [
-        ("a step", words.duration(d["step_s"]["value"]), _ends(d["step_s"], words.duration)),
-        ("tokens/s an accelerator", words.plain(rate["value"]), _ends(rate, words.plain)),
+    with speaking(language):
+        d = found.to_dict()
+        r, rate = d["resolved"], d["tokens_per_s_per_accelerator"]
+        batch = say(", global batch {seqs} sequences", seqs=f"{d['layout']['global_batch_seqs']:g}")
+        assumed = (r["precision"], r["system"], say("{name} stack", name=r["stack"]))
+        said = [
+            (say("layout"), layout_words(d["layout"]) + batch),
+            (say("chosen"), ", ".join(d["searched"])),
+            (say("how sure"), like_line(d["like"])),
+            (say("assumed"), say(", ").join(assumed)),
+            (say("notes"), _notes(d["warnings"])),
+        ]
+        head = say(
+            "{model} ({size}) on {count} x {part}: {rate} tokens/s an accelerator", model=r["model"] or say("A model"),
+            size=words.count(r["params"]), count=f"{d['accelerators']:,}", part=r["accelerator"],
+            rate=f"{rate['value']:,.0f}",
+        )  # fmt: skip
+        return card(head, _train_rows(d), said, columns, say(WHOLE))
+
+
+def _train_rows(d: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Step, rate, utilisation, memory, and the terms that take most."""
+    rate, step = d["tokens_per_s_per_accelerator"], d["step_s"]
+    memory = {name: d[f"{name}_memory_bytes"] for name in ("allocated", "reserved")}
+    return [
+        (say("a step"), words.duration(step["value"]), _ends(step, words.duration)),
+        (say("tokens/s an accelerator"), words.plain(rate["value"]), _ends(rate, words.plain)),
         (f"MFU ({d['mfu']['convention']})", words.percent(d["mfu"]["value"]), ""),
-        ("memory, allocated", words.memory(d["allocated_memory_bytes"]["value"]),
-         _ends(d["allocated_memory_bytes"], words.memory)),
-        ("memory, reserved", words.memory(d["reserved_memory_bytes"]["value"]),
-         _ends(d["reserved_memory_bytes"], words.memory)),
-        ("it fits", "yes" if d["fits"] else "no", f"(probability {words.percent(d['fits_probability'])})"),
-        *((f"  {TERM_WORDS[one['term']]}", words.duration(one["share"] * d["step_s"]["value"]),
-           f"{words.percent(one['share'])} of the step") for one in d["binds"][:6]),
+        (say("memory, allocated"), words.memory(memory["allocated"]["value"]),
+         _ends(memory["allocated"], words.memory)),
+        (say("memory, reserved"), words.memory(memory["reserved"]["value"]), _ends(memory["reserved"], words.memory)),
+        (say("it fits"), say("yes") if d["fits"] else say("no"),
+         say("(probability {share})", share=words.percent(d["fits_probability"]))),
+        *((f"  {say(TERM_WORDS[one['term']])}", words.duration(one["share"] * step["value"]),
+           say("{share} of the step", share=words.percent(one["share"]))) for one in d["binds"][:6]),
     ]  # fmt: skip
-    said = [
-        ("layout", f"{layout_line(layout)}, recompute {layout['recompute']}, global batch "
-                   f" {layout['global_batch_seqs']:g} sequences"),
-        ("chosen", ", ".join(d["searched"])),
-        ("how sure", like_line(d["like"])),
-        ("assumed", f"{r['precision']}, {r['system']}, {r['stack']} stack"),
-        ("notes", "; ".join(d["warnings"])),
-    ]  # fmt: skip
-    head = f"{r['model'] or 'A model'} ({words.count(r['params'])}) on {d['accelerators']:,} x {r['accelerator']}: "
-    return card(head + f"{rate['value']:,.0f} tokens/s an accelerator", rows, said, columns, WHOLE)
 
 
 def _ends(band: dict[str, float], show: Any) -> str:
-    return f"({show(band['low'])} to {show(band['high'])})"
+    return say("({low} to {high})", low=show(band["low"]), high=show(band["high"]))
 
 
 def compare_card(plan: Plan, columns: int = COLUMNS, language: str = ENGLISH) -> str:
@@ -226,32 +242,18 @@ def _value_cells(a: RunAnswer) -> tuple[str, str]:
     return size, say(", ").join(said)
 
 
-def serve_card(found: Served, columns: int = COLUMNS) -> str:
+def serve_card(found: Served, columns: int = COLUMNS, language: str = ENGLISH) -> str:
     """A serving fleet, or one configuration, on one screen."""
-    a, q = found.answer, found.question
-    p = f"p{100 * q.percentile:g}"
-    shown: list[tuple[str, str, Any]] = [
-        ("TTFT, mean", "ttft_s", words.duration), (f"TTFT, {p}", "ttft_tail_s", words.duration),
-        ("TPOT, mean", "tpot_s", words.duration), (f"TPOT, {p}", "tpot_tail_s", words.duration),
-        ("requests a second", "requests_per_s", words.plain),
-        ("output tokens a second", "output_tokens_per_s", words.plain),
-        ("dollars an hour", "usd_per_hour", words.usd), ("a million tokens", "usd_per_million_tokens", words.usd),
-        ("a million tokens in", "usd_per_million_input", words.usd),
-        ("a million tokens out", "usd_per_million_output", words.usd),
-        ("energy a token out", "joules_per_output_token", lambda v: f"{words.plain(v)} J"),
-    ]  # fmt: skip
-    rows = []
-    for label, name, show in shown:
-        value = getattr(a, name, None)
-        if value is not None:
-            ends = f"({show(value.low)} to {show(value.high)})" if isinstance(value, Band) else ""
-            rows.append((label, show(value_of(value)), ends))
-    lead, *why = serve.headline(q, found.found).split("\n\n")
-    notes = [line.removeprefix("Notes: ") for line in why if line.startswith("Notes: ")]
-    said = [
-        ("how sure", like_line(found.found.like)),
-        ("quality", " ".join(line for line in why if line.startswith(("Quality", "What ")))),
-        ("because", " ".join(line for line in why if not line.startswith(("Quality", "What ", "Notes")))),
-        ("notes", " ".join(notes)),
-    ]
-    return card(lead.split(". ")[0] + ".", rows, said, columns, WHOLE)
+    of, row = found.found, found.answer
+    with speaking(language):
+        rows = [(label, value, "" if ends == DASH else f"({ends})")
+                for label, value, ends in figure_rows(found.question, row)]  # fmt: skip
+        quality = "" if not isinstance(of, FleetFound) else quality_words(row.precision, of.quality.get(row.precision))
+        said = [
+            (say("how sure"), like_line(of.like)),
+            (say("quality"), quality),
+            (say("because"), " ".join(line for line in why(of) if line != quality)),
+            (say("notes"), _notes(of.notes)),
+        ]
+        head = " ".join(front_words(found.question, of)).replace("**", "")
+        return card(f"{title(found.question, row)}. {head}", rows, said, columns, say(WHOLE))

@@ -1,44 +1,33 @@
-"""The prediction of one training layout as Markdown and CSV."""
+"""The prediction of one training layout as Markdown, HTML and CSV."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from hwmodel.catalog.safe_text import csv_text, markdown_safe
+from hwmodel.catalog.safe_text import csv_text
+from hwmodel.report.blocks import Block, Bullets, Heading, Table, Text, markdown
 from hwmodel.report.likeness import like_line
-from hwmodel.report.tables import table
-from hwmodel.report.words import duration
+from hwmodel.report.phrases import ENGLISH, heard, say, speaking
+from hwmodel.report.serve import source_lines
+from hwmodel.report.words import RECOMPUTE_WORDS, TERM_WORDS, duration
 from hwmodel.solve.train import GIB, TrainResult
 from hwmodel.specs import MemoryTerms
 from hwmodel.specs.layout import SCHEDULES, layout_line
 from hwmodel.version import __version__
 
-TERM_NAMES = {
-    "gemm_s": "matrix products",
-    "attention_s": "attention",
-    "memory_bound_s": "memory-bound operations",
-    "cast_s": "casts and scales",
-    "logits_s": "logits and loss",
-    "recompute_s": "recomputation",
-    "offload_s": "host offload",
-    "tp_s": "tensor parallel",
-    "cp_s": "context parallel",
-    "ep_s": "expert parallel",
-    "pp_bubble_s": "pipeline bubble",
-    "pp_transfer_s": "pipeline transfers",
-    "dp_exposed_s": "data parallel, exposed",
-    "optimizer_s": "optimizer",
-    "host_s": "host",
-    "jitter_s": "jitter",
-    "search_s": "optimism of the search",
-}
+UNFIT = "does not fit"
+STAGES = {"first": "first stage", "middle": "middle stage", "last": "last stage"}
 
 
-def _layout_line(layout: dict[str, Any]) -> str:
+def layout_words(layout: dict[str, Any]) -> str:
     """A layout in a line, under the names of the command line."""
-    offload = "" if layout["offload"] == "none" else f", offload {layout['offload']}"
-    schedule = "" if layout["schedule"] == SCHEDULES[0] else f", schedule {layout['schedule']}"
-    return f"{layout_line(layout)}, recompute {layout['recompute']}{offload}{schedule}"
+    again = layout["recompute"]
+    again = say(RECOMPUTE_WORDS[again]) if again in RECOMPUTE_WORDS else say("recompute of {modules}", modules=again)
+    offload = "" if layout["offload"] == "none" else say(", {what} in host memory", what=layout["offload"])
+    schedule = ""
+    if layout["schedule"] != SCHEDULES[0]:
+        schedule = say(", ") + say("schedule {name}", name=layout["schedule"])
+    return f"{layout_line(layout)}, {again}{offload}{schedule}"
 
 
 def _ms(value: float) -> str:
@@ -46,85 +35,110 @@ def _ms(value: float) -> str:
     return f"{value * 1e3:,.1f}"
 
 
-def _unfit(d: dict[str, Any]) -> list[str]:
+def _unfit(d: dict[str, Any]) -> str:
     """What a reader must see first where the layout does not fit."""
-    said = [line for line in d["warnings"] if line.startswith("does not fit")]
+    said = [line for line in d["warnings"] if line.startswith(UNFIT)]
     if not said:
-        return []
-    return [f"**It {said[0]}.** The figures are those of accelerators with room for it.", ""]
+        return ""
+    return say("**It {reason}.** The figures are those of accelerators with room for it.", reason=heard(said[0]))
 
 
-def train_markdown(result: TrainResult) -> str:
+def train_blocks(result: TrainResult) -> list[Block]:
     """The whole prediction on one page."""
     d = result.to_dict()
-    step, rate = d["step_s"], d["tokens_per_s_per_accelerator"]
-    lines = [
-        f"# {d['resolved']['model'] or 'model'} on {d['accelerators']:,} x {d['resolved']['accelerator']}",
-        "",
-        *_unfit(d),
-        f"**{rate['value']:,.0f} tokens/s an accelerator** ({rate['low']:,.0f} to {rate['high']:,.0f}, 80 % interval), "
-        f"{duration(step['value'])} a step, MFU {100 * d['mfu']['value']:.1f} % ({d['mfu']['convention']} FLOPs over "
-        f"the dense {d['resolved']['precision']} peak).",
-        "",
-        f"Layout: {_layout_line(d['layout'])}; global batch {d['layout']['global_batch_seqs']:,.0f} sequences of "
-        f"{float(result.workload.seq_len):,.0f} tokens."
-        + (f" Chosen here: {', '.join(d['searched'])}." if d["searched"] else ""),
-        f"System {d['resolved']['system']}, stack {d['resolved']['stack']}, kernel constants: "
-        f"{d['resolved']['constants_from']}.",
-        "",
+    r, sure = d["resolved"], like_line(d["like"])
+    return [
+        Heading(say("{model} on {count} x {part}", model=r["model"] or say("A model"), count=f"{d['accelerators']:,}",
+                    part=r["accelerator"]), 1),
+        Text(_unfit(d)),
+        Text(_rate(d)),
+        Text(_layout(d, float(result.workload.seq_len))),
+        Heading(say("Where do the time and the memory go?")),
         _step_table(d),
-    ]
-    lines += ["", f"What binds: {TERM_NAMES[d['binds'][0]['term']]}."]
-    lines += _memory_table(result) + _near_table(d)
-    notes = [line for line in d["warnings"] if not line.startswith("does not fit")]
-    if notes:
-        lines += ["", "Notes:", *(f"- {line}" for line in notes)]
-    sure = like_line(d["like"])
-    lines += ["", f"How sure: {sure} (each predicted without its source)." if sure else "", ""]
-    lines += ["What the figures rest on:", ""]
-    for source in d["sources"]:
-        place = f", {source['locator']}" if source["locator"] else ""
-        lines.append(f"- {source['title']}{place}: {source['for']}")
-    lines += ["", f"hwmodel {__version__}, catalog {d['resolved']['catalog_version']}"]
-    return markdown_safe("\n".join(lines) + "\n")
+        Text(say("What binds: {term}.", term=say(TERM_WORDS[d["binds"][0]["term"]]))),
+        _memory_table(result),
+        Heading(say("What layout would be faster?")),
+        _near_table(d),
+        Heading(say("What to know before trusting it")),
+        Bullets([heard(line) for line in d["warnings"] if not line.startswith(UNFIT)]),
+        Text(say("How sure: {line} (each predicted without its source).", line=sure) if sure else ""),
+        Heading(say("What the figures rest on")),
+        Bullets(source_lines(d["sources"])),
+        Text(f"hwmodel {__version__}, catalog {r['catalog_version']}"),
+    ]  # fmt: skip
 
 
-def _step_table(d: dict[str, Any]) -> str:
+def _rate(d: dict[str, Any]) -> str:
+    step, rate = d["step_s"], d["tokens_per_s_per_accelerator"]
+    return say(
+        "**{rate} tokens/s an accelerator** ({low} to {high}, 80 % interval), {step} a step, MFU {mfu} % ({convention} "
+        "FLOPs over the dense {format} peak).",
+        rate=f"{rate['value']:,.0f}", low=f"{rate['low']:,.0f}", high=f"{rate['high']:,.0f}",
+        step=duration(step["value"]), mfu=f"{100 * d['mfu']['value']:.1f}", convention=d["mfu"]["convention"],
+        format=d["resolved"]["precision"],
+    )  # fmt: skip
+
+
+def _layout(d: dict[str, Any], seq_len: float) -> str:
+    r = d["resolved"]
+    chosen = say(" Chosen here: {names}.", names=", ".join(d["searched"])) if d["searched"] else ""
+    return say(
+        "Layout: {layout}; global batch {seqs} sequences of {length} tokens.{chosen} System {system}, stack {stack}, "
+        "kernel constants: {constants}.",
+        layout=layout_words(d["layout"]), seqs=f"{d['layout']['global_batch_seqs']:,.0f}", length=f"{seq_len:,.0f}",
+        chosen=chosen, system=r["system"], stack=r["stack"], constants=heard(r["constants_from"]),
+    )  # fmt: skip
+
+
+def _step_table(d: dict[str, Any]) -> Table:
     """Terms of the step, what binds first."""
     total = sum(d["step"].values())
     rows = [
-        [TERM_NAMES[item["term"]], _ms(d["step"][item["term"]]), f"{100 * d['step'][item['term']] / total:.1f}"]
+        [say(TERM_WORDS[item["term"]]), _ms(d["step"][item["term"]]), f"{100 * d['step'][item['term']] / total:.1f}"]
         for item in d["binds"]
     ]
-    return table(["where the step goes", "ms", "%"], [*rows, ["**step**", f"**{_ms(total)}**", "100"]])
+    rows.append([f"**{say('step')}**", f"**{_ms(total)}**", "100"])
+    return Table([say("where the step goes"), "ms", "%"], rows)
 
 
-def _memory_table(result: TrainResult) -> list[str]:
+def _memory_table(result: TrainResult) -> Table:
     """Terms of memory by stage of the pipeline."""
     stages = list(result.memory) if float(result.layout.pp) > 1 else ["first"]
-    names = {"first": "first stage", "middle": "middle stage", "last": "last stage"}
-    heads = [names[s] if len(stages) > 1 else "accelerator" for s in stages]
+    heads = [say(STAGES[s]) for s in stages] if len(stages) > 1 else [say("an accelerator")]
     rows = [
-        [field.removesuffix("_bytes"), *(f"{float(getattr(result.memory[s], field)) / GIB:.2f}" for s in stages)]
+        [say(TERM_WORDS[field]), *(f"{float(getattr(result.memory[s], field)) / GIB:.2f}" for s in stages)]
         for field in MemoryTerms.__struct_fields__
     ]
-    rows.append(["**peak**", *(f"**{float(result.memory[s].total_bytes) / GIB:.1f}**" for s in stages)])
-    return ["", table(["memory, GiB", *heads], rows)]
+    peaks = (f"**{float(result.memory[s].total_bytes) / GIB:.1f}**" for s in stages)
+    rows.append([f"**{say('peak')}**", *peaks])
+    return Table([say("memory, GiB"), *heads], rows)
 
 
-def _near_table(d: dict[str, Any]) -> list[str]:
+def _near_table(d: dict[str, Any]) -> Table:
     """The best layouts of the same fleet and batch."""
-    if not d["near"]:
-        return []
     rows = [
         [
-            _layout_line(near["layout"]),
+            layout_words(near["layout"]),
             f"{near['tokens_per_s'] / d['accelerators']:,.0f}",
             f"{near['peak_memory_bytes'] / GIB:.1f}",
         ]
         for near in d["near"]
     ]
-    return ["", table(["best layouts of this fleet and batch", "tokens/s an accelerator", "peak GiB"], rows)]
+    return Table([say("best layouts of this fleet and batch"), say("tokens/s an accelerator"), say("peak GiB")], rows)
+
+
+def train_markdown(result: TrainResult, language: str = ENGLISH) -> str:
+    """The prediction as Markdown."""
+    with speaking(language):
+        return markdown(train_blocks(result), {})
+
+
+def train_html(result: TrainResult, language: str = ENGLISH) -> str:
+    """The prediction as one HTML file."""
+    from hwmodel.report.html import page
+
+    with speaking(language):
+        return page(train_blocks(result), {}, language)
 
 
 def train_csv(result: TrainResult) -> str:

@@ -84,8 +84,13 @@ def test_the_loss_and_the_size_of_a_law_are_walked_to_its_constants() -> None:
 
 def test_dollars_reach_quotes_kernels_and_failures() -> None:
     names = {term["name"] for term in hm.explain(plan("tokens"), "cost_usd").to_dict()["terms"]}
-    assert {"money.price.median_usd_per_accelerator_hour", "step.gemm_s", "step.gemm_s.forward_s.mlp_in_s.efficiency", "answer.goodput",
-            "answer.whole_run_factor"} <= names  # fmt: skip
+    assert {
+        "money.price.median_usd_per_accelerator_hour",
+        "step.gemm_s",
+        "step.gemm_s.forward_s.mlp_in_s.efficiency",
+        "answer.goodput",
+        "answer.whole_run_factor",
+    } <= names
 
 
 @pytest.mark.parametrize("name", SERVED)

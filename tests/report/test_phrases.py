@@ -8,8 +8,10 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import hwmodel as hm
+from hwmodel.cli.main import cli
 from hwmodel.errors import InputError
 from hwmodel.report import (
     compare_card,
@@ -17,11 +19,15 @@ from hwmodel.report import (
     plan_card,
     plan_html,
     plan_markdown,
+    serve_card,
+    train_card,
     values_card,
     values_markdown,
 )
 from hwmodel.report.card import width
 from hwmodel.report.phrases import LANGUAGES, catalog, heard, known_language, lower_catalog, say, speaking
+from hwmodel.report.serve import served_text
+from hwmodel.report.train_report import train_markdown
 
 REPORT = Path(__file__).resolve().parents[2] / "hwmodel" / "report"
 PLACES = re.compile(r"\{(\w+)\}")
@@ -101,6 +107,10 @@ TELLERS = {
     "hwmodel.catalog.names": ("read_as",),
     "hwmodel.catalog.prices": ("_scarce", "_aged", "by_ratio", "_block"),
     "hwmodel.economics.energy": ("_unrated",),
+    "hwmodel.solve.serve.reasons": ("_stalls", "_dearer", "_named"),
+    "hwmodel.solve.serve.notes": ("notes", "tight", "thin", "_as_released"),
+    "hwmodel.solve.train": ("_leaner", "_run", "_result"),
+    "hwmodel.predict.given_layout": ("_stages",),
     "hwmodel.physics.machine": ("format_peak",),
 }
 ENGLISH_RUN = re.compile(r"(?:\b[a-z]{3,}\b[ ,]*){3,}")
@@ -175,3 +185,57 @@ def test_values_side_by_side_in_chinese() -> None:
     found = hm.compare(gpus="512xH100,256xB200", params="8B", tokens="1T")
     assert not ENGLISH_RUN.search(values_card(found, 90, "zh"))
     assert not ENGLISH_RUN.search(values_markdown(found, "zh"))
+
+
+SERVED = [
+    {"model": "llama-3.1-70b", "demand": "200 req/s", "parts": "h200", "ttft": "1s", "tpot": "50ms"},
+    {"model": "deepseek-v3", "demand": "3 req/s", "parts": "mi300x,h200", "precision": "fp8"},
+    {"model": "llama-3.1-8b", "parts": "h200", "concurrency": 64, "tpot": "1ms", "api_price": "0.1,0.3"},
+    {"model": "gpt-oss-120b", "demand": "20 req/s", "parts": "b200", "usd_per_hour": "5", "spares": 0},
+    {"model": "qwen3-32b", "parts": "h100", "prefill": "4xH200", "decode": "4xH100", "concurrency": 32},
+]
+
+
+@pytest.mark.parametrize("given", SERVED, ids=lambda given: str(given["model"]))
+def test_serving_in_chinese_has_the_same_numbers_and_no_english_sentence(given: dict[str, object]) -> None:
+    found = hm.serve(**given)
+    english, chinese = served_text(found, "md"), served_text(found, "md", "zh")
+    body = chinese.split("## 数字的依据")[0]
+    assert not ENGLISH_RUN.search(body), ENGLISH_RUN.findall(body)
+    numbers = re.compile(r"\d[\d,.]*\d")
+    assert sorted(numbers.findall(body)) == sorted(numbers.findall(english.split("## What the figures rest on")[0]))
+    assert not ENGLISH_RUN.search(serve_card(found, 100, "zh"))
+    assert '<html lang="zh">' in served_text(found, "html", "zh")
+
+
+TRAINED = [
+    {"model": "llama-3.1-70b", "gpus": "8xH100"},  # does not fit
+    {"model": "mixtral-8x7b", "gpus": "64xH100", "ep": 8, "precision": "fp8", "recompute": "layernorm,moe_act"},
+    {"model": "llama-3.1-8b", "gpus": "64xMI300X", "task": "lora", "rank": 16, "tp": 1, "pp": 3, "micro_batch": 2},
+    {"params": "8B", "gpus": "64xA100", "offload": "activations", "global_batch": 512},
+]
+
+
+@pytest.mark.parametrize("given", TRAINED, ids=lambda given: " ".join(map(str, given.values())))
+def test_a_layout_in_chinese_holds_no_english_sentence(given: dict[str, object]) -> None:
+    given = {**given, "gpus": "66xMI300X"} if given.get("pp") == 3 else given
+    found = hm.train(**given)
+    body = train_markdown(found, "zh").split("## 数字的依据")[0]
+    assert not ENGLISH_RUN.search(body), ENGLISH_RUN.findall(body)
+    assert not ENGLISH_RUN.search(train_card(found, 100, "zh"))
+    assert train_markdown(found, "zh") != train_markdown(found)
+
+
+def test_the_commands_speak_chinese(tmp_path: Path) -> None:
+    for argv, said in (
+        (["serve", "--model", "llama-3.1-8b", "--part", "h200", "--concurrency", "8"], "每百万 token"),
+        (["train", "--model", "llama-3.1-8b", "--gpus", "8xH100"], "每加速器"),
+    ):
+        run = CliRunner().invoke(cli, [*argv, "--lang", "zh"])
+        assert run.exit_code == 0
+        assert said in run.output
+        page = tmp_path / f"{argv[0]}.html"
+        assert CliRunner().invoke(cli, [*argv, "--lang", "zh", "--out", str(page)]).exit_code == 0
+        assert 'lang="zh"' in page.read_text(encoding="utf-8")
+    with pytest.raises(InputError, match="--lang"):
+        CliRunner().invoke(cli, ["serve", "--model", "llama-3.1-8b", "--lang", "fr"], catch_exceptions=False)
