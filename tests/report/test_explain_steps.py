@@ -24,6 +24,7 @@ LAYOUTS: list[dict[str, Any]] = [
     {"gpus": "64xH100", "model": "llama-3.1-8b", "task": "lora", "rank": 16},
     {"gpus": "64xH100", "model": "llama-3.1-70b", "cp": 4, "seq_len": 131072, "global_batch": 64, "recompute": "full"},
     {"gpus": "64xtpuv5p", "params": "8B"},
+    {"gpus": "64xH100", "model": "llama-3.1-8b", "pp": 4, "tp": 1, "global_batch": 256, "schedule": "zb-h1"},
 ]
 
 
@@ -68,7 +69,7 @@ def test_the_products_of_a_layer_are_those_of_the_shape() -> None:
 def test_a_bubble_by_hand() -> None:
     document = json.loads(hm.train(gpus="64xH100", model="llama-3.1-70b", tp=4, pp=4, vpp=2, global_batch=64).to_json())
     found = {term["name"]: term for term in hm.explain(document, "step.pp_bubble_s").to_dict()["terms"]}
-    mean, factor = found["step.pp_bubble_s.mean_stage_s"]["value"], found["step.pp_bubble_s.bubble"]["value"]
+    mean, factor = found["step.pp_bubble_s.idle_s.stage_s"]["value"], found["step.pp_bubble_s.bubble"]["value"]
     assert found["step.pp_bubble_s"]["value"] == pytest.approx(factor * 3 / 2 * mean)
 
 

@@ -12,12 +12,13 @@ import msgspec
 from hwmodel.errors import HwModelError
 from hwmodel.physics import layer, stages, training
 from hwmodel.physics.machine import sustained
+from hwmodel.physics.recomputed import Again, recomputed
 from hwmodel.predict.training import TrainingPrediction, with_layout
 from hwmodel.report.commands import LEVELS, layout_options
 from hwmodel.solve.train import train
 from hwmodel.specs import StepTerms
 from hwmodel.specs.kernels import Machine
-from hwmodel.specs.layout import SIZES
+from hwmodel.specs.layout import SCHEDULES, SIZES
 
 SAME = 1e-6  # relative difference of a term up to which the step is that of the answer
 
@@ -60,9 +61,9 @@ class Rerun:
         )  # fmt: skip
 
     @cached_property
-    def again(self) -> Any:
+    def again(self) -> Again:
         """What is computed again."""
-        return training.recomputed(self.layout, self.times)
+        return recomputed(self.layout, self.times)
 
     @property
     def micro_batches(self) -> float:
@@ -116,6 +117,8 @@ def _options(document: Mapping[str, Any]) -> list[tuple[str, str]] | None:
     }
     sizes |= {"recompute": layout["recompute"], "offload": layout["offload"]}
     sizes |= {"global_batch": layout["global_batch_seqs"]}
+    if layout["schedule"] != SCHEDULES[0]:
+        sizes["schedule"] = layout["schedule"]
     return list((asked | {f"--{name.replace('_', '-')}": _whole(value) for name, value in sizes.items()}).items())
 
 

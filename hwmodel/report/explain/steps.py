@@ -6,9 +6,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from hwmodel.catalog.stacks import search_optimism
 from hwmodel.ops import exp, log, maximum, minimum
-from hwmodel.physics import layer, training
+from hwmodel.physics import layer, schedule, training
+from hwmodel.physics.recomputed import recomputed
 from hwmodel.predict.optimism import SPLITS, with_search
 from hwmodel.report.explain.answered import Answered
 from hwmodel.report.explain.exchanges import EXCHANGES
@@ -17,6 +20,7 @@ from hwmodel.report.explain.products import products
 from hwmodel.report.explain.rerun import Rerun
 from hwmodel.report.explain.rule import Fact, Rule, by
 from hwmodel.specs import StepTerms
+from hwmodel.specs.layout import schedule_word
 
 
 def step_rule(found: Answered, step: Rerun, name: str) -> Rule | None:
@@ -136,19 +140,38 @@ def _again(step: Rerun) -> Rule:
         return micro_batches * layers * (products_s * level + bytes_s)
 
     return by(
-        training.recomputed, run, **repeated(step), level=stack(step, "level"),
+        recomputed, run, **repeated(step), level=stack(step, "level"),
         products_s=Fact(value=float(step.again.products_s), source="products and attention computed again, a layer"),
         bytes_s=Fact(value=float(step.again.bytes_s), source="casts and memory traffic that come again, a layer"),
     )  # fmt: skip
 
 
 def _bubble(step: Rerun) -> Rule:
-    def run(bubble: Any, pp: Any, vpp: Any, mean_stage_s: Any) -> Any:
-        return bubble * (pp - 1.0) / vpp * mean_stage_s
+    """Idle seconds of the schedule; under 1F1B its micro-batches of the mean stage."""
+    lay, micro = step.layout, step.micro
+    of = "a micro-batch on the mean stage"
 
-    mean = Fact(value=float(step.micro.mean_stage), source="a micro-batch on the mean stage, all its terms together")
+    def run(bubble: Any, idle_s: Any) -> Any:
+        return bubble * idle_s
+
+    def idle(pp: Any, vpp: Any, micro_batches: Any, stage_s: Any, backward_s: Any, weights_s: Any) -> Any:
+        plain = msgspec.structs.replace(lay, pp=pp, vpp=vpp)
+        return schedule.bubble_s(plain, micro_batches, stage_s, backward_s, weights_s)
+
+    seconds = float(
+        schedule.bubble_s(lay, step.micro_batches, micro.mean_stage, micro.mean_backward, micro.mean_weights)
+    )
+    rule = by(
+        schedule.bubble_s, idle, pp="layout.pp", vpp="layout.vpp", micro_batches=micro_batches(step),
+        stage_s=Fact(value=float(micro.mean_stage), source=f"{of}, all its terms together"),
+        backward_s=Fact(value=float(micro.mean_backward), source=f"of it the backward pass: {of}"),
+        weights_s=Fact(value=float(micro.mean_weights), source=f"of it the gradients of weights: {of}"),
+    )  # fmt: skip
+    plainly = float(lay.schedule) == 0.0  # other schedules choose between cases: their value alone is shown
+    said = f"what {schedule_word(lay)} leaves idle"
     return by(
-        training.step, run, bubble=stack(step, "bubble"), pp="layout.pp", vpp="layout.vpp", mean_stage_s=mean
+        training.step, run, bubble=stack(step, "bubble"),
+        idle_s=Fact(value=seconds, source=said, rule=rule if plainly else None),
     )  # fmt: skip
 
 
