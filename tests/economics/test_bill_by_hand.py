@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from hwmodel.catalog import load_catalog
-from hwmodel.economics import energy, rent
+from hwmodel.economics import energy, power, rated_w, rent
 from hwmodel.laws.lifetime import lifetime_optimum
 from hwmodel.specs import EnergyFacts, PriceSummary
 from hwmodel.specs.law import LawSpec
@@ -38,6 +38,25 @@ def test_energy() -> None:
     assert found.embodied_kg_co2e == pytest.approx(20)
     assert found.kg_co2e == pytest.approx(520)
     assert found.water_l == pytest.approx(1200)
+
+
+def test_energy_where_nobody_rates_the_part() -> None:
+    facts = EnergyFacts(
+        pue=1.25, load_fraction=0.8, server_overhead_fraction=0.5, grid_kg_co2e_per_kwh=0.5, grid_region="round",
+        embodied_kg_co2e_per_accelerator_hour=0.0, usd_per_kwh=0.1,
+    )  # fmt: skip
+    unrated = msgspec.structs.replace(
+        CATALOG.part("H100"), tdp_w=0.0, average_power_w=None, peak_dense_flop_per_s={"bf16": 1e15}
+    )
+    # 0.71 pJ for each of 1e15 FLOP/s: a rating of 710 W, of which it draws 80 %; the server half as much.
+    drawn = power(unrated, CATALOG.system("dgx-h100"), facts)
+    assert drawn.chip_w == pytest.approx(568)
+    assert drawn.server_w == pytest.approx(284)
+    assert "unconfirmed" in drawn.flag
+    assert rated_w(unrated, CATALOG.system("dgx-h100"), facts) == pytest.approx(852 / 0.8)
+    # A measured fleet average is a mean already.
+    metered = power(msgspec.structs.replace(unrated, average_power_w=300.0), CATALOG.system("dgx-h100"), facts)
+    assert metered.chip_w == 300.0
 
 
 def test_rent() -> None:
