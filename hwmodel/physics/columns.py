@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from hwmodel.ops import Num
+from hwmodel.ops import Num, where
 
 
 def anywhere(condition: Any) -> bool:
@@ -21,6 +21,16 @@ def everywhere(condition: Any) -> bool:
     if isinstance(condition, bool):
         return condition
     return bool(condition.all()) if hasattr(condition, "all") else bool(condition)
+
+
+def absent(width: Num) -> bool:
+    """Whether a part of a layer is missing for certain (a plain zero, not a column)."""
+    return isinstance(width, (int, float)) and width == 0
+
+
+def only(mask: Any, value: Num) -> Num:
+    """`value` where the mask holds, else zero."""
+    return where(mask, value, 0.0)
 
 
 def is_column(*values: Any) -> bool:

@@ -9,9 +9,8 @@ from typing import Any
 
 import msgspec
 
-from hwmodel.ops import Num, ceil, log, maximum, minimum, where
+from hwmodel.ops import Num, ceil, maximum, where
 from hwmodel.physics import shape as shapes
-from hwmodel.physics.collectives import all_gather_s, all_reduce_s, all_to_all_s, point_to_point_s, reduce_scatter_s
 from hwmodel.physics.columns import anywhere
 from hwmodel.physics.kernels import (
     attention_backward_s,
@@ -23,11 +22,11 @@ from hwmodel.physics.kernels import (
     scan_s,
     unfused_attention_s,
 )
+from hwmodel.physics.layer_communication import context_parallel, expert_parallel, tensor_parallel
 from hwmodel.physics.machine import sustained
 from hwmodel.specs import Block, Layout, Precision, Shape, Stack, Workload
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, Machine
 
-_LN2 = 0.6931471805599453
 MODULES = ("up_projections", "mlp", "shared_experts", "experts")  # of `shapes.matrices`, whose products are told apart
 
 
@@ -266,71 +265,6 @@ def _weights(shape: Shape, block: Block, layout: Layout, expert: Num) -> Num:
     return total
 
 
-def slower_network(domains: Num, stack: Stack) -> Num:
-    """Time of transfers between `domains` scale-up domains over that of the collective law."""
-    crowd = 1.0 + stack.contention * log(maximum(domains, 1.0)) / _LN2
-    return crowd / stack.network_fraction
-
-
-def _tensor_parallel(
-    shape: Shape, block: Block, tokens: Num, layout: Layout, precision: Precision, machine: Machine, stack: Stack
-) -> Num:
-    """Exposed seconds of one pass of tensor-parallel communication (the backward pass has the same)."""
-    if not anywhere(layout.tp > 1.0):
-        return 0.0
-    net = machine.network
-    size = tokens * shape.d_model * precision.residual_bytes
-    near = minimum(layout.tp, net.domain)
-    gathered = all_gather_s(size, layout.tp, near, net) + reduce_scatter_s(size, layout.tp, near, net)
-    one = where(layout.sequence_parallel > 0, gathered, all_reduce_s(size, layout.tp, near, net))
-    one = one * where(layout.tp > near, slower_network(layout.tp / near, stack), 1.0)
-    # Ranks that share an expert gather its tokens after they were dispatched: once for each expert that a token takes.
-    copies = where(layout.ep > 1.0, block.top_k, 1.0)
-    experts = where(layout.etp < 1.5, 0.0, copies)
-    pairs = where(block.n_heads > 0, 1.0, 0.0) + where(block.n_experts > 0, experts, 1.0)
-    return where(layout.tp > 1.0, one * pairs * (1.0 - stack.tp_overlap), 0.0)
-
-
-def _context_parallel(
-    block: Block, tokens: Num, layout: Layout, precision: Precision, machine: Machine, stack: Stack, attention: Num
-) -> Num:
-    """Exposed seconds of passing keys and values round the context-parallel ring under `attention` seconds."""
-    if not anywhere(layout.cp > 1.0):
-        return 0.0
-    net = machine.network
-    width = block.n_kv_heads * shapes.cached_width(block) / block.kv_compression
-    latent = block.kv_lora_rank + block.rope_dim
-    size = tokens * where(block.kv_lora_rank > 0, latent, width / layout.tp) * precision.residual_bytes
-    crosses = where(layout.tp * layout.cp > net.domain, 1.0, 0.0)
-    ring = (layout.cp - 1.0) * point_to_point_s(size, crosses, net)
-    return where(layout.cp > 1.0, maximum(ring - stack.cp_overlap * attention, 0.05 * ring), 0.0)
-
-
-def _distinct(picks: Num, places: Num) -> Num:
-    """Mean number of different places that `picks` random choices among `places` fall on."""
-    return places * (1.0 - (1.0 - 1.0 / maximum(places, 1.0 + 1e-9)) ** picks)
-
-
-def _expert_parallel(
-    shape: Shape, block: Block, tokens: Num, layout: Layout, precision: Precision, machine: Machine, stack: Stack
-) -> Num:
-    """Seconds of one pass's dispatch and combine (two all-to-alls)."""
-    if not anywhere((layout.ep > 1.0) & (block.n_experts > 0)):
-        return 0.0
-    net = machine.network
-    inside = maximum(net.domain / where(layout.etp > 1.0, layout.tp, 1.0), 1.0)
-    near = minimum(layout.ep, inside)
-    domains = layout.ep / near
-    # A token goes once to each rank that holds one of its experts, and once over the network to each such domain.
-    sent = tokens / layout.tp * shape.d_model * precision.residual_bytes
-    one = all_to_all_s(sent * _distinct(block.top_k, layout.ep), layout.ep, near, net)
-    if anywhere(domains > 1.0):
-        reached = minimum(domains, block.top_groups)
-        across = all_to_all_s(sent * _distinct(block.top_k, reached), layout.ep, near, net)
-        one = where(domains > 1.0, across, one)
-    return where((layout.ep > 1.0) & (block.n_experts > 0), 2.0 * one * stack.imbalance, 0.0)
-
-
 def head_s(shape: Shape, tokens: Num, tp: Num, machine: Machine, stack: Stack, trainable: Any) -> Num:
     """Seconds of the products of one micro-batch's logits, forward and backward, on the stage that holds them."""
     forward, backward = _product(tokens, ceil(shape.vocab / tp), shape.d_model, machine.gemm_high, trainable)
@@ -362,8 +296,8 @@ def _one_kind(
     scan_f, scan_b = _scan(block, tokens, layout, machine)
     memory_f, norms_f, activation_f = _traffic(shape, block, tokens, layout, precision, machine, stack)
     cast_f, cast_b, cast_weights = _casts(shape, block, tokens, layout, precision, machine, stack)
-    tp = _tensor_parallel(shape, block, tokens, layout, precision, machine, stack)
-    ep = _expert_parallel(shape, block, tokens, layout, precision, machine, stack)
+    tp = tensor_parallel(shape, block, tokens, layout, precision, machine, stack)
+    ep = expert_parallel(shape, block, tokens, layout, precision, machine, stack)
     return {
         "gemm_f": products_f,
         "gemm_b": products_b,
@@ -376,8 +310,8 @@ def _one_kind(
         "cast_weights": cast_weights,
         "tp_f": tp,
         "tp_b": tp,
-        "cp_f": _context_parallel(block, tokens, layout, precision, machine, stack, attention_f),
-        "cp_b": _context_parallel(block, 2.0 * tokens, layout, precision, machine, stack, attention_b),
+        "cp_f": context_parallel(block, tokens, layout, precision, machine, stack, attention_f),
+        "cp_b": context_parallel(block, 2.0 * tokens, layout, precision, machine, stack, attention_b),
         "ep_f": ep,
         "ep_b": ep,
         "launches_f": _launches(block, layout, stack),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from hwmodel.ops import Num, ceil, maximum, minimum
 from hwmodel.physics.collectives import point_to_point_s
+from hwmodel.physics.serving_launches import host_launches, kernels
 from hwmodel.physics.serving_memory import (
     kv_bytes_per_token,
     kv_pool_bytes,
@@ -15,7 +16,7 @@ from hwmodel.physics.serving_memory import (
     state_bytes_per_sequence,
     weights_bytes,
 )
-from hwmodel.physics.serving_step import Pass, host_launches, kernels, pass_terms
+from hwmodel.physics.serving_step import Pass, pass_terms
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.serving import DecodeTerms, Engine, ServingFormats, ServingLayout, ServingLoad, Speculation
 from hwmodel.specs.shape import Shape

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hwmodel.ops import Num, ceil, maximum, minimum, where
-from hwmodel.physics.columns import anywhere, everywhere
-from hwmodel.physics.serving_step import ATTENTION_MODULES, kv_heads_per_rank, only, stage_unevenness
+from hwmodel.physics.columns import anywhere, everywhere, only
+from hwmodel.physics.serving_step import ATTENTION_MODULES, kv_heads_per_rank, stage_unevenness
 from hwmodel.physics.shape import (
     cached_width,
     expert_params,

@@ -16,7 +16,8 @@ from hwmodel.physics import shape as shapes
 from hwmodel.physics.collectives import all_gather_s, point_to_point_s
 from hwmodel.physics.columns import anywhere, distinct, has_column, is_column, take
 from hwmodel.physics.kernels import memory_bound_s
-from hwmodel.physics.layer import LayerTimes, layer_times, shared_times, slower_network, with_weight_casts
+from hwmodel.physics.layer import LayerTimes, layer_times, shared_times, with_weight_casts
+from hwmodel.physics.layer_communication import slower_network
 from hwmodel.physics.memory import layer_activations
 from hwmodel.physics.recomputed import ALWAYS, REPEATED, Again, recomputed
 from hwmodel.physics.schedule import bubble_s, copies, head_share, other_than_1f1b, pairs_passes

@@ -13,7 +13,8 @@ from hwmodel.solve.run.budget_records import CashMonth
 from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, Line
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.stages.own import Owned
-from hwmodel.solve.stages.solver import BudgetPlan, PostTraining
+from hwmodel.solve.stages.solver import BudgetPlan
+from hwmodel.solve.stages.total import PostTraining
 from hwmodel.units import format_count, format_duration, format_power, format_usd
 
 HOWS = {"computed": "computed", "entered": "entered", "not_counted": "not counted"}

@@ -13,8 +13,8 @@ from hwmodel.catalog import load_catalog
 from hwmodel.cli.serve import command
 from hwmodel.errors import HwModelError, InfeasibleError, InputError
 from hwmodel.physics.serving import kv_bytes_per_token, weights_bytes
+from hwmodel.physics.serving_launches import kernels
 from hwmodel.physics.serving_queue import closed_loop
-from hwmodel.physics.serving_step import kernels
 from hwmodel.predict.formats import formats_of
 from hwmodel.specs.serving import Engine, ServingLayout
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.ops import maximum
-from hwmodel.physics import collectives, kernels, layer, recomputed, schedule, training
+from hwmodel.physics import collectives, kernels, layer, layer_communication, recomputed, schedule, training
 from hwmodel.report.explain.symbols import record, symbol
 from hwmodel.specs import Layout, Stack
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, MemoryConstants, Network
@@ -96,7 +96,7 @@ def _bubble() -> Any:
 
 def _contention() -> Any:
     (domains,) = names("domains")
-    return layer.slower_network(domains, record(Stack, id="", title="", unconfirmed=()))
+    return layer_communication.slower_network(domains, record(Stack, id="", title="", unconfirmed=()))
 
 
 TERMS: tuple[KernelTerm, ...] = tuple(
@@ -123,10 +123,11 @@ TERMS: tuple[KernelTerm, ...] = tuple(
          "arXiv 2205.05198; Megatron-Core --recompute-modules"),
         ("tp_s", "all-gathers and reduce-scatters of tensor parallelism, less what products hide",
          collectives.all_gather_s, _gather, "docs/kernels.md; arXiv 2205.05198 section 4"),
-        ("cp_s", "keys and values round the context-parallel ring, under attention", layer._context_parallel, None,
+        ("cp_s", "keys and values round the context-parallel ring, under attention",
+         layer_communication.context_parallel, None,
          "arXiv 2310.01889"),
         ("ep_s", "dispatch and combine of experts: a token once to each domain that holds one of its experts",
-         layer._expert_parallel, None, "arXiv 2412.19437 section 3.2"),
+         layer_communication.expert_parallel, None, "arXiv 2412.19437 section 3.2"),
         ("pp_bubble_s", "what the schedule leaves idle: (pp - 1) / vpp micro-batches of the mean stage under 1F1B",
          schedule.bubble_s, _bubble, "arXiv 2104.04473 section 2.2; arXiv 2401.10241; arXiv 2412.19437 table 2"),
         ("pp_transfer_s", "activations and gradients between stages", training._transfer_s, None,

@@ -5,33 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hwmodel.economics import (
-    Z80,
-    elapsed_over_productive,
-    goodput,
-    quantile_z,
-    rent,
-    whole_run_log_factor,
-    whole_run_log_spread,
-)
 from hwmodel.laws import additive, additive_terms
 from hwmodel.laws.forms import form
 from hwmodel.laws.lifetime import train_flop
-from hwmodel.ops import exp, hypot, log
 from hwmodel.report.explain.answered import Answered
+from hwmodel.report.explain.bill import (
+    ENERGY,
+    GOODPUT,
+    at_confidence,
+    carbon_rule,
+    confidence,
+    cost_rule,
+    energy_rule,
+    goodput_rule,
+    gpu_hours_rule,
+    median_elapsed,
+    quantile_rule,
+    rent_rule,
+    whole_run_rule,
+)
 from hwmodel.report.explain.rule import Fact, Rule, by
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.answers import mfu_flop_per_token
-from hwmodel.solve.run.billing import billed_hours_of, steady_days, utilisation
+from hwmodel.solve.run.billing import steady_days, utilisation
 from hwmodel.solve.run.fleet import Fleet
-from hwmodel.solve.run.result import Band
 from hwmodel.solve.run.solved import sized_shape
 from hwmodel.specs import MemoryTerms, StepTerms
-from hwmodel.specs.economics import PriceSummary, ReliabilityFacts, WholeRunConstants
 
 # Answers as records of the same keys, and the place of each.
 PLACES = ("answer", "objectives.training_optimal", "objectives.deployment_optimal", "objectives.given")
-GOODPUT = ("mtbf_s", "checkpoint_interval_s", "checkpoint_write_s", "checkpoint_bytes", "restart_s")
 
 
 def training_rule(found: Answered, path: str) -> Rule | None:
@@ -39,15 +41,15 @@ def training_rule(found: Answered, path: str) -> Rule | None:
     place, _, name = path.rpartition(".")
     base, _, quantile = place.partition(".quantiles.")
     if quantile:
-        return _quantile(found, base, quantile, name)
+        return quantile_rule(found, base, quantile, name)
     if place in PLACES and name in ANSWER:
         return ANSWER[name](found, place)
     if place.startswith("money.energy") and name in ENERGY:
         return ENERGY[name]
     if place == "money.goodput" and name in GOODPUT:
-        return _goodput(found, "answer", name)
+        return goodput_rule(found, "answer", name)
     if path == "money.price.rent_usd":
-        return _rent(found, "answer.quantiles.p50.gpu_hours") if _confidence(found) == 0.5 else None
+        return rent_rule(found, "answer.quantiles.p50.gpu_hours") if confidence(found) == 0.5 else None
     if place.startswith("precisions."):
         return _format(found, place, name)
     return _sums(path) or _step_rate(found, path)
@@ -88,10 +90,6 @@ def _batch_rate(global_batch_seqs: Any, seq_len: Any, step_s: Any) -> Any:
 def _share_of(total: Any, accelerators: Any) -> Any:
     """What one accelerator does of a whole."""
     return total / accelerators
-
-
-def _confidence(found: Answered) -> float:
-    return float(found.document["request"].get("confidence", 0.5))
 
 
 def _flop_params(found: Answered, place: str) -> str:
@@ -154,177 +152,9 @@ def _train_days(_: Answered, place: str) -> Rule:
 
 def _elapsed(found: Answered, place: str) -> Rule:
     """At even odds from steady days; at another confidence from P50 and P90."""
-    if _confidence(found) == 0.5:
-        return _median_elapsed(place)
-    return _at_confidence(found, place, "elapsed_days", _confidence(found))
-
-
-def _median_elapsed(place: str) -> Rule:
-    def run(train_days: Any, whole_run_factor: Any, goodput: Any) -> Any:
-        return train_days * elapsed_over_productive(goodput, log(whole_run_factor), 0.0, 0.0)
-
-    names = ("train_days", "whole_run_factor", "goodput")
-    return by(elapsed_over_productive, run, **{name: f"{place}.{name}" for name in names})
-
-
-def _at_confidence(found: Answered, place: str, name: str, share: float) -> Rule:
-    """A quantile between P50 and P90, or below: each side is a half of a log-normal."""
-    z = quantile_z(share)
-    if z >= 0:
-        inputs = {"median": f"{place}.quantiles.p50.{name}", "p90": f"{place}.quantiles.p90.{name}"}
-        return by(Band.at, lambda median, p90: Band(median, median, p90).at(z).value, **inputs)
-    inputs = {"median": f"{place}.quantiles.p50.{name}", "p10": f"{place}.{name}.low"}
-    low = found.numbers[f"{place}.{name}"]["low"]
-    p10 = Fact(value=low, source="the low end of the 80 % interval")
-    return by(Band.at, lambda median, p10: Band(median, p10, median).at(z).value, **(inputs | {"p10": p10}))
-
-
-def _gpu_hours(_: Answered, place: str) -> Rule:
-    return by(billed_hours_of, elapsed_days=f"{place}.elapsed_days", accelerators=f"{place}.accelerators")
-
-
-def _cost(found: Answered, place: str) -> Rule | None:
-    if found.fleeted is None or found.fleeted.price is None:
-        return None
-    if _confidence(found) != 0.5:
-        return _at_confidence(found, place, "cost_usd", _confidence(found))
-    return _rent(found, f"{place}.gpu_hours")
-
-
-def _rent(found: Answered, hours: str) -> Rule:
-    def run(gpu_hours: Any, usd_per_accelerator_hour: Any) -> Any:
-        return rent(gpu_hours, _price_of(usd_per_accelerator_hour)).median_usd
-
-    return by(rent, run, gpu_hours=hours, usd_per_accelerator_hour="money.price.median_usd_per_accelerator_hour")
-
-
-def _price_of(usd: Any) -> PriceSummary:
-    return PriceSummary(
-        part="", kind="given", median_usd_per_accelerator_hour=usd, low_usd_per_accelerator_hour=usd,
-        high_usd_per_accelerator_hour=usd, n_quotes=1, first_date="", last_date="", how="given",
-    )  # fmt: skip
-
-
-def _quantile(found: Answered, base: str, quantile: str, name: str) -> Rule | None:
-    """P50 by the formula of the answer, P90 from the doubts of rate, run and price, P80 between them."""
-    here = f"{base}.quantiles.{quantile}"
-    if name == "gpu_hours":
-        return by(billed_hours_of, elapsed_days=f"{here}.elapsed_days", accelerators=f"{base}.accelerators")
-    if quantile == "p80":
-        return _at_confidence(found, base, name, 0.8)
-    if name == "elapsed_days":
-        return _median_elapsed(base) if quantile == "p50" else _p90_days(found, base)
-    if found.fleeted is None or found.fleeted.price is None:
-        return None
-    return _rent(found, f"{here}.gpu_hours") if quantile == "p50" else _p90_cost(found, found.fleeted, base)
-
-
-def _p90_days(found: Answered, base: str) -> Rule | None:
-    """Doubts of the rate and of whole runs, in quadrature."""
-    band, fleet, flop = found.numbers.get(f"{base}.train_days"), found.fleeted, found.value(f"{base}.train_flop")
-    if fleet is None or not isinstance(band, dict) or flop is None:
-        return None
-    spread = Z80 * float(whole_run_log_spread(flop, fleet.whole_run))
-    rate = float(log(band["high"] / band["value"]))
-
-    def run(median_days: Any, rate_log_half_width: Any, whole_run_log_half_width: Any) -> Any:
-        return median_days * exp(hypot(rate_log_half_width, whole_run_log_half_width))
-
-    return by(
-        Band.times, run, median_days=f"{base}.quantiles.p50.elapsed_days",
-        rate_log_half_width=Fact(value=rate, source="the 80 % interval of train_days, upper side"),
-        whole_run_log_half_width=Fact(value=spread, source=fleet.whole_run.fitted_on or "whole_runs.yaml"),
-    )  # fmt: skip
-
-
-def _p90_cost(found: Answered, fleet: Fleeted, base: str) -> Rule | None:
-    days = [found.value(f"{base}.quantiles.{q}.elapsed_days") for q in ("p50", "p90")]
-    if fleet.price is None or days[0] is None or days[1] is None:
-        return None
-    one = rent(1.0, fleet.price, days[0] * 86400.0)
-    spread = float(log(one.high_usd / one.median_usd))
-    hours = float(log(days[1] / days[0]))
-
-    def run(median_usd: Any, hours_log_half_width: Any, price_log_half_width: Any) -> Any:
-        return median_usd * exp(hypot(hours_log_half_width, price_log_half_width))
-
-    return by(
-        Band.times, run, median_usd=f"{base}.quantiles.p50.cost_usd",
-        hours_log_half_width=Fact(value=hours, source="P90 over P50 of the hours"),
-        price_log_half_width=Fact(value=spread, source="quotes of the price and drift since they were read"),
-    )  # fmt: skip
-
-
-def _energy_mwh(_: Answered, place: str) -> Rule | None:
-    """Of the answer alone: the power of the others is not kept."""
-    if place != "answer":
-        return None
-    return by(
-        _site_mwh, gpu_hours=f"{place}.gpu_hours", it_w_per_accelerator="money.energy.it_w_per_accelerator",
-        pue="money.energy.pue",
-    )  # fmt: skip
-
-
-def _site_mwh(gpu_hours: Any, it_w_per_accelerator: Any, pue: Any) -> Any:
-    """Energy of the site [MWh]: power of the machines, cooling and losses on top."""
-    return gpu_hours * it_w_per_accelerator * pue / 1e6
-
-
-def _co2e(found: Answered, place: str) -> Rule | None:
-    fleet = found.fleeted
-    if place != "answer" or fleet is None:
-        return None
-    embodied = fleet.energy.embodied_kg_co2e_per_accelerator_hour
-    return by(
-        _tonnes, energy_mwh=f"{place}.energy_mwh", grid_kg_co2e_per_kwh="money.energy.grid_kg_co2e_per_kwh",
-        gpu_hours=f"{place}.gpu_hours",
-        embodied_kg_co2e_per_accelerator_hour=Fact(value=embodied, source="catalogs/energy: embodied carbon"),
-    )  # fmt: skip
-
-
-def _tonnes(
-    energy_mwh: Any, grid_kg_co2e_per_kwh: Any, gpu_hours: Any, embodied_kg_co2e_per_accelerator_hour: Any
-) -> Any:
-    """Carbon of the grid and of making the hardware [t]."""
-    return energy_mwh * grid_kg_co2e_per_kwh + gpu_hours * embodied_kg_co2e_per_accelerator_hour / 1e3
-
-
-def _goodput(found: Answered, place: str, name: str = "goodput") -> Rule | None:
-    """The share of productive time, or one of the terms that it is made of."""
-    fleet, total = found.fleeted, found.value(f"{place}.accelerators")
-    if fleet is None or total is None:
-        return None
-    facts = fleet.reliability
-    kept = ("interruptions_per_accelerator_hour", "software_interruptions_per_hour", "restart_s",
-            "checkpoint_bytes_per_param", "storage_bytes_per_s_per_accelerator")  # fmt: skip
-    source = f"catalogs/reliability: {facts.fleet}"
-    used = Fact(value=total - (found.value(f"{place}.idle_accelerators") or 0.0), source="accelerators that train")
-
-    def run(accelerators: Any, params: Any, **known: Any) -> Any:
-        return getattr(goodput(accelerators, params, ReliabilityFacts(**known)), name)
-
-    constants = {one: Fact(value=getattr(facts, one), source=source) for one in kept}
-    return by(goodput, run, accelerators=used, params=f"{place}.params", **constants)
-
-
-def _whole_run(found: Answered, place: str) -> Rule | None:
-    fleet, total = found.fleeted, found.value(f"{place}.accelerators")
-    if fleet is None or total is None:
-        return None
-    c = fleet.whole_run
-    constants = {
-        name: Fact(value=getattr(c, name), source=c.fitted_on or "whole_runs.yaml")
-        for name in ("log_factor", "per_year", "per_doubling", "year", "accelerators")
-    }
-    renamed = {f"fitted_{name}": fact for name, fact in constants.items()}
-    used = Fact(value=total - (found.value(f"{place}.idle_accelerators") or 0.0), source="accelerators that train")
-    year = Fact(value=fleet.request.year or c.year, source="the question: --year")
-
-    def run(accelerators: Any, year: Any, **fitted: Any) -> Any:
-        known = {name.removeprefix("fitted_"): value for name, value in fitted.items()}
-        return exp(whole_run_log_factor(accelerators, year, WholeRunConstants(log_spread=0.0, **known)))
-
-    return by(whole_run_log_factor, run, accelerators=used, year=year, **renamed)
+    if confidence(found) == 0.5:
+        return median_elapsed(place)
+    return at_confidence(found, place, "elapsed_days", confidence(found))
 
 
 def _loss(found: Answered, place: str) -> Rule | None:
@@ -379,42 +209,7 @@ def _ratio(reference_days: Any, days: Any) -> Any:
 
 ANSWER: dict[str, Callable[[Answered, str], Rule | None]] = {
     "params": _params, "train_flop": _train_flop, "tokens_per_s": _tokens_per_s, "mfu": _mfu,
-    "train_days": _train_days, "elapsed_days": _elapsed, "gpu_hours": _gpu_hours, "cost_usd": _cost,
-    "energy_mwh": _energy_mwh, "co2e_t": _co2e, "goodput": _goodput, "whole_run_factor": _whole_run,
+    "train_days": _train_days, "elapsed_days": _elapsed, "gpu_hours": gpu_hours_rule, "cost_usd": cost_rule,
+    "energy_mwh": energy_rule, "co2e_t": carbon_rule, "goodput": goodput_rule, "whole_run_factor": whole_run_rule,
     "loss_nats": _loss, "peak_memory_bytes": _peak_memory,
-}  # fmt: skip
-
-
-def _part_mwh(gpu_hours: Any, watts: Any) -> Any:
-    """Energy of so much power over accelerator-hours [MWh]."""
-    return gpu_hours * watts / 1e6
-
-
-def _server_mwh(gpu_hours: Any, it_w_per_accelerator: Any, chip_w: Any) -> Any:
-    """Energy of what stands beside the chips [MWh]."""
-    return _part_mwh(gpu_hours, it_w_per_accelerator - chip_w)
-
-
-def _facility_mwh(chip_mwh: Any, server_mwh: Any, pue: Any) -> Any:
-    """Cooling and losses of the site [MWh]."""
-    return (chip_mwh + server_mwh) * (pue - 1.0)
-
-
-def _grid_t(energy_mwh: Any, grid_kg_co2e_per_kwh: Any) -> Any:
-    """Carbon of the grid [t]."""
-    return energy_mwh * grid_kg_co2e_per_kwh
-
-
-ENERGY: dict[str, Rule] = {
-    "chip_mwh": by(_part_mwh, gpu_hours="answer.gpu_hours", watts="money.energy.chip_w"),
-    "server_mwh": by(
-        _server_mwh, gpu_hours="answer.gpu_hours", it_w_per_accelerator="money.energy.it_w_per_accelerator",
-        chip_w="money.energy.chip_w",
-    ),
-    "facility_mwh": by(
-        _facility_mwh, chip_mwh="money.energy.chip_mwh", server_mwh="money.energy.server_mwh", pue="money.energy.pue"
-    ),
-    "grid_t_co2e": by(
-        _grid_t, energy_mwh="answer.energy_mwh", grid_kg_co2e_per_kwh="money.energy.grid_kg_co2e_per_kwh"
-    ),
 }  # fmt: skip

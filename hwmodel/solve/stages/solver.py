@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -12,19 +12,28 @@ from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.solve.question.setting import Fleeted
-from hwmodel.solve.run.budget_records import Budget, CashMonth
-from hwmodel.solve.run.cash import DAYS_PER_MONTH, Slot, monthly, schedule
-from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, Line, added
+from hwmodel.solve.run.budget_records import Budget
+from hwmodel.solve.run.cash import DAYS_PER_MONTH, Slot, schedule
+from hwmodel.solve.run.lines import COMPUTED, Line
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.stages import pools as pooling
-from hwmodel.solve.stages.committed import committed_file, idle_line, is_committed, paid_evenly, years_of
+from hwmodel.solve.stages.committed import committed_file, idle_line, years_of
 from hwmodel.solve.stages.entered import entered, not_counted, share_of_pretraining, spares
 from hwmodel.solve.stages.file import BudgetFile, Stage, read_budget, said_in, said_of
-from hwmodel.solve.stages.frame import Frame, rate, share, spot_of, usd
+from hwmodel.solve.stages.frame import Frame, rate, spot_of, usd
 from hwmodel.solve.stages.keys import OF_PLAN, TOP
 from hwmodel.solve.stages.own import Owned, owned, priced
 from hwmodel.solve.stages.rl import reinforcement
 from hwmodel.solve.stages.served import evaluation, serving
+from hwmodel.solve.stages.total import (
+    PRETRAINING,
+    PostTraining,
+    budget_of,
+    cash_flow,
+    contingency_of,
+    post_training,
+    price_of,
+)
 from hwmodel.solve.stages.training import SIZED_BY, ablations, distillation, fine_tuning, preference, pretraining
 from hwmodel.version import __version__
 
@@ -33,10 +42,8 @@ COMPUTE: dict[str, Callable[[Frame, Stage, str], Line]] = {
     "preference": preference, "rl": reinforcement, "distillation": distillation, "evaluation": evaluation,
     "serving": serving,
 }  # fmt: skip
-PRETRAINING = ("pretrain", "context")
 # What describes one job, so that it cannot be a job of each pool.
 RUN_SIZED_BY = ("params", "model", "shape", "tokens", "flops", "loss", "loss_like")
-POST_TRAINING = ("sft", "preference", "rl", "distillation")
 # What a programme usually pays for beside its stages: listed where the file says nothing of it.
 USUAL = {
     "ablations": "ablations and scaling runs", "sft": "supervised fine-tuning", "rl": "reinforcement learning",
@@ -61,25 +68,6 @@ class PoolRow(msgspec.Struct, frozen=True, kw_only=True):
     rated_site_w: float
     gpu_hours: float
     stages: list[str]
-
-
-class PostTraining(msgspec.Struct, frozen=True, kw_only=True):
-    """Post-training beside pre-training in dollars (hours, where a price is missing), and the steps of reinforcement
-    learning from which it outspends it."""
-
-    unit: str
-    pretraining: float
-    post_training: float
-    over_pretraining: float
-    rl_steps: float | None
-    rl_steps_at_parity: float | None
-
-
-class Contingency(NamedTuple):
-    """Money set aside, and why so much."""
-
-    usd: float
-    why: str
 
 
 class BudgetPlan(Shown, msgspec.Struct, frozen=True, kw_only=True):
@@ -217,7 +205,7 @@ def _cheapest(frame: Frame, stage: Stage, fleets: list[str]) -> Line:
             refused.append((fleet, error))
     if not found:
         raise _nowhere(refused)
-    best = min(found, key=_price)
+    best = min(found, key=price_of)
     others = ", ".join(f"{one.accelerators}x{one.part}" for one in found if one is not best)
     said = f"on {best.accelerators}x{best.part}, where it costs least" + (f" (also tried: {others})" if others else "")
     return msgspec.structs.replace(best, note="; ".join(filter(None, (best.note, said))))
@@ -236,12 +224,6 @@ def _nowhere(refused: list[tuple[str, InfeasibleError | InputError]]) -> Infeasi
     )
 
 
-def _price(line: Line) -> float:
-    if line.cost_usd is not None:
-        return line.cost_usd.value
-    return line.gpu_hours.value if line.gpu_hours is not None else 0.0
-
-
 def _whole(frame: Frame, pools: list[pooling.Pool], lines: list[Line]) -> BudgetPlan:
     top = frame.file.top
     slots = schedule(lines)
@@ -255,14 +237,14 @@ def _whole(frame: Frame, pools: list[pooling.Pool], lines: list[Line]) -> Budget
     extras = [line for name in NOT_IN_RENT if (line := _extra(name, top, slots)) is not None]
     absent = _absent(lines, top)
     every = [*lines, *idle, *extras, *absent]
-    contingency = _contingency(top, every)
+    contingency = contingency_of(top, every)
     return BudgetPlan(
         request={"file": frame.file.name, **frame.file.options, **top,
                  "stages": [{"stage": s.name, "kind": s.kind, **s.own, **s.options} for s in frame.file.stages]},
         resolved=StageNames(catalog_version=frame.catalog.version, hwmodel_version=__version__,
                             pools=[pool.fleet for pool in pools]),
-        budget=_budget(every, contingency, _flow(slots, extras, bought, idle, contingency.usd)),
-        stages=every, pools=[_pool_row(pool, lines) for pool in pools], post_training=_post_training(lines),
+        budget=budget_of(every, contingency, cash_flow(slots, extras, bought, idle, contingency.usd)),
+        stages=every, pools=[_pool_row(pool, lines) for pool in pools], post_training=post_training(lines),
         own=bought, warnings=_warnings(lines),
     )  # fmt: skip
 
@@ -324,85 +306,6 @@ def _absent(lines: list[Line], top: dict[str, Any]) -> list[Line]:
     seen = {line.kind for line in lines}
     usual = [not_counted(said, kind) for kind, said in USUAL.items() if kind not in seen]
     return usual + [not_counted(said, name) for name, said in NOT_IN_RENT.items() if name not in top]
-
-
-def _contingency(top: dict[str, Any], lines: list[Line]) -> Contingency:
-    """As entered, or what the computed lines lack to be enough in 80 % of cases, their errors taken as one."""
-    total = added([line.cost_usd for line in lines if line.cost_usd is not None])
-    if "contingency" in top:
-        text = str(top["contingency"])
-        why = str(top.get("contingency_why", "as entered"))
-        relative = "%" in text or (isinstance(top["contingency"], float) and top["contingency"] < 1.0)
-        money = share(text, "contingency") * (total.value if total else 0.0) if relative else usd(text, "contingency")
-        return Contingency(money, why)
-    if "contingency_why" in top:
-        raise InputError("contingency_why gives the reason of a contingency: add `contingency: 15%` or an amount")
-    safe = sum(
-        line.safe_cost_usd - line.cost_usd.value
-        for line in lines
-        if line.safe_cost_usd is not None and line.cost_usd is not None
-    )
-    why = "what the computed lines lack to be enough in 80 % of cases, their errors taken as one and the same"
-    return Contingency(max(safe, 0.0), why)
-
-
-def _budget(lines: list[Line], contingency: Contingency, flow: list[CashMonth]) -> Budget:
-    """The lines with their sum."""
-    hours = added([line.gpu_hours for line in lines if line.gpu_hours is not None])
-    money = added([line.cost_usd for line in lines if line.cost_usd is not None])
-    return Budget(
-        lines=[line.row for line in lines], gpu_hours=hours, cost_usd=money, contingency_usd=contingency.usd,
-        contingency_why=contingency.why,
-        total_usd=None if money is None else money.value + contingency.usd, cash_flow=flow,
-        not_counted=[line.stage for line in lines if line.how == NOT_COUNTED]
-        + [f"{term} of {line.stage}" for line in lines for term in line.not_counted],
-        energy_mwh=added([line.energy_mwh for line in lines if line.energy_mwh is not None]),
-        co2e_t=added([line.co2e_t for line in lines if line.co2e_t is not None]),
-    )  # fmt: skip
-
-
-def _flow(
-    slots: list[Slot], extras: list[Line], bought: list[Owned], idle: list[Line], contingency_usd: float
-) -> list[CashMonth]:
-    """Money out by month. Commitments are paid evenly over their terms. Owned pools are paid as they fall due: the
-    purchase in month 0, power and staff over the life, what they are sold for at its end; the contingency follows the
-    last stage."""
-    parts = {one.part for one in bought}
-    rented = [slot for slot in slots if slot.line.part not in parts and not (idle and is_committed(slot.line))]
-    end = max((slot.end_days for slot in slots), default=0.0)
-    more = [(0.0, end, line.cost_usd.value) for line in extras if line.cost_usd is not None]
-    more += paid_evenly(idle, slots)
-    if contingency_usd:
-        last = max(end - 1e-6, 0.0)
-        more.append((last, last, contingency_usd))
-    paid = {row.month: row.usd for row in monthly(rented, more)}
-    for one in bought:
-        for month, money in enumerate(one.monthly_usd):
-            paid[month] = paid.get(month, 0.0) - money
-    first, last_month = min(paid, default=1), max(paid, default=0)
-    return [CashMonth(month=month, usd=paid.get(month, 0.0)) for month in range(first, last_month + 1)]
-
-
-def _post_training(lines: list[Line]) -> PostTraining | None:
-    """Post-training beside pre-training, and the steps of reinforcement learning from which it outspends it."""
-    unit = "usd" if all(line.cost_usd is not None for line in lines if line.gpu_hours is not None) else "gpu_hours"
-
-    def spent(kinds: tuple[str, ...]) -> float:
-        bands = [line.cost_usd if unit == "usd" else line.gpu_hours for line in lines if line.kind in kinds]
-        return sum(band.value for band in bands if band is not None)
-
-    before, after = spent(PRETRAINING), spent(POST_TRAINING)
-    if not before or not after:
-        return None
-    rl = next((line for line in lines if line.kind == "rl" and "steps" in line.detail), None)
-    steps = None
-    if rl is not None:
-        mine = _price(rl) if unit == "usd" else (rl.gpu_hours.value if rl.gpu_hours else 0.0)
-        steps = max(before - (after - mine), 0.0) / (mine / rl.detail["steps"])
-    return PostTraining(
-        unit=unit, pretraining=before, post_training=after, over_pretraining=after / before,
-        rl_steps=None if rl is None else rl.detail["steps"], rl_steps_at_parity=steps,
-    )  # fmt: skip
 
 
 def _warnings(lines: list[Line]) -> list[str]:

@@ -1,0 +1,231 @@
+"""What the hours, the money, the energy and the failures of a run follow from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwmodel.economics import (
+    Z80,
+    elapsed_over_productive,
+    goodput,
+    quantile_z,
+    rent,
+    whole_run_log_factor,
+    whole_run_log_spread,
+)
+from hwmodel.ops import exp, hypot, log
+from hwmodel.report.explain.answered import Answered
+from hwmodel.report.explain.rule import Fact, Rule, by
+from hwmodel.solve.question.setting import Fleeted
+from hwmodel.solve.run.billing import billed_hours_of
+from hwmodel.solve.run.result import Band
+from hwmodel.specs.economics import PriceSummary, ReliabilityFacts, WholeRunConstants
+
+GOODPUT = ("mtbf_s", "checkpoint_interval_s", "checkpoint_write_s", "checkpoint_bytes", "restart_s")
+
+
+def confidence(found: Answered) -> float:
+    return float(found.document["request"].get("confidence", 0.5))
+
+
+def median_elapsed(place: str) -> Rule:
+    def run(train_days: Any, whole_run_factor: Any, goodput: Any) -> Any:
+        return train_days * elapsed_over_productive(goodput, log(whole_run_factor), 0.0, 0.0)
+
+    names = ("train_days", "whole_run_factor", "goodput")
+    return by(elapsed_over_productive, run, **{name: f"{place}.{name}" for name in names})
+
+
+def at_confidence(found: Answered, place: str, name: str, share: float) -> Rule:
+    """A quantile between P50 and P90, or below: each side is a half of a log-normal."""
+    z = quantile_z(share)
+    if z >= 0:
+        inputs = {"median": f"{place}.quantiles.p50.{name}", "p90": f"{place}.quantiles.p90.{name}"}
+        return by(Band.at, lambda median, p90: Band(median, median, p90).at(z).value, **inputs)
+    inputs = {"median": f"{place}.quantiles.p50.{name}", "p10": f"{place}.{name}.low"}
+    low = found.numbers[f"{place}.{name}"]["low"]
+    p10 = Fact(value=low, source="the low end of the 80 % interval")
+    return by(Band.at, lambda median, p10: Band(median, p10, median).at(z).value, **(inputs | {"p10": p10}))
+
+
+def gpu_hours_rule(_: Answered, place: str) -> Rule:
+    return by(billed_hours_of, elapsed_days=f"{place}.elapsed_days", accelerators=f"{place}.accelerators")
+
+
+def cost_rule(found: Answered, place: str) -> Rule | None:
+    if found.fleeted is None or found.fleeted.price is None:
+        return None
+    if confidence(found) != 0.5:
+        return at_confidence(found, place, "cost_usd", confidence(found))
+    return rent_rule(found, f"{place}.gpu_hours")
+
+
+def rent_rule(found: Answered, hours: str) -> Rule:
+    def run(gpu_hours: Any, usd_per_accelerator_hour: Any) -> Any:
+        return rent(gpu_hours, _price_of(usd_per_accelerator_hour)).median_usd
+
+    return by(rent, run, gpu_hours=hours, usd_per_accelerator_hour="money.price.median_usd_per_accelerator_hour")
+
+
+def _price_of(usd: Any) -> PriceSummary:
+    return PriceSummary(
+        part="", kind="given", median_usd_per_accelerator_hour=usd, low_usd_per_accelerator_hour=usd,
+        high_usd_per_accelerator_hour=usd, n_quotes=1, first_date="", last_date="", how="given",
+    )  # fmt: skip
+
+
+def quantile_rule(found: Answered, base: str, quantile: str, name: str) -> Rule | None:
+    """P50 by the formula of the answer, P90 from the doubts of rate, run and price, P80 between them."""
+    here = f"{base}.quantiles.{quantile}"
+    if name == "gpu_hours":
+        return by(billed_hours_of, elapsed_days=f"{here}.elapsed_days", accelerators=f"{base}.accelerators")
+    if quantile == "p80":
+        return at_confidence(found, base, name, 0.8)
+    if name == "elapsed_days":
+        return median_elapsed(base) if quantile == "p50" else _p90_days(found, base)
+    if found.fleeted is None or found.fleeted.price is None:
+        return None
+    return rent_rule(found, f"{here}.gpu_hours") if quantile == "p50" else _p90_cost(found, found.fleeted, base)
+
+
+def _p90_days(found: Answered, base: str) -> Rule | None:
+    """Doubts of the rate and of whole runs, in quadrature."""
+    band, fleet, flop = found.numbers.get(f"{base}.train_days"), found.fleeted, found.value(f"{base}.train_flop")
+    if fleet is None or not isinstance(band, dict) or flop is None:
+        return None
+    spread = Z80 * float(whole_run_log_spread(flop, fleet.whole_run))
+    rate = float(log(band["high"] / band["value"]))
+
+    def run(median_days: Any, rate_log_half_width: Any, whole_run_log_half_width: Any) -> Any:
+        return median_days * exp(hypot(rate_log_half_width, whole_run_log_half_width))
+
+    return by(
+        Band.times, run, median_days=f"{base}.quantiles.p50.elapsed_days",
+        rate_log_half_width=Fact(value=rate, source="the 80 % interval of train_days, upper side"),
+        whole_run_log_half_width=Fact(value=spread, source=fleet.whole_run.fitted_on or "whole_runs.yaml"),
+    )  # fmt: skip
+
+
+def _p90_cost(found: Answered, fleet: Fleeted, base: str) -> Rule | None:
+    days = [found.value(f"{base}.quantiles.{q}.elapsed_days") for q in ("p50", "p90")]
+    if fleet.price is None or days[0] is None or days[1] is None:
+        return None
+    one = rent(1.0, fleet.price, days[0] * 86400.0)
+    spread = float(log(one.high_usd / one.median_usd))
+    hours = float(log(days[1] / days[0]))
+
+    def run(median_usd: Any, hours_log_half_width: Any, price_log_half_width: Any) -> Any:
+        return median_usd * exp(hypot(hours_log_half_width, price_log_half_width))
+
+    return by(
+        Band.times, run, median_usd=f"{base}.quantiles.p50.cost_usd",
+        hours_log_half_width=Fact(value=hours, source="P90 over P50 of the hours"),
+        price_log_half_width=Fact(value=spread, source="quotes of the price and drift since they were read"),
+    )  # fmt: skip
+
+
+def energy_rule(_: Answered, place: str) -> Rule | None:
+    """Of the answer alone: the power of the others is not kept."""
+    if place != "answer":
+        return None
+    return by(
+        _site_mwh, gpu_hours=f"{place}.gpu_hours", it_w_per_accelerator="money.energy.it_w_per_accelerator",
+        pue="money.energy.pue",
+    )  # fmt: skip
+
+
+def _site_mwh(gpu_hours: Any, it_w_per_accelerator: Any, pue: Any) -> Any:
+    """Energy of the site [MWh]: power of the machines, cooling and losses on top."""
+    return gpu_hours * it_w_per_accelerator * pue / 1e6
+
+
+def carbon_rule(found: Answered, place: str) -> Rule | None:
+    fleet = found.fleeted
+    if place != "answer" or fleet is None:
+        return None
+    embodied = fleet.energy.embodied_kg_co2e_per_accelerator_hour
+    return by(
+        _tonnes, energy_mwh=f"{place}.energy_mwh", grid_kg_co2e_per_kwh="money.energy.grid_kg_co2e_per_kwh",
+        gpu_hours=f"{place}.gpu_hours",
+        embodied_kg_co2e_per_accelerator_hour=Fact(value=embodied, source="catalogs/energy: embodied carbon"),
+    )  # fmt: skip
+
+
+def _tonnes(
+    energy_mwh: Any, grid_kg_co2e_per_kwh: Any, gpu_hours: Any, embodied_kg_co2e_per_accelerator_hour: Any
+) -> Any:
+    """Carbon of the grid and of making the hardware [t]."""
+    return energy_mwh * grid_kg_co2e_per_kwh + gpu_hours * embodied_kg_co2e_per_accelerator_hour / 1e3
+
+
+def goodput_rule(found: Answered, place: str, name: str = "goodput") -> Rule | None:
+    """The share of productive time, or one of the terms that it is made of."""
+    fleet, total = found.fleeted, found.value(f"{place}.accelerators")
+    if fleet is None or total is None:
+        return None
+    facts = fleet.reliability
+    kept = ("interruptions_per_accelerator_hour", "software_interruptions_per_hour", "restart_s",
+            "checkpoint_bytes_per_param", "storage_bytes_per_s_per_accelerator")  # fmt: skip
+    source = f"catalogs/reliability: {facts.fleet}"
+    used = Fact(value=total - (found.value(f"{place}.idle_accelerators") or 0.0), source="accelerators that train")
+
+    def run(accelerators: Any, params: Any, **known: Any) -> Any:
+        return getattr(goodput(accelerators, params, ReliabilityFacts(**known)), name)
+
+    constants = {one: Fact(value=getattr(facts, one), source=source) for one in kept}
+    return by(goodput, run, accelerators=used, params=f"{place}.params", **constants)
+
+
+def whole_run_rule(found: Answered, place: str) -> Rule | None:
+    fleet, total = found.fleeted, found.value(f"{place}.accelerators")
+    if fleet is None or total is None:
+        return None
+    c = fleet.whole_run
+    constants = {
+        name: Fact(value=getattr(c, name), source=c.fitted_on or "whole_runs.yaml")
+        for name in ("log_factor", "per_year", "per_doubling", "year", "accelerators")
+    }
+    renamed = {f"fitted_{name}": fact for name, fact in constants.items()}
+    used = Fact(value=total - (found.value(f"{place}.idle_accelerators") or 0.0), source="accelerators that train")
+    year = Fact(value=fleet.request.year or c.year, source="the question: --year")
+
+    def run(accelerators: Any, year: Any, **fitted: Any) -> Any:
+        known = {name.removeprefix("fitted_"): value for name, value in fitted.items()}
+        return exp(whole_run_log_factor(accelerators, year, WholeRunConstants(log_spread=0.0, **known)))
+
+    return by(whole_run_log_factor, run, accelerators=used, year=year, **renamed)
+
+
+def _part_mwh(gpu_hours: Any, watts: Any) -> Any:
+    """Energy of so much power over accelerator-hours [MWh]."""
+    return gpu_hours * watts / 1e6
+
+
+def _server_mwh(gpu_hours: Any, it_w_per_accelerator: Any, chip_w: Any) -> Any:
+    """Energy of what stands beside the chips [MWh]."""
+    return _part_mwh(gpu_hours, it_w_per_accelerator - chip_w)
+
+
+def _facility_mwh(chip_mwh: Any, server_mwh: Any, pue: Any) -> Any:
+    """Cooling and losses of the site [MWh]."""
+    return (chip_mwh + server_mwh) * (pue - 1.0)
+
+
+def _grid_t(energy_mwh: Any, grid_kg_co2e_per_kwh: Any) -> Any:
+    """Carbon of the grid [t]."""
+    return energy_mwh * grid_kg_co2e_per_kwh
+
+
+ENERGY: dict[str, Rule] = {
+    "chip_mwh": by(_part_mwh, gpu_hours="answer.gpu_hours", watts="money.energy.chip_w"),
+    "server_mwh": by(
+        _server_mwh, gpu_hours="answer.gpu_hours", it_w_per_accelerator="money.energy.it_w_per_accelerator",
+        chip_w="money.energy.chip_w",
+    ),
+    "facility_mwh": by(
+        _facility_mwh, chip_mwh="money.energy.chip_mwh", server_mwh="money.energy.server_mwh", pue="money.energy.pue"
+    ),
+    "grid_t_co2e": by(
+        _grid_t, energy_mwh="answer.energy_mwh", grid_kg_co2e_per_kwh="money.energy.grid_kg_co2e_per_kwh"
+    ),
+}  # fmt: skip

@@ -1,0 +1,124 @@
+"""What the lines of a budget add up to: contingency, cash flow, and post-training beside pre-training."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from hwmodel.errors import InputError
+from hwmodel.solve.run.budget_records import Budget, CashMonth
+from hwmodel.solve.run.cash import Slot, monthly
+from hwmodel.solve.run.lines import NOT_COUNTED, Line, added
+from hwmodel.solve.stages.committed import is_committed, paid_evenly
+from hwmodel.solve.stages.frame import share, usd
+from hwmodel.solve.stages.own import Owned
+
+PRETRAINING = ("pretrain", "context")
+
+
+POST_TRAINING = ("sft", "preference", "rl", "distillation")
+
+
+class PostTraining(msgspec.Struct, frozen=True, kw_only=True):
+    """Post-training beside pre-training in dollars (hours, where a price is missing), and the steps of reinforcement
+    learning from which it outspends it."""
+
+    unit: str
+    pretraining: float
+    post_training: float
+    over_pretraining: float
+    rl_steps: float | None
+    rl_steps_at_parity: float | None
+
+
+class Contingency(NamedTuple):
+    """Money set aside, and why so much."""
+
+    usd: float
+    why: str
+
+
+def price_of(line: Line) -> float:
+    if line.cost_usd is not None:
+        return line.cost_usd.value
+    return line.gpu_hours.value if line.gpu_hours is not None else 0.0
+
+
+def contingency_of(top: dict[str, Any], lines: list[Line]) -> Contingency:
+    """As entered, or what the computed lines lack to be enough in 80 % of cases, their errors taken as one."""
+    total = added([line.cost_usd for line in lines if line.cost_usd is not None])
+    if "contingency" in top:
+        text = str(top["contingency"])
+        why = str(top.get("contingency_why", "as entered"))
+        relative = "%" in text or (isinstance(top["contingency"], float) and top["contingency"] < 1.0)
+        money = share(text, "contingency") * (total.value if total else 0.0) if relative else usd(text, "contingency")
+        return Contingency(money, why)
+    if "contingency_why" in top:
+        raise InputError("contingency_why gives the reason of a contingency: add `contingency: 15%` or an amount")
+    safe = sum(
+        line.safe_cost_usd - line.cost_usd.value
+        for line in lines
+        if line.safe_cost_usd is not None and line.cost_usd is not None
+    )
+    why = "what the computed lines lack to be enough in 80 % of cases, their errors taken as one and the same"
+    return Contingency(max(safe, 0.0), why)
+
+
+def budget_of(lines: list[Line], contingency: Contingency, flow: list[CashMonth]) -> Budget:
+    """The lines with their sum."""
+    hours = added([line.gpu_hours for line in lines if line.gpu_hours is not None])
+    money = added([line.cost_usd for line in lines if line.cost_usd is not None])
+    return Budget(
+        lines=[line.row for line in lines], gpu_hours=hours, cost_usd=money, contingency_usd=contingency.usd,
+        contingency_why=contingency.why,
+        total_usd=None if money is None else money.value + contingency.usd, cash_flow=flow,
+        not_counted=[line.stage for line in lines if line.how == NOT_COUNTED]
+        + [f"{term} of {line.stage}" for line in lines for term in line.not_counted],
+        energy_mwh=added([line.energy_mwh for line in lines if line.energy_mwh is not None]),
+        co2e_t=added([line.co2e_t for line in lines if line.co2e_t is not None]),
+    )  # fmt: skip
+
+
+def cash_flow(
+    slots: list[Slot], extras: list[Line], bought: list[Owned], idle: list[Line], contingency_usd: float
+) -> list[CashMonth]:
+    """Money out by month. Commitments are paid evenly over their terms. Owned pools are paid as they fall due: the
+    purchase in month 0, power and staff over the life, what they are sold for at its end; the contingency follows the
+    last stage."""
+    parts = {one.part for one in bought}
+    rented = [slot for slot in slots if slot.line.part not in parts and not (idle and is_committed(slot.line))]
+    end = max((slot.end_days for slot in slots), default=0.0)
+    more = [(0.0, end, line.cost_usd.value) for line in extras if line.cost_usd is not None]
+    more += paid_evenly(idle, slots)
+    if contingency_usd:
+        last = max(end - 1e-6, 0.0)
+        more.append((last, last, contingency_usd))
+    paid = {row.month: row.usd for row in monthly(rented, more)}
+    for one in bought:
+        for month, money in enumerate(one.monthly_usd):
+            paid[month] = paid.get(month, 0.0) - money
+    first, last_month = min(paid, default=1), max(paid, default=0)
+    return [CashMonth(month=month, usd=paid.get(month, 0.0)) for month in range(first, last_month + 1)]
+
+
+def post_training(lines: list[Line]) -> PostTraining | None:
+    """Post-training beside pre-training, and the steps of reinforcement learning from which it outspends it."""
+    unit = "usd" if all(line.cost_usd is not None for line in lines if line.gpu_hours is not None) else "gpu_hours"
+
+    def spent(kinds: tuple[str, ...]) -> float:
+        bands = [line.cost_usd if unit == "usd" else line.gpu_hours for line in lines if line.kind in kinds]
+        return sum(band.value for band in bands if band is not None)
+
+    before, after = spent(PRETRAINING), spent(POST_TRAINING)
+    if not before or not after:
+        return None
+    rl = next((line for line in lines if line.kind == "rl" and "steps" in line.detail), None)
+    steps = None
+    if rl is not None:
+        mine = price_of(rl) if unit == "usd" else (rl.gpu_hours.value if rl.gpu_hours else 0.0)
+        steps = max(before - (after - mine), 0.0) / (mine / rl.detail["steps"])
+    return PostTraining(
+        unit=unit, pretraining=before, post_training=after, over_pretraining=after / before,
+        rl_steps=None if rl is None else rl.detail["steps"], rl_steps_at_parity=steps,
+    )  # fmt: skip
