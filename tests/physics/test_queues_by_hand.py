@@ -21,8 +21,9 @@ def test_a_closed_loop_with_more_clients_than_places() -> None:
     # Four others stall each 30 ms once in 101 tokens.
     tpot = 0.01 + 0.03 * 4 / 101
     assert found.tpot_s == near(tpot)
-    # 10 ms, 100 ms and two steps; of the first of ten rounds 3 x half of four prompts of 60 + 20 ms stand before.
-    unloaded, start = 0.15, 3 * 0.5 / 10 * 4 * 0.08
+    # 10 ms, 100 ms and two steps of two tokens each; of the first of ten rounds 3 x half of four prompts of 60 + 20 ms
+    # stand before.
+    unloaded, start = 0.11 + 2 * 2 * tpot, 3 * 0.5 / 10 * 4 * 0.08
     busy = 4 * 0.03 / (unloaded + 100 * tpot)
     later = 0.9 * 0.5 * 0.03 * busy / (1 - busy)  # one server in nine of ten rounds
     inside = unloaded + start + later + 100 * tpot
@@ -37,7 +38,8 @@ def test_a_closed_loop_whose_steps_are_full_of_prompts() -> None:
     """A step takes a fiftieth of a prompt: TPOT stands at a step full of prompt, the others wait for a first token."""
     found = queue.closed_loop(0.02, 0.1, 0.06, 5.0, 5.0, 101.0, 2.0, ENGINE, most_prompts=0.02)
     assert found.tpot_s == near(0.01 + 0.03 * 0.01)
-    assert found.ttft_s == near(5 * (0.02 / 0.02 + 0.03) - 1.03)  # Little's law
+    # Little's law at 1.03 s for each of five; in the first of ten rounds half of the four others stand before.
+    assert found.ttft_s == near(5 * 1.03 - 1.03 - 0.5 / 10 * 4 * 1.03)
     assert found.waiting == 0.0
 
 
@@ -119,7 +121,7 @@ def test_an_open_loop_at_a_batch() -> None:
     busy = rate * 0.03
     wait = 0.5 * 0.03 * busy / (1 - busy)
     assert found.requests_per_s == near(rate)
-    assert found.ttft_s == near(0.01 + 0.1 + 2 * 0.02 + wait)
+    assert found.ttft_s == near(0.01 + 0.1 + 2 * 2 * tpot + wait)  # two steps of two tokens, prefills between
     assert found.request_s == near(found.ttft_s + 100 * tpot)
     assert found.waiting == near(rate * wait)
 
