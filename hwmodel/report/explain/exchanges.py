@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hwmodel.ops import log, maximum, sqrt
-from hwmodel.physics import collectives, layer, training
+from hwmodel.physics import collectives, layer_communication, training
 from hwmodel.physics.stages import data_ranks
 from hwmodel.report.explain.parts import repeated, stack
 from hwmodel.report.explain.rerun import Rerun
@@ -26,7 +26,7 @@ def tensor(step: Rerun) -> Rule:
     t = step.times
     forward = Fact(value=float(t.tp_f), source="of a layer, exposed", rule=_pairs(step, float(t.tp_f)))
     return by(
-        layer._tensor_parallel, run, **repeated(step), forward_s=forward,
+        layer_communication.tensor_parallel, run, **repeated(step), forward_s=forward,
         backward_s=Fact(value=float(t.tp_b), source="of a layer, exposed: the same again"),
         again=Fact(value=float(step.again.network), source="share that recomputation repeats"),
     )  # fmt: skip
@@ -44,7 +44,7 @@ def _pairs(step: Rerun, exposed: float) -> Rule | None:
         said, rule = "an all-gather and a reduce-scatter", _twice(_gather(step, size, tp, near))
     else:
         one, said, rule = float(collectives.all_reduce_s(size, tp, near, net)), "an all-reduce", None
-    slower = float(layer.slower_network(tp / near, step.stack)) if tp > near else 1.0
+    slower = float(layer_communication.slower_network(tp / near, step.stack)) if tp > near else 1.0
     hidden = 1.0 - float(step.stack.tp_overlap)
 
     def run(exchange_s: Any, pairs: Any, slower: Any, tp_overlap: Any) -> Any:
@@ -52,7 +52,7 @@ def _pairs(step: Rerun, exposed: float) -> Rule | None:
 
     words = f"{said} of {size / 1e6:,.1f} MB over {tp:g} ranks"
     return by(
-        layer._tensor_parallel, run, exchange_s=Fact(value=one, source=words, rule=rule),
+        layer_communication.tensor_parallel, run, exchange_s=Fact(value=one, source=words, rule=rule),
         pairs=Fact(value=exposed / (one * slower * hidden) if hidden > 0 else 0.0, source="of a layer"),
         slower=Fact(value=slower, source="between scale-up domains (1: inside one)"),
         tp_overlap=stack(step, "tp_overlap"),
@@ -101,7 +101,7 @@ def context(step: Rerun) -> Rule:
     t = step.times
     ring = f"keys and values round {float(step.layout.cp):g} ranks, a layer, less what attention hides"
     return by(
-        layer._context_parallel, run, **repeated(step), forward_s=Fact(value=float(t.cp_f), source=ring),
+        layer_communication.context_parallel, run, **repeated(step), forward_s=Fact(value=float(t.cp_f), source=ring),
         backward_s=Fact(value=float(t.cp_b), source=f"twice the bytes: {ring}"),
         again=Fact(value=float(step.again.attention), source="share that recomputation repeats"),
     )  # fmt: skip
@@ -121,7 +121,7 @@ def experts(step: Rerun) -> Rule:
 
     said = f"dispatch and combine over {float(step.layout.ep):g} ranks, a layer"
     both = by(
-        layer._expert_parallel, layer_s, forward_s=Fact(value=float(t.ep_f), source=said),
+        layer_communication.expert_parallel, layer_s, forward_s=Fact(value=float(t.ep_f), source=said),
         backward_s=Fact(value=float(t.ep_b), source=said),
         again=Fact(value=again, source="share that recomputation repeats"),
     )  # fmt: skip
