@@ -1,16 +1,21 @@
 """Sweeps: points a second in columns and through searches, what an engine adds a shard, resume, show, and how far it
 scales: measured here on one and two workers, simulated beyond.
 
-python benchmarks/sweep.py
+python benchmarks/sweep.py [--linear REPEATS]
+
+With `--linear` one and two workers alone, on a sweep long beside the start of a worker: the ratio of processor time,
+which other work on the machine moves less than the clock, and both.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import heapq
 import os
 import random
 import resource
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -32,6 +37,7 @@ SEARCHED: dict[str, Any] = {
     "base": {"tokens": "2T"},
     "axes": {"gpus": "64xH100..4096xH100 log 16", "params": "1B..100B log 16"},
 }
+LONG: dict[str, Any] = {**SEARCHED, "axes": {"gpus": "64xH100..4096xH100 log 48", "params": "1B..100B log 96"}}
 TINY: dict[str, Any] = {
     "base": {"gpus": "64xH100", "params": "7B"}, "axes": {"time": "5d..100d linear 300"}, "keep": FEW_COLUMNS,
     "shard_points": 1,
@@ -84,8 +90,36 @@ def simulated(workers: int, count: int, shard_s: float, scheduler_s: float, merg
     return last + count * merge_s
 
 
+def linear(repeats: int) -> None:
+    """Print what one and two workers take for the same work, turn by turn, and what of linear that is."""
+    shares, clocks, scheduling = [], [], []
+    for number in range(repeats):
+        took: dict[int, dict[str, float]] = {}
+        for workers in (1, 2) if number % 2 == 0 else (2, 1):
+            with tempfile.TemporaryDirectory() as folder, measured() as took[workers]:
+                sweep(LONG, Path(folder) / "rows", workers=workers)
+        one, two = took[1], took[2]
+        shares.append(one["below"] / two["below"])
+        clocks.append(one["wall"] / two["wall"] / 2.0)
+        scheduling.append(two["cpu"])
+        print(f"workers' processor {one['below']:.1f} and {two['below']:.1f} s, client and scheduler {one['cpu']:.1f} "
+              f"and {two['cpu']:.1f} s, wall {one['wall']:.1f} and {two['wall']:.1f} s", flush=True)  # fmt: skip
+    count = read_space(LONG)
+    print(
+        f"{count.points:,} points in {count.shards} shards, medians of {repeats}: {statistics.median(shares):.2f} of "
+        f"linear by processor time, {statistics.median(clocks):.2f} by the clock; client and scheduler "
+        f"{statistics.median(scheduling):.1f} s"
+    )
+
+
 def main() -> None:
     """Print rates, overheads and the scaling that they amount to."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--linear", type=int, metavar="REPEATS", help="one and two workers alone")
+    given = parser.parse_args()
+    if given.linear:
+        linear(given.linear)
+        return
     shards(SEARCHED, 1)  # what is imported and read once
     points, _, cpu = shards(CHEAP, 3)
     cheap_rate = points / cpu

@@ -1,4 +1,4 @@
-"""Every table of the product: a header and rows as Markdown, aligned text or HTML, drawn by tabulate.
+"""Every table of the product: a header and rows as Markdown, aligned text or HTML, the last two drawn by tabulate.
 
 Cells are words already; what a number reads like belongs to `report.words` or to the caller.
 """
@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    from tabulate import TableFormat
+from typing import Any, Literal
 
 Form = Literal["md", "text", "html"]
 Records = Sequence[Mapping[str, Any]]
@@ -25,14 +21,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], form: Form = "md
 
     Text wraps its cells to be at most `columns` wide; columns for which no room is left are named under it.
     """
-    from tabulate import tabulate
-
     right = _figures(header, rows)
     if form == "md":
-        safe = [[_one_line(cell) for cell in row] for row in rows]
-        # Without alignment tabulate pads no cell: Markdown needs no columns of equal width.
-        heads = list(map(_one_line, header))
-        return tabulate(safe, heads, _markdown(right), disable_numparse=True, stralign=None)
+        return _markdown(header, rows, right)
+    from tabulate import tabulate  # a report of Markdown tables does not wait for its import
+
     if form == "text" and columns is not None:
         return _narrow(header, rows, right, columns)
     sides = ["right" if is_figure else "left" for is_figure in right]
@@ -97,14 +90,8 @@ def _figures(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[bool]
     return [i > 0 and bool(cells) and all(map(_FIGURE.match, cells)) for i, cells in enumerate(columns)]
 
 
-def _markdown(right: Sequence[bool]) -> TableFormat:
-    """A pipe table whose rule states the sides."""
-    from tabulate import DataRow, TableFormat
-
-    row = DataRow("| ", " | ", " |")
-    rule = partial(_rule, right)
-    return TableFormat(None, rule, None, None, row, row, padding=0, with_header_hide=None)
-
-
-def _rule(right: Sequence[bool], _widths: Sequence[int], _sides: Sequence[str]) -> str:
-    return "|" + "".join("--:|" if is_figure else "---|" for is_figure in right)
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    """A pipe table whose rule states the sides; Markdown needs no columns of equal width."""
+    head, *body = (f"| {' | '.join(map(_one_line, line))} |" for line in (header, *rows))
+    rule = "|" + "".join("--:|" if is_figure else "---|" for is_figure in right)
+    return "\n".join([head, rule, *body])

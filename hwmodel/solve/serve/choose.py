@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 
 import msgspec
 import numpy as np
@@ -29,12 +30,13 @@ from hwmodel.solve.serve.quality import bits_of, quality_row, shape_quality, wit
 from hwmodel.solve.serve.question import ServingQuestion, sizes_of
 from hwmodel.solve.serve.reasons import reasons
 from hwmodel.solve.serve.records import FleetFound, FleetRow, QualityRow
-from hwmodel.solve.serve.table import Options, options
+from hwmodel.solve.serve.table import Column, Options, options
 from hwmodel.specs.hardware import Part
 from hwmodel.specs.precision import ServingPrecision
 from hwmodel.specs.serving import Engine
 from hwmodel.specs.shape import Shape
 
+Picked = tuple[Fleets, int]  # a fleet: which of the fleets of a part, recipe and mode
 DEFAULT_PARTS = ("h100", "h200", "b200", "gb200", "mi300x", "l40s", "rtx-5090")
 DEFAULT_PRECISIONS = ("bf16", "fp8", "nvfp4", "w4a16")
 FRONT_STEP, FRONT_MOST = 0.85, 8
@@ -176,14 +178,14 @@ def choose(question: ServingQuestion, catalog: Catalog) -> FleetFound:
     if not usable:
         raise infeasible(question, found, every)
     winner = min(((f, f.best()) for f in usable), key=lambda at: _rank(*at))
-    rows = _rows(question, usable, catalog)
+    picked = _picked(usable)
     o = winner[0].options
     first = fleet_row(question, winner[0], _index(winner[1]), catalog)
     return FleetFound(
         answer=_with_intervals(with_cached_input(question, shape, winner[0], _index(winner[1]), first), question, o),
         why=reasons(question, first, winner[0], usable, every, catalog),
-        quality=_qualities(question, shape, catalog, rows),
-        alternatives=_alternatives(first, rows),
+        quality=_qualities(question, shape, catalog, picked),
+        alternatives=_alternatives(question, first, picked, catalog),
         pareto=_pareto(question, first, usable, catalog),
         api=break_even(question, first),
         like=service_like(question, o.part, shape),
@@ -200,11 +202,11 @@ def _named(question: ServingQuestion) -> str:
 
 
 def _qualities(
-    question: ServingQuestion, shape: Shape, catalog: Catalog, rows: list[FleetRow]
+    question: ServingQuestion, shape: Shape, catalog: Catalog, picked: list[Picked]
 ) -> dict[str, QualityRow | None]:
     """What each recipe shown loses: this model by bits, size and training, and what was published in its bits."""
     model = "" if question.shape is not None else question.model
-    names = dict.fromkeys(r.precision for r in rows)
+    names = dict.fromkeys(f.options.recipe.id for f, _ in picked)
     recipes = {name: catalog.serving_precision(name) for name in names}
     return {
         name: None if bits_of(recipe).full else quality_row(shape_quality(catalog, recipe, model, shape))
@@ -251,14 +253,13 @@ def _rank(f: Fleets, i: int | None) -> tuple[float, ...]:
     return (money, float(f.accelerators[i]), float(f.pools is not None), staged, float(f.tpot_tail_s[i]))
 
 
-def _rows(question: ServingQuestion, usable: list[Fleets], catalog: Catalog) -> list[FleetRow]:
+def _picked(usable: list[Fleets]) -> list[Picked]:
     """The best of each part, recipe and mode, and the best without stages where that has some; cheapest first."""
     picked = []
     for f in usable:
         for i in {f.best(), f.best(f.options.at.layout.pp == 1)} - {None}:
-            picked.append((f, i))
-    picked.sort(key=lambda at: _rank(*at))
-    return [fleet_row(question, f, _index(i), catalog) for f, i in picked]
+            picked.append((f, _index(i)))
+    return sorted(picked, key=lambda at: _rank(*at))
 
 
 def _with_intervals(r: FleetRow, question: ServingQuestion, o: Options) -> FleetRow:
@@ -278,23 +279,21 @@ def _with_intervals(r: FleetRow, question: ServingQuestion, o: Options) -> Fleet
     return msgspec.structs.replace(r, **banded)
 
 
-def _alternatives(first: FleetRow, rows: list[FleetRow], most: int = 8) -> list[FleetRow]:
+def _alternatives(
+    question: ServingQuestion, first: FleetRow, picked: list[Picked], catalog: Catalog, most: int = 8
+) -> list[FleetRow]:
     """The cheapest of each other part and recipe, and first of all the cheapest of the other mode and of the plain
     layouts that the winner is not one of."""
-    plainer = (lambda r: r.mode != first.mode, lambda r: (r.pp > 1) != (first.pp > 1))
-    out: list[FleetRow] = []
-    for other in plainer:
-        r = next(filter(other, rows), None)
-        if r is not None and r not in out:
-            out.append(r)
-    seen = {(first.part, first.precision)}
-    for r in rows:
-        key = (r.part, r.precision)
-        if key not in seen:
-            seen.add(key)
-            if r not in out:
-                out.append(r)
-    return sorted(out[:most], key=lambda r: (r.usd_per_hour or 0.0, r.accelerators))
+    pooled, staged = first.mode != "aggregated", first.pp > 1
+    of_other_mode = (k for k, (f, _) in enumerate(picked) if (f.pools is not None) != pooled)
+    otherwise_staged = (k for k, (f, i) in enumerate(picked) if (column(f.options.at.layout.pp)[i] > 1) != staged)
+    of_each: dict[tuple[str, str], int] = {}
+    for k, (f, _) in enumerate(picked):
+        of_each.setdefault((f.options.part.id, f.options.recipe.id), k)
+    of_each.pop((first.part, first.precision), None)
+    places = dict.fromkeys([*islice(of_other_mode, 1), *islice(otherwise_staged, 1), *of_each.values()])
+    rows = [fleet_row(question, *picked[k], catalog) for k in list(places)[:most]]
+    return sorted(rows, key=lambda r: (r.usd_per_hour or 0.0, r.accelerators))
 
 
 def _pareto(question: ServingQuestion, first: FleetRow, usable: list[Fleets], catalog: Catalog) -> list[FleetRow]:
@@ -304,11 +303,23 @@ def _pareto(question: ServingQuestion, first: FleetRow, usable: list[Fleets], ca
     ends = np.cumsum([len(f.meets) for f in usable])
     out, best = [first], value_of(first.tpot_tail_s)
     rows = np.flatnonzero(time < best * FRONT_STEP)  # no other row comes clearly sooner, or hides one that does
-    order = rows[np.lexsort((time[rows], cost[rows]))]
-    sooner = order[time[order] < np.minimum.accumulate(np.r_[np.inf, time[order][:-1]])]
+    sooner = rows[_ever_sooner(cost[rows], time[rows])]
     for k in sooner:
         if time[k] < best * FRONT_STEP and len(out) < FRONT_MOST:
             best = time[k]
             at = int(np.searchsorted(ends, k, side="right"))
             out.append(fleet_row(question, usable[at], int(k - (ends[at - 1] if at else 0)), catalog))
     return out
+
+
+def _ever_sooner(cost: Column, time: Column) -> list[int]:
+    """Of each cost the soonest row, if it comes sooner than all that cost less; by cost. Of equal rows the first."""
+    order = np.argsort(cost)
+    starts = np.flatnonzero(np.diff(cost[order], prepend=-np.inf))
+    if not len(starts):
+        return []
+    soonest = np.minimum.reduceat(time[order], starts)
+    kept = np.flatnonzero(soonest < np.minimum.accumulate(np.r_[np.inf, soonest[:-1]]))
+    ends = np.append(starts[1:], len(order))
+    groups = (order[starts[k] : ends[k]] for k in kept)
+    return [int(group[time[group] == soonest[k]].min()) for k, group in zip(kept, groups)]

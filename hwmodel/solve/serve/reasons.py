@@ -34,12 +34,16 @@ def reasons(
 
 
 def _cheapest(question: ServingQuestion, found: list[Fleets], catalog: Catalog, flat: bool = False) -> FleetRow | None:
-    rows = []
+    """The cheapest fleet of all, with `flat` of those without stages; None where none meets the limits."""
+    picked = []
     for f in found:
         i = f.best(column(f.options.at.layout.pp) == 1 if flat else True)
         if i is not None:
-            rows.append(fleet_row(question, f, i, catalog))
-    return min(rows, key=lambda r: (r.usd_per_hour or 0.0, r.accelerators)) if rows else None
+            picked.append((round(float(np.nan_to_num(f.usd_per_hour[i])), 6), float(f.accelerators[i]), f, i))
+    if not picked:
+        return None
+    *_, f, i = min(picked, key=lambda one: one[:2])
+    return fleet_row(question, f, i, catalog)
 
 
 def _dearer(first: FleetRow, other: FleetRow) -> str:
