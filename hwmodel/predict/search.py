@@ -219,8 +219,10 @@ def runners_up(evaluation: Evaluation, case: int, count: int = 3) -> list[int]:
     seen = {_split(evaluation, int(evaluation.best[case]))}
     chosen: list[int] = []
     for row in rows:
+        if len(chosen) == count:
+            break
         split = _split(evaluation, int(row))
-        if len(chosen) < count and split not in seen:
+        if split not in seen:
             seen.add(split)
             chosen.append(int(row))
     return chosen
