@@ -35,8 +35,10 @@ def published_mfu(part_id: str, precision: str) -> list[tuple[float, float]]:
         return []
     peak = format_peak(part, recipe.gemm_format, recipe.fallback_formats)
     best: dict[tuple[str, str, float], float] = {}
-    for source, model, accelerator, accelerators, params, tokens_per_s in _runs(precision):
-        if _part_id(accelerator) == part_id:
+    runs = list(_runs(precision))
+    mine = {name for name in {accelerator for _, _, accelerator, *_ in runs} if _part_id(catalog, name) == part_id}
+    for source, model, accelerator, accelerators, params, tokens_per_s in runs:
+        if accelerator in mine:
             count = float(accelerators)
             mfu = 6.0 * float(params) * float(tokens_per_s) / peak
             best[source, model, count] = max(best.get((source, model, count), 0.0), mfu)
@@ -55,10 +57,9 @@ def _runs(precision: str) -> Iterator[tuple[str, ...]]:
                 yield found
 
 
-@cache
-def _part_id(name: str) -> str:
+def _part_id(catalog: Catalog, name: str) -> str:
     """The part that a name in the table stands for; empty where the catalog has none."""
     try:
-        return load_catalog().part(name).id
+        return catalog.part(name).id
     except HwModelError:
         return ""
