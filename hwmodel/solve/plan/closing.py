@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import msgspec
 
 from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.ops import Num
 from hwmodel.physics import shape as shapes
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.question.setting import Setting
@@ -32,8 +34,13 @@ BATCH_ROUNDS = 3
 def batch_of(taken: BatchPolicy, setting: Setting, params: float, tokens: float) -> BatchPolicy:
     """The batch rule of a run on so many tokens, or the one that was taken where that is near enough."""
     own = batch_policy(setting).seeing(tokens)
-    apart = abs(math.log(own.critical_tokens(params) / taken.critical_tokens(params)))
-    return taken if taken.given_seqs is not None or apart < math.log(NEAR_BATCHES) else own
+    near = taken.given_seqs is not None or near_batches(own.critical_tokens(params), taken.critical_tokens(params))
+    return taken if near else own
+
+
+def near_batches(own: Num, taken: Num) -> Any:
+    """Whether critical batches (numbers or columns) are so near that the one taken stays."""
+    return (own < taken * NEAR_BATCHES) & (taken < own * NEAR_BATCHES)
 
 
 def of_own_batch(fleet: Fleet, sized: Sized, again: Callable[[], Sized]) -> Sized:

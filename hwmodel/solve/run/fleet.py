@@ -18,6 +18,7 @@ from hwmodel.economics import (
 )
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws import batch as batch_laws
+from hwmodel.ops import Num, floor, maximum
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.machine import format_peak
 from hwmodel.predict.fastest import fastest
@@ -55,11 +56,19 @@ class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
         """The batch, or its cap, for a size; at least one sequence."""
         if self.given_seqs is not None:
             return self.given_seqs
-        return max(1.0, math.floor(self.critical_tokens(params) / self.seq_len))
+        return float(self.seqs_of(self.critical_tokens(params)))
+
+    def seqs_of(self, critical_tokens: Num) -> Num:
+        """Sequences of a critical batch [tokens], at least one; a number or a column."""
+        return maximum(1.0, floor(critical_tokens / self.seq_len))
 
     def critical_tokens(self, params: float) -> float:
         """The critical batch [tokens]."""
-        return float(batch_laws.critical_batch_tokens(self.law, params, self.tokens))
+        return float(self.critical_of(params, self.tokens))
+
+    def critical_of(self, params: float, tokens: Num | None) -> Num:
+        """The critical batch [tokens] of a run on so many tokens; a number or a column."""
+        return batch_laws.critical_batch_tokens(self.law, params, tokens)
 
     def seeing(self, tokens: float) -> BatchPolicy:
         """The rule for a run on so many tokens, unless the question states its own."""

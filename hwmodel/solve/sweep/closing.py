@@ -44,6 +44,11 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
         """Sequences of the largest batch."""
         return self.batch.seqs(self.params)
 
+    @property
+    def critical_tokens(self) -> float:
+        """Critical batch [tokens] that it is by."""
+        return self.batch.critical_tokens(self.params)
+
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
     """Why a point has no answer."""

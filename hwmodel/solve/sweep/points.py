@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -14,15 +13,26 @@ from hwmodel.catalog import Catalog, load_catalog
 from hwmodel.errors import HwModelError
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.budget.limits import SLACK
-from hwmodel.solve.plan.closing import BATCH_ROUNDS, batch_of
+from hwmodel.solve.plan.closing import BATCH_ROUNDS, near_batches
 from hwmodel.solve.plan.solver import measured
 from hwmodel.solve.question.parse import QUANTITIES, read_request
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve, step_doubt
 from hwmodel.solve.run.billing import Bill, Rated, bill
-from hwmodel.solve.run.fleet import BatchPolicy, Fleet
+from hwmodel.solve.run.fleet import Fleet, batch_policy
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.sweep.closing import Closed, Closing, Refused, refused
-from hwmodel.solve.sweep.searching import FIGURES, USED, WHAT, Key, Layouts, Searches, key_of, rates
+from hwmodel.solve.sweep.searching import (
+    FIGURES,
+    USED,
+    WHAT,
+    Case,
+    Key,
+    Layouts,
+    Searches,
+    joined_layouts,
+    key_of,
+    rates,
+)
 from hwmodel.solve.sweep.space import Axis, Space, number_axes
 from hwmodel.solve.sweep.table import Table, blank_table, joined
 from hwmodel.specs import Shape
@@ -34,6 +44,7 @@ Index = NDArray[np.int64]
 FIRST_TOKENS_PER_PARAM = 20.0  # where tokens that a rate closes begin; they follow by proportion
 LIMITS = ("time_s", "budget_usd")
 MOST_SETTINGS = 4096
+Found = dict[Key, dict[Case, Layouts | Refused]]  # searches made
 BILLED = ("train_days", "elapsed_days", "gpu_hours", "mfu", "tokens_per_s", "cost_usd", "energy_mwh", "co2e_t")
 TOO_FEW = "the time or money given leaves less than one training token"
 
@@ -67,9 +78,9 @@ class Plans:
                 found[key] = {**found[key], **layouts}
         return joined([one.table(found) for one in tables])
 
-    def _found(self, tables: list[_Group]) -> dict[Any, dict[Any, Layouts | Refused]]:
+    def _found(self, tables: list[_Group]) -> Found:
         """The searches that the groups need, each once."""
-        asked: dict[Any, set[Any]] = {}
+        asked: dict[Key, set[Case]] = {}
         for one in tables:
             for key, case in one.asked():
                 asked.setdefault(key, set()).add(case)
@@ -117,7 +128,7 @@ def field_of(axis: Axis) -> str:
 
 
 class _Group:
-    """Points of one setting on their way to rows."""
+    """Points of one setting on their way to rows: the distinct question of each, and the batch it is searched under."""
 
     def __init__(
         self, closing: Closing | Refused, points: Index, quantities: dict[Axis, Floats], searches: Searches
@@ -141,12 +152,20 @@ class _Group:
         else:
             asked = [{}]
         self.closed = [closing(one) for one in asked]
+        batches = [(one.batch_cap_seqs, one.critical_tokens) if isinstance(one, Closed) else (0.0, 0.0)
+                   for one in self.closed]  # fmt: skip
+        self.cap, self.critical = np.array(batches)[self.which].T
 
-    def asked(self) -> list[tuple[Any, tuple[float, float]]]:
+    def asked(self) -> list[tuple[Key, Case]]:
         """The searches that the points need."""
         if not isinstance(self.closing, Closing) or not isinstance(self.closing.setting, Fleeted):
             return []
-        return [(self._key(one.at.shape), self._case(one)) for one in self.closed if isinstance(one, Closed)]
+        closed = [(place, one) for place, one in enumerate(self.closed) if isinstance(one, Closed)]
+        return [
+            (self._key(one.at.shape), (self._accelerators(one), float(cap)))
+            for place, one in closed
+            for cap in np.unique(self.cap[self.which == place])
+        ]
 
     def _key(self, shape: Shape) -> Key:
         """The search of a shape under the group's setting, made once."""
@@ -156,78 +175,70 @@ class _Group:
         found: Key = self.closing.keys[shape]
         return found
 
-    def _case(self, one: Closed) -> tuple[float, float]:
+    def _accelerators(self, one: Closed) -> float:
         assert isinstance(self.closing, Closing)
-        return float(one.accelerators or self.closing.setting.request.gpus or 1), one.batch_cap_seqs
+        return float(one.accelerators or self.closing.setting.request.gpus or 1)
 
-    def table(self, found: dict[Any, dict[Any, Layouts | Refused]]) -> Table:
+    def table(self, found: Found) -> Table:
         """The rows of the group."""
         if isinstance(self.closing, Refused):
             return blank_table(self.points, self.closing)
         parts = []
         for place, one in enumerate(self.closed):
             index = np.flatnonzero(self.which == place) if len(self.closed) > 1 else np.arange(len(self.points))
-            parts.append(self._closed_rows(one, index, found))
+            parts += self._tables(one, index, found)
         return joined(parts)
 
-    def rebatched(self, found: dict[Any, dict[Any, Layouts | Refused]]) -> bool:
+    def rebatched(self, found: Found) -> bool:
         """Whether the tokens that a rate closes set another batch than was searched, as `plan` asks of its own
         (`of_own_batch`): then those points ask for theirs."""
         if not isinstance(self.closing, Closing) or not self.closing.by_rate:
             return False
-        if not isinstance(self.closing.setting, Fleeted):
+        setting = self.closing.setting
+        rule, moved = batch_policy(setting), False
+        if not isinstance(setting, Fleeted) or rule.given_seqs is not None:
             return False
-        places: dict[tuple[int, float | None], int] = {}
-        closed: list[Closed | Refused] = []
-        which = self.which.copy()
         for place, one in enumerate(self.closed):
-            for point, batch in self._batches(one, np.flatnonzero(self.which == place), found):
-                key = (place, None if batch is None else batch.tokens)
-                if key not in places:
-                    places[key] = len(closed)
-                    kept = batch is None or isinstance(one, Refused)
-                    closed.append(one if kept else msgspec.structs.replace(one, batch=batch))
-                which[point] = places[key]
-        moved = any(batch is not None for _, batch in places)
-        self.closed, self.which = closed, which
+            index, rows, _ = self._answers(one, np.flatnonzero(self.which == place), found)
+            if rows is None or isinstance(one, Refused):
+                continue
+            tokens = rows.most_tokens()
+            own = np.asarray(rule.critical_of(one.params, np.maximum(tokens, 1.0)))
+            far = (tokens >= 1.0) & ~near_batches(own, self.critical[index])
+            self.critical[index[far]], self.cap[index[far]] = own[far], rule.seqs_of(own[far])
+            moved |= bool(far.any())
         return moved
 
-    def _batches(
-        self, one: Closed | Refused, index: Index, found: dict[Any, Any]
-    ) -> Iterator[tuple[int, BatchPolicy | None]]:
-        """Each point with the batch that its tokens set, None where it has the one that was searched."""
-        rows = None if isinstance(one, Refused) else self._rows(one, index, found)
-        tokens = None if rows is None else rows.most_tokens()
-        for place, point in enumerate(index):
-            batch = None
-            if tokens is not None and not isinstance(one, Refused) and tokens[place] >= 1.0:
-                assert isinstance(self.closing, Closing)
-                own = batch_of(one.batch, self.closing.setting, one.params, float(tokens[place]))
-                batch = None if own is one.batch else own
-            yield int(point), batch
-
-    def _rows(self, one: Closed, index: Index, found: dict[Any, Any]) -> _Rows | None:
-        """The points of one closed run with its layouts; None where it has none."""
-        assert isinstance(self.closing, Closing)
-        layouts = found[self._key(one.at.shape)][self._case(one)]
-        if isinstance(layouts, Refused):
-            return None
-        setting = fleeted(self.closing.setting)
-        limits = {name: values[index] for name, values in self.quantities.items() if name in LIMITS}
-        return _Rows(self.closing, setting, one, layouts, self.points[index], limits, self._case(one)[0])
-
-    def _closed_rows(self, one: Closed | Refused, index: Index, found: dict[Any, Any]) -> Table:
-        points = self.points[index]
+    def _answers(
+        self, one: Closed | Refused, index: Index, found: Found
+    ) -> tuple[Index, _Rows | None, list[tuple[Index, Refused]]]:
+        """Of some points of one question: those that have layouts, their rows, and those that have none with the
+        reason."""
         if isinstance(one, Refused):
-            return blank_table(points, one)
+            return index[:0], None, [(index, one)]
         assert isinstance(self.closing, Closing)
-        if not isinstance(self.closing.setting, Fleeted):
-            return _unfleeted(points, one)
-        rows = self._rows(one, index, found)
-        if rows is not None:
-            return rows.table()
-        why = found[self._key(one.at.shape)][self._case(one)]
-        return blank_table(points, msgspec.structs.replace(why, reason=why.reason.replace(WHAT, one.what)))
+        accelerators, by_case = self._accelerators(one), found[self._key(one.at.shape)]
+        caps, of = np.unique(self.cap[index], return_inverse=True)
+        cases = [by_case[accelerators, float(cap)] for cap in caps]
+        without = [(index[of == place], msgspec.structs.replace(case, reason=case.reason.replace(WHAT, one.what)))
+                   for place, case in enumerate(cases) if isinstance(case, Refused)]  # fmt: skip
+        layouts = [case for case in cases if isinstance(case, Layouts)]
+        if not layouts:
+            return index[:0], None, without
+        has = np.array([isinstance(case, Layouts) for case in cases])
+        index, of = index[has[of]], (np.cumsum(has) - 1)[of[has[of]]]
+        limits = {name: values[index] for name, values in self.quantities.items() if name in LIMITS}
+        setting = fleeted(self.closing.setting)
+        rows = _Rows(self.closing, setting, one, joined_layouts(layouts, of), self.points[index], limits, accelerators)
+        return index, rows, without
+
+    def _tables(self, one: Closed | Refused, index: Index, found: Found) -> list[Table]:
+        """The rows of some points of one question."""
+        assert isinstance(self.closing, Closing)
+        if isinstance(one, Closed) and not isinstance(self.closing.setting, Fleeted):
+            return [_unfleeted(self.points[index], one)]
+        _, rows, without = self._answers(one, index, found)
+        return [*([] if rows is None else [rows.table()]), *(blank_table(self.points[i], why) for i, why in without)]
 
 
 def _unfleeted(points: Index, one: Closed) -> Table:
@@ -243,23 +254,23 @@ def _unfleeted(points: Index, one: Closed) -> Table:
 
 
 class _Rows:
-    """Points of one closed run times its layouts, billed together: row = point x layout."""
+    """Points of one closed run with the layouts of each, billed together."""
 
     def __init__(
         self,
         closing: Closing,
         setting: Fleeted,
         one: Closed,
-        layouts: Layouts,
+        found: tuple[Layouts, Index],
         points: Index,
         limits: dict[str, Floats],
         accelerators: float,
     ) -> None:
-        self.closing, self.setting, self.one, self.layouts = closing, setting, one, layouts
-        self.count = len(layouts.figures)
-        self.points = np.repeat(points, self.count)
-        self.limits = {name: np.repeat(values, self.count) for name, values in limits.items()}
-        self.figures = np.tile(layouts.figures, (len(points), 1))
+        self.closing, self.setting, self.one = closing, setting, one
+        self.layouts, self.place = found  # a row each, and the place of its point
+        self.points = points[self.place]
+        self.limits = {name: values[self.place] for name, values in limits.items()}
+        self.figures = self.layouts.figures
         self.accelerators = accelerators
 
     def table(self) -> Table:
@@ -281,8 +292,8 @@ class _Rows:
 
     def most_tokens(self) -> Floats:
         """The tokens of each point in its fastest layout; 0 where none runs."""
-        tokens = np.asarray(self._billed()[0].tokens, dtype=float).reshape(-1, self.count)
-        most: Floats = np.nan_to_num(tokens).max(axis=1)
+        tokens = np.nan_to_num(np.asarray(self._billed()[0].tokens, dtype=float))
+        most: Floats = np.maximum.reduceat(tokens, np.flatnonzero(np.diff(self.place, prepend=-1)))
         return most
 
     def _rated(self) -> Rated:
@@ -304,8 +315,7 @@ class _Rows:
         """Ends of the interval of each row's step."""
         mixture = is_mixture(self.one.at.shape)
         found = step_doubt(self.setting, self.setting.precision, mixture, self.accelerators, self.layouts.parts)
-        times = len(self.points) // self.count
-        down, up = (np.tile(np.broadcast_to(end, self.count), times) for end in found)
+        down, up = (np.broadcast_to(end, len(self.points)) for end in found)
         return Ends(down, up)
 
     def _limit(self, name: str) -> Any:
@@ -346,7 +356,7 @@ class _Rows:
             ("offload", self.layouts.offload),
             ("schedule", self.layouts.schedule),
         ):
-            table.texts[name] = np.tile(np.array(words, dtype=object), len(self.points) // self.count)
+            table.texts[name] = np.array(words, dtype=object)
         table.text("accelerator", self.setting.part.id)
         table.text("system", self.setting.system.id)
 

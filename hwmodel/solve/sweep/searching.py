@@ -30,6 +30,7 @@ from hwmodel.specs.stack import Stack
 # Layout columns of a found row, then the batch, step, memory and the number of layouts that the case admits.
 FIGURES = (*NAMES, "global_batch_seqs", "step_s", "peak_memory_bytes", "layouts")
 USED = [NAMES.index(name) for name in SPLITS]  # whose product is the accelerators that train
+WORDS = ("recompute", "offload", "schedule")  # columns of a found row that are texts
 WHAT = "{what}"  # stands for the model in a refusal that several points share
 MOST_ROWS = 1 << 18  # layouts in memory at once
 MOST_CASES = 1 << 10  # searched at once where only their winners are kept
@@ -66,12 +67,26 @@ class Layouts(msgspec.Struct, frozen=True, kw_only=True):
     def rows(self) -> Iterable[Layouts]:
         """Each row alone."""
         parts = msgspec.structs.asdict(self.parts)
-        for i, words in enumerate(zip(self.recompute, self.offload, self.schedule)):
+        for i in range(len(self.figures)):
             yield Layouts(
-                figures=self.figures[i : i + 1], recompute=[words[0]], offload=[words[1]],
-                schedule=[words[2]],
+                figures=self.figures[i : i + 1],
                 parts=StepShares(**{name: value[i : i + 1] for name, value in parts.items()}),
-            )  # fmt: skip
+                **{name: getattr(self, name)[i : i + 1] for name in WORDS},
+            )
+
+
+def joined_layouts(found: list[Layouts], of: NDArray[np.int64]) -> tuple[Layouts, NDArray[np.int64]]:
+    """The layouts of points, those of one after those of the one before, and the place of each row's point; `of` says
+    which of `found` each point has."""
+    counts = np.array([len(one.figures) for one in found])
+    starts, per = np.cumsum(counts) - counts, counts[of]
+    rows = np.arange(per.sum()) + np.repeat(starts[of] - (np.cumsum(per) - per), per)
+    parts = {name: np.concatenate([getattr(one.parts, name) for one in found])[rows]
+             for name in StepShares.__struct_fields__}  # fmt: skip
+    words = {name: np.array([word for one in found for word in getattr(one, name)], dtype=object)[rows].tolist()
+             for name in WORDS}  # fmt: skip
+    figures = np.concatenate([one.figures for one in found])[rows]
+    return Layouts(figures=figures, parts=StepShares(**parts), **words), np.repeat(np.arange(len(of)), per)
 
 
 def key_of(setting: Fleeted, shape: Shape) -> Key:

@@ -15,7 +15,7 @@ from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.keeping import counts_of, winners, with_winners
 from hwmodel.solve.sweep.points import Plans
 from hwmodel.solve.sweep.services import Services
-from hwmodel.solve.sweep.space import Axis, Space
+from hwmodel.solve.sweep.space import Space
 from hwmodel.solve.sweep.table import Table, blank_table
 
 ROW_GROUP = 1 << 17
@@ -53,24 +53,19 @@ class Sweeper:
         return kept
 
 
-def _axis_column(axis: Axis, places: NDArray[np.int64]) -> NDArray[Any]:
-    numbers = axis.numbers
-    return np.array(axis.values if numbers is None else numbers, dtype=object if numbers is None else float)[places]
-
-
 def _axes(space: Space, points: NDArray[np.int64]) -> dict[str, Any]:
     """The values of each axis at these points, under both of its names."""
     places = np.unravel_index(points, space.dimensions)
     found = {}
     for axis, place in zip(space.axes, places):
-        found[axis.name] = found[axis.column] = _axis_column(axis, place)
+        found[axis.name] = found[axis.column] = axis.array[place]
     return found
 
 
 def with_axes(space: Space, table: Table) -> None:
     """Write the axes into the rows, also into those without an answer."""
     for axis, place in zip(space.axes, np.unravel_index(table.point, space.dimensions)):
-        column = _axis_column(axis, place)
+        column = axis.array[place]
         if column.dtype == object:
             table.texts[axis.column] = np.array([str(value) for value in column], dtype=object)
             table.numbers.pop(axis.column, None)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.errors import InputError, unknown
@@ -39,7 +42,7 @@ DEFAULT_HISTOGRAMS = {"plan": ("cost_usd", "elapsed_days"), "serve": ("usd_per_m
 TOP_ROWS = 20
 
 
-class Axis(msgspec.Struct, frozen=True, kw_only=True):
+class Axis(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One option and the values it takes; quantities in SI numbers."""
 
     name: str
@@ -50,13 +53,18 @@ class Axis(msgspec.Struct, frozen=True, kw_only=True):
         """The name of its column in the rows."""
         return COLUMN_OF.get(self.name, self.name)
 
-    @property
+    @cached_property
     def numbers(self) -> tuple[float, ...] | None:
         """The values as numbers, where all of them are."""
         try:
             return None if any(isinstance(v, bool) for v in self.values) else tuple(map(float, self.values))
         except ValueError:
             return None
+
+    @cached_property
+    def array(self) -> NDArray[Any]:
+        """The values as an array, of numbers where all of them are."""
+        return np.array(self.values, dtype=object) if self.numbers is None else np.array(self.numbers)
 
 
 class Keep(msgspec.Struct, frozen=True, kw_only=True):
