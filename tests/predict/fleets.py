@@ -6,20 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwmodel.predict.layouts import Cases
+from hwmodel.predict.layouts import Cases, Policy, policy
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, resolve
+from hwmodel.specs.layout import SCHEDULES
 
 
 @dataclass(frozen=True)
 class Question:
-    """A model on many fleets of a part; `batch` is given or, with `capped`, the most."""
+    """A model on many fleets of a part; `batch` is given or, with `capped`, the most; `schedules`: other than the
+    stack's."""
 
     part: str
     model: str
     precision: str
     batch: float
     capped: bool = True
+    schedules: tuple[str, ...] = ()
 
     @property
     def setting(self) -> Fleeted:
@@ -27,6 +30,11 @@ class Question:
         found = resolve(parse_request(gpus=f"64x{self.part}", tokens="1T", model=self.model, precision=self.precision))
         assert isinstance(found, Fleeted)
         return found
+
+    @property
+    def policy(self) -> Policy:
+        """What is fixed: nothing but the schedules."""
+        return policy(self.setting.stack, {}, schedules=self.schedules)
 
     def cases(self, setting: Fleeted, fleets: list[float]) -> Cases:
         """Its fleets, not in order."""
@@ -44,5 +52,9 @@ QUESTIONS = [
     Question("B200", "deepseek-v3", "mxfp8", 15_360.0),
     Question("TPU v5p", "llama-3.1-8b", "bf16", 1000.0),
     Question("H100", "llama-3.1-70b", "bf16", 1536.0, capped=False),
+    Question("H800", "deepseek-v3", "fp8-block", 2048.0, schedules=SCHEDULES),
 ]
-NAMES = [f"{q.model}-{q.part}-{q.precision}-{'capped' if q.capped else 'given'}" for q in QUESTIONS]
+NAMES = [
+    f"{q.model}-{q.part}-{q.precision}-{'capped' if q.capped else 'given'}{'-schedules' * bool(q.schedules)}"
+    for q in QUESTIONS
+]

@@ -19,6 +19,7 @@ from hwmodel.predict.layouts import Cases, Policy, layout_space, policy
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, resolve
 from hwmodel.specs import Layout, Shape, Workload
+from hwmodel.specs.layout import SCHEDULES
 
 PARTS = ("A100", "H100", "B200", "MI300X", "TPU v5p", "V100")
 MODELS = ("llama-3.1-70b", "mixtral-8x7b", "deepseek-v3", "gpt-3-175b")
@@ -54,7 +55,8 @@ def fleets(draw: st.DrawFn) -> tuple[Fleeted, Shape, Cases, Policy]:
         seq_len=float(draw(st.sampled_from((2048, 4096, 32_768)))),
         trainable_fraction=draw(st.sampled_from((1.0, 0.01))),
     )  # fmt: skip
-    return setting, shape, cases, policy(setting.stack, fixed, offload=offload)
+    schedules = draw(st.sampled_from([(), SCHEDULES, ("zb-h2", "dualpipe"), ("dualpipev",)]))
+    return setting, shape, cases, policy(setting.stack, fixed, offload=offload, schedules=schedules)
 
 
 @settings(max_examples=20, deadline=None)

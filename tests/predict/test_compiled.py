@@ -15,7 +15,6 @@ from hwmodel.predict import fastest as searches
 from hwmodel.predict.bound import grid
 from hwmodel.predict.fastest import fastest, fronts
 from hwmodel.predict.kernel import RECORDS, bound_kernel, option_columns, traced_search
-from hwmodel.predict.layouts import policy
 from hwmodel.predict.search import Evaluation, evaluate, few_of, pareto
 from hwmodel.solve.run.billing import billed_hours
 from hwmodel.specs import Workload
@@ -29,7 +28,7 @@ def drawn(asked: Question):
     """A grid of a question, and layouts of it drawn at random with their options."""
     setting = asked.setting
     cases = asked.cases(setting, FLEETS)
-    g = grid(cases, float(setting.machine.network.domain), policy(setting.stack, {}))
+    g = grid(cases, float(setting.machine.network.domain), asked.policy)
     case, option = np.nonzero(g.dp[:, g.kind] > 0)
     some = np.random.default_rng(1).integers(0, len(case), 3000)
     option, case = option[some], case[some]
@@ -81,7 +80,7 @@ def test_compiled_winners_are_those_of_the_whole_space(asked: Question, billed: 
     setting = asked.setting
     cases = asked.cases(setting, FLEETS)
     bill = billed_hours(setting, cases.shape) if billed else None
-    common = (cases, setting.machine, setting.precision, setting.stack, policy(setting.stack, {}), bill)
+    common = (cases, setting.machine, setting.precision, setting.stack, asked.policy, bill)
     whole, few = evaluate(*common), fastest(*common, compiled=True)
     assert few.evaluation.space.count < 0.02 * whole.space.count + 64 * cases.count
     assert few.tally.layouts == whole.space.count
@@ -112,7 +111,7 @@ def test_compiled_few_and_fronts_are_those_of_the_whole_space(asked: Question, b
     setting = asked.setting
     cases = asked.cases(setting, FLEETS)
     bill = billed_hours(setting, cases.shape) if billed else None
-    common = (cases, setting.machine, setting.precision, setting.stack, policy(setting.stack, {}), bill)
+    common = (cases, setting.machine, setting.precision, setting.stack, asked.policy, bill)
     whole, few, front = evaluate(*common), fastest(*common, keep=7, compiled=True), fronts(*common, compiled=True)
     for found in (few, front):
         assert found.tally.layouts == whole.space.count
@@ -129,7 +128,7 @@ def test_blocks_of_fleets_change_nothing(monkeypatch: pytest.MonkeyPatch, compil
     """Nor do fleets out of order, blocks without a layout that fits, and the layouts with fewer replicas."""
     setting = QUESTIONS[1].setting
     cases = QUESTIONS[1].cases(setting, FLEETS)
-    common = (cases, setting.machine, setting.precision, setting.stack, policy(setting.stack, {}))
+    common = (cases, setting.machine, setting.precision, setting.stack, QUESTIONS[1].policy)
     whole = evaluate(*common)
     monkeypatch.setattr(searches, "MOST_CASES", 7)
     monkeypatch.setattr(searches, "MOST_ROWS", 20_000)
@@ -150,7 +149,7 @@ def test_a_full_front_excludes_less_and_nothing_wrongly(monkeypatch: pytest.Monk
 
     setting = QUESTIONS[0].setting
     cases = QUESTIONS[0].cases(setting, FLEETS)
-    common = (cases, setting.machine, setting.precision, setting.stack, policy(setting.stack, {}))
+    common = (cases, setting.machine, setting.precision, setting.stack, QUESTIONS[0].policy)
     large = fronts(*common, compiled=True)
     for module in (compiled, wanted):
         monkeypatch.setattr(module, "FRONT_SIZE", 5)
@@ -178,7 +177,7 @@ def test_a_small_return_space_is_filled_again_and_again(monkeypatch: pytest.Monk
 
     setting = QUESTIONS[0].setting
     cases = QUESTIONS[0].cases(setting, FLEETS)
-    common = (cases, setting.machine, setting.precision, setting.stack, policy(setting.stack, {}))
+    common = (cases, setting.machine, setting.precision, setting.stack, QUESTIONS[0].policy)
     many = fastest(*common, compiled=True)
     monkeypatch.setattr(compiled, "SPACE", 1)
     few = fastest(*common, compiled=True)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from hwmodel.predict.fastest import fastest
-from hwmodel.predict.layouts import policy
 from hwmodel.predict.search import Evaluation, evaluate, usable_bytes
 from hwmodel.solve.run.billing import billed_hours
 from tests.predict.fleets import FLEETS, NAMES, QUESTIONS, Question
@@ -25,7 +24,7 @@ def test_winners_of_the_whole_space(asked: Question, billed: bool) -> None:
     setting = asked.setting
     cases = asked.cases(setting, FLEETS)
     bill = billed_hours(setting, cases.shape) if billed else None
-    common = (cases, setting.machine, setting.precision, setting.stack, policy(setting.stack, {}), bill)
+    common = (cases, setting.machine, setting.precision, setting.stack, asked.policy, bill)
     whole, few = evaluate(*common), fastest(*common, keep=5)
     assert few.tally.layouts == whole.space.count
     assert np.array_equal(few.layouts, np.bincount(whole.space.case, minlength=cases.count))
