@@ -25,11 +25,14 @@ _NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d[\d_]*\.?\d*|\.\d+)(
 _QUANTITY = re.compile(rf"\s*({_NUMBER})\s*(.*?)\s*")
 _FLEET = (
     re.compile(rf"\s*({_NUMBER})\s*[x×*]\s*(\S.*?)\s*"),
-    re.compile(rf"\s*(\S[^:]*?)\s*:\s*({_NUMBER})\s*"),
+    re.compile(rf"\s*(\S[^:]*?)(?:\s*:\s*|\s+[x×*]\s*)({_NUMBER})\s*"),
 )
+# Digits, letters and signs as East Asian input methods write them, one column wider.
+_WIDE = {0x3000: " ", 0xFF04: "$", 0xFF05: "%"} | {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 
 _COUNT = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "m": 1e6, "B": 1e9, "b": 1e9, "G": 1e9, "T": 1e12, "t": 1e12,
-          "P": 1e15, "Q": 1e15, "E": 1e18, "Z": 1e21, "Y": 1e24}  # fmt: skip
+          "P": 1e15, "Q": 1e15, "E": 1e18, "Z": 1e21, "Y": 1e24, "thousand": 1e3, "million": 1e6, "billion": 1e9,
+          "trillion": 1e12}  # fmt: skip
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "hr": 3600.0,
             "hour": 3600.0, "hours": 3600.0, "d": 86400.0, "day": 86400.0, "days": 86400.0, "w": 7 * 86400.0,
             "week": 7 * 86400.0, "weeks": 7 * 86400.0, "month": 365.25 / 12 * 86400.0,
@@ -39,9 +42,14 @@ _WATTS = {"": 1.0, "W": 1.0, "kW": 1e3, "KW": 1e3, "MW": 1e6, "GW": 1e9}
 _PREFIX = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
 
 
+def narrow(text: str) -> str:
+    """The text with full-width letters, digits and signs in their common form: `１０Ｂ` is `10B`."""
+    return text.translate(_WIDE)
+
+
 def _split(text: str, what: str, example: str) -> tuple[float, str]:
     """The number and the unit of a quantity as written."""
-    match = _QUANTITY.fullmatch(text)
+    match = _QUANTITY.fullmatch(narrow(text))
     if match is None:
         raise InputError(f"cannot read {text!r} as {what}; write it like {example}")
     try:
@@ -84,7 +92,8 @@ def parse_count(text: str, what: str = "a count") -> float:
         raise InputError(f"{what} must be at most {MOST_COUNT:g}, got {text!r}")
     if value < 1e6 and value != math.floor(value):
         number = text.strip()
-        raise InputError(f"{what} must be a whole number, got {text!r}; did you mean {number}B or {number}T?")
+        meant = f"; did you mean {number}B or {number}T?" if value < 1e3 else ""
+        raise InputError(f"{what} must be a whole number, got {text!r}{meant}")
     return value
 
 
@@ -110,7 +119,7 @@ def parse_fleet(text: str) -> tuple[int, str]:
     """(`1024`, `A100`) from `1024xA100`, `1024*A100` or `A100:1024`; the name is resolved by the catalog."""
     if "+" in text:
         raise InputError(f"cannot plan the mixed fleet {text!r}: one kind of accelerator a plan; plan each part alone")
-    first, second = (pattern.fullmatch(text) for pattern in _FLEET)
+    first, second = (pattern.fullmatch(narrow(text)) for pattern in _FLEET)
     if first is not None:
         number, name = first[1], first[2]
     elif second is not None:
@@ -139,7 +148,7 @@ def parse_power_w(text: Any, what: str = "a power") -> float:
 
 def parse_usd(text: str, what: str = "an amount of money") -> float:
     """US dollars from `$5M`, `5Musd`, `2.1 USD`, `250000`."""
-    bare = re.sub(r"(?i)usd", "", text.replace("$", "", 1)).strip()
+    bare = re.sub(r"(?i)usd", "", narrow(text).replace("$", "", 1)).strip()
     return _positive(_scaled(bare, what, _COUNT, "$5M"), text, what)
 
 

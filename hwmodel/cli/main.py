@@ -93,6 +93,17 @@ def _plain_warning(message: Warning | str, category: type[Warning], *_: Any, **_
     click.echo(f"hwmodel: warning: {category.__name__}: {message}", err=True)
 
 
+def _elsewhere(error: click.exceptions.NoSuchOption) -> str:
+    """The refusal of an unknown option, with the commands that have it."""
+    own = error.ctx.info_name if error.ctx else None
+    loaded = {name: cli.get_command(error.ctx or click.Context(cli), name) for name in COMMANDS if name != own}
+    having = [name for name, c in loaded.items() if c and any(error.option_name in p.opts for p in c.params)]
+    said = error.format_message()
+    return (
+        f"{said.rstrip('.')}; {own} has none, {', '.join(having)} {'have' if having[1:] else 'has'}" if having else said
+    )
+
+
 def main(argv: list[str] | None = None) -> Any:
     """Run the command line and exit with the codes of `hwmodel.errors`."""
     warnings.showwarning = _plain_warning
@@ -105,6 +116,9 @@ def main(argv: list[str] | None = None) -> Any:
         sys.exit(stop.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
+        sys.exit(2)
+    except click.exceptions.NoSuchOption as error:
+        click.echo(f"hwmodel: {_elsewhere(error)}", err=True)
         sys.exit(2)
     except click.ClickException as error:
         click.echo(f"hwmodel: {error.format_message()}", err=True)

@@ -92,6 +92,7 @@ def test_notes_go_to_stderr_and_can_be_silenced() -> None:
         (("plan", "--gpus", "8xA100", "--tokens", "1T", "--precision", "fp8"), 2, "the hardware lacks it"),
         (("plan", "--loss-like", "70B@1.4T", "--loss-factor", "0.9"), 3, "floor is 1.817"),
         (("plan", "--tokns", "1T"), 2, "No such option"),
+        (("train", "--tokens", "1T"), 2, "train has none, plan, compare have"),
         (("plann",), 2, "unknown command 'plann'"),
         (("compare", "--gpus", "64xA100", "--tokens", "100B", "--precision", "fp8"), 2, "cannot compute in fp8"),
     ],

@@ -39,6 +39,10 @@ MIXTURE = {"gpus": "64xH100", "model": "mixtral-8x7b"}
         ({"loss_like": (1, 2, 3)}, "--loss-like"),
         ({"loss_like": ("a", "b")}, "--loss-like"),
         ({"loss_like": (-1, 1e9)}, "--loss-like"),
+        ({"gpus": "64xH100,64xA100", "tokens": "1T"}, "hwmodel compare"),
+        ({"gpus": "1,024xH100,8xA100", "tokens": "1T"}, "hwmodel compare"),
+        ({"gpus": "H100,A100", "tokens": "1T"}, "hwmodel compare"),
+        ({"gpus": "1024 A100", "tokens": "1T"}, "write it like 1024xA100"),
     ],
 )
 def test_refused_in_one_line(question: dict[str, Any], words: str) -> None:
@@ -51,6 +55,14 @@ def test_refused_in_one_line(question: dict[str, Any], words: str) -> None:
 def test_a_size_that_no_model_has_is_infeasible() -> None:
     with pytest.raises(InfeasibleError, match="too few for a language model"):
         hm.plan(gpus="8xH100", tokens="1")
+
+
+def test_a_loss_beyond_an_untrained_model_is_said() -> None:
+    """7e9 parameters on 100 tokens: the law gives hundreds of nats, ln of a vocabulary is 12."""
+    beyond = hm.plan(params="7B", tokens=100)
+    assert value_of(beyond.answer.loss_nats) > 100
+    assert any("knows nothing" in line for line in beyond.warnings)
+    assert not any("knows nothing" in line for line in hm.plan(params="7B", tokens="1T").warnings)
 
 
 def test_no_layout_names_what_must_divide() -> None:

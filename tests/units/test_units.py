@@ -24,6 +24,10 @@ REASONABLE = st.floats(min_value=1.0, max_value=1e14)
         ("1,400B", 1.4e12),
         ("70,000,000,000", 7e10),
         ("1,234.5M", 1.2345e9),
+        ("１０Ｂ", 1e10),
+        ("１．４　Ｔ", 1.4e12),
+        ("1.4 trillion", 1.4e12),
+        ("7 billion", 7e9),
     ],
 )
 def test_counts(text: str, value: float) -> None:
@@ -39,6 +43,9 @@ def test_counts(text: str, value: float) -> None:
         ("4096xTPUv4", (4096, "TPUv4")),
         ("8 x MI300X", (8, "MI300X")),
         ("1,024xA100", (1024, "A100")),
+        ("１０２４ｘA100", (1024, "A100")),
+        ("A100 x 1024", (1024, "A100")),
+        ("MI300X x8", (8, "MI300X")),
     ],
 )
 def test_fleets(text: str, fleet: tuple[int, str]) -> None:
@@ -60,7 +67,16 @@ def test_commas_separate_thousands_only(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "usd"),
-    [("$5M", 5e6), ("2.1usd", 2.1), ("250000", 250000.0), ("$1.5B", 1.5e9), ("$1,000,000", 1e6), ("1,000usd", 1e3)],
+    [
+        ("$5M", 5e6),
+        ("2.1usd", 2.1),
+        ("250000", 250000.0),
+        ("$1.5B", 1.5e9),
+        ("$1,000,000", 1e6),
+        ("1,000usd", 1e3),
+        ("＄１Ｍ", 1e6),
+        ("$1 million", 1e6),
+    ],  # fmt: skip
 )
 def test_money(text: str, usd: float) -> None:
     assert units.parse_usd(text) == pytest.approx(usd)
@@ -76,6 +92,9 @@ def test_rates_fractions_and_flop() -> None:
     ("call", "text", "words"),
     [
         (units.parse_count, "1.4", "did you mean 1.4B or 1.4T"),
+        (units.parse_count, "4096.5", "must be a whole number, got '4096.5'"),
+        (units.parse_count, "½T", "cannot read"),
+        (units.parse_count, "1²T", "unknown unit"),
         (units.parse_count, "-3B", "above zero"),
         (units.parse_count, "lots", "cannot read 'lots'"),
         (units.parse_count, "3X", "unknown unit 'X'"),

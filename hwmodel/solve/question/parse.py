@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +89,15 @@ def _fleet(value: Any) -> tuple[int | None, str | None]:
     """The number of accelerators, None where it is solved, and the name of the part."""
     if value is None:
         return None, None
-    text = str(value).strip()
+    text = units.narrow(str(value).strip())
     if not text or text.startswith("-"):
         raise InputError(f"--gpus {text!r} is no fleet; write it like 1024xA100, or H100 to solve the count")
+    if "," in re.sub(r"^[\d,]+", "", text):
+        raise InputError(
+            f"--gpus {text} names several fleets: one job cannot span two parts; hwmodel compare sets fleets side by side"
+        )
+    if re.fullmatch(r"[\d_,.]+\s+[^\sx×*].*", text):
+        raise InputError(f"cannot read --gpus {text!r}; write it like 1024xA100")
     if any(mark in text for mark in "x×*:+") and any(c.isdigit() for c in text.split(":")[-1] + text[:1]):
         try:
             return units.parse_fleet(text)
