@@ -76,7 +76,7 @@ def test_commas_separate_thousands_only(text: str) -> None:
         ("1,000usd", 1e3),
         ("＄１Ｍ", 1e6),
         ("$1 million", 1e6),
-    ],  # fmt: skip
+    ],
 )
 def test_money(text: str, usd: float) -> None:
     assert units.parse_usd(text) == pytest.approx(usd)

@@ -17,6 +17,7 @@ from hwmodel.solve.life.whole_life import own_allocation
 from hwmodel.solve.plan.data import data_warnings
 from hwmodel.solve.question.contradictions import MOST_LOSS_NATS
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
+from hwmodel.solve.run.band import value_of
 from hwmodel.solve.run.fleet import CRITICAL_BATCH_LAW, OPEN_FLEET_TIME_S, BatchPolicy
 from hwmodel.solve.run.records import BatchTrade, BatchUsed, BuiltShape, LawRow
 from hwmodel.solve.run.sizing import Sized
@@ -209,8 +210,8 @@ def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]
         )
     if sized.loss is not None and value_of(sized.loss) > MOST_LOSS_NATS:
         said.append(
-            f"a loss of {value_of(sized.loss):.4g} nats a token is beyond that of a model that knows nothing (the logarithm "
-            f"of its vocabulary, below {MOST_LOSS_NATS:g}): {setting.law.id} says nothing of so short a run"
+            f"a loss of {value_of(sized.loss):.4g} nats a token is beyond that of a model that knows nothing (ln of its "
+            f"vocabulary, below {MOST_LOSS_NATS:g}): {setting.law.id} says nothing of so short a run"
         )
     shape = setting.shape()
     if sized.loss is None and shape is not None and is_mixture(shape) and laws.has_loss(setting.law):

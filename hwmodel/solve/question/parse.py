@@ -94,7 +94,8 @@ def _fleet(value: Any) -> tuple[int | None, str | None]:
         raise InputError(f"--gpus {text!r} is no fleet; write it like 1024xA100, or H100 to solve the count")
     if "," in re.sub(r"^[\d,]+", "", text):
         raise InputError(
-            f"--gpus {text} names several fleets: one job cannot span two parts; hwmodel compare sets fleets side by side"
+            f"--gpus {text} names several fleets: one job cannot span two parts; hwmodel compare sets fleets side by "
+            "side"
         )
     if re.fullmatch(r"[\d_,.]+\s+[^\sx×*].*", text):
         raise InputError(f"cannot read --gpus {text!r}; write it like 1024xA100")
