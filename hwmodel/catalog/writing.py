@@ -34,6 +34,16 @@ def is_special(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
+def _meant(path: Path) -> Path:
+    """The file that a link leads to; any other path itself. OSError where links lead in a circle."""
+    if not path.is_symlink():
+        return path
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return target
+
+
 PIPE_WAIT_S = 5.0  # for somebody to read a pipe
 
 
@@ -63,7 +73,7 @@ def write_whole(path: Path, text: str | bytes, flag: str = "--out") -> None:
             with os.fdopen(_opened(path), "wb") as stream:
                 stream.write(data)
             return
-        target = path.resolve() if path.is_symlink() else path
+        target = _meant(path)
         mode = _mode(target)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".hwmodel.")
     except (OSError, ValueError) as error:
@@ -114,7 +124,7 @@ def check_target(path: Path | None, flag: str = "--out") -> None:
             raise InputError(f"cannot write {flag} {path}: it is a folder; name a file in it")
         if is_special(path):
             return
-        folder = (path.resolve() if path.is_symlink() else path).parent
+        folder = _meant(path).parent
         if not folder.is_dir():
             raise InputError(f"cannot write {flag} {path}: no folder {folder}; create it or choose one that exists")
         # Asking for permission is not enough: a read-only or virtual file system refuses in its own way.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hwmodel.catalog.reading import text_of
 from hwmodel.errors import CatalogError
 
 MAX_BYTES = 4_000_000
@@ -14,15 +15,7 @@ MAX_DEPTH = 24
 
 def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
     """The text of a catalog file; CatalogError when it is missing, too large or not UTF-8."""
-    try:
-        size = path.stat().st_size
-        if size > max_bytes:
-            raise CatalogError(f"{path}: {size} bytes; a catalog file has at most {max_bytes}")
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise CatalogError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CatalogError(f"{path}: not UTF-8 text (byte {error.start})") from error
+    return text_of(path, most=max_bytes, fault=CatalogError)
 
 
 def _loader() -> Any:
@@ -87,9 +80,11 @@ def parse_yaml(text: str, path: Path) -> Any:
 
 
 def line_of(path: Path, keys: Sequence[str | int]) -> int | None:
-    """The line of the node at `keys` (read again only when an error must say where it is)."""
+    """The line of the node at `keys` (read again only when an error must say where it is); None in a pipe."""
     import yaml
 
+    if not path.is_file():
+        return None
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_loader())
     except (OSError, yaml.YAMLError, RecursionError):

@@ -138,17 +138,12 @@ def history(fmt: str, out: Path | None) -> None:
 @_table
 def check(file: Path, fmt: str, out: Path | None) -> None:
     """Look for known claims in a text and say what is right about each."""
+    from hwmodel.catalog.reading import text_of
     from hwmodel.cli.output import render
-    from hwmodel.errors import InputError
     from hwmodel.validation.claims.check import read_claims
     from hwmodel.validation.claims.phrases import find_claims
 
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file}: not UTF-8 text") from error
+    text = text_of(file)
     matches = find_claims(text, read_claims(), _lookup())
     rows = [
         {"line": m.line, "claim": m.finding.id, "verdict": m.finding.verdict, "text": m.text,

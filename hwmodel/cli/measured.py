@@ -31,10 +31,11 @@ def command(log: Path, source: Path | None, out: Path | None, quiet: bool, skip:
     hwmodel measured train.log --from pretrain.sh --gpus H100 --out mine.yaml
     hwmodel plan --gpus 1024xH100 --tokens 2T --measured mine.yaml
     """
+    from hwmodel.catalog.reading import text_of
     from hwmodel.interop.job_logs import measured_run, read_log
     from hwmodel.units import parse_fleet
 
-    found = read_log(_text(log), str(log), skip)
+    found = read_log(text_of(log, most=MAX_BYTES, errors="replace"), str(log), skip)
     options = with_launch_file(given, source, quiet=quiet)
     if options.get("gpus") is None or (options.get("model") is None and options.get("params") is None):
         raise InputError(f"{log}: say which run it was: --from its launch file, or --gpus and --model (and its layout)")
@@ -54,15 +55,6 @@ def command(log: Path, source: Path | None, out: Path | None, quiet: bool, skip:
     for line in (*said, f"the run took {level:.2f} times the predicted time", *_memory(run)):
         note(f"note: {line}", quiet=quiet)
     emit(text, out)
-
-
-def _text(log: Path) -> str:
-    try:
-        if log.stat().st_size > MAX_BYTES:
-            raise InputError(f"{log}: larger than {MAX_BYTES:,} bytes; give its last million lines")
-        return log.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise InputError(f"{log}: cannot be read: {error.strerror}") from error
 
 
 def _yaml(run: dict[str, Any]) -> str:

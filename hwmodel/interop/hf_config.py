@@ -10,6 +10,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from hwmodel.catalog.reading import text_of
 from hwmodel.errors import InputError
 
 MAX_BYTES = 32_000_000  # quantised checkpoints list every layer that they leave alone
@@ -21,7 +22,7 @@ MAX_WIDTH = 10_000_000
 def config_path(path: Path) -> Path:
     """The file itself, or config.json in the folder."""
     place = path / "config.json" if path.is_dir() else path
-    if not place.is_file():
+    if not place.exists():
         raise InputError(f"{place}: no such file; name a Hugging Face config.json or a folder that holds one")
     return place
 
@@ -34,15 +35,7 @@ def _depth(text: str) -> int:
 
 def load_json(path: Path) -> dict[str, Any]:
     """The mapping in a config.json. `Infinity` is read (some files hold it); InputError for everything else."""
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise InputError(f"{path}: {size} bytes; a config.json has at most {MAX_BYTES}")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from error
+    text = text_of(path, most=MAX_BYTES)
     if _depth(text) > MAX_DEPTH:
         raise InputError(f"{path}: nested deeper than {MAX_DEPTH} levels")
     try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.catalog.reading import csv_lines
 from hwmodel.errors import InputError
 from hwmodel.interop.loss_columns import ALIASES, SIZES, Column, find_columns
 
@@ -145,17 +146,9 @@ def _switched_off(line: list[str], switch: int | None) -> bool:
 
 def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The header and the lines that are not empty, with their numbers."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream)
-            header = next(reader, [])
-            lines = [(reader.line_num, line) for line, _ in zip(reader, range(MAX_ROWS + 1)) if any(line)]
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from error
-    except csv.Error as error:
-        raise InputError(f"{path}: not a CSV file: {error}") from error
+    reader = csv_lines(path)
+    _, header = next(reader, (1, []))
+    lines = [(number, line) for number, line in islice(reader, MAX_ROWS + 1) if any(line)]
     if not header:
         raise InputError(f"{path}: empty; a header line with columns such as N,D,loss is needed")
     if len(lines) > MAX_ROWS:

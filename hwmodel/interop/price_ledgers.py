@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.catalog import Catalog
+from hwmodel.catalog.reading import text_of
 from hwmodel.catalog.safe_text import csv_text
 from hwmodel.catalog.tables import PRICE_COLUMNS, read_prices
 from hwmodel.errors import InputError
@@ -92,11 +93,7 @@ def from_files(place: Path, day: str | None, chosen: Mapping[str, str], catalog:
 
 
 def _from_file(path: Path, day: str | None, chosen: Mapping[str, str], catalog: Catalog) -> Taken:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not a text file'}") from error
-    rows = csv.DictReader(io.StringIO(text))
+    rows = csv.DictReader(io.StringIO(text_of(path)))
     if "AcceleratorName" not in (rows.fieldnames or ()):
         quotes = read_prices(path, catalog.data.names["accelerator"], None)
         return Taken([_own(q, path) for q in quotes], {})

@@ -19,14 +19,15 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import cheap
+import files
 import holds
 import others
 import questions
 
 from hwmodel.errors import CatalogError, InfeasibleError, InputError
 
-QUESTIONS = questions.QUESTIONS | others.QUESTIONS
-HOLDS = holds.HOLDS | others.HOLDS
+QUESTIONS = questions.QUESTIONS | others.QUESTIONS | files.QUESTIONS
+HOLDS = holds.HOLDS | others.HOLDS | files.HOLDS
 KINDS = (*QUESTIONS, "cheap")
 ENDS = ("answered", "refused", "infeasible", "finding")
 TURN = {
@@ -38,6 +39,7 @@ TURN = {
     "export": 10,
     "fit": 1,
     "validate": 10,
+    "files": 10,
     "cheap": 2_000,
 }  # inputs before the next kind's turn; fmt: skip
 Tally = dict[str, Any]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.catalog import Catalog, load_catalog
+from hwmodel.catalog.reading import text_of
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.interop.export.launch import Header, Training
 from hwmodel.interop.export.settings import checked
@@ -24,11 +25,10 @@ FACTS = ("--nic-gbit-s", "--flop-convention", "--catalog", "--measured", "--opti
 
 def read_answer(path: Path) -> dict[str, Any]:
     """The JSON of an answer. InputError for what is none."""
+    text = text_of(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON ({error}); save an answer with --format json --out {path}") from error
     if not isinstance(data, dict) or "resolved" not in data:
         raise InputError(f"{path}: not a saved answer; write one with `hwmodel plan|train|serve ... --format json`")

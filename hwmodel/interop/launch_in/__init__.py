@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from hwmodel.catalog.reading import text_of
 from hwmodel.errors import InputError
 from hwmodel.interop.launch_in import bridge, hf_trainer, maxtext, megatron, torchtitan
 from hwmodel.interop.launch_in.record import Read
@@ -42,7 +43,7 @@ def read_launch(path: Path) -> Read:
     InputError for a file that is none, or that holds what cannot be predicted.
     """
     path, function = _split(path)
-    text = _text(path)
+    text = text_of(path, most=MAX_BYTES)
     if path.suffix == ".py" and torchtitan.reads(text):
         return torchtitan.read_python(text, path, function)
     if path.suffix == ".py" and bridge.reads(text):
@@ -74,14 +75,3 @@ def model_of_file(path: Path) -> Shape:
     if shape is None:
         raise InputError(f"{path}: does not describe its model; name it with --model")
     return shape
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: larger than {MAX_BYTES:,} bytes: no launch file")
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text file") from error

@@ -210,8 +210,8 @@ def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]
         )
     if sized.loss is not None and value_of(sized.loss) > MOST_LOSS_NATS:
         said.append(
-            f"a loss of {value_of(sized.loss):.4g} nats a token is beyond that of a model that knows nothing (ln of its "
-            f"vocabulary, below {MOST_LOSS_NATS:g}): {setting.law.id} says nothing of so short a run"
+            f"a loss of {value_of(sized.loss):.4g} nats a token is beyond that of a model that knows nothing (ln of "
+            f"its vocabulary, below {MOST_LOSS_NATS:g}): {setting.law.id} says nothing of so short a run"
         )
     shape = setting.shape()
     if sized.loss is None and shape is not None and is_mixture(shape) and laws.has_loss(setting.law):

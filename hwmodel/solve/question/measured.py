@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from hwmodel import units
-from hwmodel.catalog.yamlfile import parse_yaml, read_text
+from hwmodel.catalog.reading import text_of
+from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.errors import InputError
 from hwmodel.solve.question.setting import Setting
 from hwmodel.specs import Shape
@@ -30,9 +31,7 @@ def _tokens_per_s(text: str) -> float:
 
 def read_run(path: Path) -> tuple[dict[str, Any], float | None, float | None]:
     """The run's options, measured tokens a second and measured step seconds. InputError for anything amiss."""
-    if not str(path) or not path.is_file():
-        raise InputError(f"--measured {path}: no such file")
-    data = parse_yaml(read_text(path), path)
+    data = parse_yaml(text_of(path, "--measured"), path)
     if not isinstance(data, dict):
         raise InputError(f"--measured {path}: expected a mapping of plan options and one of {', '.join(MEASURED_KEYS)}")
     options = {str(key).replace("-", "_"): value for key, value in data.items()}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 
 import msgspec
 
+from hwmodel.catalog.reading import csv_lines
 from hwmodel.errors import InputError
 from hwmodel.predict.service.layouts import Sizes
 from hwmodel.predict.service.setting import ACCEPTANCE, DRAFT_SHARE
@@ -161,16 +161,12 @@ def read_histogram(path: Path) -> Lengths:
     """Lengths of a CSV with the columns prompt_tokens, output_tokens, count.
 
     Raises InputError for a missing file, missing columns, negative or no counts."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise InputError(f"cannot read --histogram {path}: {why}") from error
     needed = ("prompt_tokens", "output_tokens", "count")
-    if not rows or any(name not in rows[0] for name in needed):
+    lines = [(number, cells) for number, cells in csv_lines(path, "--histogram") if any(cells)]
+    header = [name.strip() for name in lines[0][1]] if lines else []
+    if len(lines) < 2 or any(name not in header for name in needed):
         raise InputError(f"--histogram {path} needs the columns {', '.join(needed)} and at least one row")
-    found = [_bucket(path, number, row, needed) for number, row in enumerate(rows, start=2)]
+    found = [_bucket(path, number, dict(zip(header, cells)), needed) for number, cells in lines[1:]]
     kept = [one for one in found if one[2] > 0]
     total = sum(n for _, _, n in kept)
     if total <= 0:
@@ -191,7 +187,7 @@ def _bucket(path: Path, number: int, row: dict[str, str], needed: tuple[str, ...
     """Prompt, output and count of one line."""
     try:
         p, o, n = (float(row[name]) for name in needed)
-    except (TypeError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise InputError(f"--histogram {path} line {number}: {', '.join(needed)} must be numbers") from error
     if not (math.isfinite(p + o + n) and n >= 0 and p > 0 and o > 0):
         raise InputError(f"--histogram {path} line {number}: counts must not be negative, lengths above zero")

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.catalog.reading import text_of
 from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.errors import InputError, unknown
 from hwmodel.solve.question.parse import OPTIONS
@@ -124,14 +125,7 @@ def read_space(given: Path | Mapping[str, Any]) -> Space:
     if isinstance(given, Mapping):
         return _space(dict(given), Path())
     path = Path(given)
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise InputError(f"{path} is larger than {MOST_BYTES:,} bytes; put long axes into files of their own")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot read the space {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text") from error
+    text = text_of(path, most=MOST_BYTES)
     try:
         data = parse_yaml(text, path)
     except Exception as error:  # a space is the user's input, no record of a catalog

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
+from hwmodel.catalog.reading import csv_lines
 from hwmodel.errors import InputError
 
 Row = dict[str, str]
@@ -38,16 +39,9 @@ def file_kind(header: list[str], path: Path) -> str:
 
 def read_table(path: Path) -> tuple[str, list[Row]]:
     """Kind and rows of a CSV file. Raises InputError for a file that is missing, empty or of no known kind."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            rows = [{k.strip(): (v or "").strip() for k, v in row.items() if isinstance(k, str)} for row in reader]
-            header = [name.strip() for name in (reader.fieldnames or [])]
-    except UnicodeDecodeError as error:
-        raise InputError(f"cannot read {path}: not UTF-8 text (byte {error.start})") from error
-    except (OSError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"cannot read {path}: {reason}") from error
+    lines = [cells for _, cells in csv_lines(path) if cells]
+    header = [name.strip() for name in lines[0]] if lines else []
+    rows = [dict(zip_longest(header, (c.strip() for c in cells[: len(header)]), fillvalue="")) for cells in lines[1:]]
     if not header:
         raise InputError(f"{path} is empty; it needs a header line and rows like catalogs/runs/training.csv")
     kind = file_kind(header, path)
