@@ -68,18 +68,22 @@ def _is_folder(place: Path) -> bool:
 
 
 def _check_strays(root: Path) -> None:
-    """Raises CatalogError for a YAML or CSV file of an overlay that stands where nothing reads it.
+    """Raises CatalogError for a YAML or CSV file of an overlay that stands where nothing reads it, or is no file.
 
     A CSV beside the folders of an overlay is a table of the user's own, like measured runs, and none of its records.
     """
-    for path in sorted(p for ending in ("yaml", "yml", "csv") for p in root.rglob(f"*.{ending}")):
+    for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in (".yaml", ".yml", ".csv")):
         inside = path.relative_to(root)
         folder = inside.parent.as_posix()
         read = path.name == "sources.yaml" if folder == "." else path.suffix in READ.get(folder, ())
         aside = inside.parts[0] in ("schema", COMPILED) or any(part.startswith(".") for part in inside.parts)
         own = path.suffix == ".csv" and folder == "."
+        if read and not aside and not path.is_file():
+            raise CatalogError(
+                f"{path}: no file that can be read (a folder, a pipe or a link to nothing); take it away"
+            )
         if not read and not aside and not own:
-            ending = ".csv" if path.suffix == ".csv" else ".yaml"
+            ending = ".csv" if path.suffix.lower() == ".csv" else ".yaml"
             fitting = ", ".join(name for name, endings in READ.items() if ending in endings)
             raise CatalogError(
                 f"{path}: nothing reads it there; move it into one of {fitting}"

@@ -43,7 +43,7 @@ def text_of(
     try:
         data = _bytes(path, most)
         if len(data) > most:
-            raise fault(f"{named}: larger than {most:,} bytes")
+            raise fault(f"{named}: too large: at most {most:,} bytes are read")
         return data.decode("utf-8-sig", errors).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise fault(f"{named}: not UTF-8 text (byte {error.start})") from error

@@ -9,12 +9,14 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.places import cache_dir
+from hwmodel.catalog.reading import csv_lines, text_of
 from hwmodel.catalog.safe_text import SafeCsv, markdown_safe
 from hwmodel.catalog.writing import check_target, write_files, write_whole
 from hwmodel.errors import CatalogError, InputError
@@ -135,6 +137,8 @@ def test_calibrate_outside_a_checkout_asks_for_out(tmp_path: Path) -> None:
         "price/x.csv",
         "accelerators/x.csv",
         "boxes/x.yaml",
+        "accelerators/x.YAML",
+        "prices/x.CSV",
     ],
 )
 def test_a_file_that_nothing_reads_is_refused(tmp_path: Path, file: str) -> None:
@@ -143,6 +147,52 @@ def test_a_file_that_nothing_reads_is_refused(tmp_path: Path, file: str) -> None
     place.write_text("- id: x\n", encoding="utf-8")
     with pytest.raises(CatalogError, match="nothing reads it there"):
         load_catalog((tmp_path,))
+
+
+def _pipe(place: Path) -> None:
+    os.mkfifo(place)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, _pipe, lambda place: place.symlink_to("gone.yaml")])
+def test_a_record_that_is_no_file_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    place = tmp_path / "accelerators" / "own.yaml"
+    place.parent.mkdir()
+    make(place)
+    with pytest.raises(CatalogError, match="no file that can be read"):
+        load_catalog((tmp_path,))
+
+
+@pytest.mark.parametrize("words", [("validate",), ("fit",), ("plan",), ("plan", "--gpus", "8xH100", "--prices")])
+def test_a_pipe_is_read_once(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """`<(...)`: what came through stays, also where an error asks for its line; a second reading would never end."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_text("no table\n", encoding="utf-8"), daemon=True)
+    writer.start()
+    done = run(*words, str(pipe))
+    assert done.returncode in (2, 4)
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_never_ends_is_too_large(tmp_path: Path) -> None:
+    zero = tmp_path / "zero"
+    try:
+        os.mknod(zero, 0o666 | stat.S_IFCHR, os.makedev(1, 5))
+        zero.open("rb").close()
+    except OSError:
+        pytest.skip("no device of its own can be made here")
+    for read in (lambda: text_of(zero, "--prices", 1000), lambda: list(csv_lines(zero))):
+        with pytest.raises(InputError, match="too large"):
+            read()
+
+
+def test_links_in_a_circle_are_one_line(tmp_path: Path) -> None:
+    loop = tmp_path / "loop.md"
+    loop.symlink_to(loop.name)
+    for act in (lambda: check_target(loop), lambda: write_whole(loop, "x")):
+        with pytest.raises(InputError, match="symbolic links"):
+            act()
+    assert loop.is_symlink()
 
 
 def test_an_empty_catalog_option_is_not_this_folder() -> None:

@@ -37,7 +37,7 @@ COMMANDS = {
     "schema": ["schema", "plan"],
 }
 SUFFIXED = ("plan", "train", "serve")  # commands whose file says the format by its ending
-ENDINGS = ["md", "json", "csv", "txt", "html", "", "pdf", "MD", "json.gz"]
+ENDINGS = ["md", "md", "json", "csv", "csv", "txt", "html", "", "MD", "pdf", "json.gz"]
 TARGETS = [
     "new", "new", "old", "link", "dangling", "chain", "loop", "hard", "pipe", "pipe", "unread", "pipe-link", "null",
     "full", "zero", "socket", "folder", "absent", "below-file", "long", "long-path", "newline", "unicode", "dash",
@@ -51,6 +51,7 @@ FORMS = [
     "formula", "bom", "crlf", "endless",
 ]  # fmt: skip
 OVERLAYS = ["good", "html", "formula", "stray", "broken", "pipe", "folder", "upper", "yml", "deep", "empty", "binary"]
+UNREAD = ("stray", "broken", "pipe", "folder", "upper", "yml", "deep")  # overlays that no reader reads
 WORLDS = [
     {}, {}, {"XDG_CACHE_HOME": "relative"}, {"XDG_DATA_HOME": "relative"}, {"XDG_CACHE_HOME": "/proc/none"},
     {"HOME": "/proc/none"}, {"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii"}, {"COLUMNS": "1"}, {"COLUMNS": "x"},
@@ -68,7 +69,7 @@ def files(draw: random.Random) -> Asked:
     verb = draw.choice(list(COMMANDS)) if read in ("none", "overlay") else "plan"
     return {"verb": verb, "target": draw.choice(TARGETS), "ending": draw.choice(ENDINGS) if verb in SUFFIXED else "",
             "read": read, "form": form, "umask": draw.choice([0o022, 0o077, 0o002, 0o000]),
-            "limit": draw.choice([None, None, None, 0, 1, 4096]), "world": draw.choice(WORLDS),
+            "limit": draw.choice([None] * 6 + [0, 1, 4096]), "world": draw.choice(WORLDS),
             "at_once": draw.choice([1, 1, 1, 1, 4])}  # fmt: skip
 
 
@@ -305,6 +306,8 @@ def hold_files(asked: Asked, draw: float) -> None:
         if pipe is not None and ended[0][0] == 0:
             assert got, "nothing came through the pipe"
         codes = {code for code, _, _ in ended}
+        if "--catalog" in words and asked["form"] in UNREAD:
+            assert codes.isdisjoint({0}), f"{asked['form']}: a file that nothing reads is passed over"
     if codes == {2} or codes == {4}:
         raise InputError("refused")
     if codes == {3}:
