@@ -19,7 +19,8 @@ SPEC.loader.exec_module(campaign)
 SEED = 20_261_126
 SHARES = [
     ("plan", 25), ("plan", 25), ("compare", 20), ("compare", 20), ("train", 255), ("serve", 255),
-    ("sweep", 1), ("export", 10), ("fit", 2), ("validate", 10), ("cheap", 10_000), ("cheap", 10_000),
+    ("sweep", 1), ("export", 10), ("fit", 2), ("validate", 10), ("files", 12), ("files", 12),
+    ("cheap", 10_000), ("cheap", 10_000),
 ]  # fmt: skip
 
 
