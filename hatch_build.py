@@ -1,4 +1,4 @@
-"""Puts the catalogs into the wheel: what may be passed on, with its parsed form beside it."""
+"""Puts the catalogs into the wheel (what may be passed on, with its parsed form beside it), and the manual pages."""
 
 from __future__ import annotations
 
@@ -28,9 +28,20 @@ class CatalogHook(BuildHookInterface):  # type: ignore[type-arg]
             from hwmodel.catalog.ship import compile_into
 
             compile_into(staged)
+            build_data["shared_data"].update(self._manual())
         finally:
             sys.path.remove(str(root))
         build_data["force_include"][str(staged)] = "hwmodel/catalogs"
+
+    def _manual(self) -> dict[str, str]:
+        """Manual pages written from the commands, and where they are installed."""
+        from hwmodel.cli.man import pages
+
+        folder = self.stage / "man"
+        folder.mkdir()
+        for name, text in pages().items():
+            (folder / name).write_text(text, encoding="utf-8")
+        return {str(path): f"share/man/man1/{path.name}" for path in folder.iterdir()}
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         if version != "editable":

@@ -8,11 +8,13 @@ import shlex
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from hwmodel.cli import man
 from hwmodel.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,6 +51,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if foreign and not link.exists():
                 link.symlink_to(entry)
     return python
+
+
+def test_the_wheel_installs_manual_pages(installed: Path) -> None:
+    (wheel,) = installed.parents[2].glob("*.whl")
+    with zipfile.ZipFile(wheel) as held:
+        pages = [name for name in held.namelist() if "/data/share/man/man1/" in name]
+        plan = held.read(next(name for name in pages if name.endswith("hwmodel-plan.1"))).decode()
+    assert {Path(name).name for name in pages} == set(man.pages())
+    assert plan == man.pages()["hwmodel-plan.1"]
 
 
 @pytest.fixture

@@ -276,10 +276,10 @@ class Catalog:
 
     def quotes_of(self, file: Path | str) -> list[PriceQuote]:
         """The quotes of a user's own file, in the columns of `catalogs/prices`."""
-        from hwmodel.catalog.reading import text_of
         from hwmodel.catalog.tables import read_prices
 
-        text_of(Path(file), "--prices")
+        if Path(file).is_dir() or not Path(file).exists():
+            raise InputError(f"--prices {file}: no such file")
         return read_prices(Path(file), self.data.names["accelerator"], None)
 
     def region(self, name: str) -> Region:
