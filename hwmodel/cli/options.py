@@ -96,7 +96,9 @@ QUESTION = [
     click.option("--global-batch-tokens", metavar="TOKENS", help="The same in tokens."),
     *(click.option(f"--{s.name.replace('_', '-')}", s.name, help=f"{s.meaning}.") for s in SIZES if s.asked),
     click.option("--recompute", help="none, selective, full, 50% (of the layers), or modules (layernorm,moe_act)."),
-    click.option("--offload", help="To host memory: activations, optimizer, or both with a comma (default none)."),
+    click.option(
+        "--offload", help="To host memory: activations, optimizer, both with a comma, or any (searched; default none)."
+    ),
     click.option("--schedule", help="Of a pipeline: 1f1b, zb-h1, zb-h2, dualpipe or dualpipev, one or several."),
     click.option("--optimizer", help="adam (default), adam8bit, adam-bf16 (pure), muon or sgd."),
     click.option("--gradient-dtype", help="Format that gradients are accumulated in: fp32 or bf16."),

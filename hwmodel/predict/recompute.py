@@ -26,6 +26,8 @@ MODULES = {
 LAYERS = "recompute_layers"
 OFFLOADS = {"activations": "offload_activations", "optimizer": "offload_optimizer"}
 NONE = "none"
+ANY = "any"  # of --offload: every way is searched
+EVERY_OFFLOAD = (NONE, *OFFLOADS, ",".join(OFFLOADS))
 # What a search tries, from nothing to every layer; mixtures also their experts (with what is cheap beside them).
 SEARCHED = (NONE, "selective", "25%", "50%", "75%", "full")
 SEARCHED_OF_MIXTURES = (NONE, "selective", "layernorm,moe", "50%", "full")
@@ -84,6 +86,17 @@ def recompute_word(layout: Layout, stack: Stack) -> str:
     return ",".join(modules) if modules else f"{100.0 * share:.4g}%"
 
 
+def offload_words(word: str | None) -> tuple[str, ...]:
+    """The words of `--offload` that are searched: every one for `any`, nothing on the host where none is given.
+
+    Raises InputError for another word.
+    """
+    if word is not None and word.strip().lower() == ANY:
+        return EVERY_OFFLOAD
+    offload_mode(word or NONE)
+    return (word or NONE,)
+
+
 def offload_mode(word: str) -> Mode:
     """What a word of `--offload` means: `none`, `activations`, `optimizer`, or both with a comma between them.
 
@@ -92,7 +105,7 @@ def offload_mode(word: str) -> Mode:
     names = [n for n in re.split(r"[\s,+]+", word.strip().lower()) if n]
     strange = next((n for n in names if n not in (*OFFLOADS, NONE)), "" if names else word)
     if strange or not names or (NONE in names and len(names) > 1):
-        raise unknown("offload", strange or word, (NONE, *OFFLOADS), "--offload")
+        raise unknown("offload", strange or word, (NONE, *OFFLOADS, ANY), "--offload")
     return tuple(sorted((OFFLOADS[n], 1.0) for n in set(names) - {NONE}))
 
 

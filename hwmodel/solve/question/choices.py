@@ -106,5 +106,5 @@ def words(*names: str) -> Source:
 
 tasks = words("pretrain", "sft", "lora")
 engines = words("generic", "trtllm", "vllm", "sglang")
-offloads = words("none", "activations", "optimizer")
+offloads = words("none", "activations", "optimizer", "any")
 schedules = words(*SCHEDULES)

@@ -11,7 +11,7 @@ import numpy as np
 
 from hwmodel import units
 from hwmodel.errors import InputError, unknown
-from hwmodel.predict.recompute import offload_mode, recompute_mode
+from hwmodel.predict.recompute import offload_words, recompute_mode
 from hwmodel.predict.schedules import schedules_of
 from hwmodel.solve.question.contradictions import check_contradictions
 from hwmodel.solve.question.rates import Rates, parse_rates
@@ -29,7 +29,7 @@ def _again(given: dict[str, Any], fields: dict[str, Any]) -> None:
     """What is computed again, what waits on the host and how a pipeline is scheduled, checked."""
     readers = {
         "recompute": lambda word: recompute_mode(word, Stack()),
-        "offload": offload_mode,
+        "offload": offload_words,
         "schedule": schedules_of,
     }
     for name, read in readers.items():

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from hwmodel.predict.recompute import NONE
+from hwmodel.predict.recompute import offload_words
 from hwmodel.solve.question.rates import Rates
 from hwmodel.solve.question.service import Service
 from hwmodel.specs import Shape
@@ -94,7 +94,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def offloads(self) -> tuple[str, ...]:
         """The words of --offload that a search tries."""
-        return (self.offload or NONE,)
+        return offload_words(self.offload)
 
     @property
     def schedules(self) -> tuple[str, ...]:

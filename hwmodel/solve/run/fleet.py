@@ -123,7 +123,12 @@ class Fleet:
         return format_peak(self.setting.part, self.precision.gemm_format, self.precision.fallback_formats)
 
     def evaluate(
-        self, shape: Shape, params: float, accelerators: list[int] | None = None, caps: tuple[float, ...] = (1.0,)
+        self,
+        shape: Shape,
+        params: float,
+        accelerators: list[int] | None = None,
+        caps: tuple[float, ...] = (1.0,),
+        offload: tuple[str, ...] = (),
     ) -> Evaluation:
         """All layouts of a shape on this fleet, or under caps of the batch in factors of the usual one; on several
         fleets of its part those that may be the fastest of one."""
@@ -137,7 +142,9 @@ class Fleet:
             seq_len=float(self.setting.request.seq_len),
         )
         r = self.setting.request
-        fixed = policy(self.setting.stack, r.layout, again=r.again, offload=r.offloads, schedules=r.schedules)
+        fixed = policy(
+            self.setting.stack, r.layout, again=r.again, offload=offload or r.offloads, schedules=r.schedules
+        )
         billed = billed_hours(self.setting, shape)
         question = (cases, self.machine, self.precision, self.setting.stack, fixed, billed)
         return fastest(*question).evaluation if accelerators else evaluate(*question)

@@ -6,6 +6,8 @@ import msgspec
 
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.physics import shape as shapes
+from hwmodel.predict.columns import row_of
+from hwmodel.predict.recompute import EVERY_OFFLOAD, offload_word
 from hwmodel.predict.search import Choice, Evaluation, choice, require_fit
 from hwmodel.predict.uncertainty import is_mixture, step_shares
 from hwmodel.solve.question.setting import step_doubt
@@ -15,7 +17,7 @@ from hwmodel.solve.run.result import RunAnswer
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.specs import Shape
 from hwmodel.specs.intervals import Ends
-from hwmodel.units import format_count
+from hwmodel.units import format_bytes, format_count
 
 # A size is refused when the smallest model that can be built near it is so many times larger: as a run that a law
 # alone speaks of, and as one that is timed.
@@ -60,6 +62,26 @@ def sized_shape(sized: Sized, shape: Shape | None, timed: bool = False) -> Sized
     return SizedShape(shape=found, params=sized.n, flop_params=sized.n)
 
 
+def _with_host(error: InfeasibleError, fleet: Fleet, at: SizedShape) -> InfeasibleError:
+    """The refusal, with what would fit if states or activations waited in host memory, where nothing says they do not.
+
+    It is not taken unasked: what memory the hosts have is not in the catalog.
+    """
+    if error.binding != "memory" or fleet.setting.request.offload is not None:
+        return error
+    found = fleet.evaluate(at.shape, at.params, offload=EVERY_OFFLOAD)
+    row = int(found.best[0])
+    if row < 0:
+        return error
+    word = offload_word(row_of(found.space.layout, row))
+    states = format_bytes(found.memory_bytes[row], binary=True)
+    return InfeasibleError(
+        f"{error}; or --offload {word}: the fastest layout that then fits fills {states} and trains on "
+        f"{format_count(found.tokens_per_s(0))} tokens a second",
+        binding=error.binding, remedy=f"{error.remedy}, or --offload {word}",
+    )  # fmt: skip
+
+
 def on_fleet(fleet: Fleet, sized: Sized, shape: Shape | None = None) -> Solved:
     """The best layout of a sized run on a fleet. Raises InfeasibleError where nothing fits."""
     at = sized_shape(sized, shape, timed=True)
@@ -67,7 +89,10 @@ def on_fleet(fleet: Fleet, sized: Sized, shape: Shape | None = None) -> Solved:
         raise InputError(f"--ep spreads experts and {at.shape.name} has none: drop --ep or take a mixture of experts")
     evaluation = fleet.evaluate(at.shape, sized.n)
     what = shape.name if shape is not None else f"a model of {format_count(sized.n)} parameters"
-    row = require_fit(evaluation, 0, fleet.machine, what)
+    try:
+        row = require_fit(evaluation, 0, fleet.machine, what)
+    except InfeasibleError as error:
+        raise _with_host(error, fleet, at) from error
     best = choice(evaluation, row, fleet.machine, fleet.precision, fleet.setting.stack)
     doubt = step_doubt(fleet.setting, fleet.precision, is_mixture(at.shape), fleet.accelerators, step_shares(best.step))
     return Solved(
