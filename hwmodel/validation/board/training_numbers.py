@@ -33,6 +33,7 @@ from hwmodel.validation.rows.tables import Row, number, read_table, text
 
 RATE = "tokens_per_s_per_accel"
 # Kinds of rows that the median of their source hides.
+COARSE = 16.0  # experts up to which a mixture counts as one of few, large experts
 HIDDEN = (("Megatron-Bridge", "dense"), ("Megatron-Bridge", "experts"), ("vTrain multi", ""), ("vTrain single", ""))
 
 
@@ -42,7 +43,7 @@ def measure(rows: list[Row]) -> dict[str, Any]:
     return {
         "in_sample": board.overall,
         "by_source": _by_source(board),
-        "hidden": _hidden(board, rows),
+        "hidden": [*_hidden(board, rows), *_grained(board, rows)],
         "choice": layout_choice(_grid(board), {row["id"]: float(row["n_accel"]) for row in rows}),
         "failed": failed_layouts(rows),
         "memory": _memory(board),
@@ -115,6 +116,19 @@ def _hidden(board: Board, rows: list[Row]) -> list[dict[str, Any]]:
         }
         for source, kind in HIDDEN
     ]
+
+
+def _grained(board: Board, rows: list[Row]) -> list[dict[str, Any]]:
+    """Mixtures of few, large experts beside those of many small ones; the mixtures of a source are of one kind."""
+    experts = {text(row, "id"): count for row in rows if (count := number(row, "n_experts"))}
+    out = []
+    for name, few in ((f"mixtures of up to {COARSE:g} experts", True), ("mixtures of more experts", False)):
+        ids = frozenset(key for key, count in experts.items() if (count <= COARSE) == few)
+        kept = [r for r in board.rows if r.id in ids and r.scored and r.headline and r.predicted]
+        cells = [cell for source in sorted({r.source for r in kept}) for cell in _cells(source, mixture=True)]
+        in_sample = _median(kept, "", "", ids)
+        out.append({"name": f"{name} ({len(kept)})", "in_sample": in_sample, "left_out": _left_out(cells)})
+    return out
 
 
 def _median(rows: list[RowPrediction], source: str, kind: str, experts: frozenset[str]) -> float | None:
