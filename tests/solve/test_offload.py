@@ -21,7 +21,7 @@ def test_the_words() -> None:
 
 
 def test_a_refusal_names_the_offload_that_fits_and_that_offload_does() -> None:
-    with pytest.raises(InfeasibleError, match="or --offload ([a-z,]+): the fastest layout") as refused:
+    with pytest.raises(InfeasibleError, match=r"or --offload ([a-z,]+): the fastest layout") as refused:
         plan(**LARGE)
     word = refused.value.remedy.rsplit(" ", 1)[1]
     given, searched = plan(**LARGE, offload=word), plan(**LARGE, offload="any")

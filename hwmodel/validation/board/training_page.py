@@ -24,6 +24,34 @@ rows inside the 80 % interval that was then given.
 """
 
 WEAK = """\
+## Against what was aimed at
+
+| % | aimed at | reached | what is left, by mechanism |
+|---|--:|--:|---|
+| source left out, nanotron apart | 9 | 9.7 | levels of software: BLOOM 24, SimuMax 17, torchtitan 15, vTrain 14 |
+| source left out, with it | 11 | 12.8 | nanotron is 66: launches cost it 5 times more with pipeline and tensor ranks |
+| mixtures of Megatron-Bridge left out | 11 | 12.7 | GPT-OSS and H100 runs of Qwen3, below |
+| layouts searched; signed | 14; 5 | 13.2; +4.0 | held |
+| peak memory of nanotron | 6 | 6.8 | one stage under tensor parallelism, below |
+| failed layouts, area under the curve | .94 | .932 | the same, and 16 % of failures that memory does not explain |
+
+The first three were taken with this version's model, each source left out and every constant fitted again from its
+prior. One shared level of PyTorch programs without tuned recipes moved them from 10.0, 13.2 and 11.8: SimuMax 18.6 to
+16.5, llm-foundry 11.6 to 9.4, torchtitan async-TP 13.0 to 10.7, against 7.5 to 9.6 for Megatron-Bridge.
+
+- **Levels.** A source that is the only one of its software has no level of its own when it is left out. The fitted
+  levels of nine stacks lie between 0.91 and 1.11 of the kernels' times: about 8 % of a step is what an unseen trainer
+  leaves open, whatever the physics.
+- **GPT-OSS.** In 16 bits 10 to 15 % too fast on NVL72, B300 and H100. What its experts do and rows do not state: biases
+  of the experts (a pass forward, a sum over tokens backward: 0.2 MB a token and layer, 2 % of the step) and a clamped
+  activation that is not fused (up to four times the traffic of SwiGLU: 7 %). On B200 7 to 13 % too slow: the row leaves
+  recomputation open, and predicted memory asks for some. Release 26.06.01 in MXFP8 ran 1.6 times slower than 26.06 and
+  26.08 in the same layout; that is nobody's physics.
+- **Qwen3-30B on H100 in 8 bits.** One layout ran 1.8 times faster in release 26.02.01 than in 26.02.
+- **Memory on one stage under tensor parallelism.** nanotron's runs without a pipeline hold about 106 bytes a token
+  and unit of width more than predicted, the same for TP 2 to 32 and for 16 to 80 layers, and none with two stages. A
+  constant for it would bring the median error to 4.7 %; it is not fitted, for no code that was read explains it.
+
 ## Where it is weak
 
 Mixtures of experts: the same configuration gains up to 1.8 times over eight months of releases. Parts without runs
