@@ -30,7 +30,7 @@ OPTIONS = {
     "dp": (8.0, 16.0, 32.0, 64.0, 128.0),
     "zero": (0.0, 1.0, 2.0, 3.0),
     "micro_batch": (1.0, 2.0, 4.0, 8.0),
-    "recompute": (0.0, 1.0, 2.0),
+    "recompute_layers": (0.0, 0.5, 1.0),
     "sequence_parallel": (0.0, 1.0),
 }
 
