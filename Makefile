@@ -72,7 +72,7 @@ stress: $(STAMP)
 # The documentation as a site in build/site.
 site: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[docs]'
-	$(BIN)/zensical build --clean
+	$(BIN)/zensical build --clean --strict
 
 bench: $(STAMP)
 	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done

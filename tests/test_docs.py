@@ -30,6 +30,8 @@ def test_links_lead_somewhere(page: Path) -> None:
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), link
+        of_site = page.is_relative_to(ROOT / "docs") and target.suffix == ".md"
+        assert not of_site or target.is_relative_to(ROOT / "docs"), f"{link}: the site has no such page"
         if anchor and target.suffix == ".md":
             assert anchor in anchors(target), link
 
