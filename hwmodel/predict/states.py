@@ -27,6 +27,7 @@ class States(msgspec.Struct, frozen=True):
 # 2502.16982). Pure bf16: weights and both moments in bf16, no copy in fp32.
 OPTIMIZERS = {
     "adam": States(8.0, None, "Adam, moments in fp32"),
+    "adamw": States(8.0, None, "AdamW, moments in fp32"),
     "adam8bit": States(2.0 + 2 * 4.0 / 256.0, None, "Adam, moments in 8 bit"),
     "adam-bf16": States(4.0, 0.0, "Adam in pure bf16: no fp32 weights, moments in bf16"),
     "muon": States(4.0, None, "Muon, one momentum in fp32"),

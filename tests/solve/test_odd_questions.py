@@ -42,6 +42,11 @@ MIXTURE = {"gpus": "64xH100", "model": "mixtral-8x7b"}
         ({"gpus": "64xH100,64xA100", "tokens": "1T"}, "hwmodel compare"),
         ({"gpus": "1,024xH100,8xA100", "tokens": "1T"}, "hwmodel compare"),
         ({"gpus": "H100,A100", "tokens": "1T"}, "hwmodel compare"),
+        ({"tokens": "1T,2T"}, "hwmodel compare"),
+        ({"params": "7B,70B", "tokens": "1T"}, "hwmodel compare"),
+        ({"gpus": "8xH100", "tokens": "1T", "precision": "bf16,fp8"}, "hwmodel compare"),
+        ({"gpus": "8xH100", "model": "llama-3.1-8b,llama-3.1-70b", "tokens": "1T"}, "hwmodel compare"),
+        ({"tokens": "1,4T"}, "commas separate thousands"),
         ({"gpus": "1024 A100", "tokens": "1T"}, "write it like 1024xA100"),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from hwmodel.solve.question.request import (
     Request,
 )
 from hwmodel.solve.question.service import parse_service
+from hwmodel.solve.question.typed import check_single, fleet_of
 from hwmodel.specs import Stack
 from hwmodel.specs.layout import ASKED
 
@@ -83,31 +83,6 @@ def _ways_of(value: Any, what: str) -> float:
     if not str(value).isdecimal() and not (isinstance(value, float) and value.is_integer()):
         raise InputError(f"{what} must be a whole number like 8, got {value!r}")
     return float(_whole(value, what))
-
-
-def _fleet(value: Any) -> tuple[int | None, str | None]:
-    """The number of accelerators, None where it is solved, and the name of the part."""
-    if value is None:
-        return None, None
-    text = units.narrow(str(value).strip())
-    if not text or text.startswith("-"):
-        raise InputError(f"--gpus {text!r} is no fleet; write it like 1024xA100, or H100 to solve the count")
-    if "," in re.sub(r"^[\d,]+", "", text):
-        raise InputError(
-            f"--gpus {text} names several fleets: one job cannot span two parts; hwmodel compare sets fleets side by "
-            "side"
-        )
-    if re.fullmatch(r"[\d_,.]+\s+[^\sx×*].*", text):
-        raise InputError(f"cannot read --gpus {text!r}; write it like 1024xA100")
-    if any(mark in text for mark in "x×*:+") and any(c.isdigit() for c in text.split(":")[-1] + text[:1]):
-        try:
-            return units.parse_fleet(text)
-        except InputError:
-            if text[:1].isdigit() or ":" in text or "+" in text:
-                raise
-    if text.strip("+-").replace(".", "").isdigit():
-        raise InputError(f"--gpus {text} names no accelerator; write it like 1024xA100")
-    return None, text  # a part without a count: the size of the fleet is solved
 
 
 def _loss_like(text: Any) -> tuple[float, float] | None:
@@ -412,8 +387,9 @@ def parse_request(**given: Any) -> Request:
 def read_request(**given: Any) -> Request:
     """The options read, quantities that exclude each other unnoticed. Raises InputError for what cannot be read."""
     given = _given(given)
+    check_single({name: given[name] for name in (*QUANTITIES, "gpus", "model", "precision", "system") if name in given})
     fields: dict[str, Any] = {"asked": _asked({k: v for k, v in given.items() if k != "shape"})}
-    fields["gpus"], fields["accelerator"] = _fleet(given.pop("gpus", None))
+    fields["gpus"], fields["accelerator"] = fleet_of(given.pop("gpus", None))
     fields["seq_len"] = _whole(given.pop("seq_len", DEFAULT_SEQ_LEN), "--seq-len")
     fields["global_batch_seqs"] = _batch_seqs(given, fields["seq_len"], fields["gpus"])
     for name, (field, read) in QUANTITIES.items():

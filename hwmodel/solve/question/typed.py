@@ -1,0 +1,43 @@
+"""What a person types for one question: a fleet, and one value an option."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from hwmodel import units
+from hwmodel.errors import InputError
+
+
+def check_single(given: Mapping[str, Any]) -> None:
+    """Raises InputError for an option of several values (`1T,2T`), which `compare` takes; thousands are one number."""
+    for name, value in given.items():
+        if not isinstance(value, str) or "," not in value:
+            continue
+        ways = (value.split(","), re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", value).split(","))
+        if any(len(way) > 1 and all(re.search(r"[A-Za-z]", piece) for piece in way) for way in ways):
+            several = "fleets: one job cannot span two parts" if name == "gpus" else "values, a plan takes one"
+            raise InputError(
+                f"--{name.replace('_', '-')} {value} names several {several}; hwmodel compare sets them side by side"
+            )
+
+
+def fleet_of(value: Any) -> tuple[int | None, str | None]:
+    """The number of accelerators, None where it is solved, and the name of the part."""
+    if value is None:
+        return None, None
+    text = units.narrow(str(value).strip())
+    if not text or text.startswith("-"):
+        raise InputError(f"--gpus {text!r} is no fleet; write it like 1024xA100, or H100 to solve the count")
+    if re.fullmatch(r"[\d_,.]+\s+[^\sx×*].*", text):
+        raise InputError(f"cannot read --gpus {text!r}; write it like 1024xA100")
+    if any(mark in text for mark in "x×*:+") and any(c.isdigit() for c in text.split(":")[-1] + text[:1]):
+        try:
+            return units.parse_fleet(text)
+        except InputError:
+            if text[:1].isdigit() or ":" in text or "+" in text:
+                raise
+    if text.strip("+-").replace(".", "").isdigit():
+        raise InputError(f"--gpus {text} names no accelerator; write it like 1024xA100")
+    return None, text  # a part without a count: the size of the fleet is solved
