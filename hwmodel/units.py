@@ -146,9 +146,19 @@ def parse_power_w(text: Any, what: str = "a power") -> float:
     return _positive(_scaled(str(text), what, _WATTS, "10MW"), str(text), what)
 
 
+_CURRENCY = re.compile(
+    "(?i)[\u00a3\u00a5\u20a9\u20ac\u20b9]|\\b(?:aud|cad|chf|cny|eur|gbp|hkd|inr|jpy|krw|rmb|sgd)\\b|"
+    "(?:cny|eur|gbp|jpy|rmb)$"
+)
+
+
 def parse_usd(text: str, what: str = "an amount of money") -> float:
-    """US dollars from `$5M`, `5Musd`, `2.1 USD`, `250000`."""
-    bare = re.sub(r"(?i)usd", "", narrow(text).replace("$", "", 1)).strip()
+    """US dollars from `$5M`, `5Musd`, `2.1 USD`, `250000`. InputError for another currency: rates are not known."""
+    plain = narrow(text)
+    other = _CURRENCY.search(plain)
+    if other is not None:
+        raise InputError(f"{what} counts US dollars, and {text!r} is in {other.group()}: convert it, like $5M")
+    bare = re.sub(r"(?i)usd", "", plain.replace("$", "", 1)).strip()
     return _positive(_scaled(bare, what, _COUNT, "$5M"), text, what)
 
 

@@ -12,7 +12,10 @@ from hwmodel import laws
 from hwmodel.catalog import load_catalog
 from hwmodel.laws.data import repeated_loss
 from hwmodel.laws.lifetime import Option, budget_band
-from hwmodel.solve.plan.solver import plan
+from hwmodel.solve.life.objective import costs
+from hwmodel.solve.plan.solver import plan, setting_of
+from hwmodel.solve.question.setting import fleeted
+from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.result import value_of
 
 LAW = load_catalog().law("besiroglu_2024")
@@ -149,3 +152,72 @@ def test_laws_disagree_about_life_too() -> None:
     assert len(sizes) >= 4
     assert max(sizes.values()) / min(sizes.values()) > 1.3
     assert all(math.isfinite(size) for size in sizes.values())
+
+
+UNIQUE, SERVED = 200e9, 20e12
+LIKE = {"loss_like": "13B@600B", "inference_tokens": "20T", "unique_tokens": "200B"}
+
+
+def _worth(x: Any, of: Any, decay: float) -> Any:
+    """What x repeats of `of` are worth (arXiv 2305.16264, eq. 5), written out by hand."""
+    return np.minimum(x, of) + of * decay * (1.0 - np.exp(-np.maximum(x / of - 1.0, 0.0) / decay))
+
+
+def _repeated(n: Any, d: Any) -> Any:
+    """The loss of the default law on 200B distinct tokens, by hand."""
+    c, m = LAW.constants, REPEATS.constants
+    power = (c["alpha"] * c["A"] / (c["beta"] * c["B"])) ** (1.0 / (c["alpha"] + c["beta"]))
+    useful = (np.minimum(UNIQUE, d) * power) ** (c["beta"] / c["alpha"]) * power
+    size, data = _worth(n, useful, m["RN_star"]), _worth(d, UNIQUE, m["RD_star"])
+    return c["E"] + c["A"] / size ** c["alpha"] + c["B"] / data ** c["beta"]
+
+
+def _tokens_by_bisection(n: Any, loss: float) -> Any:
+    """Tokens at which each size reaches the loss; infinite where none do."""
+    low, high = np.full_like(n, 1e9), np.full_like(n, 1e16)
+    reached = _repeated(n, high) <= loss
+    for _ in range(120):
+        middle = np.sqrt(low * high)
+        above = _repeated(n, middle) > loss
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return np.where(reached, high, np.inf)
+
+
+def _grid_band(cost: Any, n: Any) -> tuple[float, float, float]:
+    """The cheapest size of a grid, and the ends of those of which the best costs 95 % or more."""
+    kept = n[cost * 0.95 <= cost.min()]
+    return float(n[cost.argmin()]), float(kept.min()), float(kept.max())
+
+
+def test_the_band_of_a_life_with_repeats_in_flops_and_in_dollars() -> None:
+    """13B@600B for 20T served tokens on 200B distinct ones. In FLOPs a grid of its own finds 6.44 to 8.44B, with
+    accelerators (in dollars, where a token of a larger model costs less than in proportion) 6.5 to 9.3B."""
+    c = LAW.constants
+    loss = c["E"] + c["A"] / 13e9 ** c["alpha"] + c["B"] / 600e9 ** c["beta"]
+    n = np.geomspace(3e9, 30e9, 6001)
+    tokens = _tokens_by_bisection(n, loss)
+    found = plan(**LIKE)
+    best, low, high = _grid_band(6 * n * tokens + 2 * n * SERVED, n)
+    assert value_of(found.answer.params) == pytest.approx(best, rel=3e-3)
+    assert found.regret_band.params_low == pytest.approx(low, rel=2e-3)
+    assert found.regret_band.params_high == pytest.approx(high, rel=2e-3)
+    assert (low, high) == (pytest.approx(6.44e9, rel=2e-3), pytest.approx(8.44e9, rel=2e-3))
+    dollars = plan(gpus="512xH100", **LIKE)
+    setting = setting_of(gpus="512xH100", **LIKE)
+    near = value_of(dollars.objectives.training_optimal.params)  # the span of sizes that costs are drawn for
+    of = costs(setting, Fleet(fleeted(setting), 512), near)
+    best, low, high = _grid_band(np.asarray(of.train(n, tokens)) + SERVED * np.asarray(of.serve(n)), n)
+    assert dollars.regret_band.params_low == pytest.approx(low, rel=0.03)
+    assert dollars.regret_band.params_high == pytest.approx(high, rel=0.03)
+    assert dollars.regret_band.params_high > 1.05 * found.regret_band.params_high
+
+
+@pytest.mark.parametrize("served", ["300B", "1T", "3T", "10T"])
+def test_within_a_time_no_life_is_larger_and_worse_than_the_best_run(served: str) -> None:
+    """Sizes between buildable shapes are priced by a trend: the answer may not follow it past a run that is smaller and
+    reaches a lower loss in the same time."""
+    o = plan(gpus="1024xH100", time="30d", inference_tokens=served).objectives
+    best, life = o.training_optimal, o.deployment_optimal
+    assert value_of(life.params) <= value_of(best.params) * (1 + 1e-9)
+    # The shape that is built may be faster than the trend: by less than what a pair of runs resolves.
+    assert value_of(life.loss_nats) >= value_of(best.loss_nats) - 1e-3

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwmodel import laws
 from hwmodel.errors import HwModelError, InfeasibleError
-from hwmodel.laws.lifetime import Option, budget_band, option_optimum, placed, serve_flop, train_flop
+from hwmodel.laws.lifetime import Lifetime, Option, budget_band, option_optimum, placed, serve_flop, train_flop
 from hwmodel.numerics import falls_at
 from hwmodel.solve.life.demand import Life, flip_demand, option
 from hwmodel.solve.life.objective import Costs, costs
@@ -183,4 +183,17 @@ def within_limits(fleet: Fleet, model: LossModel, best: Sized, demand: float) ->
         )
     nats = float(falls_at(overruns, 0.0, MOST_NATS_GIVEN_UP, HALVINGS))
     found = option_optimum(way, least + nats, demand)
+    if best.n <= float(found.params):
+        return _life_of(best, least, of, demand)
     return Life(found=found, costs=of, loss=least + nats, demand=demand)
+
+
+def _life_of(best: Sized, loss: float, of: Costs, demand: float) -> Life:
+    """The life of the best run within the limits: where the cheapest life of a demand is larger than it and reaches a
+    higher loss (sizes between buildable shapes are priced by a trend), nothing speaks for the larger one."""
+    found = Lifetime(
+        params=best.n, tokens=best.d, loss=loss, train_cost=of.train(best.n, best.d),
+        serve_cost=demand * of.serve(best.n), training_optimal_params=best.n, training_optimal_tokens=best.d,
+        training_optimal_cost=of.train(best.n, best.d) + demand * of.serve(best.n), epochs=1.0, option="best run",
+    )  # fmt: skip
+    return Life(found=found, costs=of, loss=loss, demand=demand)
