@@ -33,7 +33,8 @@ li { margin: .25rem 0; overflow-wrap: anywhere; }
 }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; color: #000; background: #fff; }
-  .wide { overflow: visible; margin-right: 0; } td[style*="right"] { white-space: normal; }
+  .wide { overflow: visible; margin-right: 0; }
+  td[style*="right"], th[style*="right"] { white-space: normal; } th, td { padding: .2rem .35rem; }
   td:last-child:not([style*="right"]) { min-width: 0; }
   table { font-size: 8.5pt; } tr, figure, li { break-inside: avoid; }
   h2 { break-after: avoid; } .turn { break-after: page; } pre { white-space: pre-wrap; }

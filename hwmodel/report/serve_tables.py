@@ -102,7 +102,11 @@ def fleets_table(found: Found) -> Table:
     if isinstance(found, EngineFound):
         return Table([], [])
     listed = _groups(found)
-    shown = [column for column in COLUMNS if any(_worth(item, column[0]) for _, item in listed)]
+    parts = {item.part for _, item in listed}
+    shown = [
+        column for column in COLUMNS
+        if any(_worth(item, column[0]) for _, item in listed) and (column[0] != "part" or len(parts) > 1)
+    ]  # fmt: skip
     rows = [[say(KINDS[kind]), *(_number(getattr(item, key), unit) for key, unit in shown)] for kind, item in listed]
     return Table(["", *(say(LABELS[key]) for key, _ in shown)], rows)
 

@@ -26,11 +26,35 @@ def values_blocks(found: Comparison) -> list[Block]:
     measured = [say("Measured: {line}, each predicted without its source.", line=line) for line in sure if line]
     return [
         Heading(title, 1),
+        Text(_best(found)),
         values_table(found),
         chances_table(found.chances),
         *(Text(line) for line in measured),
         Bullets([heard(line) for line in notes]),
     ]
+
+
+def _best(found: Comparison) -> str:
+    """Which value costs least, which ends soonest and which reaches the lowest loss, in a sentence to repeat."""
+    cases = list(zip(found.values, (plan.answer for plan in found.plans), strict=True))
+    said = []
+    for name, words_of in (("cost_usd", _least_cost), ("elapsed_days", _least_days), ("loss_nats", _least_loss)):
+        known = [(value, number) for value, a in cases if (number := words.number(getattr(a, name))) is not None]
+        if len(known) == len(cases) and len({f"{number:.3g}" for _, number in known}) > 1:
+            said.append(words_of(*min(known, key=lambda pair: pair[1])))
+    return f"**{say('; ').join(said)}{say('.')}**" if said else ""
+
+
+def _least_cost(value: str, number: float) -> str:
+    return say("{value} costs least ({usd})", value=value, usd=words.usd(number))
+
+
+def _least_days(value: str, number: float) -> str:
+    return say("{value} ends soonest ({days} billed)", value=value, days=words.days(number))
+
+
+def _least_loss(value: str, number: float) -> str:
+    return say("{value} reaches the lowest loss ({loss})", value=value, loss=words.loss(number))
 
 
 def values_table(found: Comparison) -> Table:
@@ -43,7 +67,8 @@ def values_table(found: Comparison) -> Table:
     for row, case, plan in zip(found.rows, found.cases, found.plans, strict=True):
         a = row["answer"]
         size = [*case, words.count(a.params), words.count(a.tokens), f"{a.train_flop:.3g}", words.days(a.train_days)]
-        money = [words.usd(_hourly(plan)), words.usd(a.cost_usd)]
+        hourly = _hourly(plan)
+        money = [words.DASH if hourly is None else f"${hourly:.2f}", words.usd(a.cost_usd)]
         rows.append([*size, *money, words.loss(a.loss_nats), gain_words(row["gain"]), _price_words(row)])
     return _without_empty(header, rows, len(found.options))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
 
 import hwmodel as hm
+from hwmodel.errors import HwModelError
 from hwmodel.report import plan_html, plan_markdown
 from hwmodel.report.plan import plan_blocks
 from hwmodel.report.plan.front import answer_sentences, dearest, decisions, objective_sentence, risk_lines
@@ -112,3 +114,41 @@ def test_the_nearest_measured_runs_stand_once_and_on_page_one() -> None:
     text = plan_markdown(hm.plan(**FIXED))
     assert text.count("each predicted without its source") == 1
     assert "each predicted without its source" in text.split("\n## ")[0]
+
+
+PARTS = ("A100", "H100", "H200", "B200", "B300", "GB200", "MI300X", "MI325X", "tpuv5p", "trainium2", "gaudi3", "L40S")
+ASKED: tuple[dict[str, str], ...] = (
+    {"tokens": "1.4T"}, {"time": "45d"}, {"params": "70B", "tokens": "2T"}, {"loss_like": "30B@600B"},
+    {"params": "8B", "budget": "$2M"}, {"loss_like": "13B@600B", "inference_tokens": "50T", "unique_tokens": "300B"},
+    {"model": "mixtral-8x7b", "tokens": "1T"}, {"params": "8B", "tokens": "1T", "deadline": "60d", "confidence": "80%"},
+    {"tokens": "6T", "inference_tokens": "5T", "seq_len": "16384"}, {"params": "40B", "tokens": "2T", "time": "90d"},
+)  # fmt: skip
+CHARACTERS_A_WORD = 5.0 / 3.0  # of Chinese
+
+
+def words_of(text: str) -> float:
+    """Words of a text: runs with a letter or a figure in them (rules of tables are none), Chinese characters by
+    CHARACTERS_A_WORD."""
+    chinese = re.findall(r"[\u4e00-\u9fff]", text)
+    runs = re.sub(r"[\u3000-\u9fff\uff00-\uffef]", " ", text).split()
+    return len(chinese) / CHARACTERS_A_WORD + sum(any(one.isalnum() for one in run) for run in runs)
+
+
+@pytest.mark.parametrize("place", range(len(ASKED)))
+def test_drawn_questions_keep_to_a_page_and_to_two_thousand_words_in_both_languages(place: int) -> None:
+    """Part and fleet are drawn by seed, a question a kind; sections without news are a line or left out."""
+    drawn = random.Random(f"words {place}")
+    answered = 0
+    while not answered:  # a part may be too small for the question: the next one is drawn
+        try:
+            plan = hm.plan(gpus=f"{drawn.choice((256, 512, 1024, 4096))}x{drawn.choice(PARTS)}", **ASKED[place])
+        except HwModelError:
+            continue
+        answered += 1
+    for language in ("en", "zh"):
+        text = plan_markdown(plan, {"sizes": "sizes.svg", "fleet": "fleet.svg"}, language)
+        assert words_of(text.split("\n## ")[0]) <= 350, language
+        assert words_of(text) <= 2000, language
+        assert "\n\n\n" not in text
+        empty = re.findall(r"^## [^\n]+\n\n(?=## )", text, re.MULTILINE)
+        assert not empty, empty
