@@ -147,7 +147,7 @@ def parse_power_w(text: Any, what: str = "a power") -> float:
 
 
 _CURRENCY = re.compile(
-    "(?i)[\u00a3\u00a5\u20a9\u20ac\u20b9]|\\b(?:aud|cad|chf|cny|eur|gbp|hkd|inr|jpy|krw|rmb|sgd)\\b|"
+    "(?i)[\u00a3\u00a5\uffe5\u20a9\u20ac\u20b9]|\\b(?:aud|cad|chf|cny|eur|gbp|hkd|inr|jpy|krw|rmb|sgd)\\b|"
     "(?:cny|eur|gbp|jpy|rmb)$"
 )
 
