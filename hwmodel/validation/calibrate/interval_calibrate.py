@@ -40,8 +40,8 @@ HEADER = """\
 
 # Priors. Shares: standard deviations of the seconds (or bytes) of a mechanism; experts' kernels and queues a half, what
 # is no product of matrices three tenths, as activations. Distances: in units of the kind's own scatter between sources.
-# Those that differ from one were chosen on left-out runs for their interval score: of training the host's 2, the
-# slowest rank's 2 and the network's 1.2, stages that wait 4, experts 2, a family of parts 2, a search 0.5, a number
+# Those that differ from one were chosen on left-out runs for their interval score: of training the host's 2.5,
+# the slowest rank's 1 and the network's 1.2, stages that wait 4, experts 2, a family of parts 2, a search 0.5, a number
 # format 0.3; of serving a doubling of
 # the size 3, an engine never measured on the part, and a layout, 2 each (a family of parts 6, of which hardly a row
 # speaks); of first tokens, which go by how an engine admits requests, the queue's 0.8, the size 2, the part 3, an
@@ -57,7 +57,7 @@ _FIRST = msgspec.structs.replace(
 )  # fmt: skip
 TEMPLATES = {
     "training": IntervalConstants(
-        row=0.1, level=0.1, shares={"host": 2.0, "network": 1.2, "jitter": 2.0}, known=0.5,
+        row=0.1, level=0.1, shares={"host": 2.5, "network": 1.2, "jitter": 1.0}, known=0.5,
         distances={"stages": 4.0, "stack": 1.0, "family": 2.0, "number_format": 0.3, "mixture": 2.0, "searched": 0.5,
                    "scale": 0.5},
     ),
