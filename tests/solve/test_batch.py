@@ -112,3 +112,9 @@ def test_a_given_batch_is_held_against_the_critical_one_of_the_tokens_that_it_se
     assert not any("exceeds the critical batch" in line for line in found.warnings)
     assert found.batch is not None
     assert found.batch.cap_seqs > 4096
+
+
+def test_a_fleet_of_tpus_by_their_short_name_plans() -> None:
+    found = plan(gpus="1024xTPUv4", tokens="1T")
+    assert (found.resolved.accelerator, found.resolved.stack) == ("tpu-v4", "jax")
+    assert 20e9 < value_of(found.answer.params) < 100e9
