@@ -98,3 +98,9 @@ def test_command_line() -> None:
     result = CliRunner().invoke(command, args)
     assert result.exit_code == 0
     assert json.loads(result.output)["fits"]
+
+
+def test_a_part_whose_die_has_a_format_trains_in_it() -> None:
+    run = {"model": "llama-3.1-8b", "gpus": "8xh100-sxm-96gb-hbm2e-500w", "global_batch": "64"}
+    narrow, wide = (train(**run, precision=recipe).to_dict() for recipe in ("fp8", "bf16"))
+    assert 1.1 < narrow["tokens_per_s"]["value"] / wide["tokens_per_s"]["value"] < 1.6
