@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import msgspec
 
 from hwmodel import version as package
 from hwmodel.errors import InputError
+from hwmodel.solve.sweep import seen
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.space import Space
 
@@ -152,20 +153,22 @@ class Folder:
         return found
 
     def sound(self) -> dict[int, Path]:
-        """Shards whose bytes are those that were written."""
-        return self._checked()[0]
+        """Shards whose bytes are those that were written; what was read once and not touched since is taken as read."""
+        return self._checked(seen.signatures(self.path))[0]
 
     def whole(self) -> dict[int, Path]:
-        """The same; files that are damaged, or stand beside a sound one, are taken away."""
-        found, rest = self._checked()
+        """The same, all of them read; files that are damaged, or stand beside a sound one, are taken away."""
+        found, rest = self._checked({})
         for path in rest:
             path.unlink(missing_ok=True)
         return found
 
-    def _checked(self) -> tuple[dict[int, Path], list[Path]]:
+    def _checked(self, known: Mapping[str, seen.Signature]) -> tuple[dict[int, Path], list[Path]]:
         pairs = [(shard, path) for shard, paths in self.listed().items() for path in paths]
+        before = {path.name: seen.signature(path) for _, path in pairs}
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            sound = list(pool.map(lambda pair: _sound(pair[1]), pairs))
+            sound = list(pool.map(lambda at: known.get(at[1].name) == before[at[1].name] or _sound(at[1]), pairs))
+        seen.note(self.path, {path.name: before[path.name] for (_, path), good in zip(pairs, sound) if good}, known)
         found: dict[int, Path] = {}
         rest = []
         for (shard, path), good in zip(pairs, sound):

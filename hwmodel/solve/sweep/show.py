@@ -8,16 +8,18 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from hwmodel.errors import InputError, unknown
 from hwmodel.solve.sweep.answers import ALWAYS, known_columns
 from hwmodel.solve.sweep.expression import Expression, read_expression
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.folder import Folder
-from hwmodel.solve.sweep.keeping import front_rows, largest_first
+from hwmodel.solve.sweep.keeping import clearly_above, front_rows, largest_first
 from hwmodel.solve.sweep.space import MOST_PARETO, MOST_TOP, Space
 
 Record = dict[str, Any]
+FILES_TRIED, MOST_STRONG = 8, 24  # files and rows whose front excludes most rows before they are read
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +47,8 @@ class Rows:
         found = self.folder.sound()
         if not found:
             raise InputError(f"{path} holds no rows yet: run the sweep first")
-        self._files = [str(found[shard]) for shard in sorted(found)]
+        self._of_shard = {shard: str(found[shard]) for shard in sorted(found)}
+        self._files = list(self._of_shard.values())
         self._base = extra("duckdb", "duckdb").connect()
         self.names = (*ALWAYS, *self.space.column_names())
 
@@ -62,7 +65,10 @@ class Rows:
         self._need(by, self._measures(), "--by")
         way = "DESC" if largest_first(self.space, by) else "ASC"
         order = f'"{by}" {way}, point, file_row_number'
-        return self._rows(f'{self._where(where)} AND "{by}" IS NOT NULL ORDER BY {order} LIMIT {count}')
+        asked = f'{self._where(where)} AND "{by}" IS NOT NULL ORDER BY {order} LIMIT {count}'
+        # Which rows first, from the columns that decide it: the others are read of few.
+        found = self._run(f"SELECT point, file_row_number FROM {self._source()} {asked}").fetchall()
+        return self._these(found, order)
 
     def front(self, names: Sequence[str], where: str | None = None) -> Selected:
         """The rows that no other beats in every one of the answers, by the first of them."""
@@ -70,17 +76,26 @@ class Rows:
             raise InputError(f"--pareto takes 2 to {MOST_PARETO} answers, like cost_usd,loss_nats")
         for name in names:
             self._need(name, self._measures(), "--pareto")
-        quoted = ", ".join(f'"{name}"' for name in names)
-        asked = f"SELECT filename, file_row_number AS row, {quoted} FROM {self._source()} {self._where(where)}"
-        found = self._run(asked).fetchnumpy()
         signs = [-1.0 if largest_first(self.space, name) else 1.0 for name in names]
-        costs = np.stack([s * np.ma.filled(found[n].astype(float), np.nan) for s, n in zip(signs, names)], axis=1)
+        some = self._files[:: -(-len(self._files) // FILES_TRIED)]
+        strong = self._costs(some, names, signs, self._where(where))[1]
+        strong = strong[front_rows(strong)]
+        strong = strong[:: max(1, -(-len(strong) // MOST_STRONG))]
+        beaten = [_beaten([f'{sign:g} * "{name}"' for name, sign in zip(names, signs)], one) for one in strong]
+        left = " AND ".join([self._where(where), *(f"NOT ({one})" for one in beaten)])
+        places, costs = self._costs(self._files, names, signs, left)
         rows = front_rows(costs)
-        if not len(rows):
-            return Selected(columns=self.names, rows=[])
-        pairs = ", ".join(f"({_text(found['filename'][row])}, {int(found['row'][row])})" for row in rows)
-        order = f"{quoted}, point, file_row_number"
-        return self._rows(f"WHERE (filename, file_row_number) IN ({pairs}) ORDER BY {order}")
+        return self._these(places[rows].tolist(), ", ".join([*(f'"{n}"' for n in names), "point, file_row_number"]))
+
+    def _costs(
+        self, files: Sequence[str], names: Sequence[str], signs: Sequence[float], where: str
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Points with their places in their files, and answers of rows, less being better."""
+        quoted = ", ".join(f'"{name}"' for name in names)
+        asked = f"SELECT point, file_row_number AS row, {quoted} FROM {_source(files)} {where} ORDER BY point, row"
+        found = self._run(asked).fetchnumpy()
+        costs = [sign * np.ma.filled(found[name].astype(float), np.nan) for sign, name in zip(signs, names)]
+        return np.stack([found["point"], found["row"]], axis=1), np.stack(costs, axis=1)
 
     def heat(self, across: str, up: str, answer: str, where: str | None = None) -> Heat:
         """The best of an answer at each pair of values of two axes, the others free."""
@@ -132,12 +147,19 @@ class Rows:
         return "WHERE status = 'ok'" + (f" AND {self._condition(where)}" if where else "")
 
     def _source(self) -> str:
-        files = ", ".join(map(_text, self._files))
-        return f"read_parquet([{files}], filename=true, file_row_number=true)"
+        return _source(self._files)
 
-    def _rows(self, rest: str) -> Selected:
+    def _these(self, places: Sequence[Sequence[int]], order: str) -> Selected:
+        """Rows by their points and places in their files."""
+        if not places:
+            return Selected(columns=self.names, rows=[])
+        files = [self._of_shard[shard] for shard in sorted({point // self.space.shard_points for point, _ in places})]
+        pairs = ", ".join(f"({int(point)}, {int(row)})" for point, row in places)
+        return self._rows(f"WHERE (point, file_row_number) IN ({pairs}) ORDER BY {order}", files)
+
+    def _rows(self, rest: str, files: Sequence[str] | None = None) -> Selected:
         quoted = ", ".join(f'"{name}"' for name in self.names)
-        found = self._run(f"SELECT {quoted} FROM {self._source()} {rest}").fetchall()
+        found = self._run(f"SELECT {quoted} FROM {_source(files or self._files)} {rest}").fetchall()
         return Selected(columns=self.names, rows=[dict(zip(self.names, row)) for row in found])
 
     def _run(self, query: str) -> Any:
@@ -147,6 +169,18 @@ class Rows:
         except duckdb.Error as error:
             text = str(error).splitlines()[0][:200]
             raise InputError(f"the rows of {self.folder.path} do not answer: {text}") from error
+
+
+def _source(files: Sequence[str]) -> str:
+    """Files as one table."""
+    return f"read_parquet([{', '.join(map(_text, files))}], file_row_number=true)"
+
+
+def _beaten(names: Sequence[str], by: NDArray[np.float64]) -> str:
+    """That a row is in no answer better than another, and in one clearly worse."""
+    no_better = [f"{name} >= {float(cost)!r}" for name, cost in zip(names, by)]
+    worse = [f"{name} > {float(cost)!r}" for name, cost in zip(names, clearly_above(by))]
+    return f"{' AND '.join(no_better)} AND ({' OR '.join(worse)})"
 
 
 def _text(value: Any) -> str:
