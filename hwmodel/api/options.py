@@ -146,6 +146,7 @@ class ServeOptions(TypedDict, total=False):
     usd_per_hour: Quantity | Mapping[str, float]
     price_kind: str
     prices: str
+    region: str
     catalogs: Folders
 
 

@@ -17,18 +17,24 @@ from hwmodel.solve.question.rates import known_kind
 views.join_sheets()
 
 
-def list(part: str | None = None, kind: str | None = None, *, catalogs: Sequence[Path] = ()) -> Sheet:
-    """The price of an hour of every part that is rented; of one `part` each quote behind it. Raises InputError."""
+def list(
+    part: str | None = None, kind: str | None = None, *, region: str | None = None, catalogs: Sequence[Path] = ()
+) -> Sheet:
+    """The price of an hour of every part that is rented; of one `part` each quote behind it.
+
+    With a `region` the quotes that can be had on its continent, where there are any (the price of a part says which).
+    Raises InputError.
+    """
     catalog = load_catalog(tuple(catalogs))
     head: dict[str, Any] = {"as_of": catalog.prices_as_of, "catalog_version": catalog.version}
     if part is None:
-        rows = price_rows(catalog, known_kind(kind))
+        rows = price_rows(catalog, known_kind(kind), region)
         words = [shown(row) for row in rows]
         return Sheet(title=f"prices of {len(rows)} parts", document={**head, "prices": rows}, rows=words)
     one = catalog.part(part)
-    quotes = [q for q in catalog.prices(one.id) if known_kind(kind) in (None, q.kind)]
-    found = catalog.price_summary(one.id, kind)
-    summary = None if found is None else summary_row(catalog, found)
+    quotes = [q for q in catalog.prices_in(one.id, region) if known_kind(kind) in (None, q.kind)]
+    found = catalog.price_summary(one.id, kind, region=region)
+    summary = None if found is None else summary_row(catalog, found, region)
     rows = quote_rows(quotes)
     if not rows:
         raise InputError(f"no quote of {one.id}{f' ({kind})' if kind else ''}: give a price with --usd-per-hour")

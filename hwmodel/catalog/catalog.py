@@ -200,6 +200,14 @@ class Catalog:
         found = [q for q in self.data.prices.get(known, ()) if kind is None or q.kind == kind]
         return sorted(found, key=lambda q: (pricing.day(q.date), q.provider), reverse=True)
 
+    def prices_in(self, part_id: str, region: str | None) -> list[PriceQuote]:
+        """Quotes of a part that can be had on the continent of a region, newest first; all where nobody says so."""
+        every = self.prices(part_id)
+        if region is None:
+            return every
+        there = quotes_in(every, continent(self.region(region).id, self.region(region).name))
+        return list(there) or every
+
     def price_summary(
         self,
         part_id: str,
@@ -287,7 +295,8 @@ class Catalog:
         names = self.data.names["region"]
         found = names.get(plain(name))
         if found is None:
-            raise not_exact("region", name, names, "", plain(name), REGION_HINT)
+            titles = {region.id: region.name for region in self.data.regions.values()}
+            raise not_exact("region", name, names, "", plain(name), REGION_HINT, titles)
         return self.data.regions[found]
 
     def _facility(self, part: Part | None) -> Facility:

@@ -39,19 +39,26 @@ def resolve(kind: str, given: str, names: Mapping[str, str], where: str = "") ->
 
 
 def not_exact(
-    kind: str, given: str, names: Mapping[str, str], where: str, key: str, hint: str = ""
-) -> UnknownNameError:
+    kind: str, given: str, names: Mapping[str, str], where: str, key: str, hint: str = "",
+    titles: Mapping[str, str] | None = None,
+) -> UnknownNameError:  # fmt: skip
     """The refusal of a name that is no id or alias: what it may mean, or what is spelled most like it.
 
-    `key` is the name in the form of those in `names`; `hint` says what may be named where nothing is near.
+    `key` is the name in the form of those in `names`; `hint` says what may be named where nothing is near, `titles`
+    what ids mean where they do not say it themselves.
     """
     place = f" in {where}" if where else ""
+
+    def shown(name: str) -> str:
+        """An id, with what it means where it does not say so."""
+        return f"{titles[name]} ({name})" if titles and name in titles else name
+
     family = members(key, names)
     if len(family) > 1:
-        listed = ", ".join(family[:SHOWN]) + (", ..." if len(family) > SHOWN else "")
+        listed = ", ".join(map(shown, family[:SHOWN])) + (", ..." if len(family) > SHOWN else "")
         return UnknownNameError(f"{kind} {given!r}{place} could be {listed}; name one of them")
-    near = list(dict.fromkeys([*family, *nearest(key, names)]))[:4]
-    what = f"nearest: {', '.join(near)}" if near else hint or f"known: {_some(names.values())}"
+    near = list(dict.fromkeys([*family, *nearest(key, names, 3, CUTOFF if titles is None else CLOSE)]))[:4]
+    what = f"nearest: {', '.join(map(shown, near))}" if near else hint or f"known: {_some(names.values())}"
     return UnknownNameError(f"unknown {kind} {given!r}{place}; {what}")
 
 
@@ -68,9 +75,12 @@ def members(key: str, names: Mapping[str, str]) -> list[str]:
     return sorted(begun or {i for i in names.values() if key in i.lower().split("-")})
 
 
-def nearest(key: str, names: Mapping[str, str], count: int = 3) -> list[str]:
+CUTOFF, CLOSE = 0.5, 0.75  # likeness from which a name is near: among few names, among hundreds of places
+
+
+def nearest(key: str, names: Mapping[str, str], count: int = 3, cutoff: float = CUTOFF) -> list[str]:
     """Ids whose names are spelled most like `key`, or whose names it goes on from."""
-    close = difflib.get_close_matches(key, names, n=count, cutoff=0.5)
+    close = difflib.get_close_matches(key, names, n=count, cutoff=cutoff)
     inside = sorted((n for n in names if len(n) >= 3 and n in key), key=len, reverse=True)[:count]
     return list(dict.fromkeys(names[n] for n in (*close, *inside)))[:count]
 

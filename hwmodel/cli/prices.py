@@ -21,17 +21,21 @@ def command() -> None:
 @command.command("list")
 @click.option("--part", metavar="PART", help="Every quote of one part, with where it was read.")
 @click.option("--kind", help="Kind of quote: on_demand, spot, reserved_1y ... (default: on_demand).")
+@click.option("--region", metavar="PLACE", help="Only what can be had on the continent of a country or cloud region.")
 @with_options([*TABLE, CATALOG])
-def list_prices(part: str | None, kind: str | None, fmt: str, out: Path | None, catalogs: tuple[Path, ...]) -> None:
+def list_prices(
+    part: str | None, kind: str | None, region: str | None, fmt: str, out: Path | None, catalogs: tuple[Path, ...]
+) -> None:
     """The price of an hour of every part that is rented; with --part each quote behind it.
 
     \b
     hwmodel prices list
     hwmodel prices list --part h100 --format csv
+    hwmodel prices list --region France
     """
     from hwmodel.api import prices
 
-    emit(prices.list(part, kind, catalogs=catalogs).render(fmt, table_columns()), out)
+    emit(prices.list(part, kind, region=region, catalogs=catalogs).render(fmt, table_columns()), out)
 
 
 @command.command()

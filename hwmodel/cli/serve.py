@@ -65,6 +65,7 @@ from hwmodel.cli.sections import Sectioned
 )
 @click.option("--price-kind", help="Kind of quote: on_demand, spot, reserved_1y ...")
 @click.option("--prices", metavar="FILE", help="Your own quotes (CSV).")
+@click.option("--region", metavar="PLACE", help="Country, state or cloud region: quotes of its continent count.")
 @click.option("--catalog", "catalogs", multiple=True, type=click.Path(path_type=Path), help="Overlay (repeatable).")
 @with_options(REPORT)
 @EXPORT

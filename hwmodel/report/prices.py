@@ -89,19 +89,20 @@ def _span(year: YearPrice) -> str:
     return "" if low == high else say(", {low} to {high}", low=dollars(low), high=dollars(high))
 
 
-def price_rows(catalog: Catalog, kind: str | None = None) -> list[dict[str, Any]]:
-    """One row a part that is rented: its price, the other classes', and a year's commitment."""
+def price_rows(catalog: Catalog, kind: str | None = None, region: str | None = None) -> list[dict[str, Any]]:
+    """One row a part that is rented: its price (in a region), the other classes', and a year's commitment."""
     rows = []
     for part in catalog.parts():
-        found = catalog.price_summary(part.id, kind)
+        found = catalog.price_summary(part.id, kind, region=region)
         if found is not None:
-            rows.append(summary_row(catalog, found))
+            rows.append(summary_row(catalog, found, region))
     return rows
 
 
-def summary_row(catalog: Catalog, s: PriceSummary) -> dict[str, Any]:
+def summary_row(catalog: Catalog, s: PriceSummary, region: str | None = None) -> dict[str, Any]:
     """The price of a part as one row."""
-    year = catalog.price_summary(s.part, "reserved_1y", s.provider_class) if s.kind == "on_demand" else None
+    committed = catalog.price_summary(s.part, "reserved_1y", s.provider_class, region=region)
+    year = committed if s.kind == "on_demand" else None
     others = {o.provider_class: o for o in s.other_classes}
     return {
         "part": s.part,

@@ -231,7 +231,7 @@ _PLAN = (*_RUN, "time", "deadline", "start", "power", "budget", "confidence", "f
 _SERVE = ("model", "parts", "precision", "demand", "input", "output", "ttft", "tpot", "p", "concurrency", "gpus",
           "engine", "engine_date", "tp", "pp", "dp", "ep", "disaggregated", "pools", "prefill_tp", "prefill", "decode",
           "rounds", "max_running", "step_tokens", "prefix_hit", "draft_tokens", "acceptance", "peak_to_mean",
-          "max_loss", "min_quality", "spares", "usd_per_hour", "price_kind", "api_price")  # fmt: skip
+          "max_loss", "min_quality", "spares", "usd_per_hour", "price_kind", "region", "api_price")  # fmt: skip
 _TRAIN = (*_RUN, "task", "rank", "base", "sequence_parallel", "searched")
 
 

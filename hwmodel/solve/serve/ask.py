@@ -90,6 +90,7 @@ def serve(
         _refuse_limits(given)
     if given.get("draft_tokens", 0.0) in (0, "0", "0.0") and str(given.get("acceptance", 0.7)) != "0.7":
         raise InputError("--acceptance is that of drafts: add --draft-tokens, like --draft-tokens 1")
+    _refuse_region(given)
     question = read_question(model, demand, **(given if part is None else {**given, "parts": part}))
     catalog = load_catalog(tuple(catalogs))
     if concurrency is None:
@@ -109,7 +110,7 @@ def read_question(
     max_running: Any = None, step_tokens: Any = None, api_price: str | None = None, prefix_hit: Any = "0%",
     draft_tokens: Any = 0.0, acceptance: Any = 0.7, peak_to_mean: Any = 1.0, max_loss: Any = None,
     min_quality: Any = None, spares: Any = 1, usd_per_hour: Any = None, price_kind: str | None = None,
-    prices: str | None = None, tp: Any = None, pp: Any = None, dp: Any = None, ep: Any = None,
+    prices: str | None = None, region: str | None = None, tp: Any = None, pp: Any = None, dp: Any = None, ep: Any = None,
 ) -> ServingQuestion:  # fmt: skip
     """The question of these options. Raises InputError."""
     lengths = None if histogram is None else read_histogram(histogram)
@@ -147,12 +148,24 @@ def read_question(
         prices=parse_rates(usd_per_hour),
         price_kind=known_kind(price_kind),
         price_file=prices,
+        region=region,
         precisions=_names(precision),
     )
 
 
 # What a fleet is chosen by; a prediction of one configuration has no use for it.
 CHOOSES = {"p": 95.0, "peak_to_mean": 1.0, "spares": 1, "max_loss": None, "min_quality": None}
+
+
+def _refuse_region(given: dict[str, Any]) -> None:
+    """Raise InputError for a region that no price is left to depend on."""
+    if given.get("region") is None:
+        return
+    for name in ("usd_per_hour", "prices"):
+        if given.get(name) is not None:
+            raise InputError(
+                f"--region chooses among the catalog's quotes, and --{name.replace('_', '-')} gives the price: drop one"
+            )
 
 
 def _refuse_limits(given: dict[str, Any]) -> None:

@@ -35,7 +35,9 @@ def price_of(question: ServingQuestion, part: str, catalog: Catalog) -> PriceSum
     stated = rate_of(question.prices, part, catalog)
     if stated is not None:
         return given_price(part, stated)
-    found: PriceSummary | None = catalog.price_summary(part, question.price_kind, file=question.price_file)
+    found: PriceSummary | None = catalog.price_summary(
+        part, question.price_kind, file=question.price_file, region=question.region
+    )
     return found
 
 

@@ -71,6 +71,9 @@ def named(question: ServingQuestion, catalog: Catalog) -> tuple[ServingQuestion,
         found = [catalog.part(name) for name in parts]
         said += [line for name, part in zip(parts, found, strict=True) for line in read_as(name, part.id, part.name)]
         parts = tuple(dict.fromkeys(part.id for part in found))
+    if question.region is not None:
+        place = catalog.region(question.region)
+        said += read_as(question.region, place.id, place.name)
     engine = resolve(
         "engine", question.engine, {fold(e): e for e in ENGINES} | {fold(a): e for a, e in ENGINE_ALIASES.items()}
     )

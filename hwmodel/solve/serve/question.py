@@ -80,6 +80,7 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
     prices: tuple[tuple[str, float], ...] = ()  # part (empty: every part) and dollars an accelerator-hour, as given
     price_kind: str | None = None  # kind of quote; None: on demand
     price_file: str | None = None  # the user's own quotes
+    region: str | None = None  # the place whose continent's quotes count; None: those of all places
     draft_tokens: float = 0.0
     acceptance: float = ACCEPTANCE
     draft_share: float = DRAFT_SHARE

@@ -31,7 +31,7 @@ SERVE_OPTIONS = (
     "model", "demand", "concurrency", "input", "output", "histogram", "ttft", "tpot", "p", "parts", "precision",
     "engine", "engine_date", "tp", "pp", "dp", "ep", "disaggregated", "gpus", "pools", "prefill_tp", "prefill",
     "decode", "prefix_hit", "draft_tokens", "acceptance", "peak_to_mean", "max_loss", "min_quality", "spares",
-    "usd_per_hour", "price_kind", "prices", "rounds", "max_running", "step_tokens", "api_price", "catalogs",
+    "usd_per_hour", "price_kind", "prices", "region", "rounds", "max_running", "step_tokens", "api_price", "catalogs",
 )  # fmt: skip
 LAYOUTS = ("best", "front", "all")  # of a point that are rows, or how many of the fastest
 ASKS = {"plan": OPTIONS, "serve": SERVE_OPTIONS}
