@@ -14,6 +14,8 @@ from hwmodel.report.prices import price_line
 from hwmodel.report.ways import ways_table
 from hwmodel.report.words import DASH, interval
 from hwmodel.solve.run.result import Plan
+from hwmodel.solve.stages.lines import NOT_COUNTED
+from hwmodel.units import format_usd
 
 LINE_WORDS = {
     "steady": "steady training",
@@ -49,8 +51,45 @@ def bill(plan: Plan) -> list[Block]:
     if plan.money.price:
         blocks.append(Text(price_line(plan.money.price)))
     blocks.append(ways_table(plan.money.ways))
+    blocks += whole_budget(plan)
     blocks.append(Heading(say("Energy, carbon, failures")))
     return [*blocks, Text(energy_lines(plan.money.energy)), Text(failures_line(plan.money.goodput))]
+
+
+def whole_budget(plan: Plan) -> list[Block]:
+    """What this run sets aside, line by line, when it is paid, and what no line counts; nothing without a price."""
+    budget = plan.budget
+    if budget is None or budget["lines"][0]["cost_usd"] is None:
+        return []
+    counted = [one for one in budget["lines"] if one["cost_usd"] is not None]
+    rows = [
+        [
+            say(one["stage"]),
+            words.plain(one["gpu_hours"]["value"]),
+            format_usd(one["cost_usd"]["value"]),
+            say(one["how"]),
+        ]
+        for one in counted
+    ]
+    rows.append([say("contingency"), DASH, format_usd(budget["contingency_usd"]), heard(budget["contingency_why"])])
+    total = sum(one["cost_usd"]["value"] for one in counted) + budget["contingency_usd"]
+    rows.append([say("in all"), DASH, format_usd(total), ""])
+    left = say(", ").join(say(one["stage"]) for one in budget["lines"] if one["how"] == NOT_COUNTED)
+    said = say(
+        "Not counted: {what}. A plan file counts them, each computed or entered (`hwmodel plan budget.yaml`).",
+        what=left,
+    )
+    table = Table([say("budget"), say("accelerator-hours"), say("money"), say("how")], rows)
+    return [Heading(say("The whole budget"), 3), table, Text(" ".join(filter(None, (_paid(budget), said))))]
+
+
+def _paid(budget: dict[str, Any]) -> str:
+    """When the run and its contingency are paid, where that is more than one month."""
+    flow = budget["cash_flow"]
+    if len(flow) < 2:
+        return ""
+    months = say(", ").join(f"{row['month']:g}: {format_usd(row['usd'])}" for row in flow)
+    return say("Paid by month, the contingency in the last: {months}.", months=months)
 
 
 def lines_table(plan: Plan) -> Table:

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from hwmodel.solve.life.demand import Life
+from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.budget_records import Budget
 from hwmodel.solve.run.cash import monthly, schedule
-from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, Line
+from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, Line, added, certain, of_hours
 from hwmodel.solve.run.result import Band, RunAnswer
+from hwmodel.units import HOURS_PER_YEAR
 
-RUN = "pre-training"
+RUN, SERVING = "pre-training", "serving"
 REST = ("ablations and scaling runs", "post-training", "evaluation", "failed runs and rewinds", "serving", "storage",
         "egress")  # fmt: skip
 WHY = "what the run lacks to be enough in 80 % of cases"
 
 
-def of_answer(answer: RunAnswer) -> Budget | None:
-    """The `budget` of the JSON contract for one run; None without a fleet."""
+def served(setting: Fleeted, life: Life | None, params: float) -> Line | None:
+    """The line of the tokens that are served after training; None where the plan does not price them in dollars.
+
+    Its interval is that of the price; it is paid as the demand comes, so it stands in no month.
+    """
+    if life is None or setting.price is None or life.costs.objective != "usd":
+        return None
+    usd = life.demand * float(life.costs.serve(params))
+    if not math.isfinite(usd):
+        return None
+    hours = certain(usd / setting.price.median_usd_per_accelerator_hour)
+    over_a_year = hours.value / HOURS_PER_YEAR  # accelerators: for how long prices drift until it is paid
+    return of_hours(hours, setting, max(over_a_year, 1.0), stage=SERVING, kind="serving")
+
+
+def of_answer(answer: RunAnswer, serving: Line | None = None) -> Budget | None:
+    """The `budget` of the JSON contract for one run and what is served after it; None without a fleet."""
     if answer.gpu_hours is None or answer.quantiles is None:
         return None
     money, safe = _band(answer.cost_usd), answer.quantiles["p80"]["cost_usd"]
@@ -28,11 +47,18 @@ def of_answer(answer: RunAnswer) -> Budget | None:
     more = 0.0 if money is None or not isinstance(safe, (int, float)) else max(float(safe) - money.value, 0.0)
     end = line.elapsed_days.value if line.elapsed_days is not None else 0.0
     flow = monthly(schedule([line]), [(end - 1e-6, end - 1e-6, more)] if more else [])
-    rows = [line, *(Line(stage=name, kind="other", how=NOT_COUNTED) for name in REST)]
+    rest = {name: Line(stage=name, kind="other", how=NOT_COUNTED) for name in REST}
+    if serving is not None:
+        rest[SERVING] = serving
+    counted = [line] if serving is None else [line, serving]
+    money = added([one.cost_usd for one in counted if one.cost_usd is not None])
     return Budget(
-        lines=[one.row for one in rows], gpu_hours=line.gpu_hours, cost_usd=money, contingency_usd=more,
-        contingency_why=WHY, total_usd=None if money is None else money.value + more, cash_flow=flow,
-        not_counted=list(REST), energy_mwh=line.energy_mwh, co2e_t=line.co2e_t,
+        lines=[one.row for one in (line, *rest.values())],
+        gpu_hours=added([one.gpu_hours for one in counted if one.gpu_hours is not None]), cost_usd=money,
+        contingency_usd=more, contingency_why=WHY, total_usd=None if money is None else money.value + more,
+        cash_flow=flow, not_counted=[name for name, one in rest.items() if one.how == NOT_COUNTED],
+        energy_mwh=added([one.energy_mwh for one in counted if one.energy_mwh is not None]),
+        co2e_t=added([one.co2e_t for one in counted if one.co2e_t is not None]),
     )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ from hwmodel.solve.plan.data import data
 from hwmodel.solve.plan.margin import HORIZONS_S, Horizon, margin, reachable, reductions
 from hwmodel.solve.plan.money import money
 from hwmodel.solve.plan.objectives import finite, objective_answers
-from hwmodel.solve.plan.own_budget import of_answer
+from hwmodel.solve.plan.own_budget import of_answer, served
 from hwmodel.solve.plan.precisions import precision_rows
 from hwmodel.solve.plan.prepared import Prepared
 from hwmodel.solve.question.measured import Predicted, with_level
@@ -299,7 +299,7 @@ def run(prepared: Prepared) -> Plan:
         if lifetime
         else [],
         sources=sources(setting, solved),
-        budget=of_answer(own),
+        budget=of_answer(own, served(fleeted(setting), lifetime, sized.n) if solved is not None else None),
         data=data(model, sized, value_of(own.cost_usd) if own.cost_usd is not None else None),
         like=run_like(fleeted(setting), solved.at.shape) if solved is not None else None,
         margin=margin(setting, sized, value_of(own.cost_usd) if own.cost_usd is not None else None),

@@ -110,7 +110,8 @@ def read_question(
     max_running: Any = None, step_tokens: Any = None, api_price: str | None = None, prefix_hit: Any = "0%",
     draft_tokens: Any = 0.0, acceptance: Any = 0.7, peak_to_mean: Any = 1.0, max_loss: Any = None,
     min_quality: Any = None, spares: Any = 1, usd_per_hour: Any = None, price_kind: str | None = None,
-    prices: str | None = None, region: str | None = None, tp: Any = None, pp: Any = None, dp: Any = None, ep: Any = None,
+    prices: str | None = None, region: str | None = None, tp: Any = None, pp: Any = None, dp: Any = None,
+    ep: Any = None,
 ) -> ServingQuestion:  # fmt: skip
     """The question of these options. Raises InputError."""
     lengths = None if histogram is None else read_histogram(histogram)

@@ -101,3 +101,28 @@ def test_every_plan_carries_its_budget() -> None:
     )
     assert {row["how"] for row in found["budget"]["lines"][1:]} == {"not_counted"}
     assert hm.plan(tokens="1T").budget is None
+
+
+def test_what_a_plan_serves_is_a_line_of_its_budget() -> None:
+    """Tokens served after training at the plan's own cost of a token, as the whole life counts them."""
+    found = hm.plan(gpus="64xH100", params="8B", tokens="100B", inference_tokens="1T")
+    lines = {one.stage: one for one in found.budget.lines}
+    serving = lines["serving"].cost_usd
+    row = found.serving_formats[0]  # in bf16
+    assert serving.value == pytest.approx(row["fixed"].serve_cost, rel=1e-6)
+    assert serving.low < serving.value < serving.high
+    rate = serving.value / lines["serving"].gpu_hours.value
+    assert rate == pytest.approx(found.money.price.median_usd_per_accelerator_hour)
+    plain = hm.plan(gpus="64xH100", params="8B", tokens="100B")
+    assert {one.stage: one.how for one in plain.budget.lines}["serving"] == "not_counted"
+    text = plain.to_markdown()
+    budget = text[text.index("### The whole budget") : text.index("## Energy")]
+    assert "| contingency | - |" in budget
+    assert "Not counted: ablations and scaling runs, post-training, evaluation" in budget
+    total = plain.budget.total_usd
+    assert format_usd(total) in budget
+    assert "The whole budget" not in hm.plan(params="8B", tokens="100B").to_markdown()
+    assert found.budget.total_usd == pytest.approx(
+        lines["pre-training"].cost_usd.value + serving.value + found.budget.contingency_usd
+    )
+    assert "serving" not in found.budget.not_counted
