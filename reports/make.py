@@ -41,6 +41,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "start": "2027-01-01",
         "confidence": "90%",
     },
+    "2048xH100-70B-10T": {"gpus": "2048xH100", "params": "70B", "tokens": "10T"},
     "512xH100-40B-budget-1.5M": {"gpus": "512xH100", "params": "40B", "tokens": "2T", "budget": "$1.5M"},
 }
 # The same report in another language.
@@ -55,6 +56,12 @@ VALUES: dict[str, dict[str, str]] = {
         "params": "40B",
         "tokens": "2T",
         "usd_per_hour": "a100=1.9,h100=2.9,b200=4.8",
+    },
+    "places-France-Poland-Oregon": {
+        "gpus": "512xH100",
+        "model": "Qwen3-32B",
+        "tokens": "1T",
+        "region": "France,Poland,Oregon",
     },
 }
 # Serving fleets, with the model in each recipe at its own size.
@@ -75,7 +82,7 @@ COMPARISONS: dict[str, dict[str, str]] = {
     "formats-mixtral-256xB200": {"gpus": "256xB200", "model": "mixtral-8x7b", "tokens": "1T"},
 }
 # Plan files that stand beside their reports.
-BUDGETS = ("seven-stages-rl-32B", "site-of-10MW", "own-2048xH100", "pools-512xH100-1024xA100")
+BUDGETS = ("seven-stages-rl-32B", "site-of-10MW", "own-2048xH100", "pools-512xH100-1024xA100", "commit-1024xH100")
 RECIPES = "bf16,fp8,mxfp8,nvfp4"
 EVERY = (*EXAMPLES, *TRANSLATED, *COMPARISONS, *VALUES, *DIFFERENCES, *SERVED, *BUDGETS)
 NUMBER = re.compile(r"\d[\d,]*\.?\d*(?:e[+-]?\d+)?")

@@ -95,12 +95,13 @@ def _values(
 
 def read_fleet(raw: Raw, sources: Collection[str]) -> tuple[Fleet, dict[str, Sourced]]:
     """Failure facts of one published fleet. Raises FaultError."""
-    only(raw.fields, (*RELIABILITY, *RELIABILITY_REFINED, "id", "name", "default", "notes"))
+    only(raw.fields, (*RELIABILITY, *RELIABILITY_REFINED, "id", "name", "team", "year", "default", "notes"))
     table = RELIABILITY | {key: value for key, value in RELIABILITY_REFINED.items() if key in raw.fields}
     numbers, records = _values(raw.fields, table, sources)
     default = bool(raw.fields.get("default", False)) and not raw.parent
     return Fleet(id=raw.id, name=str(raw.fields.get("name", raw.id)), default=default,
-                 facts=ReliabilityFacts(**numbers, fleet=raw.id)), records  # fmt: skip
+                 facts=ReliabilityFacts(**numbers, fleet=raw.id, team=str(raw.fields.get("team", "")),
+                                        year=str(raw.fields.get("year", "")))), records  # fmt: skip
 
 
 def read_facility(raw: Raw, sources: Collection[str]) -> tuple[Facility, dict[str, Sourced]]:

@@ -12,6 +12,7 @@ from hwmodel.report.words import DASH, interval
 from hwmodel.solve.run.budget_records import CashMonth
 from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, Line
 from hwmodel.solve.run.result import Band
+from hwmodel.solve.stages.keys import KINDS
 from hwmodel.solve.stages.own import Owned
 from hwmodel.solve.stages.solver import BudgetPlan
 from hwmodel.solve.stages.total import PostTraining
@@ -45,7 +46,7 @@ def budget_markdown(found: BudgetPlan) -> str:
 
 
 def _title(found: BudgetPlan) -> str:
-    count = sum(line.how != NOT_COUNTED for line in found.stages)
+    count = sum(line.how != NOT_COUNTED and line.kind in KINDS for line in found.stages)
     return f"# A budget of {count} stage{'' if count == 1 else 's'}"
 
 

@@ -20,7 +20,7 @@ def failures_line(lost: Failures) -> str:
             low=f"{100 * share.low:.1f}",
             high=f"{100 * share.high:.1f}",
         )
-    return say(
+    said = say(
         "Failures, as on {fleet}: one every {mtbf}{span}, about {times} in the run; a restart takes {restart}, a "
         "checkpoint "
         "of {size} every {interval}.",
@@ -32,3 +32,15 @@ def failures_line(lost: Failures) -> str:
         size=format_bytes(lost.checkpoint_bytes),
         interval=format_duration(lost.checkpoint_interval_s),
     )
+    return f"{said} {_software(lost)}".strip()
+
+
+def _software(lost: Failures) -> str:
+    """How often software stops a job, whose and of which year."""
+    if lost.software_mtbf_s is None:
+        return say("Software and hardware are not told apart in its source.")
+    return say(
+        "Software alone stops a job of any size every {mtbf} there ({team}, {year}): your team's own rate goes into an "
+        "overlay.",
+        mtbf=format_duration(lost.software_mtbf_s), team=lost.software_team, year=lost.software_year,
+    )  # fmt: skip

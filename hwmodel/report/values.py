@@ -13,9 +13,11 @@ from hwmodel.report.likeness import like_line
 from hwmodel.report.phrases import ENGLISH, heard, say, speaking
 from hwmodel.solve.plan.compare_values import Comparison
 from hwmodel.solve.plan.gain import Gain
-from hwmodel.solve.run.result import Band, Plan
+from hwmodel.solve.run.result import Band, Plan, RunAnswer
 
-CSV_ANSWER = ("params", "tokens", "train_flop", "accelerators", "train_days", "mfu", "cost_usd", "loss_nats")
+CSV_ANSWER = ("params", "tokens", "train_flop", "accelerators", "train_days", "mfu", "cost_usd", "loss_nats",
+              "energy_mwh", "co2e_t")  # fmt: skip
+PLACED = "region"  # an option whose values differ in what they emit
 
 
 def values_blocks(found: Comparison) -> list[Block]:
@@ -62,15 +64,24 @@ def values_table(found: Comparison) -> Table:
     # `--time 10d,30d` beside the training time that comes out, `--tokens` beside tokens: the option is what was given.
     header = [*map(_flag, found.options), say("parameters"), say("tokens"), say("training FLOP"), say("training time"),
               say("an accelerator-hour"), say("rent"), say("loss (nats/token)"), say("gain"),
-              say("price of the gain")]  # fmt: skip
+              say("price of the gain"), say("energy"), say("carbon")]  # fmt: skip
+    placed = PLACED in found.options
     rows = []
     for row, case, plan in zip(found.rows, found.cases, found.plans, strict=True):
         a = row["answer"]
         size = [*case, words.count(a.params), words.count(a.tokens), f"{a.train_flop:.3g}", words.days(a.train_days)]
         hourly = _hourly(plan)
         money = [words.DASH if hourly is None else f"${hourly:.2f}", words.usd(a.cost_usd)]
-        rows.append([*size, *money, words.loss(a.loss_nats), gain_words(row["gain"]), _price_words(row)])
+        drawn = _drawn(a) if placed else [words.DASH, words.DASH]
+        rows.append([*size, *money, words.loss(a.loss_nats), gain_words(row["gain"]), _price_words(row), *drawn])
     return _without_empty(header, rows, len(found.options))
+
+
+def _drawn(answer: RunAnswer) -> list[str]:
+    """Energy and carbon of a run, for places differ in these."""
+    if answer.energy_mwh is None or answer.co2e_t is None:
+        return [words.DASH, words.DASH]
+    return [f"{words.plain(answer.energy_mwh)} MWh", f"{words.plain(answer.co2e_t)} t"]
 
 
 def _hourly(plan: Plan) -> float | None:

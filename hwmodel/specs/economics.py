@@ -92,6 +92,8 @@ class ReliabilityFacts(msgspec.Struct, frozen=True, kw_only=True):
     software_interruptions_per_hour: float = 0.0  # of a job, whatever its size
     rate_log_half_width: float = 0.0  # 80 % half-width of both rates, in logs
     fleet: str = ""  # catalog record behind these facts
+    team: str = ""  # whose software stops jobs so often
+    year: str = ""
 
 
 class WholeRunConstants(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,9 @@ from hwmodel.solve.question.rates import Rates, check_rates, parse_rates, rates_
 from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.result import Plan, RunAnswer, value_of
 
-COMPARABLE = ("params", "gpus", "system", "law", "tokens", "model", "seq_len", "flops", "time", "budget", "precision")
+COMPARABLE = (
+    "params", "gpus", "system", "law", "tokens", "model", "seq_len", "flops", "time", "budget", "precision", "region",
+)  # fmt: skip
 MOST_PLANS = 256  # of one comparison: about a minute; `sweep` is for more
 
 

@@ -164,4 +164,7 @@ def _failures(setting: Fleeted, solved: Solved, hours: float) -> Failures:
         checkpoint_bytes=float(lost.checkpoint_bytes),
         restart_s=float(lost.restart_s),
         interruptions_expected=hours / solved.fleet.accelerators * 3600.0 / float(lost.mtbf_s),
+        software_mtbf_s=3600.0 / software if (software := facts.software_interruptions_per_hour) else None,
+        software_team=facts.team,
+        software_year=facts.year,
     )

@@ -359,6 +359,9 @@ class Failures(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_bytes: float
     restart_s: float
     interruptions_expected: float
+    software_mtbf_s: float | None  # of a job of any size; None where the fleet's source does not tell it apart
+    software_team: str  # whose software, and of which year
+    software_year: str
 
 
 class Money(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from hwmodel.specs import ReliabilityFacts
 
 # Fleets whose sources tell hardware from software; RSC's two clusters share one team's software.
 TOLD_APART = ("llama-3-16k", "meta-rsc-1", "meta-rsc-2")
-NODE_HOURS = 24_000.0  # RSC-2 counts nodes, not jobs: software is of the job
+NODE_HOURS = 24_000.0  # RSC counts nodes, not jobs: software is of the job
 # Accelerators of a run whose source does not say how many: its energy hardly depends on them.
 USUAL_FLEET = 512
 
@@ -87,6 +87,8 @@ COUNTS = (
     Count(name="Crusoe, 1,600 H200, about four months", without=(), accelerators=1600, hours=2870.0, counted=205.0),
     Count(name="RSC jobs of 1,024 A100, one mean time to failure", without=("meta-rsc-1", "meta-rsc-2"),
           accelerators=1024, hours=7.9, counted=1.0),
+    Count(name="RSC-1 nodes of 8 A100, 1,000 node-days", without=("meta-rsc-1",), accelerators=8, hours=NODE_HOURS,
+          counted=6.5),
     Count(name="RSC-2 nodes of 8 A100, 1,000 node-days", without=("meta-rsc-2",), accelerators=8, hours=NODE_HOURS,
           counted=2.34),
 )  # fmt: skip
