@@ -45,7 +45,7 @@ FIND: dict[str, Callable[[str], Any]] = {
         ("region", "west", "could be"),
         ("region", "east", "could be"),
         ("region", "europe", "could be"),
-        ("region", "Georgia", "GEO, us-ga"),
+        ("region", "Georgia", r"Georgia \(GEO\), Georgia \(us-ga\)"),
         ("region", "Narnia", "unknown"),
     ],
 )

@@ -13,8 +13,8 @@ from hwmodel.report.plan.front import RISKS_SHOWN, dearest, swing
 from hwmodel.report.prices import price_line
 from hwmodel.report.ways import ways_table
 from hwmodel.report.words import DASH, interval
+from hwmodel.solve.run.budget_records import Budget
 from hwmodel.solve.run.result import Plan
-from hwmodel.solve.stages.lines import NOT_COUNTED
 from hwmodel.units import format_usd
 
 LINE_WORDS = {
@@ -29,6 +29,17 @@ DRIVER_WORDS = {
     "price": "price",
     "drift": "drift of prices",
     "law": "constants of the law",
+}
+# Stages of a budget, counted or not.
+STAGES = {
+    "pre-training": "pre-training",
+    "ablations and scaling runs": "ablations and scaling runs",
+    "post-training": "post-training",
+    "evaluation": "evaluation",
+    "failed runs and rewinds": "failed runs and rewinds",
+    "serving": "serving",
+    "storage": "storage",
+    "egress": "egress",
 }
 # Of the answer: what page one has not said.
 FIGURES: list[tuple[str, str, Any]] = [
@@ -59,22 +70,18 @@ def bill(plan: Plan) -> list[Block]:
 def whole_budget(plan: Plan) -> list[Block]:
     """What this run sets aside, line by line, when it is paid, and what no line counts; nothing without a price."""
     budget = plan.budget
-    if budget is None or budget["lines"][0]["cost_usd"] is None:
+    if budget is None or budget.total_usd is None:
         return []
-    counted = [one for one in budget["lines"] if one["cost_usd"] is not None]
     rows = [
-        [
-            say(one["stage"]),
-            words.plain(one["gpu_hours"]["value"]),
-            format_usd(one["cost_usd"]["value"]),
-            say(one["how"]),
-        ]
-        for one in counted
+        [say(STAGES[one.stage]), words.plain(one.gpu_hours), words.usd(one.cost_usd), say("computed")]
+        for one in budget.lines
+        if one.cost_usd is not None
     ]
-    rows.append([say("contingency"), DASH, format_usd(budget["contingency_usd"]), heard(budget["contingency_why"])])
-    total = sum(one["cost_usd"]["value"] for one in counted) + budget["contingency_usd"]
-    rows.append([say("in all"), DASH, format_usd(total), ""])
-    left = say(", ").join(say(one["stage"]) for one in budget["lines"] if one["how"] == NOT_COUNTED)
+    rows += [
+        [say("contingency"), DASH, format_usd(budget.contingency_usd), heard(budget.contingency_why)],
+        [say("in all"), DASH, format_usd(budget.total_usd), ""],
+    ]
+    left = say(", ").join(say(STAGES[stage]) for stage in budget.not_counted)
     said = say(
         "Not counted: {what}. A plan file counts them, each computed or entered (`hwmodel plan budget.yaml`).",
         what=left,
@@ -83,12 +90,11 @@ def whole_budget(plan: Plan) -> list[Block]:
     return [Heading(say("The whole budget"), 3), table, Text(" ".join(filter(None, (_paid(budget), said))))]
 
 
-def _paid(budget: dict[str, Any]) -> str:
+def _paid(budget: Budget) -> str:
     """When the run and its contingency are paid, where that is more than one month."""
-    flow = budget["cash_flow"]
-    if len(flow) < 2:
+    if len(budget.cash_flow) < 2:
         return ""
-    months = say(", ").join(f"{row['month']:g}: {format_usd(row['usd'])}" for row in flow)
+    months = say(", ").join(f"{row.month}: {format_usd(row.usd)}" for row in budget.cash_flow)
     return say("Paid by month, the contingency in the last: {months}.", months=months)
 
 

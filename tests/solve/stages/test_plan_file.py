@@ -13,6 +13,7 @@ import hwmodel as hm
 from hwmodel.report import budget_card, budget_csv, budget_markdown
 from hwmodel.solve.stages.keys import OF_PLAN, schema
 from hwmodel.solve.stages.solver import budget
+from hwmodel.units import format_usd
 from tests.solve.stages.budgets import FIVE, command
 
 ERRORS = [
@@ -26,7 +27,7 @@ ERRORS = [
     ("gpus: 8xH100\nstages:\n  - {stage: context, params: 8B, tokens: 1B}\n", "needs seq_len"),
     ("gpus: 8xH100\nstages:\n  - {stage: sft, params: 8B, tokens: 1B, gpu_hours: 5}\n", "would be computed from"),
     ("gpus: 8xH100\nstages:\n  - {stage: failed, share: 10%}\n", "put the stage after it"),
-    ("gpus: 8xH100\nregion: Frnce\nstages:\n  - {stage: x, cost_usd: 1}\n", "unknown region 'Frnce'; nearest: FRA"),
+    ("gpus: 8xH100\nregion: Frnce\nstages:\n  - {stage: x, cost_usd: 1}\n", "unknown region 'Frnce'; nearest: France"),
     ("gpus: 8xH100\nown: {purchas_usd: 5}\nstages:\n  - {stage: x, cost_usd: 1}\n", "nearest: purchase_usd"),
     ("gpus: 8xH100\nstages:\n  - {stage: evaluation, gpu_hours: -5}\n", "gpu_hours"),
     ("gpus: [\n", "not YAML"),
@@ -109,7 +110,7 @@ def test_what_a_plan_serves_is_a_line_of_its_budget() -> None:
     lines = {one.stage: one for one in found.budget.lines}
     serving = lines["serving"].cost_usd
     row = found.serving_formats[0]  # in bf16
-    assert serving.value == pytest.approx(row["fixed"].serve_cost, rel=1e-6)
+    assert serving.value == pytest.approx(row.fixed.serve_cost, rel=1e-6)
     assert serving.low < serving.value < serving.high
     rate = serving.value / lines["serving"].gpu_hours.value
     assert rate == pytest.approx(found.money.price.median_usd_per_accelerator_hour)
