@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 import hwmodel as hm
@@ -172,8 +173,8 @@ def test_serve_says_it_too() -> None:
     )  # fmt: skip
     answer = predict(question, CATALOG, 8.0)
     for line in ("Llama 3.1 8B read as", "H200 read as", "float16 read as", "TensorRT-LLM read as trtllm"):
-        assert line in "\n".join(answer["notes"])
-    assert answer["resolved"] == {
+        assert line in "\n".join(answer.notes)
+    assert msgspec.to_builtins(answer.resolved) == {
         "accelerator": "h200-sxm-141gb", "system": "hgx-h200", "model": "llama-3.1-8b", "engine": "trtllm",
     }  # fmt: skip
 
