@@ -149,12 +149,12 @@ def _stated(phrase: Phrase, text: str) -> dict[str, Stated] | None:
 
 
 def _numbers(match: re.Match[str]) -> dict[str, Stated]:
-    """The values of the named groups; `_b` or `_c` at the end of a name is another place for the same input."""
+    """The values of the named groups; `_b`, `_c` or `_d` at the end of a name is another place for the same input."""
     read = {}
     for name, text in match.groupdict().items():
         value = None if text is None else value_of(text)
         if value is not None and text is not None:
-            read[re.sub("_[bc]$", "", name)] = Stated(value=value, rounding=written_to(text))
+            read[re.sub("_[bcd]$", "", name)] = Stated(value=value, rounding=written_to(text))
     return read
 
 
