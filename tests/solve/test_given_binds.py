@@ -53,7 +53,7 @@ def test_a_law_alone_answers_for_small_sizes() -> None:
     assert hm.plan(params="5M", tokens="1B").answer.train_flop == pytest.approx(6 * 5e6 * 1e9)
 
 
-@pytest.mark.parametrize("percentile", ["p99", "p95", "P90"])
+@pytest.mark.parametrize("percentile", ["p99", "p95", "P90", "p99.9", "p10"])
 def test_a_percentile_that_a_life_cannot_hold_is_refused(percentile: str) -> None:
     use = f"20 req/s, 1k in, 300 out, 1 year, {percentile} tpot 40ms"
     with pytest.raises(InputError, match="hwmodel serve"):

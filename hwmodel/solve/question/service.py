@@ -16,7 +16,7 @@ PARTS = {
     "output_tokens": "the answer (like 300 out)",
     "seconds": "the time (like 2 years)",
 }
-_TPOT = re.compile(r"(?:p(?P<percentile>\d+)\s+)?tpot\s+(?P<limit>.+)", re.IGNORECASE)
+_LIMIT = re.compile(r"(?:p(?P<percentile>[\d.]+)\s+)?(?P<what>tpot|ttft)\s+(?P<limit>.+)", re.IGNORECASE)
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,14 +54,9 @@ def parse_service(text: str) -> Service:
 
 
 def _part(part: str, text: str) -> tuple[str, float]:
-    tpot = _TPOT.fullmatch(part)
-    if tpot is not None:
-        if tpot["percentile"] not in (None, "50"):
-            raise InputError(
-                f"--serve bounds the usual step, not p{tpot['percentile']} of them: write tpot {tpot['limit']}; "
-                f"`hwmodel serve --demand ... --tpot {tpot['limit']} --p {tpot['percentile']}` answers for a percentile"
-            )
-        return "tpot_limit_s", units.parse_duration_s(tpot["limit"], "the TPOT of --serve")
+    bound = _LIMIT.fullmatch(part)
+    if bound is not None:
+        return "tpot_limit_s", _usual_step(bound["what"].lower(), bound["percentile"] or "50", bound["limit"])
     if part.endswith("/s"):
         return "requests_per_s", units.parse_rate(part.replace(" ", ""), "req", "the demand of --serve")
     for ending, name in ((" in", "prompt_tokens"), (" out", "output_tokens")):
@@ -71,3 +66,15 @@ def _part(part: str, text: str) -> tuple[str, float]:
         return "seconds", units.parse_duration_s(part, "the time of --serve")
     except InputError as error:
         raise InputError(f"cannot read {part!r} in --serve {text!r}; write it like {EXAMPLE}") from error
+
+
+def _usual_step(what: str, percentile: str, limit: str) -> float:
+    """Seconds that a usual step may take. Raises InputError for a limit on something else, with what answers it."""
+    if what == "ttft" or percentile != "50":
+        other = "the time to the first token" if what == "ttft" else f"p{percentile} of them"
+        given = f" --p {percentile}" if percentile != "50" else ""
+        raise InputError(
+            f"--serve bounds the usual step (tpot 40ms), not {other}; `hwmodel serve --demand ... --{what} {limit}"
+            f"{given}` answers for that"
+        )
+    return units.parse_duration_s(limit, "the TPOT of --serve")
