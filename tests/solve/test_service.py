@@ -53,7 +53,9 @@ def test_quality_is_measured_where_it_can_be() -> None:
     assert eight is not None
     assert four is not None
     assert measured_quality("bf16") is None
-    assert 0 < eight["loss_increase_nats"]["value"] < four["loss_increase_nats"]["value"] < 0.2
+    assert eight.loss_increase_nats is not None
+    assert four.loss_increase_nats is not None
+    assert 0 < eight.loss_increase_nats.value < four.loss_increase_nats.value < 0.2
 
 
 def test_fewer_bits_in_service_cost_training() -> None:
