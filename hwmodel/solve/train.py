@@ -326,8 +326,10 @@ def _near(run: TrainingRun, level: float) -> tuple[Near, ...]:
 def _result(setting: Fleeted, r: Request, one: TrainingPrediction, warnings: list[str]) -> TrainResult:
     run = one.run
     flop = float(flop_per_token(run.shape, run.seq_len, r.flop_convention)) * run.global_batch_seqs * run.seq_len
+    convention = r.flop_convention
     if run.trainable_fraction < ADAPTERS_BELOW:  # frozen weights get no gradient: 4 N FLOPs a token instead of 6 N
         flop *= 4.0 / 6.0
+        convention = "4nd" if convention == "6nd" else f"4/6 of {convention}"
         warnings = [*warnings, "MFU counts 4 N FLOPs a token: frozen weights have no gradient"]
     if open_share(run.policy) == 0.0:
         than = f"{100 * longer():.0f} % longer"
@@ -340,7 +342,7 @@ def _result(setting: Fleeted, r: Request, one: TrainingPrediction, warnings: lis
         setting=setting,
         prediction=one,
         doubt=step_doubt(setting, setting.precision, is_mixture(run.shape), run.accelerators, step_shares(one.step)),
-        flop_convention=r.flop_convention,
+        flop_convention=convention,
         mfu=flop / (one.step_s * peak),
         near=_near(run, one.level),
         searched=_searched(run.shape, r),

@@ -104,3 +104,12 @@ def test_a_part_whose_die_has_a_format_trains_in_it() -> None:
     run = {"model": "llama-3.1-8b", "gpus": "8xh100-sxm-96gb-hbm2e-500w", "global_batch": "64"}
     narrow, wide = (train(**run, precision=recipe).to_dict() for recipe in ("fp8", "bf16"))
     assert 1.1 < narrow["tokens_per_s"]["value"] / wide["tokens_per_s"]["value"] < 1.6
+
+
+def test_adapters_name_the_flops_that_their_utilisation_counts() -> None:
+    """Frozen weights have no gradient: 4 N FLOPs a token, and the convention says so."""
+    asked = {"gpus": "8xH100", "params": "7B"}
+    plain, adapters = train(**asked).to_dict(), train(**asked, task="lora").to_dict()
+    assert (plain["mfu"]["convention"], adapters["mfu"]["convention"]) == ("6nd", "4nd")
+    rate = adapters["tokens_per_s_per_accelerator"]["value"]
+    assert adapters["mfu"]["value"] == pytest.approx(4 * adapters["resolved"]["params"] * rate / 989.4e12, rel=0.01)
