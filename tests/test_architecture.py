@@ -78,17 +78,64 @@ def _imports() -> dict[str, set[str]]:
 
 
 def _circles(imports: dict[str, set[str]]) -> set[str]:
-    """Modules that lie on a circle: what is left when those without imports are taken away, again and again."""
+    """What lies on a circle, or between two: left when what imports nothing, or is imported by nothing, is taken away
+    again and again."""
     left = {name: set(wanted) for name, wanted in imports.items()}
     while True:
-        done = {name for name, wanted in left.items() if not wanted}
+        wanted_by = {one for wanted in left.values() for one in wanted}
+        done = {name for name, wanted in left.items() if not wanted or name not in wanted_by}
         if not done:
-            break
+            return set(left)
         left = {name: wanted - done for name, wanted in left.items() if name not in done}
-    wanted_by = {one for wanted in left.values() for one in wanted}
-    return {name for name in left if name in wanted_by}
 
 
 def test_no_module_imports_itself_by_a_detour() -> None:
     assert _circles(_imports()) == set()
-    assert _circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) >= {"b", "c"}
+    assert _circles({"a": {"b"}, "b": {"c"}, "c": {"b", "e"}, "d": {"a"}, "e": set()}) == {"b", "c"}
+
+
+EXCLUDES = re.compile(r"\b(no|not|never|nothing|nowhere|alone|belongs? to|belong to)\b", re.IGNORECASE)
+
+
+def _folders() -> list[Path]:
+    """Folders of the package that hold code of their own."""
+    return sorted(path.parent for path in (ROOT / "hwmodel").rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("folder", _folders(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_folder_says_what_belongs_there_and_what_does_not(folder: Path) -> None:
+    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+    assert said, f"{folder}/__init__.py says nothing"
+    assert folder == ROOT / "hwmodel" or EXCLUDES.search(said), f"{folder} does not say what is kept out of it"
+
+
+def _between_folders(imports: dict[str, set[str]]) -> dict[str, set[str]]:
+    """The same for folders: the modules of each taken together, its face (`__init__`) apart."""
+    found: dict[str, set[str]] = {}
+    packages = {name for name in imports if any(other.startswith(f"{name}.") for other in imports)}
+    for name, wanted in imports.items():
+        if name in packages:
+            continue
+        own = name.rpartition(".")[0]
+        others = {other if other in packages else other.rpartition(".")[0] for other in wanted}
+        found.setdefault(own, set()).update(others - {own, "hwmodel"})
+    return {own: wanted & found.keys() for own, wanted in found.items()}
+
+
+# The readers and writers of the same tool share its names, whichever of the two they stand beside.
+ONE_TOOL = {"hwmodel.interop", "hwmodel.interop.export", "hwmodel.interop.launch_in"}
+
+
+def test_no_folder_imports_itself_by_a_detour() -> None:
+    assert _circles(_between_folders(_imports())) <= ONE_TOOL
+    assert _circles(
+        _between_folders({"a.x": {"b.y"}, "b.z": {"a.w"}, "a.w": set(), "b.y": set(), "a": set(), "b": set()})
+    )
+
+
+def test_tables_and_csv_are_written_in_one_place() -> None:
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "hwmodel").rglob("*.py")}
+    drawing = {path.name for path, text in sources.items() if re.search(r"import tabulate\b", text)}
+    writing = {path.name for path, text in sources.items() if re.search(r"csv\.(writer|DictWriter)\(", text)}
+    by_hand = {path.name for path, text in sources.items() if "|---|" in text}
+    assert (drawing, writing, by_hand) == ({"tables.py"}, {"safe_text.py"}, set())

@@ -1,4 +1,8 @@
-"""Sourced facts and fits as records: accelerators, systems, models, formats, laws, prices, energy, failures."""
+"""Sourced facts and fits as records: accelerators, systems, models, formats, laws, prices, energy, failures.
+
+Here belong reading, checking and naming what stands in files. Nothing is computed from the facts, and no measured run
+is read.
+"""
 
 from typing import TYPE_CHECKING, Any
 

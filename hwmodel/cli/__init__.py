@@ -1,4 +1,7 @@
-"""The command line: parse, call, print. No arithmetic lives here."""
+"""The command line: parse, call, print. No arithmetic lives here.
+
+A module a command, imported when it is used; words of answers belong to `report`.
+"""
 
 from hwmodel.cli.main import main
 

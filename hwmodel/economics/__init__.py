@@ -1,4 +1,7 @@
-"""Rent or own, energy and carbon, failures and goodput. Pure arithmetic on records."""
+"""Rent or own, energy and carbon, failures and goodput.
+
+Pure arithmetic on records: prices and facts are given, hours too. Which run costs them is not known here.
+"""
 
 from hwmodel.economics.billing import (
     Z80,

@@ -1,4 +1,8 @@
-"""Other tools' files: Hugging Face configurations in, tables of runs in. Names are imported when first used."""
+"""Other tools' files: Hugging Face configurations in, tables of runs in. Names are imported when first used.
+
+Here belong their names, fields and dialects. No physics, no search and no words of reports: what is read becomes a
+question, and an answer becomes a file.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

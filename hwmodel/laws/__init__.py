@@ -1,4 +1,8 @@
-"""Scaling laws: pure arithmetic from size, data, bits, repeats and experts to loss. Constants come from the catalog."""
+"""Scaling laws: pure arithmetic from size, data, bits, repeats and experts to loss.
+
+Here belong forms, what they can do, their optima and fits of constants. Constants come from the catalog; no file is
+read, and no accelerator is known.
+"""
 
 from hwmodel.laws.conventions import convert, non_embedding_from_total, total_from_non_embedding
 from hwmodel.laws.draws import band, draws, has_draws

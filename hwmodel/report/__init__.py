@@ -1,4 +1,7 @@
-"""Results for people: Markdown, HTML, cards, CSV, figures. Names are imported when first used."""
+"""Results for people: Markdown, HTML, cards, CSV, figures. Names are imported when first used.
+
+All words stand here, one a term (`words`), with their translations. Nothing is computed that an answer does not hold.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

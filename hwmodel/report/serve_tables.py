@@ -9,7 +9,7 @@ from hwmodel.report.blocks import Table
 from hwmodel.report.formats import loss_words, score_words
 from hwmodel.report.phrases import heard, say
 from hwmodel.report.serve_words import Found, dollars
-from hwmodel.report.words import plain
+from hwmodel.report.words import SERVING_TERM_WORDS, plain
 from hwmodel.solve.run.band import Band, value_of
 from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.solve.serve.records import (
@@ -38,12 +38,6 @@ LABELS = {
     "joules_per_output_token": "J/token out",
 }  # fmt: skip
 KINDS = {"answer": "answer", "alternative": "alternative", "front": "front"}
-TERMS = {
-    "gemm_s": "dense products", "experts_s": "experts", "attention_s": "attention over the cache",
-    "memory_bound_s": "norms and other memory traffic", "logits_s": "logits", "tp_s": "tensor-parallel sums",
-    "ep_s": "exchange of experts", "pp_s": "pipeline hops", "kernel_gap_s": "gaps between kernels",
-    "host_s": "scheduling and sampling",
-}  # fmt: skip
 FIGURES = (
     ("TTFT (to the first token), mean", "ttft_s", "s"), ("TTFT, p{p}", "ttft_tail_s", "s"),
     ("TPOT (each further token), mean", "tpot_s", "s"), ("TPOT, p{p}", "tpot_tail_s", "s"),
@@ -155,7 +149,7 @@ def step_table(found: Found) -> Table:
     terms = found.step if isinstance(found, EngineFound) else {}
     total = sum(terms.values())
     rows = [
-        [say(TERMS[name]), format_duration(value), f"{100 * value / total:.1f} %"]
+        [say(SERVING_TERM_WORDS[name]), format_duration(value), f"{100 * value / total:.1f} %"]
         for name, value in sorted(terms.items(), key=lambda item: -item[1])
         if value > 1e-3 * total
     ]

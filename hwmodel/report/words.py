@@ -37,6 +37,14 @@ TERM_WORDS = {
     "buffers_bytes": "buffers",
     "reserve_bytes": "context, communicators, fragmentation",
 }
+# Terms of a serving step: those of training where they are the same, and what serving alone has.
+SERVING_TERM_WORDS = TERM_WORDS | {
+    "experts_s": "experts",
+    "logits_s": "logits",
+    "pp_s": TERM_WORDS["pp_transfer_s"],
+    "kernel_gap_s": "gaps between kernels",
+    "host_s": "scheduling and sampling",
+}
 
 FACTOR_WORDS = {
     "peak_dense_flop_per_s": "peak compute",

@@ -1,4 +1,8 @@
-"""The frozen records that all layers speak in. SI units stand in the field names."""
+"""The frozen records that all layers speak in. SI units stand in the field names.
+
+Here belong fields with their meaning, and what follows from the fields of one record alone. No formula of physics,
+laws or money, and no reading of files.
+"""
 
 from hwmodel.specs.economics import EnergyFacts, PriceQuote, PriceSummary, ReliabilityFacts
 from hwmodel.specs.hardware import Part, System

@@ -2,8 +2,7 @@
 
 A fault that the tests let live is a hole in them: the exit status is 1, and the table names it. Not a part of CI.
 What was run is kept in `build/mutants`; with `--minutes` a run ends between two faults (exit status 3) and the next one
-goes on. A kept outcome counts for as long as neither the package nor the tests that judged it have changed; the dead
-stay dead, since tests are only added: `--again` forgets them.
+goes on with those that did not die: after a change of the sources, `--again` forgets the dead too.
 """
 
 from __future__ import annotations

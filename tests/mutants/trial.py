@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,8 +21,8 @@ LONGEST_S = 600  # a fault that makes the tests run on for ever is noticed too
 
 
 class Outcome(NamedTuple):
-    """`dead`, `alive`, `stale` (the right text is gone or not unique) or `broken` (pytest itself failed), and the test
-    that noticed."""
+    """`dead`, `alive`, `stale` (the right text is gone or not unique) or `broken` (pytest itself failed, or the test
+    fails without the fault too), and the test that noticed."""
 
     word: str
     by: str
@@ -73,14 +74,28 @@ def tried(place: Path, fault: Fault) -> Outcome:
     ]
     path.write_text(source.replace(fault.right, fault.wrong), encoding="utf-8")
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=no", *files],
-            cwd=place, env={**os.environ, "PYTHONPATH": str(place)}, capture_output=True, text=True, timeout=LONGEST_S,
-        )  # fmt: skip
+        done = run_tests(place, files)
     except subprocess.TimeoutExpired:
         return Outcome("dead", f"no answer in {LONGEST_S} s")
     finally:
         path.write_text(source, encoding="utf-8")
     noticed = re.search(r"^(?:FAILED|ERROR) (?:tests/)?(\S+)", done.stdout, re.MULTILINE)
     word = {0: "alive", 1: "dead", 2: "dead"}.get(done.returncode, "broken")
-    return Outcome(word, noticed.group(1).split("[")[0] if noticed else f"exit {done.returncode}")
+    test = noticed.group(1).split("[")[0] if noticed else f"exit {done.returncode}"
+    if word == "dead" and noticed and not passes(place, test):
+        return Outcome("broken", f"{test} fails without the fault")
+    return Outcome(word, test)
+
+
+@cache
+def passes(place: Path, test: str) -> bool:
+    """Whether a test passes on the tree as it is."""
+    return run_tests(place, [f"tests/{test}"]).returncode == 0
+
+
+def run_tests(place: Path, tests: list[str]) -> subprocess.CompletedProcess[str]:
+    """Pytest on a copy of the tree, up to the first failure."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=no", *tests],
+        cwd=place, env={**os.environ, "PYTHONPATH": str(place)}, capture_output=True, text=True, timeout=LONGEST_S,
+    )  # fmt: skip

@@ -1,4 +1,8 @@
-"""Answers out: launch files of trainers, servers and schedulers."""
+"""Answers out: launch files of trainers, servers and schedulers.
+
+A file of a tool a writer; the names of its settings stand in `names`. Nothing is chosen here that the answer does not
+say.
+"""
 
 from hwmodel.interop.export.answer import read_answer
 from hwmodel.interop.export.launch import Serving, Training, Written

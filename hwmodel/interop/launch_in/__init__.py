@@ -1,4 +1,7 @@
-"""Launch files of trainers in: command lines and configurations read into a question."""
+"""Launch files of trainers in: command lines and configurations read into a question.
+
+A file of a tool a reader. Nothing is answered here, and what a setting costs is not known.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 """Reinforcement learning: a stated setting -> seconds of a step, from the serving model's rollouts and the training
-model's updates."""
+model's updates.
+
+What a stage of so many steps costs belongs to `solve.stages`, not here.
+"""
 
 from hwmodel.predict.rl.doubt import phase_shares, rl_ends, rl_familiarity
 from hwmodel.predict.rl.lengths import lengths_from_histogram, lengths_of

@@ -1,4 +1,7 @@
-"""Serving: a stated setting -> latencies and rates under each regime of requests, its layouts, its intervals."""
+"""Serving: a stated setting -> latencies and rates under each regime of requests, its layouts, its intervals.
+
+The times of one pass and of waiting are `physics`; which fleet to choose for a demand is not asked here.
+"""
 
 from hwmodel.predict.service.intervals import Covered, ServiceTraits, service_ends, traits_of
 from hwmodel.predict.service.regimes import REGIMES, open_at, serve

@@ -1,4 +1,7 @@
-"""A plan as a report: page one, then a section a question. Markdown, HTML and CSV from the same blocks."""
+"""A plan as a report: page one, then a section a question. Markdown, HTML and CSV from the same blocks.
+
+What other answers share (words, tables, likeness) belongs to `report` itself.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""Questions to one scaling law: optimum, evaluation, disagreement, and fits of own runs as a law."""
+"""Questions to one scaling law: optimum, evaluation, disagreement, and fits of own runs as a law.
+
+No fleet and no demand: a law answers alone, by the arithmetic of `hwmodel.laws`.
+"""

@@ -1,1 +1,4 @@
-"""A serving fleet chosen for a demand and its limits, with the reasons; `hwmodel.predict.service` predicts."""
+"""A serving fleet chosen for a demand and its limits, with the reasons, or one configuration predicted.
+
+`hwmodel.predict.service` predicts: no time of a pass is computed here.
+"""

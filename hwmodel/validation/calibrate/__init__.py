@@ -1,2 +1,4 @@
-"""Constants refitted and written: whole files of runs through `board` and `fit`, residuals of what is left out, and the
-calibration files that ship. A single fit belongs to `fit`."""
+"""Constants refitted and written: residuals of what is left out, intervals, and the calibration files that ship.
+
+A single fit belongs to `fit`, predictions of whole files to `board`; nothing here is asked at run time.
+"""

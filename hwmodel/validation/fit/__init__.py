@@ -1,1 +1,4 @@
-"""Constants fitted on measured runs, their priors and intervals, and the calibration files that they are written to."""
+"""Constants fitted on measured rows: their priors, what is minimised, and intervals from scatter.
+
+No file of runs is gone through and none is written: that is `board` and `calibrate`.
+"""

@@ -1,1 +1,4 @@
-"""Constants of kernels and collectives fitted on measured tables."""
+"""Constants of kernels and collectives fitted on measured tables.
+
+Whole runs never enter: what a stack or an engine adds is fitted in `fit`.
+"""

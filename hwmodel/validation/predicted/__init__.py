@@ -1,2 +1,4 @@
-"""Rows of measured runs predicted at given constants, and how far off that is: nothing is fitted here, and no file of
-runs is gone through (`board`)."""
+"""Rows of measured runs predicted at given constants, and how far off that is.
+
+Nothing is fitted here, and no file of runs is gone through: that is `fit` and `board`.
+"""
