@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,25 @@ from hwmodel.predict.schedules import schedules_of
 from hwmodel.solve.question.contradictions import check_contradictions
 from hwmodel.solve.question.rates import Rates, parse_rates
 from hwmodel.solve.question.request import (
-    DEFAULT_PROMPT_SHARE,
     DEFAULT_SEQ_LEN,
     Request,
 )
 from hwmodel.solve.question.service import parse_service
 from hwmodel.solve.question.typed import check_single, fleet_of
+from hwmodel.solve.question.values import (
+    dividing_batch,
+    experts_asked,
+    loss_like_of,
+    number_of,
+    prompt_share_of,
+    quantity,
+    seed_of,
+    sparsity_asked,
+    teacher_asked,
+    utilisation_of,
+    ways_of,
+    whole_of,
+)
 from hwmodel.specs import Stack
 from hwmodel.specs.layout import ASKED
 
@@ -36,88 +48,6 @@ def _again(given: dict[str, Any], fields: dict[str, Any]) -> None:
         if name in given:
             fields[name] = str(given.pop(name))
             read(fields[name])
-
-
-MOST = {
-    units.parse_count: 1e20,
-    units.parse_flop: 1e36,
-    units.parse_usd: 1e18,
-    units.parse_duration_s: 1e12,
-}  # beyond them nothing that the physics computes is meant
-
-
-def quantity(value: Any, read: Any, what: str) -> Any:
-    """Strings are parsed; numbers are checked to be positive and finite (a share: at most 1) and passed."""
-    if value is None:
-        return None
-    number = read(value, what) if isinstance(value, str) else _number(value, read, what)
-    if number > MOST.get(read, math.inf):
-        raise InputError(f"{what} must be at most {MOST[read]:g}, got {value!r}")
-    return number
-
-
-def _number(value: Any, read: Any, what: str) -> float:
-    """A positive finite number as it stands; at most 1 for a share."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        shown = str(value) if not isinstance(value, int) else "an integer beyond any quantity"
-        raise InputError(f"{what} must be a number or a text like '70B', got {shown[:60]!r}") from None
-    if isinstance(value, bool) or not 0 < number < math.inf:
-        raise InputError(f"{what} must be a number above zero, got {value!r}")
-    if read in (units.parse_fraction, _utilisation) and number > 1:
-        raise InputError(f"{what} must lie above 0 and at most 1, got {value!r}")
-    return _reachable(number, value, what) if read is _utilisation else number
-
-
-def _whole(value: Any, what: str) -> int:
-    """A whole number above zero."""
-    number = quantity(value, units.parse_count, what)
-    if number != int(number):
-        raise InputError(f"{what} must be a whole number, got {value!r}")
-    return int(number)
-
-
-def _ways_of(value: Any, what: str) -> float:
-    """A parallel size or micro-batch: a small whole number."""
-    if not str(value).isdecimal() and not (isinstance(value, float) and value.is_integer()):
-        raise InputError(f"{what} must be a whole number like 8, got {value!r}")
-    return float(_whole(value, what))
-
-
-def _loss_like(text: Any) -> tuple[float, float] | None:
-    """Parameters and tokens of `70B@1.4T`."""
-    if text is None:
-        return None
-    if not isinstance(text, str):
-        if not isinstance(text, (tuple, list)) or len(text) != 2:
-            raise InputError(f"--loss-like takes parameters and tokens, like (70e9, 1.4e12), got {text!r}")
-        size, data = text
-        return (
-            quantity(size, units.parse_count, "--loss-like parameters"),
-            quantity(data, units.parse_count, "--loss-like tokens"),
-        )
-    size, at, data = text.partition("@")
-    if not at:
-        raise InputError(f"cannot read --loss-like {text!r}; write it like 70B@1.4T (parameters at tokens)")
-    return units.parse_count(size, "--loss-like parameters"), units.parse_count(data, "--loss-like tokens")
-
-
-def _prompt_share(text: Any) -> float:
-    """Share of the served tokens that are prompt, from `3:1` or from the share itself."""
-    if text is None:
-        return DEFAULT_PROMPT_SHARE
-    parts = str(text).split(":")
-    if len(parts) == 2 and all(part.strip().replace(".", "", 1).isdigit() for part in parts):
-        prompt, output = (float(part) for part in parts)
-        if prompt + output > 0:
-            return prompt / (prompt + output)
-    try:
-        return float(quantity(text, units.parse_fraction, "--prompt-output"))
-    except InputError:
-        raise InputError(
-            f"cannot read --prompt-output {text!r}; write it like 3:1 (prompt tokens to output tokens) or 75%"
-        ) from None
 
 
 def _demand(given: dict[str, Any], fields: dict[str, Any]) -> None:
@@ -154,55 +84,6 @@ def _ways(given: dict[str, Any], fields: dict[str, Any]) -> None:
     fields["experts"] = experts_asked(moe)
 
 
-ANY_TEACHER = "any"
-
-
-def teacher_asked(text: Any) -> dict[str, Any]:
-    """--distill: nothing (or `any`) for the best teachers, or N@D of one that is there."""
-    if text is None or text is False:
-        return {"distill": False}
-    if text is True or str(text).strip().lower() == ANY_TEACHER:
-        return {"distill": True}
-    try:
-        return {"distill": True, "teacher": _loss_like(text)}
-    except InputError:
-        raise InputError(
-            f"cannot read --distill {text!r}; give the teacher's size and tokens like 70B@15T, or nothing for the best"
-        ) from None
-
-
-MOST_ZEROS = 0.875  # of the sparsest runs behind the law of sparsity
-
-
-def sparsity_asked(text: Any) -> float | None:
-    """--sparsity: the share of the weights that are zero. InputError beyond what the law was fitted on."""
-    share = quantity(text, units.parse_fraction, "--sparsity")
-    if share is not None and not 0.0 < share <= MOST_ZEROS:
-        raise InputError(
-            f"--sparsity is the share of weights that are zero, above 0 to {MOST_ZEROS:.1%} (the sparsest runs behind "
-            f"the law), like 75%; got {text!r}"
-        )
-    return share
-
-
-EXPERTS_TRIED = (2.0, 4.0, 8.0, 16.0, 32.0)  # those of the runs behind the law of experts
-
-
-def experts_asked(text: Any) -> tuple[float, ...]:
-    """Numbers of experts of --moe: `all`, or a list. Raises InputError beyond what the law was fitted on."""
-    if text is True or str(text).strip().lower() == "all":
-        return EXPERTS_TRIED
-    counts = []
-    for word in str(text).split(","):
-        if not word.strip().isdecimal() or not 2 <= int(word) <= EXPERTS_TRIED[-1]:
-            raise InputError(
-                f"--moe takes numbers of experts from 2 to {EXPERTS_TRIED[-1]:g}, like --moe 8,32, or nothing for all, "
-                f"not {word.strip()!r}: the law of experts was fitted on no others"
-            )
-        counts.append(float(word))
-    return tuple(dict.fromkeys(counts))
-
-
 def _layout(given: dict[str, Any]) -> dict[str, float]:
     """The parallel sizes and modes that are given."""
     layout: dict[str, float] = {}
@@ -215,7 +96,7 @@ def _layout(given: dict[str, Any]) -> dict[str, float]:
                 raise InputError(f"--zero must be 0, 1, 2 or 3, got {value!r}")
             layout[key] = float(value)
         else:
-            layout[key] = _ways_of(value, f"--{key.replace('_', '-')}")
+            layout[key] = ways_of(value, f"--{key.replace('_', '-')}")
     return layout
 
 
@@ -235,36 +116,6 @@ def _batch_seqs(given: dict[str, Any], seq_len: int, gpus: int | None) -> float 
     return None if seqs is None else float(round(seqs))
 
 
-DIVIDING_ERROR = 0.2  # share of a batch given in tokens, that it may be moved to divide well
-
-
-def dividing_batch(seqs: float, gpus: int | None) -> float:
-    """The whole batch near `seqs` that replicas divide best: a multiple of the fleet where that moves it by at most
-    a fifth, else of the largest grain that does (what divides the fleet, and powers of two)."""
-    grains = {2**i for i in range(int(seqs).bit_length())}
-    if gpus is not None:
-        low = {g for g in range(1, math.isqrt(gpus) + 1) if gpus % g == 0}
-        grains |= {g for g in low | {gpus // g for g in low} if g <= seqs}
-    near = [g for g in grains if abs(round(seqs / g) * g / seqs - 1.0) <= DIVIDING_ERROR]
-    grain = max(near, default=1, key=lambda g: (math.gcd(g, gpus) if gpus is not None else g, g))
-    return float(max(1, round(seqs / grain) * grain))
-
-
-LEAST_UTILISATION = 1e-6  # of the peak: a run below it never ends
-
-
-def _utilisation(text: str, what: str) -> float:
-    """A share of the peak that a run may reach."""
-    return _reachable(units.parse_fraction(text, what), text, what)
-
-
-def _reachable(share: float, given: Any, what: str) -> float:
-    """Raises InputError for next to nothing of the peak."""
-    if share < LEAST_UTILISATION:
-        raise InputError(f"{what} {given!r} is next to nothing of the peak; give at least {LEAST_UTILISATION:.4%}")
-    return share
-
-
 QUANTITIES = {
     "time": ("time_s", units.parse_duration_s),
     "budget": ("budget_usd", units.parse_usd),
@@ -276,7 +127,7 @@ QUANTITIES = {
     "inference_tokens": ("inference_tokens", units.parse_count),
     "loss": ("loss", units.parse_positive),
     "loss_factor": ("loss_factor", units.parse_positive),
-    "mfu": ("mfu", _utilisation),
+    "mfu": ("mfu", utilisation_of),
     "lifetime_budget": ("lifetime_budget_usd", units.parse_usd),
 }
 _VERBATIM = ("system", "model", "precision", "serving_precision", "law", "objective", "price_kind", "region", "stack",
@@ -300,7 +151,7 @@ def _window(given: dict[str, Any], fields: dict[str, Any]) -> None:
 def _rates(value: Any) -> Rates:
     """Prices by part; a bare number is checked like every quantity."""
     if isinstance(value, (int, float)):
-        _number(value, units.parse_usd, "--usd-per-hour")
+        number_of(value, units.parse_usd, "--usd-per-hour")
     return parse_rates(value)
 
 
@@ -325,16 +176,10 @@ def _stance(given: dict[str, Any]) -> dict[str, Any]:
             )
     year = given.pop("year", None)
     if year is not None:
-        fields["year"] = _number(year, None, "--year")
+        fields["year"] = number_of(year, None, "--year")
         if not FIRST_YEAR <= fields["year"] <= LAST_YEAR:
             raise InputError(f"--year is the year of the software, like 2024, got {year!r}")
     return fields
-
-
-def _seed(value: Any) -> int:
-    if str(value).isdecimal() and int(str(value)) < 2**64:
-        return int(str(value))
-    raise InputError(f"--seed must be a whole number of zero or more, got {value!r}")
 
 
 def _asked(given: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -390,7 +235,7 @@ def read_request(**given: Any) -> Request:
     check_single({name: given[name] for name in (*QUANTITIES, "gpus", "model", "precision", "system") if name in given})
     fields: dict[str, Any] = {"asked": _asked({k: v for k, v in given.items() if k != "shape"})}
     fields["gpus"], fields["accelerator"] = fleet_of(given.pop("gpus", None))
-    fields["seq_len"] = _whole(given.pop("seq_len", DEFAULT_SEQ_LEN), "--seq-len")
+    fields["seq_len"] = whole_of(given.pop("seq_len", DEFAULT_SEQ_LEN), "--seq-len")
     fields["global_batch_seqs"] = _batch_seqs(given, fields["seq_len"], fields["gpus"])
     for name, (field, read) in QUANTITIES.items():
         if name in given:
@@ -403,8 +248,8 @@ def read_request(**given: Any) -> Request:
     nic = given.pop("nic_gbit_s", None)
     if nic is not None:
         fields["nic_uni_bytes_per_s"] = quantity(nic, units.parse_positive, "--nic-gbit-s") * 1e9 / 8
-    fields["loss_like"] = _loss_like(given.pop("loss_like", None))
-    fields["prompt_share"] = _prompt_share(given.pop("prompt_output", None))
+    fields["loss_like"] = loss_like_of(given.pop("loss_like", None))
+    fields["prompt_share"] = prompt_share_of(given.pop("prompt_output", None))
     _demand(given, fields)
     _ways(given, fields)
     fields["layout"] = _layout(given)
@@ -412,7 +257,7 @@ def read_request(**given: Any) -> Request:
     fields["shape"] = given.pop("shape", None)
     folders = given.pop("catalogs", ())
     fields["catalogs"] = tuple(str(Path(path)) for path in ([folders] if isinstance(folders, (str, Path)) else folders))
-    fields["seed"] = _seed(given.pop("seed", 0))
+    fields["seed"] = seed_of(given.pop("seed", 0))
     fields |= _stance(given)
     if given:
         raise unknown("option", next(iter(given)), OPTIONS, "plan")

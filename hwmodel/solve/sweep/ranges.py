@@ -11,7 +11,8 @@ from typing import Any
 
 from hwmodel import units
 from hwmodel.errors import InputError
-from hwmodel.solve.question.parse import QUANTITIES, quantity
+from hwmodel.solve.question.parse import QUANTITIES
+from hwmodel.solve.question.values import quantity
 
 Value = float | str | bool
 MOST_VALUES = 1_000_000
