@@ -58,11 +58,12 @@ chosen without the source.
 """
 
 SHORTFALLS = """\
-What the widths do not tell. Searched layouts: tuned runs of much the same software, whose errors are of one size; of all
-doubts the mixture of experts alone follows them. Steps of reinforcement learning: six sources, so each width rests on
-five, and is wide. Stated layouts by rows: two grids of one cluster each hold three quarters of the rows, and their slow
-modes (seconds a micro-batch that neighbouring layouts do not carry) lie outside. Hours billed: one run took three fifths
-of the hours predicted of it, and most token counts of the largest source are those of the data, not of the training.
+What the widths do not tell. Searched layouts: tuned runs of much the same software, whose errors are of one size; of
+all doubts the mixture of experts alone follows them. Steps of reinforcement learning: six sources, so each width rests
+on five, and is wide. Stated layouts by rows: two grids of one cluster each hold three quarters of the rows, and their
+slow modes (seconds a micro-batch that neighbouring layouts do not carry) lie outside. Hours billed: one run took three
+fifths of the hours predicted of it, and most token counts of the largest source are those of the data, not of the
+training.
 """
 
 FIGURE_WORDS = """\
@@ -77,8 +78,8 @@ def page() -> str:
     """The Markdown of the page."""
     found = accuracy()
     return "\n".join((
-        HEAD, FIGURE_WORDS, ERRORS, _errors(found.kinds), "", INTERVALS, _intervals(), "", SHORTFALLS, "## Beside the board", "",
-        _others(), "", "## By source", "", *_sources(found.by_source),
+        HEAD, FIGURE_WORDS, ERRORS, _errors(found.kinds), "", INTERVALS, _intervals(), "", SHORTFALLS,
+        "## Beside the board", "", _others(), "", "## By source", "", *_sources(found.by_source),
     ))  # fmt: skip
 
 
