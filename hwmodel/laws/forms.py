@@ -162,6 +162,7 @@ _HOMES = {
     "exchange": "inference",
     "test_time": "inference",
     "coverage": "inference",
+    "sampled_size": "inference",
     "boardgames": "inference",
     "critical_batch": "batch",
     "step_law": "batch",

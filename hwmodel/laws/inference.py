@@ -60,6 +60,13 @@ def coverage(c: Constants, samples: Num) -> Outputs:
     return {"coverage": ops.exp(c["a"] * samples ** c["b"])}
 
 
+def sampled_size(c: Constants, params: Num, samples: Num) -> Outputs:
+    """The model whose one answer solves as many tasks as some of k answers of N parameters: N k^e, where odds of
+    solving grow as N^s k^t and e = t/s, with the 80 % interval of a family of models not seen."""
+    names = {"equivalent_params": "exponent", "low_params": "exponent_low", "high_params": "exponent_high"}
+    return {name: params * samples ** c[exponent] for name, exponent in names.items()}
+
+
 def boardgames(c: Constants, train_flop_s: Num, elo: Num) -> Outputs:
     """Test-time compute for a strength at a training compute, board game Hex (Jones 2021, arXiv 2104.03113)."""
     exponent = c["train_exponent"] * ops.log(train_flop_s) / ops.log(10.0) + c["per_elo"] * elo + c["offset"]
@@ -117,5 +124,12 @@ FORMS = by_name(
         acts="beside",
     ),
     form_of("coverage", "questions solved by at least one of k samples", coverage, gives=("coverage",), acts="beside"),
+    form_of(
+        "sampled_size",
+        "the size that several answers of a smaller model are worth",
+        sampled_size,
+        gives=("equivalent_params", "low_params", "high_params"),
+        acts="beside",
+    ),
     form_of("boardgames", "training against search in a board game", boardgames, gives=("test_flop_s",)),
 )
