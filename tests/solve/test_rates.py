@@ -66,6 +66,13 @@ def test_a_life_in_dollars_needs_a_price() -> None:
     assert hm.plan(**life, usd_per_hour="gaudi3=2").resolved.objective == "usd"
 
 
+def test_a_price_to_buy_is_no_price_of_an_hour() -> None:
+    with pytest.raises(InputError, match=r"buys an accelerator, and no hour of it; --own counts"):
+        hm.plan(**RUN, price_kind="purchase")
+    with pytest.raises(InputError, match=r"unknown kind of price 'lease'"):
+        hm.plan(**RUN, price_kind="lease")
+
+
 def test_every_price_of_a_plan_says_what_it_rests_on() -> None:
     price = hm.plan(**{**RUN, "gpus": "64xGB200"}).money.price
     assert (price.how, price.provider_class) == ("one_seller", "neocloud")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hwmodel.catalog import Catalog
-from hwmodel.catalog.tables import HOURLY_KINDS
+from hwmodel.catalog.tables import HOURLY_KINDS, KINDS
 from hwmodel.errors import InputError, unknown
 from hwmodel.units import parse_usd
 
@@ -63,6 +63,11 @@ def rates_for(rates: Rates, part: str, catalog: Catalog) -> Rates:
 
 def known_kind(kind: str | None) -> str | None:
     """The kind of quote asked for. Raises InputError for one that there is not."""
+    if kind in KINDS and kind not in HOURLY_KINDS:
+        raise InputError(
+            f"--price-kind {kind} buys an accelerator, and no hour of it; --own counts what is bought, and kinds of an"
+            f" hour's price are {', '.join(HOURLY_KINDS)}"
+        )
     if kind is not None and kind not in HOURLY_KINDS:
         raise unknown("kind of price", kind, HOURLY_KINDS, "--price-kind")
     return kind
