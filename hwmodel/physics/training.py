@@ -159,6 +159,7 @@ def micro_batch(
     device = gemm + attention + memory + cast + repeated + tp + cp + ep
     launches = times.launches_f * (1.0 + stack.host_backward + again.layers)
     layer_host = _host_s(device, launches, layout, stack)
+    host_back = layer_host * (stack.host_backward / (1.0 + stack.host_backward))
     layer = device + layer_host
     head = times.head_s * stack.level + times.loss_s
     # The slowest stage decides: the last one with the head, or a middle one with more layers.
@@ -174,7 +175,7 @@ def micro_batch(
     mean_weights: Num = 0.0
     if other_than_1f1b(layout):
         again_b = repeated + again.network * times.tp_f + again.attention * times.cp_f
-        mean_backward = (depth * (backward + again_b + layer_host * 0.6) + head * 2.0 / 3.0) / layout.pp
+        mean_backward = (depth * (backward + again_b + host_back) + head * 2.0 / 3.0) / layout.pp
         # Of three products of a layer and of the head, forward and backward, one makes the gradient of weights.
         mean_weights = trainable * (depth * 0.5 * times.gemm_b * stack.level + head / 3.0) / layout.pp
     return MicroBatch(
@@ -188,7 +189,7 @@ def micro_batch(
         cp=cp * count,
         ep=ep * count,
         host=layer_host * count,
-        backward=(backward + layer_host * 0.6) * count,
+        backward=(backward + host_back) * count,
         mean_stage=(depth * layer + head) / layout.pp,
         mean_backward=mean_backward,
         mean_weights=mean_weights,

@@ -5,6 +5,7 @@ code.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -157,6 +158,19 @@ def test_host() -> None:
     # 16 launches forward, 1.5 times as many backward, a millisecond each: slower than the device by the difference.
     found = terms(stack={"host_op_s": 1e-3, "launches_layer": 16.0, "host_backward": 1.5, "step_s": 5e-3})
     assert found.host_s == pytest.approx(4 * 4 * (16 * 2.5 * 1e-3 - LAYER_S) + 5e-3, rel=1e-12)
+
+
+def test_gradients_hide_behind_a_backward_pass_and_its_share_of_the_host() -> None:
+    # 2 of 3 launches are the backward pass's: so much of what the host adds to a layer, beside products twice forward,
+    # attention 2.5 times and memory twice. Four layers are the window; the edge as above.
+    stack = {"host_op_s": 4e-5, "launches_layer": 16.0, "host_backward": 2.0, "dp_overlap": 1.0}
+    host = 16 * 3 * 4e-5 - LAYER_S
+    window = 4 * (2 * GEMM_F + 2.5 * ATTENTION_F + 2 * MEMORY_F + host * 2 / 3)
+    volume = 2 * HELD * 4 * 7 / 8 / 1e11  # within domains of 8, slower here than the network between them
+    left = 0.5 * (volume - window + math.hypot(volume - window, 0.1 * volume))
+    assert volume > 0.3 * window > 0.05 * volume
+    found = terms(Layout(dp=16.0, zero=0.0), batch=64.0, stack=stack)
+    assert found.dp_exposed_s == pytest.approx(left, rel=1e-9)
 
 
 def test_jitter() -> None:
