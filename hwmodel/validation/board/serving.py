@@ -104,12 +104,9 @@ class Book:
 
     def familiarities(self, c: ServingCalibration, covered: Covered, which: NDArray[np.intp]) -> list[Familiarity]:
         """What the errors of the answers in `which` go by."""
-        parts = self.questions.parts(c)
-        out = []
-        for i in which:
-            traits = self.cases[int(self.questions.rows[i])].traits
-            out.append(service_familiarity(traits, parts[int(i)], covered))
-        return out
+        chosen = self.questions.chosen(c)
+        every = (chosen[int(i)] for i in which)
+        return [service_familiarity(case.traits, parts, covered) for case, parts in every]
 
     def held(self, place: int, hold: str) -> str:
         """The value of a row that `hold` leaves out."""

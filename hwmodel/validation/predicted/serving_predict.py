@@ -128,9 +128,9 @@ class Questions:
         group = np.array([number[case.row] for case in b.cases])
         return group, place.astype(int), np.stack([which, kind]).astype(int), factor
 
-    def parts(self, c: ServingCalibration) -> list[Parts]:
-        """For each key the shares that its doubtful mechanisms have in the answer."""
-        out = [Parts()] * len(self.keys)
+    def chosen(self, c: ServingCalibration) -> dict[int, tuple[Case, Parts]]:
+        """For each key the case that answers it, and the shares that its doubtful mechanisms have in the answer."""
+        out = {}
         for regime, (group, at, (row, _), _) in self._wanted.items():
             b = self.table.benches[regime]
             service = _with_engine(b.service, self.table.engines(regime, c))
@@ -140,7 +140,8 @@ class Questions:
             every = {name: _columns(parts_of(service, terms, name), len(group)) for name in (TTFT, TPOT, THROUGHPUT)}
             for key, place in zip(at, best, strict=True):
                 columns = every[QUANTITIES.get(self.keys[key][1].kind, THROUGHPUT)]
-                out[key] = Parts(**{name: float(values[place]) for name, values in columns.items()})
+                shares = Parts(**{name: float(values[place]) for name, values in columns.items()})
+                out[int(key)] = b.cases[int(place)], shares
         return out
 
     def answer(self, c: ServingCalibration) -> Column:
