@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import venv
@@ -64,9 +65,11 @@ def test_the_wheel_installs_manual_pages(installed: Path) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the file that README's commands name, as the tutorial writes it, and no catalog of one's own."""
+    """A folder with the files that README's commands name: the one that the tutorial writes, and the sweeps of a clone;
+    and no catalog of one's own."""
     (example,) = re.findall(r"```yaml\n# mine\.yaml\n(.*?)```", (ROOT / "docs/tutorial.md").read_text(), re.DOTALL)
     (tmp_path / "mine.yaml").write_text(example)
+    shutil.copytree(ROOT / "docs/sweeps", tmp_path / "docs/sweeps")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -80,6 +83,9 @@ def from_wheel(python: Path, folder: Path, words: list[str]) -> str:
 
 
 def from_checkout(words: list[str]) -> str:
+    if "--out" in words:  # what the wheel wrote stands there already
+        out = Path(words[words.index("--out") + 1])
+        out.rename(f"{out}-of-the-wheel")
     return CliRunner().invoke(cli, words, catch_exceptions=False).stdout
 
 

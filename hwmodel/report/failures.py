@@ -40,7 +40,6 @@ def _software(lost: Failures) -> str:
     if lost.software_mtbf_s is None:
         return say("Software and hardware are not told apart in its source.")
     return say(
-        "Software alone stops a job of any size every {mtbf} there ({team}, {year}): your team's own rate goes into an "
-        "overlay.",
+        "Software alone stops any job every {mtbf} there ({team}, {year}).",
         mtbf=format_duration(lost.software_mtbf_s), team=lost.software_team, year=lost.software_year,
     )  # fmt: skip

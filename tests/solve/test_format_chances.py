@@ -115,7 +115,7 @@ def test_no_verdict_contradicts_a_published_pair_unsaid() -> None:
 def test_a_contradiction_is_a_part_of_the_sentence() -> None:
     against = Contradiction(pairs=2, of=11, furthest_share=0.0042, sources=["x", "y"])
     row = msgspec.structs.replace(found().precisions[1], verdict="pays", against=against)
-    assert "2 of 11 pairs lost more than that, up to 0.42 % (x, y)" in sentence(row)
+    assert "(2 of 11 lost more than that, up to 0.42 %: x, y)" in sentence(row)
     row = msgspec.structs.replace(row, verdict="does_not_pay")
     assert "lost less than that, down to 0.42 %" in sentence(row)
     assert "pairs lost" not in sentence(msgspec.structs.replace(row, against=None))

@@ -219,5 +219,5 @@ def test_within_a_time_no_life_is_larger_and_worse_than_the_best_run(served: str
     o = plan(gpus="1024xH100", time="30d", inference_tokens=served).objectives
     best, life = o.training_optimal, o.deployment_optimal
     assert value_of(life.params) <= value_of(best.params) * (1 + 1e-9)
-    # The shape that is built may be faster than the trend: by less than what a pair of runs resolves.
-    assert value_of(life.loss_nats) >= value_of(best.loss_nats) - 1e-3
+    # The shape that is built may be faster than the trend: by less than a pair of runs resolves, 0.1 % of the loss.
+    assert value_of(life.loss_nats) >= value_of(best.loss_nats) * (1 - 1e-3)

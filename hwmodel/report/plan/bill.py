@@ -73,26 +73,26 @@ def whole_budget(plan: Plan) -> list[Block]:
     if budget is None or budget.total_usd is None:
         return []
     rows = [
-        [say(STAGES[one.stage]), words.plain(one.gpu_hours), words.usd(one.cost_usd), say("computed")]
+        [say(STAGES[one.stage]), words.plain(one.gpu_hours), words.usd(one.cost_usd)]
         for one in budget.lines
         if one.cost_usd is not None
     ]
     rows += [
-        [say("contingency"), DASH, format_usd(budget.contingency_usd), heard(budget.contingency_why)],
-        [say("in all"), DASH, format_usd(budget.total_usd), ""],
+        [say("contingency: {why}", why=heard(budget.contingency_why)), DASH, format_usd(budget.contingency_usd)],
+        [say("in all"), DASH, format_usd(budget.total_usd)],
     ]
     left = say(", ").join(say(STAGES[stage]) for stage in budget.not_counted)
     said = say(
-        "Not counted: {what}. A plan file counts them, each computed or entered (`hwmodel plan budget.yaml`).",
+        "Not counted: {what}. A plan file counts them (`hwmodel plan budget.yaml`).",
         what=left,
     )
-    table = Table([say("budget"), say("accelerator-hours"), say("money"), say("how")], rows)
+    table = Table([say("budget"), say("accelerator-hours"), say("money")], rows)
     return [Heading(say("The whole budget"), 3), table, Text(" ".join(filter(None, (_paid(budget), said))))]
 
 
 def _paid(budget: Budget) -> str:
-    """When the run and its contingency are paid, where that is more than one month."""
-    if len(budget.cash_flow) < 2:
+    """When the run and its contingency are paid, where that is more than two months."""
+    if len(budget.cash_flow) < 3:
         return ""
     months = say(", ").join(f"{row.month}: {format_usd(row.usd)}" for row in budget.cash_flow)
     return say("Paid by month, the contingency in the last: {months}.", months=months)

@@ -169,15 +169,17 @@ def _intervals(plan: Plan) -> str:
 
 
 _PRICES = re.compile(r"Dated prices of (.+)")
-TITLE_WORDS = 3  # of a title that has a locator to find it by
+_ARXIV = re.compile(r"arXiv (\d{4}\.\d{5})")
+TITLE_WORDS = 2  # of a title that has a locator to find it by
 
 
 def source_lines(plan: Plan) -> list[str]:
-    """A line a source; sellers of hours together, and laws that are shown for comparison by where they stand.
+    """A line a source; papers of arXiv by their numbers, sellers of hours together, and laws that are shown for
+    comparison by where they stand.
 
-    What each gave stands in `sources` of the JSON.
+    Titles, and what each source gave, stand in `sources` of the JSON.
     """
-    sellers, compared, rest = [], [], []
+    papers, sellers, compared, rest = [], [], [], []
     for source in plan.sources:
         title, place, used = source["title"] or source["id"], source["locator"], source["for"]
         seller = _PRICES.fullmatch(title)
@@ -187,9 +189,13 @@ def source_lines(plan: Plan) -> list[str]:
             continue  # figures whose own notes say how
         elif all("for comparison" in use for use in used.split(", ")):
             compared.append(place or title)
+        elif (paper := _ARXIV.match(place)) is not None:
+            papers.append(paper.group(1))
         else:
             rest.append(_cited(title, place))
-    lines = [say("Laws for comparison: {places}", places="; ".join(compared))] if compared else []
+    papers = list(dict.fromkeys(papers))
+    lines = [say("Papers on arXiv: {numbers}", numbers=", ".join(papers))] if papers else []
+    lines += [say("Laws for comparison: {places}", places="; ".join(compared))] if compared else []
     if sellers:
         lines.append(say("Dated prices of {sellers} (catalogs/prices/quotes.csv)", sellers=", ".join(sellers)))
     return [*rest, *lines]
@@ -200,5 +206,5 @@ def _cited(title: str, place: str) -> str:
     if not place:
         return title
     short = title.split(": ")[0].split()
-    name = " ".join(short[:TITLE_WORDS]) + (" ..." if len(short) > TITLE_WORDS else "")
+    name = " ".join(short[:TITLE_WORDS]) + ("..." if len(short) > TITLE_WORDS else "")
     return f"{name}, {re.split(r'; | as | Table', place)[0].rstrip(',')}"

@@ -12,7 +12,7 @@ from hwmodel.report.published import published_beside
 from hwmodel.report.words import FACTOR_WORDS, TERM_WORDS
 from hwmodel.solve.run.result import Plan
 
-SMALL = 0.02  # share of a step or of the memory below which a term is one of the others
+SMALL = 0.04  # share of a step or of the memory below which a term is one of the others
 MOVES = 0.02  # elasticity below which a factor changes nothing worth a row
 
 

@@ -78,7 +78,7 @@ def mixtures(setting: Setting, model: LossModel, fleet: Fleet | None, dense: Lif
         winner_experts=best.experts,
         saving=saving,
         unit=dense.costs.unit,
-        note="one active expert a token in every layer, each as wide as the dense network (as in the law's runs); "
+        note="one active expert a token in every layer, each as wide as the dense network; "
         f"the loss as a dense equivalent; {law.id} has no published covariance, so the interval is that of "
         f"{model.law.id}",
     )
