@@ -51,7 +51,8 @@ def training_document(
         )  # fmt: skip
     return {
         "code_version": __version__,
-        "fitted_on": f"{len(fit.rows)} measured runs of {len(sources)} sources (catalogs/runs/training.csv)",
+        "fitted_on": f"{len(fit.rows)} of {sum(sources.values()):,} measured runs of {len(sources)} sources, large grids "
+        "thinned (catalogs/runs/training.csv)",
         "constants": len(table),
         "generic": generic,
         "families": families,
