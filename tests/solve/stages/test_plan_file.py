@@ -118,7 +118,7 @@ def test_what_a_plan_serves_is_a_line_of_its_budget() -> None:
     assert {one.stage: one.how for one in plain.budget.lines}["serving"] == "not_counted"
     text = plain.to_markdown()
     budget = text[text.index("### The whole budget") : text.index("## Energy")]
-    assert "| contingency | - |" in budget
+    assert "| contingency: what the run lacks to be enough in 80 % of cases | - |" in budget
     assert "Not counted: ablations and scaling runs, post-training, evaluation" in budget
     total = plain.budget.total_usd
     assert format_usd(total) in budget
