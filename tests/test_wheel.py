@@ -60,7 +60,9 @@ def test_the_wheel_installs_manual_pages(installed: Path) -> None:
         plan = held.read(next(name for name in pages if name.endswith("hwmodel-plan.1"))).decode()
     # A process of its own: click keeps the help option of the context that first asked a command for it.
     code = "import json; from hwmodel.cli import man; print(json.dumps(man.pages()))"
-    written = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    written = json.loads(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    )
     assert {Path(name).name for name in pages} == set(written)
     assert plan == written["hwmodel-plan.1"]
 
