@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.catalog.accuracy import board_cells
-from hwmodel.catalog.calibrations import calibrations_dir
+from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
 from hwmodel.catalog.stacks import memory_calibration, search_optimism, training_calibration
 from hwmodel.specs.accuracy import BoardCell
 from hwmodel.validation.board.board import Board, Trainer, runs_file, training_board
@@ -71,8 +71,11 @@ def refits(rows: list[Row], progress: Any = print) -> dict[str, Any]:
 
 
 def constants_digest() -> str:
-    """Of the fitted constants of training: tells whether numbers were taken beside the same."""
-    return hashlib.blake2b((calibrations_dir() / "training.yaml").read_bytes(), digest_size=4).hexdigest()
+    """Of the fitted constants of training: tells whether numbers were taken beside the same values, whatever the file
+    says of them."""
+    data = read_calibration(calibrations_dir() / "training.yaml")
+    values = json.dumps([data[name] for name in ("generic", "families", "stacks")], sort_keys=True)
+    return hashlib.blake2b(values.encode(), digest_size=4).hexdigest()
 
 
 def _head(metrics: dict[str, Summary]) -> Summary:

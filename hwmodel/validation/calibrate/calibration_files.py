@@ -49,10 +49,10 @@ def training_document(
                 "width_is": "natural log" if p.logarithmic else "absolute", "meaning": p.meaning,
             }
         )  # fmt: skip
+    runs = f"{len(fit.rows)} of {sum(sources.values()):,} measured runs of {len(sources)} sources"
     return {
         "code_version": __version__,
-        "fitted_on": f"{len(fit.rows)} of {sum(sources.values()):,} measured runs of {len(sources)} sources, large grids "
-        "thinned (catalogs/runs/training.csv)",
+        "fitted_on": f"{runs}, large grids thinned (catalogs/runs/training.csv)",
         "constants": len(table),
         "generic": generic,
         "families": families,
