@@ -8,13 +8,12 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from hwmodel.catalog.calibrations import calibrations_dir
-from hwmodel.catalog.writing import write_whole
 from hwmodel.predict.service.setting import CLOSED
 from hwmodel.validation.board.serving import Book, shipped_rows
+from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.fit.serving_fit import PARAMETERS, calibration_of, error_by, fit
 from hwmodel.version import __version__
 
@@ -87,16 +86,7 @@ def write(path: Path | None = None, say: Say | None = None, intervals: bool = Tr
     said = say or (lambda _: None)
     plain = serving_document(said, left_out=intervals)
     target = path or calibrations_dir() / "serving.yaml"
-    text = yaml.safe_dump(_rounded(plain), sort_keys=False, width=110)
-    write_whole(target, "# Written by `hwmodel calibrate --serving`; facts about engines, not about parts.\n" + text)
+    write_document(target, "Written by `hwmodel calibrate --serving`; facts about engines, not about parts.", plain)
     if intervals:
         calibrate_intervals(target.parent, said, ("serving",))
     return dict(plain["accuracy"])
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _rounded(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_rounded(v) for v in value]
-    return float(f"{value:.5g}") if isinstance(value, float) else value

@@ -9,14 +9,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import yaml
 from scipy.optimize import least_squares
 
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.catalog.quantised import quantised_rows
-from hwmodel.catalog.writing import write_whole
 from hwmodel.laws.quantised import Z80, quantised_nats
 from hwmodel.specs.quantised import QuantisedConstants, QuantisedRow
+from hwmodel.validation.fit.document import write_document
 from hwmodel.version import __version__
 
 BENCHMARK_RESOLUTION = 0.003  # share of a score: the noise of averages over five to twelve tasks
@@ -236,16 +235,5 @@ def _accuracy(found: Sequence[Vote], held: Sequence[str]) -> dict[str, float]:
 
 def write(directory: Any = None) -> dict[str, Any]:
     """Fit and write quantised.yaml; gives the accuracy."""
-    plain = _rounded(document())
     target = (directory or calibrations_dir()) / "quantised.yaml"
-    text = yaml.safe_dump(plain, sort_keys=False, width=110)
-    write_whole(target, "# Written by `hwmodel calibrate --quantised`.\n" + text)
-    return dict(plain["accuracy"])
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _rounded(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_rounded(v) for v in value]
-    return float(f"{value:.5g}") if isinstance(value, float) else value
+    return dict(write_document(target, "Written by `hwmodel calibrate --quantised`.", document())["accuracy"])
