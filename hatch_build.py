@@ -13,10 +13,11 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 KEPT_OUT = ("compiled", "__pycache__")
 
 
-class CatalogHook(BuildHookInterface):  # type: ignore[type-arg]
+class CatalogHook(BuildHookInterface[Any]):
     """Stages `catalogs/` and compiles it; refuses tables whose source may not be passed on."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Add the compiled catalogs to a wheel; an editable install reads those of the checkout."""
         if version == "editable":
             return
         root = Path(self.root)

@@ -119,6 +119,7 @@ def papers() -> dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray, bool]]]
 
 
 def main() -> None:
+    """Print the coverage of floors, exponents and forecasts; the first argument is how many synthetic sets to draw."""
     sets = int(sys.argv[1]) if len(sys.argv) > 1 else 250
     print(f"Floor, 80 % promised, {sets} synthetic sets each")
     for name, design in DESIGNS.items():

@@ -7,7 +7,6 @@ while a shell asks (`_HWMODEL_COMPLETE` is set).
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import Any
 
 import click
@@ -60,6 +59,17 @@ OF_COMMAND: dict[tuple[str, str], Values] = {
 }
 
 
+class _Named(click.types.StringParamType):
+    """Text whose values are completed by name."""
+
+    def __init__(self, values: Values) -> None:
+        self.values = values
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The values that begin like `incomplete`."""
+        return _complete(self.values, ctx, incomplete)
+
+
 def with_values(command: click.Command, name: str) -> click.Command:
     """The command, and those below it, with completion of their parameters' values."""
     for child, below in getattr(command, "commands", {}).items():
@@ -68,7 +78,7 @@ def with_values(command: click.Command, name: str) -> click.Command:
         values = OF_COMMAND.get((name, str(parameter.name)), VALUES.get(str(parameter.name)))
         # What has a type of its own (a choice, a path) is completed by click.
         if values is not None and isinstance(parameter.type, click.types.StringParamType):
-            parameter.shell_complete = partial(_complete, values)  # type: ignore[method-assign]
+            parameter.type = _Named(values)
     return command
 
 

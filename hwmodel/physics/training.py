@@ -134,6 +134,11 @@ def _widen_s(shard: LayerShard, precision: Precision, machine: Machine, again: A
     return memory_bound_s(precision.widen_bytes * shard.layer, machine.memory) * (2.0 + again.layers)
 
 
+def _weight_gradients_s(products_b: Num, head: Num) -> Num:
+    """Of three products of a layer and of the head, forward and backward, the one that makes gradients of weights."""
+    return 0.5 * products_b + head / 3.0
+
+
 def micro_batch(
     shape: Shape,
     machine: Machine,
@@ -144,6 +149,7 @@ def micro_batch(
     shard: LayerShard,
     trainable: Num,
 ) -> MicroBatch:
+    """Seconds of one micro-batch on the slowest pipeline stage, by term; and what schedules and overlap ask of it."""
     again = recomputed(layout, times)
     stages = layers_per_stage(shape, layout, stack)
     accumulate = _accumulate_s(shard, precision, machine, stack) * trainable
@@ -164,20 +170,18 @@ def micro_batch(
     head = times.head_s * stack.level + times.loss_s
     # The slowest stage decides: the last one with the head, or a middle one with more layers.
     last = stages.last * layer + head * head_share(layout)
-    middle = stages.middle * layer
-    alone = layout.pp < 1.5
-    on_last = where(alone | (last >= middle), 1.0, 0.0)
+    on_last = where((layout.pp < 1.5) | (last >= stages.middle * layer), 1.0, 0.0)
     count = where(on_last > 0, stages.last, stages.middle)
-    backward = (times.gemm_b + times.attention_b) * stack.level
-    backward = backward + times.memory_b + times.cast_b + times.tp_b + times.ep_b
+    backward = (
+        (times.gemm_b + times.attention_b) * stack.level + times.memory_b + times.cast_b + times.tp_b + times.ep_b
+    )
     depth = shapes.layers(shape)
     mean_backward: Num = 0.0
     mean_weights: Num = 0.0
     if other_than_1f1b(layout):
         again_b = repeated + again.network * times.tp_f + again.attention * times.cp_f
         mean_backward = (depth * (backward + again_b + host_back) + head * 2.0 / 3.0) / layout.pp
-        # Of three products of a layer and of the head, forward and backward, one makes the gradient of weights.
-        mean_weights = trainable * (depth * 0.5 * times.gemm_b * stack.level + head / 3.0) / layout.pp
+        mean_weights = trainable * _weight_gradients_s(depth * times.gemm_b * stack.level, head) / layout.pp
     return MicroBatch(
         gemm=gemm * count,
         attention=attention * count,

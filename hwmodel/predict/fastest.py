@@ -66,6 +66,7 @@ def fastest(
     """
 
     def block(some: Cases) -> Fastest:
+        """The same of so many cases as go at once."""
         if policy.exact or some.count < FEW_CASES:
             return _every(some, asked)
         whole, few = grid(some, float(machine.network.domain), policy), Few(some.count, keep)
@@ -97,6 +98,7 @@ def fronts(
     """
 
     def block(some: Cases) -> Fastest:
+        """The same of so many cases as go at once."""
         whole = grid(some, float(machine.network.domain), policy)
         kernel = _kernel(whole, asked) if compiled and some.count >= FEW_CASES else None
         if kernel is None:

@@ -130,7 +130,7 @@ def _rl(lines: list[Line]) -> str:
 def _rl_one(line: Line) -> str:
     d = line.detail
     rows = [[said, format_duration(abs(d["terms_s"][name]))] for name, said in PHASES.items() if d["terms_s"][name]]
-    stale = f", weights up to {d['lag']:g} steps old" if d["lag"] else ", on policy"
+    stale = f", weights up to {d['lag']:g} step{'' if d['lag'] == 1 else 's'} old" if d["lag"] else ", on policy"
     return (
         f"{line.stage}: {format_count(d['steps'])} steps of {format_duration(d['step_s'])} on {d['pools']} "
         f"pool{'s' if d['pools'] == 'two' else ''}{stale}; responses of {d['mean_response']:,.0f} tokens in the mean, "

@@ -123,7 +123,12 @@ def _assumed(plan: Plan, *left: str) -> str:
     price = plan.money.price if plan.money is not None else None
     if price and "usd_per_hour" not in given:
         rate = words.usd(price.median_usd_per_accelerator_hour)
-        said.append(say("{usd} an accelerator-hour ({quotes} quotes)", usd=rate, quotes=price.n_quotes))
+        one = price.n_quotes == 1
+        said.append(
+            say("{usd} an accelerator-hour (one quote)", usd=rate)
+            if one
+            else say("{usd} an accelerator-hour ({quotes} quotes)", usd=rate, quotes=price.n_quotes)
+        )
     return say(", ").join(said)
 
 

@@ -28,8 +28,9 @@ LAYOUTS: list[dict[str, Any]] = [
 ]
 
 
-def walked(document: dict[str, Any]) -> None:
-    """Every term that there is has a formula, and all formulas below it read back to their numbers."""
+def walked(document: dict[str, Any]) -> int:
+    """Every term that there is has a formula, and all formulas below it read back to their numbers; how many did."""
+    read = 0
     there = [name for name in StepTerms.__struct_fields__ if Answered(document).value(f"step.{name}")]
     assert len(there) > 6
     for name in there:
@@ -39,17 +40,19 @@ def walked(document: dict[str, Any]) -> None:
         for term in found["terms"]:
             if term["formula"] and term["inputs"]:
                 assert of_print(term, terms) == pytest.approx(term["value"], rel=1e-6), term["name"]
+                read += 1
             assert term["how"] or term["label"], term["name"]
+    return read
 
 
 @pytest.mark.parametrize("given", PLANS, ids=lambda given: " ".join(map(str, given.values())))
 def test_terms_of_plans(given: dict[str, Any]) -> None:
-    walked(json.loads(hm.plan(**given).to_json()))
+    assert walked(json.loads(hm.plan(**given).to_json())) > 20
 
 
 @pytest.mark.parametrize("given", LAYOUTS, ids=lambda given: " ".join(map(str, given.values())))
 def test_terms_of_layouts(given: dict[str, Any]) -> None:
-    walked(json.loads(hm.train(**given).to_json()))
+    assert walked(json.loads(hm.train(**given).to_json())) > 20
 
 
 def test_the_products_of_a_layer_are_those_of_the_shape() -> None:

@@ -29,6 +29,8 @@ def confidence(found: Answered) -> float:
 
 
 def median_elapsed(place: str) -> Rule:
+    """Days on the calendar at even odds: productive days over goodput, times the factor of whole runs."""
+
     def run(train_days: Any, whole_run_factor: Any, goodput: Any) -> Any:
         return train_days * elapsed_over_productive(goodput, log(whole_run_factor), 0.0, 0.0)
 
@@ -53,6 +55,7 @@ def gpu_hours_rule(_: Answered, place: str) -> Rule:
 
 
 def cost_rule(found: Answered, place: str) -> Rule | None:
+    """Rent: hours at their price at even odds, else a quantile; none without a price."""
     if found.fleeted is None or found.fleeted.price is None:
         return None
     if confidence(found) != 0.5:
@@ -140,6 +143,7 @@ def _site_mwh(gpu_hours: Any, it_w_per_accelerator: Any, pue: Any) -> Any:
 
 
 def carbon_rule(found: Answered, place: str) -> Rule | None:
+    """Carbon of the answer itself: energy at the grid's intensity, and what making the hardware cost."""
     fleet = found.fleeted
     if place != "answer" or fleet is None:
         return None
@@ -177,6 +181,7 @@ def goodput_rule(found: Answered, place: str, name: str = "goodput") -> Rule | N
 
 
 def whole_run_rule(found: Answered, place: str) -> Rule | None:
+    """Hours billed over steady hours and failures, of the fleet's size and year."""
     fleet, total = found.fleeted, found.value(f"{place}.accelerators")
     if fleet is None or total is None:
         return None
