@@ -82,7 +82,7 @@ def risk(setting: Fleeted, solved: Solved, model: LossModel) -> Risk:
     run = uncertain_run(setting, solved, model)
     drawn = run.drawn(setting.request.seed)
     given = [] if setting.request.open_time else _limits(setting, drawn)
-    asked = [msgspec.structs.replace(one, mend=_mend(solved, one, values)) for one, values in given]  # fmt: skip
+    asked = [msgspec.structs.replace(one, mend=_mend(solved, one)) for one, _ in given]
     return Risk(
         draws=DRAWS,
         limits=asked,
@@ -127,13 +127,20 @@ def _all_met(setting: Fleeted, drawn: Outcome) -> float | None:
     return float(np.logical_and.reduce([_kept(values, one.limit) for one, values in found]).mean())
 
 
-def _mend(solved: Solved, asked: Limit, values: Any) -> Mend | None:
+def _enough(solved: Solved, name: str) -> tuple[float, float]:
+    """The certainty that a limit is mended to, and the days or dollars that the answer prints for it."""
+    share, found = max(MENDED, solved.fleet.setting.request.confidence), solved.answer
+    key = {"time": "elapsed_days", "budget": "cost_usd"}[name]
+    printed = found.quantiles["p80"][key] if found.quantiles and share == MENDED else getattr(found, key)
+    return share, value_of(printed)
+
+
+def _mend(solved: Solved, asked: Limit) -> Mend | None:
     """What would raise a chance that is too low; None where none is asked."""
     setting, name, limit = solved.fleet.setting, asked.name, asked.limit
-    share = max(MENDED, setting.request.confidence)
+    share, enough = _enough(solved, name)
     if asked.chance >= share - 0.005:  # what is printed
         return None
-    enough = float(np.quantile(values, share))
     scale = limit / enough if np.isfinite(enough) else None
     tokens = None if scale is None else solved.sized.d * scale
     if name == "time":

@@ -106,6 +106,15 @@ def test_what_mends_a_budget_mends_it() -> None:
         assert mended.chance == pytest.approx(0.8, abs=0.01)
 
 
+def test_days_and_dollars_that_are_enough_are_those_of_the_answer() -> None:
+    """One figure of the days that are enough with a certainty, on whichever line it is printed."""
+    p50 = hm.plan(**FIXED).answer.quantiles["p50"]
+    found = hm.plan(**FIXED, time=f"{1.02 * p50['elapsed_days']:.4g}d", budget=f"${1.02 * p50['cost_usd']:.4g}")
+    mended = {one.name: one.mend.limit for one in found.risk.limits if one.mend is not None}
+    p80 = found.answer.quantiles["p80"]
+    assert mended == {"time": p80["elapsed_days"], "budget": p80["cost_usd"]}
+
+
 def test_accelerators_that_mend_a_deadline_do() -> None:
     (limit,) = hm.plan(**FIXED, deadline="30d").risk.limits
     assert limit.mend is not None
