@@ -9,20 +9,21 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from hwmodel.errors import unknown
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-Rows = list[dict[str, Any]]
+Document: TypeAlias = dict[str, Any]  # JSON, as a writer hands it out: names to numbers, words, lists and more of these
+Rows: TypeAlias = list[dict[str, Any]]  # of a table: column to cell
 
 
 class Answer(Protocol):
     """What an answer can do, whichever verb gave it."""
 
-    def to_dict(self) -> dict[str, Any]: ...
+    def to_dict(self) -> Document: ...
     def to_json(self) -> str: ...
     def to_markdown(self) -> str: ...
     def to_text(self, columns: int = 80) -> str: ...
@@ -41,7 +42,7 @@ class Views(NamedTuple):
     html: Callable[[Any], str]
     tables: Mapping[str, Callable[[Any], Rows]]  # the first is the one that stands for the whole
     frame: Callable[[Rows], Any]
-    document: Callable[[Any], dict[str, Any]] | None = None  # where the record does not hold it itself
+    document: Callable[[Any], Document] | None = None  # where the record does not hold it itself
 
 
 class Shown:
@@ -50,7 +51,7 @@ class Shown:
     __slots__ = ()
     views: ClassVar[Views | None] = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Plain JSON types, in the order of the contract."""
         views = self._seen()
         assert views.document is not None, type(self)

@@ -79,9 +79,8 @@ def _memory(run: dict[str, Any]) -> list[str]:
     from hwmodel.solve.train import train
 
     options = {name: value for name, value in run.items() if name not in ("step_time", "tokens_per_s")}
-    found = train(**options).to_dict()["allocated_memory_bytes"]
-    value, low, high = (found[name] / 2**30 for name in ("value", "low", "high"))
-    return [f"predicted allocation: {value:.1f} GiB (80 %: {low:.1f} to {high:.1f})"]
+    found = train(**options).answer.allocated_memory_bytes.scaled(2.0**-30)
+    return [f"predicted allocation: {found.value:.1f} GiB (80 %: {found.low:.1f} to {found.high:.1f})"]
 
 
 def _level(text: str) -> float:

@@ -22,6 +22,7 @@ from hwmodel.solve.run.result import Plan, RunAnswer
 from hwmodel.solve.serve.ask import Served
 from hwmodel.solve.serve.records import FleetFound
 from hwmodel.solve.train import TrainResult
+from hwmodel.solve.train_answer import TrainAnswer
 
 WHOLE = "The whole answer: --format md, --out FILE.md or --format json"
 
@@ -152,48 +153,43 @@ def _changes(plan: Plan) -> str:
     return say("; ").join(said)
 
 
-def train_card(found: TrainResult, columns: int = COLUMNS, language: str = ENGLISH) -> str:
+def train_card(result: TrainResult, columns: int = COLUMNS, language: str = ENGLISH) -> str:
     """The prediction of `train` on one screen."""
     with speaking(language):
-        d = found.to_dict()
-        r, rate = d["resolved"], d["tokens_per_s_per_accelerator"]
-        batch = say(", global batch {seqs} sequences", seqs=f"{d['layout']['global_batch_seqs']:g}")
-        assumed = (r["precision"], r["system"], say("{name} stack", name=r["stack"]))
+        found = result.answer
+        r, rate = found.resolved, found.tokens_per_s_per_accelerator
+        batch = say(", global batch {seqs} sequences", seqs=f"{found.layout.global_batch_seqs:g}")
+        assumed = (r.precision, r.system, say("{name} stack", name=r.stack))
         said = [
-            (say("layout"), layout_words(d["layout"]) + batch),
-            (say("chosen"), ", ".join(d["searched"])),
-            (say("how sure"), like_line(d["like"])),
+            (say("layout"), layout_words(found.layout) + batch),
+            (say("chosen"), ", ".join(found.searched)),
+            (say("how sure"), like_line(found.like)),
             (say("assumed"), say(", ").join(assumed)),
-            (say("notes"), _notes(d["warnings"])),
+            (say("notes"), _notes(found.warnings)),
         ]
         head = say(
-            "{model} ({size}) on {count} x {part}: {rate} tokens/s an accelerator", model=r["model"] or say("A model"),
-            size=words.count(r["params"]), count=f"{d['accelerators']:,}", part=r["accelerator"],
-            rate=f"{rate['value']:,.0f}",
+            "{model} ({size}) on {count} x {part}: {rate} tokens/s an accelerator", model=r.model or say("A model"),
+            size=words.count(r.params), count=f"{found.accelerators:,}", part=r.accelerator,
+            rate=f"{rate.value:,.0f}",
         )  # fmt: skip
-        return card(head, _train_rows(d), said, columns, say(WHOLE))
+        return card(head, _train_rows(found), said, columns, say(WHOLE))
 
 
-def _train_rows(d: dict[str, Any]) -> list[tuple[str, str, str]]:
+def _train_rows(found: TrainAnswer) -> list[tuple[str, str, str]]:
     """Step, rate, utilisation, memory, and the terms that take most."""
-    rate, step = d["tokens_per_s_per_accelerator"], d["step_s"]
-    memory = {name: d[f"{name}_memory_bytes"] for name in ("allocated", "reserved")}
+    rate, step = found.tokens_per_s_per_accelerator, found.step_s
+    allocated, reserved = found.allocated_memory_bytes, found.reserved_memory_bytes
     return [
-        (say("a step"), words.duration(step["value"]), _ends(step, words.duration)),
-        (say("tokens/s an accelerator"), words.plain(rate["value"]), _ends(rate, words.plain)),
-        (f"MFU ({d['mfu']['convention']})", words.percent(d["mfu"]["value"]), ""),
-        (say("memory, allocated"), words.memory(memory["allocated"]["value"]),
-         _ends(memory["allocated"], words.memory)),
-        (say("memory, reserved"), words.memory(memory["reserved"]["value"]), _ends(memory["reserved"], words.memory)),
-        (say("it fits"), say("yes") if d["fits"] else say("no"),
-         say("(probability {share})", share=words.percent(d["fits_probability"]))),
-        *((f"  {say(TERM_WORDS[one['term']])}", words.duration(one["share"] * step["value"]),
-           say("{share} of the step", share=words.percent(one["share"]))) for one in d["binds"][:6]),
+        (say("a step"), words.duration(step.value), _spread(step, words.duration)),
+        (say("tokens/s an accelerator"), words.plain(rate.value), _spread(rate, words.plain)),
+        (f"MFU ({found.mfu.convention})", words.percent(found.mfu.value), ""),
+        (say("memory, allocated"), words.memory(allocated.value), _spread(allocated, words.memory)),
+        (say("memory, reserved"), words.memory(reserved.value), _spread(reserved, words.memory)),
+        (say("it fits"), say("yes") if found.fits else say("no"),
+         say("(probability {share})", share=words.percent(found.fits_probability))),
+        *((f"  {say(TERM_WORDS[one.term])}", words.duration(one.share * step.value),
+           say("{share} of the step", share=words.percent(one.share))) for one in found.binds[:6]),
     ]  # fmt: skip
-
-
-def _ends(band: dict[str, float], show: Any) -> str:
-    return say("({low} to {high})", low=show(band["low"]), high=show(band["high"]))
 
 
 def compare_card(plan: Plan, columns: int = COLUMNS, language: str = ENGLISH) -> str:

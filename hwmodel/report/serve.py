@@ -20,6 +20,7 @@ from hwmodel.report.serve_words import (
 from hwmodel.report.tables import record_cells
 from hwmodel.solve.serve.ask import Served
 from hwmodel.solve.serve.records import ApiOffer, FleetFound
+from hwmodel.specs.provenance import Cited
 
 
 def serve_blocks(found: Served) -> list[Block]:
@@ -97,12 +98,12 @@ def _offer(api: ApiOffer | None) -> str:
     return say("{offer}; a fleet of this kind costs less from {rate} on.", offer=offer, rate=load(api.requests_per_s))
 
 
-def source_lines(sources: list[dict[str, str]]) -> list[str]:
+def source_lines(sources: list[Cited]) -> list[str]:
     """A line for each thing that sources feed, with all of them."""
     fed: dict[str, list[str]] = {}
     for one in sources:
-        place = f", {one['locator']}" if one["locator"] else ""
-        fed.setdefault(one["for"], []).append(f"{one['title']}{place}")
+        place = f", {one.locator}" if one.locator else ""
+        fed.setdefault(one.uses, []).append(f"{one.title}{place}")
     return [f"{what}: {'; '.join(_together(titles))}" for what, titles in fed.items()]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hwmodel.catalog.safe_text import csv_text
 from hwmodel.report.blocks import Block, Bullets, Heading, Table, Text, markdown
 from hwmodel.report.likeness import like_line
@@ -11,6 +9,7 @@ from hwmodel.report.phrases import ENGLISH, heard, say, speaking
 from hwmodel.report.serve import source_lines
 from hwmodel.report.words import RECOMPUTE_WORDS, TERM_WORDS, duration
 from hwmodel.solve.train import GIB, TrainResult
+from hwmodel.solve.train_answer import TrainAnswer, TrainLayout
 from hwmodel.specs import MemoryTerms
 from hwmodel.specs.layout import SCHEDULES, layout_line
 from hwmodel.version import __version__
@@ -19,14 +18,14 @@ UNFIT = "does not fit"
 STAGES = {"first": "first stage", "middle": "middle stage", "last": "last stage"}
 
 
-def layout_words(layout: dict[str, Any]) -> str:
+def layout_words(layout: TrainLayout) -> str:
     """A layout in a line, under the names of the command line."""
-    again = layout["recompute"]
+    again = layout.recompute
     again = say(RECOMPUTE_WORDS[again]) if again in RECOMPUTE_WORDS else say("recompute of {modules}", modules=again)
-    offload = "" if layout["offload"] == "none" else say(", {what} in host memory", what=layout["offload"])
+    offload = "" if layout.offload == "none" else say(", {what} in host memory", what=layout.offload)
     schedule = ""
-    if layout["schedule"] != SCHEDULES[0]:
-        schedule = say(", ") + say("schedule {name}", name=layout["schedule"])
+    if layout.schedule != SCHEDULES[0]:
+        schedule = say(", ") + say("schedule {name}", name=layout.schedule)
     return f"{layout_line(layout)}, {again}{offload}{schedule}"
 
 
@@ -35,9 +34,9 @@ def _ms(value: float) -> str:
     return f"{value * 1e3:,.1f}"
 
 
-def _unfit(d: dict[str, Any]) -> str:
+def _unfit(found: TrainAnswer) -> str:
     """What a reader must see first where the layout does not fit."""
-    said = [line for line in d["warnings"] if line.startswith(UNFIT)]
+    said = [line for line in found.warnings if line.startswith(UNFIT)]
     if not said:
         return ""
     return say("**It {reason}.** The figures are those of accelerators with room for it.", reason=heard(said[0]))
@@ -45,57 +44,57 @@ def _unfit(d: dict[str, Any]) -> str:
 
 def train_blocks(result: TrainResult) -> list[Block]:
     """The whole prediction on one page."""
-    d = result.to_dict()
-    r, sure = d["resolved"], like_line(d["like"])
+    found = result.answer
+    r, sure = found.resolved, like_line(found.like)
     return [
-        Heading(say("{model} on {count} x {part}", model=r["model"] or say("A model"), count=f"{d['accelerators']:,}",
-                    part=r["accelerator"]), 1),
-        Text(_unfit(d)),
-        Text(_rate(d)),
-        Text(_layout(d, float(result.workload.seq_len))),
+        Heading(say("{model} on {count} x {part}", model=r.model or say("A model"), count=f"{found.accelerators:,}",
+                    part=r.accelerator), 1),
+        Text(_unfit(found)),
+        Text(_rate(found)),
+        Text(_layout(found, float(result.workload.seq_len))),
         Heading(say("Where do the time and the memory go?")),
-        _step_table(d),
-        Text(say("What binds: {term}.", term=say(TERM_WORDS[d["binds"][0]["term"]]))),
+        _step_table(found),
+        Text(say("What binds: {term}.", term=say(TERM_WORDS[found.binds[0].term]))),
         _memory_table(result),
         Heading(say("What layout would be faster?")),
-        _near_table(d),
+        _near_table(found),
         Heading(say("What to know before trusting it")),
-        Bullets([heard(line) for line in d["warnings"] if not line.startswith(UNFIT)]),
+        Bullets([heard(line) for line in found.warnings if not line.startswith(UNFIT)]),
         Text(say("How sure: {line} (each predicted without its source).", line=sure) if sure else ""),
         Heading(say("What the figures rest on")),
-        Bullets(source_lines(d["sources"])),
-        Text(f"hwmodel {__version__}, catalog {r['catalog_version']}"),
+        Bullets(source_lines(found.sources)),
+        Text(f"hwmodel {__version__}, catalog {r.catalog_version}"),
     ]  # fmt: skip
 
 
-def _rate(d: dict[str, Any]) -> str:
-    step, rate = d["step_s"], d["tokens_per_s_per_accelerator"]
+def _rate(found: TrainAnswer) -> str:
+    step, rate = found.step_s, found.tokens_per_s_per_accelerator
     return say(
         "**{rate} tokens/s an accelerator** ({low} to {high}, 80 % interval), {step} a step, MFU {mfu} % ({convention} "
         "FLOPs over the dense {format} peak).",
-        rate=f"{rate['value']:,.0f}", low=f"{rate['low']:,.0f}", high=f"{rate['high']:,.0f}",
-        step=duration(step["value"]), mfu=f"{100 * d['mfu']['value']:.1f}", convention=d["mfu"]["convention"],
-        format=d["resolved"]["precision"],
+        rate=f"{rate.value:,.0f}", low=f"{rate.low:,.0f}", high=f"{rate.high:,.0f}",
+        step=duration(step.value), mfu=f"{100 * found.mfu.value:.1f}", convention=found.mfu.convention,
+        format=found.resolved.precision,
     )  # fmt: skip
 
 
-def _layout(d: dict[str, Any], seq_len: float) -> str:
-    r = d["resolved"]
-    chosen = say(" Chosen here: {names}.", names=", ".join(d["searched"])) if d["searched"] else ""
+def _layout(found: TrainAnswer, seq_len: float) -> str:
+    r = found.resolved
+    chosen = say(" Chosen here: {names}.", names=", ".join(found.searched)) if found.searched else ""
     return say(
         "Layout: {layout}; global batch {seqs} sequences of {length} tokens.{chosen} System {system}, stack {stack}, "
         "kernel constants: {constants}.",
-        layout=layout_words(d["layout"]), seqs=f"{d['layout']['global_batch_seqs']:,.0f}", length=f"{seq_len:,.0f}",
-        chosen=chosen, system=r["system"], stack=r["stack"], constants=heard(r["constants_from"]),
+        layout=layout_words(found.layout), seqs=f"{found.layout.global_batch_seqs:,.0f}", length=f"{seq_len:,.0f}",
+        chosen=chosen, system=r.system, stack=r.stack, constants=heard(r.constants_from),
     )  # fmt: skip
 
 
-def _step_table(d: dict[str, Any]) -> Table:
+def _step_table(found: TrainAnswer) -> Table:
     """Terms of the step, what binds first."""
-    total = sum(d["step"].values())
+    total = sum(found.step.values())
     rows = [
-        [say(TERM_WORDS[item["term"]]), _ms(d["step"][item["term"]]), f"{100 * d['step'][item['term']] / total:.1f}"]
-        for item in d["binds"]
+        [say(TERM_WORDS[item.term]), _ms(found.step[item.term]), f"{100 * found.step[item.term] / total:.1f}"]
+        for item in found.binds
     ]
     rows.append([f"**{say('step')}**", f"**{_ms(total)}**", "100"])
     return Table([say("where the step goes"), "ms", "%"], rows)
@@ -114,15 +113,15 @@ def _memory_table(result: TrainResult) -> Table:
     return Table([say("memory, GiB"), *heads], rows)
 
 
-def _near_table(d: dict[str, Any]) -> Table:
+def _near_table(found: TrainAnswer) -> Table:
     """The best layouts of the same fleet and batch."""
     rows = [
         [
-            layout_words(near["layout"]),
-            f"{near['tokens_per_s'] / d['accelerators']:,.0f}",
-            f"{near['peak_memory_bytes'] / GIB:.1f}",
+            layout_words(near.layout),
+            f"{near.tokens_per_s / found.accelerators:,.0f}",
+            f"{near.peak_memory_bytes / GIB:.1f}",
         ]
-        for near in d["near"]
+        for near in found.near
     ]
     return Table([say("best layouts of this fleet and batch"), say("tokens/s an accelerator"), say("peak GiB")], rows)
 
@@ -143,7 +142,7 @@ def train_html(result: TrainResult, language: str = ENGLISH) -> str:
 
 def train_csv(result: TrainResult) -> str:
     """Term, seconds and share, one a line."""
-    d = result.to_dict()
-    total = sum(d["step"].values())
-    rows = ([name, repr(seconds), repr(seconds / total)] for name, seconds in d["step"].items())
+    found = result.answer
+    total = sum(found.step.values())
+    rows = ([name, repr(seconds), repr(seconds / total)] for name, seconds in found.step.items())
     return csv_text(["term", "seconds", "share"], rows)

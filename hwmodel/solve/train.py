@@ -7,15 +7,14 @@ from typing import Any
 
 import msgspec
 
-from hwmodel.answers import Shown
+from hwmodel.answers import Document, Shown
 from hwmodel.errors import InputError
-from hwmodel.physics.intervals import around
 from hwmodel.physics.shape import flop_per_token, parameters
 from hwmodel.physics.training import micro_batches
 from hwmodel.predict.given_layout import check_given
 from hwmodel.predict.layouts import SEARCHED
 from hwmodel.predict.optimism import SPLITS, longer, open_share, search_factor
-from hwmodel.predict.recompute import NONE, offload_word, recompute_word
+from hwmodel.predict.recompute import NONE
 from hwmodel.predict.search import choice, runners_up
 from hwmodel.predict.states import adapter_fraction, with_states
 from hwmodel.predict.training import (
@@ -31,11 +30,23 @@ from hwmodel.solve.plan.citations import training_sources
 from hwmodel.solve.plan.solver import setting_of
 from hwmodel.solve.question.request import Request
 from hwmodel.solve.question.setting import Fleeted, fleeted, run_like, step_doubt
+from hwmodel.solve.run.band import Band
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.solve.run.solved import sized_shape
-from hwmodel.specs import Layout, MemoryTerms, Shape, Stack, StepTerms, Workload
+from hwmodel.solve.train_answer import (
+    NearLayout,
+    TrainAnswer,
+    TrainNames,
+    TrainRequest,
+    Utilisation,
+    binding,
+    memory_parts,
+    train_layout,
+)
+from hwmodel.specs import Layout, MemoryTerms, Shape, StepTerms, Workload
+from hwmodel.specs.accuracy import Like
 from hwmodel.specs.intervals import Ends
-from hwmodel.specs.layout import RARE, schedule_word, sizes_of
+from hwmodel.specs.layout import RARE
 
 GIB = 2.0**30
 ADAPTERS_BELOW = 0.5  # trainable share below which weights are frozen (as the physics has it)
@@ -64,10 +75,9 @@ class TrainResult(Shown, msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
 
     @property
-    def like(self) -> dict[str, Any] | None:
+    def like(self) -> Like | None:
         """Measured runs like this one, and how right they were predicted."""
-        found = run_like(self.setting, self.shape)
-        return None if found is None else msgspec.structs.asdict(found)
+        return run_like(self.setting, self.shape)
 
     @property
     def shape(self) -> Shape:
@@ -109,89 +119,63 @@ class TrainResult(Shown, msgspec.Struct, frozen=True, kw_only=True):
     def tokens_per_s(self) -> float:
         return self.prediction.tokens_per_s
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data in base SI units."""
-        one, r = self.prediction, self.setting.request
-        return {
-            "request": {
-                "options": [list(pair) for pair in r.asked],
-                "seq_len": r.seq_len,
-                "trainable_fraction": float(self.workload.trainable_fraction),
-            },
-            "resolved": self._resolved(),
-            "layout": layout_dict(self.layout, self.workload, self.setting.stack),
-            "accelerators": self.accelerators,
-            "idle_accelerators": 0,
-            "step_s": _band(one.step_s, self.doubt),
-            "tokens_per_s": _band(one.tokens_per_s, self.doubt.flipped),
-            "tokens_per_s_per_accelerator": _band(one.tokens_per_s_per_accelerator, self.doubt.flipped),
-            "step": {name: float(getattr(self.step, name)) * one.level for name in StepTerms.__struct_fields__},
-            "binds": self.binds(),
-            "mfu": {"value": self.mfu, "convention": self.flop_convention},
-            "memory": {stage: memory_dict(terms) for stage, terms in self.memory.items()},
-            "peak_memory_bytes": one.peak_bytes,
-            "allocated_memory_bytes": _band(one.allocated_bytes, one.memory_doubt),
-            "reserved_memory_bytes": _band(one.reserved_bytes, one.memory_doubt),
-            "fullest_stage": self.fullest,
-            "fits": self.fits,
-            "fits_probability": one.fits_probability,
-            "near": [
-                {
-                    "layout": layout_dict(n.layout, self.workload, self.setting.stack),
-                    "tokens_per_s": n.tokens_per_s,
-                    "peak_memory_bytes": n.memory_bytes,
-                }
-                for n in self.near
+    @property
+    def answer(self) -> TrainAnswer:
+        """The prediction as it is saved and shown."""
+        one, r, stack = self.prediction, self.setting.request, self.setting.stack
+        return TrainAnswer(
+            request=TrainRequest(
+                options=[list(pair) for pair in r.asked], seq_len=r.seq_len,
+                trainable_fraction=float(self.workload.trainable_fraction),
+            ),
+            resolved=self._resolved(),
+            layout=train_layout(self.layout, self.workload, stack),
+            accelerators=self.accelerators,
+            idle_accelerators=0,
+            step_s=Band.around(one.step_s, self.doubt),
+            tokens_per_s=Band.around(one.tokens_per_s, self.doubt.flipped),
+            tokens_per_s_per_accelerator=Band.around(one.tokens_per_s_per_accelerator, self.doubt.flipped),
+            step={name: float(getattr(self.step, name)) * one.level for name in StepTerms.__struct_fields__},
+            binds=binding(self.step),
+            mfu=Utilisation(value=self.mfu, convention=self.flop_convention),
+            memory={stage: memory_parts(terms) for stage, terms in self.memory.items()},
+            peak_memory_bytes=one.peak_bytes,
+            allocated_memory_bytes=Band.around(one.allocated_bytes, one.memory_doubt),
+            reserved_memory_bytes=Band.around(one.reserved_bytes, one.memory_doubt),
+            fullest_stage=self.fullest,
+            fits=self.fits,
+            fits_probability=one.fits_probability,
+            near=[
+                NearLayout(
+                    layout=train_layout(near.layout, self.workload, stack), tokens_per_s=near.tokens_per_s,
+                    peak_memory_bytes=near.memory_bytes,
+                )
+                for near in self.near
             ],
-            "searched": list(self.searched),
-            "like": self.like,
-            "warnings": list(self.warnings),
-            "sources": training_sources(self.setting),
-        }
+            searched=list(self.searched),
+            like=self.like,
+            warnings=list(self.warnings),
+            sources=training_sources(self.setting),
+        )  # fmt: skip
 
-    def _resolved(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
+        """The answer as plain data in base SI units."""
+        plain: Document = msgspec.to_builtins(self.answer)
+        return plain
+
+    def _resolved(self) -> TrainNames:
         """What the names of the question stood for."""
         s = self.setting
-        return {
-            "accelerator": s.part.id,
-            "system": s.system.id,
-            "model": s.request.model if s.request.model and s.request.shape is None else self.shape.name,
-            "params": float(parameters(self.shape).total),
-            "precision": s.precision.id,
-            "stack": s.stack.id,
-            "catalog_version": s.catalog.version,
-            "constants_from": s.machine.provenance,
-        }
-
-    def binds(self) -> list[dict[str, Any]]:
-        """Terms of the step by their share, the largest first."""
-        total = float(self.step.total_s)
-        shares = [(name, float(getattr(self.step, name)) / total) for name in StepTerms.__struct_fields__]
-        shares.sort(key=lambda pair: -pair[1])
-        return [{"term": name, "share": share} for name, share in shares if share > 0.005]
-
-
-def _band(value: float, doubt: Ends) -> dict[str, float]:
-    """A value with its 80 % interval."""
-    low, high = around(value, doubt)
-    return {"value": value, "low": low, "high": high}
-
-
-def layout_dict(layout: Layout, workload: Workload, stack: Stack) -> dict[str, Any]:
-    """A layout under the names of the command line."""
-    return {name: float(size) for name, size in sizes_of(layout).items()} | {
-        "sequence_parallel": float(layout.sequence_parallel),
-        "recompute": recompute_word(layout, stack),
-        "offload": offload_word(layout),
-        "schedule": schedule_word(layout),
-        "global_batch_seqs": float(workload.global_batch_seqs),
-    }
-
-
-def memory_dict(terms: MemoryTerms) -> dict[str, float]:
-    """Memory terms as plain numbers, with their sum."""
-    out = {name: float(getattr(terms, name)) for name in MemoryTerms.__struct_fields__}
-    return out | {"total_bytes": float(terms.total_bytes)}
+        return TrainNames(
+            accelerator=s.part.id,
+            system=s.system.id,
+            model=s.request.model if s.request.model and s.request.shape is None else self.shape.name,
+            params=float(parameters(self.shape).total),
+            precision=s.precision.id,
+            stack=s.stack.id,
+            catalog_version=s.catalog.version,
+            constants_from=s.machine.provenance,
+        )
 
 
 def _shape(setting: Fleeted, r: Request) -> Shape:

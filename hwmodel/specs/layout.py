@@ -6,7 +6,6 @@ A new parallel dimension is a field of `Layout`, a row of `SIZES`, its choices i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -143,7 +142,8 @@ def schedule_word(layout: Layout) -> str:
     return SCHEDULES[int(layout.schedule)]
 
 
-def layout_line(layout: Mapping[str, float]) -> str:
-    """A layout in a line, under the names of the command line; rare sizes only where they are more than 1."""
-    shown = (size.name for size in SIZES if not size.rare or layout[size.name] > 1)
-    return ", ".join(f"{name} {layout[name]:g}" for name in shown)
+def layout_line(layout: object) -> str:
+    """A record of a layout in a line, under the names of the command line; rare sizes only where they are over 1."""
+    sizes = sizes_of(layout)
+    shown = (size.name for size in SIZES if not size.rare or sizes[size.name] > 1)
+    return ", ".join(f"{name} {sizes[name]:g}" for name in shown)

@@ -30,3 +30,13 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     year: int | None = None
     licence: str = ""
     redistributable: bool = True
+
+
+class Cited(msgspec.Struct, frozen=True, kw_only=True):
+    """A source of an answer: its id, what it gave (`for` in JSON), and where it stands."""
+
+    id: str
+    uses: str = msgspec.field(name="for")
+    title: str
+    locator: str = ""
+    licence: str = ""

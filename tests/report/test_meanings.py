@@ -31,8 +31,8 @@ def test_terms_are_named_for_people() -> None:
 
 def test_sources_named_by_a_meaning_are_found_in_an_answer() -> None:
     life = hwmodel.compare(gpus="64xH100", params="3B", tokens="200B", inference_tokens="2T")
-    uses = [source["for"] for source in life.sources]
-    plain = [source["for"] for source in hwmodel.plan(gpus="64xH100", tokens="200B").sources]
+    uses = [source.uses for source in life.sources]
+    plain = [source.uses for source in hwmodel.plan(gpus="64xH100", tokens="200B").sources]
     named = {name: meaning.sources for name, meaning in MEANINGS.items() if meaning.sources}
     assert len(named) > 5
     lost = [name for name, words in named.items() if not any(word in use for word in words for use in [*uses, *plain])]
@@ -42,6 +42,6 @@ def test_sources_named_by_a_meaning_are_found_in_an_answer() -> None:
 def test_the_words_of_sources_are_no_catch_all() -> None:
     found = hwmodel.plan(gpus="64xH100", tokens="200B").sources
     for name, meaning in MEANINGS.items():
-        fed = [source for source in found if any(word in source["for"] for word in meaning.sources)]
+        fed = [source for source in found if any(word in source.uses for word in meaning.sources)]
         assert len(fed) < 0.7 * len(found), name
     assert msgspec.to_builtins(MEANINGS["mfu"])["unit"] == "share"

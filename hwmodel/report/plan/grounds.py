@@ -181,7 +181,7 @@ def source_lines(plan: Plan) -> list[str]:
     """
     papers, sellers, compared, rest = [], [], [], []
     for source in plan.sources:
-        title, place, used = source["title"] or source["id"], source["locator"], source["for"]
+        title, place, used = source.title or source.id, source.locator, source.uses
         seller = _PRICES.fullmatch(title)
         if seller is not None:
             sellers.append(seller.group(1))

@@ -16,12 +16,13 @@ from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
 from hwmodel.solve.run.citing import Use, grouped, hardware_sources, quote_sources
 from hwmodel.solve.run.fleet import CRITICAL_BATCH_LAW
 from hwmodel.solve.serve.citations import quality_sources
+from hwmodel.specs.provenance import Cited
 
 if TYPE_CHECKING:
     from hwmodel.solve.run.solved import Solved
 
 
-def sources(setting: Setting, solved: Solved | None) -> list[dict[str, str]]:
+def sources(setting: Setting, solved: Solved | None) -> list[Cited]:
     """One row for each source of a plan's numbers: what it gave, and where it stands."""
     wanted = [*_law_sources(setting, solved is not None), *_model_source(setting)]
     if solved is not None:
@@ -33,7 +34,7 @@ def sources(setting: Setting, solved: Solved | None) -> list[dict[str, str]]:
     return grouped(setting.catalog, wanted)
 
 
-def training_sources(setting: Fleeted) -> list[dict[str, str]]:
+def training_sources(setting: Fleeted) -> list[Cited]:
     """The same for one training layout."""
     return grouped(setting.catalog, [*_model_source(setting), *_machine_sources(setting), *_fit_sources(setting)])
 

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from hwmodel.catalog import Catalog
 from hwmodel.specs.economics import PriceSummary
+from hwmodel.specs.provenance import Cited
 
 Use = tuple[str, str]  # a source and what it gave
 
 
-def grouped(catalog: Catalog, wanted: list[Use]) -> list[dict[str, str]]:
+def grouped(catalog: Catalog, wanted: list[Use]) -> list[Cited]:
     """A row a publication, in the order of first use."""
     by_source: dict[str, list[str]] = {}
     for source, what in wanted:
         uses = by_source.setdefault(source, [])
         if what not in uses:
             uses.append(what)
-    rows: dict[tuple[str, str], dict[str, str]] = {}
+    rows: dict[tuple[str, str], Cited] = {}
     for source, uses in by_source.items():
-        row = _source_row(catalog, source, uses)
-        first = rows.setdefault((row["title"], row["locator"]), row)
-        if first is not row:  # one paper under two ids: its law and its facts
-            first["for"] += f", {row['for']}"
+        row = _cited(catalog, source, ", ".join(uses))
+        place = (row.title, row.locator)
+        first = rows.get(place)  # one paper under two ids: its law and its facts
+        rows[place] = row if first is None else replace(first, uses=f"{first.uses}, {row.uses}")
     return list(rows.values())
 
 
-def _source_row(catalog: Catalog, source: str, uses: list[str]) -> dict[str, str]:
+def _cited(catalog: Catalog, source: str, uses: str) -> Cited:
     """The catalog's record of a source; what is in none stands by its own words."""
-    row = {"id": source, "for": ", ".join(uses), "title": source, "locator": "", "licence": ""}
     record = catalog.data.sources.get(source)
     if record is None:
-        return row
-    return {**row, "title": record.title, "locator": record.locator, "licence": record.licence}
+        return Cited(id=source, uses=uses, title=source)
+    return Cited(id=source, uses=uses, title=record.title, locator=record.locator, licence=record.licence)
 
 
 def hardware_sources(catalog: Catalog, part_id: str, system_id: str, number_format: str) -> list[Use]:

@@ -27,6 +27,7 @@ from hwmodel.solve.run.records import (
 )
 from hwmodel.specs.accuracy import Like
 from hwmodel.specs.layout import PlanLayout
+from hwmodel.specs.provenance import Cited
 
 __all__ = ["Band", "FormatPlan", "Mixtures", "Objectives", "Plan", "Resolved", "RunAnswer", "Value", "value_of"]
 
@@ -131,7 +132,7 @@ class Plan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str]
     mixtures: Mixtures | None  # experts beside dense, for the same loss and demand
     serving_formats: list[ServingFormatRow]  # the same life in each serving format
-    sources: list[dict[str, str]]
+    sources: list[Cited]
     budget: Budget | None = None  # None without a fleet
     data: Any | None = None  # epochs, effective tokens and the price of repeats, where distinct tokens are given
     like: Like | None = None  # measured runs like this one, and how right they were predicted

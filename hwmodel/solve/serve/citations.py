@@ -9,11 +9,12 @@ from hwmodel.solve.run.citing import Use, grouped, hardware_sources, quote_sourc
 from hwmodel.solve.serve.quality import measured_quality
 from hwmodel.specs import ServingPrecision
 from hwmodel.specs.economics import PriceSummary
+from hwmodel.specs.provenance import Cited
 
 
 def service_sources(
     catalog: Catalog, model: str, part_id: str, system_id: str, recipe: ServingPrecision, price: PriceSummary | None
-) -> list[dict[str, str]]:
+) -> list[Cited]:
     """One row for each source of a serving answer's numbers; `model` empty for a file of the user's own."""
     entry = catalog.model_entry(model) if model else None
     wanted: list[Use] = [(entry.source, f"architecture of {entry.id}")] if entry is not None and entry.source else []

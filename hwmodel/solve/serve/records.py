@@ -10,6 +10,7 @@ import msgspec
 
 from hwmodel.solve.run.band import Band, Value
 from hwmodel.specs.accuracy import Like
+from hwmodel.specs.provenance import Cited
 from hwmodel.specs.serving import ServingLayout
 
 SIZES = ("tp", "pp", "dp", "ep")
@@ -174,7 +175,7 @@ class EngineFound(msgspec.Struct, frozen=True, kw_only=True):
     like: Like | None
     resolved: Names
     notes: list[str]
-    sources: list[dict[str, str]]
+    sources: list[Cited]
     fixed: list[FixedRow] = []
 
 
@@ -192,5 +193,5 @@ class FleetFound(msgspec.Struct, frozen=True, kw_only=True):
     rests_on: dict[str, list[str]]  # by part
     notes: list[str]
     left_out: list[str]
-    sources: list[dict[str, str]]
+    sources: list[Cited]
     fixed: list[FixedRow] = []
