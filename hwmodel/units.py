@@ -194,7 +194,7 @@ def _significant(value: float, digits: int) -> str:
         text = f"{float(text):f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
-    return text
+    return "0" if text == "-0" else text
 
 
 def _rounded(value: float, digits: int) -> float:

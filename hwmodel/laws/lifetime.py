@@ -186,7 +186,7 @@ def least_loss(option: Option, flop: float, points: int = 2001) -> tuple[float, 
     best = float(laws.optimum_for_flop(option.law, flop).params)
     n = best * np.geomspace(1e-3, 1e3, points)
     d = flop / (6.0 * n)
-    value = _loss(option, n, d)
+    value = reached_loss(option, n, d)
     for condition in option.limits.values():
         value = np.where(condition(n, d), value, np.inf)
     least = int(np.argmin(value))
@@ -196,7 +196,8 @@ def least_loss(option: Option, flop: float, points: int = 2001) -> tuple[float, 
     return float(value[least]), float(n[least]), float(d[least])
 
 
-def _loss(option: Option, n: Any, d: Any) -> Any:
+def reached_loss(option: Option, n: Any, d: Any) -> Any:
+    """Loss [nats/token] of `n` parameters on `d` tokens as it is served: with the option's repeats and penalty."""
     if option.unique_tokens is None:
         base = laws.loss(option.law, n, d)
     else:
@@ -225,7 +226,7 @@ def budget_band(option: Option, flop: float, waste: float = 0.05) -> tuple[float
     allowed = least_loss(option, (1.0 - waste) * flop)[0]
 
     def wastes(n: float) -> bool:
-        return bool(_loss(option, n, flop / (6.0 * n)) > allowed)
+        return bool(reached_loss(option, n, flop / (6.0 * n)) > allowed)
 
     low = falls_at_log(wastes, SMALLEST_PARAMS, best)
     high = falls_at_log(lambda n: not wastes(n), best, LARGEST_PARAMS)

@@ -45,6 +45,10 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     def unit(self) -> str:
         return UNITS[self.objective]
 
+    def lost(self, params: Any, tokens: Any) -> Any:
+        """Nats that serving in fewer bits adds to the loss of a trained model; 0 in 16 bits."""
+        return 0.0 if self.penalty is None else self.penalty(params, tokens)
+
 
 def default_objective(setting: Setting) -> str:
     """Dollars where accelerators are named, FLOPs otherwise.
@@ -64,7 +68,7 @@ def costs(setting: Setting, fleet: Fleet | None, near_params: float, experts: fl
     with one active expert, whose size counts active parameters."""
     objective = default_objective(setting)
     if objective == "flops":
-        return Costs(train=train_flop, serve=serve_flop, objective="flops", note="6 N D to train, 2 N a token served")
+        return flop_costs(setting, experts)
     if fleet is None:
         raise InputError(f"--objective {objective} needs accelerators: add --gpus, like 1024xA100, or use flops")
     asked = fleeted(setting)
@@ -82,15 +86,21 @@ def costs(setting: Setting, fleet: Fleet | None, near_params: float, experts: fl
     serve = _serving_cost(asked, span, per_hour, experts)
     note = f"training at the predicted speed of each size, serving in {recipe.id} on the same part and system"
     penalty, words = serving_penalty(setting, experts)
-    if penalty is not None:
-        note += f", and training away the loss that {recipe.id} costs: {words}"
-    return Costs(train=train, serve=serve, objective=objective, note=note, penalty=penalty)
+    return Costs(train=train, serve=serve, objective=objective, note=note + words, penalty=penalty)
+
+
+def flop_costs(setting: Setting, experts: float = 1.0, why: str = "") -> Costs:
+    """6 N D to train and 2 N a token served. Fewer bits save no FLOPs, but the loss that they cost is trained away
+    all the same: the target is the loss of the model that is served."""
+    penalty, words = serving_penalty(setting, experts)
+    note = f"6 N D to train, 2 N a token served{why}{words}"
+    return Costs(train=train_flop, serve=serve_flop, objective="flops", note=note, penalty=penalty)
 
 
 def serving_penalty(setting: Setting, experts: float = 1.0) -> tuple[Callable[[Any, Any], Any] | None, str]:
-    """Nats lost by serving in fewer bits, as a function of size and tokens, and the words that say where it comes from.
+    """Nats lost by serving in fewer bits, as a function of size and tokens, and what a note says of them.
 
-    None for recipes that keep 16 bits throughout.
+    None and no words for recipes that keep 16 bits throughout.
     """
     recipe = setting.serving_precision()
     if bits_of(recipe).full:
@@ -102,7 +112,8 @@ def serving_penalty(setting: Setting, experts: float = 1.0) -> tuple[Callable[[A
 
     one = quality(recipe, *PENALTY_EXAMPLE, mixture=experts > 1.0)
     band = f"{one.loss_nats.value:.4f} ({one.loss_nats.low:.4f} to {one.loss_nats.high:.4f})"
-    said = f"{band} nats at 70B on 15T, fitted on {quantised_constants().fitted_on.split(' (')[0]}"
+    said = f", and training away the loss that {recipe.id} costs: {band} nats at 70B on 15T, fitted on "
+    said += quantised_constants().fitted_on.split(" (")[0]
     return penalty, said if one.measured else f"{said}; nothing is published in these bits"
 
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from hwmodel import laws
 from hwmodel.errors import HwModelError, InfeasibleError
-from hwmodel.laws.lifetime import Lifetime, Option, budget_band, option_optimum, placed, serve_flop, train_flop
+from hwmodel.laws.lifetime import Lifetime, Option, budget_band, option_optimum, placed, reached_loss
 from hwmodel.numerics import falls_at
 from hwmodel.solve.life.demand import Life, flip_demand, option
-from hwmodel.solve.life.objective import Costs, costs
+from hwmodel.solve.life.objective import Costs, costs, flop_costs
 from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.records import DemandCurve, DemandPoint, DemandRow, LawLife, LifePoint, RegretBand
@@ -43,8 +43,7 @@ def usual_costs(setting: Setting, fleet: Fleet | None, params: float) -> Costs:
     if setting.request.objective is not None and fleet is not None:
         return costs(setting, fleet, params)
     if fleet is None or setting.price is None:
-        note = "6 N D to train, 2 N a token served: no price is known here"
-        return Costs(train=train_flop, serve=serve_flop, objective="flops", note=note)
+        return flop_costs(setting, why=": no price is known here")
     return costs(setting, fleet, params)
 
 
@@ -54,8 +53,8 @@ def whole_life(
     """The demand rows, the flip and the curves of a plan; None where its law gives it no loss."""
     if sized.loss is None:
         return None
-    loss = life.loss if life is not None else value_of(sized.loss)
     of = life.costs if life is not None else usual_costs(setting, fleet, sized.n)
+    loss = life.loss if life is not None else value_of(sized.loss) + float(of.lost(sized.n, sized.d))
     way = option(model, of)
     try:
         rows = demand_rows(way, loss, DEMANDS)
@@ -134,14 +133,17 @@ def own_allocation(setting: Setting, sized: Sized) -> bool:
     return setting.request.unique_tokens is None and not low <= sized.n <= high
 
 
-def law_choices(setting: Setting, names: tuple[str, ...], life: Life, sized: Sized) -> list[LawLife]:
-    """The cheapest life by each law, at the loss that it gives this plan's size and tokens, in the same costs."""
+def law_choices(setting: Setting, model: LossModel, names: tuple[str, ...], life: Life, sized: Sized) -> list[LawLife]:
+    """The cheapest life by each law, at the loss that it gives this plan's size and tokens, in the same costs, with the
+    same repeats and the same bits."""
     rows: list[LawLife] = []
     for name in dict.fromkeys((setting.law.id, *names)):
         law = setting.catalog.law(name)
         try:
-            loss = float(laws.loss(law, sized.n, sized.d))
-            way = Option(law=law, train_cost=life.costs.train, serve_cost=life.costs.serve)
+            if model.unique_tokens is not None:
+                laws.additive_terms(law)
+            way = option(model, life.costs, law)
+            loss = float(reached_loss(way, sized.n, sized.d))
             found = option_optimum(way, loss, life.demand)
             saving = float(found.saved_fraction) if math.isfinite(float(found.training_optimal_cost)) else None
             rows.append(
@@ -165,7 +167,7 @@ def within_limits(fleet: Fleet, model: LossModel, best: Sized, demand: float) ->
     """
     of = costs(fleet.setting, fleet, best.n)
     way = option(model, of)
-    least = value_of(best.loss)
+    least = value_of(best.loss) + float(of.lost(best.n, best.d))  # as served
 
     def overruns(nats: float) -> bool:
         """Whether the cheapest life at so many nats above the least loss takes longer than allowed."""

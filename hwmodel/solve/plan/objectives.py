@@ -67,7 +67,7 @@ def objective_answers(prepared: Prepared) -> tuple[Objectives, Saving | None]:
         demand_unit=usual.unit if usual else None,
         demand_note=usual.note if usual else "the law gives this model no loss to hold while its size is traded",
         demand_sizes=usual.curves if usual else [],
-        by_law=law_choices(setting, LAWS_SHOWN, lifetime, sized) if lifetime else [],
+        by_law=law_choices(setting, prepared.model, LAWS_SHOWN, lifetime, sized) if lifetime else [],
         training_optimal=training,
         deployment_optimal=deployment,
         note=_held(prepared),

@@ -19,6 +19,7 @@ from hwmodel.solve.life.distilled import check_distillation, distilled
 from hwmodel.solve.life.lifetime_budget import Paid, paid_loss, with_paid_loss
 from hwmodel.solve.life.mixtures import check_mixtures, mixture_shape, mixtures
 from hwmodel.solve.life.objective import costs, default_objective
+from hwmodel.solve.life.served_loss import served_line
 from hwmodel.solve.life.serving_formats import serving_rows
 from hwmodel.solve.life.sparse import sparse_model
 from hwmodel.solve.life.whole_life import compute_band, within_limits
@@ -153,10 +154,10 @@ def prepare(setting: Setting) -> Prepared:
 def _inside(setting: Setting, model: LossModel, fleet: Fleet, lifetime: Life) -> Sized:
     """The cheapest life as a run, its tokens brought to the limit by the speed of the shape that is built."""
     how = "least loss whose cheapest life for this demand trains within the time or money given"
+    n, d = float(lifetime.found.params), float(lifetime.found.tokens)
     sized = Sized(
-        params=float(lifetime.found.params), tokens=float(lifetime.found.tokens), loss=lifetime.loss,
-        solved={"params": how, "tokens": how}, closed_by="fleet",
-    )  # fmt: skip
+        params=n, tokens=d, loss=model.loss_band(n, d), solved={"params": how, "tokens": how}, closed_by="fleet"
+    )
     for _ in range(CLOSING_ROUNDS):
         used = limits_used(setting, on_fleet(fleet, sized).answer)
         if abs(used - 1.0) < CLOSING_TOLERANCE:
@@ -250,14 +251,18 @@ def _lifetime(
             remedy="a law with a loss",
         )
 
+    of = costs(setting, fleet, sized.n) if paid is None else paid.costs
+    # A loss that is asked for is that of the model as served; a run that is given has its own, and what the bits add.
+    lost = 0.0 if r.has_loss_target else float(of.lost(sized.n, sized.d))
+
     def target(law: Any) -> Any:
         if r.loss_like is not None:
             return laws.loss(law, *r.loss_like) * r.loss_factor
-        return laws.loss(law, sized.n, sized.d)
+        return laws.loss(law, sized.n, sized.d) + lost
 
     if paid is not None:
-        return life(model, paid.loss, r.inference_tokens, paid.costs, target, paid.limits)
-    return life(model, value_of(sized.loss), r.inference_tokens, costs(setting, fleet, sized.n), target)
+        return life(model, paid.loss, r.inference_tokens, of, target, paid.limits)
+    return life(model, value_of(sized.loss) + lost, r.inference_tokens, of, target)
 
 
 def run(prepared: Prepared) -> Plan:
@@ -289,7 +294,7 @@ def run(prepared: Prepared) -> Plan:
         alternatives=alternatives(fleeted(setting), solved) if solved is not None else None,
         curves=drawn,
         money=money(fleeted(setting), solved) if solved is not None else None,
-        warnings=sides.warnings(setting, sized, solved),
+        warnings=[*sides.warnings(setting, sized, solved), *served_line(setting, sized, lifetime)],
         mixtures=_mixtures(prepared) if setting.request.experts else None,
         distillation=distilled(setting, model, solved.fleet if solved else None, sized)
         if setting.request.distill
