@@ -8,6 +8,8 @@ far larger than `ramp * rate` lose that time once, small ones in proportion. Fit
 
 from __future__ import annotations
 
+import msgspec
+
 from hwmodel.ops import Num, exp, log, maximum, minimum, where
 from hwmodel.physics.columns import anywhere
 from hwmodel.specs.kernels import Network
@@ -66,23 +68,53 @@ def _nic_rate(ranks: Num, net: Network) -> Num:
     return net.nic_bytes_per_s * net.nic_efficiency / where(ranks > net.pod, net.oversubscription, 1.0)
 
 
-def _across_s(size_bytes: Num, domains: Num, ranks: Num, passes: float, net: Network) -> tuple[Num, Num]:
-    """Latency and transfer of `passes` passes of the share of a buffer that one NIC carries between the domains."""
-    traffic = passes * size_bytes * (domains - 1.0) / domains
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Ranks that gather and scatter among each other, with what that costs whatever is sent."""
+
+    inside: Num  # ranks of the group in one domain
+    domains: Num
+    latency_s: Num
+    link_bytes_per_s: Num
+    nic_bytes_per_s: Num
+
+
+def group(ranks: Num, ranks_per_domain: Num, net: Network) -> Group:
+    """A group of ranks of which `ranks_per_domain` share a scale-up domain."""
+    inside, domains = _domains(ranks, ranks_per_domain)
+    return Group(
+        inside=inside,
+        domains=domains,
+        latency_s=_link_latency_s(inside, net.link_rank_latency_s, net) + _far_latency_s(domains, 1.0, net),
+        link_bytes_per_s=_link_rate(inside, net) * net.link_efficiency,
+        nic_bytes_per_s=_nic_rate(ranks, net),
+    )
+
+
+def _far_latency_s(domains: Num, passes: float, net: Network) -> Num:
+    """Latency of `passes` passes between the domains."""
     latency = passes * (net.nic_latency_s + net.nic_rank_latency_s * _log2(domains))
-    return where(domains > 1.0, latency, 0.0), _pass_s(traffic, _nic_rate(ranks, net), net.nic_ramp_s)
+    return where(domains > 1.0, latency, 0.0)
 
 
-def all_gather_s(size_bytes: Num, ranks: Num, ranks_per_domain: Num, net: Network) -> Num:
-    """Seconds to give every rank the whole buffer of `size_bytes`.
+def _far_s(size_bytes: Num, domains: Num, passes: float, rate: Num, net: Network) -> Num:
+    """Transfer of `passes` passes of the share of a buffer that one NIC carries between the domains."""
+    return _pass_s(passes * size_bytes * (domains - 1.0) / domains, rate, net.nic_ramp_s)
+
+
+def gather_s(size_bytes: Num, among: Group, net: Network) -> Num:
+    """Seconds to give every rank of a group the whole buffer of `size_bytes`.
 
     Across domains the passes over links and NICs are pipelined: latencies add, the slower tier sets the rate.
     """
-    inside, domains = _domains(ranks, ranks_per_domain)
-    rate = _link_rate(inside, net) * net.link_efficiency
-    near = _pass_s(size_bytes * (inside - 1.0) / inside, rate, net.link_ramp_s)
-    far_latency, far = _across_s(size_bytes / inside, domains, ranks, 1.0, net)
-    return _link_latency_s(inside, net.link_rank_latency_s, net) + far_latency + maximum(near, far)
+    inside = among.inside
+    near = _pass_s(size_bytes * (inside - 1.0) / inside, among.link_bytes_per_s, net.link_ramp_s)
+    far = _far_s(size_bytes / inside, among.domains, 1.0, among.nic_bytes_per_s, net)
+    return among.latency_s + maximum(near, far)
+
+
+def all_gather_s(size_bytes: Num, ranks: Num, ranks_per_domain: Num, net: Network) -> Num:
+    """`gather_s` of a group that gathers once."""
+    return gather_s(size_bytes, group(ranks, ranks_per_domain, net), net)
 
 
 def reduce_scatter_s(size_bytes: Num, ranks: Num, ranks_per_domain: Num, net: Network) -> Num:
@@ -100,8 +132,9 @@ def all_reduce_s(size_bytes: Num, ranks: Num, ranks_per_domain: Num, net: Networ
     efficiency = where(switched > 0, net.link_reduce_efficiency, net.link_ring_efficiency)
     rate = _link_rate(inside, net) * efficiency
     near = _pass_s(2.0 * size_bytes * (inside - 1.0) / inside, rate, net.reduce_ramp_s)
-    far_latency, far = _across_s(size_bytes / inside, domains, ranks, 2.0, net)
-    return _link_latency_s(inside, net.reduce_rank_latency_s, net) + far_latency + maximum(near, far)
+    far = _far_s(size_bytes / inside, domains, 2.0, _nic_rate(ranks, net), net)
+    latency = _link_latency_s(inside, net.reduce_rank_latency_s, net) + _far_latency_s(domains, 2.0, net)
+    return latency + maximum(near, far)
 
 
 def all_reduce_fast_s(size_bytes: Num, ranks: Num, net: Network) -> Num:
@@ -127,8 +160,8 @@ def all_to_all_s(size_bytes: Num, ranks: Num, ranks_per_domain: Num, net: Networ
     rate = _link_rate(inside, net) * net.link_alltoall_efficiency
     latency = _link_latency_s(inside, net.alltoall_rank_latency_s, net)
     near = _pass_s(traffic * hops, rate, net.link_ramp_s)
-    far_latency, far = _across_s(size_bytes, domains, ranks, 1.0, net)
-    return latency + far_latency + maximum(near, far)
+    far = _far_s(size_bytes, domains, 1.0, _nic_rate(ranks, net), net)
+    return latency + _far_latency_s(domains, 1.0, net) + maximum(near, far)
 
 
 def point_to_point_s(size_bytes: Num, crosses: Num, net: Network) -> Num:

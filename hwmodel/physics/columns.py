@@ -8,6 +8,8 @@ import msgspec
 
 from hwmodel.ops import Num, where
 
+PLAIN = (float, int, str)
+
 
 def anywhere(condition: Any) -> bool:
     """Whether a condition holds for the number, or for any row of the column."""
@@ -35,15 +37,20 @@ def only(mask: Any, value: Num) -> Num:
 
 def is_column(*values: Any) -> bool:
     """Whether any of the values is an array of at least one dimension."""
-    return any(getattr(value, "ndim", 0) > 0 for value in values)
+    for value in values:
+        # Most are numbers, and asking these for what they lack takes ten times as long.
+        if not isinstance(value, PLAIN) and getattr(value, "ndim", 0) > 0:
+            return True
+    return False
 
 
 def has_column(record: Any) -> bool:
     """Whether a record (or any record inside it) holds a column."""
     for name in record.__struct_fields__:
         value = getattr(record, name)
-        items = value if isinstance(value, tuple) else (value,)
-        for item in items:
+        if isinstance(value, PLAIN):
+            continue
+        for item in value if isinstance(value, tuple) else (value,):
             if has_column(item) if isinstance(item, msgspec.Struct) else is_column(item):
                 return True
     return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hwmodel.ops import Num, log, maximum, minimum, where
 from hwmodel.physics import shape as shapes
-from hwmodel.physics.collectives import all_gather_s, all_reduce_s, all_to_all_s, point_to_point_s, reduce_scatter_s
+from hwmodel.physics.collectives import all_gather_s, all_reduce_s, all_to_all_s, point_to_point_s
 from hwmodel.physics.columns import anywhere
 from hwmodel.specs import Block, Layout, Precision, Shape, Stack
 from hwmodel.specs.kernels import Machine
@@ -27,8 +27,11 @@ def tensor_parallel(
     net = machine.network
     size = tokens * shape.d_model * precision.residual_bytes
     near = minimum(layout.tp, net.domain)
-    gathered = all_gather_s(size, layout.tp, near, net) + reduce_scatter_s(size, layout.tp, near, net)
-    one = where(layout.sequence_parallel > 0, gathered, all_reduce_s(size, layout.tp, near, net))
+    one: Num = 0.0
+    if anywhere(layout.sequence_parallel > 0):
+        one = 2.0 * all_gather_s(size, layout.tp, near, net)  # the sums are scattered in the same time
+    if anywhere((layout.tp > 1.0) & (layout.sequence_parallel <= 0)):
+        one = where(layout.sequence_parallel > 0, one, all_reduce_s(size, layout.tp, near, net))
     one = one * where(layout.tp > near, slower_network(layout.tp / near, stack), 1.0)
     # Ranks that share an expert gather its tokens after they were dispatched: once for each expert that a token takes.
     copies = where(layout.ep > 1.0, block.top_k, 1.0)

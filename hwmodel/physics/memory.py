@@ -6,13 +6,11 @@ Weights, gradients and optimizer states follow the ZeRO stage; activations follo
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from hwmodel.ops import Num, ceil, maximum, minimum, where
 from hwmodel.physics import shape as shapes
-from hwmodel.physics.columns import anywhere
+from hwmodel.physics.columns import absent, anywhere
 from hwmodel.physics.schedule import copies, ends_meet, holds_head, in_flight
 from hwmodel.physics.stages import LayerShard, data_ranks, layer_shard, layers_per_stage, vocabulary_matrices
 from hwmodel.specs import Block, Layout, MemoryTerms, Precision, Shape, Stack, Workload
@@ -108,115 +106,152 @@ def layer_activations(
     return kept, work
 
 
+class _Ranks(msgspec.Struct, frozen=True, kw_only=True):
+    """Between how many ranks the dense part and the experts of a state are divided."""
+
+    dense: Num
+    experts: Num
+
+
+def _sharing(layout: Layout, shard: LayerShard) -> dict[str, _Ranks]:
+    """The ranks that share each state: ZeRO shards one more from its first, second and third stage on."""
+    dense, experts = data_ranks(layout)
+    found = {}
+    for stage, state in enumerate(("optimizer", "gradients", "weights"), start=1):
+        cut = layout.zero > stage - 0.5
+        of_experts = 1.0 if absent(shard.experts) else where(cut, experts, 1.0)
+        found[state] = _Ranks(dense=where(cut, dense, 1.0), experts=of_experts)
+    return found
+
+
+class _OfAll(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for every stage of a layout."""
+
+    shard: LayerShard
+    sharing: dict[str, _Ranks]
+    ends: Num  # vocabulary matrices of an end stage
+    trainable: Num
+    micro_batches: Num
+    tokens: Num  # of a micro-batch on a rank
+    saved: Num  # bytes of them that a layer keeps, and what it needs while it computes
+    work: Num
+    logits: Num  # bytes where a stage computes them
+    gathered: Num  # bytes of a sequence-parallel rank's whole input
+
+
+def _of_all_stages(shape: Shape, precision: Precision, layout: Layout, workload: Workload, stack: Stack) -> _OfAll:
+    shard = layer_shard(shape, layout)
+    tokens = layout.micro_batch * workload.seq_len / layout.cp
+    saved, work = layer_activations(shape, layout, precision, stack, workload.seq_len)
+    each = stack.logits_bytes
+    if anywhere(stack.logits_sharded_bytes > 0):
+        each = where((layout.zero > 2.5) & (stack.logits_sharded_bytes > 0), stack.logits_sharded_bytes, each)
+    # A sequence-parallel rank gathers its whole input before each product.
+    gathers = layout.sequence_parallel * (layout.tp - 1.0) > 0
+    return _OfAll(
+        shard=shard,
+        sharing=_sharing(layout, shard),
+        ends=vocabulary_matrices(shape, layout),
+        trainable=minimum(workload.trainable_fraction, 1.0),
+        micro_batches=maximum(workload.global_batch_seqs / (layout.micro_batch * layout.dp), 1.0),
+        tokens=tokens,
+        saved=saved,
+        work=work,
+        logits=tokens * ceil(shape.vocab / layout.tp) * each,
+        gathered=where(gathers, tokens * shape.d_model * stack.gathered_bytes, 0.0),
+    )
+
+
 def _states(
-    layers_here: Num,
-    outside: Num,
-    shard: LayerShard,
-    layout: Layout,
-    precision: Precision,
-    stack: Stack,
-    trainable: Num,
+    layers_here: Num, outside: Num, of_all: _OfAll, layout: Layout, precision: Precision, stack: Stack
 ) -> tuple[Num, Num, Num, Num]:
     """Bytes of weights, gradients, optimizer states and of gathered or spare copies on one rank."""
+    shard, trainable = of_all.shard, of_all.trainable
     held_layers = layers_here * copies(layout)
     dense = held_layers * (shard.dense + shard.vectors) + outside
     experts = held_layers * shard.experts
-    dense_ranks, expert_ranks = data_ranks(layout)
-
-    def held(from_stage: float) -> Num:
-        cut = layout.zero > from_stage - 0.5
-        return dense / where(cut, dense_ranks, 1.0) + experts / where(cut, expert_ranks, 1.0)
-
+    held = {
+        state: dense / ranks.dense + (0.0 if absent(shard.experts) else experts / ranks.experts)
+        for state, ranks in of_all.sharing.items()
+    }
     gradient = where(stack.gradient_bytes > 0, stack.gradient_bytes, precision.gradient_bytes)
     # Fully sharded: two layers are whole at a time; stages of a pipeline keep theirs whole, weights and gradients,
     # until the last micro-batch has passed (torchtitan, `reshard_after_forward = not pp_enabled`).
-    whole = held(4.0) * (precision.weight_comm_bytes + precision.gradient_comm_bytes * trainable)
+    whole = (dense + experts) * (precision.weight_comm_bytes + precision.gradient_comm_bytes * trainable)
     two = 2.0 * shard.layer * precision.weight_comm_bytes
     gathered = where(layout.zero > 2.5, where(layout.pp > 1.5, whole, two), 0.0)
-    spare = stack.parameter_buffer_bytes * held(3.0) * trainable
+    spare = stack.parameter_buffer_bytes * held["weights"] * trainable
     states = precision.master_bytes + precision.moment_bytes
     # Frozen weights keep neither gradients nor states.
     return (
-        precision.mean_weight_bytes * held(3.0),
-        gradient * held(2.0) * trainable,
-        states * held(1.0) * trainable * (1.0 - layout.offload_optimizer),
+        precision.mean_weight_bytes * held["weights"],
+        gradient * held["gradients"] * trainable,
+        states * held["optimizer"] * trainable * (1.0 - layout.offload_optimizer),
         gathered + spare,
     )
 
 
 def _stage_memory(
-    stage: str,
-    shape: Shape,
-    precision: Precision,
-    layout: Layout,
-    workload: Workload,
-    stack: Stack,
-    shard: LayerShard,
-    layers_here: Num,
-    saved: tuple[Num, Num],
+    stage: str, layers_here: Num, of_all: _OfAll, precision: Precision, layout: Layout, stack: Stack
 ) -> MemoryTerms:
-    single = layout.pp < 1.5
-    head = holds_head(stage, layout)
-    ends = vocabulary_matrices(shape, layout)
-    matrices = ends if stage == "first" else ends * head
-    tables = shard.lookup if stage == "first" else where(single | (ends_meet(layout) & (head > 0)), shard.lookup, 0.0)
-    trainable = minimum(workload.trainable_fraction, 1.0)
+    shard, head = of_all.shard, holds_head(stage, layout)
+    matrices = of_all.ends if stage == "first" else of_all.ends * head
+    tables = shard.lookup
+    if stage != "first" and not absent(shard.lookup):
+        tables = where((layout.pp < 1.5) | (ends_meet(layout) & (head > 0)), shard.lookup, 0.0)
     outside = matrices * shard.vocabulary + tables
-    weights, gradients, optimizer, buffers = _states(layers_here, outside, shard, layout, precision, stack, trainable)
-    tokens = layout.micro_batch * workload.seq_len / layout.cp
-    m = maximum(workload.global_batch_seqs / (layout.micro_batch * layout.dp), 1.0)
-    kept, work = saved
-    here = layers_here * in_flight(stage, layout, m, stack)
+    weights, gradients, optimizer, buffers = _states(layers_here, outside, of_all, layout, precision, stack)
+    here = layers_here * in_flight(stage, layout, of_all.micro_batches, stack)
     if anywhere(layout.offload_activations > 0):
         here = where(layout.offload_activations > 0, minimum(here, OFFLOAD_LAYERS), here)
-    activations = tokens * (kept * here + work) * stack.activation_overhead
-    each = stack.logits_bytes
-    if anywhere(stack.logits_sharded_bytes > 0):
-        each = where((layout.zero > 2.5) & (stack.logits_sharded_bytes > 0), stack.logits_sharded_bytes, each)
-    logits = head * tokens * ceil(shape.vocab / layout.tp) * each
-    # A sequence-parallel rank gathers its whole input before each product.
-    gathers = layout.sequence_parallel * (layout.tp - 1.0) > 0
-    gathered = where(gathers, tokens * shape.d_model * stack.gathered_bytes, 0.0)
-    held = weights + gradients + optimizer + activations + logits + buffers + gathered
+    activations = of_all.tokens * (of_all.saved * here + of_all.work) * stack.activation_overhead
+    logits = head * of_all.logits
+    held = weights + gradients + optimizer + activations + logits + buffers + of_all.gathered
     return MemoryTerms(
         weights_bytes=weights,
         gradients_bytes=gradients,
         optimizer_bytes=optimizer,
         activations_bytes=activations,
         logits_bytes=logits,
-        buffers_bytes=buffers + gathered,
+        buffers_bytes=buffers + of_all.gathered,
         reserve_bytes=stack.context_bytes + stack.fragmentation * held,
     )
 
 
 def memory_by_stage(
-    shape: Shape, precision: Precision, layout: Layout, workload: Workload, stack: Stack
+    shape: Shape,
+    precision: Precision,
+    layout: Layout,
+    workload: Workload,
+    stack: Stack,
+    names: tuple[str, ...] = STAGES,
 ) -> dict[str, MemoryTerms]:
     """Peak bytes on the first, a middle and the last pipeline stage (equal where there is one)."""
-    shard = layer_shard(shape, layout)
+    of_all = _of_all_stages(shape, precision, layout, workload, stack)
     stages = layers_per_stage(shape, layout, stack)
-    saved = layer_activations(shape, layout, precision, stack, workload.seq_len)
-    return {
-        name: _stage_memory(name, shape, precision, layout, workload, stack, shard, getattr(stages, name), saved)
-        for name in STAGES
-    }
+    return {name: _stage_memory(name, getattr(stages, name), of_all, precision, layout, stack) for name in names}
+
+
+def _that_differ(layout: Layout) -> tuple[str, ...]:
+    """The stages to look at: the first stands for all where no layout has more than one."""
+    return STAGES if anywhere(layout.pp > 1.5) else STAGES[:1]
 
 
 def peak_memory(shape: Shape, precision: Precision, layout: Layout, workload: Workload, stack: Stack) -> MemoryTerms:
-    """Peak bytes on the fullest stage. A middle stage never exceeds the first unless it has more layers."""
-    shard = layer_shard(shape, layout)
-    stages = layers_per_stage(shape, layout, stack)
-    saved = layer_activations(shape, layout, precision, stack, workload.seq_len)
-    fullest: Any = None
-    names = STAGES if anywhere(layout.pp > 1.5) else STAGES[:1]
-    for name in names:
-        terms = _stage_memory(name, shape, precision, layout, workload, stack, shard, getattr(stages, name), saved)
-        if fullest is None:
-            fullest = terms
-            continue
+    """Peak bytes on the fullest stage, by term. A middle stage never exceeds the first unless it has more layers."""
+    fullest, *others = memory_by_stage(shape, precision, layout, workload, stack, _that_differ(layout)).values()
+    for terms in others:
         more = terms.total_bytes > fullest.total_bytes
         fullest = MemoryTerms(
             **{f: where(more, getattr(terms, f), getattr(fullest, f)) for f in MemoryTerms.__struct_fields__}
         )
-    result: MemoryTerms = fullest
-    return result
+    return fullest
+
+
+def peak_bytes(shape: Shape, precision: Precision, layout: Layout, workload: Workload, stack: Stack) -> Num:
+    """Peak bytes on the fullest stage, all terms together: a search looks at no more."""
+    fullest, *others = memory_by_stage(shape, precision, layout, workload, stack, _that_differ(layout)).values()
+    most = fullest.total_bytes
+    for terms in others:
+        most = maximum(most, terms.total_bytes)
+    return most

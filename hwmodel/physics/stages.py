@@ -6,7 +6,7 @@ import msgspec
 
 from hwmodel.ops import Num, ceil, maximum, minimum, where
 from hwmodel.physics import shape as shapes
-from hwmodel.physics.columns import anywhere
+from hwmodel.physics.columns import absent, anywhere
 from hwmodel.physics.schedule import copies, ends_meet
 from hwmodel.specs import Layout, Shape, Stack
 
@@ -74,12 +74,13 @@ def layer_shard(shape: Shape, layout: Layout) -> LayerShard:
             else:
                 dense = dense + share * matrix.params
         vectors = vectors + share * shapes.vector_params(shape, block)
+    lookup = shapes.lookup_params(shape)
     return LayerShard(
         dense=dense / layout.tp,
-        experts=experts / (layout.ep * layout.etp),
+        experts=0.0 if absent(experts) else experts / (layout.ep * layout.etp),
         vectors=vectors,
         vocabulary=shape.vocab * shape.d_model / layout.tp,
-        lookup=shapes.lookup_params(shape) / layout.tp,
+        lookup=0.0 if absent(lookup) else lookup / layout.tp,
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from hwmodel.ops import Num, log, maximum, minimum, sqrt, where
 from hwmodel.physics import shape as shapes
-from hwmodel.physics.collectives import all_gather_s, point_to_point_s
+from hwmodel.physics.collectives import gather_s, group, point_to_point_s
 from hwmodel.physics.columns import anywhere, distinct, has_column, is_column, take
 from hwmodel.physics.kernels import memory_bound_s
 from hwmodel.physics.layer import LayerTimes, layer_times, shared_times, with_weight_casts
@@ -254,28 +254,31 @@ def data_parallel(
     stages = layers_per_stage(shape, layout, stack)
     count = maximum(stages.middle, stages.last) * copies(layout)
     dense_ranks, expert_ranks = data_ranks(layout)
-    dense = count * (shard.dense + shard.vectors) + vocabulary_matrices(shape, layout) * shard.vocabulary + shard.lookup
+    vocabulary = vocabulary_matrices(shape, layout) * shard.vocabulary
+    dense, outside = count * (shard.dense + shard.vectors) + vocabulary + shard.lookup, vocabulary + shard.lookup
     near = minimum(dense_ranks, maximum(net.domain / layout.tp, 1.0))
-    near_experts = minimum(expert_ranks, maximum(net.domain / minimum(layout.ep * layout.etp, net.domain), 1.0))
+    dense_group = group(dense_ranks, near, net)
     experts = count * shard.experts
+    has_experts, expert_group = anywhere(experts > 0), dense_group
+    if has_experts:
+        near_experts = maximum(net.domain / minimum(layout.ep * layout.etp, net.domain), 1.0)
+        expert_group = group(expert_ranks, minimum(expert_ranks, near_experts), net)
     g = where(stack.gradient_comm_bytes > 0, stack.gradient_comm_bytes, precision.gradient_comm_bytes) * trainable
     w = precision.weight_comm_bytes
 
     def gather(width: Num) -> Num:
         """Seconds to gather (or reduce) all of the rank's parameters in large messages."""
-        one = all_gather_s(dense * width, dense_ranks, near, net)
-        if anywhere(experts > 0):
-            one = one + where(experts > 0, all_gather_s(experts * width, expert_ranks, near_experts, net), 0.0)
+        one = gather_s(dense * width, dense_group, net)
+        if has_experts:
+            one = one + where(experts > 0, gather_s(experts * width, expert_group, net), 0.0)
         return one
 
     def by_layer(width: Num) -> Num:
         """The same with one message a layer, each with its own latency and ramp."""
-        layer = all_gather_s((shard.dense + shard.vectors) * width, dense_ranks, near, net)
-        if anywhere(experts > 0):
-            one = all_gather_s(shard.experts * width, expert_ranks, near_experts, net)
-            layer = layer + where(experts > 0, one, 0.0)
-        outside = vocabulary_matrices(shape, layout) * shard.vocabulary + shard.lookup
-        return count * layer + all_gather_s(outside * width, dense_ranks, near, net)
+        layer = gather_s((shard.dense + shard.vectors) * width, dense_group, net)
+        if has_experts:
+            layer = layer + where(experts > 0, gather_s(shard.experts * width, expert_group, net), 0.0)
+        return count * layer + gather_s(outside * width, dense_group, net)
 
     full_shard = layout.zero > 2.5
     # Stages of a pipeline keep their weights whole over the micro-batches, and gather and reduce once (see memory).

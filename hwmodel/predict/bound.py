@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.physics.memory import peak_memory
+from hwmodel.physics.memory import peak_bytes
 from hwmodel.physics.training import jitter, micro_batches, step
 from hwmodel.predict.layouts import Cases, Policy, kinds_of, option_table, replicas, space_of
 from hwmodel.specs import Layout, Precision, Workload
@@ -117,7 +117,7 @@ def memory_floor(g: Grid, precision: Precision, stack: Stack) -> Floats:
     dp = np.maximum(g.dp.max(axis=0)[g.kind], 1.0)
     micro = g.options[:, MICRO_BATCH]
     layout = space_of(g.cases, g.policy, g.options, every, every, dp, micro, micro * dp).layout
-    held = peak_memory(g.cases.shape, precision, layout, _load(g.cases, micro * dp), stack).total_bytes
+    held = peak_bytes(g.cases.shape, precision, layout, _load(g.cases, micro * dp), stack)
     return np.asarray(held * (1.0 - SLACK) + np.zeros(len(every)))
 
 

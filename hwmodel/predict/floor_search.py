@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from hwmodel.physics.memory import peak_memory
+from hwmodel.physics.memory import peak_bytes
 from hwmodel.predict.bound import SLACK, Floats, Grid, Index, likely, memory_floor, time_floor
 from hwmodel.predict.layouts import Space
 from hwmodel.predict.search import (
@@ -197,7 +197,7 @@ class FloorSearch:
             some = mine[seen : seen + LEANEST]
             space = g.layouts(some, np.full(len(some), case))
             load = load_of(g.cases, space.batch_seqs)
-            held = peak_memory(g.cases.shape, self.precision, space.layout, load, self.stack).total_bytes
+            held = peak_bytes(g.cases.shape, self.precision, space.layout, load, self.stack)
             held = held + np.zeros(len(some))
             self._add(some, np.full(len(some), case), np.full(len(some), np.inf), held)
             least, seen = min(least, float(held.min())), seen + LEANEST

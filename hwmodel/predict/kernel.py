@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.catalog.places import cache_dir
-from hwmodel.physics.memory import peak_memory
+from hwmodel.physics.memory import peak_bytes
 from hwmodel.physics.training import step
 from hwmodel.predict import compiler, search_in_c
 from hwmodel.predict.bound import Floats, Grid, Index
@@ -126,7 +126,7 @@ def traced_search(records: Question, columns: Options, trainable: float) -> tupl
         trainable_fraction=trainable if trainable in BAKED else inputs["trainable_fraction"],
     )  # fmt: skip
     seconds = step(shape, machine, precision, layout, load, stack).total_s
-    held = peak_memory(shape, precision, layout, load, stack).total_bytes
+    held = peak_bytes(shape, precision, layout, load, stack)
     return graph, graph.place(seconds), graph.place(held)
 
 

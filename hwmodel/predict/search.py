@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hwmodel.catalog.stacks import memory_calibration
 from hwmodel.errors import InfeasibleError
-from hwmodel.physics.memory import peak_memory
+from hwmodel.physics.memory import peak_bytes, peak_memory
 from hwmodel.physics.shape import layers, parameters
 from hwmodel.physics.training import step
 from hwmodel.predict.columns import grouped_best, row_of
@@ -130,7 +130,7 @@ def timed(cases: Cases, space: Space, machine: Machine, precision: Precision, st
         block = slice(start, start + BLOCK_ROWS)
         part = space.rows(block)
         workload = load_of(cases, part.batch_seqs)
-        memory_bytes[block] = peak_memory(cases.shape, precision, part.layout, workload, stack).total_bytes
+        memory_bytes[block] = peak_bytes(cases.shape, precision, part.layout, workload, stack)
         fits = np.flatnonzero(memory_bytes[block] <= usable_bytes(machine))
         if len(fits):
             rows = part.rows(fits)

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.physics.memory import peak_memory
+from hwmodel.physics.memory import peak_bytes
 from hwmodel.physics.training import step
 from hwmodel.predict.columns import gather, grouped_best, joined, stack, stack_distinct
 from hwmodel.predict.optimism import search_factor
@@ -98,9 +98,9 @@ def outcome(batch: Batch, stacks: Sequence[Stack], rows: int) -> Outcome:
     constants = stack(stacks, batch.stack_index)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         terms = step(batch.shape, batch.machine, batch.precision, batch.layout, batch.workload, constants)
-        memory = peak_memory(batch.shape, batch.precision, batch.layout, batch.workload, constants)
+        memory = peak_bytes(batch.shape, batch.precision, batch.layout, batch.workload, constants)
     seconds = np.broadcast_to(np.asarray(terms.total_s), size) / batch.workload.global_batch_seqs * batch.search_factor
-    full = np.broadcast_to(np.asarray(memory.total_bytes), size) / batch.capacity
+    full = np.broadcast_to(np.asarray(memory), size) / batch.capacity
     fits = full <= 1.0
     best = grouped_best(batch.row, np.where(fits, seconds, np.inf), rows)
     leanest = grouped_best(batch.row, full, rows)
