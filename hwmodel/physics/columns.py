@@ -37,11 +37,8 @@ def only(mask: Any, value: Num) -> Num:
 
 def is_column(*values: Any) -> bool:
     """Whether any of the values is an array of at least one dimension."""
-    for value in values:
-        # Most are numbers, and asking these for what they lack takes ten times as long.
-        if not isinstance(value, PLAIN) and getattr(value, "ndim", 0) > 0:
-            return True
-    return False
+    # Most are numbers, and asking these for what they lack takes ten times as long.
+    return any(not isinstance(value, PLAIN) and getattr(value, "ndim", 0) > 0 for value in values)
 
 
 def has_column(record: Any) -> bool:

@@ -48,5 +48,5 @@ PLANTED = (
     _fault("economics/energy.py", "(facts.load_fraction - facts.idle_fraction) * busy", "facts.load_fraction * busy"),
     _fault(SCHEDULE, "behind = layout.pp - 1.0\n    plain", "behind = layout.pp\n    plain"),
     _fault(TRAINING, "2.0 * m * layout.vpp * (1.0 - stack.pp_overlap)", "2.0 * m * layout.vpp * stack.pp_overlap"),
-    _fault(MEMORY, "here = layers_here * in_flight(stage, layout, m, stack)", "here = layers_here * m"),
+    _fault(MEMORY, "in_flight(stage, layout, of_all.micro_batches, stack)", "of_all.micro_batches"),
 )  # fmt: skip
