@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hwmodel.solve.run.details import RlDetail
 from hwmodel.catalog.safe_text import csv_text
 from hwmodel.report import words
 from hwmodel.report.card import COLUMNS, card
@@ -124,17 +125,18 @@ def pools_table(found: BudgetPlan) -> str:
 
 
 def _rl(lines: list[Line]) -> str:
-    return "\n\n".join(_rl_one(line) for line in lines if "terms_s" in line.detail)
+    return "\n\n".join(_rl_one(line.stage, line.detail) for line in lines if isinstance(line.detail, RlDetail))
 
 
-def _rl_one(line: Line) -> str:
-    d = line.detail
-    rows = [[said, format_duration(abs(d["terms_s"][name]))] for name, said in PHASES.items() if d["terms_s"][name]]
-    stale = f", weights up to {d['lag']:g} step{'' if d['lag'] == 1 else 's'} old" if d["lag"] else ", on policy"
+def _rl_one(stage: str, d: RlDetail) -> str:
+    """Where the time of a step goes."""
+    spent = {name: float(getattr(d.terms_s, name)) for name in PHASES}
+    rows = [[said, format_duration(abs(spent[name]))] for name, said in PHASES.items() if spent[name]]
+    stale = f", weights up to {d.lag:g} step{'' if d.lag == 1 else 's'} old" if d.lag else ", on policy"
     return (
-        f"{line.stage}: {format_count(d['steps'])} steps of {format_duration(d['step_s'])} on {d['pools']} "
-        f"pool{'s' if d['pools'] == 'two' else ''}{stale}; responses of {d['mean_response']:,.0f} tokens in the mean, "
-        f"the longest {d['longest_response']:,.0f}.\n\n" + table(["where a step's time goes", "time"], rows)
+        f"{stage}: {format_count(d.steps)} steps of {format_duration(d.step_s)} on {d.pools} "
+        f"pool{'s' if d.pools == 'two' else ''}{stale}; responses of {d.mean_response:,.0f} tokens in the mean, "
+        f"the longest {d.longest_response:,.0f}.\n\n" + table(["where a step's time goes", "time"], rows)
     )
 
 

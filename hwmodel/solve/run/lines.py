@@ -10,6 +10,7 @@ from hwmodel.economics import Z80, energy, quantile_z, rent
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.billing import ENERGY_LOG_HALF_WIDTH, Bill
 from hwmodel.solve.run.budget_records import BudgetLine, How
+from hwmodel.solve.run.details import NONE, Detail
 from hwmodel.solve.run.result import Band
 from hwmodel.units import SECONDS_PER_DAY
 
@@ -33,7 +34,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     energy_mwh: Band | None = None
     co2e_t: Band | None = None
     safe_cost_usd: float | None = None  # enough in 80 % of cases
-    detail: dict[str, Any] = {}
+    detail: Detail = NONE
     not_counted: tuple[str, ...] = ()
     note: str = ""
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
 import msgspec
 
 from hwmodel.economics import commitment
 from hwmodel.errors import InputError
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.cash import Slot
+from hwmodel.solve.run.details import CommitmentDetail
 from hwmodel.solve.run.lines import COMPUTED, Line, certain, cost_of
 from hwmodel.solve.stages.file import BudgetFile
 from hwmodel.solve.stages.frame import duration_s
@@ -39,7 +38,7 @@ def committed_file(file: BudgetFile) -> BudgetFile:
     return msgspec.structs.replace(file, options={**file.options, "price_kind": TERMS[years]})
 
 
-def years_of(given: dict[str, Any]) -> int:
+def years_of(given: Options) -> int:
     """The years of a term: 1 or 3, as they are sold."""
     hours = duration_s(given.get("term", "1 year"), "term") / SECONDS_PER_HOUR
     for years in TERMS:
@@ -70,10 +69,10 @@ def idle_line(years: int, setting: Fleeted, accelerators: int, slots: Sequence[S
             if least < 1.0
             else (f"; on demand is no dearer, at ${on_demand:.2f} an hour")
         )
-    detail = {
-        "years": years, "committed_hours": hours, "committed_usd": paid.committed_usd, "used_share": used / hours,
-        "break_even_share": least,
-    }  # fmt: skip
+    detail = CommitmentDetail(
+        years=years, committed_hours=hours, committed_usd=paid.committed_usd, used_share=used / hours,
+        break_even_share=least,
+    )  # fmt: skip
     return Line(
         stage=f"committed and not used: {accelerators}x{part}", kind=KIND, how=COMPUTED,
         cost_usd=cost_of(certain(max(hours - used, 0.0)), setting, 0.0), detail=detail, note=said,
@@ -85,9 +84,10 @@ def paid_evenly(idle: Sequence[Line], slots: Sequence[Slot]) -> list[tuple[float
     money = sum(line.cost_usd.value for line in idle if line.cost_usd is not None)
     worked = sum(s.line.cost_usd.value for s in slots if is_committed(s.line) and s.line.cost_usd is not None)
     end = max((s.end_days for s in slots), default=0.0)
-    days = max((line.detail["years"] * HOURS_PER_YEAR / 24.0 for line in idle), default=0.0)
-    terms = max(-(-end // days), 1.0) if days else 0.0
-    return [(0.0, terms * days, money + worked)] if idle else []
+    terms = (one.detail.years for one in idle if isinstance(one.detail, CommitmentDetail))
+    days = max((years * HOURS_PER_YEAR / 24.0 for years in terms), default=0.0)
+    count = max(-(-end // days), 1.0) if days else 0.0
+    return [(0.0, count * days, money + worked)] if idle else []
 
 
 def is_committed(line: Line) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 from hwmodel.economics import spares_needed
 from hwmodel.errors import InputError
 from hwmodel.solve.question.setting import Fleeted
+from hwmodel.solve.run.details import ShareDetail
 from hwmodel.solve.run.lines import ENTERED, NOT_COUNTED, Line, added, certain, of_hours, times
 from hwmodel.solve.stages.file import Stage
 from hwmodel.solve.stages.frame import Frame, duration_s, number, share, usd
@@ -64,7 +65,7 @@ def share_of_pretraining(stage: Stage, before: list[Line], kinds: tuple[str, ...
     said = f"{100 * part:g} % of pre-training, as entered"
     why = str(stage.own.get("why", ""))
     line = times(whole, part, stage=stage.name, kind=stage.kind, how=ENTERED, note="; ".join(filter(None, (said, why))),
-                 detail={"share": part}, not_counted=())  # fmt: skip
+                 detail=ShareDetail(share=part), not_counted=())  # fmt: skip
     days = None if line.gpu_hours is None else line.gpu_hours.scaled(1.0 / (24.0 * (line.accelerators or 1)))
     return msgspec.structs.replace(line, elapsed_days=days)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from hwmodel.solve.run.details import RlDetail
 from hwmodel.catalog import Catalog
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.solve.question.parse import parse_request
@@ -126,7 +127,9 @@ def check_used(pools: list[Pool], used: set[str]) -> None:
 
 def check_rollouts(line: Line, pools: list[Pool]) -> None:
     """Raises InputError where a pool of rollouts and the updates beside it are more than a pool of the budget has."""
-    part, count = line.detail.get("rollout_part"), line.detail.get("rollout_accelerators", 0)
+    if not isinstance(line.detail, RlDetail):
+        return
+    part, count = line.detail.rollout_part, line.detail.rollout_accelerators or 0
     pool = next((one for one in pools if one.part == part), None)
     if part is None or not pools:
         return

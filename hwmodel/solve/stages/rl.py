@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from hwmodel.catalog.calibrations import kernel_calibration, rl_calibration
 from hwmodel.catalog.engines import serving_calibration
@@ -28,6 +27,7 @@ from hwmodel.predict.service.setting import ServiceSetting, Worker
 from hwmodel.predict.training import TrainingRun
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.billing import Rated, bill
+from hwmodel.solve.run.details import RlDetail
 from hwmodel.solve.run.lines import Line, added, of_bill, of_hours
 from hwmodel.solve.stages.file import Stage
 from hwmodel.solve.stages.frame import Frame, duration_s, needs, number, rate, usd
@@ -59,7 +59,7 @@ def reinforcement(frame: Frame, stage: Stage, fleet: str) -> Line:
     return _line(stage, setting, rollouts, one, terms, shape)
 
 
-def _run_options(options: dict[str, Any]) -> dict[str, Any]:
+def _run_options(options: Options) -> Options:
     """The options without those that size a run of tokens: the steps of the stage do."""
     return {k: v for k, v in options.items() if k not in ("tokens", "time", "budget", "flops", "loss", "loss_like")}
 
@@ -79,7 +79,7 @@ def _rollout_setting(frame: Frame, stage: Stage, setting: Fleeted) -> Fleeted | 
     return frame.setting(options)
 
 
-def _lengths(own: dict[str, Any], count: float) -> Lengths:
+def _lengths(own: Options, count: float) -> Lengths:
     """The histogram as given, or what a mean and a limit stand for. Raises InputError for neither or both."""
     given = own.get("lengths")
     if given is not None:
@@ -102,7 +102,7 @@ def _weight(value: Any) -> float:
     return rate(text.removesuffix("%"), "a share of lengths")
 
 
-def _verifier_s(own: dict[str, Any]) -> float:
+def _verifier_s(own: Options) -> float:
     return duration_s(own["verifier_time"], "verifier_time") if "verifier_time" in own else 0.0
 
 
@@ -146,7 +146,7 @@ def _lag(value: Any) -> float:
     return 0.0 if str(value).strip() in ("0", "0.0") else rate(str(value), "lag")
 
 
-def _passes(own: dict[str, Any]) -> float:
+def _passes(own: Options) -> float:
     value = own.get("scored_passes", 2)
     return 0.0 if str(value) == "0" else number(value, "scored_passes")
 
@@ -169,24 +169,22 @@ def _line(
     )  # fmt: skip
     found = bill(setting, run)
     left = [] if "verifier_usd_per_rollout" in own else ["verifier"]
-    detail = {
-        "params": params, "steps": steps, "rollouts": rollout_count, "tokens": tokens * steps,
-        "step_s": terms.total_s, "terms_s": msgspec.to_builtins(terms), "longest_response": one.lengths.longest,
-        "mean_response": one.lengths.mean, "mfu": found.mfu.value, "lag": one.lag,
-        "pools": "one" if one.colocated else "two",
-    }  # fmt: skip
+    detail = RlDetail(
+        params=params, steps=steps, rollouts=rollout_count, tokens=tokens * steps, step_s=terms.total_s, terms_s=terms,
+        longest_response=one.lengths.longest, mean_response=one.lengths.mean, mfu=found.mfu.value, lag=one.lag,
+        pools="one" if one.colocated else "two",
+    )  # fmt: skip
     line = of_bill(found, setting, one.training.accelerators, stage=stage.name, kind=stage.kind, detail=detail,
                    not_counted=tuple(left))  # fmt: skip
     if rollouts is not None:
-        line = _with_pool(line, rollouts, one.rollout_accelerators)
-    return (
-        line
-        if left
-        else _judged(line, rollout_count * usd(own["verifier_usd_per_rollout"], "verifier_usd_per_rollout"))
-    )
+        line, detail = _with_pool(line, detail, rollouts, one.rollout_accelerators)
+    if left:
+        return line
+    each = usd(own["verifier_usd_per_rollout"], "verifier_usd_per_rollout")
+    return _judged(line, detail, rollout_count * each)
 
 
-def _with_pool(line: Line, rollouts: Fleeted, accelerators: float) -> Line:
+def _with_pool(line: Line, detail: RlDetail, rollouts: Fleeted, accelerators: float) -> tuple[Line, RlDetail]:
     """The line with the hours of the pool that generates, which runs as long."""
     assert line.elapsed_days is not None
     beside = of_hours(line.elapsed_days.scaled(24.0 * accelerators), rollouts, accelerators,
@@ -198,18 +196,19 @@ def _with_pool(line: Line, rollouts: Fleeted, accelerators: float) -> Line:
         if line.safe_cost_usd is None or beside.safe_cost_usd is None
         else line.safe_cost_usd + beside.safe_cost_usd
     )
-    detail = {**line.detail, "rollout_accelerators": int(accelerators), "rollout_part": rollouts.part.id,
-              "rollout_gpu_hours": beside.gpu_hours.value if beside.gpu_hours else math.nan}  # fmt: skip
-    return msgspec.structs.replace(line, **bands, safe_cost_usd=safe, detail=detail)
+    detail = replace(
+        detail, rollout_accelerators=int(accelerators), rollout_part=rollouts.part.id,
+        rollout_gpu_hours=None if beside.gpu_hours is None else beside.gpu_hours.value,
+    )  # fmt: skip
+    return replace(line, **bands, safe_cost_usd=safe, detail=detail), detail
 
 
-def _judged(line: Line, money: float) -> Line:
+def _judged(line: Line, detail: RlDetail, money: float) -> Line:
     """The line with what judging its rollouts costs."""
+    detail = replace(detail, verifier_usd=money)
     if line.cost_usd is None:
-        return msgspec.structs.replace(line, detail={**line.detail, "verifier_usd": money})
+        return replace(line, detail=detail)
     cost = line.cost_usd
     shifted = type(cost)(cost.value + money, cost.low + money, cost.high + money)
     safe = None if line.safe_cost_usd is None else line.safe_cost_usd + money
-    return msgspec.structs.replace(
-        line, cost_usd=shifted, safe_cost_usd=safe, detail={**line.detail, "verifier_usd": money}
-    )
+    return replace(line, cost_usd=shifted, safe_cost_usd=safe, detail=detail)

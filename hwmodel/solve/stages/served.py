@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.physics.machine import machine
 from hwmodel.physics.shape import shape_for_params
@@ -13,6 +11,7 @@ from hwmodel.predict.service.cost import DEFAULT_TPOT_S
 from hwmodel.predict.service.intervals import THROUGHPUT, at_rest
 from hwmodel.solve.life.objective import prompt_and_output
 from hwmodel.solve.question.setting import Fleeted
+from hwmodel.solve.run.details import ServedDetail
 from hwmodel.solve.run.lines import Line, of_hours
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.serve.choose import engine_for
@@ -95,8 +94,8 @@ def _doubt(setting: Fleeted, service: ServiceSetting, cost: ServingCost, prompts
     return service_ends(traits, service, terms, THROUGHPUT)
 
 
-def _detail(cost: ServingCost, prompts: float, outputs: float, recipe: str) -> dict[str, Any]:
-    return {
-        "prompt_tokens": prompts, "output_tokens": outputs, "precision": recipe, "tp": float(cost.tp),
-        "batch": float(cost.batch), "tpot_s": float(cost.tpot_s), "engine": ENGINE,
-    }  # fmt: skip
+def _detail(cost: ServingCost, prompts: float, outputs: float, recipe: str) -> ServedDetail:
+    return ServedDetail(
+        prompt_tokens=prompts, output_tokens=outputs, precision=recipe, tp=float(cost.tp), batch=float(cost.batch),
+        tpot_s=float(cost.tpot_s), engine=ENGINE,
+    )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from hwmodel.solve.run.details import RlDetail
 from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InfeasibleError, InputError
@@ -152,7 +153,12 @@ def _folders(file: BudgetFile) -> list[str]:
 
 
 def _other_pools(lines: list[Line]) -> set[str]:
-    return {str(line.detail["rollout_part"]) for line in lines if "rollout_part" in line.detail}
+    return {part for line in lines if (part := _rollout_part(line)) is not None}
+
+
+def _rollout_part(line: Line) -> str | None:
+    """The part of a pool that rollouts have for themselves."""
+    return line.detail.rollout_part if isinstance(line.detail, RlDetail) else None
 
 
 def _stage_lines(frame: Frame, stage: Stage, pools: list[pooling.Pool], before: list[Line]) -> list[Line]:
@@ -253,7 +259,7 @@ def _idle(frame: Frame, pools: list[pooling.Pool], lines: list[Line], slots: lis
     """The hours of committed pools that no stage uses, a line for each pool."""
     if "commit" not in frame.file.top:
         return []
-    apart = next((line for line in lines if line.detail.get("rollout_part", line.part) != line.part), None)
+    apart = next((line for line in lines if _rollout_part(line) not in (None, line.part)), None)
     if apart is not None:
         raise InputError(f"commit cannot divide the hours of {apart.stage!r} between two parts: enter its cost_usd")
     years = years_of(frame.file.top["commit"])

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from hwmodel.solve.run.details import RlDetail
 from hwmodel.errors import InputError
 from hwmodel.solve.run.budget_records import Budget, CashMonth
 from hwmodel.solve.run.cash import Slot, monthly
@@ -113,12 +114,13 @@ def post_training(lines: list[Line]) -> PostTraining | None:
     before, after = spent(PRETRAINING), spent(POST_TRAINING)
     if not before or not after:
         return None
-    rl = next((line for line in lines if line.kind == "rl" and "steps" in line.detail), None)
-    steps = None
-    if rl is not None:
+    made = steps = None
+    rl = next((line for line in lines if isinstance(line.detail, RlDetail)), None)
+    if rl is not None and isinstance(rl.detail, RlDetail):
+        made = rl.detail.steps
         mine = price_of(rl) if unit == "usd" else (rl.gpu_hours.value if rl.gpu_hours else 0.0)
-        steps = max(before - (after - mine), 0.0) / (mine / rl.detail["steps"])
+        steps = max(before - (after - mine), 0.0) / (mine / made)
     return PostTraining(
         unit=unit, pretraining=before, post_training=after, over_pretraining=after / before,
-        rl_steps=None if rl is None else rl.detail["steps"], rl_steps_at_parity=steps,
+        rl_steps=made, rl_steps_at_parity=steps,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
+from msgspec.structs import asdict
 
 from hwmodel.errors import InputError
 from hwmodel.physics.shape import parameters
@@ -15,6 +15,7 @@ from hwmodel.solve.plan.solver import prepare
 from hwmodel.solve.question.setting import step_doubt
 from hwmodel.solve.run.answers import rated
 from hwmodel.solve.run.billing import bill
+from hwmodel.solve.run.details import AblationDetail, RepeatedDetail, RunDetail, StudentDetail
 from hwmodel.solve.run.lines import Line, joined, of_bill, of_hours, times
 from hwmodel.solve.run.result import Band, value_of
 from hwmodel.solve.stages.file import Stage
@@ -31,18 +32,17 @@ def trained(frame: Frame, stage: Stage, fleet: str, **more: Any) -> Line:
     return _run(frame, frame.options(stage, fleet, **more), stage.name, stage.kind)
 
 
-def _run(frame: Frame, options: dict[str, Any], name: str, kind: str) -> Line:
+def _run(frame: Frame, options: Options, name: str, kind: str) -> Line:
     setting = frame.setting(options)
     solved = prepare(setting).solved
     assert solved is not None
     rate = value_of(solved.answer.tokens_per_s)
     doubt = CERTAIN if setting.request.mfu is not None else solved.doubt
     found = bill(solved.fleet.setting, rated(solved.fleet, solved.sized, solved.at, rate, doubt))
-    detail = {
-        "params": value_of(solved.answer.params), "tokens": value_of(solved.answer.tokens),
-        "mfu": value_of(solved.answer.mfu), "loss_nats": msgspec.to_builtins(solved.answer.loss_nats),
-        "seq_len": setting.request.seq_len, "train_flop": solved.answer.train_flop,
-    }  # fmt: skip
+    detail = RunDetail(
+        params=value_of(solved.answer.params), tokens=value_of(solved.answer.tokens), mfu=value_of(solved.answer.mfu),
+        loss_nats=solved.answer.loss_nats, seq_len=setting.request.seq_len, train_flop=solved.answer.train_flop,
+    )  # fmt: skip
     return of_bill(found, solved.fleet.setting, solved.fleet.accelerators, stage=name, kind=kind, detail=detail)
 
 
@@ -67,7 +67,7 @@ def preference(frame: Frame, stage: Stage, fleet: str) -> Line:
     return times(line, PREFERENCE_FACTOR, note="a third of the update more for the frozen reference's forward pass")
 
 
-def _tokens(frame: Frame, stage: Stage, count: str, each: str) -> dict[str, Any]:
+def _tokens(frame: Frame, stage: Stage, count: str, each: str) -> Options:
     """The tokens of a set, and its mean sequence where none is given. Raises InputError where neither is stated."""
     _needs_model(frame, stage)
     if "tokens" in stage.options:
@@ -89,10 +89,13 @@ def distillation(frame: Frame, stage: Stage, fleet: str) -> Line:
     needs(stage, "teacher", "tokens")
     _needs_model(frame, stage)
     line = trained(frame, stage, fleet)
-    scored = _scored(frame, stage, fleet, value_of(line.detail["tokens"]))
+    run = _run_of(line)
+    scored = _scored(frame, stage, fleet, run.tokens)
     return joined(
         [line, scored],
-        detail={**line.detail, "teacher": str(stage.own["teacher"]), "teacher_gpu_hours": value_of(scored.gpu_hours)},
+        detail=StudentDetail(
+            **asdict(run), teacher=str(stage.own["teacher"]), teacher_gpu_hours=value_of(scored.gpu_hours)
+        ),
         not_counted=(
             "what the student gains: `hwmodel plan --distill` says it for pre-training (busbridge_distill_2025)",
         ),
@@ -129,19 +132,27 @@ def ablations(frame: Frame, stage: Stage, fleet: str) -> Line:
     runs = stage.own.get("runs")
     if not isinstance(runs, list) or not runs or not all(isinstance(one, dict) for one in runs):
         raise InputError("runs is a list of runs, like `- {params: 1B, tokens: 100B, count: 20}`")
-    lines = [_ablation(frame, stage, fleet, dict(one)) for one in runs]
-    count = sum(line.detail["count"] for line in lines)
-    return joined(lines, detail={"runs": [line.detail for line in lines], "count": count})
+    made = [_ablation(frame, stage, fleet, dict(one)) for one in runs]
+    found = [detail for _, detail in made]
+    detail = AblationDetail(runs=found, count=sum(one.count for one in found))
+    return joined([line for line, _ in made], detail=detail)
 
 
-def _ablation(frame: Frame, stage: Stage, fleet: str, run: dict[str, Any]) -> Line:
+def _ablation(frame: Frame, stage: Stage, fleet: str, run: Options) -> tuple[Line, RepeatedDetail]:
     count = number(run.pop("count", 1), "count")
     if not any(name in run for name in SIZED_BY):
         raise InputError(
             f"a run needs {', '.join(SIZED_BY[:3])} or flops, like {{params: 1B, tokens: 100B, count: 20}}"
         )
     line = _run(frame, frame.options(stage, run.pop("gpus", fleet), **run), stage.name, stage.kind)
-    return times(line, count, detail={**line.detail, "count": count})
+    detail = RepeatedDetail(**asdict(_run_of(line)), count=count)
+    return times(line, count, detail=detail), detail
+
+
+def _run_of(line: Line) -> RunDetail:
+    """What the line of a training run rests on."""
+    assert isinstance(line.detail, RunDetail)
+    return line.detail
 
 
 __all__ = ["ablations", "distillation", "fine_tuning", "preference", "pretraining", "trained"]

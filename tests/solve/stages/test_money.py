@@ -56,8 +56,8 @@ def test_committed_pools_pay_every_hour_of_their_terms() -> None:
     found = budget({**asked, "stages": [PRETRAIN]})
     idle = next(line for line in found.stages if line.kind == "commitment")
     assert found.budget.cost_usd.value == pytest.approx(64 * 8766 * 2)
-    assert idle.detail["committed_usd"] == pytest.approx(64 * 8766 * 2)
-    assert idle.detail["used_share"] == pytest.approx(found.stages[0].gpu_hours.value / (64 * 8766))
+    assert idle.detail.committed_usd == pytest.approx(64 * 8766 * 2)
+    assert idle.detail.used_share == pytest.approx(found.stages[0].gpu_hours.value / (64 * 8766))
     flow = found.budget.cash_flow
     assert sum(row.usd for row in flow) == pytest.approx(found.budget.total_usd)
     assert flow[5].usd == pytest.approx(64 * 8766 * 2 / 12)
@@ -73,7 +73,7 @@ def test_a_commitment_is_paid_at_its_quotes() -> None:
     assert year.stages[0].cost_usd.value < free.stages[0].cost_usd.value
     assert year.stages[0].gpu_hours == free.stages[0].gpu_hours
     idle = next(line for line in year.stages if line.kind == "commitment")
-    assert 0.4 < idle.detail["break_even_share"] < 1.0
+    assert 0.4 < idle.detail.break_even_share < 1.0
     assert "of the committed hours are used" in budget_markdown(year)
 
 

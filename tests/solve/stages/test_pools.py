@@ -54,7 +54,7 @@ def test_rollouts_and_updates_share_their_pool() -> None:
         budget({"gpus": "64xH100", "stages": [stage]})
     with pytest.raises(InputError, match="no pool of a100-sxm4-80gb"):
         budget({"gpus": "64xH100", "stages": [{**stage, "rollout_gpus": "8xA100"}]})
-    assert budget({"gpus": "96xH100", "stages": [stage]}).stages[0].detail["rollout_accelerators"] == 32
+    assert budget({"gpus": "96xH100", "stages": [stage]}).stages[0].detail.rollout_accelerators == 32
 
 
 def test_a_model_is_served_on_no_fewer_accelerators_than_hold_it() -> None:

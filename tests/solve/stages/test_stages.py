@@ -72,7 +72,7 @@ def test_distillation_adds_the_forward_pass_of_the_teacher() -> None:
         budget(with_stage(stage="distillation", params="8B", tokens="20B", teacher="llama-3.1-70b")), "distillation"
     )
     student = line(budget(with_stage(stage="sft", params="8B", tokens="20B")), "sft")
-    teacher = found.detail["teacher_gpu_hours"]
+    teacher = found.detail.teacher_gpu_hours
     assert value_of(found.gpu_hours) == pytest.approx(value_of(student.gpu_hours) + teacher)
     assert 1.8 < teacher / value_of(student.gpu_hours) < 4.0
     assert "what the student gains" in found.not_counted[0]
@@ -80,7 +80,7 @@ def test_distillation_adds_the_forward_pass_of_the_teacher() -> None:
 
 def test_reinforcement_learning_is_steps_times_their_seconds() -> None:
     found = line(budget(FIVE), "rl")
-    days = found.detail["steps"] * found.detail["step_s"] / 86400.0
+    days = found.detail.steps * found.detail.step_s / 86400.0
     assert days < value_of(found.elapsed_days) < 1.2 * days
     double = line(budget({**FIVE, "stages": [*FIVE["stages"][:4], {**RL, "steps": 200}]}), "rl")
     assert value_of(double.gpu_hours) == pytest.approx(2.0 * value_of(found.gpu_hours))
@@ -90,22 +90,22 @@ def test_a_pool_for_rollouts_is_paid_as_long_as_the_stage_runs() -> None:
     stage = {**RL, "gpus": "64xH100", "rollout_gpus": "128xA100", "lag": 1}
     found = line(budget({"gpus": "256xH100+128xA100", "stages": [PRETRAIN, stage]}), "rl")
     days = value_of(found.elapsed_days)
-    assert found.detail["rollout_gpu_hours"] == pytest.approx(128 * 24 * days)
+    assert found.detail.rollout_gpu_hours == pytest.approx(128 * 24 * days)
     assert value_of(found.gpu_hours) == pytest.approx((128 + 64) * 24 * days, rel=1e-6)
-    assert found.detail["terms_s"]["hidden_s"] > 0.0
+    assert found.detail.terms_s.hidden_s > 0.0
 
 
 def test_lengths_as_a_histogram_and_a_verifier() -> None:
     bare = {k: v for k, v in RL.items() if not k.startswith("response")}
     flat = line(budget(with_stage(**bare, lengths={2000: "100%"})), "rl")
     tail = line(budget(with_stage(**bare, lengths={1800: "98%", 11800: "2%"})), "rl")
-    assert flat.detail["mean_response"] == tail.detail["mean_response"] == pytest.approx(2000.0)
-    assert tail.detail["terms_s"]["rollout_s"] > 3.0 * flat.detail["terms_s"]["rollout_s"]
+    assert flat.detail.mean_response == tail.detail.mean_response == pytest.approx(2000.0)
+    assert tail.detail.terms_s.rollout_s > 3.0 * flat.detail.terms_s.rollout_s
     judged = line(
         budget(with_stage(**bare, lengths={2000: 1}, verifier_usd_per_rollout=0.01, verifier_time="30s")), "rl"
     )
-    assert judged.detail["verifier_usd"] == pytest.approx(0.01 * 100 * 64 * 16)
-    assert judged.detail["step_s"] == pytest.approx(flat.detail["step_s"] + 30.0)
+    assert judged.detail.verifier_usd == pytest.approx(0.01 * 100 * 64 * 16)
+    assert judged.detail.step_s == pytest.approx(flat.detail.step_s + 30.0)
     assert judged.not_counted == ()
 
 
@@ -126,7 +126,7 @@ def test_evaluation_and_serving_are_tokens_of_the_serving_model() -> None:
     assert value_of(twice.gpu_hours) == pytest.approx(2.0 * value_of(one.gpu_hours))
     served = line(budget(with_stage(stage="serving", params="8B", inference_tokens="1T")), "serving")
     assert value_of(served.gpu_hours) > 100.0
-    assert served.detail["prompt_tokens"] + served.detail["output_tokens"] == pytest.approx(1e12)
+    assert served.detail.prompt_tokens + served.detail.output_tokens == pytest.approx(1e12)
 
 
 def test_entered_hours_money_and_shares() -> None:
