@@ -15,7 +15,7 @@ PACKAGE = DOCS.parent / "hwmodel"
 ROWS = (
     ("cli",), ("web",), ("api",), ("validation",), ("report", "interop"), ("solve",), ("predict",),
     ("catalog", "laws", "economics", "physics"), ("specs",), ("numerics", "answers", "trace"), ("units", "ops"),
-    ("errors", "version"),
+    ("errors", "version", "plain"),
 )  # fmt: skip
 WHAT = {
     "cli": "commands: parse, call, print", "web": "the page and its JSON API", "api": "the Python face",
@@ -28,6 +28,7 @@ WHAT = {
     "trace": "the physics as a graph",
     "units": "reading and writing quantities", "ops": "one text for numbers, columns, symbols",
     "errors": "errors and exit codes", "version": "the version",
+    "plain": "options and JSON at the edges",
 }  # fmt: skip
 BEGIN, END = "<!-- drawn from the imports -->", "<!-- end of what is drawn -->"
 
