@@ -9,15 +9,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from hwmodel.errors import unknown
+from hwmodel.plain import Document, Rows
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-Document: TypeAlias = dict[str, Any]  # JSON, as a writer hands it out: names to numbers, words, lists and more of these
-Rows: TypeAlias = list[dict[str, Any]]  # of a table: column to cell
 
 
 class Answer(Protocol):

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hwmodel.answers import Rows, Views
+from hwmodel.answers import Views
 from hwmodel.api.sheet import Sheet
+from hwmodel.plain import Document, Rows
 
 
 def join_sheets() -> None:
@@ -125,7 +126,7 @@ def _views(
     text: Callable[[Any, int], str],
     csv: Callable[[Any], str],
     tables: dict[str, Callable[[Any], Rows]],
-    document: Callable[[Any], dict[str, Any]] | None = None,
+    document: Callable[[Any], Document] | None = None,
     html: Callable[[Any], str] | None = None,
 ) -> Views:
     page = html or (lambda found: _page(markdown(found)))
@@ -236,7 +237,7 @@ def _answer_rows(found: Any) -> Rows:
     return rows
 
 
-def _flat_answer(row: dict[str, Any]) -> dict[str, Any]:
+def _flat_answer(row: Document) -> Document:
     """A row of a comparison with its answer's numbers beside the option."""
     numbers = {name: value for name, value in row["answer"].items() if name != "quantiles"}
     return {**{name: value for name, value in row.items() if name != "answer"}, **numbers}
@@ -297,7 +298,7 @@ def _served(form: str) -> Callable[[Any], str]:
     return show
 
 
-def _described(found: Any) -> tuple[dict[str, Any], Rows]:
+def _described(found: Any) -> tuple[Document, Rows]:
     from hwmodel.report.fit_text import describe
 
     return describe(found)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwmodel.solve.run.details import RlDetail
 from hwmodel.catalog.safe_text import csv_text
 from hwmodel.report import words
 from hwmodel.report.card import COLUMNS, card
 from hwmodel.report.tables import table
 from hwmodel.report.words import DASH, interval
 from hwmodel.solve.run.budget_records import CashMonth
+from hwmodel.solve.run.details import RlDetail
 from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, Line
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.stages.keys import KINDS

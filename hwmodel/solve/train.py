@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
-from hwmodel.answers import Document, Shown
+from hwmodel.answers import Shown
 from hwmodel.errors import InputError
 from hwmodel.physics.shape import flop_per_token, parameters
 from hwmodel.physics.training import micro_batches
+from hwmodel.plain import Document
 from hwmodel.predict.given_layout import check_given
 from hwmodel.predict.layouts import SEARCHED
 from hwmodel.predict.optimism import SPLITS, longer, open_share, search_factor

@@ -23,12 +23,12 @@ def test_days_between_two_dates_bind_like_time() -> None:
 
 
 def test_a_leap_day_counts() -> None:
-    assert read_deadline("2028-03-01", "2028-02-01")["time_s"] == 29 * 86400.0
+    assert read_deadline("2028-03-01", "2028-02-01").time_s == 29 * 86400.0
 
 
 def test_a_duration_counts_from_the_start() -> None:
-    assert read_deadline("45d", None) == {"start": None, "time_s": 45 * 86400.0}
-    assert read_deadline("45d", "2027-01-01")["deadline"] == "2027-02-15"
+    assert read_deadline("45d", None) == (None, None, 45 * 86400.0)
+    assert read_deadline("45d", "2027-01-01").deadline == "2027-02-15"
 
 
 def test_without_a_start_today_is_taken_and_said() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from hwmodel.errors import InputError
 from hwmodel.units import SECONDS_PER_DAY, parse_duration_s
@@ -11,15 +11,23 @@ from hwmodel.units import SECONDS_PER_DAY, parse_duration_s
 EXAMPLE = "2027-03-01"
 
 
-def read_deadline(deadline: Any, start: Any) -> dict[str, Any]:
-    """Fields of a request for --deadline and --start: `start`, `deadline` (ISO dates) and the seconds between them.
+class Window(NamedTuple):
+    """When a run starts and must have ended (ISO dates), and the seconds between; None where nobody says it."""
+
+    start: str | None = None
+    deadline: str | None = None
+    time_s: float | None = None
+
+
+def read_deadline(deadline: Any, start: Any) -> Window:
+    """What --deadline and --start leave.
 
     A deadline may be a date or a duration after the start, like 45d. A date needs a start: today's where none is given.
     Raises InputError for what is no date, or a deadline that does not lie after the start.
     """
     begins = None if start is None else _date(start, "--start")
     if deadline is None:
-        return {"start": None if begins is None else begins.isoformat()}
+        return Window(None if begins is None else begins.isoformat())
     ends = _date_or_none(deadline)
     if ends is None:
         return _after(str(deadline), begins)
@@ -28,10 +36,10 @@ def read_deadline(deadline: Any, start: Any) -> dict[str, Any]:
         since = "today" if start is None else f"the start, {begins.isoformat()}"
         raise InputError(f"--deadline {ends.isoformat()} does not lie after {since}; give a later date, or a --start")
     seconds = (ends - begins).days * SECONDS_PER_DAY
-    return {"start": begins.isoformat(), "deadline": ends.isoformat(), "time_s": seconds}
+    return Window(begins.isoformat(), ends.isoformat(), seconds)
 
 
-def _after(duration: str, begins: date | None) -> dict[str, Any]:
+def _after(duration: str, begins: date | None) -> Window:
     """A deadline counted from the start."""
     try:
         seconds = parse_duration_s(duration, "--deadline")
@@ -40,8 +48,8 @@ def _after(duration: str, begins: date | None) -> dict[str, Any]:
             f"cannot read --deadline {duration!r}; write a date like {EXAMPLE} or a time from the start like 45d"
         ) from error
     if begins is None:
-        return {"start": None, "time_s": seconds}
-    return {"start": begins.isoformat(), "deadline": finish(begins.isoformat(), seconds), "time_s": seconds}
+        return Window(time_s=seconds)
+    return Window(begins.isoformat(), finish(begins.isoformat(), seconds), seconds)
 
 
 def finish(start: str, seconds: float) -> str | None:

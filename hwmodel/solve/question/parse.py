@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from msgspec.structs import replace
 
 from hwmodel import units
 from hwmodel.errors import InputError, unknown
+from hwmodel.plain import Options
 from hwmodel.predict.recompute import offload_words, recompute_mode
 from hwmodel.predict.schedules import schedules_of
 from hwmodel.solve.question.contradictions import check_contradictions
@@ -36,9 +38,12 @@ from hwmodel.solve.question.values import (
 from hwmodel.specs import Stack
 from hwmodel.specs.layout import ASKED
 
+Given: TypeAlias = dict[str, Any]  # the options that nobody has read yet: whoever reads one takes it out
 
-def _again(given: dict[str, Any], fields: dict[str, Any]) -> None:
+
+def _again(given: Given) -> dict[str, str]:
     """What is computed again, what waits on the host and how a pipeline is scheduled, checked."""
+    words = {}
     readers = {
         "recompute": lambda word: recompute_mode(word, Stack()),
         "offload": offload_words,
@@ -46,45 +51,44 @@ def _again(given: dict[str, Any], fields: dict[str, Any]) -> None:
     }
     for name, read in readers.items():
         if name in given:
-            fields[name] = str(given.pop(name))
-            read(fields[name])
+            words[name] = str(given.pop(name))
+            read(words[name])
+    return words
 
 
-def _demand(given: dict[str, Any], fields: dict[str, Any]) -> None:
+def _demand(given: Given, request: Request) -> Request:
     """--serve and --samples as tokens over the model's life: answers are drawn `samples` times from one prompt."""
     text = given.pop("serve", None)
     if text is not None:
-        if fields.get("inference_tokens") is not None:
+        if request.inference_tokens is not None:
             raise InputError("--serve and --inference-tokens both say the demand: give one of them")
         service = parse_service(str(text))
-        fields |= {"service": service, "inference_tokens": service.tokens, "prompt_share": service.prompt_share}
+        request = replace(request, service=service, inference_tokens=service.tokens, prompt_share=service.prompt_share)
     samples = quantity(given.pop("samples", None), units.parse_count, "--samples")
     if samples is None:
-        return
-    if fields.get("inference_tokens") is None:
+        return request
+    if request.inference_tokens is None:
         raise InputError("--samples multiplies the answers of a demand: add --inference-tokens or --serve")
-    share = fields["prompt_share"]
+    share = request.prompt_share
     grown = share + (1.0 - share) * samples
-    fields |= {
-        "samples": samples,
-        "inference_tokens": fields["inference_tokens"] * grown,
-        "prompt_share": share / grown,
-    }
+    return replace(
+        request, samples=samples, inference_tokens=request.inference_tokens * grown, prompt_share=share / grown
+    )
 
 
-def _ways(given: dict[str, Any], fields: dict[str, Any]) -> None:
+def _ways(given: Given, request: Request) -> Request:
     """--moe, --distill and --sparsity: other ways to the same loss than a dense model trained on its own."""
     moe = given.pop("moe", None)
-    fields |= teacher_asked(given.pop("distill", None))
-    fields["sparsity"] = sparsity_asked(given.pop("sparsity", None))
+    distill, teacher = teacher_asked(given.pop("distill", None))
+    request = replace(request, distill=distill, teacher=teacher, sparsity=sparsity_asked(given.pop("sparsity", None)))
     if moe is None or moe is False:
-        return
-    if fields.get("inference_tokens") is None:
+        return request
+    if request.inference_tokens is None:
         raise InputError("--moe compares lifetimes: add the demand (--inference-tokens or --serve)")
-    fields["experts"] = experts_asked(moe)
+    return replace(request, experts=experts_asked(moe))
 
 
-def _layout(given: dict[str, Any]) -> dict[str, float]:
+def _layout(given: Given) -> dict[str, float]:
     """The parallel sizes and modes that are given."""
     layout: dict[str, float] = {}
     for key in ASKED:
@@ -100,7 +104,7 @@ def _layout(given: dict[str, Any]) -> dict[str, float]:
     return layout
 
 
-def _batch_seqs(given: dict[str, Any], seq_len: int, gpus: int | None) -> float | None:
+def _batch_seqs(given: Given, seq_len: int, gpus: int | None) -> float | None:
     """The global batch in sequences, where it is given in either unit."""
     seqs = quantity(given.pop("global_batch", None), units.parse_count, "--global-batch")
     tokens = quantity(given.pop("global_batch_tokens", None), units.parse_count, "--global-batch-tokens")
@@ -134,18 +138,21 @@ _VERBATIM = ("system", "model", "precision", "serving_precision", "law", "object
              "reliability", "measured", "prices", "flop_convention", "optimizer", "gradient_dtype")  # fmt: skip
 
 
-def _window(given: dict[str, Any], fields: dict[str, Any]) -> None:
+def _window(given: Given, request: Request) -> Request:
     """--deadline and --start as the time that they leave; a start that was not given is added to what was asked."""
     deadline, start = given.pop("deadline", None), given.pop("start", None)
     if deadline is None and start is None:
-        return
+        return request
     from hwmodel.solve.question.deadline import read_deadline
 
-    if deadline is not None and "time_s" in fields:
+    if deadline is not None and request.time_s is not None:
         raise InputError("--time and --deadline both say when the run must have ended: give one of them")
-    fields |= read_deadline(deadline, start)
-    if start is None and fields["start"] is not None:
-        fields["asked"] = (*fields["asked"], ("--start", fields["start"]))
+    found = read_deadline(deadline, start)
+    asked = request.asked
+    if start is None and found.start is not None:
+        asked = (*asked, ("--start", found.start))
+    time_s = request.time_s if found.time_s is None else found.time_s
+    return replace(request, start=found.start, deadline=found.deadline, time_s=time_s, asked=asked)
 
 
 def _rates(value: Any) -> Rates:
@@ -159,30 +166,27 @@ FIRST_YEAR, LAST_YEAR = 2016, 2100
 MOST_PUE = 4.0  # no site that publishes one draws more
 
 
-def _stance(given: dict[str, Any]) -> dict[str, Any]:
+def _stance(given: Given, request: Request) -> Request:
     """--confidence, --year and --pue: how sure the figures are to be, of when the software is, what the site draws."""
-    fields: dict[str, Any] = {}
     share = quantity(given.pop("confidence", None), units.parse_fraction, "--confidence")
     if share is not None:
         if share >= 1.0:
             raise InputError(f"--confidence must lie between 0 and 1, like 80%, got {share:g}: nothing is certain")
-        fields["confidence"] = share
-    pue = given.pop("pue", None)
-    if pue is not None:
-        fields["pue"] = quantity(pue, units.parse_positive, "--pue")
-        if not 1.0 <= fields["pue"] <= MOST_PUE:
-            raise InputError(
-                f"--pue is the power of the site over that of its machines, 1 to {MOST_PUE:g}, like 1.2, got {pue!r}"
-            )
-    year = given.pop("year", None)
-    if year is not None:
-        fields["year"] = number_of(year, None, "--year")
-        if not FIRST_YEAR <= fields["year"] <= LAST_YEAR:
-            raise InputError(f"--year is the year of the software, like 2024, got {year!r}")
-    return fields
+        request = replace(request, confidence=share)
+    said = given.pop("pue", None)
+    pue = quantity(said, units.parse_positive, "--pue")
+    if pue is not None and not 1.0 <= pue <= MOST_PUE:
+        raise InputError(
+            f"--pue is the power of the site over that of its machines, 1 to {MOST_PUE:g}, like 1.2, got {said!r}"
+        )
+    said = given.pop("year", None)
+    year = None if said is None else number_of(said, None, "--year")
+    if year is not None and not FIRST_YEAR <= year <= LAST_YEAR:
+        raise InputError(f"--year is the year of the software, like 2024, got {said!r}")
+    return replace(request, pue=pue, year=year)
 
 
-def _asked(given: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+def _asked(given: Given) -> tuple[tuple[str, str], ...]:
     """Option and value, as they would be typed; repeatable options appear once a value."""
     typed = []
     for name, value in given.items():
@@ -200,7 +204,7 @@ SIZING = ("tokens", "params", "model", "shape", "flop", "time_s", "budget_usd", 
 OPEN_TIME_S = 30.0 * units.SECONDS_PER_DAY
 
 
-def _given(options: dict[str, Any]) -> dict[str, Any]:
+def _given(options: Options) -> Given:
     """The options that are given, NumPy's numbers as plain ones. Raises InputError for an empty text."""
     found = {}
     for name, value in options.items():
@@ -229,39 +233,49 @@ def parse_request(**given: Any) -> Request:
     return request
 
 
-def read_request(**given: Any) -> Request:
+def read_request(**options: Any) -> Request:
     """The options read, quantities that exclude each other unnoticed. Raises InputError for what cannot be read."""
-    given = _given(given)
+    given = _given(options)
     check_single({name: given[name] for name in (*QUANTITIES, "gpus", "model", "precision", "system") if name in given})
-    fields: dict[str, Any] = {"asked": _asked({k: v for k, v in given.items() if k != "shape"})}
-    fields["gpus"], fields["accelerator"] = fleet_of(given.pop("gpus", None))
-    fields["seq_len"] = whole_of(given.pop("seq_len", DEFAULT_SEQ_LEN), "--seq-len")
-    fields["global_batch_seqs"] = _batch_seqs(given, fields["seq_len"], fields["gpus"])
-    for name, (field, read) in QUANTITIES.items():
-        if name in given:
-            fields[field] = quantity(given.pop(name), read, f"--{name.replace('_', '-')}")
-    for name in _VERBATIM:
-        if name in given:
-            fields[name] = str(given.pop(name))
-    _window(given, fields)
-    fields["usd_per_hour"] = _rates(given.pop("usd_per_hour", None))
-    nic = given.pop("nic_gbit_s", None)
-    if nic is not None:
-        fields["nic_uni_bytes_per_s"] = quantity(nic, units.parse_positive, "--nic-gbit-s") * 1e9 / 8
-    fields["loss_like"] = loss_like_of(given.pop("loss_like", None))
-    fields["prompt_share"] = prompt_share_of(given.pop("prompt_output", None))
-    _demand(given, fields)
-    _ways(given, fields)
-    fields["layout"] = _layout(given)
-    _again(given, fields)
-    fields["shape"] = given.pop("shape", None)
-    folders = given.pop("catalogs", ())
-    fields["catalogs"] = tuple(str(Path(path)) for path in ([folders] if isinstance(folders, (str, Path)) else folders))
-    fields["seed"] = seed_of(given.pop("seed", 0))
-    fields |= _stance(given)
+    asked = _asked({k: v for k, v in given.items() if k != "shape"})
+    gpus, accelerator = fleet_of(given.pop("gpus", None))
+    seq_len = whole_of(given.pop("seq_len", DEFAULT_SEQ_LEN), "--seq-len")
+    batch = _batch_seqs(given, seq_len, gpus)
+    stated = {
+        field: quantity(given.pop(name), read, f"--{name.replace('_', '-')}")
+        for name, (field, read) in QUANTITIES.items()
+        if name in given
+    }
+    words = {name: str(given.pop(name)) for name in _VERBATIM if name in given}
+    request = Request(asked=asked, gpus=gpus, accelerator=accelerator, seq_len=seq_len, global_batch_seqs=batch)
+    request = replace(request, **stated, **words)
+    request = _money_and_network(given, _window(given, request))
+    request = replace(
+        request, loss_like=loss_like_of(given.pop("loss_like", None)),
+        prompt_share=prompt_share_of(given.pop("prompt_output", None)),
+    )  # fmt: skip
+    request = _ways(given, _demand(given, request))
+    request = replace(
+        request, layout=_layout(given), **_again(given), shape=given.pop("shape", None), catalogs=_folders(given),
+        seed=seed_of(given.pop("seed", 0)),
+    )  # fmt: skip
+    request = _stance(given, request)
     if given:
         raise unknown("option", next(iter(given)), OPTIONS, "plan")
-    counted = fields["gpus"] is not None or (fields.get("power_w") is not None and fields["accelerator"] is not None)
-    if counted and not any(fields.get(name) is not None for name in SIZING):
-        fields |= {"time_s": OPEN_TIME_S, "open_time": True}
-    return Request(**fields)
+    counted = gpus is not None or (request.power_w is not None and accelerator is not None)
+    if counted and not any(getattr(request, name) is not None for name in SIZING):
+        return replace(request, time_s=OPEN_TIME_S, open_time=True)
+    return request
+
+
+def _money_and_network(given: Given, request: Request) -> Request:
+    """--usd-per-hour and --nic-gbit-s."""
+    rates = _rates(given.pop("usd_per_hour", None))
+    nic = quantity(given.pop("nic_gbit_s", None), units.parse_positive, "--nic-gbit-s")
+    return replace(request, usd_per_hour=rates, nic_uni_bytes_per_s=None if nic is None else nic * 1e9 / 8)
+
+
+def _folders(given: Given) -> tuple[str, ...]:
+    """The catalogs laid over the shipped one."""
+    folders = given.pop("catalogs", ())
+    return tuple(str(Path(path)) for path in ([folders] if isinstance(folders, (str, Path)) else folders))

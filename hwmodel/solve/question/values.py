@@ -96,14 +96,14 @@ def prompt_share_of(text: Any) -> float:
 ANY_TEACHER = "any"
 
 
-def teacher_asked(text: Any) -> dict[str, Any]:
-    """--distill: nothing (or `any`) for the best teachers, or N@D of one that is there."""
+def teacher_asked(text: Any) -> tuple[bool, tuple[float, float] | None]:
+    """--distill: whether a teacher is asked for, and N@D of one that is there; nothing (or `any`) for the best."""
     if text is None or text is False:
-        return {"distill": False}
+        return False, None
     if text is True or str(text).strip().lower() == ANY_TEACHER:
-        return {"distill": True}
+        return True, None
     try:
-        return {"distill": True, "teacher": loss_like_of(text)}
+        return True, loss_like_of(text)
     except InputError:
         raise InputError(
             f"cannot read --distill {text!r}; give the teacher's size and tokens like 70B@15T, or nothing for the best"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 import msgspec
 
 from hwmodel.economics import commitment
 from hwmodel.errors import InputError
+from hwmodel.plain import Options
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.cash import Slot
 from hwmodel.solve.run.details import CommitmentDetail
@@ -25,9 +27,10 @@ def committed_file(file: BudgetFile) -> BudgetFile:
 
     Raises InputError for a term that nobody sells, and beside other ways to pay.
     """
-    if "commit" not in file.top:
+    terms = file.part("commit")
+    if terms is None:
         return file
-    years = years_of(file.top["commit"])
+    years = years_of(terms)
     for other in ("spot", "own"):
         if other in file.top:
             raise InputError(f"commit and {other} are two ways to pay for the same accelerators: give one of them")

@@ -8,6 +8,7 @@ import msgspec
 
 from hwmodel.economics import spares_needed
 from hwmodel.errors import InputError
+from hwmodel.plain import Options
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.details import ShareDetail
 from hwmodel.solve.run.lines import ENTERED, NOT_COUNTED, Line, added, certain, of_hours, times
@@ -16,6 +17,8 @@ from hwmodel.solve.stages.frame import Frame, duration_s, number, share, usd
 
 # Shared options that price accelerators and say where and how they fail.
 SHARED = ("region", "pue", "usd_per_hour", "prices", "price_kind", "reliability")
+# A size that stands for none: hours are entered.
+_UNSIZED: Options = {"params": "1B", "tokens": "1B", "model": None, "flops": None, "time": None, "budget": None}
 IDLE_MFU = 1e-9  # what waits draws as an idle cluster does
 
 
@@ -34,7 +37,7 @@ def entered(frame: Frame, stage: Stage, fleet: str | None) -> Line:
     money = certain(usd(own["cost_usd"], "cost_usd")) if "cost_usd" in own else None
     line = Line(stage=stage.name, kind=stage.kind, how=ENTERED)
     if hours is not None and fleet is not None:
-        setting = frame.setting({**frame.options(stage, fleet), "params": "1B", "tokens": "1B"} | _unsized())
+        setting = frame.setting({**frame.options(stage, fleet), **_UNSIZED})
         line = of_hours(
             hours, setting, float(setting.request.gpus or 1), stage=stage.name, kind=stage.kind, how=ENTERED
         )
@@ -42,11 +45,6 @@ def entered(frame: Frame, stage: Stage, fleet: str | None) -> Line:
     if money is not None:
         changes |= {"cost_usd": money, "safe_cost_usd": None}
     return msgspec.structs.replace(line, **changes)
-
-
-def _unsized() -> dict[str, Any]:
-    """A size that stands for none: hours are entered."""
-    return {"model": None, "flops": None, "time": None, "budget": None}
 
 
 def share_of_pretraining(stage: Stage, before: list[Line], kinds: tuple[str, ...]) -> Line:
@@ -103,6 +101,6 @@ def _ready(stage: Stage, line: Line, fleet: Fleeted) -> int:
     return int(spares_needed(machines, failures, repair_h) * per_node)
 
 
-def not_counted(name: str, kind: str, why: Any = None) -> Line:
+def not_counted(name: str, kind: str, why: object = None) -> Line:
     """A term that is neither computed nor entered."""
     return Line(stage=name, kind=kind, how=NOT_COUNTED, note=str(why or ""))

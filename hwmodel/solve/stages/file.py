@@ -12,6 +12,7 @@ import msgspec
 
 from hwmodel.catalog.yamlfile import line_of, parse_yaml, read_text
 from hwmodel.errors import CatalogError, HwModelError, InfeasibleError, InputError, unknown
+from hwmodel.plain import Options
 from hwmodel.solve.stages.keys import COMMON, KINDS, NAMES, PARTS, TOP, stage_keys, top_keys
 
 
@@ -20,8 +21,8 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     kind: str
-    own: dict[str, Any]
-    options: dict[str, Any]
+    own: Options
+    options: Options
     where: str
 
 
@@ -29,9 +30,15 @@ class BudgetFile(msgspec.Struct, frozen=True, kw_only=True):
     """A plan file as given: keys of the whole budget, options of `plan` that all stages share, and the stages."""
 
     name: str
-    top: dict[str, Any]
-    options: dict[str, Any]
+    top: Options
+    options: Options
     stages: tuple[Stage, ...]
+
+    def part(self, name: str) -> Options | None:
+        """The keys of a part of the budget (`own`, `spot`, `commit` ...); None where the file does not name it."""
+        found = self.top.get(name)
+        assert found is None or isinstance(found, Mapping)
+        return found
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -62,7 +69,7 @@ def read_budget(source: Path | str | Mapping[str, Any]) -> BudgetFile:
     return _checked(data, _Place(path), str(path))
 
 
-def _checked(data: dict[str, Any], place: _Place, name: str) -> BudgetFile:
+def _checked(data: Options, place: _Place, name: str) -> BudgetFile:
     top = {_key(key): value for key, value in data.items()}
     _known(top, top_keys(), place, (), "a plan file", data)
     for part, keys in PARTS.items():
@@ -82,7 +89,7 @@ def _key(key: Any) -> str:
     return str(key).strip().replace("-", "_")
 
 
-def _part(name: str, value: Any, keys: Sequence[str], place: _Place) -> dict[str, Any]:
+def _part(name: str, value: Any, keys: Sequence[str], place: _Place) -> Options:
     """A group of keys of the whole budget; `own: true` is the group without any."""
     if value is True:
         return {}

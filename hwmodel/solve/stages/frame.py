@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from hwmodel.catalog import Catalog
 from hwmodel.errors import InputError
+from hwmodel.plain import Options
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, fleeted, resolve
 from hwmodel.solve.stages.file import BudgetFile, Stage
@@ -30,11 +29,11 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     catalog: Catalog
     spot: Spot | None = None
 
-    def options(self, stage: Stage, fleet: str, **more: Any) -> dict[str, Any]:
+    def options(self, stage: Stage, fleet: str, **more: object) -> Options:
         """The options of `plan` for a stage on a fleet: its own over the shared ones."""
         return {**self.file.options, **stage.options, "gpus": fleet, **more}
 
-    def setting(self, options: dict[str, Any]) -> Fleeted:
+    def setting(self, options: Options) -> Fleeted:
         """A resolved setting, paid for as the budget says."""
         setting = fleeted(resolve(parse_request(**options), self.catalog))
         return self._spotted(setting) if self.spot is not None else setting
@@ -54,11 +53,10 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def spot_of(top: dict[str, Any]) -> Spot | None:
+def spot_of(given: Options | None) -> Spot | None:
     """The spot terms of a file; None where none are given. Raises InputError without a rate: nobody publishes one."""
-    if "spot" not in top:
+    if given is None:
         return None
-    given = top["spot"]
     if "preemptions_per_hour" not in given:
         raise InputError(
             "spot needs preemptions_per_hour of a whole job: no source states a rate, so there is no default"
@@ -69,29 +67,29 @@ def spot_of(top: dict[str, Any]) -> Spot | None:
     )
 
 
-def number(value: Any, what: str) -> float:
+def number(value: object, what: str) -> float:
     """A number above zero, a count such as `10k`, or an amount with a unit of thousands."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise InputError(f"{what} must be a number, got {value!r}")
     return parse_count(str(value), what)
 
 
-def usd(value: Any, what: str) -> float:
+def usd(value: object, what: str) -> float:
     """An amount of money."""
     return parse_usd(str(value), what)
 
 
-def share(value: Any, what: str) -> float:
+def share(value: object, what: str) -> float:
     """A share above zero and at most one."""
     return parse_fraction(str(value), what)
 
 
-def duration_s(value: Any, what: str) -> float:
+def duration_s(value: object, what: str) -> float:
     """Seconds of a duration with its unit."""
     return parse_duration_s(str(value), what)
 
 
-def rate(value: Any, what: str) -> float:
+def rate(value: object, what: str) -> float:
     """A plain number above zero."""
     return parse_positive(str(value), what)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from hwmodel.plain import Document
 from hwmodel.solve.question.parse import OPTIONS
 
 # kind of a stage -> its keys beside the options of `plan`, each with what it says.
@@ -116,15 +115,15 @@ def top_keys() -> tuple[str, ...]:
     return (*TOP, *OF_PLAN)
 
 
-def schema() -> dict[str, Any]:
+def schema() -> Document:
     """JSON Schema of a plan file, for editors."""
-    plain: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+    plain: Document = {"type": ["string", "number", "boolean"]}
     options = dict.fromkeys(OF_PLAN, plain)
 
-    def described(keys: dict[str, str]) -> dict[str, Any]:
+    def described(keys: dict[str, str]) -> Document:
         return {name: {"description": said} for name, said in keys.items()}
 
-    def closed(properties: dict[str, Any]) -> dict[str, Any]:
+    def closed(properties: Document) -> Document:
         return {"type": "object", "additionalProperties": False, "properties": properties}
 
     every = {name: said for keys in KINDS.values() for name, said in keys.items()}

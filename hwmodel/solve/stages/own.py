@@ -22,6 +22,7 @@ from hwmodel.economics import (
     usd_per_hour_worked,
 )
 from hwmodel.errors import InputError
+from hwmodel.plain import Options
 from hwmodel.solve.plan.money import purchase_usd
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.cash import DAYS_PER_MONTH, Slot
@@ -58,7 +59,7 @@ class Owned(msgspec.Struct, frozen=True, kw_only=True):
     not_counted: list[str]
 
 
-def owned(given: dict[str, Any], setting: Fleeted, accelerators: int, slots: Sequence[Slot]) -> Owned:
+def owned(given: Options, setting: Fleeted, accelerators: int, slots: Sequence[Slot]) -> Owned:
     """A pool bought for the stages in `slots`. Raises InputError where no price is known or the life is too short."""
     cluster = cluster_of(given, setting, accelerators)
     used = months_used(slots, setting.part.id, accelerators, cluster.life_months, _after(given))
@@ -76,11 +77,11 @@ def owned(given: dict[str, Any], setting: Fleeted, accelerators: int, slots: Seq
     )  # fmt: skip
 
 
-def _after(given: dict[str, Any]) -> float:
+def _after(given: Options) -> float:
     return share(given["utilisation_after"], "utilisation_after") if "utilisation_after" in given else 0.0
 
 
-def cluster_of(given: dict[str, Any], setting: Fleeted, accelerators: int) -> Cluster:
+def cluster_of(given: Options, setting: Fleeted, accelerators: int) -> Cluster:
     """The pool as a cluster of one's own. Raises InputError without a price of its part."""
     price = usd(given["purchase_usd"], "purchase_usd") if "purchase_usd" in given else purchase_usd(setting)
     if price is None:

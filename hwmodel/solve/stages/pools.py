@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
-from hwmodel.solve.run.details import RlDetail
 from hwmodel.catalog import Catalog
 from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.plain import Options
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import fleeted, resolve
+from hwmodel.solve.run.details import RlDetail
 from hwmodel.solve.run.lines import Line
 from hwmodel.solve.run.power import accelerators_within, rated_site_w
 from hwmodel.solve.stages.file import BudgetFile, Stage
@@ -62,7 +61,7 @@ def _pool(text: str, file: BudgetFile, catalog: Catalog, power_w: float | None, 
     return Pool(part=part, accelerators=count, rated_w=rated_w)
 
 
-def _fleet_options(file: BudgetFile) -> dict[str, Any]:
+def _fleet_options(file: BudgetFile) -> Options:
     return {name: file.options[name] for name in ("system", "pue", "region") if name in file.options}
 
 

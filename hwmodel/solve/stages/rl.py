@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec.structs import replace
 
 from hwmodel.catalog.calibrations import kernel_calibration, rl_calibration
@@ -12,6 +10,7 @@ from hwmodel.errors import InputError, unknown
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import format_peak, machine
 from hwmodel.physics.shape import parameters, shape_for_params
+from hwmodel.plain import Options
 from hwmodel.predict.formats import formats_of
 from hwmodel.predict.rl import (
     RlSetting,
@@ -97,7 +96,7 @@ def _lengths(own: Options, count: float) -> Lengths:
     return lengths_of(mean, limit, rl_calibration().length_log_sd, count)
 
 
-def _weight(value: Any) -> float:
+def _weight(value: object) -> float:
     text = str(value).strip()
     return rate(text.removesuffix("%"), "a share of lengths")
 
@@ -142,7 +141,7 @@ def _step(stage: Stage, setting: Fleeted, rollouts: Fleeted | None, shape: Shape
     )  # fmt: skip
 
 
-def _lag(value: Any) -> float:
+def _lag(value: object) -> float:
     return 0.0 if str(value).strip() in ("0", "0.0") else rate(str(value), "lag")
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
-from hwmodel.solve.run.details import RlDetail
 from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.plain import Document, Options
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.budget_records import Budget
 from hwmodel.solve.run.cash import DAYS_PER_MONTH, Slot, schedule
+from hwmodel.solve.run.details import RlDetail
 from hwmodel.solve.run.lines import COMPUTED, Line
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.stages import pools as pooling
@@ -76,7 +77,7 @@ class BudgetPlan(Shown, msgspec.Struct, frozen=True, kw_only=True):
 
     __repr__ = Shown.__repr__
 
-    request: dict[str, Any]
+    request: Document
     resolved: StageNames
     budget: Budget
     stages: list[Line]
@@ -85,9 +86,9 @@ class BudgetPlan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     own: list[Owned]
     warnings: list[str]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Plain JSON types."""
-        plain: dict[str, Any] = msgspec.to_builtins(self)
+        plain: Document = msgspec.to_builtins(self)
         return plain
 
 
@@ -101,7 +102,7 @@ def budget(source: Path | str | Mapping[str, Any], **options: Any) -> BudgetPlan
         file = committed_file(file)
     catalog = load_catalog(tuple(Path(folder) for folder in _folders(file)))
     with said_in(file.name):
-        frame = Frame(file=file, catalog=catalog, spot=spot_of(file.top))
+        frame = Frame(file=file, catalog=catalog, spot=spot_of(file.part("spot")))
         pools = pooling.pools_of(file, catalog)
     lines: list[Line] = []
     for stage in file.stages:
@@ -136,7 +137,7 @@ def one_stage(**options: Any) -> BudgetPlan:
     return budget({"stages": stages}, **options)
 
 
-def _with_options(file: BudgetFile, options: dict[str, Any]) -> BudgetFile:
+def _with_options(file: BudgetFile, options: Options) -> BudgetFile:
     """The file with options given beside it: those of the whole budget, or those that stages share."""
     given = {name: value for name, value in options.items() if value is not None and value != ()}
     for name in given:
@@ -234,13 +235,14 @@ def _whole(frame: Frame, pools: list[pooling.Pool], lines: list[Line]) -> Budget
     top = frame.file.top
     slots = schedule(lines)
     bought: list[Owned] = []
-    if "own" in top:
-        bought = [owned(top["own"], _pool_setting(frame, p), p.accelerators, slots) for p in _owned_pools(pools, lines)]
+    terms = frame.file.part("own")
+    if terms is not None:
+        bought = [owned(terms, _pool_setting(frame, p), p.accelerators, slots) for p in _owned_pools(pools, lines)]
         rates = {one.part: one.usd_per_accelerator_hour for one in bought}
         lines = [priced(line, rates[line.part]) if line.part in rates else line for line in lines]
         slots = schedule(lines)
     idle = _idle(frame, pools, lines, slots)
-    extras = [line for name in NOT_IN_RENT if (line := _extra(name, top, slots)) is not None]
+    extras = [line for name in NOT_IN_RENT if (line := _extra(name, frame.file.part(name), slots)) is not None]
     absent = _absent(lines, top)
     every = [*lines, *idle, *extras, *absent]
     contingency = contingency_of(top, every)
@@ -257,12 +259,13 @@ def _whole(frame: Frame, pools: list[pooling.Pool], lines: list[Line]) -> Budget
 
 def _idle(frame: Frame, pools: list[pooling.Pool], lines: list[Line], slots: list[Slot]) -> list[Line]:
     """The hours of committed pools that no stage uses, a line for each pool."""
-    if "commit" not in frame.file.top:
+    terms = frame.file.part("commit")
+    if terms is None:
         return []
     apart = next((line for line in lines if _rollout_part(line) not in (None, line.part)), None)
     if apart is not None:
         raise InputError(f"commit cannot divide the hours of {apart.stage!r} between two parts: enter its cost_usd")
-    years = years_of(frame.file.top["commit"])
+    years = years_of(terms)
     found = [idle_line(years, _pool_setting(frame, p), p.accelerators, slots) for p in _owned_pools(pools, lines)]
     return [line for line in found if line.cost_usd is not None and line.cost_usd.value > 0.0]
 
@@ -293,11 +296,10 @@ def _pool_row(pool: pooling.Pool, lines: list[Line]) -> PoolRow:
     )  # fmt: skip
 
 
-def _extra(name: str, top: dict[str, Any], slots: list[Slot]) -> Line | None:
+def _extra(name: str, given: Options | None, slots: list[Slot]) -> Line | None:
     """Storage over all months or egress once, as entered; None where the file does not say."""
-    if name not in top:
+    if given is None:
         return None
-    given = top[name]
     keys = ("tb", "usd_per_tb_month") if name == "storage" else ("tb", "usd_per_tb")
     lacking = [key for key in keys if key not in given]
     if lacking:
@@ -307,7 +309,7 @@ def _extra(name: str, top: dict[str, Any], slots: list[Slot]) -> Line | None:
     return Line(stage=NOT_IN_RENT[name], kind=name, how="entered", cost_usd=Band(money, money, money))
 
 
-def _absent(lines: list[Line], top: dict[str, Any]) -> list[Line]:
+def _absent(lines: list[Line], top: Options) -> list[Line]:
     """What the file says nothing of: never zero, listed."""
     seen = {line.kind for line in lines}
     usual = [not_counted(said, kind) for kind, said in USUAL.items() if kind not in seen]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from hwmodel.solve.run.details import RlDetail
 from hwmodel.errors import InputError
+from hwmodel.plain import Options
 from hwmodel.solve.run.budget_records import Budget, CashMonth
 from hwmodel.solve.run.cash import Slot, monthly
+from hwmodel.solve.run.details import RlDetail
 from hwmodel.solve.run.lines import NOT_COUNTED, Line, added
 from hwmodel.solve.stages.committed import is_committed, paid_evenly
 from hwmodel.solve.stages.frame import share, usd
@@ -46,7 +47,7 @@ def price_of(line: Line) -> float:
     return line.gpu_hours.value if line.gpu_hours is not None else 0.0
 
 
-def contingency_of(top: dict[str, Any], lines: list[Line]) -> Contingency:
+def contingency_of(top: Options, lines: list[Line]) -> Contingency:
     """As entered, or what the computed lines lack to be enough in 80 % of cases, their errors taken as one."""
     total = added([line.cost_usd for line in lines if line.cost_usd is not None])
     if "contingency" in top:

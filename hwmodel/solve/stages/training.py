@@ -8,6 +8,7 @@ from msgspec.structs import asdict
 
 from hwmodel.errors import InputError
 from hwmodel.physics.shape import parameters
+from hwmodel.plain import Options
 from hwmodel.predict.rl.phases import FORWARD_SHARE, forward_s
 from hwmodel.predict.training import TrainingRun, default_batch_seqs, predict_training
 from hwmodel.predict.uncertainty import is_mixture, step_shares
@@ -132,19 +133,20 @@ def ablations(frame: Frame, stage: Stage, fleet: str) -> Line:
     runs = stage.own.get("runs")
     if not isinstance(runs, list) or not runs or not all(isinstance(one, dict) for one in runs):
         raise InputError("runs is a list of runs, like `- {params: 1B, tokens: 100B, count: 20}`")
-    made = [_ablation(frame, stage, fleet, dict(one)) for one in runs]
+    made = [_ablation(frame, stage, fleet, one) for one in runs]
     found = [detail for _, detail in made]
     detail = AblationDetail(runs=found, count=sum(one.count for one in found))
     return joined([line for line, _ in made], detail=detail)
 
 
 def _ablation(frame: Frame, stage: Stage, fleet: str, run: Options) -> tuple[Line, RepeatedDetail]:
-    count = number(run.pop("count", 1), "count")
+    count = number(run.get("count", 1), "count")
     if not any(name in run for name in SIZED_BY):
         raise InputError(
             f"a run needs {', '.join(SIZED_BY[:3])} or flops, like {{params: 1B, tokens: 100B, count: 20}}"
         )
-    line = _run(frame, frame.options(stage, run.pop("gpus", fleet), **run), stage.name, stage.kind)
+    of_plan = {name: value for name, value in run.items() if name not in ("count", "gpus")}
+    line = _run(frame, frame.options(stage, str(run.get("gpus", fleet)), **of_plan), stage.name, stage.kind)
     detail = RepeatedDetail(**asdict(_run_of(line)), count=count)
     return times(line, count, detail=detail), detail
 

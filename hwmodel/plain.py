@@ -1,0 +1,14 @@
+"""Plain data at the edges: options as they are given, JSON documents as they are handed out, rows of tables.
+
+Between the layers stand records; these three are for what comes in as text and goes out as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+Options: TypeAlias = Mapping[str, object]  # an option's name to what was given: as typed, a number, a list, a group
+Document: TypeAlias = dict[str, Any]  # a JSON object
+Row: TypeAlias = Mapping[str, object]  # a table's column to its cell
+Rows: TypeAlias = list[dict[str, Any]]
