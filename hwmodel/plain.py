@@ -12,3 +12,10 @@ Options: TypeAlias = Mapping[str, object]  # an option's name to what was given:
 Document: TypeAlias = dict[str, Any]  # a JSON object
 Row: TypeAlias = Mapping[str, object]  # a table's column to its cell
 Rows: TypeAlias = list[dict[str, Any]]
+
+
+def listed(given: object) -> tuple[object, ...]:
+    """The items of an option that may be given as one value or as several; of nothing, none."""
+    if given is None:
+        return ()
+    return tuple(given) if isinstance(given, (list, tuple)) else (given,)

@@ -82,7 +82,7 @@ def run(
     if found.summary is None:
         note(f"this part of {folder} stands; others are still to be run", quiet=quiet)
         return
-    emit(json_text(found.summary) if shown == "json" else sweep_report(found.summary, folder, shown), None)
+    emit(json_text(found.to_dict()) if shown == "json" else sweep_report(found.summary, folder, shown), None)
 
 
 def _progress(quiet: bool) -> Callable[[Progress], None] | None:

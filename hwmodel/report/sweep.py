@@ -10,6 +10,7 @@ from typing import Any
 from hwmodel.catalog.safe_text import csv_text, markdown_safe
 from hwmodel.report.tables import Form, record_cells, table
 from hwmodel.solve.sweep.show import Selected
+from hwmodel.solve.sweep.summary import Summary
 from hwmodel.units import format_bytes, format_count, format_duration, format_usd
 
 DIGITS = 4
@@ -63,37 +64,35 @@ def shown_text(shown: Selected, columns: Sequence[str], fmt: str) -> str:
     return markdown_safe(text) if fmt == "md" else text
 
 
-def sweep_report(
-    summary: Mapping[str, Any], folder: Path, fmt: str = "md", figures: Mapping[str, str] | None = None
-) -> str:
+def sweep_report(summary: Summary, folder: Path, fmt: str = "md", figures: Mapping[str, str] | None = None) -> str:
     """The report of a finished sweep: Markdown or text; as CSV the best rows alone."""
-    axes = list(summary["axes"])
+    axes = list(summary.axes)
     if fmt == "csv":
-        best = [{"best_by": by, **row} for by, rows in summary["top"].items() for row in rows]
+        best = [{"best_by": by, **row} for by, rows in summary.top.items() for row in rows]
         return csv_text(*record_cells(best))
     form: Form = "md" if fmt == "md" else "text"
     lines = [_title(summary, form), "", _counts(summary, folder), ""]
     for name, file in (figures or {}).items():
         lines += [f"![{name}]({file})", ""]
-    for by, rows in summary["top"].items():
+    for by, rows in summary.top.items():
         if rows:
-            shown = shown_columns(axes, summary["ask"], [by], list(rows[0]))
+            shown = shown_columns(axes, summary.ask, [by], list(rows[0]))
             title = _heading(HEADING.get(by, f"Best by {by}"), form)
             lines += [title, "", rows_table(rows[:ROWS_SHOWN], shown, form), ""]
-    front = summary["pareto"]
-    if front["rows"]:
-        named = ", ".join(front["by"])
-        shown = shown_columns(axes, summary["ask"], front["by"], list(front["rows"][0]))
-        rows = _spread(sorted(front["rows"], key=lambda row: row[front["by"][0]]))
-        title = f"Pareto front of {named} ({front['count']:,} rows)"
+    front = summary.pareto
+    if front.rows:
+        named = ", ".join(front.by)
+        shown = shown_columns(axes, summary.ask, front.by, list(front.rows[0]))
+        rows = _spread(sorted(front.rows, key=lambda row: row[front.by[0]]))
+        title = f"Pareto front of {named} ({front.count:,} rows)"
         lines += [_heading(title, form), "", rows_table(rows, shown, form), ""]
     text = "\n".join(lines).rstrip() + "\n"
     return markdown_safe(text) if fmt == "md" else text
 
 
-def _title(summary: Mapping[str, Any], form: Form) -> str:
-    sizes = " x ".join(f"{count:,} {name}" for name, count in summary["axes"].items())
-    title = f"Sweep of {summary['points']:,} points: {sizes}"
+def _title(summary: Summary, form: Form) -> str:
+    sizes = " x ".join(f"{count:,} {name}" for name, count in summary.axes.items())
+    title = f"Sweep of {summary.points:,} points: {sizes}"
     return f"# {title}" if form == "md" else title
 
 
@@ -101,13 +100,13 @@ def _heading(text: str, form: Form) -> str:
     return f"## {text}" if form == "md" else text
 
 
-def _counts(summary: Mapping[str, Any], folder: Path) -> str:
-    said = [f"{summary['ok']:,} rows have an answer"]
-    if summary["layouts"]:
-        said.append(f"chosen from {summary['layouts']:,} layouts")
-    for name, count in summary["without_answer"].items():
+def _counts(summary: Summary, folder: Path) -> str:
+    said = [f"{summary.ok:,} rows have an answer"]
+    if summary.layouts:
+        said.append(f"chosen from {summary.layouts:,} layouts")
+    for name, count in summary.without_answer.items():
         said.append(f"{count:,} have none ({name})")
-    out = summary["excluded_by_axes"] + summary["excluded_by_answers"]
+    out = summary.excluded_by_axes + summary.excluded_by_answers
     if out:
         said.append(f"{out:,} left out by `where`")
     return f"{'; '.join(said)}. Rows: `{folder}/shards/*.parquet` (`hwmodel sweep show {folder}`)."

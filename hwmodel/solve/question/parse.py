@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from hwmodel import units
 from hwmodel.errors import InputError, unknown
-from hwmodel.plain import Options
+from hwmodel.plain import Options, listed
 from hwmodel.predict.recompute import offload_words, recompute_mode
 from hwmodel.predict.schedules import schedules_of
 from hwmodel.solve.question.contradictions import check_contradictions
@@ -193,8 +193,7 @@ def _asked(given: Given) -> tuple[tuple[str, str], ...]:
         option = "--catalog" if name == "catalogs" else "--" + name.replace("_", "-")
         if name == "loss_like" and isinstance(value, (tuple, list)):
             value = "@".join(f"{part:.10g}" if isinstance(part, (int, float)) else str(part) for part in value)
-        values = value if isinstance(value, (tuple, list)) else (value,)
-        typed += [(option, f"{v:.12g}" if isinstance(v, float) else str(v)) for v in values]
+        typed += [(option, f"{v:.12g}" if isinstance(v, float) else str(v)) for v in listed(value)]
     return tuple(typed)
 
 
@@ -211,7 +210,7 @@ def _given(options: Options) -> Given:
         plain = value.item() if isinstance(value, np.generic) else value
         if plain is None or (isinstance(plain, (tuple, list)) and not plain):
             continue
-        for one in plain if isinstance(plain, (tuple, list)) else (plain,):
+        for one in listed(plain):
             if isinstance(one, str) and not one.strip():
                 raise InputError(f"--{name.replace('_', '-')} is empty: give a value or leave it out")
         found[name] = plain
@@ -277,5 +276,4 @@ def _money_and_network(given: Given, request: Request) -> Request:
 
 def _folders(given: Given) -> tuple[str, ...]:
     """The catalogs laid over the shipped one."""
-    folders = given.pop("catalogs", ())
-    return tuple(str(Path(path)) for path in ([folders] if isinstance(folders, (str, Path)) else folders))
+    return tuple(str(Path(str(path))) for path in listed(given.pop("catalogs", None)))

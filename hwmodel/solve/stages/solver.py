@@ -11,7 +11,7 @@ import msgspec
 from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InfeasibleError, InputError
-from hwmodel.plain import Document, Options
+from hwmodel.plain import Document, Options, listed
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.budget_records import Budget
 from hwmodel.solve.run.cash import DAYS_PER_MONTH, Slot, schedule
@@ -149,8 +149,7 @@ def _with_options(file: BudgetFile, options: Options) -> BudgetFile:
 
 
 def _folders(file: BudgetFile) -> list[str]:
-    given = file.options.get("catalogs", [])
-    return [str(one) for one in (given if isinstance(given, list) else [given])]
+    return [str(one) for one in listed(file.options.get("catalogs"))]
 
 
 def _other_pools(lines: list[Line]) -> set[str]:

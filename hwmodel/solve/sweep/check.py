@@ -4,9 +4,9 @@ not as a million rows."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from hwmodel.errors import HwModelError, InputError, UnknownNameError
+from hwmodel.plain import Options
 from hwmodel.solve.question.contradictions import check_contradictions
 from hwmodel.solve.question.parse import read_request
 from hwmodel.solve.sweep.points import Plans
@@ -51,7 +51,7 @@ class _UnreadableError(InputError):
     """A value that no option reads."""
 
 
-def _read(space: Space, options: dict[str, Any], axis: Axis | None, places: dict[str, int]) -> None:
+def _read(space: Space, options: Options, axis: Axis | None, places: dict[str, int]) -> None:
     if space.ask != "plan":
         return
     try:
@@ -62,7 +62,7 @@ def _read(space: Space, options: dict[str, Any], axis: Axis | None, places: dict
         raise _UnreadableError(str(_placed(error, axis, places))) from error
 
 
-def _resolve(space: Space, plans: Plans, options: dict[str, Any], places: dict[str, int]) -> None:
+def _resolve(space: Space, plans: Plans, options: Options, places: dict[str, int]) -> None:
     if space.ask == "serve":
         check_names(options)
         return

@@ -21,6 +21,7 @@ import msgspec
 
 from hwmodel import version as package
 from hwmodel.errors import InputError
+from hwmodel.plain import Document, listed
 from hwmodel.solve.sweep import seen
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.space import Space
@@ -39,21 +40,20 @@ def code_digest() -> str:
     return whole.hexdigest()[:12]
 
 
-def described(space: Space) -> dict[str, Any]:
+def described(space: Space) -> Document:
     """The sweep as `space.json` says it: the space, its size, and the versions that its bytes depend on."""
     import numpy
 
     from hwmodel.catalog import load_catalog
 
-    catalogs = space.base.get("catalogs") or ()
-    roots = tuple(Path(one) for one in ([catalogs] if isinstance(catalogs, str) else catalogs))
+    roots = tuple(Path(str(one)) for one in listed(space.base.get("catalogs") or None))
     versions = {
         "hwmodel": package.__version__, "code": code_digest(), "catalog": load_catalog(roots).version,
         "numpy": numpy.__version__, "pyarrow": extra("pyarrow", "pyarrow").__version__,
     }  # fmt: skip
     files = {str(v): _file_digest(Path(v)) for n, v in space.base.items() if n in ("measured", "prices", "model")
              and isinstance(v, str) and Path(v).is_file()}  # fmt: skip
-    plain: dict[str, Any] = msgspec.to_builtins(space)
+    plain: Document = msgspec.to_builtins(space)
     return {"versions": versions, "files": files, **plain, "points": space.points, "shards": space.shards}
 
 
@@ -61,7 +61,7 @@ def _file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:DIGEST_LETTERS]
 
 
-def space_text(data: dict[str, Any]) -> str:
+def space_text(data: Document) -> str:
     """The text of `space.json`."""
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
@@ -103,7 +103,7 @@ class Folder:
         if strange and not (self.path / SPACE).exists():
             raise InputError(f"{self.path} holds other files ({', '.join(strange[:3])}): name an empty folder")
 
-    def _check_same(self, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    def _check_same(self, theirs: Document, ours: Document) -> None:
         differ = [name for name in ours if theirs.get(name) != ours[name]]
         if not differ:
             return
@@ -121,7 +121,7 @@ class Folder:
             temporary.unlink(missing_ok=True)
         return True
 
-    def read_json(self, name: str) -> dict[str, Any]:
+    def read_json(self, name: str) -> Document:
         """A file of the folder. Raises InputError where it cannot be read."""
         try:
             data = json.loads((self.path / name).read_text(encoding="utf-8"))
@@ -219,15 +219,13 @@ class Folder:
         for shard in sorted(shards):
             yield parquet.read_metadata(shards[shard]).metadata[b"hwmodel.partial"]
 
-    def records(
-        self, shards: dict[int, Path], wanted: Iterable[tuple[int, int]]
-    ) -> dict[tuple[int, int], dict[str, Any]]:
+    def records(self, shards: dict[int, Path], wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Document]:
         """Rows by shard and place in its file, as plain records."""
         parquet = extra("pyarrow.parquet", "pyarrow")
         places: dict[int, list[int]] = {}
         for shard, row in sorted(set(wanted)):
             places.setdefault(shard, []).append(row)
-        found: dict[tuple[int, int], dict[str, Any]] = {}
+        found: dict[tuple[int, int], Document] = {}
         for shard, rows in places.items():
             taken = parquet.read_table(shards[shard]).take(rows).to_pylist()
             found |= {(shard, row): record for row, record in zip(rows, taken)}

@@ -11,6 +11,7 @@ from typing import Any
 
 from hwmodel import units
 from hwmodel.errors import InputError
+from hwmodel.plain import Options
 from hwmodel.solve.question.parse import QUANTITIES
 from hwmodel.solve.question.values import quantity
 
@@ -116,7 +117,7 @@ def _countable(text: str, where: str, count: int) -> None:
         raise InputError(f"the range {text!r} of {where} has {count:,} values, at most {MOST_VALUES:,} are read")
 
 
-def _file_values(where: str, given: dict[str, Any], folder: Path) -> list[str]:
+def _file_values(where: str, given: Options, folder: Path) -> list[str]:
     """The lines of a text file, or a column of a CSV, as `{file: sizes.csv, column: params}` names them."""
     strange = next((key for key in given if key not in ("file", "column")), None)
     if strange is not None or "file" not in given:

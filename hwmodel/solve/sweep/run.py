@@ -14,16 +14,16 @@ from typing import Any
 import msgspec
 
 from hwmodel.errors import InputError
+from hwmodel.plain import Document, Options
 from hwmodel.solve.sweep import engines
-from hwmodel.solve.sweep.answers import known_columns
 from hwmodel.solve.sweep.check import check_values
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.folder import SUMMARY, Folder, rows_digest
-from hwmodel.solve.sweep.keeping import BINS_A_DECADE, Partial, Winners, bins, merged
+from hwmodel.solve.sweep.keeping import Partial, merged
 from hwmodel.solve.sweep.space import Space, read_space
+from hwmodel.solve.sweep.summary import Summary, summary_of
 
 MOST_WORKERS = 4096
-MOST_FRONT = 1000  # rows of a front in the summary; `sweep show --pareto` gives all
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 class Sweep:
     """A finished sweep (or this process's share of one): its folder and its summary."""
 
-    def __init__(self, folder: Folder, space: Space, summary: dict[str, Any] | None, *, passing: bool) -> None:
+    def __init__(self, folder: Folder, space: Space, summary: Summary | None, *, passing: bool) -> None:
         self.folder = folder.path
         self.space = space
         self.summary = summary  # None while shards are missing
@@ -48,17 +48,16 @@ class Sweep:
 
     def __repr__(self) -> str:
         state = (
-            "unfinished"
-            if self.summary is None
-            else f"{self.summary['ok']:,} of {self.summary['points']:,} points answered"
+            "unfinished" if self.summary is None else f"{self.summary.ok:,} of {self.summary.points:,} points answered"
         )
         return f"Sweep({str(self.folder)!r}, {state})"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """The summary. Raises InputError while shards are missing."""
         if self.summary is None:
             raise InputError(f"{self.folder} is not finished: other shards are still to be run")
-        return self.summary
+        plain: Document = msgspec.to_builtins(self.summary)
+        return plain
 
     def to_table(self) -> Any:
         """All rows as an Arrow table, in the order of their points."""
@@ -73,7 +72,7 @@ class Sweep:
 
 
 def sweep(
-    space: str | Path | Mapping[str, Any],
+    space: str | Path | Options,
     out: str | Path | None = None,
     *,
     workers: int | None = None,
@@ -164,7 +163,7 @@ class _Told:
             )  # fmt: skip
 
 
-def _summarised(folder: Folder, space: Space, *, fresh: bool, standing: dict[int, Path]) -> dict[str, Any] | None:
+def _summarised(folder: Folder, space: Space, *, fresh: bool, standing: dict[int, Path]) -> Summary | None:
     """The summary of a sweep whose shards all stand, written where it does not stand already; else None."""
     shards = folder.whole() if fresh else standing
     if len(shards) < space.shards:
@@ -172,60 +171,18 @@ def _summarised(folder: Folder, space: Space, *, fresh: bool, standing: dict[int
     if not fresh and (found := _written(folder, shards)) is not None:
         return found
     total = merged(space, (msgspec.json.decode(one, type=Partial) for one in folder.partials(shards)))
-    text = json.dumps(summary_of(space, total, folder, shards), indent=1, ensure_ascii=False) + "\n"
+    made = summary_of(space, total, folder, shards)
+    text = json.dumps(msgspec.to_builtins(made), indent=1, ensure_ascii=False) + "\n"
     path = folder.path / SUMMARY
     if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
         folder.write_summary(text)
-    made: dict[str, Any] = json.loads(text)
     return made
 
 
-def _written(folder: Folder, shards: dict[int, Path]) -> dict[str, Any] | None:
+def _written(folder: Folder, shards: dict[int, Path]) -> Summary | None:
     """The summary that stands already, where it is that of these rows."""
     try:
-        found = folder.read_json(SUMMARY)
-    except InputError:
+        found = msgspec.convert(folder.read_json(SUMMARY), Summary)
+    except (InputError, msgspec.ValidationError):
         return None
-    return found if found.get("rows_digest") == rows_digest(shards) else None
-
-
-def summary_of(space: Space, total: Partial, folder: Folder, shards: dict[int, Path]) -> dict[str, Any]:
-    """The summary as plain data, in its order."""
-    known = known_columns(space.ask)
-    front = _spread(total.pareto)
-    every = [*total.top.values(), front]
-    rows = folder.records(shards, [pair for one in every for pair in zip(one.shards, one.rows)])
-    return {
-        "versions": folder.read_json("space.json")["versions"],
-        "ask": space.ask,
-        "axes": {axis.column: len(axis.values) for axis in space.axes},
-        "points": total.points,
-        "excluded_by_axes": total.excluded,
-        "excluded_by_answers": total.dropped,
-        "rows": total.rows,
-        "ok": total.ok,
-        "without_answer": total.without,
-        "layouts": total.layouts,
-        "units": {name: known[name].unit for name in space.column_names() if name in known},
-        "top": {name: [rows[pair] for pair in zip(one.shards, one.rows)] for name, one in total.top.items()},
-        "pareto": {
-            "by": list(space.keep.pareto),
-            "count": len(total.pareto.rows),
-            "rows": [rows[pair] for pair in zip(front.shards, front.rows)],
-        },
-        "histograms": {"bins_per_decade": BINS_A_DECADE, **{n: _finite_bins(h) for n, h in total.histograms.items()}},
-        "rows_digest": rows_digest(shards),
-    }
-
-
-def _spread(front: Winners) -> Winners:
-    """A front, or of a long one rows at equal distances by its first answer, the ends among them."""
-    order = sorted(range(len(front.rows)), key=lambda i: (front.values[i], front.shards[i], front.rows[i]))
-    if len(order) > MOST_FRONT:
-        order = [order[round(i * (len(order) - 1) / (MOST_FRONT - 1))] for i in range(MOST_FRONT)]
-    return Winners(rows=[front.rows[i] for i in order], shards=[front.shards[i] for i in order])
-
-
-def _finite_bins(counts: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Bins for JSON, which knows no infinity."""
-    return [{k: (None if v in (float("inf"), float("-inf")) else v) for k, v in one.items()} for one in bins(counts)]
+    return found if found.rows_digest == rows_digest(shards) else None

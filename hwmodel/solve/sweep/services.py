@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import HwModelError
+from hwmodel.plain import Options, listed
 from hwmodel.solve.run.band import Band
 from hwmodel.solve.serve.ask import read_question, serve
 from hwmodel.solve.serve.notes import ALL
@@ -39,7 +40,8 @@ class Services:
     def answer(self, places: Any) -> FleetRow | PredictedRow:
         """The answer of one point. Raises InputError and InfeasibleError as `serve` does."""
         chosen = {axis.name: axis.values[int(place)] for axis, place in zip(self.space.axes, places)}
-        return serve(**{**self.space.base, **chosen}).answer
+        asked: dict[str, Any] = {**self.space.base, **chosen}
+        return serve(**asked).answer
 
     def _row(self, point: int, places: Any) -> Table:
         at = np.array([point], dtype=np.int64)
@@ -59,12 +61,11 @@ class Services:
         return table
 
 
-def check_names(options: dict[str, Any]) -> None:
+def check_names(options: Options) -> None:
     """Raises InputError for a question that cannot be read, UnknownNameError for names that no catalog has."""
-    text = {name: value for name, value in options.items() if name not in NOT_OF_QUESTION}
-    question = read_question(options.get("model", ""), options.get("demand"), **text)
-    folders = options.get("catalogs") or ()
-    catalog = load_catalog(tuple(Path(one) for one in ([folders] if isinstance(folders, str) else folders)))
+    text: dict[str, Any] = {name: value for name, value in options.items() if name not in NOT_OF_QUESTION}
+    question = read_question(str(options.get("model", "")), options.get("demand"), **text)
+    catalog = load_catalog(tuple(Path(str(one)) for one in listed(options.get("catalogs") or None)))
     pools = [pool.part for pool in (question.prefill, question.decode) if pool is not None]
     for name in (*(question.parts if question.parts != ALL else ()), *pools):
         catalog.part(name)

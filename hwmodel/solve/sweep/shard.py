@@ -46,14 +46,14 @@ class Sweeper:
         said = msgspec.json.encode(with_winners(self.space, counts, table))
         return parquet_bytes(self.space, table, {"partial": said, "shard": str(number).encode()})
 
-    def _meets(self, constraints: list[Expression], columns: dict[str, Any], rows: int) -> NDArray[np.bool_]:
+    def _meets(self, constraints: list[Expression], columns: dict[str, NDArray[Any]], rows: int) -> NDArray[np.bool_]:
         kept = np.ones(rows, dtype=bool)
         for one in constraints:
             kept &= one.holds({name: columns[name] for name in one.names}, rows)
         return kept
 
 
-def _axes(space: Space, points: NDArray[np.int64]) -> dict[str, Any]:
+def _axes(space: Space, points: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     """The values of each axis at these points, under both of its names."""
     places = np.unravel_index(points, space.dimensions)
     found = {}
@@ -73,7 +73,7 @@ def with_axes(space: Space, table: Table) -> None:
             table.numbers[axis.column] = column
 
 
-def _spelled(space: Space, table: Table) -> dict[str, Any]:
+def _spelled(space: Space, table: Table) -> dict[str, NDArray[Any]]:
     """Every number that a constraint may name."""
     found = {name: table.number(name) for name in known_columns(space.ask)}
     return {**found, **table.numbers, **_axes(space, table.point)}

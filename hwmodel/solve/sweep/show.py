@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.errors import InputError, unknown
+from hwmodel.plain import Document
 from hwmodel.solve.sweep.answers import ALWAYS, known_columns
 from hwmodel.solve.sweep.expression import Expression, read_expression
 from hwmodel.solve.sweep.extras import extra
@@ -18,7 +19,6 @@ from hwmodel.solve.sweep.folder import Folder
 from hwmodel.solve.sweep.keeping import clearly_above, front_rows, largest_first
 from hwmodel.solve.sweep.space import MOST_PARETO, MOST_TOP, Space
 
-Record = dict[str, Any]
 FILES_TRIED, MOST_STRONG = 8, 24  # files and rows whose front excludes most rows before they are read
 
 
@@ -26,7 +26,7 @@ class Selected(msgspec.Struct, frozen=True, kw_only=True):
     """Rows that a question to a sweep finds, in its order."""
 
     columns: tuple[str, ...]
-    rows: list[Record]
+    rows: list[Document]
 
 
 class Heat(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,12 +112,12 @@ class Rows:
         xs, ys = ([v for v in ordered[n] if v in {pair[k] for pair in values}] for k, n in enumerate((across, up)))
         return Heat(names=(across, up, answer), across=xs, up=ys, best=[[values.get((x, y)) for x in xs] for y in ys])
 
-    def points(self, names: Sequence[str], most: int = 20_000) -> dict[str, Any]:
+    def points(self, names: Sequence[str], most: int = 20_000) -> dict[str, NDArray[Any]]:
         """A few columns of answered rows, evenly thinned to at most so many."""
         quoted = ", ".join(f'"{name}"' for name in names)
         total = self._run(f"SELECT count(*) FROM {self._source()} WHERE status = 'ok'").fetchone()[0]
         every = max(1, -(-total // most))
-        found: dict[str, Any] = self._run(
+        found: dict[str, NDArray[Any]] = self._run(
             f"SELECT {quoted} FROM {self._source()} WHERE status = 'ok' AND hash(point, file_row_number) % {every} = 0"
         ).fetchnumpy()
         return found

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hwmodel.catalog.reading import text_of
 from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.errors import InputError, unknown
+from hwmodel.plain import Options, listed
 from hwmodel.solve.question.parse import OPTIONS
 from hwmodel.solve.sweep.answers import TABLES, known_columns
 from hwmodel.solve.sweep.expression import Expression, read_expression
@@ -82,7 +83,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
     """Questions as the product of axes over a base; a point is a number, the last axis varying fastest."""
 
     ask: str
-    base: dict[str, Any]
+    base: Options
     axes: tuple[Axis, ...]
     where: tuple[str, ...]
     keep: Keep
@@ -138,7 +139,7 @@ def read_space(given: Path | Mapping[str, Any]) -> Space:
 KEYS = ("ask", "base", "axes", "where", "keep", "layouts", "draws", "shard_points")
 
 
-def _space(data: dict[str, Any], folder: Path) -> Space:
+def _space(data: Options, folder: Path) -> Space:
     for key in data:
         if key not in KEYS:
             raise unknown("key", str(key), KEYS, "a sweep's space")
@@ -148,10 +149,9 @@ def _space(data: dict[str, Any], folder: Path) -> Space:
     layouts = _layouts(data.get("layouts", "best"))
     if layouts != "best" and ask != "plan":
         raise InputError(f"layouts: {layouts} belongs to ask: plan")
-    where = data.get("where") or ()
     space = Space(
         ask=ask, base=base, axes=axes, layouts=layouts, keep=_keep(data.get("keep") or {}, ask, axes),
-        where=tuple([where] if isinstance(where, str) else [str(one) for one in where]),
+        where=tuple(str(one) for one in listed(data.get("where") or None)),
         draws=_whole(data.get("draws", 0), "draws", 0, MOST_DRAWS), shard_points=1,
     )  # fmt: skip
     if space.points > MOST_POINTS:
@@ -193,7 +193,7 @@ def _whole(value: Any, where: str, least: int, most: int) -> int:
     return value
 
 
-def _options(given: Any, ask: str, where: str) -> dict[str, Any]:
+def _options(given: Any, ask: str, where: str) -> Options:
     """Options under the names of the command line, `-` or `_` alike."""
     if not isinstance(given, Mapping):
         raise InputError(f"{where} must be options with their values, like {{tokens: 1T}}, got {given!r:.60}")
@@ -209,7 +209,7 @@ def _options(given: Any, ask: str, where: str) -> dict[str, Any]:
     return found
 
 
-def _axes(given: dict[str, Any], base: dict[str, Any], folder: Path) -> tuple[Axis, ...]:
+def _axes(given: Options, base: Options, folder: Path) -> tuple[Axis, ...]:
     both = next((name for name in given if name in base), None)
     if both is not None:
         raise InputError(f"{both} stands in base and in axes: leave it in one of them")

@@ -86,14 +86,14 @@ def test_no_sweep_no_rows(tmp_path: Path) -> None:
 
 
 def test_reports(folder: Path) -> None:
-    summary = hm.sweep(SMALL, folder, resume=True).to_dict()
+    summary = hm.sweep(SMALL, folder, resume=True).summary
     text = sweep_report(summary, folder)
     assert "24 rows have an answer" in text
     assert "12 have none (refused)" in text
     assert "## Cheapest" in text
     csv = sweep_report(summary, folder, "csv").splitlines()
     assert csv[0].startswith("best_by,point,status")
-    assert len(csv) == 1 + sum(map(len, summary["top"].values()))
+    assert len(csv) == 1 + sum(map(len, summary.top.values()))
     found = Rows(folder).best(2)
     assert shown_text(found, ["params", "cost_usd"], "md") == rows_table(found.rows, ["params", "cost_usd"]) + "\n"
     assert cell("params", 7e9) == "7B"

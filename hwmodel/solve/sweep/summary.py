@@ -1,0 +1,98 @@
+"""What a finished sweep comes to: its counts, the best rows, the front, histograms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from pathlib import Path
+
+import msgspec
+
+from hwmodel.plain import Document
+from hwmodel.solve.sweep.answers import known_columns
+from hwmodel.solve.sweep.folder import Folder, rows_digest
+from hwmodel.solve.sweep.keeping import BINS_A_DECADE, Partial, Winners, bins
+from hwmodel.solve.sweep.space import Space
+
+MOST_FRONT = 1000  # rows of a front in the summary; `sweep show --pareto` gives all
+
+
+class Bin(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows from `low` to `high` of an answer; an end is None where it is infinite."""
+
+    low: float | None
+    high: float | None
+    count: int
+
+
+class Front(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows that none beats in every one of the answers `by`; of a long front some, from end to end."""
+
+    by: list[str]
+    count: int
+    rows: list[Document]
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """A sweep in one file. Counts are of points or rows; a row is its columns by name."""
+
+    versions: dict[str, str]
+    ask: str
+    axes: dict[str, int]  # column -> values
+    points: int
+    excluded_by_axes: int
+    excluded_by_answers: int
+    rows: int
+    ok: int
+    without_answer: dict[str, int]  # what binds, or `refused` -> rows
+    layouts: int
+    units: dict[str, str]
+    top: dict[str, list[Document]]  # answer -> its best rows
+    pareto: Front
+    histograms: dict[str, int | list[Bin]]  # answer -> bins, beside `bins_per_decade`
+    rows_digest: str
+
+
+def summary_of(space: Space, total: Partial, folder: Folder, shards: dict[int, Path]) -> Summary:
+    """The summary of a sweep whose shards all stand."""
+    known = known_columns(space.ask)
+    front = _spread(total.pareto)
+    every = [*total.top.values(), front]
+    rows = folder.records(shards, [pair for one in every for pair in zip(one.shards, one.rows)])
+    return Summary(
+        versions=folder.read_json("space.json")["versions"],
+        ask=space.ask,
+        axes={axis.column: len(axis.values) for axis in space.axes},
+        points=total.points,
+        excluded_by_axes=total.excluded,
+        excluded_by_answers=total.dropped,
+        rows=total.rows,
+        ok=total.ok,
+        without_answer=total.without,
+        layouts=total.layouts,
+        units={name: known[name].unit for name in space.column_names() if name in known},
+        top={name: [rows[pair] for pair in zip(one.shards, one.rows)] for name, one in total.top.items()},
+        pareto=Front(
+            by=list(space.keep.pareto),
+            count=len(total.pareto.rows),
+            rows=[rows[pair] for pair in zip(front.shards, front.rows)],
+        ),
+        histograms={"bins_per_decade": BINS_A_DECADE, **{n: _bins(h) for n, h in total.histograms.items()}},
+        rows_digest=rows_digest(shards),
+    )
+
+
+def _spread(front: Winners) -> Winners:
+    """A front, or of a long one rows at equal distances by its first answer, the ends among them."""
+    order = sorted(range(len(front.rows)), key=lambda i: (front.values[i], front.shards[i], front.rows[i]))
+    if len(order) > MOST_FRONT:
+        order = [order[round(i * (len(order) - 1) / (MOST_FRONT - 1))] for i in range(MOST_FRONT)]
+    return Winners(rows=[front.rows[i] for i in order], shards=[front.shards[i] for i in order])
+
+
+def _bins(counts: Mapping[str, int]) -> list[Bin]:
+    """Bins without infinite ends, which JSON does not know."""
+    return [
+        Bin(low=one["low"] if isfinite(one["low"]) else None, high=one["high"], count=int(one["count"]))
+        for one in bins(counts)
+    ]
