@@ -35,7 +35,7 @@ PINNED = {
 
 
 def test_accuracy_does_not_get_worse_unseen(board: Board) -> None:
-    assert board.overall["mean_of_source_medians"] < 0.061
+    assert board.overall.mean_of_source_medians < 0.061
     for source, limit in PINNED.items():
         assert board.by_source[source]["tokens_per_s_per_accel"].median_ape < limit / 100.0, source
 
@@ -46,11 +46,11 @@ def test_memory_stays_near_the_measured_peaks(board: Board) -> None:
 
 
 def test_the_model_beats_one_constant_utilisation(board: Board) -> None:
-    assert board.overall["mean_of_source_medians"] < 0.3 * board.overall["baseline_mean_of_source_medians"]
+    assert board.overall.mean_of_source_medians < 0.3 * board.overall.baseline_mean_of_source_medians
 
 
 def test_no_scored_row_is_refused(board: Board) -> None:
-    assert board.overall["refused_rows"] == 0
+    assert board.overall.refused_rows == 0
 
 
 def test_layouts_are_chosen_well(board: Board, rows: list[Row]) -> None:
@@ -196,7 +196,7 @@ def test_whole_runs_left_out_beat_the_constant() -> None:
     from hwmodel.validation.board.whole_runs import runs_file as whole_runs_file
 
     found = validate_file(whole_runs_file(), "source").overall
-    assert found["mean_of_source_medians"] < 0.30
-    assert found["mean_of_source_medians"] < found["baseline_mean_of_source_medians"]
-    assert found["interval_score"] < found["baseline_interval_score"]
-    assert 0.7 < found["coverage_80"] < 0.95
+    assert found.mean_of_source_medians < 0.30
+    assert found.mean_of_source_medians < found.baseline_mean_of_source_medians
+    assert found.interval_score < found.baseline_interval_score
+    assert 0.7 < found.coverage_80 < 0.95

@@ -34,7 +34,7 @@ def test_rows_that_do_not_count_do_not_count_refused(serving_rows: list[Row], tm
     board = validate_file(write(tmp_path / "serving.csv", unknown + known))
     counted = {row.id: row.scored for row in board.rows}
     assert [counted[row["id"]] for row in unknown] == [False] * 5
-    assert board.overall["refused_rows"] == 0
+    assert board.overall.refused_rows == 0
 
 
 def test_serving_predictions_depend_on_no_other_row_and_no_measurement(serving_rows: list[Row]) -> None:

@@ -109,8 +109,8 @@ def test_a_phase_that_makes_up_more_of_a_step_makes_it_wider() -> None:
 def test_published_steps_with_their_source_left_out() -> None:
     """The median error stays below 30 % and the intervals hold, over sources and over rows."""
     board = validate_file(runs_file(), hold="source")
-    assert board.overall["mean_of_source_medians"] < 0.30
-    assert 0.7 <= board.overall["coverage_80"] <= 0.95
+    assert board.overall.mean_of_source_medians < 0.30
+    assert 0.7 <= board.overall.coverage_80 <= 0.95
     steps = [r for r in board.rows if r.metric == "seconds_per_step" and r.scored]
     assert len(steps) == 49
     assert median(abs((r.predicted or 0.0) / r.measured - 1.0) for r in steps) < 0.30

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,6 +15,7 @@ from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
 from hwmodel.catalog.stacks import TrainingCalibration, interval_calibration, training_calibration
 from hwmodel.errors import InputError
+from hwmodel.plain import Document
 from hwmodel.predict.uncertainty import shipped_known
 from hwmodel.specs.intervals import IntervalConstants
 from hwmodel.validation.board.measured import level_shifts
@@ -27,6 +27,7 @@ from hwmodel.validation.predicted.predict_training import Cluster, Fitted, clust
 from hwmodel.validation.predicted.records import RowPrediction, without_given
 from hwmodel.validation.predicted.score import (
     Constants,
+    Overall,
     Summary,
     constant_prediction,
     fit_constants,
@@ -51,22 +52,15 @@ class Board(Shown, msgspec.Struct, kw_only=True):
     kind: str
     rows: list[RowPrediction]
     by_source: dict[str, dict[str, Summary]]
-    overall: dict[str, Any]
+    overall: Overall
     held_out: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Plain JSON types: figures by source and metric, the overall ones, and the rows."""
-        by_source = {
-            source: {metric: msgspec.structs.asdict(figures) for metric, figures in metrics.items()}
-            for source, metrics in self.by_source.items()
-        }
-        return {
-            "kind": self.kind,
-            "held_out": self.held_out or None,
-            "by_source": by_source,
-            "overall": self.overall,
-            "rows": [{name: getattr(row, name) for name in ROW_FIELDS} for row in self.rows],
-        }
+        plain: Document = msgspec.to_builtins(
+            {"kind": self.kind, "held_out": self.held_out or None, "by_source": self.by_source, "overall": self.overall}
+        )
+        return plain | {"rows": [{name: getattr(row, name) for name in ROW_FIELDS} for row in self.rows]}
 
 
 def runs_file() -> Path:
@@ -90,7 +84,7 @@ def training_side(rows: list[Row]) -> list[Row]:
 
 def summaries_of(
     rows: Sequence[RowPrediction], constants: Callable[[RowPrediction], Constants | None]
-) -> tuple[dict[str, dict[str, Summary]], dict[str, Any]]:
+) -> tuple[dict[str, dict[str, Summary]], Overall]:
     """Figures by source (and metric) and over all, of scored rows."""
     scored = [row for row in rows if row.scored]
     nested: dict[str, dict[str, list[RowPrediction]]] = {}

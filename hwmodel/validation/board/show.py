@@ -59,9 +59,9 @@ def as_markdown(board: Board, worst: int = 10) -> str:
     ]
     lines += ["", table(["source", "metric", "n", "refused", *FIGURES.values()], rows)]
     every = board.overall
-    lines += ["", f"**Mean of source medians {_percent(every['mean_of_source_medians'])} %** (constant "]
-    lines[-1] += f"{_percent(every['baseline_mean_of_source_medians'])} %), 80 % interval covers "
-    lines[-1] += f"{_percent(every['coverage_80'])} %, {every['refused_rows']} of {every['n_rows']} rows refused."
+    lines += ["", f"**Mean of source medians {_percent(every.mean_of_source_medians)} %** (constant "]
+    lines[-1] += f"{_percent(every.baseline_mean_of_source_medians)} %), 80 % interval covers "
+    lines[-1] += f"{_percent(every.coverage_80)} %, {every.refused_rows} of {every.n_rows} rows refused."
     lines += _worst(board, worst) + _refused(board)
     return markdown_safe("\n".join(lines) + "\n")
 

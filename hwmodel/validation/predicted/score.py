@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -87,6 +86,20 @@ def _constant_score(rows: Sequence[RowPrediction], baseline: dict[str, float], h
     return float(np.mean(scores)) if scores else None
 
 
+class Overall(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures over all sources, which weigh alike; headline quantities alone. Errors are fractions."""
+
+    n_rows: int
+    refused_rows: int
+    refused_share: float | None
+    mean_of_source_medians: float | None
+    coverage_80: float | None
+    interval_score: float | None
+    median_log_half_width: float | None
+    baseline_interval_score: float | None
+    baseline_mean_of_source_medians: float | None
+
+
 class Constants(msgspec.Struct, kw_only=True):
     """Utilisation by (part | format), by format, and over all, as medians of the training side."""
 
@@ -151,7 +164,7 @@ def constant_prediction(row: RowPrediction, constants: Constants) -> float | Non
     return row.baseline_unit / level if is_time(row.metric) else row.baseline_unit * level
 
 
-def overall(rows: Sequence[RowPrediction], summaries: dict[str, dict[str, Summary]]) -> dict[str, Any]:
+def overall(rows: Sequence[RowPrediction], summaries: dict[str, dict[str, Summary]]) -> Overall:
     """Means over sources of their headline medians and coverages, and counts of rows."""
     mine: dict[str, list[RowPrediction]] = {}
     for row in rows:
@@ -173,14 +186,14 @@ def overall(rows: Sequence[RowPrediction], summaries: dict[str, dict[str, Summar
     ]
     refused = len({row.id for row in rows if row.status != PREDICTED})
     ids = len({row.id for row in rows})
-    return {
-        "n_rows": ids,
-        "refused_rows": refused,
-        "refused_share": refused / ids if ids else None,
-        "mean_of_source_medians": float(np.mean(medians)) if medians else None,
-        "coverage_80": float(np.mean(covered)) if covered else None,
-        "interval_score": float(np.mean(scored)) if scored else None,
-        "median_log_half_width": float(np.median(halves)) if halves else None,
-        "baseline_interval_score": float(np.mean(wide)) if wide else None,
-        "baseline_mean_of_source_medians": float(np.mean(constants)) if constants else None,
-    }
+    return Overall(
+        n_rows=ids,
+        refused_rows=refused,
+        refused_share=refused / ids if ids else None,
+        mean_of_source_medians=float(np.mean(medians)) if medians else None,
+        coverage_80=float(np.mean(covered)) if covered else None,
+        interval_score=float(np.mean(scored)) if scored else None,
+        median_log_half_width=float(np.median(halves)) if halves else None,
+        baseline_interval_score=float(np.mean(wide)) if wide else None,
+        baseline_mean_of_source_medians=float(np.mean(constants)) if constants else None,
+    )
