@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from hwmodel.report.explain import Explanation
     from hwmodel.solve.accuracy import Accuracy
     from hwmodel.solve.law.fit import Fitted
+    from hwmodel.solve.plan.answer import Plan
     from hwmodel.solve.plan.compare_values import Comparison
-    from hwmodel.solve.run.result import Plan
     from hwmodel.solve.serve.ask import Served
     from hwmodel.solve.stages.solver import BudgetPlan
     from hwmodel.solve.train import TrainResult

@@ -24,8 +24,8 @@ def join_sheets() -> None:
 
 def join_plan() -> None:
     """The views of `plan` and `compare`."""
+    from hwmodel.solve.plan.answer import Plan
     from hwmodel.solve.plan.compare_values import Comparison
-    from hwmodel.solve.run.result import Plan
 
     Plan.views = _views(
         _plan_line, _plan_markdown, _plan_text, _report("plan", "plan_csv"), PLAN_TABLES, html=_plan_html
@@ -186,7 +186,7 @@ def _plan_line(found: Any) -> str:
 
 def _compares(found: Any) -> bool:
     """Whether several formats were asked for side by side; every plan on a part with few bits has rows of them."""
-    from hwmodel.solve.run.result import FormatPlan
+    from hwmodel.solve.plan.answer import FormatPlan
 
     return isinstance(found, FormatPlan)
 

@@ -17,8 +17,9 @@ from hwmodel.report.serve_tables import figure_rows
 from hwmodel.report.serve_words import front_words, quality_words, title
 from hwmodel.report.train_report import layout_words
 from hwmodel.report.words import DASH, FACTOR_WORDS, TERM_WORDS, interval
+from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.plan.compare_values import Comparison
-from hwmodel.solve.run.result import Plan, RunAnswer
+from hwmodel.solve.run.result import RunAnswer
 from hwmodel.solve.serve.ask import Served
 from hwmodel.solve.serve.records import FleetFound
 from hwmodel.solve.train import TrainResult
@@ -111,8 +112,8 @@ def _certain(plan: Plan) -> str:
 
 def _assumed(plan: Plan, *left: str) -> str:
     """What the question left open and how it was filled, but for what was `left` to be compared."""
-    given, r = plan.request["given"], plan.resolved
-    length = plan.request["defaults"].get("seq_len")
+    given, r = plan.request.given, plan.resolved
+    length = plan.request.defaults.get("seq_len")
     named = [
         ("precision", r.precision),
         ("law", r.law),

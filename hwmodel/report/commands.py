@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from hwmodel.predict.optimism import SPLITS
-from hwmodel.solve.run.result import Plan, value_of
+from hwmodel.solve.plan.answer import Plan
+from hwmodel.solve.run.result import value_of
 from hwmodel.specs.layout import SCHEDULES, SIZES
 
 # Options of a plan that mean the same to `train`; what the plan solved follows from its answer.
@@ -69,9 +70,7 @@ def layout_options(document: Mapping[str, Any]) -> list[tuple[str, str]] | None:
 
 def command(plan: Plan, name: str = "plan", precisions: list[str] | None = None) -> str:
     """The command line that reproduces this plan, or its comparison of several formats."""
-    options = [
-        (option, value) for option, value in plan.request["options"] if not precisions or option != "--precision"
-    ]
+    options = [(option, value) for option, value in plan.request.options if not precisions or option != "--precision"]
     if precisions:
         options.append(("--precision", ",".join(precisions)))
     return shlex.join(["hwmodel", name, *(word for pair in options for word in pair)])

@@ -20,8 +20,9 @@ from hwmodel.report.formats import (
 )
 from hwmodel.report.likeness import like_block
 from hwmodel.report.phrases import ENGLISH, heard, say, speaking
+from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.format_records import FormatRow, ObjectiveVerdict
-from hwmodel.solve.run.result import Band, Plan
+from hwmodel.solve.run.result import Band
 
 RESOLUTION_WORDS = "a single pair resolves about 0.1 %"
 BANDS = ("speedup", "loss_gap_share", "pays_up_to_share", "pays_up_to_share_free")

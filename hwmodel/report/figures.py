@@ -11,7 +11,8 @@ from hwmodel.errors import InputError
 from hwmodel.report.phrases import ENGLISH, say, speaking, spoken
 from hwmodel.report.published import published_beside
 from hwmodel.report.words import TERM_WORDS, cost, count, number
-from hwmodel.solve.run.result import Band, Plan
+from hwmodel.solve.plan.answer import Plan
+from hwmodel.solve.run.result import Band
 
 INK, ACCENT, BAND = "#333333", "#1f6fb2", "#cfe3f5"
 WIDTH_IN, HEIGHT_IN = 7.2, 3.4
@@ -103,7 +104,7 @@ def _demand_curves(plan: Plan) -> tuple[list[tuple[float, Curve]], float]:
         float(one.inference_tokens): [(p.params, p.lifetime_cost) for p in one.points]
         for one in plan.objectives.demand_sizes
     }
-    asked = plan.request["given"].get("inference_tokens")
+    asked = plan.request.given.get("inference_tokens")
     if asked is None or not plan.curves.lifetime:
         return sorted(usual.items()), USUAL_DEMAND
     kept = {demand: curve for demand, curve in usual.items() if demand == ALONE or not 0.2 < demand / asked < 5.0}

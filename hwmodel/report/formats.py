@@ -5,8 +5,9 @@ from __future__ import annotations
 from hwmodel.report import words
 from hwmodel.report.blocks import Table
 from hwmodel.report.phrases import heard, say
+from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.format_records import FormatRow, Scenario
-from hwmodel.solve.run.result import Band, Plan
+from hwmodel.solve.run.result import Band
 
 VERDICTS = {
     "reference": "reference",

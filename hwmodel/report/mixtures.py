@@ -5,7 +5,7 @@ from __future__ import annotations
 from hwmodel.report import words
 from hwmodel.report.phrases import say
 from hwmodel.report.words import DASH, interval
-from hwmodel.solve.run.result import Plan
+from hwmodel.solve.plan.answer import Plan
 
 EXPERT_DECADES = 0.05  # beyond the runs of the law of experts, from which on the report says so
 

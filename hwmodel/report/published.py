@@ -11,7 +11,7 @@ from hwmodel.catalog import Catalog, load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.errors import HwModelError
 from hwmodel.physics.machine import format_peak
-from hwmodel.solve.run.result import Plan
+from hwmodel.solve.plan.answer import Plan
 
 ROWS = "runs/training.csv"
 COLUMNS = ("source", "model", "accelerator", "n_accel", "params_active", "tokens_per_s_per_accel")

@@ -9,9 +9,9 @@ from hwmodel.report.phrases import ENGLISH, heard, say, speaking
 from hwmodel.report.serve import source_lines
 from hwmodel.report.words import RECOMPUTE_WORDS, TERM_WORDS, duration
 from hwmodel.solve.train import GIB, TrainResult
-from hwmodel.solve.train_answer import TrainAnswer, TrainLayout
+from hwmodel.solve.train_answer import TrainAnswer
 from hwmodel.specs import MemoryTerms
-from hwmodel.specs.layout import SCHEDULES, layout_line
+from hwmodel.specs.layout import SCHEDULES, TrainLayout, layout_line
 from hwmodel.version import __version__
 
 UNFIT = "does not fit"

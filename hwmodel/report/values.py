@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from hwmodel.catalog.safe_text import csv_text
 from hwmodel.report import words
 from hwmodel.report.blocks import Block, Bullets, Heading, Table, Text, markdown
 from hwmodel.report.chances import chances_table
 from hwmodel.report.likeness import like_line
 from hwmodel.report.phrases import ENGLISH, heard, say, speaking
-from hwmodel.solve.plan.compare_values import Comparison
+from hwmodel.solve.plan.answer import Plan
+from hwmodel.solve.plan.compare_values import Beside, Comparison
 from hwmodel.solve.plan.gain import Gain
-from hwmodel.solve.run.result import Band, Plan, RunAnswer
+from hwmodel.solve.run.result import Band, RunAnswer
 
 CSV_ANSWER = ("params", "tokens", "train_flop", "accelerators", "train_days", "mfu", "cost_usd", "loss_nats",
               "energy_mwh", "co2e_t")  # fmt: skip
@@ -68,12 +66,12 @@ def values_table(found: Comparison) -> Table:
     placed = PLACED in found.options
     rows = []
     for row, case, plan in zip(found.rows, found.cases, found.plans, strict=True):
-        a = row["answer"]
+        a = row.answer
         size = [*case, words.count(a.params), words.count(a.tokens), f"{a.train_flop:.3g}", words.days(a.train_days)]
         hourly = _hourly(plan)
         money = [words.DASH if hourly is None else f"${hourly:.2f}", words.usd(a.cost_usd)]
         drawn = _drawn(a) if placed else [words.DASH, words.DASH]
-        rows.append([*size, *money, words.loss(a.loss_nats), gain_words(row["gain"]), _price_words(row), *drawn])
+        rows.append([*size, *money, words.loss(a.loss_nats), gain_words(row.gain), _price_words(row.beside), *drawn])
     return _without_empty(header, rows, len(found.options))
 
 
@@ -90,12 +88,12 @@ def _hourly(plan: Plan) -> float | None:
     return None if price is None else price.median_usd_per_accelerator_hour
 
 
-def _price_words(row: Mapping[str, Any]) -> str:
+def _price_words(row: Beside) -> str:
     """Compute and money for a nat less."""
-    if not row["flop_per_nat"]:
+    if not row.flop_per_nat:
         return words.DASH
-    price = say("{flop} FLOP a nat", flop=f"{row['flop_per_nat']:.3g}")
-    return price + (say(", {usd} a nat", usd=words.usd(row["usd_per_nat"])) if row["usd_per_nat"] else "")
+    price = say("{flop} FLOP a nat", flop=f"{row.flop_per_nat:.3g}")
+    return price + (say(", {usd} a nat", usd=words.usd(row.usd_per_nat)) if row.usd_per_nat else "")
 
 
 def _without_empty(header: list[str], rows: list[list[str]], kept: int) -> Table:
@@ -142,10 +140,9 @@ def values_html(found: Comparison, language: str = ENGLISH) -> str:
 
 def values_csv(found: Comparison) -> str:
     """A row a value, plain numbers in base units; an empty cell where there is none."""
-    differences = ("loss_gain_nats", "flop_per_nat", "usd_per_nat")
     rows = []
     for row, value in zip(found.rows, found.values, strict=True):
-        answers = [words.number(getattr(row["answer"], name)) for name in CSV_ANSWER]
-        cells = answers + [row[name] for name in differences]
+        answers = [words.number(getattr(row.answer, name)) for name in CSV_ANSWER]
+        cells = answers + [getattr(row.beside, name) for name in Beside.__struct_fields__]
         rows.append([found.option, value, *("" if cell is None else repr(cell) for cell in cells)])
-    return csv_text(["option", "value", *CSV_ANSWER, *differences], rows)
+    return csv_text(["option", "value", *CSV_ANSWER, *Beside.__struct_fields__], rows)

@@ -8,7 +8,7 @@ from hwmodel.predict.recompute import offload_word, recompute_word
 from hwmodel.solve.run.band import Band
 from hwmodel.specs import Layout, MemoryTerms, Stack, StepTerms, Workload
 from hwmodel.specs.accuracy import Like
-from hwmodel.specs.layout import schedule_word, sizes_of
+from hwmodel.specs.layout import TrainLayout, schedule_word, sizes_of
 from hwmodel.specs.provenance import Cited
 
 SHOWN_FROM = 0.005  # share of a step from which a term is said to bind
@@ -33,25 +33,6 @@ class TrainNames(msgspec.Struct, frozen=True, kw_only=True):
     stack: str
     catalog_version: str
     constants_from: str
-
-
-class TrainLayout(msgspec.Struct, frozen=True, kw_only=True):
-    """A layout under the names of the command line; sizes as numbers, for a given one may be no whole number."""
-
-    tp: float
-    cp: float
-    pp: float
-    vpp: float
-    ep: float
-    etp: float
-    dp: float
-    zero: float
-    micro_batch: float
-    sequence_parallel: float
-    recompute: str
-    offload: str
-    schedule: str
-    global_batch_seqs: float
 
 
 class TermShare(msgspec.Struct, frozen=True, kw_only=True):

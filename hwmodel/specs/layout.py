@@ -73,6 +73,25 @@ class PlanLayout(msgspec.Struct, frozen=True, kw_only=True):
     schedule: str
 
 
+class TrainLayout(msgspec.Struct, frozen=True, kw_only=True):
+    """A layout under the names of the command line; sizes as numbers, for a given one may be no whole number."""
+
+    tp: float
+    cp: float
+    pp: float
+    vpp: float
+    ep: float
+    etp: float
+    dp: float
+    zero: float
+    micro_batch: float
+    sequence_parallel: float
+    recompute: str
+    offload: str
+    schedule: str
+    global_batch_seqs: float
+
+
 class Size(NamedTuple):
     """A size of the layout as it is asked for and shown."""
 

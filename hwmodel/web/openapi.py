@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 import hwmodel
-from hwmodel.solve.run.result import Plan, RunAnswer
+from hwmodel.solve.plan.answer import Plan
+from hwmodel.solve.run.result import RunAnswer
 from hwmodel.web.answers import JSON, MARKDOWN, MEANING, STATUS, ZIP
 from hwmodel.web.fields import FIELDS, VERBS, Verb
 from hwmodel.web.question import MOST_CHARACTERS

@@ -13,8 +13,8 @@ from hwmodel.errors import InputError
 from hwmodel.interop.export.settings import FIELDS, SETTINGS
 from hwmodel.solve.plan.solver import plan
 from hwmodel.solve.train import TrainResult
-from hwmodel.solve.train_answer import TrainLayout
 from hwmodel.specs import Layout
+from hwmodel.specs.layout import TrainLayout
 
 # Target -> the file of it that a reader opens, and the least of fifty layouts at random that it can express.
 OPENS = {

@@ -17,10 +17,10 @@ from hwmodel.laws.evidence import Gap, gap_band
 from hwmodel.report import compare_markdown
 from hwmodel.report.compare import sentence
 from hwmodel.solve.budget.beats import Beats
+from hwmodel.solve.plan.answer import FormatPlan
 from hwmodel.solve.plan.format_verdict import contradicting
 from hwmodel.solve.run.format_records import Contradiction
 from hwmodel.solve.run.pairs import loss_gaps
-from hwmodel.solve.run.result import FormatPlan
 
 ASKED = {"gpus": "256xH100", "params": "13B", "tokens": "2T"}
 A, B, E, ALPHA, BETA = 482.00572, 2085.43420, 1.81686, 0.34781303, 0.36585412

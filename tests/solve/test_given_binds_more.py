@@ -11,7 +11,8 @@ import hwmodel as hm
 from hwmodel import units
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import HwModelError, InputError
-from hwmodel.solve.run.result import Plan, value_of
+from hwmodel.solve.plan.answer import Plan
+from hwmodel.solve.run.result import value_of
 
 PARTS = [part.id for part in load_catalog().parts()]
 LAWS = ["besiroglu_2024", "chinchilla_2022/approach3", "kaplan_2020/L_ND"]

@@ -54,6 +54,6 @@ def test_a_fleet_alone_is_answered_over_several_times() -> None:
         assert row.params == pytest.approx(value_of(same.params))
         assert row.cost_usd == pytest.approx(value_of(same.cost_usd))
     assert value_of(found.answer.elapsed_days) == pytest.approx(30.0, rel=3e-3)
-    assert "time_s" not in found.request["given"]
+    assert "time_s" not in found.request.given
     losses = [row.loss_nats for row in found.horizons]
     assert losses == sorted(losses, reverse=True)

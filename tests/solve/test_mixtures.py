@@ -152,7 +152,7 @@ def test_a_lifetime_budget_buys_the_least_loss() -> None:
     assert value_of(found.answer.loss_nats) == pytest.approx(value_of(like.answer.loss_nats), abs=0.002)
     assert value_of(found.answer.params) == pytest.approx(value_of(like.answer.params), rel=0.1)
     assert found.saving.lifetime_cost == pytest.approx(usd, rel=0.05)
-    assert "loss" not in found.request["given"]
+    assert "loss" not in found.request.given
     more = hm.plan(gpus="512xH100", inference_tokens="20T", lifetime_budget=4 * usd)
     assert value_of(more.answer.loss_nats) < value_of(found.answer.loss_nats)
 

@@ -12,9 +12,10 @@ import hwmodel as hm
 from hwmodel import laws, report
 from hwmodel.cli.main import main
 from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.plan.compare_values import compare_values, listed_options
 from hwmodel.solve.run.format_records import FormatRow
-from hwmodel.solve.run.result import Plan, value_of
+from hwmodel.solve.run.result import value_of
 
 MIXTURE = {"gpus": "64xH100", "model": "mixtral-8x7b"}
 
@@ -148,7 +149,7 @@ def test_compare_reads_thousands_as_one_amount_and_several_lists_as_a_product() 
     for (gpus, precision), one in zip(found.cases, found.plans, strict=True):
         alone = hm.plan(gpus=gpus, precision=precision, params="8B", tokens="100B")
         assert one.answer == alone.answer
-    assert [row["gpus"] for row in found.rows] == ["64xH100", "64xH100", "32xB200", "32xB200"]
+    assert [row.values["gpus"] for row in found.rows] == ["64xH100", "64xH100", "32xB200", "32xB200"]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +226,7 @@ def test_given_flops_bind_under_kaplan_too() -> None:
 
 def test_a_service_of_one_year() -> None:
     one, two = (
-        hm.plan(tokens="1T", serve=f"10 req/s, 1k in, 300 out, {time}").request["given"]["inference_tokens"]
+        hm.plan(tokens="1T", serve=f"10 req/s, 1k in, 300 out, {time}").request.given["inference_tokens"]
         for time in ("1 year", "2 years")
     )
     assert two == pytest.approx(2 * one)

@@ -14,10 +14,11 @@ from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.laws.evidence import GapBand, gap_band
 from hwmodel.report.compare import sentence
+from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.plan.break_even import probability_wins, verdict
 from hwmodel.solve.run.format_records import FormatRow
 from hwmodel.solve.run.pairs import evidence_kind, loss_gaps, published_speed
-from hwmodel.solve.run.result import Band, Plan
+from hwmodel.solve.run.result import Band
 
 CATALOG = load_catalog()
 LONG = {"gpus": "1024xH100", "params": "8B", "tokens": "15T"}

@@ -15,7 +15,8 @@ from hwmodel.report.plan.front import front_page
 from hwmodel.report.plan.grounds import grounds
 from hwmodel.report.plan.machine import machine
 from hwmodel.report.plan.sizing import sizing
-from hwmodel.solve.run.result import Band, Plan
+from hwmodel.solve.plan.answer import Plan
+from hwmodel.solve.run.result import Band
 
 __all__ = ["plan_blocks", "plan_csv", "plan_html", "plan_markdown"]
 

@@ -13,8 +13,8 @@ from hwmodel.report.plan.front import RISKS_SHOWN, dearest, swing
 from hwmodel.report.prices import price_line
 from hwmodel.report.ways import ways_table
 from hwmodel.report.words import DASH, interval
+from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.budget_records import Budget
-from hwmodel.solve.run.result import Plan
 from hwmodel.units import format_usd
 
 LINE_WORDS = {
@@ -129,10 +129,10 @@ def _billed(plan: Plan) -> str:
         fit=heard(plan.resolved.whole_run_fit),
         span=interval(a.whole_run_factor, lambda v: f"{v:.2f}"),
     )
-    if plan.request["confidence"] != 0.5:
+    if plan.request.confidence != 0.5:
         said += say(
             " Figures and limits hold with {share} certainty, as asked.",
-            share=words.percent(plan.request["confidence"]),
+            share=words.percent(plan.request.confidence),
         )
     return said
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hwmodel.report import words
 from hwmodel.report.blocks import Block, Bullets, Heading, PageBreak, Picture, Table, Text
 from hwmodel.report.chances import share
 from hwmodel.report.likeness import like_block
 from hwmodel.report.phrases import ENGLISH, say, spoken
 from hwmodel.report.words import DASH
-from hwmodel.solve.run.result import Plan, RunAnswer, value_of
+from hwmodel.solve.budget.risk import Driver, Limit
+from hwmodel.solve.plan.answer import Plan
+from hwmodel.solve.run.result import RunAnswer, value_of
 
 RISKS_SHOWN = 3
 DECISIONS_SHOWN = 3
@@ -98,11 +98,10 @@ def _bill(plan: Plan, name: str, *, hours: bool) -> str:
 
 def _how_sure(plan: Plan) -> str:
     """The chances of the limits, or the span of four in five such runs."""
-    limits = plan.risk.limits if plan.risk is not None else []
-    if limits:
+    if plan.risk is not None and plan.risk.limits:
         chances = [
             say("{limit} is kept with {chance}", limit=limit_words(plan, one), chance=share(one.chance))
-            for one in limits
+            for one in plan.risk.limits
         ]
         said = say("How sure: {chances}", chances=say("; ").join(chances))
         both = plan.risk.all_met
@@ -116,7 +115,7 @@ def _how_sure(plan: Plan) -> str:
     )
 
 
-def limit_words(plan: Plan, limit: Any) -> str:
+def limit_words(plan: Plan, limit: Limit) -> str:
     """A limit by its name: `the deadline of 2027-03-01`, `30 days`, `the budget of $3M`."""
     if limit.name == "budget":
         return say("the budget of {usd}", usd=words.usd(limit.limit))
@@ -162,7 +161,7 @@ def objective_table(plan: Plan) -> Table:
     if train is not given and (given is None or deploy is not None):
         rows.append(_objective_row(plan, say("training alone"), train))
     if deploy is not None:
-        served = words.count(plan.request["given"]["inference_tokens"])
+        served = words.count(plan.request.given["inference_tokens"])
         rows.append(_objective_row(plan, say("training and serving {tokens} tokens", tokens=served), deploy))
         return Table(header, rows)
     usual = [one for one in o.demand_curve if one.inference_tokens == USUAL_DEMAND]
@@ -190,10 +189,10 @@ def risk_lines(plan: Plan) -> list[str]:
     return said if spoken() != ENGLISH else [line[:1].upper() + line[1:] for line in said]
 
 
-def dearest(plan: Plan) -> list[Any]:
+def dearest(plan: Plan) -> list[Driver]:
     """The drivers by what their bad end costs over the median; those that cost nothing are left out."""
     middle = _medians(plan)
-    bad = [(_over(one, middle), one) for one in plan.risk.drivers]
+    bad = [(_over(one, middle), one) for one in (plan.risk.drivers if plan.risk is not None else [])]
     return [one for over, one in sorted(bad, key=lambda pair: -pair[0]) if over > 0.0]
 
 
@@ -203,7 +202,7 @@ def _medians(plan: Plan) -> tuple[float, float | None]:
     return value_of(q["elapsed_days"]), None if q["cost_usd"] is None else value_of(q["cost_usd"])
 
 
-def _over(one: Any, middle: tuple[float, float | None]) -> float:
+def _over(one: Driver, middle: tuple[float, float | None]) -> float:
     """Dollars (without a price: days) of the bad end over the median."""
     days, usd = middle
     if usd is None or one.usd_high is None:
@@ -211,7 +210,7 @@ def _over(one: Any, middle: tuple[float, float | None]) -> float:
     return float(one.usd_high - usd)
 
 
-def swing(plan: Plan, one: Any) -> str:
+def swing(plan: Plan, one: Driver) -> str:
     """`+$1.9M, +26 days`: the bad end against the median."""
     days, usd = _medians(plan)
     said = []

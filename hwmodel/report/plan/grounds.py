@@ -10,7 +10,8 @@ from hwmodel.report.blocks import Block, Bullets, Code, Heading, Table, Text
 from hwmodel.report.commands import command, layout_command
 from hwmodel.report.phrases import heard, say
 from hwmodel.report.plan.front import dearest
-from hwmodel.solve.run.result import Plan, value_of
+from hwmodel.solve.plan.answer import Plan
+from hwmodel.solve.run.result import value_of
 
 FIELD_WORDS = {
     "gpus": "accelerators",
@@ -105,7 +106,7 @@ def warning_usd(plan: Plan, line: str) -> float:
 
 def given_table(plan: Plan) -> Table:
     """What was given, what was solved and how."""
-    rows = [[_field(k), _value(k, v), say("given")] for k, v in plan.request["given"].items()]
+    rows = [[_field(k), _value(k, v), say("given")] for k, v in plan.request.given.items()]
     rows += [[_field(k), heard(how), say("solved")] for k, how in plan.solved.items()]
     return Table([say("quantity"), say("value"), ""], rows)
 
@@ -114,7 +115,7 @@ def assumed_line(plan: Plan) -> str:
     """The defaults that filled in."""
     said = [
         f"{_field(k)} {_value(k, v)}"
-        for k, v in plan.request["defaults"].items()
+        for k, v in plan.request.defaults.items()
         if v is not None and k != "flop_convention"  # said with the intervals
     ]
     return say("Assumed: {defaults}.", defaults=say("; ").join(said)) if said else ""
@@ -157,7 +158,7 @@ def _value(field: str, value: Any) -> str:
 
 
 def _intervals(plan: Plan) -> str:
-    convention = plan.request["given"].get("flop_convention") or plan.request["defaults"].get("flop_convention")
+    convention = plan.request.given.get("flop_convention") or plan.request.defaults.get("flop_convention")
     said = say(
         "Intervals hold 80 %: of time by errors on measured runs left out of the fit, of size and loss by the doubt of "
         "the law's constants, of rent by spread and drift of prices. MFU counts {convention} FLOPs.",

@@ -10,7 +10,7 @@ from hwmodel.report.formats import precision_table
 from hwmodel.report.phrases import say
 from hwmodel.report.published import published_beside
 from hwmodel.report.words import FACTOR_WORDS, TERM_WORDS
-from hwmodel.solve.run.result import Plan
+from hwmodel.solve.plan.answer import Plan
 
 SMALL = 0.04  # share of a step or of the memory below which a term is one of the others
 MOVES = 0.02  # elasticity below which a factor changes nothing worth a row
@@ -135,7 +135,7 @@ def runner_sentence(plan: Plan) -> str:
 
 def _terms(plan: Plan) -> list[Block]:
     blocks: list[Block] = []
-    if plan.request["given"].get("mfu"):
+    if plan.request.given.get("mfu"):
         blocks.append(Text(say("The terms are predicted; times and costs follow the MFU that was given.")))
     step = (say("of a step"), say("exposed"), say("step"))
     memory = (say("of the fullest accelerator"), say("bytes"), say("peak"))

@@ -7,7 +7,7 @@ from hwmodel.report.blocks import Block, Heading, Table, Text
 from hwmodel.report.phrases import heard, say
 from hwmodel.report.words import DASH
 from hwmodel.solve.life.distilled import Distilled, DistilledRun
-from hwmodel.solve.run.result import Plan
+from hwmodel.solve.plan.answer import Plan
 
 FAR = 0.05  # decades beyond the runs of a law, from which on the report says so
 _WAYS = {

@@ -10,8 +10,8 @@ from hwmodel.report.mixtures import life_words, mixture_sentence
 from hwmodel.report.phrases import heard, say
 from hwmodel.report.plan.other_ways import distillation_section, sparsity_section
 from hwmodel.report.words import DASH
+from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.records import LawRow
-from hwmodel.solve.run.result import Plan
 
 # Laws whose own answer lies so many powers of ten beyond their runs stand on their own page (`hwmodel law show`).
 FAR_DECADES = 3.0
@@ -54,7 +54,7 @@ def _regret_sentence(plan: Plan) -> str:
 
 def law_question(plan: Plan) -> str:
     """What the rows of the law table answer: the same question with only one of tokens, size and compute fixed."""
-    given = plan.request["given"]
+    given = plan.request.given
     if "tokens" in given and "params" not in given and "flop" not in given:
         return say("for {tokens} tokens", tokens=words.count(given["tokens"]))
     if "params" in given and "tokens" not in given and "flop" not in given:

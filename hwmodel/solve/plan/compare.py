@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 
 from hwmodel.errors import InputError
+from hwmodel.solve.plan.answer import FormatPlan
 from hwmodel.solve.plan.format_chances import format_chances
 from hwmodel.solve.plan.precisions import format_runs, lacking, reference, rows_of
 from hwmodel.solve.plan.solver import prepare, run, setting_of
 from hwmodel.solve.question.setting import Fleeted, fleeted
-from hwmodel.solve.run.result import FormatPlan
 from hwmodel.specs import Precision
 
 

@@ -8,22 +8,43 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
+from hwmodel.plain import Document, Options
 from hwmodel.solve.budget.beats import Beats, pairwise
+from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.plan.gain import Gain, gain
 from hwmodel.solve.plan.solver import loss_model_of, setting_of, solve_drawn
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.rates import Rates, check_rates, parse_rates, rates_for
 from hwmodel.solve.question.setting import Setting
-from hwmodel.solve.run.result import Plan, RunAnswer, value_of
+from hwmodel.solve.run.result import RunAnswer, value_of
 
 COMPARABLE = (
     "params", "gpus", "system", "law", "tokens", "model", "seq_len", "flops", "time", "budget", "precision", "region",
 )  # fmt: skip
 MOST_PLANS = 256  # of one comparison: about a minute; `sweep` is for more
+
+
+class Beside(msgspec.Struct, frozen=True, kw_only=True):
+    """Loss gained over the first plan [nats a token], and what the gain costs: FLOP and dollars more a nat. None: no
+    gain, or nobody knows."""
+
+    loss_gain_nats: float | None = None
+    flop_per_nat: float | None = None
+    usd_per_nat: float | None = None
+
+
+class ComparedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan of a comparison: the values of its options, its answer, and both beside the first plan."""
+
+    values: dict[str, str]
+    answer: RunAnswer
+    beside: Beside
+    gain: Gain | None
 
 
 class Comparison(Shown, msgspec.Struct, frozen=True, kw_only=True):
@@ -48,37 +69,36 @@ class Comparison(Shown, msgspec.Struct, frozen=True, kw_only=True):
         return [" ".join(case) for case in self.cases]
 
     @property
-    def rows(self) -> list[dict[str, Any]]:
-        """A row a plan: its values, the answer, and its differences to the first."""
+    def rows(self) -> list[ComparedRow]:
+        """A row a plan."""
         first = self.plans[0].answer
         return [
-            {
-                **dict(zip(self.options, case, strict=True)),
-                "answer": one.answer,
-                **differences(first, one.answer),
-                "gain": found,
-            }
+            ComparedRow(
+                values=dict(zip(self.options, case, strict=True)), answer=one.answer,
+                beside=beside(first, one.answer), gain=found,
+            )
             for case, one, found in zip(self.cases, self.plans, self.gains, strict=True)
-        ]
+        ]  # fmt: skip
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        document = {"option": self.option, "rows": self.rows, "chances": self.chances, "like": self.plans[0].like}
-        plain: dict[str, Any] = msgspec.to_builtins(document)
+    def to_dict(self) -> Document:
+        """Plain JSON types; the values of a row and what it costs beside the first stand among its own keys."""
+        rows = [{**row.values, "answer": row.answer, **asdict(row.beside), "gain": row.gain} for row in self.rows]
+        document = {"option": self.option, "rows": rows, "chances": self.chances, "like": self.plans[0].like}
+        plain: Document = msgspec.to_builtins(document)
         return plain
 
 
-def differences(first: RunAnswer, other: RunAnswer) -> dict[str, float | None]:
-    """Loss gained over the first [nats/token], and what the gain costs: FLOP and USD more a nat."""
+def beside(first: RunAnswer, other: RunAnswer) -> Beside:
+    """What a plan gains over the first, and what the gain costs."""
     if first.loss_nats is None or other.loss_nats is None:
-        return {"loss_gain_nats": None, "flop_per_nat": None, "usd_per_nat": None}
+        return Beside()
     gain = value_of(first.loss_nats) - value_of(other.loss_nats)
     if gain <= 0:
-        return {"loss_gain_nats": gain, "flop_per_nat": None, "usd_per_nat": None}
+        return Beside(loss_gain_nats=gain)
     usd = None
     if first.cost_usd is not None and other.cost_usd is not None:
         usd = (value_of(other.cost_usd) - value_of(first.cost_usd)) / gain
-    return {"loss_gain_nats": gain, "flop_per_nat": (other.train_flop - first.train_flop) / gain, "usd_per_nat": usd}
+    return Beside(loss_gain_nats=gain, flop_per_nat=(other.train_flop - first.train_flop) / gain, usd_per_nat=usd)
 
 
 # `$1,000,000` is one amount: a comma before exactly three digits, all the way to the end, separates thousands.
@@ -95,7 +115,7 @@ def values_of(asked: Any) -> list[Any]:
     return [value.strip() for value in shown.split(",") if value.strip()]
 
 
-def listed_options(given: dict[str, Any]) -> dict[str, list[Any]]:
+def listed_options(given: Options) -> dict[str, list[Any]]:
     """The options that have several values (`10B,100B`), in the order given. InputError where one is said twice."""
     lists = {name: values_of(given[name]) for name in given if name in COMPARABLE and given[name] is not None}
     for name, values in lists.items():
@@ -142,7 +162,7 @@ def _gains(settings: list[Setting], plans: tuple[Plan, ...]) -> tuple[Gain | Non
     )
 
 
-def _rates_of_each(fleets: list[Any], rates: Rates, folders: Any) -> list[dict[str, Any]]:
+def _rates_of_each(fleets: list[Any], rates: Rates, folders: Any) -> list[Options]:
     """Each fleet's own price: of several that of its part, else what was given."""
     if not rates:
         return [{} for _ in fleets]

@@ -14,6 +14,7 @@ from hwmodel.physics import shape as shapes
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.life.mixture_loss import mixture_line
 from hwmodel.solve.life.whole_life import own_allocation
+from hwmodel.solve.plan.answer import Asked
 from hwmodel.solve.plan.data import data_warnings
 from hwmodel.solve.question.contradictions import MOST_LOSS_NATS
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
@@ -42,19 +43,14 @@ LAWS_SHOWN = (
 )
 
 
-def request_table(setting: Setting) -> dict[str, Any]:
+def asked(setting: Setting) -> Asked:
     """What was given, and the defaults that filled in, each named as one or the other."""
     r = setting.request
     defaults = {k: v for k, v in _defaults(setting).items() if k not in r.given}
-    return {
-        "given": r.given,
-        "defaults": defaults,
-        "confidence": r.confidence,
-        "options": [list(pair) for pair in r.asked],
-    }
+    return Asked(given=r.given, defaults=defaults, confidence=r.confidence, options=[list(pair) for pair in r.asked])
 
 
-def _defaults(setting: Setting) -> dict[str, Any]:
+def _defaults(setting: Setting) -> dict[str, float | str | None]:
     r = setting.request
     return {
         "seq_len": r.seq_len,

@@ -25,6 +25,7 @@ from hwmodel.solve.life.sparse import sparse_model
 from hwmodel.solve.life.whole_life import compute_band, within_limits
 from hwmodel.solve.plan import sides
 from hwmodel.solve.plan.alternatives import alternatives
+from hwmodel.solve.plan.answer import Plan, Resolved
 from hwmodel.solve.plan.citations import sources
 from hwmodel.solve.plan.closing import (
     CLOSING_ROUNDS,
@@ -49,7 +50,7 @@ from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve, r
 from hwmodel.solve.run.answers import limits_used, unfleeted
 from hwmodel.solve.run.fleet import Fleet, fleet_for_budget, fleet_size
 from hwmodel.solve.run.power import accelerators_within, check_power
-from hwmodel.solve.run.result import Mixtures, Plan, Resolved, value_of
+from hwmodel.solve.run.result import Mixtures, value_of
 from hwmodel.solve.run.sizing import DRAWS, LossModel, Sized, loss_model
 from hwmodel.solve.run.solved import on_fleet, sized_shape
 from hwmodel.specs import Shape
@@ -277,7 +278,7 @@ def run(prepared: Prepared) -> Plan:
     built = solved.at.shape if solved is not None else sized_shape(sized, shape).shape
     drawn = curves(model, sized, solved, lifetime)
     return Plan(
-        request=sides.request_table(setting),
+        request=sides.asked(setting),
         resolved=_resolved(setting),
         solved=sized.solved,
         answer=own,

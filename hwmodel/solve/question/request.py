@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from hwmodel.predict.recompute import offload_words
@@ -76,7 +74,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     asked: tuple[tuple[str, str], ...] = ()  # the options as typed, for the command that reproduces the plan
 
     @property
-    def given(self) -> dict[str, Any]:
+    def given(self) -> dict[str, object]:
         """The fields that differ from their defaults, for the report and the reproducing command."""
         blank = Request()
         left = {"asked", "shape", "open_time"} | ({"time_s"} if self.open_time else set())

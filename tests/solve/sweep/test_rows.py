@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import hwmodel as hm
-from hwmodel.solve.run.result import Band, Plan
+from hwmodel.solve.plan.answer import Plan
+from hwmodel.solve.run.result import Band
 from hwmodel.solve.sweep.keeping import _front_of_few, _rounded, best_rows, front_rows
 from hwmodel.solve.sweep.space import read_space
 
