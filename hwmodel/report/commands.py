@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from hwmodel.plain import Document
 from hwmodel.predict.optimism import SPLITS
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.result import value_of
@@ -31,11 +32,11 @@ def layout_command(plan: Plan) -> str | None:
     return shlex.join(["hwmodel", "train", *(word for name, value in found for word in (name, value))])
 
 
-def _document(plan: Plan) -> dict[str, Any]:
+def _document(plan: Plan) -> Document:
     """What the options of `train` follow from, under the keys of the JSON."""
     a = plan.answer
     return {
-        "request": plan.request, "resolved": msgspec.structs.asdict(plan.resolved),
+        "request": {"options": plan.request.options}, "resolved": msgspec.structs.asdict(plan.resolved),
         "layout": None if plan.layout is None else msgspec.structs.asdict(plan.layout),
         "shape": None if plan.shape is None else {"n_experts": plan.shape.n_experts},
         "answer": {
