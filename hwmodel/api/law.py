@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,38 +15,47 @@ from hwmodel.api.options import Quantity
 from hwmodel.api.sheet import Sheet
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import HwModelError, InputError, unknown
-from hwmodel.report.law import answer_document, answer_rows, number_rows, shown
+from hwmodel.plain import Document
+from hwmodel.report.law import (
+    answer_document,
+    answer_rows,
+    field_line,
+    law_document,
+    law_rows,
+    number_rows,
+    shown,
+    values_document,
+)
 from hwmodel.solve.law.answers import LawAnswer, LifeAnswer, answer, life_answer, middle
 from hwmodel.solve.law.answers import disagreement as compared
 from hwmodel.specs.law import COUNTS, LawSpec
 from hwmodel.units import parse_count, parse_flop
 
+if TYPE_CHECKING:
+    from hwmodel.catalog.topics import Topic
+    from hwmodel.laws.combine import Verdict
+    from hwmodel.solve.law.answers import Disagreement
+    from hwmodel.solve.law.gain import Gains
+    from hwmodel.solve.law.values import LawValues
+
 Folders = Sequence[Path]
 views.join_sheets()
 
 
-def list(family: str | None = None, topic: str | None = None, *, catalogs: Folders = ()) -> Sheet:
+def list(
+    family: str | None = None, topic: str | None = None, *, catalogs: Folders = ()
+) -> Sheet[tuple[LawSpec, ...]] | Sheet[tuple[Topic, ...]] | Sheet[Topic]:
     """All laws and variants with their status; those of a `family`, or of a `topic` with its answer (`all`: topics)."""
     if topic is not None:
         return _topic(topic, family, catalogs)
-    rows = [
-        {
-            "law": s.id,
-            "family": s.family,
-            "form": s.form,
-            "status": "refuses" if s.refusal else s.status,
-            "params_convention": s.params_convention,
-            "title": s.title,
-        }
-        for s in _laws(catalogs)
-        if family is None or s.family == family
-    ]
-    if not rows:
+    found = tuple(s for s in _laws(catalogs) if family is None or s.family == family)
+    if not found:
         raise unknown("family of laws", str(family), {s.family for s in _laws(catalogs)})
-    return Sheet(title=f"{len(rows)} laws", document={"laws": rows}, rows=rows)
+    rows = law_rows(found)
+    return Sheet(title=f"{len(rows)} laws", found=found, document={"laws": rows}, rows=rows)
 
 
-def _topic(topic: str, family: str | None, catalogs: Folders) -> Sheet:
+def _topic(topic: str, family: str | None, catalogs: Folders) -> Sheet[tuple[Topic, ...]] | Sheet[Topic]:
     """A topic's answer and laws, or all topics."""
     from hwmodel.catalog.topics import read_topics, topic_named
     from hwmodel.report.topics import topic_document, topic_rows, topics_rows
@@ -54,34 +63,19 @@ def _topic(topic: str, family: str | None, catalogs: Folders) -> Sheet:
     if family is not None:
         raise InputError("--topic and --family do not go together: a topic names its laws")
     if topic == "all":
-        rows = topics_rows(read_topics())
-        return Sheet(title=f"{len(rows)} topics", document={"topics": rows}, rows=rows)
+        topics = read_topics()
+        rows = topics_rows(topics)
+        return Sheet(title=f"{len(rows)} topics", found=tuple(topics), document={"topics": rows}, rows=rows)
     found, specs = topic_named(topic), {s.id: s for s in _laws(catalogs)}
-    return Sheet(title=topic, document=topic_document(found, specs), rows=topic_rows(found, specs))
+    return Sheet(title=topic, found=found, document=topic_document(found, specs), rows=topic_rows(found, specs))
 
 
-def show(law: str, *, catalogs: Folders = ()) -> Sheet:
+def show(law: str, *, catalogs: Folders = ()) -> Sheet[LawSpec]:
     """One law: form, constants, convention, fit range, source, caveats."""
-    from hwmodel.laws.forms import INPUTS, form
-
     spec = _law(law, catalogs)
-    document = msgspec.to_builtins(spec)
-    if not spec.refusal:
-        shape = form(spec.form)
-        document["inputs"] = {name: INPUTS[name] for name in (*shape.needs, *shape.optional)}
-        document["outputs"] = builtins.list(shape.gives)
-    document = {key: value for key, value in document.items() if value not in ("", None, [], {}, ())}
-    rows = [{"field": key, "value": _line(value)} for key, value in document.items() if key != "test_points"]
-    return Sheet(title=spec.title or spec.id, document=document, rows=rows)
-
-
-def _line(value: Any) -> str:
-    """A field of a law in one line."""
-    if isinstance(value, dict):
-        return ", ".join(f"{k} = {v:.8g}" if isinstance(v, float) else f"{k}: {v}" for k, v in value.items())
-    if isinstance(value, builtins.list):
-        return "; ".join(_line(v) if isinstance(v, (builtins.list, dict)) else f"{v}" for v in value)
-    return str(value)
+    document = law_document(spec)
+    rows = [{"field": key, "value": field_line(value)} for key, value in document.items() if key != "test_points"]
+    return Sheet(title=spec.title or spec.id, found=spec, document=document, rows=rows)
 
 
 def eval(
@@ -95,12 +89,13 @@ def eval(
     settings: Mapping[str, float] | None = None,
     convention: str | None = None,
     catalogs: Folders = (),
-) -> Sheet:
+) -> Sheet[LawValues]:
     """The law's outputs (its loss, for most) for the inputs that it takes; `settings` gives those without a name here.
 
     Raises InputError for an input that the law does not take, or that it lacks.
     """
-    from hwmodel.laws.forms import INPUTS, form
+    from hwmodel.laws.forms import INPUTS
+    from hwmodel.solve.law.values import values
 
     spec = _law(law, catalogs)
     named = {
@@ -114,34 +109,11 @@ def eval(
     if strange is not None:
         raise unknown("input of a law", strange, INPUTS)
     inputs = {name: value for name, value in named.items() if value is not None} | dict(settings or {})
-    if not spec.refusal and "tokens" in inputs and "params" in inputs and form(spec.form).splits:
-        raise InputError(f"law {spec.id} has no loss: it splits compute only; ask `hwmodel law optimum {spec.id}`")
-    got = {name: float(value) for name, value in laws.evaluate(spec, **inputs).items()}
-    outside, notes = _beyond(spec, inputs)
-    document = {
-        "law": spec.id,
-        "inputs": inputs,
-        **got,
-        "params_convention": spec.params_convention,
-        "decades_outside_fit": outside,
-        "status": spec.status,
-        "source": spec.source,
-        "warnings": notes,
-    }
-    figures = [{"quantity": name, "value": f"{value:.6g}"} for name, value in got.items()]
-    rows = figures + [{"quantity": "note", "value": warning} for warning in notes]
-    title = f"{spec.id}: {', '.join(f'{name} {value:.6g}' for name, value in got.items())}"
-    return Sheet(title=title, document=document, rows=rows, figures=figures)
-
-
-def _beyond(spec: LawSpec, inputs: Mapping[str, float]) -> tuple[float, builtins.list[str]]:
-    """Decades that a point lies outside the fit of a law, and what is to be said of it."""
-    near = {name: inputs.get(name) for name in ("params", "tokens", "flop")}
-    if near["flop"] is None and near["params"] and near["tokens"]:
-        near["flop"] = 6.0 * near["params"] * near["tokens"]
-    outside = laws.decades_outside(spec, **near)
-    notes = [f"{outside:.1f} decades outside the law's fit range"] if outside > 0 else []
-    return outside, notes + ([spec.caveats] if spec.caveats else [])
+    got = values(spec, inputs)
+    figures = [{"quantity": name, "value": f"{value:.6g}"} for name, value in got.outputs.items()]
+    rows = figures + [{"quantity": "note", "value": warning} for warning in got.warnings]
+    title = f"{spec.id}: {', '.join(f'{name} {value:.6g}' for name, value in got.outputs.items())}"
+    return Sheet(title=title, found=got, document=values_document(got), rows=rows, figures=figures)
 
 
 def optimum(
@@ -158,7 +130,7 @@ def optimum(
     draws: int = 4000,
     seed: int = 0,
     catalogs: Folders = (),
-) -> Sheet:
+) -> Sheet[LawAnswer] | Sheet[LifeAnswer]:
     """The law's best size and data for a budget (or for tokens, a size, or a loss), with 80 % bands.
 
     With `inference_tokens`: the size that is cheapest over training and inference FLOPs at the same loss.
@@ -187,10 +159,10 @@ def optimum(
             value = f"{span} at this compute ({len(beside['laws'])} laws; this law has no covariance and no band)"
             rows.insert(-1, {"quantity": "size under other laws", "value": value})
     title = f"{found.law}: {shown(found.params)} on {shown(found.tokens)} tokens"
-    return Sheet(title=title, document=document, rows=rows, figures=number_rows(found))
+    return Sheet(title=title, found=found, document=document, rows=rows, figures=number_rows(found))
 
 
-def _beside(found: LawAnswer, catalogs: Folders) -> dict[str, Any] | None:
+def _beside(found: LawAnswer, catalogs: Folders) -> Document | None:
     """The ensemble's spread of size at the compute of an answer; None where no law of it answers."""
     try:
         spread = compared(_laws(catalogs), flop=middle(found.flop), count=0)
@@ -200,7 +172,7 @@ def _beside(found: LawAnswer, catalogs: Folders) -> dict[str, Any] | None:
     return {"laws": builtins.list(spread.ensemble), "params": {"low": low, "median": median, "high": high}}
 
 
-def _life(life: LifeAnswer) -> Sheet:
+def _life(life: LifeAnswer) -> Sheet[LifeAnswer]:
     """The cheapest life."""
     names = ("params", "tokens", "loss_nats", "lifetime_flop", "saved_fraction", "training_optimal_params",
              "training_optimal_tokens")  # fmt: skip
@@ -208,7 +180,8 @@ def _life(life: LifeAnswer) -> Sheet:
     rows = [{"quantity": n.replace("_", " "), "value": shown(getattr(life, n), n in plain)} for n in names]
     rows += [{"quantity": "note", "value": note} for note in life.warnings]
     title = f"{shown(life.params)} on {shown(life.tokens)} tokens"
-    return Sheet(title=title, document=msgspec.to_builtins(life), rows=rows, figures=number_rows(life, names))
+    document: Document = msgspec.to_builtins(life)
+    return Sheet(title=title, found=life, document=document, rows=rows, figures=number_rows(life, names))
 
 
 def gain(
@@ -219,7 +192,7 @@ def gain(
     draws: int = 1000,
     seed: int = 0,
     catalogs: Folders = (),
-) -> Sheet:
+) -> Sheet[Gains]:
     """The loss that a larger model gains, under every law that has a loss, with bands and their span."""
     from hwmodel.solve.law.gain import gains
 
@@ -239,7 +212,7 @@ def gain(
     ]
     span = f"gain {found.gain_low:.4f} to {found.gain_high:.4f} nats/token over {len(rows)} laws"
     below = f"{span}; levels of two laws do not compare, gains do"
-    return Sheet(title=span, document=msgspec.to_builtins(found), rows=rows, below=below)
+    return Sheet(title=span, found=found, document=msgspec.to_builtins(found), rows=rows, below=below)
 
 
 def disagreement(
@@ -250,7 +223,7 @@ def disagreement(
     draws: int = 1000,
     seed: int = 0,
     catalogs: Folders = (),
-) -> Sheet:
+) -> Sheet[Disagreement]:
     """The laws side by side for one budget, and the spread of the ensemble."""
     asked = {"flop": _count(flops, "--flops"), "tokens": _count(tokens, "--tokens"),
              "params": _count(params, "--params")}  # fmt: skip
@@ -277,15 +250,17 @@ def disagreement(
         "ensemble": {"laws": builtins.list(found.ensemble), what: spread},
     }
     note = f"ensemble of {len(found.ensemble)}: {what} {shown(spread['low'])} to {shown(spread['high'])}"
-    return Sheet(title=note, document=document, rows=rows, below=f"{note}, median {shown(spread['median'])}")
+    below = f"{note}, median {shown(spread['median'])}"
+    return Sheet(title=note, found=found, document=document, rows=rows, below=below)
 
 
-def combine(base: str, *others: str, catalogs: Folders = ()) -> Sheet:
+def combine(base: str, *others: str, catalogs: Folders = ()) -> Sheet[tuple[Verdict, ...]]:
     """Whether laws may be used on a base law, or together: sound, bound, interval or refused, with the reason."""
     from hwmodel.laws.combine import combine as judge
 
-    rows = [msgspec.to_builtins(v) for v in judge(_law(base, catalogs), [_law(name, catalogs) for name in others])]
-    return Sheet(title=f"{base} with {', '.join(others)}", document={"combinations": rows}, rows=rows)
+    found = tuple(judge(_law(base, catalogs), [_law(name, catalogs) for name in others]))
+    rows = [msgspec.to_builtins(verdict) for verdict in found]
+    return Sheet(title=f"{base} with {', '.join(others)}", found=found, document={"combinations": rows}, rows=rows)
 
 
 def _law(law: str, catalogs: Folders) -> LawSpec:

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from hwmodel.api import views
 from hwmodel.api.sheet import Sheet
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
+from hwmodel.plain import Document
 from hwmodel.report.catalog_pages import shown
-from hwmodel.report.prices import price_rows, quote_rows, summary_row
+from hwmodel.report.prices import prices_of, quote_rows, summary_row
 from hwmodel.solve.question.rates import known_kind
+from hwmodel.specs.economics import PriceSummary
 
 views.join_sheets()
 
 
 def list(
     part: str | None = None, kind: str | None = None, *, region: str | None = None, catalogs: Sequence[Path] = ()
-) -> Sheet:
+) -> Sheet[tuple[PriceSummary, ...]] | Sheet[PriceSummary | None]:
     """The price of an hour of every part that is rented; of one `part` each quote behind it.
 
     With a `region` the quotes that can be had on its continent, where there are any (the price of a part says which).
     Raises InputError.
     """
     catalog = load_catalog(tuple(catalogs))
-    head: dict[str, Any] = {"as_of": catalog.prices_as_of, "catalog_version": catalog.version}
+    head: Document = {"as_of": catalog.prices_as_of, "catalog_version": catalog.version}
     if part is None:
-        rows = price_rows(catalog, known_kind(kind), region)
-        words = [shown(row) for row in rows]
-        return Sheet(title=f"prices of {len(rows)} parts", document={**head, "prices": rows}, rows=words)
+        every = prices_of(catalog, known_kind(kind), region)
+        priced = [summary_row(catalog, price, region) for price in every]
+        words = [shown(row) for row in priced]
+        title = f"prices of {len(every)} parts"
+        return Sheet(title=title, found=tuple(every), document={**head, "prices": priced}, rows=words)
     one = catalog.part(part)
     quotes = [q for q in catalog.prices_in(one.id, region) if known_kind(kind) in (None, q.kind)]
     found = catalog.price_summary(one.id, kind, region=region)
@@ -40,10 +43,10 @@ def list(
         raise InputError(f"no quote of {one.id}{f' ({kind})' if kind else ''}: give a price with --usd-per-hour")
     said = _said(one.id, summary)
     document = {**head, "part": one.id, "price": summary, "quotes": rows}
-    return Sheet(title=said, document=document, rows=[shown(row) for row in rows], above=said)
+    return Sheet(title=said, found=found, document=document, rows=[shown(row) for row in rows], above=said)
 
 
-def _said(part: str, summary: dict[str, Any] | None) -> str:
+def _said(part: str, summary: Document | None) -> str:
     """What the quotes of a part come to."""
     if summary is None:
         return f"{part}: no price of an hour is known; give one with --usd-per-hour."

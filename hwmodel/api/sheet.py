@@ -1,21 +1,25 @@
-"""A document with its rows: the answers of laws, prices and catalogs, which have no record of their own."""
+"""What laws, prices and catalogs answer: a record, and how it reads as a document and as rows."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from hwmodel.answers import Shown
+from hwmodel.plain import Document, Rows
+
+Found = TypeVar("Found")
 
 
-class Sheet(Shown, msgspec.Struct, frozen=True, kw_only=True):
-    """What a question to the laws, the prices or the catalog came to."""
+class Sheet(Shown, msgspec.Struct, Generic[Found], frozen=True, kw_only=True):
+    """What a question to the laws, the prices or the catalog came to: `found` is the record itself."""
 
     title: str
-    document: dict[str, Any]
-    rows: list[dict[str, Any]]
-    figures: list[dict[str, Any]] | None = None  # the rows in plain numbers, where those for people are words
+    found: Found
+    document: Document  # its JSON
+    rows: Rows
+    figures: Rows | None = None  # the rows in plain numbers, where those for people are words
     below: str = ""
     above: str = ""
 
@@ -26,7 +30,7 @@ class Sheet(Shown, msgspec.Struct, frozen=True, kw_only=True):
         rows = self.figures if form == "csv" and self.figures is not None else self.rows
         return render(rows, self.document, form, self.below or None, self.above or None, columns)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """The JSON document of the same command."""
         return self.document
 

@@ -37,7 +37,7 @@ def _quantities(*names: str) -> Callable[[Command], Command]:
     return with_options([click.option(f"--{name.replace('_', '-')}", name) for name in names])
 
 
-def _print(found: Sheet, fmt: str, out: Path | None) -> None:
+def _print(found: Sheet[Any], fmt: str, out: Path | None) -> None:
     """A sheet to where the result goes."""
     emit(found.render(fmt, table_columns()), out)
 

@@ -4,13 +4,66 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hwmodel.plain import Document, Rows
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hwmodel.solve.law.answers import LawAnswer, LifeAnswer
+    from hwmodel.solve.law.values import LawValues
+    from hwmodel.specs.law import LawSpec
 
 _NUMBERS = ("params", "tokens", "tokens_per_param", "flop", "loss_nats")
 
 
-def number_rows(found: LawAnswer | LifeAnswer, names: tuple[str, ...] = _NUMBERS) -> list[dict[str, Any]]:
+def law_rows(specs: Sequence[LawSpec]) -> Rows:
+    """Laws, a row each."""
+    return [
+        {
+            "law": s.id,
+            "family": s.family,
+            "form": s.form,
+            "status": "refuses" if s.refusal else s.status,
+            "params_convention": s.params_convention,
+            "title": s.title,
+        }
+        for s in specs
+    ]
+
+
+def law_document(spec: LawSpec) -> Document:
+    """The JSON of a law: what it says of itself, with the inputs that it takes and what it gives."""
+    import msgspec
+
+    from hwmodel.laws.forms import INPUTS, form
+
+    document: Document = msgspec.to_builtins(spec)
+    if not spec.refusal:
+        shape = form(spec.form)
+        document["inputs"] = {name: INPUTS[name] for name in (*shape.needs, *shape.optional)}
+        document["outputs"] = list(shape.gives)
+    return {key: value for key, value in document.items() if value not in ("", None, [], {}, ())}
+
+
+def field_line(value: object) -> str:
+    """A field of a law in one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{k} = {v:.8g}" if isinstance(v, float) else f"{k}: {v}" for k, v in value.items())
+    if isinstance(value, list):
+        return "; ".join(field_line(v) if isinstance(v, (list, dict)) else f"{v}" for v in value)
+    return str(value)
+
+
+def values_document(found: LawValues) -> Document:
+    """The JSON of a law's outputs, each under its own name."""
+    import msgspec
+
+    fields: Document = msgspec.to_builtins(found)
+    outputs = fields.pop("outputs")
+    return {"law": fields.pop("law"), "inputs": fields.pop("inputs"), **outputs, **fields}
+
+
+def number_rows(found: LawAnswer | LifeAnswer, names: tuple[str, ...] = _NUMBERS) -> Rows:
     """Plain numbers with their bands, for machines."""
     rows = []
     for name in names:
@@ -21,11 +74,11 @@ def number_rows(found: LawAnswer | LifeAnswer, names: tuple[str, ...] = _NUMBERS
     return rows
 
 
-def answer_document(found: LawAnswer) -> dict[str, Any]:
+def answer_document(found: LawAnswer) -> Document:
     """The JSON of an answer: band and converted counts as mappings of their own."""
     import msgspec
 
-    fields: dict[str, Any] = msgspec.to_builtins(found)
+    fields: Document = msgspec.to_builtins(found)
     low, high = fields.pop("regret_params_low"), fields.pop("regret_params_high")
     fields["regret_band"] = None if low is None else {"params_low": low, "params_high": high}
     fields["converted"] = {
@@ -48,7 +101,7 @@ def shown(value: Any, loss: bool = False) -> str:
     return f"{one(value.value)} ({one(value.low)} to {one(value.high)})"
 
 
-def answer_rows(found: LawAnswer) -> list[dict[str, Any]]:
+def answer_rows(found: LawAnswer) -> Rows:
     """The rows of an answer for people: quantity and value in words."""
     rows = [
         {"quantity": f"parameters ({found.params_convention.replace('_', '-')})", "value": shown(found.params)},

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hwmodel.catalog import Catalog
 from hwmodel.catalog.prices import counts
+from hwmodel.plain import Document, Rows
 from hwmodel.report.phrases import heard, say
 from hwmodel.solve.run.records import Rented, YearPrice
 from hwmodel.specs import PriceQuote, PriceSummary
@@ -89,17 +88,18 @@ def _span(year: YearPrice) -> str:
     return "" if low == high else say(", {low} to {high}", low=dollars(low), high=dollars(high))
 
 
-def price_rows(catalog: Catalog, kind: str | None = None, region: str | None = None) -> list[dict[str, Any]]:
+def prices_of(catalog: Catalog, kind: str | None = None, region: str | None = None) -> list[PriceSummary]:
+    """The price of every part that is rented, in a region if one is given."""
+    found = (catalog.price_summary(part.id, kind, region=region) for part in catalog.parts())
+    return [price for price in found if price is not None]
+
+
+def price_rows(catalog: Catalog, kind: str | None = None, region: str | None = None) -> Rows:
     """One row a part that is rented: its price (in a region), the other classes', and a year's commitment."""
-    rows = []
-    for part in catalog.parts():
-        found = catalog.price_summary(part.id, kind, region=region)
-        if found is not None:
-            rows.append(summary_row(catalog, found, region))
-    return rows
+    return [summary_row(catalog, price, region) for price in prices_of(catalog, kind, region)]
 
 
-def summary_row(catalog: Catalog, s: PriceSummary, region: str | None = None) -> dict[str, Any]:
+def summary_row(catalog: Catalog, s: PriceSummary, region: str | None = None) -> Document:
     """The price of a part as one row."""
     committed = catalog.price_summary(s.part, "reserved_1y", s.provider_class, region=region)
     year = committed if s.kind == "on_demand" else None
@@ -130,7 +130,7 @@ def _beside(name: str, other: ClassMedian | None) -> dict[str, float | None]:
     return {name: round(other.median_usd_per_accelerator_hour, 3), f"{name}_quotes": other.n_quotes}
 
 
-def quote_rows(quotes: list[PriceQuote]) -> list[dict[str, Any]]:
+def quote_rows(quotes: list[PriceQuote]) -> Rows:
     """Every quote of a part: what it is, where it was read, and whether it may enter a median."""
     return [
         {
