@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from hwmodel.catalog.quantised import quantised_constants, quantised_rows
 from hwmodel.laws.quantised import chance_below, log_half_width, quantised_nats, retained_score
 from hwmodel.specs.quantised import QuantisedConstants
-from hwmodel.validation.fit.quantised_fit import PARAMETERS, constants_of, fit, left_out, predicted_log, spread, votes
+from hwmodel.validation.fit.quantised_fit import (
+    PARAMETERS,
+    constants_of,
+    errors_left_out,
+    fit,
+    predicted_log,
+    spread,
+    votes,
+)
 
 PLAIN = QuantisedConstants(
     weight4_nats=0.04, weight_slope=1.0, activation8_nats=0.01, activation_slope=0.5, float8_factor=0.5,
@@ -91,7 +99,7 @@ def test_directions_that_were_measured():
 
 def test_sources_left_out_lie_inside_the_interval_in_four_of_five_rows():
     found = [vote for vote in votes(quantised_rows()) if not vote.row.mixture]
-    errors = left_out(found)
+    errors = errors_left_out(found)
     inside = [sum(abs(e) < log_half_width(C, 8e9) for e in rows) / len(rows) for rows in errors.values()]
     assert len(errors) >= 12
     assert sum(inside) / len(inside) >= 0.75

@@ -13,19 +13,20 @@ from hwmodel.catalog.calibrations import (
     read_calibration,
     speedup_log_half_width,
 )
-from hwmodel.validation.fit.cast_fit import COUNTED, fit, left_out, pair_rows, speed_pairs, spread
+from hwmodel.validation.fit.cast_fit import COUNTED, errors_left_out, fit, pair_rows, speed_pairs
 from hwmodel.validation.fit.pair_residuals import speed_residuals
+from hwmodel.validation.fit.sources_left_out import half_width
 
 
 def test_left_out_speed_ups_lie_inside_the_band():
     """Sources that neither fit has seen, as `calibrate --casts` wrote them; and those that the traffics have not."""
     wide = speedup_log_half_width()
     shipped = read_calibration(calibrations_dir() / "casts.yaml")["left_out"]
-    for errors in (shipped, left_out(speed_pairs())):
+    for errors in (shipped, errors_left_out(speed_pairs())):
         inside = [sum(abs(e) <= wide for e in rows) / len(rows) for rows in errors.values()]
         assert len(errors) >= 12
         assert sum(inside) / len(inside) >= 0.75
-    assert spread(shipped) == pytest.approx(wide, rel=1e-3)
+    assert half_width(shipped) == pytest.approx(wide, rel=1e-3)
     assert wide < 0.16
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from hwmodel.catalog.stacks import TrainingCalibration
 from hwmodel.predict.optimism import search_factor
 from hwmodel.validation.board.board import Trainer
+from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.fit.run_fit import measured_sequence_s
 from hwmodel.validation.predicted.training import predicted, sequence_s, stacks_of
 from hwmodel.validation.rows.tables import Row
@@ -87,7 +87,5 @@ def fit_optimism(found: Sequence[dict[str, str | float]]) -> dict[str, Any]:
 def calibrate_optimism(rows: list[Row], calibration: TrainingCalibration, out: Path) -> float:
     """Fit and write searched.yaml; returns the optimism."""
     document = fit_optimism(searched_layouts(rows, calibration))
-    temporary = out / "searched.tmp"
-    temporary.write_text(HEADER + yaml.safe_dump(document, sort_keys=False, width=120), encoding="utf-8")
-    temporary.replace(out / "searched.yaml")
+    write_document(out / "searched.yaml", HEADER, document)
     return float(document["optimism"])

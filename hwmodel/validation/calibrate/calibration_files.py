@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from hwmodel.catalog.writing import write_whole
 from hwmodel.predict.uncertainty import Known
+from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.fit.run_fit import Fit
 from hwmodel.validation.fit.run_parameters import PARAMETERS
 from hwmodel.validation.predicted import targets
@@ -74,5 +72,4 @@ HEADER = """# Constants of the training step, fitted on measured runs by `hwmode
 
 def write_training(document: dict[str, Any], path: Path) -> None:
     """Write training.yaml whole or not at all."""
-    body = yaml.safe_dump(document, sort_keys=False, width=140, allow_unicode=True)
-    write_whole(path, HEADER + body)
+    write_document(path, HEADER, document, width=140)

@@ -9,11 +9,10 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import yaml
 
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.catalog.stacks import interval_calibration
-from hwmodel.catalog.writing import write_whole
+from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.specs.intervals import Ends, IntervalConstants
 from hwmodel.validation.board.cells import (
     Held,
@@ -26,6 +25,7 @@ from hwmodel.validation.board.cells import (
 )
 from hwmodel.validation.calibrate.interval_score import board_figures, figures
 from hwmodel.validation.calibrate.training_residuals import SEARCHED
+from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.fit.interval_fit import Residual, fit_intervals, left_out_ends
 from hwmodel.validation.rows.tables import Row
 from hwmodel.version import __version__
@@ -130,7 +130,7 @@ def calibrate_intervals(
     """
     place = out / "intervals.yaml"
     standing = place if place.is_file() else calibrations_dir() / "intervals.yaml"
-    document = yaml.safe_load(standing.read_text(encoding="utf-8")) if standing.is_file() else {}
+    document = parse_yaml(standing.read_text(encoding="utf-8"), standing) if standing.is_file() else {}
     kinds, left_out = dict(document.get("kinds", {})), dict(document.get("left_out", {}))
     kept: list[Held] = []
     for part in parts:
@@ -146,17 +146,13 @@ def calibrate_intervals(
     if "serving" in parts or covered is None:
         covered = _covered()
     plain = {"code_version": __version__, "kinds": kinds, "serving_covered": covered, "left_out": left_out}
-    _write(place, plain)
+    write_document(place, HEADER, plain)
     if set(parts) == set(READ):
         # Whole runs are read with the widths just written.
         interval_calibration.cache_clear()
         left_out |= write_board(kept, left_out, out, say)
-        _write(place, plain | {"left_out": left_out})
+        write_document(place, HEADER, plain | {"left_out": left_out})
     return left_out
-
-
-def _write(place: Path, plain: dict[str, Any]) -> None:
-    write_whole(place, HEADER + yaml.safe_dump(plain, sort_keys=False, width=120))
 
 
 def write_board(kept: Sequence[Held], left_out: dict[str, Any], out: Path, say: Say) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from hwmodel.validation.fit.serving_fit import PARAMETERS, calibration_of, error
 from hwmodel.version import __version__
 
 Say = Callable[[str], None]
+HEADER = "# Written by `hwmodel calibrate --serving`; facts about engines, not about parts.\n"
 
 
 def left_out_errors(book: Book, hold: str, say: Say) -> NDArray[np.float64]:
@@ -86,7 +87,7 @@ def write(path: Path | None = None, say: Say | None = None, intervals: bool = Tr
     said = say or (lambda _: None)
     plain = serving_document(said, left_out=intervals)
     target = path or calibrations_dir() / "serving.yaml"
-    write_document(target, "Written by `hwmodel calibrate --serving`; facts about engines, not about parts.", plain)
+    write_document(target, HEADER, plain, digits=5, width=110)
     if intervals:
         calibrate_intervals(target.parent, said, ("serving",))
     return dict(plain["accuracy"])

@@ -14,21 +14,23 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import msgspec
 import numpy as np
-import yaml
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
 from hwmodel.catalog.stacks import TrainingCalibration, build_stack, stack_id, training_calibration, training_stack
 from hwmodel.errors import HwModelError, InputError
 from hwmodel.physics.machine import machine
+from hwmodel.plain import Document
 from hwmodel.predict.training import TrainingRun, default_batch_seqs, predict_training
 from hwmodel.specs import Precision
+from hwmodel.validation.fit.document import write_document
+from hwmodel.validation.fit.sources_left_out import Errors, half_width, left_out
 from hwmodel.version import __version__
 
+HEADER = "# Written by `hwmodel calibrate --casts`.\n"
 YEAR = 2025.5  # of the software behind the pairs
 # Reads and writes of one operand in bytes an element: an amax pass where scales are of this step, then read 2 and
 # write 1 for each layout that the products want (rows and columns); Hadamard transforms read once more.
@@ -37,7 +39,6 @@ PRIOR_SD = 0.5  # natural log: kernels reach a half to all of the bandwidth
 PAIR_SD = 0.07  # natural log of a measured speed-up about its prediction
 GRID = tuple(float(b) for b in np.geomspace(1.0, 64.0, 13))
 RECOMPUTE = {"none": 0.0, "selective": 1.0, "full": 2.0}
-Z80 = 1.2815515655446004
 
 
 class SpeedPair(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,39 +142,24 @@ def fit(pairs: Sequence[SpeedPair]) -> dict[str, float]:
     return found
 
 
-def left_out(pairs: Sequence[SpeedPair]) -> dict[str, list[float]]:
+def errors_left_out(pairs: Sequence[SpeedPair]) -> Errors:
     """ln(measured over predicted) of each source under traffics that have not seen it, of one training fit."""
-    out: dict[str, list[float]] = {}
-    for source in sorted({pair.source for pair in pairs}):
-        constants = fit([pair for pair in pairs if pair.source != source])
-        out[source] = [pair.error(constants[pair.kind]) for pair in pairs if pair.source == source]
-    return out
+    return left_out(pairs, lambda pair: pair.source, fit, lambda traffic, pair: pair.error(traffic[pair.kind]))
 
 
-def spread(errors: dict[str, list[float]]) -> float:
-    """Half-width (natural log) that holds 80 % of left-out pairs, sources weighted alike."""
-    weighted = sorted((abs(e), 1.0 / len(rows)) for rows in errors.values() for e in rows)
-    reached, target = 0.0, 0.8 * sum(weight for _, weight in weighted)
-    for error, weight in weighted:
-        reached += weight
-        if reached >= target:
-            return error
-    return weighted[-1][0]
-
-
-def document(errors: dict[str, list[float]]) -> dict[str, Any]:
+def document(errors: Errors) -> Document:
     """The content of casts.yaml, with the errors of sources left out."""
     pairs = speed_pairs()
     constants = fit(pairs)
     single = dict.fromkeys(COUNTED, 7.0)
     return {
         "bytes_per_element": constants,
-        "speedup_log_half_width": spread(errors),
+        "speedup_log_half_width": half_width(errors),
         "counted": COUNTED,
         "fitted_on": f"{len(pairs)} pairs in {len(errors)} sources (catalogs/runs/precision_speed.csv)",
         "accuracy": {
             "source left out of all fits": _figures(errors),
-            "source left out of this one": _figures(left_out(pairs)),
+            "source left out of this one": _figures(errors_left_out(pairs)),
             "no casts": _figures(_at(pairs, dict.fromkeys(COUNTED, GRID[0]))),
             "one traffic for every recipe": _figures(_at(pairs, single)),
             "counted, not fitted": _figures(_at(pairs, COUNTED)),
@@ -193,35 +179,24 @@ def _in_pairs(pairs: Sequence[SpeedPair], constants: dict[str, float]) -> dict[s
     return {recipe: median(values) for recipe, values in found.items()}
 
 
-def _at(pairs: Sequence[SpeedPair], constants: dict[str, float]) -> dict[str, list[float]]:
-    out: dict[str, list[float]] = {}
+def _at(pairs: Sequence[SpeedPair], constants: dict[str, float]) -> Errors:
+    out: Errors = {}
     for pair in pairs:
         out.setdefault(pair.source, []).append(pair.error(constants[pair.kind]))
     return out
 
 
-def _figures(errors: dict[str, list[float]]) -> dict[str, float]:
+def _figures(errors: Errors) -> dict[str, float]:
     """Median size and sign of errors over sources, and the half-width of 80 %."""
     middles = [median(rows) for rows in errors.values()]
     return {
         "median_abs_log": median(abs(m) for m in middles),
         "median_signed_log": median(middles),
-        "half_width_80": spread(errors),
+        "half_width_80": half_width(errors),
     }
 
 
-def write(errors: dict[str, list[float]], directory: Path | None = None) -> dict[str, Any]:
+def write(errors: Errors, directory: Path | None = None) -> Document:
     """Fit and write casts.yaml with the errors of sources left out (see pair_folds); gives the accuracy."""
-    plain = _rounded(document(errors))
     target = (directory or calibrations_dir()) / "casts.yaml"
-    text = yaml.safe_dump(plain, sort_keys=False, width=110)
-    target.write_text("# Written by `hwmodel calibrate --casts`.\n" + text, encoding="utf-8")
-    return dict(plain["accuracy"])
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _rounded(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_rounded(one) for one in value]
-    return float(f"{value:.4g}") if isinstance(value, float) else value
+    return dict(write_document(target, HEADER, document(errors), digits=4, width=110)["accuracy"])

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from hwmodel.specs.intervals import FitConstants, fits_probability
+from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.predicted.ranking import failed_file, fill
 from hwmodel.validation.rows.tables import Row, read_table
 
@@ -71,7 +71,5 @@ def calibrate_memory(rows: list[Row], out: Path) -> dict[str, Any]:
     found = fit_probability(full, ran)
     plain = {name: round(float(getattr(found, name)), 4) for name in ("middle", "width", "other", "least")}
     document = {"fits": plain, "layouts": len(full), "reliability": reliability(full, ran, found)}
-    temporary = out / "memory.tmp"
-    temporary.write_text(HEADER + yaml.safe_dump(document, sort_keys=False, width=120), encoding="utf-8")
-    temporary.replace(out / "memory.yaml")
+    write_document(out / "memory.yaml", HEADER, document)
     return plain

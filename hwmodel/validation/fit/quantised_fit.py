@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -14,10 +15,13 @@ from scipy.optimize import least_squares
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.catalog.quantised import quantised_rows
 from hwmodel.laws.quantised import Z80, quantised_nats
+from hwmodel.plain import Document
 from hwmodel.specs.quantised import QuantisedConstants, QuantisedRow
 from hwmodel.validation.fit.document import write_document
+from hwmodel.validation.fit.sources_left_out import Errors, half_width, left_out
 from hwmodel.version import __version__
 
+HEADER = "# Written by `hwmodel calibrate --quantised`.\n"
 BENCHMARK_RESOLUTION = 0.003  # share of a score: the noise of averages over five to twelve tasks
 LEAST_NATS = 0.02  # below it a benchmark shows its noise
 SOURCE_SD, ROW_SD = 0.4, 0.4  # natural logs: levels of sources, rows about them; as the residuals of the fit come out
@@ -125,24 +129,19 @@ def fit(found: Sequence[Vote], held: Sequence[str] = ()) -> list[float]:
     return values
 
 
-def left_out(found: Sequence[Vote], held: Sequence[str] = ()) -> dict[str, list[float]]:
+def errors_left_out(found: Sequence[Vote], held: Sequence[str] = ()) -> Errors:
     """ln(measured over predicted) of each source by a fit that has not seen it."""
-    errors: dict[str, list[float]] = {}
-    for source in sorted({vote.source for vote in found}):
-        c = constants_of(fit([vote for vote in found if vote.source != source], held))
-        errors[source] = [v.log_nats - predicted_log(c, v.row) for v in found if v.source == source]
-    return errors
+    return left_out(
+        found,
+        lambda vote: vote.source,
+        lambda others: constants_of(fit(others, held)),
+        lambda c, vote: vote.log_nats - predicted_log(c, vote.row),
+    )
 
 
-def spread(errors: dict[str, list[float]]) -> float:
+def spread(errors: Errors) -> float:
     """Standard deviation that puts 80 % of left-out rows inside, sources weighted alike."""
-    weighted = sorted((abs(e), 1.0 / len(rows)) for rows in errors.values() for e in rows)
-    reached, target = 0.0, 0.8 * sum(weight for _, weight in weighted)
-    for error, weight in weighted:
-        reached += weight
-        if reached >= target:
-            return error / Z80
-    return weighted[-1][0] / Z80
+    return half_width(errors) / Z80
 
 
 def scores(c: QuantisedConstants, rows: Sequence[QuantisedRow]) -> list[float]:
@@ -171,12 +170,12 @@ ABLATION: dict[str, tuple[str, ...]] = {
 }
 
 
-def document() -> dict[str, Any]:
+def document() -> Document:
     """The content of quantised.yaml: constants, accuracy on sources left out, ablation."""
     found = votes(quantised_rows())
     dense = [vote for vote in found if not vote.row.mixture]
     values = fit(found)
-    errors = left_out(found)
+    errors = errors_left_out(found)
     log_sd = spread(_dense_only(found, errors))
     c = constants_of(values)
     between = _between_mixtures(found, c)
@@ -204,9 +203,9 @@ def document() -> dict[str, Any]:
     }
 
 
-def _dense_only(found: Sequence[Vote], errors: dict[str, list[float]]) -> dict[str, list[float]]:
+def _dense_only(found: Sequence[Vote], errors: Errors) -> Errors:
     """The errors of dense models alone, by source."""
-    kept: dict[str, list[float]] = {}
+    kept: Errors = {}
     for source, rows in errors.items():
         own = [vote for vote in found if vote.source == source]
         dense = [error for error, vote in zip(rows, own, strict=True) if not vote.row.mixture]
@@ -226,14 +225,14 @@ def _between_mixtures(found: Sequence[Vote], c: QuantisedConstants) -> float:
 
 def _accuracy(found: Sequence[Vote], held: Sequence[str]) -> dict[str, float]:
     """Median and 80th percentile of |ln(measured / predicted)| on sources left out, sources weighted alike."""
-    errors = left_out(found, held)
+    errors = errors_left_out(found, held)
     return {
         "median_abs_log": median(median(abs(e) for e in rows) for rows in errors.values()),
         "sd_of_80_percent": spread(errors),
     }
 
 
-def write(directory: Any = None) -> dict[str, Any]:
+def write(directory: Path | None = None) -> Document:
     """Fit and write quantised.yaml; gives the accuracy."""
     target = (directory or calibrations_dir()) / "quantised.yaml"
-    return dict(write_document(target, "Written by `hwmodel calibrate --quantised`.", document())["accuracy"])
+    return dict(write_document(target, HEADER, document(), digits=5, width=110)["accuracy"])

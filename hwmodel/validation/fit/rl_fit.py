@@ -11,15 +11,14 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-from hwmodel.catalog.writing import write_whole
 from hwmodel.errors import HwModelError
 from hwmodel.numerics import Problem, gauss_newton
 from hwmodel.predict.rl import RlPhases, phase_shares, phases, rl_familiarity, step_terms
 from hwmodel.specs.intervals import IntervalConstants
 from hwmodel.specs.rl import RlConstants
+from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.fit.interval_fit import Residual, fit_intervals
 from hwmodel.validation.fit.run_fit import CROWD
 from hwmodel.validation.rows.machines import Resolver
@@ -227,5 +226,4 @@ def write(c: RlConstants, errors: dict[str, float], folder: Path) -> None:
         "code_version": __version__, "fitted_on": plain.pop("fitted_on"), "constants": plain,
         "left_out_log_errors": errors,
     }  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "rl.yaml", HEADER + yaml.safe_dump(document, sort_keys=False, width=120))
+    write_document(folder / "rl.yaml", HEADER, document)

@@ -9,13 +9,12 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-from hwmodel.catalog.writing import write_whole
 from hwmodel.numerics import Problem, gauss_newton
 from hwmodel.specs.economics import WholeRunConstants
 from hwmodel.specs.intervals import Z80, Familiarity, IntervalConstants
+from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.fit.interval_fit import Residual, fit_intervals
 from hwmodel.validation.fit.run_fit import CROWD
 from hwmodel.version import __version__
@@ -138,5 +137,4 @@ def write(found: WholeRunConstants, runs: Sequence[Steady], folder: Path) -> Non
         "constants": plain,
         "left_out_log_errors": {run.id: round(float(e), 3) for run, e in zip(runs, left_out(runs))},
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "whole_runs.yaml", HEADER + yaml.safe_dump(document, sort_keys=False, width=120))
+    write_document(folder / "whole_runs.yaml", HEADER, document)
