@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq, least_squares, minimize_scalar
 
-from hwmodel.numerics import Problem, falls_at, falls_at_log, gauss_newton, least
+from hwmodel.numerics import Problem, falls_at, falls_at_log, gauss_newton, least, quantiles
 
 
 @given(st.floats(0.1, 50.0))
@@ -95,3 +95,14 @@ def test_the_loss_is_the_one_that_is_stated() -> None:
     z = (found.x[0] + found.x[1] * t - y) / 0.1
     by_hand = sum(math.log(1.0 + e * e) for e in z) + 4.0 * (found.x[0] ** 2 + found.x[1] ** 2)
     assert found.loss == pytest.approx(by_hand, rel=1e-12)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.floats(0.0, 1.0))
+def test_quantiles_are_numpys(draws: list[float], share: float) -> None:
+    assert quantiles(draws, [share]) == [float(np.quantile(draws, share))]
+
+
+def test_quantiles_of_columns_are_those_of_each() -> None:
+    """Of 1 ... 5 and ten times as much a quarter lies below 2 and 20."""
+    draws = np.arange(5.0, 0.0, -1.0)[:, None] * np.array([1.0, 10.0])
+    assert quantiles(draws, [0.25])[0].tolist() == [2.0, 20.0]

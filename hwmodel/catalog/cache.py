@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
 
 from hwmodel.catalog import places
+
+T = TypeVar("T")
 
 
 def keep(path: Path, data: bytes) -> None:
@@ -28,7 +34,19 @@ def content_key(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=12).hexdigest()
 
 
-def candidates(name: str, key: str) -> list[Path]:
-    """Where a parsed file may lie: shipped with the catalogs, then in the user's cache (the place to write)."""
-    file = f"{name}-{key}.msgpack"
-    return [places.catalog_root() / "compiled" / file, places.cache_dir() / file]
+def file_name(name: str, content: bytes) -> str:
+    """What the parsed form of a file of this content is called."""
+    return f"{name}-{content_key(content)}.msgpack"
+
+
+def parsed_once(name: str, content: bytes, kind: type[T], parse: Callable[[], T]) -> T:
+    """What `parse` makes of a file's content: shipped with the catalogs, in the user's cache, else kept there now."""
+    file = file_name(name, content)
+    for place in (places.catalog_root() / places.COMPILED / file, places.cache_dir() / file):
+        try:
+            return msgspec.msgpack.decode(place.read_bytes(), type=kind)
+        except (OSError, msgspec.MsgspecError):
+            continue
+    found = parse()
+    keep(places.cache_dir() / file, msgspec.msgpack.encode(found))
+    return found

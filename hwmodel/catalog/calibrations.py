@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from hwmodel.catalog.cache import candidates, content_key, keep
+from hwmodel.catalog.cache import parsed_once
 from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.errors import CatalogError
 from hwmodel.specs.economics import WholeRunConstants
@@ -39,17 +39,19 @@ def read_calibration(path: Path) -> dict[str, Any]:
         content = path.read_bytes()
     except OSError as error:
         raise CatalogError(f"calibration {path.name} cannot be read: {error.strerror}") from error
-    places = candidates(f"calibration-{path.stem}", content_key(content))
-    for place in places:
-        try:
-            kept: dict[str, Any] = msgspec.msgpack.decode(place.read_bytes(), type=dict[str, Any])
-            return kept
-        except (OSError, msgspec.MsgspecError):
-            continue
+    return parsed_once(kept_as(path), content, dict[str, Any], lambda: parse_calibration(content, path))
+
+
+def kept_as(path: Path) -> str:
+    """The name under which a calibration is kept parsed."""
+    return f"calibration-{path.stem}"
+
+
+def parse_calibration(content: bytes, path: Path) -> dict[str, Any]:
+    """The mapping that the content of a calibration is; raises CatalogError where it is none."""
     data = parse_yaml(content.decode("utf-8", "replace"), path)
     if not isinstance(data, dict):
         raise CatalogError(f"calibration {path.name} is not a mapping")
-    keep(places[-1], msgspec.msgpack.encode(data))
     return data
 
 

@@ -82,6 +82,10 @@ class Catalog:
             raise not_exact("accelerator", name, held | names, "", fold(name), PART_HINT)
         return self.data.parts[found]
 
+    def part_id(self, name: str) -> str:
+        """The id of the accelerator that `name` means; empty where it means none."""
+        return self.data.names["accelerator"].get(fold(name), "")
+
     def parts(self) -> list[Part]:
         """Every accelerator, by id."""
         return [self.data.parts[k] for k in sorted(self.data.parts)]

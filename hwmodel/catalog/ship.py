@@ -7,8 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from hwmodel.catalog import stored
+from hwmodel.catalog import calibrations, speeds, stored
 from hwmodel.catalog.build import build
+from hwmodel.catalog.cache import file_name
 from hwmodel.catalog.places import COMPILED, listed
 from hwmodel.errors import CatalogError
 
@@ -44,4 +45,18 @@ def compile_into(root: Path) -> list[Path]:
     for name, data in (("catalog", encoded), ("provenance", msgspec.msgpack.encode(provenance))):
         written.append(folder / f"{name}-{keys.cache}.msgpack")
         written[-1].write_bytes(data)
+    return written + _parsed_into(root, folder)
+
+
+def _parsed_into(root: Path, folder: Path) -> list[Path]:
+    """Write the parsed form of the calibrations and of the published speeds, so that no first run waits for them."""
+    written = []
+    for path in listed(root / "calibrations", (".yaml",)):
+        content = path.read_bytes()
+        written.append(folder / file_name(calibrations.kept_as(path), content))
+        written[-1].write_bytes(msgspec.msgpack.encode(calibrations.parse_calibration(content, path)))
+    if (root / speeds.TABLE).is_file():
+        content = (root / speeds.TABLE).read_bytes()
+        written.append(folder / file_name(speeds.KEPT_AS, content))
+        written[-1].write_bytes(msgspec.msgpack.encode(speeds.columns_of(content)))
     return written

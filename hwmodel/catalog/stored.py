@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +24,23 @@ def _digest(files: Sequence[Path], roots: Sequence[Path]) -> str:
     import hashlib
 
     digest = hashlib.blake2b(digest_size=16)
+    above = [f"{root}{os.sep}" for root in roots]
     for path in files:
-        root = next((r for r in roots if r in path.parents), path.parent)
+        name = str(path)
+        root = next((place for place in above if name.startswith(place)), f"{path.parent}{os.sep}")
         try:
             content = path.read_bytes()
         except OSError as error:
             raise CatalogError(f"{path}: cannot be read: {error.strerror}") from error
-        digest.update(f"{path.relative_to(root)}\0{len(content)}\0".encode())
+        digest.update(f"{name[len(root) :]}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
+
+
+@cache
+def _code_digest() -> str:
+    """Hash of the code that parses catalogs; what is loaded does not change."""
+    return _digest(_code_files(), ())
 
 
 class Keys(msgspec.Struct, frozen=True):
@@ -48,7 +58,7 @@ def keys_of(roots: Sequence[Path]) -> Keys:
     from hwmodel.catalog.cache import content_key
 
     content = _digest([f for root in roots for f in places.catalog_files(root)], roots)
-    return Keys(content, content_key(f"{content}{_digest(_code_files(), ())}".encode()))
+    return Keys(content, content_key(f"{content}{_code_digest()}".encode()))
 
 
 def _decode(path: Path, kind: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.errors import InputError
+from hwmodel.numerics import quantiles
 from hwmodel.specs.law import LawSpec
 
 
@@ -39,16 +40,6 @@ def draws(spec: LawSpec, count: int = 4000, seed: int = 0) -> LawSpec:
 
 
 def band(values: Any, low: float = 0.1, high: float = 0.9) -> tuple[Any, Any]:
-    """The interval between two quantiles of the draws (80 % by default) along the first axis, linear between draws."""
-    import numpy as np
-
-    ordered = np.sort(np.asarray(values), axis=0)  # numpy.quantile would import masked arrays, a tenth of start-up
-    return _quantile(ordered, low), _quantile(ordered, high)
-
-
-def _quantile(ordered: Any, share: float) -> Any:
-    place = share * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    value = ordered[below] + (place - below) * (ordered[above] - ordered[below])
-    return float(value) if value.ndim == 0 else value
+    """The interval between two quantiles of the draws (80 % by default) along the first axis."""
+    below, above = quantiles(values, (low, high))
+    return below, above

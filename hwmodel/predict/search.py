@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -28,6 +28,14 @@ BLOCK_ROWS = 16_384
 Column = NDArray[np.float64]
 
 
+class Laid(msgspec.Struct, frozen=True, kw_only=True):
+    """The layouts that cases admit and their bytes, which no speed of a machine changes."""
+
+    domain: float
+    space: Space
+    memory_bytes: Column
+
+
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """Step time and peak memory of every layout; rows that do not fit have an infinite step."""
 
@@ -38,6 +46,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     search_factor: float  # on predicted seconds, in `step_s` and in every choice
     billed_s: Column  # seconds a sequence as billed, failures of those that train included: what layouts are chosen by
     best: NDArray[np.int64]  # row of the fastest layout of each case, -1 where none fits
+    laid: Laid | None = None  # the layouts that were evaluated before those with fewer replicas
 
     def pick(self, case: int) -> int:
         """Row of the fastest layout of a case that fits, else of the leanest; -1 where nothing divides."""
@@ -85,20 +94,26 @@ def evaluate(
     stack: Stack,
     policy: Policy,
     billed: Callable[[Column], Column] | None = None,
+    laid: Laid | None = None,
 ) -> Evaluation:
     """Every layout of every case, in blocks that stay in cache; what a plan would not dare to fill does not fit.
 
     `billed`: hours of a run over its steady ones, of jobs on so many accelerators each; without it steps decide.
+    `laid`: what an evaluation of the same question on another machine laid out.
     """
-    space = layout_space(cases, float(machine.network.domain), policy)
-    step_s, memory_bytes = timed(cases, space, machine, precision, stack)
+    domain = float(machine.network.domain)
+    if laid is None or laid.domain != domain:
+        space = layout_space(cases, domain, policy)
+        laid = Laid(domain=domain, space=space, memory_bytes=held(cases, space, precision, stack))
+    space, memory_bytes = laid.space, laid.memory_bytes
+    step_s = fitting_s(cases, space, memory_bytes, machine, precision, stack)
     if not (policy.exact or cases.batch_given):
         more, _ = fuller_layouts(cases, space, step_s, machine)
         if more.count:
             more_s, more_bytes = timed(cases, more, machine, precision, stack)
             space = space.joined(more)
             step_s, memory_bytes = np.append(step_s, more_s), np.append(memory_bytes, more_bytes)
-    return ranked(cases, space, step_s, memory_bytes, policy, billed)
+    return msgspec.structs.replace(ranked(cases, space, step_s, memory_bytes, policy, billed), laid=laid)
 
 
 def ranked(
@@ -124,20 +139,37 @@ def ranked(
 
 def timed(cases: Cases, space: Space, machine: Machine, precision: Precision, stack: Stack) -> tuple[Column, Column]:
     """Seconds of a step (infinite where the layout does not fit) and bytes of the fullest stage, a row each."""
-    step_s = np.full(space.count, np.inf)
+    memory_bytes = held(cases, space, precision, stack)
+    return fitting_s(cases, space, memory_bytes, machine, precision, stack), memory_bytes
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    """Rows in blocks that stay in cache."""
+    return (slice(start, start + BLOCK_ROWS) for start in range(0, count, BLOCK_ROWS))
+
+
+def held(cases: Cases, space: Space, precision: Precision, stack: Stack) -> Column:
+    """Bytes of the fullest stage of each row."""
     memory_bytes = np.full(space.count, np.inf)
-    for start in range(0, space.count, BLOCK_ROWS):
-        block = slice(start, start + BLOCK_ROWS)
+    for block in _blocks(space.count):
         part = space.rows(block)
-        workload = load_of(cases, part.batch_seqs)
-        memory_bytes[block] = peak_bytes(cases.shape, precision, part.layout, workload, stack)
+        load = load_of(cases, part.batch_seqs)
+        memory_bytes[block] = peak_bytes(cases.shape, precision, part.layout, load, stack)
+    return memory_bytes
+
+
+def fitting_s(
+    cases: Cases, space: Space, memory_bytes: Column, machine: Machine, precision: Precision, stack: Stack
+) -> Column:
+    """Seconds of a step of each row, infinite where the layout does not fit."""
+    step_s = np.full(space.count, np.inf)
+    for block in _blocks(space.count):
         fits = np.flatnonzero(memory_bytes[block] <= usable_bytes(machine))
         if len(fits):
-            rows = part.rows(fits)
+            rows = space.rows(block.start + fits)
             load = load_of(cases, rows.batch_seqs)
-            terms = step(cases.shape, machine, precision, rows.layout, load, stack)
-            step_s[start + fits] = terms.total_s
-    return step_s, memory_bytes
+            step_s[block.start + fits] = step(cases.shape, machine, precision, rows.layout, load, stack).total_s
+    return step_s
 
 
 # A layout with fewer replicas is tried where it would win if each micro-batch more took no longer than its products at

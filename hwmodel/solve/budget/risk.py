@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from hwmodel.economics import quantile_z
+from hwmodel.numerics import quantiles
 from hwmodel.solve.budget.draws import DRAWS, Outcome, Run, uncertain_run
 from hwmodel.solve.budget.enough import accelerators_enough
 from hwmodel.solve.question.deadline import finish
@@ -83,6 +84,7 @@ def risk(setting: Fleeted, solved: Solved, model: LossModel) -> Risk:
     drawn = run.drawn(setting.request.seed)
     given = [] if setting.request.open_time else _limits(setting, drawn)
     asked = [msgspec.structs.replace(one, mend=_mend(solved, one)) for one, _ in given]
+    loss_p10, loss_p90 = (None, None) if drawn.loss_nats is None else quantiles(drawn.loss_nats, (LOW, HIGH))
     return Risk(
         draws=DRAWS,
         limits=asked,
@@ -90,8 +92,8 @@ def risk(setting: Fleeted, solved: Solved, model: LossModel) -> Risk:
         drivers=drivers(run),
         lines=_lines(drawn),
         finish=_finish(setting, solved),
-        loss_p10=None if drawn.loss_nats is None else float(np.quantile(drawn.loss_nats, LOW)),
-        loss_p90=None if drawn.loss_nats is None else float(np.quantile(drawn.loss_nats, HIGH)),
+        loss_p10=loss_p10,
+        loss_p90=loss_p90,
     )
 
 
@@ -183,7 +185,7 @@ def _lines(drawn: Outcome) -> list[Line]:
     hours = {"steady": drawn.steady_hours, "failures": drawn.failure_hours, "beyond": beyond}
     rows = []
     for name, spent in hours.items():
-        p10, p50, p90 = (float(v) for v in np.quantile(rate * spent, (LOW, 0.5, HIGH)))
+        p10, p50, p90 = quantiles(rate * spent, (LOW, 0.5, HIGH))
         rows.append(Line(line=name, p10=p10, p50=p50, p90=p90))
     return rows
 

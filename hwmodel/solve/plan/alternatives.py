@@ -95,7 +95,7 @@ def _best_rate(setting: Fleeted, solved: Solved, part: Part, system: System) -> 
         setting, solved.fleet.accelerators, solved.fleet.precision,
         physics_machine(part, system, solved.fleet.precision, setting.kernels()), batch=solved.fleet.batch,
     )  # fmt: skip
-    return fleet.evaluate(solved.at.shape, solved.sized.n).tokens_per_s(0)
+    return fleet.evaluate(solved.at.shape, solved.sized.n, laid=solved.evaluation.laid).tokens_per_s(0)
 
 
 def sensitivities(setting: Fleeted, solved: Solved) -> list[Sensitivity]:

@@ -69,7 +69,8 @@ def _format_run(setting: Fleeted, solved: Solved, precision: Precision) -> Forma
     try:
         machine, rule = setting.machine_for(precision), solved.fleet.batch
         fleet = Fleet(setting, solved.fleet.accelerators, precision, machine, batch=rule)
-        evaluation = fleet.evaluate(solved.at.shape, solved.sized.n)
+        own = precision == solved.fleet.precision and machine == solved.fleet.machine
+        evaluation = solved.evaluation if own else fleet.evaluate(solved.at.shape, solved.sized.n)
     except HwModelError as error:
         return FormatRun(recipe=precision, status="unfit", reason=str(error))
     best = int(evaluation.best[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -158,7 +159,7 @@ def batch(setting: Setting, solved: Solved) -> BatchUsed:
     )
 
 
-BATCH_CAPS = (0.25, 0.5, 1.0, 2.0, 4.0)
+OTHER_CAPS = (0.25, 0.5, 2.0, 4.0)  # of the batch, as factors of the usual one, which the plan took
 WORTH_SAYING = 0.03  # of the time that another batch saves at the same loss
 
 
@@ -166,9 +167,11 @@ def _trade(solved: Solved, cap: float) -> list[BatchTrade]:
     """Batch against time: under each cap the batch used, the tokens that the same loss then needs over those of the
     plan's batch, and the days of training with them over those of the plan."""
     fleet, n = solved.fleet, solved.sized.n
-    found = fleet.evaluate(solved.at.shape, n, caps=BATCH_CAPS)
+    others = fleet.evaluate(solved.at.shape, n, caps=OTHER_CAPS)
+    every = [(others, case) for case in range(len(OTHER_CAPS))]
+    every.insert(bisect(OTHER_CAPS, 1.0), (solved.evaluation, 0))
     rows = []
-    for case in range(len(BATCH_CAPS)):
+    for found, case in every:
         row = int(found.best[case])
         if row >= 0:
             seqs = float(found.space.batch_seqs[row])

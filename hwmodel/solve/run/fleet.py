@@ -23,7 +23,7 @@ from hwmodel.physics import shape as shapes
 from hwmodel.physics.machine import format_peak
 from hwmodel.predict.fastest import fastest
 from hwmodel.predict.layouts import Cases, policy
-from hwmodel.predict.search import Evaluation, choice, evaluate
+from hwmodel.predict.search import Evaluation, Laid, choice, evaluate
 from hwmodel.predict.uncertainty import StepShares, is_mixture, step_shares
 from hwmodel.solve.question.setting import Fleeted, Setting, step_doubt
 from hwmodel.solve.run.billing import billed_hours
@@ -129,9 +129,10 @@ class Fleet:
         accelerators: list[int] | None = None,
         caps: tuple[float, ...] = (1.0,),
         offload: tuple[str, ...] = (),
+        laid: Laid | None = None,
     ) -> Evaluation:
         """All layouts of a shape on this fleet, or under caps of the batch in factors of the usual one; on several
-        fleets of its part those that may be the fastest of one."""
+        fleets of its part those that may be the fastest of one. `laid`: what another machine laid out for it."""
         fleets = np.repeat(np.array(accelerators or [self.accelerators], dtype=float), len(caps))
         cap = np.maximum(np.floor(self.batch.seqs(params) * np.array(caps)), 1.0)
         cases = Cases(
@@ -147,7 +148,7 @@ class Fleet:
         )
         billed = billed_hours(self.setting, shape)
         question = (cases, self.machine, self.precision, self.setting.stack, fixed, billed)
-        return fastest(*question).evaluation if accelerators else evaluate(*question)
+        return fastest(*question).evaluation if accelerators else evaluate(*question, laid)
 
     def given_rate(self, params: float, shape: Shape | None = None) -> float | None:
         """Tokens a second by the user's --mfu, None without it; `shape` is the model's own where there is one."""
