@@ -302,6 +302,7 @@ def layers_terms(
     tp_s: Num = 0.0
     ep_s: Num = 0.0
     m, tp = p.tokens, layout.tp
+    one = sum_s(2.0 * m * shape.d_model, tp, engine, machine)
     for block in shape.blocks:
         high = only(block.n_experts > 0, formats.experts_only)
         c = choose_gemm(high, machine.gemm, machine.gemm_high)
@@ -311,7 +312,6 @@ def layers_terms(
         index = index_scores_s(block, p, formats.kv_bytes, machine)
         attention = attention + block.count * (core + index + mixer_scan_s(block, p, tp, machine))
         moved = moved + block.count * elementwise_bytes(shape, block, m, layout)
-        one = sum_s(2.0 * m * shape.d_model, tp, engine, machine)
         # Under attention-data parallelism the exchange of experts takes the place of the second sum.
         after = only((block.n_experts == 0) | (layout.dp == 1.0), one)
         tp_s = tp_s + block.count * (one + after + norm_sum_s(block, m, tp, engine, machine))

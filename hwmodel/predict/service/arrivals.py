@@ -118,6 +118,14 @@ class PrefillTimes(msgspec.Struct, frozen=True, kw_only=True):
     transfer_s: Column  # a value for each layout
 
 
+def _prompts_s(shape: Shape, w: Worker, load: ServingLoad, together: float) -> tuple[Column, Column]:
+    """Seconds of a prompt alone and of `together` prompts on each layout, as one table: calls cost more than rows."""
+    count = len(column(w.layout.tp))
+    twice = msgspec.structs.replace(w, layout=rows_of(w.layout, np.tile(np.arange(count), 2)))
+    both = column(prompt_s(shape, twice, load, np.repeat([1.0, together], count)))
+    return both[:count], both[count:]
+
+
 def prefilled(
     shape: Shape, w: Worker, load: ServingLoad, rate: float, spread: Spread, most_busy: float, growth: Any
 ) -> PrefillTimes:
@@ -127,11 +135,12 @@ def prefilled(
     short ones share the reading of weights.
     """
     layout = w.layout
-    run, moved = column(prompt_s(shape, w, load)), column(transfer_s(shape, w, load))
+    together = max(float(step_budget(w.engine, load.new_tokens) / load.new_tokens), 1.0)
+    run, full = _prompts_s(shape, w, load, together)
+    moved = column(transfer_s(shape, w, load))
     alone = first_pass_s(shape, w.engine, run, load.new_tokens) + moved
     service = run / layout.pp
-    together = max(float(step_budget(w.engine, load.new_tokens) / load.new_tokens), 1.0)
-    least = np.minimum(column(prompt_s(shape, w, load, together)) / (together * layout.pp), service)
+    least = np.minimum(full / (together * layout.pp), service)
     fewest = np.maximum(np.ceil(rate * least / (layout.dp * most_busy)), 1.0)
     workers = np.ceil(fewest * np.asarray(growth)[:, None])
     servers = workers * layout.dp

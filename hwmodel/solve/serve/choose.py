@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import islice
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -162,11 +163,23 @@ def _two_parts(question: ServingQuestion, found: list[Options], catalog: Catalog
     return out
 
 
+class Chosen(NamedTuple):
+    """An answer and all that it was chosen from."""
+
+    found: FleetFound
+    every: list[Fleets]
+
+
 def choose(question: ServingQuestion, catalog: Catalog) -> FleetFound:
     """The cheapest fleet that meets the limits, with alternatives and the Pareto front of latency and cost.
 
     Raises InfeasibleError naming the limit that binds and the smallest change that helps.
     """
+    return chosen(question, catalog).found
+
+
+def chosen(question: ServingQuestion, catalog: Catalog) -> Chosen:
+    """`choose`, with the fleets that it chose from."""
     question, said = named(question, catalog)
     shape = question.shape or catalog.model(question.model)
     check_context(shape, question)
@@ -181,7 +194,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> FleetFound:
     picked = _picked(usable)
     o = winner[0].options
     first = fleet_row(question, winner[0], _index(winner[1]), catalog)
-    return FleetFound(
+    answer = FleetFound(
         answer=_with_intervals(with_cached_input(question, shape, winner[0], _index(winner[1]), first), question, o),
         why=reasons(question, first, winner[0], usable, every, catalog),
         quality=_qualities(question, shape, catalog, picked),
@@ -195,6 +208,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> FleetFound:
         left_out=_unpriced(question, priced, every, catalog),
         sources=service_sources(catalog, _named(question), o.part.id, o.system.id, o.recipe, o.price),
     )
+    return Chosen(answer, every)
 
 
 def _named(question: ServingQuestion) -> str:
@@ -214,15 +228,21 @@ def _qualities(
     }
 
 
-def cheapest_on(question: ServingQuestion, first: FleetRow, recipe: ServingPrecision, catalog: Catalog) -> FleetRow:
-    """The cheapest fleet that meets the limits in a recipe, on the parts of an answer. InfeasibleError where none."""
+def cheapest_on(
+    question: ServingQuestion, first: FleetRow, recipe: ServingPrecision, catalog: Catalog, known: list[Fleets]
+) -> FleetRow:
+    """The cheapest fleet that meets the limits in a recipe, on the parts of an answer; `known`: the fleets that it was
+    chosen from. InfeasibleError where none."""
     shape = question.shape or catalog.model(question.model)
     names = dict.fromkeys([(first.prefill or first).part, first.part])
-    found = [_options(question, shape, catalog.part(name), recipe, catalog) for name in names]
-    every = _every_fleet(question, found, catalog)
-    usable = [f for f in every if f.meets.any()]
+    among = [f for f in known if f.options.recipe.id == recipe.id and f.options.part.id in names]
+    usable = [f for f in among if f.meets.any()]
     if not usable:
-        raise infeasible(question, found, every)
+        found = [_options(question, shape, catalog.part(name), recipe, catalog) for name in names]
+        every = _every_fleet(question, found, catalog)
+        usable = [f for f in every if f.meets.any()]
+        if not usable:
+            raise infeasible(question, found, every)
     best = min(((f, f.best()) for f in usable), key=lambda at: _rank(*at))
     return fleet_row(question, best[0], _index(best[1]), catalog)
 

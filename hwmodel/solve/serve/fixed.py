@@ -10,20 +10,20 @@ import msgspec
 
 from hwmodel.catalog import Catalog
 from hwmodel.errors import HwModelError
-from hwmodel.solve.serve.choose import cheapest_on
+from hwmodel.solve.serve.choose import Chosen, cheapest_on
 from hwmodel.solve.serve.predict import Workers, predict
 from hwmodel.solve.serve.quality import USUAL_RECIPES, Quality, bits_of, shape_quality, within
 from hwmodel.solve.serve.question import ServingQuestion
-from hwmodel.solve.serve.records import SIZES, EngineFound, EngineRow, FixedRow, FleetFound
+from hwmodel.solve.serve.records import SIZES, EngineFound, EngineRow, FixedRow
 from hwmodel.specs.precision import ServingPrecision
 
 
-def chosen_rows(question: ServingQuestion, answer: FleetFound, catalog: Catalog) -> list[FixedRow]:
+def chosen_rows(question: ServingQuestion, chosen: Chosen, catalog: Catalog) -> list[FixedRow]:
     """The cheapest fleet for the same demand and limits in each recipe, on the part of the answer."""
-    first = answer.answer
+    first = chosen.found.answer
 
     def fleet(recipe: ServingPrecision) -> EngineRow:
-        return cheapest_on(question, first, recipe, catalog)
+        return cheapest_on(question, first, recipe, catalog, chosen.every)
 
     return _rows(question, first, catalog, fleet, question.precisions)
 
