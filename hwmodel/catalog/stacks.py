@@ -28,6 +28,7 @@ class TrainingCalibration(msgspec.Struct, frozen=True, kw_only=True):
     stacks: tuple[dict[str, Any], ...]
     eras: tuple[dict[str, float], ...]
     habits: dict[str, float] = {}  # of the generic stack
+    kin: dict[str, Any] = {}  # whose fitted constants the generic stack shares (`like`), from a year on (`like_from`)
     targets: tuple[dict[str, Any], ...] = ()  # tokens that benchmarks with a quality target need
     known: dict[str, Any] = {}  # what the fit covered
     fitted_rows: frozenset[str] = frozenset()  # ids of the rows that the fit used
@@ -48,6 +49,7 @@ def training_calibration(directory: Path | None = None) -> TrainingCalibration:
         stacks=tuple(habits["stacks"]),
         eras=tuple(habits["generic"]["eras"]),
         habits=habits["generic"].get("constants") or {},
+        kin={key: habits["generic"][key] for key in ("like", "like_from")},
         targets=tuple(fitted.get("targets") or ()),
         known=fitted.get("known") or {},
         fitted_rows=frozenset(fitted.get("residuals") or ()),
@@ -126,11 +128,12 @@ def build_stack(
     )
     values["attention_generation"] = generation if year is not None else 3.0
     entry = next((e for e in calibration.stacks if e["id"] == name), None)
+    kin = calibration.kin if name == GENERIC and (year or 9999) >= calibration.kin.get("like_from", 0) else {}
     title, schedules = "any stack of its year", SCHEDULES[:1]
     if entry is not None:
         values |= entry["constants"]
         title, schedules = entry["title"], tuple(entry.get("schedules", schedules))
-    own = _fitted(name, entry or {}, year, calibration) if level_known else {}
+    own = _fitted(name, entry or kin, year, calibration) if level_known else {}
     level = own.get("level", 1.0) * values.get("level", 1.0)
     values |= own | {"level": level} | _family(family, calibration)
     return Stack(id=name, title=title, year=year or 0.0, schedules=schedules, **values)

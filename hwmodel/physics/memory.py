@@ -23,7 +23,8 @@ class _Saved(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that one layer saves for one token, all of them and by the module whose repetition does without them.
 
     `norms`: their outputs, which products read; `activation`: what enters the second product of the feed-forward
-    network; `network`: all that this network saves; `entry`: the layer's input alone.
+    network; `products`: outputs of products that attention and activations read; `network`: all that this network
+    saves; `entry`: the layer's input alone.
     """
 
     whole: Num
@@ -32,6 +33,7 @@ class _Saved(msgspec.Struct, frozen=True, kw_only=True):
     activation: Num
     attention: Num
     up_projections: Num
+    products: Num
     network: Num
     shared_experts: Num
 
@@ -52,7 +54,7 @@ def _layer_bytes_per_token(
     scores = where(unfused, heads * seq_len * 5.0, 0.0) if anywhere(unfused) else 0.0
     moe = block.n_experts > 0
     routed = where(moe, block.top_k * block.d_ff * stack.imbalance, block.d_ff) / layout.tp
-    permuted = where(moe, block.top_k * 2.0 * d * a * layout.etp / layout.tp, 0.0)
+    permuted = where(moe, block.top_k * d * a * layout.etp / layout.tp, 0.0)  # each token at each of its experts
     entered = where(stack.narrow_saved > 0, minimum(a, r), r)
     wide, shared = (1.0 + block.gated) * entered + a, block.d_ff_shared / layout.tp
     network = routed * wide + permuted
@@ -65,6 +67,7 @@ def _layer_bytes_per_token(
         activation=(routed + shared) * a,
         attention=scores,
         up_projections=where(block.kv_lora_rank > 0, expanded, 0.0),
+        products=expanded + (routed + shared) * (wide - a),
         network=network,
         shared_experts=shared * wide,
     )
@@ -80,6 +83,7 @@ def _dropped(saved: _Saved, block: Block, layout: Layout) -> Num:
         (layout.recompute_attention, saved.attention),
         (layout.recompute_up_projections, saved.up_projections),
         (layout.recompute_shared_experts, saved.shared_experts),
+        (layout.recompute_products, saved.products),
         (network, saved.network),
     ):
         if anywhere(share > 0):
@@ -216,6 +220,16 @@ def _stage_memory(
         buffers_bytes=buffers + of_all.gathered,
         reserve_bytes=stack.context_bytes + stack.fragmentation * held,
     )
+
+
+def late_bytes(shape: Shape, layout: Layout, workload: Workload, stack: Stack) -> Num:
+    """Bytes of gathered inputs that are freed late, where nothing between the stages of a pipeline makes the host wait.
+
+    An allocator that runs short takes them back, so that they are no part of what a layout needs.
+    """
+    tokens = layout.micro_batch * workload.seq_len / layout.cp
+    alone = (layout.pp < 1.5) & (layout.tp > 1.5)
+    return where(alone, tokens * shape.d_model * stack.late_bytes, 0.0)
 
 
 def memory_by_stage(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hwmodel.ops import Num, maximum
+from hwmodel.ops import Num, maximum, where
 from hwmodel.physics.columns import anywhere
 from hwmodel.physics.layer import LayerTimes
 from hwmodel.specs import Layout
@@ -23,13 +23,14 @@ class Again(msgspec.Struct, frozen=True, kw_only=True):
 
 # What one module's repetition takes, by the field of the layout and the times of a layer that it adds.
 REPEATED = (
+    ("recompute_products", "gemm_f"),
     ("recompute_attention", "attention_f"),
     ("recompute_up_projections", "up_projections_f"),
     ("recompute_shared_experts", "shared_experts_f"),
     ("recompute_mlp", "mlp_f"),
     ("recompute_experts", "experts_f"),
 )
-ALWAYS = ("attention_f",)  # times that are read whatever is computed again
+ALWAYS = ("attention_f", "gemm_f")  # times that are read whatever is computed again
 _NETWORK_CASTS = 0.5  # of a layer's casts, those of its feed-forward network (half of its products' operands)
 
 
@@ -57,6 +58,9 @@ def recomputed(layout: Layout, times: LayerTimes) -> Again:
     others = 1.0 - layers
     products, moved = _repeated(layout, times)
     network = maximum(layout.recompute_mlp, layout.recompute_experts)
+    if anywhere(layout.recompute_products > 0):
+        # Around products whose outputs stay all else runs again: gathers (half the transfers), about half the kernels.
+        network = maximum(network, where(layout.recompute_products > 0, 1.0, 0.0))
     return Again(
         products_s=layers * (times.gemm_f + times.attention_f) + others * products,
         bytes_s=layers * (times.cast_f + times.memory_f) + others * moved,

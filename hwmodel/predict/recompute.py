@@ -34,14 +34,15 @@ SEARCHED_OF_MIXTURES = (NONE, "selective", "layernorm,moe", "50%", "full")
 # Where attention expands a latent, its expansion frees most for the time it takes, with norms and the activations of
 # experts beside it (NVIDIA, Megatron-Bridge: activation recomputation).
 SEARCHED_OF_LATENT = (*SEARCHED_OF_MIXTURES, "mla_up_proj", "layernorm,moe_act,mla_up_proj")
-FIELDS = (LAYERS, *MODULES.values())
+PRODUCTS = "recompute_products"  # of operator policies; no word of its own
+FIELDS = (LAYERS, PRODUCTS, *MODULES.values())
 
 
 def recompute_mode(word: str, stack: Stack) -> Mode:
     """What a word of `--recompute` means under a stack: `none`, `selective`, `full`, `NN%` of the layers, or modules.
 
     Selective recomputation drops the scores of unfused attention (arXiv 2205.05198); beside fused attention, which
-    keeps none, norms and activations, and whole layers in the share that the stack's operator policy amounts to.
+    keeps none, norms and activations, and the share of the products that the stack's operator policy computes again.
     Raises InputError for another word.
     """
     name = word.strip().lower()
@@ -66,8 +67,8 @@ def _selective(stack: Stack) -> Mode:
     if float(stack.attention_generation) < 0.5:
         return (("recompute_attention", 1.0),)
     fields = {"recompute_activation": 1.0, "recompute_norms": 1.0}
-    if float(stack.selective_layers) > 0:
-        fields[LAYERS] = float(stack.selective_layers)
+    if float(stack.selective_products) > 0:
+        fields[PRODUCTS] = float(stack.selective_products)
     return tuple(sorted(fields.items()))
 
 

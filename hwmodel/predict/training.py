@@ -8,7 +8,7 @@ import numpy as np
 
 from hwmodel.catalog.stacks import memory_calibration
 from hwmodel.errors import InfeasibleError
-from hwmodel.physics.memory import memory_by_stage
+from hwmodel.physics.memory import late_bytes, memory_by_stage
 from hwmodel.physics.shape import layers
 from hwmodel.physics.training import step
 from hwmodel.predict.columns import row_of
@@ -114,8 +114,14 @@ class TrainingPrediction(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def allocated_bytes(self) -> float:
-        """The same as the framework's allocator counts them."""
-        return self.peak_bytes - float(self.memory[self.fullest].reserve_bytes)
+        """The same as the framework's allocator counts them, with what it frees late while memory is free."""
+        return self.peak_bytes - float(self.memory[self.fullest].reserve_bytes) + self.late_bytes
+
+    @property
+    def late_bytes(self) -> float:
+        """Bytes that are freed late and taken back where memory runs short: no layout fails for them."""
+        most = float(late_bytes(self.run.shape, self.layout, self.run.workload, self.run.stack))
+        return min(most, max(float(self.run.machine.hbm_bytes) - self.peak_bytes, 0.0))
 
     @property
     def reserved_bytes(self) -> float:

@@ -40,6 +40,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     sequence_parallel: Num = 1.0
     schedule: Num = ONE_F_ONE_B  # place in SCHEDULES
     recompute_layers: Num = 0.0
+    recompute_products: Num = 0.0  # a share of every layer's products, attention apart
     recompute_norms: Num = 0.0
     recompute_activation: Num = 0.0
     recompute_attention: Num = 0.0  # the attention core

@@ -73,7 +73,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     default_zero: Num = 1.0
     default_vpp_layers: Num = 0.0  # layers of one virtual stage where unstated; 0: no interleaving
     default_sequence_parallel: Num = 1.0
-    selective_layers: Num = 0.0  # share of the layers that "selective" repeats whole, beside norms and activations
+    selective_products: Num = 0.0  # share of the products that "selective" repeats, beside norms and activations
     gradient_comm_bytes: Num = 0.0  # reduced gradient, where the stack overrides the recipe; 0: the recipe's
     gradient_bytes: Num = 0.0  # accumulated gradient, where the stack overrides the recipe; 0: the recipe's
 
@@ -83,6 +83,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     narrow_saved: Num = 0.0  # 1: what enters the activation of a feed-forward network is kept in the products' format
     workspace_layers: Num = 0.25  # gradients and temporaries of the backward pass, in layers' worth of activations
     gathered_bytes: Num = 4.0  # an element of the inputs that sequence-parallel ranks gather before a product
+    late_bytes: Num = 0.0  # an element of them, of those freed late on a single stage, while memory is free
     logits_bytes: Num = 6.0  # bytes kept for one logit at the peak
     logits_sharded_bytes: Num = 0.0  # the same of trainers that shard weights (ZeRO 3); 0: as the others
     logs_reserved: Num = 0.0  # 1: the memory that its logs print is what the allocator has reserved
