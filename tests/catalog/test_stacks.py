@@ -56,6 +56,20 @@ def test_levels_of_kin_multiply_and_drift(calibration: TrainingCalibration) -> N
     assert level(None) == level(last) == level(2050.0)
 
 
+def test_software_of_no_name_is_untuned_pytorch(calibration: TrainingCalibration) -> None:
+    untuned = msgspec.structs.replace(calibration, fitted={"pytorch": {"level": 1.05}})
+    levels = [float(build_stack("generic", "hopper", year, untuned).level) for year in (2021.0, 2022.0, 2023.0, None)]
+    assert levels == [1.0, 1.0, pytest.approx(1.05), pytest.approx(1.05)]
+
+
+def test_transfers_overlap_where_something_overlaps_them() -> None:
+    """A script without --overlap-grad-reduce and --tp-comm-overlap hides nothing; torchtitan no tensor parallelism."""
+    plain = training_stack("megatron-core-plain", "blackwell")
+    assert plain.tp_overlap == plain.dp_overlap == plain.zero_overlap == 0.0
+    assert plain.level == pytest.approx(training_stack("megatron-core", "blackwell").level)
+    assert training_stack("torchtitan", "hopper").tp_overlap == 0.0 < training_stack("nemo", "hopper").tp_overlap
+
+
 def test_eager_programs_share_what_tensor_ranks_wait(calibration: TrainingCalibration) -> None:
     assert build_stack("nanotron", "hopper", 2025.0, calibration).host_tensor == pytest.approx(0.5)
     assert build_stack("megatron-deepspeed", "ampere", 2022.0, calibration).host_tensor == pytest.approx(0.3)

@@ -94,7 +94,7 @@ def test_jitter_grows_with_the_nodes_until_it_saturates() -> None:
 @pytest.mark.parametrize("level", [0.7, 1.0, 1.5])
 def test_a_level_scales_dense_products_and_attention_and_nothing_else(level: float) -> None:
     # The host launches in no time here, and nothing hides under compute.
-    quick = msgspec.structs.replace(STACK, host_op_s=0.0, step_s=0.0, jitter=0.0, ep_overlap=0.0)
+    quick = msgspec.structs.replace(STACK, host_op_s=0.0, step_s=0.0, jitter=0.0, ep_overlap=0.0, level=1.0)
     plain, moved = (terms(stack=msgspec.structs.replace(quick, level=one)) for one in (1.0, level))
     assert moved.attention_s == pytest.approx(level * float(plain.attention_s))
     for name in ("memory_bound_s", "cast_s", "ep_s", "optimizer_s", "pp_transfer_s"):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.stacks import training_stack
-from hwmodel.physics.memory import memory_by_stage, peak_memory
+from hwmodel.physics.memory import late_bytes, layer_activations, memory_by_stage, peak_memory
 from hwmodel.specs import Layout, MemoryTerms, Workload
 
 CATALOG = load_catalog()
@@ -77,3 +78,36 @@ def test_columns_equal_numbers() -> None:
     together = peak_memory(LLAMA, BF16, Layout(tp=tp, pp=np.array([1.0, 2.0, 1.0, 4.0])), LOAD, STACK).total_bytes
     for i, pp in enumerate((1.0, 2.0, 1.0, 4.0)):
         assert float(peak(tp=float(tp[i]), pp=pp).total_bytes) == pytest.approx(float(together[i]))
+
+
+def test_an_operator_policy_keeps_every_second_product() -> None:
+    """Half of what attention and activations read goes; what attention returns, and the residual stream, stay."""
+    way = {"recompute_norms": 1.0, "recompute_activation": 1.0}
+    whole = peak(**way).activations_bytes
+    half = peak(**way, recompute_products=0.5).activations_bytes
+    d, kv, width, layers = 4096.0, 1024.0, 14336.0, 32.0
+    kept = 0.5 * 2.0 * (d + 2.0 * kv + 2.0 * width) * 4096.0
+    # A layer's backward pass frees what its workspace holds; it still makes all of the layer at once.
+    assert whole - half == pytest.approx(kept * (layers + STACK.workspace_layers - 1.0) * STACK.activation_overhead)
+
+
+def test_a_routed_token_is_saved_once_at_each_of_its_experts() -> None:
+    mixtral = CATALOG.model("mixtral-8x7b")
+    block = mixtral.blocks[0]
+    one = layer_activations(mixtral, Layout(), BF16, STACK, 4096.0)[0]
+    fewer = msgspec.structs.replace(
+        mixtral, blocks=tuple(msgspec.structs.replace(b, top_k=b.top_k - 1.0) for b in mixtral.blocks)
+    )
+    routed = 2.0 * mixtral.d_model + 6.0 * STACK.imbalance * block.d_ff
+    assert one - layer_activations(fewer, Layout(), BF16, STACK, 4096.0)[0] == pytest.approx(routed)
+
+
+def test_what_is_freed_late_is_no_need() -> None:
+    nanotron = training_stack("nanotron", "hopper")
+    alone = Layout(tp=4.0, micro_batch=2.0)
+    late = late_bytes(LLAMA, alone, LOAD, nanotron)
+    assert late == pytest.approx(nanotron.late_bytes * 2.0 * 4096.0 * 4096.0)
+    assert late_bytes(LLAMA, Layout(tp=4.0, pp=2.0), LOAD, nanotron) == 0.0
+    assert late_bytes(LLAMA, Layout(), LOAD, nanotron) == 0.0
+    without = msgspec.structs.replace(nanotron, late_bytes=0.0)
+    assert peak_memory(LLAMA, BF16, alone, LOAD, nanotron) == peak_memory(LLAMA, BF16, alone, LOAD, without)

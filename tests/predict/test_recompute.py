@@ -117,6 +117,27 @@ def test_ranks_that_share_experts_hold_what_megatron_holds() -> None:
     assert not train(**given, etp=1, zero=1).fits
 
 
+def test_the_published_layout_of_deepseek_v3_starts() -> None:
+    """arXiv 2412.19437 sections 3.2 and 3.3.3: DualPipe over 16 ranks, 64 ranks of experts, ZeRO-1, norms, latents'
+    expansion and the product of SwiGLU computed again, its inputs kept in 8 bits, 2,048 parts of 80 GB."""
+    found = train(
+        model="deepseek-v3", gpus="2048xH800", stack="hai-llm", precision="fp8-block", seq_len=4096, global_batch=15360,
+        tp=1, pp=16, vpp=1, ep=64, micro_batch=1, zero=1, schedule="dualpipe",
+        recompute="layernorm,moe_act,mla_up_proj",
+    )  # fmt: skip
+    assert found.fits
+
+
+def test_selective_recomputation_is_the_policy_of_the_stack() -> None:
+    """torchtitan keeps attention's outputs and every second product: half of the products are computed again."""
+    asked = {"model": "llama-3.1-8b", "gpus": "8xH100", "tp": 1, "zero": 3, "micro_batch": 1, "seq_len": 8192}
+    found = train(**asked, stack="torchtitan", recompute="selective")
+    assert float(found.layout.recompute_products) == 0.5
+    plain = train(**asked, stack="torchtitan", recompute="none").step
+    again = float(found.step.recompute_s) / float(plain.gemm_s)
+    assert 0.5 / 3.0 < again < 0.5 / 3.0 + 0.1
+
+
 def test_the_space_holds_both_ways_to_share_experts() -> None:
     cases = Cases(
         shape=CATALOG.model("mixtral-8x7b"), accelerators=SETTING_FLEET, batch_cap_seqs=SETTING_FLEET * 4.0,

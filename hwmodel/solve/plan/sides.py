@@ -159,7 +159,8 @@ def batch(setting: Setting, solved: Solved) -> BatchUsed:
     )
 
 
-OTHER_CAPS = (0.25, 0.5, 2.0, 4.0)  # of the batch, as factors of the usual one, which the plan took
+# Of the batch, as factors of the usual one, which the plan took; close beyond it, where idle replicas begin.
+OTHER_CAPS = (0.25, 0.5, 1.125, 1.5, 2.0, 4.0)
 WORTH_SAYING = 0.03  # of the time that another batch saves at the same loss
 
 
@@ -170,14 +171,15 @@ def _trade(solved: Solved, cap: float) -> list[BatchTrade]:
     others = fleet.evaluate(solved.at.shape, n, caps=OTHER_CAPS)
     every = [(others, case) for case in range(len(OTHER_CAPS))]
     every.insert(bisect(OTHER_CAPS, 1.0), (solved.evaluation, 0))
-    rows = []
+    rows: list[BatchTrade] = []
     for found, case in every:
         row = int(found.best[case])
         if row >= 0:
             seqs = float(found.space.batch_seqs[row])
             more = float(batch_laws.tokens_factor(seqs, cap) / batch_laws.tokens_factor(solved.choice.batch_seqs, cap))
             slower = solved.choice.tokens_per_s / found.tokens_per_s(case)
-            rows.append(BatchTrade(global_batch_seqs=seqs, tokens_factor=more, days_factor=more * slower))
+            if all(seqs != before.global_batch_seqs for before in rows):
+                rows.append(BatchTrade(global_batch_seqs=seqs, tokens_factor=more, days_factor=more * slower))
     return rows
 
 
