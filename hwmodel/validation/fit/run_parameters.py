@@ -46,9 +46,9 @@ def _level(stack: str, meaning: str, sigma: float = 0.10) -> Parameter:
     )  # fmt: skip
 
 
-def _family(family: str, field: str, bits: str) -> Parameter:
+def _family(family: str, field: str, bits: str, prior: float = 1.05, sigma: float = 0.10) -> Parameter:
     return Parameter(
-        name=f"{field}.{family}", place=f"family:{family}", field=field, prior=1.05, sigma=0.10, low=0.7, high=1.6,
+        name=f"{field}.{family}", place=f"family:{family}", field=field, prior=prior, sigma=sigma, low=0.7, high=1.6,
         meaning=f"time of {bits} products in training over the kernel law's for a long load, {family}",
     )  # fmt: skip
 
@@ -76,11 +76,15 @@ PARAMETERS: tuple[Parameter, ...] = (
     _generic("attention_backward", 1.1, 0.15, 0.7, 2.0, "time of attention's backward pass over the kernel law's"),
     _generic("attention_old", 1.1, 0.15, 0.7, 2.0, "time of FlashAttention-2 kernels over the kernel law's"),
     _generic("launches_expert", 16.0, 0.3, 1.0, 60.0, "kernels launched forward for each expert of a rank"),
-    _generic("grouped", 0.75, 0.25, 0.3, 1.0, "efficiency of experts' products over plain ones"),
+    _generic("grouped", 0.92, 0.10, 0.3, 1.0, "efficiency of experts' products over plain ones"),
     _family("ampere", "sustained_high", "16-bit"),
     _family("hopper", "sustained_high", "16-bit"),
     _family("hopper", "sustained", "8-bit"),
-    _family("blackwell", "sustained_high", "16-bit"),
+    # Products of a training layer on B200 as cuBLAS and Transformer Engine run them, over the kernel law's time: forward
+    # 1.20, gradients of inputs 1.22, of weights 1.36 with their fp32 accumulation, which the step counts itself (medians
+    # of 16, 8 and 12 shapes); grouped products, 1.08 times dense ones (6 shapes). SimuMax@e691807,
+    # configs/system/b200_bf16_ceperm.json (`matmul`, `group_matmul`: times of kernels).
+    _family("blackwell", "sustained_high", "16-bit", prior=1.22, sigma=0.05),
     _family("blackwell", "sustained", "8-bit"),
     _family("blackwell", "sustained_four", "4-bit"),
     _family("tpu", "sustained_high", "16-bit"),
