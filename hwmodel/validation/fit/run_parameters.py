@@ -76,7 +76,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     _generic("attention_backward", 1.1, 0.15, 0.7, 2.0, "time of attention's backward pass over the kernel law's"),
     _generic("attention_old", 1.1, 0.15, 0.7, 2.0, "time of FlashAttention-2 kernels over the kernel law's"),
     _generic("launches_expert", 16.0, 0.3, 1.0, 60.0, "kernels launched forward for each expert of a rank"),
-    _generic("grouped", 0.92, 0.10, 0.3, 1.0, "efficiency of experts' products over plain ones"),
+    _generic("grouped", 0.92, 0.25, 0.3, 1.0, "efficiency of experts' products over plain ones"),
     _family("ampere", "sustained_high", "16-bit"),
     _family("hopper", "sustained_high", "16-bit"),
     _family("hopper", "sustained", "8-bit"),
