@@ -36,11 +36,12 @@ WEAK = """\
 | failed layouts, area under the curve | .94 | .932 | 16 % of failures that memory does not explain |
 
 The first three were taken with this version's model, each source left out and every constant fitted again from its
-prior; before it they were 9.7, 12.8 and 12.7, and models left out of known sources 8.2 (now 7.3). What each step is worth stands in docs/model.md: overlaps as the scripts
-of a source set them (SimuMax 17.3 to 12.8), torchtitan's operator policy (llm-foundry 9.0 to 6.0, torchtitan H200 12.9
-to 8.9) and its products that wait for what they gather (async-TP 10.1 to 4.3), priors of products in training from
-kernels measured on B200 (SimuMax 12.8 to 8.5, Megatron-Bridge 8.3 to 9.1). The third is no runs of
-another source: those kernels were timed on the machines that SimuMax's runs come from.
+prior; before it they were 9.7, 12.8 and 12.7, and models left out of known sources 8.2 (now 7.3). What each step is
+worth stands in docs/model.md: overlaps as the scripts of a source set them (SimuMax 17.3 to 12.8), torchtitan's
+operator policy (llm-foundry 9.0 to 6.0, torchtitan H200 12.9 to 8.9) and its products that wait for what they gather
+(async-TP 10.1 to 4.3), priors of products in training from kernels measured on B200 (SimuMax 12.8 to 8.5,
+Megatron-Bridge 8.3 to 9.1). The third is no runs of another source: those kernels were timed on the machines that
+SimuMax's runs come from.
 
 - **Levels.** A source that is the only one of its software has no level of its own when it is left out. The fitted
   levels of nine stacks lie between 0.91 and 1.11 of the kernels' times: about 8 % of a step is what an unseen trainer

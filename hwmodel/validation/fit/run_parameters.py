@@ -80,10 +80,10 @@ PARAMETERS: tuple[Parameter, ...] = (
     _family("ampere", "sustained_high", "16-bit"),
     _family("hopper", "sustained_high", "16-bit"),
     _family("hopper", "sustained", "8-bit"),
-    # Products of a training layer on B200 as cuBLAS and Transformer Engine run them, over the kernel law's time: forward
-    # 1.20, gradients of inputs 1.22, of weights 1.36 with their fp32 accumulation, which the step counts itself (medians
-    # of 16, 8 and 12 shapes); grouped products, 1.08 times dense ones (6 shapes). SimuMax@e691807,
-    # configs/system/b200_bf16_ceperm.json (`matmul`, `group_matmul`: times of kernels).
+    # Products of a training layer on B200 as cuBLAS and Transformer Engine run them, over the kernel law's
+    # time: forward 1.20, gradients of inputs 1.22, of weights 1.36 with their fp32 accumulation, which the step
+    # counts itself (medians of 16, 8 and 12 shapes); grouped products, 1.08 times dense ones (6 shapes).
+    # SimuMax@e691807, configs/system/b200_bf16_ceperm.json (`matmul`, `group_matmul`: times of kernels).
     _family("blackwell", "sustained_high", "16-bit", prior=1.22, sigma=0.05),
     _family("blackwell", "sustained", "8-bit"),
     _family("blackwell", "sustained_four", "4-bit"),
