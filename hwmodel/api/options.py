@@ -84,6 +84,7 @@ class QuestionOptions(RunOptions[Q, W], Generic[Q, W], total=False):
     lifetime_budget: Quantity
     serve: str
     samples: Quantity
+    task_family: str
     moe: bool | str
     distill: bool | str
     sparsity: Quantity

@@ -73,7 +73,8 @@ QUESTION = [
     click.option("--inference-tokens", metavar="COUNT", help="Tokens served over the model's life."),
     click.option("--lifetime-budget", metavar="USD", help="Least loss for these dollars of training and serving."),
     click.option("--serve", metavar="TEXT", help="The same in words: '200 req/s, 1k in, 300 out, 2 years, tpot 40ms'."),
-    click.option("--samples", metavar="K", help="Answers drawn for each prompt (test-time compute)."),
+    click.option("--samples", metavar="K", help="Answers drawn for each prompt (test-time compute), or any (chosen)."),
+    click.option("--task-family", help="What the samples solve: code, maths or proofs (default: a table for each)."),
     click.option(
         "--moe",
         is_flag=False,

@@ -20,8 +20,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "prefix_hit", "rounds", "draft_tokens", "acceptance", "max_loss", "min_quality",
     ),
     "Use after training": (
-        "inference_tokens", "serve", "lifetime_budget", "prompt_output", "serving_precision", "samples", "moe",
-        "distill", "sparsity", "objective",
+        "inference_tokens", "serve", "lifetime_budget", "prompt_output", "serving_precision", "samples", "task_family",
+        "moe", "distill", "sparsity", "objective",
     ),
     "Layout and batch": (
         "precision", "seq_len", "global_batch", "global_batch_tokens", *NAMES, "plain", "searched", "recompute",
@@ -39,9 +39,9 @@ OTHER = "Options"
 # What only refines: shown by --help-all, and better kept in a plan file than typed.
 RARE = frozenset((
     "nic_gbit_s", "start", "pue", "year", "seed", "reliability", "flop_convention", "gradient_dtype", "loss_factor",
-    "samples", "distill", "sparsity", "prompt_output", *(size.name for size in SIZES if size.refines), "offload",
-    "schedule",
-    "global_batch", "quiet", "figures", "price_kind", "prices", "objective", "measured", "own", "lang",
+    "samples", "task_family", "distill", "sparsity", "prompt_output",
+    *(size.name for size in SIZES if size.refines), "offload", "schedule", "global_batch",
+    "quiet", "figures", "price_kind", "prices", "objective", "measured", "own", "lang",
     "rounds", "acceptance",
 ))  # fmt: skip
 SHOWN = 40  # options; a command with more keeps the rare ones for --help-all

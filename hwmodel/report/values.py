@@ -62,7 +62,8 @@ def values_table(found: Comparison) -> Table:
     # `--time 10d,30d` beside the training time that comes out, `--tokens` beside tokens: the option is what was given.
     header = [*map(_flag, found.options), say("parameters"), say("tokens"), say("training FLOP"), say("training time"),
               say("an accelerator-hour"), say("rent"), say("loss (nats/token)"), say("gain"),
-              say("price of the gain"), say("energy"), say("carbon")]  # fmt: skip
+              say("price of the gain"), say("whole life"), say("worth one answer of"), say("energy"),
+              say("carbon")]  # fmt: skip
     placed = PLACED in found.options
     rows = []
     for row, case, plan in zip(found.rows, found.cases, found.plans, strict=True):
@@ -71,8 +72,17 @@ def values_table(found: Comparison) -> Table:
         hourly = _hourly(plan)
         money = [words.DASH if hourly is None else f"${hourly:.2f}", words.usd(a.cost_usd)]
         drawn = _drawn(a) if placed else [words.DASH, words.DASH]
-        rows.append([*size, *money, words.loss(a.loss_nats), gain_words(row.gain), _price_words(row.beside), *drawn])
+        told = [words.loss(a.loss_nats), gain_words(row.gain), _price_words(row.beside), *_served(plan)]
+        rows.append([*size, *money, *told, *drawn])
     return _without_empty(header, rows, len(found.options))
+
+
+def _served(plan: Plan) -> list[str]:
+    """The cost of the whole life where a demand was given, and what the answers of the family asked for are worth."""
+    whole = words.cost(plan.answer.lifetime_cost, plan.saving.unit if plan.saving else None)
+    asked = plan.samples.families if plan.samples is not None and plan.samples.task_family is not None else []
+    worth = [f"{words.count(one.worth_params)} ({words.interval(one.worth_params, words.count)})" for one in asked]
+    return [whole, worth[0] if worth else words.DASH]
 
 
 def _drawn(answer: RunAnswer) -> list[str]:

@@ -111,7 +111,9 @@ _ALL = (
     Field(name="serving_precision", label="Format when served", section=USE, choices="serving_recipes", example="fp8",
           explains="Bits of weights, activations and cache in service."),
     Field(name="samples", label="Answers drawn a prompt", section=USE, example="4",
-          explains="How many answers are written for each prompt."),
+          explains="How many answers are written for each prompt; `any` lets the plan choose."),
+    Field(name="task_family", label="Tasks that they solve", section=USE, example="code",
+          explains="Which published law says what more answers are worth: code, maths or proofs."),
     Field(name="lifetime_budget", label="Money for its whole life", section=USE, example="$20M",
           explains="Dollars for training and serving together; solves the best model that they pay for."),
     Field(name="objective", label="What is cheapest", section=USE, choices="objectives", example="usd",
@@ -225,8 +227,8 @@ _RUN = ("gpus", "system", "nic_gbit_s", "params", "model", "precision", "seq_len
         "global_batch_tokens", *ASKED, "recompute", "offload", "schedule", "optimizer",
          "gradient_dtype", "flop_convention", "stack", "year")  # fmt: skip
 _PLAN = (*_RUN, "time", "deadline", "start", "power", "budget", "confidence", "flops", "tokens", "unique_tokens",
-         "loss", "loss_like", "loss_factor", "inference_tokens", "lifetime_budget", "serve", "samples", "moe",
-         "distill", "sparsity", "prompt_output", "serving_precision", "mfu", "law", "objective", "usd_per_hour",
+         "loss", "loss_like", "loss_factor", "inference_tokens", "lifetime_budget", "serve", "samples", "task_family",
+         "moe", "distill", "sparsity", "prompt_output", "serving_precision", "mfu", "law", "objective", "usd_per_hour",
          "price_kind", "pue", "region", "reliability", "seed")  # fmt: skip
 _SERVE = ("model", "parts", "precision", "demand", "input", "output", "ttft", "tpot", "p", "concurrency", "gpus",
           "engine", "engine_date", "tp", "pp", "dp", "ep", "disaggregated", "pools", "prefill_tp", "prefill", "decode",

@@ -204,12 +204,3 @@ def test_a_mixture_of_the_laws_own_kind_has_the_loss_of_its_dense_equivalent() -
     loss = 1.81686 + 482.00572 * dense**-0.34781303 + 2085.43420 * 1e12**-0.36585412
     assert f"a loss of {loss:.3f} nats" in line
     assert dense > active
-
-
-def test_answers_a_prompt_say_which_size_they_are_worth() -> None:
-    asked = {"gpus": "512xH100", "loss_like": "8B@2T", "inference_tokens": "1T"}
-    said = [w for w in hm.plan(**asked, samples=16).warnings if "16 answers a prompt" in w]
-    assert len(said) == 1
-    assert "sampled_code" in said[0]
-    assert "as one of" in said[0]
-    assert not any("answers a prompt" in w for w in hm.plan(**asked).warnings)

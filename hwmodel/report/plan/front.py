@@ -7,6 +7,7 @@ from hwmodel.report.blocks import Block, Bullets, Heading, PageBreak, Picture, T
 from hwmodel.report.chances import share
 from hwmodel.report.likeness import like_block
 from hwmodel.report.phrases import ENGLISH, say, spoken
+from hwmodel.report.plan.sampled import samples_sentence
 from hwmodel.report.words import DASH
 from hwmodel.solve.budget.risk import Driver, Limit
 from hwmodel.solve.plan.answer import Plan
@@ -134,7 +135,8 @@ def objective_sentence(plan: Plan) -> str:
     """Which objective the answer serves, and where a demand would change it."""
     o = plan.objectives
     if o.answered == "deployment_optimal":
-        return say("This is the cheapest model for its whole life, training and serving together.")
+        said = say("This is the cheapest model for its whole life, training and serving together.")
+        return f"{said} {samples_sentence(plan)}".rstrip()
     flip = o.flip_inference_tokens
     if o.answered == "given":
         return say("The size is yours.")  # the table below says which sizes a demand would choose

@@ -43,6 +43,7 @@ FIELD_WORDS = {
     "loss_factor": "factor on the loss",
     "service": "service",
     "samples": "answers a prompt",
+    "task_family": "tasks that they solve",
     "serving_precision": "serving format",
     "objective": "objective",
     "mfu": "MFU given",

@@ -9,6 +9,7 @@ from hwmodel.report.formats import fixed_table, serving_table
 from hwmodel.report.mixtures import life_words, mixture_sentence
 from hwmodel.report.phrases import heard, say
 from hwmodel.report.plan.other_ways import distillation_section, sparsity_section
+from hwmodel.report.plan.sampled import samples_section
 from hwmodel.report.words import DASH
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.records import LawRow
@@ -21,7 +22,7 @@ WAY_WORDS = {"params": "size alone", "tokens": "data alone", "both": "both, chea
 def sizing(plan: Plan) -> list[Block]:
     """Everything about the size."""
     asked = [*experts_section(plan), *distillation_section(plan), *sparsity_section(plan)]
-    return [*law_section(plan), *use_section(plan), *asked]
+    return [*law_section(plan), *use_section(plan), *samples_section(plan), *asked]
 
 
 def law_section(plan: Plan) -> list[Block]:

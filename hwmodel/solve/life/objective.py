@@ -30,13 +30,19 @@ PENALTY_EXAMPLE = (7e10, 1.5e13)  # parameters and tokens that the note names th
 UNSERVABLE = 1e30
 
 SizeCost = Callable[[Any], Any]
+Answers = Callable[[float], SizeCost]  # answers a prompt -> cost of a token of the demand with one
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
-    """Cost of training (size, tokens) and of serving one token (size), in `unit`; `note` says what they rest on."""
+    """Cost of training (size, tokens) and of serving one token (size), in `unit`; `note` says what they rest on.
+
+    `answers` gives the cost of serving against the number of answers a prompt: of each token of the demand that one
+    answer would make, prompts read once and each answer written.
+    """
 
     train: Callable[[Any, Any], Any]
     serve: SizeCost
+    answers: Answers
     objective: str
     note: str
     penalty: Callable[[Any, Any], Any] | None = None  # nats that serving in fewer bits adds, to be trained away
@@ -83,10 +89,21 @@ def costs(setting: Setting, fleet: Fleet | None, near_params: float, experts: fl
         return seconds * fleet.accelerators * billed / SECONDS_PER_HOUR * per_hour
 
     recipe = setting.serving_precision()
-    serve = _serving_cost(asked, span, per_hour, experts)
+    answers = _serving_cost(asked, span, per_hour, experts)
+    serve = _a_token(answers, setting)
     note = f"training at the predicted speed of each size, serving in {recipe.id} on the same part and system"
     penalty, words = serving_penalty(setting, experts)
-    return Costs(train=train, serve=serve, objective=objective, note=note + words, penalty=penalty)
+    return Costs(
+        train=train, serve=serve, answers=answers, objective=objective, note=note + words, penalty=penalty
+    )  # fmt: skip
+
+
+def _a_token(answers: Answers, setting: Setting) -> SizeCost:
+    """Cost of a token of the demand as it is: that of so many answers over what they make of one answer's tokens."""
+    r = setting.request
+    whole = answers(r.samples)
+    grown = r.one_answer_share + (1.0 - r.one_answer_share) * r.samples
+    return lambda params: whole(params) / grown
 
 
 def flop_costs(setting: Setting, experts: float = 1.0, why: str = "") -> Costs:
@@ -94,7 +111,14 @@ def flop_costs(setting: Setting, experts: float = 1.0, why: str = "") -> Costs:
     all the same: the target is the loss of the model that is served."""
     penalty, words = serving_penalty(setting, experts)
     note = f"6 N D to train, 2 N a token served{why}{words}"
-    return Costs(train=train_flop, serve=serve_flop, objective="flops", note=note, penalty=penalty)
+    share = setting.request.one_answer_share
+
+    def answers(samples: float) -> SizeCost:
+        return lambda params: serve_flop(params) * (share + (1.0 - share) * samples)
+
+    return Costs(
+        train=train_flop, serve=serve_flop, answers=answers, objective="flops", note=note, penalty=penalty
+    )  # fmt: skip
 
 
 def serving_penalty(setting: Setting, experts: float = 1.0) -> tuple[Callable[[Any, Any], Any] | None, str]:
@@ -127,12 +151,12 @@ def _per_accelerator_hour(setting: Fleeted, objective: str) -> float:
     return kwh * setting.energy.grid_kg_co2e_per_kwh + embodied
 
 
-def _serving_cost(setting: Fleeted, span: tuple[float, float], per_hour: float, experts: float = 1.0) -> SizeCost:
-    """Cost of a served token against size, computed on a ladder of shapes and interpolated on the log scale."""
+def _serving_cost(setting: Fleeted, span: tuple[float, float], per_hour: float, experts: float = 1.0) -> Answers:
+    """Cost of serving against size and answers a prompt, on a ladder of shapes, between them on the log scale."""
     recipe = setting.serving_precision()
     machine = physics_machine(setting.part, setting.system, recipe, setting.kernels())
     sizes = np.geomspace(*span, SERVE_RUNGS)
-    share = setting.request.prompt_share
+    share = setting.request.one_answer_share
     service = setting.request.service
     prompt, output = prompt_and_output(share)
     limit_s = service.tpot_limit_s if service is not None else None
@@ -142,17 +166,28 @@ def _serving_cost(setting: Fleeted, span: tuple[float, float], per_hour: float, 
         with_experts(smooth_shapes(sizes), experts), machine, recipe, prompt, output,
         tpot_limit_s=limit_s or DEFAULT_TPOT_S, strict=limit_s is not None,
     )  # fmt: skip
-    mean_s = share * np.asarray(cost.prompt_accelerator_s) + (1 - share) * np.asarray(cost.output_accelerator_s)
-    usd = np.where(np.asarray(cost.feasible) > 0, mean_s, UNSERVABLE) / SECONDS_PER_HOUR * per_hour
-    logs, values = np.log(sizes), np.log(usd)
+    read_s, written_s = np.asarray(cost.prompt_accelerator_s), np.asarray(cost.output_accelerator_s)
+    feasible = np.asarray(cost.feasible) > 0
+
+    def answers(samples: float) -> SizeCost:
+        mean_s = share * read_s + (1.0 - share) * samples * written_s
+        return _between(sizes, np.where(feasible, mean_s, UNSERVABLE) / SECONDS_PER_HOUR * per_hour)
+
+    return answers
+
+
+def _between(sizes: Any, costs: Any) -> SizeCost:
+    """The cost between the rungs of a ladder, and beyond it in proportion to the size."""
+    logs, values = np.log(sizes), np.log(costs)
+    # Between a rung that fits and one that does not, nothing is known to fit.
+    dearest = math.log(10.0 * costs[costs < costs.min() * 1e9].max())
 
     def serve(params: Any) -> Any:
-        """Cost of serving a token, between the rungs of the ladder."""
+        """Cost of serving a size."""
         x = np.log(params)
+        between = np.interp(x, logs, values)
         beyond = x - np.clip(x, logs[0], logs[-1])  # outside the ladder in proportion to the size
-        one = np.exp(np.interp(x, logs, values) + beyond)
-        # Between a rung that fits and one that does not, nothing is known to fit.
-        return np.where(np.interp(x, logs, values) < math.log(10.0 * usd[usd < usd.min() * 1e9].max()), one, np.inf)
+        return np.where(between < dearest, np.exp(between + beyond), np.inf)
 
     return serve
 

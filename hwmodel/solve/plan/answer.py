@@ -11,6 +11,7 @@ from hwmodel.plain import Document
 from hwmodel.solve.budget.beats import Beats
 from hwmodel.solve.budget.risk import Risk
 from hwmodel.solve.life.distilled import Distilled
+from hwmodel.solve.life.samples import Answers
 from hwmodel.solve.life.sparse import SparseModel
 from hwmodel.solve.plan.data import Data
 from hwmodel.solve.plan.margin import Horizon, Reduction
@@ -97,6 +98,7 @@ class Plan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     risk: Risk | None = None  # chances of the limits, what drives the cost
     distillation: Distilled | None = None  # a student of a teacher beside training outright
     sparsity: SparseModel | None = None  # what zeros among the weights are worth
+    samples: Answers | None = None  # answers a prompt against size, by task family
     horizons: list[Horizon] = []  # best runs of a fleet alone, over several times
 
     def to_dict(self) -> Document:

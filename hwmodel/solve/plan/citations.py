@@ -13,6 +13,7 @@ from hwmodel.solve.life.sparse import SPARSE_LAW
 from hwmodel.solve.plan.precisions import KUMAR, REPEATS, SUN, supported
 from hwmodel.solve.plan.sides import LAWS_SHOWN
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
+from hwmodel.solve.question.task_families import TASK_FAMILIES
 from hwmodel.solve.run.citing import Use, grouped, hardware_sources, quote_sources
 from hwmodel.solve.run.fleet import CRITICAL_BATCH_LAW
 from hwmodel.solve.serve.citations import quality_sources
@@ -51,6 +52,9 @@ def _law_sources(setting: Setting, on_fleet: bool) -> list[Use]:
         uses.append((REPEATS, "worth of repeated tokens"))
     if r.experts:
         uses.append((EXPERTS_LAW, "loss of mixtures of experts"))
+    if r.samples > 1.0 or r.samples_open:
+        families = [r.task_family] if r.task_family is not None else list(TASK_FAMILIES)
+        uses += [(TASK_FAMILIES[name].law, "worth of more answers") for name in families]
     if r.distill:
         uses.append((DISTILLATION_LAW, "what a student gains from its teacher"))
     if r.sparsity is not None:

@@ -25,6 +25,7 @@ from hwmodel.solve.run.result import RunAnswer, value_of
 
 COMPARABLE = (
     "params", "gpus", "system", "law", "tokens", "model", "seq_len", "flops", "time", "budget", "precision", "region",
+    "samples", "serving_precision", "inference_tokens",
 )  # fmt: skip
 MOST_PLANS = 256  # of one comparison: about a minute; `sweep` is for more
 

@@ -30,7 +30,6 @@ from hwmodel.units import format_count, format_duration
 if TYPE_CHECKING:
     from hwmodel.solve.run.solved import Solved
 
-COVERAGE_LAW = "sampled_code"  # odds of solving a task by size and samples, fitted on published tables
 LAWS_SHOWN = (
     "besiroglu_2024",
     "besiroglu_2024/exact",
@@ -217,8 +216,6 @@ def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]
     shape = setting.shape()
     if sized.loss is None and shape is not None and is_mixture(shape) and laws.has_loss(setting.law):
         said.append(mixture_line(setting, shape, sized.d))
-    if r.samples > 1.0:
-        said.append(_worth_of_samples(setting, sized, r.samples))
     if laws.has_loss(setting.law) and sized.loss is not None and own_allocation(setting, sized):
         said.append(
             f"{setting.law.id} allots these FLOPs otherwise than its own loss at 6 N D would: no band of sizes is shown"
@@ -279,16 +276,3 @@ def _fleet_warnings(setting: Fleeted, solved: Solved) -> list[str]:
     if shaky := sorted(used & set(unconfirmed)):
         said.append(f"unconfirmed in the catalog: {', '.join(shaky)}")
     return said
-
-
-def _worth_of_samples(setting: Setting, sized: Sized, samples: float) -> str:
-    """The size whose one answer solves as many tasks as so many of this one, where a test picks the right answer."""
-    found = laws.evaluate(setting.catalog.law(COVERAGE_LAW), params=sized.n, samples=samples)
-    worth, low, high = (format_count(float(found[f"{end}_params"])) for end in ("equivalent", "low", "high"))
-    once = float(found["equivalent_params"]) / sized.n
-    return (
-        f"{samples:g} answers a prompt of {format_count(sized.n)} solve as many programs with unit tests as one of "
-        f"{worth} ({low} to {high}; {COVERAGE_LAW}), at {samples:g} times the cost of an answer against "
-        f"{once:.1f} times; other tasks: no table by size is published, and nothing is gained where no test tells a "
-        "right answer"
-    )

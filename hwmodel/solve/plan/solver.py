@@ -19,6 +19,7 @@ from hwmodel.solve.life.distilled import check_distillation, distilled
 from hwmodel.solve.life.lifetime_budget import Paid, paid_loss, with_paid_loss
 from hwmodel.solve.life.mixtures import check_mixtures, mixture_shape, mixtures
 from hwmodel.solve.life.objective import costs, default_objective
+from hwmodel.solve.life.samples import answers
 from hwmodel.solve.life.served_loss import served_line
 from hwmodel.solve.life.serving_formats import serving_rows
 from hwmodel.solve.life.sparse import sparse_model
@@ -44,6 +45,7 @@ from hwmodel.solve.plan.objectives import finite, objective_answers
 from hwmodel.solve.plan.own_budget import of_answer, served
 from hwmodel.solve.plan.precisions import precision_rows
 from hwmodel.solve.plan.prepared import Prepared
+from hwmodel.solve.plan.sampled import with_chosen_samples
 from hwmodel.solve.question.measured import Predicted, with_level
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve, run_like
@@ -66,8 +68,10 @@ def plan(**given: Any) -> Plan:
 
 
 def setting_of(**given: Any) -> Setting:
-    """A resolved request, with the level of the user's measured run where --measured gives one."""
-    return measured(resolve(parse_request(**given)))
+    """A resolved request, with the level of the user's measured run where --measured gives one, and the number of
+    answers chosen where it is left open."""
+    setting = measured(resolve(parse_request(**given)))
+    return with_chosen_samples(setting, prepare) if setting.request.samples_open else setting
 
 
 def measured(setting: Setting) -> Setting:
@@ -109,6 +113,8 @@ def solve_drawn(setting: Setting) -> tuple[Plan, Outcome | None]:
 def prepare(setting: Setting) -> Prepared:
     """Close size, tokens and fleet, and find the best layout. Raises InfeasibleError where a limit is broken."""
     r = setting.request
+    if r.samples_open and r.sampled_like is None:
+        raise InputError("--samples any is chosen by plan and compare; elsewhere give a number, like 16")
     if r.distill:
         check_distillation(setting)
     if r.experts:
@@ -257,6 +263,8 @@ def _lifetime(
     lost = 0.0 if r.has_loss_target else float(of.lost(sized.n, sized.d))
 
     def target(law: Any) -> Any:
+        if r.sampled_like is not None:
+            return laws.loss(law, *r.sampled_like)
         if r.loss_like is not None:
             return laws.loss(law, *r.loss_like) * r.loss_factor
         return laws.loss(law, sized.n, sized.d) + lost
@@ -311,6 +319,9 @@ def run(prepared: Prepared) -> Plan:
         margin=margin(setting, sized, value_of(own.cost_usd) if own.cost_usd is not None else None),
         reductions=reductions(setting, sides.LAWS_SHOWN),
         risk=risk(fleeted(setting), solved, model) if solved is not None else None,
+        samples=answers(setting, model, lifetime, sized)
+        if lifetime is not None and (setting.request.samples > 1.0 or setting.request.samples_open)
+        else None,
         horizons=_horizons(setting) if setting.request.open_time else [],
     )
 

@@ -20,6 +20,7 @@ from hwmodel.solve.question.request import (
     Request,
 )
 from hwmodel.solve.question.service import parse_service
+from hwmodel.solve.question.task_families import TASK_FAMILIES, task_family
 from hwmodel.solve.question.typed import check_single, fleet_of
 from hwmodel.solve.question.values import (
     dividing_batch,
@@ -64,16 +65,29 @@ def _demand(given: Given, request: Request) -> Request:
             raise InputError("--serve and --inference-tokens both say the demand: give one of them")
         service = parse_service(str(text))
         request = replace(request, service=service, inference_tokens=service.tokens, prompt_share=service.prompt_share)
-    samples = quantity(given.pop("samples", None), units.parse_count, "--samples")
-    if samples is None:
+    return _samples(given, request)
+
+
+def _samples(given: Given, request: Request) -> Request:
+    """--samples K or any, and --task-family: how many answers a prompt, and of what the law of their worth is."""
+    asked, family = given.pop("samples", None), given.pop("task_family", None)
+    if family is not None:
+        request = replace(request, task_family=task_family(str(family)))
+    if asked is None:
+        if family is not None:
+            raise InputError("--task-family says what --samples solve: add --samples, like 16, or any")
         return request
     if request.inference_tokens is None:
         raise InputError("--samples multiplies the answers of a demand: add --inference-tokens or --serve")
-    share = request.prompt_share
-    grown = share + (1.0 - share) * samples
-    return replace(
-        request, samples=samples, inference_tokens=request.inference_tokens * grown, prompt_share=share / grown
-    )
+    if str(asked).strip().lower() == "any":
+        if family is None:
+            raise InputError(f"--samples any chooses by a law: add --task-family {', '.join(TASK_FAMILIES)}")
+        return replace(request, samples_open=True)
+    samples = quantity(asked, units.parse_count, "--samples")
+    assert samples is not None
+    if samples < 1.0:
+        raise InputError(f"--samples counts the answers to a prompt, 1 or more, like 16, got {asked!r}")
+    return request.with_samples(samples)
 
 
 def _ways(given: Given, request: Request) -> Request:
@@ -220,8 +234,8 @@ def _given(options: Options) -> Given:
 # Every option of a plan but its shape, by the names of the command line.
 OPTIONS = (
     *QUANTITIES, *_VERBATIM, *ASKED, "recompute", "offload", "schedule", "gpus", "usd_per_hour", "seq_len", "serve",
-    "samples", "moe", "distill", "sparsity", "global_batch", "global_batch_tokens", "nic_gbit_s", "loss_like",
-    "prompt_output", "catalogs", "seed", "confidence", "year", "deadline", "start", "pue",
+    "samples", "task_family", "moe", "distill", "sparsity", "global_batch", "global_batch_tokens", "nic_gbit_s",
+    "loss_like", "prompt_output", "catalogs", "seed", "confidence", "year", "deadline", "start", "pue",
 )  # fmt: skip
 
 

@@ -40,6 +40,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     lifetime_budget_usd: float | None = None
     service: Service | None = None
     samples: float = 1.0
+    samples_open: bool = False  # the plan chooses their number
+    sampled_like: tuple[float, float] | None = None  # size and tokens whose loss is enough with the chosen samples
+    task_family: str | None = None  # of task_families: what the samples solve
     experts: tuple[float, ...] = ()  # numbers of experts to try beside a dense model
     distill: bool = False
     teacher: tuple[float, float] | None = None  # parameters and tokens of a teacher that is there, with --distill
@@ -77,12 +80,34 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     def given(self) -> dict[str, object]:
         """The fields that differ from their defaults, for the report and the reproducing command."""
         blank = Request()
-        left = {"asked", "shape", "open_time"} | ({"time_s"} if self.open_time else set())
+        left = {"asked", "shape", "open_time", "samples_open", "sampled_like"} | (
+            {"time_s"} if self.open_time else set()
+        )
         return {
             name: value
             for name in self.__struct_fields__
             if name not in left and (value := getattr(self, name)) != getattr(blank, name)
         }
+
+    @property
+    def one_answer_share(self) -> float:
+        """Prompt tokens over all of a prompt and one of its answers."""
+        written = 1.0 - self.prompt_share
+        return self.prompt_share / (self.prompt_share + written / self.samples)
+
+    @property
+    def one_answer_tokens(self) -> float | None:
+        """The tokens of the demand if each prompt had one answer."""
+        if self.inference_tokens is None:
+            return None
+        return self.inference_tokens * (self.prompt_share + (1.0 - self.prompt_share) / self.samples)
+
+    def with_samples(self, samples: float) -> Request:
+        """The same prompts with so many answers each: the demand and its share of prompts grow with them."""
+        share = self.one_answer_share
+        grown = share + (1.0 - share) * samples
+        tokens = None if self.inference_tokens is None else (self.one_answer_tokens or 0.0) * grown
+        return msgspec.structs.replace(self, samples=samples, inference_tokens=tokens, prompt_share=share / grown)
 
     @property
     def again(self) -> tuple[str, ...]:

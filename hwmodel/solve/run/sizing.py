@@ -98,7 +98,9 @@ def _need_terms(law: LawSpec) -> None:
 
 
 def loss_target(r: Request, model: LossModel) -> float | None:
-    """The loss asked for [nats/token], or None."""
+    """The loss asked for [nats/token], or what is enough with the answers chosen for it; None without one."""
+    if r.sampled_like is not None:
+        return float(laws.loss(model.law, *r.sampled_like))
     if r.loss is not None:
         return r.loss * r.loss_factor
     if r.loss_like is not None:
