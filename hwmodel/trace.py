@@ -9,7 +9,8 @@ makes a search over many fleets fast. The text is never copied: a change of the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 CONSTANT, OPTION, ROW = 0, 1, 2
 BAKED = (0.0, 1.0, math.inf)  # values that decide which terms there are; other numbers stay free
+NOTHING: frozenset[str] = frozenset()
 COMMUTES = frozenset({"add", "mul", "maximum", "minimum", "and", "or"})
 CONDITIONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or"})
 
@@ -65,8 +67,8 @@ class Graph:
             self.levels.append(level)
         return self._known[node]
 
-    def needed(self, outputs: Sequence[int], level: int = ROW) -> list[int]:
-        """Nodes that the outputs need, in order; those below `level` are taken as given and not followed."""
+    def needed(self, outputs: Sequence[int], level: int = ROW, given: Container[int] = ()) -> list[int]:
+        """Nodes that the outputs need, in order; those below `level` or `given` are taken as they are, not followed."""
         found: set[int] = set()
         ahead = list(outputs)
         while ahead:
@@ -74,9 +76,18 @@ class Graph:
             if place in found:
                 continue
             found.add(place)
-            if self.levels[place] >= level:
+            if self.levels[place] >= level and place not in given:
                 ahead += self.nodes[place].args
         return sorted(found)
+
+    def dependencies(self, outputs: Sequence[int]) -> dict[int, frozenset[str]]:
+        """Of each node that the outputs need the inputs that it depends on."""
+        found: dict[int, frozenset[str]] = {}
+        for place in self.needed(outputs, CONSTANT):
+            node = self.nodes[place]
+            own = frozenset([node.name]) if node.op == "input" else NOTHING
+            found[place] = own.union(*(found[arg] for arg in node.args))
+        return found
 
 
 def _is(value: Any, number: float) -> bool:
@@ -232,21 +243,27 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 class Program:
-    """The nodes that some outputs need, as steps over columns: each value is dropped after its last use."""
+    """The nodes that some outputs need, as steps over columns: each value is dropped after its last use.
 
-    def __init__(self, graph: Graph, outputs: Sequence[int]) -> None:
+    `given`: nodes that are computed elsewhere; those that are needed are its `taken`.
+    """
+
+    def __init__(self, graph: Graph, outputs: Sequence[int], given: Container[int] = ()) -> None:
         self.outputs = tuple(outputs)
         self.steps: list[tuple[int, Callable[..., Any], tuple[int, ...], tuple[int, ...]]] = []
         self.inputs: list[tuple[int, str]] = []
         self.numbers: list[tuple[int, float]] = []
+        self.taken: list[int] = []
         last: dict[int, int] = {}
-        needed = graph.needed(self.outputs, CONSTANT)
+        needed = graph.needed(self.outputs, CONSTANT, given)
         for place in needed:
-            last |= dict.fromkeys(graph.nodes[place].args, place)
+            last |= dict.fromkeys(() if place in given else graph.nodes[place].args, place)
         kept = set(self.outputs)
         for place in needed:
             node = graph.nodes[place]
-            if node.op == "input":
+            if place in given:
+                self.taken.append(place)
+            elif node.op == "input":
                 self.inputs.append((place, node.name))
             elif node.op == "number":
                 self.numbers.append((place, node.value))
@@ -254,11 +271,15 @@ class Program:
                 over = tuple({arg for arg in node.args if last[arg] == place and arg not in kept})
                 self.steps.append((place, FUNCTIONS[node.op], node.args, over))
 
-    def __call__(self, given: Mapping[str, float | NDArray[np.float64]]) -> list[Any]:
-        """The outputs, in order."""
+    def __call__(
+        self, given: Mapping[str, float | NDArray[np.float64]], taken: Mapping[int, Any] = MappingProxyType({})
+    ) -> list[Any]:
+        """The outputs, in order, from inputs by name and from what was computed elsewhere by place."""
         values: dict[int, Any] = dict(self.numbers)
         for place, name in self.inputs:
             values[place] = np.float64(given[name]) if isinstance(given[name], float) else given[name]
+        for place in self.taken:
+            values[place] = taken[place]
         with np.errstate(all="ignore"):
             for place, function, args, over in self.steps:
                 values[place] = function(*[values[arg] for arg in args])

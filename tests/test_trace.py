@@ -86,3 +86,19 @@ def test_a_program_is_the_text():
     x, y = rng.uniform(0.0, 5.0, 500), rng.uniform(0.0, 5.0, 500)
     assert np.array_equal(program({"x": x, "y": y})[0], text(x, y))
     assert float(program({"x": 1.5, "y": 2.0})[0]) == pytest.approx(text(1.5, 2.0), rel=1e-15)
+
+
+def test_what_nodes_depend_on_and_a_program_from_the_middle_on():
+    graph = Graph()
+    x, y = graph.input("x", OPTION), graph.input("y", ROW)
+    half = ops.sqrt(x * 2.0)
+    end = half + y * half
+    depends = graph.dependencies([end.place])
+    assert depends[half.place] == {"x"}
+    assert depends[end.place] == {"x", "y"}
+    first, then = Program(graph, [half.place]), Program(graph, [end.place], {half.place})
+    assert then.taken == [half.place]
+    assert [name for _, name in then.inputs] == ["y"]
+    [middle] = first({"x": np.array([2.0, 8.0])})
+    [found] = then({"y": np.array([3.0, 0.5])}, {half.place: middle})
+    assert found.tolist() == [8.0, 6.0]

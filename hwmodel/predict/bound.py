@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 
 from hwmodel.physics.memory import peak_bytes
 from hwmodel.physics.training import jitter, micro_batches, step
-from hwmodel.predict.layouts import Cases, Policy, kinds_of, option_table, replicas, space_of
+from hwmodel.predict.layouts import Cases, Policy, Space, kinds_of, option_columns, option_table, replicas
 from hwmodel.specs import Layout, Precision, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
-MICRO_BATCH = 6  # its place among the columns of the options
 SLACK = 1e-9  # rounding, which must exclude nothing
 # So many micro-batches that what happens once a step vanishes beside them; a power of two divides without rounding.
 MANY = 2.0**40
@@ -37,35 +36,36 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
 
     cases: Cases
     policy: Policy
-    options: Floats  # a row each, columns as in `layouts.SEARCHED`
+    options: Layout  # columns, a row each, of one replica
     kind: Index  # of each option
     ways: Floats  # accelerators of a replica and sequences of a micro-batch, of each kind
     micro_batch: Floats
     dp: Floats  # replicas and batch [seqs], a row a case and a column a kind; dp is 0 where the kind does not fit
     batch_seqs: Floats
 
-    def layouts(self, option: Index, case: Index) -> Any:
+    @property
+    def width(self) -> int:
+        """How many options there are."""
+        return len(self.kind)
+
+    def layouts(self, option: Index, case: Index) -> Space:
         """The layouts of some options on some cases, as rows."""
         kind = self.kind[option]
-        dp, batch = self.dp[case, kind], self.batch_seqs[case, kind]
-        return space_of(self.cases, self.policy, self.options, option, case, dp, self.micro_batch[kind], batch)
-
-    def option_layouts(self) -> Layout:
-        """The options with one replica."""
-        every, one = np.arange(len(self.options)), np.ones(len(self.options))
-        micro = self.options[:, MICRO_BATCH]
-        layout: Layout = space_of(self.cases, self.policy, self.options, every, every, one, micro, one).layout
-        return layout
+        return Space(
+            options=self.options, option=option, case=case, dp=self.dp[case, kind],
+            batch_seqs=self.batch_seqs[case, kind],
+        )  # fmt: skip
 
 
 def grid(cases: Cases, domain: float, p: Policy) -> Grid:
     """The space of `layouts.layout_space` for fleets that may idle, as a grid."""
-    options = option_table(cases, domain, p)
-    kinds, kind = np.unique(kinds_of(options), axis=1, return_inverse=True)
+    table = option_table(cases, domain, p)
+    kinds, kind = np.unique(kinds_of(table), axis=1, return_inverse=True)
     dp, batch = replicas(cases, *kinds)
     fits = (dp >= 1) & (batch >= 1)
     return Grid(
-        cases=cases, policy=p, options=options, kind=kind.ravel().astype(np.int64), ways=kinds[0],
+        cases=cases, policy=p, options=option_columns(cases.shape, p, table),
+        kind=kind.ravel().astype(np.int64), ways=kinds[0],
         micro_batch=kinds[1], dp=np.ascontiguousarray(np.where(fits, dp, 0.0).T),
         batch_seqs=np.ascontiguousarray(np.where(fits, batch, 0.0).T),
     )  # fmt: skip
@@ -102,9 +102,9 @@ def likely(g: Grid, floor: TimeFloor, options: Index, cases: Index) -> Floats:
 
 
 def _option_seconds(g: Grid, machine: Machine, precision: Precision, stack: Stack) -> tuple[Floats, Floats]:
-    none = np.zeros(len(g.options))
-    load = _load(g.cases, g.options[:, MICRO_BATCH] * MANY)
-    terms = step(g.cases.shape, machine, precision, g.option_layouts(), load, stack)
+    none = np.zeros(g.width)
+    load = _load(g.cases, np.asarray(g.options.micro_batch) * MANY)
+    terms = step(g.cases.shape, machine, precision, g.options, load, stack)
     often: Any = -float(stack.step_s)
     for name in A_MICRO_BATCH:
         often = often + getattr(terms, name)
@@ -113,12 +113,11 @@ def _option_seconds(g: Grid, machine: Machine, precision: Precision, stack: Stac
 
 def memory_floor(g: Grid, precision: Precision, stack: Stack) -> Floats:
     """Least bytes of the fullest stage of every option, whatever its case in the grid."""
-    every = np.arange(len(g.options))
     dp = np.maximum(g.dp.max(axis=0)[g.kind], 1.0)
-    micro = g.options[:, MICRO_BATCH]
-    layout = space_of(g.cases, g.policy, g.options, every, every, dp, micro, micro * dp).layout
-    held = peak_bytes(g.cases.shape, precision, layout, _load(g.cases, micro * dp), stack)
-    return np.asarray(held * (1.0 - SLACK) + np.zeros(len(every)))
+    layout = msgspec.structs.replace(g.options, dp=dp)
+    load = _load(g.cases, np.asarray(g.options.micro_batch) * dp)
+    held = peak_bytes(g.cases.shape, precision, layout, load, stack)
+    return np.asarray(held * (1.0 - SLACK) + np.zeros(g.width))
 
 
 def _load(cases: Cases, batch_seqs: Floats) -> Workload:

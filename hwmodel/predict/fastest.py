@@ -102,7 +102,7 @@ def fronts(
         whole = grid(some, float(machine.network.domain), policy)
         kernel = _kernel(whole, asked) if compiled and some.count >= FEW_CASES else None
         if kernel is None:
-            rows = max(1, MOST_ROWS // max(1, len(whole.options)))
+            rows = max(1, MOST_ROWS // max(1, whole.width))
             return _in_blocks(some, rows, lambda few: _thinned(_every(few, asked)))
         search = FloorSearch(whole, machine, precision, stack, billed)
         search.compiled(kernel, Fronts(some.count))

@@ -128,7 +128,7 @@ class FloorSearch:
         return seconds
 
     def _add(self, option: Index, case: Index, step_s: Floats, held: Floats) -> None:
-        self.rows.append(case * len(self.grid.options) + option)
+        self.rows.append(case * self.grid.width + option)
         self.step_s.append(step_s)
         self.bytes.append(held)
 
@@ -140,7 +140,7 @@ class FloorSearch:
 
         g, every = self.grid, np.arange(self.grid.cases.count)
         options, lean = self._that_may_fit(every)
-        again_s = least_seconds_of_micro_batch(g.cases, g.option_layouts(), self.machine) / (1.0 - FULLER_MAY_SAVE)
+        again_s = least_seconds_of_micro_batch(g.cases, g.options, self.machine) / (1.0 - FULLER_MAY_SAVE)
         bars = Bars(bill=self.bill, room=self.room, again_s=again_s, usable_bytes=usable_bytes(self.machine), lean=lean)
         found = candidates(g, self.floor, bars, kernel, options, wanted)
         order = np.lexsort((found.option, found.case))
@@ -166,7 +166,7 @@ class FloorSearch:
     ) -> None:
         """The layouts with fewer replicas that candidates call for, those near the few fastest kept."""
         more, of = fuller_layouts(self.grid.cases, space, step_s, self.machine, found.quickest)
-        option, dp = option[of], np.asarray(more.layout.dp, dtype=float)
+        option, dp = option[of], more.dp
         order = np.argsort(option, kind="stable")  # the kernel takes runs of one option
         more_s, held = np.empty(len(of)), np.empty(len(of))
         more_s[order], held[order] = kernel.rows(option[order], dp[order], more.batch_seqs[order])
@@ -210,7 +210,7 @@ class FloorSearch:
         g = self.grid
         rows, first = np.unique(np.concatenate([np.empty(0, np.int64), *self.rows]), return_index=True)
         step_s, held = (np.concatenate([np.empty(0), *one])[first] for one in (self.step_s, self.bytes))
-        width = max(1, len(g.options))
+        width = max(1, g.width)
         space = g.layouts(rows % width, rows // width)
         counts = (g.dp > 0) @ np.bincount(g.kind, minlength=g.dp.shape[1])
         more, fuller = self.more or self._more(space, step_s)

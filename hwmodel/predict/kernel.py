@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.catalog.places import cache_dir
-from hwmodel.physics.memory import peak_bytes
-from hwmodel.physics.training import step
 from hwmodel.predict import compiler, search_in_c
 from hwmodel.predict.bound import Floats, Grid, Index
+from hwmodel.predict.replay import seconds_and_bytes
 from hwmodel.specs import Layout, Precision, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
@@ -84,7 +83,7 @@ def bound_kernel(g: Grid, machine: Machine, precision: Precision, stack: Stack) 
     if not isinstance(found, Kernel):
         return None
     constants = np.array([float(one) for one in found.constants(given)])
-    options = np.empty((len(g.options), len(found.options.outputs)))
+    options = np.empty((g.width, len(found.options.outputs)))
     for start in range(0, len(options), BLOCK_OPTIONS):
         block = slice(start, start + BLOCK_OPTIONS)
         some = {f"layout.{name}": columns[name][block] for name in free}
@@ -98,7 +97,7 @@ _KERNELS: dict[Any, Kernel | str] = {}
 
 def option_columns(g: Grid) -> dict[str, Any]:
     """The settings of a layout that an option decides: a number where all options agree on one that is baked."""
-    layout, found, none = g.option_layouts(), {}, np.zeros(len(g.options))
+    layout, found, none = g.options, {}, np.zeros(g.width)
     for name in Layout.__struct_fields__:
         value = getattr(layout, name)
         alike = not isinstance(value, np.ndarray) or bool((value == value[0]).all())
@@ -125,9 +124,7 @@ def traced_search(records: Question, columns: Options, trainable: float) -> tupl
         seq_len=inputs["seq_len"], global_batch_seqs=inputs["batch"],
         trainable_fraction=trainable if trainable in BAKED else inputs["trainable_fraction"],
     )  # fmt: skip
-    seconds = step(shape, machine, precision, layout, load, stack).total_s
-    held = peak_bytes(shape, precision, layout, load, stack)
-    return graph, graph.place(seconds), graph.place(held)
+    return graph, *seconds_and_bytes(graph, shape, machine, precision, layout, load, stack)
 
 
 def _compiled(records: Question, columns: Options, trainable: float) -> Kernel | str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import Any
 
@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from hwmodel.physics import shape as shape_physics
 from hwmodel.physics.columns import take
 from hwmodel.predict import recompute
-from hwmodel.predict.columns import joined
+from hwmodel.predict.columns import joined, row_of
 from hwmodel.predict.schedules import interleaves, of_pipeline, schedules_of, virtual_stages
 from hwmodel.specs import Layout, Shape
 from hwmodel.specs.layout import ONE_F_ONE_B
 from hwmodel.specs.stack import GENERIC, Stack
 
 Column = NDArray[np.float64]
+Index = NDArray[np.int64]
 Values = tuple[float, ...]
 
 TENSOR = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -122,28 +123,80 @@ class Cases(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.accelerators)
 
 
-class Space(msgspec.Struct, frozen=True, kw_only=True):
-    """Layouts of all cases below each other: `case` says which one a row belongs to."""
+class Space(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """Layouts of all cases below each other, a row each: an option of the shape on a case, with its replicas.
 
-    case: NDArray[np.int64]
-    layout: Layout
+    The columns of whole layouts, many times the size of this, are built where they are asked for.
+    """
+
+    options: Layout  # columns, a row an option, without their replicas
+    option: Index  # which of them each row is
+    case: Index  # which case it belongs to
+    dp: Column
     batch_seqs: Column
+    own_micro_batch: Column | None = None  # where rows do not take that of their option
 
     @property
     def count(self) -> int:
         return len(self.case)
 
+    @property
+    def micro_batch(self) -> Column:
+        """Sequences of a micro-batch."""
+        if self.own_micro_batch is not None:
+            return self.own_micro_batch
+        each: Column = np.broadcast_to(np.asarray(self.options.micro_batch), (self._width,))[self.option]
+        return each
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The layouts, as columns."""
+        rows = take(self.options, self.option)
+        layout: Layout = msgspec.structs.replace(rows, dp=self.dp, micro_batch=self.micro_batch)
+        return layout
+
+    @cached_property
+    def accelerators(self) -> Column:
+        """Accelerators that each layout uses."""
+        one = self.options
+        ways = one.tp * one.cp * one.pp
+        used: Column = (ways[self.option] if isinstance(ways, np.ndarray) else ways) * self.dp
+        return used
+
+    @property
+    def _width(self) -> int:
+        """How many options there are."""
+        columns = (getattr(self.options, name) for name in Layout.__struct_fields__)
+        return max((len(one) for one in columns if isinstance(one, np.ndarray)), default=1)
+
+    def at(self, row: int) -> Layout:
+        """The layout of one row, as numbers."""
+        one: Layout = row_of(self.rows(np.array([row])).layout, 0)
+        return one
+
     def joined(self, other: Space) -> Space:
         """These layouts and others of the same cases below them."""
+        options, later = self.options, other.option
+        own = self.own_micro_batch is not None or other.own_micro_batch is not None
+        if other.options is not options:
+            options = joined((self.options, other.options), (self._width, other._width))
+            later = later + self._width
         return Space(
+            options=options,
+            option=np.concatenate([self.option, later]),
             case=np.concatenate([self.case, other.case]),
-            layout=joined((self.layout, other.layout), (self.count, other.count)),
+            dp=np.concatenate([self.dp, other.dp]),
             batch_seqs=np.concatenate([self.batch_seqs, other.batch_seqs]),
+            own_micro_batch=np.concatenate([self.micro_batch, other.micro_batch]) if own else None,
         )
 
-    def rows(self, index: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Space:
+    def rows(self, index: Index | NDArray[np.bool_] | slice) -> Space:
         """The layouts at `index`."""
-        return Space(case=self.case[index], layout=take(self.layout, index), batch_seqs=self.batch_seqs[index])
+        return Space(
+            options=self.options, option=self.option[index], case=self.case[index], dp=self.dp[index],
+            batch_seqs=self.batch_seqs[index],
+            own_micro_batch=None if self.own_micro_batch is None else self.own_micro_batch[index],
+        )  # fmt: skip
 
 
 class _Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -335,13 +388,11 @@ def fuller(cases: Cases, space: Space, rounds_more: float) -> Space:
 
     Replicas that share a cap unevenly leave a part of it: of 216 sequences, 120 replicas step with 120, 108 with 216.
     """
-    one = space.layout
-    micro, dp = np.asarray(one.micro_batch), np.asarray(one.dp)
-    grain = expert_grain(np.asarray(one.tp * one.cp), np.broadcast_to(one.ep * one.etp, dp.shape))
-    rounds = np.round(space.batch_seqs / (dp * micro)) + rounds_more
+    one, micro = space.options, space.micro_batch
+    grain = expert_grain(np.asarray(one.tp * one.cp), np.asarray(one.ep * one.etp))[space.option]
+    rounds = np.round(space.batch_seqs / (space.dp * micro)) + rounds_more
     fewer = np.floor(cases.batch_cap_seqs[space.case] / (micro * rounds) / grain) * grain
-    layout = msgspec.structs.replace(one, dp=fewer)
-    return Space(case=space.case, layout=layout, batch_seqs=fewer * micro * rounds)
+    return msgspec.structs.replace(space, dp=fewer, batch_seqs=fewer * micro * rounds)
 
 
 def layout_space(cases: Cases, domain: float, p: Policy) -> Space:
@@ -362,23 +413,22 @@ def layout_space(cases: Cases, domain: float, p: Policy) -> Space:
     if p.exact and not p.trusts("ep"):
         keep &= np.mod(np.tile(tp * cp, cases.count) * dp, np.tile(ep * etp, cases.count)) == 0
     rows = np.flatnonzero(keep)
-    return space_of(cases, p, table, rows % max(1, len(table)), case[rows], dp[rows], micro[rows], batch[rows])
+    return Space(
+        options=option_columns(cases.shape, p, table), option=rows % max(1, len(table)), case=case[rows], dp=dp[rows],
+        batch_seqs=batch[rows], own_micro_batch=micro[rows] if p.exact else None,
+    )  # fmt: skip
 
 
-def space_of(
-    cases: Cases, p: Policy, table: NDArray[np.float64], at: NDArray[np.int64], case: NDArray[np.int64], dp: Column,
-    micro: Column, batch: Column,
-) -> Space:  # fmt: skip
-    """Layouts from rows `at` of the table of options, each for its case with its replicas, micro-batch and batch."""
-    tp, cp, pp, vpp, ep, etp, _, mode, zero, schedule = table[at].T
+def option_columns(shape: Shape, p: Policy, table: NDArray[np.float64]) -> Layout:
+    """The table of options as layouts of one replica; a number where a setting is that of a plain layout in all."""
+    tp, cp, pp, vpp, ep, etp, micro, mode, zero, schedule = np.ascontiguousarray(table.T)
     parallel = p.choices("sequence_parallel", (p.sequence_parallel,))[0]
-    layout = Layout(
-        tp=tp, cp=cp, pp=pp, vpp=vpp, ep=ep, dp=dp, zero=zero, micro_batch=micro,
+    return Layout(
+        tp=tp, cp=cp, pp=pp, vpp=vpp, ep=ep, zero=zero, micro_batch=micro,
         etp=etp if np.any(etp > 1) else 1.0, schedule=schedule if np.any(schedule > 0) else ONE_F_ONE_B,
         sequence_parallel=np.where(tp > 1, parallel, 0.0),
-        **_mode_columns(mode, modes_of(cases.shape, p)),
+        **_mode_columns(mode, modes_of(shape, p)),
     )  # fmt: skip
-    return Space(case=case, layout=layout, batch_seqs=batch)
 
 
 def kinds_of(table: NDArray[np.float64]) -> Column:

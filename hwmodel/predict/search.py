@@ -14,10 +14,11 @@ from hwmodel.errors import InfeasibleError
 from hwmodel.physics.memory import peak_bytes, peak_memory
 from hwmodel.physics.shape import layers, parameters
 from hwmodel.physics.training import step
-from hwmodel.predict.columns import grouped_best, row_of
+from hwmodel.predict.columns import grouped_best
 from hwmodel.predict.layouts import Cases, Policy, Space, fuller, layout_space
 from hwmodel.predict.optimism import search_factor, with_search
 from hwmodel.predict.recompute import offload_word, recompute_word
+from hwmodel.predict.replay import Question, Replay
 from hwmodel.specs import Layout, MemoryTerms, Precision, StepTerms, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.layout import ASKED, PlanLayout, plan_layout
@@ -25,6 +26,7 @@ from hwmodel.specs.stack import Stack
 from hwmodel.units import format_bytes
 
 BLOCK_ROWS = 16_384
+REPLAYED_ROWS = 65_536  # from which on tracing the physics, 15 ms, is repaid
 Column = NDArray[np.float64]
 
 
@@ -104,9 +106,11 @@ def evaluate(
     domain = float(machine.network.domain)
     if laid is None or laid.domain != domain:
         space = layout_space(cases, domain, policy)
-        laid = Laid(domain=domain, space=space, memory_bytes=held(cases, space, precision, stack))
-    space, memory_bytes = laid.space, laid.memory_bytes
-    step_s = fitting_s(cases, space, memory_bytes, machine, precision, stack)
+        step_s, memory_bytes = timed(cases, space, machine, precision, stack)
+        laid = Laid(domain=domain, space=space, memory_bytes=memory_bytes)
+    else:
+        space, memory_bytes = laid.space, laid.memory_bytes
+        step_s = fitting_s(cases, space, memory_bytes, machine, precision, stack)
     if not (policy.exact or cases.batch_given):
         more, _ = fuller_layouts(cases, space, step_s, machine)
         if more.count:
@@ -129,7 +133,7 @@ def ranked(
     step_s = step_s * factor
     per_seq = step_s / np.maximum(space.batch_seqs, 1.0)
     if billed is not None:
-        per_seq *= billed(np.broadcast_to(np.asarray(space.layout.accelerators), per_seq.shape))
+        per_seq *= billed(space.accelerators)
     best = grouped_best(space.case, per_seq, cases.count)
     return Evaluation(
         cases=cases, space=space, step_s=step_s, memory_bytes=memory_bytes, search_factor=factor, billed_s=per_seq,
@@ -139,6 +143,9 @@ def ranked(
 
 def timed(cases: Cases, space: Space, machine: Machine, precision: Precision, stack: Stack) -> tuple[Column, Column]:
     """Seconds of a step (infinite where the layout does not fit) and bytes of the fullest stage, a row each."""
+    if space.count >= REPLAYED_ROWS:
+        question = Question(cases.shape, machine, precision, stack, cases.seq_len, cases.trainable_fraction)
+        return Replay(question, space).rows(space, usable_bytes(machine))
     memory_bytes = held(cases, space, precision, stack)
     return fitting_s(cases, space, memory_bytes, machine, precision, stack), memory_bytes
 
@@ -225,7 +232,7 @@ def choice(evaluation: Evaluation, row: int, machine: Machine, precision: Precis
     """The layout of one row with all of its terms, as numbers."""
     case = int(evaluation.space.case[row])
     shape = evaluation.cases.shape
-    layout = row_of(evaluation.space.layout, row)
+    layout = evaluation.space.at(row)
     batch = float(evaluation.space.batch_seqs[row])
     load = load_of(evaluation.cases, batch)
     terms = with_search(step(shape, machine, precision, layout, load, stack), evaluation.search_factor)
@@ -261,7 +268,7 @@ def runners_up(evaluation: Evaluation, case: int, count: int = 3) -> list[int]:
 
 
 def _split(evaluation: Evaluation, row: int) -> tuple[float, ...]:
-    one = row_of(evaluation.space.layout, row)
+    one = evaluation.space.at(row)
     return tuple(float(size) for size in (one.tp, one.cp, one.pp, one.ep, one.zero))
 
 
@@ -275,7 +282,7 @@ def few_of(evaluation: Evaluation, case: int, count: int) -> list[int]:
 def pareto(evaluation: Evaluation, case: int) -> list[int]:
     """Rows of a case that no other beats in time a sequence as billed, memory and accelerators used, fastest first."""
     rows = np.flatnonzero((evaluation.space.case == case) & np.isfinite(evaluation.step_s))
-    used = np.broadcast_to(np.asarray(evaluation.space.layout.accelerators), (evaluation.space.count,))
+    used = evaluation.space.accelerators
     cost = np.stack([evaluation.billed_s[rows], evaluation.memory_bytes[rows], used[rows]], axis=1)
     order = np.lexsort((cost[:, 2], cost[:, 1], cost[:, 0]))
     rows, cost = rows[order], cost[order]

@@ -11,7 +11,6 @@ from hwmodel.errors import InfeasibleError
 from hwmodel.physics.memory import late_bytes, memory_by_stage
 from hwmodel.physics.shape import layers
 from hwmodel.physics.training import step
-from hwmodel.predict.columns import row_of
 from hwmodel.predict.layouts import Cases, Policy, Space, layout_space, policy
 from hwmodel.predict.optimism import search_factor, with_search
 from hwmodel.predict.recompute import NONE, recompute_word
@@ -186,9 +185,9 @@ def predict_training(run: TrainingRun, level: float = 1.0) -> TrainingPrediction
     if space.count == 0:
         raise nothing_divides(run)
     if space.count == 1:
-        return with_layout(run, row_of(space.layout, 0), level)
+        return with_layout(run, space.at(0), level)
     found = search_run(run)
-    return with_layout(run, row_of(found.space.layout, found.pick(0)), level)
+    return with_layout(run, found.space.at(found.pick(0)), level)
 
 
 def nothing_divides(run: TrainingRun) -> InfeasibleError:

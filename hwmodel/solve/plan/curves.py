@@ -54,7 +54,7 @@ def fleet_curve(solved: Solved) -> list[FleetPoint]:
     for case, count in enumerate(counts):
         rate = evaluation.tokens_per_s(case) * level
         row = int(evaluation.best[case])
-        used = float(np.asarray(evaluation.space.layout.accelerators)[row]) if row >= 0 else 0.0
+        used = float(evaluation.space.accelerators[row]) if row >= 0 else 0.0
         own = Fleet(solved.fleet.setting, count)
         mfu = flop_convention_rate(own, solved.at, rate) if rate else None
         days = solved.sized.d / rate / SECONDS_PER_DAY if rate else None

@@ -316,7 +316,7 @@ class _Within(msgspec.Struct, frozen=True, kw_only=True):
         """The first of some fleets, in the order given, that finishes; None where none does."""
         probe = Fleet(self.setting, max(counts), batch=batch_policy(self.setting).seeing(self.tokens))
         evaluation = probe.evaluate(self.shape, self.params, counts)
-        used = np.broadcast_to(np.asarray(evaluation.space.layout.accelerators), (evaluation.space.count,))
+        used = evaluation.space.accelerators
         for case, count in enumerate(counts):
             row = int(evaluation.best[case])
             if row >= 0 and self._finishes(count, int(used[row]), evaluation, case):

@@ -6,7 +6,6 @@ import msgspec
 
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.physics import shape as shapes
-from hwmodel.predict.columns import row_of
 from hwmodel.predict.recompute import EVERY_OFFLOAD, offload_word
 from hwmodel.predict.search import Choice, Evaluation, choice, require_fit
 from hwmodel.predict.uncertainty import is_mixture, step_shares
@@ -73,7 +72,7 @@ def _with_host(error: InfeasibleError, fleet: Fleet, at: SizedShape) -> Infeasib
     row = int(found.best[0])
     if row < 0:
         return error
-    word = offload_word(row_of(found.space.layout, row))
+    word = offload_word(found.space.at(row))
     states = format_bytes(found.memory_bytes[row], binary=True)
     return InfeasibleError(
         f"{error}; or --offload {word}: the fastest layout that then fits fills {states} and trains on "

@@ -15,7 +15,7 @@ from hwmodel.errors import HwModelError, InfeasibleError
 from hwmodel.physics.training import step
 from hwmodel.predict import recompute
 from hwmodel.predict.fastest import Fastest, fastest, fronts
-from hwmodel.predict.layouts import Cases, Policy, option_table, policy
+from hwmodel.predict.layouts import Cases, Policy, Space, option_table, policy
 from hwmodel.predict.optimism import with_search
 from hwmodel.predict.search import Evaluation, evaluate, few_of, pareto, require_fit
 from hwmodel.predict.uncertainty import StepShares, step_shares
@@ -208,34 +208,32 @@ def _batches(key: Key, cases: list[Case], every: bool) -> Iterable[list[Case]]:
 
 
 def _layouts(key: Key, found: Evaluation, rows: NDArray[np.int64], count: Any) -> Layouts:
-    layout, total = found.space.layout, len(rows)
-    figures = np.empty((total, len(FIGURES)))
-    columns = [getattr(layout, name) for name in NAMES]
-    columns += [found.space.batch_seqs, found.step_s, found.memory_bytes]
+    some = found.space.rows(rows)
+    figures = np.empty((len(rows), len(FIGURES)))
+    columns = [getattr(some.layout, name) for name in NAMES]
+    columns += [some.batch_seqs, found.step_s[rows], found.memory_bytes[rows]]
     for place, column in enumerate(columns):
-        figures[:, place] = column[rows] if isinstance(column, np.ndarray) and column.ndim else column
+        figures[:, place] = column
     figures[:, -1] = count
-    again, offload, schedule = _words(key, layout, rows)
-    return Layouts(figures=figures, parts=_parts(key, found, rows), recompute=again, offload=offload,
+    again, offload, schedule = _words(key, some)
+    return Layouts(figures=figures, parts=_parts(key, found, some), recompute=again, offload=offload,
                    schedule=schedule)  # fmt: skip
 
 
-def _parts(key: Key, found: Evaluation, rows: NDArray[np.int64]) -> StepShares:
-    """Shares of the steps of `rows`; what does not fit has none of interest."""
-    some = found.space.rows(rows)
+def _parts(key: Key, found: Evaluation, some: Space) -> StepShares:
+    """Shares of the steps of some layouts; what does not fit has none of interest."""
     load = Workload(seq_len=key.seq_len, global_batch_seqs=some.batch_seqs)
     terms = step(key.shape, key.machine, key.precision, some.layout, load, key.stack)
     parts = step_shares(with_search(terms, found.search_factor))
-    return StepShares(**{name: value + np.zeros(len(rows)) for name, value in msgspec.structs.asdict(parts).items()})
+    return StepShares(**{name: value + np.zeros(some.count) for name, value in msgspec.structs.asdict(parts).items()})
 
 
-def _words(key: Key, layout: Layout, rows: NDArray[np.int64]) -> tuple[list[str], list[str], list[str]]:
-    """What each row computes again and moves to the host, and its schedule, in the words of the options."""
+def _words(key: Key, some: Space) -> tuple[list[str], list[str], list[str]]:
+    """What each layout computes again and moves to the host, and its schedule, in the words of the options."""
     names = (*recompute.FIELDS, *recompute.OFFLOADS.values(), "schedule")
-    fields = np.empty((len(rows), len(names)))
+    fields = np.empty((some.count, len(names)))
     for place, name in enumerate(names):
-        column: Any = getattr(layout, name)
-        fields[:, place] = column[rows] if isinstance(column, np.ndarray) and column.ndim else column
+        fields[:, place] = getattr(some.layout, name)
     kinds, which = np.unique(fields, axis=0, return_inverse=True)
     ones = [Layout(**dict(zip(names, map(float, kind)))) for kind in kinds]
     words = [
