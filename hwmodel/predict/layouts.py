@@ -169,6 +169,13 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         columns = (getattr(self.options, name) for name in Layout.__struct_fields__)
         return max((len(one) for one in columns if isinstance(one, np.ndarray)), default=1)
 
+    def compact(self) -> Space:
+        """The same layouts without the options that none of them takes."""
+        there = np.zeros(self._width, dtype=bool)
+        there[self.option] = True
+        options = take(self.options, np.flatnonzero(there))
+        return msgspec.structs.replace(self, options=options, option=(np.cumsum(there) - 1)[self.option])
+
     def at(self, row: int) -> Layout:
         """The layout of one row, as numbers."""
         one: Layout = row_of(self.rows(np.array([row])).layout, 0)

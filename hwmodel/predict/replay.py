@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,11 +93,12 @@ class Options:
         self.columns: Columns = {name: value for name, value in fields.items() if isinstance(value, np.ndarray)}
         self.numbers = {name: value for name, value in fields.items() if name not in self.columns}
         self._alike: dict[Settings, Distinct] = {}
+        self._code = cache(lambda name: code_of(self.columns[name]))
 
     def alike(self, names: Settings) -> Distinct:
         """The combinations of some settings among the options."""
         if names not in self._alike:
-            codes = [code_of(self.columns[name]) for name in sorted(names)]
+            codes = [self._code(name) for name in sorted(names)]
             one = _told_apart(*codes[0])
             for place, count in codes[1:]:  # one after the other: what occurs is far less than what could
                 one = _told_apart(one.place * count + place, len(one.first) * count)
@@ -112,7 +114,7 @@ class Rows:
         self.own: Columns = {"dp": space.dp, BATCH: space.batch_seqs}
         if space.own_micro_batch is not None:
             self.own["micro_batch"] = space.own_micro_batch
-        self._codes: dict[str, tuple[Index, int]] = {}
+        self._code = cache(lambda name: code_of(self.own[name]))
 
     def columns(self, names: Iterable[str], at: Index | slice) -> Columns:
         """Some settings of some of the rows."""
@@ -126,9 +128,7 @@ class Rows:
             alike = self.options.alike(of_options)
             code, size = alike.place[self.option], len(alike.first)
         for name in sorted(names.intersection(self.own)):
-            if name not in self._codes:
-                self._codes[name] = code_of(self.own[name])
-            one, count = self._codes[name]
+            one, count = self._code(name)
             code, size = code * count + one, size * count
         return _told_apart(code, size) if size <= MOST_CODES else None
 
@@ -145,7 +145,8 @@ class Replay:
 
     def __init__(self, question: Question, space: Space) -> None:
         self.graph, self.options = Graph(), Options(space)
-        rows = Rows(self.options, space.rows(slice(PLANNED_ROWS)))
+        few = space.rows(slice(PLANNED_ROWS)).compact()
+        rows = Rows(Options(few), few)
         inputs: dict[str, Any] = {name: self.graph.input(name, OPTION) for name in self.options.columns}
         inputs |= self.options.numbers | {name: self.graph.input(name, ROW) for name in rows.own}
         shape, machine, precision, stack, seq_len, trainable = question

@@ -126,3 +126,6 @@ def test_a_space_keeps_options_apart_when_joined() -> None:
     assert [(x.tp, x.pp, x.dp, x.micro_batch) for x in (both.at(0), both.at(1))] == [(2, 1, 4, 1), (4, 2, 3, 2)]
     assert both.accelerators.tolist() == [8.0, 24.0]
     assert both.at(-1) == both.at(1)
+    few = both.rows(np.array([1, 1])).compact()
+    assert [few.at(0), few.at(1)] == [both.at(1)] * 2
+    assert few.options.pp.tolist() == [2.0]
