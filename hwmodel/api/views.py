@@ -62,6 +62,7 @@ def join_budget() -> None:
         lambda found: f"{len(found.stages)} lines", _report("budget", "budget_markdown"),
         _report("budget", "budget_card"), _report("budget", "budget_csv"),
         {"lines": _list("budget", "lines"), "cash_flow": _list("budget", "cash_flow")},
+        html=_report("budget", "budget_html"),
     )  # fmt: skip
 
 

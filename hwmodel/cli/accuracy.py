@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hwmodel.cli.options import CATALOG, RESULT, with_options
+from hwmodel.cli.options import CATALOG, LANGUAGE, RESULT, with_options
 from hwmodel.cli.output import emit, table_columns
 
 
@@ -20,7 +20,7 @@ from hwmodel.cli.output import emit, table_columns
 )
 @click.option("--software", metavar="NAME", help="Trainer or engine, like megatron-core or vllm.")
 @click.option("--precision", metavar="FORMAT", help="Number format of the products, like fp8.")
-@with_options([CATALOG, *RESULT])
+@with_options([CATALOG, *RESULT, LANGUAGE])
 def command(
     part: str | None,
     model: str | None,
@@ -31,15 +31,18 @@ def command(
     fmt: str,
     out: Path | None,
     quiet: bool,
+    lang: str | None,
 ) -> None:
     """Runs like yours: how many were measured, of how many sources, how far off predictions were, and whether their
     80 % intervals held; each predicted without its source. `docs/accuracy.md` shows the whole board.
     """
     from hwmodel.catalog import load_catalog
     from hwmodel.report.accuracy import accuracy_text
+    from hwmodel.report.phrases import language_of
     from hwmodel.solve.accuracy import accuracy
 
+    language = language_of(lang, fmt)
     found = accuracy(
         part=part, model=model, kind=kind, software=software, precision=precision, catalog=load_catalog(catalogs)
     )
-    emit(accuracy_text(found, fmt, table_columns()), out)
+    emit(accuracy_text(found, fmt, table_columns(), language), out)

@@ -26,10 +26,10 @@ def command(fmt: str, out: Path | None, quiet: bool, lang: str | None, precision
     hwmodel compare --params 10B,100B --gpus 1024xH100
     hwmodel compare --gpus 512xH100,256xB200 --precision bf16,fp8 --params 70B --tokens 2T
     """
-    from hwmodel.report.phrases import known_language
+    from hwmodel.report.phrases import language_of
     from hwmodel.solve.plan.compare_values import compare_values, listed_options
 
-    language = known_language(lang)
+    language = language_of(lang, fmt)
     given = with_model_file(given, quiet=quiet)
     if precision:
         given["precision"] = precision

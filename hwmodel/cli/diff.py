@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hwmodel.answers import json_text
+from hwmodel.cli.options import LANGUAGE
 from hwmodel.cli.output import check_writable, emit, form_of, table_columns
 
 FORMATS = ("md", "json", "text", "html")
@@ -17,7 +18,8 @@ FORMATS = ("md", "json", "text", "html")
 @click.argument("second", type=click.Path(path_type=Path))
 @click.option("--format", "fmt", type=click.Choice(FORMATS), help="Default: text on a terminal, md elsewhere.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write here instead of to stdout.")
-def command(first: Path, second: Path, fmt: str | None, out: Path | None) -> None:
+@LANGUAGE
+def command(first: Path, second: Path, fmt: str | None, out: Path | None, lang: str | None) -> None:
     """What two answers of `plan` differ in, by how much, and whether within their intervals.
 
     \b
@@ -27,14 +29,16 @@ def command(first: Path, second: Path, fmt: str | None, out: Path | None) -> Non
     """
     from hwmodel.interop.export import read_answer
     from hwmodel.report.diff import diff_html, diff_markdown, diff_text, differences
+    from hwmodel.report.phrases import language_of
 
     check_writable(out)
     form, names = form_of(fmt, out, FORMATS), (first.name, second.name)
+    language = language_of(lang, form)
     found = differences(read_answer(first), read_answer(second))
     if form == "json":
         text = json_text(found)
     elif form == "text":
-        text = diff_text(found, names, table_columns())
+        text = diff_text(found, names, table_columns(), language)
     else:
-        text = diff_html(found, names) if form == "html" else diff_markdown(found, names)
+        text = (diff_html if form == "html" else diff_markdown)(found, names, language)
     emit(text, out)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hwmodel.answers import json_text
+from hwmodel.cli.options import LANGUAGE
 from hwmodel.cli.output import check_writable, emit, form_of, table_columns
 
 FORMATS = ("md", "json", "csv", "text", "html")
@@ -17,7 +18,8 @@ FORMATS = ("md", "json", "csv", "text", "html")
 @click.argument("name")
 @click.option("--format", "fmt", type=click.Choice(FORMATS), help="Default: text on a terminal, md elsewhere.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write here instead of to stdout.")
-def command(answer: Path, name: str, fmt: str | None, out: Path | None) -> None:
+@LANGUAGE
+def command(answer: Path, name: str, fmt: str | None, out: Path | None, lang: str | None) -> None:
     """The terms of a number of a saved answer: formula, values, units, sources, down to facts and fitted constants.
 
     NAME is a key of the answer's JSON, like cost_usd, step.tp_s, quantiles.p90.cost_usd or precisions.fp8.speedup.
@@ -29,15 +31,18 @@ def command(answer: Path, name: str, fmt: str | None, out: Path | None) -> None:
     """
     from hwmodel.interop.export import read_answer
     from hwmodel.report import explain as pages
+    from hwmodel.report.phrases import language_of
 
     check_writable(out)
     form = form_of(fmt, out, FORMATS)
+    language = language_of(lang, form)
     found = pages.explain(read_answer(answer), name)
     if form == "json":
         text = json_text(found.to_dict())
+    elif form == "csv":
+        text = pages.explained_csv(found)
     elif form == "text":
-        text = pages.explained_text(found, table_columns())
+        text = pages.explained_text(found, table_columns(), language)
     else:
-        show = {"md": pages.explained_markdown, "csv": pages.explained_csv, "html": pages.explained_html}[form]
-        text = show(found)
+        text = (pages.explained_html if form == "html" else pages.explained_markdown)(found, language)
     emit(text, out)

@@ -48,12 +48,12 @@ def command(
     A BUDGET.yaml has stages (ablations, pre-training, fine-tuning, rl, serving ...), pools, and money; its keys are
     these options. Options beside it stand for the same keys of the file.
     """
-    from hwmodel.report.phrases import known_language
+    from hwmodel.report.phrases import language_of
     from hwmodel.solve.plan.solver import plan
 
-    language = known_language(lang)
+    language = language_of(lang, fmt)
     if file is not None or own or "+" in (given["gpus"] or ""):
-        _budget(file, own, fmt, out, quiet, source, export, given)
+        _budget(file, own, fmt, out, quiet, language, source, export, given)
         return
     given = with_launch_file(given, source, quiet=quiet, tokens=True)
     found = plan(**with_model_file(given, quiet=quiet))
@@ -90,12 +90,12 @@ def _budget(
     fmt: str,
     out: Path | None,
     quiet: bool,
+    language: str,
     source: Path | None,
     export: str | None,
     given: dict[str, Any],
 ) -> None:
     """Answer a plan file, or one run on accelerators bought, or one on each of several pools."""
-    from hwmodel import report
     from hwmodel.errors import InputError
     from hwmodel.solve.stages.solver import budget, one_stage
 
@@ -105,16 +105,17 @@ def _budget(
     found = budget(Path(file), **given) if file is not None else one_stage(**given)
     for line in found.warnings:
         note(f"note: {line}", quiet=quiet)
-    if fmt == "json":
-        text = json_text(found.to_dict())
-    elif fmt == "csv":
-        text = report.budget_csv(found)
-    elif fmt == "text":
-        text = report.budget_card(found, terminal_columns())
-    else:
-        text = report.budget_markdown(found)
-        if fmt == "html":
-            from hwmodel.report.html import page_of_markdown
+    emit(_budget_written(found, fmt, language), out)
 
-            text = page_of_markdown(text)
-    emit(text, out)
+
+def _budget_written(found: Any, fmt: str, language: str) -> str:
+    """The budget in its format."""
+    from hwmodel import report
+
+    if fmt == "json":
+        return json_text(found.to_dict())
+    if fmt == "csv":
+        return report.budget_csv(found)
+    if fmt == "text":
+        return report.budget_card(found, terminal_columns(), language)
+    return (report.budget_html if fmt == "html" else report.budget_markdown)(found, language)

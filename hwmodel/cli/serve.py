@@ -91,10 +91,10 @@ def command(
     hwmodel serve --model llama-3.1-70b --part h200 --precision fp8 --tp 8 --concurrency 64
     """
     from hwmodel.cli.models import with_model_file
-    from hwmodel.report.phrases import known_language
+    from hwmodel.report.phrases import language_of
     from hwmodel.solve.serve.ask import serve
 
-    language = known_language(lang)
+    language = language_of(lang, fmt)
 
     names = {"prompt": "input", "percentile": "p"}
     asked = {names.get(name, name): value for name, value in given.items()}

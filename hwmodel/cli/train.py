@@ -46,11 +46,11 @@ def command(
     hwmodel train --from pretrain.sh --gpus 64xH100
     """
     from hwmodel.report.cards import train_card
-    from hwmodel.report.phrases import known_language
+    from hwmodel.report.phrases import language_of
     from hwmodel.report.train_report import train_csv, train_html, train_markdown
     from hwmodel.solve.train import train
 
-    language = known_language(lang)
+    language = language_of(lang, fmt)
     given = with_launch_file(given, source, quiet=quiet)
     split = False if plain else sequence_parallel_of(source)
     found = train(task=task, sequence_parallel=split, **with_model_file(given, quiet=quiet))

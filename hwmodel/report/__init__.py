@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hwmodel.report.budget import budget_card, budget_csv, budget_markdown
+    from hwmodel.report.budget import budget_card, budget_csv, budget_html, budget_markdown
     from hwmodel.report.cards import compare_card, plan_card, serve_card, train_card, values_card
     from hwmodel.report.compare import compare_csv, compare_html, compare_markdown
     from hwmodel.report.figures import compare_figures, figure_files, pictures, plan_figures
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "budget_card": "budget",
     "budget_csv": "budget",
+    "budget_html": "budget",
     "budget_markdown": "budget",
     "pictures": "figures",
     "values_html": "values",
@@ -41,6 +42,7 @@ _HOMES = {
 __all__ = [
     "budget_card",
     "budget_csv",
+    "budget_html",
     "budget_markdown",
     "compare_card",
     "compare_csv",

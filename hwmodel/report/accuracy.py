@@ -8,6 +8,7 @@ import msgspec
 
 from hwmodel.report import sheets
 from hwmodel.report.likeness import QUANTITIES
+from hwmodel.report.phrases import ENGLISH, heard, say, speaking
 from hwmodel.solve.accuracy import Accuracy, Measured
 
 BELOW = (
@@ -24,16 +25,17 @@ def accuracy_rows(found: Accuracy) -> list[dict[str, Any]]:
 
 
 def _row(one: Measured) -> dict[str, Any]:
+    kind = say(QUANTITIES[one.kind])
     return {
-        "quantity": QUANTITIES[one.kind] if not one.source else f"  {one.source}",
-        "runs": f"{one.n:,}",
-        "sources": f"{one.sources}" if not one.source else "",
-        "median error": percent(one.median_error),
-        "by rows": percent(one.median_error_by_rows),
-        "80 % held": percent(one.coverage),
-        "held by rows": percent(one.coverage_by_rows),
-        "shipped": "-" if one.shipped is None else percent(one.shipped),
-        "constant": "-" if one.constant is None else percent(one.constant),
+        say("quantity"): say("  {source}: {kind}", source=one.source, kind=kind) if one.source else kind,
+        say("runs"): f"{one.n:,}",
+        say("sources"): "" if one.source else f"{one.sources}",
+        say("median error"): percent(one.median_error),
+        say("by rows"): percent(one.median_error_by_rows),
+        say("80 % held"): percent(one.coverage),
+        say("held by rows"): percent(one.coverage_by_rows),
+        say("shipped"): "-" if one.shipped is None else percent(one.shipped),
+        say("constant"): "-" if one.constant is None else percent(one.constant),
     }
 
 
@@ -42,13 +44,14 @@ def percent(share: float) -> str:
     return f"{100.0 * share:.1f} %"
 
 
-def accuracy_text(found: Accuracy, form: str, columns: int | None = None) -> str:
+def accuracy_text(found: Accuracy, form: str, columns: int | None = None, language: str = ENGLISH) -> str:
     """In a form (md, text, csv, json)."""
     every = [*found.kinds, *found.by_source]
-    rows = [msgspec.structs.asdict(one) for one in every] if form == "csv" else accuracy_rows(found)
-    return sheets.render(rows, found.to_dict(), form, BELOW, _title(found), columns)
+    with speaking(language):
+        rows = [msgspec.structs.asdict(one) for one in every] if form == "csv" else accuracy_rows(found)
+        return sheets.render(rows, found.to_dict(), form, say(BELOW), _title(found), columns)
 
 
 def _title(found: Accuracy) -> str:
-    asked = ", ".join(f"{name} {value}" for name, value in found.asked.items())
-    return f"Runs like yours: {asked or 'every measured run'}"
+    asked = say(", ").join(f"{heard(name)} {heard(value)}" for name, value in found.asked.items())
+    return say("Runs like yours: {asked}", asked=asked or say("every measured run"))

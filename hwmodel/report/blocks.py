@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from hwmodel.catalog.safe_text import markdown_safe
 from hwmodel.report.tables import table
+from hwmodel.report.wide import width, wrapped
 
 
 class Heading(msgspec.Struct, frozen=True):
@@ -100,7 +100,7 @@ def plain_text(blocks: Sequence[Block], columns: int | None = None) -> str:
 
 def _plain(block: Block, columns: int | None) -> str:
     if isinstance(block, Heading):
-        return f"{block.text}\n{'-' * min(len(block.text), columns or len(block.text))}"
+        return f"{block.text}\n{'-' * min(width(block.text), columns or width(block.text))}"
     if isinstance(block, Table):
         return table(block.header, block.rows, "text", columns)
     if isinstance(block, Code):
@@ -113,7 +113,7 @@ def _plain(block: Block, columns: int | None) -> str:
 def _filled(text: str, columns: int | None, indent: str = "") -> str:
     """A paragraph without the marks of Markdown, wrapped where a width is given."""
     bare = text.replace("**", "").replace("`", "")
-    return bare if columns is None else textwrap.fill(bare, columns, subsequent_indent=indent)
+    return bare if columns is None else "\n".join(wrapped(bare, columns, indent=indent))
 
 
 def _markdown(block: Block, figures: Mapping[str, str]) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 from hwmodel.errors import InputError
 from hwmodel.report import words
 from hwmodel.report.blocks import Block, Heading, Table, Text, markdown, plain_text
+from hwmodel.report.phrases import ENGLISH, say, speaking
+from hwmodel.report.plan.grounds import field_words
 from hwmodel.report.words import DASH
 
 # quantity of an answer -> how it reads
@@ -19,12 +21,25 @@ SHOWN: dict[str, Any] = {
     "co2e_t": words.carbon, "peak_memory_bytes": words.memory, "goodput": words.percent,
     "lifetime_cost": words.plain,
 }  # fmt: skip
+NAMES = {
+    "params": "parameters", "tokens": "tokens", "train_flop": "training compute", "accelerators": "accelerators",
+    "train_days": "productive time", "elapsed_days": "elapsed time billed", "gpu_hours": "accelerator-hours billed",
+    "mfu": "MFU", "tokens_per_s": "tokens a second", "loss_nats": "loss, nats a token", "cost_usd": "rent",
+    "energy_mwh": "energy", "co2e_t": "carbon", "peak_memory_bytes": "fullest accelerator", "goodput": "goodput",
+    "lifetime_cost": "cost of its life",
+}  # fmt: skip
 SAME = 1e-9  # relative change below which nothing changed
 VERDICTS = {
     "within": "within both intervals",
     "overlap": "intervals overlap",
     "apart": "intervals do not meet",
     "exact": "exact",
+}
+COUNTED = {
+    "within": "{count} within both intervals",
+    "overlap": "{count} where one value lies outside the other's interval",
+    "apart": "{count} whose intervals do not meet",
+    "exact": "{count} exact",
 }
 
 
@@ -95,36 +110,42 @@ def _ends(value: Any) -> tuple[float, float, float]:
     return value, value, value
 
 
-def diff_markdown(found: Mapping[str, Any], names: tuple[str, str]) -> str:
+def diff_markdown(found: Mapping[str, Any], names: tuple[str, str], language: str = ENGLISH) -> str:
     """The differences as a report."""
-    return markdown(_blocks(found, names), {})
+    with speaking(language):
+        return markdown(_blocks(found, names), {})
 
 
-def diff_text(found: Mapping[str, Any], names: tuple[str, str], columns: int | None = None) -> str:
+def diff_text(
+    found: Mapping[str, Any], names: tuple[str, str], columns: int | None = None, language: str = ENGLISH
+) -> str:
     """The same for a terminal of so many columns."""
-    return plain_text(_blocks(found, names), columns)
+    with speaking(language):
+        return plain_text(_blocks(found, names), columns)
 
 
-def diff_html(found: Mapping[str, Any], names: tuple[str, str]) -> str:
+def diff_html(found: Mapping[str, Any], names: tuple[str, str], language: str = ENGLISH) -> str:
     """The same as one HTML file."""
     from hwmodel.report.html import page
 
-    return page(_blocks(found, names), {}, "en")
+    with speaking(language):
+        return page(_blocks(found, names), {}, language)
 
 
 def _blocks(found: Mapping[str, Any], names: tuple[str, str]) -> list[Block]:
+    title = Heading(say("{value} beside {other}", value=names[0], other=names[1]), 1)
     if not any(found.values()):
-        return [Heading(f"{names[0]} beside {names[1]}", 1), Text("Nothing differs.")]
+        return [title, Text(say("Nothing differs."))]
     rows = [_cells(row) for row in found["answer"]]
-    header = ["", *names]
+    header = [say("quantity"), *names]
     blocks: list[Block] = [
-        Heading(f"{names[0]} beside {names[1]}", 1), Text(_counted(found["answer"])),
-        Heading("Asked otherwise"), Table(header, _named(found["question"])),
-        Heading("Read or assumed otherwise"), Table(header, _named(found["resolved"])),
-        Heading("What changed"), Table([*header, "change", ""], rows),
+        title, Text(_counted(found["answer"])),
+        Heading(say("Asked otherwise")), Table(header, _named(found["question"])),
+        Heading(say("Read or assumed otherwise")), Table(header, _named(found["resolved"])),
+        Heading(say("What changed")), Table([*header, say("change"), say("beside the intervals")], rows),
     ]  # fmt: skip
     if not rows:
-        blocks.append(Text("No figure of the answer changed."))
+        blocks.append(Text(say("No figure of the answer changed.")))
     return blocks
 
 
@@ -132,13 +153,18 @@ def _counted(rows: list[dict[str, Any]]) -> str:
     """How many figures changed, and how many of them beyond their doubt."""
     if not rows:
         return ""
-    apart = sum(row["verdict"] == "apart" for row in rows)
-    within = sum(row["verdict"] == "within" for row in rows)
-    return f"{len(rows)} figures changed: {within} within both intervals, {apart} by more than both intervals hold."
+    counts = {name: sum(row["verdict"] == name for row in rows) for name in VERDICTS}
+    parts = [say(COUNTED[name], count=count) for name, count in counts.items() if count]
+    return say("Figures that changed: {parts}.", parts=say(", ").join(parts)) if parts else ""
 
 
 def _named(rows: list[dict[str, Any]]) -> list[list[str]]:
-    return [[row["name"].replace("_", " "), *(_word(row[side]) for side in ("first", "second"))] for row in rows]
+    """Options stay as they are typed; what names were read as has words."""
+    return [[_name(row["name"]), *(_word(row[side]) for side in ("first", "second"))] for row in rows]
+
+
+def _name(name: str) -> str:
+    return name if name.startswith("-") else field_words(name)
 
 
 def _word(value: Any) -> str:
@@ -149,5 +175,5 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     show = SHOWN[row["name"]]
     values = [_plain(row[side]) for side in ("first", "second")]
     change = DASH if row["change"] is None else f"{100 * row['change']:+.3g} %"
-    verdict = VERDICTS[row["verdict"]] if row["verdict"] else DASH
-    return [row["name"].replace("_", " "), *(DASH if v is None else show(v) for v in values), change, verdict]
+    verdict = say(VERDICTS[row["verdict"]]) if row["verdict"] else DASH
+    return [say(NAMES[row["name"]]), *(DASH if v is None else show(v) for v in values), change, verdict]

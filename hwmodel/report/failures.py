@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwmodel.report.phrases import say
+from hwmodel.report.phrases import heard, say
 from hwmodel.solve.run.records import Failures
 from hwmodel.units import format_bytes, format_count, format_duration
 
@@ -41,5 +41,5 @@ def _software(lost: Failures) -> str:
         return say("Software and hardware are not told apart in its source.")
     return say(
         "Software alone stops any job every {mtbf} there ({team}, {year}).",
-        mtbf=format_duration(lost.software_mtbf_s), team=lost.software_team, year=lost.software_year,
+        mtbf=format_duration(lost.software_mtbf_s), team=heard(lost.software_team), year=heard(lost.software_year),
     )  # fmt: skip

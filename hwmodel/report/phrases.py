@@ -14,9 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hwmodel.errors import unknown
+from hwmodel.errors import InputError, unknown
 
 ENGLISH = "en"
+JOINTS = ("; ", " and ")  # between sentences of lower layers; around the second both must be known
 LANGUAGES = {ENGLISH: "English", "zh": "中文"}
 _language: ContextVar[str] = ContextVar("language", default=ENGLISH)
 
@@ -29,6 +30,17 @@ def known_language(name: str | None) -> str:
     if folded not in LANGUAGES:
         raise unknown("language", name, LANGUAGES, "--lang")
     return folded
+
+
+def language_of(name: str | None, form: str) -> str:
+    """The language of a result in a form. InputError for another one than English where programs read the form."""
+    language = known_language(name)
+    if language != ENGLISH and form in ("json", "csv"):
+        raise InputError(
+            f"--lang {language}: {form} holds names and numbers for programs, the same in every language; drop --lang, "
+            "or take --format md, text or html"
+        )
+    return language
 
 
 @contextmanager
@@ -54,15 +66,34 @@ def say(template: str, **values: Any) -> str:
 
 
 def heard(sentence: str) -> str:
-    """A sentence of a lower layer; in another language the translation of its template, or itself where none fits."""
+    """A sentence of a lower layer; in another language the translation of its template, or itself where none fits.
+
+    Several in one (`this; that`) are translated one by one.
+    """
     language = _language.get()
-    if language == ENGLISH:
-        return sentence
+    return sentence if language == ENGLISH else _translated(sentence, language)
+
+
+def _translated(sentence: str, language: str) -> str:
+    plain = lower_catalog(language).get(sentence) or catalog(language).get(sentence)
+    if plain is not None:
+        return plain
     for pattern, said in _patterns(language):
         found = pattern.fullmatch(sentence)
         if found is not None:
-            return said.format(**{name: heard(value) for name, value in found.groupdict().items()})
+            return said.format(**{name: _translated(value, language) for name, value in found.groupdict().items()})
+    for joint in JOINTS:
+        first, found_it, rest = sentence.partition(joint)
+        if found_it:
+            both = _translated(first, language), _translated(rest, language)
+            if joint == JOINTS[0] or (both[0] != first and both[1] != rest):
+                return lower_catalog(language)[joint].join(both)
     return sentence
+
+
+def titled(title: str) -> str:
+    """The title of a source as it is; what a fit says of its runs (`699 of 1,774 measured runs`) in words."""
+    return heard(title) if title[:1].isdigit() else title
 
 
 def catalog(language: str) -> Mapping[str, str]:
@@ -95,5 +126,16 @@ def _patterns(language: str) -> list[tuple[re.Pattern[str], str]]:
 
 
 def _as_pattern(template: str) -> str:
+    """A pattern of the sentences of a template: a `count` is a number, and what stands in brackets ends with them."""
     parts = _PLACE.split(template)
-    return "".join(re.escape(part) if i % 2 == 0 else f"(?P<{part}>.+?)" for i, part in enumerate(parts))
+    return "".join(f"(?P<{part}>{_filling(parts, i)})" if i % 2 else re.escape(part) for i, part in enumerate(parts))
+
+
+def _filling(parts: list[str], i: int) -> str:
+    if parts[i] == "count":
+        return r"\d[\d.,]*[kMBT]?"
+    return "[^()]+?" if _bracketed(parts, i) else ".+?"
+
+
+def _bracketed(parts: list[str], i: int) -> bool:
+    return parts[i - 1].endswith("(") and parts[i + 1].startswith(")")

@@ -6,7 +6,7 @@ from hwmodel.answers import json_text
 from hwmodel.catalog.safe_text import csv_text
 from hwmodel.report.blocks import Block, Bullets, Heading, Table, Text, markdown
 from hwmodel.report.likeness import like_line
-from hwmodel.report.phrases import ENGLISH, heard, say, speaking
+from hwmodel.report.phrases import ENGLISH, heard, say, speaking, titled
 from hwmodel.report.serve_tables import figure_rows, fixed_table, fleets_table, plain_rows, step_table
 from hwmodel.report.serve_words import (
     Found,
@@ -103,8 +103,16 @@ def source_lines(sources: list[Cited]) -> list[str]:
     fed: dict[str, list[str]] = {}
     for one in sources:
         place = f", {one.locator}" if one.locator else ""
-        fed.setdefault(one.uses, []).append(f"{one.title}{place}")
-    return [f"{what}: {'; '.join(_together(titles))}" for what, titles in fed.items()]
+        fed.setdefault(one.uses, []).append(f"{titled(one.title)}{place}")
+    return [
+        say("{what}: {titles}", what=_uses(what), titles=say("; ").join(_together(titles)))
+        for what, titles in fed.items()
+    ]
+
+
+def _uses(fed: str) -> str:
+    """What a source feeds, each thing in the reader's language."""
+    return say(", ").join(map(heard, fed.split(", ")))
 
 
 def _together(titles: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from hwmodel.answers import json_text
 from hwmodel.catalog.safe_text import csv_text, markdown_safe
 from hwmodel.report.tables import Records, record_cells, record_table
+from hwmodel.report.wide import wrapped
 
 
 def render(
@@ -28,9 +29,6 @@ def render(
 
 def _within(text: str, columns: int | None) -> str:
     """Paragraphs wrapped at the width; the lines of tables are within it already."""
-    import textwrap
-
     if columns is None:
         return text
-    wrapped = [textwrap.fill(line, columns) if len(line) > columns else line for line in text.splitlines()]
-    return "\n".join(wrapped) + "\n"
+    return "".join("\n".join(wrapped(line, columns)) + "\n" for line in text.splitlines())

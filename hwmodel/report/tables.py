@@ -1,4 +1,4 @@
-"""Every table of the product: a header and rows as Markdown, aligned text or HTML, the last two drawn by tabulate.
+"""Every table of the product: a header and rows as Markdown, aligned text or HTML.
 
 Cells are words already; what a number reads like belongs to `report.words` or to the caller.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+
+from hwmodel.report.wide import padded, width, wrapped
 
 Form = Literal["md", "text", "html"]
 Records = Sequence[Mapping[str, Any]]
@@ -24,41 +26,56 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], form: Form = "md
     right = _figures(header, rows)
     if form == "md":
         return _markdown(header, rows, right)
-    from tabulate import tabulate  # a report of Markdown tables does not wait for its import
-
-    if form == "text" and columns is not None:
+    if form == "text":
         return _narrow(header, rows, right, columns)
+    from tabulate import tabulate  # only HTML waits for its import
+
     sides = ["right" if is_figure else "left" for is_figure in right]
-    style = "plain" if form == "text" else "html"
-    return tabulate(rows, header, style, disable_numparse=True, colalign=sides if rows else None)
+    return tabulate(rows, header, "html", disable_numparse=True, colalign=sides if rows else None)
 
 
 LEAST = 6  # columns below which a cell is not wrapped
+GAP = 2  # spaces between columns
 
 
-def _narrow(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], columns: int) -> str:
+def _narrow(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], columns: int | None) -> str:
     """A text table within a width: the widest columns give way first, then the last ones go."""
-    from tabulate import tabulate
+    heads = [name.replace("_", " ") for name in header]
+    natural = [max(width(line[i]) for line in (heads, *rows)) for i in range(len(heads))]
+    widths = natural if columns is None else _fitting(natural, columns)
+    kept = len(widths)
+    lines = [_line(line[:kept], widths, right) for line in (heads, *rows)]
+    left = f"also in --format csv and json: {', '.join(name for name in header[kept:] if name)}"
+    return "\n".join([*lines, left] if kept < len(header) else lines)
 
-    natural = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
-    least = [min(width, LEAST) for width in natural]
+
+def _fitting(natural: Sequence[int], columns: int) -> list[int]:
+    """Widths of the columns that are kept, with two spaces between them."""
+    least = [min(one, LEAST) for one in natural]
     if natural and natural[0] <= columns // 2:
         least[0] = natural[0]  # names stay whole: they are copied
-    kept = len(header)
-    while kept > 1 and sum(least[:kept]) + 2 * (kept - 1) > columns:
+    kept = len(natural)
+    while kept > 1 and sum(least[:kept]) + GAP * (kept - 1) > columns:
         kept -= 1
-    widths = natural[:kept]
-    while sum(widths) + 2 * (kept - 1) > columns and widths != least[:kept]:
+    widths = list(natural[:kept])
+    while sum(widths) + GAP * (kept - 1) > columns and widths != least[:kept]:
         widest = max(range(kept), key=lambda i: (widths[i] > least[i], widths[i]))
         widths[widest] -= 1
-    # The header goes in as a row: tabulate pads columns under a header of its own.
-    lines = [[name.replace("_", " ") for name in header[:kept]], *(row[:kept] for row in rows)]
-    drawn = tabulate(
-        lines, tablefmt="plain", disable_numparse=True, maxcolwidths=list(widths),
-        colalign=["right" if is_figure else "left" for is_figure in right[:kept]],
-    )  # fmt: skip
-    left = f"\nalso in --format csv and json: {', '.join(name for name in header[kept:] if name)}"
-    return drawn + (left if kept < len(header) else "")
+    return widths
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    """A row, its cells wrapped to their columns."""
+    blocks = [wrapped(cell, max(wide, 1)) for cell, wide in zip(cells, widths, strict=True)]
+    height = max(map(len, blocks), default=0)
+    sides = [-wide if is_figure else wide for wide, is_figure in zip(widths, right, strict=False)]
+    drawn = (
+        (" " * GAP).join(
+            padded(block[i] if i < len(block) else "", side) for block, side in zip(blocks, sides, strict=True)
+        )
+        for i in range(height)
+    )
+    return "\n".join(line.rstrip() for line in drawn)
 
 
 def record_table(rows: Records, form: Form = "md", columns: int | None = None) -> str:

@@ -22,7 +22,7 @@ def layout_words(layout: TrainLayout) -> str:
     """A layout in a line, under the names of the command line."""
     again = layout.recompute
     again = say(RECOMPUTE_WORDS[again]) if again in RECOMPUTE_WORDS else say("recompute of {modules}", modules=again)
-    offload = "" if layout.offload == "none" else say(", {what} in host memory", what=layout.offload)
+    offload = "" if layout.offload == "none" else say(", {what} in host memory", what=heard(layout.offload))
     schedule = ""
     if layout.schedule != SCHEDULES[0]:
         schedule = say(", ") + say("schedule {name}", name=layout.schedule)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hwmodel import units
-from hwmodel.report.phrases import say
+from hwmodel.report.phrases import heard, say
 from hwmodel.solve.run.result import Band
 from hwmodel.specs.layout import SCHEDULES, SIZES, PlanLayout
 
@@ -159,7 +159,7 @@ def layout_words(layout: PlanLayout | None) -> str:
             parts.append(size.words.format(count=count))
     parts.append(_recompute(layout.recompute))
     if layout.offload != "none":
-        parts.append(say("{what} in host memory", what=layout.offload))
+        parts.append(say("{what} in host memory", what=heard(layout.offload)))
     if layout.schedule != SCHEDULES[0]:
         parts.append(say("schedule {name}", name=layout.schedule))
     return ", ".join(parts)

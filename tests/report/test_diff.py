@@ -85,7 +85,7 @@ def test_two_plans_on_the_command_line(tmp_path: Path) -> None:
 def test_the_same_differences_for_a_terminal() -> None:
     found = differences(saved(10.0, 8.0, 12.0), saved(30.0, 25.0, 40.0))
     said = diff_text(found, ("a.json", "b.json"), 60)
-    assert "cost usd" in said
+    assert "rent" in said
     assert "+200 %" in said
     assert "|" not in said
     assert max(map(len, said.splitlines())) <= 60

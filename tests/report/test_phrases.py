@@ -24,10 +24,10 @@ from hwmodel.report import (
     values_card,
     values_markdown,
 )
-from hwmodel.report.card import width
 from hwmodel.report.phrases import LANGUAGES, catalog, heard, known_language, lower_catalog, say, speaking
 from hwmodel.report.serve import served_text
 from hwmodel.report.train_report import train_markdown
+from hwmodel.report.wide import width
 
 REPORT = Path(__file__).resolve().parents[2] / "hwmodel" / "report"
 PLACES = re.compile(r"\{(\w+)\}")
@@ -117,7 +117,7 @@ ENGLISH_RUN = re.compile(r"(?:\b[a-z]{3,}\b[ ,]*){3,}")
 
 
 def told() -> list[str]:
-    """Every sentence that they can say, with `X` for what is filled in; errors that they raise are not among them."""
+    """Every sentence that they can say, with `7` for what is filled in; errors that they raise are not among them."""
     found = []
     for module, names in TELLERS.items():
         source = Path(str(import_module(module).__file__)).read_text(encoding="utf-8")
@@ -136,7 +136,7 @@ def _sentences(node: ast.AST, *, skip_raised: bool) -> list[str]:
     ):
         return []  # the second: what a function says of itself
     if isinstance(node, ast.JoinedStr):
-        parts = [p.value if isinstance(p, ast.Constant) else "X" for p in node.values]
+        parts = [p.value if isinstance(p, ast.Constant) else "7" for p in node.values]
         text = "".join(str(part) for part in parts)
         return [text] if len(re.findall(r"[a-z]{2,}", text)) >= 3 else []
     if isinstance(node, ast.Constant):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hwmodel.catalog.safe_text import csv_text
 from hwmodel.report.tables import record_table, table
+from hwmodel.report.wide import width
 
 ROOT = Path(__file__).resolve().parents[2]
 CELLS = st.text("ab1.$-+=|\\<>&;*`\"'é中", max_size=8)
@@ -26,10 +27,10 @@ def test_figures_stand_to_the_right_in_every_form() -> None:
         "| c | $20 | y |",
     ]
     assert table(header, rows, "text").splitlines() == [
-        "what      days  note",
-        "a          1.5  x",
-        "bb           -",
-        "c          $20  y",
+        "what  days  note",
+        "a      1.5  x",
+        "bb       -",
+        "c      $20  y",
     ]
 
 
@@ -101,3 +102,23 @@ def test_no_other_file_draws_tables_or_writes_csv() -> None:
         assert '"|---' not in text, name
         assert "csv.writer" not in text, name
         assert "DictWriter" not in text, name
+
+
+@given(
+    st.lists(st.lists(st.text("ab12,.- 租金，$%", max_size=14), min_size=3, max_size=3), max_size=5),
+    st.integers(20, 60),
+)
+def test_a_text_table_keeps_within_its_width_and_loses_no_sign(rows: list[list[str]], columns: int) -> None:
+    """Whatever the cells are (304,525 once ended the command), in Chinese too."""
+    header = ["名称", "value", "so on"]
+    drawn = table(header, rows, "text", columns)
+    lines = drawn.splitlines()
+    kept = 3 - lines[-1].startswith("also in")
+    if kept == 3:
+        assert max(map(width, lines)) <= columns
+        cells = "".join(cell for row in rows for cell in row)
+        assert sorted("".join(lines[0:]).replace(" ", "")) == sorted((cells + "".join(header)).replace(" ", ""))
+
+
+def test_figures_with_separators_stand_in_a_narrow_table() -> None:
+    assert "304,525" in table(["", "a.json", "b.json"], [["hours", "304,525", "173,260"]], "text", 40)

@@ -8,10 +8,11 @@ from typing import Any
 from hwmodel.report import words
 from hwmodel.report.blocks import Block, Bullets, Code, Heading, Table, Text
 from hwmodel.report.commands import command, layout_command
-from hwmodel.report.phrases import heard, say
+from hwmodel.report.phrases import heard, say, titled
 from hwmodel.report.plan.front import dearest
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.result import value_of
+from hwmodel.units import format_power
 
 FIELD_WORDS = {
     "gpus": "accelerators",
@@ -53,6 +54,22 @@ FIELD_WORDS = {
     "year": "year",
     "price_kind": "kind of price",
     "seed": "seed",
+    "distill": "distillation",
+    "teacher": "teacher",
+    "sparsity": "share of zero weights",
+    "power_w": "power of the site",
+    "recompute": "recomputation",
+    "offload": "to host memory",
+    "schedule": "schedule of the pipeline",
+    "optimizer": "optimizer",
+    "gradient_dtype": "format of gradients",
+    "pue": "PUE",
+    "reliability": "failures like",
+    "measured": "measured run",
+    "prices": "file of prices",
+    "catalogs": "catalogs of your own",
+    "catalog_version": "version of the catalog",
+    "hwmodel_version": "version of hwmodel",
 }
 # What a warning can cost: the doubt behind its words, or a share of the rent that is lost.
 COSTS = (
@@ -107,27 +124,32 @@ def warning_usd(plan: Plan, line: str) -> float:
 
 def given_table(plan: Plan) -> Table:
     """What was given, what was solved and how."""
-    rows = [[_field(k), _value(k, v), say("given")] for k, v in plan.request.given.items()]
-    rows += [[_field(k), heard(how), say("solved")] for k, how in plan.solved.items()]
+    rows = [[field_words(k), _value(k, v), say("given")] for k, v in plan.request.given.items()]
+    rows += [[field_words(k), heard(how), say("solved")] for k, how in plan.solved.items()]
     return Table([say("quantity"), say("value"), ""], rows)
 
 
 def assumed_line(plan: Plan) -> str:
     """The defaults that filled in."""
     said = [
-        f"{_field(k)} {_value(k, v)}"
+        f"{field_words(k)} {_value(k, v)}"
         for k, v in plan.request.defaults.items()
         if v is not None and k != "flop_convention"  # said with the intervals
     ]
     return say("Assumed: {defaults}.", defaults=say("; ").join(said)) if said else ""
 
 
-def _field(field: str) -> str:
+def field_words(field: str) -> str:
+    """A quantity of a question or of what its names were read as."""
     return say(FIELD_WORDS[field]) if field in FIELD_WORDS else field.replace("_", " ")
 
 
 def _value(field: str, value: Any) -> str:
-    if field == "loss_like":
+    if isinstance(value, bool):
+        return say("yes") if value else say("no")
+    if field == "power_w":
+        return format_power(value)
+    if field in ("loss_like", "teacher"):
         return say("{size} at {tokens}", size=words.count(value[0]), tokens=words.count(value[1]))
     if field == "service":
         limit = f", TPOT {words.duration(value.tpot_limit_s)}" if value.tpot_limit_s else ""
@@ -149,7 +171,7 @@ def _value(field: str, value: Any) -> str:
         return ", ".join(f"{part} {words.usd(rate)}".strip() for part, rate in value)
     if field == "nic_uni_bytes_per_s":
         return f"{value * 8 / 1e9:g} Gbit/s"
-    if field in ("mfu", "prompt_share", "confidence"):
+    if field in ("mfu", "prompt_share", "confidence", "sparsity"):
         return words.percent(value)
     if field == "layout":
         return ", ".join(f"{k.replace('_', '-')} {v:g}" for k, v in value.items())
@@ -206,7 +228,7 @@ def source_lines(plan: Plan) -> list[str]:
 def _cited(title: str, place: str) -> str:
     """A title, shortened where a locator tells it, and the first place that the locator names."""
     if not place:
-        return title
+        return titled(title)
     short = title.split(": ")[0].split()
     name = " ".join(short[:TITLE_WORDS]) + ("..." if len(short) > TITLE_WORDS else "")
     return f"{name}, {re.split(r'; | as | Table', place)[0].rstrip(',')}"

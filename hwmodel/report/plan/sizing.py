@@ -13,6 +13,7 @@ from hwmodel.report.plan.sampled import samples_section
 from hwmodel.report.words import DASH
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.records import LawRow
+from hwmodel.solve.run.result import Objectives
 
 # Laws whose own answer lies so many powers of ten beyond their runs stand on their own page (`hwmodel law show`).
 FAR_DECADES = 3.0
@@ -163,7 +164,7 @@ def use_section(plan: Plan) -> list[Block]:
     blocks: list[Block] = [Heading(say("How large, given its use?"))]
     if plan.saving is not None:
         blocks.append(Text(saving_sentence(plan)))
-    blocks += [usual_table(plan), Text(say("Costs count {note}.", note=heard(plan.objectives.demand_note)))]
+    blocks += [usual_table(plan), Text(_counted(plan.objectives))]
     blocks.append(Text(_by_law(plan)))
     fixed, served = fixed_table(plan), serving_table(plan)
     if fixed.rows and plan.objectives.given is not None:
@@ -172,6 +173,13 @@ def use_section(plan: Plan) -> list[Block]:
         said = say("The same loss and demand in each serving format; what the bits cost in loss is trained away:")
         blocks += [Text(said), served]
     return blocks
+
+
+def _counted(found: Objectives) -> str:
+    """What the costs of lives count, or why there are none."""
+    if found.demand_curve:
+        return say("Costs count {note}.", note=heard(found.demand_note))
+    return say("No size is chosen for a life here: {reason}.", reason=heard(found.demand_note))
 
 
 def usual_table(plan: Plan) -> Table:

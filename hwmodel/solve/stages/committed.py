@@ -65,10 +65,10 @@ def idle_line(years: int, setting: Fleeted, accelerators: int, slots: Sequence[S
     paid = commitment(held, float(accelerators), usd, on_demand or usd, float(years))
     hours = paid.committed_usd / usd
     least = None if on_demand is None else paid.break_even_share
-    said = f"{used / hours:.0%} of the committed hours are used"
+    said = f"{100 * used / hours:.0f} % of the committed hours are used"
     if least is not None:
         said += (
-            f"; it pays from {least:.0%} on, on demand at ${on_demand:.2f} an hour"
+            f"; it pays from {100 * least:.0f} % on, on demand at ${on_demand:.2f} an hour"
             if least < 1.0
             else (f"; on demand is no dearer, at ${on_demand:.2f} an hour")
         )

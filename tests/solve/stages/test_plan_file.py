@@ -74,7 +74,6 @@ def test_reports_say_what_stands_in_the_answer() -> None:
     text = budget_markdown(found)
     for said in (
         "## Stages",
-        "not counted",
         "steps of reinforcement learning",
         "## Bought",
         "## Cash flow",

@@ -75,7 +75,7 @@ def test_distillation_adds_the_forward_pass_of_the_teacher() -> None:
     teacher = found.detail.teacher_gpu_hours
     assert value_of(found.gpu_hours) == pytest.approx(value_of(student.gpu_hours) + teacher)
     assert 1.8 < teacher / value_of(student.gpu_hours) < 4.0
-    assert "what the student gains" in found.not_counted[0]
+    assert "gain of the student" in found.not_counted[0]
 
 
 def test_reinforcement_learning_is_steps_times_their_seconds() -> None:
