@@ -6,8 +6,7 @@ import re
 import textwrap
 import unicodedata
 
-# A run of Latin letters and figures stays whole, a Chinese character stands alone; neither leaves a mark that follows it
-# to begin a line.
+# A run of Latin letters and figures stays whole, a Chinese character stands alone; marks stay with what they follow.
 _WORD = re.compile(r"(?:[\x21-\x7e]+|.)[，。；：、）]*")
 
 

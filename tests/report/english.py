@@ -8,13 +8,13 @@ from functools import cache
 from hwmodel.catalog import load_catalog
 
 # Units, and words of the field that Chinese texts write as they are.
-KEPT = frozenset(
-    ["token", "tokens", "nat", "nats", "min", "days", "logits", "rank", "dp", "ep", "tp", "cp", "pp", "vpp", "bf", "fp", "h", "d", "s", "t", "kg", "km", "ms", "us", "x", "e", "kW", "kWh", "MWh", "GWh", "mW", "MW", "GiB", "MiB", "GB", "TB", "PF", "hwmodel", "catalog", "arXiv", "nvidia", "ln"]
-)
+UNITS = "min d h s ms us nat nats token tokens kg km t kW kWh mW MW MWh GWh MiB GiB GB TB PF"
+FIELD = "days logits rank dp ep tp cp pp vpp bf fp x e ln hwmodel catalog arXiv nvidia"
+KEPT = frozenset(f"{UNITS} {FIELD}".split())
 # Code, marks of a page, addresses, and what a card cut off.
 CODE = re.compile(r"```.*?```|`[^`]*`|<[^>]*>|&\w+;|https?://\S+|\S*(?: \S+)? \.\.\.", re.DOTALL)
-# A name has a figure, a hyphen, a slash, a dot or an underscore inside (h100-sxm5-80gb, besiroglu_2024, hwmodel/report),
-# or a capital beyond its first letter (SmolLM, NeMo, MFU).
+# A name has a figure, a hyphen, a slash, a dot or an underscore inside (h100-sxm5-80gb, besiroglu_2024, step.gemm_s) or
+# a capital beyond its first letter (SmolLM, NeMo, MFU).
 NAME = re.compile(
     r"[A-Za-z0-9]*(?:[-_./][A-Za-z0-9]+)+|\b[A-Za-z0-9]*\d[A-Za-z0-9]*\b|\b[A-Za-z]+[A-Z][A-Za-z]*\b|\b[A-Z]\b"
 )

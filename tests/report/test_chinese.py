@@ -170,8 +170,11 @@ def test_where_a_number_comes_from(verb: str, given: dict[str, Any], names: tupl
     for name in names:
         found = explain(document, name)
         text = explained_markdown(found, "zh")
-        lines = [line.split(" | ")[-1] if line.startswith("|") else line.split("；来源")[0]
-                 for line in re.sub(r"```.*?```", "", text, flags=re.DOTALL).splitlines() if line[:1] != "#"]  # fmt: skip
+        plain = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+        lines = [
+            line.split(" | ")[-1] if line.startswith("|") else line.split("；来源")[0]
+            for line in plain.splitlines() if line[:1] != "#"
+        ]  # fmt: skip
         assert english_left("\n".join(lines), NAMES) == [], name
         assert [term.value for term in found.terms] == [term.value for term in explain(document, name).terms]
         assert explained_markdown(found) != text
