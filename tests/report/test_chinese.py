@@ -124,7 +124,8 @@ def test_comparisons_serving_and_training() -> None:
     texts = (
         compare_markdown(formats, language="zh"), compare_card(formats, 100, "zh"), values_markdown(values, "zh"),
         values_card(values, 100, "zh"), served_text(served, "md", "zh").split("## 数字的依据")[0],
-        serve_card(served, 100, "zh"), train_markdown(trained, "zh").split("## 数字的依据")[0], train_card(trained, 100, "zh"),
+        serve_card(served, 100, "zh"), train_markdown(trained, "zh").split("## 数字的依据")[0],
+        train_card(trained, 100, "zh"),
     )  # fmt: skip
     for text in texts:
         assert english_left(text, NAMES) == [], text
