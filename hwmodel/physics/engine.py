@@ -34,7 +34,7 @@ def engine_of(
         values["prefill_kernel_s"] = values["prefill_kernel_s"] * age
         values["kernel_s"] = values["kernel_s"] * age
     values |= c.formats.get(recipe, {})
-    values |= c.launch.get(name, {}).get(family, {})
+    values |= c.launch.get(name, {}).get(family, {}) | c.launch.get(name, {}).get(recipe, {})
     since = max(min(year, c.drift_from + DRIFT_YEARS) - c.old_before, 0.0)
     late = exp(-values.get("drift", 0.0) * since)
     kin = {k: max(v, 1.0) ** late * min(v, 1.0) for k, v in c.families.get(family, {}).items()}

@@ -5,8 +5,9 @@ The parts stand in `serving_step` (one pass), `serving_memory` (weights and cach
 
 from __future__ import annotations
 
-from hwmodel.ops import Num, ceil, maximum, minimum
+from hwmodel.ops import Num, ceil, maximum, minimum, where
 from hwmodel.physics.collectives import point_to_point_s
+from hwmodel.physics.columns import anywhere
 from hwmodel.physics.serving_launches import host_launches, kernels
 from hwmodel.physics.serving_memory import (
     kv_bytes_per_token,
@@ -152,24 +153,37 @@ def bulk_prompt_s(
     """
     share = step_budget(engine, load.new_tokens) / load.new_tokens
     together = maximum(share, 1.0)
-    full = mixed_terms(shape, machine, formats, layout, engine, batch, load, together, verified).total_s
-    full = maximum(full, first_token_host_s(shape, engine))
+    at = (shape, machine, formats, layout, engine)
+    full = mixed_terms(*at, batch, load, together, verified).total_s
+    if anywhere(engine.prefills_apart > 0):
+        alone = prefill_s(*at, load.new_tokens, load.prompt_tokens, together)
+        full = where(engine.prefills_apart > 0, alone, full)
+    full = maximum(full, first_token_host_s(shape, formats, layout, engine))
     apart = 1.0 + (layout.dp**0.5 - 1.0) * minimum(share, 1.0)
     return full * apart / (together * layout.dp * layout.pp)
 
 
-def first_token_host_s(shape: Shape, engine: Engine) -> Num:
-    """Host seconds before the first token: launching a prefill's kernels one by one."""
-    return engine.prefill_kernel_s * host_launches(shape, engine.expert_host)
+def first_token_host_s(
+    shape: Shape, formats: ServingFormats, layout: ServingLayout, engine: Engine, new_tokens: Num = 1e9
+) -> Num:
+    """Host seconds before the first token: launching the kernels of a step with `new_tokens` prompt tokens."""
+    return engine.prefill_kernel_s * host_launches(shape, formats, engine, layout.tp, new_tokens)
 
 
-def first_pass_s(shape: Shape, engine: Engine, pass_s: Num, new_tokens: Num = 1.0) -> Num:
+def first_pass_s(
+    shape: Shape,
+    formats: ServingFormats,
+    layout: ServingLayout,
+    engine: Engine,
+    pass_s: Num,
+    new_tokens: Num = 1.0,
+) -> Num:
     """Seconds of passes of `pass_s` in all that compute a first token, their kernels launched one by one: one for each
     chunk of `step_budget` of the prompt's `new_tokens`.
 
     The host runs ahead of the accelerator: half of the shorter of the two hides behind the longer.
     """
-    host = first_token_host_s(shape, engine) * ceil(new_tokens / step_budget(engine, new_tokens))
+    host = first_token_host_s(shape, formats, layout, engine, new_tokens) * ceil(new_tokens / step_budget(engine, new_tokens))
     return maximum(pass_s, host) + 0.5 * minimum(pass_s, host)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from hwmodel.ops import Num, where
+from hwmodel.ops import Num, minimum, where
 from hwmodel.physics.columns import absent, only
+from hwmodel.physics.shape import layers
 from hwmodel.specs.serving import Engine, ServingFormats
 from hwmodel.specs.shape import Block, Shape
 
@@ -13,6 +14,9 @@ from hwmodel.specs.shape import Block, Shape
 # norms, recurrence and gated norm of a linear mixer; the products and activation of a network; routing, sorting,
 # products and gathering of experts. Norms and residuals ride on the sum before them.
 ATTENTION, LATENT, INDEXER, MIXER, NETWORK, EXPERTS = 4.0, 5.0, 15.0, 10.0, 3.0, 9.0
+# What is left to launch of a layer whose pieces were captured: the graph between two attentions, cache write and core
+# (vLLM, CUDAGraphMode.PIECEWISE: attention is no part of a graph).
+PIECES = 3.0
 
 
 def kernels_per_layer(block: Block) -> Num:
@@ -57,11 +61,12 @@ def kernels(shape: Shape, formats: ServingFormats | None = None, engine: Engine 
     return total
 
 
-def host_launches(shape: Shape, expert_host: Num) -> Num:
-    """Kernels that the host launches one by one in a prefill; those of routed experts weighted by `expert_host`, which
-    holds for eight copies of a token (sorting, gathering and scattering copies grows with their number)."""
-    total: Num = kernels(shape)
+def host_launches(shape: Shape, formats: ServingFormats, engine: Engine, tp: Num, new_tokens: Num = 1e9) -> Num:
+    """Kernels that the host launches one by one for a prompt of `new_tokens`; those of routed experts weighted by
+    `expert_host`, which holds for eight copies of a token (sorting, gathering and scattering copies grows with their
+    number). A prompt short enough for captured graphs takes a few launches a layer."""
+    total: Num = kernels(shape, formats, engine, tp)
     for block in shape.blocks:
-        weight = expert_host * (block.top_k * 0.125) - 1.0
-        total = total + only(block.n_experts > 0, 9.0 * block.count * weight)
-    return total
+        weight = engine.expert_host * (block.top_k * 0.125) - 1.0
+        total = total + only(block.n_experts > 0, EXPERTS * block.count * weight)
+    return where(new_tokens <= engine.captured_tokens, minimum(PIECES * layers(shape), total), total)

@@ -21,6 +21,12 @@ def delay_steps(clients: Num, engine: Engine) -> Num:
     return engine.stream_steps + 0.5 * (poll - 1.0) + engine.batch_wait_steps
 
 
+def stall_share(output_tokens: Num, engine: Engine) -> Num:
+    """What a prompt takes of the engine over its kernels' own time: `prefill_stall` beside requests that decode, and no
+    more than they where none does, for answers of one token end with their prompt."""
+    return 1.0 + (engine.prefill_stall - 1.0) * maximum(output_tokens - 1.0, 0.0) / maximum(output_tokens, 1.0)
+
+
 def balance_wait_steps(arrivals: Num, ranks: Num, engine: Engine) -> Num:
     """Mean steps that a prompt waits for one on each of `ranks` attention-data ranks, at `arrivals` a step on all.
 
@@ -61,7 +67,7 @@ def closed_loop(
     """
     running = minimum(clients, capacity)
     others = maximum(running - 1.0, 0.0)
-    stall = engine.prefill_stall * service_s
+    stall = stall_share(output_tokens, engine) * service_s
     tpot = step_s / tokens_per_step + stall * minimum(others / output_tokens, most_prompts / tokens_per_step)
     decode = maximum(output_tokens - 1.0, 0.0) * tpot
     # Clients that started together stay partly in step: a new prompt finds a share of the others before it, taken
@@ -125,7 +131,7 @@ def saturated(
 
     `mixed_s` is a step that takes a prompt in, `service_s` what one prompt costs those beside it.
     """
-    stall = engine.prefill_stall * service_s
+    stall = stall_share(output_tokens, engine) * service_s
     tpot = step_s / tokens_per_step + stall * capacity / output_tokens
     rate = share * capacity / (output_tokens * tpot)
     return ServiceTerms(
@@ -157,7 +163,7 @@ def sent_at_once(
     """
     fixed, grown = step_at
     running = minimum(clients, capacity)
-    prompts = engine.prefill_stall * running * bulk_s
+    prompts = stall_share(output_tokens, engine) * running * bulk_s
     tpot = fixed + 0.5 * grown + 0.5 * prompts / output_tokens
     inside = prompts + output_tokens * (LONGEST * fixed + grown)
     wait = 0.5 * (clients / running - 1.0) * inside
@@ -230,7 +236,7 @@ def open_loop_at(
     `first_s` is the first pass of a prompt, `service_s` what it costs those beside it. The running batch turns over
     once every output tokens' time, the prefills between them included (Little's law).
     """
-    stall = engine.prefill_stall * service_s
+    stall = stall_share(output_tokens, engine) * service_s
     tpot = step_s / tokens_per_step + stall * batch / output_tokens
     rate = batch / (output_tokens * tpot)
     busy = minimum(rate * stall, BUSIEST)
@@ -256,7 +262,7 @@ def running_at(
     `step_at` gives a step as (fixed, a sequence). running = rate x output x TPOT(running), TPOT linear in it.
     """
     fixed, slope = step_at
-    busy = rate * engine.prefill_stall * service_s
+    busy = rate * stall_share(output_tokens, engine) * service_s
     load = rate * output_tokens / (tokens_per_step * (1.0 - minimum(busy, BUSIEST)))
     running = load * fixed / maximum(1.0 - load * slope, 1e-6)
     return running, where((load * slope < 1.0) & (busy < BUSIEST), 1.0, 0.0)

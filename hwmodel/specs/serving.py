@@ -94,6 +94,8 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     sequence_s: Num = 5.0e-6  # the same a running sequence
     collective_s: Num = 5.0e-6  # wait for the last of eight ranks in a collective; grows with log2(ranks)
     prefill_kernel_s: Num = 2.0e-5  # host cost of one eagerly launched kernel before the first token
+    captured_tokens: Num = 0.0  # up to which a step that takes in a prompt replays captured graphs between attentions
+    prefills_apart: Num = 0.0  # 1: prompts have passes of their own, no request decodes in them
     expert_host: Num = 1.5  # the same of an expert kernel, over that of others
     request_s: Num = 2.0e-2  # tokenising, routing and streaming one request
     stream_steps: Num = 1.0  # decode steps after which the first token reaches the client

@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.physics.serving import first_pass_s, step_budget
-from hwmodel.physics.serving_queue import open_loop_at, queue_wait_s, queue_wait_tail_s
+from hwmodel.physics.serving import step_budget
+from hwmodel.physics.serving_queue import open_loop_at, queue_wait_s, queue_wait_tail_s, stall_share
 from hwmodel.predict.service.layouts import column, rows_of
-from hwmodel.predict.service.passes import mixed_s, most_prompts, passes, prompt_s, room, transfer_s
+from hwmodel.predict.service.passes import first_s, mixed_s, most_prompts, passes, prompt_s, room, transfer_s
 from hwmodel.predict.service.setting import ServiceSetting, Worker, on_layout
 from hwmodel.specs.serving import ServingLayout, ServingLoad
 from hwmodel.specs.shape import Shape
@@ -92,7 +92,7 @@ def _at(s: ServiceSetting, layout: ServingLayout, batch: Column, places: Column,
     service = np.split(column(both.service), 2)[0]
     first = np.split(column(both.first), 2)[0]
     mean = open_loop_at(step, first, service, batch, output, gain, engine)
-    stall, busy = engine.prefill_stall * service, column(mean.utilisation)
+    stall, busy = stall_share(output, engine) * service, column(mean.utilisation)
     factor = 1.0 + spread.prompt_variance  # waits grow with the second moment of what is waited for
     alone = engine.request_s + first + engine.stream_steps * column(mean.tpot_s) * gain
     ttft = alone + factor * column(queue_wait_s(stall, busy))
@@ -138,7 +138,7 @@ def prefilled(
     together = max(float(step_budget(w.engine, load.new_tokens) / load.new_tokens), 1.0)
     run, full = _prompts_s(shape, w, load, together)
     moved = column(transfer_s(shape, w, load))
-    alone = first_pass_s(shape, w.engine, run, load.new_tokens) + moved
+    alone = first_s(shape, w, run, load.new_tokens) + moved
     service = run / layout.pp
     least = np.minimum(full / (together * layout.pp), service)
     fewest = np.maximum(np.ceil(rate * least / (layout.dp * most_busy)), 1.0)

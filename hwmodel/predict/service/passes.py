@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from hwmodel.ops import Num, maximum, minimum
+from hwmodel.ops import Num, maximum, minimum, where
+from hwmodel.physics.columns import anywhere
 from hwmodel.physics.serving import (
     bulk_prompt_s,
     cache_transfer_s,
@@ -78,17 +79,31 @@ def step_s(setting: ServiceSetting, running: Num) -> Num:
     return step_terms(setting, running).total_s * setting.drafting
 
 
-def mixed_s(setting: ServiceSetting, running: Num, load: ServingLoad | None = None) -> Num:
-    """Seconds of a step that decodes `running` requests and takes in one prompt on each attention rank."""
+def mixed_s(setting: ServiceSetting, running: Num, load: ServingLoad | None = None, prompts: Num = 1.0) -> Num:
+    """Seconds of a step that decodes `running` requests and takes in `prompts` prompts on each attention rank."""
     w = setting.worker
-    at = (setting.shape, w.machine, w.formats, w.layout, w.engine, running, load or setting.load, 1.0)
+    at = (setting.shape, w.machine, w.formats, w.layout, w.engine, running, load or setting.load, prompts)
     return mixed_terms(*at, setting.verified).total_s * setting.drafting
 
 
+def prompts_together(setting: ServiceSetting, running: Num) -> Num:
+    """Prompts that share a step on each rank and stage: as many as come while `running` requests gain a step's tokens,
+    as far as its budget goes; at least the one that is looked at."""
+    layout = setting.worker.layout
+    coming = minimum(running * setting.gain / setting.load.output_tokens, most_prompts(setting))
+    return maximum(coming / (layout.dp * layout.pp), 1.0)
+
+
+def first_s(shape: Shape, w: Worker, pass_s: Num, new_tokens: Num) -> Num:
+    """Seconds of the passes of `pass_s` in all that compute a first token of `new_tokens`, their host counted."""
+    return first_pass_s(shape, w.formats, w.layout, w.engine, pass_s, new_tokens)
+
+
 class Passes(NamedTuple):
-    """Seconds at a running batch: a decode step; a step with one prompt in it; the first pass of a prompt, its host
-    counted; and what one prompt costs the requests beside it. A prompt holds each pipeline stage for its share of the
-    pass alone, and the ranks of attention-data parallelism take one each."""
+    """Seconds at a running batch: a decode step; a step with the prompts that come meanwhile in it, or the pass of these
+    alone where prompts have passes of their own; the first pass of a prompt, its host counted; and what one prompt
+    costs the requests beside it. A prompt holds each pipeline stage for its share of the pass alone, and the ranks of
+    attention-data parallelism take one each."""
 
     step: Num
     mixed: Num
@@ -96,12 +111,18 @@ class Passes(NamedTuple):
     service: Num
 
 
-def passes(setting: ServiceSetting, running: Num) -> Passes:
-    """The passes of one engine instance that decodes `running` requests and prefills between."""
-    w = setting.worker
-    step, mixed = step_s(setting, running), mixed_s(setting, running)
-    service = maximum(mixed - step, 0.0) / (w.layout.dp * w.layout.pp)
-    return Passes(step, mixed, first_pass_s(setting.shape, w.engine, mixed, setting.load.new_tokens), service)
+def passes(setting: ServiceSetting, running: Num, inside: Num | None = None) -> Passes:
+    """The passes of one engine instance that decodes `running` requests and prefills between; `inside` counts those
+    too that wait for their first token."""
+    w, together = setting.worker, prompts_together(setting, running if inside is None else inside)
+    step, mixed = step_s(setting, running), mixed_s(setting, running, prompts=together)
+    longer = maximum(mixed - step, 0.0)
+    apart = w.engine.prefills_apart
+    if anywhere(apart > 0):
+        alone = prompt_s(setting.shape, w, setting.load, together) * setting.drafting
+        mixed, longer = where(apart > 0, alone, mixed), where(apart > 0, maximum(alone, longer), longer)
+    service = longer / (together * w.layout.dp * w.layout.pp)
+    return Passes(step, mixed, first_s(setting.shape, w, mixed, setting.load.new_tokens), service)
 
 
 def bulk_s(setting: ServiceSetting, running: Num) -> Num:

@@ -9,11 +9,11 @@ import msgspec
 from hwmodel.ops import Num, ceil, maximum, minimum, where
 from hwmodel.physics import serving_queue as queue
 from hwmodel.physics.columns import everywhere
-from hwmodel.physics.serving import first_pass_s
 from hwmodel.predict.service.passes import (
     bulk_s,
     capacity,
     decoding,
+    first_s,
     most_prompts,
     passes,
     prompt_s,
@@ -41,7 +41,7 @@ def closed(s: ServiceSetting) -> ServiceTerms:
     places, engine = capacity(s), s.worker.engine
     running = minimum(s.clients, places)
     decode = decoding(s, running)
-    at, bulk = passes(s, decode), bulk_s(s, decode)
+    at, bulk = passes(s, decode, running), bulk_s(s, decode)
     output, most = s.load.output_tokens, most_prompts(s)
     return queue.closed_loop(
         at.step,
@@ -72,7 +72,7 @@ def saturated(s: ServiceSetting) -> ServiceTerms:
     places, engine = capacity(s), s.worker.engine
     share = where(s.limited > 0, engine.limited_share, 1.0)
     running = decoding(s, places)
-    at = passes(s, running)
+    at = passes(s, running, places)
     return queue.saturated(at.step, at.mixed, at.service, running, s.load.output_tokens, s.gain, engine, share)
 
 
@@ -133,7 +133,7 @@ def pooled(s: ServiceSetting) -> ServiceTerms:
     assert s.prefill is not None
     pre, engine = s.prefill, s.worker.engine
     alone = prompt_s(s.shape, pre, s.load)
-    first, moved = first_pass_s(s.shape, pre.engine, alone, s.load.new_tokens), transfer_s(s.shape, pre, s.load)
+    first, moved = first_s(s.shape, pre, alone, s.load.new_tokens), transfer_s(s.shape, pre, s.load)
     service = alone / (pre.layout.dp * pre.layout.pp)
     places = capacity(s)
     running = maximum(minimum(s.clients / s.decode_workers, places), 1.0)

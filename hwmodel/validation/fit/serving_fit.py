@@ -113,11 +113,11 @@ SETTINGS: dict[str, dict[str, float]] = {
     },
     "vllm": {
         "memory_fraction": 0.9, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.5,
-        "norms_apart": 1.0, "attention_apart": 2.0, "whole_prompt_tokens": WHOLE_PROMPT_TOKENS,
+        "norms_apart": 1.0, "attention_apart": 2.0, "whole_prompt_tokens": WHOLE_PROMPT_TOKENS, "captured_tokens": 512.0,
     },
     "sglang": {
         "memory_fraction": 0.88, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.5,
-        "norms_apart": 1.0, "attention_apart": 1.0,
+        "norms_apart": 1.0, "attention_apart": 1.0, "prefills_apart": 1.0,
     },
     "generic": {
         "memory_fraction": 0.9, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.75,
@@ -138,7 +138,11 @@ COMPILED = {"tpu": {"kernel_factor": 0.25}, "trainium": {"kernel_factor": 0.25}}
 # gptoss_fp4_b200_docker.sh: fuse_allreduce_rms, enable_attn_fusion).
 LAUNCH = {
     "sglang": {"blackwell": {"poll_steps": 10.0, "poll_steps_many": 30.0, "norms_apart": 0.0}},
-    "vllm": {"blackwell": {"norms_apart": 0.0, "attention_apart": 1.0}},
+    "vllm": {
+        "blackwell": {"norms_apart": 0.0, "attention_apart": 1.0},
+        "mxfp4": {"captured_tokens": 2048.0},
+        "mxfp4-a8": {"captured_tokens": 2048.0},
+    },
 }
 ITERATIONS = 12
 
