@@ -183,7 +183,9 @@ def first_pass_s(
 
     The host runs ahead of the accelerator: half of the shorter of the two hides behind the longer.
     """
-    host = first_token_host_s(shape, formats, layout, engine, new_tokens) * ceil(new_tokens / step_budget(engine, new_tokens))
+    host = first_token_host_s(shape, formats, layout, engine, new_tokens) * ceil(
+        new_tokens / step_budget(engine, new_tokens)
+    )
     return maximum(pass_s, host) + 0.5 * minimum(pass_s, host)
 
 

@@ -15,17 +15,29 @@ def near(value: float) -> object:
     return pytest.approx(value, rel=1e-9)
 
 
+def stall(seconds: float, output_tokens: float) -> float:
+    """What `seconds` of a prompt cost: half of them beside requests that decode, as all but one token of an answer."""
+    return seconds * (1 - 0.5 * (output_tokens - 1) / output_tokens)
+
+
+def test_a_prompt_beside_which_nothing_decodes_takes_its_own_time() -> None:
+    assert queue.stall_share(1.0, ENGINE) == 1.0
+    assert queue.stall_share(2.0, ENGINE) == near(0.75)
+    assert queue.stall_share(1e12, ENGINE) == near(0.5)
+
+
 def test_a_closed_loop_with_more_clients_than_places() -> None:
     """Eleven clients, five places; a step of 20 ms makes two tokens, a prompt takes 100 ms alone and 60 of others."""
     found = queue.closed_loop(0.02, 0.1, 0.06, 5.0, 11.0, 101.0, 2.0, ENGINE)
-    # Four others stall each 30 ms once in 101 tokens.
-    tpot = 0.01 + 0.03 * 4 / 101
+    # Four others stall each 30 ms (and a 202nd of 60) once in 101 tokens.
+    prompt = stall(0.06, 101)
+    tpot = 0.01 + prompt * 4 / 101
     assert found.tpot_s == near(tpot)
     # 10 ms, 100 ms and two steps of two tokens each; of the first of ten rounds 3 x half of four prompts of 60 + 20 ms
     # stand before.
     unloaded, start = 0.11 + 2 * 2 * tpot, 3 * 0.5 / 10 * 4 * 0.08
-    busy = 4 * 0.03 / (unloaded + 100 * tpot)
-    later = 0.9 * 0.5 * 0.03 * busy / (1 - busy)  # one server in nine of ten rounds
+    busy = 4 * prompt / (unloaded + 100 * tpot)
+    later = 0.9 * 0.5 * prompt * busy / (1 - busy)  # one server in nine of ten rounds
     inside = unloaded + start + later + 100 * tpot
     assert found.requests_per_s == near(5 / inside)
     assert found.ttft_s == near(unloaded + start + later + 6 / 5 * inside)  # six wait for five places
@@ -37,9 +49,11 @@ def test_a_closed_loop_with_more_clients_than_places() -> None:
 def test_a_closed_loop_whose_steps_are_full_of_prompts() -> None:
     """A step takes a fiftieth of a prompt: TPOT stands at a step full of prompt, the others wait for a first token."""
     found = queue.closed_loop(0.02, 0.1, 0.06, 5.0, 5.0, 101.0, 2.0, ENGINE, most_prompts=0.02)
-    assert found.tpot_s == near(0.01 + 0.03 * 0.01)
-    # Little's law at 1.03 s for each of five; in the first of ten rounds half of the four others stand before.
-    assert found.ttft_s == near(5 * 1.03 - 1.03 - 0.5 / 10 * 4 * 1.03)
+    prompt = stall(0.06, 101)
+    assert found.tpot_s == near(0.01 + prompt * 0.01)
+    # Little's law at a second and a prompt for each of five; in the first of ten rounds half of the four others stand
+    # before.
+    assert found.ttft_s == near((5 - 1 - 0.5 / 10 * 4) * (1.0 + prompt))
     assert found.waiting == 0.0
 
 
@@ -67,17 +81,17 @@ def test_a_batch_that_starts_and_ends_together() -> None:
 def test_an_engine_that_is_never_empty() -> None:
     """Eight places, 100 tokens an answer: each token waits 10 ms and a hundredth of eight stalls of 30 ms."""
     found = queue.saturated(0.02, 0.05, 0.06, 8.0, 100.0, 2.0, ENGINE, 0.9)
-    tpot = 0.01 + 0.03 * 8 / 100
+    tpot = 0.01 + stall(0.06, 100) * 8 / 100
     assert found.tpot_s == near(tpot)
     assert found.requests_per_s == near(0.9 * 8 / (100 * tpot))
     assert found.request_s == near(0.05 + 100 * tpot)
-    assert found.utilisation == near(0.9 * 8 / (100 * tpot) * 0.03)
+    assert found.utilisation == near(0.9 * 8 / (100 * tpot) * stall(0.06, 100))
 
 
 def test_requests_sent_at_once() -> None:
     """Ten requests, four places, 100 tokens; a step of 10 ms and 4 more when full; a prompt of 50 ms stalls by half."""
     found = queue.sent_at_once((0.01, 0.004), 0.05, 4.0, 10.0, 100.0, ENGINE)
-    prompts, longest = 0.5 * 4 * 0.05, queue.LONGEST
+    prompts, longest = 4 * stall(0.05, 100), queue.LONGEST
     assert found.tpot_s == near(0.01 + 0.002 + 0.5 * prompts / 100)
     inside = prompts + 100 * (longest * 0.01 + 0.004)
     wait = 0.5 * (10 / 4 - 1) * inside
@@ -116,10 +130,11 @@ def test_pools_whose_prefill_workers_set_the_rate() -> None:
 
 def test_an_open_loop_at_a_batch() -> None:
     found = queue.open_loop_at(0.02, 0.1, 0.06, 8.0, 101.0, 2.0, ENGINE)
-    tpot = 0.01 + 0.03 * 8 / 101
+    prompt = stall(0.06, 101)
+    tpot = 0.01 + prompt * 8 / 101
     rate = 8 / (101 * tpot)
-    busy = rate * 0.03
-    wait = 0.5 * 0.03 * busy / (1 - busy)
+    busy = rate * prompt
+    wait = 0.5 * prompt * busy / (1 - busy)
     assert found.requests_per_s == near(rate)
     assert found.ttft_s == near(0.01 + 0.1 + 2 * 2 * tpot + wait)  # two steps of two tokens, prefills between
     assert found.request_s == near(found.ttft_s + 100 * tpot)
@@ -127,9 +142,10 @@ def test_an_open_loop_at_a_batch() -> None:
 
 
 def test_how_many_run_at_a_rate() -> None:
-    """Two a second, 100 tokens, two a step: busy 6 %, 100 / 0.94 steps a second; a step of 4 ms and 0.1 a sequence."""
+    """Two a second, 100 tokens, two a step: busy 6.06 %, 100 / 0.9394 steps a second; a step of 4 ms and 0.1 a
+    sequence."""
     running, carried = queue.running_at((0.004, 0.0001), 0.06, 2.0, 100.0, 2.0, ENGINE)
-    load = 2 * 100 / (2 * 0.94)
+    load = 2 * 100 / (2 * (1 - 2 * stall(0.06, 100)))
     assert running == near(load * 0.004 / (1 - load * 0.0001))
     assert carried == 1.0
     assert queue.running_at((0.004, 0.01), 0.06, 2.0, 100.0, 2.0, ENGINE)[1] == 0.0  # steps grow faster than they end

@@ -100,9 +100,9 @@ def first_s(shape: Shape, w: Worker, pass_s: Num, new_tokens: Num) -> Num:
 
 
 class Passes(NamedTuple):
-    """Seconds at a running batch: a decode step; a step with the prompts that come meanwhile in it, or the pass of these
-    alone where prompts have passes of their own; the first pass of a prompt, its host counted; and what one prompt
-    costs the requests beside it. A prompt holds each pipeline stage for its share of the pass alone, and the ranks of
+    """Seconds at a running batch: a decode step; a step with the prompts that come meanwhile in it, or their pass alone
+    where prompts have passes of their own; the first pass of a prompt, its host counted; and what one prompt costs the
+    requests beside it. A prompt holds each pipeline stage for its share of the pass alone, and the ranks of
     attention-data parallelism take one each."""
 
     step: Num

@@ -98,6 +98,10 @@ PARAMETERS: tuple[Parameter, ...] = (
 # Recipes of vLLM and TensorRT-LLM let a step take in a whole prompt (`physics.serving.step_budget`), up to the 16,384
 # tokens of vLLM's offline default (LLM_CLASS); SGLang's chunk stays its own.
 WHOLE_PROMPT_TOKENS = 16384.0
+# vLLM replays captured pieces of a step that takes in a prompt up to min(2 x max_num_seqs, 512) tokens (docs.vllm.ai,
+# v0.19.0 api/vllm/config/compilation: CUDAGraphMode.FULL_AND_PIECEWISE, max_cudagraph_capture_size). SGLang gives
+# prompts passes of their own (`--enable-mixed-chunk` is off by default) and TensorRT-LLM captures decode steps.
+CAPTURED_TOKENS = 512.0
 SETTINGS: dict[str, dict[str, float]] = {
     # attention_dp_config {enable_balance: true, timeout_iters: 60} of launch recipes with attention-data ranks
     # (SemiAnalysisAI/InferenceX benchmarks/dsr1_fp8_b200_trt_slurm.sh, dsr1_fp8_h200_trt_slurm.sh).
@@ -113,7 +117,8 @@ SETTINGS: dict[str, dict[str, float]] = {
     },
     "vllm": {
         "memory_fraction": 0.9, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.5,
-        "norms_apart": 1.0, "attention_apart": 2.0, "whole_prompt_tokens": WHOLE_PROMPT_TOKENS, "captured_tokens": 512.0,
+        "norms_apart": 1.0, "attention_apart": 2.0, "whole_prompt_tokens": WHOLE_PROMPT_TOKENS,
+        "captured_tokens": CAPTURED_TOKENS,
     },
     "sglang": {
         "memory_fraction": 0.88, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.5,
@@ -135,7 +140,8 @@ COMPILED = {"tpu": {"kernel_factor": 0.25}, "trainium": {"kernel_factor": 0.25}}
 # Launch recipes: SGLang on Blackwell looks for requests every 10 steps, every 30 from 16 clients on
 # (SemiAnalysisAI/InferenceX benchmarks/dsr1_fp4_b200_slurm.sh, dsr1_fp8_b200_slurm.sh: --scheduler-recv-interval), and
 # norms ride on the sums there (--enable-flashinfer-allreduce-fusion; vLLM's 70b_fp8_b200_docker.sh and
-# gptoss_fp4_b200_docker.sh: fuse_allreduce_rms, enable_attn_fusion).
+# gptoss_fp4_b200_docker.sh: fuse_allreduce_rms, enable_attn_fusion). Those of vLLM for models released in MXFP4 capture
+# up to 2,048 tokens (gptoss_fp4_{b200_docker,h200_slurm}.sh: max-cudagraph-capture-size, cuda-graph-sizes).
 LAUNCH = {
     "sglang": {"blackwell": {"poll_steps": 10.0, "poll_steps_many": 30.0, "norms_apart": 0.0}},
     "vllm": {
