@@ -11,6 +11,7 @@ from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.catalog.stacks import TrainingCalibration, stack_id, training_calibration
 from hwmodel.errors import InputError
 from hwmodel.physics.shape import parameters
+from hwmodel.predict.service.setting import CLOSED, SATURATED, STATIC
 from hwmodel.predict.training import run_space
 from hwmodel.validation.predicted.training import Prepared, predicted, prepare, sequence_s, stacks_of
 from hwmodel.validation.rows.machines import Resolver, fabric_of, nic_gbit_per_accelerator, recipe_name
@@ -215,3 +216,20 @@ def test_lengths_and_loads_of_throughput_rows_are_numbers_above_zero(change: dic
     assert throughput_setting(THROUGHPUT | {"input_len": "64 new + 1920 cached"}).load.new_tokens == 64
     with pytest.raises(CellError, match=reason):
         throughput_setting(THROUGHPUT | change)
+
+
+def test_a_closed_loop_counts_its_rounds() -> None:
+    """A hundred and fifty requests of eight clients are 18.75 rounds; a median request is none of the first."""
+    loop = THROUGHPUT | {"batch_or_concurrency": "8", "metric": "TTFT", "notes": "150 requests"}
+    assert throughput_setting(loop).regime == CLOSED
+    assert throughput_setting(loop).load.rounds == 150.0 / 8.0
+    assert throughput_setting(loop | {"notes": "4 requests"}).load.rounds == 1.0
+    assert throughput_setting(loop | {"notes": "median of 150 requests"}).load.rounds >= 1e6
+    assert throughput_setting(THROUGHPUT).load.rounds == 10.0
+
+
+def test_a_latency_without_a_load_is_that_of_one_request() -> None:
+    blank = THROUGHPUT | {"batch_or_concurrency": ""}
+    alone = throughput_setting(blank | {"metric": "request latency ms"})
+    assert (alone.regime, alone.concurrency) == (STATIC, 1.0)
+    assert throughput_setting(blank).regime == SATURATED  # a rate that states no load is all that an engine gives

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from hwmodel.predict.service.setting import AT_ONCE, CLOSED, OPEN, SATURATED, STATIC
 from hwmodel.specs.serving import Engine, ServingLayout, ServingLoad
 from hwmodel.validation.rows.serving_rows import (
@@ -31,6 +33,8 @@ ROUNDS = {"4.0": 2024.2, "4.1": 2024.65, "5.0": 2025.25, "5.1": 2025.7}
 UNDATED = 2024.5  # rows that name neither date nor round stand with the tables of their kind, of engines of 2024
 # Scenarios whose slowest requests must keep to limits on latency.
 LIMITED = ("server", "interactive")
+# Rounds of a closed loop whose median request is looked at: it is none of the first round, in which all start together.
+MEDIAN_ROUNDS = 1e6
 
 
 def _lengths(row: Row) -> ServingLoad:
@@ -121,6 +125,20 @@ def _layout(row: Row, accelerators: float) -> tuple[ServingLayout, bool]:
     return ServingLayout(tp=tp or 1.0, pp=pp or (1.0 if tp else 0.0), ep=ep), not tp
 
 
+def _rounds(row: Row, load: ServingLoad, clients: float) -> ServingLoad:
+    """The load with as many rounds as a closed loop's stated requests make, or those of a median."""
+    notes = text(row, "notes").lower()
+    sent = re.search(r"(\d+) requests", notes)
+    if "median" in notes:
+        return msgspec.structs.replace(load, rounds=MEDIAN_ROUNDS)
+    return msgspec.structs.replace(load, rounds=max(float(sent[1]) / clients, 1.0)) if sent and clients else load
+
+
+def _of_one(row: Row, asked: Asked) -> bool:
+    """Whether a latency is asked at a load that is not stated: that of a request alone."""
+    return not text(row, "batch_or_concurrency") and asked.kind in ("ttft", "tpot", "request")
+
+
 def throughput_setting(row: Row) -> Setting:
     """A row of a throughput file. Raises CellError for cells that cannot be read."""
     load = _lengths(row)
@@ -129,12 +147,15 @@ def throughput_setting(row: Row) -> Setting:
     if accelerators is None:
         raise CellError("the number of accelerators is not stated")
     regime, batch, rate = _regime(row, accelerators)
+    if regime == CLOSED:
+        load = _rounds(row, load, batch)
     layout, searched = _layout(row, accelerators)
     words = f"{text(row, 'framework')} {text(row, 'backend')} {text(row, 'source')} {text(row, 'notes')}"
     weights = recipe_name(text(row, "weight_precision"))
     declared = text(row, "weight_precision").startswith("declared:")
     known = measured(row, "value") is not None
     engine = "trtllm" if declared and engine_name(words) == "generic" else engine_name(words)
+    alone = _of_one(row, asked)
     return Setting(
         id=row["id"],
         source=text(row, "source"),
@@ -144,14 +165,14 @@ def throughput_setting(row: Row) -> Setting:
         engine=engine,
         year=_version_year(words),
         params=number(row, "params") or 0.0,
-        regime=STATIC if regime == SATURATED and asked.kind in ("prefill_mfu", "input_rate") else regime,
+        regime=STATIC if (asked.kind in ("prefill_mfu", "input_rate") and regime == SATURATED) or alone else regime,
         recipe=weights,
         cache=cache_format(text(row, "kv_precision")),
         layout=layout,
         searched=searched,
         load=load,
         # The rate at which prompts are read is that of steps full of them.
-        concurrency=batch or (_full_step(load) if asked.kind == "input_rate" else 0.0),
+        concurrency=batch or (_full_step(load) if asked.kind == "input_rate" else 1.0 if alone else 0.0),
         accelerators=accelerators,
         asked=(asked,) if known else (),
         rate=rate,
