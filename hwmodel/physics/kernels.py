@@ -16,17 +16,17 @@ def _is_plain(value: Num, usual: float) -> bool:
     return isinstance(value, (int, float)) and value == usual
 
 
-def _product_s(area: Num, wave_area: Num, k: Num, moved: Num, efficiency: Num, c: GemmConstants) -> Num:
-    """Seconds of products whose results cover `area` elements, and `wave_area` more for the ragged last wave."""
+def product_s(area: Num, ragged_area: Num, k: Num, moved: Num, efficiency: Num, c: GemmConstants) -> Num:
+    """Seconds of products whose results cover `area` elements, and `ragged_area` more for the ragged last wave."""
     wasted = c.fill * c.units * (_TILE * _TILE) / (1.0 + k / c.split_k)
-    compute = (area + c.wave * wave_area + wasted) * (k + c.depth) * (2.0 / (c.peak_flop_per_s * efficiency))
+    compute = (area + c.wave * ragged_area + wasted) * (k + c.depth) * (2.0 / (c.peak_flop_per_s * efficiency))
     compute = compute * (1.0 + c.throttle * compute / (compute + c.throttle_s))
     memory = moved * (1.0 / (c.hbm_bytes_per_s * c.hbm_fraction))
     latency = c.latency_s_per_k * minimum(k, c.latency_k)
     return latency + maximum(compute, memory) + c.overlap_loss * minimum(compute, memory)
 
 
-def _wave_area(tiles: Num, c: GemmConstants) -> Num:
+def wave_area(tiles: Num, c: GemmConstants) -> Num:
     """Elements of the empty part of the last wave, once there is more than one wave of 128 x 256 tiles."""
     waves = tiles / c.units
     return where(waves > 1.5, ceil(waves) - waves, 0.0) * (c.units * 2.0 * _TILE * _TILE)
@@ -37,10 +37,16 @@ def gemm_s(m: Num, n: Num, k: Num, c: GemmConstants) -> Num:
 
     A short run on a cool chip; for back-to-back products of a training step take `machine.sustained` constants.
     """
+    return c.launch_s + product_s(*gemm_sizes(m, n, k, c), c.efficiency, c)
+
+
+def gemm_sizes(m: Num, n: Num, k: Num, c: GemmConstants) -> tuple[Num, Num, Num, Num]:
+    """What the time of a product goes by: elements of the result with ragged edges, those of the empty part of the last
+    wave, the depth, and the bytes of operands read and result written."""
     area = (m + c.edge_m) * (n + c.edge_n)
-    wave_area = _wave_area(ceil(m * (1.0 / _TILE)) * ceil(n * (0.5 / _TILE)), c)
+    ragged = wave_area(ceil(m * (1.0 / _TILE)) * ceil(n * (0.5 / _TILE)), c)
     moved = (m * c.a_bytes + n * c.b_bytes) * k + m * n * (c.out_bytes * c.store_cost)
-    return c.launch_s + _product_s(area, wave_area, k, moved, c.efficiency, c)
+    return area, ragged, k, moved
 
 
 def grouped_gemm_s(rows_per_expert: Num, n: Num, k: Num, experts: Num, c: GemmConstants) -> Num:
@@ -48,7 +54,7 @@ def grouped_gemm_s(rows_per_expert: Num, n: Num, k: Num, experts: Num, c: GemmCo
     area = experts * (rows_per_expert + c.group_edge) * (n + c.edge_n)
     stored = rows_per_expert * n * (c.out_bytes * c.store_cost)
     moved = experts * ((rows_per_expert * c.a_bytes + n * c.b_bytes) * k + stored)
-    return c.group_launch_s + _product_s(area, 0.0, k, moved, c.efficiency * c.group_efficiency, c)
+    return c.group_launch_s + product_s(area, 0.0, k, moved, c.efficiency * c.group_efficiency, c)
 
 
 def cast_s(elements: Num, c: GemmConstants) -> Num:

@@ -12,6 +12,7 @@ import msgspec
 from hwmodel.ops import Num, ceil, maximum, where
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.columns import anywhere
+from hwmodel.physics.formulas import kept_in_16_bits
 from hwmodel.physics.kernels import (
     attention_backward_s,
     attention_forward_s,
@@ -24,6 +25,7 @@ from hwmodel.physics.kernels import (
 )
 from hwmodel.physics.layer_communication import context_parallel, expert_parallel, tensor_parallel
 from hwmodel.physics.machine import sustained
+from hwmodel.physics.schedule import micro_batches
 from hwmodel.specs import Block, Layout, Precision, Shape, Stack, Workload
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, Machine
 
@@ -86,7 +88,7 @@ def expert_rows(block: Block, tokens: Num, layout: Layout) -> tuple[Num, Num]:
     return rows, local
 
 
-def _held(block: Block, layout: Layout) -> shapes.Part:
+def held_part(block: Block, layout: Layout) -> shapes.Part:
     """What one rank holds of a layer; heads and the width of a dense network are cut into whole ones."""
     tp = layout.tp
     dense = ceil(block.d_ff / tp) if anywhere(block.n_experts < 1.0) else 0.0
@@ -95,7 +97,7 @@ def _held(block: Block, layout: Layout) -> shapes.Part:
     return shapes.Part(ceil(block.n_heads / tp), ceil(block.n_kv_heads / tp), width, block.d_ff_shared / tp, tp)
 
 
-def _matrix_times(
+def matrix_times(
     matrix: shapes.Matrix, block: Block, tokens: Num, layout: Layout, machine: Machine, stack: Stack, trainable: Any
 ) -> tuple[Num, Num]:
     """Forward and backward seconds of one kind of product on one rank."""
@@ -123,14 +125,14 @@ def _products(
     forward: Num = 0.0
     backward: Num = 0.0
     modules: dict[str, Num] = {}
-    for matrix in shapes.matrices(shape, block, _held(block, layout)):
-        there, back = _matrix_times(matrix, block, tokens, layout, machine, stack, trainable)
+    for matrix in shapes.matrices(shape, block, held_part(block, layout)):
+        there, back = matrix_times(matrix, block, tokens, layout, machine, stack, trainable)
         forward, backward = forward + there, backward + back
         modules[matrix.module] = modules.get(matrix.module, 0.0) + there
     return forward, backward, modules
 
 
-def _kept_products(
+def kept_products(
     shape: Shape,
     block: Block,
     tokens: Num,
@@ -152,7 +154,7 @@ def _kept_products(
 
     def mean(one: Num, other: Num) -> Num:
         """Over the layers in the format and those in 16 bits."""
-        return (1.0 - kept) * factor * one + kept * stack.sustained_high * other
+        return kept_in_16_bits(one, other, kept, factor, stack.sustained_high)
 
     modules = {name: mean(value, high[2][name]) for name, value in low[2].items()}
     return mean(low[0], high[0]), mean(low[1], high[1]), modules
@@ -171,7 +173,7 @@ def attention_constants(machine: Machine, stack: Stack) -> AttentionConstants:
     )
 
 
-def _attention(block: Block, layout: Layout, workload: Workload, machine: Machine, stack: Stack) -> tuple[Num, Num]:
+def attention_s(block: Block, layout: Layout, workload: Workload, machine: Machine, stack: Stack) -> tuple[Num, Num]:
     """Forward and backward seconds of the attention core."""
     b, s = layout.micro_batch, workload.seq_len
     heads = ceil(block.n_heads / layout.tp)
@@ -206,7 +208,7 @@ def _scan(block: Block, tokens: Num, layout: Layout, machine: Machine) -> tuple[
     return forward, 2.0 * forward
 
 
-def _traffic(
+def traffic_s(
     shape: Shape, block: Block, tokens: Num, layout: Layout, precision: Precision, machine: Machine, stack: Stack
 ) -> tuple[Num, Num, Num]:
     """Seconds of a forward pass's element-wise operations (norms, residuals, rotary embedding, activation, expert
@@ -227,12 +229,7 @@ def _traffic(
     return forward, norms, memory_bound_s(size * activation, machine.memory)
 
 
-def _micro_batches(layout: Layout, workload: Workload) -> Num:
-    """Micro-batches of a step on one replica."""
-    return maximum(workload.global_batch_seqs / (layout.dp * layout.micro_batch), 1.0)
-
-
-def _casts(
+def casts_s(
     shape: Shape, block: Block, tokens: Num, layout: Layout, precision: Precision, machine: Machine, stack: Stack
 ) -> tuple[Num, Num, Num]:
     """Seconds to cast and scale the operands of the products: inputs forward, gradients backward, each once for all the
@@ -256,7 +253,7 @@ def _casts(
 def _weights(shape: Shape, block: Block, layout: Layout, expert: Num) -> Num:
     """Elements of the weights of a layer's quantised products on one rank, those of experts by their share `expert`."""
     total: Num = 0.0
-    for matrix in shapes.matrices(shape, block, _held(block, layout)):
+    for matrix in shapes.matrices(shape, block, held_part(block, layout)):
         if matrix.kind == "router":
             continue
         routed = expert * maximum(block.n_experts, 1.0) / layout.ep
@@ -272,11 +269,14 @@ def head_s(shape: Shape, tokens: Num, tp: Num, machine: Machine, stack: Stack, t
 
 
 def loss_s(shape: Shape, tokens: Num, tp: Num, machine: Machine) -> Num:
-    """Seconds of the loss of one micro-batch, forward and backward.
+    """Seconds of the loss of one micro-batch, forward and backward."""
+    return memory_bound_s(loss_bytes(shape, tokens, tp), machine.memory)
 
-    Its fp32 logits are written, read twice, and their gradient is written and read in 16 bits.
-    """
-    return memory_bound_s(tokens * ceil(shape.vocab / tp) * 16.0, machine.memory)
+
+def loss_bytes(shape: Shape, tokens: Num, tp: Num) -> Num:
+    """Bytes of the loss of one micro-batch: its fp32 logits are written, read twice, and their gradient is written and
+    read in 16 bits."""
+    return tokens * ceil(shape.vocab / tp) * 16.0
 
 
 def _launches(block: Block, layout: Layout, stack: Stack) -> Num:
@@ -291,11 +291,11 @@ def _one_kind(
 ) -> dict[str, Num]:
     tokens = layout.micro_batch * workload.seq_len / layout.cp
     trainable = where(workload.trainable_fraction < 0.5, 0.0, 1.0)
-    products_f, products_b, modules = _kept_products(shape, block, tokens, layout, machine, precision, stack, trainable)
-    attention_f, attention_b = _attention(block, layout, workload, machine, stack)
+    products_f, products_b, modules = kept_products(shape, block, tokens, layout, machine, precision, stack, trainable)
+    attention_f, attention_b = attention_s(block, layout, workload, machine, stack)
     scan_f, scan_b = _scan(block, tokens, layout, machine)
-    memory_f, norms_f, activation_f = _traffic(shape, block, tokens, layout, precision, machine, stack)
-    cast_f, cast_b, cast_weights = _casts(shape, block, tokens, layout, precision, machine, stack)
+    memory_f, norms_f, activation_f = traffic_s(shape, block, tokens, layout, precision, machine, stack)
+    cast_f, cast_b, cast_weights = casts_s(shape, block, tokens, layout, precision, machine, stack)
     tp = tensor_parallel(shape, block, tokens, layout, precision, machine, stack)
     ep = expert_parallel(shape, block, tokens, layout, precision, machine, stack)
     return {
@@ -335,7 +335,7 @@ def with_weight_casts(times: LayerTimes, layout: Layout, workload: Workload) -> 
     """The times with the casts of weights: once a step, or in each micro-batch where weights are gathered anew."""
     if not anywhere(times.cast_weights > 0):
         return times
-    often = where(layout.zero > 2.5, 1.0, 1.0 / _micro_batches(layout, workload))
+    often = where(layout.zero > 2.5, 1.0, 1.0 / micro_batches(layout, workload))
     return msgspec.structs.replace(times, cast_f=times.cast_f + often * times.cast_weights)
 
 

@@ -19,8 +19,13 @@ from typing import Any
 
 from hwmodel.ops import Num, maximum, minimum, where
 from hwmodel.physics.columns import anywhere
-from hwmodel.specs import Layout, Stack
+from hwmodel.specs import Layout, Stack, Workload
 from hwmodel.specs.layout import DUALPIPE, DUALPIPE_V, ZB_H1, ZB_H2
+
+
+def micro_batches(layout: Layout, workload: Workload) -> Num:
+    """Micro-batches that one pipeline processes in a step (may be fractional where the batch does not divide)."""
+    return maximum(workload.global_batch_seqs / (layout.micro_batch * layout.dp), 1.0)
 
 
 def _runs(layout: Layout, schedule: float) -> Any:

@@ -9,8 +9,8 @@ import msgspec
 
 from hwmodel.answers import Shown
 from hwmodel.errors import InputError
+from hwmodel.physics.schedule import micro_batches
 from hwmodel.physics.shape import flop_per_token, parameters
-from hwmodel.physics.training import micro_batches
 from hwmodel.plain import Document
 from hwmodel.predict.given_layout import check_given
 from hwmodel.predict.layouts import SEARCHED

@@ -12,7 +12,8 @@ from tests.mutants.planted import Fault
 TRAINING, SERVING, MONEY = "physics", "physics serving", "economics"  # whose tests must notice
 FILES = {
     "physics/training.py": TRAINING, "physics/memory.py": TRAINING, "physics/layer.py": TRAINING,
-    "physics/layer_communication.py": TRAINING,
+    "physics/layer_communication.py": TRAINING, "physics/micro_batch.py": TRAINING,
+    "physics/data_parallel.py": TRAINING, "physics/formulas.py": TRAINING, "physics/schedule.py": TRAINING,
     "physics/kernels.py": TRAINING, "physics/collectives.py": TRAINING, "physics/shape.py": TRAINING,
     "physics/serving_step.py": SERVING, "physics/serving_memory.py": SERVING, "physics/serving_queue.py": SERVING,
     "economics/goodput.py": MONEY, "economics/energy.py": MONEY, "economics/ownership.py": MONEY,

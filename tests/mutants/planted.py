@@ -19,6 +19,7 @@ def _fault(file: str, right: str, wrong: str, tests: str = "") -> Fault:
 
 
 TRAINING, MEMORY, LAYER = "physics/training.py", "physics/memory.py", "physics/layer.py"
+FORMULAS, EXCHANGE = "physics/formulas.py", "physics/data_parallel.py"
 SCHEDULE = "physics/schedule.py"
 PLANTED = (
     # Ten that nothing caught once.
@@ -35,11 +36,11 @@ PLANTED = (
     _fault("economics/energy.py", "FALLBACK_J_PER_FLOP * facts.load_fraction", "FALLBACK_J_PER_FLOP"),
     _fault("economics/goodput.py", "0.5 * interval_s", "1.0 * interval_s"),
     # Twelve that only the example budgets caught once.
-    _fault(TRAINING, "2.0 * (layout.pp - 1.0)\n", "1.0 * (layout.pp - 1.0)\n"),
-    _fault(TRAINING, "per_param = states + 2.0 * precision.gradient_bytes",
-           "per_param = states + precision.gradient_bytes"),
+    _fault(FORMULAS, "2.0 * (pp - 1.0)\n", "1.0 * (pp - 1.0)\n"),
+    _fault(TRAINING, "return states + 2.0 * precision.gradient_bytes",
+           "return states + precision.gradient_bytes"),
     _fault(LAYER, "ceil(shape.vocab / tp) * 16.0", "ceil(shape.vocab / tp) * 8.0"),
-    _fault(TRAINING, "each = 2.0 * by_layer(w) + by_layer(g)", "each = by_layer(w) + by_layer(g)"),
+    _fault(EXCHANGE, "each = 2.0 * by_layer(w) + by_layer(g)", "each = by_layer(w) + by_layer(g)"),
     _fault(SCHEDULE, "chunks = (layout.vpp - 1.0) * layout.pp", "chunks = (layout.vpp + 1.0) * layout.pp"),
     _fault(LAYER, "elements = 10.0 * d / split", "elements = 6.0 * d / split"),
     _fault("economics/goodput.py", "sqrt(2.0 * write_s * mtbf_s)", "sqrt(write_s * mtbf_s)"),
@@ -47,6 +48,6 @@ PLANTED = (
            "facts.interruptions_per_accelerator_hour +"),
     _fault("economics/energy.py", "(facts.load_fraction - facts.idle_fraction) * busy", "facts.load_fraction * busy"),
     _fault(SCHEDULE, "behind = layout.pp - 1.0\n    plain", "behind = layout.pp\n    plain"),
-    _fault(TRAINING, "2.0 * m * layout.vpp * (1.0 - stack.pp_overlap)", "2.0 * m * layout.vpp * stack.pp_overlap"),
+    _fault(FORMULAS, "2.0 * micro_batches * vpp * (1.0 - overlap)", "2.0 * micro_batches * vpp * overlap"),
     _fault(MEMORY, "in_flight(stage, layout, of_all.micro_batches, stack)", "of_all.micro_batches"),
 )  # fmt: skip

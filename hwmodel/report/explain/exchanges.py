@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
-from hwmodel.ops import log, maximum, sqrt
-from hwmodel.physics import collectives, layer_communication, training
+import msgspec
+
+from hwmodel.physics import collectives, formulas, layer_communication, micro_batch, training
+from hwmodel.physics.data_parallel import data_parallel
 from hwmodel.physics.stages import data_ranks
 from hwmodel.report.explain.parts import repeated, stack
 from hwmodel.report.explain.rerun import Rerun
 from hwmodel.report.explain.rule import Fact, Rule, by
-from hwmodel.specs.kernels import Network
 
-OTHER = ("torus", "mesh", "bus_sharing")  # of a network; where one is set the closed form is another
+
+def _with_again(micro_batches: Any, layers: Any, forward_s: Any, backward_s: Any, again: Any) -> Any:
+    return micro_batches * layers * formulas.with_again(forward_s, backward_s, again)
 
 
 def tensor(step: Rerun) -> Rule:
     """Gathers and scatters of tensor parallelism in the layers of a step."""
-
-    def run(micro_batches: Any, layers: Any, forward_s: Any, backward_s: Any, again: Any) -> Any:
-        return micro_batches * layers * (forward_s + backward_s + again * forward_s)
-
     t = step.times
     forward = Fact(value=float(t.tp_f), source="of a layer, exposed", rule=_pairs(step, float(t.tp_f)))
     return by(
-        layer_communication.tensor_parallel, run, **repeated(step), forward_s=forward,
+        layer_communication.tensor_parallel, _with_again, **repeated(step), forward_s=forward,
         backward_s=Fact(value=float(t.tp_b), source="of a layer, exposed: the same again"),
         again=Fact(value=float(step.again.network), source="share that recomputation repeats"),
     )  # fmt: skip
@@ -59,49 +57,40 @@ def _pairs(step: Rerun, exposed: float) -> Rule | None:
     )  # fmt: skip
 
 
-def _twice(one: Rule | None) -> Rule | None:
+def _twice(one: Rule) -> Rule:
     """A gather and a scatter of the same size take the same time."""
-    return None if one is None else by(collectives.reduce_scatter_s, lambda **x: 2.0 * one.run(**x), **one.inputs)
+    return by(collectives.reduce_scatter_s, lambda **x: 2.0 * one.run(**x), **one.inputs)
 
 
-def _gather(step: Rerun, size: float, ranks: float, near: float) -> Rule | None:
-    """An all-gather in its closed form; None on a network whose links are meshes, tori or a shared bus."""
+def _gather(step: Rerun, size: float, ranks: float, near: float) -> Rule:
+    """An all-gather, from what its group of ranks costs and what is sent."""
     net = step.machine.network
-    if any(float(getattr(net, name)) for name in OTHER) or ranks > float(net.pod):
-        return None
+    among = collectives.group(ranks, near, net)
+    of = f"network constants of {step.machine.part}"
 
-    def run(size_bytes: Any, ranks_inside: Any, domains: Any, **c: Any) -> Any:
-        inside = size_bytes * (ranks_inside - 1.0) / ranks_inside
-        rate = c["link_bytes_per_s"] * c["link_efficiency"] * (1.0 - c["pair_loss"] / maximum(ranks_inside**2, 4.0))
-        near_s = collectives._pass_s(inside, rate, c["link_ramp_s"])
-        latency = c["link_latency_s"] + c["link_rank_latency_s"] * (ranks_inside - 1.0)
-        if ranks == near:
-            return latency + near_s
-        across = size_bytes / ranks_inside * (domains - 1.0) / domains
-        far_s = collectives._pass_s(across, c["nic_bytes_per_s"] * c["nic_efficiency"], c["nic_ramp_s"])
-        far_latency = c["nic_latency_s"] + c["nic_rank_latency_s"] * log(maximum(domains, 1.0)) / math.log(2.0)
-        return latency + far_latency + maximum(near_s, far_s)
+    def run(size_bytes: Any, link_ramp_s: Any, nic_ramp_s: Any, **group: Any) -> Any:
+        ramps = msgspec.structs.replace(net, link_ramp_s=link_ramp_s, nic_ramp_s=nic_ramp_s)
+        return collectives.gather_s(size_bytes, collectives.Group(**group), ramps)
 
-    names = [name for name in Network.__struct_fields__ if name.startswith(("link_", "nic_", "pair_"))]
-    constants = {name: Fact(value=float(getattr(net, name)), source=f"network constants of {step.machine.part}")
-                 for name in names}  # fmt: skip
+    said = {
+        "inside": "ranks in one scale-up domain", "domains": "scale-up domains",
+        "latency_s": f"of {ranks:g} ranks, {of}", "link_bytes_per_s": f"that a rank can use inside, {of}",
+        "nic_bytes_per_s": f"that a rank can use between domains, {of}",
+    }  # fmt: skip
+    facts = {name: Fact(value=float(getattr(among, name)), source=words) for name, words in said.items()}
+    ramps = {name: Fact(value=float(getattr(net, name)), source=of) for name in ("link_ramp_s", "nic_ramp_s")}
     return by(
-        collectives.all_gather_s, run, size_bytes=Fact(value=size, source="the whole buffer"),
-        ranks_inside=Fact(value=near, source="ranks in one scale-up domain"),
-        domains=Fact(value=ranks / near, source="scale-up domains"), **constants,
+        collectives.gather_s, run, size_bytes=Fact(value=size, source="the whole buffer"), **facts, **ramps,
     )  # fmt: skip
 
 
 def context(step: Rerun) -> Rule:
     """Keys and values round the ring, where attention does not hide them."""
-
-    def run(micro_batches: Any, layers: Any, forward_s: Any, backward_s: Any, again: Any) -> Any:
-        return micro_batches * layers * (forward_s + backward_s + again * forward_s)
-
     t = step.times
     ring = f"keys and values round {float(step.layout.cp):g} ranks, a layer, less what attention hides"
     return by(
-        layer_communication.context_parallel, run, **repeated(step), forward_s=Fact(value=float(t.cp_f), source=ring),
+        layer_communication.context_parallel, _with_again, **repeated(step),
+        forward_s=Fact(value=float(t.cp_f), source=ring),
         backward_s=Fact(value=float(t.cp_b), source=f"twice the bytes: {ring}"),
         again=Fact(value=float(step.again.attention), source="share that recomputation repeats"),
     )  # fmt: skip
@@ -111,23 +100,20 @@ def experts(step: Rerun) -> Rule:
     """Dispatch and combine, and what is exposed of them."""
     t, again = step.times, float(step.again.experts)
     exposed = float(step.micro.ep) / float(step.micro.layers)
-    whole = float(t.ep_f) * (1.0 + again) + float(t.ep_b)
+    whole = float(formulas.with_again(t.ep_f, t.ep_b, again))
 
     def run(micro_batches: Any, layers: Any, whole_s: Any, exposed_share: Any) -> Any:
         return micro_batches * layers * whole_s * exposed_share
 
-    def layer_s(forward_s: Any, backward_s: Any, again: Any) -> Any:
-        return forward_s * (1.0 + again) + backward_s
-
     said = f"dispatch and combine over {float(step.layout.ep):g} ranks, a layer"
     both = by(
-        layer_communication.expert_parallel, layer_s, forward_s=Fact(value=float(t.ep_f), source=said),
+        layer_communication.expert_parallel, formulas.with_again, forward_s=Fact(value=float(t.ep_f), source=said),
         backward_s=Fact(value=float(t.ep_b), source=said),
         again=Fact(value=again, source="share that recomputation repeats"),
     )  # fmt: skip
     hides = "what another micro-batch's compute does not hide (1: the schedule hides nothing)"
     return by(
-        training._expert_traffic_s, run, **repeated(step), whole_s=Fact(value=whole, source=said, rule=both),
+        micro_batch.expert_traffic_s, run, **repeated(step), whole_s=Fact(value=whole, source=said, rule=both),
         exposed_share=Fact(value=exposed / whole if whole else 0.0, source=hides),
     )  # fmt: skip
 
@@ -135,16 +121,16 @@ def experts(step: Rerun) -> Rule:
 def transfers(step: Rerun) -> Rule:
     """Activations and gradients between stages."""
     lay, s = step.layout, step.stack
-    count = 2.0 * step.micro_batches * float(lay.vpp) * (1.0 - float(s.pp_overlap)) + 2.0 * (float(lay.pp) - 1.0)
+    count = float(formulas.transfers(step.micro_batches, lay.vpp, lay.pp, s.pp_overlap))
     total = float(step.one.step.pp_transfer_s)
 
     def run(one_s: Any, micro_batches: Any, vpp: Any, pp: Any, pp_overlap: Any) -> Any:
-        return one_s * (2.0 * micro_batches * vpp * (1.0 - pp_overlap) + 2.0 * (pp - 1.0))
+        return one_s * formulas.transfers(micro_batches, vpp, pp, pp_overlap)
 
     size = step.tokens * float(step.run.shape.d_model) * float(step.precision.residual_bytes) / float(lay.tp)
     said = f"{size / 1e6:,.1f} MB from a stage to the next"
     return by(
-        training._transfer_s, run, one_s=Fact(value=total / count, source=said), vpp="layout.vpp", pp="layout.pp",
+        training.transfer_s, run, one_s=Fact(value=total / count, source=said), vpp="layout.vpp", pp="layout.pp",
         micro_batches=repeated(step)["micro_batches"], pp_overlap=stack(step, "pp_overlap"),
     )  # fmt: skip
 
@@ -152,7 +138,7 @@ def transfers(step: Rerun) -> Rule:
 def data(step: Rerun) -> Rule:
     """Gradients reduced and weights gathered, less the window of compute that hides them."""
     args = (step.run.shape, step.run.machine, step.precision, step.layout, step.stack, step.shard, step.micro)
-    d = training.data_parallel(*args, step.micro_batches, step.trainable)
+    d = data_parallel(*args, step.micro_batches, step.trainable)
     ranks, lay = float(data_ranks(step.layout)[0]), step.layout
     each = "in each micro-batch, layer by layer" if float(lay.zero) > 2.5 else "in a step"
     kind = f"gradients reduced and weights gathered over {ranks:g} ranks (ZeRO {float(lay.zero):g}) {each}"
@@ -160,12 +146,10 @@ def data(step: Rerun) -> Rule:
         kind = f"gradients all-reduced over {ranks:g} ranks in a step"
 
     def run(volume_s: Any, window_s: Any, never_hidden: Any, times: Any) -> Any:
-        hidden, edge = volume_s - window_s, 0.1 * volume_s
-        soft = 0.5 * (hidden + sqrt(hidden * hidden + edge * edge)) * (1.0 - never_hidden)
-        return (never_hidden * volume_s + soft) * times
+        return formulas.exposed_s(volume_s, window_s, never_hidden, times)
 
     return by(
-        training.data_parallel, run, volume_s=Fact(value=float(d.volume_s), source=kind),
+        data_parallel, run, volume_s=Fact(value=float(d.volume_s), source=kind),
         window_s=_window(step, float(d.window_s)),
         never_hidden=Fact(value=float(d.floor), source=f"share, dp_floor of stack {step.stack.id}"),
         times=Fact(value=float(d.times), source="a step"),
@@ -184,7 +168,7 @@ def _window(step: Rerun, value: float) -> Fact:
     def run(overlap: Any, compute_s: Any) -> Any:
         return overlap * compute_s
 
-    rule = by(training.data_parallel, run, overlap=stack(step, name), compute_s=Fact(value=of, source=words))
+    rule = by(data_parallel, run, overlap=stack(step, name), compute_s=Fact(value=of, source=words))
     return Fact(value=value, source="of compute that may hide it", rule=rule)
 
 

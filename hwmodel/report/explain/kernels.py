@@ -10,13 +10,21 @@ from typing import Any
 
 import msgspec
 
-from hwmodel.ops import maximum
-from hwmodel.physics import collectives, kernels, layer, layer_communication, recomputed, schedule, training
+from hwmodel.physics import (
+    collectives,
+    data_parallel,
+    formulas,
+    kernels,
+    layer,
+    layer_communication,
+    micro_batch,
+    recomputed,
+    schedule,
+    training,
+)
 from hwmodel.report.explain.symbols import record, symbol
 from hwmodel.specs import Layout, Stack
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, MemoryConstants, Network
-
-SWITCHED_OFF = {"mesh": 0.0, "torus": 0.0, "in_switch": 0.0, "bus_sharing": 0.0, "pod": 1e9}
 
 
 class KernelTerm(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +46,7 @@ def names(*words: str) -> tuple[Any, ...]:
 def _gemm() -> Any:
     k, area, wave, moved = names("k", "area", "wave_area", "moved_bytes")
     c = record(GemmConstants)
-    return c.launch_s + kernels._product_s(area, wave, k, moved, c.efficiency, c)
+    return c.launch_s + kernels.product_s(area, wave, k, moved, c.efficiency, c)
 
 
 def _grouped() -> Any:
@@ -46,7 +54,7 @@ def _grouped() -> Any:
     c = record(GemmConstants)
     area = experts * (rows + c.group_edge) * (n + c.edge_n)
     moved = symbol("moved_bytes")
-    return c.group_launch_s + kernels._product_s(area, 0.0, k, moved, c.efficiency * c.group_efficiency, c)
+    return c.group_launch_s + kernels.product_s(area, 0.0, k, moved, c.efficiency * c.group_efficiency, c)
 
 
 def _memory() -> Any:
@@ -71,22 +79,15 @@ def _attention_back() -> Any:
 
 
 def _gather() -> Any:
-    size, inside, domains = names("size_bytes", "ranks_inside", "domains")
-    net = record(Network, **SWITCHED_OFF)
-    near = collectives._pass_s(
-        size * (inside - 1.0) / inside, net.link_bytes_per_s * net.link_efficiency, net.link_ramp_s
-    )
-    far = size / inside * (domains - 1.0) / domains
-    across = collectives._pass_s(far, net.nic_bytes_per_s * net.nic_efficiency, net.nic_ramp_s)
-    latency = net.link_latency_s + net.link_rank_latency_s * (inside - 1.0)
-    return latency + net.nic_latency_s + net.nic_rank_latency_s * collectives._log2(domains) + maximum(near, across)
+    (size,) = names("size_bytes")
+    return collectives.gather_s(size, record(collectives.Group), record(Network))
 
 
 def _host() -> Any:
     device, launches, tp = names("device_s", "launches", "tp")
     stack = record(Stack, id="", title="", unconfirmed=())
     layout = record(Layout, pp=1.0, tp=tp)
-    return training._host_s(device, launches, layout, stack)
+    return micro_batch.host_adds_s(device, launches, layout, stack)
 
 
 def _bubble() -> Any:
@@ -122,7 +123,7 @@ TERMS: tuple[KernelTerm, ...] = tuple(
         ("recompute_s", "what the backward pass computes again, by module", recomputed.recomputed, None,
          "arXiv 2205.05198; Megatron-Core --recompute-modules"),
         ("tp_s", "all-gathers and reduce-scatters of tensor parallelism, less what products hide",
-         collectives.all_gather_s, _gather, "docs/kernels.md; arXiv 2205.05198 section 4"),
+         collectives.gather_s, _gather, "docs/kernels.md; arXiv 2205.05198 section 4"),
         ("cp_s", "keys and values round the context-parallel ring, under attention",
          layer_communication.context_parallel, None,
          "arXiv 2310.01889"),
@@ -130,16 +131,16 @@ TERMS: tuple[KernelTerm, ...] = tuple(
          layer_communication.expert_parallel, None, "arXiv 2412.19437 section 3.2"),
         ("pp_bubble_s", "what the schedule leaves idle: (pp - 1) / vpp micro-batches of the mean stage under 1F1B",
          schedule.bubble_s, _bubble, "arXiv 2104.04473 section 2.2; arXiv 2401.10241; arXiv 2412.19437 table 2"),
-        ("pp_transfer_s", "activations and gradients between stages", training._transfer_s, None,
+        ("pp_transfer_s", "activations and gradients between stages", training.transfer_s, None,
          "arXiv 2104.04473 section 4.1"),
         ("dp_exposed_s", "gradients and weights over data-parallel ranks, less what the backward pass hides; ZeRO 3 "
          "gathers layer by layer, a latency and a ramp each; between domains all is slowed by the factor below",
-         training._data_parallel_s, _contention, "arXiv 1910.02054; arXiv 2304.11277"),
-        ("optimizer_s", "every state of the parameters owned, read and written once", training._optimizer_s, None,
+         data_parallel.data_parallel, _contention, "arXiv 1910.02054; arXiv 2304.11277"),
+        ("optimizer_s", "every state of the parameters owned, read and written once", formulas.optimizer_s, None,
          "arXiv 1910.02054"),
-        ("offload_s", "what waits in host memory", training._offload_s, None, "arXiv 2101.06840"),
+        ("offload_s", "what waits in host memory", training.offload_s, None, "arXiv 2101.06840"),
         ("host_s", "launches that the device waits for: the longer of both, and a part of the shorter",
-         training._host_s, _host, "form chosen on runs; constants fitted"),
+         micro_batch.host_adds_s, _host, "form chosen on runs; constants fitted"),
         ("jitter_s", "`jitter` of all before, each doubling of the scale-up domains up to `jitter_nodes`",
          training.step, None, "fitted on runs"),
         ("search_s", "what runs whose layout was searched are slower than predicted", None, None,

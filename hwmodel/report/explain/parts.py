@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwmodel.ops import maximum
-from hwmodel.physics import training
+from hwmodel.physics import schedule
 from hwmodel.report.explain.rerun import Rerun
 from hwmodel.report.explain.rule import Fact, by
+from hwmodel.specs import Layout, Workload
 
 
 def repeated(step: Rerun) -> dict[str, Fact]:
@@ -22,10 +22,11 @@ def micro_batches(step: Rerun) -> Fact:
     """Micro-batches of one pipeline, from the batch."""
 
     def run(global_batch_seqs: Any, micro_batch: Any, dp: Any) -> Any:
-        return maximum(global_batch_seqs / (micro_batch * dp), 1.0)
+        workload = Workload(seq_len=1.0, global_batch_seqs=global_batch_seqs)
+        return schedule.micro_batches(Layout(micro_batch=micro_batch, dp=dp), workload)
 
     inputs = {name: f"layout.{name}" for name in ("global_batch_seqs", "micro_batch", "dp")}
-    rule = by(training.micro_batches, run, **inputs)
+    rule = by(schedule.micro_batches, run, **inputs)
     said = "that one pipeline runs in a step"
     return Fact(value=step.micro_batches, source=said, rule=rule, name="step.micro_batches")
 

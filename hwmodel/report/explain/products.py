@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from hwmodel.ops import ceil
 from hwmodel.physics import kernels, layer
 from hwmodel.physics import shape as shapes
+from hwmodel.physics.formulas import kept_in_16_bits
 from hwmodel.report.explain.rerun import Rerun
 from hwmodel.report.explain.rule import Fact, Rule, by
 from hwmodel.specs import Block
 from hwmodel.specs.kernels import GemmConstants
-
-_TILE = 128.0
 
 
 class Product(NamedTuple):
@@ -48,7 +46,7 @@ def _products(step: Rerun) -> list[Product]:
     out: list[Product] = []
     for place, block in enumerate(kinds):
         ahead = "" if len(kinds) == 1 else f"layers_{place + 1}_"
-        for matrix in shapes.matrices(step.run.shape, block, layer._held(block, step.layout)):
+        for matrix in shapes.matrices(step.run.shape, block, layer.held_part(block, step.layout)):
             one = _product(step, block, matrix, float(block.count) / count)
             if one.forward_s > 0:
                 out.append(one._replace(name=f"{ahead}{one.name}"))
@@ -59,7 +57,7 @@ def _products(step: Rerun) -> list[Product]:
 
 def _product(step: Rerun, block: Block, matrix: shapes.Matrix, share: float) -> Product:
     trainable = 0.0 if float(step.workload.trainable_fraction) < 0.5 else 1.0
-    there, back = layer._matrix_times(matrix, block, step.tokens, step.layout, step.machine, step.stack, trainable)
+    there, back = layer.matrix_times(matrix, block, step.tokens, step.layout, step.machine, step.stack, trainable)
     rows, copies = step.tokens, float(matrix.copies)
     if matrix.kind == "experts":
         rows, copies = (float(one) for one in layer.expert_rows(block, step.tokens, step.layout))
@@ -94,7 +92,7 @@ def _sum(step: Rerun, found: list[Product], which: str) -> Fact:
         inputs[one.name] = Fact(value=getattr(one, which), source=_said(step, one, which), rule=rule)
     return Fact(
         value=value, source=f"products of the mean layer, {which.removesuffix('_s')}, a micro-batch",
-        rule=by(layer._kept_products, _mixed if kept > 0 else _plain, **inputs),
+        rule=by(layer.kept_products, _mixed if kept > 0 else _plain, **inputs),
     )  # fmt: skip
 
 
@@ -109,8 +107,7 @@ def _plain(sustained: Any, **products: Any) -> Any:
 
 
 def _mixed(sustained: Any, bf16_layers: Any, in_16_bits_s: Any, sustained_high: Any, **products: Any) -> Any:
-    low = (1.0 - bf16_layers) * sustained * sum(products.values())
-    return low + bf16_layers * sustained_high * in_16_bits_s
+    return kept_in_16_bits(sum(products.values()), in_16_bits_s, bf16_layers, sustained, sustained_high)
 
 
 def _kernel(step: Rerun, one: Product) -> Rule | None:
@@ -118,12 +115,9 @@ def _kernel(step: Rerun, one: Product) -> Rule | None:
     if one.matrix.kind != "dense":
         return None
     c, m, n, k = step.machine.gemm, one.rows, float(one.matrix.n), float(one.matrix.k)
-    tiles = float(ceil(m / _TILE) * ceil(n * 0.5 / _TILE))
-    moved = (m * c.a_bytes + n * c.b_bytes) * k + m * n * (c.out_bytes * c.store_cost)
-    sizes = {
-        "area": (m + float(c.edge_m)) * (n + float(c.edge_n)), "wave_area": float(kernels._wave_area(tiles, c)),
-        "k": k, "moved_bytes": float(moved), "share": one.share,
-    }  # fmt: skip
+    names = ("area", "wave_area", "k", "moved_bytes")
+    sizes = {name: float(size) for name, size in zip(names, kernels.gemm_sizes(m, n, k, c), strict=True)}
+    sizes["share"] = one.share
     words = {
         "area": "elements of the result, with ragged edges", "wave_area": "elements of the empty part of the last wave",
         "k": "depth of the product", "moved_bytes": "operands read, result written",
@@ -136,7 +130,7 @@ def _kernel(step: Rerun, one: Product) -> Rule | None:
 
     def run(area: Any, wave_area: Any, k: Any, moved_bytes: Any, share: Any, **values: Any) -> Any:
         of = GemmConstants(**values)
-        return share * (of.launch_s + kernels._product_s(area, wave_area, k, moved_bytes, of.efficiency, of))
+        return share * (of.launch_s + kernels.product_s(area, wave_area, k, moved_bytes, of.efficiency, of))
 
     return by(
         kernels.gemm_s,

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.errors import HwModelError
-from hwmodel.physics import layer, stages, training
+from hwmodel.physics import layer, micro_batch, schedule, stages
 from hwmodel.physics.machine import sustained
 from hwmodel.physics.recomputed import Again, recomputed
 from hwmodel.predict.training import TrainingPrediction, with_layout
@@ -53,9 +53,9 @@ class Rerun:
         return min(float(self.run.trainable_fraction), 1.0)
 
     @cached_property
-    def micro(self) -> training.MicroBatch:
+    def micro(self) -> micro_batch.MicroBatch:
         """A micro-batch on the slowest stage."""
-        return training.micro_batch(
+        return micro_batch.micro_batch(
             self.run.shape, self.run.machine, self.precision, self.layout, self.stack, self.times, self.shard,
             self.trainable,
         )  # fmt: skip
@@ -68,7 +68,7 @@ class Rerun:
     @property
     def micro_batches(self) -> float:
         """Of one pipeline in a step."""
-        return float(training.micro_batches(self.layout, self.workload))
+        return float(schedule.micro_batches(self.layout, self.workload))
 
     @property
     def tokens(self) -> float:

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from hwmodel.catalog.stacks import search_optimism
-from hwmodel.ops import exp, log, maximum, minimum
-from hwmodel.physics import layer, schedule, training
+from hwmodel.ops import exp, minimum
+from hwmodel.physics import formulas, kernels, layer, micro_batch, schedule, training
 from hwmodel.physics.recomputed import recomputed
 from hwmodel.predict.optimism import SPLITS, with_search
 from hwmodel.report.explain.answered import Answered
@@ -20,6 +20,7 @@ from hwmodel.report.explain.products import products
 from hwmodel.report.explain.rerun import Rerun
 from hwmodel.report.explain.rule import Fact, Rule, by
 from hwmodel.specs import StepTerms
+from hwmodel.specs.kernels import MemoryConstants
 from hwmodel.specs.layout import schedule_word
 
 
@@ -33,24 +34,22 @@ def step_rule(found: Answered, step: Rerun, name: str) -> Rule | None:
     return own(step) if own is not None and found.value(f"step.{name}") else None
 
 
-def _gemm(step: Rerun) -> Rule:
-    def run(micro_batches: Any, layers: Any, forward_s: Any, backward_s: Any, level: Any) -> Any:
-        return micro_batches * layers * (forward_s + backward_s) * level
+def _levelled(micro_batches: Any, layers: Any, forward_s: Any, backward_s: Any, level: Any) -> Any:
+    return micro_batches * layers * formulas.levelled(forward_s, backward_s, level)
 
+
+def _gemm(step: Rerun) -> Rule:
     forward, backward = products(step)
-    return by(training.micro_batch, run, **repeated(step), forward_s=forward, backward_s=backward,
+    return by(formulas.levelled, _levelled, **repeated(step), forward_s=forward, backward_s=backward,
               level=stack(step, "level"))  # fmt: skip
 
 
 def _attention(step: Rerun) -> Rule:
-    def run(micro_batches: Any, layers: Any, forward_s: Any, backward_s: Any, level: Any) -> Any:
-        return micro_batches * layers * (forward_s + backward_s) * level
-
     t = step.times
     heads = max(float(block.n_heads) for block in step.run.shape.blocks)
     said = f"causal attention of {heads:g} heads (TP {float(step.layout.tp):g}) over {step.tokens:,.0f} tokens, a layer"
     return by(
-        layer._attention, run, **repeated(step), forward_s=Fact(value=float(t.attention_f), source=said),
+        layer.attention_s, _levelled, **repeated(step), forward_s=Fact(value=float(t.attention_f), source=said),
         backward_s=Fact(value=float(t.attention_b), source=f"five products instead of two; {said}"),
         level=stack(step, "level"),
     )  # fmt: skip
@@ -62,7 +61,7 @@ def _memory(step: Rerun) -> Rule:
 
     said = "norms, residuals, rotary embedding, activation, permutation of a layer"
     return by(
-        layer._traffic, run, **repeated(step), forward_s=Fact(value=float(step.times.memory_f), source=said),
+        layer.traffic_s, run, **repeated(step), forward_s=Fact(value=float(step.times.memory_f), source=said),
         backward_s=Fact(value=float(step.times.memory_b), source=f"twice the bytes: {said}"),
         accumulate_s=_accumulate(step),
     )  # fmt: skip
@@ -70,16 +69,15 @@ def _memory(step: Rerun) -> Rule:
 
 def _accumulate(step: Rerun) -> Fact:
     """Adding a layer's gradients to their accumulator."""
-    value = float(training._accumulate_s(step.shard, step.precision, step.machine, step.stack)) * step.trainable
-    width = float(step.stack.gradient_bytes) or float(step.precision.gradient_bytes)
+    width = float(micro_batch.gradient_bytes(step.precision, step.stack))
+    size = (float(step.shard.layer), width, float(step.stack.accumulate_passes))
+    value = float(formulas.accumulate_s(*size, step.machine.memory)) * step.trainable
 
-    def run(
-        params: Any, gradient_bytes: Any, passes: Any, trainable: Any, hbm_bytes_per_s: Any, hbm_fraction: Any
-    ) -> Any:
-        return 2.0 * gradient_bytes * params * passes * trainable / (hbm_bytes_per_s * hbm_fraction)
+    def run(params: Any, gradient_bytes: Any, passes: Any, trainable: Any, **constants: Any) -> Any:
+        return trainable * formulas.accumulate_s(params, gradient_bytes, passes, _memory_constants(**constants))
 
     rule = by(
-        training._accumulate_s, run, params=Fact(value=float(step.shard.layer), source="of a layer on one rank"),
+        formulas.accumulate_s, run, params=Fact(value=float(step.shard.layer), source="of a layer on one rank"),
         gradient_bytes=Fact(value=width, source="bytes of a gradient in the accumulator"),
         passes=stack(step, "accumulate_passes"),
         trainable=Fact(value=step.trainable, source="share of the parameters that are trained"), **memory(step),
@@ -98,17 +96,21 @@ def _launch(step: Rerun) -> Fact:
     return Fact(value=float(step.machine.memory.launch_s), source=f"memory constants of {step.machine.part}")
 
 
-def _moved_s(launch_s: Any, size_bytes: Any, hbm_bytes_per_s: Any, hbm_fraction: Any) -> Any:
-    return launch_s + size_bytes / (hbm_bytes_per_s * hbm_fraction)
+def _memory_constants(launch_s: Any = 0.0, **constants: Any) -> MemoryConstants:
+    return MemoryConstants(launch_s=launch_s, **constants)
+
+
+def _moved_s(size_bytes: Any, **constants: Any) -> Any:
+    return kernels.memory_bound_s(size_bytes, _memory_constants(**constants))
 
 
 def _casts(step: Rerun) -> Rule:
     def run(micro_batches: Any, layers: Any, forward_s: Any, backward_s: Any, widen_s: Any) -> Any:
         return micro_batches * layers * (forward_s + backward_s + widen_s)
 
-    widen = float(training._widen_s(step.shard, step.precision, step.machine, step.again))
+    widen = float(micro_batch.widen_s(step.shard, step.precision, step.machine, step.again))
     return by(
-        layer._casts, run, **repeated(step),
+        layer.casts_s, run, **repeated(step),
         forward_s=Fact(value=float(step.times.cast_f), source="inputs and weights of a layer, cast and scaled"),
         backward_s=Fact(value=float(step.times.cast_b), source="gradients of a layer, cast and scaled"),
         widen_s=Fact(value=widen, source="narrow weights widened before their products"),
@@ -124,7 +126,7 @@ def _logits(step: Rerun) -> Rule:
     loss = by(
         layer.loss_s, _moved_s, launch_s=_launch(step), **memory(step),
         size_bytes=Fact(
-            value=step.tokens * math.ceil(vocabulary / float(step.layout.tp)) * 16.0,
+            value=float(layer.loss_bytes(step.run.shape, step.tokens, step.layout.tp)),
             source="fp32 logits written, read twice, their gradient written and read in 16 bits",
         ),
     )  # fmt: skip
@@ -177,21 +179,19 @@ def _bubble(step: Rerun) -> Rule:
 
 def _owned(step: Rerun) -> Fact:
     """Parameters whose optimizer states one rank holds."""
-    owned = float(training._owned(step.run.shape, step.layout, step.stack, step.shard))
+    owned = float(training.owned_params(step.run.shape, step.layout, step.stack, step.shard))
     return Fact(value=owned * step.trainable, source="whose states one rank holds")
 
 
 def _optimizer(step: Rerun) -> Rule:
     p = step.precision
-    width = 2.0 * float(p.master_bytes + p.moment_bytes) + float(p.mean_weight_bytes) + 2.0 * float(p.gradient_bytes)
+    width = float(training.optimizer_bytes(p))
 
-    def run(
-        launch_s: Any, owned_params: Any, bytes_per_param: Any, on_device: Any, hbm_bytes_per_s: Any, hbm_fraction: Any
-    ) -> Any:
-        return _moved_s(launch_s, owned_params * bytes_per_param, hbm_bytes_per_s, hbm_fraction) * on_device
+    def run(owned_params: Any, bytes_per_param: Any, on_device: Any, **constants: Any) -> Any:
+        return formulas.optimizer_s(owned_params, bytes_per_param, on_device, _memory_constants(**constants))
 
     return by(
-        training._optimizer_s, run, launch_s=_launch(step), **memory(step),
+        formulas.optimizer_s, run, launch_s=_launch(step), **memory(step),
         owned_params=_owned(step),
         bytes_per_param=Fact(value=width, source=f"states read and written, gradients read, weights written: {p.id}"),
         on_device=Fact(value=1.0 - float(step.layout.offload_optimizer), source="share that is not on the host"),
@@ -201,19 +201,19 @@ def _optimizer(step: Rerun) -> Rule:
 def _offload(step: Rerun) -> Rule:
     """What the host link and the host's cores make a step wait for."""
     lay, s, p = step.layout, step.stack, step.precision
-    saved = float(training._saved_bytes(step.run.shape, p, lay, step.workload, s))
+    saved = float(training.saved_bytes(step.run.shape, p, lay, step.workload, s))
 
     def run(
         activations: Any, micro_batches: Any, saved_bytes: Any, host_link_bytes_per_s: Any, compute_s: Any,
         optimizer: Any, owned_params: Any, bytes_per_param: Any, host_adam_params_per_s: Any,
     ) -> Any:  # fmt: skip
-        waits = activations * micro_batches * maximum(2.0 * saved_bytes / host_link_bytes_per_s - compute_s, 0.0)
-        each = bytes_per_param / host_link_bytes_per_s + 1.0 / host_adam_params_per_s
-        return waits + optimizer * owned_params * each
+        link, rate = host_link_bytes_per_s, host_adam_params_per_s
+        waits = formulas.activations_wait_s(activations, micro_batches, saved_bytes, link, compute_s)
+        return waits + formulas.host_optimizer_s(optimizer, owned_params, bytes_per_param, link, rate)
 
     link = Fact(value=float(step.machine.host_link_bytes_per_s), source=f"host link of {step.machine.part}")
     return by(
-        training._offload_s, run, micro_batches=micro_batches(step), host_link_bytes_per_s=link,
+        training.offload_s, run, micro_batches=micro_batches(step), host_link_bytes_per_s=link,
         activations=Fact(value=float(lay.offload_activations), source="1 where they wait in host memory"),
         optimizer=Fact(value=float(lay.offload_optimizer), source="1 where its states are on the host"),
         saved_bytes=Fact(value=saved, source="activations that a micro-batch leaves"), owned_params=_owned(step),
@@ -232,7 +232,7 @@ def _host(step: Rerun) -> Rule:
         value=float(m.host) / float(m.layers) if float(m.layers) else 0.0, rule=_host_layer(step),
         source="what launches add to a layer: the longer of host and device, and a part of the shorter",
     )  # fmt: skip
-    return by(training._host_s, run, **repeated(step), layer_s=one, step_s=stack(step, "step_s"))
+    return by(micro_batch.host_adds_s, run, **repeated(step), layer_s=one, step_s=stack(step, "step_s"))
 
 
 def _host_layer(step: Rerun) -> Rule:
@@ -243,12 +243,12 @@ def _host_layer(step: Rerun) -> Rule:
     def run(
         device_s: Any, launches: Any, host_op_s: Any, host_tensor: Any, tp: Any, pipeline: Any, host_mixed: Any
     ) -> Any:
-        host = launches * host_op_s * (1.0 + host_tensor * (tp - 1.0)) * pipeline
-        longer, shorter = maximum(device_s, host), minimum(device_s, host)
-        return longer - device_s + host_mixed * shorter * shorter / longer
+        host = formulas.host_s(launches, host_op_s, host_tensor, tp, pipeline)
+        return formulas.launch_wait_s(device_s, host, host_mixed)
 
     return by(
-        training._host_s, run, device_s=Fact(value=float(step.micro.layer_device), source="a layer on the device"),
+        micro_batch.host_adds_s, run,
+        device_s=Fact(value=float(step.micro.layer_device), source="a layer on the device"),
         launches=Fact(value=float(step.micro.launches), source="kernels of a layer, forward and backward"),
         pipeline=Fact(value=pipeline, source=f"stack {step.stack.id}: tensor and pipeline parallelism together"),
         tp="layout.tp", **{name: stack(step, name) for name in ("host_op_s", "host_tensor", "host_mixed")},
@@ -268,7 +268,7 @@ def _jitter(found: Answered, step: Rerun) -> Rule | None:
     spanned = float(minimum(training.nodes(step.layout, step.machine), step.stack.jitter_nodes))
 
     def run(jitter: Any, domains: Any, **terms: Any) -> Any:
-        return sum(terms.values()) * jitter * log(domains) / math.log(2.0)
+        return sum(terms.values()) * formulas.slowest(jitter, domains)
 
     domains = Fact(value=spanned, source="scale-up domains of the fleet, at most those of a stack's jitter_nodes")
     return by(training.jitter, run, jitter=stack(step, "jitter"), domains=domains,
