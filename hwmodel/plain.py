@@ -1,6 +1,6 @@
 """Plain data at the edges: options as they are given, JSON documents as they are handed out, rows of tables.
 
-Between the layers stand records; these three are for what comes in as text and goes out as text.
+Between the layers stand records; these are for what comes in as text and goes out as text.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 Options: TypeAlias = Mapping[str, object]  # an option's name to what was given: as typed, a number, a list, a group
+Given: TypeAlias = dict[str, Any]  # the same on its way into a verb, each of the type that its reader takes or refuses
 Document: TypeAlias = dict[str, Any]  # a JSON object
-Row: TypeAlias = Mapping[str, object]  # a table's column to its cell
-Rows: TypeAlias = list[dict[str, Any]]
+Row: TypeAlias = dict[str, Any]  # a table's column to its cell
+Rows: TypeAlias = list[Row]
 
 
 def listed(given: object) -> tuple[object, ...]:

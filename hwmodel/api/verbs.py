@@ -17,6 +17,7 @@ from hwmodel.api.options import (
     ValidateOptions,
 )
 from hwmodel.errors import InputError
+from hwmodel.plain import Given
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 def plan(**given: Unpack[PlanOptions]) -> Plan:
     """What to train on a fleet, in which layout, for how long, at what cost, and how sure.
 
-    Options are those of `hwmodel plan`. Raises InputError for what cannot be read and InfeasibleError, with the
+    Given are those of `hwmodel plan`. Raises InputError for what cannot be read and InfeasibleError, with the
     binding constraint and a remedy, where nothing answers.
     """
     from hwmodel.solve.plan.solver import plan as solve
@@ -162,7 +163,7 @@ def load_catalog(overlays: Sequence[Path] = ()) -> Catalog:
     return load(tuple(overlays))
 
 
-def _plain(given: Any) -> dict[str, Any]:
+def _plain(given: Any) -> Given:
     """Options without those that are None, numpy's scalars as numbers, a model's file read into its shape."""
     from hwmodel.interop.model_files import with_shape
 

@@ -10,6 +10,7 @@ import click
 from hwmodel.cli.group import Group
 from hwmodel.cli.options import TABLE, number, pairs, with_options
 from hwmodel.cli.output import emit, note
+from hwmodel.plain import Document, Options
 
 if TYPE_CHECKING:
     from hwmodel.validation.claims.check import Finding
@@ -65,11 +66,11 @@ def _tally(found: list[Finding]) -> str:
     return f"{len(found)} claims: " + ", ".join(f"{n} {v}" for v, n in counts.items())
 
 
-def _document(found: Finding) -> dict[str, Any]:
+def _document(found: Finding) -> Document:
     """The JSON of a finding."""
     import msgspec
 
-    fields: dict[str, Any] = msgspec.to_builtins(found)
+    fields: Document = msgspec.to_builtins(found)
     return fields
 
 
@@ -105,11 +106,11 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _changes(settings: tuple[str, ...], inputs: dict[str, Any]) -> dict[str, Any]:
+def _changes(settings: tuple[str, ...], inputs: Options) -> Options:
     """What --set changes, each of the kind of the claim's own input."""
     from hwmodel.errors import InputError
 
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {}
     for name, text in pairs(settings, "--set", "params=70B").items():
         kind = inputs.get(name)
         if isinstance(kind, bool):

@@ -10,6 +10,7 @@ import click
 from hwmodel.cli.options import QUIET, TABLE, pairs, with_options
 from hwmodel.cli.output import check_writable, emit, note, write_text
 from hwmodel.cli.progress import stages
+from hwmodel.plain import Document, Given, Rows
 
 if TYPE_CHECKING:
     from hwmodel.interop.loss_runs import LossRuns
@@ -93,17 +94,17 @@ def command(runs: Path, form: str, fmt: str, out: Path | None, quiet: bool, **op
     emit(render(rows, document, fmt), out)
 
 
-def _columns(options: dict[str, Any]) -> dict[str, str]:
+def _columns(options: Given) -> dict[str, str]:
     """Quantities and the headers that --column gives them."""
     return pairs(options["columns"], "--column", "loss=eval_loss")
 
 
-def _units(options: dict[str, Any]) -> dict[str, str]:
+def _units(options: Given) -> dict[str, str]:
     """Quantities and the units that --unit gives them."""
     return pairs(options["units"], "--unit", "flop=GFLOP")
 
 
-def _check(options: dict[str, Any]) -> None:
+def _check(options: Given) -> None:
     """Refuse settings that cannot be met before the fit is made."""
     from hwmodel.errors import InputError
 
@@ -132,7 +133,7 @@ def _check(options: dict[str, Any]) -> None:
         raise InputError("--seed: a whole number from 0 to 4294967295")
 
 
-def _fit(table: LossRuns, form: str, options: dict[str, Any], quiet: bool) -> Fitted:
+def _fit(table: LossRuns, form: str, options: Given, quiet: bool) -> Fitted:
     """The fit of the form asked; `auto` goes by the columns."""
     from hwmodel.interop.fit_runs import fit_runs
 
@@ -147,7 +148,7 @@ def _fit(table: LossRuns, form: str, options: dict[str, Any], quiet: bool) -> Fi
     )
 
 
-def _predict(fitted: Fitted, options: dict[str, Any], document: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+def _predict(fitted: Fitted, options: Given, document: Document, rows: Rows) -> None:
     """Add the losses predicted at the targets of --at."""
     if not options["targets"]:
         return
@@ -185,7 +186,7 @@ def _target(text: str, fitted: Fitted) -> dict[str, float]:
     return target | ({"unique_tokens": parse_count(unique, "--at")} if repeated else {})
 
 
-def _watched(fitted: Fitted, options: dict[str, Any], document: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+def _watched(fitted: Fitted, options: Given, document: Document, rows: Rows) -> None:
     """Add where a running loss stands against the band of the fit, and what that means."""
     if options["watch"] is None:
         return
@@ -217,7 +218,7 @@ def _plot(fit: Any, table: LossRuns, path: Path) -> None:
     write_text(path, fit_svg(fit, table.loss, **{name: table.need(name) for name in names}))
 
 
-def _save(fit: Any, table: LossRuns, options: dict[str, Any]) -> str:
+def _save(fit: Any, table: LossRuns, options: Given) -> str:
     """Save the fit as a law of one's own; the path of its file."""
     from hwmodel.catalog.laws import write_law
     from hwmodel.catalog.places import own_root

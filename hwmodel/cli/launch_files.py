@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from hwmodel.cli.output import note
+from hwmodel.plain import Document, Given
 
 FROM = click.option(
     "--from", "source", metavar="FILE", type=click.Path(path_type=Path),
@@ -18,9 +18,7 @@ EXPORT = click.option(
 )
 
 
-def with_launch_file(
-    given: dict[str, Any], source: Path | None, *, quiet: bool, tokens: bool = False
-) -> dict[str, Any]:
+def with_launch_file(given: Given, source: Path | None, *, quiet: bool, tokens: bool = False) -> Given:
     """The options, those of the launch file added. `tokens`: also the tokens that its steps train on."""
     if source is None:
         return given
@@ -57,7 +55,7 @@ def sequence_parallel_of(source: Path | None) -> bool | None:
     return read_launch(source).sequence_parallel
 
 
-def export_answer(data: dict[str, Any], asked: str | None, *, quiet: bool) -> None:
+def export_answer(data: Document, asked: str | None, *, quiet: bool) -> None:
     """Write the launch files of `--export TARGETS[=DIR]`; the folder is `launch` where none is named."""
     if asked is None:
         return

@@ -14,6 +14,7 @@ from hwmodel.cli.options import OUT, QUIET, RUN, with_options
 from hwmodel.cli.output import emit, note
 from hwmodel.cli.sections import Sectioned
 from hwmodel.errors import InputError
+from hwmodel.plain import Given
 
 MAX_BYTES = 1_000_000_000
 
@@ -57,7 +58,7 @@ def command(log: Path, source: Path | None, out: Path | None, quiet: bool, skip:
     emit(text, out)
 
 
-def _yaml(run: dict[str, Any]) -> str:
+def _yaml(run: Given) -> str:
     """The file's text; a model that is not in the catalog with its fields, so that its own file is not needed."""
     import msgspec
     import yaml
@@ -74,7 +75,7 @@ def _yaml(run: dict[str, Any]) -> str:
     return str(yaml.safe_dump({name: plain(value) for name, value in run.items()}, sort_keys=False))
 
 
-def _memory(run: dict[str, Any]) -> list[str]:
+def _memory(run: Given) -> list[str]:
     """What the prediction of the same run allocates, to hold beside the log's memory."""
     from hwmodel.solve.train import train
 

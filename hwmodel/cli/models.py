@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hwmodel.cli.output import note
+from hwmodel.plain import Given
 
 
-def with_model_file(given: dict[str, Any], *, quiet: bool = False) -> dict[str, Any]:
+def with_model_file(given: Given, *, quiet: bool = False) -> Given:
     """The options with `shape` added where `model` names a file or folder. Raises InputError for a file amiss."""
     from hwmodel.interop.model_files import with_shape
 

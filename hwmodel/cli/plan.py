@@ -14,6 +14,7 @@ from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import QUESTION, REPORT, with_options
 from hwmodel.cli.output import emit, note, terminal_columns
 from hwmodel.cli.sections import Sectioned
+from hwmodel.plain import Given
 
 
 @click.command("plan", cls=Sectioned)
@@ -46,7 +47,7 @@ def command(
     hwmodel plan budget.yaml
 
     A BUDGET.yaml has stages (ablations, pre-training, fine-tuning, rl, serving ...), pools, and money; its keys are
-    these options. Options beside it stand for the same keys of the file.
+    these options. Given beside it stand for the same keys of the file.
     """
     from hwmodel.report.phrases import language_of
     from hwmodel.solve.plan.solver import plan
@@ -93,7 +94,7 @@ def _budget(
     language: str,
     source: Path | None,
     export: str | None,
-    given: dict[str, Any],
+    given: Given,
 ) -> None:
     """Answer a plan file, or one run on accelerators bought, or one on each of several pools."""
     from hwmodel.errors import InputError

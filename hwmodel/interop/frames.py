@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hwmodel.errors import InputError
+from hwmodel.plain import Document, Rows
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -17,16 +18,16 @@ BAND = {"value", "low", "high"}
 NAME = "the frame"
 
 
-def frame(rows: list[dict[str, Any]]) -> DataFrame:
+def frame(rows: Rows) -> DataFrame:
     """A row a row; a band becomes `x`, `x_low`, `x_high`, a record inside a row `record.field`."""
     import pandas
 
     return pandas.DataFrame([flat(row) for row in rows])
 
 
-def flat(row: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+def flat(row: Mapping[str, Any], before: str = "") -> Document:
     """A row without records inside."""
-    out: dict[str, Any] = {}
+    out: Document = {}
     for key, value in row.items():
         name = f"{before}{key}"
         if isinstance(value, Mapping) and set(value) == BAND:

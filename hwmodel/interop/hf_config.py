@@ -12,6 +12,7 @@ from typing import Any
 
 from hwmodel.catalog.reading import text_of
 from hwmodel.errors import InputError
+from hwmodel.plain import Document
 
 MAX_BYTES = 32_000_000  # quantised checkpoints list every layer that they leave alone
 MAX_DEPTH = 40
@@ -33,7 +34,7 @@ def _depth(text: str) -> int:
     return max(accumulate(1 if bracket in "[{" else -1 for bracket in brackets), default=0)
 
 
-def load_json(path: Path) -> dict[str, Any]:
+def load_json(path: Path) -> Document:
     """The mapping in a config.json. `Infinity` is read (some files hold it); InputError for everything else."""
     text = text_of(path, most=MAX_BYTES)
     if _depth(text) > MAX_DEPTH:
@@ -56,7 +57,7 @@ class Config:
     objects that somebody opened.
     """
 
-    def __init__(self, data: dict[str, Any], path: Path, like: Config | None = None) -> None:
+    def __init__(self, data: Document, path: Path, like: Config | None = None) -> None:
         self.data = data
         self.path = path
         self.seen: set[str] = set() if like is None else like.seen
@@ -81,7 +82,7 @@ class Config:
             return None
         return self.inner.setdefault(key, Config(found, self.path))
 
-    def changed(self, more: dict[str, Any]) -> Config:
+    def changed(self, more: Document) -> Config:
         """This config with some keys replaced, for one of its layers."""
         return Config({**self.data, **more}, self.path, self)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from statistics import median
-from typing import Any
 
 import msgspec
 
 from hwmodel.errors import InputError
+from hwmodel.plain import Given
 
 MIB, GIB = 2.0**20, 2.0**30
 _NUMBER = r"([\d,]+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
@@ -164,7 +164,7 @@ def _number(text: str) -> float:
     return float(text.replace(",", ""))
 
 
-def measured_run(log: JobLog, options: dict[str, Any], accelerators: int, where: str) -> dict[str, Any]:
+def measured_run(log: JobLog, options: Given, accelerators: int, where: str) -> Given:
     """The options of the run with what was measured: the file of `plan --measured`.
 
     InputError where the log and the options are of different runs.
@@ -184,7 +184,7 @@ def measured_run(log: JobLog, options: dict[str, Any], accelerators: int, where:
     return out | {"tokens_per_s": round(rate * accelerators)}
 
 
-def _agree(seconds: float, rate: float, options: dict[str, Any], where: str) -> None:
+def _agree(seconds: float, rate: float, options: Given, where: str) -> None:
     """Tokens a second times the step's seconds are the batch, if fleet and batch are the log's."""
     if not options.get("global_batch"):
         return

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from hwmodel.catalog.reading import csv_lines
 from hwmodel.errors import InputError
 from hwmodel.interop.loss_columns import ALIASES, SIZES, Column, find_columns
+from hwmodel.plain import Document
 
 Array = NDArray[np.float64]
 
@@ -105,7 +105,7 @@ def read_runs(
     if not kept:
         raise InputError(f"{path}: no runs left to read; check --where and the file")
     table = np.array(list(kept))
-    quantities: dict[str, Any] = dict.fromkeys(ALIASES)
+    quantities: Document = dict.fromkeys(ALIASES)
     quantities |= {name: table[:, i] for i, name in enumerate(found)}
     chosen = [lines[at] for at in kept.values()]
     return LossRuns(

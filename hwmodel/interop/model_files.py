@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+
+from hwmodel.plain import Given
 
 
-def with_shape(given: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def with_shape(given: Given) -> tuple[Given, tuple[str, ...]]:
     """The options with `shape` added where `model` names a file or folder, and what is to be said of that file.
 
     Raises InputError for a file amiss.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from hwmodel.plain import Row, Rows
 from hwmodel.report import sheets
 from hwmodel.report.likeness import QUANTITIES
 from hwmodel.report.phrases import ENGLISH, heard, say, speaking
@@ -19,12 +18,12 @@ BELOW = (
 )
 
 
-def accuracy_rows(found: Accuracy) -> list[dict[str, Any]]:
+def accuracy_rows(found: Accuracy) -> Rows:
     """Rows for people: all sources of a kind first, then each."""
     return [_row(one) for one in (*found.kinds, *found.by_source)]
 
 
-def _row(one: Measured) -> dict[str, Any]:
+def _row(one: Measured) -> Row:
     kind = say(QUANTITIES[one.kind])
     return {
         say("quantity"): say("  {source}: {kind}", source=one.source, kind=kind) if one.source else kind,

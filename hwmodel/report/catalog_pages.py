@@ -9,6 +9,7 @@ import msgspec
 from hwmodel.catalog.safe_text import markdown_safe
 from hwmodel.catalog.stacks import training_calibration, training_stack
 from hwmodel.errors import unknown
+from hwmodel.plain import Row
 from hwmodel.report.prices import price_rows
 from hwmodel.specs.stack import GENERIC
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from hwmodel.catalog import Catalog
     from hwmodel.specs.provenance import Sourced
 
-Row = dict[str, Any]
 STANDING = {
     "vendor": "vendor document",
     "measured": "measured",

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from hwmodel.laws.fit_loss import LossFit
 from hwmodel.laws.fit_repeats import RepeatFit
 from hwmodel.laws.fit_slices import AllocationFit
+from hwmodel.plain import Document, Rows
 from hwmodel.solve.law.fit import Fit, Fitted, Prediction, TakenColumn, Watched, watch_pattern
-
-Rows = list[dict[str, Any]]
 
 # pattern of a running loss -> what it usually means and what to look at
 WATCH_WORDS = {
@@ -27,7 +24,7 @@ WATCH_WORDS = {
 }
 
 
-def describe(fitted: Fitted) -> tuple[dict[str, Any], Rows]:
+def describe(fitted: Fitted) -> tuple[Document, Rows]:
     """A fit as a document and as rows: what was read, the constants with their spread, every doubt."""
     document, rows = _body(fitted.fit)
     document |= {
@@ -49,14 +46,14 @@ def _column(taken: TakenColumn) -> str:
     return f"{taken.quantity} = {taken.header}" + (f" [{taken.unit}]" if taken.unit else "")
 
 
-def _body(fit: Fit) -> tuple[dict[str, Any], Rows]:
+def _body(fit: Fit) -> tuple[Document, Rows]:
     if isinstance(fit, AllocationFit):
         return _allocation(fit)
     return _repeats(fit) if isinstance(fit, RepeatFit) else _loss(fit)
 
 
-def _allocation(fit: AllocationFit) -> tuple[dict[str, Any], Rows]:
-    document: dict[str, Any] = {
+def _allocation(fit: AllocationFit) -> tuple[Document, Rows]:
+    document: Document = {
         "approach": fit.approach,
         "constants": {"k_params": fit.k_params, "a_params": fit.a_params},
         "a_params": {"value": fit.a_params, "low": fit.a_params_low, "high": fit.a_params_high},
@@ -72,9 +69,9 @@ def _allocation(fit: AllocationFit) -> tuple[dict[str, Any], Rows]:
     return document, rows
 
 
-def _repeats(fit: RepeatFit) -> tuple[dict[str, Any], Rows]:
+def _repeats(fit: RepeatFit) -> tuple[Document, Rows]:
     spans = fit.intervals
-    document: dict[str, Any] = {
+    document: Document = {
         "form": "repeated",
         "constants": fit.constants,
         "intervals": {name: {"low": low, "high": high} for name, (low, high) in spans.items()},
@@ -111,7 +108,7 @@ def _ends(low: float | None, high: float | None) -> str:
     return f"{low:.4g} to {high:.4g} (80 %)"
 
 
-def _loss(fit: LossFit) -> tuple[dict[str, Any], Rows]:
+def _loss(fit: LossFit) -> tuple[Document, Rows]:
     floor, held = fit.floor_interval, fit.held_out
     document = {
         "form": fit.form,
@@ -148,13 +145,13 @@ def _loss(fit: LossFit) -> tuple[dict[str, Any], Rows]:
     return document, rows
 
 
-def describe_prediction(text: str, got: Prediction) -> dict[str, Any]:
+def describe_prediction(text: str, got: Prediction) -> Document:
     """A predicted loss as a row."""
     spread = f"{got.low:.4f} to {got.high:.4f} ({100 * got.level:g} %), {got.decades_outside_fit:.1f} decades beyond"
     return {"quantity": f"loss at {text}", "value": f"{got.loss_nats:.4f}", "spread": spread}
 
 
-def describe_watch(points: list[Watched], level: float, outside_decades: float) -> tuple[dict[str, Any], Rows]:
+def describe_watch(points: list[Watched], level: float, outside_decades: float) -> tuple[Document, Rows]:
     """A running loss against its band: where it stands, since when, and what that pattern usually means."""
     left = next((p for p in points if not p.inside), None)
     last, pattern = points[-1], watch_pattern(points)

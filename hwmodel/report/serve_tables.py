@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hwmodel.plain import Document, Rows
 from hwmodel.report.blocks import Table
 from hwmodel.report.formats import loss_words, score_words
 from hwmodel.report.phrases import heard, say
@@ -158,12 +159,12 @@ def step_table(found: Found) -> Table:
     return Table([say("term"), say("time"), say("share")], rows)
 
 
-def plain_rows(found: Found) -> list[dict[str, Any]]:
+def plain_rows(found: Found) -> Rows:
     """The fleets in base units, for CSV: names are those of the JSON."""
     return [{"kind": kind, **_plain(item)} for kind, item in _groups(found)]
 
 
-def _plain(item: EngineRow) -> dict[str, Any]:
+def _plain(item: EngineRow) -> Document:
     """A row's figures without their intervals: the engine, its bill, its prefill pool."""
     own = [name for name in item.__struct_fields__ if name not in Bill.__struct_fields__ and name != "prefill"]
     cells = {name: _bare(getattr(item, name)) for name in (*own, *Bill.__struct_fields__)}

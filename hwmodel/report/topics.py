@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
 from hwmodel import laws
 from hwmodel.catalog.topics import Model, Topic
+from hwmodel.plain import Document, Rows
 from hwmodel.specs.law import LawSpec
 from hwmodel.units import format_count
-
-Rows = list[dict[str, Any]]
 
 
 def topics_rows(topics: Sequence[Topic]) -> Rows:
@@ -38,9 +36,9 @@ def topic_rows(topic: Topic, specs: Mapping[str, LawSpec]) -> Rows:
     return rows
 
 
-def topic_document(topic: Topic, specs: Mapping[str, LawSpec]) -> dict[str, Any]:
+def topic_document(topic: Topic, specs: Mapping[str, LawSpec]) -> Document:
     """The same as JSON."""
-    fields: dict[str, Any] = msgspec.to_builtins(topic)
+    fields: Document = msgspec.to_builtins(topic)
     fields["status"] = topic.status
     fields["laws"] = [
         {"law": s.id, "title": s.title, "status": "refuses" if s.refusal else s.status, "refusal": s.refusal or None}
@@ -54,7 +52,7 @@ def _laws_of(topic: Topic, specs: Mapping[str, LawSpec]) -> list[LawSpec]:
     return [spec for name in topic.laws for key, spec in specs.items() if key == name or key.startswith(f"{name}/")]
 
 
-def history_document(models: Sequence[Model], cost: LawSpec) -> dict[str, Any]:
+def history_document(models: Sequence[Model], cost: LawSpec) -> Document:
     """Models by year with their training FLOPs."""
     return {"models": [{**msgspec.to_builtins(m), "train_flop": _flop(m, cost)} for m in models]}
 

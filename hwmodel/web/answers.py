@@ -13,6 +13,7 @@ import msgspec
 from hwmodel.answers import finite
 from hwmodel.api import views
 from hwmodel.errors import HwModelError, InputError
+from hwmodel.plain import Given
 from hwmodel.web.question import read_json, read_question
 
 STATUS = {0: 200, 1: 500, 2: 400, 3: 422, 4: 500}  # exit code -> HTTP status
@@ -81,7 +82,7 @@ def solve(verb: str, question: Mapping[str, Any]) -> Any:
     return plan(**question)
 
 
-def _compare(question: dict[str, Any]) -> Any:
+def _compare(question: Given) -> Any:
     """Formats side by side, or a plan for every combination of the options that are lists."""
     from hwmodel.solve.plan.compare import compare
     from hwmodel.solve.plan.compare_values import compare_values, listed_options

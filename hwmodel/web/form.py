@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 import hwmodel
 from hwmodel.catalog import Catalog
 from hwmodel.interop.export import TARGETS
+from hwmodel.plain import Document
 from hwmodel.report.meanings import MEANINGS, TERMS
 from hwmodel.solve.question import choices
 from hwmodel.web.fields import FIELDS, VERBS
 
 
-def form(catalog: Catalog) -> dict[str, Any]:
+def form(catalog: Catalog) -> Document:
     """Verbs, fields, and for each table of completions the names with what they stand for."""
     wanted = sorted({field.choices for field in FIELDS.values() if field.choices})
     return {

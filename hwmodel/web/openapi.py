@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
 import hwmodel
+from hwmodel.plain import Document
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.result import RunAnswer
 from hwmodel.web.answers import JSON, MARKDOWN, MEANING, STATUS, ZIP
 from hwmodel.web.fields import FIELDS, VERBS, Verb
 from hwmodel.web.question import MOST_CHARACTERS
 
-Schema = dict[str, Any]
+Schema = Document
 REFS = "#/components/schemas/{name}"
 # Keys of the contract that answers of these verbs always hold; the rest of them depends on the question.
 ALWAYS = {

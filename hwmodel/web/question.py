@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from hwmodel.errors import InputError, unknown
+from hwmodel.plain import Document, Options
 from hwmodel.web.fields import FIELDS, FILES, VERBS, Verb
 
 MOST_CHARACTERS = 300  # of one value: a list of a dozen names is far below
 Question = Mapping[str, Any]
 
 
-def read_json(body: bytes) -> dict[str, Any]:
+def read_json(body: bytes) -> Document:
     """The object of a body. Raises InputError for what is none, a name given twice and numbers that JSON has not."""
     try:
         found = json.loads(body.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number)
@@ -25,7 +26,7 @@ def read_json(body: bytes) -> dict[str, Any]:
     return found
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, Any]]) -> Document:
     """The pairs as a mapping. Raises InputError for a name that stands twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -37,7 +38,7 @@ def _no_number(word: str) -> float:
     raise InputError(f"{word} is no number: leave the option out, or give a finite one")
 
 
-def read_question(verb: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def read_question(verb: str, given: Mapping[str, Any]) -> Options:
     """The options of a question, empty ones left out. Raises InputError for a name or a value that it cannot take."""
     asked = VERBS[verb]
     found = {}

@@ -15,6 +15,7 @@ from hwmodel.interop.export.launch import Header, Training
 from hwmodel.interop.export.settings import checked
 from hwmodel.interop.huggingface import read_config
 from hwmodel.physics.shape import parameters, shape_for_params
+from hwmodel.plain import Document
 from hwmodel.predict.optimism import SPLITS
 from hwmodel.specs import Block, Shape
 from hwmodel.units import format_bytes, format_count, format_duration, format_fraction, parse_count
@@ -23,7 +24,7 @@ from hwmodel.units import format_bytes, format_count, format_duration, format_fr
 FACTS = ("--nic-gbit-s", "--flop-convention", "--catalog", "--measured", "--optimizer", "--gradient-dtype")
 
 
-def read_answer(path: Path) -> dict[str, Any]:
+def read_answer(path: Path) -> Document:
     """The JSON of an answer. InputError for what is none."""
     text = text_of(path)
     try:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from hwmodel.interop.export.megatron_shape import Flags
+from hwmodel.plain import Document
 
 # Flag -> field of the configuration, values as they are.
 SAME = {
@@ -70,9 +70,9 @@ RECIPES = {
 PRECISION_FLAGS = ("--bf16", "--fp16", "--fp8-format", "--fp8-recipe", "--fp4-format", "--fp4-recipe")
 
 
-def fields_of(flags: Flags) -> dict[str, Any]:
+def fields_of(flags: Flags) -> Document:
     """The fields of these arguments. KeyError for an argument without one."""
-    out: dict[str, Any] = {}
+    out: Document = {}
     for flag, value in flags.items():
         if flag in SAME:
             out[SAME[flag]] = value
@@ -90,7 +90,7 @@ def fields_of(flags: Flags) -> dict[str, Any]:
     return out
 
 
-def flags_of(fields: dict[str, Any]) -> dict[str, list[str]]:
+def flags_of(fields: Document) -> dict[str, list[str]]:
     """The arguments of these fields, as words: what a reader of command lines takes."""
     found: dict[str, list[str]] = {}
     for flag, field in SAME.items():

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from hwmodel.errors import InputError
 from hwmodel.interop.export import hf_trainer
 from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines
 from hwmodel.interop.export.names import names_of
+from hwmodel.plain import Document
 
 PRECISIONS = ("bf16", "fp16", "tf32")
 # The trainer fills in what is auto; with states on the host DeepSpeed wants to make its own optimizer of the CPU.
@@ -45,10 +45,10 @@ def write(launch: Training) -> Written:
     return Written(files=files, start=start, unexpressed=tuple(left))
 
 
-def _config(launch: Training) -> dict[str, Any]:
+def _config(launch: Training) -> Document:
     """The JSON: batch, precision, ZeRO stage, tensor and expert ranks."""
     zero, tp, ep, etp = (launch.number(name) for name in ("zero", "tp", "ep", "etp"))
-    host: dict[str, Any] = {}
+    host: Document = {}
     if "optimizer" in launch.word("offload").split(","):
         if zero == 0:
             raise InputError("deepspeed moves the optimizer's states to the host only sharded; plan with --zero 1")
@@ -67,9 +67,9 @@ def _config(launch: Training) -> dict[str, Any]:
     }
 
 
-def _flat(data: dict[str, Any], prefix: str = "", whole: tuple[str, ...] = ()) -> dict[str, Any]:
+def _flat(data: Document, prefix: str = "", whole: tuple[str, ...] = ()) -> Document:
     """Keys joined by dots; those of `whole` are not taken apart."""
-    out: dict[str, Any] = {}
+    out: Document = {}
     for key, value in data.items():
         out |= (
             _flat(value, f"{prefix}{key}.") if isinstance(value, dict) and key not in whole else {prefix + key: value}

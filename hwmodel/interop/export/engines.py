@@ -10,10 +10,11 @@ import msgspec
 from hwmodel.errors import InputError
 from hwmodel.interop.export.launch import Pool, Serving, Written, commented, header_lines
 from hwmodel.interop.export.names import Names
+from hwmodel.plain import Document
 
 PORT = 8000
 SPANNING = ': "${LEADER_ADDRESS:?address of the first node}" "${NODE_RANK:?rank of this node}"\n'
-Arguments = dict[str, Any]  # flag -> value, None for a switch
+Arguments = Document  # flag -> value, None for a switch
 
 
 class Quantised(msgspec.Struct, frozen=True, kw_only=True):

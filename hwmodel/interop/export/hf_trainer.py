@@ -10,6 +10,7 @@ from hwmodel.errors import InputError
 from hwmodel.interop.export.hf_shape import hf_config
 from hwmodel.interop.export.launch import Training, Unexpressed, schedule_left
 from hwmodel.interop.export.names import Names
+from hwmodel.plain import Document
 
 SCRIPT = "run_clm.py"
 NEEDED = {
@@ -35,7 +36,7 @@ def model_file(launch: Training, target: str) -> dict[str, str]:
     return {"model/config.json": json.dumps(config, indent=2) + "\n"}
 
 
-def arguments(launch: Training) -> dict[str, Any]:
+def arguments(launch: Training) -> Document:
     """Arguments of the script: batch, sequence, steps, arithmetic."""
     precision = launch.word("precision")
     return {

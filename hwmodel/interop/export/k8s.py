@@ -6,14 +6,14 @@ import json
 import re
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
 
 from hwmodel.interop.export.engines import PORT, Engine, checked_arguments, model_word, recipe_of
 from hwmodel.interop.export.launch import Pool, Serving, Written, commented, header_lines
+from hwmodel.plain import Document
 
 VERIFIED = "the schemas of kubernetes-validate==1.37.0 and LeaderWorkerSet v1 (kubernetes-sigs/lws@83ba21e)"
 RESOURCES = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu", "google": "google.com/tpu", "intel": "habana.ai/gaudi"}
-Manifest = dict[str, Any]
+Manifest = Document
 
 
 def write(launch: Serving, started: Written) -> Written:

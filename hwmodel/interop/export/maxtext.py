@@ -9,8 +9,9 @@ from hwmodel.errors import InputError
 from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines, schedule_left
 from hwmodel.interop.export.maxtext_shape import shape_settings
 from hwmodel.interop.export.names import names_of
+from hwmodel.plain import Document
 
-Settings = dict[str, Any]
+Settings = Document
 # Recipe -> what the products are quantised to, on GPUs and on TPUs; None: nothing that MaxText has.
 QUANTIZATION: dict[str, tuple[str | None, str | None]] = {
     "bf16": ("", ""), "fp16": ("", None), "tf32": ("", None), "fp8": ("te_fp8_delayedscaling", "fp8_full"),

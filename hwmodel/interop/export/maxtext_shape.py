@@ -8,9 +8,10 @@ from typing import Any
 
 from hwmodel.errors import InputError
 from hwmodel.interop.export.parts_of_shape import Layers, layers_of
+from hwmodel.plain import Document
 from hwmodel.specs import Block, Shape
 
-Settings = dict[str, Any]
+Settings = Document
 # Decoder blocks whose layers have norms on queries and keys, or biases on their projections.
 GATED = ["silu", "linear"]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hwmodel.interop.export.parts_of_shape import Layers, layers_of
+from hwmodel.plain import Document
 from hwmodel.specs import Shape
 
-Flags = dict[str, Any]
+Flags = Document
 
 
 def shape_flags(shape: Shape, target: str, tp: int) -> Flags:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from hwmodel.catalog import Catalog
 from hwmodel.errors import InputError
 from hwmodel.interop.export.parts_of_shape import Layers, layers_of, same_shape
+from hwmodel.plain import Document
 from hwmodel.specs import Shape
 
 # Flavors of torchtitan 0.3.0 and the models of the catalog that they are.
@@ -30,8 +29,8 @@ class TitanModel(msgspec.Struct, frozen=True, kw_only=True):
     module: str
     flavor: str
     builder: str = ""
-    head: dict[str, Any] = {}
-    layers: dict[str, Any] = {}
+    head: Document = {}
+    layers: Document = {}
 
 
 def titan_model(shape: Shape, catalog: Catalog) -> TitanModel:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
@@ -11,8 +10,9 @@ from hwmodel.interop.export.launch import Training, Unexpressed, Written, commen
 from hwmodel.interop.export.megatron import stage_layers
 from hwmodel.interop.export.names import Names, names_of
 from hwmodel.interop.export.titan_models import TitanModel, builder_source, titan_model
+from hwmodel.plain import Document
 
-Fields = dict[str, Any]
+Fields = Document
 # Recipe -> the converters of its linear layers and of its experts, with their arguments.
 CONVERTERS: dict[str, tuple[tuple[str, Fields], tuple[str, Fields]] | None] = {
     "bf16": None,

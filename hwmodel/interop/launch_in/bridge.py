@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
-from typing import Any
 
 from hwmodel.errors import InputError
 from hwmodel.interop.export.bridge_fields import READ, RECIPES, flags_of
@@ -13,6 +12,7 @@ from hwmodel.interop.launch_in import megatron
 from hwmodel.interop.launch_in.python_source import UNREAD, constants, function_of, value_of
 from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
 from hwmodel.interop.launch_in.shell import Script
+from hwmodel.plain import Document
 
 # What `_pretrain_common` and the other bases set where a recipe says nothing.
 BASE = {"ddp.use_distributed_optimizer": True, "mixed_precision": "bf16_mixed"}
@@ -53,10 +53,10 @@ def _is_recipe(node: ast.FunctionDef) -> bool:
     return node.returns is not None and "ConfigContainer" in ast.unparse(node.returns)
 
 
-def _fields(tree: ast.Module, node: ast.FunctionDef, path: Path) -> tuple[dict[str, Any], str | None]:
+def _fields(tree: ast.Module, node: ast.FunctionDef, path: Path) -> tuple[Document, str | None]:
     """`section.field` -> value of the recipe, and the Hugging Face name that its model comes from."""
     local = {**constants(tree.body), **constants(node.body)}
-    fields: dict[str, Any] = {}
+    fields: Document = {}
     model = None
     for call in (c for c in ast.walk(node) if isinstance(c, ast.Call)):
         name = ast.unparse(call.func).split(".")[-1]
@@ -75,7 +75,7 @@ def _fields(tree: ast.Module, node: ast.FunctionDef, path: Path) -> tuple[dict[s
     return fields, model if isinstance(model, str) else None
 
 
-def _precision(fields: dict[str, Any], path: Path) -> str:
+def _precision(fields: Document, path: Path) -> str:
     """The recipe of this name; current scaling is one scale a tensor too."""
     known = {name: precision for precision, name in RECIPES.items()} | {"bf16_with_fp8_current_scaling_mixed": "fp8"}
     given = fields["mixed_precision"]

@@ -14,9 +14,10 @@ from hwmodel.interop.huggingface import read_config
 from hwmodel.interop.launch_in.megatron import LAUNCHER, launched
 from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
 from hwmodel.interop.launch_in.shell import Script, read_script
+from hwmodel.plain import Document
 from hwmodel.specs import Shape
 
-Settings = dict[str, Any]
+Settings = Document
 ACCELERATE_LAUNCHER = ("--config_file", "--machine_rank", "--num_machines", "--num_processes", "--main_process_ip",
                        "--main_process_port")  # fmt: skip
 WORDS = {"true": True, "false": False, "1": True, "0": False}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.errors import CatalogError, InputError
@@ -12,8 +11,9 @@ from hwmodel.interop.export.maxtext import AXES, QUANTIZATION, REMAT
 from hwmodel.interop.export.maxtext_shape import settings_shape
 from hwmodel.interop.export.names import names_of
 from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
+from hwmodel.plain import Document, Given
 
-Settings = dict[str, Any]
+Settings = Document
 # Names of configs/models of MaxText 0.2.5 that are written otherwise in the catalog.
 MODELS = {
     "llama2-7b": "llama-2-7b", "llama2-13b": "llama-2-13b", "llama2-70b": "llama-2-70b", "llama3-8b": "llama-3-8b",
@@ -63,7 +63,7 @@ def _axis(s: Settings, name: str) -> int:
     return -1 if -1 in (near, far) else near * far
 
 
-def _options(s: Settings, path: Path) -> dict[str, Any]:
+def _options(s: Settings, path: Path) -> Given:
     """Layout, batch, sequence and precision."""
     sizes = {name: _axis(s, name) for name in AXES}
     strange = [name for name in UNIT_AXES if _axis(s, name) != 1]
@@ -78,7 +78,7 @@ def _options(s: Settings, path: Path) -> dict[str, Any]:
     if -1 in (tp, cp, pp, sizes["expert"]):
         raise InputError(f"{path}: only the axes data and fsdp may be -1 here; write the other sizes")
     known = -1 not in sizes.values()
-    options: dict[str, Any] = {
+    options: Given = {
         "tp": tp, "cp": cp, "pp": pp, "ep": sizes["expert"], "vpp": _repeats(s, pp),
         "zero": 3 if sharded else (1 if s.get("shard_optimizer_over_data") else 0),
         "offload": "optimizer" if s.get("optimizer_memory_host_offload") else "none",
@@ -99,7 +99,7 @@ def _repeats(s: Settings, pp: int) -> int:
     return max(1, int(s.get("base_num_decoder_layers", pp)) // (pp * int(s.get("num_layers_per_pipeline_stage", 1))))
 
 
-def _batch(s: Settings, path: Path, ranks: int, pp: int) -> dict[str, Any]:
+def _batch(s: Settings, path: Path, ranks: int, pp: int) -> Given:
     """The micro-batch of a replica, and sequences a device and step."""
     each = float(s.get("per_device_batch_size", 12.0))
     steps = int(s.get("gradient_accumulation_steps", 1))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -13,6 +12,7 @@ from hwmodel.interop.export.megatron import PRECISIONS, SHARDING
 from hwmodel.interop.export.names import names_of
 from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
 from hwmodel.interop.launch_in.shell import Script, read_script
+from hwmodel.plain import Given
 from hwmodel.specs import Block, Shape
 
 LAUNCHER = (
@@ -78,11 +78,11 @@ def launched(script: Script) -> int | None:
     return nodes * ranks if nodes and ranks else None
 
 
-def layout_options(flags: Script, shape: Shape | None) -> dict[str, Any]:
+def layout_options(flags: Script, shape: Shape | None) -> Given:
     """Layout, batch and sequence."""
     tp = flags.number("--tensor-model-parallel-size", 1) or 1
     pp = flags.number("--pipeline-model-parallel-size", 1) or 1
-    options: dict[str, Any] = {
+    options: Given = {
         "tp": tp, "pp": pp, "cp": flags.number("--context-parallel-size", 1), "vpp": _virtual(flags, pp),
         "ep": flags.number("--expert-model-parallel-size", 1), "zero": _zero(flags),
         "recompute": _recompute(flags, pp), "offload": _offload(flags),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.errors import InputError
+from hwmodel.plain import Document
 
 UNREAD = object()  # a value that only running the file would tell
 
@@ -26,9 +27,9 @@ def function_of(tree: ast.Module, path: Path, name: str, makes: Callable[[ast.Fu
     return making[0]
 
 
-def constants(body: list[ast.stmt]) -> dict[str, Any]:
+def constants(body: list[ast.stmt]) -> Document:
     """Names that are plain values, among statements."""
-    out: dict[str, Any] = {}
+    out: Document = {}
     for node in body:
         target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
         target = node.target if isinstance(node, ast.AnnAssign) and node.value is not None else target
@@ -39,7 +40,7 @@ def constants(body: list[ast.stmt]) -> dict[str, Any]:
     return out
 
 
-def value_of(node: ast.expr, local: dict[str, Any]) -> Any:
+def value_of(node: ast.expr, local: Document) -> Any:
     """A constant, a name of one, a list of them, or a sum, product or quotient; else UNREAD."""
     if isinstance(node, ast.Name):
         return local.get(node.id, UNREAD)

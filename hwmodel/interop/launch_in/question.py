@@ -9,13 +9,14 @@ from typing import Any
 from hwmodel.errors import InputError
 from hwmodel.interop.export.parts_of_shape import same_shape
 from hwmodel.interop.launch_in.record import Read
+from hwmodel.plain import Given
 from hwmodel.specs import Shape
 from hwmodel.specs.layout import SCHEDULES
 from hwmodel.units import parse_fleet
 
 
-def question(read: Read, given: dict[str, Any], models: Sequence[Shape]) -> dict[str, Any]:
-    """Options of `train` or `plan`: those of the file, overridden by those given.
+def question(read: Read, given: Given, models: Sequence[Shape]) -> Given:
+    """Given of `train` or `plan`: those of the file, overridden by those given.
 
     The model is one of `models` where the shape is its own, else the file itself. InputError where the file and the
     options together do not say on what, or which model, or where the file splits what this version cannot.
@@ -58,7 +59,7 @@ def _fleet(read: Read, launched: int | None, given: Any) -> str:
     return str(given)
 
 
-def _model(read: Read, models: Sequence[Shape]) -> dict[str, Any]:
+def _model(read: Read, models: Sequence[Shape]) -> Given:
     """`model` and, where no known model has this shape, `shape`."""
     shape = read.shape
     named = read.options.get("model")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from hwmodel.errors import InputError, unknown
 from hwmodel.interop.export.names import Names
 from hwmodel.interop.export.settings import OPTION, SETTINGS
+from hwmodel.plain import Given
 from hwmodel.specs import Shape
 
 _FACT = re.compile(r"^\s*(?:#|//)\s*hwmodel: (\w+) = (.*?)(?:  \(.*\))?$", re.M)
@@ -26,7 +26,7 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
 
     tool: str
     path: Path
-    options: dict[str, Any]
+    options: Given
     shape: Shape | None = None
     sequence_parallel: bool = True
     steps: int | None = None
@@ -63,14 +63,14 @@ def unfit(name: str, names: Names, path: Path) -> InputError:
     return InputError(f"{said}; remove it if nothing depends on it (names of {names.verified_against})")
 
 
-# Options that a comment may hold: the hardware, the model's name, and what a tool has no setting for.
+# Given that a comment may hold: the hardware, the model's name, and what a tool has no setting for.
 NOTED = frozenset(
     ("gpus", "system", "model", "stack", "searched", "nic_gbit_s", "flop_convention", "optimizer", "gradient_dtype",
      "offload", "schedule", *(OPTION.get(name, name) for name in SETTINGS if name != "sequence_parallel"))
 )  # fmt: skip
 
 
-def with_facts(options: dict[str, Any], said: Mapping[str, str]) -> dict[str, Any]:
+def with_facts(options: Given, said: Mapping[str, str]) -> Given:
     """The options, those that the file could only say in a comment taken from there."""
     out = dict(options)
     for name, value in said.items():

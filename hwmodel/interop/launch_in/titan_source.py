@@ -6,17 +6,17 @@ import ast
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
 
 from hwmodel.errors import InputError
 from hwmodel.interop.launch_in.python_source import UNREAD, constants, function_of, value_of
+from hwmodel.plain import Document
 
 SECTIONS = {"TrainingConfig": "training", "ParallelismConfig": "parallelism", "CompileConfig": "compile"}
 POLICIES = {"FullAC": "full", "SelectiveAC": "selective", "MemoryBudgetAC": "memory_budget"}
 BUILDERS = ("_build_llama3_layers", "_build_qwen3_layers", "_build_qwen3_moe_layers")
 
 
-def toml_settings(text: str, path: Path) -> dict[str, Any]:
+def toml_settings(text: str, path: Path) -> Document:
     """`section.key` -> value of a TOML file. InputError for one that is none."""
     try:
         data = tomllib.loads(text)
@@ -25,14 +25,14 @@ def toml_settings(text: str, path: Path) -> dict[str, Any]:
     return _flat(data, "")
 
 
-def _flat(data: dict[str, Any], prefix: str) -> dict[str, Any]:
-    out: dict[str, Any] = {}
+def _flat(data: Document, prefix: str) -> Document:
+    out: Document = {}
     for key, value in data.items():
         out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return out
 
 
-def python_settings(text: str, path: Path, function: str = "") -> dict[str, Any]:
+def python_settings(text: str, path: Path, function: str = "") -> Document:
     """`section.key` -> value of the configuration that one function of the file returns.
 
     InputError where the file has several and none is named, or where it builds on a configuration elsewhere.
@@ -74,7 +74,7 @@ def _name(node: ast.expr) -> str:
     return ".".join(words[-2:]) if words[-1] == "Config" else words[-1]
 
 
-def _section(call: ast.Call, local: dict[str, Any], path: Path) -> dict[str, Any]:
+def _section(call: ast.Call, local: Document, path: Path) -> Document:
     """What one call sets: a section, the policy of recomputation, a converter, or the flavor."""
     name = _name(call.func)
     if name in SECTIONS:
@@ -94,9 +94,9 @@ def _section(call: ast.Call, local: dict[str, Any], path: Path) -> dict[str, Any
     return {}
 
 
-def _assignments(node: ast.FunctionDef, local: dict[str, Any], path: Path) -> dict[str, Any]:
+def _assignments(node: ast.FunctionDef, local: Document, path: Path) -> Document:
     """`activation_checkpoint=None`, and settings changed afterwards like `config.parallelism.x = 2`."""
-    out: dict[str, Any] = {}
+    out: Document = {}
     for call in _calls(node):
         for keyword in call.keywords:
             if keyword.arg == "activation_checkpoint" and isinstance(keyword.value, ast.Constant):
@@ -112,7 +112,7 @@ def _assignments(node: ast.FunctionDef, local: dict[str, Any], path: Path) -> di
     return out
 
 
-def _imported_model(tree: ast.Module, path: Path) -> dict[str, Any]:
+def _imported_model(tree: ast.Module, path: Path) -> Document:
     """The module of the model: imported by name, or the folder of a configuration that stands in it."""
     for node in tree.body:
         if isinstance(node, ast.ImportFrom):
@@ -127,9 +127,9 @@ def _imported_model(tree: ast.Module, path: Path) -> dict[str, Any]:
     return {}
 
 
-def _custom_model(tree: ast.Module, path: Path) -> dict[str, Any]:
+def _custom_model(tree: ast.Module, path: Path) -> Document:
     """Arguments of a builder of layers and of the model's head, as `custom.NAME`."""
-    out: dict[str, Any] = {}
+    out: Document = {}
     for call in _calls(tree):
         name = _name(call.func)
         if name in BUILDERS:

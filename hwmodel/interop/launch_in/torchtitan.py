@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
@@ -13,10 +12,11 @@ from hwmodel.interop.export.titan_models import CUSTOM, FLAVORS
 from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
 from hwmodel.interop.launch_in.titan_source import python_settings, toml_settings
 from hwmodel.physics.shape import layers
+from hwmodel.plain import Document, Given
 from hwmodel.specs import Block, Shape
 from hwmodel.specs.layout import SCHEDULES
 
-Settings = dict[str, Any]
+Settings = Document
 READ_PYTHON = {"TrainingConfig": "training.", "ParallelismConfig": "parallelism."}
 CONVERTERS = {
     "float8": "fp8", "quantize.linear.float8": "fp8", "quantize.dense.float8": "fp8", "Float8LinearConverter": "fp8",
@@ -63,7 +63,7 @@ def _read(settings: Settings, text: str, path: Path, tool: str) -> Read:
     )  # fmt: skip
 
 
-def _options(s: Settings, shape: Shape | None, path: Path) -> dict[str, Any]:
+def _options(s: Settings, shape: Shape | None, path: Path) -> Given:
     """Layout, batch, sequence and precision."""
 
     def degree(name: str, default: int = 1) -> int:
@@ -71,7 +71,7 @@ def _options(s: Settings, shape: Shape | None, path: Path) -> dict[str, Any]:
 
     pp = degree("pipeline_parallel_degree")
     local = int(s.get("training.local_batch_size") or s.get("training.batch_size") or 8)
-    options: dict[str, Any] = {
+    options: Given = {
         "tp": degree("tensor_parallel_degree"), "cp": degree("context_parallel_degree"), "pp": pp,
         "vpp": _virtual(s, shape, pp, path), "ep": degree("expert_parallel_degree"),
         "etp": degree("expert_tensor_parallel_degree"), "zero": _zero(s, pp, path),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import msgspec
 
 from hwmodel.answers import Shown
-from hwmodel.plain import Document
+from hwmodel.plain import Document, Given
 from hwmodel.solve.budget.beats import Beats
 from hwmodel.solve.budget.risk import Risk
 from hwmodel.solve.life.distilled import Distilled
@@ -32,8 +30,6 @@ from hwmodel.solve.run.result import Mixtures, Objectives, RunAnswer
 from hwmodel.specs.accuracy import Like
 from hwmodel.specs.layout import PlanLayout
 from hwmodel.specs.provenance import Cited
-
-Given: TypeAlias = dict[str, Any]  # of any type that a request holds
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

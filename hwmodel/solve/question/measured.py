@@ -17,6 +17,7 @@ from hwmodel import units
 from hwmodel.catalog.reading import text_of
 from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.errors import InputError
+from hwmodel.plain import Options
 from hwmodel.solve.question.setting import Setting
 from hwmodel.specs import Shape
 
@@ -29,7 +30,7 @@ def _tokens_per_s(text: str) -> float:
     return units.parse_positive(text, "tokens_per_s") if plain else units.parse_count(text, "tokens_per_s")
 
 
-def read_run(path: Path) -> tuple[dict[str, Any], float | None, float | None]:
+def read_run(path: Path) -> tuple[Options, float | None, float | None]:
     """The run's options, measured tokens a second and measured step seconds. InputError for anything amiss."""
     data = parse_yaml(text_of(path, "--measured"), path)
     if not isinstance(data, dict):
@@ -95,7 +96,7 @@ def _check_level(path: Path, level: float, predicted: Predicted) -> None:
         )
 
 
-def _differences(path: Path, options: dict[str, Any], run: Setting, setting: Setting) -> list[str]:
+def _differences(path: Path, options: Options, run: Setting, setting: Setting) -> list[str]:
     """Where the measured run was another than the one asked about. InputError for another part."""
     notes = []
     if run.part is not None and setting.part is not None and run.part.id != setting.part.id:

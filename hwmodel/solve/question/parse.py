@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
 
 from hwmodel import units
 from hwmodel.errors import InputError, unknown
-from hwmodel.plain import Options, listed
+from hwmodel.plain import Given, Options, listed
 from hwmodel.predict.recompute import offload_words, recompute_mode
 from hwmodel.predict.schedules import schedules_of
 from hwmodel.solve.question.contradictions import check_contradictions
@@ -38,8 +38,6 @@ from hwmodel.solve.question.values import (
 )
 from hwmodel.specs import Stack
 from hwmodel.specs.layout import ASKED
-
-Given: TypeAlias = dict[str, Any]  # the options that nobody has read yet: whoever reads one takes it out
 
 
 def _again(given: Given) -> dict[str, str]:
@@ -218,7 +216,10 @@ OPEN_TIME_S = 30.0 * units.SECONDS_PER_DAY
 
 
 def _given(options: Options) -> Given:
-    """The options that are given, NumPy's numbers as plain ones. Raises InputError for an empty text."""
+    """The options that nobody has read yet (whoever reads one takes it out), NumPy's numbers as plain ones.
+
+    Raises InputError for an empty text.
+    """
     found = {}
     for name, value in options.items():
         plain = value.item() if isinstance(value, np.generic) else value

@@ -12,6 +12,7 @@ from msgspec.structs import asdict, replace
 from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
+from hwmodel.plain import Document, Options
 from hwmodel.solve.question.rates import known_kind, parse_rates
 from hwmodel.solve.serve.choose import chosen
 from hwmodel.solve.serve.fixed import chosen_rows, predicted_rows
@@ -35,13 +36,13 @@ class Served(Shown, msgspec.Struct, frozen=True, kw_only=True):
         """The fleet chosen, or the configuration predicted."""
         return self.found.answer
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """The JSON document: request, resolved names, answer."""
-        plain: dict[str, Any] = msgspec.to_builtins({"request": _request(self.question), **asdict(self.found)})
+        plain: Document = msgspec.to_builtins({"request": _request(self.question), **asdict(self.found)})
         return plain
 
 
-def _request(question: ServingQuestion) -> dict[str, Any]:
+def _request(question: ServingQuestion) -> Document:
     """The question in plain JSON types, without what says nothing."""
     asked = {
         f: getattr(question, f)
@@ -158,7 +159,7 @@ def read_question(
 CHOOSES = {"p": 95.0, "peak_to_mean": 1.0, "spares": 1, "max_loss": None, "min_quality": None}
 
 
-def _refuse_region(given: dict[str, Any]) -> None:
+def _refuse_region(given: Options) -> None:
     """Raise InputError for a region that no price is left to depend on."""
     if given.get("region") is None:
         return
@@ -169,7 +170,7 @@ def _refuse_region(given: dict[str, Any]) -> None:
             )
 
 
-def _refuse_limits(given: dict[str, Any]) -> None:
+def _refuse_limits(given: Options) -> None:
     """Raise InputError for a limit beside --concurrency, which would be passed over."""
     for name, usual in CHOOSES.items():
         value = given.get(name, usual)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from hwmodel.plain import Document
 from hwmodel.predict.formats import formats_of
 from hwmodel.predict.service.arrivals import Column, Loaded, Spread, loaded
 from hwmodel.predict.service.layouts import layouts, rows_of
@@ -86,7 +85,7 @@ def options(
     )  # fmt: skip
 
 
-def engine_cells(o: Options, i: int) -> dict[str, Any]:
+def engine_cells(o: Options, i: int) -> Document:
     """What one engine instance is and holds: fields of an `EngineRow`."""
     one = rows_of(o.at.layout, i)
     return {
