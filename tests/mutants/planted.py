@@ -24,7 +24,7 @@ SCHEDULE = "physics/schedule.py"
 PLANTED = (
     # Ten that nothing caught once.
     _fault("solve/plan/closing.py", "correction /= used", "correction *= used"),
-    _fault("solve/question/parse.py", "prompt_share=share / grown\n", "prompt_share=share\n"),
+    _fault("solve/question/request.py", "prompt_share=share / grown)", "prompt_share=share)"),
     _fault("physics/serving_queue.py", "queue = minimum(0.5 *", "queue = maximum(0.5 *", "physics serving"),
     _fault("physics/serving_queue.py", "return 0.5 * service_s * waiting_share",
            "return 1.0 * service_s * waiting_share", "physics serving"),
