@@ -18,7 +18,8 @@ from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.shape import shape_for_params
 from hwmodel.physics.training import step
 from hwmodel.predict.fastest import fastest
-from hwmodel.predict.layouts import Cases, Space, layout_space, policy
+from hwmodel.predict.layouts import Cases, Space, layout_space
+from hwmodel.predict.policy import policy
 from hwmodel.predict.replay import Question, Replay
 from hwmodel.predict.search import BLOCK_ROWS, evaluate
 from hwmodel.solve.question.parse import parse_request

@@ -24,7 +24,8 @@ from hwmodel.physics import shape as shapes
 from hwmodel.predict.compiler import compiler
 from hwmodel.predict.fastest import Fastest, fastest, fronts
 from hwmodel.predict.floor_search import Tally
-from hwmodel.predict.layouts import Cases, policy
+from hwmodel.predict.layouts import Cases
+from hwmodel.predict.policy import policy
 from hwmodel.predict.search import evaluate
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, resolve

@@ -70,7 +70,6 @@ _HEADS = Family(qk_norm="head")
 _ROUTED = Family(router_bias=True)
 _GEMMA3 = Family(tied=True, norms=4, qk_norm="head", window_every=6)
 _GEMMA4 = change(_GEMMA3, last_full=True)
-_MAMBA = Family(norms=2)
 
 FAMILIES: dict[str, Family] = {
     **dict.fromkeys(

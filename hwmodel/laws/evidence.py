@@ -207,8 +207,3 @@ def student_quantile(probability: float, freedom: int) -> float:
         middle = 0.5 * (low + high)
         low, high = (middle, high) if student_cdf(middle, freedom) < probability else (low, middle)
     return 0.5 * (low + high)
-
-
-def probability_of_paying(band: GapBand, pays_up_to: Sequence[float]) -> float:
-    """Mean over equally likely thresholds of the probability that the gap stays below them."""
-    return sum(band.below(one) for one in pays_up_to) / len(pays_up_to)

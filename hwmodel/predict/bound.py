@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from hwmodel.physics.memory import peak_bytes
 from hwmodel.physics.schedule import micro_batches
 from hwmodel.physics.training import jitter, step
-from hwmodel.predict.layouts import Cases, Policy, Space, kinds_of, option_columns, option_table, replicas
+from hwmodel.predict.layouts import Cases, Space, kinds_of, option_columns, option_table, replicas
+from hwmodel.predict.policy import Policy
 from hwmodel.specs import Layout, Precision, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack

@@ -15,7 +15,8 @@ import numpy as np
 from hwmodel.predict.bound import Floats, Grid, Index, grid
 from hwmodel.predict.columns import grouped_best
 from hwmodel.predict.floor_search import FloorSearch, Tally
-from hwmodel.predict.layouts import Cases, Policy, Space
+from hwmodel.predict.layouts import Cases, Space
+from hwmodel.predict.policy import Policy
 from hwmodel.predict.search import Evaluation, evaluate, pareto
 from hwmodel.predict.wanted import Few, Fronts
 from hwmodel.specs import Precision

@@ -14,7 +14,7 @@ import msgspec
 
 from hwmodel.catalog.stacks import search_optimism
 from hwmodel.ops import Num
-from hwmodel.predict.layouts import Policy
+from hwmodel.predict.policy import Policy
 from hwmodel.specs import StepTerms
 
 # Settings that split a model: a search that is told some of them has so much less to choose from.

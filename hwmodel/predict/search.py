@@ -15,8 +15,9 @@ from hwmodel.physics.memory import peak_bytes, peak_memory
 from hwmodel.physics.shape import layers, parameters
 from hwmodel.physics.training import step
 from hwmodel.predict.columns import grouped_best
-from hwmodel.predict.layouts import Cases, Policy, Space, fuller, layout_space
+from hwmodel.predict.layouts import Cases, Space, fuller, layout_space
 from hwmodel.predict.optimism import search_factor, with_search
+from hwmodel.predict.policy import Policy
 from hwmodel.predict.recompute import offload_word, recompute_word
 from hwmodel.predict.replay import Question, Replay
 from hwmodel.specs import Layout, MemoryTerms, Precision, StepTerms, Workload

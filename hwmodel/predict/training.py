@@ -11,8 +11,9 @@ from hwmodel.errors import InfeasibleError
 from hwmodel.physics.memory import late_bytes, memory_by_stage
 from hwmodel.physics.shape import layers
 from hwmodel.physics.training import step
-from hwmodel.predict.layouts import Cases, Policy, Space, layout_space, policy
+from hwmodel.predict.layouts import Cases, Space, layout_space
 from hwmodel.predict.optimism import search_factor, with_search
+from hwmodel.predict.policy import Policy, policy
 from hwmodel.predict.recompute import NONE, recompute_word
 from hwmodel.predict.search import Evaluation, evaluate, usable_bytes
 from hwmodel.predict.uncertainty import memory_ends

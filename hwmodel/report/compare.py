@@ -24,7 +24,6 @@ from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.format_records import FormatRow, ObjectiveVerdict
 from hwmodel.solve.run.result import Band
 
-RESOLUTION_WORDS = "a single pair resolves about 0.1 %"
 BANDS = ("speedup", "loss_gap_share", "pays_up_to_share", "pays_up_to_share_free")
 NUMBERS = ("train_days", "tokens_per_s", "mfu", "mfu_of_16_bit_peak", "peak_memory_bytes", "cost_usd", "energy_mwh")
 

@@ -9,8 +9,8 @@ from typing import Any
 from hwmodel.errors import InputError
 from hwmodel.report import words
 from hwmodel.report.blocks import Block, Heading, Table, Text, markdown, plain_text
+from hwmodel.report.fields import field_words
 from hwmodel.report.phrases import ENGLISH, say, speaking
-from hwmodel.report.plan.grounds import field_words
 from hwmodel.report.words import DASH
 
 # quantity of an answer -> how it reads

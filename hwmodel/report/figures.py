@@ -10,7 +10,7 @@ from typing import Any
 from hwmodel.errors import InputError
 from hwmodel.report.phrases import ENGLISH, say, speaking, spoken
 from hwmodel.report.published import published_beside
-from hwmodel.report.words import TERM_WORDS, cost, count, number
+from hwmodel.report.words import cost, count, number
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.result import Band
 
@@ -164,21 +164,6 @@ def _panels() -> tuple[Any, Any]:
     figure, axes = axes_of("")
     axes.remove()
     return figure, figure.subplots(1, 2)
-
-
-def step_figure(plan: Plan) -> Any:
-    """Share of each term in a step, as one bar each."""
-    assert plan.step is not None
-    figure, axes = axes_of(say("Where a step's time goes"))
-    total = plan.step["total_s"]
-    terms = sorted(((k, v) for k, v in plan.step.items() if k != "total_s" and v > 1e-3 * total), key=lambda kv: kv[1])
-    names, shares = [say(TERM_WORDS[k]) for k, _ in terms], [100 * v / total for _, v in terms]
-    axes.barh(names, shares, color=ACCENT)
-    for place, share in enumerate(shares):
-        axes.text(share + 0.5, place, f"{share:.1f} %", va="center", color=INK)
-    axes.set_xlabel(say("share of the step (%)"))
-    axes.set_xlim(0, max(shares) * 1.12)
-    return figure
 
 
 def speedup_figure(plan: Plan) -> Any:

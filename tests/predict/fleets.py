@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwmodel.predict.layouts import Cases, Policy, policy
+from hwmodel.predict.layouts import Cases
+from hwmodel.predict.policy import Policy, policy
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, resolve
 from hwmodel.specs.layout import SCHEDULES

@@ -15,7 +15,8 @@ from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.shape import shape_for_params
 from hwmodel.physics.training import step
 from hwmodel.predict.bound import A_MICRO_BATCH, grid, memory_floor, time_floor
-from hwmodel.predict.layouts import Cases, Policy, layout_space, policy
+from hwmodel.predict.layouts import Cases, layout_space
+from hwmodel.predict.policy import Policy, policy
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, resolve
 from hwmodel.specs import Layout, Shape, Workload

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hwmodel.predict.floor_search import Tally
-from hwmodel.predict.layouts import policy
+from hwmodel.predict.policy import policy
 from hwmodel.predict.search import evaluate
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "limit.py"

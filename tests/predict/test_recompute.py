@@ -11,7 +11,8 @@ from hwmodel.catalog.stacks import training_stack
 from hwmodel.errors import InputError
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
-from hwmodel.predict.layouts import Cases, layout_space, modes_of, policy
+from hwmodel.predict.layouts import Cases, layout_space, modes_of
+from hwmodel.predict.policy import policy
 from hwmodel.predict.recompute import MODULES, OFFLOADS, offload_mode, offload_word, recompute_mode, recompute_word
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import fleeted, resolve

@@ -8,7 +8,8 @@ import pytest
 from hwmodel.catalog.stacks import training_stack
 from hwmodel.errors import InputError
 from hwmodel.predict.fastest import fastest
-from hwmodel.predict.layouts import layout_space, policy
+from hwmodel.predict.layouts import layout_space
+from hwmodel.predict.policy import policy
 from hwmodel.predict.schedules import schedules_of
 from hwmodel.predict.search import evaluate
 from hwmodel.solve.train import train

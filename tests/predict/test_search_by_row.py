@@ -10,7 +10,8 @@ import pytest
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
 from hwmodel.predict.columns import row_of
-from hwmodel.predict.layouts import Cases, layout_space, policy
+from hwmodel.predict.layouts import Cases, layout_space
+from hwmodel.predict.policy import policy
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, resolve
 from hwmodel.specs import Workload

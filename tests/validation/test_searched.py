@@ -7,8 +7,8 @@ import math
 import pytest
 
 from hwmodel.catalog.stacks import search_optimism, training_stack
-from hwmodel.predict.layouts import policy
 from hwmodel.predict.optimism import open_share, search_factor
+from hwmodel.predict.policy import policy
 from hwmodel.solve.plan.solver import plan
 from hwmodel.solve.train import train
 from hwmodel.validation.board.board import runs_file

@@ -22,7 +22,8 @@ from hwmodel.ops import Num, floor, maximum
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.machine import format_peak
 from hwmodel.predict.fastest import fastest
-from hwmodel.predict.layouts import Cases, policy
+from hwmodel.predict.layouts import Cases
+from hwmodel.predict.policy import policy
 from hwmodel.predict.search import Evaluation, Laid, choice, evaluate
 from hwmodel.predict.uncertainty import StepShares, is_mixture, step_shares
 from hwmodel.solve.question.setting import Fleeted, Setting, step_doubt

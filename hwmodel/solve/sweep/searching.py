@@ -15,8 +15,9 @@ from hwmodel.errors import HwModelError, InfeasibleError
 from hwmodel.physics.training import step
 from hwmodel.predict import recompute
 from hwmodel.predict.fastest import Fastest, fastest, fronts
-from hwmodel.predict.layouts import Cases, Policy, Space, option_table, policy
+from hwmodel.predict.layouts import Cases, Space, option_table
 from hwmodel.predict.optimism import with_search
+from hwmodel.predict.policy import Policy, policy
 from hwmodel.predict.search import Evaluation, evaluate, few_of, pareto, require_fit
 from hwmodel.predict.uncertainty import StepShares, step_shares
 from hwmodel.solve.question.setting import Fleeted
