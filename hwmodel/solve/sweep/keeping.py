@@ -15,14 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.solve.sweep.answers import known_columns
+from hwmodel.solve.sweep.fronts import front_rows
 from hwmodel.solve.sweep.space import Space
 from hwmodel.solve.sweep.table import Table
 
 BINS_A_DECADE = 10
-COST_DIGITS = 10
-CLEARLY = 1e-8  # of a cost
 NOT_POSITIVE = "not_positive"
-STRONG, PRUNE_ROWS = 64, 4096  # rows that thin a front, and rows from which on it is thinned
 
 
 class Winners(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,68 +78,6 @@ def best_rows(values: NDArray[np.float64], count: int, largest: bool) -> NDArray
         last = np.partition(keys[rows], count - 1)[count - 1]
         rows = rows[keys[rows] <= last]
     return rows[np.argsort(keys[rows], kind="stable")][:count]
-
-
-def front_rows(costs: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Rows that no other beats in every cost, in their order; of equal rows the first.
-
-    Costs that differ by less than a part in 10^9 are equal: they differ by the rounding of the arithmetic.
-    """
-    rows = _thinned(costs, np.flatnonzero(np.isfinite(costs).all(axis=1)))
-    costs = _rounded(costs[rows])
-    return rows[_front_of_few(costs)]
-
-
-def _front_of_few(costs: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The same of costs that are rounded already."""
-    order = np.lexsort((np.arange(len(costs)), *costs.T[::-1]))
-    if costs.shape[1] == 2 and len(order):
-        second = costs[order, 1]
-        before = np.concatenate([[np.inf], np.minimum.accumulate(second)[:-1]])
-        return np.sort(order[second < before])
-    kept = np.empty((0, costs.shape[1]))
-    front: list[int] = []
-    for row in order:  # sorted by the first cost, then the others: nothing later beats what was kept
-        if not np.any(np.all(kept <= costs[row], axis=1)):
-            kept = np.vstack([kept, costs[row]])
-            front.append(int(row))
-    return np.sort(np.array(front, dtype=np.int64))
-
-
-def _rounded(costs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Costs to COST_DIGITS digits."""
-    with np.errstate(all="ignore"):
-        scale = 10.0 ** (COST_DIGITS - 1 - np.floor(np.log10(np.abs(costs))))
-        found = np.round(costs * scale) / scale
-    return np.where(np.isfinite(found), found, costs)
-
-
-def _thinned(costs: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows without those that a few strong ones beat, the front of every so-many-th: few are left to compare."""
-    if len(rows) <= PRUNE_ROWS:
-        return rows
-    some = rows[:: -(-len(rows) // PRUNE_ROWS)]
-    strong = costs[some[front_rows(costs[some])]]
-    if costs.shape[1] == 2:
-        return _below_stairs(costs, rows, strong[np.argsort(strong[:, 0])])
-    for one in strong[:: -(-len(strong) // STRONG)]:
-        left = costs[rows]
-        rows = rows[~(np.all(left >= one, axis=1) & np.any(left > clearly_above(one), axis=1))]
-    return rows
-
-
-def _below_stairs(
-    costs: NDArray[np.float64], rows: NDArray[np.int64], stairs: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """Rows that are not clearly above the last of some rising first and falling second costs before them."""
-    before = np.searchsorted(stairs[:, 0], costs[rows, 0]) - 1
-    return rows[(before < 0) | (costs[rows, 1] <= clearly_above(stairs[before, 1]))]
-
-
-def clearly_above(cost: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What is greater than this is so beyond the rounding up to which costs are equal."""
-    above: NDArray[np.float64] = cost + CLEARLY * np.abs(cost)
-    return above
 
 
 def counts_of(space: Space, table: Table, excluded: int, dropped: int, points: int) -> Partial:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,14 @@ from hwmodel.solve.sweep.answers import ALWAYS, known_columns
 from hwmodel.solve.sweep.expression import Expression, read_expression
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.folder import Folder
-from hwmodel.solve.sweep.keeping import clearly_above, front_rows, largest_first
+from hwmodel.solve.sweep.fronts import clearly_above, front_rows
+from hwmodel.solve.sweep.keeping import largest_first
 from hwmodel.solve.sweep.space import MOST_PARETO, MOST_TOP, Space
 
-FILES_TRIED, MOST_STRONG = 8, 24  # files and rows whose front excludes most rows before they are read
+PLACE = ("point", "file_row_number")  # of a row
+FILES_TRIED = 8  # files whose front says what excludes most rows before they are read
+FEW_STRONG, MOST_STRONG, MOST_TRIED = 6, 64, 8192  # rows that do, of so many, by so many rows
+FEW_LEFT = 0.2  # of the rows
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,24 +82,24 @@ class Rows:
             self._need(name, self._measures(), "--pareto")
         signs = [-1.0 if largest_first(self.space, name) else 1.0 for name in names]
         some = self._files[:: -(-len(self._files) // FILES_TRIED)]
-        strong = self._costs(some, names, signs, self._where(where))[1]
-        strong = strong[front_rows(strong)]
-        strong = strong[:: max(1, -(-len(strong) // MOST_STRONG))]
-        beaten = [_beaten([f'{sign:g} * "{name}"' for name, sign in zip(names, signs)], one) for one in strong]
-        left = " AND ".join([self._where(where), *(f"NOT ({one})" for one in beaten)])
-        places, costs = self._costs(self._files, names, signs, left)
-        rows = front_rows(costs)
-        return self._these(places[rows].tolist(), ", ".join([*(f'"{n}"' for n in names), "point, file_row_number"]))
+        seen = _costs(self._table(names, some, self._where(where)), names, signs)
+        strong, share = _most_excluding(seen, seen[front_rows(seen)])
+        columns = [f'"{name}"' if sign > 0 else f'-"{name}"' for name, sign in zip(names, signs)]
+        left = " AND ".join([self._where(where), *(_unbeaten(columns, one) for one in strong)])
+        few = share <= FEW_LEFT  # then their other columns are read with them, else of the front alone
+        table = self._table(self.names if few else names, self._files, left)
+        found = table.take(front_rows(_costs(table, names, signs)))
+        if not few:
+            order = ", ".join([*(f'"{name}"' for name in names), *PLACE])
+            return self._these(list(zip(*(found[name].to_pylist() for name in PLACE))), order)
+        ordered = found.sort_by([(name, "ascending") for name in (*names, *PLACE)])
+        return Selected(columns=self.names, rows=ordered.select(self.names).to_pylist())
 
-    def _costs(
-        self, files: Sequence[str], names: Sequence[str], signs: Sequence[float], where: str
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Points with their places in their files, and answers of rows, less being better."""
-        quoted = ", ".join(f'"{name}"' for name in names)
-        asked = f"SELECT point, file_row_number AS row, {quoted} FROM {_source(files)} {where} ORDER BY point, row"
-        found = self._run(asked).fetchnumpy()
-        costs = [sign * np.ma.filled(found[name].astype(float), np.nan) for sign, name in zip(signs, names)]
-        return np.stack([found["point"], found["row"]], axis=1), np.stack(costs, axis=1)
+    def _table(self, names: Sequence[str], files: Sequence[str], where: str) -> Any:
+        """Columns of rows, with their places, in their order."""
+        columns = ", ".join(f'"{name}"' for name in dict.fromkeys((*PLACE, *names)))
+        query = f"SELECT {columns} FROM {_source(files)} {where}"
+        return self._answered(lambda: self._base.sql(query).to_arrow_table())
 
     def heat(self, across: str, up: str, answer: str, where: str | None = None) -> Heat:
         """The best of an answer at each pair of values of two axes, the others free."""
@@ -163,12 +167,35 @@ class Rows:
         return Selected(columns=self.names, rows=[dict(zip(self.names, row)) for row in found])
 
     def _run(self, query: str) -> Any:
+        return self._answered(lambda: self._base.execute(query))
+
+    def _answered(self, ask: Callable[[], Any]) -> Any:
         duckdb = extra("duckdb", "duckdb")
         try:
-            return self._base.execute(query)
+            return ask()
         except duckdb.Error as error:
             text = str(error).splitlines()[0][:200]
             raise InputError(f"the rows of {self.folder.path} do not answer: {text}") from error
+
+
+def _costs(table: Any, names: Sequence[str], signs: Sequence[float]) -> NDArray[np.float64]:
+    """Answers of rows, less being better; nan where there is none."""
+    columns = [sign * table[name].to_numpy().astype(float) for name, sign in zip(names, signs)]
+    return np.stack(columns, axis=1)
+
+
+def _most_excluding(some: NDArray[np.float64], strong: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """A few of the strong rows that together beat the most of some, and the share that they leave."""
+    left = some[:: max(1, -(-len(some) // MOST_TRIED))]
+    tried = strong[:: max(1, -(-len(strong) // MOST_STRONG))]
+    count = max(1, len(left))
+    chosen: list[NDArray[np.float64]] = []
+    while len(chosen) < FEW_STRONG and len(left) and len(tried):
+        beaten = np.all(left[:, None] > clearly_above(tried), axis=2)
+        best = int(np.argmax(beaten.sum(axis=0)))
+        chosen.append(tried[best])
+        left = left[~beaten[:, best]]
+    return np.array(chosen).reshape(-1, strong.shape[1]), len(left) / count
 
 
 def _source(files: Sequence[str]) -> str:
@@ -176,11 +203,9 @@ def _source(files: Sequence[str]) -> str:
     return f"read_parquet([{', '.join(map(_text, files))}], file_row_number=true)"
 
 
-def _beaten(names: Sequence[str], by: NDArray[np.float64]) -> str:
-    """That a row is in no answer better than another, and in one clearly worse."""
-    no_better = [f"{name} >= {float(cost)!r}" for name, cost in zip(names, by)]
-    worse = [f"{name} > {float(cost)!r}" for name, cost in zip(names, clearly_above(by))]
-    return f"{' AND '.join(no_better)} AND ({' OR '.join(worse)})"
+def _unbeaten(names: Sequence[str], by: NDArray[np.float64]) -> str:
+    """That a row is not clearly worse than another in every answer."""
+    return "(" + " OR ".join(f"{name} <= {float(cost)!r}" for name, cost in zip(names, clearly_above(by))) + ")"
 
 
 def _text(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 import hwmodel as hm
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.result import Band
-from hwmodel.solve.sweep.keeping import _front_of_few, _rounded, best_rows, front_rows
+from hwmodel.solve.sweep.keeping import best_rows
 from hwmodel.solve.sweep.space import read_space
 
 COMPARED = (
@@ -280,35 +279,6 @@ def test_winners_are_those_of_all_rows() -> None:
     assert sum(one["count"] for one in summary["histograms"]["cost_usd"]) == len(rows)
     for one in summary["histograms"]["cost_usd"]:
         assert one["count"] == sum(one["low"] <= row["cost_usd"] < one["high"] for row in rows)
-
-
-@pytest.mark.parametrize("dimensions", [2, 3, 4])
-def test_fronts_of_many_rows_are_those_of_all_pairs(dimensions: int) -> None:
-    """Many are thinned by a few; costs that differ by rounding alone stay equal, and the first of them is kept."""
-    draw = np.random.default_rng(dimensions)
-    costs = 1.0 + draw.random((5000, dimensions)) * [1e12, 1.0, 1.0, 1e-6][:dimensions]
-    costs[2500:] = costs[:2500] * (1.0 + 1e-13 * draw.random((2500, dimensions)))
-    few = _front_of_few(_rounded(costs))
-    assert np.array_equal(front_rows(costs), few)
-    assert len(few) > 5
-    assert few.max() < 2500
-
-
-@pytest.mark.parametrize("dimensions", [2, 3, 4])
-def test_fronts_against_all_pairs(dimensions: int) -> None:
-    draw = np.random.default_rng(dimensions)
-    costs = np.round(draw.random((9000 if dimensions == 2 else 5000, dimensions)), 2)  # ties and equal rows among them
-    costs[7, 0] = math.nan
-    found = set(front_rows(costs).tolist())
-    unique = {tuple(costs[row]) for row in found}
-    assert len(unique) == len(found)
-    assert 7 not in found
-    front = costs[sorted(found)]
-    for row in draw.choice(len(costs), 400, replace=False):
-        if row != 7:
-            assert (row in found) or np.any(np.all(front <= costs[row], axis=1))
-    for row in found:
-        assert not np.any(np.all(costs <= costs[row], axis=1) & np.any(costs < costs[row], axis=1))
 
 
 def test_the_best_of_many_with_ties() -> None:

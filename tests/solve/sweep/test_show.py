@@ -11,6 +11,7 @@ import hwmodel as hm
 from hwmodel.errors import InputError
 from hwmodel.report.sweep import cell, rows_table, shown_text, sweep_report
 from hwmodel.report.sweep_figures import front_figure, heat_figure
+from hwmodel.solve.sweep import show
 from hwmodel.solve.sweep.show import Rows
 
 from .conftest import SMALL
@@ -48,6 +49,20 @@ def test_the_front(folder: Path) -> None:
     assert {row["point"] for row in found} == {row["point"] for row in summary["pareto"]["rows"]}
     assert [row["cost_usd"] for row in found] == sorted(row["cost_usd"] for row in found)
     assert Rows(folder).front(["cost_usd", "loss_nats"], "params > 1T").rows == []
+
+
+@pytest.mark.parametrize("names", [["cost_usd", "loss_nats"], ["elapsed_days", "mfu", "loss_nats"]])
+def test_the_front_is_the_same_however_it_is_read(
+    folder: Path, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other columns with those that decide, or afterwards; rows excluded in the database, or none."""
+    found = []
+    for few, strong in ((-1.0, 6), (1.0, 6), (1.0, 0)):
+        monkeypatch.setattr(show, "FEW_LEFT", few)
+        monkeypatch.setattr(show, "FEW_STRONG", strong)
+        found.append(Rows(folder).front(names, "tokens > 1"))
+    assert len(found[0].rows) > 1
+    assert found[0] == found[1] == found[2]
 
 
 def test_two_axes(folder: Path, plain: list[dict[str, Any]]) -> None:

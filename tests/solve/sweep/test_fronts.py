@@ -1,0 +1,58 @@
+"""Pareto fronts of many rows against every pair of rows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from hwmodel.solve.sweep.fronts import _rounded, _swept, front_rows, unbeaten
+
+
+@pytest.mark.parametrize("dimensions", [2, 3, 4])
+def test_fronts_of_many_rows_are_those_of_all_pairs(dimensions: int) -> None:
+    """Many are thinned by a few; costs that differ by rounding alone stay equal, and the first of them is kept."""
+    draw = np.random.default_rng(dimensions)
+    costs = 1.0 + draw.random((5000, dimensions)) * [1e12, 1.0, 1.0, 1e-6][:dimensions]
+    costs[2500:] = costs[:2500] * (1.0 + 1e-13 * draw.random((2500, dimensions)))
+    few = _swept(_rounded(costs))
+    assert np.array_equal(front_rows(costs), few)
+    assert len(few) > 5
+    assert few.max() < 2500
+
+
+@pytest.mark.parametrize("dimensions", [2, 3, 4])
+def test_fronts_against_all_pairs(dimensions: int) -> None:
+    draw = np.random.default_rng(dimensions)
+    costs = np.round(draw.random((9000 if dimensions == 2 else 5000, dimensions)), 2)  # ties and equal rows among them
+    costs[7, 0] = math.nan
+    found = set(front_rows(costs).tolist())
+    unique = {tuple(costs[row]) for row in found}
+    assert len(unique) == len(found)
+    assert 7 not in found
+    front = costs[sorted(found)]
+    for row in draw.choice(len(costs), 400, replace=False):
+        if row != 7:
+            assert (row in found) or np.any(np.all(front <= costs[row], axis=1))
+    for row in found:
+        assert not np.any(np.all(costs <= costs[row], axis=1) & np.any(costs < costs[row], axis=1))
+
+
+@pytest.mark.parametrize("dimensions", [2, 3, 4])
+def test_rows_that_strong_ones_do_not_beat(dimensions: int) -> None:
+    """None of the front is left out, none that is beaten with room to spare in every cost is left."""
+    draw = np.random.default_rng(dimensions)
+    costs = draw.uniform(-2.0, 2.0, (30_000, dimensions))  # below nought too
+    strong = costs[:300]
+    left = unbeaten(costs, strong)
+    assert set(front_rows(costs).tolist()) <= set(left.tolist())
+    steps = 0.4 if dimensions > 2 else 1e-6  # a step of a cost is as wide
+    for row in left[::20]:
+        assert not np.any(np.all(strong + steps < costs[row], axis=1))
+
+
+def test_the_front_of_few_and_of_none() -> None:
+    assert front_rows(np.empty((0, 3))).tolist() == []
+    assert front_rows(np.array([[1.0, 2.0, 3.0]])).tolist() == [0]
+    assert front_rows(np.array([[1.0, 2.0], [1.0, 2.0], [2.0, 1.0], [2.0, 2.0], [math.nan, 0.0]])).tolist() == [0, 2]
