@@ -25,6 +25,7 @@ from hwmodel.economics.ownership import (
     owned_usd_per_hour,
     present_value,
     residual_usd,
+    usd_per_further_hour,
     usd_per_hour_worked,
     worth,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "share_below",
     "spares_needed",
     "spot",
+    "usd_per_further_hour",
     "usd_per_hour_worked",
     "whole_run_log_factor",
     "whole_run_log_spread",

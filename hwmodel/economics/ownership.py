@@ -81,6 +81,14 @@ def monthly_usd(cluster: Cluster, utilisation: float) -> float:
     return power + cluster.staff_usd_per_year / MONTHS_PER_YEAR
 
 
+def usd_per_further_hour(cluster: Cluster, worked_usd_per_hour: float, used_otherwise: float) -> float:
+    """Dollars of one more accelerator-hour worked: the power that waiting would not draw, and the owned hour's price
+    for the share of hours that other work would have used; what is bought is paid either way."""
+    hours = cluster.accelerators * HOURS_PER_MONTH
+    power = (monthly_usd(cluster, 1.0) - monthly_usd(cluster, 0.0)) / hours
+    return used_otherwise * worked_usd_per_hour + (1.0 - used_otherwise) * power
+
+
 def residual_usd(cluster: Cluster) -> float:
     """What the hardware is worth at the end of its life [USD]."""
     return (

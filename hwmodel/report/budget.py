@@ -87,12 +87,10 @@ def _money(b: Budget) -> str:
 
 
 def _between(band: Band) -> str:
-    """Its 80 % interval in brackets; nothing where all was entered."""
-    return (
-        ""
-        if band.low == band.high
-        else say(" (80 % {low} to {high})", low=words.usd(band.low), high=words.usd(band.high))
-    )
+    """Its 80 % interval in brackets; nothing where its ends read the same."""
+    if interval(band, words.usd) == DASH:
+        return ""
+    return say(" (80 % {low} to {high})", low=words.usd(band.low), high=words.usd(band.high))
 
 
 def _drawn(b: Budget) -> str:
@@ -144,7 +142,7 @@ def _row(line: Line) -> list[str]:
 
 
 def _spread(band: Band | None, line: Line) -> str:
-    if band is None or line.how != COMPUTED or band.low == band.high:
+    if band is None or line.how != COMPUTED:
         return DASH
     return interval(band, words.usd if line.cost_usd else words.plain)
 
@@ -209,7 +207,7 @@ def _owned(one: Owned) -> list[Block]:
         say(
             "{fleet} bought: ${usd} an accelerator-hour worked, {share} % of the hours of {months} months used.",
             fleet=fleet, usd=f"{one.usd_per_accelerator_hour:.2f}", months=one.life_months,
-            share=f"{100 * sum(one.used) / len(one.used):.0f}",
+            share=_percent(sum(one.used) / len(one.used)),
         ),
         _beside_renting(one),
         say("Not counted: {what}.", what=say(", ").join(map(heard, one.not_counted))) if one.not_counted else "",
@@ -218,6 +216,11 @@ def _owned(one: Owned) -> list[Block]:
     rows += [[say("power and staff a month at full use"), format_usd(one.running_usd_per_month)],
              [say("sold after {months} months", months=one.life_months), format_usd(-one.residual_usd)]]  # fmt: skip
     return [Text(say(" ").join(filter(None, said))), Table([say("paid for"), say("money")], rows)]
+
+
+def _percent(share: float) -> str:
+    """Whole percent, two digits below one."""
+    return f"{100 * share:.0f}" if share >= 0.01 else f"{100 * share:.2g}"
 
 
 def _beside_renting(one: Owned) -> str:

@@ -17,6 +17,7 @@ from hwmodel.report.formats import (
     precision_table,
     share_words,
     speedup_words,
+    unknown_lines,
 )
 from hwmodel.report.likeness import like_block
 from hwmodel.report.phrases import ENGLISH, heard, say, speaking
@@ -158,9 +159,7 @@ def _likeliest(rows: list[FormatRow]) -> list[FormatRow]:
 def reasons(plan: Plan) -> list[Block]:
     """Why, a line a format, and once why a verdict is unknown."""
     rows = [row for row in plan.precisions if row.judged]
-    unknown = dict.fromkeys(row.verdict_reason for row in rows if row.verdict == "unknown")
-    why = [say("Unknown, for {reason}.", reason=heard(one)) for one in unknown if one]
-    return [Bullets([sentence(row) for row in _likeliest(rows)]), *(Text(one) for one in why)]
+    return [Bullets([sentence(row) for row in _likeliest(rows)]), *unknown_lines(rows)]
 
 
 def sentence(row: FormatRow) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hwmodel.report import words
-from hwmodel.report.blocks import Table
+from hwmodel.report.blocks import Table, Text
 from hwmodel.report.phrases import heard, say
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.format_records import FormatRow, Scenario
@@ -37,10 +37,29 @@ def precision_table(rows: list[FormatRow]) -> Table:
         say("rent"),
         say("measured loss gap"),
         say("pays up to"),
-        say("P(wins)"),
+        say("chance that it pays"),
         say("verdict"),
     ]
-    return Table(header, [_precision_cells(row) for row in rows])
+    return without_empty(Table(header, [_precision_cells(row) for row in rows]))
+
+
+def without_empty(found: Table) -> Table:
+    """The table without columns that say nothing in any row; the first names its rows."""
+    told = [i for i in range(len(found.header)) if not i or any(row[i] not in ("", words.DASH) for row in found.rows)]
+    return Table([found.header[i] for i in told], [[row[i] for i in told] for row in found.rows])
+
+
+def unknown_lines(rows: list[FormatRow]) -> list[Text]:
+    """Why a verdict is unknown, each reason once."""
+    found = dict.fromkeys(row.verdict_reason for row in rows if row.judged and row.verdict == "unknown")
+    return [Text(say("Unknown, for {reason}.", reason=heard(one))) for one in found if one]
+
+
+def free_line(rows: list[FormatRow]) -> str:
+    """What the second figure of a cell means, where one stands there."""
+    if not any(say("free") in paid_words(row) for row in rows):
+        return ""
+    return say("Pays up to: the loss that the time saved makes good; free: with size and tokens chosen anew.")
 
 
 def _precision_cells(row: FormatRow) -> list[str]:
@@ -193,7 +212,7 @@ def paid_words(row: FormatRow) -> str:
     if paid is None:
         return words.DASH
     fixed, other = f"{100 * paid.value:.2f}", None if free is None else f"{100 * free.value:.2f}"
-    return f"{fixed} %" + ("" if other in (None, fixed) else say("; {share} % free", share=other))
+    return f"{fixed} %" + ("" if other in (None, fixed) else say("; {share} % ", share=other) + say("free"))
 
 
 def serving_table(plan: Plan) -> Table:

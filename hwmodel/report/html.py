@@ -20,13 +20,23 @@ table { border-collapse: collapse; font-size: .9rem; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
 th { border-bottom: 2px solid #999; }
 td[style*="right"], th[style*="right"] { white-space: nowrap; font-variant-numeric: tabular-nums; }
-td:last-child:not([style*="right"]) { min-width: 9rem; }
+td:last-child:not([style*="right"]):not(:first-child) { min-width: 9rem; }
 figure { margin: 1rem 0; background: #fff; } figure img { width: 100%; height: auto; max-width: 44rem; }
 figcaption { font-size: .85rem; color: #555; }
 pre { overflow-x: auto; padding: .6rem; background: #f4f4f4; } code { overflow-wrap: anywhere; }
 li { margin: .25rem 0; overflow-wrap: anywhere; }
 @media (min-width: 78rem) { .wide { margin-right: -11rem; } }
-@media (max-width: 30rem) { body { font-size: 15px; padding: .6rem; } th, td { padding: .2rem .4rem; } }
+@media (max-width: 34rem) {
+  body { font-size: 15px; padding: .6rem; } th, td { padding: .2rem .4rem; }
+  figure { overflow-x: auto; } figure img { width: 40rem; max-width: none; }
+  .many table, .many tbody, .many tr, .many td { display: block; } .many thead { display: none; }
+  .many tr { padding: .4rem 0; border-bottom: 1px solid #ddd; }
+  .many td, .many td[style*="right"] { border: 0; text-align: right !important; white-space: normal; min-width: 0;
+    display: flex; justify-content: space-between; gap: 1rem; }
+  .many td::before { content: attr(data-label); color: #777; text-align: left; }
+  .many td:first-child { font-weight: 600; }
+  .many td:empty { display: none; }
+}
 @media (prefers-color-scheme: dark) {
   body { color: #ddd; background: #181818; } th, td { border-color: #444; } pre { background: #262626; }
   figcaption { color: #aaa; }
@@ -60,12 +70,31 @@ def _block(block: Block, pictures: Mapping[str, bytes]) -> str:
     if isinstance(block, Text):
         return f"<p>{inline(block.text)}</p>"
     if isinstance(block, Table):
-        return f'<div class="wide">\n{_marked(table(block.header, block.rows, "html"))}\n</div>'
+        return _table(block)
     if isinstance(block, Bullets):
         return "<ul>\n" + "\n".join(f"<li>{inline(item)}</li>" for item in block.items) + "\n</ul>"
     if isinstance(block, Picture):
         return _figure(block, pictures[block.name])
     return f"<pre>{html.escape(block.text)}</pre>" if isinstance(block, Code) else _turn(block)
+
+
+MANY = 4  # columns beyond which a phone shows a row as a list, each cell under its heading
+
+
+def _table(block: Table) -> str:
+    """A table; one of many columns carries its headings in its cells, for narrow screens."""
+    drawn = _marked(table(block.header, block.rows, "html"))
+    if len(block.header) <= MANY:
+        return f'<div class="wide">\n{drawn}\n</div>'
+    head, body = drawn.split("<tbody>")
+    rows = [_labelled(row, block.header) for row in body.split("<tr>")]
+    return f'<div class="wide many">\n{head}<tbody>{"<tr>".join(rows)}\n</div>'
+
+
+def _labelled(row: str, header: Sequence[str]) -> str:
+    """A row of HTML whose cells say what they are."""
+    labels = iter(header)
+    return re.sub(r"<td", lambda _: f'<td data-label="{html.escape(next(labels))}"', row)
 
 
 def _turn(_block: PageBreak) -> str:

@@ -134,10 +134,11 @@ def duration(seconds: Any) -> str:
 
 
 def interval(value: Any, show: Any) -> str:
-    """`low to high` of an uncertain value, a dash for a certain one."""
-    if not isinstance(value, Band) or value.low == value.high:
+    """`low to high` of an uncertain value, a dash for one whose ends read the same."""
+    if not isinstance(value, Band):
         return DASH
-    return say("{low} to {high}", low=show(value.low), high=show(value.high))
+    low, high = show(value.low), show(value.high)
+    return DASH if low == high else say("{low} to {high}", low=low, high=high)
 
 
 # Sizes that are said of the one before them.

@@ -152,3 +152,42 @@ def test_drawn_questions_keep_to_a_page_and_to_two_thousand_words_in_both_langua
         assert "\n\n\n" not in text
         empty = re.findall(r"^## [^\n]+\n\n(?=## )", text, re.MULTILINE)
         assert not empty, empty
+
+
+def test_what_more_money_buys_is_told_at_the_size_of_the_run() -> None:
+    """A tenth more compute and what it costs: the next $1M once took a run of $33k below the floor of its law."""
+    plan = hm.plan(gpus="64xH100", params="7B", tokens="300B")
+    said = plan_markdown(plan)
+    assert plan.margin is not None
+    cost = plan.margin.nats_gained / plan.margin.nats_per_usd
+    assert 0.03 < cost / plan.answer.cost_usd.value < 0.3
+    assert f"a tenth more compute lowers it by {plan.margin.nats_gained:.4f} nats for ${cost / 1e3:.3g}k" in said
+    assert "$1M" not in said.split("## What do the laws")[1].split("##")[0]
+
+
+def test_money_by_the_hour_has_cents_and_a_commitment_its_whole_sum() -> None:
+    said = plan_markdown(hm.plan(gpus="64xH100", params="7B", tokens="300B")).split("## ")[0]
+    assert re.search(r"An hour costs \$\d+\.\d\d instead of \$\d+\.\d\d:", said)
+    assert re.search(r"Committing for a year \(\$[\d.]+M in all\): this run bears", said)
+    assert "pays for its loss with a chance of" in said
+
+
+def test_columns_without_a_figure_are_left_out_and_a_missing_verdict_has_its_reason() -> None:
+    text = plan_markdown(hm.plan(gpus="256xB200", model="mixtral-8x7b", tokens="1T"))
+    table = text.split("## In which number format?")[1].split("##")[0]
+    assert "chance that it pays" not in table
+    assert "Unknown, for " in table
+    known = plan_markdown(hm.plan(gpus="64xH100", params="7B", tokens="300B"))
+    table = known.split("## In which number format?")[1].split("##")[0]
+    assert "chance that it pays" in table
+    assert "free: with size and tokens chosen anew" in table
+
+
+def test_a_wide_table_carries_its_headings_for_a_phone() -> None:
+    page = plan_html(hm.plan(gpus="64xH100", params="7B", tokens="300B"))
+    wide = page.split('<div class="wide many">')[1:]
+    assert len(wide) >= 3
+    assert all('data-label="' in one.split("</div>")[0] for one in wide)
+    cells = re.findall(r'<td data-label="([^"]*)"', wide[0].split("</div>")[0])
+    heads = re.findall(r"<th(?: [^>]*)?>\s*(.*?)\s*</th>", wide[0].split("</div>")[0])
+    assert cells == heads * (len(cells) // len(heads))

@@ -8,6 +8,7 @@ from hwmodel.report.chances import share
 from hwmodel.report.likeness import like_block
 from hwmodel.report.phrases import ENGLISH, say, spoken
 from hwmodel.report.plan.sampled import samples_sentence
+from hwmodel.report.prices import dollars
 from hwmodel.report.words import DASH
 from hwmodel.solve.budget.risk import Driver, Limit
 from hwmodel.solve.plan.answer import Plan
@@ -108,12 +109,10 @@ def _how_sure(plan: Plan) -> str:
         both = plan.risk.all_met
         return said + (say("; both with {chance}", chance=share(both)) if both is not None else "") + say(".")
     a = plan.answer
-    money = say(" and {span}", span=words.interval(a.cost_usd, words.usd)) if a.cost_usd is not None else ""
-    return say(
-        "How sure: four in five runs like it end within {days}{money}.",
-        days=words.interval(a.elapsed_days, words.days),
-        money=money,
-    )
+    days, money = words.interval(a.elapsed_days, words.days), words.interval(a.cost_usd, words.usd)
+    if money == DASH:
+        return say("How sure: four in five runs like it take {days}.", days=days)
+    return say("How sure: four in five runs like it take {days} and {money}.", days=days, money=money)
 
 
 def limit_words(plan: Plan, limit: Limit) -> str:
@@ -139,7 +138,9 @@ def objective_sentence(plan: Plan) -> str:
         return f"{said} {samples_sentence(plan)}".rstrip()
     flip = o.flip_inference_tokens
     if o.answered == "given":
-        return say("The size is yours.")  # the table below says which sizes a demand would choose
+        if not objective_table(plan).rows:
+            return say("The size is yours.")
+        return say("The size is yours; beside it stand sizes of the same loss that suit another use.")
     if o.deployment_optimal is not None:
         said = say("This is the size of the best training run; the table below counts what is served too.")
     else:
@@ -235,8 +236,8 @@ def _driver_sentence(plan: Plan, driver: str) -> str:
     if driver == "price" and price is not None:
         return say(
             "an hour costs {high} instead of {middle}",
-            high=words.usd(price.high_usd_per_accelerator_hour),
-            middle=words.usd(price.median_usd_per_accelerator_hour),
+            high=dollars(price.high_usd_per_accelerator_hour),
+            middle=dollars(price.median_usd_per_accelerator_hour),
         )
     return say(DRIVER_SENTENCES[driver])
 
@@ -272,7 +273,7 @@ def _limit_decisions(plan: Plan) -> list[str]:
         if mend.tokens is not None:
             ways.append(say("{tokens} tokens at this size", tokens=words.count(mend.tokens)))
         if mend.usd_per_accelerator_hour is not None:
-            ways.append(say("hours at {usd}", usd=words.usd(mend.usd_per_accelerator_hour)))
+            ways.append(say("hours at {usd}", usd=dollars(mend.usd_per_accelerator_hour)))
         said.append(
             say(
                 "To keep {limit} with {share}, take {ways}.",
@@ -297,7 +298,7 @@ def _format_decision(plan: Plan) -> list[str]:
     best = max(rows, key=lambda row: row.probability_wins or 0.0)
     return [
         say(
-            "{format} instead of {own}: {speed} as fast, which pays for its loss with {chance}.",
+            "{format} instead of {own}: {speed} as fast, which pays for its loss with a chance of {chance}.",
             format=best.precision,
             own=own,
             speed=f"{value_of(best.speedup):.2f}x",
@@ -314,7 +315,9 @@ def _commitment(plan: Plan) -> list[str]:
         return []
     return [
         say(
-            "Committing for a year: {usd} for this run instead of {free}, if {share} of the year's hours are used.",
+            "Committing for a year ({whole} in all): this run bears {usd} instead of {free}, if {share} of the year's "
+            "hours are used.",
+            whole=words.usd(year.committed_usd),
             usd=words.usd(year.run_usd),
             free=words.usd(free.run_usd),
             share=f"{100 * year.break_even:.0f} %",

@@ -120,7 +120,8 @@ def _value(field: str, value: Any) -> str:
 
 
 def _intervals(plan: Plan) -> str:
-    convention = plan.request.given.get("flop_convention") or plan.request.defaults.get("flop_convention")
+    name = str(plan.request.given.get("flop_convention") or plan.request.defaults.get("flop_convention"))
+    convention = "6 N D" if name == "6nd" else name
     said = say(
         "Intervals hold 80 %: of time by errors on measured runs left out of the fit, of size and loss by the doubt of "
         "the law's constants, of rent by spread and drift of prices. MFU counts {convention} FLOPs.",

@@ -6,7 +6,7 @@ from typing import Any
 
 from hwmodel.report import words
 from hwmodel.report.blocks import Block, Heading, Picture, Table, Text
-from hwmodel.report.formats import precision_table
+from hwmodel.report.formats import free_line, precision_table, unknown_lines
 from hwmodel.report.phrases import say
 from hwmodel.report.published import published_beside
 from hwmodel.report.words import FACTOR_WORDS, TERM_WORDS
@@ -161,7 +161,9 @@ def terms_table(terms: dict[str, float] | None, total: str, heads: tuple[str, st
 def _formats(plan: Plan) -> list[Block]:
     if len(plan.precisions) < 2:
         return []
-    return [Heading(say("In which number format?")), precision_table(plan.precisions)]
+    rows = plan.precisions
+    below = [Text(free_line(rows)), *unknown_lines(rows)]
+    return [Heading(say("In which number format?")), precision_table(rows), *below]
 
 
 def _changes(plan: Plan) -> list[Block]:

@@ -106,15 +106,14 @@ def margin_sentence(plan: Plan) -> str:
     assert m is not None
     said = say(
         "Trained compute-optimally, this loss takes {size} parameters on {tokens} tokens; a tenth more compute "
-        "lowers it by "
-        "{nats} nats",
+        "lowers it by {nats} nats",
         size=words.count(m.anchor_params),
         tokens=words.count(m.anchor_tokens),
         nats=f"{m.nats_gained:.4f}",
     )
     if not m.nats_per_usd:
         return said + say(".")
-    return said + say(", the next $1M by {nats}.", nats=f"{m.nats_per_usd * 1e6:.4f}")
+    return said + say(" for {usd}.", usd=words.usd(m.nats_gained / m.nats_per_usd))
 
 
 def reduction_table(plan: Plan) -> Table:

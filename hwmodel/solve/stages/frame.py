@@ -13,6 +13,7 @@ from hwmodel.solve.stages.file import BudgetFile, Stage
 from hwmodel.units import parse_count, parse_duration_s, parse_fraction, parse_positive, parse_usd
 
 SECONDS_PER_HOUR = 3600.0
+SIZES = ("params", "model")  # two ways to say how large a model is: one of them stands
 
 
 class Spot(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,8 +31,14 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     spot: Spot | None = None
 
     def options(self, stage: Stage, fleet: str, **more: object) -> Options:
-        """The options of `plan` for a stage on a fleet: its own over the shared ones."""
-        return {**self.file.options, **stage.options, "gpus": fleet, **more}
+        """The options of `plan` for a stage on a fleet: its own over the shared ones.
+
+        A size of its own, by either name, stands for the shared one.
+        """
+        own: Options = {**stage.options, "gpus": fleet, **more}
+        sized = any(own.get(name) is not None for name in SIZES)
+        shared = {name: value for name, value in self.file.options.items() if not (sized and name in SIZES)}
+        return {**shared, **own}
 
     def setting(self, options: Options) -> Fleeted:
         """A resolved setting, paid for as the budget says."""

@@ -19,6 +19,7 @@ from hwmodel.economics import (
     power,
     quantile_z,
     residual_usd,
+    usd_per_further_hour,
     usd_per_hour_worked,
 )
 from hwmodel.errors import InputError
@@ -27,6 +28,7 @@ from hwmodel.solve.plan.money import purchase_usd
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.cash import DAYS_PER_MONTH, Slot
 from hwmodel.solve.run.lines import SAFE, Line
+from hwmodel.solve.run.result import Band
 from hwmodel.solve.stages.frame import duration_s, share, usd
 from hwmodel.units import SECONDS_PER_DAY, format_duration, parse_fraction
 
@@ -46,6 +48,7 @@ class Owned(msgspec.Struct, frozen=True, kw_only=True):
     part: str
     accelerators: int
     usd_per_accelerator_hour: float
+    usd_per_further_hour: float
     rent_usd_per_accelerator_hour: float | None
     capex_usd: dict[str, float]
     running_usd_per_month: float
@@ -63,10 +66,12 @@ def owned(given: Options, setting: Fleeted, accelerators: int, slots: Sequence[S
     """A pool bought for the stages in `slots`. Raises InputError where no price is known or the life is too short."""
     cluster = cluster_of(given, setting, accelerators)
     used = months_used(slots, setting.part.id, accelerators, cluster.life_months, _after(given))
+    hourly = usd_per_hour_worked(cluster, used)
     rent = None if setting.price is None else setting.price.median_usd_per_accelerator_hour
     lines = capex(cluster)
     return Owned(
-        part=setting.part.id, accelerators=accelerators, usd_per_accelerator_hour=usd_per_hour_worked(cluster, used),
+        part=setting.part.id, accelerators=accelerators, usd_per_accelerator_hour=hourly,
+        usd_per_further_hour=usd_per_further_hour(cluster, hourly, _after(given)),
         rent_usd_per_accelerator_hour=rent, capex_usd=msgspec.to_builtins(lines),
         running_usd_per_month=monthly_usd(cluster, 1.0), residual_usd=residual_usd(cluster),
         life_months=cluster.life_months, used=used,
@@ -134,10 +139,15 @@ def _share(line: Line, accelerators: int) -> float:
     return min((line.accelerators or accelerators) / accelerators, 1.0)
 
 
-def priced(line: Line, usd_per_hour: float) -> Line:
-    """A line paid at the owned hour."""
-    if line.gpu_hours is None:
-        return line
+def priced(line: Line, pool: Owned) -> Line:
+    """A line on an owned pool: its hours at the owned hour's price, further ones at what they add."""
     hours = line.gpu_hours
-    safe = None if line.safe_cost_usd is None else hours.at(quantile_z(SAFE)).value * usd_per_hour
-    return msgspec.structs.replace(line, cost_usd=hours.scaled(usd_per_hour), safe_cost_usd=safe)
+    if hours is None:
+        return line
+
+    def usd_of(worked: float) -> float:
+        return hours.value * pool.usd_per_accelerator_hour + (worked - hours.value) * pool.usd_per_further_hour
+
+    cost = Band(usd_of(hours.value), usd_of(hours.low), usd_of(hours.high))
+    safe = None if line.safe_cost_usd is None else usd_of(hours.at(quantile_z(SAFE)).value)
+    return msgspec.structs.replace(line, cost_usd=cost, safe_cost_usd=safe)

@@ -237,8 +237,8 @@ def _whole(frame: Frame, pools: list[pooling.Pool], lines: list[Line]) -> Budget
     terms = frame.file.part("own")
     if terms is not None:
         bought = [owned(terms, _pool_setting(frame, p), p.accelerators, slots) for p in _owned_pools(pools, lines)]
-        rates = {one.part: one.usd_per_accelerator_hour for one in bought}
-        lines = [priced(line, rates[line.part]) if line.part in rates else line for line in lines]
+        mine = {one.part: one for one in bought}
+        lines = [priced(line, mine[line.part]) if line.part in mine else line for line in lines]
         slots = schedule(lines)
     idle = _idle(frame, pools, lines, slots)
     extras = [line for name in NOT_IN_RENT if (line := _extra(name, frame.file.part(name), slots)) is not None]

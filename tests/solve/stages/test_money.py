@@ -123,3 +123,36 @@ def test_cash_flow_by_hand() -> None:
                elapsed_days=Band(1.5 * DAYS_PER_MONTH, 1, 1))  # fmt: skip
     sum_ = Line(stage="b", kind="other", how="entered", cost_usd=Band(50.0, 1, 1))
     assert [row.usd for row in monthly(schedule([run, sum_]))] == pytest.approx([200.0, 150.0])
+
+
+def test_an_overrun_on_owned_accelerators_costs_power_not_the_purchase_again() -> None:
+    """What is bought is paid however long the run takes; where other work would use the hours, they are its."""
+    stages = [{**PRETRAIN, "tokens": "500B"}]
+    own = {"purchase_usd": 30_000, "life": "3 years"}
+    alone = budget({"gpus": "256xH100", "own": own, "stages": stages})
+    line, pool = alone.stages[0], alone.own[0]
+    assert line.gpu_hours is not None
+    assert line.cost_usd is not None
+    assert line.cost_usd.value == pytest.approx(line.gpu_hours.value * pool.usd_per_accelerator_hour)
+    # 256 x (1.4 kW x some cents a kWh) an hour: a thousandth of the purchase
+    more = line.cost_usd.high - line.cost_usd.value
+    assert more == pytest.approx((line.gpu_hours.high - line.gpu_hours.value) * pool.usd_per_further_hour)
+    assert pool.usd_per_further_hour < 0.3
+    assert alone.budget.contingency_usd < 0.01 * line.cost_usd.value
+    shared = budget({"gpus": "256xH100", "own": {**own, "utilisation_after": "100%"}, "stages": stages})
+    assert shared.own[0].usd_per_further_hour == pytest.approx(shared.own[0].usd_per_accelerator_hour)
+    assert shared.budget.contingency_usd > 0.1 * line.gpu_hours.value * shared.own[0].usd_per_accelerator_hour
+
+
+def test_a_stage_with_a_size_of_its_own_leaves_the_shared_one() -> None:
+    """`model` for all stages, `params` for the small ones, and the other way round."""
+    shared = {"gpus": "64xH100", "model": "llama-3.1-8b"}
+    found = budget({**shared, "stages": [
+        {"stage": "ablations", "runs": [{"params": "1B", "tokens": "10B", "count": 3}]},
+        {"stage": "pre-training", "tokens": "100B"}, {"stage": "sft", "params": "3B", "tokens": "1B"}]})  # fmt: skip
+    small = budget({"gpus": "64xH100", "stages": [
+        {"stage": "ablations", "runs": [{"params": "1B", "tokens": "10B", "count": 3}]}]})  # fmt: skip
+    assert found.stages[0].gpu_hours == small.stages[0].gpu_hours
+    both = {"stage": "sft", "params": "3B", "model": "llama-3.1-8b", "tokens": "1B"}
+    with pytest.raises(InputError, match="--params and --model"):
+        budget({"gpus": "64xH100", "stages": [both]})
