@@ -7,7 +7,7 @@ import msgspec
 from hwmodel.plain import Row, Rows
 from hwmodel.report import sheets
 from hwmodel.report.likeness import QUANTITIES
-from hwmodel.report.phrases import ENGLISH, heard, say, speaking
+from hwmodel.report.phrases import ENGLISH, say, speaking
 from hwmodel.solve.accuracy import Accuracy, Measured
 
 BELOW = (
@@ -52,5 +52,5 @@ def accuracy_text(found: Accuracy, form: str, columns: int | None = None, langua
 
 
 def _title(found: Accuracy) -> str:
-    asked = say(", ").join(f"{heard(name)} {heard(value)}" for name, value in found.asked.items())
+    asked = say(", ").join(f"`--{name} {value}`" for name, value in found.asked.items())
     return say("Runs like yours: {asked}", asked=asked or say("every measured run"))

@@ -183,4 +183,4 @@ def cost(value: float | None, unit: str | None) -> str:
     """A cost in the unit of an objective: `$2.1M`, `3e+23 FLOP`."""
     if value is None:
         return DASH
-    return usd(value) if unit == "USD" else f"{value:.3g} {unit or ''}".rstrip()
+    return usd(value) if unit == "USD" else f"{units.format_count(value)} {unit or ''}".rstrip()

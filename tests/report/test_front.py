@@ -95,6 +95,8 @@ def test_a_section_without_news_is_not_there() -> None:
     plan = hm.plan(loss_like="70B@1.4T")
     headings = [block.text for block in plan_blocks(plan) if type(block).__name__ == "Heading"]
     assert "How to pay?" not in headings
+    assert "How long and how much, and what moves it?" not in headings
+    assert "e+" not in plan_markdown(plan)  # 8.8e23 FLOP as everywhere
     assert "In which layout?" not in headings
 
 

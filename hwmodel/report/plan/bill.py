@@ -52,10 +52,11 @@ FIGURES: list[tuple[str, str, Any]] = [
 
 def bill(plan: Plan) -> list[Block]:
     """Days and dollars by line, what moves them, ways to pay, energy and failures."""
-    blocks: list[Block] = [Heading(say("How long and how much, and what moves it?"))]
+    blocks: list[Block] = []
     if plan.answer.quantiles is not None:
+        blocks.append(Heading(say("How long and how much, and what moves it?")))
         blocks += [lines_table(plan), Text(_billed(plan)), Text(_others(plan))]
-    blocks += [Heading(say("The answer in figures"), 3), figures_table(plan)]
+    blocks += [Heading(say("The answer in figures"), 3 if blocks else 2), figures_table(plan)]
     if plan.money is None:
         return blocks
     blocks.append(Heading(say("How to pay?")))

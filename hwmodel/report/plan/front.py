@@ -188,7 +188,10 @@ def risk_lines(plan: Plan) -> list[str]:
     """The doubts that can cost this plan most, in order of money (of days without a price)."""
     if plan.risk is None:
         return []
-    said = [f"{_driver_sentence(plan, one.driver)}: {swing(plan, one)}" for one in dearest(plan)[:RISKS_SHOWN]]
+    said = [
+        say("{what}: {swing}", what=_driver_sentence(plan, one.driver), swing=swing(plan, one))
+        for one in dearest(plan)[:RISKS_SHOWN]
+    ]
     return said if spoken() != ENGLISH else [line[:1].upper() + line[1:] for line in said]
 
 
