@@ -147,21 +147,50 @@ def all_reduce_fast_s(size_bytes: Num, ranks: Num, net: Network) -> Num:
     return where(ranks > 1.0, own, 0.0)
 
 
-def all_to_all_s(size_bytes: Num, ranks: Num, ranks_per_domain: Num, net: Network) -> Num:
-    """Seconds for every rank to send `size_bytes`, an equal part to each rank of the group.
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+    """Ranks that send each other parts of their own, with what that costs whatever is sent."""
+
+    ranks: Num
+    inside: Num  # of them in one domain
+    domains: Num
+    hops: Num  # links that a byte crosses
+    latency_s: Num
+    link_bytes_per_s: Num
+    nic_bytes_per_s: Num
+
+
+def exchange(ranks: Num, ranks_per_domain: Num, net: Network) -> Exchange:
+    """An exchange among ranks of which `ranks_per_domain` share a scale-up domain.
 
     On a torus a byte crosses a quarter of each axis on average, and each crossing takes a link.
     """
     inside, domains = _domains(ranks, ranks_per_domain)
-    traffic = size_bytes * (inside - 1.0) / ranks
     hops: Num = 1.0
     if anywhere(net.torus > 0):
         hops = where(net.torus > 0, maximum(net.torus_axes * _axis_length(inside, net) * 0.25, 1.0), 1.0)
-    rate = _link_rate(inside, net) * net.link_alltoall_efficiency
-    latency = _link_latency_s(inside, net.alltoall_rank_latency_s, net)
-    near = _pass_s(traffic * hops, rate, net.link_ramp_s)
-    far = _far_s(size_bytes, domains, 1.0, _nic_rate(ranks, net), net)
-    return latency + _far_latency_s(domains, 1.0, net) + maximum(near, far)
+    near_s = _link_latency_s(inside, net.alltoall_rank_latency_s, net)
+    return Exchange(
+        ranks=ranks,
+        inside=inside,
+        domains=domains,
+        hops=hops,
+        latency_s=near_s + _far_latency_s(domains, 1.0, net),
+        link_bytes_per_s=_link_rate(inside, net) * net.link_alltoall_efficiency,
+        nic_bytes_per_s=_nic_rate(ranks, net),
+    )
+
+
+def exchange_s(size_bytes: Num, among: Exchange, net: Network) -> Num:
+    """Seconds for every rank to send `size_bytes`, an equal part to each rank of the exchange."""
+    traffic = size_bytes * (among.inside - 1.0) / among.ranks
+    near = _pass_s(traffic * among.hops, among.link_bytes_per_s, net.link_ramp_s)
+    far = _far_s(size_bytes, among.domains, 1.0, among.nic_bytes_per_s, net)
+    return among.latency_s + maximum(near, far)
+
+
+def all_to_all_s(size_bytes: Num, ranks: Num, ranks_per_domain: Num, net: Network) -> Num:
+    """`exchange_s` of ranks that exchange once."""
+    return exchange_s(size_bytes, exchange(ranks, ranks_per_domain, net), net)
 
 
 def point_to_point_s(size_bytes: Num, crosses: Num, net: Network) -> Num:

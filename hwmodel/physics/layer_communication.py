@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hwmodel.ops import Num, log, maximum, minimum, where
 from hwmodel.physics import shape as shapes
-from hwmodel.physics.collectives import all_gather_s, all_reduce_s, all_to_all_s, point_to_point_s
+from hwmodel.physics.collectives import all_gather_s, all_reduce_s, exchange, exchange_s, point_to_point_s
 from hwmodel.physics.columns import anywhere
 from hwmodel.specs import Block, Layout, Precision, Shape, Stack
 from hwmodel.specs.kernels import Machine
@@ -72,9 +72,10 @@ def expert_parallel(
     domains = layout.ep / near
     # A token goes once to each rank that holds one of its experts, and once over the network to each such domain.
     sent = tokens / layout.tp * shape.d_model * precision.residual_bytes
-    one = all_to_all_s(sent * _distinct(block.top_k, layout.ep), layout.ep, near, net)
+    among = exchange(layout.ep, near, net)
+    one = exchange_s(sent * _distinct(block.top_k, layout.ep), among, net)
     if anywhere(domains > 1.0):
         reached = minimum(domains, block.top_groups)
-        across = all_to_all_s(sent * _distinct(block.top_k, reached), layout.ep, near, net)
+        across = exchange_s(sent * _distinct(block.top_k, reached), among, net)
         one = where(domains > 1.0, across, one)
     return where((layout.ep > 1.0) & (block.n_experts > 0), 2.0 * one * stack.imbalance, 0.0)

@@ -11,14 +11,8 @@ from typing import NamedTuple
 import msgspec
 
 from hwmodel.ops import Num, ceil, exp, log, maximum, minimum, where
-from hwmodel.physics.collectives import (
-    all_gather_s,
-    all_reduce_fast_s,
-    all_reduce_s,
-    all_to_all_s,
-    point_to_point_s,
-    reduce_scatter_s,
-)
+from hwmodel.physics import collectives
+from hwmodel.physics.collectives import all_reduce_fast_s, all_reduce_s, point_to_point_s
 from hwmodel.physics.columns import absent, anywhere, everywhere, only
 from hwmodel.physics.kernels import (
     attention_decode_s,
@@ -280,9 +274,12 @@ def exchange_s(shape: Shape, block: Block, m: Num, layout: ServingLayout, act_by
     net, ranks, d = machine.network, layout.stage_accelerators, shape.d_model
     near = minimum(ranks, net.domain)
     copies = m * minimum(block.top_k, ranks) * d / layout.tp
-    sent = all_to_all_s(copies * act_bytes, ranks, near, net) + all_to_all_s(copies * 2.0, ranks, near, net)
-    full = m * layout.dp * d
-    gathered = all_gather_s(full * act_bytes, ranks, near, net) + reduce_scatter_s(full * 2.0, ranks, near, net)
+    there, back = copies * act_bytes, copies * 2.0
+    to_experts = collectives.exchange(ranks, near, net)
+    sent = collectives.exchange_s(there, to_experts, net) + collectives.exchange_s(back, to_experts, net)
+    full, among = m * layout.dp * d, collectives.group(ranks, near, net)
+    # What the experts return is scattered as fast as it was gathered.
+    gathered = collectives.gather_s(full * act_bytes, among, net) + collectives.gather_s(full * 2.0, among, net)
     return only((block.n_experts > 0) & (layout.dp > 1.0), minimum(sent, gathered))
 
 
