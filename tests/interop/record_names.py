@@ -194,6 +194,8 @@ def torchtitan(site: Path) -> Names:
         out |= fields(path, *wanted) | {f"converter:{n.removesuffix('.Config')}": "any" for n in wanted}
     out |= fields(root / "components/quantization/__init__.py", "QuantizationConverter.Config")
     out |= fields(root / "components/optimizer/lr_scheduler.py", "LRSchedulersContainer.Config")
+    out |= fields(root / "hf_datasets/text_datasets.py", "HuggingFaceTextDataLoader.Config")
+    out |= fields(root / "components/dataloader.py", "BaseDataLoader.Config")
     out |= parameters(root / "components/optimizer/optimizer.py", "default_adamw")
     out |= parameters(root / "components/optimizer/__init__.py", "default_adamw")
     for name, functions in {

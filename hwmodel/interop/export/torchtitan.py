@@ -49,8 +49,9 @@ def write(launch: Training) -> Written:
     policy, doubt = _policy(launch)
     left += doubt
     start = (
-        f"torchrun --nnodes {launch.nodes} --nproc-per-node {launch.ranks_per_node} --node-rank R --master-addr HOST "
-        "-m torchtitan.train --module torchtitan_config --config launch (in this folder, on every node)"
+        f"LR=... DATASET=... HF_ASSETS_PATH=... torchrun --nnodes {launch.nodes} "
+        f"--nproc-per-node {launch.ranks_per_node} --node-rank R --master-addr HOST -m torchtitan.train --module torchtitan_config --config launch "
+        "(in this folder, on every node)"
     )
     written = Written(files={}, start=start, unexpressed=tuple(left))
     text = _source(launch, names, written, model, parallelism, policy)
@@ -65,7 +66,10 @@ def _recipe_doubts(precision: str) -> list[Unexpressed]:
 
 
 def training_fields(launch: Training) -> Fields:
-    """Batch, sequence and arithmetic. With a pipeline a replica takes its whole share of the batch at once."""
+    """Batch, sequence and arithmetic. With a pipeline a replica takes its whole share of the batch at once.
+
+    Pipelines and experts on other ranks wait for the host, which `Trainer.Config` refuses beside CUDA graphs.
+    """
     pipeline = launch.number("pp") > 1
     replica = launch.number("micro_batch") * (launch.accumulation if pipeline else 1)
     return {
@@ -73,6 +77,7 @@ def training_fields(launch: Training) -> Fields:
         "global_batch_size": launch.number("global_batch_seqs"),
         "seq_len": launch.number("seq_len"),
         **({"steps": launch.steps} if launch.steps is not None else {}),
+        **({"disable_cuda_graphs": True} if pipeline or (launch.number("ep") > 1 and launch.mixture) else {}),
         "dtype": "float32",
         "mixed_precision_param": "float32" if launch.word("precision") == "tf32" else "bfloat16",
         "mixed_precision_reduce": "float32",
@@ -184,13 +189,15 @@ def _source(
     fields = training_fields(launch)
     steps = "" if "steps" in fields else "# Set training.steps: the answer has no token count.\n"
     return f'''{commented(header_lines(launch, names.verified_against, written))}
-# Not part of the plan: learning rate, data, tokenizer, rotary base; LR is read from the environment.
+# Not part of the plan: learning rate, data, tokenizer, rotary base. Read from the environment: LR, HF_ASSETS_PATH (the
+# folder of the tokenizer), DATASET (a name of torchtitan's, like c4) and DATASET_PATH (a copy of it).
 {steps}import os
 
 from torchtitan.components.loss import ChunkedLossWrapper, CrossEntropyLoss
 from torchtitan.components.optimizer import default_adamw
 {imports}from torchtitan.config import CompileConfig, ParallelismConfig, TrainingConfig
-{policies}from torchtitan.models import {model.module} as models
+{policies}from torchtitan.hf_datasets.text_datasets import HuggingFaceTextDataLoader
+from torchtitan.models import {model.module} as models
 from torchtitan.models.common.config_utils import decoder_vocab_size
 from torchtitan.trainer import Trainer
 
@@ -203,6 +210,10 @@ def launch() -> Trainer.Config:
         hf_assets_path=os.environ.get("HF_ASSETS_PATH", "./assets/hf"),
         loss=ChunkedLossWrapper.Config(
             loss_fn=CrossEntropyLoss.Config(global_vocab_size=decoder_vocab_size(model_spec)),
+        ),
+        dataloader=HuggingFaceTextDataLoader.Config(
+            dataset=os.environ["DATASET"],
+            dataset_path=os.environ.get("DATASET_PATH"),
         ),
         optimizer=default_adamw(lr=float(os.environ["LR"])),
         training={_call("TrainingConfig", fields, "        ")},
