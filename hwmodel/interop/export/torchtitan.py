@@ -50,7 +50,8 @@ def write(launch: Training) -> Written:
     left += doubt
     start = (
         f"LR=... DATASET=... HF_ASSETS_PATH=... torchrun --nnodes {launch.nodes} "
-        f"--nproc-per-node {launch.ranks_per_node} --node-rank R --master-addr HOST -m torchtitan.train --module torchtitan_config --config launch "
+        f"--nproc-per-node {launch.ranks_per_node} --node-rank R --master-addr HOST "
+        "-m torchtitan.train --module torchtitan_config --config launch "
         "(in this folder, on every node)"
     )
     written = Written(files={}, start=start, unexpressed=tuple(left))
