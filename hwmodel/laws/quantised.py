@@ -1,12 +1,13 @@
 """Nats a token that a trained model loses by being served in fewer bits, with the spread of published recipes.
 
     nats = [weights(b_w) + activations(b_a)] f + cache(b_kv),  each c exp(-slope (b - b0)), 0 at 16 bits,
-    times (D/N / 300)^g (N / 8e9)^s, and m for mixtures of experts.
+    times (D/N / 300)^g (N / 8e9)^s, (7e9 / N)^h below 7e9, and m for mixtures of experts.
 
 The form is ours: bits of the three tensors add because their errors do (to first order); tokens a parameter and size
-enter as in the post-training term of Kumar et al. 2024 (arXiv 2411.04330, D^0.51 / N^0.34, so g = 0.51 and s = 0.16),
-which is the prior of the fit. f is the price of scales that are powers of two. Calibrated post-training methods (GPTQ,
-AWQ, SmoothQuant, k-quants); plain rounding of 4-bit weights loses about twice as much.
+enter as in the post-training term of Kumar et al. 2024 (arXiv 2411.04330, D^0.51 / N^0.34, so g = 0.51 and s = 0.16,
+which is the prior of the fit). Released models below 7B lose more than that: h. f is the price of scales that are
+powers of two. Calibrated post-training methods (GPTQ, AWQ, SmoothQuant, k-quants); plain rounding of 4-bit weights
+loses about twice as much.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from hwmodel.specs.quantised import QuantisedConstants
 
 REFERENCE_PARAMS = 8e9
 REFERENCE_TOKENS_PER_PARAM = 300.0
+SMALL_PARAMS = 7e9  # below it the rows are few and lose more than a power of the size through the larger ones
 TOKENS_PER_PARAM_SPAN = (20.0, 10_000.0)  # of the models behind the rows: 15 to 20,000; held beyond
 FULL_BITS = 15.0  # an element of so many bits or more is not quantised
 LARGEST_MEASURED = 7.1e10  # parameters of the largest dense model with a loss; beyond it the size exponent is a guess
@@ -53,7 +55,8 @@ def _size(c: QuantisedConstants, params: Num, tokens: Num) -> Num:
     scaled: Num = (ratio / REFERENCE_TOKENS_PER_PARAM) ** c.tokens_exponent * (
         params / REFERENCE_PARAMS
     ) ** c.size_exponent
-    return scaled
+    smaller: Num = ops.maximum(SMALL_PARAMS / params, 1.0) ** c.small_exponent
+    return scaled * smaller
 
 
 def log_half_width(c: QuantisedConstants, params: float, *, mixture: bool = False, tokens_known: bool = True) -> float:

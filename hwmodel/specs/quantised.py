@@ -20,6 +20,7 @@ class QuantisedConstants(msgspec.Struct, frozen=True, kw_only=True):
     mixture_factor: float
     tokens_exponent: float
     size_exponent: float
+    small_exponent: float
     log_sd: float
     mixture_log_sd: float
     score_lost_per_nat: float

@@ -226,7 +226,8 @@ def _four_bits(n: Any, d: Any) -> Any:
     c = quantised_constants()
     level = c.weight4_nats * math.exp(-c.weight_slope * (8 * 0.51953125 - 4.0))
     tokens_per_param = np.clip(d / n, 20.0, 10_000.0)
-    return level * (tokens_per_param / 300.0) ** c.tokens_exponent * (n / 8e9) ** c.size_exponent
+    small = np.maximum(7e9 / n, 1.0) ** c.small_exponent
+    return level * (tokens_per_param / 300.0) ** c.tokens_exponent * (n / 8e9) ** c.size_exponent * small
 
 
 def _first_tokens(n: Any, loss: float, lost: Any) -> Any:
