@@ -16,7 +16,7 @@ from hwmodel.laws.lifetime import FINE_POINTS, HIGH, LOW, Lifetime, Option, opti
 from hwmodel.numerics import falls_at, least
 from hwmodel.solve.life.objective import Costs
 from hwmodel.solve.run.records import DemandPoint, LifePoint, RegretBand
-from hwmodel.solve.run.result import Band
+from hwmodel.solve.run.result import Band, RunAnswer, value_of
 from hwmodel.solve.run.sizing import LossModel
 
 WASTE = 0.05
@@ -37,8 +37,15 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     saving: Band | None = None
 
     def cost(self, params: Any, tokens: Any) -> Any:
-        """Lifetime cost of a size on its tokens, in the unit of the objective."""
+        """Lifetime cost of a size on its tokens, in the unit of the objective, trained at the trend of the sizes."""
         return self.costs.train(params, tokens) + self.demand * self.costs.serve(params)
+
+    def billed(self, answer: RunAnswer, params: float, tokens: float) -> float | None:
+        """The same with the run's own bill where it has one in dollars; None where the size cannot be served."""
+        own = answer.cost_usd if self.costs.objective == "usd" else None
+        trained = self.costs.train(params, tokens) if own is None else value_of(own)
+        whole = float(trained + self.demand * self.costs.serve(params))
+        return whole if math.isfinite(whole) else None
 
 
 Limits = Mapping[str, Callable[[Any, Any], Any]]

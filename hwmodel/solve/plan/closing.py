@@ -75,7 +75,6 @@ def size_of(
     return size(r, model, params, affordable)
 
 
-NEAR_LIMIT = 1.03  # a run that would break a limit with so many times its tokens is bound by it
 LIMIT_TOLERANCE = 1e-6  # by which time and money may be overrun
 SHRINKS = (0.9995, 0.998, 0.99, 0.97, 0.9)  # of a size that overruns them, tried in turn
 FIRST_TOKENS_PER_PARAM = 20.0  # where the closing of a size begins that no rate is known of; it converges from any

@@ -96,8 +96,8 @@ def _both(prepared: Prepared, fleet: Fleet | None) -> tuple[RunAnswer, RunAnswer
     deploy = prepared.sized if prepared.best is not None else Sized(params=n, tokens=d, loss=lifetime.loss, solved={})
 
     def one(run: Sized) -> RunAnswer:
-        cost = finite(lifetime.cost(run.n, run.d))
-        return msgspec.structs.replace(_answer_of(fleet, run), lifetime_cost=cost)
+        answer = _answer_of(fleet, run)
+        return msgspec.structs.replace(answer, lifetime_cost=lifetime.billed(answer, run.n, run.d))
 
     return one(train), one(deploy)
 

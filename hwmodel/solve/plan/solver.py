@@ -32,7 +32,6 @@ from hwmodel.solve.plan.closing import (
     CLOSING_ROUNDS,
     CLOSING_TOLERANCE,
     LIMIT_TOLERANCE,
-    NEAR_LIMIT,
     closed,
     of_own_batch,
     with_tokens,
@@ -41,7 +40,7 @@ from hwmodel.solve.plan.curves import curves
 from hwmodel.solve.plan.data import data
 from hwmodel.solve.plan.margin import HORIZONS_S, Horizon, margin, reachable, reductions
 from hwmodel.solve.plan.money import money
-from hwmodel.solve.plan.objectives import finite, objective_answers
+from hwmodel.solve.plan.objectives import objective_answers
 from hwmodel.solve.plan.own_budget import of_answer, served
 from hwmodel.solve.plan.precisions import precision_rows
 from hwmodel.solve.plan.prepared import Prepared
@@ -185,11 +184,15 @@ def _paid_in_full(setting: Setting, model: LossModel, fleet: Fleet | None) -> Si
 
 
 def _to_limits(setting: Setting, model: LossModel, fleet: Fleet, sized: Sized, paid: Paid) -> Sized:
-    """The run with the tokens that the shape which is built sees within --time and --budget, where these bind."""
-    binding = any(not allowed(sized.n, NEAR_LIMIT * sized.d) for allowed in paid.limits.values())
+    """The run with the tokens that its own bill sees within --lifetime-budget, --time and --budget: sizes are chosen by
+    the trend of their speeds, the shape that is built may be a few per cent faster or slower."""
+    r = setting.request
+    left_usd = (r.lifetime_budget_usd or 0.0) - (r.inference_tokens or 0.0) * float(paid.costs.serve(sized.n))
     for _ in range(CLOSING_ROUNDS):
-        used = limits_used(setting, on_fleet(fleet, sized).answer)
-        if used <= 1.0 + LIMIT_TOLERANCE and not (binding and used < 1.0 - CLOSING_TOLERANCE):
+        answer = on_fleet(fleet, sized).answer
+        own = value_of(answer.cost_usd) if answer.cost_usd is not None and left_usd > 0.0 else None
+        used = max(limits_used(setting, answer), 1.0 if own is None else own / left_usd)
+        if 1.0 - CLOSING_TOLERANCE <= used <= 1.0 + LIMIT_TOLERANCE:
             break
         sized = with_tokens(model, sized, 1.0 / used)
     return sized
@@ -282,7 +285,7 @@ def run(prepared: Prepared) -> Plan:
     flop_params = float(shapes.parameters(shape).active) if shape is not None else None
     own = solved.answer if solved is not None else unfleeted(sized, flop_params)
     if lifetime is not None:
-        own = msgspec.structs.replace(own, lifetime_cost=finite(lifetime.cost(sized.n, sized.d)))
+        own = msgspec.structs.replace(own, lifetime_cost=lifetime.billed(own, sized.n, sized.d))
     built = solved.at.shape if solved is not None else sized_shape(sized, shape).shape
     drawn = curves(model, sized, solved, lifetime)
     return Plan(
