@@ -107,6 +107,21 @@ def test_answers_left_open_are_the_cheapest_of_the_coverage_of_one() -> None:
     assert f"{best:g} answers a prompt" in found.to_markdown()
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"inference_tokens": "1T", "loss_like": "70B@1.4T", "samples": "any", "task_family": "code"},
+        {"inference_tokens": "5T", "loss_like": "30B@600B", "serving_precision": "w4a16"},
+    ],
+)
+def test_the_law_s_doubt_is_about_the_run_that_is_trained(asked: dict[str, str]) -> None:
+    """The loss held moves with the law's draws from what this run is trained to: neither from the loss of one answer,
+    nor from that of the model as served."""
+    found = hm.plan(gpus="512xH100", **asked)
+    law = next(one for one in found.risk.drivers if one.driver == "law")
+    assert law.days_low < value_of(found.answer.elapsed_days) < law.days_high < 1.5 * law.days_low
+
+
 def test_in_dollars_answers_cost_more_than_their_flops() -> None:
     """Output tokens are dearer than their FLOPs: fewer answers are cheapest than in FLOPs."""
     asked = {**ASKED, "task_family": "code"}

@@ -32,7 +32,7 @@ from hwmodel.ops import Num
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.pairs import evidence_kind, loss_gaps
 from hwmodel.solve.run.result import Band, value_of
-from hwmodel.solve.run.sizing import LossModel, loss_target
+from hwmodel.solve.run.sizing import LossModel, loss_target, referred_loss
 from hwmodel.units import SECONDS_PER_DAY
 
 if TYPE_CHECKING:
@@ -181,10 +181,10 @@ def _tokens_for_loss(setting: Fleeted, solved: Solved, model: LossModel) -> Call
     """
     if model.drawn is None or model.unique_tokens is not None:
         return None
-    r, n = setting.request, solved.sized.n
-    target: Num = value_of(solved.sized.loss)
-    if r.loss_like is not None:
-        target = laws.loss(model.drawn, *r.loss_like) * r.loss_factor
+    reference, n = setting.request.reference, solved.sized.n
+    target: Num = laws.loss(model.law, n, solved.sized.d)  # as trained: what serving bits cost comes on top
+    if reference is not None:
+        target = target + referred_loss(reference, model.drawn) - referred_loss(reference, model.law)
     factors = laws.tokens_reaching(model.drawn, n, target) / solved.sized.d
     return _ordered(factors)
 

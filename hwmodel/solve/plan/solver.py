@@ -52,7 +52,7 @@ from hwmodel.solve.run.answers import limits_used, unfleeted
 from hwmodel.solve.run.fleet import Fleet, fleet_for_budget, fleet_size
 from hwmodel.solve.run.power import accelerators_within, check_power
 from hwmodel.solve.run.result import Mixtures, value_of
-from hwmodel.solve.run.sizing import DRAWS, LossModel, Sized, loss_model
+from hwmodel.solve.run.sizing import DRAWS, LossModel, Sized, loss_model, referred_loss
 from hwmodel.solve.run.solved import on_fleet, sized_shape
 from hwmodel.specs import Shape
 from hwmodel.version import __version__
@@ -266,10 +266,8 @@ def _lifetime(
     lost = 0.0 if r.has_loss_target else float(of.lost(sized.n, sized.d))
 
     def target(law: Any) -> Any:
-        if r.sampled_like is not None:
-            return laws.loss(law, *r.sampled_like)
-        if r.loss_like is not None:
-            return laws.loss(law, *r.loss_like) * r.loss_factor
+        if r.reference is not None:
+            return referred_loss(r.reference, law)
         return laws.loss(law, sized.n, sized.d) + lost
 
     if paid is not None:

@@ -90,6 +90,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     @property
+    def reference(self) -> tuple[float, float, float] | None:
+        """Size, tokens and a factor on their loss that the target is, where it is that of another run; it moves with
+        the draws of a law as that run's loss does."""
+        if self.sampled_like is not None:
+            return (*self.sampled_like, 1.0)
+        return None if self.loss_like is None else (*self.loss_like, self.loss_factor)
+
+    @property
     def one_answer_share(self) -> float:
         """Prompt tokens over all of a prompt and one of its answers."""
         written = 1.0 - self.prompt_share

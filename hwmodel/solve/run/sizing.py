@@ -99,13 +99,15 @@ def _need_terms(law: LawSpec) -> None:
 
 def loss_target(r: Request, model: LossModel) -> float | None:
     """The loss asked for [nats/token], or what is enough with the answers chosen for it; None without one."""
-    if r.sampled_like is not None:
-        return float(laws.loss(model.law, *r.sampled_like))
-    if r.loss is not None:
+    if r.loss is not None and r.sampled_like is None:
         return r.loss * r.loss_factor
-    if r.loss_like is not None:
-        return float(laws.loss(model.law, *r.loss_like)) * r.loss_factor
-    return None
+    return None if r.reference is None else float(referred_loss(r.reference, model.law))
+
+
+def referred_loss(reference: tuple[float, float, float], law: LawSpec) -> Any:
+    """The loss of the run that a target refers to, under a law or its draws."""
+    n, d, factor = reference
+    return laws.loss(law, n, d) * factor
 
 
 SMALLEST_PARAMS, LARGEST_PARAMS = 1e6, 1e14
