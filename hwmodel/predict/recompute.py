@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from hwmodel.errors import unknown
+from hwmodel.errors import InputError, unknown
 from hwmodel.specs import Layout
 from hwmodel.specs.stack import Stack
 
@@ -26,6 +26,7 @@ MODULES = {
 LAYERS = "recompute_layers"
 OFFLOADS = {"activations": "offload_activations", "optimizer": "offload_optimizer"}
 NONE = "none"
+ALONE = (NONE, "selective", "full")  # words that no other stands beside
 ANY = "any"  # of --offload: every way is searched
 EVERY_OFFLOAD = (NONE, *OFFLOADS, ",".join(OFFLOADS))
 # What a search tries, from nothing to every layer; mixtures also their experts (with what is cheap beside them).
@@ -57,6 +58,11 @@ def recompute_mode(word: str, stack: Stack) -> Mode:
         return ((LAYERS, float(share.group(1)) / 100.0),)
     modules = [m for m in re.split(r"[\s,+]+", name) if m]
     strange = next((m for m in modules if m not in MODULES), "" if modules else word)
+    if strange in ALONE:
+        raise InputError(
+            f"--recompute {word}: {strange!r} stands by itself; give it alone, or modules together, like "
+            "layernorm,moe_act"
+        )
     if strange or not modules:
         known = (NONE, "selective", "full", "50% (of the layers)", *MODULES)
         raise unknown("recompute mode", strange or word, known, "--recompute")

@@ -55,6 +55,12 @@ def test_other_recompute_words_are_refused(wrong: str) -> None:
         recompute_mode(wrong, training_stack())
 
 
+@pytest.mark.parametrize("mixed", ["full,none", "selective,layernorm", "layernorm+full"])
+def test_words_that_stand_by_themselves_are_not_mixed(mixed: str) -> None:
+    with pytest.raises(InputError, match="stands by itself; give it alone"):
+        recompute_mode(mixed, training_stack())
+
+
 @pytest.mark.parametrize("wrong", ["lots", "none,optimizer", "", "weights"])
 def test_other_offload_words_are_refused(wrong: str) -> None:
     with pytest.raises(InputError, match="offload"):
