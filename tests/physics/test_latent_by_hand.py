@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from round_machine import ATTENTION
 
+from hwmodel.catalog import load_catalog
 from hwmodel.physics.kernels import mla_decode_s
+from hwmodel.physics.shape import Part, matrices
 
 # Round constants: 1e12 B/s at a share of one, 1e12 FLOP/s at a share of one, no launch, no latency, no smallest block.
 ROUND = {
@@ -29,6 +31,18 @@ def test_a_few_heads_wait_for_the_latents() -> None:
             "mla_decode_latency_tokens": 400.0}  # fmt: skip
     c = _with({**ROUND, **slow})
     assert mla_decode_s(1.0, 1000.0, 1.0, 512.0, 64.0, 1.0, c) == pytest.approx(59.1152e-6)
+
+
+def test_the_products_of_latent_attention_of_deepseek_v3() -> None:
+    # arXiv 2412.19437 section 4.2: width 7,168, 128 heads of 128 + 64 rotated, values of 128, latents of 512 (keys and
+    # values) and 1,536 (queries). Down: 7,168 x (1,536 + 512 + 64) = 15,138,816. Queries up: 1,536 x 128 x 192 =
+    # 37,748,736. Keys without their rotated part and values up: 512 x 128 x (192 - 64 + 128) = 16,777,216. Out:
+    # 128 x 128 x 7,168 = 117,440,512.
+    shape = load_catalog().model("deepseek-v3")
+    block = shape.blocks[0]
+    part = Part(block.n_heads, block.n_kv_heads, block.d_ff, block.d_ff_shared, 1.0)
+    attention = matrices(shape, block, part)[:4]
+    assert [float(m.n * m.k * m.copies) for m in attention] == [15138816.0, 37748736.0, 16777216.0, 117440512.0]
 
 
 def _with(changes: dict[str, float]):
