@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from hwmodel.catalog.cache import parsed_once
 from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.errors import CatalogError
+from hwmodel.plain import Document
 from hwmodel.specs.economics import WholeRunConstants
 from hwmodel.specs.kernels import KernelCalibration
 from hwmodel.specs.rl import RlConstants
@@ -33,13 +33,13 @@ def writable_dir() -> Path | None:
     return calibrations_dir() if ours else None
 
 
-def read_calibration(path: Path) -> dict[str, Any]:
+def read_calibration(path: Path) -> Document:
     """The mapping in one YAML file, parsed once a content; raises CatalogError when it cannot be read."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise CatalogError(f"calibration {path.name} cannot be read: {error.strerror}") from error
-    return parsed_once(kept_as(path), content, dict[str, Any], lambda: parse_calibration(content, path))
+    return parsed_once(kept_as(path), content, Document, lambda: parse_calibration(content, path))
 
 
 def kept_as(path: Path) -> str:
@@ -47,7 +47,7 @@ def kept_as(path: Path) -> str:
     return f"calibration-{path.stem}"
 
 
-def parse_calibration(content: bytes, path: Path) -> dict[str, Any]:
+def parse_calibration(content: bytes, path: Path) -> Document:
     """The mapping that the content of a calibration is; raises CatalogError where it is none."""
     data = parse_yaml(content.decode("utf-8", "replace"), path)
     if not isinstance(data, dict):

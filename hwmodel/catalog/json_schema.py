@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hwmodel.catalog import hardware, models
 from hwmodel.catalog.quantities import UNITS
 from hwmodel.catalog.values import OTHER_KEYS, STATUSES, TEXT
 from hwmodel.errors import unknown
+from hwmodel.plain import Document
 
-Schema = dict[str, Any]
+Schema = Document
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 

@@ -12,20 +12,21 @@ import msgspec
 from hwmodel.catalog.writing import write_whole
 from hwmodel.catalog.yamlfile import parse_yaml, read_text
 from hwmodel.errors import CatalogError, InputError, unknown
+from hwmodel.plain import Document
 from hwmodel.specs.law import CONVENTIONS, LawSpec
 
 FOLDER = "laws"
 
 
 @lru_cache(maxsize=256)
-def _read(path: Path, _mtime_ns: int) -> dict[str, Any]:
+def _read(path: Path, _mtime_ns: int) -> Document:
     record = parse_yaml(read_text(path), path)
     if not isinstance(record, dict) or record.get("id") != path.stem:
         raise CatalogError(f"{path}: a law file is a mapping whose `id` is the file's name, {path.stem!r}")
     return record
 
 
-def _file(path: Path) -> dict[str, Any]:
+def _file(path: Path) -> Document:
     return _read(path, path.stat().st_mtime_ns)
 
 
@@ -57,7 +58,7 @@ def _spec(fields: Mapping[str, Any], path: Path) -> LawSpec:
     return spec
 
 
-def _extended(path: Path, files: Mapping[str, Path], seen: tuple[str, ...] = ()) -> dict[str, Any]:
+def _extended(path: Path, files: Mapping[str, Path], seen: tuple[str, ...] = ()) -> Document:
     """A law file with what it extends merged in: `constants` key by key, other fields whole."""
     record = _file(path)
     parent_id = record.get("extends")

@@ -14,10 +14,7 @@ from tests.interop.public_configurations import (
     AXOLOTL_ZERO2,
     AXOLOTL_ZERO3,
     BRIDGE,
-    GPT3_175B,
-    LLAMA3_8B_FP8,
     MAXTEXT,
-    MIXTRAL,
     TITAN_405B,
     TITAN_671B,
     TITAN_PYTHON,
@@ -25,6 +22,7 @@ from tests.interop.public_configurations import (
     TRL_FSDP2,
     TRL_MULTI,
 )
+from tests.interop.public_megatron import GPT3_175B, LLAMA3_8B_FP8, MIXTRAL
 
 CASES: dict[str, tuple[str, str, dict[str, str], dict[str, Any]]] = {
     "gpt3": ("run.sh", GPT3_175B, {"gpus": "128xA100"}, {

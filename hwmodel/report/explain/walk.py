@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.answers import Shown
+from hwmodel.plain import Document
 from hwmodel.report.explain.answered import Answered
 from hwmodel.report.explain.kernels import KERNELS, TERMS, KernelTerm
 from hwmodel.report.explain.rule import Fact, Rule
@@ -50,9 +51,9 @@ class Explanation(Shown, msgspec.Struct, frozen=True, kw_only=True):
     name: str
     terms: tuple[Term, ...]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Plain JSON types."""
-        plain: dict[str, Any] = msgspec.to_builtins(self)
+        plain: Document = msgspec.to_builtins(self)
         return plain
 
 
@@ -95,7 +96,7 @@ def _term(found: Answered, path: str) -> tuple[Term, More]:
     return term, more
 
 
-def _derived(found: Answered, path: str, stored: float, rule: Rule) -> tuple[dict[str, Any], More] | None:
+def _derived(found: Answered, path: str, stored: float, rule: Rule) -> tuple[Document, More] | None:
     """Formula, inputs and value of a number by its rule; None where the answer lacks an input, or was made in another
     way."""
     values = {one: at.value if isinstance(at, Fact) else found.value(at) for one, at in rule.inputs.items()}

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from hwmodel.plain import Rows
 from hwmodel.specs import Stack
 from hwmodel.validation.board.board import Trainer
 from hwmodel.validation.fit.run_fit import fit_runs, measured_sequence_s
@@ -36,7 +37,7 @@ REMOVED: dict[str, dict[str, float]] = {
 }
 
 
-def ablate(rows: list[Row], progress: Callable[[str], None]) -> list[dict[str, Any]]:
+def ablate(rows: list[Row], progress: Callable[[str], None]) -> Rows:
     """Mean over sources of the in-sample median error with each term removed; the whole model first."""
     out = []
     trainer = Trainer(rows, fitting=True, pool_only=True)

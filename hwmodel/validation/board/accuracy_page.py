@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from hwmodel.catalog.accuracy import board_cells
 from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
+from hwmodel.plain import Document
 from hwmodel.report.accuracy import percent
 from hwmodel.report.boxes import Row, boxes_svg
 from hwmodel.report.likeness import QUANTITIES
@@ -104,7 +104,7 @@ def _intervals() -> str:
     return table(head, rows)
 
 
-def _interval(kind: str, of: dict[str, Any]) -> list[str]:
+def _interval(kind: str, of: Document) -> list[str]:
     constant = of.get("constant_interval_score")
     return [
         QUANTITIES[kind], str(of["sources"]), _p(of["coverage"]), _p(of["coverage_by_rows"]),

@@ -6,13 +6,13 @@ import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from hwmodel.catalog import Catalog, load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.economics import energy, interruptions_per_hour, owned_usd_per_accelerator_hour, paper_convention_kwh
+from hwmodel.plain import Rows
 from hwmodel.solve.plan.solver import plan
 from hwmodel.solve.run.result import value_of
 from hwmodel.specs import ReliabilityFacts
@@ -159,7 +159,7 @@ def _owned_row(row: dict[str, str]) -> OwnedRow:
 PLACES = ("France", "Oregon", "Poland")
 
 
-def place_rows() -> list[dict[str, Any]]:
+def place_rows() -> Rows:
     """One run in three places: the same energy, other carbon."""
     out = []
     for place in PLACES:

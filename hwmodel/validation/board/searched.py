@@ -6,11 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from hwmodel.catalog.stacks import TrainingCalibration
+from hwmodel.plain import Document
 from hwmodel.predict.optimism import search_factor
 from hwmodel.validation.board.board import Trainer
 from hwmodel.validation.fit.document import write_document
@@ -73,7 +73,7 @@ HEADER = """\
 """
 
 
-def fit_optimism(found: Sequence[dict[str, str | float]]) -> dict[str, Any]:
+def fit_optimism(found: Sequence[dict[str, str | float]]) -> Document:
     """The optimism of the search over all sources, and what it is without each of them."""
     faster = {str(one["source"]): float(one["faster"]) for one in found}
     total, count = sum(faster.values()), len(faster)

@@ -19,6 +19,7 @@ import msgspec
 from hwmodel.catalog.accuracy import board_cells
 from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
 from hwmodel.catalog.stacks import memory_calibration, search_optimism, training_calibration
+from hwmodel.plain import Document, Rows
 from hwmodel.specs.accuracy import BoardCell
 from hwmodel.validation.board.board import Board, Trainer, runs_file, training_board
 from hwmodel.validation.board.one_run import given_one
@@ -37,7 +38,7 @@ COARSE = 16.0  # experts up to which a mixture counts as one of few, large exper
 HIDDEN = (("Megatron-Bridge", "dense"), ("Megatron-Bridge", "experts"), ("vTrain multi", ""), ("vTrain single", ""))
 
 
-def measure(rows: list[Row]) -> dict[str, Any]:
+def measure(rows: list[Row]) -> Document:
     """The numbers that need no fit, as plain JSON; sources left out are those of the committed board."""
     board = training_board(rows)
     return {
@@ -57,7 +58,7 @@ def measure(rows: list[Row]) -> dict[str, Any]:
     }
 
 
-def refits(rows: list[Row], progress: Any = print) -> dict[str, Any]:
+def refits(rows: list[Row], progress: Any = print) -> Document:
     """The numbers that dozens of fits give, beside the constants of this version."""
     from hwmodel.validation.board.ablation import ablate
 
@@ -96,7 +97,7 @@ def _left_out(cells: list[BoardCell]) -> float | None:
     return median(errors) if errors else None
 
 
-def _by_source(board: Board) -> list[dict[str, Any]]:
+def _by_source(board: Board) -> Rows:
     out = []
     for name, metrics in board.by_source.items():
         own, cells = _head(metrics), [cell for cell in _cells(name) if cell.source == name]
@@ -109,7 +110,7 @@ def _by_source(board: Board) -> list[dict[str, Any]]:
     return out
 
 
-def _hidden(board: Board, rows: list[Row]) -> list[dict[str, Any]]:
+def _hidden(board: Board, rows: list[Row]) -> Rows:
     experts = frozenset(text(row, "id") for row in rows if number(row, "n_experts"))
     return [
         {
@@ -121,7 +122,7 @@ def _hidden(board: Board, rows: list[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def _grained(board: Board, rows: list[Row]) -> list[dict[str, Any]]:
+def _grained(board: Board, rows: list[Row]) -> Rows:
     """Mixtures of few, large experts beside those of many small ones; the mixtures of a source are of one kind."""
     experts = {text(row, "id"): count for row in rows if (count := number(row, "n_experts"))}
     out = []
@@ -149,7 +150,7 @@ def _grid(board: Board) -> list[RowPrediction]:
     return [row for row in board.rows if SLOW_GRID in row.source]
 
 
-def _memory(board: Board) -> list[dict[str, Any]]:
+def _memory(board: Board) -> Rows:
     return [
         {"source": source, "rows": metrics["peak_mem_gb"].n, "median": metrics["peak_mem_gb"].median_ape}
         for source, metrics in board.by_source.items()
@@ -157,7 +158,7 @@ def _memory(board: Board) -> list[dict[str, Any]]:
     ]
 
 
-def _fitted_values() -> list[dict[str, Any]]:
+def _fitted_values() -> Rows:
     calibration = training_calibration()
     out = []
     for p in PARAMETERS:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
 
+from hwmodel.plain import Document
 from hwmodel.report.reliability_figure import Bin, reliability_svg
 from hwmodel.report.tables import table
 from hwmodel.validation.board.accuracy_page import ROOT
@@ -86,7 +86,7 @@ tells. Nothing here is fitted to them. They are the mean error of that source, a
 
 SLOW_GRID = "nanotron"
 
-Numbers = dict[str, Any]
+Numbers = Document
 
 
 def page(n: Numbers) -> str:

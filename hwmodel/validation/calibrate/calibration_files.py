@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from hwmodel.plain import Document
 from hwmodel.predict.uncertainty import Known
 from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.fit.run_fit import Fit
@@ -17,7 +17,7 @@ def _round(value: float, digits: int = 5) -> float:
     return float(f"{value:.{digits}g}")
 
 
-def _plain(known: Known) -> dict[str, Any]:
+def _plain(known: Known) -> Document:
     return {
         "stacks": sorted(known.stacks),
         "families": sorted(known.families),
@@ -29,8 +29,8 @@ def _plain(known: Known) -> dict[str, Any]:
 
 
 def training_document(
-    fit: Fit, known: Known, benchmarks: dict[targets.Key, float], figures: dict[str, Any], sources: dict[str, int]
-) -> dict[str, Any]:
+    fit: Fit, known: Known, benchmarks: dict[targets.Key, float], figures: Document, sources: dict[str, int]
+) -> Document:
     """The content of training.yaml for a fit."""
     generic: dict[str, float] = {}
     families: dict[str, dict[str, float]] = {}
@@ -70,6 +70,6 @@ HEADER = """# Constants of the training step, fitted on measured runs by `hwmode
 """
 
 
-def write_training(document: dict[str, Any], path: Path) -> None:
+def write_training(document: Document, path: Path) -> None:
     """Write training.yaml whole or not at all."""
     write_document(path, HEADER, document, width=140)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.catalog.stacks import interval_calibration
 from hwmodel.catalog.yamlfile import parse_yaml
+from hwmodel.plain import Document
 from hwmodel.specs.intervals import Ends, IntervalConstants
 from hwmodel.validation.board.cells import (
     Held,
@@ -97,12 +97,12 @@ def _computed(part: str, say: Say, rows: list[Row] | None) -> list[Residual]:
     return serving_residuals(say)
 
 
-def _covered() -> dict[str, Any]:
+def _covered() -> Document:
     """What the published serving runs cover, sorted."""
     from hwmodel.validation.board.serving import Book, shipped_rows
 
     book = Book(shipped_rows())
-    plain: dict[str, Any] = msgspec.to_builtins(book.covered(book.usable()))
+    plain: Document = msgspec.to_builtins(book.covered(book.usable()))
     return {
         name: sorted(value) if isinstance(value, list) else dict(sorted(value.items())) for name, value in plain.items()
     }
@@ -123,7 +123,7 @@ def _digest() -> str:
 
 def calibrate_intervals(
     out: Path, say: Say, parts: Sequence[str] = tuple(READ), rows: list[Row] | None = None, keep: Path | None = None
-) -> dict[str, Any]:
+) -> Document:
     """Fit the kinds of `parts`, keep the others as they stand, and write intervals.yaml; the figures of each kind.
 
     With all parts the board (accuracy.yaml) is written too, and the figures hold every kind on it.
@@ -155,7 +155,7 @@ def calibrate_intervals(
     return left_out
 
 
-def write_board(kept: Sequence[Held], left_out: dict[str, Any], out: Path, say: Say) -> dict[str, Any]:
+def write_board(kept: Sequence[Held], left_out: Document, out: Path, say: Say) -> Document:
     """accuracy.yaml, from all kinds; figures of each kind on new sources, those of known ones as they stand."""
     pairs = paired([*kept, *held_boards()], (row for rows in shipped_predictions(say).values() for row in rows))
     constant = constant_errors(pairs)

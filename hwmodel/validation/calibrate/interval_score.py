@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hwmodel.plain import Document
 from hwmodel.specs.intervals import Ends, Familiarity
 from hwmodel.validation.board.cells import Held, Key, key_of
 from hwmodel.validation.fit.interval_fit import Column, Residual, errors_of, scores, weights
@@ -44,7 +45,7 @@ def one_width(residuals: Sequence[Residual]) -> Ends:
     return Ends(half, half)
 
 
-def held(residuals: Sequence[Residual], found: Ends) -> dict[str, Any]:
+def held(residuals: Sequence[Residual], found: Ends) -> Document:
     """Coverage, score and rank correlation of ends for rows; means over sources, and by rows beside them."""
     error, weight = errors_of(residuals), weights(residuals, crowd=1.0)
     inside = (error <= found.up) & (-error <= found.down)
@@ -65,9 +66,9 @@ def _figure(value: Any) -> float:
     return round(float(value), 3)
 
 
-def figures(residuals: Sequence[Residual], ends: Ends) -> dict[str, Any]:
+def figures(residuals: Sequence[Residual], ends: Ends) -> Document:
     """How `ends`, each fitted without its source, hold on new and on known sources, beside one width for all."""
-    out: dict[str, Any] = {}
+    out: Document = {}
     for name, wanted in (("new_source", False), ("known_source", True)):
         here = np.array([(float(r.familiarity.known) > 0) == wanted for r in residuals])
         if not here.any():
@@ -84,7 +85,7 @@ NEW = Familiarity(shares={}, distances={})
 RIVAL = ("coverage", "interval_score", "interval_score_by_rows")
 
 
-def board_figures(mine: Sequence[Held], constant: Mapping[Key, float]) -> dict[str, Any]:
+def board_figures(mine: Sequence[Held], constant: Mapping[Key, float]) -> Document:
     """How the ends of rows held out hold, beside one width for all and beside the constant's errors with one width."""
     rows = [_residual(one, one.log_seconds) for one in mine]
     found = held(rows, Ends(np.array([one.down for one in mine]), np.array([one.up for one in mine])))
@@ -96,7 +97,7 @@ def _residual(one: Held, log_error: float) -> Residual:
     return Residual(kind=one.kind, id=one.id, source=one.left, log_error=log_error, familiarity=NEW)
 
 
-def _rival(name: str, rows: Sequence[Residual]) -> dict[str, Any]:
+def _rival(name: str, rows: Sequence[Residual]) -> Document:
     if not rows:
         return {}
     of = held(rows, one_width(rows))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.catalog.calibrations import calibrations_dir
+from hwmodel.plain import Document
 from hwmodel.predict.service.setting import CLOSED
 from hwmodel.validation.board.serving import Book, shipped_rows
 from hwmodel.validation.fit.document import write_document
@@ -51,7 +51,7 @@ def figures(book: Book, errors: NDArray[np.float64]) -> dict[str, float]:
     return {name: round(error_by(errors[mask & good].tolist()), 4) for name, mask in groups.items()}
 
 
-def serving_document(say: Say, left_out: bool = True) -> dict[str, Any]:
+def serving_document(say: Say, left_out: bool = True) -> Document:
     """The content of serving.yaml: constants, priors and accuracy, with `left_out` that of models left out too."""
     book = Book(shipped_rows())
     usable = book.usable()
@@ -64,7 +64,7 @@ def serving_document(say: Say, left_out: bool = True) -> dict[str, Any]:
         "families": sorted({c.part.family for c in scored}),
     }
     record = calibration_of(np.array([float(f"{v:.5g}") for v in values]), known)
-    plain: dict[str, Any] = msgspec.to_builtins(record)
+    plain: Document = msgspec.to_builtins(record)
     plain["code_version"] = __version__
     plain["fitted_on"] = (
         f"{int(usable.sum())} quantities of {len(scored)} runs (catalogs/runs/serving.csv, throughput.csv)"
@@ -80,7 +80,7 @@ def serving_document(say: Say, left_out: bool = True) -> dict[str, Any]:
     return plain
 
 
-def write(path: Path | None = None, say: Say | None = None, intervals: bool = True) -> dict[str, Any]:
+def write(path: Path | None = None, say: Say | None = None, intervals: bool = True) -> Document:
     """Fit and write serving.yaml, and with `intervals` the widths of serving; gives the accuracy."""
     from hwmodel.validation.calibrate.interval_calibrate import calibrate_intervals
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hwmodel.plain import Document
 from hwmodel.validation.board.board import Trainer
 from hwmodel.validation.board.searched import calibrate_optimism
 from hwmodel.validation.calibrate.calibration_files import training_document, write_training
@@ -25,7 +26,7 @@ from hwmodel.validation.rows.tables import Row
 Progress = Callable[[str], None]
 
 
-def calibrate_runs(rows: list[Row], out: Path, say: Progress, intervals: bool = True) -> dict[str, Any]:
+def calibrate_runs(rows: list[Row], out: Path, say: Progress, intervals: bool = True) -> Document:
     """Fit the training constants on `rows`, write training.yaml and intervals.yaml to `out`; returns the figures."""
     trainer = Trainer(rows, fitting=True, pool_only=True)
     say(f"fit on {int(trainer.usable.sum())} rows")
@@ -53,7 +54,7 @@ def calibrate_runs(rows: list[Row], out: Path, say: Progress, intervals: bool = 
     return figures
 
 
-def cluster_level(rows: list[Row], say: Progress) -> dict[str, Any]:
+def cluster_level(rows: list[Row], say: Progress) -> Document:
     """The level of a user's own cluster from its runs: factor on predicted seconds, and errors before and after.
 
     `after` predicts every run with the level that the other runs give.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.plain import Document
 from hwmodel.specs.intervals import FitConstants, fits_probability
 from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.predicted.ranking import failed_file, fill
@@ -65,7 +65,7 @@ def reliability(full: NDArray[np.float64], ran: NDArray[np.float64], c: FitConst
     return out
 
 
-def calibrate_memory(rows: list[Row], out: Path) -> dict[str, Any]:
+def calibrate_memory(rows: list[Row], out: Path) -> Document:
     """Fit and write memory.yaml; returns the constants and the reliability."""
     full, ran = outcomes(rows)
     found = fit_probability(full, ran)

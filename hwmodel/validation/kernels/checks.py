@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hwmodel.plain import Document
 from hwmodel.validation.kernels import laws as laws
 from hwmodel.validation.kernels import priors as priors
 from hwmodel.validation.kernels import tables as tables
@@ -14,7 +15,7 @@ from hwmodel.validation.kernels.solver import Bounds, Fitted, columns_of, fit, s
 from hwmodel.validation.kernels.tables import Columns, take
 from hwmodel.validation.kernels.task import Task, present
 
-Report = dict[str, Any]
+Report = Document
 FIVE: Bounds = {
     "efficiency": (0.85, 0.2, 1.0),
     "launch_s": (3e-6, 1e-7, 3e-5),
@@ -47,7 +48,7 @@ def large_products(task: Task) -> Report:
         train = task.some(task.train, family, number_format, 8000)
         train = take(train, train["m"] >= 512)
         ours = score(test, task.law(test, columns_of(test, fitted)))
-        plain: dict[str, Any] = {}
+        plain: Document = {}
         for name in np.unique(train["part"]):
             own = fit(take(train, train["part"] == name), five_constants, FIVE)
             one = take(test, test["part"] == name)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.physics import collectives
+from hwmodel.plain import Document
 from hwmodel.specs.kernels import Network
 from hwmodel.validation.kernels.laws import part
 from hwmodel.validation.kernels.solver import Bounds, Fitted, columns_of, fit, kin_mean, rounded, score
@@ -104,7 +105,7 @@ def _with_links(rows: Columns) -> Columns:
 
 def _net(rows: Columns, v: Any) -> Network:
     own = {k: x for k, x in v.items() if k in Network.__struct_fields__}
-    fixed: dict[str, Any] = {"domain": 8.0, "link_bytes_per_s": rows["link"], "nic_bytes_per_s": 1e9}
+    fixed: Document = {"domain": 8.0, "link_bytes_per_s": rows["link"], "nic_bytes_per_s": 1e9}
     return Network(in_switch=1.0, in_switch_ranks=rows["switch_ranks"], **(fixed | own))
 
 
@@ -124,7 +125,7 @@ def fast(rows: Columns, v: Any) -> Any:
     return collectives.all_reduce_fast_s(rows["size"], rows["ranks"], _net(rows, dict(v) | slow))
 
 
-def _fit_families(rows: Columns, law: Any, bounds: Bounds, report: dict[str, Any], name: str) -> dict[str, Fitted]:
+def _fit_families(rows: Columns, law: Any, bounds: Bounds, report: Document, name: str) -> dict[str, Fitted]:
     fits: dict[str, Fitted] = {}
     for family in np.unique(rows["family"]):
         mine = take(rows, rows["family"] == family)
@@ -178,7 +179,7 @@ def _across(points: tuple[tuple[int, float], ...], nic: float, link: dict[str, f
     return fitted, score(rows, law(rows, columns_of(rows, fitted)))
 
 
-def _scale_out(link: dict[str, float], report: dict[str, Any]) -> dict[str, dict[str, float]]:
+def _scale_out(link: dict[str, float], report: Document) -> dict[str, dict[str, float]]:
     efa, report["scale-out efa, 4 nodes"] = _across(EFA_P6_B200, 50e9, link, "aws-p6-b200")
     plateau = 2.0 * UNSTATED_4_NODES[-1][0] / 8.0 * 0.75 / (UNSTATED_4_NODES[-1][1] * 1e-6)
     other, report["scale-out unstated, 4 nodes"] = _across(UNSTATED_4_NODES, plateau / 0.8, link, "unstated")
@@ -198,9 +199,9 @@ HEADER = """\
 """
 
 
-def calibrate_collectives(directory: Path, out: Path) -> dict[str, Any]:
+def calibrate_collectives(directory: Path, out: Path) -> Document:
     """Fits the tables in `directory`, writes `out`/collectives.yaml; returns the errors on held-out sizes and parts."""
-    report: dict[str, Any] = {}
+    report: Document = {}
     nccl = _fit_families(link_rows(Path(directory)), in_box, LINK, report, "nccl")
     quick = _fit_families(fast_rows(Path(directory)), fast, FAST, report, "fast")
     table: dict[str, dict[str, float]] = {}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
+from hwmodel.plain import Document
 from hwmodel.report.tables import table
 
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
@@ -25,7 +25,7 @@ def _pair(entry: dict[str, float] | None) -> str:
     return f"{entry['median_ape']:.1f} / {entry['p90_ape']:.0f}" if entry else ""
 
 
-def _task(report: dict[str, Any]) -> str:
+def _task(report: Document) -> str:
     body = []
     for key, entry in sorted(report.items()):
         number_format = key.split()[1]
@@ -37,7 +37,7 @@ def _task(report: dict[str, Any]) -> str:
     return table(["part", "format", "engine", "rows", "shapes held out", "part left out (all engines)"], body)
 
 
-def _large(report: dict[str, Any]) -> str:
+def _large(report: Document) -> str:
     body = []
     for key, entry in sorted(report.items()):
         for part, found in sorted(entry["shipped"].items()):
@@ -45,12 +45,12 @@ def _large(report: dict[str, Any]) -> str:
     return table(["part", "format", "shipped law", "five constants, fitted on these rows alone"], body)
 
 
-def _flat(report: dict[str, Any]) -> str:
+def _flat(report: Document) -> str:
     body = [[label, _pair(found)] for entry in report.values() for label, found in sorted(entry.items())]
     return table(["part and kernel", "error"], body)
 
 
-def _collectives(report: dict[str, Any]) -> str:
+def _collectives(report: Document) -> str:
     body = []
     for key, entry in sorted(report.items()):
         groups = [entry] if "sizes" not in entry else [entry["sizes"], entry.get("parts_left_out", {})]

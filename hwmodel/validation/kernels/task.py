@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from hwmodel.plain import Document
 from hwmodel.validation.kernels import laws, priors, tables
 from hwmodel.validation.kernels.solver import Bounds, Fitted, columns_of, fit, score
 from hwmodel.validation.kernels.tables import Columns, take
 
 FIT_ROWS, CHECK_ROWS = 4000, 8000  # per part, format and engine
-Report = dict[str, Any]
+Report = Document
 
 
 class Task:

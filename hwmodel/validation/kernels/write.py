@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hwmodel.catalog.writing import write_whole
+from hwmodel.plain import Document
 from hwmodel.validation.kernels import priors as priors
 from hwmodel.validation.kernels.laws import over_catalog_peak
 from hwmodel.validation.kernels.solver import Fitted, kin_mean, rounded
@@ -69,7 +70,7 @@ def _unmeasured(gemm: Table, attention: Table) -> None:
                 _put(table, family, number_format, values)
 
 
-def tables_of(done: dict[str, Task]) -> dict[str, Any]:
+def tables_of(done: dict[str, Task]) -> Document:
     """The constants as the loader reads them."""
     gemm: Table = {}
     attention: Table = {}
@@ -95,9 +96,11 @@ def tables_of(done: dict[str, Task]) -> dict[str, Any]:
     return {"gemm": gemm, "attention": attention, "attention_flash2": flash2, "memory": memory}
 
 
-def write(out: Path, done: dict[str, Task], reports: dict[str, Any]) -> None:
+def write(out: Path, done: dict[str, Task], reports: Document) -> None:
     """Writes the constants, the residuals and what they were fitted on; the same tables give the same text."""
-    body = {"code_version": __version__, "fitted_on": "aiconfigurator-core 0.12.0 kernel tables"} | tables_of(done)
+    body: Document = {"code_version": __version__, "fitted_on": "aiconfigurator-core 0.12.0 kernel tables"} | tables_of(
+        done
+    )
     body["assumed"] = {family: v._asdict() for family, v in priors.UNMEASURED.items()}
     body["fit_only"] = {
         f"{name} {family} {number_format}": {k: v for k, v in fitted.shared.items() if k in FIT_ONLY}
@@ -114,7 +117,7 @@ def write(out: Path, done: dict[str, Task], reports: dict[str, Any]) -> None:
     dump(out / "kernels_residuals.yaml", RESIDUALS_HEADER, {"code_version": __version__, "residuals": reports})
 
 
-def dump(path: Path, header: str, body: dict[str, Any]) -> None:
+def dump(path: Path, header: str, body: Document) -> None:
     """Writes a mapping as YAML, sorted, by way of a temporary file."""
     import yaml
 
