@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hwmodel.errors import InputError
 from hwmodel.interop.launch_in import read_launch
 from hwmodel.interop.launch_in.question import question
 from hwmodel.specs import Shape
@@ -86,3 +87,83 @@ def test_what_bears_a_little_is_said(tmp_path: Path) -> None:
     assert read.steps == 1953125000 // 128
     assert read.shape is not None
     assert read.shape.norm_bias == 1.0  # the script sets no RMSNorm
+
+
+# pytorch/torchtitan (torchtitan==0.3.0), models/llama3/config_registry.py, re-typed: functions that change another's.
+TITAN_DERIVED = """
+from torchtitan.models.llama3 import model_registry
+def llama3_8b():
+    return Trainer.Config(
+        model_spec=model_registry("8B"),
+        training=TrainingConfig(local_batch_size=1, seq_len=8192, steps=1000),
+        parallelism=ParallelismConfig(tensor_parallel_degree=2),
+        activation_checkpoint=SelectiveAC.Config(),
+    )
+def llama3_8b_mxfp8():
+    config = llama3_8b()
+    config.compile = CompileConfig(enable=True, components=["model"])
+    config.model_spec = model_registry("8B", converters=[MXFP8LinearConverter.Config(model_compile_enabled=True)])
+    return config
+def replaced():
+    config = llama3_8b()
+    config.parallelism = ParallelismConfig(pipeline_parallel_degree=2)
+    config.training.local_batch_size = 4
+    config.activation_checkpoint = None
+    return config
+def tail():
+    config = llama3_8b()
+    config.model_spec = model_registry("8B", converters=[NVFP4LinearConverter.Config(fqns=tail_fqns(32, 0.15))])
+    return config
+def passed_on():
+    config = llama3_8b()
+    enable_fused_swiglu(config)
+    return config
+def circle():
+    config = circle()
+    return config
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [("llama3_8b_mxfp8", {"precision": "mxfp8", "tp": 2, "recompute": "selective", "seq_len": 8192}),
+     ("replaced", {"precision": "bf16", "tp": 1, "pp": 2, "recompute": "none", "seq_len": 8192})],
+)  # fmt: skip
+def test_a_function_that_builds_on_another(tmp_path: Path, function: str, expected: dict[str, Any]) -> None:
+    path = tmp_path / "config_registry.py"
+    path.write_text(TITAN_DERIVED, encoding="utf-8")
+    read = read_launch(Path(f"{path}:{function}"))
+    assert {name: read.options[name] for name in expected} == expected
+    assert read.options["model"] == "llama-3.1-8b"
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [("tail", "layers that are computed"), ("passed_on", "enable_fused_swiglu.config. may change"),
+     ("circle", "no Trainer.Config")],
+)  # fmt: skip
+def test_a_function_that_cannot_be_followed_is_refused(tmp_path: Path, function: str, says: str) -> None:
+    path = tmp_path / "config_registry.py"
+    path.write_text(TITAN_DERIVED, encoding="utf-8")
+    with pytest.raises(InputError, match=says):
+        read_launch(Path(f"{path}:{function}"))
+
+
+# msrasys/nnscaler, benchmark/megatron/benchmark_gpt.sh, re-typed in part: flags of older Megatron-LM releases.
+OLD_MEGATRON = """
+GPT_ARGS="--num-layers 24 --hidden-size 1024 --num-attention-heads 16 --seq-length 1024 \\
+  --max-position-embeddings 1024 --micro-batch-size 8 --global-batch-size 8 --fp16 --fp16-lm-cross-entropy \\
+  --no-masked-softmax-fusion --no-bias-gelu-fusion"
+DISTRIBUTED_ARGS="--nproc_per_node 8 --nnodes 1 --node_rank 0 --master_addr localhost --master_port 6000"
+python -m torch.distributed.launch $DISTRIBUTED_ARGS pretrain_gpt_synthetic.py $GPT_ARGS \\
+  --tensor-model-parallel-size 8 --pipeline-model-parallel-size 1 --DDP-impl torch
+"""
+
+
+def test_flags_of_older_releases(tmp_path: Path) -> None:
+    path = tmp_path / "benchmark_gpt.sh"
+    path.write_text(OLD_MEGATRON, encoding="utf-8")
+    read = read_launch(path)
+    wanted = {"tp": 8, "pp": 1, "micro_batch": 8, "precision": "fp16", "seq_len": 1024, "zero": 0}
+    assert {name: read.options[name] for name in wanted} == wanted
+    assert any("--fp16-lm-cross-entropy" in note for note in read.notes)

@@ -42,21 +42,64 @@ def python_settings(text: str, path: Path, function: str = "") -> Document:
     except SyntaxError as error:
         raise InputError(f"{path}:{error.lineno}: not Python: {error.msg}") from error
     node = function_of(tree, path, function, _makes)
-    found = _imported_model(tree, path)
-    local = {**constants(tree.body), **constants(node.body)}
+    return _imported_model(tree, path) | _of_function(tree, node, path, ()) | _custom_model(tree, path)
+
+
+def _of_function(tree: ast.Module, node: ast.FunctionDef, path: Path, above: tuple[str, ...]) -> Document:
+    """What a function sets: its own Trainer.Config(...), or changes to that of the function that it builds on.
+
+    InputError where it does neither, or hands its configuration to a function that may change it.
+    """
+    base = _built_on(tree, node)
     call = next((c for c in _calls(node) if _name(c.func) == "Trainer.Config"), None)
-    if call is None:
+    if call is None and (base is None or base[1].name in above):
         raise InputError(
             f"{path}: {node.name} returns no Trainer.Config(...) of its own; name the function it builds on"
         )
-    for keyword in call.keywords:
+    found: Document = {}
+    if call is None and base is not None:
+        found = _of_function(tree, base[1], path, (*above, node.name))
+        found = _without_replaced(found, node, base[0], path)
+    for keyword in call.keywords if call is not None else ():
         if keyword.arg not in ("training", "parallelism", "compile", "activation_checkpoint", "model_spec"):
             found[str(keyword.arg)] = UNREAD
+    local = {**constants(tree.body), **constants(node.body)}
     for each in _calls(node):
         found |= _section(each, local, path)
-    found |= _assignments(node, local, path)
-    found |= _custom_model(tree, path)
-    return found
+    return found | _assignments(node, local, path)
+
+
+def _built_on(tree: ast.Module, node: ast.FunctionDef) -> tuple[str, ast.FunctionDef] | None:
+    """The name of a configuration and the function of the file whose result it is: `config = other()`."""
+    named = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
+    for each in node.body:
+        if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name) and isinstance(each.value, ast.Call):
+            name = ast.unparse(each.value.func)
+            if name in named and not each.value.args and not each.value.keywords:
+                return each.targets[0].id, named[name]
+    return None
+
+
+# Fields of a configuration and the settings that go with them when it is set anew.
+REPLACED = {"training": "training.", "parallelism": "parallelism.", "compile": "compile.", "model_spec": "model.",
+            "activation_checkpoint": "activation_checkpoint."}  # fmt: skip
+
+
+def _without_replaced(found: Document, node: ast.FunctionDef, config: str, path: Path) -> Document:
+    """Settings of the base without those of sections that the function sets anew; what it passes on is refused."""
+    gone: list[str] = []
+    for each in ast.walk(node):
+        if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Attribute):
+            words = ast.unparse(each.targets[0]).split(".")
+            if len(words) == 2 and words[0] == config and words[1] in REPLACED:
+                gone.append(REPLACED[words[1]])
+        if isinstance(each, ast.Call) and any(isinstance(a, ast.Name) and a.id == config for a in each.args):
+            raise InputError(
+                f"{path}:{each.lineno}: {ast.unparse(each.func)}({config}) may change the configuration and is not "
+                "followed; name a function without it"
+            )
+    kept = {key: value for key, value in found.items() if not key.startswith(tuple(gone))} if gone else found
+    return kept | ({"model.name": found["model.name"]} if "model.name" in found else {})
 
 
 def _makes(node: ast.FunctionDef) -> bool:
@@ -88,6 +131,9 @@ def _section(call: ast.Call, local: Document, path: Path) -> Document:
     if name.removesuffix(".Config") in POLICIES:
         return {"activation_checkpoint.mode": POLICIES[name.removesuffix(".Config")]}
     if name.endswith("LinearConverter.Config"):
+        for keyword in call.keywords:
+            if keyword.arg == "fqns" and value_of(keyword.value, local) is UNREAD:
+                raise InputError(f"{path}:{call.lineno}: {name} converts layers that are computed; list their names")
         return {"model.converters": [name.removesuffix(".Config")]}
     if name == "model_registry" and call.args:
         return {"model.flavor": value_of(call.args[0], local)}
@@ -109,6 +155,8 @@ def _assignments(node: ast.FunctionDef, local: Document, path: Path) -> Document
                 if value is UNREAD:
                     raise InputError(f"{path}:{each.lineno}: {'.'.join(words)} is no plain value; write the number")
                 out[".".join(words[1:])] = value
+            elif words[1:] == ["activation_checkpoint"] and isinstance(each.value, ast.Constant):
+                out["activation_checkpoint.mode"] = "none"
     return out
 
 
