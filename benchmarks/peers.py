@@ -85,7 +85,7 @@ def python_of(envs: Path, package: str, install: bool) -> Path | str:
 
 def timed(python: Path, code: str) -> dict[str, float] | str:
     """Seconds of one evaluation by question, or why it did not run."""
-    done = subprocess.run([python, "-c", TIMER + code], capture_output=True, text=True, cwd=tempfile.gettempdir())
+    done = subprocess.run([python, "-I", "-c", TIMER + code], capture_output=True, text=True)
     found = {}
     for line in done.stdout.splitlines():
         if line.startswith("TIMED "):
