@@ -45,10 +45,12 @@ class MicroBatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def host_adds_s(device: Num, launches: Num, layout: Layout, stack: Stack) -> Num:
-    """Seconds that the host adds to a layer that the device runs in `device` seconds."""
+    """Seconds that the host adds to a layer that the device runs in `device` seconds: all of its own where each launch
+    waits for its kernel."""
     pipeline = where((layout.pp > 1.0) & (layout.tp > 1.0), stack.host_pipeline, 1.0)
     host = host_s(launches, stack.host_op_s, stack.host_tensor, layout.tp, pipeline)
-    return launch_wait_s(device, host, stack.host_mixed)
+    wait = launch_wait_s(device, host, stack.host_mixed)
+    return where(stack.launch_blocking > 0, host, wait) if anywhere(stack.launch_blocking > 0) else wait
 
 
 def expert_traffic_s(

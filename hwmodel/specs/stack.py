@@ -38,6 +38,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
 
     # Host.
     host_op_s: Num = 8e-6  # time to launch one kernel
+    launch_blocking: Num = 0.0  # 1: the host waits for each kernel before it launches the next (CUDA_LAUNCH_BLOCKING)
     host_backward: Num = 1.5  # launches of a backward pass over those of a forward one
     host_mixed: Num = 0.3  # share of the shorter of host and device time that shows where both are equal
     launches_layer: Num = 16.0  # kernels launched in one layer's forward pass

@@ -107,3 +107,16 @@ def test_a_level_scales_dense_products_and_attention_and_nothing_else(level: flo
     assert rest[0] == pytest.approx(rest[1])
     assert (moved.gemm_s - plain.gemm_s) * (level - 1.0) >= 0.0
     assert abs(moved.gemm_s / plain.gemm_s - 1.0) < abs(level - 1.0) or level == 1.0
+
+
+def test_a_host_that_waits_for_each_kernel_shows_whole() -> None:
+    """CUDA_LAUNCH_BLOCKING=1: the launches of every layer come on top of what the device does."""
+    waits = msgspec.structs.replace(STACK, launch_blocking=1.0, host_op_s=2e-5, step_s=0.0, host_tensor=0.0)
+    llama, layout, load = CATALOG.model("llama-2-7b"), Layout(dp=8.0), Workload(seq_len=4096.0, global_batch_seqs=32.0)
+    found = step(llama, MACHINE, FP8, layout, load, waits)
+    kernels = STACK.launches_layer * (1.0 + STACK.host_backward)
+    assert found.host_s == pytest.approx(4.0 * 32.0 * kernels * 2e-5)
+    assert (
+        found.host_s
+        > step(llama, MACHINE, FP8, layout, load, msgspec.structs.replace(waits, launch_blocking=0.0)).host_s
+    )

@@ -246,12 +246,17 @@ def _host_layer(step: Rerun) -> Rule:
         host = formulas.host_s(launches, host_op_s, host_tensor, tp, pipeline)
         return formulas.launch_wait_s(device_s, host, host_mixed)
 
+    host: dict[str, Any] = {
+        "launches": Fact(value=float(step.micro.launches), source="kernels of a layer, forward and backward"),
+        "pipeline": Fact(value=pipeline, source=f"stack {step.stack.id}: tensor and pipeline parallelism together"),
+        "tp": "layout.tp", **{name: stack(step, name) for name in ("host_op_s", "host_tensor")},
+    }  # fmt: skip
+    if float(step.stack.launch_blocking) > 0:
+        return by(micro_batch.host_adds_s, formulas.host_s, **host)
     return by(
         micro_batch.host_adds_s, run,
         device_s=Fact(value=float(step.micro.layer_device), source="a layer on the device"),
-        launches=Fact(value=float(step.micro.launches), source="kernels of a layer, forward and backward"),
-        pipeline=Fact(value=pipeline, source=f"stack {step.stack.id}: tensor and pipeline parallelism together"),
-        tp="layout.tp", **{name: stack(step, name) for name in ("host_op_s", "host_tensor", "host_mixed")},
+        host_mixed=stack(step, "host_mixed"), **host,
     )  # fmt: skip
 
 
