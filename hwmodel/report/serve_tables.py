@@ -141,7 +141,7 @@ def _fixed_cells(row: FixedRow, fleets: bool) -> list[str]:
     count = ((f"{row.accelerators:,.0f}" if known else "", *money)) if fleets else ()
     saved = "-" if row.saving_share is None else f"{100 * row.saving_share:+.0f}%"
     each = _number(row.usd_per_million_tokens, "2") if known else ""
-    note = say("released so") if row.native else heard(row.reason)
+    note = say("no fewer bits than released") if row.native else heard(row.reason)
     return [name, loss_words(row.loss_nats), score_words(row.retained_score), *count, each, saved, note]
 
 

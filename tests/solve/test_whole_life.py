@@ -128,6 +128,8 @@ def test_without_repeats_the_band_is_the_law_s_own() -> None:
         {"loss_like": "13B@600B", "inference_tokens": "20T", "unique_tokens": "200B"},
         {"loss_like": "30B@600B", "inference_tokens": "5T", "serving_precision": "w4a16"},
         {"gpus": "512xH100", "loss_like": "70B@1.4T", "inference_tokens": "20T"},
+        {"gpus": "512xH100", "lifetime_budget": "$5M", "time": "30d", "inference_tokens": "5T"},
+        {"gpus": "512xH100", "lifetime_budget": "$5M", "inference_tokens": "5T"},
     ],
 )
 def test_a_plan_lies_inside_its_own_band(question: dict[str, str]) -> None:

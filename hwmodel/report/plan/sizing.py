@@ -42,7 +42,7 @@ def _regret_sentence(plan: Plan) -> str:
     band = plan.regret_band
     assert band is not None
     low, high = words.count(band.params_low), words.count(band.params_high)
-    if plan.saving:
+    if band.flop is None:
         return say(
             "Sizes from {low} to {high} at this loss waste at most 5 % of the lifetime cost.", low=low, high=high
         )

@@ -291,7 +291,10 @@ def run(prepared: Prepared) -> Plan:
         resolved=_resolved(setting),
         solved=sized.solved,
         answer=own,
-        regret_band=compute_band(setting, model, sized) if lifetime is None else regret_band(model, lifetime),
+        # A run that fills the time or the training money was chosen by its compute, whatever its life then costs.
+        regret_band=compute_band(setting, model, sized)
+        if lifetime is None or prepared.best is sized
+        else regret_band(model, lifetime),
         laws=sides.law_rows(setting, sized),
         saving=saving,
         layout=solved.choice.shown if solved is not None else None,
