@@ -73,7 +73,7 @@ def test_what_two_leads_ask_is_answered() -> None:
     assert "the budget of $1.5M is kept with" in broken
     assert "To keep the budget of $1.5M with 80 %, take $" in broken
     changed = read("diff-512xH100-256xB200")
-    assert "| cost usd |" in changed
+    assert "| rent |" in changed
     rows = [line for line in changed.split("## What changed")[1].splitlines() if line.startswith("|")][2:]
     assert len(rows) >= 8
     for line in rows:

@@ -301,7 +301,7 @@ def _format_decision(plan: Plan) -> list[str]:
     best = max(rows, key=lambda row: row.probability_wins or 0.0)
     return [
         say(
-            "{format} instead of {own}: {speed} as fast, which pays for its loss with a chance of {chance}.",
+            "{format} instead of {own}: {speed} as fast, which pays for its loss (chance {chance}).",
             format=best.precision,
             own=own,
             speed=f"{value_of(best.speedup):.2f}x",
