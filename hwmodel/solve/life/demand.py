@@ -38,13 +38,17 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
 
     def cost(self, params: Any, tokens: Any) -> Any:
         """Lifetime cost of a size on its tokens, in the unit of the objective, trained at the trend of the sizes."""
-        return self.costs.train(params, tokens) + self.demand * self.costs.serve(params)
+        return self.costs.train(params, tokens) + self.served(params)
+
+    def served(self, params: Any) -> Any:
+        """What serving the demand costs, in the unit of the objective."""
+        return self.demand * self.costs.serve(params)
 
     def billed(self, answer: RunAnswer, params: float, tokens: float) -> float | None:
         """The same with the run's own bill where it has one in dollars; None where the size cannot be served."""
         own = answer.cost_usd if self.costs.objective == "usd" else None
         trained = self.costs.train(params, tokens) if own is None else value_of(own)
-        whole = float(trained + self.demand * self.costs.serve(params))
+        whole = float(trained + self.served(params))
         return whole if math.isfinite(whole) else None
 
 

@@ -121,7 +121,7 @@ class Billed:
         table.fill("params", n)
         table.fill("tokens", run.tokens)
         table.fill("train_flop", 6.0 * one.at.flop_params * run.tokens)
-        table.fill("lifetime_cost", one.lifetime_cost)
+        table.fill("lifetime_cost", self._whole_life(found))
         if self.closing.by_rate:
             table.fill("loss_nats", self.closing.loss(n, run.tokens))
             self._loss_ends(table, run)
@@ -135,6 +135,13 @@ class Billed:
             table.texts[name] = np.array(words, dtype=object)
         table.text("accelerator", self.setting.part.id)
         table.text("system", self.setting.system.id)
+
+    def _whole_life(self, found: Bill) -> Any:
+        """The run's own bill and what it serves, where both are in dollars, as a plan has it."""
+        own = found.cost_usd
+        return (
+            self.one.lifetime_cost if own is None or math.isnan(self.one.serve_usd) else own.value + self.one.serve_usd
+        )
 
     def _loss_ends(self, table: Table, run: Rated) -> None:
         """The band of each row's loss over the law's draws."""

@@ -37,7 +37,8 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
     mfu_flop_per_token: float
     what: str  # the model, for refusals
     accelerators: int | None = None
-    lifetime_cost: float = math.nan
+    lifetime_cost: float = math.nan  # trained at the trend of the sizes
+    serve_usd: float = math.nan  # of it, where it is in dollars: a run's own bill stands beside
 
     @property
     def batch_cap_seqs(self) -> float:
@@ -152,11 +153,13 @@ def _three(loss: Value) -> tuple[float, float, float]:
 def _prepared(setting: Setting) -> Closed:
     """A point whose size and layout close together, as `plan` closes it."""
     found = prepare(setting)
-    cost = math.nan
-    if found.lifetime is not None:
-        cost = finite(found.lifetime.cost(found.sized.n, found.sized.d)) or math.nan
     one = _record(setting, found.sized, found.shape)
+    if (life := found.lifetime) is not None:
+        size = found.sized.n
+        served = finite(life.served(size)) if life.costs.objective == "usd" else None
+        cost = finite(life.cost(size, found.sized.d)) or math.nan
+        one = msgspec.structs.replace(one, lifetime_cost=cost, serve_usd=served or math.nan)
     if found.solved is None:
-        return msgspec.structs.replace(one, lifetime_cost=cost)
+        return one
     fleet = found.solved.fleet
-    return msgspec.structs.replace(one, accelerators=fleet.accelerators, batch=fleet.batch, lifetime_cost=cost)
+    return msgspec.structs.replace(one, accelerators=fleet.accelerators, batch=fleet.batch)
