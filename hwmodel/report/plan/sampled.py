@@ -58,7 +58,7 @@ def samples_sentence(plan: Plan) -> str:
 def _verdict(one: TaskAnswers) -> str:
     """Whether the answers win for their money, and how likely."""
     return say(
-        "For the same money: {verdict} (the answers with {chance}).",
+        "For the same money: {verdict} (chance that the answers win: {chance}).",
         verdict=say(VERDICTS[one.verdict]),
         chance=share(one.probability_answers_win),
     )
