@@ -14,8 +14,8 @@ from hwmodel.solve.plan.precisions import KUMAR, REPEATS, SUN, supported
 from hwmodel.solve.plan.sides import LAWS_SHOWN
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
 from hwmodel.solve.question.task_families import TASK_FAMILIES
+from hwmodel.solve.run.batch import CRITICAL_BATCH_LAW
 from hwmodel.solve.run.citing import Use, grouped, hardware_sources, quote_sources
-from hwmodel.solve.run.fleet import CRITICAL_BATCH_LAW
 from hwmodel.solve.serve.citations import quality_sources
 from hwmodel.specs.provenance import Cited
 

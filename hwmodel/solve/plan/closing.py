@@ -15,7 +15,8 @@ from hwmodel.physics import shape as shapes
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.answers import limits_used
-from hwmodel.solve.run.fleet import BatchPolicy, Fleet, batch_policy
+from hwmodel.solve.run.batch import BatchPolicy, batch_policy
+from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.result import Band, value_of
 from hwmodel.solve.run.sizing import GIVEN, ClosedBy, LossModel, Sized, TokensOfSize, size
 from hwmodel.solve.run.solved import on_fleet

@@ -20,7 +20,8 @@ from hwmodel.solve.plan.data import data_warnings
 from hwmodel.solve.question.contradictions import MOST_LOSS_NATS
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
 from hwmodel.solve.run.band import value_of
-from hwmodel.solve.run.fleet import CRITICAL_BATCH_LAW, OPEN_FLEET_TIME_S, BatchPolicy
+from hwmodel.solve.run.batch import CRITICAL_BATCH_LAW, BatchPolicy
+from hwmodel.solve.run.fleet import OPEN_FLEET_TIME_S
 from hwmodel.solve.run.records import BatchTrade, BatchUsed, BuiltShape, LawRow
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.specs import LawSpec, Shape

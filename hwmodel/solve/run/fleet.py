@@ -17,8 +17,6 @@ from hwmodel.economics import (
     whole_run_log_spread,
 )
 from hwmodel.errors import InfeasibleError, InputError
-from hwmodel.laws import batch as batch_laws
-from hwmodel.ops import Num, floor, maximum
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.machine import format_peak
 from hwmodel.predict.fastest import fastest
@@ -27,14 +25,14 @@ from hwmodel.predict.policy import policy
 from hwmodel.predict.search import Evaluation, Laid, choice, evaluate
 from hwmodel.predict.uncertainty import StepShares, is_mixture, step_shares
 from hwmodel.solve.question.setting import Fleeted, Setting, step_doubt
+from hwmodel.solve.run.batch import BatchPolicy, batch_policy
 from hwmodel.solve.run.billing import billed_hours
 from hwmodel.solve.run.power import accelerators_within
-from hwmodel.specs import LawSpec, Precision, Shape
+from hwmodel.specs import Precision, Shape
 from hwmodel.specs.intervals import CERTAIN, Ends
 from hwmodel.specs.kernels import Machine
 from hwmodel.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, format_count, format_duration
 
-CRITICAL_BATCH_LAW = "cbs_zhang_2024"
 # A budget without a time sizes the fleet for a run of this length, and says so.
 OPEN_FLEET_TIME_S = 90.0 * SECONDS_PER_DAY
 # Sizes at which the throughput of a fleet is computed; between them it is interpolated on the log scale.
@@ -42,38 +40,6 @@ LADDER_STEP = 10.0**0.25
 LADDER_SPAN = (1e8, 3e13)
 TREND_TERMS = 3
 TOKENS_PER_PARAM = 20.0  # of a run whose tokens are open, where only its spread asks for them
-
-
-class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """The global batch [sequences]: given, or capped by the critical batch of the data where the tokens are known or
-    solved (`seeing`), else of a size at 20 tokens a parameter (the data set it: arXiv 2410.21676)."""
-
-    law: LawSpec
-    seq_len: float
-    given_seqs: float | None
-    tokens: float | None = None
-
-    def seqs(self, params: float) -> float:
-        """The batch, or its cap, for a size; at least one sequence."""
-        if self.given_seqs is not None:
-            return self.given_seqs
-        return float(self.seqs_of(self.critical_tokens(params)))
-
-    def seqs_of(self, critical_tokens: Num) -> Num:
-        """Sequences of a critical batch [tokens], at least one; a number or a column."""
-        return maximum(1.0, floor(critical_tokens / self.seq_len))
-
-    def critical_tokens(self, params: float) -> float:
-        """The critical batch [tokens]."""
-        return float(self.critical_of(params, self.tokens))
-
-    def critical_of(self, params: float, tokens: Num | None) -> Num:
-        """The critical batch [tokens] of a run on so many tokens; a number or a column."""
-        return batch_laws.critical_batch_tokens(self.law, params, tokens)
-
-    def seeing(self, tokens: float) -> BatchPolicy:
-        """The rule for a run on so many tokens, unless the question states its own."""
-        return msgspec.structs.replace(self, tokens=self.tokens or tokens)
 
 
 class Trend:
@@ -271,13 +237,6 @@ class Fleet:
         `correction`: the rate of the shape at hand over the one interpolated between buildable shapes.
         """
         return self.tokens_per_s(params) * self.productive_s_available(params) * correction
-
-
-def batch_policy(setting: Setting) -> BatchPolicy:
-    """The batch rule of a request."""
-    law = setting.catalog.law(CRITICAL_BATCH_LAW)
-    r = setting.request
-    return BatchPolicy(law=law, seq_len=float(r.seq_len), given_seqs=r.global_batch_seqs, tokens=r.tokens)
 
 
 def hourly_usd(setting: Setting) -> float:

@@ -18,7 +18,7 @@ from hwmodel.solve.plan.solver import loss_model_of, prepare
 from hwmodel.solve.question.contradictions import check_contradictions
 from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.answers import SizedShape, mfu_flop_per_token
-from hwmodel.solve.run.fleet import BatchPolicy, batch_policy
+from hwmodel.solve.run.batch import BatchPolicy, batch_policy
 from hwmodel.solve.run.result import Band, Value, value_of
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.solve.run.solved import sized_shape

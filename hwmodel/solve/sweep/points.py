@@ -13,7 +13,7 @@ from hwmodel.solve.plan.closing import BATCH_ROUNDS, near_batches
 from hwmodel.solve.plan.solver import measured
 from hwmodel.solve.question.parse import QUANTITIES, read_request
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve
-from hwmodel.solve.run.fleet import batch_policy
+from hwmodel.solve.run.batch import batch_policy
 from hwmodel.solve.sweep.billed import LIMITS, Billed, Floats, Index
 from hwmodel.solve.sweep.closing import Closed, Closing, Refused, refused
 from hwmodel.solve.sweep.searching import (
