@@ -57,7 +57,7 @@ def context_parallel(
 
 def _distinct(picks: Num, places: Num) -> Num:
     """Mean number of different places that `picks` random choices among `places` fall on."""
-    return places * (1.0 - (1.0 - 1.0 / maximum(places, 1.0 + 1e-9)) ** picks)
+    return places * (1.0 - (1.0 - 1.0 / maximum(places, 1.0)) ** picks)
 
 
 def expert_parallel(

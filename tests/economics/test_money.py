@@ -20,6 +20,7 @@ from hwmodel.economics import (
     owned_usd_per_hour,
     present_value,
     spot,
+    usd_per_further_hour,
     worth,
 )
 from hwmodel.report.ways import ways_table
@@ -162,3 +163,11 @@ def test_spot_against_on_demand_against_three_years_owned() -> None:
     assert any("one preemption of the whole job every" in row[-1] for row in table.rows)
     given = hm.plan(gpus="64xgaudi3", params="8B", tokens="1T", usd_per_hour="2").money.ways
     assert [row.way for row in given] == ["given", "owned_3y"]
+
+
+def test_a_further_hour_of_ones_own_costs_its_power_and_what_else_would_have_used_it() -> None:
+    # Working draws 1 kW where waiting draws 0.4: 0.6 kW at $0.1 a kWh are $0.06. A quarter of the hours would have been
+    # used at $2: 0.25 x 2 + 0.75 x 0.06 = $0.545; all of them: $2.
+    assert usd_per_further_hour(PLAIN, 2.0, 0.0) == pytest.approx(0.06, rel=1e-12)
+    assert usd_per_further_hour(PLAIN, 2.0, 0.25) == pytest.approx(0.545, rel=1e-12)
+    assert usd_per_further_hour(PLAIN, 2.0, 1.0) == pytest.approx(2.0, rel=1e-12)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.catalog.stacks import build_stack, stack_id, training_calibration, training_stack
 from hwmodel.physics.layer import expert_constants, layer_times
+from hwmodel.physics.layer_communication import _distinct
 from hwmodel.physics.machine import machine, power_share
 from hwmodel.physics.training import step
 from hwmodel.specs import Layout, Shape, Stack, StepTerms, Workload
@@ -120,3 +122,22 @@ def test_a_host_that_waits_for_each_kernel_shows_whole() -> None:
         found.host_s
         > step(llama, MACHINE, FP8, layout, load, msgspec.structs.replace(waits, launch_blocking=0.0)).host_s
     )
+
+
+def test_columns_repeat_the_activation_of_experts_as_one_layout_does() -> None:
+    """Of columns only the times that some layout computes again are gathered: the experts' activation among them."""
+    ranks = np.array([64.0, 128.0])
+    many = terms(Layout(pp=16.0, ep=64.0, dp=ranks, recompute_experts=np.ones(2)))
+    one = [terms(Layout(pp=16.0, ep=64.0, dp=float(dp), recompute_experts=1.0)) for dp in ranks]
+    for name in ("recompute_s", "total_s"):
+        assert np.broadcast_to(getattr(many, name), 2) == pytest.approx(
+            [getattr(each, name) for each in one], rel=1e-12
+        )
+    assert one[0].recompute_s > terms(Layout(pp=16.0, ep=64.0, dp=64.0)).recompute_s
+
+
+def test_different_places_among_random_picks() -> None:
+    # 4 (1 - (3/4)^8) = 3.5995; one place is one place, however often it is picked.
+    assert float(_distinct(8.0, 4.0)) == pytest.approx(4 * (1 - 0.75**8), rel=1e-12)
+    assert float(_distinct(1.0, 1.0)) == 1.0
+    assert float(_distinct(8.0, 1.0)) == 1.0

@@ -13,6 +13,7 @@ import pytest
 from round_machine import BLOCK, HELD, LAYER, MACHINE, SHAPE
 
 from hwmodel.physics.serving import decode_terms, memory, prefill_terms, sequences_that_fit, tokens_per_step
+from hwmodel.physics.serving_step import products_s
 from hwmodel.specs.serving import (
     DecodeTerms,
     Engine,
@@ -144,3 +145,15 @@ def test_memory_and_what_the_cache_holds() -> None:
     # A running request holds its prompt and half of its output.
     fit = sequences_that_fit(found, load, ALONE, engine)
     assert fit == pytest.approx(float(found.kv_pool_bytes) / (1100 * 16384), rel=1e-12)
+
+
+def test_every_copy_of_a_token_is_cast_for_its_expert() -> None:
+    # 8 tokens for 2 of 4 experts each: 16 copies, cast before the product of width 1,024 and before that of 4,096, a
+    # byte an element at 1e12 a second.
+    block = msgspec.structs.replace(BLOCK, n_experts=4.0, top_k=2.0)
+    shape = msgspec.structs.replace(SHAPE, blocks=(block,))
+    cast = msgspec.structs.replace(MACHINE, gemm=msgspec.structs.replace(MACHINE.gemm, cast_bytes=1.0))
+    with_casts, without = (
+        products_s(shape, block, 8.0, ALONE, ENGINE, machine, machine.gemm, BF16)[1] for machine in (cast, MACHINE)
+    )
+    assert with_casts - without == pytest.approx(16 * (1024 + 4096) / 1e12, rel=1e-9)

@@ -105,3 +105,13 @@ def test_columns_equal_numbers() -> None:
 def test_utilisation_and_pf_days() -> None:
     assert shapes.utilisation(1e15, 2.0, 10.0, 1e14) == 0.5
     assert shapes.pf_days(8.64e19) == 1.0
+
+
+def test_eight_key_value_heads_where_eight_divide_the_heads() -> None:
+    # 2 x (70e9)^(1/3) = 8,243: width 8,192, 64 heads of 128, 8 of keys and values; 2 x (1.3e8)^(1/3) = 1,013: width
+    # 1,024, 8 heads, each its own; 2 x (4e8)^(1/3) = 1,474: width 1,536, 12 heads, which eight do not divide.
+    heads = {
+        n: (shapes.shapes_for(n).blocks[0].n_heads, shapes.shapes_for(n).blocks[0].n_kv_heads)
+        for n in (7e10, 1.3e8, 4e8)
+    }
+    assert heads == {7e10: (64.0, 8.0), 1.3e8: (8.0, 8.0), 4e8: (12.0, 12.0)}
