@@ -334,7 +334,7 @@ def _width(n: Num) -> Any:
 def _kv_heads(n_heads: Num) -> Any:
     """Eight groups where eight divide the heads, else every head its own."""
     whole = floor(n_heads / KV_HEADS) * KV_HEADS
-    return where((whole > n_heads - 0.5) & (n_heads > KV_HEADS + 0.5), KV_HEADS, n_heads)
+    return where(whole > n_heads - 0.5, KV_HEADS, n_heads)
 
 
 def shapes_for(n_params: Num, vocab: Num = 0.0) -> Shape:

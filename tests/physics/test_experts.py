@@ -125,14 +125,13 @@ def test_a_host_that_waits_for_each_kernel_shows_whole() -> None:
 
 
 def test_columns_repeat_the_activation_of_experts_as_one_layout_does() -> None:
-    """Of columns only the times that some layout computes again are gathered: the experts' activation among them."""
-    ranks = np.array([64.0, 128.0])
-    many = terms(Layout(pp=16.0, ep=64.0, dp=ranks, recompute_experts=np.ones(2)))
-    one = [terms(Layout(pp=16.0, ep=64.0, dp=float(dp), recompute_experts=1.0)) for dp in ranks]
+    """Of many layouts only the times that some layout computes again are gathered, the experts' activation too."""
+    ranks = np.tile([64.0, 128.0], 128)
+    many = terms(Layout(tp=np.ones(256), pp=16.0, ep=64.0, dp=ranks, recompute_experts=np.ones(256)))
+    one = [terms(Layout(pp=16.0, ep=64.0, dp=float(dp), recompute_experts=1.0)) for dp in ranks[:2]]
     for name in ("recompute_s", "total_s"):
-        assert np.broadcast_to(getattr(many, name), 2) == pytest.approx(
-            [getattr(each, name) for each in one], rel=1e-12
-        )
+        each = [getattr(terms_of, name) for terms_of in one]
+        assert np.broadcast_to(getattr(many, name), 256)[:2] == pytest.approx(each, rel=1e-12)
     assert one[0].recompute_s > terms(Layout(pp=16.0, ep=64.0, dp=64.0)).recompute_s
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from round_machine import GEMM
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration
@@ -201,3 +202,12 @@ def test_speed_of_gemm_on_columns() -> None:
     for _ in range(5):
         kernels.gemm_s(m, n, k, c)
     assert (time.perf_counter() - started) / 5 / 16384 < 4e-7
+
+
+def test_the_empty_part_of_the_last_wave_counts_in_part() -> None:
+    # (1408, 1000) @ (1000, 2560) is 11 x 10 tiles of 128 x 256. On 60 units that is 1.83 waves: 10 tiles of the second
+    # stay empty, 327,680 elements, of which half count. 2 FLOPs an element and step of 1,000, at 1e14 a second.
+    c = msgspec.structs.replace(GEMM, units=60.0, wave=0.5)
+    assert kernels.gemm_s(1408.0, 2560.0, 1000.0, c) == pytest.approx(
+        (1408 * 2560 + 0.5 * 327_680) * 2e3 / 1e14, rel=1e-12
+    )
