@@ -73,6 +73,8 @@ def _scaled(text: str, what: str, units: dict[str, float], example: str, default
     if unit not in units:
         listed = " ".join(u for u in units if u)
         raise InputError(f"unknown unit {unit!r} in {text!r} ({what}); use one of: {listed}; like {example}")
+    if not math.isfinite(value * units[unit]):
+        raise InputError(f"{text!r} is too large to be {what}")
     return value * units[unit]
 
 

@@ -13,7 +13,7 @@ import pytest
 from round_machine import BLOCK, HELD, LAYER, MACHINE, SHAPE
 
 from hwmodel.physics.serving import decode_terms, memory, prefill_terms, sequences_that_fit, tokens_per_step
-from hwmodel.physics.serving_step import products_s
+from hwmodel.physics.serving_step import Pass, mixer_scan_s, products_s
 from hwmodel.specs.serving import (
     DecodeTerms,
     Engine,
@@ -157,3 +157,11 @@ def test_every_copy_of_a_token_is_cast_for_its_expert() -> None:
         products_s(shape, block, 8.0, ALONE, ENGINE, machine, machine.gemm, BF16)[1] for machine in (cast, MACHINE)
     )
     assert with_casts - without == pytest.approx(16 * (1024 + 4096) / 1e12, rel=1e-9)
+
+
+def test_the_state_of_a_linear_mixer_is_read_and_written_for_prompts_too() -> None:
+    # 8 sequences and 2 prompts, a state of 1e6 elements in 4 bytes, read and written: 8 x 10 x 1e6 bytes at 1e12 a
+    # second, half of it on each of two ranks. The scan of a FLOP a token is nothing beside.
+    block = msgspec.structs.replace(BLOCK, mixer_flop_per_token=1.0, mixer_state_elements=1e6)
+    both = Pass(8.0, 1000.0, 2.0, 512.0, 512.0)
+    assert mixer_scan_s(block, both, 2.0, MACHINE) == pytest.approx(8 * 10 * 1e6 / 2 / 1e12, rel=1e-12)

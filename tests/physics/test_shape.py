@@ -115,3 +115,8 @@ def test_eight_key_value_heads_where_eight_divide_the_heads() -> None:
         for n in (7e10, 1.3e8, 4e8)
     }
     assert heads == {7e10: (64.0, 8.0), 1.3e8: (8.0, 8.0), 4e8: (12.0, 12.0)}
+
+
+def test_small_smooth_shapes_tie_their_embeddings() -> None:
+    # Wholly up to 0.5B (log_4 of 2e9 / n is 1), half at 1B, not at all from 2B on.
+    assert [float(shapes.smooth_shapes(n).tied) for n in (1e8, 1e9, 1e10)] == pytest.approx([1.0, 0.5, 0.0], abs=1e-12)

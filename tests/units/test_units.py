@@ -92,6 +92,8 @@ def test_rates_fractions_and_flop() -> None:
     ("call", "text", "words"),
     [
         (units.parse_count, "1.4", "did you mean 1.4B or 1.4T"),
+        (units.parse_usd, "1e308b", "too large"),
+        (units.parse_duration_s, "1e307w", "too large"),
         (units.parse_count, "4096.5", "must be a whole number, got '4096.5'"),
         (units.parse_count, "½T", "cannot read"),
         (units.parse_count, "1²T", "unknown unit"),

@@ -10,7 +10,7 @@ from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.validation.board.accuracy_page import ROOT
 from hwmodel.validation.board.whole_draws import held_by_draws
-from hwmodel.validation.board.whole_runs import left_out_runs, measured_hours, runs_file
+from hwmodel.validation.board.whole_runs import left_out_runs, measured_hours, predict_rows, runs_file
 from hwmodel.validation.rows.machines import Resolver
 from hwmodel.validation.rows.tables import read_table, text
 
@@ -40,3 +40,11 @@ def test_the_coverage_of_the_draws_is_that_of_the_page_and_of_the_closed_form() 
             inside.setdefault(text(run.row, "source"), []).append(band.low <= hours <= band.high)
     closed = sum(sum(one) / len(one) for one in inside.values()) / len(inside)
     assert found.by_source == pytest.approx(closed, abs=0.08)
+
+
+@pytest.mark.parametrize("count", ["0", "1e308", "many"])
+def test_a_run_on_a_fleet_that_cannot_be_read_is_a_row_with_its_reason(count: str) -> None:
+    row = next(row for row in ROWS if text(row, "days") and text(row, "n_gpus"))
+    found = predict_rows([row | {"n_gpus": count}], resolver())
+    assert found
+    assert all(one.status == "refused" and "n_gpus" in one.reason for one in found)

@@ -98,8 +98,13 @@ def beside(first: RunAnswer, other: RunAnswer) -> Beside:
         return Beside(loss_gain_nats=gain)
     usd = None
     if first.cost_usd is not None and other.cost_usd is not None:
-        usd = (value_of(other.cost_usd) - value_of(first.cost_usd)) / gain
-    return Beside(loss_gain_nats=gain, flop_per_nat=(other.train_flop - first.train_flop) / gain, usd_per_nat=usd)
+        usd = _price(value_of(other.cost_usd) - value_of(first.cost_usd), gain)
+    return Beside(loss_gain_nats=gain, flop_per_nat=_price(other.train_flop - first.train_flop, gain), usd_per_nat=usd)
+
+
+def _price(more: float, gain: float) -> float | None:
+    """What a nat costs; None where the gain costs no more."""
+    return more / gain if more >= 0.0 else None
 
 
 # `$1,000,000` is one amount: a comma before exactly three digits, all the way to the end, separates thousands.

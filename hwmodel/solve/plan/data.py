@@ -36,7 +36,7 @@ def data(model: LossModel, sized: Sized, cost_usd: float | None) -> Data | None:
         return None
     effective = float(model.effective(sized.d))
     fresh = _fresh_flop(model, sized)
-    share = 6.0 * sized.n * sized.d / fresh - 1.0 if fresh is not None else None
+    share = max(0.0, 6.0 * sized.n * sized.d / fresh - 1.0) if fresh is not None else None
     extra = cost_usd * share / (1.0 + share) if share is not None and cost_usd is not None else None
     return Data(
         unique_tokens=unique, epochs=max(sized.d / unique, 1.0), effective_tokens=effective, fresh_flop=fresh,

@@ -224,13 +224,21 @@ def _counts(row: Row) -> bool:
     return text(row, "kind") in ("", "pretrain")
 
 
+def _without_fleet(row: Row) -> bool:
+    """Whether the number of accelerators is blank; one that cannot be read is the reason of the whole row."""
+    try:
+        return positive(row, "n_gpus") is None
+    except CellError:
+        return False
+
+
 def _predictions(row: Row, solved: Solved | None, reason: str) -> list[RowPrediction]:
     found = []
     for metric in METRICS:
         value = measured(row, metric)
         if value is None:
             continue
-        if metric == "days" and positive(row, "n_gpus") is None:
+        if metric == "days" and _without_fleet(row):
             found.append(_row(row, metric, value, None, NO_FLEET))
         else:
             found.append(_row(row, metric, value, solved, reason))
