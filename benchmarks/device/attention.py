@@ -108,6 +108,7 @@ def flexible(record: Recorder) -> None:
             return out
 
         def run(grad: bool, a: tuple[int, ...] = (b, s, h, g, d), once: Any = once) -> Sequence[Call]:
+            """The call to time: the forward pass, or with `grad` the gradients of one forward pass kept."""
             x = inputs(*a, grad)
             out = once(x)
             if not grad:

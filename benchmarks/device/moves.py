@@ -215,6 +215,7 @@ def eager_layer(record: Recorder) -> None:
     b, s, d, wide = 2, 4096, 4096, 14336
 
     def layer(x: torch.Tensor, w: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Hidden states (b, s, d) after one layer with the weights `w`, every operation a kernel of its own."""
         y = written_out(x, w["norm1"])
         q, k, v = (functional.linear(y, w[name]).view(b, s, -1, 128).transpose(1, 2) for name in "qkv")
         out = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)

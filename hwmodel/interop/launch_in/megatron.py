@@ -66,6 +66,7 @@ def launched(script: Script) -> int | None:
     """Accelerators that the launcher's own settings name: nodes times processes of a node."""
 
     def count(*places: str) -> int | None:
+        """The number that the first of these flags or directives ends in, like 8 of `gpu:8`; None without one."""
         for place in places:
             text = (script.flags.get(place) or [script.directives.get(place, "")])[0]
             digits = re.search(r"(\d+)$", text or "")

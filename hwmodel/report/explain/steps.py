@@ -207,6 +207,7 @@ def _offload(step: Rerun) -> Rule:
         activations: Any, micro_batches: Any, saved_bytes: Any, host_link_bytes_per_s: Any, compute_s: Any,
         optimizer: Any, owned_params: Any, bytes_per_param: Any, host_adam_params_per_s: Any,
     ) -> Any:  # fmt: skip
+        """Seconds of both waits, each by the formula of the physics."""
         link, rate = host_link_bytes_per_s, host_adam_params_per_s
         waits = formulas.activations_wait_s(activations, micro_batches, saved_bytes, link, compute_s)
         return waits + formulas.host_optimizer_s(optimizer, owned_params, bytes_per_param, link, rate)
