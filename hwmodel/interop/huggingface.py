@@ -167,7 +167,7 @@ def _vocabulary(c: Config) -> int:
     return c.number("vocab_size", "n_vocab")
 
 
-def _positions(c: Config, kind: str, family: Family) -> int:
+def _positions(c: Config, family: Family) -> int:
     if not family.learned_positions:
         return 0
     return c.number("n_positions", "max_position_embeddings") + family.position_offset
@@ -183,7 +183,7 @@ def _shape(outer: Config, c: Config, kind: str, family: Family, name: str) -> Sh
         tied=float(_tied(outer, c, family)),
         bias=float(family.bias == "all" and c.flag("use_bias", "enable_bias", default=True)),
         norm_bias=float(family.norm_bias),
-        learned_positions=float(_positions(c, kind, family)),
+        learned_positions=float(_positions(c, family)),
         lookup_params=float(lookups(c)),
         extra_params=_extra(outer, c, kind, family, vocab),
         max_seq_len=float(_context(c)),

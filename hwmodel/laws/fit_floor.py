@@ -52,14 +52,12 @@ def floor_profile(model: LogSum, theta: Array, least: float, floor: int, level: 
     allowed = score_scale(residual, freedom) * float(stdtrit(freedom, 0.5 + level / 2)) ** 2
     inside = np.flatnonzero(2.0 * (values - least) <= max(allowed, EXACT))
     return FloorInterval(
-        low=_edge(model, theta, floor, grid, values - least, int(inside.min()), allowed, -1),
-        high=_edge(model, theta, floor, grid, values - least, int(inside.max()), allowed, 1),
+        low=_edge(grid, values - least, int(inside.min()), allowed, -1),
+        high=_edge(grid, values - least, int(inside.max()), allowed, 1),
     )
 
 
-def _edge(
-    model: LogSum, theta: Array, floor: int, grid: Array, rise: Array, last: int, allowed: float, step: int
-) -> float | None:
+def _edge(grid: Array, rise: Array, last: int, allowed: float, step: int) -> float | None:
     """The floor where the profile crosses what is allowed, between the last grid point inside and the next one."""
     beyond = last + step
     if not 0 <= beyond < len(grid):

@@ -14,7 +14,7 @@ import numpy as np
 from hwmodel.errors import InputError
 from hwmodel.laws.fit_beyond import CENTRE, SPREAD, form_miss
 from hwmodel.laws.fit_floor import FloorInterval, floor_profile
-from hwmodel.laws.fitting import DELTA, Array, LogSum, minimise, resampler
+from hwmodel.laws.fitting import Array, LogSum, minimise, resampler
 
 Progress = Callable[[str, int, int], None]
 THINNED_STARTS = 11  # every so many of the starts are used for a fit to a part of the runs
@@ -298,20 +298,6 @@ def _thinned(model: LogSum, seed: int) -> LogSum:
 
     terms = tuple(tuple((index, thin(column)) for index, column in term) for term in model.terms)
     return LogSum(names=model.names, terms=terms, target=model.target[chosen])
-
-
-def log_likelihood(model: LogSum, theta: Array) -> float:
-    """Log likelihood of constants under the Huber density, its scale at the best value (arXiv 2404.10102).
-
-    For weighing rival constants on the same runs: twice the difference is a likelihood-ratio statistic.
-    """
-    residual = np.abs(model.shares(theta[None, :])[1][0])
-    core = math.sqrt(2.0 * math.pi) * math.erf(DELTA / math.sqrt(2.0))
-    norm = math.log(core + 2.0 * math.exp(-0.5 * DELTA**2) / DELTA)
-    scales = np.geomspace(1e-9, 10.0, 6001)[:, None]
-    size = residual / scales
-    huber = np.where(size <= DELTA, 0.5 * size * size, DELTA * (size - 0.5 * DELTA))
-    return float((-huber - norm - np.log(scales)).sum(axis=1).max())
 
 
 def _doubts(model: LogSum, theta: Array, draws: Array, interval: FloorInterval) -> tuple[str, ...]:

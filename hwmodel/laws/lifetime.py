@@ -22,8 +22,6 @@ from hwmodel.specs.law import LawSpec
 
 TrainCost = Callable[[Any, Any], Any]  # (params, tokens) -> cost of training
 ServeCost = Callable[[Any], Any]  # params -> cost of serving one token
-Penalty = Callable[[Any, Any], Any]  # (params, tokens) -> nats added by the recipe (fewer bits)
-Limit = Callable[[Any, Any], Any]  # (params, tokens) -> whether it is allowed
 
 LOW, HIGH, POINTS = -5.0, 7.0, 97  # log odds of the size term's share of the reducible loss: small shares are large N
 FINE_POINTS = 4 * POINTS
@@ -155,25 +153,6 @@ def _training_optimum(option: Option, loss: Num, place: Callable[[Any], tuple[An
         best = laws.optimum_for_loss(option.law, loss)
         return best.params, best.tokens
     return place(least(lambda logit: train_flop(*place(logit)), LOW, HIGH, FINE_POINTS, NARROWINGS))
-
-
-def cheapest(options: Sequence[Option], loss: float, inference_tokens: float) -> tuple[Lifetime, dict[str, str]]:
-    """The cheapest of several options (experts, recipes) at one loss, and why the infeasible ones are out.
-
-    All options' costs must be in one unit. Laws of different corpora give losses that do not compare: refused.
-    """
-    corpora = {o.law.corpus for o in options}
-    if len(corpora) > 1:
-        raise InputError(f"one loss over laws of different corpora ({', '.join(sorted(corpora))}) means nothing")
-    found, out = [], {}
-    for option in options:
-        try:
-            found.append(option_optimum(option, loss, inference_tokens))
-        except InfeasibleError as error:
-            out[option.label or option.law.id] = str(error)
-    if not found:
-        raise InfeasibleError("no option reaches the loss: " + "; ".join(out.values()), binding="options")
-    return min(found, key=lambda life: float(life.total_cost)), out
 
 
 def least_loss(option: Option, flop: float, points: int = 2001) -> tuple[float, float, float]:

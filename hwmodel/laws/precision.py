@@ -18,7 +18,6 @@ from hwmodel.ops import Num
 from hwmodel.specs.law import LawSpec
 
 BF16_BITS = 16.0
-MOST_TOKENS_PER_PARAM = 1e3  # Kumar's fits reach about this ratio; measured 4-bit losses beyond it are far lower
 CHANNEL_LOG2_BLOCK = 13.1567  # Sun et al. 2025: channel-wise scales count as this log2 of a block size
 
 
@@ -124,11 +123,6 @@ def training_penalty(
         sun=sun_term(s, params, tokens, exponent_bits, mantissa_bits, log2_block)
         - sun_term(s, params, tokens, 8.0, 7.0, log2_block),
     )
-
-
-def post_training_bound(c: Constants, params: Num, tokens: Num, bits: Num) -> Num:
-    """Upper bound [nats] of quantising the weights afterwards: tokens clamped to MOST_TOKENS_PER_PARAM a parameter."""
-    return kumar_ptq(c, params, ops.minimum(tokens, MOST_TOKENS_PER_PARAM * params), bits)
 
 
 def best_bits(c: Constants, low: float = 3.0, high: float = 16.0) -> float:

@@ -13,7 +13,6 @@ loses about twice as much.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from hwmodel import ops
 from hwmodel.ops import Num
@@ -74,13 +73,3 @@ def retained_score(c: QuantisedConstants, nats: Num) -> Num:
     """
     kept: Num = ops.exp(-c.score_lost_per_nat * nats)
     return kept
-
-
-def chance_below(nats: float, half_width: float, limit: float) -> float:
-    """Probability that the loss stays below a limit, its logarithm being normal."""
-    if nats <= 0.0:
-        return 1.0
-    if limit <= 0.0:
-        return 0.0
-    z: Any = math.log(limit / nats) / (half_width / Z80)
-    return 0.5 * (1.0 + math.erf(z / math.sqrt(2.0)))

@@ -305,16 +305,6 @@ def flop_per_token(shape: Shape, seq_len: Num, convention: str = "6nd") -> Num:
     raise unknown("FLOP convention", convention, CONVENTIONS)
 
 
-def utilisation(flop_per_step: Num, step_s: Num, accelerators: Num, peak_flop_per_s: Num) -> Num:
-    """Model FLOPs utilisation; with hardware FLOPs (recompute counted) it is the hardware one."""
-    return flop_per_step / (step_s * accelerators * peak_flop_per_s)
-
-
-def pf_days(flop: Num) -> Num:
-    """Petaflop/s-days: 8.64e19 FLOP each (arXiv 2005.14165)."""
-    return flop / (1e15 * 86400.0)
-
-
 # --- buildable shapes -------------------------------------------------------------------------------------------
 
 HEAD_DIM = 128.0

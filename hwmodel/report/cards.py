@@ -257,5 +257,5 @@ def serve_card(found: Served, columns: int = COLUMNS, language: str = ENGLISH) -
             (say("because"), " ".join(line for line in why(of) if line != quality)),
             (say("notes"), _notes(of.notes)),
         ]
-        head = " ".join(front_words(found.question, of)).replace("**", "")
+        head = " ".join(front_words(of)).replace("**", "")
         return card(f"{title(found.question, row)}. {head}", rows, said, columns, say(WHOLE))

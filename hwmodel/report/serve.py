@@ -30,7 +30,7 @@ def serve_blocks(found: Served) -> list[Block]:
     fixed = fixed_table(of)
     return [
         Heading(title(question, row), 1),
-        *(Text(line) for line in front_words(question, of)),
+        *(Text(line) for line in front_words(of)),
         Table(["", say("value"), say("80 % interval")], figure_rows(question, row)),
         Text(" ".join(limits(question, row))),
         Bullets(why(of)),

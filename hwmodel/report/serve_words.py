@@ -43,7 +43,7 @@ def lengths(question: ServingQuestion) -> str:
     )  # fmt: skip
 
 
-def front_words(question: ServingQuestion, found: Found) -> list[str]:
+def front_words(found: Found) -> list[str]:
     """What must be read first: a quality that nobody published, a choice on thin ground, then the answer."""
     doubts: list[str] = []
     if isinstance(found, FleetFound):

@@ -7,7 +7,6 @@ import msgspec
 LOSS_METRICS = ("train_loss", "val_loss", "perplexity")
 SPEED_METRIC = "speedup_end_to_end"
 TOKENS_METRIC = "tokens_to_equal_loss"
-PLACES = ("sec.", "App.", "fig.", "Table", "abstract", "long", "(Nemotron-H),")  # where in a paper a figure stands
 
 
 class PrecisionPair(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,6 @@ from hwmodel.plain import Document, Options
 from hwmodel.web.fields import FIELDS, FILES, VERBS, Verb
 
 MOST_CHARACTERS = 300  # of one value: a list of a dozen names is far below
-Question = Mapping[str, Any]
 
 
 def read_json(body: bytes) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +22,12 @@ from hwmodel.laws.fit_loss import (
     additive_starts,
     fit_additive,
     fit_power,
-    log_likelihood,
     predict,
     predict_the_dearest,
 )
 from hwmodel.laws.fit_repeats import fit_repeats
 from hwmodel.laws.fit_slices import fit_envelope, fit_isoflop
-from hwmodel.laws.fitting import gradient, minimise, objective
+from hwmodel.laws.fitting import DELTA, LogSum, gradient, minimise, objective
 from hwmodel.solve.law.fit import prediction, to_law, watch
 from hwmodel.validation.claims.law_points import check_points
 
@@ -302,6 +302,17 @@ def test_losses_without_scatter_are_fitted_and_doubted():
     fit = fit_additive(n, d, 1.8 + 480 * n**-0.35 + 2085 * d**-0.366, bootstraps=50)
     assert fit.constants["E"] == pytest.approx(1.8, abs=1e-6)
     assert any("8 runs for 5 constants" in w for w in fit.warnings)
+
+
+def log_likelihood(model: LogSum, theta: np.ndarray) -> float:
+    """Log likelihood of constants under the Huber density, its scale at the best value (arXiv 2404.10102)."""
+    residual = np.abs(model.shares(theta[None, :])[1][0])
+    core = math.sqrt(2.0 * math.pi) * math.erf(DELTA / math.sqrt(2.0))
+    norm = math.log(core + 2.0 * math.exp(-0.5 * DELTA**2) / DELTA)
+    scales = np.geomspace(1e-9, 10.0, 6001)[:, None]
+    size = residual / scales
+    huber = np.where(size <= DELTA, 0.5 * size * size, DELTA * (size - 0.5 * DELTA))
+    return float((-huber - norm - np.log(scales)).sum(axis=1).max())
 
 
 def test_likelihoods_of_the_replication(chinchilla, law):

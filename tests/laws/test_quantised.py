@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwmodel.catalog.quantised import quantised_constants, quantised_rows
-from hwmodel.laws.quantised import chance_below, log_half_width, quantised_nats, retained_score
+from hwmodel.laws.quantised import log_half_width, quantised_nats, retained_score
 from hwmodel.specs.quantised import QuantisedConstants
 from hwmodel.validation.fit.quantised_fit import (
     PARAMETERS,
@@ -136,14 +136,6 @@ def test_votes_leave_out_what_does_not_count():
 def test_word_perplexities_are_divided_by_tokens_a_word():
     row = next(r for r in quantised_rows() if r.source.startswith("vLLM PTPC") and r.nats_per_token)
     assert row.nats_per_token == pytest.approx(math.log(9.5093 / 9.4281) / 1.12, rel=1e-4)
-
-
-def test_the_chance_of_a_limit():
-    width = log_half_width(PLAIN, 8e9)
-    assert chance_below(0.02, width, 0.02) == pytest.approx(0.5)
-    assert chance_below(0.02, width, 0.02 * math.exp(width)) == pytest.approx(0.9, abs=1e-6)
-    assert chance_below(0.0, width, 0.0) == 1.0
-    assert chance_below(0.01, width, 0.0) == 0.0
 
 
 def test_unknown_training_and_larger_models_are_less_sure():

@@ -102,11 +102,6 @@ def test_columns_equal_numbers() -> None:
         assert columns.blocks[0].d_ff[i] == one.blocks[0].d_ff
 
 
-def test_utilisation_and_pf_days() -> None:
-    assert shapes.utilisation(1e15, 2.0, 10.0, 1e14) == 0.5
-    assert shapes.pf_days(8.64e19) == 1.0
-
-
 def test_eight_key_value_heads_where_eight_divide_the_heads() -> None:
     # 2 x (70e9)^(1/3) = 8,243: width 8,192, 64 heads of 128, 8 of keys and values; 2 x (1.3e8)^(1/3) = 1,013: width
     # 1,024, 8 heads, each its own; 2 x (4e8)^(1/3) = 1,474: width 1,536, 12 heads, which eight do not divide.

@@ -22,7 +22,7 @@ BASE = {
 
 
 def fleet(**changes: Any) -> FleetRow:
-    return choose(ServingQuestion(**{**BASE, **changes}), CATALOG).answer
+    return choose(ServingQuestion(**{**BASE, **changes}), CATALOG).found.answer
 
 
 def cost(**changes: Any) -> float:
@@ -66,13 +66,13 @@ def test_half_the_bandwidth_costs_more_and_half_the_price_half_as_much(tmp_path:
     costs, notes = {}, {}
     for part in ("h200", "h200-half"):
         question = ServingQuestion(**{**BASE, "parts": (part,), "prices": (("", 3.0),)})
-        found = choose(question, catalog)
+        found = choose(question, catalog).found
         costs[part], notes[part] = found.answer.usd_per_hour, " ".join(found.notes)
     assert 1.1 < costs["h200-half"] / costs["h200"] < 2.0
     assert "hbm_bytes_per_s" in notes["h200-half"]
     assert "not measured" in notes["h200-half"]
     cheap = ServingQuestion(**{**BASE, "parts": ("h200",), "prices": (("h200", 1.5),)})
-    assert choose(cheap, catalog).answer.usd_per_hour == pytest.approx(0.5 * costs["h200"])
+    assert choose(cheap, catalog).found.answer.usd_per_hour == pytest.approx(0.5 * costs["h200"])
 
 
 def test_the_tail_is_never_below_the_mean() -> None:

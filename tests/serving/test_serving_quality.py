@@ -106,7 +106,7 @@ def test_facts_of_a_release_must_name_a_model_and_a_recipe(tmp_path):
 def test_limits_on_quality_bind():
     def chosen(**more):
         return choose(ServingQuestion(model="llama-3-70b", prompt_tokens=1000.0, output_tokens=300.0, rate=20.0,
-                                      parts=("h100",), **more), CATALOG)  # fmt: skip
+                                      parts=("h100",), **more), CATALOG).found  # fmt: skip
 
     free, bound = chosen(), chosen(max_loss_nats=0.001)
     assert free.answer.precision != "bf16"

@@ -138,13 +138,6 @@ def fitting_ranks(accelerators: int, per_node: int) -> int:
     return max(r for r in range(1, max(1, per_node) + 1) if accelerators % r == 0)
 
 
-def whole(value: float) -> int:
-    """A count as an integer. ValueError where it is none."""
-    if not math.isfinite(value) or value != int(value):
-        raise ValueError(f"{value} is no whole number")
-    return int(value)
-
-
 MOST_UNEXPRESSED = 2
 
 

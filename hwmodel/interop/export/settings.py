@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.predict import recompute
 from hwmodel.specs.layout import SCHEDULES
 
 Value = float | str
@@ -58,8 +57,6 @@ SETTINGS: dict[str, Setting] = {
     "precision": Setting(meaning="training recipe", default="bf16", samples=("bf16", "fp8")),
 }  # fmt: skip
 
-# Fields of a layout that one word says together.
-FIELDS = {"recompute": recompute.FIELDS, "offload": tuple(recompute.OFFLOADS.values())}
 
 # What the parsers of the options call them, where the name differs.
 OPTION = {"global_batch_seqs": "global_batch"}

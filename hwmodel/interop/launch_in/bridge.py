@@ -38,7 +38,7 @@ def read(text: str, path: Path, function: str = "") -> Read:
     fields = BASE | {name: None if value is UNREAD else value for name, value in fields.items()}
     flags = Script(path=path, flags=flags_of(fields), directives={}, variables={})
     shape = megatron.megatron_shape(flags) if "model.num_layers" in fields else None
-    options = megatron.layout_options(flags, shape) | {"precision": _precision(fields, path)}
+    options = megatron.layout_options(flags) | {"precision": _precision(fields, path)}
     if model is not None:
         options["model"] = model
     options = with_facts(options | {"stack": "megatron-bridge"}, facts(text))

@@ -39,7 +39,7 @@ def read(text: str, path: Path) -> Read:
     )  # fmt: skip
     said = facts(text)
     shape = megatron_shape(flags)
-    options = layout_options(flags, shape) | {"precision": _precision(flags)}
+    options = layout_options(flags) | {"precision": _precision(flags)}
     gpus = launched(script)
     if gpus is not None:
         options["accelerators"] = gpus
@@ -79,7 +79,7 @@ def launched(script: Script) -> int | None:
     return nodes * ranks if nodes and ranks else None
 
 
-def layout_options(flags: Script, shape: Shape | None) -> Given:
+def layout_options(flags: Script) -> Given:
     """Layout, batch and sequence."""
     tp = flags.number("--tensor-model-parallel-size", 1) or 1
     pp = flags.number("--pipeline-model-parallel-size", 1) or 1
@@ -192,7 +192,7 @@ def megatron_shape(flags: Script) -> Shape | None:
     )
     return Shape(
         name=flags.path.stem, d_model=float(width), vocab=float(vocab or 0),
-        blocks=_blocks(flags, attention, heads, width),
+        blocks=_blocks(flags, attention, width),
         tied=0.0 if flags.has("--untie-embeddings-and-output-weights") else 1.0,
         bias=0.0 if flags.has("--disable-bias-linear") else 1.0,
         norm_bias=0.0 if flags.value("--normalization") == "RMSNorm" else 1.0,
@@ -218,7 +218,7 @@ def _attention(flags: Script, heads: int, width: int) -> dict[str, float]:
     return {"n_heads": float(heads), "n_kv_heads": groups, "head_dim": number("--kv-channels", width // heads)}
 
 
-def _blocks(flags: Script, attention: dict[str, float], heads: int, width: int) -> tuple[Block, ...]:
+def _blocks(flags: Script, attention: dict[str, float], width: int) -> tuple[Block, ...]:
     """Dense layers, mixture layers, and those of each that attend within a window."""
     depth = flags.number("--num-layers") or 1
     d_ff = float(flags.number("--ffn-hidden-size", 4 * width) or 0)

@@ -42,7 +42,7 @@ def python_settings(text: str, path: Path, function: str = "") -> Document:
     except SyntaxError as error:
         raise InputError(f"{path}:{error.lineno}: not Python: {error.msg}") from error
     node = function_of(tree, path, function, _makes)
-    return _imported_model(tree, path) | _of_function(tree, node, path, ()) | _custom_model(tree, path)
+    return _imported_model(tree, path) | _of_function(tree, node, path, ()) | _custom_model(tree)
 
 
 def _of_function(tree: ast.Module, node: ast.FunctionDef, path: Path, above: tuple[str, ...]) -> Document:
@@ -175,7 +175,7 @@ def _imported_model(tree: ast.Module, path: Path) -> Document:
     return {}
 
 
-def _custom_model(tree: ast.Module, path: Path) -> Document:
+def _custom_model(tree: ast.Module) -> Document:
     """Arguments of a builder of layers and of the model's head, as `custom.NAME`."""
     out: Document = {}
     for call in _calls(tree):

@@ -60,10 +60,10 @@ def cost_rule(found: Answered, place: str) -> Rule | None:
         return None
     if confidence(found) != 0.5:
         return at_confidence(found, place, "cost_usd", confidence(found))
-    return rent_rule(found, f"{place}.gpu_hours")
+    return rent_rule(f"{place}.gpu_hours")
 
 
-def rent_rule(found: Answered, hours: str) -> Rule:
+def rent_rule(hours: str) -> Rule:
     def run(gpu_hours: Any, usd_per_accelerator_hour: Any) -> Any:
         return rent(gpu_hours, _price_of(usd_per_accelerator_hour)).median_usd
 
@@ -88,7 +88,7 @@ def quantile_rule(found: Answered, base: str, quantile: str, name: str) -> Rule 
         return median_elapsed(base) if quantile == "p50" else _p90_days(found, base)
     if found.fleeted is None or found.fleeted.price is None:
         return None
-    return rent_rule(found, f"{here}.gpu_hours") if quantile == "p50" else _p90_cost(found, found.fleeted, base)
+    return rent_rule(f"{here}.gpu_hours") if quantile == "p50" else _p90_cost(found, found.fleeted, base)
 
 
 def _p90_days(found: Answered, base: str) -> Rule | None:

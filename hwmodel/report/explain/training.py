@@ -49,7 +49,7 @@ def training_rule(found: Answered, path: str) -> Rule | None:
     if place == "money.goodput" and name in GOODPUT:
         return goodput_rule(found, "answer", name)
     if path == "money.price.rent_usd":
-        return rent_rule(found, "answer.quantiles.p50.gpu_hours") if confidence(found) == 0.5 else None
+        return rent_rule("answer.quantiles.p50.gpu_hours") if confidence(found) == 0.5 else None
     if place.startswith("precisions."):
         return _format(found, place, name)
     return _sums(path) or _step_rate(found, path)

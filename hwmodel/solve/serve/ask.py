@@ -14,7 +14,7 @@ from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.plain import Document, Options
 from hwmodel.solve.question.rates import known_kind, parse_rates
-from hwmodel.solve.serve.choose import chosen
+from hwmodel.solve.serve.choose import choose
 from hwmodel.solve.serve.fixed import chosen_rows, predicted_rows
 from hwmodel.solve.serve.predict import predict
 from hwmodel.solve.serve.question import ServingQuestion, read_date, read_histogram, read_pool
@@ -95,7 +95,7 @@ def serve(
     question = read_question(model, demand, **(given if part is None else {**given, "parts": part}))
     catalog = load_catalog(tuple(catalogs))
     if concurrency is None:
-        one = chosen(question, catalog)
+        one = choose(question, catalog)
         return Served(question=question, found=replace(one.found, fixed=chosen_rows(question, one, catalog)))
     clients = parse_count(_text(concurrency), "--concurrency")
     how = (clients, _workers(pools), _number(prefill_tp, "--prefill-tp"), fleet)

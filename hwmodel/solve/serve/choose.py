@@ -170,16 +170,12 @@ class Chosen(NamedTuple):
     every: list[Fleets]
 
 
-def choose(question: ServingQuestion, catalog: Catalog) -> FleetFound:
-    """The cheapest fleet that meets the limits, with alternatives and the Pareto front of latency and cost.
+def choose(question: ServingQuestion, catalog: Catalog) -> Chosen:
+    """The cheapest fleet that meets the limits, with alternatives and the Pareto front of latency and cost, and the
+    fleets that it was chosen from.
 
     Raises InfeasibleError naming the limit that binds and the smallest change that helps.
     """
-    return chosen(question, catalog).found
-
-
-def chosen(question: ServingQuestion, catalog: Catalog) -> Chosen:
-    """`choose`, with the fleets that it chose from."""
     question, said = named(question, catalog)
     shape = question.shape or catalog.model(question.model)
     check_context(shape, question)

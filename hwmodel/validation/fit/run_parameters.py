@@ -140,8 +140,3 @@ def with_values(base: TrainingCalibration, values: dict[str, float]) -> Training
         target = generic if kind == "generic" else (families if kind == "family" else fitted).setdefault(key, {})
         target[parameter.field] = values[parameter.name]
     return msgspec.structs.replace(base, generic=generic, families=families, fitted=fitted)
-
-
-def defaults() -> dict[str, float]:
-    """Every fitted constant at its prior."""
-    return {parameter.name: parameter.prior for parameter in PARAMETERS}

@@ -9,48 +9,17 @@ from typing import Any
 import numpy as np
 
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration, read_calibration
-from hwmodel.catalog.safe_text import SafeCsv
 from hwmodel.physics import collectives, kernels, machine
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, KernelCalibration
 from hwmodel.validation.kernels import laws as laws
 from hwmodel.validation.kernels import tables as tables
-from hwmodel.validation.kernels.collectives import link_rows
-from hwmodel.validation.kernels.fit import decode_task, gemm_task, mla_task, moe_task, prefill_task
 from hwmodel.validation.kernels.solver import score
 from hwmodel.validation.kernels.tables import Columns, take
-from hwmodel.validation.kernels.task import Task
 
 TEXT = ("table", "part", "engine", "format", "op")
 NUMBERS: tuple[str, ...] = ("m", "n", "k", "b", "s", "h", "g", "d", "w", "kv_bytes", "rows", "pairs", "experts")
 NUMBERS += ("hidden", "width", "gated", "size", "ranks", "t")
 ROWS = {"gemm": 120, "attention": 60, "decode": 60, "mla_decode": 40, "grouped": 50, "nccl": 100}
-
-
-def write_sample(directory: Path, path: Path) -> int:
-    """Writes the sample as CSV; returns its number of rows."""
-    makers = (gemm_task, prefill_task, decode_task, mla_task, moe_task)
-    chosen = [_of_task(make(Path(directory))) for make in makers]
-    links = link_rows(Path(directory))
-    names = np.unique(links["part"])
-    links["format"] = np.full(len(links["t"]), "bf16")
-    chosen += [("nccl", tables.sample(take(links, links["part"] == n), ROWS["nccl"], 3)) for n in names]
-    count = 0
-    with path.open("w", newline="", encoding="utf-8") as handle:
-        writer = SafeCsv(handle)
-        writer.writerow(TEXT + NUMBERS)
-        for name, rows in chosen:
-            for i in range(len(rows["t"])):
-                text = [name, *(str(rows[c][i]) if c in rows else "" for c in TEXT[1:])]
-                writer.writerow([*text, *(f"{rows[c][i]:.6g}" if c in rows else "" for c in NUMBERS)])
-                count += 1
-    return count
-
-
-def _of_task(task: Task) -> tuple[str, Columns]:
-    rows, count = task.test, ROWS[task.name]
-    labels = np.char.add(np.char.add(rows["part"].astype(str), rows["format"].astype(str)), rows["engine"].astype(str))
-    picked = [tables.sample(take(rows, labels == x), count, 11) for x in np.unique(labels)]
-    return task.name, tables.concatenate(picked)
 
 
 def read_sample(path: Path) -> dict[str, Columns]:

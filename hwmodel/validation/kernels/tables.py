@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwmodel.errors import InputError
 from hwmodel.specs.formats import ELEMENT_BYTES
 
-Array = NDArray[np.float64]
 Columns = dict[str, Any]  # name -> array; `part`, `format`, `engine`, `kernel` are arrays of text
 
 FORMATS = {"bfloat16": "bf16", "fp8": "fp8", "fp8_block": "fp8_block", "nvfp4": "nvfp4", "sq": "int8"}

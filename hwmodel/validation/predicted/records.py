@@ -45,8 +45,3 @@ def without_given(rows: list[RowPrediction], given: frozenset[str]) -> list[RowP
         msgspec.structs.replace(row, scored=False, reason=row.reason or reason) if row.id in given else row
         for row in rows
     ]
-
-
-def refused(row: RowPrediction, reason: str) -> RowPrediction:
-    """The row with its prediction withdrawn and the reason."""
-    return msgspec.structs.replace(row, predicted=None, low=None, high=None, status=REFUSED, reason=reason)

@@ -65,7 +65,7 @@ def _count(words: str, name: str) -> float:
     return value
 
 
-def _throughput_asked(row: Row, load: ServingLoad) -> Asked:
+def _throughput_asked(row: Row) -> Asked:
     metric, notes = text(row, "metric"), f"{text(row, 'source')} {text(row, 'notes')}".lower()
     low = metric.lower()
     # One definition per source: the Argonne tables count prompt and output tokens alike, all others output alone.
@@ -142,7 +142,7 @@ def _of_one(row: Row, asked: Asked) -> bool:
 def throughput_setting(row: Row) -> Setting:
     """A row of a throughput file. Raises CellError for cells that cannot be read."""
     load = _lengths(row)
-    asked = _throughput_asked(row, load)
+    asked = _throughput_asked(row)
     accelerators = positive(row, "n_accel")
     if accelerators is None:
         raise CellError("the number of accelerators is not stated")
