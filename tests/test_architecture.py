@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import re
 from collections import Counter
@@ -62,12 +63,18 @@ def test_a_parallel_dimension_stands_in_four_files_beside_its_physics() -> None:
     assert elsewhere <= DIMENSION
 
 
-def _imports() -> dict[str, set[str]]:
-    """Every module with the modules that it imports: at the top, lazily, and for type checking."""
-    places = {}
+def _places() -> dict[str, Path]:
+    """Every module of the package and its file."""
+    found = {}
     for path in (ROOT / "hwmodel").rglob("*.py"):
         words = path.relative_to(ROOT).with_suffix("").parts
-        places[".".join(words[:-1] if words[-1] == "__init__" else words)] = path
+        found[".".join(words[:-1] if words[-1] == "__init__" else words)] = path
+    return found
+
+
+def _imports() -> dict[str, set[str]]:
+    """Every module with the modules that it imports: at the top, lazily, and for type checking."""
+    places = _places()
     found: dict[str, set[str]] = {name: set() for name in places}
     for name, path in places.items():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -138,3 +145,54 @@ def test_tables_and_csv_are_written_in_one_place() -> None:
     drawing = {path.name for path, text in sources.items() if re.search(r"import tabulate\b", text)}
     writing = {path.name for path, text in sources.items() if re.search(r"csv\.(writer|DictWriter)\(", text)}
     assert (drawing, writing) == ({"tables.py"}, {"safe_text.py"})
+
+
+def _face(path: Path) -> set[str]:
+    """What other folders may import from a folder: the names and modules in `__all__` of its `__init__`."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return set()
+
+
+def _entered() -> set[tuple[str, str, str]]:
+    """Imports across folders: who imports, the folder that is entered, and the module or the name taken from it.
+
+    A folder within another one is at home there.
+    """
+    places = _places()
+    folders = {name for name, path in places.items() if path.name == "__init__.py" and name != "hwmodel"}
+    found = set()
+    for name, path in places.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("hwmodel.")):
+                continue
+            for alias in node.names:
+                folder, taken = node.module, alias.name
+                if folder not in folders:
+                    folder, _, taken = folder.rpartition(".")
+                at_home = name == folder or name.startswith(f"{folder}.")
+                if folder in folders and f"{folder}.{taken}" not in folders and not at_home:
+                    found.add((name, folder, taken))
+    return found
+
+
+def test_a_folder_is_entered_by_its_face() -> None:
+    places = _places()
+    faces = {folder: _face(places[folder]) for _, folder, _ in _entered()}
+    behind = [f"{who} takes {taken} of {folder}" for who, folder, taken in _entered() if taken not in faces[folder]]
+    assert not behind, "not in __all__ of the folder: " + "; ".join(sorted(behind))
+    assert not [taken for _, _, taken in _entered() if taken.startswith("_")]
+
+
+def test_a_face_names_what_stands_there_and_only_modules_that_others_enter() -> None:
+    places, entered = _places(), {(folder, taken) for _, folder, taken in _entered()}
+    faces = {name: _face(path) for name, path in places.items() if path.name == "__init__.py" and name != "hwmodel"}
+    for folder, name in [(folder, name) for folder, face in faces.items() for name in sorted(face)]:
+        package = importlib.import_module(folder)
+        if f"{folder}.{name}" in places and not hasattr(package, name):
+            importlib.import_module(f"{folder}.{name}")
+        assert hasattr(package, name), f"{folder} has no {name}"
+        assert (folder, name) in entered or not isinstance(getattr(package, name), ModuleType), (
+            f"nobody outside enters {folder}.{name}"
+        )

@@ -2,3 +2,5 @@
 
 No arithmetic and no text of its own: verbs call `solve`, `validation` and `interop`; `views` lends answers the reports.
 """
+
+__all__ = ["law", "options", "prices", "sheet", "verbs", "views"]

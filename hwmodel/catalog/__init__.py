@@ -10,7 +10,30 @@ if TYPE_CHECKING:
     from hwmodel.catalog.catalog import Catalog, load_catalog
     from hwmodel.catalog.entries import ModelEntry
 
-__all__ = ["Catalog", "ModelEntry", "load_catalog"]
+__all__ = [
+    "Catalog",
+    "ModelEntry",
+    "accuracy",
+    "build",
+    "cache",
+    "calibrations",
+    "engines",
+    "json_schema",
+    "laws",
+    "load_catalog",
+    "names",
+    "places",
+    "prices",
+    "quantised",
+    "reading",
+    "safe_text",
+    "speeds",
+    "stacks",
+    "tables",
+    "topics",
+    "writing",
+    "yamlfile",
+]
 
 _HOMES = {"Catalog": "catalog", "ModelEntry": "entries", "load_catalog": "catalog"}
 

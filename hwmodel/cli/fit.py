@@ -192,7 +192,7 @@ def _watched(fitted: Fitted, options: Given, document: Document, rows: Rows) -> 
         return
     from hwmodel.errors import InputError
     from hwmodel.interop.loss_runs import read_runs
-    from hwmodel.laws.fit_loss import LossFit, decades_outside
+    from hwmodel.laws.fit_loss import LossFit, decades_beyond_runs
     from hwmodel.report.fit_text import describe_watch
     from hwmodel.solve.law.fit import watch
 
@@ -201,7 +201,7 @@ def _watched(fitted: Fitted, options: Given, document: Document, rows: Rows) -> 
     running = read_runs(options["watch"], _columns(options), units=_units(options))
     params, tokens = running.need("params"), running.need("tokens")
     points = watch(fitted.fit, params, tokens, running.loss, options["watch_level"])
-    far = float(decades_outside(fitted.fit.ranges, params=params, tokens=tokens, flop=6.0 * params * tokens).max())
+    far = float(decades_beyond_runs(fitted.fit.ranges, params=params, tokens=tokens, flop=6.0 * params * tokens).max())
     document["watch"], more = describe_watch(points, options["watch_level"], far)
     rows += more
 

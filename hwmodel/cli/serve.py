@@ -100,7 +100,7 @@ def command(
     asked = {names.get(name, name): value for name, value in given.items()}
     shape = with_model_file({"model": model}).get("shape")
     found = serve(model=model, shape=shape, demand=demand, concurrency=concurrency, **asked)
-    from hwmodel.report.cards import serve_card
+    from hwmodel.report import serve_card
     from hwmodel.report.serve import served_text
 
     card = fmt == "text"

@@ -169,7 +169,7 @@ def _units(rows: Rows) -> dict[str, str]:
 
 
 def _front_figure(rows: Rows, names: list[str], found: Selected, out: Path) -> dict[Path, bytes]:
-    from hwmodel.report.figures import figure_files
+    from hwmodel.report import figure_files
     from hwmodel.report.sweep_figures import front_figure
 
     figure = front_figure(names, rows.points(names[:2]), found.rows, _units(rows))
@@ -177,7 +177,7 @@ def _front_figure(rows: Rows, names: list[str], found: Selected, out: Path) -> d
 
 
 def _show_heat(rows: Rows, names: list[str], where: str | None, shown: str, out: Path | None) -> None:
-    from hwmodel.report.figures import figure_files
+    from hwmodel.report import figure_files
     from hwmodel.report.sweep import cell
     from hwmodel.report.sweep_figures import heat_figure
     from hwmodel.report.tables import table

@@ -45,7 +45,7 @@ def command(
     hwmodel train --model mixtral-8x7b --gpus 64xH100 --ep 8 --precision fp8
     hwmodel train --from pretrain.sh --gpus 64xH100
     """
-    from hwmodel.report.cards import train_card
+    from hwmodel.report import train_card
     from hwmodel.report.phrases import language_of
     from hwmodel.report.train_report import train_csv, train_html, train_markdown
     from hwmodel.solve.train import train

@@ -12,7 +12,17 @@ if TYPE_CHECKING:
 
 _HOMES = {"Imported": "huggingface", "read_config": "huggingface"}
 
-__all__ = ["Imported", "read_config"]
+__all__ = [
+    "Imported",
+    "fit_runs",
+    "frames",
+    "job_logs",
+    "loss_runs",
+    "model_check",
+    "model_files",
+    "price_ledgers",
+    "read_config",
+]
 
 
 def __getattr__(name: str) -> Any:

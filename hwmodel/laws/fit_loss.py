@@ -323,7 +323,7 @@ def _range(values: Array) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 
 
-def decades_outside(ranges: dict[str, tuple[float, float]], **values: Any) -> Any:
+def decades_beyond_runs(ranges: dict[str, tuple[float, float]], **values: Any) -> Any:
     """Decades beyond the runs, over the quantities given: numbers or arrays; 0 inside."""
     far: Any = 0.0
     for name, value in values.items():
@@ -353,7 +353,7 @@ def predict(
     scale = np.sqrt(fit.points / max(1.0, fit.points - len(fit.names)))
     rng = np.random.default_rng(0)
     noise = rng.choice(-fit.residuals * scale, size=drawn.shape)
-    far = np.atleast_1d(decades_outside(fit.ranges, **given))
+    far = np.atleast_1d(decades_beyond_runs(fit.ranges, **given))
     form = form_miss(fit.residual_sd, far, rng.standard_normal((len(drawn), 1)))
     low, high = np.quantile(drawn - drawn.mean(axis=0) + noise + form, (0.5 - level / 2, 0.5 + level / 2), axis=0)
     return np.exp(middle), np.exp(middle + low), np.exp(middle + high)

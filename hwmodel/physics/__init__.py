@@ -2,3 +2,27 @@
 
 Each formula once, for numbers, columns and symbols alike. No search, no file and no price: layouts are given.
 """
+
+__all__ = [
+    "collectives",
+    "columns",
+    "data_parallel",
+    "engine",
+    "formulas",
+    "intervals",
+    "kernels",
+    "layer",
+    "layer_communication",
+    "machine",
+    "memory",
+    "micro_batch",
+    "recomputed",
+    "schedule",
+    "serving",
+    "serving_memory",
+    "serving_queue",
+    "serving_step",
+    "shape",
+    "stages",
+    "training",
+]

@@ -3,3 +3,20 @@
 Here belong the space of layouts, its search, the regimes of serving, formats as bytes, and widths from familiarity.
 What a question asks, what is chosen for it and how it is worded do not.
 """
+
+__all__ = [
+    "columns",
+    "fastest",
+    "formats",
+    "given_layout",
+    "layouts",
+    "likeness",
+    "optimism",
+    "policy",
+    "recompute",
+    "schedules",
+    "search",
+    "states",
+    "training",
+    "uncertainty",
+]

@@ -35,7 +35,8 @@ def law_document(spec: LawSpec) -> Document:
     """The JSON of a law: what it says of itself, with the inputs that it takes and what it gives."""
     import msgspec
 
-    from hwmodel.laws.forms import INPUTS, form
+    from hwmodel.laws import form
+    from hwmodel.laws.forms import INPUTS
 
     document: Document = msgspec.to_builtins(spec)
     if not spec.refusal:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from hwmodel.laws.forms import INPUTS, Form, form
+from hwmodel.laws import form
+from hwmodel.laws.forms import INPUTS, Form
 from hwmodel.report.tables import table
 from hwmodel.specs.law import LawSpec
 

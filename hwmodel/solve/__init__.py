@@ -2,3 +2,5 @@
 
 Records and codes leave it, words never do: those are of `report`. No formula of physics, laws or money stands here.
 """
+
+__all__ = ["accuracy", "train", "train_answer"]

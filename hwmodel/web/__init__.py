@@ -4,3 +4,5 @@ Here belong routes, what a request may say, and who may ask. No arithmetic, no w
 the same function that the command line calls, in a worker process with a limit on time and memory. The extra `web`
 brings Starlette and uvicorn; nothing is imported before it is used.
 """
+
+__all__ = ["openapi", "server"]

@@ -16,7 +16,7 @@ from hwmodel.interop.launch_in import bridge, hf_trainer, maxtext, megatron, tor
 from hwmodel.interop.launch_in.record import Read
 from hwmodel.specs import Shape
 
-__all__ = ["Read", "model_of_file", "read_launch"]
+__all__ = ["Read", "model_of_file", "question", "read_launch"]
 
 MAX_BYTES = 4_000_000
 SCRIPTS = (".sh", ".sbatch", ".slurm", ".bash", "")

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from hwmodel.physics.serving import weights_bytes
 from hwmodel.predict.rl.setting import RlSetting
+from hwmodel.predict.service import ServiceSetting
 from hwmodel.predict.service.passes import bulk_s, capacity, step_s
-from hwmodel.predict.service.setting import ServiceSetting
 from hwmodel.predict.training import TrainingPrediction, predict_training
 from hwmodel.specs.rl import RlConstants, RlTerms
 from hwmodel.specs.serving import ServingLoad

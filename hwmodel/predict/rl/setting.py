@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from hwmodel.errors import InfeasibleError
+from hwmodel.predict.service import STATIC, ServiceSetting, on_layout
 from hwmodel.predict.service.layouts import Sizes, column
 from hwmodel.predict.service.search import best_layout, candidates, numbers
-from hwmodel.predict.service.setting import STATIC, ServiceSetting, on_layout
 from hwmodel.predict.training import TrainingRun
 from hwmodel.specs.rl import Lengths
 from hwmodel.specs.serving import ServingLoad

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hwmodel.laws import additive, additive_terms
-from hwmodel.laws.forms import form
+from hwmodel.laws import additive, additive_terms, form
 from hwmodel.laws.lifetime import train_flop
 from hwmodel.report.explain.answered import Answered
 from hwmodel.report.explain.bill import (

@@ -2,3 +2,5 @@
 
 What the bill is belongs to `run`; which plan is drawn is not known here.
 """
+
+__all__ = ["beats", "draws", "limits", "risk"]

@@ -2,3 +2,5 @@
 
 No fleet and no demand: a law answers alone, by the arithmetic of `hwmodel.laws`.
 """
+
+__all__ = ["answers", "fit", "gain", "values"]

@@ -9,7 +9,7 @@ import msgspec
 
 from hwmodel import laws
 from hwmodel.errors import HwModelError, InputError
-from hwmodel.laws.conventions import total_from_non_embedding
+from hwmodel.laws import total_from_non_embedding
 from hwmodel.laws.lifetime import Lifetime, Option, budget_band, least_loss, lifetime_optimum
 from hwmodel.specs.law import LawSpec, Optimum
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from hwmodel.answers import Shown
 from hwmodel.errors import InputError
-from hwmodel.laws.fit_loss import LossFit, decades_outside, predict
+from hwmodel.laws.fit_loss import LossFit, decades_beyond_runs, predict
 from hwmodel.laws.fit_repeats import RepeatFit, predict_repeated
 from hwmodel.laws.fit_slices import AllocationFit
 from hwmodel.specs.law import LawSpec
@@ -122,7 +122,7 @@ def prediction(fit: LossFit | RepeatFit, level: float = 0.8, **target: float) ->
         low=float(low[0]),
         high=float(high[0]),
         level=level,
-        decades_outside_fit=float(decades_outside(fit.ranges, **known)),
+        decades_outside_fit=float(decades_beyond_runs(fit.ranges, **known)),
     )
 
 
@@ -141,7 +141,7 @@ def _of_repeats(fit: RepeatFit, level: float, target: dict[str, float]) -> Predi
             "--at: a fit of repeats needs a size, tokens and distinct tokens: write N@D/U, such as 7B@1T/100B"
         )
     known = _known(target, sized=True)
-    far = float(decades_outside(fit.ranges, **known))
+    far = float(decades_beyond_runs(fit.ranges, **known))
     middle, low, high = predict_repeated(fit, level, target["params"], target["tokens"], target["unique_tokens"], far)
     return Prediction(**known, loss_nats=middle, low=low, high=high, level=level, decades_outside_fit=far)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from hwmodel import laws
 from hwmodel.errors import InputError
-from hwmodel.laws.forms import form
+from hwmodel.laws import form
 from hwmodel.specs.law import LawSpec
 
 

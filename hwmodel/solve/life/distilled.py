@@ -12,8 +12,7 @@ import numpy as np
 
 from hwmodel import laws
 from hwmodel.errors import InfeasibleError, InputError
-from hwmodel.laws import additive
-from hwmodel.laws.conventions import non_embedding_from_total, total_from_non_embedding
+from hwmodel.laws import additive, non_embedding_from_total, total_from_non_embedding
 from hwmodel.laws.distill import Student, given_teacher, supervised_tokens, trained_teacher, usual_teacher
 from hwmodel.solve.life.objective import Costs, costs
 from hwmodel.solve.question.setting import Setting

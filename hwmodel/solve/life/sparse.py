@@ -12,7 +12,7 @@ import msgspec
 
 from hwmodel import laws
 from hwmodel.errors import InfeasibleError, InputError
-from hwmodel.laws.conventions import non_embedding_from_total
+from hwmodel.laws import non_embedding_from_total
 from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.sizing import LossModel, Sized
 

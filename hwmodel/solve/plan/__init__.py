@@ -2,3 +2,16 @@
 
 Words belong to `report`.
 """
+
+__all__ = [
+    "answer",
+    "citations",
+    "closing",
+    "compare",
+    "compare_values",
+    "gain",
+    "money",
+    "objectives",
+    "prepared",
+    "solver",
+]

@@ -2,3 +2,16 @@
 
 No size, layout or cost is solved here.
 """
+
+__all__ = [
+    "choices",
+    "contradictions",
+    "deadline",
+    "measured",
+    "parse",
+    "rates",
+    "request",
+    "setting",
+    "task_families",
+    "values",
+]

@@ -2,3 +2,23 @@
 
 What demand, objectives or prices of other choices make of it belongs to `life` and `plan`.
 """
+
+__all__ = [
+    "answers",
+    "band",
+    "batch",
+    "billing",
+    "budget_records",
+    "cash",
+    "citing",
+    "details",
+    "fleet",
+    "format_records",
+    "lines",
+    "pairs",
+    "power",
+    "records",
+    "result",
+    "sizing",
+    "solved",
+]

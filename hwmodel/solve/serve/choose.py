@@ -15,9 +15,9 @@ from hwmodel.catalog.engines import serving_calibration
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
-from hwmodel.predict.service.intervals import THROUGHPUT, TPOT, TTFT, at_rest, service_ends, traits_of
+from hwmodel.predict.service import DISAGGREGATED, OPEN, on_layout, service_ends, traits_of
+from hwmodel.predict.service.intervals import THROUGHPUT, TPOT, TTFT, at_rest
 from hwmodel.predict.service.layouts import check_sizes, column
-from hwmodel.predict.service.setting import DISAGGREGATED, OPEN, on_layout
 from hwmodel.solve.question.rates import check_rates
 from hwmodel.solve.run.band import Band, value_of
 from hwmodel.solve.serve.citations import service_sources

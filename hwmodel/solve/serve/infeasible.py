@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.predict.service import on_layout
 from hwmodel.predict.service.layouts import column, rows_of
 from hwmodel.predict.service.passes import held, room
-from hwmodel.predict.service.setting import on_layout
 from hwmodel.solve.serve.fleet import Fleets
 from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.solve.serve.table import Options

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from hwmodel.predict.service import on_layout
 from hwmodel.predict.service.arrivals import prefilled
 from hwmodel.predict.service.layouts import column, rows_of
 from hwmodel.predict.service.passes import room
-from hwmodel.predict.service.setting import on_layout
 from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.solve.serve.table import Column, Options, spread_of
 from hwmodel.specs.serving import ServingLayout

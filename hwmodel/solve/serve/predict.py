@@ -14,12 +14,12 @@ from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.ops import Num
 from hwmodel.physics.machine import machine
-from hwmodel.predict.service.intervals import TPOT, TTFT, service_ends, traits_of
+from hwmodel.predict.service import CLOSED, DISAGGREGATED, ServiceSetting, on_layout, serve, service_ends, traits_of
+from hwmodel.predict.service.intervals import TPOT, TTFT
 from hwmodel.predict.service.layouts import Sizes, cells, check_sizes, column
 from hwmodel.predict.service.passes import held, room, step_terms, transfer_s
-from hwmodel.predict.service.regimes import paced, serve
+from hwmodel.predict.service.regimes import paced
 from hwmodel.predict.service.search import best_layout, candidates, fitting, numbers, replicas, shared
-from hwmodel.predict.service.setting import CLOSED, DISAGGREGATED, ServiceSetting, on_layout
 from hwmodel.solve.run.band import Band
 from hwmodel.solve.serve.choose import check_context, engine_for
 from hwmodel.solve.serve.citations import service_sources

@@ -6,10 +6,10 @@ import msgspec
 
 from hwmodel.plain import Document
 from hwmodel.predict.formats import formats_of
+from hwmodel.predict.service import ServiceSetting, Worker, on_layout
 from hwmodel.predict.service.arrivals import Column, Loaded, Spread, loaded
 from hwmodel.predict.service.layouts import layouts, rows_of
 from hwmodel.predict.service.passes import room_ends
-from hwmodel.predict.service.setting import ServiceSetting, Worker, on_layout
 from hwmodel.solve.run.band import Band
 from hwmodel.solve.serve.question import ServingQuestion, sizes_of
 from hwmodel.specs.economics import PriceSummary

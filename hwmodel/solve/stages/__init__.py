@@ -3,3 +3,5 @@ paid.
 
 A plan file says it; `solver.budget` answers it. A single run is that of `plan`, and is not computed again here.
 """
+
+__all__ = ["keys", "own", "solver", "total"]

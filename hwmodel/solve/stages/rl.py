@@ -22,7 +22,7 @@ from hwmodel.predict.rl import (
     step_terms,
     with_lengths,
 )
-from hwmodel.predict.service.setting import ServiceSetting, Worker
+from hwmodel.predict.service import ServiceSetting, Worker
 from hwmodel.predict.training import TrainingRun
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.billing import Rated, bill

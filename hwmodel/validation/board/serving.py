@@ -16,7 +16,8 @@ from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
 from hwmodel.catalog.engines import serving_calibration
 from hwmodel.catalog.stacks import interval_calibration
 from hwmodel.physics.intervals import around, ends
-from hwmodel.predict.service.intervals import THROUGHPUT, Covered, covered_by, service_familiarity, shipped_covered
+from hwmodel.predict.service import Covered
+from hwmodel.predict.service.intervals import THROUGHPUT, covered_by, service_familiarity, shipped_covered
 from hwmodel.specs.intervals import Familiarity
 from hwmodel.specs.serving_calibration import ServingCalibration
 from hwmodel.validation.fit.serving_fit import calibration_of, fit

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.plain import Document
-from hwmodel.predict.service.setting import CLOSED
+from hwmodel.predict.service import CLOSED
 from hwmodel.validation.board.serving import Book, shipped_rows
 from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.fit.serving_fit import PARAMETERS, calibration_of, error_by, fit

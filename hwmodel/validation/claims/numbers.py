@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hwmodel import laws
-from hwmodel.laws import precision
-from hwmodel.laws.forms import form
+from hwmodel.laws import form, precision
 from hwmodel.specs.law import LawSpec
 from hwmodel.validation.claims.runs import RUN_FUNCTIONS
 from hwmodel.validation.claims.serving import SERVING_FUNCTIONS

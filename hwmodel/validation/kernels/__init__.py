@@ -2,3 +2,5 @@
 
 Whole runs never enter: what a stack or an engine adds is fitted in `fit`.
 """
+
+__all__ = ["fit"]

@@ -17,11 +17,11 @@ from hwmodel.physics.machine import machine
 from hwmodel.physics.shape import shape_for_params
 from hwmodel.predict.columns import stack, stack_distinct
 from hwmodel.predict.formats import SAME_BITS, as_released, formats_of, release_of, with_cache
-from hwmodel.predict.service.intervals import ServiceTraits, traits_of
+from hwmodel.predict.service import ServiceSetting, ServiceTraits, Worker, on_layout, traits_of
 from hwmodel.predict.service.layouts import Sizes, check_sizes, column
 from hwmodel.predict.service.passes import held, room
 from hwmodel.predict.service.search import candidates, numbers, replicas, shared
-from hwmodel.predict.service.setting import ServiceSetting, Worker, drafts_of, on_layout
+from hwmodel.predict.service.setting import drafts_of
 from hwmodel.specs.hardware import Part
 from hwmodel.specs.kernels import KernelCalibration, Machine
 from hwmodel.specs.precision import ServingPrecision

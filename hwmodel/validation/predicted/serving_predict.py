@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.shape import forward_flop_per_token
 from hwmodel.predict.columns import gather, grouped_best, stack
+from hwmodel.predict.service import ServiceSetting, serve
 from hwmodel.predict.service.intervals import THROUGHPUT, TPOT, TTFT, Parts, parts_of
-from hwmodel.predict.service.regimes import serve
-from hwmodel.predict.service.setting import ServiceSetting
 from hwmodel.specs.serving import Engine, ServiceTerms
 from hwmodel.specs.serving_calibration import ServingCalibration
 from hwmodel.validation.predicted.serving_bench import Bench, Case, bench

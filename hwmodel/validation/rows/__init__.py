@@ -2,3 +2,5 @@
 
 What was measured is read as such and never as a setting; nothing is predicted here.
 """
+
+__all__ = ["machines", "rl_rows", "serving_rows", "spelled", "tables", "throughput_rows", "training_rows"]

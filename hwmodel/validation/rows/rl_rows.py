@@ -16,9 +16,9 @@ from hwmodel.physics.machine import machine
 from hwmodel.physics.serving import weights_bytes
 from hwmodel.predict.formats import formats_of
 from hwmodel.predict.rl import RlSetting, lengths_of, rollout_worker, with_lengths
+from hwmodel.predict.service import ServiceSetting, Worker
 from hwmodel.predict.service.layouts import Sizes, column
 from hwmodel.predict.service.search import fitting, numbers
-from hwmodel.predict.service.setting import ServiceSetting, Worker
 from hwmodel.predict.training import TrainingRun
 from hwmodel.specs.hardware import Part
 from hwmodel.specs.rl import RlConstants

@@ -12,8 +12,8 @@ import msgspec
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.predict.formats import element_bytes
+from hwmodel.predict.service import CLOSED, DISAGGREGATED
 from hwmodel.predict.service.search import NODE
-from hwmodel.predict.service.setting import CLOSED, DISAGGREGATED
 from hwmodel.specs.serving import ServingLayout, ServingLoad
 from hwmodel.validation.rows.tables import CellError, Row, measured, number, positive, text
 

@@ -9,7 +9,7 @@ import re
 
 import msgspec
 
-from hwmodel.predict.service.setting import AT_ONCE, CLOSED, OPEN, SATURATED, STATIC
+from hwmodel.predict.service import AT_ONCE, CLOSED, OPEN, SATURATED, STATIC
 from hwmodel.specs.serving import Engine, ServingLayout, ServingLoad
 from hwmodel.validation.rows.serving_rows import (
     Asked,
