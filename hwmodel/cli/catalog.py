@@ -66,7 +66,7 @@ def show(name: str, provenance: bool, fmt: str, out: Path | None, catalogs: tupl
 def _imported(path: Path) -> tuple[str, Any, tuple[str, ...]]:
     """A Hugging Face configuration as a record of the catalog, with its remarks."""
     from hwmodel.catalog import ModelEntry
-    from hwmodel.interop import read_config
+    from hwmodel.interop.huggingface import read_config
 
     found = read_config(path)
     entry = ModelEntry(id=found.shape.name, name=found.shape.name, source="config.json", shape=found.shape)

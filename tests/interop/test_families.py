@@ -12,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodel.errors import HwModelError, InputError
-from hwmodel.interop import hf_guard
-from hwmodel.interop.hf_families import FAMILIES, SAME_AS
-from hwmodel.interop.hf_ignored import ASSUMED, IGNORED, NOTED
-from hwmodel.interop.hf_others import NOT_DECODERS, NOT_MODELLED
-from hwmodel.interop.huggingface import Imported, from_dict, read_config
+from hwmodel.interop.huggingface import Imported, from_dict, guard, read_config
+from hwmodel.interop.huggingface.families import FAMILIES, SAME_AS
+from hwmodel.interop.huggingface.ignored import ASSUMED, IGNORED, NOTED
+from hwmodel.interop.huggingface.others import NOT_DECODERS, NOT_MODELLED
 from hwmodel.physics.serving_memory import kv_bytes_per_token, state_bytes_per_sequence
 from hwmodel.physics.shape import layers, parameters
 from hwmodel.specs import Shape
@@ -308,7 +307,7 @@ def test_every_ignored_key_has_a_reason_and_is_ignored() -> None:
 
 def test_ignored_keys_are_read_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     read: set[str] = set()
-    monkeypatch.setattr(hf_guard, "check", lambda c, kind, known: read.update(c.seen & c.data.keys()))
+    monkeypatch.setattr(guard, "check", lambda c, kind, known: read.update(c.seen & c.data.keys()))
     for row in (*DEFAULTS, *COUSINS):
         if named(row) not in NOT_DECODERS and named(row) not in REFUSED:
             from_dict(dict(row["config"]), HERE)

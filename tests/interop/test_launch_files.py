@@ -21,8 +21,8 @@ from hwmodel.errors import HwModelError, InfeasibleError, InputError
 from hwmodel.interop.export import TARGETS, launch_files
 from hwmodel.interop.export.answer import training_launch
 from hwmodel.interop.export.launch import MOST_UNEXPRESSED, Training, Written
-from hwmodel.interop.export.settings import SETTINGS
 from hwmodel.interop.export.targets import check_folder, names_asked
+from hwmodel.interop.tools.settings import SETTINGS
 
 Answers = dict[str, dict[str, Any]]
 # What a target has no name for at all is refused, with what to do; by target and question, or setting.
@@ -340,7 +340,7 @@ def test_a_model_that_changed_since_is_refused(answers: Answers) -> None:
 )  # fmt: skip
 def test_a_model_without_settings_is_refused_by_what_it_has(model: str, says: str) -> None:
     from hwmodel.catalog import load_catalog
-    from hwmodel.interop.export.megatron_shape import shape_flags
+    from hwmodel.interop.tools.megatron_shape import shape_flags
 
     with pytest.raises(InputError, match=says):
         shape_flags(load_catalog().model(model), "megatron", 1)
@@ -350,10 +350,10 @@ def test_every_shape_that_megatron_takes_is_read_back_as_it_was(tmp_path: Path) 
     """All models of the catalog through the flags and back; how many are refused is counted."""
     from hwmodel.catalog import load_catalog
     from hwmodel.interop.export.megatron import argument_text
-    from hwmodel.interop.export.megatron_shape import shape_flags
-    from hwmodel.interop.export.parts_of_shape import same_shape
     from hwmodel.interop.launch_in.megatron import megatron_shape
     from hwmodel.interop.launch_in.shell import read_script
+    from hwmodel.interop.tools.megatron_shape import shape_flags
+    from hwmodel.interop.tools.parts_of_shape import same_shape
 
     came = refused = 0
     for entry in load_catalog().models():

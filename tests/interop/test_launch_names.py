@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from hwmodel.interop.export.names import FOLDER, fits, names_of
+from hwmodel.interop.tools.names import FOLDER, fits, names_of
 
 TABLES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 SITE = os.environ.get("HWMODEL_VERIFY_SITE")
@@ -53,7 +53,7 @@ def test_no_name_is_read_and_passed_over(target: str) -> None:
 def test_flavors_of_torchtitan_are_the_models_of_the_catalog(recorder: ModuleType) -> None:
     """Layers, width and heads of each flavor, as its own function sets them, against the catalog."""
     from hwmodel.catalog import load_catalog
-    from hwmodel.interop.export.titan_models import FLAVORS
+    from hwmodel.interop.tools.titan_models import FLAVORS
     from hwmodel.physics.shape import layers
 
     names = recorder.recorded("torchtitan")["names"]

@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 
 from hwmodel.errors import InputError
-from hwmodel.interop.export.settings import FIELDS, SETTINGS
+from hwmodel.interop.tools.settings import SETTINGS
+from hwmodel.predict import recompute
 from hwmodel.solve.plan.solver import plan
 from hwmodel.solve.train import TrainResult
 from hwmodel.specs import Layout
 from hwmodel.specs.layout import TrainLayout
+
+# Fields of a layout that one word says together.
+FIELDS = {"recompute": recompute.FIELDS, "offload": tuple(recompute.OFFLOADS.values())}
 
 # Target -> the file of it that a reader opens, and the least of fifty layouts at random that it can express.
 OPENS = {

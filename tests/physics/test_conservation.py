@@ -15,8 +15,8 @@ import pytest
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration
-from hwmodel.interop.hf_others import NOT_DECODERS
 from hwmodel.interop.huggingface import from_dict, read_config
+from hwmodel.interop.huggingface.others import NOT_DECODERS
 from hwmodel.physics.layer import layer_times
 from hwmodel.physics.machine import machine
 from hwmodel.physics.serving import decode_terms, kv_bytes_per_token, prefill_terms

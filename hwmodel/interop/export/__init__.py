@@ -8,21 +8,4 @@ from hwmodel.interop.export.answer import read_answer
 from hwmodel.interop.export.launch import Serving, Training, Written
 from hwmodel.interop.export.targets import TARGETS, check_folder, launch_files, names_asked
 
-__all__ = [
-    "TARGETS",
-    "Serving",
-    "Training",
-    "Written",
-    "bridge_fields",
-    "check_folder",
-    "launch_files",
-    "maxtext",
-    "maxtext_shape",
-    "megatron",
-    "names",
-    "names_asked",
-    "parts_of_shape",
-    "read_answer",
-    "settings",
-    "titan_models",
-]
+__all__ = ["TARGETS", "Serving", "Training", "Written", "check_folder", "launch_files", "names_asked", "read_answer"]

@@ -9,7 +9,7 @@ from hwmodel.errors import InputError
 from hwmodel.interop.export import hf_trainer
 from hwmodel.interop.export.hf_shape import LAYER_CLASSES
 from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines
-from hwmodel.interop.export.names import names_of
+from hwmodel.interop.tools.names import names_of
 from hwmodel.plain import Document
 
 MIXED = {"bf16": "bf16", "fp16": "fp16", "tf32": "no", "fp8": "fp8"}

@@ -12,8 +12,8 @@ from hwmodel.catalog import Catalog, load_catalog
 from hwmodel.catalog.reading import text_of
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.interop.export.launch import Header, Training
-from hwmodel.interop.export.settings import checked
 from hwmodel.interop.huggingface import read_config
+from hwmodel.interop.tools.settings import checked
 from hwmodel.physics.shape import parameters, shape_for_params
 from hwmodel.plain import Document
 from hwmodel.predict.optimism import SPLITS

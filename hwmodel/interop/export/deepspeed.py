@@ -7,7 +7,7 @@ import json
 from hwmodel.errors import InputError
 from hwmodel.interop.export import hf_trainer
 from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines
-from hwmodel.interop.export.names import names_of
+from hwmodel.interop.tools.names import names_of
 from hwmodel.plain import Document
 
 PRECISIONS = ("bf16", "fp16", "tf32")

@@ -9,7 +9,7 @@ import msgspec
 
 from hwmodel.errors import InputError
 from hwmodel.interop.export.launch import Pool, Serving, Written, commented, header_lines
-from hwmodel.interop.export.names import Names
+from hwmodel.interop.tools.names import Names
 from hwmodel.plain import Document
 
 PORT = 8000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from hwmodel.errors import InputError
-from hwmodel.interop.export.parts_of_shape import Layers, layers_of, same_shape
 from hwmodel.interop.huggingface import from_dict
+from hwmodel.interop.tools.parts_of_shape import Layers, layers_of, same_shape
 from hwmodel.plain import Document
 from hwmodel.specs import Shape
 

@@ -9,7 +9,7 @@ from typing import Any
 from hwmodel.errors import InputError
 from hwmodel.interop.export.hf_shape import hf_config
 from hwmodel.interop.export.launch import Training, Unexpressed, schedule_left
-from hwmodel.interop.export.names import Names
+from hwmodel.interop.tools.names import Names
 from hwmodel.plain import Document
 
 SCRIPT = "run_clm.py"

@@ -7,7 +7,7 @@ import math
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.interop.export.settings import Value
+from hwmodel.interop.tools.settings import Value
 from hwmodel.physics.shape import layers
 from hwmodel.specs import Part, Shape, System
 from hwmodel.specs.layout import SCHEDULES

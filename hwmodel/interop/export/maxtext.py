@@ -7,20 +7,13 @@ from typing import Any
 
 from hwmodel.errors import InputError
 from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines, schedule_left
-from hwmodel.interop.export.maxtext_shape import shape_settings
-from hwmodel.interop.export.names import names_of
+from hwmodel.interop.tools.maxtext_shape import shape_settings
+from hwmodel.interop.tools.maxtext_words import AXES, QUANTIZATION, REMAT
+from hwmodel.interop.tools.names import names_of
 from hwmodel.plain import Document
 
 Settings = Document
-# Recipe -> what the products are quantised to, on GPUs and on TPUs; None: nothing that MaxText has.
-QUANTIZATION: dict[str, tuple[str | None, str | None]] = {
-    "bf16": ("", ""), "fp16": ("", None), "tf32": ("", None), "fp8": ("te_fp8_delayedscaling", "fp8_full"),
-    "mxfp8": ("te_mxfp8", None), "nvfp4": ("te_nvfp4", None),
-}  # fmt: skip
 DTYPES = {"fp16": "float16", "tf32": "float32"}
-REMAT = {"none": "minimal_with_context", "selective": "minimal", "full": "full"}
-# Mesh axes from the innermost: what talks most stays closest.
-AXES = ("tensor", "context", "expert", "fsdp", "data", "pipeline")
 
 
 def write(launch: Training) -> Written:

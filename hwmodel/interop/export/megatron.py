@@ -7,20 +7,11 @@ from typing import Any
 
 from hwmodel.errors import InputError
 from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines, schedule_left
-from hwmodel.interop.export.megatron_shape import Flags, shape_flags
-from hwmodel.interop.export.names import Names, names_of
+from hwmodel.interop.tools.megatron_shape import Flags, shape_flags
+from hwmodel.interop.tools.megatron_words import PRECISIONS, SHARDING
+from hwmodel.interop.tools.names import Names, names_of
 from hwmodel.predict.recompute import MODULES
 
-PRECISIONS: dict[str, Flags] = {
-    "bf16": {"--bf16": None},
-    "fp16": {"--fp16": None},
-    "tf32": {},
-    "fp8": {"--bf16": None, "--fp8-format": "hybrid", "--fp8-recipe": "delayed"},
-    "fp8-block": {"--bf16": None, "--fp8-format": "e4m3", "--fp8-recipe": "blockwise"},
-    "mxfp8": {"--bf16": None, "--fp8-format": "e4m3", "--fp8-recipe": "mxfp8"},
-    "nvfp4": {"--bf16": None, "--fp4-format": "e2m1", "--fp4-recipe": "nvfp4"},
-}
-SHARDING = {2: "optim_grads", 3: "optim_grads_params"}
 UNSET = ("MEGATRON_PATH", "LR")
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from hwmodel.errors import InputError
-from hwmodel.interop.export.bridge_fields import RECIPES, fields_of
 from hwmodel.interop.export.launch import Training, Written, commented, header_lines
 from hwmodel.interop.export.megatron import arguments
-from hwmodel.interop.export.names import Names, names_of
+from hwmodel.interop.tools.bridge_fields import RECIPES, fields_of
+from hwmodel.interop.tools.names import Names, names_of
 from hwmodel.plain import Document
 
 

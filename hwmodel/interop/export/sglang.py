@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hwmodel.interop.export.engines import PORT, Arguments, Engine, Quantised, engine_files
 from hwmodel.interop.export.launch import Pool, Serving, Written
-from hwmodel.interop.export.names import names_of
+from hwmodel.interop.tools.names import names_of
 
 RECIPES = {
     "bf16": Quantised(dtype="bfloat16"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hwmodel.errors import InputError
 from hwmodel.interop.export.launch import Training, Written, commented, header_lines
-from hwmodel.interop.export.names import names_of
 from hwmodel.interop.export.starts import command_on_node, job_name
+from hwmodel.interop.tools.names import names_of
 
 # Part of the catalog -> SkyPilot's name of it.
 ACCELERATORS = {

@@ -8,8 +8,8 @@ from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines
 from hwmodel.interop.export.megatron import stage_layers
-from hwmodel.interop.export.names import Names, names_of
-from hwmodel.interop.export.titan_models import TitanModel, builder_source, titan_model
+from hwmodel.interop.tools.names import Names, names_of
+from hwmodel.interop.tools.titan_models import TitanModel, builder_source, titan_model
 from hwmodel.plain import Document
 
 Fields = Document

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hwmodel.errors import InputError
 from hwmodel.interop.export.engines import PORT, Arguments, Engine, Quantised, engine_files, recipe_of
 from hwmodel.interop.export.launch import Pool, Serving, Written
-from hwmodel.interop.export.names import names_of
+from hwmodel.interop.tools.names import names_of
 
 RECIPES = {
     "bf16": Quantised(),

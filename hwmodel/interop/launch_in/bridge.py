@@ -6,12 +6,12 @@ import ast
 from pathlib import Path
 
 from hwmodel.errors import InputError
-from hwmodel.interop.export.bridge_fields import READ, RECIPES, flags_of
-from hwmodel.interop.export.names import names_of
 from hwmodel.interop.launch_in import megatron
 from hwmodel.interop.launch_in.python_source import UNREAD, constants, function_of, value_of
 from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
 from hwmodel.interop.launch_in.shell import Script
+from hwmodel.interop.tools.bridge_fields import READ, RECIPES, flags_of
+from hwmodel.interop.tools.names import names_of
 from hwmodel.plain import Document
 
 # What `_pretrain_common` and the other bases set where a recipe says nothing.

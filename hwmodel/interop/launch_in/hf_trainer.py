@@ -9,11 +9,11 @@ from typing import Any
 
 from hwmodel.catalog.yamlfile import parse_yaml, read_text
 from hwmodel.errors import CatalogError, InputError
-from hwmodel.interop.export.names import names_of
 from hwmodel.interop.huggingface import read_config
 from hwmodel.interop.launch_in.megatron import LAUNCHER, launched
 from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
 from hwmodel.interop.launch_in.shell import Script, read_script
+from hwmodel.interop.tools.names import names_of
 from hwmodel.plain import Document
 from hwmodel.specs import Shape
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.errors import CatalogError, InputError
-from hwmodel.interop.export.maxtext import AXES, QUANTIZATION, REMAT
-from hwmodel.interop.export.maxtext_shape import settings_shape
-from hwmodel.interop.export.names import names_of
 from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
+from hwmodel.interop.tools.maxtext_shape import settings_shape
+from hwmodel.interop.tools.maxtext_words import AXES, QUANTIZATION, REMAT
+from hwmodel.interop.tools.names import names_of
 from hwmodel.plain import Document, Given
 
 Settings = Document

@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.interop.export.megatron import PRECISIONS, SHARDING
-from hwmodel.interop.export.names import names_of
 from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
 from hwmodel.interop.launch_in.shell import Script, read_script
+from hwmodel.interop.tools.megatron_words import PRECISIONS, SHARDING
+from hwmodel.interop.tools.names import names_of
 from hwmodel.plain import Given
 from hwmodel.specs import Block, Shape
 

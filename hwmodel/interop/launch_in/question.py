@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from hwmodel.errors import InputError
-from hwmodel.interop.export.parts_of_shape import same_shape
 from hwmodel.interop.launch_in.record import Read
+from hwmodel.interop.tools.parts_of_shape import same_shape
 from hwmodel.plain import Given
 from hwmodel.specs import Shape
 from hwmodel.specs.layout import SCHEDULES

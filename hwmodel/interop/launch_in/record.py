@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from hwmodel.errors import InputError, unknown
-from hwmodel.interop.export.names import Names
-from hwmodel.interop.export.settings import OPTION, SETTINGS
+from hwmodel.interop.tools.names import Names
+from hwmodel.interop.tools.settings import OPTION, SETTINGS
 from hwmodel.plain import Given
 from hwmodel.specs import Shape
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
-from hwmodel.interop.export.names import names_of
-from hwmodel.interop.export.titan_models import CUSTOM, FLAVORS
 from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
 from hwmodel.interop.launch_in.titan_source import python_settings, toml_settings
+from hwmodel.interop.tools.names import names_of
+from hwmodel.interop.tools.titan_models import CUSTOM, FLAVORS
 from hwmodel.physics.shape import layers
 from hwmodel.plain import Document, Given
 from hwmodel.specs import Block, Shape

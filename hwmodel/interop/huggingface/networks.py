@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hwmodel.interop.hf_config import Config
-from hwmodel.interop.hf_families import Family
-from hwmodel.interop.hf_fields import Fields, add, width
+from hwmodel.interop.huggingface.config import Config
+from hwmodel.interop.huggingface.families import Family
+from hwmodel.interop.huggingface.fields import Fields, add, width
 
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_routed_experts")
 TOP_K = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "top_k_experts", "moe_topk", "moe_k",

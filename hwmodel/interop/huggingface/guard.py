@@ -1,7 +1,7 @@
 """What a config.json says and nobody read: refused by name where it may change the model's shape.
 
 A key counts as read when any reader asked for it. What is off (null, false, zero, empty) cannot change anything; the
-keys of `hf_ignored` change no dimension and say why.
+keys of `ignored` change no dimension and say why.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hwmodel.interop.hf_config import Config
-from hwmodel.interop.hf_ignored import ASSUMED, IGNORED, IGNORED_ENDINGS, NOTED
+from hwmodel.interop.huggingface.config import Config
+from hwmodel.interop.huggingface.ignored import ASSUMED, IGNORED, IGNORED_ENDINGS, NOTED
 
 # Words of keys about kinds of layers, intervals, experts, sharing, caches, per-layer inputs and mixers.
 _KINDS = re.compile(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwmodel.interop.export.parts_of_shape import Layers, layers_of
+from hwmodel.interop.tools.parts_of_shape import Layers, layers_of
 from hwmodel.plain import Document
 from hwmodel.specs import Shape
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hwmodel.interop.export.megatron_shape import Flags
+from hwmodel.interop.tools.megatron_shape import Flags
 from hwmodel.plain import Document
 
 # Flag -> field of the configuration, values as they are.

@@ -12,14 +12,14 @@ from pathlib import Path
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.interop import hf_guard as guard
-from hwmodel.interop.hf_config import Config, config_path, load_json
-from hwmodel.interop.hf_families import FAMILIES, OF_ONE_FAMILY, SAME_AS, Family, guessed, stated
-from hwmodel.interop.hf_fields import Fields, width
-from hwmodel.interop.hf_kinds import LAYER_LISTS
-from hwmodel.interop.hf_layers import Layer, layers
-from hwmodel.interop.hf_others import DIFFUSERS, NOT_DECODERS, NOT_MODELLED
-from hwmodel.interop.hf_special import lookups, outside
+from hwmodel.interop.huggingface import guard
+from hwmodel.interop.huggingface.config import Config, config_path, load_json
+from hwmodel.interop.huggingface.families import FAMILIES, OF_ONE_FAMILY, SAME_AS, Family, guessed, stated
+from hwmodel.interop.huggingface.fields import Fields, width
+from hwmodel.interop.huggingface.kinds import LAYER_LISTS
+from hwmodel.interop.huggingface.layers import Layer, layers
+from hwmodel.interop.huggingface.others import DIFFUSERS, NOT_DECODERS, NOT_MODELLED
+from hwmodel.interop.huggingface.special import lookups, outside
 from hwmodel.specs.shape import Block, Shape
 
 NEEDED = (

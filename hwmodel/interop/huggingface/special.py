@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hwmodel.interop.hf_config import Config
-from hwmodel.interop.hf_fields import Fields, width
-from hwmodel.interop.hf_kinds import FULL, INDEX_KEYS, NONE, ROUTED, Kind
-from hwmodel.interop.hf_networks import EXPERTS
+from hwmodel.interop.huggingface.config import Config
+from hwmodel.interop.huggingface.fields import Fields, width
+from hwmodel.interop.huggingface.kinds import FULL, INDEX_KEYS, NONE, ROUTED, Kind
+from hwmodel.interop.huggingface.networks import EXPERTS
 
 Part = Callable[[Config, int, Kind, Fields], Fields]
 

@@ -6,7 +6,7 @@ import msgspec
 
 from hwmodel.catalog import Catalog
 from hwmodel.errors import InputError
-from hwmodel.interop.export.parts_of_shape import Layers, layers_of, same_shape
+from hwmodel.interop.tools.parts_of_shape import Layers, layers_of, same_shape
 from hwmodel.plain import Document
 from hwmodel.specs import Shape
 

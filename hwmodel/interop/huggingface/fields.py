@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwmodel.interop.hf_config import Config
+from hwmodel.interop.huggingface.config import Config
 
 Fields = dict[str, float]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hwmodel.interop.hf_config import Config
-from hwmodel.interop.hf_families import Family
-from hwmodel.interop.hf_fields import Fields, add, head_width, heads, width
-from hwmodel.interop.hf_kinds import INDEX_KEYS, INDEXED, SLIDING
+from hwmodel.interop.huggingface.config import Config
+from hwmodel.interop.huggingface.families import Family
+from hwmodel.interop.huggingface.fields import Fields, add, head_width, heads, width
+from hwmodel.interop.huggingface.kinds import INDEX_KEYS, INDEXED, SLIDING
 
 WINDOW = ("sliding_window", "attention_chunk_size", "sliding_window_size", "attention_window_size", "window_size",
           "local_attention")  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from hwmodel.interop.hf_config import Config
+from hwmodel.interop.huggingface.config import Config
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from hwmodel.interop import hf_attention as attention
-from hwmodel.interop import hf_mixers as mixer
-from hwmodel.interop import hf_networks as network
-from hwmodel.interop.hf_config import Config
-from hwmodel.interop.hf_families import Family
-from hwmodel.interop.hf_fields import Fields, add, head_width, heads, merged, width
-from hwmodel.interop.hf_kinds import (
+from hwmodel.interop.huggingface import attention
+from hwmodel.interop.huggingface import mixers as mixer
+from hwmodel.interop.huggingface import networks as network
+from hwmodel.interop.huggingface.config import Config
+from hwmodel.interop.huggingface.families import Family
+from hwmodel.interop.huggingface.fields import Fields, add, head_width, heads, merged, width
+from hwmodel.interop.huggingface.kinds import (
     BOTH,
     CONV,
     CROSS,
@@ -26,7 +26,7 @@ from hwmodel.interop.hf_kinds import (
     Kind,
     kinds,
 )
-from hwmodel.interop.hf_special import PARTS, hyper_connections, passes, shared_by
+from hwmodel.interop.huggingface.special import PARTS, hyper_connections, passes, shared_by
 
 
 class Layer(NamedTuple):

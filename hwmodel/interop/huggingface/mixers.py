@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hwmodel.interop.hf_config import Config
-from hwmodel.interop.hf_families import Family
-from hwmodel.interop.hf_fields import Fields, head_width, heads, width
+from hwmodel.interop.huggingface.config import Config
+from hwmodel.interop.huggingface.families import Family
+from hwmodel.interop.huggingface.fields import Fields, head_width, heads, width
 
 _SCAN_FLOP, _DELTA_FLOP = 5, 7  # a state element and token: decay, input (2), read (2); and recall (2)
 

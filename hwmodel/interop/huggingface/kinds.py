@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from hwmodel.interop.hf_config import Config
-from hwmodel.interop.hf_families import Family
+from hwmodel.interop.huggingface.config import Config
+from hwmodel.interop.huggingface.families import Family
 
 FULL, SLIDING, LINEAR, CONV, LRU, NONE = "full", "sliding", "linear", "conv", "lru", "none"
 INDEXED, CROSS = "indexed", "to pictures"

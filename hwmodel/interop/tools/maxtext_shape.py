@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.errors import InputError
-from hwmodel.interop.export.parts_of_shape import Layers, layers_of
+from hwmodel.interop.tools.parts_of_shape import Layers, layers_of
 from hwmodel.plain import Document
 from hwmodel.specs import Block, Shape
 
