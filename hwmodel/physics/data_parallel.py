@@ -46,12 +46,12 @@ def data_parallel(
     trainable: Num,
 ) -> DataParallel:
     """What the data-parallel ranks exchange in a step, and the window that it has."""
-    if not anywhere(layout.dp * layout.cp > 1.0):
+    dense_ranks, expert_ranks = data_ranks(layout)
+    if not anywhere(dense_ranks > 1.0):
         return ALONE
     net = machine.network
     stages = layers_per_stage(shape, layout, stack)
     count = maximum(stages.middle, stages.last) * copies(layout)
-    dense_ranks, expert_ranks = data_ranks(layout)
     vocabulary = vocabulary_matrices(shape, layout) * shard.vocabulary
     dense, outside = count * (shard.dense + shard.vectors) + vocabulary + shard.lookup, vocabulary + shard.lookup
     near = minimum(dense_ranks, maximum(net.domain / layout.tp, 1.0))

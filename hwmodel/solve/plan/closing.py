@@ -118,7 +118,7 @@ def closed(setting: Setting, model: LossModel, shape: Shape | None, params: floa
 
 
 FILL_ROUNDS = 8
-TOKEN_ROUNDS = 12
+TOKEN_ROUNDS, TOKEN_TOLERANCE = 12, 1e-12
 
 
 def _at_the_limit(
@@ -133,7 +133,7 @@ def _at_the_limit(
         return found
     for _ in range(TOKEN_ROUNDS):
         share = limits_used(setting, on_fleet(fleet, found, shape).answer)
-        if abs(share - 1.0) < LIMIT_TOLERANCE / 10.0:
+        if abs(share - 1.0) < TOKEN_TOLERANCE:
             break
         if found.d != sized.d and share != used:
             slope = math.log(share / used) / math.log(found.d / sized.d)
@@ -177,16 +177,22 @@ def with_tokens(model: LossModel, sized: Sized, factor: float) -> Sized:
     return msgspec.structs.replace(sized, tokens=tokens, loss=loss)
 
 
-def _mixture(setting: Setting, shape: Shape, affordable: TokensOfSize | None) -> Sized:
-    """A mixture of experts: compute counts its active parameters, and a dense law gives it no loss."""
+def check_mixture(setting: Setting, shape: Shape) -> None:
+    """Raises InputError where a mixture of experts is asked for what only a loss would tell."""
     r = setting.request
-    terms = shapes.parameters(shape)
     for option, asked in (("--loss", r.has_loss_target), ("--unique-tokens", r.unique_tokens is not None)):
         if asked:
             raise InputError(
                 f"{option} needs the loss of {shape.name}, a mixture of experts, and {setting.law.id} is a dense law; "
                 f"drop {option} or take a dense model"
             )
+
+
+def _mixture(setting: Setting, shape: Shape, affordable: TokensOfSize | None) -> Sized:
+    """A mixture of experts: compute counts its active parameters, and a dense law gives it no loss."""
+    check_mixture(setting, shape)
+    r = setting.request
+    terms = shapes.parameters(shape)
     if r.tokens is not None:
         return Sized(params=float(terms.total), tokens=r.tokens, loss=None, solved={})
     closed_by: ClosedBy

@@ -49,7 +49,7 @@ from hwmodel.solve.question.measured import Predicted, with_level
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve, run_like
 from hwmodel.solve.run.answers import limits_used, unfleeted
-from hwmodel.solve.run.fleet import Fleet, fleet_for_budget, fleet_size
+from hwmodel.solve.run.fleet import Fleet, fleet_for_budget, fleet_size, hourly_usd
 from hwmodel.solve.run.power import accelerators_within, check_power
 from hwmodel.solve.run.result import Mixtures, value_of
 from hwmodel.solve.run.sizing import DRAWS, LossModel, Sized, loss_model, referred_loss
@@ -118,6 +118,7 @@ def prepare(setting: Setting) -> Prepared:
         check_distillation(setting)
     if r.experts:
         check_mixtures(setting)
+    check_priced(setting)
     model = loss_model_of(setting)
     shape = setting.shape()
     params = float(shapes.parameters(shape).total) if shape is not None else r.params
@@ -155,6 +156,12 @@ def prepare(setting: Setting) -> Prepared:
     if solved is not None:
         check_limits(fleeted(asked), solved, model)
     return Prepared(setting=asked, model=model, shape=shape, sized=sized, solved=solved, lifetime=lifetime, best=best)
+
+
+def check_priced(setting: Setting) -> None:
+    """Raises InputError where money is given and no price of the part is known."""
+    if setting.request.budget_usd is not None and isinstance(setting, Fleeted):
+        hourly_usd(setting)
 
 
 def _inside(setting: Setting, model: LossModel, fleet: Fleet, lifetime: Life) -> Sized:

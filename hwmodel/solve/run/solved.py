@@ -9,6 +9,7 @@ from hwmodel.physics import shape as shapes
 from hwmodel.predict.recompute import EVERY_OFFLOAD, offload_word
 from hwmodel.predict.search import Choice, Evaluation, choice, require_fit
 from hwmodel.predict.uncertainty import is_mixture, step_shares
+from hwmodel.solve.question.request import Request
 from hwmodel.solve.question.setting import step_doubt
 from hwmodel.solve.run.answers import SizedShape, answer
 from hwmodel.solve.run.fleet import Fleet
@@ -81,11 +82,16 @@ def _with_host(error: InfeasibleError, fleet: Fleet, at: SizedShape) -> Infeasib
     )  # fmt: skip
 
 
+def check_experts(request: Request, shape: Shape) -> None:
+    """Raises InputError where experts are to be spread that a model has not."""
+    if request.layout.get("ep", 1.0) > 1.0 and not is_mixture(shape):
+        raise InputError(f"--ep spreads experts and {shape.name} has none: drop --ep or take a mixture of experts")
+
+
 def on_fleet(fleet: Fleet, sized: Sized, shape: Shape | None = None) -> Solved:
     """The best layout of a sized run on a fleet. Raises InfeasibleError where nothing fits."""
     at = sized_shape(sized, shape, timed=True)
-    if fleet.setting.request.layout.get("ep", 1.0) > 1.0 and not is_mixture(at.shape):
-        raise InputError(f"--ep spreads experts and {at.shape.name} has none: drop --ep or take a mixture of experts")
+    check_experts(fleet.setting.request, at.shape)
     evaluation = fleet.evaluate(at.shape, sized.n)
     what = shape.name if shape is not None else f"a model of {format_count(sized.n)} parameters"
     try:

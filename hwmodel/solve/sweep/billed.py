@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.budget.limits import SLACK
+from hwmodel.solve.plan.closing import TOKEN_ROUNDS, TOKEN_TOLERANCE
 from hwmodel.solve.question.setting import Fleeted, step_doubt
 from hwmodel.solve.run.billing import Bill, Rated, bill
 from hwmodel.solve.run.fleet import Fleet
@@ -61,9 +62,22 @@ class Billed:
         """The runs with what they are billed, their tokens brought to the limit where it closes them."""
         run = self._rated()
         found = bill(self.setting, run)
-        if self.closing.by_rate:
-            run = msgspec.structs.replace(run, tokens=run.tokens / self._used(found))
+        return self._at_the_limit(run, found) if self.closing.by_rate else (run, found)
+
+    def _at_the_limit(self, run: Rated, found: Bill) -> tuple[Rated, Bill]:
+        """The runs with the tokens that take all of the time or money: at the median they are in proportion, at another
+        confidence the spread goes by a run's FLOPs, so that secants of logs follow it, as in a plan."""
+        used, slope = self._used(found), np.ones(len(self.points))
+        for _ in range(TOKEN_ROUNDS):
+            before, tokens = used, np.asarray(run.tokens, dtype=float)
+            run = msgspec.structs.replace(run, tokens=tokens * used ** (-1.0 / slope))
             found = bill(self.setting, run)
+            used = self._used(found)
+            if self.setting.request.confidence == 0.5 or not (np.abs(used - 1.0) > TOKEN_TOLERANCE).any():
+                break
+            with np.errstate(all="ignore"):
+                secant = np.log(used / before) / np.log(np.asarray(run.tokens) / tokens)
+            slope = np.where(np.isfinite(secant) & (secant > 0.0), secant, slope)
         return run, found
 
     def most_tokens(self) -> Floats:
@@ -146,7 +160,7 @@ class Billed:
     def _loss_ends(self, table: Table, run: Rated) -> None:
         """The band of each row's loss over the law's draws."""
         model = self.closing.model
-        if model.drawn is None:
+        if model.drawn is None or not self.closing.has_loss:
             return
         bands: list[Any] = [model.loss_band(self.one.params, float(d)) for d in np.asarray(run.tokens)]
         for end in ("low", "high"):

@@ -12,18 +12,22 @@ from hwmodel import laws
 from hwmodel.errors import HwModelError, InfeasibleError
 from hwmodel.physics import shape as shapes
 from hwmodel.predict.uncertainty import is_mixture
-from hwmodel.solve.plan.closing import batch_of, size_of
+from hwmodel.solve.plan.closing import batch_of, check_mixture, size_of
 from hwmodel.solve.plan.objectives import finite
-from hwmodel.solve.plan.solver import loss_model_of, prepare
+from hwmodel.solve.plan.sampled import with_chosen_samples
+from hwmodel.solve.plan.solver import check_priced, loss_model_of, prepare
 from hwmodel.solve.question.contradictions import check_contradictions
-from hwmodel.solve.question.setting import Setting
+from hwmodel.solve.question.setting import Fleeted, Setting
 from hwmodel.solve.run.answers import SizedShape, mfu_flop_per_token
 from hwmodel.solve.run.batch import BatchPolicy, batch_policy
+from hwmodel.solve.run.fleet import hourly_usd
 from hwmodel.solve.run.result import Band, Value, value_of
 from hwmodel.solve.run.sizing import Sized
-from hwmodel.solve.run.solved import sized_shape
+from hwmodel.solve.run.solved import check_experts, sized_shape
 from hwmodel.specs import Shape
 from hwmodel.units import format_count
+
+ANY_FLOP = 1e22  # at which a law is asked whether it splits compute
 
 
 class Closed(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +73,7 @@ def refused(error: HwModelError) -> Refused:
 def closes_at_once(setting: Setting) -> bool:
     """Whether size and tokens follow without a search over layouts, so that points of this kind go in columns."""
     r = setting.request
-    if r.inference_tokens is not None or r.lifetime_budget_usd is not None or r.distill or r.experts or r.sparsity:
+    if r.inference_tokens is not None or r.lifetime_budget_usd is not None:
         return False
     if setting.part is not None and r.gpus is None:
         return False  # the count is solved
@@ -98,6 +102,7 @@ class Closing:
         self.at_once = closes_at_once(setting)
         self.by_rate = self.at_once and closed_by_rate(setting)
         self.shape = setting.shape()
+        self.has_loss = laws.has_loss(setting.law) and not (self.shape is not None and is_mixture(self.shape))
         self.model = loss_model_of(setting, draws)
         self.keys: dict[Shape, Any] = {}  # of searches, by shape
         self._found: dict[tuple[tuple[str, float], ...], Closed | Refused] = {}
@@ -111,15 +116,27 @@ class Closing:
                 check_contradictions(request)
                 setting = msgspec.structs.replace(self.setting, request=request)
                 self._found[key] = self._closed(setting) if self.at_once else _prepared(setting)
+                self._check_compared()
             except HwModelError as error:
                 self._found[key] = refused(error)
         return self._found[key]
 
+    def _check_compared(self) -> None:
+        """Raises InputError where a plan could not compare its answer with others: by an objective that nobody prices,
+        or a law that says nothing of allocation."""
+        if self.has_loss and isinstance(self.setting, Fleeted) and self.setting.request.objective == "usd":
+            hourly_usd(self.setting)
+        if self.has_loss:
+            laws.optimum_for_flop(self.setting.law, ANY_FLOP)
+
     def _closed(self, setting: Setting) -> Closed:
+        check_priced(setting)
         shape, r = self.shape, setting.request
         params = float(shapes.parameters(shape).total) if shape is not None else r.params
         if self.by_rate:
             assert params is not None
+            if shape is not None and is_mixture(shape):
+                check_mixture(setting, shape)
             sized = Sized(params=params, tokens=math.nan, loss=None, solved={}, closed_by="fleet")
         else:
             sized = size_of(setting, self.model, shape, params, None)
@@ -127,13 +144,12 @@ class Closing:
 
     def loss(self, params: Any, tokens: Any) -> Any:
         """Loss of the runs whose tokens the rate closed; nan for mixtures and laws without one."""
-        if not laws.has_loss(self.setting.law) or (self.shape is not None and is_mixture(self.shape)):
-            return math.nan * params
-        return self.model.loss(params, tokens)
+        return self.model.loss(params, tokens) if self.has_loss else math.nan * params
 
 
 def _record(setting: Setting, sized: Sized, shape: Shape | None) -> Closed:
-    at = sized_shape(sized, shape)
+    at = sized_shape(sized, shape, timed=isinstance(setting, Fleeted))
+    check_experts(setting.request, at.shape)
     size, tokens, batch = value_of(sized.params), value_of(sized.tokens), batch_policy(setting)
     if not math.isnan(tokens):
         batch = batch_of(batch, setting, size, tokens)
@@ -152,7 +168,7 @@ def _three(loss: Value) -> tuple[float, float, float]:
 
 def _prepared(setting: Setting) -> Closed:
     """A point whose size and layout close together, as `plan` closes it."""
-    found = prepare(setting)
+    found = prepare(with_chosen_samples(setting, prepare) if setting.request.samples_open else setting)
     one = _record(setting, found.sized, found.shape)
     if (life := found.lifetime) is not None:
         size = found.sized.n

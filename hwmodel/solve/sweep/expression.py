@@ -12,7 +12,7 @@ Numbers take the suffixes of counts (`70B`, `1.4T`) and `%` of shares. The same 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -25,21 +25,23 @@ _TOKEN = re.compile(
     r"|(?P<text>'[^']*'|\"[^\"]*\")|(?P<name>[A-Za-z_]\w*)|(?P<sign>\*\*|<=|>=|==|!=|[-+*/%<>()\[\],]))"
 )
 _SUFFIX = {"k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18, "Z": 1e21, "%": 0.01}
+# How many arguments, on columns, and in SQL, where what has no value is NULL.
 _FUNCTIONS: dict[str, tuple[int, Callable[..., Any], str]] = {
-    "log": (1, np.log, "ln"),
-    "log10": (1, np.log10, "log10"),
-    "sqrt": (1, np.sqrt, "sqrt"),
-    "exp": (1, np.exp, "exp"),
-    "abs": (1, np.abs, "abs"),
-    "min": (2, np.minimum, "least"),
-    "max": (2, np.maximum, "greatest"),
+    "log": (1, np.log, "(CASE WHEN {0} > 0 THEN ln({0}) WHEN {0} = 0 THEN '-inf'::DOUBLE END)"),
+    "log10": (1, np.log10, "(CASE WHEN {0} > 0 THEN log10({0}) WHEN {0} = 0 THEN '-inf'::DOUBLE END)"),
+    "sqrt": (1, np.sqrt, "(CASE WHEN {0} >= 0 THEN sqrt({0}) END)"),
+    "exp": (1, np.exp, "exp({0})"),
+    "abs": (1, np.abs, "abs({0})"),
+    "min": (2, np.minimum, "(CASE WHEN {0} <= {1} THEN {0} WHEN {0} > {1} THEN {1} END)"),
+    "max": (2, np.maximum, "(CASE WHEN {0} >= {1} THEN {0} WHEN {0} < {1} THEN {1} END)"),
 }
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "%": np.mod, "**": np.power,
     "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal,
-    "and": np.logical_and, "or": np.logical_or,
 }  # fmt: skip
 _COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+_WORDS = ("and", "or", "not")
+_CONDITIONS = (*_COMPARISONS, *_WORDS, "in")
 MOST_LETTERS, MOST_DEPTH = 2000, 60
 
 
@@ -189,11 +191,9 @@ class Expression(msgspec.Struct, frozen=True):
         """Whether each row meets it; a row that lacks a value does not."""
         with np.errstate(all="ignore"):
             try:
-                found = np.asarray(_value(self.node, columns))
+                found = np.asarray(_value(self.node, columns)) == 1.0
             except (TypeError, ValueError) as error:
                 raise _unreadable(self.text, "texts and numbers do not compare") from error
-        if found.dtype != bool:
-            raise _unreadable(self.text, "it is a value, not a condition")
         return np.broadcast_to(found, (rows,))
 
     def sql(self, quoted: Mapping[str, str] | None = None) -> str:
@@ -209,11 +209,22 @@ def read_expression(text: Any, known: Iterable[str]) -> Expression:
     node = reader.either()
     if reader.peek()[0] != "end":
         raise _unreadable(text, f"{reader.peek()[1]!r} is left over")
+    _check_kinds(text, node, condition=True)
     found = Expression(text, node)
     allowed = set(known)
     for name in sorted(found.names - allowed):
         raise unknown("name", name, allowed, f"where {text!r}")
     return found
+
+
+def _check_kinds(text: str, node: Node, *, condition: bool) -> None:
+    """Conditions stand where conditions belong, and values where values do."""
+    if condition and node.kind not in _CONDITIONS:
+        raise _unreadable(text, "it is a value, not a condition")
+    if not condition and node.kind in _CONDITIONS:
+        raise _unreadable(text, "a condition stands where a value belongs")
+    for part in node.parts:
+        _check_kinds(text, part, condition=node.kind in _WORDS)
 
 
 def _names(node: Node) -> Iterable[str]:
@@ -224,34 +235,42 @@ def _names(node: Node) -> Iterable[str]:
 
 
 def _value(node: Node, columns: Mapping[str, Any]) -> Any:
+    """A number or text of each row; of a condition whether it holds: 1, 0, nan where a row lacks what it asks for."""
     if node.kind in ("number", "text"):
         return node.value
     if node.kind == "name":
         return columns[node.value]
     parts = [_value(part, columns) for part in node.parts]
     if node.kind == "in":
-        return np.logical_or.reduce([np.equal(parts[0], one) for one in parts[1:]])
+        return _any([_compared(np.equal, parts[0], one) for one in parts[1:]])
     if node.kind == "not":
-        return np.logical_not(_condition(parts[0]))
+        return 1.0 - parts[0]
+    if node.kind == "and":
+        return 1.0 - _any([1.0 - part for part in parts])
+    if node.kind == "or":
+        return _any(parts)
     if node.kind == "minus":
         return np.negative(parts[0])
     if node.kind == "call":
         return _FUNCTIONS[node.value][1](*parts)
-    if node.kind in ("and", "or"):
-        parts = [_condition(part) for part in parts]
-    if node.kind == "!=":  # a missing number is not unlike another: it is unknown
-        return np.not_equal(*parts) & ~(_missing(parts[0]) | _missing(parts[1]))
-    return _BINARY[node.kind](*parts)
+    compared = node.kind in _COMPARISONS
+    return _compared(_BINARY[node.kind], *parts) if compared else _BINARY[node.kind](*parts)
 
 
-def _condition(value: Any) -> Any:
-    if np.asarray(value).dtype != bool:
-        raise ValueError("not a condition")
-    return value
+def _compared(how: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:
+    return np.where(_missing(one) | _missing(other), np.nan, how(one, other))
+
+
+def _any(parts: Sequence[Any]) -> Any:
+    """Whether one of the conditions holds; unknown where none does and one is unknown, as in SQL."""
+    stacked = np.stack(np.broadcast_arrays(*parts))
+    return np.where((stacked == 1.0).any(axis=0), 1.0, stacked.max(axis=0))
 
 
 def _missing(value: Any) -> Any:
     array = np.asarray(value)
+    if array.dtype == object:
+        return np.equal(array, np.array(None)).astype(bool)
     return np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, dtype=bool)
 
 
@@ -270,6 +289,8 @@ def _sql(node: Node, quoted: Mapping[str, str]) -> str:
     if node.kind == "minus":
         return f"(-{parts[0]})"
     if node.kind == "call":
-        return f"{_FUNCTIONS[node.value][2]}({', '.join(parts)})"
+        return _FUNCTIONS[node.value][2].format(*parts)
+    if node.kind == "%":  # of the divisor's sign, as on columns
+        return "(({0} % {1} + {1}) % {1})".format(*parts)
     sign = {"==": "=", "!=": "<>", "and": "AND", "or": "OR"}.get(node.kind, node.kind)
     return f"({parts[0]} {sign} {parts[1]})"

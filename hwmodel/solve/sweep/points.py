@@ -83,8 +83,7 @@ class Plans:
 
     def setting(self, places: dict[str, int]) -> Setting:
         """The setting of one point of the axes. Raises InputError as `plan` would."""
-        options = {**self.space.base, **{axis.name: axis.values[places[axis.name]] for axis in self.space.axes}}
-        request = read_request(**options)
+        request = read_request(**self.space.question_at(places))
         if self._catalog is None or request.catalogs:
             self._catalog = load_catalog(tuple(map(_path, request.catalogs)))
         return measured(resolve(request, self._catalog))

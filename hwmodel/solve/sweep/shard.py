@@ -36,7 +36,7 @@ class Sweeper:
         points = every[self._meets(self.early, _axes(self.space, every), len(every))]
         table = self.answers.rows(points) if len(points) else blank_table(points, None)
         with_axes(self.space, table)
-        kept = self._meets(self.late, {**_spelled(self.space, table), **table.texts}, table.rows)
+        kept = self._meets(self.late, _spelled(self.space, table), table.rows)
         dropped = int((~kept).sum())
         table = table.take(kept)
         counts = counts_of(self.space, table, len(every) - len(points), dropped, len(every))
@@ -56,9 +56,9 @@ class Sweeper:
 def _axes(space: Space, points: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     """The values of each axis at these points, under both of its names."""
     places = np.unravel_index(points, space.dimensions)
-    found = {}
+    found: dict[str, NDArray[Any]] = {}
     for axis, place in zip(space.axes, places):
-        found[axis.name] = found[axis.column] = axis.array[place]
+        found |= dict.fromkeys(axis.names, axis.array[place])
     return found
 
 
@@ -74,9 +74,10 @@ def with_axes(space: Space, table: Table) -> None:
 
 
 def _spelled(space: Space, table: Table) -> dict[str, NDArray[Any]]:
-    """Every number that a constraint may name."""
-    found = {name: table.number(name) for name in known_columns(space.ask)}
-    return {**found, **table.numbers, **_axes(space, table.point)}
+    """Everything that a constraint may name."""
+    known = known_columns(space.ask).items()
+    found = {name: table.words(name) if column.kind == "text" else table.number(name) for name, column in known}
+    return {**found, **table.numbers, **_axes(space, table.point), **table.texts}
 
 
 def schema(space: Space) -> Any:

@@ -145,7 +145,7 @@ class Rows:
     @property
     def _spelled(self) -> dict[str, str]:
         """Names of axes as typed, with those of their columns."""
-        return {axis.name: axis.column for axis in self.space.axes}
+        return {name: axis.column for axis in self.space.axes for name in axis.names}
 
     def _where(self, where: str | None) -> str:
         return "WHERE status = 'ok'" + (f" AND {self._condition(where)}" if where else "")

@@ -34,9 +34,11 @@ SERVE_OPTIONS = (
     "decode", "prefix_hit", "draft_tokens", "acceptance", "peak_to_mean", "max_loss", "min_quality", "spares",
     "usd_per_hour", "price_kind", "prices", "region", "rounds", "max_running", "step_tokens", "api_price", "catalogs",
 )  # fmt: skip
+OTHER_MODELS = ("moe", "distill", "sparsity")  # options of `plan` that rows have no column for
 LAYOUTS = ("best", "front", "all")  # of a point that are rows, or how many of the fastest
 ASKS = {"plan": OPTIONS, "serve": SERVE_OPTIONS}
 # Names under which the quantities of axes stand in rows, where they are not the option's own.
+ASKED = "asked_"  # before words that an answer of the same name may read otherwise: any, 40 %, the alias of a system
 COLUMN_OF = {"flops": "flop", "time": "time_s", "budget": "budget_usd", "loss": "loss"}
 DEFAULT_TOP = {"plan": ("cost_usd", "elapsed_days", "loss_nats"), "serve": ("usd_per_million_tokens",)}
 DEFAULT_PARETO = {"plan": ("cost_usd", "loss_nats"), "serve": ("usd_per_million_tokens", "tpot_s")}
@@ -48,12 +50,13 @@ class Axis(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One option and the values it takes; quantities in SI numbers."""
 
     name: str
+    column: str  # of the rows
     values: tuple[Value, ...]
 
     @property
-    def column(self) -> str:
-        """The name of its column in the rows."""
-        return COLUMN_OF.get(self.name, self.name)
+    def names(self) -> frozenset[str]:
+        """What constraints call it; an answer of its name is another thing."""
+        return frozenset((self.column,) if self.column.startswith(ASKED) else (self.name, self.column))
 
     @cached_property
     def numbers(self) -> tuple[float, ...] | None:
@@ -108,6 +111,14 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
         start = shard * self.shard_points
         return range(start, min(start + self.shard_points, self.points))
 
+    def places_of(self, point: int) -> dict[str, int]:
+        """The place of a point on each axis."""
+        return {axis.name: int(at) for axis, at in zip(self.axes, np.unravel_index(point, self.dimensions))}
+
+    def question_at(self, places: Mapping[str, int]) -> Options:
+        """The options of the point at these places."""
+        return {**self.base, **{axis.name: axis.values[places[axis.name]] for axis in self.axes}}
+
     def column_names(self) -> tuple[str, ...]:
         """Columns of the rows: the axes, what is kept, and what winners are found by, each once."""
         axes = (axis.column for axis in self.axes)
@@ -115,7 +126,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
 
     def constraints(self) -> tuple[list[Expression], list[Expression]]:
         """The constraints on axes alone, met before anything is computed, and those on answers."""
-        names = {name for axis in self.axes for name in (axis.name, axis.column)}
+        names = {name for axis in self.axes for name in axis.names}
         found = [read_expression(text, names | set(known_columns(self.ask))) for text in self.where]
         early = [one for one in found if one.names <= names]
         return early, [one for one in found if one not in early]
@@ -145,7 +156,7 @@ def _space(data: Options, folder: Path) -> Space:
             raise unknown("key", str(key), KEYS, "a sweep's space")
     ask = _one_of(data.get("ask", "plan"), ASKS, "ask")
     base = _options(data.get("base") or {}, ask, "base")
-    axes = _axes(_options(data.get("axes") or {}, ask, "axes"), base, folder)
+    axes = _axes(_options(data.get("axes") or {}, ask, "axes"), base, ask, folder)
     layouts = _layouts(data.get("layouts", "best"))
     if layouts != "best" and ask != "plan":
         raise InputError(f"layouts: {layouts} belongs to ask: plan")
@@ -201,6 +212,8 @@ def _options(given: Any, ask: str, where: str) -> Options:
     for key, value in given.items():
         name = str(key).replace("-", "_")
         name = "catalogs" if name == "catalog" else name
+        if name in OTHER_MODELS:
+            raise InputError(f"{where} holds {key}, for another model beside the plan's: rows hold one, ask `plan`")
         if name not in ASKS[ask]:
             raise unknown("option", str(key), ASKS[ask], where)
         if name in found:
@@ -209,14 +222,21 @@ def _options(given: Any, ask: str, where: str) -> Options:
     return found
 
 
-def _axes(given: Options, base: Options, folder: Path) -> tuple[Axis, ...]:
+def _axes(given: Options, base: Options, ask: str, folder: Path) -> tuple[Axis, ...]:
     both = next((name for name in given if name in base), None)
     if both is not None:
         raise InputError(f"{both} stands in base and in axes: leave it in one of them")
     if not given:
         raise InputError("axes is empty: a sweep needs at least one axis, like axes: {params: [7B, 70B]}")
-    axes = [Axis(name=name, values=axis_values(name, value, folder)) for name, value in given.items()]
+    axes = [_axis(name, axis_values(name, value, folder), ask) for name, value in given.items()]
     return tuple(sorted(axes, key=_speed))
+
+
+def _axis(name: str, values: tuple[Value, ...], ask: str) -> Axis:
+    """An axis with the name of its column."""
+    axis = Axis(name=name, column=COLUMN_OF.get(name, name), values=values)
+    asked = axis.numbers is None and axis.column in TABLES[ask]
+    return msgspec.structs.replace(axis, column=ASKED + axis.column) if asked else axis
 
 
 def _speed(axis: Axis) -> int:

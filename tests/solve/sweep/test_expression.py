@@ -55,10 +55,17 @@ SUMS = st.recursive(
         st.tuples(inner, st.sampled_from(["+", "-", "*"]), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
         inner.map(lambda x: f"-{x}"),
         st.tuples(inner, inner).map(lambda t: f"max({t[0]}, {t[1]})"),
+        st.tuples(inner, inner).map(lambda t: f"min({t[0]}, {t[1]})"),
+        inner.map(lambda x: f"({x} % 2.5)"),
+        st.tuples(st.sampled_from(["log", "log10", "sqrt", "abs"]), inner).map(lambda t: f"{t[0]}({t[1]})"),
     ),
     max_leaves=5,
 )
-COMPARED = st.tuples(SUMS, st.sampled_from(["<", "<=", ">", ">=", "=="]), SUMS).map(" ".join)
+COMPARED = st.one_of(
+    st.tuples(SUMS, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), SUMS).map(" ".join),
+    st.tuples(st.just("name"), st.sampled_from(["==", "!="]), st.sampled_from(["'x'", "'z'"])).map(" ".join),
+    st.sampled_from(["name in ['y', 'z']", "a in [2, 3, b]"]),
+)
 CONDITIONS = st.recursive(
     COMPARED,
     lambda inner: st.one_of(
@@ -69,16 +76,20 @@ CONDITIONS = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(CONDITIONS)
 def test_columns_and_sql_agree(text: str) -> None:
-    """On rows that lack nothing (where one does, SQL knows a third truth)."""
-    columns = {"a": np.array([1.0, 2.0, 3.0, 7.5]), "b": np.array([4.0, 1.0, 3.0, 0.5])}
+    """Rows that lack a value included: what they would be is unknown, and they do not meet it."""
+    columns = {
+        "a": np.array([1.0, 2.0, 3.0, 7.5, np.nan, 2.0]), "b": np.array([4.0, 1.0, 3.0, 0.5, 1.0, np.nan]),
+        "name": np.array(["x", "y", None, "x", "y", None], dtype=object),
+    }  # fmt: skip
     found = read_expression(text, columns)
     rows = duckdb.sql(
-        f"SELECT {found.sql()} FROM (VALUES (1.0::DOUBLE, 4.0::DOUBLE), (2, 1), (3, 3), (7.5, 0.5)) t(a, b)"
+        f"SELECT {found.sql()} FROM (VALUES (1.0::DOUBLE, 4.0::DOUBLE, 'x'), (2, 1, 'y'), (3, 3, NULL), "
+        "(7.5, 0.5, 'x'), (NULL, 1, 'y'), (2, NULL, NULL)) t(a, b, name)"
     ).fetchall()
-    assert [bool(row[0]) for row in rows] == list(found.holds(columns, 4))
+    assert [bool(row[0]) for row in rows] == list(found.holds(columns, 6))
 
 
 @pytest.mark.parametrize(
@@ -91,6 +102,10 @@ def test_columns_and_sql_agree(text: str) -> None:
         ("c > 1", "unknown name 'c'"),
         ("tokns > 1", "nearest: tokens"),
         ("a + 1", "not a condition"),
+        ("(a > 1) + b > 1", "a condition stands where a value belongs"),
+        ("not a", "not a condition"),
+        ("a > 1 and b", "not a condition"),
+        ("min(a > 1, b) > 0", "[Ee]xpected|condition stands"),
         ("name > 3", "do not compare"),
         ("(a > 1", r"'\)' expected"),
         ("a > 1 b", "left over"),
