@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Callable
@@ -10,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel import units
-from hwmodel.errors import InputError
+from hwmodel.catalog.reading import csv_lines, text_of
+from hwmodel.errors import InputError, unknown
 from hwmodel.plain import Options
 from hwmodel.solve.question.parse import QUANTITIES
 from hwmodel.solve.question.values import quantity
@@ -61,7 +61,8 @@ def axis_values(name: str, given: Any, folder: Path) -> tuple[Value, ...]:
         else None
     )
     if twice is not None:
-        raise InputError(f"{where} holds {twice!r} twice: each value once")
+        shown = f"{twice:.12g}" if isinstance(twice, float) else twice
+        raise InputError(f"{where} holds {shown} twice: each value once")
     return tuple(found)
 
 
@@ -120,18 +121,21 @@ def _countable(text: str, where: str, count: int) -> None:
 def _file_values(where: str, given: Options, folder: Path) -> list[str]:
     """The lines of a text file, or a column of a CSV, as `{file: sizes.csv, column: params}` names them."""
     strange = next((key for key in given if key not in ("file", "column")), None)
-    if strange is not None or "file" not in given:
-        raise InputError(f"{where}: write a file as {{file: sizes.csv, column: params}}, not {sorted(given)}")
+    if strange is not None or not all(isinstance(value, str) for value in given.values()) or "file" not in given:
+        raise InputError(f"{where}: write a file as {{file: sizes.csv, column: params}}, not {given!r:.80}")
     path = folder / str(given["file"])
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            if "column" not in given:
-                return [line.strip() for line in stream if line.strip()]
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise InputError(f"{where}: cannot read {path}: {why}") from error
-    if not rows or given["column"] not in rows[0]:
-        has = ", ".join(rows[0]) if rows else "no rows"
-        raise InputError(f"{where}: {path} has no column {given['column']!r}; it has {has}")
-    return [value for row in rows if (value := (row[given["column"]] or "").strip())]
+    if "column" not in given:
+        return [line.strip() for line in text_of(path, f"{where}:").splitlines() if line.strip()]
+    return _column_values(where, path, str(given["column"]))
+
+
+def _column_values(where: str, path: Path, name: str) -> list[str]:
+    """The cells of a column of a CSV that are not empty."""
+    lines = [cells for _, cells in csv_lines(path, f"{where}:") if any(cell.strip() for cell in cells)]
+    head = [cell.strip() for cell in lines[0]] if lines else []
+    if head.count(name) > 1:
+        raise InputError(f"{where}: {path} has {head.count(name)} columns {name!r}: leave one")
+    if name not in head:
+        raise unknown("column", name, head, f"{where}: {path}") if head else InputError(f"{where}: {path} has no rows")
+    place = head.index(name)
+    return [cells[place].strip() for cells in lines[1:] if place < len(cells) and cells[place].strip()]

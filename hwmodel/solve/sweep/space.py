@@ -36,7 +36,7 @@ SERVE_OPTIONS = (
 )  # fmt: skip
 OTHER_MODELS = ("moe", "distill", "sparsity")  # options of `plan` that rows have no column for
 LAYOUTS = ("best", "front", "all")  # of a point that are rows, or how many of the fastest
-ASKS = {"plan": OPTIONS, "serve": SERVE_OPTIONS}
+ASKS = {"plan": tuple(name for name in OPTIONS if name not in OTHER_MODELS), "serve": SERVE_OPTIONS}
 # Names under which the quantities of axes stand in rows, where they are not the option's own.
 ASKED = "asked_"  # before words that an answer of the same name may read otherwise: any, 40 %, the alias of a system
 COLUMN_OF = {"flops": "flop", "time": "time_s", "budget": "budget_usd", "loss": "loss"}
@@ -281,17 +281,24 @@ def _keep(given: Any, ask: str, axes: tuple[Axis, ...]) -> Keep:
 
 
 def _names(given: Any, known: Mapping[str, Any], where: str) -> tuple[str, ...]:
-    listed = [given] if isinstance(given, str) else list(given or ())
-    for name in listed:
+    named = _listed(given, where)
+    for name in named:
         if name not in known:
-            raise unknown("answer", str(name), known, where)
-    return tuple(dict.fromkeys(listed))
+            raise unknown("answer", name, known, where)
+    return tuple(dict.fromkeys(named))
+
+
+def _listed(given: Any, where: str) -> list[str]:
+    """Names of answers: a list of them, or one."""
+    if given is not None and not isinstance(given, (str, list, tuple)):
+        raise InputError(f"{where} must be names of answers, like [cost_usd, loss_nats], got {given!r:.60}")
+    return [str(name) for name in listed(given or None)]
 
 
 def _top(given: Any, known: Mapping[str, Any]) -> dict[str, int]:
     """How many of the best by which answers, from `{cost_usd: 20}`, a list of answers, or one."""
     if not isinstance(given, Mapping):
-        given = dict.fromkeys([given] if isinstance(given, str) else list(given or ()), TOP_ROWS)
+        given = dict.fromkeys(_listed(given, "keep.top"), TOP_ROWS)
     _names(list(given), known, "keep.top")
     return {name: _whole(count, f"keep.top.{name}", 1, MOST_TOP) for name, count in given.items()}
 

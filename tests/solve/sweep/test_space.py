@@ -38,6 +38,37 @@ def test_ranges_lists_and_files(tmp_path: Path) -> None:
     assert space.where == ("params > 1B",)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "given", "expected"),
+    [
+        ("a.txt", "\ufeff7B\r\n\r\n 13B \r\n70B", {}, (7e9, 13e9, 70e9)),
+        ("b.csv", "\ufeffparams,n\r\n7B,1\r\n\r\n13B,2,9\r\n,3\r\n", {"column": "params"}, (7e9, 13e9)),
+        ("c.txt", "1B..4B log 3\n70B\n", {}, (1e9, 2e9, 4e9, 70e9)),
+        ("d.csv", "params,params\n7B,8B\n", {"column": "params"}, "2 columns 'params'"),
+        ("e.csv", "params;n\n7B;1\n", {"column": "params"}, "unknown column 'params'.*nearest: params;n"),
+        ("f.csv", "", {"column": "params"}, "no rows"),
+        ("g.txt", "7B\n7e9\n", {}, "7000000000 twice"),
+        ("h.txt", "7B\n\u22128B\n", {}, r"axes.params\[1\]"),
+    ],
+)
+def test_files_as_editors_and_spreadsheets_write_them(
+    tmp_path: Path, name: str, text: str, given: dict[str, str], expected: Any
+) -> None:
+    (tmp_path / name).write_bytes(text.encode())
+    (tmp_path / "space.yaml").write_text(f"axes: {{params: {{file: {name}{', column: params' if given else ''}}}}}\n")
+    if isinstance(expected, str):
+        with pytest.raises(InputError, match=expected):
+            read_space(tmp_path / "space.yaml")
+        return
+    assert read_space(tmp_path / "space.yaml").axes[0].values == expected
+
+
+def test_a_space_where_some_points_can_be_asked_is_swept() -> None:
+    """No value of one axis goes with the first of the others; the last of all go together."""
+    axes = {"gpus": ["64xTPU-v5p", "64xA100"], "system": ["dgx-h100", "dgx-a100-80gb"], "params": ["7B"]}
+    check_values(read_space({"base": {"tokens": "1T"}, "axes": axes}))
+
+
 def test_cheap_axes_vary_fastest_and_shards_cover_every_point_once() -> None:
     space = read_space(
         {"base": {"tokens": "1T"}, "axes": {"time": ["30d", "60d"], "gpus": ["8xH100"], "params": "1B..9B linear 90"}}
@@ -64,7 +95,13 @@ def test_cheap_axes_vary_fastest_and_shards_cover_every_point_once() -> None:
         ({"axes": {"params": "1B..2B log 9999999"}}, "at most"),
         ({"axes": {"gpus": "8xH100..16xA100 log 2"}}, "one part a range"),
         ({"axes": {"tokens": ["1T"]}}, "in base and in axes"),
-        ({"axes": {"params": {"file": "nowhere.txt"}}}, "cannot read nowhere.txt"),
+        ({"axes": {"params": {"file": "nowhere.txt"}}}, "nowhere.txt: cannot be read"),
+        ({"axes": {"params": {"file": "/dev/zero"}}}, "too large"),
+        ({"axes": {"params": {"file": None}}}, "write a file as"),
+        ({"keep": {"columns": 3}}, "keep.columns must be names of answers"),
+        ({"keep": {"top": 3}}, "keep.top must be names of answers"),
+        ({"base": {"moe": True}}, "base holds moe"),
+        ({"axes": {"sparsity": ["50%"], "params": ["7B"]}}, "axes holds sparsity"),
         ({"where": "parms > 1"}, "unknown name 'parms'"),
         ({"layouts": "some"}, "unknown value of layouts 'some'"),
         ({"layouts": 0}, "layouts must be a whole number from 1"),
