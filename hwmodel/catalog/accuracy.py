@@ -13,8 +13,12 @@ from hwmodel.specs.accuracy import BoardCell
 FIELDS = BoardCell.__struct_fields__
 
 
+class _Board(msgspec.Struct, frozen=True, kw_only=True):
+    cells: tuple[tuple[object, ...], ...]  # FIELDS of each
+
+
 @cache
 def board_cells(directory: Path | None = None) -> tuple[BoardCell, ...]:
     """Every cell of the committed board."""
-    data = read_calibration((directory or calibrations_dir()) / "accuracy.yaml")
-    return msgspec.convert([dict(zip(FIELDS, row, strict=True)) for row in data["cells"]], tuple[BoardCell, ...])
+    data = read_calibration((directory or calibrations_dir()) / "accuracy.yaml", _Board)
+    return msgspec.convert([dict(zip(FIELDS, row, strict=True)) for row in data.cells], tuple[BoardCell, ...])

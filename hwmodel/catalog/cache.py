@@ -39,8 +39,11 @@ def file_name(name: str, content: bytes) -> str:
     return f"{name}-{content_key(content)}.msgpack"
 
 
-def parsed_once(name: str, content: bytes, kind: type[T], parse: Callable[[], T]) -> T:
-    """What `parse` makes of a file's content: shipped with the catalogs, in the user's cache, else kept there now."""
+def parsed_once(name: str, content: bytes, kind: type[T], parse: Callable[[], object]) -> T:
+    """What `parse` makes of a file's content, as a `kind`: shipped with the catalogs or kept in the user's cache.
+
+    Raises msgspec.ValidationError where the content is none.
+    """
     file = file_name(name, content)
     for place in (places.catalog_root() / places.COMPILED / file, places.cache_dir() / file):
         try:
@@ -49,4 +52,4 @@ def parsed_once(name: str, content: bytes, kind: type[T], parse: Callable[[], T]
             continue
     found = parse()
     keep(places.cache_dir() / file, msgspec.msgpack.encode(found))
-    return found
+    return msgspec.convert(found, kind)

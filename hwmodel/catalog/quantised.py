@@ -64,14 +64,14 @@ def _finite(text: str, path: Path, line: int) -> float | None:
     return value
 
 
+class _Quantised(msgspec.Struct, frozen=True, kw_only=True):
+    constants: QuantisedConstants
+
+
 @cache
 def quantised_constants(directory: Path | None = None) -> QuantisedConstants:
     """The fitted constants (`calibrations/quantised.yaml`)."""
-    path = (directory or calibrations_dir()) / "quantised.yaml"
-    try:
-        return msgspec.convert(read_calibration(path)["constants"], QuantisedConstants)
-    except (msgspec.ValidationError, KeyError) as error:
-        raise CatalogError(f"{path}: {error}") from error
+    return read_calibration((directory or calibrations_dir()) / "quantised.yaml", _Quantised).constants
 
 
 def read_trained(path: Path, models: dict[str, str], recipes: Collection[str]) -> list[TrainedModel]:

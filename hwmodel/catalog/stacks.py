@@ -6,7 +6,6 @@ import math
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -15,46 +14,62 @@ from hwmodel.catalog.names import fold, resolve
 from hwmodel.specs.intervals import FitConstants, IntervalConstants
 from hwmodel.specs.layout import SCHEDULES
 from hwmodel.specs.stack import GENERIC, Stack
+from hwmodel.specs.training_calibration import (
+    GenericHabits,
+    Known,
+    StackHabits,
+    Target,
+    TrainingCalibration,
+)
 
 DRIFT_FROM = 2025.0  # year whose software has the level as fitted, without drift
 
 
-class TrainingCalibration(msgspec.Struct, frozen=True, kw_only=True):
-    """Habits of stacks (`stacks`, `eras`), and fitted constants: generic, by families of parts, by stacks."""
+class _Habits(msgspec.Struct, frozen=True, kw_only=True):
+    generic: GenericHabits
+    stacks: tuple[StackHabits, ...]
 
-    generic: dict[str, float]
-    families: dict[str, dict[str, float]]
-    fitted: dict[str, dict[str, float]]
-    stacks: tuple[dict[str, Any], ...]
-    eras: tuple[dict[str, float], ...]
-    habits: dict[str, float] = {}  # of the generic stack
-    kin: dict[str, Any] = {}  # whose fitted constants the generic stack shares (`like`), from a year on (`like_from`)
-    targets: tuple[dict[str, Any], ...] = ()  # tokens that benchmarks with a quality target need
-    known: dict[str, Any] = {}  # what the fit covered
-    fitted_rows: frozenset[str] = frozenset()  # ids of the rows that the fit used
+
+class _Fitted(msgspec.Struct, frozen=True, kw_only=True):
+    generic: dict[str, float] = {}
+    families: dict[str, dict[str, float]] = {}
+    stacks: dict[str, dict[str, float]] = {}
+    known: Known = Known()
+    targets: tuple[Target, ...] = ()
+    residuals: dict[str, float] = {}
     code_version: str = ""
     fitted_on: str = ""
+
+
+class _Intervals(msgspec.Struct, frozen=True, kw_only=True):
+    kinds: dict[str, IntervalConstants]
+
+
+class _Memory(msgspec.Struct, frozen=True, kw_only=True):
+    fits: FitConstants
+
+
+class _Searched(msgspec.Struct, frozen=True, kw_only=True):
+    optimism: float
 
 
 @cache
 def training_calibration(directory: Path | None = None) -> TrainingCalibration:
     """The shipped calibration of the training step, or the one in `directory`."""
     place = directory or calibrations_dir()
-    habits = read_calibration(place / "stacks.yaml")
-    fitted = read_calibration(place / "training.yaml")
+    habits = read_calibration(place / "stacks.yaml", _Habits)
+    fitted = read_calibration(place / "training.yaml", _Fitted)
     return TrainingCalibration(
-        generic=fitted.get("generic") or {},
-        families=fitted.get("families") or {},
-        fitted=fitted.get("stacks") or {},
-        stacks=tuple(habits["stacks"]),
-        eras=tuple(habits["generic"]["eras"]),
-        habits=habits["generic"].get("constants") or {},
-        kin={key: habits["generic"][key] for key in ("like", "like_from")},
-        targets=tuple(fitted.get("targets") or ()),
-        known=fitted.get("known") or {},
-        fitted_rows=frozenset(fitted.get("residuals") or ()),
-        code_version=str(fitted.get("code_version", "")),
-        fitted_on=str(fitted.get("fitted_on", "")),
+        generic=fitted.generic,
+        families=fitted.families,
+        fitted=fitted.stacks,
+        stacks=habits.stacks,
+        unnamed=habits.generic,
+        targets=fitted.targets,
+        known=fitted.known,
+        fitted_rows=frozenset(fitted.residuals),
+        code_version=fitted.code_version,
+        fitted_on=fitted.fitted_on,
     )
 
 
@@ -68,10 +83,10 @@ def stack_id(
     if not framework.strip():
         return default_stack(family, calibration)
     for entry in calibration.stacks:
-        dated = (9999 if year is None else year) <= entry.get("until", 9999)
-        here = family in entry.get("families", (family,)) and number_format in entry.get("formats", (number_format,))
-        if dated and here and re.search(entry["match"], framework, re.I):
-            return str(entry["id"])
+        dated = entry.until is None or (year is not None and year <= entry.until)
+        here = family in (entry.families or (family,)) and number_format in (entry.formats or (number_format,))
+        if dated and here and re.search(entry.match, framework, re.I):
+            return entry.id
     return GENERIC
 
 
@@ -83,7 +98,7 @@ def released(framework: str) -> float | None:
 
 def default_stack(family: str, calibration: TrainingCalibration) -> str:
     """The software of a family of parts where nobody names another."""
-    return next((str(e["id"]) for e in calibration.stacks if family in e.get("default_of", ())), GENERIC)
+    return next((e.id for e in calibration.stacks if family in e.default_of), GENERIC)
 
 
 def _family(family: str, calibration: TrainingCalibration) -> dict[str, float]:
@@ -99,20 +114,40 @@ def _family(family: str, calibration: TrainingCalibration) -> dict[str, float]:
     return out
 
 
-def _fitted(name: str, entry: dict[str, Any], year: float | None, calibration: TrainingCalibration) -> dict[str, float]:
+def _habits(name: str, calibration: TrainingCalibration) -> StackHabits | None:
+    return next((entry for entry in calibration.stacks if entry.id == name), None)
+
+
+def _kin(name: str, year: float | None, calibration: TrainingCalibration) -> tuple[str, ...]:
+    """Whose fitted constants a stack shares; software of no name from some year on."""
+    habits, unnamed = _habits(name, calibration), calibration.unnamed
+    if habits is not None:
+        return habits.like
+    return unnamed.like if name == GENERIC and (year or 9999) >= unnamed.like_from else ()
+
+
+def _fitted(name: str, year: float | None, calibration: TrainingCalibration) -> dict[str, float]:
     """Fitted constants of a stack: those of its kin (`like`), then its own; levels multiply and drift with the year."""
     values: dict[str, float] = {}
     level = 1.0
-    for key in (*entry.get("like", ()), name):
+    for key in (*_kin(name, year, calibration), name):
         found = calibration.fitted.get(key, {})
         level *= found.get("level", 1.0)
         values |= found
     values["host_tensor"] = max(values.get("host_tensor", 0.0) + values.pop("host_tensor_own", 0.0), 0.0)
     drift = values.pop("drift", 0.0)
-    if drift and "releases" in entry:
-        first, last = entry["releases"]
+    habits = _habits(name, calibration)
+    if drift and habits is not None and habits.releases is not None:
+        first, last = habits.releases
         level *= math.exp(drift * (min(max(year or last, first), last) - DRIFT_FROM))
     return values | {"level": level}
+
+
+def _attention_generation(year: float | None, calibration: TrainingCalibration) -> float:
+    """Of the kernels that were usual in a year; without one, today's."""
+    if year is None:
+        return 3.0
+    return next(era.attention_generation for era in calibration.unnamed.eras if (year or 9999) <= era.until)
 
 
 def build_stack(
@@ -122,26 +157,23 @@ def build_stack(
 
     With `level_known` false the stack's own fit is left out, so that it counts as one that nobody measured.
     """
-    values: dict[str, Any] = calibration.generic | (calibration.habits if name == "generic" else {})
-    generation = next(
-        e["attention_generation"] for e in calibration.eras if (year or 9999) <= e["until"] or year is None
-    )
-    values["attention_generation"] = generation if year is not None else 3.0
-    entry = next((e for e in calibration.stacks if e["id"] == name), None)
-    kin = calibration.kin if name == GENERIC and (year or 9999) >= calibration.kin.get("like_from", 0) else {}
-    title, schedules = "any stack of its year", SCHEDULES[:1]
-    if entry is not None:
-        values |= entry["constants"]
-        title, schedules = entry["title"], tuple(entry.get("schedules", schedules))
-    own = _fitted(name, entry or kin, year, calibration) if level_known else {}
+    values = calibration.generic | {"attention_generation": _attention_generation(year, calibration)}
+    title, schedules = "any stack of its year", tuple(SCHEDULES[:1])
+    habits = _habits(name, calibration)
+    if habits is not None:
+        values |= habits.constants
+        title, schedules = habits.title, habits.schedules or schedules
+    elif name == GENERIC:
+        values |= calibration.unnamed.constants
+    own = _fitted(name, year, calibration) if level_known else {}
     level = own.get("level", 1.0) * values.get("level", 1.0)
     values |= own | {"level": level} | _family(family, calibration)
-    return Stack(id=name, title=title, year=year or 0.0, schedules=schedules, **values)
+    return msgspec.structs.replace(Stack(id=name, title=title, year=year or 0.0, schedules=schedules), **values)
 
 
 def stack_named(name: str) -> str:
     """The id of a training stack (`generic`, `megatron-core` ...). Raises InputError for an unknown one."""
-    known = [GENERIC, *(str(entry["id"]) for entry in training_calibration().stacks)]
+    known = [GENERIC, *(entry.id for entry in training_calibration().stacks)]
     return resolve("training stack", name, {fold(k): k for k in known})
 
 
@@ -154,24 +186,24 @@ def training_stack(name: str = "", family: str = "", year: float | None = None, 
     calibration = training_calibration()
     own = stack_named(name) if name else default_stack(family, calibration)
     variant = stack_id(own, year, calibration, family, number_format) if number_format else own
-    kin = next((e.get("like", ()) for e in calibration.stacks if e["id"] == variant), ())
-    return build_stack(variant if own in kin else own, family, year, calibration)
+    described = _habits(variant, calibration)
+    refines = described is not None and own in described.like
+    return build_stack(variant if refines else own, family, year, calibration)
 
 
 @cache
 def interval_calibration(directory: Path | None = None) -> dict[str, IntervalConstants]:
     """The shipped widths of prediction intervals, by kind of quantity (`training`, `memory`, `tpot` ...)."""
-    data = read_calibration((directory or calibrations_dir()) / "intervals.yaml")
-    return msgspec.convert(data["kinds"], dict[str, IntervalConstants])
+    return read_calibration((directory or calibrations_dir()) / "intervals.yaml", _Intervals).kinds
 
 
 @cache
 def memory_calibration(directory: Path | None = None) -> FitConstants:
     """The shipped probability that a layout fits."""
-    return FitConstants(**read_calibration((directory or calibrations_dir()) / "memory.yaml")["fits"])
+    return read_calibration((directory or calibrations_dir()) / "memory.yaml", _Memory).fits
 
 
 @cache
 def search_optimism(directory: Path | None = None) -> float:
     """By how much searched layouts run slower than predicted [natural log], measured on published runs."""
-    return float(read_calibration((directory or calibrations_dir()) / "searched.yaml")["optimism"])
+    return read_calibration((directory or calibrations_dir()) / "searched.yaml", _Searched).optimism

@@ -7,27 +7,17 @@ import math
 
 import msgspec
 
-from hwmodel.catalog.stacks import TrainingCalibration, interval_calibration, training_calibration
+from hwmodel.catalog.stacks import interval_calibration, training_calibration
 from hwmodel.ops import Num
 from hwmodel.physics.intervals import ends
 from hwmodel.specs import Layout, MemoryTerms, Shape, StepTerms
 from hwmodel.specs.intervals import Ends, Familiarity, IntervalConstants
+from hwmodel.specs.training_calibration import Known, TrainingCalibration
 
 # Settings whose blanks make a prediction one of a search; the batch and a shape known by its size alone count too.
 COUNTED = ("micro_batch", "tp", "pp")
 MOST_BLANKS = 2.0  # blanks from which on the search is as open as it gets
 TRAFFIC = ("tp_s", "cp_s", "ep_s", "pp_transfer_s", "dp_exposed_s")
-
-
-class Known(msgspec.Struct, kw_only=True):
-    """What the rows of a fit covered: the yardstick of familiarity."""
-
-    stacks: frozenset[str]
-    families: frozenset[str]
-    parts: frozenset[str]
-    formats: frozenset[str]  # family|format
-    kinds: frozenset[str]  # stack|dense or stack|moe
-    accelerators: float
 
 
 class TrainingTraits(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,15 +53,7 @@ class TrainingTraits(msgspec.Struct, frozen=True, kw_only=True):
 
 def shipped_known(calibration: TrainingCalibration | None = None) -> Known:
     """What the shipped fit covered."""
-    seen = (calibration or training_calibration()).known
-    return Known(
-        stacks=frozenset(seen.get("stacks", ())),
-        families=frozenset(seen.get("families", ())),
-        parts=frozenset(seen.get("parts", ())),
-        formats=frozenset(seen.get("formats", ())),
-        kinds=frozenset(seen.get("kinds", ())),
-        accelerators=float(seen.get("accelerators", 1.0)),
-    )
+    return (calibration or training_calibration()).known
 
 
 def is_mixture(shape: Shape) -> bool:

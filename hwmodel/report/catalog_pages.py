@@ -161,14 +161,15 @@ def stack_rows() -> list[Row]:
     """Training software: its era, what its name is found by, where it is the default, and what it assumes."""
     calibration = training_calibration()
     rows: list[Row] = []
-    for name in (GENERIC, *(str(entry["id"]) for entry in calibration.stacks)):
-        entry = next((e for e in calibration.stacks if e["id"] == name), {})
+    habits = {entry.id: entry for entry in calibration.stacks}
+    for name in (GENERIC, *habits):
+        entry = habits.get(name)
         stack = training_stack(name)
         attention = {0.0: "unfused", 2.0: "FlashAttention-2"}.get(float(stack.attention_generation), "FlashAttention-3")
         rows.append({
-            "id": name, "title": stack.title, "until": entry.get("until", "today"),
-            "parts": ", ".join(entry.get("families", ())) or "any",
-            "default_on": ", ".join(entry.get("default_of", ())) or ("other parts" if name == GENERIC else ""),
+            "id": name, "title": stack.title, "until": "today" if entry is None or entry.until is None else entry.until,
+            "parts": ", ".join(entry.families if entry else ()) or "any",
+            "default_on": ", ".join(entry.default_of if entry else ()) or ("other parts" if name == GENERIC else ""),
             "attention": attention, "zero": float(stack.default_zero), "level": float(stack.level),
             "tp_overlap": float(stack.tp_overlap), "logits_bytes": float(stack.logits_bytes),
             "launch_s": float(stack.host_op_s),

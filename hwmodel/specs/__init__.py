@@ -66,4 +66,5 @@ __all__ = [
     "shape",
     "stack",
     "training",
+    "training_calibration",
 ]

@@ -9,13 +9,13 @@ import pytest
 
 from hwmodel.catalog.stacks import (
     DRIFT_FROM,
-    TrainingCalibration,
     build_stack,
     released,
     stack_id,
     training_calibration,
     training_stack,
 )
+from hwmodel.specs.training_calibration import TrainingCalibration
 
 FITTED = {
     "megatron-recipes": {"level": 0.9, "drift": -0.1},
@@ -51,7 +51,7 @@ def test_levels_of_kin_multiply_and_drift(calibration: TrainingCalibration) -> N
 
     assert level(DRIFT_FROM) == pytest.approx(0.9 * 1.1)
     assert level(DRIFT_FROM - 1.0) == pytest.approx(0.9 * 1.1 * math.exp(0.1))
-    first, last = next(e["releases"] for e in calibration.stacks if e["id"] == "nemo")
+    first, last = next(e.releases for e in calibration.stacks if e.id == "nemo") or (0.0, 0.0)
     assert level(1999.0) == level(first)
     assert level(None) == level(last) == level(2050.0)
 

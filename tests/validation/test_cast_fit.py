@@ -21,7 +21,7 @@ from hwmodel.validation.fit.sources_left_out import half_width
 def test_left_out_speed_ups_lie_inside_the_band():
     """Sources that neither fit has seen, as `calibrate --casts` wrote them; and those that the traffics have not."""
     wide = speedup_log_half_width()
-    shipped = read_calibration(calibrations_dir() / "casts.yaml")["left_out"]
+    shipped = read_calibration(calibrations_dir() / "casts.yaml", dict)["left_out"]
     for errors in (shipped, errors_left_out(speed_pairs())):
         inside = [sum(abs(e) <= wide for e in rows) / len(rows) for rows in errors.values()]
         assert len(errors) >= 12

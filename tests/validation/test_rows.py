@@ -8,11 +8,12 @@ import pytest
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration
-from hwmodel.catalog.stacks import TrainingCalibration, stack_id, training_calibration
+from hwmodel.catalog.stacks import stack_id, training_calibration
 from hwmodel.errors import InputError
 from hwmodel.physics.shape import parameters
 from hwmodel.predict.service.setting import CLOSED, SATURATED, STATIC
 from hwmodel.predict.training import run_space
+from hwmodel.specs.training_calibration import TrainingCalibration
 from hwmodel.validation.predicted.training import Prepared, predicted, prepare, sequence_s, stacks_of
 from hwmodel.validation.rows.machines import Resolver, fabric_of, nic_gbit_per_accelerator, recipe_name
 from hwmodel.validation.rows.tables import CellError, read_table

@@ -124,10 +124,14 @@ def covered_by(runs: list[ServiceTraits]) -> Covered:
     )
 
 
+class _Shipped(msgspec.Struct, frozen=True, kw_only=True):
+    serving_covered: Covered
+
+
 @cache
 def shipped_covered() -> Covered:
     """What the shipped fit covered."""
-    return msgspec.convert(read_calibration(calibrations_dir() / "intervals.yaml")["serving_covered"], Covered)
+    return read_calibration(calibrations_dir() / "intervals.yaml", _Shipped).serving_covered
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):

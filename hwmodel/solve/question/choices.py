@@ -63,7 +63,7 @@ def stacks(_catalog: Any) -> Named:
     """Training software."""
     from hwmodel.catalog.stacks import training_calibration
 
-    return [("generic", "any stack of its year"), *((s["id"], s["title"]) for s in training_calibration().stacks)]
+    return [("generic", "any stack of its year"), *((s.id, s.title) for s in training_calibration().stacks)]
 
 
 def price_kinds(_catalog: Any) -> Named:

@@ -98,7 +98,7 @@ def _p(share: float | None) -> str:
 
 
 def _intervals() -> str:
-    held = read_calibration(calibrations_dir() / "intervals.yaml")["left_out"]
+    held = read_calibration(calibrations_dir() / "intervals.yaml", Document)["left_out"]
     rows = [_interval(kind, held[kind]["new_source"]) for kind in KINDS if kind in held]
     head = ["quantity", "sources", "held", "by rows", "half-width", "width against error", "score", "one width",
             "constant"]  # fmt: skip
@@ -116,9 +116,9 @@ def _interval(kind: str, of: Document) -> list[str]:
 
 def _others() -> str:
     """What has no row on the board: pairs of formats, quantised models, energy."""
-    casts = read_calibration(calibrations_dir() / "casts.yaml")
+    casts = read_calibration(calibrations_dir() / "casts.yaml", Document)
     speed = casts["accuracy"]["source left out of all fits"]
-    quantised = read_calibration(calibrations_dir() / "quantised.yaml")
+    quantised = read_calibration(calibrations_dir() / "quantised.yaml", Document)
     lost = quantised["accuracy"]["all constants"]
     rows = [
         ["speed-up of training by a narrower format", "source left out", casts["fitted_on"],

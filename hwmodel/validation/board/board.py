@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
-from hwmodel.catalog.stacks import TrainingCalibration, interval_calibration, training_calibration
+from hwmodel.catalog.stacks import interval_calibration, training_calibration
 from hwmodel.errors import InputError
 from hwmodel.plain import Document
 from hwmodel.predict.uncertainty import shipped_known
 from hwmodel.specs.intervals import IntervalConstants
+from hwmodel.specs.training_calibration import TrainingCalibration
 from hwmodel.validation.board.measured import level_shifts
 from hwmodel.validation.fit.pair_residuals import SpeedResiduals, speed_residuals
 from hwmodel.validation.fit.run_fit import Fit, fit_runs, measured_sequence_s
@@ -211,7 +212,7 @@ def training_board(
 
 
 def _shipped(trainer: Trainer, given: frozenset[str]) -> Board:
-    targets.apply(trainer.prepared, targets.from_plain(list(trainer.base.targets)))
+    targets.apply(trainer.prepared, targets.from_records(trainer.base.targets))
     known = Fitted(known=shipped_known(trainer.base), clusters=_shipped_clusters(trainer))
     found = without_given(trainer.predict(trainer.base, known, trainer.file), given)
     # Beside shipped constants stands the constant fitted on the very rows: the strongest form of the baseline.

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.catalog.stacks import TrainingCalibration
 from hwmodel.predict.training import TrainingPrediction
+from hwmodel.specs.training_calibration import TrainingCalibration
 from hwmodel.validation.fit.run_fit import measured_sequence_s
 from hwmodel.validation.predicted.training import Prepared, predicted, sequence_s, stacks_of
 from hwmodel.validation.rows.training_rows import Case

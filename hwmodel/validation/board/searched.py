@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hwmodel.catalog.stacks import TrainingCalibration
 from hwmodel.plain import Document
 from hwmodel.predict.optimism import search_factor
+from hwmodel.specs.training_calibration import TrainingCalibration
 from hwmodel.validation.board.board import Trainer
 from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.fit.run_fit import measured_sequence_s

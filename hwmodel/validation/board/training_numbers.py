@@ -74,7 +74,7 @@ def refits(rows: list[Row], progress: Any = print) -> Document:
 def constants_digest() -> str:
     """Of the fitted constants of training: tells whether numbers were taken beside the same values, whatever the file
     says of them."""
-    data = read_calibration(calibrations_dir() / "training.yaml")
+    data = read_calibration(calibrations_dir() / "training.yaml", Document)
     values = json.dumps([data[name] for name in ("generic", "families", "stacks")], sort_keys=True)
     return hashlib.blake2b(values.encode(), digest_size=4).hexdigest()
 

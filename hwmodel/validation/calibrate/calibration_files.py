@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from hwmodel.plain import Document
-from hwmodel.predict.uncertainty import Known
+from hwmodel.specs.training_calibration import Known
 from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.fit.run_fit import Fit
 from hwmodel.validation.fit.run_parameters import PARAMETERS
@@ -57,7 +59,7 @@ def training_document(
         "stacks": stacks,
         "parameters": table,
         "known": _plain(known),
-        "targets": targets.to_plain(benchmarks),
+        "targets": msgspec.to_builtins(targets.as_records(benchmarks)),
         "figures": figures,
         "sources": sources,
         "residuals": {row: round(error, 4) for row, error in zip(fit.rows, fit.log_errors)},

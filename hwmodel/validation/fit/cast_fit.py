@@ -20,12 +20,13 @@ import numpy as np
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
-from hwmodel.catalog.stacks import TrainingCalibration, build_stack, stack_id, training_calibration, training_stack
+from hwmodel.catalog.stacks import build_stack, stack_id, training_calibration, training_stack
 from hwmodel.errors import HwModelError, InputError
 from hwmodel.physics.machine import machine
 from hwmodel.plain import Document
 from hwmodel.predict.training import TrainingRun, default_batch_seqs, predict_training
 from hwmodel.specs import Precision
+from hwmodel.specs.training_calibration import TrainingCalibration
 from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.fit.sources_left_out import Errors, half_width, left_out
 from hwmodel.version import __version__

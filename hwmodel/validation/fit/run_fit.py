@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.catalog.stacks import TrainingCalibration
 from hwmodel.numerics import Problem, gauss_newton
 from hwmodel.specs import Stack
+from hwmodel.specs.training_calibration import TrainingCalibration
 from hwmodel.validation.fit.batch import Batch, batch_of, outcome, pruned
 from hwmodel.validation.fit.pair_residuals import SpeedResiduals
 from hwmodel.validation.fit.run_parameters import PARAMETERS, Parameter, with_values

@@ -6,7 +6,7 @@ import math
 
 import msgspec
 
-from hwmodel.catalog.stacks import TrainingCalibration
+from hwmodel.specs.training_calibration import TrainingCalibration
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):

@@ -63,8 +63,8 @@ def _collectives(report: Document) -> str:
 def tables() -> str:
     """All tables as Markdown. Errors read `median / 90th percentile` of the absolute error in percent."""
     place = calibrations_dir()
-    residuals = read_calibration(place / "kernels_residuals.yaml")["residuals"]
-    links = read_calibration(place / "collectives.yaml")["residuals"]
+    residuals = read_calibration(place / "kernels_residuals.yaml", Document)["residuals"]
+    links = read_calibration(place / "collectives.yaml", Document)["residuals"]
     out = [f"### {title}\n\n{_task(residuals[name])}" for name, title in TITLES.items()]
     checks = residuals["checks"]
     out.append(f"### Products of 512 rows and more\n\n{_large(checks['large_products'])}")

@@ -10,6 +10,7 @@ import numpy as np
 
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration, read_calibration
 from hwmodel.physics import collectives, kernels, machine
+from hwmodel.plain import Document
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, KernelCalibration
 from hwmodel.validation.kernels import laws as laws
 from hwmodel.validation.kernels import tables as tables
@@ -72,7 +73,7 @@ def _predict_one(name: str, rows: Columns, of_part: str, number_format: str, cal
 
 def _permutation() -> dict[str, dict[str, float]]:
     """What the fit of grouped products charged to the permutation around them."""
-    found: dict[str, dict[str, float]] = read_calibration(calibrations_dir() / "kernels.yaml")["fit_only"]
+    found: dict[str, dict[str, float]] = read_calibration(calibrations_dir() / "kernels.yaml", Document)["fit_only"]
     return found
 
 

@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.catalog.stacks import TrainingCalibration
 from hwmodel.physics.intervals import around
 from hwmodel.predict.training import TrainingPrediction
-from hwmodel.predict.uncertainty import Known, TrainingTraits, blanks, is_mixture, step_ends, step_shares
+from hwmodel.predict.uncertainty import TrainingTraits, blanks, is_mixture, step_ends, step_shares
 from hwmodel.specs.intervals import Ends, IntervalConstants
+from hwmodel.specs.training_calibration import Known, TrainingCalibration
 from hwmodel.validation.predicted.records import PREDICTED, REFUSED, RowPrediction
 from hwmodel.validation.predicted.score import is_time
 from hwmodel.validation.predicted.training import Prepared, model_flop_per_token, predicted, stacks_of

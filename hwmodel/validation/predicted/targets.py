@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.physics.shape import layers
+from hwmodel.specs.training_calibration import Target
 from hwmodel.validation.predicted.training import Prepared
 from hwmodel.validation.rows.training_rows import Case
 
@@ -39,13 +40,14 @@ def apply(prepared: Prepared, known: dict[Key, float]) -> None:
             prepared.tokens_to_target[place] = known.get(benchmark(case), 0.0)
 
 
-def to_plain(known: dict[Key, float]) -> list[dict[str, Any]]:
-    """The table as it stands in a calibration file."""
-    return [
-        {"task": k[0], "layers": k[1], "d_model": k[2], "seq_len": k[3], "tokens": v} for k, v in sorted(known.items())
-    ]
+def as_records(known: dict[Key, float]) -> tuple[Target, ...]:
+    """The table as it stands in a calibration."""
+    return tuple(
+        Target(task=task, layers=layers, d_model=d_model, seq_len=seq_len, tokens=tokens)
+        for (task, layers, d_model, seq_len), tokens in sorted(known.items())
+    )
 
 
-def from_plain(items: list[dict[str, Any]]) -> dict[Key, float]:
+def from_records(targets: Iterable[Target]) -> dict[Key, float]:
     """The table read back."""
-    return {(str(i["task"]), i["layers"], i["d_model"], i["seq_len"]): float(i["tokens"]) for i in items}
+    return {(t.task, t.layers, t.d_model, t.seq_len): t.tokens for t in targets}

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.catalog.stacks import TrainingCalibration, build_stack, released, stack_id
+from hwmodel.catalog.stacks import build_stack, released, stack_id
 from hwmodel.errors import InfeasibleError
 from hwmodel.physics.shape import flop_per_token
 from hwmodel.predict.training import (
@@ -22,6 +22,7 @@ from hwmodel.predict.training import (
 )
 from hwmodel.specs import Stack
 from hwmodel.specs.layout import sizes_of
+from hwmodel.specs.training_calibration import TrainingCalibration
 from hwmodel.validation.rows.machines import Resolver
 from hwmodel.validation.rows.tables import CellError, Row
 from hwmodel.validation.rows.training_rows import Case, case_of
