@@ -18,9 +18,9 @@ from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.shape import shape_for_params
 from hwmodel.physics.training import step
 from hwmodel.predict.fastest import fastest
-from hwmodel.predict.layouts import Cases, Space, layout_space
+from hwmodel.predict.layouts import Cases, LayoutSpace, layout_space
 from hwmodel.predict.policy import policy
-from hwmodel.predict.replay import Question, Replay
+from hwmodel.predict.replay import CommonInputs, Replay
 from hwmodel.predict.search import BLOCK_ROWS, evaluate
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, resolve
@@ -40,7 +40,7 @@ def question() -> tuple[Fleeted, Cases]:
     return setting, cases
 
 
-def by_text(setting: Fleeted, cases: Cases, space: Space) -> int:
+def by_text(setting: Fleeted, cases: Cases, space: LayoutSpace) -> int:
     """Every layout through step and memory, in blocks."""
     for first in range(0, space.count, BLOCK_ROWS):
         rows = space.rows(slice(first, first + BLOCK_ROWS))
@@ -50,9 +50,9 @@ def by_text(setting: Fleeted, cases: Cases, space: Space) -> int:
     return space.count
 
 
-def replayed(setting: Fleeted, cases: Cases, space: Space) -> int:
+def replayed(setting: Fleeted, cases: Cases, space: LayoutSpace) -> int:
     """The same by the replay, which is made anew."""
-    common = Question(cases.shape, setting.machine, setting.precision, setting.stack, cases.seq_len, 1.0)
+    common = CommonInputs(cases.shape, setting.machine, setting.precision, setting.stack, cases.seq_len, 1.0)
     Replay(common, space).rows(space)
     return space.count
 

@@ -19,8 +19,8 @@ from hwmodel.catalog.stacks import training_stack
 from hwmodel.physics.machine import machine
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
-from hwmodel.predict.layouts import Space
-from hwmodel.predict.replay import Question, Replay
+from hwmodel.predict.layouts import LayoutSpace
+from hwmodel.predict.replay import CommonInputs, Replay
 from hwmodel.specs import Layout, Workload
 
 AIM = 1.5e6
@@ -69,14 +69,14 @@ def _measured(model: str) -> tuple[float, float, float]:
     stack, load = training_stack("generic", part.family), Workload(seq_len=4096.0, global_batch_seqs=2048.0)
     shape, layouts = catalog.model(model), distinct_layouts()
     count = len(layouts.dp)
-    space = Space(options=layouts, option=np.arange(count), case=np.zeros(count, dtype=np.int64), dp=layouts.dp,
+    space = LayoutSpace(options=layouts, option=np.arange(count), case=np.zeros(count, dtype=np.int64), dp=layouts.dp,
                   batch_seqs=np.full(count, 2048.0))  # fmt: skip
 
     def evaluate(layout: Layout) -> object:
         terms = step(shape, where, recipe, layout, load, stack)
         return terms.total_s, peak_memory(shape, recipe, layout, load, stack).total_bytes
 
-    question = Question(shape, where, recipe, stack, 4096.0, 1.0)
+    question = CommonInputs(shape, where, recipe, stack, 4096.0, 1.0)
     replayed = best_seconds(lambda: Replay(question, space).rows(space))
     block = space.rows(slice(BLOCK)).layout
     text = best_seconds(lambda: evaluate(block))

@@ -24,7 +24,7 @@ COMMUTES = frozenset({"add", "mul", "maximum", "minimum", "and", "or"})
 CONDITIONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or"})
 
 
-class Node(NamedTuple):
+class TraceNode(NamedTuple):
     """One operation on earlier nodes; `value` of a constant, `name` of an input."""
 
     op: str
@@ -37,13 +37,13 @@ class Graph:
     """Nodes in the order in which they can be computed, each once."""
 
     def __init__(self) -> None:
-        self.nodes: list[Node] = []
+        self.nodes: list[TraceNode] = []
         self.levels: list[int] = []
-        self._known: dict[Node, int] = {}
+        self._known: dict[TraceNode, int] = {}
 
     def input(self, name: str, level: int) -> Traced:
         """A value that is given when the graph is evaluated."""
-        return Traced(self, self._place(Node("input", name=name), level))
+        return Traced(self, self._place(TraceNode("input", name=name), level))
 
     def apply(self, op: str, *operands: Any) -> Any:
         """The result of an operation: traced, or a number where it is known."""
@@ -52,15 +52,15 @@ class Graph:
             return folded
         args = tuple(self.place(one) for one in operands)
         args = tuple(sorted(args)) if op in COMMUTES else args
-        return Traced(self, self._place(Node(op, args), max(self.levels[arg] for arg in args)))
+        return Traced(self, self._place(TraceNode(op, args), max(self.levels[arg] for arg in args)))
 
     def place(self, value: Any) -> int:
         """The node of a traced value or of a number."""
         if isinstance(value, Traced):
             return value.place
-        return self._place(Node("number", value=float(value)), CONSTANT)
+        return self._place(TraceNode("number", value=float(value)), CONSTANT)
 
-    def _place(self, node: Node, level: int) -> int:
+    def _place(self, node: TraceNode, level: int) -> int:
         if node not in self._known:
             self._known[node] = len(self.nodes)
             self.nodes.append(node)

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from hwmodel.catalog.entries import Box, Facility, Fleet, ModelEntry, Region
+from hwmodel.catalog.entries import Box, Facility, FleetEntry, ModelEntry, Region
 from hwmodel.specs.economics import PriceQuote
 from hwmodel.specs.evidence import PrecisionPair
 from hwmodel.specs.hardware import Part, System
@@ -24,8 +24,8 @@ Pairs = tuple[PrecisionPair, ...]
 
 SECTIONS: dict[str, Any] = {
     "parts": Part, "systems": System, "models": ModelEntry, "precisions": Precision, "serving": ServingPrecision,
-    "laws": LawSpec, "fleets": Fleet, "facilities": Facility, "regions": Region, "prices": Quotes, "sources": Source,
-    "pairs": Pairs, "trained": TrainedModel, "boxes": Box,
+    "laws": LawSpec, "fleets": FleetEntry, "facilities": Facility, "regions": Region, "prices": Quotes,
+    "sources": Source, "pairs": Pairs, "trained": TrainedModel, "boxes": Box,
 }  # fmt: skip
 
 
@@ -70,7 +70,7 @@ class Compiled:
         self.precisions: Records[Precision] = section("precisions")
         self.serving: Records[ServingPrecision] = section("serving")
         self.laws: Records[LawSpec] = section("laws")
-        self.fleets: Records[Fleet] = section("fleets")
+        self.fleets: Records[FleetEntry] = section("fleets")
         self.facilities: Records[Facility] = section("facilities")
         self.regions: Records[Region] = section("regions")
         self.prices: Records[Quotes] = section("prices")

@@ -25,7 +25,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     notes: str = ""
 
 
-class Fleet(msgspec.Struct, frozen=True, kw_only=True):
+class FleetEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A published fleet and its failure facts."""
 
     id: str

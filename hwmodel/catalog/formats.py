@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from hwmodel.catalog.entries import Facility, Fleet
+from hwmodel.catalog.entries import Facility, FleetEntry
 from hwmodel.catalog.hardware import FORMATS
 from hwmodel.catalog.records import Raw, only, texts
 from hwmodel.catalog.values import FaultError, source_id, sourced
@@ -93,13 +93,13 @@ def _values(
     return numbers, records
 
 
-def read_fleet(raw: Raw, sources: Collection[str]) -> tuple[Fleet, dict[str, Sourced]]:
+def read_fleet(raw: Raw, sources: Collection[str]) -> tuple[FleetEntry, dict[str, Sourced]]:
     """Failure facts of one published fleet. Raises FaultError."""
     only(raw.fields, (*RELIABILITY, *RELIABILITY_REFINED, "id", "name", "team", "year", "default", "notes"))
     table = RELIABILITY | {key: value for key, value in RELIABILITY_REFINED.items() if key in raw.fields}
     numbers, records = _values(raw.fields, table, sources)
     default = bool(raw.fields.get("default", False)) and not raw.parent
-    return Fleet(id=raw.id, name=str(raw.fields.get("name", raw.id)), default=default,
+    return FleetEntry(id=raw.id, name=str(raw.fields.get("name", raw.id)), default=default,
                  facts=ReliabilityFacts(**numbers, fleet=raw.id, team=str(raw.fields.get("team", "")),
                                         year=str(raw.fields.get("year", "")))), records  # fmt: skip
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from hwmodel.cli.group import Group
+from hwmodel.cli.group import CommandGroup
 from hwmodel.cli.options import CATALOG, OUT, TABLE, pairs, with_options
 from hwmodel.cli.output import emit, note
 
 _table = with_options([*TABLE, CATALOG])
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def command() -> None:
     """List, show and check the catalogs."""
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwmodel.cli.group import Group
+from hwmodel.cli.group import CommandGroup
 from hwmodel.cli.options import TABLE, number, pairs, with_options
 from hwmodel.cli.output import emit, note
 from hwmodel.plain import Document, Options
 
 if TYPE_CHECKING:
-    from hwmodel.validation.claims.check import Finding
+    from hwmodel.validation.claims.check import ClaimFinding
 
 HONEST = (
     "Known claims in English or Chinese, recognised by their words, relations and numbers; what is said otherwise is "
@@ -30,7 +30,7 @@ def _lookup() -> Any:
     return load_catalog().law
 
 
-@click.group(cls=Group, invoke_without_command=True)
+@click.group(cls=CommandGroup, invoke_without_command=True)
 @click.option("--verdict", type=click.Choice(["right", "imprecise", "wrong"]), help="Only these.")
 @click.option("--topic", help="Only those of a question of the field (`hwmodel law list --topic all` lists them).")
 @_table
@@ -60,13 +60,13 @@ def command(ctx: click.Context, verdict: str | None, topic: str | None, fmt: str
     emit(render(rows, {"claims": [_document(f) for f in found]}, fmt, _tally(found)), out)
 
 
-def _tally(found: list[Finding]) -> str:
+def _tally(found: list[ClaimFinding]) -> str:
     """How many claims have which verdict, in a line."""
     counts = {v: sum(f.verdict == v for f in found) for v in ("right", "imprecise", "wrong")}
     return f"{len(found)} claims: " + ", ".join(f"{n} {v}" for v, n in counts.items())
 
 
-def _document(found: Finding) -> Document:
+def _document(found: ClaimFinding) -> Document:
     """The JSON of a finding."""
     import msgspec
 

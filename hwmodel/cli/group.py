@@ -28,7 +28,7 @@ def check_words(command: click.Command, words: list[str]) -> None:
             raise InputError(f"{name or 'a word'} is empty: give a value or leave it out")
 
 
-class Group(click.Group):
+class CommandGroup(click.Group):
     """A click group whose refusal of an unknown command names what there is."""
 
     def resolve_command(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwmodel.cli.group import Group
+from hwmodel.cli.group import CommandGroup
 from hwmodel.cli.options import CATALOG, TABLE, Command, number, pairs, with_options
 from hwmodel.cli.output import emit, table_columns
 
@@ -42,7 +42,7 @@ def _print(found: Sheet[Any], fmt: str, out: Path | None) -> None:
     emit(found.render(fmt, table_columns()), out)
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def command() -> None:
     """List, show and evaluate scaling laws and their optima."""
 

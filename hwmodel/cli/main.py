@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from hwmodel.cli.group import Group
+from hwmodel.cli.group import CommandGroup
 from hwmodel.errors import HwModelError
 from hwmodel.version import __version__
 
@@ -50,7 +50,7 @@ COLLECT_AFTER = 100_000  # objects made and not freed; Python's own 700 are for 
 VARIABLE = "_HWMODEL_COMPLETE"  # a shell asks for completions
 
 
-class LazyGroup(Group):
+class LazyGroup(CommandGroup):
     """A group that imports a command's module only when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from hwmodel.cli.group import Group
+from hwmodel.cli.group import CommandGroup
 from hwmodel.cli.options import CATALOG, TABLE, pairs, with_options
 from hwmodel.cli.output import emit, note, table_columns, write_texts
 from hwmodel.errors import InputError
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def command() -> None:
     """What an accelerator-hour costs: list the quotes, take in newer ones."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwmodel.answers import json_text
-from hwmodel.cli.group import Group
+from hwmodel.cli.group import CommandGroup
 from hwmodel.cli.options import FORMAT, OUT, QUIET
 from hwmodel.cli.output import emit, form_of, note
 from hwmodel.cli.progress import Bar, bars_are_drawn
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 OWN = ("run", "show")
 
 
-class Swept(Group):
+class Swept(CommandGroup):
     """A group whose first word is a space, unless it is `show`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -55,7 +55,7 @@ _TRAILING = re.compile(r"(.*?)[\s_]+(?:in[\s_]+)?([A-Za-z]+(?:[-_]days?)?)")
 _ALONE = re.compile(r"(?:train(?:ing)?_)?([a-z]*flops?|[pt]f_?days?|perplexity|ppl)")
 
 
-class Column(msgspec.Struct, frozen=True, kw_only=True):
+class FoundColumn(msgspec.Struct, frozen=True, kw_only=True):
     """A column that was taken: its header and place, and the unit that its header or the user names ('' if none)."""
 
     quantity: str
@@ -74,7 +74,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_columns(
     header: Sequence[str], named: Mapping[str, str], units: Mapping[str, str], convention: str | None, where: str
-) -> tuple[dict[str, Column], str]:
+) -> tuple[dict[str, FoundColumn], str]:
     """(the column of each quantity that the file has, how its size counts parameters).
 
     `named` maps a quantity to its header, `units` to its unit; both win over what names suggest. Without a
@@ -84,7 +84,7 @@ def find_columns(
     for name in (*named, *units):
         if name not in ALIASES:
             raise unknown("quantity", name, ALIASES, "--column and --unit")
-    found: dict[str, Column] = {}
+    found: dict[str, FoundColumn] = {}
     for name, aliases in ALIASES.items():
         if name == "params" and name not in named:
             continue
@@ -108,21 +108,21 @@ def find_columns(
     return found, counted
 
 
-def _named(header: Sequence[str], name: str, wanted: str, where: str) -> Column:
+def _named(header: Sequence[str], name: str, wanted: str, where: str) -> FoundColumn:
     """The column of this very header."""
     if wanted not in header:
         raise InputError(f"{where}: no column {wanted!r} for {name}; the file has {', '.join(header)}")
-    return Column(quantity=name, header=wanted, place=header.index(wanted), unit=_readings(name, wanted)[-1][1])
+    return FoundColumn(quantity=name, header=wanted, place=header.index(wanted), unit=_readings(name, wanted)[-1][1])
 
 
-def _matching(header: Sequence[str], name: str, aliases: Sequence[str]) -> Column | None:
+def _matching(header: Sequence[str], name: str, aliases: Sequence[str]) -> FoundColumn | None:
     """The column whose header, with or without its unit, is the earliest of the aliases."""
     read = [_readings(name, text) for text in header]
     for alias in _folded(aliases):
         for place, readings in enumerate(read):
             for stem, unit in readings:
                 if _fold(stem) == alias:
-                    return Column(quantity=name, header=header[place], place=place, unit=unit)
+                    return FoundColumn(quantity=name, header=header[place], place=place, unit=unit)
     return None
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hwmodel.catalog.reading import csv_lines
 from hwmodel.errors import InputError
-from hwmodel.interop.loss_columns import ALIASES, SIZES, Column, find_columns
+from hwmodel.interop.loss_columns import ALIASES, SIZES, FoundColumn, find_columns
 from hwmodel.plain import Document
 
 Array = NDArray[np.float64]
@@ -37,7 +37,7 @@ class LossRuns(msgspec.Struct, frozen=True, kw_only=True):
     unique_tokens: Array | None
     budget: Array | None
     notes: tuple[str, ...]
-    taken: tuple[Column, ...] = ()
+    taken: tuple[FoundColumn, ...] = ()
     convention: str = "total"
     lines: tuple[int, ...] = ()
     others: dict[str, tuple[str, ...]] = {}
@@ -167,7 +167,7 @@ def _chosen(line: list[str], header: list[str], where: Mapping[str, str], path: 
     return True
 
 
-def _cell(line: list[str], column: Column, number: int, path: Path) -> float:
+def _cell(line: list[str], column: FoundColumn, number: int, path: Path) -> float:
     """A positive number in SI, or an InputError that says where it is missing."""
     text = line[column.place].strip() if column.place < len(line) else ""
     where = f"{path}, line {number}, column {column.quantity}"

@@ -87,7 +87,7 @@ def fit_envelope(params: Array, flop: Array, loss: Array, *, bins: int = 40, dra
     return _allocation("envelope", x, y, loss[chosen], _line(x, y, 0.0, 0, draws, seed), 0, params, flop)
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class FittedLine(msgspec.Struct, frozen=True, kw_only=True):
     """A least-squares line with its 80 % interval of the slope and joint draws (offset, slope)."""
 
     slope: float
@@ -97,7 +97,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     draws: Array
 
 
-def _line(x: Array, y: Array, noise: float, freedom: int, count: int, seed: int) -> Line:
+def _line(x: Array, y: Array, noise: float, freedom: int, count: int, seed: int) -> FittedLine:
     """A line through (x, y) whose doubt is the scatter about it, or `noise` (variance of a y) where that is larger.
 
     Resampling the runs of a slice moves its window and its minimum, so that a bootstrap centres elsewhere than the
@@ -116,7 +116,7 @@ def _line(x: Array, y: Array, noise: float, freedom: int, count: int, seed: int)
     normal = rng.multivariate_normal(np.zeros(2), covariance, size=count, method="eigh")
     heavy = np.sqrt(degrees / rng.chisquare(degrees, size=(count, 1)))
     drawn = np.array([offset, slope]) + normal * heavy
-    return Line(
+    return FittedLine(
         slope=float(slope), offset=float(offset), low=float(slope) - half, high=float(slope) + half, draws=drawn
     )
 
@@ -157,7 +157,7 @@ def _parabola(log_n: Array, loss: Array) -> Vertex | None:
     )
 
 
-def _allocation(approach: str, log_c: Array, log_n: Array, losses: Array, line: Line, dropped: int,
+def _allocation(approach: str, log_c: Array, log_n: Array, losses: Array, line: FittedLine, dropped: int,
                 params: Array, flop: Array) -> AllocationFit:  # fmt: skip
     return AllocationFit(
         approach=approach,

@@ -25,7 +25,7 @@ from hwmodel.physics.kernels import (
     scan_s,
 )
 from hwmodel.physics.serving_launches import kernels
-from hwmodel.physics.shape import Part, layers, matrices, reach_tokens, value_head_dim
+from hwmodel.physics.shape import HeldPart, layers, matrices, reach_tokens, value_head_dim
 from hwmodel.specs.kernels import GemmConstants, Machine
 from hwmodel.specs.serving import DecodeTerms, Engine, ServingFormats, ServingLayout
 from hwmodel.specs.shape import Block, Shape
@@ -177,13 +177,13 @@ def routed(block: Block, tokens: Num, layout: ServingLayout, engine: Engine) -> 
     return Routed(copies / touched, maximum(touched / layout.ep * skew, 1.0), copies * skew / layout.ep)
 
 
-def held_part(block: Block, layout: ServingLayout) -> Part:
+def held_part(block: Block, layout: ServingLayout) -> HeldPart:
     """What one rank holds of a layer."""
     tp = layout.tp
     d_ff = block.d_ff / tp
     if not absent(block.n_experts):
         d_ff = where(block.n_experts > 0, block.d_ff / layout.moe_tp, d_ff)
-    return Part(block.n_heads / tp, kv_heads_per_rank(block, tp), d_ff, block.d_ff_shared / tp, tp)
+    return HeldPart(block.n_heads / tp, kv_heads_per_rank(block, tp), d_ff, block.d_ff_shared / tp, tp)
 
 
 # Parts of a layer that keep 16 bits where the feed-forward networks alone are quantised.

@@ -71,7 +71,7 @@ class Matrix(NamedTuple):
         return self.only(self.passed * self.n * self.k)
 
 
-class Part(NamedTuple):
+class HeldPart(NamedTuple):
     """What one rank holds of a layer: its heads, the widths of its networks (`d_ff` that of one expert where there are
     experts), and `tp`, the number of ranks that share what is left."""
 
@@ -82,12 +82,12 @@ class Part(NamedTuple):
     tp: Num = 1.0
 
 
-def whole(block: Block) -> Part:
+def whole(block: Block) -> HeldPart:
     """A whole layer on one rank."""
-    return Part(block.n_heads, block.n_kv_heads, block.d_ff, block.d_ff_shared)
+    return HeldPart(block.n_heads, block.n_kv_heads, block.d_ff, block.d_ff_shared)
 
 
-def matrices(shape: Shape, block: Block, part: Part | None = None) -> list[Matrix]:
+def matrices(shape: Shape, block: Block, part: HeldPart | None = None) -> list[Matrix]:
     """The products of one layer (of what one rank holds of it): parameters, bytes, FLOPs and seconds all read this."""
     held = part or whole(block)
     found = _attention_matrices(shape, block, held) if anywhere(block.n_heads > 0) else []
@@ -102,7 +102,7 @@ def _mask(condition: Any) -> Any:
     return True if everywhere(condition) else condition
 
 
-def _attention_matrices(shape: Shape, block: Block, part: Part) -> list[Matrix]:
+def _attention_matrices(shape: Shape, block: Block, part: HeldPart) -> list[Matrix]:
     """Query, key and value (one fused product), or the down and up pairs of latent attention; and the output."""
     d, v_dim = shape.d_model, value_head_dim(block)
     query = part.heads * block.head_dim
@@ -144,7 +144,7 @@ def _network(
     return [up, Matrix(kind, d, width, copies, passed, present, module)]
 
 
-def _network_matrices(shape: Shape, block: Block, part: Part) -> list[Matrix]:
+def _network_matrices(shape: Shape, block: Block, part: HeldPart) -> list[Matrix]:
     """One feed-forward network, or router, experts and shared experts."""
     d, gated = shape.d_model, block.gated
     routed, dense, shared = block.n_experts > 0, (block.n_experts <= 0) & (block.d_ff > 0), block.d_ff_shared > 0

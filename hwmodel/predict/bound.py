@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hwmodel.physics.memory import peak_bytes
 from hwmodel.physics.schedule import micro_batches
 from hwmodel.physics.training import jitter, step
-from hwmodel.predict.layouts import Cases, Space, kinds_of, option_columns, option_table, replicas
+from hwmodel.predict.layouts import Cases, LayoutSpace, kinds_of, option_columns, option_table, replicas
 from hwmodel.predict.policy import Policy
 from hwmodel.specs import Layout, Precision, Workload
 from hwmodel.specs.kernels import Machine
@@ -50,10 +50,10 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
         """How many options there are."""
         return len(self.kind)
 
-    def layouts(self, option: Index, case: Index) -> Space:
+    def layouts(self, option: Index, case: Index) -> LayoutSpace:
         """The layouts of some options on some cases, as rows."""
         kind = self.kind[option]
-        return Space(
+        return LayoutSpace(
             options=self.options, option=option, case=case, dp=self.dp[case, kind],
             batch_seqs=self.batch_seqs[case, kind],
         )  # fmt: skip

@@ -15,7 +15,7 @@ import numpy as np
 from hwmodel.predict.bound import Floats, Grid, Index, grid
 from hwmodel.predict.columns import grouped_best
 from hwmodel.predict.floor_search import FloorSearch, Tally
-from hwmodel.predict.layouts import Cases, Space
+from hwmodel.predict.layouts import Cases, LayoutSpace
 from hwmodel.predict.policy import Policy
 from hwmodel.predict.search import Evaluation, evaluate, pareto
 from hwmodel.predict.wanted import Few, Fronts
@@ -171,7 +171,7 @@ def _together(cases: Cases, blocks: list[Index], parts: list[Fastest]) -> Fastes
     return Fastest(evaluation=evaluation, layouts=layouts, tally=tally)
 
 
-def _evaluation(cases: Cases, space: Space, parts: list[Evaluation], rows: Index) -> Evaluation:
+def _evaluation(cases: Cases, space: LayoutSpace, parts: list[Evaluation], rows: Index) -> Evaluation:
     """Some rows of evaluations below each other, in the order of their cases."""
     space = space.rows(rows)
     step_s, held, billed_s = (

@@ -13,7 +13,7 @@ import numpy as np
 
 from hwmodel.physics.memory import peak_bytes
 from hwmodel.predict.bound import SLACK, Floats, Grid, Index, likely, memory_floor, time_floor
-from hwmodel.predict.layouts import Space
+from hwmodel.predict.layouts import LayoutSpace
 from hwmodel.predict.search import (
     FULLER_MAY_SAVE,
     Evaluation,
@@ -77,7 +77,9 @@ class FloorSearch:
         self.bytes: list[Floats] = []
         self.by_memory = 0
         self.evaluated = 0
-        self.more: tuple[Space, Index] | None = None  # layouts with fewer replicas, and how many of each case there are
+        self.more: tuple[LayoutSpace, Index] | None = (
+            None  # layouts with fewer replicas, and how many of each case there are
+        )
 
     # --- by the text
 
@@ -162,7 +164,7 @@ class FloorSearch:
         return np.flatnonzero(billed <= wanted.bar(case) * (1.0 + SLACK))
 
     def _compiled_more(
-        self, wanted: Few, kernel: Bound, found: Candidates, option: Index, space: Space, step_s: Floats
+        self, wanted: Few, kernel: Bound, found: Candidates, option: Index, space: LayoutSpace, step_s: Floats
     ) -> None:
         """The layouts with fewer replicas that candidates call for, those near the few fastest kept."""
         more, of = fuller_layouts(self.grid.cases, space, step_s, self.machine, found.quickest)
@@ -223,7 +225,7 @@ class FloorSearch:
         tally = Tally(evaluated=evaluated, by_memory=self.by_memory, by_time=by_time)
         return ranked(g.cases, space, step_s, held, g.policy, self.billed), counts, tally
 
-    def _more(self, space: Space, step_s: Floats) -> tuple[Space, Index]:
+    def _more(self, space: LayoutSpace, step_s: Floats) -> tuple[LayoutSpace, Index]:
         """Layouts with fewer replicas that fill more of a batch, and how many of each case."""
         none = space.rows(slice(0)), np.zeros(self.grid.cases.count, dtype=np.int64)
         if self.grid.cases.batch_given:

@@ -50,7 +50,7 @@ class Cases(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.accelerators)
 
 
-class Space(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+class LayoutSpace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Layouts of all cases below each other, a row each: an option of the shape on a case, with its replicas.
 
     The columns of whole layouts, many times the size of this, are built where they are asked for.
@@ -96,7 +96,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         columns = (getattr(self.options, name) for name in Layout.__struct_fields__)
         return max((len(one) for one in columns if isinstance(one, np.ndarray)), default=1)
 
-    def compact(self) -> Space:
+    def compact(self) -> LayoutSpace:
         """The same layouts without the options that none of them takes."""
         there = np.zeros(self._width, dtype=bool)
         there[self.option] = True
@@ -108,14 +108,14 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         one: Layout = row_of(self.rows(np.array([row])).layout, 0)
         return one
 
-    def joined(self, other: Space) -> Space:
+    def joined(self, other: LayoutSpace) -> LayoutSpace:
         """These layouts and others of the same cases below them."""
         options, later = self.options, other.option
         own = self.own_micro_batch is not None or other.own_micro_batch is not None
         if other.options is not options:
             options = joined((self.options, other.options), (self._width, other._width))
             later = later + self._width
-        return Space(
+        return LayoutSpace(
             options=options,
             option=np.concatenate([self.option, later]),
             case=np.concatenate([self.case, other.case]),
@@ -124,9 +124,9 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             own_micro_batch=np.concatenate([self.micro_batch, other.micro_batch]) if own else None,
         )
 
-    def rows(self, index: Index | NDArray[np.bool_] | slice) -> Space:
+    def rows(self, index: Index | NDArray[np.bool_] | slice) -> LayoutSpace:
         """The layouts at `index`."""
-        return Space(
+        return LayoutSpace(
             options=self.options, option=self.option[index], case=self.case[index], dp=self.dp[index],
             batch_seqs=self.batch_seqs[index],
             own_micro_batch=None if self.own_micro_batch is None else self.own_micro_batch[index],
@@ -317,7 +317,7 @@ def _mode_columns(mode: Column, modes: tuple[recompute.Mode, ...]) -> dict[str, 
     return columns
 
 
-def fuller(cases: Cases, space: Space, rounds_more: float) -> Space:
+def fuller(cases: Cases, space: LayoutSpace, rounds_more: float) -> LayoutSpace:
     """The layouts again with fewer replicas and so many micro-batches more each, which may fill more of a capped batch.
 
     Replicas that share a cap unevenly leave a part of it: of 216 sequences, 120 replicas step with 120, 108 with 216.
@@ -329,7 +329,7 @@ def fuller(cases: Cases, space: Space, rounds_more: float) -> Space:
     return msgspec.structs.replace(space, dp=fewer, batch_seqs=fewer * micro * rounds)
 
 
-def layout_space(cases: Cases, domain: float, p: Policy) -> Space:
+def layout_space(cases: Cases, domain: float, p: Policy) -> LayoutSpace:
     """All layouts that the cases admit: the options of the shape times each fleet, with the replicas that divide."""
     table = option_table(cases, domain, p)
     # Columns of the options; what is needed of every case and option is repeated, the rest gathered for what stays.
@@ -347,7 +347,7 @@ def layout_space(cases: Cases, domain: float, p: Policy) -> Space:
     if p.exact and not p.trusts("ep"):
         keep &= np.mod(np.tile(tp * cp, cases.count) * dp, np.tile(ep * etp, cases.count)) == 0
     rows = np.flatnonzero(keep)
-    return Space(
+    return LayoutSpace(
         options=option_columns(cases.shape, p, table), option=rows % max(1, len(table)), case=case[rows], dp=dp[rows],
         batch_seqs=batch[rows], own_micro_batch=micro[rows] if p.exact else None,
     )  # fmt: skip

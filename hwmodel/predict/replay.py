@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hwmodel.physics.memory import peak_bytes
 from hwmodel.physics.training import step
-from hwmodel.predict.layouts import Space
+from hwmodel.predict.layouts import LayoutSpace
 from hwmodel.specs import Layout, Precision, Shape, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
@@ -39,7 +39,7 @@ MOST_CODES = 1 << 22  # combinations that could be, of those that are
 LARGEST_CODE = 1 << 16
 
 
-class Question(NamedTuple):
+class CommonInputs(NamedTuple):
     """What all rows have in common."""
 
     shape: Shape
@@ -84,10 +84,10 @@ def code_of(column: Floats) -> tuple[Index, int]:
     return place, len(values)
 
 
-class Options:
+class OptionColumns:
     """The columns that the options of a space decide, and which options agree in some of them."""
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: LayoutSpace) -> None:
         own = {"dp"} if space.own_micro_batch is None else {"dp", "micro_batch"}
         fields = {name: getattr(space.options, name) for name in Layout.__struct_fields__ if name not in own}
         self.columns: Columns = {name: value for name, value in fields.items() if isinstance(value, np.ndarray)}
@@ -106,10 +106,10 @@ class Options:
         return self._alike[names]
 
 
-class Rows:
+class ReplayedRows:
     """Some rows of a space by the settings of their options and their own."""
 
-    def __init__(self, options: Options, space: Space) -> None:
+    def __init__(self, options: OptionColumns, space: LayoutSpace) -> None:
         self.options, self.option, self.count = options, space.option, space.count
         self.own: Columns = {"dp": space.dp, BATCH: space.batch_seqs}
         if space.own_micro_batch is not None:
@@ -133,7 +133,7 @@ class Rows:
         return _told_apart(code, size) if size <= MOST_CODES else None
 
 
-class Group(NamedTuple):
+class SharedNodes(NamedTuple):
     """Nodes that some settings decide, computed once for each combination of these."""
 
     settings: Settings
@@ -143,10 +143,10 @@ class Group(NamedTuple):
 class Replay:
     """The graph of one question, and how the rows of a space go through it."""
 
-    def __init__(self, question: Question, space: Space) -> None:
-        self.graph, self.options = Graph(), Options(space)
+    def __init__(self, question: CommonInputs, space: LayoutSpace) -> None:
+        self.graph, self.options = Graph(), OptionColumns(space)
         few = space.rows(slice(PLANNED_ROWS)).compact()
-        rows = Rows(Options(few), few)
+        rows = ReplayedRows(OptionColumns(few), few)
         inputs: dict[str, Any] = {name: self.graph.input(name, OPTION) for name in self.options.columns}
         inputs |= self.options.numbers | {name: self.graph.input(name, ROW) for name in rows.own}
         shape, machine, precision, stack, seq_len, trainable = question
@@ -154,7 +154,7 @@ class Replay:
         self.ends = seconds_and_bytes(self.graph, shape, machine, precision, Layout(**inputs), load, stack)
         self._plan(rows)
 
-    def _plan(self, rows: Rows) -> None:
+    def _plan(self, rows: ReplayedRows) -> None:
         """Choose the settings whose combinations come first, by some of the rows."""
         depends, nodes = self.graph.dependencies(self.ends), self.graph.nodes
         computed = {place: on for place, on in depends.items() if nodes[place].args and on}
@@ -163,19 +163,19 @@ class Replay:
         asked = {arg for p, at in group.items() if at is None for arg in nodes[p].args} | set(self.ends)
         handed = sorted(p for p in asked if group.get(p) is not None)
         self.groups = [
-            Group(one, Program(self.graph, [p for p in handed if group[p] == i])) for i, one in enumerate(chosen)
+            SharedNodes(one, Program(self.graph, [p for p in handed if group[p] == i])) for i, one in enumerate(chosen)
         ]
         self.seconds, self.held = (Program(self.graph, [end], set(handed)) for end in self.ends)
 
-    def rows(self, space: Space, usable_bytes: float = np.inf) -> tuple[Floats, Floats]:
+    def rows(self, space: LayoutSpace, usable_bytes: float = np.inf) -> tuple[Floats, Floats]:
         """Seconds of a step (infinite where it fills more than the usable bytes) and bytes of the fullest stage."""
         seconds, held = np.full(space.count, np.inf), np.empty(space.count)
         for start in range(0, space.count, TOGETHER_ROWS):
             some = slice(start, start + TOGETHER_ROWS)
-            self._together(Rows(self.options, space.rows(some)), seconds[some], held[some], usable_bytes)
+            self._together(ReplayedRows(self.options, space.rows(some)), seconds[some], held[some], usable_bytes)
         return seconds, held
 
-    def _together(self, rows: Rows, seconds: Floats, held: Floats, usable_bytes: float) -> None:
+    def _together(self, rows: ReplayedRows, seconds: Floats, held: Floats, usable_bytes: float) -> None:
         """Rows among which combinations are shared, into `seconds` and `held`."""
         shared = Shared(self.groups, rows)
         for start in range(0, rows.count, BLOCK_ROWS):
@@ -187,7 +187,7 @@ class Replay:
                 seconds[fits] = shared.run(self.seconds, block if whole else fits)
 
 
-def _chosen(left: Counter[Settings], rows: Rows) -> list[Settings]:
+def _chosen(left: Counter[Settings], rows: ReplayedRows) -> list[Settings]:
     """Settings that many nodes depend on and few combinations of which occur, those of the most nodes first."""
     chosen: list[Settings] = []
     open_ = set(left)
@@ -207,7 +207,7 @@ def _chosen(left: Counter[Settings], rows: Rows) -> list[Settings]:
 class Shared:
     """What groups computed for the combinations among some rows, and programs that take it."""
 
-    def __init__(self, groups: Sequence[Group], rows: Rows) -> None:
+    def __init__(self, groups: Sequence[SharedNodes], rows: ReplayedRows) -> None:
         self.rows = rows
         self.found: dict[int, tuple[Floats, int]] = {}  # values of a node, and which of the places says whose
         self.places: list[Index] = []

@@ -15,11 +15,11 @@ from hwmodel.physics.memory import peak_bytes, peak_memory
 from hwmodel.physics.shape import layers, parameters
 from hwmodel.physics.training import step
 from hwmodel.predict.columns import grouped_best
-from hwmodel.predict.layouts import Cases, Space, fuller, layout_space
+from hwmodel.predict.layouts import Cases, LayoutSpace, fuller, layout_space
 from hwmodel.predict.optimism import search_factor, with_search
 from hwmodel.predict.policy import Policy
 from hwmodel.predict.recompute import offload_word, recompute_word
-from hwmodel.predict.replay import Question, Replay
+from hwmodel.predict.replay import CommonInputs, Replay
 from hwmodel.specs import Layout, MemoryTerms, Precision, StepTerms, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.layout import ASKED, PlanLayout, plan_layout
@@ -35,7 +35,7 @@ class Laid(msgspec.Struct, frozen=True, kw_only=True):
     """The layouts that cases admit and their bytes, which no speed of a machine changes."""
 
     domain: float
-    space: Space
+    space: LayoutSpace
     memory_bytes: Column
 
 
@@ -43,7 +43,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """Step time and peak memory of every layout; rows that do not fit have an infinite step."""
 
     cases: Cases
-    space: Space
+    space: LayoutSpace
     step_s: Column
     memory_bytes: Column
     search_factor: float  # on predicted seconds, in `step_s` and in every choice
@@ -123,7 +123,7 @@ def evaluate(
 
 def ranked(
     cases: Cases,
-    space: Space,
+    space: LayoutSpace,
     step_s: Column,
     memory_bytes: Column,
     policy: Policy,
@@ -142,10 +142,12 @@ def ranked(
     )  # fmt: skip
 
 
-def timed(cases: Cases, space: Space, machine: Machine, precision: Precision, stack: Stack) -> tuple[Column, Column]:
+def timed(
+    cases: Cases, space: LayoutSpace, machine: Machine, precision: Precision, stack: Stack
+) -> tuple[Column, Column]:
     """Seconds of a step (infinite where the layout does not fit) and bytes of the fullest stage, a row each."""
     if space.count >= REPLAYED_ROWS:
-        question = Question(cases.shape, machine, precision, stack, cases.seq_len, cases.trainable_fraction)
+        question = CommonInputs(cases.shape, machine, precision, stack, cases.seq_len, cases.trainable_fraction)
         return Replay(question, space).rows(space, usable_bytes(machine))
     memory_bytes = held(cases, space, precision, stack)
     return fitting_s(cases, space, memory_bytes, machine, precision, stack), memory_bytes
@@ -156,7 +158,7 @@ def _blocks(count: int) -> Iterator[slice]:
     return (slice(start, start + BLOCK_ROWS) for start in range(0, count, BLOCK_ROWS))
 
 
-def held(cases: Cases, space: Space, precision: Precision, stack: Stack) -> Column:
+def held(cases: Cases, space: LayoutSpace, precision: Precision, stack: Stack) -> Column:
     """Bytes of the fullest stage of each row."""
     memory_bytes = np.full(space.count, np.inf)
     for block in _blocks(space.count):
@@ -167,7 +169,7 @@ def held(cases: Cases, space: Space, precision: Precision, stack: Stack) -> Colu
 
 
 def fitting_s(
-    cases: Cases, space: Space, memory_bytes: Column, machine: Machine, precision: Precision, stack: Stack
+    cases: Cases, space: LayoutSpace, memory_bytes: Column, machine: Machine, precision: Precision, stack: Stack
 ) -> Column:
     """Seconds of a step of each row, infinite where the layout does not fit."""
     step_s = np.full(space.count, np.inf)
@@ -187,8 +189,8 @@ FULLER_ROUNDS = (1.0, 2.0, 3.0)  # micro-batches more that are tried; beyond the
 
 
 def fuller_layouts(
-    cases: Cases, space: Space, step_s: Column, machine: Machine, best: Column | None = None
-) -> tuple[Space, NDArray[np.int64]]:
+    cases: Cases, space: LayoutSpace, step_s: Column, machine: Machine, best: Column | None = None
+) -> tuple[LayoutSpace, NDArray[np.int64]]:
     """Layouts with fewer replicas that fill more of the batch and may beat the fastest of their case; and the rows of
     `space` that they come from. `best`: least seconds a sequence of each case, where `space` is not all of it."""
     batch = np.maximum(space.batch_seqs, 1.0)

@@ -11,7 +11,7 @@ from hwmodel.errors import InfeasibleError
 from hwmodel.physics.memory import late_bytes, memory_by_stage
 from hwmodel.physics.shape import layers
 from hwmodel.physics.training import step
-from hwmodel.predict.layouts import Cases, Space, layout_space
+from hwmodel.predict.layouts import Cases, LayoutSpace, layout_space
 from hwmodel.predict.optimism import search_factor, with_search
 from hwmodel.predict.policy import Policy, policy
 from hwmodel.predict.recompute import NONE, recompute_word
@@ -162,7 +162,7 @@ def default_batch_seqs(accelerators: float, seq_len: float, fixed: dict[str, flo
     return grain * max(1.0, round(DEFAULT_BATCH_TOKENS / seq_len / grain))
 
 
-def run_space(run: TrainingRun) -> Space:
+def run_space(run: TrainingRun) -> LayoutSpace:
     """Every layout that the run leaves open."""
     return layout_space(run.cases, float(run.machine.network.domain), run.policy)
 

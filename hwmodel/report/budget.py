@@ -12,7 +12,7 @@ from hwmodel.report.phrases import ENGLISH, heard, say, speaking
 from hwmodel.report.words import DASH, interval
 from hwmodel.solve.run.budget_records import Budget, CashMonth
 from hwmodel.solve.run.details import RlDetail
-from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, Line
+from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, StageLine
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.stages.keys import KINDS
 from hwmodel.solve.stages.own import Owned
@@ -125,14 +125,14 @@ def _share_of(ratio: float) -> str:
     return say("{times} times", times=f"{ratio:.2g}")
 
 
-def lines_table(lines: list[Line]) -> Table:
+def lines_table(lines: list[StageLine]) -> Table:
     """A row a stage that is counted; the others have their line under the table."""
     head = [say("stage"), say("on"), say("elapsed"), say("accelerator-hours"), say("money"), say("80 % interval"),
             say("how")]  # fmt: skip
     return Table(head, [_row(line) for line in lines if line.how != NOT_COUNTED])
 
 
-def _row(line: Line) -> list[str]:
+def _row(line: StageLine) -> list[str]:
     on = f"{line.accelerators:,} x {line.part}" if line.part and line.accelerators else DASH
     return [
         heard(line.stage), on, words.days(line.elapsed_days) if line.elapsed_days else DASH,
@@ -141,13 +141,13 @@ def _row(line: Line) -> list[str]:
     ]  # fmt: skip
 
 
-def _spread(band: Band | None, line: Line) -> str:
+def _spread(band: Band | None, line: StageLine) -> str:
     if band is None or line.how != COMPUTED:
         return DASH
     return interval(band, words.usd if line.cost_usd else words.plain)
 
 
-def _notes(lines: list[Line]) -> list[str]:
+def _notes(lines: list[StageLine]) -> list[str]:
     return [say("{stage}: {note}", stage=heard(one.stage), note=heard(one.note)) for one in lines if one.note]
 
 
@@ -167,7 +167,7 @@ def pools_table(found: BudgetPlan) -> Table:
     return Table(head, rows)
 
 
-def _steps_of_rl(lines: list[Line]) -> list[Block]:
+def _steps_of_rl(lines: list[StageLine]) -> list[Block]:
     """Where the steps of each stage of reinforcement learning go."""
     found = [(line.stage, line.detail) for line in lines if isinstance(line.detail, RlDetail)]
     return [block for stage, d in found for block in (Text(_rl_words(stage, d)), _rl_table(d))]

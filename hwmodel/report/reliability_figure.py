@@ -12,7 +12,7 @@ INK, FAINT, DOT = "#333333", "#c9ced3", "#0d3a61"
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-class Bin(msgspec.Struct, frozen=True, kw_only=True):
+class ReliabilityBin(msgspec.Struct, frozen=True, kw_only=True):
     """Cases of like probability: the one said, the share that came true, and how many there are."""
 
     said: float
@@ -28,7 +28,7 @@ def _y(share: float) -> float:
     return round(SIZE - BOTTOM - share * (SIZE - BOTTOM - TOP), 1)
 
 
-def reliability_svg(bins: Sequence[Bin], title: str, said: str, came_true: str) -> str:
+def reliability_svg(bins: Sequence[ReliabilityBin], title: str, said: str, came_true: str) -> str:
     """A dot a bin, its area by its cases, a bar of two standard errors; on the diagonal what is said comes true."""
     most = max(one.cases for one in bins)
     body = [line for one in bins for line in _bin(one, most)]
@@ -57,7 +57,7 @@ def _axes() -> list[str]:
     return lines
 
 
-def _bin(one: Bin, most: int) -> list[str]:
+def _bin(one: ReliabilityBin, most: int) -> list[str]:
     error = 2.0 * (one.came_true * (1.0 - one.came_true) / one.cases) ** 0.5
     low, high = _y(max(one.came_true - error, 0.0)), _y(min(one.came_true + error, 1.0))
     radius = round(2.5 + 6.0 * (one.cases / most) ** 0.5, 1)

@@ -15,12 +15,12 @@ from hwmodel.solve.run.band import Band, value_of
 from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.solve.serve.records import (
     SIZES,
-    Bill,
     EngineFound,
     EngineRow,
     FixedRow,
     FleetFound,
     FleetRow,
+    ServingBill,
 )
 from hwmodel.units import format_duration
 
@@ -166,8 +166,8 @@ def plain_rows(found: Found) -> Rows:
 
 def _plain(item: EngineRow) -> Document:
     """A row's figures without their intervals: the engine, its bill, its prefill pool."""
-    own = [name for name in item.__struct_fields__ if name not in Bill.__struct_fields__ and name != "prefill"]
-    cells = {name: _bare(getattr(item, name)) for name in (*own, *Bill.__struct_fields__)}
+    own = [name for name in item.__struct_fields__ if name not in ServingBill.__struct_fields__ and name != "prefill"]
+    cells = {name: _bare(getattr(item, name)) for name in (*own, *ServingBill.__struct_fields__)}
     pool = {f"prefill_{name}": getattr(item.prefill, name, None) for name in ("workers", "accelerators", *SIZES)}
     return {**cells, **pool}
 

@@ -7,7 +7,7 @@ import msgspec
 from hwmodel.specs.intervals import IntervalConstants
 
 
-class Lengths(msgspec.Struct, frozen=True, kw_only=True):
+class ResponseLengths(msgspec.Struct, frozen=True, kw_only=True):
     """Response lengths as a histogram: `tokens` ascending, each the length of its share of the rollouts."""
 
     tokens: tuple[float, ...]

@@ -18,7 +18,7 @@ from hwmodel.web.answers import INTERNAL, JSON, MEANING, STATUS, Job, Reply, ref
 from hwmodel.web.fields import VERBS
 from hwmodel.web.guard import Access, Asgi, Guard
 from hwmodel.web.limits import Limits
-from hwmodel.web.pool import BUSY, OVER, Pool
+from hwmodel.web.pool import BUSY, OVER, WorkerPool
 
 MEDIA = {
     ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
@@ -47,7 +47,7 @@ def respond(reply: Reply) -> Response:
 
 def application(access: Access, limits: Limits) -> Asgi:
     """The whole server behind its guard. Starting it starts the workers."""
-    pool = Pool(limits)
+    pool = WorkerPool(limits)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -66,7 +66,7 @@ def application(access: Access, limits: Limits) -> Asgi:
     return Guard(app, access, limits)
 
 
-def _questions(pool: Pool) -> list[Route]:
+def _questions(pool: WorkerPool) -> list[Route]:
     """A route for each verb and form of its answer."""
     forms = {"": "json", "/report": "report", "/launch": "launch"}
     return [
@@ -77,7 +77,7 @@ def _questions(pool: Pool) -> list[Route]:
     ]
 
 
-def _asked(pool: Pool, verb: str, form: str) -> Any:
+def _asked(pool: WorkerPool, verb: str, form: str) -> Any:
     """The handler of one route."""
 
     async def handle(request: Request) -> Response:

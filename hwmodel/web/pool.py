@@ -46,7 +46,7 @@ def computed_s(pid: int) -> float | None:
         return None
 
 
-class Worker:
+class WorkerProcess:
     """One process and our end of its pipe. Its methods block: they are called in threads."""
 
     def __init__(self, context: Any, limits: Limits) -> None:
@@ -115,7 +115,7 @@ def _main_module_unnamed() -> Any:
         main.__dict__.update(kept)
 
 
-class Asked:
+class Pending:
     """A question on its way: how many wait for it, and whether a worker has begun."""
 
     def __init__(self) -> None:
@@ -124,17 +124,17 @@ class Asked:
         self.begun = False
 
 
-class Pool:
+class WorkerPool:
     """The workers, the queue before them, and the last answers."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         context = _context()
-        self.workers = [Worker(context, limits) for _ in range(limits.workers)]
+        self.workers = [WorkerProcess(context, limits) for _ in range(limits.workers)]
         self.threads = ThreadPoolExecutor(max_workers=limits.workers, thread_name_prefix="worker")
-        self.idle: asyncio.Queue[Worker] = asyncio.Queue()
+        self.idle: asyncio.Queue[WorkerProcess] = asyncio.Queue()
         self.waiting = 0
-        self.running: dict[Job, Asked] = {}
+        self.running: dict[Job, Pending] = {}
         self.kept: OrderedDict[Job, Reply] = OrderedDict()
         self.kept_bytes = 0
         self.day = date.today()
@@ -161,7 +161,7 @@ class Pool:
             return self.kept[job]
         asked = self.running.get(job)
         if asked is None:
-            asked = self.running[job] = Asked()
+            asked = self.running[job] = Pending()
             asked.task = asyncio.create_task(self._worked_out(job, asked))
             asked.task.add_done_callback(lambda _: self.running.pop(job, None))
         assert asked.task is not None
@@ -173,7 +173,7 @@ class Pool:
             if asked.waiting == 0 and not asked.begun:
                 asked.task.cancel()  # all who asked have left before a worker was free
 
-    async def _worked_out(self, job: Job, asked: Asked) -> Reply:
+    async def _worked_out(self, job: Job, asked: Pending) -> Reply:
         """A worker's reply, once one is free; a refusal where too many wait or the wait is too long."""
         if self.waiting >= self.limits.waiting:
             return refusal(503, BUSY, OVER)

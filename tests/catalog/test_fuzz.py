@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodel.catalog import ModelEntry, formats, hardware, load_catalog, models
-from hwmodel.catalog.entries import Facility, Fleet
+from hwmodel.catalog.entries import Facility, FleetEntry
 from hwmodel.catalog.places import catalog_root
 from hwmodel.catalog.records import Raw
 from hwmodel.catalog.values import FaultError
@@ -60,7 +60,7 @@ READERS: dict[str, tuple[Callable[[Raw], Any], Any]] = {
     "models": (lambda raw: models.read_model(raw, SOURCES)[0], ModelEntry),
     "precisions/training": (lambda raw: formats.read_precision(raw, Precision, SOURCES), Precision),
     "precisions/serving": (lambda raw: formats.read_precision(raw, ServingPrecision, SOURCES), ServingPrecision),
-    "reliability": (lambda raw: formats.read_fleet(raw, SOURCES)[0], Fleet),
+    "reliability": (lambda raw: formats.read_fleet(raw, SOURCES)[0], FleetEntry),
     "energy": (lambda raw: formats.read_facility(raw, SOURCES)[0], Facility),
 }
 

@@ -12,13 +12,13 @@ from hwmodel.catalog import load_catalog
 from hwmodel.economics import at_rate, goodput, interruptions_per_hour, spares_needed
 from hwmodel.errors import InputError
 from hwmodel.specs import ReliabilityFacts
-from hwmodel.validation.board.published import COUNTS, Count, interruptions_without, pooled
+from hwmodel.validation.board.published import COUNTS, FleetCount, interruptions_without, pooled
 
 CATALOG = load_catalog()
 
 
 @pytest.mark.parametrize("count", COUNTS, ids=lambda c: c.name)
-def test_each_published_count_lies_in_the_interval_of_the_others(count: Count) -> None:
+def test_each_published_count_lies_in_the_interval_of_the_others(count: FleetCount) -> None:
     error = math.log(interruptions_without(count) / count.counted)
     assert abs(error) < 1.6 * CATALOG.reliability().rate_log_half_width  # 80 % of them within it, below
 

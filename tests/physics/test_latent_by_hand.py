@@ -7,7 +7,7 @@ from round_machine import ATTENTION
 
 from hwmodel.catalog import load_catalog
 from hwmodel.physics.kernels import mla_decode_s
-from hwmodel.physics.shape import Part, matrices
+from hwmodel.physics.shape import HeldPart, matrices
 
 # Round constants: 1e12 B/s at a share of one, 1e12 FLOP/s at a share of one, no launch, no latency, no smallest block.
 ROUND = {
@@ -40,7 +40,7 @@ def test_the_products_of_latent_attention_of_deepseek_v3() -> None:
     # 128 x 128 x 7,168 = 117,440,512.
     shape = load_catalog().model("deepseek-v3")
     block = shape.blocks[0]
-    part = Part(block.n_heads, block.n_kv_heads, block.d_ff, block.d_ff_shared, 1.0)
+    part = HeldPart(block.n_heads, block.n_kv_heads, block.d_ff, block.d_ff_shared, 1.0)
     attention = matrices(shape, block, part)[:4]
     assert [float(m.n * m.k * m.copies) for m in attention] == [15138816.0, 37748736.0, 16777216.0, 117440512.0]
 

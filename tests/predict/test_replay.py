@@ -9,8 +9,8 @@ import pytest
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
 from hwmodel.predict import search
-from hwmodel.predict.layouts import Cases, Space, layout_space
-from hwmodel.predict.replay import PLANNED_ROWS, Options, Question, Replay, Rows
+from hwmodel.predict.layouts import Cases, LayoutSpace, layout_space
+from hwmodel.predict.replay import PLANNED_ROWS, CommonInputs, OptionColumns, Replay, ReplayedRows
 from hwmodel.predict.search import evaluate
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.specs import Layout, Workload
@@ -18,12 +18,12 @@ from tests.predict.fleets import FLEETS, NAMES, QUESTIONS
 from tests.predict.fleets import Question as Asked
 
 
-def common(cases: Cases, setting: Fleeted) -> Question:
+def common(cases: Cases, setting: Fleeted) -> CommonInputs:
     """What all rows have in common."""
-    return Question(cases.shape, setting.machine, setting.precision, setting.stack, cases.seq_len, 1.0)
+    return CommonInputs(cases.shape, setting.machine, setting.precision, setting.stack, cases.seq_len, 1.0)
 
 
-def by_text(space: Space, asked: Question) -> tuple[np.ndarray, np.ndarray]:
+def by_text(space: LayoutSpace, asked: CommonInputs) -> tuple[np.ndarray, np.ndarray]:
     """Seconds and bytes by the text."""
     shape, machine, precision, stack, seq_len, trainable = asked
     load = Workload(seq_len=seq_len, global_batch_seqs=space.batch_seqs, trainable_fraction=trainable)
@@ -31,7 +31,7 @@ def by_text(space: Space, asked: Question) -> tuple[np.ndarray, np.ndarray]:
     return seconds, peak_memory(shape, precision, space.layout, load, stack).total_bytes
 
 
-def drawn(space: Space, count: int, seed: int = 0) -> Space:
+def drawn(space: LayoutSpace, count: int, seed: int = 0) -> LayoutSpace:
     """Some rows in no order."""
     return space.rows(np.random.default_rng(seed).permutation(space.count)[:count])
 
@@ -97,11 +97,11 @@ def test_a_search_finds_the_same_either_way(asked: Asked, monkeypatch: pytest.Mo
 def test_combinations_of_settings() -> None:
     """By hand: six rows of three options, of which two agree in the pipeline."""
     options = Layout(tp=np.array([1.0, 2.0, 4.0]), pp=np.array([3.0, 1.5, 3.0]))
-    space = Space(
+    space = LayoutSpace(
         options=options, option=np.array([0, 1, 2, 0, 1, 2]), case=np.zeros(6, dtype=np.int64),
         dp=np.array([8.0, 8.0, 8.0, 8.0, 9.0, 9.0]), batch_seqs=np.full(6, 64.0),
     )  # fmt: skip
-    rows = Rows(Options(space), space)
+    rows = ReplayedRows(OptionColumns(space), space)
     for names, groups in (
         ({"pp"}, [{0, 2, 3, 5}, {1, 4}]),
         ({"pp", "dp"}, [{0, 2, 3}, {1}, {4}, {5}]),
@@ -118,9 +118,9 @@ def test_combinations_of_settings() -> None:
 
 
 def test_a_space_keeps_options_apart_when_joined() -> None:
-    one = Space(options=Layout(tp=np.array([1.0, 2.0]), pp=1.0), option=np.array([1]), case=np.array([0]),
+    one = LayoutSpace(options=Layout(tp=np.array([1.0, 2.0]), pp=1.0), option=np.array([1]), case=np.array([0]),
                 dp=np.array([4.0]), batch_seqs=np.array([8.0]))  # fmt: skip
-    other = Space(options=Layout(tp=4.0, pp=np.array([2.0])), option=np.array([0]), case=np.array([0]),
+    other = LayoutSpace(options=Layout(tp=4.0, pp=np.array([2.0])), option=np.array([0]), case=np.array([0]),
                   dp=np.array([3.0]), batch_seqs=np.array([6.0]), own_micro_batch=np.array([2.0]))  # fmt: skip
     both = one.joined(other)
     assert [(x.tp, x.pp, x.dp, x.micro_batch) for x in (both.at(0), both.at(1))] == [(2, 1, 4, 1), (4, 2, 3, 2)]

@@ -22,14 +22,14 @@ from hwmodel.predict.rl.phases import rollout_s, steady_rollout_s, waited_rollou
 from hwmodel.predict.service.passes import bulk_s, capacity, step_s
 from hwmodel.predict.service.setting import ServiceSetting, Worker
 from hwmodel.predict.training import TrainingRun
-from hwmodel.specs.rl import Lengths
+from hwmodel.specs.rl import ResponseLengths
 from hwmodel.specs.serving import ServingLayout, ServingLoad
 
 PROMPT = 100.0
 
 
 def setting(
-    model: str = "llama-3.1-8b", gpus: float = 16.0, lengths: Lengths | None = None, **fields: object
+    model: str = "llama-3.1-8b", gpus: float = 16.0, lengths: ResponseLengths | None = None, **fields: object
 ) -> RlSetting:
     """A step of 64 x 16 rollouts on H100s."""
     catalog = load_catalog()

@@ -21,7 +21,7 @@ from hwmodel.solve.serve.predict import predict
 from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.specs.serving import ServingLayout
 from hwmodel.validation.board.serving import predict_rows
-from hwmodel.validation.predicted.serving_bench import Resolver
+from hwmodel.validation.predicted.serving_bench import ServingResolver
 from hwmodel.validation.rows.serving_rows import serving_setting
 
 CATALOG = load_catalog()
@@ -59,7 +59,7 @@ def served(ask: dict[str, Any]) -> dict[str, dict[str, float]] | None:
 
     Asked in the recipe that the row stands for: so many bits of a model released in as many are those of its release.
     """
-    recipe = Resolver(CATALOG, kernel_calibration()).released(serving_setting(row_of(ask)))
+    recipe = ServingResolver(CATALOG, kernel_calibration()).released(serving_setting(row_of(ask)))
     sizes = {name: float(ask["layout"][name]) for name in LAYOUT} if ask["layout"] else {}
     question = ServingQuestion(
         model=ask["model"], parts=(ask["part"],), precisions=(recipe,), engine=ask["engine"],

@@ -9,7 +9,7 @@ from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
 from hwmodel.predict.service import AT_ONCE, OPEN
 from hwmodel.validation.board.serving import predict_rows
-from hwmodel.validation.predicted.serving_bench import Resolver
+from hwmodel.validation.predicted.serving_bench import ServingResolver
 from hwmodel.validation.rows.serving_rows import (
     aggregated_layout,
     family,
@@ -117,7 +117,7 @@ def test_formats_by_another_name(rows) -> None:
     plain = predict_rows("serving", [row])
     same = predict_rows("serving", [row | {"gemm_quant_mode": "fp8_of_2027"}])
     assert [p.predicted for p in same] == [p.predicted for p in plain]
-    resolver = Resolver(load_catalog(), kernel_calibration())
+    resolver = ServingResolver(load_catalog(), kernel_calibration())
     assert resolver.machine("mi355x", "nvfp4")[1].id == "mxfp4-a4"
     assert resolver.machine("h200", "nvfp4")[1].id == "mxfp4"
 

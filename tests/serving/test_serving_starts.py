@@ -22,7 +22,7 @@ from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad
 from hwmodel.validation.board.serving import Book, predict_rows
 from hwmodel.validation.fit.serving_fit import fit
-from hwmodel.validation.predicted.serving_bench import Resolver
+from hwmodel.validation.predicted.serving_bench import ServingResolver
 from hwmodel.validation.rows.serving_rows import serving_setting
 from hwmodel.validation.rows.tables import read_table
 
@@ -99,7 +99,7 @@ def test_rows_state_their_start_and_settings() -> None:
 
 
 def test_bits_of_a_release_are_its_format() -> None:
-    resolver = Resolver(CATALOG, kernel_calibration())
+    resolver = ServingResolver(CATALOG, kernel_calibration())
 
     def recipe(model: str, part: str, bits: str, engine: str = "trtllm") -> str:
         cells = {"model": model, "accelerator": part, "gemm_quant_mode": bits, "precision": "", "backend": engine}

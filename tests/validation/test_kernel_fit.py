@@ -13,11 +13,11 @@ from hwmodel.validation.kernels import priors as priors
 from hwmodel.validation.kernels.docs import tables
 from hwmodel.validation.kernels.fit import calibrate_kernels
 from hwmodel.validation.kernels.sample import read_sample
-from hwmodel.validation.kernels.solver import Fitted, columns_of, fit, score
+from hwmodel.validation.kernels.solver import FittedKernel, columns_of, fit, score
 from hwmodel.validation.kernels.tables import Columns, held_out, take
 
 ROOT = Path(__file__).parents[2]
-TRUTH = Fitted(
+TRUTH = FittedKernel(
     shared={
         "launch_s": 3e-6, "overlap_loss": 0.15, "latency_s_per_k": 6e-10, "latency_k": 3000.0, "depth": 180.0,
         "fill": 0.25, "split_k": 2500.0, "edge_m": 30.0, "edge_n": 15.0, "wave": 0.1, "store_cost": 1.3,

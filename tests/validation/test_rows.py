@@ -14,7 +14,7 @@ from hwmodel.physics.shape import parameters
 from hwmodel.predict.service.setting import CLOSED, SATURATED, STATIC
 from hwmodel.predict.training import run_space
 from hwmodel.specs.training_calibration import TrainingCalibration
-from hwmodel.validation.predicted.training import Prepared, predicted, prepare, sequence_s, stacks_of
+from hwmodel.validation.predicted.training import PreparedRows, predicted, prepare, sequence_s, stacks_of
 from hwmodel.validation.rows.machines import Resolver, fabric_of, nic_gbit_per_accelerator, recipe_name
 from hwmodel.validation.rows.tables import CellError, read_table
 from hwmodel.validation.rows.throughput_rows import throughput_setting
@@ -99,7 +99,7 @@ def test_rows_that_cannot_be_expressed_say_why(change: dict[str, str], reason: s
         case_of(ROW | change)
 
 
-def prepared(*rows: dict[str, str]) -> tuple[Prepared, TrainingCalibration]:
+def prepared(*rows: dict[str, str]) -> tuple[PreparedRows, TrainingCalibration]:
     calibration = training_calibration()
     return prepare(list(rows), Resolver(load_catalog(), kernel_calibration()), calibration), calibration
 

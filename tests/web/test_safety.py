@@ -20,7 +20,7 @@ from hwmodel.web.answers import Job, Reply, reply
 from hwmodel.web.app import page_files
 from hwmodel.web.guard import Access, access, refused
 from hwmodel.web.limits import Limits
-from hwmodel.web.pool import CROWDED, Pool, Worker, _context
+from hwmodel.web.pool import CROWDED, WorkerPool, WorkerProcess, _context
 from hwmodel.web.question import read_json, read_question
 from hwmodel.web.server import bound
 
@@ -261,9 +261,9 @@ def test_a_fault_of_ours_says_nothing_of_itself(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture(scope="module")
-def small() -> Iterator[Worker]:
+def small() -> Iterator[WorkerProcess]:
     """A worker that may hold little and take half a second."""
-    worker = Worker(_context(), Limits(answer_s=0.5, memory_bytes=64 << 20))
+    worker = WorkerProcess(_context(), Limits(answer_s=0.5, memory_bytes=64 << 20))
     worker.start()
     yield worker
     worker.stop()
@@ -273,7 +273,7 @@ LONG = Job(verb="plan", form="json", body=b'{"gpus": "512xH100", "loss_like": "7
            b'"moe": "all"}')  # fmt: skip
 
 
-def test_a_question_that_takes_too_long_is_ended_and_the_next_is_answered(small: Worker) -> None:
+def test_a_question_that_takes_too_long_is_ended_and_the_next_is_answered(small: WorkerProcess) -> None:
     began = time.monotonic()
     first: Reply = small.ask(LONG)
     assert time.monotonic() - began < CROWDED * 0.5 + 2.0
@@ -301,10 +301,10 @@ def test_a_hostile_question_ends_in_one_line_of_4xx(server: Served, verb: str, q
 
 def test_who_leaves_the_queue_costs_nothing_and_equal_questions_are_asked_once() -> None:
     async def scene() -> tuple[list[Reply], int]:
-        pool = Pool(Limits(workers=1))
+        pool = WorkerPool(Limits(workers=1))
         asked = []
 
-        class Slow(Worker):
+        class Slow(WorkerProcess):
             def ask(self, job: Job) -> Reply:
                 asked.append(job)
                 time.sleep(0.2)
@@ -328,13 +328,13 @@ def test_who_leaves_the_queue_costs_nothing_and_equal_questions_are_asked_once()
 
 def test_a_full_queue_is_said_at_once() -> None:
     async def scene() -> Reply:
-        pool = Pool(Limits(workers=1, waiting=0))
+        pool = WorkerPool(Limits(workers=1, waiting=0))
         return await pool.ask(LONG)
 
     assert asyncio.run(scene()).status == 503
 
 
-def test_a_worker_that_dies_is_replaced(small: Worker) -> None:
+def test_a_worker_that_dies_is_replaced(small: WorkerProcess) -> None:
     assert small.ask(Job(verb="plan", form="json", body=b'{"gpus": "8xH1"}')).status == 400
     small.process.kill()
     small.process.join()

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.interop.export.launch import Pool, Serving, Written, commented, header_lines
-from hwmodel.interop.tools.names import Names
+from hwmodel.interop.export.launch import LaunchPool, Serving, Written, commented, header_lines
+from hwmodel.interop.tools.names import ToolNames
 from hwmodel.plain import Document
 
 PORT = 8000
@@ -26,22 +26,22 @@ class Quantised(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: str = ""  # empty: the 16-bit one of the model, quantised while it is loaded
 
 
-class Engine(msgspec.Struct, frozen=True, kw_only=True):
+class EngineLaunch(msgspec.Struct, frozen=True, kw_only=True):
     """One serving engine: its program, image, and the arguments of a pool."""
 
     name: str
     image: str
     program: tuple[str, ...]  # before the model
     model_flag: str | None  # None: the model follows the program
-    names: Names
+    names: ToolNames
     recipes: dict[str, Quantised]
-    arguments: Callable[[Serving, Pool, Quantised], Arguments]
+    arguments: Callable[[Serving, LaunchPool, Quantised], Arguments]
     nodes: Callable[[int], Arguments]  # of a worker that spans nodes, from its environment
     front: str  # what sends a request to a worker for prompts and on to one for output
     followers: tuple[str, ...] = ()  # words for all nodes of such a worker but the first
 
 
-def recipe_of(engine: Engine, launch: Serving) -> Quantised:
+def recipe_of(engine: EngineLaunch, launch: Serving) -> Quantised:
     """How the engine is told the answer's recipe. InputError where it has none."""
     if launch.precision not in engine.recipes:
         known = ", ".join(engine.recipes)
@@ -49,7 +49,7 @@ def recipe_of(engine: Engine, launch: Serving) -> Quantised:
     return engine.recipes[launch.precision]
 
 
-def checked_arguments(engine: Engine, launch: Serving, pool: Pool) -> Arguments:
+def checked_arguments(engine: EngineLaunch, launch: Serving, pool: LaunchPool) -> Arguments:
     """Arguments of a worker of a pool, each a name that the engine has."""
     arguments = engine.arguments(launch, pool, recipe_of(engine, launch))
     for flag, value in arguments.items():
@@ -62,7 +62,7 @@ def model_word(launch: Serving, recipe: Quantised) -> str:
     return launch.hub_name if launch.hub_name and not recipe.checkpoint else "$MODEL"
 
 
-def engine_files(engine: Engine, launch: Serving) -> Written:
+def engine_files(engine: EngineLaunch, launch: Serving) -> Written:
     """A script a pool that starts one of its workers."""
     start = f"bash {engine.name}.sh on each of {launch.pools[0].workers} workers, a load balancer before them"
     if len(launch.pools) > 1:
@@ -77,7 +77,7 @@ def engine_files(engine: Engine, launch: Serving) -> Written:
     return Written(files=files, start=start)
 
 
-def _script(engine: Engine, launch: Serving, pool: Pool, recipe: Quantised, written: Written) -> str:
+def _script(engine: EngineLaunch, launch: Serving, pool: LaunchPool, recipe: Quantised, written: Written) -> str:
     """Start one worker; one that spans nodes is started on each of them."""
     arguments = checked_arguments(engine, launch, pool)
     nodes = launch.nodes(pool)

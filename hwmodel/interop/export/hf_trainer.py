@@ -9,7 +9,7 @@ from typing import Any
 from hwmodel.errors import InputError
 from hwmodel.interop.export.hf_shape import hf_config
 from hwmodel.interop.export.launch import Training, Unexpressed, schedule_left
-from hwmodel.interop.tools.names import Names
+from hwmodel.interop.tools.names import ToolNames
 from hwmodel.plain import Document
 
 SCRIPT = "run_clm.py"
@@ -66,7 +66,7 @@ def recompute(launch: Training, target: str, moves: str = "none") -> tuple[bool,
     return True, [Unexpressed("recompute", mode, every), *left]
 
 
-def shell(launch: Training, head: str, command: str, flags: Mapping[str, Any], names: Names) -> str:
+def shell(launch: Training, head: str, command: str, flags: Mapping[str, Any], names: ToolNames) -> str:
     """The script: what the user must give, and the start."""
     for flag, value in flags.items():
         if not str(value).startswith("$"):

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from importlib import import_module
 
-from hwmodel.interop.export.engines import PORT, Engine, checked_arguments, model_word, recipe_of
-from hwmodel.interop.export.launch import Pool, Serving, Written, commented, header_lines
+from hwmodel.interop.export.engines import PORT, EngineLaunch, checked_arguments, model_word, recipe_of
+from hwmodel.interop.export.launch import LaunchPool, Serving, Written, commented, header_lines
 from hwmodel.plain import Document
 
 VERIFIED = "the schemas of kubernetes-validate==1.37.0 and LeaderWorkerSet v1 (kubernetes-sigs/lws@83ba21e)"
@@ -19,7 +19,7 @@ Manifest = Document
 def write(launch: Serving, started: Written) -> Written:
     """The manifests of the engine whose scripts were written before; the answer's engine, or vLLM, where none was."""
     name = next((each.split("-")[0].split(".")[0] for each in started.files), "vllm")
-    engine: Engine = import_module(f"hwmodel.interop.export.{name}").engine()
+    engine: EngineLaunch = import_module(f"hwmodel.interop.export.{name}").engine()
     start = "kubectl apply -f k8s.yaml" + (
         ""
         if model_word(launch, recipe_of(engine, launch)) != "$MODEL"
@@ -34,7 +34,7 @@ def write(launch: Serving, started: Written) -> Written:
     return Written(files={"k8s.yaml": head + documents}, start=start)
 
 
-def _manifests(engine: Engine, launch: Serving, pool: Pool, beside: Mapping[str, str]) -> list[Manifest]:
+def _manifests(engine: EngineLaunch, launch: Serving, pool: LaunchPool, beside: Mapping[str, str]) -> list[Manifest]:
     name = (
         re.sub(r"[^a-z0-9-]+", "-", f"{launch.model}-{pool.role}".removesuffix("-all").lower())
         .strip("-")[:50]
@@ -62,7 +62,7 @@ def _mount(pod: Manifest, name: str) -> None:
     pod["containers"][0]["workingDir"] = "/config"
 
 
-def _deployment(engine: Engine, launch: Serving, pool: Pool, name: str) -> Manifest:
+def _deployment(engine: EngineLaunch, launch: Serving, pool: LaunchPool, name: str) -> Manifest:
     template = {"metadata": {"labels": {"app": name}}, "spec": _pod(engine, launch, pool, pool.ranks, 1)}
     return {
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "labels": {"app": name}},
@@ -70,7 +70,7 @@ def _deployment(engine: Engine, launch: Serving, pool: Pool, name: str) -> Manif
     }  # fmt: skip
 
 
-def _leader_workers(engine: Engine, launch: Serving, pool: Pool, name: str, nodes: int) -> Manifest:
+def _leader_workers(engine: EngineLaunch, launch: Serving, pool: LaunchPool, name: str, nodes: int) -> Manifest:
     """Pods of one worker started and restarted together."""
     each = pool.ranks // nodes
     leader = {"metadata": {"labels": {"role": "leader"}}, "spec": _pod(engine, launch, pool, each, nodes)}
@@ -87,7 +87,9 @@ def _leader_workers(engine: Engine, launch: Serving, pool: Pool, name: str, node
     }  # fmt: skip
 
 
-def _pod(engine: Engine, launch: Serving, pool: Pool, ranks: int, nodes: int, leads: bool = True) -> Manifest:
+def _pod(
+    engine: EngineLaunch, launch: Serving, pool: LaunchPool, ranks: int, nodes: int, leads: bool = True
+) -> Manifest:
     """One container with the engine's command, its accelerators, and shared memory."""
     recipe = recipe_of(engine, launch)
     arguments = checked_arguments(engine, launch, pool) | (engine.nodes(nodes) if nodes > 1 else {})

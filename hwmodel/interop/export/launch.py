@@ -73,7 +73,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
         return batch // each
 
 
-class Pool(msgspec.Struct, frozen=True, kw_only=True):
+class LaunchPool(msgspec.Struct, frozen=True, kw_only=True):
     """Equal workers: `role` is all, prefill or decode; `batch` requests run together in one worker."""
 
     role: str
@@ -100,7 +100,7 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     system: System
     engine: str
     precision: str
-    pools: tuple[Pool, ...]
+    pools: tuple[LaunchPool, ...]
     prompt_tokens: int
     output_tokens: int
     longest_tokens: int  # of one request, prompt and output
@@ -112,7 +112,7 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     def mixture(self) -> bool:
         return any(block.n_experts > 0 for block in self.shape.blocks)
 
-    def nodes(self, pool: Pool) -> int:
+    def nodes(self, pool: LaunchPool) -> int:
         """Nodes of one worker."""
         return math.ceil(pool.ranks / float(self.system.accelerators_per_node))
 

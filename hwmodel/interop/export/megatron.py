@@ -9,7 +9,7 @@ from hwmodel.errors import InputError
 from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines, schedule_left
 from hwmodel.interop.tools.megatron_shape import Flags, shape_flags
 from hwmodel.interop.tools.megatron_words import PRECISIONS, SHARDING
-from hwmodel.interop.tools.names import Names, names_of
+from hwmodel.interop.tools.names import ToolNames, names_of
 from hwmodel.predict.recompute import MODULES
 
 UNSET = ("MEGATRON_PATH", "LR")
@@ -169,7 +169,7 @@ def argument_text(flag: str, value: Any) -> str:
     )
 
 
-def _script(launch: Training, names: Names, written: Written, flags: Flags) -> str:
+def _script(launch: Training, names: ToolNames, written: Written, flags: Flags) -> str:
     """The whole file: what the user must give, the environment, the arguments and the start."""
     unset = [*UNSET, *(["TRAIN_ITERS"] if launch.steps is None else [])]
     unset += ["MOE_GROUPS"] if "${MOE_GROUPS}" in flags.values() else []

@@ -8,7 +8,7 @@ from hwmodel.errors import InputError
 from hwmodel.interop.export.launch import Training, Written, commented, header_lines
 from hwmodel.interop.export.megatron import arguments
 from hwmodel.interop.tools.bridge_fields import RECIPES, fields_of
-from hwmodel.interop.tools.names import Names, names_of
+from hwmodel.interop.tools.names import ToolNames, names_of
 from hwmodel.plain import Document
 
 
@@ -57,7 +57,7 @@ def _literal(value: Any) -> str:
     return repr(value).replace("'", '"')
 
 
-def _source(launch: Training, names: Names, written: Written, fields: Document) -> str:
+def _source(launch: Training, names: ToolNames, written: Written, fields: Document) -> str:
     """The whole module."""
     latent = "model.multi_latent_attention" in fields
     module, provider = ("mla_provider", "MLAModelProvider") if latent else ("gpt_provider", "GPTModelProvider")

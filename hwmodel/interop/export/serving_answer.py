@@ -11,7 +11,7 @@ from typing import Any
 from hwmodel.catalog import Catalog, load_catalog
 from hwmodel.errors import InputError
 from hwmodel.interop.export.answer import config_shape
-from hwmodel.interop.export.launch import Header, Pool, Serving
+from hwmodel.interop.export.launch import Header, LaunchPool, Serving
 from hwmodel.specs import Shape
 from hwmodel.units import format_duration, format_usd
 
@@ -60,17 +60,19 @@ def _hub_name(name: str, catalog: Catalog) -> str | None:
     return next((alias for alias in catalog.model_entry(name).aliases if alias.count("/") == 1), None)
 
 
-def _decode(answer: Mapping[str, Any]) -> Pool:
+def _decode(answer: Mapping[str, Any]) -> LaunchPool:
     workers = int(answer.get("replicas", 1))  # spares among them
     role = "decode" if answer.get("prefill") else "all"
     sizes = {name: int(answer[name]) for name in ("tp", "pp", "dp", "ep")}
-    return Pool(role=role, workers=workers, batch=max(1, math.ceil(float(answer["batch"]))), **sizes)
+    return LaunchPool(role=role, workers=workers, batch=max(1, math.ceil(float(answer["batch"]))), **sizes)
 
 
-def _prefill(pool: Mapping[str, Any], prompt_tokens: float) -> Pool:
+def _prefill(pool: Mapping[str, Any], prompt_tokens: float) -> LaunchPool:
     """Workers for prompts; they compute one batch of prompts at a time."""
     sizes = {name: int(pool[name]) for name in ("tp", "pp", "dp", "ep")}
-    return Pool(role="prefill", workers=int(pool["workers"]), batch=max(1, math.ceil(8192 / prompt_tokens)), **sizes)
+    return LaunchPool(
+        role="prefill", workers=int(pool["workers"]), batch=max(1, math.ceil(8192 / prompt_tokens)), **sizes
+    )
 
 
 def _command(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
@@ -101,7 +103,7 @@ def _value(item: Any) -> float:
     return float(item["value"] if isinstance(item, dict) else item)
 
 
-def _summary(answer: Mapping[str, Any], pools: list[Pool]) -> list[str]:
+def _summary(answer: Mapping[str, Any], pools: list[LaunchPool]) -> list[str]:
     """The fleet, and what it does, in two lines."""
     fleet = ", ".join(f"{p.workers} x {p.ranks} {'workers' if p.role == 'all' else 'for ' + p.role}" for p in pools)
     cost = f", {format_usd(float(answer['usd_per_hour']))} an hour" if answer.get("usd_per_hour") else ""

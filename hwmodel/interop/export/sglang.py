@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hwmodel.interop.export.engines import PORT, Arguments, Engine, Quantised, engine_files
-from hwmodel.interop.export.launch import Pool, Serving, Written
+from hwmodel.interop.export.engines import PORT, Arguments, EngineLaunch, Quantised, engine_files
+from hwmodel.interop.export.launch import LaunchPool, Serving, Written
 from hwmodel.interop.tools.names import names_of
 
 RECIPES = {
@@ -30,7 +30,7 @@ def write(launch: Serving) -> Written:
     return engine_files(engine(), launch)
 
 
-def _arguments(launch: Serving, pool: Pool, recipe: Quantised) -> Arguments:
+def _arguments(launch: Serving, pool: LaunchPool, recipe: Quantised) -> Arguments:
     """Sizes, batch, length, formats. SGLang's tensor size counts the attention-data-parallel ranks too."""
     return {
         "--tp-size": pool.tp * pool.dp, "--pp-size": pool.pp,
@@ -52,9 +52,9 @@ def _nodes(count: int) -> Arguments:
     return {"--nnodes": count, "--node-rank": "$NODE_RANK", "--dist-init-addr": "$LEADER_ADDRESS:20000"}
 
 
-def engine() -> Engine:
+def engine() -> EngineLaunch:
     """SGLang."""
-    return Engine(
+    return EngineLaunch(
         name="sglang", image="lmsysorg/sglang:v0.5.23", program=("python3", "-m", "sglang.launch_server"),
         model_flag="--model-path", names=names_of("sglang"), recipes=RECIPES, arguments=_arguments, nodes=_nodes,
         front="sglang-router (PyPI)",

@@ -8,7 +8,7 @@ from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines
 from hwmodel.interop.export.megatron import stage_layers
-from hwmodel.interop.tools.names import Names, names_of
+from hwmodel.interop.tools.names import ToolNames, names_of
 from hwmodel.interop.tools.titan_models import TitanModel, builder_source, titan_model
 from hwmodel.plain import Document
 
@@ -178,7 +178,7 @@ def _call(name: str, fields: Fields, indent: str = "    ") -> str:
 
 
 def _source(
-    launch: Training, names: Names, written: Written, model: TitanModel, parallelism: Fields, policy: str
+    launch: Training, names: ToolNames, written: Written, model: TitanModel, parallelism: Fields, policy: str
 ) -> str:
     """The whole module."""
     converters = _converters(launch.word("precision"), launch.mixture)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hwmodel.errors import InputError
-from hwmodel.interop.export.engines import PORT, Arguments, Engine, Quantised, engine_files, recipe_of
-from hwmodel.interop.export.launch import Pool, Serving, Written
+from hwmodel.interop.export.engines import PORT, Arguments, EngineLaunch, Quantised, engine_files, recipe_of
+from hwmodel.interop.export.launch import LaunchPool, Serving, Written
 from hwmodel.interop.tools.names import names_of
 
 RECIPES = {
@@ -33,7 +33,7 @@ def write(launch: Serving) -> Written:
     return Written(files=files, start=written.start)
 
 
-def _arguments(launch: Serving, pool: Pool, recipe: Quantised) -> Arguments:
+def _arguments(launch: Serving, pool: LaunchPool, recipe: Quantised) -> Arguments:
     """Sizes, batch and lengths. The tensor size counts the attention-data-parallel ranks too."""
     if launch.nodes(pool) > 1:
         raise InputError(
@@ -50,7 +50,7 @@ def _arguments(launch: Serving, pool: Pool, recipe: Quantised) -> Arguments:
     }  # fmt: skip
 
 
-def _extra(launch: Serving, pool: Pool, recipe: Quantised) -> str:
+def _extra(launch: Serving, pool: LaunchPool, recipe: Quantised) -> str:
     """The YAML: attention data parallelism, cache, speculation, and the exchange of cache between pools."""
     lines = [f"enable_attention_dp: {str(pool.dp > 1).lower()}", "kv_cache_config:"]
     lines += [f"  enable_block_reuse: {str(launch.prefix_cache).lower()}"]
@@ -77,9 +77,9 @@ def _nodes(count: int) -> Arguments:
     raise InputError(f"trtllm: a worker on {count} nodes takes an MPI launch that is not written")
 
 
-def engine() -> Engine:
+def engine() -> EngineLaunch:
     """TensorRT-LLM."""
-    return Engine(
+    return EngineLaunch(
         name="trtllm", image="nvcr.io/nvidia/tensorrt-llm/release:1.2.1", program=("trtllm-serve",), model_flag=None,
         names=names_of("trtllm"), recipes=RECIPES, arguments=_arguments, nodes=_nodes,
         front="trtllm-serve disaggregated -c trtllm-disaggregated.yml (its addresses are yours to write)",

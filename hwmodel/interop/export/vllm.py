@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from hwmodel.errors import InputError
-from hwmodel.interop.export.engines import PORT, Arguments, Engine, Quantised, engine_files
-from hwmodel.interop.export.launch import Pool, Serving, Written
+from hwmodel.interop.export.engines import PORT, Arguments, EngineLaunch, Quantised, engine_files
+from hwmodel.interop.export.launch import LaunchPool, Serving, Written
 from hwmodel.interop.tools.names import names_of
 
 RECIPES = {
@@ -32,7 +32,7 @@ def write(launch: Serving) -> Written:
     return engine_files(engine(), launch)
 
 
-def _arguments(launch: Serving, pool: Pool, recipe: Quantised) -> Arguments:
+def _arguments(launch: Serving, pool: LaunchPool, recipe: Quantised) -> Arguments:
     """Sizes, batch, length, formats; experts spread over all ranks of a worker where they are split at all."""
     if pool.ep not in (1, pool.tp * pool.dp):
         raise InputError(
@@ -62,9 +62,9 @@ def _nodes(count: int) -> Arguments:
     return {"--nnodes": count, "--node-rank": "$NODE_RANK", "--master-addr": "$LEADER_ADDRESS"}
 
 
-def engine() -> Engine:
+def engine() -> EngineLaunch:
     """vLLM."""
-    return Engine(
+    return EngineLaunch(
         name="vllm", image="vllm/vllm-openai:v0.33.0", program=("vllm", "serve"), model_flag=None,
         names=names_of("vllm"), recipes=RECIPES, arguments=_arguments, nodes=_nodes, front="vllm-router (PyPI)",
         followers=("--headless",),

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from hwmodel.errors import InputError, unknown
-from hwmodel.interop.tools.names import Names
+from hwmodel.interop.tools.names import ToolNames
 from hwmodel.interop.tools.settings import OPTION, SETTINGS
 from hwmodel.plain import Given
 from hwmodel.specs import Shape
@@ -39,7 +39,7 @@ def facts(text: str) -> dict[str, str]:
     return dict(_FACT.findall(text))
 
 
-def sort_names(found: Iterable[str], read: Container[str], names: Names, path: Path) -> tuple[list[str], list[str]]:
+def sort_names(found: Iterable[str], read: Container[str], names: ToolNames, path: Path) -> tuple[list[str], list[str]]:
     """Names that change nothing, and notes on those that bear a little on what is predicted and are not.
 
     InputError for a name that nobody knows: it may change everything.
@@ -57,7 +57,7 @@ def sort_names(found: Iterable[str], read: Container[str], names: Names, path: P
     return passed, notes
 
 
-def unfit(name: str, names: Names, path: Path) -> InputError:
+def unfit(name: str, names: ToolNames, path: Path) -> InputError:
     """The refusal of a name that no reader knows, with the nearest that one does."""
     said = str(unknown("setting", name, names.names, str(path)))
     return InputError(f"{said}; remove it if nothing depends on it (names of {names.verified_against})")

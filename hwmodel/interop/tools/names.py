@@ -14,7 +14,7 @@ from hwmodel.catalog.yamlfile import parse_yaml, read_text
 FOLDER = Path(__file__).parent / "names"
 
 
-class Names(msgspec.Struct, frozen=True, kw_only=True):
+class ToolNames(msgspec.Struct, frozen=True, kw_only=True):
     """The names of one tool that hwmodel writes or reads, with their kinds, and where they were checked.
 
     Kinds: int, float, bool, str, flag (a switch without a value), list, or `one of a, b`.
@@ -60,8 +60,8 @@ def fits(kind: str, value: Any) -> bool:
 
 
 @cache
-def names_of(target: str) -> Names:
+def names_of(target: str) -> ToolNames:
     """The table of a target, from names/TARGET.yaml."""
     path = FOLDER / f"{target}.yaml"
     data = parse_yaml(read_text(path), path)
-    return msgspec.convert(data | {"target": target}, Names)
+    return msgspec.convert(data | {"target": target}, ToolNames)

@@ -18,7 +18,7 @@ from hwmodel.specs.layout import SCHEDULES
 Value = float | str
 
 
-class Setting(msgspec.Struct, frozen=True, kw_only=True):
+class LaunchSetting(msgspec.Struct, frozen=True, kw_only=True):
     """One setting: what it means, its value where nobody says otherwise, and two values that a test tells apart."""
 
     meaning: str
@@ -27,34 +27,34 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     derived: bool = False  # follows from the others and the fleet: never an option of its own
 
 
-SETTINGS: dict[str, Setting] = {
-    "tp": Setting(meaning="tensor-parallel ranks", default=1.0, samples=(2.0, 4.0)),
-    "cp": Setting(meaning="context-parallel ranks", default=1.0, samples=(1.0, 2.0)),
-    "pp": Setting(meaning="pipeline stages", default=1.0, samples=(2.0, 4.0)),
-    "vpp": Setting(meaning="virtual stages a pipeline rank", default=1.0, samples=(1.0, 2.0)),
-    "ep": Setting(meaning="expert-parallel ranks", default=1.0, samples=(2.0, 4.0)),
-    "etp": Setting(meaning="tensor-parallel ranks inside an expert", default=1.0, samples=(1.0, 2.0)),
-    "dp": Setting(meaning="data-parallel replicas", default=1.0, samples=(8.0, 16.0), derived=True),
-    "zero": Setting(meaning="ZeRO stage", default=1.0, samples=(1.0, 3.0)),
-    "micro_batch": Setting(meaning="sequences of one micro-batch", default=1.0, samples=(1.0, 2.0)),
-    "recompute": Setting(
+SETTINGS: dict[str, LaunchSetting] = {
+    "tp": LaunchSetting(meaning="tensor-parallel ranks", default=1.0, samples=(2.0, 4.0)),
+    "cp": LaunchSetting(meaning="context-parallel ranks", default=1.0, samples=(1.0, 2.0)),
+    "pp": LaunchSetting(meaning="pipeline stages", default=1.0, samples=(2.0, 4.0)),
+    "vpp": LaunchSetting(meaning="virtual stages a pipeline rank", default=1.0, samples=(1.0, 2.0)),
+    "ep": LaunchSetting(meaning="expert-parallel ranks", default=1.0, samples=(2.0, 4.0)),
+    "etp": LaunchSetting(meaning="tensor-parallel ranks inside an expert", default=1.0, samples=(1.0, 2.0)),
+    "dp": LaunchSetting(meaning="data-parallel replicas", default=1.0, samples=(8.0, 16.0), derived=True),
+    "zero": LaunchSetting(meaning="ZeRO stage", default=1.0, samples=(1.0, 3.0)),
+    "micro_batch": LaunchSetting(meaning="sequences of one micro-batch", default=1.0, samples=(1.0, 2.0)),
+    "recompute": LaunchSetting(
         meaning="what the backward pass computes again: none, selective, full, a share of the layers, or modules",
         default="none", samples=("none", "full"),
     ),
-    "offload": Setting(
+    "offload": LaunchSetting(
         meaning="what waits in host memory: none, activations, optimizer, or both",
         default="none", samples=("none", "optimizer"),
     ),
-    "schedule": Setting(
+    "schedule": LaunchSetting(
         meaning="schedule of a pipeline: 1f1b (interleaved where vpp is above 1), zb-h1, zb-h2, dualpipe or dualpipev",
         default=SCHEDULES[0], samples=("1f1b", "dualpipev"),
     ),
-    "sequence_parallel": Setting(
+    "sequence_parallel": LaunchSetting(
         meaning="1: norms and residuals are split over the tensor-parallel ranks", default=1.0, samples=(0.0, 1.0)
     ),
-    "global_batch_seqs": Setting(meaning="sequences of one step", default=1.0, samples=(256.0, 512.0)),
-    "seq_len": Setting(meaning="tokens of a sequence", default=4096.0, samples=(4096.0, 8192.0)),
-    "precision": Setting(meaning="training recipe", default="bf16", samples=("bf16", "fp8")),
+    "global_batch_seqs": LaunchSetting(meaning="sequences of one step", default=1.0, samples=(256.0, 512.0)),
+    "seq_len": LaunchSetting(meaning="tokens of a sequence", default=4096.0, samples=(4096.0, 8192.0)),
+    "precision": LaunchSetting(meaning="training recipe", default="bf16", samples=("bf16", "fp8")),
 }  # fmt: skip
 
 

@@ -8,13 +8,13 @@ from statistics import NormalDist
 
 from hwmodel.errors import InputError
 from hwmodel.numerics import falls_at
-from hwmodel.specs.rl import Lengths
+from hwmodel.specs.rl import ResponseLengths
 
 BUCKETS = 48  # equal shares of the rollouts; the longest stands apart
 MOST_TOKENS = 1e7
 
 
-def lengths_of(mean: float, limit: float | None, log_sd: float, count: float) -> Lengths:
+def lengths_of(mean: float, limit: float | None, log_sd: float, count: float) -> ResponseLengths:
     """Lengths of `count` responses of a mean [tokens]: log-normal, those beyond the limit cut there.
 
     The last bucket is the longest of them, at its median: it sets the time of a step that waits for all. Raises
@@ -36,13 +36,13 @@ def lengths_of(mean: float, limit: float | None, log_sd: float, count: float) ->
         return sum(t * s for t, s in zip(at(middle), shares)) < mean
 
     tokens = at(float(falls_at(short, math.log(mean) - 8.0 * log_sd, math.log(top) + 8.0 * log_sd)))
-    return Lengths(tokens=tuple(tokens), shares=tuple(shares))
+    return ResponseLengths(tokens=tuple(tokens), shares=tuple(shares))
 
 
-def lengths_from_histogram(pairs: Sequence[tuple[float, float]]) -> Lengths:
+def lengths_from_histogram(pairs: Sequence[tuple[float, float]]) -> ResponseLengths:
     """Lengths from (tokens, weight) pairs. Raises InputError for an empty or negative histogram."""
     kept = sorted((float(t), float(w)) for t, w in pairs if w > 0)
     if not kept or kept[0][0] < 1.0 or any(w < 0 for _, w in pairs):
         raise InputError("a histogram of lengths needs pairs of tokens (1 or more) and weight (above zero)")
     total = math.fsum(w for _, w in kept)
-    return Lengths(tokens=tuple(t for t, _ in kept), shares=tuple(w / total for _, w in kept))
+    return ResponseLengths(tokens=tuple(t for t, _ in kept), shares=tuple(w / total for _, w in kept))

@@ -9,7 +9,7 @@ from hwmodel.predict.service import STATIC, ServiceSetting, on_layout
 from hwmodel.predict.service.layouts import Sizes, column
 from hwmodel.predict.service.search import best_layout, candidates, numbers
 from hwmodel.predict.training import TrainingRun
-from hwmodel.specs.rl import Lengths
+from hwmodel.specs.rl import ResponseLengths
 from hwmodel.specs.serving import ServingLoad
 
 
@@ -27,7 +27,7 @@ class RlSetting(msgspec.Struct, frozen=True, kw_only=True):
     training: TrainingRun
     prompts: float
     samples: float
-    lengths: Lengths
+    lengths: ResponseLengths
     colocated: bool = True
     lag: float = 0.0
     updates: float = 1.0
@@ -76,6 +76,6 @@ def _does_not_fit(one: ServiceSetting, accelerators: float) -> InfeasibleError:
     )
 
 
-def with_lengths(one: ServiceSetting, prompt_tokens: float, lengths: Lengths) -> ServiceSetting:
+def with_lengths(one: ServiceSetting, prompt_tokens: float, lengths: ResponseLengths) -> ServiceSetting:
     """The engine under the mean load of the rollouts."""
     return msgspec.structs.replace(one, load=ServingLoad(prompt_tokens=prompt_tokens, output_tokens=lengths.mean))

@@ -22,7 +22,7 @@ Column = NDArray[np.float64]
 BATCH_STEPS_PER_DOUBLING = 4
 
 
-class Spread(msgspec.Struct, frozen=True, kw_only=True):
+class ArrivalSpread(msgspec.Struct, frozen=True, kw_only=True):
     """How requests differ: the share of them that limits must hold for, the variance of prompts over their squared
     mean, and the load of the prompt that this share does not exceed (None: all prompts are alike)."""
 
@@ -64,7 +64,7 @@ def _batches(most: float) -> Column:
     return rising[np.diff(rising, prepend=0.0) > 0.0]
 
 
-def loaded(s: ServiceSetting, tried: ServingLayout, spread: Spread) -> Loaded:
+def loaded(s: ServiceSetting, tried: ServingLayout, spread: ArrivalSpread) -> Loaded:
     """Every layout tried at every batch that fits, its spread counted: the batch is the mean one running.
 
     Tails: the running batch spreads like a Poisson number, the wait for prefill is an M/D/1 queue's.
@@ -81,7 +81,7 @@ def loaded(s: ServiceSetting, tried: ServingLayout, spread: Spread) -> Loaded:
     return _at(on_layout(s, layout), layout, batch, places, spread)
 
 
-def _at(s: ServiceSetting, layout: ServingLayout, batch: Column, places: Column, spread: Spread) -> Loaded:
+def _at(s: ServiceSetting, layout: ServingLayout, batch: Column, places: Column, spread: ArrivalSpread) -> Loaded:
     engine, output, gain = s.worker.engine, s.load.output_tokens, s.gain
     tail = batch + spread.z * np.sqrt(batch)
     # Mean and tail as one table of twice the length: the arrays are short and calls cost more than numbers.
@@ -127,7 +127,7 @@ def _prompts_s(shape: Shape, w: Worker, load: ServingLoad, together: float) -> t
 
 
 def prefilled(
-    shape: Shape, w: Worker, load: ServingLoad, rate: float, spread: Spread, most_busy: float, growth: Any
+    shape: Shape, w: Worker, load: ServingLoad, rate: float, spread: ArrivalSpread, most_busy: float, growth: Any
 ) -> PrefillTimes:
     """Pools of the fewest workers of each layout that carry `rate` at most `most_busy`, times each `growth`.
 

@@ -20,7 +20,7 @@ POWERS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 UNEVEN = 1.15
 
 
-class Space(msgspec.Struct, frozen=True, kw_only=True):
+class ServingSpace(msgspec.Struct, frozen=True, kw_only=True):
     """Which sizes are worth trying, and how many accelerators one engine instance may take (unless sizes are given)."""
 
     tensor: tuple[float, ...] = POWERS[:5]
@@ -31,9 +31,9 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
     whole: bool = True  # heads and layers come in whole numbers that sizes must divide (evenly enough)
 
 
-EVERY = Space()
+EVERY = ServingSpace()
 # Of ladders of smooth sizes, whose heads and layers are no whole numbers.
-SMOOTH = Space(tensor=POWERS, pipeline=POWERS[:4], pipeline_of_experts=POWERS[:4], whole=False)
+SMOOTH = ServingSpace(tensor=POWERS, pipeline=POWERS[:4], pipeline_of_experts=POWERS[:4], whole=False)
 
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +79,7 @@ def _listed(numbers: list[int]) -> str:
     return " and ".join(str(n) for n in numbers)
 
 
-def layouts(shape: Shape, domain: float, given: Sizes | None = None, space: Space = EVERY) -> ServingLayout:
+def layouts(shape: Shape, domain: float, given: Sizes | None = None, space: ServingSpace = EVERY) -> ServingLayout:
     """Candidates as columns: tensor parallelism inside the domain, pipeline stages, and for experts also attention-data
     parallelism over one or several domains. Columns are empty where the given sizes leave none."""
     given = given or Sizes()
@@ -99,7 +99,7 @@ def layouts(shape: Shape, domain: float, given: Sizes | None = None, space: Spac
     return ServingLayout(tp=tp, pp=pp, dp=dp, ep=ep)
 
 
-def _whole(shape: Shape, tp: float, space: Space) -> bool:
+def _whole(shape: Shape, tp: float, space: ServingSpace) -> bool:
     """Whether a size divides the heads of every layer."""
     return not space.whole or all(float(b.n_heads) % tp == 0 for b in shape.blocks)
 
@@ -109,7 +109,7 @@ def _even(depth: float, stages: float) -> bool:
     return stages <= depth and fullest * stages / depth <= UNEVEN
 
 
-def _experts(tp: float, dp: float, routed: float, given: float | None, space: Space) -> tuple[float, ...]:
+def _experts(tp: float, dp: float, routed: float, given: float | None, space: ServingSpace) -> tuple[float, ...]:
     """Expert-parallel sizes: all accelerators of a stage, or none without attention-data parallelism."""
     n = tp * dp
     if given is not None:

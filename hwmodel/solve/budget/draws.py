@@ -79,7 +79,7 @@ class Doubt(msgspec.Struct, frozen=True):
     key: str
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
+class UncertainRun(msgspec.Struct, frozen=True, kw_only=True):
     """A solved plan as a function of its doubts."""
 
     setting: Fleeted
@@ -130,7 +130,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         return self.outcome({one.name: deviates(one.key, seed) for one in self.doubts})
 
 
-def uncertain_run(setting: Fleeted, solved: Solved, model: LossModel) -> Run:
+def uncertain_run(setting: Fleeted, solved: Solved, model: LossModel) -> UncertainRun:
     """A solved plan with its doubts: the prediction of its step, its law, format, failures, whole runs and price."""
     step = value_of(solved.answer.train_days)
     days = solved.answer.train_days
@@ -153,7 +153,7 @@ def uncertain_run(setting: Fleeted, solved: Solved, model: LossModel) -> Run:
         doubts.append(Doubt("law", f"law {setting.law.id}"))
     if gap is not None and loss is not None:
         doubts.append(Doubt("format", f"format {evidence_kind(setting.precision)}"))
-    return Run(
+    return UncertainRun(
         setting=setting, solved=solved, doubts=tuple(doubts), step_log_sds=sds, tokens=tokens, gap=gap, loss=loss
     )  # fmt: skip
 

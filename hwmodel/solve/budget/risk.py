@@ -9,7 +9,7 @@ import numpy as np
 
 from hwmodel.economics import quantile_z
 from hwmodel.numerics import quantiles
-from hwmodel.solve.budget.draws import DRAWS, Outcome, Run, uncertain_run
+from hwmodel.solve.budget.draws import DRAWS, Outcome, UncertainRun, uncertain_run
 from hwmodel.solve.budget.enough import accelerators_enough
 from hwmodel.solve.question.deadline import finish
 from hwmodel.solve.question.setting import Fleeted
@@ -56,7 +56,7 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     usd_high: float | None
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class HoursLine(msgspec.Struct, frozen=True, kw_only=True):
     """Dollars of one kind of hours: at the 10th, 50th and 90th percentile of their own draws."""
 
     line: str  # steady | failures | beyond
@@ -72,7 +72,7 @@ class Risk(msgspec.Struct, frozen=True, kw_only=True):
     limits: list[Limit]
     all_met: float | None  # chance of keeping every limit at once; None without two
     drivers: list[Driver]
-    lines: list[Line]
+    lines: list[HoursLine]
     finish: dict[str, str | None]  # p50, p80, p90 -> ISO date; empty without a start
     loss_p10: float | None
     loss_p90: float | None
@@ -152,7 +152,7 @@ def _mend(solved: Solved, asked: Limit) -> Mend | None:
     return Mend(share=share, tokens=tokens, limit=enough, usd_per_accelerator_hour=price)
 
 
-def drivers(run: Run) -> list[Driver]:
+def drivers(run: UncertainRun) -> list[Driver]:
     """A tornado: each doubt moved alone, the one that moves the money (or the days) most first."""
     ends = np.array([quantile_z(LOW), quantile_z(HIGH)])
     rows = []
@@ -176,7 +176,7 @@ def _swing(row: Driver) -> tuple[float, float]:
     return -usd, row.days_low - row.days_high
 
 
-def _lines(drawn: Outcome) -> list[Line]:
+def _lines(drawn: Outcome) -> list[HoursLine]:
     """Where the rent goes; empty without a price."""
     if drawn.cost_usd is None:
         return []
@@ -186,7 +186,7 @@ def _lines(drawn: Outcome) -> list[Line]:
     rows = []
     for name, spent in hours.items():
         p10, p50, p90 = quantiles(rate * spent, (LOW, 0.5, HIGH))
-        rows.append(Line(line=name, p10=p10, p50=p50, p90=p90))
+        rows.append(HoursLine(line=name, p10=p10, p50=p50, p90=p90))
     return rows
 
 

@@ -13,7 +13,7 @@ from hwmodel.solve.law.answers import Value, banded, over_draws, side_by_side
 from hwmodel.specs.law import LawSpec
 
 
-class Gain(msgspec.Struct, frozen=True, kw_only=True):
+class SizeGain(msgspec.Struct, frozen=True, kw_only=True):
     """Loss at two sizes under one law and their difference, with the band of the law's joint draws."""
 
     law: str
@@ -29,7 +29,7 @@ class Gain(msgspec.Struct, frozen=True, kw_only=True):
 class Gains(msgspec.Struct, frozen=True, kw_only=True):
     """The gain under each law that has a loss, and the span over them: the doubt that no single law shows."""
 
-    rows: tuple[Gain, ...]
+    rows: tuple[SizeGain, ...]
     refused: dict[str, str]
     gain_low: float
     gain_high: float
@@ -59,7 +59,7 @@ def gains(
     return Gains(rows=tuple(rows), refused=refused, gain_low=min(middles), gain_high=max(middles))
 
 
-def _gain(spec: LawSpec, small: float, large: float, tokens: float | None, count: int, seed: int) -> Gain:
+def _gain(spec: LawSpec, small: float, large: float, tokens: float | None, count: int, seed: int) -> SizeGain:
     data = [tokens or float(laws.tokens_for_params(spec, n)) for n in (small, large)]
 
     def solve(law: LawSpec) -> tuple[Any, Any, Any]:
@@ -73,7 +73,7 @@ def _gain(spec: LawSpec, small: float, large: float, tokens: float | None, count
         """A number of the three losses with the band of its draws."""
         return banded(of(*one), None if drawn is None else of(*drawn))
 
-    return Gain(
+    return SizeGain(
         law=spec.id,
         tokens_small=data[0],
         tokens_large=data[1],

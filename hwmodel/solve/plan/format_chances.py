@@ -11,7 +11,7 @@ import msgspec
 from hwmodel.catalog.calibrations import speedup_log_half_width
 from hwmodel.economics import Z80
 from hwmodel.solve.budget.beats import Beats, pairwise
-from hwmodel.solve.budget.draws import Doubt, Outcome, Run, uncertain_run
+from hwmodel.solve.budget.draws import Doubt, Outcome, UncertainRun, uncertain_run
 from hwmodel.solve.plan.precisions import FormatRun
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.sizing import LossModel
@@ -42,6 +42,6 @@ def _drawn(setting: Fleeted, model: LossModel, first: FormatRun, one: FormatRun)
     return joint.drawn(setting.request.seed)
 
 
-def _run(setting: Fleeted, model: LossModel, one: FormatRun) -> Run:
+def _run(setting: Fleeted, model: LossModel, one: FormatRun) -> UncertainRun:
     assert one.run is not None
     return uncertain_run(msgspec.structs.replace(setting, precision=one.recipe), one.run, model)

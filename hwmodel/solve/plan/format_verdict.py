@@ -26,7 +26,7 @@ SAME = Band(1.0, 1.0, 1.0)
 OBJECTIVES = {"usd": "cost_usd", "kwh": "energy_mwh", "co2e": "co2e_t", "flops": None}
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
+class FormatQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """The plan whose formats are compared, and what its loss is worth: under a law, over a life where it has one."""
 
     setting: Fleeted
@@ -40,7 +40,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judged(
-    question: Question, row: FormatRow, precision: Precision, base: FormatRow, base_recipe: Precision
+    question: FormatQuestion, row: FormatRow, precision: Precision, base: FormatRow, base_recipe: Precision
 ) -> FormatRow:
     """The row of a recipe with what it gains and loses against the reference `base`."""
     setting, sized = question.setting, question.sized
@@ -67,7 +67,7 @@ def _unknown(row: FormatRow, reason: str) -> FormatRow:
     return msgspec.structs.replace(row, verdict_reason=reason)
 
 
-def _with_grounds(question: Question, row: FormatRow, precision: Precision, base: FormatRow) -> FormatRow:
+def _with_grounds(question: FormatQuestion, row: FormatRow, precision: Precision, base: FormatRow) -> FormatRow:
     """The row with what a verdict rests on: speed-ups, measured gap, laws, and the format that it is served in."""
     setting, sized, first = question.setting, question.sized, row is base
     share, nats, evidence = _gap(question, precision)
@@ -85,7 +85,7 @@ def _speedup(row: FormatRow, base: FormatRow) -> Band:
     return Band.around(value_of(row.tokens_per_s) / value_of(base.tokens_per_s), speedup_log_half_width())
 
 
-def _gap(question: Question, precision: Precision) -> tuple[Band | None, Band | None, Evidence | None]:
+def _gap(question: FormatQuestion, precision: Precision) -> tuple[Band | None, Band | None, Evidence | None]:
     """The measured gap of a kind of recipe as a share of the loss and in nats, and what it rests on."""
     kind = evidence_kind(precision)
     if kind == "16-bit":
@@ -102,7 +102,7 @@ def _gap(question: Question, precision: Precision) -> tuple[Band | None, Band | 
     return share, None if loss is None else share.scaled(loss), evidence
 
 
-def _band(question: Question, precision: Precision) -> GapBand | None:
+def _band(question: FormatQuestion, precision: Precision) -> GapBand | None:
     return gap_band(_gaps(question.setting), evidence_kind(precision), question.sized.n, question.sized.d)
 
 
@@ -110,13 +110,13 @@ def _gaps(setting: Fleeted) -> Mapping[str, list[Gap]]:
     return loss_gaps(setting.catalog.precision_pairs())
 
 
-def _paid_share(question: Question, loss: float, speedup: float) -> float:
+def _paid_share(question: FormatQuestion, loss: float, speedup: float) -> float:
     """The gap that a speed-up pays for at the size asked, as a share of the loss."""
     sized = question.sized
     return break_even.gap_at_fixed_size(question.model, sized.n, sized.d, speedup) / loss
 
 
-def _with_verdict(question: Question, row: FormatRow, loss: float, band: GapBand) -> FormatRow:
+def _with_verdict(question: FormatQuestion, row: FormatRow, loss: float, band: GapBand) -> FormatRow:
     """The row with the gaps that the speed-up pays for, and the verdicts at the size asked and with size and tokens
     free."""
     model, lifetime, speedup, gap = question.model, question.lifetime, row.speedup, row.loss_gap_share
@@ -146,7 +146,7 @@ def _with_verdict(question: Question, row: FormatRow, loss: float, band: GapBand
     )  # fmt: skip
 
 
-def _at_published(question: Question, loss: float, row: FormatRow) -> str | None:
+def _at_published(question: FormatQuestion, loss: float, row: FormatRow) -> str | None:
     """What the verdict would be were the run as fast as published ones; None where none were timed."""
     if row.speedup_published is None:
         return None
@@ -154,7 +154,7 @@ def _at_published(question: Question, loss: float, row: FormatRow) -> str | None
     return break_even.verdict(row.loss_gap_share, _paid_share(question, loss, row.speedup_published.median))
 
 
-def _verdicts(question: Question, loss: float, row: FormatRow, base: FormatRow) -> dict[str, ObjectiveVerdict]:
+def _verdicts(question: FormatQuestion, loss: float, row: FormatRow, base: FormatRow) -> dict[str, ObjectiveVerdict]:
     """Under each objective: how many times as much the reference costs, the gap that this pays for at the size asked
     (as a share of the loss), and the verdict; objectives without figures (no price) are left out."""
     assert row.loss_gap_share is not None

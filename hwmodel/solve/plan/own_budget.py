@@ -9,7 +9,7 @@ from hwmodel.solve.life.demand import Life
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.budget_records import Budget
 from hwmodel.solve.run.cash import monthly, schedule
-from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, Line, added, certain, of_hours
+from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, StageLine, added, certain, of_hours
 from hwmodel.solve.run.result import Band, RunAnswer
 from hwmodel.units import HOURS_PER_YEAR
 
@@ -19,7 +19,7 @@ REST = ("ablations and scaling runs", "post-training", "evaluation", "failed run
 WHY = "what the run lacks to be enough in 80 % of cases"
 
 
-def served(setting: Fleeted, life: Life | None, params: float) -> Line | None:
+def served(setting: Fleeted, life: Life | None, params: float) -> StageLine | None:
     """The line of the tokens that are served after training; None where the plan does not price them in dollars.
 
     Its interval is that of the price; it is paid as the demand comes, so it stands in no month.
@@ -34,12 +34,12 @@ def served(setting: Fleeted, life: Life | None, params: float) -> Line | None:
     return of_hours(hours, setting, max(over_a_year, 1.0), stage=SERVING, kind="serving")
 
 
-def of_answer(answer: RunAnswer, serving: Line | None = None) -> Budget | None:
+def of_answer(answer: RunAnswer, serving: StageLine | None = None) -> Budget | None:
     """The `budget` of the JSON contract for one run and what is served after it; None without a fleet."""
     if answer.gpu_hours is None or answer.quantiles is None:
         return None
     money, safe = _band(answer.cost_usd), answer.quantiles["p80"]["cost_usd"]
-    line = Line(
+    line = StageLine(
         stage=RUN, kind="pretrain", how=COMPUTED, gpu_hours=_band(answer.gpu_hours), cost_usd=money,
         elapsed_days=_band(answer.elapsed_days), accelerators=answer.accelerators,
         energy_mwh=_band(answer.energy_mwh), co2e_t=_band(answer.co2e_t),
@@ -47,7 +47,7 @@ def of_answer(answer: RunAnswer, serving: Line | None = None) -> Budget | None:
     more = 0.0 if money is None or not isinstance(safe, (int, float)) else max(float(safe) - money.value, 0.0)
     end = line.elapsed_days.value if line.elapsed_days is not None else 0.0
     flow = monthly(schedule([line]), [(end - 1e-6, end - 1e-6, more)] if more else [])
-    rest = {name: Line(stage=name, kind="other", how=NOT_COUNTED) for name in REST}
+    rest = {name: StageLine(stage=name, kind="other", how=NOT_COUNTED) for name in REST}
     if serving is not None:
         rest[SERVING] = serving
     counted = [line] if serving is None else [line, serving]

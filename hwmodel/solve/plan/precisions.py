@@ -11,7 +11,7 @@ from hwmodel.physics.machine import format_peak
 from hwmodel.predict.search import choice
 from hwmodel.predict.uncertainty import is_mixture, step_shares
 from hwmodel.solve.life.demand import Life
-from hwmodel.solve.plan.format_verdict import Question, judged
+from hwmodel.solve.plan.format_verdict import FormatQuestion, judged
 from hwmodel.solve.question.setting import Fleeted, default_precision, step_doubt
 from hwmodel.solve.run.answers import answer
 from hwmodel.solve.run.fleet import Fleet
@@ -132,7 +132,7 @@ def rows_of(
     if first is None:
         return rows
     base = next(row for row, one in zip(rows, runs, strict=True) if one is first)
-    question = Question(setting=setting, solved=solved, model=model, lifetime=lifetime)
+    question = FormatQuestion(setting=setting, solved=solved, model=model, lifetime=lifetime)
     return [
         row if one.run is None else judged(question, row, one.recipe, base, first.recipe)
         for row, one in zip(rows, runs, strict=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from hwmodel.solve.run.budget_records import CashMonth
-from hwmodel.solve.run.lines import Line
+from hwmodel.solve.run.lines import StageLine
 from hwmodel.units import HOURS_PER_YEAR
 
 DAYS_PER_MONTH = HOURS_PER_YEAR / 24.0 / 12.0
@@ -17,12 +17,12 @@ DAYS_PER_MONTH = HOURS_PER_YEAR / 24.0 / 12.0
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
     """When a stage runs [days from the start]."""
 
-    line: Line
+    line: StageLine
     start_days: float
     end_days: float
 
 
-def schedule(lines: Sequence[Line]) -> list[Slot]:
+def schedule(lines: Sequence[StageLine]) -> list[Slot]:
     """Stages in their order: each begins when its pool is free of the ones before it. What was entered without hours
     takes no time and stands where it comes."""
     free: dict[str, float] = {}

@@ -20,7 +20,7 @@ NOT_COUNTED: How = "not_counted"
 SAFE = 0.8  # the share of cases that the default contingency covers
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class StageLine(msgspec.Struct, frozen=True, kw_only=True):
     """One stage of a budget. Bands are 80 % intervals; what nobody says is None, never zero."""
 
     stage: str
@@ -44,24 +44,24 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         return BudgetLine(stage=self.stage, gpu_hours=self.gpu_hours, cost_usd=self.cost_usd, how=self.how)
 
 
-def of_bill(found: Bill, setting: Fleeted, accelerators: float, **more: Any) -> Line:
+def of_bill(found: Bill, setting: Fleeted, accelerators: float, **more: Any) -> StageLine:
     """The line of a run that is billed with failures and the whole-run factor."""
     cost = found.median_cost_usd
-    return Line(
+    return StageLine(
         how=COMPUTED, part=setting.part.id, accelerators=int(accelerators), gpu_hours=found.gpu_hours,
         cost_usd=found.cost_usd, elapsed_days=found.elapsed_days, energy_mwh=found.energy_mwh, co2e_t=found.co2e_t,
         safe_cost_usd=None if cost is None else cost.at(quantile_z(SAFE)).value, **more,
     )  # fmt: skip
 
 
-def of_hours(hours: Band, setting: Fleeted, accelerators: float, mfu: float | None = None, **more: Any) -> Line:
+def of_hours(hours: Band, setting: Fleeted, accelerators: float, mfu: float | None = None, **more: Any) -> StageLine:
     """The line of accelerator-hours that no failures lengthen: scoring, evaluation, serving, hours as entered."""
     elapsed = hours.scaled(1.0 / (24.0 * accelerators))
     cost = cost_of(hours, setting, elapsed.value * SECONDS_PER_DAY)
     used = energy(1.0, setting.part, setting.system, setting.energy, mfu)
     drawn = Band.around(float(used.total_kwh) / 1e3, ENERGY_LOG_HALF_WIDTH).times(hours)
     more = {"how": COMPUTED, **more}
-    return Line(
+    return StageLine(
         part=setting.part.id, accelerators=int(accelerators), gpu_hours=hours, cost_usd=cost, elapsed_days=elapsed,
         energy_mwh=drawn, co2e_t=drawn.scaled(float(used.kg_co2e / used.total_kwh)),
         safe_cost_usd=None if cost is None else cost.at(quantile_z(SAFE)).value, **more,
@@ -88,7 +88,7 @@ def added(bands: list[Band]) -> Band | None:
     return Band(sum(b.value for b in bands), sum(b.low for b in bands), sum(b.high for b in bands))
 
 
-def joined(lines: list[Line], **more: Any) -> Line:
+def joined(lines: list[StageLine], **more: Any) -> StageLine:
     """Several runs of one stage on one pool, one after the other."""
     first = lines[0]
     bands = {
@@ -99,7 +99,7 @@ def joined(lines: list[Line], **more: Any) -> Line:
     return msgspec.structs.replace(first, **bands, safe_cost_usd=sum(safe) if safe else None, **more)
 
 
-def times(line: Line, factor: float, **more: Any) -> Line:
+def times(line: StageLine, factor: float, **more: Any) -> StageLine:
     """A line so many times over."""
     bands = {
         name: None if getattr(line, name) is None else getattr(line, name).scaled(factor)
@@ -114,7 +114,7 @@ __all__ = [
     "ENTERED",
     "NOT_COUNTED",
     "Z80",
-    "Line",
+    "StageLine",
     "added",
     "certain",
     "cost_of",

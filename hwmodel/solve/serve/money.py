@@ -11,7 +11,7 @@ from hwmodel.economics.energy import energy
 from hwmodel.ops import Num, maximum
 from hwmodel.solve.question.rates import rate_of
 from hwmodel.solve.serve.question import ServingQuestion
-from hwmodel.solve.serve.records import ApiOffer, Bill, FleetRow
+from hwmodel.solve.serve.records import ApiOffer, FleetRow, ServingBill
 from hwmodel.specs.economics import PriceSummary, given_price
 from hwmodel.specs.hardware import Part, System
 from hwmodel.units import SECONDS_PER_HOUR
@@ -71,7 +71,7 @@ def computed_prompts(requests_per_s: Num, prompt_tokens: Num, hit_rate: Num) -> 
 
 def money(
     question: ServingQuestion, spent: Sequence[Spent], share: float, requests_per_s: float, catalog: Catalog
-) -> Bill:
+) -> ServingBill:
     """Dollars and joules of serving `requests_per_s`, a `share` of them for prompts, the rest for output."""
     total = sum(s.usd_per_hour for s in spent)
     hourly = None if math.isnan(total) else total
@@ -87,7 +87,7 @@ def money(
     def per_million(part_of: float, tokens_per_s: float) -> float | None:
         return None if hourly is None else float(usd_per_million(hourly, part_of, tokens_per_s))
 
-    return Bill(
+    return ServingBill(
         usd_per_hour=hourly,
         usd_per_million_tokens=per_million(1.0, asked + outputs),
         usd_per_million_input=per_million(share, prompts),

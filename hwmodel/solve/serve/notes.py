@@ -9,7 +9,7 @@ from hwmodel.catalog.names import fold, read_as, resolve
 from hwmodel.predict.formats import as_released, release_of
 from hwmodel.solve.run.band import Band
 from hwmodel.solve.serve.question import ServingQuestion
-from hwmodel.solve.serve.records import Names
+from hwmodel.solve.serve.records import ServingNames
 from hwmodel.specs import PriceSummary
 from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.kernels import Machine
@@ -98,6 +98,6 @@ def _as_released(question: ServingQuestion, recipe: str, catalog: Catalog) -> li
     return [] if own == recipe else [f"{recipe} of {question.model} is {own}, as it was released"]
 
 
-def resolved(question: ServingQuestion, part: Part, system: System) -> Names:
+def resolved(question: ServingQuestion, part: Part, system: System) -> ServingNames:
     """Ids of what the answer is about."""
-    return Names(accelerator=part.id, system=system.id, model=question.model, engine=question.engine)
+    return ServingNames(accelerator=part.id, system=system.id, model=question.model, engine=question.engine)

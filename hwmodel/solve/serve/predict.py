@@ -26,8 +26,8 @@ from hwmodel.solve.serve.citations import service_sources
 from hwmodel.solve.serve.likely import service_like
 from hwmodel.solve.serve.money import Spent, money, price_of, share_of
 from hwmodel.solve.serve.notes import ALL, meant, named, notes, resolved, tight
-from hwmodel.solve.serve.question import Pool, ServingQuestion, sizes_of
-from hwmodel.solve.serve.records import SIZES, Bill, EngineFound, PredictedRow, PrefillPool
+from hwmodel.solve.serve.question import PoolLimit, ServingQuestion, sizes_of
+from hwmodel.solve.serve.records import SIZES, EngineFound, PredictedRow, PrefillPool, ServingBill
 from hwmodel.solve.serve.table import cache_requests, setting_of
 from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.precision import ServingPrecision
@@ -126,7 +126,7 @@ def _equipped(question: ServingQuestion, catalog: Catalog, shape: Shape, name: s
 def _spent(
     question: ServingQuestion, at: _Equipped, other: _Equipped, held_by: _Held, busy: float, rate: float,
     catalog: Catalog,
-) -> tuple[float, Bill]:  # fmt: skip
+) -> tuple[float, ServingBill]:  # fmt: skip
     """The share of the accelerators' hour that prompts take, and their dollars and joules at the rate they carry."""
 
     def of(one: _Equipped, accelerators: float) -> Spent:
@@ -151,7 +151,7 @@ def _two_pools(
     sizes = Sizes(tp=prefill_tp or question.tp, pp=question.pp, dp=question.dp, ep=None if prefill_tp else question.ep)
     before = _smallest(bare, sizes, question.prefill, question, other.part.name)
 
-    def count(pool: Pool, layout: ServingLayout) -> float:
+    def count(pool: PoolLimit, layout: ServingLayout) -> float:
         return 0.0 if math.isinf(pool.most) else float(pool.most // layout.accelerators)
 
     return msgspec.structs.replace(
@@ -160,7 +160,7 @@ def _two_pools(
     )  # fmt: skip
 
 
-def _smallest(s: ServiceSetting, given: Sizes, pool: Pool, question: ServingQuestion, part: str) -> ServingLayout:
+def _smallest(s: ServiceSetting, given: Sizes, pool: PoolLimit, question: ServingQuestion, part: str) -> ServingLayout:
     """The layout of fewest accelerators in a pool that holds the model and one request."""
     tried = candidates(s, min(pool.most, 1e6), given)
     if not len(column(tried.tp)):

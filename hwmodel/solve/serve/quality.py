@@ -15,7 +15,7 @@ from hwmodel.errors import InputError
 from hwmodel.laws.quantised import FULL_BITS, log_half_width, quantised_nats, retained_score
 from hwmodel.physics.shape import parameters
 from hwmodel.solve.run.result import Band
-from hwmodel.solve.serve.records import Published, QualityRow, Spread
+from hwmodel.solve.serve.records import ModelSpread, Published, QualityRow
 from hwmodel.specs import ServingPrecision
 from hwmodel.specs.quantised import QuantisedRow, TrainedModel
 from hwmodel.specs.shape import Shape
@@ -114,10 +114,10 @@ def _by_model(rows: list[QuantisedRow], field: str) -> list[float]:
     return [median(values) for values in grouped.values()]
 
 
-def _spread(values: list[float]) -> Spread | None:
+def _spread(values: list[float]) -> ModelSpread | None:
     if not values:
         return None
-    return Spread(value=median(values), low=min(values), high=max(values), n=float(len(values)))
+    return ModelSpread(value=median(values), low=min(values), high=max(values), n=float(len(values)))
 
 
 def measured_quality(recipe: str, catalog: Catalog | None = None) -> Published | None:

@@ -15,7 +15,7 @@ from hwmodel.specs.serving import Speculation
 from hwmodel.specs.shape import Shape
 
 
-class Lengths(msgspec.Struct, frozen=True, kw_only=True):
+class RequestLengths(msgspec.Struct, frozen=True, kw_only=True):
     """Requests of many lengths: means, longest, and what makes waits and tails longer than those of equal ones."""
 
     prompt_tokens: float
@@ -29,7 +29,7 @@ class Lengths(msgspec.Struct, frozen=True, kw_only=True):
         return next((length for length, upto in self.prompts if upto >= share - 1e-12), self.prompts[-1][0])
 
 
-class Pool(msgspec.Struct, frozen=True, kw_only=True):
+class PoolLimit(msgspec.Struct, frozen=True, kw_only=True):
     """The accelerators of one pool: their part, and at most how many (infinite: as many as it takes)."""
 
     part: str
@@ -44,14 +44,14 @@ def read_date(text: str, flag: str) -> float:
     return float(year) + (float(month) - 0.5) / 12.0
 
 
-def read_pool(text: str, flag: str) -> Pool:
+def read_pool(text: str, flag: str) -> PoolLimit:
     """A pool like `4xH200`, or a part alone. Raises InputError."""
     count, times, part = text.partition("x")
     if times and count.strip().isdecimal() and part.strip():
         if int(count) < 1:
             raise InputError(f"{flag} {text!r} has no accelerators")
-        return Pool(part=part.strip(), most=float(count))
-    return Pool(part=text.strip())
+        return PoolLimit(part=part.strip(), most=float(count))
+    return PoolLimit(part=text.strip())
 
 
 MOST_PEAK_TO_MEAN = 1e4
@@ -84,9 +84,11 @@ class ServingQuestion(msgspec.Struct, frozen=True, kw_only=True):
     draft_tokens: float = 0.0
     acceptance: float = ACCEPTANCE
     draft_share: float = DRAFT_SHARE
-    lengths: Lengths | None = None  # a histogram; prompt and output tokens are its means
-    prefill: Pool | None = None  # accelerators of a prefill pool of their own part; then `decode` has the other pool
-    decode: Pool | None = None
+    lengths: RequestLengths | None = None  # a histogram; prompt and output tokens are its means
+    prefill: PoolLimit | None = (
+        None  # accelerators of a prefill pool of their own part; then `decode` has the other pool
+    )
+    decode: PoolLimit | None = None
     engine_year: float = 0.0  # of the engine's release, in years; 0: today
     max_running: float | None = None  # requests that one attention rank runs at once; None: the engine's own setting
     rounds: float | None = None  # requests that each client of a closed loop sends; None: as benchmarks do
@@ -158,7 +160,7 @@ def sizes_of(question: ServingQuestion) -> Sizes:
     return Sizes(tp=question.tp, pp=question.pp, dp=question.dp, ep=question.ep)
 
 
-def read_histogram(path: Path) -> Lengths:
+def read_histogram(path: Path) -> RequestLengths:
     """Lengths of a CSV with the columns prompt_tokens, output_tokens, count.
 
     Raises InputError for a missing file, missing columns, negative or no counts."""
@@ -178,7 +180,7 @@ def read_histogram(path: Path) -> Lengths:
     for p, _, n in sorted(kept):
         below += n
         steps.append((p, below / total))
-    return Lengths(
+    return RequestLengths(
         prompt_tokens=prompt, output_tokens=sum(o * n for _, o, n in kept) / total,
         longest_tokens=max(p + o for p, o, _ in kept), prompt_variance=square / prompt**2 - 1.0, prompts=tuple(steps),
     )  # fmt: skip

@@ -33,7 +33,7 @@ class PrefillPool(msgspec.Struct, frozen=True, kw_only=True):
     cache_transfer_s: float
 
 
-class Bill(msgspec.Struct, frozen=True, kw_only=True):
+class ServingBill(msgspec.Struct, frozen=True, kw_only=True):
     """Dollars and joules of serving at a rate; dollars are None where nobody names a price."""
 
     usd_per_hour: float | None
@@ -49,7 +49,7 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     joules_per_input_token: float
 
 
-class EngineRow(Bill, frozen=True, kw_only=True):
+class EngineRow(ServingBill, frozen=True, kw_only=True):
     """An engine in one configuration, how many of it, its latencies and its bill. `mode`: aggregated (one engine does
     both) or disaggregated (`prefill` is the other pool)."""
 
@@ -100,7 +100,7 @@ class PredictedRow(EngineRow, frozen=True, kw_only=True):
     weights_bytes: float
 
 
-class Spread(msgspec.Struct, frozen=True, kw_only=True):
+class ModelSpread(msgspec.Struct, frozen=True, kw_only=True):
     """Median and range over `n` models."""
 
     value: float
@@ -113,9 +113,9 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured in a recipe's bits, one vote a source and model; None where nobody measured that."""
 
     sources: list[str] = []
-    loss_increase_nats: Spread | None = None
-    perplexity_increase: Spread | None = None
-    accuracy_drop: Spread | None = None
+    loss_increase_nats: ModelSpread | None = None
+    perplexity_increase: ModelSpread | None = None
+    accuracy_drop: ModelSpread | None = None
 
 
 class QualityRow(Published, frozen=True, kw_only=True):
@@ -157,7 +157,7 @@ class ApiOffer(msgspec.Struct, frozen=True, kw_only=True):
     api_usd_per_million_tokens: float
 
 
-class Names(msgspec.Struct, frozen=True, kw_only=True):
+class ServingNames(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of what an answer is about."""
 
     accelerator: str
@@ -173,7 +173,7 @@ class EngineFound(msgspec.Struct, frozen=True, kw_only=True):
     step: dict[str, float]
     prefill_s: float
     like: Like | None
-    resolved: Names
+    resolved: ServingNames
     notes: list[str]
     sources: list[Cited]
     fixed: list[FixedRow] = []
@@ -189,7 +189,7 @@ class FleetFound(msgspec.Struct, frozen=True, kw_only=True):
     pareto: list[FleetRow]  # from the answer on, dearer and sooner
     api: ApiOffer | None
     like: Like | None
-    resolved: Names
+    resolved: ServingNames
     rests_on: dict[str, list[str]]  # by part
     notes: list[str]
     left_out: list[str]

@@ -7,7 +7,7 @@ import msgspec
 from hwmodel.plain import Document
 from hwmodel.predict.formats import formats_of
 from hwmodel.predict.service import ServiceSetting, Worker, on_layout
-from hwmodel.predict.service.arrivals import Column, Loaded, Spread, loaded
+from hwmodel.predict.service.arrivals import ArrivalSpread, Column, Loaded, loaded
 from hwmodel.predict.service.layouts import layouts, rows_of
 from hwmodel.predict.service.passes import room_ends
 from hwmodel.solve.run.band import Band
@@ -49,11 +49,11 @@ def load_of(question: ServingQuestion, prompt_tokens: float | None = None) -> Se
     return load if question.rounds is None else msgspec.structs.replace(load, rounds=question.rounds)
 
 
-def spread_of(question: ServingQuestion) -> Spread:
+def spread_of(question: ServingQuestion) -> ArrivalSpread:
     """How the requests of a question differ, and the share of them that its limits hold for."""
     tail = question.prompt_tail_tokens
     longer = load_of(question, tail) if tail > question.prompt_tokens else None
-    return Spread(percentile=question.percentile, prompt_variance=question.prompt_variance, longer=longer)
+    return ArrivalSpread(percentile=question.percentile, prompt_variance=question.prompt_variance, longer=longer)
 
 
 def setting_of(

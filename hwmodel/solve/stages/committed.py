@@ -12,7 +12,7 @@ from hwmodel.plain import Options
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.cash import Slot
 from hwmodel.solve.run.details import CommitmentDetail
-from hwmodel.solve.run.lines import COMPUTED, Line, certain, cost_of
+from hwmodel.solve.run.lines import COMPUTED, StageLine, certain, cost_of
 from hwmodel.solve.stages.file import BudgetFile
 from hwmodel.solve.stages.frame import duration_s
 from hwmodel.units import HOURS_PER_YEAR, SECONDS_PER_HOUR
@@ -50,7 +50,7 @@ def years_of(given: Options) -> int:
     raise InputError(f"term {given['term']!r} is not sold: commitments are for 1 year or 3 years")
 
 
-def idle_line(years: int, setting: Fleeted, accelerators: int, slots: Sequence[Slot]) -> Line:
+def idle_line(years: int, setting: Fleeted, accelerators: int, slots: Sequence[Slot]) -> StageLine:
     """What a pool's terms cost beyond the hours that its stages use. Terms begin with the first stage and are as many
     as the last one needs."""
     part = setting.part.id
@@ -76,13 +76,13 @@ def idle_line(years: int, setting: Fleeted, accelerators: int, slots: Sequence[S
         years=years, committed_hours=hours, committed_usd=paid.committed_usd, used_share=used / hours,
         break_even_share=least,
     )  # fmt: skip
-    return Line(
+    return StageLine(
         stage=f"committed and not used: {accelerators}x{part}", kind=KIND, how=COMPUTED,
         cost_usd=cost_of(certain(max(hours - used, 0.0)), setting, 0.0), detail=detail, note=said,
     )  # fmt: skip
 
 
-def paid_evenly(idle: Sequence[Line], slots: Sequence[Slot]) -> list[tuple[float, float, float]]:
+def paid_evenly(idle: Sequence[StageLine], slots: Sequence[Slot]) -> list[tuple[float, float, float]]:
     """Start, end [days] and money of commitments: their pools' stages and idle hours, spread over the terms."""
     money = sum(line.cost_usd.value for line in idle if line.cost_usd is not None)
     worked = sum(s.line.cost_usd.value for s in slots if is_committed(s.line) and s.line.cost_usd is not None)
@@ -93,6 +93,6 @@ def paid_evenly(idle: Sequence[Line], slots: Sequence[Slot]) -> list[tuple[float
     return [(0.0, count * days, money + worked)] if idle else []
 
 
-def is_committed(line: Line) -> bool:
+def is_committed(line: StageLine) -> bool:
     """Whether a line is hours of a pool, paid by its commitment."""
     return line.part is not None and line.gpu_hours is not None

@@ -11,7 +11,7 @@ from hwmodel.errors import InputError
 from hwmodel.plain import Options
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.details import ShareDetail
-from hwmodel.solve.run.lines import ENTERED, NOT_COUNTED, Line, added, certain, of_hours, times
+from hwmodel.solve.run.lines import ENTERED, NOT_COUNTED, StageLine, added, certain, of_hours, times
 from hwmodel.solve.stages.file import Stage
 from hwmodel.solve.stages.frame import Frame, duration_s, number, share, usd
 
@@ -22,7 +22,7 @@ _UNSIZED: Options = {"params": "1B", "tokens": "1B", "model": None, "flops": Non
 IDLE_MFU = 1e-9  # what waits draws as an idle cluster does
 
 
-def entered(frame: Frame, stage: Stage, fleet: str | None) -> Line:
+def entered(frame: Frame, stage: Stage, fleet: str | None) -> StageLine:
     """Hours and money as entered; hours on one pool are priced as that pool's are, where no money is given.
 
     Raises InputError where keys would be computed from beside what is entered.
@@ -35,7 +35,7 @@ def entered(frame: Frame, stage: Stage, fleet: str | None) -> Line:
         )
     hours = certain(number(own["gpu_hours"], "gpu_hours")) if "gpu_hours" in own else None
     money = certain(usd(own["cost_usd"], "cost_usd")) if "cost_usd" in own else None
-    line = Line(stage=stage.name, kind=stage.kind, how=ENTERED)
+    line = StageLine(stage=stage.name, kind=stage.kind, how=ENTERED)
     if hours is not None and fleet is not None:
         setting = frame.setting({**frame.options(stage, fleet), **_UNSIZED})
         line = of_hours(
@@ -47,7 +47,7 @@ def entered(frame: Frame, stage: Stage, fleet: str | None) -> Line:
     return msgspec.structs.replace(line, **changes)
 
 
-def share_of_pretraining(stage: Stage, before: list[Line], kinds: tuple[str, ...]) -> Line:
+def share_of_pretraining(stage: Stage, before: list[StageLine], kinds: tuple[str, ...]) -> StageLine:
     """A share, as entered, of the hours and money of the pre-training stages above. Raises InputError for none."""
     beside = [name for name in stage.own if name not in ("share", "why")] + list(stage.options)
     if beside:
@@ -68,7 +68,7 @@ def share_of_pretraining(stage: Stage, before: list[Line], kinds: tuple[str, ...
     return msgspec.structs.replace(line, elapsed_days=days)
 
 
-def spares(frame: Frame, stage: Stage, line: Line) -> Line | None:
+def spares(frame: Frame, stage: Stage, line: StageLine) -> StageLine | None:
     """Accelerators held ready beside a stage, which wait as long as it runs; None where the fleet needs none."""
     assert line.elapsed_days is not None
     shared = {name: frame.file.options[name] for name in SHARED if name in frame.file.options}
@@ -85,7 +85,7 @@ def spares(frame: Frame, stage: Stage, line: Line) -> Line | None:
     return msgspec.structs.replace(found, elapsed_days=None, part=line.part)
 
 
-def _ready(stage: Stage, line: Line, fleet: Fleeted) -> int:
+def _ready(stage: Stage, line: StageLine, fleet: Fleeted) -> int:
     """How many: as stated, or whole machines that cover those in repair with 99 % certainty."""
     if "spares" in stage.own:
         if "repair" in stage.own:
@@ -101,6 +101,6 @@ def _ready(stage: Stage, line: Line, fleet: Fleeted) -> int:
     return int(spares_needed(machines, failures, repair_h) * per_node)
 
 
-def not_counted(name: str, kind: str, why: object = None) -> Line:
+def not_counted(name: str, kind: str, why: object = None) -> StageLine:
     """A term that is neither computed nor entered."""
-    return Line(stage=name, kind=kind, how=NOT_COUNTED, note=str(why or ""))
+    return StageLine(stage=name, kind=kind, how=NOT_COUNTED, note=str(why or ""))

@@ -27,7 +27,7 @@ from hwmodel.plain import Options
 from hwmodel.solve.plan.money import purchase_usd
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.cash import DAYS_PER_MONTH, Slot
-from hwmodel.solve.run.lines import SAFE, Line
+from hwmodel.solve.run.lines import SAFE, StageLine
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.stages.frame import duration_s, share, usd
 from hwmodel.units import SECONDS_PER_DAY, format_duration, parse_fraction
@@ -135,11 +135,11 @@ def months_used(slots: Sequence[Slot], part: str, accelerators: int, life_months
     return used
 
 
-def _share(line: Line, accelerators: int) -> float:
+def _share(line: StageLine, accelerators: int) -> float:
     return min((line.accelerators or accelerators) / accelerators, 1.0)
 
 
-def priced(line: Line, pool: Owned) -> Line:
+def priced(line: StageLine, pool: Owned) -> StageLine:
     """A line on an owned pool: its hours at the owned hour's price, further ones at what they add."""
     hours = line.gpu_hours
     if hours is None:

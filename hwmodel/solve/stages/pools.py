@@ -10,7 +10,7 @@ from hwmodel.plain import Options
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import fleeted, resolve
 from hwmodel.solve.run.details import RlDetail
-from hwmodel.solve.run.lines import Line
+from hwmodel.solve.run.lines import StageLine
 from hwmodel.solve.run.power import accelerators_within, rated_site_w
 from hwmodel.solve.stages.file import BudgetFile, Stage
 from hwmodel.units import format_power, parse_fleet, parse_power_w
@@ -124,7 +124,7 @@ def check_used(pools: list[Pool], used: set[str]) -> None:
         )
 
 
-def check_rollouts(line: Line, pools: list[Pool]) -> None:
+def check_rollouts(line: StageLine, pools: list[Pool]) -> None:
     """Raises InputError where a pool of rollouts and the updates beside it are more than a pool of the budget has."""
     if not isinstance(line.detail, RlDetail):
         return

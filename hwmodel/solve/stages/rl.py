@@ -27,18 +27,18 @@ from hwmodel.predict.training import TrainingRun
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.billing import Rated, bill
 from hwmodel.solve.run.details import RlDetail
-from hwmodel.solve.run.lines import Line, added, of_bill, of_hours
+from hwmodel.solve.run.lines import StageLine, added, of_bill, of_hours
 from hwmodel.solve.stages.file import Stage
 from hwmodel.solve.stages.frame import Frame, duration_s, needs, number, rate, usd
 from hwmodel.specs import Shape
-from hwmodel.specs.rl import Lengths, RlTerms
+from hwmodel.specs.rl import ResponseLengths, RlTerms
 from hwmodel.specs.serving import ServingLayout, ServingLoad
 
 PROMPT_TOKENS = 110.0  # of mathematics problems: NeMo-RL's printed rates count 95 to 130 beside the response
 SPLIT_LAG = 1.0  # two pools without a stated lag work one step apart: they would wait for each other else
 
 
-def reinforcement(frame: Frame, stage: Stage, fleet: str) -> Line:
+def reinforcement(frame: Frame, stage: Stage, fleet: str) -> StageLine:
     """Steps times their seconds, with failures; the rollouts' pool beside it where they have one of their own.
 
     Raises InputError for what it lacks.
@@ -78,7 +78,7 @@ def _rollout_setting(frame: Frame, stage: Stage, setting: Fleeted) -> Fleeted | 
     return frame.setting(options)
 
 
-def _lengths(own: Options, count: float) -> Lengths:
+def _lengths(own: Options, count: float) -> ResponseLengths:
     """The histogram as given, or what a mean and a limit stand for. Raises InputError for neither or both."""
     given = own.get("lengths")
     if given is not None:
@@ -117,7 +117,9 @@ def _worker(setting: Fleeted, shape: Shape, engine: str) -> ServiceSetting:
     return ServiceSetting(shape=shape, worker=w, load=ServingLoad(prompt_tokens=PROMPT_TOKENS, output_tokens=1.0))
 
 
-def _step(stage: Stage, setting: Fleeted, rollouts: Fleeted | None, shape: Shape, lengths: Lengths) -> RlSetting:
+def _step(
+    stage: Stage, setting: Fleeted, rollouts: Fleeted | None, shape: Shape, lengths: ResponseLengths
+) -> RlSetting:
     """One step as the physics takes it."""
     own, r = stage.own, setting.request
     prompts, samples = (number(own[name], name) for name in ("prompts", "samples_per_prompt"))
@@ -152,7 +154,7 @@ def _passes(own: Options) -> float:
 
 def _line(
     stage: Stage, setting: Fleeted, rollouts: Fleeted | None, one: RlSetting, terms: RlTerms, shape: Shape
-) -> Line:
+) -> StageLine:
     """Steps as billed: the pool that trains through failures, the pool that generates as long as it runs."""
     own, steps = stage.own, number(stage.own["steps"], "steps")
     rollout_count = one.count * steps
@@ -183,7 +185,7 @@ def _line(
     return _judged(line, detail, rollout_count * each)
 
 
-def _with_pool(line: Line, detail: RlDetail, rollouts: Fleeted, accelerators: float) -> tuple[Line, RlDetail]:
+def _with_pool(line: StageLine, detail: RlDetail, rollouts: Fleeted, accelerators: float) -> tuple[StageLine, RlDetail]:
     """The line with the hours of the pool that generates, which runs as long."""
     assert line.elapsed_days is not None
     beside = of_hours(line.elapsed_days.scaled(24.0 * accelerators), rollouts, accelerators,
@@ -202,7 +204,7 @@ def _with_pool(line: Line, detail: RlDetail, rollouts: Fleeted, accelerators: fl
     return replace(line, **bands, safe_cost_usd=safe, detail=detail), detail
 
 
-def _judged(line: Line, detail: RlDetail, money: float) -> Line:
+def _judged(line: StageLine, detail: RlDetail, money: float) -> StageLine:
     """The line with what judging its rollouts costs."""
     detail = replace(detail, verifier_usd=money)
     if line.cost_usd is None:

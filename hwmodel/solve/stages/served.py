@@ -12,7 +12,7 @@ from hwmodel.predict.service.intervals import THROUGHPUT, at_rest
 from hwmodel.solve.life.objective import prompt_and_output
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.details import ServedDetail
-from hwmodel.solve.run.lines import Line, of_hours
+from hwmodel.solve.run.lines import StageLine, of_hours
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.serve.choose import engine_for
 from hwmodel.solve.serve.face import serving_accelerator_seconds_per_token
@@ -26,7 +26,7 @@ ENGINE = "vllm"
 LOOSE_TPOT_S = 1.0  # nobody waits for the answers of a benchmark
 
 
-def evaluation(frame: Frame, stage: Stage, fleet: str) -> Line:
+def evaluation(frame: Frame, stage: Stage, fleet: str) -> StageLine:
     """Questions answered by the serving model: questions x passes x their tokens."""
     needs(stage, "questions", "prompt_tokens", "output_tokens")
     own = stage.own
@@ -36,7 +36,7 @@ def evaluation(frame: Frame, stage: Stage, fleet: str) -> Line:
     return _served(stage, setting, asked * prompt, asked * output, (prompt, output), LOOSE_TPOT_S)
 
 
-def serving(frame: Frame, stage: Stage, fleet: str) -> Line:
+def serving(frame: Frame, stage: Stage, fleet: str) -> StageLine:
     """The demand of `inference_tokens` or `serve`, each token at what the cheapest layout of the pool takes."""
     if not any(name in {**frame.file.options, **stage.options} for name in ("inference_tokens", "serve")):
         needs(stage, "inference_tokens")
@@ -63,7 +63,7 @@ def _setting(frame: Frame, stage: Stage, fleet: str) -> Fleeted:
 
 def _served(
     stage: Stage, setting: Fleeted, prompts: float, outputs: float, lengths: tuple[float, float], limit_s: float
-) -> Line:
+) -> StageLine:
     """Accelerator-hours of prompt and output tokens at the cheapest layout and batch."""
     found = setting.shape()
     shape: Shape = found if found is not None else shape_for_params(float(setting.request.params or 0.0))

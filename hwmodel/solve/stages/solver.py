@@ -16,7 +16,7 @@ from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.budget_records import Budget
 from hwmodel.solve.run.cash import DAYS_PER_MONTH, Slot, schedule
 from hwmodel.solve.run.details import RlDetail
-from hwmodel.solve.run.lines import COMPUTED, Line
+from hwmodel.solve.run.lines import COMPUTED, StageLine
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.stages import pools as pooling
 from hwmodel.solve.stages.committed import committed_file, idle_line, years_of
@@ -39,7 +39,7 @@ from hwmodel.solve.stages.total import (
 from hwmodel.solve.stages.training import SIZED_BY, ablations, distillation, fine_tuning, preference, pretraining
 from hwmodel.version import __version__
 
-COMPUTE: dict[str, Callable[[Frame, Stage, str], Line]] = {
+COMPUTE: dict[str, Callable[[Frame, Stage, str], StageLine]] = {
     "ablations": ablations, "pretrain": pretraining, "context": pretraining, "sft": fine_tuning,
     "preference": preference, "rl": reinforcement, "distillation": distillation, "evaluation": evaluation,
     "serving": serving,
@@ -80,7 +80,7 @@ class BudgetPlan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     request: Document
     resolved: StageNames
     budget: Budget
-    stages: list[Line]
+    stages: list[StageLine]
     pools: list[PoolRow]
     post_training: PostTraining | None
     own: list[Owned]
@@ -104,7 +104,7 @@ def budget(source: Path | str | Mapping[str, Any], **options: Any) -> BudgetPlan
     with said_in(file.name):
         frame = Frame(file=file, catalog=catalog, spot=spot_of(file.part("spot")))
         pools = pooling.pools_of(file, catalog)
-    lines: list[Line] = []
+    lines: list[StageLine] = []
     for stage in file.stages:
         with said_of(stage):
             found = _stage_lines(frame, stage, pools, lines)
@@ -152,16 +152,16 @@ def _folders(file: BudgetFile) -> list[str]:
     return [str(one) for one in listed(file.options.get("catalogs"))]
 
 
-def _other_pools(lines: list[Line]) -> set[str]:
+def _other_pools(lines: list[StageLine]) -> set[str]:
     return {part for line in lines if (part := _rollout_part(line)) is not None}
 
 
-def _rollout_part(line: Line) -> str | None:
+def _rollout_part(line: StageLine) -> str | None:
     """The part of a pool that rollouts have for themselves."""
     return line.detail.rollout_part if isinstance(line.detail, RlDetail) else None
 
 
-def _stage_lines(frame: Frame, stage: Stage, pools: list[pooling.Pool], before: list[Line]) -> list[Line]:
+def _stage_lines(frame: Frame, stage: Stage, pools: list[pooling.Pool], before: list[StageLine]) -> list[StageLine]:
     """The line of a stage, and that of its spares."""
     line = _line(frame, stage, pools, before)
     if not {"spares", "repair"} & set(stage.own) or line.how != COMPUTED:
@@ -170,7 +170,7 @@ def _stage_lines(frame: Frame, stage: Stage, pools: list[pooling.Pool], before: 
     return [line, ready] if ready is not None else [line]
 
 
-def _line(frame: Frame, stage: Stage, pools: list[pooling.Pool], before: list[Line]) -> Line:
+def _line(frame: Frame, stage: Stage, pools: list[pooling.Pool], before: list[StageLine]) -> StageLine:
     if "gpu_hours" in stage.own or "cost_usd" in stage.own:
         fleets = pooling.own_fleet(stage, pools, frame.catalog)
         return entered(frame, stage, fleets[0] if len(fleets) == 1 else None)
@@ -182,7 +182,7 @@ def _line(frame: Frame, stage: Stage, pools: list[pooling.Pool], before: list[Li
     return _waited(frame, _cheapest(frame, stage, pooling.own_fleet(stage, pools, frame.catalog)))
 
 
-def _waited(frame: Frame, line: Line) -> Line:
+def _waited(frame: Frame, line: StageLine) -> StageLine:
     """The line with the waits for new capacity after preemptions of spot: days, unbilled."""
     if frame.spot is None or line.elapsed_days is None:
         return line
@@ -195,14 +195,14 @@ def _sized_above(frame: Frame, stage: Stage) -> bool:
     return stage.kind == "pretrain" and bool(set(SIZED_BY) & set(frame.file.options))
 
 
-def _cheapest(frame: Frame, stage: Stage, fleets: list[str]) -> Line:
+def _cheapest(frame: Frame, stage: Stage, fleets: list[str]) -> StageLine:
     """The stage on the fleet where it costs least (takes fewest hours, where nobody quotes one)."""
     if not fleets:
         raise InputError("needs gpus, like 512xH100: neither the stage nor the budget names accelerators")
     compute = COMPUTE[stage.kind]
     if len(fleets) == 1:
         return compute(frame, stage, fleets[0])
-    found: list[Line] = []
+    found: list[StageLine] = []
     refused: list[tuple[str, InfeasibleError | InputError]] = []
     for fleet in fleets:
         try:
@@ -230,7 +230,7 @@ def _nowhere(refused: list[tuple[str, InfeasibleError | InputError]]) -> Infeasi
     )
 
 
-def _whole(frame: Frame, pools: list[pooling.Pool], lines: list[Line]) -> BudgetPlan:
+def _whole(frame: Frame, pools: list[pooling.Pool], lines: list[StageLine]) -> BudgetPlan:
     top = frame.file.top
     slots = schedule(lines)
     bought: list[Owned] = []
@@ -256,7 +256,7 @@ def _whole(frame: Frame, pools: list[pooling.Pool], lines: list[Line]) -> Budget
     )  # fmt: skip
 
 
-def _idle(frame: Frame, pools: list[pooling.Pool], lines: list[Line], slots: list[Slot]) -> list[Line]:
+def _idle(frame: Frame, pools: list[pooling.Pool], lines: list[StageLine], slots: list[Slot]) -> list[StageLine]:
     """The hours of committed pools that no stage uses, a line for each pool."""
     terms = frame.file.part("commit")
     if terms is None:
@@ -269,7 +269,7 @@ def _idle(frame: Frame, pools: list[pooling.Pool], lines: list[Line], slots: lis
     return [line for line in found if line.cost_usd is not None and line.cost_usd.value > 0.0]
 
 
-def _owned_pools(pools: list[pooling.Pool], lines: list[Line]) -> list[pooling.Pool]:
+def _owned_pools(pools: list[pooling.Pool], lines: list[StageLine]) -> list[pooling.Pool]:
     """The pools of the budget, or one for each part that its stages name."""
     if pools:
         return pools
@@ -287,7 +287,7 @@ def _pool_setting(frame: Frame, pool: pooling.Pool) -> Fleeted:
     return frame.setting({**shared, "gpus": pool.fleet, "params": "1B", "tokens": "1B"})
 
 
-def _pool_row(pool: pooling.Pool, lines: list[Line]) -> PoolRow:
+def _pool_row(pool: pooling.Pool, lines: list[StageLine]) -> PoolRow:
     used = [line.gpu_hours.value for line in lines if line.part == pool.part and line.gpu_hours is not None]
     return PoolRow(
         part=pool.part, accelerators=pool.accelerators, rated_site_w=pool.accelerators * pool.rated_w,
@@ -295,7 +295,7 @@ def _pool_row(pool: pooling.Pool, lines: list[Line]) -> PoolRow:
     )  # fmt: skip
 
 
-def _extra(name: str, given: Options | None, slots: list[Slot]) -> Line | None:
+def _extra(name: str, given: Options | None, slots: list[Slot]) -> StageLine | None:
     """Storage over all months or egress once, as entered; None where the file does not say."""
     if given is None:
         return None
@@ -305,17 +305,17 @@ def _extra(name: str, given: Options | None, slots: list[Slot]) -> Line | None:
         raise InputError(f"{name} needs {' and '.join(lacking)}: no price is assumed")
     months = max((slot.end_days for slot in slots), default=0.0) / DAYS_PER_MONTH if name == "storage" else 1.0
     money = rate(given["tb"], "tb") * usd(given[keys[1]], keys[1]) * months
-    return Line(stage=NOT_IN_RENT[name], kind=name, how="entered", cost_usd=Band(money, money, money))
+    return StageLine(stage=NOT_IN_RENT[name], kind=name, how="entered", cost_usd=Band(money, money, money))
 
 
-def _absent(lines: list[Line], top: Options) -> list[Line]:
+def _absent(lines: list[StageLine], top: Options) -> list[StageLine]:
     """What the file says nothing of: never zero, listed."""
     seen = {line.kind for line in lines}
     usual = [not_counted(said, kind) for kind, said in USUAL.items() if kind not in seen]
     return usual + [not_counted(said, name) for name, said in NOT_IN_RENT.items() if name not in top]
 
 
-def _warnings(lines: list[Line]) -> list[str]:
+def _warnings(lines: list[StageLine]) -> list[str]:
     unpriced = sorted(
         {line.part for line in lines if line.part and line.gpu_hours is not None and line.cost_usd is None}
     )

@@ -11,7 +11,7 @@ from hwmodel.plain import Options
 from hwmodel.solve.run.budget_records import Budget, CashMonth
 from hwmodel.solve.run.cash import Slot, monthly
 from hwmodel.solve.run.details import RlDetail
-from hwmodel.solve.run.lines import NOT_COUNTED, Line, added
+from hwmodel.solve.run.lines import NOT_COUNTED, StageLine, added
 from hwmodel.solve.stages.committed import is_committed, paid_evenly
 from hwmodel.solve.stages.frame import share, usd
 from hwmodel.solve.stages.own import Owned
@@ -41,13 +41,13 @@ class Contingency(NamedTuple):
     why: str
 
 
-def price_of(line: Line) -> float:
+def price_of(line: StageLine) -> float:
     if line.cost_usd is not None:
         return line.cost_usd.value
     return line.gpu_hours.value if line.gpu_hours is not None else 0.0
 
 
-def contingency_of(top: Options, lines: list[Line]) -> Contingency:
+def contingency_of(top: Options, lines: list[StageLine]) -> Contingency:
     """As entered, or what the computed lines lack to be enough in 80 % of cases, their errors taken as one."""
     total = added([line.cost_usd for line in lines if line.cost_usd is not None])
     if "contingency" in top:
@@ -67,7 +67,7 @@ def contingency_of(top: Options, lines: list[Line]) -> Contingency:
     return Contingency(max(safe, 0.0), why)
 
 
-def budget_of(lines: list[Line], contingency: Contingency, flow: list[CashMonth]) -> Budget:
+def budget_of(lines: list[StageLine], contingency: Contingency, flow: list[CashMonth]) -> Budget:
     """The lines with their sum."""
     hours = added([line.gpu_hours for line in lines if line.gpu_hours is not None])
     money = added([line.cost_usd for line in lines if line.cost_usd is not None])
@@ -83,7 +83,7 @@ def budget_of(lines: list[Line], contingency: Contingency, flow: list[CashMonth]
 
 
 def cash_flow(
-    slots: list[Slot], extras: list[Line], bought: list[Owned], idle: list[Line], contingency_usd: float
+    slots: list[Slot], extras: list[StageLine], bought: list[Owned], idle: list[StageLine], contingency_usd: float
 ) -> list[CashMonth]:
     """Money out by month. Commitments are paid evenly over their terms. Owned pools are paid as they fall due: the
     purchase in month 0, power and staff over the life, what they are sold for at its end; the contingency follows the
@@ -104,7 +104,7 @@ def cash_flow(
     return [CashMonth(month=month, usd=paid.get(month, 0.0)) for month in range(first, last_month + 1)]
 
 
-def post_training(lines: list[Line]) -> PostTraining | None:
+def post_training(lines: list[StageLine]) -> PostTraining | None:
     """Post-training beside pre-training, and the steps of reinforcement learning from which it outspends it."""
     unit = "usd" if all(line.cost_usd is not None for line in lines if line.gpu_hours is not None) else "gpu_hours"
 

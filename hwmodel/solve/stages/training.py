@@ -17,7 +17,7 @@ from hwmodel.solve.question.setting import step_doubt
 from hwmodel.solve.run.answers import rated
 from hwmodel.solve.run.billing import bill
 from hwmodel.solve.run.details import AblationDetail, RepeatedDetail, RunDetail, StudentDetail
-from hwmodel.solve.run.lines import Line, joined, of_bill, of_hours, times
+from hwmodel.solve.run.lines import StageLine, joined, of_bill, of_hours, times
 from hwmodel.solve.run.result import Band, value_of
 from hwmodel.solve.stages.file import Stage
 from hwmodel.solve.stages.frame import Frame, needs, number
@@ -28,12 +28,12 @@ PREFERENCE_FACTOR = 1.0 + FORWARD_SHARE  # a frozen reference scores every token
 SIZED_BY = ("params", "model", "tokens", "flops", "time", "budget", "loss", "loss_like")
 
 
-def trained(frame: Frame, stage: Stage, fleet: str, **more: Any) -> Line:
+def trained(frame: Frame, stage: Stage, fleet: str, **more: Any) -> StageLine:
     """One training run as `plan` answers it."""
     return _run(frame, frame.options(stage, fleet, **more), stage.name, stage.kind)
 
 
-def _run(frame: Frame, options: Options, name: str, kind: str) -> Line:
+def _run(frame: Frame, options: Options, name: str, kind: str) -> StageLine:
     setting = frame.setting(options)
     solved = prepare(setting).solved
     assert solved is not None
@@ -47,7 +47,7 @@ def _run(frame: Frame, options: Options, name: str, kind: str) -> Line:
     return of_bill(found, solved.fleet.setting, solved.fleet.accelerators, stage=name, kind=kind, detail=detail)
 
 
-def pretraining(frame: Frame, stage: Stage, fleet: str) -> Line:
+def pretraining(frame: Frame, stage: Stage, fleet: str) -> StageLine:
     """A phase of pre-training, or its context extension: any question that `plan` answers."""
     given = {**frame.file.options, **stage.options}
     if not any(name in given for name in SIZED_BY):
@@ -57,12 +57,12 @@ def pretraining(frame: Frame, stage: Stage, fleet: str) -> Line:
     return trained(frame, stage, fleet)
 
 
-def fine_tuning(frame: Frame, stage: Stage, fleet: str) -> Line:
+def fine_tuning(frame: Frame, stage: Stage, fleet: str) -> StageLine:
     """Supervised fine-tuning of all weights: its tokens, or examples x their tokens x epochs."""
     return trained(frame, stage, fleet, **_tokens(frame, stage, "examples", "example_tokens"))
 
 
-def preference(frame: Frame, stage: Stage, fleet: str) -> Line:
+def preference(frame: Frame, stage: Stage, fleet: str) -> StageLine:
     """Preference optimisation: pairs x their tokens x epochs; the frozen reference scores every token once more."""
     line = trained(frame, stage, fleet, **_tokens(frame, stage, "pairs", "pair_tokens"))
     return times(line, PREFERENCE_FACTOR, note="a third of the update more for the frozen reference's forward pass")
@@ -85,7 +85,7 @@ def _needs_model(frame: Frame, stage: Stage) -> None:
         needs(stage, "model")
 
 
-def distillation(frame: Frame, stage: Stage, fleet: str) -> Line:
+def distillation(frame: Frame, stage: Stage, fleet: str) -> StageLine:
     """A student trained on its tokens, each scored by the teacher's forward pass; the loss that it reaches is open."""
     needs(stage, "teacher", "tokens")
     _needs_model(frame, stage)
@@ -102,7 +102,7 @@ def distillation(frame: Frame, stage: Stage, fleet: str) -> Line:
     )
 
 
-def _scored(frame: Frame, stage: Stage, fleet: str, tokens: float) -> Line:
+def _scored(frame: Frame, stage: Stage, fleet: str, tokens: float) -> StageLine:
     """Hours of a forward pass of the teacher over all tokens."""
     options = {k: v for k, v in frame.options(stage, fleet).items() if k not in ("params", "model", "tokens")}
     setting = frame.setting({**options, "model": stage.own["teacher"], "tokens": "1T"})
@@ -127,7 +127,7 @@ def _scored(frame: Frame, stage: Stage, fleet: str, tokens: float) -> Line:
     return of_hours(hours, setting, fleet_size, mfu, stage=stage.name, kind=stage.kind)
 
 
-def ablations(frame: Frame, stage: Stage, fleet: str) -> Line:
+def ablations(frame: Frame, stage: Stage, fleet: str) -> StageLine:
     """Runs as listed, each as `plan` answers it, `count` times."""
     runs = stage.own.get("runs")
     if not isinstance(runs, list) or not runs or not all(isinstance(one, dict) for one in runs):
@@ -138,7 +138,7 @@ def ablations(frame: Frame, stage: Stage, fleet: str) -> Line:
     return joined([line for line, _ in made], detail=detail)
 
 
-def _ablation(frame: Frame, stage: Stage, fleet: str, run: Options) -> tuple[Line, RepeatedDetail]:
+def _ablation(frame: Frame, stage: Stage, fleet: str, run: Options) -> tuple[StageLine, RepeatedDetail]:
     count = number(run.get("count", 1), "count")
     if not any(name in run for name in SIZED_BY):
         raise InputError(
@@ -150,7 +150,7 @@ def _ablation(frame: Frame, stage: Stage, fleet: str, run: Options) -> tuple[Lin
     return times(line, count, detail=detail), detail
 
 
-def _run_of(line: Line) -> RunDetail:
+def _run_of(line: StageLine) -> RunDetail:
     """What the line of a training run rests on."""
     assert isinstance(line.detail, RunDetail)
     return line.detail

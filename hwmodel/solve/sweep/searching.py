@@ -15,7 +15,7 @@ from hwmodel.errors import HwModelError, InfeasibleError
 from hwmodel.physics.training import step
 from hwmodel.predict import recompute
 from hwmodel.predict.fastest import Fastest, fastest, fronts
-from hwmodel.predict.layouts import Cases, Space, option_table
+from hwmodel.predict.layouts import Cases, LayoutSpace, option_table
 from hwmodel.predict.optimism import with_search
 from hwmodel.predict.policy import Policy, policy
 from hwmodel.predict.search import Evaluation, evaluate, few_of, pareto, require_fit
@@ -221,7 +221,7 @@ def _layouts(key: Key, found: Evaluation, rows: NDArray[np.int64], count: Any) -
                    schedule=schedule)  # fmt: skip
 
 
-def _parts(key: Key, found: Evaluation, some: Space) -> StepShares:
+def _parts(key: Key, found: Evaluation, some: LayoutSpace) -> StepShares:
     """Shares of the steps of some layouts; what does not fit has none of interest."""
     load = Workload(seq_len=key.seq_len, global_batch_seqs=some.batch_seqs)
     terms = step(key.shape, key.machine, key.precision, some.layout, load, key.stack)
@@ -229,7 +229,7 @@ def _parts(key: Key, found: Evaluation, some: Space) -> StepShares:
     return StepShares(**{name: value + np.zeros(some.count) for name, value in msgspec.structs.asdict(parts).items()})
 
 
-def _words(key: Key, some: Space) -> tuple[list[str], list[str], list[str]]:
+def _words(key: Key, some: LayoutSpace) -> tuple[list[str], list[str], list[str]]:
     """What each layout computes again and moves to the host, and its schedule, in the words of the options."""
     names = (*recompute.FIELDS, *recompute.OFFLOADS.values(), "schedule")
     fields = np.empty((some.count, len(names)))

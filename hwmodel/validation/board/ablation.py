@@ -51,7 +51,9 @@ def _mean_without(trainer: Trainer, fields: dict[str, float]) -> float:
     plain = training.stacks_of
     kept = [p for p in PARAMETERS if p.field not in fields]
 
-    def without(prepared: training.Prepared, calibration: Any, unknown: frozenset[str] = frozenset()) -> list[Stack]:
+    def without(
+        prepared: training.PreparedRows, calibration: Any, unknown: frozenset[str] = frozenset()
+    ) -> list[Stack]:
         return [msgspec.structs.replace(stack, **fields) for stack in plain(prepared, calibration, unknown)]
 
     fit = fit_runs(trainer.prepared, trainer.base, trainer.usable, kept, stacks=without)

@@ -24,18 +24,18 @@ from hwmodel.validation.fit.pair_residuals import SpeedResiduals, speed_residual
 from hwmodel.validation.fit.run_fit import Fit, fit_runs, measured_sequence_s
 from hwmodel.validation.fit.run_parameters import with_values
 from hwmodel.validation.predicted import targets
-from hwmodel.validation.predicted.predict_training import Cluster, Fitted, cluster_of, fitted_on, predictions
+from hwmodel.validation.predicted.predict_training import Cluster, FittedRows, cluster_of, fitted_on, predictions
 from hwmodel.validation.predicted.records import RowPrediction, without_given
 from hwmodel.validation.predicted.score import (
     Constants,
+    ErrorSummary,
     Overall,
-    Summary,
     constant_prediction,
     fit_constants,
     overall,
     summarise,
 )
-from hwmodel.validation.predicted.training import Prepared, prepare
+from hwmodel.validation.predicted.training import PreparedRows, prepare
 from hwmodel.validation.rows.machines import Resolver
 from hwmodel.validation.rows.tables import Row, content, read_table, text
 from hwmodel.validation.rows.training_rows import RUN
@@ -52,7 +52,7 @@ class Board(Shown, msgspec.Struct, kw_only=True):
 
     kind: str
     rows: list[RowPrediction]
-    by_source: dict[str, dict[str, Summary]]
+    by_source: dict[str, dict[str, ErrorSummary]]
     overall: Overall
     held_out: str = ""
 
@@ -85,13 +85,13 @@ def training_side(rows: list[Row]) -> list[Row]:
 
 def summaries_of(
     rows: Sequence[RowPrediction], constants: Callable[[RowPrediction], Constants | None]
-) -> tuple[dict[str, dict[str, Summary]], Overall]:
+) -> tuple[dict[str, dict[str, ErrorSummary]], Overall]:
     """Figures by source (and metric) and over all, of scored rows."""
     scored = [row for row in rows if row.scored]
     nested: dict[str, dict[str, list[RowPrediction]]] = {}
     for row in scored:
         nested.setdefault(row.source, {}).setdefault(row.metric, []).append(row)
-    by_source: dict[str, dict[str, Summary]] = {}
+    by_source: dict[str, dict[str, ErrorSummary]] = {}
     for source, metrics in sorted(nested.items()):
         by_source[source] = {}
         for metric, items in sorted(metrics.items()):
@@ -107,7 +107,7 @@ def summaries_of(
     return by_source, overall(scored, by_source)
 
 
-def _value(row: Row, hold: str, prepared: Prepared, place: int) -> str:
+def _value(row: Row, hold: str, prepared: PreparedRows, place: int) -> str:
     if hold == "group":
         return f"{text(row, 'source')} | {text(row, 'model')}"
     if hold == "part":
@@ -160,7 +160,9 @@ class Trainer:
             self._fits[key] = (found, with_values(self.base, found.values))
         return self._fits[key]
 
-    def predict(self, calibration: TrainingCalibration, known: Fitted, places: NDArray[np.intp]) -> list[RowPrediction]:
+    def predict(
+        self, calibration: TrainingCalibration, known: FittedRows, places: NDArray[np.intp]
+    ) -> list[RowPrediction]:
         """Predictions of rows `places`, levels moved by the measured rows if there are any."""
         shifts = None
         if self.measured is not None:
@@ -231,7 +233,7 @@ def _shipped_clusters(trainer: Trainer) -> frozenset[Cluster]:
 
 
 def _training_constants(trainer: Trainer, use: NDArray[np.bool_]) -> Constants:
-    known = Fitted(known=shipped_known(trainer.base))
+    known = FittedRows(known=shipped_known(trainer.base))
     rows = predictions(trainer.prepared, trainer.base, known, trainer.widths, None, np.flatnonzero(use))
     return fit_constants(rows)
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from hwmodel.predict.training import TrainingPrediction
 from hwmodel.specs.training_calibration import TrainingCalibration
 from hwmodel.validation.fit.run_fit import measured_sequence_s
-from hwmodel.validation.predicted.training import Prepared, predicted, sequence_s, stacks_of
-from hwmodel.validation.rows.training_rows import Case
+from hwmodel.validation.predicted.training import PreparedRows, predicted, sequence_s, stacks_of
+from hwmodel.validation.rows.training_rows import TrainingCase
 
 # Spread of levels between sources and of rows within one (natural logs), from sources left out of the fit.
 BETWEEN, WITHIN = 0.20, 0.08
@@ -26,7 +26,7 @@ _TRAFFIC = ("tp_s", "cp_s", "ep_s", "pp_transfer_s", "dp_exposed_s")
 Shares = NDArray[np.float64]
 
 
-def _alike(one: Case, other: Case, same_part: bool) -> float:
+def _alike(one: TrainingCase, other: TrainingCase, same_part: bool) -> float:
     """How much a measurement of `other` says about `one`: 1 for the same source, less the less they share."""
     if one.source and one.source == other.source:
         return 1.0
@@ -37,7 +37,7 @@ def _alike(one: Case, other: Case, same_part: bool) -> float:
     return 0.5 if same_engine and same_part else 0.0
 
 
-def _alikes(prepared: Prepared, place: int, measured: Prepared, usable: Sequence[int]) -> Shares:
+def _alikes(prepared: PreparedRows, place: int, measured: PreparedRows, usable: Sequence[int]) -> Shares:
     """How much row `place` shares with each of the `usable` measured rows."""
     case, part = prepared.cases[place], prepared.parts[place]
     others = [(measured.cases[i], measured.parts[i]) for i in usable]
@@ -73,7 +73,7 @@ def expected_shift(own: Shares, seen: Shares, alike: Shares, errors: Shares, amo
     return float((alike * (seen @ own)) @ np.linalg.solve(covariance, np.clip(errors, -most, most)))
 
 
-def level_shifts(prepared: Prepared, measured: Prepared, calibration: TrainingCalibration) -> list[float]:
+def level_shifts(prepared: PreparedRows, measured: PreparedRows, calibration: TrainingCalibration) -> list[float]:
     """Natural-log correction of each row's seconds from what the measured rows of its cluster say."""
     theirs = predicted(measured, stacks_of(measured, calibration))
     with np.errstate(invalid="ignore", divide="ignore"):

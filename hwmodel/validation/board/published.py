@@ -70,7 +70,7 @@ def _energy_row(row: dict[str, str], catalog: Catalog) -> EnergyRow:
     )  # fmt: skip
 
 
-class Count(msgspec.Struct, frozen=True, kw_only=True):
+class FleetCount(msgspec.Struct, frozen=True, kw_only=True):
     """What was counted on how many accelerators in how many hours; `without`: the fleets that it is left out of."""
 
     name: str
@@ -81,15 +81,16 @@ class Count(msgspec.Struct, frozen=True, kw_only=True):
 
 
 COUNTS = (
-    Count(name="Llama 3, 16,384 H100, 54 days", without=("llama-3-16k",), accelerators=16384, hours=1296.0,
+    FleetCount(name="Llama 3, 16,384 H100, 54 days", without=("llama-3-16k",), accelerators=16384, hours=1296.0,
           counted=419.0),
-    Count(name="OPT-175B, 992 A100, 61 days", without=(), accelerators=992, hours=1464.0, counted=105.0),
-    Count(name="Crusoe, 1,600 H200, about four months", without=(), accelerators=1600, hours=2870.0, counted=205.0),
-    Count(name="RSC jobs of 1,024 A100, one mean time to failure", without=("meta-rsc-1", "meta-rsc-2"),
+    FleetCount(name="OPT-175B, 992 A100, 61 days", without=(), accelerators=992, hours=1464.0, counted=105.0),
+    FleetCount(name="Crusoe, 1,600 H200, about four months", without=(), accelerators=1600, hours=2870.0,
+               counted=205.0),
+    FleetCount(name="RSC jobs of 1,024 A100, one mean time to failure", without=("meta-rsc-1", "meta-rsc-2"),
           accelerators=1024, hours=7.9, counted=1.0),
-    Count(name="RSC-1 nodes of 8 A100, 1,000 node-days", without=("meta-rsc-1",), accelerators=8, hours=NODE_HOURS,
+    FleetCount(name="RSC-1 nodes of 8 A100, 1,000 node-days", without=("meta-rsc-1",), accelerators=8, hours=NODE_HOURS,
           counted=6.5),
-    Count(name="RSC-2 nodes of 8 A100, 1,000 node-days", without=("meta-rsc-2",), accelerators=8, hours=NODE_HOURS,
+    FleetCount(name="RSC-2 nodes of 8 A100, 1,000 node-days", without=("meta-rsc-2",), accelerators=8, hours=NODE_HOURS,
           counted=2.34),
 )  # fmt: skip
 
@@ -110,7 +111,7 @@ def pooled(without: tuple[str, ...] = (), catalog: Catalog | None = None) -> Rel
     )
 
 
-def interruptions_without(count: Count, catalog: Catalog | None = None) -> float:
+def interruptions_without(count: FleetCount, catalog: Catalog | None = None) -> float:
     """Interruptions of a published fleet by the rates of the others."""
     facts = pooled(count.without, catalog)
     if count.hours == NODE_HOURS:

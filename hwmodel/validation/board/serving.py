@@ -23,9 +23,15 @@ from hwmodel.specs.serving_calibration import ServingCalibration
 from hwmodel.validation.fit.serving_fit import calibration_of, fit
 from hwmodel.validation.predicted.records import PREDICTED, REFUSED, RowPrediction
 from hwmodel.validation.predicted.serving_baseline import roofline
-from hwmodel.validation.predicted.serving_bench import Case, Resolver, cases_of, drafting_share, usually_drafting
-from hwmodel.validation.predicted.serving_predict import QUANTITIES, TIMES, Questions, Table
-from hwmodel.validation.rows.serving_rows import RUN, Asked, Setting, family, is_scored, serving_setting
+from hwmodel.validation.predicted.serving_bench import (
+    ServingCase,
+    ServingResolver,
+    cases_of,
+    drafting_share,
+    usually_drafting,
+)
+from hwmodel.validation.predicted.serving_predict import QUANTITIES, TIMES, CaseTable, Questions
+from hwmodel.validation.rows.serving_rows import RUN, MeasuredQuantity, RowSetting, family, is_scored, serving_setting
 from hwmodel.validation.rows.tables import CellError, Row, content, measured, read_table, text
 from hwmodel.validation.rows.throughput_rows import throughput_setting
 
@@ -41,12 +47,12 @@ class Book:
     """Rows of one or both kinds, read, resolved and asked together."""
 
     def __init__(self, rows: Sequence[tuple[str, Row]], catalogs: Sequence[Path] = ()) -> None:
-        resolver = Resolver(load_catalog(catalogs), kernel_calibration())
+        resolver = ServingResolver(load_catalog(catalogs), kernel_calibration())
         self.rows = list(rows)
-        self.settings: list[Setting | None] = []
+        self.settings: list[RowSetting | None] = []
         self.reasons: list[str] = []
-        self.cases: dict[int, Case] = {}
-        cases: list[Case] = []
+        self.cases: dict[int, ServingCase] = {}
+        cases: list[ServingCase] = []
         for place, (kind, row) in enumerate(self.rows):
             try:
                 setting = READERS[kind](row)
@@ -61,7 +67,7 @@ class Book:
             self.cases[place] = mine[0]
             cases += mine
         self._open = [c for c in cases if c.setting.draft_tokens < 0]
-        self.questions = Questions(Table(cases))
+        self.questions = Questions(CaseTable(cases))
         self.measured = np.array([self.value(place, asked) for place, asked in self.questions.keys])
         self.index = {(place, asked.metric): i for i, (place, asked) in enumerate(self.questions.keys)}
 
@@ -82,12 +88,12 @@ class Book:
         plain = self.questions.answer(c)
         drafted = plain.copy()
         if self._open:
-            usual = Questions(Table([usually_drafting(case) for case in self._open]))
+            usual = Questions(CaseTable([usually_drafting(case) for case in self._open]))
             places = [self.index[place, asked.metric] for place, asked in usual.keys]
             drafted[places] = usual.answer(c)
         return plain, drafted
 
-    def value(self, place: int, asked: Asked) -> float:
+    def value(self, place: int, asked: MeasuredQuantity) -> float:
         """What the row measured."""
         kind, row = self.rows[place]
         found = measured(row, "value" if kind == "throughput" else asked.metric)
@@ -156,7 +162,7 @@ def predict_rows(
         book = Book(mine + given, catalogs)
         found, apart = book.answers(serving_calibration())
         every = np.arange(len(found))
-        answers = Answers(found, apart, book.familiarities(serving_calibration(), shipped_covered(), every))
+        answers = BookValues(found, apart, book.familiarities(serving_calibration(), shipped_covered(), every))
     else:
         book = Book(mine + given + _others(rows + (own or [])), catalogs)
         answers = _left_out(book, len(mine), len(given), hold, folds, seed, progress or (lambda _: None))
@@ -164,7 +170,7 @@ def predict_rows(
     return [p for place in range(len(mine)) for p in _row_predictions(book, place, answers, shifts)]
 
 
-class Answers(NamedTuple):
+class BookValues(NamedTuple):
     """A value for each key of a book, the ends that its row leaves open (natural logs over it), and what its error goes
     by (None where it has no value)."""
 
@@ -182,7 +188,7 @@ def _others(rows: list[Row]) -> list[tuple[str, Row]]:
 
 def _left_out(
     book: Book, n_rows: int, n_given: int, hold: str, folds: int, seed: int, say: Callable[[str], None]
-) -> Answers:
+) -> BookValues:
     from hwmodel.validation.board.board import folds_of
 
     # Runs given for levels are predicted like the rows beside them and take no part in a fit.
@@ -201,7 +207,7 @@ def _left_out(
         places = np.flatnonzero(left)
         for place, one in zip(places, book.familiarities(found, book.covered(usable & ~left), places), strict=True):
             familiar[place] = one
-    return Answers(answers, apart, familiar)
+    return BookValues(answers, apart, familiar)
 
 
 def _levels(book: Book, given: range, answers: NDArray[np.float64]) -> dict[tuple[str, str], float]:
@@ -221,7 +227,7 @@ def _shift(kind: str, errors: list[float]) -> float:
     return kept / (1.0 + (middle / READING_REACH.get(kind, math.inf)) ** 2 / n)
 
 
-def _asked_of(book: Book, place: int) -> tuple[Asked, ...]:
+def _asked_of(book: Book, place: int) -> tuple[MeasuredQuantity, ...]:
     """What a row asks, even where its other cells cannot be read."""
     setting = book.settings[place]
     if setting is not None:
@@ -229,12 +235,16 @@ def _asked_of(book: Book, place: int) -> tuple[Asked, ...]:
     kind, row = book.rows[place]
     if kind == "serving":
         kinds = (("tpot_ms", "tpot"), ("ttft_ms", "ttft"))
-        return tuple(Asked(metric=m, kind=k) for m, k in kinds if measured(row, m) is not None)
-    return (Asked(metric=text(row, "metric"), kind="output_rate"),) if measured(row, "value") is not None else ()
+        return tuple(MeasuredQuantity(metric=m, kind=k) for m, k in kinds if measured(row, m) is not None)
+    return (
+        (MeasuredQuantity(metric=text(row, "metric"), kind="output_rate"),)
+        if measured(row, "value") is not None
+        else ()
+    )
 
 
 def _row_predictions(
-    book: Book, place: int, answers: Answers, shifts: dict[tuple[str, str], float]
+    book: Book, place: int, answers: BookValues, shifts: dict[tuple[str, str], float]
 ) -> list[RowPrediction]:
     kind, row = book.rows[place]
     case = book.cases.get(place)
@@ -264,7 +274,12 @@ def _row_predictions(
 
 
 def _predicted(
-    base: RowPrediction, case: Case, asked: Asked, value: float, apart: NDArray[np.float64], of: Familiarity
+    base: RowPrediction,
+    case: ServingCase,
+    asked: MeasuredQuantity,
+    value: float,
+    apart: NDArray[np.float64],
+    of: Familiarity,
 ) -> RowPrediction:
     doubt = ends(of, interval_calibration()[QUANTITIES.get(asked.kind, THROUGHPUT)])
     doubt = doubt if asked.kind in TIMES else doubt.flipped

@@ -29,7 +29,7 @@ from hwmodel.validation.fit.memory_fit import outcomes, reliability
 from hwmodel.validation.fit.run_parameters import PARAMETERS
 from hwmodel.validation.predicted.ranking import failed_layouts, layout_choice
 from hwmodel.validation.predicted.records import RowPrediction
-from hwmodel.validation.predicted.score import Summary
+from hwmodel.validation.predicted.score import ErrorSummary
 from hwmodel.validation.rows.tables import Row, number, read_table, text
 
 RATE = "tokens_per_s_per_accel"
@@ -79,7 +79,7 @@ def constants_digest() -> str:
     return hashlib.blake2b(values.encode(), digest_size=4).hexdigest()
 
 
-def _head(metrics: dict[str, Summary]) -> Summary:
+def _head(metrics: dict[str, ErrorSummary]) -> ErrorSummary:
     return metrics[RATE] if RATE in metrics else next(iter(metrics.values()))
 
 

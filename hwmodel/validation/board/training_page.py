@@ -6,7 +6,7 @@ import json
 import math
 
 from hwmodel.plain import Document
-from hwmodel.report.reliability_figure import Bin, reliability_svg
+from hwmodel.report.reliability_figure import ReliabilityBin, reliability_svg
 from hwmodel.report.tables import table
 from hwmodel.validation.board.accuracy_page import ROOT
 
@@ -218,7 +218,9 @@ def _ablation(n: Numbers) -> str:
 
 def diagram(n: Numbers) -> str:
     """Layouts that ran against the probability said."""
-    bins = [Bin(said=one["said"], came_true=one["ran"], cases=int(one["layouts"])) for one in n["reliability"]]
+    bins = [
+        ReliabilityBin(said=one["said"], came_true=one["ran"], cases=int(one["layouts"])) for one in n["reliability"]
+    ]
     return reliability_svg(bins, "Does a layout start?", "said to run", "ran")
 
 

@@ -18,7 +18,7 @@ from hwmodel.validation.rows.tables import Row, text
 LOW, HIGH = 0.1, 0.9
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
+class DrawCoverage(msgspec.Struct, frozen=True, kw_only=True):
     """Share of whole runs whose billed hours lie inside the draws' 80 %: runs alike, and sources alike."""
 
     runs: int
@@ -27,7 +27,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     by_source: float
 
 
-def held_by_draws(rows: list[Row], resolver: Resolver, catalogs: Sequence[Path] = ()) -> Held:
+def held_by_draws(rows: list[Row], resolver: Resolver, catalogs: Sequence[Path] = ()) -> DrawCoverage:
     """Coverage of the hours billed over the runs that print them."""
     inside: dict[str, list[bool]] = {}
     for run in left_out_runs(rows, resolver, catalogs):
@@ -39,7 +39,7 @@ def held_by_draws(rows: list[Row], resolver: Resolver, catalogs: Sequence[Path] 
         low, high = np.quantile(np.asarray(drawn), (LOW, HIGH))
         inside.setdefault(text(run.row, "source"), []).append(bool(low <= hours <= high))
     every = [one for of_source in inside.values() for one in of_source]
-    return Held(
+    return DrawCoverage(
         runs=len(every), sources=len(inside), by_run=float(np.mean(every)),
         by_source=float(np.mean([np.mean(of_source) for of_source in inside.values()])),
     )  # fmt: skip

@@ -14,8 +14,8 @@ from hwmodel.validation.board.board import Progress, Trainer, folds_of
 from hwmodel.validation.board.searched import LAYOUT, tuned
 from hwmodel.validation.fit.interval_fit import Residual
 from hwmodel.validation.fit.run_fit import measured_sequence_s
-from hwmodel.validation.predicted.predict_training import Fitted, fitted_on, memory_value, traits_of
-from hwmodel.validation.predicted.training import Prepared, predicted, prepare, stacks_of
+from hwmodel.validation.predicted.predict_training import FittedRows, fitted_on, memory_value, traits_of
+from hwmodel.validation.predicted.training import PreparedRows, predicted, prepare, stacks_of
 from hwmodel.validation.rows.tables import Row, text
 
 FOLDS = 5
@@ -60,13 +60,13 @@ def training_residuals(rows: list[Row], say: Progress) -> list[Residual]:
     return out
 
 
-def _blanked(trainer: Trainer, rows: list[Row]) -> Prepared:
+def _blanked(trainer: Trainer, rows: list[Row]) -> PreparedRows:
     """The rows that print what they ran, their layouts blank."""
     return prepare([row | dict.fromkeys(LAYOUT, "") for row in rows], trainer.resolver, trainer.base)
 
 
 def _steps(
-    prepared: Prepared, places: NDArray[np.intp], found: Sequence[TrainingPrediction | None], known: Fitted,
+    prepared: PreparedRows, places: NDArray[np.intp], found: Sequence[TrainingPrediction | None], known: FittedRows,
     suffix: str = "",
 ) -> list[Residual]:  # fmt: skip
     target, out = measured_sequence_s(prepared), []
@@ -83,7 +83,9 @@ def _steps(
     return out
 
 
-def _memory(prepared: Prepared, places: NDArray[np.intp], found: Sequence[TrainingPrediction | None]) -> list[Residual]:
+def _memory(
+    prepared: PreparedRows, places: NDArray[np.intp], found: Sequence[TrainingPrediction | None]
+) -> list[Residual]:
     """Of memory four sources speak: each model of one stands for a source (no constant was fitted on their peaks)."""
     out = []
     for place, one in zip(places, found, strict=True):

@@ -31,7 +31,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     mend: dict[str, Any] = {}
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class ClaimFinding(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict on one claim, with the numbers that it rests on."""
 
     id: int
@@ -59,7 +59,7 @@ def read_claims(path: Path | None = None) -> tuple[Claim, ...]:
         raise CatalogError(f"{place}: {error}") from error
 
 
-def judge(claim: Claim, law: Lookup, changes: Mapping[str, Any] | None = None) -> Finding:
+def judge(claim: Claim, law: Lookup, changes: Mapping[str, Any] | None = None) -> ClaimFinding:
     """Recompute a claim, with some of its inputs changed. InputError for an input that the claim does not have."""
     unknown = set(changes or {}) - set(claim.inputs)
     if unknown:
@@ -74,7 +74,7 @@ def judge(claim: Claim, law: Lookup, changes: Mapping[str, Any] | None = None) -
     asserted = {**inputs, **computed.pop("asserted", {})}
     outcomes = [_compare(check, asserted, computed) for check in claim.checks]
     worst = max((verdict for verdict, _ in outcomes), key=VERDICTS.index)
-    return Finding(
+    return ClaimFinding(
         id=claim.id,
         claim=claim.claim,
         verdict=worst,
@@ -110,6 +110,6 @@ def _plain(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, (int, float)) else str(value)
 
 
-def judge_all(law: Lookup, claims: Iterable[Claim] | None = None) -> list[Finding]:
+def judge_all(law: Lookup, claims: Iterable[Claim] | None = None) -> list[ClaimFinding]:
     """All claims, in order."""
     return [judge(claim, law) for claim in (read_claims() if claims is None else claims)]

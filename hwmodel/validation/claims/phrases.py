@@ -12,7 +12,7 @@ import msgspec
 
 from hwmodel.catalog.places import catalog_root
 from hwmodel.errors import CatalogError, InputError
-from hwmodel.validation.claims.check import Claim, Finding, judge
+from hwmodel.validation.claims.check import Claim, ClaimFinding, judge
 from hwmodel.validation.claims.numbers import Lookup
 from hwmodel.validation.claims.text import PATTERNS, passages, value_of, written_to
 
@@ -54,7 +54,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     line: int
     last: int  # line that the passage ends on
     text: str
-    finding: Finding
+    finding: ClaimFinding
     stated: dict[str, Any]  # inputs of the claim that the passage states
 
 
@@ -158,7 +158,7 @@ def _numbers(match: re.Match[str]) -> dict[str, Stated]:
     return read
 
 
-def _judged(claim: Claim, phrase: Phrase, stated: Mapping[str, Stated], law: Lookup) -> Finding | None:
+def _judged(claim: Claim, phrase: Phrase, stated: Mapping[str, Stated], law: Lookup) -> ClaimFinding | None:
     """The finding, or None where what is stated is right.
 
     Inputs that are not stated are taken as they should be, and a number that is the right one rounded counts as right.

@@ -16,7 +16,7 @@ from hwmodel.predict.search import usable_bytes
 from hwmodel.predict.training import run_space
 from hwmodel.specs import Layout, Precision, Shape, Stack, Workload
 from hwmodel.specs.kernels import Machine
-from hwmodel.validation.predicted.training import Column, Prepared
+from hwmodel.validation.predicted.training import Column, PreparedRows
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +50,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def batch_of(prepared: Prepared, places: Sequence[int] | NDArray[np.intp]) -> Batch:
+def batch_of(prepared: PreparedRows, places: Sequence[int] | NDArray[np.intp]) -> Batch:
     """Every layout that the rows at `places` leave open."""
     runs, spaces, rows = [], [], []
     for place in places:
@@ -79,7 +79,7 @@ def batch_of(prepared: Prepared, places: Sequence[int] | NDArray[np.intp]) -> Ba
     )
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class SearchOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What the physics says of every candidate, and the candidate that a search takes for each row (-1: none)."""
 
     sequence_s: Column
@@ -92,7 +92,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         return np.where(self.best >= 0, self.sequence_s[self.best], np.nan)
 
 
-def outcome(batch: Batch, stacks: Sequence[Stack], rows: int) -> Outcome:
+def outcome(batch: Batch, stacks: Sequence[Stack], rows: int) -> SearchOutcome:
     """Every candidate evaluated; of each of `rows` rows the fastest that fits, or the leanest where none does."""
     size = batch.row.shape
     constants = stack(stacks, batch.stack_index)
@@ -104,7 +104,7 @@ def outcome(batch: Batch, stacks: Sequence[Stack], rows: int) -> Outcome:
     fits = full <= 1.0
     best = grouped_best(batch.row, np.where(fits, seconds, np.inf), rows)
     leanest = grouped_best(batch.row, full, rows)
-    return Outcome(sequence_s=seconds, fits=fits, best=np.where(best >= 0, best, leanest))
+    return SearchOutcome(sequence_s=seconds, fits=fits, best=np.where(best >= 0, best, leanest))
 
 
 NEAR = 1.25  # slowness against the best at the priors up to which a layout may become the best in a fit

@@ -13,7 +13,7 @@ from hwmodel.catalog import load_catalog
 from hwmodel.catalog.stacks import training_calibration
 from hwmodel.validation.fit.batch import Batch, batch_of, pruned
 from hwmodel.validation.fit.cast_fit import pair_rows, pair_run, pair_stack
-from hwmodel.validation.predicted.training import Column, Prepared, StackKey, stacks_of
+from hwmodel.validation.predicted.training import Column, PreparedRows, StackKey, stacks_of
 
 NEAR = 1.02  # as `batch.NEAR`; both sides of a pair move alike, so that few layouts may become the best
 
@@ -21,7 +21,7 @@ NEAR = 1.02  # as `batch.NEAR`; both sides of a pair move alike, so that few lay
 class SpeedResiduals(msgspec.Struct, frozen=True, kw_only=True):
     """Pairs made ready: their runs (all in 16 bits, then all in the narrow recipe), measured speed-ups and weights."""
 
-    prepared: Prepared
+    prepared: PreparedRows
     batch: Batch
     log_speedup: Column
     sources: tuple[str, ...]
@@ -51,7 +51,7 @@ def speed_residuals() -> SpeedResiduals:
     keys: dict[StackKey, int] = {}
     places = [keys.setdefault((name, family, None), len(keys)) for name, family in names]
     nothing = [""] * len(runs)
-    prepared = Prepared(
+    prepared = PreparedRows(
         rows=[], cases=[None] * len(runs), reasons=nothing, families=nothing, parts=nothing, formats=nothing,
         runs=list(runs), tokens_to_target=[0.0] * len(runs), stack_keys=list(keys), row_stack=places,
     )  # fmt: skip

@@ -35,7 +35,7 @@ NOT_FITTED = {
 }
 
 
-class Parameter(msgspec.Struct, frozen=True, kw_only=True):
+class QuantisedParameter(msgspec.Struct, frozen=True, kw_only=True):
     """A constant of the fit: its prior (logs where `log`), and what the prior rests on."""
 
     name: str
@@ -46,27 +46,33 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PARAMETERS = (
-    Parameter(name="weight4_nats", prior=0.04, width=3.0, why="free"),
-    Parameter(name="weight_slope", prior=1.0, width=1.0, log=False, why="error variance falls fourfold a bit: 1.4"),
-    Parameter(name="activation8_nats", prior=0.01, width=3.0, why="free"),
-    Parameter(name="activation_slope", prior=0.5, width=1.0, log=False, why="free"),
-    Parameter(name="cache8_nats", prior=0.0006, width=3.0, why="free"),
-    Parameter(name="float8_factor", prior=1.0, width=0.5, why="8-bit floats against integers in activations"),
-    Parameter(
+    QuantisedParameter(name="weight4_nats", prior=0.04, width=3.0, why="free"),
+    QuantisedParameter(
+        name="weight_slope", prior=1.0, width=1.0, log=False, why="error variance falls fourfold a bit: 1.4"
+    ),
+    QuantisedParameter(name="activation8_nats", prior=0.01, width=3.0, why="free"),
+    QuantisedParameter(name="activation_slope", prior=0.5, width=1.0, log=False, why="free"),
+    QuantisedParameter(name="cache8_nats", prior=0.0006, width=3.0, why="free"),
+    QuantisedParameter(name="float8_factor", prior=1.0, width=0.5, why="8-bit floats against integers in activations"),
+    QuantisedParameter(
         name="cache_slope", prior=0.5, width=0.15, log=False,
         why="no 4-bit cache alone is published in nats; benchmarks lose 2.4 % (5 rows) where 8 bits lose nothing",
     ),
-    Parameter(
+    QuantisedParameter(
         name="power_of_two_factor", prior=2.6, width=0.15,
         why="mxfp4 against nvfp4 on benchmarks, same models and methods: 3.1 times the loss (8 pairs), 1.2 by bits",
     ),
-    Parameter(name="mixture_factor", prior=0.5, width=1.0, why="k-quants of mixtures keep attention at 6 to 8 bits"),
-    Parameter(
+    QuantisedParameter(
+        name="mixture_factor", prior=0.5, width=1.0, why="k-quants of mixtures keep attention at 6 to 8 bits"
+    ),
+    QuantisedParameter(
         name="small_exponent", prior=0.35, width=0.2, log=False,
         why="AMD Quark on Qwen1.5: 0.62B loses 2.7 to 3.7 times what 7.7B does in the same bits (GPTQ, AWQ, FP8; no "
         "vote: their training is not stated), of which tokens a parameter and N^0.16 explain 1.3",
     ),
-    Parameter(name="tokens_exponent", prior=0.5068, width=0.15, log=False, why="arXiv 2411.04330, D^0.5068 / N^0.3439"),
+    QuantisedParameter(
+        name="tokens_exponent", prior=0.5068, width=0.15, log=False, why="arXiv 2411.04330, D^0.5068 / N^0.3439"
+    ),
 )  # fmt: skip
 
 

@@ -49,7 +49,7 @@ HEADER = """\
 """
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class MeasuredTime(msgspec.Struct, frozen=True, kw_only=True):
     """One measured time: of which row and phase (`total_s` of the step)."""
 
     row: int
@@ -128,7 +128,7 @@ def counts(row: Row) -> bool:
     return text(row, "status") in ("", "primary") and "#" not in text(row, "locator")
 
 
-def _targets(place: int, row: Row) -> list[Target]:
+def _targets(place: int, row: Row) -> list[MeasuredTime]:
     """What a fit holds a row to: the step, and the phases of one pool (two pools print waits instead)."""
     if not counts(row):
         return []
@@ -136,7 +136,7 @@ def _targets(place: int, row: Row) -> list[Target]:
     if "split" not in text(row, "pools").lower():
         found += list(PHASES.items())
     values = [(phase, seconds(row, name)) for name, phase in found]
-    return [Target(row=place, phase=phase, log_s=math.log(v)) for phase, v in values if v is not None]
+    return [MeasuredTime(row=place, phase=phase, log_s=math.log(v)) for phase, v in values if v is not None]
 
 
 def _constants(x: Sequence[float], at: RlConstants) -> RlConstants:
@@ -144,14 +144,14 @@ def _constants(x: Sequence[float], at: RlConstants) -> RlConstants:
     return msgspec.structs.replace(at, **values)
 
 
-class Fitted(msgspec.Struct, frozen=True, kw_only=True):
+class FittedRl(msgspec.Struct, frozen=True, kw_only=True):
     """Constants, and the loss that they leave."""
 
     constants: RlConstants
     loss: float
 
 
-def fit(corpus: Corpus, use: Sequence[bool]) -> Fitted:
+def fit(corpus: Corpus, use: Sequence[bool]) -> FittedRl:
     """The constants that the rows in `use` give; spread and share of lengths are those that leave least."""
     start = msgspec.structs.replace(prior_constants(), sync_bytes_per_s=corpus.sync_bytes_per_s(use))
     tried = (
@@ -160,7 +160,7 @@ def fit(corpus: Corpus, use: Sequence[bool]) -> Fitted:
     return min((_fit_at(corpus, use, at) for at in tried), key=lambda f: f.loss)
 
 
-def _fit_at(corpus: Corpus, use: Sequence[bool], at: RlConstants) -> Fitted:
+def _fit_at(corpus: Corpus, use: Sequence[bool], at: RlConstants) -> FittedRl:
     found = [(t, corpus.phases(t.row, at.length_log_sd, at.length_share)) for t in corpus.targets if use[t.row]]
     pairs = [(t, kept[0]) for t, kept in found if kept is not None]
     sources = [text(corpus.rows[t.row], "source") for t, _ in pairs]
@@ -179,7 +179,7 @@ def _fit_at(corpus: Corpus, use: Sequence[bool], at: RlConstants) -> Fitted:
     problem = Problem(errors=errors, jacobian=jacobian, prior=prior, pull=PULL / WIDTH, weight=weight,
                       low=prior - 4 * WIDTH, high=prior + 4 * WIDTH, longest=1.0)  # fmt: skip
     solved = gauss_newton(problem, 40, 1e-8)
-    return Fitted(constants=_constants(list(solved.x), at), loss=solved.loss)
+    return FittedRl(constants=_constants(list(solved.x), at), loss=solved.loss)
 
 
 def left_out(corpus: Corpus, names: Sequence[str]) -> dict[str, RlConstants]:

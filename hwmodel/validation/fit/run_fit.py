@@ -14,8 +14,8 @@ from hwmodel.specs import Stack
 from hwmodel.specs.training_calibration import TrainingCalibration
 from hwmodel.validation.fit.batch import Batch, batch_of, outcome, pruned
 from hwmodel.validation.fit.pair_residuals import SpeedResiduals
-from hwmodel.validation.fit.run_parameters import PARAMETERS, Parameter, with_values
-from hwmodel.validation.predicted.training import Column, Prepared, stacks_of
+from hwmodel.validation.fit.run_parameters import PARAMETERS, RunParameter, with_values
+from hwmodel.validation.predicted.training import Column, PreparedRows, stacks_of
 
 SCALE = 0.12  # log error beyond which a row loses weight (Cauchy)
 CROWD = 0.85  # rows of a source together weigh n^(1 - CROWD)
@@ -28,7 +28,7 @@ TOLERANCE = 1e-4  # share of the loss that a round must gain
 MOST_ROWS = 160  # of one source in a fit: a denser grid says no more, and takes longer
 
 
-def thinned(prepared: Prepared, use: NDArray[np.bool_], most: int = MOST_ROWS) -> NDArray[np.bool_]:
+def thinned(prepared: PreparedRows, use: NDArray[np.bool_], most: int = MOST_ROWS) -> NDArray[np.bool_]:
     """The rows in `use`, evenly thinned to `most` a source."""
     sources = np.array([case.source if case is not None else "" for case in prepared.cases])
     out = use.copy()
@@ -40,7 +40,7 @@ def thinned(prepared: Prepared, use: NDArray[np.bool_], most: int = MOST_ROWS) -
     return out
 
 
-Stacks = Callable[[Prepared, TrainingCalibration], list[Stack]]
+Stacks = Callable[[PreparedRows, TrainingCalibration], list[Stack]]
 
 
 class Fit(msgspec.Struct, kw_only=True):
@@ -52,7 +52,7 @@ class Fit(msgspec.Struct, kw_only=True):
     log_errors: list[float]
 
 
-def measured_sequence_s(prepared: Prepared) -> Column:
+def measured_sequence_s(prepared: PreparedRows) -> Column:
     """Seconds of the whole fleet for one sequence that the rows' headline results mean; nan where there is none."""
     out = np.full(len(prepared.rows), np.nan)
     for place, case in enumerate(prepared.cases):
@@ -69,7 +69,7 @@ def measured_sequence_s(prepared: Prepared) -> Column:
 class Repeats:
     """Rows of a batch under several calibrations, evaluated at once; the repeated batches are kept."""
 
-    def __init__(self, batch: Batch, rows: int, prepared: Prepared, stacks: Stacks) -> None:
+    def __init__(self, batch: Batch, rows: int, prepared: PreparedRows, stacks: Stacks) -> None:
         self._batch, self._rows, self._prepared, self._stacks = batch, rows, prepared, stacks
         self._kept: dict[int, Batch] = {}
 
@@ -82,13 +82,13 @@ class Repeats:
         return outcome(self._kept[times], stacks, times * self._rows).row_sequence_s.reshape(times, self._rows)
 
 
-def _raw_weight(prepared: Prepared, use: NDArray[np.bool_]) -> float:
+def _raw_weight(prepared: PreparedRows, use: NDArray[np.bool_]) -> float:
     """Sum of what `row_weights` divides by: a source of n rows counts n^0.15."""
     sources = [case.source for case, used in zip(prepared.cases, use) if used and case is not None]
     return float(sum(count ** (1.0 - CROWD) for count in Counter(sources).values()))
 
 
-def row_weights(prepared: Prepared, use: NDArray[np.bool_]) -> Column:
+def row_weights(prepared: PreparedRows, use: NDArray[np.bool_]) -> Column:
     """Weight of each row: a source of n rows counts n^0.15 in all."""
     sources = np.array([case.source if case is not None else "" for case in prepared.cases])
     weight = np.zeros(len(sources))
@@ -99,10 +99,10 @@ def row_weights(prepared: Prepared, use: NDArray[np.bool_]) -> Column:
 
 
 def fit_runs(
-    prepared: Prepared,
+    prepared: PreparedRows,
     base: TrainingCalibration,
     use: NDArray[np.bool_],
-    parameters: Sequence[Parameter] = PARAMETERS,
+    parameters: Sequence[RunParameter] = PARAMETERS,
     rounds: int = 12,
     progress: Callable[[int, float], None] | None = None,
     strength: float = STRENGTH,
@@ -146,7 +146,7 @@ def fit_runs(
     return Fit(values=values, loss=found.loss, rows=ids, log_errors=[float(v) for v in e])
 
 
-def _limits(parameters: Sequence[Parameter], side: int) -> Column:
+def _limits(parameters: Sequence[RunParameter], side: int) -> Column:
     return np.array([p.encode(p.high if side else p.low) for p in parameters])
 
 

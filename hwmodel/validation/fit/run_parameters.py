@@ -9,7 +9,7 @@ import msgspec
 from hwmodel.specs.training_calibration import TrainingCalibration
 
 
-class Parameter(msgspec.Struct, frozen=True, kw_only=True):
+class RunParameter(msgspec.Struct, frozen=True, kw_only=True):
     """A fitted constant. `place` is generic | family:<id> | stack:<id>; positive ones are fitted as logarithms.
 
     `sigma` is the prior's width: in natural logs for positive constants, in the unit itself for fractions.
@@ -39,34 +39,34 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
         return min(max(value, self.low), self.high)
 
 
-def _level(stack: str, meaning: str, sigma: float = 0.10) -> Parameter:
-    return Parameter(
+def _level(stack: str, meaning: str, sigma: float = 0.10) -> RunParameter:
+    return RunParameter(
         name=f"level.{stack}", place=f"stack:{stack}", field="level", prior=1.0, sigma=sigma, low=0.6, high=1.6,
         meaning=meaning,
     )  # fmt: skip
 
 
-def _family(family: str, field: str, bits: str, prior: float = 1.05, sigma: float = 0.10) -> Parameter:
-    return Parameter(
+def _family(family: str, field: str, bits: str, prior: float = 1.05, sigma: float = 0.10) -> RunParameter:
+    return RunParameter(
         name=f"{field}.{family}", place=f"family:{family}", field=field, prior=prior, sigma=sigma, low=0.7, high=1.6,
         meaning=f"time of {bits} products in training over the kernel law's for a long load, {family}",
     )  # fmt: skip
 
 
-def _generic(name: str, prior: float, sigma: float, low: float, high: float, meaning: str) -> Parameter:
-    return Parameter(
+def _generic(name: str, prior: float, sigma: float, low: float, high: float, meaning: str) -> RunParameter:
+    return RunParameter(
         name=name, place="generic", field=name, prior=prior, sigma=sigma, low=low, high=high, meaning=meaning
     )
 
 
-def _stack(stack: str, field: str, prior: float, sigma: float, low: float, high: float, meaning: str) -> Parameter:
-    return Parameter(
+def _stack(stack: str, field: str, prior: float, sigma: float, low: float, high: float, meaning: str) -> RunParameter:
+    return RunParameter(
         name=f"{field}.{stack}", place=f"stack:{stack}", field=field, prior=prior, sigma=sigma, low=low, high=high,
         meaning=meaning,
     )  # fmt: skip
 
 
-PARAMETERS: tuple[Parameter, ...] = (
+PARAMETERS: tuple[RunParameter, ...] = (
     _generic("host_op_s", 8e-6, 0.4, 1e-6, 4e-5, "host time to launch one kernel"),
     _generic("tp_overlap", 0.25, 0.15, 0.0, 0.9, "tensor-parallel communication hidden under products"),
     _generic("fsdp_overlap", 0.85, 0.15, 0.0, 1.0, "share of a pass that hides gathering of sharded weights"),
@@ -94,7 +94,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     _level("pytorch", "device time of PyTorch programs of 2023 and later without tuned recipes over the kernels'"),
     _level("megatron-core", "device time of Megatron-Core over theirs", sigma=0.05),
     _level("megatron-recipes", "device time of NeMo and Megatron-Bridge over the kernels', release of January 2025"),
-    Parameter(
+    RunParameter(
         name="drift.megatron-recipes",
         place="stack:megatron-recipes",
         field="drift",

@@ -16,7 +16,7 @@ Column = NDArray[np.float64]
 NAMED = ("trtllm", "sglang", "vllm")
 
 
-class Parameter(msgspec.Struct, frozen=True, kw_only=True):
+class ServingParameter(msgspec.Struct, frozen=True, kw_only=True):
     """One fitted constant: where it stands, its prior (natural-log width) and bounds, and what it means.
 
     `colour`: parameters of one colour touch disjoint rows, so that one evaluation gives all their derivatives.
@@ -40,22 +40,22 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
 PRIORS = {("sglang", "stream_steps"): 10.0}
 
 
-def _engine(field: str, prior: float, width: float, low: float, high: float, meaning: str) -> list[Parameter]:
+def _engine(field: str, prior: float, width: float, low: float, high: float, meaning: str) -> list[ServingParameter]:
     return [
-        Parameter(place=f"engine:{e}", field=field, prior=PRIORS.get((e, field), prior), width=width, low=low,
+        ServingParameter(place=f"engine:{e}", field=field, prior=PRIORS.get((e, field), prior), width=width, low=low,
                   high=high, meaning=meaning, colour=field)
         for e in NAMED
     ]  # fmt: skip
 
 
-def _one(place: str, field: str, prior: float, width: float, low: float, high: float, meaning: str) -> Parameter:
+def _one(place: str, field: str, prior: float, width: float, low: float, high: float, meaning: str) -> ServingParameter:
     colour = {k: f"{k} {field}" for k in ("old", "family", "format")}.get(place.partition(":")[0], f"shared {field}")
-    return Parameter(
+    return ServingParameter(
         place=place, field=field, prior=prior, width=width, low=low, high=high, meaning=meaning, colour=colour
     )
 
 
-PARAMETERS: tuple[Parameter, ...] = (
+PARAMETERS: tuple[ServingParameter, ...] = (
     *_engine("kernel_s", 4e-6, 0.4, 1e-6, 1.5e-5, "gap and tail of one kernel of a captured graph"),
     *_engine("prefill_kernel_s", 4e-5, 0.6, 2e-6, 5e-4, "host cost of one kernel before the first token"),
     *_engine("request_s", 2e-2, 0.7, 2e-3, 0.3, "tokenising, routing and streaming one request"),

@@ -11,7 +11,7 @@ from hwmodel.plain import Document
 from hwmodel.validation.kernels import laws as laws
 from hwmodel.validation.kernels import priors as priors
 from hwmodel.validation.kernels import tables as tables
-from hwmodel.validation.kernels.solver import Bounds, Fitted, columns_of, fit, score
+from hwmodel.validation.kernels.solver import Bounds, FittedKernel, columns_of, fit, score
 from hwmodel.validation.kernels.tables import Columns, take
 from hwmodel.validation.kernels.task import Task, present
 
@@ -75,7 +75,7 @@ def other_engine(directory: Path, task: Task) -> Report:
     return out
 
 
-def latent_prefill(directory: Path, attention: dict[tuple[str, str], Fitted]) -> Report:
+def latent_prefill(directory: Path, attention: dict[tuple[str, str], FittedKernel]) -> Report:
     """Prompts of latent attention (keys 192 wide, values 128) by the constants of plain attention."""
     rows = tables.mla_rows(directory, decode=False)
     rows = laws.with_specs(rows, "bf16")

@@ -11,7 +11,7 @@ from hwmodel.physics import collectives
 from hwmodel.plain import Document
 from hwmodel.specs.kernels import Network
 from hwmodel.validation.kernels.laws import part
-from hwmodel.validation.kernels.solver import Bounds, Fitted, columns_of, fit, kin_mean, rounded, score
+from hwmodel.validation.kernels.solver import Bounds, FittedKernel, columns_of, fit, kin_mean, rounded, score
 from hwmodel.validation.kernels.tables import Columns, concatenate, read, take
 from hwmodel.validation.kernels.write import dump
 from hwmodel.version import __version__
@@ -125,8 +125,8 @@ def fast(rows: Columns, v: Any) -> Any:
     return collectives.all_reduce_fast_s(rows["size"], rows["ranks"], _net(rows, dict(v) | slow))
 
 
-def _fit_families(rows: Columns, law: Any, bounds: Bounds, report: Document, name: str) -> dict[str, Fitted]:
-    fits: dict[str, Fitted] = {}
+def _fit_families(rows: Columns, law: Any, bounds: Bounds, report: Document, name: str) -> dict[str, FittedKernel]:
+    fits: dict[str, FittedKernel] = {}
     for family in np.unique(rows["family"]):
         mine = take(rows, rows["family"] == family)
         wanted = dict(bounds) | (BUS if family == "ada" and name == "nccl" else {})
@@ -165,7 +165,9 @@ UNSTATED_4_NODES = (
 )  # fmt: skip
 
 
-def _across(points: tuple[tuple[int, float], ...], nic: float, link: dict[str, float], of: str) -> tuple[Fitted, Any]:
+def _across(
+    points: tuple[tuple[int, float], ...], nic: float, link: dict[str, float], of: str
+) -> tuple[FittedKernel, Any]:
     size = np.array([p[0] for p in points], dtype=float)
     rows: Columns = {"size": size, "t": np.array([p[1] for p in points]) * 1e-6, "part": np.full(len(size), of)}
 

@@ -16,7 +16,7 @@ PRIOR_WEIGHT = 0.1  # an e-fold away from the start costs as much as four rows t
 SCALE = 0.05  # log error beyond which a row counts linearly
 
 
-class Fitted(msgspec.Struct, kw_only=True):
+class FittedKernel(msgspec.Struct, kw_only=True):
     """Constants of a family and of each of its parts."""
 
     shared: dict[str, float]
@@ -35,7 +35,7 @@ def kin_mean(values: list[float]) -> float:
     return float(np.exp(np.mean(np.log(np.maximum(values, 1e-15)))))
 
 
-def columns_of(rows: Columns, fitted: Fitted) -> dict[str, Any]:
+def columns_of(rows: Columns, fitted: FittedKernel) -> dict[str, Any]:
     """The constants as columns beside the rows."""
     names, codes = np.unique(rows["part"], return_inverse=True)
     own = [fitted.of(str(n)) for n in names]
@@ -50,7 +50,7 @@ def fit(
     fixed: dict[str, Any] | None = None,
     per_part: tuple[str, ...] = PER_PART,
     evaluations: int = 60,
-) -> Fitted:
+) -> FittedKernel:
     """Constants that minimise a robust log error, each part weighted alike, with weak priors at the starts."""
     from scipy.optimize import least_squares
 
@@ -79,7 +79,7 @@ def fit(
     )
     x = np.exp(solution.x)
     table = x[len(shared) :].reshape(len(own), len(names))
-    return Fitted(
+    return FittedKernel(
         shared={k: rounded(v) for k, v in zip(shared, x[: len(shared)], strict=True)},
         parts={str(n): {k: rounded(table[i][j]) for i, k in enumerate(own)} for j, n in enumerate(names)},
         rows=len(log_t),

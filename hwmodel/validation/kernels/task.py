@@ -8,7 +8,7 @@ import numpy as np
 
 from hwmodel.plain import Document
 from hwmodel.validation.kernels import laws, priors, tables
-from hwmodel.validation.kernels.solver import Bounds, Fitted, columns_of, fit, score
+from hwmodel.validation.kernels.solver import Bounds, FittedKernel, columns_of, fit, score
 from hwmodel.validation.kernels.tables import Columns, take
 
 FIT_ROWS, CHECK_ROWS = 4000, 8000  # per part, format and engine
@@ -22,7 +22,7 @@ class Task:
         self.name, self.law, self.bounds = name, law, bounds
         checked = tables.held_out(rows, keys)
         self.train, self.test = take(rows, ~checked), take(rows, checked)
-        self.fits: dict[tuple[str, str], Fitted] = {}
+        self.fits: dict[tuple[str, str], FittedKernel] = {}
 
     def some(self, rows: Columns, family: str, number_format: str, count: int) -> Columns:
         """At most `count` rows a part of one family and format, always the same."""
@@ -33,7 +33,7 @@ class Task:
             [tables.sample(take(picked, picked["part"] == p), count, 7 + i) for i, p in enumerate(parts)]
         )
 
-    def run(self, family: str, number_format: str, given: Fitted | None = None) -> Report:
+    def run(self, family: str, number_format: str, given: FittedKernel | None = None) -> Report:
         """Fits one family and format; returns its errors on held-out shapes and on parts left out.
 
         `given` constants (of another task) stay fixed; a part left out loses its own ones too.
@@ -53,19 +53,21 @@ class Task:
                 report["parts_left_out"] |= score(one, self._predict(one, others, kin))
         return report
 
-    def _fit(self, rows: Columns, given: Fitted | None) -> Fitted:
+    def _fit(self, rows: Columns, given: FittedKernel | None) -> FittedKernel:
         per_part = priors.PER_PART_FP4 if (rows["format"] == "nvfp4").all() else priors.PER_PART
         return fit(rows, self.law, self.bounds, columns_of(rows, given) if given else None, per_part)
 
-    def _predict(self, rows: Columns, fitted: Fitted, given: Fitted | None) -> Any:
+    def _predict(self, rows: Columns, fitted: FittedKernel, given: FittedKernel | None) -> Any:
         return self.law(rows, (columns_of(rows, given) if given else {}) | columns_of(rows, fitted))
 
 
-def without(fitted: Fitted | None, part: str) -> Fitted | None:
+def without(fitted: FittedKernel | None, part: str) -> FittedKernel | None:
     """The constants as if `part` had not been measured."""
     if fitted is None:
         return None
-    return Fitted(shared=fitted.shared, parts={k: v for k, v in fitted.parts.items() if k != part}, rows=fitted.rows)
+    return FittedKernel(
+        shared=fitted.shared, parts={k: v for k, v in fitted.parts.items() if k != part}, rows=fitted.rows
+    )
 
 
 def present(task: Task) -> list[tuple[str, str]]:

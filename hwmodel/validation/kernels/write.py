@@ -9,7 +9,7 @@ from hwmodel.catalog.writing import write_whole
 from hwmodel.plain import Document
 from hwmodel.validation.kernels import priors as priors
 from hwmodel.validation.kernels.laws import over_catalog_peak
-from hwmodel.validation.kernels.solver import Fitted, kin_mean, rounded
+from hwmodel.validation.kernels.solver import FittedKernel, kin_mean, rounded
 from hwmodel.version import __version__
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _put(table: Table, key: str, number_format: str, values: dict[str, float]) -
         table.setdefault(key, {}).setdefault(number_format, {}).update(kept)
 
 
-def _spread(table: Table, fits: dict[tuple[str, str], Fitted], scale_peak: bool) -> None:
+def _spread(table: Table, fits: dict[tuple[str, str], FittedKernel], scale_peak: bool) -> None:
     """Family constants (with the mean of their parts) and those of each part."""
     for (family, number_format), fitted in sorted(fits.items()):
         _put(table, family, number_format, {k: rounded(v) for k, v in fitted.of("").items()})

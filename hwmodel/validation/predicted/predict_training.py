@@ -16,9 +16,9 @@ from hwmodel.specs.intervals import Ends, IntervalConstants
 from hwmodel.specs.training_calibration import Known, TrainingCalibration
 from hwmodel.validation.predicted.records import PREDICTED, REFUSED, RowPrediction
 from hwmodel.validation.predicted.score import is_time
-from hwmodel.validation.predicted.training import Prepared, model_flop_per_token, predicted, stacks_of
+from hwmodel.validation.predicted.training import PreparedRows, model_flop_per_token, predicted, stacks_of
 from hwmodel.validation.rows.tables import Row, measured, text
-from hwmodel.validation.rows.training_rows import METRICS, Case
+from hwmodel.validation.rows.training_rows import METRICS, TrainingCase
 
 CONVENTIONS = {"causal": "causal", "full": "full", "hardware": "megatron-2021"}
 GIB = 2.0**30
@@ -35,7 +35,7 @@ def cluster_of(part_id: str, row: Row) -> Cluster | None:
     return (part_id, node, network, framework, year) if network and framework else None
 
 
-class Fitted(msgspec.Struct, kw_only=True):
+class FittedRows(msgspec.Struct, kw_only=True):
     """What the rows of a fit covered, and the sources and clusters that they are from."""
 
     known: Known
@@ -43,12 +43,12 @@ class Fitted(msgspec.Struct, kw_only=True):
     clusters: frozenset[Cluster] = frozenset()
 
 
-def fitted_on(prepared: Prepared, use: NDArray[np.bool_]) -> Fitted:
+def fitted_on(prepared: PreparedRows, use: NDArray[np.bool_]) -> FittedRows:
     """What the rows in `use` cover."""
     places = [int(place) for place in np.flatnonzero(use) if prepared.cases[place] is not None]
     traits = [traits_of(prepared, place) for place in places]
     cases = [case for place in places if (case := prepared.cases[place]) is not None]
-    return Fitted(
+    return FittedRows(
         known=Known(
             stacks=frozenset(one.stack for one in traits),
             families=frozenset(one.family for one in traits),
@@ -61,7 +61,9 @@ def fitted_on(prepared: Prepared, use: NDArray[np.bool_]) -> Fitted:
     )
 
 
-def traits_of(prepared: Prepared, place: int, fitted: Fitted | None = None, level: bool = False) -> TrainingTraits:
+def traits_of(
+    prepared: PreparedRows, place: int, fitted: FittedRows | None = None, level: bool = False
+) -> TrainingTraits:
     """What of row `place` decides how familiar it is to a fit."""
     case, run = prepared.cases[place], prepared.runs[place]
     assert case is not None
@@ -77,7 +79,7 @@ def traits_of(prepared: Prepared, place: int, fitted: Fitted | None = None, leve
     )  # fmt: skip
 
 
-def rate_to(metric: str, case: Case, prepared: Prepared, place: int, rate: float) -> float | None:
+def rate_to(metric: str, case: TrainingCase, prepared: PreparedRows, place: int, rate: float) -> float | None:
     """Tokens per second and accelerator as the metric; None where the metric cannot be told from them."""
     run = prepared.runs[place]
     assert run is not None
@@ -94,7 +96,7 @@ def rate_to(metric: str, case: Case, prepared: Prepared, place: int, rate: float
     return None
 
 
-def _asked(case: Case) -> list[str]:
+def _asked(case: TrainingCase) -> list[str]:
     """Measured quantities that can be predicted. FLOP rates only in a named convention, and where nothing else is."""
     found = [name for name in METRICS if name in case.measured]
     if case.convention not in CONVENTIONS or len(found) > 1:
@@ -102,7 +104,7 @@ def _asked(case: Case) -> list[str]:
     return found
 
 
-def _baseline_unit(metric: str, case: Case, prepared: Prepared, place: int) -> float | None:
+def _baseline_unit(metric: str, case: TrainingCase, prepared: PreparedRows, place: int) -> float | None:
     """The metric at a utilisation of one (causal convention, dense peak of the row's format)."""
     if metric == "peak_mem_gb":
         return None
@@ -131,9 +133,9 @@ def _refusals(row: Row, reason: str) -> list[RowPrediction]:
 
 
 def predictions(
-    prepared: Prepared,
+    prepared: PreparedRows,
     calibration: TrainingCalibration,
-    fitted: Fitted,
+    fitted: FittedRows,
     widths: IntervalConstants | None,
     shifts: Sequence[float] | None = None,
     places: Sequence[int] | NDArray[np.intp] | None = None,
@@ -151,7 +153,7 @@ def predictions(
     return out
 
 
-def _value(prepared: Prepared, place: int, metric: str, one: TrainingPrediction) -> float | None:
+def _value(prepared: PreparedRows, place: int, metric: str, one: TrainingPrediction) -> float | None:
     """The prediction in the unit of a measured column."""
     case = prepared.cases[place]
     assert case is not None
@@ -162,7 +164,7 @@ def _value(prepared: Prepared, place: int, metric: str, one: TrainingPrediction)
     return rate_to(metric, case, prepared, place, one.tokens_per_s_per_accelerator)
 
 
-def memory_value(prepared: Prepared, place: int, one: TrainingPrediction) -> float:
+def memory_value(prepared: PreparedRows, place: int, one: TrainingPrediction) -> float:
     """Peak memory in the unit of the row: gibibytes, as allocators print, unless it says plainly that it counts decimal
     ones."""
     case = prepared.cases[place]
@@ -171,13 +173,13 @@ def memory_value(prepared: Prepared, place: int, one: TrainingPrediction) -> flo
     return _memory_bytes(case, one) / (1e9 if decimal else GIB)
 
 
-def _memory_bytes(case: Case, one: TrainingPrediction) -> float:
+def _memory_bytes(case: TrainingCase, one: TrainingPrediction) -> float:
     """Peak memory of the kind that the row measured: as it says, else as its stack's logs print it."""
     kinds = {"allocated": one.allocated_bytes, "reserved": one.reserved_bytes, "device": one.peak_bytes}
     return kinds[case.memory_kind or ("reserved" if float(one.run.stack.logs_reserved) > 0 else "allocated")]
 
 
-def _row(prepared: Prepared, place: int, one: TrainingPrediction, doubt: Ends) -> list[RowPrediction]:
+def _row(prepared: PreparedRows, place: int, one: TrainingPrediction, doubt: Ends) -> list[RowPrediction]:
     case = prepared.cases[place]
     assert case is not None
     out = []

@@ -20,7 +20,7 @@ def is_time(metric: str) -> bool:
     return not metric.startswith(("tokens_per", "throughput")) and any(word in metric for word in words)
 
 
-class Summary(msgspec.Struct, kw_only=True):
+class ErrorSummary(msgspec.Struct, kw_only=True):
     """Figures of one source and metric. Errors are fractions; `median_signed` is of predicted over measured, less 1."""
 
     n: int
@@ -46,7 +46,9 @@ def _percentile(values: Sequence[float], q: float) -> float | None:
     return float(np.percentile(values, q)) if len(values) else None
 
 
-def summarise(rows: Sequence[RowPrediction], baseline: dict[str, float], baseline_half: float | None = None) -> Summary:
+def summarise(
+    rows: Sequence[RowPrediction], baseline: dict[str, float], baseline_half: float | None = None
+) -> ErrorSummary:
     """Figures of rows of one source and metric; `baseline` maps row id to the constant's prediction, `baseline_half`
     is the half-width that covers 80 % of the constant's own residuals."""
     apes, signed, scores, inside, halves = [], [], [], [], []
@@ -63,7 +65,7 @@ def summarise(rows: Sequence[RowPrediction], baseline: dict[str, float], baselin
             scores.append(interval_score(math.log(row.measured) - middle, half))
             inside.append(1.0 if row.low <= row.measured <= row.high else 0.0)
     constant = [abs(baseline[row.id] / row.measured - 1.0) for row in rows if row.id in baseline]
-    return Summary(
+    return ErrorSummary(
         n=len(rows),
         predicted=len(signed),
         refused=len(rows) - len(signed),
@@ -164,7 +166,7 @@ def constant_prediction(row: RowPrediction, constants: Constants) -> float | Non
     return row.baseline_unit / level if is_time(row.metric) else row.baseline_unit * level
 
 
-def overall(rows: Sequence[RowPrediction], summaries: dict[str, dict[str, Summary]]) -> Overall:
+def overall(rows: Sequence[RowPrediction], summaries: dict[str, dict[str, ErrorSummary]]) -> Overall:
     """Means over sources of their headline medians and coverages, and counts of rows."""
     mine: dict[str, list[RowPrediction]] = {}
     for row in rows:

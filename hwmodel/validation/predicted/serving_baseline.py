@@ -6,11 +6,11 @@ from hwmodel.physics.serving import kv_bytes_per_token, weights_bytes
 from hwmodel.physics.serving_step import touched_experts
 from hwmodel.physics.shape import expert_params, forward_flop_per_token
 from hwmodel.predict.service import STATIC
-from hwmodel.validation.predicted.serving_bench import Case
-from hwmodel.validation.rows.serving_rows import Asked
+from hwmodel.validation.predicted.serving_bench import ServingCase
+from hwmodel.validation.rows.serving_rows import MeasuredQuantity
 
 
-def step_roofline_s(case: Case, batch: float) -> float:
+def step_roofline_s(case: ServingCase, batch: float) -> float:
     """Seconds of a decode step at the peak bandwidth or the peak rate, whichever is slower."""
     w, load = case.service.worker, case.service.load
     context = load.prompt_tokens + 0.5 * load.output_tokens
@@ -27,7 +27,7 @@ def step_roofline_s(case: Case, batch: float) -> float:
     return max(float(moved), flop / (n * float(w.machine.gemm.peak_flop_per_s)))
 
 
-def prefill_roofline_s(case: Case, prompts: float) -> float:
+def prefill_roofline_s(case: ServingCase, prompts: float) -> float:
     """Seconds of prefill at the peak rate."""
     w, load = case.service.worker, case.service.load
     tokens = float(load.new_tokens)
@@ -35,7 +35,7 @@ def prefill_roofline_s(case: Case, prompts: float) -> float:
     return flop / (float(w.layout.accelerators) * float(w.machine.gemm.peak_flop_per_s))
 
 
-def roofline(case: Case, asked: Asked) -> float | None:
+def roofline(case: ServingCase, asked: MeasuredQuantity) -> float | None:
     """The asked quantity at peak, in its unit."""
     s, load = case.setting, case.service.load
     batch = max(s.concurrency, 1.0) if s.concurrency else 64.0

@@ -28,7 +28,7 @@ from hwmodel.specs.precision import ServingPrecision
 from hwmodel.specs.serving import ServingLayout, Speculation
 from hwmodel.specs.shape import Shape
 from hwmodel.validation.rows.machines import find_part
-from hwmodel.validation.rows.serving_rows import RELEASED, Setting, family
+from hwmodel.validation.rows.serving_rows import RELEASED, RowSetting, family
 from hwmodel.validation.rows.spelled import model_of
 from hwmodel.validation.rows.tables import CellError
 
@@ -50,11 +50,11 @@ STREAM_INTERVAL, STREAMS_FIRST = 10.0, 2026.08
 DRAFTING_SINCE, DRAFTING_SHARE, DRAFTING_ELSEWHERE = 2026.0, {"trtllm": 0.79, "sglang": 0.24}, 0.65
 
 
-class Case(msgspec.Struct, kw_only=True):
+class ServingCase(msgspec.Struct, kw_only=True):
     """One setting with what its names stand for; several where the layout is to be searched (same `row`)."""
 
     row: int
-    setting: Setting
+    setting: RowSetting
     part: Part
     recipe: str
     service: ServiceSetting
@@ -71,14 +71,14 @@ class Case(msgspec.Struct, kw_only=True):
         return traits_of(s.regime, self.service, s.engine, self.part, made_up=bool(self.note), searched=s.searched)
 
 
-def drafting_share(setting: Setting) -> float:
+def drafting_share(setting: RowSetting) -> float:
     """How likely a run that does not say so drafts several tokens a step."""
     if 0.0 < setting.year < DRAFTING_SINCE:
         return 0.0
     return DRAFTING_SHARE.get(setting.engine, DRAFTING_ELSEWHERE)
 
 
-def usually_drafting(case: Case) -> Case:
+def usually_drafting(case: ServingCase) -> ServingCase:
     """The case as launch recipes that draft run it (SemiAnalysisAI/InferenceX, benchmarks/single_node:
     dsr1_fp8_b200_trt_mtp.sh and dsr1_fp8_b200_mtp.sh; dsr1_fp8_h200_trt_mtp_slurm.sh).
 
@@ -101,7 +101,7 @@ def usually_drafting(case: Case) -> Case:
 class Bench(msgspec.Struct, kw_only=True):
     """Cases of one regime, and the same as one setting of columns."""
 
-    cases: list[Case]
+    cases: list[ServingCase]
     service: ServiceSetting
     instances: NDArray[np.float64]
 
@@ -125,7 +125,7 @@ def _mixture(total: float, active: float, experts: float = 128.0, top_k: float =
     return msgspec.structs.replace(base, name="", blocks=(block,))
 
 
-class Resolver:
+class ServingResolver:
     """Looks names up once: shapes, parts, machines."""
 
     def __init__(self, catalog: Catalog, calibration: KernelCalibration) -> None:
@@ -152,7 +152,7 @@ class Resolver:
             raise CellError(f"model {name!r} is not in the catalog and its size is not stated")
         return made, f"{name} is not in the catalog: a usual shape of its size"
 
-    def released(self, setting: Setting) -> str:
+    def released(self, setting: RowSetting) -> str:
         """The recipe of a row; one that states no format runs the release (16 bits where nothing else is known)."""
         release = release_of(self.catalog, setting.model.rsplit("/", 1)[-1])
         try:
@@ -191,7 +191,7 @@ class Resolver:
         raise CellError(f"{part.name} computes in none of {', '.join(names)}")
 
 
-def cases_of(row: int, setting: Setting, resolver: Resolver) -> list[Case]:
+def cases_of(row: int, setting: RowSetting, resolver: ServingResolver) -> list[ServingCase]:
     """The cases of one setting. Raises CellError where it cannot be expressed or does not fit."""
     shape, note = resolver.shape(setting.model, setting.params)
     part, recipe, found = resolver.machine(setting.part, resolver.released(setting), setting.cache)
@@ -211,16 +211,16 @@ def cases_of(row: int, setting: Setting, resolver: Resolver) -> list[Case]:
         service = msgspec.structs.replace(service, prefill=before)
     laid_out = _searched(service, setting, part) if setting.searched else [service]
 
-    def case(one: ServiceSetting) -> Case:
+    def case(one: ServiceSetting) -> ServingCase:
         _check_cut(shape, one.worker.layout)
         _check_room(one, part)
         n = float(replicas(setting.accelerators, one.worker.layout)) if setting.prefill_layout is None else 1.0
-        return Case(row=row, setting=setting, part=part, recipe=recipe.id, service=one, instances=n, note=note)
+        return ServingCase(row=row, setting=setting, part=part, recipe=recipe.id, service=one, instances=n, note=note)
 
     return [case(one) for one in laid_out]
 
 
-def _searched(s: ServiceSetting, setting: Setting, part: Part) -> list[ServiceSetting]:
+def _searched(s: ServiceSetting, setting: RowSetting, part: Part) -> list[ServiceSetting]:
     """The setting in every layout that its accelerators admit. Raises CellError where none holds the model."""
     tried = candidates(s, setting.accelerators, Sizes(pp=float(setting.layout.pp) or None))
     count = len(column(tried.tp))
@@ -258,7 +258,7 @@ def _check_room(s: ServiceSetting, part: Part) -> None:
         raise CellError(f"layout has no room for the cache of one request of {tokens:,.0f} tokens")
 
 
-def bench(cases: Sequence[Case]) -> Bench:
+def bench(cases: Sequence[ServingCase]) -> Bench:
     """Cases as columns; engines are set by who asks."""
     return Bench(
         cases=list(cases),

@@ -16,17 +16,17 @@ from hwmodel.predict.service import ServiceSetting, serve
 from hwmodel.predict.service.intervals import THROUGHPUT, TPOT, TTFT, Parts, parts_of
 from hwmodel.specs.serving import Engine, ServiceTerms
 from hwmodel.specs.serving_calibration import ServingCalibration
-from hwmodel.validation.predicted.serving_bench import Bench, Case, bench
-from hwmodel.validation.rows.serving_rows import Asked
+from hwmodel.validation.predicted.serving_bench import Bench, ServingCase, bench
+from hwmodel.validation.rows.serving_rows import MeasuredQuantity
 
 Column = NDArray[np.float64]
 OLD_BEFORE = 2025.0
 
 
-class Table:
+class CaseTable:
     """Cases split by regime, each as a bench; evaluated together under any constants."""
 
-    def __init__(self, cases: Sequence[Case]) -> None:
+    def __init__(self, cases: Sequence[ServingCase]) -> None:
         regimes = sorted({c.setting.regime for c in cases})
         self.benches = {r: bench([c for c in cases if c.setting.regime == r]) for r in regimes}
         keys = {r: [_engine_key(c) for c in b.cases] for r, b in self.benches.items()}
@@ -56,7 +56,7 @@ def _with_engine(s: ServiceSetting, engine: Engine) -> ServiceSetting:
     return change(s, worker=change(s.worker, engine=engine), prefill=prefill)
 
 
-def _engine_key(case: Case) -> tuple[str, float, str, str]:
+def _engine_key(case: ServingCase) -> tuple[str, float, str, str]:
     return case.setting.engine, case.setting.year, case.part.family, case.recipe
 
 
@@ -92,9 +92,9 @@ class Questions:
     """What the rows ask, flat: one entry for each (row, metric), answered by the layout that the row states or, of
     those searched, by the one that serves most."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: CaseTable) -> None:
         self.table = table
-        self.keys: list[tuple[int, Asked]] = []
+        self.keys: list[tuple[int, MeasuredQuantity]] = []
         self._wanted: dict[str, tuple[Any, Any, Any, Any]] = {}
         by_row = {c.row: c for b in table.benches.values() for c in b.cases}
         self._index = {}
@@ -127,7 +127,7 @@ class Questions:
         group = np.array([number[case.row] for case in b.cases])
         return group, place.astype(int), np.stack([which, kind]).astype(int), factor
 
-    def chosen(self, c: ServingCalibration) -> dict[int, tuple[Case, Parts]]:
+    def chosen(self, c: ServingCalibration) -> dict[int, tuple[ServingCase, Parts]]:
         """For each key the case that answers it, and the shares that its doubtful mechanisms have in the answer."""
         out = {}
         for regime, (group, at, (row, _), _) in self._wanted.items():

@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 from hwmodel.physics.shape import layers
 from hwmodel.specs.training_calibration import Target
-from hwmodel.validation.predicted.training import Prepared
-from hwmodel.validation.rows.training_rows import Case
+from hwmodel.validation.predicted.training import PreparedRows
+from hwmodel.validation.rows.training_rows import TrainingCase
 
 Key = tuple[str, float, float, float]
 
 
-def benchmark(case: Case) -> Key:
+def benchmark(case: TrainingCase) -> Key:
     """What identifies a benchmark with a target: the task, depth, width and sequence, never a name."""
     return (case.task, float(layers(case.shape)), float(case.shape.d_model), case.seq_len)
 
 
-def learn(prepared: Prepared, use: NDArray[np.bool_]) -> dict[Key, float]:
+def learn(prepared: PreparedRows, use: NDArray[np.bool_]) -> dict[Key, float]:
     """Median tokens to the target by benchmark, over the rows in `use`."""
     found: dict[Key, list[float]] = {}
     for place in np.flatnonzero(use):
@@ -33,7 +33,7 @@ def learn(prepared: Prepared, use: NDArray[np.bool_]) -> dict[Key, float]:
     return {key: float(np.median(values)) for key, values in found.items()}
 
 
-def apply(prepared: Prepared, known: dict[Key, float]) -> None:
+def apply(prepared: PreparedRows, known: dict[Key, float]) -> None:
     """Fill in the tokens of every row whose benchmark is known."""
     for place, case in enumerate(prepared.cases):
         if case is not None:

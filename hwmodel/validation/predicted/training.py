@@ -25,17 +25,17 @@ from hwmodel.specs.layout import sizes_of
 from hwmodel.specs.training_calibration import TrainingCalibration
 from hwmodel.validation.rows.machines import Resolver
 from hwmodel.validation.rows.tables import CellError, Row
-from hwmodel.validation.rows.training_rows import Case, case_of
+from hwmodel.validation.rows.training_rows import TrainingCase, case_of
 
 Column = NDArray[np.float64]
 StackKey = tuple[str, str, float | None]  # id, family of parts, year
 
 
-class Prepared(msgspec.Struct, kw_only=True):
+class PreparedRows(msgspec.Struct, kw_only=True):
     """Rows made ready: their cases, why some were refused, and the runs that they state."""
 
     rows: list[Row]
-    cases: list[Case | None]
+    cases: list[TrainingCase | None]
     reasons: list[str]
     families: list[str]
     parts: list[str]  # ids
@@ -54,14 +54,14 @@ class Prepared(msgspec.Struct, kw_only=True):
 class _Ready(msgspec.Struct, kw_only=True):
     """One row that can be predicted."""
 
-    case: Case
+    case: TrainingCase
     family: str
     part: str  # id
     stack_key: StackKey
     run: TrainingRun
 
 
-def _fixed(case: Case) -> dict[str, float | tuple[float, ...]]:
+def _fixed(case: TrainingCase) -> dict[str, float | tuple[float, ...]]:
     """The settings of the layout that a row states, with the values that they may take."""
     stated = {name: value for name, value in sizes_of(case).items() if value is not None}
     fixed: dict[str, float | tuple[float, ...]] = dict(stated)
@@ -91,7 +91,7 @@ def _read(row: Row, resolver: Resolver, calibration: TrainingCalibration) -> _Re
     return _Ready(case=case, family=part.family, part=part.id, stack_key=key, run=run)
 
 
-def _cores(case: Case) -> Case:
+def _cores(case: TrainingCase) -> TrainingCase:
     """The case with its layout in chips, where the stated one counts two cores a chip (Neuron, TPU)."""
     if case.tp is None or case.pp is None or case.dp is None:
         return case
@@ -104,7 +104,7 @@ def _cores(case: Case) -> Case:
     return case
 
 
-def prepare(rows: list[Row], resolver: Resolver, calibration: TrainingCalibration) -> Prepared:
+def prepare(rows: list[Row], resolver: Resolver, calibration: TrainingCalibration) -> PreparedRows:
     """Read the rows; those that cannot be predicted keep the reason."""
     ready: list[_Ready | None] = []
     reasons: list[str] = []
@@ -116,7 +116,7 @@ def prepare(rows: list[Row], resolver: Resolver, calibration: TrainingCalibratio
             ready.append(None)
             reasons.append(str(error))
     keys: dict[StackKey, int] = {}
-    return Prepared(
+    return PreparedRows(
         rows=rows,
         cases=[None if one is None else one.case for one in ready],
         reasons=reasons,
@@ -140,7 +140,7 @@ def _shared_shapes(runs: Sequence[TrainingRun | None]) -> list[TrainingRun | Non
 
 
 def stacks_of(
-    prepared: Prepared, calibration: TrainingCalibration, unknown: frozenset[str] = frozenset()
+    prepared: PreparedRows, calibration: TrainingCalibration, unknown: frozenset[str] = frozenset()
 ) -> list[Stack]:
     """Constants of the rows' stacks; those in `unknown` count as never measured."""
     return [
@@ -150,7 +150,7 @@ def stacks_of(
 
 
 def predicted(
-    prepared: Prepared, stacks: Sequence[Stack], places: Sequence[int] | NDArray[np.intp] | None = None
+    prepared: PreparedRows, stacks: Sequence[Stack], places: Sequence[int] | NDArray[np.intp] | None = None
 ) -> list[TrainingPrediction | None]:
     """Each row (or those in `places`) as `train` predicts it with the constants in `stacks`; None where refused."""
     out: list[TrainingPrediction | None] = []
@@ -172,6 +172,6 @@ def sequence_s(found: Sequence[TrainingPrediction | None]) -> Column:
     return np.array([np.nan if one is None else one.step_s / one.run.global_batch_seqs for one in found])
 
 
-def model_flop_per_token(case: Case, convention: str) -> float:
+def model_flop_per_token(case: TrainingCase, convention: str) -> float:
     """Training FLOPs a token of a case in a convention."""
     return float(flop_per_token(case.shape, case.seq_len, convention))

@@ -48,7 +48,7 @@ _LAYOUT = ("tp_size", "attention_dp_size", "moe_tp_size", "moe_ep_size")
 ENGINE_SETTINGS = ("step_tokens", "batch_wait_steps", "captured_tokens")
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class MeasuredQuantity(msgspec.Struct, frozen=True, kw_only=True):
     """One quantity that a row measured: its column, and what the number means."""
 
     metric: str
@@ -57,7 +57,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     milliseconds: bool = True
 
 
-class Setting(msgspec.Struct, frozen=True, kw_only=True):
+class RowSetting(msgspec.Struct, frozen=True, kw_only=True):
     """What one row ran. `concurrency` counts the requests of one engine instance; `replicas` instances share the
     accelerators. A layout is `searched` where none is stated: its `pp` alone may be (0: not). `year` 0: not stated, as
     today. `draft_tokens` a step; below zero: not stated."""
@@ -77,7 +77,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     load: ServingLoad
     concurrency: float
     accelerators: float
-    asked: tuple[Asked, ...]
+    asked: tuple[MeasuredQuantity, ...]
     replicas: float = 1.0
     rate: float = 0.0
     draft_tokens: float = 0.0
@@ -196,9 +196,9 @@ def is_scored(row: Row) -> bool:
     return all(_flag(row, name) for name in flags if text(row, name))
 
 
-def _serving_asked(row: Row) -> tuple[Asked, ...]:
+def _serving_asked(row: Row) -> tuple[MeasuredQuantity, ...]:
     kinds = (("tpot_ms", "tpot"), ("ttft_ms", "ttft"))
-    return tuple(Asked(metric=m, kind=k) for m, k in kinds if measured(row, m) is not None)
+    return tuple(MeasuredQuantity(metric=m, kind=k) for m, k in kinds if measured(row, m) is not None)
 
 
 def _drafts(row: Row) -> float:
@@ -209,7 +209,7 @@ def _drafts(row: Row) -> float:
     return 0.0 if not text(row, "mtp_known") or _flag(row, "mtp_known") else -1.0
 
 
-def serving_setting(row: Row) -> Setting:
+def serving_setting(row: Row) -> RowSetting:
     """A row of a serving file. Raises CellError for cells that cannot be read."""
     weights = recipe_name(text(row, "gemm_quant_mode"), text(row, "precision") or RELEASED)
     disagg = text(row, "mode").lower().startswith("dis")
@@ -241,7 +241,7 @@ def serving_setting(row: Row) -> Setting:
         settings["whole_prompt_tokens"] = 0.0  # what is stated is not widened
     engine = engine_name(text(row, "backend") or text(row, "framework"))
     total = workers * ranks + (prefill_workers * float(prefill_layout.accelerators) if prefill_layout else 0.0)
-    return Setting(
+    return RowSetting(
         id=row["id"],
         source=text(row, "source"),
         group=text(row, "group")

@@ -12,8 +12,8 @@ import msgspec
 from hwmodel.predict.service import AT_ONCE, CLOSED, OPEN, SATURATED, STATIC
 from hwmodel.specs.serving import Engine, ServingLayout, ServingLoad
 from hwmodel.validation.rows.serving_rows import (
-    Asked,
-    Setting,
+    MeasuredQuantity,
+    RowSetting,
     cache_format,
     engine_name,
     family,
@@ -65,21 +65,23 @@ def _count(words: str, name: str) -> float:
     return value
 
 
-def _throughput_asked(row: Row) -> Asked:
+def _throughput_asked(row: Row) -> MeasuredQuantity:
     metric, notes = text(row, "metric"), f"{text(row, 'source')} {text(row, 'notes')}".lower()
     low = metric.lower()
     # One definition per source: the Argonne tables count prompt and output tokens alike, all others output alone.
     both = "input+output" in notes or "argonne" in notes
     if low.startswith("tokens/s"):
         kind = "total_rate" if both else "output_rate"
-        return Asked(metric=metric, kind=kind, per_accelerator="gpu" in low, milliseconds=False)
+        return MeasuredQuantity(metric=metric, kind=kind, per_accelerator="gpu" in low, milliseconds=False)
     if ("input" in low and low.endswith(("/s", "/s/gpu", "/s per gpu"))) or low in ("prefill tgs", "tgs prefill"):
-        return Asked(metric=metric, kind="input_rate", per_accelerator="gpu" in low or "tgs" in low, milliseconds=False)
+        return MeasuredQuantity(
+            metric=metric, kind="input_rate", per_accelerator="gpu" in low or "tgs" in low, milliseconds=False
+        )
     kinds = {"ttft": "ttft", "tpot": "tpot", "decode step ms": "tpot", "request latency ms": "request"}
     if low in kinds:
-        return Asked(metric=metric, kind=kinds[low])
+        return MeasuredQuantity(metric=metric, kind=kinds[low])
     if low == "prefill mfu %":
-        return Asked(metric=metric, kind="prefill_mfu", milliseconds=False)
+        return MeasuredQuantity(metric=metric, kind="prefill_mfu", milliseconds=False)
     raise CellError(f"metric {metric!r} is not known")
 
 
@@ -134,12 +136,12 @@ def _rounds(row: Row, load: ServingLoad, clients: float) -> ServingLoad:
     return msgspec.structs.replace(load, rounds=max(float(sent[1]) / clients, 1.0)) if sent and clients else load
 
 
-def _of_one(row: Row, asked: Asked) -> bool:
+def _of_one(row: Row, asked: MeasuredQuantity) -> bool:
     """Whether a latency is asked at a load that is not stated: that of a request alone."""
     return not text(row, "batch_or_concurrency") and asked.kind in ("ttft", "tpot", "request")
 
 
-def throughput_setting(row: Row) -> Setting:
+def throughput_setting(row: Row) -> RowSetting:
     """A row of a throughput file. Raises CellError for cells that cannot be read."""
     load = _lengths(row)
     asked = _throughput_asked(row)
@@ -156,7 +158,7 @@ def throughput_setting(row: Row) -> Setting:
     known = measured(row, "value") is not None
     engine = "trtllm" if declared and engine_name(words) == "generic" else engine_name(words)
     alone = _of_one(row, asked)
-    return Setting(
+    return RowSetting(
         id=row["id"],
         source=text(row, "source"),
         group=" | ".join((family(text(row, "model")), text(row, "accelerator_id") or text(row, "accelerator"), engine)),

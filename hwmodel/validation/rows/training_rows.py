@@ -26,7 +26,7 @@ RUN = (
 )  # fmt: skip
 
 
-class Case(msgspec.Struct, frozen=True, kw_only=True):
+class TrainingCase(msgspec.Struct, frozen=True, kw_only=True):
     """One configuration as its row states it; None = not stated."""
 
     id: str
@@ -284,7 +284,7 @@ def _tied_like(shape: Shape, params: float | None) -> Shape:
     return min(both, key=lambda one: abs(float(parameters(one).total) - params))
 
 
-def case_of(row: Row) -> Case:
+def case_of(row: Row) -> TrainingCase:
     """The configuration that a row states. Raises CellError with the reason where it cannot be expressed."""
     part = text(row, "accelerator")
     if not part:
@@ -298,7 +298,7 @@ def case_of(row: Row) -> Case:
     shape, complete = shape_of(row)
     results = {name: value for name in METRICS if (value := measured(row, name)) is not None}
     whole = {name: _whole(positive(row, name), name) for name in ("micro_batch", "tp", "cp", "pp", "vpp", "ep", "dp")}
-    return Case(
+    return TrainingCase(
         id=text(row, "id"),
         source=text(row, "source"),
         model=text(row, "model"),

@@ -8,7 +8,7 @@ import pytest
 
 import hwmodel as hm
 from hwmodel.economics import Z80, quantile_z, rent_drawn
-from hwmodel.solve.budget.draws import DRAWS, Run, deviates, uncertain_run
+from hwmodel.solve.budget.draws import DRAWS, UncertainRun, deviates, uncertain_run
 from hwmodel.solve.plan.compare_values import compare_values
 from hwmodel.solve.plan.solver import prepare, setting_of
 from hwmodel.solve.question.setting import fleeted
@@ -18,7 +18,7 @@ NORMAL = NormalDist()
 FIXED = {"gpus": "512xH100", "params": "40B", "tokens": "2T"}
 
 
-def run_of(**given: object) -> Run:
+def run_of(**given: object) -> UncertainRun:
     prepared = prepare(setting_of(**given))
     assert prepared.solved is not None
     return uncertain_run(fleeted(prepared.setting), prepared.solved, prepared.model)

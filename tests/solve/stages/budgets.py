@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
-from hwmodel.solve.run.lines import Line
+from hwmodel.solve.run.lines import StageLine
 from hwmodel.solve.stages.solver import BudgetPlan
 
 PRETRAIN = {"stage": "pre-training", "params": "8B", "tokens": "200B"}
@@ -29,7 +29,7 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "hwmodel", *words], capture_output=True, text=True, timeout=120)
 
 
-def line(found: BudgetPlan, stage: str) -> Line:
+def line(found: BudgetPlan, stage: str) -> StageLine:
     """The line of a stage."""
     return next(one for one in found.stages if one.stage == stage)
 

@@ -11,7 +11,7 @@ from hwmodel.economics import present_value
 from hwmodel.errors import InputError
 from hwmodel.report import budget_markdown
 from hwmodel.solve.run.cash import DAYS_PER_MONTH, monthly, schedule
-from hwmodel.solve.run.lines import Line
+from hwmodel.solve.run.lines import StageLine
 from hwmodel.solve.run.result import Band, value_of
 from hwmodel.solve.stages.solver import budget
 from tests.solve.stages.budgets import FIVE, PRETRAIN, line
@@ -119,9 +119,9 @@ def test_owned_pools() -> None:
 
 def test_cash_flow_by_hand() -> None:
     """A stage of a month and a half, then an entered sum: two thirds, a third and the sum."""
-    run = Line(stage="a", kind="pretrain", how="computed", part="p", accelerators=1, cost_usd=Band(300.0, 1, 1),
+    run = StageLine(stage="a", kind="pretrain", how="computed", part="p", accelerators=1, cost_usd=Band(300.0, 1, 1),
                elapsed_days=Band(1.5 * DAYS_PER_MONTH, 1, 1))  # fmt: skip
-    sum_ = Line(stage="b", kind="other", how="entered", cost_usd=Band(50.0, 1, 1))
+    sum_ = StageLine(stage="b", kind="other", how="entered", cost_usd=Band(50.0, 1, 1))
     assert [row.usd for row in monthly(schedule([run, sum_]))] == pytest.approx([200.0, 150.0])
 
 
