@@ -13,5 +13,6 @@ __all__ = [
     "money",
     "objectives",
     "prepared",
+    "sampled",
     "solver",
 ]
