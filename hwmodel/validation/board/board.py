@@ -215,7 +215,7 @@ def training_board(
 
 def _shipped(trainer: Trainer, given: frozenset[str]) -> Board:
     targets.apply(trainer.prepared, targets.from_records(trainer.base.targets))
-    known = Fitted(known=shipped_known(trainer.base), clusters=_shipped_clusters(trainer))
+    known = FittedRows(known=shipped_known(trainer.base), clusters=_shipped_clusters(trainer))
     found = without_given(trainer.predict(trainer.base, known, trainer.file), given)
     # Beside shipped constants stands the constant fitted on the very rows: the strongest form of the baseline.
     constants = fit_constants([row for row in found if row.scored])
