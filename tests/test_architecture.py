@@ -192,3 +192,12 @@ def test_a_face_names_what_stands_there_and_only_modules_that_others_enter() -> 
         assert (folder, name) in entered or not isinstance(getattr(package, name), ModuleType), (
             f"nobody outside enters {folder}.{name}"
         )
+
+
+def test_a_public_class_has_a_name_of_its_own() -> None:
+    homes: dict[str, list[str]] = {}
+    for name, path in _places().items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(name)
+    assert not {name: found for name, found in homes.items() if len(found) > 1}

@@ -14,7 +14,7 @@ from hwmodel.interop.export.answer import is_serving, training_launch
 from hwmodel.interop.export.launch import Serving, Training, Written
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class LaunchTarget(msgspec.Struct, frozen=True, kw_only=True):
     """A target: the module that writes it and what it launches. A `wrapper` starts the file of another target."""
 
     module: str
@@ -23,19 +23,19 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     wrapper: bool = False
 
 
-TARGETS: dict[str, Target] = {
-    "megatron": Target(module="megatron", training=True),
-    "megatron-bridge": Target(module="megatron_bridge", training=True),
-    "torchtitan": Target(module="torchtitan", training=True),
-    "maxtext": Target(module="maxtext", training=True),
-    "deepspeed": Target(module="deepspeed", training=True),
-    "accelerate": Target(module="accelerate", training=True),
-    "vllm": Target(module="vllm", serving=True),
-    "sglang": Target(module="sglang", serving=True),
-    "trtllm": Target(module="trtllm", serving=True),
-    "k8s": Target(module="k8s", serving=True, wrapper=True),
-    "slurm": Target(module="slurm", training=True, wrapper=True),
-    "skypilot": Target(module="skypilot", training=True, wrapper=True),
+TARGETS: dict[str, LaunchTarget] = {
+    "megatron": LaunchTarget(module="megatron", training=True),
+    "megatron-bridge": LaunchTarget(module="megatron_bridge", training=True),
+    "torchtitan": LaunchTarget(module="torchtitan", training=True),
+    "maxtext": LaunchTarget(module="maxtext", training=True),
+    "deepspeed": LaunchTarget(module="deepspeed", training=True),
+    "accelerate": LaunchTarget(module="accelerate", training=True),
+    "vllm": LaunchTarget(module="vllm", serving=True),
+    "sglang": LaunchTarget(module="sglang", serving=True),
+    "trtllm": LaunchTarget(module="trtllm", serving=True),
+    "k8s": LaunchTarget(module="k8s", serving=True, wrapper=True),
+    "slurm": LaunchTarget(module="slurm", training=True, wrapper=True),
+    "skypilot": LaunchTarget(module="skypilot", training=True, wrapper=True),
 }
 FIRST = {"training": "megatron", "serving": "vllm"}  # what a wrapper starts where no other target is named
 

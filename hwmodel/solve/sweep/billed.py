@@ -18,7 +18,7 @@ from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.sweep.closing import Closed, Closing
 from hwmodel.solve.sweep.searching import FIGURES, USED, Layouts, rates
-from hwmodel.solve.sweep.table import Table, blank_table
+from hwmodel.solve.sweep.table import PointTable, blank_table
 from hwmodel.specs.intervals import CERTAIN, Ends
 from hwmodel.units import SECONDS_PER_DAY, format_duration, format_usd
 
@@ -50,7 +50,7 @@ class Billed:
         self.figures = self.layouts.figures
         self.accelerators = accelerators
 
-    def table(self) -> Table:
+    def table(self) -> PointTable:
         """The rows, those that break a limit with the reason and no figures."""
         run, found = self._billed()
         table = blank_table(self.points, None)
@@ -122,7 +122,7 @@ class Billed:
             share = np.maximum(share, found.cost_usd.value / usd)
         return share
 
-    def _fill(self, table: Table, run: Rated, found: Bill) -> None:
+    def _fill(self, table: PointTable, run: Rated, found: Bill) -> None:
         one, n = self.one, self.one.params
         for place, name in enumerate(FIGURES):
             table.fill(name, self.figures[:, place])
@@ -157,7 +157,7 @@ class Billed:
             self.one.lifetime_cost if own is None or math.isnan(self.one.serve_usd) else own.value + self.one.serve_usd
         )
 
-    def _loss_ends(self, table: Table, run: Rated) -> None:
+    def _loss_ends(self, table: PointTable, run: Rated) -> None:
         """The band of each row's loss over the law's draws."""
         model = self.closing.model
         if model.drawn is None or not self.closing.has_loss:
@@ -166,7 +166,7 @@ class Billed:
         for end in ("low", "high"):
             table.fill(f"loss_nats_{end}", np.array([getattr(band, end, math.nan) for band in bands]))
 
-    def _refuse(self, table: Table, run: Rated, found: Bill) -> None:
+    def _refuse(self, table: PointTable, run: Rated, found: Bill) -> None:
         """Rows that do not fit, see less than a token or break a limit become refusals."""
         fits = np.isfinite(self.figures[:, FIGURES.index("step_s")])
         table.refuse(np.flatnonzero(~fits), "infeasible", "memory", "the layout does not fit")

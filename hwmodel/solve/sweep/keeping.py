@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hwmodel.solve.sweep.answers import known_columns
 from hwmodel.solve.sweep.fronts import front_rows
 from hwmodel.solve.sweep.space import Space
-from hwmodel.solve.sweep.table import Table
+from hwmodel.solve.sweep.table import PointTable
 
 BINS_A_DECADE = 10
 NOT_POSITIVE = "not_positive"
@@ -52,7 +52,7 @@ def largest_first(space: Space, name: str) -> bool:
     return column is not None and column.largest
 
 
-def winners(space: Space, table: Table) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.int64]]:
+def winners(space: Space, table: PointTable) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.int64]]:
     """Rows of the best by each answer (best first), and of the front."""
     ok = np.flatnonzero(table.ok)
     best = {
@@ -80,7 +80,7 @@ def best_rows(values: NDArray[np.float64], count: int, largest: bool) -> NDArray
     return rows[np.argsort(keys[rows], kind="stable")][:count]
 
 
-def counts_of(space: Space, table: Table, excluded: int, dropped: int, points: int) -> Partial:
+def counts_of(space: Space, table: PointTable, excluded: int, dropped: int, points: int) -> Partial:
     """Counts and histograms of the rows of one shard."""
     ok = table.ok
     without = [str(b or s) for b, s in zip(table.texts["binding"][~ok], table.texts["status"][~ok])]
@@ -92,7 +92,7 @@ def counts_of(space: Space, table: Table, excluded: int, dropped: int, points: i
     )  # fmt: skip
 
 
-def with_winners(space: Space, counts: Partial, table: Table) -> Partial:
+def with_winners(space: Space, counts: Partial, table: PointTable) -> Partial:
     """The counts with the winners among the rows that the shard's file holds."""
     best, front = winners(space, table)
     return msgspec.structs.replace(
@@ -102,7 +102,7 @@ def with_winners(space: Space, counts: Partial, table: Table) -> Partial:
     )
 
 
-def _winners(table: Table, rows: NDArray[np.int64], names: Sequence[str]) -> Winners:
+def _winners(table: PointTable, rows: NDArray[np.int64], names: Sequence[str]) -> Winners:
     values = [table.number(name)[rows] for name in names]
     return Winners(rows=rows.tolist(), values=np.stack(values, axis=1).tolist() if len(rows) else [])
 

@@ -26,7 +26,7 @@ from hwmodel.solve.sweep.searching import (
     key_of,
 )
 from hwmodel.solve.sweep.space import Axis, Space, number_axes
-from hwmodel.solve.sweep.table import Table, blank_table, joined
+from hwmodel.solve.sweep.table import PointTable, blank_table, joined
 from hwmodel.specs import Shape
 
 MOST_SETTINGS = 4096
@@ -44,7 +44,7 @@ class Plans:
         self._catalog: Catalog | None = None
         self._settings: dict[tuple[int, ...], Closing | Refused] = {}
 
-    def rows(self, points: Index) -> Table:
+    def rows(self, points: Index) -> PointTable:
         """The rows of these points, in their order."""
         places = dict(zip((a.name for a in self.space.axes), np.unravel_index(points, self.space.dimensions)))
         tables = []
@@ -162,7 +162,7 @@ class _Group:
         assert isinstance(self.closing, Closing)
         return float(one.accelerators or self.closing.setting.request.gpus or 1)
 
-    def table(self, found: Found) -> Table:
+    def table(self, found: Found) -> PointTable:
         """The rows of the group."""
         if isinstance(self.closing, Refused):
             return blank_table(self.points, self.closing)
@@ -215,7 +215,7 @@ class _Group:
         rows = Billed(self.closing, setting, one, joined_layouts(layouts, of), self.points[index], limits, accelerators)
         return index, rows, without
 
-    def _tables(self, one: Closed | Refused, index: Index, found: Found) -> list[Table]:
+    def _tables(self, one: Closed | Refused, index: Index, found: Found) -> list[PointTable]:
         """The rows of some points of one question."""
         assert isinstance(self.closing, Closing)
         if isinstance(one, Closed) and not isinstance(self.closing.setting, Fleeted):
@@ -224,7 +224,7 @@ class _Group:
         return [*([] if rows is None else [rows.table()]), *(blank_table(self.points[i], why) for i, why in without)]
 
 
-def _unfleeted(points: Index, one: Closed) -> Table:
+def _unfleeted(points: Index, one: Closed) -> PointTable:
     """Rows of a question without accelerators."""
     table = blank_table(points, None)
     table.fill("params", one.params)

@@ -19,7 +19,7 @@ from hwmodel.solve.serve.records import FleetRow, PredictedRow
 from hwmodel.solve.sweep.answers import SERVE
 from hwmodel.solve.sweep.closing import refused
 from hwmodel.solve.sweep.space import Space
-from hwmodel.solve.sweep.table import Table, blank_table, joined
+from hwmodel.solve.sweep.table import PointTable, blank_table, joined
 
 # Options of `serve` that are no part of the question itself.
 NOT_OF_QUESTION = ("model", "demand", "concurrency", "gpus", "pools", "prefill_tp", "catalogs")
@@ -32,7 +32,7 @@ class Services:
     def __init__(self, space: Space) -> None:
         self.space = space
 
-    def rows(self, points: NDArray[np.int64]) -> Table:
+    def rows(self, points: NDArray[np.int64]) -> PointTable:
         """The rows of these points, in their order."""
         places = np.stack(np.unravel_index(points, self.space.dimensions), axis=1)
         return joined([self._row(int(point), place) for point, place in zip(points, places)])
@@ -43,7 +43,7 @@ class Services:
         asked: dict[str, Any] = {**self.space.base, **chosen}
         return serve(**asked).answer
 
-    def _row(self, point: int, places: Any) -> Table:
+    def _row(self, point: int, places: Any) -> PointTable:
         at = np.array([point], dtype=np.int64)
         try:
             found = self.answer(places)

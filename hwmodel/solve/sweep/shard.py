@@ -16,7 +16,7 @@ from hwmodel.solve.sweep.keeping import counts_of, winners, with_winners
 from hwmodel.solve.sweep.points import Plans
 from hwmodel.solve.sweep.services import Services
 from hwmodel.solve.sweep.space import Space
-from hwmodel.solve.sweep.table import Table, blank_table
+from hwmodel.solve.sweep.table import PointTable, blank_table
 
 ROW_GROUP = 1 << 17
 
@@ -62,7 +62,7 @@ def _axes(space: Space, points: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     return found
 
 
-def with_axes(space: Space, table: Table) -> None:
+def with_axes(space: Space, table: PointTable) -> None:
     """Write the axes into the rows, also into those without an answer."""
     for axis, place in zip(space.axes, np.unravel_index(table.point, space.dimensions)):
         column = axis.array[place]
@@ -73,7 +73,7 @@ def with_axes(space: Space, table: Table) -> None:
             table.numbers[axis.column] = column
 
 
-def _spelled(space: Space, table: Table) -> dict[str, NDArray[Any]]:
+def _spelled(space: Space, table: PointTable) -> dict[str, NDArray[Any]]:
     """Everything that a constraint may name."""
     known = known_columns(space.ask).items()
     found = {name: table.words(name) if column.kind == "text" else table.number(name) for name, column in known}
@@ -100,7 +100,7 @@ def schema(space: Space) -> Any:
     return arrow.schema(fields)
 
 
-def parquet_bytes(space: Space, table: Table, said: dict[str, bytes]) -> bytes:
+def parquet_bytes(space: Space, table: PointTable, said: dict[str, bytes]) -> bytes:
     """The rows as a Parquet file."""
     arrow, parquet = extra("pyarrow", "pyarrow"), extra("pyarrow.parquet", "pyarrow")
     fields = schema(space)
@@ -112,7 +112,7 @@ def parquet_bytes(space: Space, table: Table, said: dict[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
-def _arrow(arrow: Any, field: Any, table: Table) -> Any:
+def _arrow(arrow: Any, field: Any, table: PointTable) -> Any:
     if field.name == "point":
         return arrow.array(table.point)
     if arrow.types.is_dictionary(field.type):

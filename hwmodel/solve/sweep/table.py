@@ -14,7 +14,7 @@ from hwmodel.solve.sweep.closing import Refused
 from hwmodel.specs.layout import NAMES
 
 
-class Table(msgspec.Struct, kw_only=True):
+class PointTable(msgspec.Struct, kw_only=True):
     """Rows below each other; a column that is absent is empty in every row."""
 
     point: NDArray[np.int64]
@@ -65,9 +65,9 @@ class Table(msgspec.Struct, kw_only=True):
         for name, value in (("status", status), ("binding", binding), ("reason", reason)):
             self.texts[name][rows] = value
 
-    def take(self, rows: Any) -> Table:
+    def take(self, rows: Any) -> PointTable:
         """The rows at an index or under a mask."""
-        return Table(
+        return PointTable(
             point=self.point[rows],
             numbers={name: column[rows] for name, column in self.numbers.items()},
             texts={name: column[rows] for name, column in self.texts.items()},
@@ -85,23 +85,23 @@ KEPT_OF_REFUSED = (
 )
 
 
-def blank_table(points: NDArray[np.int64], why: Refused | None) -> Table:
+def blank_table(points: NDArray[np.int64], why: Refused | None) -> PointTable:
     """Rows without figures: answered, or refused with the reason."""
-    table = Table(point=points, numbers={}, texts={})
+    table = PointTable(point=points, numbers={}, texts={})
     table.text("status", "ok" if why is None else why.status)
     table.text("binding", None if why is None else why.binding or None)
     table.text("reason", None if why is None else why.reason)
     return table
 
 
-def joined(tables: Sequence[Table]) -> Table:
+def joined(tables: Sequence[PointTable]) -> PointTable:
     """Tables below each other, ordered by point (rows of one point stay in their order)."""
     if len(tables) == 1:
         return tables[0]
     point = np.concatenate([t.point for t in tables]) if tables else np.empty(0, dtype=np.int64)
     order = np.argsort(point, kind="stable")
     numbers, texts = _names([t.numbers for t in tables]), _names([t.texts for t in tables])
-    return Table(
+    return PointTable(
         point=point[order],
         numbers={n: np.concatenate([t.number(n) for t in tables])[order] for n in numbers},
         texts={n: np.concatenate([t.words(n) for t in tables])[order] for n in texts},
