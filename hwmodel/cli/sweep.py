@@ -12,6 +12,7 @@ import click
 
 from hwmodel.answers import json_text
 from hwmodel.cli.group import CommandGroup
+from hwmodel.cli.interrupt import stopping
 from hwmodel.cli.options import FORMAT, OUT, QUIET
 from hwmodel.cli.output import emit, form_of, note
 from hwmodel.cli.progress import Bar, bars_are_drawn
@@ -73,12 +74,14 @@ def run(
     hwmodel sweep space.yaml --out fleets --resume
     """
     from hwmodel.report.sweep import sweep_report
-    from hwmodel.solve.sweep.run import sweep
+    from hwmodel.solve.sweep.run import standing, sweep
 
     logging.disable(logging.CRITICAL)  # a cluster's own words of workers that come and go
     shown = form_of(fmt, None)
-    found = sweep(space, folder, workers=workers, dask=dask, shard=shard, resume=resume, progress=_progress(quiet),
-                  say=lambda line: note(line, quiet=quiet))  # fmt: skip
+    then = "start this part again" if shard else "go on with --resume"
+    with stopping(lambda: standing(folder, then), at_once=workers is None and dask is None):
+        found = sweep(space, folder, workers=workers, dask=dask, shard=shard, resume=resume, progress=_progress(quiet),
+                      say=lambda line: note(line, quiet=quiet))  # fmt: skip
     if found.summary is None:
         note(f"this part of {folder} stands; others are still to be run", quiet=quiet)
         return
@@ -120,6 +123,11 @@ def show(
     if sum(one is not None for one in (by, pareto, heat)) > 1:
         raise InputError("--by, --pareto and --heat each ask for other rows: give one of them")
     rows = Rows(folder)
+    if rows.missing:
+        note(
+            f"{rows.missing:,} of {rows.space.shards:,} shards are not run yet or damaged: rows are missing",
+            quiet=quiet,
+        )
     if heat is not None:
         _show_heat(rows, _words(heat, "--heat", 3), where, shown, out)
         return

@@ -85,7 +85,12 @@ def on_workers(space: Space, folder: Folder, shards: list[int], done: Done, work
     distributed, dask = extra("distributed", "dask[distributed]"), extra("dask", "dask[distributed]")
     with _quiet(), dask.config.set({"distributed.scheduler.allowed-failures": ALLOWED_FAILURES, **_THREADS}):
         cluster = distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, memory_limit=memory, dashboard_address=":0"
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=memory,
+            dashboard_address=":0",
+            preload=["hwmodel.solve.sweep.worker"],
         )
         try:
             with distributed.Client(cluster) as client:

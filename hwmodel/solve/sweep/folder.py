@@ -89,17 +89,17 @@ class Folder:
         if fresh:
             return
         self._check_same(self.read_json(SPACE), json.loads(space_text(data)))
-        if not (resume or joins):
+        if not (resume or joins) and (stand := len(self.listed())):
             raise InputError(
-                f"{self.path} holds this sweep already ({len(self.listed())} of {space.shards} shards): go on with "
+                f"{self.path} holds this sweep already ({stand} of {space.shards} shards): go on with "
                 "--resume, or name another folder"
             )
 
     def _check_strangers(self) -> None:
         ours = {SPACE, SUMMARY, SHARDS, UNFINISHED}
-        strange = sorted(
-            one.name for one in self.path.iterdir() if one.name not in ours and not one.name.startswith(".")
-        )
+        strange = [one.name for one in self.path.iterdir() if one.name not in ours and not one.name.startswith(".")]
+        strange += [f"{SHARDS}/{one.name}" for one in (self.path / SHARDS).iterdir() if not _NAME.fullmatch(one.name)]
+        strange.sort()
         if strange and not (self.path / SPACE).exists():
             raise InputError(f"{self.path} holds other files ({', '.join(strange[:3])}): name an empty folder")
 

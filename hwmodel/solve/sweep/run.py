@@ -109,6 +109,15 @@ def sweep(
     return Sweep(folder, asked, summary, passing=out is None)
 
 
+def standing(path: str | Path, then: str) -> str:
+    """How much of a sweep stands in a folder, and what to do `then`."""
+    folder = Folder(Path(path))
+    try:
+        return f"{len(folder.listed()):,} of {folder.space().shards:,} shards stand in {path}: {then}"
+    except InputError:
+        return "nothing stands yet"
+
+
 def _run(
     space: Space, folder: Folder, missing: list[int], told: _Told, workers: int | None, dask: str | None,
     executor: Executor | None, say: Callable[[str], None],

@@ -51,6 +51,7 @@ class Rows:
         found = self.folder.sound()
         if not found:
             raise InputError(f"{path} holds no rows yet: run the sweep first")
+        self.missing = self.space.shards - len(found)  # shards that are not run yet, or damaged
         self._of_shard = {shard: str(found[shard]) for shard in sorted(found)}
         self._files = list(self._of_shard.values())
         self._base = extra("duckdb", "duckdb").connect()

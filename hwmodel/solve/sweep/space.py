@@ -39,6 +39,7 @@ LAYOUTS = ("best", "front", "all")  # of a point that are rows, or how many of t
 ASKS = {"plan": tuple(name for name in OPTIONS if name not in OTHER_MODELS), "serve": SERVE_OPTIONS}
 # Names under which the quantities of axes stand in rows, where they are not the option's own.
 ASKED = "asked_"  # before words that an answer of the same name may read otherwise: any, 40 %, the alias of a system
+OF_AN_ACCELERATOR = ("usd_per_hour",)  # where the answer of the name is that of the fleet
 COLUMN_OF = {"flops": "flop", "time": "time_s", "budget": "budget_usd", "loss": "loss"}
 DEFAULT_TOP = {"plan": ("cost_usd", "elapsed_days", "loss_nats"), "serve": ("usd_per_million_tokens",)}
 DEFAULT_PARETO = {"plan": ("cost_usd", "loss_nats"), "serve": ("usd_per_million_tokens", "tpot_s")}
@@ -235,7 +236,7 @@ def _axes(given: Options, base: Options, ask: str, folder: Path) -> tuple[Axis, 
 def _axis(name: str, values: tuple[Value, ...], ask: str) -> Axis:
     """An axis with the name of its column."""
     axis = Axis(name=name, column=COLUMN_OF.get(name, name), values=values)
-    asked = axis.numbers is None and axis.column in TABLES[ask]
+    asked = axis.column in TABLES[ask] and (axis.numbers is None or name in OF_AN_ACCELERATOR)
     return msgspec.structs.replace(axis, column=ASKED + axis.column) if asked else axis
 
 

@@ -110,9 +110,20 @@ def test_other_files_are_never_mixed_in(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(InputError, match="holds other files"):
         hm.sweep(SMALL, tmp_path)
+    (tmp_path / "theirs" / "shards").mkdir(parents=True)
+    (tmp_path / "theirs" / "shards" / "mine.parquet").write_text("mine")
+    with pytest.raises(InputError, match=r"holds other files \(shards/mine.parquet\)"):
+        hm.sweep(SMALL, tmp_path / "theirs")
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write into"):
         hm.sweep(SMALL, tmp_path / "file" / "below")
+
+
+def test_a_folder_whose_cluster_did_not_answer_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hwmodel.solve.sweep.engines.CONNECT_S", 0.5)
+    for _ in range(2):
+        with pytest.raises(InputError, match="no Dask scheduler answers"):
+            hm.sweep(SMALL, tmp_path / "free", dask="tcp://127.0.0.1:9")
 
 
 def test_a_damaged_space_is_one_line(tmp_path: Path) -> None:

@@ -76,6 +76,29 @@ def test_a_killed_client_goes_on_to_the_same_bytes(place: Path, undisturbed: dic
     assert bytes_of(place / "out") == undisturbed
 
 
+@pytest.mark.parametrize("seed", range(TIMES))
+@pytest.mark.parametrize("words", [(), ("--workers", "2"), ("--shard", "1/2")], ids=["here", "workers", "shard"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
+def test_a_stopped_sweep_says_how_to_go_on(
+    place: Path, undisturbed: dict[str, str], number: signal.Signals, words: tuple[str, ...], seed: int
+) -> None:
+    process = started(place, *words)
+    wait_for_shards(place, random.Random(f"{number} {words} {seed}").randrange(1, 12), process)
+    process.send_signal(number)
+    code, said = ended(process)
+    if code == 0:  # it had ended before
+        return
+    assert code == 128 + number
+    assert said.count("\n") == 1
+    assert said.startswith("hwmodel: interrupted; ")
+    assert (
+        f"of 36 shards stand in out: {'start this part again' if '--shard' in words else 'go on with --resume'}" in said
+    )
+    code, said = ended(started(place, "--resume"))
+    assert code == 0, said
+    assert bytes_of(place / "out") == undisturbed
+
+
 def spawned(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """The worker processes below a client."""
     try:

@@ -40,3 +40,15 @@ def test_names_are_tried_first() -> None:
         hm.sweep({**space, "axes": {"parts": ["h100", "h1000"]}})
     with pytest.raises(InputError, match="unknown option 'tokens' in axes"):
         hm.sweep({**space, "axes": {"tokens": ["1T"]}})
+
+
+def test_a_price_that_is_asked_is_no_rent_of_the_fleet() -> None:
+    space: dict[str, Any] = {
+        "ask": "serve",
+        "base": {"model": "llama-3.1-8b", "demand": "20 req/s", "parts": "H100", "tp": "1"},
+        "axes": {"usd_per_hour": ["2", "3"], "precision": ["bf16", "bf16,fp8"]},
+    }
+    for row in hm.sweep(space).to_table().to_pylist():
+        answer = serve(**space["base"], usd_per_hour=row["asked_usd_per_hour"], precision=row["asked_precision"]).answer
+        assert row["usd_per_hour"] == answer.usd_per_hour == row["asked_usd_per_hour"] * row["accelerators"]
+        assert row["precision"] == answer.precision
