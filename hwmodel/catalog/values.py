@@ -7,12 +7,14 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import msgspec
+
 from hwmodel.catalog.quantities import known_units, si_factor
-from hwmodel.specs.provenance import Sourced
+from hwmodel.specs.provenance import Losing, Sourced
 
 STATUSES = ("vendor", "measured", "derived", "secondary", "unconfirmed")
 KEYS = ("value", "unit", "source", "locator", "as_of", "status", "range", "other", "note")
-OTHER_KEYS = ("value", "unit", "source", "why", "as_of", "locator")
+OTHER_KEYS = Losing.__struct_fields__
 TEXT = "text"
 
 
@@ -72,7 +74,8 @@ def _checked_unit(raw: Mapping[str, Any], dimension: str, at: tuple[str | int, .
     return factor
 
 
-def _others(raw: Mapping[str, Any], at: tuple[str | int, ...], sources: Collection[str]) -> tuple[dict[str, Any], ...]:
+def _others(raw: Mapping[str, Any], at: tuple[str | int, ...], sources: Collection[str]) -> tuple[Losing, ...]:
+    found = []
     others = raw.get("other", ())
     if not isinstance(others, (list, tuple)):
         raise FaultError((*at, "other"), "expected a list of {value, source, why}")
@@ -83,7 +86,11 @@ def _others(raw: Mapping[str, Any], at: tuple[str | int, ...], sources: Collecti
         source_id(item.get("source"), sources, place)
         if not item.get("why"):
             raise FaultError(place, "does not say why it lost (`why`)")
-    return tuple(dict(item) for item in others)
+        try:
+            found.append(msgspec.convert(item, Losing))
+        except msgspec.ValidationError as error:
+            raise FaultError(place, str(error)) from error
+    return tuple(found)
 
 
 def sourced(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from hwmodel.laws.fit_leverage import leverage, said
 from hwmodel.laws.fit_loss import LossFit, Progress, additive_model, fit_additive, fit_power, power_model, tied_model
 from hwmodel.laws.fit_repeats import RepeatFit, fit_repeats
 from hwmodel.laws.fit_slices import AllocationFit, fit_envelope, fit_isoflop
+from hwmodel.laws.forms import Constants
 from hwmodel.solve.law.fit import Fit, Fitted, TakenColumn
 
 FORMS = ("additive", "tied", "repeated", "power-floor", "isoflop", "envelope")
@@ -23,7 +24,7 @@ FRESH = 1.05  # epochs up to which a run counts as one without repeats
 
 
 def fit_runs(
-    runs: LossRuns, form: str = "auto", *, base: Mapping[str, float] | None = None, bootstraps: int = 4000,
+    runs: LossRuns, form: str = "auto", *, base: Constants | None = None, bootstraps: int = 4000,
     seed: int = 42, progress: Progress | None = None,
 ) -> Fitted:  # fmt: skip
     """Fit the form asked; `auto` goes by the columns: N, D and loss additive, compute and loss a power law.
@@ -99,9 +100,7 @@ def _power(runs: LossRuns, bootstraps: int, seed: int, progress: Progress | None
     return fit_power(runs.need(variable), runs.loss, variable, bootstraps=bootstraps, seed=seed, progress=progress)
 
 
-def _repeated(
-    runs: LossRuns, base: Mapping[str, float] | None, bootstraps: int, seed: int, warnings: list[str]
-) -> RepeatFit:
+def _repeated(runs: LossRuns, base: Constants | None, bootstraps: int, seed: int, warnings: list[str]) -> RepeatFit:
     """Decays of repeats on a base: the one given, or one fitted to the runs of a single epoch."""
     params, tokens, unique = runs.need("params"), runs.need("tokens"), runs.need("unique_tokens")
     if base is None:

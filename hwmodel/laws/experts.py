@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hwmodel import ops
 from hwmodel.errors import InputError
 from hwmodel.laws import additive
@@ -29,7 +27,7 @@ def granular(c: Constants, params: Num, tokens: Num, granularity: Num) -> Output
     return {"loss_nats": c["c"] + size * params ** -c["alpha"] + c["b"] * tokens ** -c["beta"]}
 
 
-def at_experts(c: Constants, experts: Num) -> dict[str, Any]:
+def at_experts(c: Constants, experts: Num) -> Constants:
     """The joint law at a number of experts, as the constants of `laws.additive`.
 
     L = a Eh^delta Nact^(alpha + gamma ln Eh) + b Eh^omega D^(beta + zeta ln Eh) + c (Ludziejewski et al. 2025,

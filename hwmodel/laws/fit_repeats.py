@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ from hwmodel.errors import InputError
 from hwmodel.laws.data import repeated_loss
 from hwmodel.laws.fit_beyond import form_miss
 from hwmodel.laws.fitting import DELTA, Array
+from hwmodel.laws.forms import Constants
 
 REPEATS = 1.5  # epochs from which a run says something about repeats
 SIDE, COARSE = 21, 41  # cells of a grid's side: of the search, and of the grid that resamples are weighed on
@@ -54,7 +54,7 @@ class RepeatFit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fit_repeats(
-    base: Mapping[str, float], params: Array, tokens: Array, unique_tokens: Array, loss: Array, *,
+    base: Constants, params: Array, tokens: Array, unique_tokens: Array, loss: Array, *,
     bootstraps: int = 0, seed: int = 42,
 ) -> RepeatFit:  # fmt: skip
     """Least summed Huber loss of log L over (log R_D*, log R_N*): a grid, then a shrinking one around the best.
@@ -111,7 +111,7 @@ def predict_repeated(
     return float(np.exp(level_of_runs)), float(np.exp(level_of_runs + low)), float(np.exp(level_of_runs + high))
 
 
-def _predicted(base: Mapping[str, float], rd: Array, rn: Array, params: float, tokens: float, unique: float) -> Array:
+def _predicted(base: Constants, rd: Array, rn: Array, params: float, tokens: float, unique: float) -> Array:
     """Log loss of one run for each pair of decays."""
     found: Array = np.log(repeated_loss(base, {"RD_star": rd, "RN_star": rn}, params, tokens, unique)["loss_nats"])
     return found
@@ -125,7 +125,7 @@ def _grid(centre: Array, width: float, side: int) -> tuple[Array, Array]:
 
 
 def _residuals(
-    rd: Array, rn: Array, base: Mapping[str, float], params: Array, tokens: Array, unique_tokens: Array, loss: Array
+    rd: Array, rn: Array, base: Constants, params: Array, tokens: Array, unique_tokens: Array, loss: Array
 ) -> Array:
     """Log of fitted over measured loss, cells x runs."""
     decay = {"RD_star": rd[:, None], "RN_star": rn[:, None]}

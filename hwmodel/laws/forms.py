@@ -18,8 +18,8 @@ from hwmodel.errors import CatalogError, InputError, unknown
 from hwmodel.ops import Num
 from hwmodel.specs.law import Count, LawSpec
 
-Constants = Mapping[str, Any]  # a law's constants by name: numbers, or arrays of joint draws
-Outputs = dict[str, Any]
+Constants = Mapping[str, Num]  # a law's constants by name: numbers, or arrays of joint draws
+Outputs = dict[str, Num]  # what a law gives, by name
 
 # What each input means, with its unit: the one list behind `law eval --set`, the docs and the error messages.
 INPUTS = {
@@ -230,7 +230,7 @@ def evaluate(spec: LawSpec, **inputs: Num | Count | None) -> Outputs:
     from hwmodel.laws.conventions import plain
 
     shape = form(usable(spec).form)
-    given: dict[str, Any] = {}
+    given: dict[str, Num] = {}
     for name, value in inputs.items():
         if value is None:
             continue

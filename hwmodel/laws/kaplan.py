@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hwmodel import ops
 from hwmodel.laws import additive
 from hwmodel.laws.conventions import total_from_non_embedding
@@ -11,7 +9,7 @@ from hwmodel.laws.forms import Constants, by_name, form_of
 from hwmodel.ops import Num
 
 
-def as_additive(c: Constants) -> dict[str, Any]:
+def as_additive(c: Constants) -> Constants:
     """L(N, D) = [(Nc/N)^(aN/aD) + Dc/D]^aD (eq. 1.5) as the constants of `laws.additive`, without a floor."""
     ratio = c["aN"] / c["aD"]
     return {**c, "E": 0.0, "A": c["Nc"] ** ratio, "alpha": ratio, "B": c["Dc"], "beta": 1.0, "outer": c["aD"]}

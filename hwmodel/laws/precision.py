@@ -7,8 +7,6 @@ is not added to Kumar's (both count the training precision). All penalties are n
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from hwmodel import ops
@@ -62,7 +60,7 @@ def kumar_weight_factor(c: Constants, weight_bits: Num) -> Num:
 
 def at_bits(
     c: Constants, weight_bits: Num = BF16_BITS, activation_bits: Num = BF16_BITS, kv_bits: Num = BF16_BITS
-) -> dict[str, Any]:
+) -> Constants:
     """Kumar's law at fixed bits as the constants of `laws.additive`: the factor moves into A."""
     share = kumar_factor(c, weight_bits, activation_bits, kv_bits)
     return {**c, "A": c["A"] * share ** -c["alpha"]}

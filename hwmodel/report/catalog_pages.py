@@ -323,13 +323,13 @@ def _lost(facts: dict[str, Sourced]) -> list[str]:
     lines = []
     for name, record in facts.items():
         for other in record.other:
-            value = f"{other['value']} {other.get('unit', '')}".strip()
-            lines.append(f"- {name}: {figure(record)}, not {value} ({other['source']}): {other['why']}")
+            value = f"{other.value} {other.unit}".strip()
+            lines.append(f"- {name}: {figure(record)}, not {value} ({other.source}): {other.why}")
     return ["", "## Conflicting figures", "", *lines] if lines else []
 
 
 def _cited(catalog: Catalog, facts: dict[str, Sourced]) -> list[str]:
-    ids = sorted({r.source for r in facts.values()} | {o["source"] for r in facts.values() for o in r.other})
+    ids = sorted({r.source for r in facts.values()} | {o.source for r in facts.values() for o in r.other})
     lines = ["", "## Sources", ""]
     for source_id in ids:
         s = catalog.source(source_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
@@ -10,6 +10,38 @@ from hwmodel.errors import InputError
 from hwmodel.ops import Num
 
 CONVENTIONS = ("total", "non_embedding", "active", "flop_per_token")
+
+
+class PrintedNumber(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"given": "with"}):
+    """One printed number of a test point: which of what is asked (`ask`) from what (`with`) it is.
+
+    `law`: asked of another law than the point's. Held to the printed digits, or `between` two numbers, `within` a
+    share, within `decades`.
+    """
+
+    ask: str = "evaluate"
+    law: str = ""
+    given: dict[str, int | float | str] = {}
+    want: str
+    expect: str = ""
+    between: tuple[int | float, int | float] | None = None
+    within: float | None = None
+    decades: float | None = None
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What is given as numbers."""
+        return {name: value for name, value in self.given.items() if not isinstance(value, str)}
+
+
+class PrintedPoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Numbers that the paper of a law prints, to be computed again, or the reason why they cannot be."""
+
+    text: str
+    status: str
+    locator: str = ""
+    checks: tuple[PrintedNumber, ...] = ()
+    reason: str = ""
 
 
 class LawSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +76,7 @@ class LawSpec(msgspec.Struct, frozen=True, kw_only=True):
     shown: str = ""  # ensemble: counts in the spread of laws; beside: stands next to it for comparison only
     not_for: tuple[str, ...] = ()
     caveats: str = ""
-    test_points: tuple[dict[str, Any], ...] = ()
+    test_points: tuple[PrintedPoint, ...] = ()
     refusal: str = ""  # why it does not evaluate, when its constants are unpublished or unconfirmed
 
 

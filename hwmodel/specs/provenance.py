@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 
+class Losing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A figure that contradicts a value of the catalog, and why it lost."""
+
+    value: int | float | str | bool | None
+    unit: str = ""
+    source: str
+    why: str
+    as_of: str = ""
+    locator: str = ""
+
+
 class Sourced(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A catalog value with its provenance. `other` keeps the losing figures of a conflict and why they lost."""
+    """A catalog value with its provenance. `other` keeps the losing figures of a conflict."""
 
     value: float | str | bool | None
     source: str
@@ -17,7 +26,7 @@ class Sourced(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     as_of: str = ""
     status: str = "secondary"  # vendor | measured | derived | secondary | unconfirmed
     range: tuple[float, float] | None = None
-    other: tuple[dict[str, Any], ...] = ()
+    other: tuple[Losing, ...] = ()
     note: str = ""
 
 

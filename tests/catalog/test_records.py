@@ -114,8 +114,8 @@ def test_conflicts_keep_both_sides(catalog: Catalog, key: tuple[str, str]) -> No
     part, field = catalog.part(key[0]), key[1]
     record = catalog.sourced("accelerator", part.id, field)
     assert record.value == right
-    assert wrong in [o["value"] for o in record.other]
-    assert all(o["why"] for o in record.other)
+    assert wrong in [o.value for o in record.other]
+    assert all(o.why for o in record.other)
 
 
 def test_every_value_names_a_source(catalog: Catalog) -> None:

@@ -19,10 +19,11 @@ from hwmodel.laws.experts import at_experts
 from hwmodel.laws.kaplan import embedding_split
 from hwmodel.laws.lifetime import lifetime_optimum
 from hwmodel.report.tables import table
-from hwmodel.specs.law import LawSpec
+from hwmodel.specs.law import LawSpec, PrintedNumber, PrintedPoint
 
 Numbers = Mapping[str, Any]
 Lookup = Callable[[str], LawSpec]
+Extra = Mapping[str, Callable[[], Numbers]]  # asks that need data from outside, such as the refit of the runs
 
 
 class PointResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,9 +146,9 @@ def _slope(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
     return {"slope": float(np.polyfit(even, np.interp(even, log_c, log_n), 1)[0])}
 
 
-def _asymptote(_spec: LawSpec, g: Numbers, law: Lookup) -> Numbers:
+def _asymptote(spec: LawSpec) -> Numbers:
     """The exponent of size in compute of an additive law."""
-    c = law(g["law"]).constants
+    c = spec.constants
     return {"a": c["beta"] / (c["alpha"] + c["beta"])}
 
 
@@ -181,7 +182,6 @@ _ASK: dict[str, Callable[[LawSpec, Numbers, Lookup], Numbers]] = {
     "clark_cutoff": lambda s, g, _: {"cutoff": 10.0 ** (-s.constants["b"] / s.constants["c"])},
     "hunyuan_budget": _hunyuan,
     "split_slope": _slope,
-    "split_asymptote": _asymptote,
     "best_bits": lambda s, g, _: {"bits": precision.best_bits(s.constants)},
     "kumar_factor": lambda s, g, _: {"factor": precision.kumar_factor(s.constants, g["bits"], g["bits"], g["bits"])},
     "kumar_weights": lambda s, g, _: {"factor": precision.kumar_weight_factor(s.constants, g["bits"])},
@@ -198,50 +198,49 @@ def printed_tolerance(expect: str) -> float:
     return 0.5 * 10.0 ** (-decimals + int(exponent or 0))
 
 
-def _holds(check: Numbers, value: float) -> tuple[bool, str]:
+def _holds(check: PrintedNumber, value: float) -> tuple[bool, str]:
     """Whether a number agrees with what was printed, and how closely it was held to it."""
-    if "between" in check:
-        low, high = check["between"]
-        return low <= value <= high, f"{low} to {high}"
-    expected = float(check["expect"])
-    if "decades" in check:
-        return abs(math.log10(value / expected)) <= check["decades"], f"{check['decades']} decade"
-    if "within" in check:
-        return abs(value / expected - 1.0) <= check["within"], f"{100.0 * check['within']:g} %"
-    return abs(value - expected) <= printed_tolerance(check["expect"]) * (1.0 + 1e-6), "printed digits"
+    if check.between is not None:
+        low, high = check.between
+        return low <= value <= high, f"{low:g} to {high:g}"
+    expected = float(check.expect)
+    if check.decades is not None:
+        return abs(math.log10(value / expected)) <= check.decades, f"{check.decades:g} decade"
+    if check.within is not None:
+        return abs(value / expected - 1.0) <= check.within, f"{100.0 * check.within:g} %"
+    return abs(value - expected) <= printed_tolerance(check.expect) * (1.0 + 1e-6), "printed digits"
 
 
-def check_point(
-    spec: LawSpec, point: Numbers, law: Lookup, extra: Mapping[str, Callable[[], Numbers]] | None = None
-) -> list[PointResult]:
-    """The numbers of one test point. `extra` supplies asks that need data from outside (the refit of the runs)."""
+def _got(check: PrintedNumber, subject: LawSpec, law: Lookup, extra: Extra | None) -> Numbers:
+    """What is asked, computed. Raises CatalogError for what nobody can compute."""
+    if check.ask == "split_asymptote":
+        return _asymptote(law(str(check.given["law"])))
+    if check.ask in _ASK:
+        return _ASK[check.ask](subject, check.numbers, law)
+    if extra is not None and check.ask in extra:
+        return extra[check.ask]()
+    raise CatalogError(f"law {subject.id}: test point asks for {check.ask!r}, which is not known")
+
+
+def check_point(spec: LawSpec, point: PrintedPoint, law: Lookup, extra: Extra | None = None) -> list[PointResult]:
+    """The numbers of one test point; without `extra` those of a refit are left out."""
     rows: list[PointResult] = []
-    reason = str(point.get("reason", ""))
-    for check in point.get("checks", ()):
-        ask = check.get("ask", "evaluate")
-        subject = law(check["law"]) if "law" in check else spec
-        if ask in _ASK:
-            got = _ASK[ask](subject, check.get("with", {}), law)
-        elif extra is not None and ask in extra:
-            got = extra[ask]()
-        elif extra is None and ask == "refit":
+    for check in point.checks:
+        if extra is None and check.ask == "refit":
             continue
-        else:
-            raise CatalogError(f"law {spec.id}: test point asks for {ask!r}, which is not known")
-        value = float(got[check["want"]])
+        subject = law(check.law) if check.law else spec
+        value = float(_got(check, subject, law, extra)[check.want])
         holds, tolerance = _holds(check, value)
-        rows.append(PointResult(law=subject.id, text=point["text"], status=point["status"], want=check["want"],
-                                expect=str(check.get("expect", check.get("between"))), value=value, holds=holds,
-                                reason=reason, tolerance=tolerance))  # fmt: skip
-    if not point.get("checks"):
-        rows.append(PointResult(law=spec.id, text=point["text"], status=point["status"], want="", expect="",
-                                value=None, holds=None, reason=reason, tolerance=""))  # fmt: skip
+        expect = check.expect or str(list(check.between or ()))
+        rows.append(PointResult(law=subject.id, text=point.text, status=point.status, want=check.want, expect=expect,
+                                value=value, holds=holds, reason=point.reason, tolerance=tolerance))  # fmt: skip
+    if not point.checks:
+        rows.append(PointResult(law=spec.id, text=point.text, status=point.status, want="", expect="",
+                                value=None, holds=None, reason=point.reason, tolerance=""))  # fmt: skip
     return rows
 
 
-def check_points(
-    specs: Sequence[LawSpec], extra: Mapping[str, Callable[[], Numbers]] | None = None
-) -> list[PointResult]:
+def check_points(specs: Sequence[LawSpec], extra: Extra | None = None) -> list[PointResult]:
     """All test points of all laws."""
     by_id = {spec.id: spec for spec in specs}
 
