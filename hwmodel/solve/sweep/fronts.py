@@ -1,9 +1,11 @@
 """Pareto fronts of millions of rows in up to four costs: less is better in each.
 
-Rows are thinned by the front of every so-many-th of them, then the rest is swept in the order of its first cost, so
-that a row can only be beaten by one before it. With two costs both are one look at a stair: the least second cost of
-what has no more of the first. With three or four the first is cut into steps, or swept in blocks, and the others are
-asked the same question.
+Rows are thinned by the front of every so-many-th of them, then put in the order of their first cost, so that a row can
+only be beaten by one before it. With two costs both are one look at a stair: the least second cost of what has no more
+of the first. With three or four the first is cut into steps to thin, and the rest is divided and conquered: the front of
+each half, then of the later half what the earlier beats in the other costs, asked again by halves of the next cost
+(Kung, Luccio and Preparata, On finding the maxima of a set of vectors, JACM 22, 1975). Time is n log^(d-2) n sorts of
+whole columns.
 """
 
 from __future__ import annotations
@@ -82,30 +84,64 @@ def _least_before(pairs: Costs, first: Costs) -> Costs:
 def _swept(costs: Costs) -> Index:
     """Rows of the front of rounded costs."""
     order = np.lexsort((np.arange(len(costs)), *costs.T[::-1]))
-    costs = costs[order]
+    ordered = costs[order]
+    differs = np.ones(len(order), dtype=bool)  # from the row before: of equal rows the first stays
+    differs[1:] = np.any(ordered[1:] != ordered[:-1], axis=1)
+    order, ordered = order[differs], ordered[differs]
     if costs.shape[1] == 2:
-        before = np.concatenate([[np.inf], np.minimum.accumulate(costs[:, 1])])[: len(costs)]
-        return np.sort(order[costs[:, 1] < before])
-    kept = costs[:0]
-    front = [order[:0]]
-    for start in range(0, len(order), BLOCK_ROWS):
-        block = np.arange(start, min(start + BLOCK_ROWS, len(order)))
-        block = block[~_reached(costs[block, 1:], kept[:, 1:])]  # what was kept has no more of the first cost
-        some = costs[block]
-        no_more = np.all(some[:, None] <= some, axis=2)
-        block = block[~np.triu(no_more, 1).any(axis=0)]
-        kept = np.concatenate([kept, costs[block]])
-        front.append(order[block])
-    return np.sort(np.concatenate(front))
+        before = np.concatenate([[np.inf], np.minimum.accumulate(ordered[:, 1])])[: len(ordered)]
+        return np.sort(order[ordered[:, 1] < before])
+    return np.sort(order[_maxima(ordered[:, 1:], np.arange(len(order)))])
 
 
-def _reached(costs: Costs, kept: Costs) -> NDArray[np.bool_]:
-    """Rows of which one that was kept has in no cost more."""
+def _maxima(costs: Costs, rows: Index) -> Index:
+    """Of rows in the order of their first cost, those that none before them beats in the others (all rows differ)."""
+    if len(rows) <= BLOCK_ROWS:
+        some = costs[rows]
+        return rows[~np.triu(_no_more(some, some), 1).any(axis=0)]
+    before, after = _maxima(costs, rows[: len(rows) // 2]), _maxima(costs, rows[len(rows) // 2 :])
+    return np.concatenate([before, after[~_beaten(costs[after], costs[before])]])
+
+
+def _beaten(costs: Costs, by: Costs) -> NDArray[np.bool_]:
+    """Rows of which one of the others has in no cost more.
+
+    Two costs are a stair. Of more, the first is cut in two: low ones are beaten by low ones alone; high ones by high
+    ones, or by low ones in the costs that are left.
+    """
+    if not len(costs) or not len(by):
+        return np.zeros(len(costs), dtype=bool)
     if costs.shape[1] == 2:
-        found: NDArray[np.bool_] = _least_before(kept, costs[:, 0]) <= costs[:, 1]
-        return found
-    no_more = np.ones((len(kept), len(costs)), dtype=bool)
-    for at in range(costs.shape[1]):
-        no_more &= kept[:, None, at] <= costs[:, at]
-    reached: NDArray[np.bool_] = np.logical_or.reduce(no_more, axis=0)
-    return reached
+        stair: NDArray[np.bool_] = _least_before(by, costs[:, 0]) <= costs[:, 1]
+        return stair
+    if len(costs) * len(by) <= BLOCK_ROWS**2:
+        return _no_more(by, costs).any(axis=0)
+    low = by[:, 0] <= (middle := _middle(by[:, 0]))
+    above = costs[:, 0] > middle
+    found = np.zeros(len(costs), dtype=bool)
+    found[above] = _beaten(costs[above, 1:], by[low, 1:])
+    left = above & ~found
+    found[left] = _beaten(costs[left], by[~low])
+    if low.all():  # one value: what has it, or more, is beaten in the costs that are left
+        same = costs[:, 0] == middle
+        found[same] = _beaten(costs[same, 1:], by[:, 1:])
+    else:
+        found[~above] = _beaten(costs[~above], by[low])
+    return found
+
+
+def _middle(values: NDArray[np.float64]) -> float:
+    """The median of some values, or the greatest below it where none is above: so that a cut parts what differs."""
+    middle = np.partition(values, len(values) // 2)[len(values) // 2]
+    below = values[values < middle]
+    if np.any(values > middle) or not len(below):
+        return float(middle)
+    return float(below.max())
+
+
+def _no_more(some: Costs, others: Costs) -> NDArray[np.bool_]:
+    """Of each of some against each of others whether it has in no cost more."""
+    found = np.ones((len(some), len(others)), dtype=bool)
+    for at in range(some.shape[1]):
+        found &= some[:, None, at] <= others[:, at]
+    return found
