@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from hwmodel.solve.sweep.show import Rows, Selected
 
 OWN = ("run", "show")
+WHOLE = ("json", "csv")  # forms that hold every row and column
+MOST_SHOWN = 1000  # rows of a front in the others
 
 
 class Swept(CommandGroup):
@@ -132,10 +134,22 @@ def show(
         _show_heat(rows, _words(heat, "--heat", 3), where, shown, out)
         return
     names = _words(pareto, "--pareto") if pareto is not None else [by] if by else list(rows.space.keep.top)[:1]
-    found = rows.front(names, where) if pareto is not None else rows.best(count, by, where)
+    chosen, whole = _columns(rows, columns, names), shown in WHOLE
+    read = None if whole else list(dict.fromkeys([*chosen, *names]))
+    if pareto is not None:
+        found = rows.front(names, where, read, None if whole else MOST_SHOWN)
+    else:
+        found = rows.best(count, by, where, read)
     drawn = _front_figure(rows, names, found, out) if pareto is not None and out is not None and shown == "md" else {}
-    _emit(rows, found, _columns(rows, columns, names), shown, out, drawn)
-    note(f"{len(found.rows):,} rows", quiet=quiet)
+    _emit(found, chosen, shown, out, drawn)
+    note(_counted(found), quiet=quiet)
+
+
+def _counted(found: Selected) -> str:
+    """How many rows there are, and of how many only some are shown."""
+    if found.found == len(found.rows):
+        return f"{found.found:,} rows"
+    return f"{found.found:,} rows, of which {len(found.rows):,} are shown from end to end (--format csv or json: all)"
 
 
 def _words(text: str, option: str, count: int | None = None) -> list[str]:
@@ -158,9 +172,7 @@ def _columns(rows: Rows, given: str | None, names: list[str]) -> list[str]:
     return wanted
 
 
-def _emit(
-    rows: Rows, found: Selected, columns: list[str], shown: str, out: Path | None, drawn: dict[Path, bytes]
-) -> None:
+def _emit(found: Selected, columns: list[str], shown: str, out: Path | None, drawn: dict[Path, bytes]) -> None:
     from hwmodel.report.sweep import shown_text
 
     if shown == "json":

@@ -61,6 +61,8 @@ def shown_text(shown: Selected, columns: Sequence[str], fmt: str) -> str:
     if not shown.rows:
         return "no row\n"
     text = rows_table(shown.rows, columns, "md" if fmt == "md" else "text") + "\n"
+    if shown.found > len(shown.rows):
+        text += f"\n{len(shown.rows):,} of {shown.found:,} rows, from end to end.\n"
     return markdown_safe(text) if fmt == "md" else text
 
 

@@ -2,7 +2,7 @@
 
 Rows are thinned by the front of every so-many-th of them, then put in the order of their first cost, so that a row can
 only be beaten by one before it. With two costs both are one look at a stair: the least second cost of what has no more
-of the first. With three or four the first is cut into steps to thin, and the rest is divided and conquered: the front of
+of the first. With three or four the first is cut into steps to thin; the rest is divided and conquered: the front of
 each half, then of the later half what the earlier beats in the other costs, asked again by halves of the next cost
 (Kung, Luccio and Preparata, On finding the maxima of a set of vectors, JACM 22, 1975). Time is n log^(d-2) n sorts of
 whole columns.

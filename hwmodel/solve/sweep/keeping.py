@@ -14,7 +14,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.solve.sweep.answers import known_columns
 from hwmodel.solve.sweep.fronts import front_rows
 from hwmodel.solve.sweep.space import Space
 from hwmodel.solve.sweep.table import PointTable
@@ -46,17 +45,11 @@ class Partial(msgspec.Struct, kw_only=True):
     histograms: dict[str, dict[str, int]] = {}
 
 
-def largest_first(space: Space, name: str) -> bool:
-    """Whether more of an answer is better."""
-    column = known_columns(space.ask).get(name)
-    return column is not None and column.largest
-
-
 def winners(space: Space, table: PointTable) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.int64]]:
     """Rows of the best by each answer (best first), and of the front."""
     ok = np.flatnonzero(table.ok)
     best = {
-        name: best_rows(table.number(name)[ok], count, largest_first(space, name))
+        name: best_rows(table.number(name)[ok], count, space.largest_first(name))
         for name, count in space.keep.top.items()
     }
     front = np.empty(0, dtype=np.int64)
@@ -66,7 +59,7 @@ def winners(space: Space, table: PointTable) -> tuple[dict[str, NDArray[np.int64
 
 
 def _costs(space: Space, columns: Sequence[Any]) -> NDArray[np.float64]:
-    signs = [-1.0 if largest_first(space, name) else 1.0 for name in space.keep.pareto]
+    signs = [-1.0 if space.largest_first(name) else 1.0 for name in space.keep.pareto]
     return np.stack([sign * np.asarray(column, dtype=float) for sign, column in zip(signs, columns)], axis=1)
 
 
@@ -133,7 +126,7 @@ def merged(space: Space, partials: Iterable[Partial]) -> Partial:
         for name, count in space.keep.top.items():
             both = _both(total.top[name], one.top[name], shard)
             values = np.array([value[0] for value in both.values])
-            total.top[name] = _chosen(both, best_rows(values, count, largest_first(space, name)))
+            total.top[name] = _chosen(both, best_rows(values, count, space.largest_first(name)))
         if one.pareto.rows:
             both = _both(total.pareto, one.pareto, shard)
             total.pareto = _chosen(both, front_rows(_costs(space, list(np.array(both.values).T))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,20 @@ from hwmodel.solve.sweep.expression import Expression, read_expression
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.folder import Folder
 from hwmodel.solve.sweep.fronts import clearly_above, front_rows
-from hwmodel.solve.sweep.keeping import largest_first
 from hwmodel.solve.sweep.space import MOST_PARETO, MOST_TOP, Space
 
-PLACE = ("point", "file_row_number")  # of a row
+PLACE = ("file_index", "file_row_number")  # of a row, which the database counts and does not read
 FILES_TRIED = 8  # files whose front says what excludes most rows before they are read
 FEW_STRONG, MOST_STRONG, MOST_TRIED = 6, 64, 8192  # rows that do, of so many, by so many rows
-FEW_LEFT = 0.2  # of the rows
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows that a question to a sweep finds, in its order."""
+    """Rows that a question to a sweep finds, in its order: all of `found`, or of more than were asked for some from
+    end to end."""
 
     columns: tuple[str, ...]
     rows: list[Document]
+    found: int
 
 
 class Heat(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,50 +57,62 @@ class Rows:
         self._base = extra("duckdb", "duckdb").connect()
         self.names = (*ALWAYS, *self.space.column_names())
 
-    def best(self, count: int, by: str | None = None, where: str | None = None) -> Selected:
-        """The best rows by an answer (the first that the sweep keeps the best of).
+    def best(
+        self, count: int, by: str | None = None, where: str | None = None, columns: Sequence[str] | None = None
+    ) -> Selected:
+        """The best rows by an answer (the first that the sweep keeps the best of), with these columns or all.
 
         A constraint on status, binding or reason finds rows without an answer too, in the order of their points.
         """
         if not 1 <= count <= MOST_TOP:
             raise InputError(f"--top must be a whole number from 1 to {MOST_TOP:,}, got {count}")
+        place = ", ".join(PLACE)
         if where and self._read(where).names & set(ALWAYS[1:]):
-            return self._rows(f"WHERE {self._condition(where)} ORDER BY point, file_row_number LIMIT {count}")
-        by = by or next(iter(self.space.keep.top), None) or self._measures()[0]
-        self._need(by, self._measures(), "--by")
-        way = "DESC" if largest_first(self.space, by) else "ASC"
-        order = f'"{by}" {way}, point, file_row_number'
-        asked = f'{self._where(where)} AND "{by}" IS NOT NULL ORDER BY {order} LIMIT {count}'
+            asked = f"WHERE {self._condition(where)} ORDER BY {place} LIMIT {count}"
+        else:
+            by = by or next(iter(self.space.keep.top), None) or self._measures()[0]
+            self._need(by, self._measures(), "--by")
+            way = "DESC" if self.space.largest_first(by) else "ASC"
+            asked = f'{self._where(where)} AND "{by}" IS NOT NULL ORDER BY "{by}" {way}, {place} LIMIT {count}'
         # Which rows first, from the columns that decide it: the others are read of few.
-        found = self._run(f"SELECT point, file_row_number FROM {self._source()} {asked}").fetchall()
-        return self._these(found, order)
+        found = self._run(f"SELECT {place} FROM {self._source()} {asked}").fetchnumpy()
+        return self._these(*(np.asarray(found[name]) for name in PLACE), columns)
 
-    def front(self, names: Sequence[str], where: str | None = None) -> Selected:
-        """The rows that no other beats in every one of the answers, by the first of them."""
+    def front(
+        self,
+        names: Sequence[str],
+        where: str | None = None,
+        columns: Sequence[str] | None = None,
+        most: int | None = None,
+    ) -> Selected:
+        """The rows that no other beats in every one of the answers, by the first of them: with these columns or all,
+        and of a front of more than `most` so many of them, evenly from end to end."""
         if not 2 <= len(set(names)) <= MOST_PARETO:
             raise InputError(f"--pareto takes 2 to {MOST_PARETO} answers, like cost_usd,loss_nats")
         for name in names:
             self._need(name, self._measures(), "--pareto")
-        signs = [-1.0 if largest_first(self.space, name) else 1.0 for name in names]
+        signs = [-1.0 if self.space.largest_first(name) else 1.0 for name in names]
         some = self._files[:: -(-len(self._files) // FILES_TRIED)]
-        seen = _costs(self._table(names, some, self._where(where)), names, signs)
-        strong, share = _most_excluding(seen, seen[front_rows(seen)])
-        columns = [f'"{name}"' if sign > 0 else f'-"{name}"' for name, sign in zip(names, signs)]
-        left = " AND ".join([self._where(where), *(_unbeaten(columns, one) for one in strong)])
-        few = share <= FEW_LEFT  # then their other columns are read with them, else of the front alone
-        table = self._table(self.names if few else names, self._files, left)
-        found = table.take(front_rows(_costs(table, names, signs)))
-        if not few:
-            order = ", ".join([*(f'"{name}"' for name in names), *PLACE])
-            return self._these(list(zip(*(found[name].to_pylist() for name in PLACE))), order)
-        ordered = found.sort_by([(name, "ascending") for name in (*names, *PLACE)])
-        return Selected(columns=self.names, rows=ordered.select(self.names).to_pylist())
+        _, seen = self._costs(names, signs, some, self._where(where))
+        strong = _most_excluding(seen, seen[front_rows(seen)])
+        answers = [f'"{name}"' if sign > 0 else f'-"{name}"' for name, sign in zip(names, signs)]
+        left = " AND ".join([self._where(where), *(_unbeaten(answers, one) for one in strong)])
+        place, costs = self._costs(names, signs, self._files, left)
+        front = front_rows(costs)
+        front = front[np.lexsort((*place[:, front][::-1], *(sign * costs[front, at] for at, sign in _last(signs))))]
+        shown = front if most is None or len(front) <= most else front[_evenly(len(front), most)]
+        return msgspec.structs.replace(self._these(*place[:, shown], columns), found=len(front))
 
-    def _table(self, names: Sequence[str], files: Sequence[str], where: str) -> Any:
-        """Columns of rows, with their places, in their order."""
-        columns = ", ".join(f'"{name}"' for name in dict.fromkeys((*PLACE, *names)))
-        query = f"SELECT {columns} FROM {_source(files)} {where}"
-        return self._answered(lambda: self._base.sql(query).to_arrow_table())
+    def _costs(
+        self, names: Sequence[str], signs: Sequence[float], files: Sequence[str], where: str
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The places of rows that have all of some answers, and these, less being better."""
+        quoted = [f'"{name}"' for name in dict.fromkeys(names)]
+        full = " AND ".join([where, *(f"{name} IS NOT NULL" for name in quoted)])
+        found = self._run(f"SELECT {', '.join([*PLACE, *quoted])} FROM {_source(files)} {full}").fetchnumpy()
+        costs = [sign * np.asarray(found[name], dtype=float) for name, sign in zip(names, signs)]
+        place = np.stack([np.asarray(found[name], dtype=np.int64) for name in PLACE])
+        return place, np.stack(costs, axis=1)
 
     def heat(self, across: str, up: str, answer: str, where: str | None = None) -> Heat:
         """The best of an answer at each pair of values of two axes, the others free."""
@@ -108,7 +120,7 @@ class Rows:
         for name in (across, up):
             self._need(name, axes, "--heat")
         self._need(answer, self._measures(), "--heat")
-        best = "max" if largest_first(self.space, answer) else "min"
+        best = "max" if self.space.largest_first(answer) else "min"
         found = self._run(
             f'SELECT "{across}", "{up}", {best}("{answer}") FROM {self._source()} {self._where(where)} GROUP BY 1, 2'
         ).fetchall()
@@ -154,49 +166,51 @@ class Rows:
     def _source(self) -> str:
         return _source(self._files)
 
-    def _these(self, places: Sequence[Sequence[int]], order: str) -> Selected:
-        """Rows by their points and places in their files."""
-        if not places:
-            return Selected(columns=self.names, rows=[])
-        files = [self._of_shard[shard] for shard in sorted({point // self.space.shard_points for point, _ in places})]
-        pairs = ", ".join(f"({int(point)}, {int(row)})" for point, row in places)
-        return self._rows(f"WHERE (point, file_row_number) IN ({pairs}) ORDER BY {order}", files)
+    def _these(self, files: NDArray[Any], rows: NDArray[Any], columns: Sequence[str] | None) -> Selected:
+        """Rows by their files and places in them, in the order given: no other file is opened, no other column read."""
+        names = self.names if columns is None else tuple(dict.fromkeys(columns))
+        if not len(files):
+            return Selected(columns=names, rows=[], found=0)
+        used, place = np.unique(files, return_inverse=True)
+        asked = [place.tolist(), rows.tolist(), list(range(len(rows)))]
+        self._run("CREATE OR REPLACE TEMP TABLE asked AS SELECT unnest($1) f, unnest($2) r, unnest($3) n", asked)
+        quoted = ", ".join(f't."{name}"' for name in names)
+        found = self._run(
+            f"SELECT {quoted} FROM {_source([self._files[one] for one in used])} t "
+            "JOIN asked ON t.file_index = asked.f AND t.file_row_number = asked.r ORDER BY asked.n"
+        ).fetchall()
+        return Selected(columns=names, rows=[dict(zip(names, row)) for row in found], found=len(found))
 
-    def _rows(self, rest: str, files: Sequence[str] | None = None) -> Selected:
-        quoted = ", ".join(f'"{name}"' for name in self.names)
-        found = self._run(f"SELECT {quoted} FROM {_source(files or self._files)} {rest}").fetchall()
-        return Selected(columns=self.names, rows=[dict(zip(self.names, row)) for row in found])
-
-    def _run(self, query: str) -> Any:
-        return self._answered(lambda: self._base.execute(query))
-
-    def _answered(self, ask: Callable[[], Any]) -> Any:
+    def _run(self, query: str, values: Sequence[Any] = ()) -> Any:
         duckdb = extra("duckdb", "duckdb")
         try:
-            return ask()
+            return self._base.execute(query, values)
         except duckdb.Error as error:
             text = str(error).splitlines()[0][:200]
             raise InputError(f"the rows of {self.folder.path} do not answer: {text}") from error
 
 
-def _costs(table: Any, names: Sequence[str], signs: Sequence[float]) -> NDArray[np.float64]:
-    """Answers of rows, less being better; nan where there is none."""
-    columns = [sign * table[name].to_numpy().astype(float) for name, sign in zip(names, signs)]
-    return np.stack(columns, axis=1)
+def _last(signs: Sequence[float]) -> Iterable[tuple[int, float]]:
+    """Places and signs, the last first, as a sort takes its keys."""
+    return reversed(list(enumerate(signs)))
 
 
-def _most_excluding(some: NDArray[np.float64], strong: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """A few of the strong rows that together beat the most of some, and the share that they leave."""
+def _evenly(count: int, most: int) -> NDArray[np.int64]:
+    """So many of a count, from end to end."""
+    return np.unique(np.round(np.linspace(0.0, count - 1.0, most)).astype(np.int64))
+
+
+def _most_excluding(some: NDArray[np.float64], strong: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A few of the strong rows that together beat the most of some."""
     left = some[:: max(1, -(-len(some) // MOST_TRIED))]
     tried = strong[:: max(1, -(-len(strong) // MOST_STRONG))]
-    count = max(1, len(left))
     chosen: list[NDArray[np.float64]] = []
     while len(chosen) < FEW_STRONG and len(left) and len(tried):
         beaten = np.all(left[:, None] > clearly_above(tried), axis=2)
         best = int(np.argmax(beaten.sum(axis=0)))
         chosen.append(tried[best])
         left = left[~beaten[:, best]]
-    return np.array(chosen).reshape(-1, strong.shape[1]), len(left) / count
+    return np.array(chosen).reshape(-1, strong.shape[1])
 
 
 def _source(files: Sequence[str]) -> str:

@@ -125,6 +125,11 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
         axes = (axis.column for axis in self.axes)
         return tuple(dict.fromkeys([*axes, *self.keep.columns, *self.keep.top, *self.keep.pareto]))
 
+    def largest_first(self, name: str) -> bool:
+        """Whether more of an answer is better."""
+        column = known_columns(self.ask).get(name)
+        return column is not None and column.largest
+
     def constraints(self) -> tuple[list[Expression], list[Expression]]:
         """The constraints on axes alone, met before anything is computed, and those on answers."""
         names = {name for axis in self.axes for name in axis.names}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import hwmodel as hm
@@ -12,6 +13,7 @@ from hwmodel.errors import InputError
 from hwmodel.report.sweep import cell, rows_table, shown_text, sweep_report
 from hwmodel.report.sweep_figures import front_figure, heat_figure
 from hwmodel.solve.sweep import show
+from hwmodel.solve.sweep.fronts import front_rows
 from hwmodel.solve.sweep.show import Rows
 
 from .conftest import SMALL
@@ -52,17 +54,28 @@ def test_the_front(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("names", [["cost_usd", "loss_nats"], ["elapsed_days", "mfu", "loss_nats"]])
-def test_the_front_is_the_same_however_it_is_read(
-    folder: Path, names: list[str], monkeypatch: pytest.MonkeyPatch
+def test_the_front_is_the_same_whether_the_database_excludes_rows_or_not(
+    folder: Path, plain: list[dict[str, Any]], names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Other columns with those that decide, or afterwards; rows excluded in the database, or none."""
     found = []
-    for few, strong in ((-1.0, 6), (1.0, 6), (1.0, 0)):
-        monkeypatch.setattr(show, "FEW_LEFT", few)
+    for strong in (6, 1, 0):
         monkeypatch.setattr(show, "FEW_STRONG", strong)
         found.append(Rows(folder).front(names, "tokens > 1"))
     assert len(found[0].rows) > 1
     assert found[0] == found[1] == found[2]
+    costs = np.array([[-row[n] if n == "mfu" else row[n] for n in names] for row in plain if row["status"] == "ok"])
+    assert found[0].found == len(front_rows(costs))
+
+
+def test_of_a_long_front_some_rows_and_of_rows_some_columns(folder: Path) -> None:
+    whole = Rows(folder).front(["cost_usd", "loss_nats"])
+    some = Rows(folder).front(["cost_usd", "loss_nats"], columns=["params", "cost_usd"], most=3)
+    assert some.columns == ("params", "cost_usd")
+    assert some.found == whole.found == len(whole.rows) > 3
+    ends = [whole.rows[at] for at in (0, round((some.found - 1) / 2), -1)]
+    assert some.rows == [{name: row[name] for name in some.columns} for row in ends]
+    assert f"3 of {some.found} rows, from end to end" in shown_text(some, ["params"], "md")
+    assert Rows(folder).best(2, columns=["point"]).rows == [{"point": r["point"]} for r in Rows(folder).best(2).rows]
 
 
 def test_two_axes(folder: Path, plain: list[dict[str, Any]]) -> None:
