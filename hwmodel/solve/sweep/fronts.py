@@ -21,6 +21,7 @@ CLEARLY = 1e-8  # of a cost
 FEW_ROWS, SAMPLED = 4096, 16  # rows from which on a front is thinned, by that of every so-many-th
 STEPS = {3: 64, 4: 16}  # of the first cost, by how many costs there are
 BLOCK_ROWS = 256
+BEFORE = np.triu(np.ones((BLOCK_ROWS, BLOCK_ROWS), dtype=bool), 1)  # of pairs of a block
 
 
 def front_rows(costs: Costs) -> Index:
@@ -28,7 +29,7 @@ def front_rows(costs: Costs) -> Index:
 
     Costs that differ by less than a part in 10^9 are equal: they differ by the rounding of the arithmetic.
     """
-    rows = np.flatnonzero(np.isfinite(costs).all(axis=1))
+    rows = np.flatnonzero(np.logical_and.reduce([np.isfinite(column) for column in costs.T]))
     rows = rows[_open(costs[rows])]
     return rows[_swept(_rounded(costs[rows]))]
 
@@ -86,7 +87,7 @@ def _swept(costs: Costs) -> Index:
     order = np.lexsort((np.arange(len(costs)), *costs.T[::-1]))
     ordered = costs[order]
     differs = np.ones(len(order), dtype=bool)  # from the row before: of equal rows the first stays
-    differs[1:] = np.any(ordered[1:] != ordered[:-1], axis=1)
+    differs[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in ordered.T])
     order, ordered = order[differs], ordered[differs]
     if costs.shape[1] == 2:
         before = np.concatenate([[np.inf], np.minimum.accumulate(ordered[:, 1])])[: len(ordered)]
@@ -98,7 +99,7 @@ def _maxima(costs: Costs, rows: Index) -> Index:
     """Of rows in the order of their first cost, those that none before them beats in the others (all rows differ)."""
     if len(rows) <= BLOCK_ROWS:
         some = costs[rows]
-        return rows[~np.triu(_no_more(some, some), 1).any(axis=0)]
+        return rows[~np.any(_no_more(some, some) & BEFORE[: len(rows), : len(rows)], axis=0)]
     before, after = _maxima(costs, rows[: len(rows) // 2]), _maxima(costs, rows[len(rows) // 2 :])
     return np.concatenate([before, after[~_beaten(costs[after], costs[before])]])
 
@@ -115,7 +116,8 @@ def _beaten(costs: Costs, by: Costs) -> NDArray[np.bool_]:
         stair: NDArray[np.bool_] = _least_before(by, costs[:, 0]) <= costs[:, 1]
         return stair
     if len(costs) * len(by) <= BLOCK_ROWS**2:
-        return _no_more(by, costs).any(axis=0)
+        pairs: NDArray[np.bool_] = np.logical_or.reduce(_no_more(by, costs), axis=0)
+        return pairs
     low = by[:, 0] <= (middle := _middle(by[:, 0]))
     above = costs[:, 0] > middle
     found = np.zeros(len(costs), dtype=bool)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,13 @@ from hwmodel.solve.sweep.answers import ALWAYS, known_columns
 from hwmodel.solve.sweep.expression import Expression, read_expression
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.folder import Folder
-from hwmodel.solve.sweep.fronts import clearly_above, front_rows
+from hwmodel.solve.sweep.fronts import clearly_above, front_rows, unbeaten
 from hwmodel.solve.sweep.space import MOST_PARETO, MOST_TOP, Space
 
 PLACE = ("file_index", "file_row_number")  # of a row, which the database counts and does not read
 FILES_TRIED = 8  # files whose front says what excludes most rows before they are read
 FEW_STRONG, MOST_STRONG, MOST_TRIED = 6, 64, 8192  # rows that do, of so many, by so many rows
+FILES_AT_ONCE, MOST_STAIRS = 8, 256  # of files read together what so many of the strong rows beat is left out
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +79,7 @@ class Rows:
             asked = f'{self._where(where)} AND "{by}" IS NOT NULL ORDER BY "{by}" {way}, {place} LIMIT {count}'
         # Which rows first, from the columns that decide it: the others are read of few.
         found = self._run(f"SELECT {place} FROM {self._source()} {asked}").fetchnumpy()
-        return self._these(*(np.asarray(found[name]) for name in PLACE), columns)
+        return self._these(np.asarray([found[name] for name in PLACE]), columns)
 
     def front(
         self,
@@ -94,14 +97,30 @@ class Rows:
         signs = [-1.0 if self.space.largest_first(name) else 1.0 for name in names]
         some = self._files[:: -(-len(self._files) // FILES_TRIED)]
         _, seen = self._costs(names, signs, some, self._where(where))
-        strong = _most_excluding(seen, seen[front_rows(seen)])
+        strong = seen[front_rows(seen)]
         answers = [f'"{name}"' if sign > 0 else f'-"{name}"' for name, sign in zip(names, signs)]
-        left = " AND ".join([self._where(where), *(_unbeaten(answers, one) for one in strong)])
-        place, costs = self._costs(names, signs, self._files, left)
+        rest = [_unbeaten(answers, one) for one in _most_excluding(seen, strong)]
+        place, costs = self._left(names, signs, " AND ".join([self._where(where), *rest]), strong)
         front = front_rows(costs)
         front = front[np.lexsort((*place[:, front][::-1], *(sign * costs[front, at] for at, sign in _last(signs))))]
         shown = front if most is None or len(front) <= most else front[_evenly(len(front), most)]
-        return msgspec.structs.replace(self._these(*place[:, shown], columns), found=len(front))
+        return msgspec.structs.replace(self._these(place[:, shown], columns), found=len(front))
+
+    def _left(
+        self, names: Sequence[str], signs: Sequence[float], where: str, strong: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The same of all files, less what some of the strong rows beat: a few files at a time, which take memory that
+        those before have left."""
+        by = strong[_evenly(len(strong), MOST_STAIRS)] if len(strong) else strong
+
+        def of(first: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+            place, costs = self._costs(names, signs, self._files[first : first + FILES_AT_ONCE], where)
+            kept = unbeaten(costs, by)
+            return place[:, kept] + np.array([[first], [0]]), costs[kept]
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = list(pool.map(of, range(0, len(self._files), FILES_AT_ONCE)))
+        return np.concatenate([place for place, _ in found], axis=1), np.concatenate([costs for _, costs in found])
 
     def _costs(
         self, names: Sequence[str], signs: Sequence[float], files: Sequence[str], where: str
@@ -166,25 +185,27 @@ class Rows:
     def _source(self) -> str:
         return _source(self._files)
 
-    def _these(self, files: NDArray[Any], rows: NDArray[Any], columns: Sequence[str] | None) -> Selected:
+    def _these(self, places: NDArray[np.int64], columns: Sequence[str] | None) -> Selected:
         """Rows by their files and places in them, in the order given: no other file is opened, no other column read."""
         names = self.names if columns is None else tuple(dict.fromkeys(columns))
-        if not len(files):
+        files, rows = places
+        if not len(rows):
             return Selected(columns=names, rows=[], found=0)
         used, place = np.unique(files, return_inverse=True)
         asked = [place.tolist(), rows.tolist(), list(range(len(rows)))]
-        self._run("CREATE OR REPLACE TEMP TABLE asked AS SELECT unnest($1) f, unnest($2) r, unnest($3) n", asked)
         quoted = ", ".join(f't."{name}"' for name in names)
         found = self._run(
+            "WITH asked AS (SELECT unnest($1) f, unnest($2) r, unnest($3) n) "
             f"SELECT {quoted} FROM {_source([self._files[one] for one in used])} t "
-            "JOIN asked ON t.file_index = asked.f AND t.file_row_number = asked.r ORDER BY asked.n"
+            "JOIN asked ON t.file_index = asked.f AND t.file_row_number = asked.r ORDER BY asked.n",
+            asked,
         ).fetchall()
         return Selected(columns=names, rows=[dict(zip(names, row)) for row in found], found=len(found))
 
     def _run(self, query: str, values: Sequence[Any] = ()) -> Any:
         duckdb = extra("duckdb", "duckdb")
         try:
-            return self._base.execute(query, values)
+            return self._base.cursor().execute(query, values)
         except duckdb.Error as error:
             text = str(error).splitlines()[0][:200]
             raise InputError(f"the rows of {self.folder.path} do not answer: {text}") from error
