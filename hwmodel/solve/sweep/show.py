@@ -79,7 +79,7 @@ class Rows:
             asked = f'{self._where(where)} AND "{by}" IS NOT NULL ORDER BY "{by}" {way}, {place} LIMIT {count}'
         # Which rows first, from the columns that decide it: the others are read of few.
         found = self._run(f"SELECT {place} FROM {self._source()} {asked}").fetchnumpy()
-        return self._these(np.asarray([found[name] for name in PLACE]), columns)
+        return self._these(np.array([found[name] for name in PLACE], dtype=np.int64), columns)
 
     def front(
         self,
