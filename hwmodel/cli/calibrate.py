@@ -90,6 +90,13 @@ def command(
         _training(rows, place, say, intervals=not no_intervals)
 
 
+def _json(found: object) -> str:
+    """A record, or a mapping of records, as JSON."""
+    import msgspec
+
+    return json_text(msgspec.to_builtins(found))
+
+
 def _check_folders(kernels: Path | None, out: Path | None, residuals: Path | None, intervals: bool) -> None:
     """Raises InputError for tables that are not there, and for files where folders are written."""
     if kernels is not None and not kernels.is_dir():
@@ -117,7 +124,7 @@ def _training(rows: list[dict[str, str]], place: Path, say: Say, intervals: bool
     """Fit and write training.yaml."""
     from hwmodel.validation.calibrate.training import calibrate_runs
 
-    emit(json_text(calibrate_runs(rows, place, say, intervals=intervals)), None)
+    emit(_json(calibrate_runs(rows, place, say, intervals=intervals)), None)
 
 
 def _intervals(place: Path, say: Say, residuals: Path | None) -> None:
@@ -125,7 +132,7 @@ def _intervals(place: Path, say: Say, residuals: Path | None) -> None:
     from hwmodel.validation.calibrate.interval_calibrate import calibrate_intervals
 
     place.mkdir(parents=True, exist_ok=True)
-    emit(json_text(calibrate_intervals(place, say, keep=residuals)), None)
+    emit(_json(calibrate_intervals(place, say, keep=residuals)), None)
 
 
 def _is_cluster(rows: list[dict[str, str]]) -> bool:
@@ -157,14 +164,12 @@ def _whole(rows: list[dict[str, str]], place: Path) -> None:
         )
     found = constants(runs)
     write(found, runs, place)
-    emit(json_text({"fitted_on": found.fitted_on, "log_factor": found.log_factor, "per_year": found.per_year,
-                    "per_doubling": found.per_doubling, "log_spread": found.log_spread}), None)  # fmt: skip
+    emit(_json({"fitted_on": found.fitted_on, "log_factor": found.log_factor, "per_year": found.per_year,
+                "per_doubling": found.per_doubling, "log_spread": found.log_spread}), None)  # fmt: skip
 
 
 def _rl(rows: list[dict[str, str]], place: Path) -> None:
     """Fit and write rl.yaml."""
-    import msgspec
-
     from hwmodel.catalog import load_catalog
     from hwmodel.catalog.calibrations import kernel_calibration
     from hwmodel.validation.fit.rl_fit import LEAST_SOURCES, Corpus, constants, write
@@ -178,7 +183,7 @@ def _rl(rows: list[dict[str, str]], place: Path) -> None:
     found, errors = constants(corpus)
     write(found, errors, place)
     file = str(place / "rl.yaml")
-    emit(json_text({"fitted_on": found.fitted_on, "widths": msgspec.to_builtins(found.widths), "file": file}), None)
+    emit(_json({"fitted_on": found.fitted_on, "widths": found.widths, "file": file}), None)
 
 
 def _cluster(rows: list[dict[str, str]], say: Say, runs: Path | None, out: Path | None) -> None:
@@ -186,13 +191,13 @@ def _cluster(rows: list[dict[str, str]], say: Say, runs: Path | None, out: Path 
     from hwmodel.validation.calibrate.training import cluster_level
 
     level = cluster_level(rows, say)
-    if not level["runs"]:
-        row, reason = next(iter(level["refused"].items()))
+    if not level.runs:
+        row, reason = next(iter(level.refused.items()))
         raise InputError(f"--runs {runs}: no row can be predicted; row {row}: {reason}")
     if out is None:
-        emit(json_text(level), None)
+        emit(_json(level), None)
     else:
-        write_texts(out, {"cluster.json": json_text(level) + "\n"})
+        write_texts(out, {"cluster.json": _json(level) + "\n"})
 
 
 def _serving(place: Path, say: Say, *, intervals: bool) -> None:
@@ -201,7 +206,7 @@ def _serving(place: Path, say: Say, *, intervals: bool) -> None:
 
     place.mkdir(parents=True, exist_ok=True)
     accuracy = write(place / "serving.yaml", say, intervals=intervals)
-    emit(json_text({"accuracy": accuracy, "file": str(place / "serving.yaml")}), None)
+    emit(_json({"accuracy": accuracy, "file": str(place / "serving.yaml")}), None)
 
 
 def _quantised(place: Path) -> None:
@@ -209,7 +214,7 @@ def _quantised(place: Path) -> None:
     from hwmodel.validation.fit.quantised_fit import write
 
     place.mkdir(parents=True, exist_ok=True)
-    emit(json_text({"accuracy": write(place), "file": str(place / "quantised.yaml")}), None)
+    emit(_json({"accuracy": write(place), "file": str(place / "quantised.yaml")}), None)
 
 
 def _casts(place: Path, say: Say) -> None:
@@ -218,4 +223,4 @@ def _casts(place: Path, say: Say) -> None:
     from hwmodel.validation.fit.cast_fit import write
 
     place.mkdir(parents=True, exist_ok=True)
-    emit(json_text({"accuracy": write(left_out_of_all(say), place), "file": str(place / "casts.yaml")}), None)
+    emit(_json({"accuracy": write(left_out_of_all(say), place), "file": str(place / "casts.yaml")}), None)

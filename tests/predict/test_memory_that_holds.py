@@ -101,8 +101,8 @@ def test_the_shipped_probability_is_that_of_the_runs() -> None:
     assert (found.middle, found.width) == pytest.approx((shipped.middle, shipped.width), rel=0.01)
     for one in reliability(full, ran, shipped):
         # A binomial of so many layouts, three standard errors and what a curve of two constants cannot follow.
-        slack = 3.0 * (max(one["said"] * (1 - one["said"]), 0.01) / one["layouts"]) ** 0.5
-        assert one["ran"] == pytest.approx(one["said"], abs=slack + 0.03)
+        slack = 3.0 * (max(one.said * (1 - one.said), 0.01) / one.layouts) ** 0.5
+        assert one.ran == pytest.approx(one.said, abs=slack + 0.03)
 
 
 def test_a_plan_would_propose_nine_in_ten_of_the_layouts_that_ran() -> None:

@@ -105,12 +105,12 @@ def test_what_the_shipped_constants_refuse_is_not_on_the_board() -> None:
 
 def test_rivals_stand_beside_the_intervals() -> None:
     found = board_figures(HELD, constant_errors(paired(HELD, ROWS)))
-    assert found["coverage"] == 0.75  # a half of s, all of t
-    assert found["coverage_by_rows"] == pytest.approx(2.0 / 3.0, abs=5e-4)
-    assert found["constant_rows"] == 3
+    assert found.coverage == 0.75  # a half of s, all of t
+    assert found.coverage_by_rows == pytest.approx(2.0 / 3.0, abs=5e-4)
+    assert found.constant_rows == 3
     # The constant's own width holds each source by the other's error, ln 2: a score of twice that, nothing outside.
-    assert found["constant_interval_score"] == pytest.approx(2.0 * math.log(2.0), abs=5e-4)
-    assert found["interval_score"] == pytest.approx(np.mean([0.3 + 10.0 * 0.05 / 2.0, 0.3]), abs=5e-4)
+    assert found.constant_interval_score == pytest.approx(2.0 * math.log(2.0), abs=5e-4)
+    assert found.interval_score == pytest.approx(np.mean([0.3 + 10.0 * 0.05 / 2.0, 0.3]), abs=5e-4)
 
 
 def test_names_carry_nothing() -> None:

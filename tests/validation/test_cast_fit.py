@@ -42,7 +42,7 @@ def test_eight_billion_gain_on_blackwell_what_was_published():
     """FP8, MXFP8 and NVFP4 over bf16 of an 8B: 1.25 to 1.36, 1.16 to 1.35, 1.28 to 1.59 in the shipped pairs."""
     published = {"fp8": (1.25, 1.36), "mxfp8": (1.16, 1.35), "nvfp4": (1.28, 1.59)}
     constants, wide = kernel_calibration().casts, speedup_log_half_width()
-    blackwell = {row["id"]: row["part"] for row in pair_rows() if row["part"] in ("b200", "gb200")}
+    blackwell = {row.id: row.part for row in pair_rows() if row.part in ("b200", "gb200")}
     for pair in speed_pairs():
         if pair.id in blackwell and pair.recipe in published:
             low, high = published[pair.recipe]

@@ -39,9 +39,9 @@ def test_intervals_of_left_out_sources_hold_and_beat_one_width() -> None:
     residuals = planted()
     found = left_out_ends(residuals, TEMPLATE)
     got, rival = held(residuals, found), held(residuals, one_width(residuals))
-    assert 0.72 <= got["coverage"] <= 0.92
-    assert got["interval_score"] < 0.92 * rival["interval_score"]
-    assert got["rank_correlation"] > 0.3 > rival["rank_correlation"]
+    assert 0.72 <= got.coverage <= 0.92
+    assert got.interval_score < 0.92 * rival.interval_score
+    assert got.rank_correlation > 0.3 > rival.rank_correlation
 
 
 def test_a_planted_distance_is_found() -> None:
@@ -83,9 +83,10 @@ def test_figures_tell_new_sources_from_known_ones() -> None:
     ]  # fmt: skip
     every = [*residuals, *known]
     found = figures(every, left_out_ends(every, TEMPLATE))
-    assert set(found) == {"new_source", "known_source"}
-    assert found["new_source"]["rows"] == found["known_source"]["rows"] == 60
-    assert found["known_source"]["median_half_width"] < found["new_source"]["median_half_width"]
+    assert found.new_source is not None
+    assert found.known_source is not None
+    assert found.new_source.rows == found.known_source.rows == 60
+    assert found.known_source.median_half_width < found.new_source.median_half_width
 
 
 def test_rank_correlation_is_spearmans() -> None:
@@ -101,5 +102,5 @@ def test_coverage_weighs_sources_alike() -> None:
     rows = [Residual(kind="x", id=str(k), source="a", log_error=0.0, familiarity=far) for k in range(9)]
     rows.append(Residual(kind="x", id="z", source="b", log_error=1.0, familiarity=far))
     found = held(rows, Ends(np.full(10, 0.1), np.full(10, 0.1)))
-    assert found["coverage"] == 0.5
-    assert found["coverage_by_rows"] == 0.9
+    assert found.coverage == 0.5
+    assert found.coverage_by_rows == 0.9

@@ -30,22 +30,22 @@ def test_grids_of_layouts_are_left_out(rows: list[Row]) -> None:
 def test_the_search_of_plan_costs_no_more_accuracy_than_it_did(rows: list[Row]) -> None:
     """The fastest layout of a search is predicted too fast more often than the printed one."""
     some = [row for row in rows if row["source"].startswith("MLPerf") or row["source"] == "Korthikanti 2022"]
-    found = {row["source"]: row for row in searched_layouts(some)}
+    found = {row.source: row for row in searched_layouts(some)}
     assert len(found) == 5
     for row in found.values():
-        assert float(row["searched_abs"]) < 0.25, row["source"]
-    assert sum(float(row["searched_abs"]) for row in found.values()) / 5 < 0.12
+        assert row.searched_abs < 0.25, row.source
+    assert sum(row.searched_abs for row in found.values()) / 5 < 0.12
 
 
 def test_the_search_is_right_in_the_mean_over_sources(rows: list[Row]) -> None:
     found = searched_layouts(rows)
-    assert sum(float(row["searched_abs"]) for row in found) / len(found) < 0.145
-    assert abs(sum(float(row["searched"]) for row in found) / len(found)) < 0.055
+    assert sum(row.searched_abs for row in found) / len(found) < 0.145
+    assert abs(sum(row.searched for row in found) / len(found)) < 0.055
     fitted = fit_optimism(found)
-    assert fitted["optimism"] == pytest.approx(search_optimism(), abs=2e-3)
+    assert fitted.optimism == pytest.approx(search_optimism(), abs=2e-3)
     # No one source makes it: without any of them it stays within a third.
-    for one in fitted["by_source"].values():
-        assert one["left_out"] == pytest.approx(fitted["optimism"], rel=0.34)
+    for one in fitted.by_source.values():
+        assert one.left_out == pytest.approx(fitted.optimism, rel=0.34)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
-from hwmodel.plain import Document
 from hwmodel.predict.optimism import search_factor
 from hwmodel.specs.training_calibration import TrainingCalibration
 from hwmodel.validation.board.board import Trainer
@@ -43,25 +43,37 @@ def _log_errors(rows: list[Row], calibration: TrainingCalibration | None) -> tup
     return errors, errors + np.array(taken)
 
 
-def searched_layouts(rows: list[Row], calibration: TrainingCalibration | None = None) -> list[dict[str, str | float]]:
-    """By source: median error (predicted over measured rate, less one) as printed and with the layout searched, and the
-    median of the one rate over the other (a natural log) without what is taken off for the search."""
+class Searched(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs of one source: median error (predicted over measured rate, less one) as printed and with the layout
+    searched, the median size of the latter, and the median of the one rate over the other (a natural log) without what
+    is taken off for the search."""
+
+    source: str
+    rows: float
+    printed: float
+    searched: float
+    searched_abs: float
+    faster: float
+
+
+def searched_layouts(rows: list[Row], calibration: TrainingCalibration | None = None) -> list[Searched]:
+    """What a search in place of the printed layouts costs, by source."""
     mine = tuned(rows)
     known, known_plain = _log_errors(mine, calibration)
     blank, blank_plain = _log_errors([row | dict.fromkeys(LAYOUT, "") for row in mine], calibration)
     sources = np.array([row["source"] for row in mine])
-    out: list[dict[str, str | float]] = []
+    out = []
     for source in sorted(set(sources)):
         here = (sources == source) & np.isfinite(known) & np.isfinite(blank)
         out.append(
-            {
-                "source": str(source),
-                "rows": float(here.sum()),
-                "printed": float(np.median(np.expm1(known[here]))),
-                "searched": float(np.median(np.expm1(blank[here]))),
-                "searched_abs": float(np.median(np.abs(np.expm1(blank[here])))),
-                "faster": float(np.median(blank_plain[here] - known_plain[here])),
-            }
+            Searched(
+                source=str(source),
+                rows=float(here.sum()),
+                printed=float(np.median(np.expm1(known[here]))),
+                searched=float(np.median(np.expm1(blank[here]))),
+                searched_abs=float(np.median(np.abs(np.expm1(blank[here])))),
+                faster=float(np.median(blank_plain[here] - known_plain[here])),
+            )
         )
     return out
 
@@ -73,19 +85,31 @@ HEADER = """\
 """
 
 
-def fit_optimism(found: Sequence[dict[str, str | float]]) -> Document:
+class OfSource(msgspec.Struct, frozen=True, kw_only=True):
+    """How much faster one source is predicted when searched, and the optimism without it [natural logs]."""
+
+    faster: float
+    left_out: float
+
+
+class Optimism(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of searched.yaml."""
+
+    optimism: float
+    by_source: dict[str, OfSource]
+
+
+def fit_optimism(found: Sequence[Searched]) -> Optimism:
     """The optimism of the search over all sources, and what it is without each of them."""
-    faster = {str(one["source"]): float(one["faster"]) for one in found}
-    total, count = sum(faster.values()), len(faster)
+    total, count = sum(one.faster for one in found), len(found)
     by_source = {
-        name: {"faster": round(value, 4), "left_out": round((total - value) / max(count - 1, 1), 4)}
-        for name, value in faster.items()
+        one.source: OfSource(faster=round(one.faster, 4), left_out=round((total - one.faster) / max(count - 1, 1), 4))
+        for one in found
     }
-    return {"optimism": round(total / count, 4), "by_source": by_source}
+    return Optimism(optimism=round(total / count, 4), by_source=by_source)
 
 
 def calibrate_optimism(rows: list[Row], calibration: TrainingCalibration, out: Path) -> float:
     """Fit and write searched.yaml; returns the optimism."""
     document = fit_optimism(searched_layouts(rows, calibration))
-    write_document(out / "searched.yaml", HEADER, document)
-    return float(document["optimism"])
+    return write_document(out / "searched.yaml", HEADER, document).optimism

@@ -11,8 +11,7 @@ import numpy as np
 
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.catalog.stacks import interval_calibration
-from hwmodel.catalog.yamlfile import parse_yaml
-from hwmodel.plain import Document
+from hwmodel.predict.service import Covered
 from hwmodel.specs.intervals import Ends, IntervalConstants
 from hwmodel.validation.board.cells import (
     Held,
@@ -26,6 +25,7 @@ from hwmodel.validation.board.cells import (
 from hwmodel.validation.calibrate.interval_score import board_figures, figures
 from hwmodel.validation.calibrate.training_residuals import SEARCHED
 from hwmodel.validation.fit.document import write_document
+from hwmodel.validation.fit.interval_document import Intervals, KindScores, read_intervals
 from hwmodel.validation.fit.interval_fit import Residual, fit_intervals, left_out_ends
 from hwmodel.validation.rows.tables import Row
 from hwmodel.version import __version__
@@ -97,15 +97,13 @@ def _computed(part: str, say: Say, rows: list[Row] | None) -> list[Residual]:
     return serving_residuals(say)
 
 
-def _covered() -> Document:
-    """What the published serving runs cover, sorted."""
+def _covered() -> Covered:
+    """What the published serving runs cover, engines and kinds in order."""
     from hwmodel.validation.board.serving import Book, shipped_rows
 
     book = Book(shipped_rows())
-    plain: Document = msgspec.to_builtins(book.covered(book.usable()))
-    return {
-        name: sorted(value) if isinstance(value, list) else dict(sorted(value.items())) for name, value in plain.items()
-    }
+    found = book.covered(book.usable())
+    return msgspec.structs.replace(found, sizes=dict(sorted(found.sizes.items())))
 
 
 def _digest() -> str:
@@ -123,39 +121,38 @@ def _digest() -> str:
 
 def calibrate_intervals(
     out: Path, say: Say, parts: Sequence[str] = tuple(READ), rows: list[Row] | None = None, keep: Path | None = None
-) -> Document:
+) -> dict[str, KindScores]:
     """Fit the kinds of `parts`, keep the others as they stand, and write intervals.yaml; the figures of each kind.
 
     With all parts the board (accuracy.yaml) is written too, and the figures hold every kind on it.
     """
     place = out / "intervals.yaml"
-    standing = place if place.is_file() else calibrations_dir() / "intervals.yaml"
-    document = parse_yaml(standing.read_text(encoding="utf-8"), standing) if standing.is_file() else {}
-    kinds, left_out = dict(document.get("kinds", {})), dict(document.get("left_out", {}))
+    standing = read_intervals(place if place.is_file() else None)
+    kinds, left_out = dict(standing.kinds), dict(standing.left_out)
     kept: list[Held] = []
     for part in parts:
         every = residuals_of(part, say, rows, keep)
         for kind in READ[part]:
             mine = [r for r in every if r.kind == kind]
             say(f"{kind}: {len(mine)} residuals")
-            kinds[kind] = msgspec.to_builtins(fit_intervals(mine, TEMPLATES[kind]))
+            kinds[kind] = fit_intervals(mine, TEMPLATES[kind])
             ends = left_out_ends(mine, TEMPLATES[kind])
             left_out[kind] = figures(mine, ends)
             kept += held_out(mine, ends)
-    covered = document.get("serving_covered")
+    covered = standing.serving_covered
     if "serving" in parts or covered is None:
         covered = _covered()
-    plain = {"code_version": __version__, "kinds": kinds, "serving_covered": covered, "left_out": left_out}
-    write_document(place, HEADER, plain)
+    document = Intervals(code_version=__version__, kinds=kinds, serving_covered=covered, left_out=left_out)
+    write_document(place, HEADER, document)
     if set(parts) == set(READ):
         # Whole runs are read with the widths just written.
         interval_calibration.cache_clear()
         left_out |= write_board(kept, left_out, out, say)
-        write_document(place, HEADER, plain | {"left_out": left_out})
+        write_document(place, HEADER, msgspec.structs.replace(document, left_out=left_out))
     return left_out
 
 
-def write_board(kept: Sequence[Held], left_out: Document, out: Path, say: Say) -> Document:
+def write_board(kept: Sequence[Held], left_out: dict[str, KindScores], out: Path, say: Say) -> dict[str, KindScores]:
     """accuracy.yaml, from all kinds; figures of each kind on new sources, those of known ones as they stand."""
     pairs = paired([*kept, *held_boards()], (row for rows in shipped_predictions(say).values() for row in rows))
     constant = constant_errors(pairs)
@@ -163,7 +160,8 @@ def write_board(kept: Sequence[Held], left_out: Document, out: Path, say: Say) -
     found = {}
     for kind in sorted({one.kind for one, _ in pairs}):
         mine = [one for one, _ in pairs if one.kind == kind]
-        found[kind] = left_out.get(kind, {}) | {"new_source": board_figures(mine, constant)}
+        scores = board_figures(mine, constant)
+        found[kind] = msgspec.structs.replace(left_out.get(kind, KindScores()), new_source=scores)
     return found
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import SupportsFloat
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from hwmodel.plain import Document
 from hwmodel.specs.intervals import Ends, Familiarity
 from hwmodel.validation.board.cells import Held, Key, key_of
+from hwmodel.validation.fit.interval_document import KindScores, Scores
 from hwmodel.validation.fit.interval_fit import Column, Residual, errors_of, scores, weights
 from hwmodel.validation.predicted.score import MISS
 
@@ -45,60 +47,66 @@ def one_width(residuals: Sequence[Residual]) -> Ends:
     return Ends(half, half)
 
 
-def held(residuals: Sequence[Residual], found: Ends) -> Document:
+def held(residuals: Sequence[Residual], found: Ends) -> Scores:
     """Coverage, score and rank correlation of ends for rows; means over sources, and by rows beside them."""
     error, weight = errors_of(residuals), weights(residuals, crowd=1.0)
     inside = (error <= found.up) & (-error <= found.down)
     score, half = scores(error, found), 0.5 * (np.asarray(found.up) + np.asarray(found.down))
-    return {
-        "rows": len(error),
-        "sources": len({r.source for r in residuals}),
-        "coverage": _figure(weight @ inside),
-        "coverage_by_rows": _figure(inside.mean()),
-        "interval_score": _figure(weight @ score),
-        "interval_score_by_rows": _figure(score.mean()),
-        "median_half_width": _figure(np.median(half)),
-        "rank_correlation": _figure(rank_correlation(half, np.abs(error))),
-    }
+    return Scores(
+        rows=len(error),
+        sources=len({r.source for r in residuals}),
+        coverage=_figure(weight @ inside),
+        coverage_by_rows=_figure(inside.mean()),
+        interval_score=_figure(weight @ score),
+        interval_score_by_rows=_figure(score.mean()),
+        median_half_width=_figure(np.median(half)),
+        rank_correlation=_figure(rank_correlation(half, np.abs(error))),
+    )
 
 
-def _figure(value: Any) -> float:
+def _figure(value: SupportsFloat) -> float:
     return round(float(value), 3)
 
 
-def figures(residuals: Sequence[Residual], ends: Ends) -> Document:
+def figures(residuals: Sequence[Residual], ends: Ends) -> KindScores:
     """How `ends`, each fitted without its source, hold on new and on known sources, beside one width for all."""
-    out: Document = {}
-    for name, wanted in (("new_source", False), ("known_source", True)):
-        here = np.array([(float(r.familiarity.known) > 0) == wanted for r in residuals])
-        if not here.any():
-            continue
-        mine = [r for r, kept in zip(residuals, here) if kept]
-        rival = held(mine, one_width(mine))
-        out[name] = held(mine, Ends(np.asarray(ends.down)[here], np.asarray(ends.up)[here])) | {
-            f"one_width_{key}": rival[key] for key in RIVAL
-        }
-    return out
+    known = np.array([float(r.familiarity.known) > 0 for r in residuals])
+    return KindScores(new_source=_side(residuals, ends, ~known), known_source=_side(residuals, ends, known))
+
+
+def _side(residuals: Sequence[Residual], ends: Ends, here: NDArray[np.bool_]) -> Scores | None:
+    """How the ends hold on the rows of one side; None where it has none."""
+    mine = [r for r, kept in zip(residuals, here) if kept]
+    if not mine:
+        return None
+    found = held(mine, Ends(np.asarray(ends.down)[here], np.asarray(ends.up)[here]))
+    return _beside_one_width(found, held(mine, one_width(mine)))
+
+
+def _beside_one_width(found: Scores, rival: Scores) -> Scores:
+    return msgspec.structs.replace(
+        found, one_width_coverage=rival.coverage, one_width_interval_score=rival.interval_score,
+        one_width_interval_score_by_rows=rival.interval_score_by_rows,
+    )  # fmt: skip
 
 
 NEW = Familiarity(shares={}, distances={})
-RIVAL = ("coverage", "interval_score", "interval_score_by_rows")
 
 
-def board_figures(mine: Sequence[Held], constant: Mapping[Key, float]) -> Document:
+def board_figures(mine: Sequence[Held], constant: Mapping[Key, float]) -> Scores:
     """How the ends of rows held out hold, beside one width for all and beside the constant's errors with one width."""
     rows = [_residual(one, one.log_seconds) for one in mine]
     found = held(rows, Ends(np.array([one.down for one in mine]), np.array([one.up for one in mine])))
+    found = _beside_one_width(found, held(rows, one_width(rows)))
     known = [_residual(one, constant[key_of(one)]) for one in mine if key_of(one) in constant]
-    return found | _rival("one_width", rows) | _rival("constant", known)
+    if not known:
+        return found
+    rival = held(known, one_width(known))
+    return msgspec.structs.replace(
+        found, constant_coverage=rival.coverage, constant_interval_score=rival.interval_score,
+        constant_interval_score_by_rows=rival.interval_score_by_rows, constant_rows=rival.rows,
+    )  # fmt: skip
 
 
 def _residual(one: Held, log_error: float) -> Residual:
     return Residual(kind=one.kind, id=one.id, source=one.left, log_error=log_error, familiarity=NEW)
-
-
-def _rival(name: str, rows: Sequence[Residual]) -> Document:
-    if not rows:
-        return {}
-    of = held(rows, one_width(rows))
-    return {f"{name}_{key}": of[key] for key in RIVAL} | ({} if name == "one_width" else {f"{name}_rows": of["rows"]})

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.catalog.calibrations import calibrations_dir
-from hwmodel.plain import Document
 from hwmodel.predict.service import CLOSED
+from hwmodel.specs.serving_calibration import ServingCalibration
 from hwmodel.validation.board.serving import Book, shipped_rows
 from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.fit.serving_fit import PARAMETERS, calibration_of, error_by, fit
@@ -51,7 +51,7 @@ def figures(book: Book, errors: NDArray[np.float64]) -> dict[str, float]:
     return {name: round(error_by(errors[mask & good].tolist()), 4) for name, mask in groups.items()}
 
 
-def serving_document(say: Say, left_out: bool = True) -> Document:
+def serving_document(say: Say, left_out: bool = True) -> ServingCalibration:
     """The content of serving.yaml: constants, priors and accuracy, with `left_out` that of models left out too."""
     book = Book(shipped_rows())
     usable = book.usable()
@@ -64,30 +64,28 @@ def serving_document(say: Say, left_out: bool = True) -> Document:
         "families": sorted({c.part.family for c in scored}),
     }
     record = calibration_of(np.array([float(f"{v:.5g}") for v in values]), known)
-    plain: Document = msgspec.to_builtins(record)
-    plain["code_version"] = __version__
-    plain["fitted_on"] = (
-        f"{int(usable.sum())} quantities of {len(scored)} runs (catalogs/runs/serving.csv, throughput.csv)"
-    )
-    plain["accuracy"] = {"in_sample": figures(book, inside)}
+    accuracy = {"in_sample": figures(book, inside)}
     if left_out:
-        plain["accuracy"]["model_left_out"] = figures(book, outside)
-    plain["parameters"] = [
+        accuracy["model_left_out"] = figures(book, outside)
+    parameters = [
         {"name": p.name, "value": float(f"{v:.5g}"), "prior": p.prior, "prior_width_log": p.width, "low": p.low,
          "high": p.high, "meaning": p.meaning}
         for p, v in zip(PARAMETERS, values, strict=True)
     ]  # fmt: skip
-    return plain
+    fitted_on = f"{int(usable.sum())} quantities of {len(scored)} runs (catalogs/runs/serving.csv, throughput.csv)"
+    return msgspec.structs.replace(
+        record, parameters=parameters, accuracy=accuracy, fitted_on=fitted_on, code_version=__version__
+    )
 
 
-def write(path: Path | None = None, say: Say | None = None, intervals: bool = True) -> Document:
+def write(path: Path | None = None, say: Say | None = None, intervals: bool = True) -> dict[str, dict[str, float]]:
     """Fit and write serving.yaml, and with `intervals` the widths of serving; gives the accuracy."""
     from hwmodel.validation.calibrate.interval_calibrate import calibrate_intervals
 
     said = say or (lambda _: None)
-    plain = serving_document(said, left_out=intervals)
+    document = serving_document(said, left_out=intervals)
     target = path or calibrations_dir() / "serving.yaml"
-    write_document(target, HEADER, plain, digits=5, width=110)
+    write_document(target, HEADER, document, digits=5, width=110)
     if intervals:
         calibrate_intervals(target.parent, said, ("serving",))
-    return dict(plain["accuracy"])
+    return document.accuracy

@@ -6,6 +6,7 @@ No file of runs is gone through and none is written: that is `board` and `calibr
 __all__ = [
     "cast_fit",
     "document",
+    "interval_document",
     "interval_fit",
     "memory_fit",
     "pair_residuals",

@@ -8,7 +8,6 @@ two formats are common.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from functools import cache
@@ -23,12 +22,12 @@ from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
 from hwmodel.catalog.stacks import build_stack, stack_id, training_calibration, training_stack
 from hwmodel.errors import HwModelError, InputError
 from hwmodel.physics.machine import machine
-from hwmodel.plain import Document
 from hwmodel.predict.training import TrainingRun, default_batch_seqs, predict_training
 from hwmodel.specs import Precision
 from hwmodel.specs.training_calibration import TrainingCalibration
 from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.fit.sources_left_out import Errors, half_width, left_out
+from hwmodel.validation.rows.tables import read_records
 from hwmodel.version import __version__
 
 HEADER = "# Written by `hwmodel calibrate --casts`.\n"
@@ -62,10 +61,38 @@ def pairs_file() -> Path:
     return calibrations_dir().parent / "runs" / "precision_speed.csv"
 
 
-def pair_rows() -> list[dict[str, str]]:
+class PairRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the file of pairs: the setting, its two recipes, and the published speed-up of the second."""
+
+    id: str
+    source: str
+    model: str
+    part: str
+    accelerators: float
+    seq_len: float
+    framework: str
+    baseline: str
+    recipe: str
+    speedup: float
+    micro_batch: float | None = None
+    global_batch_seqs: float | None = None
+    tp: float | None = None
+    pp: float | None = None
+    ep: float | None = None
+    zero: float | None = None
+    recompute: str = ""
+
+    @property
+    def fixed(self) -> dict[str, float | tuple[float, ...]]:
+        """The settings of the layout that the row states."""
+        stated = {"tp": self.tp, "pp": self.pp, "ep": self.ep, "micro_batch": self.micro_batch, "zero": self.zero}
+        stated["recompute"] = RECOMPUTE[self.recompute] if self.recompute else None
+        return {name: value for name, value in stated.items() if value is not None}
+
+
+def pair_rows() -> list[PairRow]:
     """The rows of the file of pairs."""
-    with pairs_file().open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
+    return read_records(pairs_file(), PairRow)
 
 
 @cache
@@ -76,55 +103,48 @@ def speed_pairs() -> tuple[SpeedPair, ...]:
 
 def pairs_under(calibration: TrainingCalibration, sources: frozenset[str] | None = None) -> tuple[SpeedPair, ...]:
     """The pairs (those of `sources`, where given) under a fit of the training step."""
-    return tuple(_pair(row, calibration) for row in pair_rows() if sources is None or row["source"] in sources)
+    return tuple(_pair(row, calibration) for row in pair_rows() if sources is None or row.source in sources)
 
 
-def _pair(row: dict[str, str], calibration: TrainingCalibration) -> SpeedPair:
-    def seconds(side: str, traffic: float | None = None) -> float:
+def _pair(row: PairRow, calibration: TrainingCalibration) -> SpeedPair:
+    def seconds(recipe: str, traffic: float | None = None) -> float:
         """Step of one side of the pair."""
-        precision = load_catalog().precision(row[side])
+        precision = load_catalog().precision(recipe)
         stack = build_stack(*pair_stack(row, precision), None, calibration)
         run = msgspec.structs.replace(pair_run(row, precision, traffic), stack=stack)
         return predict_training(run).step_s
 
     try:
-        low = load_catalog().precision(row["recipe"])
-        base = seconds("baseline")
-        steps = [seconds("recipe", traffic) for traffic in GRID]
+        low = load_catalog().precision(row.recipe)
+        base = seconds(row.baseline)
+        steps = [seconds(row.recipe, traffic) for traffic in GRID]
     except HwModelError as error:
-        raise InputError(f"{pairs_file().name}: {row['id']}: {error}") from error
+        raise InputError(f"{pairs_file().name}: {row.id}: {error}") from error
     return SpeedPair(
-        id=row["id"], source=row["source"], recipe=low.id, kind=low.cast_kind, measured=float(row["speedup"]),
+        id=row.id, source=row.source, recipe=low.id, kind=low.cast_kind, measured=row.speedup,
         predicted=tuple(base / step for step in steps),
     )  # fmt: skip
 
 
-def pair_stack(row: dict[str, str], precision: Precision) -> tuple[str, str]:
+def pair_stack(row: PairRow, precision: Precision) -> tuple[str, str]:
     """The stack of one row in a recipe, and the family of its part."""
-    part = load_catalog().part(row["part"])
-    name = stack_id(row["framework"], YEAR, training_calibration(), part.family, precision.gemm_format)
+    part = load_catalog().part(row.part)
+    name = stack_id(row.framework, YEAR, training_calibration(), part.family, precision.gemm_format)
     return name, part.family
 
 
-def pair_run(row: dict[str, str], precision: Precision, traffic: float | None = None) -> TrainingRun:
+def pair_run(row: PairRow, precision: Precision, traffic: float | None = None) -> TrainingRun:
     """The run of one row in a recipe, with the traffic of its casts where one is tried."""
     catalog, constants = load_catalog(), kernel_calibration()
     if traffic is not None:
         constants = msgspec.structs.replace(constants, casts={precision.cast_kind: traffic})
-    part = catalog.part(row["part"])
+    part = catalog.part(row.part)
     name, _ = pair_stack(row, precision)
-    fixed: dict[str, float | tuple[float, ...]] = {}
-    for key in ("tp", "pp", "ep", "micro_batch", "zero"):
-        if row.get(key):
-            fixed[key] = float(row[key])
-    if row["recompute"]:
-        fixed["recompute"] = RECOMPUTE[row["recompute"]]
-    count, seq_len = float(row["accelerators"]), float(row["seq_len"])
-    batch = float(row["global_batch_seqs"]) if row["global_batch_seqs"] else default_batch_seqs(count, seq_len, fixed)
+    batch = row.global_batch_seqs or default_batch_seqs(row.accelerators, row.seq_len, row.fixed)
     return TrainingRun(
-        shape=catalog.model(row["model"]), machine=machine(part, catalog.default_system(part), precision, constants),
-        precision=precision, stack=training_stack(name, part.family), accelerators=count, seq_len=seq_len,
-        global_batch_seqs=batch, fixed=fixed,
+        shape=catalog.model(row.model), machine=machine(part, catalog.default_system(part), precision, constants),
+        precision=precision, stack=training_stack(name, part.family), accelerators=row.accelerators,
+        seq_len=row.seq_len, global_batch_seqs=batch, fixed=row.fixed,
     )  # fmt: skip
 
 
@@ -148,28 +168,49 @@ def errors_left_out(pairs: Sequence[SpeedPair]) -> Errors:
     return left_out(pairs, lambda pair: pair.source, fit, lambda traffic, pair: pair.error(traffic[pair.kind]))
 
 
-def document(errors: Errors) -> Document:
+class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
+    """Median size and sign of ln(measured over predicted) over sources, and the half-width of 80 %."""
+
+    median_abs_log: float
+    median_signed_log: float
+    half_width_80: float
+
+
+class CastDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of casts.yaml."""
+
+    bytes_per_element: dict[str, float]
+    speedup_log_half_width: float
+    counted: dict[str, float]
+    fitted_on: str
+    accuracy: dict[str, Accuracy]
+    in_pairs: dict[str, float]
+    left_out: Errors
+    residuals: dict[str, float]
+    code_version: str = __version__
+
+
+def document(errors: Errors) -> CastDocument:
     """The content of casts.yaml, with the errors of sources left out."""
     pairs = speed_pairs()
     constants = fit(pairs)
     single = dict.fromkeys(COUNTED, 7.0)
-    return {
-        "bytes_per_element": constants,
-        "speedup_log_half_width": half_width(errors),
-        "counted": COUNTED,
-        "fitted_on": f"{len(pairs)} pairs in {len(errors)} sources (catalogs/runs/precision_speed.csv)",
-        "accuracy": {
+    return CastDocument(
+        bytes_per_element=constants,
+        speedup_log_half_width=half_width(errors),
+        counted=COUNTED,
+        fitted_on=f"{len(pairs)} pairs in {len(errors)} sources (catalogs/runs/precision_speed.csv)",
+        accuracy={
             "source left out of all fits": _figures(errors),
             "source left out of this one": _figures(errors_left_out(pairs)),
             "no casts": _figures(_at(pairs, dict.fromkeys(COUNTED, GRID[0]))),
             "one traffic for every recipe": _figures(_at(pairs, single)),
             "counted, not fitted": _figures(_at(pairs, COUNTED)),
         },
-        "in_pairs": _in_pairs(pairs, constants),
-        "left_out": errors,
-        "residuals": {pair.id: pair.error(constants[pair.kind]) for pair in pairs},
-        "code_version": __version__,
-    }
+        in_pairs=_in_pairs(pairs, constants),
+        left_out=errors,
+        residuals={pair.id: pair.error(constants[pair.kind]) for pair in pairs},
+    )
 
 
 def _in_pairs(pairs: Sequence[SpeedPair], constants: dict[str, float]) -> dict[str, float]:
@@ -187,17 +228,16 @@ def _at(pairs: Sequence[SpeedPair], constants: dict[str, float]) -> Errors:
     return out
 
 
-def _figures(errors: Errors) -> dict[str, float]:
-    """Median size and sign of errors over sources, and the half-width of 80 %."""
+def _figures(errors: Errors) -> Accuracy:
     middles = [median(rows) for rows in errors.values()]
-    return {
-        "median_abs_log": median(abs(m) for m in middles),
-        "median_signed_log": median(middles),
-        "half_width_80": half_width(errors),
-    }
+    return Accuracy(
+        median_abs_log=median(abs(m) for m in middles),
+        median_signed_log=median(middles),
+        half_width_80=half_width(errors),
+    )
 
 
-def write(errors: Errors, directory: Path | None = None) -> Document:
+def write(errors: Errors, directory: Path | None = None) -> dict[str, Accuracy]:
     """Fit and write casts.yaml with the errors of sources left out (see pair_folds); gives the accuracy."""
     target = (directory or calibrations_dir()) / "casts.yaml"
-    return dict(write_document(target, HEADER, document(errors), digits=4, width=110)["accuracy"])
+    return write_document(target, HEADER, document(errors), digits=4, width=110).accuracy

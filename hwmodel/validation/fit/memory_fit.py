@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.plain import Document
 from hwmodel.specs.intervals import FitConstants, fits_probability
 from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.predicted.ranking import failed_file, fill
@@ -22,6 +22,24 @@ HEADER = """\
 """
 LEAST = 0.7
 BINS = (0.0, 0.25, 0.5, 0.75, 0.85, 0.95, 1.05, 1.2, 1.5, np.inf)
+
+
+class Bin(msgspec.Struct, frozen=True, kw_only=True, rename={"low": "from", "high": "to"}):
+    """Layouts whose predicted fill lies between two ends: how many, the share said to run, and the share that ran."""
+
+    low: float
+    high: float | None  # None stands for no end where JSON holds the record
+    layouts: int
+    said: float
+    ran: float
+
+
+class MemoryDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of memory.yaml."""
+
+    fits: FitConstants
+    layouts: int
+    reliability: list[Bin]
 
 
 def outcomes(rows: list[Row]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -53,23 +71,24 @@ def fit_probability(full: NDArray[np.float64], ran: NDArray[np.float64]) -> FitC
     return constants(best.x)
 
 
-def reliability(full: NDArray[np.float64], ran: NDArray[np.float64], c: FitConstants) -> list[dict[str, float]]:
+def reliability(full: NDArray[np.float64], ran: NDArray[np.float64], c: FitConstants) -> list[Bin]:
     """Layouts by their fill: how many, the share predicted to run, and the share that ran."""
     out = []
     for low, high in pairwise(BINS):
         here = (full >= low) & (full < high)
         if here.any():
             said = (1.0 - c.other) * np.asarray(fits_probability(full[here], c))
-            share = {"said": round(float(said.mean()), 3), "ran": round(float(ran[here].mean()), 3)}
-            out.append({"from": low, "to": float(high), "layouts": int(here.sum()), **share})
+            share, started = round(float(said.mean()), 3), round(float(ran[here].mean()), 3)
+            out.append(Bin(low=low, high=float(high), layouts=int(here.sum()), said=share, ran=started))
     return out
 
 
-def calibrate_memory(rows: list[Row], out: Path) -> Document:
-    """Fit and write memory.yaml; returns the constants and the reliability."""
+def calibrate_memory(rows: list[Row], out: Path) -> FitConstants:
+    """Fit and write memory.yaml; returns the constants."""
     full, ran = outcomes(rows)
     found = fit_probability(full, ran)
-    plain = {name: round(float(getattr(found, name)), 4) for name in ("middle", "width", "other", "least")}
-    document = {"fits": plain, "layouts": len(full), "reliability": reliability(full, ran, found)}
-    write_document(out / "memory.yaml", HEADER, document)
-    return plain
+    fits = FitConstants(
+        middle=round(found.middle, 4), width=round(found.width, 4), other=round(found.other, 4), least=LEAST
+    )
+    document = MemoryDocument(fits=fits, layouts=len(full), reliability=reliability(full, ran, found))
+    return write_document(out / "memory.yaml", HEADER, document).fits

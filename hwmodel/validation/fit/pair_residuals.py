@@ -46,8 +46,9 @@ class SpeedResiduals(msgspec.Struct, frozen=True, kw_only=True):
 def speed_residuals() -> SpeedResiduals:
     """The shipped pairs. InputError names one that cannot be predicted."""
     rows, catalog = pair_rows(), load_catalog()
-    runs = [pair_run(row, catalog.precision(row[side])) for side in ("baseline", "recipe") for row in rows]
-    names = [pair_stack(row, catalog.precision(row[side])) for side in ("baseline", "recipe") for row in rows]
+    sides = [*((row, row.baseline) for row in rows), *((row, row.recipe) for row in rows)]
+    runs = [pair_run(row, catalog.precision(recipe)) for row, recipe in sides]
+    names = [pair_stack(row, catalog.precision(recipe)) for row, recipe in sides]
     keys: dict[StackKey, int] = {}
     places = [keys.setdefault((name, family, None), len(keys)) for name, family in names]
     nothing = [""] * len(runs)
@@ -58,6 +59,6 @@ def speed_residuals() -> SpeedResiduals:
     stacks = stacks_of(prepared, training_calibration())
     return SpeedResiduals(
         prepared=prepared, batch=pruned(batch_of(prepared, range(len(runs))), stacks, len(runs), NEAR),
-        log_speedup=np.array([math.log(float(row["speedup"])) for row in rows]),
-        sources=tuple(row["source"] for row in rows),
+        log_speedup=np.array([math.log(row.speedup) for row in rows]),
+        sources=tuple(row.source for row in rows),
     )  # fmt: skip

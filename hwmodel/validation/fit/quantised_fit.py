@@ -6,16 +6,15 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.catalog.quantised import quantised_rows
 from hwmodel.laws.quantised import Z80, quantised_nats
-from hwmodel.plain import Document
 from hwmodel.specs.quantised import QuantisedConstants, QuantisedRow
 from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.fit.sources_left_out import Errors, half_width, left_out
@@ -35,7 +34,7 @@ NOT_FITTED = {
 }
 
 
-class QuantisedParameter(msgspec.Struct, frozen=True, kw_only=True):
+class QuantisedParameter(msgspec.Struct, frozen=True, kw_only=True, rename={"width": "prior_width"}):
     """A constant of the fit: its prior (logs where `log`), and what the prior rests on."""
 
     name: str
@@ -76,6 +75,16 @@ PARAMETERS = (
 )  # fmt: skip
 
 
+# Source, model, bits of weights, activations and cache, powers of two as scales, 8-bit floats: what makes rows alike.
+Recipe = tuple[str, str, float, float, float, float, float]
+
+
+def recipe_of(row: QuantisedRow) -> Recipe:
+    """What a row has in common with others of its source, model and recipe."""
+    bits = (row.weight_bits, row.activation_bits, row.cache_bits)
+    return (row.source, row.model, *bits, row.power_of_two, row.float8)
+
+
 class Vote(msgspec.Struct, frozen=True):
     """The median of one source's rows for one model in the same bits."""
 
@@ -86,12 +95,11 @@ class Vote(msgspec.Struct, frozen=True):
 
 def votes(rows: Sequence[QuantisedRow]) -> list[Vote]:
     """Rows that count, a source, model and recipe once."""
-    grouped: dict[tuple[Any, ...], list[QuantisedRow]] = {}
+    grouped: dict[Recipe, list[QuantisedRow]] = {}
     for row in rows:
         if row.why_not_counted or not row.nats_per_token or not row.params or not row.train_tokens:
             continue
-        bits = (row.weight_bits, row.activation_bits, row.cache_bits, row.power_of_two, row.float8)
-        grouped.setdefault((row.source, row.model, *bits), []).append(row)
+        grouped.setdefault(recipe_of(row), []).append(row)
     return [
         Vote(key[0], same[0], median(math.log(one.nats_per_token or 1.0) for one in same))
         for key, same in grouped.items()
@@ -122,7 +130,7 @@ def fit(found: Sequence[Vote], held: Sequence[str] = ()) -> list[float]:
     start = [math.log(p.prior) if p.log else p.prior for p in PARAMETERS]
     free = [i for i, p in enumerate(PARAMETERS) if p.name not in held]
 
-    def residuals(x: Any) -> Any:
+    def residuals(x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Rows (soft beyond one deviation), levels of sources, and priors."""
         values = list(start)
         for i, value in zip(free, x, strict=False):
@@ -158,11 +166,10 @@ def spread(errors: Errors) -> float:
 def scores(c: QuantisedConstants, rows: Sequence[QuantisedRow]) -> list[float]:
     """ln of the share of a benchmark's score lost for a predicted nat, one a model and recipe; gains of noise are left
     out with the smallest losses, below what a benchmark resolves (0.3 %)."""
-    grouped: dict[tuple[Any, ...], list[QuantisedRow]] = {}
+    grouped: dict[Recipe, list[QuantisedRow]] = {}
     for row in rows:
         if row.recovery is not None and not row.why_not_counted and row.params and row.train_tokens:
-            bits = (row.weight_bits, row.activation_bits, row.cache_bits, row.power_of_two, row.float8)
-            grouped.setdefault((row.source, row.model, *bits), []).append(row)
+            grouped.setdefault(recipe_of(row), []).append(row)
     found = []
     for same in grouped.values():
         nats = math.exp(predicted_log(c, same[0]))
@@ -182,7 +189,22 @@ ABLATION: dict[str, tuple[str, ...]] = {
 }
 
 
-def document() -> Document:
+class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
+    """Sources left out, weighted alike: the median of |ln(measured / predicted)|, and the deviation that holds 80 %."""
+
+    median_abs_log: float
+    sd_of_80_percent: float
+
+
+class QuantisedDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of quantised.yaml."""
+
+    constants: QuantisedConstants
+    parameters: tuple[QuantisedParameter, ...] = PARAMETERS
+    accuracy: dict[str, Accuracy]
+
+
+def document() -> QuantisedDocument:
     """The content of quantised.yaml: constants, accuracy on sources left out, ablation."""
     found = votes(quantised_rows())
     dense = [vote for vote in found if not vote.row.mixture]
@@ -207,13 +229,8 @@ def document() -> Document:
         fitted_on=fitted_on,
         code_version=__version__,
     )
-    return {
-        "constants": msgspec.to_builtins(record),
-        "parameters": [
-            {"name": p.name, "prior": p.prior, "prior_width": p.width, "log": p.log, "why": p.why} for p in PARAMETERS
-        ],
-        "accuracy": {name: _accuracy(found, held) for name, held in ABLATION.items()},
-    }
+    accuracy = {name: _accuracy(found, held) for name, held in ABLATION.items()}
+    return QuantisedDocument(constants=record, accuracy=accuracy)
 
 
 def _dense_only(found: Sequence[Vote], errors: Errors) -> Errors:
@@ -236,16 +253,13 @@ def _between_mixtures(found: Sequence[Vote], c: QuantisedConstants) -> float:
     return float(np.std([median(rows) for rows in by_model.values()]))
 
 
-def _accuracy(found: Sequence[Vote], held: Sequence[str]) -> dict[str, float]:
-    """Median and 80th percentile of |ln(measured / predicted)| on sources left out, sources weighted alike."""
+def _accuracy(found: Sequence[Vote], held: Sequence[str]) -> Accuracy:
     errors = errors_left_out(found, held)
-    return {
-        "median_abs_log": median(median(abs(e) for e in rows) for rows in errors.values()),
-        "sd_of_80_percent": spread(errors),
-    }
+    middle = median(median(abs(e) for e in rows) for rows in errors.values())
+    return Accuracy(median_abs_log=middle, sd_of_80_percent=spread(errors))
 
 
-def write(directory: Path | None = None) -> Document:
+def write(directory: Path | None = None) -> dict[str, Accuracy]:
     """Fit and write quantised.yaml; gives the accuracy."""
     target = (directory or calibrations_dir()) / "quantised.yaml"
-    return dict(write_document(target, HEADER, document(), digits=5, width=110)["accuracy"])
+    return write_document(target, HEADER, document(), digits=5, width=110).accuracy

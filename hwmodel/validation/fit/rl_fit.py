@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,13 +17,12 @@ from hwmodel.numerics import Problem, gauss_newton
 from hwmodel.predict.rl import RlPhases, phase_shares, phases, rl_familiarity, step_terms
 from hwmodel.specs.intervals import IntervalConstants
 from hwmodel.specs.rl import RlConstants
-from hwmodel.validation.fit.document import write_document
+from hwmodel.validation.fit.document import write_left_out
 from hwmodel.validation.fit.interval_fit import Residual, fit_intervals
 from hwmodel.validation.fit.run_fit import CROWD
 from hwmodel.validation.rows.machines import Resolver
 from hwmodel.validation.rows.rl_rows import read_row, seconds, sync_bytes
 from hwmodel.validation.rows.tables import CellError, Row, positive, text
-from hwmodel.version import __version__
 
 Column = NDArray[np.float64]
 
@@ -117,9 +115,10 @@ def positive_or_none(row: Row, name: str) -> float | None:
 
 def prior_constants() -> RlConstants:
     """The constants before any row is seen."""
-    known: dict[str, Any] = dict(PRIOR)
     return RlConstants(
-        **known, sync_bytes_per_s=SYNC_BYTES_PER_S, length_log_sd=SPREADS[0], length_share=SHARES[-1], widths=WIDTHS,
+        rollout_level=PRIOR["rollout_level"], update_level=PRIOR["update_level"], step_s=PRIOR["step_s"],
+        switch_bytes_per_s=PRIOR["switch_bytes_per_s"], sync_bytes_per_s=SYNC_BYTES_PER_S, length_log_sd=SPREADS[0],
+        length_share=SHARES[-1], widths=WIDTHS,
     )  # fmt: skip
 
 
@@ -140,8 +139,7 @@ def _targets(place: int, row: Row) -> list[MeasuredTime]:
 
 
 def _constants(x: Sequence[float], at: RlConstants) -> RlConstants:
-    values: dict[str, Any] = {name: math.exp(float(v)) for name, v in zip(PRIOR, x)}
-    return msgspec.structs.replace(at, **values)
+    return msgspec.structs.replace(at, **{name: math.exp(float(v)) for name, v in zip(PRIOR, x)})
 
 
 class FittedRl(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,7 +208,7 @@ def constants(corpus: Corpus) -> tuple[RlConstants, dict[str, float]]:
     every = fit(corpus, [True] * len(corpus.rows)).constants
     fitted_on = f"{len(errors)} steps of {len({r.source for r in errors})} sources"
     found = msgspec.structs.replace(every, fitted_on=fitted_on, widths=fit_intervals(errors, WIDTHS))
-    return _rounded(found), {r.id: round(-r.log_error, 3) for r in errors}
+    return _rounded(found), {r.id: -r.log_error for r in errors}
 
 
 def _rounded(c: RlConstants) -> RlConstants:
@@ -221,9 +219,4 @@ def _rounded(c: RlConstants) -> RlConstants:
 
 def write(c: RlConstants, errors: dict[str, float], folder: Path) -> None:
     """rl.yaml with the constants and the left-out error of each step."""
-    plain: dict[str, Any] = msgspec.to_builtins(c)
-    document = {
-        "code_version": __version__, "fitted_on": plain.pop("fitted_on"), "constants": plain,
-        "left_out_log_errors": errors,
-    }  # fmt: skip
-    write_document(folder / "rl.yaml", HEADER, document)
+    write_left_out(folder / "rl.yaml", HEADER, c, errors)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,10 +13,9 @@ from numpy.typing import NDArray
 from hwmodel.numerics import Problem, gauss_newton
 from hwmodel.specs.economics import WholeRunConstants
 from hwmodel.specs.intervals import Z80, Familiarity, IntervalConstants
-from hwmodel.validation.fit.document import write_document
+from hwmodel.validation.fit.document import write_left_out
 from hwmodel.validation.fit.interval_fit import Residual, fit_intervals
 from hwmodel.validation.fit.run_fit import CROWD
-from hwmodel.version import __version__
 
 Column = NDArray[np.float64]
 
@@ -130,11 +128,5 @@ def constants(runs: Sequence[Steady]) -> WholeRunConstants:
 
 def write(found: WholeRunConstants, runs: Sequence[Steady], folder: Path) -> None:
     """whole_runs.yaml with the constants and the left-out error of each run."""
-    plain: dict[str, Any] = msgspec.to_builtins(found)
-    document = {
-        "code_version": __version__,
-        "fitted_on": plain.pop("fitted_on"),
-        "constants": plain,
-        "left_out_log_errors": {run.id: round(float(e), 3) for run, e in zip(runs, left_out(runs))},
-    }
-    write_document(folder / "whole_runs.yaml", HEADER, document)
+    errors = {run.id: float(error) for run, error in zip(runs, left_out(runs), strict=True)}
+    write_left_out(folder / "whole_runs.yaml", HEADER, found, errors)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
@@ -55,7 +55,7 @@ def layout_choice(rows: Sequence[RowPrediction], fleets: dict[str, float]) -> di
     }
 
 
-def fill(rows: list[Row]) -> Any:
+def fill(rows: list[Row]) -> NDArray[np.float64]:
     """Predicted peak over usable memory of each row (nan where refused)."""
     calibration = training_calibration()
     prepared = prepare(rows, Resolver(load_catalog(), kernel_calibration()), calibration)
@@ -63,7 +63,7 @@ def fill(rows: list[Row]) -> Any:
     return np.array([np.nan if one is None else one.peak_bytes / float(one.run.machine.hbm_bytes) for one in found])
 
 
-def area_under_curve(failed: Any, fine: Any) -> float:
+def area_under_curve(failed: NDArray[np.float64], fine: NDArray[np.float64]) -> float:
     """Probability that a failed layout is predicted fuller than one that ran."""
     failed, fine = failed[np.isfinite(failed)], fine[np.isfinite(fine)]
     both = np.concatenate([failed, fine])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.ops import Num
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.shape import forward_flop_per_token
 from hwmodel.predict.columns import gather, grouped_best, stack
@@ -88,6 +89,22 @@ def _columns(parts: Parts, count: int) -> dict[str, Column]:
     return {name: np.asarray(value + np.zeros(count)) for name, value in msgspec.structs.asdict(parts).items()}
 
 
+def _serving_most(group: NDArray[np.int64], rate: Num) -> NDArray[np.int64]:
+    """Of each row the case of the highest rate of requests."""
+    return grouped_best(group, -np.nan_to_num(rate + np.zeros(len(group))), int(group.max()) + 1)
+
+
+class Wanted(NamedTuple):
+    """What the rows of one regime ask: the number of each case's row (`group`); then for each quantity asked of a row
+    its place among the keys, the number of the row, what it is (of KINDS), and the scale it is asked in."""
+
+    group: NDArray[np.int64]
+    at: NDArray[np.int64]
+    row: NDArray[np.int64]
+    kind: NDArray[np.int64]
+    scale: Column
+
+
 class Questions:
     """What the rows ask, flat: one entry for each (row, metric), answered by the layout that the row states or, of
     those searched, by the one that serves most."""
@@ -95,7 +112,7 @@ class Questions:
     def __init__(self, table: CaseTable) -> None:
         self.table = table
         self.keys: list[tuple[int, MeasuredQuantity]] = []
-        self._wanted: dict[str, tuple[Any, Any, Any, Any]] = {}
+        self._wanted: dict[str, Wanted] = {}
         by_row = {c.row: c for b in table.benches.values() for c in b.cases}
         self._index = {}
         for row, case in by_row.items():
@@ -111,9 +128,8 @@ class Questions:
         self.family = np.array([c.part.family for c in mine])
         self.old = np.array([0.0 < c.setting.year < OLD_BEFORE for c in mine])
 
-    def _of(self, b: Bench) -> tuple[Any, Any, Any, Any]:
-        """Of one regime: the number of each case's row; then for each quantity asked of a row its place among the keys,
-        the number of the row, and what it is with its scale."""
+    def _of(self, b: Bench) -> Wanted:
+        """What the rows of one regime's cases ask."""
         rows = sorted({case.row for case in b.cases})
         number = {row: i for i, row in enumerate(rows)}
         wanted = []
@@ -123,21 +139,20 @@ class Questions:
                 scale = (1e3 if asked.kind in TIMES and asked.milliseconds else 1.0) / by
                 at = self._index[case.row, asked.metric]
                 wanted.append((at, number[case.row], KINDS.index(asked.kind), scale))
-        place, which, kind, factor = np.array(wanted, dtype=float).reshape(-1, 4).T
+        places, which, kinds, scales = np.array(wanted, dtype=float).reshape(-1, 4).T
         group = np.array([number[case.row] for case in b.cases])
-        return group, place.astype(int), np.stack([which, kind]).astype(int), factor
+        return Wanted(group, places.astype(np.int64), which.astype(np.int64), kinds.astype(np.int64), scales)
 
     def chosen(self, c: ServingCalibration) -> dict[int, tuple[ServingCase, Parts]]:
         """For each key the case that answers it, and the shares that its doubtful mechanisms have in the answer."""
         out = {}
-        for regime, (group, at, (row, _), _) in self._wanted.items():
+        for regime, wanted in self._wanted.items():
             b = self.table.benches[regime]
             service = _with_engine(b.service, self.table.engines(regime, c))
             terms = serve(service, regime)
-            rate = terms.requests_per_s * b.instances + np.zeros(len(group))
-            best = grouped_best(group, -np.nan_to_num(rate), int(group.max()) + 1)[row]
-            every = {name: _columns(parts_of(service, terms, name), len(group)) for name in (TTFT, TPOT, THROUGHPUT)}
-            for key, place in zip(at, best, strict=True):
+            best = _serving_most(wanted.group, terms.requests_per_s * b.instances)[wanted.row]
+            every = {name: _columns(parts_of(service, terms, name), len(b.cases)) for name in (TTFT, TPOT, THROUGHPUT)}
+            for key, place in zip(wanted.at, best, strict=True):
                 columns = every[QUANTITIES.get(self.keys[key][1].kind, THROUGHPUT)]
                 shares = Parts(**{name: float(values[place]) for name, values in columns.items()})
                 out[int(key)] = b.cases[int(place)], shares
@@ -146,11 +161,10 @@ class Questions:
     def answer(self, c: ServingCalibration) -> Column:
         """One value for each key, in the unit asked; infinite where no layout carries the load."""
         out = np.full(len(self.keys), np.inf)
-        for regime, (group, at, (row, kind), factor) in self._wanted.items():
+        for regime, (group, at, row, kind, scale) in self._wanted.items():
             b = self.table.benches[regime]
             terms = self.table.service(regime, c)
             every = quantities(b, terms)
-            rate = terms.requests_per_s * b.instances + np.zeros(len(group))
-            best = grouped_best(group, -np.nan_to_num(rate), int(group.max()) + 1)
-            out[at] = np.stack([every[k] for k in KINDS])[kind, best[row]] * factor
+            best = _serving_most(group, terms.requests_per_s * b.instances)
+            out[at] = np.stack([every[k] for k in KINDS])[kind, best[row]] * scale
         return out

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import msgspec
 
+from hwmodel.catalog import Catalog
 from hwmodel.errors import HwModelError, InputError
 from hwmodel.physics.machine import machine
 from hwmodel.specs import Part, Precision, System
@@ -110,13 +110,12 @@ def part_names(given: str) -> list[str]:
     return names
 
 
-def find_part(catalog: Any, given: str) -> Part:
+def find_part(catalog: Catalog, given: str) -> Part:
     """The part that a cell names. Raises InputError naming the nearest where none does."""
     failure: InputError | None = None
     for name in part_names(given):
         try:
-            part: Part = catalog.part(name)
-            return part
+            return catalog.part(name)
         except InputError as error:
             failure = failure or error
     assert failure is not None
@@ -124,33 +123,32 @@ def find_part(catalog: Any, given: str) -> Part:
 
 
 class Resolver:
-    """Machines of rows, each built once. `catalog` is what `load_catalog` returns."""
+    """Machines of rows, each built once."""
 
-    def __init__(self, catalog: Any, calibration: KernelCalibration) -> None:
+    def __init__(self, catalog: Catalog, calibration: KernelCalibration) -> None:
         self.catalog = catalog
         self.calibration = calibration
-        self._machines: dict[tuple[Any, ...], tuple[Machine, Precision, Part, System]] = {}
+        self._machines: dict[tuple[str, str, str, float | None], tuple[Machine, Precision, Part, System]] = {}
 
     def system(self, part: Part, cell: str, per_node: float | None) -> System:
         """The system of a part that an interconnect cell describes: the usual one with the stated network."""
         words = cell.lower()
         named = next((system for word, system in _SYSTEM_WORDS if word in words), None)
-        system: System = self.catalog.default_system(part)
+        system = self.catalog.default_system(part)
         if named is not None:
             known = {s.id: s for s in self.catalog.systems_of(part.id)}
             system = known.get(named, system)
         boxes = per_node or system.accelerators_per_node or 8.0
         nic = nic_gbit_per_accelerator(cell, boxes)
-        changes: dict[str, Any] = {}
         alone = system.domain_accelerators == system.accelerators_per_node
         if per_node and alone and per_node < system.domain_accelerators:
-            changes["domain_accelerators"] = per_node
+            system = msgspec.structs.replace(system, domain_accelerators=per_node)
         if nic is not None and nic >= 6.0:
-            changes["nic_uni_bytes_per_s"] = nic * 1e9 / 8.0
+            system = msgspec.structs.replace(system, nic_uni_bytes_per_s=nic * 1e9 / 8.0)
         fabric = fabric_of(cell)
         if fabric is not None and system.fabric != "ici-dcn":
-            changes["fabric"] = fabric
-        return msgspec.structs.replace(system, **changes) if changes else system
+            system = msgspec.structs.replace(system, fabric=fabric)
+        return system
 
     def part(self, given: str) -> Part:
         """The part that a cell names. Raises InputError naming the nearest where none does."""
@@ -162,10 +160,9 @@ class Resolver:
         name = recipe_name(cell, part)
         kin = {"int8": "fp8", "mxfp4": "nvfp4", "fp4": "nvfp4"}.get(name)
         if kin is not None:
-            like: Precision = self.catalog.precision(kin)
+            like = self.catalog.precision(kin)
             return like if name == "fp4" else msgspec.structs.replace(like, id=name, gemm_format=name)
-        found: Precision = self.catalog.precision(name)
-        return found
+        return self.catalog.precision(name)
 
     def with_kin_peaks(self, part: Part) -> Part:
         """The part with peaks that nobody states filled from the format ratios of its family's parts."""

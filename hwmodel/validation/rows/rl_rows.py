@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -26,7 +25,7 @@ from hwmodel.specs.serving import ServingLayout, ServingLoad
 from hwmodel.specs.shape import Shape
 from hwmodel.validation.rows.machines import Resolver, recipe_name
 from hwmodel.validation.rows.spelled import model_of
-from hwmodel.validation.rows.tables import CellError, Row, number, positive, text
+from hwmodel.validation.rows.tables import CellError, Row, measured, positive, text
 
 # Prompts are not printed: NeMo-RL's printed rates count 95 to 130 tokens a rollout beside the response.
 PROMPT_TOKENS = 110.0
@@ -200,12 +199,6 @@ def seconds(row: Row, name: str) -> float | None:
     """A measured time: a number above zero, or the middle of a printed range; None where the cell holds neither."""
     cell = text(row, name)
     low, dash, high = cell.partition("-")
-    values: list[Any] = []
-    for part in (low, high) if dash and low and high else (cell,):
-        try:
-            values.append(number({name: part.strip()}, name))
-        except CellError:
-            return None
-    if not values or any(v is None or v <= 0 for v in values):
-        return None
-    return float(sum(values) / len(values))
+    ends = [measured({name: part.strip()}, name) for part in ((low, high) if dash and low and high else (cell,))]
+    stated = [end for end in ends if end is not None]
+    return sum(stated) / len(stated) if len(stated) == len(ends) else None

@@ -7,6 +7,9 @@ import re
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
 
 from hwmodel.catalog.reading import csv_lines
 from hwmodel.errors import InputError
@@ -48,6 +51,23 @@ def read_table(path: Path) -> tuple[str, list[Row]]:
     if not rows:
         raise InputError(f"{path} has a header but no rows")
     return kind, rows
+
+
+Record = TypeVar("Record", bound=msgspec.Struct)
+
+
+def read_records(path: Path, kind: type[Record]) -> list[Record]:
+    """Rows of a shipped file whose columns are known, blank cells left to the defaults of the record. Raises InputError
+    naming the line and the cell that does not hold what the record wants."""
+    (_, header), *lines = csv_lines(path)
+    return [_record(path, line, dict(zip(header, cells, strict=True)), kind) for line, cells in lines if cells]
+
+
+def _record(path: Path, line: int, row: Row, kind: type[Record]) -> Record:
+    try:
+        return msgspec.convert({name: cell for name, cell in row.items() if cell}, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{path.name}:{line}: {error}") from error
 
 
 class CellError(ValueError):
