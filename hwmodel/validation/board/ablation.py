@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 import numpy as np
 
-from hwmodel.plain import Rows
 from hwmodel.specs import Stack
+from hwmodel.specs.training_calibration import TrainingCalibration
 from hwmodel.validation.board.board import Trainer
 from hwmodel.validation.fit.run_fit import fit_runs, measured_sequence_s
 from hwmodel.validation.fit.run_parameters import PARAMETERS, with_values
@@ -37,13 +36,20 @@ REMOVED: dict[str, dict[str, float]] = {
 }
 
 
-def ablate(rows: list[Row], progress: Callable[[str], None]) -> Rows:
+class Removed(msgspec.Struct, frozen=True, kw_only=True):
+    """A term, and the mean over sources of the median error without it."""
+
+    name: str
+    mean: float
+
+
+def ablate(rows: list[Row], progress: Callable[[str], None]) -> list[Removed]:
     """Mean over sources of the in-sample median error with each term removed; the whole model first."""
     out = []
     trainer = Trainer(rows, fitting=True, pool_only=True)
     for name, fields in REMOVED.items():
         progress(f"without {name}")
-        out.append({"name": name, "mean": _mean_without(trainer, fields)})
+        out.append(Removed(name=name, mean=_mean_without(trainer, fields)))
     return out
 
 
@@ -52,7 +58,7 @@ def _mean_without(trainer: Trainer, fields: dict[str, float]) -> float:
     kept = [p for p in PARAMETERS if p.field not in fields]
 
     def without(
-        prepared: training.PreparedRows, calibration: Any, unknown: frozenset[str] = frozenset()
+        prepared: training.PreparedRows, calibration: TrainingCalibration, unknown: frozenset[str] = frozenset()
     ) -> list[Stack]:
         return [msgspec.structs.replace(stack, **fields) for stack in plain(prepared, calibration, unknown)]
 

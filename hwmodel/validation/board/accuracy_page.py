@@ -12,13 +12,15 @@ from pathlib import Path
 
 from hwmodel.catalog.accuracy import board_cells
 from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
-from hwmodel.plain import Document
 from hwmodel.report.accuracy import percent
 from hwmodel.report.boxes import Row, boxes_svg
 from hwmodel.report.likeness import QUANTITIES
 from hwmodel.report.tables import table
 from hwmodel.solve.accuracy import KINDS, Measured, accuracy
 from hwmodel.specs.accuracy import BoardCell
+from hwmodel.validation.fit.cast_fit import CastDocument
+from hwmodel.validation.fit.interval_document import Scores, read_intervals
+from hwmodel.validation.fit.quantised_fit import QuantisedDocument
 
 ROOT = Path(__file__).resolve().parents[3]  # of the checkout, whose docs the page stands in
 PAGE, FIGURES = ROOT / "docs" / "accuracy.md", ROOT / "docs" / "figures"
@@ -98,34 +100,38 @@ def _p(share: float | None) -> str:
 
 
 def _intervals() -> str:
-    held = read_calibration(calibrations_dir() / "intervals.yaml", Document)["left_out"]
-    rows = [_interval(kind, held[kind]["new_source"]) for kind in KINDS if kind in held]
+    held = read_intervals().left_out
+    new = {kind: held[kind].new_source for kind in KINDS if kind in held}
+    rows = [_interval(kind, found) for kind, found in new.items() if found is not None]
     head = ["quantity", "sources", "held", "by rows", "half-width", "width against error", "score", "one width",
             "constant"]  # fmt: skip
     return table(head, rows)
 
 
-def _interval(kind: str, of: Document) -> list[str]:
-    constant = of.get("constant_interval_score")
+def _interval(kind: str, of: Scores) -> list[str]:
     return [
-        QUANTITIES[kind], str(of["sources"]), _p(of["coverage"]), _p(of["coverage_by_rows"]),
-        f"{of['median_half_width']:.2f}", f"{of['rank_correlation']:.2f}", f"{of['interval_score']:.2f}",
-        f"{of['one_width_interval_score']:.2f}", "-" if constant is None else f"{constant:.2f}",
+        QUANTITIES[kind], str(of.sources), _p(of.coverage), _p(of.coverage_by_rows), f"{of.median_half_width:.2f}",
+        f"{of.rank_correlation:.2f}", f"{of.interval_score:.2f}", _score(of.one_width_interval_score),
+        _score(of.constant_interval_score),
     ]  # fmt: skip
+
+
+def _score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _others() -> str:
     """What has no row on the board: pairs of formats, quantised models, energy."""
-    casts = read_calibration(calibrations_dir() / "casts.yaml", Document)
-    speed = casts["accuracy"]["source left out of all fits"]
-    quantised = read_calibration(calibrations_dir() / "quantised.yaml", Document)
-    lost = quantised["accuracy"]["all constants"]
+    casts = read_calibration(calibrations_dir() / "casts.yaml", CastDocument)
+    speed = casts.accuracy["source left out of all fits"]
+    quantised = read_calibration(calibrations_dir() / "quantised.yaml", QuantisedDocument)
+    lost = quantised.accuracy["all constants"]
     rows = [
-        ["speed-up of training by a narrower format", "source left out", casts["fitted_on"],
-         f"median {_p(math.expm1(speed['median_abs_log']))} %, 80 % within {_p(math.expm1(speed['half_width_80']))} %"],
-        ["loss of a quantised model", "source left out", quantised["constants"]["fitted_on"],
-         f"median a factor of {math.exp(lost['median_abs_log']):.2f}, 80 % within"
-         f" {math.exp(1.2816 * lost['sd_of_80_percent']):.2f}"],
+        ["speed-up of training by a narrower format", "source left out", casts.fitted_on,
+         f"median {_p(math.expm1(speed.median_abs_log))} %, 80 % within {_p(math.expm1(speed.half_width_80))} %"],
+        ["loss of a quantised model", "source left out", quantised.constants.fitted_on,
+         f"median a factor of {math.exp(lost.median_abs_log):.2f}, 80 % within"
+         f" {math.exp(1.2816 * lost.sd_of_80_percent):.2f}"],
         ["energy, interruptions, owned cost", "beside the published ones", "[published runs](published.md)", ""],
         ["kernels and collectives", "shapes held out", "[kernels](kernels.md)", ""],
         ["scaling laws", "runs held out", "[fitting](fitting.md)", ""],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,16 +11,33 @@ import msgspec
 from hwmodel.catalog import Catalog, load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.economics import energy, interruptions_per_hour, owned_usd_per_accelerator_hour, paper_convention_kwh
-from hwmodel.plain import Rows
 from hwmodel.solve.plan.solver import plan
 from hwmodel.solve.run.result import value_of
 from hwmodel.specs import ReliabilityFacts
+from hwmodel.validation.rows.tables import read_records
 
 # Fleets whose sources tell hardware from software; RSC's two clusters share one team's software.
 TOLD_APART = ("llama-3-16k", "meta-rsc-1", "meta-rsc-2")
 NODE_HOURS = 24_000.0  # RSC counts nodes, not jobs: software is of the job
 # Accelerators of a run whose source does not say how many: its energy hardly depends on them.
 USUAL_FLEET = 512
+
+
+class EnergyRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of catalogs/runs/energy.csv: what a source prints of a run's hours, energy and carbon."""
+
+    run: str
+    how: str  # metered, or the rating multiplied by hours
+    accelerator: str
+    rated_w: float
+    pue: float
+    accelerator_hours: float | None = None
+    mfu: float | None = None
+    energy_mwh: float | None = None
+    t_co2e: float | None = None
+    kg_co2e_per_kwh: float | None = None
+    model: str = ""
+    tokens: str = ""
 
 
 class EnergyRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,30 +58,23 @@ def energy_rows(catalog: Catalog | None = None) -> list[EnergyRow]:
     """Every run of catalogs/runs/energy.csv; hours that a source leaves out are those that `plan` predicts."""
     catalog = catalog or load_catalog()
     path = calibrations_dir().parent / "runs" / "energy.csv"
-    with path.open(encoding="utf-8", newline="") as stream:
-        return [_energy_row(row, catalog) for row in csv.DictReader(stream)]
+    return [_energy_row(row, catalog) for row in read_records(path, EnergyRun)]
 
 
-def _number(cell: str) -> float | None:
-    return float(cell) if cell else None
-
-
-def _energy_row(row: dict[str, str], catalog: Catalog) -> EnergyRow:
-    part = catalog.part(row["accelerator"])
-    pue = float(row["pue"])
-    hours, mfu = _number(row["accelerator_hours"]), _number(row["mfu"])
+def _energy_row(row: EnergyRun, catalog: Catalog) -> EnergyRow:
+    part = catalog.part(row.accelerator)
+    hours, mfu = row.accelerator_hours, row.mfu
     predicted = hours is None
     if hours is None:
-        found = plan(gpus=f"{USUAL_FLEET}x{part.id}", model=row["model"], tokens=row["tokens"]).answer
+        found = plan(gpus=f"{USUAL_FLEET}x{part.id}", model=row.model, tokens=row.tokens).answer
         hours, mfu = value_of(found.gpu_hours), value_of(found.mfu)
-    facts = msgspec.structs.replace(catalog.energy(), pue=pue)
+    facts = msgspec.structs.replace(catalog.energy(), pue=row.pue)
     ours = float(energy(hours, part, catalog.default_system(part), facts, mfu).total_kwh) / 1e3
-    grid = _number(row["kg_co2e_per_kwh"])
-    mwh, carbon = _number(row["energy_mwh"]), _number(row["t_co2e"])
+    grid, mwh, carbon = row.kg_co2e_per_kwh, row.energy_mwh, row.t_co2e
     grid = grid if grid is not None else (carbon / mwh if carbon and mwh else None)
     return EnergyRow(
-        run=row["run"], how=row["how"], hours=hours, published_mwh=mwh, published_t=carbon,
-        paper_mwh=float(paper_convention_kwh(hours, float(row["rated_w"]), pue)) / 1e3, ours_mwh=ours,
+        run=row.run, how=row.how, hours=hours, published_mwh=mwh, published_t=carbon,
+        paper_mwh=float(paper_convention_kwh(hours, row.rated_w, row.pue)) / 1e3, ours_mwh=ours,
         ours_t=None if grid is None else ours * grid, predicted_hours=predicted,
     )  # fmt: skip
 
@@ -126,6 +135,16 @@ A100_USD, A100_YEAR = 15_000.0, 2020.8
 A100_W, PAPER_USD_PER_KWH = 400.0 * 2.03 * 0.75 * 1.1, 0.0806
 
 
+class CostedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of catalogs/runs/whole.csv as far as an owned cost takes it; `cost_usd` in words where it is none."""
+
+    model: str
+    gpu: str = ""
+    year: float | None = None
+    gpu_hours: float | None = None
+    cost_usd: str = ""
+
+
 class OwnedRow(msgspec.Struct, frozen=True, kw_only=True):
     """Cost of a run on owned A100s by arXiv 2405.21015, ours with the value they had, and ours charged as new."""
 
@@ -139,38 +158,51 @@ class OwnedRow(msgspec.Struct, frozen=True, kw_only=True):
 def owned_rows() -> list[OwnedRow]:
     """The runs of catalogs/runs/whole.csv on A100s whose cost the paper's data print."""
     path = calibrations_dir().parent / "runs" / "whole.csv"
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["cost_usd"].startswith("$") and "A100" in row["gpu"]]
-    return [_owned_row(row) for row in rows]
+    rows = read_records(path, CostedRun)
+    return [_owned_row(row) for row in rows if row.cost_usd.startswith("$") and "A100" in row.gpu]
 
 
-def _owned_row(row: dict[str, str]) -> OwnedRow:
-    hours = float(row["gpu_hours"])
+def _owned_row(row: CostedRun) -> OwnedRow:
+    assert row.gpu_hours is not None
+    assert row.year is not None
+    hours, age_years = row.gpu_hours, row.year - A100_YEAR
     power_usd = A100_W / 1e3 * PAPER_USD_PER_KWH
 
     def cost(age_years: float) -> float:
         return hours * float(owned_usd_per_accelerator_hour(A100_USD, power_usd, age_years))
 
     return OwnedRow(
-        run=row["model"], hours=hours, published_usd=float(row["cost_usd"].lstrip("$")),
-        ours_usd=cost(float(row["year"]) - A100_YEAR), as_new_usd=cost(0.0),
+        run=row.model, hours=hours, published_usd=float(row.cost_usd.lstrip("$")), ours_usd=cost(age_years),
+        as_new_usd=cost(0.0),
     )  # fmt: skip
 
 
 PLACES = ("France", "Oregon", "Poland")
 
 
-def place_rows() -> Rows:
+class PlaceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A run in one place: its grid and the carbon of it, energy and carbon of the run."""
+
+    place: str
+    grid: str
+    g_per_kwh: float
+    mwh: float
+    t: float
+
+
+def place_rows() -> list[PlaceRow]:
     """One run in three places: the same energy, other carbon."""
     out = []
     for place in PLACES:
         found = plan(gpus="512xH100", model="Qwen3-32B", tokens="1T", region=place)
         assert found.money is not None
         used = found.money.energy
-        out.append({
-            "place": place, "grid": used.grid_region, "mwh": value_of(found.answer.energy_mwh),
-            "t": value_of(found.answer.co2e_t), "g_per_kwh": 1e3 * used.grid_kg_co2e_per_kwh,
-        })  # fmt: skip
+        out.append(
+            PlaceRow(
+                place=place, grid=used.grid_region, mwh=value_of(found.answer.energy_mwh),
+                t=value_of(found.answer.co2e_t), g_per_kwh=1e3 * used.grid_kg_co2e_per_kwh,
+            )
+        )  # fmt: skip
     return out
 
 

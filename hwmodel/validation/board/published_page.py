@@ -57,9 +57,7 @@ def _energy() -> str:
 
 
 def _places() -> str:
-    rows = [
-        [r["place"], r["grid"], f"{r['g_per_kwh']:.0f}", f"{r['mwh']:,.0f}", f"{r['t']:,.1f}"] for r in place_rows()
-    ]
+    rows = [[r.place, r.grid, f"{r.g_per_kwh:.0f}", f"{r.mwh:,.0f}", f"{r.t:,.1f}"] for r in place_rows()]
     return table(["place", "grid", "g CO2e/kWh", "MWh", "t CO2e"], rows)
 
 

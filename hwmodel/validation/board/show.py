@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
 
+from hwmodel.answers import finite
 from hwmodel.catalog.safe_text import csv_text, markdown_safe
 from hwmodel.report.tables import table
 from hwmodel.validation.board.board import ROW_FIELDS, Board
@@ -21,26 +21,14 @@ FIGURES = {
 }
 
 
-def _clean(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {k: _clean(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_clean(v) for v in value]
-    return value
-
-
 def as_json(board: Board) -> str:
     """Plain JSON: `by_source`, `overall`, `rows`, and what was held out."""
-    return json.dumps(_clean(board.to_dict()), indent=1, sort_keys=True, allow_nan=False)
+    return json.dumps(finite(board.to_dict()), indent=1, sort_keys=True, allow_nan=False)
 
 
 def as_csv(board: Board) -> str:
     """One line a row and measured quantity."""
-    return csv_text(
-        ROW_FIELDS, (_clean({name: getattr(row, name) for name in ROW_FIELDS}).values() for row in board.rows)
-    )
+    return csv_text(ROW_FIELDS, ([finite(getattr(row, name)) for name in ROW_FIELDS] for row in board.rows))
 
 
 def _percent(value: float | None) -> str:

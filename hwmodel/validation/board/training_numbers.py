@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import sys
+from collections.abc import Callable
 from statistics import median
-from typing import Any
 
-import msgspec
-
+from hwmodel.answers import finite
 from hwmodel.catalog.accuracy import board_cells
-from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
 from hwmodel.catalog.stacks import memory_calibration, search_optimism, training_calibration
-from hwmodel.plain import Document, Rows
 from hwmodel.specs.accuracy import BoardCell
 from hwmodel.validation.board.board import Board, Trainer, runs_file, training_board
 from hwmodel.validation.board.one_run import given_one
 from hwmodel.validation.board.searched import searched_layouts
+from hwmodel.validation.board.training_figures import Hidden, PeakErrors, Refits, SourceErrors, TrainingFigures, Value
 from hwmodel.validation.board.training_page import NUMBERS, SLOW_GRID, numbers, write_page
+from hwmodel.validation.fit.document import plain
 from hwmodel.validation.fit.memory_fit import outcomes, reliability
 from hwmodel.validation.fit.run_parameters import PARAMETERS
 from hwmodel.validation.predicted.ranking import failed_layouts, layout_choice
@@ -38,44 +36,45 @@ COARSE = 16.0  # experts up to which a mixture counts as one of few, large exper
 HIDDEN = (("Megatron-Bridge", "dense"), ("Megatron-Bridge", "experts"), ("vTrain multi", ""), ("vTrain single", ""))
 
 
-def measure(rows: list[Row]) -> Document:
-    """The numbers that need no fit, as plain JSON; sources left out are those of the committed board."""
+def measure(rows: list[Row], slow: Refits) -> TrainingFigures:
+    """The numbers that need no fit, beside those that do; sources left out are those of the committed board."""
     board = training_board(rows)
-    return {
-        "in_sample": board.overall,
-        "by_source": _by_source(board),
-        "hidden": [*_hidden(board, rows), *_grained(board, rows)],
-        "choice": layout_choice(_grid(board), {row["id"]: float(row["n_accel"]) for row in rows}),
-        "failed": failed_layouts(rows),
-        "memory": _memory(board),
-        "reliability": reliability(*outcomes(rows), memory_calibration()),
-        "most_full": memory_calibration().most_full,
-        "least": memory_calibration().least,
-        "searched": searched_layouts(rows),
-        "optimism": search_optimism(),
-        "values": _fitted_values(),
-        "constants": constants_digest(),
-    }
+    return TrainingFigures(
+        in_sample=board.overall,
+        by_source=_by_source(board),
+        hidden=[*_hidden(board, rows), *_grained(board, rows)],
+        choice=layout_choice(_grid(board), {row["id"]: float(row["n_accel"]) for row in rows}),
+        failed=failed_layouts(rows),
+        memory=_memory(board),
+        reliability=reliability(*outcomes(rows), memory_calibration()),
+        most_full=memory_calibration().most_full,
+        least=memory_calibration().least,
+        searched=searched_layouts(rows),
+        optimism=search_optimism(),
+        values=_fitted_values(),
+        constants=constants_digest(),
+        refits=slow,
+    )
 
 
-def refits(rows: list[Row], progress: Any = print) -> Document:
+def refits(rows: list[Row], progress: Callable[[str], None] = print) -> Refits:
     """The numbers that dozens of fits give, beside the constants of this version."""
     from hwmodel.validation.board.ablation import ablate
 
     trainer = Trainer(rows, fitting=True)
-    return {
-        "constants": constants_digest(),
-        "group": training_board(rows, "group", 5, 0, progress=progress, trainer=trainer).overall,
-        "given_one_row": given_one(trainer),
-        "ablation": ablate(rows, progress),
-    }
+    return Refits(
+        constants=constants_digest(),
+        group=training_board(rows, "group", 5, 0, progress=progress, trainer=trainer).overall,
+        given_one_row=given_one(trainer),
+        ablation=ablate(rows, progress),
+    )
 
 
 def constants_digest() -> str:
     """Of the fitted constants of training: tells whether numbers were taken beside the same values, whatever the file
     says of them."""
-    data = read_calibration(calibrations_dir() / "training.yaml", Document)
-    values = json.dumps([data[name] for name in ("generic", "families", "stacks")], sort_keys=True)
+    c = training_calibration()
+    values = json.dumps([c.generic, c.families, c.fitted], sort_keys=True)
     return hashlib.blake2b(values.encode(), digest_size=4).hexdigest()
 
 
@@ -97,32 +96,34 @@ def _left_out(cells: list[BoardCell]) -> float | None:
     return median(errors) if errors else None
 
 
-def _by_source(board: Board) -> Rows:
+def _by_source(board: Board) -> list[SourceErrors]:
     out = []
     for name, metrics in board.by_source.items():
         own, cells = _head(metrics), [cell for cell in _cells(name) if cell.source == name]
         held = sum(len(cell.left_out) for cell in cells)
-        out.append({
-            "source": name, "rows": own.n, "median": own.median_ape, "mean": own.mape, "signed": own.median_signed,
-            "constant": own.baseline_median_ape, "left_out": _left_out(cells),
-            "covered": sum(cell.inside for cell in cells) / held if held else None,
-        })  # fmt: skip
+        out.append(
+            SourceErrors(
+                source=name, rows=own.n, median=own.median_ape, mean=own.mape, signed=own.median_signed,
+                constant=own.baseline_median_ape, left_out=_left_out(cells),
+                covered=sum(cell.inside for cell in cells) / held if held else None,
+            )
+        )  # fmt: skip
     return out
 
 
-def _hidden(board: Board, rows: list[Row]) -> Rows:
+def _hidden(board: Board, rows: list[Row]) -> list[Hidden]:
     experts = frozenset(text(row, "id") for row in rows if number(row, "n_experts"))
     return [
-        {
-            "name": f"{source}{', ' + kind if kind else ''}",
-            "in_sample": _median(board.rows, source, kind, experts),
-            "left_out": _left_out(_cells(source, kind == "experts" if kind else None)),
-        }
+        Hidden(
+            name=f"{source}{', ' + kind if kind else ''}",
+            in_sample=_median(board.rows, source, kind, experts),
+            left_out=_left_out(_cells(source, kind == "experts" if kind else None)),
+        )
         for source, kind in HIDDEN
     ]
 
 
-def _grained(board: Board, rows: list[Row]) -> Rows:
+def _grained(board: Board, rows: list[Row]) -> list[Hidden]:
     """Mixtures of few, large experts beside those of many small ones; the mixtures of a source are of one kind."""
     experts = {text(row, "id"): count for row in rows if (count := number(row, "n_experts"))}
     out = []
@@ -131,7 +132,7 @@ def _grained(board: Board, rows: list[Row]) -> Rows:
         kept = [r for r in board.rows if r.id in ids and r.scored and r.headline and r.predicted]
         cells = [cell for source in sorted({r.source for r in kept}) for cell in _cells(source, mixture=True)]
         in_sample = _median(kept, "", "", ids)
-        out.append({"name": f"{name} ({len(kept)})", "in_sample": in_sample, "left_out": _left_out(cells)})
+        out.append(Hidden(name=f"{name} ({len(kept)})", in_sample=in_sample, left_out=_left_out(cells)))
     return out
 
 
@@ -150,42 +151,35 @@ def _grid(board: Board) -> list[RowPrediction]:
     return [row for row in board.rows if SLOW_GRID in row.source]
 
 
-def _memory(board: Board) -> Rows:
+def _memory(board: Board) -> list[PeakErrors]:
     return [
-        {"source": source, "rows": metrics["peak_mem_gb"].n, "median": metrics["peak_mem_gb"].median_ape}
+        PeakErrors(source=source, rows=metrics["peak_mem_gb"].n, median=metrics["peak_mem_gb"].median_ape)
         for source, metrics in board.by_source.items()
         if "peak_mem_gb" in metrics
     ]
 
 
-def _fitted_values() -> Rows:
+def _fitted_values() -> list[Value]:
     calibration = training_calibration()
     out = []
     for p in PARAMETERS:
         kind, _, key = p.place.partition(":")
         table = {"generic": {"": calibration.generic}, "family": calibration.families, "stack": calibration.fitted}
-        out.append({
-            "name": p.name, "prior": p.prior, "fitted": table[kind].get(key, {}).get(p.field, p.prior), "low": p.low,
-            "high": p.high, "meaning": p.meaning,
-        })  # fmt: skip
+        fitted = table[kind].get(key, {}).get(p.field, p.prior)
+        out.append(Value(name=p.name, prior=p.prior, fitted=fitted, low=p.low, high=p.high, meaning=p.meaning))
     return out
 
 
-def _plain(value: Any) -> Any:
-    """Six digits, which the page needs, and no infinity, which JSON lacks."""
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+def as_json(found: TrainingFigures) -> str:
+    """The numbers as they are committed: six digits, which the page needs, and no infinity, which JSON lacks."""
+    return json.dumps(finite(plain(found, 6)), indent=1, sort_keys=True) + "\n"
 
 
 def main(again: bool) -> None:
     """Measure, and write the numbers and the page into the checkout."""
     _, rows = read_table(runs_file())
-    slow = refits(rows) if again else numbers()["refits"]
-    plain = _plain(msgspec.to_builtins(measure(rows) | {"refits": slow}))
-    NUMBERS.write_text(json.dumps(plain, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    slow = refits(rows) if again else numbers().refits
+    NUMBERS.write_text(as_json(measure(rows, slow)), encoding="utf-8")
     write_page()
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 
-from hwmodel.plain import Document
+import msgspec
+
 from hwmodel.report.reliability_figure import ReliabilityBin, reliability_svg
 from hwmodel.report.tables import table
 from hwmodel.validation.board.accuracy_page import ROOT
+from hwmodel.validation.board.training_figures import TrainingFigures
 
 NUMBERS, PAGE = ROOT / "docs" / "figures" / "accuracy.json", ROOT / "docs" / "accuracy-training.md"
 DIAGRAM = NUMBERS.with_name("reliability.svg")
@@ -92,10 +93,8 @@ tells. Nothing here is fitted to them. They are the mean error of that source, a
 
 SLOW_GRID = "nanotron"
 
-Numbers = Document
 
-
-def page(n: Numbers) -> str:
+def page(n: TrainingFigures) -> str:
     """The Markdown of the page."""
     return "\n".join((
         HEAD, _sources(n), "", _means(n), "", _hidden(n), "", "## Layouts and memory", "",
@@ -108,9 +107,9 @@ def _p(value: float | None) -> str:
     return "-" if value is None else f"{100.0 * value:.1f}"
 
 
-def _sources(n: Numbers) -> str:
-    keys = ("median", "mean", "signed", "constant", "left_out", "covered")
-    rows = [[row["source"], str(row["rows"]), *(_p(row[key]) for key in keys)] for row in n["by_source"]]
+def _sources(n: TrainingFigures) -> str:
+    names = ("median", "mean", "signed", "constant", "left_out", "covered")
+    rows = [[one.source, str(one.rows), *(_p(getattr(one, name)) for name in names)] for one in n.by_source]
     return table(["source", "rows", "median", "mean", "signed", "constant", "source left out", "covered"], rows)
 
 
@@ -121,75 +120,73 @@ def _mean(values: list[float | None], names: list[str], without: str = "") -> fl
     return sum(kept) / len(kept) if kept else None
 
 
-def _means(n: Numbers) -> str:
-    names = [row["source"] for row in n["by_source"]]
-    columns = {key: [row[key] for row in n["by_source"]] for key in ("median", "left_out", "constant")}
-    given = n["refits"]["given_one_row"]
-    own, at = list(given.values()), list(given)
+def _means(n: TrainingFigures) -> str:
+    names = [one.source for one in n.by_source]
+    in_sample, left_out = [one.median for one in n.by_source], [one.left_out for one in n.by_source]
+    constant = [one.constant for one in n.by_source]
+    given: list[float | None] = list(n.refits.given_one_row.values())
+    at = list(n.refits.given_one_row)
     rows = [
-        ["in sample", _p(_mean(columns["median"], names)), _p(_mean(columns["constant"], names))],
-        ["(source, model) groups left out, 5 folds *", _p(n["refits"]["group"]["mean_of_source_medians"]), "-"],
-        ["source left out", _p(_mean(columns["left_out"], names)), "-"],
-        ["source left out, nanotron apart", _p(_mean(columns["left_out"], names, SLOW_GRID)), "-"],
-        ["source left out, one of its rows given, mean over the row *", _p(_mean(own, at)), "-"],
-        ["the same, nanotron apart *", _p(_mean(own, at, SLOW_GRID)), "-"],
+        ["in sample", _p(_mean(in_sample, names)), _p(_mean(constant, names))],
+        ["(source, model) groups left out, 5 folds *", _p(n.refits.group.mean_of_source_medians), "-"],
+        ["source left out", _p(_mean(left_out, names)), "-"],
+        ["source left out, nanotron apart", _p(_mean(left_out, names, SLOW_GRID)), "-"],
+        ["source left out, one of its rows given, mean over the row *", _p(_mean(given, at)), "-"],
+        ["the same, nanotron apart *", _p(_mean(given, at, SLOW_GRID)), "-"],
     ]
     return table(["mean over sources of the median error, %", "model", "constant"], rows) + "\n\n" + _taken(n)
 
 
-def _taken(n: Numbers) -> str:
+def _taken(n: TrainingFigures) -> str:
     """Whether what needs many fits was taken beside the constants of this version."""
-    same = n["refits"]["constants"] == n["constants"]
+    same = n.refits.constants == n.constants
     beside = "beside the constants of this version" if same else "before the last fit of the constants"
     return f"What has a star, and the ablation, takes dozens of fits and was taken {beside}."
 
 
-def _hidden(n: Numbers) -> str:
-    rows = [[row["name"], _p(row["in_sample"]), _p(row["left_out"])] for row in n["hidden"]]
+def _hidden(n: TrainingFigures) -> str:
+    rows = [[one.name, _p(one.in_sample), _p(one.left_out)] for one in n.hidden]
     return table(["rows", "in sample", "source left out"], rows)
 
 
-def _layouts(n: Numbers) -> str:
-    choice, failed = n["choice"], n["failed"]
+def _layouts(n: TrainingFigures) -> str:
+    choice, failed = n.choice, n.failed
     return (
-        f"On the nanotron grid (H100, {choice['pairs']:.0f} model and fleet pairs) the layout predicted fastest runs at"
-        f" {_p(choice['median_speed_of_pick'])} % of the best measured speed in the median (lower quartile"
-        f" {_p(choice['quartile_speed_of_pick'])} %); rank correlation {choice['median_rank_correlation']:.2f}, and"
-        f" {choice['median_rank_correlation_clean']:.2f} without the runs measured at less than half the predicted"
-        f" speed. Of {failed['failed']:.0f} layouts that gave no result, {_p(failed['failed_predicted_over'])} % are"
-        f" predicted over the memory, of the {failed['successful']:.0f} that ran"
-        f" {_p(failed['successful_predicted_over'])} %; area under the curve {failed['auc']:.3f}."
+        f"On the nanotron grid (H100, {choice.pairs:.0f} model and fleet pairs) the layout predicted fastest runs at"
+        f" {_p(choice.median_speed_of_pick)} % of the best measured speed in the median (lower quartile"
+        f" {_p(choice.quartile_speed_of_pick)} %); rank correlation {choice.median_rank_correlation:.2f}, and"
+        f" {choice.median_rank_correlation_clean:.2f} without the runs measured at less than half the predicted"
+        f" speed. Of {failed.failed:.0f} layouts that gave no result, {_p(failed.failed_predicted_over)} % are"
+        f" predicted over the memory, of the {failed.successful:.0f} that ran"
+        f" {_p(failed.successful_predicted_over)} %; area under the curve {failed.auc:.3f}."
     )
 
 
-def _memory(n: Numbers) -> str:
-    rows = [[row["source"], str(row["rows"]), _p(row["median"])] for row in n["memory"]]
+def _memory(n: TrainingFigures) -> str:
+    rows = [[one.source, str(one.rows), _p(one.median)] for one in n.memory]
     return table(["source", "rows", "median error of peak memory, %"], rows)
 
 
-def _reliability(n: Numbers) -> str:
+def _reliability(n: TrainingFigures) -> str:
     """Layouts that ran by their predicted fill, beside the probability that was said."""
     rows = []
-    for one in n["reliability"]:
-        ends = f"{one['from']:g} and more" if one["to"] is None else f"{one['from']:g} to {one['to']:g}"
-        rows.append([ends, f"{one['layouts']:.0f}", _p(one["said"]), _p(one["ran"])])
+    for one in n.reliability:
+        ends = f"{one.low:g} and more" if one.high is None else f"{one.low:g} to {one.high:g}"
+        rows.append([ends, f"{one.layouts}", _p(one.said), _p(one.ran)])
     words = (
         "Whether a layout starts, by its predicted peak over the memory (layouts that ran and layouts that did not; a"
         " tenth fails whatever it fills, for other causes). A plan fills at most"
-        f" {_p(n['most_full'])} %: what fits with {_p(n['least'])} %.\n\n"
+        f" {_p(n.most_full)} %: what fits with {_p(n.least)} %.\n\n"
         "![Layouts said to run against layouts that ran](figures/reliability.svg)\n\n"
     )
     return words + table(["predicted fill", "layouts", "said to run, %", "ran, %"], rows)
 
 
-def _searched(n: Numbers) -> str:
-    found, taken = n["searched"], math.exp(n["optimism"])
-    size, signed = (sum(row[key] for row in found) / len(found) for key in ("searched_abs", "searched"))
-    without = sum((1.0 + row["searched"]) * taken - 1.0 for row in found) / len(found)
-    rows = [
-        [row["source"], f"{row['rows']:.0f}", *(_p(row[key]) for key in ("printed", "searched", "searched_abs"))]
-        for row in found
-    ]
+def _searched(n: TrainingFigures) -> str:
+    found, taken = n.searched, math.exp(n.optimism)
+    size, signed = (sum(getattr(one, name) for one in found) / len(found) for name in ("searched_abs", "searched"))
+    without = sum((1.0 + one.searched) * taken - 1.0 for one in found) / len(found)
+    rows = [[one.source, f"{one.rows:.0f}", _p(one.printed), _p(one.searched), _p(one.searched_abs)] for one in found]
     words = (
         "What `plan` does: the published layout is blanked, ours is searched. Signed median error of the rate with the"
         " layout as printed and as searched, and the median size of the latter; sources that print a grid of layouts"
@@ -200,34 +197,31 @@ def _searched(n: Numbers) -> str:
     return words + table(["source", "rows", "printed", "searched", "size"], rows)
 
 
-def _constants(n: Numbers) -> str:
+def _constants(n: TrainingFigures) -> str:
     rows = [
-        [one["name"], f"{one['prior']:g}", f"{one['fitted']:.3g}", f"{one['low']:g} to {one['high']:g}", one["meaning"]]
-        for one in n["values"]
+        [one.name, f"{one.prior:g}", f"{one.fitted:.3g}", f"{one.low:g} to {one.high:g}", one.meaning]
+        for one in n.values
     ]
     return table(["constant", "prior", "fitted", "bounds", "meaning"], rows)
 
 
-def _ablation(n: Numbers) -> str:
-    found = n["refits"]["ablation"]
-    first = found[0]["mean"]
-    rows = [[one["name"], _p(one["mean"]), f"{100.0 * (one['mean'] - first):+.1f}"] for one in found]
+def _ablation(n: TrainingFigures) -> str:
+    found = n.refits.ablation
+    first = found[0].mean
+    rows = [[one.name, _p(one.mean), f"{100.0 * (one.mean - first):+.1f}"] for one in found]
     words = "Each term removed and all fitted again, on the runs alone; mean over sources of the median error, %.\n\n"
     return words + table(["removed", "in sample", "change"], rows)
 
 
-def diagram(n: Numbers) -> str:
+def diagram(n: TrainingFigures) -> str:
     """Layouts that ran against the probability said."""
-    bins = [
-        ReliabilityBin(said=one["said"], came_true=one["ran"], cases=int(one["layouts"])) for one in n["reliability"]
-    ]
+    bins = [ReliabilityBin(said=one.said, came_true=one.ran, cases=one.layouts) for one in n.reliability]
     return reliability_svg(bins, "Does a layout start?", "said to run", "ran")
 
 
-def numbers() -> Numbers:
+def numbers() -> TrainingFigures:
     """The numbers as they are committed."""
-    found: Numbers = json.loads(NUMBERS.read_text(encoding="utf-8"))
-    return found
+    return msgspec.json.decode(NUMBERS.read_bytes(), type=TrainingFigures)
 
 
 def write_page() -> None:

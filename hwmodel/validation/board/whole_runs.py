@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -40,7 +39,7 @@ def usual_fleet(params: float) -> int:
     return int(2.0 ** round(math.log2(min(max(params / 5e7, 8.0), 16384.0))))
 
 
-def question_of(row: Row, resolver: Resolver) -> dict[str, Any]:
+def question_of(row: Row, resolver: Resolver) -> dict[str, object]:
     """The options of `plan` that describe the run. Raises CellError for what is blank, InputError for unknown names."""
     params, tokens = positive(row, "params_total"), positive(row, "tokens")
     if params is None or tokens is None:
@@ -49,7 +48,7 @@ def question_of(row: Row, resolver: Resolver) -> dict[str, Any]:
         raise CellError("gpu is blank")
     part = resolver.part(text(row, "gpu"))
     fleet = positive(row, "n_gpus")
-    question: dict[str, Any] = {
+    question: dict[str, object] = {
         "gpus": f"{round(fleet) if fleet else usual_fleet(params)}x{part.id}",
         "tokens": tokens,
     }

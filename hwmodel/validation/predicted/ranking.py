@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,8 +32,30 @@ def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
     return float(np.corrcoef(one, other)[0, 1])
 
 
-def layout_choice(rows: Sequence[RowPrediction], fleets: dict[str, float]) -> dict[str, float]:
-    """Over (model, fleet) pairs of a grid: measured speed of our pick over the best measured, and rank correlation."""
+class LayoutChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """Over (model, fleet) pairs of a grid: measured speed of the layout predicted fastest over the best measured, and
+    rank correlation, the latter also without runs in a slow mode."""
+
+    pairs: float
+    median_speed_of_pick: float
+    quartile_speed_of_pick: float
+    median_rank_correlation: float
+    median_rank_correlation_clean: float
+
+
+class FailedLayouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Layouts that gave no result and layouts that ran: how many, how well predicted memory tells them apart, and the
+    shares predicted over the memory."""
+
+    failed: float
+    successful: float
+    auc: float
+    failed_predicted_over: float
+    successful_predicted_over: float
+
+
+def layout_choice(rows: Sequence[RowPrediction], fleets: dict[str, float]) -> LayoutChoice:
+    """How well predictions choose among the measured layouts of each (model, fleet)."""
     grid: dict[tuple[str, str, float], list[RowPrediction]] = {}
     for row in rows:
         if row.metric == "tokens_per_s_per_accel" and row.predicted is not None:
@@ -46,13 +69,13 @@ def layout_choice(rows: Sequence[RowPrediction], fleets: dict[str, float]) -> di
         ranks.append(rank_correlation([r.predicted or 0.0 for r in items], [r.measured for r in items]))
         usual = [r for r in items if (r.predicted or 0.0) < SLOW * r.measured]
         clean.append(rank_correlation([r.predicted or 0.0 for r in usual], [r.measured for r in usual]))
-    return {
-        "pairs": float(len(picks)),
-        "median_speed_of_pick": float(np.median(picks)),
-        "quartile_speed_of_pick": float(np.percentile(picks, 25)),
-        "median_rank_correlation": float(np.median(ranks)),
-        "median_rank_correlation_clean": float(np.median(clean)),
-    }
+    return LayoutChoice(
+        pairs=float(len(picks)),
+        median_speed_of_pick=float(np.median(picks)),
+        quartile_speed_of_pick=float(np.percentile(picks, 25)),
+        median_rank_correlation=float(np.median(ranks)),
+        median_rank_correlation_clean=float(np.median(clean)),
+    )
 
 
 def fill(rows: list[Row]) -> NDArray[np.float64]:
@@ -72,16 +95,16 @@ def area_under_curve(failed: NDArray[np.float64], fine: NDArray[np.float64]) -> 
     return float((ranks[: len(failed)].sum() - len(failed) * (len(failed) + 1) / 2) / (len(failed) * len(fine)))
 
 
-def failed_layouts(rows: list[Row]) -> dict[str, float]:
+def failed_layouts(rows: list[Row]) -> FailedLayouts:
     """How well predicted memory tells the failed layouts from the successful ones of the same sources in `rows`."""
     _, failed = read_table(failed_file())
     sources = {row["source"] for row in failed}
     fine = [row for row in rows if row["source"] in sources]
     a, b = fill(failed), fill(fine)
-    return {
-        "failed": float(np.isfinite(a).sum()),
-        "successful": float(np.isfinite(b).sum()),
-        "auc": area_under_curve(a, b),
-        "failed_predicted_over": float(np.nanmean(a > 1.0)),
-        "successful_predicted_over": float(np.nanmean(b > 1.0)),
-    }
+    return FailedLayouts(
+        failed=float(np.isfinite(a).sum()),
+        successful=float(np.isfinite(b).sum()),
+        auc=area_under_curve(a, b),
+        failed_predicted_over=float(np.nanmean(a > 1.0)),
+        successful_predicted_over=float(np.nanmean(b > 1.0)),
+    )
