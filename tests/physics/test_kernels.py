@@ -19,6 +19,7 @@ from hwmodel.physics import kernels
 from hwmodel.physics.machine import gemm_constants, machine, sustained
 from hwmodel.specs.kernels import GemmConstants, Machine
 from hwmodel.validation.kernels import sample as kernel_sample
+from hwmodel.validation.kernels.reports import Scores
 
 SAMPLE = Path(__file__).parents[1] / "data" / "kernels_sample.csv"
 PARTS = ("a100", "h100", "h200", "b200-sxm", "gb300", "l40s", "mi300x", "gaudi2", "tpu-v5p", "trainium2")
@@ -180,14 +181,14 @@ GOLDEN = {  # median absolute error in percent on held-out shapes, by table and 
 
 
 @pytest.fixture(scope="module")
-def measured() -> dict[str, dict[str, dict[str, float]]]:
+def measured() -> dict[str, Scores]:
     return kernel_sample.errors(SAMPLE)
 
 
 @pytest.mark.parametrize(("table", "number_format"), list(GOLDEN))
-def test_held_out_accuracy(table: str, number_format: str, measured: dict[str, dict[str, dict[str, float]]]) -> None:
+def test_held_out_accuracy(table: str, number_format: str, measured: dict[str, Scores]) -> None:
     """The median over parts of the median error; nobody makes it worse unseen."""
-    found = [v["median_ape"] for k, v in measured[table].items() if k.endswith(" " + number_format)]
+    found = [v.median_ape for k, v in measured[table].items() if k.endswith(" " + number_format)]
     assert len(found) >= (4 if number_format == "nvfp4" else 6)
     assert np.median(found) <= GOLDEN[table, number_format] * 1.1
     assert np.median(found) > 1.0  # a sample that the constants reproduce would have been looked up

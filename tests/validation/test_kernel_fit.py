@@ -14,7 +14,7 @@ from hwmodel.validation.kernels.docs import tables
 from hwmodel.validation.kernels.fit import calibrate_kernels
 from hwmodel.validation.kernels.sample import read_sample
 from hwmodel.validation.kernels.solver import FittedKernel, columns_of, fit, score
-from hwmodel.validation.kernels.tables import Columns, held_out, take
+from hwmodel.validation.kernels.tables import Columns, concatenate, held_out, take
 
 ROOT = Path(__file__).parents[2]
 TRUTH = FittedKernel(
@@ -34,12 +34,12 @@ TRUTH = FittedKernel(
 def made_up(count: int, noise: float) -> Columns:
     rng = np.random.default_rng(1)
     names = np.array(sorted(TRUTH.parts))[rng.integers(0, 2, count)]
-    rows: Columns = {"part": names, "format": np.full(count, "bf16"), "engine": np.full(count, "x")}
-    rows |= {k: np.exp(rng.uniform(np.log(16), np.log(16384), count)).round() for k in "mnk"}
-    rows = laws.with_specs(rows)
-    rows["t"] = laws.gemm(rows, columns_of(rows, TRUTH)) * np.exp(noise * rng.standard_normal(count))
+    words = {"part": names, "format": np.full(count, "bf16"), "engine": np.full(count, "x")}
+    shapes = {k: np.exp(rng.uniform(np.log(16), np.log(16384), count)).round() for k in "mnk"}
+    rows = laws.with_specs(Columns(numbers=shapes, words=words))
+    rows.numbers["t"] = laws.gemm(rows, columns_of(rows, TRUTH)) * np.exp(noise * rng.standard_normal(count))
     wild = rng.random(count) < 0.05
-    rows["t"] = np.where(wild, 3.0 * rows["t"], rows["t"])  # a heuristic gone wrong must not bend the law
+    rows.numbers["t"] = np.where(wild, 3.0 * rows["t"], rows["t"])  # a heuristic gone wrong must not bend the law
     return rows
 
 
@@ -52,7 +52,7 @@ def test_fit_finds_the_constants_that_made_the_rows() -> None:
         assert found.parts[part]["hbm_fraction"] == pytest.approx(own["hbm_fraction"], rel=0.03)
     assert found.shared["launch_s"] == pytest.approx(TRUTH.shared["launch_s"], rel=0.05)
     clean = score(rows, laws.gemm(rows, columns_of(rows, found)))
-    assert all(entry["median_ape"] < 2.5 for entry in clean.values())
+    assert all(entry.median_ape < 2.5 for entry in clean.values())
     again = fit(rows, laws.gemm, bounds)
     assert again == found
 
@@ -65,7 +65,7 @@ def test_a_part_without_a_fit_takes_the_mean_of_its_kin() -> None:
 
 def test_held_out_splits_shapes_and_not_rows() -> None:
     rows = made_up(2000, 0.0)
-    both = {k: np.concatenate([v, v]) for k, v in rows.items()}
+    both = concatenate([rows, rows])
     mask = held_out(both, ("m", "n", "k"))
     assert np.array_equal(mask[:2000], mask[2000:])
     assert 0.4 < mask.mean() < 0.6

@@ -15,13 +15,16 @@ Content = TypeVar("Content", bound=msgspec.Struct)
 
 
 def write_document(
-    path: Path, header: str, content: Content, *, digits: int | None = None, width: int = 120
+    path: Path, header: str, content: Content, *, digits: int | None = None, width: int = 120, compact: bool = False
 ) -> Content:
     """Write the content of a fit below `header` (its comment, line ends included), numbers to so many significant
-    digits where they are told, and give it as written. Raises InputError where the file cannot be written."""
+    digits where they are told, and give it as written. `compact`: in the order of the alphabet, small tables on one
+    line. Raises InputError where the file cannot be written."""
     written = plain(content, digits)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, header + yaml.safe_dump(written, sort_keys=False, width=width, allow_unicode=True))
+    flow = None if compact else False
+    text = yaml.safe_dump(written, sort_keys=compact, default_flow_style=flow, width=width, allow_unicode=True)
+    write_whole(path, header + text)
     return msgspec.convert(written, type(content))
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from hwmodel.ops import Num
 from hwmodel.physics import collectives
-from hwmodel.plain import Document
 from hwmodel.specs.kernels import Network
-from hwmodel.validation.kernels.laws import part
+from hwmodel.validation.fit.document import write_document
+from hwmodel.validation.kernels.laws import Law, Values, part
+from hwmodel.validation.kernels.reports import CollectivesDocument, Constants, LinkScores, Scores
 from hwmodel.validation.kernels.solver import Bounds, FittedKernel, columns_of, fit, kin_mean, rounded, score
-from hwmodel.validation.kernels.tables import Columns, concatenate, read, take
-from hwmodel.validation.kernels.write import dump
-from hwmodel.version import __version__
+from hwmodel.validation.kernels.tables import Column, Columns, concatenate, read, take
 
 LINK: Bounds = {
     "link_efficiency": (0.8, 0.1, 1.0),
@@ -71,8 +70,8 @@ SCALE_OUT_ASSUMED = {"infiniband": {"nic_efficiency": 0.85}, "roce": {"nic_effic
 def link_rows(directory: Path) -> Columns:
     """NCCL measurements in one box: bytes, ranks, `kind` 0 all-gather, 1 reduce-scatter, 2 all-reduce, 3 all-to-all."""
     rows = read(directory, "nccl", {"op_name": "op", "num_gpus": "ranks", "message_size": "size", "nccl_dtype": "kv"})
-    rows["size"] = rows["size"] * np.where(rows["kv"] == "half", 2.0, 1.0)
-    rows = take(rows, rows["kv"] == "half")  # one-byte sums get no in-switch reduction
+    rows.numbers["size"] = rows["size"] * np.where(rows.words["kv"] == "half", 2.0, 1.0)
+    rows = take(rows, rows.words["kv"] == "half")  # one-byte sums get no in-switch reduction
     return _with_links(concatenate([rows, *(_published(rows, name) for name in LARGE_ALL_REDUCE)]))
 
 
@@ -80,75 +79,89 @@ def _published(like: Columns, name: str) -> Columns:
     """Published all-reduces of 8 ranks beyond the sizes of the tables, weighted as six rows each."""
     points = [p for p in LARGE_ALL_REDUCE[name] for _ in range(6)]
     text = {"part": name, "engine": "nccl", "kernel": "NCCL", "op": "all_reduce", "kv": "half"}
-    out: Columns = {k: np.full(len(points), text.get(k, 8.0)) for k in like}
-    return out | {"size": np.array([p[0] for p in points]), "t": np.array([p[1] for p in points]) * 1e-6}
+    numbers = {name: np.full(len(points), 8.0) for name in like.numbers}
+    numbers |= {"size": np.array([p[0] for p in points]), "t": np.array([p[1] for p in points]) * 1e-6}
+    return Columns(numbers=numbers, words={name: np.full(len(points), text[name]) for name in like.words})
 
 
 def fast_rows(directory: Path) -> Columns:
     """All-reduce kernels of serving engines in one box, replayed from a graph."""
     rows = read(directory, "custom_allreduce", {"num_gpus": "ranks", "message_size": "size"})
-    rows["size"] = rows["size"] * 2.0
-    inside = (rows["ranks"] <= 8) & np.isin(rows["kernel"], ["TRTLLM", "SGLang_CustomAllReduce_graph"])
-    wide = np.isin(rows["part"], ["gb200", "gb300"]) & (rows["kernel"] == "SGLang_CustomAllReduce_graph")
-    return _with_links(take(rows, inside & ~(wide & (rows["ranks"] > 4)) & (rows["part"] != "l40s")))
+    rows.numbers["size"] = rows["size"] * 2.0
+    inside = (rows["ranks"] <= 8) & np.isin(rows.words["kernel"], ["TRTLLM", "SGLang_CustomAllReduce_graph"])
+    wide = np.isin(rows.words["part"], ["gb200", "gb300"]) & (rows.words["kernel"] == "SGLang_CustomAllReduce_graph")
+    return _with_links(take(rows, inside & ~(wide & (rows["ranks"] > 4)) & (rows.words["part"] != "l40s")))
 
 
 def _with_links(rows: Columns) -> Columns:
-    names, codes = np.unique(rows["part"], return_inverse=True)
+    names, codes = np.unique(rows.words["part"], return_inverse=True)
     parts = [part(str(n)) for n in names]
     rate = np.array([p.link_uni_bytes_per_s or p.host_link_uni_bytes_per_s for p in parts])
-    rows["link"] = rate[codes]
-    rows["family"] = np.array([p.family for p in parts])[codes]
-    rows["switch_ranks"] = np.array([IN_SWITCH.get(p.family, np.inf) for p in parts])[codes]
+    rows.numbers["link"] = rate[codes]
+    rows.words["family"] = np.array([p.family for p in parts])[codes]
+    rows.numbers["switch_ranks"] = np.array([IN_SWITCH.get(p.family, np.inf) for p in parts])[codes]
     return rows
 
 
-def _net(rows: Columns, v: Any) -> Network:
+def _net(rows: Columns, v: Values) -> Network:
     own = {k: x for k, x in v.items() if k in Network.__struct_fields__}
-    fixed: Document = {"domain": 8.0, "link_bytes_per_s": rows["link"], "nic_bytes_per_s": 1e9}
-    return Network(in_switch=1.0, in_switch_ranks=rows["switch_ranks"], **(fixed | own))
+    specs: dict[str, Num] = {"domain": 8.0, "link_bytes_per_s": rows["link"], "nic_bytes_per_s": 1e9}
+    specs |= {"in_switch": 1.0, "in_switch_ranks": rows["switch_ranks"]}
+    return Network(**(specs | own))
 
 
-def in_box(rows: Columns, v: Any) -> Any:
+def in_box(rows: Columns, v: Values) -> Num:
     """Seconds of the rows' collectives."""
-    net, size, n = _net(rows, v), rows["size"], rows["ranks"]
-    op = rows["op"]
+    return collective_s(rows, _net(rows, v))
+
+
+def collective_s(rows: Columns, net: Network) -> Column:
+    """Seconds of the rows' collectives on a network whose ranks all share a box."""
+    size, n, op = rows["size"], rows["ranks"], rows.words["op"]
     gather = collectives.all_gather_s(size, n, n, net)
     reduce = collectives.all_reduce_s(size, n, n, net)
     exchange = collectives.all_to_all_s(size, n, n, net)
     return np.where(op == "all_reduce", reduce, np.where(op == "alltoall", exchange, gather))
 
 
-def fast(rows: Columns, v: Any) -> Any:
+def fast(rows: Columns, v: Values) -> Num:
     """Seconds of the engines' all-reduce kernels (without falling back to the library)."""
-    slow = {"link_latency_s": 1.0}
+    slow: dict[str, Num] = {"link_latency_s": 1.0}
     return collectives.all_reduce_fast_s(rows["size"], rows["ranks"], _net(rows, dict(v) | slow))
 
 
-def _fit_families(rows: Columns, law: Any, bounds: Bounds, report: Document, name: str) -> dict[str, FittedKernel]:
+def _fit_families(
+    rows: Columns, law: Law, bounds: Bounds, report: dict[str, LinkScores], name: str
+) -> dict[str, FittedKernel]:
     fits: dict[str, FittedKernel] = {}
-    for family in np.unique(rows["family"]):
-        mine = take(rows, rows["family"] == family)
+    for family in np.unique(rows.words["family"]):
+        mine = take(rows, rows.words["family"] == family)
         wanted = dict(bounds) | (BUS if family == "ada" and name == "nccl" else {})
         odd = np.round(np.log2(mine["size"])).astype(int) % 2 == 1
         if family == "ada":
             wanted.pop("pair_loss", None)
         fits[str(family)] = fit(take(mine, ~odd), law, wanted)
         test = take(mine, odd)
-        entry = {"sizes": score(test, law(test, columns_of(test, fits[str(family)])), _by(test))}
-        names = np.unique(mine["part"])
-        if len(names) > 1:
-            entry["parts_left_out"] = {}
-            for one in names:
-                kin = fit(take(mine, mine["part"] != one), law, wanted)
-                left = take(mine, mine["part"] == one)
-                entry["parts_left_out"] |= score(left, law(left, columns_of(left, kin)))
-        report[f"{name} {family}"] = entry
+        sizes = score(test, law(test, columns_of(test, fits[str(family)])), _by(test))
+        report[f"{name} {family}"] = LinkScores(sizes=sizes, parts_left_out=_parts_left_out(mine, law, wanted))
     return fits
 
 
+def _parts_left_out(rows: Columns, law: Law, bounds: Bounds) -> Scores | None:
+    """Errors of each part by a fit of its kin; None where there is but one."""
+    names = np.unique(rows.words["part"])
+    if len(names) < 2:
+        return None
+    found: Scores = {}
+    for one in names:
+        kin = fit(take(rows, rows.words["part"] != one), law, bounds)
+        left = take(rows, rows.words["part"] == one)
+        found |= score(left, law(left, columns_of(left, kin)))
+    return found
+
+
 def _by(rows: Columns) -> tuple[str, ...]:
-    return ("part", "op") if "op" in rows else ("part",)
+    return ("part", "op") if "op" in rows.words else ("part",)
 
 
 # All-reduce over 4 nodes of 8: bytes and microseconds (stas00/ml-engineering@744d01e, network/README.md and
@@ -167,21 +180,22 @@ UNSTATED_4_NODES = (
 
 def _across(
     points: tuple[tuple[int, float], ...], nic: float, link: dict[str, float], of: str
-) -> tuple[FittedKernel, Any]:
+) -> tuple[FittedKernel, LinkScores]:
     size = np.array([p[0] for p in points], dtype=float)
-    rows: Columns = {"size": size, "t": np.array([p[1] for p in points]) * 1e-6, "part": np.full(len(size), of)}
+    seconds = np.array([p[1] for p in points]) * 1e-6
+    rows = Columns(numbers={"size": size, "t": seconds}, words={"part": np.full(len(size), of)})
 
-    def law(r: Columns, v: Any) -> Any:
+    def law(r: Columns, v: Values) -> Num:
         own = {k: x for k, x in (link | dict(v)).items() if k in Network.__struct_fields__}
-        fixed = {"domain": 8.0, "link_bytes_per_s": 900e9, "in_switch": 1.0, "in_switch_ranks": 6.0}
-        net = Network(nic_bytes_per_s=nic, nic_rank_latency_s=own["nic_latency_s"] / 3.0, **(fixed | own))
-        return collectives.all_reduce_s(r["size"], 32.0, 8.0, net)
+        specs: dict[str, Num] = {"domain": 8.0, "link_bytes_per_s": 900e9, "nic_bytes_per_s": nic}
+        specs |= {"in_switch": 1.0, "in_switch_ranks": 6.0, "nic_rank_latency_s": own["nic_latency_s"] / 3.0}
+        return collectives.all_reduce_s(r["size"], 32.0, 8.0, Network(**(specs | own)))
 
     fitted = fit(rows, law, NIC)
-    return fitted, score(rows, law(rows, columns_of(rows, fitted)))
+    return fitted, LinkScores(in_sample=score(rows, law(rows, columns_of(rows, fitted))))
 
 
-def _scale_out(link: dict[str, float], report: Document) -> dict[str, dict[str, float]]:
+def _scale_out(link: dict[str, float], report: dict[str, LinkScores]) -> Constants:
     efa, report["scale-out efa, 4 nodes"] = _across(EFA_P6_B200, 50e9, link, "aws-p6-b200")
     plateau = 2.0 * UNSTATED_4_NODES[-1][0] / 8.0 * 0.75 / (UNSTATED_4_NODES[-1][1] * 1e-6)
     other, report["scale-out unstated, 4 nodes"] = _across(UNSTATED_4_NODES, plateau / 0.8, link, "unstated")
@@ -201,12 +215,12 @@ HEADER = """\
 """
 
 
-def calibrate_collectives(directory: Path, out: Path) -> Document:
+def calibrate_collectives(directory: Path, out: Path) -> dict[str, LinkScores]:
     """Fits the tables in `directory`, writes `out`/collectives.yaml; returns the errors on held-out sizes and parts."""
-    report: Document = {}
+    report: dict[str, LinkScores] = {}
     nccl = _fit_families(link_rows(Path(directory)), in_box, LINK, report, "nccl")
     quick = _fit_families(fast_rows(Path(directory)), fast, FAST, report, "fast")
-    table: dict[str, dict[str, float]] = {}
+    table: Constants = {}
     for family, fitted in nccl.items():
         extra = quick[family].of("") if family in quick else {}
         table[family] = {k: rounded(v) for k, v in (fitted.of("") | extra).items()}
@@ -225,7 +239,7 @@ def calibrate_collectives(directory: Path, out: Path) -> Document:
     for family, assumed in ASSUMED.items():
         table[family] = table[assumed["like"]] | PUBLISHED.get(family, {})
     table["tpu"] = table["generic"] | TPU
-    body = {"code_version": __version__, "collectives": table, "scale_out": _scale_out(table["blackwell"], report)}
-    body |= {"fitted_on": "aiconfigurator-core 0.12.0; ml-engineering@744d01e", "residuals": report}
-    dump(Path(out) / "collectives.yaml", HEADER, body)
+    across = _scale_out(table["blackwell"], report)
+    document = CollectivesDocument(collectives=table, scale_out=across, residuals=report)
+    write_document(Path(out) / "collectives.yaml", HEADER, document, width=200, compact=True)
     return report

@@ -10,9 +10,10 @@ import numpy as np
 from hwmodel.validation.kernels import laws as laws
 from hwmodel.validation.kernels import priors as priors
 from hwmodel.validation.kernels import tables as tables
+from hwmodel.validation.kernels.reports import Residuals, TaskScores
 from hwmodel.validation.kernels.solver import Bounds
-from hwmodel.validation.kernels.tables import Columns, take
-from hwmodel.validation.kernels.task import Report, Task, present
+from hwmodel.validation.kernels.tables import Columns, of_kind, take
+from hwmodel.validation.kernels.task import Task, present
 
 Progress = Callable[[str], None]
 
@@ -20,17 +21,17 @@ Progress = Callable[[str], None]
 def gemm_task(directory: Path) -> Task:
     """Products: rows [s] that physics allows, of the engines that each format is fitted on, and their laws."""
     rows = laws.physical_gemm(laws.with_specs(tables.gemm_rows(directory)))
-    engines = np.zeros(len(rows["t"]), dtype=bool)
+    engines = np.zeros(len(rows), dtype=bool)
     for number_format, names in priors.GEMM_ENGINES.items():
-        engines |= (rows["format"] == number_format) & np.isin(rows["engine"], names)
+        engines |= (rows.words["format"] == number_format) & np.isin(rows.words["engine"], names)
     bounds = dict(priors.GEMM) | {"resident_bytes": (5e6, 1e5, 5e7)}
     return Task("gemm", take(rows, engines), laws.gemm, bounds, ("m", "n", "k"))
 
 
 def _by_kernel(rows: Columns, kernels: dict[str, tuple[str, ...]]) -> Columns:
-    keep = np.zeros(len(rows["t"]), dtype=bool)
+    keep = np.zeros(len(rows), dtype=bool)
     for family, names in kernels.items():
-        keep |= (rows["family"] == family) & np.isin(rows["kernel"], names)
+        keep |= (rows.words["family"] == family) & np.isin(rows.words["kernel"], names)
     return take(rows, keep)
 
 
@@ -44,11 +45,10 @@ def decode_task(directory: Path) -> Task:
     """Attention of one new token a sequence, caches by format: rows [s] and their laws."""
     rows = tables.decode_rows(directory)
     rows = laws.with_specs(rows, "bf16")
-    keep = np.zeros(len(rows["t"]), dtype=bool)
+    keep = np.zeros(len(rows), dtype=bool)
     for key, names in priors.DECODE_KERNELS.items():
         family, number_format = key.split()
-        mine = (rows["family"] == family) & (rows["format"] == number_format)
-        keep |= mine & np.isin(rows["kernel"], names)
+        keep |= of_kind(rows, family, number_format) & np.isin(rows.words["kernel"], names)
     rows = laws.physical_decode(take(rows, keep & (rows["d"] <= 256) & (rows["h"] / rows["g"] <= 32)))
     return Task("decode", rows, laws.decode, dict(priors.DECODE), ("b", "s", "h", "g", "d"))
 
@@ -62,13 +62,13 @@ def mla_task(directory: Path) -> Task:
 def moe_task(directory: Path) -> Task:
     """Expert layers (grouped products, permutation, activation): rows [s] and their laws."""
     rows = tables.moe_rows(directory)
-    rows = take(rows, np.isin(rows["format"], ["bf16", "fp8", "fp8_block", "nvfp4"]))
+    rows = take(rows, np.isin(rows.words["format"], ["bf16", "fp8", "fp8_block", "nvfp4"]))
     rows = laws.with_specs(rows)
-    keep = np.zeros(len(rows["t"]), dtype=bool)
+    keep = np.zeros(len(rows), dtype=bool)
     for (family, number_format), names in priors.MOE_KERNELS.items():
-        mine = (rows["family"] == family) & (rows["format"] == number_format) & np.isin(rows["kernel"], names)
-        even = rows["spread"] == "balanced"
-        keep |= mine & (even if (mine & even).any() else rows["spread"] == "power_law_1.01")
+        mine = of_kind(rows, family, number_format) & np.isin(rows.words["kernel"], names)
+        even = rows.words["spread"] == "balanced"
+        keep |= mine & (even if (mine & even).any() else rows.words["spread"] == "power_law_1.01")
     rows = take(rows, keep)
     flop = 2.0 * rows["rows"] * rows["hidden"] * rows["width"] * (2.0 + rows["gated"])
     rows = take(rows, rows["t"] * rows["peak"] > flop)
@@ -91,11 +91,11 @@ def weight_only_task(directory: Path) -> Task:
     return Task("weight_only", rows, laws.weight_only, bounds, ("m", "n", "k"))
 
 
-def run_all(directory: Path, step: Progress) -> tuple[dict[str, Task], dict[str, Report]]:
+def run_all(directory: Path, step: Progress) -> tuple[dict[str, Task], dict[str, dict[str, TaskScores]]]:
     """All tasks fitted, with their held-out errors by task and `family format`."""
     makers = (gemm_task, prefill_task, decode_task, mla_task, moe_task, move_task, weight_only_task)
     done: dict[str, Task] = {}
-    reports: dict[str, Report] = {}
+    reports: dict[str, dict[str, TaskScores]] = {}
     for make in makers:
         task = make(directory)
         done[task.name], reports[task.name] = task, {}
@@ -112,17 +112,21 @@ def run_all(directory: Path, step: Progress) -> tuple[dict[str, Task], dict[str,
 STEPS = 48  # of all kernel tables together, as `step` is told of them
 
 
-def calibrate_kernels(directory: Path, out: Path, step: Progress = lambda _: None) -> dict[str, Report]:
+def calibrate_kernels(directory: Path, out: Path, step: Progress = lambda _: None) -> Residuals:
     """Fits all kernel and collective constants on the tables in `directory`, writes kernels.yaml,
-    kernels_residuals.yaml and collectives.yaml to `out`; returns the held-out errors by task. Deterministic."""
+    kernels_residuals.yaml and collectives.yaml to `out`; returns the held-out errors of kernels. Deterministic."""
     from hwmodel.validation.kernels.checks import checks
     from hwmodel.validation.kernels.collectives import calibrate_collectives
     from hwmodel.validation.kernels.write import write
 
     done, reports = run_all(Path(directory), step)
-    reports["checks"] = checks(Path(directory), done)
+    residuals = Residuals(
+        gemm=reports["gemm"], attention=reports["attention"], decode=reports["decode"],
+        mla_decode=reports["mla_decode"], grouped=reports["grouped"], memory=reports["memory"],
+        weight_only=reports["weight_only"], checks=checks(Path(directory), done),
+    )  # fmt: skip
     step("checks")
-    write(Path(out), done, reports)
-    reports["collectives"] = calibrate_collectives(Path(directory), Path(out))
+    write(Path(out), done, residuals)
+    calibrate_collectives(Path(directory), Path(out))
     step("collectives")
-    return reports
+    return residuals

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
 from hwmodel.catalog import load_catalog
+from hwmodel.ops import Num
 from hwmodel.physics import kernels
 from hwmodel.physics.machine import format_peak, part_units
 from hwmodel.specs.formats import ELEMENT_BYTES
 from hwmodel.specs.hardware import Part
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, MemoryConstants
-from hwmodel.validation.kernels.tables import Columns, take
+from hwmodel.validation.kernels.tables import Column, Columns, labels, take
 
-Values = Mapping[str, Any]
-Law = Callable[[Columns, Values], Any]
+Values = Mapping[str, Num]  # a constant's name to its value, or to a column of values beside the rows
+Law = Callable[[Columns, Values], Num]
 KIN_PEAK = {"fp8_block": "fp8", "int8": "int8"}
 
 
@@ -38,31 +38,34 @@ def over_catalog_peak(name: str, number_format: str) -> float:
 
 def with_specs(rows: Columns, number_format: str | None = None) -> Columns:
     """Adds the specs of each row's part: `peak` of the format, `bandwidth`, `units`."""
-    names, codes = np.unique(rows["part"], return_inverse=True)
-    formats = rows["format"] if number_format is None else None
-    out = dict(rows)
-    if formats is None:
-        out["peak"] = np.array([peak(str(n), str(number_format)) for n in names])[codes]
-    else:
-        pairs = np.char.add(np.char.add(rows["part"].astype(str), "|"), formats.astype(str))
-        unique, back = np.unique(pairs, return_inverse=True)
-        out["peak"] = np.array([peak(*str(u).split("|")) for u in unique])[back]
-    out["bandwidth"] = np.array([part(str(n)).hbm_bytes_per_s for n in names])[codes]
-    out["units"] = np.array([part_units(part(str(n))) for n in names])[codes]
-    out["family"] = np.array([part(str(n)).family for n in names])[codes]
-    return out
+    names, codes = np.unique(rows.words["part"], return_inverse=True)
+    parts = [part(str(n)) for n in names]
+    specs = {
+        "peak": _peaks(rows) if number_format is None else np.array([peak(p.id, number_format) for p in parts])[codes],
+        "bandwidth": np.array([p.hbm_bytes_per_s for p in parts])[codes],
+        "units": np.array([part_units(p) for p in parts])[codes],
+    }
+    families = np.array([p.family for p in parts])[codes]
+    return Columns(numbers=rows.numbers | specs, words=rows.words | {"family": families})
+
+
+def _peaks(rows: Columns) -> Column:
+    """The peak of each row's format on its part."""
+    unique, back = np.unique(labels(rows, ("part", "format"), "|"), return_inverse=True)
+    return np.array([peak(*str(u).split("|")) for u in unique])[back]
 
 
 def gemm_constants(rows: Columns, v: Values) -> GemmConstants:
     """The rows' constants as columns: specs of their parts, bytes of their formats, and the fitted values `v`."""
-    names, codes = np.unique(rows["format"], return_inverse=True)
+    names, codes = np.unique(rows.words["format"], return_inverse=True)
     element = np.array([ELEMENT_BYTES[str(n)] for n in names])[codes]
     own = {k: x for k, x in v.items() if k in GemmConstants.__struct_fields__}
-    fixed: dict[str, Any] = {"peak_flop_per_s": rows["peak"], "hbm_bytes_per_s": rows["bandwidth"]}
-    return GemmConstants(**({"units": rows["units"], "a_bytes": element, "b_bytes": element} | fixed | own))
+    specs: dict[str, Num] = {"peak_flop_per_s": rows["peak"], "hbm_bytes_per_s": rows["bandwidth"]}
+    specs |= {"units": rows["units"], "a_bytes": element, "b_bytes": element}
+    return GemmConstants(**(specs | own))
 
 
-def gemm(rows: Columns, v: Values) -> Any:
+def gemm(rows: Columns, v: Values) -> Num:
     """Products, with the cast of the left operand where the kernel of the table includes it (`cast` 1).
 
     Small operands stay in the cache between the runs of the benchmark; `resident_bytes` lets them, in the fit only:
@@ -75,18 +78,18 @@ def gemm(rows: Columns, v: Values) -> Any:
     return kernels.gemm_s(m, n, k, gemm_constants(rows, dict(v) | {"hbm_bytes_per_s": warm})) + kernels.cast_s(m * k, c)
 
 
-def weight_only(rows: Columns, v: Values) -> Any:
+def weight_only(rows: Columns, v: Values) -> Num:
     """Products whose weights are widened on the way in: they read fewer bytes at a share of the rate."""
     slow = {"hbm_fraction": v["hbm_fraction"] * v["weight_only_fraction"], "b_bytes": rows["weight_bytes"]}
     return kernels.gemm_s(rows["m"], rows["n"], rows["k"], gemm_constants(rows, dict(v) | slow))
 
 
-def grouped(rows: Columns, v: Values) -> Any:
+def grouped(rows: Columns, v: Values) -> Num:
     """An expert layer whose permutation moves `permute_bytes` (of the fit) an element of every routed copy."""
     return grouped_layer_s(rows, gemm_constants(rows, v), v["permute_bytes"])
 
 
-def grouped_layer_s(rows: Columns, c: GemmConstants, permute_bytes: Any) -> Any:
+def grouped_layer_s(rows: Columns, c: GemmConstants, permute_bytes: Num) -> Num:
     """An expert layer: permute, up (and gate) projection, activation, down projection, weighted sum."""
     pairs, width, hidden = rows["rows"], rows["width"], rows["hidden"]
     touched = np.maximum(np.minimum(rows["experts"], pairs), 1.0)
@@ -98,33 +101,45 @@ def grouped_layer_s(rows: Columns, c: GemmConstants, permute_bytes: Any) -> Any:
 
 def attention_constants(rows: Columns, v: Values) -> AttentionConstants:
     own = {k: x for k, x in v.items() if k in AttentionConstants.__struct_fields__}
-    fixed: dict[str, Any] = {"peak_flop_per_s": rows["peak"], "hbm_bytes_per_s": rows["bandwidth"]}
-    fixed |= {"units": rows["units"], "efficiency": 1.0, "hbm_fraction": 1.0, "launch_s": 0.0}
-    return AttentionConstants(**(fixed | own))
+    specs: dict[str, Num] = {"peak_flop_per_s": rows["peak"], "hbm_bytes_per_s": rows["bandwidth"]}
+    specs |= {"units": rows["units"], "efficiency": 1.0, "hbm_fraction": 1.0, "launch_s": 0.0}
+    return AttentionConstants(**(specs | own))
 
 
-def prefill(rows: Columns, v: Values) -> Any:
+def prefill(rows: Columns, v: Values) -> Num:
     """Causal attention over whole prompts."""
-    c = attention_constants(rows, v)
+    return prefill_s(rows, attention_constants(rows, v))
+
+
+def prefill_s(rows: Columns, c: AttentionConstants) -> Num:
+    """The same with constants of the physics."""
     s, d = rows["s"], rows["d"]
-    wide: Any = rows.get("dv", d)
+    wide = rows.numbers.get("dv", d)
     return kernels.attention_forward_s(rows["b"], s, s, rows["h"], rows["g"], d, wide, rows["w"], c)
 
 
-def decode(rows: Columns, v: Values) -> Any:
+def decode(rows: Columns, v: Values) -> Num:
     """Attention of one new token a sequence."""
-    c = attention_constants(rows, v)
+    return decode_s(rows, attention_constants(rows, v))
+
+
+def decode_s(rows: Columns, c: AttentionConstants) -> Num:
+    """The same with constants of the physics."""
     b, s, h, g, d = (rows[x] for x in "bshgd")
     return kernels.attention_decode_s(b, s, h, g, d, d, rows["kv_bytes"], c)
 
 
-def mla_decode(rows: Columns, v: Values) -> Any:
+def mla_decode(rows: Columns, v: Values) -> Num:
     """Latent attention of one new token a sequence (latent 512, rope 64)."""
-    c = attention_constants(rows, v)
+    return mla_decode_s(rows, attention_constants(rows, v))
+
+
+def mla_decode_s(rows: Columns, c: AttentionConstants) -> Num:
+    """The same with constants of the physics."""
     return kernels.mla_decode_s(rows["b"], rows["s"], rows["h"], 512.0, 64.0, rows["kv_bytes"], c)
 
 
-def moves(rows: Columns, v: Values) -> Any:
+def moves(rows: Columns, v: Values) -> Num:
     """Kernels that only move bytes."""
     c = MemoryConstants(hbm_bytes_per_s=rows["bandwidth"], hbm_fraction=v["hbm_fraction"], launch_s=v["launch_s"])
     return kernels.memory_bound_s(rows["bytes"], c)

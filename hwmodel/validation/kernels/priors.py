@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 Kernels = dict[str, tuple[str, ...]]
 
@@ -100,7 +100,7 @@ MAMF = "best sustained matmul, stas00/ml-engineering@744d01e; shape constants of
 SPECS = "no measurement read; kin and specs"
 
 
-class Assumed(NamedTuple):
+class Assumed(msgspec.Struct, frozen=True):
     """Ceiling and throttling of a family without tables, whose kin it takes after otherwise, and on what ground."""
 
     like: str

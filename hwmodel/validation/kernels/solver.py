@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import numpy as np
 
+from hwmodel.ops import Num
 from hwmodel.validation.kernels.laws import Law
 from hwmodel.validation.kernels.priors import PER_PART
-from hwmodel.validation.kernels.tables import Columns
+from hwmodel.validation.kernels.reports import Score, Scores
+from hwmodel.validation.kernels.tables import Column, Columns, labels
 
 Bounds = dict[str, tuple[float, float, float]]
 PRIOR_WEIGHT = 0.1  # an e-fold away from the start costs as much as four rows that are 5 % off
@@ -35,9 +35,9 @@ def kin_mean(values: list[float]) -> float:
     return float(np.exp(np.mean(np.log(np.maximum(values, 1e-15)))))
 
 
-def columns_of(rows: Columns, fitted: FittedKernel) -> dict[str, Any]:
+def columns_of(rows: Columns, fitted: FittedKernel) -> dict[str, Num]:
     """The constants as columns beside the rows."""
-    names, codes = np.unique(rows["part"], return_inverse=True)
+    names, codes = np.unique(rows.words["part"], return_inverse=True)
     own = [fitted.of(str(n)) for n in names]
     keys = own[0].keys()
     return {k: fitted.shared[k] if k in fitted.shared else np.array([o[k] for o in own])[codes] for k in keys}
@@ -47,14 +47,14 @@ def fit(
     rows: Columns,
     law: Law,
     bounds: Bounds,
-    fixed: dict[str, Any] | None = None,
+    fixed: dict[str, Num] | None = None,
     per_part: tuple[str, ...] = PER_PART,
     evaluations: int = 60,
 ) -> FittedKernel:
     """Constants that minimise a robust log error, each part weighted alike, with weak priors at the starts."""
     from scipy.optimize import least_squares
 
-    names, codes = np.unique(rows["part"], return_inverse=True)
+    names, codes = np.unique(rows.words["part"], return_inverse=True)
     own = [k for k in bounds if k in per_part]
     shared = [k for k in bounds if k not in per_part]
     spans = [bounds[k] for k in shared] + [bounds[k] for k in own for _ in names]
@@ -63,13 +63,13 @@ def fit(
     log_t = np.log(rows["t"])
     weight = np.sqrt(len(codes) / (len(names) * np.bincount(codes)))[codes]
 
-    def unpack(theta: Any) -> dict[str, Any]:
+    def unpack(theta: Column) -> dict[str, Num]:
         x = np.exp(theta)
-        values: dict[str, Any] = dict(zip(shared, x[: len(shared)], strict=True))
+        values: dict[str, Num] = dict(zip(shared, x[: len(shared)], strict=True))
         table = x[len(shared) :].reshape(len(own), len(names))
         return values | {k: table[i][codes] for i, k in enumerate(own)} | (fixed or {})
 
-    def residuals(theta: Any) -> Any:
+    def residuals(theta: Column) -> Column:
         error = (np.log(law(rows, unpack(theta))) - log_t) * weight
         return np.concatenate([error, PRIOR_WEIGHT * (theta - start)])
 
@@ -91,20 +91,18 @@ def rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def score(rows: Columns, predicted: Any, by: tuple[str, ...] = ("part",)) -> dict[str, dict[str, float]]:
+def score(rows: Columns, predicted: Num, by: tuple[str, ...] = ("part",)) -> Scores:
     """Median and 90th percentile of the absolute error and the signed median, in percent, by group of rows."""
     error = predicted / rows["t"] - 1.0
-    labels = rows[by[0]].astype(str)
-    for key in by[1:]:
-        labels = np.char.add(np.char.add(labels, " "), rows[key].astype(str))
+    groups = labels(rows, by)
     out = {}
-    for label in np.unique(labels):
-        e = error[labels == label]
+    for label in np.unique(groups):
+        e = error[groups == label]
         size = np.abs(e)
-        out[str(label)] = {
-            "n": len(e),
-            "median_ape": round(100 * float(np.median(size)), 2),
-            "p90_ape": round(100 * float(np.quantile(size, 0.9)), 1),
-            "median_signed": round(100 * float(np.median(e)), 1),
-        }
+        out[str(label)] = Score(
+            n=len(e),
+            median_ape=round(100 * float(np.median(size)), 2),
+            p90_ape=round(100 * float(np.quantile(size, 0.9)), 1),
+            median_signed=round(100 * float(np.median(e)), 1),
+        )
     return out

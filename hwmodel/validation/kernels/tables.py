@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from hwmodel.errors import InputError
 from hwmodel.specs.formats import ELEMENT_BYTES
 
-Columns = dict[str, Any]  # name -> array; `part`, `format`, `engine`, `kernel` are arrays of text
+Column = NDArray[np.float64]
+Words = NDArray[np.str_]
+Mask = NDArray[np.bool_]
+WORDS = ("part", "engine", "kernel", "format", "spread", "op", "kv")  # columns of text
+
+
+class Columns(msgspec.Struct, kw_only=True):
+    """Rows of one table as columns: numbers under short names (seconds under `t`), and those of WORDS."""
+
+    numbers: dict[str, Column]
+    words: dict[str, Words]
+
+    def __getitem__(self, name: str) -> Column:
+        return self.numbers[name]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.words.values())))
+
 
 FORMATS = {"bfloat16": "bf16", "fp8": "fp8", "fp8_block": "fp8_block", "nvfp4": "nvfp4", "sq": "int8"}
 MEASURED_FORMATS = ("bf16", "fp8", "fp8_block", "nvfp4", "int8")
@@ -33,28 +52,42 @@ def read(directory: Path, name: str, columns: dict[str, str], extra: dict[str, s
     wanted = {"accelerator": "part", "stack": "engine", "kernel_source": "kernel", "latency": "t"} | columns
     wanted |= extra or {}
     table = pq.read_table(path, columns=list(wanted)).to_pandas()
-    out: Columns = {}
-    for old, new in wanted.items():
-        text = new in ("part", "engine", "kernel", "format", "spread", "op", "kv")
-        out[new] = table[old].astype(str).to_numpy() if text else table[old].to_numpy(dtype=float)
-    out["part"] = _renamed(out["part"], PARTS)
-    out["t"] = out["t"] * 1e-3
-    return take(out, out["t"] > 0)
+    words = {new: table[old].to_numpy().astype(np.str_) for old, new in wanted.items() if new in WORDS}
+    numbers = {new: table[old].to_numpy(dtype=float) for old, new in wanted.items() if new not in WORDS}
+    words["part"] = _renamed(words["part"], PARTS)
+    numbers["t"] = numbers["t"] * 1e-3
+    return take(Columns(numbers=numbers, words=words), numbers["t"] > 0)
 
 
-def _renamed(values: Any, names: dict[str, str]) -> Any:
+def _renamed(values: Words, names: dict[str, str]) -> Words:
     unique, codes = np.unique(values, return_inverse=True)
     return np.array([names.get(str(n), str(n)) for n in unique])[codes]
 
 
-def take(rows: Columns, keep: Any) -> Columns:
+def take(rows: Columns, keep: Mask | NDArray[np.int64]) -> Columns:
     """The rows that a mask or an index keeps."""
-    return {name: values[keep] for name, values in rows.items()}
+    return Columns(
+        numbers={name: values[keep] for name, values in rows.numbers.items()},
+        words={name: values[keep] for name, values in rows.words.items()},
+    )
+
+
+def of_kind(rows: Columns, family: str, number_format: str) -> Mask:
+    """The rows of one family of parts in one format."""
+    return np.asarray((rows.words["family"] == family) & (rows.words["format"] == number_format))
+
+
+def labels(rows: Columns, names: Sequence[str], between: str = " ") -> Words:
+    """The words of the rows in the columns `names`, joined."""
+    joined = rows.words[names[0]]
+    for name in names[1:]:
+        joined = np.char.add(np.char.add(joined, between), rows.words[name])
+    return joined
 
 
 def sample(rows: Columns, count: int, seed: int) -> Columns:
     """At most `count` rows, drawn without replacement, the same ones for the same seed."""
-    n = len(rows["t"])
+    n = len(rows)
     if n <= count:
         return rows
     return take(rows, np.sort(np.random.default_rng(seed).choice(n, count, replace=False)))
@@ -62,12 +95,15 @@ def sample(rows: Columns, count: int, seed: int) -> Columns:
 
 def concatenate(tables: list[Columns]) -> Columns:
     """Tables of the same columns, one after another."""
-    return {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}
+    return Columns(
+        numbers={name: np.concatenate([one.numbers[name] for one in tables]) for name in tables[0].numbers},
+        words={name: np.concatenate([one.words[name] for one in tables]) for name in tables[0].words},
+    )
 
 
-def held_out(rows: Columns, keys: tuple[str, ...]) -> Any:
+def held_out(rows: Columns, keys: tuple[str, ...]) -> Mask:
     """A fixed half of the shapes (not of the rows): all measurements of a shape fall on one side."""
-    mixed = np.full(len(rows["t"]), 0.5)
+    mixed = np.full(len(rows), 0.5)
     for i, key in enumerate(keys):
         mixed = mixed * 1.6180339887 + rows[key] * (i + 1.2345)
     codes = (np.abs(mixed) * 1e4).astype(np.int64)
@@ -78,16 +114,18 @@ def held_out(rows: Columns, keys: tuple[str, ...]) -> Any:
 def gemm_rows(directory: Path) -> Columns:
     """Matrix products with columns m, n, k."""
     rows = read(directory, "gemm", {"gemm_dtype": "format", "m": "m", "n": "n", "k": "k"})
-    rows["format"] = _renamed(rows["format"], FORMATS)
-    return take(rows, np.isin(rows["format"], MEASURED_FORMATS))
+    rows.words["format"] = _renamed(rows.words["format"], FORMATS)
+    return take(rows, np.isin(rows.words["format"], MEASURED_FORMATS))
 
 
 def weight_only_rows(directory: Path) -> Columns:
     """Products in 16 bits over weights kept in 8 or 4: columns m, n, k and `weight_bytes`."""
     rows = read(directory, "gemm", {"gemm_dtype": "format", "m": "m", "n": "n", "k": "k"})
-    rows = take(rows, np.isin(rows["format"], ["int8_wo", "int4_wo"]))
-    rows["weight_bytes"] = np.where(rows["format"] == "int8_wo", ELEMENT_BYTES["int8"], ELEMENT_BYTES["int4"])
-    rows["format"] = np.full(len(rows["t"]), "bf16")
+    rows = take(rows, np.isin(rows.words["format"], ["int8_wo", "int4_wo"]))
+    rows.numbers["weight_bytes"] = np.where(
+        rows.words["format"] == "int8_wo", ELEMENT_BYTES["int8"], ELEMENT_BYTES["int4"]
+    )
+    rows.words["format"] = np.full(len(rows), "bf16")
     return rows
 
 
@@ -96,19 +134,19 @@ def prefill_rows(directory: Path) -> Columns:
     shapes = {"batch_size": "b", "isl": "s", "num_heads": "h", "num_key_value_heads": "g", "head_dim": "d"}
     extra = {"window_size": "w", "attn_dtype": "format", "kv_cache_dtype": "kv"}
     rows = read(directory, "attention_prefill", shapes, extra)
-    rows["format"] = np.where(rows["format"] == "fp8", "fp8", "bf16")
-    rows["w"] = np.where(rows["w"] > 0, rows["w"], np.inf)
-    return take(rows, (rows["kv"] == "fp8") == (rows["format"] == "fp8"))
+    rows.words["format"] = np.where(rows.words["format"] == "fp8", "fp8", "bf16")
+    rows.numbers["w"] = np.where(rows["w"] > 0, rows["w"], np.inf)
+    return take(rows, (rows.words["kv"] == "fp8") == (rows.words["format"] == "fp8"))
 
 
 def decode_rows(directory: Path) -> Columns:
     """One new token over caches of s tokens; `kv_bytes` an element."""
     shapes = {"batch_size": "b", "step": "s", "num_heads": "h", "num_key_value_heads": "g", "head_dim": "d"}
     rows = read(directory, "attention_decode", shapes, {"window_size": "w", "kv_cache_dtype": "kv"})
-    rows["s"] = rows["s"] + 1.0
-    rows["s"] = np.where(rows["w"] > 0, np.minimum(rows["s"], rows["w"]), rows["s"])
-    rows["kv_bytes"] = np.where(rows["kv"] == "fp8", 1.0, 2.0)
-    rows["format"] = np.where(rows["kv"] == "fp8", "fp8", "bf16")
+    rows.numbers["s"] = rows["s"] + 1.0
+    rows.numbers["s"] = np.where(rows["w"] > 0, np.minimum(rows["s"], rows["w"]), rows["s"])
+    rows.numbers["kv_bytes"] = np.where(rows.words["kv"] == "fp8", 1.0, 2.0)
+    rows.words["format"] = np.where(rows.words["kv"] == "fp8", "fp8", "bf16")
     return rows
 
 
@@ -117,9 +155,9 @@ def mla_rows(directory: Path, decode: bool) -> Columns:
     length = "step" if decode else "isl"
     name = "mla_decode" if decode else "mla_prefill"
     rows = read(directory, name, {"batch_size": "b", length: "s", "num_heads": "h", "kv_cache_dtype": "kv"})
-    rows["s"] = rows["s"] + (1.0 if decode else 0.0)
-    rows["kv_bytes"] = np.where(rows["kv"] == "fp8", 1.0, 2.0)
-    rows["format"] = np.where(rows["kv"] == "fp8", "fp8", "bf16")
+    rows.numbers["s"] = rows["s"] + (1.0 if decode else 0.0)
+    rows.numbers["kv_bytes"] = np.where(rows.words["kv"] == "fp8", 1.0, 2.0)
+    rows.words["format"] = np.where(rows.words["kv"] == "fp8", "fp8", "bf16")
     return rows
 
 
@@ -133,19 +171,19 @@ def moe_rows(directory: Path) -> Columns:
     extra |= {"moe_dtype": "format"}
     rows = read(directory, "moe", shapes, extra)
     rows = take(rows, ~((rows["hidden"] == 7168) & (rows["all"] == 256)))
-    rows["format"] = _renamed(rows["format"], FORMATS)
-    rows["experts"] = rows["all"] / rows["ep"]
-    rows["pairs"] = rows["tokens"] * rows["topk"]
-    rows["rows"] = rows["pairs"] / rows["ep"]
-    rows["width"] = rows["inter"] / rows["tp"]
-    rows["gated"] = np.where(np.char.find(rows["kernel"].astype(str), "nongated") >= 0, 0.0, 1.0)
+    rows.words["format"] = _renamed(rows.words["format"], FORMATS)
+    rows.numbers["experts"] = rows["all"] / rows["ep"]
+    rows.numbers["pairs"] = rows["tokens"] * rows["topk"]
+    rows.numbers["rows"] = rows["pairs"] / rows["ep"]
+    rows.numbers["width"] = rows["inter"] / rows["tp"]
+    rows.numbers["gated"] = np.where(np.char.find(rows.words["kernel"], "nongated") >= 0, 0.0, 1.0)
     return rows
 
 
 def move_rows(directory: Path) -> Columns:
     """Kernels that read two bytes and write one an element (the scaling pass of a cast)."""
     rows = read(directory, "quantize", {"m": "m", "k": "k", "op_name": "op"})
-    rows = take(rows, (rows["op"] == "scale_matrix") & (rows["engine"] == "trtllm"))
-    rows["bytes"] = 3.0 * rows["m"] * rows["k"]
-    rows["format"] = np.full(len(rows["t"]), "bf16")
+    rows = take(rows, (rows.words["op"] == "scale_matrix") & (rows.words["engine"] == "trtllm"))
+    rows.numbers["bytes"] = 3.0 * rows["m"] * rows["k"]
+    rows.words["format"] = np.full(len(rows), "bf16")
     return rows

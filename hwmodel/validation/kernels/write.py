@@ -5,17 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwmodel.catalog.writing import write_whole
-from hwmodel.plain import Document
+from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.kernels import priors as priors
 from hwmodel.validation.kernels.laws import over_catalog_peak
+from hwmodel.validation.kernels.reports import ByFormat, Constants, KernelDocument, Residuals, ResidualsDocument
 from hwmodel.validation.kernels.solver import FittedKernel, kin_mean, rounded
-from hwmodel.version import __version__
 
 if TYPE_CHECKING:
     from hwmodel.validation.kernels.task import Task
 
-Table = dict[str, dict[str, dict[str, float]]]  # family or part -> format -> constant -> value
 FIT_ONLY = ("resident_bytes", "permute_bytes")
 HEADER = """\
 # Fitted constants of kernels; written by `hwmodel calibrate --kernels DIR`, never by hand.
@@ -29,13 +27,13 @@ RESIDUALS_HEADER = """\
 """
 
 
-def _put(table: Table, key: str, number_format: str, values: dict[str, float]) -> None:
+def _put(table: ByFormat, key: str, number_format: str, values: dict[str, float]) -> None:
     kept = {k: v for k, v in values.items() if k not in FIT_ONLY}
     if kept:
         table.setdefault(key, {}).setdefault(number_format, {}).update(kept)
 
 
-def _spread(table: Table, fits: dict[tuple[str, str], FittedKernel], scale_peak: bool) -> None:
+def _spread(table: ByFormat, fits: dict[tuple[str, str], FittedKernel], scale_peak: bool) -> None:
     """Family constants (with the mean of their parts) and those of each part."""
     for (family, number_format), fitted in sorted(fits.items()):
         _put(table, family, number_format, {k: rounded(v) for k, v in fitted.of("").items()})
@@ -46,9 +44,9 @@ def _spread(table: Table, fits: dict[tuple[str, str], FittedKernel], scale_peak:
             _put(table, part, number_format, values)
 
 
-def _generic(table: Table, families: list[str]) -> dict[str, dict[str, float]]:
+def _generic(table: ByFormat, families: list[str]) -> Constants:
     """The mean of the measured families, by format."""
-    out: dict[str, dict[str, float]] = {}
+    out: Constants = {}
     for number_format in sorted({f for family in families for f in table.get(family, {})}):
         rows = [table[family][number_format] for family in families if number_format in table.get(family, {})]
         names = sorted({k for row in rows for k in row})
@@ -56,7 +54,7 @@ def _generic(table: Table, families: list[str]) -> dict[str, dict[str, float]]:
     return out
 
 
-def _unmeasured(gemm: Table, attention: Table) -> None:
+def _unmeasured(gemm: ByFormat, attention: ByFormat) -> None:
     """Families without tables: the shape constants of their kin (or of all) under a ceiling of their own."""
     for family, assumed in priors.UNMEASURED.items():
         ceiling = {"efficiency": assumed.efficiency, "throttle": assumed.throttle}
@@ -70,10 +68,10 @@ def _unmeasured(gemm: Table, attention: Table) -> None:
                 _put(table, family, number_format, values)
 
 
-def tables_of(done: dict[str, Task]) -> Document:
-    """The constants as the loader reads them."""
-    gemm: Table = {}
-    attention: Table = {}
+def document(done: dict[str, Task]) -> KernelDocument:
+    """The content of kernels.yaml: constants, and of each fit what serves it alone and how many rows it saw."""
+    gemm: ByFormat = {}
+    attention: ByFormat = {}
     _spread(gemm, done["gemm"].fits, scale_peak=True)
     _spread(gemm, done["grouped"].fits, scale_peak=False)
     for name in ("attention", "decode", "mla_decode"):
@@ -86,41 +84,28 @@ def tables_of(done: dict[str, Task]) -> Document:
     narrow = kin_mean([fitted.shared["weight_only_fraction"] for fitted in done["weight_only"].fits.values()])
     gemm["generic"]["bf16"]["weight_only_fraction"] = rounded(narrow)
     _unmeasured(gemm, attention)
-    memory: dict[str, dict[str, float]] = {}
+    memory: Constants = {}
     for (family, _), fitted in sorted(done["memory"].fits.items()):
         memory[family] = {k: rounded(v) for k, v in fitted.of("").items()}
         memory |= {part: dict(own) for part, own in fitted.parts.items()}
     memory |= priors.MEMORY_UNMEASURED
     memory["generic"] = {k: rounded(kin_mean([m[k] for m in memory.values() if k in m])) for k in priors.MEMORY}
     flash2 = {"generic": {"slowdown": 1.0}} | {k: {"slowdown": v} for k, v in priors.FLASH2.items()}
-    return {"gemm": gemm, "attention": attention, "attention_flash2": flash2, "memory": memory}
+    every = {
+        f"{name} {family} {number_format}": fitted
+        for name, task in done.items()
+        for (family, number_format), fitted in task.fits.items()
+    }
+    own = {key: {k: v for k, v in fitted.shared.items() if k in FIT_ONLY} for key, fitted in every.items()}
+    return KernelDocument(
+        gemm=gemm, attention=attention, attention_flash2=flash2, memory=memory, assumed=priors.UNMEASURED,
+        fit_only={key: found for key, found in own.items() if found},
+        rows_fitted={key: fitted.rows for key, fitted in every.items()},
+    )  # fmt: skip
 
 
-def write(out: Path, done: dict[str, Task], reports: Document) -> None:
+def write(out: Path, done: dict[str, Task], residuals: Residuals) -> None:
     """Writes the constants, the residuals and what they were fitted on; the same tables give the same text."""
-    body: Document = {"code_version": __version__, "fitted_on": "aiconfigurator-core 0.12.0 kernel tables"} | tables_of(
-        done
-    )
-    body["assumed"] = {family: v._asdict() for family, v in priors.UNMEASURED.items()}
-    body["fit_only"] = {
-        f"{name} {family} {number_format}": {k: v for k, v in fitted.shared.items() if k in FIT_ONLY}
-        for name, task in done.items()
-        for (family, number_format), fitted in sorted(task.fits.items())
-        if any(k in FIT_ONLY for k in fitted.shared)
-    }
-    body["rows_fitted"] = {
-        f"{name} {family} {number_format}": fitted.rows
-        for name, task in done.items()
-        for (family, number_format), fitted in sorted(task.fits.items())
-    }
-    dump(out / "kernels.yaml", HEADER, body)
-    dump(out / "kernels_residuals.yaml", RESIDUALS_HEADER, {"code_version": __version__, "residuals": reports})
-
-
-def dump(path: Path, header: str, body: Document) -> None:
-    """Writes a mapping as YAML, sorted, by way of a temporary file."""
-    import yaml
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump(body, sort_keys=True, default_flow_style=None, width=200)
-    write_whole(path, header + text)
+    write_document(out / "kernels.yaml", HEADER, document(done), width=200, compact=True)
+    found = ResidualsDocument(residuals=residuals)
+    write_document(out / "kernels_residuals.yaml", RESIDUALS_HEADER, found, width=200, compact=True)
