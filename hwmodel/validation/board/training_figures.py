@@ -6,7 +6,7 @@ import msgspec
 
 from hwmodel.validation.board.ablation import Removed
 from hwmodel.validation.board.searched import Searched
-from hwmodel.validation.fit.memory_fit import Bin
+from hwmodel.validation.fit.memory_fit import FillBin
 from hwmodel.validation.predicted.ranking import FailedLayouts, LayoutChoice
 from hwmodel.validation.predicted.score import Overall
 
@@ -69,7 +69,7 @@ class TrainingFigures(msgspec.Struct, frozen=True, kw_only=True):
     choice: LayoutChoice
     failed: FailedLayouts
     memory: list[PeakErrors]
-    reliability: list[Bin]
+    reliability: list[FillBin]
     most_full: float
     least: float
     searched: list[Searched]

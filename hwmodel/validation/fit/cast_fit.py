@@ -168,7 +168,7 @@ def errors_left_out(pairs: Sequence[SpeedPair]) -> Errors:
     return left_out(pairs, lambda pair: pair.source, fit, lambda traffic, pair: pair.error(traffic[pair.kind]))
 
 
-class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
+class SpeedupAccuracy(msgspec.Struct, frozen=True, kw_only=True):
     """Median size and sign of ln(measured over predicted) over sources, and the half-width of 80 %."""
 
     median_abs_log: float
@@ -183,7 +183,7 @@ class CastDocument(msgspec.Struct, frozen=True, kw_only=True):
     speedup_log_half_width: float
     counted: dict[str, float]
     fitted_on: str
-    accuracy: dict[str, Accuracy]
+    accuracy: dict[str, SpeedupAccuracy]
     in_pairs: dict[str, float]
     left_out: Errors
     residuals: dict[str, float]
@@ -228,16 +228,16 @@ def _at(pairs: Sequence[SpeedPair], constants: dict[str, float]) -> Errors:
     return out
 
 
-def _figures(errors: Errors) -> Accuracy:
+def _figures(errors: Errors) -> SpeedupAccuracy:
     middles = [median(rows) for rows in errors.values()]
-    return Accuracy(
+    return SpeedupAccuracy(
         median_abs_log=median(abs(m) for m in middles),
         median_signed_log=median(middles),
         half_width_80=half_width(errors),
     )
 
 
-def write(errors: Errors, directory: Path | None = None) -> dict[str, Accuracy]:
+def write(errors: Errors, directory: Path | None = None) -> dict[str, SpeedupAccuracy]:
     """Fit and write casts.yaml with the errors of sources left out (see pair_folds); gives the accuracy."""
     target = (directory or calibrations_dir()) / "casts.yaml"
     return write_document(target, HEADER, document(errors), digits=4, width=110).accuracy

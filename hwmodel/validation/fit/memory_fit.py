@@ -24,7 +24,7 @@ LEAST = 0.7
 BINS = (0.0, 0.25, 0.5, 0.75, 0.85, 0.95, 1.05, 1.2, 1.5, np.inf)
 
 
-class Bin(msgspec.Struct, frozen=True, kw_only=True, rename={"low": "from", "high": "to"}):
+class FillBin(msgspec.Struct, frozen=True, kw_only=True, rename={"low": "from", "high": "to"}):
     """Layouts whose predicted fill lies between two ends: how many, the share said to run, and the share that ran."""
 
     low: float
@@ -39,7 +39,7 @@ class MemoryDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     fits: FitConstants
     layouts: int
-    reliability: list[Bin]
+    reliability: list[FillBin]
 
 
 def outcomes(rows: list[Row]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -71,7 +71,7 @@ def fit_probability(full: NDArray[np.float64], ran: NDArray[np.float64]) -> FitC
     return constants(best.x)
 
 
-def reliability(full: NDArray[np.float64], ran: NDArray[np.float64], c: FitConstants) -> list[Bin]:
+def reliability(full: NDArray[np.float64], ran: NDArray[np.float64], c: FitConstants) -> list[FillBin]:
     """Layouts by their fill: how many, the share predicted to run, and the share that ran."""
     out = []
     for low, high in pairwise(BINS):
@@ -79,7 +79,7 @@ def reliability(full: NDArray[np.float64], ran: NDArray[np.float64], c: FitConst
         if here.any():
             said = (1.0 - c.other) * np.asarray(fits_probability(full[here], c))
             share, started = round(float(said.mean()), 3), round(float(ran[here].mean()), 3)
-            out.append(Bin(low=low, high=float(high), layouts=int(here.sum()), said=share, ran=started))
+            out.append(FillBin(low=low, high=float(high), layouts=int(here.sum()), said=share, ran=started))
     return out
 
 

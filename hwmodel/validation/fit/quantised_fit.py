@@ -189,7 +189,7 @@ ABLATION: dict[str, tuple[str, ...]] = {
 }
 
 
-class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
+class QuantisedAccuracy(msgspec.Struct, frozen=True, kw_only=True):
     """Sources left out, weighted alike: the median of |ln(measured / predicted)|, and the deviation that holds 80 %."""
 
     median_abs_log: float
@@ -201,7 +201,7 @@ class QuantisedDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     constants: QuantisedConstants
     parameters: tuple[QuantisedParameter, ...] = PARAMETERS
-    accuracy: dict[str, Accuracy]
+    accuracy: dict[str, QuantisedAccuracy]
 
 
 def document() -> QuantisedDocument:
@@ -253,13 +253,13 @@ def _between_mixtures(found: Sequence[Vote], c: QuantisedConstants) -> float:
     return float(np.std([median(rows) for rows in by_model.values()]))
 
 
-def _accuracy(found: Sequence[Vote], held: Sequence[str]) -> Accuracy:
+def _accuracy(found: Sequence[Vote], held: Sequence[str]) -> QuantisedAccuracy:
     errors = errors_left_out(found, held)
     middle = median(median(abs(e) for e in rows) for rows in errors.values())
-    return Accuracy(median_abs_log=middle, sd_of_80_percent=spread(errors))
+    return QuantisedAccuracy(median_abs_log=middle, sd_of_80_percent=spread(errors))
 
 
-def write(directory: Path | None = None) -> dict[str, Accuracy]:
+def write(directory: Path | None = None) -> dict[str, QuantisedAccuracy]:
     """Fit and write quantised.yaml; gives the accuracy."""
     target = (directory or calibrations_dir()) / "quantised.yaml"
     return write_document(target, HEADER, document(), digits=5, width=110).accuracy
