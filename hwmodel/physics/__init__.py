@@ -19,6 +19,8 @@ __all__ = [
     "recomputed",
     "schedule",
     "serving",
+    "serving_formulas",
+    "serving_launches",
     "serving_memory",
     "serving_queue",
     "serving_step",

@@ -5,12 +5,18 @@ The step evaluates them on numbers and columns; `explain` on the numbers of an a
 
 from __future__ import annotations
 
-from hwmodel.ops import Num, log, maximum, minimum, sqrt
+from hwmodel.ops import Num, ceil, log, maximum, minimum, sqrt
 from hwmodel.physics.kernels import memory_bound_s
 from hwmodel.specs.kernels import MemoryConstants
 
 _LN2 = 0.6931471805599453
 _TINY = 1e-30
+# Of the ring of contexts, what stays exposed however long attention takes: its first exchange, before any attention
+# has begun (unconfirmed).
+_RING_EXPOSED = 0.05
+# Over how much of an exchange's own length the corner is rounded between hidden and exposed: messages and kernels of
+# single layers do not line up (unconfirmed).
+_CORNER = 0.1
 
 
 def levelled(forward_s: Num, backward_s: Num, level: Num) -> Num:
@@ -70,10 +76,47 @@ def transfers(micro_batches: Num, vpp: Num, pp: Num, overlap: Num) -> Num:
     return 2.0 * micro_batches * vpp * (1.0 - overlap) + 2.0 * (pp - 1.0)
 
 
+def tensor_exposed_s(exchange_s: Num, slower: Num, pairs: Num, overlap: Num) -> Num:
+    """What a layer waits for of `pairs` tensor-parallel exchanges that products hide in part."""
+    return exchange_s * slower * pairs * (1.0 - overlap)
+
+
+def ring_exposed_s(ring_s: Num, attention_s: Num, overlap: Num) -> Num:
+    """What a layer waits for of keys and values that go round a ring under its attention."""
+    return maximum(ring_s - overlap * attention_s, _RING_EXPOSED * ring_s)
+
+
+def traffic_exposed_s(whole_s: Num, compute_s: Num, overlap: Num, floor: Num) -> Num:
+    """What a layer waits for of dispatch and combine that another micro-batch's compute hides, never below the
+    floor."""
+    return maximum(whole_s - overlap * compute_s, floor * whole_s)
+
+
+def logits_bytes(tokens: Num, vocab: Num, tp: Num, each: Num) -> Num:
+    """Bytes of logits of which one rank holds its part of the vocabulary, `each` bytes an element."""
+    return tokens * ceil(vocab / tp) * each
+
+
+def shared_params(dense: Num, dense_ranks: Num, experts: Num, expert_ranks: Num) -> Num:
+    """Parameters of one rank whose state the ranks of ZeRO divide between them."""
+    return dense / dense_ranks + experts / expert_ranks
+
+
+def activations_bytes(tokens: Num, saved: Num, alive: Num, work: Num, overhead: Num) -> Num:
+    """Bytes of activations: what each layer saves a token, of all layers and micro-batches alive, and what one layer
+    needs while it computes."""
+    return tokens * (saved * alive + work) * overhead
+
+
+def reserve_bytes(context_bytes: Num, fragmentation: Num, held_bytes: Num) -> Num:
+    """Bytes of the context and the communicators, and of what fragmentation wastes of all that is held."""
+    return context_bytes + fragmentation * held_bytes
+
+
 def exposed_s(volume_s: Num, window_s: Num, floor: Num, times: Num) -> Num:
     """What a step waits for of an exchange: the volume less the window, with a soft corner, never below the floor."""
     hidden = volume_s - window_s
-    edge = 0.1 * volume_s
+    edge = _CORNER * volume_s
     soft = 0.5 * (hidden + sqrt(hidden * hidden + edge * edge)) * (1.0 - floor)
     return (floor * volume_s + soft) * times
 

@@ -9,6 +9,7 @@ from hwmodel.ops import Num, ceil, maximum, minimum, where
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, MemoryConstants
 
 _TILE = 128.0
+_BACKWARD_PRODUCTS = 5.0 / 2.0  # five products where the forward pass has two (arXiv 2307.08691 section 3.1)
 
 
 def _is_plain(value: Num, usual: float) -> bool:
@@ -37,7 +38,12 @@ def gemm_s(m: Num, n: Num, k: Num, c: GemmConstants) -> Num:
 
     A short run on a cool chip; for back-to-back products of a training step take `machine.sustained` constants.
     """
-    return c.launch_s + product_s(*gemm_sizes(m, n, k, c), c.efficiency, c)
+    return sized_gemm_s(*gemm_sizes(m, n, k, c), c)
+
+
+def sized_gemm_s(area: Num, ragged_area: Num, k: Num, moved: Num, c: GemmConstants) -> Num:
+    """Seconds of one product of which the sizes are known that its time goes by (see `gemm_sizes`)."""
+    return c.launch_s + product_s(area, ragged_area, k, moved, c.efficiency, c)
 
 
 def gemm_sizes(m: Num, n: Num, k: Num, c: GemmConstants) -> tuple[Num, Num, Num, Num]:
@@ -51,9 +57,14 @@ def gemm_sizes(m: Num, n: Num, k: Num, c: GemmConstants) -> tuple[Num, Num, Num,
 
 def grouped_gemm_s(rows_per_expert: Num, n: Num, k: Num, experts: Num, c: GemmConstants) -> Num:
     """Seconds of `experts` products of (rows_per_expert, k) @ (k, n) in one launch."""
-    area = experts * (rows_per_expert + c.group_edge) * (n + c.edge_n)
     stored = rows_per_expert * n * (c.out_bytes * c.store_cost)
     moved = experts * ((rows_per_expert * c.a_bytes + n * c.b_bytes) * k + stored)
+    return sized_group_s(rows_per_expert, n, k, experts, moved, c)
+
+
+def sized_group_s(rows_per_expert: Num, n: Num, k: Num, experts: Num, moved: Num, c: GemmConstants) -> Num:
+    """`grouped_gemm_s` of products of which the bytes are known that they move."""
+    area = experts * (rows_per_expert + c.group_edge) * (n + c.edge_n)
     return c.group_launch_s + product_s(area, 0.0, k, moved, c.efficiency * c.group_efficiency, c)
 
 
@@ -85,7 +96,8 @@ def attention_forward_s(
     entries = kv_len
     if not _is_plain(kv_compression, 1.0):
         pairs, keys, entries = pairs / kv_compression, keys / kv_compression, kv_len / kv_compression
-    pairs = pairs + c.diagonal_tokens * q_len + c.window_pad_tokens * (q_len - ramp) * (keys < entries) + c.block_pairs
+    padded = where(keys < entries, c.window_pad_tokens * (q_len - ramp), 0.0)
+    pairs = pairs + c.diagonal_tokens * q_len + padded + c.block_pairs
     work = batch * n_heads * pairs + c.fill * c.units * _TILE * keys
     compute = work * (head_dim + v_head_dim + 2.0 * c.head_dim_half) * (2.0 / (c.peak_flop_per_s * c.efficiency))
     compute = compute * (1.0 + c.throttle * compute / (compute + c.throttle_s))
@@ -113,7 +125,12 @@ def attention_backward_s(
     """Seconds of the backward pass of fused attention: five products instead of two, at a lower rate."""
     widths = (n_heads, n_kv_heads, head_dim, v_head_dim)
     forward = attention_forward_s(batch, q_len, kv_len, *widths, window_tokens, c, kv_compression, shared_kv)
-    return forward * (2.5 / c.backward_efficiency)
+    return backward_s(forward, c)
+
+
+def backward_s(forward_s: Num, c: AttentionConstants) -> Num:
+    """Seconds of attention's backward pass beside those of its forward one: five products for two."""
+    return forward_s * (_BACKWARD_PRODUCTS / c.backward_efficiency)
 
 
 def unfused_attention_s(

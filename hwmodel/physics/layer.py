@@ -12,7 +12,7 @@ import msgspec
 from hwmodel.ops import Num, ceil, maximum, where
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.columns import anywhere
-from hwmodel.physics.formulas import kept_in_16_bits
+from hwmodel.physics.formulas import kept_in_16_bits, logits_bytes
 from hwmodel.physics.kernels import (
     attention_backward_s,
     attention_forward_s,
@@ -28,6 +28,14 @@ from hwmodel.physics.machine import sustained
 from hwmodel.physics.schedule import micro_batches
 from hwmodel.specs import Block, Layout, Precision, Shape, Stack, Workload
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, Machine
+
+# fp32 logits are written, read twice, and their gradient is written and read in 16 bits.
+_LOSS_BYTES = 4.0 + 2.0 * 4.0 + 2.0 * 2.0
+# A layer's width is read and written by two norms, and read twice and written by two residual sums.
+_NORM_PASSES = 2.0 * 2.0
+_RESIDUAL_PASSES = _NORM_PASSES + 2.0 * 3.0
+_SCORE_BYTES_BACK = 3.6  # that the backward pass moves of a score where the forward one moves two (unconfirmed)
+_TRAFFIC_KERNELS = 8.0  # of a forward pass: norms, sums, rotary embedding, activation, permutation (count unconfirmed)
 
 MODULES = ("up_projections", "mlp", "shared_experts", "experts")  # of `shapes.matrices`, whose products are told apart
 
@@ -195,7 +203,7 @@ def attention_s(block: Block, layout: Layout, workload: Workload, machine: Machi
     high, memory = machine.gemm_high, machine.memory
     plain_f = unfused_attention_s(b, s, s, heads, block.head_dim, v_dim, stack.score_passes, high, memory)
     products = 2.0 * (plain_f - memory_bound_s(b * heads * s * s * stack.score_passes * 2.0, memory))
-    plain_b = products + memory_bound_s(b * heads * s * s * stack.score_passes * 3.6, memory)
+    plain_b = products + memory_bound_s(b * heads * s * s * stack.score_passes * _SCORE_BYTES_BACK, memory)
     unfused = stack.attention_generation < 0.5
     return where(unfused, plain_f, fused_f) * present, where(unfused, plain_b, fused_b) * present
 
@@ -220,12 +228,12 @@ def traffic_s(
     # Ranks that share an expert receive each other's tokens.
     permuted = where(block.n_experts > 0, 2.0 * (block.top_k + 1.0) * d * layout.etp, 0.0)
     activation = (2.0 + block.gated) * width / layout.tp
-    elements = 10.0 * d / split + activation + (rotary + permuted) / layout.tp
+    elements = _RESIDUAL_PASSES * d / split + activation + (rotary + permuted) / layout.tp
     size = tokens * precision.residual_bytes * stack.memory_passes
     launch = machine.memory.launch_s
-    forward = memory_bound_s(size * elements, machine.memory) + 7.0 * launch
+    forward = memory_bound_s(size * elements, machine.memory) + (_TRAFFIC_KERNELS - 1.0) * launch
     # A norm reads and writes once; two a layer.
-    norms = memory_bound_s(size * 4.0 * d / split, machine.memory) + launch
+    norms = memory_bound_s(size * _NORM_PASSES * d / split, machine.memory) + launch
     return forward, norms, memory_bound_s(size * activation, machine.memory)
 
 
@@ -276,7 +284,7 @@ def loss_s(shape: Shape, tokens: Num, tp: Num, machine: Machine) -> Num:
 def loss_bytes(shape: Shape, tokens: Num, tp: Num) -> Num:
     """Bytes of the loss of one micro-batch: its fp32 logits are written, read twice, and their gradient is written and
     read in 16 bits."""
-    return tokens * ceil(shape.vocab / tp) * 16.0
+    return logits_bytes(tokens, shape.vocab, tp, _LOSS_BYTES)
 
 
 def _launches(block: Block, layout: Layout, stack: Stack) -> Num:

@@ -6,6 +6,7 @@ from hwmodel.ops import Num, log, maximum, minimum, where
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.collectives import all_gather_s, all_reduce_s, exchange, exchange_s, point_to_point_s
 from hwmodel.physics.columns import anywhere
+from hwmodel.physics.formulas import ring_exposed_s, tensor_exposed_s
 from hwmodel.specs import Block, Layout, Precision, Shape, Stack
 from hwmodel.specs.kernels import Machine
 
@@ -32,12 +33,12 @@ def tensor_parallel(
         one = 2.0 * all_gather_s(size, layout.tp, near, net)  # the sums are scattered in the same time
     if anywhere((layout.tp > 1.0) & (layout.sequence_parallel <= 0)):
         one = where(layout.sequence_parallel > 0, one, all_reduce_s(size, layout.tp, near, net))
-    one = one * where(layout.tp > near, slower_network(layout.tp / near, stack), 1.0)
+    slower = where(layout.tp > near, slower_network(layout.tp / near, stack), 1.0)
     # Ranks that share an expert gather its tokens after they were dispatched: once for each expert that a token takes.
     copies = where(layout.ep > 1.0, block.top_k, 1.0)
     experts = where(layout.etp < 1.5, 0.0, copies)
     pairs = where(block.n_heads > 0, 1.0, 0.0) + where(block.n_experts > 0, experts, 1.0)
-    return where(layout.tp > 1.0, one * pairs * (1.0 - stack.tp_overlap), 0.0)
+    return where(layout.tp > 1.0, tensor_exposed_s(one, slower, pairs, stack.tp_overlap), 0.0)
 
 
 def context_parallel(
@@ -52,7 +53,7 @@ def context_parallel(
     size = tokens * where(block.kv_lora_rank > 0, latent, width / layout.tp) * precision.residual_bytes
     crosses = where(layout.tp * layout.cp > net.domain, 1.0, 0.0)
     ring = (layout.cp - 1.0) * point_to_point_s(size, crosses, net)
-    return where(layout.cp > 1.0, maximum(ring - stack.cp_overlap * attention, 0.05 * ring), 0.0)
+    return where(layout.cp > 1.0, ring_exposed_s(ring, attention, stack.cp_overlap), 0.0)
 
 
 def _distinct(picks: Num, places: Num) -> Num:

@@ -11,11 +11,15 @@ import msgspec
 from hwmodel.ops import Num, ceil, maximum, minimum, where
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.columns import absent, anywhere
-from hwmodel.physics.schedule import copies, ends_meet, holds_head, in_flight
+from hwmodel.physics.formulas import activations_bytes, logits_bytes, reserve_bytes, shared_params
+from hwmodel.physics.schedule import copies, ends_meet, holds_head, in_flight, micro_batches
 from hwmodel.physics.stages import LayerShard, data_ranks, layer_shard, layers_per_stage, vocabulary_matrices
 from hwmodel.specs import Block, Layout, MemoryTerms, Precision, Shape, Stack, Workload
 
 STAGES = ("first", "middle", "last")
+# Bytes that unfused attention keeps of a score: softmax and what dropout leaves in 16 bits each, its mask in 8 (arXiv
+# 2205.05198 equation 1).
+SCORE_BYTES = 5.0
 OFFLOAD_LAYERS = 2.0  # layers whose activations are on the accelerator on their way to the host and back
 
 
@@ -51,7 +55,7 @@ def _layer_bytes_per_token(
     expanded = heads * block.head_dim * r + kv * shapes.cached_width(block) * r
     latents = (block.q_lora_rank + block.kv_lora_rank + block.rope_dim) * 2.0 * r
     unfused = stack.attention_generation < 0.5
-    scores = where(unfused, heads * seq_len * 5.0, 0.0) if anywhere(unfused) else 0.0
+    scores = where(unfused, heads * seq_len * SCORE_BYTES, 0.0) if anywhere(unfused) else 0.0
     moe = block.n_experts > 0
     routed = where(moe, block.top_k * block.d_ff * stack.imbalance, block.d_ff) / layout.tp
     permuted = where(moe, block.top_k * d * a * layout.etp / layout.tp, 0.0)  # each token at each of its experts
@@ -157,11 +161,11 @@ def _of_all_stages(shape: Shape, precision: Precision, layout: Layout, workload:
         sharing=_sharing(layout, shard),
         ends=vocabulary_matrices(shape, layout),
         trainable=minimum(workload.trainable_fraction, 1.0),
-        micro_batches=maximum(workload.global_batch_seqs / (layout.micro_batch * layout.dp), 1.0),
+        micro_batches=micro_batches(layout, workload),
         tokens=tokens,
         saved=saved,
         work=work,
-        logits=tokens * ceil(shape.vocab / layout.tp) * each,
+        logits=logits_bytes(tokens, shape.vocab, layout.tp, each),
         gathered=where(gathers, tokens * shape.d_model * stack.gathered_bytes, 0.0),
     )
 
@@ -175,7 +179,7 @@ def _states(
     dense = held_layers * (shard.dense + shard.vectors) + outside
     experts = held_layers * shard.experts
     held = {
-        state: dense / ranks.dense + (0.0 if absent(shard.experts) else experts / ranks.experts)
+        state: shared_params(dense, ranks.dense, 0.0 if absent(shard.experts) else experts, ranks.experts)
         for state, ranks in of_all.sharing.items()
     }
     gradient = where(stack.gradient_bytes > 0, stack.gradient_bytes, precision.gradient_bytes)
@@ -208,7 +212,7 @@ def _stage_memory(
     here = layers_here * in_flight(stage, layout, of_all.micro_batches, stack)
     if anywhere(layout.offload_activations > 0):
         here = where(layout.offload_activations > 0, minimum(here, OFFLOAD_LAYERS), here)
-    activations = of_all.tokens * (of_all.saved * here + of_all.work) * stack.activation_overhead
+    activations = activations_bytes(of_all.tokens, of_all.saved, here, of_all.work, stack.activation_overhead)
     logits = head * of_all.logits
     held = weights + gradients + optimizer + activations + logits + buffers + of_all.gathered
     return MemoryTerms(
@@ -218,7 +222,7 @@ def _stage_memory(
         activations_bytes=activations,
         logits_bytes=logits,
         buffers_bytes=buffers + of_all.gathered,
-        reserve_bytes=stack.context_bytes + stack.fragmentation * held,
+        reserve_bytes=reserve_bytes(stack.context_bytes, stack.fragmentation, held),
     )
 
 

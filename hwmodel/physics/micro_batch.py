@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from hwmodel.ops import Num, maximum, where
+from hwmodel.ops import Num, where
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.columns import anywhere
-from hwmodel.physics.formulas import accumulate_s, host_s, launch_wait_s, levelled, with_again
+from hwmodel.physics.formulas import accumulate_s, host_s, launch_wait_s, levelled, traffic_exposed_s, with_again
 from hwmodel.physics.kernels import memory_bound_s
 from hwmodel.physics.layer import LayerTimes
 from hwmodel.physics.recomputed import Again, recomputed
@@ -67,8 +67,7 @@ def expert_traffic_s(
     crosses = layout.ep * where(layout.etp > 1.0, layout.tp, 1.0) > machine.network.domain
     interleaved = (layout.pp > 1.5) & (layout.vpp > 1.5) & crosses
     hides = interleaved | pairs_passes(layout) | (stack.ep_always > 0)
-    exposed = maximum(whole - stack.ep_overlap * compute, stack.dp_floor * whole)
-    return where(hides, exposed, whole)
+    return where(hides, traffic_exposed_s(whole, compute, stack.ep_overlap, stack.dp_floor), whole)
 
 
 def gradient_bytes(precision: Precision, stack: Stack) -> Num:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hwmodel.ops import Num, ceil, maximum, minimum, where
 from hwmodel.physics.columns import anywhere, everywhere, only
+from hwmodel.physics.serving_formulas import cached_elements, kept_share, sequences_alive, usual_pool_bytes
 from hwmodel.physics.serving_step import ATTENTION_MODULES, kv_heads_per_rank, stage_unevenness
 from hwmodel.physics.shape import (
     cached_width,
@@ -30,7 +31,7 @@ WEIGHTS_DOUBT, FRACTION_DOUBT, RESERVE_FACTOR = 0.02, 0.065, 2.0
 def _layer_kv_elements(block: Block, tp: Num) -> Num:
     """Cache elements a token of one layer on one rank; the latent of MLA and index keys are held by every
     tensor-parallel rank."""
-    plain = kv_heads_per_rank(block, tp) * cached_width(block) / block.kv_compression
+    plain = cached_elements(kv_heads_per_rank(block, tp), cached_width(block), block.kv_compression)
     cached = where(block.kv_lora_rank > 0, block.kv_lora_rank + block.rope_dim, plain)
     cached = cached + only(block.index_heads > 0, block.index_dim / block.kv_compression)
     return only(block.n_heads > 0, cached * (1.0 - block.borrows_kv))
@@ -43,7 +44,7 @@ def kv_bytes_per_token(shape: Shape, kv_bytes: Num = 2.0, tp: Num = 1.0, context
     """
     total: Num = 0.0
     for block in shape.blocks:
-        kept = minimum(1.0, block.window_tokens / context)
+        kept = kept_share(block.window_tokens, context)
         total = total + block.count * _layer_kv_elements(block, tp) * kept
     return total * kv_bytes
 
@@ -125,7 +126,7 @@ def pool_bytes(weights: Num, engine: Engine, hbm_bytes: Num) -> Num:
     Where the usual settings leave next to nothing, users raise the memory fraction and trim the reserve: up to a
     twentieth of the memory comes from there.
     """
-    usual = (hbm_bytes * engine.memory_fraction - weights - engine.reserve_bytes) * engine.free_fraction
+    usual = usual_pool_bytes(hbm_bytes, engine.memory_fraction, weights, engine.reserve_bytes, engine.free_fraction)
     trimmed = hbm_bytes * TIGHT_FRACTION - weights - TIGHT_RESERVE_BYTES
     return maximum(usual, minimum(trimmed, TIGHT_POOL * hbm_bytes))
 
@@ -147,5 +148,4 @@ def kv_pool_bytes(shape: Shape, formats: ServingFormats, layout: ServingLayout, 
 def sequences_that_fit(m: ServingMemory, load: ServingLoad, layout: ServingLayout, engine: Engine) -> Num:
     """Requests that one engine instance can run at once (zero where not even one fits); not rounded."""
     held = load.prompt_tokens + engine.kv_output_share * load.output_tokens
-    one = m.kv_bytes_per_token * held + m.state_bytes_per_sequence
-    return maximum(m.kv_pool_bytes / maximum(one, 1.0), 0.0) * layout.dp
+    return sequences_alive(m.kv_pool_bytes, m.kv_bytes_per_token, held, m.state_bytes_per_sequence) * layout.dp

@@ -24,13 +24,12 @@ from hwmodel.physics.kernels import (
     mla_decode_s,
     scan_s,
 )
+from hwmodel.physics.serving_formulas import gaps_s, handed_s, host_s, kernel_level, last_rank_s, paced_s
 from hwmodel.physics.serving_launches import kernels
 from hwmodel.physics.shape import HeldPart, layers, matrices, reach_tokens, value_head_dim
 from hwmodel.specs.kernels import GemmConstants, Machine
 from hwmodel.specs.serving import DecodeTerms, Engine, ServingFormats, ServingLayout
 from hwmodel.specs.shape import Block, Shape
-
-_LN2 = 0.6931471805599453
 
 
 class Pass(NamedTuple):
@@ -254,8 +253,7 @@ def sum_s(size_bytes: Num, ranks: Num, engine: Engine, machine: Machine) -> Num:
     one = all_reduce_fast_s(size_bytes, minimum(ranks, net.domain), net)
     if not everywhere(inside):
         one = where(inside, one, all_reduce_s(size_bytes, ranks, minimum(ranks, net.domain), net))
-    skew = engine.collective_s * (log(maximum(ranks, 1.0)) / (3.0 * _LN2))
-    return only(ranks > 1.0, one + skew)
+    return only(ranks > 1.0, one + last_rank_s(engine.collective_s, ranks))
 
 
 def norm_sum_s(block: Block, m: Num, tp: Num, engine: Engine, machine: Machine) -> Num:
@@ -329,7 +327,7 @@ def hops_s(shape: Shape, p: Pass, layout: ServingLayout, machine: Machine) -> Nu
         return 0.0
     crosses = where(layout.accelerators > machine.network.domain, 1.0, 0.0)
     hop = point_to_point_s(2.0 * p.tokens * shape.d_model / layout.tp, crosses, machine.network)
-    return (layout.pp - 1.0) * hop
+    return handed_s(layout.pp, hop)
 
 
 def pass_terms(
@@ -338,18 +336,18 @@ def pass_terms(
     """Terms of one pass of all pipeline stages over one batch."""
     m = captured(machine)
     gemm, experts, attention, moved, tp_s, ep_s = layers_terms(shape, formats, p, layout, engine, m)
-    level = maximum(engine.level * engine.gemm_level, peak_share(p.tokens, m.gemm))
+    level = kernel_level(engine.level, engine.gemm_level, peak_share(p.tokens, m.gemm))
     pace = stage_unevenness(shape, layout.pp)
-    kernel_level = engine.level * engine.attention_level
+    of_attention = kernel_level(engine.level, engine.attention_level, m.attention.decode_hbm_fraction)
     return DecodeTerms(
-        gemm_s=pace * level * gemm,
-        experts_s=pace * level * experts,
-        attention_s=pace * maximum(kernel_level, m.attention.decode_hbm_fraction) * attention,
-        memory_bound_s=pace * engine.level * moved,
+        gemm_s=paced_s(gemm, pace, level),
+        experts_s=paced_s(experts, pace, level),
+        attention_s=paced_s(attention, pace, of_attention),
+        memory_bound_s=paced_s(moved, pace, engine.level),
         logits_s=engine.level * gemm_s(p.logit_rows, shape.vocab / layout.tp, shape.d_model, m.gemm_high),
         tp_s=pace * tp_s,
         ep_s=pace * ep_s,
         pp_s=hops_s(shape, p, layout, m),
-        kernel_gap_s=engine.kernel_s * kernels(shape, formats, engine, layout.tp),
-        host_s=engine.step_s + engine.sequence_s * p.sequences,
+        kernel_gap_s=gaps_s(engine.kernel_s, kernels(shape, formats, engine, layout.tp)),
+        host_s=host_s(engine.step_s, engine.sequence_s, p.sequences),
     )

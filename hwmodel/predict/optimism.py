@@ -13,7 +13,7 @@ import math
 import msgspec
 
 from hwmodel.catalog.stacks import search_optimism
-from hwmodel.ops import Num
+from hwmodel.ops import Num, exp
 from hwmodel.predict.policy import Policy
 from hwmodel.specs import StepTerms
 
@@ -28,7 +28,12 @@ def open_share(policy: Policy) -> float:
 
 def search_factor(policy: Policy) -> float:
     """Seconds of a run whose layout is searched over the seconds predicted."""
-    return math.exp(search_optimism() * open_share(policy))
+    return float(search_factor_of(search_optimism(), open_share(policy)))
+
+
+def search_factor_of(optimism: Num, share: Num) -> Num:
+    """The factor for a share of settings left open; `optimism` is the logarithm of seconds where all are."""
+    return exp(optimism * share)
 
 
 def longer() -> float:
@@ -38,4 +43,9 @@ def longer() -> float:
 
 def with_search(terms: StepTerms, factor: Num) -> StepTerms:
     """The terms of a step with what a search adds."""
-    return msgspec.structs.replace(terms, search_s=terms.total_s * (factor - 1.0))
+    return msgspec.structs.replace(terms, search_s=added_by_search(terms.total_s, factor))
+
+
+def added_by_search(total_s: Num, factor: Num) -> Num:
+    """Seconds that a factor adds to a step."""
+    return total_s * (factor - 1.0)

@@ -10,8 +10,9 @@ import pytest
 import sympy
 
 from hwmodel.physics import kernels
-from hwmodel.specs import StepTerms
+from hwmodel.specs import MemoryTerms, StepTerms
 from hwmodel.specs.kernels import MemoryConstants
+from hwmodel.specs.serving import DecodeTerms, ServingMemory
 from hwmodel.validation.board.accuracy_page import ROOT
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "step.py"
@@ -31,9 +32,19 @@ def test_the_page_is_current(step: Any) -> None:
     assert step.PAGE.read_text(encoding="utf-8") == step.page(), "run python docs/step.py"
 
 
-def test_every_term_of_the_step_stands_on_it(step: Any) -> None:
-    told = {term.name.split(" ")[0] for term in step.TERMS}
-    assert {name for name in StepTerms.__struct_fields__ if name.endswith("_s")} <= told | {"total_s"}
+@pytest.mark.parametrize(("part", "record"), [(0, StepTerms), (1, MemoryTerms), (2, DecodeTerms), (3, ServingMemory)])
+def test_every_term_stands_on_it_and_no_other(step: Any, part: int, record: Any) -> None:
+    _, _, terms, _ = step.PARTS[part]
+    told = {term.name.split(" ")[0] for term in terms}
+    assert told - {"sequences"} == set(record.__struct_fields__)
+    assert all(term.what and term.source and callable(term.function) for term in terms)
+
+
+def test_the_host_is_shown_as_it_is_counted(step: Any) -> None:
+    """The longer of host and device: not the case in which each launch waits for its kernel."""
+    shown = next(term for term in step.TERMS if term.name == "host_s").symbolic()
+    known = {"device_s": 3.0, "host_s": 5.0, "host_mixed": 0.5}
+    assert float(shown.subs({one: known[str(one)] for one in shown.free_symbols})) == pytest.approx(5 - 3 + 0.5 * 9 / 5)
 
 
 def test_formulas_give_what_the_functions_give(step: Any) -> None:

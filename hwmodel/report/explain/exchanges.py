@@ -46,7 +46,7 @@ def _pairs(step: Rerun, exposed: float) -> Rule | None:
     hidden = 1.0 - float(step.stack.tp_overlap)
 
     def run(exchange_s: Any, pairs: Any, slower: Any, tp_overlap: Any) -> Any:
-        return exchange_s * pairs * slower * (1.0 - tp_overlap)
+        return formulas.tensor_exposed_s(exchange_s, slower, pairs, tp_overlap)
 
     words = f"{said} of {size / 1e6:,.1f} MB over {tp:g} ranks"
     return by(

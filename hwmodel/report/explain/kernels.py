@@ -22,6 +22,7 @@ from hwmodel.physics import (
     schedule,
     training,
 )
+from hwmodel.predict.optimism import added_by_search, search_factor_of
 from hwmodel.report.explain.symbols import record, symbol
 from hwmodel.specs import Layout, Stack
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, MemoryConstants, Network
@@ -43,51 +44,114 @@ def names(*words: str) -> tuple[Any, ...]:
     return tuple(map(symbol, words))
 
 
-def _gemm() -> Any:
-    k, area, wave, moved = names("k", "area", "wave_area", "moved_bytes")
-    c = record(GemmConstants)
-    return c.launch_s + kernels.product_s(area, wave, k, moved, c.efficiency, c)
+def called(function: Callable[..., Any], *words: str, **known: Any) -> Any:
+    """What a function gives for symbols in the order of its parameters, and for what is known by name."""
+    return function(*names(*words), **known)
 
 
-def _grouped() -> Any:
-    rows, n, k, experts = names("rows", "n", "k", "experts")
-    c = record(GemmConstants)
-    area = experts * (rows + c.group_edge) * (n + c.edge_n)
-    moved = symbol("moved_bytes")
-    return c.group_launch_s + kernels.product_s(area, 0.0, k, moved, c.efficiency * c.group_efficiency, c)
+def gemm() -> Any:
+    """One product, by the sizes that its time goes by."""
+    return called(kernels.sized_gemm_s, "area", "wave_area", "k", "moved_bytes", c=record(GemmConstants))
 
 
-def _memory() -> Any:
-    (size,) = names("size_bytes")
-    return kernels.memory_bound_s(size, record(MemoryConstants))
+def grouped() -> Any:
+    """Products of several experts in one launch."""
+    return called(kernels.sized_group_s, "rows", "n", "k", "experts", "moved_bytes", c=record(GemmConstants))
 
 
-def _cast() -> Any:
-    (elements,) = names("elements")
-    return kernels.cast_s(elements, record(GemmConstants))
+def _attention() -> Any:
+    """Every token sees all before it: no window, nothing cached."""
+    sizes = {name: symbol(name) for name in ("n_heads", "n_kv_heads", "head_dim", "v_head_dim")}
+    seq_len, c = symbol("seq_len"), record(AttentionConstants)
+    lengths = {"q_len": seq_len, "kv_len": seq_len, "window_tokens": seq_len}
+    return called(kernels.attention_forward_s, "sequences", **lengths, **sizes, c=c)
 
 
-def _scan() -> Any:
-    (flop,) = names("flop")
-    return kernels.scan_s(flop, record(GemmConstants))
+def moved() -> Any:
+    """What only moves bytes."""
+    return kernels.memory_bound_s(symbol("size_bytes"), record(MemoryConstants))
+
+
+def cast() -> Any:
+    """Operands cast into the format of their product."""
+    return kernels.cast_s(symbol("elements"), record(GemmConstants))
+
+
+def scan() -> Any:
+    """Recurrences and convolutions."""
+    return kernels.scan_s(symbol("flop"), record(GemmConstants))
 
 
 def _attention_back() -> Any:
-    (forward,) = names("attention_forward_s")
-    c = record(AttentionConstants)
-    return forward * (2.5 / c.backward_efficiency)
+    return kernels.backward_s(symbol("attention_forward_s"), record(AttentionConstants))
 
 
-def _gather() -> Any:
-    (size,) = names("size_bytes")
-    return collectives.gather_s(size, record(collectives.Group), record(Network))
+def _loss() -> Any:
+    size = called(formulas.logits_bytes, "tokens", "vocab", "tp", "bytes_of_an_element")
+    return kernels.memory_bound_s(size, record(MemoryConstants))
+
+
+def _recompute() -> Any:
+    modules = [name for name in Layout.__struct_fields__ if name.startswith("recompute_")]
+    layout = Layout(**(dict.fromkeys(modules, 0.0) | {"recompute_layers": symbol("recompute_layers")}))
+    again = recomputed.recomputed(layout, record(layer.LayerTimes))
+    return again.products_s * symbol("level") + again.bytes_s
+
+
+def gather() -> Any:
+    """What tensor-parallel ranks gather, or scatter."""
+    return collectives.gather_s(symbol("size_bytes"), record(collectives.Group), record(Network))
+
+
+def exchange() -> Any:
+    """What ranks send to each other, each an equal part."""
+    return collectives.exchange_s(symbol("size_bytes"), record(collectives.Exchange), record(Network))
+
+
+def _tensor_exposed() -> Any:
+    return called(formulas.tensor_exposed_s, "exchange_s", "slower", "pairs", "tp_overlap")
+
+
+def _ring() -> Any:
+    return called(formulas.ring_exposed_s, "ring_s", "attention_s", "cp_overlap")
+
+
+def _traffic() -> Any:
+    return called(formulas.traffic_exposed_s, "exchanges_s", "compute_s", "ep_overlap", "dp_floor")
+
+
+def _transfer() -> Any:
+    return symbol("transfer_s") * called(formulas.transfers, "micro_batches", "vpp", "pp", "pp_overlap")
+
+
+def _data() -> Any:
+    return called(formulas.exposed_s, "volume_s", "window_s", "dp_floor", "times")
+
+
+def _optimizer() -> Any:
+    return called(formulas.optimizer_s, "owned_params", "bytes_per_param", "on_device", c=record(MemoryConstants))
+
+
+def _offload() -> Any:
+    saved = ("offload_activations", "micro_batches", "saved_bytes", "host_link_bytes_per_s", "compute_s")
+    states = ("offload_optimizer", "owned_params", "bytes_per_param", "host_link_bytes_per_s", "host_adam_params_per_s")
+    return called(formulas.activations_wait_s, *saved) + called(formulas.host_optimizer_s, *states)
+
+
+def _launches() -> Any:
+    return called(formulas.host_s, "launches", "host_op_s", "host_tensor", "tp", "pipeline")
 
 
 def _host() -> Any:
-    device, launches, tp = names("device_s", "launches", "tp")
-    stack = record(Stack, id="", title="", unconfirmed=())
-    layout = record(Layout, pp=1.0, tp=tp)
-    return micro_batch.host_adds_s(device, launches, layout, stack)
+    return called(formulas.launch_wait_s, "device_s", "host_s", "host_mixed")
+
+
+def _jitter() -> Any:
+    return symbol("all_before_s") * called(formulas.slowest, "jitter", "domains")
+
+
+def _search() -> Any:
+    return added_by_search(symbol("all_before_s"), called(search_factor_of, "optimism", "open_share"))
 
 
 def _bubble() -> Any:
@@ -100,57 +164,69 @@ def _contention() -> Any:
     return layer_communication.slower_network(domains, record(Stack, id="", title="", unconfirmed=()))
 
 
-TERMS: tuple[KernelTerm, ...] = tuple(
-    KernelTerm(name=name, what=what, function=function, symbolic=symbolic, source=source)
-    for name, what, function, symbolic, source in (
-        ("gemm_s", "matrix products: area with ragged edges over the chip, or bytes", kernels.gemm_s, _gemm,
-         "docs/kernels.md: aiconfigurator-core 0.12.0 kernel tables, shapes held out"),
-        ("gemm_s (experts)", "products of the experts of a rank in one launch, at `grouped` of plain ones "
-         "whatever the level of the stack",
-         kernels.grouped_gemm_s, _grouped, "the same tables; `grouped` fitted on runs"),
-        ("attention_s", "fused causal attention, forward; the backward pass has 2.5 times its FLOPs",
-         kernels.attention_forward_s, None, "arXiv 2307.08691 section 3.1; docs/kernels.md"),
-        ("attention_s (backward)", "five products instead of two", kernels.attention_backward_s, _attention_back,
-         "arXiv 2307.08691 section 3.1"),
-        ("attention_s (linear mixers)", "recurrences and convolutions", kernels.scan_s, _scan,
-         "efficiency unconfirmed"),
-        ("memory_bound_s", "norms, residuals, activation, rotary embedding, permutation; gradient accumulation",
-         kernels.memory_bound_s, _memory, "docs/kernels.md; passes fitted on runs"),
-        ("cast_s", "scaling and casting operands of narrow products", kernels.cast_s, _cast,
-         "catalogs/calibrations/casts.yaml: fitted on published pairs of speed"),
-        ("logits_s", "products of the logits and bytes of the loss, on the stage that holds them", layer.head_s, None,
-         "as gemm_s"),
-        ("recompute_s", "what the backward pass computes again, by module", recomputed.recomputed, None,
-         "arXiv 2205.05198; Megatron-Core --recompute-modules"),
-        ("tp_s", "all-gathers and reduce-scatters of tensor parallelism, less what products hide",
-         collectives.gather_s, _gather, "docs/kernels.md; arXiv 2205.05198 section 4"),
-        ("cp_s", "keys and values round the context-parallel ring, under attention",
-         layer_communication.context_parallel, None,
-         "arXiv 2310.01889"),
-        ("ep_s", "dispatch and combine of experts: a token once to each domain that holds one of its experts",
-         layer_communication.expert_parallel, None, "arXiv 2412.19437 section 3.2"),
-        ("pp_bubble_s", "what the schedule leaves idle: (pp - 1) / vpp micro-batches of the mean stage under 1F1B",
-         schedule.bubble_s, _bubble, "arXiv 2104.04473 section 2.2; arXiv 2401.10241; arXiv 2412.19437 table 2"),
-        ("pp_transfer_s", "activations and gradients between stages", training.transfer_s, None,
-         "arXiv 2104.04473 section 4.1"),
-        ("dp_exposed_s", "gradients and weights over data-parallel ranks, less what the backward pass hides; ZeRO 3 "
-         "gathers layer by layer, a latency and a ramp each; between domains all is slowed by the factor below",
-         data_parallel.data_parallel, _contention, "arXiv 1910.02054; arXiv 2304.11277"),
-        ("optimizer_s", "every state of the parameters owned, read and written once", formulas.optimizer_s, None,
-         "arXiv 1910.02054"),
-        ("offload_s", "what waits in host memory", training.offload_s, None, "arXiv 2101.06840"),
-        ("host_s", "launches that the device waits for: the longer of both, and a part of the shorter",
-         micro_batch.host_adds_s, _host, "form chosen on runs; constants fitted"),
-        ("jitter_s", "`jitter` of all before, each doubling of the scale-up domains up to `jitter_nodes`",
-         training.step, None, "fitted on runs"),
-        ("search_s", "what runs whose layout was searched are slower than predicted", None, None,
-         "catalogs/calibrations/searched.yaml"),
+def table(*rows: tuple[str, str, Any, Callable[[], Any] | None, str]) -> tuple[KernelTerm, ...]:
+    """Rows of name, what it counts, code, formula on symbols, source."""
+    return tuple(
+        KernelTerm(name=name, what=what, function=function, symbolic=symbolic, source=source)
+        for name, what, function, symbolic, source in rows
     )
+
+
+TERMS = table(
+    ("gemm_s", "matrix products: area with ragged edges over the chip, or bytes", kernels.gemm_s, gemm,
+     "docs/kernels.md: aiconfigurator-core 0.12.0 kernel tables, shapes held out"),
+    ("gemm_s (experts)", "products of the experts of a rank in one launch, at `grouped` of plain ones "
+     "whatever the level of the stack",
+     kernels.grouped_gemm_s, grouped, "the same tables; `grouped` fitted on runs"),
+    ("attention_s", "fused causal attention, forward, of whole sequences without a window",
+     kernels.attention_forward_s, _attention, "arXiv 2307.08691 section 3.1; docs/kernels.md"),
+    ("attention_s (backward)", "five products instead of two", kernels.attention_backward_s, _attention_back,
+     "arXiv 2307.08691 section 3.1"),
+    ("attention_s (linear mixers)", "recurrences and convolutions", kernels.scan_s, scan,
+     "efficiency unconfirmed"),
+    ("memory_bound_s", "norms, residuals, activation, rotary embedding, permutation; gradient accumulation",
+     kernels.memory_bound_s, moved, "docs/kernels.md; passes fitted on runs"),
+    ("cast_s", "scaling and casting operands of narrow products", kernels.cast_s, cast,
+     "catalogs/calibrations/casts.yaml: fitted on published pairs of speed"),
+    ("logits_s", "products of the logits, as gemm_s, and bytes of the loss, on the stage that holds them; the formula "
+     "is that of the loss", layer.loss_s, _loss, "fp32 logits written, read twice, their gradient in 16 bits"),
+    ("recompute_s", "what the backward pass computes again, by module; the formula is that of whole layers",
+     recomputed.recomputed, _recompute, "arXiv 2205.05198; Megatron-Core --recompute-modules"),
+    ("tp_s", "all-gathers and reduce-scatters of tensor parallelism, each as here",
+     collectives.gather_s, gather, "docs/kernels.md; arXiv 2205.05198 section 4"),
+    ("tp_s (exposed)", "what a layer waits for of them: `pairs` for attention and network, less what products hide",
+     layer_communication.tensor_parallel, _tensor_exposed, "tp_overlap fitted on runs"),
+    ("cp_s", "keys and values round the context-parallel ring, under attention",
+     layer_communication.context_parallel, _ring, "arXiv 2310.01889"),
+    ("ep_s", "dispatch and combine of experts: a token once to each domain that holds one of its experts",
+     layer_communication.expert_parallel, exchange, "arXiv 2412.19437 section 3.2"),
+    ("ep_s (exposed)", "what a layer waits for of them where another micro-batch is at hand to compute meanwhile",
+     micro_batch.expert_traffic_s, _traffic, "arXiv 2412.19437 section 3.2.1"),
+    ("pp_bubble_s", "what the schedule leaves idle: (pp - 1) / vpp micro-batches of the mean stage under 1F1B",
+     schedule.bubble_s, _bubble, "arXiv 2104.04473 section 2.2; arXiv 2401.10241; arXiv 2412.19437 table 2"),
+    ("pp_transfer_s", "activations and gradients between stages", training.transfer_s, _transfer,
+     "arXiv 2104.04473 section 4.1"),
+    ("dp_exposed_s", "gradients and weights over data-parallel ranks, less what the backward pass hides; ZeRO 3 "
+     "gathers layer by layer, a latency and a ramp each; between domains all is slowed by the factor below",
+     data_parallel.data_parallel, _data, "arXiv 1910.02054; arXiv 2304.11277"),
+    ("dp_exposed_s (between domains)", "how much slower the network is between so many domains",
+     layer_communication.slower_network, _contention, "contention fitted on runs"),
+    ("optimizer_s", "every state of the parameters owned, read and written once", formulas.optimizer_s, _optimizer,
+     "arXiv 1910.02054"),
+    ("offload_s", "what waits in host memory", training.offload_s, _offload, "arXiv 2101.06840"),
+    ("host_s", "launches that the device waits for, a layer: the longer of both, and a part of the shorter",
+     micro_batch.host_adds_s, _host, "form chosen on runs; constants fitted"),
+    ("host_s (launches)", "seconds in which the host launches the kernels of a layer", formulas.host_s, _launches,
+     "the same"),
+    ("jitter_s", "`jitter` of all before, each doubling of the scale-up domains up to `jitter_nodes`",
+     training.jitter, _jitter, "fitted on runs"),
+    ("search_s", "what runs whose layout was searched are slower than predicted", added_by_search, _search,
+     "catalogs/calibrations/searched.yaml"),
 )  # fmt: skip
 
 # Where the constants of a term's formula stand: a field of the machine, or the stack.
 KERNELS = {
-    "gemm_s": "gemm", "gemm_s (experts)": "gemm", "attention_s (backward)": "attention",
-    "attention_s (linear mixers)": "gemm", "memory_bound_s": "memory", "cast_s": "gemm", "tp_s": "network",
-    "dp_exposed_s": "stack", "host_s": "stack",
+    "gemm_s": "gemm", "gemm_s (experts)": "gemm", "attention_s": "attention", "attention_s (backward)": "attention",
+    "attention_s (linear mixers)": "gemm", "memory_bound_s": "memory", "cast_s": "gemm", "logits_s": "memory",
+    "tp_s": "network", "ep_s": "network", "dp_exposed_s": "stack", "optimizer_s": "memory", "host_s": "stack",
 }  # fmt: skip

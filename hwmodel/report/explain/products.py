@@ -129,8 +129,7 @@ def _kernel(step: Rerun, one: Product) -> Rule | None:
     }
 
     def run(area: Any, wave_area: Any, k: Any, moved_bytes: Any, share: Any, **values: Any) -> Any:
-        of = GemmConstants(**values)
-        return share * (of.launch_s + kernels.product_s(area, wave_area, k, moved_bytes, of.efficiency, of))
+        return share * kernels.sized_gemm_s(area, wave_area, k, moved_bytes, GemmConstants(**values))
 
     return by(
         kernels.gemm_s,

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from hwmodel.catalog.stacks import search_optimism
-from hwmodel.ops import exp, minimum
+from hwmodel.ops import minimum
 from hwmodel.physics import formulas, kernels, layer, micro_batch, schedule, training
 from hwmodel.physics.recomputed import recomputed
-from hwmodel.predict.optimism import SPLITS, with_search
+from hwmodel.predict.optimism import SPLITS, added_by_search, search_factor_of, with_search
 from hwmodel.report.explain.answered import Answered
 from hwmodel.report.explain.exchanges import EXCHANGES
 from hwmodel.report.explain.parts import micro_batches, repeated, stack
@@ -291,7 +291,7 @@ def _search(found: Answered) -> Rule | None:
     share = math.log1p(added / total) / search_optimism()
 
     def run(optimism: Any, open_share: Any, **terms: Any) -> Any:
-        return sum(terms.values()) * (exp(optimism * open_share) - 1.0)
+        return added_by_search(sum(terms.values()), search_factor_of(optimism, open_share))
 
     said = f"of {', '.join(SPLITS)}, those that the question left open or took from a search"
     return by(

@@ -55,7 +55,8 @@ def _exact(expression: Any) -> Any:
     """Floats as the numbers that they stand for: 24.0 reads 24, what a unit divides by 1/3600, a doubling log(2)."""
     import sympy
 
-    named = {float(1 / sympy.log(2)): 1 / sympy.log(2), float(sympy.log(2)): sympy.log(2)}
+    exact = (sympy.log(2), 1 / sympy.log(2), 1 / (3 * sympy.log(2)))
+    named = {float(one): one for one in exact}
     return expression.xreplace({one: _number(float(one), one, named) for one in expression.atoms(sympy.Float)})
 
 
