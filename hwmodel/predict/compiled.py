@@ -10,6 +10,7 @@ import ctypes
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from hwmodel.predict.bound import SLACK, Floats, Grid, Index, TimeFloor, likely
 from hwmodel.predict.kernel import Bound, at, whole
@@ -54,7 +55,7 @@ def candidates(g: Grid, floor: TimeFloor, bars: Bars, kernel: Bound, options: In
         found, count = block.search(kernel, ordered)
         quickest[cases] = block.quickest
         wanted.take(cases, block.wanted)
-        kept = found.rows(block.still_open(found))
+        kept = found.rows(block.still_open(kernel, found))
         parts.append(msgspec.structs.replace(kept, case=cases[kept.case]))
         evaluated += count
     every = _joined(parts)
@@ -120,7 +121,7 @@ class _Block:
             parts.append(room.rows(slice(0, found)))
         return _joined(parts), evaluated.value
 
-    def still_open(self, found: _Found) -> Index:
+    def still_open(self, kernel: Bound, found: _Found) -> Index:
         """Rows that may matter now that all bars have fallen."""
         kind = self.kind[found.option]
         dp, batch, bill, room = (table[kind, found.case] for table in (self.dp, self.batch, self.bill, self.room))
@@ -128,5 +129,16 @@ class _Block:
         filled = found.step_s + self.bars.again_s[found.option]
         fills = (room > 1.0) & (filled <= self.quickest[found.case] * room * batch * (1.0 + SLACK))
         asked = seconds <= self.wanted.bar(found.case) * (1.0 + SLACK)
-        asked &= self.wanted.open(found.case, seconds, found.held_bytes / (1.0 + SLACK), self.ways[kind] * dp)
+        if not self.wanted.keep:
+            asked &= self._unbeaten(kernel, found, seconds, self.ways[kind] * dp)
         return np.flatnonzero(asked | fills)
+
+    def _unbeaten(self, kernel: Bound, found: _Found, seconds: Floats, used: Floats) -> NDArray[np.bool_]:
+        """Rows that no layout of their case's front surely beats."""
+        free = np.empty(len(seconds), dtype=bool)
+        held = found.held_bytes / (1.0 + SLACK)
+        kernel.library.unbeaten(
+            whole(len(free)), at(found.case), at(seconds), at(held), at(used), at(self.wanted.points),
+            at(self.wanted.sizes), whole(FRONT_SIZE), ctypes.c_double(1.0 + SLACK), at(free),
+        )  # fmt: skip
+        return free

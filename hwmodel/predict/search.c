@@ -47,13 +47,28 @@ typedef struct {
     double seconds, bytes, used;
 } point;
 
-/* Whether a layout of a front is surely faster than another, and no larger. */
-static int beaten(const point *front, whole size, point one, double slack)
+/* Whether a layout of a front is surely faster than another, and no larger. The one that is goes halfway to the head of
+   the front, for it is likely to beat the next too; which layouts make up a front does not depend on their order. */
+static int beaten(point *front, whole size, point one, double slack)
 {
     for (whole i = 0; i < size; i++)
-        if ((front[i].seconds * slack < one.seconds) & (front[i].bytes <= one.bytes) & (front[i].used <= one.used))
+        if ((front[i].seconds * slack < one.seconds) & (front[i].bytes <= one.bytes) & (front[i].used <= one.used)) {
+            const point found = front[i];
+            front[i] = front[i / 2];
+            front[i / 2] = found;
             return 1;
+        }
     return 0;
+}
+
+/* Of layouts of cases whether none of their fronts beats them. */
+void unbeaten(whole n, const whole *at, const double *seconds, const double *bytes, const double *used, point *fronts,
+              const whole *sizes, whole most, double slack, char *open)
+{
+    for (whole i = 0; i < n; i++) {
+        const point one = {seconds[i], bytes[i], used[i]};
+        open[i] = !beaten(fronts + most * at[i], sizes[at[i]], one, slack);
+    }
 }
 
 static int no_worse(point a, point b)

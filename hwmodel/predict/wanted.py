@@ -5,9 +5,8 @@ bar for the rest: a layout whose floors (see `bound`) do not reach it could not 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hwmodel.predict.bound import SLACK, Floats, Index
+from hwmodel.predict.bound import Floats, Index
 
 NONE = 1e300  # seconds that everything is below
 FRONT_SIZE = 256  # layouts of a front that exclude others; of a longer one the first found
@@ -29,10 +28,6 @@ class Few:
     def bar(self, cases: Index) -> Floats:
         """Billed seconds a sequence up to which a layout of each case may be asked for."""
         return self.best[cases, -1]
-
-    def open(self, case: Index, billed_s: Floats, held: Floats, used: Floats) -> NDArray[np.bool_]:
-        """Whether layouts below the bar may be asked for."""
-        return np.ones(len(case), dtype=bool)
 
     def learn(self, case: Index, billed_s: Floats) -> None:
         """Take in layouts that were evaluated; what does not fit takes infinite seconds."""
@@ -60,14 +55,6 @@ class Fronts:
     def bar(self, cases: Index) -> Floats:
         """No number of seconds excludes a layout: it may be the leanest."""
         return np.full(len(cases), np.inf)
-
-    def open(self, case: Index, billed_s: Floats, held: Floats, used: Floats) -> NDArray[np.bool_]:
-        """Whether no layout of the front is surely faster than these figures, and no larger."""
-        free = np.ones(len(case), dtype=bool)
-        for place in range(int(self.sizes[case].max(initial=0))):
-            seconds, nbytes, accelerators = self.points[case, place].T
-            free &= ~((seconds * (1.0 + SLACK) < billed_s) & (nbytes <= held) & (accelerators <= used))
-        return free
 
     def take(self, cases: Index, known: Wanted) -> None:
         """Take over what is known of some cases, of which nothing was."""
