@@ -36,6 +36,7 @@ FORMATS = ("bf16", "fp8", "mxfp8", "nvfp4")
 SIZES = (1e9, 1e12)
 LARGEST_FLEET = 131_072
 BATCH_SEQS, SEQ_LEN = 4096.0, 4096.0
+FLEETS, MOST_FRONTS = (32, 64, 256, 4096), 256
 QUESTIONS = (
     ("llama-3.1-70b", "H100", "bf16"), ("mixtral-8x7b", "A100", "bf16"), ("llama-3.1-405b", "H100", "fp8"),
     ("deepseek-v3", "H100", "fp8"),
@@ -126,9 +127,9 @@ def rate(work: Callable[[], Fastest], repeats: int = 2) -> tuple[float, Tally]:
     return tally.layouts / float(least) / 1e6, tally
 
 
-def ways(cases: Cases, of_fronts: Cases, asked: tuple[Any, ...]) -> str:
-    """The rates of one question in words."""
-    plain = evaluate_rate(of_fronts, asked)
+def ways(cases: Cases, some: Cases, of_fronts: Cases, asked: tuple[Any, ...]) -> str:
+    """The rates of one question in words; every layout is evaluated of some of the cases."""
+    plain = evaluate_rate(some, asked)
     floors, _ = rate(lambda: fastest(cases, *asked, leanest=False), 1)
     made, tally = rate(lambda: fastest(cases, *asked, compiled=True, leanest=False), 3)
     ten, _ = rate(lambda: fastest(cases, *asked, None, 10, compiled=True, leanest=False))
@@ -153,7 +154,8 @@ def evaluate_rate(cases: Cases, asked: tuple[Any, ...]) -> float:
 
 
 def rates(fleets: int) -> None:
-    """The ways on the same layouts, in processor time of one core; fronts and every layout on 24 of the fleets."""
+    """The ways on the same layouts, in processor time of one core; every layout on 24 of the fleets, fronts on at most
+    MOST_FRONTS of them."""
     print(f"{fleets} fleets of {NODE} to {NODE * fleets} accelerators, millions of layouts a second on one core:")
     for model, part, number_format in QUESTIONS:
         setting = setting_of(part, number_format, model)
@@ -161,8 +163,9 @@ def rates(fleets: int) -> None:
         assert shape is not None
         few = cases_of(shape, np.arange(1.0, fleets + 1, max(1, fleets // 24)) * NODE)
         many = cases_of(shape, np.arange(1.0, fleets + 1) * NODE)
+        of_fronts = cases_of(shape, np.arange(1.0, fleets + 1, max(1, fleets // MOST_FRONTS)) * NODE)
         asked = (setting.machine, setting.precision, setting.stack, policy(setting.stack, {}))
-        print(f"{model:<16}{part:<6}{number_format:<6}{ways(many, few, asked)}")
+        print(f"{model:<16}{part:<6}{number_format:<6}{ways(many, few, of_fronts, asked)}", flush=True)
 
 
 def main() -> None:
@@ -175,7 +178,7 @@ def main() -> None:
     parser.add_argument("--joint", action="store_true", help="the joint search alone")
     given = parser.parse_args()
     print(f"compiler: {compiler() or 'none, the text searches'}")
-    for fleets in () if given.joint else (256, 4096):
+    for fleets in () if given.joint else FLEETS:
         rates(fleets)
     if given.rates:
         return
