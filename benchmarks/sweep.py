@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hwmodel.solve.sweep.keeping import unpacked
 from hwmodel.solve.sweep.run import sweep
 from hwmodel.solve.sweep.shard import Sweeper
 from hwmodel.solve.sweep.show import Rows
@@ -59,7 +60,6 @@ def measured() -> Iterator[dict[str, float]]:
 
 def shards(given: dict[str, Any], count: int) -> tuple[int, int, float]:
     """Points and layouts of the first shards of a space, and their processor seconds."""
-    import msgspec
     import pyarrow.parquet as parquet
     from pyarrow import BufferReader
 
@@ -69,9 +69,7 @@ def shards(given: dict[str, Any], count: int) -> tuple[int, int, float]:
         for shard in range(min(count, space.shards)):
             data = sweeper.shard(shard)
             points += len(space.points_of(shard))
-            layouts += msgspec.json.decode(parquet.read_metadata(BufferReader(data)).metadata[b"hwmodel.partial"])[
-                "layouts"
-            ]
+            layouts += unpacked(parquet.read_metadata(BufferReader(data)).metadata[b"hwmodel.partial"]).layouts
     return points, layouts, took["cpu"]
 
 

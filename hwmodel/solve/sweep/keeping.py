@@ -7,6 +7,7 @@ but the space.
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from hwmodel.solve.sweep.space import Space
 from hwmodel.solve.sweep.table import PointTable
 
 BINS_A_DECADE = 10
+FRONT_ROWS = 1 << 16  # of shards' fronts that are folded at once
+PACKED = 1  # level of compression: the least is nearly all there is to gain
 NOT_POSITIVE = "not_positive"
 
 
@@ -114,11 +117,22 @@ def _histogram(values: NDArray[np.float64]) -> dict[str, int]:
     return {**found, NOT_POSITIVE: rest} if rest else found
 
 
+def packed(partial: Partial) -> bytes:
+    """A partial as bytes: a front may have as many rows as its shard."""
+    return zlib.compress(msgspec.msgpack.encode(partial), PACKED)
+
+
+def unpacked(data: bytes) -> Partial:
+    """The partial of such bytes."""
+    return msgspec.msgpack.decode(zlib.decompress(data), type=Partial)
+
+
 def merged(space: Space, partials: Iterable[Partial]) -> Partial:
     """Shards folded in the order in which they come: that of their numbers."""
     total = Partial(
         top={name: Winners() for name in space.keep.top}, histograms={name: {} for name in space.keep.histograms}
     )
+    front = _GrowingFront(space)
     for shard, one in enumerate(partials):
         for name in ("points", "excluded", "dropped", "rows", "ok", "layouts"):
             setattr(total, name, getattr(total, name) + getattr(one, name))
@@ -127,12 +141,41 @@ def merged(space: Space, partials: Iterable[Partial]) -> Partial:
             both = _both(total.top[name], one.top[name], shard)
             values = np.array([value[0] for value in both.values])
             total.top[name] = _chosen(both, best_rows(values, count, space.largest_first(name)))
-        if one.pareto.rows:
-            both = _both(total.pareto, one.pareto, shard)
-            total.pareto = _chosen(both, front_rows(_costs(space, list(np.array(both.values).T))))
+        front.add(shard, one.pareto)
         for name in space.keep.histograms:
             total.histograms[name] = _added(total.histograms[name], one.histograms[name])
+    total.pareto = front.winners()
     return total
+
+
+class _GrowingFront:
+    """The front of the shards so far, in columns: thinned whenever what came since is as much as it, and at the end."""
+
+    def __init__(self, space: Space) -> None:
+        self.space, self.least = space, FRONT_ROWS
+        self.parts: list[NDArray[np.float64]] = []  # a row each: shard, row, values
+
+    def add(self, shard: int, one: Winners) -> None:
+        """Take in the front of the next shard."""
+        if not one.rows:
+            return
+        values = np.array(one.values, dtype=float)
+        self.parts.append(np.column_stack([np.full(len(values), float(shard)), one.rows, values]))
+        if sum(map(len, self.parts)) > self.least:
+            self.parts = [self._front()]
+            self.least = max(FRONT_ROWS, 2 * len(self.parts[0]))
+
+    def _front(self) -> NDArray[np.float64]:
+        every = np.concatenate(self.parts)
+        return every[front_rows(_costs(self.space, list(every.T[2:])))]
+
+    def winners(self) -> Winners:
+        """The rows of the front."""
+        if not self.parts:
+            return Winners()
+        found = self._front()
+        shards, rows = found[:, :2].astype(int).T.tolist()
+        return Winners(shards=shards, rows=rows, values=found[:, 2:].tolist())
 
 
 def _both(total: Winners, one: Winners, shard: int) -> Winners:

@@ -19,7 +19,7 @@ from hwmodel.solve.sweep import engines
 from hwmodel.solve.sweep.check import check_values
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.folder import SUMMARY, Folder, rows_digest
-from hwmodel.solve.sweep.keeping import Partial, merged
+from hwmodel.solve.sweep.keeping import merged, unpacked
 from hwmodel.solve.sweep.space import Space, read_space
 from hwmodel.solve.sweep.summary import Summary, summary_of
 
@@ -179,7 +179,7 @@ def _summarised(folder: Folder, space: Space, *, fresh: bool, standing: dict[int
         return None
     if not fresh and (found := _written(folder, shards)) is not None:
         return found
-    total = merged(space, (msgspec.json.decode(one, type=Partial) for one in folder.partials(shards)))
+    total = merged(space, (unpacked(one) for one in folder.partials(shards)))
     made = summary_of(space, total, folder, shards)
     text = json.dumps(msgspec.to_builtins(made), indent=1, ensure_ascii=False) + "\n"
     path = folder.path / SUMMARY

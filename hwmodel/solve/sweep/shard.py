@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.solve.sweep.answers import ALWAYS, STATUS, known_columns
 from hwmodel.solve.sweep.expression import Expression
 from hwmodel.solve.sweep.extras import extra
-from hwmodel.solve.sweep.keeping import counts_of, winners, with_winners
+from hwmodel.solve.sweep.keeping import counts_of, packed, winners, with_winners
 from hwmodel.solve.sweep.points import Plans
 from hwmodel.solve.sweep.services import Services
 from hwmodel.solve.sweep.space import Space
@@ -43,7 +42,7 @@ class Sweeper:
         if self.space.keep.rows == "winners":
             best, front = winners(self.space, table)
             table = table.take(np.unique(np.concatenate([front, *best.values()])))
-        said = msgspec.json.encode(with_winners(self.space, counts, table))
+        said = packed(with_winners(self.space, counts, table))
         return parquet_bytes(self.space, table, {"partial": said, "shard": str(number).encode()})
 
     def _meets(self, constraints: list[Expression], columns: dict[str, NDArray[Any]], rows: int) -> NDArray[np.bool_]:
@@ -106,9 +105,11 @@ def parquet_bytes(space: Space, table: PointTable, said: dict[str, bytes]) -> by
     fields = schema(space)
     columns = [_arrow(arrow, field, table) for field in fields]
     whole = arrow.Table.from_arrays(columns, schema=fields)
-    whole = whole.replace_schema_metadata({f"hwmodel.{name}": value for name, value in said.items()})
     stream = io.BytesIO()
-    parquet.write_table(whole, stream, compression="zstd", row_group_size=ROW_GROUP)
+    with parquet.ParquetWriter(stream, fields, compression="zstd") as writer:
+        writer.write_table(whole, row_group_size=ROW_GROUP)
+        # As metadata of the table it would stand in the file a second time, in the schema that Arrow writes.
+        writer.add_key_value_metadata({f"hwmodel.{name}": value for name, value in said.items()})
     return stream.getvalue()
 
 

@@ -52,6 +52,25 @@ def test_rows_that_strong_ones_do_not_beat(dimensions: int) -> None:
         assert not np.any(np.all(strong + steps < costs[row], axis=1))
 
 
+@pytest.mark.parametrize("dimensions", [3, 4])
+@pytest.mark.parametrize("values", [2, 7, 1000])
+def test_many_equal_costs(dimensions: int, values: int) -> None:
+    """Cuts through equal values part them; what is equal in some costs may still beat."""
+    costs = np.random.default_rng(values).integers(1, values + 1, (1200, dimensions)).astype(float)
+    no_more = np.all(costs[:, None] <= costs[None], axis=2)
+    beaten = (no_more & np.any(costs[:, None] < costs[None], axis=2)).any(axis=0)
+    repeated = np.triu(no_more & no_more.T, 1).any(axis=0)
+    assert np.array_equal(front_rows(costs), np.flatnonzero(~beaten & ~repeated))
+
+
+@pytest.mark.parametrize("dimensions", [3, 4])
+def test_a_front_of_all_rows(dimensions: int) -> None:
+    """On a sphere none beats another, whichever are looked at first."""
+    draw = np.abs(np.random.default_rng(3).normal(size=(20_000, dimensions)))
+    costs = 2.0 - draw / np.linalg.norm(draw, axis=1)[:, None]
+    assert len(front_rows(costs)) > 19_900
+
+
 def test_the_front_of_few_and_of_none() -> None:
     assert front_rows(np.empty((0, 3))).tolist() == []
     assert front_rows(np.array([[1.0, 2.0, 3.0]])).tolist() == [0]

@@ -10,7 +10,8 @@ import pytest
 import hwmodel as hm
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.result import Band
-from hwmodel.solve.sweep.keeping import best_rows
+from hwmodel.solve.sweep import keeping
+from hwmodel.solve.sweep.keeping import Partial, Winners, best_rows, merged, packed, unpacked
 from hwmodel.solve.sweep.space import read_space
 
 COMPARED = (
@@ -286,3 +287,23 @@ def test_the_best_of_many_with_ties() -> None:
     assert best_rows(values, 3, largest=False).tolist() == [4, 10, 16]
     assert best_rows(values, 52, largest=False).tolist()[50:] == [1, 2]
     assert best_rows(values, 2, largest=True).tolist() == [0, 6]
+
+
+def test_fronts_of_shards_fold_into_the_front_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether they are thinned on the way or at the end; of equal rows that of the first shard stays."""
+    space = read_space({"base": {"tokens": "1T"}, "axes": {"gpus": ["8xH100"]}, "keep": {"pareto": ["cost_usd", "mfu"]}})
+    draw = np.round(np.random.default_rng(5).random((60, 40, 2)), 2) + 0.01
+    shards = [[best for best in front_rows(part * [1.0, -1.0])] for part in draw]
+    partials = [
+        Partial(rows=40, top={n: Winners() for n in space.keep.top}, histograms={n: {} for n in space.keep.histograms},
+                pareto=Winners(rows=list(map(int, rows)), values=part[rows].tolist()))
+        for part, rows in zip(draw, shards)
+    ]  # fmt: skip
+    assert all(unpacked(packed(one)) == one for one in partials)
+    whole = front_rows(draw.reshape(-1, 2) * [1.0, -1.0])
+    for rows in (1, 1 << 16):
+        monkeypatch.setattr(keeping, "FRONT_ROWS", rows)
+        found = merged(space, partials)
+        assert found.rows == 60 * 40
+        assert [40 * shard + row for shard, row in zip(found.pareto.shards, found.pareto.rows)] == whole.tolist()
+        assert found.pareto.values == draw.reshape(-1, 2)[whole].tolist()
