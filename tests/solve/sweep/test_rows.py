@@ -11,6 +11,7 @@ import hwmodel as hm
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.sweep import keeping
+from hwmodel.solve.sweep.fronts import front_rows
 from hwmodel.solve.sweep.keeping import Partial, Winners, best_rows, merged, packed, unpacked
 from hwmodel.solve.sweep.space import read_space
 
@@ -291,12 +292,13 @@ def test_the_best_of_many_with_ties() -> None:
 
 def test_fronts_of_shards_fold_into_the_front_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether they are thinned on the way or at the end; of equal rows that of the first shard stays."""
-    space = read_space({"base": {"tokens": "1T"}, "axes": {"gpus": ["8xH100"]}, "keep": {"pareto": ["cost_usd", "mfu"]}})
+    axes = {"gpus": ["8xH100"]}
+    space = read_space({"base": {"tokens": "1T"}, "axes": axes, "keep": {"pareto": ["cost_usd", "mfu"]}})
     draw = np.round(np.random.default_rng(5).random((60, 40, 2)), 2) + 0.01
-    shards = [[best for best in front_rows(part * [1.0, -1.0])] for part in draw]
+    shards = [front_rows(part * [1.0, -1.0]) for part in draw]
     partials = [
         Partial(rows=40, top={n: Winners() for n in space.keep.top}, histograms={n: {} for n in space.keep.histograms},
-                pareto=Winners(rows=list(map(int, rows)), values=part[rows].tolist()))
+                pareto=Winners(rows=rows.tolist(), values=part[rows].tolist()))
         for part, rows in zip(draw, shards)
     ]  # fmt: skip
     assert all(unpacked(packed(one)) == one for one in partials)
