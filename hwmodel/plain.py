@@ -5,14 +5,14 @@ Between the layers stand records; these are for what comes in as text and goes o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 Options: TypeAlias = Mapping[str, object]  # an option's name to what was given: as typed, a number, a list, a group
-Given: TypeAlias = dict[str, Any]  # the same on its way into a verb, each of the type that its reader takes or refuses
+Given: TypeAlias = dict[str, Any]  # keyword arguments of a verb, as a command or a request hands them over
 Document: TypeAlias = dict[str, Any]  # a JSON object
-Row: TypeAlias = dict[str, Any]  # a table's column to its cell
-Rows: TypeAlias = list[Row]
+Row: TypeAlias = Mapping[str, object]  # a table's column to its cell
+Rows: TypeAlias = Sequence[Row]
 
 
 def listed(given: object) -> tuple[object, ...]:

@@ -148,7 +148,7 @@ def optimum(
             raise InputError("--inference-tokens and --unique-tokens do not go together here: ask `hwmodel plan`")
         return _life(life_answer(spec, served, **asked, count=draws, seed=seed))
     found = answer(spec, **asked, count=draws, seed=seed, unique_tokens=unique)
-    rows, document = answer_rows(found), answer_document(found)
+    rows, document = [*answer_rows(found)], answer_document(found)
     if (
         not laws.has_draws(spec) and spec.family != "multimodal"
     ):  # no band of its own: what other laws say is the doubt that can be shown

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from hwmodel.cli.options import QUIET, TABLE, pairs, with_options
 from hwmodel.cli.output import check_writable, emit, note, write_text
 from hwmodel.cli.progress import stages
-from hwmodel.plain import Document, Given, Rows
+from hwmodel.plain import Document, Rows
 
 if TYPE_CHECKING:
     from hwmodel.interop.loss_runs import LossRuns
-    from hwmodel.solve.law.fit import Fitted
+    from hwmodel.solve.law.fit import Fit, Fitted
 
 FORMS = ("additive", "tied", "repeated", "power-floor", "isoflop", "envelope")
 
@@ -71,87 +71,123 @@ def command(runs: Path, form: str, fmt: str, out: Path | None, quiet: bool, **op
     from hwmodel.report.fit_text import describe
     from hwmodel.specs.law import CONVENTIONS
 
-    if options["convention"] is not None and options["convention"] not in CONVENTIONS:
+    asked = Asked(form=form, **options)
+    if asked.convention is not None and asked.convention not in CONVENTIONS:
         from hwmodel.errors import unknown
 
-        raise unknown("parameter convention", options["convention"], CONVENTIONS)
-    _check({**options, "form": form})
+        raise unknown("parameter convention", asked.convention, CONVENTIONS)
+    _check(asked)
     table = read_runs(
-        runs, _columns(options), pairs(options["where"], "--where", "status=done"), units=_units(options),
-        convention=options["convention"], skip_bad=options["skip_bad"], all_rows=options["all_rows"],
+        runs, asked.headers, pairs(asked.where, "--where", "status=done"), units=asked.stated_units,
+        convention=asked.convention, skip_bad=asked.skip_bad, all_rows=asked.all_rows,
     )  # fmt: skip
     for line in table.notes:
         note(line, quiet=quiet)
-    fitted = _fit(table, form, options, quiet)
+    fitted = _fit(table, asked, quiet)
     document, rows = describe(fitted)
-    _predict(fitted, options, document, rows)
-    _watched(fitted, options, document, rows)
-    if options["plot"]:
-        _plot(fitted.fit, table, options["plot"])
-    if options["save"]:
-        document["saved"] = _save(fitted.fit, table, options)
-        note(f"saved: use it with --law {options['save']} ({document['saved']})", quiet=quiet)
-    emit(render(rows, document, fmt), out)
+    predictions, losses = _predicted(fitted, asked)
+    watched, stands = _watched(fitted, asked)
+    document |= predictions | watched
+    if asked.plot:
+        _plot(fitted.fit, table, asked.plot)
+    if asked.save:
+        document["saved"] = _save(fitted.fit, table, asked.save, asked.folder)
+        note(f"saved: use it with --law {asked.save} ({document['saved']})", quiet=quiet)
+    emit(render([*rows, *losses, *stands], document, fmt), out)
 
 
-def _columns(options: Given) -> dict[str, str]:
-    """Quantities and the headers that --column gives them."""
-    return pairs(options["columns"], "--column", "loss=eval_loss")
+class Asked(NamedTuple):
+    """The options of the command, as typed."""
+
+    form: str
+    columns: tuple[str, ...]
+    units: tuple[str, ...]
+    where: tuple[str, ...]
+    all_rows: bool
+    skip_bad: bool
+    targets: tuple[str, ...]
+    base: str | None
+    level: float
+    watch: Path | None
+    watch_level: float
+    bootstraps: int
+    seed: int
+    convention: str | None
+    save: str | None
+    force: bool
+    save_in: Path | None
+    plot: Path | None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Quantities and the headers that --column gives them."""
+        return pairs(self.columns, "--column", "loss=eval_loss")
+
+    @property
+    def stated_units(self) -> dict[str, str]:
+        """Quantities and the units that --unit gives them."""
+        return pairs(self.units, "--unit", "flop=GFLOP")
+
+    @property
+    def folder(self) -> Path:
+        """The catalog that a law is saved in."""
+        from hwmodel.catalog.places import own_root
+
+        return self.save_in or own_root()
 
 
-def _units(options: Given) -> dict[str, str]:
-    """Quantities and the units that --unit gives them."""
-    return pairs(options["units"], "--unit", "flop=GFLOP")
-
-
-def _check(options: Given) -> None:
+def _check(asked: Asked) -> None:
     """Refuse settings that cannot be met before the fit is made."""
     from hwmodel.errors import InputError
 
-    for name in ("level", "watch_level"):
-        if not 0.0 < options[name] < 1.0:
-            raise InputError(f"--{name.replace('_', '-')} is a share between 0 and 1, such as 0.8")
-    check_writable(options["plot"], "--plot")
-    if options["plot"] is not None and options["plot"].suffix != ".svg":
-        raise InputError(f"--plot {options['plot']}: figures are SVG; name a file that ends in .svg")
-    if options["save"] is not None:
-        from hwmodel.catalog import load_catalog
-        from hwmodel.catalog.laws import check_free, check_id
-        from hwmodel.catalog.places import own_root
-
-        check_id(options["save"])
-        if not options["force"]:
-            check_free(options["save_in"] or own_root(), options["save"])
-            if any(spec.id == options["save"] for spec in load_catalog().laws()):
-                raise InputError(f"--save {options['save']}: the catalog has a law of this id, which yours would hide; "
-                                 "choose another id, or --force")  # fmt: skip
-    if options["base"] is not None and options["form"] != "repeated":
+    for name, level in (("--level", asked.level), ("--watch-level", asked.watch_level)):
+        if not 0.0 < level < 1.0:
+            raise InputError(f"{name} is a share between 0 and 1, such as 0.8")
+    check_writable(asked.plot, "--plot")
+    if asked.plot is not None and asked.plot.suffix != ".svg":
+        raise InputError(f"--plot {asked.plot}: figures are SVG; name a file that ends in .svg")
+    if asked.save is not None:
+        _check_name(asked.save, asked)
+    if asked.base is not None and asked.form != "repeated":
         raise InputError("--base goes with --form repeated: it is the single-epoch law that the decays are fitted on")
-    if not 20 <= options["bootstraps"] <= 100_000:
+    if not 20 <= asked.bootstraps <= 100_000:
         raise InputError("--bootstraps: 20 to 100,000 (fewer give no intervals)")
-    if not 0 <= options["seed"] < 2**32:
+    if not 0 <= asked.seed < 2**32:
         raise InputError("--seed: a whole number from 0 to 4294967295")
 
 
-def _fit(table: LossRuns, form: str, options: Given, quiet: bool) -> Fitted:
+def _check_name(name: str, asked: Asked) -> None:
+    """Refuse an id that no law can have, or that another law has."""
+    from hwmodel.catalog import load_catalog
+    from hwmodel.catalog.laws import check_free, check_id
+    from hwmodel.errors import InputError
+
+    check_id(name)
+    if asked.force:
+        return
+    check_free(asked.folder, name)
+    if any(spec.id == name for spec in load_catalog().laws()):
+        raise InputError(f"--save {name}: the catalog has a law of this id, which yours would hide; "
+                         "choose another id, or --force")  # fmt: skip
+
+
+def _fit(table: LossRuns, asked: Asked, quiet: bool) -> Fitted:
     """The fit of the form asked; `auto` goes by the columns."""
     from hwmodel.interop.fit_runs import fit_runs
 
     base = None
-    if options["base"] is not None:
+    if asked.base is not None:
         from hwmodel import laws
         from hwmodel.catalog import load_catalog
 
-        base = laws.additive_terms(load_catalog().law(options["base"]))
-    return fit_runs(
-        table, form, base=base, bootstraps=options["bootstraps"], seed=options["seed"], progress=stages(quiet)
-    )
+        base = laws.additive_terms(load_catalog().law(asked.base))
+    return fit_runs(table, asked.form, base=base, bootstraps=asked.bootstraps, seed=asked.seed, progress=stages(quiet))
 
 
-def _predict(fitted: Fitted, options: Given, document: Document, rows: Rows) -> None:
-    """Add the losses predicted at the targets of --at."""
-    if not options["targets"]:
-        return
+def _predicted(fitted: Fitted, asked: Asked) -> tuple[Document, Rows]:
+    """The losses predicted at the targets of --at."""
+    if not asked.targets:
+        return {}, []
     import msgspec
 
     from hwmodel.errors import InputError
@@ -161,11 +197,11 @@ def _predict(fitted: Fitted, options: Given, document: Document, rows: Rows) -> 
 
     if isinstance(fitted.fit, AllocationFit):
         raise InputError("--at: an iso-FLOP or envelope fit has no loss; use --form additive or power-floor")
-    document["predictions"] = []
-    for text in options["targets"]:
-        got = prediction(fitted.fit, options["level"], **_target(text, fitted))
-        document["predictions"].append(msgspec.to_builtins(got))
-        rows.append(describe_prediction(text, got))
+    found = [(text, prediction(fitted.fit, asked.level, **_target(text, fitted))) for text in asked.targets]
+    return (
+        {"predictions": [msgspec.to_builtins(got) for _, got in found]},
+        [describe_prediction(text, got) for text, got in found],
+    )
 
 
 def _target(text: str, fitted: Fitted) -> dict[str, float]:
@@ -186,10 +222,10 @@ def _target(text: str, fitted: Fitted) -> dict[str, float]:
     return target | ({"unique_tokens": parse_count(unique, "--at")} if repeated else {})
 
 
-def _watched(fitted: Fitted, options: Given, document: Document, rows: Rows) -> None:
-    """Add where a running loss stands against the band of the fit, and what that means."""
-    if options["watch"] is None:
-        return
+def _watched(fitted: Fitted, asked: Asked) -> tuple[Document, Rows]:
+    """Where a running loss stands against the band of the fit, and what that means."""
+    if asked.watch is None:
+        return {}, []
     from hwmodel.errors import InputError
     from hwmodel.interop.loss_runs import read_runs
     from hwmodel.laws.fit_loss import LossFit, decades_beyond_runs
@@ -198,15 +234,15 @@ def _watched(fitted: Fitted, options: Given, document: Document, rows: Rows) -> 
 
     if not isinstance(fitted.fit, LossFit):
         raise InputError("--watch needs a fit in parameters and tokens (--form additive or tied)")
-    running = read_runs(options["watch"], _columns(options), units=_units(options))
+    running = read_runs(asked.watch, asked.headers, units=asked.stated_units)
     params, tokens = running.need("params"), running.need("tokens")
-    points = watch(fitted.fit, params, tokens, running.loss, options["watch_level"])
+    points = watch(fitted.fit, params, tokens, running.loss, asked.watch_level)
     far = float(decades_beyond_runs(fitted.fit.ranges, params=params, tokens=tokens, flop=6.0 * params * tokens).max())
-    document["watch"], more = describe_watch(points, options["watch_level"], far)
-    rows += more
+    said, rows = describe_watch(points, asked.watch_level, far)
+    return {"watch": said}, rows
 
 
-def _plot(fit: Any, table: LossRuns, path: Path) -> None:
+def _plot(fit: Fit, table: LossRuns, path: Path) -> None:
     """Write the figure of a fit."""
     from hwmodel.errors import InputError
     from hwmodel.laws.fit_loss import LossFit
@@ -218,11 +254,9 @@ def _plot(fit: Any, table: LossRuns, path: Path) -> None:
     write_text(path, fit_svg(fit, table.loss, **{name: table.need(name) for name in names}))
 
 
-def _save(fit: Any, table: LossRuns, options: Given) -> str:
+def _save(fit: Fit, table: LossRuns, name: str, folder: Path) -> str:
     """Save the fit as a law of one's own; the path of its file."""
     from hwmodel.catalog.laws import write_law
-    from hwmodel.catalog.places import own_root
     from hwmodel.solve.law.fit import to_law
 
-    spec = to_law(fit, options["save"], convention=table.convention)
-    return str(write_law(options["save_in"] or own_root(), spec))
+    return str(write_law(folder, to_law(fit, name, convention=table.convention)))

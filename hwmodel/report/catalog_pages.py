@@ -9,7 +9,7 @@ import msgspec
 from hwmodel.catalog.safe_text import markdown_safe
 from hwmodel.catalog.stacks import training_calibration, training_stack
 from hwmodel.errors import unknown
-from hwmodel.plain import Row
+from hwmodel.plain import Document, Row, Rows
 from hwmodel.report.prices import price_rows
 from hwmodel.specs.stack import GENERIC
 
@@ -49,7 +49,7 @@ def _round(value: float | None, digits: int = 10) -> float | None:
     return float(f"{value:.{digits}g}") if value else None
 
 
-def accelerator_rows(catalog: Catalog) -> list[Row]:
+def accelerator_rows(catalog: Catalog) -> Rows:
     """One row an accelerator: what planning rests on, in the units people use."""
     rows = []
     for p in catalog.parts():
@@ -74,7 +74,7 @@ def accelerator_rows(catalog: Catalog) -> list[Row]:
     return rows
 
 
-def system_rows(catalog: Catalog) -> list[Row]:
+def system_rows(catalog: Catalog) -> Rows:
     """One row a system."""
     return [
         {
@@ -87,7 +87,7 @@ def system_rows(catalog: Catalog) -> list[Row]:
     ]  # fmt: skip
 
 
-def model_rows(catalog: Catalog) -> list[Row]:
+def model_rows(catalog: Catalog) -> Rows:
     """One row a model: exact parameters beside the public figure."""
     from hwmodel.physics.shape import layers, parameters
 
@@ -110,13 +110,13 @@ def model_rows(catalog: Catalog) -> list[Row]:
     return rows
 
 
-def _plain_rows(records: list[Any], fields: tuple[str, ...]) -> list[Row]:
+def _plain_rows(records: list[Any], fields: tuple[str, ...]) -> Rows:
     return [{f: getattr(r, f) for f in fields} for r in records]
 
 
-def rows_of(catalog: Catalog, kind: str) -> list[Row]:
+def rows_of(catalog: Catalog, kind: str) -> Rows:
     """The rows of `catalog list KIND`. InputError for an unknown kind."""
-    makers: dict[str, Callable[[], list[Row]]] = {
+    makers: dict[str, Callable[[], Rows]] = {
         "accelerators": lambda: accelerator_rows(catalog),
         "systems": lambda: system_rows(catalog),
         "models": lambda: model_rows(catalog),
@@ -143,7 +143,7 @@ def rows_of(catalog: Catalog, kind: str) -> list[Row]:
     return makers[kind]()
 
 
-def chosen_rows(rows: list[Row], columns: str | None, holds: Mapping[str, str]) -> list[Row]:
+def chosen_rows(rows: Rows, columns: str | None, holds: Mapping[str, str]) -> Rows:
     """Rows whose cells hold the words given for their columns (case aside), with the columns named, in their order.
 
     InputError for a column that the rows do not have.
@@ -157,7 +157,7 @@ def chosen_rows(rows: list[Row], columns: str | None, holds: Mapping[str, str]) 
     return [{name: row[name] for name in names} for row in kept]
 
 
-def stack_rows() -> list[Row]:
+def stack_rows() -> Rows:
     """Training software: its era, what its name is found by, where it is the default, and what it assumes."""
     calibration = training_calibration()
     rows: list[Row] = []
@@ -230,7 +230,7 @@ def _fact_rows(facts: dict[str, Sourced]) -> list[Row]:
     ]
 
 
-def field_rows(catalog: Catalog, kind: str, record: Any) -> list[Row]:
+def field_rows(catalog: Catalog, kind: str, record: Any) -> Rows:
     """Every field of a record: as sourced where it is, else as decoded."""
     facts = catalog.provenance(kind, record.id) if kind in ("accelerator", "system", "model") else {}
     rows = _fact_rows(facts)
@@ -266,9 +266,9 @@ def _shape_rows(record: Any) -> list[Row]:
     return rows
 
 
-def document(catalog: Catalog, kind: str, record: Any) -> Row:
+def document(catalog: Catalog, kind: str, record: Any) -> Document:
     """A record as data: SI values, provenance of each, parameters of a model."""
-    doc: Row = {"kind": kind, "record": msgspec.to_builtins(record), "catalog_version": catalog.version}
+    doc: Document = {"kind": kind, "record": msgspec.to_builtins(record), "catalog_version": catalog.version}
     if kind in ("accelerator", "system", "model"):
         doc["provenance"] = msgspec.to_builtins(catalog.provenance(kind, record.id))
     if kind == "accelerator":
