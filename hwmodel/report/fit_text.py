@@ -7,7 +7,7 @@ import msgspec
 from hwmodel.laws.fit_loss import LossFit
 from hwmodel.laws.fit_repeats import RepeatFit
 from hwmodel.laws.fit_slices import AllocationFit
-from hwmodel.plain import Document, Rows
+from hwmodel.plain import Document, Row, Rows
 from hwmodel.solve.law.fit import Fit, Fitted, Prediction, TakenColumn, Watched, watch_pattern
 
 # pattern of a running loss -> what it usually means and what to look at
@@ -145,7 +145,7 @@ def _loss(fit: LossFit) -> tuple[Document, Rows]:
     return document, rows
 
 
-def describe_prediction(text: str, got: Prediction) -> Document:
+def describe_prediction(text: str, got: Prediction) -> Row:
     """A predicted loss as a row."""
     spread = f"{got.low:.4f} to {got.high:.4f} ({100 * got.level:g} %), {got.decades_outside_fit:.1f} decades beyond"
     return {"quantity": f"loss at {text}", "value": f"{got.loss_nats:.4f}", "spread": spread}
