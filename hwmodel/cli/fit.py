@@ -71,7 +71,7 @@ def command(runs: Path, form: str, fmt: str, out: Path | None, quiet: bool, **op
     from hwmodel.report.fit_text import describe
     from hwmodel.specs.law import CONVENTIONS
 
-    asked = Asked(form=form, **options)
+    asked = FitAsked(form=form, **options)
     if asked.convention is not None and asked.convention not in CONVENTIONS:
         from hwmodel.errors import unknown
 
@@ -96,7 +96,7 @@ def command(runs: Path, form: str, fmt: str, out: Path | None, quiet: bool, **op
     emit(render([*rows, *losses, *stands], document, fmt), out)
 
 
-class Asked(NamedTuple):
+class FitAsked(NamedTuple):
     """The options of the command, as typed."""
 
     form: str
@@ -136,7 +136,7 @@ class Asked(NamedTuple):
         return self.save_in or own_root()
 
 
-def _check(asked: Asked) -> None:
+def _check(asked: FitAsked) -> None:
     """Refuse settings that cannot be met before the fit is made."""
     from hwmodel.errors import InputError
 
@@ -156,7 +156,7 @@ def _check(asked: Asked) -> None:
         raise InputError("--seed: a whole number from 0 to 4294967295")
 
 
-def _check_name(name: str, asked: Asked) -> None:
+def _check_name(name: str, asked: FitAsked) -> None:
     """Refuse an id that no law can have, or that another law has."""
     from hwmodel.catalog import load_catalog
     from hwmodel.catalog.laws import check_free, check_id
@@ -171,7 +171,7 @@ def _check_name(name: str, asked: Asked) -> None:
                          "choose another id, or --force")  # fmt: skip
 
 
-def _fit(table: LossRuns, asked: Asked, quiet: bool) -> Fitted:
+def _fit(table: LossRuns, asked: FitAsked, quiet: bool) -> Fitted:
     """The fit of the form asked; `auto` goes by the columns."""
     from hwmodel.interop.fit_runs import fit_runs
 
@@ -184,7 +184,7 @@ def _fit(table: LossRuns, asked: Asked, quiet: bool) -> Fitted:
     return fit_runs(table, asked.form, base=base, bootstraps=asked.bootstraps, seed=asked.seed, progress=stages(quiet))
 
 
-def _predicted(fitted: Fitted, asked: Asked) -> tuple[Document, Rows]:
+def _predicted(fitted: Fitted, asked: FitAsked) -> tuple[Document, Rows]:
     """The losses predicted at the targets of --at."""
     if not asked.targets:
         return {}, []
@@ -222,7 +222,7 @@ def _target(text: str, fitted: Fitted) -> dict[str, float]:
     return target | ({"unique_tokens": parse_count(unique, "--at")} if repeated else {})
 
 
-def _watched(fitted: Fitted, asked: Asked) -> tuple[Document, Rows]:
+def _watched(fitted: Fitted, asked: FitAsked) -> tuple[Document, Rows]:
     """Where a running loss stands against the band of the fit, and what that means."""
     if asked.watch is None:
         return {}, []
