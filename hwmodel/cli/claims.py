@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from hwmodel.cli.group import CommandGroup
 from hwmodel.cli.options import TABLE, number, pairs, with_options
 from hwmodel.cli.output import emit, note
-from hwmodel.plain import Document, Options
+from hwmodel.plain import Document
 
 if TYPE_CHECKING:
     from hwmodel.validation.claims.check import ClaimFinding
+    from hwmodel.validation.claims.values import Lookup, Value, Values
 
 HONEST = (
     "Known claims in English or Chinese, recognised by their words, relations and numbers; what is said otherwise is "
@@ -23,7 +24,7 @@ HONEST = (
 _table = with_options(TABLE)
 
 
-def _lookup() -> Any:
+def _lookup() -> Lookup:
     """Laws by their id."""
     from hwmodel.catalog import load_catalog
 
@@ -101,16 +102,16 @@ def show(claim_id: int, settings: tuple[str, ...], fmt: str, out: Path | None) -
     emit(render(rows, _document(found), fmt), out)
 
 
-def _short(value: Any) -> str:
+def _short(value: Value) -> str:
     """An input's value in few digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _changes(settings: tuple[str, ...], inputs: Options) -> Options:
+def _changes(settings: tuple[str, ...], inputs: Values) -> Values:
     """What --set changes, each of the kind of the claim's own input."""
     from hwmodel.errors import InputError
 
-    changes: dict[str, object] = {}
+    changes: Values = {}
     for name, text in pairs(settings, "--set", "params=70B").items():
         kind = inputs.get(name)
         if isinstance(kind, bool):

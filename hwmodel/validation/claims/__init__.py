@@ -4,4 +4,4 @@ Each claim with the figures that speak on it. Texts are only searched for claims
 computed.
 """
 
-__all__ = ["check", "law_points", "phrases"]
+__all__ = ["check", "law_points", "phrases", "values"]

@@ -5,15 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import msgspec
 
 from hwmodel.catalog.places import catalog_root
 from hwmodel.errors import CatalogError, InputError
-from hwmodel.validation.claims.numbers import COMPUTE, Lookup
+from hwmodel.validation.claims.numbers import ASSERTED, COMPUTE
+from hwmodel.validation.claims.values import Given, Lookup, Value, Values, as_number
 
 VERDICTS = ("right", "imprecise", "wrong")
+
+
+class ClaimCheck(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one asserted value is compared with a computed one, by name.
+
+    `near`: within the share `right`, within `imprecise` imprecise; `at_most`: no more than asserted; `same`: equal.
+    `otherwise`: the verdict where it is not so.
+    """
+
+    kind: Literal["near", "at_most", "same"]
+    asserted: str
+    computed: str
+    right: float = 0.0
+    imprecise: float = 0.0
+    otherwise: str = ""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,10 +41,10 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str
     severity: str  # of believing it, where it is wrong: high | medium | low | none
     compute: str
-    inputs: dict[str, Any]
-    checks: tuple[dict[str, Any], ...]
-    facts: dict[str, Any] = {}
-    mend: dict[str, Any] = {}
+    inputs: Values
+    checks: tuple[ClaimCheck, ...]
+    facts: Values = {}
+    mend: Values = {}
 
 
 class ClaimFinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,10 +56,10 @@ class ClaimFinding(msgspec.Struct, frozen=True, kw_only=True):
     correction: str
     evidence: str
     severity: str
-    inputs: dict[str, Any]
-    computed: dict[str, Any]
+    inputs: Values
+    computed: Values
     reasons: tuple[str, ...]
-    mend: dict[str, Any] = {}  # inputs that change the verdict: of a claim that is not right, what would make it so
+    mend: Values = {}  # inputs that change the verdict: of a claim that is not right, what would make it so
 
 
 @lru_cache(maxsize=4)
@@ -59,7 +75,7 @@ def read_claims(path: Path | None = None) -> tuple[Claim, ...]:
         raise CatalogError(f"{place}: {error}") from error
 
 
-def judge(claim: Claim, law: Lookup, changes: Mapping[str, Any] | None = None) -> ClaimFinding:
+def judge(claim: Claim, law: Lookup, changes: Mapping[str, Value] | None = None) -> ClaimFinding:
     """Recompute a claim, with some of its inputs changed. InputError for an input that the claim does not have."""
     unknown = set(changes or {}) - set(claim.inputs)
     if unknown:
@@ -67,12 +83,13 @@ def judge(claim: Claim, law: Lookup, changes: Mapping[str, Any] | None = None) -
         raise InputError(f"claim {claim.id} has no input {sorted(unknown)[0]!r}; it has {known}")
     inputs = {**claim.inputs, **(changes or {})}
     try:
-        computed = {**claim.facts, **COMPUTE[claim.compute]({**claim.facts, **inputs}, law)}
+        given = Given({**claim.facts, **inputs})
+        computed = {**claim.facts, **COMPUTE[claim.compute](given, law)}
+        asserted = {**inputs, **(ASSERTED[claim.compute](given) if claim.compute in ASSERTED else {})}
+        outcomes = [_compare(check, asserted, computed) for check in claim.checks]
     except (KeyError, TypeError, ArithmeticError) as error:
-        given = ", ".join(f"{name} = {value}" for name, value in (changes or {}).items())
-        raise InputError(f"claim {claim.id} cannot be computed with {given}: {error}") from error
-    asserted = {**inputs, **computed.pop("asserted", {})}
-    outcomes = [_compare(check, asserted, computed) for check in claim.checks]
+        changed = ", ".join(f"{name} = {value}" for name, value in (changes or {}).items())
+        raise InputError(f"claim {claim.id} cannot be computed with {changed}: {error}") from error
     worst = max((verdict for verdict, _ in outcomes), key=VERDICTS.index)
     return ClaimFinding(
         id=claim.id,
@@ -88,23 +105,27 @@ def judge(claim: Claim, law: Lookup, changes: Mapping[str, Any] | None = None) -
     )
 
 
-def _compare(check: Mapping[str, Any], asserted: Mapping[str, Any], computed: Mapping[str, Any]) -> tuple[str, str]:
-    said, found = asserted[check["asserted"]], computed[check["computed"]]
-    name = check["asserted"].replace("_", " ")
-    if check["kind"] == "near":
-        off = abs(said - found) / abs(found) if found else abs(said - found)
-        if off <= check["right"]:
-            verdict = "right"
-        else:
-            verdict = check.get("otherwise", "imprecise" if off <= check.get("imprecise", 0.0) else "wrong")
-    elif check["kind"] == "at_most":
-        verdict = "right" if found <= said else check["otherwise"]
-    else:
-        verdict = "right" if said == found else check["otherwise"]
-    return verdict, f"{name}: says {_plain(said)}, is {_plain(found)}"
+def _compare(check: ClaimCheck, asserted: Values, computed: Values) -> tuple[str, str]:
+    said, found = asserted[check.asserted], computed[check.computed]
+    name = check.asserted.replace("_", " ")
+    return _verdict(check, said, found), f"{name}: says {_plain(said)}, is {_plain(found)}"
 
 
-def _plain(value: Any) -> str:
+def _verdict(check: ClaimCheck, said: Value, found: Value) -> str:
+    if check.kind == "near":
+        off = _off(as_number(said), as_number(found))
+        near = "imprecise" if off <= check.imprecise else "wrong"
+        return "right" if off <= check.right else check.otherwise or near
+    right = as_number(found) <= as_number(said) if check.kind == "at_most" else said == found
+    return "right" if right else check.otherwise
+
+
+def _off(said: float, found: float) -> float:
+    """By how much a number is off: a share, or the number itself where it should be nought."""
+    return abs(said - found) / abs(found) if found else abs(said - found)
+
+
+def _plain(value: Value) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, (int, float)) else str(value)

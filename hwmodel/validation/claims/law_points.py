@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -18,12 +17,14 @@ from hwmodel.laws import additive, inference, precision
 from hwmodel.laws.experts import at_experts
 from hwmodel.laws.kaplan import embedding_split
 from hwmodel.laws.lifetime import lifetime_optimum
+from hwmodel.ops import Num
 from hwmodel.report.tables import table
 from hwmodel.specs.law import LawSpec, PrintedNumber, PrintedPoint
+from hwmodel.validation.claims.values import Lookup
 
-Numbers = Mapping[str, Any]
-Lookup = Callable[[str], LawSpec]
-Extra = Mapping[str, Callable[[], Numbers]]  # asks that need data from outside, such as the refit of the runs
+Asked = Mapping[str, float]  # what a point is computed from
+Found = Mapping[str, Num]  # what comes out, by name
+Extra = Mapping[str, Callable[[], Found]]  # asks that need data from outside, such as the refit of the runs
 
 
 class PointResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +41,7 @@ class PointResult(msgspec.Struct, frozen=True, kw_only=True):
     tolerance: str
 
 
-def _optimum(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+def _optimum(spec: LawSpec, g: Asked, _: Lookup) -> Found:
     """The law's optimum for a budget, a size or tokens."""
     spec = laws.specialise(spec, experts=g.get("experts"))
     if "flop" in g:
@@ -50,18 +51,19 @@ def _optimum(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
     else:
         o = laws.optimum_for_tokens(spec, g["tokens"])
     n, d = o.params, o.tokens
-    return {"params": n, "tokens": d, "flop": o.flop, "loss": o.loss, "tokens_per_param": d / n,
-            "six_nd_over_flop": 6.0 * n * d / o.flop,
-            "lifetime_flop": o.flop + 2.0 * n * g.get("inference_tokens", 0.0)}  # fmt: skip
+    found = {"params": n, "tokens": d, "flop": o.flop, "tokens_per_param": d / n,
+             "six_nd_over_flop": 6.0 * n * d / o.flop,
+             "lifetime_flop": o.flop + 2.0 * n * g.get("inference_tokens", 0.0)}  # fmt: skip
+    return found if o.loss is None else found | {"loss": o.loss}
 
 
-def _reduced(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+def _reduced(spec: LawSpec, g: Asked, _: Lookup) -> Found:
     """The joint law of experts at one number of experts."""
     c = at_experts(spec.constants, g["experts"])
     return {"m": c["A"], "mu": -c["alpha"], "n": c["B"], "nu": -c["beta"]}
 
 
-def _lifetime(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+def _lifetime(spec: LawSpec, g: Asked, _: Lookup) -> Found:
     """The cheapest life at a loss, against the training optimum."""
     best = lifetime_optimum(spec, g["loss"], g["inference_tokens"])
     return {"params": best.params, "tokens": best.tokens,
@@ -70,7 +72,7 @@ def _lifetime(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
             "flop_percent": 100.0 * best.total_cost / best.training_optimal_cost}  # fmt: skip
 
 
-def _quality(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+def _quality(spec: LawSpec, g: Asked, _: Lookup) -> Found:
     """The cheapest life at the loss of an optimal size."""
     start = laws.optimum_for_params(spec, g["params"])
     best = lifetime_optimum(spec, laws.loss(spec, start.params, start.tokens), g["inference_tokens"])
@@ -79,7 +81,7 @@ def _quality(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
             "saved_percent": 100.0 * best.saved_fraction}  # fmt: skip
 
 
-def _dollars(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+def _dollars(spec: LawSpec, g: Asked, _: Lookup) -> Found:
     """Dollars of training and serving at given utilisations and prices."""
     o = laws.optimum_for_params(spec, g["params"])
     train = o.flop / (g["train_peak"] * g["train_mfu"]) / 3600.0 * g["train_usd_per_hour"]
@@ -88,20 +90,20 @@ def _dollars(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
     return {"train_usd": train, "total_usd": train + serve}
 
 
-def _devries(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+def _devries(spec: LawSpec, g: Asked, _: Lookup) -> Found:
     """Size and tokens at a factor of the optimal size, the loss held."""
     n = additive.params_for_flop(spec.constants, g["flop"])
     factor = inference.tokens_factor(spec.constants["alpha"], spec.constants["beta"], g["size_factor"])
     return {"params": n * g["size_factor"], "tokens": g["flop"] / (6.0 * n) * factor}
 
 
-def _growth(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+def _growth(spec: LawSpec, g: Asked, _: Lookup) -> Found:
     """How optimal size and tokens grow with compute."""
     low, high = laws.optimum_for_flop(spec, g["flop"]), laws.optimum_for_flop(spec, g["flop"] * g["factor"])
     return {"params_factor": high.params / low.params, "tokens_factor": high.tokens / low.tokens}
 
 
-def _contradiction(_spec: LawSpec, _g: Numbers, law: Lookup) -> Numbers:
+def _contradiction(_spec: LawSpec, _g: Asked, law: Lookup) -> Found:
     """Where Kaplan's L(C_min) falls below L(D) of the data that the same compute consumes (section 6.3)."""
     by_data, by_compute, split = (law(f"kaplan_2020/{n}") for n in ("L_D", "L_Cmin", "N_opt"))
 
@@ -122,21 +124,21 @@ def _contradiction(_spec: LawSpec, _g: Numbers, law: Lookup) -> Numbers:
             "loss": laws.evaluate(by_compute, flop=flop)["loss_nats"]}  # fmt: skip
 
 
-def _qat_ratio(_spec: LawSpec, g: Numbers, law: Lookup) -> Numbers:
+def _qat_ratio(_spec: LawSpec, g: Asked, law: Lookup) -> Found:
     """Loss of quantised activations over that of quantised weights."""
     inputs = {"params": g["params"], "tokens": g["params"] * g["ratio"], "scale_block": g["scale_block"]}
     a, w = (laws.evaluate(law(f"chen_qat_2025/{n}"), **inputs)["penalty_nats"] for n in ("W16A4", "W4A16"))
     return {"ratio": a / w}
 
 
-def _hunyuan(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+def _hunyuan(spec: LawSpec, g: Asked, _: Lookup) -> Found:
     """Optimal size and tokens at the law's own count of compute."""
     c = spec.constants
     flop = c["flop_per_param_token"] * g["params"] * g["tokens"] + c["flop_per_token"] * g["tokens"]
     return laws.evaluate(spec, flop=flop)
 
 
-def _slope(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+def _slope(spec: LawSpec, g: Asked, _: Lookup) -> Found:
     """Exponent of N (non-embedding) in C between two sizes: a straight line through points uniform in log C."""
     import numpy as np
 
@@ -146,13 +148,13 @@ def _slope(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
     return {"slope": float(np.polyfit(even, np.interp(even, log_c, log_n), 1)[0])}
 
 
-def _asymptote(spec: LawSpec) -> Numbers:
+def _asymptote(spec: LawSpec) -> Found:
     """The exponent of size in compute of an additive law."""
     c = spec.constants
     return {"a": c["beta"] / (c["alpha"] + c["beta"])}
 
 
-def _sun_best_bits(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
+def _sun_best_bits(spec: LawSpec, g: Asked, _: Lookup) -> Found:
     """Bits P (best split of exponent and mantissa) of the least loss at cost (6/16) N D P = C, N and D free."""
     import numpy as np
 
@@ -167,7 +169,7 @@ def _sun_best_bits(spec: LawSpec, g: Numbers, _: Lookup) -> Numbers:
     return {"bits": float(bits[np.argmin(loss.min(axis=1)), 0])}
 
 
-_ASK: dict[str, Callable[[LawSpec, Numbers, Lookup], Numbers]] = {
+_ASK: dict[str, Callable[[LawSpec, Asked, Lookup], Found]] = {
     "evaluate": lambda s, g, _: laws.evaluate(s, **g),
     "optimum": _optimum,
     "joint_optimum": _optimum,
@@ -211,7 +213,7 @@ def _holds(check: PrintedNumber, value: float) -> tuple[bool, str]:
     return abs(value - expected) <= printed_tolerance(check.expect) * (1.0 + 1e-6), "printed digits"
 
 
-def _got(check: PrintedNumber, subject: LawSpec, law: Lookup, extra: Extra | None) -> Numbers:
+def _got(check: PrintedNumber, subject: LawSpec, law: Lookup, extra: Extra | None) -> Found:
     """What is asked, computed. Raises CatalogError for what nobody can compute."""
     if check.ask == "split_asymptote":
         return _asymptote(law(str(check.given["law"])))

@@ -3,54 +3,60 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from hwmodel import laws
 from hwmodel.laws import form, precision
 from hwmodel.specs.law import LawSpec
 from hwmodel.validation.claims.runs import RUN_FUNCTIONS
 from hwmodel.validation.claims.serving import SERVING_FUNCTIONS
-
-Given = Mapping[str, Any]
-Numbers = dict[str, Any]
-Lookup = Callable[[str], LawSpec]
+from hwmodel.validation.claims.values import (
+    Best,
+    Given,
+    Lookup,
+    Values,
+    best_for_flop,
+    best_for_loss,
+    loss,
+    output,
+    tokens_for,
+)
 
 REFIT, ROUNDED = "besiroglu_2024", "chinchilla_2022/approach3-rounded"
 
 
 def _exponents(spec: LawSpec, flop: float = 1e22, factor: float = 10.0) -> tuple[float, float]:
     """Exponents of N and of D in compute, between two budgets."""
-    low, high = laws.optimum_for_flop(spec, flop), laws.optimum_for_flop(spec, flop * factor)
+    low, high = best_for_flop(spec, flop), best_for_flop(spec, flop * factor)
     step = math.log(factor)
     a, b = math.log(high.params / low.params) / step, math.log(high.tokens / low.tokens) / step
     return a, b
 
 
-def growth(g: Given, law: Lookup) -> Numbers:
-    a, b = _exponents(law(g["law"]), g["flop"])
+def growth(g: Given, law: Lookup) -> Values:
+    a, b = _exponents(law(g.text("law")), g["flop"])
     return {"exponent_a": a, "exponent_b": b, "tokens_by_params_exponent": b / a}
 
 
-def accounting(g: Given, law: Lookup) -> Numbers:
+def accounting(g: Given, law: Lookup) -> Values:
     """6 N D at the optimum and away from it: the same constant."""
     cost = law("flops_6nd")
-    best = laws.tokens_for_params(law(REFIT), g["params"])
+    best = tokens_for(law(REFIT), g["params"])
     factors = [
-        laws.evaluate(cost, params=g["params"], tokens=d)["train_flop"] / (g["params"] * d)
+        output(cost, "train_flop", params=g["params"], tokens=d) / (g["params"] * d)
         for d in (best, 10.0 * best, g["tokens"])
     ]
     return {"flop_per_param_token": factors[0], "only_at_the_optimum": max(factors) - min(factors) > 1e-9}
 
 
-def larger_on_same_data(g: Given, law: Lookup) -> Numbers:
-    spec = law(g["law"])
-    small = laws.loss(spec, g["params"], g["tokens"])
-    large = laws.loss(spec, g["params"] * g["factor"], g["tokens"])
+def larger_on_same_data(g: Given, law: Lookup) -> Values:
+    spec = law(g.text("law"))
+    small = loss(spec, g["params"], g["tokens"])
+    large = loss(spec, g["params"] * g["factor"], g["tokens"])
     return {"loss_small": small, "loss_large": large, "larger_is_worse": bool(large > small)}
 
 
-def kaplan_joint(g: Given, law: Lookup) -> Numbers:
+def kaplan_joint(g: Given, law: Lookup) -> Values:
     """Constants, inputs and floor of Kaplan's joint law of size and data."""
     spec = law("kaplan_2020/L_ND")
     c = spec.constants
@@ -59,11 +65,11 @@ def kaplan_joint(g: Given, law: Lookup) -> Numbers:
     return {"aN": c["aN"], "aD": c["aD"], "Nc": c["Nc"], "Dc": c["Dc"], "terms": len(inputs), "has_floor": floor > 0.0}
 
 
-def kaplan_exponents(g: Given, law: Lookup) -> Numbers:
+def kaplan_exponents(g: Given, law: Lookup) -> Values:
     """Exponents and scales of Kaplan's laws of size and of data, beside those of the joint law."""
     size, data, joint = (law(f"kaplan_2020/{n}") for n in ("L_N", "L_D", "L_ND"))
     a_size, a_data = float(size.constants["a"]), float(data.constants["a"])
-    found: Numbers = {
+    return {
         "aN": a_size,
         "aD": a_data,
         "aD_one_factor": a_data,
@@ -73,24 +79,26 @@ def kaplan_exponents(g: Given, law: Lookup) -> Numbers:
         "exponent_N_opt": _exponents(law("kaplan_2020/N_opt"))[0],
         "larger": "aN" if a_size > a_data else "aD",
         "exponents_are_positive": a_size > 0.0 and a_data > 0.0,
-        "L_at_N_1.5e9": laws.evaluate(size, params=1.5e9)["loss_nats"],
+        "L_at_N_1.5e9": output(size, "loss_nats", params=1.5e9),
     }
-    if "aN" in g:  # the claim's exponents may have the other sign: compare their size
-        found |= {"asserted": {"aN_size": abs(g["aN"]), "aD_size": abs(g["aD"])}}
-    return found
 
 
-def one_factor_limit(g: Given, law: Lookup) -> Numbers:
+def kaplan_sizes(g: Given) -> Values:
+    """The size of the exponents that a claim gives, whose sign may be the other one."""
+    return {"aN_size": abs(g["aN"]), "aD_size": abs(g["aD"])} if "aN" in g else {}
+
+
+def one_factor_limit(g: Given, law: Lookup) -> Values:
     """L(N) of the joint law: is it met at some fixed D, or only as D grows without bound?"""
     spec = law("kaplan_2020/L_ND")
     alone = laws.loss_floor(spec, params=g["params"])
-    at_fixed, unlimited = laws.loss(spec, g["params"], 20.0 * g["params"]), laws.loss(spec, g["params"], 1e40)
+    at_fixed, unlimited = loss(spec, g["params"], 20.0 * g["params"]), loss(spec, g["params"], 1e40)
     gap, gap_fixed = (abs(float(value / alone) - 1.0) for value in (unlimited, at_fixed))
     reached = gap < 1e-9 and gap_fixed > 1e-3
     return {"loss_unlimited": unlimited, "loss_fixed": at_fixed, "other_factor": "unlimited" if reached else "fixed"}
 
 
-def kaplan_tenfold(g: Given, law: Lookup) -> Numbers:
+def kaplan_tenfold(g: Given, law: Lookup) -> Values:
     """Growth of size and data for more compute under Kaplan's law of the optimal size."""
     spec, factor = law("kaplan_2020/N_opt"), g["compute_factor"]
     a, b = _exponents(spec, factor=factor)
@@ -99,7 +107,7 @@ def kaplan_tenfold(g: Given, law: Lookup) -> Numbers:
     return {"N_factor": n, "D_factor": d, "product": n * d, "exponent_ratio": a / b, "ranking": order}
 
 
-def loss_exponents(g: Given, law: Lookup) -> Numbers:
+def loss_exponents(g: Given, law: Lookup) -> Values:
     """Exponents of size and data, as printed and refitted."""
     printed, refit = law(ROUNDED).constants, law(REFIT).constants
     return {
@@ -111,12 +119,12 @@ def loss_exponents(g: Given, law: Lookup) -> Numbers:
     }
 
 
-def gopher_budget(g: Given, law: Lookup) -> Numbers:
+def gopher_budget(g: Given, law: Lookup) -> Values:
     """The best sizes and tokens [parameters, tokens] for Gopher's compute under each approach."""
 
-    def best(name: str) -> Any:
+    def best(name: str) -> Best:
         """The optimum of one law for the budget."""
-        return laws.optimum_for_flop(law(name), g["flop"])
+        return best_for_flop(law(name), g["flop"])
 
     rounded, refit = best(ROUNDED), best(REFIT)
     return {
@@ -131,7 +139,7 @@ def gopher_budget(g: Given, law: Lookup) -> Numbers:
     }
 
 
-def tenfold_by_exponents(g: Given, law: Lookup) -> Numbers:
+def tenfold_by_exponents(g: Given, law: Lookup) -> Values:
     """Growth of size and data for ten times the compute, from exponents alone."""
     n, d = 10.0 ** g["exponent_N"], 10.0 ** g["exponent_D"]
     return {
@@ -143,63 +151,66 @@ def tenfold_by_exponents(g: Given, law: Lookup) -> Numbers:
     }
 
 
-def fit_range(g: Given, law: Lookup) -> Numbers:
-    span = law(g["law"]).fit_params
+def fit_range(g: Given, law: Lookup) -> Values:
+    span = law(g.text("law")).fit_params
     return {"n_max": span[1] if span else None}
 
 
-def practice(g: Given, law: Lookup) -> Numbers:
-    counts = sorted(g["tokens_before"])
-    return {"typical_tokens_before": counts[len(counts) // 2], "tokens_exponent": _exponents(law(g["law"]))[1]}
+def practice(g: Given, law: Lookup) -> Values:
+    counts = sorted(g.counts("tokens_before"))
+    return {"typical_tokens_before": counts[len(counts) // 2], "tokens_exponent": _exponents(law(g.text("law")))[1]}
 
 
-def tokens_for_size(g: Given, law: Lookup) -> Numbers:
+def tokens_for_size(g: Given, law: Lookup) -> Values:
     # approach 3 with 0.336 and 0.283: the constants that reproduce its Table A3 best
     names = {"D_approach1": "chinchilla_2022/approach1", "D_refit": REFIT, "D_approach3": "sardana_2024"}
-    return {key: laws.tokens_for_params(law(name), g["params"]) for key, name in names.items()}
+    return {key: tokens_for(law(name), g["params"]) for key, name in names.items()}
 
 
-def rule_of_twenty(g: Given, law: Lookup) -> Numbers:
+def rule_of_twenty(g: Given, law: Lookup) -> Values:
     """What the rule D = 20 N makes of D, or of C = 6 N D, at a size."""
     tokens = 20.0 * g["params"]
-    flop = laws.evaluate(law("flops_6nd"), params=g["params"], tokens=tokens)["train_flop"]
-    actual = {"C": flop, "D": tokens}[g["left"]]
-    asserted = {"asserted": {"value": g["factor"] * g["params"]}}
-    return {"actual": actual, "C_over_N_squared": flop / g["params"] ** 2, **asserted}
+    flop = output(law("flops_6nd"), "train_flop", params=g["params"], tokens=tokens)
+    return {"actual": {"C": flop, "D": tokens}[g.text("left")], "C_over_N_squared": flop / g["params"] ** 2}
 
 
-def stated(g: Given, law: Lookup) -> Numbers:
+def rule_value(g: Given) -> Values:
+    """What a claim says that the rule makes of a size."""
+    return {"value": g["factor"] * g["params"]}
+
+
+def stated(g: Given, law: Lookup) -> Values:
     """Nothing to compute: the claim is held against what its evidence states."""
     return {}
 
 
-def gpt4_unit(g: Given, law: Lookup) -> Numbers:
+def gpt4_unit(g: Given, law: Lookup) -> Values:
     return {"unit": law("gpt4_loss").loss_unit, "nats_per_bit": math.log(2.0)}
 
 
-def llama_7b(g: Given, law: Lookup) -> Numbers:
+def llama_7b(g: Given, law: Lookup) -> Values:
     """Compute of LLaMA 7B beyond the least for its loss, under two laws, and the optimum of equal loss."""
     n, d = g["params_used"], g["tokens_used"]
     refit, devries = law(REFIT), law("sardana_2024")
 
     def overhead(spec: LawSpec) -> float:
         """Training compute beyond the least for the same loss, as a share."""
-        return 6.0 * n * d / laws.optimum_for_loss(spec, laws.loss(spec, n, d)).flop - 1.0
+        return 6.0 * n * d / best_for_loss(spec, loss(spec, n, d)).flop - 1.0
 
-    equal = laws.optimum_for_loss(refit, laws.loss(refit, n, d))
+    equal = best_for_loss(refit, loss(refit, n, d))
     return {
-        "D_10B": laws.tokens_for_params(refit, g["params"]),
+        "D_10B": tokens_for(refit, g["params"]),
         "overhead_devries": overhead(devries),
         "overhead_refit": overhead(refit),
         "N_equal_loss_refit": equal.params,
         "D_equal_loss_refit": equal.tokens,
         "n_used": n,
         "tokens_used": d,
-        "keeps_improving": bool(laws.loss(refit, n, 1.1 * d) < laws.loss(refit, n, d) - 1e-4),
+        "keeps_improving": bool(loss(refit, n, 1.1 * d) < loss(refit, n, d) - 1e-4),
     }
 
 
-def bits(g: Given, law: Lookup) -> Numbers:
+def bits(g: Given, law: Lookup) -> Values:
     """Bits with the most effective parameters a bit (arXiv 2411.04330), and at one size for two budgets."""
     c = law("kumar_2024").constants
     best = precision.best_bits(c)
@@ -219,7 +230,7 @@ def bits(g: Given, law: Lookup) -> Numbers:
     }
 
 
-def _bits_at_size(c: Mapping[str, Any], params: float, flop: float) -> float:
+def _bits_at_size(c: dict[str, float], params: float, flop: float) -> float:
     """Bits of least loss at one size when the budget (6/16) N D P leaves fewer tokens to more bits."""
     grid = [3.5 + 0.05 * i for i in range(250)]
 
@@ -232,17 +243,17 @@ def _bits_at_size(c: Mapping[str, Any], params: float, flop: float) -> float:
     return min(grid, key=loss)
 
 
-def data_law(g: Given, law: Lookup) -> Numbers:
+def data_law(g: Given, law: Lookup) -> Values:
     return {"paper_actual": law("muennighoff_2023").source}
 
 
-def transfer_law(g: Given, law: Lookup) -> Numbers:
+def transfer_law(g: Given, law: Lookup) -> Values:
     spec = law("hernandez_2021")
     c = spec.constants
     return {"k_text_to_python": c["k"], "a": c["a"], "b": c["b"], "organisation": _organisation(spec)}
 
 
-def emergence_law(g: Given, law: Lookup) -> Numbers:
+def emergence_law(g: Given, law: Lookup) -> Values:
     return {"organisation": _organisation(law("wei_emergent_2022"))}
 
 
@@ -250,44 +261,42 @@ def _organisation(spec: LawSpec) -> str:
     return spec.authors.partition("(")[2].rstrip(")")
 
 
-def lottery(g: Given, law: Lookup) -> Numbers:
+def lottery(g: Given, law: Lookup) -> Values:
     return {"is_a_scaling_law": not law("frankle_2019").refusal}
 
 
-def crossover(g: Given, law: Lookup) -> Numbers:
+def crossover(g: Given, law: Lookup) -> Values:
     """Compute above which Kaplan's N (non-embedding) exceeds Chinchilla's (approach 1): a root in log C."""
     kaplan, chinchilla = law("kaplan_2020/N_opt"), law("chinchilla_2022/approach1")
     low, high = math.log(1e10), math.log(1e30)
     for _ in range(80):
         mid = 0.5 * (low + high)
         flop = math.exp(mid)
-        above = laws.optimum_for_flop(kaplan, flop).params > laws.optimum_for_flop(chinchilla, flop).params
+        above = best_for_flop(kaplan, flop).params > best_for_flop(chinchilla, flop).params
         low, high = (low, mid) if above else (mid, high)
     return {"crossover_flop": math.exp(low)}
 
 
-def on_the_curve(g: Given, law: Lookup) -> Numbers:
+def on_the_curve(g: Given, law: Lookup) -> Values:
     """Tokens a parameter of published models, and how far their data lie from the optimum of their size."""
-    found: Numbers = {}
+    found: Values = {}
     for name in ("palm", "gpt3", "llama_65b", "llama_7b", "bloomberggpt"):
         n, d = g[f"{name}_params"], g[f"{name}_tokens"]
-        ratio = d / laws.tokens_for_params(law(REFIT), n)
+        ratio = d / tokens_for(law(REFIT), n)
         found |= {name: d / n, f"{name}_off": max(ratio, 1.0 / ratio)}
     return found
 
 
-def data_and_size(g: Given, law: Lookup) -> Numbers:
+def data_and_size(g: Given, law: Lookup) -> Values:
     """Loss that twice the data save at two sizes: the data term knows no size."""
-    spec = law(g["law"])
-    small, large = (
-        laws.loss(spec, n, g["tokens"]) - laws.loss(spec, n, 2.0 * g["tokens"]) for n in (g["small"], g["large"])
-    )
+    spec = law(g.text("law"))
+    small, large = (loss(spec, n, g["tokens"]) - loss(spec, n, 2.0 * g["tokens"]) for n in (g["small"], g["large"]))
     early, late = (law(f"deepseek_llm_2024/{n}").constants["a_params"] for n in ("early-data", "openwebtext2"))
     return {"gain_small": small, "gain_large": large, "helps_small_more": bool(small > large * (1.0 + 1e-9)),
             "exponent_low": early, "exponent_high": late}  # fmt: skip
 
 
-def independent_scales(g: Given, law: Lookup) -> Numbers:
+def independent_scales(g: Given, law: Lookup) -> Values:
     """Rank of (log N, log D, log C) over runs that spread freely in N and D, with C = 6 N D."""
     import numpy as np
 
@@ -298,19 +307,19 @@ def independent_scales(g: Given, law: Lookup) -> Numbers:
     return {"independent_variables": int(np.linalg.matrix_rank(logs - logs.mean(axis=1, keepdims=True), tol=1e-8))}
 
 
-def error_by_compute(g: Given, law: Lookup) -> Numbers:
+def error_by_compute(g: Given, law: Lookup) -> Values:
     """Reducible loss after ten times the compute, by law."""
 
     def reducible(name: str) -> float:
         """Reducible loss at ten times the compute, over that before."""
         spec = law(name)
-        low, high = (laws.optimum_for_flop(spec, c) for c in (1e22, 1e23))
+        low, high = (best_for_flop(spec, c) for c in (1e22, 1e23))
         floor = laws.loss_floor(spec)
-        before, after = (laws.loss(spec, best.params, best.tokens) - floor for best in (low, high))
+        before, after = (loss(spec, best.params, best.tokens) - floor for best in (low, high))
         return float(after / before)
 
     by_compute = law("kaplan_2020/L_Cmin")
-    kaplan = [laws.evaluate(by_compute, flop=c)["loss_nats"] for c in (1e22, 1e23)]
+    kaplan = [output(by_compute, "loss_nats", flop=c) for c in (1e22, 1e23)]
     return {
         "compute_factor": g["error_factor"] ** (-1.0 / g["exponent"]),
         "factor_at_10x": 10.0 ** -g["exponent"],
@@ -326,6 +335,8 @@ _FUNCTIONS = (
     gpt4_unit, llama_7b, bits, data_law, transfer_law, emergence_law, lottery, crossover, on_the_curve, data_and_size,
     independent_scales, error_by_compute,
 )  # fmt: skip
-COMPUTE: dict[str, Callable[[Given, Lookup], Numbers]] = {
+# What a claim asserts in other words than its inputs, by the computation that answers it.
+ASSERTED: dict[str, Callable[[Given], Values]] = {"kaplan_exponents": kaplan_sizes, "rule_of_twenty": rule_value}
+COMPUTE: dict[str, Callable[[Given, Lookup], Values]] = {
     f.__name__: f for f in (*_FUNCTIONS, *RUN_FUNCTIONS, *SERVING_FUNCTIONS)
 }

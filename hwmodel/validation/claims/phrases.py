@@ -6,15 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from hwmodel.catalog.places import catalog_root
 from hwmodel.errors import CatalogError, InputError
 from hwmodel.validation.claims.check import Claim, ClaimFinding, judge
-from hwmodel.validation.claims.numbers import Lookup
 from hwmodel.validation.claims.text import PATTERNS, passages, value_of, written_to
+from hwmodel.validation.claims.values import Lookup, Values
 
 SHOWN = 200  # characters of a passage that a finding quotes
 
@@ -26,7 +25,7 @@ class _Phrase(msgspec.Struct, frozen=True, kw_only=True):
     unless: tuple[str, ...] = ()
     may: tuple[str, ...] = ()
     within: str = "sentence"
-    set: dict[str, Any] = {}
+    set: Values = {}
     quoted: bool = False
 
 
@@ -38,7 +37,7 @@ class Phrase(msgspec.Struct, frozen=True, kw_only=True):
     unless: tuple[re.Pattern[str], ...]
     may: tuple[re.Pattern[str], ...]
     within: str
-    set: dict[str, Any]
+    set: Values
 
 
 class Stated(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +54,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     last: int  # line that the passage ends on
     text: str
     finding: ClaimFinding
-    stated: dict[str, Any]  # inputs of the claim that the passage states
+    stated: Values  # inputs of the claim that the passage states
 
 
 @lru_cache(maxsize=4)
@@ -166,7 +165,7 @@ def _judged(claim: Claim, phrase: Phrase, stated: Mapping[str, Stated], law: Loo
     usual = judge(claim, law)
     if not stated and not phrase.set:
         return usual
-    given: dict[str, Any] = {**({} if usual.verdict == "right" else claim.mend), **phrase.set}
+    given: Values = {**({} if usual.verdict == "right" else claim.mend), **phrase.set}
     for name, number in stated.items():
         right = claim.mend.get(name)
         rounded = isinstance(right, (int, float)) and abs(right - number.value) <= number.rounding

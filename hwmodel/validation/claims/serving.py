@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from hwmodel.specs.law import LawSpec
-
-Given = Mapping[str, Any]
-Numbers = dict[str, Any]
-Lookup = Callable[[str], LawSpec]
+from hwmodel.validation.claims.values import Given, Lookup, Values
 
 
-def server_throughput(g: Given, law: Lookup) -> Numbers:
+def server_throughput(g: Given, law: Lookup) -> Values:
     """Tokens a second of one stream and of a batch: each step reads the weights once and yields a token a sequence.
 
     The batch ends where reading caches or 2 N FLOPs a token bind: min(batch x bandwidth / (weights + batch x cache),
@@ -29,17 +24,17 @@ def server_throughput(g: Given, law: Lookup) -> Numbers:
     }
 
 
-def kv_per_token(g: Given, law: Lookup) -> Numbers:
+def kv_per_token(g: Given, law: Lookup) -> Values:
     """Bytes of keys and values a token: 2 x layers x key-value heads x head size x bytes, grouped or with all heads."""
     one_head = 2 * g["layers"] * g["head_dim"] * g["bytes_per_element"]
     return {"kv_bytes_grouped": one_head * g["kv_heads"], "kv_bytes_all_heads": one_head * g["heads"]}
 
 
-def fits_in_memory(g: Given, law: Lookup) -> Numbers:
+def fits_in_memory(g: Given, law: Lookup) -> Values:
     """Bytes of the weights alone, and how many parts of this memory they fill."""
     weights = g["params"] * g["bits"] / 8.0
     parts = weights / g["memory_bytes"]
     return {"weight_bytes": weights, "parts_filled": parts, "fits_on_one": parts < 1.0}
 
 
-SERVING_FUNCTIONS: tuple[Callable[[Given, Lookup], Numbers], ...] = (server_throughput, kv_per_token, fits_in_memory)
+SERVING_FUNCTIONS: tuple[Callable[[Given, Lookup], Values], ...] = (server_throughput, kv_per_token, fits_in_memory)
