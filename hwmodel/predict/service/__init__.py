@@ -41,5 +41,6 @@ __all__ = [
     "serve",
     "service_ends",
     "setting",
+    "together",
     "traits_of",
 ]

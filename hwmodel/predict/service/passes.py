@@ -111,11 +111,12 @@ class Passes(NamedTuple):
     service: Num
 
 
-def passes(setting: ServiceSetting, running: Num, inside: Num | None = None) -> Passes:
+def passes(setting: ServiceSetting, running: Num, inside: Num | None = None, step: Num | None = None) -> Passes:
     """The passes of one engine instance that decodes `running` requests and prefills between; `inside` counts those
-    too that wait for their first token."""
+    too that wait for their first token, `step` is the decode step where it is known."""
     w, together = setting.worker, prompts_together(setting, running if inside is None else inside)
-    step, mixed = step_s(setting, running), mixed_s(setting, running, prompts=together)
+    step = step_s(setting, running) if step is None else step
+    mixed = mixed_s(setting, running, prompts=together)
     longer = maximum(mixed - step, 0.0)
     apart = w.engine.prefills_apart
     if anywhere(apart > 0):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
+from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -21,17 +22,17 @@ from hwmodel.predict.service.layouts import check_sizes, column
 from hwmodel.solve.question.rates import check_rates
 from hwmodel.solve.run.band import Band, value_of
 from hwmodel.solve.serve.citations import service_sources
-from hwmodel.solve.serve.fleet import Fleets, fleet_row, fleets, with_cached_input
+from hwmodel.solve.serve.fleet import Fleets, cheapest, fleet_row, rank, with_cached_input
 from hwmodel.solve.serve.infeasible import infeasible
 from hwmodel.solve.serve.likely import service_like
 from hwmodel.solve.serve.money import break_even, price_of
 from hwmodel.solve.serve.notes import ALL, meant, named, notes, resolved, thin
-from hwmodel.solve.serve.pools import pools
 from hwmodel.solve.serve.quality import bits_of, quality_row, shape_quality, within
 from hwmodel.solve.serve.question import ServingQuestion, sizes_of
 from hwmodel.solve.serve.reasons import reasons
 from hwmodel.solve.serve.records import FleetFound, FleetRow, QualityRow
-from hwmodel.solve.serve.table import Column, Options, options
+from hwmodel.solve.serve.search import FRONT_STEP, every_fleet, paid, priced_or_all
+from hwmodel.solve.serve.table import Column, Options, PartOffer, offer, options
 from hwmodel.specs.hardware import Part
 from hwmodel.specs.precision import ServingPrecision
 from hwmodel.specs.serving import Engine
@@ -40,7 +41,8 @@ from hwmodel.specs.shape import Shape
 Picked = tuple[Fleets, int]  # a fleet: which of the fleets of a part, recipe and mode
 DEFAULT_PARTS = ("h100", "h200", "b200", "gb200", "mi300x", "l40s", "rtx-5090")
 DEFAULT_PRECISIONS = ("bf16", "fp8", "nvfp4", "w4a16")
-FRONT_STEP, FRONT_MOST = 0.85, 8
+FRONT_MOST = 8
+FEW = 2  # parts and recipes of which all fleets are looked at: to leave some out takes as long
 # Figures of a fleet that get an interval, and the quantity whose measured runs give it.
 UNCERTAIN = {
     "tpot_s": TPOT, "tpot_tail_s": TPOT, "ttft_s": TTFT, "ttft_tail_s": TTFT, "usd_per_million_input": THROUGHPUT,
@@ -63,16 +65,17 @@ def check_context(shape: Shape, question: ServingQuestion) -> None:
         )
 
 
-def tables(question: ServingQuestion, shape: Shape, catalog: Catalog) -> list[Options]:
-    """Options of every part and recipe that the question allows and the hardware has."""
+def offers(question: ServingQuestion, shape: Shape, catalog: Catalog) -> list[PartOffer]:
+    """Every part and recipe that the question allows and the hardware has."""
     out = []
     if question.parts and question.parts != ALL:
         check_rates(question.prices, [catalog.part(name).id for name in question.parts], catalog)
+    good = _good_recipes(question, shape, catalog)
     for name in _parts(question, catalog):
         part = catalog.part(name)
-        for recipe in _good_recipes(question, part, shape, catalog):
+        for recipe in good(part):
             if part.peak_dense_flop_per_s.get(recipe.gemm_format):
-                out.append(_options(question, shape, part, recipe, catalog))
+                out.append(_offer(question, shape, part, recipe, catalog))
     if not out:
         asked = ", ".join(question.precisions or DEFAULT_PRECISIONS)
         has = "; ".join(_formats_of(catalog.part(p)) for p in _parts(question, catalog))
@@ -90,14 +93,14 @@ def _parts(question: ServingQuestion, catalog: Catalog) -> tuple[str, ...]:
     return tuple(p for p in known if price_of(question, p, catalog) is not None)
 
 
-def _unpriced(question: ServingQuestion, priced: list[Fleets], every: list[Fleets], catalog: Catalog) -> list[str]:
+def _unpriced(question: ServingQuestion, usable: list[Fleets], every: list[Fleets], catalog: Catalog) -> list[str]:
     """Parts that might have served had they a price."""
-    if not priced:
+    if np.isnan(usable[0].usd_per_hour).any():
         return []
     if question.parts == ALL:
         return sorted(p.id for p in catalog.parts() if price_of(question, p.id, catalog) is None)
     able = {f.options.part.id for f in every if f.meets.any()}
-    return sorted(able - {f.options.part.id for f in priced})
+    return sorted(able - {f.options.part.id for f in usable})
 
 
 def _formats_of(part: Part) -> str:
@@ -113,54 +116,31 @@ def _recipes(question: ServingQuestion, part: Part, catalog: Catalog) -> list[Se
     return [catalog.serving_precision(p) for p in dict.fromkeys(names)]
 
 
-def _good_recipes(question: ServingQuestion, part: Part, shape: Shape, catalog: Catalog) -> list[ServingPrecision]:
-    """The recipes whose loss and score lie within --max-loss and --min-quality. InfeasibleError where none does."""
-    recipes = _recipes(question, part, catalog)
-    model = "" if question.shape is not None else question.model
-    found = [shape_quality(catalog, recipe, model, shape) for recipe in recipes]
+def _good_recipes(
+    question: ServingQuestion, shape: Shape, catalog: Catalog
+) -> Callable[[Part], list[ServingPrecision]]:
+    """Of a part the recipes whose loss and score lie within --max-loss and --min-quality. InfeasibleError where none
+    does."""
+    model = _named(question)
     limits = (question.max_loss_nats, question.min_quality)
-    kept = [r for r, one in zip(recipes, found, strict=True) if within(one, *limits)]
-    if kept:
-        return kept
-    best = min(found, key=lambda one: one.loss_nats.value)
-    raise InfeasibleError(
-        f"no recipe asked for loses so little: {best.recipe} loses {best.loss_nats.value:.2g} nats a token and keeps "
-        f"{100 * best.retained_score.value:.1f} % of a benchmark's average; raise --max-loss, lower --min-quality or "
-        "allow --precision bf16",
-        binding="quality",
-        remedy=f"--max-loss {best.loss_nats.value * 1.02:.2g}",
-    )
+    known = cache(lambda recipe: shape_quality(catalog, catalog.serving_precision(recipe), model, shape))
 
+    def good(part: Part) -> list[ServingPrecision]:
+        recipes = _recipes(question, part, catalog)
+        found = [known(recipe.id) for recipe in recipes]
+        kept = [r for r, one in zip(recipes, found, strict=True) if within(one, *limits)]
+        if kept:
+            return kept
+        best = min(found, key=lambda one: one.loss_nats.value)
+        raise InfeasibleError(
+            f"no recipe asked for loses so little: {best.recipe} loses {best.loss_nats.value:.2g} nats a token and "
+            f"keeps {100 * best.retained_score.value:.1f} % of a benchmark's average; raise --max-loss, lower "
+            "--min-quality or allow --precision bf16",
+            binding="quality",
+            remedy=f"--max-loss {best.loss_nats.value * 1.02:.2g}",
+        )
 
-def _every_fleet(question: ServingQuestion, found: list[Options], catalog: Catalog) -> list[Fleets]:
-    """Aggregated and disaggregated fleets, as far as the question allows them."""
-    if question.decode is not None:
-        return _two_parts(question, found, catalog)
-    out = []
-    for o in found:
-        if not o.count:
-            continue
-        if question.disaggregated is not True:
-            out.append(fleets(question, o, None))
-        split = pools(o, question) if question.disaggregated is not False else None
-        if split is not None:
-            out.append(fleets(question, o, split))
-    return out
-
-
-def _two_parts(question: ServingQuestion, found: list[Options], catalog: Catalog) -> list[Fleets]:
-    """Fleets of a prefill pool on one part and a decode pool on another, in one recipe: the cache moves as it is."""
-    assert question.prefill is not None
-    assert question.decode is not None
-    before, after = catalog.part(question.prefill.part).id, catalog.part(question.decode.part).id
-    by_part = {(o.part.id, o.recipe.id): o for o in found}
-    out = []
-    for (part, recipe), o in by_part.items():
-        if part == after and (before, recipe) in by_part:
-            split = pools(o, question, by_part[before, recipe])
-            if split is not None:
-                out.append(fleets(question, o, split))
-    return out
+    return good
 
 
 class Chosen(NamedTuple):
@@ -180,19 +160,16 @@ def choose(question: ServingQuestion, catalog: Catalog) -> Chosen:
     shape = question.shape or catalog.model(question.model)
     check_context(shape, question)
     check_sizes(shape, sizes_of(question))
-    found = tables(question, shape, catalog)
-    every = _every_fleet(question, found, catalog)
-    priced = [f for f in every if not np.isnan(f.usd_per_hour).any() and f.meets.any()]
-    usable = priced or [f for f in every if f.meets.any()]
-    if not usable:
-        raise infeasible(question, found, every)
-    winner = min(((f, f.best()) for f in usable), key=lambda at: _rank(*at))
+    offered = offers(question, shape, catalog)
+    every = _able(question, offered, catalog)
+    usable = priced_or_all(every)
+    winner = cheapest(usable)
     picked = _picked(usable)
     o = winner[0].options
-    first = fleet_row(question, winner[0], _index(winner[1]), catalog)
+    first = fleet_row(question, *winner, catalog)
     answer = FleetFound(
-        answer=_with_intervals(with_cached_input(question, shape, winner[0], _index(winner[1]), first), question, o),
-        why=reasons(question, first, winner[0], usable, every, catalog),
+        answer=_with_intervals(with_cached_input(question, shape, *winner, first), question, o),
+        why=reasons(question, first, winner[0], usable, catalog),
         quality=_qualities(question, shape, catalog, picked),
         alternatives=_alternatives(question, first, picked, catalog),
         pareto=_pareto(question, first, usable, catalog),
@@ -201,7 +178,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> Chosen:
         resolved=resolved(question, o.part, o.system),
         rests_on=thin(o.part.id, o.machine, o.price),
         notes=[*said, *shape.notes, *notes(o.part, o.system, o.machine, o.recipe, o.price)],
-        left_out=_unpriced(question, priced, every, catalog),
+        left_out=_unpriced(question, usable, every, catalog),
         sources=service_sources(catalog, _named(question), o.part.id, o.system.id, o.recipe, o.price),
     )
     return Chosen(answer, every)
@@ -224,6 +201,19 @@ def _qualities(
     }
 
 
+def _able(question: ServingQuestion, offered: list[PartOffer], catalog: Catalog) -> list[Fleets]:
+    """Fleets of which some meet the limits. InfeasibleError with what binds where none does."""
+    if len(offered) > FEW:
+        every = every_fleet(question, options(question, offered, question.tpot_s), catalog)
+        if any(f.meets.any() for f in every):
+            return every
+    found = options(question, offered)
+    every = every_fleet(question, found, catalog, whole=True)
+    if any(f.meets.any() for f in every):
+        return every
+    raise infeasible(question, found, every)
+
+
 def cheapest_on(
     question: ServingQuestion, first: FleetRow, recipe: ServingPrecision, catalog: Catalog, known: list[Fleets]
 ) -> FleetRow:
@@ -234,48 +224,28 @@ def cheapest_on(
     among = [f for f in known if f.options.recipe.id == recipe.id and f.options.part.id in names]
     usable = [f for f in among if f.meets.any()]
     if not usable:
-        found = [_options(question, shape, catalog.part(name), recipe, catalog) for name in names]
-        every = _every_fleet(question, found, catalog)
-        usable = [f for f in every if f.meets.any()]
-        if not usable:
-            raise infeasible(question, found, every)
-    best = min(((f, f.best()) for f in usable), key=lambda at: _rank(*at))
-    return fleet_row(question, best[0], _index(best[1]), catalog)
+        offered = [_offer(question, shape, catalog.part(name), recipe, catalog) for name in names]
+        usable = [f for f in _able(question, offered, catalog) if f.meets.any()]
+    return fleet_row(question, *cheapest(usable), catalog)
 
 
-def _options(
+def _offer(
     question: ServingQuestion, shape: Shape, part: Part, recipe: ServingPrecision, catalog: Catalog
-) -> Options:
-    """The configurations of one part in one recipe, with its price."""
+) -> PartOffer:
+    """One part in one recipe, with its price."""
     system = catalog.default_system(part.id)
     m = machine(part, system, recipe, kernel_calibration())
     engine = engine_for(question.engine, part.family, recipe.id, question.engine_year)
-    found = options(shape, part, system, m, recipe, engine, question)
-    return msgspec.structs.replace(found, price=price_of(question, part.id, catalog))
-
-
-def _index(i: int | None) -> int:
-    assert i is not None
-    return i
-
-
-def _rank(f: Fleets, i: int | None) -> tuple[float, ...]:
-    """Money, accelerators, then what is simpler, then what is faster."""
-    if i is None:
-        return (math.inf,)
-    usd = round(float(f.usd_per_hour[i]), 6)
-    money = 0.0 if math.isnan(usd) else usd
-    staged = float(column(f.options.at.layout.pp)[i] > 1)
-    return (money, float(f.accelerators[i]), float(f.pools is not None), staged, float(f.tpot_tail_s[i]))
+    return offer(shape, part, system, m, recipe, engine, question, price_of(question, part.id, catalog))
 
 
 def _picked(usable: list[Fleets]) -> list[Picked]:
     """The best of each part, recipe and mode, and the best without stages where that has some; cheapest first."""
-    picked = []
+    picked: list[Picked] = []
     for f in usable:
-        for i in {f.best(), f.best(f.options.at.layout.pp == 1)} - {None}:
-            picked.append((f, _index(i)))
-    return sorted(picked, key=lambda at: _rank(*at))
+        both = {f.best(), f.best(column(f.at.layout.pp) == 1)}
+        picked += [(f, i) for i in both if i is not None]
+    return sorted(picked, key=lambda at: rank(*at))
 
 
 def _with_intervals(r: FleetRow, question: ServingQuestion, o: Options) -> FleetRow:
@@ -302,7 +272,7 @@ def _alternatives(
     layouts that the winner is not one of."""
     pooled, staged = first.mode != "aggregated", first.pp > 1
     of_other_mode = (k for k, (f, _) in enumerate(picked) if (f.pools is not None) != pooled)
-    otherwise_staged = (k for k, (f, i) in enumerate(picked) if (column(f.options.at.layout.pp)[i] > 1) != staged)
+    otherwise_staged = (k for k, (f, i) in enumerate(picked) if (column(f.at.layout.pp)[i] > 1) != staged)
     of_each: dict[tuple[str, str], int] = {}
     for k, (f, _) in enumerate(picked):
         of_each.setdefault((f.options.part.id, f.options.recipe.id), k)
@@ -314,7 +284,7 @@ def _alternatives(
 
 def _pareto(question: ServingQuestion, first: FleetRow, usable: list[Fleets], catalog: Catalog) -> list[FleetRow]:
     """From the answer on, fleets that cost more and whose tokens come clearly sooner; nothing beats them in both."""
-    cost = np.concatenate([np.nan_to_num(f.usd_per_hour, nan=0.0) + 1e-9 * f.accelerators for f in usable])
+    cost = np.concatenate([paid(f.usd_per_hour, f.accelerators) for f in usable])
     time = np.concatenate([np.where(f.meets, f.tpot_tail_s, np.inf) for f in usable])
     ends = np.cumsum([len(f.meets) for f in usable])
     out, best = [first], value_of(first.tpot_tail_s)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -11,13 +12,15 @@ from msgspec.structs import asdict
 
 from hwmodel.catalog import Catalog
 from hwmodel.ops import Num, ceil
+from hwmodel.predict.service.arrivals import Decoded, Loaded, loaded
 from hwmodel.predict.service.layouts import cells, column
+from hwmodel.predict.service.together import Settings
 from hwmodel.solve.run.band import value_of
 from hwmodel.solve.serve.money import Spent, dollars, money, share_of
 from hwmodel.solve.serve.pools import Pools
 from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.solve.serve.records import SIZES, FleetRow, PrefillPool
-from hwmodel.solve.serve.table import Column, Options, engine_cells, options
+from hwmodel.solve.serve.table import Column, Options, engine_cells, offer, options, spread_of
 from hwmodel.specs import Shape
 from hwmodel.units import SECONDS_PER_HOUR
 
@@ -27,6 +30,8 @@ class Fleets(msgspec.Struct, kw_only=True):
 
     options: Options
     pools: Pools | None
+    at: Decoded  # the configurations
+    prefill_share: Column  # of an engine's time
     replicas: Column  # spares counted; of a disaggregated fleet its decode workers
     accelerators: Column
     usd_per_hour: Column  # nan without a price
@@ -44,7 +49,7 @@ class Fleets(msgspec.Struct, kw_only=True):
         if not len(rows):
             return None
         money = np.round(np.nan_to_num(self.usd_per_hour, nan=0.0), 6)
-        stages = column(self.options.at.layout.pp) > 1
+        stages = column(self.at.layout.pp) > 1
         for wanted in (money, np.round(self.accelerators), stages):
             mine = wanted[rows]
             rows = rows[mine == mine.min()]
@@ -66,32 +71,72 @@ def load(peak_per_s: Num, rate_per_s: Num, replicas: Num) -> Num:
     return peak_per_s / (replicas * rate_per_s)
 
 
-def fleets(question: ServingQuestion, o: Options, pools: Pools | None) -> Fleets:
-    """Replicas that carry the peak demand plus spares, for every configuration."""
-    rate = o.at.requests_per_s if pools is None else pools.requests_per_s
+def rank(f: Fleets, i: int | None) -> tuple[float, ...]:
+    """Money, accelerators, then what is simpler, then what is faster."""
+    if i is None:
+        return (math.inf,)
+    usd = round(float(f.usd_per_hour[i]), 6)
+    money = 0.0 if math.isnan(usd) else usd
+    staged = float(column(f.at.layout.pp)[i] > 1)
+    return (money, float(f.accelerators[i]), float(f.pools is not None), staged, float(f.tpot_tail_s[i]))
+
+
+def cheapest(found: Sequence[Fleets]) -> tuple[Fleets, int]:
+    """The best of all fleets and its configuration; some meets the limits."""
+    of, best = min(((f, f.best()) for f in found), key=lambda at: rank(*at))
+    assert best is not None
+    return of, best
+
+
+class FleetSize(NamedTuple):
+    """Engine instances that carry the peak demand plus spares, what they are in all and cost."""
+
+    replicas: Column
+    accelerators: Column
+    usd_per_hour: Column
+
+
+def sized(question: ServingQuestion, o: Options, at: Decoded, requests_per_s: Column) -> FleetSize:
+    """Replicas of every configuration that answer so many requests a second each."""
     peak = question.rate * question.peak_to_mean
-    replicas = np.asarray(replicas_for(peak, rate, question.spares))
-    n = replicas * o.at.layout.accelerators
-    hourly = n * dollars(o.price)
-    enough = n <= (question.decode.most if question.decode else math.inf)
-    if pools is None:
-        times = (o.at.tpot_s, o.at.tpot_tail_s, o.at.ttft_s, o.at.ttft_tail_s)
-    else:
-        before = pools.prefill.accelerators[pools.place]
-        enough &= before <= (question.prefill.most if question.prefill else math.inf)
-        n, hourly = n + before, hourly + before * dollars(pools.prefill.options.price)
-        times = (o.at.step_s, o.at.step_tail_s, pools.ttft_s, pools.ttft_tail_s)
-    meets = (times[1] <= question.tpot_s) & (times[3] <= question.ttft_s) & enough
+    replicas = np.asarray(replicas_for(peak, requests_per_s, question.spares))
+    n = replicas * at.layout.accelerators
+    return FleetSize(replicas, n, n * dollars(o.price))
+
+
+def engines(question: ServingQuestion, o: Options, at: Decoded, loaded: Loaded) -> Fleets:
+    """Replicas that prefill between their decode steps, for every configuration of `at`."""
+    size = sized(question, o, at, loaded.requests_per_s)
+    enough = size.accelerators <= (question.decode.most if question.decode else math.inf)
+    meets = (loaded.tpot_tail_s <= question.tpot_s) & (loaded.ttft_tail_s <= question.ttft_s) & enough
     return Fleets(
-        options=o, pools=pools, replicas=replicas, accelerators=n, usd_per_hour=hourly, requests_per_s=rate,
-        tpot_s=times[0], tpot_tail_s=times[1], ttft_s=times[2], ttft_tail_s=times[3], meets=meets,
+        options=o, pools=None, at=at, prefill_share=loaded.prefill_share, replicas=size.replicas,
+        accelerators=size.accelerators, usd_per_hour=size.usd_per_hour, requests_per_s=loaded.requests_per_s,
+        tpot_s=loaded.tpot_s, tpot_tail_s=loaded.tpot_tail_s, ttft_s=loaded.ttft_s, ttft_tail_s=loaded.ttft_tail_s,
+        meets=meets,
+    )  # fmt: skip
+
+
+def pooled(question: ServingQuestion, o: Options, pools: Pools) -> Fleets:
+    """Decode workers with a prefill pool before them, for every configuration of the options."""
+    at, size = o.at, sized(question, o, o.at, pools.requests_per_s)
+    before = pools.prefill.accelerators[pools.place]
+    enough = size.accelerators <= (question.decode.most if question.decode else math.inf)
+    enough &= before <= (question.prefill.most if question.prefill else math.inf)
+    meets = (at.step_tail_s <= question.tpot_s) & (pools.ttft_tail_s <= question.ttft_s) & enough
+    return Fleets(
+        options=o, pools=pools, at=at, prefill_share=np.zeros(at.count), replicas=size.replicas,
+        accelerators=size.accelerators + before,
+        usd_per_hour=size.usd_per_hour + before * dollars(pools.prefill.options.price),
+        requests_per_s=pools.requests_per_s, tpot_s=at.step_s, tpot_tail_s=at.step_tail_s, ttft_s=pools.ttft_s,
+        ttft_tail_s=pools.ttft_tail_s, meets=meets,
     )  # fmt: skip
 
 
 def fleet_row(question: ServingQuestion, f: Fleets, i: int, catalog: Catalog) -> FleetRow:
     """One fleet: sizes, latencies, money, energy."""
     o = f.options
-    share = float(o.at.prefill_share[i])
+    share = float(f.prefill_share[i])
     rate = float(f.requests_per_s[i])
     peak = question.rate * question.peak_to_mean
     spent = [Spent(o.part, o.system, o.price, float(f.accelerators[i]))]
@@ -101,7 +146,7 @@ def fleet_row(question: ServingQuestion, f: Fleets, i: int, catalog: Catalog) ->
         spent.append(Spent(p.part, p.system, p.price, before))
         share = share_of(spent[1], spent)
     return FleetRow(
-        **engine_cells(o, i), **asdict(money(question, spent, share, question.rate, catalog)),
+        **engine_cells(o, f.at, i), **asdict(money(question, spent, share, question.rate, catalog)),
         mode="aggregated" if f.pools is None else "disaggregated",
         prefill=None if f.pools is None else _prefill_pool(question, f.pools, int(f.pools.place[i])),
         tpot_s=float(f.tpot_s[i]), tpot_tail_s=float(f.tpot_tail_s[i]), ttft_s=float(f.ttft_s[i]),
@@ -121,14 +166,15 @@ def with_cached_input(question: ServingQuestion, shape: Shape, f: Fleets, i: int
     if not question.hit_rate or r.usd_per_hour is None:
         return r
     o = f.options
-    sizes = {name: float(column(getattr(o.at.layout, name))[i]) for name in SIZES}
+    sizes = {name: float(column(getattr(f.at.layout, name))[i]) for name in SIZES}
     bare = msgspec.structs.replace(
         question, prompt_tokens=question.prompt_tokens * (1.0 - question.hit_rate), hit_rate=0.0, lengths=None, **sizes
     )
-    alone = options(shape, o.part, o.system, o.machine, o.recipe, o.setting.worker.engine, bare).at
-    j = int(np.flatnonzero(alone.batch == o.at.batch[i])[0])
-    times = (o.at.step_s[i], alone.step_s[j]) if f.pools else (o.at.tpot_s[i], alone.tpot_s[j])
-    share = max(1.0 - float(times[1] / times[0]), 0.0) * (1.0 if f.pools is None else 1.0 - r.prefill_share)
+    same = offer(shape, o.part, o.system, o.machine, o.recipe, o.setting.worker.engine, bare)
+    (alone,) = options(bare, [same])
+    one = alone.at.rows(np.flatnonzero(alone.at.batch == f.at.batch[i])[:1])
+    quicker = one.step_s if f.pools else loaded(Settings([alone.setting]), [one], spread_of(bare))[0].tpot_s
+    share = max(1.0 - float(quicker[0] / f.tpot_s[i]), 0.0) * (1.0 if f.pools is None else 1.0 - r.prefill_share)
     cached = question.rate * question.prompt_tokens * question.hit_rate * SECONDS_PER_HOUR / 1e6
     return msgspec.structs.replace(
         r, usd_per_million_input=value_of(r.usd_per_million_input) * (1.0 - share),

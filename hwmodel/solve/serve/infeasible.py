@@ -23,12 +23,12 @@ def infeasible(question: ServingQuestion, found: list[Options], every: list[Flee
     fastest, first = float(steps.tpot_tail_s.min()), float(firsts.ttft_tail_s.min())
     p = f"p{100 * question.percentile:g}"
     if fastest > question.tpot_s:
-        o = steps.options
+        o, at = steps.options, steps.at
         i = int(steps.tpot_tail_s.argmin())
         allow = format_duration(fastest * 1.02)
         return InfeasibleError(
             f"no allowed configuration reaches {p} TPOT {format_duration(question.tpot_s)}: the fastest, "
-            f"{column(o.at.layout.accelerators)[i]:g} x {o.part.name} in {o.recipe.id}, takes "
+            f"{column(at.layout.accelerators)[i]:g} x {o.part.name} in {o.recipe.id}, takes "
             f"{format_duration(fastest)} a token (weights, cache, collectives and launches); allow --tpot {allow}, "
             "a lower precision, a faster part or drafts",
             binding="tpot",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 
-from hwmodel.predict.service import on_layout
-from hwmodel.predict.service.arrivals import prefilled
+from hwmodel.predict.service.arrivals import Prompts, prefilled, prompts_of
 from hwmodel.predict.service.layouts import column, rows_of
-from hwmodel.predict.service.passes import room
+from hwmodel.predict.service.together import Settings
 from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.solve.serve.table import Column, Options, spread_of
 from hwmodel.specs.serving import ServingLayout
@@ -32,13 +33,17 @@ class PrefillPools(msgspec.Struct, kw_only=True):
     transfer_s: Column
 
 
-def prefill_pools(o: Options, question: ServingQuestion) -> PrefillPools:
-    """Pools of every layout that holds the weights and one prompt, at the peak demand."""
-    places = column(room(on_layout(o.setting, o.tried))) + 0.0 * column(o.tried.tp)
-    layout = rows_of(o.tried, places >= column(o.tried.dp * o.tried.pp))
+def prefill_pools(question: ServingQuestion, found: Sequence[Options]) -> list[PrefillPools]:
+    """Of each part and recipe the pools of every layout that holds the weights and one prompt, at the peak demand."""
+    held = [rows_of(o.tried, o.room >= column(o.tried.dp * o.tried.pp)) for o in found]
+    prompts = prompts_of(Settings([o.setting for o in found]), held, spread_of(question))
+    return [_prefill_pools(o, layout, one, question) for o, layout, one in zip(found, held, prompts, strict=True)]
+
+
+def _prefill_pools(o: Options, layout: ServingLayout, prompts: Prompts, question: ServingQuestion) -> PrefillPools:
     worker = msgspec.structs.replace(o.setting.worker, layout=layout)
     peak, spread = question.rate * question.peak_to_mean, spread_of(question)
-    times = prefilled(o.setting.shape, worker, o.setting.load, peak, spread, BUSIEST, np.array(GROWTH))
+    times = prefilled(worker, o.setting.load, prompts, peak, spread, BUSIEST, np.array(GROWTH))
     size = (times.workers + question.spares) * layout.accelerators
     kept = _front(size.ravel(), times.first_tail_s.ravel())
     place = kept % len(times.transfer_s) if len(times.transfer_s) else kept
@@ -69,9 +74,8 @@ class Pools(msgspec.Struct, kw_only=True):
     ttft_tail_s: Column
 
 
-def pools(o: Options, question: ServingQuestion, before: Options | None = None) -> Pools | None:
+def pools(o: Options, question: ServingQuestion, prefill: PrefillPools) -> Pools | None:
     """Decode workers of every configuration with their prefill pool; None where no layout holds the model."""
-    prefill = prefill_pools(before or o, question)
     if not o.count or not len(prefill.workers):
         return None
     engine = o.setting.worker.engine

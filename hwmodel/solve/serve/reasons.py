@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from hwmodel.catalog import Catalog
+from hwmodel.predict.service.arrivals import loaded
 from hwmodel.predict.service.layouts import column
+from hwmodel.predict.service.together import Settings
 from hwmodel.solve.run.band import value_of
 from hwmodel.solve.serve.fleet import Fleets, fleet_row
 from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.solve.serve.records import SIZES, FleetRow
+from hwmodel.solve.serve.table import spread_of
 
 UNTESTED = "No measured run of the board has stages: the intervals are not tested on them."
 
@@ -19,13 +22,12 @@ def reasons(
     first: FleetRow,
     winner: Fleets,
     usable: list[Fleets],
-    every: list[Fleets],
     catalog: Catalog,
 ) -> list[str]:
     """A sentence for each way in which the answer is not the plain one, and for the mode that lost."""
     out = []
     if first.mode == "disaggregated":
-        out.append(_pools_won(question, first, winner, usable, every, catalog))
+        out.append(_pools_won(question, first, winner, usable, catalog))
     elif question.disaggregated is None:
         out.append(_pools_lost(question, first, usable, catalog))
     if first.pp > 1:
@@ -37,7 +39,7 @@ def _cheapest(question: ServingQuestion, found: list[Fleets], catalog: Catalog, 
     """The cheapest fleet of all, with `flat` of those without stages; None where none meets the limits."""
     picked = []
     for f in found:
-        i = f.best(column(f.options.at.layout.pp) == 1 if flat else True)
+        i = f.best(column(f.at.layout.pp) == 1 if flat else True)
         if i is not None:
             picked.append((round(float(np.nan_to_num(f.usd_per_hour[i])), 6), float(f.accelerators[i]), f, i))
     if not picked:
@@ -69,7 +71,6 @@ def _pools_won(
     first: FleetRow,
     winner: Fleets,
     usable: list[Fleets],
-    every: list[Fleets],
     catalog: Catalog,
 ) -> str:
     if question.disaggregated is True:
@@ -79,24 +80,22 @@ def _pools_won(
         return "Separate pools, for no engine that does both meets the limits: prefills delay the tokens of the others."
     return (
         f"Separate pools, for the cheapest engine that does both ({_named(rival)}) {_takes(first)}s "
-        f"{_dearer(first, rival)}: " + _stalls(question, first, winner, every)
+        f"{_dearer(first, rival)}: " + _stalls(question, first, winner)
     )
 
 
-def _stalls(question: ServingQuestion, first: FleetRow, winner: Fleets, every: list[Fleets]) -> str:
+def _stalls(question: ServingQuestion, first: FleetRow, winner: Fleets) -> str:
     """What prefills between its tokens would do to the same engine at the same batch."""
-    for f in every:
-        if f.options is winner.options and f.pools is None:
-            same = np.ones(len(f.meets), dtype=bool)
-            for name in SIZES:
-                same &= getattr(f.options.at.layout, name) == getattr(first, name)
-            i = int(np.flatnonzero(same & (f.options.at.batch == first.batch))[0])
-            p = f"p{100 * question.percentile:g}"
-            return (
-                f"prefills between its tokens would raise {p} TPOT from {1e3 * value_of(first.tpot_tail_s):.3g} to "
-                f"{1e3 * float(f.tpot_tail_s[i]):.3g} ms at the same batch."
-            )
-    return "prefills delay the tokens of the others."
+    same = winner.at.batch == first.batch
+    for name in SIZES:
+        same &= getattr(winner.at.layout, name) == getattr(first, name)
+    one = winner.at.rows(np.flatnonzero(same)[:1])
+    (stalled,) = loaded(Settings([winner.options.setting]), [one], spread_of(question))
+    p = f"p{100 * question.percentile:g}"
+    return (
+        f"prefills between its tokens would raise {p} TPOT from {1e3 * value_of(first.tpot_tail_s):.3g} to "
+        f"{1e3 * float(stalled.tpot_tail_s[0]):.3g} ms at the same batch."
+    )
 
 
 def _pools_lost(question: ServingQuestion, first: FleetRow, usable: list[Fleets], catalog: Catalog) -> str:

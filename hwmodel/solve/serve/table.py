@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import msgspec
 
 from hwmodel.plain import Document
 from hwmodel.predict.formats import formats_of
 from hwmodel.predict.service import ServiceSetting, Worker, on_layout
-from hwmodel.predict.service.arrivals import ArrivalSpread, Column, Loaded, loaded
+from hwmodel.predict.service.arrivals import ArrivalSpread, Decoded, decoded, fitting, places
 from hwmodel.predict.service.layouts import layouts, rows_of
 from hwmodel.predict.service.passes import room_ends
+from hwmodel.predict.service.together import Column, Settings
 from hwmodel.solve.run.band import Band
 from hwmodel.solve.serve.question import ServingQuestion, sizes_of
 from hwmodel.specs.economics import PriceSummary
@@ -20,15 +24,27 @@ from hwmodel.specs.serving import Engine, ServingLayout, ServingLoad
 from hwmodel.specs.shape import Shape
 
 
+class PartOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """A part in a recipe: where it stands, as one engine instance whose layout is open, and its price."""
+
+    part: Part
+    system: System
+    recipe: ServingPrecision
+    setting: ServiceSetting
+    tried: ServingLayout  # all layouts, fitting or not
+    price: PriceSummary | None = None
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """The configurations of one part and recipe that fit, and what each does at its batch (`at`)."""
+    """The configurations of one part and recipe that fit, and what each decodes at its batch (`at`)."""
 
     part: Part
     system: System
     recipe: ServingPrecision
     setting: ServiceSetting  # of one engine instance, its layout open
     tried: ServingLayout  # all layouts, fitting or not
-    at: Loaded
+    room: Column  # requests whose cache each of them holds
+    at: Decoded
     price: PriceSummary | None = None
 
     @property
@@ -37,7 +53,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def count(self) -> int:
-        return len(self.at.batch)
+        return self.at.count
 
 
 def load_of(question: ServingQuestion, prompt_tokens: float | None = None) -> ServingLoad:
@@ -67,7 +83,7 @@ def setting_of(
     return ServiceSetting(shape=shape, worker=worker, load=load_of(question), drafts=question.speculation)
 
 
-def options(
+def offer(
     shape: Shape,
     part: Part,
     system: System,
@@ -75,23 +91,35 @@ def options(
     recipe: ServingPrecision,
     engine: Engine,
     question: ServingQuestion,
-) -> Options:
-    """Every layout and batch that fits, as columns."""
+    price: PriceSummary | None = None,
+) -> PartOffer:
+    """A part and recipe with every layout of the model on it."""
     setting = setting_of(question, shape, machine, recipe, engine)
     tried = layouts(shape, float(machine.network.domain), sizes_of(question))
-    return Options(
-        part=part, system=system, recipe=recipe, setting=setting, tried=tried,
-        at=loaded(setting, tried, spread_of(question)),
-    )  # fmt: skip
+    return PartOffer(part=part, system=system, recipe=recipe, setting=setting, tried=tried, price=price)
 
 
-def engine_cells(o: Options, i: int) -> Document:
+def options(question: ServingQuestion, offers: Sequence[PartOffer], within_s: float = math.inf) -> list[Options]:
+    """Every layout and batch that fits, as columns; of those that decode a token within so many seconds."""
+    settings, spread = Settings([o.setting for o in offers]), spread_of(question)
+    rooms = places(settings, [o.tried for o in offers])
+    found = [fitting(o.setting, o.tried, room, spread) for o, room in zip(offers, rooms, strict=True)]
+    return [
+        Options(
+            part=o.part, system=o.system, recipe=o.recipe, setting=o.setting, tried=o.tried, room=room, at=at,
+            price=o.price,
+        )
+        for o, room, at in zip(offers, rooms, decoded(settings, found, spread, within_s), strict=True)
+    ]  # fmt: skip
+
+
+def engine_cells(o: Options, at: Decoded, i: int) -> Document:
     """What one engine instance is and holds: fields of an `EngineRow`."""
-    one = rows_of(o.at.layout, i)
+    one = rows_of(at.layout, i)
     return {
         "part": o.part.id, "system": o.system.id, "precision": o.recipe.id,
         "tp": float(one.tp), "pp": float(one.pp), "dp": float(one.dp), "ep": float(one.ep),
-        "accelerators_per_replica": float(one.accelerators), "batch": float(o.at.batch[i]),
+        "accelerators_per_replica": float(one.accelerators), "batch": float(at.batch[i]),
         "cache_requests": cache_requests(on_layout(o.setting, one)),
     }  # fmt: skip
 
@@ -102,4 +130,15 @@ def cache_requests(s: ServiceSetting) -> Band:
     return Band(float(middle), float(low), float(high))
 
 
-__all__ = ["Column", "Options", "cache_requests", "engine_cells", "load_of", "options", "setting_of", "spread_of"]
+__all__ = [
+    "Column",
+    "Options",
+    "PartOffer",
+    "cache_requests",
+    "engine_cells",
+    "load_of",
+    "offer",
+    "options",
+    "setting_of",
+    "spread_of",
+]

@@ -1,0 +1,118 @@
+"""Configurations of many parts as one table: the constants of machines and engines become columns where they differ.
+
+A pass over a few hundred rows takes as long as its calls of NumPy; those of thirty parts together take as long as one.
+What many rows have of one part runs with its constants as numbers. Results are the same to the last bit
+(tests/predict/test_together.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.predict.columns import gather, stack
+from hwmodel.predict.service.layouts import column
+from hwmodel.predict.service.setting import ServiceSetting, on_layout
+from hwmodel.specs.kernels import Machine
+from hwmodel.specs.serving import Engine, ServingLayout
+
+Column = NDArray[np.float64]
+Run = Callable[..., Sequence[Column]]
+LAYOUT = ("tp", "pp", "dp", "ep")
+ALONE_ROWS = 1024  # rows of one part from which on its constants stay numbers
+TOGETHER_ROWS = 8192  # rows whose columns stay in cache
+
+
+class LayoutRows(NamedTuple):
+    """Some configurations of one setting: their layouts, and columns that a run takes beside."""
+
+    layout: ServingLayout
+    columns: tuple[Column, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return len(column(self.layout.tp))
+
+
+class Kin(NamedTuple):
+    """Settings that differ in machine and engine alone, which are stacked."""
+
+    places: list[int]
+    machine: Machine
+    engine: Engine
+
+
+class Settings:
+    """Settings of one model and load on many parts and recipes, and their configurations together."""
+
+    def __init__(self, settings: Sequence[ServiceSetting]) -> None:
+        self.settings = settings
+        self.kin = [_kin(settings, places) for places in _alike(settings)]
+
+    def run(self, rows: Sequence[LayoutRows], run: Run) -> list[list[Column]]:
+        """What `run` gives for the rows of each setting: it takes a setting whose layout is a column and the columns of
+        the rows, and gives columns of as many rows."""
+        found: list[list[Column]] = [[] for _ in rows]
+        for kin in self.kin:
+            for members in _tables(kin.places, rows):
+                some = [rows[place] for place in members]
+                for place, columns in zip(members, _run(self._setting(kin, members, some), some, run), strict=True):
+                    found[place] = columns
+        return found
+
+    def _setting(self, kin: Kin, members: Sequence[int], rows: Sequence[LayoutRows]) -> ServiceSetting:
+        """The setting of the rows of some members below each other."""
+        one = self.settings[members[0]]
+        if len(members) == 1:
+            return on_layout(one, rows[0].layout)
+        at = np.repeat([kin.places.index(place) for place in members], [r.size for r in rows])
+        layout = ServingLayout(**{n: np.concatenate([column(getattr(r.layout, n)) for r in rows]) for n in LAYOUT})
+        machine, engine = gather(kin.machine, at), gather(kin.engine, at)
+        worker = msgspec.structs.replace(one.worker, machine=machine, engine=engine, layout=layout)
+        return msgspec.structs.replace(one, worker=worker)
+
+
+def _alike(settings: Sequence[ServiceSetting]) -> list[list[int]]:
+    """Places of settings in the same formats; what enters as an exponent stays a number, for NumPy takes the power of
+    a column by a number otherwise than by a column."""
+    found: dict[tuple[object, ...], list[int]] = {}
+    for place, s in enumerate(settings):
+        engine = s.worker.engine
+        key = (*msgspec.structs.astuple(s.worker.formats), engine.kv_reread, engine.independence)
+        found.setdefault(key, []).append(place)
+    return list(found.values())
+
+
+def _kin(settings: Sequence[ServiceSetting], places: list[int]) -> Kin:
+    workers = [settings[place].worker for place in places]
+    return Kin(places, stack([w.machine for w in workers]), stack([w.engine for w in workers]))
+
+
+def _tables(places: Sequence[int], rows: Sequence[LayoutRows]) -> Iterator[list[int]]:
+    """Members whose rows make one table each; none of those without rows."""
+    few: list[int] = []
+    count = 0
+    for place in places:
+        own = rows[place].size
+        if own >= ALONE_ROWS:
+            yield [place]
+        elif own:
+            if few and count + own > TOGETHER_ROWS:
+                yield few
+                few, count = [], 0
+            few, count = [*few, place], count + own
+    if few:
+        yield few
+
+
+def _run(setting: ServiceSetting, rows: Sequence[LayoutRows], run: Run) -> list[list[Column]]:
+    """One table run and cut into the columns of each."""
+    counts = [r.size for r in rows]
+    columns = [np.concatenate(same) for same in zip(*(r.columns for r in rows), strict=True)]
+    ends = np.cumsum(counts)
+    whole = [np.broadcast_to(column(values), (ends[-1],)) for values in run(setting, *columns)]
+    return [[values[end - count : end] for values in whole] for count, end in zip(counts, ends, strict=True)]

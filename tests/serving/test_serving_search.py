@@ -1,0 +1,90 @@
+"""What the search leaves out changes no answer: pruned and whole tables agree to the last digit."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwmodel.catalog import load_catalog
+from hwmodel.errors import HwModelError
+from hwmodel.solve.serve import choose
+from hwmodel.solve.serve.ask import read_question, serve
+from hwmodel.solve.serve.fleet import Fleets
+from hwmodel.solve.serve.question import ServingQuestion
+from hwmodel.solve.serve.search import every_fleet
+from hwmodel.solve.serve.table import Options, options
+
+CATALOG = load_catalog()
+PARTS = (
+    "h100-sxm5-80gb", "h200-sxm-141gb", "b200-sxm6-180gb", "a100-pcie-80gb", "mi300x-192gb", "l40s", "rtx-5090",
+    "tpu-v5p", "trainium2",
+)  # fmt: skip
+MODELS = ("deepseek-v3", "llama-3.1-70b", "gpt-oss-120b", "mixtral-8x7b", "qwen3-235b-a22b", "llama-3.1-8b")
+ASKED = st.fixed_dictionaries({
+    "model": st.sampled_from(MODELS), "demand": st.sampled_from([0.2, 5.0, 200.0, 5000.0]),
+    "tpot": st.sampled_from(["8ms", "20ms", "50ms", "1s", None]), "ttft": st.sampled_from([None, "400ms", "2s"]),
+    "input": st.sampled_from([100, 1000, 8000]), "output": st.sampled_from([1, 300, 2000]),
+    "parts": st.lists(st.sampled_from(PARTS), min_size=3, max_size=4, unique=True).map(",".join),
+    "disaggregated": st.sampled_from([None, None, True, False]), "spares": st.sampled_from([0, 1]),
+    "prefix_hit": st.sampled_from(["0%", "50%"]), "draft_tokens": st.sampled_from([0.0, 1.0]),
+    "precision": st.sampled_from([None, "bf16,fp8", "fp8,w4a16,nvfp4"]),
+})  # fmt: skip
+
+
+def answered(asked: dict[str, Any]) -> str:
+    try:
+        return json.dumps(serve(**asked).to_dict())
+    except HwModelError as error:
+        return str(error)
+
+
+@settings(max_examples=12, deadline=None)
+@given(asked=ASKED)
+def test_the_answer_is_that_of_all_fleets(asked: dict[str, Any]) -> None:
+    found = answered(asked)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(choose, "FEW", 10**9)
+        assert answered(asked) == found
+
+
+def tables(question: ServingQuestion, within_s: float) -> list[Options]:
+    shape = CATALOG.model(question.model)
+    return options(question, choose.offers(question, shape, CATALOG), within_s)
+
+
+def row(f: Fleets, i: int | None) -> tuple[float, ...] | None:
+    if i is None:
+        return None
+    cells = (f.at.layout.tp, f.at.layout.pp, f.at.layout.dp, f.at.layout.ep, f.at.batch, f.usd_per_hour, f.ttft_tail_s)
+    return tuple(float(np.asarray(column)[i]) for column in cells)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_part_and_recipe_keeps_its_best_with_and_without_stages(model: str) -> None:
+    question = read_question(model, 50.0, tpot="30ms", ttft="1s", parts=",".join(PARTS))
+    some = every_fleet(question, tables(question, question.tpot_s), CATALOG)
+    every = every_fleet(question, tables(question, np.inf), CATALOG, whole=True)
+    able = {(f.options.part.id, f.options.recipe.id, f.pools is None): f for f in some}
+    assert sum(len(f.meets) for f in some) < 0.7 * sum(len(f.meets) for f in every)  # much is left out
+    for f in every:
+        mine = able.get((f.options.part.id, f.options.recipe.id, f.pools is None))
+        if mine is None:
+            assert not f.meets.any()
+            continue
+        assert row(mine, mine.best()) == row(f, f.best())
+        flat, own = np.asarray(f.at.layout.pp) == 1, np.asarray(mine.at.layout.pp) == 1
+        assert row(mine, mine.best(own)) == row(f, f.best(flat))
+
+
+def test_what_decoding_takes_bounds_what_an_engine_does_that_prefills_too() -> None:
+    question = read_question("mixtral-8x7b", 50.0, parts=",".join(PARTS), disaggregated=False)
+    for f in every_fleet(question, tables(question, np.inf), CATALOG, whole=True):
+        at = f.at
+        assert (f.tpot_s >= at.step_s).all()
+        assert (f.tpot_tail_s >= at.step_tail_s).all()
+        assert (f.requests_per_s <= at.batch / (question.output_tokens * at.step_s)).all()
