@@ -16,17 +16,27 @@ if TYPE_CHECKING:
     from hwmodel import catalog
     from hwmodel.answers import Answer
     from hwmodel.api import law, prices
-    from hwmodel.api.verbs import accuracy, budget, compare, explain, fit, load_catalog, plan, serve, train, validate
+    from hwmodel.api.verbs import (
+        accuracy,
+        budget,
+        compare,
+        explain,
+        fit,
+        load_catalog,
+        plan,
+        serve,
+        sweep,
+        train,
+        validate,
+    )
     from hwmodel.errors import CatalogError, HwModelError, InfeasibleError, InputError
-    from hwmodel.solve.sweep.run import sweep
 
 # Imported when first used, so that `import hwmodel` costs nothing; None: the module itself.
 _HOMES = {
     **dict.fromkeys(("accuracy", "budget", "compare", "explain", "fit", "load_catalog"), "hwmodel.api.verbs"),
-    **dict.fromkeys(("plan", "serve", "train", "validate"), "hwmodel.api.verbs"),
+    **dict.fromkeys(("plan", "serve", "sweep", "train", "validate"), "hwmodel.api.verbs"),
     **dict.fromkeys(("HwModelError", "InputError", "InfeasibleError", "CatalogError"), "hwmodel.errors"),
     "Answer": "hwmodel.answers",
-    "sweep": "hwmodel.solve.sweep.run",
 }
 _MODULES = {"catalog": "hwmodel.catalog", "law": "hwmodel.api.law", "prices": "hwmodel.api.prices"}
 

@@ -1,8 +1,8 @@
-"""The verbs: plan, compare, train, serve, fit, validate, and the catalog."""
+"""The verbs: plan, compare, train, serve, sweep, fit, validate, and the catalog."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hwmodel.solve.plan.compare_values import Comparison
     from hwmodel.solve.serve.ask import Served
     from hwmodel.solve.stages.solver import BudgetPlan
+    from hwmodel.solve.sweep.run import Progress, Sweep
     from hwmodel.solve.train import TrainResult
     from hwmodel.validation.board.board import Board
 
@@ -138,6 +139,34 @@ def accuracy(**given: Unpack[AccuracyOptions]) -> Accuracy:
 
     views.join_accuracy()
     return look_up(**given)
+
+
+def sweep(
+    space: str | Path | Mapping[str, Any],
+    out: str | Path | None = None,
+    *,
+    workers: int | None = None,
+    dask: str | None = None,
+    executor: Any = None,
+    shard: str | None = None,
+    resume: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Sweep:
+    """Every point of a space of questions (a YAML file, or a mapping of the same keys) answered into the folder `out`,
+    which lives as long as the result where none is named.
+
+    Runs here, on `workers` processes, on the cluster `dask` (tcp://host:8786), or on an `executor` (one of
+    `concurrent.futures`, or a client of Dask); `shard="3/16"` takes a part of the work, for as many processes as share
+    the folder. `progress` is told of each shard, `say` the address of a dashboard. Raises InputError for what cannot be
+    read, and for a folder that holds another sweep, or this one without `resume`.
+    """
+    from hwmodel.solve.sweep.run import sweep as solve
+
+    views.join_sweep()
+    asked: Any = dict(space) if isinstance(space, Mapping) else space
+    return solve(asked, out, workers=workers, dask=dask, executor=executor, shard=shard, resume=resume,
+                 progress=progress, say=say or (lambda line: None))  # fmt: skip
 
 
 def explain(answer: Answer | Mapping[str, Any] | str | Path, name: str) -> Explanation:

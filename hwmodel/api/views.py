@@ -101,6 +101,22 @@ def join_accuracy() -> None:
     )  # fmt: skip
 
 
+def join_sweep() -> None:
+    """The views of `sweep`; its rows make their own frame."""
+    from hwmodel.report.sweep import best_rows, sweep_line, sweep_report
+    from hwmodel.report.sweep_page import sweep_html
+    from hwmodel.solve.sweep.run import Sweep
+
+    Sweep.views = _views(
+        lambda found: sweep_line(found.summary, found.folder), lambda found: sweep_report(found.finished, found.folder),
+        lambda found, columns: sweep_report(found.finished, found.folder, "text"),
+        lambda found: sweep_report(found.finished, found.folder, "csv"),
+        {"rows": lambda found: found.to_table().to_pylist(), "best": lambda found: best_rows(found.finished),
+         "pareto": lambda found: found.finished.pareto.rows},
+        html=lambda found: sweep_html(found.finished, found.folder),
+    )  # fmt: skip
+
+
 def join_explain() -> None:
     """The views of `explain`."""
     from hwmodel.report import explain

@@ -13,7 +13,7 @@ import click
 from hwmodel.answers import json_text
 from hwmodel.cli.group import CommandGroup
 from hwmodel.cli.interrupt import stopping
-from hwmodel.cli.options import FORMAT, OUT, QUIET
+from hwmodel.cli.options import FORMAT, OUT, PAGE_FORMAT, PAGES, QUIET
 from hwmodel.cli.output import emit, form_of, note
 from hwmodel.cli.progress import Bar, bars_are_drawn
 from hwmodel.cli.sections import Sectioned
@@ -63,7 +63,7 @@ def command() -> None:
 @click.option("--dask", metavar="ADDRESS", help="A Dask cluster that runs already, like tcp://host:8786.")
 @click.option("--shard", metavar="I/N", help="The i-th of n processes that share the folder, as a batch system starts.")
 @click.option("--resume", is_flag=True, help="Go on with what the folder holds of this sweep.")
-@FORMAT
+@PAGE_FORMAT
 @QUIET
 def run(
     space: Path, folder: Path, workers: int | None, dask: str | None, shard: str | None, resume: bool, fmt: str | None,
@@ -76,16 +76,20 @@ def run(
     hwmodel sweep space.yaml --out fleets --resume
     """
     from hwmodel.report.sweep import sweep_report
+    from hwmodel.report.sweep_page import sweep_html
     from hwmodel.solve.sweep.run import standing, sweep
 
     logging.disable(logging.CRITICAL)  # a cluster's own words of workers that come and go
-    shown = form_of(fmt, None)
+    shown = form_of(fmt, None, PAGES)
     then = "start this part again" if shard else "go on with --resume"
     with stopping(lambda: standing(folder, then), at_once=workers is None and dask is None):
         found = sweep(space, folder, workers=workers, dask=dask, shard=shard, resume=resume, progress=_progress(quiet),
                       say=lambda line: note(line, quiet=quiet))  # fmt: skip
     if found.summary is None:
         note(f"this part of {folder} stands; others are still to be run", quiet=quiet)
+        return
+    if shown == "html":
+        emit(sweep_html(found.summary, folder), None)
         return
     emit(json_text(found.to_dict()) if shown == "json" else sweep_report(found.summary, folder, shown), None)
 
@@ -182,24 +186,17 @@ def _emit(found: Selected, columns: list[str], shown: str, out: Path | None, dra
     emit(shown_text(found, columns, shown) + pictures, out, drawn)
 
 
-def _units(rows: Rows) -> dict[str, str]:
-    from hwmodel.solve.sweep.answers import known_columns
-
-    return {name: column.unit for name, column in known_columns(rows.space.ask).items()}
-
-
 def _front_figure(rows: Rows, names: list[str], found: Selected, out: Path) -> dict[Path, bytes]:
     from hwmodel.report import figure_files
-    from hwmodel.report.sweep_figures import front_figure
+    from hwmodel.report.sweep_figures import drawn_front
 
-    figure = front_figure(names, rows.points(names[:2]), found.rows, _units(rows))
-    return figure_files({"front": (out.with_name(f"{out.stem}-front.svg"), figure)})
+    return figure_files({"front": (out.with_name(f"{out.stem}-front.svg"), drawn_front(rows, names, found.rows))})
 
 
 def _show_heat(rows: Rows, names: list[str], where: str | None, shown: str, out: Path | None) -> None:
     from hwmodel.report import figure_files
     from hwmodel.report.sweep import cell
-    from hwmodel.report.sweep_figures import heat_figure
+    from hwmodel.report.sweep_figures import heat_figure, units_of
     from hwmodel.report.tables import table
 
     heat = rows.heat(names[0], names[1], names[2], where)
@@ -212,6 +209,6 @@ def _show_heat(rows: Rows, names: list[str], where: str | None, shown: str, out:
     body = [[cell(up, y), *(cell(answer, v) for v in line)] for y, line in zip(heat.up, heat.best)]
     drawn: dict[Path, Any] = {}
     if out is not None and shown == "md":
-        drawn = figure_files({"heat": (out.with_name(f"{out.stem}-heat.svg"), heat_figure(heat, _units(rows)))})
+        drawn = figure_files({"heat": (out.with_name(f"{out.stem}-heat.svg"), heat_figure(heat, units_of(rows)))})
     pictures: Any = "".join(f"\n![{answer}]({path.name})\n" for path in drawn)
     emit(table(head, body, "md" if shown == "md" else "text") + "\n" + pictures, out, drawn)

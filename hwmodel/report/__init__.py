@@ -78,6 +78,7 @@ __all__ = [
     "sheets",
     "sweep",
     "sweep_figures",
+    "sweep_page",
     "tables",
     "topics",
     "train_card",

@@ -54,7 +54,7 @@ def size_figure(plan: Plan) -> Any:
     return figure
 
 
-def _ticks(interval: Any) -> list[float]:
+def ticks_of_decades(interval: Any) -> list[float]:
     """1, 2 and 5 of each decade inside an interval of a log scale."""
     low, high = interval
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -86,7 +86,7 @@ def sizes_figure(plan: Plan) -> Any:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.minorticks_off()
-    sizes, costs = (_ticks(axis.get_view_interval()) for axis in (axes.xaxis, axes.yaxis))
+    sizes, costs = (ticks_of_decades(axis.get_view_interval()) for axis in (axes.xaxis, axes.yaxis))
     axes.set_xticks(sizes, [count(t) for t in sizes])
     axes.set_yticks(costs, [cost(t, o.demand_unit) for t in costs])
     axes.set_xlabel(say("parameters"))
@@ -151,7 +151,7 @@ def fleet_figure(plan: Plan) -> Any:
         axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
         axes.set_xlabel(say("accelerators"))
         axes.legend(frameon=False, fontsize=8)
-    shown = _ticks(left.yaxis.get_view_interval())
+    shown = ticks_of_decades(left.yaxis.get_view_interval())
     left.set_yticks(shown, [f"{t:g}" for t in shown])
     left.set_ylabel(say("elapsed days"))
     right.set_ylabel("MFU (%)")

@@ -119,9 +119,10 @@ def _marked(escaped: str) -> str:
     return re.sub(r"`([^`\n]+)`", r"<code>\1</code>", strong)
 
 
-def page_of_markdown(text: str, language: str = "en") -> str:
-    """The same file from a report that was written as Markdown: headings, paragraphs, lists, tables and code."""
-    return page([_read(part) for part in text.strip().split("\n\n")], {}, language)
+def page_of_markdown(text: str, language: str = "en", pictures: Mapping[str, bytes] | None = None) -> str:
+    """The same file from a report that was written as Markdown: headings, paragraphs, lists, tables, code, and the
+    `pictures` that it names."""
+    return page([_read(part) for part in text.strip().split("\n\n")], pictures or {}, language)
 
 
 def _read(part: str) -> Block:
@@ -136,6 +137,8 @@ def _read(part: str) -> Block:
         return Table(rows[0], rows[2:])
     if all(line.startswith("- ") for line in lines):
         return Bullets([html.unescape(line[2:]) for line in lines])
+    if picture := re.fullmatch(r"!\[([^]]*)\]\(([^)]*)\)", part):
+        return Picture(picture[2], picture[1])
     if part.startswith("```"):
         return Code("\n".join(lines[1:-1]))
     return Text(text)

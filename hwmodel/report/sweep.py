@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.catalog.safe_text import csv_text, markdown_safe
+from hwmodel.plain import Document
+from hwmodel.report.accuracy import percent
 from hwmodel.report.tables import Form, record_cells, table
 from hwmodel.solve.sweep.show import Selected
 from hwmodel.solve.sweep.summary import Summary
@@ -18,6 +20,7 @@ _BY_NAME = {
     "params": format_count, "tokens": format_count, "train_flop": format_count, "gpu_hours": format_count,
     "peak_memory_bytes": lambda value: format_bytes(value, binary=True),
     "time_s": format_duration, "flop": format_count,
+    "mfu": percent, "goodput": percent, "load": percent,
 }  # fmt: skip
 # Answers shown beside the axes where no columns are named.
 SHOWN = {
@@ -25,6 +28,7 @@ SHOWN = {
     "serve": ("part", "accelerators", "usd_per_hour", "usd_per_million_tokens", "ttft_s", "tpot_s"),
 }
 ROWS_SHOWN = 5  # of each table in the report after a sweep
+PLURALS = {"day": "days", "nat/token": "nats/token", "h": "hours"}
 HEADING = {"cost_usd": "Cheapest", "elapsed_days": "Fastest", "loss_nats": "Least loss"}
 
 
@@ -70,10 +74,9 @@ def sweep_report(summary: Summary, folder: Path, fmt: str = "md", figures: Mappi
     """The report of a finished sweep: Markdown or text; as CSV the best rows alone."""
     axes = list(summary.axes)
     if fmt == "csv":
-        best = [{"best_by": by, **row} for by, rows in summary.top.items() for row in rows]
-        return csv_text(*record_cells(best))
+        return csv_text(*record_cells(best_rows(summary)))
     form: Form = "md" if fmt == "md" else "text"
-    lines = [_title(summary, form), "", _counts(summary, folder), ""]
+    lines = [_title(summary, form), "", *_answers(summary, form), "", _counts(summary, folder), ""]
     for name, file in (figures or {}).items():
         lines += [f"![{name}]({file})", ""]
     for by, rows in summary.top.items():
@@ -90,6 +93,37 @@ def sweep_report(summary: Summary, folder: Path, fmt: str = "md", figures: Mappi
         lines += [_heading(title, form), "", rows_table(rows, shown, form), ""]
     text = "\n".join(lines).rstrip() + "\n"
     return markdown_safe(text) if fmt == "md" else text
+
+
+def best_rows(summary: Summary) -> list[Document]:
+    """The best rows by each answer, below each other."""
+    return [{"best_by": by, **row} for by, rows in summary.top.items() for row in rows]
+
+
+def sweep_line(summary: Summary | None, folder: Path) -> str:
+    """A sweep in a few words."""
+    state = "unfinished" if summary is None else f"{summary.ok:,} of {summary.points:,} points answered"
+    return f"{state}, in {folder}"
+
+
+def _answers(summary: Summary, form: Form) -> list[str]:
+    """The best by each answer in a line: what it is, where, and what goes with it."""
+    strong = "**" if form == "md" else ""
+    lines = []
+    for by, rows in summary.top.items():
+        if rows:
+            at = ", ".join(f"{name} {cell(name, rows[0].get(name))}" for name in summary.axes if name != by)
+            told = (by, *summary.axes, *(("accelerators",) if "gpus" in summary.axes else ()))
+            others = [n for n in SHOWN[summary.ask] if n not in told and rows[0].get(n) is not None]
+            beside = ", ".join(f"{name} {cell(name, rows[0][name])}" for name in others[:4])
+            best = f"{strong}{cell(by, rows[0][by])}{_unit(summary.units.get(by, ''), by)}{strong}"
+            lines.append(f"- {HEADING.get(by, f'Best by {by}')}: {best} at {at}{f' ({beside})' if beside else ''}")
+    return lines
+
+
+def _unit(unit: str, name: str) -> str:
+    """A unit behind a figure that does not carry its own."""
+    return "" if unit in ("", "1", "USD") or name in _BY_NAME else f" {PLURALS.get(unit, unit)}"
 
 
 def _title(summary: Summary, form: Form) -> str:

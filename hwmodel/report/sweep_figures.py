@@ -3,40 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hwmodel.report.figures import ACCENT, BAND, INK, axes_of
+from hwmodel.report.figures import ACCENT, INK, axes_of, figure_files, ticks_of_decades
 from hwmodel.report.sweep import cell
-from hwmodel.solve.sweep.show import Heat
+from hwmodel.solve.sweep.answers import known_columns
+from hwmodel.solve.sweep.show import Heat, Rows
 
 LOG_FROM = 20.0  # a spread of so many times is drawn on a log scale
 TICKS = 8
+ROWS = "#9bb8d3"
+LABEL_ROOM = 0.12  # of a figure's height, below the lowest row of its front
+
+
+def front_picture(rows: Rows, names: Sequence[str], front: Sequence[Mapping[str, Any]]) -> bytes:
+    """The figure of a front as the content of an SVG file."""
+    return figure_files({"front": (Path("front.svg"), drawn_front(rows, names, front))})[Path("front.svg")]
+
+
+def drawn_front(rows: Rows, names: Sequence[str], front: Sequence[Mapping[str, Any]]) -> Any:
+    """The figure of a front among the rows of a sweep."""
+    return front_figure(
+        names, rows.points(names[:2]), front, units_of(rows), [axis.column for axis in rows.space.axes]
+    )  # fmt: skip
+
+
+def units_of(rows: Rows) -> dict[str, str]:
+    """The units of what the rows of a sweep answer."""
+    return {name: column.unit for name, column in known_columns(rows.space.ask).items()}
 
 
 def front_figure(
-    names: Sequence[str], points: Mapping[str, Any], front: Sequence[Mapping[str, Any]], units: Mapping[str, str]
-) -> Any:
-    """Rows by two answers, and among them the front."""
+    names: Sequence[str], points: Mapping[str, Any], front: Sequence[Mapping[str, Any]], units: Mapping[str, str],
+    labels: Sequence[str] = (),
+) -> Any:  # fmt: skip
+    """Rows by two answers, and among them the front, whose rows carry their values of the columns `labels` where there
+    is room."""
     x, y = names[:2]
-    figure, axes = axes_of(f"{x} against {y}: rows and the front")
-    axes.scatter(points[x], points[y], s=4, color=BAND, linewidths=0, rasterized=True, label="rows")
-    ordered = sorted(((row[x], row[y]) for row in front), key=lambda pair: pair[0])
-    axes.plot(
-        [a for a, _ in ordered], [b for _, b in ordered], "o-", color=ACCENT, markersize=3, linewidth=1, label="front"
-    )
+    figure, axes = axes_of(f"{y} against {x}: rows and their front")
+    axes.scatter(points[x], points[y], s=5, color=ROWS, linewidths=0, rasterized=True, label="rows")
+    ordered = sorted(front, key=lambda row: row[x])
+    axes.plot([row[x] for row in ordered], [row[y] for row in ordered], "o-", color=ACCENT, markersize=4, linewidth=1.2,
+              label="front")  # fmt: skip
     for axis, name in ((axes.xaxis, x), (axes.yaxis, y)):
         _scale(axis, name, np.ma.filled(np.ma.asarray(points[name], dtype=float), np.nan))
         axis.set_label_text(f"{name} ({units[name]})" if units.get(name, "1") not in ("1", "") else name)
-    axes.legend(frameon=False, loc="upper right")
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, markerscale=2.0, fontsize=8)
+    _labelled(figure, axes, [((row[x], row[y]), " ".join(cell(n, row[n]) for n in labels)) for row in ordered])
     return figure
+
+
+def _labelled(figure: Any, axes: Any, rows: Sequence[tuple[tuple[float, float], str]]) -> None:
+    """Write what rows are below them, the ends first, leaving out those whose words would meet others."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low - LABEL_ROOM * (high - low), high) if axes.get_yscale() == "linear" else None
+    figure.canvas.draw()
+    taken: list[Any] = []
+    for place in sorted(range(len(rows)), key=lambda k: (0 < k < len(rows) - 1, k)):
+        at, words = rows[place]
+        way = "left" if place == 0 else "right" if place == len(rows) - 1 else "center"
+        one = axes.annotate(words, at, (0, -6), textcoords="offset points", ha=way, va="top", fontsize=7, color=INK)
+        box = one.get_window_extent()
+        if any(box.overlaps(other) for other in taken):
+            one.remove()
+        else:
+            taken.append(box)
 
 
 def _scale(axis: Any, name: str, values: Any) -> None:
     finite = values[np.isfinite(values)]
     if len(finite) and finite.min() > 0 and finite.max() / finite.min() > LOG_FROM:
         axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+        axis.set_ticks(ticks_of_decades(axis.get_view_interval()))
         axis.axes.minorticks_off()
     axis.set_major_formatter(lambda value, _place: cell(name, float(f"{value:.6g}")))
 

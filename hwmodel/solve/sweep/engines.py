@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,17 @@ def in_process(space: Space, folder: Folder, shards: list[int], done: Done) -> N
         raise _too_large(folder, space) from error
 
 
-def on_executor(executor: Executor, space: Space, folder: Folder, shards: list[int], done: Done, workers: int) -> None:
-    """On an executor of the caller's, never more than a few shards ahead."""
+def is_client(executor: Any) -> bool:
+    """Whether it is a client of Dask, whose futures are not those of `concurrent.futures`."""
+    return hasattr(executor, "scheduler_info") and hasattr(executor, "submit")
+
+
+def on_executor(executor: Any, space: Space, folder: Folder, shards: list[int], done: Done) -> None:
+    """On an executor of the caller's, or a Dask client, never more than a few shards ahead."""
+    if is_client(executor):
+        _on_client(executor, space, folder, shards, done, "the cluster of the client")
+        return
+    workers = getattr(executor, "_max_workers", 1)
     packed, left = msgspec.json.encode(space), iter(shards)
     running = {executor.submit(run_shard, packed, str(folder.path), s) for s in islice(left, AHEAD * workers)}
     while running:

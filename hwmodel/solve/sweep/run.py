@@ -9,10 +9,11 @@ import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hwmodel.answers import Shown
 from hwmodel.errors import InputError
 from hwmodel.plain import Document, Options
 from hwmodel.solve.sweep import engines
@@ -22,6 +23,9 @@ from hwmodel.solve.sweep.folder import SUMMARY, Folder, rows_digest
 from hwmodel.solve.sweep.keeping import merged, unpacked
 from hwmodel.solve.sweep.space import Space, read_space
 from hwmodel.solve.sweep.summary import Summary, summary_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 MOST_WORKERS = 4096
 
@@ -36,7 +40,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     of_points: int
 
 
-class Sweep:
+class Sweep(Shown):
     """A finished sweep (or this process's share of one): its folder and its summary."""
 
     def __init__(self, folder: Folder, space: Space, summary: Summary | None, *, passing: bool) -> None:
@@ -46,17 +50,16 @@ class Sweep:
         if passing:  # the folder goes with this object
             weakref.finalize(self, shutil.rmtree, folder.path, ignore_errors=True)
 
-    def __repr__(self) -> str:
-        state = (
-            "unfinished" if self.summary is None else f"{self.summary.ok:,} of {self.summary.points:,} points answered"
-        )
-        return f"Sweep({str(self.folder)!r}, {state})"
-
-    def to_dict(self) -> Document:
+    @property
+    def finished(self) -> Summary:
         """The summary. Raises InputError while shards are missing."""
         if self.summary is None:
             raise InputError(f"{self.folder} is not finished: other shards are still to be run")
-        plain: Document = msgspec.to_builtins(self.summary)
+        return self.summary
+
+    def to_dict(self) -> Document:
+        """The summary as plain JSON types. Raises InputError while shards are missing."""
+        plain: Document = msgspec.to_builtins(self.finished)
         return plain
 
     def to_table(self) -> Any:
@@ -65,10 +68,13 @@ class Sweep:
         arrow, parquet = extra("pyarrow", "pyarrow"), extra("pyarrow.parquet", "pyarrow")
         return arrow.concat_tables([parquet.read_table(path) for path in paths]).unify_dictionaries()
 
-    def to_frame(self) -> Any:
-        """All rows as a pandas DataFrame. Raises InputError where pandas is not installed."""
+    def to_frame(self, table: str | None = None) -> DataFrame:
+        """All rows (`rows`), the best by each answer (`best`) or the front (`pareto`) as a pandas DataFrame."""
+        if table not in (None, "rows"):
+            return super().to_frame(table)
         extra("pandas", "pandas")
-        return self.to_table().replace_schema_metadata(None).to_pandas()
+        frame: DataFrame = self.to_table().replace_schema_metadata(None).to_pandas()
+        return frame
 
 
 def sweep(
@@ -77,7 +83,7 @@ def sweep(
     *,
     workers: int | None = None,
     dask: str | None = None,
-    executor: Executor | None = None,
+    executor: Any = None,
     shard: str | None = None,
     resume: bool = False,
     progress: Callable[[Progress], None] | None = None,
@@ -85,7 +91,8 @@ def sweep(
 ) -> Sweep:
     """Answer every point of a space (a YAML file, or a mapping of the same keys) into the folder `out`.
 
-    Runs here, on `workers` processes, on the cluster `dask`, or on an `executor`; `shard` i/n takes a part of the work,
+    Runs here, on `workers` processes, on the cluster `dask`, or on an `executor` (one of `concurrent.futures`, or a
+    client of Dask); `shard` i/n takes a part of the work,
     for as many processes as share the folder. Without `out` the folder lives as long as the result. Raises InputError
     for what cannot be read, and for a folder that holds another sweep, or this one without `resume`.
     """
@@ -120,19 +127,24 @@ def standing(path: str | Path, then: str) -> str:
 
 def _run(
     space: Space, folder: Folder, missing: list[int], told: _Told, workers: int | None, dask: str | None,
-    executor: Executor | None, say: Callable[[str], None],
+    executor: Any, say: Callable[[str], None],
 ) -> None:  # fmt: skip
     if dask is not None:
         engines.on_dask(space, folder, missing, told, dask, say)
     elif executor is not None:
-        engines.on_executor(executor, space, folder, missing, told, getattr(executor, "_max_workers", 1))
+        engines.on_executor(executor, space, folder, missing, told)
     elif workers is not None:
         engines.on_workers(space, folder, missing, told, min(workers, len(missing)), say)
     else:
         engines.in_process(space, folder, missing, told)
 
 
-def _check_engine(workers: int | None, dask: str | None, executor: Executor | None, shard: str | None) -> None:
+def _check_engine(workers: int | None, dask: str | None, executor: Any, shard: str | None) -> None:
+    if executor is not None and not (isinstance(executor, Executor) or engines.is_client(executor)):
+        raise InputError(
+            f"executor must be one of concurrent.futures or a client of Dask, got {type(executor).__name__}; "
+            "workers=N starts processes here"
+        )
     given = [
         name for name, one in (("--workers", workers), ("--dask", dask), ("executor", executor)) if one is not None
     ]

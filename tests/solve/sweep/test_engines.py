@@ -15,6 +15,7 @@ import pytest
 import hwmodel as hm
 from hwmodel.errors import InputError
 from hwmodel.solve.sweep import extras
+from hwmodel.solve.sweep.answers import known_columns
 from hwmodel.solve.sweep.folder import Folder
 
 from .conftest import SMALL, bytes_of
@@ -31,6 +32,23 @@ def test_an_executor_gives_the_same_bytes(tmp_path: Path, undisturbed: dict[str,
     with ThreadPoolExecutor(2) as executor:
         hm.sweep(SMALL, tmp_path / "threads", executor=executor)
     assert bytes_of(tmp_path / "threads") == undisturbed
+
+
+def test_a_client_of_dask_gives_the_same_bytes(tmp_path: Path, undisturbed: dict[str, str]) -> None:
+    import distributed
+
+    with (
+        distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        hm.sweep(SMALL, tmp_path / "client", executor=client)
+    assert bytes_of(tmp_path / "client") == undisturbed
+
+
+def test_what_is_no_executor_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"executor must be one of concurrent\.futures or a client of Dask, got int"):
+        hm.sweep(SMALL, tmp_path / "none", executor=4)
+    assert not (tmp_path / "none").exists()
 
 
 def test_parts_of_a_batch_system_share_a_folder(tmp_path: Path, undisturbed: dict[str, str]) -> None:
@@ -180,8 +198,11 @@ def test_frames_and_files_are_read_by_others_as_they_are(tmp_path: Path) -> None
     assert sum(len(pandas.read_parquet(path)) for path in files) == rows
     frame = found.to_frame()
     assert list(frame["point"]) == list(range(36))
-    field = parquet.read_schema(files[0]).field("cost_usd")
-    assert field.metadata[b"unit"] == b"USD"
+    schema = parquet.read_schema(files[0])
+    for name in ("cost_usd", "loss_nats", "elapsed_days", "energy_mwh", "peak_memory_bytes"):
+        column = known_columns("plan")[name]
+        assert schema.field(name).metadata == {b"unit": column.unit.encode(), b"meaning": column.meaning.encode()}
+    assert schema.field("gpus").metadata[b"meaning"] == b"axis"
 
 
 def test_nothing_unfinished_stays(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import hwmodel as hm
 from hwmodel.errors import InputError
 from hwmodel.report.sweep import cell, rows_table, shown_text, sweep_report
-from hwmodel.report.sweep_figures import front_figure, heat_figure
+from hwmodel.report.sweep_figures import drawn_front, front_figure, heat_figure
 from hwmodel.solve.sweep import show
 from hwmodel.solve.sweep.fronts import front_rows
 from hwmodel.solve.sweep.show import Rows
@@ -116,6 +117,9 @@ def test_no_sweep_no_rows(tmp_path: Path) -> None:
 def test_reports(folder: Path) -> None:
     summary = hm.sweep(SMALL, folder, resume=True).summary
     text = sweep_report(summary, folder)
+    cheapest = summary.top["cost_usd"][0]
+    assert f"- Cheapest: **{cell('cost_usd', cheapest['cost_usd'])}** at params 1B, tokens 200B, gpus " in text
+    assert text.index("- Cheapest") < text.index("24 rows have an answer")
     assert "24 rows have an answer" in text
     assert "12 have none (refused)" in text
     assert "## Cheapest" in text
@@ -130,3 +134,37 @@ def test_reports(folder: Path) -> None:
     assert (
         front_figure(["cost_usd", "loss_nats"], Rows(folder).points(["cost_usd", "loss_nats"]), front, {}) is not None
     )
+
+
+def test_a_sweep_reads_like_every_other_answer(tmp_path: Path) -> None:
+    """The methods of a typed result, the front in its page, and frames of rows, of the best and of the front."""
+    found = hm.sweep(SMALL, tmp_path / "s")
+    assert found.to_markdown() == sweep_report(found.finished, tmp_path / "s")
+    assert json.loads(found.to_json())["ok"] == 24
+    assert repr(found) == f"<Sweep: 24 of 36 points answered, in {tmp_path / 's'}>"
+    page = found.to_html()
+    assert page.count("<img") == 1
+    assert "data:image/svg+xml" in page
+    assert "<iframe" in found._repr_html_()
+    assert found.to_text().startswith("Sweep of 36 points")
+    assert found.to_csv().startswith("best_by,")
+    assert len(found.to_frame()) == len(found.to_frame("rows")) == 36
+    assert list(found.to_frame("pareto")["cost_usd"]) == [row["cost_usd"] for row in found.finished.pareto.rows]
+    assert set(found.to_frame("best")["best_by"]) == {"cost_usd", "elapsed_days", "loss_nats"}
+    with pytest.raises(InputError, match="unknown table 'parto'; nearest: pareto"):
+        found.to_frame("parto")
+    part = hm.sweep(SMALL, tmp_path / "part", shard="1/2")
+    assert "unfinished" in repr(part)
+    with pytest.raises(InputError, match="not finished"):
+        part.to_markdown()
+
+
+def test_the_front_of_a_figure_says_what_its_rows_are(folder: Path) -> None:
+    rows = Rows(folder)
+    names = ["elapsed_days", "loss_nats"]
+    front = rows.front(names).rows
+    figure = drawn_front(rows, names, front)
+    said = [one.get_text() for one in figure.axes[0].texts]
+    first, last = front[0], front[-1]
+    for row in (first, last):
+        assert f"{cell('params', row['params'])} {cell('tokens', row['tokens'])} {row['gpus']}" in said
