@@ -43,6 +43,8 @@ TINY: dict[str, Any] = {
     "base": {"gpus": "64xH100", "params": "7B"}, "axes": {"time": "5d..100d linear 300"}, "keep": FEW_COLUMNS,
     "shard_points": 1,
 }  # fmt: skip
+START_S = 5.0  # of a worker: a Python, its imports, the catalog
+SEARCHED_S = 8.0  # of a shard of 4,096 points with a search each, at 2 ms a point
 WORKERS = (1, 2, 100, 1_000, 10_000)
 
 
@@ -86,6 +88,15 @@ def simulated(workers: int, count: int, shard_s: float, scheduler_s: float, merg
         last = max(last, end)
         heapq.heappush(idle, end)
     return last + count * merge_s
+
+
+def by_parts(processes: int, count: int, shard_s: float, merge_s: float, start_s: float) -> float:
+    """Seconds of `--shard i/n`: every process takes each n-th shard, and the last one folds all."""
+    draw = random.Random(0)
+    ends = [start_s] * min(processes, count)
+    for shard in range(count):
+        ends[shard % len(ends)] += shard_s * draw.uniform(0.8, 1.2)
+    return max(ends) + count * merge_s
 
 
 def linear(repeats: int) -> None:
@@ -160,12 +171,14 @@ def overheads(folder: Path, cheap_rate: float) -> None:
     with measured() as shown:
         rows.best(20)
     print(f"show over {read_space(CHEAP).points:,} rows: {shown['wall']:.2f} s")
-    work_s = 65_536 / cheap_rate
-    print(f"simulated, shards of {work_s:.2f} s, 100,000 of them (6.6e9 points):")
-    base = simulated(1, 100_000, work_s, 0.0, 0.0, 0.0)
-    for workers in WORKERS:
-        took = simulated(workers, 100_000, work_s, scheduler_s, merge_s, 5.0)
-        print(f"{workers:>8,} workers: {took:>9,.0f} s, {base / took / workers:6.1%} of linear")
+    for work_s, what in ((65_536 / cheap_rate, "6.6e9 known points"), (SEARCHED_S, "4e8 points with a search each")):
+        print(f"simulated, 100,000 shards of {work_s:.2f} s ({what}): under a scheduler; by --shard")
+        base = simulated(1, 100_000, work_s, 0.0, 0.0, 0.0)
+        for workers in WORKERS:
+            each = [simulated(workers, 100_000, work_s, scheduler_s, merge_s, START_S),
+                    by_parts(workers, 100_000, work_s, merge_s, START_S)]  # fmt: skip
+            said = "; ".join(f"{took:>10,.0f} s, {base / took / workers:6.1%} of linear" for took in each)
+            print(f"{workers:>8,} workers: {said}")
 
 
 if __name__ == "__main__":

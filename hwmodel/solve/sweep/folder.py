@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -156,15 +156,19 @@ class Folder:
         """Shards whose bytes are those that were written; what was read once and not touched since is taken as read."""
         return self._checked(seen.signatures(self.path))[0]
 
-    def whole(self) -> dict[int, Path]:
-        """The same, all of them read; files that are damaged, or stand beside a sound one, are taken away."""
-        found, rest = self._checked({})
+    def whole(self, some: Container[int] | None = None) -> dict[int, Path]:
+        """The same of all shards (or some), all bytes read; files that are damaged, or stand beside a sound one, are
+        taken away."""
+        found, rest = self._checked({}, some)
         for path in rest:
             path.unlink(missing_ok=True)
         return found
 
-    def _checked(self, known: Mapping[str, seen.Signature]) -> tuple[dict[int, Path], list[Path]]:
-        pairs = [(shard, path) for shard, paths in self.listed().items() for path in paths]
+    def _checked(
+        self, known: Mapping[str, seen.Signature], some: Container[int] | None = None
+    ) -> tuple[dict[int, Path], list[Path]]:
+        listed = self.listed().items()
+        pairs = [(shard, path) for shard, paths in listed for path in paths if some is None or shard in some]
         before = {path.name: seen.signature(path) for _, path in pairs}
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             sound = list(pool.map(lambda at: known.get(at[1].name) == before[at[1].name] or _sound(at[1]), pairs))

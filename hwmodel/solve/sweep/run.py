@@ -105,12 +105,13 @@ def sweep(
     check_values(asked)
     folder = Folder(Path(tempfile.mkdtemp(prefix="hwmodel-sweep.") if out is None else out))
     folder.claim(asked, resume=resume, joins=shard is not None)
-    standing = folder.whole() if resume or shard is not None else {}
+    # Of many processes each reads its own shards: all of them by each would be the square of the work.
+    standing = folder.whole(mine) if resume or shard is not None else {}
     missing = [number for number in mine if number not in standing]
-    told = _Told(asked, len(standing), progress)
+    told = _Told(asked, len(standing if shard is None else folder.listed()), progress)
     if missing:
         _run(asked, folder, missing, told, workers, dask, executor, say)
-    summary = _summarised(folder, asked, fresh=bool(missing), standing=standing)
+    summary = _summarised(folder, asked, None if missing or shard is not None else standing)
     if summary is None and shard is None:
         raise InputError(f"{folder.path} lost shards while they were computed: go on with --resume")
     return Sweep(folder, asked, summary, passing=out is None)
@@ -184,12 +185,17 @@ class _Told:
             )  # fmt: skip
 
 
-def _summarised(folder: Folder, space: Space, *, fresh: bool, standing: dict[int, Path]) -> Summary | None:
-    """The summary of a sweep whose shards all stand, written where it does not stand already; else None."""
-    shards = folder.whole() if fresh else standing
+def _summarised(folder: Folder, space: Space, standing: dict[int, Path] | None) -> Summary | None:
+    """The summary of a sweep whose shards all stand, written where it does not stand already; else None.
+
+    `standing`: the sound shards, where none was written since they were read.
+    """
+    if len(folder.listed()) < space.shards:
+        return None
+    shards = folder.whole() if standing is None else standing
     if len(shards) < space.shards:
         return None
-    if not fresh and (found := _written(folder, shards)) is not None:
+    if standing is not None and (found := _written(folder, shards)) is not None:
         return found
     total = merged(space, (unpacked(one) for one in folder.partials(shards)))
     made = summary_of(space, total, folder, shards)

@@ -15,6 +15,7 @@ import pytest
 import hwmodel as hm
 from hwmodel.errors import InputError
 from hwmodel.solve.sweep import extras
+from hwmodel.solve.sweep import folder as folder_module
 from hwmodel.solve.sweep.answers import known_columns
 from hwmodel.solve.sweep.folder import Folder
 
@@ -57,6 +58,19 @@ def test_parts_of_a_batch_system_share_a_folder(tmp_path: Path, undisturbed: dic
         assert hm.sweep(SMALL, folder, shard=part).summary is None
     assert hm.sweep(SMALL, folder, shard="2/3").summary is not None
     assert bytes_of(folder) == undisturbed
+
+
+def test_a_part_reads_its_own_shards_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a thousand processes that share a folder each would else read what all have written."""
+    folder = tmp_path / "parts"
+    hm.sweep(SMALL, folder, shard="1/3")
+    read: list[str] = []
+    sound = folder_module._sound
+    monkeypatch.setattr(folder_module, "_sound", lambda path: read.append(path.name) or sound(path))
+    hm.sweep(SMALL, folder, shard="2/3")
+    assert read == []
+    hm.sweep(SMALL, folder, shard="1/3")
+    assert len(read) == 12
 
 
 def test_a_finished_sweep_goes_on_without_computing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
