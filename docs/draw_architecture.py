@@ -80,9 +80,12 @@ def table(found: Counter[tuple[str, str]]) -> str:
     return "\n".join(lines)
 
 
+BASE = {wing for row in ROWS[-3:] for wing in row}  # floors that nearly all stand on: told by number, not by arrows
+
+
 def picture(found: Counter[tuple[str, str]]) -> str:
     """The floors as boxes, an arrow for each import between two wings, its width by the files that make it."""
-    width, height, box = 960, 66, 150
+    width, height, box = 960, 66, 168
     places = {}
     for y, row in enumerate(ROWS):
         step = width / len(row)
@@ -94,6 +97,8 @@ def picture(found: Counter[tuple[str, str]]) -> str:
         '<rect width="100%" height="100%" fill="white"/>',
     ]
     for (one, other), files in sorted(found.items()):
+        if other in BASE:
+            continue
         (x1, y1), (x2, y2) = places[one], places[other]
         bend, thick = (y1 + y2) / 2, min(0.6 + files / 12, 5)
         out.append(
@@ -102,13 +107,13 @@ def picture(found: Counter[tuple[str, str]]) -> str:
         )
     for wing, (x, y) in places.items():
         files, lines = size(wing)
+        users = sum(other == wing for _, other in found)
+        long = f"{round(lines, -2) or lines:,} lines"
+        told = f"{long}, used by {users} wing{'' if users == 1 else 's'}" if wing in BASE else f"{files} files, {long}"
         corner = f'x="{x - box / 2:.0f}" y="{y - 18:.0f}"'
         out.append(f'<rect {corner} width="{box}" height="36" rx="5" fill="#f4f6fa" stroke="#333"/>')
         out.append(f'<text x="{x:.0f}" y="{y - 2:.0f}" text-anchor="middle" font-weight="bold">{wing}</text>')
-        out.append(
-            f'<text x="{x:.0f}" y="{y + 12:.0f}" text-anchor="middle" font-size="10" fill="#555">'
-            f"{files} file{'' if files == 1 else 's'}, {round(lines, -2) or lines:,} lines</text>"
-        )
+        out.append(f'<text x="{x:.0f}" y="{y + 12:.0f}" text-anchor="middle" font-size="11" fill="#555">{told}</text>')
     return "\n".join([*out, "</svg>", ""])
 
 

@@ -12,6 +12,10 @@ from types import ModuleType
 
 import pytest
 
+from hwmodel.api.options import RunOptions
+from hwmodel.predict.layouts import SEARCHED
+from hwmodel.specs.layout import ASKED
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -61,6 +65,12 @@ def test_a_parallel_dimension_stands_in_four_files_beside_its_physics() -> None:
     }
     elsewhere = {name for name in named if not name.startswith(("physics/", "interop/", "validation/"))}
     assert elsewhere <= DIMENSION
+
+
+def test_what_is_asked_of_a_dimension_is_searched() -> None:
+    """An option for a size that the search of layouts does not know would be dropped."""
+    assert set(ASKED) <= set(SEARCHED)
+    assert set(ASKED) <= set(RunOptions.__annotations__)
 
 
 def _places() -> dict[str, Path]:

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from hwmodel.errors import InputError
+from hwmodel.interop.tools import settings
 from hwmodel.interop.tools.settings import SETTINGS
 from hwmodel.predict import recompute
 from hwmodel.solve.plan.solver import plan
 from hwmodel.solve.train import TrainResult
 from hwmodel.specs import Layout
-from hwmodel.specs.layout import TrainLayout
+from hwmodel.specs.layout import NAMES, TrainLayout
 
 # Fields of a layout that one word says together.
 FIELDS = {"recompute": recompute.FIELDS, "offload": tuple(recompute.OFFLOADS.values())}
@@ -95,15 +96,24 @@ def test_without_the_part_the_file_is_no_question(answers: dict[str, Any], there
         there_and_back(answers["dense-70b"], "megatron", "megatron.sh", strip=True)
 
 
-def test_every_field_of_a_layout_is_a_setting() -> None:
-    """A new field of Layout must be written by somebody before it may be in an answer."""
+def test_every_field_of_a_layout_is_a_setting_or_a_size() -> None:
+    """A new field of Layout is written by somebody, or is a size whose layouts are refused where it splits anything."""
     said_together = {field for fields in FIELDS.values() for field in fields}
-    assert set(Layout.__struct_fields__) <= set(SETTINGS) | said_together
+    assert set(Layout.__struct_fields__) <= set(SETTINGS) | said_together | set(NAMES)
+
+
+def test_a_size_that_nobody_writes_yet_is_refused_where_it_splits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "NAMES", (*NAMES, "hp"))
+    assert "hp" not in settings.checked({"tp": 2, "hp": 1.0}, "the answer")
+    with pytest.raises(InputError, match="'hp'"):
+        settings.checked({"tp": 2, "hp": 2.0}, "the answer")
+    with pytest.raises(InputError, match="'other'"):
+        settings.checked({"tp": 2, "other": 1.0}, "the answer")
     assert set(FIELDS) <= set(SETTINGS)
 
 
 def test_every_key_of_an_answers_layout_is_a_setting() -> None:
-    assert set(TrainLayout.__struct_fields__) <= set(SETTINGS)
+    assert set(TrainLayout.__struct_fields__) <= set(SETTINGS) | set(NAMES)
 
 
 @pytest.mark.parametrize("target", ["megatron", "maxtext", "torchtitan"])

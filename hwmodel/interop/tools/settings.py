@@ -1,8 +1,8 @@
 """The one table of what a training launch is made of: every field of a layout, and what else the step depends on.
 
 A writer expresses each of these or says which it cannot; a reader gives them back under the same names, which are those
-of the JSON and of the command line. A field of `hwmodel.specs.Layout` that is missing here fails a test, and a key of
-an answer that is missing here is refused: nothing is dropped on the way.
+of the JSON and of the command line. A key of an answer that is missing here is refused, but for a size of the layout
+that is 1: nothing is dropped on the way.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.specs.layout import SCHEDULES
+from hwmodel.specs.layout import NAMES, SCHEDULES
 
 Value = float | str
 
@@ -65,16 +65,18 @@ OPTION = {"global_batch_seqs": "global_batch"}
 def checked(layout: Mapping[str, Any], where: str) -> dict[str, Value]:
     """The settings of an answer's layout with the defaults of those that it leaves out.
 
-    Sequence parallelism goes with tensor parallelism where nothing is said. InputError for a key that no writer knows.
+    Sequence parallelism goes with tensor parallelism where nothing is said. InputError for a key that no writer knows,
+    but for a size that splits nothing.
     """
-    strange = [key for key in layout if key not in SETTINGS]
+    strange = [key for key, value in layout.items() if key not in SETTINGS and not (key in NAMES and value == 1)]
     if strange:
         raise InputError(
             f"{where}: the layout has {strange[0]!r}, which no target of this version can express; "
             "export it with the version that made it"
         )
     found: dict[str, Value] = {name: setting.default for name, setting in SETTINGS.items()}
-    for key, value in layout.items():
+    for key in layout.keys() & SETTINGS.keys():
+        value = layout[key]
         found[key] = value if isinstance(value, str) else float(value)
     found["sequence_parallel"] = float(layout.get("sequence_parallel", 1.0)) if found["tp"] != 1.0 else 0.0
     return found
