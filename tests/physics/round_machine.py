@@ -7,7 +7,7 @@ vocabulary of 8,000.
 
 from __future__ import annotations
 
-from hwmodel.specs import Block, Shape
+from hwmodel.specs import Block, Shape, Stack
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, Machine, MemoryConstants, Network
 
 RATE = {"peak_flop_per_s": 1e14, "efficiency": 1.0, "hbm_bytes_per_s": 1e12, "hbm_fraction": 1.0, "units": 1.0}
@@ -40,3 +40,10 @@ LAYER = 12.0 * 1024**2
 NORMS = 2.0 * 1024
 VOCABULARY = 8000.0 * 1024
 HELD = 4 * (LAYER + NORMS) + 2 * VOCABULARY  # embedding and head apart
+
+# A stack that hides nothing and adds nothing.
+STACK = Stack(
+    accumulate_passes=1.0, imbalance=1.0, host_op_s=0.0, host_mixed=0.0, step_s=0.0, tp_overlap=0.0, cp_overlap=0.0,
+    ep_overlap=0.0, dp_overlap=0.0, zero_overlap=0.0, fsdp_overlap=0.0, dp_floor=0.0, pp_overlap=0.0, jitter=0.0,
+    host_adam_params_per_s=1e9,
+)  # fmt: skip

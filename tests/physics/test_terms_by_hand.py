@@ -10,18 +10,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from round_machine import BLOCK, GEMM, HELD, LAYER, MACHINE, NORMS, SHAPE, VOCABULARY
+from round_machine import BLOCK, GEMM, HELD, LAYER, MACHINE, NORMS, SHAPE, STACK, VOCABULARY
 
 from hwmodel.catalog import load_catalog
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
-from hwmodel.specs import Layout, Shape, Stack, StepTerms, Workload
+from hwmodel.specs import Layout, Shape, StepTerms, Workload
 
-STACK = Stack(
-    accumulate_passes=1.0, imbalance=1.0, host_op_s=0.0, host_mixed=0.0, step_s=0.0, tp_overlap=0.0, cp_overlap=0.0,
-    ep_overlap=0.0, dp_overlap=0.0, zero_overlap=0.0, fsdp_overlap=0.0, dp_floor=0.0, pp_overlap=0.0, jitter=0.0,
-    host_adam_params_per_s=1e9,
-)  # fmt: skip
 # Weights 2, gradients 4, master 4, moments 8; gradients travel in 4, weights in 2.
 BF16 = load_catalog().precision("bf16")
 
