@@ -63,7 +63,9 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="forget what was run before")
     asked = parser.parse_args()
     faults = [("planted", one) for one in PLANTED if asked.only != "drawn"]
-    faults += [("drawn", one) for one in drawn(ROOT / "hwmodel", asked.seed, asked.drawn) if asked.only != "planted"]
+    faults += [
+        ("drawn", one.fault) for one in drawn(ROOT / "hwmodel", asked.seed, asked.drawn) if asked.only != "planted"
+    ]
     path = KEPT / f"seed-{asked.seed}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = {} if asked.again else read_kept(path)

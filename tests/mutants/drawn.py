@@ -1,70 +1,91 @@
-"""Faults drawn from the physics by a seed: a minimum for a maximum, another sign, a factor gone."""
+"""Faults drawn by a seed from every file whose functions compute."""
 
 from __future__ import annotations
 
 import ast
 import random
-from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+from tests.mutants.kinds import Place, places
 from tests.mutants.planted import Fault
 
-TRAINING, SERVING, MONEY = "physics", "physics serving", "economics"  # whose tests must notice
-FILES = {
-    "physics/training.py": TRAINING, "physics/memory.py": TRAINING, "physics/layer.py": TRAINING,
-    "physics/layer_communication.py": TRAINING, "physics/micro_batch.py": TRAINING,
-    "physics/data_parallel.py": TRAINING, "physics/formulas.py": TRAINING, "physics/schedule.py": TRAINING,
-    "physics/kernels.py": TRAINING, "physics/collectives.py": TRAINING, "physics/shape.py": TRAINING,
-    "physics/serving_step.py": SERVING, "physics/serving_memory.py": SERVING, "physics/serving_queue.py": SERVING,
-    "economics/goodput.py": MONEY, "economics/energy.py": MONEY, "economics/ownership.py": MONEY,
-    "economics/renting.py": MONEY,
-}  # fmt: skip
-SWAPPED = {"minimum": "maximum", "maximum": "minimum"}
+FOLDERS = ("physics", "economics", "predict", "laws", "solve")
 
 
-def places(source: str) -> Iterator[tuple[int, int, str]]:
-    """(start, end, wrong text) of every fault that the source has room for, inside functions alone."""
-    lines = source.splitlines(keepends=True)
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line.encode()))
-    text = source.encode()
-
-    def span(node: ast.expr) -> tuple[int, int]:
-        assert node.end_lineno is not None
-        assert node.end_col_offset is not None
-        return starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
-
-    for function in (n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef)):
-        for node in ast.walk(function):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SWAPPED:
-                start, end = span(node.func)
-                yield start, end, SWAPPED[node.func.id]
-            elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
-                (_, left), (right, _) = span(node.left), span(node.right)
-                sign = text[left:right].decode()
-                swapped = sign.replace("+", "-") if "+" in sign else sign.replace("-", "+")
-                if sign.strip() in ("+", "-"):
-                    yield left, right, swapped
-            elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-                start, end = span(node)
-                kept = span(node.right)
-                yield start, end, text[kept[0] : kept[1]].decode()
+def folders_of(file: str) -> tuple[str, ...]:
+    """Whose tests must notice a fault in a file: those of its folder, and of serving where it serves."""
+    if file == "numerics.py":
+        return ("test_numerics.py",)
+    serves = file.startswith(("physics/serving", "predict/service", "solve/serve"))
+    return (file.split("/")[0], *(("serving",) if serves else ()))
 
 
-def _as_lines(source: str, start: int, end: int, wrong: str) -> tuple[str, str]:
-    """The whole lines that hold a place, as they stand and with the wrong text."""
-    text = source.encode()
-    line = text.rfind(b"\n", 0, start) + 1
-    stop = text.find(b"\n", end)
-    return text[line:stop].decode(), (text[line:start] + wrong.encode() + text[end:stop]).decode()
+def formula_files(package: Path) -> list[str]:
+    """Files below the package whose functions compute."""
+    found = [package / "numerics.py"] + [path for folder in FOLDERS for path in (package / folder).rglob("*.py")]
+    return sorted(path.relative_to(package).as_posix() for path in found)
 
 
-def drawn(package: Path, seed: int, count: int) -> list[Fault]:
-    """`count` faults in lines of the physics and the economics, the same for the same seed and sources."""
-    found = []
-    for file, tests in FILES.items():
-        source = (package / file).read_text(encoding="utf-8")
-        pairs = {_as_lines(source, *place) for place in places(source)}
-        found += [Fault(file, *pair, tests) for pair in sorted(pairs) if source.count(pair[0]) == 1]
-    return random.Random(seed).sample(found, min(count, len(found)))
+class Drawn(NamedTuple):
+    """A fault in its file: what kind, the function around it, the whole wrong text, and the lines to show."""
+
+    kind: str
+    name: str  # qualified, of the outermost function
+    line: int
+    text: str
+    fault: Fault
+
+    @property
+    def key(self) -> str:
+        """What tells it from others."""
+        return f"{self.fault.file}:{self.line}|{self.fault.right}|{self.fault.wrong}"
+
+
+def drawn_at(file: str, source: str, place: Place) -> Drawn:
+    """The fault at one place of a source."""
+    data = source.encode()
+    first, stop = data.rfind(b"\n", 0, place.start) + 1, data.find(b"\n", place.end)
+    wrong = data[first : place.start] + place.wrong.encode() + data[place.end : stop]
+    fault = Fault(file, data[first:stop].decode(), wrong.decode(), " ".join(folders_of(file)))
+    text = (data[: place.start] + place.wrong.encode() + data[place.end :]).decode()
+    line = data[: place.start].count(b"\n") + 1
+    return Drawn(place.kind, holder(source, line), line, text, fault)
+
+
+def planted_at(source: str, fault: Fault) -> Drawn:
+    """A fault planted by hand, in the same form."""
+    line = source[: source.index(fault.right)].count("\n") + 1
+    return Drawn("by hand", holder(source, line), line, source.replace(fault.right, fault.wrong), fault)
+
+
+def holder(text: str, line: int) -> str:
+    """The qualified name of the outermost function that holds a line."""
+    for node in ast.parse(text).body:
+        if node.lineno <= line <= (node.end_lineno or line):
+            held = [
+                one.name for one in getattr(node, "body", ())
+                if isinstance(one, ast.FunctionDef) and one.lineno <= line <= (one.end_lineno or line)
+            ] if isinstance(node, ast.ClassDef) else []  # fmt: skip
+            return ".".join([getattr(node, "name", ""), *held])
+    return ""
+
+
+def drawn(package: Path, seed: int, count: int, begin: tuple[str, ...] = ("",)) -> list[Drawn]:
+    """`count` faults in files whose path begins so, the same for the same seed and sources; each place as likely."""
+    texts = {
+        file: (package / file).read_text(encoding="utf-8") for file in formula_files(package) if file.startswith(begin)
+    }
+    found = [(file, place) for file, text in texts.items() for place in dict.fromkeys(places(text))]
+    chosen = random.Random(seed).sample(found, min(count, len(found)))
+    return [drawn_at(file, texts[file], place) for file, place in chosen]
+
+
+def counted(package: Path) -> dict[str, int]:
+    """How many faults each folder has room for."""
+    found: dict[str, int] = {}
+    for file in formula_files(package):
+        folder = file.split("/")[0]
+        text = (package / file).read_text(encoding="utf-8")
+        found[folder] = found.get(folder, 0) + len(dict.fromkeys(places(text)))
+    return found

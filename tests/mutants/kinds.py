@@ -60,10 +60,19 @@ class Source:
 
 def places(text: str) -> Iterator[Place]:
     """Every fault that a module's functions have room for."""
-    source = Source(text)
-    for node in nodes(ast.parse(text)):
-        for kind in KINDS.get(type(node), ()):
+    source, tree = Source(text), ast.parse(text)
+    switches = _switches(tree)
+    for node in nodes(tree):
+        for kind in KINDS.get(type(node), ()) if id(node) not in switches else ():
             yield from kind(source, node)
+
+
+def _switches(tree: ast.AST) -> set[int]:
+    """Zeros that something is compared with: whether it is there at all, for which any small number would do."""
+    compared = [
+        one for node in ast.walk(tree) if isinstance(node, ast.Compare) for one in (node.left, *node.comparators)
+    ]
+    return {id(one) for one in compared if isinstance(one, ast.Constant) and one.value == 0}
 
 
 def nodes(tree: ast.AST) -> Iterator[ast.AST]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from tests.mutants.drawn import drawn, places
+from tests.mutants.drawn import counted, drawn, drawn_at, folders_of
+from tests.mutants.kinds import places
 from tests.mutants.planted import PLANTED
 
 PACKAGE = Path(__file__).resolve().parents[2] / "hwmodel"
@@ -17,25 +18,61 @@ def f(a, b):
 '''
 
 
-def test_the_faults_of_a_function() -> None:
-    found = {SOURCE[:start] + wrong + SOURCE[end:] for start, end, wrong in places(SOURCE)}
-    bodies = {text.split("\n", 3)[3] for text in found}
-    assert bodies == {
-        "    c = a - 2.0 * b\n    return minimum(a, c) - b\n",
-        "    c = a + b\n    return minimum(a, c) - b\n",
-        "    c = a + 2.0 * b\n    return maximum(a, c) - b\n",
-        "    c = a + 2.0 * b\n    return minimum(a, c) + b\n",
+def wrongs(source: str) -> set[tuple[str, str]]:
+    """Kinds of the faults of a source, and what stands after its second line with each."""
+    return {
+        (place.kind, drawn_at("physics/f.py", source, place).text.split("\n", 2)[2].strip()) for place in places(source)
     }
+
+
+def test_the_faults_of_a_function() -> None:
+    c, last = "c = a + 2.0 * b", "return minimum(a, c) - b"
+    assert wrongs(SOURCE.replace('    """Doc."""\n', "")) == {
+        ("sign", f"c = a - 2.0 * b\n    {last}"),
+        ("factor", f"c = a + b\n    {last}"),
+        ("factor", f"c = a + 2.0\n    {last}"),
+        ("constant", f"c = a + 4.0 * b\n    {last}"),
+        ("min/max", f"{c}\n    return maximum(a, c) - b"),
+        ("sign", f"{c}\n    return minimum(a, c) + b"),
+    }
+
+
+def test_the_faults_of_choices() -> None:
+    source = "\ndef f(a, b):\n    return where(a > 0, g(a, b), b) if a < b and b else a[1] / 3\n"
+    assert {kind for kind, _ in wrongs(source)} == {
+        "arms",
+        "arguments",
+        "comparison",
+        "condition",
+        "constant",
+        "factor",
+    }
+    found = {text for _, text in wrongs(source)}
+    assert "return where(a > 0, b, g(a, b)) if a < b and b else a[1] / 3" in found
+    assert "return where(a > 0, g(b, a), b) if a < b and b else a[1] / 3" in found
+    assert "return where(a > 0, g(a, b), b) if not (a < b and b) else a[1] / 3" in found
+    assert "return where(a > 0, g(a, b), b) if a < b and b else a[2] / 3" in found
+    assert "return where(a > 0, g(a, b), b) if a < b and b else a[1]" in found
+
+
+def test_texts_for_readers_are_left_alone() -> None:
+    source = "\ndef f(a):\n    if a:\n        raise ValueError(1 + a)\n    return f'{a + 1}'\n"
+    assert [kind for kind, _ in wrongs(source)] == ["condition"]
 
 
 def test_draws_are_the_same_and_parse() -> None:
     one, two = drawn(PACKAGE, 1, 12), drawn(PACKAGE, 1, 12)
     assert one == two
     assert one != drawn(PACKAGE, 2, 12)
-    for fault in one:
-        source = (PACKAGE / fault.file).read_text(encoding="utf-8")
-        assert fault.right != fault.wrong
-        ast.parse(source.replace(fault.right, fault.wrong, 1))
+    for each in one:
+        assert each.fault.right != each.fault.wrong
+        ast.parse(each.text)
+
+
+def test_every_folder_with_formulas_is_drawn_from() -> None:
+    assert set(counted(PACKAGE)) == {"physics", "economics", "predict", "laws", "solve", "numerics.py"}
+    assert folders_of("solve/serve/cost.py") == ("solve", "serving")
+    assert folders_of("numerics.py") == ("test_numerics.py",)
 
 
 def test_planted_faults_stand_in_today_s_sources() -> None:

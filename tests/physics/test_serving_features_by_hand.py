@@ -1,0 +1,107 @@
+"""Hand-worked cases of what only some serving has: experts' weights and traffic, padding, scales, shared steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from round_machine import BLOCK, MACHINE, SHAPE
+
+from hwmodel.physics.serving import bulk_prompt_s, prefill_s, weights_bytes
+from hwmodel.physics.serving_launches import host_launches, kernels, kernels_per_layer, scalings_per_layer
+from hwmodel.physics.serving_step import elementwise_bytes, padded_sides
+from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad
+
+ENGINE = Engine(
+    kernel_s=0.0, step_s=0.0, sequence_s=0.0, collective_s=0.0, imbalance=1.0, prefill_kernel_s=0.0,
+    step_tokens=4096.0, prefills_apart=1.0,
+)  # fmt: skip
+EXPERTS = msgspec.structs.replace(BLOCK, n_experts=4.0, top_k=2.0)
+change = msgspec.structs.replace
+
+
+def of(block: Any) -> Any:
+    """The model of round numbers with other layers."""
+    return change(SHAPE, blocks=(block,))
+
+
+def test_weights_of_experts() -> None:
+    # A layer in one byte: 4 d^2 of attention and a router of 4 d, on each of two tensor ranks a half, norms of 2 x 2 d
+    # bytes and the vocabularies in two bytes too; four experts of 2 x 1,024 x 4,096 over the four accelerators.
+    eight_bits = ServingFormats(weight_bytes=1.0, high_bytes=2.0)
+    dense = 4 * (4 * 1024**2 + 4 * 1024 + 2 * 2 * 1024) + 2 * 2 * 8000 * 1024
+    routed = 4 * 4 * 2 * 1024 * 4096
+    layout = ServingLayout(tp=2.0, dp=2.0, ep=2.0)
+    assert weights_bytes(of(EXPERTS), eight_bits, layout) == pytest.approx(dense / 2 + routed / 4, rel=1e-12)
+    # Experts alone in one byte.
+    alone = change(eight_bits, experts_only=1.0)
+    wide = 4 * (2 * (4 * 1024**2 + 4 * 1024) + 2 * 2 * 1024) + 2 * 2 * 8000 * 1024
+    assert weights_bytes(of(EXPERTS), alone, layout) == pytest.approx(wide / 2 + routed / 4, rel=1e-12)
+    # Three experts on two ranks: a copy makes them four. A router of three columns; half of four layers on a stage.
+    three = change(EXPERTS, n_experts=3.0)
+    fewer = dense - 4 * 1024
+    staged = change(layout, pp=2.0)
+    assert weights_bytes(of(three), eight_bits, staged) == pytest.approx((fewer / 2 + routed / 4) / 2, rel=1e-12)
+
+
+def test_traffic_of_experts() -> None:
+    # 8 tokens: norms 16 d bytes each. 2 bytes of: 4 x 8 x 128 / 2 of heads, a gated shared network of 512 / 2 (three
+    # times), and two choices of a gated expert of 4,096 (twice, cut in tp dp / ep = 3 parts) with 3 d around it, of
+    # three attention ranks on two expert ranks.
+    block = change(EXPERTS, gated=1.0, d_ff_shared=512.0)
+    layout = ServingLayout(tp=2.0, dp=3.0, ep=2.0)
+    routed = 2 * (4096 / 3 * 2 + 3 * 1024) / 2 * 3
+    moved = 16 * 8 * 1024 + 2 * 8 * (4 * 8 * 128 / 2 + 3 * 256 + routed)
+    assert elementwise_bytes(of(block), block, 8.0, layout) == pytest.approx(moved, rel=1e-12)
+
+
+def test_sides_of_experts_are_padded() -> None:
+    # The model's 1,024 to a multiple of 384: 1,152; the expert's 700 to one of 512: 1,024.
+    padded = ServingFormats(padded_hidden=384.0, padded_inner=512.0)
+    assert padded_sides(SHAPE, 700.0, 1024.0, padded) == (1024.0, 1152.0)
+    assert padded_sides(SHAPE, 700.0, 1024.0, ServingFormats()) == (700.0, 1024.0)
+
+
+def test_kernels_that_scale_inputs() -> None:
+    # Attention's first and last product and the network's two; a latent query has one more, a shared network one.
+    assert scalings_per_layer(BLOCK) == 4.0
+    latent = change(EXPERTS, kv_lora_rank=512.0, d_ff_shared=512.0)
+    assert scalings_per_layer(latent) == 2 + 1 + 2 + 1
+    assert scalings_per_layer(change(BLOCK, d_ff_shared=512.0)) == 4.0
+
+
+def test_kernels_of_a_layer() -> None:
+    # Attention 4 and network 3; latents 5 more; experts 9 and a shared network 3; a linear mixer 10; an indexer 15.
+    assert kernels_per_layer(BLOCK) == 7.0
+    assert kernels_per_layer(change(EXPERTS, kv_lora_rank=512.0, d_ff_shared=512.0)) == 4 + 5 + 9 + 3
+    assert kernels_per_layer(change(BLOCK, index_heads=4.0)) == 22.0
+    assert kernels_per_layer(change(BLOCK, mixer_flop_per_token=1.0)) == 13.0
+    assert kernels(of(EXPERTS)) == 5 + 4 * 13
+
+
+def test_launches_of_a_prompt() -> None:
+    # 5 and 4 layers of 13; the 9 of experts weigh 1.5 x 2 / 8 of that: 9 x 4 x 0.625 = 22.5 fewer.
+    engine = change(ENGINE, expert_host=1.5, norms_apart=0.0, attention_apart=0.0, captured_tokens=512.0)
+    assert host_launches(of(EXPERTS), ServingFormats(), engine, 2.0) == pytest.approx(57 - 22.5)
+    # A prompt of captured length: three a layer.
+    assert host_launches(of(EXPERTS), ServingFormats(), engine, 2.0, 512.0) == 12.0
+    assert host_launches(SHAPE, ServingFormats(), engine, 2.0, 513.0) == 5 + 4 * 7
+
+
+def bulk(prompt: float, layout: ServingLayout) -> tuple[float, float]:
+    """Seconds that a prompt costs those behind it, and those of the prefill of a step."""
+    load = ServingLoad(prompt_tokens=prompt, output_tokens=100.0)
+    together = max(4096.0 / prompt, 1.0)
+    at = (SHAPE, MACHINE, ServingFormats(), layout, ENGINE)
+    return float(bulk_prompt_s(*at, 8.0, load)), float(prefill_s(*at, prompt, prompt, together))
+
+
+def test_prompts_share_steps() -> None:
+    # Four of 1,024 tokens in a step of 4,096; each of four attention ranks takes as many, and both stages work, but
+    # ranks whose prompts come apart are busy one by one: sqrt(4) steps for one.
+    one, step = bulk(1024.0, ServingLayout(dp=4.0, pp=2.0))
+    assert one == pytest.approx(step * 2 / (4 * 4 * 2), rel=1e-12)
+    # A prompt of two steps waits for one of them alone: 1 + (2 - 1) / 2.
+    long, steps = bulk(8192.0, ServingLayout(dp=4.0))
+    assert long == pytest.approx(steps * 1.5 / 4, rel=1e-12)
