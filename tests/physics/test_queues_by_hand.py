@@ -72,7 +72,10 @@ def test_steps_before_a_prompt_is_taken_up() -> None:
 
 
 def test_a_batch_that_starts_and_ends_together() -> None:
+    # Half a second for all prompts, then a hundred steps of 20 ms.
     found = queue.static_batch(0.02, 0.5, 4.0, 101.0)
+    assert (found.ttft_s, found.prefill_s, found.tpot_s, found.step_s) == (0.5, 0.5, 0.02, 0.02)
+    assert (found.running, found.waiting) == (4.0, 0.0)
     assert found.request_s == near(0.5 + 100 * 0.02)
     assert found.requests_per_s == near(4 / 2.5)
     assert found.utilisation == near(0.5 / 2.5)

@@ -1,0 +1,45 @@
+"""The terms of a step of reinforcement learning from round phases, worked out in the comments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from hwmodel.catalog.calibrations import rl_calibration
+from hwmodel.predict.rl.phases import RlPhases, forward_s, step_terms
+from hwmodel.specs import StepTerms
+
+LEVELS = msgspec.structs.replace(
+    rl_calibration(), rollout_level=1.5, update_level=2.0, step_s=7.0, sync_bytes_per_s=1e9, switch_bytes_per_s=4e9
+)
+
+
+def phases(**fields: Any) -> RlPhases:
+    """40 s of rollouts, 5 s of scoring, 20 s of updates; 10 GB of weights and 30 GB of states."""
+    given: dict[str, Any] = {"rollout_s": 40.0, "logprob_s": 5.0, "update_s": 20.0, "weights_bytes": 1e10,
+                             "states_bytes": 3e10, "overlapped": False, "training": None}  # fmt: skip
+    return RlPhases(**{**given, **fields})
+
+
+def test_one_pool() -> None:
+    # 1.5 x 40, 2 x 5 and 2 x 20; 10 GB in at 1 GB/s; 30 GB out and back at 4 GB/s; 7 s of the rest: 60 + 3 + 10 + 40 +
+    # 10 + 15 + 7 = 145.
+    found = step_terms(phases(), LEVELS, 3.0)
+    assert (found.rollout_s, found.verifier_s, found.logprob_s, found.update_s) == (60.0, 3.0, 10.0, 40.0)
+    assert (found.sync_s, found.switch_s, found.other_s, found.hidden_s) == (10.0, 15.0, 7.0, 0.0)
+    assert found.total_s == pytest.approx(145)
+
+
+def test_two_pools() -> None:
+    # The shorter of 60 + 3 and 10 + 40 does not show; updates of 60 s hide the rollouts instead: 63 of 63 and 130.
+    assert step_terms(phases(overlapped=True), LEVELS, 3.0).hidden_s == 50.0
+    assert step_terms(phases(overlapped=True, update_s=60.0), LEVELS, 3.0).hidden_s == 63.0
+
+
+def test_a_forward_pass_alone() -> None:
+    # Of a step of 100 s, 4 for the optimizer, 6 for gradients and 15 for what is computed again: 75, a third of it.
+    zeros = dict.fromkeys(StepTerms.__struct_fields__, 0.0)
+    found = StepTerms(**{**zeros, "gemm_s": 75.0, "optimizer_s": 4.0, "dp_exposed_s": 6.0, "recompute_s": 15.0})
+    assert forward_s(found) == pytest.approx(25)
