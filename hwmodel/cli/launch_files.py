@@ -25,6 +25,8 @@ def with_launch_file(given: Given, source: Path | None, *, quiet: bool, tokens: 
     from hwmodel.catalog import load_catalog
     from hwmodel.interop.launch_in import read_launch
     from hwmodel.interop.launch_in.question import question
+    from hwmodel.solve.question.request import DEFAULT_SEQ_LEN
+    from hwmodel.solve.question.values import whole_of
 
     read = read_launch(source)
     catalog = load_catalog(tuple(given.get("catalogs") or ()))
@@ -32,7 +34,8 @@ def with_launch_file(given: Given, source: Path | None, *, quiet: bool, tokens: 
     if tokens:  # a plan: its layout is taken as given
         out.pop("searched", None)
     if tokens and read.steps and not any(out.get(name) for name in ("tokens", "time", "budget", "flops", "loss")):
-        out["tokens"] = str(read.steps * int(out["global_batch"]) * int(out.get("seq_len", 4096)))
+        batch = whole_of(out["global_batch"], "--global-batch")
+        out["tokens"] = str(read.steps * batch * whole_of(out.get("seq_len", DEFAULT_SEQ_LEN), "--seq-len"))
     said = ", ".join(
         f"{name} {value}"
         for name, value in out.items()

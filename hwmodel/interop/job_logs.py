@@ -13,7 +13,9 @@ from statistics import median
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.plain import Given
+from hwmodel.plain import Options
+from hwmodel.solve.question.request import DEFAULT_SEQ_LEN
+from hwmodel.solve.question.values import whole_of
 
 MIB, GIB = 2.0**20, 2.0**30
 _NUMBER = r"([\d,]+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
@@ -164,14 +166,14 @@ def _number(text: str) -> float:
     return float(text.replace(",", ""))
 
 
-def measured_run(log: JobLog, options: Given, accelerators: int, where: str) -> Given:
+def measured_run(log: JobLog, options: Options, accelerators: int, where: str) -> dict[str, object]:
     """The options of the run with what was measured: the file of `plan --measured`.
 
     InputError where the log and the options are of different runs.
     """
     out = {name: value for name, value in options.items() if value is not None and value != ()}
     batch, asked = log.typical("batch"), out.get("global_batch")
-    if batch is not None and asked is not None and int(asked) != int(batch):
+    if batch is not None and asked is not None and whole_of(asked, "--global-batch") != int(batch):
         raise InputError(f"{where}: the log's global batch is {batch:.0f}, the run's {asked}; they are different runs")
     if batch is not None:
         out["global_batch"] = f"{batch:.0f}"
@@ -184,11 +186,12 @@ def measured_run(log: JobLog, options: Given, accelerators: int, where: str) -> 
     return out | {"tokens_per_s": round(rate * accelerators)}
 
 
-def _agree(seconds: float, rate: float, options: Given, where: str) -> None:
+def _agree(seconds: float, rate: float, options: Options, where: str) -> None:
     """Tokens a second times the step's seconds are the batch, if fleet and batch are the log's."""
     if not options.get("global_batch"):
         return
-    said = int(options["global_batch"]) * int(options.get("seq_len") or 4096)
+    seq_len = whole_of(options.get("seq_len") or DEFAULT_SEQ_LEN, "--seq-len")
+    said = whole_of(options["global_batch"], "--global-batch") * seq_len
     logged = seconds * rate
     if abs(logged / said - 1.0) > 0.03:
         raise InputError(

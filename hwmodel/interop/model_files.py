@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hwmodel.plain import Given
+from hwmodel.plain import Options
 
 
-def with_shape(given: Given) -> tuple[Given, tuple[str, ...]]:
+def with_shape(given: Options) -> tuple[dict[str, object], tuple[str, ...]]:
     """The options with `shape` added where `model` names a file or folder, and what is to be said of that file.
 
     Raises InputError for a file amiss.
     """
     model = given.get("model")
     if not isinstance(model, (str, Path)) or not str(model) or given.get("shape") is not None:
-        return given, ()
+        return dict(given), ()
     path = Path(model)
     if not (str(model).endswith(".json") or path.exists()):
-        return given, ()
+        return dict(given), ()
     if path.is_file() and path.suffix != ".json":
         from hwmodel.interop.launch_in import model_of_file
 

@@ -60,7 +60,7 @@ def test_maxtext_lines_give_time_rate_and_memory_in_use() -> None:
     assert log.typical("seconds") == pytest.approx(3.2035)
     assert log.memory_bytes == pytest.approx(21.5 * 2**30)
     assert "not the peak" in log.memory_words
-    options = RUN | {"global_batch": "1024", "seq_len": "4096"}
+    options = RUN | {"global_batch": "1.024k", "seq_len": "4.096k"}
     assert measured_run(log, options, 512, "x")["step_time"] == "3.2035s"
     with pytest.raises(InputError, match="different runs"):
         measured_run(log, options | {"global_batch": "512"}, 512, "x")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hwmodel.cli.launch_files import with_launch_file
 from hwmodel.errors import InputError
 from hwmodel.interop.launch_in import read_launch
 from tests.interop.public_configurations import (
@@ -36,6 +37,9 @@ def bare(*lines: str) -> str:
         ("run.sh", bare("--num-experts 4 --moe-layer-freq [0]*3"), "no list of 4 zeros and ones"),
         ("x.toml", TITAN_QWEN.replace("context_parallel_degree", "contxt_parallel_degree"), "context_parallel_degree"),
         ("x.toml", TITAN_QWEN.replace("replicate_degree = 1", "replicate_degree = 2"), "HSDP"),
+        ("x.toml", TITAN_QWEN.replace("replicate_degree = 1", "replicate_degree = 'one'"), "'one' is no number"),
+        ("x.toml", TITAN_QWEN.replace("replicate_degree = 1", "replicate_degree = 1.5"), "1.5 is no whole number"),
+        ("x.toml", TITAN_QWEN.replace("replicate_degree = 1", "replicate_degree = [1]"), "is no number"),
         ("x.toml", TITAN_QWEN + "\n[", "not TOML"),
         ("x.py", TITAN_PYTHON, "2 configurations"),
         ("x.py", "import torchtitan\ndef f(:", "not Python"),
@@ -51,6 +55,8 @@ def bare(*lines: str) -> str:
         ("a.yml", MAXTEXT.format(model="x", batch=1, tokens=1, policy="save_qkv_proj"), "remat_policy save_qkv_proj"),
         ("a.yml", MAXTEXT.format(model="x", batch=1, tokens=1, policy="full") + "num_expert: 8\n", "nearest: num_exp"),
         ("a.yml", MAXTEXT.format(model="x", batch=0.5, tokens=1, policy="full"), "0.5 sequences a micro-batch"),
+        ("a.yml", MAXTEXT.format(model="x", batch=".nan", tokens=1, policy="full"), "batch_size .*no number"),
+        ("ds.json", AXOLOTL_ZERO2.replace('"stage": 2', '"stage": "two"'), "stage 'two' is no number"),
         ("r.py", BRIDGE, "3 configurations"),
     ],
 )  # fmt: skip
@@ -60,3 +66,14 @@ def test_what_cannot_be_read_is_one_line(name: str, text: str | None, says: str,
     with pytest.raises(InputError, match=says) as error:
         read_launch(tmp_path / name)
     assert "\n" not in str(error.value)
+
+
+def test_options_beside_a_file_are_read_as_they_are_typed(tmp_path: Path) -> None:
+    """Tokens of a file's steps at a length and a batch typed with suffixes."""
+    path = tmp_path / "x.toml"
+    path.write_text(TITAN_QWEN.replace("steps = 3000", "steps = 100"))
+    given = {"gpus": "64xH100", "seq_len": "8k", "global_batch": "1k"}
+    asked = with_launch_file(given, path, quiet=True, tokens=True)
+    assert asked["tokens"] == str(100 * 8000 * 1000)
+    with pytest.raises(InputError, match="--global-batch"):
+        with_launch_file(given | {"global_batch": "many"}, path, quiet=True, tokens=True)

@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from hwmodel.catalog.yamlfile import parse_yaml, read_text
 from hwmodel.errors import CatalogError, InputError
 from hwmodel.interop.huggingface import read_config
 from hwmodel.interop.launch_in.megatron import LAUNCHER, launched
 from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
+from hwmodel.interop.launch_in.settings import Settings, flat
 from hwmodel.interop.launch_in.shell import Script, read_script
 from hwmodel.interop.tools.names import names_of
-from hwmodel.plain import Document
 from hwmodel.specs import Shape
 
-Settings = Document
 ACCELERATE_LAUNCHER = ("--config_file", "--machine_rank", "--num_machines", "--num_processes", "--main_process_ip",
                        "--main_process_port")  # fmt: skip
+Found = tuple[dict[str, object], list[str], list[str]]  # options, notes, names passed over
 WORDS = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -69,7 +68,7 @@ def read_script_of_trainer(text: str, path: Path) -> Read:
     )  # fmt: skip
 
 
-def _files(script: Script, path: Path, passed: list[str], notes: list[str]) -> tuple[Settings, str]:
+def _files(script: Script, path: Path, passed: list[str], notes: list[str]) -> tuple[dict[str, object], str]:
     """Options of the DeepSpeed JSON or Accelerate YAML that a script names, and which of them it is."""
     named = script.value("--deepspeed") or script.value("--config_file")
     if named is None:
@@ -88,15 +87,15 @@ def _files(script: Script, path: Path, passed: list[str], notes: list[str]) -> t
     return options | ({"accelerators": gpus} if gpus else {}), "deepspeed" if deep else "accelerate"
 
 
-def _trainer(flags: Script) -> Settings:
+def _trainer(flags: Script) -> dict[str, object]:
     """Options of the trainer's own arguments."""
-    options: Settings = {}
+    options: dict[str, object] = {}
     for option, flag in (("seq_len", "--block_size"), ("micro_batch", "--per_device_train_batch_size")):
         if flags.has(flag):
             options[option] = flags.number(flag)
     if flags.has("--per_device_train_batch_size"):
         steps = flags.number("--gradient_accumulation_steps", 1) or 1
-        options["batch_per_replica"] = (options["micro_batch"] or 1) * steps
+        options["batch_per_replica"] = (flags.number("--per_device_train_batch_size") or 1) * steps
     if flags.has("--gradient_checkpointing"):
         options["recompute"] = "full" if _switch(flags, "--gradient_checkpointing") else "none"
     if flags.has("--tf32") and not flags.has("--bf16") and not flags.has("--fp16"):
@@ -119,7 +118,7 @@ def _model(flags: Script, path: Path) -> Shape | None:
     return read_config(place).shape if place is not None and place.exists() else None
 
 
-def _json(text: str, path: Path) -> Settings:
+def _json(text: str, path: Path) -> dict[str, object]:
     try:
         data = json.loads(text)
     except ValueError as error:
@@ -129,7 +128,7 @@ def _json(text: str, path: Path) -> Settings:
     return data
 
 
-def _yaml(text: str, path: Path) -> Settings:
+def _yaml(text: str, path: Path) -> dict[str, object]:
     try:
         data = parse_yaml(text, path)
     except CatalogError as error:
@@ -139,95 +138,87 @@ def _yaml(text: str, path: Path) -> Settings:
     return data
 
 
-def _flat(data: Mapping[str, Any], prefix: str = "") -> Settings:
-    out: Settings = {}
-    for key, value in data.items():
-        out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + str(key): value}
-    return out
-
-
-def _deepspeed(data: Settings, path: Path) -> tuple[Settings, list[str], list[str]]:
+def _deepspeed(data: Mapping[str, object], path: Path) -> Found:
     """Options of DeepSpeed's JSON; `auto` leaves a value to the trainer."""
-    flat = {key: value for key, value in _flat(data).items() if value != "auto"}
+    s = Settings({key: value for key, value in flat(data).items() if value != "auto"}, path)
     names = names_of("deepspeed")
-    host = _host(flat, path)
-    flat = {key: value for key, value in flat.items() if not key.startswith("zero_optimization.offload")}
-    passed, notes = sort_names(flat, names.names, names, path)
-    tp = int(flat.get("tensor_parallel.autotp_size") or 1)
-    options: Settings = {
-        "zero": int(flat.get("zero_optimization.stage", 0)), "tp": max(1, tp), "pp": 1, "vpp": 1, "cp": 1,
-        "ep": int(flat.get("expert_parallel.autoep_size", 1)),
-        "etp": int(flat.get("expert_parallel.expert_tensor_parallel_size", 1)),
-        "recompute": "none", "offload": host, "precision": _deepspeed_precision(flat),
+    seen = [key for key in s if not key.startswith("zero_optimization.offload")]
+    passed, notes = sort_names(seen, names.names, names, path)
+    options: dict[str, object] = {
+        "zero": s.whole("zero_optimization.stage", 0), "tp": max(1, s.whole("tensor_parallel.autotp_size", 1)),
+        "pp": 1, "vpp": 1, "cp": 1,
+        "ep": s.whole("expert_parallel.autoep_size", 1),
+        "etp": s.whole("expert_parallel.expert_tensor_parallel_size", 1),
+        "recompute": "none", "offload": _host(s), "precision": _deepspeed_precision(s),
     }  # fmt: skip
-    micro, steps = flat.get("train_micro_batch_size_per_gpu"), flat.get("gradient_accumulation_steps")
-    if micro is not None:
-        options["micro_batch"] = int(micro)
-    if flat.get("train_batch_size") is not None:
-        options["global_batch"] = int(flat["train_batch_size"])
-    elif micro is not None and steps is not None:
-        options["batch_per_replica"] = int(micro) * int(steps)
+    micro, steps = s.whole("train_micro_batch_size_per_gpu", 0), s.whole("gradient_accumulation_steps", 0)
+    batch = s.whole("train_batch_size", 0)
+    if micro:
+        options["micro_batch"] = micro
+    if batch:
+        options["global_batch"] = batch
+    elif micro and steps:
+        options["batch_per_replica"] = micro * steps
     return options, notes, passed
 
 
-def _host(flat: Settings, path: Path) -> str:
+def _host(s: Settings) -> str:
     """What waits on the host. InputError for weights there, and for states on disks."""
-    states, weights = (flat.get(f"zero_optimization.offload_{n}.device") or "none" for n in ("optimizer", "param"))
+    states, weights = (s.word(f"zero_optimization.offload_{n}.device", "none") for n in ("optimizer", "param"))
     if weights != "none" or states not in ("none", "cpu"):
         where = f"offload_param on {weights}" if weights != "none" else f"offload_optimizer on {states}"
-        raise InputError(f"{path}: {where} is not predicted; offload_optimizer on cpu is")
-    share = float(flat.get("zero_optimization.offload_optimizer.ratio") or 1.0)
+        raise InputError(f"{s.path}: {where} is not predicted; offload_optimizer on cpu is")
+    share = s.number("zero_optimization.offload_optimizer.ratio", 1.0)
     if states == "cpu" and share != 1.0:
-        raise InputError(f"{path}: offload_optimizer ratio {share:g} is not predicted; 1.0 is")
+        raise InputError(f"{s.path}: offload_optimizer ratio {share:g} is not predicted; 1.0 is")
     return "optimizer" if states == "cpu" else "none"
 
 
-def _deepspeed_precision(flat: Settings) -> str:
-    if flat.get("fp16.enabled"):
+def _deepspeed_precision(s: Settings) -> str:
+    if s.get("fp16.enabled"):
         return "fp16"
-    return "tf32" if flat.get("bf16.enabled") is False else "bf16"
+    return "tf32" if s.get("bf16.enabled") is False else "bf16"
 
 
-def _accelerate(data: Settings, path: Path) -> tuple[Settings, list[str], list[str]]:
+def _accelerate(data: Mapping[str, object], path: Path) -> Found:
     """Options of Accelerate's YAML for FSDP."""
-    flat = _flat(data)
+    s = Settings(flat(data), path)
     names = names_of("accelerate")
-    passed, notes = sort_names(flat, names.names, names, path)
-    kind = str(flat.get("distributed_type", "NO"))
+    passed, notes = sort_names(s, names.names, names, path)
+    kind = s.word("distributed_type", "NO")
     if kind not in ("FSDP", "MULTI_GPU"):
         raise InputError(
             f"{path}: distributed_type {kind} is not read; FSDP and MULTI_GPU are (DeepSpeed has its own JSON)"
         )
-    if _true(flat.get("fsdp_config.fsdp_offload_params")):
+    if _true(s.get("fsdp_config.fsdp_offload_params")):
         raise InputError(f"{path}: fsdp_offload_params: weights in host memory are not predicted; set it to false")
-    part, mixed = "parallelism_config.parallelism_config_", str(flat.get("mixed_precision", "no"))
-    tp, cp = int(flat.get(f"{part}tp_size", 1)), int(flat.get(f"{part}cp_size", 1))
-    options: Settings = {
-        "tp": tp, "cp": cp, "pp": 1, "vpp": 1, "ep": 1, "zero": _accelerate_zero(flat, kind, path),
-        "recompute": "full" if _true(flat.get("fsdp_config.fsdp_activation_checkpointing")) else "none",
+    part, mixed = "parallelism_config.parallelism_config_", s.word("mixed_precision", "no")
+    options: dict[str, object] = {
+        "tp": s.whole(f"{part}tp_size", 1), "cp": s.whole(f"{part}cp_size", 1), "pp": 1, "vpp": 1, "ep": 1,
+        "zero": _accelerate_zero(s, kind),
+        "recompute": "full" if _true(s.get("fsdp_config.fsdp_activation_checkpointing")) else "none",
         "precision": "tf32" if mixed in ("no", "False") else mixed,
     }  # fmt: skip
-    if flat.get("num_processes"):
-        options["accelerators"] = int(flat["num_processes"])
-    return options, notes, passed
+    launched = s.whole("num_processes", 0)
+    return options | ({"accelerators": launched} if launched else {}), notes, passed
 
 
-def _accelerate_zero(flat: Settings, kind: str, path: Path) -> int:
+def _accelerate_zero(s: Settings, kind: str) -> int:
     """The ZeRO stage: FSDP2 by what it reshards, FSDP1 by its strategy's name."""
     part = "parallelism_config.parallelism_config_"
-    replicas, shards = int(flat.get(f"{part}dp_replicate_size", 1)), int(flat.get(f"{part}dp_shard_size", 0))
+    replicas, shards = s.whole(f"{part}dp_replicate_size", 1), s.whole(f"{part}dp_shard_size", 0)
     if replicas > 1 and shards > 1:
-        raise InputError(f"{path}: sharding inside replicas (HSDP) is not predicted; set one of the two sizes to 1")
+        raise InputError(f"{s.path}: sharding inside replicas (HSDP) is not predicted; set one of the two sizes to 1")
     if kind == "MULTI_GPU" or (replicas > 1 and shards == 1):
         return 0
-    strategy = flat.get("fsdp_config.fsdp_sharding_strategy")
-    if strategy is not None:
+    strategy = s.word("fsdp_config.fsdp_sharding_strategy")
+    if strategy:
         stages = {"FULL_SHARD": 3, "SHARD_GRAD_OP": 2, "NO_SHARD": 0, "1": 3, "2": 2, "3": 0}
-        if str(strategy) not in stages:
-            raise InputError(f"{path}: fsdp_sharding_strategy {strategy} is not predicted; FULL_SHARD is")
-        return stages[str(strategy)]
-    return 3 if _true(flat.get("fsdp_config.fsdp_reshard_after_forward", True)) else 2
+        if strategy not in stages:
+            raise InputError(f"{s.path}: fsdp_sharding_strategy {strategy} is not predicted; FULL_SHARD is")
+        return stages[strategy]
+    return 3 if _true(s.get("fsdp_config.fsdp_reshard_after_forward", True)) else 2
 
 
-def _true(value: Any) -> bool:
+def _true(value: object) -> bool:
     return WORDS.get(str(value).lower(), False)

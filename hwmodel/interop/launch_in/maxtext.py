@@ -8,12 +8,11 @@ from pathlib import Path
 from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.errors import CatalogError, InputError
 from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
+from hwmodel.interop.launch_in.settings import Settings
 from hwmodel.interop.tools.maxtext_shape import settings_shape
 from hwmodel.interop.tools.maxtext_words import AXES, QUANTIZATION, REMAT
 from hwmodel.interop.tools.names import names_of
-from hwmodel.plain import Document, Given
 
-Settings = Document
 # Names of configs/models of MaxText 0.2.5 that are written otherwise in the catalog.
 MODELS = {
     "llama2-7b": "llama-2-7b", "llama2-13b": "llama-2-13b", "llama2-70b": "llama-2-70b", "llama3-8b": "llama-3-8b",
@@ -36,95 +35,96 @@ def reads(text: str) -> bool:
 def read(text: str, path: Path) -> Read:
     """The question behind a configuration. InputError for what would change the prediction and cannot be read."""
     try:
-        settings = parse_yaml(text, path)
+        data = parse_yaml(text, path)
     except CatalogError as error:
         raise InputError(str(error)) from error
-    if not isinstance(settings, dict):
+    if not isinstance(data, dict):
         raise InputError(f"{path}: no settings")
+    settings = Settings(data, path)
     names = names_of("maxtext")
     passed, noted = sort_names(settings, names.names, names, path)
     if not any(name.startswith("dcn_") for name in settings):
         noted.append("no dcn_ axis is set: read as one slice, all of whose devices shard the weights")
     shape = settings_shape(settings, path)
-    options = with_facts(_options(settings, path) | {"stack": "jax"}, facts(text))
+    options = with_facts(_options(settings) | {"stack": "jax"}, facts(text))
     if shape is None and "model_name" in settings:
         name = str(settings["model_name"])
         options["model"] = MODELS.get(name, name)
     return Read(
         tool="maxtext", path=path, options=options, shape=shape, passed_over=tuple(passed), notes=tuple(noted),
-        steps=settings.get("steps"), sequence_parallel=facts(text).get("sequence_parallel") != "0",
+        steps=settings.whole("steps", 0) or None, sequence_parallel=facts(text).get("sequence_parallel") != "0",
     )  # fmt: skip
 
 
 def _axis(s: Settings, name: str) -> int:
     """Ranks of a mesh axis, inside a slice and across; -1 where it takes what is left."""
-    near = int(s.get(f"ici_{name}_parallelism", -1 if name == "fsdp" else 1))
-    far = int(s.get(f"dcn_{name}_parallelism", 1))
+    near = s.whole(f"ici_{name}_parallelism", -1 if name == "fsdp" else 1)
+    far = s.whole(f"dcn_{name}_parallelism", 1)
     return -1 if -1 in (near, far) else near * far
 
 
-def _options(s: Settings, path: Path) -> Given:
+def _options(s: Settings) -> dict[str, object]:
     """Layout, batch, sequence and precision."""
     sizes = {name: _axis(s, name) for name in AXES}
     strange = [name for name in UNIT_AXES if _axis(s, name) != 1]
     if strange:
-        raise InputError(f"{path}: the mesh axis {strange[0]} is not predicted; set it to 1")
+        raise InputError(f"{s.path}: the mesh axis {strange[0]} is not predicted; set it to 1")
     if sizes["fsdp"] not in (1,) and sizes["data"] not in (1,):
         raise InputError(
-            f"{path}: sharding inside replicas (data and fsdp both above 1) is not predicted; set one to 1"
+            f"{s.path}: sharding inside replicas (data and fsdp both above 1) is not predicted; set one to 1"
         )
     sharded = sizes["fsdp"] != 1 or (sizes["data"] == 1 and not s.get("shard_optimizer_over_data"))
     tp, cp, pp = sizes["tensor"], sizes["context"], sizes["pipeline"]
     if -1 in (tp, cp, pp, sizes["expert"]):
-        raise InputError(f"{path}: only the axes data and fsdp may be -1 here; write the other sizes")
+        raise InputError(f"{s.path}: only the axes data and fsdp may be -1 here; write the other sizes")
     known = -1 not in sizes.values()
-    options: Given = {
+    options: dict[str, object] = {
         "tp": tp, "cp": cp, "pp": pp, "ep": sizes["expert"], "vpp": _repeats(s, pp),
         "zero": 3 if sharded else (1 if s.get("shard_optimizer_over_data") else 0),
         "offload": "optimizer" if s.get("optimizer_memory_host_offload") else "none",
-        "recompute": _recompute(s, path), "precision": _precision(s, path),
-        "seq_len": int(s.get("max_target_length", 2048)),
+        "recompute": _recompute(s), "precision": _precision(s),
+        "seq_len": s.whole("max_target_length", 2048),
         **({"accelerators": math.prod(sizes.values())} if known else {}),
     }  # fmt: skip
-    return options | _batch(s, path, tp * cp * pp, pp)
+    return options | _batch(s, tp * cp * pp, pp)
 
 
 def _repeats(s: Settings, pp: int) -> int:
     """Virtual stages: given, or the layers over those of all stages."""
     if pp == 1:
         return 1
-    repeats = int(s.get("num_pipeline_repeats", -1))
+    repeats = s.whole("num_pipeline_repeats", -1)
     if repeats > 0:
         return repeats
-    return max(1, int(s.get("base_num_decoder_layers", pp)) // (pp * int(s.get("num_layers_per_pipeline_stage", 1))))
+    return max(1, s.whole("base_num_decoder_layers", pp) // (pp * s.whole("num_layers_per_pipeline_stage", 1)))
 
 
-def _batch(s: Settings, path: Path, ranks: int, pp: int) -> Given:
+def _batch(s: Settings, ranks: int, pp: int) -> dict[str, object]:
     """The micro-batch of a replica, and sequences a device and step."""
-    each = float(s.get("per_device_batch_size", 12.0))
-    steps = int(s.get("gradient_accumulation_steps", 1))
-    count = int(s.get("num_pipeline_microbatches", pp)) if pp > 1 else 1
+    each = s.number("per_device_batch_size", 12.0)
+    steps = s.whole("gradient_accumulation_steps", 1)
+    count = s.whole("num_pipeline_microbatches", pp) if pp > 1 else 1
     micro = each * ranks / count
     if micro < 1 or abs(micro - round(micro)) > 1e-9:
         raise InputError(
-            f"{path}: per_device_batch_size {each:g} on {ranks} devices a replica makes {micro:g} sequences a "
+            f"{s.path}: per_device_batch_size {each:g} on {ranks} devices a replica makes {micro:g} sequences a "
             "micro-batch; it must be a whole number"
         )
     return {"micro_batch": round(micro), "batch_per_replica": round(each * steps * ranks)}
 
 
-def _recompute(s: Settings, path: Path) -> str:
-    policy = str(s.get("remat_policy", "full"))
+def _recompute(s: Settings) -> str:
+    policy = s.word("remat_policy", "full")
     modes = {name: mode for mode, name in REMAT.items()}
     if policy not in modes:
-        raise InputError(f"{path}: remat_policy {policy} is not predicted; {', '.join(modes)} are")
+        raise InputError(f"{s.path}: remat_policy {policy} is not predicted; {', '.join(modes)} are")
     return modes[policy]
 
 
-def _precision(s: Settings, path: Path) -> str:
-    quantization = str(s.get("quantization") or "")
+def _precision(s: Settings) -> str:
+    quantization = s.word("quantization")
     if quantization:
         if quantization not in QUANTIZED:
-            raise InputError(f"{path}: quantization {quantization} is not predicted; {', '.join(QUANTIZED)} are")
+            raise InputError(f"{s.path}: quantization {quantization} is not predicted; {', '.join(QUANTIZED)} are")
         return QUANTIZED[quantization]
-    return {"float16": "fp16", "float32": "tf32"}.get(str(s.get("dtype", "bfloat16")), "bf16")
+    return {"float16": "fp16", "float32": "tf32"}.get(s.word("dtype", "bfloat16"), "bf16")

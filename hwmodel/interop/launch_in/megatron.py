@@ -12,7 +12,6 @@ from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
 from hwmodel.interop.launch_in.shell import Script, read_script
 from hwmodel.interop.tools.megatron_words import PRECISIONS, SHARDING
 from hwmodel.interop.tools.names import names_of
-from hwmodel.plain import Given
 from hwmodel.specs import Block, Shape
 
 LAUNCHER = (
@@ -79,11 +78,11 @@ def launched(script: Script) -> int | None:
     return nodes * ranks if nodes and ranks else None
 
 
-def layout_options(flags: Script) -> Given:
+def layout_options(flags: Script) -> dict[str, object]:
     """Layout, batch and sequence."""
     tp = flags.number("--tensor-model-parallel-size", 1) or 1
     pp = flags.number("--pipeline-model-parallel-size", 1) or 1
-    options: Given = {
+    options: dict[str, object] = {
         "tp": tp, "pp": pp, "cp": flags.number("--context-parallel-size", 1), "vpp": _virtual(flags, pp),
         "ep": flags.number("--expert-model-parallel-size", 1), "zero": _zero(flags),
         "recompute": _recompute(flags, pp), "offload": _offload(flags),

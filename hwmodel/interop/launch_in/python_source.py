@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from hwmodel.errors import InputError
-from hwmodel.plain import Document
 
+Plain = dict[str, object]  # what values names stand for
 UNREAD = object()  # a value that only running the file would tell
 
 
@@ -27,9 +26,9 @@ def function_of(tree: ast.Module, path: Path, name: str, makes: Callable[[ast.Fu
     return making[0]
 
 
-def constants(body: list[ast.stmt]) -> Document:
+def constants(body: list[ast.stmt]) -> Plain:
     """Names that are plain values, among statements."""
-    out: Document = {}
+    out: Plain = {}
     for node in body:
         target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
         target = node.target if isinstance(node, ast.AnnAssign) and node.value is not None else target
@@ -40,7 +39,7 @@ def constants(body: list[ast.stmt]) -> Document:
     return out
 
 
-def value_of(node: ast.expr, local: Document) -> Any:
+def value_of(node: ast.expr, local: Plain) -> object:
     """A constant, a name of one, a list of them, or a sum, product or quotient; else UNREAD."""
     if isinstance(node, ast.Name):
         return local.get(node.id, UNREAD)
@@ -52,13 +51,15 @@ def value_of(node: ast.expr, local: Document) -> Any:
         return UNREAD
 
 
-def _computed(op: ast.operator, left: Any, right: Any) -> Any:
+def _computed(op: ast.operator, left: object, right: object) -> object:
     """Whole numbers, and lists of them as layer patterns are written."""
-    numbers = isinstance(left, int) and isinstance(right, int)
-    if isinstance(op, ast.Add) and (numbers or (isinstance(left, list) and isinstance(right, list))):
-        return left + right
     if isinstance(op, ast.Mult) and isinstance(right, int) and isinstance(left, (int, list)):
         return left * right
-    if isinstance(op, ast.FloorDiv) and numbers and right:
-        return left // right
+    if isinstance(left, list) and isinstance(right, list):
+        return left + right if isinstance(op, ast.Add) else UNREAD
+    if isinstance(left, int) and isinstance(right, int):
+        if isinstance(op, ast.Add):
+            return left + right
+        if isinstance(op, ast.FloorDiv) and right:
+            return left // right
     return UNREAD

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from hwmodel.errors import InputError
 from hwmodel.interop.launch_in.record import Read
 from hwmodel.interop.tools.parts_of_shape import same_shape
-from hwmodel.plain import Given
+from hwmodel.plain import Options
+from hwmodel.solve.question.values import whole_of
 from hwmodel.specs import Shape
 from hwmodel.specs.layout import SCHEDULES
 from hwmodel.units import parse_fleet
 
 
-def question(read: Read, given: Given, models: Sequence[Shape]) -> Given:
-    """Given of `train` or `plan`: those of the file, overridden by those given.
+def question(read: Read, given: Options, models: Sequence[Shape]) -> dict[str, object]:
+    """Options of `train` or `plan`: those of the file, overridden by those given.
 
     The model is one of `models` where the shape is its own, else the file itself. InputError where the file and the
     options together do not say on what, or which model, or where the file splits what this version cannot.
@@ -29,11 +29,12 @@ def question(read: Read, given: Given, models: Sequence[Shape]) -> Given:
         kept = [name for name in str(options.pop("searched")).split(",") if name in options]
         options |= {"searched": ",".join(kept)} if kept else {}
     per_replica = options.pop("batch_per_replica", None)
-    options["gpus"] = _fleet(read, options.pop("accelerators", None), given.get("gpus"))
+    fleet = _fleet(read, options.pop("accelerators", None), given.get("gpus"))
     if per_replica is not None and "global_batch" not in options and given.get("global_batch") is None:
-        ranks = math.prod(int(options.get(name, 1)) for name in ("tp", "cp", "pp"))
-        options["global_batch"] = per_replica * max(1, parse_fleet(options["gpus"])[0] // ranks)
-    options["etp"] = int(options.get("etp", 1))
+        ranks = math.prod(whole_of(options.get(name, 1), f"--{name}") for name in ("tp", "cp", "pp"))
+        replicas = max(1, parse_fleet(fleet)[0] // ranks)
+        options["global_batch"] = whole_of(per_replica, f"{read.path}: sequences a replica") * replicas
+    options |= {"gpus": fleet, "etp": whole_of(options.get("etp", 1), "--etp")}
     if given.get("model") is None and given.get("params") is None:
         options |= _model(read, models)
     out = options | {
@@ -42,7 +43,7 @@ def question(read: Read, given: Given, models: Sequence[Shape]) -> Given:
     return {name: str(value) if isinstance(value, int) else value for name, value in out.items()}
 
 
-def _fleet(read: Read, launched: int | None, given: Any) -> str:
+def _fleet(read: Read, launched: object, given: object) -> str:
     """`512xH100`: the part from the options or from what hwmodel noted in the file, the count from either."""
     noted = read.options.get("gpus")
     if given is None:
@@ -59,7 +60,7 @@ def _fleet(read: Read, launched: int | None, given: Any) -> str:
     return str(given)
 
 
-def _model(read: Read, models: Sequence[Shape]) -> Given:
+def _model(read: Read, models: Sequence[Shape]) -> dict[str, object]:
     """`model` and, where no known model has this shape, `shape`."""
     shape = read.shape
     named = read.options.get("model")

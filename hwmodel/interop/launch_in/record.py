@@ -11,7 +11,7 @@ import msgspec
 from hwmodel.errors import InputError, unknown
 from hwmodel.interop.tools.names import ToolNames
 from hwmodel.interop.tools.settings import OPTION, SETTINGS
-from hwmodel.plain import Given
+from hwmodel.plain import Options, listed
 from hwmodel.specs import Shape
 
 _FACT = re.compile(r"^\s*(?:#|//)\s*hwmodel: (\w+) = (.*?)(?:  \(.*\))?$", re.M)
@@ -26,7 +26,7 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
 
     tool: str
     path: Path
-    options: Given
+    options: dict[str, object]
     shape: Shape | None = None
     sequence_parallel: bool = True
     steps: int | None = None
@@ -63,14 +63,14 @@ def unfit(name: str, names: ToolNames, path: Path) -> InputError:
     return InputError(f"{said}; remove it if nothing depends on it (names of {names.verified_against})")
 
 
-# Given that a comment may hold: the hardware, the model's name, and what a tool has no setting for.
+# Options that a comment may hold: the hardware, the model's name, and what a tool has no setting for.
 NOTED = frozenset(
     ("gpus", "system", "model", "stack", "searched", "nic_gbit_s", "flop_convention", "optimizer", "gradient_dtype",
      "offload", "schedule", *(OPTION.get(name, name) for name in SETTINGS if name != "sequence_parallel"))
 )  # fmt: skip
 
 
-def with_facts(options: Given, said: Mapping[str, str]) -> Given:
+def with_facts(options: Options, said: Mapping[str, str]) -> dict[str, object]:
     """The options, those that the file could only say in a comment taken from there."""
     out = dict(options)
     for name, value in said.items():
@@ -78,5 +78,5 @@ def with_facts(options: Given, said: Mapping[str, str]) -> Given:
         if option in NOTED:
             out[option] = value
         elif name == "catalog":
-            out["catalogs"] = (*out.get("catalogs", ()), value)
+            out["catalogs"] = (*listed(out.get("catalogs")), value)
     return out

@@ -8,31 +8,24 @@ import tomllib
 from pathlib import Path
 
 from hwmodel.errors import InputError
-from hwmodel.interop.launch_in.python_source import UNREAD, constants, function_of, value_of
-from hwmodel.plain import Document
+from hwmodel.interop.launch_in.python_source import UNREAD, Plain, constants, function_of, value_of
+from hwmodel.interop.launch_in.settings import flat
 
 SECTIONS = {"TrainingConfig": "training", "ParallelismConfig": "parallelism", "CompileConfig": "compile"}
 POLICIES = {"FullAC": "full", "SelectiveAC": "selective", "MemoryBudgetAC": "memory_budget"}
 BUILDERS = ("_build_llama3_layers", "_build_qwen3_layers", "_build_qwen3_moe_layers")
 
 
-def toml_settings(text: str, path: Path) -> Document:
+def toml_settings(text: str, path: Path) -> Plain:
     """`section.key` -> value of a TOML file. InputError for one that is none."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not TOML: {error}") from error
-    return _flat(data, "")
+    return flat(data)
 
 
-def _flat(data: Document, prefix: str) -> Document:
-    out: Document = {}
-    for key, value in data.items():
-        out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return out
-
-
-def python_settings(text: str, path: Path, function: str = "") -> Document:
+def python_settings(text: str, path: Path, function: str = "") -> Plain:
     """`section.key` -> value of the configuration that one function of the file returns.
 
     InputError where the file has several and none is named, or where it builds on a configuration elsewhere.
@@ -45,7 +38,7 @@ def python_settings(text: str, path: Path, function: str = "") -> Document:
     return _imported_model(tree, path) | _of_function(tree, node, path, ()) | _custom_model(tree)
 
 
-def _of_function(tree: ast.Module, node: ast.FunctionDef, path: Path, above: tuple[str, ...]) -> Document:
+def _of_function(tree: ast.Module, node: ast.FunctionDef, path: Path, above: tuple[str, ...]) -> Plain:
     """What a function sets: its own Trainer.Config(...), or changes to that of the function that it builds on.
 
     InputError where it does neither, or hands its configuration to a function that may change it.
@@ -56,7 +49,7 @@ def _of_function(tree: ast.Module, node: ast.FunctionDef, path: Path, above: tup
         raise InputError(
             f"{path}: {node.name} returns no Trainer.Config(...) of its own; name the function it builds on"
         )
-    found: Document = {}
+    found: Plain = {}
     if call is None and base is not None:
         found = _of_function(tree, base[1], path, (*above, node.name))
         found = _without_replaced(found, node, base[0], path)
@@ -85,7 +78,7 @@ REPLACED = {"training": "training.", "parallelism": "parallelism.", "compile": "
             "activation_checkpoint": "activation_checkpoint."}  # fmt: skip
 
 
-def _without_replaced(found: Document, node: ast.FunctionDef, config: str, path: Path) -> Document:
+def _without_replaced(found: Plain, node: ast.FunctionDef, config: str, path: Path) -> Plain:
     """Settings of the base without those of sections that the function sets anew; what it passes on is refused."""
     gone: list[str] = []
     for each in ast.walk(node):
@@ -117,7 +110,7 @@ def _name(node: ast.expr) -> str:
     return ".".join(words[-2:]) if words[-1] == "Config" else words[-1]
 
 
-def _section(call: ast.Call, local: Document, path: Path) -> Document:
+def _section(call: ast.Call, local: Plain, path: Path) -> Plain:
     """What one call sets: a section, the policy of recomputation, a converter, or the flavor."""
     name = _name(call.func)
     if name in SECTIONS:
@@ -140,9 +133,9 @@ def _section(call: ast.Call, local: Document, path: Path) -> Document:
     return {}
 
 
-def _assignments(node: ast.FunctionDef, local: Document, path: Path) -> Document:
+def _assignments(node: ast.FunctionDef, local: Plain, path: Path) -> Plain:
     """`activation_checkpoint=None`, and settings changed afterwards like `config.parallelism.x = 2`."""
-    out: Document = {}
+    out: Plain = {}
     for call in _calls(node):
         for keyword in call.keywords:
             if keyword.arg == "activation_checkpoint" and isinstance(keyword.value, ast.Constant):
@@ -160,7 +153,7 @@ def _assignments(node: ast.FunctionDef, local: Document, path: Path) -> Document
     return out
 
 
-def _imported_model(tree: ast.Module, path: Path) -> Document:
+def _imported_model(tree: ast.Module, path: Path) -> Plain:
     """The module of the model: imported by name, or the folder of a configuration that stands in it."""
     for node in tree.body:
         if isinstance(node, ast.ImportFrom):
@@ -175,9 +168,9 @@ def _imported_model(tree: ast.Module, path: Path) -> Document:
     return {}
 
 
-def _custom_model(tree: ast.Module) -> Document:
+def _custom_model(tree: ast.Module) -> Plain:
     """Arguments of a builder of layers and of the model's head, as `custom.NAME`."""
-    out: Document = {}
+    out: Plain = {}
     for call in _calls(tree):
         name = _name(call.func)
         if name in BUILDERS:

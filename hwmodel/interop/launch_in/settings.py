@@ -1,0 +1,56 @@
+"""The settings of a tool's file by name, each read as the kind of value that its reader needs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from hwmodel.errors import InputError
+
+
+class Settings(Mapping[str, object]):
+    """Settings as they stand in a file; of one that is left out or empty its default is taken."""
+
+    def __init__(self, values: Mapping[str, object], path: Path) -> None:
+        self.values_by_name, self.path = values, path
+
+    def __getitem__(self, name: str) -> object:
+        return self.values_by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_by_name)
+
+    def __len__(self) -> int:
+        return len(self.values_by_name)
+
+    def number(self, name: str, default: float) -> float:
+        """A number. InputError for what is none."""
+        value = self.get(name)
+        try:
+            found = float(default if value is None else str(value))
+        except ValueError:
+            found = math.nan
+        if not math.isfinite(found):
+            raise InputError(f"{self.path}: {name} {str(value)[:40]!r} is no number")
+        return found
+
+    def whole(self, name: str, default: int) -> int:
+        """A whole number. InputError for what is none."""
+        found = self.number(name, default)
+        if not found.is_integer():
+            raise InputError(f"{self.path}: {name} {found:g} is no whole number")
+        return int(found)
+
+    def word(self, name: str, default: str = "") -> str:
+        """A word, as it stands."""
+        value = self.get(name)
+        return default if value is None else str(value)
+
+
+def flat(data: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """Nested mappings as one, their keys joined by points."""
+    out: dict[str, object] = {}
+    for key, value in data.items():
+        out |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return out
