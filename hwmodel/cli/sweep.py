@@ -113,7 +113,9 @@ def _progress(quiet: bool) -> Callable[[Progress], None] | None:
 @click.option("--by", metavar="ANSWER", help="By which answer they are the best (default: the sweep's first).")
 @click.option("--pareto", metavar="A,B", help="The front of 2 to 4 answers instead.")
 @click.option("--where", metavar="EXPR", help="Only rows that meet it, like 'params >= 7B and elapsed_days < 60'.")
-@click.option("--columns", metavar="A,B", help="Columns to show (default: the axes and the usual answers).")
+@click.option(
+    "--columns", metavar="A,B", help="Columns to show (default: the axes and the usual answers; all as CSV or JSON)."
+)
 @click.option("--heat", metavar="X,Y,ANSWER", help="The best of an answer over two axes; with --out also drawn.")
 @FORMAT
 @OUT
@@ -139,7 +141,7 @@ def show(
         return
     names = _words(pareto, "--pareto") if pareto is not None else [by] if by else list(rows.space.keep.top)[:1]
     chosen, whole = _columns(rows, columns, names), shown in WHOLE
-    read = None if whole else list(dict.fromkeys([*chosen, *names]))
+    read = None if whole and columns is None else list(dict.fromkeys([*chosen, *names]))
     if pareto is not None:
         found = rows.front(names, where, read, None if whole else MOST_SHOWN)
     else:

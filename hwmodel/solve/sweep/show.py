@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from hwmodel.solve.sweep.space import MOST_PARETO, MOST_TOP, Space
 PLACE = ("file_index", "file_row_number")  # of a row, which the database counts and does not read
 FILES_TRIED = 8  # files whose front says what excludes most rows before they are read
 FEW_STRONG, MOST_STRONG, MOST_TRIED = 6, 64, 8192  # rows that do, of so many, by so many rows
+MOST_VALUES = 20_000_000  # of a front, about a gigabyte
 FILES_AT_ONCE, MOST_STAIRS = 8, 256  # of files read together what so many of the strong rows beat is left out
 
 
@@ -104,7 +105,15 @@ class Rows:
         front = front_rows(costs)
         front = front[np.lexsort((*place[:, front][::-1], *(sign * costs[front, at] for at, sign in _last(signs))))]
         shown = front if most is None or len(front) <= most else front[_evenly(len(front), most)]
-        return msgspec.structs.replace(self._these(place[:, shown], columns), found=len(front))
+        wide = len(columns or self.names)
+        if len(shown) * wide > MOST_VALUES:
+            raise InputError(
+                f"the front has {len(front):,} rows of {wide} columns, {MOST_VALUES:,} values are handed over at once: "
+                "narrow it with --where, or name fewer --columns"
+            )
+        known = {name: sign * costs[shown, at] for at, (name, sign) in enumerate(zip(names, signs))}
+        known = {name: values for name, values in known.items() if not self._whole(name)}
+        return msgspec.structs.replace(self._these(place[:, shown], columns, known), found=len(front))
 
     def _left(
         self, names: Sequence[str], signs: Sequence[float], where: str, strong: NDArray[np.float64]
@@ -164,6 +173,11 @@ class Rows:
         texts = {axis.column for axis in self.space.axes if axis.numbers is None}
         return [n for n in self.space.column_names() if n not in texts and (n not in known or known[n].kind != "text")]
 
+    def _whole(self, name: str) -> bool:
+        """Whether a column holds whole numbers."""
+        known = known_columns(self.space.ask)
+        return name in known and known[name].kind == "whole"
+
     def _need(self, name: str, known: Sequence[str], option: str) -> None:
         if name not in known:
             raise unknown("column", name, known, option)
@@ -185,22 +199,31 @@ class Rows:
     def _source(self) -> str:
         return _source(self._files)
 
-    def _these(self, places: NDArray[np.int64], columns: Sequence[str] | None) -> Selected:
-        """Rows by their files and places in them, in the order given: no other file is opened, no other column read."""
+    def _these(
+        self, places: NDArray[np.int64], columns: Sequence[str] | None, known: Mapping[str, NDArray[Any]] | None = None
+    ) -> Selected:
+        """Rows by their files and places in them, in the order given: no other file is opened, and of these only the
+        columns that are asked for and not known are read."""
         names = self.names if columns is None else tuple(dict.fromkeys(columns))
+        values = {name: column.tolist() for name, column in (known or {}).items() if name in names}
+        read = [name for name in names if name not in values]
         files, rows = places
-        if not len(rows):
-            return Selected(columns=names, rows=[], found=0)
+        if len(rows) and read:
+            values |= dict(zip(read, zip(*self._read_at(files, rows, read))))
+        ordered = [values.get(name, ()) for name in names]
+        return Selected(columns=names, rows=[dict(zip(names, row)) for row in zip(*ordered)], found=len(rows))
+
+    def _read_at(self, files: NDArray[np.int64], rows: NDArray[np.int64], names: Sequence[str]) -> Any:
+        """These columns of rows by their files and places in them, in the order given."""
         used, place = np.unique(files, return_inverse=True)
         asked = [place.tolist(), rows.tolist(), list(range(len(rows)))]
         quoted = ", ".join(f't."{name}"' for name in names)
-        found = self._run(
+        return self._run(
             "WITH asked AS (SELECT unnest($1) f, unnest($2) r, unnest($3) n) "
             f"SELECT {quoted} FROM {_source([self._files[one] for one in used])} t "
             "JOIN asked ON t.file_index = asked.f AND t.file_row_number = asked.r ORDER BY asked.n",
             asked,
         ).fetchall()
-        return Selected(columns=names, rows=[dict(zip(names, row)) for row in found], found=len(found))
 
     def _run(self, query: str, values: Sequence[Any] = ()) -> Any:
         duckdb = extra("duckdb", "duckdb")

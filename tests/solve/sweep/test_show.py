@@ -76,7 +76,21 @@ def test_of_a_long_front_some_rows_and_of_rows_some_columns(folder: Path) -> Non
     ends = [whole.rows[at] for at in (0, round((some.found - 1) / 2), -1)]
     assert some.rows == [{name: row[name] for name in some.columns} for row in ends]
     assert f"3 of {some.found} rows, from end to end" in shown_text(some, ["params"], "md")
+    whole = Rows(folder).front(["accelerators", "loss_nats"])
+    assert [(type(r["accelerators"]), type(r["loss_nats"])) for r in whole.rows] == [(int, float)] * whole.found
+    asked = Rows(folder).front(["cost_usd", "mfu"], columns=["mfu", "cost_usd"]).rows
+    assert asked == [{n: r[n] for n in ("mfu", "cost_usd")} for r in Rows(folder).front(["cost_usd", "mfu"]).rows]
+    assert all(row["mfu"] > 0.0 for row in asked)
     assert Rows(folder).best(2, columns=["point"]).rows == [{"point": r["point"]} for r in Rows(folder).best(2).rows]
+
+
+def test_a_front_that_is_too_much_at_once_is_refused_in_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(show, "MOST_VALUES", 10)
+    with pytest.raises(
+        InputError, match=r"rows of \d+ columns, 10 values are handed over at once: narrow it with --where"
+    ):
+        Rows(folder).front(["cost_usd", "loss_nats"])
+    assert len(Rows(folder).front(["cost_usd", "loss_nats"], columns=["mfu", "tokens"], most=5).rows) == 5
 
 
 def test_two_axes(folder: Path, plain: list[dict[str, Any]]) -> None:
