@@ -6,6 +6,7 @@ but the space.
 
 from __future__ import annotations
 
+import base64
 import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -118,13 +119,13 @@ def _histogram(values: NDArray[np.float64]) -> dict[str, int]:
 
 
 def packed(partial: Partial) -> bytes:
-    """A partial as bytes: a front may have as many rows as its shard."""
-    return zlib.compress(msgspec.msgpack.encode(partial), PACKED)
+    """A partial packed, for a front may have as many rows as its shard; as letters: metadata are texts."""
+    return base64.b85encode(zlib.compress(msgspec.msgpack.encode(partial), PACKED))
 
 
 def unpacked(data: bytes) -> Partial:
     """The partial of such bytes."""
-    return msgspec.msgpack.decode(zlib.decompress(data), type=Partial)
+    return msgspec.msgpack.decode(zlib.decompress(base64.b85decode(data)), type=Partial)
 
 
 def merged(space: Space, partials: Iterable[Partial]) -> Partial:

@@ -302,6 +302,7 @@ def test_fronts_of_shards_fold_into_the_front_of_all(monkeypatch: pytest.MonkeyP
         for part, rows in zip(draw, shards)
     ]  # fmt: skip
     assert all(unpacked(packed(one)) == one for one in partials)
+    assert all(packed(one).isascii() for one in partials)
     whole = front_rows(draw.reshape(-1, 2) * [1.0, -1.0])
     for rows in (1, 1 << 16):
         monkeypatch.setattr(keeping, "FRONT_ROWS", rows)
