@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from hwmodel.validation.board.board import Board, folds_of, runs_file, training_board, training_side
+from hwmodel.validation.board.board import Board, runs_file, training_board, training_side
 from hwmodel.validation.board.files import validate_file
+from hwmodel.validation.board.folds import folds_of
 from hwmodel.validation.board.show import as_csv, as_json, as_markdown
 from hwmodel.validation.predicted.ranking import failed_layouts, layout_choice
 from hwmodel.validation.predicted.score import interval_score, is_time

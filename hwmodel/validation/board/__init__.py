@@ -3,4 +3,4 @@
 Whole files of runs, with sources left out. What ships is written by `calibrate`, a single fit belongs to `fit`.
 """
 
-__all__ = ["board", "cells", "files", "measured", "searched", "serving", "show", "whole_runs"]
+__all__ = ["board", "cells", "files", "folds", "measured", "searched", "serving", "show", "whole_runs"]

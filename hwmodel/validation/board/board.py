@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from hwmodel.plain import Document
 from hwmodel.predict.uncertainty import shipped_known
 from hwmodel.specs.intervals import IntervalConstants
 from hwmodel.specs.training_calibration import TrainingCalibration
+from hwmodel.validation.board.folds import folds_left_out, folds_of
 from hwmodel.validation.board.measured import level_shifts
 from hwmodel.validation.fit.pair_residuals import SpeedResiduals, speed_residuals
 from hwmodel.validation.fit.run_fit import Fit, fit_runs, measured_sequence_s
@@ -115,16 +115,6 @@ def _value(row: Row, hold: str, prepared: PreparedRows, place: int) -> str:
     return text(row, {"engine": "framework"}.get(hold, hold))
 
 
-def folds_of(values: Sequence[str], folds: int, seed: int) -> list[frozenset[str]]:
-    """Values to hold out together: one at a time, or in `folds` lots drawn with `seed`."""
-    names = sorted(set(values))
-    if folds <= 0 or folds >= len(names):
-        return [frozenset((name,)) for name in names]
-    order = list(names)
-    random.Random(seed).shuffle(order)
-    return [frozenset(order[start::folds]) for start in range(folds)]
-
-
 class Trainer:
     """Rows of a file made ready beside the training side, and fits of it with parts held out."""
 
@@ -160,6 +150,10 @@ class Trainer:
             self._fits[key] = (found, with_values(self.base, found.values))
         return self._fits[key]
 
+    def calibration(self, use: NDArray[np.bool_]) -> TrainingCalibration:
+        """The constants of a fit of the rows in `use`."""
+        return self.fit(use)[1]
+
     def predict(
         self, calibration: TrainingCalibration, known: FittedRows, places: NDArray[np.intp]
     ) -> list[RowPrediction]:
@@ -188,24 +182,17 @@ def training_board(
     if hold and hold not in HOLDS:
         raise InputError(f"--leave-out {hold} is none of {', '.join(HOLDS)}")
     trainer = trainer or Trainer(rows, measured, fitting=bool(hold))
-    say = progress or (lambda _: None)
     if not hold:
         return _shipped(trainer, given)
     values = [_value(trainer.rows[i], hold, trainer.prepared, int(i)) for i in range(len(trainer.rows))]
-    mine = [values[i] for i in trainer.file]
+    lots = folds_of([values[i] for i in trainer.file], folds, seed)
     out: list[RowPrediction] = []
     constants: dict[str, Constants] = {}
-    lots = folds_of(mine, folds, seed)
-    for number, lot in enumerate(lots):
-        say(f"fold {number + 1} of {len(lots)}: {', '.join(sorted(lot))[:60]}")
-        left = np.array([value in lot for value in values])
-        use = trainer.usable & ~left
-        _, calibration = trainer.fit(use)
-        targets.apply(trainer.prepared, targets.learn(trainer.prepared, use))
-        places = np.array([i for i, value in zip(trainer.file, mine) if value in lot], dtype=np.intp)
-        known = fitted_on(trainer.prepared, use)
-        found = trainer.predict(calibration, known, places)
-        fitted = _training_constants(trainer, use)
+    for fold in folds_left_out(values, lots, trainer.usable, trainer.calibration, progress or (lambda _: None)):
+        targets.apply(trainer.prepared, targets.learn(trainer.prepared, fold.use))
+        places = trainer.file[fold.left[trainer.file]]
+        found = trainer.predict(fold.constants, fitted_on(trainer.prepared, fold.use), places)
+        fitted = _training_constants(trainer, fold.use)
         constants |= {row.id: fitted for row in found}
         out += found
     out = without_given(out, given)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from hwmodel.validation.board.board import Trainer
+from hwmodel.validation.board.folds import folds_left_out, folds_of
 from hwmodel.validation.board.measured import Shares, expected_shift, spreads
 from hwmodel.validation.fit.run_fit import measured_sequence_s
 from hwmodel.validation.predicted.training import predicted, sequence_s, stacks_of
@@ -29,13 +32,12 @@ def given_one(trainer: Trainer) -> dict[str, float]:
     names = np.array([case.source if case is not None else "" for case in trainer.prepared.cases])
     target = measured_sequence_s(trainer.prepared)
     out = {}
-    for name in sorted(set(names[trainer.usable])):
-        left = trainer.usable & (names == name)
-        if left.sum() < 2:
-            continue
-        _, calibration = trainer.fit(trainer.usable & ~left)
-        places = np.flatnonzero(left)
-        found = predicted(trainer.prepared, stacks_of(trainer.prepared, calibration), places)
+    counts = Counter(names[trainer.usable].tolist())
+    lots = folds_of([name for name, count in counts.items() if count >= 2], 0, 0)
+    for fold in folds_left_out(names.tolist(), lots, trainer.usable, trainer.calibration):
+        places = np.flatnonzero(fold.left & trainer.usable)
+        found = predicted(trainer.prepared, stacks_of(trainer.prepared, fold.constants), places)
         errors = np.log(target[places] / sequence_s(found))
-        out[str(name)] = _median_ape_given(errors, spreads(found))
+        (name,) = fold.lot
+        out[name] = _median_ape_given(errors, spreads(found))
     return out

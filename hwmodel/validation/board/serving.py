@@ -20,6 +20,7 @@ from hwmodel.predict.service import Covered
 from hwmodel.predict.service.intervals import THROUGHPUT, covered_by, service_familiarity, shipped_covered
 from hwmodel.specs.intervals import Familiarity
 from hwmodel.specs.serving_calibration import ServingCalibration
+from hwmodel.validation.board.folds import folds_left_out, folds_of
 from hwmodel.validation.fit.serving_fit import calibration_of, fit
 from hwmodel.validation.predicted.records import PREDICTED, REFUSED, RowPrediction
 from hwmodel.validation.predicted.serving_baseline import roofline
@@ -103,6 +104,10 @@ class Book:
         """Answers that a fit may use."""
         scored = np.array([self.cases[place].setting.scored for place in self.questions.rows], dtype=bool)
         return np.asarray(scored & np.isfinite(self.measured))
+
+    def calibration(self, use: NDArray[np.bool_]) -> ServingCalibration:
+        """The constants that fit the answers in `use`."""
+        return calibration_of(fit(self.questions, self.measured, use))
 
     def covered(self, use: NDArray[np.bool_]) -> Covered:
         """What the runs behind the answers in `use` cover."""
@@ -189,23 +194,19 @@ def _others(rows: list[Row]) -> list[tuple[str, Row]]:
 def _left_out(
     book: Book, n_rows: int, n_given: int, hold: str, folds: int, seed: int, say: Callable[[str], None]
 ) -> BookValues:
-    from hwmodel.validation.board.board import folds_of
-
     # Runs given for levels are predicted like the rows beside them and take no part in a fit.
     usable = book.usable() & ((book.questions.rows < n_rows) | (book.questions.rows >= n_rows + n_given))
     values = np.array([book.held(int(place), hold) for place in book.questions.rows])
     inside = book.questions.rows < n_rows
     answers, apart = np.full(len(values), np.nan), np.zeros((2, len(values)))
     familiar: list[Familiarity | None] = [None] * len(values)
-    lots = folds_of(sorted(set(values[inside].tolist())), folds, seed)
-    for number, lot in enumerate(lots, start=1):
-        say(f"fold {number} of {len(lots)}: {', '.join(sorted(lot))[:60]}")
-        left = np.isin(values, list(lot))
-        found = calibration_of(fit(book.questions, book.measured, usable & ~left))
-        every, ends_of = book.answers(found)
-        answers[left], apart[:, left] = every[left], ends_of[:, left]
-        places = np.flatnonzero(left)
-        for place, one in zip(places, book.familiarities(found, book.covered(usable & ~left), places), strict=True):
+    lots = folds_of(values[inside].tolist(), folds, seed)
+    for fold in folds_left_out(values.tolist(), lots, usable, book.calibration, say):
+        every, ends_of = book.answers(fold.constants)
+        answers[fold.left], apart[:, fold.left] = every[fold.left], ends_of[:, fold.left]
+        places = np.flatnonzero(fold.left)
+        of = book.familiarities(fold.constants, book.covered(fold.use), places)
+        for place, one in zip(places, of, strict=True):
             familiar[place] = one
     return BookValues(answers, apart, familiar)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hwmodel.validation.board.board import Trainer, folds_of, runs_file
+from hwmodel.validation.board.board import Trainer, runs_file
+from hwmodel.validation.board.folds import folds_of
 from hwmodel.validation.fit.cast_fit import fit, pairs_under, speed_pairs
 from hwmodel.validation.fit.pair_residuals import speed_residuals
 from hwmodel.validation.rows.tables import read_table

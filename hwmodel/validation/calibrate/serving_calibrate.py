@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.predict.service import CLOSED
 from hwmodel.specs.serving_calibration import ServingCalibration
+from hwmodel.validation.board.folds import folds_left_out, folds_of
 from hwmodel.validation.board.serving import Book, shipped_rows
 from hwmodel.validation.fit.document import write_document
 from hwmodel.validation.fit.serving_fit import PARAMETERS, calibration_of, error_by, fit
@@ -23,14 +24,13 @@ HEADER = "# Written by `hwmodel calibrate --serving`; facts about engines, not a
 
 def left_out_errors(book: Book, hold: str, say: Say) -> NDArray[np.float64]:
     """Log errors of every answer, each value of `hold` predicted by a fit without it."""
-    usable = book.usable()
-    values = np.array([book.held(int(place), hold) for place in book.questions.rows])
+    values = [book.held(int(place), hold) for place in book.questions.rows]
     errors = np.full(len(values), np.nan)
-    for value in sorted(set(values.tolist())):
-        left = values == value
-        say(f"without {hold} {value}")
-        answers = book.questions.answer(calibration_of(fit(book.questions, book.measured, usable & ~left)))
-        errors[left] = np.log(answers[left] / book.measured[left])
+    for fold in folds_left_out(
+        values, folds_of(values, 0, 0), book.usable(), book.calibration, say, f"{hold} left out,"
+    ):
+        answers = book.questions.answer(fold.constants)
+        errors[fold.left] = np.log(answers[fold.left] / book.measured[fold.left])
     return errors
 
 

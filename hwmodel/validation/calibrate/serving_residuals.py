@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.predict.service.intervals import THROUGHPUT
-from hwmodel.validation.board.board import folds_of
+from hwmodel.specs.serving_calibration import ServingCalibration
+from hwmodel.validation.board.folds import Fold, folds_left_out, folds_of
 from hwmodel.validation.board.serving import Book, shipped_rows
 from hwmodel.validation.fit.interval_fit import Residual
-from hwmodel.validation.fit.serving_fit import calibration_of, fit
 from hwmodel.validation.predicted.serving_predict import QUANTITIES, TIMES
 from hwmodel.validation.rows.serving_rows import family
 from hwmodel.validation.rows.tables import text
@@ -47,20 +47,18 @@ def serving_residuals(say: Callable[[str], None]) -> list[Residual]:
     out: list[Residual] = []
     for known in (False, True):
         label = _group_label if known else source_label
-        names = np.array([label(book, int(place)) if use else "" for place, use in zip(book.questions.rows, usable)])
-        lots = folds_of(sorted(set(names[usable].tolist())), FOLDS if known else 0, 0)
-        for number, lot in enumerate(lots):
-            say(f"serving: {'groups' if known else 'model x engine'} left out, {number + 1} of {len(lots)}")
-            left = np.isin(names, sorted(lot)) & usable
-            out += _residuals(book, usable & ~left, np.flatnonzero(left), known)
+        names = [label(book, int(place)) if use else "" for place, use in zip(book.questions.rows, usable)]
+        lots = folds_of([name for name, use in zip(names, usable) if use], FOLDS if known else 0, 0)
+        what = f"serving: {'groups' if known else 'model x engine'} left out,"
+        for fold in folds_left_out(names, lots, usable, book.calibration, say, what):
+            out += _residuals(book, fold, np.flatnonzero(fold.left & usable), known)
     return out
 
 
-def _residuals(book: Book, use: NDArray[np.bool_], left: NDArray[np.intp], known: bool) -> list[Residual]:
-    calibration = calibration_of(fit(book.questions, book.measured, use))
-    answers, out = book.questions.answer(calibration), []
-    familiar = book.familiarities(calibration, book.covered(use), left)
-    rest = {source_label(book, int(place)) for place in np.unique(book.questions.rows[use])}
+def _residuals(book: Book, fold: Fold[ServingCalibration], left: NDArray[np.intp], known: bool) -> list[Residual]:
+    answers, out = book.questions.answer(fold.constants), []
+    familiar = book.familiarities(fold.constants, book.covered(fold.use), left)
+    rest = {source_label(book, int(place)) for place in np.unique(book.questions.rows[fold.use])}
     for i, of in zip(left, familiar, strict=True):
         place, asked = book.questions.keys[i]
         if known and source_label(book, place) not in rest:

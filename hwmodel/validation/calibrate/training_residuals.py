@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from hwmodel.predict.training import TrainingPrediction
 from hwmodel.predict.uncertainty import memory_familiarity, step_familiarity, step_shares
-from hwmodel.validation.board.board import Progress, Trainer, folds_of
+from hwmodel.validation.board.board import Progress, Trainer
+from hwmodel.validation.board.folds import folds_left_out, folds_of
 from hwmodel.validation.board.searched import LAYOUT, tuned
 from hwmodel.validation.fit.interval_fit import Residual
 from hwmodel.validation.fit.run_fit import measured_sequence_s
@@ -38,24 +39,21 @@ def training_residuals(rows: list[Row], say: Progress) -> list[Residual]:
     blank = _blanked(trainer, tuned(rows))
     out: list[Residual] = []
     for groups in (False, True):
-        labels = np.array(labels_of(trainer, groups))
-        lots = folds_of(list(labels[trainer.usable]), FOLDS if groups else 0, 0)
-        for number, lot in enumerate(lots):
-            say(f"training: {'models' if groups else 'source'} left out, {number + 1} of {len(lots)}")
-            left = trainer.usable & np.isin(labels, sorted(lot))
-            use = trainer.usable & ~left
-            _, calibration = trainer.fit(use)
-            known = fitted_on(trainer.prepared, use)
-            places = np.flatnonzero(left)
-            found = predicted(trainer.prepared, stacks_of(trainer.prepared, calibration), places)
+        labels = labels_of(trainer, groups)
+        lots = folds_of([label for label, usable in zip(labels, trainer.usable) if usable], FOLDS if groups else 0, 0)
+        what = f"training: {'models' if groups else 'source'} left out,"
+        for fold in folds_left_out(labels, lots, trainer.usable, trainer.calibration, say, what):
+            known = fitted_on(trainer.prepared, fold.use)
+            places = np.flatnonzero(fold.left & trainer.usable)
+            found = predicted(trainer.prepared, stacks_of(trainer.prepared, fold.constants), places)
             steps = _steps(trainer.prepared, places, found, known)
             if groups:  # a source of one model is as new without it as before
                 out += [one for one in steps if float(one.familiarity.known) > 0]
                 continue
             out += steps
             out += _memory(trainer.prepared, places, found)
-            mine = np.array([i for i, row in enumerate(blank.rows) if text(row, "source") in lot], dtype=np.intp)
-            found = predicted(blank, stacks_of(blank, calibration), mine)
+            mine = np.array([i for i, row in enumerate(blank.rows) if text(row, "source") in fold.lot], dtype=np.intp)
+            found = predicted(blank, stacks_of(blank, fold.constants), mine)
             out += _steps(blank, mine, found, known, SEARCHED)
     return out
 
