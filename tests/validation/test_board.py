@@ -58,13 +58,13 @@ def test_layouts_are_chosen_well(board: Board, rows: list[Row]) -> None:
     fleets = {row["id"]: float(row["n_accel"]) for row in rows}
     grid = [row for row in board.rows if row.source == "HF ultrascale nanotron (full)"]
     found = layout_choice(grid, fleets)
-    assert found["median_speed_of_pick"] >= 0.94
-    assert found["median_rank_correlation"] >= 0.77
-    assert found["median_rank_correlation_clean"] >= 0.95
+    assert found.median_speed_of_pick >= 0.94
+    assert found.median_rank_correlation >= 0.77
+    assert found.median_rank_correlation_clean >= 0.95
 
 
 def test_failed_layouts_are_told_by_memory(rows: list[Row]) -> None:
-    assert failed_layouts(rows)["auc"] >= 0.9
+    assert failed_layouts(rows).auc >= 0.9
 
 
 def some(rows: list[Row]) -> list[Row]:
