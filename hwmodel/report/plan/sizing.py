@@ -46,6 +46,13 @@ def _regret_sentence(plan: Plan) -> str:
         return say(
             "Sizes from {low} to {high} at this loss waste at most 5 % of the lifetime cost.", low=low, high=high
         )
+    if band.on_fleet:
+        return say(
+            "Sizes from {low} to {high}, each on the tokens that this fleet sees with it in the time or money given, "
+            "waste at most 5 %.",
+            low=low,
+            high=high,
+        )
     return say(
         "Sizes from {low} to {high}, each on the tokens that {flop} FLOP give it, waste at most 5 %.",
         low=low,

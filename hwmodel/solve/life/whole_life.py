@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -17,7 +18,7 @@ from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.records import DemandCurve, DemandPoint, DemandRow, LawLife, LifePoint, RegretBand
 from hwmodel.solve.run.result import value_of
-from hwmodel.solve.run.sizing import LossModel, Sized
+from hwmodel.solve.run.sizing import LARGEST_PARAMS, SMALLEST_PARAMS, LossModel, Sized
 
 # Tokens served over a model's life that every report answers for: a research model to a large public service.
 DEMANDS = (1e11, 1e12, 1e13, 1e14)
@@ -104,10 +105,11 @@ def _curve(way: Option, loss: float, demand: float) -> DemandCurve:
     return DemandCurve(inference_tokens=demand, points=points)
 
 
-def compute_band(setting: Setting, model: LossModel, sized: Sized) -> RegretBand | None:
+def compute_band(setting: Setting, model: LossModel, sized: Sized, fleet: Fleet | None) -> RegretBand | None:
     """Sizes that waste at most 5 % of the compute of this plan, with the repeats of its data; tokens are released.
 
-    A size that time or money on a fleet closed wastes nothing: larger models may run at a higher share of peak. None
+    A size that time or money on a fleet closed wastes nothing: larger models may run at a higher share of peak, and
+    where it is smaller than all of these, for larger ones run slower or not at all, the fleet sets the band. None
     where the law allots its compute otherwise than its own loss would (Kaplan's smallest compute).
     """
     if not laws.has_loss(setting.law) or sized.loss is None:
@@ -121,8 +123,35 @@ def compute_band(setting: Setting, model: LossModel, sized: Sized) -> RegretBand
     if own_allocation(setting, sized):
         return None
     if sized.closed_by == "fleet" and {"params", "tokens"} <= sized.solved.keys():
+        if fleet is not None and sized.n < low and model.unique_tokens is None:
+            return fleet_band(fleet, model, sized, flop)
         high = max(high, sized.n)
     return RegretBand(params_low=low, params_high=high, waste=WASTE, flop=flop)
+
+
+BAND_STEP = 1.01  # between the sizes that a band on a fleet is searched at
+
+
+def fleet_band(fleet: Fleet, model: LossModel, sized: Sized, flop: float) -> RegretBand:
+    """Sizes around a plan's that need at most WASTE more tokens for its loss than the fleet sees with them in the same
+    time and money; the speed of the shape that was built stands for all."""
+    loss, pace = float(model.loss(sized.n, sized.d)), sized.d / fleet.tokens_affordable(sized.n)
+
+    def wastes(n: float) -> bool:
+        seen = fleet.tokens_affordable(n) * pace
+        return not float(model.loss(n, max(seen / (1.0 - WASTE), 1.0))) <= loss
+
+    return RegretBand(
+        params_low=_last_size(wastes, sized.n, 1.0 / BAND_STEP), params_high=_last_size(wastes, sized.n, BAND_STEP),
+        waste=WASTE, flop=flop, on_fleet=True,
+    )  # fmt: skip
+
+
+def _last_size(wastes: Callable[[float], bool], params: float, step: float) -> float:
+    """The last of the sizes in steps from one on that does not waste."""
+    while SMALLEST_PARAMS < params * step < LARGEST_PARAMS and not wastes(params * step):
+        params *= step
+    return params
 
 
 def own_allocation(setting: Setting, sized: Sized) -> bool:

@@ -21,7 +21,7 @@ from hwmodel.solve.question.contradictions import MOST_LOSS_NATS
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
 from hwmodel.solve.run.band import value_of
 from hwmodel.solve.run.batch import CRITICAL_BATCH_LAW, BatchPolicy
-from hwmodel.solve.run.fleet import OPEN_FLEET_TIME_S
+from hwmodel.solve.run.fleet import OPEN_FLEET_TIME_S, Fleet, fleet_for_budget
 from hwmodel.solve.run.records import BatchTrade, BatchUsed, BuiltShape, LawRow
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.specs import LawSpec, Shape
@@ -161,6 +161,7 @@ def batch(setting: Setting, solved: Solved) -> BatchUsed:
 
 # Of the batch, as factors of the usual one, which the plan took; close beyond it, where idle replicas begin.
 OTHER_CAPS = (0.25, 0.5, 1.125, 1.5, 2.0, 4.0)
+NEARLY_ALL = 0.9  # of the accelerators that a run of the usual time would take
 WORTH_SAYING = 0.03  # of the time that another batch saves at the same loss
 
 
@@ -198,7 +199,7 @@ def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]
     said = list(setting.notes)
     r = setting.request
     if r.gpus is None and r.budget_usd is not None and r.time_s is None:
-        said.append(f"no --time given: the fleet is sized for a run of {format_duration(OPEN_FLEET_TIME_S)}")
+        said.append(_open_time_line(setting, solved))
     if r.open_time:
         said.append(f"no size, data, time or money given: the answer is for {format_duration(r.time_s or 0.0)}")
     outside = laws.signed_decades_outside(setting.law, params=sized.n, tokens=sized.d, flop=6.0 * sized.n * sized.d)
@@ -224,11 +225,25 @@ def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]
     active = solved.at.flop_params if solved is not None else None
     said += data_warnings(sized, r.unique_tokens, active)
     if solved is not None:
-        said += _held_back(setting, sized) + _fleet_warnings(fleeted(setting), solved)
+        said += _held_back(setting, sized, solved.fleet) + _fleet_warnings(fleeted(setting), solved)
     return said
 
 
-def _held_back(setting: Setting, sized: Sized) -> list[str]:
+def _open_time_line(setting: Setting, solved: Solved | None) -> str:
+    """What a fleet that only money sizes was sized for, and why it is smaller where it is."""
+    time, money = format_duration(OPEN_FLEET_TIME_S), setting.request.budget_usd or 0.0
+    if solved is None or setting.request.power_w is not None or solved.sized.closed_by != "fleet":
+        return f"no --time given: the fleet is sized for a run of {time}"
+    most, count = fleet_for_budget(fleeted(setting), money), solved.fleet.accelerators
+    if count >= NEARLY_ALL * most:
+        return f"no --time given: the fleet is sized for a run of {time}"
+    return (
+        f"no --time given: the money buys {most:,} accelerators for {time}, but this run ends no sooner on more than "
+        f"{count:,}, which train longer; give --time to bound it"
+    )
+
+
+def _held_back(setting: Setting, sized: Sized, fleet: Fleet | None) -> list[str]:
     """A size that the fleet holds back: the compute of the plan would be better spent on a larger one."""
     if sized.closed_by != "fleet" or "params" not in sized.solved or "tokens" not in sized.solved:
         return []
@@ -237,6 +252,11 @@ def _held_back(setting: Setting, sized: Sized) -> list[str]:
     low, _ = laws.regret_band(setting.law, 6.0 * sized.n * sized.d)
     if sized.n >= float(low):
         return []
+    if fleet is not None and fleet.tokens_per_s(float(low)) > 0.0:
+        return [
+            f"by FLOPs alone this compute is better spent on {format_count(float(low))} or more ({setting.law.id}), "
+            "but the fleet trains these more slowly, to a higher loss"
+        ]
     return [
         f"the fleet holds no larger model: this compute is better spent on {format_count(float(low))} or more "
         f"({setting.law.id}); more accelerators, or a part with more memory, take them"

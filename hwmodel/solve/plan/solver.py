@@ -41,6 +41,7 @@ from hwmodel.solve.plan.data import data
 from hwmodel.solve.plan.margin import HORIZONS_S, Horizon, margin, reachable, reductions
 from hwmodel.solve.plan.money import money
 from hwmodel.solve.plan.objectives import objective_answers
+from hwmodel.solve.plan.open_fleet import FLEET_ROUNDS, fewer, fleet_given
 from hwmodel.solve.plan.own_budget import of_answer, served
 from hwmodel.solve.plan.precisions import precision_rows
 from hwmodel.solve.plan.prepared import Prepared
@@ -49,8 +50,7 @@ from hwmodel.solve.question.measured import Predicted, with_level
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve, run_like
 from hwmodel.solve.run.answers import limits_used, unfleeted
-from hwmodel.solve.run.fleet import Fleet, fleet_for_budget, fleet_size, hourly_usd
-from hwmodel.solve.run.power import accelerators_within, check_power
+from hwmodel.solve.run.fleet import Fleet, fleet_size, hourly_usd
 from hwmodel.solve.run.result import Mixtures, value_of
 from hwmodel.solve.run.sizing import DRAWS, LossModel, Sized, loss_model, referred_loss
 from hwmodel.solve.run.solved import on_fleet, sized_shape
@@ -111,6 +111,18 @@ def solve_drawn(setting: Setting) -> tuple[Plan, Outcome | None]:
 
 def prepare(setting: Setting) -> Prepared:
     """Close size, tokens and fleet, and find the best layout. Raises InfeasibleError where a limit is broken."""
+    _check_asked(setting)
+    prepared = _prepared(setting, fleet_given(setting))
+    for _ in range(FLEET_ROUNDS):
+        fleet = fewer(setting, prepared.solved)
+        if fleet is None:
+            break
+        prepared = _prepared(setting, fleet)
+    return prepared
+
+
+def _check_asked(setting: Setting) -> None:
+    """Raises InputError for what no plan answers."""
     r = setting.request
     if r.samples_open and r.sampled_like is None:
         raise InputError("--samples any is chosen by plan and compare; elsewhere give a number, like 16")
@@ -119,10 +131,12 @@ def prepare(setting: Setting) -> Prepared:
     if r.experts:
         check_mixtures(setting)
     check_priced(setting)
-    model = loss_model_of(setting)
-    shape = setting.shape()
+
+
+def _prepared(setting: Setting, fleet: Fleet | None) -> Prepared:
+    """The question closed on a fleet (None: the fewest that the run then asks for)."""
+    r, model, shape = setting.request, loss_model_of(setting), setting.shape()
     params = float(shapes.parameters(shape).total) if shape is not None else r.params
-    fleet = _fleet_given(setting)
     asked, filled = setting, _paid_in_full(setting, model, fleet)
     paid = paid_loss(setting, model, fleet) if filled is None else None
     setting = with_paid_loss(setting, paid)
@@ -217,42 +231,6 @@ def loss_model_of(setting: Setting, draws: int = DRAWS) -> LossModel:
     return loss_model(setting.law, repetition, r.unique_tokens, r.seed, draws)
 
 
-def _fleet_given(setting: Setting) -> Fleet | None:
-    r = setting.request
-    if not isinstance(setting, Fleeted):
-        return None
-    if r.gpus is not None:
-        check_power(setting, r.gpus)
-        return Fleet(setting, r.gpus)
-    if r.power_w is not None:
-        return _powered(setting, r.power_w)
-    sized = r.params is not None or r.model is not None or r.shape is not None
-    if r.budget_usd is not None and r.flop is None and not r.has_loss_target and not (sized and r.tokens is not None):
-        return Fleet(setting, fleet_for_budget(setting, r.budget_usd))
-    if r.time_s is None and r.budget_usd is None:
-        part = setting.part.id
-        raise InputError(f"how many {part}? give a count, like --gpus 1024x{part}, or --time or --budget to solve it")
-    if not (sized or r.tokens is not None or r.flop is not None or r.has_loss_target):
-        part = setting.part.id
-        raise InputError(
-            f"--time alone sizes neither the fleet nor the run: give a count, like --gpus 1024x{part}, --budget, or "
-            "what to train (--tokens, --params, --flops or --loss)"
-        )
-    return None
-
-
-def _powered(setting: Fleeted, power_w: float) -> Fleet | None:
-    """All accelerators that the power of the site carries, or what the money pays for of them; None where the run is
-    sized and a time given: then the fewest that finish within it."""
-    r, most = setting.request, accelerators_within(power_w, setting)
-    sized = r.params is not None or r.model is not None or r.shape is not None
-    if r.time_s is not None and not r.open_time and (r.flop is not None or r.has_loss_target or (sized and r.tokens)):
-        return None
-    if r.budget_usd is not None and not (sized and r.tokens is not None):
-        most = min(most, fleet_for_budget(setting, r.budget_usd))
-    return Fleet(setting, most)
-
-
 def _lifetime(
     setting: Setting, model: LossModel, fleet: Fleet | None, sized: Sized, paid: Paid | None = None
 ) -> Life | None:
@@ -299,7 +277,7 @@ def run(prepared: Prepared) -> Plan:
         solved=sized.solved,
         answer=own,
         # A run that fills the time or the training money was chosen by its compute, whatever its life then costs.
-        regret_band=compute_band(setting, model, sized)
+        regret_band=compute_band(setting, model, sized, solved.fleet if solved is not None else None)
         if lifetime is None or prepared.best is sized
         else regret_band(model, lifetime),
         laws=sides.law_rows(setting, sized),

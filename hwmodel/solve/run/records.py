@@ -26,12 +26,14 @@ class LawRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RegretBand(msgspec.Struct, frozen=True, kw_only=True):
-    """Sizes that waste at most the share `waste`: of the compute `flop`, or of a life's cost where `flop` is None."""
+    """Sizes that waste at most the share `waste`: of the compute `flop`, or of a life's cost where `flop` is None; with
+    `on_fleet` of the tokens that the fleet sees with each of them, where it holds the size below all of compute's."""
 
     params_low: float
     params_high: float
     waste: float
     flop: float | None = None
+    on_fleet: bool = False
 
 
 class Saving(msgspec.Struct, frozen=True, kw_only=True):
