@@ -9,10 +9,11 @@ import pytest
 
 import hwmodel as hm
 from hwmodel.errors import HwModelError
-from hwmodel.report import plan_html, plan_markdown
+from hwmodel.report import plan_html, plan_markdown, words
 from hwmodel.report.plan import plan_blocks
 from hwmodel.report.plan.front import answer_sentences, dearest, decisions, objective_sentence, risk_lines
 from hwmodel.report.plan.grounds import ranked_warnings, warning_usd
+from hwmodel.solve.run.result import value_of
 
 FIXED = {"gpus": "512xH100", "params": "40B", "tokens": "2T"}
 PICTURES = {"sizes": "sizes.svg", "fleet": "fleet.svg", "size": "size.svg"}
@@ -193,3 +194,22 @@ def test_a_wide_table_carries_its_headings_for_a_phone() -> None:
     cells = re.findall(r'<td data-label="([^"]*)"', wide[0].split("</div>")[0])
     heads = re.findall(r"<th(?: [^>]*)?>\s*(.*?)\s*</th>", wide[0].split("</div>")[0])
     assert cells == heads * (len(cells) // len(heads))
+
+
+def test_a_smaller_size_that_trains_cheaper_in_dollars_is_told() -> None:
+    """354B is best by FLOPs and runs slower than 244B, whose training to the same loss the table below prices."""
+    found = hm.plan(gpus="1536xMI300X", tokens="6T", inference_tokens="3T", samples="4")
+    o = found.objectives
+    assert o.deployment_optimal is not None
+    less, most = value_of(o.deployment_optimal.cost_usd), value_of(o.training_optimal.cost_usd)
+    assert less < 0.98 * most
+    said = objective_sentence(found)
+    assert f"Best by FLOPs: in dollars {words.count(o.deployment_optimal.params)}" in said
+    assert words.usd(less) in said
+    assert "Best by FLOPs" not in objective_sentence(hm.plan(gpus="64xH100", time="30d"))
+
+
+def test_what_answers_are_worth_is_said_once() -> None:
+    text = plan_markdown(hm.plan(gpus="512xH100", loss_like="30B@600B", inference_tokens="2T", samples="16"), PICTURES)
+    assert text.count("answers a prompt of") == 1
+    assert text.count("For the same money:") == 1

@@ -16,6 +16,7 @@ from hwmodel.solve.run.result import RunAnswer, value_of
 
 RISKS_SHOWN = 3
 DECISIONS_SHOWN = 3
+CHEAPER = 0.98  # of the dollars of the best training run, from which another size is said to train cheaper
 USUAL_DEMAND = 1e13  # tokens served that stand for a public service where no demand is given
 
 
@@ -150,7 +151,27 @@ def objective_sentence(plan: Plan) -> str:
             " From about {tokens} served tokens on, a smaller one saves 5 % or more over its life.",
             tokens=words.count(flip),
         )
-    return said
+    return f"{said} {_cheaper_to_train(plan)}".rstrip()
+
+
+def _cheaper_to_train(plan: Plan) -> str:
+    """Where the best training run, which spends the fewest FLOPs for its loss, is not the cheapest in dollars, for a
+    smaller model runs faster on this fleet: a size of this page that is."""
+    o = plan.objectives
+    if not o.same_loss or o.training_optimal.cost_usd is None:
+        return ""
+    best = value_of(o.training_optimal.cost_usd)
+    sizes = [(value_of(one.cost_usd), value_of(one.params)) for one in [o.deployment_optimal] if one and one.cost_usd]
+    if o.deployment_optimal is None and o.demand_unit == "USD":
+        sizes = [(one.train_cost, one.params) for one in o.demand_curve if one.inference_tokens == USUAL_DEMAND]
+    cheaper = min(sizes, default=(best, 0.0))
+    if cheaper[0] >= CHEAPER * best:
+        return ""
+    return say(
+        "Best by FLOPs: in dollars {size}, which runs faster here, trains to the same loss for {usd}.",
+        size=words.count(cheaper[1]),
+        usd=words.usd(cheaper[0]),
+    )
 
 
 def objective_table(plan: Plan) -> Table:

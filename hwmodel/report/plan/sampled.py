@@ -9,6 +9,7 @@ from hwmodel.report.phrases import heard, say
 from hwmodel.report.words import DASH
 from hwmodel.solve.life.samples import Answers, SampleRow, TaskAnswers
 from hwmodel.solve.plan.answer import Plan
+from hwmodel.solve.plan.objectives import DEPLOYMENT
 from hwmodel.solve.question.task_families import WITHOUT_LAW
 
 FAMILIES = {
@@ -24,11 +25,16 @@ VERDICTS = {
 
 
 def samples_section(plan: Plan) -> list[Block]:
-    """The families side by side, then the lives of one of them by the number of answers, where samples were asked."""
+    """The families side by side, then the lives of one of them by the number of answers, where samples were asked.
+
+    What the answers are worth is said once: on page one where the plan is the cheapest life.
+    """
     a: Answers | None = plan.samples
     if a is None:
         return []
-    blocks: list[Block] = [Heading(say("Several answers, or a larger model?")), Text(samples_sentence(plan))]
+    blocks: list[Block] = [Heading(say("Several answers, or a larger model?"))]
+    if plan.objectives.answered != DEPLOYMENT:
+        blocks.append(Text(samples_sentence(plan)))
     blocks += [Text(_same_cost(a)), families_table(a)]
     for one in a.families[:1]:
         blocks += [Text(_lives_words(one)), lives_table(a, one)]

@@ -33,7 +33,7 @@ def evaluation(frame: Frame, stage: Stage, fleet: str) -> StageLine:
     prompt, output = number(own["prompt_tokens"], "prompt_tokens"), number(own["output_tokens"], "output_tokens")
     asked = number(own["questions"], "questions") * number(own.get("passes", 1), "passes")
     setting = _setting(frame, stage, fleet)
-    return _served(stage, setting, asked * prompt, asked * output, (prompt, output), LOOSE_TPOT_S)
+    return _served(stage, setting, asked * prompt, asked * output, (prompt, output), LOOSE_TPOT_S, one_answer=True)
 
 
 def serving(frame: Frame, stage: Stage, fleet: str) -> StageLine:
@@ -62,9 +62,12 @@ def _setting(frame: Frame, stage: Stage, fleet: str) -> Fleeted:
 
 
 def _served(
-    stage: Stage, setting: Fleeted, prompts: float, outputs: float, lengths: tuple[float, float], limit_s: float
-) -> StageLine:
-    """Accelerator-hours of prompt and output tokens at the cheapest layout and batch."""
+    stage: Stage, setting: Fleeted, prompts: float, outputs: float, lengths: tuple[float, float], limit_s: float,
+    one_answer: bool = False,
+) -> StageLine:  # fmt: skip
+    """Accelerator-hours of prompt and output tokens at the cheapest layout and batch; with `one_answer` the pool is
+    held no shorter than the tokens of one answer take, one after another, however many accelerators share the
+    questions. Engines that start up are not counted."""
     found = setting.shape()
     shape: Shape = found if found is not None else shape_for_params(float(setting.request.params or 0.0))
     recipe = setting.serving_precision()
@@ -75,6 +78,8 @@ def _served(
         shape, on, recipe, *lengths, engine=engine, tpot_limit_s=limit_s, most=count
     )
     seconds = prompts * float(cost.prompt_accelerator_s) + outputs * float(cost.output_accelerator_s)
+    if one_answer:
+        seconds = max(seconds, count * lengths[1] * float(cost.tpot_s))
     worker = Worker(
         machine=on, formats=formats_of(shape, recipe), engine=engine, layout=ServingLayout(tp=float(cost.tp))
     )

@@ -121,12 +121,23 @@ def test_post_training_outspends_at_the_steps_said() -> None:
 
 
 def test_evaluation_and_serving_are_tokens_of_the_serving_model() -> None:
-    asked = {"stage": "evaluation", "params": "8B", "questions": "100k", "prompt_tokens": 500, "output_tokens": 1000}
+    asked = {"stage": "evaluation", "params": "8B", "questions": "10M", "prompt_tokens": 500, "output_tokens": 1000}
     one, twice = (line(budget(with_stage(**asked, passes=n)), "evaluation") for n in (1, 2))
     assert value_of(twice.gpu_hours) == pytest.approx(2.0 * value_of(one.gpu_hours))
     served = line(budget(with_stage(stage="serving", params="8B", inference_tokens="1T")), "serving")
     assert value_of(served.gpu_hours) > 100.0
     assert served.detail.prompt_tokens + served.detail.output_tokens == pytest.approx(1e12)
+
+
+def test_an_evaluation_lasts_no_shorter_than_one_answer() -> None:
+    """However many accelerators share the questions, the tokens of an answer come one after another."""
+    asked = {"stage": "evaluation", "params": "8B", "questions": 64, "prompt_tokens": 500, "output_tokens": 1000}
+    few = line(budget(with_stage(**asked)), "evaluation")
+    assert few.elapsed_days is not None
+    assert value_of(few.elapsed_days) * 86_400.0 == pytest.approx(1000 * few.detail.tpot_s)
+    many = line(budget(with_stage(**{**asked, "questions": "10M"})), "evaluation")
+    more = line(budget(with_stage(**{**asked, "questions": "20M"})), "evaluation")
+    assert value_of(more.gpu_hours) == pytest.approx(2.0 * value_of(many.gpu_hours))
 
 
 def test_entered_hours_money_and_shares() -> None:
