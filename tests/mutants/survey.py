@@ -118,6 +118,8 @@ class Planter:
 
     def tried(self, one: Drawn) -> list[str]:
         """Its outcome and by what."""
+        if not one.name:
+            return ["outside", "stands outside functions: python -m tests.mutants plants it in a copy"]
         items = self.ordered(one)
         while items:
             said = forked(partial(self.planted, one, items))

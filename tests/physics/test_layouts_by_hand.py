@@ -12,7 +12,7 @@ from round_machine import BLOCK, HELD, LAYER, MACHINE, NETWORK, NORMS, SHAPE, ST
 
 from hwmodel.catalog import load_catalog
 from hwmodel.physics.collectives import all_reduce_fast_s, all_reduce_s, all_to_all_s
-from hwmodel.physics.memory import peak_memory
+from hwmodel.physics.memory import memory_by_stage, peak_memory
 from hwmodel.physics.serving import first_pass_s
 from hwmodel.physics.serving_memory import kv_bytes_per_token, pool_ends, state_bytes_per_sequence
 from hwmodel.physics.serving_step import exchange_s
@@ -70,6 +70,16 @@ def test_narrow_weights_are_widened_for_each_pass() -> None:
     for layout, times in ((PLAIN, 2), (Layout(zero=0.0, recompute_layers=1.0), 3)):
         found = terms(layout, precision=wide).cast_s
         assert found == pytest.approx(4 * 4 * times * 3 * (LAYER + NORMS) / 1e12, rel=1e-9)
+
+
+def test_weights_of_networks_computed_again_are_widened_again() -> None:
+    # Half of a layer's: 2.5 times 3 bytes a weight; and half of its forward launches again: 16 x (1 + 1.5 + 0.5).
+    layout = Layout(zero=0.0, recompute_mlp=1.0)
+    found = terms(layout, precision=change(BF16, widen_bytes=3.0)).cast_s
+    assert found == pytest.approx(4 * 4 * 2.5 * 3 * (LAYER + NORMS) / 1e12, rel=1e-9)
+    given = {"launches_layer": 16.0, "host_backward": 1.5}
+    more = terms(layout, host_op_s=2e-3, **given).host_s - terms(layout, host_op_s=1e-3, **given).host_s
+    assert more == pytest.approx(4 * 4 * 16 * 3 * 1e-3, rel=1e-9)
 
 
 def test_ranks_that_share_an_expert_gather_its_tokens() -> None:
@@ -181,3 +191,16 @@ def test_a_first_pass_hides_half_of_the_shorter() -> None:
     at = (SHAPE, ServingFormats(), ServingLayout(tp=2.0), engine)
     assert first_pass_s(*at, 0.02, 8192.0) == pytest.approx(0.066 + 0.01, rel=1e-9)
     assert first_pass_s(*at, 0.1, 8192.0) == pytest.approx(0.1 + 0.033, rel=1e-9)
+
+
+def test_look_up_tables_lie_on_the_first_stage() -> None:
+    # A million parameters in 2 bytes beside two layers and a vocabulary matrix, and no more on the last stage.
+    load = Workload(seq_len=1024.0, global_batch_seqs=4.0)
+    shape, layout = of(BLOCK, lookup_params=1e6), Layout(pp=2.0, zero=0.0)
+    first, last = (memory_by_stage(shape, BF16, layout, load, STACK)[name] for name in ("first", "last"))
+    half = 2 * (LAYER + NORMS) + 8000 * 1024
+    assert first.weights_bytes == pytest.approx(2 * (half + 1e6), rel=1e-12)
+    assert last.weights_bytes == pytest.approx(2 * half, rel=1e-12)
+    # One stage holds everything.
+    alone = memory_by_stage(shape, BF16, PLAIN, load, STACK)["last"]
+    assert alone.weights_bytes == pytest.approx(2 * (HELD + 1e6), rel=1e-12)

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 from round_machine import BLOCK, MACHINE, SHAPE
 
-from hwmodel.physics.serving import bulk_prompt_s, prefill_s, weights_bytes
+from hwmodel.physics.serving import bulk_prompt_s, decode_terms, prefill_s, weights_bytes
 from hwmodel.physics.serving_launches import host_launches, kernels, kernels_per_layer, scalings_per_layer
+from hwmodel.physics.serving_memory import pool_bytes
 from hwmodel.physics.serving_step import elementwise_bytes, padded_sides
 from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad
 
@@ -105,3 +106,18 @@ def test_prompts_share_steps() -> None:
     # A prompt of two steps waits for one of them alone: 1 + (2 - 1) / 2.
     long, steps = bulk(8192.0, ServingLayout(dp=4.0))
     assert long == pytest.approx(steps * 1.5 / 4, rel=1e-12)
+
+
+def test_hops_of_tensor_ranks() -> None:
+    # Two micro-batches of four sequences, each of two tensor ranks hands half of 4 x 2 KiB over.
+    found = decode_terms(SHAPE, MACHINE, ServingFormats(), ServingLayout(tp=2.0, pp=2.0), ENGINE, 8.0, 1000.0)
+    assert found.pp_s == pytest.approx(4 * 2048 / 2 / 1e11, rel=1e-9)
+
+
+def test_what_is_left_for_the_cache() -> None:
+    # 80 % of what is free of 90 % of 80 GB beside weights of 30 GB and a reserve of 2: 0.8 x 40.
+    engine = change(ENGINE, memory_fraction=0.9, free_fraction=0.8, reserve_bytes=2e9)
+    assert pool_bytes(3e10, engine, 8e10) == pytest.approx(3.2e10, rel=1e-12)
+    # Where that leaves next to nothing: 97 % less 1.5 GB, up to a twentieth.
+    assert pool_bytes(7.5e10, engine, 8e10) == pytest.approx(0.97 * 8e10 - 7.5e10 - 1.5e9, rel=1e-12)
+    assert pool_bytes(6.9e10, engine, 8e10) == pytest.approx(4e9, rel=1e-12)

@@ -170,6 +170,12 @@ def test_chunks_alive_of_an_interleaved_pipeline() -> None:
     layout = Layout(pp=4.0, vpp=2.0)
     assert in_flight("first", layout, 64.0, STACK) == 5.5
     assert in_flight("last", layout, 64.0, STACK) == 2.5
+    # One chunk each: as many as there are stages behind, half as many more where a stack holds them longer, and never
+    # more than there are.
+    longer = change(STACK, in_flight=1.5)
+    assert in_flight("first", Layout(pp=2.0), 64.0, longer) == 3.0
+    assert in_flight("first", Layout(pp=1.0), 64.0, longer) == 1.0
+    assert in_flight("first", Layout(pp=8.0), 4.0, longer) == 4.0
 
 
 def test_ends_of_an_interval() -> None:
