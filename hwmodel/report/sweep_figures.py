@@ -15,6 +15,7 @@ from hwmodel.solve.sweep.show import Heat, Rows
 
 LOG_FROM = 20.0  # a spread of so many times is drawn on a log scale
 TICKS = 8
+DARK = 0.55  # of the colours, from which on they are too dark for dark letters
 ROWS = "#9bb8d3"
 LABEL_ROOM = 0.12  # of a figure's height, below the lowest row of its front
 
@@ -88,7 +89,8 @@ def heat_figure(heat: Heat, units: Mapping[str, str]) -> Any:
     unit = units.get(answer, "1")
     figure, axes = axes_of(f"best {answer}{f' ({unit})' if unit not in ('1', '') else ''} by {across} and {up}")
     values = np.array([[np.nan if v is None else v for v in row] for row in heat.best], dtype=float)
-    drawn = axes.imshow(values, origin="lower", aspect="auto", cmap="viridis_r", norm=_norm(values))
+    norm = _norm(values)
+    drawn = axes.imshow(values, origin="lower", aspect="auto", cmap="viridis_r", norm=norm)
     for axis, name, ticks in ((axes.xaxis, across, heat.across), (axes.yaxis, up, heat.up)):
         every = max(1, -(-len(ticks) // TICKS))
         axis.set_ticks(range(0, len(ticks), every), [cell(name, tick) for tick in ticks[::every]])
@@ -96,7 +98,7 @@ def heat_figure(heat: Heat, units: Mapping[str, str]) -> Any:
     bar = figure.colorbar(drawn, ax=axes)
     bar.ax.yaxis.set_major_formatter(lambda value, _place: cell(answer, float(f"{value:.4g}")))
     bar.ax.yaxis.set_minor_formatter(lambda _value, _place: "")
-    _marked(axes, heat, values)
+    _marked(axes, heat, values, norm)
     return figure
 
 
@@ -109,10 +111,11 @@ def _norm(values: Any) -> Any:
     return Normalize(finite.min() if len(finite) else 0.0, finite.max() if len(finite) else 1.0)
 
 
-def _marked(axes: Any, heat: Heat, values: Any) -> None:
+def _marked(axes: Any, heat: Heat, values: Any, norm: Any) -> None:
     """Write the figures into the cells where they have room."""
     if len(heat.across) > 10 or len(heat.up) > 8:
         return
     for (row, place), value in np.ndenumerate(values):
         if np.isfinite(value):
-            axes.text(place, row, cell(heat.names[2], float(value)), ha="center", va="center", fontsize=7, color=INK)
+            axes.text(place, row, cell(heat.names[2], float(value)), ha="center", va="center", fontsize=7,
+                      color="white" if norm(value) > DARK else INK)  # fmt: skip

@@ -72,8 +72,10 @@ class Billed:
             before, tokens = used, np.asarray(run.tokens, dtype=float)
             run = msgspec.structs.replace(run, tokens=tokens * used ** (-1.0 / slope))
             found = bill(self.setting, run)
+            if self.setting.request.confidence == 0.5:
+                break
             used = self._used(found)
-            if self.setting.request.confidence == 0.5 or not (np.abs(used - 1.0) > TOKEN_TOLERANCE).any():
+            if not (np.abs(used - 1.0) > TOKEN_TOLERANCE).any():
                 break
             with np.errstate(all="ignore"):
                 secant = np.log(used / before) / np.log(np.asarray(run.tokens) / tokens)
