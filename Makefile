@@ -62,11 +62,13 @@ model-files: $(STAMP)
 		> build/drawn-$(or $(SEED),0).jsonl
 	HWMODEL_DRAWN=build/drawn-$(or $(SEED),0).jsonl $(BIN)/python -m pytest -q tests/interop/test_families.py -k drawn_files
 
-# Ten thousand questions drawn from the API's description and fifty users at once; sweeps whose processes are killed,
-# 20 times each kind.
+# Ten thousand questions drawn from the API's description (1.5 minutes on two cores beside other work), fifty users at
+# once (1), 250 drawn sweeps against single plans and brute force (3), sweeps whose processes are killed, stopped or
+# starved, 20 times each kind (10).
 stress: $(STAMP)
 	HWMODEL_CASES=10000 $(BIN)/python -m pytest -q -n 2 tests/web/test_schema.py
 	$(BIN)/python benchmarks/page.py
+	HWMODEL_DRAWN_SPACES=250 $(BIN)/python -m pytest -q -n 2 tests/solve/sweep/test_drawn.py
 	HWMODEL_STRESS=20 $(BIN)/python -m pytest -q tests/solve/sweep/test_faults.py
 
 # The documentation as a site in build/site.
