@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 Options: TypeAlias = Mapping[str, object]  # an option's name to what was given: as typed, a number, a list, a group
 Given: TypeAlias = dict[str, Any]  # keyword arguments of a verb, as a command or a request hands them over
 Document: TypeAlias = dict[str, Any]  # a JSON object
+Fields: TypeAlias = dict[str, object]  # settings of another program's file, written and not computed on
 Row: TypeAlias = Mapping[str, object]  # a table's column to its cell
 Rows: TypeAlias = Sequence[Row]
 

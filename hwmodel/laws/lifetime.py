@@ -80,7 +80,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     unique_tokens: float | None = None
     repeats: LawSpec | None = None
     penalty: Any = None
-    limits: Mapping[str, Any] = {}
+    limits: Mapping[str, Callable[[Any, Any], Any]] = {}
     build: Any = None
 
 

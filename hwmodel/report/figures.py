@@ -105,7 +105,7 @@ def _demand_curves(plan: Plan) -> tuple[list[tuple[float, Curve]], float]:
         for one in plan.objectives.demand_sizes
     }
     asked = plan.request.given.get("inference_tokens")
-    if asked is None or not plan.curves.lifetime:
+    if not isinstance(asked, (int, float)) or not plan.curves.lifetime:
         return sorted(usual.items()), USUAL_DEMAND
     kept = {demand: curve for demand, curve in usual.items() if demand == ALONE or not 0.2 < demand / asked < 5.0}
     kept[float(asked)] = [(row.params, row.lifetime_cost) for row in plan.curves.lifetime]

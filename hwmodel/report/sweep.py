@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.catalog.safe_text import csv_text, markdown_safe
-from hwmodel.plain import Document
+from hwmodel.plain import Document, Rows
 from hwmodel.report.accuracy import percent
 from hwmodel.report.tables import Form, record_cells, table
 from hwmodel.solve.sweep.show import Selected
@@ -48,7 +48,7 @@ def cell(name: str, value: Any) -> str:
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e9 else f"{value:.{DIGITS}g}"
 
 
-def rows_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], form: Form = "md") -> str:
+def rows_table(rows: Rows, columns: Sequence[str], form: Form = "md") -> str:
     """Rows as a table of these columns."""
     return table(list(columns), [[cell(name, row.get(name)) for name in columns] for row in rows], form)
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from hwmodel.report.wide import padded, width, wrapped
 
 Form = Literal["md", "text", "html"]
-Records = Sequence[Mapping[str, Any]]
+Records = Sequence[Mapping[str, object]]
 
 _FIGURE = re.compile(r"[*+$~-]*\d")  # how a cell with a figure begins
 _BLANK = ("", "-")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 
@@ -21,7 +19,6 @@ class ServingCalibration(msgspec.Struct, frozen=True, kw_only=True):
     old_before: float = 2025.0
     drift_from: float = 2025.9
     known: dict[str, list[str]] = {}
-    parameters: list[dict[str, Any]] = []
     accuracy: dict[str, dict[str, float]] = {}
     fitted_on: str = ""
     code_version: str = ""

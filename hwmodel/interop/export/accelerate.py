@@ -10,7 +10,7 @@ from hwmodel.interop.export import hf_trainer
 from hwmodel.interop.export.hf_shape import LAYER_CLASSES
 from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines
 from hwmodel.interop.tools.names import names_of
-from hwmodel.plain import Document
+from hwmodel.plain import Fields
 
 MIXED = {"bf16": "bf16", "fp16": "fp16", "tf32": "no", "fp8": "fp8"}
 OTHERS = {"pp": "pipeline", "vpp": "virtual stages", "ep": "expert-parallel ranks"}
@@ -52,7 +52,7 @@ def write(launch: Training) -> Written:
     return Written(files=dict(sorted(files.items())), start=start, unexpressed=tuple(left))
 
 
-def _config(launch: Training, layer: str, again: bool) -> Document:
+def _config(launch: Training, layer: str, again: bool) -> Fields:
     """The YAML as a mapping; values of FSDP's switches are words, as Accelerate reads them."""
     zero = launch.number("zero")
     dp, tp, cp = (launch.number(name) for name in ("dp", "tp", "cp"))
@@ -76,14 +76,14 @@ def _config(launch: Training, layer: str, again: bool) -> Document:
     }  # fmt: skip
 
 
-def _flat(data: Document, prefix: str = "") -> Document:
-    out: Document = {}
+def _flat(data: Fields, prefix: str = "") -> Fields:
+    out: Fields = {}
     for key, value in data.items():
         out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return out
 
 
-def _yaml(data: Document, indent: str = "") -> str:
+def _yaml(data: Fields, indent: str = "") -> str:
     """A mapping of mappings and plain values."""
     text = ""
     for key, value in data.items():

@@ -8,7 +8,7 @@ from hwmodel.errors import InputError
 from hwmodel.interop.export import hf_trainer
 from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines
 from hwmodel.interop.tools.names import names_of
-from hwmodel.plain import Document
+from hwmodel.plain import Fields
 
 PRECISIONS = ("bf16", "fp16", "tf32")
 # The trainer fills in what is auto; with states on the host DeepSpeed wants to make its own optimizer of the CPU.
@@ -45,10 +45,10 @@ def write(launch: Training) -> Written:
     return Written(files=files, start=start, unexpressed=tuple(left))
 
 
-def _config(launch: Training) -> Document:
+def _config(launch: Training) -> Fields:
     """The JSON: batch, precision, ZeRO stage, tensor and expert ranks."""
     zero, tp, ep, etp = (launch.number(name) for name in ("zero", "tp", "ep", "etp"))
-    host: Document = {}
+    host: Fields = {}
     if "optimizer" in launch.word("offload").split(","):
         if zero == 0:
             raise InputError("deepspeed moves the optimizer's states to the host only sharded; plan with --zero 1")
@@ -67,9 +67,9 @@ def _config(launch: Training) -> Document:
     }
 
 
-def _flat(data: Document, prefix: str = "", whole: tuple[str, ...] = ()) -> Document:
+def _flat(data: Fields, prefix: str = "", whole: tuple[str, ...] = ()) -> Fields:
     """Keys joined by dots; those of `whole` are not taken apart."""
-    out: Document = {}
+    out: Fields = {}
     for key, value in data.items():
         out |= (
             _flat(value, f"{prefix}{key}.") if isinstance(value, dict) and key not in whole else {prefix + key: value}

@@ -10,11 +10,11 @@ import msgspec
 from hwmodel.errors import InputError
 from hwmodel.interop.export.launch import LaunchPool, Serving, Written, commented, header_lines
 from hwmodel.interop.tools.names import ToolNames
-from hwmodel.plain import Document
+from hwmodel.plain import Fields
 
 PORT = 8000
 SPANNING = ': "${LEADER_ADDRESS:?address of the first node}" "${NODE_RANK:?rank of this node}"\n'
-Arguments = Document  # flag -> value, None for a switch
+Arguments = Fields  # flag -> value, None for a switch
 
 
 class Quantised(msgspec.Struct, frozen=True, kw_only=True):

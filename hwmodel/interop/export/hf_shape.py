@@ -7,7 +7,7 @@ from pathlib import Path
 from hwmodel.errors import InputError
 from hwmodel.interop.huggingface import from_dict
 from hwmodel.interop.tools.parts_of_shape import Layers, layers_of, same_shape
-from hwmodel.plain import Document
+from hwmodel.plain import Fields
 from hwmodel.specs import Shape
 
 # model_type -> the class of its layers, which a trainer wraps one by one.
@@ -19,7 +19,7 @@ LAYER_CLASSES = {
 }  # fmt: skip
 
 
-def hf_config(shape: Shape, target: str, max_tokens: int) -> Document:
+def hf_config(shape: Shape, target: str, max_tokens: int) -> Fields:
     """The config.json of a shape; what it says is read back and compared. InputError where no family is like it."""
     found = layers_of(shape, target)
     for kind in _kinds(shape, found):
@@ -42,7 +42,7 @@ def _kinds(shape: Shape, found: Layers) -> tuple[str, ...]:
     return ("qwen3",) if found.qk_norm else ("qwen2", "llama")
 
 
-def _common(shape: Shape, found: Layers, max_tokens: int) -> Document:
+def _common(shape: Shape, found: Layers, max_tokens: int) -> Fields:
     block = found.attention
     depth = sum(float(b.count) for b in (found.dense, found.mixture) if b is not None)
     return {
@@ -53,7 +53,7 @@ def _common(shape: Shape, found: Layers, max_tokens: int) -> Document:
     }  # fmt: skip
 
 
-def _family(kind: str, shape: Shape, found: Layers) -> Document:
+def _family(kind: str, shape: Shape, found: Layers) -> Fields:
     """What a family says otherwise, or besides."""
     block = found.mixture
     if kind == "gpt2":
@@ -74,7 +74,7 @@ def _family(kind: str, shape: Shape, found: Layers) -> Document:
     return {}
 
 
-def _deepseek(found: Layers) -> Document:
+def _deepseek(found: Layers) -> Fields:
     block = found.mixture
     assert block is not None
     # Twice as many groups as a token may use, as the config.json of DeepSeek-V3 has it (n_group 8, topk_group 4).

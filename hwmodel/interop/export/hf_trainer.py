@@ -10,7 +10,7 @@ from hwmodel.errors import InputError
 from hwmodel.interop.export.hf_shape import hf_config
 from hwmodel.interop.export.launch import Training, Unexpressed, schedule_left
 from hwmodel.interop.tools.names import ToolNames
-from hwmodel.plain import Document
+from hwmodel.plain import Fields
 
 SCRIPT = "run_clm.py"
 NEEDED = {
@@ -36,7 +36,7 @@ def model_file(launch: Training, target: str) -> dict[str, str]:
     return {"model/config.json": json.dumps(config, indent=2) + "\n"}
 
 
-def arguments(launch: Training) -> Document:
+def arguments(launch: Training) -> Fields:
     """Arguments of the script: batch, sequence, steps, arithmetic."""
     precision = launch.word("precision")
     return {

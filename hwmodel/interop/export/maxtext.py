@@ -10,9 +10,9 @@ from hwmodel.interop.export.launch import Training, Unexpressed, Written, commen
 from hwmodel.interop.tools.maxtext_shape import shape_settings
 from hwmodel.interop.tools.maxtext_words import AXES, QUANTIZATION, REMAT
 from hwmodel.interop.tools.names import names_of
-from hwmodel.plain import Document
+from hwmodel.plain import Fields
 
-Settings = Document
+Settings = Fields
 DTYPES = {"fp16": "float16", "tf32": "float32"}
 
 

@@ -9,7 +9,7 @@ from hwmodel.interop.export.launch import Training, Written, commented, header_l
 from hwmodel.interop.export.megatron import arguments
 from hwmodel.interop.tools.bridge_fields import RECIPES, fields_of
 from hwmodel.interop.tools.names import ToolNames, names_of
-from hwmodel.plain import Document
+from hwmodel.plain import Fields
 
 
 def write(launch: Training) -> Written:
@@ -38,7 +38,7 @@ def write(launch: Training) -> Written:
     return Written(files={"megatron_bridge.py": text}, start=start, unexpressed=unexpressed)
 
 
-def _complete(launch: Training, fields: Document) -> Document:
+def _complete(launch: Training, fields: Fields) -> Fields:
     """Fields that repeat another one, or that sharding by FSDP asks for."""
     out = dict(fields) | {"dataset.seq_length": launch.number("seq_len")}
     out["optimizer.use_distributed_optimizer"] = out["ddp.use_distributed_optimizer"]
@@ -57,7 +57,7 @@ def _literal(value: Any) -> str:
     return repr(value).replace("'", '"')
 
 
-def _source(launch: Training, names: ToolNames, written: Written, fields: Document) -> str:
+def _source(launch: Training, names: ToolNames, written: Written, fields: Fields) -> str:
     """The whole module."""
     latent = "model.multi_latent_attention" in fields
     module, provider = ("mla_provider", "MLAModelProvider") if latent else ("gpt_provider", "GPTModelProvider")

@@ -10,9 +10,8 @@ from hwmodel.interop.export.launch import Training, Unexpressed, Written, commen
 from hwmodel.interop.export.megatron import stage_layers
 from hwmodel.interop.tools.names import ToolNames, names_of
 from hwmodel.interop.tools.titan_models import TitanModel, builder_source, titan_model
-from hwmodel.plain import Document
+from hwmodel.plain import Fields
 
-Fields = Document
 # Recipe -> the converters of its linear layers and of its experts, with their arguments.
 CONVERTERS: dict[str, tuple[tuple[str, Fields], tuple[str, Fields]] | None] = {
     "bf16": None,

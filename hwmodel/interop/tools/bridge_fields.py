@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from hwmodel.interop.tools.megatron_shape import Flags
-from hwmodel.plain import Document
+from hwmodel.plain import Fields, listed
 
 # Flag -> field of the configuration, values as they are.
 SAME = {
@@ -70,9 +70,9 @@ RECIPES = {
 PRECISION_FLAGS = ("--bf16", "--fp16", "--fp8-format", "--fp8-recipe", "--fp4-format", "--fp4-recipe")
 
 
-def fields_of(flags: Flags) -> Document:
+def fields_of(flags: Flags) -> Fields:
     """The fields of these arguments. KeyError for an argument without one."""
-    out: Document = {}
+    out: Fields = {}
     for flag, value in flags.items():
         if flag in SAME:
             out[SAME[flag]] = value
@@ -90,7 +90,7 @@ def fields_of(flags: Flags) -> Document:
     return out
 
 
-def flags_of(fields: Document) -> dict[str, list[str]]:
+def flags_of(fields: Fields) -> dict[str, list[str]]:
     """The arguments of these fields, as words: what a reader of command lines takes."""
     found: dict[str, list[str]] = {}
     for flag, field in SAME.items():
@@ -106,7 +106,7 @@ def flags_of(fields: Document) -> dict[str, list[str]]:
     elif frequency is not None:
         found["--moe-layer-freq"] = [str(frequency)]
     if fields.get("model.window_size"):
-        found["--window-size"] = [str(fields["model.window_size"][0])]
+        found["--window-size"] = [str(listed(fields["model.window_size"])[0])]
     if fields.get("model.num_query_groups"):
         found["--group-query-attention"] = []
     return found

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hwmodel.errors import InputError
 from hwmodel.interop.tools.parts_of_shape import Layers, layers_of
-from hwmodel.plain import Document
+from hwmodel.plain import Fields, Options, listed
 from hwmodel.specs import Block, Shape
 
-Settings = Document
+Settings = Fields
 # Decoder blocks whose layers have norms on queries and keys, or biases on their projections.
 GATED = ["silu", "linear"]
 
@@ -83,7 +82,7 @@ def _experts(shape: Shape, found: Layers) -> Settings:
     }  # fmt: skip
 
 
-def settings_shape(s: Mapping[str, Any], path: Path) -> Shape | None:
+def settings_shape(s: Options, path: Path) -> Shape | None:
     """The shape that settings describe; None where they do not (a model is named instead)."""
     if "base_emb_dim" not in s or "base_num_decoder_layers" not in s:
         return None
@@ -102,10 +101,10 @@ def settings_shape(s: Mapping[str, Any], path: Path) -> Shape | None:
     if number("num_experts", 1.0) > 1.0:
         first = [Block(count=dense, d_ff=number("base_mlp_dim"), **attention)] if dense else []
         width = number("base_moe_mlp_dim") if number("base_moe_mlp_dim", -1.0) > 0 else number("base_mlp_dim")
+        groups = number("topk_routing_group", -1.0)
         blocks = [*first, Block(
             count=depth - dense, d_ff=width, n_experts=number("num_experts"), top_k=number("num_experts_per_tok", 1.0),
-            d_ff_shared=number("shared_experts") * width, top_groups=number("topk_routing_group") if s.get(
-                "topk_routing_group", -1) > 0 else float("inf"),
+            d_ff_shared=number("shared_experts") * width, top_groups=groups if groups > 0 else float("inf"),
             **(attention | {"extra_params": attention["extra_params"] + (
                 number("num_experts") if s.get("routed_bias") else 0.0)}),
         )]  # fmt: skip
@@ -117,8 +116,8 @@ def settings_shape(s: Mapping[str, Any], path: Path) -> Shape | None:
     )  # fmt: skip
 
 
-def _attention(s: Mapping[str, Any], number: Any) -> dict[str, float]:
-    gated = float("linear" in s.get("mlp_activations", GATED))
+def _attention(s: Options, number: Any) -> dict[str, float]:
+    gated = float("linear" in listed(s.get("mlp_activations", GATED)))
     heads, kv = number("base_num_query_heads"), number("base_num_kv_heads")
     if s.get("attention_type") == "mla":
         return {

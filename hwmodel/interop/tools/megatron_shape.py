@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from hwmodel.interop.tools.parts_of_shape import Layers, layers_of
-from hwmodel.plain import Document
+from hwmodel.plain import Fields
 from hwmodel.specs import Shape
 
-Flags = Document
+Flags = Fields
 
 
 def shape_flags(shape: Shape, target: str, tp: int) -> Flags:

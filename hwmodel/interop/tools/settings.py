@@ -8,7 +8,6 @@ that is 1: nothing is dropped on the way.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
@@ -62,7 +61,7 @@ SETTINGS: dict[str, LaunchSetting] = {
 OPTION = {"global_batch_seqs": "global_batch"}
 
 
-def checked(layout: Mapping[str, Any], where: str) -> dict[str, Value]:
+def checked(layout: Mapping[str, Value], where: str) -> dict[str, Value]:
     """The settings of an answer's layout with the defaults of those that it leaves out.
 
     Sequence parallelism goes with tensor parallelism where nothing is said. InputError for a key that no writer knows,

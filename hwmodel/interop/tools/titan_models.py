@@ -7,7 +7,6 @@ import msgspec
 from hwmodel.catalog import Catalog
 from hwmodel.errors import InputError
 from hwmodel.interop.tools.parts_of_shape import Layers, layers_of, same_shape
-from hwmodel.plain import Document
 from hwmodel.specs import Shape
 
 # Flavors of torchtitan 0.3.0 and the models of the catalog that they are.
@@ -29,8 +28,8 @@ class TitanModel(msgspec.Struct, frozen=True, kw_only=True):
     module: str
     flavor: str
     builder: str = ""
-    head: Document = {}
-    layers: Document = {}
+    head: dict[str, int] = {}
+    layers: dict[str, int] = {}
 
 
 def titan_model(shape: Shape, catalog: Catalog) -> TitanModel:

@@ -34,7 +34,7 @@ class Answered:
         self.document = document
 
     @cached_property
-    def numbers(self) -> dict[str, Any]:
+    def numbers(self) -> dict[str, float | Mapping[str, float]]:
         """Every number of the answer by its dotted name: a float, or an interval."""
         return dict(_numbers(self.document, ""))
 
@@ -108,7 +108,7 @@ class Answered:
         return self.setting if isinstance(self.setting, Fleeted) else None
 
 
-def _numbers(place: Any, path: str) -> Iterator[tuple[str, Any]]:
+def _numbers(place: object, path: str) -> Iterator[tuple[str, float | Mapping[str, float]]]:
     if isinstance(place, Mapping):
         if set(place) >= BAND and all(isinstance(place[end], (int, float)) for end in BAND):
             yield path, place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hwmodel.economics import (
@@ -45,8 +46,8 @@ def at_confidence(found: Answered, place: str, name: str, share: float) -> Rule:
         inputs = {"median": f"{place}.quantiles.p50.{name}", "p90": f"{place}.quantiles.p90.{name}"}
         return by(Band.at, lambda median, p90: Band(median, median, p90).at(z).value, **inputs)
     inputs = {"median": f"{place}.quantiles.p50.{name}", "p10": f"{place}.{name}.low"}
-    low = found.numbers[f"{place}.{name}"]["low"]
-    p10 = Fact(value=low, source="the low end of the 80 % interval")
+    band = found.numbers[f"{place}.{name}"]
+    p10 = Fact(value=band["low"] if isinstance(band, Mapping) else band, source="the low end of the 80 % interval")
     return by(Band.at, lambda median, p10: Band(median, p10, median).at(z).value, **(inputs | {"p10": p10}))
 
 

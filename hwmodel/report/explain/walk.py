@@ -121,13 +121,13 @@ def _name_of(path: str, symbol: str, at: str | Fact) -> str:
 def _leaf(found: Answered, path: str, code: str = "", **more: Any) -> Term:
     """A number as the answer states it, with what the reports say of it."""
     name = path.rsplit(".", 1)[-1]
-    value = found.numbers[path]
-    band = value if isinstance(value, Mapping) else {"value": value, "low": None, "high": None}
+    stated = found.numbers[path]
+    ends = (stated["low"], stated["high"]) if isinstance(stated, Mapping) else (None, None)
     known = MEANINGS.get(name)
-    certain = band["low"] == band["high"]
+    low, high = (None, None) if ends[0] == ends[1] else ends
     return Term(
-        name=path, label=_label(name, known), value=float(band["value"]),
-        low=None if certain else band["low"], high=None if certain else band["high"], unit=unit_of(path, known),
+        name=path, label=_label(name, known), value=float(stated["value"] if isinstance(stated, Mapping) else stated),
+        low=low, high=high, unit=unit_of(path, known),
         how=_how(found, path, known), code=code or (f"hwmodel/{known.code}" if known is not None else ""),
         sources=_sources(found, known), **more,
     )  # fmt: skip

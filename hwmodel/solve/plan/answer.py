@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hwmodel.answers import Shown
-from hwmodel.plain import Document, Given
+from hwmodel.plain import Document
 from hwmodel.solve.budget.beats import Beats
 from hwmodel.solve.budget.risk import Risk
 from hwmodel.solve.life.distilled import Distilled
@@ -35,7 +35,7 @@ from hwmodel.specs.provenance import Cited
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """The question: what was given, by the fields of a request; the defaults that filled in; the options as typed."""
 
-    given: Given
+    given: dict[str, object]
     defaults: dict[str, float | str | None]
     confidence: float
     options: list[list[str]]

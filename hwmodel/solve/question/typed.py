@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from hwmodel import units
 from hwmodel.errors import InputError
+from hwmodel.plain import Options
 
 
-def check_single(given: Mapping[str, Any]) -> None:
+def check_single(given: Options) -> None:
     """Raises InputError for an option of several values (`1T,2T`), which `compare` takes; thousands are one number."""
     for name, value in given.items():
         if not isinstance(value, str) or "," not in value:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from hwmodel.plain import Document
+from hwmodel.plain import Row
 from hwmodel.solve.sweep.answers import known_columns
 from hwmodel.solve.sweep.folder import Folder, rows_digest
 from hwmodel.solve.sweep.keeping import BINS_A_DECADE, Partial, Winners, bins
@@ -30,7 +30,7 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
 
     by: list[str]
     count: int
-    rows: list[Document]
+    rows: list[Row]
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     without_answer: dict[str, int]  # what binds, or `refused` -> rows
     layouts: int
     units: dict[str, str]
-    top: dict[str, list[Document]]  # answer -> its best rows
+    top: dict[str, list[Row]]  # answer -> its best rows
     pareto: Front
     histograms: dict[str, int | list[Bin]]  # answer -> bins, beside `bins_per_decade`
     rows_digest: str

@@ -1,0 +1,120 @@
+"""Between the layers stand records: where a public function or a field of a record still holds `dict[str, Any]`."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1] / "hwmodel"
+MAPPINGS = ("dict", "Mapping", "MutableMapping")
+
+# Edges of the program, where a document comes in or goes out, by file: how many, and why. Fewer are welcome.
+JSON_OUT = "the JSON of an answer, for whoever asked"
+JSON_IN = "a saved answer read from its JSON"
+OPTIONS = "keyword arguments of a command, a request or a plan file, checked by who reads them"
+FILES = "records of a file as they stand in it, before they are checked"
+MEASURED = "columns or arguments of arrays, floats and traced symbols"
+EDGES: dict[str, dict[str, int]] = {
+    JSON_OUT: {
+        "answers.py": 3, "api/sheet.py": 2, "catalog/json_schema.py": 1, "interop/export/hf_trainer.py": 1,
+        "report/catalog_pages.py": 1, "report/diff.py": 4, "report/explain/walk.py": 2, "report/fit_text.py": 2,
+        "report/law.py": 3, "report/prices.py": 1, "report/topics.py": 2, "solve/accuracy.py": 1,
+        "solve/plan/answer.py": 1, "solve/plan/compare_values.py": 1, "solve/serve/ask.py": 1,
+        "solve/stages/keys.py": 1, "solve/stages/solver.py": 3, "solve/sweep/folder.py": 4, "solve/sweep/run.py": 1,
+        "solve/train.py": 1, "validation/board/board.py": 1, "web/app.py": 1, "web/form.py": 1, "web/guard.py": 2,
+        "web/openapi.py": 4, "web/runs.py": 1,
+    },
+    JSON_IN: {
+        "cli/export.py": 1, "interop/export/answer.py": 5, "interop/export/serving_answer.py": 1,
+        "interop/export/targets.py": 1, "report/commands.py": 1, "report/explain/answered.py": 1,
+        "report/explain/rerun.py": 1,
+    },
+    OPTIONS: {
+        "api/verbs.py": 2, "cli/launch_files.py": 2, "cli/models.py": 1, "solve/stages/file.py": 1,
+        "solve/sweep/space.py": 1, "web/answers.py": 4, "web/question.py": 2,
+    },
+    FILES: {"catalog/compiled.py": 1, "catalog/records.py": 2, "interop/huggingface/config.py": 3},
+    MEASURED: {
+        "predict/kernel.py": 2, "report/sweep_figures.py": 1, "solve/serve/table.py": 1, "solve/sweep/expression.py": 1,
+        "specs/layout.py": 1,
+    },
+}  # fmt: skip
+
+
+def _module(path: Path) -> str:
+    words = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(words[:-1] if words[-1] == "__init__" else words)
+
+
+def _loose(node: ast.AST, aliases: set[str]) -> bool:
+    """Whether an annotation holds a mapping of names to anything, or a name that stands for one."""
+    for each in ast.walk(node):
+        if isinstance(each, ast.Name) and each.id in aliases:
+            return True
+        if isinstance(each, ast.Subscript) and isinstance(each.slice, ast.Tuple):
+            value = each.slice.elts[-1]
+            if getattr(each.value, "id", "") in MAPPINGS and getattr(value, "id", "") == "Any":
+                return True
+    return False
+
+
+def _defined(tree: ast.Module, aliases: set[str]) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            if isinstance(target, ast.Name) and not target.id.isupper() and _loose(node.value, aliases):
+                yield target.id
+
+
+def _aliases(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
+    """Names that stand for such a mapping, by module, through any number of imports."""
+    found: dict[str, set[str]] = {name: set() for name in trees}
+    before = -1
+    while before != (before := sum(map(len, found.values()))):
+        for name, tree in trees.items():
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ImportFrom) and node.module in found:
+                    found[name] |= {a.asname or a.name for a in node.names if a.name in found[node.module]}
+            found[name] |= set(_defined(tree, found[name]))
+    return found
+
+
+def _places(node: ast.AST, aliases: set[str], inside: bool = False) -> Iterator[str]:
+    """Public functions, and fields of public classes, whose annotations hold one."""
+    for each in getattr(node, "body", []):
+        if isinstance(each, ast.ClassDef) and not each.name.startswith("_"):
+            yield from _places(each, aliases, inside=True)
+        elif isinstance(each, ast.FunctionDef) and (each.name == "__init__" or not each.name.startswith("_")):
+            a = each.args
+            given = [*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, (a.vararg, a.kwarg))]
+            notes = [one.annotation for one in given if one.annotation] + ([each.returns] if each.returns else [])
+            if any(_loose(note, aliases) for note in notes):
+                yield each.name
+        elif inside and isinstance(each, ast.AnnAssign) and _loose(each.annotation, aliases):
+            yield ast.unparse(each.target)
+
+
+def found_in(sources: dict[str, str]) -> Counter[str]:
+    trees = {name: ast.parse(text) for name, text in sources.items()}
+    aliases = _aliases(trees)
+    return Counter({name: len(list(_places(tree, aliases[name]))) for name, tree in trees.items()})
+
+
+def test_records_stand_between_the_layers() -> None:
+    paths = {_module(path): path for path in PACKAGE.rglob("*.py")}
+    found = found_in({name: path.read_text(encoding="utf-8") for name, path in paths.items()})
+    counts = {paths[name].relative_to(PACKAGE).as_posix(): count for name, count in found.items() if count}
+    allowed = {file: most for files in EDGES.values() for file, most in files.items()}
+    beyond = {file: count for file, count in counts.items() if count > allowed.get(file, 0)}
+    assert not beyond, f"make a record of it, or say in EDGES why it is an edge: {beyond}"
+
+
+def test_the_count_sees_names_imports_and_fields() -> None:
+    assert found_in({
+        "a": "from typing import Any\nLoose = dict[str, Any]\ndef public(x: Loose) -> None: ...\n"
+             "def _own(x: Loose) -> None: ...",
+        "b": "from a import Loose as L\nclass R:\n    field: tuple[L, ...]\n    fine: dict[str, float]",
+        "c": "from typing import Any\ndef f() -> list[dict[str, Any]]: ...\ndef g(x: dict[str, object]) -> None: ...",
+    }) == {"a": 1, "b": 1, "c": 1}  # fmt: skip
