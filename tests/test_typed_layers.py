@@ -32,12 +32,12 @@ EDGES: dict[str, dict[str, int]] = {
         "report/explain/rerun.py": 1,
     },
     OPTIONS: {
-        "api/verbs.py": 2, "cli/launch_files.py": 2, "cli/models.py": 1, "solve/stages/file.py": 1,
+        "api/verbs.py": 3, "cli/launch_files.py": 2, "cli/models.py": 1, "solve/stages/file.py": 1,
         "solve/sweep/space.py": 1, "web/answers.py": 4, "web/question.py": 2,
     },
     FILES: {"catalog/compiled.py": 1, "catalog/records.py": 2, "interop/huggingface/config.py": 3},
     MEASURED: {
-        "predict/kernel.py": 2, "report/sweep_figures.py": 1, "solve/serve/table.py": 1, "solve/sweep/expression.py": 1,
+        "predict/kernel.py": 2, "report/sweep.py": 1, "report/sweep_figures.py": 3, "solve/serve/table.py": 1, "solve/sweep/expression.py": 1,
         "specs/layout.py": 1,
     },
 }  # fmt: skip
