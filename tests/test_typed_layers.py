@@ -37,7 +37,8 @@ EDGES: dict[str, dict[str, int]] = {
     },
     FILES: {"catalog/compiled.py": 1, "catalog/records.py": 2, "interop/huggingface/config.py": 3},
     MEASURED: {
-        "predict/kernel.py": 2, "report/sweep.py": 1, "report/sweep_figures.py": 3, "solve/serve/table.py": 1, "solve/sweep/expression.py": 1,
+        "predict/kernel.py": 2, "report/sweep.py": 1, "report/sweep_figures.py": 3,
+        "solve/serve/table.py": 1, "solve/sweep/expression.py": 1,
         "specs/layout.py": 1,
     },
 }  # fmt: skip
