@@ -15,7 +15,7 @@ from hwmodel.predict.service import together
 from hwmodel.predict.service.layouts import column, layouts, rows_of
 from hwmodel.predict.service.passes import passes, prompt_s, room
 from hwmodel.predict.service.setting import ServiceSetting, Worker, on_layout
-from hwmodel.predict.service.together import LayoutRows, Settings
+from hwmodel.predict.service.together import LayoutRows, ServiceGroup
 from hwmodel.specs.serving import ServingLayout, ServingLoad
 
 PARTS = ("a100-pcie-80gb", "h100-sxm5-80gb", "mi300x-192gb", "tpu-v5p", "trainium2", "b200-sxm6-180gb", "rtx-5090")
@@ -62,7 +62,7 @@ def all_of(s: ServiceSetting, batch: np.ndarray) -> list[np.ndarray]:
 @pytest.mark.parametrize("model", ["deepseek-v3", "llama-3.1-70b", "gpt-oss-120b", "deepseek-v3.2", "mixtral-8x7b"])
 def test_rows_of_many_parts_are_those_of_each(model):
     settings, rows = drawn(model, seed=len(model))
-    found = Settings(settings).run(rows, all_of)
+    found = ServiceGroup(settings).run(rows, all_of)
     for s, r, columns in zip(settings, rows, found, strict=True):
         alone = all_of(on_layout(s, r.layout), *r.columns) if r.size else []
         assert [c.tolist() for c in columns] == [c.tolist() for c in alone]
@@ -71,10 +71,10 @@ def test_rows_of_many_parts_are_those_of_each(model):
 @pytest.mark.parametrize(("alone", "most"), [(1, 10), (10**9, 1), (10**9, 100), (30, 10**9)])
 def test_how_rows_are_put_together_changes_nothing(monkeypatch, alone, most):
     settings, rows = drawn("mixtral-8x7b", seed=5)
-    usual = Settings(settings).run(rows, all_of)
+    usual = ServiceGroup(settings).run(rows, all_of)
     monkeypatch.setattr(together, "ALONE_ROWS", alone)
     monkeypatch.setattr(together, "TOGETHER_ROWS", most)
-    for one, other in zip(usual, Settings(settings).run(rows, all_of), strict=True):
+    for one, other in zip(usual, ServiceGroup(settings).run(rows, all_of), strict=True):
         assert [c.tolist() for c in one] == [c.tolist() for c in other]
 
 

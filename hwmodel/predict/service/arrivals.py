@@ -15,7 +15,7 @@ from hwmodel.physics.serving_queue import open_loop_at, queue_wait_s, queue_wait
 from hwmodel.predict.service.layouts import column, rows_of
 from hwmodel.predict.service.passes import first_s, mixed_s, most_prompts, passes, prompt_s, room, step_s, transfer_s
 from hwmodel.predict.service.setting import ServiceSetting, Worker, on_layout
-from hwmodel.predict.service.together import Column, LayoutRows, Settings
+from hwmodel.predict.service.together import Column, LayoutRows, ServiceGroup
 from hwmodel.specs.serving import ServingLayout, ServingLoad
 
 NONE: Column = np.empty(0)
@@ -97,7 +97,7 @@ def _batches(most: float) -> Column:
     return rising[np.diff(rising, prepend=0.0) > 0.0]
 
 
-def places(settings: Settings, tried: Sequence[ServingLayout]) -> list[Column]:
+def places(settings: ServiceGroup, tried: Sequence[ServingLayout]) -> list[Column]:
     """Requests whose cache each layout of each setting holds."""
     return [
         one[0] if one else NONE for one in settings.run([LayoutRows(t) for t in tried], lambda s: (column(room(s)),))
@@ -117,7 +117,7 @@ def fitting(s: ServiceSetting, tried: ServingLayout, room: Column, spread: Arriv
 
 
 def decoded(
-    settings: Settings, found: Sequence[Fitting], spread: ArrivalSpread, within_s: float = math.inf
+    settings: ServiceGroup, found: Sequence[Fitting], spread: ArrivalSpread, within_s: float = math.inf
 ) -> list[Decoded]:
     """What each configuration decodes, of those whose token takes no more than `within_s` at the spread's percentile.
 
@@ -148,7 +148,7 @@ def _decoded(f: Fitting, step: Column, tail: Column, gain: Any) -> Decoded:
     )  # fmt: skip
 
 
-def loaded(settings: Settings, at: Sequence[Decoded], spread: ArrivalSpread) -> list[Loaded]:
+def loaded(settings: ServiceGroup, at: Sequence[Decoded], spread: ArrivalSpread) -> list[Loaded]:
     """Configurations whose decode steps also carry the prefills, their spread counted.
 
     Tails: the wait for prefill is an M/D/1 queue's.
@@ -208,7 +208,7 @@ class Prompts(msgspec.Struct, frozen=True, kw_only=True):
         return Prompts(**{name: getattr(self, name)[index] for name in self.__struct_fields__})
 
 
-def prompts_of(settings: Settings, tried: Sequence[ServingLayout], spread: ArrivalSpread) -> list[Prompts]:
+def prompts_of(settings: ServiceGroup, tried: Sequence[ServingLayout], spread: ArrivalSpread) -> list[Prompts]:
     """Prompts on every layout of each setting."""
 
     def run(s: ServiceSetting) -> tuple[Column, ...]:

@@ -46,7 +46,7 @@ class Kin(NamedTuple):
     engine: Engine
 
 
-class Settings:
+class ServiceGroup:
     """Settings of one model and load on many parts and recipes, and their configurations together."""
 
     def __init__(self, settings: Sequence[ServiceSetting]) -> None:

@@ -14,7 +14,7 @@ from hwmodel.catalog import Catalog
 from hwmodel.ops import Num, ceil
 from hwmodel.predict.service.arrivals import Decoded, Loaded, loaded
 from hwmodel.predict.service.layouts import cells, column
-from hwmodel.predict.service.together import Settings
+from hwmodel.predict.service.together import ServiceGroup
 from hwmodel.solve.run.band import value_of
 from hwmodel.solve.serve.money import Spent, dollars, money, share_of
 from hwmodel.solve.serve.pools import Pools
@@ -173,7 +173,7 @@ def with_cached_input(question: ServingQuestion, shape: Shape, f: Fleets, i: int
     same = offer(shape, o.part, o.system, o.machine, o.recipe, o.setting.worker.engine, bare)
     (alone,) = options(bare, [same])
     one = alone.at.rows(np.flatnonzero(alone.at.batch == f.at.batch[i])[:1])
-    quicker = one.step_s if f.pools else loaded(Settings([alone.setting]), [one], spread_of(bare))[0].tpot_s
+    quicker = one.step_s if f.pools else loaded(ServiceGroup([alone.setting]), [one], spread_of(bare))[0].tpot_s
     share = max(1.0 - float(quicker[0] / f.tpot_s[i]), 0.0) * (1.0 if f.pools is None else 1.0 - r.prefill_share)
     cached = question.rate * question.prompt_tokens * question.hit_rate * SECONDS_PER_HOUR / 1e6
     return msgspec.structs.replace(

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwmodel.predict.service.arrivals import Prompts, prefilled, prompts_of
 from hwmodel.predict.service.layouts import column, rows_of
-from hwmodel.predict.service.together import Settings
+from hwmodel.predict.service.together import ServiceGroup
 from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.solve.serve.table import Column, Options, spread_of
 from hwmodel.specs.serving import ServingLayout
@@ -36,7 +36,7 @@ class PrefillPools(msgspec.Struct, kw_only=True):
 def prefill_pools(question: ServingQuestion, found: Sequence[Options]) -> list[PrefillPools]:
     """Of each part and recipe the pools of every layout that holds the weights and one prompt, at the peak demand."""
     held = [rows_of(o.tried, o.room >= column(o.tried.dp * o.tried.pp)) for o in found]
-    prompts = prompts_of(Settings([o.setting for o in found]), held, spread_of(question))
+    prompts = prompts_of(ServiceGroup([o.setting for o in found]), held, spread_of(question))
     return [_prefill_pools(o, layout, one, question) for o, layout, one in zip(found, held, prompts, strict=True)]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from hwmodel.catalog import Catalog
 from hwmodel.predict.service.arrivals import loaded
 from hwmodel.predict.service.layouts import column
-from hwmodel.predict.service.together import Settings
+from hwmodel.predict.service.together import ServiceGroup
 from hwmodel.solve.run.band import value_of
 from hwmodel.solve.serve.fleet import Fleets, fleet_row
 from hwmodel.solve.serve.question import ServingQuestion
@@ -90,7 +90,7 @@ def _stalls(question: ServingQuestion, first: FleetRow, winner: Fleets) -> str:
     for name in SIZES:
         same &= getattr(winner.at.layout, name) == getattr(first, name)
     one = winner.at.rows(np.flatnonzero(same)[:1])
-    (stalled,) = loaded(Settings([winner.options.setting]), [one], spread_of(question))
+    (stalled,) = loaded(ServiceGroup([winner.options.setting]), [one], spread_of(question))
     p = f"p{100 * question.percentile:g}"
     return (
         f"prefills between its tokens would raise {p} TPOT from {1e3 * value_of(first.tpot_tail_s):.3g} to "

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hwmodel.catalog import Catalog
 from hwmodel.predict.service.arrivals import Loaded, joined, loaded
 from hwmodel.predict.service.layouts import column
-from hwmodel.predict.service.together import Settings
+from hwmodel.predict.service.together import ServiceGroup
 from hwmodel.solve.serve.fleet import Fleets, cheapest, engines, pooled, sized
 from hwmodel.solve.serve.pools import pools, prefill_pools
 from hwmodel.solve.serve.question import ServingQuestion
@@ -130,7 +130,7 @@ class Both:
     def __init__(self, question: ServingQuestion, some: Sequence[Options], apart: Sequence[Fleets | None]) -> None:
         self.question, self.apart = question, apart
         self.engines = [Engines(question, o) for o in some]
-        self.settings = Settings([o.setting for o in some])
+        self.settings = ServiceGroup([o.setting for o in some])
 
     def look(self, whole: bool) -> None:
         """Evaluate engines until the rest cannot matter."""

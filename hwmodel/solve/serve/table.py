@@ -13,7 +13,7 @@ from hwmodel.predict.service import ServiceSetting, Worker, on_layout
 from hwmodel.predict.service.arrivals import ArrivalSpread, Decoded, decoded, fitting, places
 from hwmodel.predict.service.layouts import layouts, rows_of
 from hwmodel.predict.service.passes import room_ends
-from hwmodel.predict.service.together import Column, Settings
+from hwmodel.predict.service.together import Column, ServiceGroup
 from hwmodel.solve.run.band import Band
 from hwmodel.solve.serve.question import ServingQuestion, sizes_of
 from hwmodel.specs.economics import PriceSummary
@@ -101,7 +101,7 @@ def offer(
 
 def options(question: ServingQuestion, offers: Sequence[PartOffer], within_s: float = math.inf) -> list[Options]:
     """Every layout and batch that fits, as columns; of those that decode a token within so many seconds."""
-    settings, spread = Settings([o.setting for o in offers]), spread_of(question)
+    settings, spread = ServiceGroup([o.setting for o in offers]), spread_of(question)
     rooms = places(settings, [o.tried for o in offers])
     found = [fitting(o.setting, o.tried, room, spread) for o, room in zip(offers, rooms, strict=True)]
     return [
