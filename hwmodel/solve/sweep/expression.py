@@ -27,8 +27,8 @@ _TOKEN = re.compile(
 _SUFFIX = {"k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18, "Z": 1e21, "%": 0.01}
 # How many arguments, on columns, and in SQL, where what has no value is NULL.
 _FUNCTIONS: dict[str, tuple[int, Callable[..., Any], str]] = {
-    "log": (1, np.log, "(CASE WHEN {0} > 0 THEN ln({0}) WHEN {0} = 0 THEN '-inf'::DOUBLE END)"),
-    "log10": (1, np.log10, "(CASE WHEN {0} > 0 THEN log10({0}) WHEN {0} = 0 THEN '-inf'::DOUBLE END)"),
+    "log": (1, lambda x: np.log(np.where(np.greater(x, 0), x, np.nan)), "(CASE WHEN {0} > 0 THEN ln({0}) END)"),
+    "log10": (1, lambda x: np.log10(np.where(np.greater(x, 0), x, np.nan)), "(CASE WHEN {0} > 0 THEN log10({0}) END)"),
     "sqrt": (1, np.sqrt, "(CASE WHEN {0} >= 0 THEN sqrt({0}) END)"),
     "exp": (1, np.exp, "exp({0})"),
     "abs": (1, np.abs, "abs({0})"),
