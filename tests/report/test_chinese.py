@@ -28,6 +28,7 @@ from hwmodel.report import (
     values_markdown,
 )
 from hwmodel.report.explain import explain, explained_markdown
+from hwmodel.report.explain.kernels import TERMS, KernelTerm
 from hwmodel.report.meanings import MEANINGS
 from hwmodel.report.phrases import heard, speaking
 from hwmodel.report.plan.grounds import source_lines
@@ -187,6 +188,12 @@ def test_every_number_of_an_answer_has_words_in_chinese() -> None:
             for said in (known.label, known.formula):
                 assert heard(said) != said or said == "C = 6 N D", said
                 assert english_left(heard(said), NAMES) == [], said
+
+
+@pytest.mark.parametrize("term", TERMS, ids=lambda term: term.name)
+def test_what_a_term_of_a_step_counts_has_words_in_chinese(term: KernelTerm) -> None:
+    with speaking("zh"):
+        assert english_left(heard(term.what), NAMES) == []
 
 
 def test_accuracy() -> None:
