@@ -291,6 +291,6 @@ def _sql(node: Node, quoted: Mapping[str, str]) -> str:
     if node.kind == "call":
         return _FUNCTIONS[node.value][2].format(*parts)
     if node.kind == "%":  # of the divisor's sign, as on columns
-        return "(({0} % {1} + {1}) % {1})".format(*parts)
+        return "(CASE WHEN ({0} % {1}) * {1} < 0 THEN ({0} % {1}) + {1} ELSE {0} % {1} END)".format(*parts)
     sign = {"==": "=", "!=": "<>", "and": "AND", "or": "OR"}.get(node.kind, node.kind)
     return f"({parts[0]} {sign} {parts[1]})"
