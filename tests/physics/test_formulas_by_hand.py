@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from round_machine import BLOCK, MACHINE, SHAPE, STACK
+from round_machine import BLOCK, GEMM, MACHINE, SHAPE, STACK
 
 from hwmodel.catalog import load_catalog
 from hwmodel.physics.formulas import traffic_exposed_s
 from hwmodel.physics.layer import attention_s, traffic_s
-from hwmodel.physics.serving import cache_transfer_s, weights_bytes
+from hwmodel.physics.schedule import micro_batches
+from hwmodel.physics.serving import cache_transfer_s, decode_terms, mixed_terms, step_budget, weights_bytes
 from hwmodel.physics.serving_formulas import paced_s
-from hwmodel.physics.serving_step import Pass, index_scores_s
+from hwmodel.physics.serving_step import Pass, index_scores_s, products_s
+from hwmodel.physics.stages import layers_per_stage
+from hwmodel.physics.training import step
 from hwmodel.specs import Layout, Workload
-from hwmodel.specs.serving import ServingFormats, ServingLayout
+from hwmodel.specs.layout import ZB_H1
+from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad
 
 BF16 = load_catalog().precision("bf16")
+ENGINE = Engine(kernel_s=0.0, step_s=0.0, sequence_s=0.0, collective_s=0.0, imbalance=1.0, prefill_kernel_s=0.0)
 change = msgspec.structs.replace
 
 
@@ -70,3 +75,77 @@ def test_weights_of_padded_experts() -> None:
     padded = weights_bytes(shape, ServingFormats(padded_hidden=384.0, padded_inner=768.0), layout)
     routed = 4 * 4 * 2 * 1024 * 4096 * 2 / 2
     assert padded - plain == pytest.approx(routed * (1152 / 1024 * 2304 / 2048 - 1), rel=1e-9)
+
+
+def test_attention_alone_keeps_16_bits() -> None:
+    # 1,024 tokens through 4 d^2 of attention at 5e13 FLOP/s and 8 d^2 of the network at 1e14; memory is no limit.
+    low = change(GEMM, hbm_bytes_per_s=1e18)
+    machine = change(MACHINE, gemm=low, gemm_high=change(low, peak_flop_per_s=5e13))
+    at = (SHAPE, BLOCK, 1024.0, ServingLayout(), ENGINE, machine, low)
+    square = 2 * 1024 * 1024**2
+    apart = products_s(*at, ServingFormats(network_only=1.0))[0]
+    assert apart == pytest.approx(square * (4 / 5e13 + 8 / 1e14), rel=1e-9)
+    assert products_s(*at, ServingFormats())[0] == pytest.approx(square * 12 / 1e14, rel=1e-9)
+
+
+def test_a_rank_has_one_sequence_at_least() -> None:
+    # One over four ranks and two stages is one on each: 2 KiB from the first stage to the second.
+    layout = ServingLayout(dp=4.0, pp=2.0)
+    for batch, sequences in ((1.0, 1), (8.0, 1), (32.0, 4)):
+        found = decode_terms(SHAPE, MACHINE, ServingFormats(), layout, ENGINE, batch, 1000.0)
+        assert found.pp_s == pytest.approx(sequences * 2048 / 1e11, rel=1e-9)
+    # Beside two prompts of 1,000 tokens, 400 of them cached.
+    load = ServingLoad(prompt_tokens=1000.0, output_tokens=100.0, cached_tokens=400.0)
+    for batch, sequences in ((1.0, 1), (32.0, 4)):
+        found = mixed_terms(SHAPE, MACHINE, ServingFormats(), layout, ENGINE, batch, load, 2.0)
+        assert found.pp_s == pytest.approx((sequences + 2 * 600) * 2048 / 1e11, rel=1e-9)
+
+
+def test_a_step_that_takes_a_whole_prompt() -> None:
+    # 10,000 tokens and 2,012 beside them, where launches go so far; else 8,192, or as far as they go.
+    engine = change(ENGINE, step_tokens=8192.0, whole_prompt_tokens=16384.0)
+    assert step_budget(engine, 10_000.0) == 12_012.0
+    assert step_budget(engine, 1000.0) == 8192.0
+    assert step_budget(engine, 20_000.0) == 16_384.0
+    assert step_budget(ENGINE, 10_000.0) == 8192.0
+
+
+def test_a_pipeline_has_one_micro_batch_at_least() -> None:
+    # Two sequences over four ranks are one each; sixteen, two at a time, two.
+    assert micro_batches(Layout(dp=4.0), Workload(seq_len=1024.0, global_batch_seqs=2.0)) == 1.0
+    assert micro_batches(Layout(dp=4.0, micro_batch=2.0), Workload(seq_len=1024.0, global_batch_seqs=16.0)) == 2.0
+
+
+def test_what_gradients_of_weights_fill_at_a_level() -> None:
+    # Two stages of zero bubble, F + B - 2 W. A layer's forward products g = 2 x 1,024 x 12 d^2, its attention a; each
+    # rank has two layers, 3 g + 3.5 a, and half of the head h; W is g of each of its layers and h / 3 of its half:
+    # 2 (3 g + 3.5 a) + h / 2 - 2 (2 g + h / 6) = 2 g + 7 a + h / 6. All of it 1.5 times as long at that level. Memory
+    # is no limit.
+    free = {"hbm_bytes_per_s": 1e20}
+    machine = change(
+        MACHINE, gemm=change(GEMM, **free), gemm_high=change(GEMM, **free), memory=change(MACHINE.memory, **free),
+        attention=change(MACHINE.attention, **free),
+    )  # fmt: skip
+    g, a = 2 * 1024 * 12 * 1024**2 / 1e14, 2 * 8 * (1024**2 / 2) * 256 / 1e14
+    h = 6 * 1024 * 8000 * 1024 / 1e14
+    layout = Layout(pp=2.0, zero=0.0, schedule=ZB_H1)
+    load = Workload(seq_len=1024.0, global_batch_seqs=4.0)
+    for level in (1.0, 1.5):
+        found = step(SHAPE, machine, BF16, layout, load, change(STACK, level=level))
+        assert found.pp_bubble_s == pytest.approx(level * (2 * g + 7 * a + h / 6), rel=1e-6)
+
+
+def test_a_middle_stage_is_the_slowest_where_it_has_more_layers() -> None:
+    # Ten layers on four ranks: three in the middle, two at the ends; the head weighs 8,000 / (6 x 2 x 1,024) = 0.65
+    # layers: 2.65 are less than three, and a step of two micro-batches has no head on its slowest stage.
+    shape = change(SHAPE, blocks=(change(BLOCK, count=10.0),))
+    stages = layers_per_stage(shape, Layout(pp=4.0), STACK)
+    assert (stages.first, stages.middle, stages.last) == (2.0, 3.0, 2.0)
+    load = Workload(seq_len=1024.0, global_batch_seqs=2.0)
+    found = step(shape, MACHINE, BF16, Layout(pp=4.0, zero=0.0), load, STACK)
+    assert found.logits_s == 0.0
+    assert found.gemm_s == pytest.approx(2 * 3 * 6 * 1024 * 12 * 1024**2 / 1e14, rel=1e-9)
+    # Twice the words weigh more than a layer: the last stage, with its two, sets the pace.
+    found = step(change(shape, vocab=16_000.0), MACHINE, BF16, Layout(pp=4.0, zero=0.0), load, STACK)
+    assert found.logits_s > 0.0
+    assert found.gemm_s == pytest.approx(2 * 2 * 6 * 1024 * 12 * 1024**2 / 1e14, rel=1e-9)

@@ -191,3 +191,14 @@ def test_ends_of_an_interval() -> None:
     plain = z * z * (0.1**2 + (0.8 * 0.2) ** 2 + (0.8 * 0.6) ** 2)
     assert found.up == pytest.approx(1.3 * math.sqrt(plain + math.log(1.25) ** 2), rel=1e-9)
     assert found.down == pytest.approx(1.3 * math.sqrt(plain + math.log(0.875) ** 2), rel=1e-9)
+
+
+def test_memory_of_latents() -> None:
+    # 300 + 200 + 64 latents a token, in two bytes before and after their norm, on each of 4.25 layers.
+    latent = change(BLOCK, q_lora_rank=300.0, kv_lora_rank=200.0, rope_dim=64.0)
+    more = memory(PLAIN, of(latent)).activations_bytes - memory(PLAIN).activations_bytes
+    assert more == pytest.approx(1024 * 4.25 * 564 * 2 * 2, rel=1e-9)
+    # Up-projections computed again: 8 x 128 queries and as many keys and values twice, 2 bytes each, are dropped.
+    again = memory(Layout(zero=0.0, recompute_up_projections=1.0), of(latent)).activations_bytes
+    kept, dropped = SAVED + 564 * 4, 3 * 1024 * 2
+    assert again == pytest.approx(1024 * (4.25 * (kept - dropped) + dropped), rel=1e-9)
