@@ -1,0 +1,85 @@
+"""Lines, intervals and students that fits give, on a few points worked out in the comments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from hwmodel.laws.distill import given_teacher, usual_teacher
+from hwmodel.laws.fit_repeats import RepeatFit
+from hwmodel.laws.fit_slices import _line
+
+
+def test_a_line_with_the_scatter_about_it() -> None:
+    # (0, 0), (1, 1), (2, 3): slope 1.5, offset -1/6, residuals 1/6, -1/3, 1/6: 1/6 on one degree of freedom. The slope
+    # varies by 1/6 over 2 (squares about the mean), its root 0.288675; t of one degree at 0.9 is 3.07768.
+    x, y = np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 3.0])
+    found = _line(x, y, 0.0, 7, 100, 1)
+    assert (found.slope, found.offset) == pytest.approx((1.5, -1 / 6))
+    assert (found.low, found.high) == pytest.approx((1.5 - 0.888451, 1.5 + 0.888451), rel=1e-5)
+    # A noise of 0.5 a point is larger: the root of 0.25.
+    found = _line(x, y, 0.5, 7, 100, 1)
+    assert found.high - found.slope == pytest.approx(0.5 * 3.07768, rel=1e-5)
+
+
+def test_a_line_through_two_points_has_the_noise_alone() -> None:
+    # Squares about the mean 2: 0.02 / 2, its root 0.1; t of four degrees is 1.53321, of one (at least) 3.07768.
+    x, y = np.array([0.0, 2.0]), np.array([0.0, 1.0])
+    found = _line(x, y, 0.02, 4, 40_000, 1)
+    assert found.high - found.slope == pytest.approx(0.153321, rel=1e-5)
+    assert _line(x, y, 0.02, 0, 10, 1).high - 0.5 == pytest.approx(0.307768, rel=1e-5)
+    # Draws lie about the line as the interval says; the offset (at x = 0) varies by 0.02 itself, its root 0.1414.
+    assert found.draws.shape == (40_000, 2)
+    assert np.median(found.draws, axis=0) == pytest.approx([0.0, 0.5], abs=0.005)
+    assert np.quantile(found.draws[:, 1], 0.9) - 0.5 == pytest.approx(0.1533, rel=0.03)
+    assert np.quantile(found.draws[:, 0], 0.9) == pytest.approx(1.53321 * 0.02**0.5, rel=0.03)
+    # A line that is high at 0 is flat: -2 / 4 of the product of both spreads, over the root of (4 / 4) (2 / 4).
+    assert np.corrcoef(found.draws.T)[0, 1] == pytest.approx(-(0.5**0.5), abs=0.05)
+
+
+def repeats(rd: list[float], rn: list[float]) -> Any:
+    return RepeatFit(
+        base={"E": 1.7}, rd_star=15.0, rn_star=5.0, objective=0.0, points=3, repeating=3,
+        draws=np.array([rd, rn]).T, residuals=np.array([0.01, -0.01, 0.05]), ranges={},
+    )  # fmt: skip
+
+
+def test_intervals_of_repeats_end_where_the_search_does() -> None:
+    # Tenths of eleven draws: the second and the second last. The search goes from 10 e^-5 = 0.06738 to 1,484.1.
+    found = repeats([float(i) for i in range(1, 12)], [0.0675] * 10 + [9.0]).intervals
+    assert found["RD_star"] == pytest.approx((2.0, 10.0))
+    assert found["RN_star"] == (None, pytest.approx(0.0675))
+    found = repeats([0.0685, *[0.0685] * 9, 1.0], [1.0, *[1480.0] * 10]).intervals
+    assert found["RD_star"] == (pytest.approx(0.0685), pytest.approx(0.0685))
+    assert found["RN_star"] == (pytest.approx(1480.0), None)
+    assert repeats([1.0, *[1465.0] * 10], [1.0] * 11).intervals["RD_star"][1] == pytest.approx(1465.0)
+
+
+def test_constants_and_spread_of_repeats() -> None:
+    # Median 0.01; deviations 0, 0.02, 0.04: 1.4826 x 0.02.
+    found = repeats([1.0], [1.0])
+    assert found.constants == {"E": 1.7, "RD_star": 15.0, "RN_star": 5.0}
+    assert found.residual_sd == pytest.approx(0.029652)
+
+
+def test_the_usual_teacher_has_twenty_tokens_a_parameter_and_costs_nothing(law: Any) -> None:
+    constants = law("busbridge_distill_2025").constants
+    found = usual_teacher(constants, 1e9, flop=1e21)
+    assert found.teacher_tokens == pytest.approx(20.0 * found.teacher_params)
+    assert found.teacher_flop == 0.0
+    # 6 N D of the student and 2 N a token of the teacher's logits are all that is spent.
+    assert found.tokens * (6.0 * 1e9 + 2.0 * found.teacher_params) == pytest.approx(1e21)
+    # No other size of twenty tokens a parameter between 0.03 and 30 times the student's teaches better.
+    sizes = 1e9 * np.geomspace(0.03, 30.0, 400)
+    others = given_teacher(constants, 1e9, sizes, 20.0 * sizes, flop=1e21)
+    assert found.loss == pytest.approx(float(np.min(others.loss)), rel=1e-5)
+    # For a loss: the cheapest of them.
+    asked = found.loss + 0.05
+    cheap = usual_teacher(constants, 1e9, loss=asked)
+    others = given_teacher(constants, 1e9, sizes, 20.0 * sizes, loss=asked)
+    assert cheap.flop == pytest.approx(float(np.min(others.flop)), rel=1e-3)
+    assert cheap.teacher_tokens == pytest.approx(20.0 * cheap.teacher_params)
+    assert msgspec.structs.asdict(cheap)["loss"] <= asked * (1.0 + 1e-6)
