@@ -9,8 +9,19 @@ import msgspec
 import pytest
 from round_machine import ATTENTION, GEMM
 
+from hwmodel.catalog import load_catalog
+from hwmodel.errors import InputError
 from hwmodel.physics.engine import engine_of
-from hwmodel.physics.machine import _limited, attention_constants, gemm_constants, part_units, power_share
+from hwmodel.physics.machine import (
+    _limited,
+    attention_constants,
+    box,
+    gemm_constants,
+    machine,
+    network,
+    part_units,
+    power_share,
+)
 from hwmodel.specs.hardware import Part
 from hwmodel.specs.kernels import KernelCalibration
 from hwmodel.specs.serving_calibration import ServingCalibration
@@ -94,6 +105,26 @@ def test_a_power_limit_binds_long_loads_or_all() -> None:
     found = _limited((low, high, attention), 0.5, always=True)
     assert [one.efficiency for one in found] == pytest.approx([0.4, 0.3, 0.25])
     assert (found[0].sustained, found[1].sustained, found[2].throttle) == (0.9, 0.7, 0.2)
+
+
+def test_a_part_whose_memory_nobody_states_is_refused() -> None:
+    bf16 = load_catalog().precision("bf16")
+    for lacks in ({"hbm_bytes": 0.0}, {"hbm_bytes_per_s": 0.0}):
+        with pytest.raises(InputError, match="no source states the memory of one"):
+            machine(change(PART, **lacks), box(PART), bf16, TABLES)
+
+
+def test_networks_of_topologies() -> None:
+    def wired(topology: str, links: float = 1e11) -> Any:
+        system = change(box(PART), link_topology=topology, link_uni_bytes_per_s=links)
+        return network(change(PART, host_link_uni_bytes_per_s=5e10), system, TABLES)
+
+    # Three axes of a cube, two of a square; one link a pair of a mesh; a box without links has its host bus.
+    assert (wired("torus3d").torus, wired("torus3d").torus_axes) == (1.0, 3.0)
+    assert (wired("torus2d").torus, wired("torus2d").torus_axes) == (1.0, 2.0)
+    assert (wired("mesh").mesh, wired("mesh").torus, wired("mesh").link_bytes_per_s) == (1.0, 0.0, 1e11)
+    assert (wired("switch").mesh, wired("switch").shared_bus) == (0.0, 0.0)
+    assert (wired("switch", 0.0).shared_bus, wired("switch", 0.0).link_bytes_per_s) == (1.0, 5e10)
 
 
 ENGINES = ServingCalibration(
