@@ -10,6 +10,7 @@ import pytest
 from hwmodel.errors import InputError
 from hwmodel.interop.launch_in import read_launch
 from hwmodel.interop.launch_in.question import question
+from hwmodel.interop.launch_in.shell import read_script
 from hwmodel.specs import Shape
 from tests.interop.public_configurations import (
     AXOLOTL_ZERO2,
@@ -167,3 +168,22 @@ def test_flags_of_older_releases(tmp_path: Path) -> None:
     wanted = {"tp": 8, "pp": 1, "micro_batch": 8, "precision": "fp16", "seq_len": 1024, "zero": 0}
     assert {name: read.options[name] for name in wanted} == wanted
     assert any("--fp16-lm-cross-entropy" in note for note in read.notes)
+
+
+@pytest.mark.parametrize(
+    ("lines", "flags"),
+    [
+        ("TP=4; PP=2\ntorchrun x.py --tp $TP --pp $PP; echo done", {"--tp": ["4"], "--pp": ["2"]}),
+        ("TP=4 PP=2 torchrun x.py --tp ${TP} --pp $((PP * 2))", {"--tp": ["4"], "--pp": ["4"]}),
+        ("W=$((2 * 8))\ntorchrun x.py --dp $((W / 4)) --tp $W", {"--dp": ["4"], "--tp": ["16"]}),
+        ("export TP=4 ARGS='--pp 2' OTHER=1\ntorchrun x.py --tp $TP $ARGS", {"--tp": ["4"], "--pp": ["2"]}),
+        (
+            'if [ -z "$1" ]; then TP=2; fi; TP=4;\ntorchrun x.py --path "a;b" --tp $TP',
+            {"--tp": ["4"], "--path": ["a;b"]},
+        ),
+        ("ARGS=(--tp 4; ) ; PP=2\ntorchrun x.py ${ARGS[@]} --pp $PP", {"--tp": ["4"], "--pp": ["2"]}),
+        ('TP=8; [ -z "$TP" ] && TP=4; PP=2\ntorchrun x.py --tp $TP --pp $PP', {"--tp": ["8"], "--pp": ["2"]}),
+    ],
+)
+def test_commands_and_assignments_of_one_line(tmp_path: Path, lines: str, flags: dict[str, list[str]]) -> None:
+    assert read_script(lines, tmp_path / "x.sh").flags == flags

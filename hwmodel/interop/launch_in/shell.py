@@ -60,12 +60,11 @@ def read_script(text: str, path: Path) -> Script:
     variables: dict[str, str] = {}
     directives: dict[str, str] = {}
     found: dict[str, list[str]] = {}
-    for line in _logical_lines(text, directives):
+    for spaced in _logical_lines(text, directives):
+        line = _ARITHMETIC.sub(lambda m: "".join(m[0].split()), spaced)  # $((A * B)) is one word
         assigned = _ASSIGNMENT.match(line)
         if assigned is not None and not assigned[2].startswith("("):
-            words = _words(assigned[2])
-            variables[assigned[1]] = _resolved(" ".join(words[:1]), variables)
-            words = [*_words(variables[assigned[1]]), *words[1:]] if words[:1] and "--" in words[0] else words[1:]
+            words = _assigned(assigned[1], _words(assigned[2]), variables)
         else:
             words = _words(assigned[2].strip().removeprefix("(").removesuffix(")") if assigned else line)
         for flag, values in _flags([each for word in words for each in _expanded(word, variables)]):
@@ -76,6 +75,32 @@ def read_script(text: str, path: Path) -> Script:
                 )
             found[flag] = values
     return Script(path=path, flags=found, directives=directives, variables=variables)
+
+
+def _assigned(name: str, words: list[str], variables: dict[str, str]) -> list[str]:
+    """Sets a variable to the first word, and those that the words after it set; words that may hold flags."""
+    variables[name] = _resolved(" ".join(words[:1]), variables)
+    flags, rest = _words(variables[name]) if words[:1] and "--" in words[0] else [], words[1:]
+    further = _ASSIGNMENT.match(rest[0]) if rest else None  # TP=4 PP=2 torchrun ...
+    if further is not None:
+        rest = _assigned(further[1], [further[2], *rest[1:]], variables)
+    return [*flags, *rest]
+
+
+def _commands(line: str) -> Iterator[str]:
+    """The parts of a line between semicolons outside quotes and parentheses."""
+    quote, depth, start = "", 0, 0
+    for i, letter in enumerate(line):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter in "()":
+            depth += 1 if letter == "(" else -1
+        elif letter == ";" and depth <= 0 and line[i - 1 : i] != "\\":
+            yield line[start:i]
+            start = i + 1
+    yield line[start:]
 
 
 def _logical_lines(text: str, directives: dict[str, str]) -> Iterator[str]:
@@ -96,11 +121,9 @@ def _logical_lines(text: str, directives: dict[str, str]) -> Iterator[str]:
             continue
         if held.count('"') % 2 and re.match(r"\s*(export\s+)?\w+\+?=", held):
             continue
-        if held.strip():
-            yield held.strip()
+        yield from filter(None, map(str.strip, _commands(held)))
         held = ""
-    if held.strip():
-        yield held.strip()
+    yield from filter(None, map(str.strip, _commands(held)))
 
 
 def _without_comment(line: str) -> str:
