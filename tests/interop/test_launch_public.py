@@ -181,7 +181,7 @@ def test_flags_of_older_releases(tmp_path: Path) -> None:
             'if [ -z "$1" ]; then TP=2; fi; TP=4;\ntorchrun x.py --path "a;b" --tp $TP',
             {"--tp": ["4"], "--path": ["a;b"]},
         ),
-        ("ARGS=(--tp 4; ) ; PP=2\ntorchrun x.py ${ARGS[@]} --pp $PP", {"--tp": ["4"], "--pp": ["2"]}),
+        ("ARGS=(--tp 4) ; PP=2\ntorchrun x.py ${ARGS[@]} --pp $PP", {"--tp": ["4"], "--pp": ["2"]}),
         ('TP=8; [ -z "$TP" ] && TP=4; PP=2\ntorchrun x.py --tp $TP --pp $PP', {"--tp": ["8"], "--pp": ["2"]}),
     ],
 )
