@@ -5,6 +5,18 @@ from __future__ import annotations
 import msgspec
 
 
+class FittedConstant(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one free constant of the fit: its value, and the prior (with a width of logarithms) and bounds."""
+
+    name: str
+    value: float
+    prior: float
+    prior_width_log: float
+    low: float
+    high: float
+    meaning: str
+
+
 class ServingCalibration(msgspec.Struct, frozen=True, kw_only=True):
     """`shared` constants; `engines`: id -> constant -> value, `generic` for engines unknown; `old`: factors of engines
     before `old_before` (a year); `families`: of parts whose kernels the engines are not tuned for; `formats`: by
@@ -19,6 +31,7 @@ class ServingCalibration(msgspec.Struct, frozen=True, kw_only=True):
     old_before: float = 2025.0
     drift_from: float = 2025.9
     known: dict[str, list[str]] = {}
+    parameters: list[FittedConstant] = []
     accuracy: dict[str, dict[str, float]] = {}
     fitted_on: str = ""
     code_version: str = ""

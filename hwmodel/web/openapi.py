@@ -56,7 +56,9 @@ def document() -> Schema:
 
 def schemas() -> dict[str, Schema]:
     """All named schemas: a question and an answer a verb, the records in them, and errors."""
-    (plan, row), records = msgspec.json.schema_components((Plan, RunAnswer), ref_template=REFS)
+    (plan, row), records = msgspec.json.schema_components(
+        (Plan, RunAnswer), schema_hook=_of_any_kind, ref_template=REFS
+    )
     found: dict[str, Schema] = {**records, "Error": _error()}
     for verb in VERBS.values():
         found[f"{verb.name}_question"] = question_schema(verb)
@@ -70,6 +72,13 @@ def schemas() -> dict[str, Schema]:
     for name, keys in ALWAYS.items():
         found[f"{name}_answer"] = {"type": "object", "required": list(keys), "properties": {key: {} for key in keys}}
     return found
+
+
+def _of_any_kind(kind: type) -> Schema:
+    """The schema of a value that may be of any type (`object`)."""
+    if kind is not object:
+        raise NotImplementedError(kind)
+    return {"description": "any value"}
 
 
 def schema_of(name: str) -> Schema:

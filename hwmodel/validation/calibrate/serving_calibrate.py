@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hwmodel.catalog.calibrations import calibrations_dir
 from hwmodel.predict.service import CLOSED
-from hwmodel.specs.serving_calibration import ServingCalibration
+from hwmodel.specs.serving_calibration import FittedConstant, ServingCalibration
 from hwmodel.validation.board.folds import folds_left_out, folds_of
 from hwmodel.validation.board.serving import Book, shipped_rows
 from hwmodel.validation.fit.document import write_document
@@ -68,10 +68,17 @@ def serving_document(say: Say, left_out: bool = True) -> ServingCalibration:
     if left_out:
         accuracy["model_left_out"] = figures(book, outside)
     parameters = [
-        {"name": p.name, "value": float(f"{v:.5g}"), "prior": p.prior, "prior_width_log": p.width, "low": p.low,
-         "high": p.high, "meaning": p.meaning}
+        FittedConstant(
+            name=p.name,
+            value=float(f"{v:.5g}"),
+            prior=p.prior,
+            prior_width_log=p.width,
+            low=p.low,
+            high=p.high,
+            meaning=p.meaning,
+        )
         for p, v in zip(PARAMETERS, values, strict=True)
-    ]  # fmt: skip
+    ]
     fitted_on = f"{int(usable.sum())} quantities of {len(scored)} runs (catalogs/runs/serving.csv, throughput.csv)"
     return msgspec.structs.replace(
         record, parameters=parameters, accuracy=accuracy, fitted_on=fitted_on, code_version=__version__
