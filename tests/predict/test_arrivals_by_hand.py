@@ -1,0 +1,45 @@
+"""A pool of prefill workers of round numbers, worked out in the comments."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hwmodel.predict.service.arrivals import ArrivalSpread, Prompts, prefilled, step_prompts
+from hwmodel.specs.serving import Engine, ServingLayout, ServingLoad
+
+LOAD = ServingLoad(prompt_tokens=1024.0, output_tokens=100.0)
+# Two attention ranks and two stages, steps of 4,096 tokens: four prompts each.
+WORKER: Any = SimpleNamespace(layout=ServingLayout(dp=2.0, pp=2.0), engine=Engine(step_tokens=4096.0))
+TIMES = {"run_s": 0.4, "full_s": 1.0, "transfer_s": 0.01, "first_s": 0.5, "longer_s": 0.9}
+PROMPTS = Prompts(**{name: np.array([value]) for name, value in TIMES.items()})
+
+
+def found(longer: ServingLoad | None) -> Any:
+    spread = ArrivalSpread(prompt_variance=0.5, percentile=0.99, longer=longer)
+    return prefilled(WORKER, LOAD, PROMPTS, 20.0, spread, 0.5, [1.0, 1.5])
+
+
+def test_workers_of_a_pool() -> None:
+    assert step_prompts(WORKER, LOAD) == 4.0
+    # A prompt alone takes 0.4 s of two stages, four together 1 s: 1 / 8 is less than 0.4 / 2. 20 a second are 2.5
+    # seconds of work a second, at most half of two ranks a worker: three workers, or 4.5, five.
+    pool = found(None)
+    assert pool.workers[:, 0].tolist() == [3.0, 5.0]
+    assert pool.busy[:, 0] == pytest.approx([2.5 / 6, 0.25])
+    assert pool.transfer_s[0] == 0.01
+
+
+def test_waits_before_a_pool() -> None:
+    # Six servers of 0.2 s: all are taken for 0.41667^(14^0.5 - 1) = 0.090697: half of 0.2 x that / (6 x 0.58333) =
+    # 0.0025913, half as long again for the spread. Ten: 0.25^(22^0.5 - 1) = 0.006, 0.00008.
+    pool = found(None)
+    assert pool.first_s[:, 0] == pytest.approx([0.5 + 1.5 * 0.0025913, 0.50012], abs=1e-6)
+    # One in a hundred: ln 9.0697 = 2.20495 times 0.1 / 3.5; of ten servers fewer than that wait, and the mean counts.
+    assert pool.first_tail_s[:, 0] == pytest.approx([0.5 + 1.5 * 0.0629986, 0.50012], abs=1e-6)
+    # The longest prompt takes half a second more.
+    pool = found(LOAD)
+    assert pool.first_tail_s[:, 0] == pytest.approx([1.0 + 1.5 * 0.0629986, 1.0], abs=1e-6)
