@@ -114,6 +114,18 @@ def test_a_part_whose_memory_nobody_states_is_refused() -> None:
             machine(change(PART, **lacks), box(PART), bf16, TABLES)
 
 
+def test_a_machine_of_a_part_with_less_power() -> None:
+    # Sustained rates of 0.8 by the root of a half; all of 0.8 where watts are no limit.
+    generic = {"efficiency": 0.8, "launch_s": 0.0, "hbm_fraction": 0.9}
+    tables = change(
+        TABLES, attention={"generic": {"bf16": generic}}, memory={"generic": {"launch_s": 0.0, "hbm_fraction": 0.9}}
+    )
+    bf16 = load_catalog().precision("bf16")
+    found = machine(PART, box(PART), bf16, tables)
+    assert (found.gemm.sustained, found.gemm.efficiency) == (pytest.approx(0.8 * math.sqrt(0.5)), 0.8)
+    assert machine(change(PART, tdp_w=1200.0), box(PART), bf16, tables).gemm.sustained == 0.8
+
+
 def test_networks_of_topologies() -> None:
     def wired(topology: str, links: float = 1e11) -> Any:
         system = change(box(PART), link_topology=topology, link_uni_bytes_per_s=links)

@@ -12,7 +12,7 @@ from round_machine import ATTENTION, BLOCK, GEMM, HELD, LAYER, MACHINE, NETWORK,
 
 from hwmodel.catalog import load_catalog
 from hwmodel.physics.formulas import kept_in_16_bits
-from hwmodel.physics.layer import LayerTimes, attention_s, matrix_times
+from hwmodel.physics.layer import LayerTimes, attention_s, expert_rows, matrix_times
 from hwmodel.physics.layer_communication import context_parallel, expert_parallel, tensor_parallel
 from hwmodel.physics.memory import memory_by_stage, peak_memory
 from hwmodel.physics.micro_batch import _backward_s
@@ -99,6 +99,15 @@ def test_interleaved_stages_hide_dispatch_that_leaves_the_domain() -> None:
         shape = of(change(EXPERTS, n_experts=8.0))
         hidden, all_of_it = (terms(layout, 32.0, shape, ep_overlap=x, **given).ep_s for x in (1e6, 0.0))
         assert hidden == pytest.approx(shown * all_of_it, rel=1e-9)
+
+
+def test_tokens_of_an_expert() -> None:
+    # Two choices of each of 1,024 tokens on two expert ranks, of four experts: 2,048 x 2 / 4 for each of two on a rank;
+    # half from each of two tensor ranks, and all of them where both share it.
+    block = change(EXPERTS, top_k=2.0)
+    assert expert_rows(block, 1024.0, Layout(tp=1.0, ep=2.0)) == (1024.0, 2.0)
+    assert expert_rows(block, 1024.0, Layout(tp=2.0, ep=2.0)) == (512.0, 2.0)
+    assert expert_rows(block, 1024.0, Layout(tp=2.0, etp=2.0, ep=2.0)) == (1024.0, 2.0)
 
 
 def test_dispatch_of_experts_that_tensor_ranks_share() -> None:
