@@ -10,7 +10,8 @@ from hwmodel.predict.search import Choice
 from hwmodel.solve.question.setting import Fleeted, Setting
 from hwmodel.solve.run.billing import Rated, bill, quantiles, utilisation
 from hwmodel.solve.run.fleet import Fleet
-from hwmodel.solve.run.result import RunAnswer, value_of
+from hwmodel.solve.run.lines import certain
+from hwmodel.solve.run.result import Band, RunAnswer, value_of
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.specs import Shape
 from hwmodel.specs.intervals import CERTAIN, Ends
@@ -33,7 +34,7 @@ class SizedShape(msgspec.Struct, frozen=True, kw_only=True):
 def unfleeted(sized: Sized, flop_params: float | None = None) -> RunAnswer:
     """The part of an answer that needs no accelerators."""
     n = flop_params or sized.n
-    return RunAnswer(params=sized.params, tokens=sized.tokens, train_flop=6.0 * n * sized.d, loss_nats=sized.loss)
+    return RunAnswer(params=sized.params, tokens=sized.tokens, train_flop=6.0 * n * sized.d, loss_nats=_loss(sized))
 
 
 def answer(
@@ -58,7 +59,7 @@ def answer(
         gpu_hours=found.gpu_hours,
         mfu=found.mfu,
         tokens_per_s=found.tokens_per_s,
-        loss_nats=sized.loss,
+        loss_nats=_loss(sized),
         cost_usd=found.cost_usd,
         energy_mwh=found.energy_mwh,
         co2e_t=found.co2e_t,
@@ -77,6 +78,11 @@ def rated(fleet: Fleet, sized: Sized, at: SizedShape, tokens_per_s: float, doubt
         mfu_flop_per_token=mfu_flop_per_token(fleet.setting, at), tokens_per_s=tokens_per_s,
         doubt=doubt, peak_flop_per_s=fleet.peak_flop_per_s,
     )  # fmt: skip
+
+
+def _loss(sized: Sized) -> Band | None:
+    """The loss of a size: one type whichever law gives it, its interval no wider than itself where the law has none."""
+    return certain(sized.loss) if isinstance(sized.loss, float) else sized.loss
 
 
 def mfu_flop_per_token(setting: Setting, at: SizedShape) -> float:

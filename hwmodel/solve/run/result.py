@@ -29,7 +29,7 @@ class RunAnswer(msgspec.Struct, frozen=True, kw_only=True):
     gpu_hours: Value = None
     mfu: Value = None
     tokens_per_s: Value = None
-    loss_nats: Value = None
+    loss_nats: Band | None = None  # without width under a law whose constants have no covariance
     cost_usd: Value = None
     energy_mwh: Value = None
     co2e_t: Value = None
