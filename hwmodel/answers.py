@@ -40,7 +40,7 @@ class Views(NamedTuple):
     html: Callable[[Any], str]
     tables: Mapping[str, Callable[[Any], Rows]]  # the first is the one that stands for the whole
     frame: Callable[[Rows], Any]
-    document: Callable[[Any], Document] | None = None  # where the record does not hold it itself
+    document: Callable[[Any], object] | None = None  # where the record does not hold it itself
 
 
 class Shown:
@@ -50,10 +50,16 @@ class Shown:
     views: ClassVar[Views | None] = None
 
     def to_dict(self) -> Document:
-        """Plain JSON types, in the order of the contract."""
-        views = self._seen()
-        assert views.document is not None, type(self)
-        return views.document(self)
+        """Plain JSON types (objects, lists, words, numbers, true, false and null), in the order of the contract."""
+        from msgspec import to_builtins
+
+        made = None if self.views is None else self.views.document
+        plain: Document = _with_lists(to_builtins(self.contents() if made is None else made(self)))
+        return plain
+
+    def contents(self) -> object:
+        """The record, or the mapping of records, that the document is made of."""
+        return self
 
     def to_json(self) -> str:
         """The JSON document; null for what is not finite."""
@@ -102,6 +108,13 @@ class Shown:
 
         whole = repr(self) if self.views is None else self.to_html()
         return f'<iframe srcdoc="{html.escape(whole)}" width="100%" height="640" style="border: 0"></iframe>'
+
+
+def _with_lists(data: Any) -> Any:
+    """Plain data whose sequences are lists, as they are when the JSON is read again."""
+    if isinstance(data, dict):
+        return {key: _with_lists(value) for key, value in data.items()}
+    return [_with_lists(each) for each in data] if isinstance(data, (list, tuple)) else data
 
 
 def json_text(data: object, *, sort_keys: bool = False) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1] / "hwmodel"
 MAPPINGS = ("dict", "Mapping", "MutableMapping")
 
-# Edges of the program, where a document comes in or goes out, by file: how many, and why. Fewer are welcome.
+# Edges of the program, where a document comes in or goes out, by file: how many, and why.
 JSON_OUT = "the JSON of an answer, for whoever asked"
 JSON_IN = "a saved answer read from its JSON"
 OPTIONS = "keyword arguments of a command, a request or a plan file, checked by who reads them"
@@ -18,12 +18,11 @@ FILES = "records of a file as they stand in it, before they are checked"
 MEASURED = "columns or arguments of arrays, floats and traced symbols"
 EDGES: dict[str, dict[str, int]] = {
     JSON_OUT: {
-        "answers.py": 3, "api/sheet.py": 2, "catalog/json_schema.py": 1, "interop/export/hf_trainer.py": 1,
-        "report/catalog_pages.py": 1, "report/diff.py": 4, "report/explain/walk.py": 2, "report/fit_text.py": 2,
-        "report/law.py": 3, "report/prices.py": 1, "report/topics.py": 2, "solve/accuracy.py": 1,
-        "solve/plan/answer.py": 1, "solve/plan/compare_values.py": 1, "solve/serve/ask.py": 1,
-        "solve/stages/keys.py": 1, "solve/stages/solver.py": 3, "solve/sweep/folder.py": 4, "solve/sweep/run.py": 1,
-        "solve/train.py": 1, "validation/board/board.py": 1, "web/app.py": 1, "web/form.py": 1, "web/guard.py": 2,
+        "answers.py": 2, "api/sheet.py": 1, "catalog/json_schema.py": 1, "interop/export/hf_trainer.py": 1,
+        "report/catalog_pages.py": 1, "report/diff.py": 4, "report/explain/walk.py": 1, "report/fit_text.py": 2,
+        "report/law.py": 3, "report/prices.py": 1, "report/topics.py": 2,
+        "solve/stages/keys.py": 1, "solve/stages/solver.py": 2, "solve/sweep/folder.py": 4,
+        "web/app.py": 1, "web/form.py": 1, "web/guard.py": 1,
         "web/openapi.py": 4, "web/runs.py": 1,
     },
     JSON_IN: {
@@ -110,6 +109,8 @@ def test_records_stand_between_the_layers() -> None:
     allowed = {file: most for files in EDGES.values() for file, most in files.items()}
     beyond = {file: count for file, count in counts.items() if count > allowed.get(file, 0)}
     assert not beyond, f"make a record of it, or say in EDGES why it is an edge: {beyond}"
+    fewer = {file: counts.get(file, 0) for file, most in allowed.items() if counts.get(file, 0) < most}
+    assert not fewer, f"write the new count into EDGES, so that it stays: {fewer}"
 
 
 def test_the_count_sees_names_imports_and_fields() -> None:

@@ -149,15 +149,13 @@ def optimum(
         return _life(life_answer(spec, served, **asked, count=draws, seed=seed))
     found = answer(spec, **asked, count=draws, seed=seed, unique_tokens=unique)
     rows, document = [*answer_rows(found)], answer_document(found)
-    if (
-        not laws.has_draws(spec) and spec.family != "multimodal"
-    ):  # no band of its own: what other laws say is the doubt that can be shown
-        beside = _beside(found, catalogs)
-        document["ensemble"] = beside
-        if beside is not None:
-            span = f"{shown(beside['params']['low'])} to {shown(beside['params']['high'])}"
-            value = f"{span} at this compute ({len(beside['laws'])} laws; this law has no covariance and no band)"
-            rows.insert(-1, {"quantity": "size under other laws", "value": value})
+    # Without a band of its own, what other laws say is the doubt that can be shown.
+    alone = not laws.has_draws(spec) and spec.family != "multimodal"
+    beside = document["ensemble"] = _beside(found, catalogs) if alone else None
+    if beside is not None:
+        span = f"{shown(beside['params']['low'])} to {shown(beside['params']['high'])}"
+        value = f"{span} at this compute ({len(beside['laws'])} laws; this law has no covariance and no band)"
+        rows.insert(-1, {"quantity": "size under other laws", "value": value})
     title = f"{found.law}: {shown(found.params)} on {shown(found.tokens)} tokens"
     return Sheet(title=title, found=found, document=document, rows=rows, figures=number_rows(found))
 
@@ -247,7 +245,7 @@ def disagreement(
     document = {
         "laws": [answer_document(r) for r in found.rows],
         "refused": found.refused,
-        "ensemble": {"laws": builtins.list(found.ensemble), what: spread},
+        "ensemble": {"laws": builtins.list(found.ensemble), "params": None, "tokens": None, what: spread},
     }
     note = f"ensemble of {len(found.ensemble)}: {what} {shown(spread['low'])} to {shown(spread['high'])}"
     below = f"{note}, median {shown(spread['median'])}"

@@ -30,7 +30,7 @@ class Sheet(Shown, msgspec.Struct, Generic[Found], frozen=True, kw_only=True):
         rows = self.figures if form == "csv" and self.figures is not None else self.rows
         return render(rows, self.document, form, self.below or None, self.above or None, columns)
 
-    def to_dict(self) -> Document:
+    def contents(self) -> object:
         """The JSON document of the same command."""
         return self.document
 

@@ -139,6 +139,7 @@ class FitAsked(NamedTuple):
 def _check(asked: FitAsked) -> None:
     """Refuse settings that cannot be met before the fit is made."""
     from hwmodel.errors import InputError
+    from hwmodel.interop.fit_runs import check_options
 
     for name, level in (("--level", asked.level), ("--watch-level", asked.watch_level)):
         if not 0.0 < level < 1.0:
@@ -148,12 +149,7 @@ def _check(asked: FitAsked) -> None:
         raise InputError(f"--plot {asked.plot}: figures are SVG; name a file that ends in .svg")
     if asked.save is not None:
         _check_name(asked.save, asked)
-    if asked.base is not None and asked.form != "repeated":
-        raise InputError("--base goes with --form repeated: it is the single-epoch law that the decays are fitted on")
-    if not 20 <= asked.bootstraps <= 100_000:
-        raise InputError("--bootstraps: 20 to 100,000 (fewer give no intervals)")
-    if not 0 <= asked.seed < 2**32:
-        raise InputError("--seed: a whole number from 0 to 4294967295")
+    check_options(asked.form, asked.bootstraps, asked.seed, based=asked.base is not None)
 
 
 def _check_name(name: str, asked: FitAsked) -> None:

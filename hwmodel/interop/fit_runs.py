@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.errors import InputError
+from hwmodel.errors import InputError, unknown
 from hwmodel.interop.loss_checks import check_protocol, check_units
 from hwmodel.interop.loss_runs import LossRuns
 from hwmodel.laws.fit_leverage import leverage, said
@@ -32,6 +32,7 @@ def fit_runs(
     `base` holds the single-epoch constants of `repeated`; without it the runs of one epoch give them.
     Raises InputError for units that cannot be, tokens without sizes, and runs that do not identify the form.
     """
+    check_options(form, bootstraps, seed, based=base is not None)
     warnings = list(check_units(runs))
     form = _form(runs) if form == "auto" else form
     doubts = [w for w in check_protocol(runs) if form != "repeated" or "repeat their data" not in w]
@@ -58,6 +59,18 @@ def fit_runs(
         params_convention=runs.convention,
         notes=runs.notes,
     )
+
+
+def check_options(form: str, bootstraps: int, seed: int, *, based: bool) -> None:
+    """Raises InputError for a form that is none, a base that it would not use, and resamplings that give nothing."""
+    if form not in ("auto", *FORMS):
+        raise unknown("form", form, ("auto", *FORMS))
+    if based and form != "repeated":
+        raise InputError("--base goes with --form repeated: it is the single-epoch law that the decays are fitted on")
+    if not 20 <= bootstraps <= 100_000:
+        raise InputError("--bootstraps: 20 to 100,000 (fewer give no intervals)")
+    if not 0 <= seed < 2**32:
+        raise InputError("--seed: a whole number from 0 to 4294967295")
 
 
 def unbounded(fit: LossFit) -> list[str]:

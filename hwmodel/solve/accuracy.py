@@ -12,7 +12,6 @@ from hwmodel.catalog import Catalog, load_catalog
 from hwmodel.catalog.accuracy import board_cells
 from hwmodel.catalog.names import fold, resolve
 from hwmodel.errors import InputError
-from hwmodel.plain import Document
 from hwmodel.predict.likeness import mean, summary
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.specs.accuracy import BoardCell, Like
@@ -48,11 +47,6 @@ class Accuracy(Shown, msgspec.Struct, frozen=True, kw_only=True):
     asked: dict[str, str]
     kinds: tuple[Measured, ...]
     by_source: tuple[Measured, ...]
-
-    def to_dict(self) -> Document:
-        """Plain JSON types."""
-        plain: Document = msgspec.to_builtins(self)
-        return plain
 
 
 def accuracy(

@@ -11,7 +11,6 @@ from hwmodel.answers import Shown
 from hwmodel.errors import InputError
 from hwmodel.physics.schedule import micro_batches
 from hwmodel.physics.shape import flop_per_token, parameters
-from hwmodel.plain import Document
 from hwmodel.predict.given_layout import check_given
 from hwmodel.predict.layouts import SEARCHED
 from hwmodel.predict.optimism import SPLITS, longer, open_share, search_factor
@@ -159,10 +158,9 @@ class TrainResult(Shown, msgspec.Struct, frozen=True, kw_only=True):
             sources=training_sources(self.setting),
         )  # fmt: skip
 
-    def to_dict(self) -> Document:
-        """The answer as plain data in base SI units."""
-        plain: Document = msgspec.to_builtins(self.answer)
-        return plain
+    def contents(self) -> TrainAnswer:
+        """The answer, in base SI units."""
+        return self.answer
 
     def _resolved(self) -> TrainNames:
         """What the names of the question stood for."""

@@ -51,11 +51,6 @@ class Explanation(Shown, msgspec.Struct, frozen=True, kw_only=True):
     name: str
     terms: tuple[Term, ...]
 
-    def to_dict(self) -> Document:
-        """Plain JSON types."""
-        plain: Document = msgspec.to_builtins(self)
-        return plain
-
 
 def explain(document: Mapping[str, Any], name: str) -> Explanation:
     """The terms behind a number of an answer (`plan`, `compare`, `train` or `serve`, as a mapping).

@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 
 from hwmodel.answers import Shown
-from hwmodel.plain import Document
 from hwmodel.solve.budget.beats import Beats
 from hwmodel.solve.budget.risk import Risk
 from hwmodel.solve.life.distilled import Distilled
@@ -96,11 +95,6 @@ class Plan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     sparsity: SparseModel | None = None  # what zeros among the weights are worth
     samples: Answers | None = None  # answers a prompt against size, by task family
     horizons: list[Horizon] = []  # best runs of a fleet alone, over several times
-
-    def to_dict(self) -> Document:
-        """Plain JSON types, in the order of the contract."""
-        plain: Document = msgspec.to_builtins(self)
-        return plain
 
 
 class FormatPlan(Plan, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
-from hwmodel.plain import Document, Options
+from hwmodel.plain import Options
 from hwmodel.solve.budget.beats import Beats, pairwise
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.plan.gain import Gain, gain
@@ -81,12 +81,10 @@ class Comparison(Shown, msgspec.Struct, frozen=True, kw_only=True):
             for case, one, found in zip(self.cases, self.plans, self.gains, strict=True)
         ]  # fmt: skip
 
-    def to_dict(self) -> Document:
-        """Plain JSON types; the values of a row and what it costs beside the first stand among its own keys."""
+    def contents(self) -> object:
+        """What is written as JSON; the values of a row and what it costs beside the first stand among its own keys."""
         rows = [{**row.values, "answer": row.answer, **asdict(row.beside), "gain": row.gain} for row in self.rows]
-        document = {"option": self.option, "rows": rows, "chances": self.chances, "like": self.plans[0].like}
-        plain: Document = msgspec.to_builtins(document)
-        return plain
+        return {"option": self.option, "rows": rows, "chances": self.chances, "like": self.plans[0].like}
 
 
 def beside(first: RunAnswer, other: RunAnswer) -> Beside:

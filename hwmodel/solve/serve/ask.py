@@ -36,10 +36,9 @@ class Served(Shown, msgspec.Struct, frozen=True, kw_only=True):
         """The fleet chosen, or the configuration predicted."""
         return self.found.answer
 
-    def to_dict(self) -> Document:
-        """The JSON document: request, resolved names, answer."""
-        plain: Document = msgspec.to_builtins({"request": _request(self.question), **asdict(self.found)})
-        return plain
+    def contents(self) -> object:
+        """What is written as JSON: request, resolved names, answer."""
+        return {"request": _request(self.question), **asdict(self.found)}
 
 
 def _request(question: ServingQuestion) -> Document:

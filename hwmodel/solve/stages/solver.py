@@ -86,11 +86,6 @@ class BudgetPlan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     own: list[Owned]
     warnings: list[str]
 
-    def to_dict(self) -> Document:
-        """Plain JSON types."""
-        plain: Document = msgspec.to_builtins(self)
-        return plain
-
 
 def budget(source: Path | str | Mapping[str, Any], **options: Any) -> BudgetPlan:
     """Answer a plan file, by its path or as a mapping of the same keys; `options` stand for the file's shared ones.

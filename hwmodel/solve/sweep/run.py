@@ -15,7 +15,7 @@ import msgspec
 
 from hwmodel.answers import Shown
 from hwmodel.errors import InputError
-from hwmodel.plain import Document, Options
+from hwmodel.plain import Options
 from hwmodel.solve.sweep import engines
 from hwmodel.solve.sweep.check import check_values
 from hwmodel.solve.sweep.extras import extra
@@ -57,10 +57,9 @@ class Sweep(Shown):
             raise InputError(f"{self.folder} is not finished: other shards are still to be run")
         return self.summary
 
-    def to_dict(self) -> Document:
-        """The summary as plain JSON types. Raises InputError while shards are missing."""
-        plain: Document = msgspec.to_builtins(self.finished)
-        return plain
+    def contents(self) -> Summary:
+        """The summary. Raises InputError while shards are missing."""
+        return self.finished
 
     def to_table(self) -> Any:
         """All rows as an Arrow table, in the order of their points."""

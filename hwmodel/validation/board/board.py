@@ -14,7 +14,6 @@ from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import calibrations_dir, kernel_calibration
 from hwmodel.catalog.stacks import interval_calibration, training_calibration
 from hwmodel.errors import InputError
-from hwmodel.plain import Document
 from hwmodel.predict.uncertainty import shipped_known
 from hwmodel.specs.intervals import IntervalConstants
 from hwmodel.specs.training_calibration import TrainingCalibration
@@ -56,12 +55,13 @@ class Board(Shown, msgspec.Struct, kw_only=True):
     overall: Overall
     held_out: str = ""
 
-    def to_dict(self) -> Document:
-        """Plain JSON types: figures by source and metric, the overall ones, and the rows."""
-        plain: Document = msgspec.to_builtins(
-            {"kind": self.kind, "held_out": self.held_out or None, "by_source": self.by_source, "overall": self.overall}
-        )
-        return plain | {"rows": [{name: getattr(row, name) for name in ROW_FIELDS} for row in self.rows]}
+    def contents(self) -> object:
+        """What is written as JSON: figures by source and metric, the overall ones, and the rows."""
+        rows = [{name: getattr(row, name) for name in ROW_FIELDS} for row in self.rows]
+        return {
+            "kind": self.kind, "held_out": self.held_out or None, "by_source": self.by_source, "overall": self.overall,
+            "rows": rows,
+        }  # fmt: skip
 
 
 def runs_file() -> Path:
