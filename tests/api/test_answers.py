@@ -241,12 +241,6 @@ DRAWN: dict[str, tuple[Callable[..., Any], Mapping[str, Any], st.SearchStrategy[
                  input=["4k", 512], output=[64], tp=[1, 2], prefix_hit=["30%"], draft_tokens=[3], rounds=[2],
                  usd_per_hour=[2], api_price=["1,2"], max_running=[16]),
     ),
-    "serve chosen": (
-        hm.serve, {"model": "llama-3.1-8b", "demand": "4 req/s"},
-        _options(parts=["h100", "a100,l40s", "mi300x"], precision=["fp8", "int4"], ttft=["500ms"], tpot=["40ms"],
-                 disaggregated=[True, False], spares=[0, 2], prefix_hit=["30%"], peak_to_mean=[2],
-                 max_loss=[0.05], min_quality=["95%"], price_kind=["spot"]),
-    ),
 }  # fmt: skip
 
 
