@@ -346,3 +346,10 @@ def test_what_is_computed_again() -> None:
 def test_layers_kept_in_16_bits() -> None:
     # A quarter: 0.75 x 1.5 x 8 and 0.25 x 2 x 12.
     assert kept_in_16_bits(8.0, 12.0, 0.25, 1.5, 2.0) == 15.0
+
+
+def test_tensor_ranks_that_keep_whole_inputs() -> None:
+    # Two inputs and two outputs of norms, 8 d bytes, stay whole; heads of 8 d and the network are halved.
+    kept = 8 * 1024 + (8 * 1024 + 4 * 4096) / 2
+    found = held(Layout(tp=2.0, zero=0.0, sequence_parallel=0.0))["first"].activations_bytes
+    assert found == pytest.approx(1024 * 4.25 * kept, rel=1e-9)

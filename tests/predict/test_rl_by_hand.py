@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from hwmodel.catalog.calibrations import rl_calibration
+from hwmodel.predict.rl.lengths import lengths_from_histogram
 from hwmodel.predict.rl.phases import RlPhases, forward_s, step_terms
 from hwmodel.specs import StepTerms
 
@@ -43,3 +44,10 @@ def test_a_forward_pass_alone() -> None:
     zeros = dict.fromkeys(StepTerms.__struct_fields__, 0.0)
     found = StepTerms(**{**zeros, "gemm_s": 75.0, "optimizer_s": 4.0, "dp_exposed_s": 6.0, "recompute_s": 15.0})
     assert forward_s(found) == pytest.approx(25)
+
+
+def test_shares_of_a_histogram_sum_to_one() -> None:
+    # Three of four answers have 100 tokens, one 500: their mean is 200.
+    found = lengths_from_histogram([(100.0, 3.0), (500.0, 1.0)])
+    assert found.tokens == (100.0, 500.0)
+    assert found.shares == (0.75, 0.25)
