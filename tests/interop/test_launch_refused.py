@@ -33,6 +33,8 @@ def bare(*lines: str) -> str:
         ("run.sh", bare("--tensor-model-parallel-size $TP"), "which the file does not set; write the number"),
         ("run.sh", bare("--tensor-model-parallel-size 2\npython x.py --tensor-model-parallel-size 4"), "stands twice"),
         ("run.sh", bare("--tensor-model-parallel-size two"), "is no whole number"),
+        ("run.sh", bare("--context-parallel-size 0"), "--context-parallel-size 0 counts nothing; write 1 or more"),
+        ("run.sh", bare("--global-batch-size 0"), "--global-batch-size 0 counts nothing"),
         ("run.sh", "echo hello", "no launch file that hwmodel reads"),
         ("run.sh", bare("--num-experts 4 --moe-layer-freq [0]*3"), "no list of 4 zeros and ones"),
         ("x.toml", TITAN_QWEN.replace("context_parallel_degree", "contxt_parallel_degree"), "context_parallel_degree"),

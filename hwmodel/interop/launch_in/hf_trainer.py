@@ -92,10 +92,10 @@ def _trainer(flags: Script) -> dict[str, object]:
     options: dict[str, object] = {}
     for option, flag in (("seq_len", "--block_size"), ("micro_batch", "--per_device_train_batch_size")):
         if flags.has(flag):
-            options[option] = flags.number(flag)
+            options[option] = flags.count(flag)
     if flags.has("--per_device_train_batch_size"):
-        steps = flags.number("--gradient_accumulation_steps", 1) or 1
-        options["batch_per_replica"] = (flags.number("--per_device_train_batch_size") or 1) * steps
+        steps = flags.count("--gradient_accumulation_steps")
+        options["batch_per_replica"] = flags.count("--per_device_train_batch_size") * steps
     if flags.has("--gradient_checkpointing"):
         options["recompute"] = "full" if _switch(flags, "--gradient_checkpointing") else "none"
     if flags.has("--tf32") and not flags.has("--bf16") and not flags.has("--fp16"):
@@ -147,12 +147,11 @@ def _deepspeed(data: Mapping[str, object], path: Path) -> Found:
     options: dict[str, object] = {
         "zero": s.whole("zero_optimization.stage", 0), "tp": max(1, s.whole("tensor_parallel.autotp_size", 1)),
         "pp": 1, "vpp": 1, "cp": 1,
-        "ep": s.whole("expert_parallel.autoep_size", 1),
-        "etp": s.whole("expert_parallel.expert_tensor_parallel_size", 1),
+        "ep": s.count("expert_parallel.autoep_size"), "etp": s.count("expert_parallel.expert_tensor_parallel_size"),
         "recompute": "none", "offload": _host(s), "precision": _deepspeed_precision(s),
     }  # fmt: skip
-    micro, steps = s.whole("train_micro_batch_size_per_gpu", 0), s.whole("gradient_accumulation_steps", 0)
-    batch = s.whole("train_batch_size", 0)
+    micro, steps = s.stated("train_micro_batch_size_per_gpu"), s.stated("gradient_accumulation_steps")
+    batch = s.stated("train_batch_size")
     if micro:
         options["micro_batch"] = micro
     if batch:
@@ -194,12 +193,12 @@ def _accelerate(data: Mapping[str, object], path: Path) -> Found:
         raise InputError(f"{path}: fsdp_offload_params: weights in host memory are not predicted; set it to false")
     part, mixed = "parallelism_config.parallelism_config_", s.word("mixed_precision", "no")
     options: dict[str, object] = {
-        "tp": s.whole(f"{part}tp_size", 1), "cp": s.whole(f"{part}cp_size", 1), "pp": 1, "vpp": 1, "ep": 1,
+        "tp": s.count(f"{part}tp_size"), "cp": s.count(f"{part}cp_size"), "pp": 1, "vpp": 1, "ep": 1,
         "zero": _accelerate_zero(s, kind),
         "recompute": "full" if _true(s.get("fsdp_config.fsdp_activation_checkpointing")) else "none",
         "precision": "tf32" if mixed in ("no", "False") else mixed,
     }  # fmt: skip
-    launched = s.whole("num_processes", 0)
+    launched = s.stated("num_processes")
     return options | ({"accelerators": launched} if launched else {}), notes, passed
 
 

@@ -58,9 +58,13 @@ def read(text: str, path: Path) -> Read:
 
 def _axis(s: Settings, name: str) -> int:
     """Ranks of a mesh axis, inside a slice and across; -1 where it takes what is left."""
-    near = s.whole(f"ici_{name}_parallelism", -1 if name == "fsdp" else 1)
-    far = s.whole(f"dcn_{name}_parallelism", 1)
+    near = _ranks(s, f"ici_{name}_parallelism", -1 if name == "fsdp" else 1)
+    far = _ranks(s, f"dcn_{name}_parallelism", 1)
     return -1 if -1 in (near, far) else near * far
+
+
+def _ranks(s: Settings, name: str, default: int) -> int:
+    return -1 if s.whole(name, default) == -1 else s.count(name, default)
 
 
 def _options(s: Settings) -> dict[str, object]:
@@ -83,7 +87,7 @@ def _options(s: Settings) -> dict[str, object]:
         "zero": 3 if sharded else (1 if s.get("shard_optimizer_over_data") else 0),
         "offload": "optimizer" if s.get("optimizer_memory_host_offload") else "none",
         "recompute": _recompute(s), "precision": _precision(s),
-        "seq_len": s.whole("max_target_length", 2048),
+        "seq_len": s.count("max_target_length", 2048),
         **({"accelerators": math.prod(sizes.values())} if known else {}),
     }  # fmt: skip
     return options | _batch(s, tp * cp * pp, pp)
@@ -96,13 +100,13 @@ def _repeats(s: Settings, pp: int) -> int:
     repeats = s.whole("num_pipeline_repeats", -1)
     if repeats > 0:
         return repeats
-    return max(1, s.whole("base_num_decoder_layers", pp) // (pp * s.whole("num_layers_per_pipeline_stage", 1)))
+    return max(1, s.whole("base_num_decoder_layers", pp) // (pp * s.count("num_layers_per_pipeline_stage")))
 
 
 def _batch(s: Settings, ranks: int, pp: int) -> dict[str, object]:
     """The micro-batch of a replica, and sequences a device and step."""
     each = s.number("per_device_batch_size", 12.0)
-    steps = s.whole("gradient_accumulation_steps", 1)
+    steps = s.count("gradient_accumulation_steps")
     count = s.whole("num_pipeline_microbatches", pp) if pp > 1 else 1
     micro = each * ranks / count
     if micro < 1 or abs(micro - round(micro)) > 1e-9:
@@ -123,7 +127,7 @@ def _recompute(s: Settings) -> str:
 
 def _precision(s: Settings) -> str:
     quantization = s.word("quantization")
-    if quantization:
+    if quantization.lower() not in ("", "none", "false"):
         if quantization not in QUANTIZED:
             raise InputError(f"{s.path}: quantization {quantization} is not predicted; {', '.join(QUANTIZED)} are")
         return QUANTIZED[quantization]

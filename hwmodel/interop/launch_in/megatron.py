@@ -80,19 +80,17 @@ def launched(script: Script) -> int | None:
 
 def layout_options(flags: Script) -> dict[str, object]:
     """Layout, batch and sequence."""
-    tp = flags.number("--tensor-model-parallel-size", 1) or 1
-    pp = flags.number("--pipeline-model-parallel-size", 1) or 1
+    tp, pp = flags.count("--tensor-model-parallel-size"), flags.count("--pipeline-model-parallel-size")
     options: dict[str, object] = {
-        "tp": tp, "pp": pp, "cp": flags.number("--context-parallel-size", 1), "vpp": _virtual(flags, pp),
-        "ep": flags.number("--expert-model-parallel-size", 1), "zero": _zero(flags),
+        "tp": tp, "pp": pp, "cp": flags.count("--context-parallel-size"), "vpp": _virtual(flags, pp),
+        "ep": flags.count("--expert-model-parallel-size"), "zero": _zero(flags),
         "recompute": _recompute(flags, pp), "offload": _offload(flags),
-        "etp": flags.number("--expert-tensor-parallel-size", tp) if flags.has("--num-experts") else 1,
+        "etp": flags.count("--expert-tensor-parallel-size", tp) if flags.has("--num-experts") else 1,
     }  # fmt: skip
     for option, flag in (("micro_batch", "--micro-batch-size"), ("global_batch", "--global-batch-size"),
                          ("seq_len", "--seq-length")):  # fmt: skip
-        value = flags.number(flag)
-        if value is not None:
-            options[option] = value
+        if flags.has(flag):
+            options[option] = flags.count(flag)
     return options
 
 
@@ -169,7 +167,7 @@ def _recompute(flags: Script, pp: int) -> str:
     if granularity == "selective":
         return ",".join(flags.flags.get("--recompute-modules", ["core_attn"]))
     depth = flags.number("--num-layers") or 0
-    count = flags.number("--recompute-num-layers", 1) or 1
+    count = flags.count("--recompute-num-layers")
     if flags.value("--recompute-method") == "block":
         stages = pp * _virtual(flags, pp)
         each = -(-depth // stages)
@@ -183,7 +181,7 @@ def megatron_shape(flags: Script) -> Shape | None:
     if not all(flags.has(flag) for flag in REQUIRED):
         return None
     vocab = flags.number("--padded-vocab-size") or flags.number("--vocab-size")
-    heads, width = flags.number("--num-attention-heads") or 1, flags.number("--hidden-size") or 1
+    heads, width = flags.count("--num-attention-heads"), flags.count("--hidden-size")
     gated = flags.has("--swiglu") or flags.has("--quick-geglu")
     attention = _attention(flags, heads, width) | {"gated": float(gated)}
     learned = (flags.value("--position-embedding-type") or "learned_absolute") == "learned_absolute" and not flags.has(
@@ -219,14 +217,14 @@ def _attention(flags: Script, heads: int, width: int) -> dict[str, float]:
 
 def _blocks(flags: Script, attention: dict[str, float], width: int) -> tuple[Block, ...]:
     """Dense layers, mixture layers, and those of each that attend within a window."""
-    depth = flags.number("--num-layers") or 1
+    depth = flags.count("--num-layers")
     d_ff = float(flags.number("--ffn-hidden-size", 4 * width) or 0)
     extra = _extra(flags, attention)
     experts = flags.number("--num-experts")
     if experts is None:
         return _windowed(flags, [Block(count=float(depth), d_ff=d_ff, extra_params=extra, **attention)], depth)
     routed = {
-        "n_experts": float(experts), "top_k": float(flags.number("--moe-router-topk", 2) or 2),
+        "n_experts": float(experts), "top_k": float(flags.count("--moe-router-topk", 2)),
         "d_ff": float(flags.number("--moe-ffn-hidden-size") or d_ff),
         "d_ff_shared": float(flags.number("--moe-shared-expert-intermediate-size", 0) or 0),
         "top_groups": float(flags.number("--moe-router-group-topk") or float("inf")),

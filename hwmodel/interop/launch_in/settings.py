@@ -42,10 +42,25 @@ class Settings(Mapping[str, object]):
             raise InputError(f"{self.path}: {name} {found:g} is no whole number")
         return int(found)
 
+    def stated(self, name: str) -> int | None:
+        """A count, from 1 on; None where the file does not state it. InputError for what is none."""
+        return None if self.get(name) is None else counted(self.whole(name, 1), name, self.path)
+
+    def count(self, name: str, default: int = 1) -> int:
+        """A count, from 1 on. InputError for what is none."""
+        return self.stated(name) or default
+
     def word(self, name: str, default: str = "") -> str:
         """A word, as it stands."""
         value = self.get(name)
         return default if value is None else str(value)
+
+
+def counted(number: int, name: str, path: Path) -> int:
+    """The number, where something can be counted so. InputError for 0 and less, which is not what was left out."""
+    if number < 1:
+        raise InputError(f"{path}: {name} {number} counts nothing; write 1 or more, or leave it out")
+    return number
 
 
 def flat(data: Mapping[str, object], prefix: str = "") -> dict[str, object]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from hwmodel.errors import InputError
+from hwmodel.interop.launch_in.settings import counted
 
 _ASSIGNMENT = re.compile(r"^(?:export\s+|local\s+|readonly\s+|declare\s+(?:-\w+\s+)?)*([A-Za-z_]\w*)\+?=(.*)$", re.S)
 _REFERENCE = re.compile(r"\$\{(\w+)(?::?[-=]([^}]*))?\}|\$(\w+)")
@@ -50,6 +51,11 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
             return int(float(text)) if float(text).is_integer() else int(text)
         except ValueError:
             raise InputError(f"{self.path}: {flag} {text!r} is no whole number") from None
+
+    def count(self, flag: str, default: int = 1) -> int:
+        """A count, from 1 on. InputError for what is none."""
+        found = self.number(flag)
+        return default if found is None else counted(found, flag, self.path)
 
     def has(self, flag: str) -> bool:
         return flag in self.flags

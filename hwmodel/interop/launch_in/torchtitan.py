@@ -64,11 +64,11 @@ def _read(settings: Settings, text: str, tool: str) -> Read:
 def _options(s: Settings, shape: Shape | None) -> dict[str, object]:
     """Layout, batch, sequence and precision."""
 
-    def degree(name: str, default: int = 1) -> int:
-        return s.whole(f"parallelism.{name}", default)
+    def degree(name: str) -> int:
+        return s.count(f"parallelism.{name}")
 
     tp, cp, pp = (degree(f"{name}_parallel_degree") for name in ("tensor", "context", "pipeline"))
-    local = s.whole("training.local_batch_size", 0) or s.whole("training.batch_size", 0) or 8
+    local = s.stated("training.local_batch_size") or s.count("training.batch_size", 8)
     options: dict[str, object] = {
         "tp": tp, "cp": cp, "pp": pp,
         "vpp": _virtual(s, shape, pp), "ep": degree("expert_parallel_degree"),
@@ -76,10 +76,10 @@ def _options(s: Settings, shape: Shape | None) -> dict[str, object]:
         "micro_batch": degree("pipeline_parallel_microbatch_size") if pp > 1 else local,
         "schedule": OTHERS.get(_schedule(s), SCHEDULES[0]) if pp > 1 else SCHEDULES[0],
         "recompute": _recompute(s), "precision": _precision(s),
-        "seq_len": s.whole("training.seq_len", 2048),
+        "seq_len": s.count("training.seq_len", 2048),
     }  # fmt: skip
     batch = s.whole("training.global_batch_size", -1)
-    shard = degree("data_parallel_shard_degree", -1)
+    shard = s.whole("parallelism.data_parallel_shard_degree", -1)
     if shard > 0:
         dp = shard * degree("data_parallel_replicate_degree")
         options["accelerators"] = dp * tp * cp * pp
