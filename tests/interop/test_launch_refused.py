@@ -60,6 +60,8 @@ def bare(*lines: str) -> str:
         ("a.yml", MAXTEXT.format(model="x", batch=".nan", tokens=1, policy="full"), "batch_size .*no number"),
         ("ds.json", AXOLOTL_ZERO2.replace('"stage": 2', '"stage": "two"'), "stage 'two' is no number"),
         ("r.py", BRIDGE, "3 configurations"),
+        ("x.toml", TITAN_QWEN.replace("replicate_degree = 1", "replicate_degree = 0"), "0 counts nothing; write 1"),
+        ("a.yml", MAXTEXT.format(model="x", batch=0, tokens=1, policy="full"), "0"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_one_line(name: str, text: str | None, says: str, tmp_path: Path) -> None:
@@ -79,3 +81,11 @@ def test_options_beside_a_file_are_read_as_they_are_typed(tmp_path: Path) -> Non
     assert asked["tokens"] == str(100 * 8000 * 1000)
     with pytest.raises(InputError, match="--global-batch"):
         with_launch_file(given | {"global_batch": "many"}, path, quiet=True, tokens=True)
+
+
+@pytest.mark.parametrize("word", ["false", "''", "none"])
+def test_no_quantization_in_the_words_of_maxtext(word: str, tmp_path: Path) -> None:
+    text = MAXTEXT.format(model="llama3.1-8b", batch=1, tokens=4096, policy="full")
+    (tmp_path / "a.yml").write_text(text)
+    (tmp_path / "b.yml").write_text(text + f"quantization: {word}\n")
+    assert read_launch(tmp_path / "b.yml").options == read_launch(tmp_path / "a.yml").options

@@ -89,7 +89,7 @@ def _options(s: Settings, shape: Shape | None) -> dict[str, object]:
 
 def _zero(s: Settings, pp: int) -> int:
     """The ZeRO stage of what is sharded and whether weights are gathered for each pass."""
-    replicas = s.whole("parallelism.data_parallel_replicate_degree", 1)
+    replicas = s.count("parallelism.data_parallel_replicate_degree", 1)
     shard = s.whole("parallelism.data_parallel_shard_degree", -1)
     if replicas > 1 and shard != 1:
         raise InputError(f"{s.path}: sharding inside replicas (HSDP) is not predicted; set one of the two degrees to 1")
