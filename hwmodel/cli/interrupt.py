@@ -27,11 +27,13 @@ def stopping(state: Callable[[], str], *, at_once: bool) -> Iterator[None]:
     stopped: list[int] = []
 
     def said() -> int:
+        """The line on how to go on; the exit code of the signal."""
         sys.stderr.write(f"hwmodel: interrupted; {state()}\n")
         sys.stderr.flush()
         return 128 + stopped[0]
 
     def stop(number: int, _frame: Any) -> None:
+        """Ends on a signal, at once or by what unwinds."""
         stopped.append(number)
         for one in ENDING:
             signal.signal(one, signal.SIG_IGN)  # the ending itself is not stopped again

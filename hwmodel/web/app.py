@@ -129,6 +129,8 @@ def _pages() -> list[Route]:
     """The page's files."""
 
     def handler(response: Response) -> Any:
+        """What answers with one file."""
+
         async def handle(_request: Request) -> Response:
             """The file."""
             return response

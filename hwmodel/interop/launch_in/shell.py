@@ -179,6 +179,7 @@ def _computed(expression: str, variables: dict[str, str], fallback: str) -> str:
     """A product, sum or quotient of whole numbers and variables; the text as it stood where it is none."""
 
     def value(node: ast.expr) -> int:
+        """A whole number. ValueError for what is no arithmetic, KeyError for a variable that is not set."""
         if isinstance(node, ast.Constant) and isinstance(node.value, int):
             return node.value
         if isinstance(node, ast.Name):

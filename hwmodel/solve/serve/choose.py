@@ -126,6 +126,7 @@ def _good_recipes(
     known = cache(lambda recipe: shape_quality(catalog, catalog.serving_precision(recipe), model, shape))
 
     def good(part: Part) -> list[ServingPrecision]:
+        """Recipes of one part, each judged once a question."""
         recipes = _recipes(question, part, catalog)
         found = [known(recipe.id) for recipe in recipes]
         kept = [r for r, one in zip(recipes, found, strict=True) if within(one, *limits)]

@@ -85,6 +85,7 @@ class _Reader:
         return left
 
     def either(self) -> Node:
+        """`a or b`, which binds loosest. InputError where parentheses nest too deeply."""
         self.depth += 1
         if self.depth > MOST_DEPTH:
             raise _unreadable(self.text, "nested too deeply")
@@ -93,6 +94,7 @@ class _Reader:
         return found
 
     def negated(self) -> Node:
+        """`not a`, any number of times."""
         turned = 0
         while self.take("not"):
             turned += 1
@@ -100,6 +102,7 @@ class _Reader:
         return Node("not", parts=(inner,)) if turned % 2 else inner
 
     def compared(self) -> Node:
+        """`a < b`, `a < b <= c` (both hold), `a in [b, c]`."""
         left = self.sum()
         if self.take("in"):
             self.need("[")
@@ -116,13 +119,16 @@ class _Reader:
         return found or left
 
     def sum(self) -> Node:
+        """Sums of products."""
         return self.chain(("+", "-"), lambda: self.chain(("*", "/", "%"), self.power))
 
     def power(self) -> Node:
+        """`a ** b`, from the right."""
         base = self.atom()
         return Node("**", parts=(base, self.power())) if self.take("**") else base
 
     def atom(self) -> Node:
+        """A number, a text, a name, a call, what stands in parentheses, or the negative of one. InputError for else."""
         if self.take("-"):
             self.depth += 1
             if self.depth > MOST_DEPTH:
@@ -141,6 +147,7 @@ class _Reader:
         return self.call(value) if kind == "name" and self.take("(") else Node(kind, value)
 
     def call(self, name: str) -> Node:
+        """A function and its arguments. InputError for an unknown one, or another count than it takes."""
         if name not in _FUNCTIONS:
             raise unknown("function", name, _FUNCTIONS, f"where {self.text!r}")
         arguments = [self.sum()]
