@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+# Any value of a JSON document. Its containers are those that may only be read, so that records of numbers fit in.
+JsonValue: TypeAlias = "Mapping[str, JsonValue] | Sequence[JsonValue] | str | int | float | bool | None"
+JsonObject: TypeAlias = "dict[str, JsonValue]"  # a document of any shape, as it is read from or written to a file
 Options: TypeAlias = Mapping[str, object]  # an option's name to what was given: as typed, a number, a list, a group
 Given: TypeAlias = dict[str, Any]  # keyword arguments of a verb, as a command or a request hands them over
 Document: TypeAlias = dict[str, Any]  # a JSON object
