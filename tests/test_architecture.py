@@ -54,7 +54,7 @@ def test_the_page_is_current(drawing: ModuleType) -> None:
 
 # Where a parallel dimension stands by name: its field and words, its choices, its option, what it may not be when it
 # is given; and the physics of what it costs. Files of other tools and published rows have names of their own.
-DIMENSION = {"specs/layout.py", "predict/layouts.py", "api/options.py", "predict/given_layout.py"}
+DIMENSION = {"specs/layout.py", "predict/layouts.py", "solve/question/options.py", "predict/given_layout.py"}
 
 
 def test_a_parallel_dimension_stands_in_four_files_beside_its_physics() -> None:

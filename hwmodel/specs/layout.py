@@ -1,7 +1,7 @@
 """How a training step is spread over accelerators: the layout, and the sizes that it is made of with their words.
 
 A new parallel dimension is a field of `Layout`, a row of `SIZES`, its choices in `predict.layouts`, its option in
-`api.options`, and the physics of what it costs: every command, page, table and sweep reads `SIZES`.
+`solve.question.options`, and the physics of what it costs: every command, page, table and sweep reads `SIZES`.
 """
 
 from __future__ import annotations
