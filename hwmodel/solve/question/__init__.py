@@ -8,6 +8,7 @@ __all__ = [
     "contradictions",
     "deadline",
     "measured",
+    "options",
     "parse",
     "rates",
     "request",
