@@ -21,7 +21,7 @@ EDGES: dict[str, dict[str, int]] = {
         "answers.py": 2, "api/sheet.py": 1, "catalog/json_schema.py": 1, "interop/export/hf_trainer.py": 1,
         "report/catalog_pages.py": 1, "report/diff.py": 4, "report/explain/walk.py": 1, "report/fit_text.py": 2,
         "report/law.py": 3, "report/prices.py": 1, "report/topics.py": 2,
-        "solve/stages/keys.py": 1, "solve/stages/solver.py": 2, "solve/sweep/folder.py": 4,
+        "solve/stages/keys.py": 1, "solve/stages/solver.py": 2, "solve/sweep/folder.py": 1,
         "web/app.py": 1, "web/form.py": 1, "web/guard.py": 1,
         "web/openapi.py": 4, "web/runs.py": 1,
     },

@@ -26,18 +26,18 @@ AHEAD = 4  # shards that wait at each worker: enough to keep it busy, few enough
 CONNECT_S, POLL_S = 10.0, 1.0
 LOST_S = float(os.environ.get("HWMODEL_SWEEP_LOST_S", "30"))  # without any worker, after which a cluster is given up
 ALLOWED_FAILURES = 20  # workers that may die under one shard before it is taken to be the cause
-_local = threading.local()  # the sweeper of each thread: what it keeps is not shared
+_local = threading.local()  # the sweeper and folder of each thread: what they keep is not shared
 
 
 def run_shard(space: bytes, folder: str, shard: int) -> int:
     """Compute a shard and write its file; runs in any process that sees the folder."""
-    if getattr(_local, "space", None) != space:
-        _local.space, _local.sweeper = space, Sweeper(msgspec.json.decode(space, type=Space))
-    if not Path(folder).is_dir():
-        raise InputError(
-            f"a worker on {os.uname().nodename} does not see {folder}: use a folder that all workers share"
-        )
-    Folder(Path(folder)).write_shard(shard, _local.sweeper.shard(shard))
+    if getattr(_local, "asked", None) != (space, folder):
+        read, place = msgspec.json.decode(space, type=Space), Folder(Path(folder))
+        place.check_worker(read, os.uname().nodename)
+        _local.asked, _local.sweeper, _local.folder = (space, folder), Sweeper(read), place
+    data = _local.sweeper.shard(shard)
+    _local.folder.check_files(_local.sweeper.space)
+    _local.folder.write_shard(shard, data)
     return shard
 
 

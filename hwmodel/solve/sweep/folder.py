@@ -1,69 +1,37 @@
 """The folder of a sweep: `space.json`, `shards/*.parquet`, `summary.json`.
 
-A shard's file is written under a name of its own, then renamed to its number and the digest of its bytes: a file whose
-bytes do not match its name is not read but computed again, so that nothing half-written or damaged ever counts.
+A shard's file is written under a name of its own, then renamed to its number and a digest of the sweep, the number and
+its bytes: a file that does not match its name is not read but computed again, so that nothing half-written, damaged or
+of another sweep ever counts.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import json
 import os
 import re
 import shutil
 import uuid
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
-from hwmodel import version as package
 from hwmodel.errors import InputError
-from hwmodel.plain import Document, listed
+from hwmodel.plain import Document
 from hwmodel.solve.sweep import seen
 from hwmodel.solve.sweep.extras import extra
+from hwmodel.solve.sweep.origin import DIGEST_LETTERS, Origin, described, difference, files_of, same_in_any_layout
 from hwmodel.solve.sweep.space import Space
 
 SPACE, SUMMARY, SHARDS, UNFINISHED = "space.json", "summary.json", "shards", ".unfinished"
-DIGEST_LETTERS = 20
+TRIES = 5  # of a file: who ends a sweep takes away the unfinished files of all
+_Held = TypeVar("_Held", Space, Origin)
 _NAME = re.compile(r"(\d{6,})-([0-9a-f]{20})\.parquet")
-
-
-def code_digest() -> str:
-    """A short hash of this version's code: results of two versions never share a folder."""
-    root = Path(package.__file__).parent
-    whole = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        whole.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return whole.hexdigest()[:12]
-
-
-def described(space: Space) -> Document:
-    """The sweep as `space.json` says it: the space, its size, and the versions that its bytes depend on."""
-    import numpy
-
-    from hwmodel.catalog import load_catalog
-
-    roots = tuple(Path(str(one)) for one in listed(space.base.get("catalogs") or None))
-    versions = {
-        "hwmodel": package.__version__, "code": code_digest(), "catalog": load_catalog(roots).version,
-        "numpy": numpy.__version__, "pyarrow": extra("pyarrow", "pyarrow").__version__,
-    }  # fmt: skip
-    files = {str(v): _file_digest(Path(v)) for n, v in space.base.items() if n in ("measured", "prices", "model")
-             and isinstance(v, str) and Path(v).is_file()}  # fmt: skip
-    plain: Document = msgspec.to_builtins(space)
-    return {"versions": versions, "files": files, **plain, "points": space.points, "shards": space.shards}
-
-
-def _file_digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:DIGEST_LETTERS]
-
-
-def space_text(data: Document) -> str:
-    """The text of `space.json`."""
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 
 class Folder:
@@ -71,6 +39,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
+        self._held: str | None = None
 
     # --- what is being swept
 
@@ -83,13 +52,11 @@ class Folder:
         try:
             (self.path / SHARDS).mkdir(parents=True, exist_ok=True)
             self._check_strangers()
-            fresh = self._write_first(SPACE, space_text(data))
+            fresh = not (self.path / SPACE).exists() and self._write_first(SPACE, data)
         except OSError as error:
             raise self.refusal(error) from error
-        if fresh:
-            return
-        self._check_same(self.read_json(SPACE), json.loads(space_text(data)))
-        if not (resume or joins) and (stand := len(self.listed())):
+        self._check_same(data)
+        if not (fresh or resume or joins) and (stand := len(self.listed())):
             raise InputError(
                 f"{self.path} holds this sweep already ({stand} of {space.shards} shards): go on with "
                 "--resume, or name another folder"
@@ -103,45 +70,100 @@ class Folder:
         if strange and not (self.path / SPACE).exists():
             raise InputError(f"{self.path} holds other files ({', '.join(strange[:3])}): name an empty folder")
 
-    def _check_same(self, theirs: Document, ours: Document) -> None:
-        differ = [name for name in ours if theirs.get(name) != ours[name]]
-        if not differ:
-            return
-        said = "; ".join(_difference(name, theirs.get(name), ours[name]) for name in differ[:3])
-        raise InputError(f"{self.path} holds another sweep: {said}; name another folder or ask the same")
+    def check_same(self, space: Space) -> None:
+        """Raises InputError where the folder holds another sweep than this one, as this process would run it."""
+        self._check_same(described(space))
 
-    def _write_first(self, name: str, text: str) -> bool:
-        """Write a file unless it is there; whether it was written. It appears whole or not at all."""
-        temporary = self._temporary(text.encode())
-        try:
-            os.link(temporary, self.path / name)
-        except FileExistsError:
-            return False
-        finally:
-            temporary.unlink(missing_ok=True)
-        return True
+    def _check_same(self, ours: str) -> None:
+        if said := self._differs(ours):
+            raise InputError(f"{self.path} holds another sweep: {said}; name another folder or ask the same")
 
-    def read_json(self, name: str) -> Document:
-        """A file of the folder. Raises InputError where it cannot be read."""
+    def check_worker(self, space: Space, host: str) -> None:
+        """Raises InputError where a worker would compute other rows than the process that began the sweep."""
+        if not self.path.is_dir():
+            raise InputError(f"a worker on {host} does not see {self.path}: use a folder that all workers share")
+        if said := self._differs(described(space)):
+            raise InputError(
+                f"a worker on {host} would compute another sweep than {self.path} holds: {said}; give all workers one "
+                "version and the same files, named by their whole path"
+            )
+
+    def _differs(self, ours: str) -> str:
+        """In what the folder's sweep, read anew, differs from this description; what is no other is held."""
+        theirs = self._read()
         try:
-            data = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            what = "no finished sweep" if name == SUMMARY and (self.path / SPACE).exists() else "no sweep"
-            raise InputError(f"{self.path} holds {what}: {name} is missing") from error
-        except (OSError, ValueError) as error:
-            raise InputError(f"cannot read {self.path / name}: it is damaged; sweep into another folder") from error
-        if not isinstance(data, dict):
-            raise InputError(f"cannot read {self.path / name}: it is damaged; sweep into another folder")
-        return data
+            said = difference(theirs, ours)
+        except ValueError as error:
+            raise self._damaged() from error
+        if not said:
+            self._held = theirs
+        return said
+
+    def held(self) -> str:
+        """`space.json` as it was when the folder was found to hold the sweep, or first is read."""
+        if self._held is None:
+            self._held = self._read()
+        return self._held
+
+    def origin(self) -> Origin:
+        """The versions and files of the sweep."""
+        return self._of_held(Origin)
 
     def space(self) -> Space:
         """The space that the folder holds."""
+        return self._of_held(Space)
+
+    def _of_held(self, kind: type[_Held]) -> _Held:
         try:
-            return msgspec.convert(self.read_json(SPACE), Space)
+            return msgspec.json.decode(self.held(), type=kind)
         except msgspec.ValidationError as error:
             raise InputError(f"cannot read {self.path / SPACE}: {error}") from error
+        except msgspec.DecodeError as error:
+            raise self._damaged() from error
+
+    def _read(self) -> str:
+        try:
+            return (self.path / SPACE).read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise InputError(f"{self.path} holds no sweep: {SPACE} is missing") from error
+        except (OSError, ValueError) as error:
+            raise self._damaged() from error
+
+    def _damaged(self) -> InputError:
+        return InputError(f"cannot read {self.path / SPACE}: it is damaged; sweep into another folder")
+
+    def check_files(self, space: Space) -> None:
+        """Raises InputError where a file that the space names is no longer what it was when the sweep began."""
+        found = files_of(space)
+        changed = next((name for name, digest in self.origin().files.items() if found.get(name) != digest), None)
+        if changed is not None:
+            raise InputError(
+                f"{changed} changed while the sweep ran: put it back and go on with --resume, or sweep into another "
+                "folder"
+            )
+
+    def _write_first(self, name: str, text: str) -> bool:
+        """Write a file unless it is there; whether it was written. It appears whole or not at all."""
+        try:
+            self._put(text.encode(), self.path / name, os.link)
+        except FileExistsError:
+            return False
+        return True
 
     # --- shards
+
+    @cached_property
+    def identity(self) -> str:
+        """A digest of the sweep that the folder holds, whatever the layout of its `space.json`."""
+        try:
+            text = same_in_any_layout(self.held())
+        except ValueError as error:
+            raise self._damaged() from error
+        return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LETTERS]
+
+    def _seal(self, shard: int) -> hashlib._Hash:
+        """A digest begun with the sweep and the shard's number, for the bytes of its file."""
+        return hashlib.sha256(f"{self.identity}/{shard}/".encode())
 
     def listed(self) -> dict[int, list[Path]]:
         """Files by the shard that they name, unchecked."""
@@ -154,14 +176,15 @@ class Folder:
 
     def sound(self) -> dict[int, Path]:
         """Shards whose bytes are those that were written; what was read once and not touched since is taken as read."""
-        return self._checked(seen.signatures(self.path))[0]
+        return self._checked(seen.signatures(self.path, self.identity))[0]
 
     def whole(self, some: Container[int] | None = None) -> dict[int, Path]:
         """The same of all shards (or some), all bytes read; files that are damaged, or stand beside a sound one, are
         taken away."""
         found, rest = self._checked({}, some)
         for path in rest:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # what cannot be taken away is not read either
+                path.unlink(missing_ok=True)
         return found
 
     def _checked(
@@ -171,8 +194,11 @@ class Folder:
         pairs = [(shard, path) for shard, paths in listed for path in paths if some is None or shard in some]
         before = {path.name: seen.signature(path) for _, path in pairs}
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            sound = list(pool.map(lambda at: known.get(at[1].name) == before[at[1].name] or _sound(at[1]), pairs))
-        seen.note(self.path, {path.name: before[path.name] for (_, path), good in zip(pairs, sound) if good}, known)
+            sound = list(
+                pool.map(lambda at: known.get(at[1].name) == before[at[1].name] or _sound(at[1], self._seal), pairs)
+            )
+        signed = {path.name: before[path.name] for (_, path), good in zip(pairs, sound) if good}
+        seen.note(self.path, self.identity, signed, known)
         found: dict[int, Path] = {}
         rest = []
         for (shard, path), good in zip(pairs, sound):
@@ -184,10 +210,11 @@ class Folder:
 
     def write_shard(self, shard: int, data: bytes) -> Path:
         """Put a shard's bytes into its file. Raises InputError where the disk takes them not."""
-        digest = hashlib.sha256(data).hexdigest()[:DIGEST_LETTERS]
-        path = self.path / SHARDS / f"{shard:06d}-{digest}.parquet"
+        seal = self._seal(shard)
+        seal.update(data)
+        path = self.path / SHARDS / f"{shard:06d}-{seal.hexdigest()[:DIGEST_LETTERS]}.parquet"
         try:
-            os.replace(self._temporary(data), path)
+            self._put(data, path, os.replace)
         except OSError as error:
             raise self.refusal(error) from error
         return path
@@ -195,22 +222,25 @@ class Folder:
     def write_summary(self, text: str) -> None:
         """Put the summary in place, and take away what unfinished work left."""
         try:
-            os.replace(self._temporary(text.encode()), self.path / SUMMARY)
+            self._put(text.encode(), self.path / SUMMARY, os.replace)
         except OSError as error:
             raise self.refusal(error) from error
         shutil.rmtree(self.path / UNFINISHED, ignore_errors=True)
 
-    def _temporary(self, data: bytes) -> Path:
-        """The bytes in a file of its own. OSError where the disk takes them not: then nothing is left of it."""
-        folder = self.path / UNFINISHED
-        folder.mkdir(exist_ok=True)
-        path = folder / uuid.uuid4().hex
-        try:
-            path.write_bytes(data)
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
-        return path
+    def _put(self, data: bytes, path: Path, how: Callable[[Path, Path], None]) -> None:
+        """The bytes under this name, all of them or none. OSError where the disk takes them not."""
+        for left in reversed(range(TRIES)):
+            temporary = self.path / UNFINISHED / uuid.uuid4().hex
+            try:
+                temporary.parent.mkdir(exist_ok=True)
+                temporary.write_bytes(data)
+                how(temporary, path)
+                return
+            except FileNotFoundError:  # another process has ended the sweep meanwhile, or the folder is gone
+                if not left:
+                    raise
+            finally:
+                temporary.unlink(missing_ok=True)
 
     def refusal(self, error: OSError) -> InputError:
         """What the disk said, in one line."""
@@ -242,28 +272,13 @@ def rows_digest(shards: dict[int, Path]) -> str:
     return hashlib.sha256(names.encode()).hexdigest()[:DIGEST_LETTERS]
 
 
-def _sound(path: Path) -> bool:
+def _sound(path: Path, seal: Callable[[int], hashlib._Hash]) -> bool:
     name = _NAME.fullmatch(path.name)
     try:
+        if name is None or not path.is_file():
+            return False
         with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            digest = hashlib.file_digest(stream, partial(seal, int(name[1]))).hexdigest()
     except OSError:
         return False
-    return name is not None and digest.startswith(name[2])
-
-
-def _difference(name: str, theirs: Any, ours: Any) -> str:
-    """One thing that differs, shortly."""
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        inner = [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]
-        return ", ".join(f"{name}.{key} was {_short(theirs.get(key))}, is {_short(ours.get(key))}" for key in inner[:2])
-    if name == "axes" and isinstance(theirs, list):
-        was, now = ({axis["name"]: axis["values"] for axis in axes} for axes in (theirs, ours))
-        inner = [key for key in {**was, **now} if was.get(key) != now.get(key)] or ["their order"]
-        return ", ".join(f"axes.{key} differs" for key in inner[:3])
-    return f"{name} was {_short(theirs)}, is {_short(ours)}"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return digest.startswith(name[2])

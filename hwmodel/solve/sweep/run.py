@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import shutil
 import tempfile
 import weakref
@@ -22,12 +22,13 @@ from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.folder import SUMMARY, Folder, rows_digest
 from hwmodel.solve.sweep.keeping import merged, unpacked
 from hwmodel.solve.sweep.space import Space, read_space
-from hwmodel.solve.sweep.summary import Summary, summary_of
+from hwmodel.solve.sweep.summary import Summary, read_summary, sealed, summary_of, summary_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 MOST_WORKERS = 4096
+_PART = re.compile(r"\d{1,18}")
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,7 +162,8 @@ def _part(shard: str | None, space: Space) -> range:
     if shard is None:
         return range(space.shards)
     place, slash, count = shard.partition("/")
-    if not (slash and place.isdecimal() and count.isdecimal() and 1 <= int(place) <= int(count)):
+    decimal = slash and _PART.fullmatch(place) and _PART.fullmatch(count)
+    if not (decimal and 1 <= int(place) <= int(count)):
         raise InputError(f"cannot read --shard {shard!r}; write it like 3/16 (the third of sixteen processes)")
     return range(int(place) - 1, space.shards, int(count))
 
@@ -189,6 +191,8 @@ def _summarised(folder: Folder, space: Space, standing: dict[int, Path] | None) 
 
     `standing`: the sound shards, where none was written since they were read.
     """
+    if standing is None:  # before a file is taken for a damaged one
+        folder.check_same(space)
     if len(folder.listed()) < space.shards:
         return None
     shards = folder.whole() if standing is None else standing
@@ -197,8 +201,8 @@ def _summarised(folder: Folder, space: Space, standing: dict[int, Path] | None) 
     if standing is not None and (found := _written(folder, shards)) is not None:
         return found
     total = merged(space, (unpacked(one) for one in folder.partials(shards)))
-    made = summary_of(space, total, folder, shards)
-    text = json.dumps(msgspec.to_builtins(made), indent=1, ensure_ascii=False) + "\n"
+    made = sealed(summary_of(space, total, folder, shards))
+    text = summary_text(made)
     path = folder.path / SUMMARY
     if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
         folder.write_summary(text)
@@ -206,9 +210,9 @@ def _summarised(folder: Folder, space: Space, standing: dict[int, Path] | None) 
 
 
 def _written(folder: Folder, shards: dict[int, Path]) -> Summary | None:
-    """The summary that stands already, where it is that of these rows."""
+    """The summary that stands already, where it is whole and that of these rows."""
     try:
-        found = msgspec.convert(folder.read_json(SUMMARY), Summary)
-    except (InputError, msgspec.ValidationError):
+        found = read_summary((folder.path / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
-    return found if found.rows_digest == rows_digest(shards) else None
+    return found if found is not None and found.rows_digest == rows_digest(shards) else None

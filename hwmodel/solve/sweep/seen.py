@@ -31,22 +31,22 @@ def signature(path: Path) -> Signature:
     return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def signatures(folder: Path) -> dict[str, Signature]:
-    """Of each file of a folder that was found sound what the disk said then."""
+def signatures(folder: Path, sweep: str) -> dict[str, Signature]:
+    """Of each file of a folder that was found sound, as one of this sweep, what the disk said then."""
     try:
-        return msgspec.msgpack.decode(_place(folder).read_bytes(), type=dict[str, Signature])
+        return msgspec.msgpack.decode(_place(folder, sweep).read_bytes(), type=dict[str, Signature])
     except (OSError, msgspec.MsgspecError):
         return {}
 
 
-def note(folder: Path, sound: Mapping[str, Signature], known: Mapping[str, Signature]) -> None:
+def note(folder: Path, sweep: str, sound: Mapping[str, Signature], known: Mapping[str, Signature]) -> None:
     """Keep what was found sound, where it is more than is known."""
     settled = time.time_ns() - TICK_NS
     kept = {name: one for name, one in sound.items() if one != GONE and max(one[2:]) < settled}
     if kept and kept != known:
-        keep(_place(folder), msgspec.msgpack.encode(kept))
+        keep(_place(folder, sweep), msgspec.msgpack.encode(kept))
 
 
-def _place(folder: Path) -> Path:
-    said = hashlib.blake2b(str(folder.resolve()).encode(), digest_size=16).hexdigest()
+def _place(folder: Path, sweep: str) -> Path:
+    said = hashlib.blake2b(f"{folder.resolve()}\0{sweep}".encode(), digest_size=16).hexdigest()
     return cache_dir() / "sweeps" / f"{said}.msgpack"

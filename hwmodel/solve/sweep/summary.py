@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
@@ -12,6 +14,7 @@ from hwmodel.plain import Row
 from hwmodel.solve.sweep.answers import known_columns
 from hwmodel.solve.sweep.folder import Folder, rows_digest
 from hwmodel.solve.sweep.keeping import BINS_A_DECADE, Partial, Winners, bins
+from hwmodel.solve.sweep.origin import DIGEST_LETTERS
 from hwmodel.solve.sweep.space import Space
 
 MOST_FRONT = 1000  # rows of a front in the summary; `sweep show --pareto` gives all
@@ -51,6 +54,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     pareto: Front
     histograms: dict[str, int | list[Bin]]  # answer -> bins, beside `bins_per_decade`
     rows_digest: str
+    digest: str = ""  # of all the rest
 
 
 def summary_of(space: Space, total: Partial, folder: Folder, shards: dict[int, Path]) -> Summary:
@@ -60,7 +64,7 @@ def summary_of(space: Space, total: Partial, folder: Folder, shards: dict[int, P
     every = [*total.top.values(), front]
     rows = folder.records(shards, [pair for one in every for pair in zip(one.shards, one.rows)])
     return Summary(
-        versions=folder.read_json("space.json")["versions"],
+        versions=folder.origin().versions,
         ask=space.ask,
         axes={axis.column: len(axis.values) for axis in space.axes},
         points=total.points,
@@ -80,6 +84,28 @@ def summary_of(space: Space, total: Partial, folder: Folder, shards: dict[int, P
         histograms={"bins_per_decade": BINS_A_DECADE, **{n: _bins(h) for n, h in total.histograms.items()}},
         rows_digest=rows_digest(shards),
     )
+
+
+def summary_text(summary: Summary) -> str:
+    """The text of `summary.json`."""
+    return json.dumps(msgspec.to_builtins(summary), indent=1, ensure_ascii=False) + "\n"
+
+
+def sealed(summary: Summary) -> Summary:
+    """The summary with the digest of all else in it."""
+    bare = msgspec.structs.replace(summary, digest="")
+    return msgspec.structs.replace(
+        bare, digest=hashlib.sha256(summary_text(bare).encode()).hexdigest()[:DIGEST_LETTERS]
+    )
+
+
+def read_summary(text: str) -> Summary | None:
+    """The summary of such a text; None where a letter of it is not what was written."""
+    try:
+        found = msgspec.json.decode(text, type=Summary)
+    except (msgspec.MsgspecError, UnicodeError):
+        return None
+    return found if text == summary_text(sealed(found)) else None
 
 
 def _spread(front: Winners) -> Winners:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import shutil
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -66,7 +69,7 @@ def test_a_part_reads_its_own_shards_alone(tmp_path: Path, monkeypatch: pytest.M
     hm.sweep(SMALL, folder, shard="1/3")
     read: list[str] = []
     sound = folder_module._sound
-    monkeypatch.setattr(folder_module, "_sound", lambda path: read.append(path.name) or sound(path))
+    monkeypatch.setattr(folder_module, "_sound", lambda path, seal: read.append(path.name) or sound(path, seal))
     hm.sweep(SMALL, folder, shard="2/3")
     assert read == []
     hm.sweep(SMALL, folder, shard="1/3")
@@ -97,6 +100,151 @@ def test_a_damaged_shard_is_computed_again(tmp_path: Path, undisturbed: dict[str
         path.write_bytes({"truncated": data[:-9], "flipped": flipped, "emptied": b""}[damage])
     hm.sweep(SMALL, folder, resume=True)
     assert bytes_of(folder) == undisturbed
+
+
+def replaced(path: Path, data: bytes, number: int) -> None:
+    """The bytes under the name that the digest of their own folder gave, as shard `number`."""
+    path.with_name(f"{number:06d}{path.name[6:]}").write_bytes(data)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["beside ours", "in place of ours"])
+def test_a_sound_shard_of_elsewhere_is_computed_again(tmp_path: Path, undisturbed: dict[str, str], kept: bool) -> None:
+    """Another sweep's shard under the name that it had there, and one of our own under another number."""
+    folder, other = tmp_path / "ours", tmp_path / "theirs"
+    hm.sweep(SMALL, folder)
+    hm.sweep({**SMALL, "base": {"precision": "fp16"}}, other)
+    ours, theirs = (sorted((one / "shards").iterdir()) for one in (folder, other))
+    for place, stranger in ((3, theirs[3]), (8, ours[9])):
+        data = stranger.read_bytes()
+        if not kept:
+            ours[place].unlink()
+        replaced(folder / "shards" / stranger.name, data, place)
+    hm.sweep(SMALL, folder, resume=True)
+    assert bytes_of(folder) == undisturbed
+
+
+def test_names_of_shards_that_are_no_files_are_passed_over(tmp_path: Path, undisturbed: dict[str, str]) -> None:
+    folder = tmp_path / "odd"
+    hm.sweep(SMALL, folder)
+    path = sorted((folder / "shards").iterdir())[2]
+    path.unlink()
+    os.mkfifo(path)
+    path.with_name(f"000005-{'a' * 20}.parquet").symlink_to("/dev/zero")
+    path.with_name(f"000006-{'a' * 20}.parquet").mkdir()
+    hm.sweep(SMALL, folder, resume=True)
+    path.with_name(f"000006-{'a' * 20}.parquet").rmdir()
+    assert bytes_of(folder) == undisturbed
+
+
+def test_a_summary_with_another_letter_is_written_again(tmp_path: Path, undisturbed: dict[str, str]) -> None:
+    folder = tmp_path / "rotten"
+    hm.sweep(SMALL, folder)
+    path = folder / "summary.json"
+    text = path.read_text()
+    at = text.index('"cost_usd": ') + len('"cost_usd": ') + 1
+    path.write_text(text[: at + 2] + ("1" if text[at + 2] != "1" else "2") + text[at + 3 :])
+    found = hm.sweep(SMALL, folder, resume=True)
+    assert bytes_of(folder) == undisturbed
+    assert found.to_dict()["digest"] == json.loads(text)["digest"]
+
+
+def test_unfinished_files_taken_away_by_who_ended_first_are_written_again(
+    tmp_path: Path, undisturbed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two processes with one sweep the first to end clears what is unfinished, the other's file among it."""
+    true, calls = os.replace, []
+
+    def cleared(source: Path, target: Path) -> None:
+        calls.append(target)
+        if len(calls) % 3 == 1:
+            shutil.rmtree(Path(source).parent)
+        true(source, target)
+
+    monkeypatch.setattr(folder_module.os, "replace", cleared)
+    hm.sweep(SMALL, tmp_path / "both")
+    assert bytes_of(tmp_path / "both") == undisturbed
+
+
+def test_a_folder_that_becomes_another_sweep_is_one_line(tmp_path: Path) -> None:
+    folder, other = tmp_path / "ours", tmp_path / "theirs"
+    hm.sweep({**SMALL, "base": {"precision": "fp16"}}, other)
+
+    def swap(progress: Any) -> None:
+        if progress.shards == 5:
+            shutil.rmtree(folder)
+            shutil.copytree(other, folder)
+
+    with pytest.raises(InputError, match=r"holds another sweep: base\.precision was") as error:
+        hm.sweep(SMALL, folder, progress=swap)
+    assert "\n" not in str(error.value)
+    hm.sweep({**SMALL, "base": {"precision": "fp16"}}, folder, resume=True)
+    assert bytes_of(folder) == bytes_of(other)
+
+
+def test_a_worker_of_another_version_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node of a cluster may have another version installed: its rows never mix with ours."""
+    from hwmodel.solve.sweep import origin
+
+    true = origin.code_digest
+    with ThreadPoolExecutor(1) as executor:
+
+        def other() -> str:
+            return "0" * 12 if threading.current_thread() is not threading.main_thread() else true()
+
+        monkeypatch.setattr(origin, "code_digest", other)
+        with pytest.raises(
+            InputError, match=r"a worker on .* would compute another sweep .*versions\.code was"
+        ) as error:
+            hm.sweep(SMALL, tmp_path / "mixed", executor=executor)
+    assert "\n" not in str(error.value)
+    assert not list((tmp_path / "mixed" / "shards").iterdir())
+
+
+PRICES = (
+    "date,part,provider,kind,usd_per_accelerator_hour\n2026-01-01,H100,x,on_demand,2.5\n2026-01-01,H200,x,on_demand,3\n"
+)
+
+
+@pytest.mark.parametrize("where", ["base", "axes"])
+def test_a_file_that_changes_while_the_sweep_runs_is_one_line(tmp_path: Path, where: str) -> None:
+    """Prices, measured runs, models: rows before and after would be of two sweeps."""
+    prices = tmp_path / "prices.csv"
+    text = PRICES
+    prices.write_text(text)
+    axes = {"gpus": ["64xH100", "64xH200"], "params": "1B..9B log 4", "tokens": ["1T"]}
+    named = (
+        {"base": {"prices": str(prices)}, "axes": axes}
+        if where == "base"
+        else {"axes": {**axes, "prices": [str(prices)]}}
+    )
+
+    def edit(progress: Any) -> None:
+        if progress.shards == 3:
+            prices.write_text(text.replace("2.5", "3.5"))
+
+    with pytest.raises(InputError, match=r"prices\.csv changed while the sweep ran") as error:
+        hm.sweep(named, tmp_path / "out", progress=edit)
+    assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match=r"holds another sweep: files\."):
+        hm.sweep(named, tmp_path / "out", resume=True)
+    prices.write_text(text)
+    hm.sweep(named, tmp_path / "out", resume=True)
+    hm.sweep(named, tmp_path / "once")
+    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "once")
+
+
+def test_a_finished_sweep_is_answered_from_a_folder_that_takes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = hm.sweep(SMALL, tmp_path / "done")
+
+    def refuse(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Folder, "_put", refuse)
+    assert hm.sweep(SMALL, tmp_path / "done", resume=True).summary == first.summary
+    with pytest.raises(InputError, match=r"cannot write into .*new: Permission denied"):
+        hm.sweep(SMALL, tmp_path / "new")
 
 
 def changed(**keys: Any) -> dict[str, Any]:
@@ -171,6 +319,8 @@ def test_a_damaged_space_is_one_line(tmp_path: Path) -> None:
         ({"shard": "0/3"}, "write it like 3/16"),
         ({"shard": "4/3"}, "write it like"),
         ({"shard": "a"}, "write it like"),
+        ({"shard": "0/0"}, "write it like"),
+        ({"shard": "1/" + "9" * 5000}, "write it like"),
         ({"workers": 0}, "--workers must be"),
         ({"workers": 2, "dask": "tcp://x:1"}, "both say who computes"),
         ({"workers": 2, "shard": "1/2"}, "drop --workers"),

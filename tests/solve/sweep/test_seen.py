@@ -30,7 +30,7 @@ def read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     read: list[Path] = []
     true = folders._sound
     with monkeypatch.context() as patched:
-        patched.setattr(folders, "_sound", lambda path: read.append(path) or true(path))
+        patched.setattr(folders, "_sound", lambda path, seal: read.append(path) or true(path, seal))
         Rows(folder)
     return len(read)
 
@@ -54,7 +54,7 @@ def test_a_file_that_is_spoilt_later_is_not_shown(swept: Path) -> None:
 
 
 def test_a_spoilt_note_is_no_note(swept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen._place(swept).write_bytes(b"\xff nonsense")
+    seen._place(swept, Folder(swept).identity).write_bytes(b"\xff nonsense")
     assert read_again(swept, monkeypatch) == 36
 
 
