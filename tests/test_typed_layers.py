@@ -34,7 +34,7 @@ EDGES: dict[str, dict[str, int]] = {
         "api/verbs.py": 3, "cli/launch_files.py": 2, "cli/models.py": 1, "solve/stages/file.py": 1,
         "solve/sweep/space.py": 1, "web/answers.py": 4, "web/question.py": 2,
     },
-    FILES: {"catalog/compiled.py": 1, "catalog/records.py": 2, "interop/huggingface/config.py": 3},
+    FILES: {"interop/huggingface/config.py": 3},
     MEASURED: {
         "predict/kernel.py": 2, "report/sweep.py": 1, "report/sweep_figures.py": 3,
         "solve/serve/table.py": 1, "solve/sweep/expression.py": 1,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from hwmodel.catalog import evidence, formats, hardware, laws, lint, models, places, quantised, tables
-from hwmodel.catalog.compiled import Names, Pairs, Provenance, Quotes, encode
+from hwmodel.catalog.compiled import Names, Pairs, Parsed, Provenance, Quotes, encode
 from hwmodel.catalog.entries import Box, Region
 from hwmodel.catalog.names import fold, plain
 from hwmodel.catalog.records import Raw, read_records
@@ -238,15 +238,15 @@ def build(roots: Sequence[Path], problems: Problems | None = None) -> tuple[byte
         "precision": names_of("precision", training), "serving precision": names_of("serving precision", serving),
         "law": law_names, "region": region_names, "box": box_names,
     }  # fmt: skip
-    records: dict[str, Mapping[str, Any]] = {
-        "parts": hard.parts, "systems": hard.systems, "models": {k: v[0] for k, v in entries.items()},
-        "precisions": _each(training, lambda raw: formats.read_precision(raw, Precision, sources), problems),
-        "serving": _each(serving, lambda raw: formats.read_precision(raw, ServingPrecision, sources), problems),
-        "laws": found_laws, "fleets": {k: v[0] for k, v in fleets.items()},
-        "facilities": {k: v[0] for k, v in facilities.items()}, "regions": regions,
-        "prices": _prices(roots, hard.part_names, sources), "sources": sources, "pairs": _pairs(roots),
-        "trained": _trained(roots, names["model"], serving), "boxes": boxes,
-    }  # fmt: skip
+    records = Parsed(
+        parts=hard.parts, systems=hard.systems, models={k: v[0] for k, v in entries.items()},
+        precisions=_each(training, lambda raw: formats.read_precision(raw, Precision, sources), problems),
+        serving=_each(serving, lambda raw: formats.read_precision(raw, ServingPrecision, sources), problems),
+        laws=found_laws, fleets={k: v[0] for k, v in fleets.items()},
+        facilities={k: v[0] for k, v in facilities.items()}, regions=regions,
+        prices=_prices(roots, hard.part_names, sources), sources=sources, pairs=_pairs(roots),
+        trained=_trained(roots, names["model"], serving), boxes=boxes,
+    )  # fmt: skip
     provenance: Provenance = {"accelerator": hard.part_values, "system": hard.system_values}
     for kind, read in (("model", entries), ("reliability", fleets), ("energy", facilities)):
         provenance[kind] = {k: v[1] for k, v in read.items()}

@@ -11,6 +11,7 @@ import msgspec
 from hwmodel.catalog.cache import parsed_once
 from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.errors import CatalogError
+from hwmodel.plain import JsonObject
 from hwmodel.specs.economics import WholeRunConstants
 from hwmodel.specs.kernels import KernelCalibration
 from hwmodel.specs.rl import RlConstants
@@ -51,7 +52,7 @@ def kept_as(path: Path) -> str:
     return f"calibration-{path.stem}"
 
 
-def parse_calibration(content: bytes, path: Path) -> dict[str, object]:
+def parse_calibration(content: bytes, path: Path) -> JsonObject:
     """The mapping that the content of a calibration is; raises CatalogError where it is none."""
     data = parse_yaml(content.decode("utf-8", "replace"), path)
     if not isinstance(data, dict):

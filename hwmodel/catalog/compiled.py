@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -22,17 +22,33 @@ Provenance = dict[str, dict[str, dict[str, Sourced]]]  # kind -> id -> field -> 
 Quotes = tuple[PriceQuote, ...]
 Pairs = tuple[PrecisionPair, ...]
 
-SECTIONS: dict[str, Any] = {
-    "parts": Part, "systems": System, "models": ModelEntry, "precisions": Precision, "serving": ServingPrecision,
-    "laws": LawSpec, "fleets": FleetEntry, "facilities": Facility, "regions": Region, "prices": Quotes,
-    "sources": Source, "pairs": Pairs, "trained": TrainedModel, "boxes": Box,
-}  # fmt: skip
+
+class Parsed(msgspec.Struct, frozen=True, kw_only=True):
+    """All records of a catalog as they were parsed, by id."""
+
+    parts: Mapping[str, Part]
+    systems: Mapping[str, System]
+    models: Mapping[str, ModelEntry]
+    precisions: Mapping[str, Precision]
+    serving: Mapping[str, ServingPrecision]
+    laws: Mapping[str, LawSpec]
+    fleets: Mapping[str, FleetEntry]
+    facilities: Mapping[str, Facility]
+    regions: Mapping[str, Region]
+    prices: Mapping[str, Quotes]
+    sources: Mapping[str, Source]
+    pairs: Mapping[str, Pairs]
+    trained: Mapping[str, TrainedModel]
+    boxes: Mapping[str, Box]
+
+
+SECTIONS = Parsed.__struct_fields__
 
 
 class Records(Mapping[str, T], Generic[T]):
     """Records by id, each decoded when it is first asked for."""
 
-    def __init__(self, raw: Mapping[str, msgspec.Raw], kind: Any) -> None:
+    def __init__(self, raw: Mapping[str, msgspec.Raw], kind: type[T]) -> None:
         self._raw = raw
         self._kind = kind
         self._done: dict[str, T] = {}
@@ -60,31 +76,31 @@ class Compiled:
     """Everything that a command may need. Names map every id and alias, in its compared form, to an id."""
 
     def __init__(self, stored: Stored) -> None:
-        def section(name: str) -> Records[Any]:
+        def section(name: str, kind: type[T]) -> Records[T]:
             """The records of one section."""
-            return Records(stored.records[name], SECTIONS[name])
+            return Records(stored.records[name], kind)
 
-        self.parts: Records[Part] = section("parts")
-        self.systems: Records[System] = section("systems")
-        self.models: Records[ModelEntry] = section("models")
-        self.precisions: Records[Precision] = section("precisions")
-        self.serving: Records[ServingPrecision] = section("serving")
-        self.laws: Records[LawSpec] = section("laws")
-        self.fleets: Records[FleetEntry] = section("fleets")
-        self.facilities: Records[Facility] = section("facilities")
-        self.regions: Records[Region] = section("regions")
-        self.prices: Records[Quotes] = section("prices")
-        self.sources: Records[Source] = section("sources")
-        self.pairs: Records[Pairs] = section("pairs")
-        self.trained: Records[TrainedModel] = section("trained")
-        self.boxes: Records[Box] = section("boxes")
+        self.parts = section("parts", Part)
+        self.systems = section("systems", System)
+        self.models = section("models", ModelEntry)
+        self.precisions = section("precisions", Precision)
+        self.serving = section("serving", ServingPrecision)
+        self.laws = section("laws", LawSpec)
+        self.fleets = section("fleets", FleetEntry)
+        self.facilities = section("facilities", Facility)
+        self.regions = section("regions", Region)
+        self.prices = section("prices", Quotes)
+        self.sources = section("sources", Source)
+        self.pairs = section("pairs", Pairs)
+        self.trained = section("trained", TrainedModel)
+        self.boxes = section("boxes", Box)
         self.names = stored.names
 
 
-def encode(records: Mapping[str, Mapping[str, Any]], names: dict[str, Names]) -> bytes:
+def encode(records: Parsed, names: dict[str, Names]) -> bytes:
     """The cached form of parsed records."""
     packed = {
-        section: {key: msgspec.Raw(msgspec.msgpack.encode(value)) for key, value in found.items()}
-        for section, found in records.items()
+        section: {key: msgspec.Raw(msgspec.msgpack.encode(value)) for key, value in getattr(records, section).items()}
+        for section in SECTIONS
     }
     return msgspec.msgpack.encode(Stored(packed, names))

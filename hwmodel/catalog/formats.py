@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -11,6 +11,7 @@ from hwmodel.catalog.entries import Facility, FleetEntry
 from hwmodel.catalog.hardware import FORMATS
 from hwmodel.catalog.records import Raw, only, texts
 from hwmodel.catalog.values import FaultError, source_id, sourced
+from hwmodel.plain import JsonObject
 from hwmodel.specs.economics import ReliabilityFacts
 from hwmodel.specs.precision import CASTS, Precision, ServingPrecision
 from hwmodel.specs.provenance import Sourced
@@ -79,7 +80,7 @@ def read_precision(raw: Raw, kind: type[R], sources: Collection[str]) -> R:
 
 
 def _values(
-    fields: Mapping[str, Any], table: Mapping[str, tuple[str, str]], sources: Collection[str]
+    fields: JsonObject, table: Mapping[str, tuple[str, str]], sources: Collection[str]
 ) -> tuple[dict[str, float], dict[str, Sourced]]:
     numbers: dict[str, float] = {}
     records: dict[str, Sourced] = {}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+
+import msgspec
 
 from hwmodel.catalog.nodes import ASSUMED_NIC_UNI_BYTES_PER_S, ASSUMED_NODE, links_of
 from hwmodel.catalog.records import Raw, only, texts
 from hwmodel.catalog.values import TEXT, FaultError, one_of, sourced
+from hwmodel.plain import JsonObject
 from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.provenance import Sourced
 
@@ -80,7 +82,7 @@ SYSTEM_PLAIN = ("id", "name", "part", "aliases", "region", "notes", "lint_except
 Values = dict[str, tuple[Sourced, float | str]]
 
 
-def _text(fields: Mapping[str, Any], key: str, default: str | None = None) -> str:
+def _text(fields: JsonObject, key: str, default: str | None = None) -> str:
     value = fields.get(key, default)
     if not isinstance(value, str) or not value:
         raise FaultError((key,), f"expected text in `{key}`")
@@ -92,7 +94,7 @@ def _positive(name: str, value: float | str) -> None:
         raise FaultError(tuple(name.split(".")), f"must be greater than zero, is {value:g}")
 
 
-def _sections(fields: Mapping[str, Any], table: Mapping[str, tuple[str, str]], sources: Collection[str]) -> Values:
+def _sections(fields: JsonObject, table: Mapping[str, tuple[str, str]], sources: Collection[str]) -> Values:
     """Every value named in `table` that the record states."""
     found: Values = {}
     for name, (dimension, _) in table.items():
@@ -118,7 +120,7 @@ def _sections(fields: Mapping[str, Any], table: Mapping[str, tuple[str, str]], s
     return found
 
 
-def _peaks(fields: Mapping[str, Any], section: str, sources: Collection[str]) -> Values:
+def _peaks(fields: JsonObject, section: str, sources: Collection[str]) -> Values:
     node = fields.get(section) or {}
     if not isinstance(node, dict):
         raise FaultError((section,), "expected formats and their peaks")
@@ -134,34 +136,36 @@ def _peak(value: float | str) -> float | None:
     return None if isinstance(value, str) else value
 
 
-def _stated(values: Values, table: Mapping[str, tuple[str, str]]) -> tuple[dict[str, Any], list[str]]:
+def _stated(values: Values, table: Mapping[str, tuple[str, str]]) -> tuple[dict[str, float | str], list[str]]:
     """Fields of the record with their SI values, and the fields that no source confirms."""
     named = [(name, field) for name, (_, field) in table.items() if field and name in values]
     doubtful = [field for name, field in named if values[name][0].status == "unconfirmed"]
     return {field: values[name][1] for name, field in named}, doubtful
 
 
-def _plain_text(fields: Mapping[str, Any], key: str) -> str:
+def _plain_text(fields: JsonObject, key: str) -> str:
     value = fields.get(key, "")
     if not isinstance(value, str):
         raise FaultError((key,), "expected text (quote it)")
     return value
 
 
-def _part_kwargs(fields: Mapping[str, Any], values: Values, peaks: Values) -> dict[str, Any]:
+def _measured_of_part(fields: JsonObject, values: Values, peaks: Values) -> JsonObject:
     """The measured fields of a part."""
-    kwargs, doubtful = _stated(values, PART_VALUES)
-    if kwargs.get("tdp_w") == NOT_PUBLISHED:
-        kwargs["tdp_w"] = None
-    topology = one_of(kwargs.get("link_topology", "none"), TOPOLOGIES, ("link", "topology"))
+    stated, doubtful = _stated(values, PART_VALUES)
+    found: JsonObject = {**stated}
+    if found.get("tdp_w") == NOT_PUBLISHED:
+        found["tdp_w"] = None
+    topology = one_of(found.get("link_topology", "none"), TOPOLOGIES, ("link", "topology"))
     if topology == "mesh" and "link.per_link_uni" in values:
-        kwargs["link_pair_uni_bytes_per_s"] = values["link.per_link_uni"][1]
-    formats = {name.partition(".")[2]: found for name, found in peaks.items()}
-    doubtful += [f"peak_dense_flop_per_s.{f}" for f, found in formats.items() if found[0].status == "unconfirmed"]
-    kwargs["peak_dense_flop_per_s"] = {f: _peak(found[1]) for f, found in formats.items()}
-    kwargs["tdp_term"] = (fields.get("power") or {}).get("term", "")
-    kwargs["unconfirmed"] = tuple(sorted(doubtful))
-    return kwargs
+        found["link_pair_uni_bytes_per_s"] = values["link.per_link_uni"][1]
+    formats = {name.partition(".")[2]: peak for name, peak in peaks.items()}
+    doubtful += [f"peak_dense_flop_per_s.{f}" for f, peak in formats.items() if peak[0].status == "unconfirmed"]
+    found["peak_dense_flop_per_s"] = {f: _peak(peak[1]) for f, peak in formats.items()}
+    group = fields.get("power")
+    found["tdp_term"] = group.get("term", "") if isinstance(group, dict) else ""
+    found["unconfirmed"] = tuple(sorted(doubtful))
+    return found
 
 
 def read_part(raw: Raw, sources: Collection[str]) -> tuple[Part, dict[str, Sourced]]:
@@ -174,40 +178,40 @@ def read_part(raw: Raw, sources: Collection[str]) -> tuple[Part, dict[str, Sourc
     if not peaks:
         raise FaultError(("peak_dense",), "states no peak; name at least one format")
     accumulate = _peaks(fields, "peak_dense_fp16_accumulate", sources)
-    part = Part(
-        id=raw.id,
-        name=_text(fields, "name"),
-        vendor=_text(fields, "vendor"),
-        family=_text(fields, "family"),
-        architecture=_plain_text(fields, "architecture"),
-        status=one_of(fields.get("status", "ga"), STATUSES, ("status",)),
-        extends=raw.parent,
-        aliases=texts(fields.get("aliases", []), ("aliases",)),
-        default_system=_plain_text(fields, "default_system"),
-        peak_dense_fp16_accumulate_flop_per_s={
-            name.partition(".")[2]: v[1] for name, v in accumulate.items() if isinstance(v[1], float)
+    named: JsonObject = {
+        "id": raw.id,
+        "name": _text(fields, "name"),
+        "vendor": _text(fields, "vendor"),
+        "family": _text(fields, "family"),
+        "architecture": _plain_text(fields, "architecture"),
+        "status": one_of(fields.get("status", "ga"), STATUSES, ("status",)),
+        "extends": raw.parent,
+        "aliases": texts(fields.get("aliases", []), ("aliases",)),
+        "default_system": _plain_text(fields, "default_system"),
+        "peak_dense_fp16_accumulate_flop_per_s": {
+            name.partition(".")[2]: value for name, (_, value) in accumulate.items() if isinstance(value, float)
         },
-        **_part_kwargs(fields, values, peaks),
-    )
+    }
+    part = msgspec.convert({**named, **_measured_of_part(fields, values, peaks)}, Part)
     return part, {name: record for name, (record, _) in (peaks | accumulate | values).items()}
 
 
-def _system_kwargs(part: Part, values: Values) -> dict[str, Any]:
+def _measured_of_system(part: Part, values: Values) -> JsonObject:
     """The measured fields of a system; what it does not state comes from its part, or is assumed and listed."""
-    kwargs, doubtful = _stated(values, SYSTEM_VALUES)
-    one_of(kwargs.get("fabric", "none"), FABRICS, ("fabric",))
-    one_of(kwargs.get("link_topology", "none"), TOPOLOGIES, ("link_topology",))
-    if "accelerators_per_node" not in kwargs:
+    found, doubtful = _stated(values, SYSTEM_VALUES)
+    one_of(found.get("fabric", "none"), FABRICS, ("fabric",))
+    one_of(found.get("link_topology", "none"), TOPOLOGIES, ("link_topology",))
+    if "accelerators_per_node" not in found:
         doubtful.append("accelerators_per_node")
-    link, topology, domain = links_of(part, kwargs.setdefault("accelerators_per_node", ASSUMED_NODE))
-    kwargs.setdefault("link_uni_bytes_per_s", link)
-    kwargs.setdefault("link_topology", topology)
-    kwargs.setdefault("domain_accelerators", domain)
-    if "nic_uni_bytes_per_s" not in kwargs:
-        stated = part.scale_out_uni_bytes_per_s
-        kwargs["nic_uni_bytes_per_s"] = ASSUMED_NIC_UNI_BYTES_PER_S if stated is None else stated
-        doubtful += ["nic_uni_bytes_per_s"] if stated is None else []
-    return {**kwargs, "unconfirmed": tuple(sorted(doubtful))}
+    link, topology, domain = links_of(part, float(found.setdefault("accelerators_per_node", ASSUMED_NODE)))
+    found.setdefault("link_uni_bytes_per_s", link)
+    found.setdefault("link_topology", topology)
+    found.setdefault("domain_accelerators", domain)
+    if "nic_uni_bytes_per_s" not in found:
+        nic = part.scale_out_uni_bytes_per_s
+        found["nic_uni_bytes_per_s"] = ASSUMED_NIC_UNI_BYTES_PER_S if nic is None else nic
+        doubtful += ["nic_uni_bytes_per_s"] if nic is None else []
+    return {**found, "unconfirmed": tuple(sorted(doubtful))}
 
 
 def read_system(raw: Raw, sources: Collection[str], parts: Mapping[str, Part]) -> tuple[System, dict[str, Sourced]]:
@@ -218,13 +222,13 @@ def read_system(raw: Raw, sources: Collection[str], parts: Mapping[str, Part]) -
     if name not in parts:
         raise FaultError(("part",), f"part {name[:60]!r} is no accelerator id")
     values = _sections(fields, SYSTEM_VALUES, sources)
-    system = System(
-        id=raw.id,
-        name=_text(fields, "name"),
-        part=name,
-        aliases=texts(fields.get("aliases", []), ("aliases",)),
-        region=_plain_text(fields, "region"),
-        link_pair_uni_bytes_per_s=parts[name].link_pair_uni_bytes_per_s,
-        **_system_kwargs(parts[name], values),
-    )
+    named: JsonObject = {
+        "id": raw.id,
+        "name": _text(fields, "name"),
+        "part": name,
+        "aliases": texts(fields.get("aliases", []), ("aliases",)),
+        "region": _plain_text(fields, "region"),
+        "link_pair_uni_bytes_per_s": parts[name].link_pair_uni_bytes_per_s,
+    }
+    system = msgspec.convert({**named, **_measured_of_system(parts[name], values)}, System)
     return system, {key: record for key, (record, _) in values.items()}

@@ -5,29 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from hwmodel.catalog.writing import write_whole
 from hwmodel.catalog.yamlfile import parse_yaml, read_text
 from hwmodel.errors import CatalogError, InputError, unknown
-from hwmodel.plain import Document
+from hwmodel.plain import JsonObject, JsonValue
 from hwmodel.specs.law import CONVENTIONS, LawSpec
 
 FOLDER = "laws"
 
 
 @lru_cache(maxsize=256)
-def _read(path: Path, _mtime_ns: int) -> Document:
+def _read(path: Path, _mtime_ns: int) -> JsonObject:
     record = parse_yaml(read_text(path), path)
     if not isinstance(record, dict) or record.get("id") != path.stem:
         raise CatalogError(f"{path}: a law file is a mapping whose `id` is the file's name, {path.stem!r}")
     return record
 
 
-def _file(path: Path) -> Document:
+def _file(path: Path) -> JsonObject:
     return _read(path, path.stat().st_mtime_ns)
+
+
+def _group(record: JsonObject, name: str, path: Path) -> JsonObject:
+    """A group of fields of a law file, empty where it has none. CatalogError for what is none."""
+    found = record.get(name) or {}
+    if not isinstance(found, dict):
+        raise CatalogError(f"{path}: law {record.get('id', '?')}: {name} is a mapping of fields")
+    return found
+
+
+def _points(record: JsonObject, path: Path) -> list[JsonValue]:
+    """The test points of a law or variant. CatalogError for what is no list."""
+    found = record.get("test_points") or []
+    if not isinstance(found, list):
+        raise CatalogError(f"{path}: law {record.get('id', '?')}: test_points is a list")
+    return found
 
 
 def _files(roots: Sequence[Path]) -> dict[str, Path]:
@@ -35,7 +50,7 @@ def _files(roots: Sequence[Path]) -> dict[str, Path]:
     return {path.stem: path for root in roots for path in sorted((root / FOLDER).glob("*.yaml"))}
 
 
-def _spec(fields: Mapping[str, Any], path: Path) -> LawSpec:
+def _spec(fields: JsonObject, path: Path) -> LawSpec:
     name = fields.get("id", "?")
     try:
         spec = msgspec.convert(dict(fields), LawSpec)
@@ -58,7 +73,7 @@ def _spec(fields: Mapping[str, Any], path: Path) -> LawSpec:
     return spec
 
 
-def _extended(path: Path, files: Mapping[str, Path], seen: tuple[str, ...] = ()) -> Document:
+def _extended(path: Path, files: Mapping[str, Path], seen: tuple[str, ...] = ()) -> JsonObject:
     """A law file with what it extends merged in: `constants` key by key, other fields whole."""
     record = _file(path)
     parent_id = record.get("extends")
@@ -69,10 +84,10 @@ def _extended(path: Path, files: Mapping[str, Path], seen: tuple[str, ...] = ())
         raise CatalogError(f"{path}: extends {parent_id!r}, which is not another law of the catalogs")
     parent = _extended(files[stem], files, (*seen, path.stem))
     fields = {k: v for k, v in parent.items() if k not in ("variants", "default_variant", "test_points")}
-    variant = variant or ("" if "form" in fields else parent.get("default_variant", ""))
-    fields |= (parent.get("variants") or {}).get(variant, {})
+    variant = variant or ("" if "form" in fields else str(parent.get("default_variant", "")))
+    fields |= _group(_group(parent, "variants", path), variant, path)
     own = {k: v for k, v in record.items() if k != "extends"}
-    constants = {**fields.get("constants", {}), **own.get("constants", {})}
+    constants = {**_group(fields, "constants", path), **_group(own, "constants", path)}
     if own.get("constants"):  # other constants: the parent's covariance no longer belongs to them
         fields = {k: v for k, v in fields.items() if not k.startswith("covariance")}
     return {**fields, **own, "constants": constants}
@@ -81,21 +96,22 @@ def _extended(path: Path, files: Mapping[str, Path], seen: tuple[str, ...] = ())
 def _variants(path: Path, files: Mapping[str, Path]) -> dict[str, LawSpec]:
     record = _extended(path, files)
     base = {key: value for key, value in record.items() if key != "variants"}
-    variants = record.get("variants") or {}
+    variants, law_id = _group(record, "variants", path), str(base["id"])
     specs: dict[str, LawSpec] = {}
     if "form" in base and "default_variant" not in base:
-        specs[base["id"]] = _spec(base, path)
+        specs[law_id] = _spec(base, path)
     default = base.get("default_variant")
     inherited = {k: v for k, v in base.items() if k not in ("test_points", "default_variant")}
-    for name, fields in variants.items():
-        own = {**inherited, **fields, "id": f"{base['id']}/{name}"}
+    for name in variants:
+        fields, variant_id = _group(variants, name, path), f"{law_id}/{name}"
+        own = {**inherited, **fields, "id": variant_id}
         if name == default and "test_points" in base:
-            own["test_points"] = [*base["test_points"], *fields.get("test_points", ())]
-        specs[own["id"]] = _spec(own, path)
-    if default is not None and base["id"] not in specs:
-        if f"{base['id']}/{default}" not in specs:
+            own["test_points"] = [*_points(base, path), *_points(fields, path)]
+        specs[variant_id] = _spec(own, path)
+    if default is not None and law_id not in specs:
+        if f"{law_id}/{default}" not in specs:
             raise CatalogError(f"{path}: default_variant {default!r} is not among the variants")
-        specs[base["id"]] = specs[f"{base['id']}/{default}"]
+        specs[law_id] = specs[f"{law_id}/{default}"]
     return specs
 
 

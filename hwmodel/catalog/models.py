@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 from hwmodel.catalog.entries import ModelEntry
 from hwmodel.catalog.records import Raw, only, texts
 from hwmodel.catalog.values import STATUSES, FaultError, number, one_of, source_id, sourced
+from hwmodel.plain import JsonObject, JsonValue
 from hwmodel.specs.provenance import Sourced
 from hwmodel.specs.shape import Block, Shape
 
@@ -21,7 +21,7 @@ SHAPE = ("d_model", "vocab", "blocks", "tied", "bias", "norm_bias", "qk_norm", "
 BLOCK = tuple(Block.__struct_fields__)
 
 
-def _numbers(fields: dict[str, Any], known: Collection[str], at: tuple[str | int, ...]) -> dict[str, float]:
+def _numbers(fields: JsonObject, known: Collection[str], at: tuple[str | int, ...]) -> dict[str, float]:
     only(fields, known, at)
     out: dict[str, float] = {}
     for key, raw in fields.items():
@@ -36,11 +36,11 @@ def _numbers(fields: dict[str, Any], known: Collection[str], at: tuple[str | int
     return out
 
 
-def read_shape(fields: Any, name: str, max_seq_len: float, at: tuple[str | int, ...] = ("shape",)) -> Shape:
+def read_shape(fields: JsonValue, name: str, max_seq_len: float, at: tuple[str | int, ...] = ("shape",)) -> Shape:
     """A `Shape` from its record. Raises FaultError."""
     if not isinstance(fields, dict):
         raise FaultError(at, "expected the dimensions of a shape")
-    numbers: dict[str, Any] = {**_numbers(fields, SHAPE, at)}
+    numbers = _numbers(fields, SHAPE, at)
     for key in ("d_model", "vocab"):
         if numbers.get(key, 0.0) < 1:
             raise FaultError((*at, key), "is missing or below 1")
@@ -61,7 +61,7 @@ def read_shape(fields: Any, name: str, max_seq_len: float, at: tuple[str | int, 
         if block.get("n_heads", 0.0) > 0 and block.get("head_dim", 0.0) < 1:
             raise FaultError((*place, "head_dim"), "is missing")
         blocks.append(Block(**block))
-    return Shape(name=name, blocks=tuple(blocks), max_seq_len=max_seq_len, **numbers)
+    return Shape(name=name, blocks=tuple(blocks), max_seq_len=max_seq_len, notes=(), **numbers)
 
 
 def read_model(raw: Raw, sources: Collection[str]) -> tuple[ModelEntry, dict[str, Sourced]]:

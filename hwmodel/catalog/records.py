@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -12,6 +11,7 @@ from hwmodel.catalog.places import files_of
 from hwmodel.catalog.values import FaultError
 from hwmodel.catalog.yamlfile import line_of, parse_yaml, read_text
 from hwmodel.errors import CatalogError
+from hwmodel.plain import JsonObject, JsonValue
 
 OWN_KEYS = ("id", "name", "aliases", "default_system", "extends", "notes", "status")  # not inherited by `extends`
 
@@ -22,7 +22,7 @@ class Raw(msgspec.Struct):
     path: Path
     place: tuple[str | int, ...]
     root: int
-    fields: dict[str, Any]
+    fields: JsonObject
     parent: str = ""
 
     @property
@@ -42,7 +42,7 @@ def placed(path: Path, keys: Sequence[str | int], name: str, fault: FaultError) 
     return CatalogError(f"{where}: {name}{'.' + field if field else ''}: {fault.message}")
 
 
-def _as_list(data: Any, path: Path) -> list[Any]:
+def _as_list(data: JsonValue, path: Path) -> list[JsonValue]:
     if data is None:
         return []
     if not isinstance(data, list):
@@ -57,7 +57,7 @@ def read_records(roots: Sequence[Path], folder: str) -> dict[str, Raw]:
         for i, item in enumerate(_as_list(parse_yaml(read_text(path), path), path)):
             raw = _record(item, path, i, root)
             below = layers.setdefault(raw.id, [])
-            if below and not (below[-1].root < root and item.get("extends") == raw.id):
+            if below and not (below[-1].root < root and raw.fields.get("extends") == raw.id):
                 first = below[-1]
                 hint = "" if first.root == root else f"; to change it, write `extends: {raw.id}`"
                 raise raw.error(FaultError((), f"id stands already in {first.path.name}{hint}"))
@@ -65,7 +65,7 @@ def read_records(roots: Sequence[Path], folder: str) -> dict[str, Raw]:
     return _extended(layers)
 
 
-def _record(item: Any, path: Path, i: int, root: int) -> Raw:
+def _record(item: JsonValue, path: Path, i: int, root: int) -> Raw:
     if not isinstance(item, dict):
         raise placed(path, (i,), f"record {i + 1}", FaultError((), "expected a mapping that starts with `id:`"))
     name = item.get("id")
@@ -75,11 +75,15 @@ def _record(item: Any, path: Path, i: int, root: int) -> Raw:
     return Raw(path, (i,), root, item)
 
 
-def merge(base: Any, over: Any) -> Any:
+def merge(base: JsonObject, over: JsonObject) -> JsonObject:
     """`over` laid on `base`: mappings of fields merge, a value record replaces a value record whole."""
-    if not isinstance(base, dict) or not isinstance(over, dict) or "value" in over or "value" in base:
+    if "value" in over or "value" in base:
         return over
-    return {**base, **{k: merge(base[k], v) if k in base else v for k, v in over.items()}}
+    return {**base, **{name: _laid(base.get(name), value) for name, value in over.items()}}
+
+
+def _laid(base: JsonValue, over: JsonValue) -> JsonValue:
+    return merge(base, over) if isinstance(base, dict) and isinstance(over, dict) else over
 
 
 def _extended(layers: dict[str, list[Raw]]) -> dict[str, Raw]:
@@ -117,14 +121,15 @@ def _extended(layers: dict[str, list[Raw]]) -> dict[str, Raw]:
     return {name: build(name, len(stack) - 1, ()) for name, stack in layers.items()}
 
 
-def texts(raw: Any, at: tuple[str | int, ...]) -> tuple[str, ...]:
+def texts(raw: JsonValue, at: tuple[str | int, ...]) -> tuple[str, ...]:
     """A list of names."""
-    if not isinstance(raw, list) or any(not isinstance(x, str) for x in raw):
+    names = [name for name in raw if isinstance(name, str)] if isinstance(raw, list) else None
+    if names is None or not isinstance(raw, list) or len(names) < len(raw):
         raise FaultError(at, "expected a list of names (quote numbers)")
-    return tuple(raw)
+    return tuple(names)
 
 
-def only(fields: dict[str, Any], known: Iterable[str], at: tuple[str | int, ...] = ()) -> None:
+def only(fields: JsonObject, known: Iterable[str], at: tuple[str | int, ...] = ()) -> None:
     """Refuse keys that nothing reads."""
     from hwmodel.catalog.values import near
 

@@ -20,7 +20,10 @@ def unlicensed_rows(root: Path) -> dict[str, list[str]]:
 
     path = root / "sources.yaml"
     sources = parse_yaml(read_text(path), path)
-    barred = {name for name, fields in sources.items() if fields.get("redistributable", True) is False}
+    if not isinstance(sources, dict):
+        raise CatalogError(f"{path}: expected a mapping of source ids")
+    records = {name: fields for name, fields in sources.items() if isinstance(fields, dict)}
+    barred = {name for name, fields in records.items() if fields.get("redistributable", True) is False}
     found: dict[str, list[str]] = {}
     for folder in ("prices", "energy"):
         for table in listed(root / folder, (".csv",)):

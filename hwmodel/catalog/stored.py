@@ -6,13 +6,15 @@ import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
 from hwmodel.catalog import places
 from hwmodel.catalog.compiled import Compiled, Provenance, Stored
 from hwmodel.errors import CatalogError
+
+T = TypeVar("T")
 
 
 def _code_files() -> list[Path]:
@@ -61,7 +63,7 @@ def keys_of(roots: Sequence[Path]) -> Keys:
     return Keys(content, content_key(f"{content}{_code_digest()}".encode()))
 
 
-def _decode(path: Path, kind: Any) -> Any:
+def _decode(path: Path, kind: type[T]) -> T | None:
     try:
         return msgspec.msgpack.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
 from hwmodel.catalog.places import catalog_root
 from hwmodel.catalog.yamlfile import parse_yaml, read_text
 from hwmodel.errors import CatalogError, unknown
+from hwmodel.plain import JsonValue
+
+T = TypeVar("T")
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,12 +59,13 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @lru_cache(maxsize=4)
-def _records(name: str, key: str, root: Path) -> tuple[dict[str, Any], ...]:
+def _records(name: str, key: str, root: Path) -> tuple[JsonValue, ...]:
     path = root / name
     record = parse_yaml(read_text(path), path)
-    if not isinstance(record, dict) or not isinstance(record.get(key), list):
+    listed = record.get(key) if isinstance(record, dict) else None
+    if not isinstance(listed, list):
         raise CatalogError(f"{path}: a list `{key}` is needed")
-    return tuple(record[key])
+    return tuple(listed)
 
 
 def text_stock(root: Path | None = None) -> Figure:
@@ -82,12 +86,15 @@ def read_history(root: Path | None = None) -> tuple[Model, ...]:
     return _converted("history.yaml", "models", Model, root)
 
 
-def _converted(name: str, key: str, kind: Any, root: Path | None) -> tuple[Any, ...]:
+def _converted(name: str, key: str, kind: type[T], root: Path | None) -> tuple[T, ...]:
     place = root or catalog_root()
-    try:
-        return tuple(msgspec.convert(list(_records(name, key, place)), list[kind], strict=False))
-    except msgspec.ValidationError as error:
-        raise CatalogError(f"{place / name}: {error}") from error
+    found = []
+    for number, record in enumerate(_records(name, key, place), start=1):
+        try:
+            found.append(msgspec.convert(record, kind, strict=False))
+        except msgspec.ValidationError as error:
+            raise CatalogError(f"{place / name}: {key}, record {number}: {error}") from error
+    return tuple(found)
 
 
 def topic_named(name: str) -> Topic:

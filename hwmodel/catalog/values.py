@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 import msgspec
 
 from hwmodel.catalog.quantities import known_units, si_factor
+from hwmodel.plain import JsonObject, JsonValue
 from hwmodel.specs.provenance import Losing, Sourced
 
 STATUSES = ("vendor", "measured", "derived", "secondary", "unconfirmed")
@@ -33,14 +33,14 @@ def near(given: str, known: Collection[str]) -> str:
     return f"; nearest: {', '.join(close)}" if close else ""
 
 
-def one_of(value: Any, known: Collection[str], at: tuple[str | int, ...]) -> str:
+def one_of(value: JsonValue, known: Collection[str], at: tuple[str | int, ...]) -> str:
     """A text out of a list."""
     if not isinstance(value, str) or value not in known:
         raise FaultError(at, f"{at[-1]} {str(value)[:40]!r} is none of {', '.join(known)}")
     return value
 
 
-def source_id(value: Any, sources: Collection[str], at: tuple[str | int, ...]) -> str:
+def source_id(value: JsonValue, sources: Collection[str], at: tuple[str | int, ...]) -> str:
     """An id of sources.yaml."""
     if value is None:
         raise FaultError(at, "has no source; name an id of sources.yaml")
@@ -51,7 +51,7 @@ def source_id(value: Any, sources: Collection[str], at: tuple[str | int, ...]) -
     return value
 
 
-def number(raw: Any, at: tuple[str | int, ...]) -> float:
+def number(raw: JsonValue, at: tuple[str | int, ...]) -> float:
     """A finite number; strings, booleans and NaN are refused."""
     if isinstance(raw, bool) or not isinstance(raw, (int, float)):
         hint = " (YAML reads 1e20 as text: write 1.0e+20)" if isinstance(raw, str) and "e" in raw.lower() else ""
@@ -65,7 +65,7 @@ def number(raw: Any, at: tuple[str | int, ...]) -> float:
     return value
 
 
-def _checked_unit(raw: Mapping[str, Any], dimension: str, at: tuple[str | int, ...]) -> float:
+def _checked_unit(raw: JsonObject, dimension: str, at: tuple[str | int, ...]) -> float:
     unit = raw.get("unit", "")
     factor = si_factor(unit, dimension) if isinstance(unit, str) else None
     if factor is None:
@@ -74,7 +74,7 @@ def _checked_unit(raw: Mapping[str, Any], dimension: str, at: tuple[str | int, .
     return factor
 
 
-def _others(raw: Mapping[str, Any], at: tuple[str | int, ...], sources: Collection[str]) -> tuple[Losing, ...]:
+def _others(raw: JsonObject, at: tuple[str | int, ...], sources: Collection[str]) -> tuple[Losing, ...]:
     found = []
     others = raw.get("other", ())
     if not isinstance(others, (list, tuple)):
@@ -94,7 +94,7 @@ def _others(raw: Mapping[str, Any], at: tuple[str | int, ...], sources: Collecti
 
 
 def sourced(
-    raw: Any, dimension: str, at: tuple[str | int, ...], sources: Collection[str], words: Collection[str] = ()
+    raw: JsonValue, dimension: str, at: tuple[str | int, ...], sources: Collection[str], words: Collection[str] = ()
 ) -> tuple[Sourced, float | str]:
     """The record of a value and the value itself in SI. `words` are texts that may stand instead of a number."""
     if not isinstance(raw, dict):

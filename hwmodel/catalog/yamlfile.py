@@ -8,6 +8,7 @@ from typing import Any
 
 from hwmodel.catalog.reading import text_of
 from hwmodel.errors import CatalogError
+from hwmodel.plain import JsonValue
 
 MAX_BYTES = 4_000_000
 MAX_DEPTH = 24
@@ -62,13 +63,14 @@ def _guard(text: str, path: Path) -> None:
             stack.pop()
 
 
-def parse_yaml(text: str, path: Path) -> Any:
+def parse_yaml(text: str, path: Path) -> JsonValue:
     """The data of a YAML text; CatalogError with file and line for anything else."""
     import yaml
 
     try:
         _guard(text, path)
-        return yaml.load(text, Loader=_loader())
+        data: JsonValue = yaml.load(text, Loader=_loader())
+        return data
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{path}:{mark.line + 1}" if mark else str(path)

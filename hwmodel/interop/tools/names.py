@@ -64,4 +64,5 @@ def names_of(target: str) -> ToolNames:
     """The table of a target, from names/TARGET.yaml."""
     path = FOLDER / f"{target}.yaml"
     data = parse_yaml(read_text(path), path)
+    assert isinstance(data, dict)
     return msgspec.convert(data | {"target": target}, ToolNames)
