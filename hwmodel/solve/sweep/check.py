@@ -5,11 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from hwmodel.errors import HwModelError, InputError, UnknownNameError
 from hwmodel.plain import Options
 from hwmodel.solve.question.contradictions import check_contradictions
 from hwmodel.solve.question.parse import read_request
+from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.sweep.points import Plans
+from hwmodel.solve.sweep.ranges import Value
 from hwmodel.solve.sweep.services import check_names
 from hwmodel.solve.sweep.space import Axis, Space, number_axes
 
@@ -21,14 +25,18 @@ def check_values(space: Space) -> None:
     _check_start(space)
     first = {axis.name: 0 for axis in space.axes}
     plans, tried, refusals = Plans(space), 0, []
+    twins: dict[str, dict[str, Value]] = {}
     for places, axis in [(first, None), *_variations(space, first)]:
         tried += 1
         options = space.question_at(places)
         try:
             _read(space, options, axis, places)
-            _resolve(space, plans, options, places)
+            setting = _resolve(space, plans, options, places)
+            _check_twins(twins, space, setting, axis, places)
         except UnknownNameError as error:
             raise _placed(error, axis, places) from error
+        except TwinError:
+            raise
         except _UnreadableError as error:
             raise InputError(str(error)) from error
         except InputError as error:
@@ -76,12 +84,38 @@ def _read(space: Space, options: Options, axis: Axis | None, places: dict[str, i
         raise _UnreadableError(str(_placed(error, axis, places))) from error
 
 
-def _resolve(space: Space, plans: Plans, options: Options, places: dict[str, int]) -> None:
+def _resolve(space: Space, plans: Plans, options: Options, places: dict[str, int]) -> Setting | None:
+    """What a point of `plan` is answered with. Raises InputError for what cannot be asked."""
     if space.ask == "serve":
         check_names(options)
-        return
+        return None
     check_contradictions(read_request(**options))
-    plans.setting(places)
+    return plans.setting(places)
+
+
+def _check_twins(
+    twins: dict[str, dict[str, Value]], space: Space, setting: Setting | None, axis: Axis | None, places: dict[str, int]
+) -> None:
+    """Raises InputError for values of an axis that ask the same: an alias of a part, 40% and 0.4, 8k and 8000."""
+    if setting is None:
+        return
+    alike = _meaning(setting)
+    for one in space.axes if axis is None else (axis,):
+        value = one.values[places[one.name]]
+        twin = twins.setdefault(one.name, {}).setdefault(alike, value)
+        if twin != value:
+            raise TwinError(f"axes.{one.name} holds {twin} and {value}, which ask the same: each value once")
+
+
+class TwinError(InputError):
+    """Two values of an axis ask the same."""
+
+
+def _meaning(setting: Setting) -> str:
+    """A question by what its names stand for."""
+    request, part = setting.request, setting.part
+    named = {"precision": setting.precision.id, "law": setting.law.id, "accelerator": None if part is None else part.id}
+    return repr(msgspec.structs.replace(request, asked=(), **named))
 
 
 def _variations(space: Space, first: dict[str, int]) -> Iterator[tuple[dict[str, int], Axis | None]]:

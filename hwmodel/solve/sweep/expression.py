@@ -11,6 +11,7 @@ Numbers take the suffixes of counts (`70B`, `1.4T`) and `%` of shares. The same 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -42,7 +43,8 @@ _BINARY: dict[str, Callable[[Any, Any], Any]] = {
 _COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 _WORDS = ("and", "or", "not")
 _CONDITIONS = (*_COMPARISONS, *_WORDS, "in")
-MOST_LETTERS, MOST_DEPTH = 2000, 60
+MOST_LETTERS, MOST_DEPTH, MOST_NODES_DEEP = 2000, 60, 150
+_OF_TIME = ("s", "min", "h", "d", "w", "day", "days", "month", "months", "y", "year", "years")
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -84,14 +86,18 @@ class _Reader:
             left = Node(sign, parts=(left, inner()))
         return left
 
-    def either(self) -> Node:
-        """`a or b`, which binds loosest. InputError where parentheses nest too deeply."""
+    def within(self, inner: Callable[[], Node]) -> Node:
+        """What stands inside of something. InputError where that nests too deeply."""
         self.depth += 1
         if self.depth > MOST_DEPTH:
             raise _unreadable(self.text, "nested too deeply")
-        found = self.chain(("or",), lambda: self.chain(("and",), self.negated))
+        found = inner()
         self.depth -= 1
         return found
+
+    def either(self) -> Node:
+        """`a or b`, which binds loosest."""
+        return self.chain(("or",), lambda: self.chain(("and",), self.negated))
 
     def negated(self) -> Node:
         """`not a`, any number of times."""
@@ -125,19 +131,14 @@ class _Reader:
     def power(self) -> Node:
         """`a ** b`, from the right."""
         base = self.atom()
-        return Node("**", parts=(base, self.power())) if self.take("**") else base
+        return Node("**", parts=(base, self.within(self.power))) if self.take("**") else base
 
     def atom(self) -> Node:
         """A number, a text, a name, a call, what stands in parentheses, or the negative of one. InputError for else."""
         if self.take("-"):
-            self.depth += 1
-            if self.depth > MOST_DEPTH:
-                raise _unreadable(self.text, "nested too deeply")
-            inner = self.power()
-            self.depth -= 1
-            return Node("minus", parts=(inner,))
+            return Node("minus", parts=(self.within(self.power),))
         if self.take("("):
-            inner = self.either()
+            inner = self.within(self.either)
             self.need(")")
             return inner
         kind, value = self.peek()
@@ -150,9 +151,9 @@ class _Reader:
         """A function and its arguments. InputError for an unknown one, or another count than it takes."""
         if name not in _FUNCTIONS:
             raise unknown("function", name, _FUNCTIONS, f"where {self.text!r}")
-        arguments = [self.sum()]
+        arguments = [self.within(self.sum)]
         while self.take(","):
-            arguments.append(self.sum())
+            arguments.append(self.within(self.sum))
         self.need(")")
         if len(arguments) != _FUNCTIONS[name][0]:
             raise _unreadable(self.text, f"{name} takes {_FUNCTIONS[name][0]}, not {len(arguments)}")
@@ -176,7 +177,10 @@ def _words(text: str) -> list[tuple[str, Any]]:
         place = found.end()
         if found["number"]:
             digits = found["number"].removesuffix(found["suffix"] or "").replace("_", "")
-            words.append(("number", float(digits) * _SUFFIX.get(found["suffix"] or "", 1.0)))
+            number = float(digits) * _SUFFIX.get(found["suffix"] or "", 1.0)
+            if not math.isfinite(number):
+                raise _unreadable(text, f"{digits[:20]} is too large")
+            words.append(("number", number))
         elif found["text"]:
             words.append(("text", found["text"][1:-1]))
         else:
@@ -215,13 +219,31 @@ def read_expression(text: Any, known: Iterable[str]) -> Expression:
     reader = _Reader(text)
     node = reader.either()
     if reader.peek()[0] != "end":
-        raise _unreadable(text, f"{reader.peek()[1]!r} is left over")
+        raise _unreadable(text, _left_over(reader))
+    if _deep(node) > MOST_NODES_DEEP:
+        raise _unreadable(text, f"more than {MOST_NODES_DEEP} operations one inside or after the other")
     _check_kinds(text, node, condition=True)
     found = Expression(text, node)
     allowed = set(known)
     for name in sorted(found.names - allowed):
         raise unknown("name", name, allowed, f"where {text!r}")
     return found
+
+
+def _left_over(reader: _Reader) -> str:
+    """What stands behind the end of an expression; of a unit of time what to write instead."""
+    word, before = reader.peek()[1], reader.words[reader.place - 1][0]
+    if before == "number" and word in _OF_TIME:
+        return f"numbers here take no unit of time: write the seconds or days of the column instead of {word!r}"
+    return f"{word!r} is left over"
+
+
+def _deep(node: Node) -> int:
+    """How many nodes stand one inside the other."""
+    deep, nodes = 0, [node]
+    while nodes:
+        deep, nodes = deep + 1, [part for one in nodes for part in one.parts]
+    return deep
 
 
 def _check_kinds(text: str, node: Node, *, condition: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,22 +15,41 @@ from hwmodel.errors import InputError, unknown
 from hwmodel.plain import Options
 from hwmodel.solve.question.parse import QUANTITIES
 from hwmodel.solve.question.values import quantity
+from hwmodel.solve.serve.ask import parse_demand
+from hwmodel.specs.layout import ASKED
 
 Value = float | str | bool
 MOST_VALUES = 1_000_000
 DIGITS = 6  # of the values between the ends of a range: enough to mean them, few enough to read them
 _RANGE = re.compile(
-    r"\s*(?P<low>\S+?)\s*\.\.\s*(?P<high>\S+?)(?:\s+(?P<scale>log|linear)\s+(?P<count>\d+)|\s+step\s+(?P<step>\S+))\s*"
+    r"\s*(?P<low>\S+?)\s*\.\.\s*(?P<high>\S+?)(?:\s+(?P<scale>log|linear)\s+(?P<count>\d{1,18})|\s+step\s+(?P<step>\S+))\s*"
 )
 _LIKE = "write it like 1B..500B log 40, 7d..90d linear 12, 8..64 step 8, or 64xH100..4096xH100 log 7"
 # Quantities that vary as columns; then other numbers whose ranges are read with their units.
 NUMBERS = ("params", "tokens", "flops", "loss", "time", "budget")
+
+
+def _from_zero(read: Callable[..., float]) -> Callable[..., float]:
+    """The reader, for what may be nothing."""
+    return lambda text, what: 0.0 if text.strip() in ("0", "0%") else read(text, what)
+
+
 _READERS: dict[str, Callable[..., float]] = {
-    "usd_per_hour": units.parse_usd,
-    "confidence": units.parse_fraction,
-    "nic_gbit_s": units.parse_positive,
-    "year": units.parse_positive,
-}
+    **{name: read for name, (_, read) in QUANTITIES.items()},
+    "usd_per_hour": units.parse_usd, "confidence": units.parse_fraction, "nic_gbit_s": units.parse_positive,
+    "year": units.parse_positive, "pue": units.parse_positive, "recompute": units.parse_fraction,
+    "ttft": units.parse_duration_s, "tpot": units.parse_duration_s, "p": units.parse_positive,
+    "demand": lambda text, what: parse_demand(text), "acceptance": units.parse_positive, "peak_to_mean": units.parse_positive,
+    "min_quality": units.parse_fraction, "prefix_hit": _from_zero(units.parse_fraction),
+    "draft_tokens": _from_zero(units.parse_positive), "max_loss": _from_zero(units.parse_positive),
+}  # fmt: skip
+# Where a number alone would not be read: what it is multiplied by, and the unit.
+_TYPED = {"recompute": (100.0, "%"), "ttft": (1.0, "s"), "tpot": (1.0, "s")}
+_COUNTS: dict[str, Callable[..., float]] = {
+    **dict.fromkeys((*ASKED, "seq_len", "global_batch", "global_batch_tokens", "samples", "concurrency", "input",
+                     "output", "max_running", "step_tokens", "rounds", "prefill_tp"), units.parse_count),
+    **dict.fromkeys(("seed", "spares", "zero"), _from_zero(units.parse_count)),
+}  # fmt: skip
 
 
 def is_number(name: str) -> bool:
@@ -55,11 +75,7 @@ def axis_values(name: str, given: Any, folder: Path) -> tuple[Value, ...]:
             found += _range_values(name, value, f"{where}[{place}]")
         else:
             found.append(_one(name, value, f"{where}[{place}]"))
-    twice = (
-        next((value for place, value in enumerate(found) if value in found[:place]), None)
-        if len(found) < 5000
-        else None
-    )
+    twice = next((value for value, count in Counter(found).items() if count > 1), None)
     if twice is not None:
         shown = f"{twice:.12g}" if isinstance(twice, float) else twice
         raise InputError(f"{where} holds {shown} twice: each value once")
@@ -77,19 +93,29 @@ def _one(name: str, value: Any, where: str) -> Value:
 def _range_values(name: str, text: str, where: str) -> tuple[Value, ...]:
     found = _RANGE.fullmatch(text)
     if found is None:
-        raise InputError(f"cannot read the range {text!r} of {where}; {_LIKE}")
+        raise InputError(f"cannot read the range {text[:80]!r} of {where}; {_LIKE}")
     if name == "gpus":
-        (low, part), (high, other) = units.parse_fleet(found["low"]), units.parse_fleet(found["high"])
+        (least, part), (most, other) = units.parse_fleet(found["low"]), units.parse_fleet(found["high"])
         if part != other:
             raise InputError(f"the range {text!r} of {where} goes from {part} to {other}: one part a range")
-        counts = _between(text, where, float(low), float(high), found, units.parse_count)
+        counts = _between(text, where, float(least), float(most), found, units.parse_count)
         return tuple(dict.fromkeys(f"{round(count)}x{part}" for count in counts))
-    read = QUANTITIES[name][1] if is_number(name) else _READERS.get(name, units.parse_count)
-    low, high = quantity(found["low"], read, where), quantity(found["high"], read, where)
+    read = _READERS.get(name) or _COUNTS.get(name)
+    if read is None:
+        raise InputError(f"{where} takes words, not a range: list them, like [a, b], instead of {text!r}")
+    low, high = _read(found["low"], read, where), _read(found["high"], read, where)
     values = _between(text, where, low, high, found, read)
-    if is_number(name) or name in _READERS:
+    if name in _TYPED:
+        scale, unit = _TYPED[name]
+        return tuple(f"{scale * value:.{DIGITS}g}{unit}" for value in values)
+    if name in _READERS:
         return tuple(values)
     return tuple(dict.fromkeys(str(round(value)) for value in values))
+
+
+def _read(text: str, read: Callable[..., float], where: str) -> float:
+    """An end or a step of a range."""
+    return float(quantity(text, read, where))
 
 
 def _between(
@@ -99,8 +125,11 @@ def _between(
     if not low < high:
         raise InputError(f"the range {text!r} of {where} does not rise: its first end must be the smaller")
     if found["step"]:
-        step = quantity(found["step"], read, where)
-        count = math.floor((high - low) / step * (1.0 + 1e-12)) + 1
+        step = _read(found["step"], read, where)
+        steps = (high - low) / step if step else math.inf
+        if not math.isfinite(steps):
+            raise InputError(f"the range {text!r} of {where} has a step of nothing")
+        count = math.floor(steps * (1.0 + 1e-12)) + 1
         _countable(text, where, count)
         return [float(f"{low + step * place:.12g}") for place in range(count)]
     count = int(found["count"])
@@ -108,6 +137,8 @@ def _between(
     if count < 2:
         raise InputError(f"the range {text!r} of {where} needs at least 2 values")
     log = found["scale"] == "log"
+    if log and low == 0.0:
+        raise InputError(f"the range {text!r} of {where} cannot go by logarithms from 0: write linear, or begin above")
     a, b = (math.log(low), math.log(high)) if log else (low, high)
     inner = [a + (b - a) * place / (count - 1) for place in range(1, count - 1)]
     return [low, *(float(f"{math.exp(x) if log else x:.{DIGITS}g}") for x in inner), high]

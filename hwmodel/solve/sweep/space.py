@@ -150,7 +150,18 @@ def read_space(given: Path | Mapping[str, Any]) -> Space:
         raise InputError(str(error)) from error
     if not isinstance(data, dict):
         raise InputError(f"{path}: a space has keys such as base and axes; see `hwmodel sweep --help`")
+    _check_times(data)
     return _space(data, path.parent)
+
+
+def _check_times(data: Options) -> None:
+    """Raises InputError for a time without a unit: SI seconds from Python, in a file anything."""
+    for place in ("base", "axes"):
+        given = data.get(place)
+        times = listed(given.get("time")) if isinstance(given, dict) and given.get("time") is not None else ()
+        bare = next((one for one in times if isinstance(one, (int, float)) and not isinstance(one, bool)), None)
+        if bare is not None:
+            raise InputError(f"{place}.time {bare:g} has no unit; write it like {bare:g}d or {bare:g}h")
 
 
 KEYS = ("ask", "base", "axes", "where", "keep", "layouts", "draws", "shard_points")

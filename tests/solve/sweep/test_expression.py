@@ -113,7 +113,7 @@ def test_columns_and_sql_agree(text: str) -> None:
         ("min(a) > 1", "takes 2"),
         ("(" * 70 + "a" + ")" * 70 + " > 1", "nested too deeply"),
         ("a > " + "1 + " * 900 + "1", "longer"),
-        ("a > 30d", "left over"),
+        ("a > 30d", "no unit of time"),
         ("lambda: a", "unknown name|left over|no part"),
         ("[a > 1]", "expected"),
     ],

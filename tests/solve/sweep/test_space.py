@@ -39,6 +39,72 @@ def test_ranges_lists_and_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("mfu", "30%..50% linear 3", (0.3, 0.4, 0.5)),
+        ("pue", "1..2 linear 3", (1.0, 1.5, 2.0)),
+        ("power", "100kW..10MW log 3", (1e5, 1e6, 1e7)),
+        ("loss_factor", "0.98..1.02 linear 3", (0.98, 1.0, 1.02)),
+        ("lifetime_budget", "$1M..100M log 3", (1e6, 1e7, 1e8)),
+        ("recompute", "25%..75% linear 3", ("25%", "50%", "75%")),
+        ("seed", "0..2 step 1", ("0", "1", "2")),
+        ("tp", "1..8 log 4", ("1", "2", "4", "8")),
+    ],
+)
+def test_ranges_of_any_quantity_are_read_with_its_units(name: str, text: str, expected: tuple[Any, ...]) -> None:
+    assert values(name, text) == (pytest.approx(expected) if isinstance(expected[0], float) else expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("prefix_hit", "0%..90% linear 4", (0.0, 0.3, 0.6, 0.9)),
+        ("ttft", "500ms..2s log 3", ("0.5s", "1s", "2s")),
+        ("demand", "10req/s..1k req/min linear 2", "cannot read the range"),
+        ("demand", "10req/s..1000req/s log 3", (10.0, 100.0, 1000.0)),
+        ("concurrency", "1..100 log 3", ("1", "10", "100")),
+        ("p", "90..99 linear 4", (90.0, 93.0, 96.0, 99.0)),
+        ("prefix_hit", "0..90% log 4", "cannot go by logarithms from 0"),
+        ("engine", "vllm..sglang linear 2", "axes.engine takes words, not a range"),
+    ],
+)
+def test_ranges_of_serving_options(name: str, text: str, expected: Any) -> None:
+    space = {"ask": "serve", "base": {"model": "llama-3.1-8b"}, "axes": {name: text}}
+    if isinstance(expected, str):
+        with pytest.raises(InputError, match=expected):
+            read_space(space)
+        return
+    found = read_space(space).axes[0].values
+    assert found == (pytest.approx(expected) if isinstance(expected[0], float) else expected)
+
+
+def test_a_time_in_a_file_has_a_unit(tmp_path: Path) -> None:
+    """A number is seconds from Python; in a file 30 would be days, and 12:30:00 is 45,000 to YAML."""
+    path = tmp_path / "space.yaml"
+    for text in ("{axes: {gpus: [8xH100], time: [30]}}", "{base: {time: 12:30:00}, axes: {gpus: [8xH100]}}"):
+        path.write_text(text)
+        with pytest.raises(InputError, match=r"time \d+ has no unit; write it like"):
+            read_space(path)
+    assert values("time", [86400.0]) == (86400.0,)
+
+
+@pytest.mark.parametrize(
+    ("name", "alike"),
+    [
+        ("gpus", ["8xH100", "16xH100", "8xh100-sxm"]),
+        ("mfu", ["40%", 0.4]),
+        ("seq_len", ["8k", 8000]),
+        ("precision", ["bf16", "fp8", "BF16"]),
+    ],
+)
+def test_values_that_ask_the_same_are_refused(name: str, alike: list[Any]) -> None:
+    base: dict[str, Any] = {"tokens": "1T", "params": "7B", **({} if name == "gpus" else {"gpus": "8xH100"})}
+    with pytest.raises(InputError, match=rf"axes.{name} holds .* which ask the same: each value once"):
+        check_values(read_space({"base": base, "axes": {name: alike}}))
+    check_values(read_space({"base": base, "axes": {name: alike[:-1]}}))
+
+
+@pytest.mark.parametrize(
     ("name", "text", "given", "expected"),
     [
         ("a.txt", "\ufeff7B\r\n\r\n 13B \r\n70B", {}, (7e9, 13e9, 70e9)),
@@ -93,6 +159,16 @@ def test_cheap_axes_vary_fastest_and_shards_cover_every_point_once() -> None:
         ({"axes": {"params": ["7B", "7e9"]}}, "twice"),
         ({"axes": {"params": "1B..2B log 1"}}, "at least 2"),
         ({"axes": {"params": "1B..2B log 9999999"}}, "at most"),
+        ({"axes": {"params": "1B..2B log " + "9" * 5000}}, "cannot read the range"),
+        ({"axes": {"region": "a..b step 1", "params": ["7B"]}}, "takes words, not a range"),
+        ({"where": "abs(" * 200 + "params" + ")" * 200 + " > 1"}, "nested too deeply"),
+        ({"where": "2**" * 500 + "2 > params"}, "nested too deeply"),
+        ({"where": "1+" * 900 + "1 > params"}, "more than 150 operations"),
+        ({"where": "params < 1e999"}, "1e999 is too large"),
+        (
+            {"where": "time_s > 10d", "axes": {"time": ["30d"], "params": ["7B"], "gpus": ["8xH100"]}, "base": {}},
+            "take no unit of time",
+        ),
         ({"axes": {"gpus": "8xH100..16xA100 log 2"}}, "one part a range"),
         ({"axes": {"tokens": ["1T"]}}, "in base and in axes"),
         ({"axes": {"params": {"file": "nowhere.txt"}}}, "nowhere.txt: cannot be read"),
