@@ -39,7 +39,8 @@ _READERS: dict[str, Callable[..., float]] = {
     "usd_per_hour": units.parse_usd, "confidence": units.parse_fraction, "nic_gbit_s": units.parse_positive,
     "year": units.parse_positive, "pue": units.parse_positive, "recompute": units.parse_fraction,
     "ttft": units.parse_duration_s, "tpot": units.parse_duration_s, "p": units.parse_positive,
-    "demand": lambda text, what: parse_demand(text), "acceptance": units.parse_positive, "peak_to_mean": units.parse_positive,
+    "demand": lambda text, what: parse_demand(text), "acceptance": units.parse_positive,
+    "peak_to_mean": units.parse_positive,
     "min_quality": units.parse_fraction, "prefix_hit": _from_zero(units.parse_fraction),
     "draft_tokens": _from_zero(units.parse_positive), "max_loss": _from_zero(units.parse_positive),
 }  # fmt: skip
