@@ -10,6 +10,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from hwmodel.report import tables
+
 DOCS = Path(__file__).resolve().parent
 PACKAGE = DOCS.parent / "hwmodel"
 ROWS = (
@@ -72,12 +74,9 @@ def size(wing: str) -> tuple[int, int]:
 
 def table(found: Counter[tuple[str, str]]) -> str:
     """A row a wing: what it is for and what it imports."""
-    lines = ["| wing | what it is for | imports |", "|---|---|---|"]
-    for row in ROWS:
-        for wing in row:
-            others = sorted(other for one, other in found if one == wing)
-            lines.append(f"| `{wing}` | {WHAT[wing]} | {', '.join(others) or '-'} |")
-    return "\n".join(lines)
+    imported = {wing: sorted(other for one, other in found if one == wing) for row in ROWS for wing in row}
+    rows = [[f"`{wing}`", WHAT[wing], ", ".join(others) or "-"] for wing, others in imported.items()]
+    return tables.table(["wing", "what it is for", "imports"], rows)
 
 
 BASE = {wing for row in ROWS[-3:] for wing in row}  # floors that nearly all stand on: told by number, not by arrows

@@ -14,6 +14,7 @@ from hwmodel.report.explain.kernels import TERMS, KernelTerm
 from hwmodel.report.explain.memory_terms import MEMORY_TERMS, SERVED_MEMORY_TERMS
 from hwmodel.report.explain.pass_terms import PASS_TERMS
 from hwmodel.report.explain.symbols import formula
+from hwmodel.report.tables import table
 from hwmodel.validation.fit.run_parameters import PARAMETERS
 
 PAGE = Path(__file__).with_name("step.md")
@@ -48,8 +49,9 @@ def page() -> str:
     ]
     for title, what, terms, left in PARTS:
         out += [f"## {title}\n\n{what}\n", *(section(term, left) for term in terms)]
-    out.append("## Constants fitted on runs\n\n| constant | prior | width | meaning |\n|---|--:|--:|---|")
-    out += [f"| {p.name} | {p.prior:g} | {p.sigma:g} | {p.meaning} |" for p in PARAMETERS]
+    constants = [[p.name, f"{p.prior:g}", f"{p.sigma:g}", p.meaning] for p in PARAMETERS]
+    out.append("## Constants fitted on runs\n")
+    out.append(table(["constant", "prior", "width", "meaning"], constants))
     out.append("\nValues, bounds and what each term is worth: accuracy.md. Assumed constants: model.md.\n")
     return "\n".join(out)
 

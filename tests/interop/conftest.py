@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from hwmodel.interop.launch_in.question import question
 from hwmodel.solve.plan.solver import plan
 from hwmodel.solve.train import TrainResult, train
 from hwmodel.specs import Shape
+from tests.interop import record_names
 
 Answer = dict[str, Any]
 # A dense 70B, a mixture of 235B and a long-context 8B: what every target is written for. Layouts that all of them take
@@ -59,13 +59,7 @@ def models() -> list[Shape]:
 @pytest.fixture(scope="session")
 def recorder() -> ModuleType:
     """The script that reads names out of packages."""
-    path = Path(__file__).with_name("record_names.py")
-    spec = importlib.util.spec_from_file_location("record_names", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return record_names
 
 
 @pytest.fixture

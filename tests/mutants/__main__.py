@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from hwmodel.report import tables
 from tests.mutants.drawn import drawn
 from tests.mutants.planted import PLANTED, Fault
 from tests.mutants.trial import ROOT, Outcome, copy_tree, tried
@@ -27,15 +28,16 @@ def shown(fault: Fault) -> str:
     right, wrong = (" ".join(text.split()) for text in (fault.right, fault.wrong))
     first = next((i for i, pair in enumerate(zip(right, wrong, strict=False)) if pair[0] != pair[1]), 0)
     start = max(0, first - 30)
-    cut = [text[start : start + 70].replace("|", "\\|") for text in (right, wrong)]
+    cut = [text[start : start + 70] for text in (right, wrong)]
     return f"`{cut[0]}` -> `{cut[1]}`"
 
 
 def table(results: list[tuple[str, Fault, Outcome]], seed: int) -> str:
     """What was run, in Markdown."""
-    lines = ["| fault | in | kind | tests | outcome |", "|---|---|---|---|---|"]
-    for kind, fault, got in results:
-        lines.append(f"| {shown(fault)} | {fault.file} | {kind} | tests/{fault.tests} | {got.word} ({got.by}) |")
+    rows = [
+        [shown(fault), fault.file, kind, f"tests/{fault.tests}", f"{got.word} ({got.by})"] for kind, fault, got in results
+    ]
+    lines = tables.table(["fault", "in", "kind", "tests", "outcome"], rows).splitlines()
     dead = sum(got.word == "dead" for _, _, got in results)
     return "\n".join([*lines, "", f"{dead} of {len(results)} dead, seed {seed}"])
 
