@@ -35,7 +35,8 @@ def shown(fault: Fault) -> str:
 def table(results: list[tuple[str, Fault, Outcome]], seed: int) -> str:
     """What was run, in Markdown."""
     rows = [
-        [shown(fault), fault.file, kind, f"tests/{fault.tests}", f"{got.word} ({got.by})"] for kind, fault, got in results
+        [shown(fault), fault.file, kind, f"tests/{fault.tests}", f"{outcome.word} ({outcome.by})"]
+        for kind, fault, outcome in results
     ]
     lines = tables.table(["fault", "in", "kind", "tests", "outcome"], rows).splitlines()
     dead = sum(got.word == "dead" for _, _, got in results)
