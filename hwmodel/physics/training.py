@@ -7,6 +7,7 @@ shapes); where only the layout varies it computes the layer once over the distin
 
 from __future__ import annotations
 
+from math import nan
 from typing import Any
 
 import msgspec
@@ -43,7 +44,8 @@ def _layer_times(
 
 
 def _read(times: LayerTimes, layout: Layout) -> LayerTimes:
-    """The times without those of modules that no layout computes again, so that they are not gathered."""
+    """The times without those of modules that no layout computes again: these are not gathered (whoever reads one all
+    the same gets no number)."""
     unread = [
         time
         for field, time in (*REPEATED, ("recompute_norms", "norms_f"))
@@ -51,7 +53,7 @@ def _read(times: LayerTimes, layout: Layout) -> LayerTimes:
     ]
     if not anywhere((layout.recompute_activation + layout.recompute_mlp + layout.recompute_experts) > 0):
         unread.append("activation_f")
-    return msgspec.structs.replace(times, **dict.fromkeys(unread, 0.0))
+    return msgspec.structs.replace(times, **dict.fromkeys(unread, nan))
 
 
 def owned_params(shape: Shape, layout: Layout, stack: Stack, shard: LayerShard) -> Num:

@@ -15,11 +15,12 @@ import time
 from pathlib import Path
 
 from hwmodel.report import tables
-from tests.mutants.drawn import drawn
-from tests.mutants.planted import PLANTED, Fault
+from tests.mutants.drawn import Drawn, by_hand, drawn
+from tests.mutants.planted import Fault
 from tests.mutants.trial import ROOT, Outcome, copy_tree, tried
 
 UNFINISHED = 3
+PACKAGE = ROOT / "hwmodel"
 KEPT = ROOT / "build" / "mutants"
 
 
@@ -32,20 +33,15 @@ def shown(fault: Fault) -> str:
     return f"`{cut[0]}` -> `{cut[1]}`"
 
 
-def table(results: list[tuple[str, Fault, Outcome]], seed: int) -> str:
+def table(results: list[tuple[Drawn, Outcome]], seed: int) -> str:
     """What was run, in Markdown."""
     rows = [
-        [shown(fault), fault.file, kind, f"tests/{fault.tests}", f"{outcome.word} ({outcome.by})"]
-        for kind, fault, outcome in results
+        [shown(one.fault), f"{one.fault.file}:{one.line}", one.kind, f"tests/{one.fault.tests}", f"{got.word} ({got.by})"]
+        for one, got in results
     ]
     lines = tables.table(["fault", "in", "kind", "tests", "outcome"], rows).splitlines()
-    dead = sum(got.word == "dead" for _, _, got in results)
+    dead = sum(got.word == "dead" for _, got in results)
     return "\n".join([*lines, "", f"{dead} of {len(results)} dead, seed {seed}"])
-
-
-def key_of(fault: Fault) -> str:
-    """What tells one fault from another in the file of outcomes."""
-    return f"{fault.file}|{fault.right}|{fault.wrong}"
 
 
 def read_kept(path: Path) -> dict[str, Outcome]:
@@ -65,28 +61,26 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="end between two faults after so long")
     parser.add_argument("--again", action="store_true", help="forget what was run before")
     asked = parser.parse_args()
-    faults = [("planted", one) for one in PLANTED if asked.only != "drawn"]
-    faults += [
-        ("drawn", one.fault) for one in drawn(ROOT / "hwmodel", asked.seed, asked.drawn) if asked.only != "planted"
-    ]
+    faults = [] if asked.only == "drawn" else by_hand(PACKAGE)
+    faults += [] if asked.only == "planted" else drawn(PACKAGE, asked.seed, asked.drawn)
     path = KEPT / f"seed-{asked.seed}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = {} if asked.again else read_kept(path)
     stop = time.monotonic() + 60.0 * asked.minutes
     with tempfile.TemporaryDirectory() as folder:
         copy_tree(Path(folder))
-        for _, fault in faults:
-            if key_of(fault) in kept:
+        for one in faults:
+            if one.key in kept:
                 continue
             if time.monotonic() > stop:
                 print(f"{len(kept)} faults run; the same command goes on", file=sys.stderr)
                 return UNFINISHED
-            kept[key_of(fault)] = tried(Path(folder), fault)
-            print(kept[key_of(fault)].word, shown(fault), file=sys.stderr, flush=True)
+            kept[one.key] = tried(Path(folder), one)
+            print(kept[one.key].word, shown(one.fault), file=sys.stderr, flush=True)
             path.write_text(json.dumps(kept, indent=1), encoding="utf-8")
-    results = [(kind, fault, kept[key_of(fault)]) for kind, fault in faults]
+    results = [(one, kept[one.key]) for one in faults]
     print(table(results, asked.seed))
-    return int(any(got.word != "dead" for _, _, got in results))
+    return int(any(got.word != "dead" for _, got in results))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.mutants.kinds import Place, places
-from tests.mutants.planted import Fault
+from tests.mutants.planted import PLANTED, Fault
 
 FOLDERS = ("physics", "economics", "predict", "laws", "solve")
 
@@ -54,9 +54,16 @@ def drawn_at(file: str, source: str, place: Place) -> Drawn:
 
 
 def planted_at(source: str, fault: Fault) -> Drawn:
-    """A fault planted by hand, in the same form."""
+    """A fault planted by hand, in the same form; `ValueError` unless its right text stands once in the source."""
+    if source.count(fault.right) != 1:
+        raise ValueError(f"{fault.file}: {fault.right!r} stands {source.count(fault.right)} times")
     line = source[: source.index(fault.right)].count("\n") + 1
     return Drawn("by hand", holder(source, line), line, source.replace(fault.right, fault.wrong), fault)
+
+
+def by_hand(package: Path) -> list[Drawn]:
+    """The faults planted by hand, in today's sources."""
+    return [planted_at((package / one.file).read_text(encoding="utf-8"), one) for one in PLANTED]
 
 
 def holder(text: str, line: int) -> str:

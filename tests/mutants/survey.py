@@ -19,9 +19,8 @@ from typing import Any
 
 import pytest
 
-from tests.mutants.drawn import Drawn, counted, drawn, formula_files, planted_at
+from tests.mutants.drawn import Drawn, by_hand, counted, drawn, formula_files
 from tests.mutants.inside import Reach, exchange, forget, forked, import_all
-from tests.mutants.planted import PLANTED
 from tests.mutants.trial import ROOT
 
 PACKAGE = ROOT / "hwmodel"
@@ -150,8 +149,7 @@ class Planter:
 def asked_for(asked: argparse.Namespace) -> list[Drawn]:
     """The faults of a call."""
     begin = tuple(asked.files.split(","))
-    by_hand = [planted_at((PACKAGE / one.file).read_text(encoding="utf-8"), one) for one in PLANTED if asked.planted]
-    return [*by_hand, *drawn(PACKAGE, asked.seed, asked.count, begin)]
+    return [*(by_hand(PACKAGE) if asked.planted else ()), *drawn(PACKAGE, asked.seed, asked.count, begin)]
 
 
 def plant(asked: argparse.Namespace, survey: Survey) -> None:

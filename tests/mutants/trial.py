@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.mutants.planted import Fault
+from tests.mutants.drawn import Drawn
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("hwmodel", "tests", "catalogs", "pyproject.toml", "README.md", "docs", "reports", "benchmarks", "examples",
@@ -25,8 +25,8 @@ OF_THE_FAULTS = "test_mutants.py"  # says that the planted texts stand in the so
 
 
 class Outcome(NamedTuple):
-    """`dead`, `alive`, `stale` (the right text is gone or not unique) or `broken` (pytest itself failed, or the test
-    fails without the fault too), and the test that noticed."""
+    """`dead`, `alive` or `broken` (pytest itself failed, or the test fails without the fault too), and the test that
+    noticed."""
 
     word: str
     by: str
@@ -42,9 +42,8 @@ def copy_tree(place: Path) -> None:
             shutil.copy(source, place / name)
 
 
-def names_near(source: str, right: str) -> list[str]:
-    """Names of the functions that hold a text, the innermost first."""
-    line = source[: source.index(right) + len(right) - len(right.lstrip())].count("\n") + 1
+def names_near(source: str, line: int) -> list[str]:
+    """Names of the functions that hold a line, the innermost first."""
     holding = [
         node for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.FunctionDef) and node.lineno <= line <= (node.end_lineno or line)
@@ -65,20 +64,18 @@ def arranged(tests: Path, names: list[str], module: str) -> list[Path]:
     return sorted((path for path in tests.rglob("test_*.py") if path.name != OF_THE_FAULTS), key=distance)
 
 
-def tried(place: Path, fault: Fault) -> Outcome:
+def tried(place: Path, one: Drawn) -> Outcome:
     """Plants a fault in the tree at `place`, runs the tests until one notices, and takes it out again."""
-    path = place / "hwmodel" / fault.file
+    path = place / "hwmodel" / one.fault.file
     source = path.read_text(encoding="utf-8")
-    if source.count(fault.right) != 1:
-        return Outcome("stale", "not once in the file")
     files = [
         file.relative_to(place).as_posix()
-        for folder in fault.tests.split()
-        for file in arranged(place / "tests" / folder, names_near(source, fault.right), path.stem)
+        for folder in one.fault.tests.split()
+        for file in arranged(place / "tests" / folder, names_near(source, one.line), path.stem)
     ]
     flaky: list[str] = []
     while len(flaky) < MOST_FLAKY:
-        path.write_text(source.replace(fault.right, fault.wrong), encoding="utf-8")
+        path.write_text(one.text, encoding="utf-8")
         try:
             noticed = first_failure(place, files, flaky)
         except subprocess.TimeoutExpired:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from tests.mutants.drawn import counted, drawn, drawn_at, folders_of
+import pytest
+
+from tests.mutants.drawn import by_hand, counted, drawn, drawn_at, folders_of, planted_at
 from tests.mutants.kinds import places
-from tests.mutants.planted import PLANTED
+from tests.mutants.planted import PLANTED, Fault
 
 PACKAGE = Path(__file__).resolve().parents[2] / "hwmodel"
 SOURCE = '''
@@ -76,5 +78,14 @@ def test_every_folder_with_formulas_is_drawn_from() -> None:
 
 
 def test_planted_faults_stand_in_today_s_sources() -> None:
-    stale = [f.right for f in PLANTED if (PACKAGE / f.file).read_text(encoding="utf-8").count(f.right) != 1]
-    assert stale == []
+    assert len(by_hand(PACKAGE)) == len(PLANTED)
+    with pytest.raises(ValueError, match=r"f\.py: 'a' stands 2 times"):
+        planted_at("a = a", Fault("f.py", "a", "b", "physics"))
+
+
+def test_a_fault_is_planted_where_its_place_is() -> None:
+    """Two lines alike: the fault of the second leaves the first as it is."""
+    source = "def f(a):\n    a = 2.0 * a\n    a = 2.0 * a\n    return a\n"
+    second = [one for one in (drawn_at("physics/f.py", source, place) for place in places(source)) if one.line == 3]
+    assert "def f(a):\n    a = 2.0 * a\n    a = a\n    return a\n" in [one.text for one in second]
+    assert {one.text.split("\n")[1] for one in second} == {"    a = 2.0 * a"}
