@@ -35,10 +35,11 @@ def shown(fault: Fault) -> str:
 
 def table(results: list[tuple[Drawn, Outcome]], seed: int) -> str:
     """What was run, in Markdown."""
-    rows = [
-        [shown(one.fault), f"{one.fault.file}:{one.line}", one.kind, f"tests/{one.fault.tests}", f"{got.word} ({got.by})"]
-        for one, got in results
-    ]
+    rows = []
+    for one, got in results:
+        fault = one.fault
+        outcome = f"{got.word} ({got.by})"
+        rows.append([shown(fault), f"{fault.file}:{one.line}", one.kind, f"tests/{fault.tests}", outcome])
     lines = tables.table(["fault", "in", "kind", "tests", "outcome"], rows).splitlines()
     dead = sum(got.word == "dead" for _, got in results)
     return "\n".join([*lines, "", f"{dead} of {len(results)} dead, seed {seed}"])
