@@ -25,11 +25,7 @@ EDGES: dict[str, dict[str, int]] = {
         "web/app.py": 1, "web/form.py": 1, "web/guard.py": 1,
         "web/openapi.py": 4, "web/runs.py": 1,
     },
-    JSON_IN: {
-        "cli/export.py": 1, "interop/export/answer.py": 5, "interop/export/serving_answer.py": 1,
-        "interop/export/targets.py": 1, "report/commands.py": 1, "report/explain/answered.py": 1,
-        "report/explain/rerun.py": 1,
-    },
+    JSON_IN: {"report/explain/answered.py": 1},
     OPTIONS: {
         "api/verbs.py": 3, "cli/launch_files.py": 2, "cli/models.py": 1, "solve/stages/file.py": 1,
         "solve/sweep/space.py": 1, "web/answers.py": 4, "web/question.py": 2,

@@ -175,8 +175,8 @@ def explain(answer: Answer | Mapping[str, Any] | str | Path, name: str) -> Expla
     `answer`: what `plan`, `compare`, `train` or `serve` gave, its mapping, or the file that it was saved in. Raises
     InputError, with the nearest names, for a number that it does not have.
     """
-    from hwmodel.interop.export import read_answer
     from hwmodel.report.explain import explain as walk
+    from hwmodel.solve.saved import read_answer
 
     views.join_explain()
     if isinstance(answer, (str, Path)):

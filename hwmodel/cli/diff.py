@@ -27,9 +27,9 @@ def command(first: Path, second: Path, fmt: str | None, out: Path | None, lang: 
     hwmodel plan --gpus 512xH200 --tokens 2T --out b.json
     hwmodel diff a.json b.json
     """
-    from hwmodel.interop.export import read_answer
     from hwmodel.report.diff import diff_html, diff_markdown, diff_text, differences
     from hwmodel.report.phrases import language_of
+    from hwmodel.solve.saved import read_answer
 
     check_writable(out)
     form, names = form_of(fmt, out, FORMATS), (first.name, second.name)

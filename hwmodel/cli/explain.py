@@ -29,9 +29,9 @@ def command(answer: Path, name: str, fmt: str | None, out: Path | None, lang: st
     hwmodel explain a.json cost_usd
     hwmodel explain a.json step.gemm_s
     """
-    from hwmodel.interop.export import read_answer
     from hwmodel.report import explain as pages
     from hwmodel.report.phrases import language_of
+    from hwmodel.solve.saved import read_answer
 
     check_writable(out)
     form = form_of(fmt, out, FORMATS)

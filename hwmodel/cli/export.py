@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -25,12 +24,15 @@ def command(answer: Path, targets: str, folder: Path, quiet: bool) -> None:
     hwmodel plan --model llama-3.1-70b --gpus 512xH100 --tokens 1T --format json --out plan.json
     hwmodel export plan.json --to megatron,slurm --out launch
     """
-    from hwmodel.interop.export import names_asked, read_answer
+    from hwmodel.interop.export import names_asked
+    from hwmodel.solve.saved import read_answer
 
     write_launch(read_answer(answer), names_asked(targets), folder, str(answer), quiet=quiet)
 
 
-def write_launch(data: Mapping[str, Any], targets: tuple[str, ...], folder: Path, where: str, *, quiet: bool) -> None:
+def write_launch(
+    data: Mapping[str, object], targets: tuple[str, ...], folder: Path, where: str, *, quiet: bool
+) -> None:
     """Write the files of an answer and say how to start them. InputError leaves nothing behind."""
     from hwmodel.interop.export import check_folder, launch_files
 

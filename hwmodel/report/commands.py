@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
-from hwmodel.plain import Document
 from hwmodel.predict.optimism import SPLITS
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.result import value_of
@@ -26,38 +23,25 @@ LEVELS = ("--mfu", "--measured")
 def layout_command(plan: Plan) -> str | None:
     """`hwmodel train` in the layout of the plan, on the accelerators that it uses; None where a user's own level sets
     the speed or there is no layout."""
-    found = layout_options(_document(plan))
+    found = layout_options(plan)
     if found is None:
         return None
     return shlex.join(["hwmodel", "train", *(word for name, value in found for word in (name, value))])
 
 
-def _document(plan: Plan) -> Document:
-    """What the options of `train` follow from, under the keys of the JSON."""
-    a = plan.answer
-    return {
-        "request": {"options": plan.request.options}, "resolved": msgspec.structs.asdict(plan.resolved),
-        "layout": None if plan.layout is None else msgspec.structs.asdict(plan.layout),
-        "shape": None if plan.shape is None else {"n_experts": plan.shape.n_experts},
-        "answer": {
-            "params": value_of(a.params), "accelerators": a.accelerators, "idle_accelerators": a.idle_accelerators
-        },
-    }  # fmt: skip
-
-
-def layout_options(document: Mapping[str, Any]) -> list[tuple[str, str]] | None:
-    """The options of `train` that give the step of a plan again, from its JSON; None where there are none."""
-    options = [(str(name), str(value)) for name, value in document["request"]["options"]]
-    layout, answer, resolved = document["layout"], document["answer"], document["resolved"]
-    if layout is None or any(name in LEVELS for name, _ in options):
+def layout_options(plan: Plan) -> list[tuple[str, str]] | None:
+    """The options of `train` that give the step of a plan again; None where there are none."""
+    options = [(name, str(value)) for name, value in plan.request.options]
+    answer, resolved = plan.answer, plan.resolved
+    if plan.layout is None or any(name in LEVELS for name, _ in options):
         return None
-    used = int((answer["accelerators"] or 0) - (answer["idle_accelerators"] or 0))
-    found = [("--gpus", f"{used}x{resolved['accelerator']}"), ("--system", str(resolved["system"]))]
+    layout = msgspec.structs.asdict(plan.layout)
+    used = (answer.accelerators or 0) - (answer.idle_accelerators or 0)
+    found = [("--gpus", f"{used}x{resolved.accelerator}"), ("--system", str(resolved.system))]
     found += [(name, value) for name, value in options if name in CARRIED]
-    if resolved["model"] is None:
-        params = answer["params"]
-        found.append(("--params", f"{params['value'] if isinstance(params, Mapping) else params:.17g}"))
-    mixture = document["shape"] is not None and document["shape"]["n_experts"] > 1
+    if resolved.model is None:
+        found.append(("--params", f"{value_of(answer.params):.17g}"))
+    mixture = plan.shape is not None and plan.shape.n_experts > 1
     sizes = {size.name: layout[size.name] for size in SIZES if size.asked and (mixture or not size.experts)}
     sizes |= {"recompute": layout["recompute"], "offload": layout["offload"]}
     sizes |= {"global_batch": layout["global_batch_seqs"]}

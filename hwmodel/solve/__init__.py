@@ -3,4 +3,4 @@
 Records and codes leave it, words never do: those are of `report`. No formula of physics, laws or money stands here.
 """
 
-__all__ = ["accuracy", "train", "train_answer"]
+__all__ = ["accuracy", "saved", "train", "train_answer"]

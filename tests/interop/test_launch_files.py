@@ -23,6 +23,7 @@ from hwmodel.interop.export.answer import training_launch
 from hwmodel.interop.export.launch import MOST_UNEXPRESSED, Training, Written
 from hwmodel.interop.export.targets import check_folder, names_asked
 from hwmodel.interop.tools.settings import SETTINGS
+from hwmodel.solve.saved import SavedEngine, SavedFleet, saved
 
 Answers = dict[str, dict[str, Any]]
 # What a target has no name for at all is refused, with what to do; by target and question, or setting.
@@ -45,6 +46,13 @@ def body(written: Written) -> str:
     return "\n".join(
         line for _, text in sorted(written.files.items()) for line in text.splitlines() if not line.startswith("#")
     )
+
+
+def launch_of(answer: dict[str, Any]) -> Training:
+    """The training launch of a saved answer."""
+    run = saved(answer, "x")
+    assert not isinstance(run, (SavedEngine, SavedFleet))
+    return training_launch(run, "x")
 
 
 @pytest.mark.parametrize("target", TRAINERS)
@@ -208,10 +216,10 @@ def changed(launch: Training, name: str, value: Any) -> Training:
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_every_setting_arrives(target: str, setting: str, answers: Answers) -> None:
     """Two values of a setting make two files, or the file says that it cannot tell them apart, or refuses one."""
-    base = training_launch(answers["mixture-30b"], "x")
+    base = launch_of(answers["mixture-30b"])
     write = import_module(f"hwmodel.interop.export.{TARGETS[target].module}").write
     if target in ALONE:
-        base = training_launch(answers["sharded-70b"], "x")
+        base = launch_of(answers["sharded-70b"])
     launches = [changed(base, setting, value) for value in SETTINGS[setting].samples]
     if (target, setting) in REFUSED:
         with pytest.raises(InputError, match=REFUSED[target, setting]):
@@ -231,9 +239,8 @@ ALONE = ("deepspeed", "accelerate")  # targets that take no pipelines
     ("change", "error", "says"),
     [
         ({"layout": None}, InputError, "no fleet and no layout; ask with --gpus"),
-        ({"fits": False}, InfeasibleError, "does not fit"),
-        ({"request": {}}, InputError, "does not hold its question"),
-        ({"layout": {"tp": 1, "rings": 2}}, InputError, "'rings', which no target of this version can express"),
+        ({"request": {}}, InputError, "plan.json: request: object missing required field .*; save the answer again"),
+        ({"resolved": 3}, InputError, "plan.json: resolved: expected `object`, got `int`"),
     ],
 )
 def test_what_cannot_be_launched_is_refused(
@@ -241,6 +248,28 @@ def test_what_cannot_be_launched_is_refused(
 ) -> None:
     with pytest.raises(error, match=says):
         launch_files(answers["dense-70b"] | change, ("megatron",), "plan.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"tp": "x"}, "layout.tp: expected `int`, got `str`"),
+        ({"rings": 2}, "'rings', which this version does not know"),
+    ],
+)
+def test_a_layout_that_is_none_of_this_version_is_refused(change: dict[str, Any], says: str, answers: Answers) -> None:
+    answer = answers["dense-70b"]
+    with pytest.raises(InputError, match=says):
+        launch_files(answer | {"layout": answer["layout"] | change}, ("megatron",), "plan.json")
+
+
+def test_a_layout_that_does_not_fit_is_not_launched() -> None:
+    from hwmodel.solve.train import train
+
+    answer = json.loads(json.dumps(train(model="llama-3.1-70b", gpus="8xH100", tp="8", zero="1").to_dict()))
+    assert not answer["fits"]
+    with pytest.raises(InfeasibleError, match="does not fit"):
+        launch_files(answer, ("megatron",), "x")
 
 
 def test_an_unknown_target_names_the_nearest() -> None:

@@ -19,6 +19,8 @@ from hwmodel.cli.main import cli
 from hwmodel.errors import InputError
 from hwmodel.interop.export import launch_files, names_asked
 from hwmodel.interop.export.serving_answer import serving_launch
+from hwmodel.solve.saved import SavedEngine, SavedFleet, saved
+from hwmodel.solve.train import train
 
 Answers = dict[str, dict[str, Any]]
 ENGINES = ("vllm", "sglang", "trtllm")
@@ -200,7 +202,9 @@ def test_kubernetes_alone_takes_the_engine_of_the_answer(served: Answers) -> Non
 
 
 def test_the_command_of_the_file_asks_the_same(served: Answers) -> None:
-    line = serving_launch(served["mixture-671b"], "x").header.command
+    answer = saved(served["mixture-671b"], "x")
+    assert isinstance(answer, (SavedEngine, SavedFleet))
+    line = serving_launch(answer).header.command
     assert line == (
         "hwmodel serve --model deepseek-v3 --demand '100 req/s' --input 4000 --output 1000 --tpot 30ms "
         "--prefix-hit 20% --parts h200 --precision fp8"
@@ -226,6 +230,6 @@ def test_what_an_engine_cannot_is_refused(target: str, change: dict[str, Any], s
         launch_files(answer | {"answer": answer["answer"] | change}, (target,), "x")
 
 
-def test_an_answer_of_a_plan_is_no_serving_launch(served: Answers) -> None:
+def test_an_answer_of_a_training_is_no_serving_launch() -> None:
     with pytest.raises(InputError, match="vllm launches no training"):
-        launch_files({"resolved": {}, "layout": {}, "step": {}}, ("vllm",), "x")
+        launch_files(train(model="llama-3.1-8b", gpus="8xH100").to_dict(), ("vllm",), "x")

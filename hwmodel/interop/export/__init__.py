@@ -4,8 +4,7 @@ A file of a tool a writer; the names of its settings stand in `names`. Nothing i
 say.
 """
 
-from hwmodel.interop.export.answer import read_answer
 from hwmodel.interop.export.launch import Serving, Training, Written
 from hwmodel.interop.export.targets import TARGETS, check_folder, launch_files, names_asked
 
-__all__ = ["TARGETS", "Serving", "Training", "Written", "check_folder", "launch_files", "names_asked", "read_answer"]
+__all__ = ["TARGETS", "Serving", "Training", "Written", "check_folder", "launch_files", "names_asked"]

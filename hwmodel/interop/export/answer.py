@@ -1,22 +1,25 @@
-"""A saved answer (`--format json`) of `plan` or `train` as a training launch. Keys are those of the JSON contract."""
+"""A saved answer of `plan` or `train` as a training launch."""
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
+
+import msgspec
 
 from hwmodel.catalog import Catalog, load_catalog
-from hwmodel.catalog.reading import text_of
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.interop.export.launch import Header, Training
 from hwmodel.interop.huggingface import read_config
 from hwmodel.interop.tools.settings import checked
 from hwmodel.physics.shape import parameters, shape_for_params
-from hwmodel.plain import Document
 from hwmodel.predict.optimism import SPLITS
+from hwmodel.solve.plan.answer import Plan
+from hwmodel.solve.run.records import BuiltShape
+from hwmodel.solve.run.result import RunAnswer, value_of
+from hwmodel.solve.saved import SavedRun
+from hwmodel.solve.train_answer import TrainAnswer
 from hwmodel.specs import Block, Shape
 from hwmodel.units import format_bytes, format_count, format_duration, format_fraction, parse_count
 
@@ -24,106 +27,105 @@ from hwmodel.units import format_bytes, format_count, format_duration, format_fr
 FACTS = ("--nic-gbit-s", "--flop-convention", "--catalog", "--measured", "--optimizer", "--gradient-dtype")
 
 
-def read_answer(path: Path) -> Document:
-    """The JSON of an answer. InputError for what is none."""
-    text = text_of(path)
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON ({error}); save an answer with --format json --out {path}") from error
-    if not isinstance(data, dict) or "resolved" not in data:
-        raise InputError(f"{path}: not a saved answer; write one with `hwmodel plan|train|serve ... --format json`")
-    return data
-
-
-def is_serving(data: Mapping[str, Any]) -> bool:
-    """Whether the answer is one of `serve`."""
-    return "replicas" in (data.get("answer") or {}) or "pareto" in data or "clients" in (data.get("answer") or {})
-
-
-def training_launch(data: Mapping[str, Any], where: str) -> Training:
+def training_launch(run: SavedRun, where: str) -> Training:
     """The launch of an answer of `plan` or `train`.
 
     InputError without a layout, InfeasibleError where it does not fit.
     """
-    layout = data.get("layout")
-    if not isinstance(layout, dict):
+    names = run.resolved
+    if run.layout is None or names.accelerator is None or names.system is None:
         raise InputError(f"{where}: the answer has no fleet and no layout; ask with --gpus, like --gpus 512xH100")
-    if data.get("fits") is False:
+    if isinstance(run, TrainAnswer) and not run.fits:
         raise InfeasibleError(f"{where}: the layout does not fit its accelerators; a launch would run out of memory")
-    if "request" not in data or "options" not in data["request"]:
-        raise InputError(f"{where}: the answer does not hold its question; save it again with this version")
-    options = [(str(name), str(value)) for name, value in data["request"]["options"]]
+    options = _options(run)
     catalog = load_catalog(tuple(Path(value) for name, value in options if name == "--catalog"))
-    resolved = data["resolved"]
-    shape = answer_shape(data, options, catalog, where)
-    settings = checked(layout, where)
-    settings |= {"precision": str(resolved["precision"]), "seq_len": float(_seq_len(data, options))}
-    used = int(settings["tp"]) * int(settings["cp"]) * int(settings["pp"]) * int(settings["dp"])
-    part, system = catalog.part(resolved["accelerator"]), catalog.system(resolved["system"])
-    elapsed = (data.get("answer") or {}).get("elapsed_days")
-    fraction = float(data["request"].get("trainable_fraction", 1.0))
+    shape = answer_shape(run, catalog, where)
+    settings = checked(msgspec.structs.asdict(run.layout), where)
+    settings |= {"precision": names.precision, "seq_len": float(_seq_len(run))}
+    used = run.layout.tp * run.layout.cp * run.layout.pp * run.layout.dp
+    part, system = catalog.part(names.accelerator), catalog.system(names.system)
+    fraction = run.request.trainable_fraction if isinstance(run, TrainAnswer) else 1.0
     return Training(
-        model=shape.name, shape=shape, part=part, system=system, accelerators=used, settings=settings,
-        steps=int(data["batch"]["steps"]) if data.get("batch") else None, days=_value(elapsed) if elapsed else None,
+        model=shape.name, shape=shape, part=part, system=system, accelerators=int(used), settings=settings,
+        steps=int(run.batch.steps) if isinstance(run, Plan) and run.batch else None, days=_days(run, "elapsed_days"),
         trainable_fraction=fraction,
         header=Header(
-            command=command_of(data, options), answer=tuple(_summary(data, used, part.id)),
+            command=_command(run), answer=tuple(_summary(run, int(used), part.id)),
             facts=(
-                ("gpus", f"{used}x{part.id}"), ("model", shape.name), ("system", system.id),
-                ("stack", str(resolved["stack"])),
+                ("gpus", f"{int(used)}x{part.id}"), ("model", shape.name), ("system", system.id),
+                ("stack", names.stack),
                 *((name.lstrip("-").replace("-", "_"), value) for name, value in options if name in FACTS),
-                *_searched(data, options),
+                *_searched(run),
                 *((("trainable_fraction", f"{fraction:g}"),) if fraction != 1.0 else ()),
             ),
         ),
     )  # fmt: skip
 
 
-def _searched(data: Mapping[str, Any], options: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def _options(run: SavedRun) -> list[tuple[str, str]]:
+    """The question: each option with its value as typed."""
+    return [(name, value) for name, value in run.request.options]
+
+
+def _days(run: SavedRun, field: str) -> float | None:
+    """A time of a plan in days; None where it has none."""
+    found = getattr(run.answer, field) if isinstance(run, Plan) else None
+    return value_of(found) if found else None
+
+
+def _searched(run: SavedRun) -> list[tuple[str, str]]:
     """The settings that a search chose: its optimism is in the predicted step, and where the file is read back."""
-    if not (data.get("step") or {}).get("search_s"):
+    if not (run.step or {}).get("search_s"):
         return []
-    stated, named = {name for name, _ in options}, dict(options).get("--searched", "")
-    found = [name for name in SPLITS if f"--{name.replace('_', '-')}" not in stated or name in named]
+    options = dict(_options(run))
+    named = options.get("--searched", "")
+    found = [name for name in SPLITS if f"--{name.replace('_', '-')}" not in options or name in named]
     return [("searched", ",".join(found))]
 
 
-def command_of(data: Mapping[str, Any], options: list[tuple[str, str]]) -> str:
+def _command(run: SavedRun) -> str:
     """The command that made the answer."""
-    name = "plan" if "objectives" in data else "train"
-    return " ".join(["hwmodel", name, *(f"{option} {shlex.quote(value)}" for option, value in options)])
+    name = "plan" if isinstance(run, Plan) else "train"
+    return " ".join(["hwmodel", name, *(f"{option} {shlex.quote(value)}" for option, value in _options(run))])
 
 
-def _seq_len(data: Mapping[str, Any], options: list[tuple[str, str]]) -> int:
-    request = data["request"]
-    typed = dict(options).get("--seq-len")
-    given = (request.get("given") or {}).get("seq_len") or (request.get("defaults") or {}).get("seq_len")
-    return int(parse_count(typed, "--seq-len")) if typed else int(given or request["seq_len"])
+def _seq_len(run: SavedRun) -> int:
+    """Tokens of a sequence: as typed, or as the plan took it."""
+    typed = dict(_options(run)).get("--seq-len")
+    if typed:
+        return int(parse_count(typed, "--seq-len"))
+    if isinstance(run, TrainAnswer):
+        return run.request.seq_len
+    return int(cast("float", run.request.given.get("seq_len") or run.request.defaults["seq_len"]))
 
 
-def answer_shape(data: Mapping[str, Any], options: list[tuple[str, str]], catalog: Catalog, where: str) -> Shape:
+def answer_shape(run: SavedRun, catalog: Catalog, where: str) -> Shape:
     """The exact shape behind an answer: that of the catalog, of a config.json, or the one built for a size.
 
     InputError where it cannot be had again, or where its parameters are not those of the answer.
     """
-    typed = dict(options)
-    summary = data.get("shape") or {}
-    expected = float(summary.get("params") or data["resolved"]["params"])
+    typed = dict(_options(run))
     model = typed.get("--model")
     if model is not None:
         shape = _model_shape(model, catalog)
-    elif summary:
-        shape = _dense_shape(summary)
+    elif isinstance(run, Plan) and run.shape is not None:
+        shape = _dense_shape(run.shape)
     else:
         shape = shape_for_params(parse_count(typed["--params"], "--params"))
-    total = float(parameters(shape).total)
+    total, expected = float(parameters(shape).total), _params(run)
     if abs(total - expected) > 0.5:
         raise InputError(
             f"{where}: its model has {format_count(expected, 6)} parameters, {model or shape.name} now has "
             f"{format_count(total, 6)}; save the answer again"
         )
     return shape
+
+
+def _params(run: SavedRun) -> float:
+    """Parameters of the model."""
+    if isinstance(run, TrainAnswer):
+        return run.resolved.params
+    return value_of(run.answer.params) if run.shape is None else run.shape.params
 
 
 def _model_shape(model: str, catalog: Catalog) -> Shape:
@@ -135,39 +137,31 @@ def _model_shape(model: str, catalog: Catalog) -> Shape:
     return catalog.model(model)
 
 
-def _dense_shape(summary: Mapping[str, Any]) -> Shape:
+def _dense_shape(built: BuiltShape) -> Shape:
     """The dense shape that the summary of an answer describes; tied where its parameters say so."""
     block = Block(
-        count=float(summary["layers"]), n_heads=float(summary["n_heads"]), n_kv_heads=float(summary["n_kv_heads"]),
-        head_dim=float(summary["head_dim"]), v_head_dim=float(summary["head_dim"]), d_ff=float(summary["d_ff"]),
+        count=built.layers, n_heads=built.n_heads, n_kv_heads=built.n_kv_heads, head_dim=built.head_dim,
+        v_head_dim=built.head_dim, d_ff=built.d_ff,
     )  # fmt: skip
-    plain = Shape(
-        name=str(summary["name"]), d_model=float(summary["d_model"]), vocab=float(summary["vocab"]), blocks=(block,)
-    )
+    plain = Shape(name=built.name, d_model=built.d_model, vocab=built.vocab, blocks=(block,))
     tied = Shape(name=plain.name, d_model=plain.d_model, vocab=plain.vocab, blocks=plain.blocks, tied=1.0)
-    fits = [s for s in (plain, tied) if abs(float(parameters(s).total) - float(summary["params"])) < 0.5]
+    fits = [s for s in (plain, tied) if abs(float(parameters(s).total) - built.params) < 0.5]
     return fits[0] if fits else plain
 
 
-def _value(item: Any) -> float:
-    return float(item["value"] if isinstance(item, dict) else item)
-
-
-def _summary(data: Mapping[str, Any], used: int, part: str) -> list[str]:
+def _summary(run: SavedRun, used: int, part: str) -> list[str]:
     """The answer in two lines: what and where, and how fast and how full."""
-    answer = data.get("answer") or {}
-    params = float((data.get("shape") or {}).get("params") or data["resolved"]["params"])
-    tokens = f" on {format_count(_value(answer['tokens']))} tokens" if answer.get("tokens") else ""
-    rate = _value(answer.get("tokens_per_s") or data["tokens_per_s"])
-    step = data["step"].get("total_s") or _value(data["step_s"])
-    mfu = _value(answer.get("mfu") or data["mfu"])
-    peak = float(answer.get("peak_memory_bytes") or data["peak_memory_bytes"])
-    days = f", {format_duration(86400 * _value(answer['train_days']))} of training" if answer.get("train_days") else ""
+    figures: RunAnswer | TrainAnswer = run.answer if isinstance(run, Plan) else run
+    step_s = (run.step or {}).get("total_s", 0.0) if isinstance(run, Plan) else run.step_s.value
+    mfu = run.mfu.value if isinstance(run, TrainAnswer) else value_of(run.answer.mfu)
+    tokens = f" on {format_count(value_of(run.answer.tokens))} tokens" if isinstance(run, Plan) else ""
+    train_days = _days(run, "train_days")
+    days = f", {format_duration(86400 * train_days)} of training" if train_days else ""
     return [
-        f"Answer: {data['resolved'].get('model') or 'a model'} ({format_count(params)} parameters){tokens} "
+        f"Answer: {run.resolved.model or 'a model'} ({format_count(_params(run))} parameters){tokens} "
         f"on {used} x {part}{days}",
-        f"Predicted: {format_duration(step)} a step, {format_count(rate)} tokens/s, MFU {format_fraction(mfu)}, "
-        f"peak memory {format_bytes(peak)} an accelerator",
+        f"Predicted: {format_duration(step_s)} a step, {format_count(value_of(figures.tokens_per_s))} tokens/s, "
+        f"MFU {format_fraction(mfu)}, peak memory {format_bytes(figures.peak_memory_bytes or 0.0)} an accelerator",
     ]
 
 

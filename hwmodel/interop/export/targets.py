@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from hwmodel.errors import InputError, unknown
-from hwmodel.interop.export.answer import is_serving, training_launch
+from hwmodel.interop.export.answer import training_launch
 from hwmodel.interop.export.launch import Serving, Training, Written
+from hwmodel.solve.saved import SavedEngine, SavedFleet, SavedRun, SavedService, saved
 
 
 class LaunchTarget(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,17 +51,17 @@ def names_asked(text: str) -> tuple[str, ...]:
     return asked
 
 
-def launch_files(data: Mapping[str, Any], asked: tuple[str, ...], where: str) -> Written:
-    """The files of an answer for all targets asked; the start is that of the last one."""
-    serving = is_serving(data)
-    kind = "serving" if serving else "training"
+def launch_files(data: Mapping[str, object], asked: tuple[str, ...], where: str) -> Written:
+    """The files of an answer's JSON for all targets asked; the start is that of the last one."""
+    answer = saved(data, where)
+    kind = "serving" if isinstance(answer, (SavedEngine, SavedFleet)) else "training"
     for name in asked:
         if not getattr(TARGETS[name], kind):
             fitting = [n for n, t in TARGETS.items() if getattr(t, kind)]
             raise InputError(
                 f"{name} launches no {kind}, and {where} is an answer of it; choose from {', '.join(fitting)}"
             )
-    launch = _launch(data, serving, where)
+    launch = _launch(answer, where)
     written = Written(files={}, start="")
     for name in sorted(asked, key=lambda n: TARGETS[n].wrapper):
         if TARGETS[name].wrapper and not written.files:
@@ -71,13 +71,13 @@ def launch_files(data: Mapping[str, Any], asked: tuple[str, ...], where: str) ->
     return written
 
 
-def _launch(data: Mapping[str, Any], serving: bool, where: str) -> Training | Serving:
-    if not serving:
-        training = training_launch(data, where)
-        assert training.accumulation  # refuses a batch that no trainer would accept
-        return training
-    launch: Serving = import_module("hwmodel.interop.export.serving_answer").serving_launch(data, where)
-    return launch
+def _launch(answer: SavedRun | SavedService, where: str) -> Training | Serving:
+    if isinstance(answer, (SavedEngine, SavedFleet)):
+        launch: Serving = import_module("hwmodel.interop.export.serving_answer").serving_launch(answer)
+        return launch
+    training = training_launch(answer, where)
+    assert training.accumulation  # refuses a batch that no trainer would accept
+    return training
 
 
 def _write(name: str, launch: Training | Serving, so_far: Written) -> Written:

@@ -12,9 +12,11 @@ from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.physics.machine import machine
+from hwmodel.plain import Given
 from hwmodel.report.explain.rerun import Rerun, rerun
 from hwmodel.solve.question.parse import read_request
 from hwmodel.solve.question.setting import Fleeted, Setting, resolve
+from hwmodel.solve.saved import SavedEngine, SavedFleet, saved
 from hwmodel.specs.kernels import Machine
 
 # Options that bear on facts and constants; the others size a run.
@@ -32,6 +34,7 @@ class Answered:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = document
+        self.answer = saved(document, "the answer")
 
     @cached_property
     def numbers(self) -> dict[str, float | Mapping[str, float]]:
@@ -74,13 +77,13 @@ class Answered:
     @property
     def serves(self) -> bool:
         """Whether it is an answer of `serve`."""
-        return "request" in self.document and "percentile" in self.document["request"]
+        return isinstance(self.answer, (SavedEngine, SavedFleet))
 
     @cached_property
     def setting(self) -> Setting:
         """The facts behind an answer of `plan` or `train`. InputError where they cannot be read any more."""
-        given: dict[str, Any] = {}
-        for option, value in self.document["request"]["options"]:
+        given: Given = {}
+        for option, value in [] if isinstance(self.answer, (SavedEngine, SavedFleet)) else self.answer.request.options:
             name = option.removeprefix("--").replace("-", "_")
             if name == "catalog":
                 given["catalogs"] = (*given.get("catalogs", ()), value)
@@ -91,16 +94,16 @@ class Answered:
     @cached_property
     def machine(self) -> Machine | None:
         """The constants that its kernels ran with; None without accelerators."""
-        if not self.serves:
+        if not isinstance(self.answer, (SavedEngine, SavedFleet)):
             return None if self.fleeted is None else self.fleeted.machine
-        row, catalog = self.document["answer"], load_catalog()
-        part, system = catalog.part(row["part"]), catalog.system(row["system"])
-        return machine(part, system, catalog.serving_precision(row["precision"]), kernel_calibration())
+        row, catalog = self.answer.answer, load_catalog()
+        part, system = catalog.part(row.part), catalog.system(row.system)
+        return machine(part, system, catalog.serving_precision(row.precision), kernel_calibration())
 
     @cached_property
     def step(self) -> Rerun | None:
         """Its training step, predicted again; None where it has none, or the catalog has moved on."""
-        return rerun(self.document, self.value)
+        return None if isinstance(self.answer, (SavedEngine, SavedFleet)) else rerun(self.answer, self.value)
 
     @property
     def fleeted(self) -> Fleeted | None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 import msgspec
 
@@ -13,9 +12,12 @@ from hwmodel.errors import HwModelError
 from hwmodel.physics import layer, micro_batch, schedule, stages
 from hwmodel.physics.machine import sustained
 from hwmodel.physics.recomputed import Again, recomputed
+from hwmodel.plain import Given
 from hwmodel.predict.training import TrainingPrediction, with_layout
 from hwmodel.report.commands import LEVELS, layout_options
+from hwmodel.solve.saved import SavedRun
 from hwmodel.solve.train import train
+from hwmodel.solve.train_answer import TrainAnswer
 from hwmodel.specs import StepTerms
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.layout import SCHEDULES, SIZES
@@ -76,42 +78,32 @@ class Rerun:
         return float(self.layout.micro_batch * self.workload.seq_len / self.layout.cp)
 
 
-def rerun(document: Mapping[str, Any], value: Callable[[str], float | None]) -> Rerun | None:
+def rerun(answer: SavedRun, value: Callable[[str], float | None]) -> Rerun | None:
     """The step of an answer of `plan` or `train`; None where it has none, a measured level, or other constants now.
     `value` gives its plain numbers by name."""
-    options = _options(document)
+    options = _options(answer) if isinstance(answer, TrainAnswer) else layout_options(answer)
     if options is None or any(name in LEVELS for name, _ in options):
         return None
-    given: dict[str, Any] = {
-        name.removeprefix("--").replace("-", "_"): value for name, value in options if name != "--catalog"
-    }
-    given["sequence_parallel"] = _sequence_parallel(document)
-    given["catalogs"] = tuple(value for name, value in options if name == "--catalog")
+    given: Given = {name.removeprefix("--").replace("-", "_"): text for name, text in options if name != "--catalog"}
+    given["catalogs"] = tuple(text for name, text in options if name == "--catalog")
+    share = 1.0
+    if isinstance(answer, TrainAnswer):  # a plan follows its stack
+        given["sequence_parallel"] = answer.layout.sequence_parallel > 0
+        share = answer.request.trainable_fraction
     try:
         one = train(**given).prediction
     except HwModelError:
         return None
-    share = document["request"].get("trainable_fraction", 1.0)
     if share != 1.0:
         one = with_layout(msgspec.structs.replace(one.run, trainable_fraction=share), one.layout)
     return Rerun(one) if _same(value, one) else None
 
 
-def _sequence_parallel(document: Mapping[str, Any]) -> bool | None:
-    """As the layout of `train` has it; a plan follows its stack."""
-    used = (document.get("layout") or {}).get("sequence_parallel")
-    return None if used is None else used > 0
-
-
-def _options(document: Mapping[str, Any]) -> list[tuple[str, str]] | None:
-    """The options of `train` in the layout of the answer."""
-    if "answer" in document:
-        return layout_options(document) if "shape" in document else None
-    if document.get("layout") is None:
-        return None
-    asked = {str(name): str(value) for name, value in document["request"]["options"]}
-    layout = document["layout"]
+def _options(answer: TrainAnswer) -> list[tuple[str, str]]:
+    """The options of `train` in the layout of its answer."""
+    asked = {name: str(value) for name, value in answer.request.options}
     asked.pop("--global-batch-tokens", None)
+    layout = msgspec.structs.asdict(answer.layout)
     sizes = {
         size.name: layout[size.name] for size in SIZES if size.asked and (not size.experts or layout[size.name] > 1)
     }
@@ -122,7 +114,7 @@ def _options(document: Mapping[str, Any]) -> list[tuple[str, str]] | None:
     return list((asked | {f"--{name.replace('_', '-')}": _whole(value) for name, value in sizes.items()}).items())
 
 
-def _whole(value: Any) -> str:
+def _whole(value: float | str) -> str:
     return f"{value:.17g}" if isinstance(value, (int, float)) else str(value)
 
 
