@@ -14,7 +14,7 @@ from hwmodel.catalog import load_catalog
 from hwmodel.errors import HwModelError
 from hwmodel.solve.serve import choose
 from hwmodel.solve.serve.ask import read_question, serve
-from hwmodel.solve.serve.fleet import Fleets
+from hwmodel.solve.serve.fleet import Fleets, cheapest
 from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.solve.serve.search import every_fleet
 from hwmodel.solve.serve.table import Options, options
@@ -57,6 +57,10 @@ def tables(question: ServingQuestion, within_s: float) -> list[Options]:
     return options(question, choose.offers(question, shape, CATALOG), within_s)
 
 
+def able(fleets: list[Fleets]) -> list[Fleets]:
+    return [f for f in fleets if f.meets.any()]
+
+
 def row(f: Fleets, i: int | None) -> tuple[float, ...] | None:
     if i is None:
         return None
@@ -68,11 +72,11 @@ def row(f: Fleets, i: int | None) -> tuple[float, ...] | None:
 def test_every_part_and_recipe_keeps_its_best_with_and_without_stages(model: str) -> None:
     question = read_question(model, 50.0, tpot="30ms", ttft="1s", parts=",".join(PARTS))
     some = every_fleet(question, tables(question, question.tpot_s), CATALOG)
-    every = every_fleet(question, tables(question, np.inf), CATALOG, whole=True)
-    able = {(f.options.part.id, f.options.recipe.id, f.pools is None): f for f in some}
+    every = every_fleet(question, tables(question, np.inf), CATALOG, "whole")
+    kept = {(f.options.part.id, f.options.recipe.id, f.pools is None): f for f in some}
     assert sum(len(f.meets) for f in some) < 0.7 * sum(len(f.meets) for f in every)  # much is left out
     for f in every:
-        mine = able.get((f.options.part.id, f.options.recipe.id, f.pools is None))
+        mine = kept.get((f.options.part.id, f.options.recipe.id, f.pools is None))
         if mine is None:
             assert not f.meets.any()
             continue
@@ -81,9 +85,43 @@ def test_every_part_and_recipe_keeps_its_best_with_and_without_stages(model: str
         assert row(mine, mine.best(own)) == row(f, f.best(flat))
 
 
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("limits", "disaggregated"), [(("30ms", "1s"), None), (("30ms", "1s"), False),
+                                                       (("9ms", "400ms"), None), (("1ms", None), None)])  # fmt: skip
+def test_the_cheapest_of_either_mode_is_that_of_all_fleets(
+    model: str, limits: tuple[str, str | None], disaggregated: bool | None
+) -> None:
+    question = read_question(model, 50.0, tpot=limits[0], ttft=limits[1], disaggregated=disaggregated)
+    found = tables(question, np.inf)
+    some, every = every_fleet(question, found, CATALOG, "cheapest"), every_fleet(question, found, CATALOG, "whole")
+    for o in found:
+        mine, all_of_it = ([f for f in fleets if f.options is o] for fleets in (some, every))
+        if able(all_of_it):
+            (of, i), (one, k) = cheapest(able(mine)), cheapest(able(all_of_it))
+            assert (of.pools is None, row(of, i)) == (one.pools is None, row(one, k))
+        else:  # what a refusal names is the nearest of all
+            assert [len(f.meets) for f in mine] == [len(f.meets) for f in all_of_it]
+
+
+def test_each_recipe_beside_the_answer_is_found_as_if_asked_for_alone() -> None:
+    asked = {"model": "llama-3.1-70b", "demand": "20 req/s", "tpot": "9ms", "parts": "h100"}
+    rows = serve(**asked).to_dict()["fixed"]
+    assert {r["status"] for r in rows} == {"ok", "unfit"}
+    for r in rows:
+        assert alone(precision=r["precision"], **asked) == (r["reason"] or (r["accelerators"], r["usd_per_hour"]))
+
+
+def alone(**asked: str) -> tuple[float, float | None] | str:
+    try:
+        found = serve(**asked).answer
+    except HwModelError as error:
+        return str(error)
+    return found.accelerators, found.usd_per_hour
+
+
 def test_what_decoding_takes_bounds_what_an_engine_does_that_prefills_too() -> None:
     question = read_question("mixtral-8x7b", 50.0, parts=",".join(PARTS), disaggregated=False)
-    for f in every_fleet(question, tables(question, np.inf), CATALOG, whole=True):
+    for f in every_fleet(question, tables(question, np.inf), CATALOG, "whole"):
         at = f.at
         assert (f.tpot_s >= at.step_s).all()
         assert (f.tpot_tail_s >= at.step_tail_s).all()

@@ -8,6 +8,7 @@ What many rows have of one part runs with its constants as numbers. Results are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
@@ -38,12 +39,22 @@ class LayoutRows(NamedTuple):
         return len(column(self.layout.tp))
 
 
-class Kin(NamedTuple):
-    """Settings that differ in machine and engine alone, which are stacked."""
+class Kin:
+    """Settings that differ in machine and engine alone, which are stacked when first asked for."""
 
-    places: list[int]
-    machine: Machine
-    engine: Engine
+    def __init__(self, settings: Sequence[ServiceSetting], places: list[int]) -> None:
+        self.places = places
+        self.workers = [settings[place].worker for place in places]
+
+    @cached_property
+    def machine(self) -> Machine:
+        """A row for each place."""
+        return stack([w.machine for w in self.workers])
+
+    @cached_property
+    def engine(self) -> Engine:
+        """A row for each place."""
+        return stack([w.engine for w in self.workers])
 
 
 class ServiceGroup:
@@ -51,7 +62,7 @@ class ServiceGroup:
 
     def __init__(self, settings: Sequence[ServiceSetting]) -> None:
         self.settings = settings
-        self.kin = [_kin(settings, places) for places in _alike(settings)]
+        self.kin = [Kin(settings, places) for places in _alike(settings)]
 
     def run(self, rows: Sequence[LayoutRows], run: Run) -> list[list[Column]]:
         """What `run` gives for the rows of each setting: it takes a setting whose layout is a column and the columns of
@@ -85,11 +96,6 @@ def _alike(settings: Sequence[ServiceSetting]) -> list[list[int]]:
         key = (*msgspec.structs.astuple(s.worker.formats), engine.kv_reread, engine.independence)
         found.setdefault(key, []).append(place)
     return list(found.values())
-
-
-def _kin(settings: Sequence[ServiceSetting], places: list[int]) -> Kin:
-    workers = [settings[place].worker for place in places]
-    return Kin(places, stack([w.machine for w in workers]), stack([w.engine for w in workers]))
 
 
 def _tables(places: Sequence[int], rows: Sequence[LayoutRows]) -> Iterator[list[int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import islice
 from typing import NamedTuple
@@ -13,7 +13,7 @@ import numpy as np
 from hwmodel.catalog import Catalog
 from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.catalog.engines import serving_calibration
-from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.errors import HwModelError, InfeasibleError, InputError
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
 from hwmodel.predict.service import DISAGGREGATED, OPEN, on_layout, service_ends, traits_of
@@ -209,25 +209,51 @@ def _able(question: ServingQuestion, offered: list[PartOffer], catalog: Catalog)
         if any(f.meets.any() for f in every):
             return every
     found = options(question, offered)
-    every = every_fleet(question, found, catalog, whole=True)
+    every = every_fleet(question, found, catalog, "whole")
     if any(f.meets.any() for f in every):
         return every
     raise infeasible(question, found, every)
 
 
 def cheapest_on(
-    question: ServingQuestion, first: FleetRow, recipe: ServingPrecision, catalog: Catalog, known: list[Fleets]
-) -> FleetRow:
-    """The cheapest fleet that meets the limits in a recipe, on the parts of an answer; `known`: the fleets that it was
-    chosen from. InfeasibleError where none."""
+    question: ServingQuestion, first: FleetRow, recipes: Sequence[ServingPrecision], catalog: Catalog,
+    known: Sequence[Fleets],
+) -> dict[str, FleetRow | HwModelError]:  # fmt: skip
+    """The cheapest fleet that meets the limits in each recipe (by its id) on the parts of an answer, or why there is
+    none; `known`: the fleets that it was chosen from. All recipes that these say nothing of are searched together."""
+    parts = [catalog.part(name) for name in dict.fromkeys([(first.prefill or first).part, first.part])]
+    usable = {recipe.id: _meeting(known, recipe, parts) for recipe in recipes}
+    offered = {r.id: _offered_on(question, parts, r, catalog) for r in recipes if not usable[r.id]}
+    found = options(question, [one for some in offered.values() if isinstance(some, list) for one in some])
+    every = every_fleet(question, found, catalog, "cheapest")
+
+    def row(recipe: ServingPrecision) -> FleetRow | HwModelError:
+        if isinstance(refused := offered.get(recipe.id), HwModelError):
+            return refused
+        if fleets := usable[recipe.id] or _meeting(every, recipe, parts):
+            return fleet_row(question, *cheapest(fleets), catalog)
+        own = [o for o in found if o.recipe.id == recipe.id]
+        return infeasible(question, own, [f for f in every if f.options.recipe.id == recipe.id])
+
+    return {recipe.id: row(recipe) for recipe in recipes}
+
+
+def _offered_on(
+    question: ServingQuestion, parts: Sequence[Part], recipe: ServingPrecision, catalog: Catalog
+) -> list[PartOffer] | HwModelError:
+    """Each of some parts in a recipe, or why one of them is none."""
     shape = question.shape or catalog.model(question.model)
-    names = dict.fromkeys([(first.prefill or first).part, first.part])
-    among = [f for f in known if f.options.recipe.id == recipe.id and f.options.part.id in names]
-    usable = [f for f in among if f.meets.any()]
-    if not usable:
-        offered = [_offer(question, shape, catalog.part(name), recipe, catalog) for name in names]
-        usable = [f for f in _able(question, offered, catalog) if f.meets.any()]
-    return fleet_row(question, *cheapest(usable), catalog)
+    try:
+        return [_offer(question, shape, part, recipe, catalog) for part in parts]
+    except HwModelError as error:
+        return error
+
+
+def _meeting(fleets: Sequence[Fleets], recipe: ServingPrecision, parts: Sequence[Part]) -> list[Fleets]:
+    """Those of a recipe on some parts of which some meet the limits."""
+    names = {part.id for part in parts}
+    among = [f for f in fleets if f.options.recipe.id == recipe.id and f.options.part.id in names]
+    return [f for f in among if f.meets.any()]
 
 
 def _offer(

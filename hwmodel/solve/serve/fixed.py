@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -22,10 +22,10 @@ def chosen_rows(question: ServingQuestion, chosen: Chosen, catalog: Catalog) -> 
     """The cheapest fleet for the same demand and limits in each recipe, on the part of the answer."""
     first = chosen.found.answer
 
-    def fleet(recipe: ServingPrecision) -> EngineRow:
-        return cheapest_on(question, first, recipe, catalog, chosen.every)
+    def fleets(recipes: Sequence[ServingPrecision]) -> Mapping[str, EngineRow | HwModelError]:
+        return cheapest_on(question, first, recipes, catalog, chosen.every)
 
-    return _rows(question, first, catalog, fleet, question.precisions)
+    return _rows(question, first, catalog, fleets, question.precisions)
 
 
 def predicted_rows(
@@ -36,37 +36,40 @@ def predicted_rows(
     first = answer.answer
     sizes = {} if first.prefill else {name: getattr(first, name) for name in SIZES}
 
-    def engine(recipe: ServingPrecision) -> EngineRow:
+    def engine(recipe: ServingPrecision) -> EngineRow | HwModelError:
         asked = msgspec.structs.replace(question, precisions=(recipe.id,), **sizes)
-        return predict(asked, catalog, clients, workers, prefill_tp, accelerators).answer
+        try:
+            return predict(asked, catalog, clients, workers, prefill_tp, accelerators).answer
+        except HwModelError as error:
+            return error
 
-    return _rows(question, first, catalog, engine, ())
+    return _rows(question, first, catalog, lambda recipes: {r.id: engine(r) for r in recipes}, ())
 
 
 def _rows(
     question: ServingQuestion,
     first: EngineRow,
     catalog: Catalog,
-    run: Callable[[ServingPrecision], EngineRow],
+    run: Callable[[Sequence[ServingPrecision]], Mapping[str, EngineRow | HwModelError]],
     named: tuple[str, ...],
 ) -> list[FixedRow]:
-    """A row for each recipe `named`, or each usual one that the part computes in."""
+    """A row for each recipe `named`, or each usual one that the part computes in; `run` answers in the others than that
+    of the answer, or says why it cannot."""
     shape = question.shape or catalog.model(question.model)
     model = "" if question.shape is not None else question.model
-    part, rows = catalog.part(first.part), []
-    for recipe in _recipes(named, first, catalog):
-        one = shape_quality(catalog, recipe, model, shape)
-        if not part.peak_dense_flop_per_s.get(recipe.gemm_format):
-            if named:
-                rows.append(_row(question, one, "lacking", reason=f"{part.id} has no {recipe.gemm_format}"))
-            continue
-        try:
-            found = first if recipe.id == first.precision else run(recipe)
-        except HwModelError as error:
-            rows.append(_row(question, one, "unfit", reason=str(error)))
-            continue
-        rows.append(_row(question, one, "ok", accelerators=found.accelerators, usd_per_hour=found.usd_per_hour,
-                         usd_per_million_tokens=found.usd_per_million_tokens))  # fmt: skip
+    part, recipes = catalog.part(first.part), _recipes(named, first, catalog)
+    native = [r for r in recipes if part.peak_dense_flop_per_s.get(r.gemm_format)]
+    answers = {first.precision: first, **run([r for r in native if r.id != first.precision])}
+    rows = []
+    for recipe in recipes if named else native:
+        one, found = shape_quality(catalog, recipe, model, shape), answers.get(recipe.id)
+        if found is None:
+            rows.append(_row(question, one, "lacking", reason=f"{part.id} has no {recipe.gemm_format}"))
+        elif isinstance(found, HwModelError):
+            rows.append(_row(question, one, "unfit", reason=str(found)))
+        else:
+            rows.append(_row(question, one, "ok", accelerators=found.accelerators, usd_per_hour=found.usd_per_hour,
+                             usd_per_million_tokens=found.usd_per_million_tokens))  # fmt: skip
     return _with_savings(rows, catalog)
 
 

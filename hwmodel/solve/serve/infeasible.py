@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.errors import HwModelError, InfeasibleError, InputError
 from hwmodel.predict.service import on_layout
 from hwmodel.predict.service.layouts import column, rows_of
 from hwmodel.predict.service.passes import held, room
@@ -14,7 +14,7 @@ from hwmodel.solve.serve.table import Options
 from hwmodel.units import format_duration
 
 
-def infeasible(question: ServingQuestion, found: list[Options], every: list[Fleets]) -> Exception:
+def infeasible(question: ServingQuestion, found: list[Options], every: list[Fleets]) -> HwModelError:
     """The error to raise where nothing meets the limits."""
     if not every:
         return _does_not_fit(question, found)
@@ -77,7 +77,7 @@ def _capped(question: ServingQuestion, every: list[Fleets]) -> InfeasibleError |
     )
 
 
-def _does_not_fit(question: ServingQuestion, found: list[Options]) -> Exception:
+def _does_not_fit(question: ServingQuestion, found: list[Options]) -> HwModelError:
     """The option that comes nearest, and whether weights or cache are what it lacks."""
     nearest = None
     for o in found:

@@ -33,10 +33,11 @@ class PrefillPools(msgspec.Struct, kw_only=True):
     transfer_s: Column
 
 
-def prefill_pools(question: ServingQuestion, found: Sequence[Options]) -> list[PrefillPools]:
-    """Of each part and recipe the pools of every layout that holds the weights and one prompt, at the peak demand."""
+def prefill_pools(question: ServingQuestion, found: Sequence[Options], settings: ServiceGroup) -> list[PrefillPools]:
+    """Of each part and recipe the pools of every layout that holds the weights and one prompt, at the peak demand;
+    `settings`: those of the options."""
     held = [rows_of(o.tried, o.room >= column(o.tried.dp * o.tried.pp)) for o in found]
-    prompts = prompts_of(ServiceGroup([o.setting for o in found]), held, spread_of(question))
+    prompts = prompts_of(settings, held, spread_of(question))
     return [_prefill_pools(o, layout, one, question) for o, layout, one in zip(found, held, prompts, strict=True)]
 
 

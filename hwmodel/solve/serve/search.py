@@ -9,7 +9,7 @@ less. Best fleets and the front are those of the whole table, to the last bit (t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,26 +24,30 @@ from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.solve.serve.table import Column, Options, spread_of
 
 Index = NDArray[np.intp]
+NONE: Index = np.empty(0, dtype=np.intp)
+# All fleets; those that can be the best of their part, recipe and mode or lie on the front; or those that can be the
+# best of their part and recipe in either mode, and all where none meets the limits.
+Wanted = Literal["whole", "front", "cheapest"]
 LOOKS, LOOKED_AT = 2, 10  # rounds in which the best is approached, and configurations of each kind in one
 FRONT_STEP = 0.85  # of the time of a token: what counts as clearly sooner
 
 
 def every_fleet(
-    question: ServingQuestion, found: Sequence[Options], catalog: Catalog, *, whole: bool = False
+    question: ServingQuestion, found: Sequence[Options], catalog: Catalog, wanted: Wanted = "front"
 ) -> list[Fleets]:
-    """Aggregated and disaggregated fleets, as far as the question allows them: those that can be the best of their part
-    and recipe or lie on the front; with `whole` all."""
+    """Aggregated and disaggregated fleets that are `wanted`, as far as the question allows them."""
     if question.decode is not None:
         return _two_parts(question, found, catalog)
     some = [o for o in found if o.count]
     apart: list[Fleets | None] = [None] * len(some)
+    settings = ServiceGroup([o.setting for o in some])
     if question.disaggregated is not False:
-        split = [pools(o, question, p) for o, p in zip(some, prefill_pools(question, some), strict=True)]
+        split = [pools(o, question, p) for o, p in zip(some, prefill_pools(question, some, settings), strict=True)]
         apart = [None if p is None else pooled(question, o, p) for o, p in zip(some, split, strict=True)]
     if question.disaggregated is True:
         return [f for f in apart if f is not None]
-    both = Both(question, some, apart)
-    both.look(whole)
+    both = Both(question, some, apart, settings)
+    both.look(wanted)
     return both.fleets()
 
 
@@ -51,11 +55,12 @@ def _two_parts(question: ServingQuestion, found: Sequence[Options], catalog: Cat
     """Fleets of a prefill pool on one part and a decode pool on another, in one recipe: the cache moves as it is."""
     assert question.prefill is not None
     assert question.decode is not None
-    before, after = catalog.part(question.prefill.part).id, catalog.part(question.decode.part).id
+    prefills, decodes = catalog.part(question.prefill.part).id, catalog.part(question.decode.part).id
     by_part = {(o.part.id, o.recipe.id): o for o in found}
-    pairs = [(by_part[before, recipe], o) for (part, recipe), o in by_part.items()
-             if part == after and (before, recipe) in by_part]  # fmt: skip
-    prefill = prefill_pools(question, [first for first, _ in pairs])
+    pairs = [(by_part[prefills, recipe], o) for (part, recipe), o in by_part.items()
+             if part == decodes and (prefills, recipe) in by_part]  # fmt: skip
+    before = [first for first, _ in pairs]
+    prefill = prefill_pools(question, before, ServiceGroup([o.setting for o in before]))
     split = [(o, pools(o, question, p)) for (_, o), p in zip(pairs, prefill, strict=True)]
     return [pooled(question, o, p) for o, p in split if p is not None]
 
@@ -88,9 +93,10 @@ class Engines:
         )
         self.flat = column(o.at.layout.pp) == 1
         self.seen = np.zeros(o.count, dtype=bool)
-        self.rows: Index = np.empty(0, dtype=np.intp)
+        self.rows: Index = NONE
         self.loaded: Loaded | None = None
         self.fleets: Fleets | None = None
+        self.rival = np.inf  # what a fleet of the other mode is worth that these must not cost more than
 
     def add(self, rows: Index, found: Loaded) -> None:
         """Take in what some further rows do."""
@@ -103,7 +109,7 @@ class Engines:
 
     def open(self) -> Index:
         """Rows that may be better than the best known, of all or of those without stages."""
-        limit = np.where(self.flat, self._best(self.flat), self._best(True))
+        limit = np.minimum(np.where(self.flat, self._best(self.flat), self._best(True)), self.rival)
         return np.flatnonzero(~self.seen & (self.least <= limit))
 
     def _best(self, among: Any) -> float:
@@ -125,21 +131,31 @@ class Engines:
 
 
 class Both:
-    """The fleets of all parts and recipes in both modes; `apart`: the disaggregated ones (None: there are none)."""
+    """The fleets of all parts and recipes in both modes; `apart`: the disaggregated ones (None: there are none);
+    `settings`: those of the options."""
 
-    def __init__(self, question: ServingQuestion, some: Sequence[Options], apart: Sequence[Fleets | None]) -> None:
-        self.question, self.apart = question, apart
+    def __init__(
+        self, question: ServingQuestion, some: Sequence[Options], apart: Sequence[Fleets | None], settings: ServiceGroup
+    ) -> None:
+        self.question, self.apart, self.settings = question, apart, settings
         self.engines = [Engines(question, o) for o in some]
-        self.settings = ServiceGroup([o.setting for o in some])
 
-    def look(self, whole: bool) -> None:
+    def look(self, wanted: Wanted) -> None:
         """Evaluate engines until the rest cannot matter."""
-        if not whole:
+        if wanted == "cheapest":
+            self._face_rivals()
+        if wanted != "whole":
             for _ in range(LOOKS):
-                self._add([e.likely() for e in self.engines])
-        self._add([np.flatnonzero(~e.seen) if whole else e.open() for e in self.engines])
-        if not whole and (usable := priced_or_all(self.fleets())):
+                self._add([e.likely() if e.rival == np.inf else NONE for e in self.engines])
+        self._add([np.flatnonzero(~e.seen) if wanted == "whole" else e.open() for e in self.engines])
+        if wanted == "front" and (usable := priced_or_all(self.fleets())):
             self._add(self._sooner(usable))
+
+    def _face_rivals(self) -> None:
+        """Let the best disaggregated fleet of each part and recipe bound its engines."""
+        for e, apart in zip(self.engines, self.apart, strict=True):
+            if apart is not None and (best := apart.best()) is not None:
+                e.rival = float(worth(apart.usd_per_hour, apart.accelerators)[best])
 
     def fleets(self) -> list[Fleets]:
         """All fleets, those of one part and recipe beside each other."""
