@@ -51,7 +51,9 @@ def join_serve() -> None:
     """The views of `serve`."""
     from hwmodel.solve.serve.ask import Served
 
-    Served.views = _views(_served_line, _served("md"), _report("cards", "serve_card"), _served("csv"), SERVED_TABLES)
+    Served.views = _views(
+        _served_line, _served("md"), _report("serving_card", "serve_card"), _served("csv"), SERVED_TABLES
+    )
 
 
 def join_budget() -> None:

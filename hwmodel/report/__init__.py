@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hwmodel.report.budget import budget_card, budget_csv, budget_html, budget_markdown
-    from hwmodel.report.cards import compare_card, plan_card, serve_card, train_card, values_card
+    from hwmodel.report.cards import compare_card, plan_card, train_card, values_card
     from hwmodel.report.compare import compare_csv, compare_html, compare_markdown
     from hwmodel.report.figures import compare_figures, figure_files, pictures, plan_figures
     from hwmodel.report.plan import plan_csv, plan_html, plan_markdown
+    from hwmodel.report.serving_card import serve_card
     from hwmodel.report.values import values_csv, values_html, values_markdown
 
 _HOMES = {
@@ -31,7 +32,7 @@ _HOMES = {
     "plan_figures": "figures",
     "plan_markdown": "plan",
     "plan_card": "cards",
-    "serve_card": "cards",
+    "serve_card": "serving_card",
     "train_card": "cards",
     "figure_files": "figures",
     "values_csv": "values",

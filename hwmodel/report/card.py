@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from hwmodel.report.phrases import heard, say
 from hwmodel.report.wide import first, padded, width, wrapped
 
 COLUMNS, LINES = 80, 24
+WHOLE = "The whole answer: --format md, --out FILE.md or --format json"
 
 
 def card(
@@ -29,6 +31,11 @@ def card(
     below = _sentences([one for one in said if one[1]], room, left)
     lines = [*head, "", *table, *([""] if below else []), *below, *([_cut(more, room)] if more else [])]
     return "\n".join(lines) + "\n"
+
+
+def notes_words(warnings: Iterable[str]) -> str:
+    """Warnings as one sentence, in the language spoken."""
+    return say("; ").join(heard(line) for line in warnings)
 
 
 def _cut(line: str, columns: int) -> str:

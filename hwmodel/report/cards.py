@@ -1,31 +1,23 @@
-"""What stands on the card of each answer: the numbers that decide, what was assumed, what would change them."""
+"""What stands on the card of each answer about training: the numbers that decide, what was assumed, what moves them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from hwmodel.report import words
-from hwmodel.report.card import COLUMNS, card
+from hwmodel.report.card import COLUMNS, WHOLE, card, notes_words
 from hwmodel.report.compare import winner
 from hwmodel.report.formats import STATUS_WORDS, VERDICTS, share_words, speedup_words
 from hwmodel.report.likeness import like_line
 from hwmodel.report.mixtures import mixture_sentence
 from hwmodel.report.phrases import ENGLISH, heard, say, speaking
-from hwmodel.report.serve import why
-from hwmodel.report.serve_tables import figure_rows
-from hwmodel.report.serve_words import front_words, quality_words, title
 from hwmodel.report.train_report import layout_words
 from hwmodel.report.words import DASH, FACTOR_WORDS, TERM_WORDS, interval
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.plan.compare_values import Comparison
 from hwmodel.solve.run.result import RunAnswer
-from hwmodel.solve.serve.ask import Served
-from hwmodel.solve.serve.records import FleetFound
 from hwmodel.solve.train import TrainResult
 from hwmodel.solve.train_answer import TrainAnswer
-
-WHOLE = "The whole answer: --format md, --out FILE.md or --format json"
 
 PLAN_LABELS = {
     "params": "parameters",
@@ -70,13 +62,9 @@ def plan_card(plan: Plan, columns: int = COLUMNS, language: str = ENGLISH) -> st
             (say("assumed"), _assumed(plan)),
             (say("change"), _changes(plan)),
             (say("experts"), mixture_sentence(plan).replace("**", "")),
-            (say("notes"), _notes(plan.warnings)),
+            (say("notes"), notes_words(plan.warnings)),
         ]
         return card(plan_headline(plan), rows, said, columns, say(WHOLE))
-
-
-def _notes(warnings: Iterable[str]) -> str:
-    return say("; ").join(heard(line) for line in warnings)
 
 
 def plan_headline(plan: Plan) -> str:
@@ -166,7 +154,7 @@ def train_card(result: TrainResult, columns: int = COLUMNS, language: str = ENGL
             (say("chosen"), ", ".join(found.searched)),
             (say("how sure"), like_line(found.like)),
             (say("assumed"), say(", ").join(assumed)),
-            (say("notes"), _notes(found.warnings)),
+            (say("notes"), notes_words(found.warnings)),
         ]
         head = say(
             "{model} ({size}) on {count} x {part}: {rate} tokens/s an accelerator", model=r.model or say("A model"),
@@ -212,7 +200,7 @@ def compare_card(plan: Plan, columns: int = COLUMNS, language: str = ENGLISH) ->
             (say("how sure"), like_line(plan.like)),
             (say("loss gap"), published),
             (say("assumed"), _assumed(plan, "precision")),
-            (say("notes"), _notes(plan.warnings)),
+            (say("notes"), notes_words(plan.warnings)),
         ]
         return card(winner(plan), rows, said, columns, say(WHOLE))
 
@@ -226,7 +214,7 @@ def values_card(found: Comparison, columns: int = COLUMNS, language: str = ENGLI
         said = [
             (say("how sure"), like_line(found.plans[0].like)),
             (say("assumed"), _assumed(found.plans[0], *found.options)),
-            (say("notes"), _notes(notes)),
+            (say("notes"), notes_words(notes)),
         ]
         return card(f"{options}: {say(' beside ').join(found.values)}", rows, said, columns, say(WHOLE))
 
@@ -242,20 +230,3 @@ def _value_cells(a: RunAnswer) -> tuple[str, str]:
         said.append(say("loss {loss}", loss=words.loss(a.loss_nats)))
     size = say("{size} on {tokens}", size=words.count(a.params), tokens=words.count(a.tokens))
     return size, say(", ").join(said)
-
-
-def serve_card(found: Served, columns: int = COLUMNS, language: str = ENGLISH) -> str:
-    """A serving fleet, or one configuration, on one screen."""
-    of, row = found.found, found.answer
-    with speaking(language):
-        rows = [(label, value, "" if ends == DASH else f"({ends})")
-                for label, value, ends in figure_rows(found.question, row)]  # fmt: skip
-        quality = "" if not isinstance(of, FleetFound) else quality_words(row.precision, of.quality.get(row.precision))
-        said = [
-            (say("how sure"), like_line(of.like)),
-            (say("quality"), quality),
-            (say("because"), " ".join(line for line in why(of) if line != quality)),
-            (say("notes"), _notes(of.notes)),
-        ]
-        head = " ".join(front_words(of)).replace("**", "")
-        return card(f"{title(found.question, row)}. {head}", rows, said, columns, say(WHOLE))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hwmodel.report import words
 from hwmodel.report.blocks import Table, Text
+from hwmodel.report.losses import loss_words, score_words
 from hwmodel.report.phrases import heard, say
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.format_records import FormatRow, Scenario
@@ -255,23 +256,6 @@ def fixed_table(plan: Plan) -> Table:
         )
     header = [say("served in"), say("loss (nats a token)"), say("benchmark average kept"), say("serving"), say("saved")]
     return Table(header, rows if len(rows) > 1 else [])
-
-
-def loss_words(loss: Band) -> str:
-    """`0.053 (0.023 to 0.12)`, or `0`."""
-    if loss.high == 0.0:
-        return "0"
-    return say("{value} ({low} to {high})", value=f"{loss.value:.2g}", low=f"{loss.low:.2g}", high=f"{loss.high:.2g}")
-
-
-def score_words(score: Band) -> str:
-    """`98.9% (97.4% to 99.5%)`."""
-    if score.low == score.high:
-        return "100%"
-    ends = {"low": f"{100 * score.low:.1f}%", "high": f"{100 * score.high:.1f}%"}
-    if ends["low"] == ends["high"]:
-        return ends["low"]
-    return say("{value} ({low} to {high})", value=f"{100 * score.value:.1f}%", **ends)
 
 
 def _life(plan: Plan, cost: float | None) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hwmodel.plain import Document, Rows
 from hwmodel.report.blocks import Table
-from hwmodel.report.formats import loss_words, score_words
+from hwmodel.report.losses import loss_words, score_words
 from hwmodel.report.phrases import heard, say
 from hwmodel.report.serve_words import Found, dollars
 from hwmodel.report.words import SERVING_TERM_WORDS, plain

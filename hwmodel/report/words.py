@@ -6,7 +6,7 @@ from typing import Any
 
 from hwmodel import units
 from hwmodel.report.phrases import heard, say
-from hwmodel.solve.run.result import Band
+from hwmodel.solve.run.band import Band
 from hwmodel.specs.layout import SCHEDULES, SIZES, PlanLayout
 
 DASH = "-"

@@ -126,7 +126,8 @@ class Engines:
     def _spread(self, rows: Index) -> Index:
         if len(rows) <= LOOKED_AT:
             return rows
-        ranks = np.unique(np.geomspace(1, len(rows), LOOKED_AT).astype(np.intp)) - 1
+        ranks = np.geomspace(1, len(rows), LOOKED_AT).astype(np.intp)
+        ranks = ranks[np.diff(ranks, prepend=0) > 0] - 1  # as np.unique, which loads masked arrays, 7 ms of a start
         return rows[np.argsort(self.least[rows], kind="stable")[ranks]]
 
 
