@@ -253,3 +253,8 @@ def format_bytes(value: float, digits: int = 3, *, binary: bool = False) -> str:
 def format_fraction(value: float, digits: int = 3) -> str:
     """`45.2%`."""
     return f"{_significant(100 * value, digits)}%"
+
+
+def format_percent(share: float) -> str:
+    """`45.2 %`, to a tenth."""
+    return f"{100.0 * share:.1f} %"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 OWN = ("run", "show")
 WHOLE = ("json", "csv")  # forms that hold every row and column
-MOST_SHOWN = 1000  # rows of a front in the others
+BEST_SHOWN, FRONT_SHOWN = 20, 1000  # rows in the others where nobody says how many
 
 
 class Swept(CommandGroup):
@@ -109,7 +109,13 @@ def _progress(quiet: bool) -> Callable[[Progress], None] | None:
 
 @command.command("show", cls=Sectioned)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--top", "count", metavar="N", type=int, default=20, show_default=True, help="The best rows.")
+@click.option(
+    "--top",
+    "count",
+    metavar="N",
+    type=int,
+    help="The best N rows (default: 20), or N of a front from end to end (1,000).",
+)
 @click.option("--by", metavar="ANSWER", help="By which answer they are the best (default: the sweep's first).")
 @click.option("--pareto", metavar="A,B", help="The front of 2 to 4 answers instead.")
 @click.option("--where", metavar="EXPR", help="Only rows that meet it, like 'params >= 7B and elapsed_days < 60'.")
@@ -121,7 +127,7 @@ def _progress(quiet: bool) -> Callable[[Progress], None] | None:
 @OUT
 @QUIET
 def show(
-    folder: Path, count: int, by: str | None, pareto: str | None, where: str | None, columns: str | None,
+    folder: Path, count: int | None, by: str | None, pareto: str | None, where: str | None, columns: str | None,
     heat: str | None, fmt: str | None, out: Path | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Rows of a sweep: the best, the front, or an answer over two axes."""
@@ -143,9 +149,9 @@ def show(
     chosen, whole = _columns(rows, columns, names), shown in WHOLE
     read = None if whole and columns is None else list(dict.fromkeys([*chosen, *names]))
     if pareto is not None:
-        found = rows.front(names, where, read, None if whole else MOST_SHOWN)
+        found = rows.front(names, where, read, FRONT_SHOWN if count is None and not whole else count)
     else:
-        found = rows.best(count, by, where, read)
+        found = rows.best(BEST_SHOWN if count is None else count, by, where, read)
     drawn = _front_figure(rows, names, found, out) if pareto is not None and out is not None and shown == "md" else {}
     _emit(found, chosen, shown, out, drawn)
     note(_counted(found), quiet=quiet)
@@ -155,7 +161,8 @@ def _counted(found: Selected) -> str:
     """How many rows there are, and of how many only some are shown."""
     if found.found == len(found.rows):
         return f"{found.found:,} rows"
-    return f"{found.found:,} rows, of which {len(found.rows):,} are shown from end to end (--format csv or json: all)"
+    some = f"{len(found.rows):,} are shown from end to end"
+    return f"{found.found:,} rows, of which {some} (all: --format csv or json without --top)"
 
 
 def _words(text: str, option: str, count: int | None = None) -> list[str]:

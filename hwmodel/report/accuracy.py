@@ -9,6 +9,7 @@ from hwmodel.report import sheets
 from hwmodel.report.likeness import QUANTITIES
 from hwmodel.report.phrases import ENGLISH, say, speaking
 from hwmodel.solve.accuracy import Accuracy, Measured
+from hwmodel.units import format_percent
 
 BELOW = (
     "Each run was predicted by constants fitted without its source (serving: without its model on that engine). "
@@ -29,18 +30,13 @@ def _row(one: Measured) -> Row:
         say("quantity"): say("  {source}: {kind}", source=one.source, kind=kind) if one.source else kind,
         say("runs"): f"{one.n:,}",
         say("sources"): "" if one.source else f"{one.sources}",
-        say("median error"): percent(one.median_error),
-        say("by rows"): percent(one.median_error_by_rows),
-        say("80 % held"): percent(one.coverage),
-        say("held by rows"): percent(one.coverage_by_rows),
-        say("shipped"): "-" if one.shipped is None else percent(one.shipped),
-        say("constant"): "-" if one.constant is None else percent(one.constant),
+        say("median error"): format_percent(one.median_error),
+        say("by rows"): format_percent(one.median_error_by_rows),
+        say("80 % held"): format_percent(one.coverage),
+        say("held by rows"): format_percent(one.coverage_by_rows),
+        say("shipped"): "-" if one.shipped is None else format_percent(one.shipped),
+        say("constant"): "-" if one.constant is None else format_percent(one.constant),
     }
-
-
-def percent(share: float) -> str:
-    """A share as people read it."""
-    return f"{100.0 * share:.1f} %"
 
 
 def accuracy_text(found: Accuracy, form: str, columns: int | None = None, language: str = ENGLISH) -> str:

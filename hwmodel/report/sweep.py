@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hwmodel.catalog.safe_text import csv_text, markdown_safe
 from hwmodel.plain import Document, Rows
-from hwmodel.report.accuracy import percent
 from hwmodel.report.tables import Form, record_cells, table
-from hwmodel.solve.sweep.show import Selected
-from hwmodel.solve.sweep.summary import Summary
-from hwmodel.units import format_bytes, format_count, format_duration, format_usd
+from hwmodel.units import format_bytes, format_count, format_duration, format_percent, format_usd
+
+if TYPE_CHECKING:  # rows are shown without what a sweep is computed with
+    from hwmodel.solve.sweep.show import Selected
+    from hwmodel.solve.sweep.summary import Summary
 
 DIGITS = 4
 _BY_NAME = {
     "params": format_count, "tokens": format_count, "train_flop": format_count, "gpu_hours": format_count,
     "peak_memory_bytes": lambda value: format_bytes(value, binary=True),
     "time_s": format_duration, "flop": format_count,
-    "mfu": percent, "goodput": percent, "load": percent,
+    "mfu": format_percent, "goodput": format_percent, "load": format_percent,
 }  # fmt: skip
 # Answers shown beside the axes where no columns are named.
 SHOWN = {

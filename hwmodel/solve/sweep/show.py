@@ -68,8 +68,7 @@ class Rows:
 
         A constraint on status, binding or reason finds rows without an answer too, in the order of their points.
         """
-        if not 1 <= count <= MOST_TOP:
-            raise InputError(f"--top must be a whole number from 1 to {MOST_TOP:,}, got {count}")
+        _check_count(count)
         place = ", ".join(PLACE)
         if where and self._read(where).names & set(ALWAYS[1:]):
             asked = f"WHERE {self._condition(where)} ORDER BY {place} LIMIT {count}"
@@ -91,6 +90,8 @@ class Rows:
     ) -> Selected:
         """The rows that no other beats in every one of the answers, by the first of them: with these columns or all,
         and of a front of more than `most` so many of them, evenly from end to end."""
+        if most is not None:
+            _check_count(most)
         if not 2 <= len(set(names)) <= MOST_PARETO:
             raise InputError(f"--pareto takes 2 to {MOST_PARETO} answers, like cost_usd,loss_nats")
         for name in names:
@@ -232,6 +233,11 @@ class Rows:
         except duckdb.Error as error:
             text = str(error).splitlines()[0][:200]
             raise InputError(f"the rows of {self.folder.path} do not answer: {text}") from error
+
+
+def _check_count(count: int) -> None:
+    if not 1 <= count <= MOST_TOP:
+        raise InputError(f"--top must be a whole number from 1 to {MOST_TOP:,}, got {count}")
 
 
 def _last(signs: Sequence[float]) -> Iterable[tuple[int, float]]:

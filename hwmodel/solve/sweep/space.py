@@ -63,7 +63,7 @@ class Axis(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def numbers(self) -> tuple[float, ...] | None:
         """The values as numbers, where all of them are."""
         try:
-            return None if any(isinstance(v, bool) for v in self.values) else tuple(map(float, self.values))
+            return None if bool in set(map(type, self.values)) else tuple(map(float, self.values))
         except ValueError:
             return None
 

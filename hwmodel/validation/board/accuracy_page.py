@@ -12,12 +12,12 @@ from pathlib import Path
 
 from hwmodel.catalog.accuracy import board_cells
 from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
-from hwmodel.report.accuracy import percent
 from hwmodel.report.boxes import Row, boxes_svg
 from hwmodel.report.likeness import QUANTITIES
 from hwmodel.report.tables import table
 from hwmodel.solve.accuracy import KINDS, Measured, accuracy
 from hwmodel.specs.accuracy import BoardCell
+from hwmodel.units import format_percent
 from hwmodel.validation.fit.cast_fit import CastDocument
 from hwmodel.validation.fit.interval_document import Scores, read_intervals
 from hwmodel.validation.fit.quantised_fit import QuantisedDocument
@@ -96,7 +96,7 @@ def _errors(kinds: Sequence[Measured]) -> str:
 
 
 def _p(share: float | None) -> str:
-    return "-" if share is None else percent(share).removesuffix(" %")
+    return "-" if share is None else format_percent(share).removesuffix(" %")
 
 
 def _intervals() -> str:

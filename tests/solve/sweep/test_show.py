@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import hwmodel as hm
+from hwmodel.cli.main import cli
 from hwmodel.errors import InputError
 from hwmodel.report.sweep import cell, rows_table, shown_text, sweep_report
 from hwmodel.report.sweep_figures import drawn_front, front_figure, heat_figure
@@ -93,6 +97,22 @@ def test_a_front_that_is_too_much_at_once_is_refused_in_one_line(folder: Path, m
     assert len(Rows(folder).front(["cost_usd", "loss_nats"], columns=["mfu", "tokens"], most=5).rows) == 5
 
 
+def test_top_says_how_many_rows_of_a_front_are_shown(folder: Path) -> None:
+    asked = ["sweep", "show", str(folder), "--pareto", "cost_usd,loss_nats", "--columns", "point", "--format", "json"]
+    every = json.loads(CliRunner().invoke(cli, asked).stdout)["rows"]
+    three = CliRunner().invoke(cli, [*asked, "--top", "3"])
+    assert json.loads(three.stdout)["rows"] == [every[at] for at in (0, round((len(every) - 1) / 2), -1)]
+    assert f"{len(every)} rows, of which 3 are shown" in three.stderr
+
+
+def test_rows_are_shown_without_what_computes_them() -> None:
+    """Neither the solver nor what writes shards is imported to read a table."""
+    asked = "import sys, hwmodel.solve.sweep.show, hwmodel.report.sweep; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
+    heavy = ("hwmodel.solve.plan", "hwmodel.solve.life", "pyarrow", "pandas")
+    assert [name for name in loaded if name.startswith(heavy)] == []
+
+
 def test_two_axes(folder: Path, plain: list[dict[str, Any]]) -> None:
     heat = Rows(folder).heat("gpus", "params", "elapsed_days")
     assert heat.across == ["64xH100", "128xH100"]
@@ -110,6 +130,7 @@ def test_two_axes(folder: Path, plain: list[dict[str, Any]]) -> None:
     [
         (lambda r: r.best(3, "costs_usd"), "unknown column 'costs_usd' in --by; nearest: cost_usd"),
         (lambda r: r.best(0), "--top must be"),
+        (lambda r: r.front(["cost_usd", "loss_nats"], most=0), "--top must be"),
         (lambda r: r.front(["cost_usd"]), "--pareto takes 2 to 4"),
         (lambda r: r.front(["cost_usd", "recompute"]), "unknown column 'recompute'"),
         (lambda r: r.heat("gpus", "tp", "cost_usd"), "unknown column 'tp' in --heat"),
