@@ -175,6 +175,14 @@ def test_money_by_the_hour_has_cents_and_a_commitment_its_whole_sum() -> None:
     assert re.search(r"pays for its loss \(chance \d+ %\)", said)
 
 
+def test_a_run_longer_than_the_term_commits_again() -> None:
+    """8 x H100 for some 500 days: two yearly commitments of 8 x 8,766 h, said as two."""
+    plan = hm.plan(gpus="8xH100", params="7B", tokens="3.4T")
+    assert plan.answer.elapsed_days is not None
+    assert 366 < value_of(plan.answer.elapsed_days) < 730
+    assert "Committing for 2 years, one by one ($" in plan_markdown(plan).split("## ")[0]
+
+
 def test_columns_without_a_figure_are_left_out_and_a_missing_verdict_has_its_reason() -> None:
     text = plan_markdown(hm.plan(gpus="256xB200", model="mixtral-8x7b", tokens="1T"))
     table = text.split("## In which number format?")[1].split("##")[0]

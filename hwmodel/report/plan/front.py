@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from hwmodel.report import words
 from hwmodel.report.blocks import Block, Bullets, Heading, PageBreak, Picture, Table, Text
 from hwmodel.report.chances import share
@@ -13,6 +15,7 @@ from hwmodel.report.words import DASH
 from hwmodel.solve.budget.risk import Driver, Limit
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.result import RunAnswer, value_of
+from hwmodel.units import HOURS_PER_YEAR
 
 RISKS_SHOWN = 3
 DECISIONS_SHOWN = 3
@@ -337,14 +340,26 @@ def _commitment(plan: Plan) -> list[str]:
     year, free = ways.get("reserved_1y"), ways.get("on_demand")
     if year is None or free is None or year.break_even is None or year.run_usd >= free.run_usd:
         return []
+    said = {
+        "whole": words.usd(year.committed_usd), "usd": words.usd(year.run_usd), "free": words.usd(free.run_usd),
+        "share": f"{100 * year.break_even:.0f} %",
+    }  # fmt: skip
+    days = plan.answer.elapsed_days
+    terms = 1 if days is None else max(1, math.ceil(24.0 * value_of(days) / HOURS_PER_YEAR))
+    if terms > 1:  # a run longer than the term commits again
+        return [
+            say(
+                "Committing for {terms} years, one by one ({whole} in all): this run bears {usd} instead of {free}, if "
+                "{share} of their hours are used.",
+                terms=f"{terms}",
+                **said,
+            )
+        ]
     return [
         say(
             "Committing for a year ({whole} in all): this run bears {usd} instead of {free}, if {share} of the year's "
             "hours are used.",
-            whole=words.usd(year.committed_usd),
-            usd=words.usd(year.run_usd),
-            free=words.usd(free.run_usd),
-            share=f"{100 * year.break_even:.0f} %",
+            **said,
         )
     ]
 
