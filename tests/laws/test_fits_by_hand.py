@@ -8,9 +8,10 @@ import msgspec
 import numpy as np
 import pytest
 
+from hwmodel.laws import allocation
 from hwmodel.laws.distill import given_teacher, usual_teacher
 from hwmodel.laws.fit_repeats import RepeatFit
-from hwmodel.laws.fit_slices import _line
+from hwmodel.laws.fit_slices import _line, _parabola
 
 
 def test_a_line_with_the_scatter_about_it() -> None:
@@ -83,3 +84,19 @@ def test_the_usual_teacher_has_twenty_tokens_a_parameter_and_costs_nothing(law: 
     assert cheap.flop == pytest.approx(float(np.min(others.flop)), rel=1e-3)
     assert cheap.teacher_tokens == pytest.approx(20.0 * cheap.teacher_params)
     assert msgspec.structs.asdict(cheap)["loss"] <= asked * (1.0 + 1e-6)
+
+
+def test_the_budget_of_a_size_under_a_law_of_tokens() -> None:
+    # D = 2 C^0.5 and C = 6 N D: for N = 3, C = 36 C^0.5, so C = 1,296 and D = 72; 6 x 3 x 72 = 1,296.
+    law = {"k_tokens": 2.0, "a_tokens": 0.5}
+    assert allocation.flop_for_params(law, 3.0) == pytest.approx(1296.0, rel=1e-12)
+    assert allocation.params_for_flop(law, 1296.0) == pytest.approx(3.0, rel=1e-12)
+
+
+def test_the_vertex_of_a_slice_lies_between_its_sizes() -> None:
+    # Losses (x - 3.3)^2 + 2 at x = 0 to 6: the best of them is 3, the minimum 2 at 3.3.
+    x = np.arange(7.0)
+    found = _parabola(x, (x - 3.3) ** 2 + 2.0)
+    assert found is not None
+    assert found.log_n == pytest.approx(3.3, rel=1e-9)
+    assert found.loss == pytest.approx(2.0, rel=1e-9)

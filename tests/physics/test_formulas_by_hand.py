@@ -68,13 +68,14 @@ def test_scores_of_an_indexer() -> None:
 
 
 def test_weights_of_padded_experts() -> None:
-    # The model's 1,024 to 1,152, an expert's 4,096 / 2 to three times 768 = 2,304: 1.265625 times the experts' bytes.
+    # The model's 1,024 to 1,152, an expert's 4,096 / 2 to twice 1,536 = 3,072 (all 4,096 of it would be padded by an
+    # eighth alone): 1.125 x 1.5 = 1.6875 times the experts' bytes.
     block = change(BLOCK, n_experts=4.0, top_k=2.0)
     shape, layout = change(SHAPE, blocks=(block,)), ServingLayout(tp=2.0)
     plain = weights_bytes(shape, ServingFormats(), layout)
-    padded = weights_bytes(shape, ServingFormats(padded_hidden=384.0, padded_inner=768.0), layout)
+    padded = weights_bytes(shape, ServingFormats(padded_hidden=384.0, padded_inner=1536.0), layout)
     routed = 4 * 4 * 2 * 1024 * 4096 * 2 / 2
-    assert padded - plain == pytest.approx(routed * (1152 / 1024 * 2304 / 2048 - 1), rel=1e-9)
+    assert padded - plain == pytest.approx(routed * (1.6875 - 1), rel=1e-9)
 
 
 def test_attention_alone_keeps_16_bits() -> None:

@@ -12,9 +12,10 @@ from round_machine import ATTENTION, BLOCK, GEMM, HELD, LAYER, MACHINE, NETWORK,
 
 from hwmodel.catalog import load_catalog
 from hwmodel.physics.formulas import kept_in_16_bits
-from hwmodel.physics.layer import LayerTimes, attention_s, expert_rows, matrix_times
+from hwmodel.physics.kernels import backward_s
+from hwmodel.physics.layer import LayerTimes, attention_s, expert_rows, kept_products, matrix_times
 from hwmodel.physics.layer_communication import context_parallel, expert_parallel, tensor_parallel
-from hwmodel.physics.memory import memory_by_stage, peak_memory
+from hwmodel.physics.memory import _dropped, _Saved, memory_by_stage, peak_memory
 from hwmodel.physics.micro_batch import _backward_s
 from hwmodel.physics.recomputed import recomputed
 from hwmodel.physics.serving import decode_terms, weights_bytes
@@ -327,6 +328,27 @@ def test_what_a_backward_pass_takes() -> None:
     # Products and attention at their level: 2 (1 + 2) + 4 + 8 + 16 + 32.
     one = times(gemm_b=1.0, attention_b=2.0, memory_b=4.0, cast_b=8.0, tp_b=16.0, ep_b=32.0)
     assert _backward_s(one, change(STACK, level=2.0)) == 66.0
+
+
+def test_attention_goes_back_at_its_own_efficiency() -> None:
+    # Five products for two, at 0.8 of the forward rate: 10 s become 10 x 2.5 / 0.8.
+    assert backward_s(10.0, change(ATTENTION, backward_efficiency=0.8)) == pytest.approx(31.25, rel=1e-12)
+
+
+def test_a_stack_sustains_products_both_ways() -> None:
+    # At a factor of 1.5 both passes, and each module, take 1.5 times as long.
+    one = Layout()
+    plain = kept_products(SHAPE, BLOCK, 1024.0, one, MACHINE, BF16, change(STACK, sustained_high=1.0), 1.0)
+    slow = kept_products(SHAPE, BLOCK, 1024.0, one, MACHINE, BF16, change(STACK, sustained_high=1.5), 1.0)
+    assert slow[0] == pytest.approx(1.5 * plain[0], rel=1e-12)
+    assert slow[1] == pytest.approx(1.5 * plain[1], rel=1e-12)
+    assert slow[2] == pytest.approx({name: 1.5 * value for name, value in plain[2].items()}, rel=1e-12)
+
+
+def test_an_activation_is_dropped_once_where_its_network_is_too() -> None:
+    # Half of the networks (1,000 bytes) and, of the other half, half of the activations (100): 500 + 0.5 x 0.5 x 100.
+    saved = _Saved(**{**dict.fromkeys(_Saved.__struct_fields__, 0.0), "activation": 100.0, "network": 1000.0})
+    assert _dropped(saved, BLOCK, Layout(recompute_activation=0.5, recompute_mlp=0.5)) == pytest.approx(525.0)
 
 
 def test_what_is_computed_again() -> None:
