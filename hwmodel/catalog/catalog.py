@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -229,11 +229,11 @@ class Catalog:
         """
         known = self.data.names["accelerator"].get(fold(part_id), part_id)
         if file is None:
-            return self._shipped_price(known, kind, provider_class, region)
+            return self._shipped(known, kind, provider_class, region)
         own = [q for q in self.quotes_of(file) if q.part == known and q.usd_per_accelerator_hour]
         if own:
             return pricing.own_summary(known, own, self._own_kind(own, kind, file))
-        found = self._shipped_price(known, kind, provider_class, region)
+        found = self._shipped(known, kind, provider_class, region)
         said = f"{file} quotes no hour of {known}: the catalog's quotes"
         return (
             None if found is None else msgspec.structs.replace(found, flag="; ".join(filter(None, (said, found.flag))))
@@ -251,6 +251,11 @@ class Catalog:
             f"--prices {file}: {own[0].part} is quoted there as {', '.join(kinds)}, not as "
             f"{kind or pricing.DEFAULT_KIND}: name one with --price-kind, like --price-kind {kinds[0]}"
         )
+
+    @cached_property
+    def _shipped(self) -> Callable[[str, str | None, str, str | None], PriceSummary | None]:
+        """`_shipped_price`, worked out once for the recipes that a part is tried in."""
+        return cache(self._shipped_price)
 
     def _shipped_price(
         self, part: str, kind: str | None, provider_class: str, region: str | None

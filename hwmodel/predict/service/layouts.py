@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -89,14 +91,23 @@ def layouts(shape: Shape, domain: float, given: Sizes | None = None, space: Serv
     stages = space.pipeline_of_experts if routed else space.pipeline
     deep = (given.pp,) if given.pp else tuple(p for p in stages if not space.whole or _even(float(layers(shape)), p))
     ranks = (given.dp,) if given.dp else (space.attention_data if routed else (1.0,))
+    return _grid(wide, deep, ranks, routed, given.ep, math.inf if fixed else space.most, space.whole)
+
+
+@lru_cache(maxsize=64)
+def _grid(
+    wide: tuple[float, ...], deep: tuple[float, ...], ranks: tuple[float, ...], routed: float, ep: float | None,
+    most: float, whole: bool,
+) -> ServingLayout:  # fmt: skip
+    """All combinations on no more than `most` accelerators, as columns that parts share."""
     rows = [
         (t, p, d, e)
         for t, p, d in product(wide, deep, ranks)
-        for e in _experts(t, d, routed, given.ep, space)
-        if fixed or t * p * d <= space.most
+        for e in _experts(t, d, routed, ep, whole)
+        if t * p * d <= most
     ]
-    tp, pp, dp, ep = np.array(rows, dtype=float).reshape(-1, 4).T
-    return ServingLayout(tp=tp, pp=pp, dp=dp, ep=ep)
+    tp, pp, dp, ep_ = np.array(rows, dtype=float).reshape(-1, 4).T
+    return ServingLayout(tp=tp, pp=pp, dp=dp, ep=ep_)
 
 
 def _whole(shape: Shape, tp: float, space: ServingSpace) -> bool:
@@ -109,14 +120,14 @@ def _even(depth: float, stages: float) -> bool:
     return stages <= depth and fullest * stages / depth <= UNEVEN
 
 
-def _experts(tp: float, dp: float, routed: float, given: float | None, space: ServingSpace) -> tuple[float, ...]:
+def _experts(tp: float, dp: float, routed: float, given: float | None, whole: bool) -> tuple[float, ...]:
     """Expert-parallel sizes: all accelerators of a stage, or none without attention-data parallelism."""
     n = tp * dp
     if given is not None:
         return (given,) if n % given == 0 else ()
     if not routed or n == 1:
         return (1.0,)
-    divides = routed % n == 0 if space.whole else n <= routed
+    divides = routed % n == 0 if whole else n <= routed
     spread = (n,) if divides else ()
     return spread if dp > 1 else (1.0, *spread)
 

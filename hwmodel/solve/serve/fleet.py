@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 from msgspec.structs import asdict
+from numpy.typing import NDArray
 
 from hwmodel.catalog import Catalog
 from hwmodel.ops import Num, ceil
@@ -48,12 +49,15 @@ class Fleets(msgspec.Struct, kw_only=True):
         rows = np.flatnonzero(self.meets & among)
         if not len(rows):
             return None
-        money = np.round(np.nan_to_num(self.usd_per_hour, nan=0.0), 6)
-        stages = column(self.at.layout.pp) > 1
-        for wanted in (money, np.round(self.accelerators), stages):
-            mine = wanted[rows]
-            rows = rows[mine == mine.min()]
+        rows = _least(rows, np.round(np.nan_to_num(self.usd_per_hour[rows], nan=0.0), 6))
+        rows = _least(rows, np.round(self.accelerators[rows]))
+        rows = _least(rows, column(self.at.layout.pp)[rows] > 1)
         return int(rows[np.argmin(self.tpot_tail_s[rows])])
+
+
+def _least(rows: NDArray[np.intp], wanted: NDArray[Any]) -> NDArray[np.intp]:
+    """The rows with the least of what is wanted, a value for each."""
+    return rows[wanted == wanted.min()]
 
 
 def replicas_for(peak_per_s: Num, rate_per_s: Num, spares: Num) -> Num:

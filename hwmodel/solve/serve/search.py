@@ -76,6 +76,10 @@ def worth(usd_per_hour: Column, accelerators: Column) -> Column:
     return np.round(accelerators) if np.isnan(usd_per_hour).any() else np.round(usd_per_hour, 6)
 
 
+def _worth_of(f: Fleets, i: int) -> float:
+    return float(worth(f.usd_per_hour[i : i + 1], f.accelerators[i : i + 1])[0])
+
+
 def paid(usd_per_hour: Column, accelerators: Column) -> Column:
     """The cost that the front goes by; of fleets that cost the same the smaller is cheaper."""
     return np.nan_to_num(usd_per_hour, nan=0.0) + 1e-9 * accelerators
@@ -116,7 +120,7 @@ class Engines:
         if self.fleets is None:
             return np.inf
         i = self.fleets.best(True if among is True else among[self.rows])
-        return np.inf if i is None else float(worth(self.fleets.usd_per_hour, self.fleets.accelerators)[i])
+        return np.inf if i is None else _worth_of(self.fleets, i)
 
     def likely(self) -> Index:
         """A few of the open rows, with and without stages, from the least bound on in growing steps."""
@@ -156,7 +160,7 @@ class Both:
         """Let the best disaggregated fleet of each part and recipe bound its engines."""
         for e, apart in zip(self.engines, self.apart, strict=True):
             if apart is not None and (best := apart.best()) is not None:
-                e.rival = float(worth(apart.usd_per_hour, apart.accelerators)[best])
+                e.rival = _worth_of(apart, best)
 
     def fleets(self) -> list[Fleets]:
         """All fleets, those of one part and recipe beside each other."""
@@ -178,7 +182,7 @@ class Both:
         cost, time = [], []
         for f in usable:
             sooner = f.meets & (f.tpot_tail_s < limit)
-            cost.append(paid(f.usd_per_hour, f.accelerators)[sooner])
+            cost.append(paid(f.usd_per_hour[sooner], f.accelerators[sooner]))
             time.append(f.tpot_tail_s[sooner])
         order = np.argsort(np.concatenate(cost))
         soonest = np.minimum.accumulate(np.concatenate(time)[order])
