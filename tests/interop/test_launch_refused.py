@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from hwmodel.catalog import load_catalog
 from hwmodel.cli.launch_files import with_launch_file
 from hwmodel.errors import InputError
 from hwmodel.interop.launch_in import read_launch
@@ -89,3 +91,112 @@ def test_no_quantization_in_the_words_of_maxtext(word: str, tmp_path: Path) -> N
     (tmp_path / "a.yml").write_text(text)
     (tmp_path / "b.yml").write_text(text + f"quantization: {word}\n")
     assert read_launch(tmp_path / "b.yml").options == read_launch(tmp_path / "a.yml").options
+
+
+def launched_by(launcher: str) -> str:
+    """A script with these words of torchrun, or these directives of Slurm."""
+    text = bare("--vocab-size 100")
+    return (
+        f"#!/bin/bash\n{launcher}{text}"
+        if launcher.startswith("#")
+        else text.replace("torchrun", f"torchrun {launcher}")
+    )
+
+
+@pytest.mark.parametrize(
+    ("launcher", "says"),
+    [
+        ("--nnodes 0 --nproc-per-node 8", "--nnodes 0 counts nothing"),
+        ("--nnodes=-1 --nproc-per-node 8", "--nnodes -1 counts nothing"),
+        ("--nnodes 2 --nproc_per_node 0", "--nproc_per_node 0 counts nothing"),
+        ("#SBATCH --nodes=2\n#SBATCH --gres=gpu:h100:0\n", "--gres 0 counts nothing"),
+    ],
+)
+def test_a_launcher_of_no_ranks(launcher: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "run.sh").write_text(launched_by(launcher))
+    with pytest.raises(InputError, match=says):
+        read_launch(tmp_path / "run.sh")
+
+
+@pytest.mark.parametrize(
+    ("launcher", "ranks"),
+    [
+        ("--nnodes 2 --nproc-per-node 8", 16),
+        ("#SBATCH --nodes=2\n#SBATCH --gres=gpu:h100:4\n", 8),
+        ("--nnodes 1:4 --nproc-per-node 8", None),
+        ("--nnodes $N --nproc-per-node 8", None),
+    ],
+)
+def test_ranks_of_a_launcher(launcher: str, ranks: int | None, tmp_path: Path) -> None:
+    (tmp_path / "run.sh").write_text(launched_by(launcher))
+    assert read_launch(tmp_path / "run.sh").options.get("accelerators") == ranks
+
+
+PIPELINED = MAXTEXT.format(model="llama3.1-8b", batch=4, tokens=4096, policy="full") + "dcn_pipeline_parallelism: 4\n"
+
+
+@pytest.mark.parametrize("name", ["num_pipeline_microbatches", "num_pipeline_repeats"])
+def test_what_maxtext_derives_is_what_is_left_out(name: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text(PIPELINED)
+    (tmp_path / "b.yml").write_text(PIPELINED + f"{name}: -1\n")
+    options = read_launch(tmp_path / "b.yml").options
+    assert options == read_launch(tmp_path / "a.yml").options
+    assert options["micro_batch"] == 4  # of 4 sequences a device and 4 stages, in 4 micro-batches
+    for wrong in (0, -2):
+        (tmp_path / "b.yml").write_text(PIPELINED + f"{name}: {wrong}\n")
+        with pytest.raises(InputError, match=f"{name} {wrong} counts nothing"):
+            read_launch(tmp_path / "b.yml")
+
+
+def trained(place: Path, *words: str) -> Path:
+    """A script of transformers' trainer with these words, beside its DeepSpeed JSON."""
+    (place / "ds.json").write_text('{"bf16": {"enabled": true}, "zero_optimization": {"stage": 3}}')
+    text = "deepspeed run_clm.py --deepspeed ds.json --per_device_train_batch_size 2 --block_size 4096 "
+    (place / "run.sh").write_text(text + " ".join(words))
+    return place / "run.sh"
+
+
+@pytest.mark.parametrize(
+    ("words", "model"),
+    [
+        ("--model_name_or_path meta-llama/Llama-3.1-8B", "llama-3.1-8b"),
+        ("--model_name_or_path Qwen/Qwen3-32B", "qwen3-32b"),
+        ("--config_name Qwen/Qwen3-8B --model_name_or_path Qwen/Qwen3-32B", "qwen3-8b"),
+    ],
+)
+def test_models_by_their_name_on_the_hub(words: str, model: str, tmp_path: Path) -> None:
+    asked = with_launch_file({"gpus": "16xH100"}, trained(tmp_path, words), quiet=True)
+    assert load_catalog().model(str(asked["model"])).name == model
+    assert (
+        with_launch_file({"gpus": "16xH100", "model": "gpt-3-175b"}, trained(tmp_path, words), quiet=True)["model"]
+        == "gpt-3-175b"
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["RedHatAI/Meta-Llama-3.1-8B-Instruct-FP8", "Qwen/Qwen3-32B-AWQ", "x/Qwen3-14B-GPTQ", "out/llama-3.1-8b"],
+)
+def test_a_model_like_one_of_the_catalog_is_another(name: str, tmp_path: Path) -> None:
+    asked = with_launch_file({"gpus": "16xH100"}, trained(tmp_path, f"--model_name_or_path {name}"), quiet=True)
+    with pytest.raises(InputError, match=f"unknown model '{name}'"):
+        load_catalog().model(str(asked["model"]))
+
+
+@pytest.mark.parametrize("name", ["./llama-3.1-8b", "/data/llama-3.1-8b", "llama-3.1-8b", "$1", "~/llama", "a/b/c"])
+def test_a_folder_that_is_not_there_is_no_model(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not describe its model; add --model"):
+        with_launch_file({"gpus": "16xH100"}, trained(tmp_path, f"--model_name_or_path {name}"), quiet=True)
+
+
+def test_a_folder_beside_the_script_comes_before_the_hub(tmp_path: Path) -> None:
+    folder = tmp_path / "meta-llama" / "Llama-3.1-8B"
+    folder.mkdir(parents=True)
+    config = {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 512, "num_hidden_layers": 3,
+        "num_attention_heads": 8, "num_key_value_heads": 8, "intermediate_size": 1024, "vocab_size": 1000,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+    shape = read_launch(trained(tmp_path, "--model_name_or_path meta-llama/Llama-3.1-8B")).shape
+    assert shape is not None
+    assert (shape.d_model, shape.vocab) == (512, 1000)

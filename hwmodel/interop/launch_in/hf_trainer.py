@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hwmodel.specs import Shape
 
 ACCELERATE_LAUNCHER = ("--config_file", "--machine_rank", "--num_machines", "--num_processes", "--main_process_ip",
                        "--main_process_port")  # fmt: skip
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")  # owner/model; other paths are folders of one's own
 Found = tuple[dict[str, object], list[str], list[str]]  # options, notes, names passed over
 WORDS = {"true": True, "false": False, "1": True, "0": False}
 
@@ -60,7 +62,9 @@ def read_script_of_trainer(text: str, path: Path) -> Read:
     options, tool = _files(script, path, passed, notes)
     options |= _trainer(own)
     said = facts(text)
-    shape = _model(own, path)
+    shape, hub = _model(own, path)
+    if hub is not None:
+        options["model"] = hub
     return Read(
         tool=tool, path=path, options=with_facts(options | {"stack": "fsdp"}, said), shape=shape,
         passed_over=tuple(passed), notes=tuple(notes), sequence_parallel=said.get("sequence_parallel") == "1",
@@ -111,11 +115,19 @@ def _switch(flags: Script, name: str) -> bool:
     return WORDS[value.lower()]
 
 
-def _model(flags: Script, path: Path) -> Shape | None:
-    """The config.json that the script builds its model from."""
-    named = flags.value("--config_name")
-    place = path.parent / named if named else None
-    return read_config(place).shape if place is not None and place.exists() else None
+def _model(flags: Script, path: Path) -> tuple[Shape | None, str | None]:
+    """The model of the configuration or weights that a script names: a folder beside it, else a name of the hub.
+
+    A hub's name is resolved as it stands: quantised or tuned weights are another model until the catalog names them.
+    """
+    words = next((flags.flags[name] for name in ("--config_name", "--model_name_or_path") if flags.has(name)), [])
+    named = words[0] if len(words) == 1 and "$" not in words[0] else None
+    if named is None:
+        return None, None
+    place = path.parent / named
+    if place.is_file() or (place / "config.json").is_file():
+        return read_config(place).shape, None
+    return None, named if _HUB_NAME.fullmatch(named) and not place.exists() else None
 
 
 def _json(text: str, path: Path) -> dict[str, object]:
@@ -145,7 +157,7 @@ def _deepspeed(data: Mapping[str, object], path: Path) -> Found:
     seen = [key for key in s if not key.startswith("zero_optimization.offload")]
     passed, notes = sort_names(seen, names.names, names, path)
     options: dict[str, object] = {
-        "zero": s.whole("zero_optimization.stage", 0), "tp": max(1, s.whole("tensor_parallel.autotp_size", 1)),
+        "zero": s.whole("zero_optimization.stage", 0), "tp": _sharded(s),
         "pp": 1, "vpp": 1, "cp": 1,
         "ep": s.count("expert_parallel.autoep_size"), "etp": s.count("expert_parallel.expert_tensor_parallel_size"),
         "recompute": "none", "offload": _host(s), "precision": _deepspeed_precision(s),
@@ -159,6 +171,12 @@ def _deepspeed(data: Mapping[str, object], path: Path) -> Found:
     elif micro and steps:
         options["batch_per_replica"] = micro * steps
     return options, notes, passed
+
+
+def _sharded(s: Settings) -> int:
+    """Tensor-parallel ranks: 0 is DeepSpeed's word for none."""
+    name = "tensor_parallel.autotp_size"
+    return s.count(name) if s.whole(name, 0) else 1
 
 
 def _host(s: Settings) -> str:

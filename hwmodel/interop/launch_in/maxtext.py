@@ -93,12 +93,17 @@ def _options(s: Settings) -> dict[str, object]:
     return options | _batch(s, tp * cp * pp, pp)
 
 
+def _left_to_tool(s: Settings, name: str) -> int | None:
+    """A count; None where it is left out or -1, MaxText's word for what it derives. InputError for 0 and less."""
+    return None if s.whole(name, -1) == -1 else s.stated(name)
+
+
 def _repeats(s: Settings, pp: int) -> int:
     """Virtual stages: given, or the layers over those of all stages."""
     if pp == 1:
         return 1
-    repeats = s.whole("num_pipeline_repeats", -1)
-    if repeats > 0:
+    repeats = _left_to_tool(s, "num_pipeline_repeats")
+    if repeats is not None:
         return repeats
     return max(1, s.whole("base_num_decoder_layers", pp) // (pp * s.count("num_layers_per_pipeline_stage")))
 
@@ -107,7 +112,8 @@ def _batch(s: Settings, ranks: int, pp: int) -> dict[str, object]:
     """The micro-batch of a replica, and sequences a device and step."""
     each = s.number("per_device_batch_size", 12.0)
     steps = s.count("gradient_accumulation_steps")
-    count = s.whole("num_pipeline_microbatches", pp) if pp > 1 else 1
+    # Left to MaxText they are as many as stages (its configuration's check, without delayed forwarding of activations).
+    count = (_left_to_tool(s, "num_pipeline_microbatches") or pp) if pp > 1 else 1
     micro = each * ranks / count
     if micro < 1 or abs(micro - round(micro)) > 1e-9:
         raise InputError(

@@ -9,6 +9,7 @@ import msgspec
 
 from hwmodel.errors import InputError
 from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
+from hwmodel.interop.launch_in.settings import counted
 from hwmodel.interop.launch_in.shell import Script, read_script
 from hwmodel.interop.tools.megatron_words import PRECISIONS, SHARDING
 from hwmodel.interop.tools.names import names_of
@@ -65,12 +66,12 @@ def launched(script: Script) -> int | None:
     """Accelerators that the launcher's own settings name: nodes times processes of a node."""
 
     def count(*places: str) -> int | None:
-        """The number that the first of these flags or directives ends in, like 8 of `gpu:8`; None without one."""
+        """The first number of these flags or directives, like 8 of `gpu:h100:8`; a range (`1:4`) says none."""
         for place in places:
             text = (script.flags.get(place) or [script.directives.get(place, "")])[0]
-            digits = re.search(r"(\d+)$", text or "")
-            if digits and "$" not in text:
-                return int(digits[1])
+            said = re.fullmatch(r"(?:[A-Za-z][\w.:-]*:)?([+-]?\d+)", (text or "").strip())
+            if said:
+                return counted(int(said[1]), place, script.path)
         return None
 
     nodes = count("--nnodes", "--nodes", "-N")
@@ -96,9 +97,8 @@ def layout_options(flags: Script) -> dict[str, object]:
 
 def _virtual(flags: Script, pp: int) -> int:
     """Virtual stages a rank: given, by the layers of one, or by the stages written out."""
-    given = flags.number("--num-virtual-stages-per-pipeline-rank")
-    if given is not None:
-        return given
+    if flags.has("--num-virtual-stages-per-pipeline-rank"):
+        return flags.count("--num-virtual-stages-per-pipeline-rank")
     layout = flags.value("--pipeline-model-parallel-layout")
     if layout is not None:
         return max(1, len(_unfolded(layout).split("|")) // pp)

@@ -25,7 +25,15 @@ from hwmodel.errors import InputError
 from hwmodel.plain import Document
 from hwmodel.solve.sweep import seen
 from hwmodel.solve.sweep.extras import extra
-from hwmodel.solve.sweep.origin import DIGEST_LETTERS, Origin, described, difference, files_of, same_in_any_layout
+from hwmodel.solve.sweep.origin import (
+    DIGEST_LETTERS,
+    Origin,
+    code_digest,
+    described,
+    difference,
+    files_of,
+    same_in_any_layout,
+)
 from hwmodel.solve.sweep.space import Space
 
 SPACE, SUMMARY, SHARDS, UNFINISHED = "space.json", "summary.json", "shards", ".unfinished"
@@ -177,6 +185,22 @@ class Folder:
     def sound(self) -> dict[int, Path]:
         """Shards whose bytes are those that were written; what was read once and not touched since is taken as read."""
         return self._checked(seen.signatures(self.path, self.identity))[0]
+
+    def without_rows(self) -> InputError:
+        """Why no shard is read, in one line: none is there, or all are of others or damaged."""
+        count, theirs = len(self.listed()), self.origin().versions.get("code")
+        if not count:
+            return InputError(f"{self.path} holds no rows yet: run the sweep first")
+        shards = f"{count} shard{'s' if count > 1 else ''}"
+        if theirs != code_digest():
+            return InputError(
+                f"{self.path} holds {shards} of another version of hwmodel (code {theirs}; this is {code_digest()}): "
+                "show them with that version, or sweep into another folder"
+            )
+        return InputError(
+            f"{self.path} holds {shards}, none of the sweep in its {SPACE} (another sweep's, or damaged): run that "
+            "sweep with --resume to compute them again, or show the folder that they came from"
+        )
 
     def whole(self, some: Container[int] | None = None) -> dict[int, Path]:
         """The same of all shards (or some), all bytes read; files that are damaged, or stand beside a sound one, are

@@ -54,7 +54,7 @@ class Rows:
         self.space: Space = self.folder.space()
         found = self.folder.sound()
         if not found:
-            raise InputError(f"{path} holds no rows yet: run the sweep first")
+            raise self.folder.without_rows()
         self.missing = self.space.shards - len(found)  # shards that are not run yet, or damaged
         self._of_shard = {shard: str(found[shard]) for shard in sorted(found)}
         self._files = list(self._of_shard.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -147,6 +148,29 @@ def test_one_line_for_each_mistake(folder: Path, call: Any, said: str) -> None:
 def test_no_sweep_no_rows(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no sweep"):
         Rows(tmp_path)
+
+
+def moved_shards(folder: Path, place: Path, **changed: Any) -> Path:
+    """The shards of a sweep beside a `space.json` that says something else."""
+    shutil.copytree(folder, place)
+    told = json.loads((place / "space.json").read_text())
+    (place / "space.json").write_text(json.dumps(told | changed))
+    return place
+
+
+def test_shards_of_another_sweep_are_no_rows_that_are_yet_to_come(folder: Path, tmp_path: Path) -> None:
+    count = len(list((folder / "shards").iterdir()))
+    versions = json.loads((folder / "space.json").read_text())["versions"]
+    other = moved_shards(folder, tmp_path / "other", seed=7)
+    with pytest.raises(InputError, match=rf"holds {count} shards?, none of the sweep in its space.json .*--resume"):
+        Rows(other)
+    older = moved_shards(folder, tmp_path / "older", versions=versions | {"code": "0123456789ab"})
+    with pytest.raises(InputError, match=rf"holds {count} shards? of another version .*code 0123456789ab; this is"):
+        Rows(older)
+    for shard in (older / "shards").iterdir():
+        shard.unlink()
+    with pytest.raises(InputError, match="holds no rows yet: run the sweep first"):
+        Rows(older)
 
 
 def test_reports(folder: Path) -> None:
