@@ -6,12 +6,14 @@ numbers or columns; a part of a layer that is absent as a plain zero is skipped,
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 
 from hwmodel.ops import Num, ceil, exp, log, maximum, minimum, where
-from hwmodel.physics import collectives
+from hwmodel.physics import alike, collectives
+from hwmodel.physics.alike import Once
 from hwmodel.physics.collectives import all_reduce_fast_s, all_reduce_s, point_to_point_s
 from hwmodel.physics.columns import absent, anywhere, everywhere, only
 from hwmodel.physics.kernels import (
@@ -26,7 +28,7 @@ from hwmodel.physics.kernels import (
 )
 from hwmodel.physics.serving_formulas import gaps_s, handed_s, host_s, kernel_level, last_rank_s, paced_s
 from hwmodel.physics.serving_launches import kernels
-from hwmodel.physics.shape import HeldPart, layers, matrices, reach_tokens, value_head_dim
+from hwmodel.physics.shape import HeldPart, attention_matrices, layers, network_matrices, reach_tokens, value_head_dim
 from hwmodel.specs.kernels import GemmConstants, Machine
 from hwmodel.specs.serving import DecodeTerms, Engine, ServingFormats, ServingLayout
 from hwmodel.specs.shape import Block, Shape
@@ -198,6 +200,30 @@ def padded_sides(shape: Shape, n: Num, k: Num, formats: ServingFormats) -> tuple
     return sides[0], sides[1]
 
 
+def _which(c: GemmConstants, machine: Machine) -> float | None:
+    """Names the constants of a machine's low or high format; None for a mixture of both."""
+    return 0.0 if c is machine.gemm else 1.0 if c is machine.gemm_high else None
+
+
+def attention_products_s(
+    shape: Shape, block: Block, m: Num, layout: ServingLayout, machine: Machine, c: GemmConstants, network_only: Num
+) -> Num:
+    """Seconds of one layer's products of attention on one rank for `m` tokens: in the format of `c`, or in 16 bits
+    where the networks alone are quantised.
+
+    Latent attention has the same products in its absorbed form: each head's slice of the key and value
+    up-projections meets the query and the result instead of the cache.
+    """
+    total: Num = 0.0
+    own = choose_gemm(network_only, c, machine.gemm_high) if anywhere(network_only > 0) else c
+    for x in attention_matrices(shape, block, held_part(block, layout)):
+        if x.kind == "groups":
+            total = total + x.only(grouped_gemm_s(m, x.n, x.k, x.copies, c) + cast_s(m * x.k * x.copies, c))
+        else:
+            total = total + x.only(_product_s(m, x.n, x.k, own))
+    return total
+
+
 def products_s(
     shape: Shape,
     block: Block,
@@ -207,31 +233,24 @@ def products_s(
     machine: Machine,
     c: GemmConstants,
     formats: ServingFormats,
+    once: Once | None = None,
 ) -> tuple[Num, Num]:
     """Seconds of one layer's products on one rank for `m` tokens of an attention rank: dense ones in the format of
-    `c`, and routed experts.
-
-    Latent attention has the same products in its absorbed form: each head's slice of the key and value
-    up-projections meets the query and the result instead of the cache.
-    """
-    dense: Num = 0.0
+    `c`, and routed experts; `once`: what other blocks of the pass share."""
+    attended = partial(attention_products_s, shape, block, m, layout, machine, c, formats.network_only)
+    dense = (once or Once()).of(block, alike.ATTENTION_PRODUCTS, attended, _which(c, machine))
     experts: Num = 0.0
     spread = routed(block, m * layout.dp, layout, engine)
-    apart = anywhere(formats.network_only > 0)
-    c_attention = choose_gemm(formats.network_only, c, machine.gemm_high) if apart else c
-    for x in matrices(shape, block, held_part(block, layout)):
+    for x in network_matrices(shape, block, held_part(block, layout)):
         if x.kind == "experts":
             assert spread is not None
             n, k = padded_sides(shape, x.n, x.k, formats)
             one = grouped_gemm_s(spread.rows, n, k, spread.experts, machine.gemm)
             experts = experts + x.only(one + cast_s(spread.copies * x.k, machine.gemm))
-        elif x.kind == "groups":
-            dense = dense + x.only(grouped_gemm_s(m, x.n, x.k, x.copies, c) + cast_s(m * x.k * x.copies, c))
         elif x.kind == "router":
             dense = dense + x.only(gemm_s(m, x.n, x.k, machine.gemm_high))
         else:
-            own = c_attention if x.module in ATTENTION_MODULES else c
-            dense = dense + x.only(_product_s(m, x.n, x.k, own))
+            dense = dense + x.only(_product_s(m, x.n, x.k, c))
     return dense, experts
 
 
@@ -281,6 +300,15 @@ def exchange_s(shape: Shape, block: Block, m: Num, layout: ServingLayout, act_by
     return only((block.n_experts > 0) & (layout.dp > 1.0), minimum(sent, gathered))
 
 
+def cores_s(block: Block, p: Pass, layout: ServingLayout, kv_bytes: Num, machine: Machine, reread: Num = 0.0) -> Num:
+    """Seconds of one layer's attention cores, its indexer and its scan on one rank."""
+    core, index = (
+        attention_core_s(block, p, layout, kv_bytes, machine, reread),
+        index_scores_s(block, p, kv_bytes, machine),
+    )
+    return core + index + mixer_scan_s(block, p, layout.tp, machine)
+
+
 def layers_terms(
     shape: Shape,
     formats: ServingFormats,
@@ -297,20 +325,21 @@ def layers_terms(
     tp_s: Num = 0.0
     ep_s: Num = 0.0
     m, tp = p.tokens, layout.tp
-    one = sum_s(2.0 * m * shape.d_model, tp, engine, machine)
+    one, once = sum_s(2.0 * m * shape.d_model, tp, engine, machine), Once()
     for block in shape.blocks:
         high = only(block.n_experts > 0, formats.experts_only)
         c = choose_gemm(high, machine.gemm, machine.gemm_high)
-        dense, routed_s = products_s(shape, block, m, layout, engine, machine, c, formats)
+        products = partial(products_s, shape, block, m, layout, engine, machine, c, formats, once)
+        dense, routed_s = once.of(block, alike.PRODUCTS, products, _which(c, machine))
         gemm, experts = gemm + block.count * dense, experts + block.count * routed_s
-        core = attention_core_s(block, p, layout, formats.kv_bytes, machine, engine.kv_reread)
-        index = index_scores_s(block, p, formats.kv_bytes, machine)
-        attention = attention + block.count * (core + index + mixer_scan_s(block, p, tp, machine))
+        cores = partial(cores_s, block, p, layout, formats.kv_bytes, machine, engine.kv_reread)
+        attention = attention + block.count * once.of(block, alike.ATTENTION, cores)
         moved = moved + block.count * elementwise_bytes(shape, block, m, layout)
         # Under attention-data parallelism the exchange of experts takes the place of the second sum.
         after = only((block.n_experts == 0) | (layout.dp == 1.0), one)
         tp_s = tp_s + block.count * (one + after + norm_sum_s(block, m, tp, engine, machine))
-        ep_s = ep_s + block.count * exchange_s(shape, block, m, layout, formats.activation_bytes, machine)
+        exchange = partial(exchange_s, shape, block, m, layout, formats.activation_bytes, machine)
+        ep_s = ep_s + block.count * once.of(block, alike.ROUTING, exchange)
     return gemm, experts, attention, memory_bound_s(moved, machine.memory), tp_s, ep_s
 
 

@@ -90,11 +90,16 @@ def whole(block: Block) -> HeldPart:
 def matrices(shape: Shape, block: Block, part: HeldPart | None = None) -> list[Matrix]:
     """The products of one layer (of what one rank holds of it): parameters, bytes, FLOPs and seconds all read this."""
     held = part or whole(block)
+    return attention_matrices(shape, block, held) + network_matrices(shape, block, held)
+
+
+def attention_matrices(shape: Shape, block: Block, held: HeldPart) -> list[Matrix]:
+    """The products of attention and of mixers in its place."""
     found = _attention_matrices(shape, block, held) if anywhere(block.n_heads > 0) else []
     if anywhere(block.mixer_params > 0):
         mixes = _mask(block.mixer_params > 0)
         found.append(Matrix("dense", block.mixer_params / (shape.d_model * held.tp), shape.d_model, present=mixes))
-    return found + _network_matrices(shape, block, held)
+    return found
 
 
 def _mask(condition: Any) -> Any:
@@ -144,7 +149,7 @@ def _network(
     return [up, Matrix(kind, d, width, copies, passed, present, module)]
 
 
-def _network_matrices(shape: Shape, block: Block, part: HeldPart) -> list[Matrix]:
+def network_matrices(shape: Shape, block: Block, part: HeldPart) -> list[Matrix]:
     """One feed-forward network, or router, experts and shared experts."""
     d, gated = shape.d_model, block.gated
     routed, dense, shared = block.n_experts > 0, (block.n_experts <= 0) & (block.d_ff > 0), block.d_ff_shared > 0
