@@ -32,7 +32,7 @@ EDGES: dict[str, dict[str, int]] = {
     },
     FILES: {"interop/huggingface/config.py": 3},
     MEASURED: {
-        "predict/kernel.py": 2, "report/sweep.py": 1, "report/sweep_figures.py": 3,
+        "predict/kernel.py": 1, "report/sweep.py": 1, "report/sweep_figures.py": 3,
         "solve/serve/table.py": 1, "solve/sweep/expression.py": 1,
         "specs/layout.py": 1,
     },

@@ -70,7 +70,8 @@ def bound_kernel(g: Grid, machine: Machine, precision: Precision, stack: Stack) 
     """The kernel of a question, compiled if need be; None where there is no compiler."""
     records = dict(zip(RECORDS, (g.cases.shape, machine, precision, stack)))
     columns = option_columns(g)
-    free = tuple(sorted(name for name, value in columns.items() if isinstance(value, np.ndarray)))
+    arrays = {name: value for name, value in columns.items() if isinstance(value, np.ndarray)}
+    free = tuple(sorted(arrays))
     fixed = tuple(sorted((name, value) for name, value in columns.items() if not isinstance(value, np.ndarray)))
     given = {name: value for kind, record in records.items() for name, value in numbers(record, f"{kind}.").items()}
     given |= {"seq_len": float(g.cases.seq_len), "trainable_fraction": float(g.cases.trainable_fraction)}
@@ -86,18 +87,19 @@ def bound_kernel(g: Grid, machine: Machine, precision: Precision, stack: Stack) 
     options = np.empty((g.width, len(found.options.outputs)))
     for start in range(0, len(options), BLOCK_OPTIONS):
         block = slice(start, start + BLOCK_OPTIONS)
-        some = {f"layout.{name}": columns[name][block] for name in free}
-        for place, column in enumerate(found.options({**given, **some})):
-            options[block, place] = column
+        some = {f"layout.{name}": column[block] for name, column in arrays.items()}
+        for place, one in enumerate(found.options({**given, **some})):
+            options[block, place] = one
     return Bound(found.library, constants, options)
 
 
 _KERNELS: dict[Any, Kernel | str] = {}
 
 
-def option_columns(g: Grid) -> dict[str, Any]:
+def option_columns(g: Grid) -> dict[str, float | Floats]:
     """The settings of a layout that an option decides: a number where all options agree on one that is baked."""
-    layout, found, none = g.options, {}, np.zeros(g.width)
+    layout, none = g.options, np.zeros(g.width)
+    found: dict[str, float | Floats] = {}
     for name in Layout.__struct_fields__:
         value = getattr(layout, name)
         alike = not isinstance(value, np.ndarray) or bool((value == value[0]).all())
