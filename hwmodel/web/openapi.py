@@ -75,8 +75,8 @@ def schemas() -> dict[str, Schema]:
 
 
 def _of_any_kind(kind: type) -> Schema:
-    """The schema of a value that may be of any type (`object`). NotImplementedError tells the encoder that a type is
-    another one."""
+    """The schema of a value that may be of any type (`object`); NotImplementedError for another, which msgspec's
+    `schema_hook` takes for "not mine"."""
     if kind is not object:
         raise NotImplementedError(kind)
     return {"description": "any value"}

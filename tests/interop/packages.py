@@ -40,6 +40,12 @@ def megatron(site: Path) -> Names:
     return made | flags(training / "arguments.py")
 
 
+def section_fields(section: str, path: Path, name: str) -> Names:
+    """The fields of a class, behind the name of the section of the file that it reads."""
+    dot = f"{section}." if section else ""
+    return {dot + field: takes for field, takes in fields(path, name, prefix=False).items()}
+
+
 def megatron_bridge(site: Path) -> Names:
     core, training = (site / "megatron-core/megatron" / each for each in ("core", "training"))
     bridge = site / "megatron-bridge/megatron/bridge"
@@ -60,8 +66,7 @@ def megatron_bridge(site: Path) -> Names:
         ("", bridge / "training/config.py", "ConfigContainer"),
         ("mixed_precision", bridge / "training/mixed_precision.py", "MixedPrecisionConfig"),
     ):
-        dot = f"{section}." if section else ""
-        out |= {dot + field: takes for field, takes in fields(path, name, prefix=False).items()}
+        out |= section_fields(section, path, name)
     recipes = re.findall(r"@register\ndef (\w+)", (bridge / "training/mixed_precision.py").read_text())
     out |= {f"recipe:{name}": "str" for name in recipes}
     return out | {"function:_pretrain_common": "any"} | parameters(bridge / "training/pretrain.py", "pretrain")
@@ -134,7 +139,7 @@ def deepspeed(site: Path) -> Names:
         ("tensor_parallel", root / "tensor_parallel/config.py", "TPTrainingConfig"),
         ("expert_parallel", root.parent / "module_inject/auto_ep_presets/base.py", "AutoEPConfig"),
     ):
-        out |= {f"{section}.{field}": takes for field, takes in fields(path, name, prefix=False).items()}
+        out |= section_fields(section, path, name)
     top = re.findall(r'^[A-Z_0-9]+ = "([a-z_0-9]+)"$', (root / "constants.py").read_text(), re.M)
     return dict.fromkeys(top, "any") | out
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hwmodel.physics import serving_queue as queue
-from hwmodel.specs.serving import Engine
+from hwmodel.specs.serving import Engine, ServiceTerms
 
 # A fixed 10 ms, two steps until a token streams, half a prefill stalls the others, three times the usual burst.
 ENGINE = Engine(request_s=0.01, stream_steps=2.0, prefill_stall=0.5, burst=3.0)
@@ -55,6 +55,22 @@ def test_a_closed_loop_whose_steps_are_full_of_prompts() -> None:
     # before.
     assert found.ttft_s == near((5 - 1 - 0.5 / 10 * 4) * (1.0 + prompt))
     assert found.waiting == 0.0
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        queue.closed_loop(0.02, 0.1, 0.06, 5.0, 5.0, 1.0, 1.0, ENGINE),
+        queue.static_batch(0.02, 0.1, 8.0, 1.0),
+        queue.sent_at_once((0.02, 0.01), 0.06, 5.0, 5.0, 1.0, ENGINE),
+        queue.pools(0.1, 0.06, 2.0, 0.02, 0.01, 8.0, 1.0, 1.0, ENGINE),
+        queue.open_loop_at(0.02, 0.1, 0.06, 4.0, 1.0, 1.0, ENGINE),
+    ],
+)
+def test_an_answer_of_one_token_ends_with_its_first(found: ServiceTerms) -> None:
+    """In each regime: nothing is decoded after the only token."""
+    assert found.tpot_s > 0.0
+    assert found.request_s == found.ttft_s
 
 
 def test_a_round_of_attention_ranks_ends_by_coupons_or_by_its_limit() -> None:

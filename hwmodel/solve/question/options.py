@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypedDict, TypeVar
 
-from hwmodel.plain import Options
 from hwmodel.specs.shape import Shape
 
 if TYPE_CHECKING:
@@ -175,8 +174,3 @@ class AccuracyOptions(TypedDict, total=False):
     kind: str
     software: str
     precision: str
-
-
-def plan_options(options: Options) -> PlanOptions:
-    """Options whose names are checked elsewhere, as those of a plan: who reads one checks its value."""
-    return cast("PlanOptions", dict(options))

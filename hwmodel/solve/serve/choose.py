@@ -228,6 +228,7 @@ def cheapest_on(
     every = every_fleet(question, found, catalog, "cheapest")
 
     def row(recipe: ServingPrecision) -> FleetRow | HwModelError:
+        """The cheapest fleet in one recipe, or why there is none."""
         if isinstance(refused := offered.get(recipe.id), HwModelError):
             return refused
         if fleets := usable[recipe.id] or _meeting(every, recipe, parts):

@@ -37,6 +37,7 @@ def predicted_rows(
     sizes = {} if first.prefill else {name: getattr(first, name) for name in SIZES}
 
     def engine(recipe: ServingPrecision) -> EngineRow | HwModelError:
+        """The configuration in one recipe, or why it cannot be."""
         asked = msgspec.structs.replace(question, precisions=(recipe.id,), **sizes)
         try:
             return predict(asked, catalog, clients, workers, prefill_tp, accelerators).answer
