@@ -21,6 +21,7 @@ from hwmodel.predict.layouts import Cases, LayoutSpace, kinds_of, option_columns
 from hwmodel.predict.policy import Policy
 from hwmodel.specs import Layout, Precision, Workload
 from hwmodel.specs.kernels import Machine
+from hwmodel.specs.layout import ONE_F_ONE_B
 from hwmodel.specs.stack import Stack
 
 Floats = NDArray[np.float64]
@@ -110,7 +111,10 @@ def _option_seconds(g: Grid, machine: Machine, precision: Precision, stack: Stac
     often: Any = -float(stack.step_s)
     for name in A_MICRO_BATCH:
         often = often + getattr(terms, name)
-    return often / MANY + none, terms.pp_bubble_s + float(stack.step_s) + none
+    # Few micro-batches may leave the shorter bubble where a schedule fills it: casts of weights are longer in each of
+    # them, so that the host adds less to the backward pass. Under 1F1B it is never shorter: it is whole stages.
+    bubble = np.where(np.asarray(g.options.schedule) > ONE_F_ONE_B, 0.0, terms.pp_bubble_s)
+    return often / MANY + none, bubble + float(stack.step_s) + none
 
 
 def memory_floor(g: Grid, precision: Precision, stack: Stack) -> Floats:
