@@ -1,4 +1,7 @@
-"""Between the layers stand records: where a public function or a field of a record still holds `dict[str, Any]`."""
+"""Between the layers stand records: where a public function or a field of a record still holds names to anything.
+
+Counted are `dict[str, Any]`, `Mapping[str, object]`, lists of anything by name, names for these, and `**kwargs: Any`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "hwmodel"
 MAPPINGS = ("dict", "Mapping", "MutableMapping")
+LISTS = ("list", "Sequence", "Iterable")
+ANYTHING = ("Any", "object")
 
 # Edges of the program, where a document comes in or goes out, by file: how many, and why.
 JSON_OUT = "the JSON of an answer, for whoever asked"
@@ -16,6 +21,7 @@ JSON_IN = "a saved answer read from its JSON"
 OPTIONS = "keyword arguments of a command, a request or a plan file, checked by who reads them"
 FILES = "records of a file as they stand in it, before they are checked"
 MEASURED = "columns or arguments of arrays, floats and traced symbols"
+OPEN = "not yet looked at: to be made a record, or counted under one of the reasons above"
 EDGES: dict[str, dict[str, int]] = {
     JSON_OUT: {
         "answers.py": 2, "api/sheet.py": 1, "catalog/json_schema.py": 1, "interop/export/hf_trainer.py": 1,
@@ -36,6 +42,30 @@ EDGES: dict[str, dict[str, int]] = {
         "solve/serve/table.py": 1, "solve/sweep/expression.py": 1,
         "specs/layout.py": 1,
     },
+    OPEN: {
+        "answers.py": 2, "api/sheet.py": 2, "cli/compare.py": 1, "cli/export.py": 1, "cli/fit.py": 1,
+        "cli/law.py": 4, "cli/measured.py": 1, "cli/plan.py": 1, "cli/serve.py": 1, "cli/train.py": 1,
+        "interop/export/engines.py": 3, "interop/export/hf_shape.py": 1, "interop/export/hf_trainer.py": 1,
+        "interop/export/megatron.py": 4, "interop/export/targets.py": 1, "interop/export/torchtitan.py": 2,
+        "interop/frames.py": 2, "interop/huggingface/reader.py": 1, "interop/job_logs.py": 1,
+        "interop/launch_in/megatron.py": 1, "interop/launch_in/python_source.py": 2,
+        "interop/launch_in/question.py": 1, "interop/launch_in/record.py": 2, "interop/launch_in/settings.py": 2,
+        "interop/launch_in/titan_source.py": 2, "interop/model_files.py": 1, "interop/tools/bridge_fields.py": 2,
+        "interop/tools/maxtext_shape.py": 2, "interop/tools/megatron_shape.py": 1, "laws/fit_loss.py": 1,
+        "laws/forms.py": 1, "report/accuracy.py": 1, "report/blocks.py": 1, "report/catalog_pages.py": 8,
+        "report/explain/kernels.py": 1, "report/explain/symbols.py": 1, "report/fit_figure.py": 1,
+        "report/fit_text.py": 1, "report/law.py": 3, "report/phrases.py": 1, "report/prices.py": 2,
+        "report/serve_tables.py": 1, "report/sheets.py": 1, "report/sweep.py": 1, "report/tables.py": 2,
+        "report/topics.py": 3, "solve/plan/answer.py": 1, "solve/plan/compare.py": 1,
+        "solve/plan/compare_values.py": 2, "solve/plan/solver.py": 2, "solve/question/measured.py": 1,
+        "solve/question/parse.py": 2, "solve/question/request.py": 1, "solve/question/typed.py": 1,
+        "solve/run/lines.py": 4, "solve/saved.py": 1, "solve/serve/ask.py": 1, "solve/stages/committed.py": 1,
+        "solve/stages/file.py": 5, "solve/stages/frame.py": 3, "solve/stages/own.py": 2, "solve/stages/solver.py": 1,
+        "solve/stages/total.py": 1, "solve/stages/training.py": 1, "solve/sweep/run.py": 1,
+        "solve/sweep/services.py": 1, "solve/sweep/show.py": 1, "solve/sweep/space.py": 2,
+        "solve/sweep/summary.py": 2, "solve/train.py": 1, "validation/board/whole_runs.py": 1,
+        "validation/fit/document.py": 1,
+    },
 }  # fmt: skip
 
 
@@ -49,11 +79,18 @@ def _loose(node: ast.AST, aliases: set[str]) -> bool:
     for each in ast.walk(node):
         if isinstance(each, ast.Name) and each.id in aliases:
             return True
-        if isinstance(each, ast.Subscript) and isinstance(each.slice, ast.Tuple):
-            value = each.slice.elts[-1]
-            if getattr(each.value, "id", "") in MAPPINGS and getattr(value, "id", "") == "Any":
-                return True
+        if not isinstance(each, ast.Subscript) or not isinstance(each.slice, ast.Tuple):
+            continue
+        if getattr(each.value, "id", "") in MAPPINGS and _anything(each.slice.elts[-1]):
+            return True
     return False
+
+
+def _anything(value: ast.expr) -> bool:
+    """Whether the values of a mapping may be anything, alone or in a list."""
+    if isinstance(value, ast.Subscript) and getattr(value.value, "id", "") in LISTS:
+        return _anything(value.slice)
+    return getattr(value, "id", "") in ANYTHING
 
 
 def _defined(tree: ast.Module, aliases: set[str]) -> Iterator[str]:
@@ -86,7 +123,8 @@ def _places(node: ast.AST, aliases: set[str], inside: bool = False) -> Iterator[
             a = each.args
             given = [*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, (a.vararg, a.kwarg))]
             notes = [one.annotation for one in given if one.annotation] + ([each.returns] if each.returns else [])
-            if any(_loose(note, aliases) for note in notes):
+            keywords = a.kwarg is not None and a.kwarg.annotation is not None and _anything(a.kwarg.annotation)
+            if keywords or any(_loose(note, aliases) for note in notes):
                 yield each.name
         elif inside and isinstance(each, ast.AnnAssign) and _loose(each.annotation, aliases):
             yield ast.unparse(each.target)
@@ -102,7 +140,7 @@ def test_records_stand_between_the_layers() -> None:
     paths = {_module(path): path for path in PACKAGE.rglob("*.py")}
     found = found_in({name: path.read_text(encoding="utf-8") for name, path in paths.items()})
     counts = {paths[name].relative_to(PACKAGE).as_posix(): count for name, count in found.items() if count}
-    allowed = {file: most for files in EDGES.values() for file, most in files.items()}
+    allowed = sum((Counter(files) for files in EDGES.values()), Counter[str]())
     beyond = {file: count for file, count in counts.items() if count > allowed.get(file, 0)}
     assert not beyond, f"make a record of it, or say in EDGES why it is an edge: {beyond}"
     fewer = {file: counts.get(file, 0) for file, most in allowed.items() if counts.get(file, 0) < most}
@@ -114,5 +152,7 @@ def test_the_count_sees_names_imports_and_fields() -> None:
         "a": "from typing import Any\nLoose = dict[str, Any]\ndef public(x: Loose) -> None: ...\n"
              "def _own(x: Loose) -> None: ...",
         "b": "from a import Loose as L\nclass R:\n    field: tuple[L, ...]\n    fine: dict[str, float]",
-        "c": "from typing import Any\ndef f() -> list[dict[str, Any]]: ...\ndef g(x: dict[str, object]) -> None: ...",
-    }) == {"a": 1, "b": 1, "c": 1}  # fmt: skip
+        "c": "from typing import Any\ndef f() -> list[dict[str, Any]]: ...\ndef g(x: dict[str, object]) -> None: ...\n"
+             "def h(x: dict[str, list[Any]]) -> None: ...\ndef i(x: dict[str, list[int]]) -> None: ...",
+        "d": "from typing import Any\ndef f(**given: Any) -> None: ...\ndef g(**given: float) -> None: ...",
+    }) == {"a": 1, "b": 1, "c": 3, "d": 1}  # fmt: skip
