@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from hwmodel.errors import unknown
-from hwmodel.plain import Document, Rows
+from hwmodel.plain import JsonObject, Rows
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Answer(Protocol):
     """What an answer can do, whichever verb gave it."""
 
-    def to_dict(self) -> Document: ...
+    def to_dict(self) -> JsonObject: ...
     def to_json(self) -> str: ...
     def to_markdown(self) -> str: ...
     def to_text(self, columns: int = 80) -> str: ...
@@ -49,12 +49,12 @@ class Shown:
     __slots__ = ()
     views: ClassVar[Views | None] = None
 
-    def to_dict(self) -> Document:
+    def to_dict(self) -> JsonObject:
         """Plain JSON types (objects, lists, words, numbers, true, false and null), in the order of the contract."""
         from msgspec import to_builtins
 
         made = None if self.views is None else self.views.document
-        plain: Document = _with_lists(to_builtins(self.contents() if made is None else made(self)))
+        plain: JsonObject = _with_lists(to_builtins(self.contents() if made is None else made(self)))
         return plain
 
     def contents(self) -> object:

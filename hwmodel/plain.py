@@ -15,7 +15,7 @@ Options: TypeAlias = Mapping[str, object]  # an option's name to what was given:
 Given: TypeAlias = dict[str, Any]  # keyword arguments of a verb, as a command or a request hands them over
 Document: TypeAlias = dict[str, Any]  # a JSON object
 Fields: TypeAlias = dict[str, object]  # settings of another program's file, written and not computed on
-Row: TypeAlias = Mapping[str, object]  # a table's column to its cell
+Row: TypeAlias = Mapping[str, JsonValue]  # a table's column to its cell
 Rows: TypeAlias = Sequence[Row]
 
 

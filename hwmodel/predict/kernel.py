@@ -18,16 +18,23 @@ from hwmodel.catalog.places import cache_dir
 from hwmodel.predict import compiler, search_in_c
 from hwmodel.predict.bound import Floats, Grid, Index
 from hwmodel.predict.replay import seconds_and_bytes
-from hwmodel.specs import Layout, Precision, Workload
+from hwmodel.specs import Layout, Precision, Shape, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
 from hwmodel.trace import BAKED, CONSTANT, OPTION, ROW, Graph, Program, numbers, structure, traced
 
-Question = Mapping[str, Any]  # its records by name
 Options = Mapping[str, float | Floats]
-RECORDS = ("shape", "machine", "precision", "stack")
 KEPT_KERNELS = 256
 BLOCK_OPTIONS = 4096  # columns that stay in cache
+
+
+class KernelInputs(msgspec.Struct, frozen=True):
+    """The records of a question whose numbers a step and its memory depend on, beside layout and load."""
+
+    shape: Shape
+    machine: Machine
+    precision: Precision
+    stack: Stack
 
 
 class Kernel(msgspec.Struct, frozen=True):
@@ -68,13 +75,15 @@ def whole(number: int) -> ctypes.c_longlong:
 
 def bound_kernel(g: Grid, machine: Machine, precision: Precision, stack: Stack) -> Bound | None:
     """The kernel of a question, compiled if need be; None where there is no compiler."""
-    records = dict(zip(RECORDS, (g.cases.shape, machine, precision, stack)))
+    records = KernelInputs(g.cases.shape, machine, precision, stack)
     columns = option_columns(g)
     arrays = {name: value for name, value in columns.items() if isinstance(value, np.ndarray)}
     free = tuple(sorted(arrays))
     fixed = tuple(sorted((name, value) for name, value in columns.items() if not isinstance(value, np.ndarray)))
-    given = {name: value for kind, record in records.items() for name, value in numbers(record, f"{kind}.").items()}
-    given |= {"seq_len": float(g.cases.seq_len), "trainable_fraction": float(g.cases.trainable_fraction)}
+    given = numbers(records) | {
+        "seq_len": float(g.cases.seq_len),
+        "trainable_fraction": float(g.cases.trainable_fraction),
+    }
     key = (structure(given), free, fixed)
     found = _KERNELS.get(key)
     if found is None:
@@ -109,10 +118,10 @@ def option_columns(g: Grid) -> dict[str, float | Floats]:
     return found
 
 
-def traced_search(records: Question, columns: Options, trainable: float) -> tuple[Graph, int, int]:
+def traced_search(records: KernelInputs, columns: Options, trainable: float) -> tuple[Graph, int, int]:
     """The graph of a step's seconds and its bytes, and their nodes."""
     graph = Graph()
-    shape, machine, precision, stack = (traced(graph, records[name], CONSTANT, f"{name}.") for name in RECORDS)
+    given = traced(graph, records, CONSTANT)
     fields: dict[str, Any] = {
         name: graph.input(f"layout.{name}", OPTION) if isinstance(value, np.ndarray) else value
         for name, value in columns.items()
@@ -126,10 +135,10 @@ def traced_search(records: Question, columns: Options, trainable: float) -> tupl
         seq_len=inputs["seq_len"], global_batch_seqs=inputs["batch"],
         trainable_fraction=trainable if trainable in BAKED else inputs["trainable_fraction"],
     )  # fmt: skip
-    return graph, *seconds_and_bytes(graph, shape, machine, precision, layout, load, stack)
+    return graph, *seconds_and_bytes(graph, given.shape, given.machine, given.precision, layout, load, given.stack)
 
 
-def _compiled(records: Question, columns: Options, trainable: float) -> Kernel | str:
+def _compiled(records: KernelInputs, columns: Options, trainable: float) -> Kernel | str:
     """The kernel of a structure, or why there is none."""
     graph, seconds, held = traced_search(records, columns, trainable)
     text, constants, options = search_in_c.source(graph, seconds, held)

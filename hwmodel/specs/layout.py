@@ -6,7 +6,7 @@ A new parallel dimension is a field of `Layout`, a row of `SIZES`, its choices i
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -143,8 +143,8 @@ RARE = tuple(size.name for size in SIZES if size.rare)
 SPLITS = ("tp", "cp", "pp", "dp")  # whose product is the accelerators
 
 
-def sizes_of(layout: object) -> dict[str, Any]:
-    """The sizes of a record of a layout by name: numbers, columns, or None where it leaves one open."""
+def sizes_of(layout: Layout | PlanLayout | TrainLayout) -> dict[str, Num]:
+    """The sizes of a layout by name: numbers, or columns of them."""
     return {name: getattr(layout, name) for name in NAMES}
 
 
@@ -162,8 +162,8 @@ def schedule_word(layout: Layout) -> str:
     return SCHEDULES[int(layout.schedule)]
 
 
-def layout_line(layout: object) -> str:
-    """A record of a layout in a line, under the names of the command line; rare sizes only where they are over 1."""
+def layout_line(layout: PlanLayout | TrainLayout) -> str:
+    """A layout in a line, under the names of the command line; rare sizes only where they are over 1."""
     sizes = sizes_of(layout)
     shown = (size.name for size in SIZES if not size.rare or sizes[size.name] > 1)
     return ", ".join(f"{name} {sizes[name]:g}" for name in shown)

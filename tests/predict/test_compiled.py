@@ -14,7 +14,7 @@ from hwmodel.predict import compiler, search_in_c
 from hwmodel.predict import fastest as searches
 from hwmodel.predict.bound import grid
 from hwmodel.predict.fastest import fastest, fronts
-from hwmodel.predict.kernel import RECORDS, bound_kernel, option_columns, traced_search
+from hwmodel.predict.kernel import KernelInputs, bound_kernel, option_columns, traced_search
 from hwmodel.predict.search import Evaluation, evaluate, few_of, pareto
 from hwmodel.solve.run.billing import billed_hours
 from hwmodel.specs import Workload
@@ -42,11 +42,12 @@ def drawn(asked: Question):
 @pytest.mark.parametrize("asked", QUESTIONS, ids=NAMES)
 def test_the_graph_is_the_text_to_the_bit(asked: Question) -> None:
     setting, g, option, space, seconds, held = drawn(asked)
-    records = dict(zip(RECORDS, (g.cases.shape, setting.machine, setting.precision, setting.stack)))
+    records = KernelInputs(g.cases.shape, setting.machine, setting.precision, setting.stack)
     columns = option_columns(g)
     graph, step_place, held_place = traced_search(records, columns, 1.0)
-    given = {name: value for kind, one in records.items() for name, value in numbers(one, f"{kind}.").items()}
-    given |= {f"layout.{n}": v[option] if isinstance(v, np.ndarray) else v for n, v in columns.items()}
+    given = numbers(records) | {
+        f"layout.{n}": v[option] if isinstance(v, np.ndarray) else v for n, v in columns.items()
+    }
     given |= {"seq_len": 4096.0, "dp": np.asarray(space.layout.dp), "batch": space.batch_seqs}
     found = Program(graph, [step_place, held_place])(given)
     assert np.array_equal(found[0], seconds)
@@ -55,7 +56,7 @@ def test_the_graph_is_the_text_to_the_bit(asked: Question) -> None:
 
 def test_most_of_the_physics_does_not_know_the_fleet() -> None:
     setting, g, *_ = drawn(QUESTIONS[0])
-    records = dict(zip(RECORDS, (g.cases.shape, setting.machine, setting.precision, setting.stack)))
+    records = KernelInputs(g.cases.shape, setting.machine, setting.precision, setting.stack)
     graph, step_place, held_place = traced_search(records, option_columns(g), 1.0)
     needed = [graph.levels[place] for place in graph.needed((step_place, held_place), 0)]
     assert needed.count(2) < 0.3 * len(needed)

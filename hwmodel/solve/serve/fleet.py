@@ -21,7 +21,7 @@ from hwmodel.solve.serve.money import Spent, dollars, money, share_of
 from hwmodel.solve.serve.pools import Pools
 from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.solve.serve.records import SIZES, FleetRow, PrefillPool
-from hwmodel.solve.serve.table import Column, Options, engine_cells, offer, options, spread_of
+from hwmodel.solve.serve.table import Column, Options, engine_instance, offer, options, spread_of
 from hwmodel.specs import Shape
 from hwmodel.units import SECONDS_PER_HOUR
 
@@ -150,7 +150,7 @@ def fleet_row(question: ServingQuestion, f: Fleets, i: int, catalog: Catalog) ->
         spent.append(Spent(p.part, p.system, p.price, before))
         share = share_of(spent[1], spent)
     return FleetRow(
-        **engine_cells(o, f.at, i), **asdict(money(question, spent, share, question.rate, catalog)),
+        **asdict(engine_instance(o, f.at, i)), **asdict(money(question, spent, share, question.rate, catalog)),
         mode="aggregated" if f.pools is None else "disaggregated",
         prefill=None if f.pools is None else _prefill_pool(question, f.pools, int(f.pools.place[i])),
         tpot_s=float(f.tpot_s[i]), tpot_tail_s=float(f.tpot_tail_s[i]), ttft_s=float(f.ttft_s[i]),

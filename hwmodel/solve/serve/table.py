@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from hwmodel.plain import Document
 from hwmodel.predict.formats import formats_of
 from hwmodel.predict.service import ServiceSetting, Worker, on_layout
 from hwmodel.predict.service.arrivals import ArrivalSpread, Decoded, decoded, fitting, places
@@ -33,6 +32,21 @@ class PartOffer(msgspec.Struct, frozen=True, kw_only=True):
     setting: ServiceSetting
     tried: ServingLayout  # all layouts, fitting or not
     price: PriceSummary | None = None
+
+
+class EngineInstance(msgspec.Struct, frozen=True, kw_only=True):
+    """What one engine instance is and holds: fields of a `FleetRow`."""
+
+    part: str
+    system: str
+    precision: str
+    tp: float
+    pp: float
+    dp: float
+    ep: float
+    accelerators_per_replica: float
+    batch: float
+    cache_requests: Band  # whose cache it holds at once
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,15 +127,15 @@ def options(question: ServingQuestion, offers: Sequence[PartOffer], within_s: fl
     ]  # fmt: skip
 
 
-def engine_cells(o: Options, at: Decoded, i: int) -> Document:
-    """What one engine instance is and holds: fields of an `EngineRow`."""
+def engine_instance(o: Options, at: Decoded, i: int) -> EngineInstance:
+    """One engine instance of a configuration."""
     one = rows_of(at.layout, i)
-    return {
-        "part": o.part.id, "system": o.system.id, "precision": o.recipe.id,
-        "tp": float(one.tp), "pp": float(one.pp), "dp": float(one.dp), "ep": float(one.ep),
-        "accelerators_per_replica": float(one.accelerators), "batch": float(at.batch[i]),
-        "cache_requests": cache_requests(on_layout(o.setting, one)),
-    }  # fmt: skip
+    return EngineInstance(
+        part=o.part.id, system=o.system.id, precision=o.recipe.id,
+        tp=float(one.tp), pp=float(one.pp), dp=float(one.dp), ep=float(one.ep),
+        accelerators_per_replica=float(one.accelerators), batch=float(at.batch[i]),
+        cache_requests=cache_requests(on_layout(o.setting, one)),
+    )  # fmt: skip
 
 
 def cache_requests(s: ServiceSetting) -> Band:
@@ -132,10 +146,11 @@ def cache_requests(s: ServiceSetting) -> Band:
 
 __all__ = [
     "Column",
+    "EngineInstance",
     "Options",
     "PartOffer",
     "cache_requests",
-    "engine_cells",
+    "engine_instance",
     "load_of",
     "offer",
     "options",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwmodel.plain import Document
+from hwmodel.plain import JsonObject
 from hwmodel.solve.question.parse import OPTIONS
 
 # kind of a stage -> its keys beside the options of `plan`, each with what it says.
@@ -115,15 +115,15 @@ def top_keys() -> tuple[str, ...]:
     return (*TOP, *OF_PLAN)
 
 
-def schema() -> Document:
+def schema() -> JsonObject:
     """JSON Schema of a plan file, for editors."""
-    plain: Document = {"type": ["string", "number", "boolean"]}
+    plain: JsonObject = {"type": ["string", "number", "boolean"]}
     options = dict.fromkeys(OF_PLAN, plain)
 
-    def described(keys: dict[str, str]) -> Document:
+    def described(keys: dict[str, str]) -> JsonObject:
         return {name: {"description": said} for name, said in keys.items()}
 
-    def closed(properties: Document) -> Document:
+    def closed(properties: JsonObject) -> JsonObject:
         return {"type": "object", "additionalProperties": False, "properties": properties}
 
     every = {name: said for keys in KINDS.values() for name, said in keys.items()}

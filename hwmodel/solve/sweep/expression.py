@@ -14,10 +14,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from hwmodel.errors import InputError, unknown
 
@@ -45,6 +46,10 @@ _WORDS = ("and", "or", "not")
 _CONDITIONS = (*_COMPARISONS, *_WORDS, "in")
 MOST_LETTERS, MOST_DEPTH, MOST_NODES_DEEP = 2000, 60, 150
 _OF_TIME = ("s", "min", "h", "d", "w", "day", "days", "month", "months", "y", "year", "years")
+
+
+Column: TypeAlias = NDArray[np.float64] | NDArray[np.object_]  # of numbers, nan where a row lacks one; of texts or None
+Columns: TypeAlias = Mapping[str, Column]
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -198,7 +203,7 @@ class Expression(msgspec.Struct, frozen=True):
     def names(self) -> frozenset[str]:
         return frozenset(_names(self.node))
 
-    def holds(self, columns: Mapping[str, Any], rows: int) -> Any:
+    def holds(self, columns: Columns, rows: int) -> NDArray[np.bool_]:
         """Whether each row meets it; a row that lacks a value does not."""
         with np.errstate(all="ignore"):
             try:
@@ -263,7 +268,7 @@ def _names(node: Node) -> Iterable[str]:
         yield from _names(part)
 
 
-def _value(node: Node, columns: Mapping[str, Any]) -> Any:
+def _value(node: Node, columns: Columns) -> Any:
     """A number or text of each row; of a condition whether it holds: 1, 0, nan where a row lacks what it asks for."""
     if node.kind in ("number", "text"):
         return node.value

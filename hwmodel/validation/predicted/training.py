@@ -21,7 +21,7 @@ from hwmodel.predict.training import (
     run_space,
 )
 from hwmodel.specs import Stack
-from hwmodel.specs.layout import sizes_of
+from hwmodel.specs.layout import NAMES
 from hwmodel.specs.training_calibration import TrainingCalibration
 from hwmodel.validation.rows.machines import Resolver
 from hwmodel.validation.rows.tables import CellError, Row
@@ -63,8 +63,9 @@ class _Ready(msgspec.Struct, kw_only=True):
 
 def _fixed(case: TrainingCase) -> dict[str, float | tuple[float, ...]]:
     """The settings of the layout that a row states, with the values that they may take."""
-    stated = {name: value for name, value in sizes_of(case).items() if value is not None}
-    fixed: dict[str, float | tuple[float, ...]] = dict(stated)
+    fixed: dict[str, float | tuple[float, ...]] = {
+        name: value for name in NAMES if (value := getattr(case, name)) is not None
+    }
     if case.vpp is not None:
         fixed["vpp"] = max(case.vpp, 1.0)
     if case.sequence_parallel is not None:
