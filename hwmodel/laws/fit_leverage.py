@@ -44,8 +44,7 @@ def leverage(model: LogSum, theta: Array, names: Sequence[int]) -> list[Leverage
     single, _ = minimise(model, np.repeat(theta[None, :], len(rows), axis=0), weights, tolerance=1e-9, iterations=40)
     sets = []
     for index in names:
-        change = single[:, index] - theta[index]
-        order = np.argsort(change)
+        order = np.argsort(single[:, index])
         sets += [(index, rows[order[:count]]), (index, rows[order[-count:]])]
     weights = np.ones((len(sets), points))
     for i, (_, left_out) in enumerate(sets):

@@ -86,14 +86,13 @@ class TimeFloor(msgspec.Struct, frozen=True, kw_only=True):
 def time_floor(g: Grid, machine: Machine, precision: Precision, stack: Stack) -> TimeFloor:
     """The floor of time of every option on every case."""
     stage_s, once_s = _option_seconds(g, machine, precision, stack)
-    fits = g.dp > 0
-    batch, dp = np.where(fits, g.batch_seqs, 1.0), np.where(fits, g.dp, 1.0)
+    batch, dp = np.maximum(g.batch_seqs, 1.0), np.maximum(g.dp, 1.0)
     load = Workload(seq_len=g.cases.seq_len, global_batch_seqs=batch)
     slower = 1.0 + jitter(Layout(tp=g.ways, dp=dp), machine, stack)
     rounds = micro_batches(Layout(micro_batch=g.micro_batch, dp=dp), load) * slower / batch
     return TimeFloor(
         stage_s=stage_s * (1.0 - SLACK), once_s=once_s * (1.0 - SLACK),
-        rounds=np.where(fits, rounds, np.inf), share=np.where(fits, slower / batch, 0.0),
+        rounds=np.where(g.dp > 0, rounds, np.inf), share=slower / batch,
     )  # fmt: skip
 
 

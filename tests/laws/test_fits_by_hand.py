@@ -10,8 +10,10 @@ import pytest
 
 from hwmodel.laws import allocation
 from hwmodel.laws.distill import given_teacher, usual_teacher
+from hwmodel.laws.fit_leverage import MANY, Leverage, _candidates, leverage, said
 from hwmodel.laws.fit_repeats import RepeatFit
 from hwmodel.laws.fit_slices import _line, _parabola
+from hwmodel.laws.fitting import LogSum
 
 
 def test_a_line_with_the_scatter_about_it() -> None:
@@ -100,3 +102,38 @@ def test_the_vertex_of_a_slice_lies_between_its_sizes() -> None:
     assert found is not None
     assert found.log_n == pytest.approx(3.3, rel=1e-9)
     assert found.loss == pytest.approx(2.0, rel=1e-9)
+
+
+def level(above: list[float]) -> tuple[LogSum, np.ndarray[Any, Any]]:
+    """Twice a factor A, against the logarithms of 2 e and so much more: within a thousandth ln A is their mean."""
+    half = ((0, np.ones(len(above))),)
+    model = LogSum(names=("log_A",), terms=(half, half), target=np.log(2.0) + 1.0 + np.array(above))
+    return model, np.array([1.0 + np.mean(above)])
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_run_that_a_constant_hangs_on(sign: float) -> None:
+    # Five runs, the third 5e-4 off: ln A is 1 + 1e-4, without the third 1, without another 1 + 1.25e-4.
+    found = leverage(*level([0.0, 0.0, sign * 5e-4, 0.0, 0.0]), (0,))
+    assert [(one.name, one.runs) for one in found] == [("A", (2,))]
+    assert found[0].value == pytest.approx(np.exp(1.0 + sign * 1e-4), rel=1e-9)
+    assert found[0].without == pytest.approx(np.e, rel=1e-9)
+
+
+def test_what_is_said_of_a_constant_that_moves() -> None:
+    # By a half upwards and downwards, and by a tenth, which is not said.
+    up, down, little = (Leverage(name="B", runs=(1, 4), value=2.0, without=value) for value in (3.0, 1.0, 2.19))
+    assert (up.moved, down.moved, little.moved) == pytest.approx((0.5, 0.5, 0.095))
+    assert said([up, down, little], (2, 3, 4, 5, 6)) == [
+        "B hangs on 2 runs (lines 3, 6): 2 with them, 3 without",
+        "B hangs on 2 runs (lines 3, 6): 2 with them, 1 without",
+    ]
+
+
+def test_of_many_runs_those_far_off_are_left_out_one_by_one() -> None:
+    # All runs weigh the same in A, so that residuals decide: 50 of no residual drop out, whichever way others are off.
+    rows = [0.0] * 50 + [(-1.0) ** i * (1e-5 + 1e-7 * i) for i in range(MANY)]
+    model, _ = level(rows)
+    assert sorted(_candidates(model, np.array([1.0]))) == list(range(50, MANY + 50))
+    fewer, _ = level(rows[:MANY])
+    assert list(_candidates(fewer, np.array([1.0]))) == list(range(MANY))

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from hwmodel.report import tables
 from tests.mutants.drawn import Drawn, by_hand, drawn
+from tests.mutants.notes import KEPT, ROOT
 from tests.mutants.planted import Fault
-from tests.mutants.trial import ROOT, Outcome, copy_tree, tried
+from tests.mutants.trial import Outcome, copy_tree, tried
 
 UNFINISHED = 3
 PACKAGE = ROOT / "hwmodel"
-KEPT = ROOT / "build" / "mutants"
 
 
 def shown(fault: Fault) -> str:

@@ -10,20 +10,24 @@ from typing import NamedTuple
 from tests.mutants.kinds import Place, places
 from tests.mutants.planted import PLANTED, Fault
 
-FOLDERS = ("physics", "economics", "predict", "laws", "solve")
+FOLDERS = ("physics", "economics", "predict", "laws", "solve")  # whose functions compute
+RECORDS = ("catalog", "specs")  # whose functions read, check and hold: drawn from where a survey names them
 
 
 def folders_of(file: str) -> tuple[str, ...]:
-    """Whose tests must notice a fault in a file: those of its folder, and of serving where it serves."""
+    """Whose tests must notice a fault in a file: those of its folder, and of serving where it serves; records that all
+    share have no folder of their own."""
     if file == "numerics.py":
         return ("test_numerics.py",)
+    if file.startswith("specs/"):
+        return ("physics", "economics", "laws", "predict", "catalog", "serving")
     serves = file.startswith(("physics/serving", "predict/service", "solve/serve"))
     return (file.split("/")[0], *(("serving",) if serves else ()))
 
 
-def formula_files(package: Path) -> list[str]:
+def formula_files(package: Path, folders: tuple[str, ...] = FOLDERS) -> list[str]:
     """Files below the package whose functions compute."""
-    found = [package / "numerics.py"] + [path for folder in FOLDERS for path in (package / folder).rglob("*.py")]
+    found = [package / "numerics.py"] + [path for folder in folders for path in (package / folder).rglob("*.py")]
     return sorted(path.relative_to(package).as_posix() for path in found)
 
 
@@ -80,9 +84,9 @@ def holder(text: str, line: int) -> str:
 
 def drawn(package: Path, seed: int, count: int, begin: tuple[str, ...] = ("",)) -> list[Drawn]:
     """`count` faults in files whose path begins so, the same for the same seed and sources; each place as likely."""
-    texts = {
-        file: (package / file).read_text(encoding="utf-8") for file in formula_files(package) if file.startswith(begin)
-    }
+    named = tuple(folder for folder in RECORDS if any(one.startswith(folder) for one in begin))
+    files = [file for file in formula_files(package, (*FOLDERS, *named)) if file.startswith(begin)]
+    texts = {file: (package / file).read_text(encoding="utf-8") for file in files}
     found = [(file, place) for file, text in texts.items() for place in dict.fromkeys(places(text))]
     chosen = random.Random(seed).sample(found, min(count, len(found)))
     return [drawn_at(file, texts[file], place) for file, place in chosen]
@@ -91,7 +95,7 @@ def drawn(package: Path, seed: int, count: int, begin: tuple[str, ...] = ("",)) 
 def counted(package: Path) -> dict[str, int]:
     """How many faults each folder has room for."""
     found: dict[str, int] = {}
-    for file in formula_files(package):
+    for file in formula_files(package, (*FOLDERS, *RECORDS)):
         folder = file.split("/")[0]
         text = (package / file).read_text(encoding="utf-8")
         found[folder] = found.get(folder, 0) + len(dict.fromkeys(places(text)))

@@ -58,13 +58,11 @@ def exchange(path: Path, text: str | ast.Module) -> bool:
     return changed
 
 
-def forget(package: str, kept: tuple[str, ...] = ("catalog", "specs", "units")) -> None:
-    """Empties the caches of functions, but those that read the catalog."""
+def forget(package: str) -> None:
+    """Empties the caches of a package's functions."""
     for one in gc.get_objects():
-        if isinstance(one, functools._lru_cache_wrapper):
-            module = getattr(one, "__module__", "") or ""
-            if module.startswith(f"{package}.") and not module.startswith(tuple(f"{package}.{k}" for k in kept)):
-                one.cache_clear()
+        if isinstance(one, functools._lru_cache_wrapper) and (one.__module__ or "").startswith(f"{package}."):
+            one.cache_clear()
 
 
 def forked(

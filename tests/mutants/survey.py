@@ -19,12 +19,12 @@ from typing import Any
 
 import pytest
 
-from tests.mutants.drawn import Drawn, by_hand, counted, drawn, formula_files
+from tests.mutants.drawn import FOLDERS, RECORDS, Drawn, by_hand, counted, drawn, formula_files
 from tests.mutants.inside import Reach, exchange, forget, forked, import_all
-from tests.mutants.trial import ROOT
+from tests.mutants.notes import KEPT, NOTES, ROOT, Notes, calling, read_notes
 
 PACKAGE = ROOT / "hwmodel"
-KEPT = ROOT / "build" / "mutants"
+SURVEYED = (*FOLDERS, *RECORDS)
 LONGEST_REACH_S = 3000.0
 Say = Callable[[Any], None]
 
@@ -71,8 +71,7 @@ class Survey:
 
 def reach(survey: Survey) -> None:
     """Notes the functions that each test calls, and its seconds."""
-    watch, path = Reach(PACKAGE, formula_files(PACKAGE)), KEPT / "reach.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    watch, known = Reach(PACKAGE, formula_files(PACKAGE, SURVEYED)), read_notes()
 
     def work(say: Say) -> None:
         last: list[Any] = [None]
@@ -91,30 +90,23 @@ def reach(survey: Survey) -> None:
 
     def heard(said: Any) -> None:
         if isinstance(said, list):
-            known[said[0]] = [said[1], said[2]]
+            known[said[0]] = (said[1], said[2])
 
     print(*forked(work, LONGEST_REACH_S, heard)[-1:])
-    path.write_text(json.dumps(known), encoding="utf-8")
+    NOTES.write_text(json.dumps(known), encoding="utf-8")
 
 
 class Planter:
     """Plants faults one at a time on the tests that reach them."""
 
-    def __init__(self, survey: Survey, known: dict[str, Any]) -> None:
+    def __init__(self, survey: Survey, known: Notes) -> None:
         self.survey, self.known = survey, known
         self.sound: dict[str, bool] = {}
 
     def ordered(self, one: Drawn) -> list[Any]:
         """The tests of the folder that call the function, quickest first."""
-        folders = tuple(f"tests/{folder}" for folder in one.fault.tests.split())
-        name = f"{one.fault.file}|{one.name}"
-
-        def calls(item: Any) -> bool:
-            called = self.known.get(item.nodeid, (0.0, []))[1]
-            return any(other == name or other.startswith(f"{name}.<locals>") for other in called)
-
-        calling = [item for item in self.survey.items if item.nodeid.startswith(folders) and calls(item)]
-        return sorted(calling, key=lambda item: float(self.known[item.nodeid][0]))
+        items = {item.nodeid: item for item in self.survey.items}
+        return [items[test] for test in calling(self.known, one) if test in items]
 
     def tried(self, one: Drawn) -> list[str]:
         """Its outcome and by what."""
@@ -157,8 +149,7 @@ def plant(asked: argparse.Namespace, survey: Survey) -> None:
     """Try the faults of a seed and keep what was seen."""
     path = KEPT / f"survey-{asked.seed}.json"
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    known = json.loads((KEPT / "reach.json").read_text(encoding="utf-8"))
-    planter, stop = Planter(survey, known), time.monotonic() + 60.0 * asked.minutes
+    planter, stop = Planter(survey, read_notes()), time.monotonic() + 60.0 * asked.minutes
     faults = asked_for(asked)
     for one in faults:
         seen = kept.get(one.key, [""])[0]
@@ -195,7 +186,7 @@ def main() -> int:
         print(counted(PACKAGE))
         return 0
     KEPT.mkdir(parents=True, exist_ok=True)
-    import_all(PACKAGE, formula_files(PACKAGE))
+    import_all(PACKAGE, formula_files(PACKAGE, SURVEYED))
     work = reach if asked.reach else partial(plant, asked)
     found = [f"tests/{one}" for one in asked.reach or reached(asked)]
     options = ["-o", "addopts=--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no:terminal"]
@@ -204,9 +195,8 @@ def main() -> int:
 
 def reached(asked: argparse.Namespace) -> list[str]:
     """Test files that are known to call something of what is asked for."""
-    known = json.loads((KEPT / "reach.json").read_text(encoding="utf-8"))
     wanted = tuple({f"tests/{folder}" for one in asked_for(asked) for folder in one.fault.tests.split()})
-    files = {name.split("::")[0] for name in known if name.startswith(wanted)}
+    files = {name.split("::")[0] for name in read_notes() if name.startswith(wanted)}
     return sorted(Path(file).relative_to("tests").as_posix() for file in files if (ROOT / file).exists())
 
 

@@ -1,4 +1,5 @@
-"""One fault planted in a copy of the tree, and the tests of the touched folder run on it, the nearest first."""
+"""One fault planted in a copy of the tree, and the tests of the touched folder run on it, the nearest first: those
+that notes say call the function, then files that speak of it, then all others."""
 
 from __future__ import annotations
 
@@ -14,11 +15,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.mutants.drawn import Drawn
+from tests.mutants.notes import ROOT, Notes, calling, read_notes, stands
 
-ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("hwmodel", "tests", "catalogs", "pyproject.toml", "README.md", "docs", "reports", "benchmarks", "examples",
           "CHANGELOG.md", "hatch_build.py")  # fmt: skip
 LONGEST_S = 600  # of the tests of one folder
+NOTED = 40  # quick tests that call the function, by notes of who calls what where there are any
+QUICK_S = 2.0
 NEAREST = 4  # files that are tried before the others, so that these need not be read
 MOST_FLAKY = 5  # tests that fail without the fault too (speeds, on a busy machine): then the trial is broken
 OF_THE_FAULTS = "test_mutants.py"  # says that the planted texts stand in the sources: it would notice each of them
@@ -73,11 +76,12 @@ def tried(place: Path, one: Drawn) -> Outcome:
         for folder in one.fault.tests.split()
         for file in arranged(place / "tests" / folder, names_near(source, one.line), path.stem)
     ]
+    stages = (noted(place, one, read_notes()), files[:NEAREST], files[NEAREST:])
     flaky: list[str] = []
     while len(flaky) < MOST_FLAKY:
         path.write_text(one.text, encoding="utf-8")
         try:
-            noticed = first_failure(place, files, flaky)
+            noticed = first_failure(place, stages, flaky)
         except subprocess.TimeoutExpired:
             return Outcome("alive", f"nothing noticed it in {LONGEST_S} s")
         finally:
@@ -88,9 +92,15 @@ def tried(place: Path, one: Drawn) -> Outcome:
     return Outcome("broken", f"{flaky[-1]} fails without the fault")
 
 
-def first_failure(place: Path, files: list[str], without: Sequence[str] = ()) -> Outcome:
-    """The first test that fails, those of the nearest files before the others."""
-    for some in (files[:NEAREST], files[NEAREST:]):
+def noted(place: Path, one: Drawn, notes: Notes) -> list[str]:
+    """Quick tests of the folder that call the function, by the notes."""
+    called = [test for test in calling(notes, one) if notes[test][0] < QUICK_S and OF_THE_FAULTS not in test]
+    return [test for test in called if stands(place, test)][:NOTED]
+
+
+def first_failure(place: Path, stages: Sequence[list[str]], without: Sequence[str] = ()) -> Outcome:
+    """The first test that fails, those of the first stages before the others."""
+    for some in stages:
         done = run_tests(place, some, without) if some else None
         if done is not None and done.returncode != 0:
             noticed = re.search(r"^(?:FAILED|ERROR) (?:tests/)?(\S+)", done.stdout, re.MULTILINE)

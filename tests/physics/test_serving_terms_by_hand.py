@@ -141,10 +141,11 @@ def test_memory_and_what_the_cache_holds() -> None:
     # Two bytes a parameter but those of the final norm; keys and values of 8 x 128 in 2 bytes for 4 layers.
     assert found.weights_bytes == pytest.approx(2 * HELD, rel=1e-12)
     assert found.kv_bytes_per_token == pytest.approx(4 * 2 * 8 * 128 * 2, rel=1e-12)
-    assert found.kv_pool_bytes == pytest.approx(7.2e10 - 4e9 - float(found.weights_bytes), rel=1e-12)
-    # A running request holds its prompt and half of its output.
+    # Nine tenths of 80 GB less 4 GB and the weights.
+    assert found.kv_pool_bytes == pytest.approx(6.8e10 - 2 * HELD, rel=1e-12)
+    # A running request holds its prompt of 1,000 and half of its 200 tokens of output, 16,384 bytes each.
     fit = sequences_that_fit(found, load, ALONE, engine)
-    assert fit == pytest.approx(float(found.kv_pool_bytes) / (1100 * 16384), rel=1e-12)
+    assert fit == pytest.approx((6.8e10 - 2 * HELD) / (1100 * 4 * 4096), rel=1e-12)
 
 
 def test_every_copy_of_a_token_is_cast_for_its_expert() -> None:
