@@ -72,7 +72,8 @@ def test_draws_are_the_same_and_parse() -> None:
 
 
 def test_every_folder_with_formulas_is_drawn_from() -> None:
-    assert set(counted(PACKAGE)) == {"physics", "economics", "predict", "laws", "solve", "numerics.py", "catalog", "specs"}
+    folders = {"physics", "economics", "predict", "laws", "solve", "numerics.py", "catalog", "specs"}
+    assert set(counted(PACKAGE)) == folders
     assert folders_of("solve/serve/cost.py") == ("solve", "serving")
     assert folders_of("numerics.py") == ("test_numerics.py",)
 
