@@ -11,7 +11,23 @@ from hwmodel.economics.billing import (
     whole_run_log_factor,
     whole_run_log_spread,
 )
-from hwmodel.economics.energy import EnergyTerms, PowerTerms, draw, energy, paper_convention_kwh, power, rated_w
+from hwmodel.economics.energy import (
+    EnergyTerms,
+    PowerTerms,
+    at_meter,
+    draw,
+    embodied_kg,
+    energy,
+    energy_j,
+    facility,
+    fleet_w,
+    grid_kg,
+    mwh,
+    paper_convention_kwh,
+    power,
+    rated_w,
+    tonnes,
+)
 from hwmodel.economics.goodput import GoodputTerms, at_rate, goodput, interruptions_per_hour, spares_needed
 from hwmodel.economics.ownership import (
     Cluster,
@@ -29,7 +45,13 @@ from hwmodel.economics.ownership import (
     usd_per_hour_worked,
     worth,
 )
-from hwmodel.economics.price import RentTerms, owned_usd_per_accelerator_hour, rent, rent_drawn
+from hwmodel.economics.price import (
+    RentTerms,
+    fleet_usd_per_hour,
+    owned_usd_per_accelerator_hour,
+    rent,
+    rent_drawn,
+)
 from hwmodel.economics.renting import break_even_preemptions_per_hour, commitment, spot
 
 __all__ = [
@@ -39,6 +61,7 @@ __all__ = [
     "GoodputTerms",
     "PowerTerms",
     "RentTerms",
+    "at_meter",
     "at_rate",
     "break_even_months",
     "break_even_preemptions_per_hour",
@@ -48,12 +71,19 @@ __all__ = [
     "commitment",
     "draw",
     "elapsed_over_productive",
+    "embodied_kg",
     "energy",
+    "energy_j",
+    "facility",
+    "fleet_usd_per_hour",
+    "fleet_w",
     "flow_of",
     "gain_over_rent",
     "goodput",
+    "grid_kg",
     "interruptions_per_hour",
     "monthly_usd",
+    "mwh",
     "owned_usd_per_accelerator_hour",
     "owned_usd_per_hour",
     "paper_convention_kwh",
@@ -67,6 +97,7 @@ __all__ = [
     "share_below",
     "spares_needed",
     "spot",
+    "tonnes",
     "usd_per_further_hour",
     "usd_per_hour_worked",
     "whole_run_log_factor",

@@ -7,11 +7,51 @@ import msgspec
 from hwmodel import ops
 from hwmodel.ops import Num
 from hwmodel.specs import EnergyFacts, Part, System
-from hwmodel.units import JOULES_PER_KWH
+from hwmodel.units import JOULES_PER_KWH, JOULES_PER_MWH, KG_PER_TONNE, SECONDS_PER_HOUR
 
 # Used only where the vendor publishes no power figure (TPU v4 and later); always flagged. The span of published
 # ratings a dense bf16 FLOP/s: A100 400 W / 312 TFLOP/s = 1.28 pJ, H100 0.71, B200 0.44; their middle, H100's.
 FALLBACK_J_PER_FLOP = 0.71e-12
+
+
+def energy_j(accelerator_hours: Num, watts: Num) -> Num:
+    """Energy of so many watts an accelerator over accelerator-hours [J]."""
+    return watts * (accelerator_hours * SECONDS_PER_HOUR)
+
+
+def fleet_w(accelerators: Num, watts: Num) -> Num:
+    """Power of so many accelerators, each drawing `watts` [W]: their energy of an hour over the hour."""
+    return energy_j(accelerators, watts) / SECONDS_PER_HOUR
+
+
+def mwh(joules: Num) -> Num:
+    """Joules as megawatt-hours."""
+    return joules / JOULES_PER_MWH
+
+
+def at_meter(machines: Num, pue: Num) -> Num:
+    """What a site draws for its machines: theirs, and cooling and losses on top (power or energy, in their unit)."""
+    return machines * pue
+
+
+def facility(machines: Num, pue: Num) -> Num:
+    """Cooling and losses of the site alone, in the unit of what its machines draw."""
+    return machines * (pue - 1.0)
+
+
+def grid_kg(kwh: Num, kg_co2e_per_kwh: Num) -> Num:
+    """Carbon of so much energy from a grid [kg CO2e]."""
+    return kwh * kg_co2e_per_kwh
+
+
+def embodied_kg(accelerator_hours: Num, kg_co2e_per_accelerator_hour: Num) -> Num:
+    """Share of what making the hardware cost that so many hours of its life carry [kg CO2e]."""
+    return accelerator_hours * kg_co2e_per_accelerator_hour
+
+
+def tonnes(kg: Num) -> Num:
+    """Kilograms as tonnes."""
+    return kg / KG_PER_TONNE
 
 
 class EnergyTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,18 +149,17 @@ def energy(
 ) -> EnergyTerms:
     """Energy, carbon and water of `accelerator_hours` of training at an MFU (6 N D over the peak of the format)."""
     drawn = power(part, system, facts, mfu)
-    seconds = accelerator_hours * 3600.0
-    chip_j, server_j = drawn.chip_w * seconds, drawn.server_w * seconds
+    chip_j, server_j = energy_j(accelerator_hours, drawn.chip_w), energy_j(accelerator_hours, drawn.server_w)
     it_kwh = (chip_j + server_j) / JOULES_PER_KWH
-    total_kwh = it_kwh * facts.pue
+    total_kwh = at_meter(it_kwh, facts.pue)
     market, water = facts.market_kg_co2e_per_kwh, facts.water_l_per_kwh
     return EnergyTerms(
         chip_j=chip_j,
         server_j=server_j,
-        facility_j=(chip_j + server_j) * (facts.pue - 1.0),
-        grid_kg_co2e=total_kwh * facts.grid_kg_co2e_per_kwh,
-        embodied_kg_co2e=accelerator_hours * facts.embodied_kg_co2e_per_accelerator_hour,
-        market_kg_co2e=None if market is None else total_kwh * market,
+        facility_j=facility(chip_j + server_j, facts.pue),
+        grid_kg_co2e=grid_kg(total_kwh, facts.grid_kg_co2e_per_kwh),
+        embodied_kg_co2e=embodied_kg(accelerator_hours, facts.embodied_kg_co2e_per_accelerator_hour),
+        market_kg_co2e=None if market is None else grid_kg(total_kwh, market),
         water_l=None if water is None else it_kwh * water,
     )
 

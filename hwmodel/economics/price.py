@@ -68,6 +68,11 @@ def rent_drawn(accelerator_hours: Num, price: PriceSummary, duration_s: Num, z_q
     return accelerator_hours * middle * ops.exp((quote + drift * z_drift) / Z80)
 
 
+def fleet_usd_per_hour(accelerators: Num, usd_per_accelerator_hour: Num) -> Num:
+    """Dollars an hour of a whole fleet."""
+    return accelerators * usd_per_accelerator_hour
+
+
 def owned_usd_per_accelerator_hour(
     purchase_usd: Num, energy_usd_per_accelerator_hour: Num, age_years: Num = 0.0
 ) -> Num:

@@ -24,6 +24,16 @@ def levelled(forward_s: Num, backward_s: Num, level: Num) -> Num:
     return (forward_s + backward_s) * level
 
 
+def at_level(products_s: Num, level: Num, bytes_s: Num) -> Num:
+    """Products and attention at the level of a stack, and what only moves bytes."""
+    return products_s * level + bytes_s
+
+
+def passes_s(forward_s: Num, backward_s: Num, beside_s: Num) -> Num:
+    """Both passes, and what a layer does beside them."""
+    return forward_s + backward_s + beside_s
+
+
 def with_again(forward_s: Num, backward_s: Num, again: Num) -> Num:
     """Both passes, and the share `again` of the forward one that recomputation repeats."""
     return forward_s + backward_s + again * forward_s

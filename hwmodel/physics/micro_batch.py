@@ -7,7 +7,16 @@ import msgspec
 from hwmodel.ops import Num, where
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.columns import anywhere
-from hwmodel.physics.formulas import accumulate_s, host_s, launch_wait_s, levelled, traffic_exposed_s, with_again
+from hwmodel.physics.formulas import (
+    accumulate_s,
+    at_level,
+    host_s,
+    launch_wait_s,
+    levelled,
+    passes_s,
+    traffic_exposed_s,
+    with_again,
+)
 from hwmodel.physics.kernels import memory_bound_s
 from hwmodel.physics.layer import LayerTimes
 from hwmodel.physics.recomputed import Again, recomputed
@@ -100,19 +109,20 @@ def micro_batch(
     """Seconds of one micro-batch on the slowest pipeline stage, by term; and what schedules and overlap ask of it."""
     again = recomputed(layout, times)
     passes, width = stack.accumulate_passes, gradient_bytes(precision, stack)
-    memory = times.memory_f + times.memory_b + accumulate_s(shard.layer, width, passes, machine.memory) * trainable
-    repeated = again.products_s * stack.level + again.bytes_s
+    accumulated = accumulate_s(shard.layer, width, passes, machine.memory) * trainable
+    memory = passes_s(times.memory_f, times.memory_b, accumulated)
+    repeated = at_level(again.products_s, stack.level, again.bytes_s)
     tp = with_again(times.tp_f, times.tp_b, again.network)
     cp = with_again(times.cp_f, times.cp_b, again.attention)
     gemm = levelled(times.gemm_f, times.gemm_b, stack.level)
     attention = levelled(times.attention_f, times.attention_b, stack.level)
-    cast = times.cast_f + times.cast_b + widen_s(shard, precision, machine, again)
+    cast = passes_s(times.cast_f, times.cast_b, widen_s(shard, precision, machine, again))
     ep = expert_traffic_s(times, again, gemm + attention + memory + cast, machine, layout, stack)
     device = gemm + attention + memory + cast + repeated + tp + cp + ep
     launches = times.launches_f * (1.0 + stack.host_backward + again.layers)
     layer_host = host_adds_s(device, launches, layout, stack)
     layer = device + layer_host
-    head = times.head_s * stack.level + times.loss_s
+    head = at_level(times.head_s, stack.level, times.loss_s)
     backward, host_back = _backward_s(times, stack), layer_host * (stack.host_backward / (1.0 + stack.host_backward))
     depth, (count, on_last) = shapes.layers(shape), _slowest_stage(shape, layout, stack, layer, head)
     mean_backward: Num = 0.0

@@ -8,6 +8,7 @@ import numpy as np
 
 from hwmodel.catalog.stacks import memory_calibration
 from hwmodel.errors import InfeasibleError
+from hwmodel.ops import Num
 from hwmodel.physics.memory import late_bytes, memory_by_stage
 from hwmodel.physics.shape import layers
 from hwmodel.physics.training import step
@@ -26,6 +27,16 @@ from hwmodel.specs.stack import Stack
 TRAINABLE = {"pretrain": 1.0, "full": 1.0, "sft": 1.0, "lora": 0.01}
 # Batch of a run that states none [tokens], rounded to what its replicas divide.
 DEFAULT_BATCH_TOKENS = 4e6
+
+
+def step_rate(global_batch_seqs: Num, seq_len: Num, step_s: Num) -> Num:
+    """Tokens a second of a batch in a step."""
+    return global_batch_seqs * seq_len / step_s
+
+
+def rate_of_one(total: Num, accelerators: Num) -> Num:
+    """What one accelerator does of a whole."""
+    return total / accelerators
 
 
 class TrainingRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,12 +106,12 @@ class TrainingPrediction(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def tokens_per_s(self) -> float:
         """Tokens a second of the whole fleet."""
-        return float(self.run.global_batch_seqs * self.run.seq_len) / self.step_s
+        return float(step_rate(self.run.global_batch_seqs, self.run.seq_len, self.step_s))
 
     @property
     def tokens_per_s_per_accelerator(self) -> float:
         """Tokens a second of one accelerator."""
-        return self.tokens_per_s / self.run.accelerators
+        return float(rate_of_one(self.tokens_per_s, self.run.accelerators))
 
     @property
     def fullest(self) -> str:

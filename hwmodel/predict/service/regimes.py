@@ -111,6 +111,11 @@ def opened(s: ServiceSetting) -> ServiceTerms:
     return msgspec.structs.replace(found, requests_per_s=s.rate + 0.0 * running, **endless)
 
 
+def closed_loop_rate(clients: Num, request_s: Num) -> Num:
+    """Requests a second of clients that each ask again as soon as they are answered."""
+    return clients / request_s
+
+
 def paced(s: ServiceSetting) -> ServiceSetting:
     """The setting with pools in numbers that keep pace where none are stated: the fewest decode workers that hold all
     clients, and the fewest prefill workers that these keep no busier than PACE."""

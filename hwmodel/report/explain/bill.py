@@ -7,14 +7,22 @@ from typing import Any
 
 from hwmodel.economics import (
     Z80,
+    EnergyTerms,
+    at_meter,
     elapsed_over_productive,
+    embodied_kg,
+    energy_j,
+    facility,
     goodput,
+    grid_kg,
+    mwh,
     quantile_z,
     rent,
+    tonnes,
     whole_run_log_factor,
     whole_run_log_spread,
 )
-from hwmodel.ops import exp, hypot, log
+from hwmodel.ops import exp, log
 from hwmodel.report.explain.answered import Answered
 from hwmodel.report.explain.rule import Fact, Rule, by
 from hwmodel.solve.question.setting import Fleeted
@@ -22,6 +30,7 @@ from hwmodel.solve.run.billing import billed_hours_of
 from hwmodel.solve.run.result import Band
 from hwmodel.specs.economics import PriceSummary, ReliabilityFacts, WholeRunConstants
 
+KWH_PER_MWH = 1e3
 GOODPUT = ("mtbf_s", "checkpoint_interval_s", "checkpoint_write_s", "checkpoint_bytes", "restart_s")
 
 
@@ -101,7 +110,8 @@ def _p90_days(found: Answered, base: str) -> Rule | None:
     rate = float(log(band["high"] / band["value"]))
 
     def run(median_days: Any, rate_log_half_width: Any, whole_run_log_half_width: Any) -> Any:
-        return median_days * exp(hypot(rate_log_half_width, whole_run_log_half_width))
+        days = Band.around(median_days, rate_log_half_width)
+        return days.times(Band.around(1.0, whole_run_log_half_width)).high
 
     return by(
         Band.times, run, median_days=f"{base}.quantiles.p50.elapsed_days",
@@ -119,7 +129,7 @@ def _p90_cost(found: Answered, fleet: Fleeted, base: str) -> Rule | None:
     hours = float(log(days[1] / days[0]))
 
     def run(median_usd: Any, hours_log_half_width: Any, price_log_half_width: Any) -> Any:
-        return median_usd * exp(hypot(hours_log_half_width, price_log_half_width))
+        return Band.around(median_usd, hours_log_half_width).times(Band.around(1.0, price_log_half_width)).high
 
     return by(
         Band.times, run, median_usd=f"{base}.quantiles.p50.cost_usd",
@@ -132,15 +142,14 @@ def energy_rule(_: Answered, place: str) -> Rule | None:
     """Of the answer alone: the power of the others is not kept."""
     if place != "answer":
         return None
+
+    def run(gpu_hours: Any, it_w_per_accelerator: Any, pue: Any) -> Any:
+        return at_meter(mwh(energy_j(gpu_hours, it_w_per_accelerator)), pue)
+
     return by(
-        _site_mwh, gpu_hours=f"{place}.gpu_hours", it_w_per_accelerator="money.energy.it_w_per_accelerator",
+        at_meter, run, gpu_hours=f"{place}.gpu_hours", it_w_per_accelerator="money.energy.it_w_per_accelerator",
         pue="money.energy.pue",
     )  # fmt: skip
-
-
-def _site_mwh(gpu_hours: Any, it_w_per_accelerator: Any, pue: Any) -> Any:
-    """Energy of the site [MWh]: power of the machines, cooling and losses on top."""
-    return gpu_hours * it_w_per_accelerator * pue / 1e6
 
 
 def carbon_rule(found: Answered, place: str) -> Rule | None:
@@ -149,18 +158,20 @@ def carbon_rule(found: Answered, place: str) -> Rule | None:
     if place != "answer" or fleet is None:
         return None
     embodied = fleet.energy.embodied_kg_co2e_per_accelerator_hour
+
+    def run(
+        energy_mwh: Any, grid_kg_co2e_per_kwh: Any, gpu_hours: Any, embodied_kg_co2e_per_accelerator_hour: Any
+    ) -> Any:
+        grid = grid_kg(KWH_PER_MWH * energy_mwh, grid_kg_co2e_per_kwh)
+        making = embodied_kg(gpu_hours, embodied_kg_co2e_per_accelerator_hour)
+        terms = EnergyTerms(chip_j=0.0, server_j=0.0, facility_j=0.0, grid_kg_co2e=grid, embodied_kg_co2e=making)
+        return tonnes(terms.kg_co2e)
+
     return by(
-        _tonnes, energy_mwh=f"{place}.energy_mwh", grid_kg_co2e_per_kwh="money.energy.grid_kg_co2e_per_kwh",
+        EnergyTerms, run, energy_mwh=f"{place}.energy_mwh", grid_kg_co2e_per_kwh="money.energy.grid_kg_co2e_per_kwh",
         gpu_hours=f"{place}.gpu_hours",
         embodied_kg_co2e_per_accelerator_hour=Fact(value=embodied, source="catalogs/energy: embodied carbon"),
     )  # fmt: skip
-
-
-def _tonnes(
-    energy_mwh: Any, grid_kg_co2e_per_kwh: Any, gpu_hours: Any, embodied_kg_co2e_per_accelerator_hour: Any
-) -> Any:
-    """Carbon of the grid and of making the hardware [t]."""
-    return energy_mwh * grid_kg_co2e_per_kwh + gpu_hours * embodied_kg_co2e_per_accelerator_hour / 1e3
 
 
 def goodput_rule(found: Answered, place: str, name: str = "goodput") -> Rule | None:
@@ -203,35 +214,33 @@ def whole_run_rule(found: Answered, place: str) -> Rule | None:
 
 
 def _part_mwh(gpu_hours: Any, watts: Any) -> Any:
-    """Energy of so much power over accelerator-hours [MWh]."""
-    return gpu_hours * watts / 1e6
+    return mwh(energy_j(gpu_hours, watts))
 
 
-def _server_mwh(gpu_hours: Any, it_w_per_accelerator: Any, chip_w: Any) -> Any:
-    """Energy of what stands beside the chips [MWh]."""
-    return _part_mwh(gpu_hours, it_w_per_accelerator - chip_w)
+def _beside_chips_mwh(gpu_hours: Any, it_w_per_accelerator: Any, chip_w: Any) -> Any:
+    return mwh(energy_j(gpu_hours, it_w_per_accelerator - chip_w))
 
 
 def _facility_mwh(chip_mwh: Any, server_mwh: Any, pue: Any) -> Any:
-    """Cooling and losses of the site [MWh]."""
-    return (chip_mwh + server_mwh) * (pue - 1.0)
+    return facility(chip_mwh + server_mwh, pue)
 
 
 def _grid_t(energy_mwh: Any, grid_kg_co2e_per_kwh: Any) -> Any:
-    """Carbon of the grid [t]."""
-    return energy_mwh * grid_kg_co2e_per_kwh
+    return tonnes(grid_kg(KWH_PER_MWH * energy_mwh, grid_kg_co2e_per_kwh))
 
 
 ENERGY: dict[str, Rule] = {
-    "chip_mwh": by(_part_mwh, gpu_hours="answer.gpu_hours", watts="money.energy.chip_w"),
+    "chip_mwh": by(energy_j, _part_mwh, gpu_hours="answer.gpu_hours", watts="money.energy.chip_w"),
     "server_mwh": by(
-        _server_mwh, gpu_hours="answer.gpu_hours", it_w_per_accelerator="money.energy.it_w_per_accelerator",
+        energy_j, _beside_chips_mwh, gpu_hours="answer.gpu_hours",
+        it_w_per_accelerator="money.energy.it_w_per_accelerator",
         chip_w="money.energy.chip_w",
     ),
     "facility_mwh": by(
-        _facility_mwh, chip_mwh="money.energy.chip_mwh", server_mwh="money.energy.server_mwh", pue="money.energy.pue"
+        facility, _facility_mwh, chip_mwh="money.energy.chip_mwh",
+        server_mwh="money.energy.server_mwh", pue="money.energy.pue"
     ),
     "grid_t_co2e": by(
-        _grid_t, energy_mwh="answer.energy_mwh", grid_kg_co2e_per_kwh="money.energy.grid_kg_co2e_per_kwh"
+        grid_kg, _grid_t, energy_mwh="answer.energy_mwh", grid_kg_co2e_per_kwh="money.energy.grid_kg_co2e_per_kwh"
     ),
 }  # fmt: skip

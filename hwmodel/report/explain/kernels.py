@@ -95,7 +95,7 @@ def _recompute() -> Any:
     modules = [name for name in Layout.__struct_fields__ if name.startswith("recompute_")]
     layout = Layout(**(dict.fromkeys(modules, 0.0) | {"recompute_layers": symbol("recompute_layers")}))
     again = recomputed.recomputed(layout, record(layer.LayerTimes))
-    return again.products_s * symbol("level") + again.bytes_s
+    return formulas.at_level(again.products_s, symbol("level"), again.bytes_s)
 
 
 def gather() -> Any:

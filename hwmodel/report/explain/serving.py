@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from hwmodel.catalog import load_catalog
-from hwmodel.economics import energy
+from hwmodel.economics import energy, fleet_usd_per_hour, fleet_w
+from hwmodel.predict.service.regimes import closed_loop_rate
 from hwmodel.report.explain.answered import Answered
 from hwmodel.report.explain.rule import Fact, Rule, by
-from hwmodel.solve.serve.fleet import headroom, load, replicas_for
-from hwmodel.solve.serve.money import computed_prompts, joules_per_token, usd_per_million
+from hwmodel.solve.serve.fleet import fleet_accelerators, headroom, load, replicas_for
+from hwmodel.solve.serve.money import computed_prompts, joules_per_token, token_rate, usd_per_million
 from hwmodel.units import SECONDS_PER_HOUR
 
 ROWS = ("answer", "alternatives.", "pareto.")  # places whose rows have the keys of an answer
@@ -36,13 +37,10 @@ def _rate(found: Answered, place: str) -> Fact | str:
 
 def _usd_per_hour(_: Answered, place: str) -> Rule:
     return by(
-        _fleet_price, accelerators=f"{place}.accelerators", usd_per_accelerator_hour=f"{place}.usd_per_accelerator_hour"
+        fleet_usd_per_hour,
+        accelerators=f"{place}.accelerators",
+        usd_per_accelerator_hour=f"{place}.usd_per_accelerator_hour",
     )
-
-
-def _fleet_price(accelerators: Any, usd_per_accelerator_hour: Any) -> Any:
-    """Dollars an hour of all accelerators."""
-    return accelerators * usd_per_accelerator_hour
 
 
 def _plain_money(found: Answered) -> bool:
@@ -116,15 +114,14 @@ def _watts(found: Answered, place: str) -> Rule | None:
     catalog = load_catalog()
     part, system = catalog.part(row["part"]), catalog.system(row["system"])
     one = float(energy(1.0, part, system, catalog.energy(system=system)).total_j) / SECONDS_PER_HOUR
+
+    def run(accelerators: Any, site_w_per_accelerator: Any) -> Any:
+        return fleet_w(accelerators, site_w_per_accelerator)
+
     return by(
-        _fleet_power, accelerators=f"{place}.accelerators",
+        fleet_w, run, accelerators=f"{place}.accelerators",
         site_w_per_accelerator=Fact(value=one, source=f"power of {part.id} in {system.id} with its share of the site"),
     )  # fmt: skip
-
-
-def _fleet_power(accelerators: Any, site_w_per_accelerator: Any) -> Any:
-    """Power of all accelerators with what stands around them [W]."""
-    return accelerators * site_w_per_accelerator
 
 
 def _row(found: Answered, place: str) -> dict[str, Any]:
@@ -171,39 +168,24 @@ def _accelerators(found: Answered, place: str) -> Rule | None:
         return None
     inputs = {"replicas": f"{place}.replicas", "accelerators_per_replica": f"{place}.accelerators_per_replica"}
     if found.value(f"{place}.prefill.accelerators") is None:
-        return by(_whole_fleet, **inputs)
-    return by(_whole_fleet, **inputs, prefill_accelerators=f"{place}.prefill.accelerators")
-
-
-def _whole_fleet(replicas: Any, accelerators_per_replica: Any, prefill_accelerators: Any = 0) -> Any:
-    """Accelerators of all replicas, and of the prefill pool beside them."""
-    return replicas * accelerators_per_replica + prefill_accelerators
+        return by(fleet_accelerators, **inputs)
+    return by(fleet_accelerators, **inputs, prefill_accelerators=f"{place}.prefill.accelerators")
 
 
 def _requests(found: Answered, place: str) -> Rule | None:
     if found.value(f"{place}.clients") is None:
         return None
-    return by(_closed_loop, clients=f"{place}.clients", request_s=f"{place}.request_s")
-
-
-def _closed_loop(clients: Any, request_s: Any) -> Any:
-    """Requests a second of clients that ask again as soon as they are answered."""
-    return clients / request_s
+    return by(closed_loop_rate, clients=f"{place}.clients", request_s=f"{place}.request_s")
 
 
 def _output_rate(found: Answered, place: str) -> Rule:
-    return by(_token_rate, requests_per_s=f"{place}.requests_per_s", tokens=_asked(found, "output_tokens"))
+    return by(token_rate, requests_per_s=f"{place}.requests_per_s", tokens=_asked(found, "output_tokens"))
 
 
 def _total_rate(found: Answered, place: str) -> Rule:
     whole = _asked(found, "output_tokens").value + _asked(found, "prompt_tokens").value
     tokens = Fact(value=whole, source="the question: prompt and output tokens")
-    return by(_token_rate, requests_per_s=f"{place}.requests_per_s", tokens=tokens)
-
-
-def _token_rate(requests_per_s: Any, tokens: Any) -> Any:
-    """Tokens a second of so many requests."""
-    return requests_per_s * tokens
+    return by(token_rate, requests_per_s=f"{place}.requests_per_s", tokens=tokens)
 
 
 RULES: dict[str, Callable[[Answered, str], Rule | None]] = {

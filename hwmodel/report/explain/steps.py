@@ -57,7 +57,7 @@ def _attention(step: Rerun) -> Rule:
 
 def _memory(step: Rerun) -> Rule:
     def run(micro_batches: Any, layers: Any, forward_s: Any, backward_s: Any, accumulate_s: Any) -> Any:
-        return micro_batches * layers * (forward_s + backward_s + accumulate_s)
+        return micro_batches * layers * formulas.passes_s(forward_s, backward_s, accumulate_s)
 
     said = "norms, residuals, rotary embedding, activation, permutation of a layer"
     return by(
@@ -106,7 +106,7 @@ def _moved_s(size_bytes: Any, **constants: Any) -> Any:
 
 def _casts(step: Rerun) -> Rule:
     def run(micro_batches: Any, layers: Any, forward_s: Any, backward_s: Any, widen_s: Any) -> Any:
-        return micro_batches * layers * (forward_s + backward_s + widen_s)
+        return micro_batches * layers * formulas.passes_s(forward_s, backward_s, widen_s)
 
     widen = float(micro_batch.widen_s(step.shard, step.precision, step.machine, step.again))
     return by(
@@ -119,7 +119,7 @@ def _casts(step: Rerun) -> Rule:
 
 def _logits(step: Rerun) -> Rule:
     def run(micro_batches: Any, products_s: Any, level: Any, loss_s: Any) -> Any:
-        return micro_batches * (products_s * level + loss_s)
+        return micro_batches * formulas.at_level(products_s, level, loss_s)
 
     vocabulary = float(step.run.shape.vocab)
     said = f"logits of {step.tokens:,.0f} tokens over {vocabulary:,.0f} words, forward and backward"
@@ -139,7 +139,7 @@ def _logits(step: Rerun) -> Rule:
 
 def _again(step: Rerun) -> Rule:
     def run(micro_batches: Any, layers: Any, products_s: Any, level: Any, bytes_s: Any) -> Any:
-        return micro_batches * layers * (products_s * level + bytes_s)
+        return micro_batches * layers * formulas.at_level(products_s, level, bytes_s)
 
     return by(
         recomputed, run, **repeated(step), level=stack(step, "level"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from hwmodel.laws import additive, additive_terms, form
 from hwmodel.laws.lifetime import train_flop
+from hwmodel.predict.training import rate_of_one, step_rate
 from hwmodel.report.explain.answered import Answered
 from hwmodel.report.explain.bill import (
     ENERGY,
@@ -24,10 +25,11 @@ from hwmodel.report.explain.bill import (
     whole_run_rule,
 )
 from hwmodel.report.explain.rule import Fact, Rule, by
+from hwmodel.solve.plan.format_verdict import speedup
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.answers import mfu_flop_per_token
 from hwmodel.solve.run.billing import steady_days, utilisation
-from hwmodel.solve.run.fleet import Fleet
+from hwmodel.solve.run.fleet import Fleet, rate_of_size
 from hwmodel.solve.run.solved import sized_shape
 from hwmodel.specs import MemoryTerms, StepTerms
 
@@ -73,22 +75,12 @@ def _step_rate(found: Answered, path: str) -> Rule | None:
     """Tokens a second, MFU and the fullest stage of `train`."""
     if path == "tokens_per_s" and found.value("step_s"):
         seq_len = Fact(value=found.document["request"]["seq_len"], source="the question: --seq-len")
-        return by(_batch_rate, global_batch_seqs="layout.global_batch_seqs", seq_len=seq_len, step_s="step_s")
+        return by(step_rate, global_batch_seqs="layout.global_batch_seqs", seq_len=seq_len, step_s="step_s")
     if path == "tokens_per_s_per_accelerator":
-        return by(_share_of, total="tokens_per_s", accelerators="accelerators")
+        return by(rate_of_one, total="tokens_per_s", accelerators="accelerators")
     if path == "peak_memory_bytes" and found.text("fullest_stage"):
         return _sum(MemoryTerms, f"memory.{found.text('fullest_stage')}", lambda terms: terms.total_bytes)
     return None
-
-
-def _batch_rate(global_batch_seqs: Any, seq_len: Any, step_s: Any) -> Any:
-    """Tokens of a batch over the seconds of its step."""
-    return global_batch_seqs * seq_len / step_s
-
-
-def _share_of(total: Any, accelerators: Any) -> Any:
-    """What one accelerator does of a whole."""
-    return total / accelerators
 
 
 def _flop_params(found: Answered, place: str) -> str:
@@ -105,15 +97,14 @@ def _tokens_per_s(found: Answered, place: str) -> Rule | None:
     fleet = found.fleeted
     if place != "answer" or fleet is None or found.document["request"]["given"].get("mfu"):
         return None
+
+    def run(global_batch_tokens: Any, step_s: Any, shape_params: Any, params: Any) -> Any:
+        return rate_of_size(step_rate(global_batch_tokens, 1.0, step_s), shape_params, params)
+
     return by(
-        _rate, global_batch_tokens="batch.global_batch_tokens", step_s="step.total_s",
+        rate_of_size, run, global_batch_tokens="batch.global_batch_tokens", step_s="step.total_s",
         shape_params="shape.params_active", params=_flop_params(found, place),
     )  # fmt: skip
-
-
-def _rate(global_batch_tokens: Any, step_s: Any, shape_params: Any, params: Any) -> Any:
-    """Tokens a second of the shape built, as tokens of the size asked."""
-    return global_batch_tokens / step_s * (shape_params / params)
 
 
 def _mfu(found: Answered, place: str) -> Rule | None:
@@ -197,13 +188,8 @@ def _format(found: Answered, place: str, name: str) -> Rule | None:
     first = next((f"precisions.{row['precision']}" for row in found.document["precisions"]
                   if row.get("verdict") == "reference"), "")  # fmt: skip
     if name == "speedup" and first:
-        return by(_ratio, reference_days=f"{first}.train_days", days=f"{place}.train_days")
+        return by(speedup, tokens_per_s=f"{place}.tokens_per_s", reference_tokens_per_s=f"{first}.tokens_per_s")
     return None
-
-
-def _ratio(reference_days: Any, days: Any) -> Any:
-    """How many times as fast."""
-    return reference_days / days
 
 
 ANSWER: dict[str, Callable[[Answered, str], Rule | None]] = {

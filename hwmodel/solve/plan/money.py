@@ -9,10 +9,13 @@ from hwmodel.economics import (
     at_rate,
     energy,
     goodput,
+    grid_kg,
+    mwh,
     owned_usd_per_accelerator_hour,
     paper_convention_kwh,
     power,
     rent,
+    tonnes,
 )
 from hwmodel.solve.plan.ways import ways
 from hwmodel.solve.question.setting import Fleeted
@@ -130,22 +133,23 @@ def _energy(setting: Fleeted, solved: Solved, hours: float) -> EnergyUse:
     drawn = power(setting.part, setting.system, facts, mfu)
     rated = setting.part.tdp_w
     printed = None if not rated else float(paper_convention_kwh(hours, rated, facts.pue))
+    printed_kg = None if printed is None else float(grid_kg(printed, facts.grid_kg_co2e_per_kwh))
     return EnergyUse(
         rated_site_w=float(solved.fleet.accelerators) * rated_site_w(setting.part, setting.system, facts),
-        chip_mwh=float(used.chip_j) / 3.6e9,
-        server_mwh=float(used.server_j) / 3.6e9,
-        facility_mwh=float(used.facility_j) / 3.6e9,
+        chip_mwh=float(mwh(used.chip_j)),
+        server_mwh=float(mwh(used.server_j)),
+        facility_mwh=float(mwh(used.facility_j)),
         it_w_per_accelerator=float(drawn.chip_w + drawn.server_w),
         chip_w=float(drawn.chip_w),
         pue=facts.pue,
         grid_region=facts.grid_region,
         grid_kg_co2e_per_kwh=facts.grid_kg_co2e_per_kwh,
-        grid_t_co2e=float(used.grid_kg_co2e) / 1e3,
-        market_t_co2e=None if used.market_kg_co2e is None else float(used.market_kg_co2e) / 1e3,
-        embodied_t_co2e=float(used.embodied_kg_co2e) / 1e3,
+        grid_t_co2e=float(tonnes(used.grid_kg_co2e)),
+        market_t_co2e=None if used.market_kg_co2e is None else float(tonnes(used.market_kg_co2e)),
+        embodied_t_co2e=float(tonnes(used.embodied_kg_co2e)),
         water_m3=None if used.water_l is None else float(used.water_l) / 1e3,
         paper_convention_mwh=None if printed is None else printed / 1e3,
-        paper_convention_t_co2e=None if printed is None else printed * facts.grid_kg_co2e_per_kwh / 1e3,
+        paper_convention_t_co2e=None if printed_kg is None else float(tonnes(printed_kg)),
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from hwmodel.economics import energy
+from hwmodel.laws.lifetime import train_flop
 from hwmodel.physics import shape as shapes
 from hwmodel.predict.search import Choice
 from hwmodel.solve.question.setting import Fleeted, Setting
 from hwmodel.solve.run.billing import Rated, bill, quantiles, utilisation
-from hwmodel.solve.run.fleet import Fleet
+from hwmodel.solve.run.fleet import Fleet, rate_of_size
 from hwmodel.solve.run.lines import certain
 from hwmodel.solve.run.result import Band, RunAnswer, value_of
 from hwmodel.solve.run.sizing import Sized
@@ -26,15 +27,17 @@ class SizedShape(msgspec.Struct, frozen=True, kw_only=True):
     flop_params: float  # parameters that 6 N counts: the size asked, or the active ones of a given model
 
     @property
-    def rate_scale(self) -> float:
-        """Tokens a second of the size asked over those of the shape found near it."""
-        return float(shapes.parameters(self.shape).active) / self.flop_params
+    def shape_params(self) -> float:
+        """Parameters of the shape itself that 6 N counts."""
+        return float(shapes.parameters(self.shape).active)
 
 
 def unfleeted(sized: Sized, flop_params: float | None = None) -> RunAnswer:
     """The part of an answer that needs no accelerators."""
     n = flop_params or sized.n
-    return RunAnswer(params=sized.params, tokens=sized.tokens, train_flop=6.0 * n * sized.d, loss_nats=_loss(sized))
+    return RunAnswer(
+        params=sized.params, tokens=sized.tokens, train_flop=float(train_flop(n, sized.d)), loss_nats=_loss(sized)
+    )
 
 
 def answer(
@@ -46,12 +49,12 @@ def answer(
     """
     setting = fleet.setting
     given = None if rate else fleet.given_rate(at.flop_params, at.shape)
-    rate = rate or given or choice.tokens_per_s * at.rate_scale / setting.level
+    rate = rate or given or float(rate_of_size(choice.tokens_per_s, at.shape_params, at.flop_params, setting.level))
     found = bill(setting, rated(fleet, sized, at, rate, CERTAIN if given else doubt, choice.idle_accelerators))
     return RunAnswer(
         params=sized.params,
         tokens=sized.tokens,
-        train_flop=6.0 * at.flop_params * sized.d,
+        train_flop=float(train_flop(at.flop_params, sized.d)),
         accelerators=fleet.accelerators,
         idle_accelerators=choice.idle_accelerators,
         train_days=found.train_days,

@@ -17,6 +17,7 @@ from hwmodel.economics import (
     whole_run_log_spread,
 )
 from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.ops import Num
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.machine import format_peak
 from hwmodel.predict.fastest import fastest
@@ -262,6 +263,12 @@ def node_multiples(per_node: int, most: int = 131_072) -> list[int]:
     return counts
 
 
+def rate_of_size(tokens_per_s: Num, shape_params: Num, params: Num, level: Num = 1.0) -> Num:
+    """Tokens a second of the size asked, from those of the shape built near it: by their parameters that 6 N counts.
+    `level`: measured over predicted seconds of a cluster."""
+    return tokens_per_s * (shape_params / params) / level
+
+
 class _Within(msgspec.Struct, frozen=True, kw_only=True):
     """Which fleets finish a run within the time and the money: its setting, shape, size and tokens."""
 
@@ -286,9 +293,9 @@ class _Within(msgspec.Struct, frozen=True, kw_only=True):
     def _finishes(self, count: int, used: int, found: Evaluation, case: int) -> bool:
         """Whether a fleet is in time and within the money, at its predicted tokens a second or the --mfu given."""
         fleet = Fleet(self.setting, count)
-        scale = float(shapes.parameters(self.shape).active) / self.flop_params
+        built = float(shapes.parameters(self.shape).active)
         given = fleet.given_rate(self.flop_params, self.shape)
-        rate = given or found.tokens_per_s(case) * scale / self.setting.level
+        rate = given or float(rate_of_size(found.tokens_per_s(case), built, self.flop_params, self.setting.level))
         # The median needs no spread, and a spread the terms of the layout.
         doubt = CERTAIN if given or self.setting.request.confidence == 0.5 else fleet.doubt_of(found, case)
         elapsed_s = self.tokens / rate * fleet.elapsed_over_productive(self.params, doubt, used=used)

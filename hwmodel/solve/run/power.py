@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwmodel.economics import rated_w
+from hwmodel.economics import at_meter, rated_w
 from hwmodel.errors import InfeasibleError
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.specs import EnergyFacts, Part, System
@@ -11,7 +11,7 @@ from hwmodel.units import format_power
 
 def rated_site_w(part: Part, system: System, facts: EnergyFacts) -> float:
     """Power of one accelerator at the meter [W], at the rating of its server: what a site must be able to give."""
-    return rated_w(part, system, facts) * facts.pue
+    return float(at_meter(rated_w(part, system, facts), facts.pue))
 
 
 def accelerators_within(power_w: float, setting: Fleeted) -> int:

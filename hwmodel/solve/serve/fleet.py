@@ -12,6 +12,7 @@ from msgspec.structs import asdict
 from numpy.typing import NDArray
 
 from hwmodel.catalog import Catalog
+from hwmodel.economics import fleet_usd_per_hour
 from hwmodel.ops import Num, ceil
 from hwmodel.predict.service.arrivals import Decoded, Loaded, loaded
 from hwmodel.predict.service.layouts import cells, column
@@ -65,6 +66,11 @@ def replicas_for(peak_per_s: Num, rate_per_s: Num, spares: Num) -> Num:
     return ceil(peak_per_s / rate_per_s - 1e-9) + spares
 
 
+def fleet_accelerators(replicas: Num, accelerators_per_replica: Num, prefill_accelerators: Num = 0.0) -> Num:
+    """Accelerators of all replicas, and of the prefill pool beside them."""
+    return replicas * accelerators_per_replica + prefill_accelerators
+
+
 def headroom(peak_per_s: Num, rate_per_s: Num, replicas: Num, spares: Num) -> Num:
     """What the replicas carry beyond the peak, over it, without the spare ones."""
     return (replicas - spares) * rate_per_s / peak_per_s - 1.0
@@ -104,8 +110,8 @@ def sized(question: ServingQuestion, o: Options, at: Decoded, requests_per_s: Co
     """Replicas of every configuration that answer so many requests a second each."""
     peak = question.rate * question.peak_to_mean
     replicas = np.asarray(replicas_for(peak, requests_per_s, question.spares))
-    n = replicas * at.layout.accelerators
-    return FleetSize(replicas, n, n * dollars(o.price))
+    n = np.asarray(fleet_accelerators(replicas, at.layout.accelerators))
+    return FleetSize(replicas, n, np.asarray(fleet_usd_per_hour(n, dollars(o.price))))
 
 
 def engines(question: ServingQuestion, o: Options, at: Decoded, loaded: Loaded) -> Fleets:
@@ -130,8 +136,8 @@ def pooled(question: ServingQuestion, o: Options, pools: Pools) -> Fleets:
     meets = (at.step_tail_s <= question.tpot_s) & (pools.ttft_tail_s <= question.ttft_s) & enough
     return Fleets(
         options=o, pools=pools, at=at, prefill_share=np.zeros(at.count), replicas=size.replicas,
-        accelerators=size.accelerators + before,
-        usd_per_hour=size.usd_per_hour + before * dollars(pools.prefill.options.price),
+        accelerators=np.asarray(fleet_accelerators(size.replicas, at.layout.accelerators, before)),
+        usd_per_hour=size.usd_per_hour + fleet_usd_per_hour(before, dollars(pools.prefill.options.price)),
         requests_per_s=pools.requests_per_s, tpot_s=at.step_s, tpot_tail_s=at.step_tail_s, ttft_s=pools.ttft_s,
         ttft_tail_s=pools.ttft_tail_s, meets=meets,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from hwmodel.catalog import Catalog
-from hwmodel.economics.energy import energy
+from hwmodel.economics import energy, fleet_usd_per_hour
 from hwmodel.ops import Num, maximum
 from hwmodel.solve.question.rates import rate_of
 from hwmodel.solve.serve.question import ServingQuestion
@@ -27,7 +27,7 @@ class Spent(NamedTuple):
 
     @property
     def usd_per_hour(self) -> float:
-        return self.accelerators * dollars(self.price)
+        return float(fleet_usd_per_hour(self.accelerators, dollars(self.price)))
 
 
 def price_of(question: ServingQuestion, part: str, catalog: Catalog) -> PriceSummary | None:
@@ -59,6 +59,11 @@ def usd_per_million(usd_per_hour: Num, share: Num, tokens_per_s: Num) -> Num:
     return usd_per_hour * share / (tokens_per_s * SECONDS_PER_HOUR) * 1e6
 
 
+def token_rate(requests_per_s: Num, tokens: Num) -> Num:
+    """Tokens a second of requests of so many tokens each."""
+    return requests_per_s * tokens
+
+
 def joules_per_token(watts: Num, share: Num, tokens_per_s: Num) -> Num:
     """Energy of a token that takes a `share` of the fleet's time."""
     return watts * share / tokens_per_s
@@ -66,7 +71,7 @@ def joules_per_token(watts: Num, share: Num, tokens_per_s: Num) -> Num:
 
 def computed_prompts(requests_per_s: Num, prompt_tokens: Num, hit_rate: Num) -> Num:
     """Prompt tokens a second that no cache holds."""
-    return requests_per_s * prompt_tokens * maximum(1.0 - hit_rate, 1e-9)
+    return token_rate(requests_per_s, prompt_tokens) * maximum(1.0 - hit_rate, 1e-9)
 
 
 def money(
@@ -77,9 +82,9 @@ def money(
     hourly = None if math.isnan(total) else total
     drawn = [energy(s.accelerators, s.part, s.system, catalog.energy(system=s.system)) for s in spent]
     watts = sum(float(d.total_j) for d in drawn) / SECONDS_PER_HOUR
-    asked = requests_per_s * question.prompt_tokens
+    asked = float(token_rate(requests_per_s, question.prompt_tokens))
     prompts = float(computed_prompts(requests_per_s, question.prompt_tokens, question.hit_rate))
-    outputs = requests_per_s * question.output_tokens
+    outputs = float(token_rate(requests_per_s, question.output_tokens))
     count = sum(s.accelerators for s in spent)
     prices = [s.price for s in spent if s.price is not None]
     dates = dict.fromkeys(date for price in prices for date in (price.first_date, price.last_date))

@@ -18,13 +18,13 @@ from hwmodel.predict.service import CLOSED, DISAGGREGATED, ServiceSetting, on_la
 from hwmodel.predict.service.intervals import TPOT, TTFT
 from hwmodel.predict.service.layouts import Sizes, cells, check_sizes, column
 from hwmodel.predict.service.passes import held, room, step_terms, transfer_s
-from hwmodel.predict.service.regimes import paced
+from hwmodel.predict.service.regimes import closed_loop_rate, paced
 from hwmodel.predict.service.search import best_layout, candidates, fitting, numbers, replicas, shared
 from hwmodel.solve.run.band import Band
 from hwmodel.solve.serve.choose import check_context, engine_for
 from hwmodel.solve.serve.citations import service_sources
 from hwmodel.solve.serve.likely import service_like
-from hwmodel.solve.serve.money import Spent, money, price_of, share_of
+from hwmodel.solve.serve.money import Spent, money, price_of, share_of, token_rate
 from hwmodel.solve.serve.notes import ALL, meant, named, notes, resolved, tight
 from hwmodel.solve.serve.question import PoolLimit, ServingQuestion, sizes_of
 from hwmodel.solve.serve.records import SIZES, EngineFound, PredictedRow, PrefillPool, ServingBill
@@ -70,7 +70,7 @@ def predict(
     of = traits_of(regime, setting, question.engine, at.part, searched=searched)
     setting = paced(setting) if setting.prefill is not None else setting
     s = serve(setting, regime)
-    rate = clients / float(s.request_s)  # of a closed loop
+    rate = float(closed_loop_rate(clients, float(s.request_s)))
     held_by = _split(setting, s, other.part.id) if setting.prefill is not None else _both(setting, s, n)
     share, bill = _spent(question, at, other, held_by, float(s.utilisation), rate, catalog)
     layout = setting.worker.layout
@@ -80,8 +80,9 @@ def predict(
         ttft_s=Band.around(float(s.ttft_s), service_ends(of, setting, s, TTFT)),
         tpot_s=Band.around(float(s.tpot_s), service_ends(of, setting, s, TPOT)),
         request_s=float(s.request_s), requests_per_s=rate,
-        output_tokens_per_s=rate * question.output_tokens,
-        total_tokens_per_s=rate * (question.output_tokens + question.prompt_tokens), prefill_share=share,
+        output_tokens_per_s=float(token_rate(rate, question.output_tokens)),
+        total_tokens_per_s=float(token_rate(rate, question.output_tokens + question.prompt_tokens)),
+        prefill_share=share,
         **held_by._asdict(), **asdict(bill),
     )  # fmt: skip
     model = "" if question.shape is not None else question.model

@@ -14,7 +14,7 @@ from hwmodel.solve.budget.limits import SLACK
 from hwmodel.solve.plan.closing import TOKEN_ROUNDS, TOKEN_TOLERANCE
 from hwmodel.solve.question.setting import Fleeted, step_doubt
 from hwmodel.solve.run.billing import Bill, Rated, bill
-from hwmodel.solve.run.fleet import Fleet
+from hwmodel.solve.run.fleet import Fleet, rate_of_size
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.sweep.closing import Closed, Closing
 from hwmodel.solve.sweep.searching import FIGURES, USED, Layouts, rates
@@ -92,7 +92,8 @@ class Billed:
         one, setting = self.one, self.setting
         fleet = Fleet(setting, int(self.accelerators))
         given = fleet.given_rate(one.at.flop_params, one.at.shape)
-        predicted = rates(float(setting.request.seq_len), self.figures) * one.at.rate_scale / setting.level
+        built = rates(float(setting.request.seq_len), self.figures)
+        predicted = rate_of_size(built, one.at.shape_params, one.at.flop_params, setting.level)
         rate = np.where(np.isfinite(predicted), given, np.nan) if given else predicted
         doubt = CERTAIN if given else self._doubt()
         tokens = FIRST_TOKENS_PER_PARAM * one.params if self.closing.by_rate else one.tokens
