@@ -25,10 +25,9 @@ from hwmodel.report.explain.bill import (
     whole_run_rule,
 )
 from hwmodel.report.explain.rule import Fact, Rule, by
-from hwmodel.solve.plan.format_verdict import speedup
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.answers import mfu_flop_per_token
-from hwmodel.solve.run.billing import steady_days, utilisation
+from hwmodel.solve.run.billing import speedup, steady_days, utilisation
 from hwmodel.solve.run.fleet import Fleet, rate_of_size
 from hwmodel.solve.run.solved import sized_shape
 from hwmodel.specs import MemoryTerms, StepTerms

@@ -9,11 +9,11 @@ import msgspec
 
 from hwmodel.catalog.calibrations import speedup_log_half_width
 from hwmodel.laws.evidence import Gap, GapBand, gap_band
-from hwmodel.ops import Num
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.life.demand import Life
 from hwmodel.solve.plan import break_even
 from hwmodel.solve.question.setting import Fleeted
+from hwmodel.solve.run.billing import speedup
 from hwmodel.solve.run.format_records import Contradiction, Evidence, FormatRow, ObjectiveVerdict, ServedIn
 from hwmodel.solve.run.pairs import evidence_kind, loss_gaps, published_speed, scenarios
 from hwmodel.solve.run.result import Band, value_of
@@ -84,11 +84,6 @@ def _with_grounds(question: FormatQuestion, row: FormatRow, precision: Precision
 def _speedup(row: FormatRow, base: FormatRow) -> Band:
     """Time of the reference over that of the recipe; the errors of the two are common, so its band is its own."""
     return Band.around(speedup(value_of(row.tokens_per_s), value_of(base.tokens_per_s)), speedup_log_half_width())
-
-
-def speedup(tokens_per_s: Num, reference_tokens_per_s: Num) -> Num:
-    """How many times as fast as the reference a format trains, each in its own best layout."""
-    return tokens_per_s / reference_tokens_per_s
 
 
 def _gap(question: FormatQuestion, precision: Precision) -> tuple[Band | None, Band | None, Evidence | None]:

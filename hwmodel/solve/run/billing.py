@@ -96,6 +96,11 @@ def utilisation(tokens_per_s: Num, flop_per_token: Num, accelerators: Num, peak_
     return tokens_per_s * flop_per_token / (accelerators * peak_flop_per_s)
 
 
+def speedup(tokens_per_s: Num, reference_tokens_per_s: Num) -> Num:
+    """How many times as fast as the reference a format trains, each in its own best layout."""
+    return tokens_per_s / reference_tokens_per_s
+
+
 def billed_hours_of(elapsed_days: Num, accelerators: Num) -> Num:
     """Accelerator-hours of a fleet over so many days."""
     return elapsed_days * (24.0 * accelerators)
