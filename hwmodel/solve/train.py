@@ -28,8 +28,10 @@ from hwmodel.predict.training import (
 from hwmodel.predict.uncertainty import is_mixture, step_shares
 from hwmodel.solve.plan.citations import training_sources
 from hwmodel.solve.plan.solver import setting_of
+from hwmodel.solve.question.options import Quantity
 from hwmodel.solve.question.request import Request
 from hwmodel.solve.question.setting import Fleeted, fleeted, run_like, step_doubt
+from hwmodel.solve.question.values import quantity
 from hwmodel.solve.run.band import Band
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.solve.run.solved import sized_shape
@@ -47,6 +49,7 @@ from hwmodel.specs import Layout, MemoryTerms, Shape, StepTerms, Workload
 from hwmodel.specs.accuracy import Like
 from hwmodel.specs.intervals import Ends
 from hwmodel.specs.layout import RARE
+from hwmodel.units import parse_count
 
 GIB = 2.0**30
 ADAPTERS_BELOW = 0.5  # trainable share below which weights are frozen (as the physics has it)
@@ -191,7 +194,7 @@ def train(
     *,
     task: str = "pretrain",
     sequence_parallel: bool | None = None,
-    rank: float | None = None,
+    rank: Quantity | None = None,
     base: str | None = None,
     searched: str | None = None,
     **given: Any,
@@ -218,7 +221,8 @@ def train(
     fleet = fleeted(setting)
     if base is not None:
         fleet = msgspec.structs.replace(fleet, precision=with_states(fleet.precision, None, None, base))
-    share = TRAINABLE[task] if rank is None else adapter_fraction(_shape(fleet, r), rank)
+    width = quantity(rank, parse_count, "--rank")
+    share = TRAINABLE[task] if width is None else adapter_fraction(_shape(fleet, r), width)
     run, warnings = _run(fleet, r, r.gpus, share, sequence_parallel)
     run = msgspec.structs.replace(run, searched=_names_searched(searched, r))
     return _result(fleet, r, predict_training(run, setting.level), warnings)

@@ -6,16 +6,25 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import msgspec
 
 from hwmodel.answers import finite
 from hwmodel.api import views
 from hwmodel.errors import HwModelError, InputError
-from hwmodel.plain import Given
-from hwmodel.web.question import read_json, read_question
+from hwmodel.plain import JsonValue
+from hwmodel.web.question import Question, read_json, read_question
 
+if TYPE_CHECKING:
+    from hwmodel.api.options import PlanOptions, TrainOptions
+    from hwmodel.solve.plan.answer import Plan
+    from hwmodel.solve.plan.compare_values import Comparison
+    from hwmodel.solve.question.options import ServeQuestion
+    from hwmodel.solve.serve.ask import Served
+    from hwmodel.solve.train import TrainResult
+
+Found: TypeAlias = "Plan | Comparison | Served | TrainResult"
 STATUS = {0: 200, 1: 500, 2: 400, 3: 422, 4: 500}  # exit code -> HTTP status
 MEANING = {0: "answered", 1: "internal error", 2: "bad input", 3: "infeasible", 4: "invalid catalog"}
 INTERNAL = "internal error: the same question on the command line with HWMODEL_DEBUG=1 shows where"
@@ -63,74 +72,102 @@ def reply(job: Job) -> Reply:
         return refusal(STATUS[1], INTERNAL, MEANING[1], 1)
 
 
-def solve(verb: str, question: Mapping[str, Any]) -> Any:
-    """The result that the command line prints, as a record with `to_dict`."""
-    if verb == "serve":
-        from hwmodel.solve.serve.ask import serve
+def solve(verb: str, question: Question) -> Found:
+    """The result that the command line prints."""
+    return SOLVERS[verb](question)
 
-        if "model" not in question:
-            raise InputError("say which model is served: model, like llama-3.1-70b")
-        return serve(**question)
-    if verb == "train":
-        from hwmodel.solve.train import train
 
-        return train(**question)
-    if verb == "compare":
-        return _compare(dict(question))
+# `read_question` has let through the options of the verb and no other: the keys of what is cast to here.
+def _plan(question: Question) -> Plan:
     from hwmodel.solve.plan.solver import plan
 
-    return plan(**question)
+    return plan(**cast("PlanOptions", question))
 
 
-def _compare(question: Given) -> Any:
+def _train(question: Question) -> TrainResult:
+    from hwmodel.solve.train import train
+
+    return train(**cast("TrainOptions", question))
+
+
+def _serve(question: Question) -> Served:
+    from hwmodel.solve.serve.ask import serve
+
+    if "model" not in question:
+        raise InputError("say which model is served: model, like llama-3.1-70b")
+    given = {name: value for name, value in question.items() if name != "model"}
+    return serve(model=str(question["model"]), **cast("ServeQuestion[str]", given))
+
+
+def _compare(question: Question) -> Plan | Comparison:
     """Formats side by side, or a plan for every combination of the options that are lists."""
     from hwmodel.solve.plan.compare import compare
     from hwmodel.solve.plan.compare_values import compare_values, listed_options
 
     lists = listed_options(question)
     if not lists or set(lists) == {"precision"}:
-        return compare(**question)
-    return compare_values(lists, **{name: value for name, value in question.items() if name not in lists})
+        return compare(**cast("PlanOptions", question))
+    given = {name: value for name, value in question.items() if name not in lists}
+    return compare_values(lists, **cast("PlanOptions", given))
 
 
-def as_json(verb: str, given: Mapping[str, Any]) -> Reply:
+SOLVERS: Mapping[str, Callable[[Question], Found]] = {
+    "plan": _plan, "train": _train, "serve": _serve, "compare": _compare,
+}  # fmt: skip
+
+
+def as_json(verb: str, given: Mapping[str, JsonValue]) -> Reply:
     """The JSON of the command line's `--format json`. A layout that does not fit is shown and says so with 3."""
     found = solve(verb, read_question(verb, given)).to_dict()
     code = 3 if found.get("fits") is False else 0
     return Reply(status=200, body=json.dumps(finite(found), ensure_ascii=False).encode(), exit_code=code)
 
 
-def as_report(verb: str, given: Mapping[str, Any]) -> Reply:
+def as_report(verb: str, given: Mapping[str, JsonValue]) -> Reply:
     """The Markdown of the command line."""
     found = solve(verb, read_question(verb, given))
     return Reply(status=200, body=_markdown(verb, found).encode(), media=MARKDOWN, exit_code=0)
 
 
-def _markdown(verb: str, found: Any) -> str:
-    """The report of a result: a plan and a comparison of formats are records of one kind, told apart by the verb."""
+def _markdown(verb: str, found: Found) -> str:
+    """The report of a result: a comparison of formats is a plan too, with more in it."""
     from hwmodel import report
+    from hwmodel.solve.plan.answer import FormatPlan, Plan
 
-    if verb == "plan":
-        return report.plan_markdown(found)
-    if verb == "compare" and hasattr(found, "precisions"):
+    if isinstance(found, FormatPlan):
         return report.compare_markdown(found)
+    if isinstance(found, Plan):
+        return report.plan_markdown(found)
     JOINS[verb]()
-    return str(found.to_markdown())
+    return found.to_markdown()
 
 
 # The API's own functions would read a model's file; a request must not, so the solver is called and only read alike.
 JOINS = {"compare": views.join_plan, "serve": views.join_serve, "train": views.join_train}
 
 
-def as_launch(verb: str, given: Mapping[str, Any]) -> Reply:
-    """The launch files of `hwmodel export` in a ZIP; the body holds the question and the `targets`."""
-    from hwmodel.interop.export import launch_files, names_asked
+class LaunchBody(NamedTuple):
+    """The body of a request for launch files: the question as it came, and the targets as `export --to` names them."""
 
+    question: Mapping[str, JsonValue]
+    targets: str
+
+
+def launch_body(given: Mapping[str, JsonValue]) -> LaunchBody:
+    """The two things that a request for launch files says. Raises InputError for anything else."""
     question, targets = given.get("question"), given.get("targets")
     if not isinstance(question, dict) or not isinstance(targets, str) or len(given) != 2:
         raise InputError('say the question and the targets: {"question": {...}, "targets": "megatron,slurm"}')
-    asked = names_asked(targets)
-    found = solve(verb, read_question(verb, question)).to_dict()
+    return LaunchBody(question=question, targets=targets)
+
+
+def as_launch(verb: str, given: Mapping[str, JsonValue]) -> Reply:
+    """The launch files of `hwmodel export` in a ZIP."""
+    from hwmodel.interop.export import launch_files, names_asked
+
+    body = launch_body(given)
+    asked = names_asked(body.targets)
+    found = solve(verb, read_question(verb, body.question)).to_dict()
     written = launch_files(found, asked, "the answer")
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -139,6 +176,6 @@ def as_launch(verb: str, given: Mapping[str, Any]) -> Reply:
     return Reply(status=200, body=held.getvalue(), media=ZIP, exit_code=0)
 
 
-FORMS: Mapping[str, Callable[[str, Mapping[str, Any]], Reply]] = {
+FORMS: Mapping[str, Callable[[str, Mapping[str, JsonValue]], Reply]] = {
     "json": as_json, "report": as_report, "launch": as_launch,
 }  # fmt: skip

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,10 +17,16 @@ from starlette.routing import Route
 
 from hwmodel.web.answers import INTERNAL, JSON, MEANING, STATUS, Job, Reply, refusal
 from hwmodel.web.fields import VERBS
-from hwmodel.web.guard import Access, Asgi, Guard
+from hwmodel.web.guard import Access, Guard
 from hwmodel.web.limits import Limits
 from hwmodel.web.pool import BUSY, OVER, WorkerPool
 
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from hwmodel.plain import JsonValue
+
+Handler = Callable[[Request], Awaitable[Response]]
 MEDIA = {
     ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8",
@@ -45,7 +52,7 @@ def respond(reply: Reply) -> Response:
     return Response(reply.body, status_code=reply.status, media_type=reply.media, headers=headers)
 
 
-def application(access: Access, limits: Limits) -> Asgi:
+def application(access: Access, limits: Limits) -> ASGIApp:
     """The whole server behind its guard. Starting it starts the workers."""
     pool = WorkerPool(limits)
 
@@ -77,7 +84,7 @@ def _questions(pool: WorkerPool) -> list[Route]:
     ]
 
 
-def _asked(pool: WorkerPool, verb: str, form: str) -> Any:
+def _asked(pool: WorkerPool, verb: str, form: str) -> Handler:
     """The handler of one route."""
 
     async def handle(request: Request) -> Response:
@@ -111,12 +118,15 @@ def _readings() -> list[Route]:
     from hwmodel.web.runs import published
 
     catalog = load_catalog()
-    told = {"/api/form": form(catalog), "/api/runs": published(catalog), "/api/openapi.json": document()}
+    told: dict[str, msgspec.Struct | Mapping[str, JsonValue]] = {
+        "/api/form": form(catalog), "/api/runs": published(catalog), "/api/openapi.json": document(),
+    }  # fmt: skip
     return [_told(address, data) for address, data in told.items()]
 
 
-def _told(address: str, data: Mapping[str, Any]) -> Route:
-    body = json.dumps(data, ensure_ascii=False).encode()
+def _told(address: str, data: msgspec.Struct | Mapping[str, JsonValue]) -> Route:
+    """A route that says one thing: a record or a JSON object."""
+    body = json.dumps(msgspec.to_builtins(data), ensure_ascii=False).encode()
 
     async def handle(_request: Request) -> Response:
         """The same bytes each time."""
@@ -128,7 +138,7 @@ def _told(address: str, data: Mapping[str, Any]) -> Route:
 def _pages() -> list[Route]:
     """The page's files."""
 
-    def handler(response: Response) -> Any:
+    def handler(response: Response) -> Handler:
         """What answers with one file."""
 
         async def handle(_request: Request) -> Response:

@@ -8,18 +8,16 @@ import ipaddress
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from hwmodel.web.answers import Reply, refusal
 from hwmodel.web.limits import Limits
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOG = logging.getLogger("hwmodel.web")
 FORBIDDEN = "not allowed"
@@ -42,6 +40,19 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 
     names: frozenset[str]
     token: str | None = None
+
+
+class Head(NamedTuple):
+    """What a request says before its body: the path asked for, and its headers by their names in small letters."""
+
+    path: str
+    headers: Mapping[str, str]
+
+
+def head_of(scope: Scope) -> Head:
+    """The head of a request as ASGI tells of it."""
+    headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
+    return Head(path=str(scope["path"]), headers=headers)
 
 
 def is_loopback(host: str) -> bool:
@@ -83,8 +94,9 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def refused(allowed: Access, path: str, headers: dict[str, str]) -> Reply | None:
+def refused(allowed: Access, head: Head) -> Reply | None:
     """Why a request may not be answered, by its head alone; None where it may."""
+    path, headers = head
     host = headers.get("host", "")
     name = host_name(host)
     if name not in allowed.names and not (allowed.token is not None and _is_address(name)):
@@ -104,15 +116,14 @@ def refused(allowed: Access, path: str, headers: dict[str, str]) -> Reply | None
 class Guard:
     """Stands before the application: refuses, bounds, adds headers, and logs the verb and the time alone."""
 
-    def __init__(self, app: Asgi, allowed: Access, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, allowed: Access, limits: Limits) -> None:
         self.app, self.allowed, self.limits = app, allowed, limits
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, path = time.monotonic(), str(scope["path"])
-        headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
+        began, head = time.monotonic(), head_of(scope)
 
         async def send_guarded(message: Message) -> None:
             """With our headers, whatever the application set."""
@@ -121,15 +132,15 @@ class Guard:
                 message["headers"] = kept + [(key.encode(), value.encode()) for key, value in HEADERS.items()]
             await send(message)
 
-        answer = refused(self.allowed, path, headers)
-        body = answer if answer is not None else await self._body(headers, receive)
+        answer = refused(self.allowed, head)
+        body = answer if answer is not None else await self._body(head.headers, receive)
         if isinstance(body, Reply):
             await send_reply(body, send_guarded, close=True)
         else:
             await self.app(scope, _replayed(body, receive), send_guarded)
-        LOG.info("%s %.0f ms", verb_of(path), 1e3 * (time.monotonic() - began))
+        LOG.info("%s %.0f ms", verb_of(head.path), 1e3 * (time.monotonic() - began))
 
-    async def _body(self, headers: dict[str, str], receive: Receive) -> bytes | Reply:
+    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes | Reply:
         """The whole body, or why it is not taken: too long by its head or in fact, or too slow."""
         most = self.limits.body_bytes
         too_long = refusal(413, f"the body is longer than {most:,} bytes: a question is much shorter", "over the limit")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import msgspec
 
 import hwmodel
-from hwmodel.plain import Document
+from hwmodel.plain import JsonValue
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.result import RunAnswer
 from hwmodel.web.answers import JSON, MARKDOWN, MEANING, STATUS, ZIP
 from hwmodel.web.fields import FIELDS, VERBS, Verb
 from hwmodel.web.question import MOST_CHARACTERS
 
-Schema = Document
+Schema: TypeAlias = Mapping[str, JsonValue]  # a JSON Schema, or a part of OpenAPI's own document
 REFS = "#/components/schemas/{name}"
 # Keys of the contract that answers of these verbs always hold; the rest of them depends on the question.
 ALWAYS = {
@@ -33,7 +34,7 @@ LIMITED = {
 
 def document() -> Schema:
     """The whole description."""
-    paths: Schema = {}
+    paths: dict[str, Schema] = {}
     for verb in VERBS.values():
         paths |= _paths(verb)
     paths["/api/form"] = {"get": _read("form", "Fields, their explanations and completions, the words of numbers")}
@@ -62,8 +63,8 @@ def schemas() -> dict[str, Schema]:
     found: dict[str, Schema] = {**records, "Error": _error()}
     for verb in VERBS.values():
         found[f"{verb.name}_question"] = question_schema(verb)
-    rows = {"type": "array", "minItems": 2, "items": {"type": "object", "properties": {"answer": row}}}
-    table = {
+    rows: Schema = {"type": "array", "minItems": 2, "items": {"type": "object", "properties": {"answer": row}}}
+    table: Schema = {
         "type": "object",
         "required": ["option", "rows"],
         "properties": {"option": {"type": "string"}, "rows": rows},
@@ -74,7 +75,7 @@ def schemas() -> dict[str, Schema]:
     return found
 
 
-def _of_any_kind(kind: type) -> Schema:
+def _of_any_kind(kind: type) -> dict[str, str]:
     """The schema of a value that may be of any type (`object`); NotImplementedError for another, which msgspec's
     `schema_hook` takes for "not mine"."""
     if kind is not object:
@@ -110,18 +111,21 @@ def _value_schema(name: str) -> Schema:
 
 def _error() -> Schema:
     """A refusal: one line, and what the command line's exit code means."""
-    codes = {"type": ["integer", "null"], "enum": [*MEANING, None], "description": "Of the command line; null for a "
-             "request that was refused before it was read as a question."}  # fmt: skip
-    words = {"message": {"type": "string"}, "meaning": {"type": "string"}, "exit_code": codes}
-    line = {"type": "object", "required": list(words), "properties": words}
+    codes: Schema = {
+        "type": ["integer", "null"],
+        "enum": [*MEANING, None],
+        "description": "Of the command line; null for a request that was refused before it was read as a question.",
+    }
+    words: Schema = {"message": {"type": "string"}, "meaning": {"type": "string"}, "exit_code": codes}
+    line: Schema = {"type": "object", "required": list(words), "properties": words}
     return {"type": "object", "required": ["error"], "properties": {"error": line}}
 
 
-def _paths(verb: Verb) -> Schema:
+def _paths(verb: Verb) -> dict[str, Schema]:
     """The three forms of an answer."""
     asked = {"$ref": f"#/components/schemas/{verb.name}_question"}
-    both = {"question": asked, "targets": {"type": "string", "examples": ["megatron,slurm"]}}
-    launch = {"type": "object", "required": list(both), "additionalProperties": False, "properties": both}
+    both: Schema = {"question": asked, "targets": {"type": "string", "examples": ["megatron,slurm"]}}
+    launch: Schema = {"type": "object", "required": list(both), "additionalProperties": False, "properties": both}
     answer = {"$ref": f"#/components/schemas/{verb.name}_answer"}
     text, binary = {"type": "string"}, {"type": "string", "format": "binary"}
     found = {
@@ -143,7 +147,7 @@ def _post(name: str, summary: str, body: Schema, media: str, answer: Schema) -> 
 
 
 def _read(name: str, summary: str) -> Schema:
-    answer = {"description": "answered", "content": {JSON: {"schema": {"type": "object"}}}}
+    answer: Schema = {"description": "answered", "content": {JSON: {"schema": {"type": "object"}}}}
     return {"operationId": name, "summary": summary, "responses": {"200": answer, **_refusals()}}
 
 

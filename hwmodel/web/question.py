@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TypeAlias
 
 from hwmodel.errors import InputError, unknown
-from hwmodel.plain import Document, Options
+from hwmodel.plain import JsonObject, JsonValue
 from hwmodel.web.fields import FIELDS, FILES, VERBS, Verb
 
 MOST_CHARACTERS = 300  # of one value: a list of a dozen names is far below
+# What a verb is asked over HTTP: its options by name, each a text as it is typed, yes or no, or (`rank`) a number.
+Question: TypeAlias = Mapping[str, str | bool | float]
 
 
-def read_json(body: bytes) -> Document:
+def read_json(body: bytes) -> JsonObject:
     """The object of a body. Raises InputError for what is none, a name given twice and numbers that JSON has not."""
     try:
         found = json.loads(body.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number)
@@ -25,7 +27,7 @@ def read_json(body: bytes) -> Document:
     return found
 
 
-def _once(pairs: list[tuple[str, Any]]) -> Document:
+def _once(pairs: list[tuple[str, JsonValue]]) -> JsonObject:
     """The pairs as a mapping. Raises InputError for a name that stands twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -37,10 +39,10 @@ def _no_number(word: str) -> float:
     raise InputError(f"{word} is no number: leave the option out, or give a finite one")
 
 
-def read_question(verb: str, given: Mapping[str, Any]) -> Options:
+def read_question(verb: str, given: Mapping[str, JsonValue]) -> Question:
     """The options of a question, empty ones left out. Raises InputError for a name or a value that it cannot take."""
     asked = VERBS[verb]
-    found = {}
+    found: dict[str, str | bool | float] = {}
     for name, value in given.items():
         _check_name(asked, name)
         if value is None or value == "":
@@ -58,7 +60,7 @@ def _check_name(verb: Verb, name: str) -> None:
     raise unknown("option", name[:80], verb.fields, verb.name)
 
 
-def _value(name: str, value: Any) -> Any:
+def _value(name: str, value: JsonValue) -> str | bool | float:
     """A value of the kind that the option takes. Raises InputError."""
     if FIELDS[name].flag:
         if not isinstance(value, bool):

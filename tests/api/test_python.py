@@ -115,6 +115,13 @@ def test_scalars_of_numpy_and_pandas_are_numbers(asked: Any) -> None:
     assert hm.plan(**{**FLEET, "tokens": asked}).to_dict()["answer"] == hm.plan(**FLEET).to_dict()["answer"]
 
 
+def test_a_rank_is_read_like_any_other_count() -> None:
+    asked = {"model": "llama-3.1-8b", "gpus": "8xH100", "task": "lora"}
+    assert hm.train(**asked, rank="16").to_dict() == hm.train(**asked, rank=np.int64(16)).to_dict()
+    with pytest.raises(hm.InputError, match="--rank"):
+        hm.train(**asked, rank="high")
+
+
 def test_lists_are_what_commas_are() -> None:
     one = hm.compare(gpus=["64xH100", "64xA100"], params="8B", tokens=["100B", "200B"])
     two = hm.compare(gpus="64xH100,64xA100", params="8B", tokens="100B,200B")

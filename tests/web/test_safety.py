@@ -18,7 +18,7 @@ from hwmodel.errors import InputError
 from hwmodel.web import answers
 from hwmodel.web.answers import Job, Reply, reply
 from hwmodel.web.app import page_files
-from hwmodel.web.guard import Access, access, refused
+from hwmodel.web.guard import Access, Head, access, refused
 from hwmodel.web.limits import Limits
 from hwmodel.web.pool import CROWDED, WorkerPool, WorkerProcess, _context
 from hwmodel.web.question import read_json, read_question
@@ -90,8 +90,8 @@ def test_loopback_alone_needs_no_token() -> None:
     assert access("0.0.0.0", "secret").token == "secret"
     allowed = Access(names=frozenset({"box"}), token="secret")
     head = {"host": "192.0.2.7:8765", "authorization": "Bearer secret"}
-    assert refused(allowed, "/api/plan", head) is None  # a plain address cannot be another's name
-    assert refused(allowed, "/api/plan", head | {"host": "box.example"}) is not None
+    assert refused(allowed, Head("/api/plan", head)) is None  # a plain address cannot be another's name
+    assert refused(allowed, Head("/api/plan", head | {"host": "box.example"})) is not None
 
 
 TRICKS = [
