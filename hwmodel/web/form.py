@@ -21,7 +21,7 @@ class Launches(msgspec.Struct, frozen=True, kw_only=True):
     serving: bool
 
 
-class Form(msgspec.Struct, frozen=True, kw_only=True):
+class PageForm(msgspec.Struct, frozen=True, kw_only=True):
     """What the page reads once: `choices` are pairs of a name and what it stands for, by table of completions."""
 
     version: str
@@ -34,10 +34,10 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     targets: Mapping[str, Launches]
 
 
-def form(catalog: Catalog) -> Form:
+def form(catalog: Catalog) -> PageForm:
     """Verbs, fields, and for each table of completions the names with what they stand for."""
     wanted = sorted({field.choices for field in FIELDS.values() if field.choices})
-    return Form(
+    return PageForm(
         version=hwmodel.__version__,
         catalog_version=catalog.version,
         verbs=tuple(VERBS.values()),
