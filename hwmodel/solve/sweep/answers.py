@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeAlias
+
 import msgspec
 
 from hwmodel.specs.layout import SIZES
+
+SweepRow: TypeAlias = Mapping[str, str | float | int | bool | None]  # a row as it stands in a shard: column to cell
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,8 +22,8 @@ from typing import TypeVar
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.plain import Row
 from hwmodel.solve.sweep import seen
+from hwmodel.solve.sweep.answers import SweepRow
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.origin import (
     DIGEST_LETTERS,
@@ -277,13 +277,13 @@ class Folder:
         for shard in sorted(shards):
             yield parquet.read_metadata(shards[shard]).metadata[b"hwmodel.partial"]
 
-    def records(self, shards: dict[int, Path], wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Row]:
+    def records(self, shards: dict[int, Path], wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], SweepRow]:
         """Rows by shard and place in its file, as columns by name."""
         parquet = extra("pyarrow.parquet", "pyarrow")
         places: dict[int, list[int]] = {}
         for shard, row in sorted(set(wanted)):
             places.setdefault(shard, []).append(row)
-        found: dict[tuple[int, int], Row] = {}
+        found: dict[tuple[int, int], SweepRow] = {}
         for shard, rows in places.items():
             taken = parquet.read_table(shards[shard]).take(rows).to_pylist()
             found |= {(shard, row): record for row, record in zip(rows, taken)}

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.errors import InputError, unknown
-from hwmodel.plain import Row
-from hwmodel.solve.sweep.answers import ALWAYS, known_columns
+from hwmodel.solve.sweep.answers import ALWAYS, SweepRow, known_columns
 from hwmodel.solve.sweep.expression import Expression, read_expression
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.folder import Folder
@@ -33,7 +32,7 @@ class Selected(msgspec.Struct, frozen=True, kw_only=True):
     end to end."""
 
     columns: tuple[str, ...]
-    rows: list[Row]
+    rows: list[SweepRow]
     found: int
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from hwmodel.plain import Row
-from hwmodel.solve.sweep.answers import known_columns
+from hwmodel.solve.sweep.answers import SweepRow, known_columns
 from hwmodel.solve.sweep.folder import Folder, rows_digest
 from hwmodel.solve.sweep.keeping import BINS_A_DECADE, Partial, Winners, bins
 from hwmodel.solve.sweep.origin import DIGEST_LETTERS
@@ -33,7 +32,7 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
 
     by: list[str]
     count: int
-    rows: list[Row]
+    rows: list[SweepRow]
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +49,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     without_answer: dict[str, int]  # what binds, or `refused` -> rows
     layouts: int
     units: dict[str, str]
-    top: dict[str, list[Row]]  # answer -> its best rows
+    top: dict[str, list[SweepRow]]  # answer -> its best rows
     pareto: Front
     histograms: dict[str, int | list[Bin]]  # answer -> bins, beside `bins_per_decade`
     rows_digest: str
