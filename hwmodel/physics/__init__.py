@@ -22,6 +22,7 @@ __all__ = [
     "serving_formulas",
     "serving_launches",
     "serving_memory",
+    "serving_products",
     "serving_queue",
     "serving_step",
     "shape",

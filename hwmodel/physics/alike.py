@@ -14,12 +14,16 @@ from hwmodel.specs.shape import Block
 T = TypeVar("T")
 COUNTED = frozenset({"count", "reuse", "extra_params"})
 NETWORK = frozenset({"d_ff", "gated", "n_experts", "top_k", "top_groups", "d_ff_shared"})
+MIXER = frozenset({"mixer_params", "mixer_flop_per_token", "mixer_state_elements"})
 # What a layer attends to, which its products do not depend on.
 REACH = frozenset({"window_tokens", "select_tokens", "index_heads", "index_dim", "kv_compression"})
 PRODUCTS = tuple(f for f in Block.__struct_fields__ if f not in COUNTED | REACH)
-ATTENTION_PRODUCTS = tuple(f for f in PRODUCTS if f not in NETWORK)
+HEAD_PRODUCTS = tuple(f for f in PRODUCTS if f not in NETWORK | MIXER)
+NETWORK_PRODUCTS = tuple(f for f in PRODUCTS if f in NETWORK)
 ATTENTION = tuple(f for f in Block.__struct_fields__ if f not in COUNTED | NETWORK)
 ROUTING = ("n_experts", "top_k")
+SIZES = ("n_heads", "n_kv_heads", "head_dim", "d_ff", "gated", "n_experts", "top_k", "d_ff_shared")
+SUMS = ("n_experts", "whole_qk_norm")
 
 
 class Once:
@@ -31,9 +35,10 @@ class Once:
     def of(self, block: Block, reads: tuple[str, ...], make: Callable[[], T], *more: float | None) -> T:
         """What `make` gives for a block, which depends on the fields that it `reads` and on `more` (None: on what has
         no name, so that it is made anew)."""
-        sizes = (*more, *(getattr(block, name) for name in reads))
-        if not all(isinstance(size, (int, float)) for size in sizes):
-            return make()
+        sizes = (*more, *[getattr(block, name) for name in reads])
+        for size in sizes:
+            if not isinstance(size, (int, float)):
+                return make()
         key = (reads, *sizes)
         if key not in self.known:
             self.known[key] = make()

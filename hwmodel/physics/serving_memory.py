@@ -5,7 +5,8 @@ from __future__ import annotations
 from hwmodel.ops import Num, ceil, maximum, minimum, where
 from hwmodel.physics.columns import anywhere, everywhere, only
 from hwmodel.physics.serving_formulas import cached_elements, kept_share, sequences_alive, usual_pool_bytes
-from hwmodel.physics.serving_step import ATTENTION_MODULES, kv_heads_per_rank, stage_unevenness
+from hwmodel.physics.serving_products import ATTENTION_MODULES, kv_heads_per_rank
+from hwmodel.physics.serving_step import stage_unevenness
 from hwmodel.physics.shape import (
     cached_width,
     expert_params,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hwmodel.ops import Num, ceil, exp, log, maximum, minimum, where
+from hwmodel.ops import Num, ceil, maximum, minimum, where
 from hwmodel.physics import alike, collectives
 from hwmodel.physics.alike import Once
 from hwmodel.physics.collectives import all_reduce_fast_s, all_reduce_s, point_to_point_s
@@ -19,16 +19,15 @@ from hwmodel.physics.columns import absent, anywhere, everywhere, only
 from hwmodel.physics.kernels import (
     attention_decode_s,
     attention_forward_s,
-    cast_s,
     gemm_s,
-    grouped_gemm_s,
     memory_bound_s,
     mla_decode_s,
     scan_s,
 )
 from hwmodel.physics.serving_formulas import gaps_s, handed_s, host_s, kernel_level, last_rank_s, paced_s
 from hwmodel.physics.serving_launches import kernels
-from hwmodel.physics.shape import HeldPart, attention_matrices, layers, network_matrices, reach_tokens, value_head_dim
+from hwmodel.physics.serving_products import choose_gemm, kv_heads_per_rank, products_s, which_gemm
+from hwmodel.physics.shape import layers, reach_tokens, value_head_dim
 from hwmodel.specs.kernels import GemmConstants, Machine
 from hwmodel.specs.serving import DecodeTerms, Engine, ServingFormats, ServingLayout
 from hwmodel.specs.shape import Block, Shape
@@ -73,23 +72,6 @@ def captured(machine: Machine) -> Machine:
         attention=change(machine.attention, launch_s=0.0, decode_launch_s=0.0, mla_decode_launch_s=0.0),
         memory=change(machine.memory, launch_s=0.0),
     )
-
-
-def choose_gemm(high: Num, c: GemmConstants, c_high: GemmConstants) -> GemmConstants:
-    """Constants of the low format, or of the high one where `high` is 1."""
-    if isinstance(high, (int, float)):
-        return c_high if high > 0 else c
-    fields = {f: where(high > 0, getattr(c_high, f), getattr(c, f)) for f in GemmConstants.__struct_fields__}
-    return GemmConstants(**fields)
-
-
-def _product_s(m: Num, n: Num, k: Num, c: GemmConstants) -> Num:
-    return gemm_s(m, n, k, c) + cast_s(m * k, c)
-
-
-def kv_heads_per_rank(block: Block, tp: Num) -> Num:
-    """Key and value heads of one tensor-parallel rank; heads are copied once there are more ranks than heads."""
-    return maximum(block.n_kv_heads / tp, only(block.n_kv_heads > 0, 1.0))
 
 
 def attention_core_s(
@@ -149,111 +131,6 @@ def mixer_scan_s(block: Block, p: Pass, tp: Num, machine: Machine) -> Num:
     return only(block.mixer_flop_per_token > 0, maximum(scan, state))
 
 
-def touched_experts(n_experts: Num, top_k: Num, tokens: Num, independence: Num = 1.0) -> Num:
-    """Expected number of distinct experts that `tokens` tokens reach, at least those of one token.
-
-    Routed evenly and independently it is E (1 - (1 - k/E)^tokens); tokens of related text share experts, so that they
-    count as tokens ** independence."""
-    n = maximum(n_experts, 1.0)
-    stay = log(maximum(1.0 - top_k / n, 1e-9))
-    return n * (1.0 - exp(stay * tokens**independence))
-
-
-class Routed(NamedTuple):
-    """How the tokens of a stage spread over its routed experts: `rows` for each of `experts` of the busiest rank,
-    which receives `copies` copies of tokens."""
-
-    rows: Num
-    experts: Num
-    copies: Num
-
-
-def routed(block: Block, tokens: Num, layout: ServingLayout, engine: Engine) -> Routed | None:
-    """The busiest rank's experts for `tokens` tokens of the whole stage; None where the layer has none."""
-    if absent(block.n_experts):
-        return None
-    touched = maximum(touched_experts(block.n_experts, block.top_k, tokens, engine.independence), 1.0)
-    skew = where(layout.ep > 1.0, engine.imbalance, 1.0)
-    copies = tokens * block.top_k
-    return Routed(copies / touched, maximum(touched / layout.ep * skew, 1.0), copies * skew / layout.ep)
-
-
-def held_part(block: Block, layout: ServingLayout) -> HeldPart:
-    """What one rank holds of a layer."""
-    tp = layout.tp
-    d_ff = block.d_ff / tp
-    if not absent(block.n_experts):
-        d_ff = where(block.n_experts > 0, block.d_ff / layout.moe_tp, d_ff)
-    return HeldPart(block.n_heads / tp, kv_heads_per_rank(block, tp), d_ff, block.d_ff_shared / tp, tp)
-
-
-# Parts of a layer that keep 16 bits where the feed-forward networks alone are quantised.
-ATTENTION_MODULES = ("attention", "up_projections")
-
-
-def padded_sides(shape: Shape, n: Num, k: Num, formats: ServingFormats) -> tuple[Num, Num]:
-    """Sides of an expert's product as loaders pad them: the model's width and the expert's own on this rank."""
-    if everywhere(formats.padded_hidden <= 1.0):
-        return n, k
-    wide, own = formats.padded_hidden, formats.padded_inner
-    sides = [ceil(x / where(x == shape.d_model, wide, own)) * where(x == shape.d_model, wide, own) for x in (n, k)]
-    return sides[0], sides[1]
-
-
-def _which(c: GemmConstants, machine: Machine) -> float | None:
-    """Names the constants of a machine's low or high format; None for a mixture of both."""
-    return 0.0 if c is machine.gemm else 1.0 if c is machine.gemm_high else None
-
-
-def attention_products_s(
-    shape: Shape, block: Block, m: Num, layout: ServingLayout, machine: Machine, c: GemmConstants, network_only: Num
-) -> Num:
-    """Seconds of one layer's products of attention on one rank for `m` tokens: in the format of `c`, or in 16 bits
-    where the networks alone are quantised.
-
-    Latent attention has the same products in its absorbed form: each head's slice of the key and value
-    up-projections meets the query and the result instead of the cache.
-    """
-    total: Num = 0.0
-    own = choose_gemm(network_only, c, machine.gemm_high) if anywhere(network_only > 0) else c
-    for x in attention_matrices(shape, block, held_part(block, layout)):
-        if x.kind == "groups":
-            total = total + x.only(grouped_gemm_s(m, x.n, x.k, x.copies, c) + cast_s(m * x.k * x.copies, c))
-        else:
-            total = total + x.only(_product_s(m, x.n, x.k, own))
-    return total
-
-
-def products_s(
-    shape: Shape,
-    block: Block,
-    m: Num,
-    layout: ServingLayout,
-    engine: Engine,
-    machine: Machine,
-    c: GemmConstants,
-    formats: ServingFormats,
-    once: Once | None = None,
-) -> tuple[Num, Num]:
-    """Seconds of one layer's products on one rank for `m` tokens of an attention rank: dense ones in the format of
-    `c`, and routed experts; `once`: what other blocks of the pass share."""
-    attended = partial(attention_products_s, shape, block, m, layout, machine, c, formats.network_only)
-    dense = (once or Once()).of(block, alike.ATTENTION_PRODUCTS, attended, _which(c, machine))
-    experts: Num = 0.0
-    spread = routed(block, m * layout.dp, layout, engine)
-    for x in network_matrices(shape, block, held_part(block, layout)):
-        if x.kind == "experts":
-            assert spread is not None
-            n, k = padded_sides(shape, x.n, x.k, formats)
-            one = grouped_gemm_s(spread.rows, n, k, spread.experts, machine.gemm)
-            experts = experts + x.only(one + cast_s(spread.copies * x.k, machine.gemm))
-        elif x.kind == "router":
-            dense = dense + x.only(gemm_s(m, x.n, x.k, machine.gemm_high))
-        else:
-            dense = dense + x.only(_product_s(m, x.n, x.k, c))
-    return dense, experts
-
-
 def elementwise_bytes(shape: Shape, block: Block, m: Num, layout: ServingLayout) -> Num:
     """Bytes of one layer's norms, rotary embedding, cache writes, activation and expert shuffles on one rank."""
     d, tp = shape.d_model, layout.tp
@@ -281,6 +158,13 @@ def norm_sum_s(block: Block, m: Num, tp: Num, engine: Engine, machine: Machine) 
     if everywhere(block.whole_qk_norm <= 0):
         return 0.0
     return only(block.whole_qk_norm > 0, sum_s(8.0 * m, tp, engine, machine))
+
+
+def sums_s(block: Block, m: Num, layout: ServingLayout, one: Num, engine: Engine, machine: Machine) -> Num:
+    """Seconds of the sums of one layer's tensor-parallel ranks, `one` of a hidden state each. Under attention-data
+    parallelism the exchange of experts takes the place of the second."""
+    after = only((block.n_experts == 0) | (layout.dp == 1.0), one)
+    return one + after + norm_sum_s(block, m, layout.tp, engine, machine)
 
 
 def exchange_s(shape: Shape, block: Block, m: Num, layout: ServingLayout, act_bytes: Num, machine: Machine) -> Num:
@@ -324,20 +208,19 @@ def layers_terms(
     moved: Num = 0.0
     tp_s: Num = 0.0
     ep_s: Num = 0.0
-    m, tp = p.tokens, layout.tp
-    one, once = sum_s(2.0 * m * shape.d_model, tp, engine, machine), Once()
+    m, once = p.tokens, Once()
+    one = sum_s(2.0 * m * shape.d_model, layout.tp, engine, machine)
     for block in shape.blocks:
         high = only(block.n_experts > 0, formats.experts_only)
         c = choose_gemm(high, machine.gemm, machine.gemm_high)
         products = partial(products_s, shape, block, m, layout, engine, machine, c, formats, once)
-        dense, routed_s = once.of(block, alike.PRODUCTS, products, _which(c, machine))
+        dense, routed_s = once.of(block, alike.PRODUCTS, products, which_gemm(c, machine))
         gemm, experts = gemm + block.count * dense, experts + block.count * routed_s
         cores = partial(cores_s, block, p, layout, formats.kv_bytes, machine, engine.kv_reread)
         attention = attention + block.count * once.of(block, alike.ATTENTION, cores)
-        moved = moved + block.count * elementwise_bytes(shape, block, m, layout)
-        # Under attention-data parallelism the exchange of experts takes the place of the second sum.
-        after = only((block.n_experts == 0) | (layout.dp == 1.0), one)
-        tp_s = tp_s + block.count * (one + after + norm_sum_s(block, m, tp, engine, machine))
+        moved = moved + block.count * once.of(block, alike.SIZES, partial(elementwise_bytes, shape, block, m, layout))
+        sums = partial(sums_s, block, m, layout, one, engine, machine)
+        tp_s = tp_s + block.count * once.of(block, alike.SUMS, sums)
         exchange = partial(exchange_s, shape, block, m, layout, formats.activation_bytes, machine)
         ep_s = ep_s + block.count * once.of(block, alike.ROUTING, exchange)
     return gemm, experts, attention, memory_bound_s(moved, machine.memory), tp_s, ep_s

@@ -95,11 +95,15 @@ def matrices(shape: Shape, block: Block, part: HeldPart | None = None) -> list[M
 
 def attention_matrices(shape: Shape, block: Block, held: HeldPart) -> list[Matrix]:
     """The products of attention and of mixers in its place."""
-    found = _attention_matrices(shape, block, held) if anywhere(block.n_heads > 0) else []
-    if anywhere(block.mixer_params > 0):
-        mixes = _mask(block.mixer_params > 0)
-        found.append(Matrix("dense", block.mixer_params / (shape.d_model * held.tp), shape.d_model, present=mixes))
-    return found
+    return head_matrices(shape, block, held) + mixer_matrices(shape, block, held.tp)
+
+
+def mixer_matrices(shape: Shape, block: Block, tp: Num) -> list[Matrix]:
+    """The products of mixers, as one that `tp` ranks share."""
+    if not anywhere(block.mixer_params > 0):
+        return []
+    mixes = _mask(block.mixer_params > 0)
+    return [Matrix("dense", block.mixer_params / (shape.d_model * tp), shape.d_model, present=mixes)]
 
 
 def _mask(condition: Any) -> Any:
@@ -107,8 +111,10 @@ def _mask(condition: Any) -> Any:
     return True if everywhere(condition) else condition
 
 
-def _attention_matrices(shape: Shape, block: Block, part: HeldPart) -> list[Matrix]:
+def head_matrices(shape: Shape, block: Block, part: HeldPart) -> list[Matrix]:
     """Query, key and value (one fused product), or the down and up pairs of latent attention; and the output."""
+    if not anywhere(block.n_heads > 0):
+        return []
     d, v_dim = shape.d_model, value_head_dim(block)
     query = part.heads * block.head_dim
     own_value = (1.0 - block.shared_kv) * (1.0 - block.v_from_k)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration
+from hwmodel.interop.huggingface import read_config
 from hwmodel.physics import alike
 from hwmodel.physics import serving_step as step
 from hwmodel.physics.alike import Once
@@ -20,7 +22,11 @@ from hwmodel.specs.serving import ServingLayout
 from hwmodel.specs.shape import Block, Shape
 
 CATALOG = load_catalog()
-MODELS = ("deepseek-v3", "gpt-oss-120b", "deepseek-v4-flash", "gemma-3-27b", "llama-3.1-8b")
+MODELLED = [CATALOG.model(entry.id) for entry in CATALOG.models() if not entry.not_modelled]
+# Jamba, Falcon-H1 and others, as their publishers describe them.
+PUBLIC = Path(__file__).parents[1] / "golden" / "hf_public"
+READ = [read_config(path).shape for path in sorted(PUBLIC.glob("*.json"))]
+HYBRID = [shape for shape in (*MODELLED, *READ) if len(shape.blocks) > 1]
 LAYOUT = ServingLayout(tp=np.array([1.0, 2.0, 8.0]), dp=np.array([1.0, 8.0, 4.0]), ep=np.array([1.0, 16.0, 32.0]))
 PASS = step.Pass(
     sequences=np.array([3.0, 40.0, 200.0]), context=np.array([700.0, 5e3, 3e4]), verified=1.0,
@@ -45,10 +51,38 @@ def same_without_sharing(shape: Shape, recipe: str) -> bool:
     return all(np.array_equal(one, other) for one, other in zip(shared, apart, strict=True))
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("shape", HYBRID, ids=lambda shape: shape.name)
 @pytest.mark.parametrize("recipe", ["bf16", "fp8", "mxfp4", "w4a16"])
-def test_sharing_changes_no_bit(model: str, recipe: str) -> None:
-    assert same_without_sharing(CATALOG.model(model), recipe)
+def test_sharing_changes_no_bit(shape: Shape, recipe: str) -> None:
+    assert same_without_sharing(shape, recipe)
+
+
+def test_models_of_several_kinds_of_layers_are_tried() -> None:
+    """Dense beside routed layers, windows, mixers beside attention, and several cache formats."""
+    fields = ("n_experts", "window_tokens", "mixer_params", "head_dim", "kv_compression", "n_kv_heads")
+    for field in fields:
+        assert any(len({getattr(block, field) for block in shape.blocks}) > 1 for shape in HYBRID), field
+
+
+# Layers of plain attention, of a mixer alone and of latent attention beside experts, a mixer and an indexer.
+PLAIN: dict[str, float] = {
+    "count": 3.0, "n_heads": 64.0, "n_kv_heads": 8.0, "head_dim": 128.0, "window_tokens": 4096.0, "d_ff": 16384.0,
+    "v_from_k": 0.5, "borrows_kv": 0.5, "whole_qk_norm": 1.0,
+}  # fmt: skip
+MIXER: dict[str, float] = {
+    "count": 3.0, "mixer_params": 4e7, "mixer_state_elements": 1e6, "mixer_flop_per_token": 1e7, "d_ff": 2048.0,
+    "n_experts": 16.0, "top_k": 2.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sizes", [PLAIN, MIXER], ids=["plain", "mixer"])
+@pytest.mark.parametrize("field", [f for f in Block.__struct_fields__ if f != "count"])
+def test_blocks_of_other_kinds_that_differ_in_a_field(sizes: dict[str, float], field: str) -> None:
+    one = Block(**sizes)
+    had = float(getattr(one, field))
+    other = msgspec.structs.replace(one, **{field: 0.5 * had if 1.0 < had < math.inf else 0.25 if had else 8.0})
+    for recipe in ("fp8", "mxfp4"):
+        assert same_without_sharing(msgspec.structs.replace(CATALOG.model("llama-3.1-8b"), blocks=(one, other)), recipe)
 
 
 def blocks(**more: float) -> tuple[Block, Block]:
@@ -71,5 +105,6 @@ def test_blocks_that_differ_in_any_field_are_no_more_alike_than_what_is_read(fie
 
 
 def test_what_reads_are_named_are_fields_of_a_block() -> None:
-    named = alike.COUNTED | alike.NETWORK | alike.REACH | set(alike.ROUTING)
+    named = alike.COUNTED | alike.NETWORK | alike.MIXER | alike.REACH
+    named |= {*alike.ROUTING, *alike.SIZES, *alike.SUMS}
     assert named <= set(Block.__struct_fields__)

@@ -12,7 +12,8 @@ from hwmodel.physics.layer import attention_s, traffic_s
 from hwmodel.physics.schedule import micro_batches
 from hwmodel.physics.serving import cache_transfer_s, decode_terms, mixed_terms, step_budget, weights_bytes
 from hwmodel.physics.serving_formulas import paced_s
-from hwmodel.physics.serving_step import Pass, index_scores_s, products_s
+from hwmodel.physics.serving_products import products_s
+from hwmodel.physics.serving_step import Pass, index_scores_s
 from hwmodel.physics.stages import layers_per_stage
 from hwmodel.physics.training import step
 from hwmodel.specs import Layout, Workload

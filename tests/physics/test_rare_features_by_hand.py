@@ -19,7 +19,8 @@ from hwmodel.physics.memory import _dropped, _Saved, memory_by_stage, peak_memor
 from hwmodel.physics.micro_batch import _backward_s
 from hwmodel.physics.recomputed import recomputed
 from hwmodel.physics.serving import decode_terms, weights_bytes
-from hwmodel.physics.serving_step import Pass, pass_terms, peak_share, products_s, sum_s
+from hwmodel.physics.serving_products import products_s
+from hwmodel.physics.serving_step import Pass, pass_terms, peak_share, sum_s
 from hwmodel.physics.shape import Matrix, matrices
 from hwmodel.physics.stages import layer_shard, layers_per_stage
 from hwmodel.physics.training import step

@@ -11,7 +11,8 @@ from round_machine import BLOCK, MACHINE, SHAPE
 from hwmodel.physics.serving import bulk_prompt_s, decode_terms, prefill_s, weights_bytes
 from hwmodel.physics.serving_launches import host_launches, kernels, kernels_per_layer, scalings_per_layer
 from hwmodel.physics.serving_memory import pool_bytes
-from hwmodel.physics.serving_step import elementwise_bytes, padded_sides
+from hwmodel.physics.serving_products import padded_sides
+from hwmodel.physics.serving_step import elementwise_bytes
 from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad
 
 ENGINE = Engine(

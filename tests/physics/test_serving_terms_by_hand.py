@@ -13,7 +13,8 @@ import pytest
 from round_machine import BLOCK, HELD, LAYER, MACHINE, SHAPE
 
 from hwmodel.physics.serving import decode_terms, memory, prefill_terms, sequences_that_fit, tokens_per_step
-from hwmodel.physics.serving_step import Pass, mixer_scan_s, products_s
+from hwmodel.physics.serving_products import products_s
+from hwmodel.physics.serving_step import Pass, mixer_scan_s
 from hwmodel.specs.serving import (
     DecodeTerms,
     Engine,

@@ -27,8 +27,8 @@ from hwmodel.physics.serving import (
 )
 from hwmodel.physics.serving_launches import kernels, unfused_per_layer
 from hwmodel.physics.serving_memory import pool_ends
+from hwmodel.physics.serving_products import touched_experts
 from hwmodel.physics.serving_queue import closed_loop, open_loop_at, pools, running_at, sent_at_once
-from hwmodel.physics.serving_step import touched_experts
 from hwmodel.physics.shape import forward_flop_per_token
 from hwmodel.predict.columns import stack
 from hwmodel.predict.formats import formats_of

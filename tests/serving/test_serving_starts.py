@@ -14,8 +14,9 @@ from hwmodel.catalog.engines import serving_calibration
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine, takes_mixed
 from hwmodel.physics.serving import bulk_prompt_s, decode_terms, mixed_terms, weights_bytes
+from hwmodel.physics.serving_products import padded_sides
 from hwmodel.physics.serving_queue import balance_wait_steps, closed_loop, delay_steps
-from hwmodel.physics.serving_step import Pass, attention_core_s, captured, padded_sides, sum_s
+from hwmodel.physics.serving_step import Pass, attention_core_s, captured, sum_s
 from hwmodel.predict.formats import formats_of
 from hwmodel.solve.serve.predict import predict
 from hwmodel.solve.serve.question import ServingQuestion

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hwmodel.physics.serving import kv_bytes_per_token, weights_bytes
-from hwmodel.physics.serving_step import touched_experts
+from hwmodel.physics.serving_products import touched_experts
 from hwmodel.physics.shape import expert_params, forward_flop_per_token
 from hwmodel.predict.service import STATIC
 from hwmodel.validation.predicted.serving_bench import ServingCase
