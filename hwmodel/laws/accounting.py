@@ -45,20 +45,20 @@ FORMS = by_name(
         "FLOPs a token of a shape without embeddings, attention counted",
         deepseek_m,
         gives=("train_flop_per_token", "params_flop_per_token", "ratio_6n_over_m"),
-        acts="beside",
+        acts="accounting",
     ),
     form_of(
         "palm_flop",
         "FLOPs a token of a shape: 6 N and attention",
         palm_flop,
         gives=("train_flop_per_token", "attention_share"),
-        acts="beside",
+        acts="accounting",
     ),
     form_of(
         "megatron_flop",
         "FLOPs a token of a shape with and without recomputation",
         megatron_flop,
         gives=("train_flop_per_token", "hardware_flop_per_token"),
-        acts="beside",
+        acts="accounting",
     ),
 )

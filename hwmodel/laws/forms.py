@@ -70,12 +70,15 @@ INPUTS = {
 }
 
 
-# What a law does to a base law (see `laws.combine`): stands as one, is a level to compare, counts the bits of training,
+# What a law does to a base law (see `laws.judged`): stands as one, is a level to compare, counts the bits of training,
 # a float format, quantisation-aware training or quantisation afterwards, repeats, experts (as a dense equivalent or in
-# a count that has none), transfer; works beside the loss; or nobody has judged it.
+# a count that has none), transfer, another vocabulary; restates a base's exponents; works beside the loss (counts
+# compute, says batch and learning rate, or what answers cost); or nobody has judged it. Zeros among the weights and a
+# teacher act as a dense equivalent and as supervised tokens.
 Acts = Literal[
     "base", "level", "training_bits", "float_format", "quantised_training", "after_training", "repeats", "experts",
-    "experts_alone", "transfer", "beside", "unjudged",
+    "experts_alone", "zeros", "teacher", "transfer", "vocabulary", "restates", "accounting", "settings", "answers",
+    "unjudged",
 ]  # fmt: skip
 MAY_BE_ZERO = ("elo", "sparsity", "scale_block", "start_reward")
 

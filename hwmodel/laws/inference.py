@@ -93,14 +93,12 @@ FORMS = by_name(
         "what parallel streams of the same weights are worth in parameters",
         parallel_streams,
         gives=("dense_equivalent_params", "dense_equivalent_per_parameter", "flop_factor"),
-        acts="experts_alone",
     ),
     form_of(
         "reward_sigmoid",
         "reward by compute of reinforcement learning",
         reward_sigmoid,
         gives=("reward", "share_of_gain", "asymptote"),
-        acts="beside",
     ),
     form_of(
         "overtraining",
@@ -113,23 +111,25 @@ FORMS = by_name(
         "what a smaller model than optimal costs in training",
         size_overhead,
         gives=("tokens_factor", "overhead", "smallest_size_factor"),
-        acts="beside",
+        acts="restates",
     ),
-    form_of("exchange", "training compute against compute an answer", exchange, gives=("train_factor",), acts="beside"),
+    form_of(
+        "exchange", "training compute against compute an answer", exchange, gives=("train_factor",), acts="answers"
+    ),
     form_of(
         "test_time",
         "samples of a small model for the FLOPs of a large one",
         test_time,
         gives=("samples",),
-        acts="beside",
+        acts="answers",
     ),
-    form_of("coverage", "questions solved by at least one of k samples", coverage, gives=("coverage",), acts="beside"),
+    form_of("coverage", "questions solved by at least one of k samples", coverage, gives=("coverage",), acts="answers"),
     form_of(
         "sampled_size",
         "the size that several answers of a smaller model are worth",
         sampled_size,
         gives=("equivalent_params", "low_params", "high_params"),
-        acts="beside",
+        acts="answers",
     ),
     form_of("boardgames", "training against search in a board game", boardgames, gives=("test_flop_s",)),
 )

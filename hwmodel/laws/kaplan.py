@@ -78,7 +78,7 @@ FORMS = by_name(
         "the batch beyond which more data parallelism stops paying, from the loss",
         critical_batch,
         gives=("critical_batch_tokens", "steps_min_share", "flop_min_share"),
-        acts="beside",
+        acts="settings",
     ),
     form_of(
         "embedding_split",
@@ -86,6 +86,6 @@ FORMS = by_name(
         embedding_split,
         gives=("params_total", "flop_non_embedding"),
         params_for_flop=params_for_flop,
-        acts="beside",
+        acts="accounting",
     ),
 )

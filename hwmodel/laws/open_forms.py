@@ -95,12 +95,14 @@ FORMS = by_name(
         "non-zero parameters, data and sparsity",
         sparse,
         gives=("loss_nats", "dense_equivalent_params", "dense_equivalent_per_parameter"),
+        acts="zeros",
     ),
     form_of(
         "distillation",
         "a student's loss from its teacher's",
         distillation,
         gives=("loss_nats", "supervised_loss_nats"),
+        acts="teacher",
     ),
     form_of(
         "mixed_modal",
@@ -126,6 +128,5 @@ FORMS = by_name(
         "what a compressed parameter is worth",
         effective_params,
         gives=("dense_equivalent_params", "dense_equivalent_per_parameter"),
-        acts="experts_alone",
     ),
 )

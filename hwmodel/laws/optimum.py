@@ -58,6 +58,27 @@ def additive_terms(spec: LawSpec) -> Constants:
     return c
 
 
+def answers_plans(spec: LawSpec) -> bool:
+    """Whether the law gives a loss for N and D, or says how to split compute between them."""
+    shape = form(usable(spec).form)
+    return shape.loss_of_size_and_data or bool(shape.terms or shape.at or shape.splits or shape.params_for_flop)
+
+
+def need_plan(spec: LawSpec) -> None:
+    """Refuse laws that have nothing to say of the size and data of a dense model."""
+    if not answers_plans(spec):
+        raise InputError(
+            f"law {spec.id} gives neither a loss in parameters and tokens nor a split of compute{_instead(spec)}; take "
+            f"--law besiroglu_2024, and ask this one by `hwmodel law eval {spec.id}`"
+        )
+    _need_settings(spec)
+    if spec.params_convention == "active" or "dense" in spec.not_for:
+        raise InputError(
+            f"law {spec.id} is one of mixtures of experts, and a plan sizes a dense model: take --law besiroglu_2024 "
+            f"(with --moe for mixtures of the same loss), and ask this one by `hwmodel law optimum {spec.id}`"
+        )
+
+
 def _need_loss(spec: LawSpec) -> None:
     """Refuse laws that give no loss for N and D."""
     _need_settings(spec)
@@ -72,7 +93,10 @@ def _need_settings(spec: LawSpec) -> None:
     """Refuse laws that cannot be used, and those that become a law in N and D only at a setting."""
     shape = form(usable(spec).form)
     if shape.at is not None and shape.terms is None:
-        raise InputError(f"law {spec.id} needs the number of {shape.settings[0]} (--{shape.settings[0]})")
+        raise InputError(
+            f"law {spec.id} needs the number of {shape.settings[0]}, as `hwmodel law eval {spec.id}` takes it "
+            f"(--{shape.settings[0]})"
+        )
 
 
 def _instead(spec: LawSpec) -> str:

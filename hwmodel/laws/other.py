@@ -57,24 +57,22 @@ FORMS = by_name(
         "FLOPs of training and inference",
         compute_6nd,
         gives=("train_flop", "train_pf_days", "inference_flop_per_token"),
-        acts="beside",
+        acts="accounting",
     ),
-    form_of("pf_day", "a unit of compute", pf_day, gives=("pf_days",), acts="beside"),
+    form_of("pf_day", "a unit of compute", pf_day, gives=("pf_days",), acts="accounting"),
     form_of(
         "diffusion",
         "powers of compute for diffusion transformers",
         diffusion,
         gives=("params", "tokens", "diffusion_loss", "fid"),
     ),
-    form_of("thresholds", "compute at which abilities were first seen", thresholds, gives=(), acts="beside"),
+    form_of("thresholds", "compute at which abilities were first seen", thresholds, gives=()),
     form_of(
         "metric",
         "sharp and smooth metrics of one loss",
         metric,
         gives=("token_accuracy", "exact_match", "tokens_wrong"),
-        acts="beside",
+        acts="settings",
     ),
-    form_of(
-        "density", "capability a parameter over time", density, gives=("density_factor", "doubling_days"), acts="beside"
-    ),
+    form_of("density", "capability a parameter over time", density, gives=("density_factor", "doubling_days")),
 )

@@ -47,7 +47,7 @@ def _form(name: str, summary: str, law: Callable[[Constants, Num], Num], source:
     constants = ("L_inf", "x0", "a") if law is power_floor else ("k", "a")
     return Form(
         name=name, summary=summary, needs=(source,), gives=(target,), evaluate=_one(law, source, target),
-        constants=constants, acts="level" if target == "loss_nats" else "beside",
+        constants=constants, acts="level" if target == "loss_nats" else "settings",
     )  # fmt: skip
 
 
@@ -69,6 +69,6 @@ FORMS = by_name(
         "how the optimal vocabulary grows with size; no prefactor is known",
         _vocabulary,
         gives=("vocabulary_params_factor",),
-        acts="beside",
+        acts="vocabulary",
     ),
 )

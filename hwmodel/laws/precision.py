@@ -10,8 +10,8 @@ from __future__ import annotations
 import msgspec
 
 from hwmodel import ops
-from hwmodel.errors import InputError
-from hwmodel.laws.forms import Constants, Outputs, as_they_are, by_name, form, form_of
+from hwmodel.laws.combine import require_sound
+from hwmodel.laws.forms import Constants, Outputs, as_they_are, by_name, form_of
 from hwmodel.ops import Num
 from hwmodel.specs.law import LawSpec
 
@@ -106,8 +106,8 @@ def training_penalty(
     infinite: per tensor, taken as Sun's channel-wise case). `kv_bits` None: attention stays at 16 bits (as in FP8
     recipes that keep attention in bf16); pass the format's bits to quantise the cache as well.
     """
-    if form(base.form).acts != "base" or "outer" in base.constants:
-        raise InputError(f"law {base.id} has no separate size term, so a precision penalty cannot be carried into it")
+    for law in (kumar, sun):
+        require_sound(base, [law])
     bits = 1.0 + exponent_bits + mantissa_bits
     kv = BF16_BITS if kv_bits is None else kv_bits
     b, k, s = base.constants, kumar.constants, sun.constants

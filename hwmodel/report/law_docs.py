@@ -8,6 +8,7 @@ from typing import Any
 
 from hwmodel.laws import form
 from hwmodel.laws.forms import INPUTS, Form
+from hwmodel.laws.judged import JUDGED
 from hwmodel.report.tables import table
 from hwmodel.specs.law import LawSpec
 
@@ -181,12 +182,35 @@ def index(specs: Sequence[LawSpec]) -> str:
         "`hwmodel law combine BASE LAW...` tells what may be used together. Published test points, recomputed, stand",
         "in [test points](test_points.md).",
         "",
+        *_judgements(specs),
     ]
     rows = [
         [f"`{s.id}`", f"[{s.family}]({s.family}.md)", "listed, refuses" if s.refusal else s.status, s.title]
         for s in specs
     ]
     return "\n".join([*lines, table(["law", "family", "status", "title"], rows)]) + "\n"
+
+
+def _judgements(specs: Sequence[LawSpec]) -> list[str]:
+    """What was judged of one law on another, and what is refused."""
+    rows = []
+    for acts, judged in JUDGED.items():
+        able = [s for s in specs if s.form != "none" and form(s.form).acts == acts and "loss" not in form(s.form).needs]
+        papers = dict.fromkeys(judged.source or s.source for s in able)
+        bases = "dense language models" if judged.dense_only else "any loss with a floor, a size and a data term"
+        laws = ", ".join(f"`{name}`" for name in dict.fromkeys(s.id.split("/")[0] for s in able))
+        rows.append([laws, "none" if judged.verdict == "refused" else bases, judged.verdict, judged.reason,
+                     ", ".join(papers)])  # fmt: skip
+    return [
+        "## What may act on another law's loss",
+        "",
+        "All else is refused, because nobody has judged it; so are two laws on one base that both change its loss.",
+        "",
+        table(["law", "bases", "verdict", "why", "judged in"], rows),
+        "",
+        "## All laws",
+        "",
+    ]
 
 
 def documents(specs: Sequence[LawSpec]) -> dict[str, str]:

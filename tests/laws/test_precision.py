@@ -41,7 +41,7 @@ def test_four_bits(law, format_penalty, params, tokens, own, inside, sun, qat):
 
 
 def test_a_law_without_a_size_term_takes_no_penalty(law):
-    with pytest.raises(InputError, match="no separate size term"):
+    with pytest.raises(InputError, match="no loss with a floor, a size and a data term"):
         training_penalty(
             law("kaplan_2020/L_ND"), law("kumar_2024"), law("sun_2025"), 7e9, 1e12, exponent_bits=4, mantissa_bits=3
         )

@@ -13,6 +13,7 @@ import numpy as np
 from hwmodel import laws
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws import additive, non_embedding_from_total, total_from_non_embedding
+from hwmodel.laws.combine import require_sound
 from hwmodel.laws.distill import Student, given_teacher, supervised_tokens, trained_teacher, usual_teacher
 from hwmodel.solve.life.objective import Costs, costs
 from hwmodel.solve.question.setting import Setting
@@ -70,10 +71,8 @@ def check_distillation(setting: Setting) -> LawSpec:
         raise InputError("--distill: the law of distillation was fitted on dense students; take a dense --model")
     if r.experts:
         raise InputError("--distill and --moe are asked one at a time: no law has students with experts")
-    if setting.law.params_convention not in ("total", "non_embedding"):
-        raise InputError(f"--distill: {setting.law.id} counts FLOPs a token or active parameters, not a model's size")
-    laws.additive_terms(setting.law)
     law: LawSpec = setting.catalog.law(DISTILLATION_LAW)
+    require_sound(setting.law, [law])
     return law
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from hwmodel import laws
 from hwmodel.errors import HwModelError
+from hwmodel.laws.combine import require_sound
 from hwmodel.laws.experts import dense_equivalent
 from hwmodel.physics.shape import parameters
 from hwmodel.solve.life.mixtures import EXPERTS_LAW
@@ -24,6 +25,7 @@ def mixture_line(setting: Setting, shape: Shape, tokens: float) -> str:
         )
     active, experts = float(parameters(shape).active), max(float(block.n_experts) for block in shape.blocks)
     try:
+        require_sound(setting.law, [law])
         dense = float(dense_equivalent(law.constants, active, tokens, experts))
         loss = float(laws.loss(setting.law, dense, tokens))
     except HwModelError as error:

@@ -13,6 +13,7 @@ import msgspec
 from hwmodel import laws
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws import non_embedding_from_total
+from hwmodel.laws.combine import require_sound
 from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.sizing import LossModel, Sized
 
@@ -44,6 +45,7 @@ def sparse_model(setting: Setting, model: LossModel, sized: Sized) -> SparseMode
             "--sparsity weighs losses and this plan has none", binding="law", remedy="a law with a loss, a dense model"
         )
     law = setting.catalog.law(SPARSE_LAW)
+    require_sound(model.law, [law])
     kept = 1.0 - share
     worth = laws.evaluate(law, params=sized.n * kept, tokens=sized.d, sparsity=share)
     gain = float(worth["dense_equivalent_per_parameter"])

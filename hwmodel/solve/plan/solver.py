@@ -225,7 +225,9 @@ def _run(sized: Sized, shape: Shape | None) -> tuple[Shape, float, float, float]
 
 
 def loss_model_of(setting: Setting, draws: int = DRAWS) -> LossModel:
-    """The law of a question, with so many joint draws, and the data that repeat."""
+    """The law of a question, with so many joint draws, and the data that repeat. InputError for a law that has nothing
+    to say of a plan."""
+    laws.need_plan(setting.law)
     r = setting.request
     repetition = setting.catalog.law("muennighoff_2023") if r.unique_tokens is not None else None
     return loss_model(setting.law, repetition, r.unique_tokens, r.seed, draws)

@@ -74,8 +74,10 @@ def _recipe_of(pair: PrecisionPair) -> str:
 
 def scenarios(setting: Fleeted, precision: Precision, sized: Sized) -> dict[str, Scenario]:
     """What the precision laws say of the gap, as shares of the loss, each with what it was fitted on and its
-    ratio to the pairs of as many bits; they stand beside the verdict and never enter it."""
-    if not precision.quantised or sized.loss is None:
+    ratio to the pairs of as many bits; they stand beside the verdict and never enter it. None on data that repeat:
+    nobody has judged the laws of both together."""
+    unique = setting.request.unique_tokens
+    if not precision.quantised or sized.loss is None or (unique is not None and sized.d > unique):
         return {}
     catalog, kind = setting.catalog, evidence_kind(precision)
     found = _penalty(catalog, setting.law, precision, sized.n, sized.d)

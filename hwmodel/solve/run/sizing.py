@@ -11,6 +11,7 @@ import msgspec
 from hwmodel import laws
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws import data as data_laws
+from hwmodel.laws.combine import require_sound
 from hwmodel.laws.lifetime import Option, option_optimum
 from hwmodel.numerics import falls_at_log, least
 from hwmodel.solve.question.request import Request
@@ -82,17 +83,17 @@ class LossModel(msgspec.Struct, frozen=True, kw_only=True):
 def loss_model(
     law: LawSpec, repetition: LawSpec | None, unique_tokens: float | None, seed: int, draws: int = DRAWS
 ) -> LossModel:
-    """A loss model with its draws (none: without a band). InputError where data repeats under a law without terms."""
-    if unique_tokens is not None and repetition is not None and laws.has_loss(law):
-        _need_terms(law)
+    """A loss model with its draws (none: without a band). InputError where nobody has judged repeats under the law."""
+    if unique_tokens is not None and repetition is not None:
+        _need_judged(law, repetition)
     drawn = laws.draws(law, draws, seed) if draws and laws.has_draws(law) else None
     return LossModel(law=law, drawn=drawn, repetition=repetition, unique_tokens=unique_tokens)
 
 
-def _need_terms(law: LawSpec) -> None:
-    """What repeats are worth was fitted beside a law with a term in N and one in D."""
+def _need_judged(law: LawSpec, repetition: LawSpec) -> None:
+    """What repeats are worth was fitted beside a law of dense models with a term in N and one in D."""
     try:
-        laws.additive_terms(law)
+        require_sound(law, [repetition])
     except InputError as error:
         raise InputError(f"--unique-tokens: {error}; take --law besiroglu_2024") from error
 
