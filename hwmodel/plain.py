@@ -14,7 +14,7 @@ JsonObject: TypeAlias = "dict[str, JsonValue]"  # a document of any shape, as it
 Options: TypeAlias = Mapping[str, object]  # an option's name to what was given: as typed, a number, a list, a group
 Given: TypeAlias = dict[str, Any]  # keyword arguments of a verb, as a command or a request hands them over
 Document: TypeAlias = dict[str, Any]  # a JSON object
-Fields: TypeAlias = dict[str, object]  # settings of another program's file, written and not computed on
+Fields: TypeAlias = dict[str, JsonValue]  # settings of another program's file, written and not computed on
 Row: TypeAlias = Mapping[str, JsonValue]  # a table's column to its cell
 Rows: TypeAlias = Sequence[Row]
 

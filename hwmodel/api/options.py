@@ -43,11 +43,53 @@ class ValidateOptions(TypedDict, total=False):
     catalogs: Folders
 
 
+class DrawOptions(TypedDict, total=False):
+    """Joint draws of a law's constants for its bands, their seed, and the catalogs that its laws stand in."""
+
+    draws: int
+    seed: int
+    catalogs: Folders
+
+
+class BudgetOptions(DrawOptions, total=False):
+    """Options of `law.disagreement`: one budget, as FLOPs, tokens or parameters."""
+
+    flops: Quantity | None
+    tokens: Quantity | None
+    params: Quantity | None
+
+
+class OptimumOptions(BudgetOptions, total=False):
+    """Options of `law.optimum`."""
+
+    loss: float | None
+    inference_tokens: Quantity | None
+    unique_tokens: Quantity | None
+    experts: Quantity | None
+    convention: str | None
+
+
+class EvalOptions(TypedDict, total=False):
+    """Options of `law.eval` but for `settings`."""
+
+    params: Quantity | None
+    tokens: Quantity | None
+    flops: Quantity | None
+    unique_tokens: Quantity | None
+    experts: Quantity | None
+    convention: str | None
+    catalogs: Folders
+
+
 __all__ = [
     "AccuracyOptions",
+    "BudgetOptions",
     "CompareOptions",
+    "DrawOptions",
+    "EvalOptions",
     "FitOptions",
     "Folders",
+    "OptimumOptions",
     "PlanOptions",
     "Quantity",
     "RunOptions",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from hwmodel.api import views
 from hwmodel.api.options import (
@@ -17,7 +17,7 @@ from hwmodel.api.options import (
     ValidateOptions,
 )
 from hwmodel.errors import InputError
-from hwmodel.plain import Given
+from hwmodel.plain import JsonValue
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from hwmodel.validation.board.board import Board
 
 
+Asked = TypeVar("Asked", PlanOptions, CompareOptions, TrainOptions, ServeOptions)
+
+
 def plan(**given: Unpack[PlanOptions]) -> Plan:
     """What to train on a fleet, in which layout, for how long, at what cost, and how sure.
 
@@ -45,7 +48,7 @@ def plan(**given: Unpack[PlanOptions]) -> Plan:
     from hwmodel.solve.plan.solver import plan as solve
 
     views.join_plan()
-    return solve(**_plain(given))
+    return solve(**_plain(given, given.get("model")))
 
 
 def compare(**given: Unpack[CompareOptions]) -> Plan | Comparison:
@@ -58,15 +61,15 @@ def compare(**given: Unpack[CompareOptions]) -> Plan | Comparison:
     from hwmodel.solve.plan.compare_values import compare_values, listed_options
 
     views.join_plan()
-    asked = _plain(given)
+    asked = _plain(given, given.get("model"))
     lists = listed_options(asked)
     if lists and set(lists) != {"precision"}:
         return compare_values(lists, **{name: value for name, value in asked.items() if name not in lists})
-    named = asked.pop("precision", None) or "bf16,fp8"
-    return formats(precision=named if isinstance(named, str) else ",".join(named), **asked)
+    named = _joined(asked.get("precision", "")) or "bf16,fp8"
+    return formats(named, **{name: value for name, value in asked.items() if name != "precision"})
 
 
-def budget(source: str | Path | Mapping[str, Any], **given: Unpack[PlanOptions]) -> BudgetPlan:
+def budget(source: str | Path | Mapping[str, JsonValue], **given: Unpack[PlanOptions]) -> BudgetPlan:
     """A budget of stages: a plan file (YAML), or a mapping of the same keys; options stand for the shared ones.
 
     Raises InputError for what cannot be read (file, line, nearest key), InfeasibleError where a stage has no answer.
@@ -74,7 +77,7 @@ def budget(source: str | Path | Mapping[str, Any], **given: Unpack[PlanOptions])
     from hwmodel.solve.stages.solver import budget as solve
 
     views.join_budget()
-    return solve(source, **_plain(given))
+    return solve(source, **_plain(given, given.get("model")))
 
 
 def train(**given: Unpack[TrainOptions]) -> TrainResult:
@@ -82,7 +85,7 @@ def train(**given: Unpack[TrainOptions]) -> TrainResult:
     from hwmodel.solve.train import train as solve
 
     views.join_train()
-    return solve(**_plain(given))
+    return solve(**_plain(given, given.get("model")))
 
 
 def serve(model: str, **given: Unpack[ServeOptions]) -> Served:
@@ -90,11 +93,12 @@ def serve(model: str, **given: Unpack[ServeOptions]) -> Served:
     from hwmodel.solve.serve.ask import serve as solve
 
     views.join_serve()
-    asked = _plain({"model": model, **given})
-    for name in ("parts", "precision"):
-        if isinstance(asked.get(name), (list, tuple)):
-            asked[name] = ",".join(asked[name])
-    return solve(**asked)
+    asked = _plain(given, model)
+    if "parts" in asked:
+        asked["parts"] = _joined(asked["parts"])
+    if "precision" in asked:
+        asked["precision"] = _joined(asked["precision"])
+    return solve(model=model, **asked)
 
 
 def fit(runs: str | Path | DataFrame, **given: Unpack[FitOptions]) -> Fitted:
@@ -142,7 +146,7 @@ def accuracy(**given: Unpack[AccuracyOptions]) -> Accuracy:
 
 
 def sweep(
-    space: str | Path | Mapping[str, Any],
+    space: str | Path | Mapping[str, JsonValue],
     out: str | Path | None = None,
     *,
     workers: int | None = None,
@@ -164,12 +168,12 @@ def sweep(
     from hwmodel.solve.sweep.run import sweep as solve
 
     views.join_sweep()
-    asked: Any = dict(space) if isinstance(space, Mapping) else space
+    asked = dict(space) if isinstance(space, Mapping) else space
     return solve(asked, out, workers=workers, dask=dask, executor=executor, shard=shard, resume=resume,
                  progress=progress, say=say or (lambda line: None))  # fmt: skip
 
 
-def explain(answer: Answer | Mapping[str, Any] | str | Path, name: str) -> Explanation:
+def explain(answer: Answer | Mapping[str, JsonValue] | str | Path, name: str) -> Explanation:
     """Where a number of an answer comes from: its terms with formula, value, unit and source.
 
     `answer`: what `plan`, `compare`, `train` or `serve` gave, its mapping, or the file that it was saved in. Raises
@@ -192,15 +196,21 @@ def load_catalog(overlays: Sequence[Path] = ()) -> Catalog:
     return load(tuple(overlays))
 
 
-def _plain(given: Any) -> Given:
+def _plain(given: Asked, model: object) -> Asked:
     """Options without those that are None, numpy's scalars as numbers, a model's file read into its shape."""
-    from hwmodel.interop.model_files import with_shape
+    from hwmodel.interop.model_files import model_file
 
     asked = {name: _number(value) for name, value in given.items() if value is not None}
-    listed = next((name for name, value in asked.items() if isinstance(value, (list, tuple)) and name in LISTS), None)
-    if listed is not None and len(asked[listed]) == 0:
-        raise InputError(f"{listed} is an empty list")
-    return with_shape(asked)[0]
+    empty = next((name for name in LISTS if isinstance(listed := asked.get(name), (list, tuple)) and not listed), None)
+    if empty is not None:
+        raise InputError(f"{empty} is an empty list")
+    found = None if "shape" in asked else model_file(model)
+    return cast("Asked", asked if found is None else {**asked, "shape": found.shape})
+
+
+def _joined(names: str | Sequence[str]) -> str:
+    """Names as they are typed, with commas."""
+    return names if isinstance(names, str) else ",".join(names)
 
 
 LISTS = ("gpus", "system", "params", "model", "seq_len", "precision", "time", "budget", "flops", "tokens", "law")

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from hwmodel.answers import json_text
 from hwmodel.catalog.writing import is_special
 from hwmodel.cli.models import with_model_file
-from hwmodel.cli.options import QUESTION, REPORT, with_options
+from hwmodel.cli.options import QUESTION, REPORT, stated, with_options
 from hwmodel.cli.output import emit, note, terminal_columns
 from hwmodel.cli.sections import Sectioned
+
+if TYPE_CHECKING:
+    from hwmodel.solve.plan.answer import FormatPlan
+    from hwmodel.solve.plan.compare_values import Comparison
+    from hwmodel.solve.question.options import PlanOptions
 
 
 @click.command("compare", cls=Sectioned)
 @with_options([*QUESTION, *REPORT])
 @click.option("--precision", help="Recipes to compare, separated by commas (default bf16,fp8).")
-def command(fmt: str, out: Path | None, quiet: bool, lang: str | None, precision: str | None, **given: Any) -> None:
+def command(fmt: str, out: Path | None, quiet: bool, lang: str | None, **options: Unpack[PlanOptions]) -> None:
     """One run in several formats, and which wins; or several values of one option, or of several, side by side.
 
     \b
@@ -30,9 +35,7 @@ def command(fmt: str, out: Path | None, quiet: bool, lang: str | None, precision
     from hwmodel.solve.plan.compare_values import compare_values, listed_options
 
     language = language_of(lang, fmt)
-    given = with_model_file(given, quiet=quiet)
-    if precision:
-        given["precision"] = precision
+    given = with_model_file(stated(options), quiet=quiet)
     lists = listed_options(given)
     if lists and set(lists) != {"precision"}:
         kept = {name: value for name, value in given.items() if name not in lists}
@@ -41,7 +44,7 @@ def command(fmt: str, out: Path | None, quiet: bool, lang: str | None, precision
         return
     from hwmodel.solve.plan.compare import compare
 
-    found = compare(**{**given, "precision": precision or "bf16,fp8"})
+    found = compare(**given)
     if fmt in ("json", "csv") or out is not None:
         # The report says these itself; here they are for whoever does not see it.
         for line in found.warnings:
@@ -50,7 +53,7 @@ def command(fmt: str, out: Path | None, quiet: bool, lang: str | None, precision
     emit(text, out, beside)
 
 
-def _written(found: Any, fmt: str, out: Path | None, language: str) -> tuple[str, dict[Path, bytes]]:
+def _written(found: FormatPlan, fmt: str, out: Path | None, language: str) -> tuple[str, dict[Path, bytes]]:
     """The comparison of formats in its format, and the figure beside its file."""
     from hwmodel import report
 
@@ -68,7 +71,7 @@ def _written(found: Any, fmt: str, out: Path | None, language: str) -> tuple[str
     return report.compare_markdown(found, name, language), report.figure_files(drawn)
 
 
-def _values_written(table: Any, fmt: str, language: str) -> str:
+def _values_written(table: Comparison, fmt: str, language: str) -> str:
     """The comparison of values in its format."""
     from hwmodel import report
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hwmodel.cli.output import note, write_texts
+
+if TYPE_CHECKING:
+    from hwmodel.plain import JsonValue
 
 
 @click.command("export")
@@ -31,7 +35,7 @@ def command(answer: Path, targets: str, folder: Path, quiet: bool) -> None:
 
 
 def write_launch(
-    data: Mapping[str, object], targets: tuple[str, ...], folder: Path, where: str, *, quiet: bool
+    data: Mapping[str, JsonValue], targets: tuple[str, ...], folder: Path, where: str, *, quiet: bool
 ) -> None:
     """Write the files of an answer and say how to start them. InputError leaves nothing behind."""
     from hwmodel.interop.export import check_folder, launch_files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import click
 
@@ -13,6 +13,7 @@ from hwmodel.cli.options import CATALOG, TABLE, Command, number, pairs, with_opt
 from hwmodel.cli.output import emit, table_columns
 
 if TYPE_CHECKING:
+    from hwmodel.api.options import BudgetOptions, DrawOptions, EvalOptions, OptimumOptions
     from hwmodel.api.sheet import Sheet
 
 _table = with_options([*TABLE, CATALOG])
@@ -74,7 +75,7 @@ def show(law_id: str, fmt: str, out: Path | None, catalogs: tuple[Path, ...]) ->
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any other input, see `law show LAW`.")
 @_convention
 @_table
-def evaluate(law_id: str, settings: tuple[str, ...], fmt: str, out: Path | None, **asked: Any) -> None:
+def evaluate(law_id: str, settings: tuple[str, ...], fmt: str, out: Path | None, **asked: Unpack[EvalOptions]) -> None:
     """The law's outputs (its loss, for most) for the inputs that it takes."""
     from hwmodel.api import law
 
@@ -90,7 +91,7 @@ def evaluate(law_id: str, settings: tuple[str, ...], fmt: str, out: Path | None,
 @click.option("--loss", type=float, help="Reach this loss [nats/token] as cheaply as possible.")
 @_draws(4000)
 @_table
-def optimum(law_id: str, fmt: str, out: Path | None, **asked: Any) -> None:
+def optimum(law_id: str, fmt: str, out: Path | None, **asked: Unpack[OptimumOptions]) -> None:
     """The law's best size and data for a budget (or for given tokens, a given size, or a loss), with 80 % bands.
 
     With --inference-tokens: the size that is cheapest over training and inference FLOPs at the same loss.
@@ -106,7 +107,7 @@ def optimum(law_id: str, fmt: str, out: Path | None, **asked: Any) -> None:
 @click.option("--tokens", help="Train both on these tokens (default: what each law calls best).")
 @_draws(1000)
 @_table
-def gain(small: str, large: str, tokens: str | None, fmt: str, out: Path | None, **asked: Any) -> None:
+def gain(small: str, large: str, tokens: str | None, fmt: str, out: Path | None, **asked: Unpack[DrawOptions]) -> None:
     """The loss that a larger model gains, under every law that has a loss, with bands and their span."""
     from hwmodel.api import law
 
@@ -117,7 +118,7 @@ def gain(small: str, large: str, tokens: str | None, fmt: str, out: Path | None,
 @_quantities("flops", "tokens", "params")
 @_draws(1000)
 @_table
-def disagreement(fmt: str, out: Path | None, **asked: Any) -> None:
+def disagreement(fmt: str, out: Path | None, **asked: Unpack[BudgetOptions]) -> None:
     """The laws side by side for one budget, and the spread of the ensemble."""
     from hwmodel.api import law
 

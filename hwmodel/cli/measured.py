@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import click
 
 from hwmodel.cli.launch_files import FROM, with_launch_file
 from hwmodel.cli.models import with_model_file
-from hwmodel.cli.options import OUT, QUIET, RUN, with_options
+from hwmodel.cli.options import OUT, QUIET, RUN, stated, with_options
 from hwmodel.cli.output import emit, note
 from hwmodel.cli.sections import Sectioned
 from hwmodel.errors import InputError
-from hwmodel.plain import Given
+
+if TYPE_CHECKING:
+    from hwmodel.interop.job_logs import MeasuredRun
+    from hwmodel.solve.question.options import TrainOptions
 
 MAX_BYTES = 1_000_000_000
 
@@ -23,7 +26,9 @@ MAX_BYTES = 1_000_000_000
 @click.argument("log", type=click.Path(path_type=Path))
 @with_options([*RUN, click.option("--precision", help="Training recipe, like bf16 or fp8."), FROM, OUT, QUIET])
 @click.option("--skip", type=click.IntRange(0), default=10, show_default=True, help="Steps of a start to leave out.")
-def command(log: Path, source: Path | None, out: Path | None, quiet: bool, skip: int, **given: Any) -> None:
+def command(
+    log: Path, source: Path | None, out: Path | None, quiet: bool, skip: int, **given: Unpack[TrainOptions]
+) -> None:
     """The step time of your own job, read from its log (Megatron-LM, torchtitan, MaxText), for `plan --measured`.
 
     Say which run it was: its launch file (`--from`), options, or both. The median step after the start counts.
@@ -37,7 +42,7 @@ def command(log: Path, source: Path | None, out: Path | None, quiet: bool, skip:
     from hwmodel.units import parse_fleet
 
     found = read_log(text_of(log, most=MAX_BYTES, errors="replace"), str(log), skip)
-    options = with_launch_file(given, source, quiet=quiet)
+    options = with_launch_file(stated(given), source, quiet=quiet)
     if options.get("gpus") is None or (options.get("model") is None and options.get("params") is None):
         raise InputError(f"{log}: say which run it was: --from its launch file, or --gpus and --model (and its layout)")
     options = with_model_file(options, quiet=quiet)
@@ -58,7 +63,7 @@ def command(log: Path, source: Path | None, out: Path | None, quiet: bool, skip:
     emit(text, out)
 
 
-def _yaml(run: Given) -> str:
+def _yaml(run: MeasuredRun) -> str:
     """The file's text; a model that is not in the catalog with its fields, so that its own file is not needed."""
     import msgspec
     import yaml
@@ -75,12 +80,12 @@ def _yaml(run: Given) -> str:
     return str(yaml.safe_dump({name: plain(value) for name, value in run.items()}, sort_keys=False))
 
 
-def _memory(run: Given) -> list[str]:
+def _memory(run: MeasuredRun) -> list[str]:
     """What the prediction of the same run allocates, to hold beside the log's memory."""
     from hwmodel.solve.train import train
 
     options = {name: value for name, value in run.items() if name not in ("step_time", "tokens_per_s")}
-    found = train(**options).answer.allocated_memory_bytes.scaled(2.0**-30)
+    found = train(**cast("TrainOptions", options)).answer.allocated_memory_bytes.scaled(2.0**-30)
     return [f"predicted allocation: {found.value:.1f} GiB (80 %: {found.low:.1f} to {found.high:.1f})"]
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeVar
+
 from hwmodel.cli.output import note
-from hwmodel.plain import Given
+
+if TYPE_CHECKING:
+    from hwmodel.solve.question.options import CompareOptions, PlanOptions, TrainOptions
+
+Asked = TypeVar("Asked", "PlanOptions", "CompareOptions", "TrainOptions")
 
 
-def with_model_file(given: Given, *, quiet: bool = False) -> Given:
+def with_model_file(given: Asked, *, quiet: bool = False) -> Asked:
     """The options with `shape` added where `model` names a file or folder. Raises InputError for a file amiss."""
-    from hwmodel.interop.model_files import with_shape
+    from hwmodel.interop.model_files import model_file
 
-    asked, notes = with_shape(given)
-    for line in notes:
+    found = None if "shape" in given else model_file(given.get("model"))
+    if found is None:
+        return given
+    for line in found.notes:
         note(f"note: {given['model']}: {line}", quiet=quiet)
-    return asked
+    return given | {"shape": found.shape}

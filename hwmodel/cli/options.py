@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -13,7 +13,16 @@ from hwmodel.cli.output import FORMATS, check_writable, form_of
 from hwmodel.errors import InputError
 from hwmodel.specs.layout import ASKED, SIZES
 
+if TYPE_CHECKING:
+    from hwmodel.solve.question.options import CompareOptions, PlanOptions, ServeQuestion, TrainOptions
+
 Command = Callable[..., Any]
+Asked = TypeVar("Asked", "PlanOptions", "CompareOptions", "TrainOptions", "ServeQuestion[str]")
+
+
+def stated(given: Asked) -> Asked:
+    """The options that were given: click hands over None, or an empty tuple, for the others."""
+    return cast("Asked", {name: value for name, value in given.items() if value is not None and value != ()})
 
 
 def _checked(_ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from hwmodel.answers import json_text
 from hwmodel.catalog.writing import is_special
-from hwmodel.cli.launch_files import EXPORT, FROM, export_answer, with_launch_file
+from hwmodel.cli.launch_files import EXPORT, FROM, export_answer, plan_with_launch_file
 from hwmodel.cli.models import with_model_file
-from hwmodel.cli.options import QUESTION, REPORT, with_options
+from hwmodel.cli.options import QUESTION, REPORT, stated, with_options
 from hwmodel.cli.output import emit, note, terminal_columns
 from hwmodel.cli.sections import Sectioned
-from hwmodel.plain import Given
+
+if TYPE_CHECKING:
+    from hwmodel.solve.plan.answer import Plan
+    from hwmodel.solve.question.options import PlanOptions
+    from hwmodel.solve.stages.solver import BudgetPlan
 
 
 @click.command("plan", cls=Sectioned)
@@ -36,7 +40,7 @@ def command(
     source: Path | None,
     export: str | None,
     own: bool,
-    **given: Any,
+    **options: Unpack[PlanOptions],
 ) -> None:
     """What to train on a fleet, in which layout, for how long, at what cost, and how sure.
 
@@ -52,11 +56,11 @@ def command(
     from hwmodel.report.phrases import language_of
     from hwmodel.solve.plan.solver import plan
 
-    language = language_of(lang, fmt)
-    if file is not None or own or "+" in (given["gpus"] or ""):
+    language, given = language_of(lang, fmt), stated(options)
+    if file is not None or own or "+" in given.get("gpus", ""):
         _budget(file, own, fmt, out, quiet, language, source, export, given)
         return
-    given = with_launch_file(given, source, quiet=quiet, tokens=True)
+    given = plan_with_launch_file(given, source, quiet=quiet)
     found = plan(**with_model_file(given, quiet=quiet))
     if fmt in ("json", "csv") or out is not None:
         # The report says these itself; here they are for whoever does not see it.
@@ -67,7 +71,7 @@ def command(
     export_answer(found.to_dict(), export, quiet=quiet)
 
 
-def _written(found: Any, fmt: str, out: Path | None, figures: str, language: str) -> tuple[str, dict[Path, bytes]]:
+def _written(found: Plan, fmt: str, out: Path | None, figures: str, language: str) -> tuple[str, dict[Path, bytes]]:
     """The result in its format, and the figures beside its file."""
     from hwmodel import report
 
@@ -94,7 +98,7 @@ def _budget(
     language: str,
     source: Path | None,
     export: str | None,
-    given: Given,
+    given: PlanOptions,
 ) -> None:
     """Answer a plan file, or one run on accelerators bought, or one on each of several pools."""
     from hwmodel.errors import InputError
@@ -102,14 +106,14 @@ def _budget(
 
     if source is not None or export is not None:
         raise InputError("a budget of stages has several runs: drop --from and --export, or plan one run by itself")
-    given = with_model_file(given, quiet=quiet) | ({"own": True} if own else {})
-    found = budget(Path(file), **given) if file is not None else one_stage(**given)
+    given, bought = with_model_file(given, quiet=quiet), {"own": True} if own else {}
+    found = budget(Path(file), **given, **bought) if file is not None else one_stage(**given, **bought)
     for line in found.warnings:
         note(f"note: {line}", quiet=quiet)
     emit(_budget_written(found, fmt, language), out)
 
 
-def _budget_written(found: Any, fmt: str, language: str) -> str:
+def _budget_written(found: BudgetPlan, fmt: str, language: str) -> str:
     """The budget in its format."""
     from hwmodel import report
 

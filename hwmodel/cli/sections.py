@@ -16,7 +16,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "rank", "base", "optimizer", "gradient_dtype",
     ),
     "Demand and its limits": (
-        "demand", "concurrency", "prompt", "output", "histogram", "ttft", "tpot", "percentile", "peak_to_mean",
+        "demand", "concurrency", "input", "output", "histogram", "ttft", "tpot", "p", "peak_to_mean",
         "prefix_hit", "rounds", "draft_tokens", "acceptance", "max_loss", "min_quality",
     ),
     "Use after training": (

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from hwmodel.cli.launch_files import EXPORT, export_answer
-from hwmodel.cli.options import REPORT, with_options
-from hwmodel.cli.output import emit, terminal_columns
+from hwmodel.cli.options import REPORT, stated, with_options
+from hwmodel.cli.output import emit, note, terminal_columns
 from hwmodel.cli.sections import Sectioned
+
+if TYPE_CHECKING:
+    from hwmodel.solve.question.options import ServeQuestion
 
 
 @click.command(cls=Sectioned)
 @click.option("--model", required=True, help="A model by name (`hwmodel catalog list models`), or a config.json.")
 @click.option("--demand", metavar="RATE", help="Mean requests, like '200 req/s': choose a fleet for it.")
 @click.option("--concurrency", metavar="N", help="Clients in a closed loop: predict one configuration (with --part).")
-@click.option("--input", "prompt", default="1k", show_default=True, metavar="TOKENS", help="Prompt tokens a request.")
+@click.option("--input", default="1k", show_default=True, metavar="TOKENS", help="Prompt tokens a request.")
 @click.option("--output", default="300", show_default=True, metavar="TOKENS", help="Output tokens a request.")
 @click.option("--histogram", type=click.Path(path_type=Path), help="CSV prompt_tokens,output_tokens,count instead.")
 @click.option("--ttft", metavar="TIME", help="Limit on the time to the first token, like 1s.")
 @click.option("--tpot", metavar="TIME", help="Limit on the time per further output token, like 50ms.")
-@click.option("--p", "percentile", default=95.0, show_default=True, help="Percent of requests that meet the limits.")
+@click.option("--p", default=95.0, show_default=True, help="Percent of requests that meet the limits.")
 @click.option("--parts", "--part", "parts", metavar="A,B", help="Accelerators allowed, or all (default: a few).")
 @click.option("--precision", metavar="A,B", help="Serving recipes allowed (default bf16,fp8,nvfp4,w4a16).")
 @click.option("--engine", default="generic", show_default=True, help="generic, trtllm, vllm or sglang.")
@@ -71,14 +74,12 @@ from hwmodel.cli.sections import Sectioned
 @EXPORT
 def command(
     model: str,
-    demand: str | None,
-    concurrency: str | None,
     fmt: str,
     out: Path | None,
     quiet: bool,
     lang: str | None,
     export: str | None,
-    **given: Any,
+    **options: Unpack[ServeQuestion[str]],
 ) -> None:
     """Predict or choose how to serve a model.
 
@@ -90,16 +91,17 @@ def command(
     hwmodel serve --model deepseek-v3 --demand "100 req/s" --input 4k --output 1k --tpot 30ms --disaggregated
     hwmodel serve --model llama-3.1-70b --part h200 --precision fp8 --tp 8 --concurrency 64
     """
-    from hwmodel.cli.models import with_model_file
+    from hwmodel.interop.model_files import model_file
     from hwmodel.report.phrases import language_of
     from hwmodel.solve.serve.ask import serve
 
-    language = language_of(lang, fmt)
-
-    names = {"prompt": "input", "percentile": "p"}
-    asked = {names.get(name, name): value for name, value in given.items()}
-    shape = with_model_file({"model": model}).get("shape")
-    found = serve(model=model, shape=shape, demand=demand, concurrency=concurrency, **asked)
+    language, given = language_of(lang, fmt), stated(options)
+    described = model_file(model)
+    if described is not None:
+        for line in described.notes:
+            note(f"note: {model}: {line}", quiet=quiet)
+        given["shape"] = described.shape
+    found = serve(model=model, **given)
     from hwmodel.report import serve_card
     from hwmodel.report.serve import served_text
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from hwmodel.answers import json_text
 from hwmodel.cli.launch_files import EXPORT, FROM, export_answer, sequence_parallel_of, with_launch_file
 from hwmodel.cli.models import with_model_file
-from hwmodel.cli.options import REPORT, RUN, with_options
+from hwmodel.cli.options import REPORT, RUN, stated, with_options
 from hwmodel.cli.output import emit, terminal_columns
 from hwmodel.cli.sections import Sectioned
 from hwmodel.errors import InfeasibleError
+
+if TYPE_CHECKING:
+    from hwmodel.solve.question.options import TrainOptions
 
 
 @click.command("train", cls=Sectioned)
@@ -30,11 +33,10 @@ def command(
     out: Path | None,
     quiet: bool,
     lang: str | None,
-    task: str,
     plain: bool,
     source: Path | None,
     export: str | None,
-    **given: Any,
+    **options: Unpack[TrainOptions],
 ) -> None:
     """Predict the step time, its terms, and the memory of one training layout; blanks are chosen as the fastest fit.
 
@@ -51,9 +53,11 @@ def command(
     from hwmodel.solve.train import train
 
     language = language_of(lang, fmt)
-    given = with_launch_file(given, source, quiet=quiet)
+    given = with_model_file(with_launch_file(stated(options), source, quiet=quiet), quiet=quiet)
     split = False if plain else sequence_parallel_of(source)
-    found = train(task=task, sequence_parallel=split, **with_model_file(given, quiet=quiet))
+    if split is not None:
+        given["sequence_parallel"] = split
+    found = train(**given)
     if fmt == "json":
         text = json_text(found.to_dict())
     elif fmt == "csv":

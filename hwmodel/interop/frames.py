@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hwmodel.errors import InputError
-from hwmodel.plain import Row, Rows
+from hwmodel.plain import JsonObject, Row, Rows
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -25,9 +25,9 @@ def frame(rows: Rows) -> DataFrame:
     return pandas.DataFrame([flat(row) for row in rows])
 
 
-def flat(row: Row, before: str = "") -> dict[str, object]:
+def flat(row: Row, before: str = "") -> JsonObject:
     """A row without records inside."""
-    out: dict[str, object] = {}
+    out: JsonObject = {}
     for key, value in row.items():
         name = f"{before}{key}"
         if isinstance(value, Mapping) and set(value) == BAND:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from statistics import median
+from typing import cast
 
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.plain import Options
+from hwmodel.solve.question.options import TrainOptions
 from hwmodel.solve.question.request import DEFAULT_SEQ_LEN
 from hwmodel.solve.question.values import whole_of
 
@@ -166,12 +167,20 @@ def _number(text: str) -> float:
     return float(text.replace(",", ""))
 
 
-def measured_run(log: JobLog, options: Options, accelerators: int, where: str) -> dict[str, object]:
+class MeasuredRun(TrainOptions, total=False):
+    """The file of `plan --measured`: the options of a run, and the time of a step ("6.1s") or the tokens a second of
+    all its accelerators."""
+
+    step_time: str
+    tokens_per_s: int
+
+
+def measured_run(log: JobLog, options: TrainOptions, accelerators: int, where: str) -> MeasuredRun:
     """The options of the run with what was measured: the file of `plan --measured`.
 
     InputError where the log and the options are of different runs.
     """
-    out = {name: value for name, value in options.items() if value is not None and value != ()}
+    out = cast("MeasuredRun", dict(options))
     batch, asked = log.typical("batch"), out.get("global_batch")
     if batch is not None and asked is not None and whole_of(asked, "--global-batch") != int(batch):
         raise InputError(f"{where}: the log's global batch is {batch:.0f}, the run's {asked}; they are different runs")
@@ -186,7 +195,7 @@ def measured_run(log: JobLog, options: Options, accelerators: int, where: str) -
     return out | {"tokens_per_s": round(rate * accelerators)}
 
 
-def _agree(seconds: float, rate: float, options: Options, where: str) -> None:
+def _agree(seconds: float, rate: float, options: TrainOptions, where: str) -> None:
     """Tokens a second times the step's seconds are the batch, if fleet and batch are the log's."""
     if not options.get("global_batch"):
         return

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
-from hwmodel.plain import Options
+from hwmodel.specs import Shape
 
 
-def with_shape(given: Options) -> tuple[dict[str, object], tuple[str, ...]]:
-    """The options with `shape` added where `model` names a file or folder, and what is to be said of that file.
+class ModelFile(NamedTuple):
+    """The model that a file describes, and what is to be said of how it was read."""
+
+    shape: Shape
+    notes: tuple[str, ...]
+
+
+def model_file(model: object) -> ModelFile | None:
+    """The model of the file or folder that an option `model` names; None where it names none.
 
     Raises InputError for a file amiss.
     """
-    model = given.get("model")
-    if not isinstance(model, (str, Path)) or not str(model) or given.get("shape") is not None:
-        return dict(given), ()
+    if not isinstance(model, (str, Path)) or not str(model):
+        return None
     path = Path(model)
     if not (str(model).endswith(".json") or path.exists()):
-        return dict(given), ()
+        return None
     if path.is_file() and path.suffix != ".json":
         from hwmodel.interop.launch_in import model_of_file
 
-        return {**given, "shape": model_of_file(path)}, ()
+        return ModelFile(shape=model_of_file(path), notes=())
     from hwmodel.interop.huggingface import read_config
 
     found = read_config(path)
-    return {**given, "shape": found.shape}, found.notes
+    return ModelFile(shape=found.shape, notes=found.notes)

@@ -46,7 +46,7 @@ def _names(command: click.Command) -> set[str]:
         ("plan", options.PlanOptions, {}),
         ("compare", options.CompareOptions, {}),
         ("train", options.TrainOptions, {"plain": "sequence_parallel"}),
-        ("serve", options.ServeOptions, {"prompt": "input", "percentile": "p", "model": "input"}),
+        ("serve", options.ServeOptions, {"model": "input"}),
     ],
 )
 def test_options_are_those_of_the_command_line(verb: str, typed: Any, other: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hwmodel.catalog import load_catalog
-from hwmodel.cli.launch_files import with_launch_file
+from hwmodel.cli.launch_files import plan_with_launch_file, with_launch_file
 from hwmodel.errors import InputError
 from hwmodel.interop.launch_in import read_launch
 from tests.interop.public_configurations import (
@@ -79,10 +79,10 @@ def test_options_beside_a_file_are_read_as_they_are_typed(tmp_path: Path) -> Non
     path = tmp_path / "x.toml"
     path.write_text(TITAN_QWEN.replace("steps = 3000", "steps = 100"))
     given = {"gpus": "64xH100", "seq_len": "8k", "global_batch": "1k"}
-    asked = with_launch_file(given, path, quiet=True, tokens=True)
+    asked = plan_with_launch_file(given, path, quiet=True)
     assert asked["tokens"] == str(100 * 8000 * 1000)
     with pytest.raises(InputError, match="--global-batch"):
-        with_launch_file(given | {"global_batch": "many"}, path, quiet=True, tokens=True)
+        plan_with_launch_file(given | {"global_batch": "many"}, path, quiet=True)
 
 
 @pytest.mark.parametrize("word", ["false", "''", "none"])

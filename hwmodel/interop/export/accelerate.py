@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from hwmodel.errors import InputError
 from hwmodel.interop.export import hf_trainer
 from hwmodel.interop.export.hf_shape import LAYER_CLASSES
 from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines
 from hwmodel.interop.tools.names import names_of
-from hwmodel.plain import Fields
+from hwmodel.plain import Fields, JsonValue
 
 MIXED = {"bf16": "bf16", "fp16": "fp16", "tf32": "no", "fp8": "fp8"}
 OTHERS = {"pp": "pipeline", "vpp": "virtual stages", "ep": "expert-parallel ranks"}
@@ -92,5 +91,5 @@ def _yaml(data: Fields, indent: str = "") -> str:
     return text
 
 
-def _plain(value: Any) -> str:
+def _plain(value: JsonValue) -> str:
     return str(value).lower() if isinstance(value, bool) else ("'no'" if value == "no" else str(value))

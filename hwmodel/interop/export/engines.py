@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
 from hwmodel.errors import InputError
 from hwmodel.interop.export.launch import LaunchPool, Serving, Written, commented, header_lines
 from hwmodel.interop.tools.names import ToolNames
-from hwmodel.plain import Fields
+from hwmodel.plain import Fields, JsonValue
 
 PORT = 8000
 SPANNING = ': "${LEADER_ADDRESS:?address of the first node}" "${NODE_RANK:?rank of this node}"\n'
@@ -103,7 +102,7 @@ def _script(engine: EngineLaunch, launch: Serving, pool: LaunchPool, recipe: Qua
 """
 
 
-def shell_word(value: Any) -> str:
+def shell_word(value: JsonValue) -> str:
     """A value as a shell word: JSON in single quotes, variables in double ones."""
     text = "" if value is None else str(value)
     if text.startswith("{"):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from hwmodel.errors import InputError
 from hwmodel.interop.export.hf_shape import hf_config
 from hwmodel.interop.export.launch import Training, Unexpressed, schedule_left
 from hwmodel.interop.tools.names import ToolNames
-from hwmodel.plain import Fields
+from hwmodel.plain import Fields, JsonValue
 
 SCRIPT = "run_clm.py"
 NEEDED = {
@@ -66,7 +65,7 @@ def recompute(launch: Training, target: str, moves: str = "none") -> tuple[bool,
     return True, [Unexpressed("recompute", mode, every), *left]
 
 
-def shell(launch: Training, head: str, command: str, flags: Mapping[str, Any], names: ToolNames) -> str:
+def shell(launch: Training, head: str, command: str, flags: Mapping[str, JsonValue], names: ToolNames) -> str:
     """The script: what the user must give, and the start."""
     for flag, value in flags.items():
         if not str(value).startswith("$"):
@@ -89,7 +88,7 @@ MASTER_PORT="${{MASTER_PORT:-29500}}"
 """
 
 
-def _word(value: Any) -> str:
+def _word(value: JsonValue) -> str:
     if value is None:
         return ""
     return f'"{value}"' if str(value).startswith("$") else str(value)

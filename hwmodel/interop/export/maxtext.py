@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from hwmodel.errors import InputError
 from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines, schedule_left
 from hwmodel.interop.tools.maxtext_shape import shape_settings
 from hwmodel.interop.tools.maxtext_words import AXES, QUANTIZATION, REMAT
 from hwmodel.interop.tools.names import names_of
-from hwmodel.plain import Fields
+from hwmodel.plain import Fields, JsonValue
 
 Settings = Fields
 DTYPES = {"fp16": "float16", "tf32": "float32"}
@@ -39,7 +38,7 @@ def write(launch: Training) -> Written:
     return Written(files={"maxtext.yml": text}, start=start, unexpressed=unexpressed)
 
 
-def _yaml(value: Any) -> str:
+def _yaml(value: JsonValue) -> str:
     """A value as YAML in one line."""
     import json
 

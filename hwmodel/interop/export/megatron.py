@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from hwmodel.errors import InputError
 from hwmodel.interop.export.launch import Training, Unexpressed, Written, commented, header_lines, schedule_left
 from hwmodel.interop.tools.megatron_shape import Flags, shape_flags
 from hwmodel.interop.tools.megatron_words import PRECISIONS, SHARDING
 from hwmodel.interop.tools.names import ToolNames, names_of
+from hwmodel.plain import JsonValue
 from hwmodel.predict.recompute import MODULES
 
 UNSET = ("MEGATRON_PATH", "LR")
@@ -123,7 +123,7 @@ def recompute_flags(launch: Training) -> tuple[Flags, tuple[Unexpressed, ...]]:
         share = float(mode.rstrip("%")) / 100.0
         each = math.ceil(launch.layers / (launch.number("pp") * launch.number("vpp")))
         count = math.ceil(share * each - 1e-9)
-        written = {
+        written: Flags = {
             "--recompute-granularity": "full", "--recompute-method": "block", "--recompute-num-layers": count,
         }  # fmt: skip
         if abs(count / each - share) < 1e-9 and launch.layers == each * launch.number("pp") * launch.number("vpp"):
@@ -157,7 +157,7 @@ def _modules(modules: list[str]) -> Flags:
     return {"--recompute-granularity": "selective", "--recompute-modules": modules}
 
 
-def argument_text(flag: str, value: Any) -> str:
+def argument_text(flag: str, value: JsonValue) -> str:
     """One argument as shell words."""
     if value is None:
         return flag

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hwmodel.errors import InputError
 from hwmodel.interop.export.launch import Training, Written, commented, header_lines
 from hwmodel.interop.export.megatron import arguments
 from hwmodel.interop.tools.bridge_fields import RECIPES, fields_of
 from hwmodel.interop.tools.names import ToolNames, names_of
-from hwmodel.plain import Fields
+from hwmodel.plain import Fields, JsonValue
 
 
 def write(launch: Training) -> Written:
@@ -47,7 +45,7 @@ def _complete(launch: Training, fields: Fields) -> Fields:
     return out
 
 
-def _literal(value: Any) -> str:
+def _literal(value: JsonValue) -> str:
     """A value as source; what the environment holds is read from there, long lists are written as runs."""
     if str(value).startswith("${"):
         return f'int(os.environ["{str(value)[2:-1]}"])'

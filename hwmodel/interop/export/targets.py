@@ -11,6 +11,7 @@ import msgspec
 from hwmodel.errors import InputError, unknown
 from hwmodel.interop.export.answer import training_launch
 from hwmodel.interop.export.launch import Serving, Training, Written
+from hwmodel.plain import JsonValue
 from hwmodel.solve.saved import SavedEngine, SavedFleet, SavedRun, SavedService, saved
 
 
@@ -51,7 +52,7 @@ def names_asked(text: str) -> tuple[str, ...]:
     return asked
 
 
-def launch_files(data: Mapping[str, object], asked: tuple[str, ...], where: str) -> Written:
+def launch_files(data: Mapping[str, JsonValue], asked: tuple[str, ...], where: str) -> Written:
     """The files of an answer's JSON for all targets asked; the start is that of the last one."""
     answer = saved(data, where)
     kind = "serving" if isinstance(answer, (SavedEngine, SavedFleet)) else "training"

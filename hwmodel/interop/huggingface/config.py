@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 from hwmodel.catalog.reading import text_of
 from hwmodel.errors import InputError
-from hwmodel.plain import Document
+from hwmodel.plain import JsonObject, JsonValue
 
 MAX_BYTES = 32_000_000  # quantised checkpoints list every layer that they leave alone
 MAX_DEPTH = 40
@@ -34,7 +33,7 @@ def _depth(text: str) -> int:
     return max(accumulate(1 if bracket in "[{" else -1 for bracket in brackets), default=0)
 
 
-def load_json(path: Path) -> Document:
+def load_json(path: Path) -> JsonObject:
     """The mapping in a config.json. `Infinity` is read (some files hold it); InputError for everything else."""
     text = text_of(path, most=MAX_BYTES)
     if _depth(text) > MAX_DEPTH:
@@ -57,7 +56,7 @@ class Config:
     objects that somebody opened.
     """
 
-    def __init__(self, data: Document, path: Path, like: Config | None = None) -> None:
+    def __init__(self, data: Mapping[str, JsonValue], path: Path, like: Config | None = None) -> None:
         self.data = data
         self.path = path
         self.seen: set[str] = set() if like is None else like.seen
@@ -66,7 +65,7 @@ class Config:
     def fail(self, message: str) -> InputError:
         return InputError(f"{self.path}: {message}")
 
-    def raw(self, *keys: str) -> Any:
+    def raw(self, *keys: str) -> JsonValue:
         """The first of the aliases that is present and not null."""
         self.seen.update(keys)
         return next((self.data[k] for k in keys if self.data.get(k) is not None), None)
@@ -82,14 +81,14 @@ class Config:
             return None
         return self.inner.setdefault(key, Config(found, self.path))
 
-    def changed(self, more: Document) -> Config:
+    def changed(self, more: Mapping[str, JsonValue]) -> Config:
         """This config with some keys replaced, for one of its layers."""
         return Config({**self.data, **more}, self.path, self)
 
     def _key(self, keys: Iterable[str]) -> str:
         return next((k for k in keys if self.data.get(k) is not None), next(iter(keys)))
 
-    def check(self, value: Any, key: str, low: float = 1, high: float = MAX_WIDTH) -> int:
+    def check(self, value: JsonValue, key: str, low: float = 1, high: float = MAX_WIDTH) -> int:
         """A whole number within bounds."""
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.fail(f"{key}: expected a number, got {str(value)[:40]!r}")
@@ -156,7 +155,7 @@ class Config:
             high=MAX_LAYERS,
         )
 
-    def per_layer(self, key: str, layers: int) -> list[Any] | None:
+    def per_layer(self, key: str, layers: int) -> list[JsonValue] | None:
         """A list with an entry for every layer; entries beyond (prediction layers) are left out."""
         value = self.raw(key)
         if value is None:

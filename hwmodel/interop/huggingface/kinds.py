@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from hwmodel.interop.huggingface.config import Config
 from hwmodel.interop.huggingface.families import Family
+from hwmodel.plain import JsonValue
 
 FULL, SLIDING, LINEAR, CONV, LRU, NONE = "full", "sliding", "linear", "conv", "lru", "none"
 INDEXED, CROSS = "indexed", "to pictures"
@@ -52,7 +53,7 @@ def every(n: int, step: int, there: str, else_: str, offset: int = 0) -> list[st
     return [there if i % step == at else else_ for i in range(n)]
 
 
-def _words(c: Config, kind: str, key: str, values: list[object], known: dict[str, str]) -> list[str]:
+def _words(c: Config, kind: str, key: str, values: list[JsonValue], known: dict[str, str]) -> list[str]:
     words = known | HYBRID.get(kind, {})
     for value in values:
         if not isinstance(value, str) or value not in words:
@@ -60,7 +61,7 @@ def _words(c: Config, kind: str, key: str, values: list[object], known: dict[str
     return [words[str(value)] for value in values]
 
 
-def _listed(c: Config, kind: str, n: int) -> tuple[str, list[object]] | None:
+def _listed(c: Config, kind: str, n: int) -> tuple[str, list[JsonValue]] | None:
     """The list that names every layer's kind, under the key it has."""
     for key in LAYER_LISTS:
         value = c.raw(key)
@@ -253,7 +254,7 @@ def networks(c: Config, n_experts: int, dense_first: int = 0) -> list[str]:
     return [ROUTED if routed else DENSE for routed in _routed_from_keys(c, n, dense_first)]
 
 
-def _one_part(listed: tuple[str, list[object]] | None, kind: str) -> bool:
+def _one_part(listed: tuple[str, list[JsonValue]] | None, kind: str) -> bool:
     """Whether the layers of a list are a mixer or a network alone."""
     return listed is not None and (kind == "nemotron_h" or any(word in NETWORK_WORDS for word in map(str, listed[1])))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hwmodel.interop.huggingface.config import Config
 from hwmodel.interop.huggingface.families import Family
 from hwmodel.interop.huggingface.fields import Fields, add, width
+from hwmodel.plain import JsonValue
 
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_routed_experts")
 TOP_K = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "top_k_experts", "moe_topk", "moe_k",
@@ -36,7 +37,7 @@ def n_experts(c: Config, kind: str) -> int:
     return found
 
 
-def _one(c: Config, key: str, value: object, layer: int) -> int:
+def _one(c: Config, key: str, value: JsonValue, layer: int) -> int:
     """A width that may be given for every layer."""
     if isinstance(value, list):
         if not layer < len(value):
@@ -45,7 +46,7 @@ def _one(c: Config, key: str, value: object, layer: int) -> int:
     return c.check(value, key)
 
 
-def _divisible(c: Config, multiplier: object) -> int:
+def _divisible(c: Config, multiplier: JsonValue) -> int:
     """OpenELM: a multiple of the model width, to the nearest multiple of a divisor, not below nine tenths of it."""
     if isinstance(multiplier, bool) or not isinstance(multiplier, (int, float)) or not 0 < multiplier < 64:
         raise c.fail(f"ffn_multipliers: expected factors, got {str(multiplier)[:40]!r}")

@@ -7,6 +7,7 @@ that may change the shape.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,7 @@ from hwmodel.interop.huggingface.kinds import LAYER_LISTS
 from hwmodel.interop.huggingface.layers import Layer, layers
 from hwmodel.interop.huggingface.others import DIFFUSERS, NOT_DECODERS, NOT_MODELLED
 from hwmodel.interop.huggingface.special import lookups, outside
+from hwmodel.plain import JsonValue
 from hwmodel.specs.shape import Block, Shape
 
 NEEDED = (
@@ -190,7 +192,7 @@ def _shape(outer: Config, c: Config, kind: str, family: Family, name: str) -> Sh
     )
 
 
-def from_dict(data: dict[str, object], path: Path, name: str = "") -> Imported:
+def from_dict(data: Mapping[str, JsonValue], path: Path, name: str = "") -> Imported:
     """The shape in a parsed config. InputError names the file and the key at fault."""
     outer = Config(data, path)
     _refuse_others(outer)

@@ -24,8 +24,7 @@ def hyper_connections(c: Config, i: int, kind: Kind, fields: Fields) -> Fields:
 
 def light_connections(c: Config, i: int, kind: Kind, fields: Fields) -> Fields:
     """Parallel residual streams of HY-V4, which mix by two numbers a stream."""
-    c.per_layer("indexer_types", c.layers())
-    stated = c.raw("indexer_types")
+    stated = c.per_layer("indexer_types", c.layers())
     if stated is None:
         raise c.missing("indexer_types")
     if all(word == "shared" for word in stated):

@@ -6,22 +6,31 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from hwmodel.catalog.yamlfile import parse_yaml, read_text
 from hwmodel.errors import CatalogError, InputError
 from hwmodel.interop.huggingface import read_config
 from hwmodel.interop.launch_in.megatron import LAUNCHER, launched
-from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
+from hwmodel.interop.launch_in.record import FileOptions, Read, facts, sort_names, with_facts
 from hwmodel.interop.launch_in.settings import Settings, flat
 from hwmodel.interop.launch_in.shell import Script, read_script
 from hwmodel.interop.tools.names import names_of
+from hwmodel.plain import JsonObject, JsonValue
 from hwmodel.specs import Shape
 
 ACCELERATE_LAUNCHER = ("--config_file", "--machine_rank", "--num_machines", "--num_processes", "--main_process_ip",
                        "--main_process_port")  # fmt: skip
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")  # owner/model; other paths are folders of one's own
-Found = tuple[dict[str, object], list[str], list[str]]  # options, notes, names passed over
 WORDS = {"true": True, "false": False, "1": True, "0": False}
+
+
+class Found(NamedTuple):
+    """What one file says: options, notes on what is not predicted, and names that change nothing."""
+
+    options: FileOptions
+    notes: list[str]
+    passed: list[str]
 
 
 def reads_script(text: str) -> bool:
@@ -72,7 +81,7 @@ def read_script_of_trainer(text: str, path: Path) -> Read:
     )  # fmt: skip
 
 
-def _files(script: Script, path: Path, passed: list[str], notes: list[str]) -> tuple[dict[str, object], str]:
+def _files(script: Script, path: Path, passed: list[str], notes: list[str]) -> tuple[FileOptions, str]:
     """Options of the DeepSpeed JSON or Accelerate YAML that a script names, and which of them it is."""
     named = script.value("--deepspeed") or script.value("--config_file")
     if named is None:
@@ -84,22 +93,23 @@ def _files(script: Script, path: Path, passed: list[str], notes: list[str]) -> t
         raise InputError(f"{path}: {error}") from error
     deep = script.has("--deepspeed")
     read = _deepspeed(_json(text, place), place) if deep else _accelerate(_yaml(text, place), place)
-    options, more, over = read
-    notes += more
-    passed += over
+    notes += read.notes
+    passed += read.passed
     gpus = launched(script) if deep else None
-    return options | ({"accelerators": gpus} if gpus else {}), "deepspeed" if deep else "accelerate"
+    if gpus:
+        read.options["accelerators"] = gpus
+    return read.options, "deepspeed" if deep else "accelerate"
 
 
-def _trainer(flags: Script) -> dict[str, object]:
+def _trainer(flags: Script) -> FileOptions:
     """Options of the trainer's own arguments."""
-    options: dict[str, object] = {}
-    for option, flag in (("seq_len", "--block_size"), ("micro_batch", "--per_device_train_batch_size")):
-        if flags.has(flag):
-            options[option] = flags.count(flag)
+    options: FileOptions = {}
+    if flags.has("--block_size"):
+        options["seq_len"] = flags.count("--block_size")
     if flags.has("--per_device_train_batch_size"):
-        steps = flags.count("--gradient_accumulation_steps")
-        options["batch_per_replica"] = flags.count("--per_device_train_batch_size") * steps
+        micro = flags.count("--per_device_train_batch_size")
+        options["micro_batch"] = micro
+        options["batch_per_replica"] = micro * flags.count("--gradient_accumulation_steps")
     if flags.has("--gradient_checkpointing"):
         options["recompute"] = "full" if _switch(flags, "--gradient_checkpointing") else "none"
     if flags.has("--tf32") and not flags.has("--bf16") and not flags.has("--fp16"):
@@ -130,7 +140,7 @@ def _model(flags: Script, path: Path) -> tuple[Shape | None, str | None]:
     return None, named if _HUB_NAME.fullmatch(named) and not place.exists() else None
 
 
-def _json(text: str, path: Path) -> dict[str, object]:
+def _json(text: str, path: Path) -> JsonObject:
     try:
         data = json.loads(text)
     except ValueError as error:
@@ -140,7 +150,7 @@ def _json(text: str, path: Path) -> dict[str, object]:
     return data
 
 
-def _yaml(text: str, path: Path) -> dict[str, object]:
+def _yaml(text: str, path: Path) -> JsonObject:
     try:
         data = parse_yaml(text, path)
     except CatalogError as error:
@@ -150,13 +160,13 @@ def _yaml(text: str, path: Path) -> dict[str, object]:
     return data
 
 
-def _deepspeed(data: Mapping[str, object], path: Path) -> Found:
+def _deepspeed(data: Mapping[str, JsonValue], path: Path) -> Found:
     """Options of DeepSpeed's JSON; `auto` leaves a value to the trainer."""
     s = Settings({key: value for key, value in flat(data).items() if value != "auto"}, path)
     names = names_of("deepspeed")
     seen = [key for key in s if not key.startswith("zero_optimization.offload")]
     passed, notes = sort_names(seen, names.names, names, path)
-    options: dict[str, object] = {
+    options: FileOptions = {
         "zero": s.whole("zero_optimization.stage", 0), "tp": _sharded(s),
         "pp": 1, "vpp": 1, "cp": 1,
         "ep": s.count("expert_parallel.autoep_size"), "etp": s.count("expert_parallel.expert_tensor_parallel_size"),
@@ -170,7 +180,7 @@ def _deepspeed(data: Mapping[str, object], path: Path) -> Found:
         options["global_batch"] = batch
     elif micro and steps:
         options["batch_per_replica"] = micro * steps
-    return options, notes, passed
+    return Found(options, notes, passed)
 
 
 def _sharded(s: Settings) -> int:
@@ -197,7 +207,7 @@ def _deepspeed_precision(s: Settings) -> str:
     return "tf32" if s.get("bf16.enabled") is False else "bf16"
 
 
-def _accelerate(data: Mapping[str, object], path: Path) -> Found:
+def _accelerate(data: Mapping[str, JsonValue], path: Path) -> Found:
     """Options of Accelerate's YAML for FSDP."""
     s = Settings(flat(data), path)
     names = names_of("accelerate")
@@ -210,14 +220,16 @@ def _accelerate(data: Mapping[str, object], path: Path) -> Found:
     if _true(s.get("fsdp_config.fsdp_offload_params")):
         raise InputError(f"{path}: fsdp_offload_params: weights in host memory are not predicted; set it to false")
     part, mixed = "parallelism_config.parallelism_config_", s.word("mixed_precision", "no")
-    options: dict[str, object] = {
+    options: FileOptions = {
         "tp": s.count(f"{part}tp_size"), "cp": s.count(f"{part}cp_size"), "pp": 1, "vpp": 1, "ep": 1,
         "zero": _accelerate_zero(s, kind),
         "recompute": "full" if _true(s.get("fsdp_config.fsdp_activation_checkpointing")) else "none",
         "precision": "tf32" if mixed in ("no", "False") else mixed,
     }  # fmt: skip
     launched = s.stated("num_processes")
-    return options | ({"accelerators": launched} if launched else {}), notes, passed
+    if launched:
+        options["accelerators"] = launched
+    return Found(options, notes, passed)
 
 
 def _accelerate_zero(s: Settings, kind: str) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.errors import CatalogError, InputError
-from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
+from hwmodel.interop.launch_in.record import FileOptions, Read, facts, sort_names, with_facts
 from hwmodel.interop.launch_in.settings import Settings
 from hwmodel.interop.tools.maxtext_shape import settings_shape
 from hwmodel.interop.tools.maxtext_words import AXES, QUANTIZATION, REMAT
@@ -45,7 +45,7 @@ def read(text: str, path: Path) -> Read:
     passed, noted = sort_names(settings, names.names, names, path)
     if not any(name.startswith("dcn_") for name in settings):
         noted.append("no dcn_ axis is set: read as one slice, all of whose devices shard the weights")
-    shape = settings_shape(settings, path)
+    shape = settings_shape(data, path)
     options = with_facts(_options(settings) | {"stack": "jax"}, facts(text))
     if shape is None and "model_name" in settings:
         name = str(settings["model_name"])
@@ -67,7 +67,7 @@ def _ranks(s: Settings, name: str, default: int) -> int:
     return -1 if s.whole(name, default) == -1 else s.count(name, default)
 
 
-def _options(s: Settings) -> dict[str, object]:
+def _options(s: Settings) -> FileOptions:
     """Layout, batch, sequence and precision."""
     sizes = {name: _axis(s, name) for name in AXES}
     strange = [name for name in UNIT_AXES if _axis(s, name) != 1]
@@ -82,14 +82,15 @@ def _options(s: Settings) -> dict[str, object]:
     if -1 in (tp, cp, pp, sizes["expert"]):
         raise InputError(f"{s.path}: only the axes data and fsdp may be -1 here; write the other sizes")
     known = -1 not in sizes.values()
-    options: dict[str, object] = {
+    options: FileOptions = {
         "tp": tp, "cp": cp, "pp": pp, "ep": sizes["expert"], "vpp": _repeats(s, pp),
         "zero": 3 if sharded else (1 if s.get("shard_optimizer_over_data") else 0),
         "offload": "optimizer" if s.get("optimizer_memory_host_offload") else "none",
         "recompute": _recompute(s), "precision": _precision(s),
         "seq_len": s.count("max_target_length", 2048),
-        **({"accelerators": math.prod(sizes.values())} if known else {}),
     }  # fmt: skip
+    if known:
+        options["accelerators"] = math.prod(sizes.values())
     return options | _batch(s, tp * cp * pp, pp)
 
 
@@ -108,7 +109,7 @@ def _repeats(s: Settings, pp: int) -> int:
     return max(1, s.whole("base_num_decoder_layers", pp) // (pp * s.count("num_layers_per_pipeline_stage")))
 
 
-def _batch(s: Settings, ranks: int, pp: int) -> dict[str, object]:
+def _batch(s: Settings, ranks: int, pp: int) -> FileOptions:
     """The micro-batch of a replica, and sequences a device and step."""
     each = s.number("per_device_batch_size", 12.0)
     steps = s.count("gradient_accumulation_steps")

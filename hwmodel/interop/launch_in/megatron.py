@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
+from hwmodel.interop.launch_in.record import FileOptions, Read, facts, sort_names, with_facts
 from hwmodel.interop.launch_in.settings import counted
 from hwmodel.interop.launch_in.shell import Script, read_script
 from hwmodel.interop.tools.megatron_words import PRECISIONS, SHARDING
@@ -79,19 +79,21 @@ def launched(script: Script) -> int | None:
     return nodes * ranks if nodes and ranks else None
 
 
-def layout_options(flags: Script) -> dict[str, object]:
+def layout_options(flags: Script) -> FileOptions:
     """Layout, batch and sequence."""
     tp, pp = flags.count("--tensor-model-parallel-size"), flags.count("--pipeline-model-parallel-size")
-    options: dict[str, object] = {
+    options: FileOptions = {
         "tp": tp, "pp": pp, "cp": flags.count("--context-parallel-size"), "vpp": _virtual(flags, pp),
         "ep": flags.count("--expert-model-parallel-size"), "zero": _zero(flags),
         "recompute": _recompute(flags, pp), "offload": _offload(flags),
         "etp": flags.count("--expert-tensor-parallel-size", tp) if flags.has("--num-experts") else 1,
     }  # fmt: skip
-    for option, flag in (("micro_batch", "--micro-batch-size"), ("global_batch", "--global-batch-size"),
-                         ("seq_len", "--seq-length")):  # fmt: skip
-        if flags.has(flag):
-            options[option] = flags.count(flag)
+    if flags.has("--micro-batch-size"):
+        options["micro_batch"] = flags.count("--micro-batch-size")
+    if flags.has("--global-batch-size"):
+        options["global_batch"] = flags.count("--global-batch-size")
+    if flags.has("--seq-length"):
+        options["seq_len"] = flags.count("--seq-length")
     return options
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from hwmodel.errors import InputError
+from hwmodel.interop.launch_in.settings import Setting, Unread
 
-Plain = dict[str, object]  # what values names stand for
-UNREAD = object()  # a value that only running the file would tell
+Plain: TypeAlias = dict[str, Setting]  # what values names stand for
+UNREAD = Unread.UNREAD
 
 
 def function_of(tree: ast.Module, path: Path, name: str, makes: Callable[[ast.FunctionDef], bool]) -> ast.FunctionDef:
@@ -39,19 +41,20 @@ def constants(body: list[ast.stmt]) -> Plain:
     return out
 
 
-def value_of(node: ast.expr, local: Plain) -> object:
+def value_of(node: ast.expr, local: Plain) -> Setting:
     """A constant, a name of one, a list of them, or a sum, product or quotient; else UNREAD."""
     if isinstance(node, ast.Name):
         return local.get(node.id, UNREAD)
     if isinstance(node, ast.BinOp):
         return _computed(node.op, value_of(node.left, local), value_of(node.right, local))
     try:
-        return ast.literal_eval(node)
+        literal: Setting = ast.literal_eval(node)
     except ValueError:
         return UNREAD
+    return literal
 
 
-def _computed(op: ast.operator, left: object, right: object) -> object:
+def _computed(op: ast.operator, left: Setting, right: Setting) -> Setting:
     """Whole numbers, and lists of them as layer patterns are written."""
     if isinstance(op, ast.Mult) and isinstance(right, int) and isinstance(left, (int, list)):
         return left * right

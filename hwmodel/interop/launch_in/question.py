@@ -4,63 +4,65 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar, cast
 
 from hwmodel.errors import InputError
-from hwmodel.interop.launch_in.record import Read
+from hwmodel.interop.launch_in.record import FileOptions, Read
 from hwmodel.interop.tools.parts_of_shape import same_shape
-from hwmodel.plain import Options
+from hwmodel.solve.question.options import PlanOptions, TrainOptions
 from hwmodel.solve.question.values import whole_of
 from hwmodel.specs import Shape
 from hwmodel.specs.layout import SCHEDULES
 from hwmodel.units import parse_fleet
 
+Asked = TypeVar("Asked", PlanOptions, TrainOptions)
 
-def question(read: Read, given: Options, models: Sequence[Shape]) -> dict[str, object]:
+
+def question(read: Read, given: Asked, models: Sequence[Shape]) -> Asked:
     """Options of `train` or `plan`: those of the file, overridden by those given.
 
     The model is one of `models` where the shape is its own, else the file itself. InputError where the file and the
     options together do not say on what, or which model, or where the file splits what this version cannot.
     """
-    options = {name: value for name, value in read.options.items() if value is not None}
-    options.pop("trainable_fraction", None)
+    options = read.options.copy()
     options.setdefault("offload", "none")
     options.setdefault("schedule", SCHEDULES[0])
-    if "searched" in options:  # of the settings that the file has, those that a search chose
-        kept = [name for name in str(options.pop("searched")).split(",") if name in options]
-        options |= {"searched": ",".join(kept)} if kept else {}
+    # Of the settings that the file has, those that a search chose.
+    kept = [name for name in options.pop("searched", "").split(",") if name in options]
+    if kept:
+        options["searched"] = ",".join(kept)
     per_replica = options.pop("batch_per_replica", None)
     fleet = _fleet(read, options.pop("accelerators", None), given.get("gpus"))
     if per_replica is not None and "global_batch" not in options and given.get("global_batch") is None:
         ranks = math.prod(whole_of(options.get(name, 1), f"--{name}") for name in ("tp", "cp", "pp"))
         replicas = max(1, parse_fleet(fleet)[0] // ranks)
         options["global_batch"] = whole_of(per_replica, f"{read.path}: sequences a replica") * replicas
-    options |= {"gpus": fleet, "etp": whole_of(options.get("etp", 1), "--etp")}
+    options["gpus"], options["etp"] = fleet, whole_of(options.get("etp", 1), "--etp")
     if given.get("model") is None and given.get("params") is None:
         options |= _model(read, models)
-    out = options | {
-        name: value for name, value in given.items() if value is not None and value != () and name != "gpus"
-    }
-    return {name: str(value) if isinstance(value, int) else value for name, value in out.items()}
+    stated = {name: value for name, value in given.items() if value is not None and value != () and name != "gpus"}
+    whole = {**options, **stated}
+    return cast("Asked", {name: str(value) if isinstance(value, int) else value for name, value in whole.items()})
 
 
-def _fleet(read: Read, launched: object, given: object) -> str:
+def _fleet(read: Read, launched: int | None, given: str | None) -> str:
     """`512xH100`: the part from the options or from what hwmodel noted in the file, the count from either."""
     noted = read.options.get("gpus")
     if given is None:
         if noted is None:
             count = f"{launched}x" if launched else "512x"
             raise InputError(f"{read.path}: does not say on which accelerators; add --gpus, like --gpus {count}H100")
-        return str(noted)
-    bare = not any(mark in str(given) for mark in "x×*:") or not any(c.isdigit() for c in str(given)[:1])
-    if bare and ":" not in str(given):
-        count_text = str(noted).partition("x")[0] if noted else str(launched or "")
+        return noted
+    bare = not any(mark in given for mark in "x×*:") or not any(c.isdigit() for c in given[:1])
+    if bare and ":" not in given:
+        count_text = noted.partition("x")[0] if noted else str(launched or "")
         if not count_text:
             raise InputError(f"{read.path}: does not say how many accelerators; write --gpus 512x{given}")
         return f"{count_text}x{given}"
-    return str(given)
+    return given
 
 
-def _model(read: Read, models: Sequence[Shape]) -> dict[str, object]:
+def _model(read: Read, models: Sequence[Shape]) -> FileOptions:
     """`model` and, where no known model has this shape, `shape`."""
     shape = read.shape
     named = read.options.get("model")

@@ -5,28 +5,40 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
 from hwmodel.errors import InputError, unknown
 from hwmodel.interop.tools.names import ToolNames
 from hwmodel.interop.tools.settings import OPTION, SETTINGS
-from hwmodel.plain import Options, listed
+from hwmodel.solve.question.options import TrainOptions
 from hwmodel.specs import Shape
 
 _FACT = re.compile(r"^\s*(?:#|//)\s*hwmodel: (\w+) = (.*?)(?:  \(.*\))?$", re.M)
 
 
+class FileOptions(TrainOptions, total=False):
+    """What a launch file says of its run, as options of `train`, and two counts that become some.
+
+    `accelerators` are those that its launcher starts; `batch_per_replica` the sequences of a step on each
+    data-parallel replica. What the file does not say is not there.
+    """
+
+    accelerators: int
+    batch_per_replica: int
+
+
 class Read(msgspec.Struct, frozen=True, kw_only=True):
     """A launch file as a question.
 
-    `options` are those of `train` under their Python names; `shape` is the model where the file describes one.
+    `shape` is the model where the file describes one.
     `passed_over` names settings that change nothing predicted; `notes` say what was read otherwise than it stands.
     """
 
     tool: str
     path: Path
-    options: dict[str, object]
+    options: FileOptions
     shape: Shape | None = None
     sequence_parallel: bool = True
     steps: int | None = None
@@ -70,13 +82,13 @@ NOTED = frozenset(
 )  # fmt: skip
 
 
-def with_facts(options: Options, said: Mapping[str, str]) -> dict[str, object]:
+def with_facts(options: FileOptions, said: Mapping[str, str]) -> FileOptions:
     """The options, those that the file could only say in a comment taken from there."""
-    out = dict(options)
+    noted: dict[str, str | tuple[Path, ...]] = {}
     for name, value in said.items():
         option = OPTION.get(name, name)
         if option in NOTED:
-            out[option] = value
+            noted[option] = value
         elif name == "catalog":
-            out["catalogs"] = (*listed(out.get("catalogs")), value)
-    return out
+            noted["catalogs"] = (Path(value),)
+    return options | cast("FileOptions", noted)  # NOTED names options

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from pathlib import Path
+from typing import TypeAlias
 
 from hwmodel.errors import InputError
+from hwmodel.plain import JsonObject, JsonValue
 
 
-class Settings(Mapping[str, object]):
+class Unread(Enum):
+    """In the place of a value that only running the file would tell."""
+
+    UNREAD = "unread"
+
+
+Setting: TypeAlias = "JsonValue | Unread"  # a value as it stands in another program's file
+
+
+class Settings(Mapping[str, Setting]):
     """Settings as they stand in a file; of one that is left out or empty its default is taken."""
 
-    def __init__(self, values: Mapping[str, object], path: Path) -> None:
+    def __init__(self, values: Mapping[str, Setting], path: Path) -> None:
         self.values_by_name, self.path = values, path
 
-    def __getitem__(self, name: str) -> object:
+    def __getitem__(self, name: str) -> Setting:
         return self.values_by_name[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -63,9 +75,9 @@ def counted(number: int, name: str, path: Path) -> int:
     return number
 
 
-def flat(data: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+def flat(data: Mapping[str, JsonValue], prefix: str = "") -> JsonObject:
     """Nested mappings as one, their keys joined by points."""
-    out: dict[str, object] = {}
+    out: JsonObject = {}
     for key, value in data.items():
         out |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return out

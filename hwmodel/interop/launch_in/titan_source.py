@@ -22,7 +22,7 @@ def toml_settings(text: str, path: Path) -> Plain:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not TOML: {error}") from error
-    return flat(data)
+    return {**flat(data)}
 
 
 def python_settings(text: str, path: Path, function: str = "") -> Plain:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
-from hwmodel.interop.launch_in.record import Read, facts, sort_names, with_facts
+from hwmodel.interop.launch_in.record import FileOptions, Read, facts, sort_names, with_facts
 from hwmodel.interop.launch_in.settings import Settings
 from hwmodel.interop.launch_in.titan_source import python_settings, toml_settings
 from hwmodel.interop.tools.names import names_of
@@ -52,7 +52,10 @@ def _read(settings: Settings, text: str, tool: str) -> Read:
     said = facts(text)
     shape = _shape(settings)
     flavor = FLAVORS.get((settings.word("model.name"), settings.word("model.flavor")))
-    options = with_facts(_options(settings, shape) | {"stack": "torchtitan", "model": flavor}, said)
+    options = _options(settings, shape) | {"stack": "torchtitan"}
+    if flavor is not None:
+        options["model"] = flavor
+    options = with_facts(options, said)
     tp = settings.whole("parallelism.tensor_parallel_degree", 1)
     return Read(
         tool=tool, path=path, options=options, shape=shape, passed_over=tuple(passed), notes=tuple(noted),
@@ -61,7 +64,7 @@ def _read(settings: Settings, text: str, tool: str) -> Read:
     )  # fmt: skip
 
 
-def _options(s: Settings, shape: Shape | None) -> dict[str, object]:
+def _options(s: Settings, shape: Shape | None) -> FileOptions:
     """Layout, batch, sequence and precision."""
 
     def degree(name: str) -> int:
@@ -69,7 +72,7 @@ def _options(s: Settings, shape: Shape | None) -> dict[str, object]:
 
     tp, cp, pp = (degree(f"{name}_parallel_degree") for name in ("tensor", "context", "pipeline"))
     local = s.stated("training.local_batch_size") or s.count("training.batch_size", 8)
-    options: dict[str, object] = {
+    options: FileOptions = {
         "tp": tp, "cp": cp, "pp": pp,
         "vpp": _virtual(s, shape, pp), "ep": degree("expert_parallel_degree"),
         "etp": degree("expert_tensor_parallel_degree"), "zero": _zero(s, pp),
@@ -83,7 +86,10 @@ def _options(s: Settings, shape: Shape | None) -> dict[str, object]:
     if shard > 0:
         dp = shard * degree("data_parallel_replicate_degree")
         options["accelerators"] = dp * tp * cp * pp
-    options |= {"global_batch": batch} if batch > 0 else {"batch_per_replica": local}
+    if batch > 0:
+        options["global_batch"] = batch
+    else:
+        options["batch_per_replica"] = local
     return options
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from hwmodel.errors import InputError
 from hwmodel.interop.tools.parts_of_shape import Layers, layers_of
-from hwmodel.plain import Fields, Options, listed
+from hwmodel.plain import Fields, JsonValue, listed
 from hwmodel.specs import Block, Shape
 
 Settings = Fields
@@ -82,7 +82,7 @@ def _experts(shape: Shape, found: Layers) -> Settings:
     }  # fmt: skip
 
 
-def settings_shape(s: Options, path: Path) -> Shape | None:
+def settings_shape(s: Mapping[str, JsonValue], path: Path) -> Shape | None:
     """The shape that settings describe; None where they do not (a model is named instead)."""
     if "base_emb_dim" not in s or "base_num_decoder_layers" not in s:
         return None
@@ -116,7 +116,7 @@ def settings_shape(s: Options, path: Path) -> Shape | None:
     )  # fmt: skip
 
 
-def _attention(s: Options, number: Any) -> dict[str, float]:
+def _attention(s: Mapping[str, JsonValue], number: Callable[..., float]) -> dict[str, float]:
     gated = float("linear" in listed(s.get("mlp_activations", GATED)))
     heads, kv = number("base_num_query_heads"), number("base_num_kv_heads")
     if s.get("attention_type") == "mla":

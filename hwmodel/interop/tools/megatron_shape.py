@@ -69,9 +69,8 @@ def _switches(shape: Shape, found: Layers) -> Flags:
         "--qk-layernorm": found.qk_norm,
         "--add-qkv-bias": "qkv_bias" in found.extras,
     }
-    return {flag: None for flag, on in wanted.items() if on} | (
-        {"--softmax-type": "learnable"} if "sinks" in found.extras else {}
-    )
+    switches: Flags = {flag: None for flag, on in wanted.items() if on}
+    return switches | ({"--softmax-type": "learnable"} if "sinks" in found.extras else {})
 
 
 def _experts(found: Layers) -> Flags:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from hwmodel.catalog.yamlfile import parse_yaml, read_text
+from hwmodel.plain import JsonValue
 
 FOLDER = Path(__file__).parent / "names"
 
@@ -31,7 +31,7 @@ class ToolNames(msgspec.Struct, frozen=True, kw_only=True):
     script: tuple[str, ...] = ()  # those that a script of the tool's repository adds to its package's
     toml: Mapping[str, str] = {}  # of an older format that is read and no longer written
 
-    def check(self, name: str, value: Any) -> None:
+    def check(self, name: str, value: JsonValue) -> None:
         """Raise ValueError for a name that the table lacks, or a value that is not of its kind."""
         if name not in self.names:
             raise ValueError(f"{self.target}: {name} is in no table of names")
@@ -43,7 +43,7 @@ class ToolNames(msgspec.Struct, frozen=True, kw_only=True):
         return any(name == each or (each.endswith("*") and name.startswith(each[:-1])) for each in self.harmless)
 
 
-def fits(kind: str, value: Any) -> bool:
+def fits(kind: str, value: JsonValue) -> bool:
     """Whether a value is of a kind of the tables."""
     if kind.startswith("one of "):
         return str(value) in kind.removeprefix("one of ").split(", ")
