@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
 from hwmodel import laws
 from hwmodel.errors import InfeasibleError
-from hwmodel.laws.lifetime import Option, least_loss, lifetime_optimum, option_optimum
+from hwmodel.laws.lifetime import Option, budget_band, least_loss, lifetime_optimum, option_optimum
 
 
 @pytest.mark.parametrize(("demand", "params", "tokens", "saved"), [(2e12, 50.6, 2.04, 6.4), (20e12, 29.3, 5.26, 40.3)])
@@ -137,3 +138,16 @@ def test_joint_experts_under_a_memory_limit_follow_their_table(law):
             steps.append(abs(np.log2(min(losses, key=losses.get) / printed)))
     assert max(steps) <= 1.0  # never off by more than one doubling
     assert sum(s == 0 for s in steps) >= 9
+
+
+@pytest.mark.parametrize("waste", [0.05, 0.2])
+def test_sizes_that_waste_a_share_of_a_budget_by_hand(law, waste):
+    # 1.5 + 400 / N^0.5 + 400 / D^0.5: the optimum is N = D = (C/6)^0.5 = 1e10; of x^2 times that size the reducible
+    # loss is (x + 1/x) / 2 of its own, and a budget of 1 - w has (1 - w)^(-1/4) of it.
+    constants = {"E": 1.5, "A": 400.0, "alpha": 0.5, "B": 400.0, "beta": 0.5}
+    spec = msgspec.structs.replace(law("besiroglu_2024"), constants=constants)
+    half = (1.0 - waste) ** -0.25
+    x = half + (half * half - 1.0) ** 0.5
+    low, high = budget_band(Option(law=spec), 6e20, waste)
+    assert (low, high) == pytest.approx((1e10 / x**2, 1e10 * x**2), rel=1e-6)
+    assert budget_band(Option(law=spec), 6e20)[1] == pytest.approx(budget_band(Option(law=spec), 6e20, 0.05)[1])

@@ -1,6 +1,8 @@
 """Plant faults one at a time, run the tests of the touched folder: `python -m tests.mutants [--seed 0] [--drawn 20]`.
 
 A fault that the tests let live is a hole in them: the exit status is 1, and the table names it. Not a part of CI.
+Where there are notes of which tests call which functions (`python -m tests.mutants.survey --reach FOLDER...`), faults
+are tried first in forks of one process; those that no test notices there are planted in a copy of the tree.
 What was run is kept in `build/mutants`; with `--minutes` a run ends between two faults (exit status 3) and the next one
 goes on with those that did not die: after a change of the sources, `--again` forgets the dead too.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,11 +19,12 @@ from pathlib import Path
 
 from hwmodel.report import tables
 from tests.mutants.drawn import Drawn, by_hand, drawn
-from tests.mutants.notes import KEPT, ROOT
+from tests.mutants.notes import KEPT, NOTES, ROOT
 from tests.mutants.planted import Fault
 from tests.mutants.trial import Outcome, copy_tree, tried
 
 UNFINISHED = 3
+LONGEST_FORKS = 60.0  # minutes
 PACKAGE = ROOT / "hwmodel"
 
 
@@ -53,6 +57,18 @@ def read_kept(path: Path) -> dict[str, Outcome]:
     return {key: one for key, one in kept.items() if one.word == "dead"}
 
 
+def dead_in_forks(asked: argparse.Namespace) -> dict[str, Outcome]:
+    """The faults that the survey sees die, with the tests that noticed (and pass without the fault)."""
+    path = KEPT / f"survey-{asked.seed}.json"
+    if asked.again:
+        path.unlink(missing_ok=True)
+    said = [f"--seed={asked.seed}", f"--count={asked.drawn}", f"--minutes={min(asked.minutes, LONGEST_FORKS)}"]
+    whole = [sys.executable, "-m", "tests.mutants.survey", "--planted", *said]
+    subprocess.run(whole, cwd=ROOT, check=False, stdout=sys.stderr)
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return {key: Outcome("dead", by.removeprefix("tests/")) for key, (word, by, *_) in found.items() if word == "dead"}
+
+
 def main() -> int:
     """Plant, run, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -66,8 +82,11 @@ def main() -> int:
     faults += [] if asked.only == "planted" else drawn(PACKAGE, asked.seed, asked.drawn)
     path = KEPT / f"seed-{asked.seed}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept = {} if asked.again else read_kept(path)
     stop = time.monotonic() + 60.0 * asked.minutes
+    kept = {} if asked.again else read_kept(path)
+    if NOTES.exists():
+        kept |= dead_in_forks(asked)
+        path.write_text(json.dumps(kept, indent=1), encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         copy_tree(Path(folder))
         for one in faults:

@@ -17,7 +17,7 @@ from hwmodel.physics.layer import casts_s, matrix_times, traffic_s
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.schedule import in_flight
 from hwmodel.physics.shape import Matrix
-from hwmodel.physics.stages import layers_per_stage
+from hwmodel.physics.stages import layer_shard, layers_per_stage
 from hwmodel.physics.training import step
 from hwmodel.specs import Block, Layout, Shape, StepTerms, Workload
 from hwmodel.specs.intervals import Familiarity, IntervalConstants
@@ -202,3 +202,17 @@ def test_memory_of_latents() -> None:
     again = memory(Layout(zero=0.0, recompute_up_projections=1.0), of(latent)).activations_bytes
     kept, dropped = SAVED + 564 * 4, 3 * 1024 * 2
     assert again == pytest.approx(1024 * (4.25 * (kept - dropped) + dropped), rel=1e-9)
+
+
+def test_a_layer_gathered_whole_has_its_experts_and_its_norms() -> None:
+    # Two layers whole in 2 bytes beside the shards: 4 d^2 of attention, a router of 4 d, four experts of 2 d 4,096 on
+    # each of one rank, two norms.
+    block = msgspec.structs.replace(BLOCK, n_experts=4.0, top_k=1.0)
+    shape = msgspec.structs.replace(SHAPE, blocks=(block,))
+    layer = 4 * 1024**2 + 4 * 1024 + 4 * 2 * 1024 * 4096 + 2 * 1024
+    shard = layer_shard(shape, Layout())
+    assert shard.layer == pytest.approx(layer, rel=1e-12)
+    load = Workload(seq_len=1024.0, global_batch_seqs=4.0)
+    stack = msgspec.structs.replace(STACK, parameter_buffer_bytes=0.0, gathered_bytes=0.0)
+    found = peak_memory(shape, BF16, Layout(dp=2.0, zero=3.0), load, stack)
+    assert found.buffers_bytes == pytest.approx(2 * 2 * layer, rel=1e-12)
