@@ -68,9 +68,8 @@ class Distinct(NamedTuple):
 
 def _told_apart(code: Index, size: int) -> Distinct:
     """Rows told apart by whole numbers from nought, below `size`."""
-    first = np.full(size, -1)
-    first[code] = np.arange(len(code))
-    there = first >= 0
+    first, there = np.empty(size, np.int64), np.zeros(size, np.bool_)
+    first[code], there[code] = np.arange(len(code)), True
     return Distinct(first[there], (np.cumsum(there) - 1)[code])
 
 
@@ -157,7 +156,7 @@ class Replay:
     def _plan(self, rows: ReplayedRows) -> None:
         """Choose the settings whose combinations come first, by some of the rows."""
         depends, nodes = self.graph.dependencies(self.ends), self.graph.nodes
-        computed = {place: on for place, on in depends.items() if nodes[place].args and on}
+        computed = {place: on for place, on in depends.items() if nodes[place].args}
         chosen = _chosen(Counter(computed.values()), rows)
         group = {p: next((i for i, one in enumerate(chosen) if on <= one), None) for p, on in computed.items()}
         asked = {arg for p, at in group.items() if at is None for arg in nodes[p].args} | set(self.ends)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-import random
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,13 +85,27 @@ def holder(text: str, line: int) -> str:
 
 
 def drawn(package: Path, seed: int, count: int, begin: tuple[str, ...] = ("",)) -> list[Drawn]:
-    """`count` faults in files whose path begins so, the same for the same seed and sources; each place as likely."""
+    """`count` faults in files whose path begins so, each place as likely.
+
+    Places are ranked by a hash of the seed and of their own text: a seed draws the same faults after a change of the
+    sources, but for those whose lines changed and for new ones.
+    """
     named = tuple(folder for folder in RECORDS if any(one.startswith(folder) for one in begin))
     files = [file for file in formula_files(package, (*FOLDERS, *named)) if file.startswith(begin)]
     texts = {file: (package / file).read_text(encoding="utf-8") for file in files}
-    found = [(file, place) for file, text in texts.items() for place in dict.fromkeys(places(text))]
-    chosen = random.Random(seed).sample(found, min(count, len(found)))
-    return [drawn_at(file, texts[file], place) for file, place in chosen]
+    found = [one for file, text in texts.items() for one in ranked(seed, file, text)]
+    chosen = sorted(found, key=lambda one: one[0])[:count]
+    return [drawn_at(file, texts[file], place) for _, file, place in chosen]
+
+
+def ranked(seed: int, file: str, text: str) -> Iterator[tuple[str, str, Place]]:
+    """The places of a file, each with what orders it among others."""
+    data, seen = text.encode(), Counter[tuple[bytes, int, str]]()
+    for place in dict.fromkeys(places(text)):
+        first = data.rfind(b"\n", 0, place.start) + 1
+        own = (data[first : data.find(b"\n", place.end)], place.start - first, place.wrong)
+        seen[own] += 1
+        yield hashlib.sha256(repr((seed, file, own, seen[own])).encode()).hexdigest(), file, place
 
 
 def counted(package: Path) -> dict[str, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants.drawn import by_hand, counted, drawn, drawn_at, folders_of, planted_at
+from tests.mutants.drawn import by_hand, counted, drawn, drawn_at, folders_of, planted_at, ranked
 from tests.mutants.kinds import places
 from tests.mutants.planted import PLANTED, Fault
 
@@ -90,3 +90,16 @@ def test_a_fault_is_planted_where_its_place_is() -> None:
     second = [one for one in (drawn_at("physics/f.py", source, place) for place in places(source)) if one.line == 3]
     assert "def f(a):\n    a = 2.0 * a\n    a = a\n    return a\n" in [one.text for one in second]
     assert {one.text.split("\n")[1] for one in second} == {"    a = 2.0 * a"}
+
+
+def test_a_change_elsewhere_leaves_the_order_of_places() -> None:
+    """A new function before, and a line more: the places of the old one keep their rank."""
+    old = "def f(a):\n    return 2.0 * a + 1.0\n"
+    new = "def g(b):\n    return b - 3.0\n\n\n" + old.replace("return", "c = a\n    return")
+    before, after = ({(rank, place.kind) for rank, _, place in ranked(5, "physics/f.py", text)} for text in (old, new))
+    assert before < after
+    assert not before & {(rank, place.kind) for rank, _, place in ranked(6, "physics/f.py", old)}
+    twice = [
+        rank for rank, _, _ in ranked(5, "physics/f.py", "def f(a):\n    a = -a + 1\n    a = -a + 1\n    return a\n")
+    ]
+    assert len(set(twice)) == len(twice)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwmodel.predict.service.arrivals import ArrivalSpread, Prompts, prefilled, step_prompts
+from hwmodel.predict.service.arrivals import ArrivalSpread, Prompts, _batches, prefilled, step_prompts
 from hwmodel.specs.serving import Engine, ServingLayout, ServingLoad
 
 LOAD = ServingLoad(prompt_tokens=1024.0, output_tokens=100.0)
@@ -43,3 +43,17 @@ def test_waits_before_a_pool() -> None:
     # The longest prompt takes half a second more.
     pool = found(LOAD)
     assert pool.first_tail_s[:, 0] == pytest.approx([1.0 + 1.5 * 0.0629986, 1.0], abs=1e-6)
+
+
+def test_the_spread_of_a_running_batch() -> None:
+    # Quantiles of the normal distribution, from tables.
+    for percentile, z in ((0.5, 0.0), (0.9, 1.28155), (0.95, 1.64485), (0.99, 2.32635), (0.999, 3.09023)):
+        assert ArrivalSpread(percentile=percentile).z == pytest.approx(z, abs=5e-4)
+    # Sixteen running: four more to either side times the quantile.
+    assert ArrivalSpread(percentile=0.99).tail(np.array([16.0])) == pytest.approx([16 + 4 * 2.32635], abs=2e-3)
+
+
+def test_batches_that_are_tried() -> None:
+    # 2^(1/4) apart: 1, 1.19, 1.41, 1.68, 2, 2.38, 2.83, 3.36, 4, 4.76, 5.66, 6.73, 8, 9.51, 11.3, 13.5, 16; whole ones.
+    assert _batches(16.0).tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 16]
+    assert _batches(17.0).tolist()[-1] == 16
