@@ -160,7 +160,7 @@ def _of_all_stages(shape: Shape, precision: Precision, layout: Layout, workload:
         shard=shard,
         sharing=_sharing(layout, shard),
         ends=vocabulary_matrices(shape, layout),
-        trainable=minimum(workload.trainable_fraction, 1.0),
+        trainable=workload.trainable_fraction,
         micro_batches=micro_batches(layout, workload),
         tokens=tokens,
         saved=saved,

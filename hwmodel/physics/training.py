@@ -130,7 +130,7 @@ def step(
     """Exposed seconds of one optimizer step by term; their sum is the step. Numbers or columns that broadcast."""
     times = _layer_times(shape, machine, precision, layout, workload, stack)
     shard = layer_shard(shape, layout)
-    trainable = minimum(workload.trainable_fraction, 1.0)
+    trainable = workload.trainable_fraction
     m = micro_batches(layout, workload)
     micro = micro_batch(shape, machine, precision, layout, stack, times, shard, trainable)
     owned = owned_params(shape, layout, stack, shard) * trainable

@@ -49,9 +49,12 @@ def like(kind: str, part: str, family: str, *, mixture: bool, software: str = ""
         ("any part and model", lambda c: True),
     )  # fmt: skip
     mine = [cell for cell in board_cells() if cell.kind == kind]
-    for of, test in circles:
-        near = [cell for cell in mine if test(cell)]
-        sources, runs = len({cell.source for cell in near}), sum(len(cell.left_out) for cell in near)
-        if sources >= LEAST_SOURCES and runs >= LEAST_RUNS:
-            return summary(near, kind, of)
-    return summary(mine, kind, "any part and model") if mine else None
+    found = [(of, [cell for cell in mine if test(cell)]) for of, test in circles]
+    of, near = next((one for one in found if _enough(one[1])), found[-1])
+    return summary(near, kind, of) if near else None
+
+
+def _enough(cells: Sequence[BoardCell]) -> bool:
+    """Whether so many sources and runs say something."""
+    sources, runs = len({cell.source for cell in cells}), sum(len(cell.left_out) for cell in cells)
+    return sources >= LEAST_SOURCES and runs >= LEAST_RUNS

@@ -10,8 +10,10 @@ import pytest
 
 from hwmodel.laws import allocation
 from hwmodel.laws.distill import given_teacher, usual_teacher
+from hwmodel.laws.fit_beyond import form_miss
+from hwmodel.laws.fit_floor import FloorInterval, _edge, score_scale
 from hwmodel.laws.fit_leverage import MANY, Leverage, _candidates, leverage, said
-from hwmodel.laws.fit_repeats import RepeatFit
+from hwmodel.laws.fit_repeats import RepeatFit, predict_repeated
 from hwmodel.laws.fit_slices import _line, _parabola
 from hwmodel.laws.fitting import LogSum
 
@@ -137,3 +139,66 @@ def test_of_many_runs_those_far_off_are_left_out_one_by_one() -> None:
     assert sorted(_candidates(model, np.array([1.0]))) == list(range(50, MANY + 50))
     fewer, _ = level(rows[:MANY])
     assert list(_candidates(fewer, np.array([1.0]))) == list(range(MANY))
+
+
+def smoothed(width: float, *residuals: float) -> float:
+    """The share of residuals within a thousandth: for a kernel so wide, its height there times two thousandths."""
+    heights = [np.exp(-0.5 * (one / width) ** 2) / (2.0 * np.pi) ** 0.5 for one in residuals]
+    return float(np.mean(heights)) * 2e-3 / width
+
+
+def test_the_scale_of_a_score() -> None:
+    # One far off: the median size is 2, 1.4826 times it 2.9652, far below the deviation; times 1.06 / 5^0.2. Each of
+    # five scores is a thousandth, three degrees of freedom.
+    found = score_scale(np.array([1.0, -1.0, 2.0, -2.0, 100.0]), 3)
+    wide = 1.06 * 2.9652 / 5**0.2
+    assert found == pytest.approx(5e-6 / 3 / smoothed(wide, 1.0, 1.0, 2.0, 2.0, 100.0), rel=1e-4)
+    # Two alike: the deviation is 1, less than 1.4826.
+    found = score_scale(np.array([1.0, -1.0]), 1)
+    assert found == pytest.approx(2e-6 / smoothed(1.06 / 2**0.2, 1.0, 1.0), rel=1e-4)
+    # Within the quadratic zone a score is the residual and its curvature whole: squares of 1e-6 over two.
+    assert score_scale(np.array([1e-6, -1e-6, 1e-6, -1e-6]), 2) == pytest.approx(2e-12, rel=1e-6)
+
+
+def test_where_a_profile_crosses_what_is_allowed() -> None:
+    # Rises of 0, 1 and 9 at logarithms 0, 1 and 2; half of 8 is allowed: roots 1, 2 and 3, half way between.
+    grid, rise = np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 9.0])
+    assert _edge(grid, rise, 1, 8.0, 1) == pytest.approx(np.exp(1.5))
+    assert _edge(grid, rise[::-1].copy(), 1, 8.0, -1) == pytest.approx(np.exp(0.5))
+    # At the ends of the grid the runs set none; a profile that falls again crosses at once, or not before the next.
+    assert _edge(grid, rise, 2, 8.0, 1) is None
+    assert _edge(grid, rise, 0, 8.0, -1) is None
+    assert _edge(grid, np.array([0.0, 9.0, 9.0]), 1, 8.0, 1) == pytest.approx(np.e)
+    assert _edge(grid, np.array([0.0, 0.0, 1.0]), 1, 8.0, 1) == pytest.approx(np.exp(2.0))
+
+
+def test_what_is_said_of_a_floor() -> None:
+    ends: tuple[tuple[float | None, float | None], ...] = ((1.5, 1.75), (None, 1.75), (None, None))
+    both, upper, none = (FloorInterval(low=low, high=high) for low, high in ends)
+    assert (both.identified, upper.identified, none.identified) == (True, False, False)
+    assert both.said() == "1.5000 to 1.7500"
+    assert upper.said() == "not identified (only: below 1.7500)"
+    assert none.said() == "not identified"
+
+
+def test_what_a_form_misses_beyond_its_runs() -> None:
+    # 0.02 a decade, at four decades twice that: less by one, and 2.5 a draw of one.
+    assert form_miss(0.02, 4.0, 0.0) == pytest.approx(-0.04)
+    assert form_miss(0.02, 4.0, 1.0) == pytest.approx(0.06)
+
+
+def test_the_interval_of_a_repeated_run() -> None:
+    # All tokens distinct at 10 of them with 40 parameters that they feed: 1.5 + 2 / 40^0.5 + 1 / 10^0.5 whatever the
+    # decays, half of the runs a hundredth below. Scatter 0.01 about the median: 1.4826 x 0.01.
+    base = {"E": 1.5, "A": 2.0, "alpha": 0.5, "B": 1.0, "beta": 0.5}
+    fit = RepeatFit(
+        base=base, rd_star=15.0, rn_star=5.0, objective=0.0, points=3, repeating=3, draws=np.array([[2.0, 3.0]]),
+        residuals=np.array([0.0, 0.01, 0.02]), ranges={},
+    )  # fmt: skip
+    value, low, high = predict_repeated(fit, 0.8, 40.0, 10.0, 10.0, 0.0)
+    assert value == pytest.approx((1.5 + 2 / 40**0.5 + 1 / 10**0.5) * np.exp(-0.01), rel=1e-9)
+    assert (low / value, high / value) == pytest.approx((np.exp(-0.01), np.exp(0.01)), rel=1e-9)
+    # Four decades beyond: 2 x 0.014826 lower, and 2.5 x 1.2816 of that to either side, drawn 400 times.
+    _, low, high = predict_repeated(fit, 0.8, 40.0, 10.0, 10.0, 4.0)
+    assert np.log(low / value) == pytest.approx(-0.029652 * (1 + 3.204), rel=0.15)
+    assert np.log(high / value) == pytest.approx(-0.029652 * (1 - 3.204), rel=0.15)

@@ -8,9 +8,11 @@ import math
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
-from hwmodel.laws import additive, allocation, data, experts, kaplan, precision
+from hwmodel.errors import InputError
+from hwmodel.laws import additive, allocation, batch, data, experts, kaplan, optimum, precision
 from hwmodel.laws.conventions import non_embedding_from_total, total_from_non_embedding
 
 E = math.e
@@ -143,3 +145,21 @@ def test_bits_that_lose_least() -> None:
     assert E ** (best / 4) == pytest.approx(1 + 3 * best / 4, rel=1e-6)
     # Kumar's law at bits as a law of size and data: the share to the power -alpha in A.
     assert precision.at_bits(KUMAR, 8.0, 8.0, 16.0)["A"] == pytest.approx(4 * share(8, 8, 16) ** -0.25)
+
+
+def test_batches_and_what_they_cost() -> None:
+    # A fifth more tokens at the critical batch than at a tiny one: at twice it 1.4 / 1.2, at none 1 / 1.2.
+    assert batch.tokens_factor(200.0, 100.0) == pytest.approx(1.4 / 1.2)
+    assert batch.tokens_factor(0.0, 100.0) == pytest.approx(1.0 / 1.2)
+    # Ten tokens in batches of four: three steps.
+    assert batch.steps_for_batch(4.0, 10.0) == 3.0
+
+
+def test_tokens_that_reach_a_loss_or_none(law: Any) -> None:
+    spec = msgspec.structs.replace(law("besiroglu_2024"), constants=PLAIN)
+    assert optimum.additive_terms(spec) == PLAIN
+    found = optimum.tokens_reaching(spec, 4.0, np.array([7.5, 5.5, 5.0]))
+    assert found[0] == pytest.approx(9.0)
+    assert list(found[1:]) == [math.inf, math.inf]
+    with pytest.raises(InputError, match="raises its sum to a power"):
+        optimum.additive_terms(msgspec.structs.replace(spec, constants=SQUARED))

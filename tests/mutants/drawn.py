@@ -17,14 +17,14 @@ RECORDS = ("catalog", "specs")  # whose functions read, check and hold: drawn fr
 
 
 def folders_of(file: str) -> tuple[str, ...]:
-    """Whose tests must notice a fault in a file: those of its folder, and of serving where it serves; records that all
-    share have no folder of their own."""
+    """Whose tests must notice a fault in a file: those of its folder, of serving where it serves, of the laws where
+    it asks them; records that all share have no folder of their own."""
     if file == "numerics.py":
         return ("test_numerics.py",)
     if file.startswith("specs/"):
         return ("physics", "economics", "laws", "predict", "catalog", "serving")
     serves = file.startswith(("physics/serving", "predict/service", "solve/serve"))
-    return (file.split("/")[0], *(("serving",) if serves else ()))
+    return (file.split("/")[0], *(("serving",) if serves else ()), *(("laws",) if "/law/" in file else ()))
 
 
 def formula_files(package: Path, folders: tuple[str, ...] = FOLDERS) -> list[str]:

@@ -50,6 +50,11 @@ def test_products_with_narrow_weights_are_read_more_slowly() -> None:
     # Units that multiply both as they are lose nothing; a peak that is given counts.
     mixed, _ = gemm_constants(PART, "bf16", TABLES, 1.0, peak=3e15, mixed=True)
     assert (mixed.hbm_fraction, mixed.group_edge, mixed.peak_flop_per_s) == (0.5, 60.0, 3e15)
+    # What falls under load is known of some alone: nothing is held back of the others; what holds it is said outright.
+    cool = change(TABLES, gemm={"generic": {"bf16": GENERIC}})
+    assert gemm_constants(PART, "bf16", cool)[0].sustained == 1.0
+    stated = change(TABLES, gemm={"generic": {"bf16": {**GENERIC, "throttle": 0.25, "sustained": 0.7}}})
+    assert gemm_constants(PART, "bf16", stated)[0].sustained == 0.7
     # Where nothing is known of reading narrow weights: 0.85 of the bandwidth, as for others; edges below 16 stay.
     bare = change(TABLES, gemm={"generic": {"bf16": {"efficiency": 0.8, "launch_s": 0.0, "group_edge": 8.0}}})
     with pytest.raises(TypeError, match="hbm_fraction"):

@@ -8,19 +8,20 @@ import math
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from round_machine import BLOCK, GEMM, LAYER, MACHINE, NORMS, SHAPE, STACK
 
 from hwmodel.catalog import load_catalog
-from hwmodel.physics.intervals import ends
+from hwmodel.physics.intervals import around, ends
 from hwmodel.physics.layer import casts_s, matrix_times, traffic_s
-from hwmodel.physics.memory import peak_memory
+from hwmodel.physics.memory import peak_bytes, peak_memory
 from hwmodel.physics.schedule import in_flight
 from hwmodel.physics.shape import Matrix
 from hwmodel.physics.stages import layer_shard, layers_per_stage
 from hwmodel.physics.training import step
 from hwmodel.specs import Block, Layout, Shape, StepTerms, Workload
-from hwmodel.specs.intervals import Familiarity, IntervalConstants
+from hwmodel.specs.intervals import Ends, Familiarity, IntervalConstants
 
 BF16 = load_catalog().precision("bf16")
 PLAIN = Layout(zero=0.0)
@@ -216,3 +217,22 @@ def test_a_layer_gathered_whole_has_its_experts_and_its_norms() -> None:
     stack = msgspec.structs.replace(STACK, parameter_buffer_bytes=0.0, gathered_bytes=0.0)
     found = peak_memory(shape, BF16, Layout(dp=2.0, zero=3.0), load, stack)
     assert found.buffers_bytes == pytest.approx(2 * 2 * layer, rel=1e-12)
+
+
+def test_the_fullest_of_several_stages() -> None:
+    # Five layers of two stages: three and two, of which the first holds two micro-batches, the last the logits too.
+    shape = change(SHAPE, blocks=(change(BLOCK, count=5.0),))
+    load = Workload(seq_len=1024.0, global_batch_seqs=4.0)
+    layout, columns = Layout(pp=2.0, zero=0.0), Layout(pp=np.array([1.0, 2.0]), zero=0.0)
+    one = peak_bytes(shape, BF16, layout, load, STACK)
+    assert one == pytest.approx(float(peak_memory(shape, BF16, layout, load, STACK).total_bytes), rel=1e-12)
+    both = peak_bytes(shape, BF16, columns, load, STACK)
+    assert both[1] == pytest.approx(float(one), rel=1e-12)
+    alone = peak_memory(shape, BF16, Layout(zero=0.0), load, STACK).total_bytes
+    assert both[0] == pytest.approx(float(alone), rel=1e-12)
+
+
+def test_low_and_high_of_a_value() -> None:
+    # ln 2 below and ln 3 above 6.
+    low, high = around(6.0, Ends(math.log(2.0), math.log(3.0)))
+    assert (low, high) == pytest.approx((3.0, 18.0))

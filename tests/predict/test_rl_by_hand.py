@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
 import pytest
 
 from hwmodel.catalog.calibrations import rl_calibration
+from hwmodel.predict.rl.doubt import phase_shares, rl_ends
 from hwmodel.predict.rl.lengths import lengths_from_histogram
 from hwmodel.predict.rl.phases import RlPhases, forward_s, step_terms
 from hwmodel.specs import StepTerms
+from hwmodel.specs.intervals import IntervalConstants
 
 LEVELS = msgspec.structs.replace(
     rl_calibration(), rollout_level=1.5, update_level=2.0, step_s=7.0, sync_bytes_per_s=1e9, switch_bytes_per_s=4e9
@@ -51,3 +54,18 @@ def test_shares_of_a_histogram_sum_to_one() -> None:
     found = lengths_from_histogram([(100.0, 3.0), (500.0, 1.0)])
     assert found.tokens == (100.0, 500.0)
     assert found.shares == (0.75, 0.25)
+
+
+def test_shares_of_phases_and_what_they_make_of_an_interval() -> None:
+    # Of 145 s, 60 are rollouts, 10 + 40 updates and scores, 10 + 15 moves.
+    found = step_terms(phases(), LEVELS, 3.0)
+    shares = phase_shares(found)
+    assert shares == pytest.approx({"rollouts": 60 / 145, "updates": 50 / 145, "moves": 25 / 145})
+    # Rollouts alone are doubtful, by a deviation of 0.3: 80 % lie within e^(1.28155 x 0.3) = 1.46884 of their seconds.
+    # A length that is not stated adds 1.28155 x 0.2 in squares to either side.
+    widths = IntervalConstants(row=0.0, level=0.0, shares={"rollouts": 0.3}, distances={"length": 0.2})
+    doubts = msgspec.structs.replace(LEVELS, widths=widths)
+    down, up = -math.log(1 - 60 / 145 * (1 - 1 / 1.46884)), math.log(1 + 60 / 145 * 0.46884)
+    assert rl_ends(found, doubts) == pytest.approx((down, up), rel=1e-4)
+    wider = tuple((end**2 + (1.28155 * 0.2) ** 2) ** 0.5 for end in (down, up))
+    assert rl_ends(found, doubts, length_stated=False) == pytest.approx(wider, rel=1e-4)
