@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,8 @@ from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.physics.machine import machine
 from hwmodel.plain import Given
+from hwmodel.report.explain.absent import why_none
+from hwmodel.report.explain.document import Number, empty, numbers
 from hwmodel.report.explain.rerun import Rerun, rerun
 from hwmodel.solve.question.parse import read_request
 from hwmodel.solve.question.setting import Fleeted, Setting, resolve
@@ -25,7 +27,6 @@ FACTS = (
     "price_kind", "prices", "catalog", "optimizer", "gradient_dtype", "flop_convention", "seq_len", "nic_gbit_s",
     "confidence",
 )  # fmt: skip
-BAND = {"value", "low", "high"}
 HOME = "answer."  # where a name without its place is looked for first
 
 
@@ -37,22 +38,38 @@ class Answered:
         self.answer = saved(document, "the answer")
 
     @cached_property
-    def numbers(self) -> dict[str, float | Mapping[str, float]]:
+    def numbers(self) -> dict[str, Number]:
         """Every number of the answer by its dotted name: a float, or an interval."""
-        return dict(_numbers(self.document, ""))
+        return dict(numbers(self.document))
 
     def find(self, asked: str) -> str:
-        """The full name of a number. InputError, with the nearest names, where there is none or more than one."""
-        name = re.sub(r"\[(\w+)\]", r".\1", asked.strip())
+        """The full name of a number. InputError, with the nearest names, where there is none or more than one, and with
+        the reason where the answer leaves it empty."""
+        name = re.sub(r"\[([\w/-]+)\]", r".\1", asked.strip())
         for full in (name, HOME + name):
             if full in self.numbers:
                 return full
+            self._refuse_empty(full)
         ends = [full for full in self.numbers if full.endswith("." + name)]
         if len(ends) == 1:
             return ends[0]
         if ends:
             raise InputError(f"{asked!r} stands in {len(ends)} places of the answer: {_some(ends)}; name one")
+        for full in self._empty:
+            if full.endswith("." + name):
+                self._refuse_empty(full)
         raise UnknownNameError(f"the answer has no number {asked!r}; {self._near(name)}")
+
+    @cached_property
+    def _empty(self) -> tuple[str, ...]:
+        return tuple(empty(self.document))
+
+    def _refuse_empty(self, full: str) -> None:
+        """Raise InputError, with the reason, for a name under which, or under whose group, the answer has nothing."""
+        words = full.split(".")
+        for group in (".".join(words[:count]) for count in range(len(words), 0, -1)):
+            if group in self._empty:
+                raise InputError(f"the answer has no {full}: {why_none(self.document, full)}")
 
     def _near(self, name: str) -> str:
         short = {full.removeprefix(HOME): full for full in self.numbers}
@@ -109,28 +126,6 @@ class Answered:
     def fleeted(self) -> Fleeted | None:
         """The same with accelerators; None without."""
         return self.setting if isinstance(self.setting, Fleeted) else None
-
-
-def _numbers(place: object, path: str) -> Iterator[tuple[str, float | Mapping[str, float]]]:
-    if isinstance(place, Mapping):
-        if set(place) >= BAND and all(isinstance(place[end], (int, float)) for end in BAND):
-            yield path, place
-            return
-        for key, one in place.items():
-            yield from _numbers(one, f"{path}.{key}" if path else str(key))
-    elif isinstance(place, list):
-        for key, one in zip(_keys(place), place, strict=True):
-            yield from _numbers(one, f"{path}.{key}")
-    elif isinstance(place, (int, float)) and not isinstance(place, bool):
-        yield path, place
-
-
-def _keys(rows: list[Any]) -> list[str]:
-    """Rows by what their first word says (`precisions.fp8`), or by their place."""
-    words = [next((str(v) for v in row.values() if isinstance(v, str)), "") if isinstance(row, Mapping) else ""
-             for row in rows]  # fmt: skip
-    clear = len(set(words)) == len(words) and all(re.fullmatch(r"[\w/-]+", word) for word in words)
-    return words if clear else [str(i) for i in range(len(rows))]
 
 
 def _some(names: list[str], most: int = 6) -> str:
