@@ -31,7 +31,8 @@ PARTS = (
 
 def section(term: KernelTerm, left: str) -> str:
     """A term: what it counts, its formula where the code is plain arithmetic, its code and its source."""
-    out = [f"### {term.name}\n\n{term.what[0].upper()}{term.what[1:]}.\n"]
+    said = "; ".join(filter(None, (term.what, term.note)))
+    out = [f"### {term.name}\n\n{said[0].upper()}{said[1:]}.\n"]
     if term.symbolic is not None:
         out.append(f"```\n{formula(term.symbolic(), left)}\n```\n")
     module = inspect.getmodule(term.function)

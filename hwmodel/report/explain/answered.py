@@ -97,6 +97,12 @@ class Answered:
         return isinstance(self.answer, (SavedEngine, SavedFleet))
 
     @cached_property
+    def latent(self) -> bool:
+        """Whether the model served is one of the catalog that keeps a latent of keys and values."""
+        shape = next((one.shape for one in load_catalog().models() if one.id == self.text("resolved", "model")), None)
+        return shape is not None and any(block.kv_lora_rank for block in shape.blocks)
+
+    @cached_property
     def setting(self) -> Setting:
         """The facts behind an answer of `plan` or `train`. InputError where they cannot be read any more."""
         given: Given = {}

@@ -31,7 +31,7 @@ from hwmodel.solve.run.result import Band
 from hwmodel.specs.economics import PriceSummary, ReliabilityFacts, WholeRunConstants
 
 KWH_PER_MWH = 1e3
-GOODPUT = ("mtbf_s", "checkpoint_interval_s", "checkpoint_write_s", "checkpoint_bytes", "restart_s")
+GOODPUT = ("goodput", "mtbf_s", "checkpoint_interval_s", "checkpoint_write_s", "checkpoint_bytes", "restart_s")
 
 
 def confidence(found: Answered) -> float:
@@ -73,11 +73,11 @@ def cost_rule(found: Answered, place: str) -> Rule | None:
     return rent_rule(f"{place}.gpu_hours")
 
 
-def rent_rule(hours: str) -> Rule:
+def rent_rule(hours: str, price: str = "money.price.median_usd_per_accelerator_hour") -> Rule:
     def run(gpu_hours: Any, usd_per_accelerator_hour: Any) -> Any:
         return rent(gpu_hours, _price_of(usd_per_accelerator_hour)).median_usd
 
-    return by(rent, run, gpu_hours=hours, usd_per_accelerator_hour="money.price.median_usd_per_accelerator_hour")
+    return by(rent, run, gpu_hours=hours, usd_per_accelerator_hour=price)
 
 
 def _price_of(usd: Any) -> PriceSummary:
@@ -157,7 +157,6 @@ def carbon_rule(found: Answered, place: str) -> Rule | None:
     fleet = found.fleeted
     if place != "answer" or fleet is None:
         return None
-    embodied = fleet.energy.embodied_kg_co2e_per_accelerator_hour
 
     def run(
         energy_mwh: Any, grid_kg_co2e_per_kwh: Any, gpu_hours: Any, embodied_kg_co2e_per_accelerator_hour: Any
@@ -169,9 +168,25 @@ def carbon_rule(found: Answered, place: str) -> Rule | None:
 
     return by(
         EnergyTerms, run, energy_mwh=f"{place}.energy_mwh", grid_kg_co2e_per_kwh="money.energy.grid_kg_co2e_per_kwh",
-        gpu_hours=f"{place}.gpu_hours",
-        embodied_kg_co2e_per_accelerator_hour=Fact(value=embodied, source="catalogs/energy: embodied carbon"),
+        gpu_hours=f"{place}.gpu_hours", embodied_kg_co2e_per_accelerator_hour=_making(fleet),
     )  # fmt: skip
+
+
+def _making(fleet: Fleeted) -> Fact:
+    value = fleet.energy.embodied_kg_co2e_per_accelerator_hour
+    return Fact(value=value, source="catalogs/energy: embodied carbon")
+
+
+def embodied_rule(found: Answered) -> Rule | None:
+    """Carbon of making the hardware, of the hours of the answer."""
+
+    def run(gpu_hours: Any, embodied_kg_co2e_per_accelerator_hour: Any) -> Any:
+        return tonnes(embodied_kg(gpu_hours, embodied_kg_co2e_per_accelerator_hour))
+
+    if found.fleeted is None:
+        return None
+    making = _making(found.fleeted)
+    return by(embodied_kg, run, gpu_hours="answer.gpu_hours", embodied_kg_co2e_per_accelerator_hour=making)
 
 
 def goodput_rule(found: Answered, place: str, name: str = "goodput") -> Rule | None:
@@ -180,15 +195,16 @@ def goodput_rule(found: Answered, place: str, name: str = "goodput") -> Rule | N
     if fleet is None or total is None:
         return None
     facts = fleet.reliability
-    kept = ("interruptions_per_accelerator_hour", "software_interruptions_per_hour", "restart_s",
+    kept = ("interruptions_per_accelerator_hour", "software_interruptions_per_hour",
             "checkpoint_bytes_per_param", "storage_bytes_per_s_per_accelerator")  # fmt: skip
     source = f"catalogs/reliability: {facts.fleet}"
     used = Fact(value=total - (found.value(f"{place}.idle_accelerators") or 0.0), source="accelerators that train")
 
-    def run(accelerators: Any, params: Any, **known: Any) -> Any:
-        return getattr(goodput(accelerators, params, ReliabilityFacts(**known)), name)
+    def run(accelerators: Any, params: Any, fleet_restart_s: Any, **known: Any) -> Any:
+        return getattr(goodput(accelerators, params, ReliabilityFacts(restart_s=fleet_restart_s, **known)), name)
 
     constants = {one: Fact(value=getattr(facts, one), source=source) for one in kept}
+    constants["fleet_restart_s"] = Fact(value=facts.restart_s, source=f"{source}, without reading the checkpoint back")
     return by(goodput, run, accelerators=used, params=f"{place}.params", **constants)
 
 

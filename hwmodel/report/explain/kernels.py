@@ -5,7 +5,7 @@ docs/step.md is written from this table, and `hwmodel explain` takes its leaves 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -37,6 +37,7 @@ class KernelTerm(msgspec.Struct, frozen=True, kw_only=True):
     function: Any
     symbolic: Callable[[], Any] | None
     source: str
+    note: str = ""  # what the formula on symbols is, where it is not that of the whole term
 
 
 def names(*words: str) -> tuple[Any, ...]:
@@ -164,10 +165,12 @@ def _contention() -> Any:
     return layer_communication.slower_network(domains, record(Stack, id="", title="", unconfirmed=()))
 
 
-def table(*rows: tuple[str, str, Any, Callable[[], Any] | None, str]) -> tuple[KernelTerm, ...]:
-    """Rows of name, what it counts, code, formula on symbols, source."""
+def table(
+    *rows: tuple[str, str, Any, Callable[[], Any] | None, str], notes: Mapping[str, str]
+) -> tuple[KernelTerm, ...]:
+    """Rows of name, what it counts, code, formula on symbols, source; with a note what a formula is, by name."""
     return tuple(
-        KernelTerm(name=name, what=what, function=function, symbolic=symbolic, source=source)
+        KernelTerm(name=name, what=what, function=function, symbolic=symbolic, source=source, note=notes.get(name, ""))
         for name, what, function, symbolic, source in rows
     )
 
@@ -188,11 +191,11 @@ TERMS = table(
      kernels.memory_bound_s, moved, "docs/kernels.md; passes fitted on runs"),
     ("cast_s", "scaling and casting operands of narrow products", kernels.cast_s, cast,
      "catalogs/calibrations/casts.yaml: fitted on published pairs of speed"),
-    ("logits_s", "products of the logits, as gemm_s, and bytes of the loss, on the stage that holds them; the formula "
-     "is that of the loss", layer.loss_s, _loss, "fp32 logits written, read twice, their gradient in 16 bits"),
-    ("recompute_s", "what the backward pass computes again, by module; the formula is that of whole layers",
+    ("logits_s", "products of the logits, as gemm_s, and bytes of the loss, on the stage that holds "
+     "them", layer.loss_s, _loss, "fp32 logits written, read twice, their gradient in 16 bits"),
+    ("recompute_s", "what the backward pass computes again, by module",
      recomputed.recomputed, _recompute, "arXiv 2205.05198; Megatron-Core --recompute-modules"),
-    ("tp_s", "all-gathers and reduce-scatters of tensor parallelism, each as here",
+    ("tp_s", "all-gathers and reduce-scatters of tensor parallelism",
      collectives.gather_s, gather, "docs/kernels.md; arXiv 2205.05198 section 4"),
     ("tp_s (exposed)", "what a layer waits for of them: `pairs` for attention and network, less what products hide",
      layer_communication.tensor_parallel, _tensor_exposed, "tp_overlap fitted on runs"),
@@ -207,7 +210,7 @@ TERMS = table(
     ("pp_transfer_s", "activations and gradients between stages", training.transfer_s, _transfer,
      "arXiv 2104.04473 section 4.1"),
     ("dp_exposed_s", "gradients and weights over data-parallel ranks, less what the backward pass hides; ZeRO 3 "
-     "gathers layer by layer, a latency and a ramp each; between domains all is slowed by the factor below",
+     "gathers layer by layer, a latency and a ramp each; between domains all is slowed by contention",
      data_parallel.data_parallel, _data, "arXiv 1910.02054; arXiv 2304.11277"),
     ("dp_exposed_s (between domains)", "how much slower the network is between so many domains",
      layer_communication.slower_network, _contention, "contention fitted on runs"),
@@ -222,6 +225,10 @@ TERMS = table(
      training.jitter, _jitter, "fitted on runs"),
     ("search_s", "what runs whose layout was searched are slower than predicted", added_by_search, _search,
      "catalogs/calibrations/searched.yaml"),
+    notes={
+        "logits_s": "the formula is that of the loss", "recompute_s": "the formula is that of whole layers",
+        "tp_s": "the formula is that of one of them", "dp_exposed_s": "the formula is that of one domain",
+    },
 )  # fmt: skip
 
 # Where the constants of a term's formula stand: a field of the machine, or the stack.
@@ -229,4 +236,9 @@ KERNELS = {
     "gemm_s": "gemm", "gemm_s (experts)": "gemm", "attention_s": "attention", "attention_s (backward)": "attention",
     "attention_s (linear mixers)": "gemm", "memory_bound_s": "memory", "cast_s": "gemm", "logits_s": "memory",
     "tp_s": "network", "ep_s": "network", "dp_exposed_s": "stack", "optimizer_s": "memory", "host_s": "stack",
+}  # fmt: skip
+# The same of a pass of an engine; what an engine adds was fitted with it.
+SERVED_KERNELS = {
+    "experts_s": "gemm", "attention_s": "attention", "memory_bound_s": "memory", "logits_s": "gemm",
+    "ep_s": "network", "pp_s": "network",
 }  # fmt: skip

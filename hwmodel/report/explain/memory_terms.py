@@ -83,6 +83,7 @@ MEMORY_TERMS = table(
     ("buffers_bytes", "gathered weights, flat copies of parameters, and the whole input that sequence-parallel ranks "
      "gather", memory.memory_by_stage, None, "docs/model.md"),
     ("reserve_bytes", "context, communicators and fragmentation", formulas.reserve_bytes, _reserve, "fitted on runs"),
+    notes={},
 )  # fmt: skip
 
 SERVED_MEMORY_TERMS = table(
@@ -98,4 +99,5 @@ SERVED_MEMORY_TERMS = table(
      serving_memory.state_bytes_per_sequence, None, "docs/serving.md"),
     ("sequences", "requests that the cache of one accelerator holds at once", serving_memory.sequences_that_fit,
      _sequences, "docs/serving.md"),
+    notes={},
 )  # fmt: skip

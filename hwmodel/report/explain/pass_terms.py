@@ -57,7 +57,7 @@ def _host() -> Any:
 
 PASS_TERMS = table(
     ("gemm_s", "the dense products of all layers, each as in training and with its cast, in captured graphs without a "
-     "launch of their own; the formula is that of all kernels of a kind", serving_step.pass_terms, _paced,
+     "launch of their own", serving_step.pass_terms, _paced,
      "docs/serving.md: levels fitted on published servers; never below the peaks"),
     ("gemm_s (one product)", "as in training", kernels.gemm_s, gemm, "docs/kernels.md"),
     ("gemm_s (one cast)", "what enters a narrow product", kernels.cast_s, cast, "docs/kernels.md"),
@@ -75,10 +75,14 @@ PASS_TERMS = table(
     ("tp_s", "two sums a layer over the tensor-parallel ranks, and the wait for the last rank", serving_step.sum_s,
      _sum, "docs/kernels.md; collective_s fitted on published servers"),
     ("ep_s", "tokens to their experts and back under attention-data parallelism: the cheaper of an exchange of copies "
-     "(as here) and a gather of all tokens", serving_step.exchange_s, exchange, "docs/kernels.md"),
-    ("pp_s", "the pass handed from stage to stage, inside a domain as here", serving_step.hops_s, _hop,
+     "and a gather of all tokens", serving_step.exchange_s, exchange, "docs/kernels.md"),
+    ("pp_s", "the pass handed from stage to stage", serving_step.hops_s, _hop,
      "docs/kernels.md"),
     ("kernel_gap_s", "gaps between the kernels of captured graphs", serving_launches.kernels, _gaps,
      "kernels counted in the sources of vLLM, SGLang and TensorRT-LLM; kernel_s fitted on published servers"),
     ("host_s", "scheduling and sampling", serving_formulas.host_s, _host, "fitted on published servers"),
+    notes={
+        "gemm_s": "the formula is that of all kernels of a kind", "ep_s": "the formula is that of the exchange",
+        "pp_s": "the formula is that of stages in one scale-up domain",
+    },
 )  # fmt: skip

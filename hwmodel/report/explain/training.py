@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hwmodel.laws import additive, additive_terms, form
+from hwmodel.laws.batch import steps_for_batch
 from hwmodel.laws.lifetime import train_flop
 from hwmodel.predict.training import rate_of_one, step_rate
 from hwmodel.report.explain.answered import Answered
@@ -16,6 +17,7 @@ from hwmodel.report.explain.bill import (
     carbon_rule,
     confidence,
     cost_rule,
+    embodied_rule,
     energy_rule,
     goodput_rule,
     gpu_hours_rule,
@@ -50,6 +52,12 @@ def training_rule(found: Answered, path: str) -> Rule | None:
         return goodput_rule(found, "answer", name)
     if path == "money.price.rent_usd":
         return rent_rule("answer.quantiles.p50.gpu_hours") if confidence(found) == 0.5 else None
+    if path == "batch.steps":
+        return by(steps_for_batch, batch="batch.global_batch_tokens", tokens="answer.tokens")
+    if path == "money.energy.embodied_t_co2e":
+        return embodied_rule(found)
+    if path == "money.owned.owned_usd" or (place.startswith("money.ways.") and name == "run_usd"):
+        return rent_rule("answer.gpu_hours", f"{place}.usd_per_accelerator_hour")
     if place.startswith("precisions."):
         return _format(found, place, name)
     return _sums(path) or _step_rate(found, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,10 @@ import msgspec
 from hwmodel.answers import Shown
 from hwmodel.plain import Document
 from hwmodel.report.explain.answered import Answered
-from hwmodel.report.explain.kernels import KERNELS, TERMS, KernelTerm
+from hwmodel.report.explain.kernels import KERNELS, SERVED_KERNELS, TERMS, KernelTerm
+from hwmodel.report.explain.memory_terms import MEMORY_TERMS, SERVED_MEMORY_TERMS
+from hwmodel.report.explain.pass_terms import PASS_TERMS
+from hwmodel.report.explain.places import words_of
 from hwmodel.report.explain.rule import Fact, Rule
 from hwmodel.report.explain.serving import serving_rule
 from hwmodel.report.explain.steps import step_rule
@@ -23,6 +27,7 @@ from hwmodel.report.words import TERM_WORDS
 
 SAME = 1e-6  # relative difference up to which a formula gives the number of the answer
 SOURCES_SHOWN = 3
+ONE_KERNEL = "the formula is that of one of its kernels"
 GIVEN = {"accelerators": "gpus"}  # numbers of an answer that the question calls otherwise
 
 
@@ -65,7 +70,7 @@ def explain(document: Mapping[str, Any], name: str) -> Explanation:
         path, at = wanted.pop(0)
         if path in terms:
             continue
-        terms[path], more = _fact(found, path, at) if isinstance(at, Fact) else _term(found, path)
+        terms[path], more = _fact(found, path, at) if isinstance(at, Fact) else explained_term(found, path)
         parts = [(one, fact) for one, fact in more.items() if isinstance(fact, Fact)]
         wanted = [*parts, *wanted, *((fact, fact) for fact in more.values() if isinstance(fact, str))]
     return Explanation(name=first, terms=tuple(terms.values()))
@@ -74,16 +79,16 @@ def explain(document: Mapping[str, Any], name: str) -> Explanation:
 More = dict[str, str | Fact]  # inputs of a formula by the name of their terms
 
 
-def _term(found: Answered, path: str) -> tuple[Term, More]:
+def explained_term(found: Answered, path: str) -> tuple[Term, More]:
     """A number of the answer, and the inputs of its formula."""
     rule = serving_rule(found, path) if found.serves else training_rule(found, path)
-    kernel = _kernel(path)
+    kernel = _kernel(found, path)
     if rule is None and kernel is not None and (step := found.step) is not None:
         rule = step_rule(found, step, kernel.name)
     stored = found.value(path)
     by_rule = None if rule is None or stored is None else _derived(found, path, stored, rule)
     if by_rule is None:
-        return _of_kernel(found, path, kernel) if kernel is not None else (_leaf(found, path), {})
+        return _of_kernel(found, path, kernel) if kernel is not None else (_plain(found, path), {})
     shown, more = by_rule
     term = _leaf(found, path, **shown)
     if kernel is not None:
@@ -119,13 +124,24 @@ def _leaf(found: Answered, path: str, code: str = "", **more: Any) -> Term:
     stated = found.numbers[path]
     ends = (stated["low"], stated["high"]) if isinstance(stated, Mapping) else (None, None)
     known = MEANINGS.get(name)
+    meant = None if words_of(path) else known  # of the name alone, where its place does not say more
     low, high = (None, None) if ends[0] == ends[1] else ends
     return Term(
-        name=path, label=_label(name, known), value=float(stated["value"] if isinstance(stated, Mapping) else stated),
+        name=path, label=_label(name, meant), value=float(stated["value"] if isinstance(stated, Mapping) else stated),
         low=low, high=high, unit=unit_of(path, known),
-        how=_how(found, path, known), code=code or (f"hwmodel/{known.code}" if known is not None else ""),
-        sources=_sources(found, known), **more,
+        how=_how(found, path, meant), code=code or (f"hwmodel/{meant.code}" if meant is not None else ""),
+        sources=_sources(found, meant), **more,
     )  # fmt: skip
+
+
+def _plain(found: Answered, path: str) -> Term:
+    """A number without a formula: a part of memory by what it counts, any other as the answer states it."""
+    part = _memory_part(found, path)
+    if part is None:
+        return _leaf(found, path)
+    return msgspec.structs.replace(
+        _leaf(found, path, _code(part.function)), how=part.what, sources=(f"docs/step.md: {part.source}",)
+    )
 
 
 def _label(name: str, known: Meaning | None) -> str:
@@ -140,15 +156,17 @@ def _how(found: Answered, path: str, known: Meaning | None) -> str:
     name = path.rsplit(".", 1)[-1]
     if path == f"answer.{name}" and name in solved:
         return str(solved[name])
-    if path.startswith("money.price."):
+    if re.fullmatch(r"money\.price\.(\w+_usd_per_accelerator_hour|n_quotes)", path):
         return _price_words(found)
     given = (found.document.get("request") or {}).get("given") or {}
     if path in (f"answer.{name}", f"request.given.{name}") and GIVEN.get(name, name) in given:
         return "given in the question"
+    if path.startswith("layout.") and name in given:
+        return "given in the question"
     if name == "usd_per_accelerator_hour" and found.serves:
         row = found.document["answer"]
         return f"{row['price_kind']} quotes of {row['price_dates']}" if row.get("price_dates") else "given"
-    return known.formula if known is not None else ""
+    return words_of(path) or (known.formula if known is not None else "")
 
 
 def _price_words(found: Answered) -> str:
@@ -209,16 +227,30 @@ def _code(function: Any) -> str:
     return f"hwmodel/{place}{function.__qualname__}"
 
 
-def _kernel(path: str) -> KernelTerm | None:
-    """The kind of kernel behind a term of the step."""
+def _kernel(found: Answered, path: str) -> KernelTerm | None:
+    """The kind of kernel behind a term of a training step, or of a pass of an engine."""
     place, _, name = path.rpartition(".")
-    return next((one for one in TERMS if one.name == name), None) if place == "step" else None
+    if found.serves and name == "attention_s" and found.latent:
+        name = "attention_s (latent)"
+    return _named(PASS_TERMS if found.serves else TERMS, name) if place == "step" else None
+
+
+def _memory_part(found: Answered, path: str) -> KernelTerm | None:
+    """What a part of memory counts, of a stage in training or of an engine."""
+    place, _, name = path.rpartition(".")
+    if found.serves:
+        return _named(SERVED_MEMORY_TERMS, name) if place == "answer" else None
+    return _named(MEMORY_TERMS, name) if place.split(".")[0] == "memory" else None
+
+
+def _named(terms: tuple[KernelTerm, ...], name: str) -> KernelTerm | None:
+    return next((one for one in terms if one.name == name), None)
 
 
 def _of_kernel(found: Answered, path: str, kernel: KernelTerm) -> tuple[Term, dict[str, str | Fact]]:
     """A term of the step: what it sums, and the formula of one of its kernels with the constants of this machine."""
     of_one = kernel.symbolic is not None and found.value(path)
-    how = kernel.what + (" (the formula is that of one of its kernels)" if of_one else "")
+    how = kernel.what + (f" ({kernel.note or ONE_KERNEL})" if of_one else "")
     code = _code(kernel.function) if kernel.function is not None else ""
     term = _leaf(found, path, code)
     term = msgspec.structs.replace(term, how=how, sources=(kernel.source,))
@@ -233,8 +265,8 @@ def _of_kernel(found: Answered, path: str, kernel: KernelTerm) -> tuple[Term, di
 
 def _constants(found: Answered, term: str, names: set[str]) -> dict[str, Fact]:
     """The constants of a kernel's formula on the machine of the answer."""
-    place = KERNELS.get(term, "")
-    if found.machine is None or not place or (place == "stack" and found.serves):
+    place = (SERVED_KERNELS if found.serves else KERNELS).get(term, "")
+    if found.machine is None or not place:
         return {}
     holder = found.setting.stack if place == "stack" else getattr(found.machine, place)
     source = f"stack {holder.id}" if place == "stack" else f"{place} constants of {found.machine.part}"
