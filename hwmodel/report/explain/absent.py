@@ -16,7 +16,7 @@ FLEETED = (
     r"|cost_usd|energy_mwh|co2e_t|peak_memory_bytes|goodput|whole_run_factor|quantiles)\b"
     r"|^(layout|step|memory|batch|alternatives|money|budget|like|risk|resolved|request\.defaults|margin\.nats_per_usd)\b"
 )
-MONEY = r"usd|money\.price|api$"
+MONEY = r"usd|money\.price|answer\.price_|api$"
 
 
 class Absent(NamedTuple):
@@ -90,6 +90,12 @@ def _format(document: Document, path: str) -> str:
     return f"{name}: {said}" if (said := at(document, f"{row}.verdict_reason")) else ""
 
 
+def _row(document: Document, path: str) -> str:
+    """What the row of a list says itself."""
+    reason = at(document, f"{path.rsplit('.', 1)[0]}.reason")
+    return str(reason) if reason else ""
+
+
 def _way(document: Document, path: str) -> str:
     way = at(document, f"{path.rsplit('.', 1)[0]}.way")
     return f"{str(way).replace('_', ' ')} has none: nothing is bought or committed, or nothing is to be compared with"
@@ -113,7 +119,19 @@ KINDS = (
     Absent(MONEY, _no_price),
     Absent(r"^money\.owned", _always("nobody's purchase price of this part is in the catalog")),
     Absent(r"^laws\..*loss_nats$", _law_without_loss),
+    Absent(r"^laws\..*reason$", _always("the law has an answer")),
+    Absent(r"^objectives\.by_law\.|^serving_formats\.|^fixed\.|^reductions\.", _row),
+    Absent(
+        r"^fixed\..*saving_share$", _always("the first recipe in 16 bits, which others are measured by, does not run")
+    ),
+    Absent(r"^regret_band\.flop$", _always("its sizes are compared by the cost of a life, not at one compute")),
     Absent(r"^precisions\.", _format),
+    Absent(r"ratio_to_pairs$", _always("no published pairs of so many bits are there to hold the law against")),
+    Absent(r"\.against$", _always("no published pairs say otherwise than the verdict")),
+    Absent(
+        r"^precisions\..*(pays_up_to_share|tokens_factor)", _always("the speed-up meets no such point under this law")
+    ),
+    Absent(r"^risk\.limits\..*mend\.", _always("this alone would not keep the limit, or is not asked by it")),
     Absent(r"loss|^regret_band$|^margin|gap_nats|^objectives\.flip|demand_unit", _no_loss),
     Absent(r"lifetime_cost$|^saving|^objectives\.deployment_optimal|flip_inference_tokens", NO_DEMAND),
     Absent(r"^objectives\.given", _always("no size is given: it was solved (objectives.training_optimal has it)")),
