@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -42,17 +41,6 @@ def batch_of(taken: BatchPolicy, setting: Setting, params: float, tokens: float)
 def near_batches(own: Num, taken: Num) -> Any:
     """Whether critical batches (numbers or columns) are so near that the one taken stays."""
     return (own < taken * NEAR_BATCHES) & (taken < own * NEAR_BATCHES)
-
-
-def of_own_batch(fleet: Fleet, sized: Sized, again: Callable[[], Sized]) -> Sized:
-    """The run under the critical batch of the tokens that were solved, where these set another than its size does;
-    `again` closes it anew, where the fleet's speed decides it."""
-    for _ in range(BATCH_ROUNDS):
-        if batch_of(fleet.batch, fleet.setting, sized.n, sized.d) is fleet.batch:
-            break
-        fleet.see(sized.d)
-        sized = again() if sized.closed_by == "fleet" else sized
-    return sized
 
 
 def size_of(
@@ -113,7 +101,7 @@ def closed(setting: Setting, model: LossModel, shape: Shape | None, params: floa
         if inside:
             return _filled(setting, model, fleet, *max(inside, key=lambda pair: pair[0]))
         return min(candidates, key=lambda pair: pair[0])[1]
-    ready = [_at_the_limit(setting, model, shape, fleet, *one) for one in candidates]
+    ready = [at_the_limit(setting, model, shape, fleet, *one) for one in candidates]
     return min(ready, key=lambda one: value_of(one.loss) if one.loss is not None else abs(math.log(one.d / ready[0].d)))
 
 
@@ -121,7 +109,7 @@ FILL_ROUNDS = 8
 TOKEN_ROUNDS, TOKEN_TOLERANCE = 12, 1e-12
 
 
-def _at_the_limit(
+def at_the_limit(
     setting: Setting, model: LossModel, shape: Shape | None, fleet: Fleet, used: float, sized: Sized
 ) -> Sized:
     """A size that takes `used` of its time or money, on the tokens that take all of it.

@@ -17,6 +17,7 @@ FLEET_ROUNDS = 24
 # A fleet shrinks by no more than this in a round: on fewer the money lasts longer, and the batch of a run on more
 # tokens feeds more replicas than that of the run before did.
 MOST_SHRINKING = 0.75
+NEARLY = 0.9  # of a fleet: so many close on sizes near its own
 SMALLER = (0.75, 0.8, 0.85, 0.9, 0.95, 0.98)  # shares of a fleet that may end a run as early
 # Above this a fleet loses less to failures than it gains by a node: of n accelerators with goodput 1 - c n the speed
 # n (1 - c n) grows up to a goodput of one half, and what their network loses stands in their layouts.
@@ -75,7 +76,12 @@ def fewer(setting: Setting, solved: Solved | None) -> Fleet | None:
     count = rentable(max(solved.used, int(MOST_SHRINKING * now)), per_node)
     if rentable(solved.used, per_node) >= now:
         count = _as_fast(solved, per_node)
-    return Fleet(setting, count) if count < now else None
+    if count >= now:
+        return None
+    fleet = Fleet(setting, count)
+    if count > NEARLY * now:
+        fleet.near = solved.fleet.near
+    return fleet
 
 
 def _as_fast(solved: Solved, per_node: int) -> int:

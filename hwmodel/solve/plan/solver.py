@@ -33,7 +33,6 @@ from hwmodel.solve.plan.closing import (
     CLOSING_TOLERANCE,
     LIMIT_TOLERANCE,
     closed,
-    of_own_batch,
     with_tokens,
 )
 from hwmodel.solve.plan.curves import curves
@@ -42,6 +41,7 @@ from hwmodel.solve.plan.margin import HORIZONS_S, Horizon, margin, reachable, re
 from hwmodel.solve.plan.money import money
 from hwmodel.solve.plan.objectives import objective_answers
 from hwmodel.solve.plan.open_fleet import FLEET_ROUNDS, fewer, fleet_given
+from hwmodel.solve.plan.own_batch import beside, of_own_batch
 from hwmodel.solve.plan.own_budget import of_answer, served
 from hwmodel.solve.plan.precisions import precision_rows
 from hwmodel.solve.plan.prepared import Prepared
@@ -141,11 +141,12 @@ def _prepared(setting: Setting, fleet: Fleet | None) -> Prepared:
     paid = paid_loss(setting, model, fleet) if filled is None else None
     setting = with_paid_loss(setting, paid)
     r = setting.request
-    sized = filled or closed(setting, model, shape, params, fleet)
+    near = beside(fleet, model) if fleet is not None else None
+    sized = filled or near or closed(setting, model, shape, params, fleet)
     if fleet is None and isinstance(setting, Fleeted):
         fleet = Fleet(setting, fleet_size(setting, *_run(sized, shape)))
-    if fleet is not None and filled is None:
-        sized = of_own_batch(fleet, sized, partial(closed, setting, model, shape, params, fleet))
+    if fleet is not None and filled is None and near is None:
+        sized = of_own_batch(fleet, model, sized, partial(closed, setting, model, shape, params, fleet))
     lifetime = _lifetime(setting, model, fleet, sized, paid)
     if lifetime is not None and r.has_loss_target and params is None and r.tokens is None and filled is None:
         how = "least loss for the lifetime budget" if r.lifetime_budget_usd else "least lifetime cost at this loss"

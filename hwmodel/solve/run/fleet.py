@@ -76,6 +76,7 @@ class Fleet:
         self.machine = machine or setting.machine
         self.batch = batch or batch_policy(setting)
         self.experts = experts  # above one: sizes are the active parameters of mixtures
+        self.near: float | None = None  # the size that this fleet, or one nearly as large, was closed on at own batches
         self._rates: dict[float, float] = {}
         self._trends: dict[tuple[float, float], Trend] = {}
         self._doubts: dict[float, Ends] = {}
@@ -222,14 +223,16 @@ class Fleet:
         share, factor = self.goodput(params, used), self.whole_run_log_factor(used)
         return float(elapsed_over_productive(share, factor, z, log_sd))
 
-    def productive_s_available(self, params: float) -> float:
-        """Steady seconds that --time and --budget leave a size at the confidence asked; infinite without them."""
+    def productive_s_available(self, params: float, used: int | None = None) -> float:
+        """Steady seconds that --time and --budget leave a size at the confidence asked; infinite without them. `used`:
+        accelerators that train, all of them if not given."""
         r, limits = self.setting.request, [math.inf]
+        beyond = self.elapsed_over_productive(params, used=used)
         if r.time_s is not None:
-            limits.append(r.time_s / self.elapsed_over_productive(params))
+            limits.append(r.time_s / beyond)
         if r.budget_usd is not None:
             elapsed_s = r.budget_usd / (self.accelerators * hourly_usd(self.setting)) * SECONDS_PER_HOUR
-            limits.append(elapsed_s / self.elapsed_over_productive(params))
+            limits.append(elapsed_s / beyond)
         return min(limits)
 
     def tokens_affordable(self, params: float, correction: float = 1.0) -> float:

@@ -213,14 +213,19 @@ def _for_compute(r: Request, model: LossModel, params: float | None, tokens_of: 
             f"no model of any size trains within {given} on this fleet in the layout that is asked",
             binding="layout", remedy="more accelerators, or a layout that they can hold (drop --tp, --pp, --ep ...)",
         )  # fmt: skip
-    spread: Value = n
+    return least_loss_run(model, n, d, how, by)
+
+
+def least_loss_run(model: LossModel, n: float, d: float, how: str, by: ClosedBy) -> Sized:
+    """A size that compute allots, with its tokens, and the bands of both."""
+    params: Value = n
+    tokens: Value = d
     if model.drawn is not None:
         # The budget's shape in N barely moves the relative spread, so the band of the plain 6 N D optimum serves.
-        ratio = laws.optimum_for_flop(model.drawn, 6.0 * n * d).params / laws.optimum_for_flop(law, 6.0 * n * d).params
-        low, high = laws.band(ratio)
-        spread = Band(n, n * low, n * high)
-        return _sized(model, spread, Band(d, d / high, d / low), {"params": how, "tokens": how}, by)
-    return _sized(model, spread, d, {"params": how, "tokens": how}, by)
+        plain = laws.optimum_for_flop(model.law, 6.0 * n * d).params
+        low, high = laws.band(laws.optimum_for_flop(model.drawn, 6.0 * n * d).params / plain)
+        params, tokens = Band(n, n * low, n * high), Band(d, d / high, d / low)
+    return _sized(model, params, tokens, {"params": how, "tokens": how}, by)
 
 
 def _least_loss(model: LossModel, tokens_of: TokensOfSize) -> float:
