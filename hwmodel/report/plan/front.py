@@ -15,7 +15,7 @@ from hwmodel.report.words import DASH
 from hwmodel.solve.budget.risk import Driver, Limit
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.result import RunAnswer, value_of
-from hwmodel.units import HOURS_PER_YEAR
+from hwmodel.units import HOURS_PER_YEAR, SECONDS_PER_DAY
 
 RISKS_SHOWN = 3
 DECISIONS_SHOWN = 3
@@ -46,7 +46,36 @@ def answer_sentences(plan: Plan) -> list[str]:
     said = [_what(plan)]
     if plan.answer.quantiles is None:
         return [*said, say("No accelerators were named, so there is no layout, time or cost: add `--gpus 1024xA100`.")]
-    return [*said, _how_much(plan), _how_sure(plan)]
+    return [*said, _how_much(plan), *long_run_sentence(plan), _how_sure(plan)]
+
+
+def long_run_sentence(plan: Plan) -> list[str]:
+    """The years of a run that no time ends, and what two years would give."""
+    long = plan.long_run
+    if long is None:
+        return []
+    years, limit = f"{long.elapsed_years:.1f}", f"{long.limit_s / SECONDS_PER_DAY:.0f}d"
+    if long.within is None:
+        why = say(
+            "**That is {years} years**: no time was given, and `--time {limit}` has no answer.",
+            years=years,
+            limit=limit,
+        )
+        return [why]
+    one = long.within
+    run = say(
+        "{count} x {part} train {size} parameters on {tokens} tokens", count=f"{one.accelerators:,}",
+        part=plan.resolved.accelerator, size=words.count(one.params), tokens=words.count(one.tokens),
+    )  # fmt: skip
+    if one.loss_nats is not None:
+        run += say(", to {loss} nats", loss=f"{one.loss_nats:.3f}")
+    if one.cost_usd is not None:
+        run += say(", for {usd}", usd=words.usd(one.cost_usd))
+    told = {"years": years, "limit": limit, "run": run}
+    if one.frees is not None:
+        return [say("**That is {years} years**, for no time was given; within `--time {limit}`, with as many "
+                    "accelerators as that takes, {run}.", **told)]  # fmt: skip
+    return [say("**That is {years} years**, for no time was given; within `--time {limit}` {run}.", **told)]
 
 
 def _what(plan: Plan) -> str:

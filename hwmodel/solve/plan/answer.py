@@ -11,6 +11,7 @@ from hwmodel.solve.life.distilled import Distilled
 from hwmodel.solve.life.samples import Answers
 from hwmodel.solve.life.sparse import SparseModel
 from hwmodel.solve.plan.data import Data
+from hwmodel.solve.plan.long_run import LongRun
 from hwmodel.solve.plan.margin import Horizon, Reduction
 from hwmodel.solve.run.budget_records import Budget
 from hwmodel.solve.run.format_records import FormatRow, ServingFormatRow
@@ -95,6 +96,7 @@ class Plan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     sparsity: SparseModel | None = None  # what zeros among the weights are worth
     samples: Answers | None = None  # answers a prompt against size, by task family
     horizons: list[Horizon] = []  # best runs of a fleet alone, over several times
+    long_run: LongRun | None = None  # beyond two years with no time given: the run within them
 
 
 class FormatPlan(Plan, frozen=True, kw_only=True):

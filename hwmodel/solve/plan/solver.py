@@ -37,6 +37,7 @@ from hwmodel.solve.plan.closing import (
 )
 from hwmodel.solve.plan.curves import curves
 from hwmodel.solve.plan.data import data
+from hwmodel.solve.plan.long_run import long_run
 from hwmodel.solve.plan.margin import HORIZONS_S, Horizon, margin, reachable, reductions
 from hwmodel.solve.plan.money import money
 from hwmodel.solve.plan.objectives import objective_answers
@@ -315,6 +316,7 @@ def run(prepared: Prepared) -> Plan:
         if lifetime is not None and (setting.request.samples > 1.0 or setting.request.samples_open)
         else None,
         horizons=_horizons(setting) if setting.request.open_time else [],
+        long_run=long_run(prepared, prepare),
     )
 
 
