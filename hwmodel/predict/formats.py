@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hwmodel.catalog import Catalog
+from hwmodel.catalog.engines import keeps_eight_bit_cache
 from hwmodel.errors import HwModelError, unknown
 from hwmodel.physics.columns import anywhere
 from hwmodel.specs.formats import ELEMENT_BYTES
@@ -18,12 +19,8 @@ FOUR_BIT_BYTES = 0.9
 
 # Recipes that are called by their bits, by the recipe of so many bits that a model may have been released in.
 SAME_BITS = {"mxfp4": ("nvfp4", "mxfp4-a4"), "fp8-block": ("fp8",)}
-# Recipes whose cache has 16 bits, by the same with 8 bits; and the engines whose launch recipes set it with an 8-bit
-# model (on families of parts; none named: on all). TensorRT-LLM: kv_cache_config {dtype: fp8} of every recipe; SGLang
-# on Blackwell: --kv-cache-dtype fp8_e4m3 with its trtllm_mla kernels, on Hopper nothing (SemiAnalysisAI/InferenceX,
-# benchmarks/single_node/dsr1_fp8_{b200,b200_trt,h200,h200_trt}.sh).
+# Recipes whose cache has 16 bits, by the same with 8 bits.
 EIGHT_BIT_CACHE = {"fp8-block": "fp8-block-kv8"}
-KEEP_EIGHT_BITS: dict[str, tuple[str, ...]] = {"trtllm": (), "sglang": ("blackwell",)}
 
 __all__ = ["ELEMENT_BYTES", "as_released", "element_bytes", "formats_of", "release_of", "with_cache"]
 
@@ -80,6 +77,5 @@ def as_released(recipe: str, release: str, part: Part | None = None, engine: str
         return recipe
     if release == "mxfp4" and part and part.peak_dense_flop_per_s.get("mxfp4"):
         return "mxfp4-a8"
-    families = KEEP_EIGHT_BITS.get(engine)
-    kept = families is not None and (not families or (part is not None and part.family in families))
+    kept = keeps_eight_bit_cache(engine, part.family if part is not None else "")
     return EIGHT_BIT_CACHE.get(release, release) if kept else release

@@ -17,10 +17,28 @@ class FittedConstant(msgspec.Struct, frozen=True, kw_only=True):
     meaning: str
 
 
+class EngineHabits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a serving engine documents, and how its name is found.
+
+    `settings`: fields of `Engine` that are not fitted; `launch`: those that launch recipes set on a family of parts or
+    for a recipe; `eight_bit_cache_on`: families (`all`) on which they keep the cache of an 8-bit model in 8 bits;
+    `match`: a regular expression on the name that a benchmark gives.
+    """
+
+    id: str
+    title: str
+    settings: dict[str, float]
+    aliases: tuple[str, ...] = ()
+    match: str = ""
+    launch: dict[str, dict[str, float]] = {}
+    eight_bit_cache_on: tuple[str, ...] = ()
+
+
 class ServingCalibration(msgspec.Struct, frozen=True, kw_only=True):
     """`shared` constants; `engines`: id -> constant -> value, `generic` for engines unknown; `old`: factors of engines
     before `old_before` (a year); `families`: of parts whose kernels the engines are not tuned for; `formats`: by
-    recipe; `launch`: settings of published launch recipes by engine and family; and what all was fitted on."""
+    recipe; `launch`: settings of published launch recipes by engine and family; and what all was fitted on. The file
+    holds what was fitted; what engines document (`EngineHabits`) joins it where it is read."""
 
     shared: dict[str, float]
     engines: dict[str, dict[str, float]]

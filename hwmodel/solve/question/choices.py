@@ -105,6 +105,14 @@ def words(*names: str) -> Source:
 
 
 tasks = words("pretrain", "sft", "lora")
-engines = words("generic", "trtllm", "vllm", "sglang")
+
+
+def engines(_catalog: Any) -> Named:
+    """Serving engines."""
+    from hwmodel.catalog.engines import engine_habits
+
+    return [(engine.id, "") for engine in engine_habits()]
+
+
 offloads = words("none", "activations", "optimizer", "any")
 schedules = words(*SCHEDULES)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from hwmodel.catalog import Catalog
-from hwmodel.catalog.names import fold, read_as, resolve
+from hwmodel.catalog.engines import engine_named
+from hwmodel.catalog.names import read_as
 from hwmodel.predict.formats import as_released, release_of
 from hwmodel.solve.run.band import Band
 from hwmodel.solve.serve.question import ServingQuestion
@@ -51,8 +52,6 @@ def thin(part: str, machine: Machine, price: PriceSummary | None) -> dict[str, l
 
 
 ALL = ("all",)
-ENGINES = ("generic", "trtllm", "vllm", "sglang")
-ENGINE_ALIASES = {"tensorrt-llm": "trtllm", "trt-llm": "trtllm"}
 
 
 def named(question: ServingQuestion, catalog: Catalog) -> tuple[ServingQuestion, list[str]]:
@@ -74,9 +73,7 @@ def named(question: ServingQuestion, catalog: Catalog) -> tuple[ServingQuestion,
     if question.region is not None:
         place = catalog.region(question.region)
         said += read_as(question.region, place.id, place.name)
-    engine = resolve(
-        "engine", question.engine, {fold(e): e for e in ENGINES} | {fold(a): e for a, e in ENGINE_ALIASES.items()}
-    )
+    engine = engine_named(question.engine)
     recipes = [catalog.serving_precision(name) for name in question.precisions]
     for name, recipe in zip(question.precisions, recipes, strict=True):
         said += read_as(name, recipe.id, recipe.title)

@@ -15,7 +15,7 @@ from hwmodel.specs.serving_calibration import FittedConstant, ServingCalibration
 from hwmodel.validation.board.folds import folds_left_out, folds_of
 from hwmodel.validation.board.serving import Book, shipped_rows
 from hwmodel.validation.fit.document import write_document
-from hwmodel.validation.fit.serving_fit import PARAMETERS, calibration_of, error_by, fit
+from hwmodel.validation.fit.serving_fit import PARAMETERS, calibration_of, error_by, fit, fitted_alone
 from hwmodel.version import __version__
 
 Say = Callable[[str], None]
@@ -92,7 +92,7 @@ def write(path: Path | None = None, say: Say | None = None, intervals: bool = Tr
     said = say or (lambda _: None)
     document = serving_document(said, left_out=intervals)
     target = path or calibrations_dir() / "serving.yaml"
-    write_document(target, HEADER, document, digits=5, width=110)
+    write_document(target, HEADER, fitted_alone(document), digits=5, width=110)
     if intervals:
         calibrate_intervals(target.parent, said, ("serving",))
     return document.accuracy

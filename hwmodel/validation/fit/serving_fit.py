@@ -8,12 +8,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.catalog.engines import engine_habits
 from hwmodel.numerics import Problem, gauss_newton
 from hwmodel.specs.serving_calibration import ServingCalibration
 from hwmodel.validation.predicted.serving_predict import Questions
 
 Column = NDArray[np.float64]
-NAMED = ("trtllm", "sglang", "vllm")
+NAMED = ("trtllm", "sglang", "vllm")  # engines whose runs are fitted on
 
 
 class ServingParameter(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,47 +89,6 @@ PARAMETERS: tuple[ServingParameter, ...] = (
     _one("family:cdna", "kernel_factor", 1.9, 0.2, 0.7, 5.0, "kernel gap over that of the parts engines are tuned for"),
 )  # fmt: skip
 
-# Settings that engines document, not fitted: shares of memory for the cache, what a running request holds of it, and
-# kernels that they fuse. TensorRT-LLM sums, adds the residual, norms and scales in one kernel (AllReduceFusionOp), and
-# writes the cache as it rotates. In vLLM norms ride on the sums where `fuse_allreduce_rms` is set (off by default in
-# 2025, set by its recipes for Blackwell), rotating and writing the cache are two kernels on NVIDIA, and scaling what
-# attention gives is a third unless `fuse_attn_quant` is set (docs.vllm.ai: v0.18.2 design/fusions, v0.14.1
-# api/vllm/config/vllm; vllm-project/vllm#25689). SGLang writes the cache apart, and fuses norms where
-# `--enable-flashinfer-allreduce-fusion` is set (its recipes for Blackwell). Others: half of that.
-# Recipes of vLLM and TensorRT-LLM let a step take in a whole prompt (`physics.serving.step_budget`), up to the 16,384
-# tokens of vLLM's offline default (LLM_CLASS); SGLang's chunk stays its own.
-WHOLE_PROMPT_TOKENS = 16384.0
-# vLLM replays captured pieces of a step that takes in a prompt up to min(2 x max_num_seqs, 512) tokens (docs.vllm.ai,
-# v0.19.0 api/vllm/config/compilation: CUDAGraphMode.FULL_AND_PIECEWISE, max_cudagraph_capture_size). SGLang gives
-# prompts passes of their own (`--enable-mixed-chunk` is off by default) and TensorRT-LLM captures decode steps.
-CAPTURED_TOKENS = 512.0
-SETTINGS: dict[str, dict[str, float]] = {
-    # attention_dp_config {enable_balance: true, timeout_iters: 60} of launch recipes with attention-data ranks
-    # (SemiAnalysisAI/InferenceX benchmarks/dsr1_fp8_b200_trt_slurm.sh, dsr1_fp8_h200_trt_slurm.sh).
-    "trtllm": {
-        "balance_steps": 60.0,
-        "memory_fraction": 1.0,
-        "free_fraction": 0.9,
-        "reserve_bytes": 3e9,
-        "kv_output_share": 1.0,
-        "norms_apart": 0.0,
-        "attention_apart": 0.0,
-        "whole_prompt_tokens": WHOLE_PROMPT_TOKENS,
-    },
-    "vllm": {
-        "memory_fraction": 0.9, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.5,
-        "norms_apart": 1.0, "attention_apart": 2.0, "whole_prompt_tokens": WHOLE_PROMPT_TOKENS,
-        "captured_tokens": CAPTURED_TOKENS,
-    },
-    "sglang": {
-        "memory_fraction": 0.88, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.5,
-        "norms_apart": 1.0, "attention_apart": 1.0, "prefills_apart": 1.0,
-    },
-    "generic": {
-        "memory_fraction": 0.9, "free_fraction": 1.0, "reserve_bytes": 4e9, "kv_output_share": 0.75,
-        "norms_apart": 0.5, "attention_apart": 1.0, "whole_prompt_tokens": WHOLE_PROMPT_TOKENS,
-    },
-}  # fmt: skip
 # Recipes that share one level: four-bit matrix units, and narrow weights widened on the way into wider ones.
 KINDS = {
     "fp8": ("fp8", "fp8-kv16", "fp8-ffn", "fp8-block", "fp8-block-kv8", "mxfp8"),
@@ -137,26 +97,13 @@ KINDS = {
 }
 # Families whose engines compile a whole step into one program: no launches between kernels (unconfirmed, not fitted).
 COMPILED = {"tpu": {"kernel_factor": 0.25}, "trainium": {"kernel_factor": 0.25}}
-# Launch recipes: SGLang on Blackwell looks for requests every 10 steps, every 30 from 16 clients on
-# (SemiAnalysisAI/InferenceX benchmarks/dsr1_fp4_b200_slurm.sh, dsr1_fp8_b200_slurm.sh: --scheduler-recv-interval), and
-# norms ride on the sums there (--enable-flashinfer-allreduce-fusion; vLLM's 70b_fp8_b200_docker.sh and
-# gptoss_fp4_b200_docker.sh: fuse_allreduce_rms, enable_attn_fusion). Those of vLLM for models released in MXFP4 capture
-# up to 2,048 tokens (gptoss_fp4_{b200_docker,h200_slurm}.sh: max-cudagraph-capture-size, cuda-graph-sizes).
-LAUNCH = {
-    "sglang": {"blackwell": {"poll_steps": 10.0, "poll_steps_many": 30.0, "norms_apart": 0.0}},
-    "vllm": {
-        "blackwell": {"norms_apart": 0.0, "attention_apart": 1.0},
-        "mxfp4": {"captured_tokens": 2048.0},
-        "mxfp4-a8": {"captured_tokens": 2048.0},
-    },
-}
 ITERATIONS = 12
 
 
 def calibration_of(values: Column, known: dict[str, list[str]] | None = None) -> ServingCalibration:
     """The record that a vector of parameter values stands for; `generic` is the geometric mean of the named engines."""
     shared: dict[str, float] = {}
-    engines: dict[str, dict[str, float]] = {e: dict(s) for e, s in SETTINGS.items()}
+    engines: dict[str, dict[str, float]] = {engine.id: dict(engine.settings) for engine in engine_habits()}
     old: dict[str, dict[str, float]] = {}
     families: dict[str, dict[str, float]] = {f: dict(v) for f, v in COMPILED.items()}
     formats: dict[str, dict[str, float]] = {}
@@ -173,8 +120,24 @@ def calibration_of(values: Column, known: dict[str, list[str]] | None = None) ->
         for f in ("kernel_factor", "sequence_s", "kv_reread")
     }
     return ServingCalibration(
-        shared=shared, engines=engines, old=old, families=families, formats=formats, launch=LAUNCH, known=known or {}
+        shared=shared,
+        engines=engines,
+        old=old,
+        families=families,
+        formats=formats,
+        launch={engine.id: engine.launch for engine in engine_habits() if engine.launch},
+        known=known or {},
     )
+
+
+def fitted_alone(record: ServingCalibration) -> ServingCalibration:
+    """What is written of a fit: without what engines document, which stands in a file of its own."""
+    documented = {engine.id: engine.settings for engine in engine_habits()}
+    engines = {
+        name: {field: value for field, value in values.items() if field not in documented[name]}
+        for name, values in record.engines.items()
+    }
+    return msgspec.structs.replace(record, engines=engines, launch={})
 
 
 LONGEST = 0.7  # of one step, natural logs

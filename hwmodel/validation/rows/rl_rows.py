@@ -7,7 +7,7 @@ import re
 import msgspec
 import numpy as np
 
-from hwmodel.catalog.engines import serving_calibration
+from hwmodel.catalog.engines import engine_in, serving_calibration
 from hwmodel.catalog.stacks import build_stack, stack_id, training_calibration
 from hwmodel.errors import HwModelError
 from hwmodel.physics.engine import engine_of
@@ -115,8 +115,7 @@ def mean_length(row: Row, shape: Shape, share: float) -> tuple[float, bool]:
 
 
 def _engine(row: Row) -> str:
-    words = text(row, "engine").lower()
-    return next((name for name in ("vllm", "sglang", "trtllm") if name in words), "generic")
+    return engine_in(text(row, "engine"))
 
 
 def _training(row: Row, shape: Shape, resolver: Resolver, part: Part, size: float, batch: float) -> TrainingRun:

@@ -10,14 +10,13 @@ import re
 import msgspec
 
 from hwmodel.catalog import load_catalog
+from hwmodel.catalog.engines import engine_in
 from hwmodel.errors import InputError
 from hwmodel.predict.formats import element_bytes
 from hwmodel.predict.service import CLOSED, DISAGGREGATED
 from hwmodel.predict.service.search import NODE
 from hwmodel.specs.serving import ServingLayout, ServingLoad
 from hwmodel.validation.rows.tables import CellError, Row, measured, number, positive, text
-
-ENGINES = {"trtllm": "trtllm", "tensorrt": "trtllm", "trt-llm": "trtllm", "vllm": "vllm", "sglang": "sglang"}
 
 # Serving recipe (catalogs/precisions) of a format's name in a row.
 RECIPES = {
@@ -88,12 +87,6 @@ class RowSetting(msgspec.Struct, frozen=True, kw_only=True):
     prefill_layout: ServingLayout | None = None
     prefill_workers: float = 0.0
     decode_workers: float = 0.0
-
-
-def engine_name(words: str) -> str:
-    """The engine that a text names, or `generic`."""
-    low = words.lower()
-    return next((engine for word, engine in ENGINES.items() if word in low), "generic")
 
 
 def recipe_name(name: str, row_format: str = "") -> str:
@@ -239,7 +232,7 @@ def serving_setting(row: Row) -> RowSetting:
     settings = {name: value for name in ENGINE_SETTINGS if (value := positive(row, name))}
     if "step_tokens" in settings:
         settings["whole_prompt_tokens"] = 0.0  # what is stated is not widened
-    engine = engine_name(text(row, "backend") or text(row, "framework"))
+    engine = engine_in(text(row, "backend") or text(row, "framework"))
     total = workers * ranks + (prefill_workers * float(prefill_layout.accelerators) if prefill_layout else 0.0)
     return RowSetting(
         id=row["id"],

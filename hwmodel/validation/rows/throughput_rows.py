@@ -9,13 +9,13 @@ import re
 
 import msgspec
 
+from hwmodel.catalog.engines import engine_in
 from hwmodel.predict.service import AT_ONCE, CLOSED, OPEN, SATURATED, STATIC
 from hwmodel.specs.serving import Engine, ServingLayout, ServingLoad
 from hwmodel.validation.rows.serving_rows import (
     MeasuredQuantity,
     RowSetting,
     cache_format,
-    engine_name,
     family,
     is_scored,
     recipe_name,
@@ -156,7 +156,7 @@ def throughput_setting(row: Row) -> RowSetting:
     weights = recipe_name(text(row, "weight_precision"))
     declared = text(row, "weight_precision").startswith("declared:")
     known = measured(row, "value") is not None
-    engine = "trtllm" if declared and engine_name(words) == "generic" else engine_name(words)
+    engine = "trtllm" if declared and engine_in(words) == "generic" else engine_in(words)
     alone = _of_one(row, asked)
     return RowSetting(
         id=row["id"],
