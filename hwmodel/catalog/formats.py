@@ -8,11 +8,11 @@ from typing import TypeVar
 import msgspec
 
 from hwmodel.catalog.entries import Facility, FleetEntry
-from hwmodel.catalog.hardware import FORMATS
 from hwmodel.catalog.records import Raw, only, texts
 from hwmodel.catalog.values import FaultError, source_id, sourced
 from hwmodel.plain import JsonObject
 from hwmodel.specs.economics import ReliabilityFacts
+from hwmodel.specs.formats import FORMATS
 from hwmodel.specs.precision import CASTS, Precision, ServingPrecision
 from hwmodel.specs.provenance import Sourced
 

@@ -10,13 +10,10 @@ from hwmodel.catalog.nodes import ASSUMED_NIC_UNI_BYTES_PER_S, ASSUMED_NODE, lin
 from hwmodel.catalog.records import Raw, only, texts
 from hwmodel.catalog.values import TEXT, FaultError, one_of, sourced
 from hwmodel.plain import JsonObject
+from hwmodel.specs.formats import FORMATS
 from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.provenance import Sourced
 
-FORMATS = (
-    "fp64", "fp64_tensor", "fp32", "tf32", "bf16", "fp16", "fp8", "fp6", "fp4",
-    "int8", "int4", "mxfp8", "mxfp6", "mxfp4", "nvfp4",
-)  # fmt: skip
 NONE = "none"
 NOT_PUBLISHED = "not published"
 TOPOLOGIES = ("switch", "mesh", "torus2d", "torus3d", "ring", "pcie", "none")

@@ -7,6 +7,7 @@ from hwmodel.catalog.quantities import UNITS
 from hwmodel.catalog.values import OTHER_KEYS, STATUSES, TEXT
 from hwmodel.errors import unknown
 from hwmodel.plain import Document
+from hwmodel.specs.formats import FORMATS
 
 Schema = Document
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -65,7 +66,7 @@ def _record(properties: Schema, required: list[str]) -> Schema:
 
 
 def _accelerators() -> Schema:
-    peaks = {fmt: _value("flop_per_s", (hardware.NONE,)) for fmt in hardware.FORMATS}
+    peaks = {fmt: _value("flop_per_s", (hardware.NONE,)) for fmt in FORMATS}
     group = {"type": "object", "properties": peaks, "additionalProperties": False}
     text = {"type": "string"}
     properties = {

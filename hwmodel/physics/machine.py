@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.specs.formats import ELEMENT_BYTES
+from hwmodel.specs.formats import ELEMENT_BYTES, KIN
 from hwmodel.specs.hardware import Part, System
 from hwmodel.specs.kernels import (
     AttentionConstants,
@@ -16,10 +16,6 @@ from hwmodel.specs.kernels import (
     Network,
 )
 from hwmodel.specs.precision import Precision, ServingPrecision
-
-# A format without its own fit borrows the constants of its nearest kin; the peak stays its own.
-FORMAT_KIN = {"fp16": "bf16", "tf32": "bf16", "fp32": "bf16", "mxfp8": "fp8_block", "fp8_block": "fp8", "int8": "fp8"}
-FORMAT_KIN |= {"mxfp4": "nvfp4", "fp4": "nvfp4", "int4": "nvfp4", "nvfp4": "fp8", "fp8": "bf16"}
 
 # Grouped products whose narrow weights are widened on the way in (int4 tables of aiconfigurator-core 0.12.0; Ampere,
 # Ada and Hopper): they tile by 16 rows, and many rows reach at most half of the plain products' ceiling.
@@ -82,9 +78,9 @@ def _format_table(
     name = number_format
     while True:
         table = {key: formats[name] for key, formats in tables.items() if name in formats}
-        if part.family in table or part.id in table or name not in FORMAT_KIN:
+        if part.family in table or part.id in table or name not in KIN:
             return table
-        name = FORMAT_KIN[name]
+        name = KIN[name]
 
 
 def gemm_constants(
