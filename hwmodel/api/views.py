@@ -166,10 +166,11 @@ def _plan_html(found: Any) -> str:
     from pathlib import Path
 
     from hwmodel import report
+    from hwmodel.report.plan import plan_html
 
     if _compares(found):
         return report.compare_html(found, report.pictures(report.compare_figures(found, Path("report"))), "en")
-    return report.plan_html(found, report.pictures(report.plan_figures(found, Path("report"), "svg")), "en")
+    return plan_html(found, report.pictures(report.plan_figures(found, Path("report"), "svg")), "en")
 
 
 def _frame(rows: Rows) -> Any:
@@ -212,8 +213,9 @@ def _compares(found: Any) -> bool:
 
 def _plan_markdown(found: Any) -> str:
     from hwmodel import report
+    from hwmodel.report.plan import plan_markdown
 
-    return report.compare_markdown(found) if _compares(found) else report.plan_markdown(found)
+    return report.compare_markdown(found) if _compares(found) else plan_markdown(found)
 
 
 def _plan_text(found: Any, columns: int) -> str:

@@ -74,19 +74,20 @@ def command(
 def _written(found: Plan, fmt: str, out: Path | None, figures: str, language: str) -> tuple[str, dict[Path, bytes]]:
     """The result in its format, and the figures beside its file."""
     from hwmodel import report
+    from hwmodel.report.plan import plan_csv, plan_html, plan_markdown
 
     if fmt == "json":
         return json_text(found.to_dict()), {}
     if fmt == "csv":
-        return report.plan_csv(found), {}
+        return plan_csv(found), {}
     if fmt == "text":
         return report.plan_card(found, terminal_columns(), language), {}
     with_figures = figures != "none" and (fmt == "html" or (out is not None and not is_special(out)))
     drawn = report.plan_figures(found, out or Path("report"), figures, language) if with_figures else {}
     if fmt == "html":
-        return report.plan_html(found, report.pictures(drawn), language), {}
+        return plan_html(found, report.pictures(drawn), language), {}
     names = {name: file.name for name, (file, _) in drawn.items()}
-    return report.plan_markdown(found, names, language), report.figure_files(drawn, figures)
+    return plan_markdown(found, names, language), report.figure_files(drawn, figures)
 
 
 def _budget(

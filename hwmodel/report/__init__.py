@@ -1,6 +1,7 @@
 """Results for people: Markdown, HTML, cards, CSV, figures. Names are imported when first used.
 
 All words stand here, one a term (`words`), with their translations. Nothing is computed that an answer does not hold.
+The report of a plan has a folder and a face of its own, `report.plan`.
 """
 
 from importlib import import_module
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     from hwmodel.report.cards import compare_card, plan_card, train_card, values_card
     from hwmodel.report.compare import compare_csv, compare_html, compare_markdown
     from hwmodel.report.figures import compare_figures, figure_files, pictures, plan_figures
-    from hwmodel.report.plan import plan_csv, plan_html, plan_markdown
     from hwmodel.report.serving_card import serve_card
     from hwmodel.report.values import values_csv, values_html, values_markdown
 
@@ -22,15 +22,12 @@ _HOMES = {
     "budget_markdown": "budget",
     "pictures": "figures",
     "values_html": "values",
-    "plan_html": "plan",
     "compare_html": "compare",
     "compare_card": "cards",
     "compare_csv": "compare",
     "compare_figures": "figures",
     "compare_markdown": "compare",
-    "plan_csv": "plan",
     "plan_figures": "figures",
-    "plan_markdown": "plan",
     "plan_card": "cards",
     "serve_card": "serving_card",
     "train_card": "cards",
@@ -67,10 +64,7 @@ __all__ = [
     "phrases",
     "pictures",
     "plan_card",
-    "plan_csv",
     "plan_figures",
-    "plan_html",
-    "plan_markdown",
     "prices",
     "reliability_figure",
     "serve",

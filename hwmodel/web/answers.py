@@ -132,12 +132,13 @@ def as_report(verb: str, given: Mapping[str, JsonValue]) -> Reply:
 def _markdown(verb: str, found: Found) -> str:
     """The report of a result: a comparison of formats is a plan too, with more in it."""
     from hwmodel import report
+    from hwmodel.report.plan import plan_markdown
     from hwmodel.solve.plan.answer import FormatPlan, Plan
 
     if isinstance(found, FormatPlan):
         return report.compare_markdown(found)
     if isinstance(found, Plan):
-        return report.plan_markdown(found)
+        return plan_markdown(found)
     JOINS[verb]()
     return found.to_markdown()
 

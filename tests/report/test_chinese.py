@@ -21,7 +21,6 @@ from hwmodel.report import (
     compare_card,
     compare_markdown,
     plan_card,
-    plan_markdown,
     serve_card,
     train_card,
     values_card,
@@ -31,6 +30,7 @@ from hwmodel.report.explain import explain, explained_markdown
 from hwmodel.report.explain.kernels import TERMS, KernelTerm
 from hwmodel.report.meanings import MEANINGS
 from hwmodel.report.phrases import heard, speaking
+from hwmodel.report.plan import plan_markdown
 from hwmodel.report.plan.grounds import source_lines
 from hwmodel.report.serve import served_text
 from hwmodel.report.train_report import train_markdown

@@ -17,14 +17,13 @@ from hwmodel.report import (
     compare_card,
     compare_markdown,
     plan_card,
-    plan_html,
-    plan_markdown,
     serve_card,
     train_card,
     values_card,
     values_markdown,
 )
 from hwmodel.report.phrases import LANGUAGES, catalog, heard, known_language, lower_catalog, say, speaking
+from hwmodel.report.plan import plan_html, plan_markdown
 from hwmodel.report.serve import served_text
 from hwmodel.report.train_report import train_markdown
 from hwmodel.report.wide import width

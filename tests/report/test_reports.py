@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 import hwmodel as hm
-from hwmodel.report import compare_markdown, plan_markdown
+from hwmodel.report import compare_markdown
 from hwmodel.report.diff import VERDICTS
+from hwmodel.report.plan import plan_markdown
 from hwmodel.report.tables import table
 
 REPORTS = Path(__file__).resolve().parents[2] / "reports"

@@ -13,7 +13,8 @@ from hwmodel.catalog import load_catalog
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws.experts import active_for_dense, dense_equivalent, joint_moe
 from hwmodel.physics.shape import parameters, shape_for_params, smooth_shapes, with_experts
-from hwmodel.report import plan_card, plan_markdown
+from hwmodel.report import plan_card
+from hwmodel.report.plan import plan_markdown
 from hwmodel.solve.life.mixture_loss import mixture_line
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import resolve

@@ -12,6 +12,7 @@ import hwmodel as hm
 from hwmodel import laws, report
 from hwmodel.cli.main import main
 from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.report.plan import plan_markdown
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.plan.compare_values import compare_values, listed_options
 from hwmodel.solve.run.format_records import FormatRow
@@ -114,8 +115,8 @@ def test_a_given_mfu_sets_the_level_and_not_the_ratio_of_formats() -> None:
     own = next(row for row in held.curves.accelerators if row.accelerators == 64)
     assert own.mfu == pytest.approx(0.4)
     assert own.train_days == pytest.approx(value_of(held.answer.train_days))
-    assert "follow the MFU that was given" in report.plan_markdown(held, {})
-    assert "follow the MFU that was given" not in report.plan_markdown(free, {})
+    assert "follow the MFU that was given" in plan_markdown(held, {})
+    assert "follow the MFU that was given" not in plan_markdown(free, {})
 
 
 @pytest.mark.parametrize("convention", ["palm", "megatron"])
