@@ -21,8 +21,8 @@ from hwmodel.report import (
     diff,
     figure_files,
     plan_figures,
-    plan_markdown,
 )
+from hwmodel.report.plan import plan_markdown
 from hwmodel.solve.stages.solver import budget
 
 HERE = Path(__file__).resolve().parent

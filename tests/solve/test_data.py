@@ -8,7 +8,7 @@ import pytest
 
 import hwmodel as hm
 from hwmodel.catalog.topics import text_stock
-from hwmodel.report import plan_markdown
+from hwmodel.report.plan import plan_markdown
 
 FLEET = {"gpus": "512xH100", "time": "60d"}
 
