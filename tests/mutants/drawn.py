@@ -18,11 +18,11 @@ RECORDS = ("catalog", "specs")  # whose functions read, check and hold: drawn fr
 
 def folders_of(file: str) -> tuple[str, ...]:
     """Whose tests must notice a fault in a file: those of its folder, of serving where it serves, of the laws where
-    it asks them; records that all share have no folder of their own."""
+    it asks them; of records that all share also those of who uses them."""
     if file == "numerics.py":
         return ("test_numerics.py",)
     if file.startswith("specs/"):
-        return ("physics", "economics", "laws", "predict", "catalog", "serving")
+        return ("specs", "physics", "economics", "laws", "predict", "catalog", "serving")
     serves = file.startswith(("physics/serving", "predict/service", "solve/serve"))
     return (file.split("/")[0], *(("serving",) if serves else ()), *(("laws",) if "/law/" in file else ()))
 
