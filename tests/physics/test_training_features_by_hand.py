@@ -236,3 +236,14 @@ def test_low_and_high_of_a_value() -> None:
     # ln 2 below and ln 3 above 6.
     low, high = around(6.0, Ends(math.log(2.0), math.log(3.0)))
     assert (low, high) == pytest.approx((3.0, 18.0))
+
+
+def test_shared_experts_computed_again() -> None:
+    # A token keeps 16 d of attention and norms, 4,096 of its expert and 512 of the shared one before and after the
+    # activation in 2 bytes each, and itself for its expert. Recomputed, the 512 are kept no more; while a layer computes
+    # they are there once, and a quarter of what is kept.
+    block, own = change(EXPERTS, d_ff_shared=512.0), 512 * (2 + 2)
+    kept = 16 * 1024 + 4096 * (2 + 2) + 2 * 1024
+    for share, bytes_a_token in ((0.0, 4.25 * (kept + own)), (1.0, 4.25 * kept + own)):
+        found = memory(Layout(zero=0.0, recompute_shared_experts=share), shape=of(block))
+        assert found.activations_bytes == pytest.approx(1024 * bytes_a_token, rel=1e-12)
