@@ -240,8 +240,8 @@ def test_low_and_high_of_a_value() -> None:
 
 def test_shared_experts_computed_again() -> None:
     # A token keeps 16 d of attention and norms, 4,096 of its expert and 512 of the shared one before and after the
-    # activation in 2 bytes each, and itself for its expert. Recomputed, the 512 are kept no more; while a layer computes
-    # they are there once, and a quarter of what is kept.
+    # activation in 2 bytes each, and itself for its expert. Recomputed, the 512 are kept no more; while a layer
+    # computes they are there once, and a quarter of what is kept.
     block, own = change(EXPERTS, d_ff_shared=512.0), 512 * (2 + 2)
     kept = 16 * 1024 + 4096 * (2 + 2) + 2 * 1024
     for share, bytes_a_token in ((0.0, 4.25 * (kept + own)), (1.0, 4.25 * kept + own)):
