@@ -11,7 +11,7 @@ from hwmodel.solve.run.band import Band
 from hwmodel.solve.run.cash import Slot
 from hwmodel.solve.run.details import CommitmentDetail, ShareDetail
 from hwmodel.solve.run.lines import StageLine, certain
-from hwmodel.solve.stages.committed import paid_evenly
+from hwmodel.solve.stages.committed import paid_evenly, years_of
 from hwmodel.solve.stages.entered import share_of_pretraining
 from hwmodel.solve.stages.file import Stage
 
@@ -113,3 +113,19 @@ def test_without_a_commitment_nothing_is_paid_by_terms() -> None:
     assert paid_evenly([], [_slot(800.0, **POOL, cost_usd=certain(70.0))]) == []
     # Idle hours whose terms nobody says: their money, at once.
     assert paid_evenly([_line(cost_usd=certain(30.0))], [_slot(800.0)]) == [(0.0, 0.0, 30.0)]
+
+
+@pytest.mark.parametrize(("term", "years"), [("1 year", 1), ("362 days", 1), ("3 years", 3), ("1092 days", 3)])
+def test_terms_that_are_sold(term: str, years: int) -> None:
+    # Within a hundredth of one or of three years.
+    assert years_of({"term": term}) == years
+
+
+@pytest.mark.parametrize("term", ["2 years", "369 days", "1 day", "6 years"])
+def test_terms_that_nobody_sells(term: str) -> None:
+    with pytest.raises(InputError, match="is not sold: commitments are for 1 year or 3 years"):
+        years_of({"term": term})
+
+
+def test_a_term_that_is_not_stated_is_a_year() -> None:
+    assert years_of({}) == 1
