@@ -202,3 +202,22 @@ def test_the_interval_of_a_repeated_run() -> None:
     _, low, high = predict_repeated(fit, 0.8, 40.0, 10.0, 10.0, 4.0)
     assert np.log(low / value) == pytest.approx(-0.029652 * (1 + 3.204), rel=0.15)
     assert np.log(high / value) == pytest.approx(-0.029652 * (1 - 3.204), rel=0.15)
+
+
+def test_resampled_decays_widen_the_interval_of_a_repeated_run() -> None:
+    # Thirty tokens of 10 feed 2^2 x 10 = 40 of 120 parameters: two repeats and two excesses, of decays (2, 4) or
+    # (20, 40) in as many draws. Each lies half of the gap between their logarithms from the median.
+    def log_loss(rd: float, rn: float) -> float:
+        d, n = 10 + 10 * rd * (1 - np.exp(-2 / rd)), 40 + 40 * rn * (1 - np.exp(-2 / rn))
+        return float(np.log(1.5 + 2 / n**0.5 + 1 / d**0.5))
+
+    fit = RepeatFit(
+        base={"E": 1.5, "A": 2.0, "alpha": 0.5, "B": 1.0, "beta": 0.5}, rd_star=15.0, rn_star=5.0, objective=0.0,
+        points=3, repeating=3, draws=np.array([[2.0, 4.0], [20.0, 40.0]]), residuals=np.zeros(3), ranges={},
+    )  # fmt: skip
+    value, low, high = predict_repeated(fit, 0.8, 120.0, 30.0, 10.0, 0.0)
+    assert np.log(value) == pytest.approx(log_loss(15.0, 5.0), rel=1e-12)
+    half = (log_loss(2.0, 4.0) - log_loss(20.0, 40.0)) / 2
+    assert (np.log(low / value), np.log(high / value)) == pytest.approx((-half, half), rel=1e-9)
+    none = msgspec.structs.replace(fit, draws=np.empty((0, 2)))
+    assert predict_repeated(none, 0.8, 120.0, 30.0, 10.0, 0.0) == pytest.approx((value, value, value), rel=1e-12)
