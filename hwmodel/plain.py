@@ -6,12 +6,18 @@ Between the layers stand records; these are for what comes in as text and goes o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from msgspec import Struct
 
 # Any value of a JSON document. Its containers are those that may only be read, so that records of numbers fit in.
 JsonValue: TypeAlias = "Mapping[str, JsonValue] | Sequence[JsonValue] | str | int | float | bool | None"
 JsonObject: TypeAlias = "dict[str, JsonValue]"  # a document of any shape, as it is read from or written to a file
-Options: TypeAlias = Mapping[str, object]  # an option's name to what was given: as typed, a number, a list, a group
+# What an option may be given: as typed, a number, a file, a record (the shape of a model), several of these, a group.
+OptionValue: TypeAlias = "Mapping[str, OptionValue] | Sequence[OptionValue] | str | float | bool | Path | Struct | None"
+Options: TypeAlias = "Mapping[str, OptionValue]"  # by the option's name
 Given: TypeAlias = dict[str, Any]  # keyword arguments of a verb, as a command or a request hands them over
 Document: TypeAlias = dict[str, Any]  # a JSON object
 Fields: TypeAlias = dict[str, JsonValue]  # settings of another program's file, written and not computed on

@@ -26,22 +26,14 @@ EDGES: dict[str, dict[str, int]] = {
     JSON_OUT: {
         "api/sheet.py": 1, "catalog/json_schema.py": 1, "report/catalog_pages.py": 1, "report/diff.py": 4,
         "report/explain/walk.py": 1, "report/fit_text.py": 2, "report/law.py": 3, "report/prices.py": 1,
-        "report/topics.py": 2, "solve/stages/solver.py": 2,
+        "report/topics.py": 2,
     },
     JSON_IN: {"report/explain/answered.py": 1},
-    OPTIONS: {"cli/fit.py": 1, "solve/stages/file.py": 1, "solve/sweep/space.py": 1},
+    OPTIONS: {"cli/fit.py": 1},
     MEASURED: {"report/sweep.py": 1, "report/sweep_figures.py": 3},
     OPEN: {
-        "laws/fit_loss.py": 1, "laws/forms.py": 1, "report/blocks.py": 1, "report/explain/kernels.py": 1,
-        "report/explain/symbols.py": 1, "report/fit_figure.py": 1, "report/phrases.py": 1,
-        "report/sheets.py": 1, "report/tables.py": 2, "solve/plan/answer.py": 1, "solve/plan/compare.py": 1,
-        "solve/plan/compare_values.py": 2, "solve/plan/solver.py": 2, "solve/question/measured.py": 1,
-        "solve/question/parse.py": 2, "solve/question/request.py": 1, "solve/question/typed.py": 1,
-        "solve/run/lines.py": 4, "solve/saved.py": 1, "solve/serve/ask.py": 1, "solve/stages/committed.py": 1,
-        "solve/stages/file.py": 5, "solve/stages/frame.py": 3, "solve/stages/own.py": 2,
-        "solve/stages/solver.py": 1, "solve/stages/total.py": 1, "solve/stages/training.py": 1,
-        "solve/sweep/run.py": 1, "solve/sweep/services.py": 1, "solve/sweep/space.py": 2, "solve/train.py": 1,
-        "validation/board/whole_runs.py": 1, "validation/fit/document.py": 1,
+        "report/blocks.py": 1, "report/explain/kernels.py": 1, "report/explain/symbols.py": 1,
+        "report/fit_figure.py": 1, "report/phrases.py": 1, "report/sheets.py": 1, "report/tables.py": 2,
     },
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ from hwmodel.api.options import (
     ValidateOptions,
 )
 from hwmodel.errors import InputError
-from hwmodel.plain import JsonValue
+from hwmodel.plain import JsonValue, listed
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hwmodel.solve.law.fit import Fitted
     from hwmodel.solve.plan.answer import Plan
     from hwmodel.solve.plan.compare_values import Comparison
+    from hwmodel.solve.question.options import ServeQuestion
     from hwmodel.solve.serve.ask import Served
     from hwmodel.solve.stages.solver import BudgetPlan
     from hwmodel.solve.sweep.run import Progress, Sweep
@@ -58,15 +59,18 @@ def compare(**given: Unpack[CompareOptions]) -> Plan | Comparison:
     for each combination.
     """
     from hwmodel.solve.plan.compare import compare as formats
-    from hwmodel.solve.plan.compare_values import compare_values, listed_options
+    from hwmodel.solve.plan.compare_values import compare_values, separated
+    from hwmodel.solve.question.options import without
 
     views.join_plan()
     asked = _plain(given, given.get("model"))
-    lists = listed_options(asked)
+    lists, rest = separated(asked)
     if lists and set(lists) != {"precision"}:
-        return compare_values(lists, **{name: value for name, value in asked.items() if name not in lists})
-    named = _joined(asked.get("precision", "")) or "bf16,fp8"
-    return formats(named, **{name: value for name, value in asked.items() if name != "precision"})
+        return compare_values(lists, **rest)
+    question, named = without(rest, "precision"), _joined(asked.get("precision", ""))
+    if named:
+        question["precision"] = named
+    return formats(**question)
 
 
 def budget(source: str | Path | Mapping[str, JsonValue], **given: Unpack[PlanOptions]) -> BudgetPlan:
@@ -94,11 +98,8 @@ def serve(model: str, **given: Unpack[ServeOptions]) -> Served:
 
     views.join_serve()
     asked = _plain(given, model)
-    if "parts" in asked:
-        asked["parts"] = _joined(asked["parts"])
-    if "precision" in asked:
-        asked["precision"] = _joined(asked["precision"])
-    return solve(model=model, **asked)
+    joined = {name: _joined(names) for name in ("parts", "precision") if (names := asked.get(name)) is not None}
+    return solve(model=model, **cast("ServeQuestion[str]", {**asked, **joined}))
 
 
 def fit(runs: str | Path | DataFrame, **given: Unpack[FitOptions]) -> Fitted:
@@ -201,16 +202,16 @@ def _plain(given: Asked, model: object) -> Asked:
     from hwmodel.interop.model_files import model_file
 
     asked = {name: _number(value) for name, value in given.items() if value is not None}
-    empty = next((name for name in LISTS if isinstance(listed := asked.get(name), (list, tuple)) and not listed), None)
+    empty = next((name for name in LISTS if isinstance(some := asked.get(name), (list, tuple)) and not some), None)
     if empty is not None:
         raise InputError(f"{empty} is an empty list")
     found = None if "shape" in asked else model_file(model)
     return cast("Asked", asked if found is None else {**asked, "shape": found.shape})
 
 
-def _joined(names: str | Sequence[str]) -> str:
+def _joined(names: object) -> str:
     """Names as they are typed, with commas."""
-    return names if isinstance(names, str) else ",".join(names)
+    return ",".join(map(str, listed(names)))
 
 
 LISTS = ("gpus", "system", "params", "model", "seq_len", "precision", "time", "budget", "flops", "tokens", "law")

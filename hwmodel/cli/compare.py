@@ -32,14 +32,13 @@ def command(fmt: str, out: Path | None, quiet: bool, lang: str | None, **options
     hwmodel compare --gpus 512xH100,256xB200 --precision bf16,fp8 --params 70B --tokens 2T
     """
     from hwmodel.report.phrases import language_of
-    from hwmodel.solve.plan.compare_values import compare_values, listed_options
+    from hwmodel.solve.plan.compare_values import compare_values, separated
 
     language = language_of(lang, fmt)
     given = with_model_file(stated(options), quiet=quiet)
-    lists = listed_options(given)
+    lists, rest = separated(given)
     if lists and set(lists) != {"precision"}:
-        kept = {name: value for name, value in given.items() if name not in lists}
-        table = compare_values(lists, **kept)
+        table = compare_values(lists, **rest)
         emit(_values_written(table, fmt, language), out)
         return
     from hwmodel.solve.plan.compare import compare

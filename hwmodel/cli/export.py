@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hwmodel.cli.output import note, write_texts
+from hwmodel.plain import JsonValue
 
 if TYPE_CHECKING:
     from hwmodel.plain import JsonValue

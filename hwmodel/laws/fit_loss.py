@@ -15,6 +15,7 @@ from hwmodel.errors import InputError
 from hwmodel.laws.fit_beyond import CENTRE, SPREAD, form_miss
 from hwmodel.laws.fit_floor import FloorInterval, floor_profile
 from hwmodel.laws.fitting import Array, LogSum, minimise, resampler
+from hwmodel.ops import Num
 
 Progress = Callable[[str, int, int], None]
 THINNED_STARTS = 11  # every so many of the starts are used for a fit to a part of the runs
@@ -323,7 +324,7 @@ def _range(values: Array) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 
 
-def decades_beyond_runs(ranges: dict[str, tuple[float, float]], **values: Any) -> Any:
+def decades_beyond_runs(ranges: dict[str, tuple[float, float]], **values: Num | None) -> Any:
     """Decades beyond the runs, over the quantities given: numbers or arrays; 0 inside."""
     far: Any = 0.0
     for name, value in values.items():

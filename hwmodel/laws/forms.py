@@ -10,7 +10,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import msgspec
 
@@ -83,6 +83,18 @@ Acts = Literal[
 MAY_BE_ZERO = ("elo", "sparsity", "scale_block", "start_reward")
 
 
+class Capabilities(TypedDict, total=False):
+    """Fields of a `Form` that its function does not say."""
+
+    constants: tuple[str, ...]
+    terms: Callable[[Constants], Constants]
+    settings: tuple[str, ...]
+    at: Callable[..., Constants]
+    splits: bool
+    params_for_flop: Callable[[Constants, Num], Num]
+    acts: Acts
+
+
 class Form(msgspec.Struct, frozen=True, kw_only=True):
     """One functional form. `optional` inputs have the default None or the one given in `evaluate`.
 
@@ -123,7 +135,7 @@ def form_of(
     evaluate: Callable[..., Outputs],
     *,
     gives: tuple[str, ...],
-    **capabilities: Any,
+    **capabilities: Unpack[Capabilities],
 ) -> Form:
     """The form that a function computes: it needs the inputs without a default and takes the others if given.
 

@@ -16,7 +16,7 @@ import msgspec
 
 from hwmodel.catalog.reading import text_of
 from hwmodel.errors import InputError
-from hwmodel.plain import JsonObject
+from hwmodel.plain import JsonObject, JsonValue
 from hwmodel.solve.plan.answer import FormatPlan, Plan
 from hwmodel.solve.serve.records import EngineFound, FleetFound
 from hwmodel.solve.train_answer import TrainAnswer
@@ -77,7 +77,7 @@ def read_answer(path: Path) -> JsonObject:
     return cast("JsonObject", document)
 
 
-def saved(document: Mapping[str, object], where: str) -> SavedRun | SavedService:
+def saved(document: Mapping[str, JsonValue], where: str) -> SavedRun | SavedService:
     """The record of an answer's JSON. InputError, naming the key, for a document that is no whole answer."""
     kind = _kind(document)
     if kind is None:
@@ -103,7 +103,7 @@ def _known(layout: object, names: tuple[str, ...], where: str) -> None:
 Kind = type[Plan] | type[FormatPlan] | type[TrainAnswer] | type[SavedEngine] | type[SavedFleet]
 
 
-def _kind(document: Mapping[str, object]) -> Kind | None:
+def _kind(document: Mapping[str, JsonValue]) -> Kind | None:
     """Which answer a document is, by keys that no other has."""
     answer = document.get("answer")
     if "objectives" in document or (isinstance(answer, Mapping) and "train_flop" in answer):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Unpack
 
 import msgspec
 
@@ -28,7 +28,7 @@ from hwmodel.predict.training import (
 from hwmodel.predict.uncertainty import is_mixture, step_shares
 from hwmodel.solve.plan.citations import training_sources
 from hwmodel.solve.plan.solver import setting_of
-from hwmodel.solve.question.options import Quantity
+from hwmodel.solve.question.options import Quantity, RunQuestion
 from hwmodel.solve.question.request import Request
 from hwmodel.solve.question.setting import Fleeted, fleeted, run_like, step_doubt
 from hwmodel.solve.question.values import quantity
@@ -197,7 +197,7 @@ def train(
     rank: Quantity | None = None,
     base: str | None = None,
     searched: str | None = None,
-    **given: Any,
+    **given: Unpack[RunQuestion],
 ) -> TrainResult:
     """Predict one training layout; settings that are not given are chosen as the fastest that fit.
 

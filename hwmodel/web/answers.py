@@ -17,7 +17,7 @@ from hwmodel.plain import JsonValue
 from hwmodel.web.question import Question, read_json, read_question
 
 if TYPE_CHECKING:
-    from hwmodel.api.options import PlanOptions, TrainOptions
+    from hwmodel.api.options import CompareOptions, PlanOptions, TrainOptions
     from hwmodel.solve.plan.answer import Plan
     from hwmodel.solve.plan.compare_values import Comparison
     from hwmodel.solve.question.options import ServeQuestion
@@ -102,13 +102,12 @@ def _serve(question: Question) -> Served:
 def _compare(question: Question) -> Plan | Comparison:
     """Formats side by side, or a plan for every combination of the options that are lists."""
     from hwmodel.solve.plan.compare import compare
-    from hwmodel.solve.plan.compare_values import compare_values, listed_options
+    from hwmodel.solve.plan.compare_values import compare_values, separated
 
-    lists = listed_options(question)
+    lists, rest = separated(cast("CompareOptions", question))
     if not lists or set(lists) == {"precision"}:
         return compare(**cast("PlanOptions", question))
-    given = {name: value for name, value in question.items() if name not in lists}
-    return compare_values(lists, **cast("PlanOptions", given))
+    return compare_values(lists, **rest)
 
 
 SOLVERS: Mapping[str, Callable[[Question], Found]] = {

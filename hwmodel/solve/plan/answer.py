@@ -13,6 +13,7 @@ from hwmodel.solve.life.sparse import SparseModel
 from hwmodel.solve.plan.data import Data
 from hwmodel.solve.plan.long_run import LongRun
 from hwmodel.solve.plan.margin import Horizon, Reduction
+from hwmodel.solve.question.request import FieldValue
 from hwmodel.solve.run.budget_records import Budget
 from hwmodel.solve.run.format_records import FormatRow, ServingFormatRow
 from hwmodel.solve.run.records import (
@@ -35,7 +36,7 @@ from hwmodel.specs.provenance import Cited
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """The question: what was given, by the fields of a request; the defaults that filled in; the options as typed."""
 
-    given: dict[str, object]
+    given: dict[str, FieldValue]
     defaults: dict[str, float | str | None]
     confidence: float
     options: list[list[str]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 import msgspec
 
@@ -11,20 +11,25 @@ from hwmodel.solve.plan.answer import FormatPlan
 from hwmodel.solve.plan.format_chances import format_chances
 from hwmodel.solve.plan.precisions import format_runs, lacking, reference, rows_of
 from hwmodel.solve.plan.solver import prepare, run, setting_of
+from hwmodel.solve.question.options import PlanOptions
 from hwmodel.solve.question.setting import Fleeted, fleeted
 from hwmodel.specs import Precision
 
+USUAL = "bf16,fp8"
 
-def compare(precision: str = "bf16,fp8", **given: Any) -> FormatPlan:
-    """A plan in the first format that the part has, whose `precisions` are the ones asked for: a format that it lacks
-    is a row that says so. Raises InputError where it has none of them."""
-    names = list(dict.fromkeys(name.strip() for name in precision.split(",") if name.strip()))
+
+def compare(**given: Unpack[PlanOptions]) -> FormatPlan:
+    """A plan in the first format that the part has, whose `precisions` are the ones asked for ("bf16,fp8"): a format
+    that it lacks is a row that says so. Raises InputError where it has none of them."""
+    named = given.pop("precision", USUAL)
+    names = list(dict.fromkeys(name.strip() for name in named.split(",") if name.strip()))
     if not names:
         raise InputError("--precision names no format; write it like bf16,fp8")
     plain = fleeted(setting_of(**given))
     wanted = [plain.catalog.precision(name) for name in names]
     first = _first(plain, wanted)
-    setting = plain if first.id == plain.precision.id else fleeted(setting_of(precision=first.id, **given))
+    asked: PlanOptions = {"precision": first.id, **given}
+    setting = plain if first.id == plain.precision.id else fleeted(setting_of(**asked))
     prepared = prepare(setting)
     solved = prepared.solved
     if solved is None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, Unpack, cast
 
 import msgspec
 from msgspec.structs import asdict
@@ -13,20 +14,21 @@ from msgspec.structs import asdict
 from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
-from hwmodel.plain import Options
 from hwmodel.solve.budget.beats import Beats, pairwise
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.plan.gain import Gain, gain
 from hwmodel.solve.plan.solver import loss_model_of, setting_of, solve_drawn
-from hwmodel.solve.question.parse import parse_request
+from hwmodel.solve.question.options import CompareOptions, Folders, PlanOptions, Quantity
 from hwmodel.solve.question.rates import Rates, check_rates, parse_rates, rates_for
 from hwmodel.solve.question.setting import Setting
+from hwmodel.solve.question.typed import fleet_of
 from hwmodel.solve.run.result import RunAnswer, value_of
 
 COMPARABLE = (
     "params", "gpus", "system", "law", "tokens", "model", "seq_len", "flops", "time", "budget", "precision", "region",
     "samples", "serving_precision", "inference_tokens",
 )  # fmt: skip
+Lists: TypeAlias = dict[str, list[Quantity]]  # an option to the values that are compared
 MOST_PLANS = 256  # of one comparison: about a minute; `sweep` is for more
 
 
@@ -109,7 +111,7 @@ def _price(more: float, gain: float) -> float | None:
 _THOUSANDS = re.compile(r"\$?\d{1,3}(,\d{3})+(\.\d+)?")
 
 
-def values_of(asked: Any) -> list[Any]:
+def values_of(asked: Any) -> list[Quantity]:
     """The values of an option: those of a list, or what commas separate; one where there are no two."""
     if isinstance(asked, (list, tuple)):
         return list(asked)
@@ -119,18 +121,20 @@ def values_of(asked: Any) -> list[Any]:
     return [value.strip() for value in shown.split(",") if value.strip()]
 
 
-def listed_options(given: Options) -> dict[str, list[Any]]:
-    """The options that have several values (`10B,100B`), in the order given. InputError where one is said twice."""
-    lists = {name: values_of(given[name]) for name in given if name in COMPARABLE and given[name] is not None}
+def separated(given: CompareOptions | PlanOptions) -> tuple[Lists, PlanOptions]:
+    """The options that have several values (`10B,100B`), in the order given, and the others. InputError where a value
+    is said twice."""
+    lists = {name: values_of(one) for name, one in given.items() if name in COMPARABLE and one is not None}
     for name, values in lists.items():
         shown = list(map(str, values))
         if len(shown) > 1 and len(set(shown)) < len(shown):
             twice = next(value for value in shown if shown.count(value) > 1)
             raise InputError(f"--{name.replace('_', '-')} names {twice} twice; name each value once")
-    return {name: values for name, values in lists.items() if len(values) > 1}
+    several = {name: values for name, values in lists.items() if len(values) > 1}
+    return several, cast("PlanOptions", {name: one for name, one in given.items() if name not in several})
 
 
-def compare_values(lists: dict[str, list[Any]], **given: Any) -> Comparison:
+def compare_values(lists: Lists, **given: Unpack[PlanOptions]) -> Comparison:
     """A plan for each combination of the values of `lists` (option -> values).
 
     Raises InputError for options that cannot be compared, and for more combinations than one comparison holds.
@@ -148,7 +152,7 @@ def compare_values(lists: dict[str, list[Any]], **given: Any) -> Comparison:
     for case in cases:
         values = dict(zip(lists, case, strict=True))
         more = priced[str(values.get("gpus", given.get("gpus")))]
-        settings.append(setting_of(**{**given, **values, **more}))
+        settings.append(setting_of(**cast("PlanOptions", {**given, **values, **more})))
         solved.append(solve_drawn(settings[-1]))
     shown = tuple(tuple(map(str, case)) for case in cases)
     chances = pairwise([" ".join(case) for case in shown], [drawn for _, drawn in solved])
@@ -166,13 +170,14 @@ def _gains(settings: list[Setting], plans: tuple[Plan, ...]) -> tuple[Gain | Non
     )
 
 
-def _rates_of_each(fleets: list[Any], rates: Rates, folders: Any) -> list[Options]:
+def _rates_of_each(fleets: Sequence[Quantity | None], rates: Rates, folders: Folders) -> list[PlanOptions]:
     """Each fleet's own price: of several that of its part, else what was given."""
     if not rates:
         return [{} for _ in fleets]
     if len(fleets) < 2 or not rates[0][0]:
         return [{"usd_per_hour": dict(rates) if rates[0][0] else rates[0][1]} for _ in fleets]
     catalog = load_catalog(tuple(Path(folder) for folder in folders))
-    parts = [catalog.part(parse_request(gpus=value, tokens=1.0).accelerator or "").id for value in fleets]
+    parts = [catalog.part(fleet_of(value)[1] or "").id for value in fleets]
     check_rates(rates, parts, catalog)
-    return [{"usd_per_hour": dict(rates_for(rates, part, catalog)) or None} for part in parts]
+    found = [rates_for(rates, part, catalog) for part in parts]
+    return [{"usd_per_hour": dict(one)} if one else {} for one in found]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import msgspec
 
@@ -48,6 +48,7 @@ from hwmodel.solve.plan.precisions import precision_rows
 from hwmodel.solve.plan.prepared import Prepared
 from hwmodel.solve.plan.sampled import with_chosen_samples
 from hwmodel.solve.question.measured import Predicted, with_level
+from hwmodel.solve.question.options import PlanOptions
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve, run_like
 from hwmodel.solve.run.answers import limits_used, unfleeted
@@ -59,7 +60,7 @@ from hwmodel.specs import Shape
 from hwmodel.version import __version__
 
 
-def plan(**given: Any) -> Plan:
+def plan(**given: Unpack[PlanOptions]) -> Plan:
     """Answer a question. Options as on the command line: `plan(gpus="1024xA100", tokens="1.4T")`.
 
     Raises InputError for what cannot be read, InfeasibleError with the binding constraint where there is no answer.
@@ -67,7 +68,7 @@ def plan(**given: Any) -> Plan:
     return solve(setting_of(**given))
 
 
-def setting_of(**given: Any) -> Setting:
+def setting_of(**given: Unpack[PlanOptions]) -> Setting:
     """A resolved request, with the level of the user's measured run where --measured gives one, and the number of
     answers chosen where it is left open."""
     setting = measured(resolve(parse_request(**given)))
@@ -80,9 +81,10 @@ def measured(setting: Setting) -> Setting:
     return setting if path is None else with_level(setting, Path(path), _predicted_run)
 
 
-def _predicted_run(**options: Any) -> Predicted:
+def _predicted_run(options: PlanOptions) -> Predicted:
     """What is predicted of a described run (tokens do not matter: any number does)."""
-    solved = prepare(resolve(parse_request(**{"tokens": "1T", **options, "flop_convention": "6nd"}))).solved
+    asked: PlanOptions = {"tokens": "1T", **options, "flop_convention": "6nd"}
+    solved = prepare(resolve(parse_request(**asked))).solved
     if solved is None:
         raise InputError("a measured run needs its accelerators: add gpus, like 64xH100")
     return Predicted(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -17,7 +17,7 @@ from hwmodel import units
 from hwmodel.catalog.reading import text_of
 from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.errors import InputError
-from hwmodel.plain import Options
+from hwmodel.solve.question.options import PlanOptions
 from hwmodel.solve.question.setting import Setting
 from hwmodel.specs import Shape
 
@@ -30,7 +30,7 @@ def _tokens_per_s(text: str) -> float:
     return units.parse_positive(text, "tokens_per_s") if plain else units.parse_count(text, "tokens_per_s")
 
 
-def read_run(path: Path) -> tuple[Options, float | None, float | None]:
+def read_run(path: Path) -> tuple[PlanOptions, float | None, float | None]:
     """The run's options, measured tokens a second and measured step seconds. InputError for anything amiss."""
     data = parse_yaml(text_of(path, "--measured"), path)
     if not isinstance(data, dict):
@@ -45,7 +45,7 @@ def read_run(path: Path) -> tuple[Options, float | None, float | None]:
         raise InputError(f"--measured {path}: say which run it was: gpus, and model or params")
     seconds = units.parse_duration_s(str(step), "step_time") if step is not None else None
     tokens = _tokens_per_s(str(rate)) if rate is not None else None
-    return options, tokens, seconds
+    return cast("PlanOptions", options), tokens, seconds  # names and values are checked by who reads the request
 
 
 def _shape(fields: Any, path: Path) -> Shape:
@@ -67,14 +67,14 @@ class Predicted(msgspec.Struct, frozen=True, kw_only=True):
     peak_share: float
 
 
-def with_level(setting: Setting, path: Path, predict: Callable[..., Predicted]) -> Setting:
+def with_level(setting: Setting, path: Path, predict: Callable[[PlanOptions], Predicted]) -> Setting:
     """The setting scaled by measured over predicted seconds of the run in `path`, with a note on what that run was.
 
     `predict` takes plan options. Raises InputError for a run of another part, one faster than the hardware's peak, and
     one so far from its prediction that the file cannot describe it.
     """
     options, tokens, seconds = read_run(path)
-    predicted = predict(**options)
+    predicted = predict(options)
     level = predicted.tokens_per_s / tokens if tokens is not None else (seconds or 0.0) / predicted.step_s
     _check_level(path, level, predicted)
     notes = [f"your measured run is {level:.2f} times the predicted time; every prediction is scaled by it"]
@@ -96,7 +96,7 @@ def _check_level(path: Path, level: float, predicted: Predicted) -> None:
         )
 
 
-def _differences(path: Path, options: Options, run: Setting, setting: Setting) -> list[str]:
+def _differences(path: Path, options: PlanOptions, run: Setting, setting: Setting) -> list[str]:
     """Where the measured run was another than the one asked about. InputError for another part."""
     notes = []
     if run.part is not None and setting.part is not None and run.part.id != setting.part.id:

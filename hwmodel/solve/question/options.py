@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypedDict, TypeVar, cast
 
 from hwmodel.specs.shape import Shape
 
@@ -111,6 +111,18 @@ class QuestionOptions(RunOptions[Q, W], Generic[Q, W], total=False):
 
 
 PlanOptions: TypeAlias = QuestionOptions[Quantity, str]
+
+
+def without(options: PlanOptions, *names: str) -> PlanOptions:
+    """The options but those of these names."""
+    return cast("PlanOptions", {name: value for name, value in options.items() if name not in names})
+
+
+def alone(options: PlanOptions, *names: str) -> PlanOptions:
+    """The options of these names."""
+    return cast("PlanOptions", {name: value for name, value in options.items() if name in names})
+
+
 CompareOptions: TypeAlias = QuestionOptions["Quantity | Sequence[Quantity]", "str | Sequence[str]"]
 
 
@@ -164,6 +176,13 @@ class ServeQuestion(ServiceOptions[W], Generic[W], total=False):
 
 
 ServeOptions: TypeAlias = ServeQuestion["str | Sequence[str]"]
+ServiceAsked: TypeAlias = ServiceOptions[str]
+
+
+class ServeAsked(ServeQuestion[str], total=False):
+    """One question of `serve`, with its model."""
+
+    model: str
 
 
 class AccuracyOptions(TypedDict, total=False):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, Unpack
 
 import numpy as np
 from msgspec.structs import replace
 
 from hwmodel import units
 from hwmodel.errors import InputError, unknown
-from hwmodel.plain import Given, Options, listed
+from hwmodel.plain import listed
 from hwmodel.predict.recompute import offload_words, recompute_mode
 from hwmodel.predict.schedules import schedules_of
 from hwmodel.solve.question.contradictions import check_contradictions
+from hwmodel.solve.question.options import PlanOptions
 from hwmodel.solve.question.rates import Rates, parse_rates
 from hwmodel.solve.question.request import (
     DEFAULT_SEQ_LEN,
@@ -39,8 +40,10 @@ from hwmodel.solve.question.values import (
 from hwmodel.specs import Stack
 from hwmodel.specs.layout import ASKED
 
+Unread: TypeAlias = dict[str, object]  # options that nobody has read yet: who reads one takes it out and checks it
 
-def _again(given: Given) -> dict[str, str]:
+
+def _again(given: Unread) -> dict[str, str]:
     """What is computed again, what waits on the host and how a pipeline is scheduled, checked."""
     words = {}
     readers = {
@@ -55,7 +58,7 @@ def _again(given: Given) -> dict[str, str]:
     return words
 
 
-def _demand(given: Given, request: Request) -> Request:
+def _demand(given: Unread, request: Request) -> Request:
     """--serve and --samples as tokens over the model's life: answers are drawn `samples` times from one prompt."""
     text = given.pop("serve", None)
     if text is not None:
@@ -66,7 +69,7 @@ def _demand(given: Given, request: Request) -> Request:
     return _samples(given, request)
 
 
-def _samples(given: Given, request: Request) -> Request:
+def _samples(given: Unread, request: Request) -> Request:
     """--samples K or any, and --task-family: how many answers a prompt, and of what the law of their worth is."""
     asked, family = given.pop("samples", None), given.pop("task_family", None)
     if family is not None:
@@ -88,7 +91,7 @@ def _samples(given: Given, request: Request) -> Request:
     return request.with_samples(samples)
 
 
-def _ways(given: Given, request: Request) -> Request:
+def _ways(given: Unread, request: Request) -> Request:
     """--moe, --distill and --sparsity: other ways to the same loss than a dense model trained on its own."""
     moe = given.pop("moe", None)
     distill, teacher = teacher_asked(given.pop("distill", None))
@@ -100,7 +103,7 @@ def _ways(given: Given, request: Request) -> Request:
     return replace(request, experts=experts_asked(moe))
 
 
-def _layout(given: Given) -> dict[str, float]:
+def _layout(given: Unread) -> dict[str, float]:
     """The parallel sizes and modes that are given."""
     layout: dict[str, float] = {}
     for key in ASKED:
@@ -110,13 +113,13 @@ def _layout(given: Given) -> dict[str, float]:
         if key == "zero":
             if str(value) not in ("0", "1", "2", "3"):
                 raise InputError(f"--zero must be 0, 1, 2 or 3, got {value!r}")
-            layout[key] = float(value)
+            layout[key] = float(str(value))
         else:
             layout[key] = ways_of(value, f"--{key.replace('_', '-')}")
     return layout
 
 
-def _batch_seqs(given: Given, seq_len: int, gpus: int | None) -> float | None:
+def _batch_seqs(given: Unread, seq_len: int, gpus: int | None) -> float | None:
     """The global batch in sequences, where it is given in either unit."""
     seqs = quantity(given.pop("global_batch", None), units.parse_count, "--global-batch")
     tokens = quantity(given.pop("global_batch_tokens", None), units.parse_count, "--global-batch-tokens")
@@ -150,7 +153,7 @@ _VERBATIM = ("system", "model", "precision", "serving_precision", "law", "object
              "reliability", "measured", "prices", "flop_convention", "optimizer", "gradient_dtype")  # fmt: skip
 
 
-def _window(given: Given, request: Request) -> Request:
+def _window(given: Unread, request: Request) -> Request:
     """--deadline and --start as the time that they leave; a start that was not given is added to what was asked."""
     deadline, start = given.pop("deadline", None), given.pop("start", None)
     if deadline is None and start is None:
@@ -178,7 +181,7 @@ FIRST_YEAR, LAST_YEAR = 2016, 2100
 MOST_PUE = 4.0  # no site that publishes one draws more
 
 
-def _stance(given: Given, request: Request) -> Request:
+def _stance(given: Unread, request: Request) -> Request:
     """--confidence, --year and --pue: how sure the figures are to be, of when the software is, what the site draws."""
     share = quantity(given.pop("confidence", None), units.parse_fraction, "--confidence")
     if share is not None:
@@ -198,7 +201,7 @@ def _stance(given: Given, request: Request) -> Request:
     return replace(request, pue=pue, year=year)
 
 
-def _asked(given: Given) -> tuple[tuple[str, str], ...]:
+def _asked(given: Unread) -> tuple[tuple[str, str], ...]:
     """Option and value, as they would be typed; repeatable options appear once a value."""
     typed = []
     for name, value in given.items():
@@ -215,12 +218,12 @@ SIZING = ("tokens", "params", "model", "shape", "flop", "time_s", "budget_usd", 
 OPEN_TIME_S = 30.0 * units.SECONDS_PER_DAY
 
 
-def _given(options: Options) -> Given:
+def _given(options: PlanOptions) -> Unread:
     """The options that nobody has read yet (whoever reads one takes it out), NumPy's numbers as plain ones.
 
     Raises InputError for an empty text.
     """
-    found = {}
+    found: Unread = {}
     for name, value in options.items():
         plain = value.item() if isinstance(value, np.generic) else value
         if plain is None or (isinstance(plain, (tuple, list)) and not plain):
@@ -240,17 +243,18 @@ OPTIONS = (
 )  # fmt: skip
 
 
-def parse_request(**given: Any) -> Request:
+def parse_request(**given: Unpack[PlanOptions]) -> Request:
     """A Request from the options of `plan` (strings as typed, or numbers). Raises InputError with the mend."""
     request = read_request(**given)
     check_contradictions(request)
     return request
 
 
-def read_request(**options: Any) -> Request:
+def read_request(**options: Unpack[PlanOptions]) -> Request:
     """The options read, quantities that exclude each other unnoticed. Raises InputError for what cannot be read."""
     given = _given(options)
-    check_single({name: given[name] for name in (*QUANTITIES, "gpus", "model", "precision", "system") if name in given})
+    for name in (*QUANTITIES, "gpus", "model", "precision", "system"):
+        check_single(name, given.get(name))
     asked = _asked({k: v for k, v in given.items() if k != "shape"})
     gpus, accelerator = fleet_of(given.pop("gpus", None))
     seq_len = whole_of(given.pop("seq_len", DEFAULT_SEQ_LEN), "--seq-len")
@@ -282,13 +286,13 @@ def read_request(**options: Any) -> Request:
     return request
 
 
-def _money_and_network(given: Given, request: Request) -> Request:
+def _money_and_network(given: Unread, request: Request) -> Request:
     """--usd-per-hour and --nic-gbit-s."""
     rates = _rates(given.pop("usd_per_hour", None))
     nic = quantity(given.pop("nic_gbit_s", None), units.parse_positive, "--nic-gbit-s")
     return replace(request, usd_per_hour=rates, nic_uni_bytes_per_s=None if nic is None else nic * 1e9 / 8)
 
 
-def _folders(given: Given) -> tuple[str, ...]:
+def _folders(given: Unread) -> tuple[str, ...]:
     """The catalogs laid over the shipped one."""
     return tuple(str(Path(str(path))) for path in listed(given.pop("catalogs", None)))

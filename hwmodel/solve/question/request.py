@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import msgspec
 
 from hwmodel.predict.recompute import offload_words
@@ -12,6 +14,12 @@ from hwmodel.specs import Shape
 DEFAULT_SEQ_LEN = 4096
 DEFAULT_LAW = "besiroglu_2024"
 DEFAULT_PROMPT_SHARE = 0.75  # prompt : output = 3 : 1
+
+
+# A field as it was given: a number or a word, several of them, or a group such as the layout or the service.
+FieldValue: TypeAlias = (
+    str | float | int | bool | list[str | float | list[str | float]] | dict[str, str | float | int | bool | None] | None
+)
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +85,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     asked: tuple[tuple[str, str], ...] = ()  # the options as typed, for the command that reproduces the plan
 
     @property
-    def given(self) -> dict[str, object]:
+    def given(self) -> dict[str, FieldValue]:
         """The fields that differ from their defaults, for the report and the reproducing command."""
         blank = Request()
         left = {"asked", "shape", "open_time", "samples_open", "sampled_like"} | (

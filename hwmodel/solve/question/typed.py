@@ -7,20 +7,18 @@ from typing import Any
 
 from hwmodel import units
 from hwmodel.errors import InputError
-from hwmodel.plain import Options
 
 
-def check_single(given: Options) -> None:
+def check_single(name: str, value: object) -> None:
     """Raises InputError for an option of several values (`1T,2T`), which `compare` takes; thousands are one number."""
-    for name, value in given.items():
-        if not isinstance(value, str) or "," not in value:
-            continue
-        ways = (value.split(","), re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", value).split(","))
-        if any(len(way) > 1 and all(re.search(r"[A-Za-z]", piece) for piece in way) for way in ways):
-            several = "fleets: one job cannot span two parts" if name == "gpus" else "values, a plan takes one"
-            raise InputError(
-                f"--{name.replace('_', '-')} {value} names several {several}; hwmodel compare sets them side by side"
-            )
+    if not isinstance(value, str) or "," not in value:
+        return
+    ways = (value.split(","), re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", value).split(","))
+    if any(len(way) > 1 and all(re.search(r"[A-Za-z]", piece) for piece in way) for way in ways):
+        several = "fleets: one job cannot span two parts" if name == "gpus" else "values, a plan takes one"
+        raise InputError(
+            f"--{name.replace('_', '-')} {value} names several {several}; hwmodel compare sets them side by side"
+        )
 
 
 def fleet_of(value: Any) -> tuple[int | None, str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict, Unpack
 
 import msgspec
 
@@ -18,6 +18,17 @@ COMPUTED: How = "computed"
 ENTERED: How = "entered"
 NOT_COUNTED: How = "not_counted"
 SAFE = 0.8  # the share of cases that the default contingency covers
+
+
+class LineWords(TypedDict, total=False):
+    """What a line says beside its figures: fields of a `StageLine`."""
+
+    stage: str
+    kind: str
+    how: How
+    detail: Detail
+    not_counted: tuple[str, ...]
+    note: str
 
 
 class StageLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,27 +55,30 @@ class StageLine(msgspec.Struct, frozen=True, kw_only=True):
         return BudgetLine(stage=self.stage, gpu_hours=self.gpu_hours, cost_usd=self.cost_usd, how=self.how)
 
 
-def of_bill(found: Bill, setting: Fleeted, accelerators: float, **more: Any) -> StageLine:
+def of_bill(found: Bill, setting: Fleeted, accelerators: float, **words: Unpack[LineWords]) -> StageLine:
     """The line of a run that is billed with failures and the whole-run factor."""
     cost = found.median_cost_usd
+    said: LineWords = {"how": COMPUTED, **words}
     return StageLine(
-        how=COMPUTED, part=setting.part.id, accelerators=int(accelerators), gpu_hours=found.gpu_hours,
+        part=setting.part.id, accelerators=int(accelerators), gpu_hours=found.gpu_hours,
         cost_usd=found.cost_usd, elapsed_days=found.elapsed_days, energy_mwh=found.energy_mwh, co2e_t=found.co2e_t,
-        safe_cost_usd=None if cost is None else cost.at(quantile_z(SAFE)).value, **more,
+        safe_cost_usd=None if cost is None else cost.at(quantile_z(SAFE)).value, **said,
     )  # fmt: skip
 
 
-def of_hours(hours: Band, setting: Fleeted, accelerators: float, mfu: float | None = None, **more: Any) -> StageLine:
+def of_hours(
+    hours: Band, setting: Fleeted, accelerators: float, mfu: float | None = None, **words: Unpack[LineWords]
+) -> StageLine:
     """The line of accelerator-hours that no failures lengthen: scoring, evaluation, serving, hours as entered."""
     elapsed = hours.scaled(1.0 / (24.0 * accelerators))
     cost = cost_of(hours, setting, elapsed.value * SECONDS_PER_DAY)
     used = energy(1.0, setting.part, setting.system, setting.energy, mfu)
     drawn = Band.around(float(used.total_kwh) / 1e3, ENERGY_LOG_HALF_WIDTH).times(hours)
-    more = {"how": COMPUTED, **more}
+    said: LineWords = {"how": COMPUTED, **words}
     return StageLine(
         part=setting.part.id, accelerators=int(accelerators), gpu_hours=hours, cost_usd=cost, elapsed_days=elapsed,
         energy_mwh=drawn, co2e_t=drawn.scaled(float(used.kg_co2e / used.total_kwh)),
-        safe_cost_usd=None if cost is None else cost.at(quantile_z(SAFE)).value, **more,
+        safe_cost_usd=None if cost is None else cost.at(quantile_z(SAFE)).value, **said,
     )  # fmt: skip
 
 
@@ -88,7 +102,7 @@ def added(bands: list[Band]) -> Band | None:
     return Band(sum(b.value for b in bands), sum(b.low for b in bands), sum(b.high for b in bands))
 
 
-def joined(lines: list[StageLine], **more: Any) -> StageLine:
+def joined(lines: list[StageLine], **words: Unpack[LineWords]) -> StageLine:
     """Several runs of one stage on one pool, one after the other."""
     first = lines[0]
     bands = {
@@ -96,17 +110,17 @@ def joined(lines: list[StageLine], **more: Any) -> StageLine:
         for name in ("gpu_hours", "cost_usd", "elapsed_days", "energy_mwh", "co2e_t")
     }
     safe = [one.safe_cost_usd for one in lines if one.safe_cost_usd is not None]
-    return msgspec.structs.replace(first, **bands, safe_cost_usd=sum(safe) if safe else None, **more)
+    return msgspec.structs.replace(first, **bands, safe_cost_usd=sum(safe) if safe else None, **words)
 
 
-def times(line: StageLine, factor: float, **more: Any) -> StageLine:
+def times(line: StageLine, factor: float, **words: Unpack[LineWords]) -> StageLine:
     """A line so many times over."""
     bands = {
         name: None if getattr(line, name) is None else getattr(line, name).scaled(factor)
         for name in ("gpu_hours", "cost_usd", "elapsed_days", "energy_mwh", "co2e_t")
     }
     safe = None if line.safe_cost_usd is None else line.safe_cost_usd * factor
-    return msgspec.structs.replace(line, **bands, safe_cost_usd=safe, **more)
+    return msgspec.structs.replace(line, **bands, safe_cost_usd=safe, **words)
 
 
 __all__ = [

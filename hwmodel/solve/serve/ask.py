@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import msgspec
 from msgspec.structs import asdict, replace
 
 from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
-from hwmodel.errors import InputError
-from hwmodel.plain import Document, Options
+from hwmodel.errors import InputError, unknown
+from hwmodel.plain import JsonObject
+from hwmodel.solve.question.options import Folders, Quantity, ServiceAsked, ServiceOptions
 from hwmodel.solve.question.rates import known_kind, parse_rates
 from hwmodel.solve.serve.choose import choose
 from hwmodel.solve.serve.fixed import chosen_rows, predicted_rows
 from hwmodel.solve.serve.predict import predict
-from hwmodel.solve.serve.question import ServingQuestion, read_date, read_histogram, read_pool
+from hwmodel.solve.serve.question import PoolLimit, ServingQuestion, read_date, read_histogram, read_pool
 from hwmodel.solve.serve.records import EngineFound, FleetFound, FleetRow, PredictedRow
-from hwmodel.specs.shape import Shape
 from hwmodel.units import parse_count, parse_duration_s, parse_fleet, parse_fraction, parse_positive, parse_usd
 
 
@@ -41,7 +40,7 @@ class Served(Shown, msgspec.Struct, frozen=True, kw_only=True):
         return {"request": _request(self.question), **asdict(self.found)}
 
 
-def _request(question: ServingQuestion) -> Document:
+def _request(question: ServingQuestion) -> JsonObject:
     """The question in plain JSON types, without what says nothing."""
     asked = {
         f: getattr(question, f)
@@ -60,13 +59,13 @@ def _request(question: ServingQuestion) -> Document:
 def serve(
     *,
     model: str,
-    demand: Any = None,
-    concurrency: Any = None,
-    gpus: Any = None,
+    demand: Quantity | None = None,
+    concurrency: Quantity | None = None,
+    gpus: Quantity | None = None,
     pools: str | None = None,
-    prefill_tp: Any = None,
-    catalogs: Any = (),
-    **given: Any,
+    prefill_tp: Quantity | None = None,
+    catalogs: Folders = (),
+    **given: Unpack[ServiceAsked],
 ) -> Served:
     """Choose a fleet for a `demand` (requests a second), or predict one configuration at a `concurrency` (clients).
 
@@ -91,7 +90,8 @@ def serve(
     if given.get("draft_tokens", 0.0) in (0, "0", "0.0") and str(given.get("acceptance", 0.7)) != "0.7":
         raise InputError("--acceptance is that of drafts: add --draft-tokens, like --draft-tokens 1")
     _refuse_region(given)
-    question = read_question(model, demand, **(given if part is None else {**given, "parts": part}))
+    asked: ServiceAsked = given if part is None else {**given, "parts": part}
+    question = read_question(model, demand, **asked)
     catalog = load_catalog(tuple(catalogs))
     if concurrency is None:
         one = choose(question, catalog)
@@ -102,55 +102,50 @@ def serve(
     return Served(question=question, found=replace(found, fixed=predicted_rows(question, found, catalog, *how)))
 
 
-def read_question(
-    model: str, demand: Any = None, *, input: Any = "1k", output: Any = "300", shape: Shape | None = None,
-    histogram: Path | None = None, ttft: Any = None, tpot: Any = None, p: Any = 95.0, parts: str | None = None,
-    precision: str | None = None, engine: str = "generic", engine_date: str | None = None,
-    disaggregated: bool | None = None, prefill: str | None = None, decode: str | None = None, rounds: Any = None,
-    max_running: Any = None, step_tokens: Any = None, api_price: str | None = None, prefix_hit: Any = "0%",
-    draft_tokens: Any = 0.0, acceptance: Any = 0.7, peak_to_mean: Any = 1.0, max_loss: Any = None,
-    min_quality: Any = None, spares: Any = 1, usd_per_hour: Any = None, price_kind: str | None = None,
-    prices: str | None = None, region: str | None = None, tp: Any = None, pp: Any = None, dp: Any = None,
-    ep: Any = None,
-) -> ServingQuestion:  # fmt: skip
+def read_question(model: str, demand: Quantity | None = None, **given: Unpack[ServiceAsked]) -> ServingQuestion:
     """The question of these options. Raises InputError."""
+    names = ServiceOptions.__annotations__
+    strange = next((name for name in given if name not in names), None)
+    if strange is not None:
+        raise unknown("option", strange, names, "serve")
+    histogram, date = given.get("histogram"), given.get("engine_date")
     lengths = None if histogram is None else read_histogram(histogram)
     return ServingQuestion(
         model=model,
-        shape=shape,
-        prompt_tokens=parse_count(_text(input), "--input") if lengths is None else lengths.prompt_tokens,
-        output_tokens=parse_count(_text(output), "--output") if lengths is None else lengths.output_tokens,
+        shape=given.get("shape"),
+        prompt_tokens=_count(given.get("input", "1k"), "--input") if lengths is None else lengths.prompt_tokens,
+        output_tokens=_count(given.get("output", "300"), "--output") if lengths is None else lengths.output_tokens,
         lengths=lengths,
         rate=1.0 if demand is None else parse_demand(_text(demand)),
-        ttft_s=_limit(ttft, "--ttft"),
-        tpot_s=_limit(tpot, "--tpot"),
-        percentile=(_number(p, "--p") or 0.0) / 100.0,
-        peak_to_mean=_number(peak_to_mean, "--peak-to-mean") or 0.0,
-        spares=_whole(spares, "--spares"),
-        max_loss_nats=_nats(max_loss),
-        min_quality=None if min_quality is None else parse_fraction(_text(min_quality), "--min-quality"),
-        draft_tokens=_number(draft_tokens, "--draft-tokens") or 0.0,
-        acceptance=_number(acceptance, "--acceptance") or 0.0,
-        hit_rate=_hit_rate(_text(prefix_hit).strip()),
-        engine=engine,
-        disaggregated=disaggregated,
-        engine_year=0.0 if engine_date is None else read_date(engine_date, "--engine-date"),
-        prefill=None if prefill is None else read_pool(prefill, "--prefill"),
-        decode=None if decode is None else read_pool(decode, "--decode"),
-        rounds=None if rounds is None else parse_count(_text(rounds), "--rounds"),
-        max_running=None if max_running is None else parse_count(_text(max_running), "--max-running"),
-        step_tokens=None if step_tokens is None else parse_count(_text(step_tokens), "--step-tokens"),
-        api_price=_api_price(api_price),
-        tp=_number(tp, "--tp"),
-        pp=_number(pp, "--pp"),
-        dp=_number(dp, "--dp"),
-        ep=_number(ep, "--ep"),
-        parts=_names(parts),
-        prices=parse_rates(usd_per_hour),
-        price_kind=known_kind(price_kind),
-        price_file=prices,
-        region=region,
-        precisions=_names(precision),
+        ttft_s=_limit(given.get("ttft"), "--ttft"),
+        tpot_s=_limit(given.get("tpot"), "--tpot"),
+        percentile=(_number(given.get("p", CHOOSES["p"]), "--p") or 0.0) / 100.0,
+        peak_to_mean=_number(given.get("peak_to_mean", CHOOSES["peak_to_mean"]), "--peak-to-mean") or 0.0,
+        spares=_whole(given.get("spares", CHOOSES["spares"]), "--spares"),
+        max_loss_nats=_nats(given.get("max_loss")),
+        min_quality=_share(given.get("min_quality"), "--min-quality"),
+        draft_tokens=_number(given.get("draft_tokens", 0.0), "--draft-tokens") or 0.0,
+        acceptance=_number(given.get("acceptance", 0.7), "--acceptance") or 0.0,
+        hit_rate=_hit_rate(_text(given.get("prefix_hit", "0%")).strip()),
+        engine=given.get("engine", "generic"),
+        disaggregated=given.get("disaggregated"),
+        engine_year=0.0 if date is None else read_date(date, "--engine-date"),
+        prefill=_pool(given.get("prefill"), "--prefill"),
+        decode=_pool(given.get("decode"), "--decode"),
+        rounds=_some(given.get("rounds"), "--rounds"),
+        max_running=_some(given.get("max_running"), "--max-running"),
+        step_tokens=_some(given.get("step_tokens"), "--step-tokens"),
+        api_price=_api_price(given.get("api_price")),
+        tp=_number(given.get("tp"), "--tp"),
+        pp=_number(given.get("pp"), "--pp"),
+        dp=_number(given.get("dp"), "--dp"),
+        ep=_number(given.get("ep"), "--ep"),
+        parts=_names(given.get("parts")),
+        prices=parse_rates(given.get("usd_per_hour")),
+        price_kind=known_kind(given.get("price_kind")),
+        price_file=given.get("prices"),
+        region=given.get("region"),
+        precisions=_names(given.get("precision")),
     )
 
 
@@ -158,7 +153,7 @@ def read_question(
 CHOOSES = {"p": 95.0, "peak_to_mean": 1.0, "spares": 1, "max_loss": None, "min_quality": None}
 
 
-def _refuse_region(given: Options) -> None:
+def _refuse_region(given: ServiceAsked) -> None:
     """Raise InputError for a region that no price is left to depend on."""
     if given.get("region") is None:
         return
@@ -169,7 +164,7 @@ def _refuse_region(given: Options) -> None:
             )
 
 
-def _refuse_limits(given: Options) -> None:
+def _refuse_limits(given: ServiceAsked) -> None:
     """Raise InputError for a limit beside --concurrency, which would be passed over."""
     for name, usual in CHOOSES.items():
         value = given.get(name, usual)
@@ -203,6 +198,26 @@ def _number(value: Any, flag: str) -> float | None:
     if not math.isfinite(number):
         raise InputError(f"{flag} must be a finite number, not {value!r}")
     return number
+
+
+def _count(value: Any, flag: str) -> float:
+    """A count of tokens or requests, like 1k. Raises InputError."""
+    return parse_count(_text(value), flag)
+
+
+def _some(value: Any, flag: str) -> float | None:
+    """The same; None where it is not given."""
+    return None if value is None else _count(value, flag)
+
+
+def _share(value: Any, flag: str) -> float | None:
+    """A share, like 99%; None where it is not given. Raises InputError."""
+    return None if value is None else parse_fraction(_text(value), flag)
+
+
+def _pool(text: str | None, flag: str) -> PoolLimit | None:
+    """The part and the most of it that a pool may take; None where nothing is said. Raises InputError."""
+    return None if text is None else read_pool(text, flag)
 
 
 def _whole(value: Any, flag: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -65,12 +64,14 @@ def _rows(
     for recipe in recipes if named else native:
         one, found = shape_quality(catalog, recipe, model, shape), answers.get(recipe.id)
         if found is None:
-            rows.append(_row(question, one, "lacking", reason=f"{part.id} has no {recipe.gemm_format}"))
+            rows.append(_row(question, one, "lacking", f"{part.id} has no {recipe.gemm_format}"))
         elif isinstance(found, HwModelError):
-            rows.append(_row(question, one, "unfit", reason=str(found)))
+            rows.append(_row(question, one, "unfit", str(found)))
         else:
-            rows.append(_row(question, one, "ok", accelerators=found.accelerators, usd_per_hour=found.usd_per_hour,
-                             usd_per_million_tokens=found.usd_per_million_tokens))  # fmt: skip
+            rows.append(msgspec.structs.replace(
+                _row(question, one, "ok"), accelerators=found.accelerators, usd_per_hour=found.usd_per_hour,
+                usd_per_million_tokens=found.usd_per_million_tokens,
+            ))  # fmt: skip
     return _with_savings(rows, catalog)
 
 
@@ -83,11 +84,11 @@ def _recipes(named: tuple[str, ...], first: EngineRow, catalog: Catalog) -> list
     return [catalog.serving_precision(name) for name in names]
 
 
-def _row(question: ServingQuestion, one: Quality, status: str, **more: Any) -> FixedRow:
+def _row(question: ServingQuestion, one: Quality, status: str, reason: str = "") -> FixedRow:
     return FixedRow(
         precision=one.recipe, status=status, loss_nats=one.loss_nats, retained_score=one.retained_score,
         measured=one.measured, native=one.native, tokens_known=one.tokens_known,
-        allowed=within(one, question.max_loss_nats, question.min_quality), **more,
+        allowed=within(one, question.max_loss_nats, question.min_quality), reason=reason,
     )  # fmt: skip
 
 

@@ -8,13 +8,13 @@ import msgspec
 
 from hwmodel.economics import commitment
 from hwmodel.errors import InputError
-from hwmodel.plain import Options
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.cash import Slot
 from hwmodel.solve.run.details import CommitmentDetail
 from hwmodel.solve.run.lines import COMPUTED, StageLine, certain, cost_of
 from hwmodel.solve.stages.file import BudgetFile
 from hwmodel.solve.stages.frame import duration_s
+from hwmodel.solve.stages.given import CommitKeys
 from hwmodel.units import HOURS_PER_YEAR, SECONDS_PER_HOUR
 
 # Years of a term -> the kind of quote that it is paid by.
@@ -27,7 +27,7 @@ def committed_file(file: BudgetFile) -> BudgetFile:
 
     Raises InputError for a term that nobody sells, and beside other ways to pay.
     """
-    terms = file.part("commit")
+    terms = file.top.get("commit")
     if terms is None:
         return file
     years = years_of(terms)
@@ -41,7 +41,7 @@ def committed_file(file: BudgetFile) -> BudgetFile:
     return msgspec.structs.replace(file, options={**file.options, "price_kind": TERMS[years]})
 
 
-def years_of(given: Options) -> int:
+def years_of(given: CommitKeys) -> int:
     """The years of a term: 1 or 3, as they are sold."""
     hours = duration_s(given.get("term", "1 year"), "term") / SECONDS_PER_HOUR
     for years in TERMS:

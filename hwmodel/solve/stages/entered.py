@@ -8,7 +8,7 @@ import msgspec
 
 from hwmodel.economics import spares_needed
 from hwmodel.errors import InputError
-from hwmodel.plain import Options
+from hwmodel.solve.question.options import PlanOptions, alone, without
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.details import ShareDetail
 from hwmodel.solve.run.lines import ENTERED, NOT_COUNTED, StageLine, added, certain, of_hours, times
@@ -18,7 +18,8 @@ from hwmodel.solve.stages.frame import Frame, duration_s, number, share, usd
 # Shared options that price accelerators and say where and how they fail.
 SHARED = ("region", "pue", "usd_per_hour", "prices", "price_kind", "reliability")
 # A size that stands for none: hours are entered.
-_UNSIZED: Options = {"params": "1B", "tokens": "1B", "model": None, "flops": None, "time": None, "budget": None}
+_UNSIZED: PlanOptions = {"params": "1B", "tokens": "1B"}
+_SIZES = ("params", "tokens", "model", "flops", "time", "budget")
 IDLE_MFU = 1e-9  # what waits draws as an idle cluster does
 
 
@@ -37,7 +38,7 @@ def entered(frame: Frame, stage: Stage, fleet: str | None) -> StageLine:
     money = certain(usd(own["cost_usd"], "cost_usd")) if "cost_usd" in own else None
     line = StageLine(stage=stage.name, kind=stage.kind, how=ENTERED)
     if hours is not None and fleet is not None:
-        setting = frame.setting({**frame.options(stage, fleet), **_UNSIZED})
+        setting = frame.setting({**without(frame.options(stage, fleet), *_SIZES), **_UNSIZED})
         line = of_hours(
             hours, setting, float(setting.request.gpus or 1), stage=stage.name, kind=stage.kind, how=ENTERED
         )
@@ -71,7 +72,7 @@ def share_of_pretraining(stage: Stage, before: list[StageLine], kinds: tuple[str
 def spares(frame: Frame, stage: Stage, line: StageLine) -> StageLine | None:
     """Accelerators held ready beside a stage, which wait as long as it runs; None where the fleet needs none."""
     assert line.elapsed_days is not None
-    shared = {name: frame.file.options[name] for name in SHARED if name in frame.file.options}
+    shared = alone(frame.file.options, *SHARED)
 
     def fleet(count: float) -> Fleeted:
         return frame.setting({**shared, "gpus": f"{int(count)}x{line.part}", "params": "1B", "tokens": "1B"})

@@ -6,13 +6,15 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from hwmodel.catalog.yamlfile import line_of, parse_yaml, read_text
 from hwmodel.errors import CatalogError, HwModelError, InfeasibleError, InputError, unknown
 from hwmodel.plain import Options
+from hwmodel.solve.question.options import PlanOptions
+from hwmodel.solve.stages.given import BudgetKeys, StageKeys
 from hwmodel.solve.stages.keys import COMMON, KINDS, NAMES, PARTS, TOP, stage_keys, top_keys
 
 
@@ -21,8 +23,8 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     kind: str
-    own: Options
-    options: Options
+    own: StageKeys
+    options: PlanOptions
     where: str
 
 
@@ -30,15 +32,9 @@ class BudgetFile(msgspec.Struct, frozen=True, kw_only=True):
     """A plan file as given: keys of the whole budget, options of `plan` that all stages share, and the stages."""
 
     name: str
-    top: Options
-    options: Options
+    top: BudgetKeys
+    options: PlanOptions
     stages: tuple[Stage, ...]
-
-    def part(self, name: str) -> Options | None:
-        """The keys of a part of the budget (`own`, `spot`, `commit` ...); None where the file does not name it."""
-        found = self.top.get(name)
-        assert found is None or isinstance(found, Mapping)
-        return found
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -53,7 +49,7 @@ class _Place(msgspec.Struct, frozen=True):
         return f"{self.path}:{line}" if line else str(self.path)
 
 
-def read_budget(source: Path | str | Mapping[str, Any]) -> BudgetFile:
+def read_budget(source: Path | str | Options) -> BudgetFile:
     """A plan file by its path, or the same as a mapping. Raises InputError with file, line and nearest key."""
     if isinstance(source, Mapping):
         return _checked(dict(source), _Place(None), "the plan")
@@ -79,8 +75,8 @@ def _checked(data: Options, place: _Place, name: str) -> BudgetFile:
     if not isinstance(stages, list) or not stages:
         raise InputError(f"{place()}: no stages; list them under `stages:`, each with its name as `stage:`")
     return BudgetFile(
-        name=name, top={k: v for k, v in top.items() if k in TOP and k != "stages"},
-        options={k: v for k, v in top.items() if k not in TOP},
+        name=name, top=cast("BudgetKeys", {k: v for k, v in top.items() if k in TOP and k != "stages"}),
+        options=cast("PlanOptions", {k: v for k, v in top.items() if k not in TOP}),
         stages=tuple(_stage(one, i, place) for i, one in enumerate(stages)),
     )  # fmt: skip
 
@@ -123,10 +119,8 @@ def _stage(data: Any, number: int, place: _Place) -> Stage:
     kind = _kind(name, given, where)
     _known(given, stage_keys(kind), place, at, f"the stage {name!r} ({kind})", data)
     own = {k: v for k, v in given.items() if k in KINDS[kind] or (k in COMMON and k not in ("stage", "kind"))}
-    return Stage(
-        name=name, kind=kind, own=own,
-        options={k: v for k, v in given.items() if k not in own and k not in ("stage", "kind")}, where=where,
-    )  # fmt: skip
+    options = {k: v for k, v in given.items() if k not in own and k not in ("stage", "kind")}
+    return Stage(name=name, kind=kind, own=cast("StageKeys", own), options=cast("PlanOptions", options), where=where)
 
 
 def _kind(name: str, given: Mapping[str, Any], where: str) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import msgspec
 
 from hwmodel.catalog import Catalog
 from hwmodel.errors import InputError
-from hwmodel.plain import Options
+from hwmodel.solve.question.options import PlanOptions, without
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, fleeted, resolve
 from hwmodel.solve.stages.file import BudgetFile, Stage
+from hwmodel.solve.stages.given import SpotKeys
 from hwmodel.units import parse_count, parse_duration_s, parse_fraction, parse_positive, parse_usd
 
 SECONDS_PER_HOUR = 3600.0
@@ -30,17 +33,17 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     catalog: Catalog
     spot: Spot | None = None
 
-    def options(self, stage: Stage, fleet: str, **more: object) -> Options:
+    def options(self, stage: Stage, fleet: str, **more: Unpack[PlanOptions]) -> PlanOptions:
         """The options of `plan` for a stage on a fleet: its own over the shared ones.
 
         A size of its own, by either name, stands for the shared one.
         """
-        own: Options = {**stage.options, "gpus": fleet, **more}
+        own: PlanOptions = {**stage.options, "gpus": fleet, **more}
         sized = any(own.get(name) is not None for name in SIZES)
-        shared = {name: value for name, value in self.file.options.items() if not (sized and name in SIZES)}
+        shared = without(self.file.options, *SIZES) if sized else self.file.options
         return {**shared, **own}
 
-    def setting(self, options: Options) -> Fleeted:
+    def setting(self, options: PlanOptions) -> Fleeted:
         """A resolved setting, paid for as the budget says."""
         setting = fleeted(resolve(parse_request(**options), self.catalog))
         return self._spotted(setting) if self.spot is not None else setting
@@ -60,7 +63,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def spot_of(given: Options | None) -> Spot | None:
+def spot_of(given: SpotKeys | None) -> Spot | None:
     """The spot terms of a file; None where none are given. Raises InputError without a rate: nobody publishes one."""
     if given is None:
         return None

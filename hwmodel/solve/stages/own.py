@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
@@ -23,13 +22,13 @@ from hwmodel.economics import (
     usd_per_hour_worked,
 )
 from hwmodel.errors import InputError
-from hwmodel.plain import Options
 from hwmodel.solve.plan.money import purchase_usd
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.cash import DAYS_PER_MONTH, Slot
 from hwmodel.solve.run.lines import SAFE, StageLine
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.stages.frame import duration_s, share, usd
+from hwmodel.solve.stages.given import OwnKeys
 from hwmodel.units import SECONDS_PER_DAY, format_duration, parse_fraction
 
 DEFAULT_LIFE_MONTHS = 36
@@ -62,7 +61,7 @@ class Owned(msgspec.Struct, frozen=True, kw_only=True):
     not_counted: list[str]
 
 
-def owned(given: Options, setting: Fleeted, accelerators: int, slots: Sequence[Slot]) -> Owned:
+def owned(given: OwnKeys, setting: Fleeted, accelerators: int, slots: Sequence[Slot]) -> Owned:
     """A pool bought for the stages in `slots`. Raises InputError where no price is known or the life is too short."""
     cluster = cluster_of(given, setting, accelerators)
     used = months_used(slots, setting.part.id, accelerators, cluster.life_months, _after(given))
@@ -82,11 +81,11 @@ def owned(given: Options, setting: Fleeted, accelerators: int, slots: Sequence[S
     )  # fmt: skip
 
 
-def _after(given: Options) -> float:
+def _after(given: OwnKeys) -> float:
     return share(given["utilisation_after"], "utilisation_after") if "utilisation_after" in given else 0.0
 
 
-def cluster_of(given: Options, setting: Fleeted, accelerators: int) -> Cluster:
+def cluster_of(given: OwnKeys, setting: Fleeted, accelerators: int) -> Cluster:
     """The pool as a cluster of one's own. Raises InputError without a price of its part."""
     price = usd(given["purchase_usd"], "purchase_usd") if "purchase_usd" in given else purchase_usd(setting)
     if price is None:
@@ -97,7 +96,7 @@ def cluster_of(given: Options, setting: Fleeted, accelerators: int) -> Cluster:
         months = round(duration_s(given["life"], "life") / SECONDS_PER_DAY / DAYS_PER_MONTH)
         if months < 1:
             raise InputError(f"life {given['life']!r} is less than a month")
-    amounts: dict[str, Any] = {
+    amounts: dict[str, float] = {
         name: usd(given[name], name)
         for name in ("storage_usd", "site_usd", "staff_usd_per_year", "servers_usd", "network_usd", "residual_usd")
         if name in given

@@ -6,7 +6,7 @@ import msgspec
 
 from hwmodel.catalog import Catalog
 from hwmodel.errors import InfeasibleError, InputError
-from hwmodel.plain import Options
+from hwmodel.solve.question.options import PlanOptions, alone
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import fleeted, resolve
 from hwmodel.solve.run.details import RlDetail
@@ -48,7 +48,9 @@ def pools_of(file: BudgetFile, catalog: Catalog) -> list[Pool]:
 
 
 def _pool(text: str, file: BudgetFile, catalog: Catalog, power_w: float | None, others: list[Pool]) -> Pool:
-    setting = fleeted(resolve(parse_request(**_fleet_options(file), gpus=text, params="1B", tokens="1B"), catalog))
+    site = alone(file.options, "system", "pue", "region")
+    asked: PlanOptions = {**site, "gpus": text, "params": "1B", "tokens": "1B"}
+    setting = fleeted(resolve(parse_request(**asked), catalog))
     part, count = setting.part.id, setting.request.gpus
     if any(pool.part == part for pool in others):
         raise InputError(f"gpus names {part} twice: one pool for each part, with the sum of both")
@@ -59,10 +61,6 @@ def _pool(text: str, file: BudgetFile, catalog: Catalog, power_w: float | None, 
         left = power_w - sum(pool.accelerators * pool.rated_w for pool in others)
         count = accelerators_within(left, setting)
     return Pool(part=part, accelerators=count, rated_w=rated_w)
-
-
-def _fleet_options(file: BudgetFile) -> Options:
-    return {name: file.options[name] for name in ("system", "pue", "region") if name in file.options}
 
 
 def _check_power(pools: list[Pool], power_w: float) -> None:

@@ -10,7 +10,6 @@ from hwmodel.errors import InputError, unknown
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import format_peak, machine
 from hwmodel.physics.shape import parameters, shape_for_params
-from hwmodel.plain import Options
 from hwmodel.predict.formats import formats_of
 from hwmodel.predict.rl import (
     RlSetting,
@@ -24,12 +23,14 @@ from hwmodel.predict.rl import (
 )
 from hwmodel.predict.service import ServiceSetting, Worker
 from hwmodel.predict.training import TrainingRun
+from hwmodel.solve.question.options import PlanOptions, without
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.billing import Rated, bill
 from hwmodel.solve.run.details import RlDetail
 from hwmodel.solve.run.lines import StageLine, added, of_bill, of_hours
 from hwmodel.solve.stages.file import Stage
 from hwmodel.solve.stages.frame import Frame, duration_s, needs, number, rate, usd
+from hwmodel.solve.stages.given import StageKeys
 from hwmodel.specs import Shape
 from hwmodel.specs.rl import ResponseLengths, RlTerms
 from hwmodel.specs.serving import ServingLayout, ServingLoad
@@ -58,9 +59,9 @@ def reinforcement(frame: Frame, stage: Stage, fleet: str) -> StageLine:
     return _line(stage, setting, rollouts, one, terms, shape)
 
 
-def _run_options(options: Options) -> Options:
+def _run_options(options: PlanOptions) -> PlanOptions:
     """The options without those that size a run of tokens: the steps of the stage do."""
-    return {k: v for k, v in options.items() if k not in ("tokens", "time", "budget", "flops", "loss", "loss_like")}
+    return without(options, "tokens", "time", "budget", "flops", "loss", "loss_like")
 
 
 def _shape(setting: Fleeted) -> Shape:
@@ -74,11 +75,10 @@ def _rollout_setting(frame: Frame, stage: Stage, setting: Fleeted) -> Fleeted | 
     if text is None:
         return None
     words = f"{text}x{setting.part.id}" if str(text).isdecimal() else str(text)
-    options = {k: v for k, v in _run_options(frame.options(stage, words)).items() if k not in ("system", "precision")}
-    return frame.setting(options)
+    return frame.setting(without(_run_options(frame.options(stage, words)), "system", "precision"))
 
 
-def _lengths(own: Options, count: float) -> ResponseLengths:
+def _lengths(own: StageKeys, count: float) -> ResponseLengths:
     """The histogram as given, or what a mean and a limit stand for. Raises InputError for neither or both."""
     given = own.get("lengths")
     if given is not None:
@@ -101,7 +101,7 @@ def _weight(value: object) -> float:
     return rate(text.removesuffix("%"), "a share of lengths")
 
 
-def _verifier_s(own: Options) -> float:
+def _verifier_s(own: StageKeys) -> float:
     return duration_s(own["verifier_time"], "verifier_time") if "verifier_time" in own else 0.0
 
 
@@ -122,7 +122,7 @@ def _step(
 ) -> RlSetting:
     """One step as the physics takes it."""
     own, r = stage.own, setting.request
-    prompts, samples = (number(own[name], name) for name in ("prompts", "samples_per_prompt"))
+    prompts, samples = number(own["prompts"], "prompts"), number(own["samples_per_prompt"], "samples_per_prompt")
     prompt = number(own["prompt_tokens"], "prompt_tokens") if "prompt_tokens" in own else PROMPT_TOKENS
     pool = float((rollouts or setting).request.gpus or 1)
     engine = _worker(rollouts or setting, shape, str(own.get("engine", "vllm")))
@@ -147,7 +147,7 @@ def _lag(value: object) -> float:
     return 0.0 if str(value).strip() in ("0", "0.0") else rate(str(value), "lag")
 
 
-def _passes(own: Options) -> float:
+def _passes(own: StageKeys) -> float:
     value = own.get("scored_passes", 2)
     return 0.0 if str(value) == "0" else number(value, "scored_passes")
 

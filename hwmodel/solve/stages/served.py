@@ -10,6 +10,7 @@ from hwmodel.predict.service import SATURATED, ServiceSetting, Worker, service_e
 from hwmodel.predict.service.cost import DEFAULT_TPOT_S
 from hwmodel.predict.service.intervals import THROUGHPUT, at_rest
 from hwmodel.solve.life.objective import prompt_and_output
+from hwmodel.solve.question.options import without
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.details import ServedDetail
 from hwmodel.solve.run.lines import StageLine, of_hours
@@ -52,7 +53,7 @@ def serving(frame: Frame, stage: Stage, fleet: str) -> StageLine:
 
 
 def _setting(frame: Frame, stage: Stage, fleet: str) -> Fleeted:
-    options = {k: v for k, v in frame.options(stage, fleet).items() if k not in ("time", "budget", "flops", "tokens")}
+    options = without(frame.options(stage, fleet), "time", "budget", "flops", "tokens")
     if not any(name in options for name in ("model", "params")):
         needs(stage, "model")
     # The law gives the loss of a size on tokens that no stage of serving has.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import Unpack, cast
 
 import msgspec
 
 from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InfeasibleError, InputError
-from hwmodel.plain import Document, Options, listed
+from hwmodel.plain import JsonObject, Options, listed
+from hwmodel.solve.question.options import PlanOptions, alone
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.budget_records import Budget
 from hwmodel.solve.run.cash import DAYS_PER_MONTH, Slot, schedule
@@ -23,6 +24,7 @@ from hwmodel.solve.stages.committed import committed_file, idle_line, years_of
 from hwmodel.solve.stages.entered import entered, not_counted, share_of_pretraining, spares
 from hwmodel.solve.stages.file import BudgetFile, Stage, read_budget, said_in, said_of
 from hwmodel.solve.stages.frame import Frame, rate, spot_of, usd
+from hwmodel.solve.stages.given import BudgetKeys, BudgetOptions
 from hwmodel.solve.stages.keys import OF_PLAN, TOP
 from hwmodel.solve.stages.own import Owned, owned, priced
 from hwmodel.solve.stages.rl import reinforcement
@@ -77,7 +79,7 @@ class BudgetPlan(Shown, msgspec.Struct, frozen=True, kw_only=True):
 
     __repr__ = Shown.__repr__
 
-    request: Document
+    request: JsonObject
     resolved: StageNames
     budget: Budget
     stages: list[StageLine]
@@ -87,7 +89,7 @@ class BudgetPlan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str]
 
 
-def budget(source: Path | str | Mapping[str, Any], **options: Any) -> BudgetPlan:
+def budget(source: Path | str | Options, **options: Unpack[BudgetOptions]) -> BudgetPlan:
     """Answer a plan file, by its path or as a mapping of the same keys; `options` stand for the file's shared ones.
 
     Raises InputError for what cannot be read (file, line, nearest key), InfeasibleError where a stage has no answer.
@@ -97,7 +99,7 @@ def budget(source: Path | str | Mapping[str, Any], **options: Any) -> BudgetPlan
         file = committed_file(file)
     catalog = load_catalog(tuple(Path(folder) for folder in _folders(file)))
     with said_in(file.name):
-        frame = Frame(file=file, catalog=catalog, spot=spot_of(file.part("spot")))
+        frame = Frame(file=file, catalog=catalog, spot=spot_of(file.top.get("spot")))
         pools = pooling.pools_of(file, catalog)
     lines: list[StageLine] = []
     for stage in file.stages:
@@ -111,7 +113,7 @@ def budget(source: Path | str | Mapping[str, Any], **options: Any) -> BudgetPlan
         return _whole(frame, pools, lines)
 
 
-def one_stage(**options: Any) -> BudgetPlan:
+def one_stage(**options: Unpack[BudgetOptions]) -> BudgetPlan:
     """A run of pre-training as a budget: `own` buys its accelerators; of several pools (`512xH100+1024xA100`) each
     gets one.
 
@@ -132,7 +134,7 @@ def one_stage(**options: Any) -> BudgetPlan:
     return budget({"stages": stages}, **options)
 
 
-def _with_options(file: BudgetFile, options: Options) -> BudgetFile:
+def _with_options(file: BudgetFile, options: BudgetOptions) -> BudgetFile:
     """The file with options given beside it: those of the whole budget, or those that stages share."""
     given = {name: value for name, value in options.items() if value is not None and value != ()}
     for name in given:
@@ -229,20 +231,19 @@ def _whole(frame: Frame, pools: list[pooling.Pool], lines: list[StageLine]) -> B
     top = frame.file.top
     slots = schedule(lines)
     bought: list[Owned] = []
-    terms = frame.file.part("own")
+    terms = frame.file.top.get("own")
     if terms is not None:
         bought = [owned(terms, _pool_setting(frame, p), p.accelerators, slots) for p in _owned_pools(pools, lines)]
         mine = {one.part: one for one in bought}
         lines = [priced(line, mine[line.part]) if line.part in mine else line for line in lines]
         slots = schedule(lines)
     idle = _idle(frame, pools, lines, slots)
-    extras = [line for name in NOT_IN_RENT if (line := _extra(name, frame.file.part(name), slots)) is not None]
+    extras = _extras(top, slots)
     absent = _absent(lines, top)
     every = [*lines, *idle, *extras, *absent]
     contingency = contingency_of(top, every)
     return BudgetPlan(
-        request={"file": frame.file.name, **frame.file.options, **top,
-                 "stages": [{"stage": s.name, "kind": s.kind, **s.own, **s.options} for s in frame.file.stages]},
+        request=_request(frame.file),
         resolved=StageNames(catalog_version=frame.catalog.version, hwmodel_version=__version__,
                             pools=[pool.fleet for pool in pools]),
         budget=budget_of(every, contingency, cash_flow(slots, extras, bought, idle, contingency.usd)),
@@ -251,9 +252,15 @@ def _whole(frame: Frame, pools: list[pooling.Pool], lines: list[StageLine]) -> B
     )  # fmt: skip
 
 
+def _request(file: BudgetFile) -> JsonObject:
+    """The file as it was read, under its own keys."""
+    stages = [{"stage": one.name, "kind": one.kind, **one.own, **one.options} for one in file.stages]
+    return cast("JsonObject", {"file": file.name, **file.options, **file.top, "stages": stages})
+
+
 def _idle(frame: Frame, pools: list[pooling.Pool], lines: list[StageLine], slots: list[Slot]) -> list[StageLine]:
     """The hours of committed pools that no stage uses, a line for each pool."""
-    terms = frame.file.part("commit")
+    terms = frame.file.top.get("commit")
     if terms is None:
         return []
     apart = next((line for line in lines if _rollout_part(line) not in (None, line.part)), None)
@@ -276,10 +283,9 @@ def _owned_pools(pools: list[pooling.Pool], lines: list[StageLine]) -> list[pool
 
 
 def _pool_setting(frame: Frame, pool: pooling.Pool) -> Fleeted:
-    shared = {
-        k: v for k, v in frame.file.options.items() if k in ("region", "pue", "usd_per_hour", "prices", "price_kind")
-    }
-    return frame.setting({**shared, "gpus": pool.fleet, "params": "1B", "tokens": "1B"})
+    shared = alone(frame.file.options, "region", "pue", "usd_per_hour", "prices", "price_kind")
+    asked: PlanOptions = {**shared, "gpus": pool.fleet, "params": "1B", "tokens": "1B"}
+    return frame.setting(asked)
 
 
 def _pool_row(pool: pooling.Pool, lines: list[StageLine]) -> PoolRow:
@@ -290,20 +296,31 @@ def _pool_row(pool: pooling.Pool, lines: list[StageLine]) -> PoolRow:
     )  # fmt: skip
 
 
-def _extra(name: str, given: Options | None, slots: list[Slot]) -> StageLine | None:
-    """Storage over all months or egress once, as entered; None where the file does not say."""
-    if given is None:
-        return None
-    keys = ("tb", "usd_per_tb_month") if name == "storage" else ("tb", "usd_per_tb")
+def _extras(top: BudgetKeys, slots: list[Slot]) -> list[StageLine]:
+    """Storage over all months and egress once, as entered, where the file has them."""
+    found = []
+    if (kept := top.get("storage")) is not None:
+        _check_priced("storage", kept, "tb", "usd_per_tb_month")
+        months = max((slot.end_days for slot in slots), default=0.0) / DAYS_PER_MONTH
+        each = usd(kept["usd_per_tb_month"], "usd_per_tb_month")
+        found.append(_extra("storage", rate(kept["tb"], "tb") * each * months))
+    if (moved := top.get("egress")) is not None:
+        _check_priced("egress", moved, "tb", "usd_per_tb")
+        found.append(_extra("egress", rate(moved["tb"], "tb") * usd(moved["usd_per_tb"], "usd_per_tb")))
+    return found
+
+
+def _check_priced(name: str, given: Collection[str], *keys: str) -> None:
     lacking = [key for key in keys if key not in given]
     if lacking:
         raise InputError(f"{name} needs {' and '.join(lacking)}: no price is assumed")
-    months = max((slot.end_days for slot in slots), default=0.0) / DAYS_PER_MONTH if name == "storage" else 1.0
-    money = rate(given["tb"], "tb") * usd(given[keys[1]], keys[1]) * months
+
+
+def _extra(name: str, money: float) -> StageLine:
     return StageLine(stage=NOT_IN_RENT[name], kind=name, how="entered", cost_usd=Band(money, money, money))
 
 
-def _absent(lines: list[StageLine], top: Options) -> list[StageLine]:
+def _absent(lines: list[StageLine], top: BudgetKeys) -> list[StageLine]:
     """What the file says nothing of: never zero, listed."""
     seen = {line.kind for line in lines}
     usual = [not_counted(said, kind) for kind, said in USUAL.items() if kind not in seen]

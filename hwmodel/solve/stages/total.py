@@ -7,13 +7,13 @@ from typing import NamedTuple
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.plain import Options
 from hwmodel.solve.run.budget_records import Budget, CashMonth
 from hwmodel.solve.run.cash import Slot, monthly
 from hwmodel.solve.run.details import RlDetail
 from hwmodel.solve.run.lines import NOT_COUNTED, StageLine, added
 from hwmodel.solve.stages.committed import is_committed, paid_evenly
 from hwmodel.solve.stages.frame import share, usd
+from hwmodel.solve.stages.given import BudgetKeys
 from hwmodel.solve.stages.own import Owned
 
 PRETRAINING = ("pretrain", "context")
@@ -47,7 +47,7 @@ def price_of(line: StageLine) -> float:
     return line.gpu_hours.value if line.gpu_hours is not None else 0.0
 
 
-def contingency_of(top: Options, lines: list[StageLine]) -> Contingency:
+def contingency_of(top: BudgetKeys, lines: list[StageLine]) -> Contingency:
     """As entered, or what the computed lines lack to be enough in 80 % of cases, their errors taken as one."""
     total = added([line.cost_usd for line in lines if line.cost_usd is not None])
     if "contingency" in top:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal, TypeAlias, Unpack
 
 from msgspec.structs import asdict
 
 from hwmodel.errors import InputError
 from hwmodel.physics.shape import parameters
-from hwmodel.plain import Options
 from hwmodel.predict.rl.phases import FORWARD_SHARE, forward_s
 from hwmodel.predict.training import TrainingRun, default_batch_seqs, predict_training
 from hwmodel.predict.uncertainty import is_mixture, step_shares
 from hwmodel.solve.plan.solver import prepare
+from hwmodel.solve.question.options import PlanOptions, without
 from hwmodel.solve.question.setting import step_doubt
 from hwmodel.solve.run.answers import rated
 from hwmodel.solve.run.billing import bill
@@ -21,19 +21,22 @@ from hwmodel.solve.run.lines import StageLine, joined, of_bill, of_hours, times
 from hwmodel.solve.run.result import Band, value_of
 from hwmodel.solve.stages.file import Stage
 from hwmodel.solve.stages.frame import Frame, needs, number
+from hwmodel.solve.stages.given import RepeatedRun
 from hwmodel.specs import Shape
 from hwmodel.specs.intervals import CERTAIN
 
+Count: TypeAlias = Literal["examples", "pairs"]
+Each: TypeAlias = Literal["example_tokens", "pair_tokens"]
 PREFERENCE_FACTOR = 1.0 + FORWARD_SHARE  # a frozen reference scores every token beside the update (arXiv 2305.18290)
 SIZED_BY = ("params", "model", "tokens", "flops", "time", "budget", "loss", "loss_like")
 
 
-def trained(frame: Frame, stage: Stage, fleet: str, **more: Any) -> StageLine:
+def trained(frame: Frame, stage: Stage, fleet: str, **more: Unpack[PlanOptions]) -> StageLine:
     """One training run as `plan` answers it."""
     return _run(frame, frame.options(stage, fleet, **more), stage.name, stage.kind)
 
 
-def _run(frame: Frame, options: Options, name: str, kind: str) -> StageLine:
+def _run(frame: Frame, options: PlanOptions, name: str, kind: str) -> StageLine:
     setting = frame.setting(options)
     solved = prepare(setting).solved
     assert solved is not None
@@ -68,7 +71,7 @@ def preference(frame: Frame, stage: Stage, fleet: str) -> StageLine:
     return times(line, PREFERENCE_FACTOR, note="a third of the update more for the frozen reference's forward pass")
 
 
-def _tokens(frame: Frame, stage: Stage, count: str, each: str) -> Options:
+def _tokens(frame: Frame, stage: Stage, count: Count, each: Each) -> PlanOptions:
     """The tokens of a set, and its mean sequence where none is given. Raises InputError where neither is stated."""
     _needs_model(frame, stage)
     if "tokens" in stage.options:
@@ -77,7 +80,10 @@ def _tokens(frame: Frame, stage: Stage, count: str, each: str) -> Options:
     mean = number(stage.own[each], each)
     tokens = number(stage.own[count], count) * mean * number(stage.own.get("epochs", 1), "epochs")
     shared = {**frame.file.options, **stage.options}
-    return {"tokens": tokens} | ({} if "seq_len" in shared else {"seq_len": max(round(mean), 1)})
+    found: PlanOptions = {"tokens": tokens}
+    if "seq_len" not in shared:
+        found["seq_len"] = max(round(mean), 1)
+    return found
 
 
 def _needs_model(frame: Frame, stage: Stage) -> None:
@@ -104,7 +110,7 @@ def distillation(frame: Frame, stage: Stage, fleet: str) -> StageLine:
 
 def _scored(frame: Frame, stage: Stage, fleet: str, tokens: float) -> StageLine:
     """Hours of a forward pass of the teacher over all tokens."""
-    options = {k: v for k, v in frame.options(stage, fleet).items() if k not in ("params", "model", "tokens")}
+    options = without(frame.options(stage, fleet), "params", "model", "tokens")
     setting = frame.setting({**options, "model": stage.own["teacher"], "tokens": "1T"})
     r, shape = setting.request, setting.shape()
     assert isinstance(shape, Shape)
@@ -138,14 +144,14 @@ def ablations(frame: Frame, stage: Stage, fleet: str) -> StageLine:
     return joined([line for line, _ in made], detail=detail)
 
 
-def _ablation(frame: Frame, stage: Stage, fleet: str, run: Options) -> tuple[StageLine, RepeatedDetail]:
+def _ablation(frame: Frame, stage: Stage, fleet: str, run: RepeatedRun) -> tuple[StageLine, RepeatedDetail]:
     count = number(run.get("count", 1), "count")
     if not any(name in run for name in SIZED_BY):
         raise InputError(
             f"a run needs {', '.join(SIZED_BY[:3])} or flops, like {{params: 1B, tokens: 100B, count: 20}}"
         )
-    of_plan = {name: value for name, value in run.items() if name not in ("count", "gpus")}
-    line = _run(frame, frame.options(stage, str(run.get("gpus", fleet)), **of_plan), stage.name, stage.kind)
+    own = without(run, "count", "gpus")
+    line = _run(frame, frame.options(stage, str(run.get("gpus", fleet)), **own), stage.name, stage.kind)
     detail = RepeatedDetail(**asdict(_run_of(line)), count=count)
     return times(line, count, detail=detail), detail
 

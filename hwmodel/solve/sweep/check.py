@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import msgspec
 
 from hwmodel.errors import HwModelError, InputError, UnknownNameError
-from hwmodel.plain import Options
 from hwmodel.solve.question.contradictions import check_contradictions
 from hwmodel.solve.question.parse import read_request
 from hwmodel.solve.question.setting import Setting
@@ -28,10 +27,9 @@ def check_values(space: Space) -> None:
     twins: dict[str, dict[str, Value]] = {}
     for places, axis in [(first, None), *_variations(space, first)]:
         tried += 1
-        options = space.question_at(places)
         try:
-            _read(space, options, axis, places)
-            setting = _resolve(space, plans, options, places)
+            _read(space, axis, places)
+            setting = _resolve(space, plans, places)
             _check_twins(twins, space, setting, axis, places)
         except UnknownNameError as error:
             raise _placed(error, axis, places) from error
@@ -52,7 +50,7 @@ def _any_asked(space: Space, plans: Plans) -> bool:
     for point in range(0, space.points, -(-space.points // MOST_TRIED)):
         places = space.places_of(point)
         try:
-            _resolve(space, plans, space.question_at(places), places)
+            _resolve(space, plans, places)
         except InputError:
             continue
         except HwModelError:
@@ -73,23 +71,23 @@ class _UnreadableError(InputError):
     """A value that no option reads."""
 
 
-def _read(space: Space, options: Options, axis: Axis | None, places: dict[str, int]) -> None:
+def _read(space: Space, axis: Axis | None, places: dict[str, int]) -> None:
     if space.ask != "plan":
         return
     try:
-        read_request(**options)
+        read_request(**space.plan_at(places))
     except UnknownNameError:
         raise
     except InputError as error:
         raise _UnreadableError(str(_placed(error, axis, places))) from error
 
 
-def _resolve(space: Space, plans: Plans, options: Options, places: dict[str, int]) -> Setting | None:
+def _resolve(space: Space, plans: Plans, places: dict[str, int]) -> Setting | None:
     """What a point of `plan` is answered with. Raises InputError for what cannot be asked."""
     if space.ask == "serve":
-        check_names(options)
+        check_names(space.service_at(places))
         return None
-    check_contradictions(read_request(**options))
+    check_contradictions(read_request(**space.plan_at(places)))
     return plans.setting(places)
 
 

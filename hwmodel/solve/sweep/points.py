@@ -83,7 +83,7 @@ class Plans:
 
     def setting(self, places: dict[str, int]) -> Setting:
         """The setting of one point of the axes. Raises InputError as `plan` would."""
-        request = read_request(**self.space.question_at(places))
+        request = read_request(**self.space.plan_at(places))
         if self._catalog is None or request.catalogs:
             self._catalog = load_catalog(tuple(map(_path, request.catalogs)))
         return measured(resolve(request, self._catalog))

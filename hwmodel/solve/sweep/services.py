@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import HwModelError
-from hwmodel.plain import Options, listed
+from hwmodel.plain import listed
+from hwmodel.solve.question.options import ServeAsked, ServiceAsked
 from hwmodel.solve.run.band import Band
 from hwmodel.solve.serve.ask import read_question, serve
 from hwmodel.solve.serve.notes import ALL
@@ -39,8 +40,7 @@ class Services:
 
     def answer(self, places: Any) -> FleetRow | PredictedRow:
         """The answer of one point. Raises InputError and InfeasibleError as `serve` does."""
-        chosen = {axis.name: axis.values[int(place)] for axis, place in zip(self.space.axes, places)}
-        asked: dict[str, Any] = {**self.space.base, **chosen}
+        asked = self.space.service_at({axis.name: int(place) for axis, place in zip(self.space.axes, places)})
         return serve(**asked).answer
 
     def _row(self, point: int, places: Any) -> PointTable:
@@ -61,9 +61,9 @@ class Services:
         return table
 
 
-def check_names(options: Options) -> None:
+def check_names(options: ServeAsked) -> None:
     """Raises InputError for a question that cannot be read, UnknownNameError for names that no catalog has."""
-    text: dict[str, Any] = {name: value for name, value in options.items() if name not in NOT_OF_QUESTION}
+    text = cast("ServiceAsked", {name: one for name, one in options.items() if name not in NOT_OF_QUESTION})
     question = read_question(str(options.get("model", "")), options.get("demand"), **text)
     catalog = load_catalog(tuple(Path(str(one)) for one in listed(options.get("catalogs") or None)))
     pools = [pool.part for pool in (question.prefill, question.decode) if pool is not None]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import msgspec
 import numpy as np
@@ -16,6 +16,7 @@ from hwmodel.catalog.reading import text_of
 from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.errors import InputError, unknown
 from hwmodel.plain import Options, listed
+from hwmodel.solve.question.options import PlanOptions, ServeAsked
 from hwmodel.solve.question.parse import OPTIONS
 from hwmodel.solve.sweep.answers import TABLES, known_columns
 from hwmodel.solve.sweep.expression import Expression, read_expression
@@ -83,11 +84,15 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
     histograms: tuple[str, ...]
 
 
+# Options that all points share: as typed, numbers, several of them, or a group such as prices by part.
+Base: TypeAlias = Mapping[str, str | float | int | bool | list[str | float | int] | dict[str, str | float | int] | None]
+
+
 class Space(msgspec.Struct, frozen=True, kw_only=True):
     """Questions as the product of axes over a base; a point is a number, the last axis varying fastest."""
 
     ask: str
-    base: Options
+    base: Base
     axes: tuple[Axis, ...]
     where: tuple[str, ...]
     keep: Keep
@@ -116,8 +121,15 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
         """The place of a point on each axis."""
         return {axis.name: int(at) for axis, at in zip(self.axes, np.unravel_index(point, self.dimensions))}
 
-    def question_at(self, places: Mapping[str, int]) -> Options:
-        """The options of the point at these places."""
+    def plan_at(self, places: Mapping[str, int]) -> PlanOptions:
+        """The question of a point of `ask: plan`, by its places."""
+        return cast("PlanOptions", self._options_at(places))  # `_options` has checked the names
+
+    def service_at(self, places: Mapping[str, int]) -> ServeAsked:
+        """The question of a point of `ask: serve`, by its places."""
+        return cast("ServeAsked", self._options_at(places))
+
+    def _options_at(self, places: Mapping[str, int]) -> Base:
         return {**self.base, **{axis.name: axis.values[places[axis.name]] for axis in self.axes}}
 
     def column_names(self) -> tuple[str, ...]:
@@ -138,7 +150,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
         return early, [one for one in found if one not in early]
 
 
-def read_space(given: Path | Mapping[str, Any]) -> Space:
+def read_space(given: Path | Options) -> Space:
     """A space from its YAML file or from the same keys. Raises InputError with the place of what is wrong."""
     if isinstance(given, Mapping):
         return _space(dict(given), Path())
@@ -221,7 +233,7 @@ def _whole(value: Any, where: str, least: int, most: int) -> int:
     return value
 
 
-def _options(given: Any, ask: str, where: str) -> Options:
+def _options(given: Any, ask: str, where: str) -> dict[str, Any]:
     """Options under the names of the command line, `-` or `_` alike."""
     if not isinstance(given, Mapping):
         raise InputError(f"{where} must be options with their values, like {{tokens: 1T}}, got {given!r:.60}")
@@ -239,7 +251,7 @@ def _options(given: Any, ask: str, where: str) -> Options:
     return found
 
 
-def _axes(given: Options, base: Options, ask: str, folder: Path) -> tuple[Axis, ...]:
+def _axes(given: dict[str, Any], base: Base, ask: str, folder: Path) -> tuple[Axis, ...]:
     both = next((name for name in given if name in base), None)
     if both is not None:
         raise InputError(f"{both} stands in base and in axes: leave it in one of them")

@@ -15,6 +15,7 @@ from hwmodel.physics.shape import flop_per_token, parameters
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.plan.prepared import Prepared
 from hwmodel.solve.plan.solver import prepare, setting_of
+from hwmodel.solve.question.options import PlanOptions
 from hwmodel.solve.run.answers import answer
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.result import Band
@@ -39,7 +40,7 @@ def usual_fleet(params: float) -> int:
     return int(2.0 ** round(math.log2(min(max(params / 5e7, 8.0), 16384.0))))
 
 
-def question_of(row: Row, resolver: Resolver) -> dict[str, object]:
+def question_of(row: Row, resolver: Resolver) -> PlanOptions:
     """The options of `plan` that describe the run. Raises CellError for what is blank, InputError for unknown names."""
     params, tokens = positive(row, "params_total"), positive(row, "tokens")
     if params is None or tokens is None:
@@ -48,12 +49,12 @@ def question_of(row: Row, resolver: Resolver) -> dict[str, object]:
         raise CellError("gpu is blank")
     part = resolver.part(text(row, "gpu"))
     fleet = positive(row, "n_gpus")
-    question: dict[str, object] = {
+    question: PlanOptions = {
         "gpus": f"{round(fleet) if fleet else usual_fleet(params)}x{part.id}",
         "tokens": tokens,
     }
-    if positive(row, "year") is not None:
-        question["year"] = positive(row, "year")
+    if (year := positive(row, "year")) is not None:
+        question["year"] = year
     if text(row, "precision"):
         question["precision"] = resolver.recipe(text(row, "precision"), part).id
     elif recipe_name("", part) != "bf16":
@@ -61,16 +62,16 @@ def question_of(row: Row, resolver: Resolver) -> dict[str, object]:
     named = _named(text(row, "model"), params, resolver)
     if named is not None:
         stated = bool(text(row, "precision"))
-        return question | ({} if stated else _released(named, part, resolver)) | {"model": named}
+        return {**question, **({} if stated else _released(named, part, resolver)), "model": named}
     active = positive(row, "params_active") or params
     if active < DENSE_SHARE * params:
         sizes = {"params_total": repr(params), "params_active": repr(active), "ffn_kind": "swiglu"}
         shape, _ = shape_of(sizes)
-        return question | {"shape": msgspec.structs.replace(shape, name="the mixture")}
-    return question | {"params": params}
+        return {**question, "shape": msgspec.structs.replace(shape, name="the mixture")}
+    return {**question, "params": params}
 
 
-def _released(model: str, part: Part, resolver: Resolver) -> dict[str, str]:
+def _released(model: str, part: Part, resolver: Resolver) -> PlanOptions:
     """The 8-bit recipe in which the public configuration of a model releases its weights, where the part has it:
     engineers who train in it release in it (DeepSeek-V3, arXiv 2412.19437); narrower releases are quantised later."""
     entry = resolver.catalog.trained(model)
@@ -96,7 +97,8 @@ def _named(name: str, params: float, resolver: Resolver) -> str | None:
 
 def _solved(row: Row, resolver: Resolver, catalogs: Sequence[Path]) -> Solved:
     """The run as `plan` solves it. Raises HwModelError for what cannot be read or does not fit."""
-    setting = setting_of(**question_of(row, resolver), catalogs=tuple(str(folder) for folder in catalogs))
+    asked: PlanOptions = {**question_of(row, resolver), "catalogs": catalogs}
+    setting = setting_of(**asked)
     found: Prepared = prepare(setting)
     if found.solved is None:
         raise CellError("no accelerators")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 import yaml
@@ -45,12 +45,15 @@ def plain(value: object, digits: int | None = None) -> object:
     return float(f"{value:.{digits}g}") if digits is not None and isinstance(value, float) else value
 
 
+Constant: TypeAlias = float | str | dict[str, float | dict[str, float]]  # a number, a word, or a record of numbers
+
+
 class LeftOut(msgspec.Struct, kw_only=True):
     """Constants fitted on rows of several sources, beside the log error of each row by a fit without its source."""
 
     code_version: str = __version__
     fitted_on: str
-    constants: dict[str, object]
+    constants: dict[str, Constant]
     left_out_log_errors: dict[str, float]
 
 
