@@ -19,9 +19,9 @@ from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.plan.gain import Gain, gain
 from hwmodel.solve.plan.solver import loss_model_of, setting_of, solve_drawn
 from hwmodel.solve.question.options import CompareOptions, Folders, PlanOptions, Quantity
+from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.rates import Rates, check_rates, parse_rates, rates_for
 from hwmodel.solve.question.setting import Setting
-from hwmodel.solve.question.typed import fleet_of
 from hwmodel.solve.run.result import RunAnswer, value_of
 
 COMPARABLE = (
@@ -177,7 +177,7 @@ def _rates_of_each(fleets: Sequence[Quantity | None], rates: Rates, folders: Fol
     if len(fleets) < 2 or not rates[0][0]:
         return [{"usd_per_hour": dict(rates) if rates[0][0] else rates[0][1]} for _ in fleets]
     catalog = load_catalog(tuple(Path(folder) for folder in folders))
-    parts = [catalog.part(fleet_of(value)[1] or "").id for value in fleets]
+    parts = [catalog.part(parse_request(gpus=str(value), tokens=1.0).accelerator or "").id for value in fleets]
     check_rates(rates, parts, catalog)
     found = [rates_for(rates, part, catalog) for part in parts]
     return [{"usd_per_hour": dict(one)} if one else {} for one in found]
