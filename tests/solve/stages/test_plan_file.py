@@ -11,7 +11,17 @@ import pytest
 
 import hwmodel as hm
 from hwmodel.report import budget_card, budget_csv, budget_markdown
-from hwmodel.solve.stages.keys import OF_PLAN, schema
+from hwmodel.solve.stages.given import (
+    BudgetKeys,
+    CommitKeys,
+    EgressKeys,
+    OwnKeys,
+    RepeatedRun,
+    SpotKeys,
+    StageKeys,
+    StorageKeys,
+)
+from hwmodel.solve.stages.keys import COMMON, KINDS, OF_PLAN, PARTS, TOP, schema
 from hwmodel.solve.stages.solver import budget
 from hwmodel.units import format_usd
 from tests.solve.stages.budgets import FIVE, command
@@ -90,6 +100,15 @@ def test_the_schema_is_that_of_the_tree_and_of_the_keys() -> None:
     stage = stored["properties"]["stages"]["items"]["properties"]
     assert {"steps", "rollout_gpus", "verifier_usd_per_rollout", *OF_PLAN} <= set(stage)
     assert not stored["additionalProperties"]
+
+
+def test_keys_are_typed_by_their_names() -> None:
+    stage = {key for keys in KINDS.values() for key in keys} | (COMMON.keys() - {"stage", "kind"})
+    assert StageKeys.__annotations__.keys() == stage
+    assert BudgetKeys.__annotations__.keys() == TOP.keys() - {"stages"}
+    typed = {"own": OwnKeys, "spot": SpotKeys, "commit": CommitKeys, "storage": StorageKeys, "egress": EgressKeys}
+    assert {name: set(keys.__annotations__) for name, keys in typed.items()} == {n: set(k) for n, k in PARTS.items()}
+    assert RepeatedRun.__annotations__.keys() >= {"count", *OF_PLAN} - {"catalogs"}
 
 
 def test_every_plan_carries_its_budget() -> None:
