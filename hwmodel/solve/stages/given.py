@@ -110,13 +110,21 @@ class BudgetKeys(TypedDict, total=False):
     egress: EgressKeys
 
 
-class BudgetOptions(QuestionOptions[Quantity, str], total=False):
+class BesideFile(QuestionOptions[Quantity, str], total=False):
     """What may be given beside a plan file: options that stand for the shared ones, and whether the fleet is bought."""
 
     own: bool
 
 
 __all__ = [
-    "BudgetKeys", "BudgetOptions", "CommitKeys", "EgressKeys", "OwnKeys", "PlanOptions", "RepeatedRun", "SpotKeys",
-    "StageKeys", "StorageKeys",
+    "BesideFile",
+    "BudgetKeys",
+    "CommitKeys",
+    "EgressKeys",
+    "OwnKeys",
+    "PlanOptions",
+    "RepeatedRun",
+    "SpotKeys",
+    "StageKeys",
+    "StorageKeys",
 ]  # fmt: skip

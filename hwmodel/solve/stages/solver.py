@@ -24,7 +24,7 @@ from hwmodel.solve.stages.committed import committed_file, idle_line, years_of
 from hwmodel.solve.stages.entered import entered, not_counted, share_of_pretraining, spares
 from hwmodel.solve.stages.file import BudgetFile, Stage, read_budget, said_in, said_of
 from hwmodel.solve.stages.frame import Frame, rate, spot_of, usd
-from hwmodel.solve.stages.given import BudgetKeys, BudgetOptions
+from hwmodel.solve.stages.given import BesideFile, BudgetKeys
 from hwmodel.solve.stages.keys import OF_PLAN, TOP
 from hwmodel.solve.stages.own import Owned, owned, priced
 from hwmodel.solve.stages.rl import reinforcement
@@ -89,7 +89,7 @@ class BudgetPlan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str]
 
 
-def budget(source: Path | str | Options, **options: Unpack[BudgetOptions]) -> BudgetPlan:
+def budget(source: Path | str | Options, **options: Unpack[BesideFile]) -> BudgetPlan:
     """Answer a plan file, by its path or as a mapping of the same keys; `options` stand for the file's shared ones.
 
     Raises InputError for what cannot be read (file, line, nearest key), InfeasibleError where a stage has no answer.
@@ -113,7 +113,7 @@ def budget(source: Path | str | Options, **options: Unpack[BudgetOptions]) -> Bu
         return _whole(frame, pools, lines)
 
 
-def one_stage(**options: Unpack[BudgetOptions]) -> BudgetPlan:
+def one_stage(**options: Unpack[BesideFile]) -> BudgetPlan:
     """A run of pre-training as a budget: `own` buys its accelerators; of several pools (`512xH100+1024xA100`) each
     gets one.
 
@@ -134,7 +134,7 @@ def one_stage(**options: Unpack[BudgetOptions]) -> BudgetPlan:
     return budget({"stages": stages}, **options)
 
 
-def _with_options(file: BudgetFile, options: BudgetOptions) -> BudgetFile:
+def _with_options(file: BudgetFile, options: BesideFile) -> BudgetFile:
     """The file with options given beside it: those of the whole budget, or those that stages share."""
     given = {name: value for name, value in options.items() if value is not None and value != ()}
     for name in given:
