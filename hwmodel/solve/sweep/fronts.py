@@ -1,8 +1,8 @@
 """Pareto fronts of millions of rows in up to four costs: less is better in each.
 
-Rows are thinned by the front of every so-many-th of them, then put in the order of their first cost, so that a row can
-only be beaten by one before it. With two costs both are one look at a stair: the least second cost of what has no more
-of the first. With three or four the first is cut into steps to thin; the rest is divided and conquered: the front of
+Rows are thinned by what all of them together beat (`bars.py`), each cost being the last in turn, then put in the order
+of their first cost, so that a row can only be beaten by one before it. With two costs the rest is one look at a stair:
+the least second cost of what has no more of the first. With three or four it is divided and conquered: the front of
 each half, then of the later half what the earlier beats in the other costs, asked again by halves of the next cost
 (Kung, Luccio and Preparata, On finding the maxima of a set of vectors, JACM 22, 1975). Time is n log^(d-2) n sorts of
 whole columns.
@@ -10,16 +10,20 @@ whole columns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from hwmodel.solve.sweep.bars import Bars, Column
 
 Costs = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 COST_DIGITS = 10
-CLEARLY = 1e-8  # of a cost
-FEW_ROWS, SAMPLED = 4096, 16  # rows from which on a front is thinned, by that of every so-many-th
-STEPS = {3: 64, 4: 16}  # of the first cost, by how many costs there are
+FEW_ROWS = 4096  # from which on rows are thinned
+WORTH = 0.8  # of rows that may be left by a round of thinning for another to be worth its time
+CHUNK = 1 << 16  # rows looked at together, which a processor's own memory holds
 BLOCK_ROWS = 256
 BEFORE = np.triu(np.ones((BLOCK_ROWS, BLOCK_ROWS), dtype=bool), 1)  # of pairs of a block
 
@@ -30,14 +34,30 @@ def front_rows(costs: Costs) -> Index:
     Costs that differ by less than a part in 10^9 are equal: they differ by the rounding of the arithmetic.
     """
     rows = np.flatnonzero(np.logical_and.reduce([np.isfinite(column) for column in costs.T]))
-    rows = rows[_open(costs[rows])]
+    rows = rows[thinned([np.ascontiguousarray(column[rows]) for column in costs.T])]
     return rows[_swept(_rounded(costs[rows]))]
 
 
-def clearly_above(cost: Costs) -> Costs:
-    """What is greater than this is so beyond the rounding up to which costs are equal."""
-    above: Costs = cost + CLEARLY * np.abs(cost)
-    return above
+def thinned(columns: list[Column]) -> Index:
+    """Rows of finite costs less most of those that are not on the front: those that others clearly beat."""
+    rows, count = np.arange(len(columns[0])), len(columns)
+    for turn in range(2 * count):
+        if len(rows) <= FEW_ROWS:
+            break
+        first = turn % count
+        turned = columns[first:] + columns[:first]
+        kept = unbeaten(Bars(turned), turned)
+        rows, columns = rows[kept], [column[kept] for column in columns]
+        if turn >= count - 1 and len(kept) > WORTH * len(turned[0]):
+            break
+    return rows
+
+
+def unbeaten(bars: Bars, columns: Sequence[Column]) -> Index:
+    """Rows that the bars do not clearly beat."""
+    starts = range(0, len(columns[0]), CHUNK)
+    kept = [at + bars.unbeaten([column[at : at + CHUNK] for column in columns]) for at in starts]
+    return np.concatenate(kept) if kept else np.empty(0, dtype=np.int64)
 
 
 def _rounded(costs: Costs) -> Costs:
@@ -46,32 +66,6 @@ def _rounded(costs: Costs) -> Costs:
         scale = 10.0 ** (COST_DIGITS - 1 - np.floor(np.log10(np.abs(costs))))
         found = np.round(costs * scale) / scale
     return np.where(np.isfinite(found), found, costs)
-
-
-def _open(costs: Costs) -> Index:
-    """Rows of the front among others: those that the front of some of them does not clearly beat."""
-    every = np.arange(len(costs))
-    if len(costs) <= FEW_ROWS:
-        return every
-    some = costs[::SAMPLED]
-    return unbeaten(costs, some[front_rows(some)])
-
-
-def unbeaten(costs: Costs, strong: Costs) -> Index:
-    """Rows that none of the strong ones beats clearly: none has no more of every cost and clearly less of the last."""
-    count = costs.shape[1]
-    if count == 2:
-        return np.flatnonzero(costs[:, 1] <= clearly_above(_least_before(strong, costs[:, 0])))
-    edges = np.quantile(strong[:, 0], np.linspace(0.0, 1.0, STEPS[count])) if len(strong) else np.empty(0)
-    step = np.searchsorted(edges, costs[:, 0], side="right")  # above or at so many of the edges
-    order = np.argsort(step, kind="stable")
-    ends = np.searchsorted(step[order], np.arange(len(edges) + 2))
-    kept = []
-    for at, edge in enumerate([-np.inf, *edges]):
-        rows = order[ends[at] : ends[at + 1]]
-        below = strong[strong[:, 0] <= edge]
-        kept.append(rows[unbeaten(costs[rows, 1:], below[:, 1:])] if len(rows) and len(below) else rows)
-    return np.sort(np.concatenate(kept))
 
 
 def _least_before(pairs: Costs, first: Costs) -> Costs:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from inspect import signature
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.solve.sweep.answers import ALWAYS, STATUS, known_columns
+from hwmodel.solve.sweep.columns import placed
 from hwmodel.solve.sweep.expression import Expression
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.keeping import counts_of, packed, winners, with_winners
@@ -19,6 +21,9 @@ from hwmodel.solve.sweep.table import PointTable, blank_table
 
 ROW_GROUP = 1 << 17
 REPEATS = 8  # of a value of numbers, on average, from which on a dictionary of them is shorter and sooner read
+# Numbers of which compression leaves so much are written as they are, to be read at their places without the others.
+INCOMPRESSIBLE, TRIED_VALUES = 0.75, 8192
+ONE_PAGE_BYTES = 1 << 30  # above all columns of a row group
 
 
 class Sweeper:
@@ -107,22 +112,47 @@ def parquet_bytes(space: Space, table: PointTable, said: dict[str, bytes]) -> by
     columns = [_arrow(arrow, field, table) for field in fields]
     whole = arrow.Table.from_arrays(columns, schema=fields)
     stream = io.BytesIO()
-    words, split = _encoded(arrow, whole)
+    words, split, plain = _encoded(arrow, whole, table.ok)
     with parquet.ParquetWriter(
-        stream, fields, compression="zstd", use_dictionary=words, use_byte_stream_split=split
-    ) as writer:
+        stream, fields, use_dictionary=words, use_byte_stream_split=split, data_page_size=ONE_PAGE_BYTES,
+        compression={name: "none" if name in plain else "zstd" for name in whole.column_names},
+        **_no_limit_of_rows(parquet),
+    ) as writer:  # fmt: skip
         writer.write_table(whole, row_group_size=ROW_GROUP)
         # As metadata of the table it would stand in the file a second time, in the schema that Arrow writes.
+        said = {**said, **placed(plain, table.ok)}
         writer.add_key_value_metadata({f"hwmodel.{name}": value for name, value in said.items()})
     return stream.getvalue()
 
 
-def _encoded(arrow: Any, table: Any) -> tuple[list[str], list[str]]:
-    """The columns written by a dictionary of their values, and those written byte by byte of their numbers: a half to a
-    quarter of the size, and read in half the time, where numbers hardly repeat."""
+def _no_limit_of_rows(parquet: Any) -> dict[str, int]:
+    """That a page holds a whole row group, as it does in versions that know no limit."""
+    known = signature(parquet.ParquetWriter.__init__).parameters
+    return {"max_rows_per_page": ROW_GROUP} if "max_rows_per_page" in known else {}
+
+
+def _encoded(arrow: Any, table: Any, ok: NDArray[np.bool_]) -> tuple[list[str], list[str], list[str]]:
+    """The columns written by a dictionary of their values; those written byte by byte of their numbers: a half to a
+    quarter of the size, and read in half the time, where numbers hardly repeat; and those written as they are, for even
+    so they would not be much shorter."""
     numbers = [field.name for field in table.schema if arrow.types.is_floating(field.type)]
-    split = [name for name in numbers if REPEATS * len(table[name].unique()) > table.num_rows]
-    return [name for name in table.column_names if name not in split], split
+    rare = [name for name in numbers if REPEATS * len(table[name].unique()) > table.num_rows]
+    plain = [name for name in rare if _lacks_with(table[name], ok) and not _compresses(arrow, table[name])]
+    words = [name for name in table.column_names if name not in rare]
+    return words, [name for name in rare if name not in plain], plain
+
+
+def _lacks_with(column: Any, ok: NDArray[np.bool_]) -> bool:
+    """Whether a column has a number in every row, or in every answered row and no other."""
+    lacking = column.null_count
+    return lacking == 0 or (lacking == len(ok) - int(ok.sum()) and not column.is_null().to_numpy()[ok].any())
+
+
+def _compresses(arrow: Any, column: Any) -> bool:
+    """Whether numbers, byte by byte, become much shorter."""
+    some = column.drop_null().to_numpy()[:TRIED_VALUES]
+    bytewise = some.view(np.uint8).reshape(-1, some.itemsize).T.tobytes()
+    return len(arrow.compress(bytewise, codec="zstd", asbytes=True)) < INCOMPRESSIBLE * len(bytewise)
 
 
 def _arrow(arrow: Any, field: Any, table: PointTable) -> Any:

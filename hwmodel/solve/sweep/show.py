@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,16 @@ from numpy.typing import NDArray
 
 from hwmodel.errors import InputError, unknown
 from hwmodel.solve.sweep.answers import ALWAYS, SweepRow, known_columns
+from hwmodel.solve.sweep.columns import ShardColumns
 from hwmodel.solve.sweep.expression import Expression, read_expression
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.folder import Folder
-from hwmodel.solve.sweep.fronts import clearly_above, front_rows, unbeaten
+from hwmodel.solve.sweep.fronts import front_rows
+from hwmodel.solve.sweep.scan import near_front, values_at
 from hwmodel.solve.sweep.space import MOST_PARETO, MOST_TOP, Space
 
 PLACE = ("file_index", "file_row_number")  # of a row, which the database counts and does not read
-FILES_TRIED = 8  # files whose front says what excludes most rows before they are read
-FEW_STRONG, MOST_STRONG, MOST_TRIED = 6, 64, 8192  # rows that do, of so many, by so many rows
 MOST_VALUES = 20_000_000  # of a front, about a gigabyte
-FILES_AT_ONCE, MOST_STAIRS = 8, 256  # of files read together what so many of the strong rows beat is left out
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,9 +53,8 @@ class Rows:
         if not found:
             raise self.folder.without_rows()
         self.missing = self.space.shards - len(found)  # shards that are not run yet, or damaged
-        self._of_shard = {shard: str(found[shard]) for shard in sorted(found)}
-        self._files = list(self._of_shard.values())
-        self._base = extra("duckdb", "duckdb").connect()
+        self._numbers = sorted(found)
+        self._files = [str(found[shard]) for shard in self._numbers]
         self.names = (*ALWAYS, *self.space.column_names())
 
     def best(
@@ -95,52 +92,25 @@ class Rows:
             raise InputError(f"--pareto takes 2 to {MOST_PARETO} answers, like cost_usd,loss_nats")
         for name in names:
             self._need(name, self._measures(), "--pareto")
-        signs = [-1.0 if self.space.largest_first(name) else 1.0 for name in names]
-        some = self._files[:: -(-len(self._files) // FILES_TRIED)]
-        _, seen = self._costs(names, signs, some, self._where(where))
-        strong = seen[front_rows(seen)]
-        answers = [f'"{name}"' if sign > 0 else f'-"{name}"' for name, sign in zip(names, signs)]
-        rest = [_unbeaten(answers, one) for one in _most_excluding(seen, strong)]
-        place, costs = self._left(names, signs, " AND ".join([self._where(where), *rest]), strong)
-        front = front_rows(costs)
-        front = front[np.lexsort((*place[:, front][::-1], *(sign * costs[front, at] for at, sign in _last(signs))))]
-        shown = front if most is None or len(front) <= most else front[_evenly(len(front), most)]
+        asked = self._read(where) if where else None
+        found = near_front(self._shard, len(self._files), list(zip(names, self._signs(names))), asked, self._spelled)
+        front = front_rows(np.stack(found.costs, axis=1))
+        values = {name: sign * column[front] for name, sign, column in zip(names, self._signs(names), found.costs)}
+        place = found.place[:, front]
+        order = np.lexsort((*place[::-1], *reversed(values.values())))
+        shown = order if most is None or len(order) <= most else order[_evenly(len(order), most)]
         wide = len(columns or self.names)
         if len(shown) * wide > MOST_VALUES:
             raise InputError(
                 f"the front has {len(front):,} rows of {wide} columns, {MOST_VALUES:,} values are handed over at once: "
                 "narrow it with --where, or name fewer --columns"
             )
-        known = {name: sign * costs[shown, at] for at, (name, sign) in enumerate(zip(names, signs))}
-        known = {name: values for name, values in known.items() if not self._whole(name)}
+        known = {name: column[shown] for name, column in values.items() if not self._whole(name)}
         return msgspec.structs.replace(self._these(place[:, shown], columns, known), found=len(front))
 
-    def _left(
-        self, names: Sequence[str], signs: Sequence[float], where: str, strong: NDArray[np.float64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The same of all files, less what some of the strong rows beat: a few files at a time, which take memory that
-        those before have left."""
-        by = strong[_evenly(len(strong), MOST_STAIRS)] if len(strong) else strong
-
-        def of(first: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-            place, costs = self._costs(names, signs, self._files[first : first + FILES_AT_ONCE], where)
-            kept = unbeaten(costs, by)
-            return place[:, kept] + np.array([[first], [0]]), costs[kept]
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = list(pool.map(of, range(0, len(self._files), FILES_AT_ONCE)))
-        return np.concatenate([place for place, _ in found], axis=1), np.concatenate([costs for _, costs in found])
-
-    def _costs(
-        self, names: Sequence[str], signs: Sequence[float], files: Sequence[str], where: str
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The places of rows that have all of some answers, and these, less being better."""
-        quoted = [f'"{name}"' for name in dict.fromkeys(names)]
-        full = " AND ".join([where, *(f"{name} IS NOT NULL" for name in quoted)])
-        found = self._run(f"SELECT {', '.join([*PLACE, *quoted])} FROM {_source(files)} {full}").fetchnumpy()
-        costs = [sign * np.asarray(found[name], dtype=float) for name, sign in zip(names, signs)]
-        place = np.stack([np.asarray(found[name], dtype=np.int64) for name in PLACE])
-        return place, np.stack(costs, axis=1)
+    def _signs(self, names: Sequence[str]) -> list[float]:
+        """What makes less the better of each answer."""
+        return [-1.0 if self.space.largest_first(name) else 1.0 for name in names]
 
     def heat(self, across: str, up: str, answer: str, where: str | None = None) -> Heat:
         """The best of an answer at each pair of values of two axes, the others free."""
@@ -182,6 +152,10 @@ class Rows:
         if name not in known:
             raise unknown("column", name, known, option)
 
+    @cached_property
+    def _base(self) -> Any:
+        return extra("duckdb", "duckdb").connect()
+
     def _read(self, where: str) -> Expression:
         return read_expression(where, {*self.names, *self._spelled})
 
@@ -207,23 +181,12 @@ class Rows:
         names = self.names if columns is None else tuple(dict.fromkeys(columns))
         values = {name: column.tolist() for name, column in (known or {}).items() if name in names}
         read = [name for name in names if name not in values]
-        files, rows = places
-        if len(rows) and read:
-            values |= dict(zip(read, zip(*self._read_at(files, rows, read))))
+        values |= dict(zip(read, values_at(self._shard, places, read)))
         ordered = [values.get(name, ()) for name in names]
-        return Selected(columns=names, rows=[dict(zip(names, row)) for row in zip(*ordered)], found=len(rows))
+        return Selected(columns=names, rows=[dict(zip(names, row)) for row in zip(*ordered)], found=places.shape[1])
 
-    def _read_at(self, files: NDArray[np.int64], rows: NDArray[np.int64], names: Sequence[str]) -> Any:
-        """These columns of rows by their files and places in them, in the order given."""
-        used, place = np.unique(files, return_inverse=True)
-        asked = [place.tolist(), rows.tolist(), list(range(len(rows)))]
-        quoted = ", ".join(f't."{name}"' for name in names)
-        return self._run(
-            "WITH asked AS (SELECT unnest($1) f, unnest($2) r, unnest($3) n) "
-            f"SELECT {quoted} FROM {_source([self._files[one] for one in used])} t "
-            "JOIN asked ON t.file_index = asked.f AND t.file_row_number = asked.r ORDER BY asked.n",
-            asked,
-        ).fetchall()
+    def _shard(self, file: int) -> ShardColumns:
+        return ShardColumns(Path(self._files[file]), self.space, self._numbers[file])
 
     def _run(self, query: str, values: Sequence[Any] = ()) -> Any:
         duckdb = extra("duckdb", "duckdb")
@@ -239,37 +202,14 @@ def _check_count(count: int) -> None:
         raise InputError(f"--top must be a whole number from 1 to {MOST_TOP:,}, got {count}")
 
 
-def _last(signs: Sequence[float]) -> Iterable[tuple[int, float]]:
-    """Places and signs, the last first, as a sort takes its keys."""
-    return reversed(list(enumerate(signs)))
-
-
 def _evenly(count: int, most: int) -> NDArray[np.int64]:
     """So many of a count, from end to end."""
     return np.unique(np.round(np.linspace(0.0, count - 1.0, most)).astype(np.int64))
 
 
-def _most_excluding(some: NDArray[np.float64], strong: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A few of the strong rows that together beat the most of some."""
-    left = some[:: max(1, -(-len(some) // MOST_TRIED))]
-    tried = strong[:: max(1, -(-len(strong) // MOST_STRONG))]
-    chosen: list[NDArray[np.float64]] = []
-    while len(chosen) < FEW_STRONG and len(left) and len(tried):
-        beaten = np.all(left[:, None] > clearly_above(tried), axis=2)
-        best = int(np.argmax(beaten.sum(axis=0)))
-        chosen.append(tried[best])
-        left = left[~beaten[:, best]]
-    return np.array(chosen).reshape(-1, strong.shape[1])
-
-
 def _source(files: Sequence[str]) -> str:
     """Files as one table."""
     return f"read_parquet([{', '.join(map(_text, files))}], file_row_number=true)"
-
-
-def _unbeaten(names: Sequence[str], by: NDArray[np.float64]) -> str:
-    """That a row is not clearly worse than another in every answer."""
-    return "(" + " OR ".join(f"{name} <= {float(cost)!r}" for name, cost in zip(names, clearly_above(by))) + ")"
 
 
 def _text(value: Any) -> str:

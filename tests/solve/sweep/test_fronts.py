@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from hwmodel.solve.sweep.bars import Bars
 from hwmodel.solve.sweep.fronts import _rounded, _swept, front_rows, unbeaten
 
 
@@ -39,17 +40,46 @@ def test_fronts_against_all_pairs(dimensions: int) -> None:
         assert not np.any(np.all(costs <= costs[row], axis=1) & np.any(costs < costs[row], axis=1))
 
 
+def columns(costs: np.ndarray) -> list[np.ndarray]:
+    return [np.ascontiguousarray(column) for column in costs.T]
+
+
+DRAWS = {
+    "of both signs": lambda draw, shape: draw.uniform(-2.0, 2.0, shape),
+    "more is better": lambda draw, shape: -draw.uniform(0.1, 0.6, shape),
+    "of many decades": lambda draw, shape: 10.0 ** draw.uniform(-30.0, 30.0, shape),
+    "few values": lambda draw, shape: draw.integers(0, 5, shape).astype(float),
+    "one value": lambda draw, shape: np.full(shape, 7.0),
+    "alike but for rounding": lambda draw, shape: 3.0 * (1.0 + 1e-12 * draw.integers(0, 9, shape)),
+    "beyond single precision": lambda draw, shape: 10.0 ** draw.uniform(-300.0, 300.0, shape),
+}
+
+
+ALIKE = ("alike but for rounding", "beyond single precision")  # too much so to be told apart by a table
+
+
 @pytest.mark.parametrize("dimensions", [2, 3, 4])
-def test_rows_that_strong_ones_do_not_beat(dimensions: int) -> None:
-    """None of the front is left out, none that is beaten with room to spare in every cost is left."""
+@pytest.mark.parametrize("kind", DRAWS)
+def test_bars_leave_the_whole_front_and_little_else(dimensions: int, kind: str) -> None:
+    """None of the front is left out; who is beaten with a step to spare in every cost is."""
     draw = np.random.default_rng(dimensions)
-    costs = draw.uniform(-2.0, 2.0, (30_000, dimensions))  # below nought too
+    costs = DRAWS[kind](draw, (30_000, dimensions))
     strong = costs[:300]
-    left = unbeaten(costs, strong)
+    left = unbeaten(Bars(columns(strong)), columns(costs))
     assert set(front_rows(costs).tolist()) <= set(left.tolist())
-    steps = 0.4 if dimensions > 2 else 1e-6  # a step of a cost is as wide
-    for row in left[::20]:
-        assert not np.any(np.all(strong + steps < costs[row], axis=1))
+    for row in np.setdiff1d(np.arange(len(costs)), left)[::200]:
+        no_more = np.all(strong <= costs[row], axis=1)
+        assert np.any(no_more & (strong[:, -1] < costs[row, -1]))
+    ranks = np.stack([np.searchsorted(np.sort(column), column) for column in costs.T], axis=1)
+    for row in left[::20] if kind not in ALIKE else ():
+        assert not np.any(np.all(ranks[:300] + 500 < ranks[row], axis=1))
+
+
+def test_bars_of_no_rows_beat_none_and_lacking_costs_beat_nothing() -> None:
+    some = [np.array([1.0, np.nan, -3.0, np.inf]), np.array([1.0, 2.0, np.nan, -np.inf])]
+    assert unbeaten(Bars([np.empty(0)] * 2), some).tolist() == [0, 1, 2, 3]
+    assert 0 in unbeaten(Bars([np.array([0.0, 2.0])] * 2), [np.array([-1.0]), np.array([5.0])])
+    unbeaten(Bars([np.array([-1.0, 2.0])] * 2), some)  # of both signs, where nan has no cell
 
 
 @pytest.mark.parametrize("dimensions", [3, 4])

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -19,7 +18,6 @@ from hwmodel.errors import InputError
 from hwmodel.report.sweep import cell, rows_table, shown_text, sweep_report
 from hwmodel.report.sweep_figures import drawn_front, front_figure, heat_figure
 from hwmodel.solve.sweep import show
-from hwmodel.solve.sweep.fronts import front_rows
 from hwmodel.solve.sweep.show import Rows
 
 from .conftest import SMALL
@@ -57,20 +55,6 @@ def test_the_front(folder: Path) -> None:
     assert {row["point"] for row in found} == {row["point"] for row in summary["pareto"]["rows"]}
     assert [row["cost_usd"] for row in found] == sorted(row["cost_usd"] for row in found)
     assert Rows(folder).front(["cost_usd", "loss_nats"], "params > 1T").rows == []
-
-
-@pytest.mark.parametrize("names", [["cost_usd", "loss_nats"], ["elapsed_days", "mfu", "loss_nats"]])
-def test_the_front_is_the_same_whether_the_database_excludes_rows_or_not(
-    folder: Path, plain: list[dict[str, Any]], names: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = []
-    for strong in (6, 1, 0):
-        monkeypatch.setattr(show, "FEW_STRONG", strong)
-        found.append(Rows(folder).front(names, "tokens > 1"))
-    assert len(found[0].rows) > 1
-    assert found[0] == found[1] == found[2]
-    costs = np.array([[-row[n] if n == "mfu" else row[n] for n in names] for row in plain if row["status"] == "ok"])
-    assert found[0].found == len(front_rows(costs))
 
 
 def test_of_a_long_front_some_rows_and_of_rows_some_columns(folder: Path) -> None:

@@ -1,0 +1,128 @@
+"""The columns of a shard's file, read for few rows of many: numbers that were written as they are stand one after
+another, those of answered rows alone or of all, and are taken from their places; others are decoded.
+
+A file says which columns stand so, and which of its rows have an answer (`placed`). Parquet's own readers know nothing
+of it: to them these are columns without compression, whose row groups have one page each.
+"""
+
+from __future__ import annotations
+
+import base64
+import mmap
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.solve.sweep.expression import Expression
+from hwmodel.solve.sweep.extras import extra
+from hwmodel.solve.sweep.space import Space
+
+PLAIN, ANSWERED = "plain", "answered"
+NUMBER_BYTES = 8
+
+
+def placed(plain: Sequence[str], ok: NDArray[np.bool_]) -> dict[str, bytes]:
+    """What a file says of the columns that are read at their places, and of its answered rows where some are not."""
+    bits = b"" if ok.all() else base64.b64encode(np.packbits(ok).tobytes())
+    return {PLAIN: ",".join(plain).encode(), ANSWERED: bits}
+
+
+class ShardColumns:
+    """The rows of one file, by their places in it."""
+
+    def __init__(self, path: Path, space: Space, shard: int) -> None:
+        self._file = extra("pyarrow.parquet", "pyarrow").ParquetFile(path, memory_map=True)
+        self._path = path
+        self._facts = self._file.metadata
+        said: dict[bytes, bytes] = self._facts.metadata
+        self._plain = said[f"hwmodel.{PLAIN}".encode()].decode().split(",")
+        self._bits = said[f"hwmodel.{ANSWERED}".encode()]
+        self._names = {name: at for at, name in enumerate(self._facts.schema.names)}
+        self.rows = int(self._facts.num_rows)
+        self._space, points = space, space.points_of(shard)
+        whole = space.layouts == "best" and not space.where and space.keep.rows == "all"
+        self._points = points if whole and len(points) == self.rows else None  # a row each, in their order
+        self._decoded: dict[str, Any] = {}
+
+    @cached_property
+    def answered(self) -> NDArray[np.int64]:
+        """The rows that have an answer."""
+        if not self._bits:
+            return np.arange(self.rows)
+        bits = np.frombuffer(base64.b64decode(self._bits), dtype=np.uint8)
+        return np.flatnonzero(np.unpackbits(bits, count=self.rows))
+
+    def answers(self, name: str) -> NDArray[np.float64]:
+        """A number of each answered row, nan where it lacks one."""
+        if name in self._plain:
+            values = np.concatenate(self._runs(name))
+            return values[self.answered] if self._bits and len(values) == self.rows else values
+        values = self._column(name).to_numpy().astype(float, copy=False)
+        return values[self.answered] if self._bits else values
+
+    def at(self, name: str, rows: NDArray[np.int64]) -> list[Any]:
+        """The values of some rows, None where they have none."""
+        if self._points is not None and (name == "point" or name in self._axes):
+            points = self._points.start + rows
+            return points.tolist() if name == "point" else self._of_axis(name, points)
+        if name not in self._plain:
+            return list(self._column(name).take(rows).to_pylist())
+        values = np.concatenate(self._runs(name)) if self._facts.num_row_groups > 1 else self._runs(name)[0]
+        if len(values) == self.rows:
+            return list(values[rows].tolist())
+        place = np.searchsorted(self.answered, rows)
+        has = np.append(self.answered, -1)[place] == rows
+        found = iter(values[place[has]].tolist())
+        return [next(found) if one else None for one in has]
+
+    def words(self, name: str) -> NDArray[Any]:
+        """A text of each answered row, None where it lacks one."""
+        coded = self._column(name).unify_dictionaries().combine_chunks()
+        known = np.array([*coded.dictionary.to_pylist(), None], dtype=object)
+        places = coded.indices.fill_null(len(known) - 1).to_numpy()
+        return known[places[self.answered] if self._bits else places]
+
+    def holds(self, condition: Expression, named: Mapping[str, str], kept: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of some of the answered rows that meet a condition; `named`: its names with their columns."""
+        columns = {}
+        for name in condition.names:
+            column = named.get(name, name)
+            columns[name] = (self.words if self._is_text(column) else self.answers)(column)[kept]
+        return kept[condition.holds(columns, len(kept))]
+
+    def _is_text(self, name: str) -> bool:
+        return str(self._facts.schema.column(self._names[name]).physical_type) == "BYTE_ARRAY"
+
+    def _column(self, name: str) -> Any:
+        if name not in self._decoded:
+            self._decoded[name] = self._file.read(columns=[name], use_threads=False).column(0)
+        return self._decoded[name]
+
+    def _of_axis(self, name: str, points: NDArray[np.int64]) -> list[Any]:
+        axis = self._axes[name]
+        places = np.unravel_index(points, self._space.dimensions)[list(self._axes).index(name)]
+        values = axis.array[places].tolist()
+        return values if axis.numbers is not None else [str(value) for value in values]
+
+    @cached_property
+    def _axes(self) -> Mapping[str, Any]:
+        return {axis.column: axis for axis in self._space.axes}
+
+    @cached_property
+    def _bytes(self) -> mmap.mmap:
+        with self._path.open("rb") as stream:
+            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def _runs(self, name: str) -> list[NDArray[np.float64]]:
+        """The numbers of a column in each row group: its page ends with them."""
+        found = []
+        for group in range(self._facts.num_row_groups):
+            chunk = self._facts.row_group(group).column(self._names[name])
+            count = chunk.num_values - chunk.statistics.null_count
+            end = chunk.data_page_offset + chunk.total_compressed_size
+            found.append(np.frombuffer(self._bytes, "<f8", count, end - NUMBER_BYTES * count))
+        return found

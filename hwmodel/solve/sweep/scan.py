@@ -1,0 +1,98 @@
+"""All files of a sweep looked through for rows near a front, and rows read at their places in them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.solve.sweep.bars import Bars, Column
+from hwmodel.solve.sweep.columns import ShardColumns
+from hwmodel.solve.sweep.expression import Expression
+from hwmodel.solve.sweep.fronts import unbeaten
+
+FIRST_SHARE = 16  # one of so many files is looked at first, then as many again as were: they say what beats the others
+Open = Callable[[int], ShardColumns]  # a file by its number
+
+
+class Placed(NamedTuple):
+    """Rows by their files and places in them, with their costs as columns."""
+
+    place: NDArray[np.int64]
+    costs: list[Column]
+
+    def take(self, rows: NDArray[np.int64]) -> Placed:
+        """Some of them."""
+        return Placed(self.place[:, rows], [column[rows] for column in self.costs])
+
+
+def near_front(
+    opened: Open, count: int, answers: Sequence[tuple[str, float]], condition: Expression | None,
+    named: Mapping[str, str],
+) -> Placed:  # fmt: skip
+    """The rows of `count` files that have all answers (each with the sign that makes less the better) and meet a
+    condition over names of columns, or of `named`, less most of those that others beat: in the order of their places.
+    """
+
+    def of(file: int) -> Placed:
+        return _of_file(opened(file), file, answers, bars, condition, named)
+
+    bars: Bars | None = None
+    found = Placed(np.empty((2, 0), dtype=np.int64), [np.empty(0)] * len(answers))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for files in _batches(count):
+            found = _joined([found, *pool.map(of, files)])
+            found = found.take(unbeaten(Bars(found.costs), found.costs))
+            bars = Bars(found.costs)
+    return found.take(np.lexsort(found.place[::-1]))
+
+
+def _of_file(
+    shard: ShardColumns, file: int, answers: Sequence[tuple[str, float]], bars: Bars | None,
+    condition: Expression | None, named: Mapping[str, str],
+) -> Placed:  # fmt: skip
+    """Those of one file that the bars do not beat."""
+    costs = [sign * shard.answers(name) for name, sign in answers]
+    kept = np.arange(len(costs[0])) if bars is None else unbeaten(bars, costs)
+    kept = kept[np.logical_and.reduce([np.isfinite(column[kept]) for column in costs])]
+    if condition is not None:
+        kept = shard.holds(condition, named, kept)
+    rows = shard.answered[kept] if len(kept) else kept
+    return Placed(np.stack([np.full(len(rows), file), rows]), [column[kept] for column in costs])
+
+
+def _joined(parts: Sequence[Placed]) -> Placed:
+    costs = [np.concatenate(columns) for columns in zip(*(part.costs for part in parts))]
+    return Placed(np.concatenate([part.place for part in parts], axis=1), costs)
+
+
+def _batches(count: int) -> Iterator[range]:
+    """Numbers up to a count in batches, each spread over all of them and as large as those before together."""
+    step = FIRST_SHARE
+    yield range(0, count, step)
+    while step > 1:
+        yield range(step // 2, count, step)
+        step //= 2
+
+
+def values_at(opened: Open, place: NDArray[np.int64], names: Sequence[str]) -> list[list[Any]]:
+    """Of each column the values of rows by their files and places in them, in the order given: no other file is
+    opened."""
+    files, rows = place
+    order = np.lexsort((rows, files))
+    parts = np.split(order, np.flatnonzero(np.diff(files[order])) + 1) if len(order) else []
+
+    def of(part: NDArray[np.int64]) -> list[list[Any]]:
+        shard = opened(int(files[part[0]]))
+        return [shard.at(name, rows[part]) for name in names]
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        pieces = list(pool.map(of, parts))
+    back = np.argsort(order).tolist()
+    flat = (list(chain.from_iterable(one)) for one in zip(*pieces))
+    return [[column[at] for at in back] for column in flat]
