@@ -35,8 +35,10 @@ class ShardColumns:
     """The rows of one file, by their places in it."""
 
     def __init__(self, path: Path, space: Space, shard: int) -> None:
-        self._file = extra("pyarrow.parquet", "pyarrow").ParquetFile(path, memory_map=True)
-        self._path = path
+        with path.open("rb") as stream:
+            self._bytes = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        whole_file = extra("pyarrow", "pyarrow").py_buffer(self._bytes)
+        self._file = extra("pyarrow.parquet", "pyarrow").ParquetFile(whole_file)
         self._facts = self._file.metadata
         said: dict[bytes, bytes] = self._facts.metadata
         self._plain = said[f"hwmodel.{PLAIN}".encode()].decode().split(",")
@@ -46,7 +48,6 @@ class ShardColumns:
         self._space, points = space, space.points_of(shard)
         whole = space.layouts == "best" and not space.where and space.keep.rows == "all"
         self._points = points if whole and len(points) == self.rows else None  # a row each, in their order
-        self._decoded: dict[str, Any] = {}
 
     @cached_property
     def answered(self) -> NDArray[np.int64]:
@@ -98,9 +99,7 @@ class ShardColumns:
         return str(self._facts.schema.column(self._names[name]).physical_type) == "BYTE_ARRAY"
 
     def _column(self, name: str) -> Any:
-        if name not in self._decoded:
-            self._decoded[name] = self._file.read(columns=[name], use_threads=False).column(0)
-        return self._decoded[name]
+        return self._file.read(columns=[name], use_threads=False).column(0)
 
     def _of_axis(self, name: str, points: NDArray[np.int64]) -> list[Any]:
         axis = self._axes[name]
@@ -111,11 +110,6 @@ class ShardColumns:
     @cached_property
     def _axes(self) -> Mapping[str, Any]:
         return {axis.column: axis for axis in self._space.axes}
-
-    @cached_property
-    def _bytes(self) -> mmap.mmap:
-        with self._path.open("rb") as stream:
-            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
 
     def _runs(self, name: str) -> list[NDArray[np.float64]]:
         """The numbers of a column in each row group: its page ends with them."""

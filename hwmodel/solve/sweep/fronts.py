@@ -1,6 +1,6 @@
 """Pareto fronts of millions of rows in up to four costs: less is better in each.
 
-Rows are thinned by what all of them together beat (`bars.py`), each cost being the last in turn, then put in the order
+Rows are thinned by what all of them together beat (`stairs.py`), each cost being the last in turn, then put in the order
 of their first cost, so that a row can only be beaten by one before it. With two costs the rest is one look at a stair:
 the least second cost of what has no more of the first. With three or four it is divided and conquered: the front of
 each half, then of the later half what the earlier beats in the other costs, asked again by halves of the next cost
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.solve.sweep.bars import Bars, Column
+from hwmodel.solve.sweep.stairs import Column, Stairs
 
 Costs = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -46,17 +46,17 @@ def thinned(columns: list[Column]) -> Index:
             break
         first = turn % count
         turned = columns[first:] + columns[:first]
-        kept = unbeaten(Bars(turned), turned)
+        kept = unbeaten(Stairs(turned), turned)
         rows, columns = rows[kept], [column[kept] for column in columns]
         if turn >= count - 1 and len(kept) > WORTH * len(turned[0]):
             break
     return rows
 
 
-def unbeaten(bars: Bars, columns: Sequence[Column]) -> Index:
-    """Rows that the bars do not clearly beat."""
+def unbeaten(stairs: Stairs, columns: Sequence[Column]) -> Index:
+    """Rows that the stairs do not clearly beat."""
     starts = range(0, len(columns[0]), CHUNK)
-    kept = [at + bars.unbeaten([column[at : at + CHUNK] for column in columns]) for at in starts]
+    kept = [at + stairs.unbeaten([column[at : at + CHUNK] for column in columns]) for at in starts]
     return np.concatenate(kept) if kept else np.empty(0, dtype=np.int64)
 
 

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.solve.sweep.bars import Bars, Column
 from hwmodel.solve.sweep.columns import ShardColumns
 from hwmodel.solve.sweep.expression import Expression
 from hwmodel.solve.sweep.fronts import unbeaten
+from hwmodel.solve.sweep.stairs import Column, Stairs
 
 FIRST_SHARE = 16  # one of so many files is looked at first, then as many again as were: they say what beats the others
 Open = Callable[[int], ShardColumns]  # a file by its number
@@ -40,25 +40,26 @@ def near_front(
     """
 
     def of(file: int) -> Placed:
-        return _of_file(opened(file), file, answers, bars, condition, named)
+        return _of_file(opened(file), file, answers, stairs, condition, named)
 
-    bars: Bars | None = None
+    stairs: Stairs | None = None
     found = Placed(np.empty((2, 0), dtype=np.int64), [np.empty(0)] * len(answers))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for files in _batches(count):
             found = _joined([found, *pool.map(of, files)])
-            found = found.take(unbeaten(Bars(found.costs), found.costs))
-            bars = Bars(found.costs)
+            for _ in range(2 if stairs is None else 1):  # of the first files all rows have come
+                stairs = Stairs(found.costs)
+                found = found.take(unbeaten(stairs, found.costs))
     return found.take(np.lexsort(found.place[::-1]))
 
 
 def _of_file(
-    shard: ShardColumns, file: int, answers: Sequence[tuple[str, float]], bars: Bars | None,
+    shard: ShardColumns, file: int, answers: Sequence[tuple[str, float]], stairs: Stairs | None,
     condition: Expression | None, named: Mapping[str, str],
 ) -> Placed:  # fmt: skip
-    """Those of one file that the bars do not beat."""
+    """Those of one file that the stairs do not beat."""
     costs = [sign * shard.answers(name) for name, sign in answers]
-    kept = np.arange(len(costs[0])) if bars is None else unbeaten(bars, costs)
+    kept = np.arange(len(costs[0])) if stairs is None else unbeaten(stairs, costs)
     kept = kept[np.logical_and.reduce([np.isfinite(column[kept]) for column in costs])]
     if condition is not None:
         kept = shard.holds(condition, named, kept)

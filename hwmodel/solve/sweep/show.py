@@ -22,6 +22,7 @@ from hwmodel.solve.sweep.scan import near_front, values_at
 from hwmodel.solve.sweep.space import MOST_PARETO, MOST_TOP, Space
 
 PLACE = ("file_index", "file_row_number")  # of a row, which the database counts and does not read
+MOST_OPEN = 256  # files, of the thousand that a process may have
 MOST_VALUES = 20_000_000  # of a front, about a gigabyte
 
 
@@ -55,6 +56,7 @@ class Rows:
         self.missing = self.space.shards - len(found)  # shards that are not run yet, or damaged
         self._numbers = sorted(found)
         self._files = [str(found[shard]) for shard in self._numbers]
+        self._opened: dict[int, ShardColumns] = {}
         self.names = (*ALWAYS, *self.space.column_names())
 
     def best(
@@ -186,7 +188,13 @@ class Rows:
         return Selected(columns=names, rows=[dict(zip(names, row)) for row in zip(*ordered)], found=places.shape[1])
 
     def _shard(self, file: int) -> ShardColumns:
-        return ShardColumns(Path(self._files[file]), self.space, self._numbers[file])
+        """A file opened; some stay so, to be asked again."""
+        found = self._opened.get(file)
+        if found is None:
+            found = ShardColumns(Path(self._files[file]), self.space, self._numbers[file])
+            if len(self._opened) < MOST_OPEN:
+                self._opened[file] = found
+        return found
 
     def _run(self, query: str, values: Sequence[Any] = ()) -> Any:
         duckdb = extra("duckdb", "duckdb")

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from hwmodel.solve.sweep.bars import Bars
 from hwmodel.solve.sweep.fronts import _rounded, _swept, front_rows, unbeaten
+from hwmodel.solve.sweep.stairs import Stairs
 
 
 @pytest.mark.parametrize("dimensions", [2, 3, 4])
@@ -60,12 +60,12 @@ ALIKE = ("alike but for rounding", "beyond single precision")  # too much so to 
 
 @pytest.mark.parametrize("dimensions", [2, 3, 4])
 @pytest.mark.parametrize("kind", DRAWS)
-def test_bars_leave_the_whole_front_and_little_else(dimensions: int, kind: str) -> None:
+def test_stairs_leave_the_whole_front_and_little_else(dimensions: int, kind: str) -> None:
     """None of the front is left out; who is beaten with a step to spare in every cost is."""
     draw = np.random.default_rng(dimensions)
     costs = DRAWS[kind](draw, (30_000, dimensions))
     strong = costs[:300]
-    left = unbeaten(Bars(columns(strong)), columns(costs))
+    left = unbeaten(Stairs(columns(strong)), columns(costs))
     assert set(front_rows(costs).tolist()) <= set(left.tolist())
     for row in np.setdiff1d(np.arange(len(costs)), left)[::200]:
         no_more = np.all(strong <= costs[row], axis=1)
@@ -75,11 +75,11 @@ def test_bars_leave_the_whole_front_and_little_else(dimensions: int, kind: str) 
         assert not np.any(np.all(ranks[:300] + 500 < ranks[row], axis=1))
 
 
-def test_bars_of_no_rows_beat_none_and_lacking_costs_beat_nothing() -> None:
+def test_stairs_of_no_rows_beat_none_and_lacking_costs_beat_nothing() -> None:
     some = [np.array([1.0, np.nan, -3.0, np.inf]), np.array([1.0, 2.0, np.nan, -np.inf])]
-    assert unbeaten(Bars([np.empty(0)] * 2), some).tolist() == [0, 1, 2, 3]
-    assert 0 in unbeaten(Bars([np.array([0.0, 2.0])] * 2), [np.array([-1.0]), np.array([5.0])])
-    unbeaten(Bars([np.array([-1.0, 2.0])] * 2), some)  # of both signs, where nan has no cell
+    assert unbeaten(Stairs([np.empty(0)] * 2), some).tolist() == [0, 1, 2, 3]
+    assert 0 in unbeaten(Stairs([np.array([0.0, 2.0])] * 2), [np.array([-1.0]), np.array([5.0])])
+    unbeaten(Stairs([np.array([-1.0, 2.0])] * 2), some)  # of both signs, where nan has no cell
 
 
 @pytest.mark.parametrize("dimensions", [3, 4])

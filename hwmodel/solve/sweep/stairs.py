@@ -16,10 +16,11 @@ Column = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 CLEARLY = 1e-8  # of a cost
-STEPS = {2: 1 << 13, 3: 768, 4: 96}  # of each cost but the last, by how many costs there are
+STEPS = {2: 1 << 13, 3: 768, 4: 64}  # of each cost but the last, by how many costs there are
 CUT_ROWS = 1 << 14  # whose values are steps
 TINY = 1e-300
-CELLS = 1 << 16  # in which the step of a value is looked up
+CELL_BITS = 14
+CELLS = 1 << CELL_BITS  # in which the step of a value is looked up
 
 
 def clearly_above(cost: Column) -> Column:
@@ -41,7 +42,7 @@ class _Steps:
         self.sign = 1 if low > 0.0 else -1 if high < 0.0 else 0
         ends = np.sort(_bits(self.sign * values[[0, -1]]))
         self.low, self.high = int(ends[0]), int(ends[1])  # of signed ones
-        self.shift = max(0, (self.high - self.low).bit_length() - 16)
+        self.shift = max(0, (self.high - self.low).bit_length() - CELL_BITS)
         self.least, self.scale = float(low), min((CELLS - 1) / max(high - low, TINY), 1 / TINY)  # of others
         places = self._cells(values)
         self.before = np.searchsorted(places, np.arange(CELLS), side="left")  # in cells below
@@ -77,7 +78,7 @@ def _bits(values: Column) -> NDArray[np.int32]:
         return values.astype(np.float32).view(np.int32)
 
 
-class Bars:
+class Stairs:
     """Rows, as columns of finite costs, that others are held against."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
@@ -103,7 +104,7 @@ class Bars:
         return found
 
     def unbeaten(self, columns: Sequence[Column]) -> Index:
-        """Rows of which none of the bars has no more of any cost and clearly less of the last."""
+        """Rows of which none of the stairs has no more of any cost and clearly less of the last."""
         if self.empty:
             return np.arange(len(columns[0]))
         place = self._flat([one.at_most(column) for one, column in zip(self.steps, columns)])
