@@ -1,9 +1,9 @@
 """Pareto fronts of millions of rows in up to four costs: less is better in each.
 
-Rows are thinned by what all of them together beat (`stairs.py`), each cost being the last in turn, then put in the order
-of their first cost, so that a row can only be beaten by one before it. With two costs the rest is one look at a stair:
-the least second cost of what has no more of the first. With three or four it is divided and conquered: the front of
-each half, then of the later half what the earlier beats in the other costs, asked again by halves of the next cost
+Rows are thinned by what all of them together beat (`stairs.py`), each cost being the last in turn, then put in the
+order of their first cost, so that a row can only be beaten by one before it. With two costs the rest is one look at a
+stair: the least second cost of what has no more of the first. With three or four it is divided and conquered: the front
+of each half, then of the later half what the earlier beats in the other costs, asked again by halves of the next cost
 (Kung, Luccio and Preparata, On finding the maxima of a set of vectors, JACM 22, 1975). Time is n log^(d-2) n sorts of
 whole columns.
 """
