@@ -86,6 +86,11 @@ STATUS = {
     "reason": "why there is no answer",
 }
 TABLES = {"plan": PLAN, "serve": SERVE}
+# What tells rows apart that are equal in what they are the best by, as far as they have it: less is better in each.
+TIES = {
+    "plan": ("cost_usd", "elapsed_days", "accelerators"),
+    "serve": ("usd_per_hour", "ttft_s", "tpot_s", "accelerators"),
+}
 ENDS = ("_low", "_high")
 
 

@@ -35,7 +35,7 @@ def front_rows(costs: Costs) -> Index:
     """
     rows = np.flatnonzero(np.logical_and.reduce([np.isfinite(column) for column in costs.T]))
     rows = rows[thinned([np.ascontiguousarray(column[rows]) for column in costs.T])]
-    return rows[_swept(_rounded(costs[rows]))]
+    return rows[_swept(rounded(costs[rows]))]
 
 
 def thinned(columns: list[Column]) -> Index:
@@ -60,7 +60,7 @@ def unbeaten(stairs: Stairs, columns: Sequence[Column]) -> Index:
     return np.concatenate(kept) if kept else np.empty(0, dtype=np.int64)
 
 
-def _rounded(costs: Costs) -> Costs:
+def rounded(costs: Costs) -> Costs:
     """Costs to COST_DIGITS digits."""
     with np.errstate(all="ignore"):
         scale = 10.0 ** (COST_DIGITS - 1 - np.floor(np.log10(np.abs(costs))))

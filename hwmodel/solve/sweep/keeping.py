@@ -1,7 +1,7 @@
 """What stays of rows: the best by each answer, the Pareto front, histograms, counts; of shards and of whole sweeps.
 
-Shards are folded in the order of their numbers and ties go to the earlier row, so that the outcome depends on nothing
-but the space.
+Of rows that are equal in what they are the best by the cheaper wins, then the faster, then that of fewer accelerators,
+then the earlier; shards are folded in the order of their numbers: so the outcome depends on nothing but the space.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.solve.sweep.best import best_rows
 from hwmodel.solve.sweep.fronts import front_rows
 from hwmodel.solve.sweep.space import Space
 from hwmodel.solve.sweep.table import PointTable
@@ -53,7 +54,7 @@ def winners(space: Space, table: PointTable) -> tuple[dict[str, NDArray[np.int64
     """Rows of the best by each answer (best first), and of the front."""
     ok = np.flatnonzero(table.ok)
     best = {
-        name: best_rows(table.number(name)[ok], count, space.largest_first(name))
+        name: best_rows([table.number(one)[ok] for one in space.told_by(name)], count, space.largest_first(name))
         for name, count in space.keep.top.items()
     }
     front = np.empty(0, dtype=np.int64)
@@ -65,16 +66,6 @@ def winners(space: Space, table: PointTable) -> tuple[dict[str, NDArray[np.int64
 def _costs(space: Space, columns: Sequence[Any]) -> NDArray[np.float64]:
     signs = [-1.0 if space.largest_first(name) else 1.0 for name in space.keep.pareto]
     return np.stack([sign * np.asarray(column, dtype=float) for sign, column in zip(signs, columns)], axis=1)
-
-
-def best_rows(values: NDArray[np.float64], count: int, largest: bool) -> NDArray[np.int64]:
-    """Rows of the least (or largest) values, best first, the earlier of equal ones first; nan never."""
-    keys = -values if largest else values
-    rows = np.flatnonzero(np.isfinite(keys))
-    if len(rows) > 4 * count:  # what lies beyond the last place cannot win
-        last = np.partition(keys[rows], count - 1)[count - 1]
-        rows = rows[keys[rows] <= last]
-    return rows[np.argsort(keys[rows], kind="stable")][:count]
 
 
 def counts_of(space: Space, table: PointTable, excluded: int, dropped: int, points: int) -> Partial:
@@ -94,7 +85,7 @@ def with_winners(space: Space, counts: Partial, table: PointTable) -> Partial:
     best, front = winners(space, table)
     return msgspec.structs.replace(
         counts,
-        top={name: _winners(table, rows, [name]) for name, rows in best.items()},
+        top={name: _winners(table, rows, space.told_by(name)) for name, rows in best.items()},
         pareto=_winners(table, front, space.keep.pareto),
     )
 
@@ -140,8 +131,9 @@ def merged(space: Space, partials: Iterable[Partial]) -> Partial:
         total.without = _added(total.without, one.without)
         for name, count in space.keep.top.items():
             both = _both(total.top[name], one.top[name], shard)
-            values = np.array([value[0] for value in both.values])
-            total.top[name] = _chosen(both, best_rows(values, count, space.largest_first(name)))
+            if both.rows:
+                columns = list(np.array(both.values, dtype=float).T)
+                total.top[name] = _chosen(both, best_rows(columns, count, space.largest_first(name)))
         front.add(shard, one.pareto)
         for name in space.keep.histograms:
             total.histograms[name] = _added(total.histograms[name], one.histograms[name])

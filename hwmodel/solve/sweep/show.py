@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hwmodel.errors import InputError, unknown
 from hwmodel.solve.sweep.answers import ALWAYS, SweepRow, known_columns
+from hwmodel.solve.sweep.best import best_rows
 from hwmodel.solve.sweep.columns import ShardColumns
 from hwmodel.solve.sweep.expression import Expression, read_expression
 from hwmodel.solve.sweep.extras import extra
@@ -20,9 +21,11 @@ from hwmodel.solve.sweep.folder import Folder
 from hwmodel.solve.sweep.fronts import front_rows
 from hwmodel.solve.sweep.scan import near_front, values_at
 from hwmodel.solve.sweep.space import MOST_PARETO, MOST_TOP, Space
+from hwmodel.solve.sweep.stairs import clearly_above
 
 PLACE = ("file_index", "file_row_number")  # of a row, which the database counts and does not read
 MOST_OPEN = 256  # files, of the thousand that a process may have
+MOST_EQUAL = 256  # rows beyond those asked for that the best may be equal to, before all such rows are read
 MOST_VALUES = 20_000_000  # of a front, about a gigabyte
 
 
@@ -62,22 +65,46 @@ class Rows:
     def best(
         self, count: int, by: str | None = None, where: str | None = None, columns: Sequence[str] | None = None
     ) -> Selected:
-        """The best rows by an answer (the first that the sweep keeps the best of), with these columns or all.
+        """The best rows by an answer (the first that the sweep keeps the best of), with these columns or all; of rows
+        that are equal in it the cheaper first, then the faster, then those of fewer accelerators, then the earlier.
 
         A constraint on status, binding or reason finds rows without an answer too, in the order of their points.
         """
         _check_count(count)
-        place = ", ".join(PLACE)
         if where and self._read(where).names & set(ALWAYS[1:]):
-            asked = f"WHERE {self._condition(where)} ORDER BY {place} LIMIT {count}"
+            asked = f"WHERE {self._condition(where)} ORDER BY {', '.join(PLACE)} LIMIT {count}"
         else:
             by = by or next(iter(self.space.keep.top), None) or self._measures()[0]
             self._need(by, self._measures(), "--by")
-            way = "DESC" if self.space.largest_first(by) else "ASC"
-            asked = f'{self._where(where)} AND "{by}" IS NOT NULL ORDER BY "{by}" {way}, {place} LIMIT {count}'
-        # Which rows first, from the columns that decide it: the others are read of few.
-        found = self._run(f"SELECT {place} FROM {self._source()} {asked}").fetchnumpy()
-        return self._these(np.array([found[name] for name in PLACE], dtype=np.int64), columns)
+            return self._these(self._best(count, by, f'{self._where(where)} AND "{by}" IS NOT NULL'), columns)
+        return self._these(self._found(asked)[0], columns)
+
+    def _best(self, count: int, by: str, where: str) -> NDArray[np.int64]:
+        """The places of the best rows by an answer, of equal ones of those that win."""
+        told, largest = self.space.told_by(by), self.space.largest_first(by)
+        sign, way = (-1.0, "DESC") if largest else (1.0, "ASC")
+        # Which rows first, from the column that decides it: the others are read of few.
+        most = count + MOST_EQUAL
+        place, (values,) = self._found(f'{where} ORDER BY "{by}" {way}, {", ".join(PLACE)} LIMIT {most}', [by])
+        last = clearly_above(sign * values[count - 1 : count])
+        near = np.arange(len(values)) if not len(last) else np.flatnonzero(sign * values <= last)
+        if len(near) == most:  # and there are more
+            limit = f'"{by}" {">=" if largest else "<="} {sign * float(last[0])!r}'
+            place, columns = self._found(f"{where} AND {limit}", told)
+        else:
+            place = place[:, near]
+            rest = values_at(self._shard, place, told[1:]) if place.size else []
+            columns = [values[near], *(np.array(one, dtype=float) for one in rest)]
+        order = np.lexsort(place[::-1])
+        return place[:, order[best_rows([one[order] for one in columns], count, largest)]]
+
+    def _found(self, asked: str, names: Sequence[str] = ()) -> tuple[NDArray[np.int64], list[NDArray[np.float64]]]:
+        """The places of the rows that a question to the database finds, and columns of numbers of them."""
+        quoted = ", ".join([*PLACE, *(f'"{name}"' for name in names)])
+        found = self._run(f"SELECT {quoted} FROM {self._source()} {asked}").fetchnumpy()
+        numbers: list[NDArray[np.float64]] = []
+        numbers += [np.ma.filled(np.ma.asarray(found[name], dtype=float), np.nan) for name in names]
+        return np.array([found[name] for name in PLACE], dtype=np.int64), numbers
 
     def front(
         self,

@@ -18,7 +18,7 @@ from hwmodel.errors import InputError, unknown
 from hwmodel.plain import Options, listed
 from hwmodel.solve.question.options import PlanOptions, ServeAsked
 from hwmodel.solve.question.parse import OPTIONS
-from hwmodel.solve.sweep.answers import TABLES, known_columns
+from hwmodel.solve.sweep.answers import TABLES, TIES, known_columns
 from hwmodel.solve.sweep.expression import Expression, read_expression
 from hwmodel.solve.sweep.ranges import Value, axis_values, is_number
 
@@ -136,6 +136,10 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
         """Columns of the rows: the axes, what is kept, and what winners are found by, each once."""
         axes = (axis.column for axis in self.axes)
         return tuple(dict.fromkeys([*axes, *self.keep.columns, *self.keep.top, *self.keep.pareto]))
+
+    def told_by(self, name: str) -> tuple[str, ...]:
+        """The columns by which the best by an answer is told: it, then what tells rows apart that are equal in it."""
+        return (name, *(one for one in TIES[self.ask] if one != name and one in self.column_names()))
 
     def largest_first(self, name: str) -> bool:
         """Whether more of an answer is better."""

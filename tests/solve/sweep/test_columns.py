@@ -14,7 +14,7 @@ from hwmodel.solve.sweep import shard as shard_module
 from hwmodel.solve.sweep.columns import ShardColumns
 from hwmodel.solve.sweep.expression import read_expression
 from hwmodel.solve.sweep.folder import Folder
-from hwmodel.solve.sweep.fronts import _rounded
+from hwmodel.solve.sweep.fronts import rounded
 from hwmodel.solve.sweep.keeping import counts_of, packed, with_winners
 from hwmodel.solve.sweep.shard import parquet_bytes, with_axes
 from hwmodel.solve.sweep.show import Rows
@@ -104,7 +104,7 @@ def front_by_pairs(rows: Rows, names: list[str], where: str | None) -> list[dict
     every = [dict(zip(rows.names, row)) for row in found]
     every = [row for row in every if all(row[name] is not None for name in names)]
     costs = np.array([[-row[n] if n == "mfu" else row[n] for n in names] for row in every], dtype=float)
-    costs = _rounded(costs.reshape(-1, len(names)))
+    costs = rounded(costs.reshape(-1, len(names)))
     no_more = np.all(costs[:, None] <= costs, axis=2)  # of each row beside each
     less = np.any(costs[:, None] < costs, axis=2)
     before = np.arange(len(costs))[:, None] < np.arange(len(costs))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from hwmodel.solve.sweep.fronts import _rounded, _swept, front_rows, unbeaten
+from hwmodel.solve.sweep.fronts import _swept, front_rows, rounded, unbeaten
 from hwmodel.solve.sweep.stairs import Stairs
 
 
@@ -17,7 +17,7 @@ def test_fronts_of_many_rows_are_those_of_all_pairs(dimensions: int) -> None:
     draw = np.random.default_rng(dimensions)
     costs = 1.0 + draw.random((5000, dimensions)) * [1e12, 1.0, 1.0, 1e-6][:dimensions]
     costs[2500:] = costs[:2500] * (1.0 + 1e-13 * draw.random((2500, dimensions)))
-    few = _swept(_rounded(costs))
+    few = _swept(rounded(costs))
     assert np.array_equal(front_rows(costs), few)
     assert len(few) > 5
     assert few.max() < 2500
