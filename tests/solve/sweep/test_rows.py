@@ -11,8 +11,9 @@ import hwmodel as hm
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.sweep import keeping
+from hwmodel.solve.sweep.best import best_rows
 from hwmodel.solve.sweep.fronts import front_rows
-from hwmodel.solve.sweep.keeping import Partial, Winners, best_rows, merged, packed, unpacked
+from hwmodel.solve.sweep.keeping import Partial, Winners, merged, packed, unpacked
 from hwmodel.solve.sweep.space import read_space
 
 COMPARED = (
@@ -285,9 +286,9 @@ def test_winners_are_those_of_all_rows() -> None:
 
 def test_the_best_of_many_with_ties() -> None:
     values = np.array([3.0, 1.0, 1.0, np.nan, 0.5, 1.0] * 50)
-    assert best_rows(values, 3, largest=False).tolist() == [4, 10, 16]
-    assert best_rows(values, 52, largest=False).tolist()[50:] == [1, 2]
-    assert best_rows(values, 2, largest=True).tolist() == [0, 6]
+    assert best_rows([values], 3, largest=False).tolist() == [4, 10, 16]
+    assert best_rows([values], 52, largest=False).tolist()[50:] == [1, 2]
+    assert best_rows([values], 2, largest=True).tolist() == [0, 6]
 
 
 def test_fronts_of_shards_fold_into_the_front_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
