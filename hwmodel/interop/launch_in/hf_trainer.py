@@ -21,7 +21,11 @@ from hwmodel.specs import Shape
 
 ACCELERATE_LAUNCHER = ("--config_file", "--machine_rank", "--num_machines", "--num_processes", "--main_process_ip",
                        "--main_process_port")  # fmt: skip
+DEEPSPEED_LAUNCHER = ("--num_gpus", "--num_nodes", "--hostfile", "--master_addr", "--master_port", "--node_rank",
+                      "--launcher")  # fmt: skip
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")  # owner/model; other paths are folders of one's own
+# The hub's first models go by their bare names too; these stand under this owner (huggingface.co/gpt2 leads there).
+_FIRST_NAMES, _FIRST_OWNER = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"), "openai-community"
 WORDS = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -64,7 +68,8 @@ def read_accelerate(text: str, path: Path) -> Read:
 def read_script_of_trainer(text: str, path: Path) -> Read:
     """A script with the files that it names beside it."""
     script = read_script(text, path)
-    flags = {f: v for f, v in script.flags.items() if f not in LAUNCHER and f not in ACCELERATE_LAUNCHER}
+    started = (*LAUNCHER, *ACCELERATE_LAUNCHER, *DEEPSPEED_LAUNCHER)
+    flags = {f: v for f, v in script.flags.items() if f not in started}
     names = names_of("transformers")
     own = Script(path=path, flags=flags, directives=script.directives, variables=script.variables)
     passed, notes = sort_names(flags, names.names, names, path)
@@ -95,10 +100,21 @@ def _files(script: Script, path: Path, passed: list[str], notes: list[str]) -> t
     read = _deepspeed(_json(text, place), place) if deep else _accelerate(_yaml(text, place), place)
     notes += read.notes
     passed += read.passed
-    gpus = launched(script) if deep else None
+    gpus = _started(script)
     if gpus:
         read.options["accelerators"] = gpus
     return read.options, "deepspeed" if deep else "accelerate"
+
+
+def _started(script: Script) -> int | None:
+    """Accelerators that the launcher's own arguments start; those of Accelerate stand before its YAML's, and count the
+    processes of all machines."""
+    if script.has("--num_processes"):
+        return script.count("--num_processes")
+    if script.has("--num_gpus"):  # DeepSpeed's: those of a node
+        nodes = script.has("--num_nodes") or not script.has("--hostfile")
+        return script.count("--num_gpus") * script.count("--num_nodes") if nodes else None
+    return launched(script)
 
 
 def _trainer(flags: Script) -> FileOptions:
@@ -112,7 +128,12 @@ def _trainer(flags: Script) -> FileOptions:
         options["batch_per_replica"] = micro * flags.count("--gradient_accumulation_steps")
     if flags.has("--gradient_checkpointing"):
         options["recompute"] = "full" if _switch(flags, "--gradient_checkpointing") else "none"
-    if flags.has("--tf32") and not flags.has("--bf16") and not flags.has("--fp16"):
+    asked = [name for name in ("bf16", "fp16") if flags.has(f"--{name}") and _switch(flags, f"--{name}")]
+    if len(asked) > 1:
+        raise InputError(f"{flags.path}: --bf16 and --fp16 are one or the other")
+    if asked:
+        options["precision"] = asked[0]
+    elif flags.has("--tf32"):
         options["precision"] = "tf32"
     return options
 
@@ -137,7 +158,10 @@ def _model(flags: Script, path: Path) -> tuple[Shape | None, str | None]:
     place = path.parent / named
     if place.is_file() or (place / "config.json").is_file():
         return read_config(place).shape, None
-    return None, named if _HUB_NAME.fullmatch(named) and not place.exists() else None
+    if place.exists():
+        return None, None
+    hub = f"{_FIRST_OWNER}/{named}" if named in _FIRST_NAMES else named
+    return None, hub if _HUB_NAME.fullmatch(hub) else None
 
 
 def _json(text: str, path: Path) -> JsonObject:

@@ -45,6 +45,10 @@ def read(text: str, path: Path) -> Read:
     passed, noted = sort_names(settings, names.names, names, path)
     if not any(name.startswith("dcn_") for name in settings):
         noted.append("no dcn_ axis is set: read as one slice, all of whose devices shard the weights")
+    if _delayed(settings):
+        noted.append(
+            "pipeline_delay_activation_forwarding: a pipeline that fills and drains twice as long; not predicted"
+        )
     shape = settings_shape(data, path)
     options = with_facts(_options(settings) | {"stack": "jax"}, facts(text))
     if shape is None and "model_name" in settings:
@@ -113,8 +117,9 @@ def _batch(s: Settings, ranks: int, pp: int) -> FileOptions:
     """The micro-batch of a replica, and sequences a device and step."""
     each = s.number("per_device_batch_size", 12.0)
     steps = s.count("gradient_accumulation_steps")
-    # Left to MaxText they are as many as stages (its configuration's check, without delayed forwarding of activations).
-    count = (_left_to_tool(s, "num_pipeline_microbatches") or pp) if pp > 1 else 1
+    # Left to MaxText they are as many as stages, twice as many with delayed forwarding (its configuration's own check).
+    delay = 2 if _delayed(s) else 1
+    count = (_left_to_tool(s, "num_pipeline_microbatches") or delay * pp) if pp > 1 else 1
     micro = each * ranks / count
     if micro < 1 or abs(micro - round(micro)) > 1e-9:
         raise InputError(
@@ -122,6 +127,14 @@ def _batch(s: Settings, ranks: int, pp: int) -> FileOptions:
             "micro-batch; it must be a whole number"
         )
     return {"micro_batch": round(micro), "batch_per_replica": round(each * steps * ranks)}
+
+
+def _delayed(s: Settings) -> bool:
+    """Whether stages hand their activations on a step later than they have them."""
+    value = s.get("pipeline_delay_activation_forwarding", False)
+    if not isinstance(value, bool):
+        raise InputError(f"{s.path}: pipeline_delay_activation_forwarding takes true or false, not {value!r}")
+    return value
 
 
 def _recompute(s: Settings) -> str:

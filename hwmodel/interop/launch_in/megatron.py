@@ -92,6 +92,8 @@ def layout_options(flags: Script) -> FileOptions:
         options["micro_batch"] = flags.count("--micro-batch-size")
     if flags.has("--global-batch-size"):
         options["global_batch"] = flags.count("--global-batch-size")
+    elif flags.has("--micro-batch-size"):  # Megatron's default: one micro-batch of each replica
+        options["batch_per_replica"] = flags.count("--micro-batch-size")
     if flags.has("--seq-length"):
         options["seq_len"] = flags.count("--seq-length")
     return options
