@@ -11,6 +11,7 @@ import msgspec
 
 from hwmodel.catalog.calibrations import calibrations_dir, read_calibration
 from hwmodel.catalog.names import fold, resolve
+from hwmodel.errors import UnknownNameError
 from hwmodel.specs.intervals import FitConstants, IntervalConstants
 from hwmodel.specs.layout import SCHEDULES
 from hwmodel.specs.stack import GENERIC, Stack
@@ -173,8 +174,17 @@ def build_stack(
 
 def stack_named(name: str) -> str:
     """The id of a training stack (`generic`, `megatron-core` ...). Raises InputError for an unknown one."""
-    known = [GENERIC, *(entry.id for entry in training_calibration().stacks)]
-    return resolve("training stack", name, {fold(k): k for k in known})
+    calibration = training_calibration()
+    known = [GENERIC, *(entry.id for entry in calibration.stacks)]
+    try:
+        return resolve("training stack", name, {fold(k): k for k in known})
+    except UnknownNameError as error:
+        meant = stack_id(name, None, calibration)
+        if meant == GENERIC or meant in str(error):
+            raise
+        raise UnknownNameError(
+            f"unknown training stack {name!r}; its runs are predicted as {meant}: name that"
+        ) from error
 
 
 def training_stack(name: str = "", family: str = "", year: float | None = None, number_format: str = "") -> Stack:

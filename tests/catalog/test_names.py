@@ -12,6 +12,7 @@ import pytest
 import hwmodel as hm
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.names import fold
+from hwmodel.catalog.stacks import stack_id, stack_named, training_calibration
 from hwmodel.errors import InputError
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import resolve
@@ -186,3 +187,18 @@ def test_a_name_may_mean_two_places_only_by_their_longer_names() -> None:
 def test_a_box_where_a_part_is_named_says_which_part() -> None:
     with pytest.raises(InputError, match=r"whole instance \(12 x inferentia2\); here the part alone is named"):
         CATALOG.part("inf2.48xlarge")
+
+
+@pytest.mark.parametrize(
+    ("framework", "stack"),
+    [
+        ("maxtext", "jax"),
+        ("olmo-core", "fsdp"),
+        ("SimuMax", "megatron-core-plain"),
+        ("megatron explained", "megatron-core"),
+    ],
+)
+def test_a_framework_that_is_no_stack_is_told_the_one_of_its_runs(framework: str, stack: str) -> None:
+    assert stack_id(framework, None, training_calibration()) == stack
+    with pytest.raises(InputError, match=stack):
+        stack_named(framework)

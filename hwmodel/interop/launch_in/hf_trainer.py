@@ -74,7 +74,10 @@ def read_script_of_trainer(text: str, path: Path) -> Read:
     own = Script(path=path, flags=flags, directives=script.directives, variables=script.variables)
     passed, notes = sort_names(flags, names.names, names, path)
     options, tool = _files(script, path, passed, notes)
-    options |= _trainer(own)
+    trainer = _trainer(own)
+    if options.get("precision") == "fp8":  # Accelerate's products; --bf16 names what stands around them
+        trainer.pop("precision", None)
+    options |= trainer
     said = facts(text)
     shape, hub = _model(own, path)
     if hub is not None:
