@@ -27,16 +27,19 @@ def command(first: Path, second: Path, fmt: str | None, out: Path | None, lang: 
     hwmodel plan --gpus 512xH200 --tokens 2T --out b.json
     hwmodel diff a.json b.json
     """
-    from hwmodel.report.diff import diff_html, diff_markdown, diff_text, differences
+    from msgspec import to_builtins
+
+    from hwmodel.report.diff import diff_html, diff_markdown, diff_text, differences, plan_of
     from hwmodel.report.phrases import language_of
-    from hwmodel.solve.saved import read_answer
+    from hwmodel.solve.saved import read_saved
 
     check_writable(out)
     form, names = form_of(fmt, out, FORMATS), (first.name, second.name)
     language = language_of(lang, form)
-    found = differences(read_answer(first), read_answer(second))
+    answers = read_saved(first), read_saved(second)
+    found = differences(*map(plan_of, answers))
     if form == "json":
-        text = json_text(found)
+        text = json_text(to_builtins(found))
     elif form == "text":
         text = diff_text(found, names, table_columns(), language)
     else:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+from msgspec.structs import asdict
 
 from hwmodel.errors import InputError
 from hwmodel.report import words
@@ -12,9 +14,13 @@ from hwmodel.report.blocks import Block, Heading, Table, Text, markdown, plain_t
 from hwmodel.report.fields import field_words
 from hwmodel.report.phrases import ENGLISH, say, speaking
 from hwmodel.report.words import DASH
+from hwmodel.solve.plan.answer import Plan
+from hwmodel.solve.run.band import Band
+from hwmodel.solve.run.result import Value, value_of
+from hwmodel.solve.saved import SavedRun, SavedService
 
 # quantity of an answer -> how it reads
-SHOWN: dict[str, Any] = {
+SHOWN: dict[str, Callable[[float], str]] = {
     "params": words.count, "tokens": words.count, "train_flop": words.flop, "accelerators": words.plain,
     "train_days": words.days, "elapsed_days": words.days, "gpu_hours": words.plain, "mfu": words.percent,
     "tokens_per_s": words.count, "loss_nats": words.loss, "cost_usd": words.usd, "energy_mwh": words.energy,
@@ -43,39 +49,72 @@ COUNTED = {
 }
 
 
-def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """What differs between two answers of `plan`: the question, what names were read as, and the figures.
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """An option, or what a name was read as, that two answers have otherwise; None where one has none."""
 
-    Raises InputError where either is no answer of `plan`.
+    name: str
+    first: str | float | None
+    second: str | float | None
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """A quantity of the answer that changed, in its unit: by which share of the first, and a word of `VERDICTS`.
+
+    None where one of the two is missing, or the first is zero.
     """
-    for one in (first, second):
-        if not isinstance(one.get("answer"), Mapping) or "train_flop" not in one["answer"]:
-            raise InputError("diff compares two answers of `hwmodel plan ... --format json`")
-    return {
-        "question": _changed(_options(first), _options(second)),
-        "resolved": _changed(first["resolved"], second["resolved"]),
-        "answer": [row for name in SHOWN for row in _row(name, first["answer"].get(name), second["answer"].get(name))],
-    }
+
+    name: str
+    first: Value
+    second: Value
+    change: float | None
+    verdict: str | None
 
 
-def _options(answer: Mapping[str, Any]) -> dict[str, Any]:
+class Differences(msgspec.Struct, frozen=True, kw_only=True):
+    """What two plans differ in: as asked, as read or assumed, and in their figures."""
+
+    question: list[Changed]
+    resolved: list[Changed]
+    answer: list[Figure]
+
+
+def differences(first: Plan, second: Plan) -> Differences:
+    """What differs between two plans: the question, what names were read as, and the figures."""
+    before, after = first.answer, second.answer
+    return Differences(
+        question=_changed(_options(first), _options(second)),
+        resolved=_changed(asdict(first.resolved), asdict(second.resolved)),
+        answer=[row for name in SHOWN for row in _row(name, getattr(before, name), getattr(after, name))],
+    )
+
+
+def plan_of(answer: SavedRun | SavedService) -> Plan:
+    """The plan that a saved answer is. Raises InputError for an answer of another verb."""
+    if not isinstance(answer, Plan):
+        raise InputError("diff compares two answers of `hwmodel plan ... --format json`")
+    return answer
+
+
+def _options(plan: Plan) -> dict[str, str]:
     """Option -> value as asked; a repeated option's values together."""
-    found: dict[str, Any] = {}
-    for name, value in answer["request"]["options"]:
+    found: dict[str, str] = {}
+    for name, value in plan.request.options:
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found
 
 
-def _changed(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _changed(
+    first: Mapping[str, str | float | None], second: Mapping[str, str | float | None]
+) -> list[Changed]:  # fmt: skip
     names = dict.fromkeys((*first, *second))
     return [
-        {"name": name, "first": first.get(name), "second": second.get(name)}
+        Changed(name=name, first=first.get(name), second=second.get(name))
         for name in names
         if first.get(name) != second.get(name)
     ]
 
 
-def _row(name: str, first: Any, second: Any) -> list[dict[str, Any]]:
+def _row(name: str, first: Value, second: Value) -> list[Figure]:
     """The row of a quantity that changed; none where both are the same."""
     a, b = _plain(first), _plain(second)
     if a is None and b is None:
@@ -83,48 +122,42 @@ def _row(name: str, first: Any, second: Any) -> list[dict[str, Any]]:
     if a is not None and b is not None and math.isclose(a, b, rel_tol=SAME):
         return []
     share = None if a is None or b is None or a == 0 else b / a - 1.0
-    return [{"name": name, "first": first, "second": second, "change": share, "verdict": _verdict(first, second)}]
+    return [Figure(name=name, first=first, second=second, change=share, verdict=_verdict(first, second))]
 
 
-def _plain(value: Any) -> float | None:
-    found = value["value"] if isinstance(value, Mapping) else value
-    return None if found is None else float(found)
+def _plain(value: Value) -> float | None:
+    return None if value is None else value_of(value)
 
 
-def _verdict(first: Any, second: Any) -> str | None:
+def _verdict(first: Value, second: Value) -> str | None:
     """Whether a change exceeds the doubt of the two figures; None where one of them is missing."""
     if first is None or second is None:
         return None
-    a, b = _ends(first), _ends(second)
-    if a[0] == a[2] and b[0] == b[2]:
+    a, b = _band(first), _band(second)
+    if a.low == a.high and b.low == b.high:
         return "exact"
-    if a[0] <= b[1] <= a[2] and b[0] <= a[1] <= b[2]:
+    if a.low <= b.value <= a.high and b.low <= a.value <= b.high:
         return "within"
-    return "overlap" if a[0] <= b[2] and b[0] <= a[2] else "apart"
+    return "overlap" if a.low <= b.high and b.low <= a.high else "apart"
 
 
-def _ends(value: Any) -> tuple[float, float, float]:
-    """Low end, value and high end."""
-    if isinstance(value, Mapping):
-        return value["low"], value["value"], value["high"]
-    return value, value, value
+def _band(value: float | Band) -> Band:
+    return value if isinstance(value, Band) else Band(value, value, value)
 
 
-def diff_markdown(found: Mapping[str, Any], names: tuple[str, str], language: str = ENGLISH) -> str:
+def diff_markdown(found: Differences, names: tuple[str, str], language: str = ENGLISH) -> str:
     """The differences as a report."""
     with speaking(language):
         return markdown(_blocks(found, names), {})
 
 
-def diff_text(
-    found: Mapping[str, Any], names: tuple[str, str], columns: int | None = None, language: str = ENGLISH
-) -> str:
+def diff_text(found: Differences, names: tuple[str, str], columns: int | None = None, language: str = ENGLISH) -> str:
     """The same for a terminal of so many columns."""
     with speaking(language):
         return plain_text(_blocks(found, names), columns)
 
 
-def diff_html(found: Mapping[str, Any], names: tuple[str, str], language: str = ENGLISH) -> str:
+def diff_html(found: Differences, names: tuple[str, str], language: str = ENGLISH) -> str:
     """The same as one HTML file."""
     from hwmodel.report.html import page
 
@@ -132,16 +165,16 @@ def diff_html(found: Mapping[str, Any], names: tuple[str, str], language: str = 
         return page(_blocks(found, names), {}, language)
 
 
-def _blocks(found: Mapping[str, Any], names: tuple[str, str]) -> list[Block]:
+def _blocks(found: Differences, names: tuple[str, str]) -> list[Block]:
     title = Heading(say("{value} beside {other}", value=names[0], other=names[1]), 1)
-    if not any(found.values()):
+    if not (found.question or found.resolved or found.answer):
         return [title, Text(say("Nothing differs."))]
-    rows = [_cells(row) for row in found["answer"]]
+    rows = [_cells(row) for row in found.answer]
     header = [say("quantity"), *names]
     blocks: list[Block] = [
-        title, Text(_counted(found["answer"])),
-        Heading(say("Asked otherwise")), Table(header, _named(found["question"])),
-        Heading(say("Read or assumed otherwise")), Table(header, _named(found["resolved"])),
+        title, Text(_counted(found.answer)),
+        Heading(say("Asked otherwise")), Table(header, _named(found.question)),
+        Heading(say("Read or assumed otherwise")), Table(header, _named(found.resolved)),
         Heading(say("What changed")), Table([*header, say("change"), say("beside the intervals")], rows),
     ]  # fmt: skip
     if not rows:
@@ -149,31 +182,31 @@ def _blocks(found: Mapping[str, Any], names: tuple[str, str]) -> list[Block]:
     return blocks
 
 
-def _counted(rows: list[dict[str, Any]]) -> str:
+def _counted(rows: Sequence[Figure]) -> str:
     """How many figures changed, and how many of them beyond their doubt."""
     if not rows:
         return ""
-    counts = {name: sum(row["verdict"] == name for row in rows) for name in VERDICTS}
+    counts = {name: sum(row.verdict == name for row in rows) for name in VERDICTS}
     parts = [say(COUNTED[name], count=count) for name, count in counts.items() if count]
     return say("Figures that changed: {parts}.", parts=say(", ").join(parts)) if parts else ""
 
 
-def _named(rows: list[dict[str, Any]]) -> list[list[str]]:
+def _named(rows: Sequence[Changed]) -> list[list[str]]:
     """Options stay as they are typed; what names were read as has words."""
-    return [[_name(row["name"]), *(_word(row[side]) for side in ("first", "second"))] for row in rows]
+    return [[_name(row.name), _word(row.first), _word(row.second)] for row in rows]
 
 
 def _name(name: str) -> str:
     return name if name.startswith("-") else field_words(name)
 
 
-def _word(value: Any) -> str:
+def _word(value: str | float | None) -> str:
     return DASH if value is None else str(value)
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    show = SHOWN[row["name"]]
-    values = [_plain(row[side]) for side in ("first", "second")]
-    change = DASH if row["change"] is None else f"{100 * row['change']:+.3g} %"
-    verdict = say(VERDICTS[row["verdict"]]) if row["verdict"] else DASH
-    return [say(NAMES[row["name"]]), *(DASH if v is None else show(v) for v in values), change, verdict]
+def _cells(row: Figure) -> list[str]:
+    show = SHOWN[row.name]
+    values = [_plain(row.first), _plain(row.second)]
+    change = DASH if row.change is None else f"{100 * row.change:+.3g} %"
+    verdict = say(VERDICTS[row.verdict]) if row.verdict else DASH
+    return [say(NAMES[row.name]), *(DASH if v is None else show(v) for v in values), change, verdict]

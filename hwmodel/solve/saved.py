@@ -66,6 +66,18 @@ SavedService = SavedEngine | SavedFleet
 
 def read_answer(path: Path) -> JsonObject:
     """The JSON of an answer, known to be whole. InputError for what is none."""
+    document = _read(path)
+    saved(document, str(path))
+    return document
+
+
+def read_saved(path: Path) -> SavedRun | SavedService:
+    """The record of an answer. InputError for what is none."""
+    return saved(_read(path), str(path))
+
+
+def _read(path: Path) -> JsonObject:
+    """The object in a JSON file. InputError for anything else."""
     text = text_of(path)
     try:
         document = json.loads(text)
@@ -73,7 +85,6 @@ def read_answer(path: Path) -> JsonObject:
         raise InputError(f"{path}: not JSON ({error}); save an answer with --format json --out {path}") from error
     if not isinstance(document, dict):
         raise InputError(f"{path}: not a saved answer; {WRITE}")
-    saved(document, str(path))
     return cast("JsonObject", document)
 
 
