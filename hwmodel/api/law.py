@@ -15,15 +15,17 @@ from hwmodel.api.options import Quantity
 from hwmodel.api.sheet import Sheet
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import HwModelError, InputError, unknown
-from hwmodel.plain import Document
 from hwmodel.report.law import (
-    answer_document,
+    SizesBeside,
     answer_rows,
     field_line,
     law_document,
     law_rows,
+    laws_beside,
     number_rows,
+    optimum_page,
     shown,
+    spread_of,
     values_document,
 )
 from hwmodel.solve.law.answers import LawAnswer, LifeAnswer, answer, life_answer, middle
@@ -58,7 +60,7 @@ def list(
 def _topic(topic: str, family: str | None, catalogs: Folders) -> Sheet[tuple[Topic, ...]] | Sheet[Topic]:
     """A topic's answer and laws, or all topics."""
     from hwmodel.catalog.topics import read_topics, topic_named
-    from hwmodel.report.topics import topic_document, topic_rows, topics_rows
+    from hwmodel.report.topics import topic_page, topic_rows, topics_rows
 
     if family is not None:
         raise InputError("--topic and --family do not go together: a topic names its laws")
@@ -67,7 +69,7 @@ def _topic(topic: str, family: str | None, catalogs: Folders) -> Sheet[tuple[Top
         rows = topics_rows(topics)
         return Sheet(title=f"{len(rows)} topics", found=tuple(topics), document={"topics": rows}, rows=rows)
     found, specs = topic_named(topic), {s.id: s for s in _laws(catalogs)}
-    return Sheet(title=topic, found=found, document=topic_document(found, specs), rows=topic_rows(found, specs))
+    return Sheet(title=topic, found=found, document=topic_page(found, specs), rows=topic_rows(found, specs))
 
 
 def show(law: str, *, catalogs: Folders = ()) -> Sheet[LawSpec]:
@@ -148,26 +150,25 @@ def optimum(
             raise InputError("--inference-tokens and --unique-tokens do not go together here: ask `hwmodel plan`")
         return _life(life_answer(spec, served, **asked, count=draws, seed=seed))
     found = answer(spec, **asked, count=draws, seed=seed, unique_tokens=unique)
-    rows, document = [*answer_rows(found)], answer_document(found)
+    rows = [*answer_rows(found)]
     # Without a band of its own, what other laws say is the doubt that can be shown.
     alone = not laws.has_draws(spec) and spec.family != "multimodal"
-    beside = document["ensemble"] = _beside(found, catalogs) if alone else None
+    beside = _beside(found, catalogs) if alone else None
     if beside is not None:
-        span = f"{shown(beside['params']['low'])} to {shown(beside['params']['high'])}"
-        value = f"{span} at this compute ({len(beside['laws'])} laws; this law has no covariance and no band)"
+        span = f"{shown(beside.params.low)} to {shown(beside.params.high)}"
+        value = f"{span} at this compute ({len(beside.laws)} laws; this law has no covariance and no band)"
         rows.insert(-1, {"quantity": "size under other laws", "value": value})
     title = f"{found.law}: {shown(found.params)} on {shown(found.tokens)} tokens"
-    return Sheet(title=title, found=found, document=document, rows=rows, figures=number_rows(found))
+    return Sheet(title=title, found=found, document=optimum_page(found, beside), rows=rows, figures=number_rows(found))
 
 
-def _beside(found: LawAnswer, catalogs: Folders) -> Document | None:
+def _beside(found: LawAnswer, catalogs: Folders) -> SizesBeside | None:
     """The ensemble's spread of size at the compute of an answer; None where no law of it answers."""
     try:
         spread = compared(_laws(catalogs), flop=middle(found.flop), count=0)
     except HwModelError:
         return None
-    low, median, high = spread.params_low, spread.params_median, spread.params_high
-    return {"laws": builtins.list(spread.ensemble), "params": {"low": low, "median": median, "high": high}}
+    return SizesBeside(laws=[*spread.ensemble], params=spread_of(spread))
 
 
 def _life(life: LifeAnswer) -> Sheet[LifeAnswer]:
@@ -178,8 +179,7 @@ def _life(life: LifeAnswer) -> Sheet[LifeAnswer]:
     rows = [{"quantity": n.replace("_", " "), "value": shown(getattr(life, n), n in plain)} for n in names]
     rows += [{"quantity": "note", "value": note} for note in life.warnings]
     title = f"{shown(life.params)} on {shown(life.tokens)} tokens"
-    document: Document = msgspec.to_builtins(life)
-    return Sheet(title=title, found=life, document=document, rows=rows, figures=number_rows(life, names))
+    return Sheet(title=title, found=life, document=life, rows=rows, figures=number_rows(life, names))
 
 
 def gain(
@@ -210,7 +210,7 @@ def gain(
     ]
     span = f"gain {found.gain_low:.4f} to {found.gain_high:.4f} nats/token over {len(rows)} laws"
     below = f"{span}; levels of two laws do not compare, gains do"
-    return Sheet(title=span, found=found, document=msgspec.to_builtins(found), rows=rows, below=below)
+    return Sheet(title=span, found=found, document=found, rows=rows, below=below)
 
 
 def disagreement(
@@ -240,15 +240,10 @@ def disagreement(
         }
         for r in found.rows
     ]
-    what = "tokens" if asked["params"] is not None else "params"
-    spread = {"low": found.params_low, "median": found.params_median, "high": found.params_high}
-    document = {
-        "laws": [answer_document(r) for r in found.rows],
-        "refused": found.refused,
-        "ensemble": {"laws": builtins.list(found.ensemble), "params": None, "tokens": None, what: spread},
-    }
-    note = f"ensemble of {len(found.ensemble)}: {what} {shown(spread['low'])} to {shown(spread['high'])}"
-    below = f"{note}, median {shown(spread['median'])}"
+    what, spread = "tokens" if asked["params"] is not None else "params", spread_of(found)
+    document = laws_beside(found, tokens=what == "tokens")
+    note = f"ensemble of {len(found.ensemble)}: {what} {shown(spread.low)} to {shown(spread.high)}"
+    below = f"{note}, median {shown(spread.median)}"
     return Sheet(title=note, found=found, document=document, rows=rows, below=below)
 
 

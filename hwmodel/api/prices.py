@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from hwmodel.api import views
 from hwmodel.api.sheet import Sheet
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
-from hwmodel.plain import Document
 from hwmodel.report.catalog_pages import shown
-from hwmodel.report.prices import prices_of, quote_rows, summary_row
+from hwmodel.report.prices import PriceList, PriceRow, PricesOfPart, prices_of, quote_rows, summary_row
 from hwmodel.solve.question.rates import known_kind
 from hwmodel.specs.economics import PriceSummary
 
@@ -27,13 +28,13 @@ def list(
     Raises InputError.
     """
     catalog = load_catalog(tuple(catalogs))
-    head: Document = {"as_of": catalog.prices_as_of, "catalog_version": catalog.version}
     if part is None:
         every = prices_of(catalog, known_kind(kind), region)
         priced = [summary_row(catalog, price, region) for price in every]
-        words = [shown(row) for row in priced]
+        words = [shown(msgspec.to_builtins(row)) for row in priced]
         title = f"prices of {len(every)} parts"
-        return Sheet(title=title, found=tuple(every), document={**head, "prices": priced}, rows=words)
+        document = PriceList(as_of=catalog.prices_as_of, catalog_version=catalog.version, prices=priced)
+        return Sheet(title=title, found=tuple(every), document=document, rows=words)
     one = catalog.part(part)
     quotes = [q for q in catalog.prices_in(one.id, region) if known_kind(kind) in (None, q.kind)]
     found = catalog.price_summary(one.id, kind, region=region)
@@ -42,16 +43,18 @@ def list(
     if not rows:
         raise InputError(f"no quote of {one.id}{f' ({kind})' if kind else ''}: give a price with --usd-per-hour")
     said = _said(one.id, summary)
-    document = {**head, "part": one.id, "price": summary, "quotes": rows}
-    return Sheet(title=said, found=found, document=document, rows=[shown(row) for row in rows], above=said)
+    whole = PricesOfPart(
+        as_of=catalog.prices_as_of, catalog_version=catalog.version, part=one.id, price=summary, quotes=rows
+    )
+    return Sheet(title=said, found=found, document=whole, rows=[shown(row) for row in rows], above=said)
 
 
-def _said(part: str, summary: Document | None) -> str:
+def _said(part: str, summary: PriceRow | None) -> str:
     """What the quotes of a part come to."""
     if summary is None:
         return f"{part}: no price of an hour is known; give one with --usd-per-hour."
-    flag = f" {summary['flag']}." if summary["flag"] else ""
+    flag = f" {summary.flag}." if summary.flag else ""
     return (
-        f"{part}: ${summary['usd_per_hour']:g} an hour (${summary['low']:g} to ${summary['high']:g}; "
-        f"{summary['class']} {summary['kind']}, {summary['how']}, {summary['quotes']} providers).{flag}"
+        f"{part}: ${summary.usd_per_hour:g} an hour (${summary.low:g} to ${summary.high:g}; "
+        f"{summary.provider_class} {summary.kind}, {summary.how}, {summary.quotes} providers).{flag}"
     )

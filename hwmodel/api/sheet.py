@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from hwmodel.answers import Shown
-from hwmodel.plain import Document, Rows
+from hwmodel.plain import JsonValue, Rows
 
 Found = TypeVar("Found")
 
@@ -17,7 +18,7 @@ class Sheet(Shown, msgspec.Struct, Generic[Found], frozen=True, kw_only=True):
 
     title: str
     found: Found
-    document: Document  # its JSON
+    document: msgspec.Struct | Mapping[str, JsonValue]  # what its JSON is made of
     rows: Rows
     figures: Rows | None = None  # the rows in plain numbers, where those for people are words
     below: str = ""
@@ -28,14 +29,14 @@ class Sheet(Shown, msgspec.Struct, Generic[Found], frozen=True, kw_only=True):
         from hwmodel.report.sheets import render
 
         rows = self.figures if form == "csv" and self.figures is not None else self.rows
-        return render(rows, self.document, form, self.below or None, self.above or None, columns)
+        return render(rows, self.to_dict(), form, self.below or None, self.above or None, columns)
 
     def contents(self) -> object:
-        """The JSON document of the same command."""
+        """What is written as JSON by the same command."""
         return self.document
 
     def __getitem__(self, key: str) -> Any:
-        return self.document[key]
+        return self.to_dict()[key]
 
     def __len__(self) -> int:
         return len(self.rows)

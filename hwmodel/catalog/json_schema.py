@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeAlias
+
 from hwmodel.catalog import hardware, models
 from hwmodel.catalog.quantities import UNITS
 from hwmodel.catalog.values import OTHER_KEYS, STATUSES, TEXT
 from hwmodel.errors import unknown
-from hwmodel.plain import Document
+from hwmodel.plain import JsonValue
 from hwmodel.specs.formats import FORMATS
 
-Schema = Document
+Schema: TypeAlias = Mapping[str, JsonValue]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -17,7 +20,7 @@ def _value(dimension: str, words: tuple[str, ...] = ()) -> Schema:
     kind: Schema = {"type": "string"} if dimension == TEXT else {"type": "number"}
     if words:
         kind = {"anyOf": [{"type": "number"}, {"enum": list(words)}]}
-    fields: Schema = {
+    fields: dict[str, JsonValue] = {
         "value": kind,
         "source": {"type": "string", "description": "an id of sources.yaml"},
         "status": {"enum": list(STATUSES)},
@@ -35,20 +38,20 @@ def _value(dimension: str, words: tuple[str, ...] = ()) -> Schema:
 
 
 def _tree(table: dict[str, tuple[str, str]]) -> Schema:
-    properties: Schema = {}
+    """The values of a table of `section.key`, those of a section together, with the texts of that section."""
+    sections: dict[str, dict[str, Schema]] = {}
     for name, (dimension, _) in table.items():
         section, _, key = name.partition(".")
         words = (hardware.NOT_PUBLISHED,) if name == "power.tdp" else ()
-        if not key:
-            properties[section] = _value(dimension, words)
-            continue
-        group = properties.setdefault(section, {"type": "object", "properties": {}, "additionalProperties": False})
-        group["properties"][key] = _value(dimension, words)
+        sections.setdefault(section, {})[key] = _value(dimension, words)
     for section, keys in hardware.SECTION_TEXTS.items():
-        for key in keys:
-            if section in properties:
-                properties[section]["properties"][key] = {"type": "string"}
-    return properties
+        if section in sections:
+            sections[section] |= {key: {"type": "string"} for key in keys}
+    return {name: keys[""] if "" in keys else _group(keys) for name, keys in sections.items()}
+
+
+def _group(properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 def _record(properties: Schema, required: list[str]) -> Schema:
@@ -58,7 +61,7 @@ def _record(properties: Schema, required: list[str]) -> Schema:
         "extends": {"type": "string"}, "aliases": names, "notes": {"type": "string"},
         "lint_exceptions": {"type": "object", "additionalProperties": {"type": "string"}},
     }  # fmt: skip
-    item = {
+    item: Schema = {
         "type": "object", "required": ["id"], "properties": {**common, **properties}, "additionalProperties": False,
         "anyOf": [{"required": required}, {"required": ["extends"]}],
     }  # fmt: skip
@@ -67,9 +70,9 @@ def _record(properties: Schema, required: list[str]) -> Schema:
 
 def _accelerators() -> Schema:
     peaks = {fmt: _value("flop_per_s", (hardware.NONE,)) for fmt in FORMATS}
-    group = {"type": "object", "properties": peaks, "additionalProperties": False}
+    group = _group(peaks)
     text = {"type": "string"}
-    properties = {
+    properties: Schema = {
         **_tree(hardware.PART_VALUES),
         "peak_dense": group,
         "peak_dense_fp16_accumulate": group,
@@ -86,14 +89,14 @@ def _systems() -> Schema:
 
 def _models() -> Schema:
     number = {"type": "number"}
-    block = {"type": "object", "required": ["count"], "additionalProperties": False,
+    block: Schema = {"type": "object", "required": ["count"], "additionalProperties": False,
              "properties": dict.fromkeys(models.BLOCK, number)}  # fmt: skip
-    shape = {
+    shape: Schema = {
         "type": "object", "required": ["d_model", "vocab", "blocks"], "additionalProperties": False,
         "properties": {**dict.fromkeys(models.SHAPE, number), "blocks": {"type": "array", "items": block}},
     }  # fmt: skip
     text = {"type": "string"}
-    properties = {
+    properties: Schema = {
         **dict.fromkeys(("source", "locator", "params_note", "not_modelled"), text), "status": {"enum": list(STATUSES)},
         "params": _value("count"), "active_params": _value("count"), "max_seq_len": number, "shape": shape,
     }  # fmt: skip

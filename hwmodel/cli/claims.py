@@ -123,16 +123,16 @@ def _changes(settings: tuple[str, ...], inputs: Values) -> Values:
     return changes
 
 
-@command.command()
+@command.command("history")
 @_table
-def history(fmt: str, out: Path | None) -> None:
+def show_history(fmt: str, out: Path | None) -> None:
     """Models by year: parameters, tokens, training FLOPs by 6 N D, chips, sources."""
     from hwmodel.catalog.topics import read_history
     from hwmodel.cli.output import render
-    from hwmodel.report.topics import history_document, history_rows
+    from hwmodel.report.topics import history, history_rows
 
     models, cost = read_history(), _lookup()("flops_6nd")
-    emit(render(history_rows(models, cost), history_document(models, cost), fmt), out)
+    emit(render(history_rows(models, cost), history(models, cost), fmt), out)
 
 
 @command.command()

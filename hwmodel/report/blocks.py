@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -58,7 +58,7 @@ class PageBreak(msgspec.Struct, frozen=True):
 Block = Heading | Text | Table | Bullets | Picture | Code | PageBreak
 
 
-def shown(blocks: Sequence[Block], figures: Mapping[str, object]) -> list[Block]:
+def shown(blocks: Sequence[Block], figures: Collection[str]) -> list[Block]:
     """The blocks with every picture that was not drawn replaced by its words; headings over nothing are left out."""
     kept: list[Block] = []
     for block in blocks:

@@ -200,7 +200,7 @@ def _beyond_published(row: FormatRow) -> list[str]:
     found, own_speed = row.speedup_published, row.speedup
     if found is None or own_speed is None or found.low <= own_speed.value <= found.high:
         return []
-    span = {"pairs": found.pairs, "low": f"{found.low:.2f}", "high": f"{found.high:.2f}",
+    span: dict[str, str | float] = {"pairs": found.pairs, "low": f"{found.low:.2f}", "high": f"{found.high:.2f}",
             "median": f"{found.median:.2f}"}  # fmt: skip
     if own_speed.value > found.high:
         said = [say("Faster than all {pairs} published runs of it ({low} to {high}x, median {median}x).", **span)]
@@ -221,7 +221,9 @@ def _against(row: FormatRow) -> str:
         return ""
     more = row.verdict == "pays"
     furthest = f"{100 * found.furthest_share:.2f}"
-    told = {"pairs": found.pairs, "of": found.of, "share": furthest, "sources": ", ".join(found.sources[:3])}
+    told: dict[str, str | float] = {
+        "pairs": found.pairs, "of": found.of, "share": furthest, "sources": ", ".join(found.sources[:3]),
+    }  # fmt: skip
     if more:
         return say(" ({pairs} of {of} lost more than that, up to {share} %: {sources})", **told)
     return say(" ({pairs} of {of} lost less than that, down to {share} %: {sources})", **told)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hwmodel.laws.fit_loss import LossFit
+    from hwmodel.laws.fitting import Array
 
 
-def fit_svg(fit: LossFit, loss: Any, **columns: Any) -> str:
+def fit_svg(fit: LossFit, loss: Array, **columns: Array) -> str:
     """SVG text. `columns` are the runs' params and tokens (additive fits) or the one variable of the fit."""
     import matplotlib
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from hwmodel.errors import InputError, unknown
 
@@ -58,7 +57,7 @@ def spoken() -> str:
     return _language.get()
 
 
-def say(template: str, **values: Any) -> str:
+def say(template: str, **values: str | float | None) -> str:
     """A phrase with its values filled in."""
     language = _language.get()
     said = template if language == ENGLISH else catalog(language)[template]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from hwmodel.catalog import Catalog
 from hwmodel.catalog.prices import counts
-from hwmodel.plain import Document, Rows
+from hwmodel.plain import Rows
 from hwmodel.report.phrases import heard, say
 from hwmodel.solve.run.records import Rented, YearPrice
 from hwmodel.specs import PriceQuote, PriceSummary
@@ -96,38 +98,80 @@ def prices_of(catalog: Catalog, kind: str | None = None, region: str | None = No
 
 def price_rows(catalog: Catalog, kind: str | None = None, region: str | None = None) -> Rows:
     """One row a part that is rented: its price (in a region), the other classes', and a year's commitment."""
-    return [summary_row(catalog, price, region) for price in prices_of(catalog, kind, region)]
+    return [msgspec.to_builtins(summary_row(catalog, price, region)) for price in prices_of(catalog, kind, region)]
 
 
-def summary_row(catalog: Catalog, s: PriceSummary, region: str | None = None) -> Document:
+class PriceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The price of a part: dollars an accelerator-hour by the quotes of a class and kind, their dates, and beside it
+    the medians of other classes with their quotes and of a year's commitment; None where nobody quotes one."""
+
+    part: str
+    kind: str
+    provider_class: str = msgspec.field(name="class")
+    usd_per_hour: float
+    low: float
+    high: float
+    how: str
+    quotes: int
+    first_date: str = msgspec.field(name="from")
+    last_date: str = msgspec.field(name="to")
+    hyperscaler: float | None
+    hyperscaler_quotes: int | None
+    marketplace: float | None
+    marketplace_quotes: int | None
+    one_year: float | None
+    one_year_how: str | None
+    flag: str
+
+
+class PriceList(msgspec.Struct, frozen=True, kw_only=True):
+    """The prices of all parts that are rented, as of a day (ISO), of a version of the catalog."""
+
+    as_of: str
+    catalog_version: str
+    prices: list[PriceRow]
+
+
+class PricesOfPart(msgspec.Struct, frozen=True, kw_only=True):
+    """The price of one part (None where its quotes make none) with each quote behind it."""
+
+    as_of: str
+    catalog_version: str
+    part: str
+    price: PriceRow | None
+    quotes: Rows
+
+
+def summary_row(catalog: Catalog, s: PriceSummary, region: str | None = None) -> PriceRow:
     """The price of a part as one row."""
     committed = catalog.price_summary(s.part, "reserved_1y", s.provider_class, region=region)
     year = committed if s.kind == "on_demand" else None
     others = {o.provider_class: o for o in s.other_classes}
-    return {
-        "part": s.part,
-        "kind": s.kind,
-        "class": s.provider_class,
-        "usd_per_hour": round(s.median_usd_per_accelerator_hour, 3),
-        "low": round(s.low_usd_per_accelerator_hour, 3),
-        "high": round(s.high_usd_per_accelerator_hour, 3),
-        "how": s.how,
-        "quotes": s.n_quotes,
-        "from": s.first_date,
-        "to": s.last_date,
-        **_beside("hyperscaler", others.get("hyperscaler")),
-        **_beside("marketplace", others.get("marketplace")),
-        "one_year": None if year is None else round(year.median_usd_per_accelerator_hour, 3),
-        "one_year_how": None if year is None else year.how,
-        "flag": s.flag,
-    }
+    hyperscaler, marketplace = others.get("hyperscaler"), others.get("marketplace")
+    return PriceRow(
+        part=s.part,
+        kind=s.kind,
+        provider_class=s.provider_class,
+        usd_per_hour=round(s.median_usd_per_accelerator_hour, 3),
+        low=round(s.low_usd_per_accelerator_hour, 3),
+        high=round(s.high_usd_per_accelerator_hour, 3),
+        how=s.how,
+        quotes=s.n_quotes,
+        first_date=s.first_date,
+        last_date=s.last_date,
+        hyperscaler=_median(hyperscaler),
+        hyperscaler_quotes=None if hyperscaler is None else hyperscaler.n_quotes,
+        marketplace=_median(marketplace),
+        marketplace_quotes=None if marketplace is None else marketplace.n_quotes,
+        one_year=_median(year),
+        one_year_how=None if year is None else year.how,
+        flag=s.flag,
+    )
 
 
-def _beside(name: str, other: ClassMedian | None) -> dict[str, float | None]:
-    """Another class: its median and its number of quotes."""
-    if other is None:
-        return {name: None, f"{name}_quotes": None}
-    return {name: round(other.median_usd_per_accelerator_hour, 3), f"{name}_quotes": other.n_quotes}
+def _median(price: ClassMedian | PriceSummary | None) -> float | None:
+    """Dollars an accelerator-hour, to a tenth of a cent."""
+    return None if price is None else round(price.median_usd_per_accelerator_hour, 3)
 
 
 def quote_rows(quotes: list[PriceQuote]) -> Rows:

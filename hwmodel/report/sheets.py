@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from msgspec import to_builtins
 
 from hwmodel.answers import json_text
 from hwmodel.catalog.safe_text import csv_text, markdown_safe
-from hwmodel.report.tables import Records, record_cells, record_table
+from hwmodel.plain import Rows
+from hwmodel.report.tables import record_cells, record_table
 from hwmodel.report.wide import wrapped
 
 
 def render(
-    rows: Records, document: Any, fmt: str, text: str | None = None, lead: str | None = None, columns: int | None = None
+    rows: Rows, document: object, fmt: str, text: str | None = None, lead: str | None = None, columns: int | None = None
 ) -> str:
-    """`document` as JSON, else the rows as a table with `lead` above it and `text` under it (neither in CSV).
+    """`document` (a record, or plain data) as JSON, else the rows as a table with `lead` above it and `text` under it
+    (neither in CSV).
 
     Text is at most `columns` wide, where that is given.
     """
     if fmt == "json":
-        return json_text(document, sort_keys=True)
+        return json_text(to_builtins(document), sort_keys=True)
     if fmt == "csv":
         return csv_text(*record_cells(rows))
     drawn = record_table(rows, "md" if fmt == "md" else "text", columns)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwmodel.catalog.safe_text import csv_text, markdown_safe
-from hwmodel.plain import Document, Rows
+from hwmodel.plain import Row, Rows
 from hwmodel.report.tables import Form, record_cells, table
 from hwmodel.units import format_bytes, format_count, format_duration, format_percent, format_usd
 
@@ -96,7 +96,7 @@ def sweep_report(summary: Summary, folder: Path, fmt: str = "md", figures: Mappi
     return markdown_safe(text) if fmt == "md" else text
 
 
-def best_rows(summary: Summary) -> list[Document]:
+def best_rows(summary: Summary) -> list[Row]:
     """The best rows by each answer, below each other."""
     return [{"best_by": by, **row} for by, rows in summary.top.items() for row in rows]
 

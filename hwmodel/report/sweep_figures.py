@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwmodel.report.figures import ACCENT, INK, axes_of, figure_files, ticks_of_decades
 from hwmodel.report.sweep import cell
-from hwmodel.solve.sweep.answers import known_columns
+from hwmodel.solve.sweep.answers import SweepRow, known_columns
 from hwmodel.solve.sweep.show import Heat, Rows
 
 LOG_FROM = 20.0  # a spread of so many times is drawn on a log scale
@@ -20,12 +21,12 @@ ROWS = "#9bb8d3"
 LABEL_ROOM = 0.12  # of a figure's height, below the lowest row of its front
 
 
-def front_picture(rows: Rows, names: Sequence[str], front: Sequence[Mapping[str, Any]]) -> bytes:
+def front_picture(rows: Rows, names: Sequence[str], front: Sequence[SweepRow]) -> bytes:
     """The figure of a front as the content of an SVG file."""
     return figure_files({"front": (Path("front.svg"), drawn_front(rows, names, front))})[Path("front.svg")]
 
 
-def drawn_front(rows: Rows, names: Sequence[str], front: Sequence[Mapping[str, Any]]) -> Any:
+def drawn_front(rows: Rows, names: Sequence[str], front: Sequence[SweepRow]) -> Any:
     """The figure of a front among the rows of a sweep."""
     return front_figure(
         names, rows.points(names[:2]), front, units_of(rows), [axis.column for axis in rows.space.axes]
@@ -38,35 +39,52 @@ def units_of(rows: Rows) -> dict[str, str]:
 
 
 def front_figure(
-    names: Sequence[str], points: Mapping[str, Any], front: Sequence[Mapping[str, Any]], units: Mapping[str, str],
-    labels: Sequence[str] = (),
+    names: Sequence[str], points: Mapping[str, NDArray[np.float64]], front: Sequence[SweepRow],
+    units: Mapping[str, str], labels: Sequence[str] = (),
 ) -> Any:  # fmt: skip
     """Rows by two answers, and among them the front, whose rows carry their values of the columns `labels` where there
     is room."""
     x, y = names[:2]
     figure, axes = axes_of(f"{y} against {x}: rows and their front")
     axes.scatter(points[x], points[y], s=5, color=ROWS, linewidths=0, rasterized=True, label="rows")
-    ordered = sorted(front, key=lambda row: row[x])
-    axes.plot([row[x] for row in ordered], [row[y] for row in ordered], "o-", color=ACCENT, markersize=4, linewidth=1.2,
-              label="front")  # fmt: skip
+    ordered = sorted((_marked_row(row, x, y, labels) for row in front), key=lambda mark: mark.x)
+    axes.plot([mark.x for mark in ordered], [mark.y for mark in ordered], "o-", color=ACCENT, markersize=4,
+              linewidth=1.2, label="front")  # fmt: skip
     for axis, name in ((axes.xaxis, x), (axes.yaxis, y)):
         _scale(axis, name, np.ma.filled(np.ma.asarray(points[name], dtype=float), np.nan))
         axis.set_label_text(f"{name} ({units[name]})" if units.get(name, "1") not in ("1", "") else name)
     axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, markerscale=2.0, fontsize=8)
-    _labelled(figure, axes, [((row[x], row[y]), " ".join(cell(n, row[n]) for n in labels)) for row in ordered])
+    _labelled(figure, axes, ordered)
     return figure
 
 
-def _labelled(figure: Any, axes: Any, rows: Sequence[tuple[tuple[float, float], str]]) -> None:
+class _Mark(NamedTuple):
+    """A row of a front in the figure: its two answers, and the words that it may carry."""
+
+    x: float
+    y: float
+    words: str
+
+
+def _marked_row(row: SweepRow, x: str, y: str, labels: Sequence[str]) -> _Mark:
+    across, up = row[x], row[y]
+    assert isinstance(across, (int, float))  # only answers that are numbers have a front
+    assert isinstance(up, (int, float))
+    return _Mark(x=across, y=up, words=" ".join(cell(name, row[name]) for name in labels))
+
+
+def _labelled(figure: Any, axes: Any, rows: Sequence[_Mark]) -> None:
     """Write what rows are below them, the ends first, leaving out those whose words would meet others."""
     low, high = axes.get_ylim()
     axes.set_ylim(low - LABEL_ROOM * (high - low), high) if axes.get_yscale() == "linear" else None
     figure.canvas.draw()
     taken: list[Any] = []
     for place in sorted(range(len(rows)), key=lambda k: (0 < k < len(rows) - 1, k)):
-        at, words = rows[place]
+        mark = rows[place]
         way = "left" if place == 0 else "right" if place == len(rows) - 1 else "center"
-        one = axes.annotate(words, at, (0, -6), textcoords="offset points", ha=way, va="top", fontsize=7, color=INK)
+        one = axes.annotate(
+            mark.words, (mark.x, mark.y), (0, -6), textcoords="offset points", ha=way, va="top", fontsize=7, color=INK
+        )
         box = one.get_window_extent()
         if any(box.overlaps(other) for other in taken):
             one.remove()

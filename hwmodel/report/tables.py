@@ -6,13 +6,13 @@ Cells are words already; what a number reads like belongs to `report.words` or t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
+from hwmodel.plain import Rows
 from hwmodel.report.wide import padded, width, wrapped
 
 Form = Literal["md", "text", "html"]
-Records = Sequence[Mapping[str, object]]
 
 _FIGURE = re.compile(r"[*+$~-]*\d")  # how a cell with a figure begins
 _BLANK = ("", "-")
@@ -78,13 +78,13 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
     return "\n".join(line.rstrip() for line in drawn)
 
 
-def record_table(rows: Records, form: Form = "md", columns: int | None = None) -> str:
+def record_table(rows: Rows, form: Form = "md", columns: int | None = None) -> str:
     """The same from mappings; the keys of the first are the header."""
     header, body = record_cells(rows)
     return table(header, body, form, columns) if header else ""
 
 
-def record_cells(rows: Records) -> tuple[list[str], list[list[str]]]:
+def record_cells(rows: Rows) -> tuple[list[str], list[list[str]]]:
     """The names of the columns, and the cells: ten digits of a float, nothing for none."""
     names = list(rows[0]) if rows else []
     return names, [[_cell(row.get(name)) for name in names] for row in rows]

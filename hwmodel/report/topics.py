@@ -5,12 +5,49 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import msgspec
+from msgspec.structs import asdict
 
 from hwmodel import laws
-from hwmodel.catalog.topics import Model, Topic
-from hwmodel.plain import Document, Rows
+from hwmodel.catalog.topics import Figure, Model, Topic
+from hwmodel.plain import Rows
 from hwmodel.specs.law import LawSpec
 from hwmodel.units import format_count
+
+
+class TopicLaw(msgspec.Struct, frozen=True, kw_only=True):
+    """A law of a topic: its status, and why it refuses (None where it does not)."""
+
+    law: str
+    title: str
+    status: str
+    refusal: str | None
+
+
+class TopicPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A topic as JSON: the fields of the catalog's record, its laws looked up, and whether it is answered."""
+
+    id: str
+    title: str
+    answer: str
+    laws: list[TopicLaw]
+    claims: tuple[int, ...]
+    missing: str
+    words: tuple[str, ...]
+    source: str
+    figure: Figure | None
+    status: str
+
+
+class ModelOfHistory(Model, frozen=True, kw_only=True):
+    """A model of its year with the FLOPs of its training, 6 N D."""
+
+    train_flop: float
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """Models by year."""
+
+    models: list[ModelOfHistory]
 
 
 def topics_rows(topics: Sequence[Topic]) -> Rows:
@@ -36,15 +73,13 @@ def topic_rows(topic: Topic, specs: Mapping[str, LawSpec]) -> Rows:
     return rows
 
 
-def topic_document(topic: Topic, specs: Mapping[str, LawSpec]) -> Document:
+def topic_page(topic: Topic, specs: Mapping[str, LawSpec]) -> TopicPage:
     """The same as JSON."""
-    fields: Document = msgspec.to_builtins(topic)
-    fields["status"] = topic.status
-    fields["laws"] = [
-        {"law": s.id, "title": s.title, "status": "refuses" if s.refusal else s.status, "refusal": s.refusal or None}
+    laws_of = [
+        TopicLaw(law=s.id, title=s.title, status="refuses" if s.refusal else s.status, refusal=s.refusal or None)
         for s in _laws_of(topic, specs)
     ]
-    return fields
+    return TopicPage(**{**asdict(topic), "laws": laws_of}, status=topic.status)
 
 
 def _laws_of(topic: Topic, specs: Mapping[str, LawSpec]) -> list[LawSpec]:
@@ -52,9 +87,9 @@ def _laws_of(topic: Topic, specs: Mapping[str, LawSpec]) -> list[LawSpec]:
     return [spec for name in topic.laws for key, spec in specs.items() if key == name or key.startswith(f"{name}/")]
 
 
-def history_document(models: Sequence[Model], cost: LawSpec) -> Document:
+def history(models: Sequence[Model], cost: LawSpec) -> History:
     """Models by year with their training FLOPs."""
-    return {"models": [{**msgspec.to_builtins(m), "train_flop": _flop(m, cost)} for m in models]}
+    return History(models=[ModelOfHistory(**asdict(m), train_flop=_flop(m, cost)) for m in models])
 
 
 def history_rows(models: Sequence[Model], cost: LawSpec) -> Rows:
