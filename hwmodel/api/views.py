@@ -6,11 +6,14 @@ Reports are imported when one of them is asked for.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hwmodel.answers import Views
 from hwmodel.api.sheet import Sheet
-from hwmodel.plain import Document, Rows
+from hwmodel.plain import JsonObject, Rows
+
+if TYPE_CHECKING:
+    from hwmodel.report.fit_text import Described
 
 
 def join_sheets() -> None:
@@ -74,8 +77,8 @@ def join_fit() -> None:
 
     Fitted.views = _views(
         lambda found: f"{found.form}, {len(found.columns)} columns", _fitted("md"),
-        lambda found, _: _fitted("text")(found), _fitted("csv"), {"quantities": lambda found: _described(found)[1]},
-        lambda found: _described(found)[0],
+        lambda found, _: _fitted("text")(found), _fitted("csv"), {"quantities": lambda found: _described(found).rows},
+        lambda found: _fit_document(found),
     )  # fmt: skip
 
 
@@ -145,7 +148,7 @@ def _views(
     text: Callable[[Any, int], str],
     csv: Callable[[Any], str],
     tables: dict[str, Callable[[Any], Rows]],
-    document: Callable[[Any], Document] | None = None,
+    document: Callable[[Any], JsonObject] | None = None,
     html: Callable[[Any], str] | None = None,
 ) -> Views:
     page = html or (lambda found: _page(markdown(found)))
@@ -258,9 +261,11 @@ def _answer_rows(found: Any) -> Rows:
     return rows
 
 
-def _flat_answer(row: Document) -> Document:
+def _flat_answer(row: JsonObject) -> JsonObject:
     """A row of a comparison with its answer's numbers beside the option."""
-    numbers = {name: value for name, value in row["answer"].items() if name != "quantiles"}
+    answer = row["answer"]
+    assert isinstance(answer, dict)
+    numbers = {name: value for name, value in answer.items() if name != "quantiles"}
     return {**{name: value for name, value in row.items() if name != "answer"}, **numbers}
 
 
@@ -319,10 +324,16 @@ def _served(form: str) -> Callable[[Any], str]:
     return show
 
 
-def _described(found: Any) -> tuple[Document, Rows]:
+def _described(found: Any) -> Described:
     from hwmodel.report.fit_text import describe
 
     return describe(found)
+
+
+def _fit_document(found: Any) -> JsonObject:
+    from hwmodel.report.fit_text import fit_document
+
+    return fit_document(_described(found))
 
 
 def _fitted(form: str) -> Callable[[Any], str]:
@@ -330,8 +341,7 @@ def _fitted(form: str) -> Callable[[Any], str]:
         """A fit in a form."""
         from hwmodel.report.sheets import render
 
-        document, rows = _described(found)
-        return render(rows, document, form)
+        return render(_described(found).rows, _fit_document(found), form)
 
     return show
 

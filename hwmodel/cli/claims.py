@@ -10,7 +10,7 @@ import click
 from hwmodel.cli.group import CommandGroup
 from hwmodel.cli.options import TABLE, number, pairs, with_options
 from hwmodel.cli.output import emit, note
-from hwmodel.plain import Document
+from hwmodel.plain import JsonObject
 
 if TYPE_CHECKING:
     from hwmodel.validation.claims.check import ClaimFinding
@@ -67,11 +67,11 @@ def _tally(found: list[ClaimFinding]) -> str:
     return f"{len(found)} claims: " + ", ".join(f"{n} {v}" for v, n in counts.items())
 
 
-def _document(found: ClaimFinding) -> Document:
+def _document(found: ClaimFinding) -> JsonObject:
     """The JSON of a finding."""
     import msgspec
 
-    fields: Document = msgspec.to_builtins(found)
+    fields: JsonObject = msgspec.to_builtins(found)
     return fields
 
 

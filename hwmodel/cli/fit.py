@@ -10,11 +10,12 @@ import click
 from hwmodel.cli.options import QUIET, TABLE, pairs, with_options
 from hwmodel.cli.output import check_writable, emit, note, write_text
 from hwmodel.cli.progress import stages
-from hwmodel.plain import Document, Rows
+from hwmodel.plain import Rows
 
 if TYPE_CHECKING:
     from hwmodel.interop.loss_runs import LossRuns
-    from hwmodel.solve.law.fit import Fit, Fitted
+    from hwmodel.report.fit_text import WatchFigures
+    from hwmodel.solve.law.fit import Fit, Fitted, Prediction
 
 FORMS = ("additive", "tied", "repeated", "power-floor", "isoflop", "envelope")
 
@@ -68,7 +69,7 @@ def command(runs: Path, form: str, fmt: str, out: Path | None, quiet: bool, **op
     """
     from hwmodel.cli.output import render
     from hwmodel.interop.loss_runs import read_runs
-    from hwmodel.report.fit_text import describe
+    from hwmodel.report.fit_text import describe, fit_document
     from hwmodel.specs.law import CONVENTIONS
 
     asked = FitAsked(form=form, **options)
@@ -84,16 +85,16 @@ def command(runs: Path, form: str, fmt: str, out: Path | None, quiet: bool, **op
     for line in table.notes:
         note(line, quiet=quiet)
     fitted = _fit(table, asked, quiet)
-    document, rows = describe(fitted)
+    found = describe(fitted)
     predictions, losses = _predicted(fitted, asked)
     watched, stands = _watched(fitted, asked)
-    document |= predictions | watched
     if asked.plot:
         _plot(fitted.fit, table, asked.plot)
+    place = None
     if asked.save:
-        document["saved"] = _save(fitted.fit, table, asked.save, asked.folder)
-        note(f"saved: use it with --law {asked.save} ({document['saved']})", quiet=quiet)
-    emit(render([*rows, *losses, *stands], document, fmt), out)
+        place = _save(fitted.fit, table, asked.save, asked.folder)
+        note(f"saved: use it with --law {asked.save} ({place})", quiet=quiet)
+    emit(render([*found.rows, *losses, *stands], fit_document(found, predictions, watched, place), fmt), out)
 
 
 class FitAsked(NamedTuple):
@@ -180,12 +181,10 @@ def _fit(table: LossRuns, asked: FitAsked, quiet: bool) -> Fitted:
     return fit_runs(table, asked.form, base=base, bootstraps=asked.bootstraps, seed=asked.seed, progress=stages(quiet))
 
 
-def _predicted(fitted: Fitted, asked: FitAsked) -> tuple[Document, Rows]:
+def _predicted(fitted: Fitted, asked: FitAsked) -> tuple[list[Prediction], Rows]:
     """The losses predicted at the targets of --at."""
     if not asked.targets:
-        return {}, []
-    import msgspec
-
+        return [], []
     from hwmodel.errors import InputError
     from hwmodel.laws.fit_slices import AllocationFit
     from hwmodel.report.fit_text import describe_prediction
@@ -194,10 +193,7 @@ def _predicted(fitted: Fitted, asked: FitAsked) -> tuple[Document, Rows]:
     if isinstance(fitted.fit, AllocationFit):
         raise InputError("--at: an iso-FLOP or envelope fit has no loss; use --form additive or power-floor")
     found = [(text, prediction(fitted.fit, asked.level, **_target(text, fitted))) for text in asked.targets]
-    return (
-        {"predictions": [msgspec.to_builtins(got) for _, got in found]},
-        [describe_prediction(text, got) for text, got in found],
-    )
+    return [got for _, got in found], [describe_prediction(text, got) for text, got in found]
 
 
 def _target(text: str, fitted: Fitted) -> dict[str, float]:
@@ -218,10 +214,10 @@ def _target(text: str, fitted: Fitted) -> dict[str, float]:
     return target | ({"unique_tokens": parse_count(unique, "--at")} if repeated else {})
 
 
-def _watched(fitted: Fitted, asked: FitAsked) -> tuple[Document, Rows]:
+def _watched(fitted: Fitted, asked: FitAsked) -> tuple[WatchFigures | None, Rows]:
     """Where a running loss stands against the band of the fit, and what that means."""
     if asked.watch is None:
-        return {}, []
+        return None, []
     from hwmodel.errors import InputError
     from hwmodel.interop.loss_runs import read_runs
     from hwmodel.laws.fit_loss import LossFit, decades_beyond_runs
@@ -234,8 +230,7 @@ def _watched(fitted: Fitted, asked: FitAsked) -> tuple[Document, Rows]:
     params, tokens = running.need("params"), running.need("tokens")
     points = watch(fitted.fit, params, tokens, running.loss, asked.watch_level)
     far = float(decades_beyond_runs(fitted.fit.ranges, params=params, tokens=tokens, flop=6.0 * params * tokens).max())
-    said, rows = describe_watch(points, asked.watch_level, far)
-    return {"watch": said}, rows
+    return describe_watch(points, asked.watch_level, far)
 
 
 def _plot(fit: Fit, table: LossRuns, path: Path) -> None:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from hwmodel.catalog.reading import csv_lines
 from hwmodel.errors import InputError
 from hwmodel.interop.loss_columns import ALIASES, SIZES, FoundColumn, find_columns
-from hwmodel.plain import Document
 
 Array = NDArray[np.float64]
 
@@ -31,11 +30,11 @@ class LossRuns(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     loss: Array
-    params: Array | None
-    tokens: Array | None
-    flop: Array | None
-    unique_tokens: Array | None
-    budget: Array | None
+    params: Array | None = None
+    tokens: Array | None = None
+    flop: Array | None = None
+    unique_tokens: Array | None = None
+    budget: Array | None = None
     notes: tuple[str, ...]
     taken: tuple[FoundColumn, ...] = ()
     convention: str = "total"
@@ -105,8 +104,7 @@ def read_runs(
     if not kept:
         raise InputError(f"{path}: no runs left to read; check --where and the file")
     table = np.array(list(kept))
-    quantities: Document = dict.fromkeys(ALIASES)
-    quantities |= {name: table[:, i] for i, name in enumerate(found)}
+    quantities = {name: table[:, i] for i, name in enumerate(found)}
     chosen = [lines[at] for at in kept.values()]
     return LossRuns(
         **quantities,

@@ -9,7 +9,7 @@ import msgspec
 from hwmodel.catalog.safe_text import markdown_safe
 from hwmodel.catalog.stacks import training_calibration, training_stack
 from hwmodel.errors import unknown
-from hwmodel.plain import Document, Row, Rows
+from hwmodel.plain import JsonObject, Row, Rows
 from hwmodel.report.prices import price_rows
 from hwmodel.specs.stack import GENERIC
 
@@ -266,9 +266,9 @@ def _shape_rows(record: Any) -> list[Row]:
     return rows
 
 
-def document(catalog: Catalog, kind: str, record: Any) -> Document:
+def document(catalog: Catalog, kind: str, record: Any) -> JsonObject:
     """A record as data: SI values, provenance of each, parameters of a model."""
-    doc: Document = {"kind": kind, "record": msgspec.to_builtins(record), "catalog_version": catalog.version}
+    doc: JsonObject = {"kind": kind, "record": msgspec.to_builtins(record), "catalog_version": catalog.version}
     if kind in ("accelerator", "system", "model"):
         doc["provenance"] = msgspec.to_builtins(catalog.provenance(kind, record.id))
     if kind == "accelerator":

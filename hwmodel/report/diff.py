@@ -57,7 +57,7 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
     second: str | float | None
 
 
-class Figure(msgspec.Struct, frozen=True, kw_only=True):
+class ChangedFigure(msgspec.Struct, frozen=True, kw_only=True):
     """A quantity of the answer that changed, in its unit: by which share of the first, and a word of `VERDICTS`.
 
     None where one of the two is missing, or the first is zero.
@@ -75,7 +75,7 @@ class Differences(msgspec.Struct, frozen=True, kw_only=True):
 
     question: list[Changed]
     resolved: list[Changed]
-    answer: list[Figure]
+    answer: list[ChangedFigure]
 
 
 def differences(first: Plan, second: Plan) -> Differences:
@@ -114,7 +114,7 @@ def _changed(
     ]
 
 
-def _row(name: str, first: Value, second: Value) -> list[Figure]:
+def _row(name: str, first: Value, second: Value) -> list[ChangedFigure]:
     """The row of a quantity that changed; none where both are the same."""
     a, b = _plain(first), _plain(second)
     if a is None and b is None:
@@ -122,7 +122,7 @@ def _row(name: str, first: Value, second: Value) -> list[Figure]:
     if a is not None and b is not None and math.isclose(a, b, rel_tol=SAME):
         return []
     share = None if a is None or b is None or a == 0 else b / a - 1.0
-    return [Figure(name=name, first=first, second=second, change=share, verdict=_verdict(first, second))]
+    return [ChangedFigure(name=name, first=first, second=second, change=share, verdict=_verdict(first, second))]
 
 
 def _plain(value: Value) -> float | None:
@@ -182,7 +182,7 @@ def _blocks(found: Differences, names: tuple[str, str]) -> list[Block]:
     return blocks
 
 
-def _counted(rows: Sequence[Figure]) -> str:
+def _counted(rows: Sequence[ChangedFigure]) -> str:
     """How many figures changed, and how many of them beyond their doubt."""
     if not rows:
         return ""
@@ -204,7 +204,7 @@ def _word(value: str | float | None) -> str:
     return DASH if value is None else str(value)
 
 
-def _cells(row: Figure) -> list[str]:
+def _cells(row: ChangedFigure) -> list[str]:
     show = SHOWN[row.name]
     values = [_plain(row.first), _plain(row.second)]
     change = DASH if row.change is None else f"{100 * row.change:+.3g} %"

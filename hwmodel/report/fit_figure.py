@@ -6,11 +6,13 @@ import io
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
     from hwmodel.laws.fit_loss import LossFit
-    from hwmodel.laws.fitting import Array
 
 
-def fit_svg(fit: LossFit, loss: Array, **columns: Array) -> str:
+def fit_svg(fit: LossFit, loss: NDArray[numpy.float64], **columns: NDArray[numpy.float64]) -> str:
     """SVG text. `columns` are the runs' params and tokens (additive fits) or the one variable of the fit."""
     import matplotlib
 

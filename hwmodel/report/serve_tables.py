@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hwmodel.plain import Document, Rows
+from hwmodel.plain import JsonObject, Rows
 from hwmodel.report.blocks import Table
 from hwmodel.report.losses import loss_words, score_words
 from hwmodel.report.phrases import heard, say
@@ -164,7 +164,7 @@ def plain_rows(found: Found) -> Rows:
     return [{"kind": kind, **_plain(item)} for kind, item in _groups(found)]
 
 
-def _plain(item: EngineRow) -> Document:
+def _plain(item: EngineRow) -> JsonObject:
     """A row's figures without their intervals: the engine, its bill, its prefill pool."""
     own = [name for name in item.__struct_fields__ if name not in ServingBill.__struct_fields__ and name != "prefill"]
     cells = {name: _bare(getattr(item, name)) for name in (*own, *ServingBill.__struct_fields__)}

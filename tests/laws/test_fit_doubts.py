@@ -24,7 +24,7 @@ from hwmodel.laws.fit_loss import _spread, additive_model, fit_additive
 from hwmodel.laws.fit_repeats import fit_repeats
 from hwmodel.laws.fit_slices import fit_isoflop
 from hwmodel.laws.fitting import DELTA, minimise
-from hwmodel.report.fit_text import describe
+from hwmodel.report.fit_text import describe, fit_document
 from hwmodel.solve.law.fit import Watched, prediction, to_law, watch_pattern
 
 DATA = Path(__file__).parents[1] / "data"
@@ -93,11 +93,11 @@ def test_a_constant_that_resamplings_leaveunbounded_has_no_error_of_its_own():
     assert wild.intervals["B"] == (pytest.approx(fit.constants["B"]), None)
     assert unbounded(wild) == ["B is not identified: some resamplings of the runs leave it unbounded"]
     assert unbounded(fit) == []
-    document, rows = describe(
+    found = describe(
         Fitted(fit=wild, form="additive", warnings=(), columns=(), params_convention="total", notes=())
     )
-    assert json.dumps(document, allow_nan=False)
-    assert next(row["spread"] for row in rows if row["quantity"] == "B").endswith("open upwards")
+    assert json.dumps(fit_document(found), allow_nan=False)
+    assert next(row["spread"] for row in found.rows if row["quantity"] == "B").endswith("open upwards")
 
 
 def test_five_runs_of_245_decide_the_exponent_of_data():
