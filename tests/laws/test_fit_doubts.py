@@ -93,9 +93,7 @@ def test_a_constant_that_resamplings_leaveunbounded_has_no_error_of_its_own():
     assert wild.intervals["B"] == (pytest.approx(fit.constants["B"]), None)
     assert unbounded(wild) == ["B is not identified: some resamplings of the runs leave it unbounded"]
     assert unbounded(fit) == []
-    found = describe(
-        Fitted(fit=wild, form="additive", warnings=(), columns=(), params_convention="total", notes=())
-    )
+    found = describe(Fitted(fit=wild, form="additive", warnings=(), columns=(), params_convention="total", notes=()))
     assert json.dumps(fit_document(found), allow_nan=False)
     assert next(row["spread"] for row in found.rows if row["quantity"] == "B").endswith("open upwards")
 
