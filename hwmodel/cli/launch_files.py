@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
-from msgspec.structs import replace
 
 from hwmodel.cli.output import note
 
@@ -44,6 +43,8 @@ def plan_with_launch_file(given: PlanOptions, source: Path | None, *, quiet: boo
     steps train on, where nothing else sizes the run."""
     if source is None:
         return given
+    from msgspec.structs import replace
+
     from hwmodel.interop.launch_in import read_launch
     from hwmodel.solve.question.request import DEFAULT_SEQ_LEN
     from hwmodel.solve.question.values import whole_of

@@ -11,6 +11,8 @@ from hwmodel.catalog import load_catalog
 from hwmodel.cli.launch_files import plan_with_launch_file, with_launch_file
 from hwmodel.errors import InputError
 from hwmodel.interop.launch_in import read_launch
+from hwmodel.interop.launch_in.record import NOTED, FileOptions
+from hwmodel.interop.tools.settings import SETTINGS
 from tests.interop.public_configurations import (
     AXOLOTL_ZERO2,
     AXOLOTL_ZERO3,
@@ -200,3 +202,8 @@ def test_a_folder_beside_the_script_comes_before_the_hub(tmp_path: Path) -> None
     shape = read_launch(trained(tmp_path, "--model_name_or_path meta-llama/Llama-3.1-8B")).shape
     assert shape is not None
     assert (shape.d_model, shape.vocab) == (512, 1000)
+
+
+def test_what_a_comment_may_say_are_options_of_a_file() -> None:
+    derived = {name for name, setting in SETTINGS.items() if setting.derived}  # refused as an unknown option
+    assert set(FileOptions.__annotations__) >= NOTED - derived

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from web_client import Answer, Served, start, stop
 
+from hwmodel.api.options import CompareOptions, PlanOptions, ServeOptions, TrainOptions
 from hwmodel.errors import InputError
 from hwmodel.web import answers
 from hwmodel.web.answers import Job, Reply, reply
 from hwmodel.web.app import page_files
+from hwmodel.web.fields import FILES, VERBS
 from hwmodel.web.guard import Access, Head, access, refused
 from hwmodel.web.limits import Limits
 from hwmodel.web.pool import CROWDED, WorkerPool, WorkerProcess, _context
@@ -359,3 +361,12 @@ def test_a_question_leaves_out_what_is_empty() -> None:
 def test_the_static_folder_holds_only_what_is_served() -> None:
     folder = Path(answers.__file__).parent / "static"
     assert len(page_files()) == len([path for path in folder.iterdir() if path.is_file()])
+
+
+@pytest.mark.parametrize(
+    ("verb", "typed"),
+    [("plan", PlanOptions), ("compare", CompareOptions), ("train", TrainOptions), ("serve", ServeOptions)],
+)
+def test_a_question_has_the_options_of_the_verb_and_no_file(verb: str, typed: Any) -> None:
+    known = set(getattr(typed, "__origin__", typed).__annotations__) | ({"model"} if verb == "serve" else set())
+    assert set(VERBS[verb].fields) == known - {*FILES, "shape"}
