@@ -23,7 +23,7 @@ class States(msgspec.Struct, frozen=True):
 
 
 # Adam in 8 bit: two moments of a byte, and a scale of four bytes for each block (arXiv 2110.02861 has blocks of 2,048;
-# 256 here, the bitsandbytes of today: unconfirmed, 1.5 % of the states). Muon: one momentum in fp32 (arXiv
+# 256 here: bitsandbytes/optim/optimizer.py @51294d9, Optimizer2State.init_state). Muon: one momentum in fp32 (arXiv
 # 2502.16982). Pure bf16: weights and both moments in bf16, no copy in fp32.
 OPTIMIZERS = {
     "adam": States(8.0, None, "Adam, moments in fp32"),
