@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -14,7 +15,7 @@ from hwmodel.ops import Num, maximum, minimum
 from hwmodel.physics.columns import anywhere
 from hwmodel.physics.intervals import ends
 from hwmodel.physics.shape import parameters
-from hwmodel.predict.service.passes import prompt_s, prompt_terms, step_terms
+from hwmodel.predict.service.passes import prompt_terms, step_terms
 from hwmodel.predict.service.setting import CLOSED, OPEN, ServiceSetting
 from hwmodel.specs.hardware import Part
 from hwmodel.specs.intervals import Ends, Familiarity
@@ -146,17 +147,33 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     queue: Num = 0.0
 
 
-def parts_of(setting: ServiceSetting, terms: ServiceTerms, quantity: str) -> Parts:
+class Alone(NamedTuple):
+    """A decode step of what runs, and the pass of one prompt on each attention rank."""
+
+    step: DecodeTerms
+    prompt: DecodeTerms
+
+
+def _prompt_alone(setting: ServiceSetting) -> DecodeTerms:
+    return prompt_terms(setting.shape, setting.prefill or setting.worker, setting.load)
+
+
+def passes_alone(setting: ServiceSetting, running: Num) -> Alone:
+    """The passes that several quantities of one setting are told apart by."""
+    return Alone(step_terms(setting, running), _prompt_alone(setting))
+
+
+def parts_of(setting: ServiceSetting, terms: ServiceTerms, quantity: str, alone: Alone | None = None) -> Parts:
     """Shares of a quantity: of decode steps (of the prompt's pass, for a first token), and what requests wait for one
-    another (prompts between tokens; prompts ahead of one's own; the time that a saturated engine spends on them)."""
+    another (prompts between tokens; prompts ahead of one's own; the time that a saturated engine spends on them).
+    `alone`: the passes, where they are known."""
     if quantity == TTFT:
-        worker = setting.prefill or setting.worker
         waits = 1.0 - minimum(terms.prefill_s / maximum(terms.ttft_s, 1e-12), 1.0)
-        return _parts(prompt_terms(setting.shape, worker, setting.load), waits)
-    step = step_terms(setting, terms.running)
+        return _parts(alone.prompt if alone else _prompt_alone(setting), waits)
+    step = alone.step if alone else step_terms(setting, terms.running)
     if quantity == TPOT:
-        alone = step.total_s * setting.drafting / setting.gain
-        return _parts(step, 1.0 - minimum(alone / maximum(terms.tpot_s, 1e-12), 1.0))
+        undelayed = step.total_s * setting.drafting / setting.gain
+        return _parts(step, 1.0 - minimum(undelayed / maximum(terms.tpot_s, 1e-12), 1.0))
     return _parts(step, minimum(maximum(terms.utilisation, 0.0), 1.0))
 
 
@@ -189,18 +206,21 @@ def service_familiarity(traits: ServiceTraits, parts: Parts, covered: Covered) -
 
 
 def service_ends(
-    traits: ServiceTraits, setting: ServiceSetting, terms: ServiceTerms, quantity: str, covered: Covered | None = None
-) -> Ends:
+    traits: ServiceTraits, setting: ServiceSetting, terms: ServiceTerms, quantity: str, covered: Covered | None = None,
+    alone: Alone | None = None,
+) -> Ends:  # fmt: skip
     """Ends of the 80 % interval of one predicted quantity: of seconds, a throughput's too (flip them for the rate)."""
-    of = service_familiarity(traits, parts_of(setting, terms, quantity), covered or shipped_covered())
+    of = service_familiarity(traits, parts_of(setting, terms, quantity, alone), covered or shipped_covered())
     return ends(of, interval_calibration()[quantity])
 
 
-def at_rest(setting: ServiceSetting, *, running: float, tpot_s: float, ttft_s: float, busy: float) -> ServiceTerms:
+def at_rest(
+    setting: ServiceSetting, *, running: float, tpot_s: float, ttft_s: float, busy: float, alone: Alone | None = None
+) -> ServiceTerms:
     """Terms of a fleet that was chosen from a table: what `parts_of` asks of them."""
-    alone = float(prompt_s(setting.shape, setting.prefill or setting.worker, setting.load))
-    step = float(step_terms(setting, running).total_s)
+    passes = alone or passes_alone(setting, running)
     return ServiceTerms(
-        ttft_s=ttft_s, tpot_s=tpot_s, request_s=ttft_s + tpot_s * float(setting.load.output_tokens), step_s=step,
-        prefill_s=alone, running=running, waiting=0.0, requests_per_s=0.0, utilisation=busy,
+        ttft_s=ttft_s, tpot_s=tpot_s, request_s=ttft_s + tpot_s * float(setting.load.output_tokens),
+        step_s=float(passes.step.total_s), prefill_s=float(passes.prompt.total_s),
+        running=running, waiting=0.0, requests_per_s=0.0, utilisation=busy,
     )  # fmt: skip

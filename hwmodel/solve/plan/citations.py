@@ -83,7 +83,7 @@ def _life_sources(setting: Setting) -> list[Use]:
         return []
     uses = [(serving_calibration().fitted_on, "constants of serving engines")]
     recipe = setting.serving_precision()
-    measured = quality_sources(recipe.id)
+    measured = quality_sources(recipe.id, setting.catalog)
     if measured:
         uses += measured
         uses.append((setting.catalog.law(KUMAR).source, f"exponents of size and tokens in the loss of {recipe.id}"))

@@ -3,4 +3,4 @@
 `hwmodel.predict.service` predicts: no time of a pass is computed here.
 """
 
-__all__ = ["ask", "choose", "citations", "face", "fleet", "money", "notes", "quality", "question", "records"]
+__all__ = ["ask", "choose", "citations", "face", "fleet", "money", "notes", "quality", "question", "records", "sharing"]

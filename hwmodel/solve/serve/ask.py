@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Unpack
+from pathlib import Path
+from typing import Any, NamedTuple, Unpack
 
 import msgspec
 from msgspec.structs import asdict, replace
 
 from hwmodel.answers import Shown
-from hwmodel.catalog import load_catalog
+from hwmodel.catalog import Catalog, load_catalog
 from hwmodel.errors import InputError, unknown
-from hwmodel.plain import JsonObject
+from hwmodel.plain import JsonObject, listed
 from hwmodel.solve.question.options import Folders, Quantity, ServiceAsked, ServiceOptions
 from hwmodel.solve.question.rates import known_kind, parse_rates
-from hwmodel.solve.serve.choose import choose
+from hwmodel.solve.serve.choose import cheapest_fleet, choose
 from hwmodel.solve.serve.fixed import chosen_rows, predicted_rows
-from hwmodel.solve.serve.predict import predict
+from hwmodel.solve.serve.predict import Workers, predict
 from hwmodel.solve.serve.question import PoolLimit, ServingQuestion, read_date, read_histogram, read_pool
 from hwmodel.solve.serve.records import EngineFound, FleetFound, FleetRow, PredictedRow
+from hwmodel.solve.serve.sharing import FreshPasses
 from hwmodel.units import parse_count, parse_duration_s, parse_fleet, parse_fraction, parse_positive, parse_usd
 
 
@@ -72,6 +74,54 @@ def serve(
     Options are those of `hwmodel serve`, as typed or as numbers. Raises InputError for what cannot be read and
     InfeasibleError where no fleet meets the limits.
     """
+    question, loop, folders = read_asked(
+        model=model, demand=demand, concurrency=concurrency, gpus=gpus, pools=pools, prefill_tp=prefill_tp,
+        catalogs=catalogs, **given,
+    )  # fmt: skip
+    catalog = load_catalog(folders)
+    if loop is None:
+        one = choose(question, catalog)
+        return Served(question=question, found=replace(one.found, fixed=chosen_rows(question, one, catalog)))
+    found = predict(question, catalog, *loop)
+    return Served(question=question, found=replace(found, fixed=predicted_rows(question, found, catalog, *loop)))
+
+
+class ClosedLoop(NamedTuple):
+    """Clients, workers of prefill and decode, tensor-parallel size of prefill workers, accelerators."""
+
+    clients: float
+    workers: Workers | None
+    prefill_tp: float | None
+    accelerators: float | None
+
+
+class AskedService(NamedTuple):
+    """A question, what runs where one configuration is predicted (None: a fleet is chosen), and catalog overlays."""
+
+    question: ServingQuestion
+    loop: ClosedLoop | None
+    catalogs: tuple[Path, ...]
+
+
+def answer_alone(asked: AskedService, catalog: Catalog, passes: FreshPasses) -> FleetRow | PredictedRow:
+    """The answer of `serve`, without what it shows beside it; `passes`: what questions of this catalog share."""
+    if asked.loop is None:
+        return cheapest_fleet(asked.question, catalog, passes)
+    return predict(asked.question, catalog, *asked.loop).answer
+
+
+def read_asked(
+    *,
+    model: str,
+    demand: Quantity | None = None,
+    concurrency: Quantity | None = None,
+    gpus: Quantity | None = None,
+    pools: str | None = None,
+    prefill_tp: Quantity | None = None,
+    catalogs: Folders = (),
+    **given: Unpack[ServiceAsked],
+) -> AskedService:
+    """The options of `serve` read, without the catalog. Raises InputError."""
     if (demand is None) == (concurrency is None):
         raise InputError("say either --demand (choose a fleet) or --concurrency (predict one configuration)")
     if demand is not None and (pools is not None or prefill_tp is not None):
@@ -92,14 +142,12 @@ def serve(
     _refuse_region(given)
     asked: ServiceAsked = given if part is None else {**given, "parts": part}
     question = read_question(model, demand, **asked)
-    catalog = load_catalog(tuple(catalogs))
+    folders = tuple(Path(str(one)) for one in listed(catalogs))
     if concurrency is None:
-        one = choose(question, catalog)
-        return Served(question=question, found=replace(one.found, fixed=chosen_rows(question, one, catalog)))
+        return AskedService(question, None, folders)
     clients = parse_count(_text(concurrency), "--concurrency")
-    how = (clients, _workers(pools), _number(prefill_tp, "--prefill-tp"), fleet)
-    found = predict(question, catalog, *how)
-    return Served(question=question, found=replace(found, fixed=predicted_rows(question, found, catalog, *how)))
+    loop = ClosedLoop(clients, _workers(pools), _number(prefill_tp, "--prefill-tp"), fleet)
+    return AskedService(question, loop, folders)
 
 
 def read_question(model: str, demand: Quantity | None = None, **given: Unpack[ServiceAsked]) -> ServingQuestion:

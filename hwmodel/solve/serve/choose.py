@@ -17,7 +17,7 @@ from hwmodel.errors import HwModelError, InfeasibleError, InputError
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
 from hwmodel.predict.service import DISAGGREGATED, OPEN, on_layout, service_ends, traits_of
-from hwmodel.predict.service.intervals import THROUGHPUT, TPOT, TTFT, at_rest
+from hwmodel.predict.service.intervals import THROUGHPUT, TPOT, TTFT, at_rest, passes_alone
 from hwmodel.predict.service.layouts import check_sizes, column
 from hwmodel.solve.question.rates import check_rates
 from hwmodel.solve.run.band import Band, value_of
@@ -31,7 +31,8 @@ from hwmodel.solve.serve.quality import bits_of, quality_row, shape_quality, wit
 from hwmodel.solve.serve.question import ServingQuestion, sizes_of
 from hwmodel.solve.serve.reasons import reasons
 from hwmodel.solve.serve.records import FleetFound, FleetRow, QualityRow
-from hwmodel.solve.serve.search import FRONT_STEP, every_fleet, paid, priced_or_all
+from hwmodel.solve.serve.search import FRONT_STEP, Wanted, every_fleet, paid, priced_or_all
+from hwmodel.solve.serve.sharing import FreshPasses
 from hwmodel.solve.serve.table import Column, Options, PartOffer, offer, options
 from hwmodel.specs.hardware import Part
 from hwmodel.specs.precision import ServingPrecision
@@ -65,7 +66,9 @@ def check_context(shape: Shape, question: ServingQuestion) -> None:
         )
 
 
-def offers(question: ServingQuestion, shape: Shape, catalog: Catalog) -> list[PartOffer]:
+def offers(
+    question: ServingQuestion, shape: Shape, catalog: Catalog, passes: FreshPasses | None = None
+) -> list[PartOffer]:
     """Every part and recipe that the question allows and the hardware has."""
     out = []
     if question.parts and question.parts != ALL:
@@ -75,7 +78,7 @@ def offers(question: ServingQuestion, shape: Shape, catalog: Catalog) -> list[Pa
         part = catalog.part(name)
         for recipe in good(part):
             if part.peak_dense_flop_per_s.get(recipe.gemm_format):
-                out.append(_offer(question, shape, part, recipe, catalog))
+                out.append(_offer(question, shape, part, recipe, catalog, passes))
     if not out:
         asked = ", ".join(question.precisions or DEFAULT_PRECISIONS)
         has = "; ".join(_formats_of(catalog.part(p)) for p in _parts(question, catalog))
@@ -123,6 +126,8 @@ def _good_recipes(
     does."""
     model = _named(question)
     limits = (question.max_loss_nats, question.min_quality)
+    if limits == (None, None):
+        return lambda part: _recipes(question, part, catalog)
     known = cache(lambda recipe: shape_quality(catalog, catalog.serving_precision(recipe), model, shape))
 
     def good(part: Part) -> list[ServingPrecision]:
@@ -151,25 +156,55 @@ class Chosen(NamedTuple):
     every: list[Fleets]
 
 
+class _Won(NamedTuple):
+    """The cheapest fleet with the question as its names are meant, and what it was chosen from."""
+
+    question: ServingQuestion
+    said: list[str]  # what names were read as
+    shape: Shape
+    every: list[Fleets]
+    usable: list[Fleets]
+    winner: Picked
+    first: FleetRow
+
+    @property
+    def answer(self) -> FleetRow:
+        """The fleet with its intervals."""
+        row = with_cached_input(self.question, self.shape, *self.winner, self.first)
+        return _with_intervals(row, self.question, self.winner[0].options)
+
+
+def _won(question: ServingQuestion, catalog: Catalog, wanted: Wanted, passes: FreshPasses) -> _Won:
+    question, said = named(question, catalog)
+    shape = question.shape or catalog.model(question.model)
+    check_context(shape, question)
+    check_sizes(shape, sizes_of(question))
+    every = _able(question, offers(question, shape, catalog, passes), catalog, wanted, passes)
+    usable = priced_or_all(every)
+    winner = cheapest(usable)
+    return _Won(question, said, shape, every, usable, winner, fleet_row(question, *winner, catalog))
+
+
+def cheapest_fleet(question: ServingQuestion, catalog: Catalog, passes: FreshPasses) -> FleetRow:
+    """The fleet that `choose` finds, without what stands beside it; `passes`: what questions share.
+
+    Raises InfeasibleError naming the limit that binds and the smallest change that helps.
+    """
+    return _won(question, catalog, "cheapest", passes).answer
+
+
 def choose(question: ServingQuestion, catalog: Catalog) -> Chosen:
     """The cheapest fleet that meets the limits, with alternatives and the Pareto front of latency and cost, and the
     fleets that it was chosen from.
 
     Raises InfeasibleError naming the limit that binds and the smallest change that helps.
     """
-    question, said = named(question, catalog)
-    shape = question.shape or catalog.model(question.model)
-    check_context(shape, question)
-    check_sizes(shape, sizes_of(question))
-    offered = offers(question, shape, catalog)
-    every = _able(question, offered, catalog)
-    usable = priced_or_all(every)
-    winner = cheapest(usable)
+    won = _won(question, catalog, "front", FreshPasses())
+    question, said, shape, every, usable, winner, first = won
     picked = _picked(usable)
     o = winner[0].options
-    first = fleet_row(question, *winner, catalog)
     answer = FleetFound(
-        answer=_with_intervals(with_cached_input(question, shape, *winner, first), question, o),
+        answer=won.answer,
         why=reasons(question, first, winner[0], usable, catalog),
         quality=_qualities(question, shape, catalog, picked),
         alternatives=_alternatives(question, first, picked, catalog),
@@ -202,14 +237,17 @@ def _qualities(
     }
 
 
-def _able(question: ServingQuestion, offered: list[PartOffer], catalog: Catalog) -> list[Fleets]:
+def _able(
+    question: ServingQuestion, offered: list[PartOffer], catalog: Catalog, wanted: Wanted, passes: FreshPasses
+) -> list[Fleets]:
     """Fleets of which some meet the limits. InfeasibleError with what binds where none does."""
-    if len(offered) > FEW:
-        every = every_fleet(question, options(question, offered, question.tpot_s), catalog)
+    if len(offered) > FEW or wanted == "cheapest":
+        some = passes.options(question, offered, question.tpot_s)
+        every = every_fleet(question, some, catalog, wanted, passes)
         if any(f.meets.any() for f in every):
             return every
-    found = options(question, offered)
-    every = every_fleet(question, found, catalog, "whole")
+    found = passes.options(question, offered)
+    every = every_fleet(question, found, catalog, "whole", passes)
     if any(f.meets.any() for f in every):
         return every
     raise infeasible(question, found, every)
@@ -258,13 +296,20 @@ def _meeting(fleets: Sequence[Fleets], recipe: ServingPrecision, parts: Sequence
 
 
 def _offer(
-    question: ServingQuestion, shape: Shape, part: Part, recipe: ServingPrecision, catalog: Catalog
-) -> PartOffer:
+    question: ServingQuestion, shape: Shape, part: Part, recipe: ServingPrecision, catalog: Catalog,
+    passes: FreshPasses | None = None,
+) -> PartOffer:  # fmt: skip
     """One part in one recipe, with its price."""
-    system = catalog.default_system(part.id)
-    m = machine(part, system, recipe, kernel_calibration())
-    engine = engine_for(question.engine, part.family, recipe.id, question.engine_year)
-    return offer(shape, part, system, m, recipe, engine, question, price_of(question, part.id, catalog))
+
+    def made() -> PartOffer:
+        """The part without a price."""
+        system = catalog.default_system(part.id)
+        m = machine(part, system, recipe, kernel_calibration())
+        engine = engine_for(question.engine, part.family, recipe.id, question.engine_year)
+        return offer(shape, part, system, m, recipe, engine, question)
+
+    found = (passes or FreshPasses()).offer(question, part.id, recipe, made)
+    return msgspec.structs.replace(found, price=price_of(question, part.id, catalog))
 
 
 def _picked(usable: list[Fleets]) -> list[Picked]:
@@ -281,10 +326,12 @@ def _with_intervals(r: FleetRow, question: ServingQuestion, o: Options) -> Fleet
     regime = OPEN if r.mode == "aggregated" else DISAGGREGATED
     setting = on_layout(o.setting, r.layout)
     of = traits_of(regime, setting, question.engine, o.part, searched=not sizes_of(question).any)
+    alone = passes_alone(setting, r.batch)
     terms = at_rest(
-        setting, running=r.batch, tpot_s=value_of(r.tpot_s), ttft_s=value_of(r.ttft_s), busy=r.prefill_share
+        setting, running=r.batch, tpot_s=value_of(r.tpot_s), ttft_s=value_of(r.ttft_s), busy=r.prefill_share,
+        alone=alone,
     )  # fmt: skip
-    doubts = {name: service_ends(of, setting, terms, name) for name in (TPOT, TTFT, THROUGHPUT)}
+    doubts = {name: service_ends(of, setting, terms, name, alone=alone) for name in (TPOT, TTFT, THROUGHPUT)}
     banded = {
         key: Band.around(getattr(r, key), doubts[name])
         for key, name in UNCERTAIN.items()

@@ -21,13 +21,13 @@ def service_sources(
     wanted += hardware_sources(catalog, part_id, system_id, recipe.gemm_format)
     if price is not None and price.kind != "given":
         wanted += quote_sources(catalog, part_id, price)
-    wanted += quality_sources(recipe.id)
+    wanted += quality_sources(recipe.id, catalog)
     fits = (("kernels and collectives", kernel_calibration().fitted_on), ("engines", serving_calibration().fitted_on))
     wanted += [(fitted_on, f"constants of {what}") for what, fitted_on in fits if fitted_on]
     return grouped(catalog, wanted)
 
 
-def quality_sources(recipe: str) -> list[Use]:
+def quality_sources(recipe: str, catalog: Catalog) -> list[Use]:
     """What measured the loss of a serving recipe."""
-    quality = measured_quality(recipe)
+    quality = measured_quality(recipe, catalog)
     return [(source, f"measured loss of {recipe}") for source in (quality.sources if quality else [])]

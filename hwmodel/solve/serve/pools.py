@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from hwmodel.predict.service.arrivals import Prompts, prefilled, prompts_of
-from hwmodel.predict.service.layouts import column, rows_of
+from hwmodel.predict.service.arrivals import Prompts, prefilled
+from hwmodel.predict.service.layouts import rows_of
 from hwmodel.predict.service.together import ServiceGroup
 from hwmodel.solve.serve.question import ServingQuestion
+from hwmodel.solve.serve.sharing import FreshPasses, holding
 from hwmodel.solve.serve.table import Column, Options, spread_of
 from hwmodel.specs.serving import ServingLayout
 
@@ -33,12 +34,13 @@ class PrefillPools(msgspec.Struct, kw_only=True):
     transfer_s: Column
 
 
-def prefill_pools(question: ServingQuestion, found: Sequence[Options], settings: ServiceGroup) -> list[PrefillPools]:
+def prefill_pools(
+    question: ServingQuestion, found: Sequence[Options], settings: ServiceGroup, passes: FreshPasses
+) -> list[PrefillPools]:
     """Of each part and recipe the pools of every layout that holds the weights and one prompt, at the peak demand;
     `settings`: those of the options."""
-    held = [rows_of(o.tried, o.room >= column(o.tried.dp * o.tried.pp)) for o in found]
-    prompts = prompts_of(settings, held, spread_of(question))
-    return [_prefill_pools(o, layout, one, question) for o, layout, one in zip(found, held, prompts, strict=True)]
+    prompts = passes.prompts(question, found, settings)
+    return [_prefill_pools(o, holding(o), one, question) for o, one in zip(found, prompts, strict=True)]
 
 
 def _prefill_pools(o: Options, layout: ServingLayout, prompts: Prompts, question: ServingQuestion) -> PrefillPools:

@@ -12,18 +12,17 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwmodel.catalog import Catalog
-from hwmodel.predict.service.arrivals import Loaded, joined, loaded
+from hwmodel.predict.service.arrivals import Loaded, joined
 from hwmodel.predict.service.layouts import column
 from hwmodel.predict.service.together import ServiceGroup
 from hwmodel.solve.serve.fleet import Fleets, cheapest, engines, pooled, sized
 from hwmodel.solve.serve.pools import pools, prefill_pools
 from hwmodel.solve.serve.question import ServingQuestion
-from hwmodel.solve.serve.table import Column, Options, spread_of
+from hwmodel.solve.serve.sharing import FreshPasses
+from hwmodel.solve.serve.table import Column, Index, Options
 
-Index = NDArray[np.intp]
 NONE: Index = np.empty(0, dtype=np.intp)
 # All fleets; those that can be the best of their part, recipe and mode or lie on the front; or those that can be the
 # best of their part and recipe in either mode, and all where none meets the limits.
@@ -33,25 +32,31 @@ FRONT_STEP = 0.85  # of the time of a token: what counts as clearly sooner
 
 
 def every_fleet(
-    question: ServingQuestion, found: Sequence[Options], catalog: Catalog, wanted: Wanted = "front"
-) -> list[Fleets]:
-    """Aggregated and disaggregated fleets that are `wanted`, as far as the question allows them."""
+    question: ServingQuestion, found: Sequence[Options], catalog: Catalog, wanted: Wanted = "front",
+    passes: FreshPasses | None = None,
+) -> list[Fleets]:  # fmt: skip
+    """Aggregated and disaggregated fleets that are `wanted`, as far as the question allows them; `passes`: those that
+    other questions share."""
+    passes = passes or FreshPasses()
     if question.decode is not None:
-        return _two_parts(question, found, catalog)
+        return _two_parts(question, found, catalog, passes)
     some = [o for o in found if o.count]
     apart: list[Fleets | None] = [None] * len(some)
     settings = ServiceGroup([o.setting for o in some])
     if question.disaggregated is not False:
-        split = [pools(o, question, p) for o, p in zip(some, prefill_pools(question, some, settings), strict=True)]
+        before = prefill_pools(question, some, settings, passes)
+        split = [pools(o, question, p) for o, p in zip(some, before, strict=True)]
         apart = [None if p is None else pooled(question, o, p) for o, p in zip(some, split, strict=True)]
     if question.disaggregated is True:
         return [f for f in apart if f is not None]
-    both = Both(question, some, apart, settings)
+    both = Both(question, some, apart, settings, passes)
     both.look(wanted)
     return both.fleets()
 
 
-def _two_parts(question: ServingQuestion, found: Sequence[Options], catalog: Catalog) -> list[Fleets]:
+def _two_parts(
+    question: ServingQuestion, found: Sequence[Options], catalog: Catalog, passes: FreshPasses
+) -> list[Fleets]:
     """Fleets of a prefill pool on one part and a decode pool on another, in one recipe: the cache moves as it is."""
     assert question.prefill is not None
     assert question.decode is not None
@@ -60,7 +65,7 @@ def _two_parts(question: ServingQuestion, found: Sequence[Options], catalog: Cat
     pairs = [(by_part[prefills, recipe], o) for (part, recipe), o in by_part.items()
              if part == decodes and (prefills, recipe) in by_part]  # fmt: skip
     before = [first for first, _ in pairs]
-    prefill = prefill_pools(question, before, ServiceGroup([o.setting for o in before]))
+    prefill = prefill_pools(question, before, ServiceGroup([o.setting for o in before]), passes)
     split = [(o, pools(o, question, p)) for (_, o), p in zip(pairs, prefill, strict=True)]
     return [pooled(question, o, p) for o, p in split if p is not None]
 
@@ -140,9 +145,10 @@ class Both:
     `settings`: those of the options."""
 
     def __init__(
-        self, question: ServingQuestion, some: Sequence[Options], apart: Sequence[Fleets | None], settings: ServiceGroup
-    ) -> None:
-        self.question, self.apart, self.settings = question, apart, settings
+        self, question: ServingQuestion, some: Sequence[Options], apart: Sequence[Fleets | None],
+        settings: ServiceGroup, passes: FreshPasses,
+    ) -> None:  # fmt: skip
+        self.question, self.apart, self.settings, self.passes = question, apart, settings, passes
         self.engines = [Engines(question, o) for o in some]
 
     def look(self, wanted: Wanted) -> None:
@@ -168,8 +174,7 @@ class Both:
         return [f for e, apart in pairs for f in (e.fleets, apart) if f is not None]
 
     def _add(self, rows: Sequence[Index]) -> None:
-        at = [e.options.at.rows(some) for e, some in zip(self.engines, rows, strict=True)]
-        found = loaded(self.settings, at, spread_of(self.question))
+        found = self.passes.loaded(self.question, [e.options for e in self.engines], rows, self.settings)
         for e, some, one in zip(self.engines, rows, found, strict=True):
             if len(some) or e.fleets is None:
                 e.add(some, one)

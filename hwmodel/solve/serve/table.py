@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from hwmodel.predict.formats import formats_of
 from hwmodel.predict.service import ServiceSetting, Worker, on_layout
@@ -21,6 +23,8 @@ from hwmodel.specs.kernels import Machine
 from hwmodel.specs.precision import ServingPrecision
 from hwmodel.specs.serving import Engine, ServingLayout, ServingLoad
 from hwmodel.specs.shape import Shape
+
+Index = NDArray[np.intp]
 
 
 class PartOffer(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +63,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     tried: ServingLayout  # all layouts, fitting or not
     room: Column  # requests whose cache each of them holds
     at: Decoded
+    places: Index | None = None  # of the configurations among all that fit; None: all of these
     price: PriceSummary | None = None
 
     @property

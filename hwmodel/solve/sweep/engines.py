@@ -23,7 +23,7 @@ from hwmodel.solve.sweep.space import Space
 
 Done = Callable[[int], None]  # told the number of each shard that stands in its file
 AHEAD = 4  # shards that wait at each worker: enough to keep it busy, few enough that a scheduler holds no long queue
-CONNECT_S, POLL_S = 10.0, 1.0
+CONNECT_S, ANSWER_S, POLL_S = 10.0, 5.0, 1.0
 LOST_S = float(os.environ.get("HWMODEL_SWEEP_LOST_S", "30"))  # without any worker, after which a cluster is given up
 ALLOWED_FAILURES = 20  # workers that may die under one shard before it is taken to be the cause
 _local = threading.local()  # the sweeper and folder of each thread: what they keep is not shared
@@ -92,7 +92,7 @@ def on_workers(space: Space, folder: Folder, shards: list[int], done: Done, work
                memory: str = "auto") -> None:  # fmt: skip
     """On processes of this machine, under a Dask scheduler of their own."""
     distributed, dask = extra("distributed", "dask[distributed]"), extra("dask", "dask[distributed]")
-    with _quiet(), dask.config.set({"distributed.scheduler.allowed-failures": ALLOWED_FAILURES, **_THREADS}):
+    with _quiet(), dask.config.set({**_PATIENCE, **_THREADS}):
         cluster = distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -110,6 +110,10 @@ def on_workers(space: Space, folder: Folder, shards: list[int], done: Done, work
                 cluster.close(timeout=CONNECT_S)
 
 
+# Workers that may die under a shard; how long one may be silent (the scheduler looks once in that time).
+_PATIENCE = {
+    "distributed.scheduler.allowed-failures": ALLOWED_FAILURES, "distributed.scheduler.worker-ttl": "60s",
+}  # fmt: skip
 _THREADS = {
     "distributed.nanny.pre-spawn-environ": {
         "OMP_NUM_THREADS": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "DASK_LOGGING__DISTRIBUTED": "critical",
@@ -124,7 +128,7 @@ def on_dask(
     distributed = extra("distributed", "dask[distributed]")
     with _quiet():
         try:
-            client = distributed.Client(address, timeout=CONNECT_S)
+            client = _within(CONNECT_S + POLL_S, lambda: distributed.Client(address, timeout=CONNECT_S))
         except (OSError, TimeoutError, ValueError) as error:
             raise InputError(
                 f"no Dask scheduler answers at {address} within {CONNECT_S:g} s: start one (dask scheduler), or use "
@@ -136,6 +140,21 @@ def on_dask(
         finally:
             with contextlib.suppress(Exception):
                 client.close(timeout=POLL_S)
+
+
+def _within(seconds: float, make: Callable[[], Any]) -> Any:
+    """What `make` gives. Raises TimeoutError after so many seconds: a client of Dask waits for ever for what accepts a
+    connection and says nothing."""
+    made: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            made.set_result(make())
+        except Exception as error:
+            made.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return made.result(timeout=seconds)
 
 
 def _on_client(client: Any, space: Space, folder: Folder, shards: list[int], done: Done, where: str) -> None:
@@ -159,8 +178,11 @@ def _on_client(client: Any, space: Space, folder: Folder, shards: list[int], don
 
 
 def _worker_count(client: Any) -> int:
+    """Workers that a scheduler names; none where it does not answer, as one that was stopped."""
+    if client.status != "running":
+        return 0
     try:
-        return len(client.scheduler_info(n_workers=-1)["workers"]) if client.status == "running" else 0
+        return len(client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=ANSWER_S)["workers"])
     except Exception:
         return 0
 

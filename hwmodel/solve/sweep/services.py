@@ -9,14 +9,15 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.catalog import load_catalog
+from hwmodel.catalog import Catalog, load_catalog
 from hwmodel.errors import HwModelError
 from hwmodel.plain import listed
 from hwmodel.solve.question.options import ServeAsked, ServiceAsked
 from hwmodel.solve.run.band import Band
-from hwmodel.solve.serve.ask import read_question, serve
+from hwmodel.solve.serve.ask import answer_alone, read_asked, read_question
 from hwmodel.solve.serve.notes import ALL
 from hwmodel.solve.serve.records import FleetRow, PredictedRow
+from hwmodel.solve.serve.sharing import SharedPasses
 from hwmodel.solve.sweep.answers import SERVE
 from hwmodel.solve.sweep.closing import refused
 from hwmodel.solve.sweep.space import Space
@@ -28,20 +29,36 @@ PREFILL = "prefill_"  # of a column: the answer's figure of the prefill pool
 
 
 class Services:
-    """Answers points of a serving space one after another."""
+    """Answers points of a serving space one after another; what engines take is shared between them."""
 
     def __init__(self, space: Space) -> None:
         self.space = space
+        self._catalogs: dict[tuple[Path, ...], Catalog] = {}  # of the rows asked for together
+        self._passes: tuple[Catalog | None, SharedPasses] = None, SharedPasses()
 
     def rows(self, points: NDArray[np.int64]) -> PointTable:
         """The rows of these points, in their order."""
+        self._catalogs = {}
         places = np.stack(np.unravel_index(points, self.space.dimensions), axis=1)
         return joined([self._row(int(point), place) for point, place in zip(points, places)])
 
     def answer(self, places: Any) -> FleetRow | PredictedRow:
         """The answer of one point. Raises InputError and InfeasibleError as `serve` does."""
         asked = self.space.service_at({axis.name: int(place) for axis, place in zip(self.space.axes, places)})
-        return serve(**asked).answer
+        read = read_asked(**asked)
+        catalog = self._catalog(read.catalogs)
+        return answer_alone(read, catalog, self._passes_of(catalog))
+
+    def _catalog(self, overlays: tuple[Path, ...]) -> Catalog:
+        if overlays not in self._catalogs:
+            self._catalogs[overlays] = load_catalog(overlays)
+        return self._catalogs[overlays]
+
+    def _passes_of(self, catalog: Catalog) -> SharedPasses:
+        """What questions of one catalog share: the latest one's are kept."""
+        if self._passes[0] is not catalog:
+            self._passes = catalog, SharedPasses()
+        return self._passes[1]
 
     def _row(self, point: int, places: Any) -> PointTable:
         at = np.array([point], dtype=np.int64)

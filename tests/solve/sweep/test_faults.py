@@ -9,6 +9,7 @@ import os
 import random
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -121,6 +122,69 @@ def test_killed_workers_are_replaced(place: Path, undisturbed: dict[str, str], s
     assert bytes_of(place / "out") == undisturbed
 
 
+@pytest.mark.parametrize("seed", range(TIMES))
+def test_a_worker_that_stood_still_goes_on(place: Path, undisturbed: dict[str, str], seed: int) -> None:
+    """As one whose machine slept."""
+    draw = random.Random(3000 + seed)
+    process = started(place, "--workers", "2")
+    wait_for_shards(place, draw.randrange(1, 20), process)
+    still = spawned(process)[:1]
+    for worker in still:
+        worker.send_signal(signal.SIGSTOP)
+    time.sleep(2.0 * draw.random())
+    for worker in still:
+        worker.send_signal(signal.SIGCONT)
+    code, said = ended(process)
+    assert code == 0, said
+    assert bytes_of(place / "out") == undisturbed
+
+
+@pytest.mark.skipif(TIMES == 1, reason="two minutes: make stress")
+def test_a_worker_that_stands_still_for_good_is_given_up(place: Path, undisturbed: dict[str, str]) -> None:
+    """The scheduler takes its shards away after one to two minutes; the others end them."""
+    process = started(place, "--workers", "2")
+    wait_for_shards(place, 3, process)
+    spawned(process)[0].send_signal(signal.SIGSTOP)
+    code, said = ended(process)
+    assert code == 0, said
+    assert bytes_of(place / "out") == undisturbed
+
+
+@pytest.mark.parametrize("years", [-40, 40])
+def test_a_clock_that_jumps_changes_nothing(place: Path, undisturbed: dict[str, str], years: int) -> None:
+    """Files that seem older than the space, or written tomorrow, are what they hold."""
+    process = started(place)
+    wait_for_shards(place, 8, process)
+    process.kill()
+    process.communicate(timeout=PATIENCE_S)
+    at = time.time() + years * 3.15e7
+    for path in (place / "out").rglob("*"):
+        os.utime(path, (at, at))
+    code, said = ended(started(place, "--resume"))
+    assert code == 0, said
+    assert bytes_of(place / "out") == undisturbed
+
+
+# `hwmodel` that waits a second for a scheduler, not ten.
+HASTY = """
+import sys
+from hwmodel.cli.main import main
+from hwmodel.solve.sweep import engines
+engines.CONNECT_S = 1.0
+main()
+"""
+
+
+def test_what_accepts_and_says_nothing_is_no_scheduler(place: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        command = [sys.executable, "-c", HASTY, "sweep", "space.yaml", "--out", "out", "--dask", address]
+        found = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert found.returncode == 2
+    assert found.stderr.count("\n") == 1
+    assert found.stderr.startswith(f"hwmodel: no Dask scheduler answers at {address} within 1 s")
+
+
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes], list[subprocess.Popen[bytes]]]]:
     """A Dask scheduler of its own with one worker: its address and its processes."""
@@ -180,15 +244,18 @@ def test_a_cluster_that_runs_gives_the_same_bytes(place: Path, undisturbed: dict
 
 
 @pytest.mark.parametrize("seed", range(TIMES))
-def test_a_killed_scheduler_is_one_line_and_the_sweep_goes_on(
-    place: Path, undisturbed: dict[str, str], cluster: Any, monkeypatch: pytest.MonkeyPatch, seed: int
-) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=lambda one: one.name)
+def test_a_killed_or_stopped_scheduler_is_one_line_and_the_sweep_goes_on(
+    place: Path, undisturbed: dict[str, str], cluster: Any, monkeypatch: pytest.MonkeyPatch, number: signal.Signals,
+    seed: int,
+) -> None:  # fmt: skip
     monkeypatch.setenv("HWMODEL_SWEEP_LOST_S", "3")
     address, scheduler, _ = cluster
     process = started(place, "--dask", address)
     wait_for_shards(place, random.Random(2000 + seed).randrange(1, 20), process)
-    scheduler.kill()
+    scheduler.send_signal(number)
     code, said = ended(process)
+    scheduler.send_signal(signal.SIGCONT)
     if code == 0:  # the last shard stood before
         assert bytes_of(place / "out") == undisturbed
         return
