@@ -37,6 +37,9 @@ from hwmodel.specs.kernels import KernelCalibration, Machine
 from hwmodel.specs.stack import Stack
 from hwmodel.units import format_count
 
+# FLOP/s of the best layout of a size of the ladder: by size, experts, accelerators, tokens and batch that are given.
+Rungs = dict[tuple[float, float, int, float | None, float | None], float]
+
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """What the plan is computed with. Without accelerators `part`, `system` and `machine` are None."""
@@ -55,6 +58,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     price: PriceSummary | None = None
     measured_level: float | None = None  # measured over predicted seconds of the user's own run
     notes: tuple[str, ...] = ()
+    rungs: Rungs | None = None  # kept where questions that differ in quantities alone are asked one after another
 
     @property
     def level(self) -> float:

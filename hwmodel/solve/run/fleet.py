@@ -25,7 +25,7 @@ from hwmodel.predict.layouts import Cases
 from hwmodel.predict.policy import policy
 from hwmodel.predict.search import Evaluation, Laid, choice, evaluate
 from hwmodel.predict.uncertainty import StepShares, is_mixture, step_shares
-from hwmodel.solve.question.setting import Fleeted, Setting, step_doubt
+from hwmodel.solve.question.setting import Fleeted, Rungs, Setting, step_doubt
 from hwmodel.solve.run.batch import BatchPolicy, batch_policy
 from hwmodel.solve.run.billing import billed_hours
 from hwmodel.solve.run.power import accelerators_within
@@ -134,10 +134,20 @@ class Fleet:
     def _rung(self, params: float) -> float:
         """FLOP/s (6 N a token) of the best layout at one rung of the ladder; 0 where nothing fits."""
         if params not in self._rates:
-            shape = shapes.with_experts(shapes.shape_for_params(params), self.experts)
-            n = float(shapes.parameters(shape).active)
-            self._rates[params] = self.evaluate(shape, n).tokens_per_s(0) * 6.0 * n
+            kept = self._kept_rungs()
+            key = (params, self.experts, self.accelerators, self.batch.tokens, self.batch.given_seqs)
+            if key not in kept:
+                shape = shapes.with_experts(shapes.shape_for_params(params), self.experts)
+                n = float(shapes.parameters(shape).active)
+                kept[key] = self.evaluate(shape, n).tokens_per_s(0) * 6.0 * n
+            self._rates[params] = kept[key]
         return self._rates[params]
+
+    def _kept_rungs(self) -> Rungs:
+        """The rungs that this fleet's question shares with others; its own where it computes otherwise than they."""
+        own = self.precision is self.setting.precision and self.machine is self.setting.machine
+        kept = self.setting.rungs
+        return kept if own and kept is not None else {}
 
     def tokens_per_s(self, params: float) -> float:
         """Tokens a second of the best layout at a size; 0 where nothing fits.

@@ -97,7 +97,7 @@ class Closing:
     """Closes the points of one setting; what it found is kept, for points share sizes."""
 
     def __init__(self, setting: Setting, draws: int) -> None:
-        self.setting = setting
+        self.setting = setting = msgspec.structs.replace(setting, rungs={})
         self.draws = draws
         self.at_once = closes_at_once(setting)
         self.by_rate = self.at_once and closed_by_rate(setting)
