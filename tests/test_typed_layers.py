@@ -25,7 +25,6 @@ OPEN = "not yet looked at: to be made a record, or counted under one of the reas
 EDGES: dict[str, dict[str, int]] = {
     JSON_OUT: {"report/explain/walk.py": 1},
     JSON_IN: {"report/explain/answered.py": 1},
-    OPTIONS: {"cli/fit.py": 1},
     OPEN: {"report/explain/kernels.py": 1, "report/explain/symbols.py": 1},
 }  # fmt: skip
 

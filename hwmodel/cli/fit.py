@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
@@ -61,7 +61,7 @@ FORMS = ("additive", "tied", "repeated", "power-floor", "isoflop", "envelope")
 @click.option("--save-in", type=click.Path(path_type=Path), help="Catalog folder to save in (default: the user's).")
 @click.option("--plot", type=click.Path(path_type=Path), help="Write a figure (SVG).")
 @with_options([*TABLE, QUIET])
-def command(runs: Path, form: str, fmt: str, out: Path | None, quiet: bool, **options: Any) -> None:
+def command(runs: Path, fmt: str, out: Path | None, quiet: bool, **asked: Unpack[FitAsked]) -> None:
     """Fit a law to RUNS.csv (columns N, D, loss; or C, loss) with joint uncertainty.
 
     Sum of Huber losses on log loss, 4,500 starts, bootstrap, profile likelihood of the floor. Refuses runs that do
@@ -72,15 +72,14 @@ def command(runs: Path, form: str, fmt: str, out: Path | None, quiet: bool, **op
     from hwmodel.report.fit_text import describe, fit_document
     from hwmodel.specs.law import CONVENTIONS
 
-    asked = FitAsked(form=form, **options)
-    if asked.convention is not None and asked.convention not in CONVENTIONS:
+    if asked["convention"] is not None and asked["convention"] not in CONVENTIONS:
         from hwmodel.errors import unknown
 
-        raise unknown("parameter convention", asked.convention, CONVENTIONS)
+        raise unknown("parameter convention", asked["convention"], CONVENTIONS)
     _check(asked)
     table = read_runs(
-        runs, asked.headers, pairs(asked.where, "--where", "status=done"), units=asked.stated_units,
-        convention=asked.convention, skip_bad=asked.skip_bad, all_rows=asked.all_rows,
+        runs, _headers(asked), pairs(asked["where"], "--where", "status=done"), units=_stated_units(asked),
+        convention=asked["convention"], skip_bad=asked["skip_bad"], all_rows=asked["all_rows"],
     )  # fmt: skip
     for line in table.notes:
         note(line, quiet=quiet)
@@ -88,16 +87,16 @@ def command(runs: Path, form: str, fmt: str, out: Path | None, quiet: bool, **op
     found = describe(fitted)
     predictions, losses = _predicted(fitted, asked)
     watched, stands = _watched(fitted, asked)
-    if asked.plot:
-        _plot(fitted.fit, table, asked.plot)
+    if asked["plot"]:
+        _plot(fitted.fit, table, asked["plot"])
     place = None
-    if asked.save:
-        place = _save(fitted.fit, table, asked.save, asked.folder)
-        note(f"saved: use it with --law {asked.save} ({place})", quiet=quiet)
+    if asked["save"]:
+        place = _save(fitted.fit, table, asked["save"], _folder(asked))
+        note(f"saved: use it with --law {asked['save']} ({place})", quiet=quiet)
     emit(render([*found.rows, *losses, *stands], fit_document(found, predictions, watched, place), fmt), out)
 
 
-class FitAsked(NamedTuple):
+class FitAsked(TypedDict):
     """The options of the command, as typed."""
 
     form: str
@@ -119,22 +118,22 @@ class FitAsked(NamedTuple):
     save_in: Path | None
     plot: Path | None
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """Quantities and the headers that --column gives them."""
-        return pairs(self.columns, "--column", "loss=eval_loss")
 
-    @property
-    def stated_units(self) -> dict[str, str]:
-        """Quantities and the units that --unit gives them."""
-        return pairs(self.units, "--unit", "flop=GFLOP")
+def _headers(asked: FitAsked) -> dict[str, str]:
+    """Quantities and the headers that --column gives them."""
+    return pairs(asked["columns"], "--column", "loss=eval_loss")
 
-    @property
-    def folder(self) -> Path:
-        """The catalog that a law is saved in."""
-        from hwmodel.catalog.places import own_root
 
-        return self.save_in or own_root()
+def _stated_units(asked: FitAsked) -> dict[str, str]:
+    """Quantities and the units that --unit gives them."""
+    return pairs(asked["units"], "--unit", "flop=GFLOP")
+
+
+def _folder(asked: FitAsked) -> Path:
+    """The catalog that a law is saved in."""
+    from hwmodel.catalog.places import own_root
+
+    return asked["save_in"] or own_root()
 
 
 def _check(asked: FitAsked) -> None:
@@ -142,15 +141,15 @@ def _check(asked: FitAsked) -> None:
     from hwmodel.errors import InputError
     from hwmodel.interop.fit_runs import check_options
 
-    for name, level in (("--level", asked.level), ("--watch-level", asked.watch_level)):
+    for name, level in (("--level", asked["level"]), ("--watch-level", asked["watch_level"])):
         if not 0.0 < level < 1.0:
             raise InputError(f"{name} is a share between 0 and 1, such as 0.8")
-    check_writable(asked.plot, "--plot")
-    if asked.plot is not None and asked.plot.suffix != ".svg":
-        raise InputError(f"--plot {asked.plot}: figures are SVG; name a file that ends in .svg")
-    if asked.save is not None:
-        _check_name(asked.save, asked)
-    check_options(asked.form, asked.bootstraps, asked.seed, based=asked.base is not None)
+    check_writable(asked["plot"], "--plot")
+    if asked["plot"] is not None and asked["plot"].suffix != ".svg":
+        raise InputError(f"--plot {asked['plot']}: figures are SVG; name a file that ends in .svg")
+    if asked["save"] is not None:
+        _check_name(asked["save"], asked)
+    check_options(asked["form"], asked["bootstraps"], asked["seed"], based=asked["base"] is not None)
 
 
 def _check_name(name: str, asked: FitAsked) -> None:
@@ -160,9 +159,9 @@ def _check_name(name: str, asked: FitAsked) -> None:
     from hwmodel.errors import InputError
 
     check_id(name)
-    if asked.force:
+    if asked["force"]:
         return
-    check_free(asked.folder, name)
+    check_free(_folder(asked), name)
     if any(spec.id == name for spec in load_catalog().laws()):
         raise InputError(f"--save {name}: the catalog has a law of this id, which yours would hide; "
                          "choose another id, or --force")  # fmt: skip
@@ -173,17 +172,19 @@ def _fit(table: LossRuns, asked: FitAsked, quiet: bool) -> Fitted:
     from hwmodel.interop.fit_runs import fit_runs
 
     base = None
-    if asked.base is not None:
+    if asked["base"] is not None:
         from hwmodel import laws
         from hwmodel.catalog import load_catalog
 
-        base = laws.additive_terms(load_catalog().law(asked.base))
-    return fit_runs(table, asked.form, base=base, bootstraps=asked.bootstraps, seed=asked.seed, progress=stages(quiet))
+        base = laws.additive_terms(load_catalog().law(asked["base"]))
+    return fit_runs(
+        table, asked["form"], base=base, bootstraps=asked["bootstraps"], seed=asked["seed"], progress=stages(quiet)
+    )
 
 
 def _predicted(fitted: Fitted, asked: FitAsked) -> tuple[list[Prediction], Rows]:
     """The losses predicted at the targets of --at."""
-    if not asked.targets:
+    if not asked["targets"]:
         return [], []
     from hwmodel.errors import InputError
     from hwmodel.laws.fit_slices import AllocationFit
@@ -192,7 +193,7 @@ def _predicted(fitted: Fitted, asked: FitAsked) -> tuple[list[Prediction], Rows]
 
     if isinstance(fitted.fit, AllocationFit):
         raise InputError("--at: an iso-FLOP or envelope fit has no loss; use --form additive or power-floor")
-    found = [(text, prediction(fitted.fit, asked.level, **_target(text, fitted))) for text in asked.targets]
+    found = [(text, prediction(fitted.fit, asked["level"], **_target(text, fitted))) for text in asked["targets"]]
     return [got for _, got in found], [describe_prediction(text, got) for text, got in found]
 
 
@@ -216,7 +217,7 @@ def _target(text: str, fitted: Fitted) -> dict[str, float]:
 
 def _watched(fitted: Fitted, asked: FitAsked) -> tuple[WatchFigures | None, Rows]:
     """Where a running loss stands against the band of the fit, and what that means."""
-    if asked.watch is None:
+    if asked["watch"] is None:
         return None, []
     from hwmodel.errors import InputError
     from hwmodel.interop.loss_runs import read_runs
@@ -226,11 +227,11 @@ def _watched(fitted: Fitted, asked: FitAsked) -> tuple[WatchFigures | None, Rows
 
     if not isinstance(fitted.fit, LossFit):
         raise InputError("--watch needs a fit in parameters and tokens (--form additive or tied)")
-    running = read_runs(asked.watch, asked.headers, units=asked.stated_units)
+    running = read_runs(asked["watch"], _headers(asked), units=_stated_units(asked))
     params, tokens = running.need("params"), running.need("tokens")
-    points = watch(fitted.fit, params, tokens, running.loss, asked.watch_level)
+    points = watch(fitted.fit, params, tokens, running.loss, asked["watch_level"])
     far = float(decades_beyond_runs(fitted.fit.ranges, params=params, tokens=tokens, flop=6.0 * params * tokens).max())
-    return describe_watch(points, asked.watch_level, far)
+    return describe_watch(points, asked["watch_level"], far)
 
 
 def _plot(fit: Fit, table: LossRuns, path: Path) -> None:
