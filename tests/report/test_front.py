@@ -221,3 +221,31 @@ def test_what_answers_are_worth_is_said_once() -> None:
     text = plan_markdown(hm.plan(gpus="512xH100", loss_like="30B@600B", inference_tokens="2T", samples="16"), PICTURES)
     assert text.count("answers a prompt of") == 1
     assert text.count("For the same money:") == 1
+
+
+def test_a_limit_that_is_a_printed_figure_and_kept_with_another_chance_says_why() -> None:
+    """$25M of H200 are the P50 of the plan that they buy, and fewer than half of the joint draws stay within them."""
+    found = hm.plan(gpus="H200", budget="$25M")
+    assert found.risk is not None
+    assert found.risk.limits[0].chance < 0.49
+    said = " ".join(answer_sentences(found))
+    assert "$25M with each doubt at its median (P50)" in said
+    assert "even odds" not in said
+    assert "That is not 50 %: the figures above are worked out from the median" in said
+    sure = " ".join(answer_sentences(hm.plan(gpus="H200", budget="$25M", confidence="80%")))
+    assert ("That is not 80 %" in sure) == ("is kept with 80 %" not in sure)
+    loose = " ".join(answer_sentences(hm.plan(**FIXED, budget="$9M")))
+    assert "is kept with" in loose
+    assert "That is not" not in loose
+
+
+def test_the_bill_by_line_has_the_whole_and_says_that_lines_do_not_add() -> None:
+    found = hm.plan(gpus="H200", budget="$25M")
+    text = plan_markdown(found, PICTURES)
+    assert found.answer.quantiles is not None
+    middle, last = (words.usd(found.answer.quantiles[name]["cost_usd"]) for name in ("p50", "p90"))
+    row = next(line for line in text.splitlines() if line.startswith("| all together |"))
+    assert [cell.strip() for cell in row.split("|")[3:5]] == [middle, last]
+    assert found.risk is not None
+    assert words.usd(sum(one.p50 for one in found.risk.lines)) != middle
+    assert "Lines do not add" in text

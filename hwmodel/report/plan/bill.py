@@ -15,6 +15,7 @@ from hwmodel.report.ways import ways_table
 from hwmodel.report.words import DASH, interval
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.budget_records import Budget
+from hwmodel.solve.run.result import Band
 from hwmodel.units import format_usd
 
 LINE_WORDS = {
@@ -55,7 +56,7 @@ def bill(plan: Plan) -> list[Block]:
     blocks: list[Block] = []
     if plan.answer.quantiles is not None:
         blocks.append(Heading(say("How long and how much, and what moves it?")))
-        blocks += [lines_table(plan), Text(_billed(plan)), Text(_others(plan))]
+        blocks += [lines_table(plan), Text(_apart(plan) + _billed(plan)), Text(_others(plan))]
     blocks += [Heading(say("The answer in figures"), 3 if blocks else 2), figures_table(plan)]
     if plan.money is None:
         return blocks
@@ -106,11 +107,32 @@ def lines_table(plan: Plan) -> Table:
             [say(LINE_WORDS[one.line]), *(words.signed_usd(v) for v in (one.p10, one.p50, one.p90))]
             for one in plan.risk.lines
         ]
-        return Table([say("rent of"), "P10", "P50", "P90"], rows)
+        return Table([say("rent of"), "P10", "P50", "P90"], [*rows, _whole(plan)])
     q = plan.answer.quantiles
     assert q is not None
     rows = [[name.upper(), words.days(one["elapsed_days"]), words.plain(one["gpu_hours"])] for name, one in q.items()]
     return Table([say("certainty"), say("elapsed"), say("accelerator-hours")], rows)
+
+
+def _whole(plan: Plan) -> list[str]:
+    """The row of the whole rent: its own percentiles, to which those of the lines do not add."""
+    found = plan.answer.quantiles
+    assert found is not None
+    whole = plan.answer.cost_usd
+    low = format_usd(whole.low) if isinstance(whole, Band) else DASH
+    return [say("all together"), low, *(words.usd(found[name]["cost_usd"]) for name in ("p50", "p90"))]
+
+
+def _apart(plan: Plan) -> str:
+    """Why the lines do not add to the whole, where they visibly do not."""
+    found = plan.answer.quantiles
+    if plan.risk is None or not plan.risk.lines or found is None:
+        return ""
+    for name in ("p50", "p90"):
+        added = sum(getattr(one, name) for one in plan.risk.lines)
+        if words.usd(added) != words.usd(found[name]["cost_usd"]):
+            return say("Lines do not add: each has the percentiles of its own draws. ")
+    return ""
 
 
 def _billed(plan: Plan) -> str:

@@ -20,6 +20,7 @@ from hwmodel.units import HOURS_PER_YEAR, SECONDS_PER_DAY
 RISKS_SHOWN = 3
 DECISIONS_SHOWN = 3
 CHEAPER = 0.98  # of the dollars of the best training run, from which another size is said to train cheaper
+SAME_FIGURE = 5e-3  # of a limit, up to which it is the figure that a plan prints
 USUAL_DEMAND = 1e13  # tokens served that stand for a public service where no demand is given
 
 
@@ -106,12 +107,12 @@ def _what(plan: Plan) -> str:
 
 
 def _how_much(plan: Plan) -> str:
-    """Days, hours and dollars that are enough at even odds and with 80 %, with their dates."""
+    """Days, hours and dollars with each doubt at its median, and those that are enough with 80 %, with their dates."""
     q = plan.answer.quantiles
     assert q is not None
     return say(
-        "It takes {even} at even odds (P50), {sure} with 80 % certainty (P80).",
-        even=_bill(plan, "p50", hours=True),
+        "It takes {middle} with each doubt at its median (P50), {sure} with 80 % certainty (P80).",
+        middle=_bill(plan, "p50", hours=True),
         sure=_bill(plan, "p80", hours=False),
     )
 
@@ -140,12 +141,29 @@ def _how_sure(plan: Plan) -> str:
         ]
         said = say("How sure: {chances}", chances=say("; ").join(chances))
         both = plan.risk.all_met
-        return said + (say("; both with {chance}", chance=share(both)) if both is not None else "") + say(".")
+        said += (say("; both with {chance}", chance=share(both)) if both is not None else "") + say(".")
+        return said + _uneven(plan)
     a = plan.answer
     days, money = words.interval(a.elapsed_days, words.days), words.interval(a.cost_usd, words.usd)
     if money == DASH:
         return say("How sure: four in five runs like it take {days}.", days=days)
     return say("How sure: four in five runs like it take {days} and {money}.", days=days, money=money)
+
+
+def _uneven(plan: Plan) -> str:
+    """Why a limit that is one of the figures above is kept with another chance than theirs; empty where none is."""
+    for one in plan.risk.limits if plan.risk is not None else []:
+        name = "cost_usd" if one.name == "budget" else "elapsed_days"
+        for key, found in (plan.answer.quantiles or {}).items():
+            wanted = share(float(key.removeprefix("p")) / 100.0)
+            same = found[name] is not None and abs(one.limit / value_of(found[name]) - 1.0) < SAME_FIGURE
+            if same and share(one.chance) != wanted:
+                return say(
+                    " That is not {share}: the figures above are worked out from the median and the spread of each "
+                    "doubt, this chance from draws of all together.",
+                    share=wanted,
+                )
+    return ""
 
 
 def limit_words(plan: Plan, limit: Limit) -> str:
@@ -394,7 +412,7 @@ def _commitment(plan: Plan) -> list[str]:
 
 
 def _certainty(plan: Plan) -> list[str]:
-    """What the step from even odds to 80 % costs, where no limit asks for it."""
+    """What the step from the medians to 80 % costs, where no limit asks for it."""
     q = plan.answer.quantiles
     if q is None or (plan.risk is not None and plan.risk.limits):
         return []
