@@ -129,7 +129,7 @@ def fleet_figure(plan: Plan) -> Any:
     _, (left, right) = _panels()
     counts, days = [count for count, _, _ in rows], [elapsed for _, elapsed, _ in rows]
     left.fill_between(counts, [d.low for d in days], [d.high for d in days], color=BAND, label="80 %")
-    left.plot(counts, [d.value for d in days], color=ACCENT, label=say("with each doubt at its median"))
+    left.plot(counts, [d.value for d in days], color=ACCENT, label=say("with doubts at their medians"))
     own = plan.answer.mfu
     if isinstance(own, Band):
         low, high = own.low / own.value, own.high / own.value

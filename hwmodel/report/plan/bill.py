@@ -15,7 +15,6 @@ from hwmodel.report.ways import ways_table
 from hwmodel.report.words import DASH, interval
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.budget_records import Budget
-from hwmodel.solve.run.result import Band
 from hwmodel.units import format_usd
 
 LINE_WORDS = {
@@ -107,20 +106,11 @@ def lines_table(plan: Plan) -> Table:
             [say(LINE_WORDS[one.line]), *(words.signed_usd(v) for v in (one.p10, one.p50, one.p90))]
             for one in plan.risk.lines
         ]
-        return Table([say("rent of"), "P10", "P50", "P90"], [*rows, _whole(plan)])
+        return Table([say("rent of"), "P10", "P50", "P90"], rows)
     q = plan.answer.quantiles
     assert q is not None
     rows = [[name.upper(), words.days(one["elapsed_days"]), words.plain(one["gpu_hours"])] for name, one in q.items()]
     return Table([say("certainty"), say("elapsed"), say("accelerator-hours")], rows)
-
-
-def _whole(plan: Plan) -> list[str]:
-    """The row of the whole rent: its own percentiles, to which those of the lines do not add."""
-    found = plan.answer.quantiles
-    assert found is not None
-    whole = plan.answer.cost_usd
-    low = format_usd(whole.low) if isinstance(whole, Band) else DASH
-    return [say("all together"), low, *(words.usd(found[name]["cost_usd"]) for name in ("p50", "p90"))]
 
 
 def _apart(plan: Plan) -> str:
@@ -131,7 +121,7 @@ def _apart(plan: Plan) -> str:
     for name in ("p50", "p90"):
         added = sum(getattr(one, name) for one in plan.risk.lines)
         if words.usd(added) != words.usd(found[name]["cost_usd"]):
-            return say("Lines do not add: each has the percentiles of its own draws. ")
+            return say("Lines, each by its own draws, do not add. ")
     return ""
 
 
@@ -142,9 +132,8 @@ def _billed(plan: Plan) -> str:
     last = a.quantiles["p90"]
     cost = say(" and {usd}", usd=words.usd(last["cost_usd"])) if last["cost_usd"] is not None else ""
     said = say(
-        "With 90 % certainty {days}{cost} are enough. Goodput is {goodput}; beyond failures the median run is "
-        "billed {factor} "
-        "times its steady hours ({span}), as {fit} were.",
+        "90 % certainty takes {days}{cost}. Goodput {goodput}; beyond failures whole runs bill {factor} times their "
+        "steady hours ({span}; {fit}).",
         days=words.days(last["elapsed_days"]),
         cost=cost,
         goodput=words.percent(a.goodput),
@@ -168,7 +157,7 @@ def _others(plan: Plan) -> str:
     if not rest:
         return ""
     listed = say("; ").join(f"{say(DRIVER_WORDS[one.driver])} {swing(plan, one)}" for one in rest)
-    return say("Smaller doubts, each one time in ten: {listed}.", listed=listed)
+    return say("Smaller, one time in ten: {listed}.", listed=listed)
 
 
 def figures_table(plan: Plan) -> Table:

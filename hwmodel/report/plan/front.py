@@ -111,7 +111,7 @@ def _how_much(plan: Plan) -> str:
     q = plan.answer.quantiles
     assert q is not None
     return say(
-        "It takes {middle} with each doubt at its median (P50), {sure} with 80 % certainty (P80).",
+        "It takes {middle} with doubts at their medians (P50), {sure} with 80 % certainty (P80).",
         middle=_bill(plan, "p50", hours=True),
         sure=_bill(plan, "p80", hours=False),
     )
