@@ -231,12 +231,12 @@ def test_a_limit_that_is_a_printed_figure_and_kept_with_another_chance_says_why(
     said = " ".join(answer_sentences(found))
     assert "$25M with doubts at their medians (P50)" in said
     assert "even odds" not in said
-    assert "That is not 50 %: the figures above are worked out from the median" in said
+    assert "Not 50 %: this chance draws all doubts together" in said
     sure = " ".join(answer_sentences(hm.plan(gpus="H200", budget="$25M", confidence="80%")))
-    assert ("That is not 80 %" in sure) == ("is kept with 80 %" not in sure)
+    assert ("Not 80 %:" in sure) == ("is kept with 80 %" not in sure)
     loose = " ".join(answer_sentences(hm.plan(**FIXED, budget="$9M")))
     assert "is kept with" in loose
-    assert "That is not" not in loose
+    assert "%: this chance draws" not in loose
 
 
 def test_the_bill_by_line_says_that_lines_do_not_add() -> None:

@@ -66,7 +66,7 @@ def test_what_two_leads_ask_is_answered() -> None:
     """A deadline with its certainty, fleets with a price each, a budget that P80 breaks, a diff, one in Chinese."""
     dated = read("512xH100-2T-deadline-45d")
     assert "the deadline 2027-02-15 (45 days from 2027-01-01) is kept with 90 %" in dated
-    assert "With 90 % certainty 45 days" in dated
+    assert "90 % certainty takes 45 days" in dated
     fleets = read("fleets-1024xA100-512xH100-256xB200")
     assert fleets.count("| $") or fleets.count("$") >= 3
     assert "| 1024xA100 against 512xH100 |" in fleets

@@ -159,8 +159,7 @@ def _uneven(plan: Plan) -> str:
             same = found[name] is not None and abs(one.limit / value_of(found[name]) - 1.0) < SAME_FIGURE
             if same and share(one.chance) != wanted:
                 return say(
-                    " That is not {share}: the figures above are worked out from the median and the spread of each "
-                    "doubt, this chance from draws of all together.",
+                    " Not {share}: this chance draws all doubts together, the figures join medians and spreads.",
                     share=wanted,
                 )
     return ""
