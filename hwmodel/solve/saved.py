@@ -92,7 +92,7 @@ def saved(document: Mapping[str, JsonValue], where: str) -> SavedRun | SavedServ
     """The record of an answer's JSON. InputError, naming the key, for a document that is no whole answer."""
     kind = _kind(document)
     if kind is None:
-        raise InputError(f"{where}: not a saved answer; {WRITE}")
+        raise InputError(f"{where}: {_other(document)}; {WRITE}")
     try:
         found = msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
@@ -109,6 +109,15 @@ def _known(layout: object, names: tuple[str, ...], where: str) -> None:
         raise InputError(
             f"{where}: the layout has {strange[0]!r}, which this version does not know; use the one that made it"
         )
+
+
+def _other(document: Mapping[str, object]) -> str:
+    """What a document is that is no answer to one question."""
+    if "stages" in document:
+        return "a budget of several stages, whose numbers are sums of runs: save the run of one stage"
+    if "option" in document and "rows" in document:
+        return "a comparison of several answers: save one of them"
+    return "not a saved answer"
 
 
 Kind = type[Plan] | type[FormatPlan] | type[TrainAnswer] | type[SavedEngine] | type[SavedFleet]

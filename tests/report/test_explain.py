@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 import hwmodel as hm
 from hwmodel.cli.main import cli, main
+from hwmodel.errors import InputError
 from hwmodel.report.explain.answered import Answered
 
 PLANS: dict[str, dict[str, Any]] = {
@@ -166,3 +167,13 @@ def test_the_command_in_its_formats(tmp_path: Path) -> None:
         found = CliRunner().invoke(cli, ["explain", str(saved), "cost_usd", "--format", form])
         assert found.output.lower().startswith(starts), form
     assert hm.explain(saved, "cost_usd").to_frame("terms").iloc[0]["name"] == "answer.cost_usd"
+
+
+def test_groups_budgets_of_stages_and_comparisons_say_what_to_name() -> None:
+    with pytest.raises(InputError, match=r"answer.quantiles.p50 holds 3 numbers: answer.quantiles.p50.gpu_hours, "):
+        hm.explain(plan("tokens"), "quantiles.p50")
+    compared = json.loads(hm.compare(gpus=["64xH100", "64xH200"], params="7B", tokens="100B").to_json())
+    with pytest.raises(InputError, match="a comparison of several answers: save one of them"):
+        hm.explain(compared, "cost_usd")
+    with pytest.raises(InputError, match="a budget of several stages"):
+        hm.explain({"stages": []}, "cost_usd")

@@ -58,7 +58,15 @@ class Answered:
         for full in self._empty:
             if full.endswith("." + name):
                 self._refuse_empty(full)
+        self._refuse_group(name)
         raise UnknownNameError(f"the answer has no number {asked!r}; {self._near(name)}")
+
+    def _refuse_group(self, name: str) -> None:
+        """Raise InputError, with its numbers, for a name under which several stand."""
+        for start in (f"{name}.", f"{HOME}{name}."):
+            held = [full for full in self.numbers if full.startswith(start)]
+            if held:
+                raise InputError(f"{start[:-1]} holds {len(held)} numbers: {_some(held)}; name one")
 
     @cached_property
     def _empty(self) -> tuple[str, ...]:
