@@ -48,7 +48,7 @@ def test_the_page_is_current(drawing: ModuleType) -> None:
     page = ROOT / "docs" / "architecture.md"
     assert drawing.drawn()[page] == page.read_text(encoding="utf-8"), "run python docs/draw_architecture.py"
     for name in ("cli/plan.py", "solve/question/parse.py", "predict/layouts.py", "solve/run/answers.py"):
-        assert f"`{name}`" in page.read_text(encoding="utf-8")
+        assert f"`{name}" in page.read_text(encoding="utf-8")
         assert (ROOT / "hwmodel" / name).exists()
 
 
