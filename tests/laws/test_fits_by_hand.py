@@ -221,3 +221,16 @@ def test_resampled_decays_widen_the_interval_of_a_repeated_run() -> None:
     assert (np.log(low / value), np.log(high / value)) == pytest.approx((-half, half), rel=1e-9)
     none = msgspec.structs.replace(fit, draws=np.empty((0, 2)))
     assert predict_repeated(none, 0.8, 120.0, 30.0, 10.0, 0.0) == pytest.approx((value, value, value), rel=1e-12)
+
+
+def test_each_constant_hangs_on_runs_of_its_own() -> None:
+    # Twice A e^(b x) at x = 0 and x = 1, three runs each, whose means are ln A and ln A + b. One of the first is 3e-4
+    # low, one of the others 6e-4: ln A is 1 - 1e-4, without its run 1; ln A + b is 2 - 2e-4, without its run 2.
+    x = np.array([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])
+    off = np.array([0.0, -3e-4, 0.0, 0.0, 0.0, -6e-4])
+    half = ((0, np.ones(6)), (1, x))
+    model = LogSum(names=("log_A", "b"), terms=(half, half), target=np.log(2.0) + 1.0 + x + off)
+    first, second = leverage(model, np.array([1.0 - 1e-4, 1.0 - 1e-4]), (0, 1))
+    assert (first.name, first.runs, second.name, second.runs) == ("A", (1,), "b", (5,))
+    assert (first.value, first.without) == pytest.approx((np.exp(1.0 - 1e-4), np.e), rel=1e-9)
+    assert (second.value, second.without) == pytest.approx((1.0 - 1e-4, 1.0 + 1e-4), rel=1e-7)
