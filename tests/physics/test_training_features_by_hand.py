@@ -18,7 +18,7 @@ from hwmodel.physics.layer import casts_s, matrix_times, traffic_s
 from hwmodel.physics.memory import peak_bytes, peak_memory
 from hwmodel.physics.schedule import in_flight
 from hwmodel.physics.shape import Matrix
-from hwmodel.physics.stages import layer_shard, layers_per_stage
+from hwmodel.physics.stages import data_ranks, layer_shard, layers_per_stage
 from hwmodel.physics.training import step
 from hwmodel.specs import Block, Layout, Shape, StepTerms, Workload
 from hwmodel.specs.intervals import Ends, Familiarity, IntervalConstants
@@ -247,3 +247,12 @@ def test_shared_experts_computed_again() -> None:
     for share, bytes_a_token in ((0.0, 4.25 * (kept + own)), (1.0, 4.25 * kept + own)):
         found = memory(Layout(zero=0.0, recompute_shared_experts=share), shape=of(block))
         assert found.activations_bytes == pytest.approx(1024 * bytes_a_token, rel=1e-12)
+
+
+def test_ranks_that_hold_copies() -> None:
+    # Six replicas of sequences split in two hold a dense shard twelve times; experts of three tensor ranks lie on
+    # 12 x 3 accelerators of a stage, of which 4 ranks of 3 hold one copy. Never less than one of an expert.
+    layout = Layout(tp=3.0, cp=2.0, dp=6.0, ep=4.0, etp=3.0)
+    assert data_ranks(layout) == (12.0, 3.0)
+    assert data_ranks(change(layout, etp=1.0)) == (12.0, 9.0)
+    assert data_ranks(Layout(dp=2.0, ep=4.0)) == (2.0, 1.0)
