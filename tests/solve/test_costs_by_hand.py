@@ -104,14 +104,18 @@ def test_elapsed_time_by_confidence(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_steady_seconds_that_limits_leave(monkeypatch: pytest.MonkeyPatch) -> None:
     # $36,000 of 100 accelerators at $2 an hour are 180 hours, of which two thirds are steady; 300,000 s are 200,000.
     request = SimpleNamespace(time_s=None, budget_usd=None)
-    run: Any = SimpleNamespace(setting=SimpleNamespace(request=request), accelerators=100,
-                               elapsed_over_productive=lambda params: 1.5, tokens_per_s=lambda params: 7.0)  # fmt: skip
+    run: Any = SimpleNamespace(
+        setting=SimpleNamespace(request=request), accelerators=100, tokens_per_s=lambda params: 7.0,
+        elapsed_over_productive=lambda params, used: 1.5 if used is None else 3.0,
+    )  # fmt: skip
     monkeypatch.setattr(fleet, "hourly_usd", lambda _: 2.0)
     assert Fleet.productive_s_available(run, 1e9) == math.inf
     request.budget_usd = 36_000.0
     assert Fleet.productive_s_available(run, 1e9) == pytest.approx(432_000.0)
     request.time_s = 300_000.0
     assert Fleet.productive_s_available(run, 1e9) == pytest.approx(200_000.0)
+    # Of fewer that train a third is steady.
+    assert Fleet.productive_s_available(run, 1e9, used=80) == pytest.approx(100_000.0)
     run.productive_s_available = lambda params: 100.0
     assert Fleet.tokens_affordable(run, 1e9, 0.5) == pytest.approx(350.0)
 
