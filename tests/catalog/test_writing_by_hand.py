@@ -136,3 +136,18 @@ def test_topics_and_history() -> None:
     assert stock.high is not None
     assert stock.low < stock.value < stock.high
     assert len(read_history()) > 10
+
+
+def test_printed_points_of_a_law_belong_to_its_default_variant(tmp_path: Path) -> None:
+    spec = msgspec.structs.replace(read_law([catalog_root()], "besiroglu_2024"), id="mine", test_points=())
+    path = write_law(tmp_path, spec)
+    path.write_text(
+        path.read_text()
+        + "default_variant: second\n"
+        + "test_points: [{text: of the paper, status: cannot, reason: none}]\n"
+        + "variants:\n  first: {title: one}\n"
+        + "  second: {title: two, test_points: [{text: of the variant, status: cannot, reason: none}]}\n"
+    )
+    points = {name: [one.text for one in read_law([tmp_path], name).test_points] for name in ("mine", "mine/first")}
+    assert points == {"mine": ["of the paper", "of the variant"], "mine/first": []}
+    assert read_law([tmp_path], "mine").id == "mine/second"
