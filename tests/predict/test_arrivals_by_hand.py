@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hwmodel.predict.service import regimes
 from hwmodel.predict.service.arrivals import ArrivalSpread, Prompts, _batches, prefilled, step_prompts
-from hwmodel.specs.serving import Engine, ServingLayout, ServingLoad
+from hwmodel.specs.serving import Engine, ServiceTerms, ServingLayout, ServingLoad
 
 LOAD = ServingLoad(prompt_tokens=1024.0, output_tokens=100.0)
 # Two attention ranks and two stages, steps of 4,096 tokens: four prompts each.
@@ -57,3 +58,38 @@ def test_batches_that_are_tried() -> None:
     # 2^(1/4) apart: 1, 1.19, 1.41, 1.68, 2, 2.38, 2.83, 3.36, 4, 4.76, 5.66, 6.73, 8, 9.51, 11.3, 13.5, 16; whole ones.
     assert _batches(16.0).tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 16]
     assert _batches(17.0).tolist()[-1] == 16
+
+
+@pytest.mark.parametrize(
+    ("asked", "running", "seconds"),
+    [(4.0, 4.0, 0.4), (0.2, 1.0, 0.1), (64.0, 64.0, 6.4), (100.0, 64.0, np.inf)],
+)
+def test_the_batch_that_runs_at_a_rate(
+    asked: float, running: float, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps of 0.1 s a sequence in 64 places: as many run as the rate asks, at least one; where it asks for more than
+    there are places, requests wait without end and the engine still serves what it is asked."""
+    slopes: list[tuple[float, float]] = []
+
+    def running_at(line: tuple[float, float], service: float, rate: float, *_: Any) -> tuple[float, float]:
+        assert (service, rate) == (0.05, 2.0)
+        slopes.append(line)
+        return asked, 1.0
+
+    names = ("ttft_s", "tpot_s", "request_s", "step_s", "prefill_s", "waiting", "requests_per_s", "utilisation")
+    for name, other in (
+        ("capacity", lambda s: 64.0), ("step_s", lambda s, batch: 0.1 * batch),
+        ("passes", lambda s, batch: SimpleNamespace(step=0.1 * batch, service=0.05)),
+        ("open_at", lambda s, batch: ServiceTerms(running=batch, **dict.fromkeys(names, 0.1 * batch))),
+    ):  # fmt: skip
+        monkeypatch.setattr(regimes, name, other)
+    monkeypatch.setattr(regimes.queue, "running_at", running_at)
+    setting: Any = SimpleNamespace(
+        worker=SimpleNamespace(engine=None), load=SimpleNamespace(output_tokens=100.0), rate=2.0, gain=1.0
+    )
+    found = regimes.opened(setting)
+    assert found.running == running
+    assert (found.tpot_s, found.ttft_s, found.request_s, found.waiting) == pytest.approx((seconds,) * 4)
+    assert (found.step_s, found.requests_per_s) == pytest.approx((0.1 * running, 2.0))
+    # From eight running on: a tenth of a second a sequence, and nothing beside.
+    assert slopes[0] == pytest.approx((0.0, 0.1))
