@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hwmodel.errors import InputError
 from hwmodel.solve.life import objective
 from hwmodel.solve.life.objective import UNSERVABLE, _a_token, _between, flop_costs, prompt_and_output
+from hwmodel.solve.plan import gain
 from hwmodel.solve.run import fleet
 from hwmodel.solve.run.fleet import Fleet, node_multiples, rate_of_size
+from hwmodel.solve.serve.fleet import headroom, load
 from hwmodel.specs.intervals import Z80, Ends
 
 
@@ -127,3 +130,19 @@ def test_fleets_worth_trying() -> None:
     assert node_multiples(1, 2) == [1, 2]
     # The shape built has 6e9 for 5e9 asked, on a cluster that takes 1.2 times as long.
     assert rate_of_size(100.0, 6e9, 5e9, 1.2) == pytest.approx(100.0)
+
+
+def test_how_full_replicas_are() -> None:
+    # Ten of two requests a second each carry 20: a peak of 10 is half of them; without two spares 16, 60 % beyond it.
+    assert load(10.0, 2.0, 10.0) == pytest.approx(0.5)
+    assert headroom(10.0, 2.0, 10.0, 2.0) == pytest.approx(0.6)
+
+
+def test_what_a_larger_run_gains_under_a_law_without_an_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
+    # From 2.0 nats to 1.5: a half, a quarter of what it was, and no ratio of computes.
+    def nothing(*_: Any) -> Any:
+        raise InputError("no optimum")
+
+    monkeypatch.setattr(gain.laws, "optimum_for_loss", nothing)
+    model: Any = SimpleNamespace(loss=lambda n, d: {1.0: 2.0, 2.0: 1.5}[n], law=None)
+    assert gain._compared(model, [(1.0, 1.0), (2.0, 1.0)], None) == (0.5, 0.25, None)
