@@ -230,13 +230,13 @@ class Catalog:
         known = self.data.names["accelerator"].get(fold(part_id), part_id)
         if file is None:
             return self._shipped(known, kind, provider_class, region)
-        own = [q for q in self.quotes_of(file) if q.part == known and q.usd_per_accelerator_hour]
-        if own:
-            return pricing.own_summary(known, own, self._own_kind(own, kind, file))
+        quotes = [q for q in self.quotes_of(file) if q.part == known and q.usd_per_accelerator_hour]
+        if quotes:
+            return pricing.own_summary(known, quotes, self._own_kind(quotes, kind, file))
         found = self._shipped(known, kind, provider_class, region)
-        said = f"{file} quotes no hour of {known}: the catalog's quotes"
+        flag = f"{file} quotes no hour of {known}: the catalog's quotes"
         return (
-            None if found is None else msgspec.structs.replace(found, flag="; ".join(filter(None, (said, found.flag))))
+            None if found is None else msgspec.structs.replace(found, flag="; ".join(filter(None, (flag, found.flag))))
         )
 
     @staticmethod
@@ -261,19 +261,19 @@ class Catalog:
         self, part: str, kind: str | None, provider_class: str, region: str | None
     ) -> PriceSummary | None:
         """The price by the catalog's quotes: on the continent of a region, or of all where nobody sells it there."""
-        own = self.data.prices.get(part, ())
-        if not own:
+        quotes = self.data.prices.get(part, ())
+        if not quotes:
             return None
-        found = pricing.price_of(part, own, self.every_quote, self.prices_as_of, kind, provider_class)
+        found = pricing.price_of(part, quotes, self.every_quote, self.prices_as_of, kind, provider_class)
         if region is None or found is None:
             return found
         place = continent(self.region(region).id, self.region(region).name)
-        there = quotes_in(own, place)
+        there = quotes_in(quotes, place)
         local = pricing.price_of(part, there, self.every_quote, self.prices_as_of, kind, found.provider_class)
-        said = f"quotes that can be had in {place}" if place != ELSEWHERE else "quotes that name no continent"
+        flag = f"quotes that can be had in {place}" if place != ELSEWHERE else "quotes that name no continent"
         if local is None:
-            local, said = found, f"nobody quotes it for {place}: the prices of other places"
-        return msgspec.structs.replace(local, place=place, flag="; ".join(filter(None, (said, local.flag))))
+            local, flag = found, f"nobody quotes it for {place}: the prices of other places"
+        return msgspec.structs.replace(local, place=place, flag="; ".join(filter(None, (flag, local.flag))))
 
     @cached_property
     def prices_as_of(self) -> str:

@@ -84,31 +84,17 @@ def read_runs(
             f"{path}: no column for loss; name it with --column loss={example} (has {', '.join(near or header)})"
         )
     switch = None if all_rows else next((i for i, h in enumerate(header) if SWITCH.fullmatch(h)), None)
-    kept: dict[tuple[float, ...], int] = {}  # in the order of the file -> place in `lines`
-    left_out = dict.fromkeys(("switched", "bad", "duplicates"), 0)
-    for at, (number, line) in enumerate(lines):
-        if not _chosen(line, header, where or {}, path):
-            continue
-        if _switched_off(line, switch):
-            left_out["switched"] += 1
-            continue
-        try:
-            row = tuple(_cell(line, column, number, path) for column in found.values())
-        except InputError:
-            if not skip_bad:
-                raise
-            left_out["bad"] += 1
-            continue
-        left_out["duplicates"] += row in kept
-        kept.setdefault(row, at)
+    asked = [(number, line) for number, line in lines if _chosen(line, header, where or {}, path)]
+    used = [(number, line) for number, line in asked if not _switched_off(line, switch)]
+    kept, left_out = _distinct(used, list(found.values()), path, skip_bad)
     if not kept:
         raise InputError(f"{path}: no runs left to read; check --where and the file")
     table = np.array(list(kept))
     quantities = {name: table[:, i] for i, name in enumerate(found)}
-    chosen = [lines[at] for at in kept.values()]
+    chosen = [used[place] for place in kept.values()]
     return LossRuns(
         **quantities,
-        notes=_notes(left_out, header[switch or 0]),
+        notes=_notes({"switched": len(asked) - len(used), **left_out}, header[switch or 0]),
         taken=tuple(found.values()),
         convention=counted,
         lines=tuple(number for number, _ in chosen),
@@ -116,6 +102,25 @@ def read_runs(
             header, chosen, {column.place for column in found.values()} | {-1 if switch is None else switch}
         ),
     )
+
+
+def _distinct(
+    lines: list[tuple[int, list[str]]], columns: list[FoundColumn], path: Path, skip_bad: bool
+) -> tuple[dict[tuple[float, ...], int], dict[str, int]]:
+    """The rows that differ, in the order of the file, with their places in `lines`; how many were dropped, and why."""
+    kept: dict[tuple[float, ...], int] = {}
+    left_out = {"bad": 0, "duplicates": 0}
+    for place, (number, line) in enumerate(lines):
+        try:
+            row = tuple(_cell(line, column, number, path) for column in columns)
+        except InputError:
+            if not skip_bad:
+                raise
+            left_out["bad"] += 1
+            continue
+        left_out["duplicates"] += row in kept
+        kept.setdefault(row, place)
+    return kept, left_out
 
 
 def _notes(left_out: Mapping[str, int], switch: str) -> tuple[str, ...]:

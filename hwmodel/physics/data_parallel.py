@@ -66,10 +66,10 @@ def data_parallel(
 
     def gather(width: Num) -> Num:
         """Seconds to gather (or reduce) all of the rank's parameters in large messages."""
-        one = gather_s(dense * width, dense_group, net)
+        seconds = gather_s(dense * width, dense_group, net)
         if has_experts:
-            one = one + where(experts > 0, gather_s(experts * width, expert_group, net), 0.0)
-        return one
+            seconds = seconds + where(experts > 0, gather_s(experts * width, expert_group, net), 0.0)
+        return seconds
 
     def by_layer(width: Num) -> Num:
         """The same with one message a layer, each with its own latency and ramp."""

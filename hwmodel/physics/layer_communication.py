@@ -28,17 +28,17 @@ def tensor_parallel(
     net = machine.network
     size = tokens * shape.d_model * precision.residual_bytes
     near = minimum(layout.tp, net.domain)
-    one: Num = 0.0
+    pass_s: Num = 0.0
     if anywhere(layout.sequence_parallel > 0):
-        one = 2.0 * all_gather_s(size, layout.tp, near, net)  # the sums are scattered in the same time
+        pass_s = 2.0 * all_gather_s(size, layout.tp, near, net)  # the sums are scattered in the same time
     if anywhere((layout.tp > 1.0) & (layout.sequence_parallel <= 0)):
-        one = where(layout.sequence_parallel > 0, one, all_reduce_s(size, layout.tp, near, net))
+        pass_s = where(layout.sequence_parallel > 0, pass_s, all_reduce_s(size, layout.tp, near, net))
     slower = where(layout.tp > near, slower_network(layout.tp / near, stack), 1.0)
     # Ranks that share an expert gather its tokens after they were dispatched: once for each expert that a token takes.
     copies = where(layout.ep > 1.0, block.top_k, 1.0)
     experts = where(layout.etp < 1.5, 0.0, copies)
     pairs = where(block.n_heads > 0, 1.0, 0.0) + where(block.n_experts > 0, experts, 1.0)
-    return where(layout.tp > 1.0, tensor_exposed_s(one, slower, pairs, stack.tp_overlap), 0.0)
+    return where(layout.tp > 1.0, tensor_exposed_s(pass_s, slower, pairs, stack.tp_overlap), 0.0)
 
 
 def context_parallel(

@@ -52,12 +52,12 @@ def kernels(shape: Shape, formats: ServingFormats | None = None, engine: Engine 
     total: Num = 5.0
     scaled: Num = 0.0 if formats is None else formats.scaled_blocks
     for block in shape.blocks:
-        one = kernels_per_layer(block)
+        layer_kernels = kernels_per_layer(block)
         if not absent(scaled):
-            one = one + scaled * scalings_per_layer(block)
+            layer_kernels = layer_kernels + scaled * scalings_per_layer(block)
         if engine is not None:
-            one = one + unfused_per_layer(block, engine, tp)
-        total = total + block.count * one
+            layer_kernels = layer_kernels + unfused_per_layer(block, engine, tp)
+        total = total + block.count * layer_kernels
     return total
 
 

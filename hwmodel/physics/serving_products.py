@@ -128,16 +128,16 @@ def network_products_s(
     dense: list[Num] = []
     experts: Num = 0.0
     spread = routed(block, m * layout.dp, layout, engine)
-    for x in network_matrices(shape, block, held_part(block, layout)):
-        if x.kind == "experts":
+    for product in network_matrices(shape, block, held_part(block, layout)):
+        if product.kind == "experts":
             assert spread is not None
-            n, k = padded_sides(shape, x.n, x.k, formats)
-            one = grouped_gemm_s(spread.rows, n, k, spread.experts, machine.gemm)
-            experts = experts + x.only(one + cast_s(spread.copies * x.k, machine.gemm))
-        elif x.kind == "router":
-            dense.append(x.only(gemm_s(m, x.n, x.k, machine.gemm_high)))
+            n, k = padded_sides(shape, product.n, product.k, formats)
+            grouped_s = grouped_gemm_s(spread.rows, n, k, spread.experts, machine.gemm)
+            experts = experts + product.only(grouped_s + cast_s(spread.copies * product.k, machine.gemm))
+        elif product.kind == "router":
+            dense.append(product.only(gemm_s(m, product.n, product.k, machine.gemm_high)))
         else:
-            dense.append(x.only(_product_s(m, x.n, x.k, c)))
+            dense.append(product.only(_product_s(m, product.n, product.k, c)))
     return dense, experts
 
 
@@ -157,10 +157,10 @@ def products_s(
     known, which, network_only = once or Once(), which_gemm(c, machine), formats.network_only
     attended = partial(attention_products_s, shape, block, m, layout, machine, c, network_only)
     dense = known.of(block, alike.HEAD_PRODUCTS, attended, which)
-    for x in mixer_matrices(shape, block, layout.tp):
-        dense = dense + x.only(_product_s(m, x.n, x.k, _attention_gemm(c, machine, network_only)))
+    for product in mixer_matrices(shape, block, layout.tp):
+        dense = dense + product.only(_product_s(m, product.n, product.k, _attention_gemm(c, machine, network_only)))
     network = partial(network_products_s, shape, block, m, layout, engine, machine, c, formats)
     passed, experts = known.of(block, alike.NETWORK_PRODUCTS, network, which)
-    for one in passed:
-        dense = dense + one
+    for product_s in passed:
+        dense = dense + product_s
     return dense, experts

@@ -170,7 +170,8 @@ def _shared_attention(c: Config, kind: str, family: Family) -> Iterator[Layer]:
         raise c.missing("layers_block_type")
     found = kinds(c, kind, family, 0)
     listed = c.has("layers_block_type") or named is None
-    places = [i for i, what in enumerate(found) if (what.mixer in (BOTH, FULL) if listed else i in (named or ()))]
+    attends = [layer_kind.mixer in (BOTH, FULL) for layer_kind in found]
+    places = [i for i in range(len(found)) if (attends[i] if listed else i in (named or ()))]
     d, n = width(c), heads(c)
     blocks = c.number("num_mem_blocks", default=1, high=max(len(places), 1))
     doubled = c.changed({"head_dim": c.number("attention_head_dim", default=2 * d // n)})
@@ -178,19 +179,19 @@ def _shared_attention(c: Config, kind: str, family: Family) -> Iterator[Layer]:
     projected = core["head_dim"] * (core["n_heads"] + 2 * core["n_kv_heads"])
     ffn = network.dense(c, family, 0)
     c.raw("kv_channels", "num_query_groups", "attention_hidden_size")  # restate the doubled input
-    own: Fields = {"mixer_params": d * d}
+    projection: Fields = {"mixer_params": d * d}
     if kind == "zamba2":
         rank = c.count("adapter_rank") if c.flag("use_shared_mlp_lora", default=True) else 0
-        add(own, mixer_params=rank * (d + 2 * ffn["d_ff"]))
+        add(projection, mixer_params=rank * (d + 2 * ffn["d_ff"]))
         if c.flag("use_shared_attention_adapter"):
-            add(own, mixer_params=3 * rank * (2 * d + core["n_heads"] * core["head_dim"]))
+            add(projection, mixer_params=3 * rank * (2 * d + core["n_heads"] * core["head_dim"]))
     biases = c.flag("add_bias_linear") * ((1 + family.gated) * ffn["d_ff"] + d)
     block = merged(core, ffn, {"mixer_params": d * projected, "extra_params": d + biases})
     for i in range(len(found)):
         scan = mixer.linear(c, family, kind)
         if i in places:
             yield Layer(block, 1.0, len(places) / blocks)
-        yield Layer(merged(scan, own) if i in places else scan)
+        yield Layer(merged(scan, projection) if i in places else scan)
 
 
 def layers(c: Config, kind: str, family: Family) -> Iterator[Layer]:

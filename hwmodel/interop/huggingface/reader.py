@@ -81,9 +81,9 @@ def _family(outer: Config, c: Config, notes: list[str]) -> tuple[str, Family]:
         if not c.has(*aliases):
             raise c.missing(*aliases)
     _refuse_encoders(c, kind)
-    own = next((key for key in OF_ONE_FAMILY if c.data.get(key)), None)
-    if own is not None:
-        raise c.fail(f"model_type {kind!r} is not known and has {own!r}, which no known family explains")
+    foreign = next((key for key in OF_ONE_FAMILY if c.data.get(key)), None)
+    if foreign is not None:
+        raise c.fail(f"model_type {kind!r} is not known and has {foreign!r}, which no known family explains")
     family = guessed(c)
     networks = "gated networks" if family.gated else "networks of two matrices"
     notes.append(f"model_type {kind!r} is not known: read as a plain decoder with {networks}")

@@ -73,15 +73,15 @@ def constant_errors(pairs: Sequence[Pair]) -> dict[Key, float]:
     """Log of measured over what one utilisation a part and format says (of seconds, as `log_seconds`), for each kind
     fitted without what the prediction left out too; only what has a utilisation."""
     out: dict[Key, float] = {}
-    for kind in {one.kind for one, _ in pairs}:
-        mine = [(one, msgspec.structs.replace(row, headline=True)) for one, row in pairs if one.kind == kind]
-        for left in {one.left for one, _ in mine}:
-            constants = fit_constants([row for one, row in mine if one.left != left])
-            for one, row in mine:
-                value = constant_prediction(row, constants) if one.left == left else None
+    for kind in {held.kind for held, _ in pairs}:
+        of_kind = [(held, msgspec.structs.replace(row, headline=True)) for held, row in pairs if held.kind == kind]
+        for left in {held.left for held, _ in of_kind}:
+            constants = fit_constants([row for held, row in of_kind if held.left != left])
+            for held, row in of_kind:
+                value = constant_prediction(row, constants) if held.left == left else None
                 if value is not None:
                     error = math.log(row.measured / value)
-                    out[key_of(one)] = error if _in_seconds(row) else -error
+                    out[key_of(held)] = error if _in_seconds(row) else -error
     return out
 
 
@@ -112,10 +112,10 @@ def _cell(key: tuple[object, ...], pairs: list[Pair], constant: dict[Key, float]
     names = ("kind", "source", "part", "family", "software", "mixture", "number_format")
     fields: dict[str, object] = dict(zip(names, key, strict=True))
     fields |= {
-        "left_out": [_off(one.log_seconds, row) for one, row in pairs],
-        "shipped": [_shipped(row) for one, row in pairs if one.kind != SEARCHED],
-        "constant": [_off(constant[key_of(one)], row) for one, row in pairs if key_of(one) in constant],
-        "inside": sum(one.inside for one, _ in pairs),
+        "left_out": [_off(held.log_seconds, row) for held, row in pairs],
+        "shipped": [_shipped(row) for held, row in pairs if held.kind != SEARCHED],
+        "constant": [_off(constant[key_of(held)], row) for held, row in pairs if key_of(held) in constant],
+        "inside": sum(held.inside for held, _ in pairs),
     }
     return msgspec.convert(fields, BoardCell)
 

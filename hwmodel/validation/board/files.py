@@ -62,19 +62,19 @@ def validate_file(
     kind, rows = own_rows(shipped_runs(path))
     if hold and hold not in HOLDS:
         raise InputError(f"--leave-out {hold} is none of {', '.join(HOLDS)}")
-    own: list[Row] | None = None
+    levels: list[Row] | None = None
     if measured is not None:
-        other, own = own_rows(shipped_runs(measured))
+        other, levels = own_rows(shipped_runs(measured))
         if other != kind:
             raise InputError(f"--measured {measured} holds {other} rows, {path} holds {kind} rows; give the same kind")
     if kind == "training":
-        trainer = Trainer(rows, own, fitting=bool(hold), catalogs=catalogs)
-        return training_board(rows, hold, folds, seed, own, progress, trainer, given=_given(rows, own))
+        trainer = Trainer(rows, levels, fitting=bool(hold), catalogs=catalogs)
+        return training_board(rows, hold, folds, seed, levels, progress, trainer, given=_given(rows, levels))
     if kind == "whole":
         return _whole(rows, hold, catalogs)
     if kind == "rl":
         return _rl(rows, hold, catalogs)
-    return _serving(kind, rows, hold, folds, seed, own, progress, catalogs)
+    return _serving(kind, rows, hold, folds, seed, levels, progress, catalogs)
 
 
 def _given(rows: list[Row], measured: list[Row] | None) -> frozenset[str]:

@@ -161,18 +161,18 @@ def predict_rows(
     on the shipped runs and the file's other rows. `own`: measured runs that set the level of their group, by the same
     constants that predict it.
     """
-    mine = [(kind, row) for row in rows]
+    asked_rows = [(kind, row) for row in rows]
     given = [(kind, row) for row in own or []]
     if not hold:
-        book = Book(mine + given, catalogs)
+        book = Book(asked_rows + given, catalogs)
         found, apart = book.answers(serving_calibration())
         every = np.arange(len(found))
         answers = BookValues(found, apart, book.familiarities(serving_calibration(), shipped_covered(), every))
     else:
-        book = Book(mine + given + _others(rows + (own or [])), catalogs)
-        answers = _left_out(book, len(mine), len(given), hold, folds, seed, progress or (lambda _: None))
-    shifts = _levels(book, range(len(mine), len(mine) + len(given)), answers.values)
-    return [p for place in range(len(mine)) for p in _row_predictions(book, place, answers, shifts)]
+        book = Book(asked_rows + given + _others(rows + (own or [])), catalogs)
+        answers = _left_out(book, len(asked_rows), len(given), hold, folds, seed, progress or (lambda _: None))
+    shifts = _levels(book, range(len(asked_rows), len(asked_rows) + len(given)), answers.values)
+    return [p for place in range(len(asked_rows)) for p in _row_predictions(book, place, answers, shifts)]
 
 
 class BookValues(NamedTuple):
@@ -254,7 +254,7 @@ def _row_predictions(
     for number, asked in enumerate(_asked_of(book, place)):
         i = book.index.get((place, asked.metric))
         value = float(answers.values[i]) if i is not None else math.nan
-        of = answers.familiarities[i] if i is not None else None
+        familiarity = answers.familiarities[i] if i is not None else None
         base = RowPrediction(
             id=row["id"], source=source_of(kind, row, group), group=group, model=family(text(row, "model")),
             part=book.held(place, "part"), engine=book.held(place, "engine"), metric=asked.metric,
@@ -263,14 +263,14 @@ def _row_predictions(
             software=case.setting.engine if case else "", mixture=case is not None and case.traits.mixture,
             scored=is_scored(row), headline=number == 0,
         )  # fmt: skip
-        if case is None or of is None or not math.isfinite(value) or value <= 0:
+        if case is None or familiarity is None or not math.isfinite(value) or value <= 0:
             out.append(base)
             continue
         shift = shifts.get((group, asked.kind), 0.0)
         if shift != 0.0:
-            of = msgspec.structs.replace(of, known=1.0)
+            familiarity = msgspec.structs.replace(familiarity, known=1.0)
         assert i is not None
-        out.append(_predicted(base, case, asked, value * math.exp(shift), answers.apart[:, i], of))
+        out.append(_predicted(base, case, asked, value * math.exp(shift), answers.apart[:, i], familiarity))
     return out
 
 

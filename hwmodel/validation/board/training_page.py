@@ -109,7 +109,7 @@ def _p(value: float | None) -> str:
 
 def _sources(n: TrainingFigures) -> str:
     names = ("median", "mean", "signed", "constant", "left_out", "covered")
-    rows = [[one.source, str(one.rows), *(_p(getattr(one, name)) for name in names)] for one in n.by_source]
+    rows = [[line.source, str(line.rows), *(_p(getattr(line, name)) for name in names)] for line in n.by_source]
     return table(["source", "rows", "median", "mean", "signed", "constant", "source left out", "covered"], rows)
 
 
@@ -121,18 +121,18 @@ def _mean(values: list[float | None], names: list[str], without: str = "") -> fl
 
 
 def _means(n: TrainingFigures) -> str:
-    names = [one.source for one in n.by_source]
-    in_sample, left_out = [one.median for one in n.by_source], [one.left_out for one in n.by_source]
-    constant = [one.constant for one in n.by_source]
+    names = [line.source for line in n.by_source]
+    in_sample, left_out = [line.median for line in n.by_source], [line.left_out for line in n.by_source]
+    constant = [line.constant for line in n.by_source]
     given: list[float | None] = list(n.refits.given_one_row.values())
-    at = list(n.refits.given_one_row)
+    given_sources = list(n.refits.given_one_row)
     rows = [
         ["in sample", _p(_mean(in_sample, names)), _p(_mean(constant, names))],
         ["(source, model) groups left out, 5 folds *", _p(n.refits.group.mean_of_source_medians), "-"],
         ["source left out", _p(_mean(left_out, names)), "-"],
         ["source left out, nanotron apart", _p(_mean(left_out, names, SLOW_GRID)), "-"],
-        ["source left out, one of its rows given, mean over the row *", _p(_mean(given, at)), "-"],
-        ["the same, nanotron apart *", _p(_mean(given, at, SLOW_GRID)), "-"],
+        ["source left out, one of its rows given, mean over the row *", _p(_mean(given, given_sources)), "-"],
+        ["the same, nanotron apart *", _p(_mean(given, given_sources, SLOW_GRID)), "-"],
     ]
     return table(["mean over sources of the median error, %", "model", "constant"], rows) + "\n\n" + _taken(n)
 
@@ -184,9 +184,11 @@ def _reliability(n: TrainingFigures) -> str:
 
 def _searched(n: TrainingFigures) -> str:
     found, taken = n.searched, math.exp(n.optimism)
-    size, signed = (sum(getattr(one, name) for one in found) / len(found) for name in ("searched_abs", "searched"))
-    without = sum((1.0 + one.searched) * taken - 1.0 for one in found) / len(found)
-    rows = [[one.source, f"{one.rows:.0f}", _p(one.printed), _p(one.searched), _p(one.searched_abs)] for one in found]
+    size, signed = (sum(getattr(line, name) for line in found) / len(found) for name in ("searched_abs", "searched"))
+    without = sum((1.0 + line.searched) * taken - 1.0 for line in found) / len(found)
+    rows = [
+        [line.source, f"{line.rows:.0f}", _p(line.printed), _p(line.searched), _p(line.searched_abs)] for line in found
+    ]
     words = (
         "What `plan` does: the published layout is blanked, ours is searched. Signed median error of the rate with the"
         " layout as printed and as searched, and the median size of the latter; sources that print a grid of layouts"

@@ -158,9 +158,9 @@ def write_board(kept: Sequence[Held], left_out: dict[str, KindScores], out: Path
     constant = constant_errors(pairs)
     write_cells(cells_of(pairs, constant), out / "accuracy.yaml")
     found = {}
-    for kind in sorted({one.kind for one, _ in pairs}):
-        mine = [one for one, _ in pairs if one.kind == kind]
-        scores = board_figures(mine, constant)
+    for kind in sorted({held.kind for held, _ in pairs}):
+        of_kind = [held for held, _ in pairs if held.kind == kind]
+        scores = board_figures(of_kind, constant)
         found[kind] = msgspec.structs.replace(left_out.get(kind, KindScores()), new_source=scores)
     return found
 

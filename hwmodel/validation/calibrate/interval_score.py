@@ -93,12 +93,12 @@ def _beside_one_width(found: Scores, rival: Scores) -> Scores:
 NEW = Familiarity(shares={}, distances={})
 
 
-def board_figures(mine: Sequence[Held], constant: Mapping[Key, float]) -> Scores:
+def board_figures(items: Sequence[Held], constant: Mapping[Key, float]) -> Scores:
     """How the ends of rows held out hold, beside one width for all and beside the constant's errors with one width."""
-    rows = [_residual(one, one.log_seconds) for one in mine]
-    found = held(rows, Ends(np.array([one.down for one in mine]), np.array([one.up for one in mine])))
+    rows = [_residual(item, item.log_seconds) for item in items]
+    found = held(rows, Ends(np.array([item.down for item in items]), np.array([item.up for item in items])))
     found = _beside_one_width(found, held(rows, one_width(rows)))
-    known = [_residual(one, constant[key_of(one)]) for one in mine if key_of(one) in constant]
+    known = [_residual(item, constant[key_of(item)]) for item in items if key_of(item) in constant]
     if not known:
         return found
     rival = held(known, one_width(known))

@@ -41,20 +41,21 @@ def training_residuals(rows: list[Row], say: Progress) -> list[Residual]:
     for groups in (False, True):
         labels = labels_of(trainer, groups)
         lots = folds_of([label for label, usable in zip(labels, trainer.usable) if usable], FOLDS if groups else 0, 0)
-        what = f"training: {'models' if groups else 'source'} left out,"
-        for fold in folds_left_out(labels, lots, trainer.usable, trainer.calibration, say, what):
+        title = f"training: {'models' if groups else 'source'} left out,"
+        for fold in folds_left_out(labels, lots, trainer.usable, trainer.calibration, say, title):
             known = fitted_on(trainer.prepared, fold.use)
             places = np.flatnonzero(fold.left & trainer.usable)
             found = predicted(trainer.prepared, stacks_of(trainer.prepared, fold.constants), places)
             steps = _steps(trainer.prepared, places, found, known)
             if groups:  # a source of one model is as new without it as before
-                out += [one for one in steps if float(one.familiarity.known) > 0]
+                out += [residual for residual in steps if float(residual.familiarity.known) > 0]
                 continue
             out += steps
             out += _memory(trainer.prepared, places, found)
-            mine = np.array([i for i, row in enumerate(blank.rows) if text(row, "source") in fold.lot], dtype=np.intp)
-            found = predicted(blank, stacks_of(blank, fold.constants), mine)
-            out += _steps(blank, mine, found, known, SEARCHED)
+            held_out = [i for i, row in enumerate(blank.rows) if text(row, "source") in fold.lot]
+            blank_places = np.array(held_out, dtype=np.intp)
+            found = predicted(blank, stacks_of(blank, fold.constants), blank_places)
+            out += _steps(blank, blank_places, found, known, SEARCHED)
     return out
 
 

@@ -35,13 +35,13 @@ def plain(value: object, digits: int | None = None) -> object:
         names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
         fields = {name: getattr(value, field) for field, name in names}
         optional = value.__struct_config__.omit_defaults
-        return {name: plain(one, digits) for name, one in fields.items() if not (optional and one is None)}
+        return {name: plain(item, digits) for name, item in fields.items() if not (optional and item is None)}
     if isinstance(value, dict):
-        return {key: plain(one, digits) for key, one in value.items()}
+        return {key: plain(item, digits) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(one, digits) for one in value]
+        return [plain(item, digits) for item in value]
     if isinstance(value, (set, frozenset)):
-        return [plain(one, digits) for one in sorted(value)]
+        return [plain(item, digits) for item in sorted(value)]
     return float(f"{value:.{digits}g}") if digits is not None and isinstance(value, float) else value
 
 

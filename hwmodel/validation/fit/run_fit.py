@@ -129,10 +129,10 @@ def fit_runs(
     def errors_at(points: Column) -> Column:
         """Scaled errors (a row each) at several sets of constants, evaluated at once."""
         moved = [with_values(base, {p.name: p.decode(float(v)) for p, v in zip(parameters, x)}) for x in points]
-        own = goal - np.log(of_runs.seconds(moved)[:, rows])
+        run_errors = goal - np.log(of_runs.seconds(moved)[:, rows])
         if pairs is None or of_pairs is None:
-            return own / SCALE
-        return np.concatenate([own, pairs.errors(of_pairs.seconds(moved))], axis=1) / SCALE
+            return run_errors / SCALE
+        return np.concatenate([run_errors, pairs.errors(of_pairs.seconds(moved))], axis=1) / SCALE
 
     problem = Problem(
         errors=lambda x: errors_at(x[None])[0], jacobian=lambda x, _: _jacobian(errors_at, x),

@@ -19,9 +19,9 @@ def left_out(
 ) -> Errors:
     """The errors of each source by a fit of the others."""
     found: Errors = {}
-    for name in sorted({source(one) for one in items}):
-        constants = fit([one for one in items if source(one) != name])
-        found[name] = [error(constants, one) for one in items if source(one) == name]
+    for name in sorted({source(item) for item in items}):
+        constants = fit([item for item in items if source(item) != name])
+        found[name] = [error(constants, item) for item in items if source(item) == name]
     return found
 
 

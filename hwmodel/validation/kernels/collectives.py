@@ -179,17 +179,17 @@ UNSTATED_4_NODES = (
 
 
 def _across(
-    points: tuple[tuple[int, float], ...], nic: float, link: dict[str, float], of: str
+    points: tuple[tuple[int, float], ...], nic: float, link: dict[str, float], part: str
 ) -> tuple[FittedKernel, LinkScores]:
     size = np.array([p[0] for p in points], dtype=float)
     seconds = np.array([p[1] for p in points]) * 1e-6
-    rows = Columns(numbers={"size": size, "t": seconds}, words={"part": np.full(len(size), of)})
+    rows = Columns(numbers={"size": size, "t": seconds}, words={"part": np.full(len(size), part)})
 
     def law(r: Columns, v: Values) -> Num:
-        own = {k: x for k, x in (link | dict(v)).items() if k in Network.__struct_fields__}
+        constants = {k: value for k, value in (link | dict(v)).items() if k in Network.__struct_fields__}
         specs: dict[str, Num] = {"domain": 8.0, "link_bytes_per_s": 900e9, "nic_bytes_per_s": nic}
-        specs |= {"in_switch": 1.0, "in_switch_ranks": 6.0, "nic_rank_latency_s": own["nic_latency_s"] / 3.0}
-        return collectives.all_reduce_s(r["size"], 32.0, 8.0, Network(**(specs | own)))
+        specs |= {"in_switch": 1.0, "in_switch_ranks": 6.0, "nic_rank_latency_s": constants["nic_latency_s"] / 3.0}
+        return collectives.all_reduce_s(r["size"], 32.0, 8.0, Network(**(specs | constants)))
 
     fitted = fit(rows, law, NIC)
     return fitted, LinkScores(in_sample=score(rows, law(rows, columns_of(rows, fitted))))

@@ -55,9 +55,9 @@ def fit(
     from scipy.optimize import least_squares
 
     names, codes = np.unique(rows.words["part"], return_inverse=True)
-    own = [k for k in bounds if k in per_part]
+    apart = [k for k in bounds if k in per_part]
     shared = [k for k in bounds if k not in per_part]
-    spans = [bounds[k] for k in shared] + [bounds[k] for k in own for _ in names]
+    spans = [bounds[k] for k in shared] + [bounds[k] for k in apart for _ in names]
     start, low, high = (np.log([s[i] for s in spans]) for i in range(3))
     start = np.clip(start, low + 1e-9, high - 1e-9)
     log_t = np.log(rows["t"])
@@ -66,8 +66,8 @@ def fit(
     def unpack(theta: Column) -> dict[str, Num]:
         x = np.exp(theta)
         values: dict[str, Num] = dict(zip(shared, x[: len(shared)], strict=True))
-        table = x[len(shared) :].reshape(len(own), len(names))
-        return values | {k: table[i][codes] for i, k in enumerate(own)} | (fixed or {})
+        table = x[len(shared) :].reshape(len(apart), len(names))
+        return values | {k: table[i][codes] for i, k in enumerate(apart)} | (fixed or {})
 
     def residuals(theta: Column) -> Column:
         error = (np.log(law(rows, unpack(theta))) - log_t) * weight
@@ -78,10 +78,10 @@ def fit(
         residuals, start, bounds=limits, loss="soft_l1", f_scale=SCALE, x_scale=0.3, max_nfev=evaluations
     )
     x = np.exp(solution.x)
-    table = x[len(shared) :].reshape(len(own), len(names))
+    table = x[len(shared) :].reshape(len(apart), len(names))
     return FittedKernel(
         shared={k: rounded(v) for k, v in zip(shared, x[: len(shared)], strict=True)},
-        parts={str(n): {k: rounded(table[i][j]) for i, k in enumerate(own)} for j, n in enumerate(names)},
+        parts={str(n): {k: rounded(table[i][j]) for i, k in enumerate(apart)} for j, n in enumerate(names)},
         rows=len(log_t),
     )
 

@@ -87,7 +87,7 @@ def document(done: dict[str, Task]) -> KernelDocument:
     memory: Constants = {}
     for (family, _), fitted in sorted(done["memory"].fits.items()):
         memory[family] = {k: rounded(v) for k, v in fitted.of("").items()}
-        memory |= {part: dict(own) for part, own in fitted.parts.items()}
+        memory |= {part: dict(constants) for part, constants in fitted.parts.items()}
     memory |= priors.MEMORY_UNMEASURED
     memory["generic"] = {k: rounded(kin_mean([m[k] for m in memory.values() if k in m])) for k in priors.MEMORY}
     flash2 = {"generic": {"slowdown": 1.0}} | {k: {"slowdown": v} for k, v in priors.FLASH2.items()}
@@ -96,10 +96,10 @@ def document(done: dict[str, Task]) -> KernelDocument:
         for name, task in done.items()
         for (family, number_format), fitted in task.fits.items()
     }
-    own = {key: {k: v for k, v in fitted.shared.items() if k in FIT_ONLY} for key, fitted in every.items()}
+    constants = {key: {k: v for k, v in fitted.shared.items() if k in FIT_ONLY} for key, fitted in every.items()}
     return KernelDocument(
         gemm=gemm, attention=attention, attention_flash2=flash2, memory=memory, assumed=priors.UNMEASURED,
-        fit_only={key: found for key, found in own.items() if found},
+        fit_only={key: found for key, found in constants.items() if found},
         rows_fitted={key: fitted.rows for key, fitted in every.items()},
     )  # fmt: skip
 

@@ -50,11 +50,11 @@ def fitted_on(prepared: PreparedRows, use: NDArray[np.bool_]) -> FittedRows:
     cases = [case for place in places if (case := prepared.cases[place]) is not None]
     return FittedRows(
         known=Known(
-            stacks=frozenset(one.stack for one in traits),
-            families=frozenset(one.family for one in traits),
-            parts=frozenset(one.part for one in traits),
-            formats=frozenset(one.format_key for one in traits),
-            kinds=frozenset(one.kind_key for one in traits),
+            stacks=frozenset(row_traits.stack for row_traits in traits),
+            families=frozenset(row_traits.family for row_traits in traits),
+            parts=frozenset(row_traits.part for row_traits in traits),
+            formats=frozenset(row_traits.format_key for row_traits in traits),
+            kinds=frozenset(row_traits.kind_key for row_traits in traits),
             accelerators=max((case.n_accel for case in cases), default=1.0),
         ),
         sources=frozenset(case.source for case in cases),
@@ -179,14 +179,14 @@ def _memory_bytes(case: TrainingCase, one: TrainingPrediction) -> float:
     return kinds[case.memory_kind or ("reserved" if float(one.run.stack.logs_reserved) > 0 else "allocated")]
 
 
-def _row(prepared: PreparedRows, place: int, one: TrainingPrediction, doubt: Ends) -> list[RowPrediction]:
+def _row(prepared: PreparedRows, place: int, prediction: TrainingPrediction, doubt: Ends) -> list[RowPrediction]:
     case = prepared.cases[place]
     assert case is not None
     out = []
     for number, metric in enumerate(_asked(case)):
-        value = _value(prepared, place, metric, one)
-        of = one.memory_doubt if "mem" in metric else doubt if is_time(metric) else doubt.flipped
-        low, high = (None, None) if value is None else around(value, of)
+        value = _value(prepared, place, metric, prediction)
+        ends = prediction.memory_doubt if "mem" in metric else doubt if is_time(metric) else doubt.flipped
+        low, high = (None, None) if value is None else around(value, ends)
         reason = "" if value is not None else "the tokens that the benchmark's target needs are not known"
         out.append(
             RowPrediction(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -166,36 +166,31 @@ def constant_prediction(row: RowPrediction, constants: Constants) -> float | Non
     return row.baseline_unit / level if is_time(row.metric) else row.baseline_unit * level
 
 
+def _mean(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that there are; None without one."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
 def overall(rows: Sequence[RowPrediction], summaries: dict[str, dict[str, ErrorSummary]]) -> Overall:
     """Means over sources of their headline medians and coverages, and counts of rows."""
-    mine: dict[str, list[RowPrediction]] = {}
+    by_source: dict[str, list[RowPrediction]] = {}
     for row in rows:
         if row.headline:
-            mine.setdefault(row.source, []).append(row)
-    heads = [summarise(items, {}) for items in mine.values()]
-    medians = [h.median_ape for h in heads if h.median_ape is not None]
-    covered = [h.coverage_80 for h in heads if h.coverage_80 is not None]
-    scored = [h.interval_score for h in heads if h.interval_score is not None]
-    halves = [h.median_log_half_width for h in heads if h.median_log_half_width is not None]
-    wide = [
-        s.baseline_interval_score
-        for m in summaries.values()
-        for s in m.values()
-        if s.baseline_interval_score is not None
-    ]
-    constants = [
-        s.baseline_median_ape for m in summaries.values() for s in m.values() if s.baseline_median_ape is not None
-    ]
+            by_source.setdefault(row.source, []).append(row)
+    heads = [summarise(items, {}) for items in by_source.values()]
+    halves = [head.median_log_half_width for head in heads if head.median_log_half_width is not None]
+    every = [summary for metrics in summaries.values() for summary in metrics.values()]
     refused = len({row.id for row in rows if row.status != PREDICTED})
     ids = len({row.id for row in rows})
     return Overall(
         n_rows=ids,
         refused_rows=refused,
         refused_share=refused / ids if ids else None,
-        mean_of_source_medians=float(np.mean(medians)) if medians else None,
-        coverage_80=float(np.mean(covered)) if covered else None,
-        interval_score=float(np.mean(scored)) if scored else None,
+        mean_of_source_medians=_mean(head.median_ape for head in heads),
+        coverage_80=_mean(head.coverage_80 for head in heads),
+        interval_score=_mean(head.interval_score for head in heads),
         median_log_half_width=float(np.median(halves)) if halves else None,
-        baseline_interval_score=float(np.mean(wide)) if wide else None,
-        baseline_mean_of_source_medians=float(np.mean(constants)) if constants else None,
+        baseline_interval_score=_mean(summary.baseline_interval_score for summary in every),
+        baseline_mean_of_source_medians=_mean(summary.baseline_median_ape for summary in every),
     )

@@ -119,14 +119,14 @@ def prepare(rows: list[Row], resolver: Resolver, calibration: TrainingCalibratio
     keys: dict[StackKey, int] = {}
     return PreparedRows(
         rows=rows,
-        cases=[None if one is None else one.case for one in ready],
+        cases=[None if read is None else read.case for read in ready],
         reasons=reasons,
-        families=["" if one is None else one.family for one in ready],
-        parts=["" if one is None else one.part for one in ready],
-        formats=["" if one is None else one.run.precision.gemm_format for one in ready],
-        runs=_shared_shapes([None if one is None else one.run for one in ready]),
+        families=["" if read is None else read.family for read in ready],
+        parts=["" if read is None else read.part for read in ready],
+        formats=["" if read is None else read.run.precision.gemm_format for read in ready],
+        runs=_shared_shapes([None if read is None else read.run for read in ready]),
         tokens_to_target=[0.0] * len(rows),
-        row_stack=[0 if one is None else keys.setdefault(one.stack_key, len(keys)) for one in ready],
+        row_stack=[0 if read is None else keys.setdefault(read.stack_key, len(keys)) for read in ready],
         stack_keys=list(keys),
     )
 

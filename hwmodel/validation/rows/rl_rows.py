@@ -157,10 +157,10 @@ def read_row(row: Row, resolver: Resolver, c: RlConstants) -> RlRow:
     generating, training = pools_of(row, accelerators)
     updates = _updates(row, count)
     run = _training(row, shape, resolver, part, training, count / updates)
-    one = _rollouts(row, shape, resolver, part)
-    one = rollout_worker(with_lengths(one, PROMPT_TOKENS, lengths), generating, count, positive(row, "rollout_tp"))
+    rollouts = with_lengths(_rollouts(row, shape, resolver, part), PROMPT_TOKENS, lengths)
+    worker = rollout_worker(rollouts, generating, count, positive(row, "rollout_tp"))
     setting = RlSetting(
-        rollouts=one, rollout_accelerators=generating,
+        rollouts=worker, rollout_accelerators=generating,
         training=msgspec.structs.replace(run, seq_len=float(round(lengths.mean + PROMPT_TOKENS))),
         prompts=prompts, samples=samples, lengths=lengths, colocated="split" not in text(row, "pools").lower(),
         lag=lag_of(text(row, "pools"), text(row, "framework")), updates=updates,

@@ -202,6 +202,23 @@ def _drafts(row: Row) -> float:
     return 0.0 if not text(row, "mtp_known") or _flag(row, "mtp_known") else -1.0
 
 
+def _load(row: Row) -> ServingLoad:
+    """What a client asks for. Raises CellError where a length is blank."""
+    prompt, output = positive(row, "input_len"), positive(row, "output_len")
+    if prompt is None or output is None:
+        raise CellError("input_len or output_len is not stated")
+    load = ServingLoad(prompt_tokens=prompt, output_tokens=output)
+    rounds = positive(row, "rounds")
+    return msgspec.structs.replace(load, rounds=rounds) if rounds else load
+
+
+def _engine_settings(row: Row) -> dict[str, float]:
+    """The fields of the engine that the row states."""
+    settings = {name: value for name in ENGINE_SETTINGS if (value := positive(row, name))}
+    # What is stated is not widened.
+    return settings | ({"whole_prompt_tokens": 0.0} if "step_tokens" in settings else {})
+
+
 def serving_setting(row: Row) -> RowSetting:
     """A row of a serving file. Raises CellError for cells that cannot be read."""
     weights = recipe_name(text(row, "gemm_quant_mode"), text(row, "precision") or RELEASED)
@@ -220,18 +237,9 @@ def serving_setting(row: Row) -> RowSetting:
     # A concurrency that many instances share shows in the batch of one attention rank.
     per_rank = (batch or concurrency) * max(number(row, "attention_dp_size") or 1.0, 1.0)
     replicas = max(1.0, round(concurrency / per_rank)) if per_rank and not disagg else 1.0
-    prompt, output = positive(row, "input_len"), positive(row, "output_len")
-    if prompt is None or output is None:
-        raise CellError("input_len or output_len is not stated")
+    load = _load(row)
     if not concurrency:
         raise CellError("neither concurrency nor batch is stated")
-    load = ServingLoad(prompt_tokens=prompt, output_tokens=output)
-    rounds = positive(row, "rounds")
-    if rounds:
-        load = msgspec.structs.replace(load, rounds=rounds)
-    settings = {name: value for name in ENGINE_SETTINGS if (value := positive(row, name))}
-    if "step_tokens" in settings:
-        settings["whole_prompt_tokens"] = 0.0  # what is stated is not widened
     engine = engine_in(text(row, "backend") or text(row, "framework"))
     total = workers * ranks + (prefill_workers * float(prefill_layout.accelerators) if prefill_layout else 0.0)
     return RowSetting(
@@ -256,7 +264,7 @@ def serving_setting(row: Row) -> RowSetting:
         draft_tokens=_drafts(row),
         scored=is_scored(row),
         searched=searched,
-        settings=settings,
+        settings=_engine_settings(row),
         prefill_layout=prefill_layout,
         prefill_workers=prefill_workers,
         decode_workers=workers,

@@ -138,6 +138,23 @@ def _whole(value: float | None, name: str) -> float | None:
     return value
 
 
+def _networks(row: Row, layers: float, d_ff: float) -> list[tuple[float, dict[str, float]]]:
+    """Numbers of layers with their feed-forward networks: all dense, or routed ones and the dense ones before them."""
+    experts = number(row, "n_experts") or 0.0
+    if experts <= 1:
+        return [(layers, {"d_ff": d_ff})]
+    shared = (number(row, "n_shared_experts") or 0.0) * d_ff
+    wide = positive(row, "d_ff_dense")
+    stated = number(row, "n_dense_layers")
+    # A width of dense layers without their number: one, as the models that print it have at least one.
+    dense = min(stated if stated is not None else (1.0 if wide else 0.0), layers - 1.0)
+    moe = {"d_ff": d_ff, "n_experts": experts, "top_k": positive(row, "top_k") or 2.0, "d_ff_shared": shared}
+    kinds = [(layers - dense, moe)]
+    if dense > 0:
+        kinds.append((dense, {"d_ff": wide or d_ff * (moe["top_k"] + (shared / d_ff))}))
+    return kinds
+
+
 def _blocks(row: Row, d: float, layers: float, heads: float, d_ff: float, gated: float) -> tuple[Block, ...]:
     """Layer kinds of a row: plain or sliding-window attention, leading dense layers, experts."""
     nope, rope = positive(row, "qk_nope_head_dim"), number(row, "qk_rope_head_dim")
@@ -156,23 +173,9 @@ def _blocks(row: Row, d: float, layers: float, heads: float, d_ff: float, gated:
         "rope_dim": (rope or 0.0) if latent else 0.0,
         "gated": gated,
     }
-    experts = number(row, "n_experts") or 0.0
-    if experts > 1:
-        shared = (number(row, "n_shared_experts") or 0.0) * d_ff
-        wide = positive(row, "d_ff_dense")
-        stated = number(row, "n_dense_layers")
-        # A width of dense layers without their number: one, as the models that print it have at least one.
-        dense = stated if stated is not None else (1.0 if wide else 0.0)
-        dense = min(dense, layers - 1.0)
-        moe = {"d_ff": d_ff, "n_experts": experts, "top_k": positive(row, "top_k") or 2.0, "d_ff_shared": shared}
-        kinds = [(layers - dense, moe)]
-        if dense > 0:
-            kinds.append((dense, {"d_ff": wide or d_ff * (moe["top_k"] + (shared / d_ff))}))
-    else:
-        kinds = [(layers, {"d_ff": d_ff})]
     window = positive(row, "window")
     blocks = []
-    for count, ffn in kinds:
+    for count, ffn in _networks(row, layers, d_ff):
         # Models with windows alternate them with full attention; which share is not in the columns.
         parts = [(count, float("inf"))] if window is None else [(count / 2, float("inf")), (count / 2, window)]
         blocks += [Block(count=n, window_tokens=w, **(attention | ffn)) for n, w in parts]
@@ -267,8 +270,8 @@ def shape_of(row: Row) -> tuple[Shape, bool]:
             depth = layers
             d = _solve_width(params, lambda width: build(width, depth))
         else:
-            one, two = parameters(build(d, 1.0)).total, parameters(build(d, 2.0)).total
-            layers = max(1.0, round(float((params - one) / (two - one))) + 1.0)
+            one_layer, two_layers = parameters(build(d, 1.0)).total, parameters(build(d, 2.0)).total
+            layers = max(1.0, round(float((params - one_layer) / (two_layers - one_layer))) + 1.0)
     if d is None or layers is None:
         raise CellError("d_model or n_layers is blank and params_total does not tell them")
     return _tied_like(build(d, layers), params), complete
