@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from hwmodel.catalog.yamlfile import parse_yaml, read_text
+from hwmodel.catalog.yamlfile import read_text
 from hwmodel.errors import CatalogError, InputError
 from hwmodel.interop.huggingface import read_config
 from hwmodel.interop.launch_in.megatron import LAUNCHER, launched
-from hwmodel.interop.launch_in.record import FileOptions, Read, facts, sort_names, with_facts
+from hwmodel.interop.launch_in.record import FileOptions, Read, facts, sort_names, with_facts, yaml_settings
 from hwmodel.interop.launch_in.settings import Settings, flat
 from hwmodel.interop.launch_in.shell import Script, read_script
 from hwmodel.interop.tools.names import names_of
@@ -59,7 +59,7 @@ def read_deepspeed(text: str, path: Path) -> Read:
 
 def read_accelerate(text: str, path: Path) -> Read:
     """Accelerate's YAML alone: the model, the batch and the sequence are said beside it."""
-    options, notes, passed = _accelerate(_yaml(text, path), path)
+    options, notes, passed = _accelerate(yaml_settings(text, path), path)
     options = with_facts(options | {"stack": "fsdp"}, facts(text))
     return Read(tool="accelerate", path=path, options=options, passed_over=tuple(passed), notes=tuple(notes),
                 sequence_parallel=facts(text).get("sequence_parallel") == "1")  # fmt: skip
@@ -100,7 +100,7 @@ def _files(script: Script, path: Path, passed: list[str], notes: list[str]) -> t
     except CatalogError as error:
         raise InputError(f"{path}: {error}") from error
     deep = script.has("--deepspeed")
-    read = _deepspeed(_json(text, place), place) if deep else _accelerate(_yaml(text, place), place)
+    read = _deepspeed(_json(text, place), place) if deep else _accelerate(yaml_settings(text, place), place)
     notes += read.notes
     passed += read.passed
     gpus = _started(script)
@@ -172,16 +172,6 @@ def _json(text: str, path: Path) -> JsonObject:
         data = json.loads(text)
     except ValueError as error:
         raise InputError(f"{path}: not JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise InputError(f"{path}: no settings")
-    return data
-
-
-def _yaml(text: str, path: Path) -> JsonObject:
-    try:
-        data = parse_yaml(text, path)
-    except CatalogError as error:
-        raise InputError(str(error)) from error
     if not isinstance(data, dict):
         raise InputError(f"{path}: no settings")
     return data

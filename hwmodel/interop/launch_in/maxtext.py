@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from hwmodel.catalog.yamlfile import parse_yaml
-from hwmodel.errors import CatalogError, InputError
-from hwmodel.interop.launch_in.record import FileOptions, Read, facts, sort_names, with_facts
+from hwmodel.errors import InputError
+from hwmodel.interop.launch_in.record import FileOptions, Read, facts, sort_names, with_facts, yaml_settings
 from hwmodel.interop.launch_in.settings import Settings
 from hwmodel.interop.tools.maxtext_shape import settings_shape
 from hwmodel.interop.tools.maxtext_words import AXES, QUANTIZATION, REMAT
@@ -34,12 +33,7 @@ def reads(text: str) -> bool:
 
 def read(text: str, path: Path) -> Read:
     """The question behind a configuration. InputError for what would change the prediction and cannot be read."""
-    try:
-        data = parse_yaml(text, path)
-    except CatalogError as error:
-        raise InputError(str(error)) from error
-    if not isinstance(data, dict):
-        raise InputError(f"{path}: no settings")
+    data = yaml_settings(text, path)
     settings = Settings(data, path)
     names = names_of("maxtext")
     passed, noted = sort_names(settings, names.names, names, path)

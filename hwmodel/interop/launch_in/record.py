@@ -9,9 +9,11 @@ from typing import cast
 
 import msgspec
 
-from hwmodel.errors import InputError, unknown
+from hwmodel.catalog.yamlfile import parse_yaml
+from hwmodel.errors import CatalogError, InputError, unknown
 from hwmodel.interop.tools.names import ToolNames
 from hwmodel.interop.tools.settings import OPTION, SETTINGS
+from hwmodel.plain import JsonObject
 from hwmodel.solve.question.options import TrainOptions
 from hwmodel.specs import Shape
 
@@ -80,6 +82,17 @@ NOTED = frozenset(
     ("gpus", "system", "model", "stack", "searched", "nic_gbit_s", "flop_convention", "optimizer", "gradient_dtype",
      "offload", "schedule", *(OPTION.get(name, name) for name in SETTINGS if name != "sequence_parallel"))
 )  # fmt: skip
+
+
+def yaml_settings(text: str, path: Path) -> JsonObject:
+    """The settings of a YAML file. InputError where it holds none or cannot be read."""
+    try:
+        data = parse_yaml(text, path)
+    except CatalogError as error:
+        raise InputError(str(error)) from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: no settings")
+    return data
 
 
 def with_facts(options: FileOptions, said: Mapping[str, str]) -> FileOptions:
