@@ -35,7 +35,7 @@ FAMILIES = {
     "downstream": "Abilities and downstream tasks",
     "trends": "Trends",
 }
-_SYMBOLS = {
+SYMBOLS = {
     "params": "N", "tokens": "D", "flop": "C", "unique_tokens": "U", "loss": "L", "steps": "S", "batch_tokens": "B_t",
     "experts": "n_e", "granularity": "G", "sparsity": "S", "weight_bits": "P_w", "activation_bits": "P_a",
     "kv_bits": "P_kv", "post_bits": "P_post", "exponent_bits": "E_b", "mantissa_bits": "M_b", "scale_block": "B_s",
@@ -77,7 +77,7 @@ def _symbolic(spec: LawSpec, optional: bool) -> dict[str, Any]:
         return sympy.Symbol(name, positive=True)
 
     constants = {name: symbol(name) for name in _some(spec)}
-    inputs = {name: symbol(_SYMBOLS[name]) for name in (*shape.needs, *(shape.optional if optional else ()))}
+    inputs = {name: symbol(SYMBOLS[name]) for name in (*shape.needs, *(shape.optional if optional else ()))}
     return {name: sympy.sympify(value) for name, value in shape.evaluate(constants, **inputs).items()}
 
 
@@ -124,7 +124,7 @@ def _form_section(shape: Form, example: LawSpec) -> list[str]:
         listed = ", ".join(f"`{name}`" for name in shape.optional)
         lines += [f"With {listed}:", "", *_displayed(full, example)]
     given = [*((n, "") for n in shape.needs), *((n, ", optional") for n in shape.optional)]
-    lines += [f"- ${_tex(_SYMBOLS[name])}$: {INPUTS[name]} (`{name}`{note})" for name, note in given]
+    lines += [f"- ${_tex(SYMBOLS[name])}$: {INPUTS[name]} (`{name}`{note})" for name, note in given]
     return [*lines, ""]
 
 

@@ -33,7 +33,7 @@ def test_every_family_has_a_title():
 
 @pytest.mark.parametrize("name", sorted({s.form for s in SPECS if not s.refusal} - {"thresholds"}))
 def test_formula_and_code_give_the_same_number(name):
-    from hwmodel.report.law_docs import _SYMBOLS
+    from hwmodel.report.law_docs import SYMBOLS
 
     spec = next(s for s in SPECS if s.form == name and not s.refusal)
     shape = form(name)
@@ -41,7 +41,7 @@ def test_formula_and_code_give_the_same_number(name):
     if name == "critical_batch":
         inputs.pop("tokens", None)
     plain = evaluate(spec, **inputs)
-    values = {**spec.constants, **{_SYMBOLS[n]: v for n, v in inputs.items()}}
+    values = {**spec.constants, **{SYMBOLS[n]: v for n, v in inputs.items()}}
     for output, expression in _symbolic(spec, name != "critical_batch").items():
         got = expression.subs({s: values[s.name] for s in expression.free_symbols})
         assert float(got) == pytest.approx(float(plain[output]), rel=1e-9), output
