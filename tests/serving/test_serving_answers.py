@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+import hwmodel as hm
 from hwmodel.catalog import load_catalog
 from hwmodel.cli.serve import command
 from hwmodel.errors import HwModelError, InfeasibleError, InputError
@@ -232,3 +233,10 @@ def test_a_longer_prompt_comes_no_sooner(output: int, clients: int) -> None:
     text = f"--model gpt-h1024-l12 --part mi300x --precision bf16 --engine sglang --concurrency {clients}"
     times = [ask(f"{text} --output {output} --input {n}")["ttft_s"]["value"] for n in (8, 16, 32, 100, 500, 900)]
     assert times == sorted(times)
+
+
+def test_each_pool_says_what_its_part_rests_on() -> None:
+    thin, sound = "4xMI300X", "4xH100"
+    for prefill, decode in ((thin, sound), (sound, thin)):
+        found = hm.serve("llama-3.1-8b", demand="2 req/s", prefill=prefill, decode=decode).to_dict()
+        assert list(found["rests_on"]) == ["mi300x-192gb"], (prefill, decode)

@@ -212,12 +212,17 @@ def choose(question: ServingQuestion, catalog: Catalog) -> Chosen:
         api=break_even(question, first),
         like=service_like(question, o.part, shape),
         resolved=resolved(question, o.part, o.system),
-        rests_on=thin(o.part.id, o.machine, o.price),
+        rests_on={one.part.id: said for one in _parts_of(winner[0]) if (said := thin(one.machine, one.price))},
         notes=[*said, *shape.notes, *notes(o.part, o.system, o.machine, o.recipe, o.price)],
         left_out=_unpriced(question, usable, every, catalog),
         sources=service_sources(catalog, _named(question), o.part.id, o.system.id, o.recipe, o.price),
     )
     return Chosen(answer, every)
+
+
+def _parts_of(f: Fleets) -> list[Options]:
+    """The part that decodes, and that of the prefill pool where a fleet has one."""
+    return [f.options] if f.pools is None else [f.options, f.pools.prefill.options]
 
 
 def _named(question: ServingQuestion) -> str:

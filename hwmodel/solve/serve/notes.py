@@ -40,15 +40,15 @@ def tight(holds: Band) -> list[str]:
     return [f"it may not fit: the cache holds {holds.low:.2g} to {holds.high:.2g} requests, by the engine's settings"]
 
 
-def thin(part: str, machine: Machine, price: PriceSummary | None) -> dict[str, list[str]]:
-    """part -> what its choice rests on where that is little: a few quotes, kernels that were never measured on it."""
+def thin(machine: Machine, price: PriceSummary | None) -> list[str]:
+    """What the choice of a part rests on where that is little: a few quotes, kernels that were never measured on it."""
     found = []
     if price is not None and price.how not in ("market", "given"):
         count = "one quote" if price.n_quotes == 1 else f"{price.n_quotes} quotes"
         found.append(f"{count} (the newest of {price.last_date})")
     if machine.provenance != "measured":
         found.append("kernels that were never measured on it")
-    return {part: found} if found else {}
+    return found
 
 
 ALL = ("all",)
