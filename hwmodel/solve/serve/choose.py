@@ -212,7 +212,7 @@ def choose(question: ServingQuestion, catalog: Catalog) -> Chosen:
         api=break_even(question, first),
         like=service_like(question, o.part, shape),
         resolved=resolved(question, o.part, o.system),
-        rests_on={one.part.id: said for one in _parts_of(winner[0]) if (said := thin(one.machine, one.price))},
+        rests_on=_rests_on(winner[0]),
         notes=[*said, *shape.notes, *notes(o.part, o.system, o.machine, o.recipe, o.price)],
         left_out=_unpriced(question, usable, every, catalog),
         sources=service_sources(catalog, _named(question), o.part.id, o.system.id, o.recipe, o.price),
@@ -220,9 +220,11 @@ def choose(question: ServingQuestion, catalog: Catalog) -> Chosen:
     return Chosen(answer, every)
 
 
-def _parts_of(f: Fleets) -> list[Options]:
-    """The part that decodes, and that of the prefill pool where a fleet has one."""
-    return [f.options] if f.pools is None else [f.options, f.pools.prefill.options]
+def _rests_on(f: Fleets) -> dict[str, list[str]]:
+    """What the choice of each part rests on where that is little: of the engines, and of a prefill pool before them."""
+    pools = [f.options] if f.pools is None else [f.options, f.pools.prefill.options]
+    found = {one.part.id: thin(one.machine, one.price) for one in pools}
+    return {part: ground for part, ground in found.items() if ground}
 
 
 def _named(question: ServingQuestion) -> str:
