@@ -240,4 +240,6 @@ def test_each_pool_says_what_its_part_rests_on() -> None:
     for prefill, decode in ((thin, sound), (sound, thin)):
         found = hm.serve("llama-3.1-8b", demand="2 req/s", prefill=prefill, decode=decode).to_dict()
         assert list(found["rests_on"]) == ["mi300x-192gb"], (prefill, decode)
-        assert any(line.startswith("MI300X read as") for line in found["notes"]), found["notes"]
+    alone = hm.serve("llama-3.1-8b", demand="2 req/s", parts="mi300x").to_dict()
+    assert list(alone["rests_on"]) == ["mi300x-192gb"]
+    assert any(line.startswith("mi300x read as") for line in alone["notes"]), alone["notes"]
