@@ -135,7 +135,8 @@ BAND_STEP = 1.01  # between the sizes that a band on a fleet is searched at
 def fleet_band(fleet: Fleet, model: LossModel, sized: Sized, flop: float) -> RegretBand:
     """Sizes around a plan's that need at most WASTE more tokens for its loss than the fleet sees with them in the same
     time and money; the speed of the shape that was built stands for all."""
-    loss, pace = float(model.loss(sized.n, sized.d)), sized.d / fleet.tokens_affordable(sized.n)
+    loss, known = float(model.loss(sized.n, sized.d)), fleet.tokens_affordable(sized.n)
+    pace = sized.d / known if known > 0.0 else 1.0  # between the last size of the ladder that fits and the next
 
     def wastes(n: float) -> bool:
         seen = fleet.tokens_affordable(n) * pace
