@@ -13,7 +13,7 @@ import click
 from hwmodel.answers import json_text
 from hwmodel.cli.group import CommandGroup
 from hwmodel.cli.interrupt import stopping
-from hwmodel.cli.options import FORMAT, OUT, PAGE_FORMAT, PAGES, QUIET
+from hwmodel.cli.options import OUT, PAGE_FORMAT, PAGES, QUIET
 from hwmodel.cli.output import emit, form_of, note
 from hwmodel.cli.progress import Bar, bars_are_drawn
 from hwmodel.cli.sections import Sectioned
@@ -123,17 +123,21 @@ def _progress(quiet: bool) -> Callable[[Progress], None] | None:
     "--columns", metavar="A,B", help="Columns to show (default: the axes and the usual answers; all as CSV or JSON)."
 )
 @click.option("--heat", metavar="X,Y,ANSWER", help="The best of an answer over two axes; with --out also drawn.")
-@FORMAT
+@PAGE_FORMAT
 @OUT
 @QUIET
 def show(
     folder: Path, count: int | None, by: str | None, pareto: str | None, where: str | None, columns: str | None,
     heat: str | None, fmt: str | None, out: Path | None, quiet: bool,
 ) -> None:  # fmt: skip
-    """Rows of a sweep: the best, the front, or an answer over two axes."""
+    """Rows of a sweep: the best, the front, or an answer over two axes.
+
+    With `--out report.html` or --format html, and with `--out report.md` where no rows are named, a report with
+    figures: the question, what was evaluated, the rows asked for (or all that the sweep keeps), what they rest on.
+    """
     from hwmodel.solve.sweep.show import Rows
 
-    shown = form_of(fmt, out)
+    shown = form_of(fmt, out, PAGES)
     if sum(one is not None for one in (by, pareto, heat)) > 1:
         raise InputError("--by, --pareto and --heat each ask for other rows: give one of them")
     rows = Rows(folder)
@@ -142,6 +146,10 @@ def show(
             f"{rows.missing:,} of {rows.space.shards:,} shards are not run yet or damaged: rows are missing",
             quiet=quiet,
         )
+    asked = any(one is not None for one in (by, pareto, heat, count, columns))
+    if shown == "html" or (shown == "md" and out is not None and not asked):
+        _emit_section(rows, count, by, pareto, where, columns, heat, shown, out)
+        return
     if heat is not None:
         _show_heat(rows, _words(heat, "--heat", 3), where, shown, out)
         return
@@ -155,6 +163,28 @@ def show(
     drawn = _front_figure(rows, names, found, out) if pareto is not None and out is not None and shown == "md" else {}
     _emit(found, chosen, shown, out, drawn)
     note(_counted(found), quiet=quiet)
+
+
+def _emit_section(
+    rows: Rows, count: int | None, by: str | None, pareto: str | None, where: str | None, columns: str | None,
+    heat: str | None, shown: str, out: Path | None,
+) -> None:  # fmt: skip
+    """The report of a folder: one file with its figures in it, or Markdown with them beside."""
+    from hwmodel.report.sweep_page import section_html
+    from hwmodel.report.sweep_section import RowsWanted, sweep_section
+
+    wanted = RowsWanted(
+        where=where, by=by, count=count,
+        pareto=None if pareto is None else tuple(_words(pareto, "--pareto")),
+        heat=None if heat is None else tuple(_words(heat, "--heat", 3)),
+        columns=None if columns is None else tuple(_columns(rows, columns, [])),
+    )  # fmt: skip
+    if shown == "html":
+        emit(section_html(rows, wanted), out)
+        return
+    assert out is not None
+    text, drawn = sweep_section(rows, wanted, lambda name: f"{out.stem}-{name}.svg")
+    emit(text, out, {out.with_name(name): data for name, data in drawn.items()})
 
 
 def _counted(found: Selected) -> str:
@@ -204,9 +234,8 @@ def _front_figure(rows: Rows, names: list[str], found: Selected, out: Path) -> d
 
 def _show_heat(rows: Rows, names: list[str], where: str | None, shown: str, out: Path | None) -> None:
     from hwmodel.report import figure_files
-    from hwmodel.report.sweep import cell
+    from hwmodel.report.sweep import heat_table
     from hwmodel.report.sweep_figures import heat_figure, units_of
-    from hwmodel.report.tables import table
 
     heat = rows.heat(names[0], names[1], names[2], where)
     across, up, answer = heat.names
@@ -214,10 +243,8 @@ def _show_heat(rows: Rows, names: list[str], where: str | None, shown: str, out:
         named = {"across": across, "up": up, "answer": answer}
         emit(json_text({**named, "x": heat.across, "y": heat.up, "best": heat.best}), out)
         return
-    head = [f"{up} / {across}", *(cell(across, x) for x in heat.across)]
-    body = [[cell(up, y), *(cell(answer, v) for v in line)] for y, line in zip(heat.up, heat.best)]
     drawn: dict[Path, Any] = {}
     if out is not None and shown == "md":
         drawn = figure_files({"heat": (out.with_name(f"{out.stem}-heat.svg"), heat_figure(heat, units_of(rows)))})
     pictures: Any = "".join(f"\n![{answer}]({path.name})\n" for path in drawn)
-    emit(table(head, body, "md" if shown == "md" else "text") + "\n" + pictures, out, drawn)
+    emit(heat_table(heat, "md" if shown == "md" else "text") + "\n" + pictures, out, drawn)

@@ -74,6 +74,7 @@ __all__ = [
     "sweep",
     "sweep_figures",
     "sweep_page",
+    "sweep_section",
     "tables",
     "topics",
     "train_card",

@@ -13,7 +13,8 @@ from hwmodel.report.tables import Form, record_cells, table
 from hwmodel.units import format_bytes, format_count, format_duration, format_percent, format_usd
 
 if TYPE_CHECKING:  # rows are shown without what a sweep is computed with
-    from hwmodel.solve.sweep.show import Selected
+    from hwmodel.solve.sweep.answers import SweepRow
+    from hwmodel.solve.sweep.show import Heat, Selected
     from hwmodel.solve.sweep.summary import Summary
 
 DIGITS = 4
@@ -77,7 +78,9 @@ def sweep_report(summary: Summary, folder: Path, fmt: str = "md", figures: Mappi
     if fmt == "csv":
         return csv_text(*record_cells(best_rows(summary)))
     form: Form = "md" if fmt == "md" else "text"
-    lines = [_title(summary, form), "", *_answers(summary, form), "", _counts(summary, folder), ""]
+    title = sweep_title(summary.points, summary.axes)
+    best = best_lines(summary.top, axes, summary.units, summary.ask, form)
+    lines = [f"# {title}" if form == "md" else title, "", *best, "", _counts(summary, folder), ""]
     for name, file in (figures or {}).items():
         lines += [f"![{name}]({file})", ""]
     for by, rows in summary.top.items():
@@ -89,9 +92,8 @@ def sweep_report(summary: Summary, folder: Path, fmt: str = "md", figures: Mappi
     if front.rows:
         named = ", ".join(front.by)
         shown = shown_columns(axes, summary.ask, front.by, list(front.rows[0]))
-        rows = _spread(sorted(front.rows, key=lambda row: row[front.by[0]]))
         title = f"Pareto front of {named} ({front.count:,} rows)"
-        lines += [_heading(title, form), "", rows_table(rows, shown, form), ""]
+        lines += [_heading(title, form), "", rows_table(spread(front.rows, 2 * ROWS_SHOWN), shown, form), ""]
     text = "\n".join(lines).rstrip() + "\n"
     return markdown_safe(text) if fmt == "md" else text
 
@@ -107,17 +109,19 @@ def sweep_line(summary: Summary | None, folder: Path) -> str:
     return f"{state}, in {folder}"
 
 
-def _answers(summary: Summary, form: Form) -> list[str]:
+def best_lines(
+    top: Mapping[str, Sequence[SweepRow]], axes: Sequence[str], units: Mapping[str, str], ask: str, form: Form
+) -> list[str]:
     """The best by each answer in a line: what it is, where, and what goes with it."""
     strong = "**" if form == "md" else ""
     lines = []
-    for by, rows in summary.top.items():
+    for by, rows in top.items():
         if rows:
-            at = ", ".join(f"{name} {cell(name, rows[0].get(name))}" for name in summary.axes if name != by)
-            told = (by, *summary.axes, *(("accelerators",) if "gpus" in summary.axes else ()))
-            others = [n for n in SHOWN[summary.ask] if n not in told and rows[0].get(n) is not None]
+            at = ", ".join(f"{name} {cell(name, rows[0].get(name))}" for name in axes if name != by)
+            told = (by, *axes, *(("accelerators",) if "gpus" in axes else ()))
+            others = [n for n in SHOWN[ask] if n not in told and rows[0].get(n) is not None]
             beside = ", ".join(f"{name} {cell(name, rows[0][name])}" for name in others[:4])
-            best = f"{strong}{cell(by, rows[0][by])}{_unit(summary.units.get(by, ''), by)}{strong}"
+            best = f"{strong}{cell(by, rows[0][by])}{_unit(units.get(by, ''), by)}{strong}"
             lines.append(f"- {HEADING.get(by, f'Best by {by}')}: {best} at {at}{f' ({beside})' if beside else ''}")
     return lines
 
@@ -127,10 +131,16 @@ def _unit(unit: str, name: str) -> str:
     return "" if unit in ("", "1", "USD") or name in _BY_NAME else f" {PLURALS.get(unit, unit)}"
 
 
-def _title(summary: Summary, form: Form) -> str:
-    sizes = " x ".join(f"{count:,} {name}" for name, count in summary.axes.items())
-    title = f"Sweep of {summary.points:,} points: {sizes}"
-    return f"# {title}" if form == "md" else title
+def sweep_title(points: int, axes: Mapping[str, int]) -> str:
+    """How large a space is, and of what."""
+    return f"Sweep of {points:,} points: {' x '.join(f'{count:,} {name}' for name, count in axes.items())}"
+
+
+def heat_table(heat: Heat, form: Form) -> str:
+    """The best of an answer at each pair of values of two axes."""
+    across, up, answer = heat.names
+    head = [f"{up} / {across}", *(cell(across, x) for x in heat.across)]
+    return table(head, [[cell(up, y), *(cell(answer, v) for v in line)] for y, line in zip(heat.up, heat.best)], form)
 
 
 def _heading(text: str, form: Form) -> str:
@@ -149,9 +159,8 @@ def _counts(summary: Summary, folder: Path) -> str:
     return f"{'; '.join(said)}. Rows: `{folder}/shards/*.parquet` (`hwmodel sweep show {folder}`)."
 
 
-def _spread(rows: list[Any]) -> list[Any]:
-    """A few rows of a front, from end to end."""
-    most = 2 * ROWS_SHOWN
+def spread(rows: Sequence[SweepRow], most: int) -> Sequence[SweepRow]:
+    """So many of some rows at most, from end to end."""
     if len(rows) <= most:
         return rows
-    return [rows[round(place * (len(rows) - 1) / (most - 1))] for place in range(most)]
+    return [rows[round(place * (len(rows) - 1) / max(1, most - 1))] for place in range(most)]

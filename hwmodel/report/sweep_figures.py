@@ -26,10 +26,10 @@ def front_picture(rows: Rows, names: Sequence[str], front: Sequence[SweepRow]) -
     return figure_files({"front": (Path("front.svg"), drawn_front(rows, names, front))})[Path("front.svg")]
 
 
-def drawn_front(rows: Rows, names: Sequence[str], front: Sequence[SweepRow]) -> Any:
-    """The figure of a front among the rows of a sweep."""
+def drawn_front(rows: Rows, names: Sequence[str], front: Sequence[SweepRow], where: str | None = None) -> Any:
+    """The figure of a front among the rows of a sweep that meet a constraint."""
     return front_figure(
-        names, rows.points(names[:2]), front, units_of(rows), [axis.column for axis in rows.space.axes]
+        names, rows.points(names[:2], where), front, units_of(rows), [axis.column for axis in rows.space.axes]
     )  # fmt: skip
 
 

@@ -19,10 +19,10 @@ from hwmodel.plain import Options
 from hwmodel.solve.sweep import engines
 from hwmodel.solve.sweep.check import check_values
 from hwmodel.solve.sweep.extras import extra
-from hwmodel.solve.sweep.folder import SUMMARY, Folder, rows_digest
+from hwmodel.solve.sweep.folder import SUMMARY, Folder
 from hwmodel.solve.sweep.keeping import merged, unpacked
 from hwmodel.solve.sweep.space import Space, read_space
-from hwmodel.solve.sweep.summary import Summary, read_summary, sealed, summary_of, summary_text
+from hwmodel.solve.sweep.summary import Summary, sealed, standing_summary, summary_of, summary_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -198,7 +198,7 @@ def _summarised(folder: Folder, space: Space, standing: dict[int, Path] | None) 
     shards = folder.whole() if standing is None else standing
     if len(shards) < space.shards:
         return None
-    if standing is not None and (found := _written(folder, shards)) is not None:
+    if standing is not None and (found := standing_summary(folder, shards)) is not None:
         return found
     total = merged(space, (unpacked(one) for one in folder.partials(shards)))
     made = sealed(summary_of(space, total, folder, shards))
@@ -207,12 +207,3 @@ def _summarised(folder: Folder, space: Space, standing: dict[int, Path] | None) 
     if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
         folder.write_summary(text)
     return made
-
-
-def _written(folder: Folder, shards: dict[int, Path]) -> Summary | None:
-    """The summary that stands already, where it is whole and that of these rows."""
-    try:
-        found = read_summary((folder.path / SUMMARY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if found is not None and found.rows_digest == rows_digest(shards) else None

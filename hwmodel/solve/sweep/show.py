@@ -57,10 +57,12 @@ class Rows:
         if not found:
             raise self.folder.without_rows()
         self.missing = self.space.shards - len(found)  # shards that are not run yet, or damaged
+        self.shards = found
         self._numbers = sorted(found)
         self._files = [str(found[shard]) for shard in self._numbers]
         self._opened: dict[int, ShardColumns] = {}
         self.names = (*ALWAYS, *self.space.column_names())
+        self.axis_names = tuple(axis.column for axis in self.space.axes)
 
     def best(
         self, count: int, by: str | None = None, where: str | None = None, columns: Sequence[str] | None = None
@@ -156,15 +158,26 @@ class Rows:
         xs, ys = ([v for v in ordered[n] if v in {pair[k] for pair in values}] for k, n in enumerate((across, up)))
         return Heat(names=(across, up, answer), across=xs, up=ys, best=[[values.get((x, y)) for x in xs] for y in ys])
 
-    def points(self, names: Sequence[str], most: int = 20_000) -> dict[str, NDArray[Any]]:
-        """A few columns of answered rows, evenly thinned to at most so many."""
+    def points(self, names: Sequence[str], where: str | None = None, most: int = 20_000) -> dict[str, NDArray[Any]]:
+        """A few columns of answered rows that meet a constraint, evenly thinned to at most so many."""
         quoted = ", ".join(f'"{name}"' for name in names)
-        total = self._run(f"SELECT count(*) FROM {self._source()} WHERE status = 'ok'").fetchone()[0]
-        every = max(1, -(-total // most))
+        every = max(1, -(-self.counted(where) // most))
         found: dict[str, NDArray[Any]] = self._run(
-            f"SELECT {quoted} FROM {self._source()} WHERE status = 'ok' AND hash(point, file_row_number) % {every} = 0"
+            f"SELECT {quoted} FROM {self._source()} {self._where(where)} AND hash(point, file_row_number) % {every} = 0"
         ).fetchnumpy()
         return found
+
+    def counted(self, where: str | None = None) -> int:
+        """How many answered rows meet a constraint."""
+        return int(self._run(f"SELECT count(*) FROM {self._source()} {self._where(where)}").fetchone()[0])
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many rows have each status and binding constraint, the answered first, then the most."""
+        found = self._run(
+            f"SELECT status, coalesce(binding, ''), count(*) FROM {self._source()} GROUP BY 1, 2"
+        ).fetchall()
+        ordered = sorted(found, key=lambda one: (one[0] != "ok", -one[2], one[:2]))
+        return {(status, binding): count for status, binding, count in ordered}
 
     def _measures(self) -> list[str]:
         """Columns of numbers."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from hwmodel.solve.sweep.answers import SweepRow, known_columns
-from hwmodel.solve.sweep.folder import Folder, rows_digest
+from hwmodel.solve.sweep.folder import SUMMARY, Folder, rows_digest
 from hwmodel.solve.sweep.keeping import BINS_A_DECADE, Partial, Winners, bins
 from hwmodel.solve.sweep.origin import DIGEST_LETTERS
 from hwmodel.solve.sweep.space import Space
@@ -105,6 +105,15 @@ def read_summary(text: str) -> Summary | None:
     except (msgspec.MsgspecError, UnicodeError):
         return None
     return found if text == summary_text(sealed(found)) else None
+
+
+def standing_summary(folder: Folder, shards: dict[int, Path]) -> Summary | None:
+    """The summary that stands in a folder, where it is whole and that of these rows."""
+    try:
+        found = read_summary((folder.path / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if found is not None and found.rows_digest == rows_digest(shards) else None
 
 
 def _spread(front: Winners) -> Winners:
