@@ -8,7 +8,6 @@ of it: to them these are columns without compression, whose row groups have one 
 from __future__ import annotations
 
 import base64
-import mmap
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -35,10 +34,10 @@ class ShardColumns:
     """The rows of one file, by their places in it."""
 
     def __init__(self, path: Path, space: Space, shard: int) -> None:
-        with path.open("rb") as stream:
-            self._bytes = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        whole_file = extra("pyarrow", "pyarrow").py_buffer(self._bytes)
-        self._file = extra("pyarrow.parquet", "pyarrow").ParquetFile(whole_file)
+        self._path = path
+        # Read, not mapped: of a mapped file whole pages of a gigabyte would stay in memory.
+        opened = extra("pyarrow", "pyarrow").OSFile(str(path))
+        self._file = extra("pyarrow.parquet", "pyarrow").ParquetFile(opened)
         self._facts = self._file.metadata
         said: dict[bytes, bytes] = self._facts.metadata
         self._plain = said[f"hwmodel.{PLAIN}".encode()].decode().split(",")
@@ -60,7 +59,7 @@ class ShardColumns:
     def answers(self, name: str) -> NDArray[np.float64]:
         """A number of each answered row, nan where it lacks one."""
         if name in self._plain:
-            values = np.concatenate(self._runs(name))
+            values = self._numbers(name)
             return values[self.answered] if self._bits and len(values) == self.rows else values
         values = self._column(name).to_numpy().astype(float, copy=False)
         return values[self.answered] if self._bits else values
@@ -72,7 +71,7 @@ class ShardColumns:
             return points.tolist() if name == "point" else self._of_axis(name, points)
         if name not in self._plain:
             return list(self._column(name).take(rows).to_pylist())
-        values = np.concatenate(self._runs(name)) if self._facts.num_row_groups > 1 else self._runs(name)[0]
+        values = self._numbers(name)
         if len(values) == self.rows:
             return list(values[rows].tolist())
         place = np.searchsorted(self.answered, rows)
@@ -111,12 +110,12 @@ class ShardColumns:
     def _axes(self) -> Mapping[str, Any]:
         return {axis.column: axis for axis in self._space.axes}
 
-    def _runs(self, name: str) -> list[NDArray[np.float64]]:
-        """The numbers of a column in each row group: its page ends with them."""
-        found = []
+    def _numbers(self, name: str) -> NDArray[np.float64]:
+        """The numbers of a column that stand as they are: the page of each row group ends with them."""
+        runs = []
         for group in range(self._facts.num_row_groups):
             chunk = self._facts.row_group(group).column(self._names[name])
             count = chunk.num_values - chunk.statistics.null_count
-            end = chunk.data_page_offset + chunk.total_compressed_size
-            found.append(np.frombuffer(self._bytes, "<f8", count, end - NUMBER_BYTES * count))
-        return found
+            at = chunk.data_page_offset + chunk.total_compressed_size - NUMBER_BYTES * count
+            runs.append(np.fromfile(self._path, "<f8", count, offset=at))
+        return runs[0] if len(runs) == 1 else np.concatenate(runs)
