@@ -137,6 +137,7 @@ KINDS = (
     Absent(r"^objectives\.given", _always("no size is given: it was solved (objectives.training_optimal has it)")),
     Absent(r"^mixtures", _always("mixtures of experts were not asked for: ask again with --moe")),
     Absent(r"^data", _always("all tokens are taken as distinct: give --unique-tokens where they repeat")),
+    Absent(r"^long_run", _always("the run is not so long that the years ahead would change it")),
     Absent(r"^distillation", _always("no teacher is given: ask again with --distill")),
     Absent(r"^sparsity", _always("no zeros among the weights are asked for: ask again with --sparsity")),
     Absent(r"^samples", _always("one answer a prompt is served: ask again with --samples")),
