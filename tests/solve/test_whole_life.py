@@ -298,3 +298,22 @@ def test_within_a_time_no_life_is_larger_and_worse_than_the_best_run(served: str
     assert value_of(life.params) <= value_of(best.params) * (1 + 1e-9)
     # The shape that is built may be faster than the trend: by less than a pair of runs resolves, 0.1 % of the loss.
     assert value_of(life.loss_nats) >= value_of(best.loss_nats) * (1 - 1e-3)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"gpus": "64xH100", "params": "13B", "tokens": "1T"},  # its shape is 3 % faster than the trend of sizes
+        {"gpus": "1024xA100", "tokens": "1.4T"},  # 4 % slower
+        {"gpus": "57984xH100", "budget": "500M"},  # 39 % faster: few layouts suit so large a fleet
+    ],
+)
+def test_no_life_is_dearer_than_that_of_the_plans_own_run(question: dict[str, str]) -> None:
+    """The plan's own size, at its own bill, is one of those that a demand chooses from: serving 100B tokens, which
+    costs a few per cent of training here, the cheapest life costs no more than the run and that serving."""
+    found = plan(**question)
+    row = found.objectives.demand_curve[0]
+    own = value_of(found.answer.cost_usd)
+    assert row.serve_cost < 0.06 * own
+    assert row.train_cost <= 1.002 * own  # failures are counted for a smooth shape of the size
+    assert row.lifetime_cost <= 1.002 * own + 1.1 * row.serve_cost * value_of(found.answer.params) / row.params

@@ -15,7 +15,7 @@ from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws import additive, non_embedding_from_total, total_from_non_embedding
 from hwmodel.laws.combine import require_sound
 from hwmodel.laws.distill import Student, given_teacher, supervised_tokens, trained_teacher, usual_teacher
-from hwmodel.solve.life.objective import Costs, costs
+from hwmodel.solve.life.objective import Costs, own_costs
 from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.result import value_of
@@ -83,7 +83,7 @@ def distilled(setting: Setting, model: LossModel, fleet: Fleet | None, sized: Si
         raise InfeasibleError(
             "--distill weighs losses and this plan has none", binding="law", remedy="a law with a loss, a dense model"
         )
-    study = _Study(setting, model.law, law, costs(setting, fleet, sized.n), sized)
+    study = _Study(setting, model.law, law, own_costs(setting, fleet, sized.n), sized)
     rows: dict[str, list[DistilledRun]] = {"flop": [], "loss": []}
     refused: dict[str, str] = {}
     for by in rows:

@@ -58,7 +58,7 @@ def mixtures(setting: Setting, model: LossModel, fleet: Fleet | None, dense: Lif
     found: dict[float, tuple[Lifetime, Costs]] = {}
     for experts in setting.request.experts:
         try:
-            of = costs(setting, fleet, float(dense.found.params), experts)
+            of = costs(setting, fleet, float(dense.found.params), experts, dense.costs.reach)
             life = option_optimum(_option(model, of, law, experts), dense.loss, dense.demand)
             if not np.isfinite(life.total_cost):
                 raise InfeasibleError("no size fits the fleet or the limits of serving")

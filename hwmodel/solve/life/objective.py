@@ -46,6 +46,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     objective: str
     note: str
     penalty: Callable[[Any, Any], Any] | None = None  # nats that serving in fewer bits adds, to be trained away
+    reach: float = 1.0  # speed of training over the trend of the fleet's sizes
 
     @property
     def unit(self) -> str:
@@ -69,9 +70,20 @@ def default_objective(setting: Setting) -> str:
     return "usd"
 
 
-def costs(setting: Setting, fleet: Fleet | None, near_params: float, experts: float = 1.0) -> Costs:
+def own_costs(setting: Setting, fleet: Fleet | None, params: float) -> Costs:
+    """The two cost functions around the run of a plan, by which its own size costs what the plan says, or less where
+    its shape is slower than those around it."""
+    reach = 1.0 if fleet is None or default_objective(setting) == "flops" else fleet.reach(params, _span(params))
+    return costs(setting, fleet, params, reach=reach)
+
+
+def _span(near_params: float) -> tuple[float, float]:
+    return near_params * SIZE_SPAN[0], near_params * SIZE_SPAN[1]
+
+
+def costs(setting: Setting, fleet: Fleet | None, near_params: float, experts: float = 1.0, reach: float = 1.0) -> Costs:
     """The two cost functions of the request's objective, for sizes around `near_params`: with `experts` of mixtures
-    with one active expert, whose size counts active parameters."""
+    with one active expert, whose size counts active parameters. `reach`: speed of training over the fleet's trend."""
     objective = default_objective(setting)
     if objective == "flops":
         return flop_costs(setting, experts)
@@ -79,13 +91,13 @@ def costs(setting: Setting, fleet: Fleet | None, near_params: float, experts: fl
         raise InputError(f"--objective {objective} needs accelerators: add --gpus, like 1024xA100, or use flops")
     asked = fleeted(setting)
     per_hour = _per_accelerator_hour(asked, objective)
-    span = (near_params * SIZE_SPAN[0], near_params * SIZE_SPAN[1])
+    span = _span(near_params)
     billed = fleet.elapsed_over_productive(float(parameters(with_experts(smooth_shapes(near_params), experts)).total))
     crew = fleet if experts <= 1.0 else Fleet(asked, fleet.accelerators, fleet.precision, fleet.machine, experts)
 
     def train(params: Any, tokens: Any) -> Any:
         """Cost of a training run at the predicted speed of its size."""
-        seconds = 6.0 * params * tokens / crew.flop_rates(params, span)
+        seconds = 6.0 * params * tokens / (crew.flop_rates(params, span) * reach)
         return seconds * fleet.accelerators * billed / SECONDS_PER_HOUR * per_hour
 
     recipe = setting.serving_precision()
@@ -94,7 +106,7 @@ def costs(setting: Setting, fleet: Fleet | None, near_params: float, experts: fl
     note = f"training at the predicted speed of each size, serving in {recipe.id} on the same part and system"
     penalty, words = serving_penalty(setting, experts)
     return Costs(
-        train=train, serve=serve, answers=answers, objective=objective, note=note + words, penalty=penalty
+        train=train, serve=serve, answers=answers, objective=objective, note=note + words, penalty=penalty, reach=reach
     )  # fmt: skip
 
 

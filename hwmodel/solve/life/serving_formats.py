@@ -38,7 +38,7 @@ def serving_rows(
         if name == own or not setting.part.peak_dense_flop_per_s.get(recipe.gemm_format):
             continue
         try:
-            of = costs(served, fleet, float(life.found.params))
+            of = costs(served, fleet, float(life.found.params), reach=life.costs.reach)
             found = option_optimum(option(model, of), life.loss, life.demand)
             fixed = fixed_size(setting, name, of, life.demand, sized)
         except HwModelError as error:

@@ -13,7 +13,7 @@ from hwmodel.errors import HwModelError, InfeasibleError
 from hwmodel.laws.lifetime import Lifetime, Option, budget_band, option_optimum, placed, reached_loss
 from hwmodel.numerics import falls_at
 from hwmodel.solve.life.demand import Life, flip_demand, option
-from hwmodel.solve.life.objective import Costs, costs, flop_costs
+from hwmodel.solve.life.objective import Costs, flop_costs, own_costs
 from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.records import DemandCurve, DemandPoint, DemandRow, LawLife, LifePoint, RegretBand
@@ -42,10 +42,10 @@ class WholeLife(msgspec.Struct, frozen=True, kw_only=True):
 def usual_costs(setting: Setting, fleet: Fleet | None, params: float) -> Costs:
     """The costs of the objective, or FLOPs (which says so) where no fleet or no price is known."""
     if setting.request.objective is not None and fleet is not None:
-        return costs(setting, fleet, params)
+        return own_costs(setting, fleet, params)
     if fleet is None or setting.price is None:
         return flop_costs(setting, why=": no price is known here")
-    return costs(setting, fleet, params)
+    return own_costs(setting, fleet, params)
 
 
 def whole_life(
@@ -195,7 +195,7 @@ def within_limits(fleet: Fleet, model: LossModel, best: Sized, demand: float) ->
     The training optimum `best` fills the limit and is dear to serve; smaller models of its loss take longer than the
     limit allows. So the loss rises until the cheapest life of this demand fits. Raises InfeasibleError where none does.
     """
-    of = costs(fleet.setting, fleet, best.n)
+    of = own_costs(fleet.setting, fleet, best.n)
     way = option(model, of)
     least = value_of(best.loss) + float(of.lost(best.n, best.d))  # as served
 

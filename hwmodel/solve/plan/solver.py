@@ -18,7 +18,7 @@ from hwmodel.solve.life.demand import Life, life, regret_band
 from hwmodel.solve.life.distilled import check_distillation, distilled
 from hwmodel.solve.life.lifetime_budget import Paid, paid_loss, with_paid_loss
 from hwmodel.solve.life.mixtures import check_mixtures, mixture_shape, mixtures
-from hwmodel.solve.life.objective import costs, default_objective
+from hwmodel.solve.life.objective import default_objective, own_costs
 from hwmodel.solve.life.samples import answers
 from hwmodel.solve.life.served_loss import served_line
 from hwmodel.solve.life.serving_formats import serving_rows
@@ -203,7 +203,7 @@ def _paid_in_full(setting: Setting, model: LossModel, fleet: Fleet | None) -> Si
     if r.lifetime_budget_usd is None or fleet is None or (r.time_s is None and r.budget_usd is None):
         return None
     best = closed(setting, model, None, None, fleet)
-    of = costs(setting, fleet, best.n)
+    of = own_costs(setting, fleet, best.n)
     whole = float(of.train(best.n, best.d)) + (r.inference_tokens or 0.0) * float(of.serve(best.n))
     return best if whole <= r.lifetime_budget_usd else None
 
@@ -252,7 +252,7 @@ def _lifetime(
             remedy="a law with a loss",
         )
 
-    of = costs(setting, fleet, sized.n) if paid is None else paid.costs
+    of = own_costs(setting, fleet, sized.n) if paid is None else paid.costs
     # A loss that is asked for is that of the model as served; a run that is given has its own, and what the bits add.
     lost = 0.0 if r.has_loss_target else float(of.lost(sized.n, sized.d))
 

@@ -184,6 +184,21 @@ class Fleet:
             return rungs, np.array([(self.given_rate(float(n)) or 0.0) * 6.0 * float(n) for n in rungs])
         return rungs, np.array([max(self._rung(float(n)), 1.0) for n in rungs]) / self.setting.level
 
+    def reach(self, params: float, span: tuple[float, float]) -> float:
+        """FLOP/s of the shape that is built at a size over those of the trend there, at least 1.
+
+        On fleets that few layouts suit, as where the batch holds many accelerators back, shapes that suit them are up
+        to twice as fast as the trend, and the size of a plan is such a one. What it is traded against may be chosen as
+        well, so that its trend is lifted as much; a shape slower than the trend is mended by another near it.
+        """
+        nearest = LADDER_STEP ** round(math.log(params) / math.log(LADDER_STEP))
+        if self.setting.request.mfu is not None or self._rung(nearest) == 0.0:
+            return 1.0
+        shape = self.setting.shape() or shapes.with_experts(shapes.shape_for_params(params), self.experts)
+        active = float(shapes.parameters(shape).active)
+        built = 6.0 * active * self.evaluate(shape, params).tokens_per_s(0) / self.setting.level
+        return max(1.0, built / float(self.flop_rates(np.array([params]), span)[0]))
+
     def goodput(self, params: float, used: int | None = None) -> float:
         """Share of elapsed time that trains, failures and restarts alone counted; idle accelerators fail nobody."""
         return float(goodput(float(used or self.accelerators), params, self.setting.reliability).goodput)
