@@ -6,7 +6,6 @@ The comparison is by numbers: the same tables with figures that agree to one in 
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import textwrap
@@ -99,7 +98,7 @@ def made(name: str) -> tuple[str, dict[str, Any]]:
         return compare_markdown(compared, next((file.name for file, _ in drawn.values()), "")), drawn
     if name in DIFFERENCES:
         first, second = DIFFERENCES[name]
-        found = diff.differences(*(json.loads(hm.plan(**options).to_json()) for options in (first, second)))
+        found = diff.differences(hm.plan(**first), hm.plan(**second))
         return diff.diff_markdown(found, (first["gpus"], second["gpus"])), {}
     if name in VALUES:
         return hm.compare(**VALUES[name]).to_markdown(), {}
