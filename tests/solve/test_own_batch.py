@@ -31,6 +31,9 @@ def _loss(**asked: str) -> float:
         ("64000xV100", "1460d", ("150B", "303B", "500B", "900B")),
         ("13048xV100", "730d", ("152B", "237B", "350B")),
         ("16384xH100", "90d", ("300B", "555B", "700B")),
+        # The next size at which rates are known does not fit: sizes up to it may.
+        ("4xL40S", "730d", ("6.2B", "6.75B", "7B")),
+        ("8xV100", "365d", ("3.5B", "4.1B", "4.7B")),
     ],
 )
 def test_no_size_that_is_given_does_better(gpus: str, time: str, sizes: tuple[str, ...]) -> None:

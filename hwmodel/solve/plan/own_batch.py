@@ -3,7 +3,8 @@
 A closing takes one batch for every size: that of the tokens which it found last. Where the batch holds the fleet back,
 such a closing holds itself up: on few tokens the batch is small, a small batch feeds large models alone, and large
 models see few tokens. Smaller models on more tokens, which allow a larger batch, hold themselves up too. So there the
-sizes are compared each at its own batch.
+sizes are compared each at its own batch. So they are where the size found is the last of the ladder that fits: the way
+there knows the speeds of few sizes, and takes those between one that fits and one that does not for too large.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def of_own_batch(fleet: Fleet, model: LossModel, sized: Sized, again: Callable[[
             break
         fleet.see(sized.d)
         sized = again() if sized.closed_by == "fleet" else sized
-    if _open(fleet, sized) and any(_held_back(fleet, sized.n * share) for share in ASKED_SIZES):
+    if _open(fleet, sized) and (
+        fleet.holds_no_larger(sized.n) or any(_held_back(fleet, sized.n * share) for share in ASKED_SIZES)
+    ):
         return _best_size(fleet, model, sized)
     return sized
 
@@ -107,9 +110,12 @@ def _least(fleet: Fleet, model: LossModel, coarse: list[int], fine: Iterable[int
     A fine size is first asked what it would see at the batch of more tokens than it is thought to: no loss of its own
     is below that, so that most need no more.
     """
-    known = [_at_own_batch(fleet, model, place) for place in coarse]
-    best = min(known)
+    known = [one for one in (_at_own_batch(fleet, model, place) for place in coarse) if one.tokens > 1.0]
+    if not known:
+        return _Found(math.inf, 1.0, coarse[0])
+    best, coarse = min(known), [one.place for one in known]  # beyond the last that fits others may
     tokens, losses = [math.log(one.tokens) for one in known], [one.loss for one in known]
+    fine = [place for place in fine if coarse[0] - FINE // COARSE <= place <= coarse[-1] + FINE // COARSE]
     near = [place for place in fine if float(np.interp(place, coarse, losses)) < best.loss + NEAR_NATS]
     hopes = []
     for place in near:

@@ -149,6 +149,11 @@ class Fleet:
         kept = self.setting.rungs
         return kept if own and kept is not None else {}
 
+    def holds_no_larger(self, params: float) -> bool:
+        """Whether no layout of the next rung above a size fits: sizes between are not known to fit or not."""
+        rung = math.floor(math.log(min(max(params, LADDER_SPAN[0]), LADDER_SPAN[1])) / math.log(LADDER_STEP) + 1e-9)
+        return self._rung(LADDER_STEP ** (rung + 1)) == 0.0
+
     def tokens_per_s(self, params: float) -> float:
         """Tokens a second of the best layout at a size; 0 where nothing fits.
 
