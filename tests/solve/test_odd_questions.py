@@ -14,7 +14,7 @@ from hwmodel.cli.main import main
 from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.report.plan import plan_markdown
 from hwmodel.solve.plan.answer import Plan
-from hwmodel.solve.plan.compare_values import compare_values, listed_options
+from hwmodel.solve.plan.compare_values import compare_values, separated
 from hwmodel.solve.run.format_records import FormatRow
 from hwmodel.solve.run.result import value_of
 
@@ -142,8 +142,8 @@ def test_the_reference_of_formats_is_the_one_without_a_penalty() -> None:
 
 
 def test_compare_reads_thousands_as_one_amount_and_several_lists_as_a_product() -> None:
-    assert listed_options({"budget": "$1,000,000"}) == {}
-    assert listed_options({"params": "10B,100B"}) == {"params": ["10B", "100B"]}
+    assert separated({"budget": "$1,000,000"}) == ({}, {"budget": "$1,000,000"})
+    assert separated({"params": "10B,100B", "tokens": "1T"}) == ({"params": ["10B", "100B"]}, {"tokens": "1T"})
     lists = {"gpus": ["64xH100", "32xB200"], "precision": ["bf16", "fp8"]}
     found = compare_values(lists, params="8B", tokens="100B")
     assert found.cases == (("64xH100", "bf16"), ("64xH100", "fp8"), ("32xB200", "bf16"), ("32xB200", "fp8"))
@@ -156,7 +156,7 @@ def test_compare_reads_thousands_as_one_amount_and_several_lists_as_a_product() 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: listed_options({"gpus": "8xH100,8xH100"}), "--gpus names 8xH100 twice"),
+        (lambda: separated({"gpus": "8xH100,8xH100"}), "--gpus names 8xH100 twice"),
         (lambda: compare_values({"seed": ["1", "2"]}, tokens="1T"), "compare cannot vary seed"),
         (lambda: compare_values({"params": list(range(1, 300))}, tokens="1T"), "299 combinations; compare takes 256"),
     ],

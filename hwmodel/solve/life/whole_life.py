@@ -134,12 +134,15 @@ BAND_STEP = 1.01  # between the sizes that a band on a fleet is searched at
 
 def fleet_band(fleet: Fleet, model: LossModel, sized: Sized, flop: float) -> RegretBand:
     """Sizes around a plan's that need at most WASTE more tokens for its loss than the fleet sees with them in the same
-    time and money; the speed of the shape that was built stands for all."""
+    time and money; the speed of the shape that was built stands for all, also for smaller sizes where the ladder of
+    speeds ends below the plan's."""
     loss, known = float(model.loss(sized.n, sized.d)), fleet.tokens_affordable(sized.n)
-    pace = sized.d / known if known > 0.0 else 1.0  # between the last size of the ladder that fits and the next
+    pace = sized.d / known if known > 0.0 else 1.0
 
     def wastes(n: float) -> bool:
         seen = fleet.tokens_affordable(n) * pace
+        if seen == 0.0 and n < sized.n:
+            seen = sized.d * sized.n / n
         return not float(model.loss(n, max(seen / (1.0 - WASTE), 1.0))) <= loss
 
     return RegretBand(
