@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from msgspec import Struct
@@ -18,8 +18,6 @@ JsonObject: TypeAlias = "dict[str, JsonValue]"  # a document of any shape, as it
 # What an option may be given: as typed, a number, a file, a record (the shape of a model), several of these, a group.
 OptionValue: TypeAlias = "Mapping[str, OptionValue] | Sequence[OptionValue] | str | float | bool | Path | Struct | None"
 Options: TypeAlias = "Mapping[str, OptionValue]"  # by the option's name
-Given: TypeAlias = dict[str, Any]  # keyword arguments of a verb, as a command or a request hands them over
-Document: TypeAlias = dict[str, Any]  # a JSON object
 Fields: TypeAlias = dict[str, JsonValue]  # settings of another program's file, written and not computed on
 Row: TypeAlias = Mapping[str, JsonValue]  # a table's column to its cell
 Rows: TypeAlias = Sequence[Row]

@@ -15,18 +15,9 @@ MAPPINGS = ("dict", "Mapping", "MutableMapping")
 LISTS = ("list", "Sequence", "Iterable")
 ANYTHING = ("Any", "object")
 
-# Edges of the program, where a document comes in or goes out, by file: how many, and why.
-JSON_OUT = "the JSON of an answer, for whoever asked"
-JSON_IN = "a saved answer read from its JSON"
-OPTIONS = "keyword arguments of a command, a request or a plan file, checked by who reads them"
-FILES = "records of a file as they stand in it, before they are checked"
-MEASURED = "columns or arguments of arrays, floats and traced symbols"
-OPEN = "not yet looked at: to be made a record, or counted under one of the reasons above"
-EDGES: dict[str, dict[str, int]] = {
-    JSON_OUT: {"report/explain/walk.py": 1},
-    JSON_IN: {"report/explain/answered.py": 1},
-    OPEN: {"report/explain/kernels.py": 1, "report/explain/symbols.py": 1},
-}  # fmt: skip
+# Files where a document comes in or goes out in no shape that can be written down, by the reason: how many in each.
+# None is left: a document of any shape is a `JsonObject`, what an option may be given an `OptionValue`.
+EDGES: dict[str, dict[str, int]] = {}
 
 
 def _module(path: Path) -> str:

@@ -11,7 +11,8 @@ import hwmodel as hm
 from hwmodel.errors import HwModelError
 from hwmodel.report import words
 from hwmodel.report.plan import plan_blocks, plan_html, plan_markdown
-from hwmodel.report.plan.front import answer_sentences, dearest, decisions, objective_sentence, risk_lines
+from hwmodel.report.plan.decisions import decisions
+from hwmodel.report.plan.front import answer_sentences, dearest, objective_sentence, risk_lines
 from hwmodel.report.plan.grounds import ranked_warnings, warning_usd
 from hwmodel.solve.run.result import value_of
 

@@ -9,11 +9,11 @@ from importlib import import_module
 
 from hwmodel.interop.export.engines import PORT, EngineLaunch, checked_arguments, model_word, recipe_of
 from hwmodel.interop.export.launch import LaunchPool, Serving, Written, commented, header_lines
-from hwmodel.plain import Document
+from hwmodel.plain import JsonObject, JsonValue
 
 VERIFIED = "the schemas of kubernetes-validate==1.37.0 and LeaderWorkerSet v1 (kubernetes-sigs/lws@83ba21e)"
 RESOURCES = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu", "google": "google.com/tpu", "intel": "habana.ai/gaudi"}
-Manifest = Document
+Manifest = JsonObject
 
 
 def write(launch: Serving, started: Written) -> Written:
@@ -41,40 +41,44 @@ def _manifests(engine: EngineLaunch, launch: Serving, pool: LaunchPool, beside: 
         .strip("-")
     )
     nodes = launch.nodes(pool)
-    kind = _deployment(engine, launch, pool, name) if nodes == 1 else _leader_workers(engine, launch, pool, name, nodes)
+    file = f"{engine.name}-{pool.role}.yml"
+    mounted = name if file in beside else None
+    kind = (
+        _deployment(engine, launch, pool, name, mounted)
+        if nodes == 1
+        else _leader_workers(engine, launch, pool, name, nodes, mounted)
+    )
     selector = {"app": name} if nodes == 1 else {"leaderworkerset.sigs.k8s.io/name": name, "role": "leader"}
-    service = {
+    service: Manifest = {
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
         "spec": {"selector": selector, "ports": [{"name": "http", "port": PORT, "targetPort": PORT}]},
     }  # fmt: skip
-    named = {f"{engine.name}-{pool.role}.yml": beside.get(f"{engine.name}-{pool.role}.yml")}
-    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": named}
-    if None in named.values():
+    if mounted is None:
         return [kind, service]
-    _mount(kind["spec"]["template"]["spec"], name)
+    config: Manifest = {
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {file: beside[file]},
+    }  # fmt: skip
     return [config, kind, service]
 
 
-def _mount(pod: Manifest, name: str) -> None:
-    """Put the engine's file beside its arguments, where its command finds it."""
-    pod["volumes"].append({"name": "config", "configMap": {"name": name}})
-    pod["containers"][0]["volumeMounts"].append({"name": "config", "mountPath": "/config"})
-    pod["containers"][0]["workingDir"] = "/config"
-
-
-def _deployment(engine: EngineLaunch, launch: Serving, pool: LaunchPool, name: str) -> Manifest:
-    template = {"metadata": {"labels": {"app": name}}, "spec": _pod(engine, launch, pool, pool.ranks, 1)}
+def _deployment(engine: EngineLaunch, launch: Serving, pool: LaunchPool, name: str, mounted: str | None) -> Manifest:
+    template: Manifest = {
+        "metadata": {"labels": {"app": name}}, "spec": _pod(engine, launch, pool, pool.ranks, 1, mounted),
+    }  # fmt: skip
     return {
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "labels": {"app": name}},
         "spec": {"replicas": pool.workers, "selector": {"matchLabels": {"app": name}}, "template": template},
     }  # fmt: skip
 
 
-def _leader_workers(engine: EngineLaunch, launch: Serving, pool: LaunchPool, name: str, nodes: int) -> Manifest:
+def _leader_workers(
+    engine: EngineLaunch, launch: Serving, pool: LaunchPool, name: str, nodes: int, mounted: str | None
+) -> Manifest:
     """Pods of one worker started and restarted together."""
     each = pool.ranks // nodes
-    leader = {"metadata": {"labels": {"role": "leader"}}, "spec": _pod(engine, launch, pool, each, nodes)}
-    worker = {"spec": _pod(engine, launch, pool, each, nodes, leads=False)}
+    leading = _pod(engine, launch, pool, each, nodes, mounted)
+    leader: Manifest = {"metadata": {"labels": {"role": "leader"}}, "spec": leading}
+    worker: Manifest = {"spec": _pod(engine, launch, pool, each, nodes, mounted, leads=False)}
     return {
         "apiVersion": "leaderworkerset.x-k8s.io/v1", "kind": "LeaderWorkerSet", "metadata": {"name": name},
         "spec": {
@@ -88,9 +92,11 @@ def _leader_workers(engine: EngineLaunch, launch: Serving, pool: LaunchPool, nam
 
 
 def _pod(
-    engine: EngineLaunch, launch: Serving, pool: LaunchPool, ranks: int, nodes: int, leads: bool = True
-) -> Manifest:
-    """One container with the engine's command, its accelerators, and shared memory."""
+    engine: EngineLaunch, launch: Serving, pool: LaunchPool, ranks: int, nodes: int, mounted: str | None,
+    leads: bool = True,
+) -> Manifest:  # fmt: skip
+    """One container with the engine's command, its accelerators, and shared memory; a ConfigMap `mounted` puts the
+    engine's file beside its arguments, where its command finds it."""
     recipe = recipe_of(engine, launch)
     arguments = checked_arguments(engine, launch, pool) | (engine.nodes(nodes) if nodes > 1 else {})
     model = model_word(launch, recipe).replace("$MODEL", "MODEL")
@@ -98,12 +104,17 @@ def _pod(
     for flag, value in arguments.items():
         words += [flag, *([] if value is None else [_environment(str(value))])]
     words += [] if leads else engine.followers
-    token = {"name": "hf-token", "key": "token", "optional": True}
+    token: Manifest = {"name": "hf-token", "key": "token", "optional": True}
+    mounts: list[JsonValue] = [{"name": "shm", "mountPath": "/dev/shm"}]
+    volumes: list[JsonValue] = [{"name": "shm", "emptyDir": {"medium": "Memory"}}]
+    if mounted is not None:
+        mounts.append({"name": "config", "mountPath": "/config"})
+        volumes.append({"name": "config", "configMap": {"name": mounted}})
     container: Manifest = {
         "name": engine.name, "image": engine.image, "command": words,
         "env": [{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": token}}],
         "resources": {"limits": {RESOURCES.get(launch.part.vendor.lower(), "nvidia.com/gpu"): str(ranks)}},
-        "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}],
+        "volumeMounts": mounts,
     }  # fmt: skip
     if leads:
         container |= {
@@ -114,7 +125,9 @@ def _pod(
                 "periodSeconds": 10,
             },
         }
-    return {"containers": [container], "volumes": [{"name": "shm", "emptyDir": {"medium": "Memory"}}]}
+    if mounted is not None:
+        container["workingDir"] = "/config"
+    return {"containers": [container], "volumes": volumes}
 
 
 def _environment(text: str) -> str:

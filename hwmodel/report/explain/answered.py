@@ -6,26 +6,29 @@ import difflib
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import cast
 
 from hwmodel.catalog import load_catalog
 from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.physics.machine import machine
-from hwmodel.plain import Given
+from hwmodel.plain import JsonValue
 from hwmodel.report.explain.absent import why_none
-from hwmodel.report.explain.document import Number, empty, numbers
-from hwmodel.report.explain.rerun import Rerun, rerun
+from hwmodel.report.explain.document import Number, at, empty, numbers
+from hwmodel.report.explain.rerun import Rerun, keywords, rerun
+from hwmodel.solve.plan.answer import Plan
+from hwmodel.solve.question.options import PlanOptions
 from hwmodel.solve.question.parse import read_request
 from hwmodel.solve.question.setting import Fleeted, Setting, resolve
+from hwmodel.solve.run.records import Rented
 from hwmodel.solve.saved import SavedEngine, SavedFleet, saved
 from hwmodel.specs.kernels import Machine
 
 # Options that bear on facts and constants; the others size a run.
 FACTS = (
-    "gpus", "system", "precision", "law", "stack", "year", "reliability", "region", "pue", "usd_per_hour",
-    "price_kind", "prices", "catalog", "optimizer", "gradient_dtype", "flop_convention", "seq_len", "nic_gbit_s",
-    "confidence",
+    "--gpus", "--system", "--precision", "--law", "--stack", "--year", "--reliability", "--region", "--pue",
+    "--usd-per-hour", "--price-kind", "--prices", "--catalog", "--optimizer", "--gradient-dtype", "--flop-convention",
+    "--seq-len", "--nic-gbit-s", "--confidence",
 )  # fmt: skip
 HOME = "answer."  # where a name without its place is looked for first
 
@@ -33,7 +36,7 @@ HOME = "answer."  # where a name without its place is looked for first
 class Answered:
     """The JSON of an answer of `plan`, `compare`, `train` or `serve`."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    def __init__(self, document: Mapping[str, JsonValue]) -> None:
         self.document = document
         self.answer = saved(document, "the answer")
 
@@ -92,12 +95,23 @@ class Answered:
         found = self.numbers.get(path)
         return found["value"] if isinstance(found, Mapping) else found
 
-    def text(self, *path: str) -> str:
+    def number(self, path: str) -> float:
+        """The same of a number that every such answer has. InputError where this one does not."""
+        found = self.value(path)
+        if found is None:
+            raise InputError(f"the answer has no number {path}; save it again with this version")
+        return found
+
+    def text(self, path: str) -> str:
         """A word of the answer; empty where it is not there."""
-        place: Any = self.document
-        for key in path:
-            place = place.get(key) if isinstance(place, Mapping) else None
+        place = at(self.document, path)
         return place if isinstance(place, str) else ""
+
+    @property
+    def price(self) -> Rented | None:
+        """What an hour costs, of an answer of `plan`; None without accelerators or a price, and of another verb."""
+        money = self.answer.money if isinstance(self.answer, Plan) else None
+        return None if money is None else money.price
 
     @property
     def serves(self) -> bool:
@@ -107,20 +121,14 @@ class Answered:
     @cached_property
     def latent(self) -> bool:
         """Whether the model served is one of the catalog that keeps a latent of keys and values."""
-        shape = next((one.shape for one in load_catalog().models() if one.id == self.text("resolved", "model")), None)
+        shape = next((one.shape for one in load_catalog().models() if one.id == self.text("resolved.model")), None)
         return shape is not None and any(block.kv_lora_rank for block in shape.blocks)
 
     @cached_property
     def setting(self) -> Setting:
         """The facts behind an answer of `plan` or `train`. InputError where they cannot be read any more."""
-        given: Given = {}
-        for option, value in [] if isinstance(self.answer, (SavedEngine, SavedFleet)) else self.answer.request.options:
-            name = option.removeprefix("--").replace("-", "_")
-            if name == "catalog":
-                given["catalogs"] = (*given.get("catalogs", ()), value)
-            elif name in FACTS:
-                given[name] = value
-        return resolve(read_request(**given))
+        options = [] if isinstance(self.answer, (SavedEngine, SavedFleet)) else self.answer.request.options
+        return resolve(read_request(**cast("PlanOptions", keywords(one for one in options if one[0] in FACTS))))
 
     @cached_property
     def machine(self) -> Machine | None:

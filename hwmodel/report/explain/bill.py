@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from hwmodel.economics import (
     Z80,
@@ -22,9 +21,10 @@ from hwmodel.economics import (
     whole_run_log_factor,
     whole_run_log_spread,
 )
-from hwmodel.ops import exp, log
+from hwmodel.ops import Num, exp, log
 from hwmodel.report.explain.answered import Answered
 from hwmodel.report.explain.rule import Fact, Rule, by
+from hwmodel.report.explain.symbols import held
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.billing import billed_hours_of
 from hwmodel.solve.run.result import Band
@@ -35,13 +35,14 @@ GOODPUT = ("goodput", "mtbf_s", "checkpoint_interval_s", "checkpoint_write_s", "
 
 
 def confidence(found: Answered) -> float:
-    return float(found.document["request"].get("confidence", 0.5))
+    stated = found.value("request.confidence")
+    return 0.5 if stated is None else float(stated)
 
 
 def median_elapsed(place: str) -> Rule:
     """Days on the calendar at even odds: productive days over goodput, times the factor of whole runs."""
 
-    def run(train_days: Any, whole_run_factor: Any, goodput: Any) -> Any:
+    def run(train_days: Num, whole_run_factor: Num, goodput: Num) -> Num:
         return train_days * elapsed_over_productive(goodput, log(whole_run_factor), 0.0, 0.0)
 
     names = ("train_days", "whole_run_factor", "goodput")
@@ -74,14 +75,15 @@ def cost_rule(found: Answered, place: str) -> Rule | None:
 
 
 def rent_rule(hours: str, price: str = "money.price.median_usd_per_accelerator_hour") -> Rule:
-    def run(gpu_hours: Any, usd_per_accelerator_hour: Any) -> Any:
+    def run(gpu_hours: Num, usd_per_accelerator_hour: Num) -> Num:
         return rent(gpu_hours, _price_of(usd_per_accelerator_hour)).median_usd
 
     return by(rent, run, gpu_hours=hours, usd_per_accelerator_hour=price)
 
 
-def _price_of(usd: Any) -> PriceSummary:
-    return PriceSummary(
+def _price_of(usd: Num) -> PriceSummary:
+    return held(
+        PriceSummary,
         part="", kind="given", median_usd_per_accelerator_hour=usd, low_usd_per_accelerator_hour=usd,
         high_usd_per_accelerator_hour=usd, n_quotes=1, first_date="", last_date="", how="given",
     )  # fmt: skip
@@ -109,7 +111,7 @@ def _p90_days(found: Answered, base: str) -> Rule | None:
     spread = Z80 * float(whole_run_log_spread(flop, fleet.whole_run))
     rate = float(log(band["high"] / band["value"]))
 
-    def run(median_days: Any, rate_log_half_width: Any, whole_run_log_half_width: Any) -> Any:
+    def run(median_days: Num, rate_log_half_width: Num, whole_run_log_half_width: Num) -> Num:
         days = Band.around(median_days, rate_log_half_width)
         return days.times(Band.around(1.0, whole_run_log_half_width)).high
 
@@ -128,7 +130,7 @@ def _p90_cost(found: Answered, fleet: Fleeted, base: str) -> Rule | None:
     spread = float(log(one.high_usd / one.median_usd))
     hours = float(log(days[1] / days[0]))
 
-    def run(median_usd: Any, hours_log_half_width: Any, price_log_half_width: Any) -> Any:
+    def run(median_usd: Num, hours_log_half_width: Num, price_log_half_width: Num) -> Num:
         return Band.around(median_usd, hours_log_half_width).times(Band.around(1.0, price_log_half_width)).high
 
     return by(
@@ -143,7 +145,7 @@ def energy_rule(_: Answered, place: str) -> Rule | None:
     if place != "answer":
         return None
 
-    def run(gpu_hours: Any, it_w_per_accelerator: Any, pue: Any) -> Any:
+    def run(gpu_hours: Num, it_w_per_accelerator: Num, pue: Num) -> Num:
         return at_meter(mwh(energy_j(gpu_hours, it_w_per_accelerator)), pue)
 
     return by(
@@ -159,8 +161,8 @@ def carbon_rule(found: Answered, place: str) -> Rule | None:
         return None
 
     def run(
-        energy_mwh: Any, grid_kg_co2e_per_kwh: Any, gpu_hours: Any, embodied_kg_co2e_per_accelerator_hour: Any
-    ) -> Any:
+        energy_mwh: Num, grid_kg_co2e_per_kwh: Num, gpu_hours: Num, embodied_kg_co2e_per_accelerator_hour: Num
+    ) -> Num:
         grid = grid_kg(KWH_PER_MWH * energy_mwh, grid_kg_co2e_per_kwh)
         making = embodied_kg(gpu_hours, embodied_kg_co2e_per_accelerator_hour)
         terms = EnergyTerms(chip_j=0.0, server_j=0.0, facility_j=0.0, grid_kg_co2e=grid, embodied_kg_co2e=making)
@@ -180,7 +182,7 @@ def _making(fleet: Fleeted) -> Fact:
 def embodied_rule(found: Answered) -> Rule | None:
     """Carbon of making the hardware, of the hours of the answer."""
 
-    def run(gpu_hours: Any, embodied_kg_co2e_per_accelerator_hour: Any) -> Any:
+    def run(gpu_hours: Num, embodied_kg_co2e_per_accelerator_hour: Num) -> Num:
         return tonnes(embodied_kg(gpu_hours, embodied_kg_co2e_per_accelerator_hour))
 
     if found.fleeted is None:
@@ -200,8 +202,8 @@ def goodput_rule(found: Answered, place: str, name: str = "goodput") -> Rule | N
     source = f"catalogs/reliability: {facts.fleet}"
     used = Fact(value=total - (found.value(f"{place}.idle_accelerators") or 0.0), source="accelerators that train")
 
-    def run(accelerators: Any, params: Any, fleet_restart_s: Any, **known: Any) -> Any:
-        return getattr(goodput(accelerators, params, ReliabilityFacts(restart_s=fleet_restart_s, **known)), name)
+    def run(accelerators: Num, params: Num, fleet_restart_s: Num, **known: Num) -> Num:
+        return getattr(goodput(accelerators, params, held(ReliabilityFacts, restart_s=fleet_restart_s, **known)), name)
 
     constants = {one: Fact(value=getattr(facts, one), source=source) for one in kept}
     constants["fleet_restart_s"] = Fact(value=facts.restart_s, source=f"{source}, without reading the checkpoint back")
@@ -222,26 +224,26 @@ def whole_run_rule(found: Answered, place: str) -> Rule | None:
     used = Fact(value=total - (found.value(f"{place}.idle_accelerators") or 0.0), source="accelerators that train")
     year = Fact(value=fleet.request.year or c.year, source="the question: --year")
 
-    def run(accelerators: Any, year: Any, **fitted: Any) -> Any:
+    def run(accelerators: Num, year: Num, **fitted: Num) -> Num:
         known = {name.removeprefix("fitted_"): value for name, value in fitted.items()}
-        return exp(whole_run_log_factor(accelerators, year, WholeRunConstants(log_spread=0.0, **known)))
+        return exp(whole_run_log_factor(accelerators, year, held(WholeRunConstants, log_spread=0.0, **known)))
 
     return by(whole_run_log_factor, run, accelerators=used, year=year, **renamed)
 
 
-def _part_mwh(gpu_hours: Any, watts: Any) -> Any:
+def _part_mwh(gpu_hours: Num, watts: Num) -> Num:
     return mwh(energy_j(gpu_hours, watts))
 
 
-def _beside_chips_mwh(gpu_hours: Any, it_w_per_accelerator: Any, chip_w: Any) -> Any:
+def _beside_chips_mwh(gpu_hours: Num, it_w_per_accelerator: Num, chip_w: Num) -> Num:
     return mwh(energy_j(gpu_hours, it_w_per_accelerator - chip_w))
 
 
-def _facility_mwh(chip_mwh: Any, server_mwh: Any, pue: Any) -> Any:
+def _facility_mwh(chip_mwh: Num, server_mwh: Num, pue: Num) -> Num:
     return facility(chip_mwh + server_mwh, pue)
 
 
-def _grid_t(energy_mwh: Any, grid_kg_co2e_per_kwh: Any) -> Any:
+def _grid_t(energy_mwh: Num, grid_kg_co2e_per_kwh: Num) -> Num:
     return tonnes(grid_kg(KWH_PER_MWH * energy_mwh, grid_kg_co2e_per_kwh))
 
 

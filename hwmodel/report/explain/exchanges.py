@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
+from hwmodel.ops import Num
 from hwmodel.physics import collectives, formulas, layer_communication, micro_batch, training
 from hwmodel.physics.data_parallel import data_parallel
 from hwmodel.physics.stages import data_ranks
@@ -15,7 +15,7 @@ from hwmodel.report.explain.rerun import Rerun
 from hwmodel.report.explain.rule import Fact, Rule, by
 
 
-def _with_again(micro_batches: Any, layers: Any, forward_s: Any, backward_s: Any, again: Any) -> Any:
+def _with_again(micro_batches: Num, layers: Num, forward_s: Num, backward_s: Num, again: Num) -> Num:
     return micro_batches * layers * formulas.with_again(forward_s, backward_s, again)
 
 
@@ -45,7 +45,7 @@ def _pairs(step: Rerun, exposed: float) -> Rule | None:
     slower = float(layer_communication.slower_network(tp / near, step.stack)) if tp > near else 1.0
     hidden = 1.0 - float(step.stack.tp_overlap)
 
-    def run(exchange_s: Any, pairs: Any, slower: Any, tp_overlap: Any) -> Any:
+    def run(exchange_s: Num, pairs: Num, slower: Num, tp_overlap: Num) -> Num:
         return formulas.tensor_exposed_s(exchange_s, slower, pairs, tp_overlap)
 
     words = f"{said} of {size / 1e6:,.1f} MB over {tp:g} ranks"
@@ -68,7 +68,7 @@ def _gather(step: Rerun, size: float, ranks: float, near: float) -> Rule:
     among = collectives.group(ranks, near, net)
     of = f"network constants of {step.machine.part}"
 
-    def run(size_bytes: Any, link_ramp_s: Any, nic_ramp_s: Any, **group: Any) -> Any:
+    def run(size_bytes: Num, link_ramp_s: Num, nic_ramp_s: Num, **group: Num) -> Num:
         ramps = msgspec.structs.replace(net, link_ramp_s=link_ramp_s, nic_ramp_s=nic_ramp_s)
         return collectives.gather_s(size_bytes, collectives.Group(**group), ramps)
 
@@ -102,7 +102,7 @@ def experts(step: Rerun) -> Rule:
     exposed = float(step.micro.ep) / float(step.micro.layers)
     whole = float(formulas.with_again(t.ep_f, t.ep_b, again))
 
-    def run(micro_batches: Any, layers: Any, whole_s: Any, exposed_share: Any) -> Any:
+    def run(micro_batches: Num, layers: Num, whole_s: Num, exposed_share: Num) -> Num:
         return micro_batches * layers * whole_s * exposed_share
 
     said = f"dispatch and combine over {float(step.layout.ep):g} ranks, a layer"
@@ -124,7 +124,7 @@ def transfers(step: Rerun) -> Rule:
     count = float(formulas.transfers(step.micro_batches, lay.vpp, lay.pp, s.pp_overlap))
     total = float(step.one.step.pp_transfer_s)
 
-    def run(one_s: Any, micro_batches: Any, vpp: Any, pp: Any, pp_overlap: Any) -> Any:
+    def run(one_s: Num, micro_batches: Num, vpp: Num, pp: Num, pp_overlap: Num) -> Num:
         return one_s * formulas.transfers(micro_batches, vpp, pp, pp_overlap)
 
     size = step.tokens * float(step.run.shape.d_model) * float(step.precision.residual_bytes) / float(lay.tp)
@@ -145,7 +145,7 @@ def data(step: Rerun) -> Rule:
     if float(lay.zero) < 0.5:
         kind = f"gradients all-reduced over {ranks:g} ranks in a step"
 
-    def run(volume_s: Any, window_s: Any, never_hidden: Any, times: Any) -> Any:
+    def run(volume_s: Num, window_s: Num, never_hidden: Num, times: Num) -> Num:
         return formulas.exposed_s(volume_s, window_s, never_hidden, times)
 
     return by(
@@ -165,7 +165,7 @@ def _window(step: Rerun, value: float) -> Fact:
     else:
         of, words, name = float(step.micro.total), "a micro-batch on the slowest stage", "fsdp_overlap"
 
-    def run(overlap: Any, compute_s: Any) -> Any:
+    def run(overlap: Num, compute_s: Num) -> Num:
         return overlap * compute_s
 
     rule = by(data_parallel, run, overlap=stack(step, name), compute_s=Fact(value=of, source=words))

@@ -6,10 +6,10 @@ docs/step.md is written from this table, and `hwmodel explain` takes its leaves 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import msgspec
 
+from hwmodel.ops import Num
 from hwmodel.physics import (
     collectives,
     data_parallel,
@@ -34,33 +34,33 @@ class KernelTerm(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     what: str
-    function: Any
-    symbolic: Callable[[], Any] | None
+    function: Callable[..., object]
+    symbolic: Callable[[], Num] | None
     source: str
     note: str = ""  # what the formula on symbols is, where it is not that of the whole term
 
 
-def names(*words: str) -> tuple[Any, ...]:
+def names(*words: str) -> tuple[Num, ...]:
     """Positive symbols."""
     return tuple(map(symbol, words))
 
 
-def called(function: Callable[..., Any], *words: str, **known: Any) -> Any:
+def called(function: Callable[..., Num], *words: str, **known: Num | msgspec.Struct) -> Num:
     """What a function gives for symbols in the order of its parameters, and for what is known by name."""
     return function(*names(*words), **known)
 
 
-def gemm() -> Any:
+def gemm() -> Num:
     """One product, by the sizes that its time goes by."""
     return called(kernels.sized_gemm_s, "area", "wave_area", "k", "moved_bytes", c=record(GemmConstants))
 
 
-def grouped() -> Any:
+def grouped() -> Num:
     """Products of several experts in one launch."""
     return called(kernels.sized_group_s, "rows", "n", "k", "experts", "moved_bytes", c=record(GemmConstants))
 
 
-def _attention() -> Any:
+def _attention() -> Num:
     """Every token sees all before it: no window, nothing cached."""
     sizes = {name: symbol(name) for name in ("n_heads", "n_kv_heads", "head_dim", "v_head_dim")}
     seq_len, c = symbol("seq_len"), record(AttentionConstants)
@@ -68,105 +68,105 @@ def _attention() -> Any:
     return called(kernels.attention_forward_s, "sequences", **lengths, **sizes, c=c)
 
 
-def moved() -> Any:
+def moved() -> Num:
     """What only moves bytes."""
     return kernels.memory_bound_s(symbol("size_bytes"), record(MemoryConstants))
 
 
-def cast() -> Any:
+def cast() -> Num:
     """Operands cast into the format of their product."""
     return kernels.cast_s(symbol("elements"), record(GemmConstants))
 
 
-def scan() -> Any:
+def scan() -> Num:
     """Recurrences and convolutions."""
     return kernels.scan_s(symbol("flop"), record(GemmConstants))
 
 
-def _attention_back() -> Any:
+def _attention_back() -> Num:
     return kernels.backward_s(symbol("attention_forward_s"), record(AttentionConstants))
 
 
-def _loss() -> Any:
+def _loss() -> Num:
     size = called(formulas.logits_bytes, "tokens", "vocab", "tp", "bytes_of_an_element")
     return kernels.memory_bound_s(size, record(MemoryConstants))
 
 
-def _recompute() -> Any:
+def _recompute() -> Num:
     modules = [name for name in Layout.__struct_fields__ if name.startswith("recompute_")]
     layout = Layout(**(dict.fromkeys(modules, 0.0) | {"recompute_layers": symbol("recompute_layers")}))
     again = recomputed.recomputed(layout, record(layer.LayerTimes))
     return formulas.at_level(again.products_s, symbol("level"), again.bytes_s)
 
 
-def gather() -> Any:
+def gather() -> Num:
     """What tensor-parallel ranks gather, or scatter."""
     return collectives.gather_s(symbol("size_bytes"), record(collectives.Group), record(Network))
 
 
-def exchange() -> Any:
+def exchange() -> Num:
     """What ranks send to each other, each an equal part."""
     return collectives.exchange_s(symbol("size_bytes"), record(collectives.Exchange), record(Network))
 
 
-def _tensor_exposed() -> Any:
+def _tensor_exposed() -> Num:
     return called(formulas.tensor_exposed_s, "exchange_s", "slower", "pairs", "tp_overlap")
 
 
-def _ring() -> Any:
+def _ring() -> Num:
     return called(formulas.ring_exposed_s, "ring_s", "attention_s", "cp_overlap")
 
 
-def _traffic() -> Any:
+def _traffic() -> Num:
     return called(formulas.traffic_exposed_s, "exchanges_s", "compute_s", "ep_overlap", "dp_floor")
 
 
-def _transfer() -> Any:
+def _transfer() -> Num:
     return symbol("transfer_s") * called(formulas.transfers, "micro_batches", "vpp", "pp", "pp_overlap")
 
 
-def _data() -> Any:
+def _data() -> Num:
     return called(formulas.exposed_s, "volume_s", "window_s", "dp_floor", "times")
 
 
-def _optimizer() -> Any:
+def _optimizer() -> Num:
     return called(formulas.optimizer_s, "owned_params", "bytes_per_param", "on_device", c=record(MemoryConstants))
 
 
-def _offload() -> Any:
+def _offload() -> Num:
     saved = ("offload_activations", "micro_batches", "saved_bytes", "host_link_bytes_per_s", "compute_s")
     states = ("offload_optimizer", "owned_params", "bytes_per_param", "host_link_bytes_per_s", "host_adam_params_per_s")
     return called(formulas.activations_wait_s, *saved) + called(formulas.host_optimizer_s, *states)
 
 
-def _launches() -> Any:
+def _launches() -> Num:
     return called(formulas.host_s, "launches", "host_op_s", "host_tensor", "tp", "pipeline")
 
 
-def _host() -> Any:
+def _host() -> Num:
     return called(formulas.launch_wait_s, "device_s", "host_s", "host_mixed")
 
 
-def _jitter() -> Any:
+def _jitter() -> Num:
     return symbol("all_before_s") * called(formulas.slowest, "jitter", "domains")
 
 
-def _search() -> Any:
+def _search() -> Num:
     return added_by_search(symbol("all_before_s"), called(search_factor_of, "optimism", "open_share"))
 
 
-def _bubble() -> Any:
+def _bubble() -> Num:
     pp, vpp, m, whole, backward, weights = names("pp", "vpp", "micro_batches", "stage_s", "backward_s", "weights_s")
     return schedule.bubble_s(record(Layout, pp=pp, vpp=vpp, schedule=0.0), m, whole, backward, weights)
 
 
-def _contention() -> Any:
+def _contention() -> Num:
     (domains,) = names("domains")
     return layer_communication.slower_network(domains, record(Stack, id="", title="", unconfirmed=()))
 
 
 def table(
-    *rows: tuple[str, str, Any, Callable[[], Any] | None, str], notes: Mapping[str, str]
+    *rows: tuple[str, str, Callable[..., object], Callable[[], Num] | None, str], notes: Mapping[str, str]
 ) -> tuple[KernelTerm, ...]:
     """Rows of name, what it counts, code, formula on symbols, source; with a note what a formula is, by name."""
     return tuple(

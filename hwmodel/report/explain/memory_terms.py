@@ -5,46 +5,45 @@ docs/step.md is written from these tables beside those of seconds.
 
 from __future__ import annotations
 
-from typing import Any
-
+from hwmodel.ops import Num
 from hwmodel.physics import formulas, memory, serving_formulas, serving_memory
 from hwmodel.report.explain.kernels import called, table
 from hwmodel.report.explain.symbols import symbol
 
 
-def _of_states(each: str) -> Any:
+def _of_states(each: str) -> Num:
     """Bytes of a state that ZeRO may divide."""
     shared = called(formulas.shared_params, "dense_params", "dense_ranks", "expert_params", "expert_ranks")
     return symbol(each) * shared
 
 
-def _weights() -> Any:
+def _weights() -> Num:
     return _of_states("weight_bytes")
 
 
-def _gradients() -> Any:
+def _gradients() -> Num:
     return _of_states("gradient_bytes")
 
 
-def _optimizer() -> Any:
+def _optimizer() -> Num:
     return _of_states("master_and_moment_bytes") * (1 - symbol("offload_optimizer"))
 
 
-def _activations() -> Any:
+def _activations() -> Num:
     return called(
         formulas.activations_bytes, "tokens", "saved_bytes", "layers_alive", "work_bytes", "activation_overhead"
     )
 
 
-def _logits() -> Any:
+def _logits() -> Num:
     return called(formulas.logits_bytes, "tokens", "vocab", "tp", "bytes_of_an_element")
 
 
-def _reserve() -> Any:
+def _reserve() -> Num:
     return called(formulas.reserve_bytes, "context_bytes", "fragmentation", "held_bytes")
 
 
-def _pool() -> Any:
+def _pool() -> Num:
     return called(
         serving_formulas.usual_pool_bytes,
         "hbm_bytes",
@@ -55,12 +54,12 @@ def _pool() -> Any:
     )
 
 
-def _cache() -> Any:
+def _cache() -> Num:
     sizes = called(serving_formulas.cached_elements, "kv_heads_of_a_rank", "key_and_value_width", "kv_compression")
     return symbol("kv_bytes") * sizes * called(serving_formulas.kept_share, "window_tokens", "context")
 
 
-def _sequences() -> Any:
+def _sequences() -> Num:
     return called(
         serving_formulas.sequences_alive,
         "kv_pool_bytes",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from hwmodel.ops import Num
 from hwmodel.physics import schedule
 from hwmodel.report.explain.rerun import Rerun
 from hwmodel.report.explain.rule import Fact, by
@@ -21,7 +20,7 @@ def repeated(step: Rerun) -> dict[str, Fact]:
 def micro_batches(step: Rerun) -> Fact:
     """Micro-batches of one pipeline, from the batch."""
 
-    def run(global_batch_seqs: Any, micro_batch: Any, dp: Any) -> Any:
+    def run(global_batch_seqs: Num, micro_batch: Num, dp: Num) -> Num:
         workload = Workload(seq_len=1.0, global_batch_seqs=global_batch_seqs)
         return schedule.micro_batches(Layout(micro_batch=micro_batch, dp=dp), workload)
 

@@ -5,53 +5,52 @@ docs/step.md is written from this table beside that of a training step.
 
 from __future__ import annotations
 
-from typing import Any
-
+from hwmodel.ops import Num
 from hwmodel.physics import collectives, kernels, serving_formulas, serving_launches, serving_step
 from hwmodel.report.explain.kernels import called, cast, exchange, gemm, grouped, moved, scan, table
 from hwmodel.report.explain.symbols import record, symbol
 from hwmodel.specs.kernels import AttentionConstants, Network
 
 
-def _cores() -> Any:
+def _cores() -> Num:
     sizes = ("sequences", "context", "n_heads", "n_kv_heads", "head_dim", "v_head_dim", "kv_bytes")
     return called(kernels.attention_decode_s, *sizes, c=record(AttentionConstants))
 
 
-def _latent() -> Any:
+def _latent() -> Num:
     sizes = ("sequences", "context", "n_heads", "kv_lora_rank", "rope_dim", "kv_bytes")
     return called(kernels.mla_decode_s, *sizes, c=record(AttentionConstants))
 
 
-def _paced() -> Any:
+def _paced() -> Num:
     level = called(serving_formulas.kernel_level, "engine_level", "kind_level", "peak_share")
     return serving_formulas.paced_s(symbol("kernels_s"), symbol("pace"), level)
 
 
-def _moved() -> Any:
+def _moved() -> Num:
     return serving_formulas.paced_s(moved(), symbol("pace"), symbol("engine_level"))
 
 
-def _logits() -> Any:
+def _logits() -> Num:
     return symbol("engine_level") * gemm()
 
 
-def _sum() -> Any:
+def _sum() -> Num:
     """Inside a domain, by the kernels of engines."""
     return symbol("all_reduce_s") + called(serving_formulas.last_rank_s, "collective_s", "ranks")
 
 
-def _hop() -> Any:
+def _hop() -> Num:
     net = record(Network, mesh=0.0, torus=0.0)
     hop = collectives.point_to_point_s(symbol("size_bytes"), 0.0, net)
     return serving_formulas.handed_s(symbol("pp"), hop)
 
 
-def _gaps() -> Any:
+def _gaps() -> Num:
     return called(serving_formulas.gaps_s, "kernel_s", "kernels")
 
 
-def _host() -> Any:
+def _host() -> Num:
     return called(serving_formulas.host_s, "step_s", "sequence_s", "sequences")
 
 

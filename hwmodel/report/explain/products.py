@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from hwmodel.ops import Num
 from hwmodel.physics import kernels, layer
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.formulas import kept_in_16_bits
@@ -102,11 +103,11 @@ def _said(step: Rerun, one: Product, which: str) -> str:
     return said if which == "forward_s" else f"gradients of inputs and weights of {said.rsplit(', ', 1)[0]}"
 
 
-def _plain(sustained: Any, **products: Any) -> Any:
+def _plain(sustained: Num, **products: Num) -> Num:
     return sustained * sum(products.values())
 
 
-def _mixed(sustained: Any, bf16_layers: Any, in_16_bits_s: Any, sustained_high: Any, **products: Any) -> Any:
+def _mixed(sustained: Num, bf16_layers: Num, in_16_bits_s: Num, sustained_high: Num, **products: Num) -> Num:
     return kept_in_16_bits(sum(products.values()), in_16_bits_s, bf16_layers, sustained, sustained_high)
 
 
@@ -128,7 +129,7 @@ def _kernel(step: Rerun, one: Product) -> Rule | None:
         for name in GemmConstants.__struct_fields__
     }
 
-    def run(area: Any, wave_area: Any, k: Any, moved_bytes: Any, share: Any, **values: Any) -> Any:
+    def run(area: Num, wave_area: Num, k: Num, moved_bytes: Num, share: Num, **values: Num) -> Num:
         return share * kernels.sized_gemm_s(area, wave_area, k, moved_bytes, GemmConstants(**values))
 
     return by(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from typing import cast
 
 import msgspec
 
@@ -12,9 +13,10 @@ from hwmodel.errors import HwModelError
 from hwmodel.physics import layer, micro_batch, schedule, stages
 from hwmodel.physics.machine import sustained
 from hwmodel.physics.recomputed import Again, recomputed
-from hwmodel.plain import Given
+from hwmodel.plain import OptionValue
 from hwmodel.predict.training import TrainingPrediction, with_layout
 from hwmodel.report.commands import LEVELS, layout_options
+from hwmodel.solve.question.options import TrainOptions
 from hwmodel.solve.saved import SavedRun
 from hwmodel.solve.train import train
 from hwmodel.solve.train_answer import TrainAnswer
@@ -84,19 +86,27 @@ def rerun(answer: SavedRun, value: Callable[[str], float | None]) -> Rerun | Non
     options = _options(answer) if isinstance(answer, TrainAnswer) else layout_options(answer)
     if options is None or any(name in LEVELS for name, _ in options):
         return None
-    given: Given = {name.removeprefix("--").replace("-", "_"): text for name, text in options if name != "--catalog"}
-    given["catalogs"] = tuple(text for name, text in options if name == "--catalog")
+    given = keywords(options)
     share = 1.0
     if isinstance(answer, TrainAnswer):  # a plan follows its stack
         given["sequence_parallel"] = answer.layout.sequence_parallel > 0
         share = answer.request.trainable_fraction
     try:
-        one = train(**given).prediction
+        one = train(**cast("TrainOptions", given)).prediction
     except HwModelError:
         return None
     if share != 1.0:
         one = with_layout(msgspec.structs.replace(one.run, trainable_fraction=share), one.layout)
     return Rerun(one) if _same(value, one) else None
+
+
+def keywords(options: Iterable[Sequence[str]]) -> dict[str, OptionValue]:
+    """The options of a command, as typed, as keyword arguments of its verb."""
+    pairs = [(name, text) for name, text in options]
+    given: dict[str, OptionValue] = {
+        name.removeprefix("--").replace("-", "_"): text for name, text in pairs if name != "--catalog"
+    }
+    return given | {"catalogs": tuple(text for name, text in pairs if name == "--catalog")}
 
 
 def _options(answer: TrainAnswer) -> list[tuple[str, str]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, overload
 
 import msgspec
+
+from hwmodel.ops import Num
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,11 +23,15 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """`run` gives the number from its inputs, floats or symbols; an input is a name of the answer or a fact."""
 
-    run: Callable[..., Any]
+    run: Callable[..., Num]
     inputs: Mapping[str, str | Fact]
-    code: Any  # the function of the product that `run` calls
+    code: Callable[..., object]  # the function of the product that `run` calls
 
 
-def by(code: Callable[..., Any], run: Callable[..., Any] | None = None, /, **inputs: str | Fact) -> Rule:
+@overload
+def by(code: Callable[..., Num], /, **inputs: str | Fact) -> Rule: ...
+@overload
+def by(code: Callable[..., object], run: Callable[..., Num], /, **inputs: str | Fact) -> Rule: ...
+def by(code: Callable[..., Any], run: Callable[..., Num] | None = None, /, **inputs: str | Fact) -> Rule:
     """The rule of a function of the product, called as it is or by `run`."""
     return Rule(run=run or code, inputs=inputs, code=code)

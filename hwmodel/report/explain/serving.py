@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from hwmodel.catalog import load_catalog
 from hwmodel.economics import energy, fleet_usd_per_hour, fleet_w
+from hwmodel.ops import Num
 from hwmodel.predict.service.regimes import closed_loop_rate
 from hwmodel.report.explain.answered import Answered
+from hwmodel.report.explain.document import at
 from hwmodel.report.explain.rule import Fact, Rule, by
 from hwmodel.solve.serve.fleet import fleet_accelerators, headroom, load, replicas_for
 from hwmodel.solve.serve.money import computed_prompts, joules_per_token, token_rate, usd_per_million
@@ -27,7 +28,7 @@ def serving_rule(found: Answered, path: str) -> Rule | None:
 
 
 def _asked(found: Answered, name: str) -> Fact:
-    return Fact(value=float(found.document["request"][name]), source="the question")
+    return Fact(value=float(found.number(f"request.{name}")), source="the question")
 
 
 def _rate(found: Answered, place: str) -> Fact | str:
@@ -49,7 +50,7 @@ def _plain_money(found: Answered) -> bool:
 
 
 def _usd_all(found: Answered, place: str) -> Rule:
-    def run(usd_per_hour: Any, requests_per_s: Any, prompt_tokens: Any, output_tokens: Any) -> Any:
+    def run(usd_per_hour: Num, requests_per_s: Num, prompt_tokens: Num, output_tokens: Num) -> Num:
         return usd_per_million(usd_per_hour, 1.0, requests_per_s * (prompt_tokens + output_tokens))
 
     return by(
@@ -62,7 +63,7 @@ def _usd_input(found: Answered, place: str) -> Rule | None:
     if not _plain_money(found):
         return None
 
-    def run(usd_per_hour: Any, prefill_share: Any, requests_per_s: Any, prompt_tokens: Any) -> Any:
+    def run(usd_per_hour: Num, prefill_share: Num, requests_per_s: Num, prompt_tokens: Num) -> Num:
         return usd_per_million(usd_per_hour, prefill_share, requests_per_s * prompt_tokens)
 
     return by(
@@ -75,7 +76,7 @@ def _usd_output(found: Answered, place: str) -> Rule | None:
     if not _plain_money(found):
         return None
 
-    def run(usd_per_hour: Any, prefill_share: Any, requests_per_s: Any, output_tokens: Any) -> Any:
+    def run(usd_per_hour: Num, prefill_share: Num, requests_per_s: Num, output_tokens: Num) -> Num:
         return usd_per_million(usd_per_hour, 1 - prefill_share, requests_per_s * output_tokens)
 
     return by(
@@ -85,7 +86,7 @@ def _usd_output(found: Answered, place: str) -> Rule | None:
 
 
 def _joules_output(found: Answered, place: str) -> Rule:
-    def run(watts: Any, prefill_share: Any, requests_per_s: Any, output_tokens: Any) -> Any:
+    def run(watts: Num, prefill_share: Num, requests_per_s: Num, output_tokens: Num) -> Num:
         return joules_per_token(watts, 1 - prefill_share, requests_per_s * output_tokens)
 
     return by(
@@ -95,7 +96,7 @@ def _joules_output(found: Answered, place: str) -> Rule:
 
 
 def _joules_input(found: Answered, place: str) -> Rule:
-    def run(watts: Any, prefill_share: Any, requests_per_s: Any, prompt_tokens: Any, hit_rate: Any) -> Any:
+    def run(watts: Num, prefill_share: Num, requests_per_s: Num, prompt_tokens: Num, hit_rate: Num) -> Num:
         return joules_per_token(watts, prefill_share, computed_prompts(requests_per_s, prompt_tokens, hit_rate))
 
     return by(
@@ -107,15 +108,14 @@ def _joules_input(found: Answered, place: str) -> Rule:
 
 def _watts(found: Answered, place: str) -> Rule | None:
     """Of a fleet on one part: its accelerators at the power of the site."""
-    row = _row(found, place)
-    pool = row.get("prefill")
-    if pool and pool.get("part") != row["part"]:
+    name = found.text(f"{place}.part")
+    if at(found.document, f"{place}.prefill") and found.text(f"{place}.prefill.part") != name:
         return None
     catalog = load_catalog()
-    part, system = catalog.part(row["part"]), catalog.system(row["system"])
+    part, system = catalog.part(name), catalog.system(found.text(f"{place}.system"))
     one = float(energy(1.0, part, system, catalog.energy(system=system)).total_j) / SECONDS_PER_HOUR
 
-    def run(accelerators: Any, site_w_per_accelerator: Any) -> Any:
+    def run(accelerators: Num, site_w_per_accelerator: Num) -> Num:
         return fleet_w(accelerators, site_w_per_accelerator)
 
     return by(
@@ -124,19 +124,11 @@ def _watts(found: Answered, place: str) -> Rule | None:
     )  # fmt: skip
 
 
-def _row(found: Answered, place: str) -> dict[str, Any]:
-    """The mapping at a place of the answer."""
-    at: Any = found.document
-    for key in place.split("."):
-        at = at[int(key)] if isinstance(at, list) and key.isdigit() else at[key]
-    return dict(at)
-
-
 def _replicas(found: Answered, place: str) -> Rule | None:
     if found.value(f"{place}.requests_per_s_per_replica") is None:
         return None
 
-    def run(rate: Any, peak_to_mean: Any, requests_per_s_per_replica: Any, spares: Any) -> Any:
+    def run(rate: Num, peak_to_mean: Num, requests_per_s_per_replica: Num, spares: Num) -> Num:
         return replicas_for(rate * peak_to_mean, requests_per_s_per_replica, spares)
 
     return by(replicas_for, run, **_demand(found, place), spares=f"{place}.spare_replicas")
@@ -150,14 +142,14 @@ def _demand(found: Answered, place: str) -> dict[str, str | Fact]:
 
 
 def _load(found: Answered, place: str) -> Rule:
-    def run(rate: Any, peak_to_mean: Any, requests_per_s_per_replica: Any, replicas: Any) -> Any:
+    def run(rate: Num, peak_to_mean: Num, requests_per_s_per_replica: Num, replicas: Num) -> Num:
         return load(rate * peak_to_mean, requests_per_s_per_replica, replicas)
 
     return by(load, run, **_demand(found, place), replicas=f"{place}.replicas")
 
 
 def _headroom(found: Answered, place: str) -> Rule:
-    def run(rate: Any, peak_to_mean: Any, requests_per_s_per_replica: Any, replicas: Any, spares: Any) -> Any:
+    def run(rate: Num, peak_to_mean: Num, requests_per_s_per_replica: Num, replicas: Num, spares: Num) -> Num:
         return headroom(rate * peak_to_mean, requests_per_s_per_replica, replicas, spares)
 
     return by(headroom, run, **_demand(found, place), replicas=f"{place}.replicas", spares=f"{place}.spare_replicas")

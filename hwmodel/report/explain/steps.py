@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
 from hwmodel.catalog.stacks import search_optimism
-from hwmodel.ops import minimum
+from hwmodel.ops import Num, minimum
 from hwmodel.physics import formulas, kernels, layer, micro_batch, schedule, training
 from hwmodel.physics.recomputed import recomputed
 from hwmodel.predict.optimism import SPLITS, added_by_search, search_factor_of, with_search
@@ -34,7 +33,7 @@ def step_rule(found: Answered, step: Rerun, name: str) -> Rule | None:
     return own(step) if own is not None and found.value(f"step.{name}") else None
 
 
-def _levelled(micro_batches: Any, layers: Any, forward_s: Any, backward_s: Any, level: Any) -> Any:
+def _levelled(micro_batches: Num, layers: Num, forward_s: Num, backward_s: Num, level: Num) -> Num:
     return micro_batches * layers * formulas.levelled(forward_s, backward_s, level)
 
 
@@ -56,7 +55,7 @@ def _attention(step: Rerun) -> Rule:
 
 
 def _memory(step: Rerun) -> Rule:
-    def run(micro_batches: Any, layers: Any, forward_s: Any, backward_s: Any, accumulate_s: Any) -> Any:
+    def run(micro_batches: Num, layers: Num, forward_s: Num, backward_s: Num, accumulate_s: Num) -> Num:
         return micro_batches * layers * formulas.passes_s(forward_s, backward_s, accumulate_s)
 
     said = "norms, residuals, rotary embedding, activation, permutation of a layer"
@@ -73,7 +72,7 @@ def _accumulate(step: Rerun) -> Fact:
     size = (float(step.shard.layer), width, float(step.stack.accumulate_passes))
     value = float(formulas.accumulate_s(*size, step.machine.memory)) * step.trainable
 
-    def run(params: Any, gradient_bytes: Any, passes: Any, trainable: Any, **constants: Any) -> Any:
+    def run(params: Num, gradient_bytes: Num, passes: Num, trainable: Num, **constants: Num) -> Num:
         return trainable * formulas.accumulate_s(params, gradient_bytes, passes, _memory_constants(**constants))
 
     rule = by(
@@ -96,16 +95,16 @@ def _launch(step: Rerun) -> Fact:
     return Fact(value=float(step.machine.memory.launch_s), source=f"memory constants of {step.machine.part}")
 
 
-def _memory_constants(launch_s: Any = 0.0, **constants: Any) -> MemoryConstants:
+def _memory_constants(launch_s: Num = 0.0, **constants: Num) -> MemoryConstants:
     return MemoryConstants(launch_s=launch_s, **constants)
 
 
-def _moved_s(size_bytes: Any, **constants: Any) -> Any:
+def _moved_s(size_bytes: Num, **constants: Num) -> Num:
     return kernels.memory_bound_s(size_bytes, _memory_constants(**constants))
 
 
 def _casts(step: Rerun) -> Rule:
-    def run(micro_batches: Any, layers: Any, forward_s: Any, backward_s: Any, widen_s: Any) -> Any:
+    def run(micro_batches: Num, layers: Num, forward_s: Num, backward_s: Num, widen_s: Num) -> Num:
         return micro_batches * layers * formulas.passes_s(forward_s, backward_s, widen_s)
 
     widen = float(micro_batch.widen_s(step.shard, step.precision, step.machine, step.again))
@@ -118,7 +117,7 @@ def _casts(step: Rerun) -> Rule:
 
 
 def _logits(step: Rerun) -> Rule:
-    def run(micro_batches: Any, products_s: Any, level: Any, loss_s: Any) -> Any:
+    def run(micro_batches: Num, products_s: Num, level: Num, loss_s: Num) -> Num:
         return micro_batches * formulas.at_level(products_s, level, loss_s)
 
     vocabulary = float(step.run.shape.vocab)
@@ -138,7 +137,7 @@ def _logits(step: Rerun) -> Rule:
 
 
 def _again(step: Rerun) -> Rule:
-    def run(micro_batches: Any, layers: Any, products_s: Any, level: Any, bytes_s: Any) -> Any:
+    def run(micro_batches: Num, layers: Num, products_s: Num, level: Num, bytes_s: Num) -> Num:
         return micro_batches * layers * formulas.at_level(products_s, level, bytes_s)
 
     return by(
@@ -153,10 +152,10 @@ def _bubble(step: Rerun) -> Rule:
     lay, micro = step.layout, step.micro
     of = "a micro-batch on the mean stage"
 
-    def run(bubble: Any, idle_s: Any) -> Any:
+    def run(bubble: Num, idle_s: Num) -> Num:
         return bubble * idle_s
 
-    def idle(pp: Any, vpp: Any, micro_batches: Any, stage_s: Any, backward_s: Any, weights_s: Any) -> Any:
+    def idle(pp: Num, vpp: Num, micro_batches: Num, stage_s: Num, backward_s: Num, weights_s: Num) -> Num:
         plain = msgspec.structs.replace(lay, pp=pp, vpp=vpp)
         return schedule.bubble_s(plain, micro_batches, stage_s, backward_s, weights_s)
 
@@ -187,7 +186,7 @@ def _optimizer(step: Rerun) -> Rule:
     p = step.precision
     width = float(training.optimizer_bytes(p))
 
-    def run(owned_params: Any, bytes_per_param: Any, on_device: Any, **constants: Any) -> Any:
+    def run(owned_params: Num, bytes_per_param: Num, on_device: Num, **constants: Num) -> Num:
         return formulas.optimizer_s(owned_params, bytes_per_param, on_device, _memory_constants(**constants))
 
     return by(
@@ -204,9 +203,9 @@ def _offload(step: Rerun) -> Rule:
     saved = float(training.saved_bytes(step.run.shape, p, lay, step.workload, s))
 
     def run(
-        activations: Any, micro_batches: Any, saved_bytes: Any, host_link_bytes_per_s: Any, compute_s: Any,
-        optimizer: Any, owned_params: Any, bytes_per_param: Any, host_adam_params_per_s: Any,
-    ) -> Any:  # fmt: skip
+        activations: Num, micro_batches: Num, saved_bytes: Num, host_link_bytes_per_s: Num, compute_s: Num,
+        optimizer: Num, owned_params: Num, bytes_per_param: Num, host_adam_params_per_s: Num,
+    ) -> Num:  # fmt: skip
         """Seconds of both waits, each by the formula of the physics."""
         link, rate = host_link_bytes_per_s, host_adam_params_per_s
         waits = formulas.activations_wait_s(activations, micro_batches, saved_bytes, link, compute_s)
@@ -225,7 +224,7 @@ def _offload(step: Rerun) -> Rule:
 
 
 def _host(step: Rerun) -> Rule:
-    def run(micro_batches: Any, layers: Any, layer_s: Any, step_s: Any) -> Any:
+    def run(micro_batches: Num, layers: Num, layer_s: Num, step_s: Num) -> Num:
         return micro_batches * layers * layer_s + step_s
 
     m = step.micro
@@ -242,12 +241,12 @@ def _host_layer(step: Rerun) -> Rule:
     pipeline = float(step.stack.host_pipeline) if tp > 1.0 and pp > 1.0 else 1.0
 
     def run(
-        device_s: Any, launches: Any, host_op_s: Any, host_tensor: Any, tp: Any, pipeline: Any, host_mixed: Any
-    ) -> Any:
+        device_s: Num, launches: Num, host_op_s: Num, host_tensor: Num, tp: Num, pipeline: Num, host_mixed: Num
+    ) -> Num:
         host = formulas.host_s(launches, host_op_s, host_tensor, tp, pipeline)
         return formulas.launch_wait_s(device_s, host, host_mixed)
 
-    host: dict[str, Any] = {
+    host: dict[str, str | Fact] = {
         "launches": Fact(value=float(step.micro.launches), source="kernels of a layer, forward and backward"),
         "pipeline": Fact(value=pipeline, source=f"stack {step.stack.id}: tensor and pipeline parallelism together"),
         "tp": "layout.tp", **{name: stack(step, name) for name in ("host_op_s", "host_tensor")},
@@ -273,7 +272,7 @@ def _jitter(found: Answered, step: Rerun) -> Rule | None:
     before = _before(found, "jitter_s", "search_s")
     spanned = float(minimum(training.nodes(step.layout, step.machine), step.stack.jitter_nodes))
 
-    def run(jitter: Any, domains: Any, **terms: Any) -> Any:
+    def run(jitter: Num, domains: Num, **terms: Num) -> Num:
         return sum(terms.values()) * formulas.slowest(jitter, domains)
 
     domains = Fact(value=spanned, source="scale-up domains of the fleet, at most those of a stack's jitter_nodes")
@@ -290,7 +289,7 @@ def _search(found: Answered) -> Rule | None:
         return None
     share = math.log1p(added / total) / search_optimism()
 
-    def run(optimism: Any, open_share: Any, **terms: Any) -> Any:
+    def run(optimism: Num, open_share: Num, **terms: Num) -> Num:
         return added_by_search(sum(terms.values()), search_factor_of(optimism, open_share))
 
     said = f"of {', '.join(SPLITS)}, those that the question left open or took from a search"

@@ -4,25 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from hwmodel.ops import Num
+
+if TYPE_CHECKING:
+    from sympy import Expr
+
+Record = TypeVar("Record", bound=msgspec.Struct)
 
 LONG_NUMBER, MOST_PARTS = 12, 100_000  # digits of a float that may stand for a fraction, and its denominator
 LONG = 110  # characters beyond which what a formula repeats gets names of its own
 
 
-def symbol(name: str) -> Any:
-    """A positive symbol."""
+def symbol(name: str) -> Num:
+    """A positive symbol, which the code computes with as with a number."""
     import sympy
 
-    return sympy.Symbol(name, positive=True)
+    found: Num = sympy.Symbol(name, positive=True)
+    return found
 
 
-def record(kind: Any, **fixed: Any) -> Any:
+def held(kind: type[Record], /, **fields: Num | str | tuple[str, ...]) -> Record:
+    """A record whose numbers may be symbols, of a kind that the catalog fills with plain ones."""
+    return kind(**fields)
+
+
+def record(kind: type[Record], /, **fixed: Num | str | tuple[str, ...]) -> Record:
     """A record of constants whose fields are symbols of their own names, but for those that are fixed."""
-    return kind(**({name: symbol(name) for name in kind.__struct_fields__} | fixed))
+    return held(kind, **({name: symbol(name) for name in kind.__struct_fields__ if name not in fixed} | fixed))
 
 
-def formula(found: Any, left: str = "seconds") -> str:
+def formula(found: Num, left: str = "seconds") -> str:
     """An expression as lines of code: what it repeats first, as a, b, c."""
     import sympy
 
@@ -31,7 +46,7 @@ def formula(found: Any, left: str = "seconds") -> str:
     return "\n".join([*(f"{name} = {part}" for name, part in parts), f"{left} = {rest}"])
 
 
-def formula_of(found: Any, left: str) -> str:
+def formula_of(found: Num, left: str) -> str:
     """The same in one line where that is short."""
     import sympy
 
@@ -39,19 +54,19 @@ def formula_of(found: Any, left: str) -> str:
     return plain if len(plain) <= LONG else formula(found, left)
 
 
-def on_symbols(run: Callable[..., Any], inputs: Iterable[str]) -> Any:
+def on_symbols(run: Callable[..., Num], inputs: Iterable[str]) -> Num:
     """What `run` gives for symbols of its inputs."""
     return run(**{name: symbol(name) for name in inputs})
 
 
-def names_in(found: Any) -> set[str]:
+def names_in(found: Num) -> set[str]:
     """The symbols of an expression."""
     import sympy
 
     return {str(one) for one in sympy.sympify(found).free_symbols}
 
 
-def _exact(expression: Any) -> Any:
+def _exact(expression: Expr) -> Expr:
     """Floats as the numbers that they stand for: 24.0 reads 24, what a unit divides by 1/3600, a doubling log(2)."""
     import sympy
 
@@ -60,7 +75,7 @@ def _exact(expression: Any) -> Any:
     return expression.xreplace({one: _number(float(one), one, named) for one in expression.atoms(sympy.Float)})
 
 
-def _number(value: float, plain: Any, named: dict[float, Any]) -> Any:
+def _number(value: float, plain: Expr, named: dict[float, Expr]) -> Expr:
     import sympy
 
     if value.is_integer():

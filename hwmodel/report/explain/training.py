@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 from hwmodel.laws import additive, additive_terms, form
 from hwmodel.laws.batch import steps_for_batch
 from hwmodel.laws.lifetime import train_flop
+from hwmodel.ops import Num
 from hwmodel.predict.training import rate_of_one, step_rate
 from hwmodel.report.explain.answered import Answered
 from hwmodel.report.explain.bill import (
@@ -26,11 +27,13 @@ from hwmodel.report.explain.bill import (
     rent_rule,
     whole_run_rule,
 )
+from hwmodel.report.explain.document import at, inside
 from hwmodel.report.explain.rule import Fact, Rule, by
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.answers import mfu_flop_per_token
 from hwmodel.solve.run.billing import speedup, steady_days, utilisation
 from hwmodel.solve.run.fleet import Fleet, rate_of_size
+from hwmodel.solve.run.sizing import Sized
 from hwmodel.solve.run.solved import sized_shape
 from hwmodel.specs import MemoryTerms, StepTerms
 
@@ -73,7 +76,10 @@ def _sums(path: str) -> Rule | None:
     return None
 
 
-def _sum(kind: Any, place: str, total: Callable[[Any], Any]) -> Rule:
+Terms = TypeVar("Terms", StepTerms, MemoryTerms)
+
+
+def _sum(kind: type[Terms], place: str, total: Callable[[Terms], Num]) -> Rule:
     names = kind.__struct_fields__
     return by(kind, lambda **terms: total(kind(**terms)), **{name: f"{place}.{name}" for name in names})
 
@@ -81,7 +87,7 @@ def _sum(kind: Any, place: str, total: Callable[[Any], Any]) -> Rule:
 def _step_rate(found: Answered, path: str) -> Rule | None:
     """Tokens a second, MFU and the fullest stage of `train`."""
     if path == "tokens_per_s" and found.value("step_s"):
-        seq_len = Fact(value=found.document["request"]["seq_len"], source="the question: --seq-len")
+        seq_len = Fact(value=found.number("request.seq_len"), source="the question: --seq-len")
         return by(step_rate, global_batch_seqs="layout.global_batch_seqs", seq_len=seq_len, step_s="step_s")
     if path == "tokens_per_s_per_accelerator":
         return by(rate_of_one, total="tokens_per_s", accelerators="accelerators")
@@ -92,7 +98,7 @@ def _step_rate(found: Answered, path: str) -> Rule | None:
 
 def _flop_params(found: Answered, place: str) -> str:
     """Parameters that 6 N counts: the active ones of a given model, else the size asked."""
-    return "shape.params_active" if found.text("resolved", "model") else f"{place}.params"
+    return "shape.params_active" if found.text("resolved.model") else f"{place}.params"
 
 
 def _train_flop(found: Answered, place: str) -> Rule:
@@ -102,10 +108,10 @@ def _train_flop(found: Answered, place: str) -> Rule:
 def _tokens_per_s(found: Answered, place: str) -> Rule | None:
     """Of the answer alone: the steps of the others are not kept."""
     fleet = found.fleeted
-    if place != "answer" or fleet is None or found.document["request"]["given"].get("mfu"):
+    if place != "answer" or fleet is None or at(found.document, "request.given.mfu"):
         return None
 
-    def run(global_batch_tokens: Any, step_s: Any, shape_params: Any, params: Any) -> Any:
+    def run(global_batch_tokens: Num, step_s: Num, shape_params: Num, params: Num) -> Num:
         return rate_of_size(step_rate(global_batch_tokens, 1.0, step_s), shape_params, params)
 
     return by(
@@ -121,7 +127,7 @@ def _mfu(found: Answered, place: str) -> Rule | None:
     flop_params = found.value(_flop_params(found, place)) or n
     if fleet.request.flop_convention == "6nd":
         counted = 6.0 * flop_params
-    elif found.text("resolved", "model"):
+    elif found.text("resolved.model"):
         return None  # the convention reads the model's own shape
     else:
         counted = mfu_flop_per_token(fleet, sized_shape(_size(n), None))
@@ -132,9 +138,7 @@ def _mfu(found: Answered, place: str) -> Rule | None:
     )  # fmt: skip
 
 
-def _size(n: float) -> Any:
-    from hwmodel.solve.run.sizing import Sized
-
+def _size(n: float) -> Sized:
     return Sized(params=n, tokens=1.0, loss=None, solved={})
 
 
@@ -157,13 +161,13 @@ def _elapsed(found: Answered, place: str) -> Rule:
 def _loss(found: Answered, place: str) -> Rule | None:
     """A law of size and data on fresh data; where data repeat or a target is given the loss has other reasons."""
     law = found.setting.law
-    given = found.document["request"].get("given", {})
     shape = form(law.form)
-    if not shape.loss_of_size_and_data or law.params_convention != "total" or given.get("unique_tokens"):
+    repeats = at(found.document, "request.given.unique_tokens")
+    if not shape.loss_of_size_and_data or law.params_convention != "total" or repeats:
         return None
     constants = {name: Fact(value=value, source=f"catalogs/laws: {law.id}") for name, value in law.constants.items()}
 
-    def run(params: Any, tokens: Any, **c: Any) -> Any:
+    def run(params: Num, tokens: Num, **c: Num) -> Num:
         return shape.evaluate(c, params=params, tokens=tokens)["loss_nats"]
 
     return by(shape.evaluate, run, params=f"{place}.params", tokens=f"{place}.tokens", **constants)
@@ -171,14 +175,14 @@ def _loss(found: Answered, place: str) -> Rule | None:
 
 def _params(found: Answered, place: str) -> Rule | None:
     """The size for which the tokens given are compute-optimal, in the closed form of an additive law."""
-    how = found.document.get("solved", {}).get("params", "")
+    how = found.text("solved.params")
     law = found.setting.law
     if place != "answer" or "tokens are compute-optimal" not in how or form(law.form).terms is None:
         return None
     terms = additive_terms(law)
     constants = {name: Fact(value=float(value), source=f"catalogs/laws: {law.id}") for name, value in terms.items()}
 
-    def run(tokens: Any, **c: Any) -> Any:
+    def run(tokens: Num, **c: Num) -> Num:
         return additive.params_for_tokens(c, tokens)
 
     return by(additive.params_for_tokens, run, tokens=f"{place}.tokens", **constants)
@@ -192,10 +196,11 @@ def _format(found: Answered, place: str, name: str) -> Rule | None:
     """A format of a comparison: days from its rate, speed-up over the first, loss gap as a share."""
     if name == "train_days":
         return by(steady_days, tokens="answer.tokens", tokens_per_s=f"{place}.tokens_per_s")
-    first = next((f"precisions.{row['precision']}" for row in found.document["precisions"]
-                  if row.get("verdict") == "reference"), "")  # fmt: skip
+    rows = inside(at(found.document, "precisions"))
+    first = next((key for key, row in rows if at(row, "verdict") == "reference"), "")
     if name == "speedup" and first:
-        return by(speedup, tokens_per_s=f"{place}.tokens_per_s", reference_tokens_per_s=f"{first}.tokens_per_s")
+        reference = f"precisions.{first}.tokens_per_s"
+        return by(speedup, tokens_per_s=f"{place}.tokens_per_s", reference_tokens_per_s=reference)
     return None
 
 

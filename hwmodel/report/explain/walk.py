@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from hwmodel.answers import Shown
-from hwmodel.plain import Document
+from hwmodel.plain import JsonValue
 from hwmodel.report.explain.answered import Answered
+from hwmodel.report.explain.document import at, inside
 from hwmodel.report.explain.kernels import KERNELS, SERVED_KERNELS, TERMS, KernelTerm
 from hwmodel.report.explain.memory_terms import MEMORY_TERMS, SERVED_MEMORY_TERMS
 from hwmodel.report.explain.pass_terms import PASS_TERMS
@@ -48,6 +48,15 @@ class Term(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...] = ()
 
 
+class Worked(msgspec.Struct, frozen=True, kw_only=True):
+    """How a number was worked out; the fields of its term that say so."""
+
+    formula: str = ""
+    inputs: dict[str, str] = {}
+    again: float | None = None
+    code: str = ""
+
+
 class Explanation(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """A number of an answer and all that it follows from, the number first."""
 
@@ -57,7 +66,10 @@ class Explanation(Shown, msgspec.Struct, frozen=True, kw_only=True):
     terms: tuple[Term, ...]
 
 
-def explain(document: Mapping[str, Any], name: str) -> Explanation:
+PLAIN = Worked()  # as the answer states it
+
+
+def explain(document: Mapping[str, JsonValue], name: str) -> Explanation:
     """The terms behind a number of an answer (`plan`, `compare`, `train` or `serve`, as a mapping).
 
     Raises InputError, with the nearest names, for a number that the answer does not have.
@@ -90,13 +102,13 @@ def explained_term(found: Answered, path: str) -> tuple[Term, More]:
     if by_rule is None:
         return _of_kernel(found, path, kernel) if kernel is not None else (_plain(found, path), {})
     shown, more = by_rule
-    term = _leaf(found, path, **shown)
+    term = _leaf(found, path, shown)
     if kernel is not None:
         term = msgspec.structs.replace(term, how=kernel.what, sources=(kernel.source,))
     return term, more
 
 
-def _derived(found: Answered, path: str, stored: float, rule: Rule) -> tuple[Document, More] | None:
+def _derived(found: Answered, path: str, stored: float, rule: Rule) -> tuple[Worked, More] | None:
     """Formula, inputs and value of a number by its rule; None where the answer lacks an input, or was made in another
     way."""
     values = {one: at.value if isinstance(at, Fact) else found.value(at) for one, at in rule.inputs.items()}
@@ -110,7 +122,7 @@ def _derived(found: Answered, path: str, stored: float, rule: Rule) -> tuple[Doc
     named = {one: _name_of(path, one, at) for one, at in rule.inputs.items() if one in used}
     more = {named[one]: rule.inputs[one] for one in named}
     text = formula_of(expression, path.rsplit(".", 1)[-1])
-    return {"formula": text, "inputs": named, "again": again, "code": _code(rule.code)}, more
+    return Worked(formula=text, inputs=named, again=again, code=_code(rule.code)), more
 
 
 def _name_of(path: str, symbol: str, at: str | Fact) -> str:
@@ -118,7 +130,7 @@ def _name_of(path: str, symbol: str, at: str | Fact) -> str:
     return at if isinstance(at, str) else at.name or f"{path}.{symbol}"
 
 
-def _leaf(found: Answered, path: str, code: str = "", **more: Any) -> Term:
+def _leaf(found: Answered, path: str, worked: Worked = PLAIN) -> Term:
     """A number as the answer states it, with what the reports say of it."""
     name = path.rsplit(".", 1)[-1]
     stated = found.numbers[path]
@@ -129,8 +141,8 @@ def _leaf(found: Answered, path: str, code: str = "", **more: Any) -> Term:
     return Term(
         name=path, label=_label(name, meant), value=float(stated["value"] if isinstance(stated, Mapping) else stated),
         low=low, high=high, unit=unit_of(path, known),
-        how=_how(found, path, meant), code=code or (f"hwmodel/{meant.code}" if meant is not None else ""),
-        sources=_sources(found, meant), **more,
+        how=_how(found, path, meant), code=worked.code or (f"hwmodel/{meant.code}" if meant is not None else ""),
+        sources=_sources(found, meant), formula=worked.formula, inputs=worked.inputs, again=worked.again,
     )  # fmt: skip
 
 
@@ -140,7 +152,7 @@ def _plain(found: Answered, path: str) -> Term:
     if part is None:
         return _leaf(found, path)
     return msgspec.structs.replace(
-        _leaf(found, path, _code(part.function)), how=part.what, sources=(f"docs/step.md: {part.source}",)
+        _leaf(found, path, Worked(code=_code(part.function))), how=part.what, sources=(f"docs/step.md: {part.source}",)
     )
 
 
@@ -152,31 +164,28 @@ def _label(name: str, known: Meaning | None) -> str:
 
 def _how(found: Answered, path: str, known: Meaning | None) -> str:
     """How it was found, where the answer says so; else how such a number is worked out."""
-    solved = found.document.get("solved") or {}
     name = path.rsplit(".", 1)[-1]
-    if path == f"answer.{name}" and name in solved:
-        return str(solved[name])
+    if path == f"answer.{name}" and (solved := found.text(f"solved.{name}")):
+        return solved
     if re.fullmatch(r"money\.price\.(\w+_usd_per_accelerator_hour|n_quotes)", path):
         return _price_words(found)
-    given = (found.document.get("request") or {}).get("given") or {}
+    given = [key for key, _ in inside(at(found.document, "request.given"))]
     if path in (f"answer.{name}", f"request.given.{name}") and GIVEN.get(name, name) in given:
         return "given in the question"
     if path.startswith("layout.") and name in given:
         return "given in the question"
     if name == "usd_per_accelerator_hour" and found.serves:
-        row = found.document["answer"]
-        return f"{row['price_kind']} quotes of {row['price_dates']}" if row.get("price_dates") else "given"
+        dates = found.text("answer.price_dates")
+        return f"{found.text('answer.price_kind')} quotes of {dates}" if dates else "given"
     return words_of(path) or (known.formula if known is not None else "")
 
 
 def _price_words(found: Answered) -> str:
-    price = found.document["money"]["price"]
-    if price["kind"] == "given":
+    price = found.price
+    if price is None or price.kind == "given":
         return "given in the question"
-    who = ", ".join(price["providers"])
-    return (
-        f"{price['n_quotes']} {price['provider_class']} quotes of {price['first_date']} to {price['last_date']}: {who}"
-    )
+    who = ", ".join(price.providers)
+    return f"{price.n_quotes} {price.provider_class} quotes of {price.first_date} to {price.last_date}: {who}"
 
 
 def _sources(found: Answered, known: Meaning | None) -> tuple[str, ...]:
@@ -184,8 +193,8 @@ def _sources(found: Answered, known: Meaning | None) -> tuple[str, ...]:
     if known is None:
         return ()
     fed = [
-        f"{one['title']} ({one['locator']})" if one.get("locator") else one["title"]
-        for one in found.document.get("sources") or () if any(word in one["for"] for word in known.sources)
+        f"{one.title} ({one.locator})" if one.locator else one.title
+        for one in found.answer.sources if any(word in one.uses for word in known.sources)
     ]  # fmt: skip
     return (*fed[:SOURCES_SHOWN], f"and {len(fed) - SOURCES_SHOWN} more") if len(fed) > SOURCES_SHOWN else tuple(fed)
 
@@ -215,12 +224,15 @@ def unit_of(path: str, known: Meaning | None = None) -> str:
 def _fact(found: Answered, name: str, fact: Fact) -> tuple[Term, More]:
     """An input that the answer does not state, with its own rule where it has one."""
     by_rule = None if fact.rule is None else _derived(found, name, fact.value, fact.rule)
-    shown, more = by_rule or ({}, {})
+    shown, more = by_rule or (PLAIN, {})
     label = name.rsplit(".", 1)[-1].removesuffix("_s").replace("_", " ")
-    return Term(name=name, label=label, value=fact.value, unit=unit_of(name), how=fact.source, **shown), more
+    return Term(
+        name=name, label=label, value=fact.value, unit=unit_of(name), how=fact.source, formula=shown.formula,
+        inputs=shown.inputs, again=shown.again, code=shown.code,
+    ), more  # fmt: skip
 
 
-def _code(function: Any) -> str:
+def _code(function: Callable[..., object]) -> str:
     """Where a function stands: `economics/billing.py: elapsed_over_productive`."""
     module = inspect.getmodule(function)
     place = "" if module is None else module.__name__.removeprefix("hwmodel.").replace(".", "/") + ".py: "
@@ -251,8 +263,7 @@ def _of_kernel(found: Answered, path: str, kernel: KernelTerm) -> tuple[Term, di
     """A term of the step: what it sums, and the formula of one of its kernels with the constants of this machine."""
     of_one = kernel.symbolic is not None and found.value(path)
     how = kernel.what + (f" ({kernel.note or ONE_KERNEL})" if of_one else "")
-    code = _code(kernel.function) if kernel.function is not None else ""
-    term = _leaf(found, path, code)
+    term = _leaf(found, path, Worked(code=_code(kernel.function)))
     term = msgspec.structs.replace(term, how=how, sources=(kernel.source,))
     if kernel.symbolic is None or not term.value:
         return term, {}

@@ -1,0 +1,129 @@
+"""What the reader of a budget can still choose, with what it buys: limits, formats, commitments, odds."""
+
+from __future__ import annotations
+
+import math
+
+from hwmodel.report import words
+from hwmodel.report.chances import share
+from hwmodel.report.phrases import say
+from hwmodel.report.prices import dollars
+from hwmodel.solve.budget.risk import Limit
+from hwmodel.solve.plan.answer import Plan
+from hwmodel.solve.run.result import value_of
+from hwmodel.units import HOURS_PER_YEAR
+
+DECISIONS_SHOWN = 3
+
+
+def decisions(plan: Plan) -> list[str]:
+    """What the reader can still choose, with what it buys."""
+    said = [*_limit_decisions(plan), *_format_decision(plan), *_commitment(plan), *_certainty(plan)]
+    return said[:DECISIONS_SHOWN]
+
+
+def _limit_decisions(plan: Plan) -> list[str]:
+    """What would keep each limit with enough certainty."""
+    said = []
+    for one in plan.risk.limits if plan.risk is not None else []:
+        mend = one.mend
+        if mend is None:
+            continue
+        ways = []
+        if mend.accelerators is not None and mend.accelerators > (plan.answer.accelerators or 0):
+            ways.append(say("{count} accelerators", count=f"{mend.accelerators:,}"))
+        if mend.limit is not None and one.name == "budget":
+            ways.append(words.usd(mend.limit))
+        if mend.limit is not None and one.name == "time":
+            ways.append(words.days(mend.limit))
+        if mend.tokens is not None:
+            ways.append(say("{tokens} tokens at this size", tokens=words.count(mend.tokens)))
+        if mend.usd_per_accelerator_hour is not None:
+            ways.append(say("hours at {usd}", usd=dollars(mend.usd_per_accelerator_hour)))
+        said.append(
+            say(
+                "To keep {limit} with {share}, take {ways}.",
+                limit=limit_words(plan, one),
+                share=share(mend.share),
+                ways=say(" or ").join(ways),
+            )
+        )
+    return said
+
+
+def _format_decision(plan: Plan) -> list[str]:
+    """The cheaper format that pays for its loss, if any."""
+    own = plan.resolved.precision
+    rows = [
+        row
+        for row in plan.precisions
+        if row.status == "ok" and row.precision != own and row.verdict in ("pays", "pays_unless_at_the_top")
+    ]
+    if not rows:
+        return []
+    best = max(rows, key=lambda row: row.probability_wins or 0.0)
+    return [
+        say(
+            "{format} instead of {own}: {speed} as fast, which pays for its loss (chance {chance}).",
+            format=best.precision,
+            own=own,
+            speed=f"{value_of(best.speedup):.2f}x",
+            chance=share(best.probability_wins or 0.0),
+        )
+    ]
+
+
+def _commitment(plan: Plan) -> list[str]:
+    """A year's commitment against on demand."""
+    ways = {row.way: row for row in plan.money.ways} if plan.money is not None else {}
+    year, free = ways.get("reserved_1y"), ways.get("on_demand")
+    if year is None or free is None or year.break_even is None or year.run_usd >= free.run_usd:
+        return []
+    said = {
+        "whole": words.usd(year.committed_usd), "usd": words.usd(year.run_usd), "free": words.usd(free.run_usd),
+        "share": f"{100 * year.break_even:.0f} %",
+    }  # fmt: skip
+    days = plan.answer.elapsed_days
+    terms = 1 if days is None else max(1, math.ceil(24.0 * value_of(days) / HOURS_PER_YEAR))
+    if terms > 1:  # a run longer than the term commits again
+        return [
+            say(
+                "Committing for {terms} years, one by one ({whole} in all): this run bears {usd} instead of {free}, if "
+                "{share} of their hours are used.",
+                terms=f"{terms}",
+                **said,
+            )
+        ]
+    return [
+        say(
+            "Committing for a year ({whole} in all): this run bears {usd} instead of {free}, if {share} of the year's "
+            "hours are used.",
+            **said,
+        )
+    ]
+
+
+def _certainty(plan: Plan) -> list[str]:
+    """What the step from the medians to 80 % costs, where no limit asks for it."""
+    q = plan.answer.quantiles
+    if q is None or (plan.risk is not None and plan.risk.limits):
+        return []
+    if q["p50"]["cost_usd"] is None or q["p80"]["cost_usd"] is None:
+        return []
+    more = value_of(q["p80"]["cost_usd"]) - value_of(q["p50"]["cost_usd"])
+    return [say("Which odds to sign: 80 % instead of even ones sets {usd} more aside.", usd=words.usd(more))]
+
+
+def limit_words(plan: Plan, limit: Limit) -> str:
+    """A limit by its name: `the deadline of 2027-03-01`, `30 days`, `the budget of $3M`."""
+    if limit.name == "budget":
+        return say("the budget of {usd}", usd=words.usd(limit.limit))
+    ends = plan.resolved.deadline
+    if ends is not None:
+        return say(
+            "the deadline {date} ({days} from {start})",
+            date=ends,
+            days=words.days(limit.limit),
+            start=plan.resolved.start,
+        )
+    return say("the limit of {days}", days=words.days(limit.limit))
