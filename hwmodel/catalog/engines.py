@@ -20,16 +20,17 @@ class _Engines(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @cache
-def engine_habits(directory: Path | None = None) -> tuple[EngineHabits, ...]:
+def engine_habits() -> tuple[EngineHabits, ...]:
     """Every engine that is known, `generic` among them."""
-    return read_calibration((directory or calibrations_dir()) / "engines.yaml", _Engines).engines
+    return read_calibration(calibrations_dir() / "engines.yaml", _Engines).engines
 
 
 @cache
 def serving_calibration(directory: Path | None = None) -> ServingCalibration:
-    """Constants of serving engines: what was fitted (`serving.yaml`) over what each documents (`engines.yaml`)."""
+    """Constants of serving engines: what was fitted (`serving.yaml` of a folder) over what each documents, which is
+    shipped and never fitted (`engines.yaml`)."""
     fitted = read_calibration((directory or calibrations_dir()) / "serving.yaml", ServingCalibration)
-    habits = engine_habits(directory)
+    habits = engine_habits()
     return msgspec.structs.replace(
         fitted,
         engines={engine.id: engine.settings | fitted.engines.get(engine.id, {}) for engine in habits},

@@ -147,6 +147,6 @@ def disagreements(given: dict[str, Any], most: int) -> list[str]:
     draw = random.Random(str(given))
     said = []
     for row in draw.sample(rows, min(most, len(rows))):
-        question = space.question_at(space.places_of(row["point"]))
+        question = space.plan_at(space.places_of(row["point"]))
         said += [f"{question}: {one}" for one in differences(row, question)]
     return said

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 from typing import Any
@@ -63,6 +64,7 @@ def test_words_that_were_asked_stand_beside_what_was_chosen() -> None:
 
 MEASURES = ("cost_usd", "elapsed_days", "loss_nats", "mfu", "tokens_per_s", "energy_mwh", "goodput", "tokens",
             "peak_memory_bytes", "gpu_hours", "accelerators")  # fmt: skip
+TIES = ("cost_usd", "elapsed_days", "accelerators")  # of rows that are equal the cheaper, then the faster, the smaller
 MORE_IS_BETTER = {"mfu", "tokens_per_s", "goodput"}
 
 
@@ -97,8 +99,11 @@ def test_what_is_kept_is_what_brute_force_finds(seed: int) -> None:
     def cost(row: dict[str, Any], name: str) -> float:
         return -row[name] if name in MORE_IS_BETTER else row[name]
 
+    def told(row: dict[str, Any], name: str) -> float:
+        return float(f"{cost(row, name) if row[name] is not None else math.inf:.10g}")
+
     for name, count in space["keep"]["top"].items():
-        best = sorted(rows, key=lambda row: (cost(row, name), row["point"]))[:count]
+        best = sorted(rows, key=lambda row: (*(told(row, each) for each in (name, *TIES)), row["point"]))[:count]
         assert [row["point"] for row in summary["top"][name]] == [row["point"] for row in best]
     by = space["keep"]["pareto"]
     costs = {row["point"]: [float(f"{cost(row, name):.10g}") for name in by] for row in rows}
