@@ -63,7 +63,7 @@ def fleets(draw: st.DrawFn) -> tuple[Fleeted, Shape, Cases, Policy]:
 @settings(max_examples=20, deadline=None)
 @given(fleets())
 def test_no_layout_is_below_its_floors(drawn: tuple[Fleeted, Shape, Cases, Policy]) -> None:
-    hold(*drawn)
+    assert_floors_hold(*drawn)
 
 
 def test_schedules_where_the_host_launches_too_slowly() -> None:
@@ -76,10 +76,10 @@ def test_schedules_where_the_host_launches_too_slowly() -> None:
         batch_given=True, seq_len=2048.0, trainable_fraction=0.01,
     )  # fmt: skip
     fixed = policy(setting.stack, {"tp": 2.0, "cp": 8.0, "pp": 8.0, "ep": 1.0}, schedules=SCHEDULES)
-    hold(setting, cases.shape, cases, fixed)
+    assert_floors_hold(setting, cases.shape, cases, fixed)
 
 
-def hold(setting: Fleeted, shape: Shape, cases: Cases, fixed: Policy) -> None:
+def assert_floors_hold(setting: Fleeted, shape: Shape, cases: Cases, fixed: Policy) -> None:
     """Every layout of the space takes at least its floor of time and of memory."""
     domain = float(setting.machine.network.domain)
     space, whole = layout_space(cases, domain, fixed), grid(cases, domain, fixed)

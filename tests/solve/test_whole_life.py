@@ -317,3 +317,24 @@ def test_no_life_is_dearer_than_that_of_the_plans_own_run(question: dict[str, st
     assert row.serve_cost < 0.06 * own
     assert row.train_cost <= 1.002 * own  # failures are counted for a smooth shape of the size
     assert row.lifetime_cost <= 1.002 * own + 1.1 * row.serve_cost * value_of(found.answer.params) / row.params
+
+
+@pytest.mark.parametrize(
+    ("question", "settles"),
+    [
+        ({"gpus": "57984xH100", "budget": "500M", "inference_tokens": "10T"}, True),  # a shape of 27 % MFU was taken
+        ({"gpus": "8xV100", "time": "365d", "inference_tokens": "100B"}, True),
+        ({"gpus": "1024xH100", "time": "30d", "inference_tokens": "10T"}, False),
+    ],
+)
+def test_no_life_is_dearer_than_the_best_run_stopped_at_its_loss(question: dict[str, str], settles: bool) -> None:
+    """The best run within the limits, stopped where it reaches the loss of the cheapest life, trains in proportion to
+    its tokens and is served at its size: by the bills of both no cheaper than that life, or it is the answer itself."""
+    o = plan(**question).objectives
+    best, one = o.training_optimal, o.deployment_optimal
+    assert (best.params == one.params) == settles
+    n, loss = value_of(best.params), value_of(one.loss_nats)
+    share = float(same_loss_tokens(n, loss)) / value_of(best.tokens)
+    trained = value_of(best.cost_usd)
+    stopped = trained * share + best.lifetime_cost - trained
+    assert one.lifetime_cost <= stopped * (1 + 1e-3)

@@ -163,6 +163,7 @@ def carbon_rule(found: Answered, place: str) -> Rule | None:
     def run(
         energy_mwh: Num, grid_kg_co2e_per_kwh: Num, gpu_hours: Num, embodied_kg_co2e_per_accelerator_hour: Num
     ) -> Num:
+        """Tonnes of carbon of this energy, and of the hardware for these hours."""
         grid = grid_kg(KWH_PER_MWH * energy_mwh, grid_kg_co2e_per_kwh)
         making = embodied_kg(gpu_hours, embodied_kg_co2e_per_accelerator_hour)
         terms = EnergyTerms(chip_j=0.0, server_j=0.0, facility_j=0.0, grid_kg_co2e=grid, embodied_kg_co2e=making)

@@ -219,11 +219,22 @@ def within_limits(fleet: Fleet, model: LossModel, best: Sized, demand: float) ->
     nats = float(falls_at(overruns, 0.0, MOST_NATS_GIVEN_UP, HALVINGS))
     found = option_optimum(way, least + nats, demand)
     if best.n <= float(found.params):
-        return _life_of(best, least, of, demand)
+        return life_of(best, least, of, demand)
     return Life(found=found, costs=of, loss=least + nats, demand=demand)
 
 
-def _life_of(best: Sized, loss: float, of: Costs, demand: float) -> Life:
+def stopped_early(life: Life, model: LossModel, best: Sized, best_cost: float, run: Sized) -> float:
+    """The life of the best run stopped where it reaches the loss of another run, in the unit of the objective;
+    `best_cost`: its life as it is."""
+    way = option(model, life.costs)
+    goal = float(reached_loss(way, run.n, run.d))
+    most = math.log(best.d)
+    log_tokens = falls_at(lambda x: float(reached_loss(way, best.n, math.exp(x))) > goal, 0.0, most, HALVINGS)
+    serving = float(life.served(best.n))
+    return (best_cost - serving) * math.exp(log_tokens - most) + serving
+
+
+def life_of(best: Sized, loss: float, of: Costs, demand: float) -> Life:
     """The life of the best run within the limits: where the cheapest life of a demand is larger than it and reaches a
     higher loss (sizes between buildable shapes are priced by a trend), nothing speaks for the larger one."""
     found = Lifetime(

@@ -23,7 +23,7 @@ from hwmodel.solve.life.samples import answers
 from hwmodel.solve.life.served_loss import served_line
 from hwmodel.solve.life.serving_formats import serving_rows
 from hwmodel.solve.life.sparse import sparse_model
-from hwmodel.solve.life.whole_life import compute_band, within_limits
+from hwmodel.solve.life.whole_life import compute_band, life_of, stopped_early, within_limits
 from hwmodel.solve.plan import sides
 from hwmodel.solve.plan.alternatives import alternatives
 from hwmodel.solve.plan.answer import Plan, Resolved
@@ -170,6 +170,9 @@ def _prepared(setting: Setting, fleet: Fleet | None) -> Prepared:
         best = sized
         lifetime = within_limits(fleet, model, best, lifetime.demand)
         sized = _inside(setting, model, fleet, lifetime)
+        if not _cheapest(fleet, model, lifetime, best, sized):
+            sized, loss = best, value_of(best.loss) + float(lifetime.costs.lost(best.n, best.d))
+            lifetime = life_of(best, loss, lifetime.costs, lifetime.demand)
     solved = on_fleet(fleet, sized, shape) if fleet is not None else None
     if solved is not None:
         check_limits(fleeted(asked), solved, model)
@@ -195,6 +198,13 @@ def _inside(setting: Setting, model: LossModel, fleet: Fleet, lifetime: Life) ->
             break
         sized = with_tokens(model, sized, 1.0 / used)
     return sized
+
+
+def _cheapest(fleet: Fleet, model: LossModel, lifetime: Life, best: Sized, run: Sized) -> bool:
+    """Whether the life of a run costs no more by its own bill than that of the best one stopped at the loss that it
+    reaches: a size is chosen by the trend of speeds, and the shape that is built there may be slower by far."""
+    own, other = (lifetime.billed(on_fleet(fleet, one).answer, one.n, one.d) for one in (run, best))
+    return own is None or other is None or own <= stopped_early(lifetime, model, best, other, run)
 
 
 def _paid_in_full(setting: Setting, model: LossModel, fleet: Fleet | None) -> Sized | None:
