@@ -79,6 +79,8 @@ def test_tokens_in_and_out_convert_exactly() -> None:
         (["--demand", "10", "--input", "200k"], InputError, "131,072"),
         (["--demand", "10", "--concurrency", "3"], InputError, "either"),
         (["--demand", "10", "--rounds", "2"], InputError, "--rounds belongs to --concurrency"),
+        (["--demand", "10", "--gpus", "H200"], InputError, "name the part alone, like --part H200"),
+        (["--concurrency", "4", "--gpus", "H200"], InputError, "has no count: a prediction is of so many"),
         (["--concurrency", "4", "--part", "h100", "--rounds", "0.5"], InputError, "--rounds"),
         (["--demand", "10", "--tpot", "0.1ms"], InfeasibleError, "--tpot"),
         (["--demand", "10", "--ttft", "1us"], InfeasibleError, "--ttft"),

@@ -14,5 +14,6 @@ __all__ = [
     "request",
     "setting",
     "task_families",
+    "typed",
     "values",
 ]

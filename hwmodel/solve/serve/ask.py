@@ -15,13 +15,14 @@ from hwmodel.errors import InputError, unknown
 from hwmodel.plain import JsonObject, listed
 from hwmodel.solve.question.options import Folders, Quantity, ServiceAsked, ServiceOptions
 from hwmodel.solve.question.rates import known_kind, parse_rates
+from hwmodel.solve.question.typed import fleet_of
 from hwmodel.solve.serve.choose import cheapest_fleet, choose
 from hwmodel.solve.serve.fixed import chosen_rows, predicted_rows
 from hwmodel.solve.serve.predict import Workers, predict
 from hwmodel.solve.serve.question import PoolLimit, ServingQuestion, read_date, read_histogram, read_pool
 from hwmodel.solve.serve.records import EngineFound, FleetFound, FleetRow, PredictedRow
 from hwmodel.solve.serve.sharing import FreshPasses
-from hwmodel.units import parse_count, parse_duration_s, parse_fleet, parse_fraction, parse_positive, parse_usd
+from hwmodel.units import parse_count, parse_duration_s, parse_fraction, parse_positive, parse_usd
 
 
 class Served(Shown, msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +129,8 @@ def read_asked(
         raise InputError("--pools and --prefill-tp belong to --concurrency (a prediction); --demand sizes pools itself")
     if demand is not None and gpus is not None:
         raise InputError(
-            "--gpus belongs to --concurrency (a prediction); --demand finds how many accelerators it takes"
+            "--gpus counts the accelerators of a prediction (--concurrency); --demand finds how many it takes: "
+            "name the part alone, like --part H200"
         )
     if demand is not None and given.get("rounds") is not None:
         raise InputError("--rounds belongs to --concurrency: how often each of so many clients asks")
@@ -225,9 +227,14 @@ def _refuse_limits(given: ServiceAsked) -> None:
 
 def _fleet(text: str) -> tuple[float, str | None]:
     """Accelerators of --gpus, and their part where `8xH100` names it. Raises InputError."""
-    if any(mark in text for mark in "x×*:"):
-        return parse_fleet(text)
-    return parse_count(text, "--gpus"), None
+    if not any(letter.isalpha() for letter in text.rstrip("kKmM")):
+        return parse_count(text, "--gpus"), None
+    count, part = fleet_of(text)
+    if count is None:
+        raise InputError(
+            f"--gpus {part} has no count: a prediction is of so many, like --gpus 8xH200, or of --part H200 alone"
+        )
+    return count, part
 
 
 def _text(value: Any) -> str:
