@@ -13,17 +13,19 @@ from tests.mutants.kinds import Place, places
 from tests.mutants.planted import PLANTED, Fault
 
 FOLDERS = ("physics", "economics", "predict", "laws", "solve")  # whose functions compute
-RECORDS = ("catalog", "specs")  # whose functions read, check and hold: drawn from where a survey names them
+NAMED = ("catalog", "specs", "validation", "report", "interop")  # read, check, score, print and write: where named
 
 
 def folders_of(file: str) -> tuple[str, ...]:
     """Whose tests must notice a fault in a file: those of its folder, of serving where it serves, of the laws where
-    it asks them; of records that all share also those of who uses them."""
+    it asks them; of records that all share and of texts also those of who uses them."""
     if file == "numerics.py":
         return ("test_numerics.py",)
     if file.startswith("specs/"):
         return ("specs", "physics", "economics", "laws", "predict", "catalog", "serving")
-    serves = file.startswith(("physics/serving", "predict/service", "solve/serve"))
+    if file.startswith("report/"):
+        return ("report", "solve", "serving", "cli", "api")
+    serves = file.startswith(("physics/serving", "predict/service", "solve/serve", "validation", "interop/export"))
     return (file.split("/")[0], *(("serving",) if serves else ()), *(("laws",) if "/law/" in file else ()))
 
 
@@ -90,7 +92,7 @@ def drawn(package: Path, seed: int, count: int, begin: tuple[str, ...] = ("",)) 
     Places are ranked by a hash of the seed and of their own text: a seed draws the same faults after a change of the
     sources, but for those whose lines changed and for new ones.
     """
-    named = tuple(folder for folder in RECORDS if any(one.startswith(folder) for one in begin))
+    named = tuple(folder for folder in NAMED if any(one.startswith(folder) for one in begin))
     files = [file for file in formula_files(package, (*FOLDERS, *named)) if file.startswith(begin)]
     texts = {file: (package / file).read_text(encoding="utf-8") for file in files}
     found = [one for file, text in texts.items() for one in ranked(seed, file, text)]
@@ -111,7 +113,7 @@ def ranked(seed: int, file: str, text: str) -> Iterator[tuple[str, str, Place]]:
 def counted(package: Path) -> dict[str, int]:
     """How many faults each folder has room for."""
     found: dict[str, int] = {}
-    for file in formula_files(package, (*FOLDERS, *RECORDS)):
+    for file in formula_files(package, (*FOLDERS, *NAMED)):
         folder = file.split("/")[0]
         text = (package / file).read_text(encoding="utf-8")
         found[folder] = found.get(folder, 0) + len(dict.fromkeys(places(text)))

@@ -28,7 +28,7 @@ PLANTED = (
     _fault("physics/serving_queue.py", "queue = minimum(0.5 *", "queue = maximum(0.5 *", "physics serving"),
     _fault("physics/serving_queue.py", "return 0.5 * service_s * waiting_share",
            "return 1.0 * service_s * waiting_share", "physics serving"),
-    _fault("predict/service/cost.py", "prompts * layout.dp * layout.pp)", "prompts * layout.pp)", "physics serving"),
+    _fault("predict/service/cost.py", "prompts * layout.dp * layout.pp)", "prompts * layout.pp)", "predict serving"),
     _fault(LAYER, '"cp_b": context_parallel(block, 2.0 * tokens,', '"cp_b": context_parallel(block, 1.0 * tokens,'),
     _fault("physics/collectives.py", "where(net.torus > 0, 2.0 * net.torus_axes, 1.0)",
            "where(net.torus > 0, 1.0 * net.torus_axes, 1.0)"),

@@ -19,12 +19,12 @@ from typing import Any
 
 import pytest
 
-from tests.mutants.drawn import FOLDERS, RECORDS, Drawn, by_hand, counted, drawn, formula_files
+from tests.mutants.drawn import FOLDERS, NAMED, Drawn, by_hand, counted, drawn, formula_files
 from tests.mutants.inside import Reach, exchange, forget, forked, import_all
 from tests.mutants.notes import KEPT, NOTES, ROOT, Notes, calling, read_notes
 
 PACKAGE = ROOT / "hwmodel"
-SURVEYED = (*FOLDERS, *RECORDS)
+SURVEYED = (*FOLDERS, *NAMED)
 LONGEST_REACH_S = 3000.0
 Say = Callable[[Any], None]
 

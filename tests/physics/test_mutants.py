@@ -72,8 +72,10 @@ def test_draws_are_the_same_and_parse() -> None:
 
 
 def test_every_folder_with_formulas_is_drawn_from() -> None:
-    folders = {"physics", "economics", "predict", "laws", "solve", "numerics.py", "catalog", "specs"}
-    assert set(counted(PACKAGE)) == folders
+    folders = {"physics", "economics", "predict", "laws", "solve", "numerics.py"}
+    named = {"catalog", "specs", "validation", "report", "interop"}
+    assert set(counted(PACKAGE)) == folders | named
+    assert {one.fault.file.split("/")[0] for one in drawn(PACKAGE, 1, 4, ("interop",))} == {"interop"}
     assert folders_of("solve/serve/cost.py") == ("solve", "serving")
     assert folders_of("numerics.py") == ("test_numerics.py",)
 
