@@ -7,10 +7,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+from round_machine import MACHINE, SHAPE
 
-from hwmodel.predict.service import regimes
-from hwmodel.predict.service.arrivals import ArrivalSpread, Prompts, _batches, prefilled, step_prompts
-from hwmodel.specs.serving import Engine, ServiceTerms, ServingLayout, ServingLoad
+from hwmodel.predict.service import arrivals, regimes
+from hwmodel.predict.service.arrivals import (
+    ArrivalSpread,
+    Decoded,
+    Prompts,
+    _batches,
+    decoded,
+    fitting,
+    joined,
+    loaded,
+    places,
+    prefilled,
+    prompts_of,
+    step_prompts,
+)
+from hwmodel.predict.service.passes import Passes
+from hwmodel.predict.service.setting import ServiceSetting, Worker, on_layout
+from hwmodel.specs.serving import Engine, ServiceTerms, ServingFormats, ServingLayout, ServingLoad, Speculation
 
 LOAD = ServingLoad(prompt_tokens=1024.0, output_tokens=100.0)
 # Two attention ranks and two stages, steps of 4,096 tokens: four prompts each.
@@ -93,3 +109,126 @@ def test_the_batch_that_runs_at_a_rate(
     assert (found.step_s, found.requests_per_s) == pytest.approx((0.1 * running, 2.0))
     # From eight running on: a tenth of a second a sequence, and nothing beside.
     assert slopes[0] == pytest.approx((0.0, 0.1))
+
+
+# Two drafts, a half of each accepted: 1.75 tokens a step.
+DRAFTS = Speculation(draft_tokens=2.0, acceptance=0.5)
+ENGINE = Engine(request_s=0.02, stream_steps=2.0, prefill_stall=2.0, max_running=4.0, step_tokens=4096.0)
+
+
+def setting() -> ServiceSetting:
+    worker = Worker(machine=MACHINE, formats=ServingFormats(), engine=ENGINE, layout=ServingLayout())
+    return ServiceSetting(shape=SHAPE, worker=worker, load=LOAD, drafts=DRAFTS)
+
+
+def group() -> Any:
+    """One setting, whose rows run alone; no rows give nothing."""
+    one = setting()
+
+    def run(rows: Any, of: Any) -> list[Any]:
+        return [of(on_layout(one, r.layout), *r.columns) if r.size else [] for r in rows]
+
+    return SimpleNamespace(settings=[one], run=run)
+
+
+def layout(*dp: float) -> ServingLayout:
+    one = np.ones(len(dp))
+    return ServingLayout(tp=one, pp=one, dp=np.array(dp), ep=one)
+
+
+def test_batches_that_fit_with_their_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    # One to four on each rank. Nine in ten see b + 1.28155 sqrt b: 2.3, 3.8, 5.2, 6.6 of room for six; two ranks run 2,
+    # 4, 6, 8, seen as 3.8, 6.6, 9.1, 11.6, of ten.
+    spread = ArrivalSpread(percentile=0.9)
+    monkeypatch.setattr(arrivals, "most_prompts", lambda s: 4.0 * s.worker.layout.dp)
+    found = fitting(setting(), layout(1.0, 2.0), np.array([6.0, 10.0]), spread)
+    assert found.batch.tolist() == [1, 2, 3, 2, 4, 6]
+    assert found.room.tolist() == [6, 6, 6, 10, 10, 10]
+    assert found.layout.dp.tolist() == [1, 1, 1, 2, 2, 2]  # type: ignore[union-attr]
+    # A twentieth of a prompt a step feeds 100 / 20 / 1.75 = 2.9 answers.
+    monkeypatch.setattr(arrivals, "most_prompts", lambda s: 0.05)
+    assert fitting(setting(), layout(1.0, 2.0), np.array([6.0, 10.0]), spread).batch.tolist() == [1, 2, 2]
+    # A request must fit whole, whatever the spread.
+    always = ArrivalSpread(percentile=0.5)
+    assert fitting(setting(), layout(1.0), np.array([0.999]), always).batch.tolist() == []
+    assert places(group(), [layout(), layout()]) == [pytest.approx([]), pytest.approx([])]
+
+
+def test_what_each_configuration_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of 0.0175 s a request gives 1.75 tokens: a token in 0.01 s times those that run."""
+    monkeypatch.setattr(arrivals, "step_s", lambda s, running: 0.0175 * running)
+    monkeypatch.setattr(arrivals, "most_prompts", lambda s: 4.0)
+    spread = ArrivalSpread(percentile=0.9)
+    fit = fitting(setting(), layout(1.0), np.array([6.0]), spread)
+    # Tails of 2.28, 3.81 and 5.22 requests: the last takes more than 0.05 s.
+    (found,) = decoded(group(), [fit], spread, 0.05)
+    assert (found.batch.tolist(), found.room.tolist(), found.count) == ([1, 2], [6, 6], 2)
+    assert found.pass_s == pytest.approx([0.0175, 0.035])
+    assert found.step_s == pytest.approx([0.01, 0.02])
+    assert found.step_tail_s == pytest.approx([0.0228, 0.0381], abs=1e-4)
+    assert found.pass_tail_s == pytest.approx(1.75 * found.step_tail_s)
+    assert decoded(group(), [fit], spread)[0].count == 3
+    assert found.rows(slice(1, 2)).pass_s.tolist() == [0.035]
+    assert decoded(group(), [fit], spread, 0.001)[0].count == 0
+
+
+def test_waits_between_decode_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen run in steps of 0.035 s, 25.305 at the tail in steps of 0.07; a prompt makes steps 0.1 and 0.2 s longer
+    and costs the others 0.004 s, 1.99 times so beside answers of a hundred tokens."""
+
+    def passes(s: Any, batch: Any, step: Any) -> Passes:
+        return Passes(step=step, mixed=step + np.where(batch > 20.0, 0.2, 0.1), first=0.3 + 0.0 * batch,
+                      service=0.004 + 0.0 * batch)  # fmt: skip
+
+    monkeypatch.setattr(arrivals, "passes", passes)
+    monkeypatch.setattr(arrivals, "mixed_s", lambda s, running, load: np.where(running > 20.0, 0.5, np.nan))
+    one = np.array([1.0])
+    at = Decoded(layout=layout(1.0), batch=16 * one, room=64 * one, pass_s=0.035 * one, pass_tail_s=0.07 * one,
+                 step_s=0.02 * one, step_tail_s=0.04 * one)  # fmt: skip
+    plain = ArrivalSpread(percentile=0.99, prompt_variance=0.5)
+    (found,) = loaded(group(), [at], plain)
+    # A token in 0.02 + 0.00796 x 0.16 s; sixteen of a hundred of them are 7.521 requests a second, which keep the
+    # engine busy for 0.05987 of its time.
+    tpot = 0.02 + 0.00796 * 0.16
+    assert found.tpot_s == pytest.approx([tpot])
+    assert found.requests_per_s == pytest.approx([7.52106], rel=1e-5)
+    assert found.prefill_share == pytest.approx([0.0598676], rel=1e-5)
+    assert found.tpot_tail_s == pytest.approx([0.04 + 0.00796 * 0.25305], rel=1e-4)
+    # 0.02 s of the request, 0.3 of its pass, two steps to stream; half of 0.00796 x 0.05987 / 0.94013, half as much
+    # again for the spread of prompts.
+    alone = 0.32 + 2 * 1.75 * tpot
+    assert found.ttft_s == pytest.approx([alone + 1.5 * 0.000253446], rel=1e-6)
+    # At the tail the pass takes 0.27 s for 0.135; one in a hundred waits ln 5.98676 = 1.78955 times 0.00423345.
+    late = alone + 0.135 + 1.5 * 0.00757597
+    assert found.ttft_tail_s == pytest.approx([late], rel=1e-5)
+    # The longest prompt takes 0.5 s for 0.27. No tail lies below the mean.
+    (longer,) = loaded(group(), [at], ArrivalSpread(percentile=0.99, prompt_variance=0.5, longer=LOAD))
+    assert longer.ttft_tail_s == pytest.approx([late + 0.23], rel=1e-5)
+    monkeypatch.setattr(arrivals, "mixed_s", lambda s, running, load: 0.1)
+    (shorter,) = loaded(group(), [at], ArrivalSpread(percentile=0.99, prompt_variance=0.5, longer=LOAD))
+    assert shorter.ttft_tail_s == pytest.approx(found.ttft_s)
+    both = joined([found, longer], np.array([1, 0]))
+    assert both.ttft_tail_s.tolist() == [longer.ttft_tail_s[0], found.ttft_tail_s[0]]
+    (nothing,) = loaded(group(), [at.rows(slice(0))], plain)
+    assert nothing.ttft_s.tolist() == []
+
+
+def test_prompts_on_a_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of a second a prompt and as much for each 1,024 tokens of it; four fit a step."""
+
+    def prompt_s(shape: Any, w: Worker, load: ServingLoad, n: Any = 1.0) -> Any:
+        return 0.1 * n + 0.1 * load.prompt_tokens / 1024 + 0.0 * w.layout.tp
+
+    monkeypatch.setattr(arrivals, "prompt_s", prompt_s)
+    monkeypatch.setattr(arrivals, "transfer_s", lambda shape, w, load: 0.02 * w.layout.tp)
+    monkeypatch.setattr(arrivals, "first_s", lambda shape, w, run, new: run + new)
+    (found,) = prompts_of(group(), [layout(1.0, 2.0)], ArrivalSpread(percentile=0.99))
+    assert found.run_s == pytest.approx([0.2, 0.2])
+    assert found.full_s == pytest.approx([0.5, 0.5])
+    assert found.transfer_s == pytest.approx([0.02, 0.02])
+    assert found.first_s == pytest.approx([1024.22, 1024.22])
+    assert found.longer_s == pytest.approx([0.2, 0.2])
+    long = ServingLoad(prompt_tokens=3072.0, output_tokens=1.0)
+    (found,) = prompts_of(group(), [layout(1.0)], ArrivalSpread(percentile=0.99, longer=long))
+    assert found.longer_s == pytest.approx([0.4])
+    assert found.rows(slice(0)).run_s.tolist() == []

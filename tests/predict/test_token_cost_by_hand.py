@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+import numpy as np
 import pytest
 from round_machine import LAYER, MACHINE, SHAPE
 
-from hwmodel.predict.service.cost import cost_table
+from hwmodel.predict.service import cost as costs
+from hwmodel.predict.service.cost import cost_per_token, cost_table
 from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad
 
 ENGINE = Engine(
@@ -42,3 +47,53 @@ def test_an_output_token_costs_a_share_of_its_step() -> None:
     assert batch == 32.0
     assert output == pytest.approx(2 * step / 32, rel=1e-12)
     assert cost(ServingLayout(dp=2.0), 0.5)[2] == 16.0
+
+
+def test_what_does_not_fit_is_told() -> None:
+    # A machine of 100 MB holds no model of 140 MB; a batch is never less than one.
+    small = msgspec.structs.replace(MACHINE, hbm_bytes=1e8)
+    found = cost_table(SHAPE, small, ServingFormats(), ENGINE, LOAD, ServingLayout(), 1.0)
+    assert (found[2], found[4]) == (1.0, 0.0)
+    assert cost(ServingLayout(), 1e-3)[2] == 1.0
+
+
+def test_the_cheapest_of_the_layouts_within_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One, two and four tensor ranks at a full and a half batch. Steps take 0.08 s a full batch over the ranks, half as
+    long of half of it; a prompt token 0.001 s a rank, an output token 0.01 s, a half more at half the batch and a tenth
+    more for each rank."""
+    seen: dict[str, Any] = {}
+
+    def table(shape: Any, machine: Any, formats: Any, engine: Any, load: Any, layout: Any, share: Any) -> Any:
+        seen["load"] = load
+        prompt, output = 0.001 * layout.tp, 0.01 * (1.5 - 0.5 * (share > 0.9)) * (1 + 0.1 * layout.tp)
+        return prompt, output, 64.0 * share, 0.08 * share / layout.tp, np.where(layout.tp < most, 1.0, 0.0)
+
+    def layouts(shape: Any, domain: float, space: Any) -> ServingLayout:
+        assert (domain, space.most) == (8.0, 16.0)
+        one = np.ones(3)
+        return ServingLayout(tp=np.array([1.0, 2.0, 4.0]), pp=one, dp=one, ep=one)
+
+    for name, other in (("cost_table", table), ("layouts", layouts), ("BATCH_SHARES", (1.0, 0.5))):
+        monkeypatch.setattr(costs, name, other)
+    most = 9.0
+    at = (SHAPE, MACHINE, ServingFormats(), ENGINE, 100.0, 10.0)
+    # Without a bound one rank is cheapest: 100 x 0.001 + 10 x 0.011 of 0.2 + 0.12 and 0.4 + 0.14.
+    found = cost_per_token(*at, 0.1, most=16.0)
+    assert (found.tp, found.batch, found.tpot_s, found.feasible) == (1.0, 64.0, 0.08, 1.0)
+    assert (found.prompt_accelerator_s, found.output_accelerator_s) == pytest.approx((0.001, 0.011))
+    assert (seen["load"].prompt_tokens, seen["load"].output_tokens) == (100.0, 10.0)
+    # In 0.05 s one rank at half the batch: 0.1 + 0.165 of 0.2 + 0.12.
+    found = cost_per_token(*at, 0.05, most=16.0)
+    assert (found.tp, found.batch) == (1.0, 32.0)
+    # Ten times the answers: 0.1 + 1.65 of 0.2 + 1.2 with two ranks.
+    assert cost_per_token(*at[:-1], 100.0, 0.05, most=16.0).tp == 2.0
+    # Nothing is as quick as 0.005 s: a quarter above the quickest of 0.01 is taken, or nothing where the limit binds.
+    found = cost_per_token(*at, 0.005, most=16.0)
+    assert (found.tp, found.batch, found.feasible) == (4.0, 32.0, 1.0)
+    assert cost_per_token(*at, 0.005, strict=True, most=16.0).feasible == 0.0
+    # What does not fit is no candidate and sets no pace: of two ranks the quickest is 0.02 s.
+    most = 3.0
+    assert cost_per_token(*at, 0.005, most=16.0).tp == 2.0
+    # Columns of sizes give columns.
+    many = msgspec.structs.replace(SHAPE, d_model=np.array([1024.0]))
+    assert cost_per_token(many, *at[1:], 0.1, most=16.0).tp.tolist() == [1.0]
