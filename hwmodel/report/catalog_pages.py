@@ -300,7 +300,7 @@ def _part_lines(catalog: Catalog, record: Any) -> list[str]:
     if record.extends:
         lines.append(f"A variant of `{record.extends}`: what is not stated here is inherited.")
     if record.unconfirmed:
-        lines += ["", f"**Unconfirmed** (recalled, in no source that was read): {', '.join(record.unconfirmed)}."]
+        lines += ["", f"**Unconfirmed** (in no source that was read): {', '.join(record.unconfirmed)}."]
     return lines
 
 
