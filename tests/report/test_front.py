@@ -85,6 +85,30 @@ def test_what_would_keep_a_budget_is_said() -> None:
     assert "tokens at this size" in said
 
 
+@pytest.mark.parametrize("own", ["bf16", "fp8", "mxfp8", "nvfp4"])
+def test_another_format_is_compared_with_the_format_of_the_plan(own: str) -> None:
+    """Rows are against 16 bits. What is advised pays with a better chance than the plan's own format, and "as fast" is
+    the plan's own days over the days of what is advised."""
+    plan = hm.plan(gpus="192xB200", tokens="1T", precision=own)
+    rows = {row.precision: row for row in plan.precisions if row.status == "ok"}
+    said = [line for line in decisions(plan) if f" instead of {own}" in line]
+    chance = {name: row.probability_wins or 0.0 for name, row in rows.items()}
+    best = max(chance, key=lambda name: chance[name])
+    if best == own:
+        assert not said
+        return
+    speed = value_of(rows[own].train_days) / value_of(rows[best].train_days)
+    assert said[0].startswith(f"{best} instead of {own}: {speed:.2f}x as fast, ")
+    assert (chance[best] > chance[own] and f"instead of {100 * chance[own]:.0f} %" in said[0]) or own == "bf16"
+
+
+def test_a_format_that_pays_less_likely_than_not_is_said_to() -> None:
+    plan = hm.plan(gpus="192xB200", params="3B", tokens="15T", precision="nvfp4")
+    own = {row.precision: row for row in plan.precisions}["nvfp4"].probability_wins
+    assert own is not None
+    assert f"bf16 instead of nvfp4, which pays for its loss with {100 * own:.0f} % only." in decisions(plan)
+
+
 def test_warnings_stand_by_what_they_can_cost() -> None:
     plan = hm.plan(gpus="520xH100", params="8B", tokens="1T", global_batch="4096", tp="8", pp="4")
     costs = [warning_usd(plan, line) for line in ranked_warnings(plan)]

@@ -10,10 +10,12 @@ from hwmodel.report.phrases import say
 from hwmodel.report.prices import dollars
 from hwmodel.solve.budget.risk import Limit
 from hwmodel.solve.plan.answer import Plan
+from hwmodel.solve.run.format_records import FormatRow
 from hwmodel.solve.run.result import value_of
 from hwmodel.units import HOURS_PER_YEAR
 
 DECISIONS_SHOWN = 3
+EVEN_ODDS = 0.5
 
 
 def decisions(plan: Plan) -> list[str]:
@@ -52,25 +54,54 @@ def _limit_decisions(plan: Plan) -> list[str]:
 
 
 def _format_decision(plan: Plan) -> list[str]:
-    """The cheaper format that pays for its loss, if any."""
-    own = plan.resolved.precision
-    rows = [
-        row
-        for row in plan.precisions
-        if row.status == "ok" and row.precision != own and row.verdict in ("pays", "pays_unless_at_the_top")
-    ]
-    if not rows:
+    """The format that pays for its loss with the best chance, if another than the plan's does: chances and speed-ups of
+    the rows are against the reference, so that a plan in another format says both chances, or that its own pays less
+    likely than not."""
+    found = {row.precision: row for row in plan.precisions if row.status == "ok"}
+    own = found.get(plan.resolved.precision)
+    if own is None:
         return []
-    best = max(rows, key=lambda row: row.probability_wins or 0.0)
-    return [
-        say(
-            "{format} instead of {own}: {speed} as fast, which pays for its loss (chance {chance}).",
-            format=best.precision,
-            own=own,
-            speed=f"{value_of(best.speedup):.2f}x",
-            chance=share(best.probability_wins or 0.0),
-        )
-    ]
+    paying = [row for row in found.values() if row is not own and row.verdict in ("pays", "pays_unless_at_the_top")]
+    best = max(paying, key=lambda row: row.probability_wins or 0.0, default=None)
+    if own.verdict == "reference":
+        return [] if best is None else [_against_the_reference(own, best)]
+    reference = next((row for row in found.values() if row.verdict == "reference"), None)
+    if reference is None or own.probability_wins is None:
+        return []
+    if best is not None and (best.probability_wins or 0.0) > own.probability_wins:
+        return [
+            say(
+                "{format} instead of {own}: {speed} as fast, and pays for its loss against {reference} with {chance} "
+                "instead of {own_chance}.",
+                format=best.precision,
+                own=own.precision,
+                speed=f"{value_of(best.speedup) / value_of(own.speedup):.2f}x",
+                reference=reference.precision,
+                chance=share(best.probability_wins or 0.0),
+                own_chance=share(own.probability_wins),
+            )
+        ]
+    if own.probability_wins < EVEN_ODDS:
+        return [
+            say(
+                "{reference} instead of {own}, which pays for its loss with {chance} only.",
+                reference=reference.precision,
+                own=own.precision,
+                chance=share(own.probability_wins),
+            )
+        ]
+    return []
+
+
+def _against_the_reference(own: FormatRow, best: FormatRow) -> str:
+    """The decision of a plan in the format that all rows are compared with."""
+    return say(
+        "{format} instead of {own}: {speed} as fast, which pays for its loss (chance {chance}).",
+        format=best.precision,
+        own=own.precision,
+        speed=f"{value_of(best.speedup):.2f}x",
+        chance=share(best.probability_wins or 0.0),
+    )
 
 
 def _commitment(plan: Plan) -> list[str]:
