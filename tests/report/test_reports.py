@@ -72,7 +72,7 @@ def test_what_two_leads_ask_is_answered() -> None:
     assert "| 1024xA100 against 512xH100 |" in fleets
     broken = read("512xH100-40B-budget-1.5M")
     assert "the budget of $1.5M is kept with" in broken
-    assert "To keep the budget of $1.5M with 80 %, take $" in broken
+    assert "To be 80 % sure of the budget of $1.5M: " in broken
     changed = read("diff-512xH100-256xB200")
     assert "| rent |" in changed
     rows = [line for line in changed.split("## What changed")[1].splitlines() if line.startswith("|")][2:]

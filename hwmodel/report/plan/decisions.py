@@ -34,17 +34,17 @@ def _limit_decisions(plan: Plan) -> list[str]:
         ways = []
         if mend.accelerators is not None and mend.accelerators > (plan.answer.accelerators or 0):
             ways.append(say("{count} accelerators", count=f"{mend.accelerators:,}"))
-        if mend.limit is not None and one.name == "budget":
-            ways.append(words.usd(mend.limit))
-        if mend.limit is not None and one.name == "time":
-            ways.append(words.days(mend.limit))
         if mend.tokens is not None:
             ways.append(say("{tokens} tokens at this size", tokens=words.count(mend.tokens)))
         if mend.usd_per_accelerator_hour is not None:
             ways.append(say("hours at {usd}", usd=dollars(mend.usd_per_accelerator_hour)))
+        if mend.limit is not None and one.name == "budget":
+            ways.append(say("a budget of {usd}", usd=words.usd(mend.limit)))
+        if mend.limit is not None and one.name == "time":
+            ways.append(say("a limit of {days}", days=words.days(mend.limit)))
         said.append(
             say(
-                "To keep {limit} with {share}, take {ways}.",
+                "To be {share} sure of {limit}: {ways}.",
                 limit=limit_words(plan, one),
                 share=share(mend.share),
                 ways=say(" or ").join(ways),
