@@ -232,7 +232,7 @@ def form_names() -> list[str]:
 def usable(spec: LawSpec) -> LawSpec:
     """The law itself, or InputError where its constants are unpublished or unconfirmed."""
     if spec.refusal:
-        raise InputError(f"law {spec.id} is listed but not evaluated: {spec.refusal}")
+        raise InputError(f"law {spec.id} is listed but not evaluated: {spec.refusal}; `hwmodel law list` has others")
     return spec
 
 

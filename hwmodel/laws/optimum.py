@@ -100,28 +100,46 @@ def _need_settings(spec: LawSpec) -> None:
 
 
 def _instead(spec: LawSpec) -> str:
-    """What the law gives in place of a loss."""
-    given = form(spec.form).gives
-    return f": it gives {', '.join(given)}" if given else ""
+    """What the law gives in place of what was asked."""
+    shape = form(spec.form)
+    return f": it gives {', '.join(shape.gives)} for {', '.join(shape.needs)}" if shape.gives else ""
 
 
 def _need_terms(spec: LawSpec) -> None:
     """Refuse laws whose loss is not a floor plus a term in N and one in D."""
     _need_loss(spec)
     if form(spec.form).terms is None:
-        raise InputError(f"law {spec.id} has no separate terms in parameters and tokens (form {spec.form})")
+        raise InputError(
+            f"law {spec.id} has no separate terms in parameters and tokens (form {spec.form}), so that nothing is "
+            "solved for its loss; ask it for the loss of a size and tokens, or take --law besiroglu_2024"
+        )
 
 
-def _need_split(spec: LawSpec, solved: bool = False) -> None:
-    """Refuse laws that say nothing sound about how to split compute. `solved`: a size that is solved for will do."""
-    usable(spec)
-    if "allocation" in spec.not_for:
-        raise InputError(f"law {spec.id} is not for allocation: {spec.caveats}")
+def splits_compute(spec: LawSpec) -> bool:
+    """Whether the law says soundly which size and which data are best for a budget.
+
+    A law may have a loss and not: one whose loss has no terms of its own in N and D, or whose authors rule it out.
+    """
+    shape = form(spec.form)
+    return "allocation" not in spec.not_for and bool(shape.terms or shape.splits or shape.params_for_flop)
+
+
+def need_split(spec: LawSpec, flop_given: bool = False) -> None:
+    """Refuse laws that say nothing sound about how to split compute. `flop_given`: a size solved for will do."""
     _need_settings(spec)
     shape = form(spec.form)
-    if shape.terms is None and not shape.splits and not (solved and shape.params_for_flop):
+    if not splits_compute(spec):
+        why = f": {spec.caveats}" if "allocation" in spec.not_for else _instead(spec)
+        rather = (
+            "give size and tokens (or one of them and the compute) for its loss there, or take --law besiroglu_2024"
+            if has_loss(spec)
+            else f"take --law besiroglu_2024, and ask this one by `hwmodel law eval {spec.id}`"
+        )
+        raise InputError(f"law {spec.id} is not for allocation{why.rstrip('.')}; {rather}")
+    if shape.params_for_flop and not flop_given:
         raise InputError(
-            f"law {spec.id} says nothing about how to split compute{_instead(spec)}; see `hwmodel law show {spec.id}`"
+            f"law {spec.id} splits a budget, and gives no size for tokens nor tokens for a size; give --flops, or "
+            "size and tokens"
         )
 
 
@@ -154,7 +172,7 @@ def loss_floor(spec: LawSpec, params: Num | None = None, tokens: Num | None = No
 
 def optimum_for_flop(spec: LawSpec, flop: Num) -> Optimum:
     """The size and data that the law calls best for a training budget [FLOP]."""
-    _need_split(spec, solved=True)
+    need_split(spec, flop_given=True)
     c, solve = _constants(spec), form(spec.form).params_for_flop
     if solve is not None:
         n = solve(c, flop)
@@ -177,7 +195,7 @@ def _optimum(spec: LawSpec, n: Num, d: Num, flop: Num) -> Optimum:
 
 def optimum_for_tokens(spec: LawSpec, tokens: Num) -> Optimum:
     """The size for which D tokens are compute-optimal."""
-    _need_split(spec)
+    need_split(spec)
     c = _constants(spec)
     if _published_split(c):
         flop = allocation.flop_for_tokens(c, tokens)
@@ -188,7 +206,7 @@ def optimum_for_tokens(spec: LawSpec, tokens: Num) -> Optimum:
 
 def optimum_for_params(spec: LawSpec, params: Num | Count) -> Optimum:
     """The data for which N parameters are compute-optimal."""
-    _need_split(spec)
+    need_split(spec)
     c, n = _constants(spec), plain(spec, params)
     if _published_split(c):
         flop = allocation.flop_for_params(c, n)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Unpack
 
 import msgspec
 
 from hwmodel.answers import Shown
-from hwmodel.errors import InputError
+from hwmodel.errors import InputError, unknown
 from hwmodel.physics.schedule import micro_batches
 from hwmodel.physics.shape import flop_per_token, parameters
 from hwmodel.predict.given_layout import check_given
@@ -28,7 +29,7 @@ from hwmodel.predict.training import (
 from hwmodel.predict.uncertainty import is_mixture, step_shares
 from hwmodel.solve.plan.citations import training_sources
 from hwmodel.solve.plan.solver import setting_of
-from hwmodel.solve.question.options import Quantity, RunQuestion
+from hwmodel.solve.question.options import Quantity, QuestionOptions, RunQuestion, TrainOptions
 from hwmodel.solve.question.request import Request
 from hwmodel.solve.question.setting import Fleeted, fleeted, run_like, step_doubt
 from hwmodel.solve.question.values import quantity
@@ -208,6 +209,7 @@ def train(
     values came out of a search, like a plan's: its optimism is added as to a layout left blank. InputError for layouts
     that cannot be, InfeasibleError where nothing divides.
     """
+    _check_taken(given)
     if task not in TRAINABLE:
         raise InputError(f"--task {task!r} is none of {', '.join(TRAINABLE)}")
     if task != "lora" and (rank is not None or base is not None):
@@ -226,6 +228,16 @@ def train(
     run, warnings = _run(fleet, r, r.gpus, share, sequence_parallel)
     run = msgspec.structs.replace(run, searched=_names_searched(searched, r))
     return _result(fleet, r, predict_training(run, setting.level), warnings)
+
+
+def _check_taken(given: Iterable[str]) -> None:
+    """Raises InputError for an option that other verbs take and the step of a layout has no use for."""
+    takes = TrainOptions.__optional_keys__
+    for name in given:
+        if name not in takes:
+            if name in QuestionOptions.__optional_keys__:
+                raise InputError(f"train takes no {name}: it predicts the step of one layout; plan and compare take it")
+            raise unknown("option", name, takes, "train")
 
 
 def _names_searched(text: str | None, r: Request) -> tuple[str, ...]:

@@ -110,9 +110,9 @@ def compute_band(setting: Setting, model: LossModel, sized: Sized, fleet: Fleet 
 
     A size that time or money on a fleet closed wastes nothing: larger models may run at a higher share of peak, and
     where it is smaller than all of these, for larger ones run slower or not at all, the fleet sets the band. None
-    where the law allots its compute otherwise than its own loss would (Kaplan's smallest compute).
+    where the law allots its compute otherwise than its own loss would (Kaplan's smallest compute), or not at all.
     """
-    if not laws.has_loss(setting.law) or sized.loss is None:
+    if sized.loss is None or not laws.splits_compute(setting.law):
         return None
     flop = 6.0 * sized.n * sized.d
     if model.unique_tokens is None:

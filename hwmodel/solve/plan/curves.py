@@ -30,7 +30,7 @@ FLEET_FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 def size_curve(model: LossModel, sized: Sized) -> list[SizePoint]:
     """Loss against size at the compute of this plan: what missing the best size costs."""
-    if not laws.has_loss(model.law) or sized.loss is None:
+    if sized.loss is None or not laws.splits_compute(model.law):
         return []
     flop = 6.0 * sized.n * sized.d
     centre = float(laws.optimum_for_flop(model.law, flop).params)

@@ -96,8 +96,8 @@ WAYS = {"params": "size alone", "tokens": "data alone", "both": "both"}
 
 
 def margin(setting: Setting, sized: Sized, cost_usd: float | None) -> Margin | None:
-    """The compute-optimal run of the plan's loss, and what a tenth more compute buys; None without a loss."""
-    if sized.loss is None or not laws.has_loss(setting.law):
+    """The compute-optimal run of the plan's loss, and what a tenth more compute buys; None without either."""
+    if sized.loss is None or not laws.splits_compute(setting.law):
         return None
     loss, flop = value_of(sized.loss), 6.0 * sized.n * sized.d
     best = laws.optimum_for_loss(setting.law, loss)

@@ -65,7 +65,7 @@ def objective_answers(prepared: Prepared) -> tuple[Objectives, Saving | None]:
         demand_curve=usual.rows if usual else [],
         flip_inference_tokens=usual.flip_inference_tokens if usual else None,
         demand_unit=usual.unit if usual else None,
-        demand_note=usual.note if usual else "the law gives this model no loss to hold while its size is traded",
+        demand_note=usual.note if usual else "the law gives this model no loss that holds while its size is traded",
         demand_sizes=usual.curves if usual else [],
         by_law=law_choices(setting, prepared.model, LAWS_SHOWN, lifetime, sized) if lifetime else [],
         training_optimal=training,

@@ -159,6 +159,8 @@ def batch(setting: Setting, solved: Solved) -> BatchUsed:
     )
 
 
+# How laws of another convention than all parameters count.
+COUNTED = {"non_embedding": "outside the embeddings", "flop_per_token": "as a sixth of the FLOPs of a training token"}
 # Of the batch, as factors of the usual one, which the plan took; close beyond it, where idle replicas begin.
 OTHER_CAPS = (0.25, 0.5, 1.125, 1.5, 2.0, 4.0)
 NEARLY_ALL = 0.9  # of the accelerators that a run of the usual time would take
@@ -221,6 +223,18 @@ def warnings(setting: Setting, sized: Sized, solved: Solved | None) -> list[str]
     if laws.has_loss(setting.law) and sized.loss is not None and own_allocation(setting, sized):
         said.append(
             f"{setting.law.id} allots these FLOPs otherwise than its own loss at 6 N D would: no band of sizes is shown"
+        )
+    if sized.loss is not None and setting.law.params_convention in COUNTED:
+        said.append(
+            f"{setting.law.id} counts parameters {COUNTED[setting.law.params_convention]}: the size here is taken as "
+            "one of that count"
+        )
+    if not laws.has_loss(setting.law):
+        said.append(f"{setting.law.id} says how to split compute and gives no loss; besiroglu_2024 has one")
+    elif applied and not laws.splits_compute(setting.law):
+        said.append(
+            f"{setting.law.id} is not for allocation: its loss stands for this size and these tokens alone, and no "
+            "best size, band of sizes or cost of a miss is shown"
         )
     active = solved.at.flop_params if solved is not None else None
     said += data_warnings(sized, r.unique_tokens, active)

@@ -200,6 +200,7 @@ def _for_compute(r: Request, model: LossModel, params: float | None, tokens_of: 
         tokens_band = model.band(d, lambda drawn: laws.optimum_for_flop(drawn, flop).tokens)
         how = f"least loss at 6 N D = {format_count(flop)} FLOP ({law.id})"
         return _sized(model, params_band, tokens_band, {"params": how, "tokens": how}, by)
+    laws.need_split(law, flop_given=True)
     how = f"least loss within {given} ({law.id})"
     if laws.has_loss(law):
         n = _least_loss(model, tokens_of)

@@ -27,8 +27,6 @@ from hwmodel.solve.run.solved import check_experts, sized_shape
 from hwmodel.specs import Shape
 from hwmodel.units import format_count
 
-ANY_FLOP = 1e22  # at which a law is asked whether it splits compute
-
 
 class Closed(msgspec.Struct, frozen=True, kw_only=True):
     """A sized run. `tokens` are nan where the fleet's rate closes them within its time and money."""
@@ -122,12 +120,9 @@ class Closing:
         return self._found[key]
 
     def _check_compared(self) -> None:
-        """Raises InputError where a plan could not compare its answer with others: by an objective that nobody prices,
-        or a law that says nothing of allocation."""
+        """Raises InputError where a plan compares its answer with others by an objective that nobody prices."""
         if self.has_loss and isinstance(self.setting, Fleeted) and self.setting.request.objective == "usd":
             hourly_usd(self.setting)
-        if self.has_loss:
-            laws.optimum_for_flop(self.setting.law, ANY_FLOP)
 
     def _closed(self, setting: Setting) -> Closed:
         check_priced(setting)
