@@ -94,7 +94,7 @@ class LayoutSpace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _width(self) -> int:
         """How many options there are."""
         columns = (getattr(self.options, name) for name in Layout.__struct_fields__)
-        return max((len(one) for one in columns if isinstance(one, np.ndarray)), default=1)
+        return next((len(one) for one in columns if isinstance(one, np.ndarray)), 1)
 
     def compact(self) -> LayoutSpace:
         """The same layouts without the options that none of them takes."""

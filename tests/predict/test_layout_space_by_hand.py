@@ -162,7 +162,11 @@ def test_the_table_of_options() -> None:
     assert found.tolist() == [
         [2.0, 1.0, 2.0, 2.0, ep, etp, 4.0, 0.0, 1.0, 0.0] for ep in (1.0, 2.0) for etp in (1.0, 2.0)
     ]
+    # Two ranks of experts on both tensor ranks need two replicas, unless context ranks are two more.
     assert kinds_of(found).tolist() == [[4.0] * 4, [4.0] * 4, [1.0, 1.0, 1.0, 2.0]]
+    longer = found.copy()
+    longer[:, 1] = 2.0
+    assert kinds_of(longer).tolist() == [[8.0] * 4, [4.0] * 4, [1.0] * 4]
 
 
 def test_modes_by_what_the_model_has() -> None:

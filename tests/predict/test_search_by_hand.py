@@ -149,7 +149,8 @@ def test_layouts_with_fewer_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = Cases(
         shape=SHAPE, accelerators=np.array([20.0]), batch_cap_seqs=np.array([20.0]), batch_given=False, seq_len=1024.0
     )
-    monkeypatch.setattr(search, "least_seconds_of_micro_batch", lambda *_: np.full(1, 0.1))
+    round_s = 0.1
+    monkeypatch.setattr(search, "least_seconds_of_micro_batch", lambda *_: np.full(1, round_s))
 
     def found(first_s: float, second_s: float, best: float | None = None) -> list[tuple[float, float]]:
         bar = None if best is None else np.array([best])
@@ -168,6 +169,9 @@ def test_layouts_with_fewer_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found(7.0, 4.0) == []
     # Beside layouts elsewhere that take 0.1 s a sequence: 3.04 of 2.
     assert found(3.0, 4.0, 0.1) == []
+    # 4.05 s less a fiftieth and one short micro-batch are 3.98 of 4.
+    round_s = 0.01
+    assert found(4.05, 4.0) == [(10.0, 20.0), (5.0, 20.0)]
     # A batch that is full calls for none.
     assert found(INF, 4.0) == []
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from round_machine import LAYER, MACHINE, SHAPE
 
+from hwmodel.physics.serving import prefill_terms
 from hwmodel.predict.service import cost as costs
 from hwmodel.predict.service.cost import cost_per_token, cost_table
 from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad
@@ -20,9 +21,9 @@ ENGINE = Engine(
 LOAD = ServingLoad(prompt_tokens=1024.0, output_tokens=100.0)
 
 
-def cost(layout: ServingLayout, share: float = 1.0) -> tuple[float, float, float, float]:
+def cost(layout: ServingLayout, share: float = 1.0, load: ServingLoad = LOAD) -> tuple[float, float, float, float]:
     """Accelerator-seconds a prompt token and an output token, batch, step seconds."""
-    found = cost_table(SHAPE, MACHINE, ServingFormats(), ENGINE, LOAD, layout, share)
+    found = cost_table(SHAPE, MACHINE, ServingFormats(), ENGINE, load, layout, share)
     assert found[4] == 1.0
     return tuple(float(value) for value in found[:4])
 
@@ -31,6 +32,16 @@ def test_a_prompt_token_costs_its_products() -> None:
     # Two FLOPs a weight of four layers at 1e14 FLOP/s; attention, norms and logits of eight prompts are less than half.
     alone = cost(ServingLayout())[0]
     assert 1.0 < alone / (2 * 4 * LAYER / 1e14) < 1.5
+
+
+def test_a_prompt_longer_than_a_step_is_read_alone() -> None:
+    # Of 16,384 tokens: pairs of queries and keys are half of 16,384 a token, two products of 128 for 8 heads.
+    long = ServingLoad(prompt_tokens=16384.0, output_tokens=100.0)
+    pairs = 4 * 2 * 2 * 128 * 8 * 16384 / 2 / 1e14
+    floor = 2 * 4 * LAYER / 1e14 + pairs
+    assert 1.0 < cost(ServingLayout(), load=long)[0] / floor < 1.5
+    terms = prefill_terms(SHAPE, MACHINE, ServingFormats(), ServingLayout(), ENGINE, 16384.0, 16384.0)
+    assert cost(ServingLayout(), load=long)[0] == pytest.approx(float(terms.total_s) / 16384, rel=1e-12)
 
 
 def test_attention_ranks_and_stages_work_at_once() -> None:
