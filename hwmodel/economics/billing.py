@@ -8,7 +8,7 @@ from hwmodel.ops import Num, exp, hypot, log, maximum
 from hwmodel.specs.economics import WholeRunConstants
 from hwmodel.specs.intervals import Z80
 
-_LN2, _LN10 = 0.6931471805599453, 2.302585092994046
+_LN2, _LN10 = 0.6931471805599453, 2.302585092994046  # the natural logarithms of 2 and 10
 _NORMAL = NormalDist()
 
 

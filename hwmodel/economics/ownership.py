@@ -14,7 +14,7 @@ import msgspec
 from hwmodel.economics.price import INTERCONNECT_SHARE, SERVER_MARKUP, VALUE_LOSS_OOM_PER_YEAR
 from hwmodel.units import HOURS_PER_YEAR
 
-MONTHS_PER_YEAR = 12
+MONTHS_PER_YEAR = 12  # as a calendar has them, each a twelfth of the hours of a year
 HOURS_PER_MONTH = HOURS_PER_YEAR / MONTHS_PER_YEAR
 
 

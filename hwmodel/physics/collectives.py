@@ -14,7 +14,7 @@ from hwmodel.ops import Num, exp, log, maximum, minimum, where
 from hwmodel.physics.columns import anywhere
 from hwmodel.specs.kernels import Network
 
-_LN2 = 0.6931471805599453
+_LN2 = 0.6931471805599453  # the natural logarithm of 2
 
 
 def _log2(x: Num) -> Num:

@@ -9,8 +9,8 @@ from hwmodel.ops import Num, ceil, log, maximum, minimum, sqrt
 from hwmodel.physics.kernels import memory_bound_s
 from hwmodel.specs.kernels import MemoryConstants
 
-_LN2 = 0.6931471805599453
-_TINY = 1e-30
+_LN2 = 0.6931471805599453  # the natural logarithm of 2
+_TINY = 1e-30  # keeps a division from zero
 # Of the ring of contexts, what stays exposed however long attention takes: its first exchange, before any attention
 # has begun (unconfirmed).
 _RING_EXPOSED = 0.05

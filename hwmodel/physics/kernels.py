@@ -8,7 +8,7 @@ from __future__ import annotations
 from hwmodel.ops import Num, ceil, maximum, minimum, where
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, MemoryConstants
 
-_TILE = 128.0
+_TILE = 128.0  # rows and columns that `GemmConstants.fill` counts in, and columns of the tiles of `wave`
 _BACKWARD_PRODUCTS = 5.0 / 2.0  # five products where the forward pass has two (arXiv 2307.08691 section 3.1)
 
 

@@ -34,8 +34,14 @@ _LOSS_BYTES = 4.0 + 2.0 * 4.0 + 2.0 * 2.0
 # A layer's width is read and written by two norms, and read twice and written by two residual sums.
 _NORM_PASSES = 2.0 * 2.0
 _RESIDUAL_PASSES = _NORM_PASSES + 2.0 * 3.0
-_SCORE_BYTES_BACK = 3.6  # that the backward pass moves of a score where the forward one moves two (unconfirmed)
-_TRAFFIC_KERNELS = 8.0  # of a forward pass: norms, sums, rotary embedding, activation, permutation (count unconfirmed)
+# Bytes that the backward pass of unfused attention moves of a score where the forward one moves two (unconfirmed).
+# Counted by passes of 16 bits: the forward one writes scores, reads and writes their softmax and reads it for the
+# product, four; the backward one writes its gradient, reads it and the softmax, writes the scores' gradient and reads
+# that twice and the softmax once for three products, seven. That is 3.5; `score_passes` was fitted beside 3.6.
+_SCORE_BYTES_BACK = 3.6
+# Kernels of the element-wise operations of `traffic_s`, counted one each: two norms, two sums, rotary embedding of
+# queries and of keys, activation, permutation to the experts' order.
+_TRAFFIC_KERNELS = 8.0
 
 MODULES = ("up_projections", "mlp", "shared_experts", "experts")  # of `shapes.matrices`, whose products are told apart
 

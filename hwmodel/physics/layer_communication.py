@@ -10,7 +10,7 @@ from hwmodel.physics.formulas import ring_exposed_s, tensor_exposed_s
 from hwmodel.specs import Block, Layout, Precision, Shape, Stack
 from hwmodel.specs.kernels import Machine
 
-_LN2 = 0.6931471805599453
+_LN2 = 0.6931471805599453  # the natural logarithm of 2
 
 
 def slower_network(domains: Num, stack: Stack) -> Num:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from hwmodel.ops import Num, log, maximum, minimum
 
-_LN2 = 0.6931471805599453
+_LN2 = 0.6931471805599453  # the natural logarithm of 2
 _USUAL_DOUBLINGS = 3.0  # `collective_s` of an engine is the wait for the last of eight ranks
 
 

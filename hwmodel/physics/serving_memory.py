@@ -19,14 +19,17 @@ from hwmodel.physics.shape import (
 from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad, ServingMemory
 from hwmodel.specs.shape import Block, Shape
 
+# Share of the memory, reserve and share of the memory for the cache that users come down to where the usual settings
+# leave next to nothing (unconfirmed).
 TIGHT_FRACTION, TIGHT_RESERVE_BYTES, TIGHT_POOL = 0.97, 1.5e9, 0.05
 
 # 80 % ends of what an engine leaves for the cache. Loaded weights: within 2 % of those counted
 # (vllm-project/vllm#27508). The share of the memory that engines are started with: 0.82 to 0.95 in launch scripts of
-# one benchmark (SemiAnalysisAI/InferenceX, benchmarks/dsr1_fp8_b200.sh). What they reserve for activations, graphs and
-# communicators goes by tokens a step and captured batches: from half of what their documents say to twice it
-# (unconfirmed).
-WEIGHTS_DOUBT, FRACTION_DOUBT, RESERVE_FACTOR = 0.02, 0.065, 2.0
+# one benchmark (SemiAnalysisAI/InferenceX, benchmarks/dsr1_fp8_b200.sh).
+WEIGHTS_DOUBT, FRACTION_DOUBT = 0.02, 0.065
+# What engines reserve for activations, graphs and communicators goes by tokens a step and captured batches: from half
+# of what their documents say to twice it (unconfirmed).
+RESERVE_FACTOR = 2.0
 
 
 def _layer_kv_elements(block: Block, tp: Num) -> Num:

@@ -318,6 +318,7 @@ def flop_per_token(shape: Shape, seq_len: Num, convention: str = "6nd") -> Num:
 
 # --- buildable shapes -------------------------------------------------------------------------------------------
 
+# Width of a head and groups of keys and values, those of Llama 3 of 8B to 405B (catalogs/models/llama.yaml).
 HEAD_DIM = 128.0
 KV_HEADS = 8.0
 
