@@ -105,7 +105,7 @@ def expert_rows(block: Block, tokens: Num, layout: Layout) -> tuple[Num, Num]:
 def held_part(block: Block, layout: Layout) -> shapes.HeldPart:
     """What one rank holds of a layer; heads and the width of a dense network are cut into whole ones."""
     tp = layout.tp
-    dense = ceil(block.d_ff / tp) if anywhere(block.n_experts < 1.0) else 0.0
+    dense = ceil(block.d_ff / tp) if anywhere(block.n_experts <= 0) else 0.0
     routed = block.d_ff / layout.etp if anywhere(block.n_experts > 0) else 0.0
     width = where(block.n_experts > 0, routed, dense)
     return shapes.HeldPart(ceil(block.n_heads / tp), ceil(block.n_kv_heads / tp), width, block.d_ff_shared / tp, tp)

@@ -12,7 +12,7 @@ from hwmodel import laws
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.laws import precision
-from hwmodel.laws.combine import combine, judge, require_sound
+from hwmodel.laws.combine import _beyond, combine, judge, require_sound
 from hwmodel.laws.data import effective_tokens, repeated_loss, tokens_for_effective
 from hwmodel.laws.experts import dense_equivalent
 from hwmodel.laws.forms import form, form_names
@@ -150,6 +150,16 @@ def test_what_nobody_has_judged_is_refused():
     for name in ("liang_dit_2024", "zhai_vit_2021", "parscale_2025", "scale_rl_2025", "jones_boardgames_2021"):
         verdict = combine(base, [law(name)])[0]
         assert (verdict.verdict, "nobody has judged" in verdict.reason) == ("refused", True), name
+
+
+def test_a_law_that_nobody_has_judged_is_sent_to_what_it_gives(law):
+    """In the words of its form; a form that names no output is sent on all the same."""
+    said = "nobody has judged whether {} may act on another law's loss: {} it alone (`hwmodel law show {}`)"
+    for name, what in (("wei_emergent_2022", "use"), ("parscale_2025/code", "it gives {}; use")):
+        other = law(name)
+        gives = ", ".join(form(other.form).gives)
+        assert (what == "use") == (not gives)
+        assert _beyond(law("besiroglu_2024"), other, None) == said.format(name, what.format(gives), name)
 
 
 def test_every_pair_of_laws_is_backed_by_a_source_or_refused_in_one_line():

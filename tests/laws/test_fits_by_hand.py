@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from hwmodel.laws import allocation
+from hwmodel.laws import allocation, fit_floor
 from hwmodel.laws.distill import given_teacher, usual_teacher
 from hwmodel.laws.fit_beyond import form_miss
 from hwmodel.laws.fit_floor import FloorInterval, _edge, score_scale
@@ -170,6 +170,30 @@ def test_where_a_profile_crosses_what_is_allowed() -> None:
     assert _edge(grid, rise, 0, 8.0, -1) is None
     assert _edge(grid, np.array([0.0, 9.0, 9.0]), 1, 8.0, 1) == pytest.approx(np.e)
     assert _edge(grid, np.array([0.0, 0.0, 1.0]), 1, 8.0, 1) == pytest.approx(np.exp(2.0))
+
+
+@pytest.mark.parametrize(
+    ("half", "ends"), [(0.4, (np.exp(-0.4), np.exp(0.4))), (1.5, (np.exp(-1.5), None)), (3.0, (None, None))]
+)
+def test_the_floors_that_a_profile_allows(monkeypatch: Any, half: float, ends: tuple[float | None, ...]) -> None:
+    # A parabola about log floor 0 that crosses what is allowed at `half`: looked for to 2.5 below and 1 above. Two
+    # parameters for four residuals in the quadratic zone: a scale of 4e-12 / 2; t of two degrees at 0.9 is 1.885618.
+    allowed = 2e-12 * 1.885618**2
+    residual = np.array([1e-6, -1e-6, 1e-6, -1e-6])
+
+    class Model:
+        def shares(self, _theta: Any) -> Any:
+            return None, [residual]
+
+    def minimised(_model: Any, starts: Any, fixed: tuple[int, ...]) -> Any:
+        assert fixed == (1,)
+        assert (starts[:, 0] == 7.0).all()
+        return None, 3e-12 + 0.5 * allowed * (starts[:, 1] / half) ** 2
+
+    monkeypatch.setattr(fit_floor, "minimise", minimised)
+    found = fit_floor.floor_profile(Model(), np.array([7.0, 0.0]), 3e-12, 1)  # type: ignore[arg-type]
+    for got, end in zip((found.low, found.high), ends, strict=True):
+        assert got == (None if end is None else pytest.approx(end, rel=1e-4))
 
 
 def test_what_is_said_of_a_floor() -> None:

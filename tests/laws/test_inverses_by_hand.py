@@ -163,3 +163,36 @@ def test_tokens_that_reach_a_loss_or_none(law: Any) -> None:
     assert list(found[1:]) == [math.inf, math.inf]
     with pytest.raises(InputError, match="raises its sum to a power"):
         optimum.additive_terms(msgspec.structs.replace(spec, constants=SQUARED))
+
+
+def test_how_far_a_question_lies_from_the_runs(law: Any) -> None:
+    spec = msgspec.structs.replace(
+        law("besiroglu_2024"), fit_params=(1e8, 1e10), fit_tokens=(1e9, 1e11), fit_flop=(1e18, 1e22)
+    )
+    # Ten times the largest, a hundredth of the smallest; inside and at both edges nothing.
+    assert optimum.signed_decades_outside(spec, params=1e11) == pytest.approx(1.0)
+    assert optimum.signed_decades_outside(spec, params=1e6) == pytest.approx(-2.0)
+    for params in (1e8, 2e8, 5e9, 1e10):
+        assert optimum.signed_decades_outside(spec, params=params) == 0.0
+    # Of several the farthest, whatever its sign.
+    assert optimum.signed_decades_outside(spec, params=1e11, tokens=1e6, flop=1e24) == pytest.approx(-3.0)
+    assert optimum.signed_decades_outside(spec, params=1e7, tokens=1e8, flop=1e25) == pytest.approx(3.0)
+    assert optimum.decades_outside(spec, params=1e6, tokens=1e10) == pytest.approx(2.0)
+    # What a law was not fitted on, or nobody gives, says nothing.
+    assert optimum.signed_decades_outside(msgspec.structs.replace(spec, fit_params=None), params=1e20) == 0.0
+
+
+def test_losses_of_many_shares(law: Any) -> None:
+    spec = msgspec.structs.replace(law("besiroglu_2024"), constants=PLAIN)
+    # A third of 6 above the floor is 2: (8 / 2)^2 and (54 / 4)^(2/3).
+    assert optimum.same_loss(spec, 7.5, 1 / 3) == pytest.approx((16.0, 13.5 ** (2 / 3)))
+    # Sizes that waste a twentieth: both sides of the best, at 0.95 of its compute.
+    low, high = optimum.regret_band(spec, 96.0)
+    assert low < 16 / 9 < high
+    for size in (low, high):
+        factor = size / (16 / 9)
+        ratio = ((1.5 * factor**-0.5 + 0.5 * factor**1.5) / 2) ** (-1 / 0.375)
+        assert ratio == pytest.approx(0.95, rel=1e-9)
+        assert optimum.regret(spec, size, 96.0) == pytest.approx(0.05, rel=1e-9)
+    # Four times the best size: 2.375^(-8/3).
+    assert optimum.regret(spec, 64 / 9, 96.0) == pytest.approx(1 - 2.375 ** (-8 / 3))

@@ -21,14 +21,14 @@ def read_notes() -> Notes:
 
 
 def calling(notes: Notes, one: Drawn) -> list[str]:
-    """The tests of a fault's folders that call its function, quickest first."""
+    """The tests of a fault's folders that call its function: cases by hand, then others, the quickest of each first."""
     folders = tuple(f"tests/{folder}" for folder in one.fault.tests.split())
     name = f"{one.fault.file}|{one.name}"
     found = [
         test for test, (_, called) in notes.items()
         if test.startswith(folders) and any(each == name or each.startswith(f"{name}.<locals>") for each in called)
     ]  # fmt: skip
-    return sorted(found, key=lambda test: notes[test][0])
+    return sorted(found, key=lambda test: ("by_hand" not in test, notes[test][0]))
 
 
 def stands(place: Path, test: str) -> bool:

@@ -1,7 +1,7 @@
 """Many faults in forks of one process: `python -m tests.mutants.survey --seed 13 --planted` (quick, for survivors).
 
 `--reach FOLDER...` notes first which tests call which functions (`build/mutants/reach.json`); a fault is then tried on
-the tests of its folder that call its function, quickest first. What was seen is kept in `build/mutants`, by seed.
+the tests of its folder that call its function, cases by hand first. What was seen is kept in `build/mutants`, by seed.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Planter:
         self.sound: dict[str, bool] = {}
 
     def ordered(self, one: Drawn) -> list[Any]:
-        """The tests of the folder that call the function, quickest first."""
+        """The tests of the folder that call the function, the nearest first."""
         items = {item.nodeid: item for item in self.survey.items}
         return [items[test] for test in calling(self.known, one) if test in items]
 

@@ -24,6 +24,7 @@ from hwmodel.physics.machine import (
 )
 from hwmodel.specs.hardware import Part
 from hwmodel.specs.kernels import KernelCalibration
+from hwmodel.specs.precision import ServingPrecision
 from hwmodel.specs.serving_calibration import ServingCalibration
 
 change = msgspec.structs.replace
@@ -129,6 +130,22 @@ def test_a_machine_of_a_part_with_less_power() -> None:
     found = machine(PART, box(PART), bf16, tables)
     assert (found.gemm.sustained, found.gemm.efficiency) == (pytest.approx(0.8 * math.sqrt(0.5)), 0.8)
     assert machine(change(PART, tdp_w=1200.0), box(PART), bf16, tables).gemm.sustained == 0.8
+
+
+def test_units_that_multiply_four_by_eight_bits() -> None:
+    # Weights of half a byte beside activations of one, blocks that share an exponent: parts that know MXFP4 read them
+    # at half of the bandwidth, as any; others at 0.6 of that. Weights alone in four bits are widened everywhere.
+    four = ServingPrecision(
+        id="four", title="", gemm_format="fp8", weight_bytes=0.5, activation_bytes=1.0, kv_bytes=1.0,
+        power_of_two_scales=True,
+    )  # fmt: skip
+    both = {"bf16": {"efficiency": 0.8, "launch_s": 0.0, "hbm_fraction": 0.9}}
+    tables = change(TABLES, attention={"generic": both}, memory={"generic": {"launch_s": 0.0, "hbm_fraction": 0.9}})
+    knows = change(PART, peak_dense_flop_per_s={"bf16": 1e15, "fp8": 2e15, "mxfp4": 4e15})
+    assert machine(knows, box(PART), four, tables).gemm.hbm_fraction == 0.5
+    assert machine(PART, box(PART), four, tables).gemm.hbm_fraction == pytest.approx(0.3)
+    for widened in (change(four, weight_only=True), change(four, power_of_two_scales=False)):
+        assert machine(knows, box(PART), widened, tables).gemm.hbm_fraction == pytest.approx(0.3)
 
 
 def test_networks_of_topologies() -> None:

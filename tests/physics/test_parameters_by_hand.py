@@ -27,6 +27,10 @@ def test_vectors_of_a_layer() -> None:
     borrows = change(BLOCK, borrows_kv=1.0)
     assert shapes.vector_params(of(borrows, bias=1.0), borrows) == 2048 + 1024 + 1024 + 5120
     assert shapes.vector_params(of(BLOCK, qk_norm=1.0), BLOCK) == 2048 + 2 * 128
+    # Two heads of keys of 128 have values of 64; one vector for both, or one projection, has a bias once.
+    for fields, value in (({}, 64), ({"shared_kv": 1.0}, 0), ({"v_from_k": 1.0}, 0), ({"shared_kv": 0.5}, 32)):
+        few = change(BLOCK, n_kv_heads=2.0, v_head_dim=64.0, **fields)
+        assert shapes.vector_params(of(few, bias=1.0), few) == 2048 + 1024 + 2 * (128 + value) + 1024 + 5120
     # Latents have norms of their own: 512 of keys and values, 1,536 of queries. A gated network has three biases.
     latent = change(BLOCK, kv_lora_rank=512.0, q_lora_rank=1536.0)
     assert shapes.vector_params(of(latent), latent) == 2048 + 512 + 1536

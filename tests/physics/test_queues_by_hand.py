@@ -57,6 +57,19 @@ def test_a_closed_loop_whose_steps_are_full_of_prompts() -> None:
     assert found.waiting == 0.0
 
 
+def test_a_closed_loop_counts_at_most_95_percent_as_busy() -> None:
+    """41 clients in 41 places; steps of 0.1 ms, 1 ms alone and 60 ms of others: 40 prompts of 30.3 ms in 1.245 s."""
+    found = queue.closed_loop(1e-4, 1e-3, 0.06, 41.0, 41.0, 101.0, 1.0, ENGINE)
+    prompt = stall(0.06, 101)
+    tpot = 1e-4 + prompt * 40 / 101
+    # 97 % of the time is spent on prompts; the wait is that of 95 %, 19 times half of one, in nine of ten rounds.
+    start = 3 * 0.5 / 10 * 40 * 0.0601
+    assert found.ttft_s == near(0.011 + 2 * tpot + start + 0.9 * 0.5 * prompt * 19)
+    # A step that takes many in at once does so: of 0.04 s a prompt, 20 stand before the mean one.
+    bulk = queue.closed_loop(1e-4, 1e-3, 0.06, 41.0, 41.0, 101.0, 1.0, ENGINE, bulk_s=0.04)
+    assert found.ttft_s - bulk.ttft_s == near(3 * 0.5 / 10 * 40 * 0.0201)
+
+
 @pytest.mark.parametrize(
     "found",
     [

@@ -12,7 +12,7 @@ from hwmodel.physics.serving import bulk_prompt_s, decode_terms, prefill_s, weig
 from hwmodel.physics.serving_launches import host_launches, kernels, kernels_per_layer, scalings_per_layer
 from hwmodel.physics.serving_memory import pool_bytes
 from hwmodel.physics.serving_products import padded_sides
-from hwmodel.physics.serving_step import elementwise_bytes
+from hwmodel.physics.serving_step import elementwise_bytes, norm_sum_s, sums_s
 from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad
 
 ENGINE = Engine(
@@ -122,3 +122,14 @@ def test_what_is_left_for_the_cache() -> None:
     # Where that leaves next to nothing: 97 % less 1.5 GB, up to a twentieth.
     assert pool_bytes(7.5e10, engine, 8e10) == pytest.approx(0.97 * 8e10 - 7.5e10 - 1.5e9, rel=1e-12)
     assert pool_bytes(6.9e10, engine, 8e10) == pytest.approx(4e9, rel=1e-12)
+
+
+def test_ranks_sum_variances_of_norms_over_all_heads() -> None:
+    # Four ranks, 1,000 tokens, a query's and a key's variance in 4 bytes: 3/4 of 8,000 bytes out and back over 1e11.
+    block = change(BLOCK, whole_qk_norm=1.0)
+    assert norm_sum_s(block, 1000.0, 4.0, ENGINE, MACHINE) == pytest.approx(2 * 6000 / 1e11, rel=1e-9)
+    assert norm_sum_s(BLOCK, 1000.0, 4.0, ENGINE, MACHINE) == 0.0
+    # Beside two sums of 1 s each a layer; experts of attention-data ranks have one.
+    for one, dp, sums in ((block, 1.0, 2), (change(EXPERTS, whole_qk_norm=1.0), 2.0, 1), (block, 2.0, 2)):
+        found = sums_s(one, 1000.0, ServingLayout(tp=4.0, dp=dp), 1.0, ENGINE, MACHINE)
+        assert found == pytest.approx(sums + 1.2e-7, rel=1e-12)

@@ -76,6 +76,14 @@ def test_layers_from_twenty_on_are_fours() -> None:
     assert built(4e10) == (7168.0, 56.0, 8.0, 64.0, 22272.0, 131072.0, 0.0)
 
 
+def test_the_inner_width_at_an_edge_of_its_grain() -> None:
+    # 20 layers of width 2,048 whose network is 24.5 grains of 256 wide: 12,582,912 of attention, two norms of 2,048 and
+    # 3 x 2,048 x 6,272; a thousand words twice and a last norm. A thousand parameters less round down, as many more up.
+    edge = 20 * (12_582_912 + 2 * 2048 + 3 * 2048 * 6272) + 2 * 1000 * 2048 + 2048.0
+    assert built(edge - 1_000, 1000.0) == (2048.0, 16.0, 8.0, 20.0, 6144.0, 1000.0, 0.0)
+    assert built(edge + 1_000, 1000.0) == (2048.0, 16.0, 8.0, 20.0, 6400.0, 1000.0, 0.0)
+
+
 def test_a_shape_is_named_by_what_it_has() -> None:
     # Five layers of 4 d^2 + 3 d 2,944 + 2 d, the words once and a last norm: 99,757,056.
     assert shape_for_params(1e8).name == "dense-99.8M"
