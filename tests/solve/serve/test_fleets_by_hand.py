@@ -37,8 +37,8 @@ LAYOUT = ServingLayout(tp=column(2, 4, 2, 8), pp=column(1, 1, 2, 1), dp=np.ones(
 
 def decoded(**fields: Any) -> Decoded:
     one = np.ones(4)
-    given = {"layout": LAYOUT, "batch": 8 * one, "room": 9 * one, "pass_s": one, "pass_tail_s": one, "step_s": 0.02 * one,
-             "step_tail_s": column(0.04, 0.03, 0.02, 0.01)}  # fmt: skip
+    given = {"layout": LAYOUT, "batch": 8 * one, "room": 9 * one, "pass_s": one, "pass_tail_s": one,
+             "step_s": 0.02 * one, "step_tail_s": column(0.04, 0.03, 0.02, 0.01)}  # fmt: skip
     return Decoded(**{**given, **fields})
 
 

@@ -105,7 +105,8 @@ def test_months_that_a_pool_works() -> None:
     month = DAYS_PER_MONTH
     half = line(part="p", gpu_hours=certain(1.0), accelerators=4)
     whole = line(part="p", gpu_hours=certain(1.0))
-    slots = [Slot(line=half, start_days=0.0, end_days=1.5 * month), Slot(line=whole, start_days=1.5 * month, end_days=2.25 * month),
+    slots = [Slot(line=half, start_days=0.0, end_days=1.5 * month),
+             Slot(line=whole, start_days=1.5 * month, end_days=2.25 * month),
              Slot(line=line(part="other", gpu_hours=certain(1.0)), start_days=0.0, end_days=9 * month),
              Slot(line=line(part="p"), start_days=0.0, end_days=9 * month)]  # fmt: skip
     # Four of eight for a month and a half, all for three quarters; then 40 % of what is free.
