@@ -31,10 +31,8 @@ if TYPE_CHECKING:
     )
     from hwmodel.errors import CatalogError, HwModelError, InfeasibleError, InputError
 
-# Imported when first used, so that `import hwmodel` costs nothing; None: the module itself.
+# Imported when first used, so that `import hwmodel` costs nothing; what stands in neither table is a verb.
 _HOMES = {
-    **dict.fromkeys(("accuracy", "budget", "compare", "explain", "fit", "load_catalog"), "hwmodel.api.verbs"),
-    **dict.fromkeys(("plan", "serve", "sweep", "train", "validate"), "hwmodel.api.verbs"),
     **dict.fromkeys(("HwModelError", "InputError", "InfeasibleError", "CatalogError"), "hwmodel.errors"),
     "Answer": "hwmodel.answers",
 }
@@ -67,9 +65,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return _import_module(_MODULES[name])
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'hwmodel' has no attribute {name!r}")
-    return getattr(_import_module(_HOMES[name]), name)
+    return getattr(_import_module(_HOMES.get(name, "hwmodel.api.verbs")), name)
 
 
 def __dir__() -> list[str]:

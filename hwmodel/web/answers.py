@@ -138,7 +138,8 @@ def _markdown(verb: str, found: Found) -> str:
         return report.compare_markdown(found)
     if isinstance(found, Plan):
         return plan_markdown(found)
-    JOINS[verb]()
+    if (join := JOINS.get(verb)) is not None:
+        join()
     return found.to_markdown()
 
 

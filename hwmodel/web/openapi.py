@@ -70,8 +70,10 @@ def schemas() -> dict[str, Schema]:
         "properties": {"option": {"type": "string"}, "rows": rows},
     }
     found["plan_answer"], found["compare_answer"] = plan, {"anyOf": [plan, table]}
-    for name, keys in ALWAYS.items():
-        found[f"{name}_answer"] = {"type": "object", "required": list(keys), "properties": {key: {} for key in keys}}
+    for name in VERBS:
+        keys = ALWAYS.get(name, ())
+        known: Schema = {"type": "object", "required": list(keys), "properties": {key: {} for key in keys}}
+        found.setdefault(f"{name}_answer", known)
     return found
 
 

@@ -1,5 +1,5 @@
-"""A stack, an engine, a recipe, a number format and a law are one record each, a command two files: added to a copy of
-the package, every command knows them."""
+"""A stack, an engine, a recipe, a number format and a law are one record each, a command, its verb and its route two
+files each: added to a copy of the package, command line, Python and HTTP know them."""
 
 from __future__ import annotations
 
@@ -66,10 +66,41 @@ from hwmodel.cli.output import emit
 @click.option("--vendor", required=True, help="Whose parts.")
 def command(vendor: str) -> None:
     """How many parts a vendor has."""
-    from hwmodel.catalog import load_catalog
+    import hwmodel as hm
 
-    emit(str(sum(part.vendor == vendor for part in load_catalog().parts())), None)
+    emit(str(hm.newcommand(vendor=vendor).to_dict()["parts"]), None)
 '''
+VERB = '''
+
+def newcommand(vendor: str) -> Any:
+    """How many parts a vendor has."""
+    import msgspec
+
+    class Counted(msgspec.Struct):
+        parts: int
+
+        def to_dict(self) -> dict[str, int]:
+            return msgspec.to_builtins(self)
+
+        def to_markdown(self) -> str:
+            return f"{self.parts} parts"
+
+    from hwmodel.catalog import load_catalog as load
+
+    return Counted(sum(part.vendor == vendor for part in load().parts()))
+'''
+# Lines put before others: in which file, before which line.
+LINES = [
+    ("hwmodel/cli/main.py", '    "plan": "Answer', '    "newcommand": "A vendor\'s parts.",\n'),
+    ("hwmodel/cli/main.py", '    "Accuracy": (', '    "New": ("newcommand",),\n'),
+    ("hwmodel/__init__.py", "        plan,\n", "        newcommand,\n"),
+    ("hwmodel/__init__.py", '    "plan",\n', '    "newcommand",\n'),
+    ("hwmodel/web/fields.py", '        Verb(name="train"',
+     '        Verb(name="newcommand", asks="How many parts?", fields=("vendor",), start={"vendor": "nvidia"}),\n'),
+    ("hwmodel/web/answers.py", '    "plan": _plan', '    "newcommand": lambda asked: _new(asked),\n'),
+    ("hwmodel/web/answers.py", "SOLVERS: Mapping",
+     "def _new(question):\n    import hwmodel as hm\n    return hm.newcommand(**question)\n\n\n"),
+]  # fmt: skip
 ADDED = {
     "catalogs/calibrations/engines.yaml": ENGINE,
     "catalogs/calibrations/stacks.yaml": STACK,
@@ -77,6 +108,7 @@ ADDED = {
     "catalogs/precisions/serving/recipes.yaml": SERVING,
     "catalogs/laws/new_2026.yaml": LAW,
     "hwmodel/cli/newcommand.py": COMMAND,
+    "hwmodel/api/verbs.py": VERB,
 }
 TRAIN = ["--gpus", "64xMI355X", "--params", "7B", "--tokens", "100B"]
 SERVE = ["serve", "--model", "llama-3.1-8b", "--gpus", "1xH100", "--concurrency", "32"]
@@ -91,6 +123,10 @@ QUESTIONS = {
     "check": ["catalog", "check"],
     "command": ["newcommand", "--vendor", "nvidia"],
     "help": ["--help"],
+    "saved": [*SERVE, "--engine", "new-serve", "--out", "served.json"],
+    "no writer": ["export", "served.json", "--to", "k8s", "--out", "files"],
+    "no target": ["export", "served.json", "--to", "newserve", "--out", "files"],
+    "as another": ["export", "served.json", "--to", "vllm,k8s", "--out", "files"],
     "wrong": [*SERVE, "--engine", "newserv"],
 }
 SCRIPT = """
@@ -107,6 +143,15 @@ for name, question in json.load(sys.stdin).items():
         except SystemExit as stop:
             code = stop.code
     said[name] = [code or 0, out.getvalue(), err.getvalue()]
+from hwmodel.web.answers import Job, reply
+from hwmodel.web.openapi import document
+
+for form in ("json", "report"):
+    answer = reply(Job(verb="newcommand", form=form, body=b'{"vendor": "nvidia"}'))
+    said[f"http {form}"] = [answer.exit_code, answer.body.decode(), ""]
+wrong = reply(Job(verb="newcommand", form="json", body=b'{"vendors": "nvidia"}'))
+said["http wrong"] = [wrong.exit_code, wrong.body.decode(), ""]
+said["routes"] = [0, " ".join(document()["paths"]), ""]
 print(json.dumps(said))
 """
 
@@ -120,10 +165,11 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, 
     for name, text in ADDED.items():
         path = place / name
         path.write_text((path.read_text(encoding="utf-8") if path.exists() else "") + text, encoding="utf-8")
-    main = place / "hwmodel" / "cli" / "main.py"
-    text = main.read_text(encoding="utf-8")
-    text = text.replace("COMMANDS = {\n", 'COMMANDS = {\n    "newcommand": "A vendor\'s parts.",\n')
-    main.write_text(text.replace('("catalog", "prices"', '("catalog", "newcommand", "prices"'), encoding="utf-8")
+    for name, line, before in LINES:
+        path = place / name
+        text = path.read_text(encoding="utf-8")
+        assert text.count(line) == 1, (name, line)
+        path.write_text(text.replace(line, before + line), encoding="utf-8")
     run = subprocess.run(
         [sys.executable, "-c", SCRIPT], input=json.dumps(QUESTIONS), capture_output=True, text=True, cwd=place,
         env=os.environ | {"PYTHONPATH": str(place), "XDG_CACHE_HOME": str(place)}, timeout=300,
@@ -133,7 +179,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, 
     return found
 
 
-@pytest.mark.parametrize("name", [name for name in QUESTIONS if name != "wrong"])
+@pytest.mark.parametrize("name", [name for name in QUESTIONS if name not in ("wrong", "no writer", "no target")])
 def test_every_command_knows_a_record_that_was_added(said, name):
     code, _, notes = said[name]
     assert code == 0, notes
@@ -151,6 +197,27 @@ def test_what_was_added_is_what_answers(said):
     assert "newtrain" in said["list"][1]
     assert int(said["command"][1]) > 10
     assert "newcommand" in said["help"][1]
+
+
+def test_a_verb_has_its_route_and_its_description(said):
+    code, body, _ = said["http json"]
+    assert (code, json.loads(body)["parts"]) == (0, int(said["command"][1]))
+    assert said["http report"][1] == f"{int(said['command'][1])} parts"
+    code, body, _ = said["http wrong"]
+    assert code == 2
+    assert "nearest: vendor" in json.loads(body)["error"]["message"]
+    assert "/api/newcommand" in said["routes"][1].split()
+
+
+def test_export_writes_no_other_engine_in_its_place(said):
+    """Until a writer has its name; what does is named."""
+    code, _, notes = said["no writer"]
+    assert code == 2
+    assert "no target writes for the engine newserve" in notes
+    assert "vllm, sglang, trtllm" in notes
+    code, _, notes = said["no target"]
+    assert code == 2
+    assert "unknown target 'newserve'" in notes
 
 
 def test_a_name_near_it_is_refused_with_it(said):

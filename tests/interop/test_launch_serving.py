@@ -15,6 +15,7 @@ import yaml
 from click.testing import CliRunner
 from jsonschema import Draft7Validator
 
+import hwmodel
 from hwmodel.cli.main import cli
 from hwmodel.errors import InputError
 from hwmodel.interop.export import launch_files, names_asked
@@ -196,7 +197,7 @@ def test_a_manifest_with_a_fault_is_found(served: Answers, recorder: ModuleType)
 
 def test_kubernetes_alone_takes_the_engine_of_the_answer(served: Answers) -> None:
     answer = served["dense-70b"]
-    asked = answer | {"request": answer["request"] | {"engine": "sglang"}}
+    asked = answer | {"resolved": answer["resolved"] | {"engine": "sglang"}}
     assert "sglang.sh" in launch_files(asked, names_asked("k8s"), "x").files
     assert "vllm.sh" in launch_files(answer, names_asked("k8s"), "x").files
 
@@ -233,3 +234,8 @@ def test_what_an_engine_cannot_is_refused(target: str, change: dict[str, Any], s
 def test_an_answer_of_a_training_is_no_serving_launch() -> None:
     with pytest.raises(InputError, match="vllm launches no training"):
         launch_files(train(model="llama-3.1-8b", gpus="8xH100").to_dict(), ("vllm",), "x")
+
+
+def test_a_wrapper_starts_the_engine_that_an_alias_named() -> None:
+    asked = hwmodel.serve("llama-3.1-8b", gpus="1xH100", concurrency=32, engine="TensorRT-LLM").to_dict()
+    assert "trtllm.sh" in launch_files(asked, names_asked("k8s"), "x").files

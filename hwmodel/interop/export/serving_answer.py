@@ -35,7 +35,7 @@ def serving_launch(served: SavedService) -> Serving:
     return Serving(
         model=Path(request.model).stem if Path(request.model).exists() else request.model,
         hub_name=_hub_name(request.model, catalog), shape=_shape(request.model, catalog),
-        part=catalog.part(answer.part), system=catalog.system(answer.system), engine=request.engine,
+        part=catalog.part(answer.part), system=catalog.system(answer.system), engine=served.resolved.engine,
         precision=answer.precision, pools=tuple(pools), prompt_tokens=math.ceil(request.prompt_tokens),
         output_tokens=math.ceil(request.output_tokens), longest_tokens=math.ceil(longest),
         prefix_cache=request.hit_rate > 0, draft_tokens=int(request.draft_tokens),

@@ -38,6 +38,7 @@ TARGETS: dict[str, LaunchTarget] = {
     "slurm": LaunchTarget(module="slurm", training=True, wrapper=True),
     "skypilot": LaunchTarget(module="skypilot", training=True, wrapper=True),
 }
+GENERIC = "generic"  # an engine's usual behaviour, which is no program
 FIRST = {"training": "megatron", "serving": "vllm"}  # what a wrapper starts where no other target is named
 
 
@@ -66,8 +67,7 @@ def launch_files(data: Mapping[str, JsonValue], asked: tuple[str, ...], where: s
     written = Written(files={}, start="")
     for name in sorted(asked, key=lambda n: TARGETS[n].wrapper):
         if TARGETS[name].wrapper and not written.files:
-            first = launch.engine if isinstance(launch, Serving) and launch.engine in TARGETS else FIRST[kind]
-            written = _merged(written, _write(first, launch, written))
+            written = _merged(written, _write(_started(launch, kind), launch, written))
         written = _merged(written, _write(name, launch, written))
     return written
 
@@ -79,6 +79,19 @@ def _launch(answer: SavedRun | SavedService, where: str) -> Training | Serving:
     training = training_launch(answer, where)
     assert training.accumulation  # refuses a batch that no trainer would accept
     return training
+
+
+def _started(launch: Training | Serving, kind: str) -> str:
+    """What a wrapper starts where no other target is named. InputError for an engine that no target writes for."""
+    if not isinstance(launch, Serving) or launch.engine == GENERIC:
+        return FIRST[kind]
+    if launch.engine not in TARGETS:
+        engines = [name for name, target in TARGETS.items() if target.serving and not target.wrapper]
+        raise InputError(
+            f"no target writes for the engine {launch.engine} of this answer; name what is started instead, like "
+            f"--to {engines[0]},k8s ({', '.join(engines)})"
+        )
+    return launch.engine
 
 
 def _write(name: str, launch: Training | Serving, so_far: Written) -> Written:
