@@ -6,7 +6,8 @@ python benchmarks/show.py [--rows N] [--runs N] [--keep DIR]
 The rows are drawn, not computed, and written by what writes those of a sweep: 16 fleets by 32 sizes by so many times,
 all answers of `plan` with loss, days, dollars and memory that follow from size, tokens and fleet, and from draws of how
 well a run goes. Two foldersful: one whose fronts are short, one in which time, money and loss are traded against each
-other, so that fronts have thousands of rows. They lie in a temporary folder, which goes with the run.
+other, so that fronts have thousands of rows. They lie in a temporary folder, which goes with the run. Fronts are found
+by the text that a sweep of so many rows leaves compiled; with HWMODEL_COMPILER= in front, by that in NumPy.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from hwmodel.solve.sweep.run import sweep
 from hwmodel.solve.sweep.shard import parquet_bytes, with_axes
 from hwmodel.solve.sweep.space import Space, read_space
 from hwmodel.solve.sweep.table import PointTable, blank_table
+from hwmodel.solve.sweep.tree import readied
 
 FLEETS, SIZES = 16, 32
 RENT_USD, FLOP_PER_S = 2.5, 4e14  # of an accelerator: an hour, and a second at the best
@@ -132,7 +134,6 @@ def timed(words: list[str], kept: Path) -> Times:
     """What one process took, byte code of the checkout kept as an installation keeps it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     environment |= {"PYTHONPATH": str(Path(__file__).resolve().parents[1]), "PYTHONPYCACHEPREFIX": str(kept)}
-    environment |= {"XDG_CACHE_HOME": str(kept / "cache")}
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                    cwd=tempfile.gettempdir(), env=environment)  # fmt: skip
@@ -162,6 +163,8 @@ def main() -> None:
     )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hwmodel-show.") as passing:
+        os.environ["XDG_CACHE_HOME"] = str(Path(passing) / "cache")  # of the commands too
+        print("fronts by the compiled text" if readied() else "fronts by the text in NumPy")
         for name in [given.fronts] if given.fronts else sorted(SIGMA):
             place = (given.keep or Path(passing)) / name
             if not (place / "summary.json").exists():

@@ -6,6 +6,7 @@ What a question asks, what is chosen for it and how it is worded do not.
 
 __all__ = [
     "columns",
+    "compiler",
     "fastest",
     "formats",
     "given_layout",

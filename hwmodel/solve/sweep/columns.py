@@ -8,7 +8,7 @@ of it: to them these are columns without compression, whose row groups have one 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from hwmodel.solve.sweep.space import Space
 
 PLAIN, ANSWERED = "plain", "answered"
 NUMBER_BYTES = 8
+NUMPY = {"double": np.float64, "int64": np.int64, "int32": np.int32}  # of Arrow's types of numbers
 
 
 def placed(plain: Sequence[str], ok: NDArray[np.bool_]) -> dict[str, bytes]:
@@ -61,7 +62,7 @@ class ShardColumns:
         if name in self._plain:
             values = self._numbers(name)
             return values[self.answered] if self._bits and len(values) == self.rows else values
-        values = self._column(name).to_numpy().astype(float, copy=False)
+        values = self._decoded(name)
         return values[self.answered] if self._bits else values
 
     def at(self, name: str, rows: NDArray[np.int64]) -> list[Any]:
@@ -70,7 +71,7 @@ class ShardColumns:
             points = self._points.start + rows
             return points.tolist() if name == "point" else self._of_axis(name, points)
         if name not in self._plain:
-            return list(self._column(name).take(rows).to_pylist())
+            return self._of_few(name, rows)
         values = self._numbers(name)
         if len(values) == self.rows:
             return list(values[rows].tolist())
@@ -81,9 +82,7 @@ class ShardColumns:
 
     def words(self, name: str) -> NDArray[Any]:
         """A text of each answered row, None where it lacks one."""
-        coded = self._column(name).unify_dictionaries().combine_chunks()
-        known = np.array([*coded.dictionary.to_pylist(), None], dtype=object)
-        places = coded.indices.fill_null(len(known) - 1).to_numpy()
+        known, places = self._coded(name)
         return known[places[self.answered] if self._bits else places]
 
     def holds(self, condition: Expression, named: Mapping[str, str], kept: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -95,7 +94,29 @@ class ShardColumns:
         return kept[condition.holds(columns, len(kept))]
 
     def _is_text(self, name: str) -> bool:
-        return str(self._facts.schema.column(self._names[name]).physical_type) == "BYTE_ARRAY"
+        return self._kind(name) == "BYTE_ARRAY"
+
+    def _kind(self, name: str) -> str:
+        return str(self._facts.schema.column(self._names[name]).physical_type)
+
+    def _of_few(self, name: str, rows: NDArray[np.int64]) -> list[Any]:
+        """The values of some rows of a column that is decoded, None where they have none."""
+        if self._is_text(name):
+            known, places = self._coded(name)
+            return list(known[places[rows]].tolist())
+        values = self._decoded(name)[rows].tolist()
+        kind: Callable[[float], Any] = int if self._kind(name) == "INT64" else float
+        return [None if value != value else kind(value) for value in values]
+
+    def _decoded(self, name: str) -> NDArray[np.float64]:
+        """The number of each row, nan where it lacks one."""
+        return np.concatenate([_floats(chunk) for chunk in self._column(name).chunks])
+
+    def _coded(self, name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """The texts of a column, None the last of them, and which of them each row has."""
+        coded = self._column(name).unify_dictionaries().combine_chunks()
+        known = np.array([*coded.dictionary.to_pylist(), None], dtype=object)
+        return known, np.nan_to_num(_floats(coded.indices), nan=len(known) - 1.0).astype(np.int64)
 
     def _column(self, name: str) -> Any:
         return self._file.read(columns=[name], use_threads=False).column(0)
@@ -119,3 +140,14 @@ class ShardColumns:
             at = chunk.data_page_offset + chunk.total_compressed_size - NUMBER_BYTES * count
             runs.append(np.fromfile(self._path, "<f8", count, offset=at))
         return runs[0] if len(runs) == 1 else np.concatenate(runs)
+
+
+def _floats(array: Any) -> NDArray[np.float64]:
+    """The numbers of an Arrow array, nan where it lacks them. Its own way into NumPy imports pandas first."""
+    valid, data = array.buffers()
+    place = slice(array.offset, array.offset + len(array))
+    values = np.frombuffer(data, NUMPY[str(array.type)])[place].astype(float)
+    if array.null_count:
+        has = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")[place]
+        values[has == 0] = np.nan
+    return values

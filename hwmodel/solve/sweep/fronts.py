@@ -6,23 +6,27 @@ stair: the least second cost of what has no more of the first. With three or fou
 of each half, then of the later half what the earlier beats in the other costs, asked again by halves of the next cost
 (Kung, Luccio and Preparata, On finding the maxima of a set of vectors, JACM 22, 1975). Time is n log^(d-2) n sorts of
 whole columns.
+
+Where its text is compiled, a tree (`tree.py`) does both for three and four costs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.solve.sweep.stairs import Column, Stairs
+from hwmodel.solve.sweep.stairs import Column, Index, Stairs
+from hwmodel.solve.sweep.tree import Tree, compiled
 
 Costs = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 COST_DIGITS = 10
 FEW_ROWS = 4096  # from which on rows are thinned
 WORTH = 0.8  # of rows that may be left by a round of thinning for another to be worth its time
+SOME = 16  # of so many rows one is held against the others first
 CHUNK = 1 << 16  # rows looked at together, which a processor's own memory holds
 BLOCK_ROWS = 256
 BEFORE = np.triu(np.ones((BLOCK_ROWS, BLOCK_ROWS), dtype=bool), 1)  # of pairs of a block
@@ -38,8 +42,25 @@ def front_rows(costs: Costs) -> Index:
     return rows[_swept(rounded(costs[rows]))]
 
 
+def beaters(columns: Sequence[Column]) -> Stairs | Tree:
+    """Rows of finite costs as others are held against them."""
+    library = compiled()
+    return Stairs(columns) if library is None else Tree(library, columns)
+
+
 def thinned(columns: list[Column]) -> Index:
     """Rows of finite costs less most of those that are not on the front: those that others clearly beat."""
+    if compiled() is None or len(columns) == 2:
+        return _by_stairs(columns)
+    rows = np.arange(len(columns[0]))
+    for every in (SOME, 1):
+        if len(rows) > FEW_ROWS:
+            kept = unbeaten(beaters([column[::every] for column in columns]), columns)
+            rows, columns = rows[kept], [column[kept] for column in columns]
+    return rows
+
+
+def _by_stairs(columns: list[Column]) -> Index:
     rows, count = np.arange(len(columns[0])), len(columns)
     for turn in range(2 * count):
         if len(rows) <= FEW_ROWS:
@@ -53,10 +74,14 @@ def thinned(columns: list[Column]) -> Index:
     return rows
 
 
-def unbeaten(stairs: Stairs, columns: Sequence[Column]) -> Index:
-    """Rows that the stairs do not clearly beat."""
+def unbeaten(others: Stairs | Tree, columns: Sequence[Column], pool: Executor | None = None) -> Index:
+    """Rows that others do not clearly beat; a pool looks at many together."""
+
+    def of(start: int) -> Index:
+        return start + others.unbeaten([column[start : start + CHUNK] for column in columns])
+
     starts = range(0, len(columns[0]), CHUNK)
-    kept = [at + stairs.unbeaten([column[at : at + CHUNK] for column in columns]) for at in starts]
+    kept = list((map if pool is None else pool.map)(of, starts))
     return np.concatenate(kept) if kept else np.empty(0, dtype=np.int64)
 
 
@@ -86,7 +111,11 @@ def _swept(costs: Costs) -> Index:
     if costs.shape[1] == 2:
         before = np.concatenate([[np.inf], np.minimum.accumulate(ordered[:, 1])])[: len(ordered)]
         return np.sort(order[ordered[:, 1] < before])
-    return np.sort(order[_maxima(ordered[:, 1:], np.arange(len(order)))])
+    library = compiled()
+    if library is None:
+        return np.sort(order[_maxima(ordered[:, 1:], np.arange(len(order)))])
+    columns = list(ordered.T.copy())
+    return np.sort(order[Tree(library, columns, share=0.0).unbeaten(columns)])
 
 
 def _maxima(costs: Costs, rows: Index) -> Index:

@@ -16,7 +16,7 @@ import msgspec
 from hwmodel.answers import Shown
 from hwmodel.errors import InputError
 from hwmodel.plain import Options
-from hwmodel.solve.sweep import engines
+from hwmodel.solve.sweep import engines, tree
 from hwmodel.solve.sweep.check import check_values
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.folder import SUMMARY, Folder
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MOST_WORKERS = 4096
+MANY_ROWS = 1 << 20  # from which on a compiler's half second is less than what fronts of them take without
 _PART = re.compile(r"\d{1,18}")
 
 
@@ -114,6 +115,8 @@ def sweep(
     summary = _summarised(folder, asked, None if missing or shard is not None else standing)
     if summary is None and shard is None:
         raise InputError(f"{folder.path} lost shards while they were computed: go on with --resume")
+    if summary is not None and summary.rows >= MANY_ROWS:
+        tree.readied()
     return Sweep(folder, asked, summary, passing=out is None)
 
 

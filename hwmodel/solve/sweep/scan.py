@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from hwmodel.solve.sweep.columns import ShardColumns
 from hwmodel.solve.sweep.expression import Expression
-from hwmodel.solve.sweep.fronts import unbeaten
+from hwmodel.solve.sweep.fronts import SOME, beaters, unbeaten
 from hwmodel.solve.sweep.stairs import Column, Stairs
+from hwmodel.solve.sweep.tree import Tree
 
 FIRST_SHARE = 16  # one of so many files is looked at first, then as many again as were: they say what beats the others
 Open = Callable[[int], ShardColumns]  # a file by its number
@@ -40,26 +41,26 @@ def near_front(
     """
 
     def of(file: int) -> Placed:
-        return _of_file(opened(file), file, answers, stairs, condition, named)
+        return _of_file(opened(file), file, answers, others, condition, named)
 
-    stairs: Stairs | None = None
+    others: Stairs | Tree | None = None
     found = Placed(np.empty((2, 0), dtype=np.int64), [np.empty(0)] * len(answers))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for files in _batches(count):
             found = _joined([found, *pool.map(of, files)])
-            for _ in range(2 if stairs is None else 1):  # of the first files all rows have come
-                stairs = Stairs(found.costs)
-                found = found.take(unbeaten(stairs, found.costs))
+            for every in (SOME, 1) if others is None else (1,):  # of the first files all rows have come
+                others = beaters([column[::every] for column in found.costs])
+                found = found.take(unbeaten(others, found.costs, pool))
     return found.take(np.lexsort(found.place[::-1]))
 
 
 def _of_file(
-    shard: ShardColumns, file: int, answers: Sequence[tuple[str, float]], stairs: Stairs | None,
+    shard: ShardColumns, file: int, answers: Sequence[tuple[str, float]], others: Stairs | Tree | None,
     condition: Expression | None, named: Mapping[str, str],
 ) -> Placed:  # fmt: skip
-    """Those of one file that the stairs do not beat."""
+    """Those of one file that others do not beat."""
     costs = [sign * shard.answers(name) for name, sign in answers]
-    kept = np.arange(len(costs[0])) if stairs is None else unbeaten(stairs, costs)
+    kept = np.arange(len(costs[0])) if others is None else unbeaten(others, costs)
     kept = kept[np.logical_and.reduce([np.isfinite(column[kept]) for column in costs])]
     if condition is not None:
         kept = shard.holds(condition, named, kept)

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from hwmodel.predict import compiler
+from hwmodel.solve.sweep import fronts, tree
+
+COMPILES = pytest.mark.skipif(compiler.compiler() is None, reason="no C compiler on this machine")
 SMALL: dict[str, Any] = {
     "base": {"precision": "bf16"},
     "axes": {"gpus": ["64xH100", "128xH100", "64xV100"], "params": "1B..40B log 6", "tokens": ["200B", "1T"]},
@@ -28,3 +32,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("undisturbed") / "sweep"
     hm.sweep(SMALL, folder)
     return bytes_of(folder)
+
+
+@pytest.fixture(params=["numpy", pytest.param("compiled", marks=COMPILES)])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Fronts found by either text."""
+    library = None
+    if request.param == "compiled":
+        assert tree.readied()
+        library = tree.compiled()
+    monkeypatch.setattr(fronts, "compiled", lambda: library)
+    return str(request.param)

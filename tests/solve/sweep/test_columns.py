@@ -113,6 +113,7 @@ def front_by_pairs(rows: Rows, names: list[str], where: str | None) -> list[dict
     return sorted(kept, key=lambda row: (*(row[name] for name in names), row["point"]))
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("where", CONDITIONS)
 def test_fronts_of_folders_are_those_of_all_pairs(kind: str, where: str | None, tmp_path: Path) -> None:

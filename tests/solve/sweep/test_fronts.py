@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 from hwmodel.solve.sweep.fronts import _swept, front_rows, rounded, unbeaten
-from hwmodel.solve.sweep.stairs import Stairs
+from hwmodel.solve.sweep.stairs import CLEARLY, Stairs
+from hwmodel.solve.sweep.tree import Tree, compiled, readied
+
+from .conftest import COMPILES
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("dimensions", [2, 3, 4])
 def test_fronts_of_many_rows_are_those_of_all_pairs(dimensions: int) -> None:
     """Many are thinned by a few; costs that differ by rounding alone stay equal, and the first of them is kept."""
@@ -23,6 +27,7 @@ def test_fronts_of_many_rows_are_those_of_all_pairs(dimensions: int) -> None:
     assert few.max() < 2500
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("dimensions", [2, 3, 4])
 def test_fronts_against_all_pairs(dimensions: int) -> None:
     draw = np.random.default_rng(dimensions)
@@ -75,6 +80,37 @@ def test_stairs_leave_the_whole_front_and_little_else(dimensions: int, kind: str
         assert not np.any(np.all(ranks[:300] + 500 < ranks[row], axis=1))
 
 
+@COMPILES
+@pytest.mark.parametrize("dimensions", [2, 3, 4])
+@pytest.mark.parametrize("kind", DRAWS)
+def test_a_tree_beats_what_one_of_its_rows_does_and_nothing_else(dimensions: int, kind: str) -> None:
+    """Trees of one block and of three levels, against every pair; of equal rows none beats the other."""
+    assert readied()
+    library, draw = compiled(), np.random.default_rng(dimensions)
+    assert library is not None
+    costs = DRAWS[kind](draw, (2000, dimensions))
+    costs[100:200] = costs[:100]
+    costs[300, 0], costs[301, 1], costs[302, 0] = math.nan, math.inf, -math.inf
+    for planted in (1, 15, 16, 17, 256, 257, 300):
+        some = costs[:planted]
+        for share in (CLEARLY, 0.0):
+            no_more = np.all(some[:, None] <= costs, axis=2)
+            less = np.any(some[:, None] + share * np.abs(some[:, None]) < costs, axis=2)
+            expected = np.flatnonzero(~np.any(no_more & less, axis=0))
+            assert np.array_equal(Tree(library, columns(some), share).unbeaten(columns(costs)), expected)
+    assert Tree(library, columns(costs[:0])).unbeaten(columns(costs)).tolist() == list(range(2000))
+
+
+@pytest.mark.usefixtures("way")
+def test_a_row_on_which_costs_do_not_agree_is_beaten_by_one_of_many() -> None:
+    """Who lacks a cost neither beats nor is kept, however the rest of its costs are."""
+    costs = np.random.default_rng(0).uniform(1.0, 2.0, (20_000, 3))
+    costs[::2, 0] = math.nan
+    costs[0] = math.nan, 0.0, 0.0
+    costs[1] = 0.5, 0.5, 0.5
+    assert front_rows(costs).tolist() == [1]
+
+
 def test_stairs_of_no_rows_beat_none_and_lacking_costs_beat_nothing() -> None:
     some = [np.array([1.0, np.nan, -3.0, np.inf]), np.array([1.0, 2.0, np.nan, -np.inf])]
     assert unbeaten(Stairs([np.empty(0)] * 2), some).tolist() == [0, 1, 2, 3]
@@ -82,6 +118,7 @@ def test_stairs_of_no_rows_beat_none_and_lacking_costs_beat_nothing() -> None:
     unbeaten(Stairs([np.array([-1.0, 2.0])] * 2), some)  # of both signs, where nan has no cell
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("dimensions", [3, 4])
 @pytest.mark.parametrize("values", [2, 7, 1000])
 def test_many_equal_costs(dimensions: int, values: int) -> None:
@@ -93,6 +130,7 @@ def test_many_equal_costs(dimensions: int, values: int) -> None:
     assert np.array_equal(front_rows(costs), np.flatnonzero(~beaten & ~repeated))
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("dimensions", [3, 4])
 def test_a_front_of_all_rows(dimensions: int) -> None:
     """On a sphere none beats another, whichever are looked at first."""

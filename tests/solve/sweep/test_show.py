@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,10 +18,10 @@ from hwmodel.cli.main import cli
 from hwmodel.errors import InputError
 from hwmodel.report.sweep import cell, rows_table, shown_text, sweep_report
 from hwmodel.report.sweep_figures import drawn_front, front_figure, heat_figure
-from hwmodel.solve.sweep import show
+from hwmodel.solve.sweep import run, show, tree
 from hwmodel.solve.sweep.show import Rows
 
-from .conftest import SMALL
+from .conftest import COMPILES, SMALL
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,33 @@ def test_rows_are_shown_without_what_computes_them() -> None:
     loaded = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
     heavy = ("hwmodel.solve.plan", "hwmodel.solve.life", "pyarrow", "pandas")
     assert [name for name in loaded if name.startswith(heavy)] == []
+
+
+def test_a_front_is_read_without_pandas_and_compiles_nothing(folder: Path, tmp_path: Path) -> None:
+    """Arrow's own way into NumPy imports pandas, a quarter of a second; a compiler takes twice that."""
+    asked = """import sys; from hwmodel.solve.sweep.show import Rows
+rows = Rows(sys.argv[1]).front(["cost_usd", "loss_nats", "accelerators"], "recompute == 'none'").rows
+assert rows; print(*sys.modules)"""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", asked, str(folder)], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "pyarrow" in done.stdout.split()
+    assert "pandas" not in done.stdout.split()
+    assert not list(tmp_path.rglob("kernels"))
+
+
+@COMPILES
+def test_a_large_sweep_leaves_what_its_fronts_are_found_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    tree.compiled.cache_clear()
+    assert tree.compiled() is None
+    hm.sweep(SMALL, tmp_path / "small")
+    assert tree.compiled() is None
+    monkeypatch.setattr(run, "MANY_ROWS", 10)
+    hm.sweep(SMALL, tmp_path / "large")
+    assert tree.compiled() is not None
+    monkeypatch.undo()
+    tree.compiled.cache_clear()
 
 
 def test_two_axes(folder: Path, plain: list[dict[str, Any]]) -> None:
