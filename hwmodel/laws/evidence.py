@@ -185,7 +185,7 @@ def student_cdf(t: float, freedom: int) -> float:
     cos2 = math.cos(theta) ** 2
     even = freedom % 2 == 0
     term = math.sin(theta) if even else math.sin(theta) * math.cos(theta)
-    total = term if even or freedom > 1 else 0.0
+    total = 0.0 if freedom == 1 else term
     for k in range(2 if even else 3, freedom - 1, 2):
         term *= cos2 * (k - 1) / k
         total += term

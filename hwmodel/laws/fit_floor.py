@@ -10,8 +10,9 @@ import numpy as np
 from hwmodel.laws.fitting import DELTA, Array, LogSum, minimise
 
 EXACT = 1e-20  # an objective below this means losses without scatter
-DEPTH = 2.5  # natural logs below the best floor to look: a floor twelve times lower is no floor of these runs
-REACH = 1.0  # natural logs above it
+DEPTH = (
+    2.5  # natural logs below the best floor to look, one above it: a floor twelve times lower is no floor of these runs
+)
 
 
 class FloorInterval(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +43,7 @@ def floor_profile(model: LogSum, theta: Array, least: float, floor: int, level: 
     """
     from scipy.special import stdtrit  # F's quantile with one degree of freedom is Student's, squared
 
-    below, above = np.linspace(-1.0, 0.0, 101) ** 3 * DEPTH, np.linspace(0.0, 1.0, 101)[1:] ** 3 * REACH
+    below, above = np.linspace(-1.0, 0.0, 101) ** 3 * DEPTH, np.linspace(0.0, 1.0, 101)[1:] ** 3
     grid = theta[floor] + np.concatenate([below, above])  # dense near the optimum
     starts = np.repeat(theta[None, :], len(grid), axis=0)
     starts[:, floor] = grid

@@ -326,9 +326,8 @@ def regret_band(spec: LawSpec, flop: Num, waste: float = 0.05) -> tuple[Num, Num
 
 def _factor(c: Any, waste: float, side: float) -> Num:
     """The factor k on the given side of 1 where 1 - compute_ratio(k) = waste, by bisection in log k."""
-    low, high = 0.0, 12.0  # e^12: beyond any waste below 99 %
-    one: Any = (c["alpha"] + c["beta"]) * 0.0
-    lo, hi = one + low, one + high
+    lo: Any = 0.0
+    hi: Any = 12.0  # e^12: beyond any waste below 99 %
     for _ in range(60):
         mid = 0.5 * (lo + hi)
         inside = 1.0 - additive.compute_ratio(c, ops.exp(side * mid)) < waste

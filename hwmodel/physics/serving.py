@@ -60,7 +60,7 @@ def decode_terms(
     parallelism the batch is cut into as many micro-batches as stages, and a step takes each through all of them.
     """
     sequences = maximum(batch / (layout.dp * layout.pp), 1.0)
-    return pass_terms(shape, formats, Pass(sequences, context, 0.0, 0.0, 0.0, verified), layout, engine, machine)
+    return pass_terms(shape, formats, Pass(sequences, context, verified=verified), layout, engine, machine)
 
 
 def decode_step_s(
@@ -89,7 +89,7 @@ def prefill_terms(
 ) -> DecodeTerms:
     """Terms of prefilling `prompts` prompts together on each attention rank: `new_tokens` computed in each, `context`
     tokens seen in all (more than the new ones where a prefix was cached)."""
-    p = Pass(0.0, 0.0, prompts, new_tokens, context)
+    p = Pass(prompts=prompts, new_tokens=new_tokens, seen=context)
     return pass_terms(shape, formats, p, layout, engine, machine)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-from hwmodel.ops import Num, ceil, exp, log, maximum, where
+from hwmodel.ops import Num, ceil, exp, log, maximum, minimum, where
 from hwmodel.physics import alike
 from hwmodel.physics.alike import Once
-from hwmodel.physics.columns import absent, anywhere, everywhere, only
+from hwmodel.physics.columns import absent, anywhere, everywhere
 from hwmodel.physics.kernels import cast_s, gemm_s, grouped_gemm_s
 from hwmodel.physics.shape import HeldPart, head_matrices, mixer_matrices, network_matrices
 from hwmodel.specs.kernels import GemmConstants, Machine
@@ -30,7 +30,7 @@ def _product_s(m: Num, n: Num, k: Num, c: GemmConstants) -> Num:
 
 def kv_heads_per_rank(block: Block, tp: Num) -> Num:
     """Key and value heads of one tensor-parallel rank; heads are copied once there are more ranks than heads."""
-    return maximum(block.n_kv_heads / tp, only(block.n_kv_heads > 0, 1.0))
+    return maximum(block.n_kv_heads / tp, minimum(block.n_kv_heads, 1.0))
 
 
 def touched_experts(n_experts: Num, top_k: Num, tokens: Num, independence: Num = 1.0) -> Num:

@@ -38,11 +38,11 @@ class Pass(NamedTuple):
     over a cache of `context`; and `prompts` being prefilled, each with `new_tokens` computed and `seen` tokens seen
     (more than the new ones where a prefix was cached). A plain zero leaves a part out."""
 
-    sequences: Num
-    context: Num
-    prompts: Num
-    new_tokens: Num
-    seen: Num
+    sequences: Num = 0.0
+    context: Num = 0.0
+    prompts: Num = 0.0
+    new_tokens: Num = 0.0
+    seen: Num = 0.0
     verified: Num = 1.0
 
     @property

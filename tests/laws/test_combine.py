@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -12,10 +13,11 @@ from hwmodel import laws
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.laws import precision
-from hwmodel.laws.combine import _beyond, combine, judge, require_sound
+from hwmodel.laws.combine import _beyond, _clash, combine, judge, require_sound
 from hwmodel.laws.data import effective_tokens, repeated_loss, tokens_for_effective
 from hwmodel.laws.experts import dense_equivalent
 from hwmodel.laws.forms import form, form_names
+from hwmodel.laws.judged import NOT_BOTH
 
 
 @pytest.mark.parametrize(
@@ -160,6 +162,18 @@ def test_a_law_that_nobody_has_judged_is_sent_to_what_it_gives(law):
         gives = ", ".join(form(other.form).gives)
         assert (what == "use") == (not gives)
         assert _beyond(law("besiroglu_2024"), other, None) == said.format(name, what.format(gives), name)
+
+
+def test_what_two_laws_do_to_one_base_is_said(law):
+    """One effect twice, two that exclude each other, two that nobody judged; one law, or no effect on the loss."""
+    bits, floats, repeats = law("kumar_2024"), law("sun_2025"), law("muennighoff_2023")
+    again = msgspec.structs.replace(bits, id="kumar_again")
+    assert _clash(bits, again) == "two terms for the same effect"
+    assert _clash(bits, floats) == NOT_BOTH[frozenset({"training_bits", "float_format"})]
+    assert _clash(bits, repeats) == (
+        "nobody has judged kumar_2024 and muennighoff_2023 together: each was fitted without the other; use one"
+    )
+    assert _clash(bits, bits) == _clash(bits, law("besiroglu_2024")) == _clash(law("besiroglu_2024"), bits) == ""
 
 
 def test_every_pair_of_laws_is_backed_by_a_source_or_refused_in_one_line():

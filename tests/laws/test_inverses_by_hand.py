@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from hwmodel.errors import InputError
+from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.laws import additive, allocation, batch, data, experts, kaplan, optimum, precision
 from hwmodel.laws.conventions import non_embedding_from_total, total_from_non_embedding
 
@@ -196,3 +196,39 @@ def test_losses_of_many_shares(law: Any) -> None:
         assert optimum.regret(spec, size, 96.0) == pytest.approx(0.05, rel=1e-9)
     # Four times the best size: 2.375^(-8/3).
     assert optimum.regret(spec, 64 / 9, 96.0) == pytest.approx(1 - 2.375 ** (-8 / 3))
+
+
+def test_optima_from_each_side(law: Any) -> None:
+    # The split of 2/9: of 18 tokens 128/9 parameters and back; 6 N D FLOPs; of 96 FLOPs 16/9 and nine tokens.
+    spec = msgspec.structs.replace(law("besiroglu_2024"), constants=PLAIN)
+    value = 1.5 + 8 / (128 / 9) ** 0.5 + 54 / 18**1.5
+    for found in (optimum.optimum_for_tokens(spec, 18.0), optimum.optimum_for_params(spec, 128 / 9)):
+        assert (found.params, found.tokens, found.flop, found.loss) == pytest.approx((128 / 9, 18.0, 1536.0, value))
+    found = optimum.optimum_for_flop(spec, 96.0)
+    assert (found.params, found.tokens, found.flop, found.loss) == pytest.approx((16 / 9, 9.0, 96.0, 1.5 + 6.0 + 2.0))
+    # 16/3 above the floor: 4 from the size, 4/3 from (54 x 3 / 4)^(2/3) tokens.
+    found, tokens = optimum.optimum_for_loss(spec, 1.5 + 16 / 3), 40.5 ** (2 / 3)
+    assert (found.params, found.tokens, found.flop) == pytest.approx((4.0, tokens, 24 * tokens))
+    assert (optimum.params_for_tokens(spec, 18.0), optimum.tokens_for_params(spec, 128 / 9)) == pytest.approx(
+        (128 / 9, 18.0)
+    )
+
+
+def test_losses_that_nothing_reaches(law: Any) -> None:
+    # A floor of 1.5, of 5.5 at four parameters, of 3.5 on nine tokens: at a floor refused, above it solved.
+    spec = msgspec.structs.replace(law("besiroglu_2024"), constants=PLAIN)
+    floors = (optimum.loss_floor(spec), optimum.loss_floor(spec, 4.0), optimum.loss_floor(spec, tokens=9.0))
+    assert floors == pytest.approx((1.5, 5.5, 3.5))
+    assert optimum.tokens_for_loss(spec, 4.0, 7.5) == pytest.approx(9.0)
+    assert optimum.params_for_loss_at_tokens(spec, 9.0, 7.5) == pytest.approx(4.0)
+    for refused, remedy in (
+        (lambda: optimum.tokens_for_loss(spec, 4.0, 5.5), "take a larger model or a higher loss"),
+        (lambda: optimum.tokens_for_loss(spec, 4.0, 1.5), "ask for a higher loss"),
+        (lambda: optimum.params_for_loss_at_tokens(spec, 9.0, 3.5), "take more tokens or a higher loss"),
+        (lambda: optimum.params_for_loss_at_tokens(spec, 9.0, 1.5), "ask for a higher loss"),
+        (lambda: optimum.optimum_for_loss(spec, 1.5), "ask for a higher loss"),
+        (lambda: optimum.same_loss(spec, 1.5, 0.5), "ask for a higher loss"),
+    ):
+        with pytest.raises(InfeasibleError) as told:
+            refused()
+        assert (told.value.binding, told.value.remedy) == ("loss_floor", remedy)

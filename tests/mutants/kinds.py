@@ -14,6 +14,8 @@ FLIPPED = {
     ast.Lt: ">", ast.Gt: "<", ast.LtE: ">=", ast.GtE: "<=", ast.Eq: "!=", ast.NotEq: "==",
 }  # fmt: skip
 ALIKE = {*OPPOSITE, "hypot", "isinstance", "logaddexp", "where", "isclose", "gcd", "lcm", "zip", "print", "getattr"}
+# Of the first two arguments, their sum or product is all that these take: swapped they answer the same.
+ALIKE |= {"levelled", "passes_s", "paced_s", "accumulate_s", "optimizer_s", "activations_wait_s", "tensor_exposed_s"}
 TEXTS = (ast.JoinedStr, ast.Raise, ast.Assert)
 
 

@@ -47,6 +47,15 @@ def test_between_domains() -> None:
     assert point_to_point_s(8e6, 1.0, SLOW) == pytest.approx(5e-6 + 8e6 / 1e10, rel=1e-9)
 
 
+def test_sums_in_a_switch() -> None:
+    # From four ranks on a switch sums at half of 1e11; fewer, or without one, go round a ring at 0.8 of it.
+    net = msgspec.structs.replace(NETWORK, link_reduce_efficiency=0.5, link_ring_efficiency=0.8, in_switch_ranks=4.0)
+    switched = msgspec.structs.replace(net, in_switch=1.0)
+    assert all_reduce_s(8e6, 4.0, 8.0, switched) == pytest.approx(2 * 6e6 / 0.5e11, rel=1e-9)
+    assert all_reduce_s(8e6, 2.0, 8.0, switched) == pytest.approx(2 * 4e6 / 0.8e11, rel=1e-9)
+    assert all_reduce_s(8e6, 4.0, 8.0, net) == pytest.approx(2 * 6e6 / 0.8e11, rel=1e-9)
+
+
 def test_oversubscription_and_ramps() -> None:
     # Beyond a pod of 16 the network is half as fast; a ramp of as long as the transfer lasts adds half of it.
     thin = msgspec.structs.replace(NETWORK, pod=16.0, oversubscription=2.0, link_bytes_per_s=1e18)

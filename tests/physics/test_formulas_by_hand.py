@@ -7,13 +7,13 @@ import pytest
 from round_machine import BLOCK, GEMM, MACHINE, SHAPE, STACK
 
 from hwmodel.catalog import load_catalog
-from hwmodel.physics.formulas import traffic_exposed_s
+from hwmodel.physics.formulas import logits_bytes, ring_exposed_s, tensor_exposed_s, traffic_exposed_s, transfers
 from hwmodel.physics.layer import attention_s, traffic_s
 from hwmodel.physics.schedule import micro_batches
 from hwmodel.physics.serving import cache_transfer_s, decode_terms, mixed_terms, step_budget, weights_bytes
 from hwmodel.physics.serving_formulas import paced_s
 from hwmodel.physics.serving_products import products_s
-from hwmodel.physics.serving_step import Pass, index_scores_s
+from hwmodel.physics.serving_step import Pass, index_scores_s, pass_terms
 from hwmodel.physics.stages import layers_per_stage
 from hwmodel.physics.training import step
 from hwmodel.specs import Layout, Workload
@@ -29,6 +29,37 @@ def test_traffic_behind_another_micro_batch() -> None:
     # 10 s beside 8 s of which half is free: 6 s show; beside 30 s a fifth that is never hidden, 2 s.
     assert traffic_exposed_s(10.0, 8.0, 0.5, 0.2) == 6.0
     assert traffic_exposed_s(10.0, 30.0, 0.5, 0.2) == 2.0
+
+
+def test_transfers_that_a_step_waits_for() -> None:
+    # Four micro-batches of two chunks, out and back, a quarter hidden: 12; and two stages to fill and drain: 4.
+    assert transfers(4.0, 2.0, 3.0, 0.25) == 16.0
+    # 10 s, twice as long on the network, three pairs, a quarter hidden.
+    assert tensor_exposed_s(10.0, 2.0, 3.0, 0.25) == 45.0
+    # A ring of 10 s under half of 8 s shows 6 s, under half of 100 s its first exchange, a twentieth.
+    assert ring_exposed_s(10.0, 8.0, 0.5) == 6.0
+    assert ring_exposed_s(10.0, 100.0, 0.5) == 0.5
+    # Ten words on four ranks are three each.
+    assert logits_bytes(100.0, 10.0, 4.0, 6.0) == 1800.0
+
+
+def test_frozen_weights_have_no_gradients() -> None:
+    # Below a half of them trained, all count as frozen: two products of each layer and of the head, else three.
+    for trained, products in ((0.25, 2), (0.5, 3), (0.75, 3), (1.0, 3)):
+        load = Workload(seq_len=1024.0, global_batch_seqs=4.0, trainable_fraction=trained)
+        found = step(SHAPE, MACHINE, BF16, Layout(zero=0.0), load, STACK)
+        assert found.gemm_s == pytest.approx(4 * 4 * products * 2 * 1024 * 12 * 1024**2 / 1e14, rel=1e-9)
+        head = products * 2 * 1024 * 8000 * 1024 / 1e14 + 1024 * 8000 * 16 / 1e12
+        assert found.logits_s == pytest.approx(4 * head, rel=1e-9)
+
+
+def test_logits_of_a_pass_on_two_ranks() -> None:
+    # Eight sequences and two prompts, 4,000 of the words each, at twice the kernels' time; memory is no limit.
+    free = change(GEMM, hbm_bytes_per_s=1e18)
+    machine, engine = change(MACHINE, gemm=free, gemm_high=free), change(ENGINE, level=2.0)
+    both = Pass(sequences=8.0, context=100.0, prompts=2.0, new_tokens=16.0, seen=16.0)
+    found = pass_terms(SHAPE, ServingFormats(), both, ServingLayout(tp=2.0), engine, machine)
+    assert found.logits_s == pytest.approx(2 * 2 * 10 * 4000 * 1024 / 1e14, rel=1e-9)
 
 
 def test_layers_at_a_pace_and_a_level() -> None:

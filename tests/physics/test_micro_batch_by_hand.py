@@ -14,6 +14,7 @@ from round_machine import BLOCK, MACHINE, SHAPE, STACK
 from hwmodel.catalog import load_catalog
 from hwmodel.physics.layer import LayerTimes
 from hwmodel.physics.micro_batch import micro_batch
+from hwmodel.physics.recomputed import recomputed
 from hwmodel.physics.stages import layer_shard
 from hwmodel.physics.training import step
 from hwmodel.specs import Layout, StepTerms, Workload
@@ -23,7 +24,7 @@ BF16 = load_catalog().precision("bf16")
 TIMES = LayerTimes(
     gemm_f=1.0, gemm_b=2.2, attention_f=0.3, attention_b=0.7, memory_f=0.05, memory_b=0.06, cast_f=0.02, cast_b=0.03,
     cast_weights=0.0, tp_f=0.11, tp_b=0.13, cp_f=0.17, cp_b=0.19, ep_f=0.23, ep_b=0.29, launches_f=3.0, norms_f=0.01,
-    activation_f=0.015, up_projections_f=0.0, mlp_f=0.6, shared_experts_f=0.0, experts_f=0.0, head_s=0.5, loss_s=0.1,
+    activation_f=0.015, up_projections_f=0.07, mlp_f=0.6, shared_experts_f=0.09, experts_f=0.4, head_s=0.5, loss_s=0.1,
 )  # fmt: skip
 change = msgspec.structs.replace
 
@@ -53,6 +54,30 @@ def test_a_micro_batch_of_layers_computed_again() -> None:
     assert found.mean_backward == pytest.approx((4 * (backward + again + 0.6 * host) + head * 2 / 3) / 2)
     # Half of the backward products and a third of the head make gradients of weights, of which half are trained.
     assert found.mean_weights == pytest.approx(0.5 * (0.5 * 4 * 2.2 * 1.5 + head / 3) / 2)
+
+
+@pytest.mark.parametrize(
+    ("module", "products", "moved", "core", "network", "experts"),
+    [
+        ("products", 1.0, 0.0, 0, 0.5, 0),  # half of the transfers: gathers
+        ("attention", 0.3, 0.0, 1, 0, 0),
+        ("up_projections", 0.07, 0.0, 0, 0, 0),
+        ("shared_experts", 0.09, 0.0, 0, 0, 0),
+        ("mlp", 0.6, 0.01 + 0.015, 0, 0.5, 0),  # half of the casts, and the activation
+        ("experts", 0.4, 0.01 + 0.015, 0, 0.5, 1),
+        ("norms", 0.0, 0.01, 0, 0, 0),
+        ("activation", 0.0, 0.015, 0, 0, 0),
+    ],
+)
+def test_a_module_computed_again(
+    module: str, products: float, moved: float, core: int, network: float, experts: int
+) -> None:
+    """A quarter of the layers whole, and of the others one module."""
+    found = recomputed(Layout(recompute_layers=0.25, **{f"recompute_{module}": 1.0}), TIMES)
+    assert found.products_s == pytest.approx(0.25 * 1.3 + 0.75 * products)
+    assert found.bytes_s == pytest.approx(0.25 * 0.07 + 0.75 * moved)
+    assert (found.attention, found.experts) == (0.25 + 0.75 * core, 0.25 + 0.75 * experts)
+    assert found.network == found.layers == 0.25 + 0.75 * network
 
 
 def stepped(layout: Layout, seq_len: Any = 1024.0) -> StepTerms:

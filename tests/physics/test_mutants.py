@@ -6,9 +6,12 @@ import ast
 from pathlib import Path
 
 import pytest
+from round_machine import MACHINE
 
+from hwmodel.physics import formulas
+from hwmodel.physics.serving_formulas import paced_s
 from tests.mutants.drawn import by_hand, counted, drawn, drawn_at, folders_of, planted_at, ranked
-from tests.mutants.kinds import places
+from tests.mutants.kinds import ALIKE, places
 from tests.mutants.planted import PLANTED, Fault
 
 PACKAGE = Path(__file__).resolve().parents[2] / "hwmodel"
@@ -55,6 +58,17 @@ def test_the_faults_of_choices() -> None:
     assert "return where(a > 0, g(a, b), b) if not (a < b and b) else a[1] / 3" in found
     assert "return where(a > 0, g(a, b), b) if a < b and b else a[2] / 3" in found
     assert "return where(a > 0, g(a, b), b) if a < b and b else a[1]" in found
+
+
+def test_functions_that_take_a_sum_or_a_product_alone_have_none_to_swap() -> None:
+    memory = MACHINE.memory
+    for one, rest in (
+        (formulas.levelled, (5.0,)), (formulas.passes_s, (5.0,)), (paced_s, (5.0,)),
+        (formulas.tensor_exposed_s, (5.0, 0.25)), (formulas.accumulate_s, (5.0, memory)),
+        (formulas.optimizer_s, (5.0, memory)), (formulas.activations_wait_s, (500.0, 5.0, 7.0)),
+    ):  # fmt: skip
+        assert one(2.0, 3.0, *rest) == pytest.approx(one(3.0, 2.0, *rest)) != 0.0
+        assert one.__name__ in ALIKE
 
 
 def test_texts_for_readers_are_left_alone() -> None:
