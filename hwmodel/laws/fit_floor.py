@@ -10,9 +10,8 @@ import numpy as np
 from hwmodel.laws.fitting import DELTA, Array, LogSum, minimise
 
 EXACT = 1e-20  # an objective below this means losses without scatter
-DEPTH = (
-    2.5  # natural logs below the best floor to look, one above it: a floor twelve times lower is no floor of these runs
-)
+# Natural logs below the best floor to look (one above it): a floor twelve times lower is no floor of these runs.
+DEPTH = 2.5
 
 
 class FloorInterval(msgspec.Struct, frozen=True, kw_only=True):

@@ -176,6 +176,15 @@ def test_what_two_laws_do_to_one_base_is_said(law):
     assert _clash(bits, bits) == _clash(bits, law("besiroglu_2024")) == _clash(law("besiroglu_2024"), bits) == ""
 
 
+def test_two_laws_that_clash_are_refused_once(law):
+    """The second of the pair, whatever their order; each law is judged by itself beside."""
+    bits, floats = law("kumar_2024"), law("sun_2025")
+    for first, second in ((bits, floats), (floats, bits)):
+        found = [(one.law, one.on, one.verdict) for one in combine(law("besiroglu_2024"), [first, second])]
+        assert found.count((second.id, first.id, "refused")) == 1
+        assert len(found) == 3
+
+
 def test_every_pair_of_laws_is_backed_by_a_source_or_refused_in_one_line():
     catalog = load_catalog()
     specs = catalog.laws()

@@ -78,6 +78,9 @@ def test_a_cache_has_the_decode_constants_of_its_format() -> None:
     table = {"generic": {"bf16": base, "fp8": {**narrow, "decode_launch_s": 9e-6}}, "kin": {"fp8": narrow}}
     found = attention_constants(PART, "bf16", table, "fp8")
     assert (found.efficiency, found.decode_launch_s, found.peak_flop_per_s) == (0.8, 3e-6, 1e15)
+    # A cache in the format itself, said or not.
+    assert attention_constants(PART, "bf16", table).decode_launch_s == 1e-6
+    assert attention_constants(PART, "fp8", table) == attention_constants(PART, "fp8", table, "fp8")
     # A format that neither the part nor its kin has in the tables: that of its nearest kin, bf16.
     strange = attention_constants(change(PART, family="other"), "bf16", table, "fp8")
     assert strange.decode_launch_s == 1e-6
