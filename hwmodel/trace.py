@@ -94,30 +94,42 @@ def _is(value: Any, number: float) -> bool:
     return not isinstance(value, Traced) and value == number
 
 
+class Neutral(NamedTuple):
+    """One operand that decides an operation: where it is `number`, the result is `result`, or (None) the other one."""
+
+    place: int
+    number: float
+    result: float | None = None
+
+
+# Operands that decide each operation of two, in the order in which they are looked at.
+DECIDES: dict[str, tuple[Neutral, ...]] = {
+    "mul": (Neutral(0, 0.0, 0.0), Neutral(1, 0.0, 0.0), Neutral(0, 1.0), Neutral(1, 1.0)),
+    "add": (Neutral(0, 0.0), Neutral(1, 0.0)),
+    "sub": (Neutral(1, 0.0),),
+    "div": (Neutral(0, 0.0, 0.0), Neutral(1, math.inf, 0.0), Neutral(1, 1.0)),
+    "and": (Neutral(0, 0.0, False), Neutral(1, 0.0, False), Neutral(0, 1.0), Neutral(1, 1.0)),
+    "or": (Neutral(0, 1.0, True), Neutral(1, 1.0, True), Neutral(0, 0.0), Neutral(1, 0.0)),
+}
+
+
 def _folded(op: str, operands: tuple[Any, ...]) -> Any:
     """The result where one operand decides it; None where it has to be computed."""
     if op == "where":
-        _, one, other = operands
-        same = one is other or (isinstance(one, Traced) and isinstance(other, Traced) and one.place == other.place)
-        return one if same or (not isinstance(one, Traced) and _is(other, one)) else None
-    if len(operands) < 2:
-        return None
-    a, b = operands
-    if op == "mul":
-        return 0.0 if _is(a, 0.0) or _is(b, 0.0) else b if _is(a, 1.0) else a if _is(b, 1.0) else None
-    if op == "add":
-        return b if _is(a, 0.0) else a if _is(b, 0.0) else None
-    if op == "sub":
-        return a if _is(b, 0.0) else None
-    if op == "div":
-        return 0.0 if _is(a, 0.0) or _is(b, math.inf) else a if _is(b, 1.0) else None
+        return _folded_choice(*operands[1:])
     if op in ("maximum", "minimum"):
-        return _folded_end(op, a, b)
-    if op == "and":
-        return False if _is(a, 0.0) or _is(b, 0.0) else b if _is(a, 1.0) else a if _is(b, 1.0) else None
-    if op == "or":
-        return True if _is(a, 1.0) or _is(b, 1.0) else b if _is(a, 0.0) else a if _is(b, 0.0) else None
+        return _folded_end(op, *operands)
+    for place, number, result in DECIDES.get(op, ()):
+        if _is(operands[place], number):
+            return operands[1 - place] if result is None else result
     return None
+
+
+def _folded_choice(if_true: Any, if_false: Any) -> Any:
+    """What both branches of a choice are where they are the same."""
+    if isinstance(if_true, Traced):
+        return if_true if isinstance(if_false, Traced) and if_true.place == if_false.place else None
+    return if_true if _is(if_false, if_true) else None
 
 
 def _folded_end(op: str, a: Any, b: Any) -> Any:

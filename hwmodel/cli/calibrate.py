@@ -54,24 +54,14 @@ def command(
     A file of your own runs (one cluster) writes nothing unless --out is given: it prints the level of your cluster and
     the error before and after.
     """
-    from hwmodel.validation.board.files import own_rows, runs_file
-
     asked = {"--quantised": quantised, "--casts": casts, "--serving": serving, "--intervals": intervals}
     _check_alone(asked, runs)
     _check_folders(kernels, out, residuals, intervals)
-    kind, rows = own_rows(runs or runs_file())
-    if kind not in ("training", "whole", "rl"):
-        raise InputError(
-            f"--runs {runs} holds {kind} rows; calibrate takes training, whole and rl rows (serving engines are "
-            "fitted on the published runs: --serving; your own runs move a group's level: validate --measured)"
-        )
-    own = kernels is None and not any(asked.values()) and kind == "training" and _is_cluster(rows)
-    place, say = _place(out, own), lines(quiet)
+    kind, rows = _rows(runs)
+    cluster = kernels is None and not any(asked.values()) and kind == "training" and _is_cluster(rows)
+    place, say = _place(out, cluster), lines(quiet)
     if kernels is not None:
-        from hwmodel.validation.kernels.fit import STEPS, calibrate_kernels
-
-        calibrate_kernels(kernels, place, steps(STEPS, quiet))
-        say(f"kernel constants written to {place}")
+        _kernels(kernels, place, say, quiet)
     if quantised:
         _quantised(place)
     elif casts:
@@ -88,6 +78,19 @@ def command(
         _cluster(rows, say, runs, out)
     else:
         _training(rows, place, say, intervals=not no_intervals)
+
+
+def _rows(runs: Path | None) -> tuple[str, list[dict[str, str]]]:
+    """The kind of the rows to fit on, and the rows. Raises InputError for a kind that nothing here is fitted on."""
+    from hwmodel.validation.board.files import own_rows, runs_file
+
+    kind, rows = own_rows(runs or runs_file())
+    if kind not in ("training", "whole", "rl"):
+        raise InputError(
+            f"--runs {runs} holds {kind} rows; calibrate takes training, whole and rl rows (serving engines are "
+            "fitted on the published runs: --serving; your own runs move a group's level: validate --measured)"
+        )
+    return kind, rows
 
 
 def _json(found: object) -> str:
@@ -108,16 +111,24 @@ def _check_folders(kernels: Path | None, out: Path | None, residuals: Path | Non
             raise InputError(f"{name} {folder} is a file; name a folder")
 
 
-def _place(out: Path | None, own: bool) -> Path:
-    """Where constants are written; those of one's `own` cluster go to stdout unless a folder is named."""
+def _place(out: Path | None, cluster: bool) -> Path:
+    """Where constants are written; those of one's own `cluster` go to stdout unless a folder is named."""
     from hwmodel.catalog.calibrations import writable_dir
 
     place = out or writable_dir()
     if place is not None:
         return place
-    if own:
+    if cluster:
         return Path()
     raise InputError("calibrate writes constants: outside a checkout of hwmodel name a folder with --out DIR")
+
+
+def _kernels(tables: Path, place: Path, say: Say, quiet: bool) -> None:
+    """Fit and write the constants of kernels."""
+    from hwmodel.validation.kernels.fit import STEPS, calibrate_kernels
+
+    calibrate_kernels(tables, place, steps(STEPS, quiet))
+    say(f"kernel constants written to {place}")
 
 
 def _training(rows: list[dict[str, str]], place: Path, say: Say, intervals: bool) -> None:

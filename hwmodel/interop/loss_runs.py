@@ -78,11 +78,7 @@ def read_runs(
     header, lines = _lines(path)
     found, counted = find_columns(header, columns or {}, units or {}, convention, str(path))
     if "loss" not in found:
-        near = [h for h in header if "loss" in h.lower() or "perplexity" in h.lower()]
-        example = near[0] if near else "HEADER"
-        raise InputError(
-            f"{path}: no column for loss; name it with --column loss={example} (has {', '.join(near or header)})"
-        )
+        raise _without_loss(header, path)
     switch = None if all_rows else next((i for i, h in enumerate(header) if SWITCH.fullmatch(h)), None)
     asked = [(number, line) for number, line in lines if _chosen(line, header, where or {}, path)]
     used = [(number, line) for number, line in asked if not _switched_off(line, switch)]
@@ -101,6 +97,15 @@ def read_runs(
         others=_others(
             header, chosen, {column.place for column in found.values()} | {-1 if switch is None else switch}
         ),
+    )
+
+
+def _without_loss(header: list[str], path: Path) -> InputError:
+    """The refusal of a file without losses, with the column that may hold them."""
+    near = [name for name in header if "loss" in name.lower() or "perplexity" in name.lower()]
+    example = near[0] if near else "HEADER"
+    return InputError(
+        f"{path}: no column for loss; name it with --column loss={example} (has {', '.join(near or header)})"
     )
 
 

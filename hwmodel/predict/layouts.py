@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from functools import cached_property, lru_cache
 from itertools import product
-from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.ops import Num
 from hwmodel.physics import shape as shape_physics
 from hwmodel.physics.columns import take
 from hwmodel.predict import recompute
@@ -307,10 +307,10 @@ def _whole_fleet(dp: Column, micro: Column, batch: Column, p: Policy) -> tuple[N
         return keep & (micro == MICRO_BATCH[0]), np.minimum(micro, batch / dp)
 
 
-def _mode_columns(mode: Column, modes: tuple[recompute.Mode, ...]) -> dict[str, Any]:
+def _mode_columns(mode: Column, modes: tuple[recompute.Mode, ...]) -> dict[str, Num]:
     """The fields of each row's mode: one number where all modes agree, so that the physics can skip what is absent."""
     index = mode.astype(np.intp)
-    columns: dict[str, Any] = {}
+    columns: dict[str, Num] = {}
     for field in {name for one in modes for name, _ in one}:
         values = np.array([dict(one).get(field, 0.0) for one in modes])
         columns[field] = float(values[0]) if (values == values[0]).all() else values[index]

@@ -38,37 +38,18 @@ def compare_blocks(plan: Plan) -> list[Block]:
         count=words.plain(plan.answer.accelerators),
         part=plan.resolved.accelerator,
     )
-    life = say(" over the life asked") if plan.saving else ""
-    evidence = evidence_table(plan.precisions)
+    objectives, evidence = objectives_table(plan.precisions), evidence_table(plan.precisions)
     return [
         Heading(title, 1),
         Text(f"**{winner(plan)}**"),
         precision_table(plan.precisions),
         *reasons(plan),
         Picture("speedup", say("Speed-up of each format against the one that its measured loss needs")),
-        Text(
-            say(
-                "Same size, tokens and fleet in each row; the layout is chosen anew for each format. The loss gap "
-                "is that of published "
-                "recipes against 16 bits on the same model, data and tokens; the 80 % interval is that of a source "
-                "not seen, and a single pair resolves about 0.1 %. **Pays up to** is the gap that the time saved "
-                "regains by more training at the same size, and with "
-                "size and tokens free{life}. **P(wins)** is the chance that the time saved is worth more than the "
-                "loss. Downstream scores are equal within noise at gaps of a few tenths of a percent.",
-                life=life,
-            )
-        ),
+        Text(_reading_note(bool(plan.saving))),
         like_block(plan.like),
         Heading(say("Under each objective")),
-        objectives_table(plan.precisions),
-        Text(
-            say(
-                "How many times as much the reference takes, and whether that pays for the loss gap at this size. A "
-                "format changes no FLOPs: counted in them alone, no gap is paid for."
-            )
-            if objectives_table(plan.precisions).rows
-            else ""
-        ),
+        objectives,
+        Text(_objectives_note() if objectives.rows else ""),
         Heading(say("Which beats which, drawn together")),
         chances_table(getattr(plan, "chances", ())),
         Heading(say("On the machine")),
@@ -79,6 +60,28 @@ def compare_blocks(plan: Plan) -> list[Block]:
         Bullets([heard(line) for line in plan.warnings]),
         Code(command(plan, "compare", [row.precision for row in plan.precisions])),
     ]
+
+
+def _reading_note(has_life: bool) -> str:
+    """How the table of formats is read."""
+    return say(
+        "Same size, tokens and fleet in each row; the layout is chosen anew for each format. The loss gap "
+        "is that of published "
+        "recipes against 16 bits on the same model, data and tokens; the 80 % interval is that of a source "
+        "not seen, and a single pair resolves about 0.1 %. **Pays up to** is the gap that the time saved "
+        "regains by more training at the same size, and with "
+        "size and tokens free{life}. **P(wins)** is the chance that the time saved is worth more than the "
+        "loss. Downstream scores are equal within noise at gaps of a few tenths of a percent.",
+        life=say(" over the life asked") if has_life else "",
+    )
+
+
+def _objectives_note() -> str:
+    """How the table of objectives is read."""
+    return say(
+        "How many times as much the reference takes, and whether that pays for the loss gap at this size. A "
+        "format changes no FLOPs: counted in them alone, no gap is paid for."
+    )
 
 
 def _scenarios_note() -> str:

@@ -102,7 +102,7 @@ def saved(document: Mapping[str, JsonValue], where: str) -> SavedRun | SavedServ
     return found
 
 
-def _known(layout: object, names: tuple[str, ...], where: str) -> None:
+def _known(layout: JsonValue, names: tuple[str, ...], where: str) -> None:
     """Raise InputError for a key of a layout that this version does not know: dropped, it would be another layout."""
     strange = [name for name in layout if name not in names] if isinstance(layout, Mapping) else []
     if strange:
@@ -111,7 +111,7 @@ def _known(layout: object, names: tuple[str, ...], where: str) -> None:
         )
 
 
-def _other(document: Mapping[str, object]) -> str:
+def _other(document: Mapping[str, JsonValue]) -> str:
     """What a document is that is no answer to one question."""
     if "stages" in document:
         return "a budget of several stages, whose numbers are sums of runs: save the run of one stage"

@@ -126,9 +126,9 @@ def prediction(fit: LossFit | RepeatFit, level: float = 0.8, **target: float) ->
     )
 
 
-def _known(target: dict[str, float], sized: bool) -> dict[str, Any]:
+def _known(target: dict[str, float], sized: bool) -> dict[str, float | None]:
     """The target's size, tokens and compute, as far as they follow."""
-    known: dict[str, Any] = {name: target.get(name) for name in ("params", "tokens", "flop")}
+    known = {name: target.get(name) for name in ("params", "tokens", "flop")}
     if sized:
         known["flop"] = 6.0 * target["params"] * target["tokens"]
     return known

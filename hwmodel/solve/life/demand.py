@@ -55,22 +55,27 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
 Limits = Mapping[str, Callable[[Any, Any], Any]]
 
 
-def option(model: LossModel, of: Costs, law: Any = None, limits: Limits | None = None) -> Option:
+def option(model: LossModel, life_costs: Costs, law: Any = None, limits: Limits | None = None) -> Option:
     """The way to train and serve that the costs, the data at hand and the limits on training describe."""
     return Option(
-        law=law or model.law, train_cost=of.train, serve_cost=of.serve, penalty=of.penalty,
+        law=law or model.law, train_cost=life_costs.train, serve_cost=life_costs.serve, penalty=life_costs.penalty,
         unique_tokens=model.unique_tokens, repeats=model.repetition, limits=limits or {},
     )  # fmt: skip
 
 
 def life(
-    model: LossModel, loss: float, demand: float, of: Costs, target: Callable[[Any], Any], limits: Limits | None = None
+    model: LossModel,
+    loss: float,
+    demand: float,
+    life_costs: Costs,
+    target: Callable[[Any], Any],
+    limits: Limits | None = None,
 ) -> Life:
     """The cheapest life at `loss`. `target` gives the loss to hold under a drawn law: that of the same reference run.
 
     Raises InfeasibleError at or below the law's floor.
     """
-    found = option_optimum(option(model, of, limits=limits), loss, demand)
+    found = option_optimum(option(model, life_costs, limits=limits), loss, demand)
     if not np.isfinite(found.total_cost):
         raise InfeasibleError(
             f"no size that reaches a loss of {loss:.3f} can be trained on this fleet and served within the limits on "
@@ -79,15 +84,15 @@ def life(
             remedy="a longer TPOT or a smaller serving format",
         )
     if model.drawn is None:
-        return Life(found=found, costs=of, loss=loss, demand=demand)
+        return Life(found=found, costs=life_costs, loss=loss, demand=demand)
     try:
-        drawn = option_optimum(option(model, of, model.drawn), target(model.drawn), demand)
+        drawn = option_optimum(option(model, life_costs, model.drawn), target(model.drawn), demand)
     except InfeasibleError:  # under no draw, though under the law itself
-        return Life(found=found, costs=of, loss=loss, demand=demand)
+        return Life(found=found, costs=life_costs, loss=loss, demand=demand)
     # A draw may need more data than repeats give: its cost is infinite, and it stays out of the bands.
     reached = np.isfinite(drawn.total_cost) & np.isfinite(drawn.training_optimal_cost)
     if not np.any(reached):
-        return Life(found=found, costs=of, loss=loss, demand=demand)
+        return Life(found=found, costs=life_costs, loss=loss, demand=demand)
     kept, optimal = (np.asarray(cost)[reached] for cost in (drawn.total_cost, drawn.training_optimal_cost))
 
     def band(value: Any, draws: Any) -> Band:
@@ -96,7 +101,7 @@ def life(
         return Band(float(value), min(low, float(value)), max(high, float(value)))
 
     return Life(
-        found=found, costs=of, loss=loss, demand=demand,
+        found=found, costs=life_costs, loss=loss, demand=demand,
         params=band(found.params, np.asarray(drawn.params)[reached]),
         tokens=band(found.tokens, np.asarray(drawn.tokens)[reached]),
         saving=band(found.saved_fraction, 1.0 - kept / optimal),

@@ -104,9 +104,9 @@ def distilled(setting: Setting, model: LossModel, fleet: Fleet | None, sized: Si
 class _Study:
     """The students of one plan."""
 
-    def __init__(self, setting: Setting, base: LawSpec, law: LawSpec, of: Costs, sized: Sized) -> None:
+    def __init__(self, setting: Setting, base: LawSpec, law: LawSpec, life_costs: Costs, sized: Sized) -> None:
         r = setting.request
-        self.base, self.law, self.costs, self.sized = base, law, of, sized
+        self.base, self.law, self.costs, self.sized = base, law, life_costs, sized
         self.demand, self.teacher = r.inference_tokens, r.teacher
         fixed = r.params is not None or r.model is not None or r.shape is not None
         self.sizes = [sized.n] if fixed else [sized.n * float(factor) for factor in SIZES]

@@ -44,13 +44,13 @@ def paid_for(setting: Setting, model: LossModel, fleet: Fleet, demand: float, us
     flop = 0.5 * usd / hourly_usd(setting) * SECONDS_PER_HOUR * GUESSED_MFU * fleet.peak_flop_per_s
     near = float(laws.optimum_for_flop(model.law, flop).params)
     for _ in range(ROUNDS):
-        of, within = costs(setting, fleet, near), training_limits(fleet, near)
-        loss = _affordable_loss(option(model, of, limits=within), floor, demand, usd)
+        life_costs, within = costs(setting, fleet, near), training_limits(fleet, near)
+        loss = _affordable_loss(option(model, life_costs, limits=within), floor, demand, usd)
         size = float(laws.optimum_for_loss(model.law, loss).params)
         if abs(size / near - 1.0) < SETTLED:
             break
         near = size
-    return Paid(loss=loss, costs=of, limits=within)
+    return Paid(loss=loss, costs=life_costs, limits=within)
 
 
 def paid_loss(setting: Setting, model: LossModel, fleet: Fleet | None) -> Paid | None:

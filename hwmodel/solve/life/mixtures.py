@@ -43,11 +43,11 @@ def check_mixtures(setting: Setting) -> LawSpec:
     return law
 
 
-def _option(model: LossModel, of: Costs, law: LawSpec, experts: float, drawn: Any = None) -> Option:
+def _option(model: LossModel, life_costs: Costs, law: LawSpec, experts: float, drawn: Any = None) -> Option:
     def build(params: Any, tokens: Any) -> Any:
         return active_for_dense(law.constants, params, tokens, experts)
 
-    return msgspec.structs.replace(dense_option(model, of, drawn), build=build, label=f"{experts:g} experts")
+    return msgspec.structs.replace(dense_option(model, life_costs, drawn), build=build, label=f"{experts:g} experts")
 
 
 def mixtures(setting: Setting, model: LossModel, fleet: Fleet | None, dense: Life) -> Mixtures:
@@ -58,14 +58,14 @@ def mixtures(setting: Setting, model: LossModel, fleet: Fleet | None, dense: Lif
     found: dict[float, tuple[Lifetime, Costs]] = {}
     for experts in setting.request.experts:
         try:
-            of = costs(setting, fleet, float(dense.found.params), experts, dense.costs.reach)
-            life = option_optimum(_option(model, of, law, experts), dense.loss, dense.demand)
+            life_costs = costs(setting, fleet, float(dense.found.params), experts, dense.costs.reach)
+            life = option_optimum(_option(model, life_costs, law, experts), dense.loss, dense.demand)
             if not np.isfinite(life.total_cost):
                 raise InfeasibleError("no size fits the fleet or the limits of serving")
         except HwModelError as error:
             out[f"{experts:g}"] = str(error)
             continue
-        found[experts] = life, of
+        found[experts] = life, life_costs
         rows.append(_row(law, life, experts, float(dense.found.total_cost)))
     best = min(rows, key=lambda row: row.lifetime_cost)
     saving = None
@@ -109,13 +109,13 @@ def total_params(active: float, experts: float) -> float:
     return active * float(terms.total) / float(terms.active)
 
 
-def _saving_band(model: LossModel, law: LawSpec, dense: Life, best: Mixture, of: Costs) -> tuple[float, float]:
+def _saving_band(model: LossModel, law: LawSpec, dense: Life, best: Mixture, life_costs: Costs) -> tuple[float, float]:
     """The saving of the winner under the joint draws of the plan's law."""
     if model.drawn is None:
         return best.saving, best.saving
     target = laws.loss(model.drawn, dense.found.params, dense.found.tokens)
     try:
-        mixture = option_optimum(_option(model, of, law, best.experts, model.drawn), target, dense.demand)
+        mixture = option_optimum(_option(model, life_costs, law, best.experts, model.drawn), target, dense.demand)
         plain = option_optimum(dense_option(model, dense.costs, model.drawn), target, dense.demand)
     except InfeasibleError:
         return best.saving, best.saving

@@ -38,21 +38,21 @@ def serving_rows(
         if name == own or not setting.part.peak_dense_flop_per_s.get(recipe.gemm_format):
             continue
         try:
-            of = costs(served, fleet, float(life.found.params), reach=life.costs.reach)
-            found = option_optimum(option(model, of), life.loss, life.demand)
-            fixed = fixed_size(setting, name, of, life.demand, sized)
+            life_costs = costs(served, fleet, float(life.found.params), reach=life.costs.reach)
+            found = option_optimum(option(model, life_costs), life.loss, life.demand)
+            fixed = fixed_size(setting, name, life_costs, life.demand, sized)
         except HwModelError as error:
             rows.append(ServingFormatRow(serving_precision=name, reason=str(error)))
             continue
         if np.isfinite(found.total_cost):
-            rows.append(_row(name, msgspec.structs.replace(life, found=found), of.penalty, fixed))
+            rows.append(_row(name, msgspec.structs.replace(life, found=found), life_costs.penalty, fixed))
     return _with_savings(rows)
 
 
-def fixed_size(setting: Setting, name: str, of: Costs, demand: float, sized: Sized) -> FixedSize:
+def fixed_size(setting: Setting, name: str, life_costs: Costs, demand: float, sized: Sized) -> FixedSize:
     """What the plan's own size and tokens lose and cost when served in a recipe."""
     one = quality(setting.catalog.serving_precision(name), sized.n, sized.d)
-    cost = float(of.serve(sized.n)) * demand
+    cost = float(life_costs.serve(sized.n)) * demand
     return FixedSize(
         loss_nats=one.loss_nats, retained_score=one.retained_score, measured=one.measured, serve_cost=cost,
         saving_share=None,

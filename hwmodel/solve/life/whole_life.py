@@ -54,9 +54,9 @@ def whole_life(
     """The demand rows, the flip and the curves of a plan; None where its law gives it no loss."""
     if sized.loss is None:
         return None
-    of = life.costs if life is not None else usual_costs(setting, fleet, sized.n)
-    loss = life.loss if life is not None else value_of(sized.loss) + float(of.lost(sized.n, sized.d))
-    way = option(model, of)
+    life_costs = life.costs if life is not None else usual_costs(setting, fleet, sized.n)
+    loss = life.loss if life is not None else value_of(sized.loss) + float(life_costs.lost(sized.n, sized.d))
+    way = option(model, life_costs)
     try:
         rows = demand_rows(way, loss, DEMANDS)
         many = demand_rows(way, loss, FLIP_DEMANDS)
@@ -67,7 +67,7 @@ def whole_life(
         for r in many
     ]
     return WholeLife(
-        rows=rows, flip_inference_tokens=flip_demand(plain), unit=of.unit, note=of.note,
+        rows=rows, flip_inference_tokens=flip_demand(plain), unit=life_costs.unit, note=life_costs.note,
         curves=[_curve(way, loss, demand) for demand in (0.0, *DEMANDS[1:])],
     )  # fmt: skip
 
@@ -198,9 +198,9 @@ def within_limits(fleet: Fleet, model: LossModel, best: Sized, demand: float) ->
     The training optimum `best` fills the limit and is dear to serve; smaller models of its loss take longer than the
     limit allows. So the loss rises until the cheapest life of this demand fits. Raises InfeasibleError where none does.
     """
-    of = own_costs(fleet.setting, fleet, best.n)
-    way = option(model, of)
-    least = value_of(best.loss) + float(of.lost(best.n, best.d))  # as served
+    life_costs = own_costs(fleet.setting, fleet, best.n)
+    way = option(model, life_costs)
+    least = value_of(best.loss) + float(life_costs.lost(best.n, best.d))  # as served
 
     def overruns(nats: float) -> bool:
         """Whether the cheapest life at so many nats above the least loss takes longer than allowed."""
@@ -219,8 +219,8 @@ def within_limits(fleet: Fleet, model: LossModel, best: Sized, demand: float) ->
     nats = float(falls_at(overruns, 0.0, MOST_NATS_GIVEN_UP, HALVINGS))
     found = option_optimum(way, least + nats, demand)
     if best.n <= float(found.params):
-        return life_of(best, least, of, demand)
-    return Life(found=found, costs=of, loss=least + nats, demand=demand)
+        return life_of(best, least, life_costs, demand)
+    return Life(found=found, costs=life_costs, loss=least + nats, demand=demand)
 
 
 def stopped_early(life: Life, model: LossModel, best: Sized, best_cost: float, run: Sized) -> float:
@@ -234,12 +234,13 @@ def stopped_early(life: Life, model: LossModel, best: Sized, best_cost: float, r
     return (best_cost - serving) * math.exp(log_tokens - most) + serving
 
 
-def life_of(best: Sized, loss: float, of: Costs, demand: float) -> Life:
+def life_of(best: Sized, loss: float, life_costs: Costs, demand: float) -> Life:
     """The life of the best run within the limits: where the cheapest life of a demand is larger than it and reaches a
     higher loss (sizes between buildable shapes are priced by a trend), nothing speaks for the larger one."""
     found = Lifetime(
-        params=best.n, tokens=best.d, loss=loss, train_cost=of.train(best.n, best.d),
-        serve_cost=demand * of.serve(best.n), training_optimal_params=best.n, training_optimal_tokens=best.d,
-        training_optimal_cost=of.train(best.n, best.d) + demand * of.serve(best.n), epochs=1.0, option="best run",
+        params=best.n, tokens=best.d, loss=loss, train_cost=life_costs.train(best.n, best.d),
+        serve_cost=demand * life_costs.serve(best.n), training_optimal_params=best.n, training_optimal_tokens=best.d,
+        training_optimal_cost=life_costs.train(best.n, best.d) + demand * life_costs.serve(best.n), epochs=1.0,
+        option="best run",
     )  # fmt: skip
-    return Life(found=found, costs=of, loss=loss, demand=demand)
+    return Life(found=found, costs=life_costs, loss=loss, demand=demand)

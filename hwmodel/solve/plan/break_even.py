@@ -45,14 +45,14 @@ def gap_with_size_free(model: LossModel, loss: float, speedup: float) -> float |
 def gap_over_a_life(model: LossModel, life: Life, speedup: float) -> float | None:
     """Nats at which a life trained `speedup` times as cheaply, to a loss lower by them, costs as much as this one."""
     base = float(life.found.total_cost)
-    of = msgspec.structs.replace(life.costs, train=_cheaper(life.costs.train, speedup))
+    life_costs = msgspec.structs.replace(life.costs, train=_cheaper(life.costs.train, speedup))
     if speedup <= 1.0:
         return 0.0
 
     def pays(gap: float) -> bool:
         """Whether the life at a loss lower by `gap` still costs no more."""
         try:
-            found = option_optimum(option(model, of), life.loss - gap, life.demand, LIFE_NARROWINGS)
+            found = option_optimum(option(model, life_costs), life.loss - gap, life.demand, LIFE_NARROWINGS)
         except HwModelError:
             return False
         return float(found.total_cost) <= base

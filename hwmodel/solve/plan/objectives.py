@@ -107,16 +107,16 @@ def _saving(prepared: Prepared) -> Saving | None:
     lifetime, sized = prepared.lifetime, prepared.sized
     if lifetime is None:
         return None
-    found, of = lifetime.found, lifetime.costs
+    found, life_costs = lifetime.found, lifetime.costs
     served = math.isfinite(float(found.training_optimal_cost))
     return Saving(
-        objective=of.objective,
-        unit=of.unit,
+        objective=life_costs.objective,
+        unit=life_costs.unit,
         value=float(found.saved_fraction) if served else None,
         low=lifetime.saving.low if lifetime.saving else None,
         high=lifetime.saving.high if lifetime.saving else None,
         lifetime_cost=float(found.total_cost),
         training_optimal_lifetime_cost=finite(found.training_optimal_cost),
         this_plan_lifetime_cost=finite(lifetime.cost(sized.n, sized.d)),
-        note=of.note,
+        note=life_costs.note,
     )

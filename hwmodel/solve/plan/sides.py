@@ -14,8 +14,9 @@ from hwmodel.laws import batch as batch_laws
 from hwmodel.physics import shape as shapes
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.life.mixture_loss import mixture_line
+from hwmodel.solve.life.objective import default_objective
 from hwmodel.solve.life.whole_life import own_allocation
-from hwmodel.solve.plan.answer import Asked
+from hwmodel.solve.plan.answer import Asked, Resolved
 from hwmodel.solve.plan.data import data_warnings
 from hwmodel.solve.question.contradictions import MOST_LOSS_NATS
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
@@ -27,6 +28,7 @@ from hwmodel.solve.run.sizing import Sized
 from hwmodel.specs import LawSpec, Shape
 from hwmodel.specs.law import Total
 from hwmodel.units import format_count, format_duration
+from hwmodel.version import __version__
 
 if TYPE_CHECKING:
     from hwmodel.solve.run.solved import Solved
@@ -62,6 +64,26 @@ def _defaults(setting: Setting) -> dict[str, float | str | None]:
         "prompt_share": r.prompt_share,
         "system": setting.system.id if setting.system else None,
     }
+
+
+def resolved(setting: Setting) -> Resolved:
+    """The ids that names were read as, and what the answer stands on."""
+    return Resolved(
+        accelerator=setting.part.id if setting.part else None,
+        system=setting.system.id if setting.system else None,
+        nic_uni_bytes_per_s=setting.system.nic_uni_bytes_per_s if setting.system else None,
+        law=setting.law.id,
+        model=setting.request.shape.name if setting.request.shape else setting.request.model,
+        precision=setting.precision.id,
+        stack=setting.stack.id,
+        objective=default_objective(setting),
+        start=setting.request.start,
+        deadline=setting.request.deadline,
+        catalog_version=setting.catalog.version,
+        hwmodel_version=__version__,
+        whole_run_fit=setting.whole_run.fitted_on,
+        kernel_constants=setting.machine.provenance if setting.machine else None,
+    )
 
 
 def law_rows(setting: Setting, sized: Sized) -> list[LawRow]:

@@ -18,15 +18,15 @@ from hwmodel.solve.life.demand import Life, life, regret_band
 from hwmodel.solve.life.distilled import check_distillation, distilled
 from hwmodel.solve.life.lifetime_budget import Paid, paid_loss, with_paid_loss
 from hwmodel.solve.life.mixtures import check_mixtures, mixture_shape, mixtures
-from hwmodel.solve.life.objective import default_objective, own_costs
-from hwmodel.solve.life.samples import answers
+from hwmodel.solve.life.objective import own_costs
+from hwmodel.solve.life.samples import Answers, answers
 from hwmodel.solve.life.served_loss import served_line
 from hwmodel.solve.life.serving_formats import serving_rows
 from hwmodel.solve.life.sparse import sparse_model
 from hwmodel.solve.life.whole_life import compute_band, life_of, stopped_early, within_limits
 from hwmodel.solve.plan import sides
 from hwmodel.solve.plan.alternatives import alternatives
-from hwmodel.solve.plan.answer import Plan, Resolved
+from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.plan.citations import sources
 from hwmodel.solve.plan.closing import (
     CLOSING_ROUNDS,
@@ -53,11 +53,10 @@ from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted, resolve, run_like
 from hwmodel.solve.run.answers import limits_used, unfleeted
 from hwmodel.solve.run.fleet import Fleet, fleet_size, hourly_usd
-from hwmodel.solve.run.result import Mixtures, value_of
+from hwmodel.solve.run.result import Mixtures, RunAnswer, value_of
 from hwmodel.solve.run.sizing import DRAWS, LossModel, Sized, loss_model, referred_loss
 from hwmodel.solve.run.solved import on_fleet, sized_shape
 from hwmodel.specs import Shape
-from hwmodel.version import __version__
 
 
 def plan(**given: Unpack[PlanOptions]) -> Plan:
@@ -150,29 +149,15 @@ def _prepared(setting: Setting, fleet: Fleet | None) -> Prepared:
         fleet = Fleet(setting, fleet_size(setting, *_run(sized, shape)))
     if fleet is not None and filled is None and near is None:
         sized = of_own_batch(fleet, model, sized, partial(closed, setting, model, shape, params, fleet))
-    lifetime = _lifetime(setting, model, fleet, sized, paid)
-    if lifetime is not None and r.has_loss_target and params is None and r.tokens is None and filled is None:
-        how = "least loss for the lifetime budget" if r.lifetime_budget_usd else "least lifetime cost at this loss"
-        params_band = lifetime.params or float(lifetime.found.params)
-        tokens_band = lifetime.tokens or float(lifetime.found.tokens)
-        sized = Sized(params=params_band, tokens=tokens_band, loss=sized.loss, solved={"params": how, "tokens": how})
-        if paid is not None and fleet is not None:
-            sized = _to_limits(asked, model, fleet, sized, paid)
-    best = filled
-    if (
-        lifetime is not None
-        and fleet is not None
-        and filled is None
-        and sized.closed_by == "fleet"
-        and params is None
-        and r.tokens is None
-    ):
-        best = sized
-        lifetime = within_limits(fleet, model, best, lifetime.demand)
-        sized = _inside(setting, model, fleet, lifetime)
-        if not _cheapest(fleet, model, lifetime, best, sized):
-            sized, loss = best, value_of(best.loss) + float(lifetime.costs.lost(best.n, best.d))
-            lifetime = life_of(best, loss, lifetime.costs, lifetime.demand)
+    lifetime, best = _lifetime(setting, model, fleet, sized, paid), filled
+    if lifetime is not None and filled is None and params is None and r.tokens is None:
+        if r.has_loss_target:
+            sized = _cheapest_life(lifetime, sized, bool(r.lifetime_budget_usd))
+            if paid is not None and fleet is not None:
+                sized = _to_limits(asked, model, fleet, sized, paid)
+        elif fleet is not None and sized.closed_by == "fleet":
+            best = sized
+            sized, lifetime = _inside_limits(setting, model, fleet, best, lifetime.demand)
     solved = on_fleet(fleet, sized, shape) if fleet is not None else None
     if solved is not None:
         check_limits(fleeted(asked), solved, model)
@@ -183,6 +168,26 @@ def check_priced(setting: Setting) -> None:
     """Raises InputError where money is given and no price of the part is known."""
     if setting.request.budget_usd is not None and isinstance(setting, Fleeted):
         hourly_usd(setting)
+
+
+def _cheapest_life(lifetime: Life, sized: Sized, of_budget: bool) -> Sized:
+    """The run of the cheapest life of a loss, which is the target or (`of_budget`) what the lifetime budget pays."""
+    how = "least loss for the lifetime budget" if of_budget else "least lifetime cost at this loss"
+    return Sized(
+        params=lifetime.params or float(lifetime.found.params), tokens=lifetime.tokens or float(lifetime.found.tokens),
+        loss=sized.loss, solved={"params": how, "tokens": how},
+    )  # fmt: skip
+
+
+def _inside_limits(setting: Setting, model: LossModel, fleet: Fleet, best: Sized, demand: float) -> tuple[Sized, Life]:
+    """The run whose life is cheapest within the time and the money, with that life: `best`, which fills them, or a
+    smaller one."""
+    lifetime = within_limits(fleet, model, best, demand)
+    sized = _inside(setting, model, fleet, lifetime)
+    if _cheapest(fleet, model, lifetime, best, sized):
+        return sized, lifetime
+    loss = value_of(best.loss) + float(lifetime.costs.lost(best.n, best.d))
+    return best, life_of(best, loss, lifetime.costs, lifetime.demand)
 
 
 def _inside(setting: Setting, model: LossModel, fleet: Fleet, lifetime: Life) -> Sized:
@@ -213,8 +218,8 @@ def _paid_in_full(setting: Setting, model: LossModel, fleet: Fleet | None) -> Si
     if r.lifetime_budget_usd is None or fleet is None or (r.time_s is None and r.budget_usd is None):
         return None
     best = closed(setting, model, None, None, fleet)
-    of = own_costs(setting, fleet, best.n)
-    whole = float(of.train(best.n, best.d)) + (r.inference_tokens or 0.0) * float(of.serve(best.n))
+    life_costs = own_costs(setting, fleet, best.n)
+    whole = float(life_costs.train(best.n, best.d)) + (r.inference_tokens or 0.0) * float(life_costs.serve(best.n))
     return best if whole <= r.lifetime_budget_usd else None
 
 
@@ -262,9 +267,9 @@ def _lifetime(
             remedy="a law with a loss",
         )
 
-    of = own_costs(setting, fleet, sized.n) if paid is None else paid.costs
+    life_costs = own_costs(setting, fleet, sized.n) if paid is None else paid.costs
     # A loss that is asked for is that of the model as served; a run that is given has its own, and what the bits add.
-    lost = 0.0 if r.has_loss_target else float(of.lost(sized.n, sized.d))
+    lost = 0.0 if r.has_loss_target else float(life_costs.lost(sized.n, sized.d))
 
     def target(law: Any) -> Any:
         if r.reference is not None:
@@ -272,28 +277,26 @@ def _lifetime(
         return laws.loss(law, sized.n, sized.d) + lost
 
     if paid is not None:
-        return life(model, paid.loss, r.inference_tokens, of, target, paid.limits)
-    return life(model, value_of(sized.loss) + lost, r.inference_tokens, of, target)
+        return life(model, paid.loss, r.inference_tokens, life_costs, target, paid.limits)
+    return life(model, value_of(sized.loss) + lost, r.inference_tokens, life_costs, target)
 
 
 def run(prepared: Prepared) -> Plan:
     """The plan with its tables and curves."""
     setting, model, shape = prepared.setting, prepared.model, prepared.shape
     sized, solved, lifetime = prepared.sized, prepared.solved, prepared.lifetime
+    fleet = solved.fleet if solved is not None else None
     objectives, saving = objective_answers(prepared)
-    flop_params = float(shapes.parameters(shape).active) if shape is not None else None
-    own = solved.answer if solved is not None else unfleeted(sized, flop_params)
-    if lifetime is not None:
-        own = msgspec.structs.replace(own, lifetime_cost=lifetime.billed(own, sized.n, sized.d))
+    answer = _billed(prepared)
+    usd = value_of(answer.cost_usd) if answer.cost_usd is not None else None
     built = solved.at.shape if solved is not None else sized_shape(sized, shape).shape
-    drawn = curves(model, sized, solved, lifetime)
     return Plan(
         request=sides.asked(setting),
-        resolved=_resolved(setting),
+        resolved=sides.resolved(setting),
         solved=sized.solved,
-        answer=own,
+        answer=answer,
         # A run that fills the time or the training money was chosen by its compute, whatever its life then costs.
-        regret_band=compute_band(setting, model, sized, solved.fleet if solved is not None else None)
+        regret_band=compute_band(setting, model, sized, fleet)
         if lifetime is None or prepared.best is sized
         else regret_band(model, lifetime),
         laws=sides.law_rows(setting, sized),
@@ -306,30 +309,45 @@ def run(prepared: Prepared) -> Plan:
         objectives=objectives,
         precisions=precision_rows(fleeted(setting), solved, model, lifetime) if solved is not None else [],
         alternatives=alternatives(fleeted(setting), solved) if solved is not None else None,
-        curves=drawn,
+        curves=curves(model, sized, solved, lifetime),
         money=money(fleeted(setting), solved) if solved is not None else None,
         warnings=[*sides.warnings(setting, sized, solved), *served_line(setting, sized, lifetime)],
         mixtures=_mixtures(prepared) if setting.request.experts else None,
-        distillation=distilled(setting, model, solved.fleet if solved else None, sized)
-        if setting.request.distill
-        else None,
+        distillation=distilled(setting, model, fleet, sized) if setting.request.distill else None,
         sparsity=sparse_model(setting, model, sized) if setting.request.sparsity is not None else None,
-        serving_formats=serving_rows(setting, model, solved.fleet if solved else None, lifetime, sized)
-        if lifetime
-        else [],
+        serving_formats=serving_rows(setting, model, fleet, lifetime, sized) if lifetime else [],
         sources=sources(setting, solved),
-        budget=of_answer(own, served(fleeted(setting), lifetime, sized.n) if solved is not None else None),
-        data=data(model, sized, value_of(own.cost_usd) if own.cost_usd is not None else None),
+        budget=of_answer(answer, served(fleeted(setting), lifetime, sized.n) if solved is not None else None),
+        data=data(model, sized, usd),
         like=run_like(fleeted(setting), solved.at.shape) if solved is not None else None,
-        margin=margin(setting, sized, value_of(own.cost_usd) if own.cost_usd is not None else None),
+        margin=margin(setting, sized, usd),
         reductions=reductions(setting, sides.LAWS_SHOWN),
         risk=risk(fleeted(setting), solved, model) if solved is not None else None,
-        samples=answers(setting, model, lifetime, sized)
-        if lifetime is not None and (setting.request.samples > 1.0 or setting.request.samples_open)
-        else None,
+        samples=_samples(prepared),
         horizons=_horizons(setting) if setting.request.open_time else [],
         long_run=long_run(prepared, prepare),
     )
+
+
+def _billed(prepared: Prepared) -> RunAnswer:
+    """The plan's own answer, with what its life costs."""
+    if prepared.solved is not None:
+        answer = prepared.solved.answer
+    else:
+        shape = prepared.shape
+        answer = unfleeted(prepared.sized, float(shapes.parameters(shape).active) if shape is not None else None)
+    if prepared.lifetime is None:
+        return answer
+    cost = prepared.lifetime.billed(answer, prepared.sized.n, prepared.sized.d)
+    return msgspec.structs.replace(answer, lifetime_cost=cost)
+
+
+def _samples(prepared: Prepared) -> Answers | None:
+    """Several answers a prompt, where they are asked for and served."""
+    r = prepared.setting.request
+    if prepared.lifetime is None or not (r.samples > 1.0 or r.samples_open):
+        return None
+    return answers(prepared.setting, prepared.model, prepared.lifetime, prepared.sized)
 
 
 def _horizons(setting: Setting) -> list[Horizon]:
@@ -364,22 +382,3 @@ def _mixtures(prepared: Prepared) -> Mixtures:
         return msgspec.structs.replace(found, refused={**found.refused, "training": str(error)})
     one = msgspec.structs.replace(solved.answer, lifetime_cost=best.lifetime_cost)
     return msgspec.structs.replace(found, answer=one, layout=solved.choice.shown)
-
-
-def _resolved(setting: Setting) -> Resolved:
-    return Resolved(
-        accelerator=setting.part.id if setting.part else None,
-        system=setting.system.id if setting.system else None,
-        nic_uni_bytes_per_s=setting.system.nic_uni_bytes_per_s if setting.system else None,
-        law=setting.law.id,
-        model=setting.request.shape.name if setting.request.shape else setting.request.model,
-        precision=setting.precision.id,
-        stack=setting.stack.id,
-        objective=default_objective(setting),
-        start=setting.request.start,
-        deadline=setting.request.deadline,
-        catalog_version=setting.catalog.version,
-        hwmodel_version=__version__,
-        whole_run_fit=setting.whole_run.fitted_on,
-        kernel_constants=setting.machine.provenance if setting.machine else None,
-    )

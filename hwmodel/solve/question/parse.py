@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeAlias, Unpack
+from typing import Any, TypeAlias, Unpack, cast
 
 import numpy as np
 from msgspec.structs import replace
 
 from hwmodel import units
 from hwmodel.errors import InputError, unknown
-from hwmodel.plain import listed
+from hwmodel.plain import Options, OptionValue, listed
 from hwmodel.predict.recompute import offload_words, recompute_mode
 from hwmodel.predict.schedules import schedules_of
 from hwmodel.solve.question.contradictions import check_contradictions
@@ -40,7 +40,7 @@ from hwmodel.solve.question.values import (
 from hwmodel.specs import Stack
 from hwmodel.specs.layout import ASKED
 
-Unread: TypeAlias = dict[str, object]  # options that nobody has read yet: who reads one takes it out and checks it
+Unread: TypeAlias = dict[str, OptionValue]  # options that nobody has read yet: who reads one takes it out and checks it
 
 
 def _again(given: Unread) -> dict[str, str]:
@@ -224,7 +224,7 @@ def _given(options: PlanOptions) -> Unread:
     Raises InputError for an empty text.
     """
     found: Unread = {}
-    for name, value in options.items():
+    for name, value in cast("Options", options).items():
         plain = value.item() if isinstance(value, np.generic) else value
         if plain is None or (isinstance(plain, (tuple, list)) and not plain):
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -97,8 +97,8 @@ def _part(name: str, value: Any, keys: Sequence[str], place: _Place) -> Options:
 
 
 def _known(
-    given: Mapping[str, Any], known: Sequence[str], place: _Place, at: tuple[str | int, ...], what: str,
-    typed: Mapping[Any, Any],
+    given: Options, known: Sequence[str], place: _Place, at: tuple[str | int, ...], what: str,
+    typed: Iterable[object],
 ) -> None:  # fmt: skip
     """Raises InputError for the first key that is not known, with its line and the nearest one that is."""
     for key, raw in zip(given, typed):
@@ -123,7 +123,7 @@ def _stage(data: Any, number: int, place: _Place) -> Stage:
     return Stage(name=name, kind=kind, own=cast("StageKeys", own), options=cast("PlanOptions", options), where=where)
 
 
-def _kind(name: str, given: Mapping[str, Any], where: str) -> str:
+def _kind(name: str, given: Options, where: str) -> str:
     """The kind of a stage, by its key or its name. Raises InputError with the nearest kind."""
     word = str(given.get("kind") or name).strip().lower().replace("_", "-")
     for one in (word, word.replace("-", " ")):

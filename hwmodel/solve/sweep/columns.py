@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hwmodel.solve.sweep.expression import Expression
 from hwmodel.solve.sweep.extras import extra
-from hwmodel.solve.sweep.space import Space
+from hwmodel.solve.sweep.space import Axis, Space
 
 PLAIN, ANSWERED = "plain", "answered"
 NUMBER_BYTES = 8
@@ -128,7 +128,7 @@ class ShardColumns:
         return values if axis.numbers is not None else [str(value) for value in values]
 
     @cached_property
-    def _axes(self) -> Mapping[str, Any]:
+    def _axes(self) -> Mapping[str, Axis]:
         return {axis.column: axis for axis in self._space.axes}
 
     def _numbers(self, name: str) -> NDArray[np.float64]:

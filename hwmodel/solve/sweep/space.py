@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -237,7 +237,7 @@ def _whole(value: Any, where: str, least: int, most: int) -> int:
     return value
 
 
-def _options(given: Any, ask: str, where: str) -> dict[str, Any]:
+def _options(given: Any, ask: str, where: str) -> Base:
     """Options under the names of the command line, `-` or `_` alike."""
     if not isinstance(given, Mapping):
         raise InputError(f"{where} must be options with their values, like {{tokens: 1T}}, got {given!r:.60}")
@@ -255,7 +255,7 @@ def _options(given: Any, ask: str, where: str) -> dict[str, Any]:
     return found
 
 
-def _axes(given: dict[str, Any], base: Base, ask: str, folder: Path) -> tuple[Axis, ...]:
+def _axes(given: Base, base: Base, ask: str, folder: Path) -> tuple[Axis, ...]:
     both = next((name for name in given if name in base), None)
     if both is not None:
         raise InputError(f"{both} stands in base and in axes: leave it in one of them")
@@ -313,7 +313,7 @@ def _keep(given: Any, ask: str, axes: tuple[Axis, ...]) -> Keep:
     )  # fmt: skip
 
 
-def _names(given: Any, known: Mapping[str, Any], where: str) -> tuple[str, ...]:
+def _names(given: Any, known: Collection[str], where: str) -> tuple[str, ...]:
     named = _listed(given, where)
     for name in named:
         if name not in known:
@@ -328,7 +328,7 @@ def _listed(given: Any, where: str) -> list[str]:
     return [str(name) for name in listed(given or None)]
 
 
-def _top(given: Any, known: Mapping[str, Any]) -> dict[str, int]:
+def _top(given: Any, known: Collection[str]) -> dict[str, int]:
     """How many of the best by which answers, from `{cost_usd: 20}`, a list of answers, or one."""
     if not isinstance(given, Mapping):
         given = dict.fromkeys(_listed(given, "keep.top"), TOP_ROWS)

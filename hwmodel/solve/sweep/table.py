@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -108,5 +108,5 @@ def joined(tables: Sequence[PointTable]) -> PointTable:
     )
 
 
-def _names(columns: Sequence[dict[str, Any]]) -> list[str]:
+def _names(columns: Sequence[Iterable[str]]) -> list[str]:
     return list(dict.fromkeys(name for one in columns for name in one))

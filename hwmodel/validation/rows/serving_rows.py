@@ -6,6 +6,7 @@ Layout columns of public exports are damaged in known ways (docs/serving.md); th
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import msgspec
 
@@ -219,29 +220,56 @@ def _engine_settings(row: Row) -> dict[str, float]:
     return settings | ({"whole_prompt_tokens": 0.0} if "step_tokens" in settings else {})
 
 
-def serving_setting(row: Row) -> RowSetting:
-    """A row of a serving file. Raises CellError for cells that cannot be read."""
-    weights = recipe_name(text(row, "gemm_quant_mode"), text(row, "precision") or RELEASED)
-    disagg = text(row, "mode").lower().startswith("dis")
-    searched = not disagg and not any(text(row, name) for name in _LAYOUT)
-    layout = worker_layout(row, "decode_") if disagg else aggregated_layout(row)
+class _Fleet(NamedTuple):
+    """The engines of a row: the layout of one (of decode), how many there are, and the requests on all of them."""
+
+    layout: ServingLayout
+    concurrency: float
+    accelerators: float
+    replicas: float = 1.0
+    searched: bool = False
+    prefill_layout: ServingLayout | None = None
+    prefill_workers: float = 0.0
+    decode_workers: float = 0.0
+
+
+def _pools_of(row: Row) -> _Fleet:
+    """The pools of a disaggregated row."""
+    decode, prefill = worker_layout(row, "decode_"), worker_layout(row, "prefill_")
+    decoding, prefilling = (number(row, f"{pool}_num_workers") or 0.0 for pool in ("decode", "prefill"))
+    batch = number(row, "decode_batch_size") or 0.0
+    return _Fleet(
+        layout=decode, concurrency=number(row, "concurrency") or batch * float(decode.dp) * (decoding or 1.0),
+        accelerators=decoding * float(decode.accelerators) + prefilling * float(prefill.accelerators),
+        prefill_layout=prefill, prefill_workers=prefilling, decode_workers=decoding,
+    )  # fmt: skip
+
+
+def _engines_of(row: Row) -> _Fleet:
+    """The engines of a row that do both; a layout that no cell states is searched."""
+    layout = aggregated_layout(row)
     dp, ranks = float(layout.dp), float(layout.accelerators)
+    searched = not any(text(row, name) for name in _LAYOUT)
     if searched:
         dp, ranks = 1.0, number(row, "n_accel") or NODE
         layout = ServingLayout(pp=number(row, "pp_size") or 0.0)
-    prefill_layout = worker_layout(row, "prefill_") if disagg else None
-    workers = (number(row, "decode_num_workers") or 0.0) if disagg else 0.0
-    prefill_workers = (number(row, "prefill_num_workers") or 0.0) if disagg else 0.0
-    batch = number(row, "decode_batch_size" if disagg else "batch_size")
-    concurrency = number(row, "concurrency") or (batch or 0.0) * dp * (workers or 1.0)
+    batch = number(row, "batch_size")
+    concurrency = number(row, "concurrency") or (batch or 0.0) * dp
     # A concurrency that many instances share shows in the batch of one attention rank.
     per_rank = (batch or concurrency) * max(number(row, "attention_dp_size") or 1.0, 1.0)
-    replicas = max(1.0, round(concurrency / per_rank)) if per_rank and not disagg else 1.0
+    replicas = max(1.0, round(concurrency / per_rank)) if per_rank else 1.0
+    return _Fleet(layout=layout, concurrency=concurrency, accelerators=ranks * replicas, replicas=replicas,
+                  searched=searched)  # fmt: skip
+
+
+def serving_setting(row: Row) -> RowSetting:
+    """A row of a serving file. Raises CellError for cells that cannot be read."""
+    weights = recipe_name(text(row, "gemm_quant_mode"), text(row, "precision") or RELEASED)
+    fleet = _pools_of(row) if text(row, "mode").lower().startswith("dis") else _engines_of(row)
     load = _load(row)
-    if not concurrency:
+    if not fleet.concurrency:
         raise CellError("neither concurrency nor batch is stated")
     engine = engine_in(text(row, "backend") or text(row, "framework"))
-    total = workers * ranks + (prefill_workers * float(prefill_layout.accelerators) if prefill_layout else 0.0)
     return RowSetting(
         id=row["id"],
         source=text(row, "source"),
@@ -252,20 +280,20 @@ def serving_setting(row: Row) -> RowSetting:
         engine=engine,
         year=_year(row),
         params=number(row, "params") or 0.0,
-        regime=DISAGGREGATED if disagg else CLOSED,
+        regime=CLOSED if fleet.prefill_layout is None else DISAGGREGATED,
         recipe=weights,
         cache=cache_format(text(row, "kv_precision")),
-        layout=layout,
+        layout=fleet.layout,
         load=load,
-        concurrency=concurrency / replicas,
-        accelerators=total if disagg else ranks * replicas,
+        concurrency=fleet.concurrency / fleet.replicas,
+        accelerators=fleet.accelerators,
         asked=_serving_asked(row),
-        replicas=replicas,
+        replicas=fleet.replicas,
         draft_tokens=_drafts(row),
         scored=is_scored(row),
-        searched=searched,
+        searched=fleet.searched,
         settings=_engine_settings(row),
-        prefill_layout=prefill_layout,
-        prefill_workers=prefill_workers,
-        decode_workers=workers,
+        prefill_layout=fleet.prefill_layout,
+        prefill_workers=fleet.prefill_workers,
+        decode_workers=fleet.decode_workers,
     )
