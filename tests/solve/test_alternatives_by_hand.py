@@ -1,0 +1,125 @@
+"""What else was considered for a plan, on layouts of round seconds: why each lost, and what a factor doubled brings."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from hwmodel.catalog import load_catalog
+from hwmodel.errors import InputError
+from hwmodel.solve.plan import alternatives
+from hwmodel.solve.plan.alternatives import (
+    _more_memory,
+    _slower,
+    _term_differences,
+    pareto_rows,
+    runner_up_rows,
+    sensitivities,
+    slowest_network,
+)
+from hwmodel.specs import StepTerms
+
+ZEROS = dict.fromkeys(StepTerms.__struct_fields__, 0.0)
+
+
+def chosen(batch: float, **seconds: float) -> Any:
+    terms = StepTerms(**{**ZEROS, **seconds})
+    return SimpleNamespace(
+        step=terms, step_s=float(terms.total_s), batch_seqs=batch, shown=f"of {batch:g}", accelerators=16,
+        idle_accelerators=4, memory=SimpleNamespace(total_bytes=7e9), tokens_per_s=1000.0,
+    )  # fmt: skip
+
+
+# A step of 10 s for ten sequences; one of 24 s for twenty that waits longer for its network and computes less.
+BEST, OTHER = chosen(10.0, gemm_s=8.0, tp_s=2.0), chosen(20.0, gemm_s=14.0, tp_s=10.0)
+
+
+def solved(**fields: Any) -> Any:
+    evaluation = SimpleNamespace(billed_s=np.array([1.2, 1.0, 1.5]), best=np.array([1]), laid=None)
+    setting = SimpleNamespace(stack=None)
+    fleet = SimpleNamespace(machine=None, precision=None, setting=setting, accelerators=16, batch=None)
+    return SimpleNamespace(**{
+        "evaluation": evaluation, "fleet": fleet, "choice": BEST, "at": SimpleNamespace(shape=None),
+        "sized": SimpleNamespace(n=1e9), **fields,
+    })  # fmt: skip
+
+
+def test_why_a_layout_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of a sequence 0.7 for 0.8 s of products and 0.5 for 0.2 s of traffic: 0.3 s more, 3 of the 10 of a step.
+    differences = _term_differences(BEST, OTHER)
+    assert differences[0] == ("tp_s", pytest.approx(0.3))
+    assert differences[-1] == ("gemm_s", pytest.approx(-0.1))
+    assert _slower(solved(), 0) == pytest.approx(0.2)
+    monkeypatch.setattr(alternatives, "runners_up", lambda evaluation, case: [0, 2])
+    monkeypatch.setattr(alternatives, "choice", lambda evaluation, row, *_: OTHER)
+    one, two = runner_up_rows(solved().fleet.setting, solved())
+    assert (one.layout, one.lost_by, one.peak_memory_bytes) == ("of 20", "tp_s", 7e9)
+    assert one.lost_fraction_of_step == pytest.approx(0.3)
+    assert (one.slower_fraction, two.slower_fraction) == pytest.approx((0.2, 0.5))
+
+
+def test_layouts_that_no_other_beats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alternatives, "pareto", lambda evaluation, case: [1, 0, *[2] * 9])
+    monkeypatch.setattr(alternatives, "choice", lambda evaluation, row, *_: OTHER)
+    rows = pareto_rows(solved())
+    assert len(rows) == alternatives.PARETO_SHOWN == 8
+    # Twelve of sixteen are used.
+    assert (rows[1].accelerators, rows[1].peak_memory_bytes) == (12, 7e9)
+    assert [row.slower_fraction for row in rows[:3]] == pytest.approx([0.0, 0.2, 0.5])
+
+
+def network(name: str, rate: float) -> Any:
+    return SimpleNamespace(id=name, nic_uni_bytes_per_s=rate)
+
+
+def test_the_slowest_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(own: float, *listed: Any) -> Any:
+        catalog = SimpleNamespace(systems_of=lambda part: listed)
+        setting: Any = SimpleNamespace(part=SimpleNamespace(id="p"), system=network("own", own), catalog=catalog)
+        return slowest_network(setting, solved())
+
+    rate = 800.0
+    monkeypatch.setattr(alternatives, "_best_rate", lambda setting, solved, part, system: rate)
+    # 1,000 tokens a second are 800 there: a quarter longer.
+    one = found(5e10, network("a", 5e10), network("b", 1e10), network("none", 0.0), network("c", 2e10))
+    assert (one.system, one.nic_uni_bytes_per_s, one.slowdown) == ("b", 1e10, 1.25)
+    assert found(1e10, network("b", 1e10), network("a", 5e10)) is None
+    assert found(1e10, network("none", 0.0)) is None
+    rate = 0.0
+    assert found(5e10, network("b", 1e10)).slowdown is None
+
+
+def test_factors_doubled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice the peak is 1.5 times as fast, twice the links sqrt 2 times, twice the memory no layout at all."""
+    catalog = load_catalog()
+    part = msgspec.structs.replace(catalog.part("H100"), usable_hbm_bytes=7e10)
+    system = catalog.default_system(part.id)
+    asked: list[Any] = []
+
+    def rate(setting: Any, solved: Any, other: Any, wires: Any) -> float:
+        asked.append((
+            other.peak_dense_flop_per_s["bf16"] / part.peak_dense_flop_per_s["bf16"],
+            other.hbm_bytes_per_s / part.hbm_bytes_per_s, other.hbm_bytes / part.hbm_bytes,
+            wires.link_uni_bytes_per_s / system.link_uni_bytes_per_s,
+            wires.nic_uni_bytes_per_s / system.nic_uni_bytes_per_s,
+        ))  # fmt: skip
+        if asked[-1][2] == 2.0:
+            raise InputError("none")
+        return {0: 1500.0, 1: 1000.0, 3: 1000.0 * 2**0.5, 4: 2000.0}[asked[-1].index(2.0)]
+
+    monkeypatch.setattr(alternatives, "_best_rate", rate)
+    found = sensitivities(SimpleNamespace(part=part, system=system), solved())  # type: ignore[arg-type]
+    assert asked == [tuple(2.0 if i == place else 1.0 for i in range(5)) for place in range(5)]
+    assert [one.factor for one in found] == [
+        "peak_dense_flop_per_s", "hbm_bytes_per_s", "link_uni_bytes_per_s", "nic_uni_bytes_per_s"
+    ]  # fmt: skip
+    assert [one.doubled_speedup for one in found] == pytest.approx([1.5, 1.0, 2**0.5, 2.0])
+    assert [one.elasticity for one in found] == pytest.approx([-math.log2(1.5), 0.0, -0.5, -1.0])
+    more = _more_memory(part)
+    assert (more.hbm_bytes, more.usable_hbm_bytes) == (2 * part.hbm_bytes, 1.4e11)
+    assert _more_memory(msgspec.structs.replace(part, usable_hbm_bytes=None)).usable_hbm_bytes is None
