@@ -8,6 +8,7 @@ from hwmodel.catalog.safe_text import csv_text
 from hwmodel.report import words
 from hwmodel.report.blocks import Block, Bullets, Heading, Table, Text, markdown
 from hwmodel.report.card import COLUMNS, card
+from hwmodel.report.chances import share
 from hwmodel.report.phrases import ENGLISH, heard, say, speaking
 from hwmodel.report.words import DASH, interval
 from hwmodel.solve.run.budget_records import Budget, CashMonth
@@ -15,11 +16,13 @@ from hwmodel.solve.run.details import RlDetail
 from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, StageLine
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.stages.keys import KINDS
+from hwmodel.solve.stages.limits import KeptLimit
 from hwmodel.solve.stages.own import Owned
 from hwmodel.solve.stages.solver import BudgetPlan
 from hwmodel.solve.stages.total import PostTraining
 from hwmodel.units import format_count, format_duration, format_power, format_usd
 
+UNSAID = 1e-3  # of a budget: so little is left over from closing on it
 HOWS = {"computed": "computed", "entered": "entered", "not_counted": "not counted"}
 PHASES = {
     "rollout_s": "rollouts", "verifier_s": "verifier", "logprob_s": "log probabilities", "update_s": "updates",
@@ -64,7 +67,7 @@ def _title(found: BudgetPlan) -> str:
 
 def _answer(found: BudgetPlan) -> list[str]:
     """Money and hours; what follows for post-training; what to know."""
-    said = [_money(found.budget), _drawn(found.budget), outspends(found.post_training)]
+    said = [_money(found.budget), *map(_limit, found.limits), _drawn(found.budget), outspends(found.post_training)]
     notes = [say("{note}.", note=heard(line)) for line in found.warnings]
     return [say(" ").join(filter(None, said)), " ".join(notes)]
 
@@ -84,6 +87,21 @@ def _money(b: Budget) -> str:
         "**{usd}**{span} for {hours} accelerator-hours, and {contingency} contingency ({why}): {total} in all.",
         hours=words.plain(b.gpu_hours), **values,
     )  # fmt: skip
+
+
+def _limit(kept: KeptLimit) -> str:
+    """What of a limit is planned, and how sure it is."""
+    if kept.name == "time":
+        return say("All ends within {days} of the {limit} allowed.", days=words.days(kept.planned),
+                   limit=words.days(kept.limit))  # fmt: skip
+    left = kept.limit - kept.planned
+    told = {"usd": format_usd(kept.limit), "left": format_usd(max(left, 0.0))}
+    if kept.chance is None:
+        return say("Of the budget of {usd} {left} are left.", **told)
+    if left < UNSAID * kept.limit:
+        return say("The stages keep the budget of {usd} with {chance}.", usd=told["usd"], chance=share(kept.chance))
+    return say("The stages keep the budget of {usd} with {chance}; {left} of it are left.", **told,
+               chance=share(kept.chance))  # fmt: skip
 
 
 def _between(band: Band) -> str:

@@ -26,6 +26,21 @@ from hwmodel.solve.stages.file import BudgetFile, Stage, read_budget, said_in, s
 from hwmodel.solve.stages.frame import Frame, rate, spot_of, usd
 from hwmodel.solve.stages.given import BesideFile, BudgetKeys
 from hwmodel.solve.stages.keys import OF_PLAN, TOP
+from hwmodel.solve.stages.limits import (
+    TURNS,
+    KeptLimit,
+    StageShare,
+    WholeLimits,
+    first_shares,
+    kept_limits,
+    limits_of,
+    next_shares,
+    planned,
+    settled,
+    sized_by_limits,
+    unlimited,
+    with_shares,
+)
 from hwmodel.solve.stages.own import Owned, owned, priced
 from hwmodel.solve.stages.rl import reinforcement
 from hwmodel.solve.stages.served import evaluation, serving
@@ -87,6 +102,7 @@ class BudgetPlan(Shown, msgspec.Struct, frozen=True, kw_only=True):
     post_training: PostTraining | None
     own: list[Owned]
     warnings: list[str]
+    limits: tuple[KeptLimit, ...] = ()
 
 
 def budget(source: Path | str | Options, **options: Unpack[BesideFile]) -> BudgetPlan:
@@ -99,18 +115,59 @@ def budget(source: Path | str | Options, **options: Unpack[BesideFile]) -> Budge
         file = committed_file(file)
     catalog = load_catalog(tuple(Path(folder) for folder in _folders(file)))
     with said_in(file.name):
-        frame = Frame(file=file, catalog=catalog, spot=spot_of(file.top.get("spot")))
+        limits = limits_of(file.options)
+        frame = Frame(file=unlimited(file), catalog=catalog, spot=spot_of(file.top.get("spot")))
         pools = pooling.pools_of(file, catalog)
+    found, by_stage, sized = _within(frame, pools, limits, file)
+    with said_in(file.name):
+        kept = kept_limits(limits, file, found.budget, [line for lines in by_stage for line in lines])
+    return msgspec.structs.replace(
+        found, request=_request(file), limits=kept, warnings=[*found.warnings, *_shared(limits, sized)]
+    )
+
+
+def _within(
+    frame: Frame, pools: list[pooling.Pool], limits: WholeLimits, asked: BudgetFile
+) -> tuple[BudgetPlan, list[list[StageLine]], int]:
+    """The budget, the lines of each stage and how many stages the limits size: each of those gets what the others
+    leave, which moves what depends on it, until no share moves."""
+    sized = [i for i, stage in enumerate(asked.stages) if sized_by_limits(asked, stage)]
+    shares = first_shares(limits, sized)
+    found, by_stage = _answered(frame, pools, shares)
+    for _ in range(TURNS if shares else 0):
+        with said_in(asked.name):
+            after = next_shares(limits, shares, by_stage, planned(found.budget, asked.top))
+        if settled(shares, after):
+            break
+        shares = after
+        found, by_stage = _answered(frame, pools, shares)
+    return found, by_stage, len(sized)
+
+
+def _answered(
+    frame: Frame, pools: list[pooling.Pool], shares: dict[int, StageShare]
+) -> tuple[BudgetPlan, list[list[StageLine]]]:
+    """The budget where each stage may take its share, and the lines of each stage."""
+    frame = msgspec.structs.replace(frame, file=with_shares(frame.file, shares))
+    by_stage: list[list[StageLine]] = []
     lines: list[StageLine] = []
-    for stage in file.stages:
+    for stage in frame.file.stages:
         with said_of(stage):
             found = _stage_lines(frame, stage, pools, lines)
             pooling.check_rollouts(found[0], pools)
+            by_stage.append(found)
             lines += found
-    with said_in(file.name):
+    with said_in(frame.file.name):
         if pools:
             pooling.check_used(pools, {line.part for line in lines if line.part} | _other_pools(lines))
-        return _whole(frame, pools, lines)
+        return _whole(frame, pools, lines), by_stage
+
+
+def _shared(limits: WholeLimits, sized: int) -> list[str]:
+    """What several stages that a budget sizes do with it."""
+    if limits.budget_usd is None or sized < 2:
+        return []
+    return [f"the budget is one sum: the {sized} stages that it sizes share evenly what the others leave"]
 
 
 def one_stage(**options: Unpack[BesideFile]) -> BudgetPlan:
