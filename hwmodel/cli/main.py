@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import importlib
 import os
 import sys
@@ -13,6 +11,7 @@ from typing import Any
 import click
 
 from hwmodel.cli.group import CommandGroup
+from hwmodel.cli.process import collect_rarely
 from hwmodel.errors import HwModelError
 from hwmodel.version import __version__
 
@@ -46,7 +45,6 @@ SECTIONS = {
     "Accuracy": ("accuracy", "validate", "calibrate"),
     "Facts and prices": ("catalog", "prices", "schema"),
 }
-COLLECT_AFTER = 100_000  # objects made and not freed; Python's own 700 are for programs that run on
 VARIABLE = "_HWMODEL_COMPLETE"  # a shell asks for completions
 
 
@@ -107,17 +105,10 @@ def _elsewhere(error: click.exceptions.NoSuchOption) -> str:
     )
 
 
-def _collect_rarely() -> None:
-    """Look for cycles of garbage rarely, and not at the end: a command keeps nearly all that it makes until it exits,
-    so that looking for them finds nothing, in a tenth of the time of `plan`."""
-    gc.set_threshold(COLLECT_AFTER)
-    atexit.register(gc.freeze)
-
-
 def main(argv: list[str] | None = None) -> Any:
     """Run the command line and exit with the codes of `hwmodel.errors`."""
     warnings.showwarning = _plain_warning
-    _collect_rarely()
+    collect_rarely()
     try:
         cli.main(args=argv, prog_name="hwmodel", standalone_mode=False)
     except HwModelError as error:

@@ -10,6 +10,7 @@ import click
 from hwmodel.cli.launch_files import EXPORT, export_answer
 from hwmodel.cli.options import REPORT, stated, with_options
 from hwmodel.cli.output import emit, note, terminal_columns
+from hwmodel.cli.process import keep_freed_memory
 from hwmodel.cli.sections import Sectioned
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def command(
     from hwmodel.report.phrases import language_of
     from hwmodel.solve.serve.ask import serve
 
+    keep_freed_memory()
     language, given = language_of(lang, fmt), stated(options)
     described = model_file(model)
     if described is not None:

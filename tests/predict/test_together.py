@@ -15,7 +15,7 @@ from hwmodel.predict.service import together
 from hwmodel.predict.service.layouts import column, layouts, rows_of
 from hwmodel.predict.service.passes import passes, prompt_s, room
 from hwmodel.predict.service.setting import ServiceSetting, Worker, on_layout
-from hwmodel.predict.service.together import LayoutRows, ServiceGroup
+from hwmodel.predict.service.together import Cells, LayoutRows, ServiceGroup
 from hwmodel.specs.serving import ServingLayout, ServingLoad
 
 PARTS = ("a100-pcie-80gb", "h100-sxm5-80gb", "mi300x-192gb", "tpu-v5p", "trainium2", "b200-sxm6-180gb", "rtx-5090")
@@ -76,6 +76,32 @@ def test_how_rows_are_put_together_changes_nothing(monkeypatch, alone, most):
     monkeypatch.setattr(together, "TOGETHER_ROWS", most)
     for one, other in zip(usual, ServiceGroup(settings).run(rows, all_of), strict=True):
         assert [c.tolist() for c in one] == [c.tolist() for c in other]
+
+
+def laddered(s: ServiceSetting, seed: int, filled: float) -> LayoutRows:
+    """Batches of a ladder on every layout but the third, in layouts' order; about the share `filled` of them."""
+    draw = np.random.default_rng(seed)
+    tried = layouts(s.shape, float(s.worker.machine.network.domain))
+    count, ladder = len(column(tried.tp)), np.array([1.0, 3.0, 17.0, 200.0, 1500.0])
+    place, rung = np.repeat(np.arange(count), len(ladder)), np.tile(np.arange(len(ladder)), count)
+    kept = (draw.uniform(size=len(place)) < filled) & (place != 2)
+    place, rung = place[kept], rung[kept]
+    return LayoutRows(rows_of(tried, place), (ladder[rung] * column(tried.dp)[place],), Cells(tried, rung, place))
+
+
+@pytest.mark.parametrize("model", ["deepseek-v3", "gpt-oss-120b", "nemotron-3-nano-30b-a3b", "minimax-m2.5"])
+@pytest.mark.parametrize("filled", [1.0, 0.9, 0.1])
+def test_a_grid_of_layouts_and_batches_gives_what_its_rows_give(monkeypatch, model, filled):
+    for seed, part in enumerate(("h100-sxm5-80gb", "mi300x-192gb", "tpu-v5p")):
+        s = setting(model, part, "bf16")
+        rows = laddered(s, seed, filled)
+        monkeypatch.setattr(together, "_run", lambda *_: [[]])  # rows that do not stand in a grid
+        as_grid = ServiceGroup([s]).run([rows], lambda one, batch: [batch])
+        assert len(as_grid[0]) == (filled > 0.5)  # where most of its cells are asked for
+        monkeypatch.undo()
+        (found,) = ServiceGroup([s]).run([rows], all_of)
+        flat = all_of(on_layout(s, rows.layout), *rows.columns)
+        assert [c.tolist() for c in found] == [c.tolist() for c in flat]
 
 
 def test_every_row_stands_in_one_table_that_is_no_longer_than_it_may_be():

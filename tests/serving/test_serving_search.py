@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import HwModelError
-from hwmodel.solve.serve import choose
+from hwmodel.predict.service.arrivals import Decoded
+from hwmodel.solve.serve import choose, search
 from hwmodel.solve.serve.ask import read_question, serve
 from hwmodel.solve.serve.fleet import Fleets, cheapest
 from hwmodel.solve.serve.question import ServingQuestion
-from hwmodel.solve.serve.search import every_fleet
+from hwmodel.solve.serve.search import every_fleet, not_plainly_beaten
 from hwmodel.solve.serve.table import Options, options
+from hwmodel.specs.serving import ServingLayout
 
 CATALOG = load_catalog()
 PARTS = (
@@ -34,6 +36,10 @@ ASKED = st.fixed_dictionaries({
     "prefix_hit": st.sampled_from(["0%", "50%"]), "draft_tokens": st.sampled_from([0.0, 1.0]),
     "precision": st.sampled_from([None, "bf16,fp8", "fp8,w4a16,nvfp4"]),
 })  # fmt: skip
+
+
+DECODED = ("batch", "room", "pass_s", "pass_tail_s", "step_s", "step_tail_s")
+FLEETS = ("prefill_share", "replicas", "requests_per_s", "tpot_s", "tpot_tail_s", "ttft_s", "ttft_tail_s")
 
 
 def answered(asked: dict[str, Any]) -> str:
@@ -126,3 +132,33 @@ def test_what_decoding_takes_bounds_what_an_engine_does_that_prefills_too() -> N
         assert (f.tpot_s >= at.step_s).all()
         assert (f.tpot_tail_s >= at.step_tail_s).all()
         assert (f.requests_per_s <= at.batch / (question.output_tokens * at.step_s)).all()
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=60), st.integers(1, 60))
+def test_rows_that_are_plainly_beaten_are_neither_on_a_front_nor_move_it(
+    rows: list[tuple[int, int]], drawn: int
+) -> None:
+    cost, time = (np.array([r[k] for r in rows], dtype=float) for k in (0, 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "DRAWN", drawn)
+        kept = set(not_plainly_beaten(cost, time).tolist())
+    front = {k for k, (c, t) in enumerate(rows) if not any(a <= c and b <= t and (a, b) != (c, t) for a, b in rows)}
+    assert front <= kept
+    beaten = [any(rows[j][0] < c and rows[j][1] <= t for j in range(0, len(rows), max(len(rows) // drawn, 1)))
+              for c, t in rows]  # fmt: skip
+    assert [k not in kept for k in range(len(rows))] == beaten
+
+
+def test_fleets_that_cost_the_same_to_six_digits_are_equally_cheap() -> None:
+    # 12.0000004 rounds to 12.000000 as 12.0 does, 12.0000006 to 12.000001: of the first two the one on fewer
+    # accelerators is best, the third is dearer.
+    def best(usd: list[float], accelerators: list[float]) -> int | None:
+        count = len(usd)
+        at = Decoded(layout=ServingLayout(pp=np.ones(count)), **dict.fromkeys(DECODED, np.ones(count)))
+        columns = {name: np.ones(count) for name in FLEETS}
+        columns |= {"usd_per_hour": np.array(usd), "accelerators": np.array(accelerators)}
+        return Fleets(options=None, pools=None, at=at, meets=np.ones(count, bool), **columns).best()
+
+    assert best([12.0, 12.0000004, 12.0000006], [16.0, 8.0, 4.0]) == 1
+    assert best([2e9, 2e9 - 0.001, 2e9], [4.0, 8.0, 2.0]) == 1  # a tenth of a cent counts in billions too
+    assert best([np.nan, np.nan], [16.0, 8.0]) == 1  # nobody says a price

@@ -15,7 +15,7 @@ from hwmodel.physics.serving_queue import open_loop_at, queue_wait_s, queue_wait
 from hwmodel.predict.service.layouts import column, rows_of
 from hwmodel.predict.service.passes import first_s, mixed_s, most_prompts, passes, prompt_s, room, step_s, transfer_s
 from hwmodel.predict.service.setting import ServiceSetting, Worker, on_layout
-from hwmodel.predict.service.together import Column, LayoutRows, ServiceGroup
+from hwmodel.predict.service.together import Cells, Column, LayoutRows, ServiceGroup
 from hwmodel.specs.serving import ServingLayout, ServingLoad
 
 NONE: Column = np.empty(0)
@@ -89,6 +89,11 @@ class Fitting(NamedTuple):
     layout: ServingLayout
     batch: Column
     room: Column
+    cells: Cells
+
+    def rows(self, index: Any) -> Fitting:
+        """Some of the configurations."""
+        return Fitting(rows_of(self.layout, index), self.batch[index], self.room[index], self.cells.rows(index))
 
 
 def _batches(most: float) -> Column:
@@ -107,13 +112,13 @@ def places(settings: ServiceGroup, tried: Sequence[ServingLayout]) -> list[Colum
 def fitting(s: ServiceSetting, tried: ServingLayout, room: Column, spread: ArrivalSpread) -> Fitting:
     """Every layout tried, with `room` for so many requests, at every batch that fits with its spread."""
     batches = _batches(float(s.worker.engine.max_running))
-    place, batch = (a.ravel() for a in np.meshgrid(np.arange(len(room)), batches, indexing="ij"))
+    place, rung = (a.ravel() for a in np.meshgrid(np.arange(len(room)), np.arange(len(batches)), indexing="ij"))
     layout, room = rows_of(tried, place), room[place]
-    batch = batch * column(layout.dp)
+    batch = batches[rung] * column(layout.dp)
     fits = room >= np.maximum(spread.tail(batch), 1.0)
     # Beyond it prompts come faster than steps take them in.
     fits &= batch <= s.load.output_tokens * column(most_prompts(on_layout(s, layout))) / s.gain
-    return Fitting(rows_of(layout, fits), batch[fits], room[fits])
+    return Fitting(layout, batch, room, Cells(tried, rung, place)).rows(fits)
 
 
 def decoded(
@@ -123,14 +128,14 @@ def decoded(
 
     Tails: the running batch spreads like a Poisson number.
     """
-    tails = settings.run([LayoutRows(f.layout, (spread.tail(f.batch),)) for f in found], _step)
+    tails = settings.run([LayoutRows(f.layout, (spread.tail(f.batch),), f.cells) for f in found], _step)
     kept, fit = [], []
     for f, one, s in zip(found, tails, settings.settings, strict=True):
         tail = one[0] if one else NONE
         quick = tail / s.gain <= within_s
-        kept.append(Fitting(rows_of(f.layout, quick), f.batch[quick], f.room[quick]))
+        kept.append(f.rows(quick))
         fit.append(tail[quick])
-    means = settings.run([LayoutRows(f.layout, (f.batch,)) for f in kept], _step)
+    means = settings.run([LayoutRows(f.layout, (f.batch,), f.cells) for f in kept], _step)
     return [
         _decoded(f, one[0] if one else NONE, tail, s.gain)
         for f, one, tail, s in zip(kept, means, fit, settings.settings, strict=True)

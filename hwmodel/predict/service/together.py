@@ -9,30 +9,46 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.predict.columns import gather, stack
-from hwmodel.predict.service.layouts import column
+from hwmodel.predict.service.layouts import column, rows_of
 from hwmodel.predict.service.setting import ServiceSetting, on_layout
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.serving import Engine, ServingLayout
 
 Column = NDArray[np.float64]
+Index = NDArray[np.intp]
 Run = Callable[..., Sequence[Column]]
 LAYOUT = ("tp", "pp", "dp", "ep")
 ALONE_ROWS = 1024  # rows of one part from which on its constants stay numbers
 TOGETHER_ROWS = 8192  # rows whose columns stay in cache
+FILLED = 0.75  # share of the cells of a grid from which on it is worth its empty ones
+
+
+class Cells(NamedTuple):
+    """Where configurations stand in a grid of rungs of a ladder of batches and of layouts, each once."""
+
+    layouts: ServingLayout
+    rung: Index
+    place: Index  # of the layout
+
+    def rows(self, index: Any) -> Cells:
+        """Some of the configurations."""
+        return Cells(self.layouts, self.rung[index], self.place[index])
 
 
 class LayoutRows(NamedTuple):
-    """Some configurations of one setting: their layouts, and columns that a run takes beside."""
+    """Some configurations of one setting: their layouts, and columns that a run takes beside; `cells`: where they
+    stand in a grid, if they do."""
 
     layout: ServingLayout
     columns: tuple[Column, ...] = ()
+    cells: Cells | None = None
 
     @property
     def size(self) -> int:
@@ -71,8 +87,10 @@ class ServiceGroup:
         for kin in self.kin:
             for members in _tables(kin.places, rows):
                 some = [rows[place] for place in members]
-                for place, columns in zip(members, _run(self._setting(kin, members, some), some, run), strict=True):
-                    found[place] = columns
+                alone = _run_grid(self.settings[members[0]], some[0], run) if len(members) == 1 else None
+                columns = [alone] if alone else _run(self._setting(kin, members, some), some, run)
+                for place, own in zip(members, columns, strict=True):
+                    found[place] = own
         return found
 
     def _setting(self, kin: Kin, members: Sequence[int], rows: Sequence[LayoutRows]) -> ServiceSetting:
@@ -122,3 +140,23 @@ def _run(setting: ServiceSetting, rows: Sequence[LayoutRows], run: Run) -> list[
     ends = np.cumsum(counts)
     whole = [np.broadcast_to(column(values), (ends[-1],)) for values in run(setting, *columns)]
     return [[values[end - count : end] for values in whole] for count, end in zip(counts, ends, strict=True)]
+
+
+def _run_grid(setting: ServiceSetting, rows: LayoutRows, run: Run) -> list[Column] | None:
+    """The rows of one setting run as a grid in which what depends on the layout alone is worked out once for each; None
+    where they fill too little of one. The cells between take the columns of the first row."""
+    if rows.cells is None:
+        return None
+    layouts, rung, place = rows.cells
+    used = np.bincount(place) > 0
+    size = (int(rung.max()) + 1, int(used.sum()))
+    if rows.size < FILLED * size[0] * size[1]:
+        return None
+    at = rung, (np.cumsum(used) - 1)[place]
+    columns = []
+    for values in rows.columns:
+        grid = np.full(size, values[0])
+        grid[at] = values
+        columns.append(grid)
+    found = run(on_layout(setting, rows_of(layouts, np.flatnonzero(used))), *columns)
+    return [np.broadcast_to(column(values), size)[at] for values in found]

@@ -31,7 +31,7 @@ from hwmodel.solve.serve.quality import bits_of, quality_row, shape_quality, wit
 from hwmodel.solve.serve.question import ServingQuestion, sizes_of
 from hwmodel.solve.serve.reasons import reasons
 from hwmodel.solve.serve.records import FleetFound, FleetRow, QualityRow
-from hwmodel.solve.serve.search import FRONT_STEP, Wanted, every_fleet, paid, priced_or_all
+from hwmodel.solve.serve.search import FRONT_STEP, Wanted, every_fleet, not_plainly_beaten, paid, priced_or_all
 from hwmodel.solve.serve.sharing import FreshPasses
 from hwmodel.solve.serve.table import Column, Options, PartOffer, offer, options
 from hwmodel.specs.hardware import Part
@@ -371,6 +371,7 @@ def _pareto(question: ServingQuestion, first: FleetRow, usable: list[Fleets], ca
     ends = np.cumsum([len(f.meets) for f in usable])
     out, best = [first], value_of(first.tpot_tail_s)
     rows = np.flatnonzero(time < best * FRONT_STEP)  # no other row comes clearly sooner, or hides one that does
+    rows = rows[not_plainly_beaten(cost[rows], time[rows])]
     sooner = rows[_ever_sooner(cost[rows], time[rows])]
     for k in sooner:
         if time[k] < best * FRONT_STEP and len(out) < FRONT_MOST:

@@ -50,7 +50,10 @@ class Fleets(msgspec.Struct, kw_only=True):
         rows = np.flatnonzero(self.meets & among)
         if not len(rows):
             return None
-        rows = _least(rows, np.round(np.nan_to_num(self.usd_per_hour[rows], nan=0.0), 6))
+        usd = self.usd_per_hour[rows]
+        usd = np.where(np.isnan(usd), 0.0, usd)
+        near = usd <= usd.min() * (1.0 + 1e-9) + 1e-5  # as cheap once rounded, or nearly; the others are not rounded
+        rows = _least(rows[near], np.round(usd[near], 6))
         rows = _least(rows, np.round(self.accelerators[rows]))
         rows = _least(rows, column(self.at.layout.pp)[rows] > 1)
         return int(rows[np.argmin(self.tpot_tail_s[rows])])

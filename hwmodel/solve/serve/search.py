@@ -28,6 +28,7 @@ NONE: Index = np.empty(0, dtype=np.intp)
 # best of their part and recipe in either mode, and all where none meets the limits.
 Wanted = Literal["whole", "front", "cheapest"]
 LOOKS, LOOKED_AT = 2, 10  # rounds in which the best is approached, and configurations of each kind in one
+DRAWN = 512  # rows that others are first compared with
 FRONT_STEP = 0.85  # of the time of a token: what counts as clearly sooner
 
 
@@ -79,6 +80,17 @@ def priced_or_all(every: Sequence[Fleets]) -> list[Fleets]:
 def worth(usd_per_hour: Column, accelerators: Column) -> Column:
     """What fleets are compared by first: dollars an hour, or accelerators where nobody says a price."""
     return np.round(accelerators) if np.isnan(usd_per_hour).any() else np.round(usd_per_hour, 6)
+
+
+def not_plainly_beaten(cost: Column, time: Column) -> Index:
+    """Rows less those that cost more than one of a few drawn at even steps and come no sooner: neither on a front of
+    both, nor do they move it."""
+    some = np.arange(0, len(cost), max(len(cost) // DRAWN, 1))
+    some = some[np.argsort(cost[some])]
+    soonest = np.minimum.accumulate(np.append(np.inf, time[some]))
+    sooner = soonest[1:] < soonest[:-1]
+    stairs = cost[some][sooner], np.append(np.inf, soonest[1:][sooner])
+    return np.flatnonzero(time < stairs[1][np.searchsorted(stairs[0], cost, side="left")])
 
 
 def _worth_of(f: Fleets, i: int) -> float:
@@ -184,14 +196,15 @@ class Both:
         known that cost no more."""
         f, i = cheapest(usable)
         limit = float(f.tpot_tail_s[i]) * FRONT_STEP
-        cost, time = [], []
+        costs, times = [], []
         for f in usable:
             sooner = f.meets & (f.tpot_tail_s < limit)
-            cost.append(paid(f.usd_per_hour[sooner], f.accelerators[sooner]))
-            time.append(f.tpot_tail_s[sooner])
-        order = np.argsort(np.concatenate(cost))
-        soonest = np.minimum.accumulate(np.concatenate(time)[order])
-        known = np.r_[-np.inf, np.concatenate(cost)[order]], np.r_[np.inf, soonest]
+            costs.append(paid(f.usd_per_hour[sooner], f.accelerators[sooner]))
+            times.append(f.tpot_tail_s[sooner])
+        cost, time = np.concatenate(costs), np.concatenate(times)
+        rows = not_plainly_beaten(cost, time)
+        rows = rows[np.argsort(cost[rows])]
+        known = np.r_[-np.inf, cost[rows]], np.r_[np.inf, np.minimum.accumulate(time[rows])]
         return [_undecided(e, limit, known) for e in self.engines]
 
 
