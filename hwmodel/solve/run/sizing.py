@@ -230,15 +230,38 @@ def least_loss_run(model: LossModel, n: float, d: float, how: str, by: ClosedBy)
 
 
 def _least_loss(model: LossModel, tokens_of: TokensOfSize) -> float:
-    """The size of the least loss on the tokens that each size can see."""
+    """The size of the least loss on the tokens that each size can see.
+
+    Of the sizes tried first, from the largest down, those are not asked for their tokens whose loss would be above the
+    least found though they saw endless ones: what a fleet does with small sizes is the dearest to find out.
+    """
     import numpy as np
 
     def loss(log_params: float) -> float:
         n = math.exp(log_params)
         return float(model.loss(n, max(tokens_of(n), 1.0)))
 
+    def losses(log_params: Any) -> Any:
+        """Of one size, or of the grid."""
+        if np.ndim(log_params) == 0:
+            return np.float64(loss(log_params))
+        found = np.array([_floor_of_loss(model, math.exp(x)) for x in log_params])
+        lowest = math.inf
+        for place in reversed(range(len(found))):
+            if not found[place] > lowest:
+                found[place] = loss(log_params[place])
+                lowest = min(lowest, found[place])
+        return found
+
     ends = math.log(SMALLEST_PARAMS), math.log(LARGEST_PARAMS)
-    return math.exp(least(np.vectorize(loss, otypes=[float]), *ends, points=SIZES_TRIED))
+    return math.exp(least(losses, *ends, points=SIZES_TRIED))
+
+
+def _floor_of_loss(model: LossModel, params: float) -> float:
+    """The loss of a size on endless tokens: it has no less on fewer. -infinity where tokens repeat, or where the law
+    says nothing of endless ones."""
+    floor = float(model.loss(params, math.inf)) if model.unique_tokens is None else math.nan
+    return -math.inf if math.isnan(floor) else floor
 
 
 def _for_loss(r: Request, model: LossModel, target: float, params: float | None) -> Sized:

@@ -35,6 +35,7 @@ DRAWN: Any = msgspec.structs.replace(LAW, constants={**LAW.constants, "A": 2000.
 PLAIN, WIDE = LossModel(law=LAW), LossModel(law=LAW, drawn=DRAWN)
 # Two thirds of 3e9 tokens are seen again: 1e9 + 2e9 (1 - e^-1) count, with a decay of 2.
 REPEATS: Any = msgspec.structs.replace(LAW, constants={"RD_star": 2.0, "RN_star": 4.0})
+REPEATING = LossModel(law=LAW, repetition=REPEATS, unique_tokens=1e9)
 END = 2.0**0.8
 
 
@@ -269,3 +270,41 @@ def test_a_bill(monkeypatch: pytest.MonkeyPatch) -> None:
     unpriced = msgspec.structs.replace(setting, price=None)
     assert bill(unpriced, run).cost_usd is None
     assert quantiles(bill(unpriced, run))["p80"]["cost_usd"] is None
+
+
+def test_sizes_that_endless_tokens_would_not_bring_to_the_least_loss_are_not_asked() -> None:
+    # N D = 4e16. On the grid, eighths of a decade, the least is at 10^8.625: 1 + 2,000 / 20,535 + 1,000 / 9,739
+    # = 1.20007. 10^8 comes to 1.2 on endless tokens and is asked; 10^7.875 to 1 + 2,000 / 8,660 = 1.231, and nothing
+    # from there down is.
+    seen: list[float] = []
+
+    def tokens_of(n: float) -> float:
+        seen.append(n)
+        return 4e16 / n
+
+    assert sizing._least_loss(PLAIN, tokens_of) == pytest.approx(4e8, rel=1e-6)
+    assert min(seen) == pytest.approx(1e8)
+    assert max(seen) == pytest.approx(1e14)
+
+
+@pytest.mark.parametrize("largest", [1e7, 3e9, 1e14])
+@pytest.mark.parametrize("compute", [1e14, 1e18, 1e24])
+def test_leaving_sizes_out_changes_no_bit(compute: float, largest: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    def tokens_of(n: float) -> float:
+        return 0.0 if n > largest else compute / n * (1.0 + 0.2 * math.sin(5.0 * math.log(n)))
+
+    some = [sizing._least_loss(model, tokens_of) for model in (PLAIN, REPEATING)]
+    monkeypatch.setattr(sizing, "_floor_of_loss", lambda model, params: -math.inf)
+    assert some == [sizing._least_loss(model, tokens_of) for model in (PLAIN, REPEATING)]
+
+
+@pytest.mark.parametrize("name", [entry.id for entry in load_catalog().laws()])
+def test_no_tokens_bring_a_size_below_its_floor(name: str) -> None:
+    law = load_catalog().law(name)
+    if not laws.has_loss(law):
+        return
+    for n in np.geomspace(1e6, 1e14, 9):
+        floor = sizing._floor_of_loss(LossModel(law=law), float(n))
+        assert all(
+            floor <= float(laws.loss(law, float(n), float(d))) * (1.0 + 1e-15) for d in np.geomspace(1, 1e20, 41)
+        )
