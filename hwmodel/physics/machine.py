@@ -132,7 +132,7 @@ def attention_constants(
     """
     name = number_format if part.peak_dense_flop_per_s.get(number_format) else high_format(part)
     values, _ = _layers(part, _format_table(part, name, table))
-    cache, _ = _layers(part, _format_table(part, cache_format or name, table))
+    cache, _ = _layers(part, _format_table(part, cache_format, table))  # none of no format
     values |= {k: v for k, v in cache.items() if k.startswith(("decode_", "mla_decode_"))}
     return AttentionConstants(
         peak_flop_per_s=format_peak(part, name),
