@@ -216,7 +216,7 @@ def across_bridges(net: Network, part: Part, system: System, calibration: Kernel
 
     Training spans boxes and keeps the NICs for what leaves a bridge.
     """
-    if not 1.0 < system.domain_accelerators < system.accelerators_per_node or not part.host_link_uni_bytes_per_s:
+    if not 1.0 < system.domain_accelerators < system.accelerators_per_node:
         return net
     sharing = calibration.collectives.get("pcie", {}).get("bus_sharing", 0.0)
     bus = part.host_link_uni_bytes_per_s / (1.0 + sharing * (system.accelerators_per_node - 2.0))

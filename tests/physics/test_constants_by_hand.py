@@ -7,13 +7,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from round_machine import ATTENTION, GEMM
+from round_machine import ATTENTION, GEMM, NETWORK
 
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import (
     _limited,
+    across_bridges,
     attention_constants,
     box,
     gemm_constants,
@@ -162,6 +163,23 @@ def test_networks_of_topologies() -> None:
     assert (wired("mesh").mesh, wired("mesh").torus, wired("mesh").link_bytes_per_s) == (1.0, 0.0, 1e11)
     assert (wired("switch").mesh, wired("switch").shared_bus) == (0.0, 0.0)
     assert (wired("switch", 0.0).shared_bus, wired("switch", 0.0).link_bytes_per_s) == (1.0, 5e10)
+
+
+def test_cards_bridged_in_pairs_reach_the_others_over_the_bus() -> None:
+    # Eight cards in pairs: the bus of 5e10 is shared by six more at a quarter each, 2e10; or a network that is faster.
+    part, tables = (
+        change(PART, host_link_uni_bytes_per_s=5e10),
+        change(TABLES, collectives={"pcie": {"bus_sharing": 0.25}}),
+    )
+    pairs = change(box(part), domain_accelerators=2.0)
+    for nic, found in ((1e9, 2e10), (3e10, 3e10)):
+        net = change(NETWORK, nic_bytes_per_s=nic)
+        assert across_bridges(net, part, pairs, tables).nic_bytes_per_s == pytest.approx(found)
+    # Nothing is known of the bus, no bridge at all, or one over all of them: as it is.
+    net = change(NETWORK, nic_bytes_per_s=1e9)
+    assert across_bridges(net, change(part, host_link_uni_bytes_per_s=0.0), pairs, tables) == net
+    for domain in (1.0, 8.0):
+        assert across_bridges(net, part, change(pairs, domain_accelerators=domain), tables) == net
 
 
 ENGINES = ServingCalibration(

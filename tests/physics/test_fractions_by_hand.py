@@ -8,12 +8,21 @@ from round_machine import ATTENTION, GEMM, MACHINE, SHAPE, STACK
 
 from hwmodel.catalog import load_catalog
 from hwmodel.physics import kernels
-from hwmodel.physics.formulas import accumulate_s, activations_wait_s, host_optimizer_s, optimizer_s
+from hwmodel.physics.formulas import (
+    accumulate_s,
+    activations_bytes,
+    activations_wait_s,
+    host_optimizer_s,
+    optimizer_s,
+    reserve_bytes,
+)
 from hwmodel.physics.layer import head_s
 from hwmodel.physics.schedule import bubble_s
+from hwmodel.physics.serving import tokens_per_step
 from hwmodel.physics.training import transfer_s
 from hwmodel.specs import Layout, Workload
 from hwmodel.specs.layout import DUALPIPE_V, ZB_H1, ZB_H2
+from hwmodel.specs.serving import Speculation
 
 change = msgspec.structs.replace
 HALF = change(MACHINE.memory, hbm_fraction=0.5, launch_s=1e-6)
@@ -87,6 +96,19 @@ def test_stages_pass_over_half_of_the_network() -> None:
     inside = transfer_s(SHAPE, MACHINE, bf16, change(layout, dp=1.0), load, stack, 4.0)
     assert inside == pytest.approx((2 * 4 + 2) * 2**21 / 4 / 0.5e11, rel=1e-9)
     assert transfer_s(SHAPE, MACHINE, bf16, Layout(tp=2.0), load, stack, 4.0) == 0.0
+
+
+def test_activations_and_what_is_wasted() -> None:
+    # 1,000 tokens: 2 bytes of three layers alive and 4 to work in, a quarter more for what is spread; a twentieth of
+    # 1e6 bytes held, beside 1e5.
+    assert activations_bytes(1000.0, 2.0, 3.0, 4.0, 1.25) == 12_500.0
+    assert reserve_bytes(1e5, 0.05, 1e6) == 150_000.0
+
+
+def test_tokens_of_a_step_with_drafts() -> None:
+    # Three drafts, each taken half of the time: 1 + 1/2 + 1/4 + 1/8; always: four.
+    assert tokens_per_step(Speculation(draft_tokens=3.0, acceptance=0.5)) == pytest.approx(1.875)
+    assert tokens_per_step(Speculation(draft_tokens=3.0, acceptance=1.0)) == pytest.approx(4.0, rel=1e-6)
 
 
 def test_idle_seconds_of_schedules() -> None:
