@@ -119,6 +119,13 @@ def log(x: Any) -> Any:
     return _numpy().log(x) if _is_array(x) else _operations(x).log(x)
 
 
+def log2(x: Any) -> Any:
+    """Logarithm to base 2, exact at powers of 2; x > 0."""
+    if isinstance(x, _PLAIN):
+        return math.log2(x)
+    return _numpy().log2(x) if _is_array(x) else _operations(x).log(x, 2)
+
+
 def sqrt(x: Any) -> Any:
     """Square root; x >= 0."""
     if isinstance(x, _PLAIN):

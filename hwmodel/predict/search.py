@@ -15,6 +15,7 @@ from hwmodel.physics.memory import peak_bytes, peak_memory
 from hwmodel.physics.shape import layers, parameters
 from hwmodel.physics.training import step
 from hwmodel.predict.columns import grouped_best
+from hwmodel.predict.footprint import Footprint, footprint
 from hwmodel.predict.layouts import Cases, LayoutSpace, fuller, layout_space
 from hwmodel.predict.optimism import search_factor, with_search
 from hwmodel.predict.policy import Policy
@@ -76,6 +77,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     batch_seqs: float
     step: StepTerms
     memory: MemoryTerms
+    footprint: Footprint
     accelerators: int
     idle_accelerators: int
     tokens_per_s: float
@@ -241,13 +243,15 @@ def choice(evaluation: Evaluation, row: int, machine: Machine, precision: Precis
     terms = with_search(step(shape, machine, precision, layout, load, stack), evaluation.search_factor)
     fleet = int(evaluation.cases.accelerators[case])
     used = int(layout.accelerators)
+    memory = peak_memory(shape, precision, layout, load, stack)
     return Choice(
         layout=layout,
         recompute=recompute_word(layout, stack),
         offload=offload_word(layout),
         batch_seqs=batch,
         step=terms,
-        memory=peak_memory(shape, precision, layout, load, stack),
+        memory=memory,
+        footprint=footprint(shape, layout, load, stack, memory, float(machine.hbm_bytes)),
         accelerators=fleet,
         idle_accelerators=fleet - used,
         tokens_per_s=batch * evaluation.cases.seq_len / float(terms.total_s),

@@ -9,17 +9,17 @@ import numpy as np
 from hwmodel.catalog.stacks import memory_calibration
 from hwmodel.errors import InfeasibleError
 from hwmodel.ops import Num
-from hwmodel.physics.memory import late_bytes, memory_by_stage
+from hwmodel.physics.memory import memory_by_stage
 from hwmodel.physics.shape import layers
 from hwmodel.physics.training import step
+from hwmodel.predict.footprint import Footprint, footprint
 from hwmodel.predict.layouts import Cases, LayoutSpace, layout_space
 from hwmodel.predict.optimism import search_factor, with_search
 from hwmodel.predict.policy import Policy, policy
 from hwmodel.predict.recompute import NONE, recompute_word
 from hwmodel.predict.search import Evaluation, evaluate, usable_bytes
-from hwmodel.predict.uncertainty import memory_ends
 from hwmodel.specs import Layout, MemoryTerms, Precision, Shape, StepTerms, Workload
-from hwmodel.specs.intervals import Ends, fits_probability
+from hwmodel.specs.intervals import fits_probability
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
 
@@ -124,25 +124,12 @@ class TrainingPrediction(msgspec.Struct, frozen=True, kw_only=True):
         return float(self.memory[self.fullest].total_bytes)
 
     @property
-    def allocated_bytes(self) -> float:
-        """The same as the framework's allocator counts them, with what it frees late while memory is free."""
-        return self.peak_bytes - float(self.memory[self.fullest].reserve_bytes) + self.late_bytes
-
-    @property
-    def late_bytes(self) -> float:
-        """Bytes that are freed late and taken back where memory runs short: no layout fails for them."""
-        most = float(late_bytes(self.run.shape, self.layout, self.run.workload, self.run.stack))
-        return min(most, max(float(self.run.machine.hbm_bytes) - self.peak_bytes, 0.0))
-
-    @property
-    def reserved_bytes(self) -> float:
-        """The same as the allocator has taken from the device: with what lies between its blocks."""
-        return self.allocated_bytes * (1.0 + float(self.run.stack.fragmentation))
-
-    @property
-    def memory_doubt(self) -> Ends:
-        """Ends of the 80 % interval of the fullest stage's bytes."""
-        return memory_ends(self.layout, self.memory[self.fullest])
+    def footprint(self) -> Footprint:
+        """The fullest stage as its counters see it."""
+        run = self.run
+        return footprint(
+            run.shape, self.layout, run.workload, run.stack, self.memory[self.fullest], float(run.machine.hbm_bytes)
+        )
 
     @property
     def fits_probability(self) -> float:

@@ -8,7 +8,7 @@ import math
 import msgspec
 
 from hwmodel.catalog.stacks import interval_calibration, training_calibration
-from hwmodel.ops import Num
+from hwmodel.ops import Num, log2, maximum
 from hwmodel.physics.intervals import ends
 from hwmodel.specs import Layout, MemoryTerms, Shape, StepTerms
 from hwmodel.specs.intervals import Ends, Familiarity, IntervalConstants
@@ -116,14 +116,14 @@ def step_familiarity(traits: TrainingTraits, known: Known, parts: StepShares) ->
 def memory_familiarity(layout: Layout, memory: MemoryTerms, known: float = 0.0) -> Familiarity:
     """What the error of a predicted peak of memory goes by: parts of it that the framework decides (activations with
     the logits, buffers and reserve), and how finely tensor parallelism and micro-batches cut and repeat them."""
-    total = float(memory.total_bytes)
-    active = float(memory.activations_bytes + memory.logits_bytes) / total
+    total = memory.total_bytes
+    active = (memory.activations_bytes + memory.logits_bytes) / total
     return Familiarity(
         known=known,
-        shares={"activations": active, "reserve": float(memory.reserve_bytes + memory.buffers_bytes) / total},
+        shares={"activations": active, "reserve": (memory.reserve_bytes + memory.buffers_bytes) / total},
         distances={
-            "tensor_ranks": active * math.log2(max(float(layout.tp), 1.0)),
-            "micro_batch": active * math.log2(max(float(layout.micro_batch), 1.0)),
+            "tensor_ranks": active * log2(maximum(layout.tp, 1.0)),
+            "micro_batch": active * log2(maximum(layout.micro_batch, 1.0)),
         },
     )
 

@@ -31,6 +31,7 @@ PLAN_LABELS = {
     "cost_usd": "rent",
     "energy_mwh": "energy",
     "peak_memory_bytes": "fullest accelerator",
+    "reserved_memory_bytes": "memory, reserved",
 }
 PLAN_ROWS: dict[str, Any] = {
     "params": words.count,
@@ -44,6 +45,7 @@ PLAN_ROWS: dict[str, Any] = {
     "cost_usd": words.usd,
     "energy_mwh": lambda v: f"{words.plain(v)} MWh",
     "peak_memory_bytes": words.memory,
+    "reserved_memory_bytes": words.memory,
 }
 
 

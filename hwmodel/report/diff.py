@@ -24,14 +24,16 @@ SHOWN: dict[str, Callable[[float], str]] = {
     "params": words.count, "tokens": words.count, "train_flop": words.flop, "accelerators": words.plain,
     "train_days": words.days, "elapsed_days": words.days, "gpu_hours": words.plain, "mfu": words.percent,
     "tokens_per_s": words.count, "loss_nats": words.loss, "cost_usd": words.usd, "energy_mwh": words.energy,
-    "co2e_t": words.carbon, "peak_memory_bytes": words.memory, "goodput": words.percent,
+    "co2e_t": words.carbon, "peak_memory_bytes": words.memory,
+    "reserved_memory_bytes": words.memory, "goodput": words.percent,
     "lifetime_cost": words.plain,
 }  # fmt: skip
 NAMES = {
     "params": "parameters", "tokens": "tokens", "train_flop": "training compute", "accelerators": "accelerators",
     "train_days": "productive time", "elapsed_days": "elapsed time billed", "gpu_hours": "accelerator-hours billed",
     "mfu": "MFU", "tokens_per_s": "tokens a second", "loss_nats": "loss, nats a token", "cost_usd": "rent",
-    "energy_mwh": "energy", "co2e_t": "carbon", "peak_memory_bytes": "fullest accelerator", "goodput": "goodput",
+    "energy_mwh": "energy", "co2e_t": "carbon", "peak_memory_bytes": "fullest accelerator",
+    "reserved_memory_bytes": "memory, reserved", "goodput": "goodput",
     "lifetime_cost": "cost of its life",
 }  # fmt: skip
 SAME = 1e-9  # relative change below which nothing changed

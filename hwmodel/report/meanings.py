@@ -74,6 +74,10 @@ _ANSWER = {
     "peak_memory_bytes": Meaning(
         label="Fullest accelerator", unit="bytes", code="physics/memory.py",
         formula="weights + gradients + optimizer + activations + logits + buffers + reserve, of the fullest stage"),
+    "reserved_memory_bytes": Meaning(
+        label="Memory, reserved", unit="bytes", code="predict/footprint.py",
+        formula="(the fullest accelerator - context and fragmentation + inputs freed late) x (1 + fragmentation of the "
+        "stack): what the framework's allocator has taken"),
     "goodput": Meaning(
         label="Goodput", unit="share", code="economics/goodput.py", sources=FAILURES,
         formula="(1 - (restart + interval / 2) / MTBF) / (1 + checkpoint / interval), with the interval of Young 1974: "

@@ -21,6 +21,7 @@ DIGITS = 4
 _BY_NAME = {
     "params": format_count, "tokens": format_count, "train_flop": format_count, "gpu_hours": format_count,
     "peak_memory_bytes": lambda value: format_bytes(value, binary=True),
+    "reserved_memory_bytes": lambda value: format_bytes(value, binary=True),
     "time_s": format_duration, "flop": format_count,
     "mfu": format_percent, "goodput": format_percent, "load": format_percent,
 }  # fmt: skip

@@ -118,8 +118,8 @@ def _near_table(found: TrainAnswer) -> Table:
     rows = [
         [
             layout_words(near.layout),
-            f"{near.tokens_per_s / found.accelerators:,.0f}",
-            f"{near.peak_memory_bytes / GIB:.1f}",
+            f"{near.tokens_per_s.value / found.accelerators:,.0f}",
+            f"{near.peak_memory_bytes.value / GIB:.1f}",
         ]
         for near in found.near
     ]

@@ -34,6 +34,7 @@ from hwmodel.solve.question.request import Request
 from hwmodel.solve.question.setting import Fleeted, fleeted, run_like, step_doubt
 from hwmodel.solve.question.values import quantity
 from hwmodel.solve.run.band import Band
+from hwmodel.solve.run.billing import utilisation
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.solve.run.solved import sized_shape
 from hwmodel.solve.train_answer import (
@@ -60,8 +61,8 @@ class Near(msgspec.Struct, frozen=True, kw_only=True):
     """Another layout of the same fleet and batch."""
 
     layout: Layout
-    tokens_per_s: float
-    memory_bytes: float
+    tokens_per_s: Band
+    peak_memory_bytes: Band
 
 
 class TrainResult(Shown, msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +128,7 @@ class TrainResult(Shown, msgspec.Struct, frozen=True, kw_only=True):
     def answer(self) -> TrainAnswer:
         """The prediction as it is saved and shown."""
         one, r, stack = self.prediction, self.setting.request, self.setting.stack
+        held, mfu = one.footprint, Band.around(self.mfu, self.doubt.flipped)
         return TrainAnswer(
             request=TrainRequest(
                 options=[list(pair) for pair in r.asked], seq_len=r.seq_len,
@@ -141,18 +143,18 @@ class TrainResult(Shown, msgspec.Struct, frozen=True, kw_only=True):
             tokens_per_s_per_accelerator=Band.around(one.tokens_per_s_per_accelerator, self.doubt.flipped),
             step={name: float(getattr(self.step, name)) * one.level for name in StepTerms.__struct_fields__},
             binds=binding(self.step),
-            mfu=Utilisation(value=self.mfu, convention=self.flop_convention),
+            mfu=Utilisation(**msgspec.structs.asdict(mfu), convention=self.flop_convention),
             memory={stage: memory_parts(terms) for stage, terms in self.memory.items()},
-            peak_memory_bytes=one.peak_bytes,
-            allocated_memory_bytes=Band.around(one.allocated_bytes, one.memory_doubt),
-            reserved_memory_bytes=Band.around(one.reserved_bytes, one.memory_doubt),
+            peak_memory_bytes=Band.around(held.peak_bytes, held.doubt),
+            allocated_memory_bytes=Band.around(held.allocated_bytes, held.doubt),
+            reserved_memory_bytes=Band.around(held.reserved_bytes, held.doubt),
             fullest_stage=self.fullest,
             fits=self.fits,
             fits_probability=one.fits_probability,
             near=[
                 NearLayout(
                     layout=train_layout(near.layout, self.workload, stack), tokens_per_s=near.tokens_per_s,
-                    peak_memory_bytes=near.memory_bytes,
+                    peak_memory_bytes=near.peak_memory_bytes,
                 )
                 for near in self.near
             ],
@@ -303,7 +305,7 @@ def _searched(shape: Shape, r: Request) -> tuple[str, ...]:
     return tuple(name for name in names if name not in r.layout and not (name == "recompute" and r.again))
 
 
-def _near(run: TrainingRun, level: float) -> tuple[Near, ...]:
+def _near(setting: Fleeted, run: TrainingRun, level: float) -> tuple[Near, ...]:
     """The fastest layouts of the same fleet and batch, were the layout free."""
     free = msgspec.structs.replace(run, fixed={}, again=(), offload=(NONE,), schedules=())
     found = search_run(free)
@@ -316,18 +318,33 @@ def _near(run: TrainingRun, level: float) -> tuple[Near, ...]:
     ]
     return tuple(
         Near(
-            layout=one.layout, tokens_per_s=one.tokens_per_s * alike / level, memory_bytes=float(one.memory.total_bytes)
+            layout=one.layout,
+            tokens_per_s=Band.around(one.tokens_per_s * alike / level, _doubt(setting, run, one.step).flipped),
+            peak_memory_bytes=Band.around(one.footprint.peak_bytes, one.footprint.doubt),
         )
         for one in chosen
     )
 
 
+def _doubt(setting: Fleeted, run: TrainingRun, terms: StepTerms) -> Ends:
+    """Ends of the 80 % interval of a step of the run."""
+    return step_doubt(setting, setting.precision, is_mixture(run.shape), run.accelerators, step_shares(terms))
+
+
+def frozen(run: TrainingRun) -> bool:
+    """Whether weights get no gradient."""
+    return run.trainable_fraction < ADAPTERS_BELOW
+
+
+def counted_flop_per_token(run: TrainingRun, r: Request) -> float:
+    """FLOP a token that MFU counts, in the convention of the request: 4 of 6 where weights get no gradient."""
+    per_token = float(flop_per_token(run.shape, run.seq_len, r.flop_convention))
+    return per_token * 4.0 / 6.0 if frozen(run) else per_token
+
+
 def _result(setting: Fleeted, r: Request, one: TrainingPrediction, warnings: list[str]) -> TrainResult:
-    run = one.run
-    flop = float(flop_per_token(run.shape, run.seq_len, r.flop_convention)) * run.global_batch_seqs * run.seq_len
-    convention = r.flop_convention
-    if run.trainable_fraction < ADAPTERS_BELOW:  # frozen weights get no gradient: 4 N FLOPs a token instead of 6 N
-        flop *= 4.0 / 6.0
+    run, convention = one.run, r.flop_convention
+    if frozen(run):
         convention = "4nd" if convention == "6nd" else f"4/6 of {convention}"
         warnings = [*warnings, "MFU counts 4 N FLOPs a token: frozen weights have no gradient"]
     if open_share(run.policy) == 0.0:
@@ -336,14 +353,14 @@ def _result(setting: Fleeted, r: Request, one: TrainingPrediction, warnings: lis
             *warnings,
             f"layout taken as given: one that a search chose (`plan` prints --searched) takes {than}",
         ]
-    peak = run.accelerators * float(run.machine.gemm.peak_flop_per_s)
+    peak = float(run.machine.gemm.peak_flop_per_s)
     return TrainResult(
         setting=setting,
         prediction=one,
-        doubt=step_doubt(setting, setting.precision, is_mixture(run.shape), run.accelerators, step_shares(one.step)),
+        doubt=_doubt(setting, run, one.step),
         flop_convention=convention,
-        mfu=flop / (one.step_s * peak),
-        near=_near(run, one.level),
+        mfu=float(utilisation(one.tokens_per_s, counted_flop_per_token(run, r), run.accelerators, peak)),
+        near=_near(setting, run, one.level),
         searched=_searched(run.shape, r),
         warnings=tuple(warnings + _doubts(one)),
     )

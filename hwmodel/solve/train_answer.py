@@ -43,9 +43,11 @@ class TermShare(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Utilisation(msgspec.Struct, frozen=True, kw_only=True):
-    """Share of the dense peak, and the convention that counted the FLOPs."""
+    """Share of the dense peak with its 80 % interval, and the convention that counted the FLOPs."""
 
     value: float
+    low: float
+    high: float
     convention: str
 
 
@@ -53,8 +55,8 @@ class NearLayout(msgspec.Struct, frozen=True, kw_only=True):
     """Another layout of the same fleet and batch."""
 
     layout: TrainLayout
-    tokens_per_s: float
-    peak_memory_bytes: float
+    tokens_per_s: Band
+    peak_memory_bytes: Band
 
 
 class TrainAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +74,7 @@ class TrainAnswer(msgspec.Struct, frozen=True, kw_only=True):
     binds: list[TermShare]
     mfu: Utilisation
     memory: dict[str, dict[str, float]]  # stage -> part of memory -> bytes
-    peak_memory_bytes: float
+    peak_memory_bytes: Band
     allocated_memory_bytes: Band
     reserved_memory_bytes: Band
     fullest_stage: str

@@ -33,9 +33,10 @@ def test_json_contract() -> None:
     answer = plan["answer"]
     for key in ("params", "tokens", "train_flop", "accelerators", "idle_accelerators", "train_days", "elapsed_days",
                 "gpu_hours", "mfu", "tokens_per_s", "loss_nats", "cost_usd", "energy_mwh", "co2e_t",
-                "peak_memory_bytes", "goodput"):  # fmt: skip
+                "peak_memory_bytes", "reserved_memory_bytes", "goodput"):  # fmt: skip
         assert key in answer
-    assert set(answer["train_days"]) == {"value", "low", "high"}
+    for key in ("train_days", "peak_memory_bytes", "reserved_memory_bytes"):
+        assert set(answer[key]) == {"value", "low", "high"}
     assert set(plan["layout"]) == {"tp", "cp", "pp", "vpp", "ep", "etp", "dp", "zero", "micro_batch",
                                    "global_batch_seqs", "recompute", "offload", "schedule"}  # fmt: skip
     terms = {k: v for k, v in plan["step"].items() if k != "total_s"}
@@ -46,7 +47,7 @@ def test_json_contract() -> None:
 
 def test_without_a_fleet_its_keys_are_null() -> None:
     answer = json.loads(run("plan", "--flops", "5.76e23", "--format", "json").stdout)["answer"]
-    for key in ("accelerators", "train_days", "cost_usd", "mfu", "peak_memory_bytes"):
+    for key in ("accelerators", "train_days", "cost_usd", "mfu", "peak_memory_bytes", "reserved_memory_bytes"):
         assert answer[key] is None
 
 

@@ -54,7 +54,7 @@ def test_an_8b_with_a_distributed_optimizer_takes_79_gib() -> None:
         model="llama-3.1-8b", gpus="256xGH200", seq_len=8192, tp=1, cp=1, pp=1, zero=1, micro_batch=1, recompute="none",
         global_batch=256,
     )  # fmt: skip
-    assert found.prediction.allocated_bytes / GIB == pytest.approx(79.0, rel=0.12)
+    assert found.prediction.footprint.allocated_bytes / GIB == pytest.approx(79.0, rel=0.12)
 
 
 def test_fully_sharded_stages_stay_whole() -> None:
@@ -77,7 +77,7 @@ def test_software_follows_the_part(family: str, stack: str) -> None:
 def test_kinds_of_memory() -> None:
     found = train(model="llama-3.1-8b", gpus="8xH100").to_dict()
     allocated, reserved = (found[f"{kind}_memory_bytes"]["value"] for kind in ("allocated", "reserved"))
-    assert allocated < reserved < found["peak_memory_bytes"]
+    assert allocated < reserved < found["peak_memory_bytes"]["value"]
     assert float(training_stack("torchtitan").logs_reserved) == 1.0
     with pytest.raises(Exception, match="peak_mem_kind 'pinned' is none of"):
         case_of({"peak_mem_kind": "pinned", "accelerator": "H100", "n_accel": "8", "seq_len": "4096", "d_model": "4096",
@@ -126,5 +126,5 @@ def test_the_fit_finds_a_curve_that_made_the_outcomes() -> None:
 def test_plans_keep_the_margin_of_the_fit() -> None:
     found = plan(gpus="64xH100", params="30B", tokens="100B")
     assert found.answer.peak_memory_bytes is not None
-    assert found.answer.peak_memory_bytes <= memory_calibration().most_full * 80.0 * GIB
+    assert found.answer.peak_memory_bytes.value <= memory_calibration().most_full * 80.0 * GIB
     assert training_calibration().stacks

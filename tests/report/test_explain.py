@@ -33,8 +33,8 @@ SERVED: dict[str, dict[str, Any]] = {
     "cached": {"model": "llama-3.1-8b", "demand": "50 req/s", "prefix_hit": "40%", "peak_to_mean": 2.0},
 }
 ALWAYS = ("train_flop", "train_days", "elapsed_days", "gpu_hours", "cost_usd", "energy_mwh", "co2e_t", "goodput",
-          "whole_run_factor", "tokens_per_s", "peak_memory_bytes", "quantiles.p50.cost_usd", "quantiles.p80.cost_usd",
-          "quantiles.p90.cost_usd", "quantiles.p90.elapsed_days", "step.total_s")  # fmt: skip
+          "whole_run_factor", "tokens_per_s", "peak_memory_bytes", "reserved_memory_bytes", "quantiles.p50.cost_usd",
+          "quantiles.p80.cost_usd", "quantiles.p90.cost_usd", "quantiles.p90.elapsed_days", "step.total_s")  # fmt: skip
 
 
 @cache
@@ -107,7 +107,15 @@ def test_what_serve_prints_follows_from_its_formulas(name: str) -> None:
 
 
 def test_a_training_layout_is_walked_to_its_terms() -> None:
-    for asked in ("step_s", "tokens_per_s", "tokens_per_s_per_accelerator", "peak_memory_bytes"):
+    for asked in (
+        "step_s",
+        "tokens_per_s",
+        "tokens_per_s_per_accelerator",
+        "mfu",
+        "peak_memory_bytes",
+        "allocated_memory_bytes",
+        "reserved_memory_bytes",
+    ):
         found = hm.explain(trained(), asked).to_dict()
         terms = {term["name"]: term for term in found["terms"]}
         assert of_print(found["terms"][0], terms) == pytest.approx(found["terms"][0]["value"], rel=1e-9)

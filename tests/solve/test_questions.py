@@ -31,8 +31,8 @@ def test_main_job() -> None:
     assert a.accelerators == 1024
     assert used + (a.idle_accelerators or 0) == 1024
     assert a.peak_memory_bytes is not None
-    assert a.peak_memory_bytes <= 80 * 2**30
-    for uncertain in (a.train_days, a.cost_usd, a.mfu, a.params):
+    assert a.peak_memory_bytes.value <= 80 * 2**30
+    for uncertain in (a.train_days, a.cost_usd, a.mfu, a.params, a.peak_memory_bytes, a.reserved_memory_bytes):
         assert isinstance(uncertain, Band)
         assert uncertain.low < uncertain.value < uncertain.high
     assert 0.3 < number(a.mfu) < 0.65

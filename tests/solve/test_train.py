@@ -37,7 +37,7 @@ def test_the_terms_make_the_step(llama: TrainResult) -> None:
 def test_memory_by_stage_and_what_binds(llama: TrainResult) -> None:
     d = llama.to_dict()
     assert set(d["memory"]) == {"first", "middle", "last"}
-    assert d["peak_memory_bytes"] == max(m["total_bytes"] for m in d["memory"].values())
+    assert d["peak_memory_bytes"]["value"] == max(m["total_bytes"] for m in d["memory"].values())
     assert d["binds"][0]["term"] == "gemm_s"
     assert d["near"]
     assert "What binds: matrix products" in train_markdown(llama)

@@ -154,6 +154,7 @@ def _summary(run: SavedRun, used: int, part: str) -> list[str]:
     figures: RunAnswer | TrainAnswer = run.answer if isinstance(run, Plan) else run
     step_s = (run.step or {}).get("total_s", 0.0) if isinstance(run, Plan) else run.step_s.value
     mfu = run.mfu.value if isinstance(run, TrainAnswer) else value_of(run.answer.mfu)
+    peak = figures.peak_memory_bytes.value if figures.peak_memory_bytes else 0.0
     tokens = f" on {format_count(value_of(run.answer.tokens))} tokens" if isinstance(run, Plan) else ""
     train_days = _days(run, "train_days")
     days = f", {format_duration(86400 * train_days)} of training" if train_days else ""
@@ -161,7 +162,7 @@ def _summary(run: SavedRun, used: int, part: str) -> list[str]:
         f"Answer: {run.resolved.model or 'a model'} ({format_count(_params(run))} parameters){tokens} "
         f"on {used} x {part}{days}",
         f"Predicted: {format_duration(step_s)} a step, {format_count(value_of(figures.tokens_per_s))} tokens/s, "
-        f"MFU {format_fraction(mfu)}, peak memory {format_bytes(figures.peak_memory_bytes or 0.0)} an accelerator",
+        f"MFU {format_fraction(mfu)}, peak memory {format_bytes(peak)} an accelerator",
     ]
 
 

@@ -13,7 +13,7 @@ Document = Mapping[str, JsonValue]
 # What an answer of `plan` without accelerators lacks.
 FLEETED = (
     r"^((answer|objectives\.\w+)\.)?(accelerators|idle_accelerators|train_days|elapsed_days|gpu_hours|mfu|tokens_per_s"
-    r"|cost_usd|energy_mwh|co2e_t|peak_memory_bytes|goodput|whole_run_factor|quantiles)\b"
+    r"|cost_usd|energy_mwh|co2e_t|(peak|reserved)_memory_bytes|goodput|whole_run_factor|quantiles)\b"
     r"|^(layout|step|memory|batch|alternatives|money|budget|like|risk|resolved|request\.defaults|margin\.nats_per_usd)\b"
 )
 MONEY = r"usd|money\.price|answer\.price_|api$"

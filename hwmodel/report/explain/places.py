@@ -133,7 +133,7 @@ PLACES: tuple[tuple[str, str], ...] = (
     (r"^api\.", "an offer by the token beside the fleet"),
     (r"^chances\.", "share of joint draws in which the first format does so"),
     (r"^binds\.", "share of the step that this term is"),
-    (r"^mfu\.value$", "FLOP of a step in the convention named / (step time x accelerators x dense peak)"),
+    (r"^mfu$", "FLOP of a step in the convention named / (step time x accelerators x dense peak)"),
     (r"^allocated_memory_bytes$", "the fullest stage without reserve, with what is freed late"),
     (r"^reserved_memory_bytes$", "the same with what lies between the blocks of the allocator"),
     (r"fits_probability$", "chance that it starts: the doubt of memory over what the part holds"),

@@ -9,6 +9,7 @@ from hwmodel.laws import additive, additive_terms, form
 from hwmodel.laws.batch import steps_for_batch
 from hwmodel.laws.lifetime import train_flop
 from hwmodel.ops import Num
+from hwmodel.predict.footprint import allocated_bytes, reserved_bytes
 from hwmodel.predict.training import rate_of_one, step_rate
 from hwmodel.report.explain.answered import Answered
 from hwmodel.report.explain.bill import (
@@ -35,6 +36,7 @@ from hwmodel.solve.run.billing import speedup, steady_days, utilisation
 from hwmodel.solve.run.fleet import Fleet, rate_of_size
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.solve.run.solved import sized_shape
+from hwmodel.solve.train import counted_flop_per_token
 from hwmodel.specs import MemoryTerms, StepTerms
 
 # Answers as records of the same keys, and the place of each.
@@ -91,6 +93,12 @@ def _step_rate(found: Answered, path: str) -> Rule | None:
         return by(step_rate, global_batch_seqs="layout.global_batch_seqs", seq_len=seq_len, step_s="step_s")
     if path == "tokens_per_s_per_accelerator":
         return by(rate_of_one, total="tokens_per_s", accelerators="accelerators")
+    if path == "mfu":
+        return _train_mfu(found)
+    if path == "allocated_memory_bytes":
+        return _allocated_memory(found)
+    if path == "reserved_memory_bytes":
+        return _reserved(found, {"allocated": "allocated_memory_bytes"})
     if path == "peak_memory_bytes" and found.text("fullest_stage"):
         return _sum(MemoryTerms, f"memory.{found.text('fullest_stage')}", lambda terms: terms.total_bytes)
     return None
@@ -188,6 +196,56 @@ def _params(found: Answered, place: str) -> Rule | None:
     return by(additive.params_for_tokens, run, tokens=f"{place}.tokens", **constants)
 
 
+def _train_mfu(found: Answered) -> Rule | None:
+    """Utilisation of a predicted layout."""
+    step = found.step
+    if step is None:
+        return None
+    said = f"FLOP a token in the convention {found.text('mfu.convention')}"
+    counted = counted_flop_per_token(step.run, found.setting.request)
+    return by(
+        utilisation, tokens_per_s="tokens_per_s", flop_per_token=Fact(value=counted, source=said),
+        accelerators="accelerators",
+        peak_flop_per_s=Fact(
+            value=float(step.run.machine.gemm.peak_flop_per_s),
+            source=f"dense peak of {step.run.machine.part} in {step.precision.gemm_format}",
+        ),
+    )  # fmt: skip
+
+
+def _held_memory(found: Answered, peak: str, reserve: str) -> dict[str, str | Fact] | None:
+    """What allocated bytes follow from; None where the layout cannot be predicted again."""
+    step = found.step
+    if step is None:
+        return None
+    late = Fact(value=float(step.one.footprint.late_bytes), source="inputs freed late while memory is free")
+    return {"peak": peak, "reserve": reserve, "late": late}
+
+
+def _allocated_memory(found: Answered) -> Rule | None:
+    held = _held_memory(found, "peak_memory_bytes", f"memory.{found.text('fullest_stage')}.reserve_bytes")
+    return None if held is None else by(allocated_bytes, **held)
+
+
+def _reserved(found: Answered, held: dict[str, str | Fact] | None) -> Rule | None:
+    """Allocated bytes with what lies between the blocks."""
+    if held is None or found.step is None:
+        return None
+
+    def run(fragmentation: Num, **parts: Num) -> Num:
+        return reserved_bytes(allocated_bytes(**parts) if "peak" in parts else parts["allocated"], fragmentation)
+
+    said = f"fragmentation of the {found.step.stack.id} stack"
+    fragmentation = Fact(value=float(found.step.stack.fragmentation), source=said)
+    return by(reserved_bytes, run, fragmentation=fragmentation, **held)
+
+
+def _reserved_memory(found: Answered, place: str) -> Rule | None:
+    if place != "answer":
+        return None
+    return _reserved(found, _held_memory(found, "answer.peak_memory_bytes", "memory.reserve_bytes"))
+
+
 def _peak_memory(_: Answered, place: str) -> Rule | None:
     return _sum(MemoryTerms, "memory", lambda terms: terms.total_bytes) if place == "answer" else None
 
@@ -208,5 +266,5 @@ ANSWER: dict[str, Callable[[Answered, str], Rule | None]] = {
     "params": _params, "train_flop": _train_flop, "tokens_per_s": _tokens_per_s, "mfu": _mfu,
     "train_days": _train_days, "elapsed_days": _elapsed, "gpu_hours": gpu_hours_rule, "cost_usd": cost_rule,
     "energy_mwh": energy_rule, "co2e_t": carbon_rule, "goodput": goodput_rule, "whole_run_factor": whole_run_rule,
-    "loss_nats": _loss, "peak_memory_bytes": _peak_memory,
+    "loss_nats": _loss, "peak_memory_bytes": _peak_memory, "reserved_memory_bytes": _reserved_memory,
 }  # fmt: skip

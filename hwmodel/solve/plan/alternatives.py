@@ -11,6 +11,7 @@ from hwmodel.errors import HwModelError
 from hwmodel.physics.machine import machine as physics_machine
 from hwmodel.predict.search import Choice, choice, pareto, runners_up
 from hwmodel.solve.question.setting import Fleeted
+from hwmodel.solve.run.band import Band
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.records import Alternatives, OtherLayout, ParetoLayout, Sensitivity, SlowestNetwork
 from hwmodel.specs import Part, System
@@ -50,7 +51,7 @@ def runner_up_rows(setting: Fleeted, solved: Solved) -> list[OtherLayout]:
             OtherLayout(
                 layout=other.shown,
                 slower_fraction=_slower(solved, row),
-                peak_memory_bytes=float(other.memory.total_bytes),
+                peak_memory_bytes=Band.around(other.footprint.peak_bytes, other.footprint.doubt),
                 lost_by=worst,
                 lost_fraction_of_step=share,
             )
@@ -67,7 +68,7 @@ def pareto_rows(solved: Solved) -> list[ParetoLayout]:
             ParetoLayout(
                 layout=one.shown,
                 slower_fraction=_slower(solved, row),
-                peak_memory_bytes=float(one.memory.total_bytes),
+                peak_memory_bytes=Band.around(one.footprint.peak_bytes, one.footprint.doubt),
                 accelerators=one.accelerators - one.idle_accelerators,
             )
         )

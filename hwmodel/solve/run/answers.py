@@ -50,6 +50,7 @@ def answer(
     setting = fleet.setting
     given = None if rate else fleet.given_rate(at.flop_params, at.shape)
     rate = rate or given or float(rate_of_size(choice.tokens_per_s, at.shape_params, at.flop_params, setting.level))
+    held = choice.footprint
     found = bill(setting, rated(fleet, sized, at, rate, CERTAIN if given else doubt, choice.idle_accelerators))
     return RunAnswer(
         params=sized.params,
@@ -66,7 +67,8 @@ def answer(
         cost_usd=found.cost_usd,
         energy_mwh=found.energy_mwh,
         co2e_t=found.co2e_t,
-        peak_memory_bytes=float(choice.memory.total_bytes),
+        peak_memory_bytes=Band.around(held.peak_bytes, held.doubt),
+        reserved_memory_bytes=Band.around(held.reserved_bytes, held.doubt),
         goodput=float(found.goodput),
         whole_run_factor=found.whole_run_factor,
         quantiles=quantiles(found),

@@ -87,7 +87,7 @@ class FormatRow(msgspec.Struct, frozen=True, kw_only=True):
     tokens_per_s: Band | None = None
     mfu: Band | None = None
     mfu_of_16_bit_peak: Band | None = None
-    peak_memory_bytes: float | None = None
+    peak_memory_bytes: Band | None = None
     cost_usd: Value = None
     energy_mwh: Value = None
     co2e_t: Value = None

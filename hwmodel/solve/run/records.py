@@ -201,7 +201,7 @@ class OtherLayout(msgspec.Struct, frozen=True, kw_only=True):
 
     layout: PlanLayout
     slower_fraction: float
-    peak_memory_bytes: float
+    peak_memory_bytes: Band
     lost_by: str
     lost_fraction_of_step: float
 
@@ -211,7 +211,7 @@ class ParetoLayout(msgspec.Struct, frozen=True, kw_only=True):
 
     layout: PlanLayout
     slower_fraction: float
-    peak_memory_bytes: float
+    peak_memory_bytes: Band
     accelerators: int
 
 

@@ -33,7 +33,8 @@ class RunAnswer(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: Value = None
     energy_mwh: Value = None
     co2e_t: Value = None
-    peak_memory_bytes: float | None = None
+    peak_memory_bytes: Band | None = None  # of the device, context and fragmentation counted
+    reserved_memory_bytes: Band | None = None  # of it, what the framework's allocator has taken
     goodput: float | None = None
     whole_run_factor: Value = None  # hours billed over those of steady time and failures
     quantiles: dict[str, dict[str, Value]] | None = None  # p50, p80, p90 of hours, days and money

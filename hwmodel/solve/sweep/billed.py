@@ -27,6 +27,7 @@ Index = NDArray[np.int64]
 FIRST_TOKENS_PER_PARAM = 20.0  # where tokens that a rate closes begin; they follow by proportion
 LIMITS = ("time_s", "budget_usd")
 BILLED = ("train_days", "elapsed_days", "gpu_hours", "mfu", "tokens_per_s", "cost_usd", "energy_mwh", "co2e_t")
+HELD = ("peak_memory_bytes", "reserved_memory_bytes")
 TOO_FEW = "the time or money given leaves less than one training token"
 
 
@@ -132,6 +133,8 @@ class Billed:
         table.fill("accelerators", self.accelerators)
         used = table.numbers["tp"] * table.numbers["cp"] * table.numbers["pp"] * table.numbers["dp"]
         table.fill("idle_accelerators", self.accelerators - used)
+        for name in HELD:
+            table.band(name, Band.around(table.numbers[name], Ends(*self.layouts.memory)))
         for name in BILLED:
             table.band(name, getattr(found, name))
         table.fill("goodput", found.goodput)

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.errors import HwModelError, InfeasibleError
+from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
 from hwmodel.predict import recompute
 from hwmodel.predict.fastest import Fastest, fastest, fronts
+from hwmodel.predict.footprint import footprint
 from hwmodel.predict.layouts import Cases, LayoutSpace, option_table
 from hwmodel.predict.optimism import with_search
 from hwmodel.predict.policy import Policy, policy
@@ -29,7 +31,7 @@ from hwmodel.specs.layout import NAMES, SPLITS, schedule_word
 from hwmodel.specs.stack import Stack
 
 # Layout columns of a found row, then the batch, step, memory and the number of layouts that the case admits.
-FIGURES = (*NAMES, "global_batch_seqs", "step_s", "peak_memory_bytes", "layouts")
+FIGURES = (*NAMES, "global_batch_seqs", "step_s", "peak_memory_bytes", "reserved_memory_bytes", "layouts")
 USED = [NAMES.index(name) for name in SPLITS]  # whose product is the accelerators that train
 WORDS = ("recompute", "offload", "schedule")  # columns of a found row that are texts
 WHAT = "{what}"  # stands for the model in a refusal that several points share
@@ -56,11 +58,12 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Layouts(msgspec.Struct, frozen=True, kw_only=True):
-    """Layouts of one case, a row each: figures in the order of FIGURES, what of their step is hard to tell, and the
-    words of what comes again."""
+    """Layouts of one case, a row each: figures in the order of FIGURES, what of their step is hard to tell, how sure
+    their memory is, and the words of what comes again."""
 
     figures: NDArray[np.float64]
     parts: StepShares
+    memory: tuple[NDArray[np.float64], NDArray[np.float64]]  # natural-log ends of the 80 % interval
     recompute: list[str]
     offload: list[str]
     schedule: list[str]
@@ -72,6 +75,7 @@ class Layouts(msgspec.Struct, frozen=True, kw_only=True):
             yield Layouts(
                 figures=self.figures[i : i + 1],
                 parts=StepShares(**{name: value[i : i + 1] for name, value in parts.items()}),
+                memory=(self.memory[0][i : i + 1], self.memory[1][i : i + 1]),
                 **{name: getattr(self, name)[i : i + 1] for name in WORDS},
             )
 
@@ -87,7 +91,9 @@ def joined_layouts(found: list[Layouts], of: NDArray[np.int64]) -> tuple[Layouts
     words = {name: np.array([word for one in found for word in getattr(one, name)], dtype=object)[rows].tolist()
              for name in WORDS}  # fmt: skip
     figures = np.concatenate([one.figures for one in found])[rows]
-    return Layouts(figures=figures, parts=StepShares(**parts), **words), np.repeat(np.arange(len(of)), per)
+    down, up = (np.concatenate([one.memory[end] for one in found])[rows] for end in (0, 1))
+    place = np.repeat(np.arange(len(of)), per)
+    return Layouts(figures=figures, parts=StepShares(**parts), memory=(down, up), **words), place
 
 
 def key_of(setting: Fleeted, shape: Shape) -> Key:
@@ -212,18 +218,21 @@ def _layouts(key: Key, found: Evaluation, rows: NDArray[np.int64], count: Any) -
     some = found.space.rows(rows)
     figures = np.empty((len(rows), len(FIGURES)))
     columns = [getattr(some.layout, name) for name in NAMES]
-    columns += [some.batch_seqs, found.step_s[rows], found.memory_bytes[rows]]
+    load = Workload(seq_len=key.seq_len, global_batch_seqs=some.batch_seqs)
+    fullest = peak_memory(key.shape, key.precision, some.layout, load, key.stack)
+    held = footprint(key.shape, some.layout, load, key.stack, fullest, float(key.machine.hbm_bytes))
+    columns += [some.batch_seqs, found.step_s[rows], found.memory_bytes[rows], held.reserved_bytes]
     for place, column in enumerate(columns):
         figures[:, place] = column
     figures[:, -1] = count
     again, offload, schedule = _words(key, some)
-    return Layouts(figures=figures, parts=_parts(key, found, some), recompute=again, offload=offload,
-                   schedule=schedule)  # fmt: skip
+    down, up = (end + np.zeros(some.count) for end in held.doubt)
+    return Layouts(figures=figures, parts=_parts(key, found, some, load), memory=(down, up), recompute=again,
+                   offload=offload, schedule=schedule)  # fmt: skip
 
 
-def _parts(key: Key, found: Evaluation, some: LayoutSpace) -> StepShares:
+def _parts(key: Key, found: Evaluation, some: LayoutSpace, load: Workload) -> StepShares:
     """Shares of the steps of some layouts; what does not fit has none of interest."""
-    load = Workload(seq_len=key.seq_len, global_batch_seqs=some.batch_seqs)
     terms = step(key.shape, key.machine, key.precision, some.layout, load, key.stack)
     parts = step_shares(with_search(terms, found.search_factor))
     return StepShares(**{name: value + np.zeros(some.count) for name, value in msgspec.structs.asdict(parts).items()})

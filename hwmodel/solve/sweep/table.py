@@ -80,7 +80,7 @@ KEPT_OF_REFUSED = (
     "accelerators",
     *NAMES,
     "global_batch_seqs",
-    "peak_memory_bytes",
+    *(f"{kind}_memory_bytes{end}" for kind in ("peak", "reserved") for end in ("", "_low", "_high")),
     "layouts",
 )
 

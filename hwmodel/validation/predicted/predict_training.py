@@ -175,7 +175,10 @@ def memory_value(prepared: PreparedRows, place: int, one: TrainingPrediction) ->
 
 def _memory_bytes(case: TrainingCase, one: TrainingPrediction) -> float:
     """Peak memory of the kind that the row measured: as it says, else as its stack's logs print it."""
-    kinds = {"allocated": one.allocated_bytes, "reserved": one.reserved_bytes, "device": one.peak_bytes}
+    held = one.footprint
+    kinds = {
+        "allocated": float(held.allocated_bytes), "reserved": float(held.reserved_bytes), "device": one.peak_bytes,
+    }  # fmt: skip
     return kinds[case.memory_kind or ("reserved" if float(one.run.stack.logs_reserved) > 0 else "allocated")]
 
 
@@ -185,7 +188,7 @@ def _row(prepared: PreparedRows, place: int, prediction: TrainingPrediction, dou
     out = []
     for number, metric in enumerate(_asked(case)):
         value = _value(prepared, place, metric, prediction)
-        ends = prediction.memory_doubt if "mem" in metric else doubt if is_time(metric) else doubt.flipped
+        ends = prediction.footprint.doubt if "mem" in metric else doubt if is_time(metric) else doubt.flipped
         low, high = (None, None) if value is None else around(value, ends)
         reason = "" if value is not None else "the tokens that the benchmark's target needs are not known"
         out.append(

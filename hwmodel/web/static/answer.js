@@ -120,9 +120,9 @@ function serve(d, form) {
 }
 
 function train(d, form) {
-  const pairs = [["step_s", d.step_s], ["tokens_per_s", d.tokens_per_s], ["mfu", d.mfu.value], ["peak_memory_bytes", d.peak_memory_bytes]];
+  const pairs = [["step_s", d.step_s], ["tokens_per_s", d.tokens_per_s], ["mfu", d.mfu], ["peak_memory_bytes", d.peak_memory_bytes]];
   const near = d.near.map((one) => [["tp", "cp", "pp", "dp", "zero", "micro_batch"].map((name) => `${plainName(name)} ${one.layout[name]}`).join(", "),
-    SHOW.count(one.tokens_per_s), SHOW.bytes(one.peak_memory_bytes)]);
+    shown(one.tokens_per_s, SHOW.count), shown(one.peak_memory_bytes, SHOW.bytes)]);
   return { sentence: `${d.fits ? "" : "It does not fit. "}A step takes ${shown(d.step_s, SHOW.seconds)} (${interval(d.step_s, SHOW.seconds)}) on ${digits(d.accelerators)} × ${d.resolved.accelerator}.`,
     more: [], numbers: numbers(d, form, pairs), figures: [pictures.step(d, form), pictures.memory(d, form)],
     tables: [layoutLine(d), near.length ? table(["layout", "tokens a second", "memory"], near, "Layouts near it") : null] };

@@ -33,6 +33,7 @@ COMPARED = (
     "co2e_t",
     "goodput",
     "peak_memory_bytes",
+    "reserved_memory_bytes",
 )
 LAYOUT = (
     "tp",
@@ -80,6 +81,18 @@ def same(row: dict[str, Any], plan: Plan) -> None:
     if isinstance(plan.answer.cost_usd, Band):
         assert row["cost_usd_low"] == pytest.approx(plan.answer.cost_usd.low, rel=1e-9)
         assert row["elapsed_days_high"] == pytest.approx(plan.answer.elapsed_days.high, rel=1e-9)
+
+
+def test_rows_keep_the_ends_of_memory() -> None:
+    kept = [f"{kind}_memory_bytes{end}" for kind in ("peak", "reserved") for end in ("", "_low", "_high")]
+    space = {"base": {"params": "8B", "tokens": "1T"}, "axes": {"gpus": FLEETS}, "keep": {"columns": kept}}
+    for row in rows_of(space):
+        answer = hm.plan(**asked(space, row)).to_dict()["answer"]
+        for kind in ("peak", "reserved"):
+            ends = answer[f"{kind}_memory_bytes"]
+            assert row[f"{kind}_memory_bytes"] == pytest.approx(ends["value"], rel=1e-9)
+            assert row[f"{kind}_memory_bytes_low"] == pytest.approx(ends["low"], rel=1e-9)
+            assert row[f"{kind}_memory_bytes_high"] == pytest.approx(ends["high"], rel=1e-9)
 
 
 FLEETS = ["24xA100", "96xH100", "256xB200"]
