@@ -33,7 +33,7 @@ CASES: dict[str, tuple[str, str, dict[str, str], dict[str, Any]]] = {
     "llama3": ("run.sh", LLAMA3_8B_FP8, {"gpus": "H100"}, {
         "gpus": "8xH100", "tp": "1", "pp": "1", "zero": "1", "precision": "fp8", "global_batch": "128",
         "seq_len": "8192"}),
-    "mixtral": ("run.sh", MIXTRAL, {"gpus": "H100", "model": "mixtral-8x7b"}, {
+    "mixtral": ("run.sh", MIXTRAL, {"gpus": "H100", "model": "mixtral-8x7b", "precision": "tf32"}, {
         "gpus": "2xH100", "model": "mixtral-8x7b", "ep": "2", "zero": "1", "precision": "tf32", "global_batch": "4"}),
     "titan-405b": ("llama3_405b.toml", TITAN_405B, {"gpus": "128xH100"}, {
         "model": "llama-3.1-405b", "tp": "8", "zero": "3", "precision": "fp8", "recompute": "full", "micro_batch": "2",
@@ -61,11 +61,13 @@ CASES: dict[str, tuple[str, str, dict[str, str], dict[str, Any]]] = {
         "model": "Qwen/Qwen3-235B-A22B", "pp": "16", "vpp": "1", "ep": "8", "cp": "2", "tp": "4"}),
     "accelerate-fsdp2": ("a.yaml", TRL_FSDP2, {"gpus": "H100", "model": "llama-3.1-8b", "global_batch": "64"}, {
         "gpus": "8xH100", "zero": "3", "recompute": "none", "precision": "bf16"}),
-    "accelerate-multi": ("a.yaml", TRL_MULTI, {"gpus": "H100", "model": "llama-3.2-1b", "global_batch": "64"}, {
+    "accelerate-multi": ("a.yaml", TRL_MULTI, {"gpus": "H100", "model": "llama-3.2-1b", "global_batch": "64",
+                                                "precision": "tf32"}, {
         "gpus": "8xH100", "zero": "0", "precision": "tf32"}),
     "deepspeed-zero3": ("ds.json", AXOLOTL_ZERO3, {"gpus": "8xH100", "model": "llama-3.1-8b", "global_batch": "64"}, {
         "zero": "3", "precision": "bf16", "tp": "1", "pp": "1"}),
-    "deepspeed-zero2": ("ds.json", AXOLOTL_ZERO2, {"gpus": "8xH100", "model": "llama-3.1-8b", "global_batch": "64"}, {
+    "deepspeed-zero2": ("ds.json", AXOLOTL_ZERO2, {"gpus": "8xH100", "model": "llama-3.1-8b", "global_batch": "64",
+                                                  "precision": "bf16"}, {
         "zero": "2", "precision": "bf16", "offload": "optimizer"}),
     "titan-python": ("config_registry.py:llama3_70b", TITAN_PYTHON, {"gpus": "256xH100"}, {
         "model": "llama-3.1-70b", "tp": "8", "recompute": "full", "zero": "3", "global_batch": "256"}),

@@ -9,6 +9,8 @@ import pytest
 
 from hwmodel.errors import InputError
 from hwmodel.interop.launch_in import read_launch
+from hwmodel.interop.launch_in.question import question
+from hwmodel.solve.question.options import TrainOptions
 
 ACCELERATE = """compute_environment: LOCAL_MACHINE
 distributed_type: FSDP
@@ -53,6 +55,12 @@ def _read(folder: Path, script: str, name: str = "run.sh") -> dict[str, object]:
         (f"deepspeed --hostfile h --num_gpus 4 {TRAINER} --deepspeed ds.json", {"accelerators": None}),
         (f"torchrun --nproc_per_node 8 --nnodes 2 {TRAINER} --deepspeed ds.json --fp16", {"precision": "fp16"}),
         (f"torchrun --nproc_per_node 8 --nnodes 2 {TRAINER} --deepspeed ds.json --bf16", {"precision": "bf16"}),
+        (f"torchrun {TRAINER} --deepspeed ds.json", {"precision": "fp32"}),
+        (f"torchrun {TRAINER} --deepspeed ds.json --bf16 false", {"precision": "fp32"}),
+        (f"torchrun {TRAINER} --deepspeed ds.json --tf32 true", {"precision": "tf32"}),
+        (f"torchrun {TRAINER} --deepspeed ds.json --tf32 false", {"precision": "fp32"}),
+        (MEGATRON.replace("--bf16", ""), {"precision": "fp32"}),
+        ("export NVIDIA_TF32_OVERRIDE=1\n" + MEGATRON.replace("--bf16", ""), {"precision": "tf32"}),
         (f"torchrun {TRAINER} --deepspeed ds.json --model_name_or_path gpt2", {"model": "openai-community/gpt2"}),
         (f"torchrun {TRAINER} --deepspeed ds.json --model_name_or_path ./gpt2", {"model": None}),
         (MEGATRON + "--tensor-model-parallel-size 2", {"batch_per_replica": 2, "global_batch": None}),
@@ -89,3 +97,34 @@ def test_delayed_forwarding_takes_twice_as_many_micro_batches(tmp_path: Path, de
 def test_delayed_forwarding_is_true_or_false(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="takes true or false, not 2"):
         _read(tmp_path, MAXTEXT + "pipeline_delay_activation_forwarding: 2\n", "run.yml")
+
+
+@pytest.mark.parametrize(
+    ("switches", "says"),
+    [
+        ({}, "switches neither BF16 nor FP16 on"),
+        ({"bf16": {"enabled": False}}, "switches neither BF16 nor FP16 on"),
+        ({"bf16": {"enabled": "auto"}}, "leaves the format to the trainer's arguments"),
+        ({"bf16": {"enabled": False}, "fp16": {"enabled": "auto"}}, "leaves the format to the trainer's arguments"),
+    ],
+)
+def test_a_format_that_a_file_does_not_say_is_asked_for(
+    tmp_path: Path, switches: dict[str, dict[str, object]], says: str
+) -> None:
+    """DeepSpeed switches neither format on by itself, and `auto` is what the trainer's arguments say."""
+    path = tmp_path / "ds.json"
+    path.write_text(json.dumps({"zero_optimization": {"stage": 2}, **switches}))
+    read, given = read_launch(path), TrainOptions(gpus="8xH100", model="llama-3.1-8b")
+    with pytest.raises(InputError, match=says):
+        question(read, given, [])
+    assert question(read, TrainOptions(**given, precision="bf16"), [])["precision"] == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"), [("dp = 8", "follows from the accelerators"), ("tpp = 8", "unknown fact 'tpp'.*nearest: .*tp")]
+)
+def test_a_comment_that_holds_no_option_is_refused_at_once(tmp_path: Path, line: str, says: str) -> None:
+    path = tmp_path / "run.sh"
+    path.write_text(f"# hwmodel: {line}\n{MEGATRON}")
+    with pytest.raises(InputError, match=says):
+        read_launch(path)

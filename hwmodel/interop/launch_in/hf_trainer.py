@@ -12,7 +12,16 @@ from hwmodel.catalog.yamlfile import read_text
 from hwmodel.errors import CatalogError, InputError
 from hwmodel.interop.huggingface import read_config
 from hwmodel.interop.launch_in.megatron import LAUNCHER, launched
-from hwmodel.interop.launch_in.record import FileOptions, Read, facts, sort_names, with_facts, yaml_settings
+from hwmodel.interop.launch_in.record import (
+    FP32,
+    LEFT_OPEN,
+    FileOptions,
+    Read,
+    facts,
+    sort_names,
+    with_facts,
+    yaml_settings,
+)
 from hwmodel.interop.launch_in.settings import Settings, flat
 from hwmodel.interop.launch_in.shell import Script, read_script
 from hwmodel.interop.tools.names import names_of
@@ -78,6 +87,10 @@ def read_script_of_trainer(text: str, path: Path) -> Read:
     if options.get("precision") == "fp8":  # Accelerate's products; --bf16 names what stands around them
         trainer.pop("precision", None)
     options |= trainer
+    if options.get("precision") in (FP32, LEFT_OPEN):
+        # An `auto` of DeepSpeed's is the trainer's own switch (transformers, integrations/deepspeed.py); without one
+        # weights are FP32, and PyTorch multiplies them in TF32 only where it is told to.
+        options["precision"] = "tf32" if own.has("--tf32") and _switch(own, "--tf32") else FP32
     said = facts(text)
     shape, hub = _model(own, path)
     if hub is not None:
@@ -136,8 +149,6 @@ def _trainer(flags: Script) -> FileOptions:
         raise InputError(f"{flags.path}: --bf16 and --fp16 are one or the other")
     if asked:
         options["precision"] = asked[0]
-    elif flags.has("--tf32"):
-        options["precision"] = "tf32"
     return options
 
 
@@ -179,7 +190,8 @@ def _json(text: str, path: Path) -> JsonObject:
 
 def _deepspeed(data: Mapping[str, JsonValue], path: Path) -> Found:
     """Options of DeepSpeed's JSON; `auto` leaves a value to the trainer."""
-    s = Settings({key: value for key, value in flat(data).items() if value != "auto"}, path)
+    whole = flat(data)
+    s = Settings({key: value for key, value in whole.items() if value != "auto"}, path)
     names = names_of("deepspeed")
     seen = [key for key in s if not key.startswith("zero_optimization.offload")]
     passed, notes = sort_names(seen, names.names, names, path)
@@ -187,7 +199,7 @@ def _deepspeed(data: Mapping[str, JsonValue], path: Path) -> Found:
         "zero": s.whole("zero_optimization.stage", 0), "tp": _sharded(s),
         "pp": 1, "vpp": 1, "cp": 1,
         "ep": s.count("expert_parallel.autoep_size"), "etp": s.count("expert_parallel.expert_tensor_parallel_size"),
-        "recompute": "none", "offload": _host(s), "precision": _deepspeed_precision(s),
+        "recompute": "none", "offload": _host(s), "precision": _deepspeed_precision(s, whole),
     }  # fmt: skip
     micro, steps = s.stated("train_micro_batch_size_per_gpu"), s.stated("gradient_accumulation_steps")
     batch = s.stated("train_batch_size")
@@ -218,10 +230,12 @@ def _host(s: Settings) -> str:
     return "optimizer" if states == "cpu" else "none"
 
 
-def _deepspeed_precision(s: Settings) -> str:
-    if s.get("fp16.enabled"):
-        return "fp16"
-    return "tf32" if s.get("bf16.enabled") is False else "bf16"
+def _deepspeed_precision(s: Settings, data: Mapping[str, JsonValue]) -> str:
+    """The format that is on; neither is on by itself."""
+    for name in ("bf16", "fp16"):
+        if s.get(f"{name}.enabled", False) is True:
+            return name
+    return LEFT_OPEN if "auto" in (data.get("bf16.enabled"), data.get("fp16.enabled")) else FP32
 
 
 def _accelerate(data: Mapping[str, JsonValue], path: Path) -> Found:
@@ -241,7 +255,7 @@ def _accelerate(data: Mapping[str, JsonValue], path: Path) -> Found:
         "tp": s.count(f"{part}tp_size"), "cp": s.count(f"{part}cp_size"), "pp": 1, "vpp": 1, "ep": 1,
         "zero": _accelerate_zero(s, kind),
         "recompute": "full" if _true(s.get("fsdp_config.fsdp_activation_checkpointing")) else "none",
-        "precision": "tf32" if mixed in ("no", "False") else mixed,
+        "precision": FP32 if mixed in ("no", "False") else mixed,
     }  # fmt: skip
     launched = s.stated("num_processes")
     if launched:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from hwmodel.errors import InputError
-from hwmodel.interop.launch_in.record import FileOptions, Read, facts, sort_names, with_facts
+from hwmodel.interop.launch_in.record import FP32, FileOptions, Read, facts, sort_names, with_facts
 from hwmodel.interop.launch_in.settings import counted
 from hwmodel.interop.launch_in.shell import Script, read_script
 from hwmodel.interop.tools.megatron_words import PRECISIONS, SHARDING
@@ -148,8 +148,8 @@ def _precision(flags: Script) -> str:
         if recipe not in per_tensor:
             raise InputError(f"{flags.path}: --fp8-recipe {recipe} is none of {', '.join(per_tensor)}")
         return per_tensor[str(recipe)]
-    found = "bf16" if given["--bf16"] else ("fp16" if given["--fp16"] else "tf32")
-    assert found in PRECISIONS
+    found = "bf16" if given["--bf16"] else ("fp16" if given["--fp16"] else FP32)
+    assert found in (*PRECISIONS, FP32)
     return found
 
 

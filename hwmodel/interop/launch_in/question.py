@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TypeVar, cast
 
 from hwmodel.errors import InputError
-from hwmodel.interop.launch_in.record import FileOptions, Read
+from hwmodel.interop.launch_in.record import FP32, LEFT_OPEN, FileOptions, Read
 from hwmodel.interop.tools.parts_of_shape import same_shape
 from hwmodel.solve.question.options import PlanOptions, TrainOptions
 from hwmodel.solve.question.values import whole_of
@@ -42,7 +42,22 @@ def question(read: Read, given: Asked, models: Sequence[Shape]) -> Asked:
         options |= _model(read, models)
     stated = {name: value for name, value in given.items() if value is not None and value != () and name != "gpus"}
     whole = {**options, **stated}
+    _check_precision(read, str(whole.get("precision")))
     return cast("Asked", {name: str(value) if isinstance(value, int) else value for name, value in whole.items()})
+
+
+def _check_precision(read: Read, found: str) -> None:
+    """Raise InputError where the file does not say in which format products are, or in one without a recipe."""
+    if found == FP32:
+        raise InputError(
+            f"{read.path}: switches neither BF16 nor FP16 on, so that products are FP32, which is not predicted; "
+            "switch one on, or TF32, or add --precision"
+        )
+    if found == LEFT_OPEN:
+        raise InputError(
+            f"{read.path}: leaves the format to the trainer's arguments ('auto'); read the script that names it, or "
+            "add --precision, like --precision bf16"
+        )
 
 
 def _fleet(read: Read, launched: int | None, given: str | None) -> str:

@@ -20,6 +20,10 @@ from hwmodel.specs import Shape
 _FACT = re.compile(r"^\s*(?:#|//)\s*hwmodel: (\w+) = (.*?)(?:  \(.*\))?$", re.M)
 
 
+# What stands for a precision where a file switches no format on, or leaves it to another file's arguments.
+FP32, LEFT_OPEN = "fp32", "auto"
+
+
 class FileOptions(TrainOptions, total=False):
     """What a launch file says of its run, as options of `train`, and two counts that become some.
 
@@ -49,8 +53,17 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def facts(text: str) -> dict[str, str]:
-    """Lines `# hwmodel: name = value` of a file that hwmodel wrote: what the tool itself has no setting for."""
-    return dict(_FACT.findall(text))
+    """Lines `# hwmodel: name = value` of a file that hwmodel wrote: what the tool itself has no setting for.
+
+    InputError for a name that no such line holds.
+    """
+    said: dict[str, str] = dict(_FACT.findall(text))
+    for name in said:
+        if OPTION.get(name, name) not in NOTED and name not in NOT_OPTIONS:
+            if name in SETTINGS:
+                raise InputError(f"# hwmodel: {name}: follows from the accelerators and tp x cp x pp; remove the line")
+            raise unknown("fact", name, (*NOTED, *NOT_OPTIONS), "# hwmodel:")
+    return said
 
 
 def sort_names(found: Iterable[str], read: Container[str], names: ToolNames, path: Path) -> tuple[list[str], list[str]]:
@@ -80,8 +93,10 @@ def unfit(name: str, names: ToolNames, path: Path) -> InputError:
 # Options that a comment may hold: the hardware, the model's name, and what a tool has no setting for.
 NOTED = frozenset(
     ("gpus", "system", "model", "stack", "searched", "nic_gbit_s", "flop_convention", "optimizer", "gradient_dtype",
-     "offload", "schedule", *(OPTION.get(name, name) for name in SETTINGS if name != "sequence_parallel"))
+     "offload", "schedule",
+     *(OPTION.get(name, name) for name, one in SETTINGS.items() if name != "sequence_parallel" and not one.derived))
 )  # fmt: skip
+NOT_OPTIONS = ("catalog", "sequence_parallel")  # what else a comment may hold
 
 
 def yaml_settings(text: str, path: Path) -> JsonObject:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 OBJECTIVES = ("usd", "flops", "kwh", "co2e")
 
 
-MOST_LOSS_NATS = 14.0  # ln of a vocabulary of a million: a model that knows nothing
+MOST_LOSS_NATS = 14.0  # ln of a vocabulary of a million, 13.8, rounded up: a model that knows nothing
 
 
 class Refusal(NamedTuple):
@@ -46,7 +46,8 @@ REFUSALS = (
     ),
     Refusal(
         lambda r: r.loss is not None and r.loss > MOST_LOSS_NATS,
-        "--loss {r.loss:g} is beyond that of an untrained model (12 nats/token); write it like 2.1",
+        f"--loss {{r.loss:g}} is beyond that of an untrained model ({MOST_LOSS_NATS:g} nats/token, the logarithm of a "
+        "vocabulary of a million); write it like 2.1",
     ),
     Refusal(
         lambda r: r.loss is not None and r.loss_like is not None,
