@@ -68,7 +68,9 @@ QUESTION = [
     ),
     click.option("--budget", metavar="USD", help="Money allowed, like $5M."),
     click.option(
-        "--confidence", metavar="SHARE", help="How sure --time, --deadline, --budget and the figures are (default 50%)."
+        "--confidence",
+        metavar="SHARE",
+        help="How sure --time, --deadline, --budget and the figures are (default 50%: doubts at their medians).",
     ),
     click.option("--year", metavar="YEAR", help="Year of the training software, like 2023 (default: today's)."),
     click.option("--flops", metavar="FLOP", help="Training compute (6 N D), like 5.76e23."),

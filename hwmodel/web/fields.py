@@ -162,7 +162,8 @@ _ALL = (
     Field(name="year", label="Year of the software", section=SOFTWARE, example="2026",
           explains="Older software is slower; empty means today's."),
     Field(name="confidence", label="How sure the figures are", section=SOFTWARE, example="80%",
-          explains="Time and money are stated so that they suffice with this probability; empty means even odds."),
+          explains="Time and money are stated so that they suffice with this probability; empty puts each doubt at its "
+          "median (P50)."),
     Field(name="mfu", label="Utilisation, if you know it", section=SOFTWARE, example="40%",
           explains="Model FLOPs utilisation to use instead of the predicted one."),
     Field(name="flop_convention", label="FLOPs that MFU counts", section=SOFTWARE, choices="conventions", example="6nd",

@@ -40,7 +40,7 @@ def confidence(found: Answered) -> float:
 
 
 def median_elapsed(place: str) -> Rule:
-    """Days on the calendar at even odds: productive days over goodput, times the factor of whole runs."""
+    """Days on the calendar, doubts at their medians: productive days over goodput, times the factor of whole runs."""
 
     def run(train_days: Num, whole_run_factor: Num, goodput: Num) -> Num:
         return train_days * elapsed_over_productive(goodput, log(whole_run_factor), 0.0, 0.0)
@@ -66,7 +66,7 @@ def gpu_hours_rule(_: Answered, place: str) -> Rule:
 
 
 def cost_rule(found: Answered, place: str) -> Rule | None:
-    """Rent: hours at their price at even odds, else a quantile; none without a price."""
+    """Rent: hours at their price with doubts at their medians, else a quantile; none without a price."""
     if found.fleeted is None or found.fleeted.price is None:
         return None
     if confidence(found) != 0.5:

@@ -160,7 +160,7 @@ def _train_days(_: Answered, place: str) -> Rule:
 
 
 def _elapsed(found: Answered, place: str) -> Rule:
-    """At even odds from steady days; at another confidence from P50 and P90."""
+    """With doubts at their medians from steady days; at another confidence from P50 and P90."""
     if confidence(found) == 0.5:
         return median_elapsed(place)
     return at_confidence(found, place, "elapsed_days", confidence(found))

@@ -1,4 +1,4 @@
-"""What the reader of a budget can still choose, with what it buys: limits, formats, commitments, odds."""
+"""What the reader of a budget can still choose, with what it buys: limits, formats, commitments, certainty."""
 
 from __future__ import annotations
 
@@ -142,7 +142,12 @@ def _certainty(plan: Plan) -> list[str]:
     if q["p50"]["cost_usd"] is None or q["p80"]["cost_usd"] is None:
         return []
     more = value_of(q["p80"]["cost_usd"]) - value_of(q["p50"]["cost_usd"])
-    return [say("Which odds to sign: 80 % instead of even ones sets {usd} more aside.", usd=words.usd(more))]
+    return [
+        say(
+            "Which certainty to sign: 80 % (P80) instead of doubts at their medians (P50) sets {usd} more aside.",
+            usd=words.usd(more),
+        )
+    ]
 
 
 def limit_words(plan: Plan, limit: Limit) -> str:

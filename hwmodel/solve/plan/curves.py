@@ -75,7 +75,7 @@ def fleet_curve(solved: Solved) -> list[FleetPoint]:
 
 
 def _elapsed(fleet: Fleet, solved: Solved, tokens_per_s: float) -> Band:
-    """Days billed at even odds, with the 80 % interval of the plan's own step and of whole runs."""
+    """Days billed with doubts at their medians, with the 80 % interval of the plan's own step and of whole runs."""
     days = solved.sized.d / tokens_per_s / SECONDS_PER_DAY
     own = solved.answer.train_days
     down, up = (math.log(own.value / own.low), math.log(own.high / own.value)) if isinstance(own, Band) else (0.0, 0.0)

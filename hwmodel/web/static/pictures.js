@@ -131,7 +131,7 @@ export function budget(answer) {
   if (!q || !rent || rent.low === undefined) return null;
   const rows = [["P10", rent.low], ["P50", value(q.p50.cost_usd)], ["P80", value(q.p80.cost_usd)], ["P90", value(q.p90.cost_usd)]]
     .filter(([, x]) => Number.isFinite(x));
-  const says = `Even odds at ${SHOW.usd(value(q.p50.cost_usd))}; ${SHOW.usd(value(q.p90.cost_usd))} suffices nine times in ten.`;
-  return figure("Rent from P10 to P90", says, bars(rows.map(([name, x]) => ({ name: `${name}: suffices with ${name.slice(1)} %`, value: x })),
+  const says = `${SHOW.usd(value(q.p50.cost_usd))} with doubts at their medians (P50); ${SHOW.usd(value(q.p90.cost_usd))} suffices nine times in ten (P90).`;
+  return figure("Rent from P10 to P90", says, bars(rows.map(([name, x]) => ({ name, value: x })),
     SHOW.usd, "Rent by the probability that it suffices"), null);
 }
