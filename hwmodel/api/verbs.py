@@ -177,15 +177,15 @@ def sweep(
 def explain(answer: Answer | Mapping[str, JsonValue] | str | Path, name: str) -> Explanation:
     """Where a number of an answer comes from: its terms with formula, value, unit and source.
 
-    `answer`: what `plan`, `compare`, `train` or `serve` gave, its mapping, or the file that it was saved in. Raises
-    InputError, with the nearest names, for a number that it does not have.
+    `answer`: what `plan`, `compare`, `train`, `serve` or `budget` gave, its mapping, or the file that it was saved in.
+    Raises InputError, with the nearest names, for a number that it does not have.
     """
     from hwmodel.report.explain import explain as walk
-    from hwmodel.solve.saved import read_answer
+    from hwmodel.solve.saved import read_document
 
     views.join_explain()
     if isinstance(answer, (str, Path)):
-        return walk(read_answer(Path(answer)), name)
+        return walk(read_document(Path(answer)), name, str(answer))
     return walk(answer if isinstance(answer, Mapping) else answer.to_dict(), name)
 
 

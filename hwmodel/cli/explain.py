@@ -31,12 +31,12 @@ def command(answer: Path, name: str, fmt: str | None, out: Path | None, lang: st
     """
     from hwmodel.report import explain as pages
     from hwmodel.report.phrases import language_of
-    from hwmodel.solve.saved import read_answer
+    from hwmodel.solve.saved import read_document
 
     check_writable(out)
     form = form_of(fmt, out, FORMATS)
     language = language_of(lang, form)
-    found = pages.explain(read_answer(answer), name)
+    found = pages.explain(read_document(answer), name, str(answer))
     if form == "json":
         text = json_text(found.to_dict())
     elif form == "csv":

@@ -8,6 +8,7 @@ __all__ = [
     "columns",
     "compiler",
     "fastest",
+    "footprint",
     "formats",
     "given_layout",
     "layouts",

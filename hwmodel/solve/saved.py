@@ -71,6 +71,11 @@ def read_answer(path: Path) -> JsonObject:
     return document
 
 
+def read_document(path: Path) -> JsonObject:
+    """The JSON of any answer, sums of several included, as it stands: who takes it checks it. InputError for none."""
+    return _read(path)
+
+
 def read_saved(path: Path) -> SavedRun | SavedService:
     """The record of an answer. InputError for what is none."""
     return saved(_read(path), str(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import cast
 
@@ -23,6 +23,7 @@ from hwmodel.solve.question.setting import Fleeted, Setting, resolve
 from hwmodel.solve.run.records import Rented
 from hwmodel.solve.saved import SavedEngine, SavedFleet, saved
 from hwmodel.specs.kernels import Machine
+from hwmodel.specs.provenance import Cited
 
 # Options that bear on facts and constants; the others size a run.
 FACTS = (
@@ -33,12 +34,11 @@ FACTS = (
 HOME = "answer."  # where a name without its place is looked for first
 
 
-class Answered:
-    """The JSON of an answer of `plan`, `compare`, `train` or `serve`."""
+class Numbered:
+    """The JSON of an answer whose numbers have names; what it was made from is not known."""
 
     def __init__(self, document: Mapping[str, JsonValue]) -> None:
         self.document = document
-        self.answer = saved(document, "the answer")
 
     @cached_property
     def numbers(self) -> dict[str, Number]:
@@ -80,7 +80,11 @@ class Answered:
         words = full.split(".")
         for group in (".".join(words[:count]) for count in range(len(words), 0, -1)):
             if group in self._empty:
-                raise InputError(f"the answer has no {full}: {why_none(self.document, full)}")
+                raise InputError(f"the answer has no {full}: {self._why_none(full)}")
+
+    def _why_none(self, full: str) -> str:
+        """Why nothing stands under a name."""
+        return why_none(self.document, full)
 
     def _near(self, name: str) -> str:
         short = {full.removeprefix(HOME): full for full in self.numbers}
@@ -106,6 +110,43 @@ class Answered:
         """A word of the answer; empty where it is not there."""
         place = at(self.document, path)
         return place if isinstance(place, str) else ""
+
+    @property
+    def sources(self) -> Sequence[Cited]:
+        """What the answer cites."""
+        return ()
+
+    @property
+    def price(self) -> Rented | None:
+        """What an hour costs; None where the answer does not say."""
+        return None
+
+    @property
+    def serves(self) -> bool:
+        """Whether it is an answer of `serve`."""
+        return False
+
+    @property
+    def latent(self) -> bool:
+        """Whether its model keeps a latent of keys and values."""
+        return False
+
+    @property
+    def step(self) -> Rerun | None:
+        """Its training step, predicted again; None where it has none."""
+        return None
+
+
+class Answered(Numbered):
+    """The JSON of an answer of `plan`, `compare`, `train` or `serve`, with the facts that it was made from."""
+
+    def __init__(self, document: Mapping[str, JsonValue], where: str = "the answer") -> None:
+        super().__init__(document)
+        self.answer = saved(document, where)
+
+    @property
+    def sources(self) -> Sequence[Cited]:
+        return self.answer.sources
 
     @property
     def price(self) -> Rented | None:

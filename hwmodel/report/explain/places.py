@@ -7,6 +7,50 @@ from __future__ import annotations
 
 import re
 
+# Of budgets of stages and comparisons of values.
+OF_TOTALS: tuple[tuple[str, str], ...] = (
+    (r"^budget\.(gpu_hours|cost_usd|energy_mwh|co2e_t)$", "sum over the stages"),
+    (r"^budget\.lines\.", "of this stage"),
+    (r"^stages\..*safe_cost_usd$", "what is enough for the stage in 80 % of cases"),
+    (r"^stages\.[^.]+\.elapsed_days$", "days of the stage on its pool, what comes again and waits counted"),
+    (r"detail\.share$", "share of pre-training, as entered"),
+    (r"detail\.(runs\.[^.]+\.)?count$", "runs of the stage"),
+    (r"detail\.years$", "years of a term of the commitment"),
+    (r"detail\.committed_hours$", "accelerators x hours of the terms that are paid for"),
+    (r"detail\.used_share$", "share of the committed hours that stages use"),
+    (r"detail\.break_even_share$", "share of use from which the commitment costs less than on demand"),
+    (r"detail\.(params|tokens|seq_len|prompt_tokens|output_tokens)$|detail\.runs\.[^.]+\.(params|tokens|seq_len)$",
+     "of the run of this stage: given, or solved as `plan` does"),
+    (r"detail\.(steps|lag)$|post_training\.rl_steps$", "of reinforcement learning, as the file says"),
+    (r"detail\.rollouts$", "steps x prompts x samples of each"),
+    (r"terms_s\.hidden_s$", "what of the phases of two pools runs at once"),
+    (r"terms_s\.", "seconds of this phase of a step"),
+    (r"detail\.(longest|mean)_response$", "tokens of a response, of the distribution of lengths"),
+    (r"detail\.rollout_(accelerators|gpu_hours)$", "of the pool that generates"),
+    (r"detail\.(tp|batch)$", "of the layout that serves"),
+    (r"^pools\..*gpu_hours$", "sum over the stages of this pool"),
+    (r"^post_training\.rl_steps_at_parity$", "steps from which post-training outspends pre-training"),
+    (r"^post_training\.over_pretraining$", "post-training over pre-training"),
+    (r"^post_training\.", "of these stages, in the unit that stands beside"),
+    (r"^own\..*rent_usd_per_accelerator_hour$", "what renting the same hours would cost"),
+    (r"^own\..*usd_per_accelerator_hour$", "what the pool costs over its life, an hour worked"),
+    (r"^own\..*usd_per_further_hour$", "what a further hour of a pool that stands costs"),
+    (r"^own\..*capex_usd\.", "what is paid for this in month 0"),
+    (r"^own\..*running_usd_per_month$", "power, staff and upkeep of a month"),
+    (r"^own\..*residual_usd$", "what the pool is sold for at the end of its life"),
+    (r"^own\..*life_months$", "months that the pool is kept"),
+    (r"^own\..*\.used\.", "share of the month's hours that are worked"),
+    (r"^own\..*break_even_utilisation$", "use from which owning costs no more than renting"),
+    (r"^own\..*npv_usd$", "present value of owning instead of renting the same hours: above zero it is cheaper"),
+    (r"^own\..*monthly_usd\.", "money out (-) and in (+) of a month, the purchase first"),
+    (r"loss_gain_nats$", "loss of the first plan - loss of this one"),
+    (r"(flop|usd)_per_nat$", "what the plan takes more than the first, a nat that it gains"),
+    (r"\.gain\.share$", "the gain over the loss of the first plan"),
+    (r"\.gain\.nats$", "loss of the first plan - loss of this one, over the draws of the law"),
+    (r"\.gain\.compute_equivalent$", "least compute for this loss over the least for that of the first plan"),
+    (r"^rows\..*quantiles\.", "what is enough with this certainty, of the plan of this row"),
+    (r"^chances\..*(cheaper|sooner|lower_loss)$", "share of the draws that both plans share in which the first is so"),
+)  # fmt: skip
 PLACES: tuple[tuple[str, str], ...] = (
     (r"^request\.defaults\.", "not given: the default"),
     (r"^request\.(?!given)", "the question, or its default"),
@@ -144,6 +188,7 @@ PLACES: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 
 
-def words_of(path: str) -> str:
-    """What stands in a place; empty where no place says it."""
-    return next((said for place, said in PLACES if re.search(place, path)), "")
+def words_of(path: str, total: bool = False) -> str:
+    """What stands in a place; empty where no place says it. `total`: of a budget of stages or a comparison."""
+    table = (*OF_TOTALS, *PLACES) if total else PLACES
+    return next((said for place, said in table if re.search(place, path)), "")

@@ -11,7 +11,7 @@ import msgspec
 
 from hwmodel.answers import Shown
 from hwmodel.plain import JsonValue
-from hwmodel.report.explain.answered import Answered
+from hwmodel.report.explain.answered import Answered, Numbered
 from hwmodel.report.explain.document import at, inside
 from hwmodel.report.explain.kernels import KERNELS, SERVED_KERNELS, TERMS, KernelTerm
 from hwmodel.report.explain.memory_terms import MEMORY_TERMS, SERVED_MEMORY_TERMS
@@ -21,6 +21,7 @@ from hwmodel.report.explain.rule import Fact, Rule
 from hwmodel.report.explain.serving import serving_rule
 from hwmodel.report.explain.steps import step_rule
 from hwmodel.report.explain.symbols import formula, formula_of, names_in, on_symbols
+from hwmodel.report.explain.totals import Totals, is_total, totals_rule
 from hwmodel.report.explain.training import training_rule
 from hwmodel.report.meanings import MEANINGS, Meaning
 from hwmodel.report.words import TERM_WORDS
@@ -69,12 +70,13 @@ class Explanation(Shown, msgspec.Struct, frozen=True, kw_only=True):
 PLAIN = Worked()  # as the answer states it
 
 
-def explain(document: Mapping[str, JsonValue], name: str) -> Explanation:
-    """The terms behind a number of an answer (`plan`, `compare`, `train` or `serve`, as a mapping).
+def explain(document: Mapping[str, JsonValue], name: str, where: str = "the answer") -> Explanation:
+    """The terms behind a number of an answer, as a mapping (`where` names it): of `plan`, `compare`, `train`, `serve`,
+    or of a plan file.
 
     Raises InputError, with the nearest names, for a number that the answer does not have.
     """
-    found = Answered(document)
+    found = numbered(document, where)
     first = found.find(name)
     terms: dict[str, Term] = {}
     wanted: list[tuple[str, str | Fact]] = [(first, first)]
@@ -91,11 +93,23 @@ def explain(document: Mapping[str, JsonValue], name: str) -> Explanation:
 More = dict[str, str | Fact]  # inputs of a formula by the name of their terms
 
 
-def explained_term(found: Answered, path: str) -> tuple[Term, More]:
+def numbered(document: Mapping[str, JsonValue], where: str = "the answer") -> Numbered:
+    """An answer by its numbers. InputError for a document that is none."""
+    return Totals(document, where) if is_total(document) else Answered(document, where)
+
+
+def _rule(found: Numbered, path: str) -> Rule | None:
+    """The rule of a number; None where no one formula gives it."""
+    if isinstance(found, Answered):
+        return serving_rule(found, path) if found.serves else training_rule(found, path)
+    return totals_rule(found, path) if isinstance(found, Totals) else None
+
+
+def explained_term(found: Numbered, path: str) -> tuple[Term, More]:
     """A number of the answer, and the inputs of its formula."""
-    rule = serving_rule(found, path) if found.serves else training_rule(found, path)
+    rule = _rule(found, path)
     kernel = _kernel(found, path)
-    if rule is None and kernel is not None and (step := found.step) is not None:
+    if rule is None and kernel is not None and isinstance(found, Answered) and (step := found.step) is not None:
         rule = step_rule(found, step, kernel.name)
     stored = found.value(path)
     by_rule = None if rule is None or stored is None else _derived(found, path, stored, rule)
@@ -108,7 +122,7 @@ def explained_term(found: Answered, path: str) -> tuple[Term, More]:
     return term, more
 
 
-def _derived(found: Answered, path: str, stored: float, rule: Rule) -> tuple[Worked, More] | None:
+def _derived(found: Numbered, path: str, stored: float, rule: Rule) -> tuple[Worked, More] | None:
     """Formula, inputs and value of a number by its rule; None where the answer lacks an input, or was made in another
     way."""
     values = {one: at.value if isinstance(at, Fact) else found.value(at) for one, at in rule.inputs.items()}
@@ -130,13 +144,15 @@ def _name_of(path: str, symbol: str, at: str | Fact) -> str:
     return at if isinstance(at, str) else at.name or f"{path}.{symbol}"
 
 
-def _leaf(found: Answered, path: str, worked: Worked = PLAIN) -> Term:
+def _leaf(found: Numbered, path: str, worked: Worked = PLAIN) -> Term:
     """A number as the answer states it, with what the reports say of it."""
     name = path.rsplit(".", 1)[-1]
     stated = found.numbers[path]
     ends = (stated["low"], stated["high"]) if isinstance(stated, Mapping) else (None, None)
     known = MEANINGS.get(name)
-    meant = None if words_of(path) else known  # of the name alone, where its place does not say more
+    meant = (
+        None if words_of(path, isinstance(found, Totals)) else known
+    )  # of the name alone, where its place does not say more
     low, high = (None, None) if ends[0] == ends[1] else ends
     return Term(
         name=path, label=_label(name, meant), value=float(stated["value"] if isinstance(stated, Mapping) else stated),
@@ -146,7 +162,7 @@ def _leaf(found: Answered, path: str, worked: Worked = PLAIN) -> Term:
     )  # fmt: skip
 
 
-def _plain(found: Answered, path: str) -> Term:
+def _plain(found: Numbered, path: str) -> Term:
     """A number without a formula: a part of memory by what it counts, any other as the answer states it."""
     part = _memory_part(found, path)
     if part is None:
@@ -162,7 +178,7 @@ def _label(name: str, known: Meaning | None) -> str:
     return TERM_WORDS.get(name, name.replace("_", " "))
 
 
-def _how(found: Answered, path: str, known: Meaning | None) -> str:
+def _how(found: Numbered, path: str, known: Meaning | None) -> str:
     """How it was found, where the answer says so; else how such a number is worked out."""
     name = path.rsplit(".", 1)[-1]
     if path == f"answer.{name}" and (solved := found.text(f"solved.{name}")):
@@ -177,10 +193,10 @@ def _how(found: Answered, path: str, known: Meaning | None) -> str:
     if name == "usd_per_accelerator_hour" and found.serves:
         dates = found.text("answer.price_dates")
         return f"{found.text('answer.price_kind')} quotes of {dates}" if dates else "given"
-    return words_of(path) or (known.formula if known is not None else "")
+    return words_of(path, isinstance(found, Totals)) or (known.formula if known is not None else "")
 
 
-def _price_words(found: Answered) -> str:
+def _price_words(found: Numbered) -> str:
     price = found.price
     if price is None or price.kind == "given":
         return "given in the question"
@@ -188,13 +204,13 @@ def _price_words(found: Answered) -> str:
     return f"{price.n_quotes} {price.provider_class} quotes of {price.first_date} to {price.last_date}: {who}"
 
 
-def _sources(found: Answered, known: Meaning | None) -> tuple[str, ...]:
+def _sources(found: Numbered, known: Meaning | None) -> tuple[str, ...]:
     """Titles of the answer's sources that feed such a number, a few."""
     if known is None:
         return ()
     fed = [
         f"{one.title} ({one.locator})" if one.locator else one.title
-        for one in found.answer.sources if any(word in one.uses for word in known.sources)
+        for one in found.sources if any(word in one.uses for word in known.sources)
     ]  # fmt: skip
     return (*fed[:SOURCES_SHOWN], f"and {len(fed) - SOURCES_SHOWN} more") if len(fed) > SOURCES_SHOWN else tuple(fed)
 
@@ -202,6 +218,8 @@ def _sources(found: Answered, known: Meaning | None) -> tuple[str, ...]:
 UNITS = {
     "usd_per_accelerator_hour": "USD/h", "usd_per_hour": "USD/h", "flop_per_s": "FLOP/s", "bytes_per_s": "B/s",
     "tokens_per_s": "tokens/s", "requests_per_s": "requests/s", "kg_co2e_per_kwh": "kg/kWh", "flop_per_token": "FLOP",
+    "flop_per_nat": "FLOP/nat", "usd_per_nat": "USD/nat", "usd_per_month": "USD/month", "usd_per_further_hour": "USD/h",
+    "months": "months",
     "per_accelerator_hour": "1/h", "per_hour": "1/h", "bytes_per_param": "B", "per_million_tokens": "USD",
     "per_million_input": "USD", "per_million_output": "USD", "usd": "USD", "bytes": "B", "days": "days", "nats": "nats",
     "flop": "FLOP", "mwh": "MWh", "watts": "W", "hours": "h", "t_co2e": "t", "co2e_t": "t", "s": "s", "w": "W",
@@ -221,7 +239,7 @@ def unit_of(path: str, known: Meaning | None = None) -> str:
     return found or (SHOWN_UNITS.get(known.unit, "") if known is not None else "")
 
 
-def _fact(found: Answered, name: str, fact: Fact) -> tuple[Term, More]:
+def _fact(found: Numbered, name: str, fact: Fact) -> tuple[Term, More]:
     """An input that the answer does not state, with its own rule where it has one."""
     by_rule = None if fact.rule is None else _derived(found, name, fact.value, fact.rule)
     shown, more = by_rule or (PLAIN, {})
@@ -239,7 +257,7 @@ def _code(function: Callable[..., object]) -> str:
     return f"hwmodel/{place}{function.__qualname__}"
 
 
-def _kernel(found: Answered, path: str) -> KernelTerm | None:
+def _kernel(found: Numbered, path: str) -> KernelTerm | None:
     """The kind of kernel behind a term of a training step, or of a pass of an engine."""
     place, _, name = path.rpartition(".")
     if found.serves and name == "attention_s" and found.latent:
@@ -247,7 +265,7 @@ def _kernel(found: Answered, path: str) -> KernelTerm | None:
     return _named(PASS_TERMS if found.serves else TERMS, name) if place == "step" else None
 
 
-def _memory_part(found: Answered, path: str) -> KernelTerm | None:
+def _memory_part(found: Numbered, path: str) -> KernelTerm | None:
     """What a part of memory counts, of a stage in training or of an engine."""
     place, _, name = path.rpartition(".")
     if found.serves:
@@ -259,7 +277,7 @@ def _named(terms: tuple[KernelTerm, ...], name: str) -> KernelTerm | None:
     return next((one for one in terms if one.name == name), None)
 
 
-def _of_kernel(found: Answered, path: str, kernel: KernelTerm) -> tuple[Term, dict[str, str | Fact]]:
+def _of_kernel(found: Numbered, path: str, kernel: KernelTerm) -> tuple[Term, dict[str, str | Fact]]:
     """A term of the step: what it sums, and the formula of one of its kernels with the constants of this machine."""
     of_one = kernel.symbolic is not None and found.value(path)
     how = kernel.what + (f" ({kernel.note or ONE_KERNEL})" if of_one else "")
@@ -274,10 +292,10 @@ def _of_kernel(found: Answered, path: str, kernel: KernelTerm) -> tuple[Term, di
     return term, {named[name]: fact for name, fact in constants.items()}
 
 
-def _constants(found: Answered, term: str, names: set[str]) -> dict[str, Fact]:
+def _constants(found: Numbered, term: str, names: set[str]) -> dict[str, Fact]:
     """The constants of a kernel's formula on the machine of the answer."""
     place = (SERVED_KERNELS if found.serves else KERNELS).get(term, "")
-    if found.machine is None or not place:
+    if not isinstance(found, Answered) or found.machine is None or not place:
         return {}
     holder = found.setting.stack if place == "stack" else getattr(found.machine, place)
     source = f"stack {holder.id}" if place == "stack" else f"{place} constants of {found.machine.part}"

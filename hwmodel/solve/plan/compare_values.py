@@ -14,6 +14,7 @@ from msgspec.structs import asdict
 from hwmodel.answers import Shown
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
+from hwmodel.ops import Num
 from hwmodel.solve.budget.beats import Beats, pairwise
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.plan.gain import Gain, gain
@@ -93,18 +94,30 @@ def beside(first: RunAnswer, other: RunAnswer) -> Beside:
     """What a plan gains over the first, and what the gain costs."""
     if first.loss_nats is None or other.loss_nats is None:
         return Beside()
-    gain = value_of(first.loss_nats) - value_of(other.loss_nats)
+    gain = float(nats_gained(value_of(first.loss_nats), value_of(other.loss_nats)))
     if gain <= 0:
         return Beside(loss_gain_nats=gain)
     usd = None
     if first.cost_usd is not None and other.cost_usd is not None:
-        usd = _price(value_of(other.cost_usd) - value_of(first.cost_usd), gain)
-    return Beside(loss_gain_nats=gain, flop_per_nat=_price(other.train_flop - first.train_flop, gain), usd_per_nat=usd)
+        usd = _price(value_of(first.cost_usd), value_of(other.cost_usd), gain)
+    return Beside(
+        loss_gain_nats=gain, flop_per_nat=_price(first.train_flop, other.train_flop, gain), usd_per_nat=usd
+    )  # fmt: skip
 
 
-def _price(more: float, gain: float) -> float | None:
+def nats_gained(first_nats: Num, nats: Num) -> Num:
+    """Loss that a plan gains over the first one."""
+    return first_nats - nats
+
+
+def price_of_a_nat(first: Num, other: Num, nats: Num) -> Num:
+    """What a plan takes more than the first one, a nat that it gains."""
+    return (other - first) / nats
+
+
+def _price(first: float, other: float, nats: float) -> float | None:
     """What a nat costs; None where the gain costs no more."""
-    return more / gain if more >= 0.0 else None
+    return float(price_of_a_nat(first, other, nats)) if other >= first else None
 
 
 # `$1,000,000` is one amount: a comma before exactly three digits, all the way to the end, separates thousands.

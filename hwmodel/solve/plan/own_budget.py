@@ -9,7 +9,7 @@ from hwmodel.solve.life.demand import Life
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.budget_records import Budget
 from hwmodel.solve.run.cash import monthly, schedule
-from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, StageLine, added, certain, of_hours
+from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, StageLine, added, certain, of_hours, with_contingency
 from hwmodel.solve.run.result import Band, RunAnswer
 from hwmodel.units import HOURS_PER_YEAR
 
@@ -55,7 +55,8 @@ def of_answer(answer: RunAnswer, serving: StageLine | None = None) -> Budget | N
     return Budget(
         lines=[one.row for one in (line, *rest.values())],
         gpu_hours=added([one.gpu_hours for one in counted if one.gpu_hours is not None]), cost_usd=money,
-        contingency_usd=more, contingency_why=WHY, total_usd=None if money is None else money.value + more,
+        contingency_usd=more, contingency_why=WHY,
+        total_usd=None if money is None else float(with_contingency(money.value, more)),
         cash_flow=flow, not_counted=[name for name, one in rest.items() if one.how == NOT_COUNTED],
         energy_mwh=added([one.energy_mwh for one in counted if one.energy_mwh is not None]),
         co2e_t=added([one.co2e_t for one in counted if one.co2e_t is not None]),

@@ -7,6 +7,7 @@ from typing import TypedDict, Unpack
 import msgspec
 
 from hwmodel.economics import Z80, energy, quantile_z, rent
+from hwmodel.ops import Num
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.billing import ENERGY_LOG_HALF_WIDTH, Bill
 from hwmodel.solve.run.budget_records import BudgetLine, How
@@ -90,6 +91,11 @@ def cost_of(hours: Band, setting: Fleeted, duration_s: float) -> Band | None:
     return hours.times(Band(float(one.median_usd), float(one.low_usd), float(one.high_usd)))
 
 
+def with_contingency(cost_usd: Num, contingency_usd: Num) -> Num:
+    """What is asked for: the lines and what is set aside beside them."""
+    return cost_usd + contingency_usd
+
+
 def certain(value: float) -> Band:
     """A value that was entered: its interval is itself."""
     return Band(value, value, value)
@@ -136,4 +142,5 @@ __all__ = [
     "of_bill",
     "of_hours",
     "times",
+    "with_contingency",
 ]

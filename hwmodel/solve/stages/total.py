@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
 
 from hwmodel.errors import InputError
+from hwmodel.ops import Num, maximum
 from hwmodel.solve.run.budget_records import Budget, CashMonth
 from hwmodel.solve.run.cash import Slot, monthly
 from hwmodel.solve.run.details import RlDetail
-from hwmodel.solve.run.lines import NOT_COUNTED, StageLine, added
+from hwmodel.solve.run.lines import NOT_COUNTED, StageLine, added, with_contingency
 from hwmodel.solve.stages.committed import is_committed, paid_evenly
 from hwmodel.solve.stages.frame import share, usd
 from hwmodel.solve.stages.given import BudgetKeys
@@ -41,6 +43,16 @@ class Contingency(NamedTuple):
     why: str
 
 
+def margin_to_safe(pairs: Iterable[tuple[Num, Num]]) -> Num:
+    """What lines lack together to be enough in 80 % of cases, of what is enough for each and its cost [USD]."""
+    return maximum(sum(safe - cost for safe, cost in pairs), 0.0)
+
+
+def steps_at_parity(pretraining: Num, other: Num, reinforcement: Num, steps: Num) -> Num:
+    """Steps of reinforcement learning from which post-training outspends pre-training; `other`: of its other stages."""
+    return maximum(pretraining - other, 0.0) / (reinforcement / steps)
+
+
 def price_of(line: StageLine) -> float:
     if line.cost_usd is not None:
         return line.cost_usd.value
@@ -58,13 +70,13 @@ def contingency_of(top: BudgetKeys, lines: list[StageLine]) -> Contingency:
         return Contingency(money, why)
     if "contingency_why" in top:
         raise InputError("contingency_why gives the reason of a contingency: add `contingency: 15%` or an amount")
-    safe = sum(
-        line.safe_cost_usd - line.cost_usd.value
+    known = [
+        (line.safe_cost_usd, line.cost_usd.value)
         for line in lines
         if line.safe_cost_usd is not None and line.cost_usd is not None
-    )
+    ]
     why = "what the computed lines lack to be enough in 80 % of cases, their errors taken as one and the same"
-    return Contingency(max(safe, 0.0), why)
+    return Contingency(float(margin_to_safe(known)), why)
 
 
 def budget_of(lines: list[StageLine], contingency: Contingency, flow: list[CashMonth]) -> Budget:
@@ -74,7 +86,7 @@ def budget_of(lines: list[StageLine], contingency: Contingency, flow: list[CashM
     return Budget(
         lines=[line.row for line in lines], gpu_hours=hours, cost_usd=money, contingency_usd=contingency.usd,
         contingency_why=contingency.why,
-        total_usd=None if money is None else money.value + contingency.usd, cash_flow=flow,
+        total_usd=None if money is None else float(with_contingency(money.value, contingency.usd)), cash_flow=flow,
         not_counted=[line.stage for line in lines if line.how == NOT_COUNTED]
         + [f"{term} of {line.stage}" for line in lines for term in line.not_counted],
         energy_mwh=added([line.energy_mwh for line in lines if line.energy_mwh is not None]),
@@ -120,7 +132,7 @@ def post_training(lines: list[StageLine]) -> PostTraining | None:
     if rl is not None and isinstance(rl.detail, RlDetail):
         made = rl.detail.steps
         mine = price_of(rl) if unit == "usd" else (rl.gpu_hours.value if rl.gpu_hours else 0.0)
-        steps = max(before - (after - mine), 0.0) / (mine / made)
+        steps = float(steps_at_parity(before, after - mine, mine, made))
     return PostTraining(
         unit=unit, pretraining=before, post_training=after, over_pretraining=after / before,
         rl_steps=made, rl_steps_at_parity=steps,
