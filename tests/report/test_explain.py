@@ -181,7 +181,38 @@ def test_groups_budgets_of_stages_and_comparisons_say_what_to_name() -> None:
     with pytest.raises(InputError, match=r"answer.quantiles.p50 holds 3 numbers: answer.quantiles.p50.gpu_hours, "):
         hm.explain(plan("tokens"), "quantiles.p50")
     compared = json.loads(hm.compare(gpus=["64xH100", "64xH200"], params="7B", tokens="100B").to_json())
-    with pytest.raises(InputError, match="a comparison of several answers: save one of them"):
+    with pytest.raises(InputError, match=r"stands in 8 places of the answer: rows\.64xH100\.answer\.cost_usd"):
         hm.explain(compared, "cost_usd")
     with pytest.raises(InputError, match="a budget of several stages"):
         hm.explain({"stages": []}, "cost_usd")
+    for cut in ({"stages": [], "budget": {}}, {"option": "gpus", "rows": [{"answer": {}}]}, {"option": "x", "rows": 3}):
+        with pytest.raises(InputError, match="save the answer again with this version"):
+            hm.explain(cut, "cost_usd")
+
+
+def test_sums_of_stages_and_plans_beside_the_first_are_explained() -> None:
+    """One run of 100 accelerators for two dollars an hour, and a tenth of it again, as entered."""
+    found = hm.budget(
+        {
+            "gpus": "64xH100",
+            "usd_per_hour": 2.0,
+            "contingency": "$5k",
+            "stages": [
+                {"stage": "pre-training", "params": "3B", "tokens": "60B"},
+                {"stage": "failed runs", "share": "10%"},
+            ],
+        }
+    ).to_dict()
+    first, again = (line["cost_usd"]["value"] for line in found["stages"][:2])
+    total = hm.explain(found, "total_usd").terms
+    assert total[0].formula == "total_usd = contingency_usd + cost_usd"
+    assert total[0].value == pytest.approx(first + again + 5000.0)
+    assert total[1].formula == "cost_usd = failed_runs + pre_training"
+    shared = hm.explain(found, "stages.1.cost_usd").terms[0]
+    assert shared.formula == "cost_usd = pre_training*share_of"
+    compared = hm.compare(gpus="64xH100", params="3B", tokens="60B,120B", usd_per_hour=2.0).to_dict()
+    price = hm.explain(compared, "rows.120B.usd_per_nat").terms[0]
+    one, other = (row["answer"] for row in compared["rows"])
+    more = other["cost_usd"]["value"] - one["cost_usd"]["value"]
+    assert price.value == pytest.approx(more / (one["loss_nats"]["value"] - other["loss_nats"]["value"]))
+    assert price.formula == "usd_per_nat = (-first + other)/nats"
