@@ -47,6 +47,7 @@ def show(name: str, provenance: bool, fmt: str, out: Path | None, catalogs: tupl
     from hwmodel.catalog import load_catalog
     from hwmodel.cli.output import render
     from hwmodel.report.catalog_pages import document, field_rows, find, page
+    from hwmodel.report.html import page_of_markdown
 
     catalog = load_catalog(catalogs)
     if name.endswith(".json") or ("/" in name and Path(name).exists()):
@@ -57,8 +58,9 @@ def show(name: str, provenance: bool, fmt: str, out: Path | None, catalogs: tupl
         kind, record = find(catalog, name)
         if record.id != name:
             note(f"{name} read as {kind} {record.id}")
-    if fmt in ("md", "text"):
-        emit(page(catalog, kind, record, provenance=provenance), out)
+    if fmt in ("md", "text", "html"):
+        text = page(catalog, kind, record, provenance=provenance)
+        emit(page_of_markdown(text) if fmt == "html" else text, out)
     else:
         emit(render(field_rows(catalog, kind, record), document(catalog, kind, record), fmt), out)
 

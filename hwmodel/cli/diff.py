@@ -8,9 +8,7 @@ import click
 
 from hwmodel.answers import json_text
 from hwmodel.cli.options import LANGUAGE
-from hwmodel.cli.output import check_writable, emit, form_of, table_columns
-
-FORMATS = ("md", "json", "text", "html")
+from hwmodel.cli.output import FORMATS, check_writable, emit, form_of, table_columns
 
 
 @click.command("diff")
@@ -29,17 +27,19 @@ def command(first: Path, second: Path, fmt: str | None, out: Path | None, lang: 
     """
     from msgspec import to_builtins
 
-    from hwmodel.report.diff import diff_html, diff_markdown, diff_text, differences, plan_of
+    from hwmodel.report.diff import diff_csv, diff_html, diff_markdown, diff_text, differences, plan_of
     from hwmodel.report.phrases import language_of
     from hwmodel.solve.saved import read_saved
 
     check_writable(out)
-    form, names = form_of(fmt, out, FORMATS), (first.name, second.name)
+    form, names = form_of(fmt, out), (first.name, second.name)
     language = language_of(lang, form)
     answers = read_saved(first), read_saved(second)
     found = differences(*map(plan_of, answers))
     if form == "json":
         text = json_text(to_builtins(found))
+    elif form == "csv":
+        text = diff_csv(found)
     elif form == "text":
         text = diff_text(found, names, table_columns(), language)
     else:

@@ -8,9 +8,7 @@ import click
 
 from hwmodel.answers import json_text
 from hwmodel.cli.options import LANGUAGE
-from hwmodel.cli.output import check_writable, emit, form_of, table_columns
-
-FORMATS = ("md", "json", "csv", "text", "html")
+from hwmodel.cli.output import FORMATS, check_writable, emit, form_of, table_columns
 
 
 @click.command("explain")
@@ -34,7 +32,7 @@ def command(answer: Path, name: str, fmt: str | None, out: Path | None, lang: st
     from hwmodel.solve.saved import read_document
 
     check_writable(out)
-    form = form_of(fmt, out, FORMATS)
+    form = form_of(fmt, out)
     language = language_of(lang, form)
     found = pages.explain(read_document(answer), name, str(answer))
     if form == "json":

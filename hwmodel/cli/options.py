@@ -33,8 +33,6 @@ def _checked(_ctx: click.Context, _param: click.Parameter, path: Path | None) ->
 
 FORMAT_HELP = "Default: by the suffix of --out; else text on a terminal, md in a pipe or a file."
 FORMAT = click.option("--format", "fmt", type=click.Choice(FORMATS), help=FORMAT_HELP)
-PAGES = (*FORMATS, "html")  # of commands whose report is also one file for a browser
-PAGE_FORMAT = click.option("--format", "fmt", type=click.Choice(PAGES), help=FORMAT_HELP)
 LANGUAGE = click.option("--lang", metavar="LANG", help="Language of the report's words: en or zh (default en).")
 OUT = click.option(
     "--out", metavar="FILE", type=click.Path(path_type=Path), callback=_checked,
@@ -52,7 +50,7 @@ CATALOG = click.option(
 # Of commands that answer with a report, and of those that answer with a table.
 RESULT = [FORMAT, OUT, QUIET]
 TABLE = [FORMAT, OUT]
-REPORT = [PAGE_FORMAT, OUT, QUIET, LANGUAGE]
+REPORT = [FORMAT, OUT, QUIET, LANGUAGE]
 
 QUESTION = [
     click.option(
@@ -154,8 +152,8 @@ def with_options(options: Sequence[Callable[[Command], Command]]) -> Callable[[C
 
     def decorate(function: Command) -> Command:
         """The command with all of them."""
-        if FORMAT in options or PAGE_FORMAT in options:
-            function = _formatted(function, PAGES if PAGE_FORMAT in options else FORMATS)
+        if FORMAT in options:
+            function = _formatted(function)
         for option in reversed(options):
             function = option(function)
         return function
@@ -163,13 +161,13 @@ def with_options(options: Sequence[Callable[[Command], Command]]) -> Callable[[C
     return decorate
 
 
-def _formatted(function: Command, formats: Sequence[str]) -> Command:
+def _formatted(function: Command) -> Command:
     """The command called with the format that --format, --out and the terminal come to."""
 
     @functools.wraps(function)
     def formatted(*args: Any, fmt: str | None, out: Path | None, **given: Any) -> Any:
         """The command itself."""
-        return function(*args, fmt=form_of(fmt, out, formats), out=out, **given)
+        return function(*args, fmt=form_of(fmt, out), out=out, **given)
 
     return formatted
 

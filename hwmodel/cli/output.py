@@ -12,7 +12,7 @@ import click
 from hwmodel.catalog.writing import check_target, is_special, write_files, write_folder, write_whole
 from hwmodel.errors import InputError
 
-FORMATS = ("md", "json", "csv", "text")
+FORMATS = ("md", "json", "csv", "text", "html")
 SUFFIXES = {
     ".md": "md",
     ".markdown": "md",

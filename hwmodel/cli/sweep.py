@@ -13,7 +13,7 @@ import click
 from hwmodel.answers import json_text
 from hwmodel.cli.group import CommandGroup
 from hwmodel.cli.interrupt import stopping
-from hwmodel.cli.options import OUT, PAGE_FORMAT, PAGES, QUIET
+from hwmodel.cli.options import FORMAT, OUT, QUIET
 from hwmodel.cli.output import emit, form_of, note
 from hwmodel.cli.progress import Bar, bars_are_drawn
 from hwmodel.cli.sections import Sectioned
@@ -63,7 +63,7 @@ def command() -> None:
 @click.option("--dask", metavar="ADDRESS", help="A Dask cluster that runs already, like tcp://host:8786.")
 @click.option("--shard", metavar="I/N", help="The i-th of n processes that share the folder, as a batch system starts.")
 @click.option("--resume", is_flag=True, help="Go on with what the folder holds of this sweep.")
-@PAGE_FORMAT
+@FORMAT
 @QUIET
 def run(
     space: Path, folder: Path, workers: int | None, dask: str | None, shard: str | None, resume: bool, fmt: str | None,
@@ -80,7 +80,7 @@ def run(
     from hwmodel.solve.sweep.run import standing, sweep
 
     logging.disable(logging.CRITICAL)  # a cluster's own words of workers that come and go
-    shown = form_of(fmt, None, PAGES)
+    shown = form_of(fmt, None)
     then = "start this part again" if shard else "go on with --resume"
     with stopping(lambda: standing(folder, then), at_once=workers is None and dask is None):
         found = sweep(space, folder, workers=workers, dask=dask, shard=shard, resume=resume, progress=_progress(quiet),
@@ -123,7 +123,7 @@ def _progress(quiet: bool) -> Callable[[Progress], None] | None:
     "--columns", metavar="A,B", help="Columns to show (default: the axes and the usual answers; all as CSV or JSON)."
 )
 @click.option("--heat", metavar="X,Y,ANSWER", help="The best of an answer over two axes; with --out also drawn.")
-@PAGE_FORMAT
+@FORMAT
 @OUT
 @QUIET
 def show(
@@ -137,7 +137,7 @@ def show(
     """
     from hwmodel.solve.sweep.show import Rows
 
-    shown = form_of(fmt, out, PAGES)
+    shown = form_of(fmt, out)
     if sum(one is not None for one in (by, pareto, heat)) > 1:
         raise InputError("--by, --pareto and --heat each ask for other rows: give one of them")
     rows = Rows(folder)

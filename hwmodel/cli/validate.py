@@ -43,6 +43,7 @@ def command(
     Measured columns are compared with, never read by a prediction. Blank settings are searched or averaged over.
     """
     from hwmodel.errors import InputError
+    from hwmodel.report.html import page_of_markdown
     from hwmodel.validation.board.files import validate_file
     from hwmodel.validation.board.show import as_csv, as_json, as_markdown
 
@@ -51,4 +52,5 @@ def command(
     if folds == 1 or folds < 0 or seed < 0:
         raise InputError("--folds: 0 (one value at a time) or at least 2; --seed: not negative")
     board = validate_file(file, hold, folds, seed, measured, lines(quiet), catalogs)
-    emit({"json": as_json, "csv": as_csv}.get(fmt, as_markdown)(board), out)
+    text = {"json": as_json, "csv": as_csv}.get(fmt, as_markdown)(board)
+    emit(page_of_markdown(text) if fmt == "html" else text, out)

@@ -24,14 +24,15 @@ SERVER_MARKUP = 1.64
 # trend holds for long, so prices walk at random: 30 % either way in half a year, as the 80 % interval.
 DRIFT_LOG_HALF_WIDTH = math.log(1.3)
 DRIFT_S = HOURS_PER_YEAR * 3600.0 / 2.0
+MOST_DRIFT = 3.0  # natural log: beyond a factor of 20, in two centuries, an end says no more
 
 
 def drift_log_half_width(age_s: Num, duration_s: Num) -> Num:
     """80 % half-width, in logs, of the mean price of a rent of `duration_s` that begins `age_s` after its quotes.
 
-    The variance of a random walk's mean over (a, a + T) is that of its step times a + T / 3.
+    The variance of a random walk's mean over (a, a + T) is that of its step times a + T / 3; at most MOST_DRIFT.
     """
-    return DRIFT_LOG_HALF_WIDTH * ops.sqrt((age_s + duration_s / 3.0) / DRIFT_S)
+    return ops.minimum(DRIFT_LOG_HALF_WIDTH * ops.sqrt((age_s + duration_s / 3.0) / DRIFT_S), MOST_DRIFT)
 
 
 class RentTerms(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 from msgspec.structs import asdict
 
+from hwmodel.catalog.safe_text import csv_text
 from hwmodel.errors import InputError
 from hwmodel.report import words
 from hwmodel.report.blocks import Block, Heading, Table, Text, markdown, plain_text
@@ -157,6 +158,36 @@ def diff_text(found: Differences, names: tuple[str, str], columns: int | None = 
     """The same for a terminal of so many columns."""
     with speaking(language):
         return plain_text(_blocks(found, names), columns)
+
+
+def diff_csv(found: Differences) -> str:
+    """A row for each thing that differs: what was asked, what names were read as, and the figures with their ends."""
+    header = [
+        "part",
+        "name",
+        *(f"{one}{end}" for one in ("first", "second") for end in ("", "_low", "_high")),
+        "change",
+        "verdict",
+    ]
+    rows: list[list[str]] = []
+    for part, changed in (("question", found.question), ("resolved", found.resolved)):
+        rows += [[part, one.name, _bare(one.first), "", "", _bare(one.second), "", "", "", ""] for one in changed]
+    for row in found.answer:
+        figures = [*_ends(row.first), *_ends(row.second), row.change]
+        rows.append(["answer", row.name, *map(_bare, figures), row.verdict or ""])
+    return csv_text(header, rows)
+
+
+def _ends(value: Value) -> list[float | None]:
+    """A figure and the ends of its interval."""
+    if value is None:
+        return [None, None, None]
+    band = _band(value)
+    return [band.value, band.low, band.high]
+
+
+def _bare(value: str | float | None) -> str:
+    return "" if value is None else value if isinstance(value, str) else repr(value)
 
 
 def diff_html(found: Differences, names: tuple[str, str], language: str = ENGLISH) -> str:

@@ -1,4 +1,4 @@
-"""A document and its rows in a form: JSON of the document; the rows as text, Markdown or CSV."""
+"""A document and its rows in a form: JSON of the document; the rows as text, Markdown, HTML or CSV."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def render(
     rows: Rows, document: object, fmt: str, text: str | None = None, lead: str | None = None, columns: int | None = None
 ) -> str:
     """`document` (a record, or plain data) as JSON, else the rows as a table with `lead` above it and `text` under it
-    (neither in CSV).
+    (neither in CSV); HTML is one page.
 
     Text is at most `columns` wide, where that is given.
     """
@@ -23,6 +23,10 @@ def render(
         return json_text(to_builtins(document), sort_keys=True)
     if fmt == "csv":
         return csv_text(*record_cells(rows))
+    if fmt == "html":
+        from hwmodel.report.html import page_of_markdown
+
+        return page_of_markdown(render(rows, document, "md", text, lead))
     drawn = record_table(rows, "md" if fmt == "md" else "text", columns)
     above = f"{lead}\n\n" if lead else ""
     whole = f"{above}{drawn}\n" + ("" if text is None else f"\n{text}\n")

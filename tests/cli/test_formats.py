@@ -9,8 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
+from hwmodel.cli.main import cli
 from hwmodel.cli.output import form_of
 from hwmodel.errors import InputError
 
@@ -96,3 +99,40 @@ def test_shipped_runs_have_names(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert json.loads(done.stdout)["kind"] == "whole"
     assert "no such" in run("validate", "trainings", cwd=tmp_path).stderr.lower()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["law", "optimum", "besiroglu_2024", "--flops", "1e24"],
+        ["catalog", "list", "laws"],
+        ["catalog", "show", "a100-sxm4-80gb"],
+        ["prices", "list", "--part", "A100"],
+    ],
+)
+def test_tables_are_pages_and_rows_too(words: list[str]) -> None:
+    page, rows = (CliRunner().invoke(cli, [*words, "--format", form]) for form in ("html", "csv"))
+    assert page.stdout.startswith("<!DOCTYPE html>")
+    assert "<table" in page.stdout
+    assert rows.exit_code == 0
+    assert "<" not in rows.stdout.splitlines()[0]
+
+
+def test_every_result_has_every_format() -> None:
+    """A command that has --format takes all of them."""
+
+    def commands(group: click.Command) -> list[click.Command]:
+        if not isinstance(group, click.Group):
+            return [group]
+        context = click.Context(group)
+        found = (group.get_command(context, name) for name in group.list_commands(context))
+        return [one for each in found if each is not None for one in commands(each)]
+
+    choices = {
+        str(one.name): tuple(option.type.choices)
+        for one in commands(cli)
+        for option in one.params
+        if option.name == "fmt" and isinstance(option.type, click.Choice)
+    }
+    assert len(choices) > 15
+    assert set(choices.values()) == {("md", "json", "csv", "text", "html")}, choices

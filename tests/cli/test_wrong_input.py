@@ -25,6 +25,7 @@ FILES = {
 JOB = "plan --gpus 1024xA100"
 CASES = [
     (2, f"{JOB} --tokens 1e60", "at most 1e+30"),
+    (3, "plan --gpus 64xH100 --budget $5Q", "beyond the 1,000 that a plan is made for"),
     (2, f"{JOB} --flops 1e300", "at most 1e+36"),
     (2, f"{JOB} --tokens nan", "write it like"),
     (2, f"{JOB} --tokens -1T", "above zero"),

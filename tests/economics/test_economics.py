@@ -71,6 +71,7 @@ def test_drift_is_that_of_a_random_walk() -> None:
     assert math.exp(drift_log_half_width(half_year, 0.0)) == pytest.approx(1.3)
     # The mean of a walk over (0, T) varies by a third of its end.
     assert drift_log_half_width(0.0, half_year) == pytest.approx(math.log(1.3) / math.sqrt(3))
+    assert drift_log_half_width(0.0, 1e6 * half_year) == 3.0
     walk = np.random.default_rng(0).normal(size=(20_000, 400)).cumsum(axis=1) / math.sqrt(400)
     a, span = 100, 300  # begins a quarter in: variance 1/4 + 3/4 / 3
     assert walk[:, a : a + span].mean(axis=1).std() == pytest.approx(math.sqrt(0.5), rel=0.03)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 import hwmodel as hm
 from hwmodel.cli.main import cli
 from hwmodel.errors import InputError
-from hwmodel.report.diff import Differences, diff_markdown, diff_text, differences, plan_of
+from hwmodel.report.diff import Differences, diff_csv, diff_markdown, diff_text, differences, plan_of
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.band import Band
 
@@ -112,3 +112,9 @@ def test_the_same_differences_for_a_terminal(plan: Plan) -> None:
     assert "|" not in said
     assert max(map(len, said.splitlines())) <= 60
     assert "Nothing differs." in diff_text(differences(plan, plan), ("a", "b"))
+
+
+def test_rows_of_what_differs(plan: Plan) -> None:
+    rows = diff_csv(differences(priced(plan, 10.0, 8.0, 12.0), priced(plan, 30.0, 25.0, 40.0))).splitlines()
+    assert rows[0] == "part,name,first,first_low,first_high,second,second_low,second_high,change,verdict"
+    assert rows[1:] == ["answer,cost_usd,10.0,8.0,12.0,30.0,25.0,40.0,2.0,apart"]

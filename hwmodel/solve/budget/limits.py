@@ -11,22 +11,40 @@ from hwmodel.solve.budget.risk import Limit, limits
 from hwmodel.solve.question.request import Request
 from hwmodel.solve.question.setting import Fleeted, Setting
 from hwmodel.solve.run.result import value_of
-from hwmodel.units import SECONDS_PER_DAY, format_count, format_duration, format_usd
+from hwmodel.units import HOURS_PER_YEAR, SECONDS_PER_DAY, format_count, format_duration, format_usd
+
+DAYS_PER_YEAR = HOURS_PER_YEAR / 24.0
 
 if TYPE_CHECKING:
     from hwmodel.solve.run.sizing import LossModel
     from hwmodel.solve.run.solved import Solved
 
 SLACK = 1.005  # below what is printed
+LONGEST_YEARS = 1000.0  # beyond it no month, price or failure means anything
 
 
 def check_limits(setting: Fleeted, solved: Solved, model: LossModel) -> None:
-    """Raises InfeasibleError where the answer breaks the time or the budget given, with what would mend it."""
+    """Raises InfeasibleError where the answer breaks the time or the budget given, or takes longer than anybody plans,
+    with what would mend it."""
     r, found = setting.request, solved.answer
+    if value_of(found.elapsed_days) > LONGEST_YEARS * DAYS_PER_YEAR:
+        raise _endless(setting, solved)
     if r.time_s is not None and value_of(found.elapsed_days) * SECONDS_PER_DAY > r.time_s * SLACK:
         raise _late(setting, solved, model)
     if r.budget_usd is not None and found.cost_usd is not None and value_of(found.cost_usd) > r.budget_usd * SLACK:
         raise _dear(setting, solved, model)
+
+
+def _endless(setting: Fleeted, solved: Solved) -> InfeasibleError:
+    years = value_of(solved.answer.elapsed_days) / DAYS_PER_YEAR
+    count = int(solved.answer.accelerators or 1)
+    remedy = f"about {format_count(count * years / LONGEST_YEARS)} accelerators"
+    return InfeasibleError(
+        f"the run takes {format_count(years)} years on {count:,} x {setting.part.id}, beyond the {LONGEST_YEARS:,.0f} "
+        f"that a plan is made for; take at least {remedy}, or give --time",
+        binding="time",
+        remedy=remedy,
+    )
 
 
 def _late(setting: Fleeted, solved: Solved, model: LossModel) -> InfeasibleError:
