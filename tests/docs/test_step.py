@@ -40,6 +40,16 @@ def test_every_term_stands_on_it_and_no_other(step: Any, part: int, record: Any)
     assert all(term.what and term.source and callable(term.function) for term in terms)
 
 
+def test_each_symbol_of_a_formula_is_explained_and_no_other(step: Any) -> None:
+    used = {
+        name for _, _, terms, _ in step.PARTS for term in terms if term.symbolic
+        for name in step.names_in(term.symbolic())
+    }  # fmt: skip
+    assert used == set(step.SYMBOLS)
+    assert {row[0] for row in step.symbols()} == used
+    assert all(unit and meaning for _, unit, meaning in step.symbols())
+
+
 def test_the_host_is_shown_as_it_is_counted(step: Any) -> None:
     """The longer of host and device: not the case in which each launch waits for its kernel."""
     shown = next(term for term in step.TERMS if term.name == "host_s").symbolic()

@@ -157,7 +157,8 @@ def _search() -> Num:
 
 def _bubble() -> Num:
     pp, vpp, m, whole, backward, weights = names("pp", "vpp", "micro_batches", "stage_s", "backward_s", "weights_s")
-    return schedule.bubble_s(record(Layout, pp=pp, vpp=vpp, schedule=0.0), m, whole, backward, weights)
+    idle = schedule.bubble_s(record(Layout, pp=pp, vpp=vpp, schedule=0.0), m, whole, backward, weights)
+    return symbol("bubble") * idle
 
 
 def _contention() -> Num:
@@ -205,7 +206,8 @@ TERMS = table(
      layer_communication.expert_parallel, exchange, "arXiv 2412.19437 section 3.2"),
     ("ep_s (exposed)", "what a layer waits for of them where another micro-batch is at hand to compute meanwhile",
      micro_batch.expert_traffic_s, _traffic, "arXiv 2412.19437 section 3.2.1"),
-    ("pp_bubble_s", "what the schedule leaves idle: (pp - 1) / vpp micro-batches of the mean stage under 1F1B",
+    ("pp_bubble_s", "what the schedule leaves idle: (pp - 1) / vpp micro-batches of the mean stage under 1F1B, "
+     "`bubble` times over",
      schedule.bubble_s, _bubble, "arXiv 2104.04473 section 2.2; arXiv 2401.10241; arXiv 2412.19437 table 2"),
     ("pp_transfer_s", "activations and gradients between stages", training.transfer_s, _transfer,
      "arXiv 2104.04473 section 4.1"),
@@ -217,7 +219,8 @@ TERMS = table(
     ("optimizer_s", "every state of the parameters owned, read and written once", formulas.optimizer_s, _optimizer,
      "arXiv 1910.02054"),
     ("offload_s", "what waits in host memory", training.offload_s, _offload, "arXiv 2101.06840"),
-    ("host_s", "launches that the device waits for, a layer: the longer of both, and a part of the shorter",
+    ("host_s", "launches that the device waits for, a layer: the longer of both, and a part of the shorter; "
+     "`step_s` of the stack once a step",
      micro_batch.host_adds_s, _host, "form chosen on runs; constants fitted"),
     ("host_s (launches)", "seconds in which the host launches the kernels of a layer", formulas.host_s, _launches,
      "the same"),
