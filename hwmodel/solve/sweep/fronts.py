@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from ctypes import CDLL
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,24 +40,33 @@ def front_rows(costs: Costs) -> Index:
     """
     rows = np.flatnonzero(np.logical_and.reduce([np.isfinite(column) for column in costs.T]))
     rows = rows[thinned([np.ascontiguousarray(column[rows]) for column in costs.T])]
-    return rows[_swept(rounded(costs[rows]))]
+    return rows[front_of_thinned(costs[rows])]
+
+
+def front_of_thinned(costs: Costs) -> Index:
+    """`front_rows` of rows of finite costs, of which others clearly beat few."""
+    return _swept(rounded(costs))
+
+
+def tree_of(costs: int) -> CDLL | None:
+    """The compiled text, if there is one and a tree is quicker than stairs: of two costs they are the whole answer."""
+    return compiled() if costs > 2 else None
 
 
 def beaters(columns: Sequence[Column]) -> Stairs | Tree:
     """Rows of finite costs as others are held against them."""
-    library = compiled()
+    library = tree_of(len(columns))
     return Stairs(columns) if library is None else Tree(library, columns)
 
 
 def thinned(columns: list[Column]) -> Index:
     """Rows of finite costs less most of those that are not on the front: those that others clearly beat."""
-    if compiled() is None or len(columns) == 2:
+    if tree_of(len(columns)) is None:
         return _by_stairs(columns)
     rows = np.arange(len(columns[0]))
-    for every in (SOME, 1):
-        if len(rows) > FEW_ROWS:
-            kept = unbeaten(beaters([column[::every] for column in columns]), columns)
-            rows, columns = rows[kept], [column[kept] for column in columns]
+    for every in (SOME, 1) if len(rows) > FEW_ROWS else (1,):
+        kept = unbeaten(beaters([column[::every] for column in columns]), columns)
+        rows, columns = rows[kept], [column[kept] for column in columns]
     return rows
 
 
@@ -103,7 +113,7 @@ def _least_before(pairs: Costs, first: Costs) -> Costs:
 
 def _swept(costs: Costs) -> Index:
     """Rows of the front of rounded costs."""
-    order = np.lexsort((np.arange(len(costs)), *costs.T[::-1]))
+    order = np.lexsort(costs.T[::-1])  # of equal rows the first comes first
     ordered = costs[order]
     differs = np.ones(len(order), dtype=bool)  # from the row before: of equal rows the first stays
     differs[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in ordered.T])
@@ -111,7 +121,7 @@ def _swept(costs: Costs) -> Index:
     if costs.shape[1] == 2:
         before = np.concatenate([[np.inf], np.minimum.accumulate(ordered[:, 1])])[: len(ordered)]
         return np.sort(order[ordered[:, 1] < before])
-    library = compiled()
+    library = tree_of(costs.shape[1])
     if library is None:
         return np.sort(order[_maxima(ordered[:, 1:], np.arange(len(order)))])
     columns = list(ordered.T.copy())

@@ -13,6 +13,7 @@ import msgspec
 from hwmodel import version as package
 from hwmodel.plain import listed
 from hwmodel.solve.sweep.extras import extra
+from hwmodel.solve.sweep.seen import Signature, settled, signature
 from hwmodel.solve.sweep.space import Space
 
 DIGEST_LETTERS = 20
@@ -77,8 +78,21 @@ def _files(path: Path, below: str) -> list[Path]:
 
 
 def _digest(path: Path) -> str:
+    """The digest of a file, read anew where the disk says of it anything else than when it last was, or where it had
+    changed too shortly before to tell."""
+    there = signature(path)
+    known = _READ.get(path)
+    if known is not None and known[0] == there:
+        return known[1]
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:DIGEST_LETTERS]
+        found = hashlib.file_digest(stream, "sha256").hexdigest()[:DIGEST_LETTERS]
+    _READ.pop(path, None)
+    if settled(there) and signature(path) == there:
+        _READ[path] = (there, found)
+    return found
+
+
+_READ: dict[Path, tuple[Signature, str]] = {}  # by this process
 
 
 def difference(theirs: str, ours: str) -> str:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from hwmodel.solve.sweep.columns import ShardColumns
 from hwmodel.solve.sweep.expression import Expression
-from hwmodel.solve.sweep.fronts import SOME, beaters, unbeaten
+from hwmodel.solve.sweep.fronts import SOME, beaters, thinned, tree_of, unbeaten
 from hwmodel.solve.sweep.stairs import Column, Stairs
 from hwmodel.solve.sweep.tree import Tree
 
-FIRST_SHARE = 16  # one of so many files is looked at first, then as many again as were: they say what beats the others
+FIRST_SHARE = 64  # one of so many files is looked at first, then as many again as were: they say what beats the others
 Open = Callable[[int], ShardColumns]  # a file by its number
 
 
@@ -51,6 +51,8 @@ def near_front(
             for every in (SOME, 1) if others is None else (1,):  # of the first files all rows have come
                 others = beaters([column[::every] for column in found.costs])
                 found = found.take(unbeaten(others, found.costs, pool))
+    if tree_of(len(answers)) is None:
+        found = found.take(thinned(found.costs))
     return found.take(np.lexsort(found.place[::-1]))
 
 
@@ -58,12 +60,14 @@ def _of_file(
     shard: ShardColumns, file: int, answers: Sequence[tuple[str, float]], others: Stairs | Tree | None,
     condition: Expression | None, named: Mapping[str, str],
 ) -> Placed:  # fmt: skip
-    """Those of one file that others do not beat."""
-    costs = [sign * shard.answers(name) for name, sign in answers]
+    """Those of one file that others do not beat, nor, where a tree says it of few rows too, one another."""
+    costs = [found if sign > 0.0 else -found for name, sign in answers for found in (shard.answers(name),)]
     kept = np.arange(len(costs[0])) if others is None else unbeaten(others, costs)
     kept = kept[np.logical_and.reduce([np.isfinite(column[kept]) for column in costs])]
     if condition is not None:
         kept = shard.holds(condition, named, kept)
+    if tree_of(len(costs)) is not None:
+        kept = kept[thinned([column[kept] for column in costs])]
     rows = shard.answered[kept] if len(kept) else kept
     return Placed(np.stack([np.full(len(rows), file), rows]), [column[kept] for column in costs])
 

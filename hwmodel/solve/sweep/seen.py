@@ -31,6 +31,11 @@ def signature(path: Path) -> Signature:
     return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
+def settled(one: Signature) -> bool:
+    """Whether a file that changes from now on would have another signature."""
+    return one != GONE and max(one[2:]) < time.time_ns() - TICK_NS
+
+
 def signatures(folder: Path, sweep: str) -> dict[str, Signature]:
     """Of each file of a folder that was found sound, as one of this sweep, what the disk said then."""
     try:
@@ -41,8 +46,7 @@ def signatures(folder: Path, sweep: str) -> dict[str, Signature]:
 
 def note(folder: Path, sweep: str, sound: Mapping[str, Signature], known: Mapping[str, Signature]) -> None:
     """Keep what was found sound, where it is more than is known."""
-    settled = time.time_ns() - TICK_NS
-    kept = {name: one for name, one in sound.items() if one != GONE and max(one[2:]) < settled}
+    kept = {name: one for name, one in sound.items() if settled(one)}
     if kept and kept != known:
         keep(_place(folder, sweep), msgspec.msgpack.encode(kept))
 

@@ -18,7 +18,7 @@ from hwmodel.solve.sweep.columns import ShardColumns
 from hwmodel.solve.sweep.expression import Expression, read_expression
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.folder import Folder
-from hwmodel.solve.sweep.fronts import front_rows
+from hwmodel.solve.sweep.fronts import front_of_thinned
 from hwmodel.solve.sweep.scan import near_front, values_at
 from hwmodel.solve.sweep.space import MOST_PARETO, MOST_TOP, Space
 from hwmodel.solve.sweep.stairs import clearly_above
@@ -125,7 +125,7 @@ class Rows:
             self._need(name, self._measures(), "--pareto")
         asked = self._read(where) if where else None
         found = near_front(self._shard, len(self._files), list(zip(names, self._signs(names))), asked, self._spelled)
-        front = front_rows(np.stack(found.costs, axis=1))
+        front = front_of_thinned(np.stack(found.costs, axis=1))
         values = {name: sign * column[front] for name, sign, column in zip(names, self._signs(names), found.costs)}
         place = found.place[:, front]
         order = np.lexsort((*place[::-1], *reversed(values.values())))

@@ -1,0 +1,68 @@
+"""Files that a sweep names are read once a process, and again when the disk says that they changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from hwmodel.solve.sweep import origin, seen
+from hwmodel.solve.sweep.space import Space, read_space
+
+AXES = {"gpus": ["64xH100"], "params": ["7B"], "tokens": ["1T"]}
+
+
+def space_naming(folder: Path) -> Space:
+    return read_space({"base": {"catalogs": [str(folder)]}, "axes": AXES})
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[: origin.DIGEST_LETTERS]
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that were read, as they are."""
+    found: list[str] = []
+    whole = hashlib.file_digest
+
+    def told(stream, kind):
+        found.append(Path(stream.name).name)
+        return whole(stream, kind)
+
+    monkeypatch.setattr(origin.hashlib, "file_digest", told)
+    return found
+
+
+def test_a_file_is_read_once_until_it_changes(
+    tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it keeps its length and its time is set back."""
+    (tmp_path / "prices").mkdir()
+    one, other = tmp_path / "prices" / "one.csv", tmp_path / "prices" / "other.csv"
+    one.write_text("2.5")
+    other.write_text("7")
+    monkeypatch.setattr(seen, "TICK_NS", 10_000_000)
+    time.sleep(0.05)
+    space, was = space_naming(tmp_path), one.stat()
+    expected = {str(one): digest("2.5"), str(other): digest("7")}
+    assert [origin.files_of(space) for _ in range(3)] == [expected] * 3
+    assert sorted(reads) == ["one.csv", "other.csv"]
+    one.write_text("3.5")
+    os.utime(one, ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert origin.files_of(space) == {**expected, str(one): digest("3.5")}
+    assert sorted(reads) == ["one.csv", "one.csv", "other.csv"]
+    other.unlink()
+    assert origin.files_of(space) == {str(one): digest("3.5")}
+
+
+def test_a_file_that_changed_just_now_is_read_again(tmp_path: Path, reads: list[str]) -> None:
+    """A second change within a tick of the disk's clock has the same time."""
+    one = tmp_path / "one.csv"
+    one.write_text("2.5")
+    origin.files_of(space_naming(tmp_path))
+    assert origin.files_of(space_naming(tmp_path)) == {str(one): digest("2.5")}
+    assert reads == ["one.csv", "one.csv"]
