@@ -39,7 +39,7 @@ from hwmodel.solve.stages.solver import budget, one_stage
 
 # Authors of laws, ids of stacks and of families of parts, formats of --format, and sizes of a layout.
 NAMES = frozenset(("Kumar et al.", "Sun et al.", "Kumar", "Sun", "generic", "gaudi", "cdna", "tpu", "jax", "neuron",
-                   "text", "html", "md", "json", "zero", "recompute", "Meta", "adam", "muon", "any",
+                   "text", "html", "md", "json", "zero", "recompute", "Meta", "Google", "adam", "muon", "any",
                    "dualpipev", "trainium", "Young", "sqrt", "alpha", "beta", "Logits"))  # fmt: skip
 MODEL = {"model": "llama-3.1-8b"}
 BUDGETS: list[dict[str, Any]] = [
