@@ -253,10 +253,11 @@ def _shape_rows(record: Any) -> list[Row]:
         standing = STANDING[record.status] if source else ""
         return {"field": field, "value": value, "standing": standing, "source": source, "note": ""}
 
-    rows = [row("notes", record.notes)] if record.notes else []
+    told = dict.fromkeys([record.notes, *(record.shape.notes if record.shape else ())])
+    rows = [row("notes", note) for note in told if note]
     if record.shape is None:
         return [*rows, row("not_modelled", record.not_modelled, record.source)]
-    shape = {k: v for k, v in msgspec.to_builtins(record.shape).items() if k not in ("name", "blocks") and v}
+    shape = {k: v for k, v in msgspec.to_builtins(record.shape).items() if k not in ("name", "blocks", "notes") and v}
     rows += [row(k, f"{v:.12g}", record.source) for k, v in shape.items()]
     for i, block in enumerate(record.shape.blocks, 1):
         stated = {f.name: getattr(block, f.name) for f in msgspec.structs.fields(block) if f.name != "count"}

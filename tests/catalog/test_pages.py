@@ -72,6 +72,12 @@ def test_show_reads_a_config_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert "20,914,757,184" in output(capsys, "show", str(path))
 
 
+@pytest.mark.parametrize("fmt", ["md", "csv", "json"])
+def test_show_says_what_a_config_json_leaves_out(fmt: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = ROOT / "tests" / "golden" / "hf_configs" / "moonshotai--Kimi-K2.5.json"
+    assert "encoders of other modalities are left out" in output(capsys, "show", str(path), "--format", fmt)
+
+
 def test_unknown_name(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["catalog", "show", "a100-sxm4-80gbb"])

@@ -30,6 +30,8 @@ COUNTS: dict[str, tuple[int, int, int | float, float | None]] = {
     "Qwen--Qwen3-32B": (32_762_123_264, 32_762_123_264, 32.8e9, None),
     "Qwen--Qwen3-8B": (8_190_735_360, 8_190_735_360, 8.2e9, None),
     "Qwen--Qwen3-Coder-480B-A35B-Instruct": (480_154_875_392, 35_474_765_312, 480e9, 35e9),
+    "Qwen--Qwen3-Next-80B-A3B-Thinking": (79_674_391_296, 3_874_929_408, 80e9, None),
+    "Qwen--Qwen3.5-122B-A10B": (122_111_526_912, 9_771_288_576, 122e9, 10e9),
     "Qwen--Qwen3.5-27B": (26_895_998_464, 26_895_998_464, 27e9, None),
     "Qwen--Qwen3.5-35B-A3B": (34_660_610_688, 3_454_988_928, 35e9, 3e9),
     "Qwen--Qwen3.5-397B-A17B": (396_346_350_336, 17_349_040_896, 397e9, 17e9),
@@ -37,6 +39,7 @@ COUNTS: dict[str, tuple[int, int, int | float, float | None]] = {
     "deepseek-ai--DeepSeek-V3": (671_026_419_200, 37_552_297_472, 671e9, 37e9),
     "deepseek-ai--DeepSeek-V3.2": (671_877_944_064, 38_403_822_336, 671e9, 37e9),
     "deepseek-ai--DeepSeek-V4-Flash": (284_332_241_239, 13_799_633_239, 284e9, 13e9),
+    "deepseek-ai--DeepSeek-V4-Pro": (1_572_997_202_915, 49_779_082_211, 1.6e12, 49e9),
     "google--gemma-4-26B-A4B": (25_233_141_760, 3_822_530_560, 25.2e9, 3.8e9),
     "meta-llama--Llama-2-7b-hf": (6_738_415_616, 6_738_415_616, 6_738_415_616, None),
     "meta-llama--Llama-4-Maverick-17B-128E-Instruct": (400_711_848_960, 17_184_691_200, 400e9, 17e9),
@@ -48,13 +51,19 @@ COUNTS: dict[str, tuple[int, int, int | float, float | None]] = {
     "mistralai--Mixtral-8x7B-v0.1": (46_702_792_704, 12_879_925_248, 46.7e9, 12.9e9),
     "moonshotai--Kimi-K2-Instruct": (1_026_408_232_448, 32_861_500_928, 1.0e12, 32e9),
     "moonshotai--Kimi-K2.5": (1_026_408_232_448, 32_861_500_928, 1.0e12, 32e9),
+    "moonshotai--Kimi-K3": (2_779_484_476_000, 105_364_017_760, 2.8e12, 104e9),
     "nvidia--Llama-3_3-Nemotron-Super-49B-v1": (49_867_145_216, 49_867_145_216, 49.9e9, None),
     "nvidia--NVIDIA-Nemotron-3-Nano-30B-A3B-BF16": (31_577_940_288, 3_580_076_352, 31.6e9, 3.6e9),
+    "nvidia--NVIDIA-Nemotron-3-Super-120B-A12B-FP8": (120_668_707_840, 12_770_237_440, 120e9, 12e9),
+    "nvidia--NVIDIA-Nemotron-3-Ultra-550B-A55B-BF16": (549_308_993_536, 56_058_843_136, 550e9, 55e9),
     "nvidia--Nemotron-H-56B-Base-8K": (56_324_350_464, 56_324_350_464, 56.3e9, None),
     "openai--gpt-oss-120b": (116_829_156_672, 5_711_982_912, 116.83e9, 5.13e9),
     "openai--gpt-oss-20b": (20_914_757_184, 4_187_440_704, 20.91e9, 3.61e9),
     "openai-community--gpt2": (124_439_808, 124_439_808, 124_439_808, None),
+    "stepfun-ai--Step-3.7-Flash": (195_832_712_256, 10_863_905_856, 196e9, 11e9),
+    "zai-org--GLM-4.7-Flash": (29_943_393_920, 3_896_766_080, 30e9, None),
     "zai-org--GLM-5": (743_911_218_432, 41_784_728_832, 744e9, 40e9),
+    "zai-org--GLM-5.2": (743_377_019_904, 41_250_530_304, 744e9, 40e9),
 }
 
 
@@ -99,6 +108,13 @@ def test_sparse_attention_selects_but_keeps_all() -> None:
         assert block["window_tokens"] == float("inf")
 
 
+def test_layers_that_share_a_selection_do_not_select() -> None:
+    """GLM-5.2: its list of indexers counts, beside the keys of the schedule that made it."""
+    counts = {(b["n_experts"], b["index_heads"]): b["count"] for b in blocks("zai-org--GLM-5.2")}
+    assert counts == {(0, 32): 3, (256, 0): 57, (256, 32): 18}
+    assert {b["select_tokens"] for b in blocks("zai-org--GLM-5.2")} == {2048}
+
+
 def test_windows_and_chunks() -> None:
     assert {b["window_tokens"]: b["count"] for b in blocks("openai--gpt-oss-120b")} == {128: 18, float("inf"): 18}
     scout = blocks("meta-llama--Llama-4-Scout-17B-16E-Instruct")
@@ -126,6 +142,15 @@ def test_searched_architecture_has_layers_without_attention() -> None:
     shape = read_config(CONFIGS / "nvidia--Llama-3_3-Nemotron-Super-49B-v1.json").shape
     assert layers(shape) == 80
     assert sum(b.count for b in shape.blocks if b.n_heads == 0) > 0
+
+
+def test_a_table_a_layer_without_width_holds_nothing() -> None:
+    """Gemma 4's larger models state the vocabulary of tables that they do not have."""
+    data = json.loads((CONFIGS / "google--gemma-4-26B-A4B.json").read_text())
+    text = {"hidden_size_per_layer_input": 0, "vocab_size_per_layer_input": 262144}
+    stated = {**data, "text_config": {**data["text_config"], **text}}
+    plain, given = from_dict(data, Path("config.json")), from_dict(stated, Path("config.json"))
+    assert (given.shape, given.notes) == (plain.shape, plain.notes)
 
 
 def test_what_is_left_out_is_said() -> None:
@@ -272,7 +297,7 @@ def test_catalog_shapes_are_those_of_their_files() -> None:
     )
     compared = 0
     for entry in load_catalog().models():
-        path = CONFIGS / f"{entry.locator.removesuffix('_config.json')}.json"
+        path = CONFIGS / f"{Path(entry.locator).name.removesuffix('_config.json')}.json"
         if entry.shape is None or not path.exists():
             continue
         compared += 1

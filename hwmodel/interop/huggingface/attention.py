@@ -116,6 +116,10 @@ def latent(c: Config, layer: int, *, indexed: bool) -> Fields:
     }  # fmt: skip
     c.raw("head_dim", "num_key_value_heads", "qk_head_dim")  # other names of what the ranks say
     kinds = c.per_layer("indexer_types", c.layers())
+    if kinds is not None:
+        c.raw(
+            "index_topk_freq", "index_skip_topk_offset", "index_topk_pattern"
+        )  # the schedule that the list spells out
     if indexed:
         fields["select_tokens"] = c.number("index_topk")
         if kinds is None or kinds[layer] != "shared":  # shared: the selection of the layer before is taken

@@ -23,7 +23,11 @@ _WIDTHS = re.compile(
     r"norm|^num_|^n_|tokens_per"
 )
 # Keys that matter only where a switch of the file is on.
-_SWITCHES: dict[str, tuple[str, ...]] = {"use_cla": ("cla_share_factor",), "use_mtp": ("num_mtp_modules",)}
+_SWITCHES: dict[str, tuple[str, ...]] = {
+    "use_cla": ("cla_share_factor",),
+    "use_mtp": ("num_mtp_modules",),
+    "hidden_size_per_layer_input": ("vocab_size_per_layer_input",),
+}
 
 
 def _empty(value: Any) -> bool:

@@ -29,7 +29,7 @@ _BY_REASON: dict[str, tuple[str, ...]] = {
     "small numbers of norms": (
         "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon", "eps", "hc_eps",
         "normalization_layer_name", "postnorm", "rms_norm_eps_moe_gate", "mixer_rms_eps",
-        "norm_reduction_force_float32", "norm_type", "rms_norm_epsilon",
+        "norm_reduction_force_float32", "norm_type", "rms_norm_epsilon", "layernorm_epsilon",
     ),
     "positions turn queries and keys, whatever their base": (
         "rope_parameters", "rope_scaling", "rope_theta", "rope_local_base_freq", "rotary_dim", "rotary_pct",
@@ -38,6 +38,7 @@ _BY_REASON: dict[str, tuple[str, ...]] = {
         "alibi", "use_mem_rope", "attn_temperature_tuning", "attn_scale", "rope_pct", "rotary_base", "use_rope",
         "rope_freq_constant", "rope_max_length", "mla_use_nope", "attn_uses_sequence_id", "alibi_bias_max",
         "swa_rope_theta", "log_scaling_n_floor", "log_scaling_alpha", "rope_theta_local", "yarn_only_types",
+        "indexer_rope_interleave",
     ),
     "factors on activations": (
         "embedding_multiplier", "attention_multiplier", "residual_multiplier", "logits_scaling", "logit_scale",
@@ -61,6 +62,7 @@ _BY_REASON: dict[str, tuple[str, ...]] = {
         "enable_moe_fp32_combine", "shared_expert_combination_strategy", "moe_shared_expert_overlap", "score_function",
         "score_func", "moe_apply_router_weight_on_input", "moe_router_logit_softcapping", "norm_expert_weight",
         "moe_router_scaling_factor", "moe_router_use_sigmoid", "use_moe_router_bias", "need_fp32_gate", "router_dtype",
+        "moe_router_dtype",
         "moe_router_enable_expert_bias", "normalize_expert_weights", "moe_layer_experts_parallel",
     ),
     "training alone": (
@@ -81,9 +83,9 @@ _BY_REASON: dict[str, tuple[str, ...]] = {
     "steps and kernels of scans": (
         "time_step_min", "time_step_max", "time_step_limit", "time_step_floor", "time_step_scale", "chunk_size",
         "time_step_init_scheme", "use_mamba_kernels", "use_mambapy", "use_associative_scan", "mamba_chunk_size",
-        "mamba_ssm_cache_dtype", "mamba_norm_before_gate", "use_mem_eff_path", "block_size", "chunkwise_kernel",
-        "sequence_kernel", "step_kernel", "inference_state_dtype", "max_inference_chunksize", "weight_mode",
-        "autocast_kernel_dtype", "mode", "kda_lower_bound", "residual_in_fp32", "number_of_conv_states",
+        "mamba_ssm_cache_dtype", "mamba_ssm_dtype", "mamba_norm_before_gate", "use_mem_eff_path", "block_size",
+        "chunkwise_kernel", "sequence_kernel", "step_kernel", "inference_state_dtype", "max_inference_chunksize",
+        "weight_mode", "autocast_kernel_dtype", "mode", "kda_lower_bound", "residual_in_fp32", "number_of_conv_states",
         "fused_rms_norm", "recurrent_kv_cache_mode", "use_long_context",
     ),
     "how many bits the checkpoint has: a serving precision of its own": (
@@ -111,7 +113,7 @@ ASSUMED: dict[str, object] = {
     "mamba_use_mlp": True, "no_bias": True, "do_layer_norm_before": True, "layer_norm_elementwise_affine": True,
     "mlp_type": "default", "use_cla": False, "use_rmsnorm": True,
     "moe_router_enable_shared_expert": True, "ffn_with_glu": True, "qk_ln": False, "add_out_norm": True,
-    "altup_correct_scale": True,
+    "altup_correct_scale": True, "add_swa_attention_sink_bias": True, "add_full_attention_sink_bias": False,
 }  # fmt: skip
 
 # Parts beside the language model that are left out, in the words of the note.
@@ -125,7 +127,8 @@ NOTED: dict[str, str] = {
     **dict.fromkeys(("depth_decoder_config", "num_codebooks", "talker_config", "token2wav_config"),
                     "the decoder of sound is left out"),
     **dict.fromkeys(("mtp_config", "mtp_layers_block_type", "mtp_layer_types", "mtp_mlp_layer_types",
-                     "mtp_local_layer_ids", "mtp_use_dedicated_embeddings"),
+                     "mtp_local_layer_ids", "mtp_use_dedicated_embeddings", "mtp_hybrid_override_pattern",
+                     "index_share_for_mtp_iteration"),
                     "multi-token prediction layers are left out"),
     "cross_attention_layers": "layers that attend to pictures keep no cache of text and are passed for every token",
 }  # fmt: skip

@@ -240,6 +240,7 @@ def networks(c: Config, n_experts: int, dense_first: int = 0) -> list[str]:
     n = c.layers()
     listed = c.per_layer("mlp_layer_types", n)
     if listed is not None:
+        c.raw("moe_layer_freq")  # of the layers that the list names
         kinds = _words(c, "", "mlp_layer_types", listed, NETWORK_WORDS)
         return kinds if n_experts else [DENSE] * n
     if not n_experts:
