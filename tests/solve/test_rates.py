@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 import hwmodel as hm
+from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.solve.plan.compare_values import compare_values
-from hwmodel.solve.question.rates import parse_rates
+from hwmodel.solve.question.rates import parse_rates, rate_of
 from hwmodel.solve.run.result import value_of
 
 RUN = {"gpus": "64xH100", "params": "8B", "tokens": "1T"}
@@ -26,6 +27,14 @@ def test_forms() -> None:
 def test_what_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="--usd-per-hour"):
         parse_rates(text)
+
+
+def test_the_price_of_one_part_of_several() -> None:
+    catalog = load_catalog()
+    assert rate_of((("", 2.0),), "a100-sxm4-80gb", catalog) == 2.0
+    several = (("h200", 4.0), ("h100", 3.0))
+    assert rate_of(several, "h100-sxm5-80gb", catalog) == 3.0
+    assert rate_of(several, "a100-sxm4-80gb", catalog) is None
 
 
 def test_a_plan_takes_the_price_of_its_part() -> None:

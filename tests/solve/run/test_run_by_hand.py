@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import types
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import pytest
 
 from hwmodel.economics import Z80
 from hwmodel.errors import InfeasibleError
+from hwmodel.physics import shape as shapes
 from hwmodel.solve.run import fleet as fleets
 from hwmodel.solve.run import power as powers
 from hwmodel.solve.run.band import Band, value_of
@@ -225,6 +227,16 @@ def test_rates_between_rungs(monkeypatch: pytest.MonkeyPatch) -> None:
     ends = laddered({32: 1e15, 33: 9e15, 53: 5e15, 54: 7e15}, monkeypatch)
     assert ends.tokens_per_s(1e7) == pytest.approx(1e15 / 6e7)
     assert ends.tokens_per_s(1e15) == pytest.approx(7e15 / 6e15)
+
+
+def test_a_rung_is_its_best_layouts_tokens_times_six_n(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2,000 tokens a second of a shape of N active parameters are 2,000 x 6 N FLOP/s."""
+    setting = quiet("8xH100", "1T")
+    found = types.SimpleNamespace(tokens_per_s=lambda case: {0: 2000.0}[case])
+    monkeypatch.setattr(Fleet, "evaluate", lambda self, shape, n: found)
+    n = float(shapes.parameters(shapes.shape_for_params(1e9)).active)
+    fleet = Fleet(msgspec.structs.replace(setting, request=msgspec.structs.replace(setting.request, mfu=None)), 8)
+    assert fleet._rung(1e9) == pytest.approx(2000.0 * 6.0 * n)
 
 
 def test_many_rates_and_the_reach_of_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
