@@ -20,6 +20,7 @@ DIGEST_LETTERS = 20
 # Options that may name a file, or a folder with what is read in it (beside a model's description its weights may lie).
 FILES = {"measured": "*", "prices": "*", "model": "*", "histogram": "*", "catalogs": "**/*"}
 READ = (".yaml", ".csv", ".json")
+CODE = (".py", ".c")  # texts that compute a row
 
 
 @cache
@@ -27,7 +28,7 @@ def code_digest() -> str:
     """A short hash of this version's code: results of two versions never share a folder."""
     root = Path(package.__file__).parent
     whole = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(path for path in root.rglob("*.*") if path.suffix in CODE):
         whole.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return whole.hexdigest()[:12]
 

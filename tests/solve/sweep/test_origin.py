@@ -66,3 +66,15 @@ def test_a_file_that_changed_just_now_is_read_again(tmp_path: Path, reads: list[
     origin.files_of(space_naming(tmp_path))
     assert origin.files_of(space_naming(tmp_path)) == {str(one): digest("2.5")}
     assert reads == ["one.csv", "one.csv"]
+
+
+@pytest.mark.parametrize(("name", "moves"), [("rows.py", True), ("search.c", True), ("notes.md", False)])
+def test_every_text_that_computes_rows_is_part_of_a_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, moves: bool
+) -> None:
+    for one in ("__init__.py", "rows.py", "search.c", "notes.md"):
+        (tmp_path / one).write_text("one")
+    monkeypatch.setattr(origin.package, "__file__", str(tmp_path / "__init__.py"))
+    before = origin.code_digest.__wrapped__()
+    (tmp_path / name).write_text("other")
+    assert (origin.code_digest.__wrapped__() != before) is moves
