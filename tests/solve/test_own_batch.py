@@ -34,6 +34,10 @@ def _loss(**asked: str) -> float:
         # The next size at which rates are known does not fit: sizes up to it may.
         ("4xL40S", "730d", ("6.2B", "6.75B", "7B")),
         ("8xV100", "365d", ("3.5B", "4.1B", "4.7B")),
+        # Shapes that divide well lie beside the size that interpolated rates lead to, some beyond slower ones.
+        ("1024xH100", "30d", ("62B", "66.16B", "70B")),
+        ("64xL40S", "90d", ("13.6B", "15.15B", "17B")),
+        ("60000xV100", "365d", ("303B", "352.3B", "357.4B")),
     ],
 )
 def test_no_size_that_is_given_does_better(gpus: str, time: str, sizes: tuple[str, ...]) -> None:

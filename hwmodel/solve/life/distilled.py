@@ -83,7 +83,7 @@ def distilled(setting: Setting, model: LossModel, fleet: Fleet | None, sized: Si
         raise InfeasibleError(
             "--distill weighs losses and this plan has none", binding="law", remedy="a law with a loss, a dense model"
         )
-    study = _Study(setting, model.law, law, own_costs(setting, fleet, sized.n), sized)
+    study = _Study(setting, model.law, law, own_costs(setting, fleet, model, sized), sized)
     rows: dict[str, list[DistilledRun]] = {"flop": [], "loss": []}
     refused: dict[str, str] = {}
     for by in rows:

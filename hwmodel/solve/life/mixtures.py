@@ -21,6 +21,7 @@ from hwmodel.physics.shape import parameters, shape_for_params, smooth_shapes, w
 from hwmodel.solve.life.demand import Life
 from hwmodel.solve.life.demand import option as dense_option
 from hwmodel.solve.life.objective import Costs, costs
+from hwmodel.solve.life.pace import Pace
 from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.records import Mixture
@@ -58,7 +59,7 @@ def mixtures(setting: Setting, model: LossModel, fleet: Fleet | None, dense: Lif
     found: dict[float, tuple[Lifetime, Costs]] = {}
     for experts in setting.request.experts:
         try:
-            life_costs = costs(setting, fleet, float(dense.found.params), experts, dense.costs.reach)
+            life_costs = costs(setting, fleet, float(dense.found.params), experts, Pace(reach=dense.costs.pace.reach))
             life = option_optimum(_option(model, life_costs, law, experts), dense.loss, dense.demand)
             if not np.isfinite(life.total_cost):
                 raise InfeasibleError("no size fits the fleet or the limits of serving")

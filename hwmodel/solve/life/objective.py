@@ -15,9 +15,11 @@ from hwmodel.laws.lifetime import serve_flop, train_flop
 from hwmodel.physics.machine import machine as physics_machine
 from hwmodel.physics.shape import parameters, smooth_shapes, with_experts
 from hwmodel.predict.service.cost import DEFAULT_TPOT_S
+from hwmodel.solve.life.pace import Pace, own_pace
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
 from hwmodel.solve.run.answers import kwh_per_accelerator_hour
 from hwmodel.solve.run.fleet import Fleet, hourly_usd
+from hwmodel.solve.run.sizing import LossModel, Sized
 from hwmodel.solve.serve.face import serving_accelerator_seconds_per_token
 from hwmodel.solve.serve.quality import bits_of, loss_of, quality
 from hwmodel.units import SECONDS_PER_HOUR
@@ -28,6 +30,7 @@ SIZE_SPAN = (1 / 60.0, 3.0)
 SERVE_RUNGS = 33
 PENALTY_EXAMPLE = (7e10, 1.5e13)  # parameters and tokens that the note names the loss at
 UNSERVABLE = 1e30
+USUAL_PACE = Pace()
 
 SizeCost = Callable[[Any], Any]
 Answers = Callable[[float], SizeCost]  # answers a prompt -> cost of a token of the demand with one
@@ -46,7 +49,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     objective: str
     note: str
     penalty: Callable[[Any, Any], Any] | None = None  # nats that serving in fewer bits adds, to be trained away
-    reach: float = 1.0  # speed of training over the trend of the fleet's sizes
+    pace: Pace = USUAL_PACE  # of training beside the trend of the fleet's sizes
 
     @property
     def unit(self) -> str:
@@ -70,20 +73,22 @@ def default_objective(setting: Setting) -> str:
     return "usd"
 
 
-def own_costs(setting: Setting, fleet: Fleet | None, params: float) -> Costs:
-    """The two cost functions around the run of a plan, by which its own size costs what the plan says, or less where
-    its shape is slower than those around it."""
-    reach = 1.0 if fleet is None or default_objective(setting) == "flops" else fleet.reach(params, _span(params))
-    return costs(setting, fleet, params, reach=reach)
+def own_costs(setting: Setting, fleet: Fleet | None, model: LossModel, sized: Sized) -> Costs:
+    """The two cost functions around the run of a plan, at its pace."""
+    if fleet is None or default_objective(setting) == "flops":
+        return costs(setting, fleet, sized.n)
+    return costs(setting, fleet, sized.n, pace=own_pace(fleet, model, sized, _span(sized.n)))
 
 
 def _span(near_params: float) -> tuple[float, float]:
     return near_params * SIZE_SPAN[0], near_params * SIZE_SPAN[1]
 
 
-def costs(setting: Setting, fleet: Fleet | None, near_params: float, experts: float = 1.0, reach: float = 1.0) -> Costs:
+def costs(
+    setting: Setting, fleet: Fleet | None, near_params: float, experts: float = 1.0, pace: Pace = USUAL_PACE
+) -> Costs:
     """The two cost functions of the request's objective, for sizes around `near_params`: with `experts` of mixtures
-    with one active expert, whose size counts active parameters. `reach`: speed of training over the fleet's trend."""
+    with one active expert, whose size counts active parameters. `pace`: of training, beside the fleet's trend."""
     objective = default_objective(setting)
     if objective == "flops":
         return flop_costs(setting, experts)
@@ -97,7 +102,7 @@ def costs(setting: Setting, fleet: Fleet | None, near_params: float, experts: fl
 
     def train(params: Any, tokens: Any) -> Any:
         """Cost of a training run at the predicted speed of its size."""
-        seconds = 6.0 * params * tokens / (crew.flop_rates(params, span) * reach)
+        seconds = 6.0 * params * tokens / pace.flop_per_s(params, crew.flop_rates(params, span))
         return seconds * fleet.accelerators * billed / SECONDS_PER_HOUR * per_hour
 
     recipe = setting.serving_precision()
@@ -106,7 +111,7 @@ def costs(setting: Setting, fleet: Fleet | None, near_params: float, experts: fl
     note = f"training at the predicted speed of each size, serving in {recipe.id} on the same part and system"
     penalty, words = serving_penalty(setting, experts)
     return Costs(
-        train=train, serve=serve, answers=answers, objective=objective, note=note + words, penalty=penalty, reach=reach
+        train=train, serve=serve, answers=answers, objective=objective, note=note + words, penalty=penalty, pace=pace
     )  # fmt: skip
 
 

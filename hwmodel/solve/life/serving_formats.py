@@ -38,7 +38,7 @@ def serving_rows(
         if name == own or not setting.part.peak_dense_flop_per_s.get(recipe.gemm_format):
             continue
         try:
-            life_costs = costs(served, fleet, float(life.found.params), reach=life.costs.reach)
+            life_costs = costs(served, fleet, float(life.found.params), pace=life.costs.pace)
             found = option_optimum(option(model, life_costs), life.loss, life.demand)
             fixed = fixed_size(setting, name, life_costs, life.demand, sized)
         except HwModelError as error:

@@ -39,13 +39,13 @@ class WholeLife(msgspec.Struct, frozen=True, kw_only=True):
     curves: list[DemandCurve]  # lifetime cost against size, a curve a demand (0: training alone)
 
 
-def usual_costs(setting: Setting, fleet: Fleet | None, params: float) -> Costs:
+def usual_costs(setting: Setting, fleet: Fleet | None, model: LossModel, sized: Sized) -> Costs:
     """The costs of the objective, or FLOPs (which says so) where no fleet or no price is known."""
     if setting.request.objective is not None and fleet is not None:
-        return own_costs(setting, fleet, params)
+        return own_costs(setting, fleet, model, sized)
     if fleet is None or setting.price is None:
         return flop_costs(setting, why=": no price is known here")
-    return own_costs(setting, fleet, params)
+    return own_costs(setting, fleet, model, sized)
 
 
 def whole_life(
@@ -54,7 +54,7 @@ def whole_life(
     """The demand rows, the flip and the curves of a plan; None where its law gives it no loss."""
     if sized.loss is None:
         return None
-    life_costs = life.costs if life is not None else usual_costs(setting, fleet, sized.n)
+    life_costs = life.costs if life is not None else usual_costs(setting, fleet, model, sized)
     loss = life.loss if life is not None else value_of(sized.loss) + float(life_costs.lost(sized.n, sized.d))
     way = option(model, life_costs)
     try:
@@ -198,7 +198,7 @@ def within_limits(fleet: Fleet, model: LossModel, best: Sized, demand: float) ->
     The training optimum `best` fills the limit and is dear to serve; smaller models of its loss take longer than the
     limit allows. So the loss rises until the cheapest life of this demand fits. Raises InfeasibleError where none does.
     """
-    life_costs = own_costs(fleet.setting, fleet, best.n)
+    life_costs = own_costs(fleet.setting, fleet, model, best)
     way = option(model, life_costs)
     least = value_of(best.loss) + float(life_costs.lost(best.n, best.d))  # as served
 

@@ -10,6 +10,7 @@ import msgspec
 from hwmodel.errors import InfeasibleError
 from hwmodel.solve.life.objective import default_objective
 from hwmodel.solve.life.whole_life import law_choices, whole_life
+from hwmodel.solve.plan.own_batch import at_own_batch
 from hwmodel.solve.plan.prepared import Prepared
 from hwmodel.solve.plan.sides import LAWS_SHOWN
 from hwmodel.solve.run.answers import unfleeted
@@ -31,7 +32,7 @@ def _answer_of(fleet: Fleet | None, run: Sized) -> RunAnswer:
     if fleet is None:
         return unfleeted(run)
     try:
-        return on_fleet(fleet, run).answer
+        return on_fleet(at_own_batch(fleet, run), run).answer
     except InfeasibleError:
         return unfleeted(run)
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from hwmodel.errors import InputError
+from hwmodel.numerics import falls_at_log
 from hwmodel.solve.question.setting import Fleeted, Setting
 from hwmodel.solve.run.fleet import Fleet, fleet_for_budget
 from hwmodel.solve.run.power import accelerators_within, check_power
@@ -18,10 +19,15 @@ FLEET_ROUNDS = 24
 # tokens feeds more replicas than that of the run before did.
 MOST_SHRINKING = 0.75
 NEARLY = 0.9  # of a fleet: so many close on sizes near its own
-SMALLER = (0.75, 0.8, 0.85, 0.9, 0.95, 0.98)  # shares of a fleet that may end a run as early
+SMALLER = (0.6, 0.67, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98)  # shares of a fleet that may end a run as early
+# Where no time is given, a fleet that is smaller by a tenth may end the run later by a hundredth: nearly as many are
+# fastest over a wide range, and which of them is a matter of how few layouts divide.
+LATER_PER_SAVED = 0.1
 # Above this a fleet loses less to failures than it gains by a node: of n accelerators with goodput 1 - c n the speed
 # n (1 - c n) grows up to a goodput of one half, and what their network loses stands in their layouts.
 SAFE_GOODPUT = 0.8
+# Below this, which is lower than that one half, no larger fleet is faster: the size may change, and its checkpoints.
+WORTH_GOODPUT = 0.4
 
 
 def fleet_given(setting: Setting) -> Fleet | None:
@@ -65,7 +71,8 @@ def _powered(setting: Fleeted, power_w: float) -> Fleet | None:
 
 
 def fewer(setting: Setting, solved: Solved | None) -> Fleet | None:
-    """A smaller fleet that ends the run no later, where the question leaves the count open; None where none does.
+    """A smaller fleet that ends the run no later, where the question leaves the count open (hardly later, where it
+    leaves the time open too); None where none does.
 
     More accelerators do not help where the batch feeds no more replicas, or where a larger job fails more often than
     it gains: in the fastest layout some then wait, or a smaller fleet is as fast.
@@ -73,7 +80,7 @@ def fewer(setting: Setting, solved: Solved | None) -> Fleet | None:
     if solved is None or not isinstance(setting, Fleeted) or setting.request.gpus is not None:
         return None
     now, per_node = solved.fleet.accelerators, int(setting.system.accelerators_per_node)
-    count = rentable(max(solved.used, int(MOST_SHRINKING * now)), per_node)
+    count = rentable(min(max(solved.used, int(MOST_SHRINKING * now)), _most_worth(solved)), per_node)
     if rentable(solved.used, per_node) >= now:
         count = _as_fast(solved, per_node)
     if count >= now:
@@ -84,18 +91,38 @@ def fewer(setting: Setting, solved: Solved | None) -> Fleet | None:
     return fleet
 
 
+def _most_worth(solved: Solved) -> int:
+    """Accelerators beyond which a larger job loses more to failures than it gains, whatever its batch and layout; all
+    of the fleet where it is not so large."""
+    fleet, n = solved.fleet, solved.sized.n
+    if fleet.goodput(n) > WORTH_GOODPUT:
+        return fleet.accelerators
+    few = falls_at_log(lambda count: fleet.goodput(n, int(count)) > WORTH_GOODPUT, 1.0, float(fleet.accelerators))
+    return max(int(few), 1)
+
+
+def loses_little(solved: Solved) -> bool:
+    """Whether failures cost a run so little that all of its fleet is faster than any part of it."""
+    return solved.fleet.goodput(solved.sized.n, solved.used) > SAFE_GOODPUT
+
+
 def _as_fast(solved: Solved, per_node: int) -> int:
-    """The largest of some smaller fleets that ends the run as early, each in its own best layout; else the one there
-    is. Where next to nothing is lost to failures, a fleet that all works is faster than any part of it."""
-    fleet = solved.fleet
-    if fleet.goodput(solved.sized.n, solved.used) > SAFE_GOODPUT:
+    """The largest of some smaller fleets that ends the run as early, each in its own best layout, or the smallest that
+    ends it hardly later; else the one there is. Where next to nothing is lost to failures, a fleet that all works is
+    faster than any part of it."""
+    fleet, request = solved.fleet, solved.fleet.setting.request
+    if loses_little(solved):
         return fleet.accelerators
     counts = sorted({rentable(int(share * fleet.accelerators), per_node) for share in SMALLER}, reverse=True)
     tried = fleet.evaluate(solved.at.shape, solved.sized.n, counts)
     rows = np.asarray(tried.best, dtype=int)
     own = float(solved.evaluation.billed_s[int(solved.evaluation.best[0])])
-    early = [n for n, row in zip(counts, rows, strict=True) if row >= 0 and float(tried.billed_s[row]) <= own]
-    return early[0] if early else fleet.accelerators
+    patience = 0.0 if request.time_s is not None else LATER_PER_SAVED
+    early = [
+        n for n, row in zip(counts, rows, strict=True)
+        if row >= 0 and float(tried.billed_s[row]) <= own * (fleet.accelerators / n) ** patience
+    ]  # fmt: skip
+    return early[-1 if patience else 0] if early else fleet.accelerators
 
 
 def rentable(accelerators: int, per_node: int) -> int:

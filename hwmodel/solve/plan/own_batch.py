@@ -3,8 +3,9 @@
 A closing takes one batch for every size: that of the tokens which it found last. Where the batch holds the fleet back,
 such a closing holds itself up: on few tokens the batch is small, a small batch feeds large models alone, and large
 models see few tokens. Smaller models on more tokens, which allow a larger batch, hold themselves up too. So there the
-sizes are compared each at its own batch. So they are where the size found is the last of the ladder that fits: the way
-there knows the speeds of few sizes, and takes those between one that fits and one that does not for too large.
+sizes are compared each at its own batch, by decades. So they are where the size found is the last of the ladder that
+fits: the way there knows the speeds of few sizes, and takes those between one that fits and one that does not for too
+large. Elsewhere those near the size found are: shapes that divide well are faster than what a ladder tells of them.
 """
 
 from __future__ import annotations
@@ -34,12 +35,11 @@ ASKED_SIZES = (1.0, 10.0**-0.375)
 TOKEN_SHARES = 1.5 ** -np.arange(13.0)
 BETWEEN = 4
 # Sizes tried are the same for every fleet, so many a decade: coarse ones around the size that one batch for all leads
-# to, and fine ones between those whose loss is within so many nats of the least (depths divide into stages or do not,
-# so that neighbours differ in speed, by up to so many times).
+# to, and fine ones between. Depths divide into stages or do not, so that neighbours differ in speed: a fine size is
+# thought to be up to so many times as fast as those around it.
 COARSE, FINE = 8, 64
 DECADES = (-1.0, 0.75)
-NEAR_NATS = 0.005
-SCATTER = 1.5
+SCATTER = 2.0
 
 
 def of_own_batch(fleet: Fleet, model: LossModel, sized: Sized, again: Callable[[], Sized]) -> Sized:
@@ -50,11 +50,26 @@ def of_own_batch(fleet: Fleet, model: LossModel, sized: Sized, again: Callable[[
             break
         fleet.see(sized.d)
         sized = again() if sized.closed_by == "fleet" else sized
-    if _open(fleet, sized) and (
-        fleet.holds_no_larger(sized.n) or any(_held_back(fleet, sized.n * share) for share in ASKED_SIZES)
-    ):
-        return _best_size(fleet, model, sized)
+    if not _open(fleet, sized):
+        return sized
+    if fleet.holds_no_larger(sized.n) or any(_held_back(fleet, sized.n * share) for share in ASKED_SIZES):
+        found = _anywhere(fleet, model, sized.n)
+    else:
+        found = _near(fleet, model, sized.n)
+    if found.loss >= value_of(sized.loss):
+        return sized
+    taken, run = fleet.batch, _run(fleet, model, found)
+    if value_of(run.loss) < value_of(sized.loss):
+        return run
+    fleet.take(taken)
+    fleet.near = None
     return sized
+
+
+def at_own_batch(fleet: Fleet, run: Sized) -> Fleet:
+    """The fleet under the critical batch of a run's own tokens; itself where that is the one it takes."""
+    batch = batch_of(fleet.batch, fleet.setting, run.n, run.d)
+    return fleet if batch is fleet.batch else Fleet(fleet.setting, fleet.accelerators, batch=batch)
 
 
 def _open(fleet: Fleet, sized: Sized) -> bool:
@@ -72,23 +87,25 @@ def _held_back(fleet: Fleet, params: float) -> bool:
     return found.tokens_per_s(1) > HELD_BACK * found.tokens_per_s(0)
 
 
-def _best_size(fleet: Fleet, model: LossModel, sized: Sized) -> Sized:
-    """The size of the least loss, each on the tokens that it sees at its own batch; the one there is where none is
-    better."""
-    middle, step = math.log10(sized.n), FINE // COARSE
+def _anywhere(fleet: Fleet, model: LossModel, params: float) -> _Found:
+    """The size of the least loss by decades around one, each on the tokens that it sees at its own batch."""
+    middle, step = math.log10(params), FINE // COARSE
     first, last = (math.floor((middle + end) * COARSE) * step for end in DECADES)
-    found = _least(fleet, model, list(range(first, last + 1, step)), range(first, last + 1))
-    if found.loss >= value_of(sized.loss):
-        return sized
-    return _run(fleet, model, found)
+    return _least(fleet, model, list(range(first, last + 1, step)), range(first, last + 1))
+
+
+def _near(fleet: Fleet, model: LossModel, params: float) -> _Found:
+    """The size of the least loss by an eighth of a decade around one, each at its own batch: rates between the rungs
+    of the ladder are interpolated, and the shapes that are built there are faster or slower by their luck."""
+    place, step = round(math.log10(params) * FINE), FINE // COARSE
+    return _least(fleet, model, [place], range(place - step, place + step + 1))
 
 
 def beside(fleet: Fleet, model: LossModel) -> Sized | None:
     """The best size near the one that a fleet nearly as large was closed on, each at its own batch; None without it."""
     if fleet.near is None:
         return None
-    place, step = round(math.log10(fleet.near) * FINE), FINE // COARSE
-    found = _least(fleet, model, [place], range(place - step, place + step + 1))
+    found = _near(fleet, model, fleet.near)
     return _run(fleet, model, found) if found.tokens > 1.0 else None
 
 
@@ -107,20 +124,24 @@ class _Found(NamedTuple):
 def _least(fleet: Fleet, model: LossModel, coarse: list[int], fine: Iterable[int]) -> _Found:
     """The size of the least loss: of coarse ones, and of the fine ones near to the best of them.
 
-    A fine size is first asked what it would see at the batch of more tokens than it is thought to: no loss of its own
-    is below that, so that most need no more.
+    A fine size is thought to see what the FLOPs of the coarse ones around it buy, and asked only where its loss on
+    SCATTER times as many is below the best; first what it would see at the batch of so many: no loss of its own is
+    below that, so that most need no more.
     """
     known = [one for one in (_at_own_batch(fleet, model, place) for place in coarse) if one.tokens > 1.0]
     if not known:
         return _Found(math.inf, 1.0, coarse[0])
     best, coarse = min(known), [one.place for one in known]  # beyond the last that fits others may
-    tokens, losses = [math.log(one.tokens) for one in known], [one.loss for one in known]
-    fine = [place for place in fine if coarse[0] - FINE // COARSE <= place <= coarse[-1] + FINE // COARSE]
-    near = [place for place in fine if float(np.interp(place, coarse, losses)) < best.loss + NEAR_NATS]
+    work = [math.log(one.params * one.tokens) for one in known]
     hopes = []
-    for place in near:
-        most = seen(fleet, _size_at(place), np.exp(np.interp([place], coarse, tokens)) * SCATTER)
-        hopes.append((float(model.loss(_size_at(place), max(float(most[0]), 1.0))), place))
+    for place in fine:
+        if not coarse[0] - FINE // COARSE <= place <= coarse[-1] + FINE // COARSE:
+            continue
+        params = _size_at(place)
+        thought = SCATTER * math.exp(float(np.interp(place, coarse, work))) / params
+        if float(model.loss(params, thought)) < best.loss:
+            most = seen(fleet, params, np.array([thought]))
+            hopes.append((float(model.loss(params, max(float(most[0]), 1.0))), place))
     for hope, place in sorted(hopes):
         if hope >= best.loss:
             break

@@ -274,8 +274,8 @@ def _open_time_line(setting: Setting, solved: Solved | None) -> str:
     if count >= NEARLY_ALL * most:
         return f"no --time given: the fleet is sized for a run of {time}"
     return (
-        f"no --time given: the money buys {most:,} accelerators for {time}, but this run ends no sooner on more than "
-        f"{count:,}, which train longer; give --time to bound it"
+        f"no --time given: the money buys {most:,} accelerators for {time}, but this run ends hardly sooner on more "
+        f"than {count:,}, which train longer; give --time to bound it"
     )
 
 

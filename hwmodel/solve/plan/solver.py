@@ -41,8 +41,8 @@ from hwmodel.solve.plan.long_run import long_run
 from hwmodel.solve.plan.margin import HORIZONS_S, Horizon, margin, reachable, reductions
 from hwmodel.solve.plan.money import money
 from hwmodel.solve.plan.objectives import objective_answers
-from hwmodel.solve.plan.open_fleet import FLEET_ROUNDS, fewer, fleet_given
-from hwmodel.solve.plan.own_batch import beside, of_own_batch
+from hwmodel.solve.plan.open_fleet import FLEET_ROUNDS, fewer, fleet_given, loses_little
+from hwmodel.solve.plan.own_batch import at_own_batch, beside, of_own_batch
 from hwmodel.solve.plan.own_budget import of_answer, served
 from hwmodel.solve.plan.precisions import precision_rows
 from hwmodel.solve.plan.prepared import Prepared
@@ -114,13 +114,23 @@ def solve_drawn(setting: Setting) -> tuple[Plan, Outcome | None]:
 def prepare(setting: Setting) -> Prepared:
     """Close size, tokens and fleet, and find the best layout. Raises InfeasibleError where a limit is broken."""
     _check_asked(setting)
-    prepared = _prepared(setting, fleet_given(setting))
+    prepared, near = _prepared(setting, fleet_given(setting)), False
     for _ in range(FLEET_ROUNDS):
         fleet = fewer(setting, prepared.solved)
         if fleet is None:
             break
-        prepared = _prepared(setting, fleet)
-    return prepared
+        near, prepared = fleet.near is not None, _prepared(setting, fleet)
+    return _anew(setting, prepared) if near else prepared
+
+
+def _anew(setting: Setting, prepared: Prepared) -> Prepared:
+    """A run on a large fleet that was closed near the size of one before, or the better one of that fleet by all sizes:
+    rounds of nearly as many accelerators each would hold the first size up."""
+    solved, loss = prepared.solved, prepared.sized.loss
+    if solved is None or loss is None or loses_little(solved):
+        return prepared
+    other = _prepared(setting, Fleet(solved.fleet.setting, solved.fleet.accelerators))
+    return other if other.sized.loss is not None and value_of(other.sized.loss) < value_of(loss) else prepared
 
 
 def _check_asked(setting: Setting) -> None:
@@ -149,7 +159,7 @@ def _prepared(setting: Setting, fleet: Fleet | None) -> Prepared:
         fleet = Fleet(setting, fleet_size(setting, *_run(sized, shape)))
     if fleet is not None and filled is None and near is None:
         sized = of_own_batch(fleet, model, sized, partial(closed, setting, model, shape, params, fleet))
-    lifetime, best = _lifetime(setting, model, fleet, sized, paid), filled
+    lifetime, best, trained = _lifetime(setting, model, fleet, sized, paid), filled, sized
     if lifetime is not None and filled is None and params is None and r.tokens is None:
         if r.has_loss_target:
             sized = _cheapest_life(lifetime, sized, bool(r.lifetime_budget_usd))
@@ -158,6 +168,8 @@ def _prepared(setting: Setting, fleet: Fleet | None) -> Prepared:
         elif fleet is not None and sized.closed_by == "fleet":
             best = sized
             sized, lifetime = _inside_limits(setting, model, fleet, best, lifetime.demand)
+    if fleet is not None and sized is not trained:
+        fleet = at_own_batch(fleet, sized)
     solved = on_fleet(fleet, sized, shape) if fleet is not None else None
     if solved is not None:
         check_limits(fleeted(asked), solved, model)
@@ -198,8 +210,8 @@ def _inside(setting: Setting, model: LossModel, fleet: Fleet, lifetime: Life) ->
         params=n, tokens=d, loss=model.loss_band(n, d), solved={"params": how, "tokens": how}, closed_by="fleet"
     )
     for _ in range(CLOSING_ROUNDS):
-        used = limits_used(setting, on_fleet(fleet, sized).answer)
-        if abs(used - 1.0) < CLOSING_TOLERANCE:
+        used = limits_used(setting, on_fleet(at_own_batch(fleet, sized), sized).answer)
+        if 1.0 - CLOSING_TOLERANCE <= used <= 1.0 + LIMIT_TOLERANCE:
             break
         sized = with_tokens(model, sized, 1.0 / used)
     return sized
@@ -208,7 +220,7 @@ def _inside(setting: Setting, model: LossModel, fleet: Fleet, lifetime: Life) ->
 def _cheapest(fleet: Fleet, model: LossModel, lifetime: Life, best: Sized, run: Sized) -> bool:
     """Whether the life of a run costs no more by its own bill than that of the best one stopped at the loss that it
     reaches: a size is chosen by the trend of speeds, and the shape that is built there may be slower by far."""
-    own, other = (lifetime.billed(on_fleet(fleet, one).answer, one.n, one.d) for one in (run, best))
+    own, other = (lifetime.billed(on_fleet(at_own_batch(fleet, one), one).answer, one.n, one.d) for one in (run, best))
     return own is None or other is None or own <= stopped_early(lifetime, model, best, other, run)
 
 
@@ -218,7 +230,8 @@ def _paid_in_full(setting: Setting, model: LossModel, fleet: Fleet | None) -> Si
     if r.lifetime_budget_usd is None or fleet is None or (r.time_s is None and r.budget_usd is None):
         return None
     best = closed(setting, model, None, None, fleet)
-    life_costs = own_costs(setting, fleet, best.n)
+    best = of_own_batch(fleet, model, best, partial(closed, setting, model, None, None, fleet))
+    life_costs = own_costs(setting, fleet, model, best)
     whole = float(life_costs.train(best.n, best.d)) + (r.inference_tokens or 0.0) * float(life_costs.serve(best.n))
     return best if whole <= r.lifetime_budget_usd else None
 
@@ -229,7 +242,7 @@ def _to_limits(setting: Setting, model: LossModel, fleet: Fleet, sized: Sized, p
     r = setting.request
     left_usd = (r.lifetime_budget_usd or 0.0) - (r.inference_tokens or 0.0) * float(paid.costs.serve(sized.n))
     for _ in range(CLOSING_ROUNDS):
-        answer = on_fleet(fleet, sized).answer
+        answer = on_fleet(at_own_batch(fleet, sized), sized).answer
         own = value_of(answer.cost_usd) if answer.cost_usd is not None and left_usd > 0.0 else None
         used = max(limits_used(setting, answer), 1.0 if own is None else own / left_usd)
         if 1.0 - CLOSING_TOLERANCE <= used <= 1.0 + LIMIT_TOLERANCE:
@@ -267,7 +280,7 @@ def _lifetime(
             remedy="a law with a loss",
         )
 
-    life_costs = own_costs(setting, fleet, sized.n) if paid is None else paid.costs
+    life_costs = own_costs(setting, fleet, model, sized) if paid is None else paid.costs
     # A loss that is asked for is that of the model as served; a run that is given has its own, and what the bits add.
     lost = 0.0 if r.has_loss_target else float(life_costs.lost(sized.n, sized.d))
 

@@ -82,8 +82,12 @@ class Fleet:
         self._doubts: dict[float, Ends] = {}
 
     def see(self, tokens: float) -> None:
-        """Take the batch of a run on so many tokens from here on; what was evaluated before is forgotten."""
-        self.batch = batch_policy(self.setting).seeing(tokens)
+        """Take the batch of a run on so many tokens from here on."""
+        self.take(batch_policy(self.setting).seeing(tokens))
+
+    def take(self, batch: BatchPolicy) -> None:
+        """Take a batch from here on; what was evaluated before is forgotten."""
+        self.batch = batch
         self._rates, self._trends, self._doubts = {}, {}, {}
 
     @property
@@ -131,7 +135,7 @@ class Fleet:
             flop = flop * float(shapes.flop_per_token(shape, r.seq_len, r.flop_convention)) / float(six_nd)
         return self.accelerators * self.peak_flop_per_s * r.mfu / flop
 
-    def _rung(self, params: float) -> float:
+    def rung(self, params: float) -> float:
         """FLOP/s (6 N a token) of the best layout at one rung of the ladder; 0 where nothing fits."""
         if params not in self._rates:
             kept = self._kept_rungs()
@@ -152,7 +156,7 @@ class Fleet:
     def holds_no_larger(self, params: float) -> bool:
         """Whether no layout of the next rung above a size fits: sizes between are not known to fit or not."""
         rung = math.floor(math.log(min(max(params, LADDER_SPAN[0]), LADDER_SPAN[1])) / math.log(LADDER_STEP) + 1e-9)
-        return self._rung(LADDER_STEP ** (rung + 1)) == 0.0
+        return self.rung(LADDER_STEP ** (rung + 1)) == 0.0
 
     def tokens_per_s(self, params: float) -> float:
         """Tokens a second of the best layout at a size; 0 where nothing fits.
@@ -166,8 +170,8 @@ class Fleet:
         rung = math.floor(math.log(min(max(params, low), high)) / math.log(LADDER_STEP))
         below, above = LADDER_STEP**rung, LADDER_STEP ** (rung + 1)
         weight = min(max(math.log(params / below) / math.log(LADDER_STEP), 0.0), 1.0)
-        flop_per_s = (1 - weight) * self._rung(below) + weight * self._rung(above)
-        if self._rung(above) == 0.0 and weight > 0.0:
+        flop_per_s = (1 - weight) * self.rung(below) + weight * self.rung(above)
+        if self.rung(above) == 0.0 and weight > 0.0:
             return 0.0
         return flop_per_s / (6.0 * params * self.setting.level)
 
@@ -187,22 +191,7 @@ class Fleet:
         rungs = np.array([LADDER_STEP**i for i in range(first, last + 2)])
         if self.setting.request.mfu is not None:
             return rungs, np.array([(self.given_rate(float(n)) or 0.0) * 6.0 * float(n) for n in rungs])
-        return rungs, np.array([max(self._rung(float(n)), 1.0) for n in rungs]) / self.setting.level
-
-    def reach(self, params: float, span: tuple[float, float]) -> float:
-        """FLOP/s of the shape that is built at a size over those of the trend there, at least 1.
-
-        On fleets that few layouts suit, as where the batch holds many accelerators back, shapes that suit them are up
-        to twice as fast as the trend, and the size of a plan is such a one. What it is traded against may be chosen as
-        well, so that its trend is lifted as much; a shape slower than the trend is mended by another near it.
-        """
-        nearest = LADDER_STEP ** round(math.log(params) / math.log(LADDER_STEP))
-        if self.setting.request.mfu is not None or self._rung(nearest) == 0.0:
-            return 1.0
-        shape = self.setting.shape() or shapes.with_experts(shapes.shape_for_params(params), self.experts)
-        active = float(shapes.parameters(shape).active)
-        built = 6.0 * active * self.evaluate(shape, params).tokens_per_s(0) / self.setting.level
-        return max(1.0, built / float(self.flop_rates(np.array([params]), span)[0]))
+        return rungs, np.array([max(self.rung(float(n)), 1.0) for n in rungs]) / self.setting.level
 
     def goodput(self, params: float, used: int | None = None) -> float:
         """Share of elapsed time that trains, failures and restarts alone counted; idle accelerators fail nobody."""
