@@ -36,7 +36,7 @@ def _drawn(used: EnergyUse) -> str:
 
 def _carbon(used: EnergyUse) -> str:
     market = used.market_t_co2e
-    contract = say("no contract is given") if market is None else say("{tonnes} t by contract", tonnes=_number(market))
+    contract = say("no contract given") if market is None else say("{tonnes} t by contract", tonnes=_number(market))
     return say(
         "Carbon: {grid} t from the grid of {region} ({grams} g/kWh; {contract}), {embodied} t embodied in the "
         "hardware.",
@@ -51,4 +51,4 @@ def _carbon(used: EnergyUse) -> str:
 def _water(used: EnergyUse) -> str:
     if used.water_m3 is None:
         return say("Water: not counted, for the facility states none.")
-    return say("Water: {volume} m3 of cooling on site; power stations are not counted.", volume=_number(used.water_m3))
+    return say("Water: {volume} m3 of cooling on site; power stations not counted.", volume=_number(used.water_m3))

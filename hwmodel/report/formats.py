@@ -60,7 +60,7 @@ def free_line(rows: list[FormatRow]) -> str:
     """What the second figure of a cell means, where one stands there."""
     if not any(say("free") in paid_words(row) for row in rows):
         return ""
-    return say("Free: with size and tokens chosen anew.")
+    return say("Free: size and tokens chosen anew.")
 
 
 def _precision_cells(row: FormatRow) -> list[str]:

@@ -216,7 +216,7 @@ def test_columns_without_a_figure_are_left_out_and_a_missing_verdict_has_its_rea
     known = plan_markdown(hm.plan(gpus="64xH100", params="7B", tokens="300B"))
     table = known.split("## In which number format?")[1].split("##")[0]
     assert "chance that it pays" in table
-    assert "Free: with size and tokens chosen anew" in table
+    assert "Free: size and tokens chosen anew" in table
 
 
 def test_a_wide_table_carries_its_headings_for_a_phone() -> None:
@@ -256,7 +256,7 @@ def test_a_limit_that_is_a_printed_figure_and_kept_with_another_chance_says_why(
     said = " ".join(answer_sentences(found))
     assert "$25M with doubts at their medians (P50)" in said
     assert "even odds" not in said
-    assert "Not 50 %: this chance draws all doubts together" in said
+    assert "Not 50 %: it draws all doubts together" in said
     sure = " ".join(answer_sentences(hm.plan(gpus="H200", budget="$25M", confidence="80%")))
     assert ("Not 80 %:" in sure) == ("is kept with 80 %" not in sure)
     loose = " ".join(answer_sentences(hm.plan(**FIXED, budget="$9M")))

@@ -22,7 +22,9 @@ from hwmodel.solve.plan.alternatives import (
     sensitivities,
     slowest_network,
 )
+from hwmodel.solve.run.band import Band
 from hwmodel.specs import StepTerms
+from hwmodel.specs.intervals import Ends
 
 ZEROS = dict.fromkeys(StepTerms.__struct_fields__, 0.0)
 
@@ -31,7 +33,7 @@ def chosen(batch: float, **seconds: float) -> Any:
     terms = StepTerms(**{**ZEROS, **seconds})
     return SimpleNamespace(
         step=terms, step_s=float(terms.total_s), batch_seqs=batch, shown=f"of {batch:g}", accelerators=16,
-        idle_accelerators=4, memory=SimpleNamespace(total_bytes=7e9), tokens_per_s=1000.0,
+        idle_accelerators=4, footprint=SimpleNamespace(peak_bytes=7e9, doubt=Ends(0.1, 0.2)), tokens_per_s=1000.0,
     )  # fmt: skip
 
 
@@ -58,7 +60,9 @@ def test_why_a_layout_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alternatives, "runners_up", lambda evaluation, case: [0, 2])
     monkeypatch.setattr(alternatives, "choice", lambda evaluation, row, *_: OTHER)
     one, two = runner_up_rows(solved().fleet.setting, solved())
-    assert (one.layout, one.lost_by, one.peak_memory_bytes) == ("of 20", "tp_s", 7e9)
+    assert (one.layout, one.lost_by) == ("of 20", "tp_s")
+    # 7 GB, a tenth less and a fifth more on the log scale.
+    assert one.peak_memory_bytes == Band(7e9, pytest.approx(7e9 * math.exp(-0.1)), pytest.approx(7e9 * math.exp(0.2)))
     assert one.lost_fraction_of_step == pytest.approx(0.3)
     assert (one.slower_fraction, two.slower_fraction) == pytest.approx((0.2, 0.5))
 
@@ -69,7 +73,7 @@ def test_layouts_that_no_other_beats(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = pareto_rows(solved())
     assert len(rows) == alternatives.PARETO_SHOWN == 8
     # Twelve of sixteen are used.
-    assert (rows[1].accelerators, rows[1].peak_memory_bytes) == (12, 7e9)
+    assert (rows[1].accelerators, rows[1].peak_memory_bytes.value) == (12, 7e9)
     assert [row.slower_fraction for row in rows[:3]] == pytest.approx([0.0, 0.2, 0.5])
 
 

@@ -42,7 +42,7 @@ def test_what_two_years_cannot_hold_on_this_fleet_takes_the_fleet_that_they_ask_
 
 
 def test_two_years_that_hold_no_answer_say_so() -> None:
-    found = plan(gpus="8xH100", model="llama-3.1-8b", tokens="90000T")
+    found = plan(gpus="8xH100", model="llama-3.1-8b", tokens="1000T", global_batch="8")
     long = found.long_run
     assert long is not None
     assert long.within is None

@@ -157,7 +157,7 @@ def _uneven(plan: Plan) -> str:
             same = found[name] is not None and abs(one.limit / value_of(found[name]) - 1.0) < SAME_FIGURE
             if same and share(one.chance) != wanted:
                 return say(
-                    " Not {share}: this chance draws all doubts together, the figures join medians and spreads.",
+                    " Not {share}: it draws all doubts together.",
                     share=wanted,
                 )
     return ""

@@ -128,7 +128,7 @@ def _intervals(plan: Plan) -> str:
         convention=convention,
     )
     if plan.risk is not None:
-        said += say(" Chances are shares of {count} joint draws of them all.", count=f"{plan.risk.draws:,}")
+        said += say(" Chances are shares of {count} joint draws.", count=f"{plan.risk.draws:,}")
     return said
 
 

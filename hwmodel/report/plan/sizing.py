@@ -68,7 +68,7 @@ def law_question(plan: Plan) -> str:
         return say("for {tokens} tokens", tokens=words.count(given["tokens"]))
     if "params" in given and "tokens" not in given and "flop" not in given:
         return say("for {size} parameters", size=words.count(given["params"]))
-    return say("to train with {flop} FLOP, serving left aside", flop=words.count(plan.answer.train_flop))
+    return say("to train with {flop} FLOP, serving aside", flop=words.count(plan.answer.train_flop))
 
 
 def _near_and_far(plan: Plan) -> tuple[list[LawRow], list[str]]:
@@ -176,7 +176,7 @@ def use_section(plan: Plan) -> list[Block]:
     if fixed.rows and plan.objectives.given is not None:
         blocks += [Text(say("This very model, quantised after training:")), fixed]
     elif served.rows and plan.mixtures is None:
-        said = say("The same loss and demand in each serving format; what the bits cost in loss is trained away:")
+        said = say("The same loss and demand in each serving format, what its bits cost trained away:")
         blocks += [Text(said), served]
     return blocks
 
@@ -240,7 +240,7 @@ def _by_law(plan: Plan) -> str:
         )
         for row in rows
     )
-    return say("Other laws make of the same demand: {listed}.", listed=listed)
+    return say("Other laws for the same demand: {listed}.", listed=listed)
 
 
 def experts_section(plan: Plan) -> list[Block]:

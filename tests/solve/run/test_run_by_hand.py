@@ -207,7 +207,7 @@ def laddered(rates: dict[int, float], monkeypatch: pytest.MonkeyPatch, **changes
     setting = quiet("8xH100", "1T")
     request = msgspec.structs.replace(setting.request, mfu=None)
     rung = {round(4 * math.log10(params)): rate for params, rate in ((10 ** (i / 4), r) for i, r in rates.items())}
-    monkeypatch.setattr(Fleet, "_rung", lambda self, params: rung.get(round(4 * math.log10(params)), 0.0))
+    monkeypatch.setattr(Fleet, "rung", lambda self, params: rung.get(round(4 * math.log10(params)), 0.0))
     return Fleet(msgspec.structs.replace(setting, request=request, **changes), 8)
 
 
@@ -236,10 +236,10 @@ def test_a_rung_is_its_best_layouts_tokens_times_six_n(monkeypatch: pytest.Monke
     monkeypatch.setattr(Fleet, "evaluate", lambda self, shape, n: found)
     n = float(shapes.parameters(shapes.shape_for_params(1e9)).active)
     fleet = Fleet(msgspec.structs.replace(setting, request=msgspec.structs.replace(setting.request, mfu=None)), 8)
-    assert fleet._rung(1e9) == pytest.approx(2000.0 * 6.0 * n)
+    assert fleet.rung(1e9) == pytest.approx(2000.0 * 6.0 * n)
 
 
-def test_many_rates_and_the_reach_of_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_rates(monkeypatch: pytest.MonkeyPatch) -> None:
     # A rate that doubles with each rung is a line in logarithms; one rung more than the span on its right.
     fleet = laddered({i: 1e15 * 2.0 ** (i - 36) for i in range(36, 43)}, monkeypatch)
     span = (1.01e9, 2e10)
@@ -252,7 +252,6 @@ def test_many_rates_and_the_reach_of_one_size(monkeypatch: pytest.MonkeyPatch) -
     # By a given utilisation: 8 x 1e15 x 0.6, whatever the size.
     given = Fleet(quiet("8xH100", "1T"), 8)
     assert given._rungs(span)[1] == pytest.approx(np.full(7, 4.8e15))
-    assert given.reach(1e10, span) == 1.0
 
 
 def test_what_power_carries(monkeypatch: pytest.MonkeyPatch) -> None:
