@@ -35,6 +35,7 @@ def english_left(text: str, names: frozenset[str] = frozenset()) -> list[str]:
     """The English words of a text that should have none, `names` (of sellers, places, what a user wrote) aside."""
     bare = CODE.sub(" ", text)
     for name in sorted(names | known_names(), key=len, reverse=True):
-        bare = bare.replace(name, " ")
+        if name in bare:  # not a piece of another: `recompute` in step.recompute_s
+            bare = re.sub(rf"(?<![A-Za-z0-9_./-]){re.escape(name)}(?![A-Za-z0-9_])", " ", bare)
     bare = NAME.sub(" ", bare)
     return [word for word in WORD.findall(bare) if word not in KEPT]

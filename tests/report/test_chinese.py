@@ -37,10 +37,10 @@ from hwmodel.report.train_report import train_markdown
 from hwmodel.report.wide import width
 from hwmodel.solve.stages.solver import budget, one_stage
 
-# Authors of laws, ids of stacks and of families of parts, formats of --format, and sizes of a layout.
+# Authors of laws, ids of stacks and of families of parts, series of parts, formats of --format, and sizes of a layout.
 NAMES = frozenset(("Kumar et al.", "Sun et al.", "Kumar", "Sun", "generic", "gaudi", "cdna", "tpu", "jax", "neuron",
                    "text", "html", "md", "json", "zero", "recompute", "Meta", "Google", "adam", "muon", "any",
-                   "dualpipev", "trainium", "Young", "sqrt", "alpha", "beta", "Logits"))  # fmt: skip
+                   "dualpipev", "trainium", "Young", "sqrt", "alpha", "beta", "Logits", "Instinct"))  # fmt: skip
 MODEL = {"model": "llama-3.1-8b"}
 BUDGETS: list[dict[str, Any]] = [
     {"gpus": "512xH100+1024xA100", **MODEL, "stages": [
@@ -160,7 +160,8 @@ EXPLAINED: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("compare", {"gpus": "256xB200", "model": "mixtral-8x7b", "tokens": "1T", "precision": "bf16,fp8"},
      ("precisions.fp8.speedup", "step.ep_s", "step.cast_s")),
     ("train", {"model": "llama-3.1-70b", "gpus": "64xH100", "tp": 8, "pp": 4, "cp": 2, "seq_len": 16384},
-     ("step.gemm_s", "step.tp_s", "step.cp_s", "step.pp_bubble_s", "step.dp_exposed_s", "mfu.value")),
+     ("step.gemm_s", "step.tp_s", "step.cp_s", "step.pp_bubble_s", "step.dp_exposed_s", "mfu",
+      "reserved_memory_bytes")),
     ("serve", {"model": "llama-3.1-8b", "parts": "h100", "concurrency": 16}, ("usd_per_million_tokens", "tpot_s")),
 ]  # fmt: skip
 
