@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel import laws
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.budget.limits import SLACK
 from hwmodel.solve.plan.closing import TOKEN_ROUNDS, TOKEN_TOLERANCE
@@ -164,9 +165,13 @@ class Billed:
         )
 
     def _loss_ends(self, table: PointTable, run: Rated) -> None:
-        """The band of each row's loss over the law's draws."""
+        """The band of each row's loss over the law's draws; the loss itself where the law has none."""
         model = self.closing.model
-        if model.drawn is None or not self.closing.has_loss:
+        if not self.closing.has_loss:
+            return
+        if model.drawn is None:
+            for end in ("low", "high") if not laws.has_draws(model.law) else ():
+                table.fill(f"loss_nats_{end}", table.numbers["loss_nats"])
             return
         bands: list[Any] = [model.loss_band(self.one.params, float(d)) for d in np.asarray(run.tokens)]
         for end in ("low", "high"):

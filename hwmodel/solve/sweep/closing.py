@@ -24,7 +24,7 @@ from hwmodel.solve.run.fleet import hourly_usd
 from hwmodel.solve.run.result import Band, Value, value_of
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.solve.run.solved import check_experts, sized_shape
-from hwmodel.specs import Shape
+from hwmodel.specs import LawSpec, Shape
 from hwmodel.units import format_count
 
 
@@ -149,16 +149,20 @@ def _record(setting: Setting, sized: Sized, shape: Shape | None) -> Closed:
     if not math.isnan(tokens):
         batch = batch_of(batch, setting, size, tokens)
     return Closed(
-        at=at, params=size, tokens=tokens, loss=_three(sized.loss), batch=batch,
+        at=at, params=size, tokens=tokens, loss=_three(sized.loss, setting.law), batch=batch,
         mfu_flop_per_token=mfu_flop_per_token(setting, at),
         what=shape.name if shape is not None else f"a model of {format_count(size)} parameters",
     )  # fmt: skip
 
 
-def _three(loss: Value) -> tuple[float, float, float]:
+def _three(loss: Value, law: LawSpec) -> tuple[float, float, float]:
+    """A loss and its ends: themselves under a law without draws, as in a plan; nan where a space asks for no draws."""
     if loss is None:
         return math.nan, math.nan, math.nan
-    return (loss.value, loss.low, loss.high) if isinstance(loss, Band) else (float(loss), math.nan, math.nan)
+    if isinstance(loss, Band):
+        return loss.value, loss.low, loss.high
+    end = math.nan if laws.has_draws(law) else float(loss)
+    return float(loss), end, end
 
 
 def _prepared(setting: Setting) -> Closed:

@@ -324,3 +324,14 @@ def test_fronts_of_shards_fold_into_the_front_of_all(monkeypatch: pytest.MonkeyP
         assert found.rows == 60 * 40
         assert [40 * shard + row for shard, row in zip(found.pareto.shards, found.pareto.rows)] == whole.tolist()
         assert found.pareto.values == draw.reshape(-1, 2)[whole].tolist()
+
+
+@pytest.mark.parametrize("base", [{"time": "60d"}, {"tokens": "1T"}])
+def test_a_law_without_draws_has_its_loss_as_both_ends(base: dict[str, str]) -> None:
+    """As a plan, where such a loss has no wider interval; one with draws has ends where draws are asked."""
+    columns = {"columns": ["loss_nats", "loss_nats_low", "loss_nats_high"]}
+    axes = {"gpus": ["512xH100"], "law": ["gadre_2024/c4", "muennighoff_2023", "besiroglu_2024"]}
+    rows = hm.sweep({"base": {"params": "20B", **base}, "axes": axes, "keep": columns}).to_table().to_pylist()
+    for row in rows[:2]:
+        assert row["loss_nats_low"] == row["loss_nats"] == row["loss_nats_high"]
+    assert rows[2]["loss_nats_low"] is None
