@@ -124,9 +124,10 @@ class _Found(NamedTuple):
 def _least(fleet: Fleet, model: LossModel, coarse: list[int], fine: Iterable[int]) -> _Found:
     """The size of the least loss: of coarse ones, and of the fine ones near to the best of them.
 
-    A fine size is thought to see what the FLOPs of the coarse ones around it buy, and asked only where its loss on
-    SCATTER times as many is below the best; first what it would see at the batch of so many: no loss of its own is
-    below that, so that most need no more.
+    A fine size is thought to see what SCATTER times the FLOPs of the coarse ones around it buy, or those of the fastest
+    coarse one, for a shape that divides well among slow ones may be as fast as any. It is asked only where its loss on
+    so many tokens is below the best; first what it would see at the batch of so many: no loss of its own is below
+    that, so that most need no more.
     """
     known = [one for one in (_at_own_batch(fleet, model, place) for place in coarse) if one.tokens > 1.0]
     if not known:
@@ -138,7 +139,8 @@ def _least(fleet: Fleet, model: LossModel, coarse: list[int], fine: Iterable[int
         if not coarse[0] - FINE // COARSE <= place <= coarse[-1] + FINE // COARSE:
             continue
         params = _size_at(place)
-        thought = SCATTER * math.exp(float(np.interp(place, coarse, work))) / params
+        around = float(np.interp(place, coarse, work))
+        thought = math.exp(max(around + math.log(SCATTER), max(work))) / params
         if float(model.loss(params, thought)) < best.loss:
             most = seen(fleet, params, np.array([thought]))
             hopes.append((float(model.loss(params, max(float(most[0]), 1.0))), place))
