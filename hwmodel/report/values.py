@@ -37,24 +37,28 @@ def values_blocks(found: Comparison) -> list[Block]:
 def _best(found: Comparison) -> str:
     """Which value costs least, which ends soonest and which reaches the lowest loss, in a sentence to repeat."""
     cases = list(zip(found.values, (plan.answer for plan in found.plans), strict=True))
-    said = []
+    said: dict[str, list[str]] = {}
     for name, words_of in (("cost_usd", _least_cost), ("elapsed_days", _least_days), ("loss_nats", _least_loss)):
         known = [(value, number) for value, a in cases if (number := words.number(getattr(a, name))) is not None]
         if len(known) == len(cases) and len({f"{number:.3g}" for _, number in known}) > 1:
-            said.append(words_of(*min(known, key=lambda pair: pair[1])))
-    return f"**{say('; ').join(said)}{say('.')}**" if said else ""
+            value, number = min(known, key=lambda pair: pair[1])
+            said.setdefault(value, []).append(words_of(number))
+    if not said:
+        return ""
+    each = [say("{value} {does}", value=value, does=say(" and ").join(does)) for value, does in said.items()]
+    return f"**{say('; ').join(each)}{say('.')}**"
 
 
-def _least_cost(value: str, number: float) -> str:
-    return say("{value} costs least ({usd})", value=value, usd=words.usd(number))
+def _least_cost(number: float) -> str:
+    return say("costs least ({usd})", usd=words.usd(number))
 
 
-def _least_days(value: str, number: float) -> str:
-    return say("{value} ends soonest ({days} billed)", value=value, days=words.days(number))
+def _least_days(number: float) -> str:
+    return say("ends soonest ({days} billed)", days=words.days(number))
 
 
-def _least_loss(value: str, number: float) -> str:
-    return say("{value} reaches the lowest loss ({loss})", value=value, loss=words.loss(number))
+def _least_loss(number: float) -> str:
+    return say("reaches the lowest loss ({loss})", loss=words.loss(number))
 
 
 def values_table(found: Comparison) -> Table:
