@@ -61,8 +61,7 @@ def of_own_batch(fleet: Fleet, model: LossModel, sized: Sized, again: Callable[[
     taken, run = fleet.batch, _run(fleet, model, found)
     if value_of(run.loss) < value_of(sized.loss):
         return run
-    fleet.take(taken)
-    fleet.near = None
+    fleet.take(taken, None)
     return sized
 
 

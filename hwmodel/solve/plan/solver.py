@@ -229,11 +229,15 @@ def _paid_in_full(setting: Setting, model: LossModel, fleet: Fleet | None) -> Si
     r = setting.request
     if r.lifetime_budget_usd is None or fleet is None or (r.time_s is None and r.budget_usd is None):
         return None
-    best = closed(setting, model, None, None, fleet)
-    best = of_own_batch(fleet, model, best, partial(closed, setting, model, None, None, fleet))
-    life_costs = own_costs(setting, fleet, model, best)
+    crew = Fleet(fleet.setting, fleet.accelerators, batch=fleet.batch)  # whose batch the run takes only if it is paid
+    best = closed(setting, model, None, None, crew)
+    best = of_own_batch(crew, model, best, partial(closed, setting, model, None, None, crew))
+    life_costs = own_costs(setting, crew, model, best)
     whole = float(life_costs.train(best.n, best.d)) + (r.inference_tokens or 0.0) * float(life_costs.serve(best.n))
-    return best if whole <= r.lifetime_budget_usd else None
+    if whole > r.lifetime_budget_usd:
+        return None
+    fleet.take(crew.batch, crew.near)
+    return best
 
 
 def _to_limits(setting: Setting, model: LossModel, fleet: Fleet, sized: Sized, paid: Paid) -> Sized:
@@ -257,8 +261,7 @@ def _run(sized: Sized, shape: Shape | None) -> tuple[Shape, float, float, float]
 
 
 def loss_model_of(setting: Setting, draws: int = DRAWS) -> LossModel:
-    """The law of a question, with so many joint draws, and the data that repeat. InputError for a law that has nothing
-    to say of a plan."""
+    """The law of a question with so many draws, and data that repeat. InputError for one that says nothing of it."""
     laws.need_plan(setting.law)
     r = setting.request
     repetition = setting.catalog.law("muennighoff_2023") if r.unique_tokens is not None else None

@@ -83,11 +83,11 @@ class Fleet:
 
     def see(self, tokens: float) -> None:
         """Take the batch of a run on so many tokens from here on."""
-        self.take(batch_policy(self.setting).seeing(tokens))
+        self.take(batch_policy(self.setting).seeing(tokens), self.near)
 
-    def take(self, batch: BatchPolicy) -> None:
-        """Take a batch from here on; what was evaluated before is forgotten."""
-        self.batch = batch
+    def take(self, batch: BatchPolicy, near: float | None) -> None:
+        """Take a batch from here on, and the size closed on at it; what was evaluated before is forgotten."""
+        self.batch, self.near = batch, near
         self._rates, self._trends, self._doubts = {}, {}, {}
 
     @property
