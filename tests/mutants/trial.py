@@ -54,17 +54,16 @@ def names_near(source: str, line: int) -> list[str]:
     return [node.name for node in sorted(holding, key=lambda node: -node.lineno)]
 
 
-def arranged(tests: Path, names: list[str], module: str) -> list[Path]:
-    """Test files of a folder (or the one file), those that speak of the function or its module first."""
-    if tests.is_file():
-        return [tests]
+def arranged(folders: list[Path], names: list[str], module: str) -> list[Path]:
+    """Test files of folders (or files), those that speak of the function or its module first, whichever folder's."""
 
     def distance(path: Path) -> tuple[bool, bool, bool, str]:
         text = path.read_text(encoding="utf-8")
         said = [re.search(rf"\b{re.escape(name.lstrip('_'))}\b", text) is not None for name in (*names, module)]
         return (not any(said[:-1]), "by_hand" not in path.name, not said[-1], path.as_posix())
 
-    return sorted((path for path in tests.rglob("test_*.py") if path.name != OF_THE_FAULTS), key=distance)
+    found = [path for one in folders for path in ([one] if one.is_file() else one.rglob("test_*.py"))]
+    return sorted((path for path in found if path.name != OF_THE_FAULTS), key=distance)
 
 
 def tried(place: Path, one: Drawn) -> Outcome:
@@ -73,8 +72,9 @@ def tried(place: Path, one: Drawn) -> Outcome:
     source = path.read_text(encoding="utf-8")
     files = [
         file.relative_to(place).as_posix()
-        for folder in one.fault.tests.split()
-        for file in arranged(place / "tests" / folder, names_near(source, one.line), path.stem)
+        for file in arranged(
+            [place / "tests" / folder for folder in one.fault.tests.split()], names_near(source, one.line), path.stem
+        )
     ]
     stages = (noted(place, one, read_notes()), files[:NEAREST], files[NEAREST:])
     flaky: list[str] = []
