@@ -190,7 +190,7 @@ def _rates_of_each(fleets: Sequence[Quantity | None], rates: Rates, folders: Fol
     if len(fleets) < 2 or not rates[0][0]:
         return [{"usd_per_hour": dict(rates) if rates[0][0] else rates[0][1]} for _ in fleets]
     catalog = load_catalog(tuple(Path(folder) for folder in folders))
-    parts = [catalog.part(parse_request(gpus=str(value), tokens=1.0).accelerator or "").id for value in fleets]
+    parts = [catalog.part(str(parse_request(gpus=str(value), tokens=1.0).accelerator)).id for value in fleets]
     check_rates(rates, parts, catalog)
     found = [rates_for(rates, part, catalog) for part in parts]
     return [{"usd_per_hour": dict(one)} if one else {} for one in found]
