@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from hwmodel.errors import InputError
-from hwmodel.solve.serve.ask import parse_demand, serve
+from hwmodel.solve.question.typed import parse_demand
+from hwmodel.solve.serve.ask import serve
 
 ASKED: dict[str, Any] = {"model": "llama-3.1-8b", "parts": "h100", "precision": "fp8"}
 

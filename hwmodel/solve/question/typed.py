@@ -1,4 +1,4 @@
-"""What a person types for one question: a fleet, and one value an option."""
+"""What a person types for one question: a fleet, a demand, and one value an option."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 from hwmodel import units
 from hwmodel.errors import InputError
+
+DEMAND_SECONDS = {"": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "hour": 3600.0, "d": 86400.0, "day": 86400.0}
 
 
 def check_single(name: str, value: object) -> None:
@@ -39,3 +41,19 @@ def fleet_of(value: Any) -> tuple[int | None, str | None]:
     if text.strip("+-").replace(".", "").isdigit():
         raise InputError(f"--gpus {text} names no accelerator; write it like 1024xA100")
     return None, text  # a part without a count: the size of the fleet is solved
+
+
+def parse_demand(text: str) -> float:
+    """Requests a second of `200 req/s`, `5k req/min`, `0.5 req/s` or a bare number a second. Raises InputError."""
+    head, _, unit = text.partition("/")
+    words = head.lower().replace("requests", "").replace("request", "").replace("req", "").strip()
+    scale = {"k": 1e3, "m": 1e6}.get(words[-1:], 1.0)
+    try:
+        value = units.parse_positive(words[:-1] if scale > 1.0 else words, "--demand") * scale
+    except InputError as error:
+        if "above zero" in str(error):
+            raise InputError(f"--demand must be above zero, not {text!r}") from error
+        raise InputError(f"cannot read --demand {text!r}; write it like '200 req/s' or '5k req/min'") from error
+    if unit.strip() not in DEMAND_SECONDS:
+        raise InputError(f"--demand {text!r} counts per {unit.strip()!r}; use s, min, h or day")
+    return value / DEMAND_SECONDS[unit.strip()]

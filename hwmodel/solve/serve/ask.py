@@ -15,14 +15,14 @@ from hwmodel.errors import InputError, unknown
 from hwmodel.plain import JsonObject, listed
 from hwmodel.solve.question.options import Folders, Quantity, ServiceAsked, ServiceOptions
 from hwmodel.solve.question.rates import known_kind, parse_rates
-from hwmodel.solve.question.typed import fleet_of
+from hwmodel.solve.question.typed import fleet_of, parse_demand
 from hwmodel.solve.serve.choose import cheapest_fleet, choose
 from hwmodel.solve.serve.fixed import chosen_rows, predicted_rows
 from hwmodel.solve.serve.predict import Workers, predict
 from hwmodel.solve.serve.question import PoolLimit, ServingQuestion, read_date, read_histogram, read_pool
 from hwmodel.solve.serve.records import EngineFound, FleetFound, FleetRow, PredictedRow
 from hwmodel.solve.serve.sharing import FreshPasses
-from hwmodel.units import parse_count, parse_duration_s, parse_fraction, parse_positive, parse_usd
+from hwmodel.units import parse_count, parse_duration_s, parse_fraction, parse_usd
 
 
 class Served(Shown, msgspec.Struct, frozen=True, kw_only=True):
@@ -328,22 +328,3 @@ def _api_price(text: str | None) -> tuple[float, float] | None:
 def _names(text: str | None) -> tuple[str, ...]:
     """What commas separate."""
     return tuple(word.strip() for word in (text or "").split(",") if word.strip())
-
-
-SECONDS = {"": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "hour": 3600.0, "d": 86400.0, "day": 86400.0}
-
-
-def parse_demand(text: str) -> float:
-    """Requests a second of `200 req/s`, `5k req/min`, `0.5 req/s` or a bare number a second. Raises InputError."""
-    head, _, unit = text.partition("/")
-    words = head.lower().replace("requests", "").replace("request", "").replace("req", "").strip()
-    scale = {"k": 1e3, "m": 1e6}.get(words[-1:], 1.0)
-    try:
-        value = parse_positive(words[:-1] if scale > 1.0 else words, "--demand") * scale
-    except InputError as error:
-        if "above zero" in str(error):
-            raise InputError(f"--demand must be above zero, not {text!r}") from error
-        raise InputError(f"cannot read --demand {text!r}; write it like '200 req/s' or '5k req/min'") from error
-    if unit.strip() not in SECONDS:
-        raise InputError(f"--demand {text!r} counts per {unit.strip()!r}; use s, min, h or day")
-    return value / SECONDS[unit.strip()]

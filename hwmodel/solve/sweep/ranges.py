@@ -14,8 +14,8 @@ from hwmodel.catalog.reading import csv_lines, text_of
 from hwmodel.errors import InputError, unknown
 from hwmodel.plain import Options
 from hwmodel.solve.question.parse import QUANTITIES
+from hwmodel.solve.question.typed import parse_demand
 from hwmodel.solve.question.values import quantity
-from hwmodel.solve.serve.ask import parse_demand
 from hwmodel.specs.layout import ASKED
 
 Value = float | str | bool
