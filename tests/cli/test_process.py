@@ -27,4 +27,6 @@ def test_glibc_keeps_64_mib_and_takes_16_at_once(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_library_without_mallopt_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked_of(SimpleNamespace(), monkeypatch)
+    library = SimpleNamespace(malloc_trim=lambda size: pytest.fail("nothing else is asked for"))
+    asked_of(library, monkeypatch)
+    assert list(vars(library)) == ["malloc_trim"]

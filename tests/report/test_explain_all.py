@@ -22,6 +22,8 @@ from tests.report.test_explain import of_print
 HYBRID, LATENT = "nemotron-h-56b", "deepseek-v3"
 STAGES: dict[str, Any] = {
     "gpus": "256xH100",
+    "budget": "$20M",
+    "time": "60d",
     "stages": [
         {"stage": "ablations", "runs": [{"params": "1B", "tokens": "30B", "count": 4}]},
         {"stage": "pre-training", "params": "8B", "tokens": "1T"},

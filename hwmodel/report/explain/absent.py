@@ -131,6 +131,8 @@ KINDS = (
     Absent(
         r"^precisions\..*(pays_up_to_share|tokens_factor)", _always("the speed-up meets no such point under this law")
     ),
+    Absent(r"^limits\.time\.chance$", _always("the days of pools beside each other are not drawn together")),
+    Absent(r"^limits\.budget\.chance$", _always("at a certainty other than even odds the figures are no medians")),
     Absent(r"^risk\.limits\..*mend\.", _always("this alone would not keep the limit, or is not asked by it")),
     Absent(r"loss|^regret_band$|^margin|gap_nats|^objectives\.flip|demand_unit", _no_loss),
     Absent(r"lifetime_cost$|^saving|^objectives\.deployment_optimal|flip_inference_tokens", NO_DEMAND),

@@ -22,7 +22,7 @@ from hwmodel.solve.run.lines import StageLine
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.stages.file import BudgetFile, Stage
 from hwmodel.solve.stages.given import BudgetKeys
-from hwmodel.units import SECONDS_PER_DAY, format_usd, parse_duration_s, parse_usd
+from hwmodel.units import SECONDS_PER_DAY, format_duration, format_usd, parse_duration_s, parse_usd
 
 SIZES = ("params", "model", "shape")
 TRAINED = ("pretrain", "context")
@@ -203,15 +203,22 @@ def kept_limits(
 
 def _check(name: str, taken: float, limit: float, written: Callable[[float], str], said: str) -> None:
     if taken > limit * (1.0 + OVERRUN):
+        enough = written(_rounded_up(taken))
         raise InfeasibleError(
-            f"{said}; {name} allows {written(limit)} for all of them: raise it to {written(taken)} or plan less",
+            f"{said}; {name} allows {written(limit)} for all of them: raise it to {enough} or plan less",
             binding=name,
-            remedy=f"{name} {written(taken)}",
+            remedy=f"{name} {enough}",
         )
 
 
+def _rounded_up(value: float) -> float:
+    """A value of three digits that is not less, so that a limit raised to it is kept."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
+    return math.ceil(value / unit) * unit
+
+
 def _in_days(days: float) -> str:
-    return f"{days:.3g} days"
+    return format_duration(days * SECONDS_PER_DAY)
 
 
 def _chance(band: Band, limit: float) -> float:

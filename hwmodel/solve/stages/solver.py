@@ -118,19 +118,17 @@ def budget(source: Path | str | Options, **options: Unpack[BesideFile]) -> Budge
         limits = limits_of(file.options)
         frame = Frame(file=unlimited(file), catalog=catalog, spot=spot_of(file.top.get("spot")))
         pools = pooling.pools_of(file, catalog)
-    found, by_stage, sized = _within(frame, pools, limits, file)
+    found, sized = _within(frame, pools, limits, file)
     with said_in(file.name):
-        kept = kept_limits(limits, file, found.budget, [line for lines in by_stage for line in lines])
+        kept = kept_limits(limits, file, found.budget, found.stages)
     return msgspec.structs.replace(
         found, request=_request(file), limits=kept, warnings=[*found.warnings, *_shared(limits, sized)]
     )
 
 
-def _within(
-    frame: Frame, pools: list[pooling.Pool], limits: WholeLimits, asked: BudgetFile
-) -> tuple[BudgetPlan, list[list[StageLine]], int]:
-    """The budget, the lines of each stage and how many stages the limits size: each of those gets what the others
-    leave, which moves what depends on it, until no share moves."""
+def _within(frame: Frame, pools: list[pooling.Pool], limits: WholeLimits, asked: BudgetFile) -> tuple[BudgetPlan, int]:
+    """The budget and how many stages the limits size: each of those gets what the others leave, which moves what
+    depends on it, until no share moves."""
     sized = [i for i, stage in enumerate(asked.stages) if sized_by_limits(asked, stage)]
     shares = first_shares(limits, sized)
     found, by_stage = _answered(frame, pools, shares)
@@ -141,7 +139,7 @@ def _within(
             break
         shares = after
         found, by_stage = _answered(frame, pools, shares)
-    return found, by_stage, len(sized)
+    return found, len(sized)
 
 
 def _answered(

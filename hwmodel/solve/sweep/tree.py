@@ -31,8 +31,8 @@ class Tree:
     """Rows, as columns of two to four finite costs, that others are held against: `share` is of a cost what it must
     have less than another for it to count as less."""
 
-    def __init__(self, library: ctypes.CDLL, columns: Sequence[Column], share: float = CLEARLY) -> None:
-        self.library, self.share, self.rows = library, share, len(columns[0])
+    def __init__(self, kernel: ctypes.CDLL, columns: Sequence[Column], share: float = CLEARLY) -> None:
+        self.kernel, self.share, self.rows = kernel, share, len(columns[0])
         columns = [np.ascontiguousarray(column) for column in columns]
         level = blocks = -(-self.rows // LANES)
         while level > 1:
@@ -40,7 +40,7 @@ class Tree:
             blocks += level
         self.blocks = np.empty(blocks * LANES * len(columns))
         rows = np.empty(self.rows, dtype=np.int64)
-        library.plant(_whole(self.rows), _whole(len(columns)), _of(columns), _at(rows), _at(self.blocks))
+        kernel.plant(_whole(self.rows), _whole(len(columns)), _of(columns), _at(rows), _at(self.blocks))
 
     def unbeaten(self, columns: Sequence[Column]) -> Index:
         """Rows of which none of the tree has no more of any cost and clearly less of one."""
@@ -48,7 +48,7 @@ class Tree:
         if not self.rows:
             return np.arange(len(found))
         columns = [np.ascontiguousarray(column) for column in columns]
-        count = self.library.left(
+        count = self.kernel.left(
             _whole(len(found)), _whole(len(columns)), _of(columns), _whole(self.rows), _at(self.blocks),
             ctypes.c_double(self.share), _at(found),
         )  # fmt: skip

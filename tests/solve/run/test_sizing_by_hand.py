@@ -18,6 +18,7 @@ import pytest
 from hwmodel import laws
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InfeasibleError, InputError
+from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run import answers, billing, sizing
 from hwmodel.solve.run.answers import SizedShape, flop_convention_rate, limits_used, mfu_flop_per_token, six_nd_share
 from hwmodel.solve.run.billing import Rated, bill, quantiles
@@ -208,9 +209,10 @@ def test_energy_of_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answers.kwh_per_accelerator_hour(quiet("8xH100", "1T")) == 2.0
 
 
-def test_a_bill(monkeypatch: pytest.MonkeyPatch) -> None:
+def billed_run(monkeypatch: pytest.MonkeyPatch) -> tuple[Fleeted, Rated, dict[str, Any]]:
     """Ten days of eight accelerators, six of which train; runs a factor e^0.1 longer for each doubling from three, an
-    80 % end of e^0.4 beside the step's e^0.3 and e^0.6. Two dollars an hour, of one and five; half a kilowatt, 50 g."""
+    80 % end of e^0.4 beside the step's e^0.3 and e^0.6. Two dollars an hour, of one and five; half a kilowatt, 50 g.
+    With what rent and energy are asked for."""
     asked_of: dict[str, Any] = {}
 
     def rent(hours: float, price: Any, elapsed_s: float) -> Any:
@@ -230,6 +232,11 @@ def test_a_bill(monkeypatch: pytest.MonkeyPatch) -> None:
         accelerators=8.0, used=6.0, params=1e9, tokens=8.64e11, six_nd_per_token=3e9, mfu_flop_per_token=4e9,
         tokens_per_s=1e6, doubt=Ends(0.3, 0.6), peak_flop_per_s=1e15,
     )  # fmt: skip
+    return setting, run, asked_of
+
+
+def test_a_bill(monkeypatch: pytest.MonkeyPatch) -> None:
+    setting, run, asked_of = billed_run(monkeypatch)
     found, longer = bill(setting, run), math.exp(0.1)
     near(found.train_days, 10.0)
     assert found.train_days.high == pytest.approx(10 * math.exp(0.6))
@@ -255,7 +262,12 @@ def test_a_bill(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.co2e_t.value == pytest.approx(0.048 * longer, rel=1e-4)
     assert found.whole_run_factor.value == pytest.approx(longer)
     assert found.whole_run_factor.high == pytest.approx(longer * math.exp(0.4))
-    # At nine in ten hours, days and money stand at their upper ends, and the median beside them.
+
+
+def test_a_bill_by_certainty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At nine in ten hours, days and money stand at their upper ends, and the median beside them."""
+    setting, run, _ = billed_run(monkeypatch)
+    found, up = bill(setting, run), math.hypot(0.6, 0.4)
     sure = msgspec.structs.replace(setting, request=msgspec.structs.replace(setting.request, confidence=0.9))
     late = bill(sure, run)
     assert late.gpu_hours.value == pytest.approx(found.gpu_hours.high, rel=1e-6)

@@ -105,6 +105,17 @@ def test_sized_stages_are_checked_as_a_sum_and_not_each() -> None:
         _asked(stages, gpus="256xH100", time="1d")
 
 
+@pytest.mark.parametrize("name", ["budget", "time"])
+def test_a_limit_raised_as_the_refusal_says_is_kept(name: str) -> None:
+    """Three digits rounded down would be refused again."""
+    stages = [{"stage": "pretrain", "params": "13B", "tokens": "617B"}, SMALL, {**SMALL, "tokens": "3B"}]
+    with pytest.raises(InfeasibleError) as refused:
+        _asked(stages, gpus="264xH100", **{name: {"budget": "10k", "time": "1h"}[name]})
+    enough = refused.value.remedy.split()[1]
+    (kept,) = _asked(stages, gpus="264xH100", **{name: enough}).limits
+    assert kept.planned <= kept.limit <= 1.01 * kept.planned
+
+
 def test_a_stage_may_bring_its_own_limit() -> None:
     found = _asked([{"stage": "pretrain", "budget": "400k"}, SMALL], gpus="256xH100", budget="1M")
     assert found.stages[0].cost_usd.value == pytest.approx(4e5, rel=2e-6)
