@@ -30,6 +30,7 @@ ENTERED_BY = ("gpu_hours", "cost_usd", "share")
 OVERRUN = 1e-6  # by which a limit may be overrun
 TURNS = 16  # shares settle in two to five where a stage's money follows its share
 LESS = 0.25  # of a share whose stage leaves the others nothing: they may be shares of it themselves
+USED = 0.999  # of a share: a stage that takes less is bound by something else
 LEAST = 0.02  # of a limit; where the others take all of it even so, nothing is left
 
 
@@ -123,41 +124,55 @@ def next_shares(
     by_stage: the lines of each stage under `shares`; planned_usd: the sum with all that is entered. Raises
     InfeasibleError where the others leave nothing.
     """
-    usd = {i: _usd(by_stage[i]) for i in shares}
-    days = {i: _days(by_stage[i]) for i in shares}
+    usd, days = ({i: of(by_stage[i]) for i in shares} for of in (_usd, _days))
+    more_usd = {i: share.usd for i, share in shares.items() if share.usd is not None and usd[i] > 0.0}
+    if limits.budget_usd is not None and planned_usd is not None and more_usd:
+        others = planned_usd - sum(usd.values())
+        more_usd = _shared(limits.budget_usd, others, usd, more_usd, "budget", format_usd)
+    more_days = {i: share.days for i, share in shares.items() if share.days is not None and days[i] > 0.0}
     ends = _ends([line for lines in by_stage for line in lines])
-    found: dict[int, StageShare] = {}
-    for i, share in shares.items():
-        more_usd, more_days = share.usd, share.days
-        if limits.budget_usd is not None and more_usd is not None and planned_usd is not None and usd[i] > 0.0:
-            others = planned_usd - sum(usd.values())
-            _leaves(more_usd, limits.budget_usd, others, "budget", format_usd)
-            more_usd = _more(more_usd, limits.budget_usd, others, usd[i] * len(shares))
-        if limits.time_days is not None and more_days is not None and days[i] > 0.0:
-            part = by_stage[i][0].part
-            beside = [n for n in shares if by_stage[n][0].part == part]
-            others = ends[part] - sum(days[n] for n in beside)
-            _leaves(more_days, limits.time_days, others, "time", _in_days)
-            more_days = _more(more_days, limits.time_days, others, days[i] * len(beside))
-        found[i] = StageShare(usd=more_usd, days=more_days)
-    return found
+    for part, end in ends.items() if limits.time_days is not None else ():
+        beside = {i: more_days[i] for i in more_days if by_stage[i][0].part == part}
+        if limits.time_days is not None and beside:
+            others = end - sum(days[i] for i in beside)
+            more_days |= _shared(limits.time_days, others, days, beside, "time", _in_days)
+    return {
+        i: StageShare(usd=more_usd.get(i, share.usd), days=more_days.get(i, share.days)) for i, share in shares.items()
+    }
 
 
-def _more(share: float, limit: float, others: float, taken: float) -> float:
-    """The share by which stages that take `taken` would take what `others` leave of the limit."""
+def _shared(
+    limit: float, others: float, taken: dict[int, float], shares: dict[int, float], name: str,
+    written: Callable[[float], str],
+) -> dict[int, float]:  # fmt: skip
+    """Shares of what `others` leave of a limit, level but for stages that take less of theirs, as those that another
+    limit binds: they leave it to the rest. Raises InfeasibleError where the others take all even beside next to
+    nothing."""
     left = limit - others
-    return share * LESS if left <= 0.0 else min(share * left / taken, limit)
+    if left <= 0.0:
+        if max(shares.values()) < LEAST * limit:
+            raise InfeasibleError(
+                f"the stages that no limit sizes take {written(others)}, and {name} allows {written(limit)} for all: "
+                "nothing is left",
+                binding=name,
+                remedy=f"raise {name}, or enter less of them",
+            )
+        return {i: share * LESS for i, share in shares.items()}
+    most = {i: taken[i] if taken[i] < USED * share else math.inf for i, share in shares.items()}
+    level = _level(left, list(most.values()))
+    return {i: share if most[i] <= level else min(share * level / taken[i], limit) for i, share in shares.items()}
 
 
-def _leaves(share: float, limit: float, others: float, name: str, written: Callable[[float], str]) -> None:
-    """Raises InfeasibleError where the other stages take all even beside next to nothing."""
-    if others >= limit and share < LEAST * limit:
-        raise InfeasibleError(
-            f"the stages that no limit sizes take {written(others)}, and {name} allows {written(limit)} for all: "
-            "nothing is left",
-            binding=name,
-            remedy=f"raise {name}, or enter less of them",
-        )
+def _level(left: float, most: list[float]) -> float:
+    """The level up to which takers of at most so much each share a quantity; infinite where all get what they take."""
+    takers = len(most)
+    for one in sorted(most):
+        if one > left / takers:
+            return left / takers
+        left, takers = left - one, takers - 1
+        if not takers:
+            break
+    return math.inf
 
 
 def settled(before: dict[int, StageShare], after: dict[int, StageShare]) -> bool:

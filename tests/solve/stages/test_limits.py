@@ -40,12 +40,32 @@ def test_shares_by_hand() -> None:
     assert settled(found, found)
 
 
-def test_a_share_is_never_more_than_the_limit_and_shrinks_where_nothing_is_left() -> None:
-    """Time binds the stage: it takes $1M of a share of $8M, so its share may grow to all $10M and no more. Where the
-    others take $10M, a quarter is tried; at 1 % of the limit nothing is left."""
-    limits = WholeLimits(budget_usd=10e6)
-    line = [[_line("one", 1e6, 30.0, "a")]]
-    assert next_shares(limits, {0: StageShare(usd=8e6, days=None)}, line, 1e6)[0].usd == 10e6
+def test_what_one_stage_cannot_use_goes_to_the_others() -> None:
+    """$10M of three stages: time binds the first, which takes $1M of a share of $8M, so that the others may have $4.5M
+    each; the second took its $6M and the third its $3M. A fourth line, of no limit, took $0.5M: $4.25M each."""
+    days = 30.0
+    taken = {0: 1e6, 1: 6e6, 2: 3e6}
+    by_stage = [[_line(str(i), usd, days, str(i))] for i, usd in taken.items()]
+    before = {0: StageShare(usd=8e6, days=None), 1: StageShare(usd=6e6, days=None), 2: StageShare(usd=3e6, days=None)}
+    found = next_shares(WholeLimits(budget_usd=10e6), before, by_stage, 10e6)
+    assert [found[i].usd for i in range(3)] == pytest.approx([8e6, 4.5e6, 4.5e6])
+    found = next_shares(WholeLimits(budget_usd=10e6), before, [*by_stage, [_line("x", 5e5, 1.0, "x")]], 10.5e6)
+    assert [found[i].usd for i in range(3)] == pytest.approx([8e6, 4.25e6, 4.25e6])
+
+
+def test_time_that_binds_one_pool_leaves_its_money_to_the_other() -> None:
+    """One pool cannot spend half of the money in the time: the other may have the rest of it."""
+    fleets = "128xMI355X+64xB300"
+    free = one_stage(gpus=fleets, time="45d").budget.cost_usd.value
+    tight = one_stage(gpus=fleets, time="45d", budget=0.9 * free)
+    assert tight.budget.cost_usd.value == pytest.approx(0.9 * free, rel=2e-6)
+    assert max(line.elapsed_days.value for line in tight.stages[:2]) == pytest.approx(45.0, rel=2e-6)
+    assert one_stage(gpus=fleets, time="45d", budget=1.1 * free).budget.cost_usd.value == pytest.approx(free)
+
+
+def test_shares_shrink_where_nothing_is_left() -> None:
+    """Where the others take $10M of $10M a quarter is tried; at 1 % of the limit nothing is left."""
+    limits, line = WholeLimits(budget_usd=10e6), [[_line("one", 1e6, 30.0, "a")]]
     assert next_shares(limits, {0: StageShare(usd=8e6, days=None)}, line, 11e6)[0].usd == 2e6
     with pytest.raises(InfeasibleError, match="nothing is left"):
         next_shares(limits, {0: StageShare(usd=1e5, days=None)}, line, 11e6)
