@@ -21,7 +21,8 @@ MOST_SHRINKING = 0.75
 NEARLY = 0.9  # of a fleet: so many close on sizes near its own
 SMALLER = (0.6, 0.67, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98)  # shares of a fleet that may end a run as early
 # Where no time is given, a fleet that is smaller by a tenth may end the run later by a hundredth: nearly as many are
-# fastest over a wide range, and which of them is a matter of how few layouts divide.
+# fastest over a wide range, and which of them is a matter of how few layouts divide. A judgement: no source weighs
+# money against days.
 LATER_PER_SAVED = 0.1
 # Above this a fleet loses less to failures than it gains by a node: of n accelerators with goodput 1 - c n the speed
 # n (1 - c n) grows up to a goodput of one half, and what their network loses stands in their layouts.
