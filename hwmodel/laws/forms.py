@@ -168,8 +168,6 @@ _HOMES = {
     "tokens_of_params": "powers",
     "exponent_ratio": "powers",
     "vocabulary_ratio": "powers",
-    "vocabulary_power": "powers",
-    "vocabulary_tokens": "powers",
     "allocation": "allocation",
     "active_allocation": "experts",
     "leverage": "experts",

@@ -42,25 +42,6 @@ def _vocabulary(c: Constants, params_factor: Num) -> Outputs:
     return {"vocabulary_params_factor": params_factor ** c["a_vocabulary"]}
 
 
-def _vocabulary_power(c: Constants, params: Num) -> Outputs:
-    """Optimal vocabulary parameters (entries times width) beside `params` others."""
-    return {"vocabulary_params": scaled_power(c, params)}
-
-
-def _vocabulary_tokens(c: Constants, params: Num, vocabulary: Num, width: Num) -> Outputs:
-    """Tokens, and compute 6 (N + N_v) D, for which N_v = V d vocabulary parameters are best beside N others (Tao et al.
-    2024, arXiv 2407.13623, approach 3).
-
-    Of a loss with A2 / N_v^alpha2 + B / D^beta the derivative by N_v at a fixed compute is zero where
-    D^beta = beta B N_v^(alpha2 + 1) / (alpha2 A2 (N + N_v)), in units of `unit_params` and `unit_tokens`.
-    """
-    vocabulary_params = vocabulary * width
-    own, whole = vocabulary_params / c["unit_params"], (params + vocabulary_params) / c["unit_params"]
-    data = c["beta"] * c["B"] * own ** (c["alpha2"] + 1.0) / (c["alpha2"] * c["A2"] * whole)
-    tokens = c["unit_tokens"] * data ** (1.0 / c["beta"])
-    return {"tokens": tokens, "train_flop": 6.0 * (params + vocabulary_params) * tokens}
-
-
 def _form(name: str, summary: str, law: Callable[[Constants, Num], Num], source: str, target: str) -> Form:
     """A form with one input and one output: a level of loss to compare, or a setting beside it."""
     constants = ("L_inf", "x0", "a") if law is power_floor else ("k", "a")
@@ -82,20 +63,6 @@ FORMS = by_name(
         "how optimal size and data grow with compute; no prefactor is known",
         _exponent,
         gives=("params_factor", "tokens_factor"),
-    ),
-    form_of(
-        "vocabulary_power",
-        "optimal vocabulary parameters as a power of the others",
-        _vocabulary_power,
-        gives=("vocabulary_params",),
-        acts="vocabulary",
-    ),
-    form_of(
-        "vocabulary_tokens",
-        "training tokens for which a vocabulary is the best at its compute",
-        _vocabulary_tokens,
-        gives=("tokens", "train_flop"),
-        acts="vocabulary",
     ),
     form_of(
         "vocabulary_ratio",

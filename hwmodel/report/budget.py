@@ -196,7 +196,7 @@ def _rl_words(stage: str, d: RlDetail) -> str:
     return say(
         "{stage}: {steps} steps of {time} on {pools}, {stale}; responses of {mean} tokens in the mean, the longest "
         "{longest}.",
-        stage=heard(stage), steps=format_count(d.steps), time=format_duration(d.step_s), pools=pools,
+        stage=heard(stage), steps=format_count(d.steps), time=words.duration(d.step_s), pools=pools,
         stale=_stale(d.lag), mean=f"{d.mean_response:,.0f}", longest=f"{d.longest_response:,.0f}",
     )  # fmt: skip
 
@@ -335,5 +335,5 @@ def _card(found: BudgetPlan, columns: int) -> str:
         (say("after"), outspends(found.post_training)), (say("left out"), say(", ").join(map(heard, b.not_counted))),
         (say("notes"), say("; ").join(map(heard, found.warnings))),
     ]  # fmt: skip
-    head = say("A budget in hours") if b.total_usd is None else say("A budget of {usd}", usd=format_usd(b.total_usd))
+    head = say("A budget in hours") if b.total_usd is None else say("A budget of {usd}", usd=words.usd(b.total_usd))
     return card(head, rows, said, columns, say("The whole answer: --format md, --out FILE.md or --format json"))

@@ -16,7 +16,7 @@ from hwmodel.report.fields import field_words
 from hwmodel.report.phrases import ENGLISH, say, speaking
 from hwmodel.report.words import DASH
 from hwmodel.solve.plan.answer import Plan
-from hwmodel.solve.run.band import Band
+from hwmodel.solve.run.band import certain
 from hwmodel.solve.run.result import Value, value_of
 from hwmodel.solve.saved import SavedRun, SavedService
 
@@ -136,16 +136,12 @@ def _verdict(first: Value, second: Value) -> str | None:
     """Whether a change exceeds the doubt of the two figures; None where one of them is missing."""
     if first is None or second is None:
         return None
-    a, b = _band(first), _band(second)
+    a, b = certain(first), certain(second)
     if a.low == a.high and b.low == b.high:
         return "exact"
     if a.low <= b.value <= a.high and b.low <= a.value <= b.high:
         return "within"
     return "overlap" if a.low <= b.high and b.low <= a.high else "apart"
-
-
-def _band(value: float | Band) -> Band:
-    return value if isinstance(value, Band) else Band(value, value, value)
 
 
 def diff_markdown(found: Differences, names: tuple[str, str], language: str = ENGLISH) -> str:
@@ -182,7 +178,7 @@ def _ends(value: Value) -> list[float | None]:
     """A figure and the ends of its interval."""
     if value is None:
         return [None, None, None]
-    band = _band(value)
+    band = certain(value)
     return [band.value, band.low, band.high]
 
 

@@ -123,7 +123,7 @@ def _interpolated(curve: Curve, size: float) -> float:
 def fleet_figure(plan: Plan) -> Any:
     """Elapsed days with their 80 % interval, and MFU with published runs on the same part, against accelerators."""
     rows = [
-        (one.accelerators, one.elapsed_days, one.mfu) for one in plan.curves.accelerators
+        (one.accelerators, one.elapsed_days, one.mfu.value) for one in plan.curves.accelerators
         if one.elapsed_days is not None and one.mfu is not None
     ]  # fmt: skip
     _, (left, right) = _panels()

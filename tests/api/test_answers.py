@@ -148,10 +148,9 @@ NAMED: dict[str, dict[str, str]] = {
     "law.show": {"": OPTION, "constants": r"[A-Za-z]\w*", "inputs": OPTION, "test_points.*": OPTION},
 }  # fmt: skip
 NAMED["compare formats"] = NAMED["plan"]
-# A number where it is exact, else a number with its band: sizes that were given, and laws without a covariance.
+# A number where it is exact, else a number with its band: laws without a covariance (DESIGN 5).
 LAW_NUMBERS = r"(laws\[\]\.)?(params|tokens|flop|tokens_per_param|loss_nats)"
 EXACT_OR_BANDED = {
-    **dict.fromkeys(("plan", "compare"), r".*\.(params|tokens)"),
     **dict.fromkeys(("law.optimum", "law.disagreement"), LAW_NUMBERS),
     "law.optimum of a life": ".*",
     "law.gain": r"rows\[\]\.(loss_small|loss_large|gain_nats|gain_share)",

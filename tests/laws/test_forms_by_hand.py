@@ -74,12 +74,6 @@ CASES = (
     # 16^0.75 and 16^0.25.
     Case("exponent_ratio", {"a_params": 0.75}, {"compute_factor": 16}, {"params_factor": 8, "tokens_factor": 2}),
     Case("vocabulary_ratio", {"a_vocabulary": 0.75}, {"params_factor": 16}, {"vocabulary_params_factor": 8}),
-    # 3 x (8 / 2)^2.
-    Case("vocabulary_power", {"k": 3, "a": 2, "unit": 2}, {"params": 8}, {"vocabulary_params": 48}),
-    # 4 x 6 = 24 vocabulary parameters beside 48, in units of six 4 of 12: 0.5 x 24 x 4^1.5 / (0.5 x 2 x 12) = 8 is the
-    # root of 64 units of ten; 6 x (48 + 24) x 640.
-    Case("vocabulary_tokens", {"A2": 2, "alpha2": 0.5, "B": 24, "beta": 0.5, "unit_params": 6, "unit_tokens": 10},
-         {"params": 48, "vocabulary": 4, "width": 6}, {"tokens": 640, "train_flop": 276480}),
     # (64 / 4)^0.5 = 4 and 16^0.25 = 2; where one is published, the other is C over 6 of it.
     Case("allocation", {**POWERS_OF_FLOP, "flop_unit": 4}, {"flop": 64}, {"params": 12, "tokens": 10}),
     Case("allocation", {"k_params": 2, "a_params": 0.5}, {"flop": 36}, {"params": 12, "tokens": 0.5}),

@@ -80,8 +80,6 @@ PLACES: tuple[tuple[str, str], ...] = (
     (r"serve_cost$", "what serving the demand at this size costs, in the unit of the objective"),
     (r"loss_paid_nats$", "loss of the serving format that training must make good"),
     (r"mfu_of_16_bit_peak$", "MFU over the peak of 16-bit products"),
-    (r"mfu_80\.", "an end of the 80 % interval of MFU on this fleet"),
-    (r"train_days_80\.", "an end of the 80 % interval of the training time on this fleet"),
     (r"^curves\.size\..*wasted$", "share of the plan's compute that a better size would save"),
     (r"^curves\.accelerators\..*accelerators$", "a fleet of the curve"),
     (r"bf16_layers$", "share of the layers that the recipe keeps in 16 bits"),

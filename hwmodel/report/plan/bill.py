@@ -80,7 +80,7 @@ def whole_budget(plan: Plan) -> list[Block]:
     ]
     rows += [
         [say("contingency: {why}", why=heard(budget.contingency_why)), DASH, format_usd(budget.contingency_usd)],
-        [say("in all"), DASH, format_usd(budget.total_usd)],
+        [say("in all"), DASH, words.usd(budget.total_usd)],
     ]
     left = say(", ").join(say(STAGES[stage]) for stage in budget.not_counted)
     said = say(

@@ -9,7 +9,6 @@ import numpy as np
 
 from hwmodel import laws
 from hwmodel.economics import Z80, whole_run_log_spread
-from hwmodel.physics.intervals import around
 from hwmodel.solve.life import demand
 from hwmodel.solve.life.demand import Life
 from hwmodel.solve.run.answers import flop_convention_rate
@@ -58,15 +57,13 @@ def fleet_curve(solved: Solved) -> list[FleetPoint]:
         own = Fleet(solved.fleet.setting, count)
         mfu = flop_convention_rate(own, solved.at, rate) if rate else None
         days = solved.sized.d / rate / SECONDS_PER_DAY if rate else None
-        doubt = own.doubt_of(evaluation, case)
+        doubt = CERTAIN if solved.fleet.setting.request.mfu is not None else own.doubt_of(evaluation, case)
         rows.append(
             FleetPoint(
                 accelerators=count,
-                train_days=days,
-                train_days_80=None if days is None else list(around(days, doubt)),
+                train_days=None if days is None else Band.around(days, doubt),
                 elapsed_days=_elapsed(own, solved, rate) if rate else None,
-                mfu=mfu,
-                mfu_80=None if mfu is None else list(around(mfu, doubt.flipped)),
+                mfu=None if mfu is None else Band.around(mfu, doubt.flipped),
                 idle_accelerators=int(count - used) if row >= 0 else None,
                 batch_cap_binds=bool(row >= 0 and used < 0.95 * count),
             )

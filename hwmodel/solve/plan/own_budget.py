@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from hwmodel.solve.life.demand import Life
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.budget_records import Budget
 from hwmodel.solve.run.cash import monthly, schedule
-from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, StageLine, added, certain, of_hours, with_contingency
-from hwmodel.solve.run.result import Band, RunAnswer
+from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, StageLine, added, asked_for, certain, of_hours
+from hwmodel.solve.run.result import RunAnswer
 from hwmodel.units import HOURS_PER_YEAR
 
 RUN, SERVING = "pre-training", "serving"
@@ -38,13 +37,13 @@ def of_answer(answer: RunAnswer, serving: StageLine | None = None) -> Budget | N
     """The `budget` of the JSON contract for one run and what is served after it; None without a fleet."""
     if answer.gpu_hours is None or answer.quantiles is None:
         return None
-    money, safe = _band(answer.cost_usd), answer.quantiles["p80"]["cost_usd"]
+    money, safe = answer.cost_usd, answer.quantiles["p80"]["cost_usd"]
     line = StageLine(
-        stage=RUN, kind="pretrain", how=COMPUTED, gpu_hours=_band(answer.gpu_hours), cost_usd=money,
-        elapsed_days=_band(answer.elapsed_days), accelerators=answer.accelerators,
-        energy_mwh=_band(answer.energy_mwh), co2e_t=_band(answer.co2e_t),
+        stage=RUN, kind="pretrain", how=COMPUTED, gpu_hours=answer.gpu_hours, cost_usd=money,
+        elapsed_days=answer.elapsed_days, accelerators=answer.accelerators,
+        energy_mwh=answer.energy_mwh, co2e_t=answer.co2e_t,
     )  # fmt: skip
-    more = 0.0 if money is None or not isinstance(safe, (int, float)) else max(float(safe) - money.value, 0.0)
+    more = 0.0 if money is None or safe is None else max(safe - money.value, 0.0)
     end = line.elapsed_days.value if line.elapsed_days is not None else 0.0
     flow = monthly(schedule([line]), [(end - 1e-6, end - 1e-6, more)] if more else [])
     rest = {name: StageLine(stage=name, kind="other", how=NOT_COUNTED) for name in REST}
@@ -55,15 +54,8 @@ def of_answer(answer: RunAnswer, serving: StageLine | None = None) -> Budget | N
     return Budget(
         lines=[one.row for one in (line, *rest.values())],
         gpu_hours=added([one.gpu_hours for one in counted if one.gpu_hours is not None]), cost_usd=money,
-        contingency_usd=more, contingency_why=WHY,
-        total_usd=None if money is None else float(with_contingency(money.value, more)),
-        cash_flow=flow, not_counted=[name for name, one in rest.items() if one.how == NOT_COUNTED],
+        contingency_usd=more, contingency_why=WHY, total_usd=asked_for(money, more), cash_flow=flow,
+        not_counted=[name for name, one in rest.items() if one.how == NOT_COUNTED],
         energy_mwh=added([one.energy_mwh for one in counted if one.energy_mwh is not None]),
         co2e_t=added([one.co2e_t for one in counted if one.co2e_t is not None]),
     )  # fmt: skip
-
-
-def _band(value: Any) -> Band | None:
-    if value is None or isinstance(value, Band):
-        return value
-    return Band(float(value), float(value), float(value))

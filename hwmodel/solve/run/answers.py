@@ -9,9 +9,9 @@ from hwmodel.laws.lifetime import train_flop
 from hwmodel.physics import shape as shapes
 from hwmodel.predict.search import Choice
 from hwmodel.solve.question.setting import Fleeted, Setting
+from hwmodel.solve.run.band import certain
 from hwmodel.solve.run.billing import Rated, bill, quantiles, utilisation
 from hwmodel.solve.run.fleet import Fleet, rate_of_size
-from hwmodel.solve.run.lines import certain
 from hwmodel.solve.run.result import Band, RunAnswer, value_of
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.specs import Shape
@@ -36,8 +36,9 @@ def unfleeted(sized: Sized, flop_params: float | None = None) -> RunAnswer:
     """The part of an answer that needs no accelerators."""
     n = flop_params or sized.n
     return RunAnswer(
-        params=sized.params, tokens=sized.tokens, train_flop=float(train_flop(n, sized.d)), loss_nats=_loss(sized)
-    )
+        params=certain(sized.params), tokens=certain(sized.tokens), train_flop=float(train_flop(n, sized.d)),
+        loss_nats=_loss(sized),
+    )  # fmt: skip
 
 
 def answer(
@@ -53,8 +54,8 @@ def answer(
     held = choice.footprint
     found = bill(setting, rated(fleet, sized, at, rate, CERTAIN if given else doubt, choice.idle_accelerators))
     return RunAnswer(
-        params=sized.params,
-        tokens=sized.tokens,
+        params=certain(sized.params),
+        tokens=certain(sized.tokens),
         train_flop=float(train_flop(at.flop_params, sized.d)),
         accelerators=fleet.accelerators,
         idle_accelerators=choice.idle_accelerators,
@@ -87,7 +88,7 @@ def rated(fleet: Fleet, sized: Sized, at: SizedShape, tokens_per_s: float, doubt
 
 def _loss(sized: Sized) -> Band | None:
     """The loss of a size: one type whichever law gives it, its interval no wider than itself where the law has none."""
-    return certain(sized.loss) if isinstance(sized.loss, float) else sized.loss
+    return None if sized.loss is None else certain(sized.loss)
 
 
 def mfu_flop_per_token(setting: Setting, at: SizedShape) -> float:

@@ -49,6 +49,11 @@ class Band(msgspec.Struct, frozen=True):
 Value = float | Band | None
 
 
+def certain(value: float | Band) -> Band:
+    """A value that was given or entered: its interval is itself. A band stays as it is."""
+    return value if isinstance(value, Band) else Band(float(value), float(value), float(value))
+
+
 def value_of(value: Value) -> float:
     """The number of a certain or uncertain value."""
     if value is None:

@@ -140,7 +140,7 @@ def bill(setting: Fleeted, run: Rated) -> Bill:
     )
 
 
-def quantiles(found: Bill) -> dict[str, dict[str, float | Band | None]]:
+def quantiles(found: Bill) -> dict[str, dict[str, float | None]]:
     """Hours, days and money of one run at the confidences of QUANTILES."""
     cost = found.median_cost_usd
     return {

@@ -36,9 +36,9 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     lines: list[BudgetLine]
     gpu_hours: Band | None
     cost_usd: Band | None
-    contingency_usd: float
+    contingency_usd: float  # set aside: an amount that is decided, not one that is predicted
     contingency_why: str
-    total_usd: float | None
+    total_usd: Band | None  # the lines and the contingency
     cash_flow: list[CashMonth]
     not_counted: list[str]
     energy_mwh: Band | None

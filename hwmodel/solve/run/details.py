@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hwmodel.solve.run.band import Value
+from hwmodel.solve.run.band import Band
 from hwmodel.specs.rl import RlTerms
 
 
@@ -17,8 +17,8 @@ class RunDetail(Detail, frozen=True, kw_only=True):
 
     params: float
     tokens: float
-    mfu: float
-    loss_nats: Value
+    mfu: Band
+    loss_nats: Band | None
     seq_len: int
     train_flop: float
 
@@ -27,7 +27,7 @@ class StudentDetail(RunDetail, frozen=True, kw_only=True):
     """The run of a student, and the hours of its teacher's forward passes."""
 
     teacher: str
-    teacher_gpu_hours: float
+    teacher_gpu_hours: Band
 
 
 class RepeatedDetail(RunDetail, frozen=True, kw_only=True):
@@ -50,16 +50,16 @@ class RlDetail(Detail, frozen=True, kw_only=True):
     steps: float
     rollouts: float
     tokens: float
-    step_s: float
+    step_s: Band
     terms_s: RlTerms
     longest_response: float
     mean_response: float
-    mfu: float
+    mfu: Band
     lag: float
     pools: str  # one or two
     rollout_accelerators: int | None = None
     rollout_part: str | None = None
-    rollout_gpu_hours: float | None = None
+    rollout_gpu_hours: Band | None = None
     verifier_usd: float | None = None
 
 

@@ -9,6 +9,7 @@ import msgspec
 from hwmodel.economics import Z80, energy, quantile_z, rent
 from hwmodel.ops import Num
 from hwmodel.solve.question.setting import Fleeted
+from hwmodel.solve.run.band import certain
 from hwmodel.solve.run.billing import ENERGY_LOG_HALF_WIDTH, Bill
 from hwmodel.solve.run.budget_records import BudgetLine, How
 from hwmodel.solve.run.details import NONE, Detail
@@ -96,9 +97,13 @@ def with_contingency(cost_usd: Num, contingency_usd: Num) -> Num:
     return cost_usd + contingency_usd
 
 
-def certain(value: float) -> Band:
-    """A value that was entered: its interval is itself."""
-    return Band(value, value, value)
+def asked_for(cost_usd: Band | None, contingency_usd: float) -> Band | None:
+    """The lines with the contingency, as doubtful as the lines; None without a price."""
+    if cost_usd is None:
+        return None
+    return Band(
+        *(float(with_contingency(end, contingency_usd)) for end in (cost_usd.value, cost_usd.low, cost_usd.high))
+    )
 
 
 def added(bands: list[Band]) -> Band | None:
@@ -136,6 +141,7 @@ __all__ = [
     "Z80",
     "StageLine",
     "added",
+    "asked_for",
     "certain",
     "cost_of",
     "joined",

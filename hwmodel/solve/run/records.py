@@ -116,11 +116,9 @@ class FleetPoint(msgspec.Struct, frozen=True, kw_only=True):
     """Training time on so many accelerators at the plan's size and tokens; None where no layout fits."""
 
     accelerators: int
-    train_days: float | None
-    train_days_80: list[float] | None
+    train_days: Band | None
     elapsed_days: Band | None
-    mfu: float | None
-    mfu_80: list[float] | None
+    mfu: Band | None
     idle_accelerators: int | None
     batch_cap_binds: bool
 

@@ -19,25 +19,25 @@ __all__ = ["Band", "Mixtures", "Objectives", "RunAnswer", "Value", "value_of"]
 class RunAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A plan in numbers. Without accelerators everything that needs a fleet is None."""
 
-    params: Value
-    tokens: Value
+    params: Band  # of what was given, without width
+    tokens: Band
     train_flop: float
     accelerators: int | None = None
     idle_accelerators: int | None = None
-    train_days: Value = None
-    elapsed_days: Value = None
-    gpu_hours: Value = None
-    mfu: Value = None
-    tokens_per_s: Value = None
+    train_days: Band | None = None
+    elapsed_days: Band | None = None
+    gpu_hours: Band | None = None
+    mfu: Band | None = None
+    tokens_per_s: Band | None = None
     loss_nats: Band | None = None  # without width under a law whose constants have no covariance
-    cost_usd: Value = None
-    energy_mwh: Value = None
-    co2e_t: Value = None
+    cost_usd: Band | None = None
+    energy_mwh: Band | None = None
+    co2e_t: Band | None = None
     peak_memory_bytes: Band | None = None  # of the device, context and fragmentation counted
     reserved_memory_bytes: Band | None = None  # of it, what the framework's allocator has taken
     goodput: float | None = None
-    whole_run_factor: Value = None  # hours billed over those of steady time and failures
-    quantiles: dict[str, dict[str, Value]] | None = None  # p50, p80, p90 of hours, days and money
+    whole_run_factor: Band | None = None  # hours billed over those of steady time and failures
+    quantiles: dict[str, dict[str, float | None]] | None = None  # p50, p80, p90 of hours, days and money
     lifetime_cost: float | None = None  # in the unit of the objective, where demand is given
 
 

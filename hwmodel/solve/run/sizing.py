@@ -29,8 +29,8 @@ ClosedBy = Literal["law", "flop", "fleet", "loss", "given"]
 class Sized(msgspec.Struct, frozen=True, kw_only=True):
     """Size [parameters, the law's convention] and tokens, with bands where the law's constants decide them."""
 
-    params: Value
-    tokens: Value
+    params: float | Band
+    tokens: float | Band
     loss: Value
     solved: dict[str, str]
     closed_by: ClosedBy = "given"
@@ -66,7 +66,7 @@ class LossModel(msgspec.Struct, frozen=True, kw_only=True):
             return tokens
         return data_laws.effective_tokens(tokens, self.unique_tokens, self.repetition.constants["RD_star"])
 
-    def band(self, value: float, of_law: Callable[[LawSpec], Any]) -> Value:
+    def band(self, value: float, of_law: Callable[[LawSpec], Any]) -> float | Band:
         """The value with its band over the joint draws; the plain number for a law without them."""
         if self.drawn is None:
             return value
@@ -139,7 +139,7 @@ def size(r: Request, model: LossModel, params: float | None, affordable: TokensO
 
 
 def _sized(
-    model: LossModel, params: Value, tokens: Value, solved: dict[str, str], closed_by: ClosedBy = "given"
+    model: LossModel, params: float | Band, tokens: float | Band, solved: dict[str, str], closed_by: ClosedBy = "given"
 ) -> Sized:
     if not 1.0 <= value_of(tokens) < math.inf:
         raise InfeasibleError(
@@ -219,8 +219,8 @@ def _for_compute(r: Request, model: LossModel, params: float | None, tokens_of: 
 
 def least_loss_run(model: LossModel, n: float, d: float, how: str, by: ClosedBy) -> Sized:
     """A size that compute allots, with its tokens, and the bands of both."""
-    params: Value = n
-    tokens: Value = d
+    params: float | Band = n
+    tokens: float | Band = d
     if model.drawn is not None:
         # The budget's shape in N barely moves the relative spread, so the band of the plain 6 N D optimum serves.
         plain = laws.optimum_for_flop(model.law, 6.0 * n * d).params

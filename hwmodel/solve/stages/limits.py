@@ -184,9 +184,8 @@ def settled(before: dict[int, StageShare], after: dict[int, StageShare]) -> bool
 def planned(found: Budget, top: BudgetKeys) -> float | None:
     """Dollars that a limit binds: the sum of the lines, with a contingency that was entered. One that is worked out
     from the doubts is the way from even odds to 80 %, and is no part of it."""
-    if found.cost_usd is None:
-        return None
-    return found.total_usd if "contingency" in top else found.cost_usd.value
+    money = found.total_usd if "contingency" in top else found.cost_usd
+    return None if money is None else money.value
 
 
 def kept_limits(

@@ -25,6 +25,7 @@ from hwmodel.predict.service import ServiceSetting, Worker
 from hwmodel.predict.training import TrainingRun
 from hwmodel.solve.question.options import PlanOptions, without
 from hwmodel.solve.question.setting import Fleeted
+from hwmodel.solve.run.band import Band
 from hwmodel.solve.run.billing import Rated, bill
 from hwmodel.solve.run.details import RlDetail
 from hwmodel.solve.run.lines import StageLine, added, of_bill, of_hours
@@ -171,9 +172,9 @@ def _line(
     found = bill(setting, run)
     left = [] if "verifier_usd_per_rollout" in own else ["verifier"]
     detail = RlDetail(
-        params=params, steps=steps, rollouts=rollout_count, tokens=tokens * steps, step_s=terms.total_s, terms_s=terms,
-        longest_response=one.lengths.longest, mean_response=one.lengths.mean, mfu=found.mfu.value, lag=one.lag,
-        pools="one" if one.colocated else "two",
+        params=params, steps=steps, rollouts=rollout_count, tokens=tokens * steps, terms_s=terms,
+        step_s=Band.around(terms.total_s, run.doubt), longest_response=one.lengths.longest,
+        mean_response=one.lengths.mean, mfu=found.mfu, lag=one.lag, pools="one" if one.colocated else "two",
     )  # fmt: skip
     line = of_bill(found, setting, one.training.accelerators, stage=stage.name, kind=stage.kind, detail=detail,
                    not_counted=tuple(left))  # fmt: skip
@@ -199,7 +200,7 @@ def _with_pool(line: StageLine, detail: RlDetail, rollouts: Fleeted, accelerator
     )
     detail = replace(
         detail, rollout_accelerators=int(accelerators), rollout_part=rollouts.part.id,
-        rollout_gpu_hours=None if beside.gpu_hours is None else beside.gpu_hours.value,
+        rollout_gpu_hours=beside.gpu_hours,
     )  # fmt: skip
     return replace(line, **bands, safe_cost_usd=safe, detail=detail), detail
 

@@ -17,7 +17,7 @@ from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.budget_records import Budget
 from hwmodel.solve.run.cash import DAYS_PER_MONTH, Slot, schedule
 from hwmodel.solve.run.details import RlDetail
-from hwmodel.solve.run.lines import COMPUTED, StageLine
+from hwmodel.solve.run.lines import COMPUTED, StageLine, added, certain
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.stages import pools as pooling
 from hwmodel.solve.stages.committed import committed_file, idle_line, years_of
@@ -85,7 +85,7 @@ class PoolRow(msgspec.Struct, frozen=True, kw_only=True):
     part: str
     accelerators: int
     rated_site_w: float
-    gpu_hours: float
+    gpu_hours: Band  # of no stage, zero
     stages: list[str]
 
 
@@ -344,10 +344,10 @@ def _pool_setting(frame: Frame, pool: pooling.Pool) -> Fleeted:
 
 
 def _pool_row(pool: pooling.Pool, lines: list[StageLine]) -> PoolRow:
-    used = [line.gpu_hours.value for line in lines if line.part == pool.part and line.gpu_hours is not None]
+    used = [line.gpu_hours for line in lines if line.part == pool.part and line.gpu_hours is not None]
     return PoolRow(
         part=pool.part, accelerators=pool.accelerators, rated_site_w=pool.accelerators * pool.rated_w,
-        gpu_hours=sum(used), stages=[line.stage for line in lines if line.part == pool.part],
+        gpu_hours=added(used) or certain(0.0), stages=[line.stage for line in lines if line.part == pool.part],
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from hwmodel.ops import Num, maximum
 from hwmodel.solve.run.budget_records import Budget, CashMonth
 from hwmodel.solve.run.cash import Slot, monthly
 from hwmodel.solve.run.details import RlDetail
-from hwmodel.solve.run.lines import NOT_COUNTED, StageLine, added, with_contingency
+from hwmodel.solve.run.lines import NOT_COUNTED, StageLine, added, asked_for
 from hwmodel.solve.stages.committed import is_committed, paid_evenly
 from hwmodel.solve.stages.frame import share, usd
 from hwmodel.solve.stages.given import BudgetKeys
@@ -86,7 +86,7 @@ def budget_of(lines: list[StageLine], contingency: Contingency, flow: list[CashM
     return Budget(
         lines=[line.row for line in lines], gpu_hours=hours, cost_usd=money, contingency_usd=contingency.usd,
         contingency_why=contingency.why,
-        total_usd=None if money is None else float(with_contingency(money.value, contingency.usd)), cash_flow=flow,
+        total_usd=asked_for(money, contingency.usd), cash_flow=flow,
         not_counted=[line.stage for line in lines if line.how == NOT_COUNTED]
         + [f"{term} of {line.stage}" for line in lines for term in line.not_counted],
         energy_mwh=added([line.energy_mwh for line in lines if line.energy_mwh is not None]),

@@ -44,7 +44,7 @@ def _run(frame: Frame, options: PlanOptions, name: str, kind: str) -> StageLine:
     doubt = CERTAIN if setting.request.mfu is not None else solved.doubt
     found = bill(solved.fleet.setting, rated(solved.fleet, solved.sized, solved.at, rate, doubt))
     detail = RunDetail(
-        params=value_of(solved.answer.params), tokens=value_of(solved.answer.tokens), mfu=value_of(solved.answer.mfu),
+        params=solved.answer.params.value, tokens=solved.answer.tokens.value, mfu=found.mfu,
         loss_nats=solved.answer.loss_nats, seq_len=setting.request.seq_len, train_flop=solved.answer.train_flop,
     )  # fmt: skip
     return of_bill(found, solved.fleet.setting, solved.fleet.accelerators, stage=name, kind=kind, detail=detail)
@@ -98,11 +98,11 @@ def distillation(frame: Frame, stage: Stage, fleet: str) -> StageLine:
     line = trained(frame, stage, fleet)
     run = _run_of(line)
     scored = _scored(frame, stage, fleet, run.tokens)
+    hours = scored.gpu_hours
+    assert hours is not None
     return joined(
         [line, scored],
-        detail=StudentDetail(
-            **asdict(run), teacher=str(stage.own["teacher"]), teacher_gpu_hours=value_of(scored.gpu_hours)
-        ),
+        detail=StudentDetail(**asdict(run), teacher=str(stage.own["teacher"]), teacher_gpu_hours=hours),
         not_counted=("gain of the student",),
         note="what the student gains, `hwmodel plan --distill` says for pre-training (busbridge_distill_2025)",
     )

@@ -53,17 +53,18 @@ export function fleet(answer, runs) {
   const rows = (answer.curves?.accelerators ?? []).filter((row) => row.train_days !== null);
   if (rows.length < 2) return [];
   const x = pick(rows, "accelerators");
-  const band = (name) => ({ low: rows.map((row) => row[`${name}_80`][0]), high: rows.map((row) => row[`${name}_80`][1]) });
+  const band = (name) => ({ y: rows.map((row) => row[name].value), low: rows.map((row) => row[name].low), high: rows.map((row) => row[name].high) });
+  const ends = (one, show) => `${show(one.low)} to ${show(one.high)}`;
   const first = rows[0], last = rows.at(-1);
   const numbers = table(["accelerators", "days", "80 % interval", "MFU", "80 % interval", "idle"], rows.map((row) => [
-    SHOW.count(row.accelerators), digits(row.train_days), row.train_days_80.map((d) => digits(d)).join(" to "), SHOW.share(row.mfu),
-    row.mfu_80.map(SHOW.share).join(" to "), String(row.idle_accelerators)]), "Training time and utilisation by fleet");
-  const saysDays = `The same run takes ${SHOW.days(first.train_days)} on ${SHOW.count(first.accelerators)} accelerators and `
-    + `${SHOW.days(last.train_days)} on ${SHOW.count(last.accelerators)}; the band holds 80 %.`;
+    SHOW.count(row.accelerators), digits(row.train_days.value), ends(row.train_days, digits), SHOW.share(row.mfu.value),
+    ends(row.mfu, SHOW.share), String(row.idle_accelerators)]), "Training time and utilisation by fleet");
+  const saysDays = `The same run takes ${SHOW.days(first.train_days.value)} on ${SHOW.count(first.accelerators)} accelerators and `
+    + `${SHOW.days(last.train_days.value)} on ${SHOW.count(last.accelerators)}; the band holds 80 %.`;
   const here = [{ name: "this fleet", kind: "mark", colour: "--yours", x: [answer.answer.accelerators], y: [value(answer.answer.train_days)] }];
   const days = figure("Training days against the fleet", saysDays, curves({
     log: "xy", xLabel: "accelerators", yLabel: "days", xShow: SHOW.count, yShow: (d) => digits(d), says: saysDays,
-    series: [{ name: "this run", kind: "line", colour: "--accent", x, y: pick(rows, "train_days"), ...band("train_days") }, ...here],
+    series: [{ name: "this run", kind: "line", colour: "--accent", x, ...band("train_days") }, ...here],
   }), numbers);
   const part = answer.resolved.accelerator;
   const published = (runs[part] ?? []).filter((run) => run.accelerators >= x[0] / 4 && run.accelerators <= 4 * x.at(-1));
@@ -72,7 +73,7 @@ export function fleet(answer, runs) {
   const dots = published.length ? [{ name: "published runs", kind: "dots", colour: "--dots", ...spread(published) }] : [];
   const mfu = figure("Utilisation against the fleet", saysMfu, curves({
     log: "x", xLabel: "accelerators", yLabel: "MFU", xShow: SHOW.count, yShow: SHOW.share, says: saysMfu,
-    series: [{ name: "this run", kind: "line", colour: "--accent", x, y: pick(rows, "mfu"), ...band("mfu") }, ...dots],
+    series: [{ name: "this run", kind: "line", colour: "--accent", x, ...band("mfu") }, ...dots],
   }), published.length ? table(["run", "accelerators", "MFU", "format", "source"], published.map((run) => [
     `${run.model} (${run.year})`, SHOW.count(run.accelerators), SHOW.share(run.mfu), run.precision || "–", `${run.source}, ${run.locator}`]),
     `Published runs on ${part}`) : null);

@@ -11,6 +11,7 @@ import pytest
 
 import hwmodel as hm
 from hwmodel.report import budget_card, budget_csv, budget_markdown
+from hwmodel.solve.run.result import value_of
 from hwmodel.solve.stages.given import (
     BudgetKeys,
     CommitKeys,
@@ -138,10 +139,10 @@ def test_what_a_plan_serves_is_a_line_of_its_budget() -> None:
     budget = text[text.index("### The whole budget") : text.index("## Energy")]
     assert "| contingency: what the run lacks to be enough in 80 % of cases | - |" in budget
     assert "Not counted: ablations and scaling runs, post-training, evaluation" in budget
-    total = plain.budget.total_usd
+    total = value_of(plain.budget.total_usd)
     assert format_usd(total) in budget
     assert "The whole budget" not in hm.plan(params="8B", tokens="100B").to_markdown()
-    assert found.budget.total_usd == pytest.approx(
+    assert value_of(found.budget.total_usd) == pytest.approx(
         lines["pre-training"].cost_usd.value + serving.value + found.budget.contingency_usd
     )
     assert "serving" not in found.budget.not_counted

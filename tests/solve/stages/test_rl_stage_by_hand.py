@@ -16,8 +16,8 @@ from hwmodel.solve.stages import rl
 from hwmodel.solve.stages.rl import _judged, _lag, _lengths, _passes, _weight, _with_pool
 
 DETAIL = RlDetail(
-    params=1.0, steps=1.0, rollouts=1.0, tokens=1.0, step_s=1.0, terms_s=None, longest_response=1.0, mean_response=1.0,  # type: ignore[arg-type]
-    mfu=0.5, lag=1.0, pools="two",
+    params=1.0, steps=1.0, rollouts=1.0, tokens=1.0, step_s=certain(1.0), terms_s=None, longest_response=1.0,  # type: ignore[arg-type]
+    mean_response=1.0, mfu=certain(0.5), lag=1.0, pools="two",
 )  # fmt: skip
 
 
@@ -39,7 +39,11 @@ def test_the_pool_that_generates_runs_as_long(monkeypatch: pytest.MonkeyPatch) -
     assert found.energy_mwh is not None
     assert found.energy_mwh.value == pytest.approx(0.96)
     assert (found.safe_cost_usd, found.co2e_t, found.elapsed_days) == (2560.0, None, trains.elapsed_days)
-    assert (detail.rollout_accelerators, detail.rollout_part, detail.rollout_gpu_hours) == (4, "p", 960.0)
+    assert (detail.rollout_accelerators, detail.rollout_part, detail.rollout_gpu_hours) == (
+        4,
+        "p",
+        Band(960.0, 768.0, 1920.0),
+    )
     assert found.detail == detail
     unpriced, _ = _with_pool(msgspec.structs.replace(trains, safe_cost_usd=None), DETAIL, pool, 4.0)
     assert unpriced.safe_cost_usd is None

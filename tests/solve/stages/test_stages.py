@@ -28,8 +28,8 @@ def test_the_sum_is_that_of_the_lines() -> None:
     assert found.budget.cost_usd.value == pytest.approx(sum(one.cost_usd.value for one in counted))
     assert {one.how for one in found.budget.lines} == {"computed", "not_counted"}
     paid = sum(month.usd for month in found.budget.cash_flow)
-    assert paid == pytest.approx(found.budget.total_usd, rel=1e-9)
-    assert found.budget.total_usd == pytest.approx(found.budget.cost_usd.value + found.budget.contingency_usd)
+    assert paid == pytest.approx(value_of(found.budget.total_usd), rel=1e-9)
+    assert value_of(found.budget.total_usd) == pytest.approx(found.budget.cost_usd.value + found.budget.contingency_usd)
 
 
 def test_what_nobody_says_is_not_counted_and_never_zero() -> None:
@@ -72,7 +72,7 @@ def test_distillation_adds_the_forward_pass_of_the_teacher() -> None:
         budget(with_stage(stage="distillation", params="8B", tokens="20B", teacher="llama-3.1-70b")), "distillation"
     )
     student = line(budget(with_stage(stage="sft", params="8B", tokens="20B")), "sft")
-    teacher = found.detail.teacher_gpu_hours
+    teacher = found.detail.teacher_gpu_hours.value
     assert value_of(found.gpu_hours) == pytest.approx(value_of(student.gpu_hours) + teacher)
     assert 1.8 < teacher / value_of(student.gpu_hours) < 4.0
     assert "gain of the student" in found.not_counted[0]
@@ -80,7 +80,7 @@ def test_distillation_adds_the_forward_pass_of_the_teacher() -> None:
 
 def test_reinforcement_learning_is_steps_times_their_seconds() -> None:
     found = line(budget(FIVE), "rl")
-    days = found.detail.steps * found.detail.step_s / 86400.0
+    days = found.detail.steps * found.detail.step_s.value / 86400.0
     assert days < value_of(found.elapsed_days) < 1.2 * days
     double = line(budget({**FIVE, "stages": [*FIVE["stages"][:4], {**RL, "steps": 200}]}), "rl")
     assert value_of(double.gpu_hours) == pytest.approx(2.0 * value_of(found.gpu_hours))
@@ -90,7 +90,7 @@ def test_a_pool_for_rollouts_is_paid_as_long_as_the_stage_runs() -> None:
     stage = {**RL, "gpus": "64xH100", "rollout_gpus": "128xA100", "lag": 1}
     found = line(budget({"gpus": "256xH100+128xA100", "stages": [PRETRAIN, stage]}), "rl")
     days = value_of(found.elapsed_days)
-    assert found.detail.rollout_gpu_hours == pytest.approx(128 * 24 * days)
+    assert found.detail.rollout_gpu_hours.value == pytest.approx(128 * 24 * days)
     assert value_of(found.gpu_hours) == pytest.approx((128 + 64) * 24 * days, rel=1e-6)
     assert found.detail.terms_s.hidden_s > 0.0
 
@@ -105,7 +105,7 @@ def test_lengths_as_a_histogram_and_a_verifier() -> None:
         budget(with_stage(**bare, lengths={2000: 1}, verifier_usd_per_rollout=0.01, verifier_time="30s")), "rl"
     )
     assert judged.detail.verifier_usd == pytest.approx(0.01 * 100 * 64 * 16)
-    assert judged.detail.step_s == pytest.approx(flat.detail.step_s + 30.0)
+    assert judged.detail.step_s.value == pytest.approx(flat.detail.step_s.value + 30.0)
     assert judged.not_counted == ()
 
 

@@ -39,12 +39,12 @@ def test_money_set_aside() -> None:
 
 
 def test_the_sum_of_a_budget() -> None:
-    lines = [line(stage="a", gpu_hours=Band(2.0, 1.0, 3.0), cost_usd=certain(10.0), energy_mwh=certain(4.0),
+    lines = [line(stage="a", gpu_hours=Band(2.0, 1.0, 3.0), cost_usd=Band(10.0, 9.0, 12.0), energy_mwh=certain(4.0),
                   not_counted=("verifier",)),
              line(stage="b", how=NOT_COUNTED, gpu_hours=Band(1.0, 1.0, 2.0), co2e_t=certain(0.5))]  # fmt: skip
     found = budget_of(lines, Contingency(5.0, "why"), [])
-    assert (found.gpu_hours, found.cost_usd) == (Band(3.0, 2.0, 5.0), certain(10.0))
-    assert (found.total_usd, found.contingency_usd, found.contingency_why) == (15.0, 5.0, "why")
+    assert (found.gpu_hours, found.cost_usd) == (Band(3.0, 2.0, 5.0), Band(10.0, 9.0, 12.0))
+    assert (found.total_usd, found.contingency_usd, found.contingency_why) == (Band(15.0, 14.0, 17.0), 5.0, "why")
     assert found.not_counted == ["b", "verifier of a"]
     assert (found.energy_mwh, found.co2e_t) == (certain(4.0), certain(0.5))
     assert budget_of(lines[1:], Contingency(5.0, "why"), []).total_usd is None
