@@ -14,6 +14,7 @@ __all__ = [
     "layer",
     "layer_communication",
     "machine",
+    "matrix",
     "memory",
     "micro_batch",
     "recomputed",

@@ -13,7 +13,7 @@ from hwmodel.specs.shape import Block
 
 T = TypeVar("T")
 COUNTED = frozenset({"count", "reuse", "extra_params"})
-NETWORK = frozenset({"d_ff", "gated", "n_experts", "top_k", "top_groups", "d_ff_shared"})
+NETWORK = frozenset({"d_ff", "gated", "n_experts", "top_k", "top_groups", "expert_latent_dim", "d_ff_shared"})
 MIXER = frozenset({"mixer_params", "mixer_flop_per_token", "mixer_state_elements"})
 # What a layer attends to, which its products do not depend on.
 REACH = frozenset({"window_tokens", "select_tokens", "index_heads", "index_dim", "kv_compression"})
@@ -21,8 +21,8 @@ PRODUCTS = tuple(f for f in Block.__struct_fields__ if f not in COUNTED | REACH)
 HEAD_PRODUCTS = tuple(f for f in PRODUCTS if f not in NETWORK | MIXER)
 NETWORK_PRODUCTS = tuple(f for f in PRODUCTS if f in NETWORK)
 ATTENTION = tuple(f for f in Block.__struct_fields__ if f not in COUNTED | NETWORK)
-ROUTING = ("n_experts", "top_k")
-SIZES = ("n_heads", "n_kv_heads", "head_dim", "d_ff", "gated", "n_experts", "top_k", "d_ff_shared")
+ROUTING = ("n_experts", "top_k", "expert_latent_dim")
+SIZES = ("n_heads", "n_kv_heads", "head_dim", "d_ff", "gated", "n_experts", "top_k", "expert_latent_dim", "d_ff_shared")
 SUMS = ("n_experts", "whole_qk_norm")
 
 

@@ -25,6 +25,7 @@ from hwmodel.physics.kernels import (
 )
 from hwmodel.physics.layer_communication import context_parallel, expert_parallel, tensor_parallel
 from hwmodel.physics.machine import sustained
+from hwmodel.physics.matrix import HeldPart, Matrix
 from hwmodel.physics.schedule import micro_batches
 from hwmodel.specs import Block, Layout, Precision, Shape, Stack, Workload
 from hwmodel.specs.kernels import AttentionConstants, GemmConstants, Machine
@@ -102,17 +103,17 @@ def expert_rows(block: Block, tokens: Num, layout: Layout) -> tuple[Num, Num]:
     return rows, local
 
 
-def held_part(block: Block, layout: Layout) -> shapes.HeldPart:
+def held_part(block: Block, layout: Layout) -> HeldPart:
     """What one rank holds of a layer; heads and the width of a dense network are cut into whole ones."""
     tp = layout.tp
     dense = ceil(block.d_ff / tp) if anywhere(block.n_experts <= 0) else 0.0
     routed = block.d_ff / layout.etp if anywhere(block.n_experts > 0) else 0.0
     width = where(block.n_experts > 0, routed, dense)
-    return shapes.HeldPart(ceil(block.n_heads / tp), ceil(block.n_kv_heads / tp), width, block.d_ff_shared / tp, tp)
+    return HeldPart(ceil(block.n_heads / tp), ceil(block.n_kv_heads / tp), width, block.d_ff_shared / tp, tp)
 
 
 def matrix_times(
-    matrix: shapes.Matrix, block: Block, tokens: Num, layout: Layout, machine: Machine, stack: Stack, trainable: Any
+    matrix: Matrix, block: Block, tokens: Num, layout: Layout, machine: Machine, stack: Stack, trainable: Any
 ) -> tuple[Num, Num]:
     """Forward and backward seconds of one kind of product on one rank."""
     n, k, c = matrix.n, matrix.k, machine.gemm
@@ -124,9 +125,10 @@ def matrix_times(
         forward, backward = forward * slower, backward * slower
     elif matrix.kind == "groups":
         forward, backward = _grouped(tokens, n, k, matrix.copies, c, trainable)
-    elif matrix.kind == "router":
-        # Each tensor-parallel rank routes its share of the tokens.
-        forward, backward = _product(tokens / layout.tp, n, k, machine.gemm_high, trainable)
+    elif matrix.kind in ("router", "latent"):
+        # Each tensor-parallel rank routes its share of the tokens, and narrows and widens it.
+        own = machine.gemm_high if matrix.kind == "router" else c
+        forward, backward = _product(tokens / layout.tp, n, k, own, trainable)
     else:
         forward, backward = _product(tokens, n, k, c, trainable)
     return matrix.only(forward), matrix.only(backward)
@@ -232,7 +234,8 @@ def traffic_s(
     width = shapes.ffn_active(block) * block.d_ff + block.d_ff_shared
     rotary = 2.0 * (block.n_heads + block.n_kv_heads) * block.head_dim
     # Ranks that share an expert receive each other's tokens.
-    permuted = where(block.n_experts > 0, 2.0 * (block.top_k + 1.0) * d * layout.etp, 0.0)
+    moved = 2.0 * (block.top_k + 1.0) * shapes.expert_width(shape, block)
+    permuted = where(block.n_experts > 0, moved * layout.etp, 0.0)
     activation = (2.0 + block.gated) * width / layout.tp
     elements = _RESIDUAL_PASSES * d / split + activation + (rotary + permuted) / layout.tp
     size = tokens * precision.residual_bytes * stack.memory_passes
@@ -254,7 +257,10 @@ def casts_s(
         return 0.0, 0.0, 0.0
     d, expert = shape.d_model, where(block.n_experts > 0, stack.expert_casts, 1.0)
     width = expert * shapes.ffn_active(block) * block.d_ff / layout.tp + block.d_ff_shared / layout.tp
-    routed = where(block.n_experts > 0, expert * block.top_k, 1.0) * d
+    routed = where(block.n_experts > 0, expert * block.top_k, 1.0) * shapes.expert_width(shape, block)
+    if anywhere(block.expert_latent_dim > 0):  # and what enters and leaves the products around the experts
+        narrow = block.expert_latent_dim > 0
+        routed = routed + where(narrow, d + block.expert_latent_dim, 0.0) / layout.tp
     inputs = d + routed + block.n_heads * shapes.value_head_dim(block) / layout.tp + width
     heads = (block.n_heads * block.head_dim + block.n_kv_heads * shapes.cached_width(block)) / layout.tp
     outputs = d + routed + heads + (1.0 + block.gated) * width

@@ -26,19 +26,30 @@ def tensor_parallel(
     if not anywhere(layout.tp > 1.0):
         return 0.0
     net = machine.network
-    size = tokens * shape.d_model * precision.residual_bytes
     near = minimum(layout.tp, net.domain)
+    pass_s = _pass_s(tokens * shape.d_model * precision.residual_bytes, layout, machine)
+    slower = where(layout.tp > near, slower_network(layout.tp / near, stack), 1.0)
+    # Ranks that share an expert gather its tokens after they were dispatched: once for each expert that a token takes.
+    copies = where(layout.ep > 1.0, block.top_k, 1.0)
+    experts = where(layout.etp < 1.5, 0.0, copies)
+    attended, network = where(block.n_heads > 0, 1.0, 0.0), where(block.n_experts > 0, experts, 1.0)
+    if not anywhere(block.expert_latent_dim > 0):
+        return where(layout.tp > 1.0, tensor_exposed_s(pass_s, slower, attended + network, stack.tp_overlap), 0.0)
+    narrow_s = _pass_s(tokens * block.expert_latent_dim * precision.residual_bytes, layout, machine)
+    second_s = where(block.expert_latent_dim > 0, narrow_s, pass_s)
+    exchanged = tensor_exposed_s(pass_s, slower, attended, stack.tp_overlap)
+    return where(layout.tp > 1.0, exchanged + tensor_exposed_s(second_s, slower, network, stack.tp_overlap), 0.0)
+
+
+def _pass_s(size: Num, layout: Layout, machine: Machine) -> Num:
+    """Seconds in which tensor-parallel ranks gather `size` bytes and scatter as many sums, or sum them all."""
+    net, near = machine.network, minimum(layout.tp, machine.network.domain)
     pass_s: Num = 0.0
     if anywhere(layout.sequence_parallel > 0):
         pass_s = 2.0 * all_gather_s(size, layout.tp, near, net)  # the sums are scattered in the same time
     if anywhere((layout.tp > 1.0) & (layout.sequence_parallel <= 0)):
         pass_s = where(layout.sequence_parallel > 0, pass_s, all_reduce_s(size, layout.tp, near, net))
-    slower = where(layout.tp > near, slower_network(layout.tp / near, stack), 1.0)
-    # Ranks that share an expert gather its tokens after they were dispatched: once for each expert that a token takes.
-    copies = where(layout.ep > 1.0, block.top_k, 1.0)
-    experts = where(layout.etp < 1.5, 0.0, copies)
-    pairs = where(block.n_heads > 0, 1.0, 0.0) + where(block.n_experts > 0, experts, 1.0)
-    return where(layout.tp > 1.0, tensor_exposed_s(pass_s, slower, pairs, stack.tp_overlap), 0.0)
+    return pass_s
 
 
 def context_parallel(
@@ -72,7 +83,7 @@ def expert_parallel(
     near = minimum(layout.ep, inside)
     domains = layout.ep / near
     # A token goes once to each rank that holds one of its experts, and once over the network to each such domain.
-    sent = tokens / layout.tp * shape.d_model * precision.residual_bytes
+    sent = tokens / layout.tp * shapes.expert_width(shape, block) * precision.residual_bytes
     among = exchange(layout.ep, near, net)
     one = exchange_s(sent * _distinct(block.top_k, layout.ep), among, net)
     if anywhere(domains > 1.0):

@@ -58,7 +58,10 @@ def _layer_bytes_per_token(
     scores = where(unfused, heads * seq_len * SCORE_BYTES, 0.0) if anywhere(unfused) else 0.0
     moe = block.n_experts > 0
     routed = where(moe, block.top_k * block.d_ff * stack.imbalance, block.d_ff) / layout.tp
-    permuted = where(moe, block.top_k * d * a * layout.etp / layout.tp, 0.0)  # each token at each of its experts
+    read = shapes.expert_width(shape, block)
+    permuted = where(moe, block.top_k * read * a * layout.etp / layout.tp, 0.0)  # each token at each of its experts
+    if anywhere(block.expert_latent_dim > 0):  # what they return enters the product that widens it again
+        permuted = permuted + block.expert_latent_dim * a / layout.tp
     entered = where(stack.narrow_saved > 0, minimum(a, r), r)
     wide, shared = (1.0 + block.gated) * entered + a, block.d_ff_shared / layout.tp
     network = routed * wide + permuted

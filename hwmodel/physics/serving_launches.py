@@ -14,6 +14,8 @@ from hwmodel.specs.shape import Block, Shape
 # norms, recurrence and gated norm of a linear mixer; the products and activation of a network; routing, sorting,
 # products and gathering of experts. Norms and residuals ride on the sum before them.
 ATTENTION, LATENT, INDEXER, MIXER, NETWORK, EXPERTS = 4.0, 5.0, 15.0, 10.0, 3.0, 9.0
+# The product into the narrower space of experts and the one out of it.
+NARROWED = 2.0
 # What is left to launch of a layer whose pieces were captured: the graph between two attentions, cache write and core
 # (vLLM, CUDAGraphMode.PIECEWISE: attention is no part of a graph).
 PIECES = 3.0
@@ -24,16 +26,17 @@ def kernels_per_layer(block: Block) -> Num:
     mixes = block.mixer_flop_per_token + block.mixer_state_elements > 0
     attention = where((block.n_heads > 0) | (block.mixer_params > 0), ATTENTION, 0.0) + only(mixes, MIXER - ATTENTION)
     latent = only(block.kv_lora_rank > 0, LATENT) + only(block.index_heads > 0, INDEXER)
-    shared = only(block.d_ff_shared > 0, NETWORK)
+    shared = only(block.d_ff_shared > 0, NETWORK) + only(block.expert_latent_dim > 0, NARROWED)
     return attention + latent + where(block.n_experts > 0, EXPERTS + shared, only(block.d_ff > 0, NETWORK))
 
 
 def scalings_per_layer(block: Block) -> Num:
     """Kernels that scale the inputs of one layer's products block by block (`per_token_group_quant_fp8` in vLLM and
-    SGLang): what enters the first and the last product of attention and of each network, and the second of a latent
-    query."""
+    SGLang): what enters the first and the last product of attention and of each network, the second of a latent query,
+    and the products around experts in a narrower space."""
     attention = only(block.n_heads > 0, 2.0) + only(block.kv_lora_rank > 0, 1.0)
     network = only(block.d_ff > 0, 2.0) + only((block.n_experts > 0) & (block.d_ff_shared > 0), 1.0)
+    network = network + only(block.expert_latent_dim > 0, NARROWED)
     return attention + network
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from hwmodel.ops import Num, ceil, maximum, minimum, where
-from hwmodel.physics.columns import anywhere, everywhere, only
+from hwmodel.physics.columns import absent, anywhere, everywhere, only
 from hwmodel.physics.serving_formulas import cached_elements, kept_share, sequences_alive, usual_pool_bytes
 from hwmodel.physics.serving_products import ATTENTION_MODULES, kv_heads_per_rank
 from hwmodel.physics.serving_step import stage_unevenness
 from hwmodel.physics.shape import (
     cached_width,
     expert_params,
+    expert_width,
     held_count,
+    latent_params,
     layer_matrix_params,
     matrices,
     parameters,
@@ -64,6 +66,7 @@ def state_bytes_per_sequence(shape: Shape, tp: Num = 1.0) -> Num:
 def weights_bytes(shape: Shape, formats: ServingFormats, layout: ServingLayout) -> Num:
     """Weight bytes on one accelerator of the fullest stage (embedding and head spread over the stages)."""
     dense: Num = 0.0
+    copied: Num = 0.0
     routed: Num = 0.0
     for block in shape.blocks:
         high = only(block.n_experts > 0, formats.experts_only)
@@ -75,12 +78,15 @@ def weights_bytes(shape: Shape, formats: ServingFormats, layout: ServingLayout) 
             kept = formats.network_only * _attention_params(shape, block)
             dense = dense + count * kept * (formats.high_bytes - element)
         dense = dense + count * (products * element + vector_params(shape, block) * formats.high_bytes)
+        if anywhere(block.expert_latent_dim > 0):  # every rank holds them whole: above, a share of each was counted
+            copied = copied + count * latent_params(shape, block) * element * (1.0 - 1.0 / layout.tp)
         padded = _padded(shape, block, formats, layout)
         # Experts that do not divide into ranks are copied until they do (SGLang: --ep-num-redundant-experts).
         slots = ceil(block.n_experts / layout.ep) * layout.ep
         routed = routed + count * slots * expert_params(shape, block) * (padded * formats.weight_bytes)
     outside = parameters(shape).embedding * formats.high_bytes
     share = (dense + outside) / layout.tp + routed / layout.stage_accelerators
+    share = share if absent(copied) else share + copied
     return share * stage_unevenness(shape, layout.pp) / layout.pp
 
 
@@ -98,7 +104,8 @@ def _padded(shape: Shape, block: Block, formats: ServingFormats, layout: Serving
     if everywhere(formats.padded_hidden <= 1.0) or everywhere(block.n_experts <= 0):
         return 1.0
     inner = maximum(block.d_ff / layout.moe_tp, 1.0)
-    wide = ceil(shape.d_model / formats.padded_hidden) * formats.padded_hidden / shape.d_model
+    read = expert_width(shape, block)
+    wide = ceil(read / formats.padded_hidden) * formats.padded_hidden / read
     return wide * ceil(inner / formats.padded_inner) * formats.padded_inner / inner
 
 

@@ -10,7 +10,8 @@ from hwmodel.physics import alike
 from hwmodel.physics.alike import Once
 from hwmodel.physics.columns import absent, anywhere, everywhere
 from hwmodel.physics.kernels import cast_s, gemm_s, grouped_gemm_s
-from hwmodel.physics.shape import HeldPart, head_matrices, mixer_matrices, network_matrices
+from hwmodel.physics.matrix import HeldPart
+from hwmodel.physics.shape import expert_width, head_matrices, mixer_matrices, network_matrices
 from hwmodel.specs.kernels import GemmConstants, Machine
 from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout
 from hwmodel.specs.shape import Block, Shape
@@ -75,12 +76,12 @@ def held_part(block: Block, layout: ServingLayout) -> HeldPart:
 ATTENTION_MODULES = ("attention", "up_projections")
 
 
-def padded_sides(shape: Shape, n: Num, k: Num, formats: ServingFormats) -> tuple[Num, Num]:
-    """Sides of an expert's product as loaders pad them: the model's width and the expert's own on this rank."""
+def padded_sides(hidden: Num, n: Num, k: Num, formats: ServingFormats) -> tuple[Num, Num]:
+    """Sides of an expert's product as loaders pad them: the width that it reads and its own on this rank."""
     if everywhere(formats.padded_hidden <= 1.0):
         return n, k
     wide, own = formats.padded_hidden, formats.padded_inner
-    sides = [ceil(x / where(x == shape.d_model, wide, own)) * where(x == shape.d_model, wide, own) for x in (n, k)]
+    sides = [ceil(x / where(x == hidden, wide, own)) * where(x == hidden, wide, own) for x in (n, k)]
     return sides[0], sides[1]
 
 
@@ -131,7 +132,7 @@ def network_products_s(
     for product in network_matrices(shape, block, held_part(block, layout)):
         if product.kind == "experts":
             assert spread is not None
-            n, k = padded_sides(shape, product.n, product.k, formats)
+            n, k = padded_sides(expert_width(shape, block), product.n, product.k, formats)
             grouped_s = grouped_gemm_s(spread.rows, n, k, spread.experts, machine.gemm)
             experts = experts + product.only(grouped_s + cast_s(spread.copies * product.k, machine.gemm))
         elif product.kind == "router":

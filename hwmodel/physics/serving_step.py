@@ -27,7 +27,7 @@ from hwmodel.physics.kernels import (
 from hwmodel.physics.serving_formulas import gaps_s, handed_s, host_s, kernel_level, last_rank_s, paced_s
 from hwmodel.physics.serving_launches import kernels
 from hwmodel.physics.serving_products import choose_gemm, kv_heads_per_rank, products_s, which_gemm
-from hwmodel.physics.shape import layers, reach_tokens, value_head_dim
+from hwmodel.physics.shape import expert_width, layers, reach_tokens, value_head_dim
 from hwmodel.specs.kernels import GemmConstants, Machine
 from hwmodel.specs.serving import DecodeTerms, Engine, ServingFormats, ServingLayout
 from hwmodel.specs.shape import Block, Shape
@@ -137,7 +137,8 @@ def elementwise_bytes(shape: Shape, block: Block, m: Num, layout: ServingLayout)
     norms = 16.0 * m * d  # two fused residual-and-norm kernels: two reads and two writes each
     heads = (block.n_heads * 2.0 * block.head_dim + 2.0 * block.n_kv_heads * block.head_dim) / tp
     width = where(block.n_experts > 0, block.d_ff_shared, block.d_ff) / tp
-    routed = block.top_k * (block.d_ff / layout.moe_tp * (1.0 + block.gated) + 3.0 * d) / layout.ep * layout.dp
+    read = expert_width(shape, block)
+    routed = block.top_k * (block.d_ff / layout.moe_tp * (1.0 + block.gated) + 3.0 * read) / layout.ep * layout.dp
     return norms + 2.0 * m * (heads + (2.0 + block.gated) * width + only(block.n_experts > 0, routed))
 
 
@@ -172,7 +173,7 @@ def exchange_s(shape: Shape, block: Block, m: Num, layout: ServingLayout, act_by
     of routed copies and a gather of all tokens."""
     if absent(block.n_experts) or everywhere(layout.dp <= 1.0):
         return 0.0
-    net, ranks, d = machine.network, layout.stage_accelerators, shape.d_model
+    net, ranks, d = machine.network, layout.stage_accelerators, expert_width(shape, block)
     near = minimum(ranks, net.domain)
     copies = m * minimum(block.top_k, ranks) * d / layout.tp
     there, back = copies * act_bytes, copies * 2.0

@@ -16,13 +16,14 @@ Attention counts 4 s n_heads head_dim a token and layer forward, thrice that for
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from hwmodel.errors import unknown
 from hwmodel.ops import Num, floor, log, maximum, minimum, where
 from hwmodel.physics.columns import anywhere, everywhere
+from hwmodel.physics.matrix import HeldPart, Matrix
 from hwmodel.specs import Block, ParameterTerms, Shape
 
 CONVENTIONS = ("6nd", "6g", "palm", "full", "causal", "megatron", "megatron-2021")
@@ -36,50 +37,6 @@ def value_head_dim(block: Block) -> Num:
 def cached_width(block: Block) -> Num:
     """Elements that one key-value head keeps of one cache entry: a key and a value, or one vector that is both."""
     return block.head_dim + (1.0 - block.shared_kv) * value_head_dim(block)
-
-
-class Matrix(NamedTuple):
-    """One kind of matrix product of a layer: a token of width `k` times a matrix of `k` by `n`.
-
-    The layer holds `copies` of the matrix, `passed` of which each token goes through. `kind` names the format and who
-    shares the work: "dense" (the recipe's format, tensor-parallel ranks), "groups" (the same, each copy with its slice
-    of the token), "experts" (the recipe's format, expert-parallel ranks) and "router" (high precision, every rank).
-    `present` is the mask of the rows that have the product, True where all have. `module` names the part of the layer
-    as recomputation does: "attention", "up_projections" (from latents to heads), "mlp", "shared_experts", "experts".
-    """
-
-    kind: str
-    n: Num
-    k: Num
-    copies: Num = 1.0
-    passed: Num = 1.0
-    present: Any = True
-    module: str = "attention"
-
-    def only(self, value: Num) -> Num:
-        """`value` in the rows that have the product, else zero."""
-        return value if self.present is True else where(self.present, value, 0.0)
-
-    @property
-    def params(self) -> Num:
-        """Parameters of all copies."""
-        return self.only(self.copies * self.n * self.k)
-
-    @property
-    def passed_params(self) -> Num:
-        """Parameters that one token is multiplied with."""
-        return self.only(self.passed * self.n * self.k)
-
-
-class HeldPart(NamedTuple):
-    """What one rank holds of a layer: its heads, the widths of its networks (`d_ff` that of one expert where there are
-    experts), and `tp`, the number of ranks that share what is left."""
-
-    heads: Num
-    kv_heads: Num
-    d_ff: Num
-    d_ff_shared: Num
-    tp: Num = 1.0
 
 
 def whole(block: Block) -> HeldPart:
@@ -163,21 +120,46 @@ def network_matrices(shape: Shape, block: Block, part: HeldPart) -> list[Matrix]
     if anywhere(dense):
         found += _network(d, part.d_ff, gated, "dense", _mask(dense), 1.0, 1.0, "mlp")
     if anywhere(routed):
+        wide = expert_width(shape, block)
         found.append(Matrix("router", block.n_experts, d, present=_mask(routed), module="experts"))
-        found += _network(d, part.d_ff, gated, "experts", _mask(routed), block.n_experts, block.top_k, "experts")
+        found += _network(wide, part.d_ff, gated, "experts", _mask(routed), block.n_experts, block.top_k, "experts")
+        found += latent_matrices(shape, block)
     if anywhere(shared):
         found += _network(d, part.d_ff_shared, gated, "dense", _mask(shared), 1.0, 1.0, "shared_experts")
     return found
 
 
+def expert_width(shape: Shape, block: Block) -> Num:
+    """Width of what the routed experts read and write: the model's, or that of their narrower space."""
+    if not anywhere(block.expert_latent_dim > 0):
+        return shape.d_model
+    return where(block.expert_latent_dim > 0, block.expert_latent_dim, shape.d_model)
+
+
+def latent_matrices(shape: Shape, block: Block) -> list[Matrix]:
+    """The product into the narrower space of the routed experts and the one out of it; every rank holds them whole
+    (Megatron-Core: `parallel_mode="duplicated"`; vLLM: `ReplicatedLinear`)."""
+    latent = block.expert_latent_dim
+    if not anywhere(latent > 0):
+        return []
+    narrow = _mask(latent > 0)
+    into = Matrix("latent", latent, shape.d_model, present=narrow, module="experts")
+    return [into, Matrix("latent", shape.d_model, latent, present=narrow, module="experts")]
+
+
+def latent_params(shape: Shape, block: Block) -> Num:
+    """Parameters of one layer's products into and out of the narrower space of its experts."""
+    return 2.0 * shape.d_model * block.expert_latent_dim
+
+
 def expert_params(shape: Shape, block: Block) -> Num:
     """Parameters in the matrices of one feed-forward network (of one expert where there are experts)."""
-    return (2.0 + block.gated) * shape.d_model * block.d_ff
+    return (2.0 + block.gated) * expert_width(shape, block) * block.d_ff
 
 
 def expert_bias_params(shape: Shape, block: Block) -> Num:
     """Biases of one feed-forward network."""
-    return shape.bias * ((1.0 + block.gated) * block.d_ff + shape.d_model)
+    return shape.bias * ((1.0 + block.gated) * block.d_ff + expert_width(shape, block))
 
 
 def ffn_copies(block: Block) -> Num:
@@ -204,6 +186,8 @@ def vector_params(shape: Shape, block: Block) -> Num:
     projected = block.n_heads * block.head_dim + own * (block.head_dim + value)
     attention_bias = where(block.n_heads > 0, projected + d, 0.0)
     ffn_bias = has_ffn * ffn_copies(block) * expert_bias_params(shape, block) + shape.bias * block.n_experts
+    if anywhere(block.expert_latent_dim > 0):
+        ffn_bias = ffn_bias + where(block.expert_latent_dim > 0, shape.bias * (block.expert_latent_dim + d), 0.0)
     return norms + latent_norms + head_norms + shape.bias * attention_bias + ffn_bias + block.extra_params
 
 

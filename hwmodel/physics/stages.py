@@ -22,7 +22,7 @@ class Stages(msgspec.Struct, frozen=True, kw_only=True):
 class LayerShard(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of one (mean) layer, and of the vocabulary matrix, that one rank works with."""
 
-    dense: Num  # in matrix products, sharded by tensor parallelism
+    dense: Num  # in matrix products, sharded by tensor parallelism but for those that every rank holds
     experts: Num  # routed experts, sharded by expert parallelism
     vectors: Num  # norms and biases, replicated
     vocabulary: Num
@@ -64,6 +64,7 @@ def layer_shard(shape: Shape, layout: Layout) -> LayerShard:
     """Parameters of the mean layer and of the vocabulary matrix on one tensor- and expert-parallel rank."""
     count = shapes.layers(shape)
     dense: Num = 0.0
+    copied: Num = 0.0
     experts: Num = 0.0
     vectors: Num = 0.0
     for block in shape.blocks:
@@ -71,12 +72,14 @@ def layer_shard(shape: Shape, layout: Layout) -> LayerShard:
         for matrix in shapes.matrices(shape, block):
             if matrix.kind == "experts":
                 experts = experts + share * matrix.params
+            elif matrix.kind == "latent":
+                copied = copied + share * matrix.params
             else:
                 dense = dense + share * matrix.params
         vectors = vectors + share * shapes.vector_params(shape, block)
     lookup = shapes.lookup_params(shape)
     return LayerShard(
-        dense=dense / layout.tp,
+        dense=dense / layout.tp if absent(copied) else dense / layout.tp + copied,
         experts=0.0 if absent(experts) else experts / (layout.ep * layout.etp),
         vectors=vectors,
         vocabulary=shape.vocab * shape.d_model / layout.tp,

@@ -25,9 +25,10 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     `mixer_flop_per_token` (forward FLOPs of the scan, beside them) and `mixer_state_elements` (constant state a
     sequence); they keep no KV cache.
     Feed-forward: `d_ff` (per expert when `n_experts` > 0), `gated` 1 for SwiGLU-like (three matrices), 0 for two;
-    `top_groups` caps the groups of experts (nodes) that the experts of one token come from;
-    `d_ff_shared` is the summed width of the shared experts. `extra_params` are parameters outside matrix products
-    that the general formulas do not count.
+    `top_groups` caps the groups of experts (nodes) that the experts of one token come from; `expert_latent_dim` > 0:
+    routed experts read and write a vector so wide, which one product makes of the token before they are dispatched and
+    another widens again after they are combined (LatentMoE); `d_ff_shared` is the summed width of the shared experts.
+    `extra_params` are parameters outside matrix products that the general formulas do not count.
     """
 
     count: Num
@@ -58,6 +59,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     n_experts: Num = 0.0
     top_k: Num = 0.0
     top_groups: Num = float("inf")
+    expert_latent_dim: Num = 0.0
     d_ff_shared: Num = 0.0
     extra_params: Num = 0.0
 

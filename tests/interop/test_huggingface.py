@@ -138,6 +138,20 @@ def test_linear_layers_keep_a_state_and_no_cache() -> None:
     assert [b["count"] for b in mamba] == [54]
 
 
+def test_experts_in_a_narrower_space() -> None:
+    routed = {name: [b for b in blocks(name) if b["n_experts"] > 0] for name in (
+        "nvidia--NVIDIA-Nemotron-3-Super-120B-A12B-FP8", "moonshotai--Kimi-K3")}  # fmt: skip
+    nemotron, kimi = routed.values()
+    widths = {(b["expert_latent_dim"], b["d_ff"], b["d_ff_shared"]) for b in nemotron}
+    assert widths == {(1024, 2688, 5376)}
+    assert {(b["expert_latent_dim"], b["d_ff"], b["d_ff_shared"]) for b in kimi} == {(3584, 3072, 2 * 3072)}
+    # Biases of the shared expert (5,376 and 4,096) and of the products around the routed ones, in 40 layers.
+    path = CONFIGS / "nvidia--NVIDIA-Nemotron-3-Super-120B-A12B-FP8.json"
+    biased = from_dict(json.loads(path.read_text()) | {"mlp_bias": True}, path).shape
+    more = parameters(biased).total - parameters(read_config(path).shape).total
+    assert more == 40 * (5376 + 4096 + 1024 + 4096)
+
+
 def test_searched_architecture_has_layers_without_attention() -> None:
     shape = read_config(CONFIGS / "nvidia--Llama-3_3-Nemotron-Super-49B-v1.json").shape
     assert layers(shape) == 80

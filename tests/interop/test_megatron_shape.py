@@ -47,3 +47,27 @@ def test_every_shape_that_megatron_takes_is_read_back_as_it_was(tmp_path: Path) 
         came += 1
     assert came >= 130
     assert refused <= 45
+
+
+def test_experts_in_a_narrower_space_have_a_flag_here_and_no_setting_elsewhere(tmp_path: Path) -> None:
+    import msgspec
+
+    from hwmodel.catalog import load_catalog
+    from hwmodel.interop.export.hf_shape import hf_config
+    from hwmodel.interop.export.megatron import argument_text
+    from hwmodel.interop.launch_in.megatron import megatron_shape
+    from hwmodel.interop.launch_in.shell import read_script
+    from hwmodel.interop.tools.megatron_shape import shape_flags
+
+    mixtral = load_catalog().model("mixtral-8x7b")
+    block = msgspec.structs.replace(mixtral.blocks[0], expert_latent_dim=1024.0)
+    shape = msgspec.structs.replace(mixtral, blocks=(block,))
+    flags = shape_flags(shape, "megatron", 1)
+    assert flags["--moe-latent-size"] == 1024
+    assert "--moe-latent-size" not in shape_flags(mixtral, "megatron", 1)
+    line = "pretrain_gpt.py " + " ".join(argument_text(f, v) for f, v in flags.items())
+    back = megatron_shape(read_script(line, tmp_path / "x.sh"))
+    assert back is not None
+    assert back.blocks[0].expert_latent_dim == 1024.0
+    with pytest.raises(InputError, match=r"no settings for .*: experts in a narrower space"):
+        hf_config(shape, "deepspeed", 4096)

@@ -7,7 +7,8 @@ from round_machine import ATTENTION
 
 from hwmodel.catalog import load_catalog
 from hwmodel.physics.kernels import mla_decode_s
-from hwmodel.physics.shape import HeldPart, matrices
+from hwmodel.physics.matrix import HeldPart
+from hwmodel.physics.shape import matrices
 
 # Round constants: 1e12 B/s at a share of one, 1e12 FLOP/s at a share of one, no launch, no latency, no smallest block.
 ROUND = {

@@ -15,13 +15,14 @@ from hwmodel.physics.formulas import kept_in_16_bits
 from hwmodel.physics.kernels import backward_s
 from hwmodel.physics.layer import LayerTimes, attention_s, expert_rows, kept_products, matrix_times
 from hwmodel.physics.layer_communication import context_parallel, expert_parallel, tensor_parallel
+from hwmodel.physics.matrix import Matrix
 from hwmodel.physics.memory import _dropped, _Saved, memory_by_stage, peak_memory
 from hwmodel.physics.micro_batch import _backward_s
 from hwmodel.physics.recomputed import recomputed
 from hwmodel.physics.serving import decode_terms, weights_bytes
 from hwmodel.physics.serving_products import products_s
 from hwmodel.physics.serving_step import Pass, pass_terms, peak_share, sum_s
-from hwmodel.physics.shape import Matrix, matrices
+from hwmodel.physics.shape import matrices
 from hwmodel.physics.stages import layer_shard, layers_per_stage
 from hwmodel.physics.training import step
 from hwmodel.specs import Block, Layout, Shape, StepTerms, Workload

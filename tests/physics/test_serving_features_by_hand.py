@@ -61,8 +61,8 @@ def test_traffic_of_experts() -> None:
 def test_sides_of_experts_are_padded() -> None:
     # The model's 1,024 to a multiple of 384: 1,152; the expert's 700 to one of 512: 1,024.
     padded = ServingFormats(padded_hidden=384.0, padded_inner=512.0)
-    assert padded_sides(SHAPE, 700.0, 1024.0, padded) == (1024.0, 1152.0)
-    assert padded_sides(SHAPE, 700.0, 1024.0, ServingFormats()) == (700.0, 1024.0)
+    assert padded_sides(SHAPE.d_model, 700.0, 1024.0, padded) == (1024.0, 1152.0)
+    assert padded_sides(SHAPE.d_model, 700.0, 1024.0, ServingFormats()) == (700.0, 1024.0)
 
 
 def test_kernels_that_scale_inputs() -> None:

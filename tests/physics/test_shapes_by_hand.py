@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from round_machine import BLOCK, SHAPE
 
+from hwmodel.physics.matrix import HeldPart
 from hwmodel.physics.shape import (
-    HeldPart,
     _width,
     attention_flop_per_token,
     matrices,

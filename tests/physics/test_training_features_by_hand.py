@@ -15,9 +15,9 @@ from round_machine import BLOCK, GEMM, LAYER, MACHINE, NORMS, SHAPE, STACK
 from hwmodel.catalog import load_catalog
 from hwmodel.physics.intervals import around, ends
 from hwmodel.physics.layer import casts_s, matrix_times, traffic_s
+from hwmodel.physics.matrix import Matrix
 from hwmodel.physics.memory import peak_bytes, peak_memory
 from hwmodel.physics.schedule import in_flight
-from hwmodel.physics.shape import Matrix
 from hwmodel.physics.stages import data_ranks, layer_shard, layers_per_stage
 from hwmodel.physics.training import step
 from hwmodel.specs import Block, Layout, Shape, StepTerms, Workload

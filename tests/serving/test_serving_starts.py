@@ -147,9 +147,9 @@ def test_experts_are_multiplied_as_they_are_padded() -> None:
     """gpt-oss-120b on eight ranks: 2,880 becomes 3,072 and 360 becomes 384."""
     shape = CATALOG.model("gpt-oss-120b")
     padded = ServingFormats(padded_hidden=256.0, padded_inner=128.0)
-    assert padded_sides(shape, 720.0, 2880.0, padded) == (768.0, 3072.0)
-    assert padded_sides(shape, 2880.0, 360.0, padded) == (3072.0, 384.0)
-    assert padded_sides(shape, 720.0, 2880.0, ServingFormats()) == (720.0, 2880.0)
+    assert padded_sides(shape.d_model, 720.0, 2880.0, padded) == (768.0, 3072.0)
+    assert padded_sides(shape.d_model, 2880.0, 360.0, padded) == (3072.0, 384.0)
+    assert padded_sides(shape.d_model, 720.0, 2880.0, ServingFormats()) == (720.0, 2880.0)
 
 
 def test_feed_forward_alone_in_eight_bits() -> None:

@@ -78,12 +78,16 @@ def _adjusted(c: Config, stated: int) -> int:
     return -(-int(c.factor("block_ffn_dim_multiplier", 1.0) * int(2 * stated / 3)) // grain) * grain
 
 
-def biases(c: Config, family: Family, d_ff: float) -> float:
-    """Biases of a dense network."""
+def _biased(c: Config, family: Family) -> bool:
+    """Whether the products of networks carry biases."""
     stated = family.mlp_bias and c.flag("mlp_bias", "use_mlp_bias")
     everywhere = family.bias == "config" and (c.flag("bias") or c.flag("use_bias"))
-    on = family.bias == "mlp" or everywhere or (family.bias in ("config", "networks") and stated)
-    return (1 + family.gated) * d_ff + width(c) if on else 0.0
+    return bool(family.bias == "mlp" or everywhere or (family.bias in ("config", "networks") and stated))
+
+
+def biases(c: Config, family: Family, d_ff: float) -> float:
+    """Biases of a dense network."""
+    return (1 + family.gated) * d_ff + width(c) if _biased(c, family) else 0.0
 
 
 def dense(c: Config, family: Family, layer: int, *, borrows: bool = False) -> Fields:
@@ -143,10 +147,10 @@ def experts(c: Config, family: Family, kind: str, n: int, layer: int) -> Fields:
         fields["top_groups"] = groups
     latent = c.count("moe_latent_size", "routed_expert_hidden_size")
     if latent:
+        fields["expert_latent_dim"] = latent
         add(fields, extra_params=latent * c.flag("latent_moe_use_norm"))
-        # Experts work in a narrower space: as wide as `latent` instead of the model, with a product in and one out.
-        fields["d_ff"] = expert * latent / width(c)
-        add(fields, d_ff_shared=2 * latent / (2 + family.gated))
+        if _biased(c, family):  # the products into and out of the narrower space
+            add(fields, extra_params=latent + width(c))
     if shared:  # routed experts have no biases
         add(fields, extra_params=biases(c, family, shared))
     if c.flag("use_expert_bias", "moe_router_enable_expert_bias", default=family.router_bias):

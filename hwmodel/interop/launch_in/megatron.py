@@ -230,6 +230,7 @@ def _blocks(flags: Script, attention: dict[str, float], width: int) -> tuple[Blo
     routed = {
         "n_experts": float(experts), "top_k": float(flags.count("--moe-router-topk", 2)),
         "d_ff": float(flags.number("--moe-ffn-hidden-size") or d_ff),
+        "expert_latent_dim": float(flags.number("--moe-latent-size", 0) or 0),
         "d_ff_shared": float(flags.number("--moe-shared-expert-intermediate-size", 0) or 0),
         "top_groups": float(flags.number("--moe-router-group-topk") or float("inf")),
         "extra_params": extra + (float(experts) if flags.has("--moe-router-enable-expert-bias") else 0.0),

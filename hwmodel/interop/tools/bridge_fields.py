@@ -21,6 +21,7 @@ SAME = {
     "--qk-pos-emb-head-dim": "model.qk_pos_emb_head_dim", "--v-head-dim": "model.v_head_dim",
     "--num-experts": "model.num_moe_experts", "--moe-router-topk": "model.moe_router_topk",
     "--moe-ffn-hidden-size": "model.moe_ffn_hidden_size",
+    "--moe-latent-size": "model.moe_latent_size",
     "--moe-shared-expert-intermediate-size": "model.moe_shared_expert_intermediate_size",
     "--moe-token-dispatcher-type": "model.moe_token_dispatcher_type",
     "--moe-router-score-function": "model.moe_router_score_function",

@@ -11,7 +11,7 @@ Flags = Fields
 
 def shape_flags(shape: Shape, target: str, tp: int) -> Flags:
     """Flags and values (None: a switch) that describe a shape. InputError where Megatron-Core has none."""
-    found = layers_of(shape, target)
+    found = layers_of(shape, target, frozenset({"expert_latent_dim"}))
     kinds = [block for block in (found.dense, found.mixture) if block is not None]
     width = int((found.dense or kinds[0]).d_ff)
     flags: Flags = {
@@ -82,6 +82,8 @@ def _experts(found: Layers) -> Flags:
     }  # fmt: skip
     if found.dense is not None:
         out |= {"--moe-layer-freq": f"([0]*{int(found.dense.count)}+[1]*{int(block.count)})"}
+    if block.expert_latent_dim:
+        out |= {"--moe-latent-size": int(block.expert_latent_dim)}
     if block.d_ff_shared:
         out |= {"--moe-shared-expert-intermediate-size": int(block.d_ff_shared)}
     if "expert_bias" in found.extras:

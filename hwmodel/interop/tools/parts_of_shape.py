@@ -23,6 +23,7 @@ UNNAMED = {
     "reuse": "layers that share weights", "o_lora_rank": "a low-rank output projection",
     "kv_compression": "compressed cache entries", "select_tokens": "sparse attention that selects tokens",
     "index_heads": "an indexer of sparse attention", "index_dim": "an indexer of sparse attention",
+    "expert_latent_dim": "experts in a narrower space",
 }  # fmt: skip
 
 
@@ -42,11 +43,12 @@ class Layers(msgspec.Struct, frozen=True, kw_only=True):
     qk_norm: bool = False
 
 
-def layers_of(shape: Shape, target: str) -> Layers:
-    """The layers of a shape. InputError for a shape that no setting of the target describes."""
+def layers_of(shape: Shape, target: str, also: frozenset[str] = frozenset()) -> Layers:
+    """The layers of a shape. InputError for a shape that no setting of the target describes; `also`: fields for which
+    this target has settings beyond those that all have."""
     for block in shape.blocks:
         for field in msgspec.structs.fields(Block):
-            if field.name not in DESCRIBED and getattr(block, field.name) != field.default:
+            if field.name not in DESCRIBED | also and getattr(block, field.name) != field.default:
                 raise _refusal(shape, target, UNNAMED.get(field.name, field.name.replace("_", " ")))
         if block.v_head_dim not in (0.0, block.head_dim) and block.kv_lora_rank == 0:
             raise _refusal(shape, target, "values of another width than keys")

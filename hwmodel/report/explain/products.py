@@ -8,6 +8,7 @@ from hwmodel.ops import Num
 from hwmodel.physics import kernels, layer
 from hwmodel.physics import shape as shapes
 from hwmodel.physics.formulas import kept_in_16_bits
+from hwmodel.physics.matrix import Matrix
 from hwmodel.report.explain.rerun import Rerun
 from hwmodel.report.explain.rule import Fact, Rule, by
 from hwmodel.specs import Block
@@ -18,7 +19,7 @@ class Product(NamedTuple):
     """One product of a block of layers on one rank; seconds are shares of the mean layer."""
 
     name: str
-    matrix: shapes.Matrix
+    matrix: Matrix
     rows: float
     copies: float
     share: float  # of the layers that have it
@@ -56,16 +57,17 @@ def _products(step: Rerun) -> list[Product]:
             for i, one in enumerate(out)]  # fmt: skip
 
 
-def _product(step: Rerun, block: Block, matrix: shapes.Matrix, share: float) -> Product:
+def _product(step: Rerun, block: Block, matrix: Matrix, share: float) -> Product:
     trainable = 0.0 if float(step.workload.trainable_fraction) < 0.5 else 1.0
     there, back = layer.matrix_times(matrix, block, step.tokens, step.layout, step.machine, step.stack, trainable)
     rows, copies = step.tokens, float(matrix.copies)
     if matrix.kind == "experts":
         rows, copies = (float(one) for one in layer.expert_rows(block, step.tokens, step.layout))
-    elif matrix.kind == "router":
+    elif matrix.kind in ("router", "latent"):
         rows = step.tokens / float(step.layout.tp)
-    name = matrix.kind if matrix.kind == "router" else matrix.module
-    wide = "out" if float(matrix.n) == float(step.run.shape.d_model) else "in"
+    name = matrix.kind if matrix.kind in ("router", "latent") else matrix.module
+    back_to = shapes.expert_width(step.run.shape, block) if matrix.kind == "experts" else step.run.shape.d_model
+    wide = "out" if float(matrix.n) == float(back_to) else "in"
     return Product(f"{name}_{wide}_s", matrix, rows, copies, share, share * float(there), share * float(back))
 
 
@@ -113,7 +115,7 @@ def _mixed(sustained: Num, bf16_layers: Num, in_16_bits_s: Num, sustained_high: 
 
 def _kernel(step: Rerun, one: Product) -> Rule | None:
     """The kernel of a plain product on its sizes and the constants of the part; None for those of experts."""
-    if one.matrix.kind != "dense":
+    if one.matrix.kind not in ("dense", "latent"):
         return None
     c, m, n, k = step.machine.gemm, one.rows, float(one.matrix.n), float(one.matrix.k)
     names = ("area", "wave_area", "k", "moved_bytes")

@@ -48,6 +48,8 @@ def departures(shape: Shape) -> list[str]:
         found.append(f"{active:g} are active")
     if any(float(block.d_ff_shared) > 0.0 for block in mixed):
         found.append("a shared one stands beside them")
+    if any(float(block.expert_latent_dim) > 0.0 for block in mixed):
+        found.append("experts work in a narrower space")
     plain = layers - sum(float(block.count) for block in mixed)
     if plain > 0.0:
         found.append(f"{plain:g} of {layers:g} layers have none")
