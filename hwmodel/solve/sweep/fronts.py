@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from ctypes import CDLL
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ FEW_ROWS = 4096  # from which on rows are thinned
 WORTH = 0.8  # of rows that may be left by a round of thinning for another to be worth its time
 SOME = 16  # of so many rows one is held against the others first
 CHUNK = 1 << 16  # rows looked at together, which a processor's own memory holds
+SHARE = 1 << 13  # of rows that a pool looks at, those that one of it takes at once
 BLOCK_ROWS = 256
 BEFORE = np.triu(np.ones((BLOCK_ROWS, BLOCK_ROWS), dtype=bool), 1)  # of pairs of a block
 
@@ -39,13 +41,27 @@ def front_rows(costs: Costs) -> Index:
     Costs that differ by less than a part in 10^9 are equal: they differ by the rounding of the arithmetic.
     """
     rows = np.flatnonzero(np.logical_and.reduce([np.isfinite(column) for column in costs.T]))
-    rows = rows[thinned([np.ascontiguousarray(column[rows]) for column in costs.T])]
-    return rows[front_of_thinned(costs[rows])]
+    columns = [np.ascontiguousarray(column[rows]) for column in costs.T]
+    kept = thinned(columns)
+    return rows[kept[front_of_thinned([column[kept] for column in columns])]]
 
 
-def front_of_thinned(costs: Costs) -> Index:
-    """`front_rows` of rows of finite costs, of which others clearly beat few."""
-    return _swept(rounded(costs))
+def front_of_thinned(columns: Sequence[Column], pool: Executor | None = None) -> Index:
+    """`front_rows` of rows of finite costs, of which others clearly beat few; a pool looks at many together."""
+    return _swept(list((map if pool is None else pool.map)(rounded, columns)), pool)
+
+
+def ordered(columns: Sequence[NDArray[Any]]) -> Index:
+    """Rows by their first column, of equal ones by the next and so on, the earlier first: only those that are equal in
+    the first are looked at in the others."""
+    order = np.argsort(columns[0])
+    first = columns[0][order]
+    equal = np.zeros(len(order) + 1, dtype=bool)  # to the row before
+    equal[1:-1] = first[1:] == first[:-1]
+    tied = np.flatnonzero(equal[1:] | equal[:-1])
+    rows = np.sort(order[tied])
+    order[tied] = rows[np.lexsort([column[rows] for column in reversed(columns)])]
+    return order
 
 
 def tree_of(costs: int) -> CDLL | None:
@@ -88,10 +104,10 @@ def unbeaten(others: Stairs | Tree, columns: Sequence[Column], pool: Executor | 
     """Rows that others do not clearly beat; a pool looks at many together."""
 
     def of(start: int) -> Index:
-        return start + others.unbeaten([column[start : start + CHUNK] for column in columns])
+        return start + others.unbeaten([column[start : start + step] for column in columns])
 
-    starts = range(0, len(columns[0]), CHUNK)
-    kept = list((map if pool is None else pool.map)(of, starts))
+    step = CHUNK if pool is None else SHARE
+    kept = list((map if pool is None else pool.map)(of, range(0, len(columns[0]), step)))
     return np.concatenate(kept) if kept else np.empty(0, dtype=np.int64)
 
 
@@ -111,21 +127,22 @@ def _least_before(pairs: Costs, first: Costs) -> Costs:
     return found
 
 
-def _swept(costs: Costs) -> Index:
+def _swept(columns: Sequence[Column], pool: Executor | None = None) -> Index:
     """Rows of the front of rounded costs."""
-    order = np.lexsort(costs.T[::-1])  # of equal rows the first comes first
-    ordered = costs[order]
+    order = ordered(columns)
+    in_order = [column[order] for column in columns]
     differs = np.ones(len(order), dtype=bool)  # from the row before: of equal rows the first stays
-    differs[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in ordered.T])
-    order, ordered = order[differs], ordered[differs]
-    if costs.shape[1] == 2:
-        before = np.concatenate([[np.inf], np.minimum.accumulate(ordered[:, 1])])[: len(ordered)]
-        return np.sort(order[ordered[:, 1] < before])
-    library = tree_of(costs.shape[1])
-    if library is None:
-        return np.sort(order[_maxima(ordered[:, 1:], np.arange(len(order)))])
-    columns = list(ordered.T.copy())
-    return np.sort(order[Tree(library, columns, share=0.0).unbeaten(columns)])
+    differs[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in in_order])
+    library = tree_of(len(columns))
+    if library is not None:
+        rows = np.sort(order[differs])
+        columns = [column[rows] for column in columns]
+        return rows[unbeaten(Tree(library, columns, share=0.0), columns, pool)]
+    order, later = order[differs], np.stack([column[differs] for column in in_order[1:]], axis=1)
+    if len(columns) == 2:
+        before = np.concatenate([[np.inf], np.minimum.accumulate(later[:, 0])])[: len(order)]
+        return np.sort(order[later[:, 0] < before])
+    return np.sort(order[_maxima(later, np.arange(len(order)))])
 
 
 def _maxima(costs: Costs, rows: Index) -> Index:

@@ -1,4 +1,4 @@
-"""All files of a sweep looked through for rows near a front, and rows read at their places in them."""
+"""All files of a sweep looked through for the rows of a front, and rows read at their places in them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hwmodel.solve.sweep.columns import ShardColumns
 from hwmodel.solve.sweep.expression import Expression
-from hwmodel.solve.sweep.fronts import SOME, beaters, thinned, tree_of, unbeaten
+from hwmodel.solve.sweep.fronts import SOME, beaters, front_of_thinned, thinned, tree_of, unbeaten
 from hwmodel.solve.sweep.stairs import Column, Stairs
 from hwmodel.solve.sweep.tree import Tree
 
@@ -32,28 +32,31 @@ class Placed(NamedTuple):
         return Placed(self.place[:, rows], [column[rows] for column in self.costs])
 
 
-def near_front(
+def front_of(
     opened: Open, count: int, answers: Sequence[tuple[str, float]], condition: Expression | None,
     named: Mapping[str, str],
 ) -> Placed:  # fmt: skip
-    """The rows of `count` files that have all answers (each with the sign that makes less the better) and meet a
-    condition over names of columns, or of `named`, less most of those that others beat: in the order of their places.
-    """
+    """Of the rows of `count` files that have all answers (each with the sign that makes less the better) and meet a
+    condition over names of columns, or of `named`, those that no other beats, in the order of their places."""
 
     def of(file: int) -> Placed:
         return _of_file(opened(file), file, answers, others, condition, named)
 
     others: Stairs | Tree | None = None
     found = Placed(np.empty((2, 0), dtype=np.int64), [np.empty(0)] * len(answers))
+    *batches, last = _batches(count)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for files in _batches(count):
+        for files in batches:
             found = _joined([found, *pool.map(of, files)])
             for every in (SOME, 1) if others is None else (1,):  # of the first files all rows have come
                 others = beaters([column[::every] for column in found.costs])
                 found = found.take(unbeaten(others, found.costs, pool))
-    if tree_of(len(answers)) is None:
-        found = found.take(thinned(found.costs))
-    return found.take(np.lexsort(found.place[::-1]))
+        found = _joined([found, *pool.map(of, last)])
+        if tree_of(len(answers)) is None:
+            found = found.take(thinned(found.costs))
+        file, row = found.place
+        found = found.take(np.argsort(file * (row.max(initial=0) + 1) + row))
+        return found.take(front_of_thinned(found.costs, pool))
 
 
 def _of_file(
@@ -82,7 +85,8 @@ def _batches(count: int) -> Iterator[range]:
     step = FIRST_SHARE
     yield range(0, count, step)
     while step > 1:
-        yield range(step // 2, count, step)
+        if step // 2 < count:
+            yield range(step // 2, count, step)
         step //= 2
 
 

@@ -18,8 +18,8 @@ from hwmodel.solve.sweep.columns import ShardColumns
 from hwmodel.solve.sweep.expression import Expression, read_expression
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.folder import Folder
-from hwmodel.solve.sweep.fronts import front_of_thinned
-from hwmodel.solve.sweep.scan import near_front, values_at
+from hwmodel.solve.sweep.fronts import ordered
+from hwmodel.solve.sweep.scan import front_of, values_at
 from hwmodel.solve.sweep.space import MOST_PARETO, MOST_TOP, Space
 from hwmodel.solve.sweep.stairs import clearly_above
 
@@ -124,20 +124,19 @@ class Rows:
         for name in names:
             self._need(name, self._measures(), "--pareto")
         asked = self._read(where) if where else None
-        found = near_front(self._shard, len(self._files), list(zip(names, self._signs(names))), asked, self._spelled)
-        front = front_of_thinned(np.stack(found.costs, axis=1))
-        values = {name: sign * column[front] for name, sign, column in zip(names, self._signs(names), found.costs)}
-        place = found.place[:, front]
-        order = np.lexsort((*place[::-1], *reversed(values.values())))
+        signs = self._signs(names)
+        place, costs = front_of(self._shard, len(self._files), list(zip(names, signs)), asked, self._spelled)
+        values = {name: sign * column for name, sign, column in zip(names, signs, costs)}
+        order = ordered(list(values.values()))
         shown = order if most is None or len(order) <= most else order[_evenly(len(order), most)]
         wide = len(columns or self.names)
         if len(shown) * wide > MOST_VALUES:
             raise InputError(
-                f"the front has {len(front):,} rows of {wide} columns, {MOST_VALUES:,} values are handed over at once: "
+                f"the front has {len(order):,} rows of {wide} columns, {MOST_VALUES:,} values are handed over at once: "
                 "narrow it with --where, or name fewer --columns"
             )
         known = {name: column[shown] for name, column in values.items() if not self._whole(name)}
-        return msgspec.structs.replace(self._these(place[:, shown], columns, known), found=len(front))
+        return msgspec.structs.replace(self._these(place[:, shown], columns, known), found=len(order))
 
     def _signs(self, names: Sequence[str]) -> list[float]:
         """What makes less the better of each answer."""

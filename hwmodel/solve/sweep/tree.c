@@ -5,23 +5,31 @@
 
 typedef long long whole;
 #define LANES 16
+#define RUN 64 /* rows that stand together, as points of neighbouring settings do: mostly beaten together */
 #define MOST_COSTS 4
 #define MOST_DEPTH 16 /* LANES to this power is beyond what whole numbers count */
 
 typedef double four __attribute__((vector_size(32), aligned(8)));
 typedef whole four_wholes __attribute__((vector_size(32)));
 
-static void swap(whole *one, whole *other)
-{
-    const whole kept = *one;
-    *one = *other;
-    *other = kept;
-}
-
 static double middle(double a, double b, double c)
 {
     if (a < b) return b < c ? b : a < c ? c : a;
     return a < c ? a : b < c ? c : b;
+}
+
+/* Puts rows with less than a pivot (or no more) before the others; where these begin. Without a branch, for which way a
+   row goes nobody could guess. */
+static whole parted(const double *values, whole *rows, whole from, whole to, double pivot, int equal)
+{
+    whole low = from;
+    for (whole here = from; here < to; here++) {
+        const whole row = rows[here];
+        rows[here] = rows[low];
+        rows[low] = row;
+        low += (values[row] < pivot) | (equal & (values[row] == pivot));
+    }
+    return low;
 }
 
 /* Puts rows so that the one at place `at` has the value that it would have in their order: none before it has more,
@@ -30,16 +38,10 @@ static void select_at(const double *values, whole *rows, whole from, whole to, w
 {
     while (to - from > 1) {
         const double pivot = middle(values[rows[from]], values[rows[from + (to - from) / 2]], values[rows[to - 1]]);
-        whole low = from, here = from, high = to;
-        while (here < high) {
-            const double one = values[rows[here]];
-            if (one < pivot) swap(rows + low++, rows + here++);
-            else if (one > pivot) swap(rows + here, rows + --high);
-            else here++;
-        }
+        const whole low = parted(values, rows, from, to, pivot, 0);
         if (at < low) to = low;
-        else if (at >= high) from = high;
-        else return;
+        else if (low > from) from = low;
+        else if (at < (from = parted(values, rows, from, to, pivot, 1))) return;
     }
 }
 
@@ -89,16 +91,13 @@ void plant(whole n, whole costs, const double *const *columns, whole *rows, doub
 /* The lanes of a block that have in no cost more than a row, a bit each. */
 static inline __attribute__((always_inline)) unsigned no_more(const double *block, const double *row, const whole costs)
 {
-    four_wholes found[LANES / 4], any = {0, 0, 0, 0};
-    for (whole part = 0; part < LANES / 4; part++) {
-        found[part] = *(const four *)(block + 4 * part) <= row[0];
-        for (whole k = 1; k < costs; k++) found[part] &= *(const four *)(block + k * LANES + 4 * part) <= row[k];
-        any |= found[part];
+    four_wholes bits = {0, 0, 0, 0}, bit = {1, 2, 4, 8};
+    for (whole part = 0; part < LANES / 4; part++, bit <<= 4) {
+        four_wholes found = *(const four *)(block + 4 * part) <= row[0];
+        for (whole k = 1; k < costs; k++) found &= *(const four *)(block + k * LANES + 4 * part) <= row[k];
+        bits |= found & bit;
     }
-    if (!(any[0] | any[1] | any[2] | any[3])) return 0;
-    unsigned lanes = 0;
-    for (whole lane = 0; lane < LANES; lane++) lanes |= (unsigned)(found[lane / 4][lane % 4] & 1) << lane;
-    return lanes;
+    return (unsigned)(bits[0] | bits[1] | bits[2] | bits[3]);
 }
 
 /* Whether one of some lanes has in one cost less than a row, by more than a share of itself. */
@@ -143,6 +142,24 @@ static inline __attribute__((always_inline)) int beaten(const double *const *lev
     }
 }
 
+/* The least of each cost of some rows: what beats it beats them all. Whether all their costs are finite. */
+static inline __attribute__((always_inline)) int corner(whole from, whole to, const whole costs,
+                                                        const double *const *columns, double *least)
+{
+    double odd = 0.0; /* becomes no number by what is not finite */
+    for (whole k = 0; k < costs; k++) {
+        const double *values = columns[k];
+        double one = __builtin_inf();
+#pragma omp simd reduction(min : one) reduction(+ : odd)
+        for (whole i = from; i < to; i++) {
+            one = values[i] < one ? values[i] : one;
+            odd += values[i] - values[i];
+        }
+        least[k] = one;
+    }
+    return odd == 0.0;
+}
+
 static inline __attribute__((always_inline)) whole left_of(whole n, const whole costs, const double *const *columns,
                                                            whole planted, const double *tree, double share, whole *left)
 {
@@ -150,10 +167,14 @@ static inline __attribute__((always_inline)) whole left_of(whole n, const whole 
     whole depth = 0, last = 0, found = 0;
     for (whole count = blocks_of(planted); count > 1; count = blocks_of(count), depth++)
         levels[depth + 1] = levels[depth] + count * costs * LANES;
-    for (whole i = 0; i < n; i++) {
+    for (whole from = 0; from < n; from += RUN) {
+        const whole to = n - from < RUN ? n : from + RUN;
         double row[MOST_COSTS];
-        for (whole k = 0; k < costs; k++) row[k] = columns[k][i];
-        if (!beaten(levels, depth, row, costs, share, &last)) left[found++] = i;
+        if (corner(from, to, costs, columns, row) && beaten(levels, depth, row, costs, share, &last)) continue;
+        for (whole i = from; i < to; i++) {
+            for (whole k = 0; k < costs; k++) row[k] = columns[k][i];
+            if (!beaten(levels, depth, row, costs, share, &last)) left[found++] = i;
+        }
     }
     return found;
 }
