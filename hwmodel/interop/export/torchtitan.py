@@ -186,21 +186,23 @@ def _source(
     checkpointing = policy.split(".")[0]
     policies = "" if policy == "None" else f"from torchtitan.distributed.activation_checkpoint import {checkpointing}\n"
     registry = f'"{model.flavor}", converters=[\n{converters}    ]' if converters else f'"{model.flavor}"'
-    fields = training_fields(launch)
+    fields, tf32 = training_fields(launch), launch.word("precision") == "tf32"
+    products = "import torch\n" if tf32 else ""
+    told = '\ntorch.set_float32_matmul_precision("high")  # TF32; FP32 is multiplied in FP32 else\n' if tf32 else ""
     steps = "" if "steps" in fields else "# Set training.steps: the answer has no token count.\n"
     return f'''{commented(header_lines(launch, names.verified_against, written))}
 # Not part of the plan: learning rate, data, tokenizer, rotary base. Read from the environment: LR, HF_ASSETS_PATH (the
 # folder of the tokenizer), DATASET (a name of torchtitan's, like c4) and DATASET_PATH (a copy of it).
 {steps}import os
 
-from torchtitan.components.loss import ChunkedLossWrapper, CrossEntropyLoss
+{products}from torchtitan.components.loss import ChunkedLossWrapper, CrossEntropyLoss
 from torchtitan.components.optimizer import default_adamw
 {imports}from torchtitan.config import CompileConfig, ParallelismConfig, TrainingConfig
 {policies}from torchtitan.hf_datasets.text_datasets import HuggingFaceTextDataLoader
 from torchtitan.models import {model.module} as models
 from torchtitan.models.common.config_utils import decoder_vocab_size
 from torchtitan.trainer import Trainer
-
+{told}
 {builder_source(model, launch.number("seq_len"))}
 def launch() -> Trainer.Config:
     """The launch of the plan."""

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from hwmodel.errors import InputError
-from hwmodel.interop.launch_in.record import FileOptions, Read, facts, sort_names, with_facts, yaml_settings
+from hwmodel.interop.launch_in.record import FP32, FileOptions, Read, facts, sort_names, with_facts, yaml_settings
 from hwmodel.interop.launch_in.settings import Settings
 from hwmodel.interop.tools.maxtext_shape import settings_shape
 from hwmodel.interop.tools.maxtext_words import AXES, QUANTIZATION, REMAT
@@ -23,6 +23,7 @@ MODELS = {
 QUANTIZED = {"fp8": "fp8", "te_fp8_currentscaling": "fp8", "fp8_gpu": "fp8"} | {
     name: recipe for recipe, both in QUANTIZATION.items() for name in both if name
 }
+FLOAT32_PRODUCTS = {"default": "tf32", "high": "tf32", "highest": FP32}
 UNIT_AXES = ("fsdp_transpose", "sequence", "tensor_sequence", "autoregressive", "context_autoregressive", "diloco")
 
 
@@ -45,6 +46,8 @@ def read(text: str, path: Path) -> Read:
         )
     shape = settings_shape(data, path)
     options = with_facts(_options(settings) | {"stack": "jax"}, facts(text))
+    if options.get("precision") == "tf32":
+        noted.append("dtype float32: multiplied in TF32, as JAX does on GPUs unless matmul_precision is highest")
     if shape is None and "model_name" in settings:
         name = str(settings["model_name"])
         options["model"] = MODELS.get(name, name)
@@ -145,4 +148,14 @@ def _precision(s: Settings) -> str:
         if quantization not in QUANTIZED:
             raise InputError(f"{s.path}: quantization {quantization} is not predicted; {', '.join(QUANTIZED)} are")
         return QUANTIZED[quantization]
-    return {"float16": "fp16", "float32": "tf32"}.get(s.word("dtype", "bfloat16"), "bf16")
+    dtype = s.word("dtype", "bfloat16")
+    return _float32(s) if dtype == "float32" else {"float16": "fp16"}.get(dtype, "bf16")
+
+
+def _float32(s: Settings) -> str:
+    """How JAX multiplies FP32 on GPUs: in TF32 on those that have it, unless asked for the highest precision
+    (docs.jax.dev, Matmul precision)."""
+    found = s.word("matmul_precision", "default")
+    if found not in FLOAT32_PRODUCTS:
+        raise InputError(f"{s.path}: matmul_precision {found} is not predicted; {', '.join(FLOAT32_PRODUCTS)} are")
+    return FLOAT32_PRODUCTS[found]

@@ -13,6 +13,7 @@ from hwmodel.interop.launch_in.settings import flat
 
 SECTIONS = {"TrainingConfig": "training", "ParallelismConfig": "parallelism", "CompileConfig": "compile"}
 POLICIES = {"FullAC": "full", "SelectiveAC": "selective", "MemoryBudgetAC": "memory_budget"}
+FLOAT32_PRODUCTS = "torch.set_float32_matmul_precision"  # what a Python file tells PyTorch of FP32 products
 BUILDERS = ("_build_llama3_layers", "_build_qwen3_layers", "_build_qwen3_moe_layers")
 
 
@@ -35,7 +36,13 @@ def python_settings(text: str, path: Path, function: str = "") -> Plain:
     except SyntaxError as error:
         raise InputError(f"{path}:{error.lineno}: not Python: {error.msg}") from error
     node = function_of(tree, path, function, _makes)
-    return _imported_model(tree, path) | _of_function(tree, node, path, ()) | _custom_model(tree)
+    return _imported_model(tree, path) | _of_function(tree, node, path, ()) | _custom_model(tree) | _products(tree)
+
+
+def _products(tree: ast.Module) -> Plain:
+    """How PyTorch is told to multiply FP32, where it is."""
+    told = [call for call in _calls(tree) if ast.unparse(call.func) == FLOAT32_PRODUCTS and call.args]
+    return {FLOAT32_PRODUCTS: value_of(told[-1].args[0], constants(tree.body))} if told else {}
 
 
 def _of_function(tree: ast.Module, node: ast.FunctionDef, path: Path, above: tuple[str, ...]) -> Plain:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
-from hwmodel.interop.launch_in.record import FileOptions, Read, facts, sort_names, with_facts
+from hwmodel.interop.launch_in.record import FP32, FileOptions, Read, facts, sort_names, with_facts
 from hwmodel.interop.launch_in.settings import Settings
-from hwmodel.interop.launch_in.titan_source import python_settings, toml_settings
+from hwmodel.interop.launch_in.titan_source import FLOAT32_PRODUCTS, python_settings, toml_settings
 from hwmodel.interop.tools.names import names_of
 from hwmodel.interop.tools.titan_models import CUSTOM, FLAVORS
 from hwmodel.physics.shape import layers
@@ -47,7 +47,7 @@ def _read(settings: Settings, text: str, tool: str) -> Read:
     names, path = names_of("torchtitan"), settings.path
     known = {*names.toml, *(prefix + key.split(".")[1] for cls, prefix in READ_PYTHON.items()
                             for key in names.names if key.startswith(f"{cls}."))}  # fmt: skip
-    known |= {key for key in settings if key.startswith("custom.")}
+    known |= {key for key in settings if key.startswith("custom.")} | {FLOAT32_PRODUCTS}
     passed, noted = sort_names(settings, known, names, path)
     said = facts(text)
     shape = _shape(settings)
@@ -128,7 +128,10 @@ def _precision(s: Settings) -> str:
     recipes = {CONVERTERS[name] for name in names if name in CONVERTERS}
     if recipes:
         return recipes.pop()
-    return "tf32" if s.word("training.mixed_precision_param", "bfloat16") == "float32" else "bf16"
+    if s.word("training.mixed_precision_param", "bfloat16") != "float32":
+        return "bf16"
+    # PyTorch multiplies FP32 in FP32 unless it is told otherwise, and torchtitan does not tell it (its issue 630).
+    return "tf32" if s.word(FLOAT32_PRODUCTS, "highest") == "high" else FP32
 
 
 def _schedule(s: Settings) -> str:
