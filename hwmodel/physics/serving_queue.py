@@ -182,6 +182,18 @@ def sent_at_once(
     )
 
 
+def pool_busy(clients: Num, held: Num) -> Num:
+    """Share of its time that a pool of workers spends on clients who each ask again when they are answered.
+
+    `held` requests would be under way if it never rested and nobody queued. Workers take requests in turn, so that one
+    of n sees each n-th arrival: Kingman's wait, half a service times the variances, is 1 / n of that of Poisson
+    arrivals, and half a request waits in the whole pool times busy^2 / (1 - busy). Little's law, solved for `busy`:
+    clients (1 - busy) = busy (held (1 - busy) + busy / 2).
+    """
+    both = clients + held
+    return 2.0 * clients / (both + (both * both - 4.0 * (held - 0.5) * clients) ** 0.5)
+
+
 def pools(
     prefill_alone_s: Num,
     prefill_service_s: Num,
@@ -193,19 +205,23 @@ def pools(
     tokens_per_step: Num,
     engine: Engine,
     rounds: Num = 10.0,
+    places: Num = 1e9,
 ) -> ServiceTerms:
     """Disaggregated: a pool of prefill workers feeds a pool of decode workers; both see the same request rate.
 
-    `step_s` is the decode step of one worker at its share of the clients that are not in prefill.
+    `step_s` is the decode step of one worker at its share of the clients that are not in prefill; `places` are the
+    requests that all of them decode at once at most: the others wait for their first token.
     """
     tpot = step_s / tokens_per_step
     decode = maximum(output_tokens - 1.0, 0.0) * tpot
     unloaded = engine.request_s + prefill_alone_s + transfer_s + delay_steps(clients, engine) * step_s
     limit = prefill_workers / prefill_service_s
-    rate = minimum(limit, clients / (unloaded + decode))
-    busy = minimum(rate / limit, 0.98)
+    seats = places / maximum(decode, 1e-9)
+    busy = minimum(pool_busy(clients, limit * (unloaded + decode)), seats / limit)
     others = maximum(clients / prefill_workers - 1.0, 0.0)
-    queue = minimum(0.5 * prefill_service_s * busy / (1.0 - busy), 0.5 * prefill_service_s * others)
+    # In turn (Dynamo's frontend and SGLang's attention ranks by default): a wait falls with the number of workers.
+    queue = 0.5 * prefill_service_s * minimum(busy / (1.0 - busy) / prefill_workers, others)
+    rate = minimum(minimum(limit, seats), clients / (unloaded + queue + decode))
     first = maximum(
         unloaded + queue + engine.burst * 0.5 / rounds * prefill_service_s * others, clients / rate - decode
     )
@@ -218,7 +234,7 @@ def pools(
         running=rate * decode,
         waiting=maximum(clients - rate * (decode + unloaded), 0.0),
         requests_per_s=rate,
-        utilisation=busy,
+        utilisation=rate / limit,
     )
 
 

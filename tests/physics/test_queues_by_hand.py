@@ -139,25 +139,52 @@ POOLS = {"prefill_alone_s": 0.1, "prefill_workers": 2.0, "step_s": 0.02, "transf
 
 
 def test_pools_whose_decode_workers_set_the_rate() -> None:
-    """Eight clients: 10 + 100 + 10 ms and two steps until a token, 1 s of tokens; two workers of 50 ms a prompt."""
+    """Eight clients: 10 + 100 + 10 ms and two steps until a token, 1 s of tokens; two workers of 50 ms a prompt.
+
+    At forty prompts a second 46.4 requests are under way without a queue: 8 (1 - b) = b (46.4 (1 - b) + b / 2), that is
+    45.9 b^2 - 54.4 b + 8 = 0, b = (54.4 - sqrt(1490.56)) / 91.8 = 0.1720286; prompts come in turn, so that a queue is
+    half of that of one worker: 12.5 ms b / (1 - b).
+    """
     found = queue.pools(prefill_service_s=0.05, **POOLS)
-    rate = 8 / 1.16
-    busy = rate / 40
-    wait = 0.5 * 0.05 * busy / (1 - busy)
-    assert found.requests_per_s == near(rate)
-    assert found.ttft_s == near(0.16 + wait + 3 * 0.5 / 10 * 0.05 * 3)  # three others a worker
+    busy = 0.17202864
+    wait = 0.0125 * busy / (1 - busy)
+    assert found.requests_per_s == pytest.approx(40 * busy, rel=1e-6)
+    assert found.requests_per_s == pytest.approx(8 / (1.16 + wait), rel=1e-6)
+    assert found.ttft_s == pytest.approx(0.16 + wait + 3 * 0.5 / 10 * 0.05 * 3, rel=1e-6)  # three others a worker
     assert found.request_s == near(found.ttft_s + 1.0)
-    assert (found.running, found.waiting, found.utilisation) == (near(rate), near(0.0), near(busy))
+    assert found.waiting == pytest.approx(8 - 40 * busy * 1.16, abs=1e-6)
+    assert (found.running, found.utilisation) == (near(found.requests_per_s), near(found.requests_per_s / 40))
+
+
+def test_the_load_of_a_pool_by_limits() -> None:
+    """Few clients ask as if nobody queued, many keep the pool busy, and it is a root of Little's law between."""
+    assert queue.pool_busy(1.0, 1e9) == pytest.approx(1e-9)
+    assert queue.pool_busy(1e9, 10.0) == pytest.approx(1.0)
+    for clients, held in ((8.0, 46.4), (50.0, 40.0), (40.0, 40.0)):
+        b = queue.pool_busy(clients, held)
+        assert 0.0 < b < 1.0
+        assert clients == pytest.approx(b * held + 0.5 * b * b / (1.0 - b))
 
 
 def test_pools_whose_prefill_workers_set_the_rate() -> None:
-    """Half a second a prompt: four a second; the queue is at most half of the three others, not that of 98 % load."""
+    """Half a second a prompt: four a second; the queue is at most half of the three others."""
     found = queue.pools(prefill_service_s=0.5, **POOLS)
-    assert found.requests_per_s == 4.0
+    assert (found.requests_per_s, found.utilisation) == (4.0, 1.0)
     assert found.ttft_s == near(0.16 + 0.5 * 0.5 * 3 + 3 * 0.5 / 10 * 0.5 * 3)
     assert found.waiting == near(8 - 4 * 1.16)
     # A second each: two a second, and eight clients less those that decode must wait for a first token.
     assert queue.pools(prefill_service_s=1.0, **POOLS).ttft_s == near(8 / 2 - 1.0)
+
+
+def test_pools_whose_decode_places_set_the_rate() -> None:
+    """Four places, a second of tokens each: four requests a second; eight clients take two seconds, one of them to
+    decode. Prefill workers do 4 of 40 a second, so that hardly anybody queues there."""
+    found = queue.pools(prefill_service_s=0.05, places=4.0, **POOLS)
+    assert found.requests_per_s == near(4.0)
+    assert (found.ttft_s, found.request_s) == (near(1.0), near(2.0))
+    assert (found.running, found.utilisation) == (near(4.0), near(0.1))
+    # As many places as ever decode hold nobody up.
+    assert queue.pools(prefill_service_s=0.05, places=8.0, **POOLS) == queue.pools(prefill_service_s=0.05, **POOLS)
 
 
 def test_an_open_loop_at_a_batch() -> None:

@@ -158,6 +158,7 @@ def test_pools(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (first.prefill_alone_s, first.prefill_service_s, first.prefill_workers) == (1024.3, 0.3 / 8, 3.0)
     assert (first.transfer_s, first.clients, first.output_tokens) == (4.0, 80.0, 100.0)
     assert (first.tokens_per_step, first.rounds, first.engine) == (1.75, 5.0, ENGINE)
+    assert first.places == 128.0  # 32 on each of four workers
     # No more than there are places, no fewer than one.
     for running, step in ((400.0, 0.32), (0.5, 0.01)):
         left[0] = running

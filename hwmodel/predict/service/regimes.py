@@ -145,7 +145,7 @@ def pooled(s: ServiceSetting) -> ServiceTerms:
     for _ in range(ROUNDS):
         step = step_s(s, running)
         at = (first, service, s.prefill_workers, step, moved, s.clients, s.load.output_tokens, s.gain)
-        found = queue.pools(*at, engine, s.load.rounds)
+        found = queue.pools(*at, engine, s.load.rounds, places * s.decode_workers)
         running = minimum(maximum(found.running / s.decode_workers, 1.0), places)
     return found
 

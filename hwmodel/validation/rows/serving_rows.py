@@ -45,7 +45,7 @@ _LAYOUT = ("tp_size", "attention_dp_size", "moe_tp_size", "moe_ep_size")
 
 # Engine settings that a row may state: tokens that a step takes in, steps that a prompt waits for others, tokens up to
 # which steps with prompts replay captured graphs.
-ENGINE_SETTINGS = ("step_tokens", "batch_wait_steps", "captured_tokens")
+ENGINE_SETTINGS = ("step_tokens", "batch_wait_steps", "captured_tokens", "max_running")
 
 
 class MeasuredQuantity(msgspec.Struct, frozen=True, kw_only=True):
