@@ -180,8 +180,7 @@ def _laid_out(
 ) -> ServiceSetting:
     """The setting in the layout given or searched, with its pools. Raises InfeasibleError where it does not fit."""
     if accelerators is not None:
-        if workers is not None:
-            raise InputError("--gpus searches the layout of one kind of engine; drop it, or --pools")
+        _check_one_kind(question, workers, prefill_tp)
         tried = candidates(s, accelerators, sizes_of(question))
         found = best_layout(s, CLOSED, accelerators, tried)
         if found is None:
@@ -215,6 +214,17 @@ def _check_layout(
         raise InputError("--pools are disaggregated and --aggregated forbids them: drop one")
     if prefill_tp is not None and workers is None and not question.disaggregated:
         raise InputError("--prefill-tp is the size of prefill workers: add --pools, like --pools 2:3")
+
+
+def _check_one_kind(question: ServingQuestion, workers: Workers | None, prefill_tp: float | None) -> None:
+    """Refuse pools where accelerators are given for the layout of engines that do both."""
+    pools = {"--pools": workers is not None, "--disaggregated": question.disaggregated, "--prefill-tp": prefill_tp}
+    name = next((name for name, given in pools.items() if given), None)
+    if name is not None:
+        raise InputError(
+            f"--gpus searches the layout of one kind of engine; drop it, or {name} (--prefill 2xh200 --decode 6xh200 "
+            "says how many accelerators each pool has)"
+        )
 
 
 class _Held(NamedTuple):
