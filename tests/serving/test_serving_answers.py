@@ -199,6 +199,8 @@ def test_caps_of_an_engine_are_settings() -> None:
         ("--engine-date lately --part h100", "2025-09"),
         ("--api-price 3 --part h100", "0.6,2.4"),
         ("--part h100 --gpus 8 --pools 1:1", "--pools"),
+        ("--part h100 --gpus 8 --disaggregated", "or --disaggregated"),
+        ("--part h100 --gpus 8 --prefill-tp 2", "or --prefill-tp"),
     ],
 )
 def test_bad_pools_and_caps_are_refused(more: str, words: str) -> None:
