@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 from hwmodel.catalog.safe_text import csv_text, markdown_safe
 from hwmodel.plain import Row, Rows
 from hwmodel.report.tables import Form, record_cells, table
-from hwmodel.units import format_bytes, format_count, format_duration, format_percent, format_usd
+from hwmodel.solve.sweep.answers import ASKED
+from hwmodel.units import (
+    format_bytes,
+    format_count,
+    format_duration,
+    format_fraction,
+    format_percent,
+    format_power,
+    format_usd,
+)
 
 if TYPE_CHECKING:  # rows are shown without what a sweep is computed with
     from hwmodel.solve.sweep.answers import SweepRow
@@ -22,8 +31,11 @@ _BY_NAME = {
     "params": format_count, "tokens": format_count, "train_flop": format_count, "gpu_hours": format_count,
     "peak_memory_bytes": lambda value: format_bytes(value, binary=True),
     "reserved_memory_bytes": lambda value: format_bytes(value, binary=True),
-    "time_s": format_duration, "flop": format_count,
-    "mfu": format_percent, "goodput": format_percent, "load": format_percent,
+    "unique_tokens": format_count, "inference_tokens": format_count, "global_batch_tokens": format_count,
+    "time_s": format_duration, "ttft": format_duration, "tpot": format_duration, "flop": format_count,
+    "power_w": format_power, "watts": format_power, "demand": lambda value: f"{value:,.6g} req/s",
+    "mfu": format_percent, "goodput": format_percent, "load": format_percent, "confidence": format_fraction,
+    "prefix_hit": format_fraction, "min_quality": format_fraction,
 }  # fmt: skip
 # Answers shown beside the axes where no columns are named.
 SHOWN = {
@@ -43,7 +55,7 @@ def cell(name: str, value: Any) -> str:
         return value
     if isinstance(value, float) and not math.isfinite(value):
         return "-"
-    base = name.removesuffix("_low").removesuffix("_high")
+    base = name.removeprefix(ASKED).removesuffix("_low").removesuffix("_high")
     if base in _BY_NAME:
         return _BY_NAME[base](float(value))
     if base.endswith("_usd") or (base.startswith("usd_") and abs(value) >= 1000):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hwmodel.report.figures import ACCENT, INK, axes_of, figure_files, ticks_of_decades
 from hwmodel.report.sweep import cell
-from hwmodel.solve.sweep.answers import SweepRow, known_columns
+from hwmodel.solve.sweep.answers import SweepRow
 from hwmodel.solve.sweep.show import Heat, Rows
 
 LOG_FROM = 20.0  # a spread of so many times is drawn on a log scale
@@ -34,8 +34,8 @@ def drawn_front(rows: Rows, names: Sequence[str], front: Sequence[SweepRow], whe
 
 
 def units_of(rows: Rows) -> dict[str, str]:
-    """The units of what the rows of a sweep answer."""
-    return {name: column.unit for name, column in known_columns(rows.space.ask).items()}
+    """The units of the columns of a sweep's rows."""
+    return rows.space.units()
 
 
 def front_figure(

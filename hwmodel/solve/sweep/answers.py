@@ -81,6 +81,7 @@ SERVE: dict[str, Column] = {
     "precision": Column(unit="", meaning="serving recipe", kind="text"),
 }  # fmt: skip
 ALWAYS = ("point", "status", "binding", "reason")
+STATUSES = ("ok", "infeasible", "refused")
 STATUS = {
     "status": "ok, infeasible (no plan meets the question) or refused (the question cannot be asked so)",
     "binding": "the constraint that no plan meets",
@@ -93,6 +94,7 @@ TIES = {
     "serve": ("usd_per_hour", "ttft_s", "tpot_s", "accelerators"),
 }
 ENDS = ("_low", "_high")
+ASKED = "asked_"  # before words that an answer of the same name may read otherwise: any, 40 %, the alias of a system
 
 
 def known_columns(ask: str) -> dict[str, Column]:

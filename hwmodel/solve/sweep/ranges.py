@@ -51,6 +51,39 @@ _COUNTS: dict[str, Callable[..., float]] = {
                      "output", "max_running", "step_tokens", "rounds", "prefill_tp"), units.parse_count),
     **dict.fromkeys(("seed", "spares", "zero"), _from_zero(units.parse_count)),
 }  # fmt: skip
+# Units of what is read, where it is no plain count or share.
+UNITS = {
+    "time": "s", "budget": "USD", "lifetime_budget": "USD", "power": "W", "flops": "FLOP", "loss": "nat/token",
+    "usd_per_hour": "USD/h", "nic_gbit_s": "Gbit/s", "ttft": "s", "tpot": "s", "p": "%", "demand": "1/s",
+    "max_loss": "nat/token",
+}  # fmt: skip
+WORDS = ("recompute",)  # what is read as a share in a range, and is a word elsewhere
+
+
+def unit_of(name: str) -> str:
+    """The unit of an option that is a quantity; empty for words."""
+    return UNITS.get(name, "1" if _reader(name) is not None else "")
+
+
+def _reader(name: str) -> Callable[..., float] | None:
+    """What reads an option that is a quantity however it is written."""
+    return None if name in WORDS else _READERS.get(name) or _COUNTS.get(name)
+
+
+def numbers_of(name: str, values: tuple[Value, ...]) -> tuple[float, ...] | None:
+    """The values of an axis as numbers in base units, where all of them are: a quantity with its units is one."""
+    if bool in set(map(type, values)):
+        return None
+    try:
+        return tuple(map(float, values))
+    except ValueError:
+        read = _reader(name)
+    if read is None:
+        return None
+    try:
+        return tuple(float(quantity(one, read, name)) for one in values)
+    except InputError:
+        return None
 
 
 def is_number(name: str) -> bool:

@@ -89,6 +89,7 @@ def schema(space: Space) -> Any:
     """The columns of the rows with their types, units and meaning."""
     arrow = extra("pyarrow", "pyarrow")
     texts = {axis.column: axis.numbers is None for axis in space.axes}
+    units = space.units()
     known = known_columns(space.ask)
     fields = [arrow.field("point", arrow.int64(), metadata={"meaning": "number of the point in the space"})]
     fields += [
@@ -97,7 +98,7 @@ def schema(space: Space) -> Any:
     ]
     for name in space.column_names():
         column = known.get(name)
-        said = {"unit": column.unit, "meaning": column.meaning} if column is not None else {"meaning": "axis"}
+        said = {"unit": units[name], "meaning": "axis" if column is None else column.meaning}
         text = texts.get(name, column is not None and column.kind == "text")
         whole = name not in texts and column is not None and column.kind == "whole"
         kind = arrow.dictionary(arrow.int32(), arrow.string()) if text else arrow.int64() if whole else arrow.float64()

@@ -198,7 +198,8 @@ class Rows:
         return extra("duckdb", "duckdb").connect()
 
     def _read(self, where: str) -> Expression:
-        return read_expression(where, {*self.names, *self._spelled})
+        held = {*self.names, *self._spelled}
+        return read_expression(where, {name: one for name, one in self.space.known_names().items() if name in held})
 
     def _condition(self, where: str) -> str:
         return self._read(where).sql(self._spelled)

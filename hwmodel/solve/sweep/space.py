@@ -18,9 +18,10 @@ from hwmodel.errors import InputError, unknown
 from hwmodel.plain import Options, listed
 from hwmodel.solve.question.options import PlanOptions, ServeAsked
 from hwmodel.solve.question.parse import OPTIONS
-from hwmodel.solve.sweep.answers import TABLES, TIES, known_columns
+from hwmodel.solve.sweep.answers import ALWAYS, ASKED, TABLES, TIES, known_columns
 from hwmodel.solve.sweep.expression import Expression, read_expression
-from hwmodel.solve.sweep.ranges import Value, axis_values, is_number
+from hwmodel.solve.sweep.names import KnownName, names_of
+from hwmodel.solve.sweep.ranges import Value, axis_values, is_number, numbers_of, unit_of
 
 MOST_POINTS = 10**12
 MOST_BYTES = 4_000_000
@@ -39,9 +40,11 @@ OTHER_MODELS = ("moe", "distill", "sparsity")  # options of `plan` that rows hav
 LAYOUTS = ("best", "front", "all")  # of a point that are rows, or how many of the fastest
 ASKS = {"plan": tuple(name for name in OPTIONS if name not in OTHER_MODELS), "serve": SERVE_OPTIONS}
 # Names under which the quantities of axes stand in rows, where they are not the option's own.
-ASKED = "asked_"  # before words that an answer of the same name may read otherwise: any, 40 %, the alias of a system
 OF_AN_ACCELERATOR = ("usd_per_hour",)  # where the answer of the name is that of the fleet
-COLUMN_OF = {"flops": "flop", "time": "time_s", "budget": "budget_usd", "loss": "loss"}
+COLUMN_OF = {
+    "flops": "flop", "time": "time_s", "budget": "budget_usd", "lifetime_budget": "lifetime_budget_usd",
+    "power": "power_w",
+}  # fmt: skip
 DEFAULT_TOP = {"plan": ("cost_usd", "elapsed_days", "loss_nats"), "serve": ("usd_per_million_tokens",)}
 DEFAULT_PARETO = {"plan": ("cost_usd", "loss_nats"), "serve": ("usd_per_million_tokens", "tpot_s")}
 DEFAULT_HISTOGRAMS = {"plan": ("cost_usd", "elapsed_days"), "serve": ("usd_per_million_tokens",)}
@@ -62,11 +65,19 @@ class Axis(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def numbers(self) -> tuple[float, ...] | None:
-        """The values as numbers, where all of them are."""
-        try:
-            return None if bool in set(map(type, self.values)) else tuple(map(float, self.values))
-        except ValueError:
-            return None
+        """The values as numbers in base units, where all of them are."""
+        return numbers_of(self.name, self.values)
+
+    @property
+    def unit(self) -> str:
+        """The unit of the numbers; empty for words."""
+        return "" if self.numbers is None else unit_of(self.name)
+
+    @property
+    def named(self) -> KnownName:
+        """What constraints may hold it against."""
+        words = () if self.numbers is not None else tuple(map(str, self.values))
+        return KnownName(text=self.numbers is None, unit=self.unit, values=words)
 
     @cached_property
     def array(self) -> NDArray[Any]:
@@ -137,6 +148,11 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
         axes = (axis.column for axis in self.axes)
         return tuple(dict.fromkeys([*axes, *self.keep.columns, *self.keep.top, *self.keep.pareto]))
 
+    def units(self) -> dict[str, str]:
+        """The units of the columns of the rows, and of all that they might be."""
+        known = {name: column.unit for name, column in known_columns(self.ask).items()}
+        return {**{axis.column: axis.unit for axis in self.axes}, **known}
+
     def told_by(self, name: str) -> tuple[str, ...]:
         """The columns by which the best by an answer is told: it, then what tells rows apart that are equal in it."""
         return (name, *(one for one in TIES[self.ask] if one != name and one in self.column_names()))
@@ -146,10 +162,17 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
         column = known_columns(self.ask).get(name)
         return column is not None and column.largest
 
+    def known_names(self) -> dict[str, KnownName]:
+        """Every name that rows may have, with what it stands for."""
+        axes = {name: axis.named for axis in self.axes for name in axis.names}
+        folders = tuple(Path(str(one)) for one in listed(self.base.get("catalogs") or None))
+        return names_of(self.ask, axes, None if "catalogs" in axes else folders)
+
     def constraints(self) -> tuple[list[Expression], list[Expression]]:
         """The constraints on axes alone, met before anything is computed, and those on answers."""
         names = {name for axis in self.axes for name in axis.names}
-        found = [read_expression(text, names | set(known_columns(self.ask))) for text in self.where]
+        known = {name: one for name, one in self.known_names().items() if name not in ALWAYS}
+        found = [read_expression(text, known) for text in self.where]
         early = [one for one in found if one.names <= names]
         return early, [one for one in found if one not in early]
 
@@ -268,8 +291,13 @@ def _axes(given: Base, base: Base, ask: str, folder: Path) -> tuple[Axis, ...]:
 def _axis(name: str, values: tuple[Value, ...], ask: str) -> Axis:
     """An axis with the name of its column."""
     axis = Axis(name=name, column=COLUMN_OF.get(name, name), values=values)
-    asked = axis.column in TABLES[ask] and (axis.numbers is None or name in OF_AN_ACCELERATOR)
+    asked = axis.column in TABLES[ask] and (any(map(_is_word, values)) or name in OF_AN_ACCELERATOR)
     return msgspec.structs.replace(axis, column=ASKED + axis.column) if asked else axis
+
+
+def _is_word(value: Value) -> bool:
+    """Whether a value is no plain number: `any`, `40%`."""
+    return numbers_of("", (value,)) is None
 
 
 def _speed(axis: Axis) -> int:

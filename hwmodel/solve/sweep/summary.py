@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from hwmodel.solve.sweep.answers import SweepRow, known_columns
+from hwmodel.solve.sweep.answers import SweepRow
 from hwmodel.solve.sweep.folder import SUMMARY, Folder, rows_digest
 from hwmodel.solve.sweep.keeping import BINS_A_DECADE, Partial, Winners, bins
 from hwmodel.solve.sweep.origin import DIGEST_LETTERS
@@ -58,7 +58,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 def summary_of(space: Space, total: Partial, folder: Folder, shards: dict[int, Path]) -> Summary:
     """The summary of a sweep whose shards all stand."""
-    known = known_columns(space.ask)
+    known = space.units()
     front = _spread(total.pareto)
     every = [*total.top.values(), front]
     rows = folder.records(shards, [pair for one in every for pair in zip(one.shards, one.rows)])
@@ -73,7 +73,7 @@ def summary_of(space: Space, total: Partial, folder: Folder, shards: dict[int, P
         ok=total.ok,
         without_answer=total.without,
         layouts=total.layouts,
-        units={name: known[name].unit for name in space.column_names() if name in known},
+        units={name: known[name] for name in space.column_names()},
         top={name: [rows[pair] for pair in zip(one.shards, one.rows)] for name, one in total.top.items()},
         pareto=Front(
             by=list(space.keep.pareto),

@@ -99,7 +99,7 @@ def front_by_pairs(rows: Rows, names: list[str], where: str | None) -> list[dict
     asked = f"SELECT * FROM read_parquet([{files}]) WHERE status = 'ok'"
     if where:
         spelled = {name: axis.column for axis in rows.space.axes for name in axis.names}
-        asked += f" AND {read_expression(where, {*rows.names, *spelled}).sql(spelled)}"
+        asked += f" AND {read_expression(where, rows.space.known_names()).sql(spelled)}"
     found = duckdb.sql(f"{asked} ORDER BY point").fetchall()
     every = [dict(zip(rows.names, row)) for row in found]
     every = [row for row in every if all(row[name] is not None for name in names)]

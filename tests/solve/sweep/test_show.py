@@ -147,7 +147,10 @@ def test_two_axes(folder: Path, plain: list[dict[str, Any]]) -> None:
         (lambda r: r.front(["cost_usd"]), "--pareto takes 2 to 4"),
         (lambda r: r.front(["cost_usd", "recompute"]), "unknown column 'recompute'"),
         (lambda r: r.heat("gpus", "tp", "cost_usd"), "unknown column 'tp' in --heat"),
-        (lambda r: r.best(3, where="cost_usd < '5M'"), "do not answer"),
+        (lambda r: r.best(3, where="cost_usd < '5M'"), "texts and numbers do not compare"),
+        (lambda r: r.best(3, where="gpus > 64"), "gpus is a text, like gpus == '"),
+        (lambda r: r.best(3, where="accelerator == 'H1000'"), "unknown accelerator 'H1000'; nearest: h100"),
+        (lambda r: r.best(3, where="status == 'OK'"), "unknown value of status 'OK'"),
         (lambda r: r.best(3, where="1; DROP TABLE x"), "no part of an expression"),
     ],
 )

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+import hwmodel as hm
 from hwmodel.errors import InputError
 from hwmodel.solve.sweep.check import check_values
+from hwmodel.solve.sweep.show import Rows
 from hwmodel.solve.sweep.space import read_space
 
 BASE: dict[str, Any] = {"base": {"tokens": "1T"}, "axes": {"gpus": ["256xH100", "512xH100"], "params": ["7B", "70B"]}}
@@ -166,8 +168,8 @@ def test_cheap_axes_vary_fastest_and_shards_cover_every_point_once() -> None:
         ({"where": "1+" * 900 + "1 > params"}, "more than 150 operations"),
         ({"where": "params < 1e999"}, "1e999 is too large"),
         (
-            {"where": "time_s > 10d", "axes": {"time": ["30d"], "params": ["7B"], "gpus": ["8xH100"]}, "base": {}},
-            "take no unit of time",
+            {"where": "params > 10d", "axes": {"time": ["30d"], "params": ["7B"], "gpus": ["8xH100"]}, "base": {}},
+            "a time stands alone beside a column of time",
         ),
         ({"axes": {"gpus": "8xH100..16xA100 log 2"}}, "one part a range"),
         ({"axes": {"tokens": ["1T"]}}, "in base and in axes"),
@@ -243,3 +245,49 @@ def test_a_format_that_one_part_lacks_is_no_mistake() -> None:
             {"base": {"tokens": "1T", "precision": "fp8"}, "axes": {"gpus": ["8xA100", "8xH100"], "params": ["7B"]}}
         )
     )
+
+
+def test_a_quantity_is_a_number_however_it_is_written() -> None:
+    """A limit of 40 ms is 0.04 s; 8k tokens are 8,000, 5k requests a minute 83.33 a second, 10 MW 1e7 W."""
+    serving = read_space({
+        "ask": "serve", "base": {"model": "llama-3.1-8b"},
+        "axes": {"tpot": ["40ms", "0.1s"], "demand": ["5k req/min"], "input": ["8k"], "prefix_hit": ["0%", "50%"],
+                 "precision": ["bf16", "bf16,fp8"], "usd_per_hour": ["h100=2", "h100=3"]},
+    })  # fmt: skip
+    axes = {axis.name: axis for axis in serving.axes}
+    assert axes["tpot"].numbers == (0.04, 0.1)
+    assert axes["demand"].numbers == pytest.approx((5000 / 60,))
+    assert axes["input"].numbers == (8000.0,)
+    assert axes["prefix_hit"].numbers == (0.0, 0.5)
+    assert axes["precision"].numbers is None
+    assert axes["usd_per_hour"].numbers is None
+    assert {name: axes[name].unit for name in ("tpot", "demand", "input", "precision")} == {
+        "tpot": "s", "demand": "1/s", "input": "1", "precision": "",
+    }  # fmt: skip
+    training = read_space({
+        "base": {"tokens": "1T"},
+        "axes": {"power": ["10MW"], "confidence": ["80%"], "mfu": ["40%"], "recompute": ["50%", "25%"],
+                 "usd_per_hour": ["$2.5", 3], "deadline": ["2027-03-01"], "params": ["7B"]},
+    })  # fmt: skip
+    axes = {axis.column: axis for axis in training.axes}
+    assert (axes["power_w"].numbers, axes["power_w"].unit) == ((1e7,), "W")
+    assert axes["confidence"].numbers == (0.8,)
+    assert axes["asked_mfu"].numbers == (0.4,)  # the answer of the name stands beside it
+    assert axes["usd_per_hour"].numbers == (2.5, 3.0)
+    assert axes["asked_recompute"].numbers is None
+    assert axes["deadline"].numbers is None
+
+
+def test_constraints_ask_for_quantities_in_their_units(tmp_path: Path) -> None:
+    """Of limits of 40, 60 and 100 ms two are below 80; a part is found by any of its names."""
+    space = {
+        "ask": "serve", "base": {"model": "llama-3.1-8b", "demand": "20 req/s", "precision": "bf16"},
+        "axes": {"tpot": ["40ms", "60ms", "100ms"], "parts": ["H100", "L40S"]},
+        "where": ["tpot < 80ms", "part != 'l40s'"],
+    }  # fmt: skip
+    found = hm.sweep(space, tmp_path / "swept")
+    assert [(row["tpot"], row["parts"]) for row in found.to_table().to_pylist()] == [(0.04, "H100"), (0.06, "H100")]
+    schema = found.to_table().schema
+    assert schema.field("tpot").metadata[b"unit"] == b"s"
+    assert found.to_dict()["units"]["tpot"] == "s"
+    assert len(Rows(tmp_path / "swept").best(5, where="tpot == 60 ms and part in ['h100']").rows) == 1
