@@ -14,11 +14,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.ops import where
+from hwmodel.physics.columns import take
 from hwmodel.physics.memory import peak_bytes
 from hwmodel.physics.schedule import micro_batches
 from hwmodel.physics.training import jitter, step
-from hwmodel.predict.layouts import Cases, LayoutSpace, kinds_of, option_columns, option_table, replicas
+from hwmodel.predict.layouts import Cases, LayoutSpace, options_of, replicas
 from hwmodel.predict.policy import Policy
+from hwmodel.predict.replay import CommonInputs
 from hwmodel.specs import Layout, Precision, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.layout import ONE_F_ONE_B
@@ -51,6 +54,16 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
         """How many options there are."""
         return len(self.kind)
 
+    def narrowed(self, options: Index) -> Grid:
+        """Some of the options, and the kinds that they are of."""
+        there = np.zeros(len(self.ways), dtype=bool)
+        there[self.kind[options]] = True
+        kinds, place = np.flatnonzero(there), np.cumsum(there) - 1
+        return msgspec.structs.replace(
+            self, options=take(self.options, options), kind=place[self.kind[options]], ways=self.ways[kinds],
+            micro_batch=self.micro_batch[kinds], dp=self.dp[:, kinds], batch_seqs=self.batch_seqs[:, kinds],
+        )  # fmt: skip
+
     def layouts(self, option: Index, case: Index) -> LayoutSpace:
         """The layouts of some options on some cases, as rows."""
         kind = self.kind[option]
@@ -62,13 +75,11 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
 
 def grid(cases: Cases, domain: float, p: Policy) -> Grid:
     """The space of `layouts.layout_space` for fleets that may idle, as a grid."""
-    table = option_table(cases, domain, p)
-    kinds, kind = np.unique(kinds_of(table), axis=1, return_inverse=True)
+    options, kinds, kind = options_of(cases, domain, p)
     dp, batch = replicas(cases, *kinds)
     fits = (dp >= 1) & (batch >= 1)
     return Grid(
-        cases=cases, policy=p, options=option_columns(cases.shape, p, table),
-        kind=kind.ravel().astype(np.int64), ways=kinds[0],
+        cases=cases, policy=p, options=options, kind=kind, ways=kinds[0],
         micro_batch=kinds[1], dp=np.ascontiguousarray(np.where(fits, dp, 0.0).T),
         batch_seqs=np.ascontiguousarray(np.where(fits, batch, 0.0).T),
     )  # fmt: skip
@@ -85,7 +96,14 @@ class TimeFloor(msgspec.Struct, frozen=True, kw_only=True):
 
 def time_floor(g: Grid, machine: Machine, precision: Precision, stack: Stack) -> TimeFloor:
     """The floor of time of every option on every case."""
-    stage_s, once_s = _option_seconds(g, machine, precision, stack)
+    question = CommonInputs(g.cases.shape, machine, precision, stack, g.cases.seq_len, g.cases.trainable_fraction)
+    none = np.zeros(g.width)
+    stage_s, once_s = (seconds + none for seconds in least_seconds(question, g.options))
+    return spread_floor(g, stage_s, once_s, machine, stack)
+
+
+def spread_floor(g: Grid, stage_s: Floats, once_s: Floats, machine: Machine, stack: Stack) -> TimeFloor:
+    """The floor of time on every case, from what each option takes at least."""
     batch, dp = np.maximum(g.batch_seqs, 1.0), np.maximum(g.dp, 1.0)
     load = Workload(seq_len=g.cases.seq_len, global_batch_seqs=batch)
     slower = 1.0 + jitter(Layout(tp=g.ways, dp=dp), machine, stack)
@@ -103,27 +121,36 @@ def likely(g: Grid, floor: TimeFloor, options: Index, cases: Index) -> Floats:
     return least + floor.once_s[options] * floor.share[middle, kind]
 
 
-def _option_seconds(g: Grid, machine: Machine, precision: Precision, stack: Stack) -> tuple[Floats, Floats]:
-    none = np.zeros(g.width)
-    load = _load(g.cases, np.asarray(g.options.micro_batch) * MANY)
-    terms = step(g.cases.shape, machine, precision, g.options, load, stack)
-    often: Any = -float(stack.step_s)
+def least_seconds(question: CommonInputs, options: Layout) -> tuple[Any, Any]:
+    """Seconds of a micro-batch on the slowest stage, and what a step takes at least once; of options of one replica."""
+    shape, machine, precision, stack, seq_len, trainable = question
+    load = Workload(seq_len=seq_len, global_batch_seqs=options.micro_batch * MANY, trainable_fraction=trainable)
+    terms = step(shape, machine, precision, options, load, stack)
+    often: Any = -stack.step_s
     for name in A_MICRO_BATCH:
         often = often + getattr(terms, name)
     # Few micro-batches may leave the shorter bubble where a schedule fills it: casts of weights are longer in each of
     # them, so that the host adds less to the backward pass. Under 1F1B it is never shorter: it is whole stages.
-    bubble = np.where(np.asarray(g.options.schedule) > ONE_F_ONE_B, 0.0, terms.pp_bubble_s)
-    return often / MANY + none, bubble + float(stack.step_s) + none
+    bubble = where(options.schedule > ONE_F_ONE_B, 0.0, terms.pp_bubble_s)
+    return often / MANY, bubble + stack.step_s
 
 
 def memory_floor(g: Grid, precision: Precision, stack: Stack) -> Floats:
     """Least bytes of the fullest stage of every option, whatever its case in the grid."""
-    dp = np.maximum(g.dp.max(axis=0)[g.kind], 1.0)
-    layout = msgspec.structs.replace(g.options, dp=dp)
-    load = _load(g.cases, np.asarray(g.options.micro_batch) * dp)
+    layout, load = leanest(g.options, most_replicas(g), g.cases.seq_len, g.cases.trainable_fraction)
     held = peak_bytes(g.cases.shape, precision, layout, load, stack)
     return np.asarray(held * (1.0 - SLACK) + np.zeros(g.width))
 
 
-def _load(cases: Cases, batch_seqs: Floats) -> Workload:
-    return Workload(seq_len=cases.seq_len, global_batch_seqs=batch_seqs, trainable_fraction=cases.trainable_fraction)
+def most_replicas(g: Grid) -> Floats:
+    """The most replicas of each option on any case of the grid."""
+    most: Floats = np.maximum(g.dp.max(axis=0), 1.0)[g.kind]
+    return most
+
+
+def leanest(options: Layout, most: Any, seq_len: Any, trainable_fraction: Any) -> tuple[Layout, Workload]:
+    """Options with so many replicas and one micro-batch in flight, where they hold the least."""
+    load = Workload(
+        seq_len=seq_len, global_batch_seqs=options.micro_batch * most, trainable_fraction=trainable_fraction
+    )
+    return msgspec.structs.replace(options, dp=most), load

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -13,6 +13,9 @@ from hwmodel.physics.columns import take
 
 R = TypeVar("R", bound=msgspec.Struct)
 Index = NDArray[np.intp]
+Column = NDArray[np.float64]
+Places = NDArray[np.int64]
+LARGEST_CODE = 1 << 16  # whole numbers below it are told apart without sorting
 
 
 def column(values: Sequence[Any], index: Index | None = None) -> Any:
@@ -99,6 +102,30 @@ def _same(value: Any, number: float) -> bool:
     return isinstance(value, float) and value == number
 
 
+class Distinct(NamedTuple):
+    """A row for each combination of some settings, and of every row the place of its combination."""
+
+    first: Places
+    place: Places
+
+
+def told_apart(code: Places, size: int) -> Distinct:
+    """Rows told apart by whole numbers from nought, below `size`."""
+    first, there = np.empty(size, np.int64), np.zeros(size, np.bool_)
+    first[code], there[code] = np.arange(len(code)), True
+    return Distinct(first[there], (np.cumsum(there) - 1)[code])
+
+
+def code_of(column: Column) -> tuple[Places, int]:
+    """Whole numbers from nought that tell the values of a column apart, and how many there are."""
+    whole = column.astype(np.int64)
+    if len(whole) and whole.min() >= 0 and whole.max() < LARGEST_CODE and np.array_equal(whole, column):
+        found = told_apart(whole, int(whole.max()) + 1)
+        return found.place, len(found.first)
+    values, place = np.unique(column, return_inverse=True)
+    return place, len(values)
+
+
 def grouped_best(group: NDArray[np.int64], value: NDArray[np.float64], groups: int) -> NDArray[np.int64]:
     """Row of the smallest value in each group (the first of equal ones), -1 where a group has no finite value."""
     if not len(group):
@@ -118,4 +145,16 @@ def grouped_best(group: NDArray[np.int64], value: NDArray[np.float64], groups: i
     return best
 
 
-__all__ = ["column", "gather", "grouped_best", "joined", "row_of", "stack", "stack_distinct", "take"]
+__all__ = [
+    "Distinct",
+    "code_of",
+    "column",
+    "gather",
+    "grouped_best",
+    "joined",
+    "row_of",
+    "stack",
+    "stack_distinct",
+    "take",
+    "told_apart",
+]

@@ -26,7 +26,7 @@ from hwmodel.specs.stack import Stack
 if TYPE_CHECKING:
     from hwmodel.predict.kernel import Bound
 
-FEW_CASES = 6  # below, floors cost more than they save
+FEW_CASES = 6  # below, floors in NumPy cost more than they save
 MOST_CASES = 4096  # searched at once: a search keeps a few numbers of every kind of option on each of them
 MOST_ROWS = 1 << 18  # layouts in memory at once where every one is evaluated
 
@@ -68,11 +68,13 @@ def fastest(
 
     def block(some: Cases) -> Fastest:
         """The same of so many cases as go at once."""
-        if policy.exact or some.count < FEW_CASES:
+        if policy.exact or (some.count < FEW_CASES and not compiled):
             return _every(some, asked)
         whole, few = grid(some, float(machine.network.domain), policy), Few(some.count, keep)
-        search = FloorSearch(whole, machine, precision, stack, billed)
         kernel = _kernel(whole, asked) if compiled else None
+        if kernel is None and some.count < FEW_CASES:
+            return _every(some, asked)
+        search = FloorSearch(whole, machine, precision, stack, billed)
         if kernel is not None:
             search.compiled(kernel, few)
         else:
@@ -116,7 +118,8 @@ def fronts(
 def _kernel(g: Grid, asked: _Asked) -> Bound | None:
     from hwmodel.predict.kernel import bound_kernel  # a plan needs no compiler, and does not wait for its imports
 
-    return None if asked.policy.exact else bound_kernel(g, asked.machine, asked.precision, asked.stack)
+    none = asked.policy.exact or not g.width
+    return None if none else bound_kernel(g, asked.machine, asked.precision, asked.stack)
 
 
 def _every(cases: Cases, asked: _Asked) -> Fastest:

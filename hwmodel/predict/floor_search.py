@@ -6,13 +6,24 @@ By the text of the physics in rounds, or by a kernel that hands back what may be
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
 
 from hwmodel.physics.memory import peak_bytes
-from hwmodel.predict.bound import SLACK, Floats, Grid, Index, likely, memory_floor, time_floor
+from hwmodel.predict.bound import (
+    SLACK,
+    Floats,
+    Grid,
+    Index,
+    TimeFloor,
+    likely,
+    memory_floor,
+    most_replicas,
+    spread_floor,
+    time_floor,
+)
 from hwmodel.predict.layouts import LayoutSpace
 from hwmodel.predict.search import (
     FULLER_MAY_SAVE,
@@ -30,8 +41,7 @@ from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
 
 if TYPE_CHECKING:
-    from hwmodel.predict.compiled import Candidates
-    from hwmodel.predict.kernel import Bound
+    from hwmodel.predict.kernel import Bound, Prepared
 
 CASES_A_BLOCK = 64  # fleets of like size share a floor of memory
 FIRST_OPTIONS = 16  # that are tried on every case, those of the least floor; then eight times as many, and so on
@@ -61,37 +71,48 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class More(NamedTuple):
+    """Layouts with fewer replicas that fill more of a batch; how many each case called for; their seconds and bytes."""
+
+    space: LayoutSpace
+    called: Index
+    step_s: Floats
+    bytes: Floats
+
+
 class FloorSearch:
     """What was evaluated so far, and the bars that it sets for the rest."""
 
     def __init__(self, g: Grid, machine: Machine, precision: Precision, stack: Stack,
                  billed: Callable[[Floats], Floats] | None) -> None:  # fmt: skip
-        self.grid, self.machine, self.precision, self.stack = g, machine, precision, stack
-        self.floor = time_floor(g, machine, precision, stack)
-        self.billed = billed
-        self.bill = np.ones_like(g.dp) if billed is None else billed(g.ways * np.maximum(g.dp, 1.0))
-        self.room = _room(g)
+        self.whole, self.machine, self.precision, self.stack, self.billed = g, machine, precision, stack, billed
+        self.grid, self.option = g, np.arange(g.width)  # what is searched, and where in the whole its options are
         self.quickest = np.full(g.cases.count, np.inf)  # least seconds a sequence, not billed
         self.rows: list[Index] = []
         self.step_s: list[Floats] = []
         self.bytes: list[Floats] = []
         self.by_memory = 0
         self.evaluated = 0
-        self.more: tuple[LayoutSpace, Index] | None = (
-            None  # layouts with fewer replicas, and how many of each case there are
-        )
+        self.more: More | None = None
+        self.kernel: Bound | None = None
+
+    def _search(self, g: Grid, floor: TimeFloor) -> None:
+        """What the search of a grid takes."""
+        self.grid, self.floor, self.room = g, floor, _room(g)
+        self.bill = np.ones_like(g.dp) if self.billed is None else self.billed(g.ways * np.maximum(g.dp, 1.0))
 
     # --- by the text
 
     def in_numpy(self, wanted: Few) -> None:
         """Search by the text of the physics."""
+        self._search(self.whole, time_floor(self.whole, self.machine, self.precision, self.stack))
         order = np.argsort(self.grid.cases.accelerators, kind="stable")
         for start in range(0, len(order), CASES_A_BLOCK):
             self._block(order[start : start + CASES_A_BLOCK], wanted)
 
     def _block(self, cases: Index, wanted: Few) -> None:
         """Search some cases, in rounds of ever more options, those of the least floor of time first."""
-        options, _ = self._that_may_fit(cases)
+        options = self._that_may_fit(cases)
         options = options[np.argsort(likely(self.grid, self.floor, options, cases), kind="stable")]
         for some in _rounds(options):
             option, case = self._below_bar(cases, some, wanted)
@@ -99,14 +120,16 @@ class FloorSearch:
                 seconds = self._evaluate(option, case)
                 wanted.learn(case, seconds * self.bill[case, self.grid.kind[option]])
 
-    def _that_may_fit(self, cases: Index) -> tuple[Index, Floats]:
-        """Options whose floor of memory is not above what may be filled on some cases, and that floor of all."""
-        g = self.grid
-        held = memory_floor(_on(g, cases), self.precision, self.stack)
-        fits = held <= usable_bytes(self.machine)
+    def _that_may_fit(self, cases: Index) -> Index:
+        """Options whose floor of memory is not above what may be filled on some cases."""
+        return self._fitting(memory_floor(_on(self.grid, cases), self.precision, self.stack), cases)
+
+    def _fitting(self, lean: Floats, cases: Index) -> Index:
+        """Options of a floor of memory that may be filled; the layouts of the others are counted."""
+        g, fits = self.grid, lean <= usable_bytes(self.machine)
         admitted = (g.dp[cases] > 0).sum(axis=0)[g.kind]
         self.by_memory += int(admitted[~fits].sum())
-        return np.flatnonzero(fits), held
+        return np.flatnonzero(fits)
 
     def _below_bar(self, cases: Index, options: Index, wanted: Few) -> tuple[Index, Index]:
         """Options and cases whose floor of time leaves open that they are asked for."""
@@ -123,14 +146,17 @@ class FloorSearch:
     def _evaluate(self, option: Index, case: Index) -> Floats:
         """Seconds a sequence of layouts by the text, noted with their memory."""
         space = self.grid.layouts(option, case)
-        step_s, held = timed(self.grid.cases, space, self.machine, self.precision, self.stack)
-        self._add(option, case, step_s, held)
+        return self._note(space, *timed(self.grid.cases, space, self.machine, self.precision, self.stack))
+
+    def _note(self, space: LayoutSpace, step_s: Floats, held: Floats) -> Floats:
+        """Take in layouts of the grid that were evaluated; their seconds a sequence."""
+        self._add(self.option[space.option], space.case, step_s, held)
         seconds: Floats = step_s / space.batch_seqs
-        np.minimum.at(self.quickest, case, seconds)
+        np.minimum.at(self.quickest, space.case, seconds)
         return seconds
 
     def _add(self, option: Index, case: Index, step_s: Floats, held: Floats) -> None:
-        self.rows.append(case * self.grid.width + option)
+        self.rows.append(case * self.whole.width + option)
         self.step_s.append(step_s)
         self.bytes.append(held)
 
@@ -140,44 +166,62 @@ class FloorSearch:
         """Search by a kernel; what lies within rounding of what is asked for is left for the text."""
         from hwmodel.predict.compiled import Bars, candidates
 
-        g, every = self.grid, np.arange(self.grid.cases.count)
-        options, lean = self._that_may_fit(every)
+        lean = self._lean(kernel, self.whole)
+        options = self._fitting(lean, np.arange(self.whole.cases.count))
+        self.kernel, self.option = kernel, options
+        g, ready = self.whole.narrowed(options), kernel.prepared(options)
+        self._search(g, spread_floor(g, ready.stage_s, ready.once_s, self.machine, self.stack))
         again_s = least_seconds_of_micro_batch(g.cases, g.options, self.machine) / (1.0 - FULLER_MAY_SAVE)
-        bars = Bars(bill=self.bill, room=self.room, again_s=again_s, usable_bytes=usable_bytes(self.machine), lean=lean)
-        found = candidates(g, self.floor, bars, kernel, options, wanted)
+        bars = Bars(
+            bill=self.bill, room=self.room, again_s=again_s, usable_bytes=usable_bytes(self.machine), lean=lean[options]
+        )
+        found = candidates(g, self.floor, bars, ready, wanted)
         order = np.lexsort((found.option, found.case))
         option, case = found.option[order], found.case[order]
         self.evaluated = found.evaluated
-        if isinstance(wanted, Few):
-            step_s = np.where(found.held_bytes <= bars.usable_bytes, found.step_s, np.inf)[order]
-            near = self._near(wanted, kernel, option, case, step_s, found)
-            option, case = option[near], case[near]
-        self._evaluate(option, case)
+        if not isinstance(wanted, Few):
+            self._evaluate(option, case)
+            return
+        step_s = np.where(found.held_bytes <= bars.usable_bytes, found.step_s, np.inf)[order]
+        self._last_word(g.layouts(option, case), step_s, wanted, ready, found.quickest)
 
-    def _near(self, wanted: Few, kernel: Bound, option: Index, case: Index, step_s: Floats, found: Candidates) -> Index:
-        """Candidates within rounding of the few fastest, those with fewer replicas counted among these."""
+    def _last_word(self, space: LayoutSpace, step_s: Floats, wanted: Few, ready: Prepared, quickest: Floats) -> None:
+        """By the text what of some candidates lies within rounding of the few fastest, and the layouts with fewer
+        replicas that they call for and that do so too."""
         g = self.grid
-        space = g.layouts(option, case)
+        more, called = None, np.zeros(g.cases.count, dtype=np.int64)
         if not g.cases.batch_given:
-            self._compiled_more(wanted, kernel, found, option, space, step_s)
-        billed = step_s / space.batch_seqs * self.bill[case, g.kind[option]]
-        return np.flatnonzero(billed <= wanted.bar(case) * (1.0 + SLACK))
+            more, called = self._fewer_replicas(wanted, ready, space, step_s, quickest)
+        billed = step_s / space.batch_seqs * self.bill[space.case, g.kind[space.option]]
+        near = space.rows(np.flatnonzero(billed <= wanted.bar(space.case) * (1.0 + SLACK)))
+        both = near if more is None else near.joined(more)
+        figures = timed(g.cases, both, self.machine, self.precision, self.stack)
+        some = slice(0, near.count)
+        self._note(near, *(one[some] for one in figures))
+        rest = slice(near.count, both.count)
+        more = both.rows(rest)
+        more = msgspec.structs.replace(more, options=self.whole.options, option=self.option[more.option])
+        self.more = More(more, called, *(one[rest] for one in figures))
 
-    def _compiled_more(
-        self, wanted: Few, kernel: Bound, found: Candidates, option: Index, space: LayoutSpace, step_s: Floats
-    ) -> None:
-        """The layouts with fewer replicas that candidates call for, those near the few fastest kept."""
-        more, of = fuller_layouts(self.grid.cases, space, step_s, self.machine, found.quickest)
-        option, dp = option[of], more.dp
+    def _fewer_replicas(
+        self, wanted: Few, ready: Prepared, space: LayoutSpace, step_s: Floats, quickest: Floats
+    ) -> tuple[LayoutSpace, Index]:
+        """The layouts with fewer replicas that candidates call for, those near the few fastest; how many of each case
+        there were."""
+        more, of = fuller_layouts(self.grid.cases, space, step_s, self.machine, quickest)
+        option, dp = space.option[of], more.dp
         order = np.argsort(option, kind="stable")  # the kernel takes runs of one option
         more_s, held = np.empty(len(of)), np.empty(len(of))
-        more_s[order], held[order] = kernel.rows(option[order], dp[order], more.batch_seqs[order])
+        more_s[order], held[order] = ready.rows(option[order], dp[order], more.batch_seqs[order])
         seconds = np.where(held <= usable_bytes(self.machine) * (1.0 + SLACK), more_s / more.batch_seqs, np.inf)
         if self.billed is not None:
             seconds = seconds * self.billed(self.grid.ways[self.grid.kind[option]] * dp)
         wanted.learn(more.case, seconds)
         near = seconds <= wanted.bar(more.case) * (1.0 + SLACK)
-        self.more = more.rows(near), np.bincount(more.case, minlength=self.grid.cases.count)
+        return more.rows(near), np.bincount(more.case, minlength=self.grid.cases.count)
+
+    def _lean(self, kernel: Bound, g: Grid) -> Floats:
+        return kernel.least_bytes(most_replicas(g)) * (1.0 - SLACK)
 
     # --- where nothing fits
 
@@ -186,12 +230,13 @@ class FloorSearch:
         cases = np.flatnonzero(~np.isfinite(self.quickest))
         for start in range(0, len(cases), CASES_A_BLOCK):
             some = cases[start : start + CASES_A_BLOCK]
-            floor = memory_floor(_on(self.grid, some), self.precision, self.stack)
+            g = _on(self.whole, some)
+            floor = memory_floor(g, self.precision, self.stack) if self.kernel is None else self._lean(self.kernel, g)
             for case in some:
                 self._leanest(int(case), floor)
 
     def _leanest(self, case: int, floor: Floats) -> None:
-        g = self.grid
+        g = self.whole
         mine = np.flatnonzero(g.dp[case, g.kind] > 0)
         mine = mine[np.argsort(floor[mine], kind="stable")]
         least, seen = np.inf, 0
@@ -209,29 +254,30 @@ class FloorSearch:
     def found(self) -> tuple[Evaluation, Index, Tally]:
         """All that was evaluated, in order, with the layouts that fill more of a batch; how many layouts each case
         admits; what became of them."""
-        g = self.grid
+        g = self.whole
         rows, first = np.unique(np.concatenate([np.empty(0, np.int64), *self.rows]), return_index=True)
         step_s, held = (np.concatenate([np.empty(0), *one])[first] for one in (self.step_s, self.bytes))
         width = max(1, g.width)
         space = g.layouts(rows % width, rows // width)
         counts = (g.dp > 0) @ np.bincount(g.kind, minlength=g.dp.shape[1])
-        more, fuller = self.more or self._more(space, step_s)
-        if more.count:
-            more_s, more_bytes = timed(g.cases, more, self.machine, self.precision, self.stack)
-            space, step_s, held = space.joined(more), np.append(step_s, more_s), np.append(held, more_bytes)
-        evaluated = (self.evaluated or len(rows)) + int(fuller.sum())
-        counts = counts + fuller
+        more = self.more or self._more(space, step_s)
+        if more.space.count:
+            space = space.joined(more.space)
+            step_s, held = np.append(step_s, more.step_s), np.append(held, more.bytes)
+        evaluated = (self.evaluated or len(rows)) + int(more.called.sum())
+        counts = counts + more.called
         by_time = int(counts.sum()) - evaluated - self.by_memory
         tally = Tally(evaluated=evaluated, by_memory=self.by_memory, by_time=by_time)
         return ranked(g.cases, space, step_s, held, g.policy, self.billed), counts, tally
 
-    def _more(self, space: LayoutSpace, step_s: Floats) -> tuple[LayoutSpace, Index]:
-        """Layouts with fewer replicas that fill more of a batch, and how many of each case."""
-        none = space.rows(slice(0)), np.zeros(self.grid.cases.count, dtype=np.int64)
-        if self.grid.cases.batch_given:
-            return none
-        more, _ = fuller_layouts(self.grid.cases, space, step_s, self.machine)
-        return more, np.bincount(more.case, minlength=self.grid.cases.count)
+    def _more(self, space: LayoutSpace, step_s: Floats) -> More:
+        """Layouts with fewer replicas that fill more of a batch."""
+        cases = self.whole.cases
+        if cases.batch_given:
+            return More(space.rows(slice(0)), np.zeros(cases.count, dtype=np.int64), np.empty(0), np.empty(0))
+        more, _ = fuller_layouts(cases, space, step_s, self.machine)
+        called = np.bincount(more.case, minlength=cases.count)
+        return More(more, called, *timed(cases, more, self.machine, self.precision, self.stack))
 
 
 def _on(g: Grid, cases: Index) -> Grid:

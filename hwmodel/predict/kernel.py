@@ -1,7 +1,8 @@
 """The physics of one kind of question compiled for searches: many fleets, one structure of model, machine and recipe.
 
-What depends on the option of a layout alone is evaluated in NumPy, once for all fleets; what depends on the fleet runs
-in C. Numbers that differ between questions of one structure are arguments: a kernel serves all sizes of a family.
+What depends on the option of a layout alone is computed once for all fleets: floors of memory for every option, the
+rest for those that they admit. What depends on the fleet runs in a loop of its own. Numbers that differ between
+questions of one structure are arguments: a kernel serves all sizes of a family.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.catalog.places import cache_dir
+from hwmodel.physics.memory import peak_bytes
 from hwmodel.predict import compiler, search_in_c
-from hwmodel.predict.bound import Floats, Grid, Index
-from hwmodel.predict.replay import seconds_and_bytes
+from hwmodel.predict.bound import Floats, Grid, Index, leanest, least_seconds
+from hwmodel.predict.replay import CommonInputs, seconds_and_bytes
+from hwmodel.predict.search_in_c import MOST, Ends
 from hwmodel.specs import Layout, Precision, Shape, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
@@ -25,7 +28,6 @@ from hwmodel.trace import BAKED, CONSTANT, OPTION, ROW, Graph, Program, numbers,
 
 Options = Mapping[str, float | Floats]
 KEPT_KERNELS = 256
-BLOCK_OPTIONS = 4096  # columns that stay in cache
 
 
 class KernelInputs(msgspec.Struct, frozen=True):
@@ -38,19 +40,22 @@ class KernelInputs(msgspec.Struct, frozen=True):
 
 
 class Kernel(msgspec.Struct, frozen=True):
-    """A compiled structure: the library, and the programs of what it takes."""
+    """A compiled structure: the library, the program of the constants that it takes, and the settings of an option."""
 
     library: Any
     constants: Program
-    options: Program
+    settings: list[str]
+    width: int  # numbers that an option hands to its layouts
 
 
-class Bound(msgspec.Struct, frozen=True):
-    """A kernel with the numbers of one question and its options."""
+class Prepared(msgspec.Struct, frozen=True):
+    """A kernel with some options of a question: what their layouts take (a row an option) and their floors of time."""
 
     library: Any
     constants: Floats
-    options: Floats  # a row an option
+    options: Floats
+    stage_s: Floats
+    once_s: Floats
 
     def rows(self, option: Index, dp: Floats, batch: Floats) -> tuple[Floats, Floats]:
         """Seconds of a step and bytes of the fullest stage of layouts."""
@@ -60,6 +65,31 @@ class Bound(msgspec.Struct, frozen=True):
             at(dp), at(batch), at(step_s), at(held),
         )  # fmt: skip
         return step_s, held
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """A kernel with the numbers of one question and the settings of its options."""
+
+    kernel: Kernel
+    constants: Floats
+    settings: Floats  # a row a setting, a column an option
+
+    def least_bytes(self, most: Floats) -> Floats:
+        """Bytes of the fullest stage of every option with so many replicas and one micro-batch in flight."""
+        held = np.empty(len(most))
+        self.kernel.library.least_bytes(
+            at(self.constants), at(self.settings), at(most), whole(len(most)), at(held)
+        )  # fmt: skip
+        return held
+
+    def prepared(self, some: Index) -> Prepared:
+        """What some of the options decide."""
+        library, settings = self.kernel.library, np.take(self.settings, some, axis=1)
+        stage_s, once_s, options = np.empty(len(some)), np.empty(len(some)), np.empty((len(some), self.kernel.width))
+        library.prepare(
+            at(self.constants), at(settings), whole(len(some)), at(stage_s), at(once_s), at(options)
+        )  # fmt: skip
+        return Prepared(library, self.constants, options, stage_s, once_s)
 
 
 def at(column: NDArray[Any]) -> ctypes.c_void_p:
@@ -93,13 +123,8 @@ def bound_kernel(g: Grid, machine: Machine, precision: Precision, stack: Stack) 
     if not isinstance(found, Kernel):
         return None
     constants = np.array([float(one) for one in found.constants(given)])
-    options = np.empty((g.width, len(found.options.outputs)))
-    for start in range(0, len(options), BLOCK_OPTIONS):
-        block = slice(start, start + BLOCK_OPTIONS)
-        some = {f"layout.{name}": column[block] for name, column in arrays.items()}
-        for place, one in enumerate(found.options({**given, **some})):
-            options[block, place] = one
-    return Bound(found.library, constants, options)
+    settings = np.array([arrays[name.removeprefix("layout.")] for name in found.settings]).reshape(-1, g.width)
+    return Bound(found, constants, settings)
 
 
 _KERNELS: dict[Any, Kernel | str] = {}
@@ -118,32 +143,36 @@ def option_columns(g: Grid) -> dict[str, float | Floats]:
     return found
 
 
-def traced_search(records: KernelInputs, columns: Options, trainable: float) -> tuple[Graph, int, int]:
-    """The graph of a step's seconds and its bytes, and their nodes."""
+def traced_search(records: KernelInputs, columns: Options, trainable: float) -> tuple[Graph, Ends]:
+    """The graph of a step's seconds and its bytes, and of the floors of both, and their nodes."""
     graph = Graph()
     given = traced(graph, records, CONSTANT)
     fields: dict[str, Any] = {
         name: graph.input(f"layout.{name}", OPTION) if isinstance(value, np.ndarray) else value
         for name, value in columns.items()
     }
-    inputs: dict[str, Any] = {
-        name: graph.input(name, level)
-        for name, level in (("dp", ROW), ("batch", ROW), ("seq_len", CONSTANT), ("trainable_fraction", CONSTANT))
-    }
-    layout = Layout(dp=inputs["dp"], **fields)
-    load = Workload(
-        seq_len=inputs["seq_len"], global_batch_seqs=inputs["batch"],
-        trainable_fraction=trainable if trainable in BAKED else inputs["trainable_fraction"],
-    )  # fmt: skip
-    return graph, *seconds_and_bytes(graph, given.shape, given.machine, given.precision, layout, load, given.stack)
+    seq_len: Any = graph.input("seq_len", CONSTANT)
+    dp: Any = graph.input("dp", ROW)
+    batch: Any = graph.input("batch", ROW)
+    share: Any = trainable if trainable in BAKED else graph.input("trainable_fraction", CONSTANT)
+    question = CommonInputs(given.shape, given.machine, given.precision, given.stack, seq_len, share)
+    option = Layout(**fields)
+    layout = msgspec.structs.replace(option, dp=dp)
+    load = Workload(seq_len=seq_len, global_batch_seqs=batch, trainable_fraction=share)
+    step, held = seconds_and_bytes(graph, *question[:3], layout, load, question.stack)
+    stage, once = least_seconds(question, option)
+    lean = peak_bytes(
+        given.shape, given.precision, *leanest(option, graph.input(MOST, OPTION), seq_len, share), given.stack
+    )
+    return graph, Ends(step, held, graph.place(stage), graph.place(once), graph.place(lean))
 
 
 def _compiled(records: KernelInputs, columns: Options, trainable: float) -> Kernel | str:
     """The kernel of a structure, or why there is none."""
-    graph, seconds, held = traced_search(records, columns, trainable)
-    text, constants, options = search_in_c.source(graph, seconds, held)
-    library = compiler.load(text, cache_dir() / "kernels")
+    graph, ends = traced_search(records, columns, trainable)
+    text = search_in_c.source(graph, ends)
+    library = compiler.load(text.text, cache_dir() / "kernels")
     if library is None:
         return "no C compiler"
     library.search.restype = ctypes.c_longlong
-    return Kernel(library, Program(graph, constants), Program(graph, options))
+    return Kernel(library, Program(graph, text.constants), text.settings, max(1, len(text.handed)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import cached_property, lru_cache
 from itertools import product
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -14,7 +15,7 @@ from hwmodel.ops import Num
 from hwmodel.physics import shape as shape_physics
 from hwmodel.physics.columns import take
 from hwmodel.predict import recompute
-from hwmodel.predict.columns import joined, row_of
+from hwmodel.predict.columns import code_of, joined, row_of, told_apart
 from hwmodel.predict.policy import FULL_SHARD, Policy, Values
 from hwmodel.predict.schedules import interleaves, of_pipeline, virtual_stages
 from hwmodel.specs import Layout, Shape
@@ -348,21 +349,50 @@ def layout_space(cases: Cases, domain: float, p: Policy) -> LayoutSpace:
         keep &= np.mod(np.tile(tp * cp, cases.count) * dp, np.tile(ep * etp, cases.count)) == 0
     rows = np.flatnonzero(keep)
     return LayoutSpace(
-        options=option_columns(cases.shape, p, table), option=rows % max(1, len(table)), case=case[rows], dp=dp[rows],
+        options=options_of(cases, domain, p).layout, option=rows % max(1, len(table)), case=case[rows], dp=dp[rows],
         batch_seqs=batch[rows], own_micro_batch=micro[rows] if p.exact else None,
     )  # fmt: skip
 
 
 def option_columns(shape: Shape, p: Policy, table: NDArray[np.float64]) -> Layout:
     """The table of options as layouts of one replica; a number where a setting is that of a plain layout in all."""
+    return _columns(modes_of(shape, p), p, table)
+
+
+def _columns(modes: tuple[recompute.Mode, ...], p: Policy, table: NDArray[np.float64]) -> Layout:
     tp, cp, pp, vpp, ep, etp, micro, mode, zero, schedule = np.ascontiguousarray(table.T)
     parallel = p.choices("sequence_parallel", (p.sequence_parallel,))[0]
     return Layout(
         tp=tp, cp=cp, pp=pp, vpp=vpp, ep=ep, zero=zero, micro_batch=micro,
         etp=etp if np.any(etp > 1) else 1.0, schedule=schedule if np.any(schedule > 0) else ONE_F_ONE_B,
         sequence_parallel=np.where(tp > 1, parallel, 0.0),
-        **_mode_columns(mode, modes_of(shape, p)),
+        **_mode_columns(mode, modes),
     )  # fmt: skip
+
+
+class Options(NamedTuple):
+    """The options of a shape: layouts of one replica, their kinds (columns as `kinds_of`) and the kind of each."""
+
+    layout: Layout
+    kinds: Column
+    kind: Index
+
+
+@lru_cache(maxsize=8)
+def _options(limits: _Limits, p: Policy) -> Options:
+    table = _option_table(limits, p)
+    each = kinds_of(table)
+    found = told_apart(*code_of(each[0]))
+    for column in each[1:]:
+        place, count = code_of(column)
+        found = told_apart(found.place * count + place, len(found.first) * count)
+    layout = _columns(_modes(limits.experts > 0, limits.latent, p), p, table)
+    return Options(layout, each[:, found.first], found.place)
+
+
+def options_of(cases: Cases, domain: float, p: Policy) -> Options:
+    """The options that the shape admits, before they are held against a fleet: shared, and never written to."""
+    return _options(_limits(cases, domain), p)
 
 
 def kinds_of(table: NDArray[np.float64]) -> Column:

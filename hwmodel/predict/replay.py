@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from hwmodel.physics.memory import peak_bytes
 from hwmodel.physics.training import step
+from hwmodel.predict.columns import Distinct, code_of, told_apart
 from hwmodel.predict.layouts import LayoutSpace
 from hwmodel.specs import Layout, Precision, Shape, Workload
 from hwmodel.specs.kernels import Machine
@@ -36,7 +37,6 @@ PLANNED_ROWS = 2 * BLOCK_ROWS  # rows that decide which combinations are worth i
 SHARED_BY = 4  # rows a combination, at least, where it pays to compute combinations first
 MOST_GROUPS, FEW_NODES = 4, 16  # of nodes that depend on the same settings, and how many a group is worth
 MOST_CODES = 1 << 22  # combinations that could be, of those that are
-LARGEST_CODE = 1 << 16
 
 
 class CommonInputs(NamedTuple):
@@ -59,30 +59,6 @@ def seconds_and_bytes(
     return graph.place(seconds), graph.place(held)
 
 
-class Distinct(NamedTuple):
-    """A row for each combination of some settings, and of every row the place of its combination."""
-
-    first: Index
-    place: Index
-
-
-def _told_apart(code: Index, size: int) -> Distinct:
-    """Rows told apart by whole numbers from nought, below `size`."""
-    first, there = np.empty(size, np.int64), np.zeros(size, np.bool_)
-    first[code], there[code] = np.arange(len(code)), True
-    return Distinct(first[there], (np.cumsum(there) - 1)[code])
-
-
-def code_of(column: Floats) -> tuple[Index, int]:
-    """Whole numbers from nought that tell the values of a column apart, and how many there are."""
-    whole = column.astype(np.int64)
-    if whole.min() >= 0 and whole.max() < LARGEST_CODE and np.array_equal(whole, column):
-        found = _told_apart(whole, int(whole.max()) + 1)
-        return found.place, len(found.first)
-    values, place = np.unique(column, return_inverse=True)
-    return place, len(values)
-
-
 class OptionColumns:
     """The columns that the options of a space decide, and which options agree in some of them."""
 
@@ -98,9 +74,9 @@ class OptionColumns:
         """The combinations of some settings among the options."""
         if names not in self._alike:
             codes = [self._code(name) for name in sorted(names)]
-            one = _told_apart(*codes[0])
+            one = told_apart(*codes[0])
             for place, count in codes[1:]:  # one after the other: what occurs is far less than what could
-                one = _told_apart(one.place * count + place, len(one.first) * count)
+                one = told_apart(one.place * count + place, len(one.first) * count)
             self._alike[names] = one
         return self._alike[names]
 
@@ -129,7 +105,7 @@ class ReplayedRows:
         for name in sorted(names.intersection(self.own)):
             one, count = self._code(name)
             code, size = code * count + one, size * count
-        return _told_apart(code, size) if size <= MOST_CODES else None
+        return told_apart(code, size) if size <= MOST_CODES else None
 
 
 class SharedNodes(NamedTuple):

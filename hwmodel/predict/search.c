@@ -1,5 +1,5 @@
-/* The loop over layouts on many fleets. The two marked places hold a traced graph (see search_in_c.py): what comes in of
-   lower levels, and what depends on the fleet. Sums of conditions and arrays of 0 and 1 in place of branches: compilers
+/* Loops over the options of a layout and over layouts on many fleets. The marked places hold a traced graph (see
+   search_in_c.py): of each loop what comes in of lower levels, and what it computes. Sums of conditions and arrays of 0 and 1 in place of branches: compilers
    vectorise choices between values. */
 
 #ifdef VECTOR_LIBRARY
@@ -18,17 +18,53 @@ double hypot(double, double);
 
 typedef long long whole;
 #define BLOCK 64
+#define WIDTH @WIDTH@ /* numbers that an option hands to its layouts */
+
+/* Bytes that options of so many replicas hold at least. Of `in`, each setting of the options is a column of n. */
+void least_bytes(const double *restrict u, const double *restrict in, const double *restrict most, whole n,
+                 double *restrict bytes)
+{
+@LEAN_GIVEN@
+#pragma omp simd
+    for (whole i = 0; i < n; i++) {
+@LEAN_INSIDE@
+    }
+}
+
+/* Of a few options the floors of time, and what their layouts take, a column each. */
+static __attribute__((noinline)) void some_options(const double *restrict u, const double *restrict in, whole n,
+                                                   whole some, double *restrict stage, double *restrict once,
+                                                   double *restrict out)
+{
+@OPTION_GIVEN@
+#pragma omp simd
+    for (whole i = 0; i < some; i++) {
+@OPTION_INSIDE@
+    }
+}
+
+/* The same of many, and what their layouts take in a row each. */
+void prepare(const double *u, const double *in, whole n, double *stage, double *once, double *rows)
+{
+    double out[WIDTH * BLOCK];
+    for (whole start = 0; start < n; start += BLOCK) {
+        const whole some = n - start < BLOCK ? n - start : BLOCK;
+        some_options(u, in + start, n, some, stage + start, once + start, out);
+        for (whole i = 0; i < some; i++)
+            for (whole j = 0; j < WIDTH; j++) rows[(start + i) * WIDTH + j] = out[j * BLOCK + i];
+    }
+}
 
 /* Seconds and bytes of one option with some replicas and batches. */
 static __attribute__((noinline)) void one_option(const double *restrict u, const double *restrict p, whole n,
                                                  const double *restrict dps, const double *restrict batches,
                                                  double *restrict steps, double *restrict bytes)
 {
-@GIVEN@
+@LAYOUT_GIVEN@
 #pragma omp simd
     for (whole i = 0; i < n; i++) {
         const double dp = dps[i], batch = batches[i];
-@INSIDE@
+@LAYOUT_INSIDE@
     }
 }
 

@@ -1,16 +1,17 @@
-"""A traced graph as C: the loop over layouts on many fleets, whose lower levels come in as numbers.
+"""A traced graph as C: loops over the options of a layout and over layouts on many fleets, with what surrounds them.
 
-Two ways in: `rows` evaluates layouts, `search` goes through options and cases, leaves out what the floors exclude,
-evaluates the rest and hands back what may be asked for. Conditions from outside the loop stay doubles and are compared
-in it: compilers vectorise choices between values, not branches.
+`least_bytes` and `prepare` work out options, `rows` evaluates layouts, `search` goes through options and cases, leaves
+out what the floors exclude, evaluates the rest and hands back what may be asked for. Conditions from outside a loop
+stay doubles and are compared in it: compilers vectorise choices between values, not branches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from hwmodel.trace import CONDITIONS, CONSTANT, ROW, Graph
+from hwmodel.trace import CONDITIONS, CONSTANT, OPTION, ROW, Graph
 
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==",
          "ne": "!=", "and": "&", "or": "|"}  # fmt: skip
@@ -18,29 +19,81 @@ CALLS = {"ceil": "__builtin_ceil", "floor": "__builtin_floor", "sqrt": "__builti
          "power": "pow", "hypot": "hypot"}  # fmt: skip
 
 LOOP = Path(__file__).with_name("search.c")  # what surrounds the graph
-GIVEN, INSIDE = "@GIVEN@", "@INSIDE@"
+MOST = "most"  # the replicas at which an option holds the least, given beside its settings
 
 
-def source(graph: Graph, step: int, held: int) -> tuple[str, list[int], list[int]]:
-    """The C text whose loop gives a step's seconds and bytes, and the nodes that it takes: constants and options'."""
-    needed = graph.needed((step, held), ROW)
-    outside = [place for place in needed if graph.levels[place] < ROW and graph.nodes[place].op != "number"]
-    constants = [place for place in outside if graph.levels[place] == CONSTANT]
-    options = [place for place in outside if graph.levels[place] != CONSTANT]
-    writer = _Writer(graph)
-    lines = [f"    const double {writer.name(place)} = u[{i}];" for i, place in enumerate(constants)]
-    lines += [f"    const double {writer.name(place)} = p[{i}];" for i, place in enumerate(options)]
-    inside = [f"        {line}" for place in needed if (line := writer.line(place))]
-    ends = [f"        steps[i] = {writer.value(step)};", f"        bytes[i] = {writer.value(held)};"]
-    text = LOOP.read_text(encoding="utf-8").replace(GIVEN, "\n".join(lines)).replace(INSIDE, "\n".join(inside + ends))
-    return text, constants, options
+class Ends(NamedTuple):
+    """The nodes that a search asks for: of a layout on a fleet and (the floors) of an option."""
+
+    step: int
+    held: int
+    stage: int
+    once: int
+    lean: int
+
+
+class Source(NamedTuple):
+    """A text, and what it takes: nodes of the constants, nodes that an option hands to its layouts, and the settings of
+    an option by name, a column each."""
+
+    text: str
+    constants: list[int]
+    handed: list[int]
+    settings: list[str]
+
+
+def source(graph: Graph, ends: Ends) -> Source:
+    """The C text of three loops over a graph: what options hold at least, what else they decide, and layouts."""
+    needed = graph.needed((ends.step, ends.held), ROW)
+    handed = [p for p in needed if graph.levels[p] == OPTION]
+    asked = graph.needed((*ends, *handed), OPTION)
+    constants = [p for p in asked if graph.levels[p] == CONSTANT and graph.nodes[p].op != "number"]
+    inputs = (graph.nodes[p].name for p in asked if graph.nodes[p].op == "input" and graph.levels[p] == OPTION)
+    settings = sorted(set(inputs) - {MOST})
+    text = LOOP.read_text(encoding="utf-8").replace("@WIDTH@", str(max(1, len(handed))))
+    taken = {place: f"u[{i}]" for i, place in enumerate(constants)}
+    held = {"bytes[i]": ends.lean}
+    options = {"stage[i]": ends.stage, "once[i]": ends.once}
+    options |= {f"out[{j} * BLOCK + i]": place for j, place in enumerate(handed)}
+    layouts = {"steps[i]": ends.step, "bytes[i]": ends.held}
+    for name, outputs in (("LEAN", held), ("OPTION", options)):
+        text = _Loop(graph, OPTION, taken, settings).written_into(text, name, outputs)
+    taken |= {place: f"p[{j}]" for j, place in enumerate(handed)}
+    return Source(_Loop(graph, ROW, taken, []).written_into(text, "LAYOUT", layouts), constants, handed, settings)
+
+
+class _Loop:
+    """A loop over what one level of a graph computes; what is lower comes in from outside."""
+
+    def __init__(self, graph: Graph, level: int, taken: Mapping[int, str], settings: list[str]) -> None:
+        self.graph, self.level, self.taken, self.settings = graph, level, taken, settings
+        self.writer = _Writer(graph, level)
+
+    def written_into(self, text: str, name: str, outputs: Mapping[str, int]) -> str:
+        """The text with this loop in its two places: what it takes, and what it computes."""
+        needed = self.graph.needed(tuple(outputs.values()), self.level)
+        given = [f"    const double {self.writer.name(p)} = {self.taken[p]};" for p in needed if self._outside(p)]
+        inside = [f"        {line}" for p in needed if (line := self._column(p) or self.writer.line(p))]
+        ends = [f"        {where} = {self.writer.value(place)};" for where, place in outputs.items()]
+        return text.replace(f"@{name}_GIVEN@", "\n".join(given)).replace(f"@{name}_INSIDE@", "\n".join(inside + ends))
+
+    def _outside(self, place: int) -> bool:
+        return place in self.taken and self.graph.levels[place] < self.level
+
+    def _column(self, place: int) -> str:
+        """The statement that reads a setting of an option."""
+        node = self.graph.nodes[place]
+        if node.op != "input" or self.graph.levels[place] != OPTION or self.level != OPTION:
+            return ""
+        column = "most[i]" if node.name == MOST else f"in[{self.settings.index(node.name)} * n + i]"
+        return f"const double {self.writer.name(place)} = {column};"
 
 
 class _Writer:
-    """Names and expressions of nodes."""
+    """Names and expressions of nodes in the loop of a level."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, level: int) -> None:
+        self.graph, self.level = graph, level
         self.written: dict[int, str] = {}  # conditions inside the loop, in place of a name
 
     def name(self, place: int) -> str:
@@ -65,7 +118,7 @@ class _Writer:
     def line(self, place: int) -> str:
         """The statement that computes a node inside the loop; none for what is given, and for conditions."""
         node, level = self.graph.nodes[place], self.graph.levels[place]
-        if node.op in ("input", "number") or level < ROW:
+        if node.op in ("input", "number") or level < self.level:
             return ""
         if node.op in CONDITIONS:
             of = self.condition if node.op in ("and", "or") else self.value

@@ -12,9 +12,10 @@ from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
 from hwmodel.predict import compiler, search_in_c
 from hwmodel.predict import fastest as searches
-from hwmodel.predict.bound import grid
+from hwmodel.predict.bound import SLACK, grid, memory_floor, most_replicas, time_floor
 from hwmodel.predict.fastest import fastest, fronts
 from hwmodel.predict.kernel import KernelInputs, bound_kernel, option_columns, traced_search
+from hwmodel.predict.policy import policy
 from hwmodel.predict.search import Evaluation, evaluate, few_of, pareto
 from hwmodel.solve.run.billing import billed_hours
 from hwmodel.specs import Workload
@@ -44,12 +45,12 @@ def test_the_graph_is_the_text_to_the_bit(asked: Question) -> None:
     setting, g, option, space, seconds, held = drawn(asked)
     records = KernelInputs(g.cases.shape, setting.machine, setting.precision, setting.stack)
     columns = option_columns(g)
-    graph, step_place, held_place = traced_search(records, columns, 1.0)
+    graph, ends = traced_search(records, columns, 1.0)
     given = numbers(records) | {
         f"layout.{n}": v[option] if isinstance(v, np.ndarray) else v for n, v in columns.items()
     }
     given |= {"seq_len": 4096.0, "dp": np.asarray(space.layout.dp), "batch": space.batch_seqs}
-    found = Program(graph, [step_place, held_place])(given)
+    found = Program(graph, [ends.step, ends.held])(given)
     assert np.array_equal(found[0], seconds)
     assert np.array_equal(found[1], held)
 
@@ -57,9 +58,13 @@ def test_the_graph_is_the_text_to_the_bit(asked: Question) -> None:
 def test_most_of_the_physics_does_not_know_the_fleet() -> None:
     setting, g, *_ = drawn(QUESTIONS[0])
     records = KernelInputs(g.cases.shape, setting.machine, setting.precision, setting.stack)
-    graph, step_place, held_place = traced_search(records, option_columns(g), 1.0)
-    needed = [graph.levels[place] for place in graph.needed((step_place, held_place), 0)]
+    graph, ends = traced_search(records, option_columns(g), 1.0)
+    needed = [graph.levels[place] for place in graph.needed((ends.step, ends.held), 0)]
     assert needed.count(2) < 0.3 * len(needed)
+    # Nor do the floors, which need few operations that a step and its memory do not.
+    every = [graph.levels[place] for place in graph.needed(ends, 0)]
+    assert every.count(2) == needed.count(2)
+    assert len(every) < 1.3 * len(needed)
 
 
 @COMPILES
@@ -69,9 +74,61 @@ def test_compiled_layouts_are_the_text(asked: Question) -> None:
     kernel = bound_kernel(g, setting.machine, setting.precision, setting.stack)
     assert kernel is not None
     dp = np.ascontiguousarray(space.layout.dp)
-    found = kernel.rows(option, dp, space.batch_seqs)
+    options, option = np.unique(option, return_inverse=True)
+    found = kernel.prepared(options).rows(option, dp, space.batch_seqs)
     assert found[0] == pytest.approx(seconds, rel=1e-12)
     assert found[1] == pytest.approx(held, rel=1e-12)
+
+
+@COMPILES
+@pytest.mark.parametrize("asked", QUESTIONS, ids=NAMES)
+def test_compiled_floors_are_the_text(asked: Question) -> None:
+    """Of every option, and of some of them, fewer than a block and more."""
+    setting, g, *_ = drawn(asked)
+    kernel = bound_kernel(g, setting.machine, setting.precision, setting.stack)
+    assert kernel is not None
+    lean = memory_floor(g, setting.precision, setting.stack)
+    assert kernel.least_bytes(most_replicas(g)) * (1.0 - SLACK) == pytest.approx(lean, rel=1e-12)
+    floor = time_floor(g, setting.machine, setting.precision, setting.stack)
+    for some in (np.arange(g.width), np.arange(3, g.width, g.width // 50), np.arange(0)):
+        found = kernel.prepared(some)
+        assert found.stage_s * (1.0 - SLACK) == pytest.approx(floor.stage_s[some], rel=1e-12)
+        assert found.once_s * (1.0 - SLACK) == pytest.approx(floor.once_s[some], rel=1e-12)
+
+
+@COMPILES
+@pytest.mark.parametrize("fleets", [[1024.0], [6144.0, 2000.0]])
+def test_compiled_winners_of_one_fleet_and_of_two(fleets: list[float]) -> None:
+    """Fewer than the text searches behind floors."""
+    asked = QUESTIONS[2]
+    cases = asked.cases(asked.setting, fleets)
+    common = (cases, asked.setting.machine, asked.setting.precision, asked.setting.stack, asked.policy)
+    whole, few = evaluate(*common), fastest(*common, compiled=True)
+    assert few.tally.layouts == whole.space.count
+    assert few.evaluation.space.count < 0.02 * whole.space.count
+    assert np.all(whole.best >= 0)
+    for case in range(cases.count):
+        assert rows_of(few.evaluation, few_of(few.evaluation, case, 1)) == rows_of(whole, few_of(whole, case, 1))
+
+
+ONE = {"tp": 1.0, "cp": 1.0, "pp": 1.0, "vpp": 1.0, "zero": 1.0, "micro_batch": 1.0}
+
+
+@COMPILES
+@pytest.mark.parametrize(("fixed", "options"), [({"tp": 3.0}, 0), (ONE, 1)])
+def test_no_option_and_one_without_a_setting(fixed: dict[str, float], options: int) -> None:
+    """What all options agree on is no input of the kernel: one option of ones has none."""
+    asked = QUESTIONS[4]
+    setting, cases = asked.setting, asked.cases(asked.setting, FLEETS)
+    plain = policy(setting.stack, fixed, again=("none",))
+    for fleets in (cases, asked.cases(setting, FLEETS[:1])):
+        common = (fleets, setting.machine, setting.precision, setting.stack, plain)
+        whole, few, front = evaluate(*common), fastest(*common, compiled=True), fronts(*common, compiled=True)
+        assert grid(fleets, 8.0, plain).width == options
+        assert few.tally.layouts == front.tally.layouts == whole.space.count
+        for case in range(fleets.count):
+            assert rows_of(few.evaluation, few_of(few.evaluation, case, 1)) == rows_of(whole, few_of(whole, case, 1))
+            assert rows_of(front.evaluation, pareto(front.evaluation, case)) == rows_of(whole, pareto(whole, case))
 
 
 @COMPILES
@@ -164,10 +221,10 @@ def test_a_full_front_excludes_less_and_nothing_wrongly(monkeypatch: pytest.Monk
 @COMPILES
 def test_a_front_that_drops_too_much_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison above dies of a floor of memory that is a quarter too high."""
-    from hwmodel.predict import floor_search
+    from hwmodel.predict.kernel import Bound
 
-    true = floor_search.memory_floor
-    monkeypatch.setattr(floor_search, "memory_floor", lambda *given: 1.25 * true(*given))
+    true = Bound.least_bytes
+    monkeypatch.setattr(Bound, "least_bytes", lambda *given: 1.25 * true(*given))
     with pytest.raises(AssertionError):
         test_compiled_few_and_fronts_are_those_of_the_whole_space(QUESTIONS[0], billed=False)
 
